@@ -1,0 +1,30 @@
+# spamsensor: make demo shows what it does, make test checks that it does.
+
+GO ?= go
+export GOFLAGS := -buildvcs=false
+
+.PHONY: demo build test vet unit setup bench fuzz soak clean
+
+# The main job: a recorded capture in, a finding with its reasons out.
+demo: build
+	./bin/spamsensor read sensor/testdata/bot.pcap
+
+build: setup
+	$(GO) build -o bin/spamsensor ./sensor
+
+# libpcap's headers, the only thing that is not a Go module.
+setup:
+	@sh .ci/setup
+
+test: setup vet unit
+
+vet:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+unit:
+	$(GO) test -race -timeout 12m ./...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,162 @@
+package flowtable
+
+import "unsafe"
+
+// Outcome is what became of a connection attempt.
+type Outcome uint8
+
+// The outcomes of an attempt.
+const (
+	Waiting     Outcome = iota // nothing came back yet
+	Answered                   // a SYN-ACK, or the client went on
+	Refused                    // RST
+	Unreachable                // ICMP
+)
+
+// Attempts is a log of connection attempts in the order of their time, with an index.
+//
+// A first SYN is the one thing that anybody can send in any number, so it must cost
+// little: 32 bytes in a ring and 8 in the index, written one after the other, instead of
+// an entry among the established flows. When the ring is full the oldest attempt is
+// overwritten; nothing established ever has to make room for a SYN.
+//
+//	tail                                   head
+//	 | oldest attempt ...  newest attempt |
+//	 expires first                        next to be written
+//
+// An attempt is recognised by 64 bits of its flow's hash under a second secret and its
+// initial sequence number: a match of the index alone merges nothing.
+type Attempts struct {
+	index
+	ring       []Attempt
+	head, tail uint32 // positions; the ring holds [tail, head)
+	secret     uint64
+	// Evicted counts attempts that were overwritten before they expired.
+	Evicted uint64
+	expired func(a *Attempt)
+}
+
+// Attempt is one (client, server, ports, initial sequence number).
+type Attempt struct {
+	print   uint64
+	Time    int64 // of the first SYN, nanoseconds
+	ISN     uint32
+	Source  Ref    // entry of the client among the sources
+	last    uint32 // of the latest SYN, in milliseconds since the first
+	Gen     uint16 // of Source
+	SYNs    uint8  // how many SYNs, saturating
+	Outcome Outcome
+}
+
+func (l *Attempts) init(n int, secret uint64, expired func(a *Attempt)) {
+	size := 1
+	for size < n {
+		size *= 2
+	}
+	l.index = newIndex(size, 2)
+	l.ring = make([]Attempt, size)
+	l.secret, l.expired = secret, expired
+}
+
+// print is what recognises the flow of an attempt. Keys that collide in the first hash
+// under every secret exist; the server's and the client's bytes go in here another way.
+func (l *Attempts) print(hash uint64, k *Key) uint64 {
+	p := hash ^ l.secret
+	for _, half := range [4]uint64{le64(k.Client[:8]), le64(k.Client[8:]), le64(k.Server[:8]), le64(k.Server[8:])} {
+		p = mix(p^half, l.secret|1)
+	}
+	return mix(p^uint64(k.ClientPort)<<48^uint64(k.ServerPort)<<32^uint64(k.Scope), l.secret|1)
+}
+
+// Touch fetches what Find will look at.
+func (l *Attempts) Touch(hash uint64) uint64 {
+	b := l.bucket(hash)
+	return b[0] ^ b[ways/2]
+}
+
+// Find is the latest attempt of this flow with this initial sequence number, or nil.
+// The pointer is good until the next Add.
+func (l *Attempts) Find(hash uint64, k *Key, isn uint32) *Attempt {
+	t, p := tag(hash), l.print(hash, k)
+	for _, w := range l.bucket(hash) {
+		if w>>32 != t || w == 0 {
+			continue
+		}
+		if a := l.at(uint32(w)); a != nil && a.ISN == isn && a.print == p {
+			return a
+		}
+	}
+	return nil
+}
+
+// used marks a reference as such, so that position 0 is not taken for a free word.
+const used = 1 << 31
+
+// at is the attempt at a position, nil if it is gone.
+func (l *Attempts) at(ref uint32) *Attempt {
+	if age := l.age(ref); age == 0 || age > l.head-l.tail {
+		return nil
+	}
+	return &l.ring[ref&uint32(len(l.ring)-1)]
+}
+
+// age is how many attempts ago the one at this position was written; the latest has 1.
+func (l *Attempts) age(ref uint32) uint32 { return (l.head - ref) &^ used }
+
+// Add writes an attempt that Find did not find. src is its client's entry.
+func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen uint16) *Attempt {
+	if l.head-l.tail == uint32(len(l.ring)) {
+		l.Evicted++
+		l.drop()
+	}
+	// The first free or outdated word, or else the oldest.
+	b := l.bucket(hash)
+	at, oldest := 0, uint32(0)
+	for i, w := range b {
+		if w == 0 || l.at(uint32(w)) == nil {
+			at = i
+			break
+		}
+		if age := l.age(uint32(w)); age > oldest {
+			at, oldest = i, age
+		}
+	}
+	b[at] = word(hash, l.head|used)
+	a := &l.ring[l.head&uint32(len(l.ring)-1)]
+	*a = Attempt{print: l.print(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}
+	l.head++
+	return a
+}
+
+// drop ends the oldest attempt.
+func (l *Attempts) drop() {
+	a := &l.ring[l.tail&uint32(len(l.ring)-1)]
+	l.tail++
+	l.expired(a)
+}
+
+// Again notes another SYN of the attempt and reports how long after the one before it came.
+func (a *Attempt) Again(now int64) (after int64) {
+	ms := uint32(max(0, now-a.Time) / 1e6)
+	after = now - a.Time - int64(a.last)*1e6
+	a.last = ms
+	return after
+}
+
+// Expire ends the attempts that began before the given time (nanoseconds).
+func (l *Attempts) Expire(before int64) {
+	for l.tail != l.head && l.ring[l.tail&uint32(len(l.ring)-1)].Time < before {
+		l.drop()
+	}
+}
+
+func (l *Attempts) memory() (used, limit uint64) {
+	const size = uint64(unsafe.Sizeof(Attempt{})) + 16
+	return uint64(l.Len()) * size, uint64(l.Cap()) * size
+}
+
+// Len is how many attempts are remembered.
+func (l *Attempts) Len() int { return int(l.head - l.tail) }
+
+// Cap is how many can be.
+func (l *Attempts) Cap() int { return len(l.ring) }

@@ -1,0 +1,93 @@
+package flowtable
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Addr is an IP address in 16 bytes, IPv4 in its mapped form. A real IPv6 packet can
+// carry such an address too: that is why the keys have a Scope.
+type Addr = [16]byte
+
+// Scope sets addresses apart that look the same. Zero is IPv4 with nothing told apart.
+type Scope uint32
+
+// NewScope makes a scope. space is zero, or identifies the VLANs and the tunnel when
+// overlapping address spaces are to be told apart; its lowest bit is lost.
+func NewScope(v6 bool, space uint32) Scope {
+	s := Scope(space &^ 1)
+	if v6 {
+		s |= 1
+	}
+	return s
+}
+
+// V6 reports whether the addresses are IPv6 ones.
+func (s Scope) V6() bool { return s&1 != 0 }
+
+// Host identifies a host as the sender of mail.
+type Host struct {
+	Addr  Addr
+	Scope Scope
+}
+
+// Key identifies a flow; both directions have the same one.
+type Key struct {
+	Client, Server         Addr
+	ClientPort, ServerPort uint16
+	Scope                  Scope
+}
+
+// Host is the client of the flow.
+func (k *Key) Host() Host { return Host{k.Client, k.Scope} }
+
+// Secret makes hashes unpredictable. Without one, 100,000 keys that all have the same
+// hash can be written down in closed form.
+type Secret [2]uint64
+
+// NewSecret draws a secret.
+func NewSecret() (s Secret) {
+	var b [16]byte
+	rand.Read(b[:])
+	return SecretFrom(b[:])
+}
+
+// SecretFrom derives a secret from bytes that an attacker of the traffic does not choose,
+// so that the same capture file gives the same hashes again.
+func SecretFrom(b []byte) (s Secret) {
+	s[0] = xxhash.Sum64(b)
+	var again [8]byte
+	binary.LittleEndian.PutUint64(again[:], s[0])
+	s[1] = xxhash.Sum64(append(again[:], b...))
+	return s
+}
+
+// Hash of a host: its upper bits choose the shard, so that a source and all its flows
+// are under one lock.
+func (s *Secret) Host(h *Host) uint64 {
+	var b [28]byte
+	binary.LittleEndian.PutUint64(b[0:], s[0])
+	copy(b[8:24], h.Addr[:])
+	binary.LittleEndian.PutUint32(b[24:], uint32(h.Scope))
+	return xxhash.Sum64(b[:])
+}
+
+// Flow is the hash of a flow whose client has the hash host.
+func (s *Secret) Flow(host uint64, k *Key) uint64 {
+	var b [28]byte
+	binary.LittleEndian.PutUint64(b[0:], host^s[1])
+	copy(b[8:24], k.Server[:])
+	binary.LittleEndian.PutUint16(b[24:], k.ClientPort)
+	binary.LittleEndian.PutUint16(b[26:], k.ServerPort)
+	return xxhash.Sum64(b[:])
+}
+
+// Bytes is a hash of any bytes, for sets of names and networks.
+func (s *Secret) Bytes(b []byte) uint64 {
+	var d xxhash.Digest
+	d.ResetWithSeed(s[1])
+	d.Write(b)
+	return d.Sum64()
+}

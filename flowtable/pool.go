@@ -1,0 +1,186 @@
+package flowtable
+
+import "unsafe"
+
+// Ref names an entry of a Pool until it is removed; zero names none.
+type Ref uint32
+
+// Pool is a bounded table: an index over a slab of entries. Key and value hold no Go
+// pointers, so that the collector never looks at them. A Pool is guarded by its shard's
+// lock.
+type Pool[K comparable, V any] struct {
+	index
+	slab []entry[K, V]
+	free []uint32 // removed entries, last first: the slab stays dense and warm
+	top  uint32   // entries beyond this were never used
+	live int
+
+	// rank says how much an entry is worth; when there is no room the lowest is evicted.
+	rank func(v *V) int64
+	// evicted is called with an entry that has to make room.
+	evicted func(r Ref, k *K, v *V)
+	// Evicted counts entries that had to make room.
+	Evicted uint64
+
+	wheel wheel
+}
+
+type entry[K comparable, V any] struct {
+	key        K
+	hash       uint64
+	prev, next uint32 // in a slot of the wheel
+	slot       uint16 // of the wheel, plus one; zero is none
+	gen        uint16 // counts how often the entry was used, to see that a Ref is stale
+	used       bool
+	value      V
+}
+
+func (p *Pool[K, V]) init(n int, rank func(*V) int64, evicted func(Ref, *K, *V)) {
+	p.index = newIndex(n, 4)
+	p.slab = make([]entry[K, V], n+1) // entry 0 is none
+	p.top = 1
+	p.rank, p.evicted = rank, evicted
+}
+
+// Len is how many entries there are.
+func (p *Pool[K, V]) Len() int { return p.live }
+
+func (p *Pool[K, V]) memory() (used, limit uint64) {
+	size := uint64(unsafe.Sizeof(p.slab[0]))
+	per := 8 * uint64(len(p.words)) / uint64(p.Cap())
+	return uint64(p.live) * (size + per), uint64(p.Cap()) * (size + per)
+}
+
+// Cap is how many entries there can be.
+func (p *Pool[K, V]) Cap() int { return len(p.slab) - 1 }
+
+// Touch fetches what Find will look at, so that the memory accesses of many packets
+// overlap instead of following each other.
+func (p *Pool[K, V]) Touch(hash uint64) uint64 {
+	b := p.bucket(hash)
+	return b[0] ^ b[ways/2]
+}
+
+// Find looks an entry up.
+func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
+	t := tag(hash)
+	for _, w := range p.bucket(hash) {
+		if w>>32 == t && w != 0 {
+			if e := &p.slab[uint32(w)]; e.key == *k {
+				return Ref(w)
+			}
+		}
+	}
+	return 0
+}
+
+// At is the value of an entry.
+func (p *Pool[K, V]) At(r Ref) *V { return &p.slab[r].value }
+
+// KeyOf is the key of an entry.
+func (p *Pool[K, V]) KeyOf(r Ref) *K { return &p.slab[r].key }
+
+// Gen changes each time the entry is used for another key.
+func (p *Pool[K, V]) Gen(r Ref) uint16 { return p.slab[r].gen }
+
+// Add makes an entry with the zero value for a key that Find did not find. It always
+// succeeds, if need be at the cost of another entry.
+func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
+	b := p.bucket(hash)
+	at := -1
+	for i, w := range b {
+		if w == 0 {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		p.evict(p.lowest(hash))
+		return p.Add(hash, k)
+	}
+	var r uint32
+	switch {
+	case len(p.free) > 0:
+		r = p.free[len(p.free)-1]
+		p.free = p.free[:len(p.free)-1]
+	case int(p.top) < len(p.slab):
+		r = p.top
+		p.top++
+	default:
+		p.evict(p.lowest(hash))
+		return p.Add(hash, k)
+	}
+	e := &p.slab[r]
+	*e = entry[K, V]{key: *k, hash: hash, gen: e.gen + 1, used: true}
+	b[at] = word(hash, r)
+	p.live++
+	return Ref(r)
+}
+
+// lowest is the entry of the least worth among those near the hash: a sample of up to
+// sixteen. The least of a random sample is nearly the least of all, and costs no order.
+func (p *Pool[K, V]) lowest(hash uint64) Ref {
+	for i := uint64(0); ; i++ {
+		least, worth := Ref(0), int64(0)
+		for _, w := range p.bucket(hash + i) {
+			if w == 0 {
+				continue
+			}
+			if v := p.rank(&p.slab[uint32(w)].value); least == 0 || v < worth {
+				least, worth = Ref(w), v
+			}
+		}
+		if least != 0 {
+			return least
+		}
+	}
+}
+
+func (p *Pool[K, V]) evict(r Ref) {
+	e := &p.slab[r]
+	p.Evicted++
+	p.evicted(r, &e.key, &e.value)
+	if e.used { // the callback may have removed it
+		p.Remove(r)
+	}
+}
+
+// Remove forgets an entry.
+func (p *Pool[K, V]) Remove(r Ref) {
+	e := &p.slab[r]
+	p.index.remove(e.hash, uint32(r))
+	p.unschedule(uint32(r))
+	p.free = append(p.free, uint32(r))
+	e.used = false
+	p.live--
+}
+
+// Next is the entry behind r in the order of the slab, from its beginning again at the
+// end; zero if the pool is empty. It serves to sample.
+func (p *Pool[K, V]) Next(r Ref) Ref {
+	for range p.top {
+		if r++; uint32(r) >= p.top {
+			r = 1
+		}
+		if p.slab[r].used {
+			return r
+		}
+	}
+	return 0
+}
+
+// Used reports whether r is an entry and was not used for another key since gen.
+func (p *Pool[K, V]) Used(r Ref, gen uint16) bool {
+	e := &p.slab[r]
+	return e.used && e.gen == gen
+}
+
+// All calls f for every entry, in the order of the slab. f may remove the entry it is
+// given.
+func (p *Pool[K, V]) All(f func(r Ref, k *K, v *V)) {
+	for r := uint32(1); r < p.top; r++ {
+		if e := &p.slab[r]; e.used {
+			f(Ref(r), &e.key, &e.value)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+// Package flowtable is the heart of the hot path: a table of connection attempts, flows
+// and sources that many packets a second go through, and that an attacker may fill.
+//
+// Words: a flow is one TCP connection, known by its Key, which is the same for both
+// directions; an attempt is the first SYN of a flow, before anybody answered; a source
+// is a host as the client of flows.
+//
+// The idea: everything that belongs to one source lies in one shard, so that a packet
+// needs one lock and a source is never shared between two.
+//
+//	           hash of the client            hash of the flow
+//	packet --> shard --+--> Attempts  [ring of 32-byte records]   first SYNs
+//	                   +--> Flows     [index | slab | wheel]      answered
+//	                   +--> Sources   [index | slab]
+//
+// The three are kept apart because they are worth differently: anybody can make
+// attempts without limit, a flow takes two that agree, a source is what we are after. A flood
+// of SYNs overwrites the oldest attempts and nothing else.
+//
+// Hashes are xxhash over a secret prefix; they choose the place, and the full key is
+// compared. Memory is taken once and bounded: when a table is full the entry of the
+// least worth nearby makes room, its owner is told, and it is counted. Time is the time
+// of the packets.
+//
+// Entries are referred to by number, and hold no Go pointers: the collector never scans
+// the tables, and a batch of packets can touch the lines it needs before it works on
+// them, so that the waits for memory overlap.
+//
+// What it does not do: know TCP or SMTP (its values are the caller's), grow, keep an
+// exact order of use.
+package flowtable
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+)
+
+// Config sizes a table. The numbers are totals over all shards.
+type Config struct {
+	// Attempts, Flows and Sources are how many are remembered at a time. Zero means
+	// 524288, 262144 and 131072.
+	Attempts, Flows, Sources int
+	// Shards is how many locks there are, a power of two. Zero means 16. More of them let
+	// more workers go on side by side; each also makes a batch of packets take more locks.
+	Shards int
+	// Secret makes hashes unpredictable. Zero means one drawn at random.
+	Secret Secret
+}
+
+// Table is a sharded table with values F for flows and S for sources.
+type Table[F, S any] struct {
+	Secret Secret
+	shards []Shard[F, S]
+	shift  uint
+}
+
+// Shard is a part of the table. Its fields are guarded by its lock.
+type Shard[F, S any] struct {
+	sync.Mutex
+	Attempts Attempts
+	Flows    Pool[Key, F]
+	Sources  Pool[Host, S]
+	_        [64]byte // keeps the locks of two shards out of one cache line
+}
+
+// Memory is what the shard's tables hold now, about, and what they can hold, in bytes.
+func (s *Shard[F, S]) Memory() (used, limit uint64) {
+	a, b := s.Flows.memory()
+	c, d := s.Sources.memory()
+	e, f := s.Attempts.memory()
+	return a + c + e, b + d + f
+}
+
+// Owner is who is asked and told by a table. All functions run under a shard's lock.
+type Owner[F, S any] struct {
+	// FlowWorth and SourceWorth rank entries: the lowest makes room.
+	FlowWorth   func(*F) int64
+	SourceWorth func(*S) int64
+	// FlowEvicted, SourceEvicted and AttemptGone are called with what has to go.
+	FlowEvicted   func(shard int, r Ref, k *Key, v *F)
+	SourceEvicted func(shard int, r Ref, h *Host, v *S)
+	AttemptGone   func(shard int, a *Attempt)
+}
+
+// New makes a table.
+func New[F, S any](cfg Config, o Owner[F, S]) *Table[F, S] {
+	cfg.Attempts = or(cfg.Attempts, 1<<19)
+	cfg.Flows = or(cfg.Flows, 1<<18)
+	cfg.Sources = or(cfg.Sources, 1<<17)
+	cfg.Shards = or(cfg.Shards, 16)
+	if cfg.Secret == (Secret{}) {
+		cfg.Secret = NewSecret()
+	}
+	t := &Table[F, S]{Secret: cfg.Secret, shards: make([]Shard[F, S], cfg.Shards), shift: 64 - uint(bits.Len(uint(cfg.Shards-1)))}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.Attempts.init(max(16, cfg.Attempts/cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
+		s.Flows.init(max(16, cfg.Flows/cfg.Shards), o.FlowWorth, bind3(i, o.FlowEvicted))
+		s.Sources.init(max(16, cfg.Sources/cfg.Shards), o.SourceWorth, bind3(i, o.SourceEvicted))
+	}
+	return t
+}
+
+// Shards is how many shards there are.
+func (t *Table[F, S]) Shards() int { return len(t.shards) }
+
+// Shard is the i-th shard.
+func (t *Table[F, S]) Shard(i int) *Shard[F, S] { return &t.shards[i] }
+
+// ShardOf is the number of the shard of a client with this hash.
+func (t *Table[F, S]) ShardOf(host uint64) int { return int(host >> t.shift) }
+
+// bind and bind3 fix the shard's number; nobody need listen.
+func bind[A any](i int, f func(int, A)) func(A) {
+	if f == nil {
+		return func(A) {}
+	}
+	return func(a A) { f(i, a) }
+}
+
+func bind3[A, B, C any](i int, f func(int, A, B, C)) func(A, B, C) {
+	if f == nil {
+		return func(A, B, C) {}
+	}
+	return func(a A, b B, c C) { f(i, a, b, c) }
+}
+
+func or(n, otherwise int) int {
+	if n != 0 {
+		return n
+	}
+	return otherwise
+}
+
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+// mix is one step of a multiplicative hash: both halves of the product.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}

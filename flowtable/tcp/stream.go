@@ -1,0 +1,296 @@
+package tcp
+
+// Stream gives the bytes of connections in order. One serves all connections of a shard:
+// it owns the memory in which segments wait. The zero value is ready. It is not safe for
+// concurrent use.
+//
+//	result := stream.Push(conn, segment)
+//	for stream.Pop(&chunk) {
+//		...
+//	}
+type Stream struct {
+	// MaxBytes bounds what waits, over all connections. Zero means 16 MiB.
+	MaxBytes int
+	// Overflows counts segments that could not wait for lack of room, here or because of
+	// maxHeld and maxAhead: what was missing before them was told as a gap.
+	Overflows uint64
+
+	nodes []node // nodes[0] is none
+	free  uint32
+	bytes int
+
+	c     *Conn
+	cur   node // the segment of Push, not copied yet
+	have  bool // cur was not given yet
+	force bool // holes are gaps now
+	lent  uint32
+	// What follows the chunk that was given last.
+	dir  Dir
+	miss int
+	fin  bool
+}
+
+// node is a segment that waits.
+type node struct {
+	next  uint32
+	dir   Dir
+	flags Flags
+	seq   Seq // of the first byte of buf
+	ack   Seq
+	len   int // on the wire; buf is shorter where the capture cut the frame
+	buf   []byte
+}
+
+// end is the sequence number behind the segment; an end of the half takes one.
+func (n *node) end() Seq {
+	e := n.seq.Add(n.len)
+	if n.flags.Has(FIN) {
+		e = e.Add(1)
+	}
+	return e
+}
+
+// Kind says what a Chunk is.
+type Kind uint8
+
+// The kinds of chunks.
+const (
+	Data Kind = iota
+	Gap       // Len bytes were not seen
+	End       // the half was given to its end
+)
+
+// Chunk is something that a half gives. Bytes are borrowed until the next Pop or Push.
+type Chunk struct {
+	Dir   Dir
+	Kind  Kind
+	Len   int
+	Bytes []byte
+}
+
+// Push takes in a segment of a connection. What can be given then comes from Pop, which
+// must be called until it returns false.
+func (st *Stream) Push(c *Conn, s *Segment) Result {
+	st.c, st.force, st.have = c, false, false
+	r := c.accept(s)
+	if r&(Duplicate|Foreign) != 0 {
+		return r
+	}
+	if c.held != 0 && c.waited < 255 {
+		c.waited++
+	}
+	if c.state == Reset {
+		st.force = true // nothing will be sent again
+	}
+	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
+		st.cur = node{dir: s.Dir, flags: s.Flags &^ RST, seq: s.Seq, ack: s.Ack, len: s.Len, buf: s.Payload}
+		if s.Flags.Has(SYN) {
+			st.cur.seq = s.Seq.Add(1)
+		}
+		if !c.half[s.Dir].next.Less(st.cur.end()) {
+			return r | Retransmit
+		}
+		st.have = true
+	}
+	return r
+}
+
+// Flush makes Pop give all that waits in a connection that will get no more segments.
+func (st *Stream) Flush(c *Conn) { st.c, st.force, st.have = c, true, false }
+
+// Pop gives the next chunk, if there is one.
+func (st *Stream) Pop(chunk *Chunk) bool {
+	c := st.c
+	if st.lent != 0 {
+		st.release(st.lent)
+		st.lent = 0
+	}
+	for {
+		switch {
+		case st.miss > 0:
+			*chunk = Chunk{Dir: st.dir, Kind: Gap, Len: st.miss}
+			c.half[st.dir].next = c.half[st.dir].next.Add(st.miss)
+			st.miss = 0
+			return true
+		case st.fin:
+			st.fin = false
+			c.half[st.dir].next = c.half[st.dir].next.Add(1)
+			c.finish(st.dir)
+			*chunk = Chunk{Dir: st.dir, Kind: End}
+			return true
+		case st.have && c.ready(&st.cur):
+			st.have = false
+			if st.give(&st.cur, chunk) {
+				return true
+			}
+		case c.held != 0 && st.takeReady():
+			if st.give(&st.nodes[st.lent], chunk) {
+				return true
+			}
+			st.release(st.lent)
+			st.lent = 0
+		case c.held == 0 && !st.have:
+			c.waited = 0
+			return false
+		case st.giveUp():
+			st.gap(chunk)
+			return true
+		case st.have:
+			st.have = false
+			st.hold()
+		default:
+			return false
+		}
+	}
+}
+
+// ready reports whether a segment can be given: nothing before it is missing, and
+// everything that it acknowledges was given.
+func (c *Conn) ready(n *node) bool {
+	return !c.half[n.dir].next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags)
+}
+
+// give makes a chunk of the part of a segment that is new, and says whether there is any.
+func (st *Stream) give(n *node, chunk *Chunk) bool {
+	x := &st.c.half[n.dir]
+	st.c.waited = 0
+	if !x.next.Less(n.end()) {
+		return false
+	}
+	old := x.next.Sub(n.seq)
+	b := n.buf[min(old, len(n.buf)):]
+	st.dir = n.dir
+	st.miss = max(0, n.len-old-len(b))
+	st.fin = n.flags.Has(FIN)
+	if len(b) == 0 {
+		return false // but something follows
+	}
+	x.next = x.next.Add(len(b))
+	*chunk = Chunk{Dir: n.dir, Kind: Data, Len: len(b), Bytes: b}
+	return true
+}
+
+// takeReady takes the first waiting segment that is ready out of the list, into lent.
+func (st *Stream) takeReady() bool {
+	for at := &st.c.held; *at != 0; at = &st.nodes[*at].next {
+		if n := &st.nodes[*at]; st.c.ready(n) {
+			st.lent = *at
+			*at = n.next
+			st.c.nheld--
+			return true
+		}
+	}
+	return false
+}
+
+// each calls f for all segments that wait, in the order in which they came.
+func (st *Stream) each(f func(n *node)) {
+	for i := st.c.held; i != 0; i = st.nodes[i].next {
+		f(&st.nodes[i])
+	}
+	if st.have {
+		f(&st.cur)
+	}
+}
+
+// hole is the next one that keeps segments waiting: missing bytes of half d up to end.
+func (st *Stream) hole() (d Dir, end Seq) {
+	c := st.c
+	found := false
+	var first *node
+	st.each(func(n *node) {
+		if first == nil {
+			first = n
+		}
+	})
+	d = first.dir
+	if !c.half[d].next.Less(first.seq) { // it waits for what it acknowledges
+		d = 1 - d
+		end, found = first.ack, true
+	}
+	st.each(func(n *node) {
+		if n.dir == d && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
+			end, found = n.seq, true
+		}
+	})
+	return d, end
+}
+
+// giveUp reports whether the hole that keeps segments waiting is to be told as a gap.
+func (st *Stream) giveUp() bool {
+	c := st.c
+	if st.force {
+		return true
+	}
+	d, end := st.hole()
+	x := &c.half[d]
+	limit := uint8(resend)
+	if x.ackOK && !x.acked.Less(end) {
+		limit = patience
+	}
+	if c.waited >= limit {
+		return true
+	}
+	if !st.have {
+		return false
+	}
+	ahead := max(st.cur.seq.Sub(c.half[st.cur.dir].next), 0) + st.cur.len
+	if c.nheld == maxHeld || ahead > maxAhead && c.held != 0 || st.bytes+len(st.cur.buf) > st.maxBytes() {
+		st.Overflows++
+		return true
+	}
+	return false
+}
+
+func (st *Stream) maxBytes() int {
+	if st.MaxBytes == 0 {
+		return 16 << 20
+	}
+	return st.MaxBytes
+}
+
+// gap tells the hole.
+func (st *Stream) gap(chunk *Chunk) {
+	d, end := st.hole()
+	x := &st.c.half[d]
+	*chunk = Chunk{Dir: d, Kind: Gap, Len: end.Sub(x.next)}
+	x.next = end
+}
+
+// hold copies the segment of Push to the end of those that wait.
+func (st *Stream) hold() {
+	if len(st.nodes) == 0 {
+		st.nodes = make([]node, 1, 64)
+	}
+	i := st.free
+	if i != 0 {
+		st.free = st.nodes[i].next
+	} else {
+		i = uint32(len(st.nodes))
+		st.nodes = append(st.nodes, node{})
+	}
+	n := &st.nodes[i]
+	buf := append(n.buf[:0], st.cur.buf...)
+	*n = st.cur
+	n.buf, n.next = buf, 0
+	st.bytes += len(buf)
+	at := &st.c.held
+	for *at != 0 {
+		at = &st.nodes[*at].next
+	}
+	*at = i
+	st.c.nheld++
+}
+
+// keepBytes is how large a buffer may be to be kept for the next segment.
+const keepBytes = 2048
+
+func (st *Stream) release(i uint32) {
+	n := &st.nodes[i]
+	st.bytes -= len(n.buf)
+	if cap(n.buf) > keepBytes {
+		n.buf = nil
+	}
+	n.next = st.free
+	st.free = i
+}

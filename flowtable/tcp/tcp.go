@@ -1,0 +1,304 @@
+// Package tcp follows one TCP connection from outside: was it established, how did it
+// end, which bytes were sent in which order, and which of them did we not see.
+//
+// Words: a half is one direction; next is the sequence number of the next byte that a
+// half has to give; a segment is held when it cannot be given yet; a gap is bytes that
+// we will not see.
+//
+// The idea: bytes are given in the order in which they can have happened. A segment
+// waits for the bytes before it in its own half, and for the bytes of the other half
+// that it acknowledges: a reply is never given before the command that it answers, even
+// where a mirror port delivers the two directions out of step.
+//
+//	client  EHLO x ........ [lost] ........ MAIL <- held: bytes before it are missing
+//	server         250 ok ack=EHLO                  250 ok ack=... <- held: it acknowledges bytes that were not given
+//
+// A hole ends in one of three ways: it is filled; the receiver acknowledged it, so
+// that nobody will send it again and three more segments went by; or too much is held.
+// Then it is a gap, and is told as one.
+//
+// The first copy of a byte wins. A reset or an end outside the window changes nothing.
+//
+// What it does not do: options, window scaling, checksums, urgent data. It is no
+// receiver: what a receiver would drop for its options is told here.
+package tcp
+
+// Seq is a sequence number; comparison wraps around (RFC 9293, section 3.4).
+type Seq uint32
+
+// Less reports whether a comes before b.
+func (a Seq) Less(b Seq) bool { return int32(a-b) < 0 }
+
+// Sub is how many bytes a is behind b; negative if it is before it.
+func (a Seq) Sub(b Seq) int { return int(int32(a - b)) }
+
+// Add is n bytes further.
+func (a Seq) Add(n int) Seq { return a + Seq(n) }
+
+// Flags are the flag bits of a segment, as in the header.
+type Flags uint8
+
+// The bits of Flags that matter here.
+const (
+	FIN Flags = 1 << iota
+	SYN
+	RST
+	_
+	ACK
+)
+
+// Has reports whether all bits are set.
+func (f Flags) Has(bits Flags) bool { return f&bits == bits }
+
+// Dir is a direction.
+type Dir uint8
+
+// The directions: the client is who opened the connection.
+const (
+	Client Dir = iota
+	Server
+)
+
+// Segment is one TCP segment. Payload is its captured part and is borrowed.
+type Segment struct {
+	Dir      Dir
+	Flags    Flags
+	Seq, Ack Seq
+	Len      int    // length of the payload on the wire
+	Sum      uint32 // tells a second copy of a frame from a retransmission
+	Time     int64  // nanoseconds
+	Payload  []byte
+}
+
+// State is how far a connection has come.
+type State uint8
+
+// The states.
+const (
+	New         State = iota // nothing but a SYN, or midstream
+	Replied                  // SYN-ACK seen
+	Established              // the handshake was completed
+	Closing                  // one side has said that it is done
+	Closed                   // both have
+	Reset                    // by a RST
+)
+
+// String is the name used in events.
+func (s State) String() string {
+	return [...]string{"new", "new", "established", "closing", "closed", "reset"}[s]
+}
+
+// Conn is a connection. The zero value is one of which nothing was seen. It holds no
+// pointers.
+type Conn struct {
+	half  [2]half
+	held  uint32 // first node in Stream.nodes, 0 is none
+	state State
+	// waited counts segments since something was held and nothing could be given.
+	waited   uint8
+	nheld    uint8
+	SYNSeen  bool
+	Resetter Dir // who sent the RST
+	rst      Seq // its sequence number
+}
+
+// half is one direction.
+type half struct {
+	next  Seq // the next byte to give
+	acked Seq // the highest acknowledgment of this half's bytes
+	isn   Seq
+	sum   [2]uint32 // digests of the latest two frames, to know a second copy
+	when  [2]uint32 // their times, milliseconds
+	pkts  uint32
+	bytes uint64 // payload, retransmissions included
+	known bool   // next is valid
+	seen  bool   // a segment of this half was seen
+	ackOK bool   // acked is valid
+	fin   bool   // given to its end
+	far   uint8  // segments in a row from outside the window
+}
+
+// State is how far the connection has come.
+func (c *Conn) State() State { return c.state }
+
+// Over reports whether the connection has ended.
+func (c *Conn) Over() bool { return c.state >= Closed }
+
+// Seen reports whether segments of this direction were seen.
+func (c *Conn) Seen(d Dir) bool { return c.half[d].seen }
+
+// Counts are the segments and payload bytes of a direction, without second copies of
+// frames.
+func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) { return c.half[d].pkts, c.half[d].bytes }
+
+// ISN is the initial sequence number of a direction, if a segment told it.
+func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
+
+// Holding reports whether segments wait for others.
+func (c *Conn) Holding() bool { return c.held != 0 }
+
+// Result is what a segment did.
+type Result uint8
+
+// The bits of Result.
+const (
+	Duplicate  Result = 1 << iota // a second copy of a frame; nothing was counted
+	Retransmit                    // it carries nothing new
+	Foreign                       // outside the window: of another connection, or forged
+	Opened                        // the handshake was completed just now
+	Aborted                       // a reset ended the connection just now
+)
+
+const (
+	// copyWindow is how far apart two copies of a frame can be, in milliseconds: a router's
+	// latency, far below any retransmission timeout (RFC 6298: at least one second).
+	copyWindow = 5
+	// window is how far from the expected byte a segment can be. Windows are larger only
+	// on paths that carry no mail.
+	window = 1 << 20
+	// maxHeld and maxAhead bound what waits for a hole: segments per connection, and bytes
+	// that the furthest of them is ahead.
+	maxHeld, maxAhead = 16, 64 << 10
+	// patience is how many further segments are waited for when the receiver has
+	// acknowledged a hole: it is not going to be filled, unless the mirror swaps frames.
+	patience = 3
+	// resend is the same for a hole that the sender will fill.
+	resend = 24
+)
+
+// Open tells the connection of a client's SYN that was seen elsewhere, and how often.
+func (c *Conn) Open(isn Seq, syns uint32) {
+	h := &c.half[Client]
+	h.isn, h.next, h.known, h.seen = isn, isn.Add(1), true, true
+	h.pkts += syns
+	c.SYNSeen = true
+}
+
+// Near reports whether a sequence number is within reach of the next byte of a half.
+func (c *Conn) Near(d Dir, seq Seq) bool {
+	h := &c.half[d]
+	return h.known && abs(seq.Sub(h.next)) <= window
+}
+
+// accept takes in what a segment says besides its payload.
+func (c *Conn) accept(s *Segment) (r Result) {
+	x, y := &c.half[s.Dir], &c.half[1-s.Dir]
+	if x.copy(s) {
+		return Duplicate
+	}
+	start := s.Seq
+	if s.Flags.Has(SYN) {
+		start = start.Add(1)
+	}
+	if x.known && !s.Flags.Has(SYN) && c.foreign(x, y, s) {
+		return Foreign
+	}
+	x.pkts++
+	x.bytes += uint64(s.Len)
+	x.seen = true
+	if s.Flags.Has(SYN) {
+		if !x.known || c.state < Established {
+			x.isn, x.next, x.known = s.Seq, start, true
+		}
+		if s.Dir == Client {
+			c.SYNSeen = true
+		} else if c.state == New {
+			c.state = Replied
+		}
+	}
+	if s.Flags.Has(ACK) {
+		if !y.known {
+			y.next, y.isn, y.known = s.Ack, s.Ack.Add(-1), true
+		}
+		if !y.ackOK || y.acked.Less(s.Ack) {
+			y.acked, y.ackOK = s.Ack, true
+		}
+	}
+	if !x.known {
+		x.next, x.isn, x.known = start, start.Add(-1), true
+	}
+	if c.state < Established && c.opens(s) {
+		c.state = Established
+		r |= Opened
+	}
+	switch {
+	case s.Flags.Has(RST) && c.state < Closed:
+		c.state, c.Resetter, c.rst = Reset, s.Dir, s.Seq
+		r |= Aborted
+	case c.state == Reset && s.Dir == c.Resetter && s.Len > 0 && c.rst.Less(start.Add(s.Len)):
+		// Who reset the connection goes on in it: the reset was forged, or meant another.
+		c.state = Established
+	}
+	return r
+}
+
+// copy reports whether this frame is the same as one of the latest two, delivered
+// again.
+func (h *half) copy(s *Segment) bool {
+	ms := uint32(s.Time / 1e6)
+	sum := (uint32(s.Seq)*0x9e3779b1 ^ uint32(s.Ack)*0x85ebca6b ^ uint32(s.Flags)<<24 ^ uint32(s.Len)) ^ s.Sum*0xc2b2ae35
+	for i := range h.sum {
+		if h.sum[i] == sum && h.pkts > uint32(i) && int32(ms-h.when[i]) <= copyWindow && int32(ms-h.when[i]) >= -copyWindow {
+			return true
+		}
+	}
+	h.sum[1], h.when[1] = h.sum[0], h.when[0]
+	h.sum[0], h.when[0] = sum, ms
+	return false
+}
+
+// foreign reports whether a segment cannot belong to this connection. After a long loss
+// it can, though: three in a row that carry data and fit the other half are believed.
+func (c *Conn) foreign(x, y *half, s *Segment) bool {
+	ahead := s.Seq.Sub(x.next)
+	if s.Flags.Has(RST) {
+		// A reset must be where the next byte is expected, or a little further when we
+		// missed some (RFC 5961, section 3.2 asks for the exact byte).
+		return ahead < -1 || ahead > maxAhead*4
+	}
+	if ahead >= -window && ahead <= window {
+		x.far = 0
+		return false
+	}
+	if s.Len > 0 && s.Flags.Has(ACK) && y.known && y.seen && abs(s.Ack.Sub(y.next)) < maxAhead && ahead > 0 {
+		if x.far++; x.far >= 3 {
+			x.far = 0
+			return false
+		}
+	}
+	return true
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// opens reports whether the segment completes the handshake: the client answers the
+// SYN-ACK or, where only its half is seen, goes on after its SYN; or the server
+// sends data, which it does only to a client that has answered.
+func (c *Conn) opens(s *Segment) bool {
+	if s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
+		return false
+	}
+	if s.Dir == Client {
+		return (c.SYNSeen || c.state == Replied) && !s.Seq.Less(c.half[Client].isn.Add(1))
+	}
+	return c.state == Replied && s.Len > 0
+}
+
+// tooEarly reports whether a segment acknowledges bytes of the other half that were not
+// given yet. Where the other half is not seen at all there is nothing to wait for.
+func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
+	y := &c.half[1-d]
+	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
+}
+
+// finish notes that a half was given to its end.
+func (c *Conn) finish(d Dir) {
+	c.half[d].fin = true
+	switch {
+	case c.state >= Closed:
+	case c.half[1-d].fin:
+		c.state = Closed
+	default:
+		c.state = Closing
+	}
+}

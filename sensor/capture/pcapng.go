@@ -1,0 +1,319 @@
+package capture
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+)
+
+// Block types of pcapng (draft-ietf-opsawg-pcapng).
+const (
+	ngSection    = 0x0a0d0d0a
+	ngInterface  = 1
+	ngPacket     = 2 // obsolete
+	ngSimple     = 3
+	ngStatistics = 5
+	ngEnhanced   = 6
+)
+
+// maxInterfaces bounds what a section can make us remember.
+const maxInterfaces = 4096
+
+// ngFile reads pcapng. A file is a row of blocks:
+//
+//	type 4, total length 4, body, total length 4
+//
+// in the byte order that the last section header announced. Interfaces may differ in
+// link type and time resolution.
+type ngFile struct {
+	b     *block
+	order binary.ByteOrder
+	ifs   []ngIf
+	left  int // bytes of the block in hand that are still to be skipped
+	known func(link uint16) error
+	// unknown remembers a link type that nobody can decode, to say so if the file holds
+	// no frame of any other.
+	unknown error
+	good    bool // there was a frame of a known link type
+}
+
+type ngIf struct {
+	link    uint16
+	known   bool
+	snaplen uint32
+	scale   timescale
+	drops   [2]uint64 // as the last statistics block said: by the interface, by the system
+}
+
+// timescale turns an interface's timestamps to nanoseconds.
+type timescale struct {
+	mul, div uint64 // nanoseconds are ticks * mul / div
+	offset   int64  // nanoseconds
+}
+
+func (t timescale) nanoseconds(ticks uint64) int64 {
+	hi, lo := bits.Mul64(ticks, t.mul)
+	if hi >= t.div {
+		return math.MaxInt64
+	}
+	ns, _ := bits.Div64(hi, lo, t.div)
+	if ns > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(ns) + t.offset
+}
+
+func openNg(b *block, known func(link uint16) error) (*ngFile, error) {
+	f := &ngFile{b: b, known: known, order: binary.LittleEndian}
+	return f, f.section()
+}
+
+// section reads a section header block, which stands at the start of what is in memory.
+func (f *ngFile) section() error {
+	if err := f.b.fill(28); err != nil {
+		return errors.New(f.b.damage(err, "inside a section header"))
+	}
+	h := f.b.have()
+	switch binary.LittleEndian.Uint32(h[8:]) {
+	case 0x1a2b3c4d:
+		f.order = binary.LittleEndian
+	case 0x4d3c2b1a:
+		f.order = binary.BigEndian
+	default:
+		return errors.New("a section header has no byte-order mark")
+	}
+	if major := f.order.Uint16(h[12:]); major != 1 {
+		return fmt.Errorf("pcapng version %d.%d is not known (1.0 is)", major, f.order.Uint16(h[14:]))
+	}
+	total := f.order.Uint32(h[4:])
+	if total < 28 || total%4 != 0 || total > math.MaxInt32 {
+		return fmt.Errorf("a section header claims a length of %d bytes", total)
+	}
+	f.ifs = f.ifs[:0]
+	f.left = int(total)
+	return nil
+}
+
+func (f *ngFile) next(frames []Frame, s *Stats) (n int, err error) {
+	for n < len(frames) {
+		if f.left > 0 {
+			// Skipping moves the window only where it runs over its end; what was given
+			// out in this call must stay.
+			if n > 0 && f.left > len(f.b.have()) {
+				return n, nil
+			}
+			if err := f.b.skip(f.left); err != nil {
+				return n, errors.New(f.b.damage(err, "inside a block"))
+			}
+			f.left = 0
+		}
+		if n > 0 && len(f.b.have()) < 12 {
+			return n, nil
+		}
+		if err := f.b.fill(12); err != nil {
+			if len(f.b.have()) == 0 && err == io.EOF {
+				if !f.good && f.unknown != nil {
+					return n, f.unknown
+				}
+				return n, io.EOF
+			}
+			return n, errors.New(f.b.damage(err, "inside a block header"))
+		}
+		h := f.b.have()
+		typ, total := f.order.Uint32(h), f.order.Uint32(h[4:])
+		if typ == ngSection {
+			if n > 0 {
+				return n, nil
+			}
+			if err := f.section(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if total < 12 || total%4 != 0 || total > math.MaxInt32 {
+			return f.after(n, fmt.Errorf("a block claims a length of %d bytes", total))
+		}
+		// Packets need their head and data in memory, interfaces and statistics all of it; everything else is skipped.
+		need := 0
+		switch typ {
+		case ngInterface, ngStatistics:
+			need = int(total)
+		case ngEnhanced, ngPacket:
+			need = min(int(total), 28+maxCaplen)
+		case ngSimple:
+			need = min(int(total), 12+maxCaplen)
+		}
+		if need > blockSize {
+			return f.after(n, fmt.Errorf("a block of type %d claims a length of %d bytes", typ, total))
+		}
+		if len(h) < need {
+			if n > 0 {
+				return n, nil
+			}
+			if err := f.b.fill(need); err != nil {
+				return 0, errors.New(f.b.damage(err, fmt.Sprintf("inside a block: %d of %d bytes are there", len(f.b.have()), total)))
+			}
+			h = f.b.have()
+		}
+		if need == int(total) && f.order.Uint32(h[total-4:]) != total {
+			return f.after(n, fmt.Errorf("a block is %d bytes long by its head and %d by its foot", total, f.order.Uint32(h[total-4:])))
+		}
+		var got bool
+		if need > 0 {
+			got, err = f.block(typ, h[8:min(len(h), int(total)-4)], &frames[n], s)
+			if err != nil {
+				return f.after(n, err)
+			}
+		}
+		f.left = int(total)
+		if got {
+			n++
+			// Stay in this block's bytes: the skip only moves the start.
+			if f.left <= len(f.b.have()) {
+				f.b.start += f.left
+				f.left = 0
+			}
+		}
+	}
+	return n, nil
+}
+
+// after holds an error back until the frames before it were given: it will be found
+// again, because nothing of the bad block was consumed.
+func (f *ngFile) after(n int, err error) (int, error) {
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// block reads a block's body (without head and foot). got reports whether it was a frame.
+func (f *ngFile) block(typ uint32, b []byte, frame *Frame, s *Stats) (got bool, err error) {
+	switch typ {
+	case ngInterface:
+		return false, f.addInterface(b)
+	case ngStatistics:
+		f.statistics(b, s)
+		return false, nil
+	case ngEnhanced, ngPacket:
+		// interface 4 (obsolete: 2, drops 2), time 8, captured length 4, length on the wire 4
+		if len(b) < 20 {
+			return false, fmt.Errorf("a packet block of %d bytes has no room for its head", len(b))
+		}
+		id := f.order.Uint32(b)
+		if typ == ngPacket {
+			id = uint32(f.order.Uint16(b))
+		}
+		if id >= uint32(len(f.ifs)) {
+			return false, fmt.Errorf("a packet names interface %d, but %d are described", id, len(f.ifs))
+		}
+		i := &f.ifs[id]
+		caplen := f.order.Uint32(b[12:])
+		if caplen > maxCaplen || int(caplen) > len(b)-20 {
+			return false, fmt.Errorf("a packet claims %d bytes in a block that has room for %d", caplen, len(b)-20)
+		}
+		ticks := uint64(f.order.Uint32(b[4:]))<<32 | uint64(f.order.Uint32(b[8:]))
+		*frame = Frame{Data: b[20 : 20+caplen : 20+caplen], Time: i.scale.nanoseconds(ticks), Len: int(f.order.Uint32(b[16:])), Link: i.link}
+		f.good = f.good || i.known
+	case ngSimple:
+		// length on the wire 4; interface 0, no time
+		if len(b) < 4 || len(f.ifs) == 0 {
+			return false, errors.New("a simple packet block has no interface")
+		}
+		wire := f.order.Uint32(b)
+		caplen := min(wire, uint32(len(b)-4))
+		if i := &f.ifs[0]; i.snaplen != 0 {
+			caplen = min(caplen, i.snaplen)
+		}
+		*frame = Frame{Data: b[4 : 4+caplen : 4+caplen], Len: int(wire), Link: f.ifs[0].link}
+		f.good = f.good || f.ifs[0].known
+	}
+	s.Bytes += uint64(len(frame.Data))
+	return true, nil
+}
+
+// addInterface reads an interface description: link type 2, reserved 2, snapshot
+// length 4, options.
+func (f *ngFile) addInterface(b []byte) error {
+	if len(b) < 8 {
+		return errors.New("an interface description is cut")
+	}
+	if len(f.ifs) == maxInterfaces {
+		return fmt.Errorf("more than %d interfaces are described", maxInterfaces)
+	}
+	i := ngIf{link: f.order.Uint16(b), snaplen: f.order.Uint32(b[4:]), scale: timescale{mul: 1000, div: 1}}
+	if err := f.known(i.link); err != nil {
+		f.unknown = err
+	} else {
+		i.known = true
+	}
+	f.options(b[8:], func(code uint16, v []byte) {
+		switch {
+		case code == 9 && len(v) >= 1: // if_tsresol: a negative power of 10, or of 2
+			exp := uint(v[0] & 0x7f)
+			switch {
+			case v[0]&0x80 != 0 && exp < 64:
+				i.scale.mul, i.scale.div = 1e9, 1<<exp
+			case v[0]&0x80 == 0 && exp <= 9:
+				i.scale.mul, i.scale.div = pow10(9-exp), 1
+			case v[0]&0x80 == 0 && exp <= 28:
+				i.scale.mul, i.scale.div = 1, pow10(exp-9)
+			}
+		case code == 14 && len(v) >= 8: // if_tsoffset, seconds
+			if sec := int64(f.order.Uint64(v)); sec > -1<<33 && sec < 1<<33 {
+				i.scale.offset = sec * 1e9
+			}
+		}
+	})
+	f.ifs = append(f.ifs, i)
+	return nil
+}
+
+// statistics reads what the capturing program counted: interface 4, time 8, options.
+// The numbers are totals so far, per interface.
+func (f *ngFile) statistics(b []byte, s *Stats) {
+	if len(b) < 12 {
+		return
+	}
+	id := f.order.Uint32(b)
+	if id >= uint32(len(f.ifs)) {
+		return
+	}
+	i := &f.ifs[id]
+	f.options(b[12:], func(code uint16, v []byte) {
+		if len(v) < 8 {
+			return
+		}
+		switch total := f.order.Uint64(v); code {
+		case 5: // isb_ifdrop
+			s.InterfaceDrops += total - min(i.drops[0], total)
+			i.drops[0] = max(i.drops[0], total)
+		case 7: // isb_osdrop
+			s.KernelDrops += total - min(i.drops[1], total)
+			i.drops[1] = max(i.drops[1], total)
+		}
+	})
+}
+
+// options walks code 2, length 2, value padded to four bytes.
+func (f *ngFile) options(b []byte, each func(code uint16, v []byte)) {
+	for len(b) >= 4 {
+		code, n := f.order.Uint16(b), int(f.order.Uint16(b[2:]))
+		if code == 0 || 4+n > len(b) {
+			return
+		}
+		each(code, b[4:4+n])
+		b = b[min(len(b), 4+(n+3)&^3):]
+	}
+}
+
+func pow10(n uint) uint64 {
+	p := uint64(1)
+	for range n {
+		p *= 10
+	}
+	return p
+}

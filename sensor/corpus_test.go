@@ -1,0 +1,349 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// corpusDir is where the public captures with their ground truth lie; they are not part of
+// the project.
+func corpusDir(t *testing.T) string {
+	dir := os.Getenv("SPAMSENSOR_CORPUS")
+	if dir == "" {
+		dir = "../../shared/pcaps"
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("the corpus of captures is not at %s (SPAMSENSOR_CORPUS names another place)", dir)
+	}
+	return dir
+}
+
+// emitted is an event as a reader of the events sees it, as far as the tests look.
+type emitted struct {
+	Timestamp string
+	Type      string `json:"event_type"`
+	ID        string `json:"event_id"`
+	Src       string `json:"src_ip"`
+	SrcPort   int    `json:"src_port"`
+	Dest      string `json:"dest_ip"`
+	DestPort  int    `json:"dest_port"`
+	App       string `json:"app_proto"`
+	Community string `json:"community_id"`
+	Flow      struct {
+		State, Reason, Seen string
+		Age                 float64
+		SYN                 int
+	}
+	SMTP struct {
+		Helo         string
+		HeloCmd      string   `json:"helo_cmd"`
+		MailFrom     []string `json:"mail_from"`
+		Rcpts        int      `json:"rcpt_count"`
+		Messages     int
+		TLS, Auth    string
+		SNI          string
+		LastCode     int            `json:"last_code"`
+		LastReply    string         `json:"last_reply"`
+		Codes        map[string]int `json:"codes"`
+		Flags        []string
+		RcptRejected int `json:"rcpt_rejected"`
+	}
+	Source  *sourceFields
+	Finding *struct {
+		ID, Action, Class, Level, Severity, Mode string
+		Score                                    float64
+		Attempts                                 int     `json:"decided_after_attempts"`
+		Seconds                                  float64 `json:"decided_after_s"`
+		Counts                                   sourceFields
+		Evidence                                 []string
+		Reasons                                  []struct{ Code, Text string }
+		CloseReason                              string `json:"close_reason"`
+	}
+	Capture map[string]uint64
+	Decode  map[string]uint64
+	TCP     map[string]uint64
+	Health  *struct{ Check, State string }
+}
+
+type sourceFields struct {
+	Role, Level                           string
+	Attempts, Sessions, Refused, Messages int
+	Unreachable, Silent                   int
+	Retransmits                           int `json:"syn_retransmits"`
+	Nets                                  int `json:"dest_nets"`
+	IPs                                   int `json:"dest_ips"`
+	Ports                                 map[string]int
+}
+
+// readEvents runs `read --events -` and returns what it wrote.
+func readEvents(t *testing.T, args ...string) (events []emitted, code int, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), append([]string{"read", "--events", "-", "-q"}, args...), strings.NewReader(""), &out, &errs)
+	return parseEvents(t, out.Bytes()), code, errs.String()
+}
+
+func parseEvents(t *testing.T, b []byte) (events []emitted) {
+	t.Helper()
+	for line := range bytes.Lines(b) {
+		var e emitted
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("an event is no JSON: %v\n%s", err, line)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func ofType(events []emitted, typ string) (list []emitted) {
+	for _, e := range events {
+		if e.Type == typ {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// truth is what tshark said of a capture, as far as it is compared.
+type truth struct {
+	File    string
+	AllSYN  struct{ SYN, Sources int } `json:"all_syn"`
+	Clients []struct {
+		Client      string
+		SYN         int
+		SYNDistinct int `json:"syn_distinct"`
+		Handshake   map[string]int
+	}
+	Streams []struct {
+		Client, Server string
+		ClientPort     int `json:"client_port"`
+		ServerPort     int `json:"server_port"`
+		Handshake      string
+		Helo           []string
+		Codes          map[string]int
+		Lexical        struct {
+			Verbs    map[string]int
+			MailFrom []string `json:"mail_from"`
+		}
+	}
+}
+
+// dissent is where the truth's tools and we differ, and the packet that decides.
+var dissent = map[string]map[string]string{
+	"auth-long-command.pcap":        {"helo": "the name has 4,000 bytes; evidence keeps 255"},
+	"loss-one-side-only.pcap":       {"sessions": "tshark's handshake needs the server's half; with one half a session is the client's ACK after its SYN (frame 2)"},
+	"loss-phantom-direction.pcap":   {"codes": "the EHLO reply 250-... spans frames 8 and 10 and is one reply; tshark counts it once per frame"},
+	"refused-odd-replies.pcap":      {"codes": "on port 465 the server speaks plain text, 220 (frame 149) and five refusals (frame 153); tshark takes the port for TLS"},
+	"smtps465-clienthello.pcap":     {"codes": "on port 465 the server greets with 220 in plain text (frame 6); tshark takes the port for TLS"},
+}
+
+func TestCorpusRecorded(t *testing.T) {
+	dir := filepath.Join(corpusDir(t), "recorded")
+	files, _ := filepath.Glob(filepath.Join(dir, "*.truth.json"))
+	if len(files) == 0 {
+		t.Fatalf("no truth in %s", dir)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want truth
+		if err := json.Unmarshal(b, &want); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(want.File, func(t *testing.T) { compareWithTruth(t, strings.TrimSuffix(name, ".truth.json"), &want) })
+	}
+}
+
+func compareWithTruth(t *testing.T, file string, want *truth) {
+	events, code, stderr := readEvents(t, "--set", "evidence.mail_from=full", file)
+	if code != exitOK {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	differs := func(what, format string, args ...any) {
+		t.Helper()
+		if why := dissent[want.File][what]; why != "" {
+			t.Logf("differs: "+format+"; %s", append(args, why)...)
+			return
+		}
+		t.Errorf(what+": "+format, args...)
+	}
+	sources := map[string]*sourceFields{}
+	for _, e := range ofType(events, "source") {
+		sources[e.Src] = e.Source
+		if s := e.Source; s.Sessions+s.Refused+s.Unreachable+s.Silent != s.Attempts {
+			t.Errorf("%s: sessions %d + refused %d + unreachable %d + silent %d are not the %d attempts", e.Src, s.Sessions, s.Refused, s.Unreachable, s.Silent, s.Attempts)
+		}
+	}
+	known := map[string]bool{}
+	for _, c := range want.Clients {
+		known[c.Client] = true
+		s := sources[c.Client]
+		if s == nil {
+			if c.SYN > 0 {
+				t.Errorf("%s opened %d connections and is no source", c.Client, c.SYN)
+			}
+			continue
+		}
+		for _, n := range []struct {
+			what        string
+			ours, truth int
+		}{{"attempts", s.Attempts, c.SYNDistinct}, {"syn_retransmits", s.Retransmits, c.SYN - c.SYNDistinct},
+			{"sessions", s.Sessions, c.Handshake["complete"]}, {"refused", s.Refused, c.Handshake["refused_rst"]}} {
+			if n.ours != n.truth {
+				differs(n.what, "%s has %d, tshark says %d", c.Client, n.ours, n.truth)
+			}
+		}
+	}
+	for src := range sources {
+		if !known[src] {
+			t.Errorf("%s is a source and no client", src)
+		}
+	}
+	compareSessions(t, ofType(events, "session"), want, differs)
+	stats := ofType(events, "stats")
+	if n := int(stats[len(stats)-1].Decode["syn"]); n != want.AllSYN.SYN {
+		differs("all_syn", "%d first SYNs, tshark says %d", n, want.AllSYN.SYN)
+	}
+	for _, e := range ofType(events, "finding") {
+		if e.Finding.Severity != "info" && !strings.HasPrefix(want.File, "bot-emotet") {
+			t.Errorf("%s is accused as %s, %s", e.Src, e.Finding.Class, e.Finding.Level)
+		}
+	}
+}
+
+func compareSessions(t *testing.T, sessions []emitted, want *truth, differs func(what, format string, args ...any)) {
+	type tuple struct {
+		client, server string
+		cport, sport   int
+	}
+	byTuple := map[tuple]emitted{}
+	for _, e := range sessions {
+		byTuple[tuple{e.Src, e.Dest, e.SrcPort, e.DestPort}] = e
+	}
+	for _, s := range want.Streams {
+		k := tuple{s.Client, s.Server, s.ClientPort, s.ServerPort}
+		e, ok := byTuple[k]
+		if !ok {
+			if s.Handshake == "complete" {
+				t.Errorf("the session %v is missing", k)
+			}
+			continue
+		}
+		var from []string
+		for _, a := range s.Lexical.MailFrom {
+			from = append(from, bareAddress(a))
+		}
+		if !slices.Equal(from, e.SMTP.MailFrom) {
+			differs("mail_from", "%v from %q, tshark says %q", k, e.SMTP.MailFrom, from)
+		}
+		if n := s.Lexical.Verbs["RCPT"]; n != e.SMTP.Rcpts {
+			differs("rcpt", "%v has %d recipients, tshark says %d", k, e.SMTP.Rcpts, n)
+		}
+		helo := ""
+		if n := len(s.Helo); n > 0 {
+			helo = s.Helo[n-1]
+		}
+		if helo != e.SMTP.Helo {
+			differs("helo", "%v calls itself %.40q, tshark says %.40q", k, e.SMTP.Helo, helo)
+		}
+		if tried := e.SMTP.Auth == "tried" || e.SMTP.Auth == "ok" || e.SMTP.Auth == "failed"; tried != (s.Lexical.Verbs["AUTH"] > 0) {
+			differs("auth", "%v has AUTH %s, tshark counts %d", k, e.SMTP.Auth, s.Lexical.Verbs["AUTH"])
+		}
+		if (e.SMTP.TLS == "starttls") != (s.Lexical.Verbs["STARTTLS"] > 0) {
+			differs("starttls", "%v has TLS %s, tshark counts %d STARTTLS", k, e.SMTP.TLS, s.Lexical.Verbs["STARTTLS"])
+		}
+		delete(s.Codes, "None") // lines that are no reply
+		if fmt.Sprint(s.Codes) != fmt.Sprint(e.SMTP.Codes) {
+			differs("codes", "%v got %v, tshark says %v", k, e.SMTP.Codes, s.Codes)
+		}
+	}
+}
+
+// bareAddress is the address in what follows MAIL FROM:.
+func bareAddress(s string) string {
+	s = strings.TrimSpace(s)
+	if rest, ok := strings.CutPrefix(s, "<"); ok {
+		s, _, _ = strings.Cut(rest, ">")
+		return s
+	}
+	s, _, _ = strings.Cut(s, " ")
+	return s
+}
+
+func TestCorpusMTA(t *testing.T) {
+	dir := filepath.Join(corpusDir(t), "mta")
+	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dialogues []struct {
+		File, Name string
+		Messages   int
+		Senders    []string
+	}
+	if err := json.Unmarshal(b, &dialogues); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dialogues {
+		events, _, _ := readEvents(t, "--set", "evidence.mail_from=full", filepath.Join(dir, d.File))
+		messages, from := 0, []string{}
+		for _, e := range ofType(events, "session") {
+			messages += e.SMTP.Messages
+			from = append(from, e.SMTP.MailFrom...)
+		}
+		if messages != d.Messages {
+			t.Errorf("%s (%s): %d messages, Postfix took %d", d.File, d.Name, messages, d.Messages)
+		}
+		if d.Messages > 0 && !slices.Equal(from, d.Senders) {
+			t.Errorf("%s (%s): from %q, Postfix says %q", d.File, d.Name, from, d.Senders)
+		}
+	}
+}
+
+func TestCorpusSpambot(t *testing.T) {
+	file := filepath.Join(corpusDir(t), "recorded", "bot-emotet-2017_first-750s.pcap")
+	events, _, _ := readEvents(t, file)
+	ids, reached := map[string]bool{}, map[string]emitted{}
+	for _, e := range ofType(events, "finding") {
+		if e.Src != "10.10.10.101" || e.Finding.Class != "spambot" {
+			t.Errorf("unexpected finding: %s %s", e.Src, e.Finding.Class)
+		}
+		ids[e.Finding.ID] = true
+		if _, ok := reached[e.Finding.Level]; !ok {
+			reached[e.Finding.Level] = e
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("%d findings, want one", len(ids))
+	}
+	if f := reached["suspect"].Finding; f == nil || f.Counts.Nets > 4 || f.Seconds > 0.010 {
+		t.Errorf("suspect too late: %+v", f)
+	}
+	if f := reached["likely"].Finding; f == nil || f.Seconds > 1 {
+		t.Errorf("likely too late: %+v", f)
+	}
+}
+
+func TestWorkersDoNotMatter(t *testing.T) {
+	file := filepath.Join(corpusDir(t), "recorded", "bot-emotet-2017_first-750s.pcap")
+	var first []byte
+	for _, workers := range []string{"1", "2", "8"} {
+		var out, errs bytes.Buffer
+		run(context.Background(), []string{"read", "--events", "-", "-q", "--workers", workers, file}, strings.NewReader(""), &out, &errs)
+		if first == nil {
+			first = out.Bytes()
+		}
+		if !bytes.Equal(first, out.Bytes()) {
+			t.Errorf("%s workers give other events than one", workers)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package detect
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+func init() {
+	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".", strings.Join(h.lists.name[:h.lists.n], ", "), h.lists.sample)
+	}}
+}
+
+// maxLists is how many blocklists are remembered by name.
+const maxLists = 4
+
+// lists are the blocklists that servers named.
+type lists struct {
+	name   [maxLists]string
+	n      int
+	sample string
+}
+
+// Cited is the observation that a server named a blocklist in a refusal. The address
+// on it may be shared with others, so this alone weighs little.
+func (h *Host) Cited(list, text string, now int64) {
+	l := &h.lists
+	known := false
+	for _, name := range l.name[:l.n] {
+		known = known || name == list
+	}
+	if !known && l.n < maxLists {
+		l.name[l.n] = strings.Clone(list)
+		l.n++
+	}
+	if l.sample == "" {
+		l.sample = strings.Clone(text)
+	}
+	h.found(Blocklisted, now, float64(l.n), 1, 2.3)
+}
+
+// Citation is what a refusal says about blocklists.
+type Citation struct {
+	List  string       // host name of the list; empty if none is named
+	Addrs []netip.Addr // global addresses that the text quotes
+}
+
+// cues are the words in front of a list's name. Postfix's own text is "blocked using".
+var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ", "listed in ", "listed on ", "listed by ",
+	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=", "using "}
+
+// ParseCitation reads the text of a refusal. It finds names it was never told of: the
+// host behind a cue, or that of a link in a text that speaks of a list.
+func ParseCitation(text string) (c Citation) {
+	low := strings.ToLower(text)
+	for _, cue := range cues {
+		for rest := low; c.List == ""; {
+			i := strings.Index(rest, cue)
+			if i < 0 {
+				break
+			}
+			rest = rest[i+len(cue):]
+			if name := hostName(firstWord(rest)); name != "" && (cue != "using " || speaksOfList(low)) {
+				c.List = name
+			}
+		}
+	}
+	if c.List == "" && speaksOfList(low) {
+		for _, scheme := range []string{"https://", "http://", "www."} {
+			if i := strings.Index(low, scheme); i >= 0 {
+				if c.List = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); c.List != "" {
+					break
+				}
+			}
+		}
+	}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }) {
+		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
+			c.Addrs = append(c.Addrs, a.Unmap())
+		}
+	}
+	return c
+}
+
+// speaksOfList reports whether a text is about lists at all.
+func speaksOfList(low string) bool {
+	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "listed", "blocked"} {
+		if strings.Contains(low, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func firstWord(s string) string {
+	s = strings.TrimLeft(s, " \"'([<")
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+	if i := strings.IndexAny(s, " \t\"')]>;,/?:"); i >= 0 {
+		s = s[:i]
+	}
+	return strings.TrimRight(s, ".")
+}
+
+// hostName returns s if it looks like a full host name.
+func hostName(s string) string {
+	labels := strings.Split(s, ".")
+	if len(labels) < 2 || len(s) > 253 {
+		return ""
+	}
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return ""
+		}
+	}
+	if top := labels[len(labels)-1]; len(top) < 2 || strings.Trim(top, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return "" // a number, or an address
+	}
+	return s
+}
+
+// global reports whether an address can be one that the Internet sees.
+func global(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a.Unmap())
+}
+
+// sharedSpace is for carriers' NAT (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -1,0 +1,71 @@
+package detect
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Config holds the detectors' thresholds. Zero means the default that stands beside
+// each; DefaultConfig has them filled in.
+type Config struct {
+	// Alpha is the probability that a test accuses an innocent host; a limit for the
+	// sequential tests. Default 1e-4.
+	Alpha float64
+	// NewNetworks: see spread.go.
+	NewNetworksThreshold float64 // default 11.5
+	// ManyNetworks and MassNetworks are distinct networks within an hour. Default 10 and 25:
+	// CESNET's NEMEA reports 10 in 300 s, Zeek 25 failed ones in 5 minutes.
+	ManyNetworks, MassNetworks int
+	// FastAttempts is how many attempts to port 25 within FastTime. Default 20 in 5
+	// minutes, as BotFlex.
+	FastAttempts int
+	FastTime     time.Duration
+	// Concurrent and MassConcurrent are connections open at a time. Default 10 and 30,
+	// the numbers in use on MikroTik routers; a desktop has one or two.
+	Concurrent, MassConcurrent int
+	// SubmitNetworks is how many networks are contacted for submission within an hour.
+	// Default 6: a mail client has one to three accounts, ntopng reports more than 5.
+	SubmitNetworks int
+	// RefusalLow and RefusalHigh are the shares of refused sessions of an honest sender
+	// and of a spammer between which the test decides. Default 0.1 and 0.5.
+	RefusalLow, RefusalHigh float64
+	// HeloNames is how many names a host may introduce itself with in a day. Default 3.
+	HeloNames int
+}
+
+// DefaultConfig is the configuration in force when nothing is said.
+func DefaultConfig() Config {
+	return Config{Alpha: 1e-4, NewNetworksThreshold: 11.5, ManyNetworks: 10, MassNetworks: 25,
+		FastAttempts: 20, FastTime: 5 * time.Minute, Concurrent: 10, MassConcurrent: 30, SubmitNetworks: 6,
+		RefusalLow: 0.1, RefusalHigh: 0.5, HeloNames: 3}
+}
+
+// Validate reports all that is wrong at once.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(c.Alpha > 0 && c.Alpha < 0.5, "alpha is %g, and must be between 0 and 0.5", c.Alpha)
+	bad(c.NewNetworksThreshold > 0, "new_networks_threshold is %g, and must be above 0", c.NewNetworksThreshold)
+	bad(c.ManyNetworks > 1 && c.ManyNetworks <= c.MassNetworks && c.MassNetworks <= maxWindow,
+		"many_networks and mass_networks are %d and %d, and must rise within 2 and %d", c.ManyNetworks, c.MassNetworks, maxWindow)
+	bad(c.FastAttempts > 1 && c.FastAttempts <= maxFast, "fast_attempts is %d, and must be within 2 and %d", c.FastAttempts, maxFast)
+	bad(c.FastTime > 0, "fast_time is %s, and must be above 0", c.FastTime)
+	bad(c.Concurrent > 1 && c.Concurrent <= c.MassConcurrent, "concurrent and mass_concurrent are %d and %d, and must rise from 2", c.Concurrent, c.MassConcurrent)
+	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxWindow, "submit_networks is %d, and must be within 2 and %d", c.SubmitNetworks, maxWindow)
+	bad(c.RefusalLow > 0 && c.RefusalLow < c.RefusalHigh && c.RefusalHigh < 1,
+		"refusal_low and refusal_high are %g and %g, and must rise within 0 and 1", c.RefusalLow, c.RefusalHigh)
+	bad(c.HeloNames > 1 && c.HeloNames <= maxNames, "helo_names is %d, and must be within 2 and %d", c.HeloNames, maxNames)
+	return errors.Join(errs...)
+}
+
+// linearCount estimates how many distinct values set ones of m bits.
+func linearCount(ones, m int) int {
+	zero := max(m-ones, 1)
+	return int(math.Round(float64(m) * math.Log(float64(m)/float64(zero))))
+}

@@ -1,0 +1,319 @@
+// Package detect turns observations about a host into a verdict: does this machine send
+// spam, how sure is that, and why.
+//
+// Words: an observation is one fact (an attempt, a HELO name, a reply); Facts are the
+// counts kept of every source; a Host is all that is known of a source that is
+// judged; a reason is what one detector found, with its numbers; a verdict is the sum.
+//
+// The idea is a calibrated sum. Each detector is one test with a known error rate and gives
+// a weight in natural logarithms of a likelihood ratio. Detectors that look at the same
+// thing are a family, and a family's sum is capped, so that no single aspect can convict
+// alone:
+//
+//	L = prior + sum over families of min(cap, sum of weights)
+//
+//	suspect    L >= 0
+//	likely     L >= 4.6 and two families
+//	confirmed  L >= 9.2 and three families
+//
+// The prior is -6.9: one host in a thousand. Verdicts are reached when the packet
+// comes that decides, not at the next tick, and say so: how many attempts, how many
+// seconds.
+//
+// The package is pure: no clock, no input or output, no lock. Time is the time of the packets, in
+// nanoseconds since 1970. One detector is one file.
+package detect
+
+import "math"
+
+// Level is how sure a verdict is.
+type Level uint8
+
+// The levels.
+const (
+	NoLevel Level = iota
+	Suspect
+	Likely
+	Confirmed
+)
+
+// String is the name used in events; NoLevel is "none".
+func (l Level) String() string { return [...]string{"none", "suspect", "likely", "confirmed"}[l] }
+
+// ParseLevel is the opposite of String.
+func ParseLevel(s string) (Level, bool) {
+	for l := NoLevel; l <= Confirmed; l++ {
+		if l.String() == s {
+			return l, true
+		}
+	}
+	return NoLevel, false
+}
+
+// Severity is how soon somebody should act.
+type Severity uint8
+
+// The severities.
+const (
+	Info Severity = iota
+	Low
+	Medium
+	High
+	Critical
+)
+
+// String is the name used in events.
+func (s Severity) String() string { return [...]string{"info", "low", "medium", "high", "critical"}[s] }
+
+// Class is what a finding says.
+type Class uint8
+
+// The classes.
+const (
+	Spambot    Class = iota // it sends spam, or tries to
+	DirectSMTP              // an undeclared host mails straight to the Internet
+	Classes
+)
+
+// String is the name used in events.
+func (c Class) String() string { return [...]string{"spambot", "direct_smtp"}[c] }
+
+// Family is a group of detectors that look at the same aspect.
+type Family uint8
+
+// The families.
+const (
+	Volume   Family = iota // A: how many networks, how fast
+	Replies                // C: what the servers say
+	Identity               // D: how it introduces itself
+	Families
+)
+
+// String is the letter that the documentation uses.
+func (f Family) String() string { return [...]string{"A", "C", "D"}[f] }
+
+// familyCap bounds what a family can add to the score.
+var familyCap = [Families]float64{Volume: 9.2, Replies: 6.9, Identity: 6.9}
+
+// Prior is the logarithm of the odds that an arbitrary host sends spam.
+const Prior = -6.9
+
+// Code is a reason that a detector can give.
+type Code uint8
+
+// The reasons.
+const (
+	NewNetworks    Code = iota // A1
+	ManyNetworks               // A2, ten in an hour
+	MassNetworks               // A2, twenty-five
+	FastAttempts               // A3
+	Concurrent                 // A4, ten
+	MassConcurrent             // A4, thirty
+	SubmitSpread               // A5
+	Refusals                   // C1
+	Blocklisted                // C4
+	HeloName                   // D
+	HeloNames                  // D2
+	Codes
+)
+
+// String is the name used in events.
+func (c Code) String() string { return detectors[c].name }
+
+// Family is the family that the reason belongs to.
+func (c Code) Family() Family { return detectors[c].family }
+
+// detector is the table of what a reason is: its name, its family, and how it is told.
+type detector struct {
+	name   string
+	family Family
+	text   func(h *Host, f *Facts, r *Reason) string
+}
+
+var detectors [Codes]detector
+
+// Reason is what a detector found. First is when it was found, Last when it was found
+// again.
+type Reason struct {
+	First, Last      int64
+	Value, Threshold float64
+	Weight           float64
+}
+
+// Facts are what is counted of every source, judged or not. They hold no pointers.
+type Facts struct {
+	First, Last        int64 // attempts
+	Attempts           uint32
+	Retransmits        uint32 // SYNs of attempts that were made before
+	Sessions           uint32
+	Refused            uint32
+	Unreachable        uint32
+	Concurrent         uint32 // open now: attempts without an answer, and sessions
+	ConcurrentMax      uint32
+	Messages           uint32
+	Rejected, Deferred uint32
+	Recipients         uint32
+	RecipientsRejected uint32
+	TLSSessions        uint32
+	AuthSessions       uint32
+	Ports              [4]PortCount // the first four ports; more are in Attempts only
+	ToServer, ToClient uint64       // payload bytes
+	ErrorBound         uint32       // attempts that may have been counted and forgotten before
+	recent             [8]uint32    // attempts by second, to know those that still wait
+	recentAt           int64
+	// Distinct values, exactly as long as they are few; with more a Host takes over.
+	addrs, nets, helos, senders few
+}
+
+// few is a set of up to three hashes.
+type few struct {
+	hash [3]uint32
+	n    uint8
+}
+
+// add reports whether the set was too small.
+func (s *few) add(h uint32) (full bool) {
+	for _, have := range s.hash[:s.n] {
+		if have == h {
+			return false
+		}
+	}
+	if int(s.n) == len(s.hash) {
+		return true
+	}
+	s.hash[s.n] = h
+	s.n++
+	return false
+}
+
+// PortCount is the attempts to one port.
+type PortCount struct {
+	Port  uint16
+	Count uint32
+}
+
+// AnswerTime is how long an attempt may wait for an answer before it counts as silent.
+const AnswerTime = 5 * second
+
+const (
+	second = int64(1e9)
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
+// Attempt is the observation of a first SYN.
+type Attempt struct {
+	Time      int64
+	Addr, Net uint32 // hashes of the destination and of its network (/24, /48)
+	Port      uint16
+	External  bool // the destination is none of ours
+	Relay     bool // the destination is an allowed relay
+}
+
+// Attempted counts an attempt. full says that the destinations are too many for Facts
+// alone: a Host is needed to count them.
+func (f *Facts) Attempted(a *Attempt) (full bool) {
+	if f.Attempts == 0 || a.Time < f.First {
+		f.First = a.Time
+	}
+	f.Last = max(f.Last, a.Time)
+	inc(&f.Attempts)
+	for i := range f.Ports {
+		p := &f.Ports[i]
+		if p.Count == 0 || p.Port == a.Port {
+			p.Port = a.Port
+			inc(&p.Count)
+			break
+		}
+	}
+	f.tick(a.Time)
+	f.recent[uint64(a.Time/second)%uint64(len(f.recent))]++
+	f.Opened()
+	return f.addrs.add(a.Addr) || f.nets.add(a.Net)
+}
+
+// Helo and Sender count HELO names and sender domains by their hashes; full is as in
+// Attempted.
+func (f *Facts) Helo(hash uint32) (full bool)   { return f.helos.add(hash) }
+func (f *Facts) Sender(hash uint32) (full bool) { return f.senders.add(hash) }
+
+// tick forgets the seconds between the last attempt and now.
+func (f *Facts) tick(now int64) {
+	n := int64(len(f.recent))
+	at := now / second
+	if at <= f.recentAt {
+		return
+	}
+	for i := max(f.recentAt+1, at-n+1); i <= at; i++ {
+		f.recent[uint64(i)%uint64(n)] = 0
+	}
+	f.recentAt = at
+}
+
+// Opened and Closed follow how many connections are open.
+func (f *Facts) Opened() {
+	f.Concurrent++
+	f.ConcurrentMax = max(f.ConcurrentMax, f.Concurrent)
+}
+
+// Closed is the opposite of Opened.
+func (f *Facts) Closed() {
+	if f.Concurrent > 0 {
+		f.Concurrent--
+	}
+}
+
+// Silent is how many attempts had no answer within five seconds. Sessions, refused,
+// unreachable and silent ones add up to the attempts once all have had their time.
+func (f *Facts) Silent(now int64) uint32 {
+	settled := f.Sessions + f.Refused + f.Unreachable
+	waiting := uint32(0)
+	for i, n := range f.recent {
+		at := f.recentAt - int64((uint64(f.recentAt)-uint64(i))%uint64(len(f.recent)))
+		if now-at*second < AnswerTime+second {
+			waiting += n
+		}
+	}
+	all := f.Attempts - min(f.Attempts, settled)
+	return all - min(all, waiting)
+}
+
+// DestIPs, DestNets, HeloNames and SenderDomains are how many different ones there were;
+// h may be nil.
+func (f *Facts) DestIPs(h *Host) int {
+	if h != nil {
+		return h.addrs.len()
+	}
+	return int(f.addrs.n)
+}
+
+// DestNets: see DestIPs.
+func (f *Facts) DestNets(h *Host) int {
+	if h != nil {
+		return h.nets.len()
+	}
+	return int(f.nets.n)
+}
+
+// HeloNames: see DestIPs.
+func (f *Facts) HeloNames(h *Host) int {
+	if h != nil {
+		return h.helos.len()
+	}
+	return int(f.helos.n)
+}
+
+// SenderDomains: see DestIPs.
+func (f *Facts) SenderDomains(h *Host) int {
+	if h != nil {
+		return h.senders.len()
+	}
+	return int(f.senders.n)
+}
+
+func inc(n *uint32) {
+	if *n != math.MaxUint32 {
+		*n++
+	}
+}

@@ -1,0 +1,61 @@
+package detect
+
+import "fmt"
+
+func init() {
+	detectors[FastAttempts] = detector{"fast_attempts", Volume, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It opened %d connections to port 25 within %s.", int(r.Threshold), span(int64(r.Value*float64(second))))
+	}}
+	detectors[Concurrent] = detector{"concurrent", Volume, concurrentText}
+	detectors[MassConcurrent] = detector{"mass_concurrent", Volume, concurrentText}
+}
+
+func concurrentText(h *Host, f *Facts, r *Reason) string {
+	return fmt.Sprintf("It had up to %d connections to mail servers open at a time; a desktop has one or two.", int(r.Value))
+}
+
+// maxFast bounds Config.FastAttempts.
+const maxFast = 32
+
+// fast holds the times of the last attempts to port 25: it finds the bot that hammers one
+// provider and so contacts few networks.
+type fast struct {
+	at   [maxFast]int64
+	next int
+}
+
+func judgeFast(c *Config, h *Host, a *Attempt) {
+	if a.Port != 25 || !a.External {
+		return // an application may well send its reports through our own relay in one go
+	}
+	w := &h.fast
+	w.at[w.next%maxFast] = a.Time
+	w.next++
+	if w.next < c.FastAttempts {
+		return
+	}
+	first := w.at[(w.next-c.FastAttempts)%maxFast]
+	if took := a.Time - first; took <= int64(c.FastTime) {
+		value := float64(max(took, 0)) / float64(second)
+		if r := &h.reasons[FastAttempts]; r.First != 0 {
+			value = min(value, r.Value)
+			r.Value = value
+		}
+		h.found(FastAttempts, a.Time, value, float64(c.FastAttempts), 3)
+	}
+}
+
+// judgeConcurrent is for connections that are open at a time. What goes to our own
+// servers does not count: an application server has pools.
+func judgeConcurrent(c *Config, h *Host, f *Facts, now int64) {
+	if h.external*2 < f.Attempts {
+		return
+	}
+	n := int(f.Concurrent)
+	if n >= c.Concurrent {
+		h.found(Concurrent, now, float64(n), float64(c.Concurrent), 2.3)
+	}
+	if n >= c.MassConcurrent {
+		h.found(MassConcurrent, now, float64(n), float64(c.MassConcurrent), 2.3) // 4.6 with the one above
+	}
+}

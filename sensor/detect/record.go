@@ -1,0 +1,91 @@
+package detect
+
+import "net/netip"
+
+// Session is the record of one mail session: evidence. Texts are what the sides sent,
+// byte for byte.
+type Session struct {
+	Client, Server netip.AddrPort
+	V6             bool
+	MAC            [6]byte
+	VLAN           []uint16
+	Input          uint16 // number of the interface or file
+	FlowID         uint64
+
+	Start, End                 int64
+	State, Reason, Seen        string
+	PktsToServer, PktsToClient uint32
+	ToServer, ToClient         uint64
+	SYNs                       uint8
+
+	App, Direction, TLS, Auth, HeloCmd    string
+	Banner, Helo, SNI, LastReply          string
+	MailFrom                              []string
+	Mails, Rcpts, RcptsRejected, Messages uint32
+	Rejected, Deferred                    uint32
+	LastCode                              uint16
+	LastEnhanced                          [3]uint16
+	Codes                                 []CodeCount
+	Refusals                              []RefusalText
+	Blocklist                             string
+	Flags                                 []string
+}
+
+// CodeCount is how often a reply code came.
+type CodeCount struct{ Code, Count uint16 }
+
+// RefusalText is a reply that refused something.
+type RefusalText struct {
+	Phase    string
+	Code     uint16
+	Enhanced [3]uint16
+	Text     string
+}
+
+// SourceRecord is what is known of a source at a time.
+type SourceRecord struct {
+	Addr  netip.Addr
+	MAC   [6]byte
+	VLAN  []uint16
+	Input uint16
+	Role  string
+	Level Level
+	Score float64
+	Facts Facts
+	Time  int64
+
+	Silent                                      uint32
+	DestIPs, DestNets, HeloNames, SenderDomains int
+}
+
+// Finding is a verdict that was published.
+type Finding struct {
+	ID       string
+	Seq      int    // counts the events of this finding, from 1
+	Action   string // opened, updated, closed
+	Class    Class
+	Level    Level
+	Severity Severity
+	Score    float64
+	Mode     string
+	Egress   string
+
+	Source    SourceRecord
+	Time      int64 // of this event
+	Decided   Decision
+	DecidedIn int64 // from the first attempt to the decision
+
+	Reasons     []ReasonText
+	Evidence    []uint64 // numbers of session events
+	Blind       []string
+	Advice      string
+	CloseReason string
+	Suppressed  uint64 // session events left out
+}
+
+// ReasonText is a reason as it is told.
+type ReasonText struct {
+	Code   Code
+	Reason Reason
+	Text   string
+}

@@ -1,0 +1,35 @@
+package detect
+
+import (
+	"fmt"
+	"time"
+)
+
+// Text tells a reason in a sentence.
+func (h *Host) Text(code Code, f *Facts) string {
+	return detectors[code].text(h, f, &h.reasons[code])
+}
+
+// count is "1 session" or "2 sessions".
+func count[N int | uint32](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// span is a duration as people say it.
+func span(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%.1f s", max(0.1, d.Seconds()))
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f minutes", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f hours", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}

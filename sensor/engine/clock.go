@@ -1,0 +1,99 @@
+package engine
+
+import "sync"
+
+const (
+	second = int64(1e9)
+	minute = 60 * second
+	hour   = 60 * minute
+)
+
+// clock is the time of the packets: the highest that is believed.
+//
+// A capture can hold a frame with any time: one that a broken clock stamped ten years
+// ahead must not make everything expire. So a jump is believed only when the frames that
+// follow it agree. Captures that were merged from several years have such jumps too; there they do.
+type clock struct {
+	mu   sync.Mutex
+	now  int64
+	jump int64  // a time far from now that the latest frames agree on
+	seq  uint64 // of the latest of them
+	seen int    // how many there were
+	odd  uint64 // frames whose time was not believed
+}
+
+const (
+	// maxStep is how far ahead a frame can be without being a jump.
+	maxStep = 10 * minute
+	// maxBack is how far behind: several interfaces and a swapped frame are within it.
+	maxBack = minute
+	// believe is how many frames in a row must agree on a jump.
+	believe = 5
+)
+
+// see takes in the time of frame seq when it is outside the window. ok says that the
+// clock moved, and to which time.
+func (c *clock) see(t int64, seq uint64) (now int64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.now == 0:
+		c.now = t
+		return t, true
+	case t < c.now && t >= c.now-maxBack:
+		return 0, false // within the window of another worker
+	case t >= c.now && t < c.now+maxStep:
+		c.now, c.seen = t, 0
+		return t, true
+	}
+	c.odd++
+	if c.seen == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
+		c.seen = 0
+	}
+	c.seen++
+	c.jump, c.seq = t, seq
+	if c.seen < believe {
+		return 0, false
+	}
+	c.now, c.seen = t, 0
+	c.odd -= believe
+	return t, true
+}
+
+// window is the range of times that change nothing: up to the next full second.
+func (c *clock) window() (lo int64, span uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lo = c.now - maxBack
+	return lo, uint64((c.now/second+1)*second - lo)
+}
+
+// Now is the time.
+func (c *clock) Now() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Idle tells a worker's engine that no frame came although time went by: now is the time
+// of the wall. Without it nothing would expire on a silent interface.
+func (w *Worker) Idle(now int64) {
+	e := w.e
+	if e.clock.idle(now) {
+		w.Flush()
+		e.tick(now)
+		w.lo, w.span = e.clock.window()
+	}
+}
+
+// idle moves the clock if the wall's is ahead of it by more than a moment, in which frames
+// may still be on their way.
+func (c *clock) idle(now int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == 0 || now-c.now < 2*second || now-c.now > maxStep && c.seen > 0 {
+		return false
+	}
+	c.now = now
+	return true
+}

@@ -1,0 +1,264 @@
+// Package engine puts the parts together: the life of a packet, the tick, the findings.
+//
+//	Worker.Frame     wire.Decode: a packet, or an outcome that is counted
+//	                 (not ours: done)
+//	Worker.Flush     for each shard of the batch, under its lock:
+//	  shard.packet     the flow: what changed, which bytes are new (flowtable, tcp)
+//	                   what was said (smtpsniff)
+//	                   what that means for the source (detect)
+//	                   a verdict that is new or worse: a finding
+//	                 then, in the order of the packets: sessions and findings are given out
+//	Engine.tick      once a second of packet time: what expired, what is due
+//
+// A worker belongs to the goroutine that captures; live there is one for each interface.
+// Batches let the waits for memory of many packets overlap and the locks be taken once for
+// many packets. A batch that is large enough is shared among helpers, shard by shard: shards
+// have nothing in common, and what they give out is put back into the order of the
+// packets, so that any number of helpers gives the same.
+//
+// Time is the time of the packets: of all workers, the highest that is believed. See clock.go.
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/wire"
+)
+
+// Config says what an engine watches.
+type Config struct {
+	// Ports are the mail ports. Zero means 25, 465, 587 and 2525.
+	Ports []uint16
+	// Home are the networks whose hosts are judged. Zero means the private ones: 10/8,
+	// 172.16/12, 192.168/16, 100.64/10 and fc00::/7.
+	Home []netip.Prefix
+	// MailServers are hosts that may send mail to anybody; they are not judged as bots.
+	MailServers []netip.Addr
+	// AllowedRelays are destinations that hosts may use for port 25.
+	AllowedRelays []netip.Prefix
+	// SeparateVLANs and SeparateTunnels make VLAN and tunnel ids part of a flow's and a
+	// source's identity, for sites whose networks overlap. Otherwise they are not, because a mirror shows one
+	// connection before and after routing, and its two directions under different tags.
+	SeparateVLANs, SeparateTunnels bool
+	// Limits bound the memory.
+	Limits Limits
+	// Detect holds the detectors' thresholds. Zero means detect.DefaultConfig.
+	Detect detect.Config
+	// AllSessions gives out every session; otherwise only those that belong to a finding.
+	AllSessions bool
+	// SessionsPerFinding bounds the latter. Zero means 50.
+	SessionsPerFinding int
+	// SourceInterval is how often sources that changed are given out, in nanoseconds of packet time. Zero
+	// means only at the end.
+	SourceInterval int64
+	// StatsInterval is how often Output.Stats is called, likewise. Zero means 60 s.
+	StatsInterval int64
+	// Live says that there will be no end at which a file without home addresses can be
+	// judged as a whole.
+	Live bool
+	// Helpers is how many goroutines share a large batch. Zero or one means none but the
+	// worker.
+	Helpers int
+	// Secret makes hashes unpredictable. Zero means drawn at random.
+	Secret flowtable.Secret
+}
+
+// Limits are how many of a kind are remembered at a time; zero means a default, see
+// flowtable.Config.
+type Limits struct {
+	Attempts, Flows, Sources int
+	// Sessions is how many dialogues are followed at a time. Zero means 49152.
+	Sessions int
+	// Hosts is how many sources are judged at a time. Zero means 8192.
+	Hosts int
+	// HeldBytes bounds the segments that wait for missing ones. Zero means 16 MiB.
+	HeldBytes int
+}
+
+// Output receives what the engine finds. The functions are called one at a time, in the
+// order of the packets; nil ones are not called. Records must not be kept, but for those
+// of Session.
+type Output struct {
+	// Session returns the number of the event that was made of it.
+	Session func(*detect.Session) uint64
+	Finding func(*detect.Finding)
+	Source  func(*detect.SourceRecord)
+	Stats   func(now int64)
+}
+
+// Engine is the whole of detection. Its workers may run concurrently.
+type Engine struct {
+	cfg    Config
+	out    Output
+	home   prefixes
+	relays prefixes
+	server map[flowtable.Addr]bool
+	table  *flowtable.Table[flow, source]
+	shards []shard
+	clock  clock
+
+	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
+	nextStats int64
+	nextSrcs  int64
+	homeSeen  atomic.Bool
+	emitted   []record // scratch of flush
+	workers   []*Worker
+	pool      *helpers
+	first     atomic.Int64 // time of the first frame
+}
+
+// DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
+// (587), and 2525, which is what providers offer where 25 is blocked.
+var DefaultPorts = []uint16{25, 465, 587, 2525}
+
+// DefaultHome are the private networks: RFC 1918, RFC 6598, RFC 4193.
+var DefaultHome = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fc00::/7")}
+
+// New makes an engine.
+func New(cfg Config, out Output) *Engine {
+	if cfg.Ports == nil {
+		cfg.Ports = DefaultPorts
+	}
+	if cfg.Home == nil {
+		cfg.Home = DefaultHome
+	}
+	if cfg.Detect == (detect.Config{}) {
+		cfg.Detect = detect.DefaultConfig()
+	}
+	cfg.SessionsPerFinding = or(cfg.SessionsPerFinding, 50)
+	cfg.StatsInterval = or(cfg.StatsInterval, 60*second)
+	cfg.Limits.Sessions = or(cfg.Limits.Sessions, 48<<10)
+	cfg.Limits.Hosts = or(cfg.Limits.Hosts, 8192)
+	cfg.Limits.HeldBytes = or(cfg.Limits.HeldBytes, 16<<20)
+	e := &Engine{cfg: cfg, out: out, server: map[flowtable.Addr]bool{}}
+	e.home.set(cfg.Home)
+	e.relays.set(cfg.AllowedRelays)
+	for _, a := range cfg.MailServers {
+		e.server[a.As16()] = true
+	}
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: cfg.Secret},
+		flowtable.Owner[flow, source]{
+			FlowWorth:     func(f *flow) int64 { return f.worth() },
+			SourceWorth:   func(s *source) int64 { return s.worth() },
+			FlowEvicted:   func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
+			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
+			AttemptGone:   func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
+		})
+	e.shards = make([]shard, e.table.Shards())
+	for i := range e.shards {
+		e.shards[i].init(e, i)
+	}
+	if cfg.Helpers > 1 {
+		e.pool = newHelpers(cfg.Helpers - 1)
+	}
+	return e
+}
+
+func or[T int | int64](v, otherwise T) T {
+	if v != 0 {
+		return v
+	}
+	return otherwise
+}
+
+// Worker takes in the frames of one goroutine.
+type Worker struct {
+	e       *Engine
+	decoder wire.Decoder
+	batch   []wire.Packet
+	hashes  []hashes
+	lists   [][]uint32 // by shard: which packets of the batch are its
+	seq     uint64     // frames so far
+	outcome [wire.Outcomes]atomic.Uint64
+	frames  [wire.Outcomes]uint64 // since the last flush
+	lo      int64                 // times from here for span nanoseconds need no thought
+	span    uint64
+	orient  orient
+}
+
+// hashes of a packet, and what was decided about it before the shard's lock.
+type hashes struct {
+	key  flowtable.Key
+	host uint64
+	flow uint64
+	seq  uint64
+	from uint16
+	// toServer says that the client sent it.
+	toServer bool
+}
+
+// batchSize is how many packets wait for a flush at most.
+const batchSize = 4096
+
+// Worker makes a worker. All must be made before the first frame.
+func (e *Engine) Worker() *Worker {
+	w := &Worker{e: e, batch: make([]wire.Packet, batchSize), hashes: make([]hashes, batchSize), lists: make([][]uint32, len(e.shards))}
+	w.batch, w.hashes = w.batch[:0], w.hashes[:0]
+	w.decoder.SetPorts(e.cfg.Ports)
+	e.workers = append(e.workers, w)
+	return w
+}
+
+// Frame takes in a frame. data is borrowed until the next Flush, which must come before the
+// memory is used again.
+func (w *Worker) Frame(link uint16, data []byte, wireLen int, time int64, from uint16) {
+	w.seq++
+	if uint64(time-w.lo) >= w.span {
+		w.advance(time)
+	}
+	n := len(w.batch)
+	p := &w.batch[:n+1][n]
+	o := w.decoder.Decode(wire.LinkType(link), data, wireLen, p)
+	w.frames[o]++
+	if o > wire.MailError {
+		return
+	}
+	p.Time = time
+	w.batch = w.batch[:n+1]
+	w.hash(p, from)
+	if n+1 == batchSize {
+		w.Flush()
+	}
+}
+
+// advance moves the clock; what came before is worked off first, so that it still
+// belongs to the second that ends.
+func (w *Worker) advance(time int64) {
+	e := w.e
+	if e.first.Load() == 0 {
+		e.first.Store(time)
+	}
+	if now, ok := e.clock.see(time, w.seq); ok {
+		w.Flush()
+		e.tick(now)
+	}
+	w.lo, w.span = e.clock.window()
+}
+
+// KnownLink is for capture.FilesConfig: it names a link type that cannot be decoded.
+func KnownLink(link uint16) error {
+	if l := wire.LinkType(link); !l.Known() {
+		return fmt.Errorf("frames of link type %d, %s, cannot be decoded", link, l)
+	}
+	return nil
+}
+
+// Finish ends all that is open and gives it out. reason is shutdown or end_of_input.
+func (e *Engine) Finish(reason string) {
+	for _, w := range e.workers {
+		w.Flush()
+	}
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	e.finish(reason)
+	if e.pool != nil {
+		e.pool.stop()
+		e.pool = nil
+	}
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff"
+)
+
+// record is something to give out, in the order of the packets that caused it.
+type record struct {
+	seq     uint64
+	sub     uint32
+	shard   int
+	time    int64
+	session *detect.Session
+	finding *detect.Finding
+	host    *host // whose evidence a session becomes
+}
+
+func (s *shard) record(r record) {
+	r.seq, r.sub, r.shard = s.seq, s.sub, s.i
+	s.sub++
+	s.records = append(s.records, r)
+}
+
+// maxEvidence is how many session events a finding names.
+const maxEvidence = 10
+
+// maxRecent is how many sessions of a source are kept until there may be a finding.
+const maxRecent = 3
+
+// tellSession gives out a session, or keeps it, or counts that it did neither.
+func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host, reason string) {
+	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
+	switch seen {
+	case [2]bool{true, true}:
+		s.count.seenBoth++
+	case [2]bool{true, false}:
+		s.count.seenClient++
+	default:
+		s.count.seenServer++
+	}
+	if hst != nil && !(seen[0] && seen[1]) {
+		hst.oneWay++
+	}
+	if s.e.out.Session == nil {
+		return
+	}
+	found := hst != nil && hst.spambot != nil
+	switch {
+	case s.e.cfg.AllSessions, found && hst.given < s.e.cfg.SessionsPerFinding:
+		s.give(s.sessionRecord(k, f, talk, src, reason), hst)
+	case found:
+		hst.suppressed++
+	case hst != nil && src.flags&home != 0 && len(hst.recent) < maxRecent:
+		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
+	}
+}
+
+// give gives out a session.
+func (s *shard) give(d *detect.Session, hst *host) {
+	if hst != nil {
+		hst.given++
+	}
+	s.record(record{session: d, host: hst, time: d.End})
+}
+
+// sessionRecord is the evidence of one session.
+func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, reason string) *detect.Session {
+	v6 := k.Scope.V6()
+	d := &detect.Session{
+		Client: netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort), Server: netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
+		V6: v6, Input: f.input, FlowID: s.flowID(k, f), Start: f.start, End: max(f.start, f.last), State: f.conn.State().String(), Reason: endReason(f, reason),
+		SYNs: f.syns, App: smtpsniff.Unknown.String(), TLS: smtpsniff.Plain.String(), Auth: smtpsniff.NoAuth.String(),
+		Direction: s.direction(k)}
+	d.VLAN = slices.Clone(f.vlan[:f.tags])
+	if src != nil {
+		d.MAC = src.mac
+	}
+	switch {
+	case !f.conn.Seen(tcp.Server):
+		d.Seen = "client"
+	case !f.conn.Seen(tcp.Client):
+		d.Seen = "server"
+	default:
+		d.Seen = "both"
+	}
+	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
+	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
+	if talk == nil {
+		if f.has(midstream) {
+			d.Flags = []string{"midstream"}
+		}
+		return d
+	}
+	d.App, d.TLS, d.Auth, d.HeloCmd = talk.Proto.String(), talk.Encryption.String(), talk.Auth.String(), talk.HeloVerb.String()
+	d.Banner, d.Helo, d.SNI, d.LastReply = string(talk.Banner()), string(talk.Helo()), string(talk.SNI()), string(talk.LastReply())
+	talk.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
+	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = talk.Mails, talk.Rcpts, talk.RcptsRejected, talk.Messages
+	d.Rejected, d.Deferred = talk.Rejected, talk.Deferred
+	d.LastCode, d.LastEnhanced = talk.LastCode, enhanced(talk.LastEnhanced)
+	talk.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
+	talk.Refusals(func(r smtpsniff.Refusal, text []byte) {
+		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
+		if d.Blocklist == "" {
+			d.Blocklist = detect.ParseCitation(string(text)).List
+		}
+	})
+	for i, name := range smtpsniff.FlagNames {
+		if talk.Flags>>i&1 != 0 {
+			d.Flags = append(d.Flags, name)
+		}
+	}
+	return d
+}
+
+func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subject, e.Detail} }
+
+// flowID is a number for the flow, the same whenever the file is read.
+func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
+	fixed := flowtable.Secret{1, 2}
+	h := k.Host()
+	return fixed.Flow(fixed.Host(&h)^uint64(f.start), k) >> 11 // 53 bits: JavaScript can hold it
+}
+
+// endReason is why the flow is over: by the connection itself, or what ended our
+// listening.
+func endReason(f *flow, reason string) string {
+	switch f.conn.State() {
+	case tcp.Closed:
+		return "fin"
+	case tcp.Reset:
+		return "rst"
+	}
+	return reason
+}
+
+func (s *shard) direction(k *flowtable.Key) string {
+	v6 := k.Scope.V6()
+	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
+	case from && to:
+		return "internal"
+	case from:
+		return "outbound"
+	case to:
+		return "inbound"
+	}
+	return "transit"
+}
+
+// sourceRecord is what is known of a source.
+func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
+	var known *detect.Host
+	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
+		Role: role(src), Facts: src.facts, Time: now, Silent: src.facts.Silent(now), Score: detect.Prior}
+	if hst != nil {
+		known = &hst.Host
+		d.Level, d.Score = hst.Level(), hst.Score()
+	}
+	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
+	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
+	return d
+}
+
+func role(src *source) string {
+	switch {
+	case src.flags&declared != 0:
+		return "mailserver"
+	case src.flags&home != 0:
+		return "workstation"
+	}
+	return "external"
+}
+
+// flush gives out the records of all shards in order. The caller holds tickMu.
+func (e *Engine) flushRecords(byTime bool) {
+	all := e.emitted[:0]
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		all = append(all, s.records...)
+		clear(s.records)
+		s.records = s.records[:0]
+		s.t.Unlock()
+	}
+	slices.SortFunc(all, func(a, b record) int {
+		if byTime { // a tick: nothing caused these but time
+			if c := cmp.Compare(a.time, b.time); c != 0 {
+				return c
+			}
+			if c := a.who().Compare(b.who()); c != 0 {
+				return c
+			}
+		} else if c := cmp.Compare(a.seq, b.seq); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.sub, b.sub)
+	})
+	for i := range all {
+		e.emit(&all[i])
+	}
+	clear(all)
+	e.emitted = all[:0]
+}
+
+// who is the client of a record, for an order among those of one time.
+func (r *record) who() netip.AddrPort {
+	if r.session != nil {
+		return r.session.Client
+	}
+	return netip.AddrPortFrom(r.finding.Source.Addr, 0)
+}
+
+func (e *Engine) emit(r *record) {
+	switch {
+	case r.session != nil:
+		n := e.out.Session(r.session)
+		if r.host != nil {
+			t := e.shards[r.shard].t
+			t.Lock()
+			if len(r.host.evidence) < maxEvidence {
+				r.host.evidence = append(r.host.evidence, n)
+			}
+			t.Unlock()
+		}
+	case e.out.Finding != nil:
+		t := e.shards[r.shard].t
+		t.Lock()
+		r.finding.Evidence = slices.Clone(r.host.evidence)
+		t.Unlock()
+		e.out.Finding(r.finding)
+	}
+}

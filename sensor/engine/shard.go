@@ -1,0 +1,466 @@
+package engine
+
+import (
+	"math"
+
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/wire"
+	"spamsensor/smtpsniff"
+)
+
+// shard is what is kept beside a shard of the table, under the same lock.
+type shard struct {
+	e      *Engine
+	i      int
+	t      *flowtable.Shard[flow, source]
+	stream tcp.Stream
+	sniff  smtpsniff.Listener
+
+	sessions refs[smtpsniff.Session] // dialogues of flows
+	hosts    refs[host]              // sources that are judged
+	maxHosts int
+	maxTalks int
+
+	current            flowtable.Ref // the flow in hand
+	sample, sampleHost flowtable.Ref // where the search for somebody to evict goes on
+
+	direct []flowtable.Ref // sources whose first direct connection was not told yet
+	open   []flowtable.Ref // sources with an open finding
+
+	records []record // to be given out when the batch is done
+	count   counters
+	seq     uint64 // of the packet in hand
+	sub     uint32 // records of this packet
+	touched uint64 // keeps the compiler from leaving out the reads of Touch
+}
+
+// refs is a slab of pointers that entries of the table refer to by number, because the
+// table holds no pointers. Zero is none.
+type refs[T any] struct {
+	list []*T
+	free []uint32
+}
+
+func (r *refs[T]) add(v *T) uint32 {
+	if n := len(r.free); n > 0 {
+		i := r.free[n-1]
+		r.free = r.free[:n-1]
+		r.list[i] = v
+		return i
+	}
+	if r.list == nil {
+		r.list = append(r.list, nil)
+	}
+	r.list = append(r.list, v)
+	return uint32(len(r.list) - 1)
+}
+
+func (r *refs[T]) remove(i uint32) {
+	r.list[i] = nil
+	r.free = append(r.free, i)
+}
+
+// at is nil for number zero.
+func (r *refs[T]) at(i uint32) *T {
+	if i == 0 {
+		return nil
+	}
+	return r.list[i]
+}
+
+func (r *refs[T]) len() int { return max(0, len(r.list)-1-len(r.free)) }
+
+// flow is a connection that got an answer, or that began before we listened.
+type flow struct {
+	conn      tcp.Conn
+	start     int64
+	last      int64
+	source    flowtable.Ref
+	sourceGen uint16
+	input     uint16
+	session   uint32
+	vlan      [2]uint16
+	tags      uint8
+	syns      uint8
+	flags     flowFlags
+}
+
+type flowFlags uint16
+
+const (
+	counted   flowFlags = 1 << iota // the attempt was counted
+	opened                          // it is a session
+	refused                         // a RST answered the SYN
+	external                        // the server is none of ours
+	relay                           // the server is an allowed relay
+	midstream                       // its beginning was not seen
+	decided                         // refused, or a message was taken
+	encrypted                       // TLS began
+	lingering                       // it ended; what still comes is waited for
+)
+
+func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
+
+// Times after which something is over.
+const (
+	// forgetAttempt is how long an attempt without an answer is remembered: RSTs came 72.6 s
+	// after the last SYN in a real capture, and Linux repeats a SYN for 127 s.
+	forgetAttempt = 150 * second
+	// linger is how long an ended connection is kept for what is still on its way.
+	linger = 5 * second
+	// idleNew, idleOpen: a handshake that does not go on; a session in which nothing is said.
+	// Servers wait 5 minutes for a command and 10 for the reply to a message (RFC 5321,
+	// section 4.5.3.2).
+	idleNew  = 75 * second
+	idleOpen = 15 * minute
+)
+
+// worth ranks flows when one has to make room: what ended first, then what never began, then
+// the one that was silent longest.
+func (f *flow) worth() int64 {
+	switch {
+	case f.has(lingering):
+		return f.last/second - 3<<32
+	case f.has(midstream) || !f.has(opened):
+		return f.last/second - 2<<32
+	}
+	return f.last / second
+}
+
+// source is a host as the client of flows.
+type source struct {
+	facts detect.Facts
+	mac   [6]byte
+	vlan  [2]uint16
+	tags  uint8
+	flags sourceFlags
+	input uint16
+	host  uint32
+}
+
+type sourceFlags uint8
+
+const (
+	home     sourceFlags = 1 << iota // in one of our networks
+	declared                         // a mail server
+	changed                          // since it was last given out
+	outside                          // tried port 25 past our servers and relays
+)
+
+// worth ranks sources when one has to make room: a flood of spoofed addresses has one
+// attempt each, and must not push out who has many, or is ours, or had a session.
+func (s *source) worth() int64 {
+	w := int64(min(s.facts.Attempts, math.MaxInt32))
+	if s.facts.Sessions > 0 {
+		w += 1 << 40
+	}
+	if s.host != 0 {
+		w += 1 << 41
+	}
+	if s.flags&(home|declared) != 0 {
+		w += 1 << 42
+	}
+	return w<<16 | (s.facts.Last/second)&0xffff
+}
+
+func (s *shard) init(e *Engine, i int) {
+	n := e.table.Shards()
+	s.e, s.i, s.t = e, i, e.table.Shard(i)
+	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
+	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
+	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
+}
+
+// packet works on one packet.
+func (s *shard) packet(p *wire.Packet, h *hashes) {
+	s.seq, s.sub = h.seq, 0
+	switch {
+	case p.Kind == wire.ICMPError:
+		s.icmp(p, h)
+	case h.toServer && p.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN:
+		s.syn(p, h)
+	default:
+		s.segment(p, h)
+	}
+}
+
+// syn is a first SYN, or a repeated one.
+func (s *shard) syn(p *wire.Packet, h *hashes) {
+	s.count.syns++
+	if a := s.t.Attempts.Find(h.flow, &h.key, p.Seq); a != nil {
+		if after := a.Again(p.Time); after >= 0 && after < int64(copyWindow) {
+			s.count.duplicates++
+			return
+		}
+		if a.SYNs < 255 {
+			a.SYNs++
+		}
+		s.count.retransmits++
+		if src := s.sourceOf(a.Source, a.Gen); src != nil {
+			src.facts.Retransmits++
+			src.flags |= changed
+			s.insist(a.Source, src)
+		}
+		return
+	}
+	ref, src := s.source(p, h)
+	gen := s.t.Sources.Gen(ref)
+	a := s.t.Attempts.Add(h.flow, &h.key, p.Seq, p.Time, ref, gen)
+	// Where frames are swapped the SYN-ACK may have come first.
+	if f := s.known(p, h); f != nil {
+		f.syns++
+		if f.has(counted) {
+			return
+		}
+		f.flags |= counted
+		a.Outcome = flowtable.Answered
+	}
+	s.attempt(p.Time, ref, src, &h.key)
+	if len(p.Payload) > 0 {
+		s.fastOpen(p, h, ref)
+	}
+}
+
+// copyWindow is how far apart two copies of a frame can be; see package tcp.
+const copyWindow = 5e6
+
+// known is the flow that a SYN belongs to although it comes late; nil usually. Only a
+// flow that began without its SYN is looked for.
+func (s *shard) known(p *wire.Packet, h *hashes) *flow {
+	r := s.t.Flows.Find(h.flow, &h.key)
+	if r == 0 {
+		return nil
+	}
+	f := s.t.Flows.At(r)
+	if f.conn.SYNSeen || f.conn.ISN(tcp.Client) != tcp.Seq(p.Seq) || f.conn.State() == tcp.New {
+		return nil
+	}
+	return f
+}
+
+// fastOpen begins a flow for a SYN that carries data (RFC 7413): the server may take it.
+func (s *shard) fastOpen(p *wire.Packet, h *hashes, src flowtable.Ref) {
+	if s.t.Flows.Find(h.flow, &h.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
+		return
+	}
+	r, f := s.newFlow(p, h, src)
+	f.flags |= counted
+	f.syns = 1
+	s.push(p, h, r, f)
+}
+
+// segment is anything but a first SYN.
+func (s *shard) segment(p *wire.Packet, h *hashes) {
+	r := s.t.Flows.Find(h.flow, &h.key)
+	if r == 0 {
+		s.begin(p, h)
+		return
+	}
+	f := s.t.Flows.At(r)
+	isn := f.conn.ISN(tcp.Client)
+	switch {
+	case h.toServer && p.Flags.Has(wire.SYN):
+		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
+		return
+	case !h.toServer && p.Flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.Ack) != isn.Add(1):
+		// The answer to another SYN: the port was used again.
+		s.end(r, &h.key, f, "replaced")
+		s.begin(p, h)
+		return
+	case h.toServer && !h.fits(f, p):
+		// The same, where only the client is heard.
+		if a := s.t.Attempts.Find(h.flow, &h.key, p.Seq-1); a != nil && a.Outcome == flowtable.Waiting {
+			s.end(r, &h.key, f, "replaced")
+			s.begin(p, h)
+			return
+		}
+	}
+	s.push(p, h, r, f)
+}
+
+// fits reports whether a client's segment is near what its flow expects.
+func (h *hashes) fits(f *flow, p *wire.Packet) bool {
+	return !f.has(lingering) && f.conn.Near(tcp.Client, tcp.Seq(p.Seq))
+}
+
+// begin is a segment of no known flow.
+func (s *shard) begin(p *wire.Packet, h *hashes) {
+	fromClient := h.toServer
+	if p.Flags.Has(wire.RST) {
+		if !fromClient {
+			s.refuse(p, h)
+		}
+		return
+	}
+	isn := p.Seq - 1 // of the client's next segment
+	if !fromClient {
+		isn = p.Ack - 1
+	}
+	a := s.t.Attempts.Find(h.flow, &h.key, isn)
+	synAck := !fromClient && p.Flags.Has(wire.SYN|wire.ACK)
+	switch {
+	case synAck, a != nil:
+	case len(p.Payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
+		// In the middle of a connection that began before we listened. With a full table it is
+		// not followed: it could be a forgery, and somebody else would have to go.
+		r, f := s.newFlow(p, h, 0)
+		f.flags |= midstream
+		s.count.midstream++
+		s.push(p, h, r, f)
+		return
+	default:
+		s.count.strays++
+		return
+	}
+	if a == nil {
+		s.count.synAcks++ // the SYN was not seen, or is forgotten
+		r, f := s.newFlow(p, h, 0)
+		s.push(p, h, r, f)
+		return
+	}
+	ref := a.Source
+	if s.sourceOf(a.Source, a.Gen) == nil {
+		ref = 0
+	}
+	r, f := s.newFlow(p, h, ref)
+	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
+	f.start, f.syns = a.Time, a.SYNs
+	f.flags |= counted
+	if a.Outcome == flowtable.Waiting {
+		a.Outcome = flowtable.Answered
+	}
+	if src, hst := s.sender(f); src != nil && synAck {
+		s.insist(f.source, src)
+		if hst != nil {
+			hst.Answered()
+		}
+	}
+	s.push(p, h, r, f)
+}
+
+// refuse is a RST from the server while there is no flow.
+func (s *shard) refuse(p *wire.Packet, h *hashes) {
+	a := s.t.Attempts.Find(h.flow, &h.key, p.Ack-1)
+	if a == nil || a.Outcome != flowtable.Waiting {
+		return
+	}
+	a.Outcome = flowtable.Refused
+	if src := s.sourceOf(a.Source, a.Gen); src != nil {
+		src.facts.Refused++
+		src.facts.Closed()
+		src.flags |= changed
+	}
+}
+
+// icmp is an error about a segment. Only one about a SYN that nobody answered says
+// something new.
+func (s *shard) icmp(p *wire.Packet, h *hashes) {
+	a := s.t.Attempts.Find(h.flow, &h.key, p.Seq)
+	if a == nil || a.Outcome != flowtable.Waiting {
+		return
+	}
+	a.Outcome = flowtable.Unreachable
+	if src := s.sourceOf(a.Source, a.Gen); src != nil {
+		src.facts.Unreachable++
+		src.facts.Closed()
+		src.flags |= changed
+	}
+}
+
+// newFlow makes a flow for a packet.
+func (s *shard) newFlow(p *wire.Packet, h *hashes, src flowtable.Ref) (flowtable.Ref, *flow) {
+	r := s.t.Flows.Add(h.flow, &h.key)
+	f := s.t.Flows.At(r)
+	s.count.flows++
+	f.start, f.last, f.input = p.Time, p.Time, h.from
+	f.source = src
+	if src != 0 {
+		f.sourceGen = s.t.Sources.Gen(src)
+	}
+	f.tags = min(p.Tags, 2)
+	copy(f.vlan[:], p.VLAN[:f.tags])
+	if !s.e.home.has(h.key.Server, h.key.Scope.V6()) {
+		f.flags |= external
+	}
+	if s.e.relays.has(h.key.Server, h.key.Scope.V6()) {
+		f.flags |= relay
+	}
+	s.t.Flows.Schedule(r, p.Time, p.Time+idleNew)
+	return r, f
+}
+
+// push gives a segment to its flow.
+func (s *shard) push(p *wire.Packet, h *hashes, r flowtable.Ref, f *flow) {
+	if f.session == 0 && p.Len > 0 && s.sessions.len() >= s.maxTalks {
+		s.dropTalk(f)
+	}
+	s.current = r
+	dir := tcp.Server
+	if h.toServer {
+		dir = tcp.Client
+	}
+	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags), Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum, Time: p.Time, Payload: p.Payload}
+	before := f.conn.State()
+	res := s.stream.Push(&f.conn, &seg)
+	switch {
+	case res&tcp.Duplicate != 0:
+		s.count.duplicates++
+		return
+	case res&tcp.Foreign != 0:
+		s.count.foreign++
+		return
+	case res&tcp.Retransmit != 0:
+		s.count.retransmits++
+	}
+	f.last = max(f.last, p.Time)
+	if res&tcp.Opened != 0 && !f.has(midstream) {
+		s.opened(p.Time, h, f)
+	}
+	if res&tcp.Aborted != 0 && before < tcp.Established && dir == tcp.Server && f.has(counted) && !f.has(refused) {
+		f.flags |= refused
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+			src.facts.Refused++
+		}
+	}
+	s.drain(h.key.ServerPort, f)
+	if f.conn.State() >= tcp.Closed && !f.has(lingering) {
+		f.flags |= lingering
+		s.t.Flows.Schedule(r, p.Time, p.Time+linger)
+	}
+}
+
+// drain takes what the stream gives to the listener, and what that heard to the source.
+func (s *shard) drain(port uint16, f *flow) {
+	var c tcp.Chunk
+	for s.stream.Pop(&c) {
+		side := smtpsniff.Side(c.Dir)
+		talk := s.sessions.at(f.session)
+		if talk == nil {
+			if c.Kind == tcp.End {
+				continue
+			}
+			talk = s.newTalk(f)
+		}
+		switch c.Kind {
+		case tcp.Data:
+			s.sniff.Feed(talk, side, c.Bytes)
+		case tcp.Gap:
+			s.count.gaps++
+			s.sniff.Gap(talk, side, c.Len)
+		case tcp.End:
+			s.sniff.End(talk, side)
+		}
+		if len(s.sniff.Events) > 0 {
+			s.heard(port, f, talk)
+		}
+	}
+}
+
+// newTalk begins a dialogue.
+func (s *shard) newTalk(f *flow) *smtpsniff.Session {
+	talk := s.sniff.New(f.has(midstream))
+	f.session = s.sessions.add(talk)
+	return talk
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"spamsensor/sensor/wire"
+	"spamsensor/smtpsniff"
+)
+
+// Stats are the engine's counters, cumulative.
+type Stats struct {
+	Frames   uint64
+	Refused  uint64 // frames that could not be judged
+	SYN      uint64 // first SYNs to any port
+	Outcomes []Count
+	TCP      []Count
+	SMTP     []Count
+
+	Attempts, Sessions                     uint64
+	FlowsActive, FlowsTotal, FlowsEvicted  uint64
+	AttemptsEvicted                        uint64
+	SourcesActive, SourcesEvicted          uint64
+	HostsActive, HostsEvicted              uint64
+	TalksActive, TalksEvicted              uint64
+	SeenBoth, SeenClient, SeenServer, Gaps uint64
+	Midstream                              uint64
+	Duplicates                             uint64
+	OddTimes                               uint64
+	Memory, MemoryCap                      uint64 // of the tables, bytes
+	HomeSeen                               bool
+	First, Last                            int64 // time of the packets
+}
+
+// Count is a number with a name.
+type Count struct {
+	Name    string
+	N       uint64
+	Refused bool // frames that this counts could not be judged
+}
+
+// Stats sums up. It may be called while workers run; the numbers are then not of one
+// moment.
+func (e *Engine) Stats() Stats {
+	var t Stats
+	var outcomes [wire.Outcomes]uint64
+	for _, w := range e.workers {
+		for o := range w.outcome {
+			outcomes[o] += w.outcome[o].Load()
+		}
+	}
+	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
+		n := outcomes[o]
+		t.Frames += n
+		if o.Refused() {
+			t.Refused += n
+		}
+		if n > 0 {
+			t.Outcomes = append(t.Outcomes, Count{o.String(), n, o.Refused()})
+		}
+	}
+	var c counters
+	var weird [32]uint64
+	var overflows uint64
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		c.add(&s.count)
+		for j, n := range s.sniff.Weird {
+			weird[j] += n
+		}
+		overflows += s.stream.Overflows
+		t.FlowsActive += uint64(s.t.Flows.Len())
+		t.FlowsEvicted += s.t.Flows.Evicted
+		t.AttemptsEvicted += s.t.Attempts.Evicted
+		t.SourcesActive += uint64(s.t.Sources.Len())
+		t.HostsActive += uint64(s.hosts.len())
+		t.TalksActive += uint64(s.sessions.len())
+		used, limit := s.t.Memory()
+		t.Memory += used
+		t.MemoryCap += limit
+		s.t.Unlock()
+	}
+	t.SYN = outcomes[wire.OtherSYN] + c.syns
+	t.Attempts, t.Sessions, t.FlowsTotal = c.attempts, c.sessions, c.flows
+	t.SourcesEvicted, t.HostsEvicted, t.TalksEvicted = c.sourcesEvicted, c.hostsEvicted, c.talksEvicted
+	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
+	t.Duplicates = c.duplicates
+	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
+		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "strays", N: c.strays},
+		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
+		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
+	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted}}
+	for j, name := range smtpsniff.FlagNames {
+		if weird[j] > 0 {
+			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
+		}
+	}
+	e.clock.mu.Lock()
+	t.OddTimes, t.Last = e.clock.odd, e.clock.now
+	e.clock.mu.Unlock()
+	t.First = e.first.Load()
+	t.HomeSeen = e.homeSeen.Load()
+	return t
+}
+
+// counters are summed over the shards for the stats event.
+type counters struct {
+	duplicates, retransmits, foreign, strays, synAcks uint64
+	attempts, sessions, flows, syns                   uint64
+	sourcesEvicted, hostsEvicted, talksEvicted        uint64
+	gaps, midstream                                   uint64
+	seenBoth, seenClient, seenServer                  uint64
+}
+
+func (c *counters) add(o *counters) {
+	c.duplicates += o.duplicates
+	c.retransmits += o.retransmits
+	c.foreign += o.foreign
+	c.strays += o.strays
+	c.synAcks += o.synAcks
+	c.attempts += o.attempts
+	c.sessions += o.sessions
+	c.flows += o.flows
+	c.syns += o.syns
+	c.sourcesEvicted += o.sourcesEvicted
+	c.hostsEvicted += o.hostsEvicted
+	c.talksEvicted += o.talksEvicted
+	c.gaps += o.gaps
+	c.midstream += o.midstream
+	c.seenBoth += o.seenBoth
+	c.seenClient += o.seenClient
+	c.seenServer += o.seenServer
+}

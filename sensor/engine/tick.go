@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// tick does what is due at a time. It runs between two packets: all that came before
+// belongs to the time before.
+func (e *Engine) tick(now int64) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.sub = 0
+		s.t.Attempts.Expire(now - forgetAttempt)
+		s.t.Flows.Expire(now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(now, r, k, f) })
+		s.tickFindings(now)
+		s.t.Unlock()
+	}
+	e.flushRecords(true)
+	if e.nextStats == 0 {
+		e.nextStats = now + e.cfg.StatsInterval
+		e.nextSrcs = now + e.cfg.SourceInterval
+	}
+	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
+		e.nextSrcs = now + e.cfg.SourceInterval
+		e.tellSources(now, false)
+	}
+	if now >= e.nextStats {
+		e.nextStats = now + e.cfg.StatsInterval
+		if e.out.Stats != nil {
+			e.out.Stats(now)
+		}
+	}
+}
+
+// due ends a flow whose time is over, or says when it will be.
+func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
+	wait := int64(idleOpen)
+	switch {
+	case f.has(lingering) && !f.conn.Over():
+		f.flags &^= lingering // the reset was not believed
+	case f.has(lingering):
+		wait = linger
+	case !f.has(opened) && !f.has(midstream):
+		wait = idleNew
+	}
+	if at := f.last + wait; at > now && at-now <= wait {
+		s.t.Flows.Schedule(r, now, at)
+		return
+	}
+	s.end(r, k, f, "timeout")
+}
+
+// tellSources gives out the sources that changed, or all of them.
+func (e *Engine) tellSources(now int64, all bool) {
+	if e.out.Source == nil {
+		return
+	}
+	var list []detect.SourceRecord
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			if src.facts.Attempts > 0 && (all || src.flags&changed != 0) {
+				src.flags &^= changed
+				d := s.sourceRecord(src, s.hosts.at(src.host), *k, now)
+				if all { // whoever waits for an answer now will not get one any more
+					d.Silent = src.facts.Silent(now + hour)
+				}
+				list = append(list, d)
+			}
+		})
+		s.t.Unlock()
+	}
+	slices.SortFunc(list, func(a, b detect.SourceRecord) int {
+		return cmp.Or(-cmp.Compare(a.Level, b.Level), -cmp.Compare(a.Facts.Attempts, b.Facts.Attempts), a.Addr.Compare(b.Addr), cmp.Compare(a.Facts.First, b.Facts.First))
+	})
+	for i := range list {
+		e.out.Source(&list[i])
+	}
+}
+
+// finish ends everything. The caller holds tickMu.
+func (e *Engine) finish(reason string) {
+	now := e.clock.Now()
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.sub = 0
+		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.end(r, k, f, reason) })
+		s.t.Unlock()
+	}
+	e.flushRecords(true)
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.sub = 0
+		if !e.cfg.Live && !e.homeSeen.Load() {
+			s.judgeForeign()
+		}
+		s.tickFindings(now)
+		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			if hst := s.hosts.at(src.host); hst != nil {
+				s.closeFindings(src, hst, *k, now, reason)
+			}
+		})
+		s.t.Unlock()
+	}
+	e.flushRecords(true)
+	e.tellSources(now, true)
+	if e.out.Stats != nil {
+		e.out.Stats(now)
+	}
+}
+
+// judgeForeign publishes the verdicts on all sources: a file that holds no address of
+// ours must be about somebody.
+func (s *shard) judgeForeign() {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
+			s.publish(src, hst, *k, detect.Verdict{Class: detect.Spambot, Level: hst.Level()}, hst.Decided().At)
+		}
+	})
+}

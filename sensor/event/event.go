@@ -1,0 +1,397 @@
+// Package event writes what was found as JSON lines, one event a line, schema v1 (see
+// schema.json). Names are those of Suricata's EVE where EVE has one.
+//
+// What the traffic says is evidence, and may be hostile: every text from the wire goes
+// through Escape, is bounded, and has its addresses shortened as the configuration asks
+// before it comes into an event; it never becomes part of a message's control characters, of a field's
+// name, or of raw JSON.
+//
+// Between the path of the packets and the disk stands a queue, so that a slow disk or a
+// stalled reader costs events and never packets; see Queue.
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"spamsensor/sensor/detect"
+)
+
+// Version of the schema. Within a version there are only additions.
+const Version = 1
+
+// Config says how events are written.
+type Config struct {
+	// Run identifies this run in event ids: RUN/SEQ.
+	Run string
+	// Host is the sensor's name.
+	Host string
+	// Live says that inputs are interfaces and not files.
+	Live bool
+	// Input names an input. Required.
+	Input func(from uint16) string
+	// Evidence says how addresses appear.
+	Evidence Evidence
+}
+
+// Writer makes events. Its methods must be called by one goroutine at a time.
+type Writer struct {
+	cfg   Config
+	queue *Queue
+	log   zerolog.Logger
+	seq   uint64
+	left  int // bytes of evidence that fit into the event in hand
+	kind  Type
+}
+
+// Type is the kind of an event.
+type Type uint8
+
+// The types of events.
+const (
+	SessionEvent Type = iota
+	SourceEvent
+	FindingEvent
+	StatsEvent
+	HealthEvent
+	Types
+)
+
+// String is the name used in events.
+func (t Type) String() string {
+	return [...]string{"session", "source", "finding", "stats", "health"}[t]
+}
+
+// NewWriter makes a writer that puts its events into a queue.
+func NewWriter(cfg Config, q *Queue) *Writer {
+	w := &Writer{cfg: cfg, queue: q}
+	w.log = zerolog.New(w)
+	return w
+}
+
+// Write implements io.Writer for zerolog, which calls it once for each event.
+func (w *Writer) Write(line []byte) (int, error) {
+	w.queue.put(w.kind, line)
+	return len(line), nil
+}
+
+// maxEvidence bounds the evidence in an event, in bytes after escaping, so that an
+// event has at most 4 KiB.
+const maxEvidence = 2600
+
+// begin starts an event with the fields that all have.
+func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
+	w.kind, w.left = t, maxEvidence
+	w.seq++
+	return w.log.WithLevel(level).Str("timestamp", Timestamp(at)).Str("event_type", t.String()).Int("v", Version).
+		Str("event_id", w.ID(w.seq)).Str("host", w.cfg.Host)
+}
+
+// ID is the id of the event with this number.
+func (w *Writer) ID(seq uint64) string { return w.cfg.Run + "/" + strconv.FormatUint(seq, 10) }
+
+func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
+	name := "pcap_filename"
+	if w.cfg.Live {
+		name = "in_iface"
+	}
+	return e.Str(name, w.cfg.Input(from))
+}
+
+// Timestamp is a time in events: RFC 3339, UTC, microseconds.
+func Timestamp(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z")
+}
+
+// Session writes a session and returns the event's number.
+func (w *Writer) Session(s *detect.Session) uint64 {
+	e := w.input(w.begin(SessionEvent, zerolog.InfoLevel, s.End), s.Input)
+	vlan(e, s.VLAN)
+	e.Str("src_ip", s.Client.Addr().String()).Uint16("src_port", s.Client.Port()).
+		Str("dest_ip", s.Server.Addr().String()).Uint16("dest_port", s.Server.Port()).
+		Str("proto", "TCP").Str("app_proto", s.App).Uint64("flow_id", s.FlowID).Str("community_id", communityID(s.Client, s.Server))
+	if s.MAC != [6]byte{} {
+		e.Str("mac", mac(s.MAC))
+	}
+	e.Dict("flow", zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", Timestamp(s.End)).Float64("age", seconds(s.End-s.Start)).
+		Str("state", s.State).Str("reason", s.Reason).Str("seen", s.Seen).
+		Uint32("pkts_toserver", s.PktsToServer).Uint32("pkts_toclient", s.PktsToClient).
+		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn", s.SYNs))
+	d := zerolog.Dict().Str("direction", s.Direction)
+	text := func(name, value string) {
+		if value != "" {
+			d.Str(name, w.text(value))
+		}
+	}
+	if s.HeloCmd != "" { // the name may be empty
+		d.Str("helo", w.text(s.Helo)).Str("helo_cmd", s.HeloCmd)
+	}
+	from, more := w.senders(s.MailFrom)
+	d.Strs("mail_from", from)
+	if more > 0 {
+		d.Int("mail_from_more", more)
+	}
+	d.Uint32("mail_count", s.Mails).Uint32("rcpt_count", s.Rcpts).Uint32("rcpt_rejected", s.RcptsRejected).Uint32("messages", s.Messages).
+		Uint32("rejected", s.Rejected).Uint32("deferred", s.Deferred).Str("tls", s.TLS).Str("auth", s.Auth)
+	text("sni", s.SNI)
+	if s.LastCode > 0 {
+		d.Uint16("last_code", s.LastCode)
+	}
+	if s.LastEnhanced[0] > 0 {
+		d.Str("last_enhanced", enhanced(s.LastEnhanced))
+	}
+	text("blocklist", s.Blocklist)
+	text("last_reply", w.cfg.Evidence.hide(s.LastReply))
+	text("banner", s.Banner)
+	if len(s.Codes) > 0 {
+		codes := slices.Clone(s.Codes)
+		slices.SortFunc(codes, func(a, b detect.CodeCount) int { return int(a.Code) - int(b.Code) })
+		c := zerolog.Dict()
+		for _, n := range codes {
+			c.Uint16(fmt.Sprintf("%03d", n.Code), n.Count)
+		}
+		d.Dict("codes", c)
+	}
+	if len(s.Refusals) > 0 {
+		list := zerolog.Arr()
+		for _, r := range s.Refusals {
+			one := zerolog.Dict().Str("phase", r.Phase).Uint16("code", r.Code)
+			if r.Enhanced[0] > 0 {
+				one.Str("enhanced", enhanced(r.Enhanced))
+			}
+			if t := w.text(w.cfg.Evidence.hide(r.Text)); t != "" {
+				one.Str("text", t)
+			}
+			list.Dict(one)
+		}
+		d.Array("refusals", list)
+	}
+	d.Strs("flags", nonNil(s.Flags))
+	e.Dict("smtp", d).Msg(sessionMessage(s))
+	return w.seq
+}
+
+func sessionMessage(s *detect.Session) string {
+	m := fmt.Sprintf("%s to %s:%d: ", s.Client.Addr(), s.Server.Addr(), s.Server.Port())
+	switch {
+	case s.App == "smtp" && s.Messages == 1:
+		m += "1 message"
+	case s.App == "smtp":
+		m += fmt.Sprintf("%d messages", s.Messages)
+	case s.App == "tls":
+		m += "encrypted"
+	case s.App == "failed":
+		m += "not SMTP"
+	default:
+		m += "nothing was said"
+	}
+	if s.TLS == "starttls" {
+		m += ", then encrypted"
+	}
+	if n := s.Rejected + s.Deferred + s.RcptsRejected; n > 0 {
+		m += fmt.Sprintf(", %d refusals", n)
+	}
+	return m
+}
+
+// Source writes what is known of a source.
+func (w *Writer) Source(s *detect.SourceRecord) {
+	e := w.source(w.begin(SourceEvent, zerolog.InfoLevel, s.Time), s)
+	f := &s.Facts
+	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score", s.Score).
+		Str("first_seen", Timestamp(f.First)).Str("last_seen", Timestamp(f.Last))
+	counts(d, s)
+	d.Uint32("concurrent", f.Concurrent).Uint32("error_bound", f.ErrorBound)
+	ports := zerolog.Dict()
+	for _, p := range f.Ports {
+		if p.Count > 0 {
+			ports.Uint32(strconv.Itoa(int(p.Port)), p.Count)
+		}
+	}
+	d.Dict("ports", ports)
+	e.Dict("source", d).Msg(fmt.Sprintf("%s: %d attempts to %d networks, %d sessions, %d messages", s.Addr, f.Attempts, s.DestNets, f.Sessions, f.Messages))
+}
+
+// counts are the fields that a source and a finding share.
+func counts(d *zerolog.Event, s *detect.SourceRecord) {
+	f := &s.Facts
+	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions", f.Sessions).Uint32("refused", f.Refused).
+		Uint32("unreachable", f.Unreachable).Uint32("silent", s.Silent).Uint32("messages", f.Messages).Uint32("rejected", f.Rejected).
+		Uint32("deferred", f.Deferred).Uint32("recipients", f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
+		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max", f.ConcurrentMax).
+		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions", f.AuthSessions).Int("helo_names", s.HeloNames).
+		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", 0).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
+}
+
+func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event {
+	w.input(e, s.Input)
+	vlan(e, s.VLAN)
+	e.Str("src_ip", s.Addr.String())
+	if s.MAC != [6]byte{} {
+		e.Str("mac", mac(s.MAC))
+	}
+	return e
+}
+
+// Finding writes an event of a finding.
+func (w *Writer) Finding(f *detect.Finding) {
+	level := zerolog.WarnLevel
+	if f.Severity == detect.Info {
+		level = zerolog.InfoLevel
+	} else if f.Severity >= detect.High {
+		level = zerolog.ErrorLevel
+	}
+	e := w.source(w.begin(FindingEvent, level, f.Time), &f.Source)
+	d := zerolog.Dict().Str("id", f.ID).Int("seq", f.Seq).Str("action", f.Action).Str("class", f.Class.String()).
+		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity", f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
+		Str("first_seen", Timestamp(f.Source.Facts.First)).Str("last_seen", Timestamp(f.Source.Facts.Last)).
+		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s", seconds(f.DecidedIn))
+	c := zerolog.Dict()
+	counts(c, &f.Source)
+	d.Dict("counts", c)
+	reasons := zerolog.Arr()
+	for _, r := range f.Reasons {
+		reasons.Dict(zerolog.Dict().Str("code", r.Code.String()).Str("family", r.Code.Family().String()).Float64("value", r.Reason.Value).
+			Float64("threshold", r.Reason.Threshold).Float64("weight", r.Reason.Weight).Str("text", w.text(w.cfg.Evidence.hide(r.Text))).
+			Str("first", Timestamp(r.Reason.First)).Str("last", Timestamp(r.Reason.Last)))
+	}
+	d.Array("reasons", reasons)
+	ids := make([]string, 0, len(f.Evidence))
+	for _, n := range f.Evidence {
+		ids = append(ids, w.ID(n))
+	}
+	d.Strs("evidence", ids).Strs("blind", nonNil(f.Blind)).Str("advice", f.Advice)
+	if f.CloseReason != "" {
+		d.Str("close_reason", f.CloseReason)
+	}
+	d.Uint64("suppressed_events", f.Suppressed)
+	e.Dict("finding", d).Msg(Headline(f))
+}
+
+// Headline is a finding in one line.
+func Headline(f *detect.Finding) string {
+	n := f.Source.Facts.Attempts
+	switch {
+	case f.Action == "closed":
+		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
+	case f.Class == detect.DirectSMTP:
+		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%d attempts)", f.Source.Addr, n)
+	case f.Level == detect.Confirmed:
+		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+	case f.Level == detect.Likely:
+		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+	}
+	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+}
+
+// Stats are the counters of a stats event.
+type Stats struct {
+	Capture struct {
+		KernelPackets, KernelDrops, KernelIfdrops, Errors, Bytes uint64
+	}
+	Frames  uint64
+	Decode  []Count // by outcome
+	Refused uint64
+	SYN     uint64
+	Flow    struct {
+		Active, Total, Evicted, Expired, Memuse, Memcap uint64
+	}
+	Counters []Count // what the engine counted besides
+	SMTP     []Count
+	Output   struct{ Written, Dropped uint64 }
+}
+
+// Count is a number with a name.
+type Count struct {
+	Name string
+	N    uint64
+}
+
+func dict(list []Count) *zerolog.Event {
+	d := zerolog.Dict()
+	for _, c := range list {
+		d.Uint64(c.Name, c.N)
+	}
+	return d
+}
+
+// Stats writes counters. Processed, drops and refused add up to what was received.
+func (w *Writer) Stats(at int64, s *Stats) {
+	e := w.begin(StatsEvent, zerolog.InfoLevel, at)
+	c := &s.Capture
+	e.Dict("capture", zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
+		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes))
+	e.Dict("decode", dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed", s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
+	f := &s.Flow
+	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total", f.Total).Uint64("evicted", f.Evicted).
+		Uint64("expired", f.Expired).Uint64("memuse", f.Memuse).Uint64("memcap", f.Memcap))
+	e.Dict("tcp", dict(s.Counters))
+	e.Dict("smtp", dict(s.SMTP))
+	e.Dict("output", zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped))
+	e.Msg(fmt.Sprintf("%d frames, %d refused, %d dropped by the kernel", s.Frames, s.Refused, c.KernelDrops))
+}
+
+// Health is a condition that was raised or cleared.
+type Health struct {
+	Check, State     string
+	Value, Threshold float64
+	Since            int64
+	Text, Hint       string
+}
+
+// Health writes a condition.
+func (w *Writer) Health(at int64, h *Health) {
+	level := zerolog.WarnLevel
+	if h.State == "cleared" {
+		level = zerolog.InfoLevel
+	}
+	w.begin(HealthEvent, level, at).Dict("health", zerolog.Dict().Str("check", h.Check).Str("state", h.State).Float64("value", h.Value).
+		Float64("threshold", h.Threshold).Str("since", Timestamp(h.Since)).Str("text", h.Text).Str("hint", h.Hint)).Msg(h.Text)
+}
+
+func seconds(ns int64) float64 { return float64(ns/1000) / 1e6 }
+
+func vlan(e *zerolog.Event, ids []uint16) {
+	if len(ids) > 0 {
+		e.Uints16("vlan", ids)
+	}
+}
+
+func mac(m [6]byte) string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+}
+
+func enhanced(e [3]uint16) string { return fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2]) }
+
+func nonNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+// text escapes evidence and cuts it to what still fits.
+func (w *Writer) text(s string) string {
+	t := Escape(s, w.left)
+	w.left -= len(t)
+	return t
+}
+
+// senders are the senders' addresses as far as they fit; more counts the others.
+func (w *Writer) senders(list []string) (from []string, more int) {
+	from = []string{}
+	for i, a := range list {
+		if w.left < 300 {
+			return from, len(list) - i
+		}
+		if s, ok := w.cfg.Evidence.address(a); ok {
+			from = append(from, w.text(s))
+			w.left -= 3
+		}
+	}
+	return from, 0
+}

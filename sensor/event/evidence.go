@@ -1,0 +1,165 @@
+package event
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Evidence says how mail addresses appear in events.
+type Evidence struct {
+	Mode Mode
+	// Key is for Hash: addresses with the same local part get the same hash under the same
+	// key.
+	Key []byte
+}
+
+// Mode is how much of an address is shown.
+type Mode uint8
+
+// The modes. Domain is the default: who sends is known by its domain, persons are not
+// named.
+const (
+	Domain Mode = iota // example.org
+	Full               // name@example.org
+	Hash               // 9f86d081884c7d65@example.org
+	None               // nothing
+)
+
+// ParseMode reads the name of a mode.
+func ParseMode(s string) (Mode, error) {
+	for m, name := range []string{"domain", "full", "hash", "none"} {
+		if s == name {
+			return Mode(m), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of full, domain, hash, none", s)
+}
+
+// noDomain stands for an address without a domain where the local part is not shown.
+const noDomain = "(no domain)"
+
+// address shortens an address; ok is false if it is left out. An empty address is the
+// null sender and stays empty.
+func (v Evidence) address(a string) (s string, ok bool) {
+	at := strings.LastIndexByte(a, '@')
+	switch {
+	case v.Mode == None:
+		return "", false
+	case a == "" || v.Mode == Full:
+		return a, true
+	case v.Mode == Hash:
+		local, domain := a, noDomain
+		if at >= 0 {
+			local, domain = a[:at], strings.ToLower(a[at+1:])
+		}
+		return v.hash(local) + "@" + domain, true
+	case at < 0:
+		return noDomain, true
+	}
+	return strings.ToLower(a[at+1:]), true
+}
+
+func (v Evidence) hash(local string) string {
+	h := hmac.New(sha256.New, v.Key)
+	h.Write([]byte(strings.ToLower(local)))
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// hide shortens the addresses in a text from the wire: servers quote senders and recipients.
+func (v Evidence) hide(text string) string {
+	if v.Mode == Full || !strings.Contains(text, "@") {
+		return text
+	}
+	var b strings.Builder
+	for {
+		at := strings.IndexByte(text, '@')
+		if at < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		start := at
+		if start > 0 && text[start-1] == '"' { // a quoted local part
+			if q := strings.LastIndexByte(text[:start-1], '"'); q >= 0 {
+				start = q
+			}
+		} else {
+			for start > 0 && atext(text[start-1]) {
+				start--
+			}
+		}
+		b.WriteString(text[:start])
+		if start < at {
+			b.WriteString("...")
+		}
+		b.WriteByte('@')
+		text = text[at+1:]
+	}
+}
+
+// Clean is a text from the wire as it may be printed.
+func (v Evidence) Clean(text string) string { return Escape(v.hide(text), 512) }
+
+// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), and
+// all that is not ASCII (RFC 6531).
+func atext(c byte) bool {
+	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
+}
+
+// Escape makes a text from the wire safe to print: what is not printable, or turns the
+// direction of writing, becomes \xNN, byte by byte, so that the original can be had
+// again; a backslash that already looks like that becomes \x5c. The result has at most limit bytes and is valid
+// UTF-8.
+func Escape(s string, limit int) string {
+	limit = max(limit, 0)
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] >= 0x7f || s[i] == '\\' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s[:min(len(s), limit)]
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		good := r != utf8.RuneError && unicode.IsPrint(r) && !turns(r)
+		if r == '\\' && looksEscaped(s[i:]) {
+			good = false
+		}
+		size := n
+		if !good {
+			size = 4 * n
+		}
+		if b.Len()+size > limit {
+			break
+		}
+		if good {
+			b.WriteString(s[i : i+n])
+		} else {
+			for _, c := range []byte(s[i : i+n]) {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// looksEscaped reports whether s begins like something that Escape made.
+func looksEscaped(s string) bool {
+	return len(s) >= 4 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+
+// turns reports whether a rune changes the direction of writing (Unicode UAX #9).
+func turns(r rune) bool {
+	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says which of our packages each may import, and why. What is not here is not
+// imported: a new arrow is a decision.
+var allowed = map[string]struct {
+	imports []string
+	why     string
+}{
+	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect", "flowtable"}, "the command puts the parts together; of flowtable it knows the secret, which it must draw or derive"},
+	"bench":                {[]string{"sensor/capture", "sensor/engine", "sensor/wire/wiretest"}, "it measures the product as a whole, with traffic that it builds"},
+	"sensor/event":         {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
+	"sensor/report":        {[]string{"sensor/detect"}, "it tells verdicts"},
+	"sensor/engine":        {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},
+	"sensor/capture":       {nil, "frames are bytes"},
+	"sensor/wire":          {nil, "packets are headers"},
+	"sensor/wire/wiretest": {nil, "frames for tests must not be built by what they test"},
+	"flowtable":            {nil, "a table knows no protocol"},
+	"flowtable/tcp":        {nil, "a connection knows no table"},
+	"smtpsniff":            {[]string{"smtpsniff/tlshello"}, "a dialogue may turn into TLS"},
+	"smtpsniff/tlshello":   {nil, "a message knows no dialogue"},
+	"sensor/detect":        {nil, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+}
+
+// home says where an outside package may be used, and nowhere else.
+var home = map[string]struct{ where, why string }{
+	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
+	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
+	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
+	"net/http":                        {"sensor/status", "nothing else listens"},
+}
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "spamsensor/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for dec.More() {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimPrefix(p.ImportPath, "spamsensor/")
+		rule, ok := allowed[name]
+		if !ok {
+			t.Errorf("package %s has no rule: what is it for, and what may it import?", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if ours, ok := strings.CutPrefix(i, "spamsensor/"); ok && !slices.Contains(rule.imports, ours) {
+				t.Errorf("%s imports %s: %s", name, ours, rule.why)
+			}
+			if h, ok := home[i]; ok && h.where != name {
+				t.Errorf("%s imports %s, whose place is %s: %s", name, i, h.where, h.why)
+			}
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/engine"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var test bool
+	c := &cobra.Command{
+		Use:     "run [-i IF]...",
+		Short:   "Listen on interfaces and write events",
+		Long:    "run listens on one or several interfaces until it is told to stop, and writes events as JSON lines to standard output, or to output.file.",
+		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runLive(cmd.Context(), test) },
+	}
+	c.Flags().StringArrayVarP(&a.opt.interfaces, "interface", "i", nil, "capture on `IF`; repeatable")
+	c.Flags().BoolVarP(&test, "test", "T", false, "check the configuration and end")
+	return c
+}
+
+// liveSources are the interfaces that are captured on.
+type liveSources []*capture.Live
+
+func (l liveSources) Stats() (t capture.Stats) {
+	for _, s := range l {
+		n := s.Stats()
+		t.Frames += n.Frames
+		t.Bytes += n.Bytes
+		t.BytesRead += n.BytesRead
+		t.KernelDrops += n.KernelDrops
+		t.InterfaceDrops += n.InterfaceDrops
+		t.Errors += n.Errors
+	}
+	return t
+}
+
+func (l liveSources) Input(from uint16) string { return l[from].Input(0) }
+
+func (a *app) runLive(ctx context.Context, test bool) error {
+	cfg, err := loadConfig(&a.opt)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	if test {
+		fmt.Fprintln(a.stdout, "the configuration is good")
+		return nil
+	}
+	if len(cfg.interfaces) == 0 {
+		return exit(exitUsage, errors.New("no interface to listen on: -i IF, or capture.interfaces in the configuration (spamsensor interfaces lists them)"))
+	}
+	log := a.logger(cfg)
+	if cfg.engine.Home == nil {
+		cfg.engine.Home = append(append([]netip.Prefix{}, engine.DefaultHome...), ownNetworks()...)
+	}
+	if cfg.engine.Ports == nil {
+		cfg.engine.Ports = engine.DefaultPorts
+	}
+	var sources liveSources
+	for _, name := range cfg.interfaces {
+		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Buffer: cfg.buffer, Ports: cfg.engine.Ports})
+		if err != nil {
+			code := exitFailed
+			if errors.Is(err, capture.ErrNoInterface) {
+				code = exitUsage
+			}
+			return exit(code, err)
+		}
+		sources = append(sources, s)
+	}
+	out, closer, err := openEvents(firstOf(cfg.output, "-"), a.stdout)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	cfg.engine.Live = true
+	cfg.engine.AllSessions = cfg.sessions == "all"
+	if cfg.engine.SourceInterval == 0 {
+		cfg.engine.SourceInterval = int64(5 * time.Minute)
+	}
+	var run string
+	run, cfg.engine.Secret = randomRun()
+	p := newPipeline(cfg, run, true, out, sources.Input, sources.Stats)
+	p.closer = closer
+	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
+	var wg sync.WaitGroup
+	for i, s := range sources {
+		w := p.engine.Worker()
+		wg.Go(func() { a.listen(ctx, s, w, uint16(i), log) })
+	}
+	wg.Wait()
+	for _, s := range sources {
+		s.Close()
+	}
+	lost := p.finish("shutdown")
+	c, st := sources.Stats(), p.engine.Stats()
+	log.Info().Uint64("frames", st.Frames).Uint64("kernel_drops", c.KernelDrops).Uint64("refused", st.Refused).
+		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")
+	if lost != nil {
+		return exit(exitLost, lost)
+	}
+	return nil
+}
+
+// listen takes frames from an interface to the engine until the context ends.
+func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, from uint16, log zerolog.Logger) {
+	batch := make([]capture.Frame, 512)
+	for ctx.Err() == nil {
+		n, err := s.Next(batch)
+		for i := range batch[:n] {
+			f := &batch[i]
+			w.Frame(f.Link, f.Data, f.Len, f.Time, from)
+		}
+		w.Flush()
+		if n == 0 {
+			w.Idle(time.Now().UnixNano())
+		}
+		if err != nil {
+			log.Error().Err(err).Msg("the interface is gone; trying again every second")
+		}
+	}
+}
+
+// ownNetworks are the networks that this machine is in.
+func ownNetworks() (list []netip.Prefix) {
+	addrs, _ := net.InterfaceAddrs()
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			list = append(list, p.Masked())
+		}
+	}
+	return list
+}
+
+// logger is the command's own log, on standard error.
+func (a *app) logger(cfg *config) zerolog.Logger {
+	level := zerolog.InfoLevel
+	if l, err := zerolog.ParseLevel(cfg.logLevel); err == nil && cfg.logLevel != "" {
+		level = l
+	}
+	switch {
+	case a.opt.quiet:
+		level = zerolog.ErrorLevel
+	case a.opt.verbose > 0:
+		level = zerolog.DebugLevel
+	}
+	out := io.Writer(a.stderr)
+	if a.colored(a.stderr) {
+		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}

@@ -1,0 +1,145 @@
+// Command spamsensor listens to mail traffic and says which machine sends spam, since
+// when, why, with the proof.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"spamsensor/sensor/capture"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A reader that goes away must not end the process: the queue of events counts what
+	// is lost (a write then fails with EPIPE).
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitOK       = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitPartial  = 3  // input was partly unreadable
+	exitLost     = 4  // output was lost
+	exitFindings = 10 // findings at or above --fail-on
+	exitInternal = 70
+	exitGone     = 75 // the capture source is gone
+)
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit makes an error that ends the command with a code; without an error nothing more
+// is said.
+func exit(code int, err error) error { return &exitError{code, err} }
+
+// run is the command. Tests call it as main does.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	cmd := a.command()
+	cmd.SetArgs(args)
+	cmd.SetIn(stdin)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	var e *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &e):
+		if e.err != nil {
+			fmt.Fprintln(stderr, e.err)
+		}
+		return e.code
+	}
+	// Everything cobra finds wrong with the arguments.
+	fmt.Fprintf(stderr, "%v\n  (spamsensor --help lists commands and options)\n", err)
+	return exitUsage
+}
+
+// app is what the commands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	opt            options
+}
+
+func (a *app) command() *cobra.Command {
+	var live, file []string
+	root := &cobra.Command{
+		Use:   "spamsensor",
+		Short: "Find the machine that sends spam, by listening",
+		Long: "spamsensor listens to mail traffic on a mirror port, or reads it from capture files, and says\n" +
+			"which machine sends spam, since when, why, and what to do.",
+		Example:       "  spamsensor read monday.pcap.gz\n  sudo spamsensor run -i eth1\n  spamsensor read /captures --fail-on likely && echo clean",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case len(file) > 0:
+				return a.read(cmd.Context(), file, readOptions{})
+			case len(live) > 0:
+				a.opt.interfaces = live
+				return a.runLive(cmd.Context(), false)
+			}
+			return cmd.Help()
+		},
+	}
+	root.Flags().StringArrayVarP(&live, "interface", "i", nil, "capture on `IF`: short for run -i")
+	root.Flags().StringArrayVarP(&file, "read", "r", nil, "read `FILE`: short for read")
+	p := root.PersistentFlags()
+	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`")
+	p.StringArrayVar(&a.opt.home, "home", nil, "a network of ours, `CIDR`; repeatable (default: the private networks)")
+	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil, "`IP` of a mail server of ours; repeatable")
+	p.StringArrayVar(&a.opt.set, "set", nil, "a setting of the configuration file, `key=value`; repeatable")
+	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
+	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
+	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
+	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.versionCommand())
+	return root
+}
+
+// version is set by the build: -ldflags "-X main.version=...".
+var version = "0.1.0"
+
+func (a *app) versionCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		revision := "unknown"
+		if info, ok := debug.ReadBuildInfo(); ok {
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					revision = s.Value
+				}
+			}
+		}
+		if asJSON {
+			fmt.Fprintf(a.stdout, "{\"version\":%q,\"revision\":%q,\"go\":%q,\"libpcap\":%q}\n", version, revision, runtime.Version(), capture.LibpcapVersion())
+			return nil
+		}
+		fmt.Fprintf(a.stdout, "spamsensor %s (%s, %s)\n", version, runtime.Version(), capture.LibpcapVersion())
+		return nil
+	}}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}

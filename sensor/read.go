@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/engine"
+	"spamsensor/sensor/report"
+)
+
+// readOptions are the options of `read`.
+type readOptions struct {
+	events     string
+	failOn     string
+	noProgress bool
+	workers    int
+}
+
+func (a *app) readCommand() *cobra.Command {
+	var o readOptions
+	c := &cobra.Command{
+		Use:   "read FILE|DIR|-...",
+		Short: "Analyse capture files and print a report",
+		Long: "read analyses capture files (pcap and pcapng, plain or compressed with gzip, zstd or xz), all those in a\n" +
+			"directory, or standard input, in the order of their time, and prints a report.",
+		Example: "  spamsensor read monday.pcap.gz\n  spamsensor read --events - day.pcapng | jq 'select(.event_type==\"finding\")'",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.read(cmd.Context(), args, o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.events, "events", "", "write events as JSON lines to `FILE`, - is standard output")
+	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if there is a finding at this `LEVEL` (suspect, likely, confirmed) or above")
+	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar")
+	f.IntVar(&o.workers, "workers", 0, "goroutines that share the work; the result does not depend on it (default: one for each processor)")
+	return c
+}
+
+func (a *app) read(ctx context.Context, names []string, o readOptions) error {
+	cfg, err := loadConfig(&a.opt)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	failOn, ok := detect.ParseLevel(o.failOn)
+	if o.failOn != "" && (!ok || failOn == detect.NoLevel) {
+		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
+	}
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin})
+	if err != nil {
+		code := exitPartial
+		if missing := new(capture.NoInputError); errors.As(err, &missing) {
+			code = exitUsage
+		}
+		return exit(code, err)
+	}
+	defer files.Close()
+
+	cfg.engine.AllSessions = cfg.sessions != "evidence"
+	cfg.engine.Secret = flowtable.SecretFrom(files.Fingerprint())
+	cfg.engine.Helpers = firstOf(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	var out io.Writer
+	var closer io.Closer
+	if name := firstOf(o.events, cfg.output); name != "" {
+		if name != "-" {
+			os.Remove(name) // a file read again does not append to what it said before
+		}
+		if out, closer, err = openEvents(name, a.stdout); err != nil {
+			return exit(exitFailed, err)
+		}
+	}
+	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, files.Input, files.Stats)
+	p.closer = closer
+
+	began := time.Now()
+	problems, interrupted := a.pump(ctx, files, p, o)
+	reason := "end_of_input"
+	if interrupted {
+		reason = "shutdown"
+	}
+	lost := p.finish(reason)
+	a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-")
+	for _, problem := range problems {
+		fmt.Fprintln(a.stderr, problem)
+	}
+	switch {
+	case lost != nil:
+		return exit(exitLost, lost)
+	case len(problems) > 0:
+		return exit(exitPartial, nil)
+	case failOn != detect.NoLevel && p.report.Worst() >= failOn:
+		return exit(exitFindings, nil)
+	}
+	return nil
+}
+
+func firstOf[T comparable](values ...T) (v T) {
+	var zero T
+	for _, v = range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
+
+// frames is how many frames are taken from a source at a time.
+const frames = 4096
+
+// pump takes all frames from the files to the engine.
+func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o readOptions) (problems []error, interrupted bool) {
+	w := p.engine.Worker()
+	batch := make([]capture.Frame, frames)
+	bar := a.progress(files, o)
+	defer bar.Finish()
+	for ctx.Err() == nil {
+		n, err := files.Next(batch)
+		for i := range batch[:n] {
+			f := &batch[i]
+			w.Frame(f.Link, f.Data, f.Len, f.Time, f.From)
+		}
+		w.Flush()
+		switch {
+		case err == io.EOF:
+			return problems, false
+		case err != nil:
+			problems = append(problems, err)
+		}
+		bar.Set64(int64(files.Stats().BytesRead))
+	}
+	return problems, true
+}
+
+// progress is a bar on a terminal, and nothing elsewhere.
+func (a *app) progress(files *capture.Files, o readOptions) *progressbar.ProgressBar {
+	total := int64(files.Stats().BytesTotal)
+	if total == 0 {
+		total = -1
+	}
+	out, ok := a.stderr.(*os.File)
+	if o.noProgress || a.opt.quiet || !ok || !term.IsTerminal(int(out.Fd())) {
+		return progressbar.DefaultBytesSilent(total)
+	}
+	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+}
+
+// printReport prints the report to standard output, or to standard error when events go
+// there.
+func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error, took time.Duration, eventsOut bool) {
+	if a.opt.quiet {
+		return
+	}
+	out := a.stdout
+	if eventsOut {
+		out = a.stderr
+	}
+	st := p.engine.Stats()
+	in := report.Input{Names: names, Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last, Took: took,
+		Drops: c.KernelDrops + c.InterfaceDrops, Problems: problems, HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
+		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer, Gaps: st.Gaps, Midstream: st.Midstream}
+	for _, n := range st.Outcomes {
+		if n.Refused {
+			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))
+		}
+	}
+	p.report.Text(out, &in, a.colored(out))
+}
+
+// colored decides whether a stream gets colours.
+func (a *app) colored(out io.Writer) bool {
+	switch a.opt.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	f, ok := out.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
+}

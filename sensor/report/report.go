@@ -1,0 +1,126 @@
+// Package report says at the end what was found: in words, for whoever has to act, with
+// the numbers for whoever has to check.
+package report
+
+import (
+	"net/netip"
+	"time"
+
+	"spamsensor/sensor/detect"
+)
+
+// Report collects what was found. Its methods are called by one goroutine.
+type Report struct {
+	// Name names an input, Clean makes a text from the wire safe to print. Both are
+	// required.
+	name  func(from uint16) string
+	clean func(string) string
+
+	findings []*detect.Finding // latest state of each, in the order in which they were opened
+	byID     map[string]int
+	proof    map[netip.Addr][]session
+	servers  []detect.SourceRecord
+	talkers  []detect.SourceRecord // of ours, undeclared, that tried to mail
+	others   int                   // external sources
+	health   []string
+	inputs   map[uint16]bool
+}
+
+// session is what the report keeps of one that belongs to a finding.
+type session struct {
+	number  uint64
+	start   int64
+	to      netip.AddrPort
+	helo    string
+	from    []string
+	rcpts   uint32
+	taken   uint32
+	refusal string
+	tls     string
+}
+
+// maxProof is how many sessions are shown with a finding, maxTalkers how many sources in
+// a table.
+const (
+	maxProof   = 5
+	maxTalkers = 15
+)
+
+// New makes an empty report.
+func New(name func(uint16) string, clean func(string) string) *Report {
+	return &Report{name: name, clean: clean, byID: map[string]int{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
+}
+
+// Input is what was read, and how well.
+type Input struct {
+	Names                            []string
+	Frames, Refused, Bytes           uint64
+	RefusedBy                        []string
+	First, Last                      int64
+	Took                             time.Duration
+	Drops                            uint64
+	Problems                         []error
+	HomeSeen                         bool
+	Attempts, Sessions               uint64
+	SeenBoth, SeenClient, SeenServer uint64
+	Gaps, Midstream                  uint64
+	Settings                         []string // what differs from the defaults
+}
+
+// Session takes in a session that was given out; number is that of its event, zero if
+// there is none.
+func (r *Report) Session(number uint64, s *detect.Session) {
+	a := s.Client.Addr()
+	if len(r.proof[a]) >= maxProof || len(r.proof) > 1000 {
+		return
+	}
+	p := session{number: number, start: s.Start, to: s.Server, helo: s.Helo, rcpts: s.Rcpts, taken: s.Messages, tls: s.TLS}
+	for _, f := range s.MailFrom {
+		if len(p.from) < 3 {
+			p.from = append(p.from, f)
+		}
+	}
+	if len(s.Refusals) > 0 {
+		p.refusal = s.Refusals[0].Text
+		if p.refusal == "" {
+			p.refusal = s.Refusals[0].Phase
+		}
+	}
+	r.proof[a] = append(r.proof[a], p)
+}
+
+// Finding takes in an event of a finding.
+func (r *Report) Finding(f *detect.Finding) {
+	i, known := r.byID[f.ID]
+	if !known {
+		r.byID[f.ID] = len(r.findings)
+		r.findings = append(r.findings, f)
+		return
+	}
+	r.findings[i] = f
+}
+
+// Source takes in a source.
+func (r *Report) Source(s *detect.SourceRecord) {
+	switch s.Role {
+	case "mailserver":
+		r.servers = append(r.servers, *s)
+	case "external":
+		r.others++
+	default:
+		r.talkers = append(r.talkers, *s)
+	}
+}
+
+// Health takes in a condition of the sensor itself.
+func (r *Report) Health(text string) { r.health = append(r.health, text) }
+
+// Worst is the highest level of any finding that is more than information.
+func (r *Report) Worst() (worst detect.Level) {
+	for _, f := range r.findings {
+		if f.Severity > detect.Info {
+			worst = max(worst, f.Level)
+		}
+	}
+	return worst
+}

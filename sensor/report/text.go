@@ -1,0 +1,351 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"spamsensor/sensor/detect"
+)
+
+// Text writes the report for a terminal, 100 columns wide.
+func (r *Report) Text(out io.Writer, in *Input, color bool) {
+	p := &printer{out: out, color: color}
+	r.input(p, in)
+	found := r.sorted()
+	r.verdict(p, found)
+	for i, f := range found {
+		r.finding(p, i+1, f)
+	}
+	r.table(p, "Declared mail servers", r.servers)
+	r.table(p, "Other hosts of yours that tried to send mail", r.talkers)
+	r.unjudged(p, in)
+	if len(in.Settings) > 0 {
+		p.section("Settings that differ from the defaults")
+		for _, s := range in.Settings {
+			p.item(s)
+		}
+	}
+	r.hints(p, in, found)
+}
+
+// printer writes lines of at most width columns.
+type printer struct {
+	out   io.Writer
+	color bool
+}
+
+const width = 100
+
+func (p *printer) line(s string) { fmt.Fprintln(p.out, strings.TrimRight(s, " ")) }
+
+func (p *printer) paint(c text.Color, s string) string {
+	if !p.color {
+		return s
+	}
+	text.EnableColors()
+	return c.Sprint(s)
+}
+
+func (p *printer) section(title string) {
+	p.line("")
+	p.line(p.paint(text.Bold, title))
+}
+
+// item is a paragraph behind a dash.
+func (p *printer) item(s string) { p.wrap("   - ", "     ", s) }
+
+func (p *printer) wrap(first, rest, s string) {
+	for i, l := range strings.Split(text.WrapSoft(s, width-len(rest)), "\n") {
+		if i == 0 {
+			p.line(first + l)
+			continue
+		}
+		p.line(rest + strings.TrimLeft(l, " "))
+	}
+}
+
+// field is a name in a column of its own and a text.
+func (p *printer) field(name, s string) {
+	p.wrap(fmt.Sprintf("%-11s", name), strings.Repeat(" ", 11), s)
+}
+
+func (r *Report) input(p *printer, in *Input) {
+	names := in.Names
+	if len(names) > 3 {
+		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(in.Names)-3))
+	}
+	p.field("Input", fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames), bytesText(in.Bytes)))
+	if in.First > 0 {
+		p.field("Period", period(in.First, in.Last))
+	}
+	s := in.Took.Seconds()
+	p.field("Read in", fmt.Sprintf("%.2f s (%s packets/s)", s, grouped(uint64(float64(in.Frames)/max(s, 1e-6)))))
+	for _, err := range in.Problems {
+		p.field("Unread", err.Error())
+	}
+	if in.Refused > 0 {
+		p.field("Refused", fmt.Sprintf("%s packets could not be decoded: %s", grouped(in.Refused), strings.Join(in.RefusedBy, ", ")))
+	}
+	if in.Drops > 0 {
+		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
+	}
+}
+
+// period is the time of the capture, in UTC and as the reader's clock shows it.
+func period(first, last int64) string {
+	a, b := time.Unix(0, first), time.Unix(0, last)
+	s := fmt.Sprintf("%s to %s UTC", a.UTC().Format(time.DateTime), b.UTC().Format(time.DateTime))
+	if zone, offset := a.Zone(); offset != 0 {
+		s += fmt.Sprintf(" (%s to %s %s)", a.Format(time.DateTime), b.Format(time.DateTime), zone)
+	}
+	return s + ", " + b.Sub(a).Round(time.Second).String()
+}
+
+// sorted are the findings, worst first.
+func (r *Report) sorted() []*detect.Finding {
+	found := slices.Clone(r.findings)
+	found = slices.DeleteFunc(found, func(f *detect.Finding) bool { return f.CloseReason == "superseded" })
+	slices.SortStableFunc(found, func(a, b *detect.Finding) int {
+		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score), -cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
+	})
+	return found
+}
+
+func (r *Report) verdict(p *printer, found []*detect.Finding) {
+	var bots, maybe, info []string
+	for _, f := range found {
+		a := f.Source.Addr.String()
+		switch {
+		case f.Severity >= detect.High:
+			bots = append(bots, a)
+		case f.Severity > detect.Info:
+			maybe = append(maybe, a)
+		default:
+			info = append(info, a)
+		}
+	}
+	p.line("")
+	switch {
+	case len(bots) == 1:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sends spam: %s", "VERDICT", bots[0])))
+	case len(bots) > 1:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
+	case len(maybe) > 0:
+		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
+	default:
+		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
+	}
+	if len(bots) > 0 && len(maybe) > 0 {
+		p.field("", "Suspicious: "+list(maybe))
+	}
+	if len(info) > 0 {
+		p.field("", "For information: "+list(info))
+	}
+}
+
+func list(names []string) string {
+	if len(names) > 8 {
+		return strings.Join(names[:8], ", ") + fmt.Sprintf(" and %d more", len(names)-8)
+	}
+	return strings.Join(names, ", ")
+}
+
+var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet"}
+
+func (r *Report) finding(p *printer, n int, f *detect.Finding) {
+	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
+	if f.Class == detect.Spambot {
+		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
+	}
+	p.section(head)
+	s := &f.Source
+	where := r.name(s.Input)
+	if s.MAC != [6]byte{} {
+		where = fmt.Sprintf("MAC %02x:%02x:%02x:%02x:%02x:%02x, %s", s.MAC[0], s.MAC[1], s.MAC[2], s.MAC[3], s.MAC[4], s.MAC[5], where)
+	}
+	if len(s.VLAN) > 0 {
+		where += fmt.Sprintf(", VLAN %v", s.VLAN)
+	}
+	p.line("   " + where)
+	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %d attempts, %s.", clock(s.Facts.First), clock(s.Facts.Last),
+		f.Decided.Attempts, short(f.DecidedIn)))
+	fa := &s.Facts
+	p.wrap("   ", "   ", fmt.Sprintf("%s attempts to %d servers in %d networks: %d sessions, %d refused, %d unreachable, %d without an answer. %d messages were taken.",
+		grouped(uint64(fa.Attempts)), s.DestIPs, s.DestNets, fa.Sessions, fa.Refused, fa.Unreachable, s.Silent, fa.Messages))
+	if len(f.Reasons) > 0 {
+		p.line("   Why")
+		for _, reason := range f.Reasons {
+			p.item(r.clean(reason.Text))
+		}
+	}
+	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class == detect.Spambot {
+		p.line("   Proof")
+		for _, s := range proof {
+			p.item(r.proofText(&s))
+		}
+	}
+	if len(f.Blind) > 0 {
+		p.line("   What could not be seen")
+		for _, b := range f.Blind {
+			p.item(b)
+		}
+	}
+	p.line("   Do")
+	p.item(f.Advice)
+}
+
+func (r *Report) proofText(s *session) string {
+	t := fmt.Sprintf("%s to %s", clock(s.start), s.to)
+	if s.helo != "" {
+		t += fmt.Sprintf(" as %s", r.clean(s.helo))
+	}
+	for i, f := range s.from {
+		if i == 0 {
+			t += ", mail from "
+		} else {
+			t += ", "
+		}
+		t += "<" + r.clean(f) + ">"
+	}
+	switch {
+	case s.taken > 0:
+		t += fmt.Sprintf(": %d taken", s.taken)
+	case s.refusal != "":
+		t += fmt.Sprintf(": refused, \"%s\"", r.clean(s.refusal))
+	case s.tls != "none":
+		t += ": encrypted"
+	}
+	return t
+}
+
+func (r *Report) table(p *printer, title string, sources []detect.SourceRecord) {
+	if len(sources) == 0 {
+		return
+	}
+	p.section(fmt.Sprintf("%s (%d)", title, len(sources)))
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages", "refusals", "recipients", "level"})
+	for _, s := range sources[:min(len(sources), maxTalkers)] {
+		f := &s.Facts
+		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions, s.Silent + f.Refused + f.Unreachable, f.Messages, f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})
+	}
+	p.line(t.Render())
+	if len(sources) > maxTalkers {
+		p.line(fmt.Sprintf("and %d more: all are in the events", len(sources)-maxTalkers))
+	}
+}
+
+// unjudged is what could not be seen or believed.
+func (r *Report) unjudged(p *printer, in *Input) {
+	var items []string
+	add := func(n uint64, format string) {
+		if n > 0 {
+			items = append(items, fmt.Sprintf(format, grouped(n)))
+		}
+	}
+	tls := uint64(0)
+	for _, l := range [][]detect.SourceRecord{r.servers, r.talkers} {
+		for _, s := range l {
+			tls += uint64(s.Facts.TLSSessions)
+		}
+	}
+	add(tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
+	add(in.SeenClient, "%s sessions were seen from the client's side only")
+	add(in.SeenServer, "%s sessions were seen from the server's side only")
+	add(in.Gaps, "%s gaps: bytes that were sent but are not in the capture")
+	add(in.Midstream, "%s connections had begun before the capture")
+	items = append(items, r.health...)
+	if len(items) == 0 {
+		return
+	}
+	p.section("What could not be judged")
+	for _, s := range items {
+		p.item(s)
+	}
+}
+
+// hints say how to learn more.
+func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
+	var hints []string
+	if !in.HomeSeen && in.Attempts > 0 {
+		hints = append(hints, "No address of your networks was seen, so every source was judged. Name your networks: --home "+r.guessHome())
+	}
+	for _, f := range found {
+		if f.Class == detect.DirectSMTP {
+			hints = append(hints, fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr, f.Source.Addr))
+			break
+		}
+	}
+	if in.Attempts == 0 {
+		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")
+	}
+	if len(hints) == 0 {
+		return
+	}
+	p.section("Run again with")
+	for _, h := range hints {
+		p.item(h)
+	}
+}
+
+// guessHome is the network of the source that tried most.
+func (r *Report) guessHome() string {
+	for _, f := range r.findings {
+		return network(f)
+	}
+	return "192.0.2.0/24"
+}
+
+func network(f *detect.Finding) string {
+	bits := 24
+	if f.Source.Addr.Is6() {
+		bits = 64
+	}
+	p, _ := f.Source.Addr.Prefix(bits)
+	return p.String()
+}
+
+func clock(ns int64) string { return time.Unix(0, ns).UTC().Format(time.DateTime) }
+
+// short is a duration to read.
+func short(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// grouped is a number with its thousands set apart.
+func grouped(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func bytesText(n uint64) string {
+	f := float64(n)
+	for _, unit := range []string{"bytes", "kB", "MB", "GB"} {
+		if f < 1000 || unit == "GB" {
+			if unit == "bytes" {
+				return fmt.Sprintf("%d bytes", n)
+			}
+			return fmt.Sprintf("%.1f %s", f, unit)
+		}
+		f /= 1000
+	}
+	return ""
+}

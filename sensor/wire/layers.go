@@ -1,0 +1,573 @@
+package wire
+
+// Ethertypes, and numbers beyond them for layers that have none.
+const (
+	etherIPv4   = 0x0800
+	etherARP    = 0x0806
+	etherTEB    = 0x6558 // Ethernet in GRE or GENEVE (transparent Ethernet bridging)
+	etherVLAN   = 0x8100
+	etherRARP   = 0x8035
+	etherIPv6   = 0x86dd
+	etherPPP    = 0x880b
+	etherMPLS   = 0x8847
+	etherMPLSmc = 0x8848
+	etherPPPoED = 0x8863
+	etherPPPoE  = 0x8864
+	etherQinQ   = 0x88a8
+	etherERSPAN = 0x88be // ERSPAN type I and II, in GRE only
+	etherERSP3  = 0x22eb // ERSPAN type III, in GRE only
+	etherETag   = 0x893f
+	etherQinQ1  = 0x9100 // QinQ before 802.1ad
+	etherQinQ2  = 0x9200
+
+	layerEthernet = 0x10000 + iota
+	layerIP       // IPv4 or IPv6, by the version field
+	layerPPP
+	layerLLC
+)
+
+// IP protocol numbers.
+const (
+	protoHopByHop = 0
+	protoICMP     = 1
+	protoIPv4     = 4
+	protoTCP      = 6
+	protoUDP      = 17
+	protoIPv6     = 41
+	protoRouting  = 43
+	protoFragment = 44
+	protoGRE      = 47
+	protoAH       = 51
+	protoICMPv6   = 58
+	protoNone     = 59
+	protoDestOpts = 60
+	protoMobility = 135
+	protoHIP      = 139
+	protoShim6    = 140
+)
+
+// UDP ports that are looked into. VXLAN's second number is the one Linux used before
+// the registration; it still is the default of `ip link add type vxlan`.
+const (
+	portDNS        = 53
+	portVXLAN      = 4789
+	portVXLANLinux = 8472
+	portVXLANGPE   = 4790
+	portGENEVE     = 6081
+)
+
+func isTunnelPort(p uint16) bool {
+	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE
+}
+
+const (
+	// maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and
+	// IP has 9; a chain of tunnels without end is an attack.
+	maxLayers = 20
+	// maxExtHeaders is RELIABILITY's bound; the Linux kernel itself has none.
+	maxExtHeaders = 32
+)
+
+// walk peels layer after layer until the innermost IP header, whose transport
+// decides. b starts at the header that proto names.
+func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
+	for range maxLayers {
+		var n int // bytes of the header in hand, stripped at the end of the round
+		switch proto {
+		case layerEthernet:
+			if len(b) < 14 {
+				return short(cut, ShortLink)
+			}
+			copy(d.mac[:], b[6:12])
+			if proto, n = uint32(be.Uint16(b[12:])), 14; proto < 0x600 { // 802.3: a length, and LLC behind it
+				proto = layerLLC
+			}
+
+		case etherVLAN, etherQinQ, etherQinQ1, etherQinQ2:
+			// priority 3, drop eligible 1, VLAN id 12; ethertype 16
+			if len(b) < 4 {
+				return short(cut, ShortLink)
+			}
+			if d.tags == MaxTags {
+				return TooManyTags
+			}
+			d.vlan[d.tags] = be.Uint16(b) & 0x0fff
+			d.tags++
+			if proto, n = uint32(be.Uint16(b[2:])), 4; proto < 0x600 {
+				proto = layerLLC
+			}
+
+		case etherETag:
+			// 802.1BR: priority, ingress and E-channel id 48 bits; ethertype 16
+			if len(b) < 8 {
+				return short(cut, ShortLink)
+			}
+			proto, n = uint32(be.Uint16(b[6:])), 8
+
+		case layerLLC:
+			// DSAP 1, SSAP 1, control 1; with SNAP: OUI 3, ethertype 2
+			switch {
+			case len(b) < 3:
+				return short(cut, ShortLink)
+			case b[0] == 0x06 && b[1] == 0x06 && b[2] == 0x03: // IP's own SAP (RFC 948)
+				proto, n = layerIP, 3
+			case b[0]&0xfe != 0xaa || b[1]&0xfe != 0xaa || b[2] != 0x03:
+				return OtherLLC
+			case len(b) < 8:
+				return short(cut, ShortLink)
+			case b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8: // a vendor's own protocol
+				return OtherLLC
+			default:
+				proto, n = uint32(be.Uint16(b[6:])), 8
+			}
+
+		case etherMPLS, etherMPLSmc:
+			// label 20, class 3, bottom of stack 1, TTL 8 (RFC 3032)
+			for n = 4; ; n += 4 {
+				if len(b) < n+1 {
+					return short(cut, ShortLink)
+				}
+				if b[n-2]&1 != 0 {
+					break
+				}
+			}
+			// Nothing says what follows the stack: an IP version, or a pseudowire that
+			// carries Ethernet, with or without a control word (RFC 4385, RFC 4928).
+			switch b[n] >> 4 {
+			case 4, 6:
+				proto = layerIP
+			case 0:
+				n += 4
+				proto = layerEthernet
+			default:
+				proto = layerEthernet
+			}
+
+		case etherPPPoE:
+			// version and type 1, code 1, session 2, length 2 (RFC 2516)
+			if len(b) < 6 {
+				return short(cut, ShortLink)
+			}
+			d.tunnel = uint32(be.Uint16(b[2:]))
+			proto, n = layerPPP, 6
+
+		case layerPPP, etherPPP:
+			// address and control may be left out, and so may the protocol's first byte
+			// (RFC 1661, 6.5 and 6.6; RFC 1662, 3.1)
+			if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
+				n = 2
+			}
+			if len(b) < n+2 {
+				return short(cut, ShortLink)
+			}
+			id := uint16(b[n])
+			if n++; id&1 == 0 {
+				id = id<<8 | uint16(b[n])
+				n++
+			}
+			switch id {
+			case 0x0021:
+				proto = etherIPv4
+			case 0x0057:
+				proto = etherIPv6
+			case 0x0281:
+				proto = etherMPLS
+			default:
+				return OtherPPP
+			}
+
+		case layerIP:
+			if len(b) < 1 {
+				return short(cut, ShortIP)
+			}
+			switch b[0] >> 4 {
+			case 4:
+				proto = etherIPv4
+			case 6:
+				proto = etherIPv6
+			default:
+				return BadIPVersion
+			}
+
+		case etherIPv4, etherIPv6:
+			var transport uint8
+			var o Outcome
+			if proto == etherIPv4 {
+				transport, b, cut, o = d.ipv4(b, cut, p)
+			} else {
+				transport, b, cut, o = d.ipv6(b, cut, p)
+			}
+			if o != Mail {
+				return o
+			}
+			switch transport {
+			case protoTCP:
+				return d.tcp(b, cut, p)
+			case protoICMP:
+				return d.icmp(b, cut, p, false)
+			case protoICMPv6:
+				return d.icmp(b, cut, p, true)
+			case protoUDP:
+				proto, n, o = d.udp(b, cut, p)
+			case protoGRE:
+				proto, n, o = d.gre(b, cut)
+			case protoIPv4:
+				proto = etherIPv4
+			case protoIPv6:
+				proto = etherIPv6
+			default:
+				return OtherIP
+			}
+			if o != Mail {
+				return o
+			}
+
+		case etherARP, etherRARP:
+			return ARP
+		default:
+			return OtherEther
+		}
+		if n > len(b) {
+			return short(cut, ShortLink)
+		}
+		b = b[n:]
+	}
+	return TooManyLayers
+}
+
+// ipv4 checks an IPv4 header (RFC 791) and returns the transport protocol, the packet's
+// bytes behind the header and how many of them are not captured. Mail stands for "go on".
+//
+//	version 4, words 4, tos 8, total length 16
+//	identification 16, flags 3, fragment offset 13
+//	ttl 8, protocol 8, checksum 16
+//	source 32, destination 32, options
+func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
+	if len(b) < 20 {
+		return 0, nil, 0, short(cut, ShortIP)
+	}
+	header := int(b[0]&0x0f) * 4
+	switch {
+	case b[0]>>4 != 4:
+		return 0, nil, 0, BadIPVersion
+	case header < 20:
+		return 0, nil, 0, BadIPHeader
+	case header > len(b):
+		return 0, nil, 0, short(cut, BadIPHeader)
+	}
+	total := int(be.Uint16(b[2:]))
+	if total == 0 && len(b)+cut > 0xffff {
+		total = len(b) + cut // a super-packet that the sending host handed to its card whole
+	}
+	if total < header || total > len(b)+cut {
+		return 0, nil, 0, BadIPLength
+	}
+	if header > 20 && !optionsOK(b[20:header]) {
+		return 0, nil, 0, BadIPOption
+	}
+	p.V6, p.TTL = false, b[8]
+	p.Src, p.Dst = mapped(b[12:16]), mapped(b[16:20])
+	p.Sum = uint32(be.Uint16(b[4:])) << 16
+	if total < len(b) {
+		b, cut = b[:total], 0 // Ethernet's padding, or a check sequence
+	} else {
+		cut = total - len(b)
+	}
+	if be.Uint16(b[6:])&0x3fff != 0 {
+		return 0, nil, 0, Fragment
+	}
+	return b[9], b[header:], cut, Mail
+}
+
+// optionsOK reports whether a receiver would accept these IPv4 options: each but the
+// single-byte ones has a length of at least two that stays within the header.
+// What follows the end-of-list option is not looked at (RFC 791, section 3.1).
+func optionsOK(b []byte) bool {
+	for len(b) > 0 {
+		switch {
+		case b[0] == 0: // end of list
+			return true
+		case b[0] == 1: // no operation
+			b = b[1:]
+		case len(b) < 2 || b[1] < 2 || int(b[1]) > len(b):
+			return false
+		default:
+			b = b[b[1]:]
+		}
+	}
+	return true
+}
+
+// mapped is the 16-byte form of an IPv4 address.
+func mapped(v4 []byte) (a Addr) {
+	a[10], a[11] = 0xff, 0xff
+	copy(a[12:], v4[:4])
+	return a
+}
+
+// ipv6 checks an IPv6 header and its extension headers (RFC 8200, section 4) as ipv4 does.
+//
+//	version 4, class 8, flow label 20
+//	payload length 16, next header 8, hop limit 8
+//	source 128, destination 128
+func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
+	if len(b) < 40 {
+		return 0, nil, 0, short(cut, ShortIP)
+	}
+	if b[0]>>4 != 6 {
+		return 0, nil, 0, BadIPVersion
+	}
+	payload := int(be.Uint16(b[4:]))
+	if payload == 0 && len(b)+cut > 40+0xffff {
+		payload = len(b) + cut - 40 // as in ipv4
+	}
+	if 40+payload > len(b)+cut {
+		return 0, nil, 0, BadIPLength
+	}
+	p.V6, p.TTL, p.Sum = true, b[7], 0
+	p.Src, p.Dst = Addr(b[8:24]), Addr(b[24:40])
+	next := b[6]
+	if 40+payload < len(b) {
+		b, cut = b[40:40+payload], 0
+	} else {
+		b, cut = b[40:], 40+payload-len(b)
+	}
+	for range maxExtHeaders {
+		var n int
+		switch next {
+		case protoHopByHop, protoDestOpts, protoRouting, protoMobility, protoHIP, protoShim6:
+			// next header 1, length in units of 8 bytes beyond the first 8
+			if len(b) < 8 {
+				return 0, nil, 0, short(cut, BadIPOption)
+			}
+			n = 8 + int(b[1])*8
+		case protoAH:
+			// next header 1, length in words less 2 (RFC 4302, section 2.2)
+			if len(b) < 8 {
+				return 0, nil, 0, short(cut, BadIPOption)
+			}
+			n = 8 + int(b[1])*4
+		case protoFragment:
+			// next header 1, reserved 1, offset 13, reserved 2, more 1, identification 32
+			if len(b) < 8 {
+				return 0, nil, 0, short(cut, BadIPOption)
+			}
+			if be.Uint16(b[2:])&0xfff9 != 0 {
+				return 0, nil, 0, Fragment
+			}
+			n = 8 // an atomic fragment is a whole packet (RFC 6946)
+		default:
+			return next, b, cut, Mail
+		}
+		if n > len(b) {
+			return 0, nil, 0, short(cut, BadIPOption)
+		}
+		next, b = b[0], b[n:]
+	}
+	return 0, nil, 0, TooManyHeaders
+}
+
+// udp looks for DNS and for tunnels. n is the length of the headers in front of the
+// tunnelled layer. Mail stands for "go on".
+func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outcome) {
+	if len(b) < 8 {
+		return 0, 0, short(cut, OtherUDP)
+	}
+	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
+	if p.SrcPort == portDNS || p.DstPort == portDNS {
+		d.finish(p, DNS, b[8:], len(b)-8+cut)
+		return 0, 0, DNSMessage
+	}
+	if !isTunnelPort(p.DstPort) {
+		return 0, 0, OtherUDP
+	}
+	if len(b) < 16 {
+		return 0, 0, short(cut, OtherUDP)
+	}
+	t := b[8:]
+	d.tags = 0 // the tags of the transport network are not the host's
+	switch p.DstPort {
+	case portVXLAN, portVXLANLinux:
+		// flags 8, reserved 24, network 24, reserved 8 (RFC 7348, section 5)
+		if t[0]&0x08 == 0 {
+			return 0, 0, OtherUDP
+		}
+		d.tunnel = be.Uint32(t[4:]) >> 8
+		return layerEthernet, 16, Mail
+	case portVXLANGPE:
+		// flags 8, reserved 16, next protocol 8, network 24, reserved 8
+		d.tunnel = be.Uint32(t[4:]) >> 8
+		switch t[3] {
+		case 1:
+			return etherIPv4, 16, Mail
+		case 2:
+			return etherIPv6, 16, Mail
+		case 3:
+			return layerEthernet, 16, Mail
+		}
+		return 0, 0, OtherUDP
+	default:
+		// GENEVE: version 2, option words 6, flags 8, ethertype 16, network 24, reserved 8 (RFC 8926, section 3.4)
+		if t[0]>>6 != 0 {
+			return 0, 0, OtherUDP
+		}
+		d.tunnel = be.Uint32(t[4:]) >> 8
+		return tunnelled(be.Uint16(t[2:])), 16 + int(t[0]&0x3f)*4, Mail
+	}
+}
+
+// tunnelled maps the ethertype of a tunnel header to a layer.
+func tunnelled(ethertype uint16) uint32 {
+	if ethertype == etherTEB {
+		return layerEthernet
+	}
+	return uint32(ethertype)
+}
+
+// gre reads a GRE header (RFC 2784, RFC 2890; version 1 is PPTP's, RFC 2637) and the
+// ERSPAN header that may follow it.
+//
+//	checksum present 1, routing 1, key present 1, sequence present 1, ..., acknowledgment present 1, ..., version 3
+//	ethertype 16, then the present fields
+func (d *Decoder) gre(b []byte, cut int) (layer uint32, n int, o Outcome) {
+	if len(b) < 4 {
+		return 0, 0, short(cut, ShortLink)
+	}
+	flags, ethertype := be.Uint16(b), be.Uint16(b[2:])
+	const checksum, routing, key, sequence, acknowledgment = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080
+	version := flags & 7
+	if version > 1 || flags&routing != 0 {
+		return 0, 0, OtherIP
+	}
+	d.tags = 0
+	n = 4
+	if flags&checksum != 0 {
+		n += 4
+	}
+	if flags&key != 0 {
+		if len(b) < n+4 {
+			return 0, 0, short(cut, ShortLink)
+		}
+		d.tunnel = be.Uint32(b[n:])
+		if version == 1 {
+			d.tunnel &= 0xffff // the upper half is a length
+		}
+		n += 4
+	}
+	if flags&sequence != 0 {
+		n += 4
+	}
+	if version == 1 && flags&acknowledgment != 0 {
+		n += 4
+	}
+	switch {
+	case ethertype == etherERSPAN && flags&sequence == 0: // type I has no header of its own
+		return layerEthernet, n, Mail
+	case ethertype == etherERSPAN || ethertype == etherERSP3:
+		// version 4, VLAN 12, class 3, tag kept 2, truncated 1, session 10 (draft-foschiano-erspan-03)
+		if len(b) < n+12 {
+			return 0, 0, short(cut, ShortLink)
+		}
+		h := b[n:]
+		vlan := be.Uint16(h) & 0x0fff
+		d.tunnel = uint32(be.Uint16(h[2:]) & 0x03ff)
+		n += 8
+		if ethertype == etherERSP3 {
+			n += 4
+			if h[11]&1 != 0 { // a platform specific sub-header
+				n += 8
+			}
+		}
+		// The switch may have moved the tag of the mirrored frame into this header.
+		if vlan != 0 && len(b) >= n+14 && be.Uint16(b[n+12:]) != etherVLAN {
+			d.vlan[0], d.tags = vlan, 1
+		}
+		return layerEthernet, n, Mail
+	}
+	return tunnelled(ethertype), n, Mail
+}
+
+// tcp reads the fixed part of a TCP header (RFC 9293, section 3.1).
+//
+//	source port 16, destination port 16
+//	sequence 32, acknowledgment 32
+//	data offset 4, reserved 4, flags 8, window 16
+//	checksum 16, urgent pointer 16, options
+func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
+	if len(b) < 20 {
+		// A capture that kept at least the flags is enough to count by.
+		if len(b)+cut < 20 {
+			return ShortTCP
+		}
+		if len(b) < 14 {
+			return Truncated
+		}
+	}
+	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
+	p.Flags = Flags(b[13])
+	if !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort) {
+		if p.Flags&(SYN|ACK) == SYN {
+			return OtherSYN
+		}
+		return OtherTCP
+	}
+	length := len(b) + cut
+	offset := int(b[12]>>4) * 4
+	if offset < 20 || offset > length {
+		return BadTCPOffset
+	}
+	// A SYN with FIN or RST opens nothing anywhere, and a segment with none of SYN, RST
+	// and ACK is dropped by every receiver (RFC 9293, 3.10.7).
+	if p.Flags.Has(SYN) && p.Flags&(FIN|RST) != 0 || p.Flags&(SYN|RST|ACK) == 0 {
+		return BadTCPFlags
+	}
+	p.Seq, p.Ack = be.Uint32(b[4:]), be.Uint32(b[8:])
+	if len(b) >= 18 {
+		p.Sum |= uint32(be.Uint16(b[16:]))
+	}
+	d.finish(p, TCP, b[min(offset, len(b)):], length-offset)
+	return Mail
+}
+
+// icmp looks for an error that quotes a segment of ours: ICMP types 3, 11 and 12 (RFC
+// 792), ICMPv6 types 1, 3 and 4 (RFC 4443). They quote the IP header and at least 8
+// bytes behind it, enough for ports and sequence number.
+func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
+	if len(b) < 8 {
+		return short(cut, OtherICMP)
+	}
+	typ, code := b[0], b[1]
+	if v6 && typ != 1 && typ != 3 && typ != 4 || !v6 && typ != 3 && typ != 11 && typ != 12 {
+		return OtherICMP
+	}
+	reporter, ttl := p.Src, p.TTL
+	// The quote may be shorter than its own length field says: whatever is missing
+	// counts as cut.
+	const quoteCut = 0xffff
+	var transport uint8
+	var o Outcome
+	if v6 {
+		transport, b, _, o = d.ipv6(b[8:], quoteCut, p)
+	} else {
+		transport, b, _, o = d.ipv4(b[8:], quoteCut, p)
+	}
+	if o != Mail || transport != protoTCP || len(b) < 8 {
+		return OtherICMP
+	}
+	p.SrcPort, p.DstPort, p.Seq = be.Uint16(b), be.Uint16(b[2:]), be.Uint32(b[4:])
+	if !d.IsMailPort(p.DstPort) {
+		return OtherICMP
+	}
+	p.Flags, p.Ack, p.TTL = 0, 0, ttl
+	p.Reporter, p.ICMPType, p.ICMPCode = reporter, typ, code
+	d.finish(p, ICMPError, nil, 0)
+	return MailError
+}
+
+// finish copies what the walk collected. captured is the captured part of a payload of
+// length bytes.
+func (d *Decoder) finish(p *Packet, k Kind, captured []byte, length int) {
+	p.Kind = k
+	p.Payload, p.Len = captured, uint32(length)
+	p.MAC, p.VLAN, p.Tags, p.Tunnel, p.Wire = d.mac, d.vlan, d.tags, d.tunnel, d.wire
+}

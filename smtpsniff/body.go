@@ -1,0 +1,94 @@
+package smtpsniff
+
+import "bytes"
+
+// body looks for the end of a message: a line with nothing but a dot.
+//
+// The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a
+// bare LF for the end of a line know three more; whether this one does is told by its
+// replies.
+type body uint8
+
+const (
+	inLine   body = iota
+	inLineCR      // the last byte was CR
+	startCRLF
+	startLF // at the start of a line that a bare LF ended
+	dotCRLF
+	dotLF
+	dotCRLFCR
+	dotLFCR
+)
+
+// end is what scan found.
+type end uint8
+
+const (
+	noEnd     end = iota
+	strictEnd     // the standard's
+	looseEnd      // some servers'
+)
+
+// scan reads on to the end of the message and returns how many bytes it took.
+func (s *body) scan(b []byte) (n int, e end) {
+	for i := 0; i < len(b); {
+		c := b[i]
+		switch *s {
+		case inLine, inLineCR:
+			k := bytes.IndexByte(b[i:], '\n')
+			if k < 0 {
+				*s = inLine
+				if b[len(b)-1] == '\r' {
+					*s = inLineCR
+				}
+				return len(b), noEnd
+			}
+			cr := *s == inLineCR
+			if k > 0 {
+				cr = b[i+k-1] == '\r'
+			}
+			*s = startLF
+			if cr {
+				*s = startCRLF
+			}
+			i += k + 1
+			continue
+		case startCRLF, startLF:
+			if c == '.' {
+				*s += dotCRLF - startCRLF
+				i++
+				continue
+			}
+			*s = inLine // look at c again
+			continue
+		case dotCRLF, dotLF:
+			switch c {
+			case '\r':
+				*s += dotCRLFCR - dotCRLF
+				i++
+				continue
+			case '\n':
+				*s = startLF
+				return i + 1, looseEnd
+			}
+			*s = inLine
+			continue
+		case dotCRLFCR, dotLFCR:
+			if c == '\n' {
+				strict := *s == dotCRLFCR
+				*s = startCRLF
+				if strict {
+					return i + 1, strictEnd
+				}
+				return i + 1, looseEnd
+			}
+			*s = inLine
+			if c == '\r' {
+				*s = inLineCR
+				i++
+			}
+			continue
+		}
+	}
+	return len(b), noEnd
+}

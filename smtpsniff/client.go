@@ -1,0 +1,546 @@
+package smtpsniff
+
+import "spamsensor/smtpsniff/tlshello"
+
+// mode is what the client's bytes are.
+type mode uint8
+
+const (
+	commands mode = iota
+	waitData      // DATA was sent and not answered: message or commands?
+	message
+	chunk   // BDAT
+	authing // credentials until the server ends it
+	waitTLS // STARTTLS was sent and not answered
+	hello   // the TLS handshake begins
+	deaf    // nothing that follows can be read
+)
+
+// parser is the client's side of a session.
+type parser struct {
+	mode  mode
+	line  liner
+	queue queue
+	heard bool
+	early bool // spoke before anything of the server was heard
+	begun bool // what comes next cannot be a TLS handshake
+	asked bool // for TLS, with STARTTLS
+
+	body   body
+	left   uint64 // bytes of the chunk that are still to come
+	lines  uint8  // after AUTH
+	rcpts  uint32 // in this transaction
+	mail   bool   // this transaction has a sender
+	lossy  bool   // bytes of this message are missing
+	taken  bool   // one reply to the end of data was positive
+	strays uint8  // lines that were no command, since the last reply
+	odd    uint32 // lines that were no command
+
+	// held is what the client sent ahead of a reply that decides what it is: all since DATA
+	// (waitData), or all since a line with a dot that may have ended the message (loose).
+	held      []byte
+	loose     bool
+	overflown bool // held is not all
+	resume    mark // where to go back to
+}
+
+// mark is what a session counted before the bytes that may have to be read again.
+type mark struct {
+	mails, rcpts, commands uint32
+	nsenders               uint8
+	text                   int
+	helo                   span
+	heloVerb               Verb
+}
+
+func (s *Session) mark() mark {
+	return mark{s.Mails, s.Rcpts, s.Commands, s.nsenders, len(s.text), s.helo, s.HeloVerb}
+}
+
+// client takes in bytes of the client.
+func (l *Listener) client(s *Session, b []byte) {
+	p := &s.client
+	if !p.begun && p.mode == commands {
+		p.begun = true
+		if startsTLS(b, s.Flags&Midstream != 0) {
+			s.Encryption = Implicit
+			if p.asked {
+				s.Encryption = StartTLS
+			} else if s.Proto == Unknown {
+				s.Proto = TLS
+			}
+			p.mode = hello
+			l.emit(Event{Kind: Encrypted})
+		}
+	}
+	if p.loose {
+		p.hold(l, b)
+	}
+	for len(b) > 0 {
+		switch p.mode {
+		case commands, authing:
+			var line []byte
+			var long, bare, ok bool
+			line, b, long, bare, ok = p.line.next(l, b)
+			if !ok {
+				return
+			}
+			l.command(s, line, long, bare)
+		case waitData:
+			if s.server.heard == 0 || s.server.gap && p.queue.all > 1 {
+				p.startMessage()
+				continue
+			}
+			p.hold(l, b)
+			if p.overflown {
+				// More than a bold client's whole dialogue: it must be the message.
+				l.releaseMessage(s)
+			}
+			return
+		case message:
+			n, e := p.body.scan(b)
+			b = b[n:]
+			switch e {
+			case strictEnd:
+				l.endMessage(s)
+			case looseEnd:
+				if !p.loose {
+					p.loose, p.overflown, p.resume = true, false, s.mark()
+					p.held = l.buffer()
+					p.hold(l, b)
+				}
+			}
+		case chunk:
+			n := min(uint64(len(b)), p.left)
+			p.left -= n
+			b = b[n:]
+			if p.left == 0 {
+				p.mode = commands
+			}
+		case waitTLS:
+			if startsTLS(b, false) && len(p.held) == 0 { // the server's consent was not seen
+				l.encrypt(s)
+				continue
+			}
+			l.flag(s, AfterSTARTTLS)
+			p.hold(l, b)
+			return
+		case hello:
+			if !l.hello(s, b) {
+				p.mode = deaf
+			}
+			return
+		case deaf:
+			return
+		}
+	}
+}
+
+// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
+// middle of a connection any record will do.
+func startsTLS(b []byte, midstream bool) bool {
+	if len(b) < 3 {
+		return b[0] == 0x16
+	}
+	return b[0] == 0x16 && b[1] == 3 || b[0] == 0x80 && b[2] == 1 || midstream && b[0] >= 0x14 && b[0] <= 0x17 && b[1] == 3
+}
+
+// encrypt is the end of what can be read: TLS follows STARTTLS.
+func (l *Listener) encrypt(s *Session) {
+	p := &s.client
+	s.Encryption = StartTLS
+	p.queue.clear()
+	p.mode = hello
+	if len(p.held) > 0 { // plain text behind STARTTLS: an attack, or nonsense
+		l.giveBack(&p.held)
+		p.mode = deaf
+	}
+	l.emit(Event{Kind: Encrypted})
+}
+
+// hold keeps what the client sent ahead.
+func (p *parser) hold(l *Listener, b []byte) {
+	if p.held == nil {
+		p.held = l.buffer()
+	}
+	n := min(len(b), maxHeld-len(p.held))
+	p.held = append(p.held, b[:n]...)
+	if n < len(b) {
+		p.overflown = true
+	}
+}
+
+// startMessage begins to read a message.
+func (p *parser) startMessage() {
+	p.mode, p.body, p.lossy = message, startCRLF, false
+}
+
+// releaseMessage takes what was held back since DATA for a message.
+func (l *Listener) releaseMessage(s *Session) {
+	s.client.startMessage()
+	l.reread(s)
+}
+
+// releaseCommands takes what was held back since DATA for commands.
+func (l *Listener) releaseCommands(s *Session) {
+	s.client.mode = commands
+	l.reread(s)
+}
+
+// reread feeds what was held back again.
+func (l *Listener) reread(s *Session) {
+	p := &s.client
+	held, missing := p.held, p.overflown
+	p.held, p.loose, p.overflown = nil, false, false
+	if len(held) > 0 {
+		l.client(s, held)
+	}
+	if missing {
+		l.clientGap(s, 1) // at least
+	}
+	if held != nil {
+		l.buffers = append(l.buffers, held)
+	}
+}
+
+// endMessage is the line with the dot.
+func (l *Listener) endMessage(s *Session) {
+	p := &s.client
+	p.mode, p.taken = commands, false
+	n := uint32(1)
+	if s.HeloVerb == LHLO {
+		n = max(1, p.rcpts) // LMTP answers for each recipient
+	}
+	for range min(n, 100) {
+		l.push(s, endOfData)
+	}
+	p.rcpts, p.mail = 0, false
+	if s.server.heard == 0 { // nobody will confirm it
+		l.accept(s)
+		if p.loose && p.heldCommand() {
+			l.flag(s, Ambiguous)
+		}
+		p.forgetLoose(l)
+		p.queue.clear()
+	}
+}
+
+// heldCommand reports whether what follows a loose end of a message is a command.
+func (p *parser) heldCommand() bool {
+	line := p.held
+	for i, c := range line {
+		if c == '\n' {
+			line = line[:i]
+			break
+		}
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	v, _ := parseVerb(line)
+	return v != NoVerb
+}
+
+// endLoosely goes back to the line with a dot that only some servers take for the end of
+// a message: this one did. What followed it is read again, as commands.
+func (l *Listener) endLoosely(s *Session) {
+	p := &s.client
+	if p.heldCommand() {
+		l.flag(s, Smuggling)
+	} else {
+		l.flag(s, BareLF)
+	}
+	m := p.resume
+	s.Mails, s.Rcpts, s.Commands, s.nsenders, s.helo, s.HeloVerb = m.mails, m.rcpts, m.commands, m.nsenders, m.helo, m.heloVerb
+	s.text = s.text[:m.text]
+	p.queue.clear()
+	l.giveBack(&p.line.buf)
+	p.line.long = false
+	p.mode = commands
+	l.reread(s)
+}
+
+// forgetLoose drops the other reading of a message's end.
+func (p *parser) forgetLoose(l *Listener) {
+	if p.loose {
+		p.loose, p.overflown = false, false
+		l.giveBack(&p.held)
+	}
+}
+
+// push has a command wait for its reply.
+func (l *Listener) push(s *Session, v Verb) {
+	p := &s.client
+	if p.queue.all > 0 && v != endOfData && !s.server.gap && p.queue.last() != someLine && p.queue.front() != connect {
+		s.Flags |= Pipelined // usual with servers that offer it: no weird
+	}
+	if !p.queue.push(v) {
+		l.flag(s, TooManyPending)
+	}
+}
+
+// command is a line of the client outside messages.
+func (l *Listener) command(s *Session, line []byte, long, bare bool) {
+	p := &s.client
+	verb, rest := parseVerb(line)
+	if p.mode == authing && !l.endsAuth(s, verb, rest) {
+		return
+	}
+	if verb == NoVerb {
+		l.unknown(s)
+		return
+	}
+	if p.asked && s.Encryption == Plain && s.server.heard == 0 {
+		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
+	}
+	if p.line.lost && p.strays > 3 && s.server.heard > 0 {
+		return // in the middle of a message, by the look of it
+	}
+	if long {
+		l.flag(s, LongLine)
+	}
+	if bare {
+		l.flag(s, BareLF)
+	}
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+	inc(&s.Commands)
+	switch verb {
+	case HELO, EHLO, LHLO:
+		name := trim(rest)
+		s.HeloVerb = verb
+		s.helo = s.keep(name, maxName)
+		l.push(s, verb)
+		l.emit(Event{Kind: HeloSaid, Phase: Helo, Text: name[:min(len(name), maxName)]})
+		p.rcpts, p.mail = 0, false
+	case MAIL:
+		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
+			l.flag(s, NoHelo)
+		}
+		address, found := parsePath(rest, "FROM")
+		if len(address) > maxName {
+			address = shorten(address)
+		}
+		inc(&s.Mails)
+		if found && int(s.nsenders) < maxSenders {
+			s.senders[s.nsenders] = s.keep(address, maxName)
+			s.nsenders++
+		}
+		l.push(s, MAIL)
+		p.rcpts, p.mail = 0, true
+		if s.server.heard == 0 && hasControl(address) {
+			l.flag(s, Ambiguous) // some servers refuse it
+		}
+		if found {
+			l.emit(Event{Kind: MailSaid, Phase: Mail, Text: address})
+		}
+	case RCPT:
+		inc(&s.Rcpts)
+		inc(&p.rcpts)
+		l.push(s, RCPT)
+		if address, found := parsePath(rest, "TO"); found {
+			l.emit(Event{Kind: RcptSaid, Phase: Rcpt, Text: address})
+		}
+	case DATA:
+		l.push(s, DATA)
+		if s.server.heard == 0 && !p.mail {
+			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
+			return
+		}
+		p.mode, p.body, p.overflown = waitData, startCRLF, false
+		if bare {
+			p.body = startLF
+		}
+		p.forgetLoose(l)
+	case BDAT:
+		l.bdat(s, rest)
+	case AUTH:
+		s.Auth = max(s.Auth, AuthTried)
+		l.push(s, AUTH)
+		p.mode, p.lines = authing, 0
+	case STARTTLS:
+		l.push(s, STARTTLS)
+		p.mode, p.asked = waitTLS, true
+		if s.server.heard == 0 {
+			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
+		}
+	case RSET:
+		p.rcpts, p.mail = 0, false
+		l.push(s, verb)
+	default:
+		l.push(s, verb)
+	}
+}
+
+// shorten keeps the end of an address that is longer than any may be: the domain.
+func shorten(a []byte) []byte { return a[len(a)-maxName:] }
+
+// hasControl reports whether there is a control character.
+func hasControl(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown is a line that is no command. It is counted and not remembered.
+func (l *Listener) unknown(s *Session) {
+	p := &s.client
+	if p.strays < 255 {
+		p.strays++
+	}
+	if p.line.lost {
+		return // the rest of a line, or of a message
+	}
+	l.flag(s, UnknownCommand)
+	if s.Proto == Unknown && s.server.heard == 0 && s.Commands == 0 {
+		s.Proto = OtherApp
+	}
+	inc(&s.Commands)
+	inc(&p.odd)
+	l.push(s, someLine)
+}
+
+// endsAuth reports whether a line after AUTH is a command and no credential: those have
+// no blank or colon in them (RFC 4954, section 4: base64).
+func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
+	p := &s.client
+	p.lines++
+	switch verb {
+	case MAIL, RCPT, EHLO, HELO, LHLO:
+		if len(rest) > 1 {
+			p.mode = commands
+			return true
+		}
+	case QUIT, RSET, STARTTLS:
+		if s.server.heard == 0 { // nobody tells when it ends
+			p.mode = commands
+			return true
+		}
+	}
+	if p.lines >= maxAuth {
+		p.mode = commands
+	}
+	return false
+}
+
+// bdat is BDAT size [LAST] (RFC 3030, section 2). The bytes are sent whatever the server
+// thinks of it; a size that is none leaves the client in its commands.
+func (l *Listener) bdat(s *Session, rest []byte) {
+	p := &s.client
+	rest = trimLeft(rest)
+	size, digits := uint64(0), 0
+	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+		if digits < 19 {
+			size = size*10 + uint64(rest[digits]-'0')
+		}
+		digits++
+	}
+	tail := trim(rest[digits:])
+	last := equalFold(tail, "LAST")
+	if digits == 0 || digits > 18 || len(tail) > 0 && !last {
+		l.flag(s, BadBDAT)
+		l.push(s, BDAT)
+		return
+	}
+	if last {
+		l.push(s, bdatLast)
+	} else {
+		l.push(s, BDAT)
+	}
+	if size > 0 {
+		p.mode, p.left = chunk, size
+	}
+	if last && s.server.heard == 0 {
+		l.accept(s)
+	}
+}
+
+// clientGap is bytes of the client that were not seen.
+func (l *Listener) clientGap(s *Session, n int) {
+	p := &s.client
+	if p.loose || p.mode == waitData && len(p.held) > 0 {
+		p.overflown = true
+	}
+	switch p.mode {
+	case message:
+		p.body, p.lossy = inLine, true
+	case chunk:
+		if uint64(n) < p.left {
+			p.left -= uint64(n)
+			return
+		}
+		exact := uint64(n) == p.left
+		p.left, p.mode = 0, commands
+		if !exact {
+			p.line.lose(l)
+		}
+	case waitData:
+		p.lossy = true
+	case waitTLS:
+		p.overflown = true
+	case hello:
+		p.mode = deaf
+	case commands, authing:
+		p.line.lose(l)
+	}
+}
+
+// clientEnd is the end of the client's half.
+func (l *Listener) clientEnd(s *Session) {
+	p := &s.client
+	switch {
+	case p.mode == commands && p.line.buf != nil:
+		// A last command without its line end: servers do not act on it, but a client
+		// that hangs up behind QUIT says so.
+		if v, _ := parseVerb(p.line.buf); v == QUIT {
+			inc(&s.Commands)
+		}
+		l.giveBack(&p.line.buf)
+	case p.mode == message && p.loose && s.server.heard == 0:
+		// Only a loose end was seen, and nobody tells whether it was one.
+		l.flag(s, Ambiguous)
+		l.accept(s)
+		l.endLoosely(s)
+	}
+	if p.mode == hello && p.held != nil {
+		p.overflown = true // it will not become longer
+		l.hello(s, nil)
+		p.mode = deaf
+	}
+}
+
+// hello collects the client's first TLS message for the name in it. It reports whether
+// more is wanted.
+func (l *Listener) hello(s *Session, b []byte) bool {
+	p := &s.client
+	p.hold(l, b)
+	if !startsTLS(p.held, s.Flags&Midstream != 0) {
+		if s.Encryption == StartTLS {
+			l.flag(s, PlainAfterSTARTTLS)
+		}
+		l.giveBack(&p.held)
+		return false
+	}
+	name, more := tlshello.ServerName(p.held)
+	if more && !p.overflown {
+		return true
+	}
+	s.sni = s.keep(name, maxName)
+	l.giveBack(&p.held)
+	p.overflown = false
+	return false
+}
+
+// accept counts a message that was taken.
+func (l *Listener) accept(s *Session) {
+	if s.client.taken { // LMTP: another recipient's copy
+		return
+	}
+	s.client.taken = s.HeloVerb == LHLO
+	inc(&s.Messages)
+	l.emit(Event{Kind: Accepted, Phase: EndOfData})
+}

@@ -1,0 +1,69 @@
+package smtpsniff
+
+import "bytes"
+
+// liner cuts a side's bytes into lines. A line that is whole in what it is given is not
+// copied; only the beginning of one that continues later is.
+type liner struct {
+	buf  []byte // beginning of a line; nil when there is none
+	long bool   // its middle was left out
+	lost bool   // bytes were lost: only what surely is a command or a reply is believed
+}
+
+// next cuts a line off b. The line is without its end, and valid until the next call;
+// bare tells that it ended with LF alone. ok is false when b holds no end of a line: all of it was taken.
+func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		if n.buf == nil {
+			n.buf = l.buffer()
+		}
+		n.append(b)
+		return nil, nil, false, false, false
+	}
+	line, rest = b[:i], b[i+1:]
+	if n.buf != nil || len(line) > maxLine {
+		if n.buf == nil {
+			n.buf = l.buffer()
+		}
+		n.append(line)
+		line, long = n.buf, n.long
+		// The buffer goes back at once; its bytes are good until it is used again.
+		l.giveBack(&n.buf)
+		n.long = false
+	}
+	bare = true
+	if k := len(line) - 1; k >= 0 && line[k] == '\r' {
+		line, bare = line[:k], false
+	}
+	return line, rest, long, bare, true
+}
+
+// append adds to the beginning of a line and keeps its first and its last 512 bytes: the
+// verb stands at the front, the domain of an address near the end.
+func (n *liner) append(b []byte) {
+	const half = maxLine / 2
+	if len(n.buf)+len(b) <= maxLine && !n.long {
+		n.buf = append(n.buf, b...)
+		return
+	}
+	if !n.long {
+		k := min(len(b), maxLine-len(n.buf))
+		n.buf = append(n.buf, b[:k]...)
+		b = b[k:]
+		n.long = true
+	}
+	tail := n.buf[half:maxLine]
+	if len(b) >= half {
+		copy(tail, b[len(b)-half:])
+		return
+	}
+	copy(tail, tail[len(b):])
+	copy(tail[half-len(b):], b)
+}
+
+// lose forgets the beginning of a line because bytes are missing.
+func (n *liner) lose(l *Listener) {
+	l.giveBack(&n.buf)
+	n.long, n.lost = false, true
+}

@@ -1,0 +1,144 @@
+package smtpsniff
+
+// Listener follows sessions; it owns the memory that they share. The zero value is
+// ready. It is not safe for concurrent use: have one per shard.
+type Listener struct {
+	// Events are what the last call of Feed, Gap or End found.
+	Events []Event
+	// Weird counts what was odd, by flag, once per session.
+	Weird [32]uint64
+
+	sessions []*Session // free ones
+	buffers  [][]byte   // free ones, of maxHeld bytes
+}
+
+// New begins a session. midstream says that its beginning was not seen.
+func (l *Listener) New(midstream bool) *Session {
+	var s *Session
+	if n := len(l.sessions); n > 0 {
+		s = l.sessions[n-1]
+		l.sessions = l.sessions[:n-1]
+		*s = Session{text: s.text[:0]}
+	} else {
+		s = new(Session)
+	}
+	if midstream {
+		s.Flags |= Midstream
+		s.client.line.lost, s.server.line.lost = true, true
+	} else {
+		s.client.queue.push(connect)
+	}
+	return s
+}
+
+// Free takes back a session that nobody will use any more.
+func (l *Listener) Free(s *Session) {
+	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held} {
+		l.giveBack(b)
+	}
+	l.sessions = append(l.sessions, s)
+}
+
+// Feed takes in the next bytes of a side.
+func (l *Listener) Feed(s *Session, side Side, b []byte) {
+	l.Events = l.Events[:0]
+	if len(b) == 0 {
+		return
+	}
+	if side == Server {
+		l.server(s, b)
+		return
+	}
+	if !s.client.heard {
+		s.client.heard = true
+		if s.Flags&Midstream == 0 && s.server.heard == 0 {
+			s.client.early = true
+		}
+	}
+	l.client(s, b)
+}
+
+// Gap tells that n bytes of a side were not seen.
+func (l *Listener) Gap(s *Session, side Side, n int) {
+	l.Events = l.Events[:0]
+	if n <= 0 {
+		return
+	}
+	if side == Server {
+		l.flag(s, GapServer)
+		s.server.gap, s.server.tls.lost = true, true
+		s.server.line.lose(l)
+		return
+	}
+	l.flag(s, GapClient)
+	l.clientGap(s, n)
+}
+
+// End tells that a side will send no more, or that nobody will listen any more.
+func (l *Listener) End(s *Session, side Side) {
+	l.Events = l.Events[:0]
+	if side == Client {
+		l.clientEnd(s)
+	}
+}
+
+// Finish settles what is still open when a session is over.
+func (l *Listener) Finish(s *Session) {
+	l.Events = l.Events[:0]
+	l.clientEnd(s)
+	if !s.client.heard && s.taken() {
+		l.flag(s, Ambiguous)
+	}
+	if p := &s.client; p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
+		l.flag(s, NotSMTP)
+		l.emit(Event{Kind: Foreign})
+	}
+	if s.client.early && s.server.heard > 0 && s.Proto == SMTP {
+		l.flag(s, EarlyTalker)
+	}
+}
+
+// taken reports whether a server whose client was not heard may have taken messages in
+// chunks: it said yes to more than a greeting, a sender and a recipient, and never asked for data.
+func (s *Session) taken() bool {
+	yes := uint16(0)
+	for _, c := range s.codes {
+		switch c.Code {
+		case 250:
+			yes = c.Count
+		case 354:
+			return false
+		}
+	}
+	return yes > 3
+}
+
+func (l *Listener) flag(s *Session, f Flags) {
+	if s.Flags&f != 0 {
+		return
+	}
+	s.Flags |= f
+	for i := range FlagNames {
+		if f>>i&1 != 0 {
+			l.Weird[i]++
+		}
+	}
+}
+
+func (l *Listener) emit(e Event) { l.Events = append(l.Events, e) }
+
+func (l *Listener) buffer() []byte {
+	if n := len(l.buffers); n > 0 {
+		b := l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, maxHeld)
+}
+
+func (l *Listener) giveBack(b *[]byte) {
+	if *b != nil {
+		l.buffers = append(l.buffers, *b)
+		*b = nil
+	}
+}

@@ -1,0 +1,403 @@
+package smtpsniff
+
+// replies is the server's side of a session.
+type replies struct {
+	line  liner
+	heard uint8 // lines, up to 255
+	gap   bool  // replies may be missing: what the next one answers is uncertain
+	want  bool  // a client that is not heard was told to send a message
+	// The reply in hand, when it has several lines.
+	code     uint16
+	enhanced Enhanced
+	several  bool
+	auth     bool // it offers AUTH
+	text     [maxReply]byte
+	textLen  uint16
+	tls      records
+}
+
+// records steps over TLS records (RFC 8446, section 5.1: type 8, version 16, length 16).
+// Some servers end TLS, or never begin it, and say goodbye in plain text.
+type records struct {
+	head [5]byte
+	n    uint8  // bytes of head
+	left uint32 // bytes of the record that are still to come
+	lost bool   // where records begin is not known
+}
+
+// skip returns what is no TLS record but can be a reply.
+func (t *records) skip(b []byte) []byte {
+	for len(b) > 0 && !t.lost {
+		if t.left > 0 {
+			k := min(len(b), int(t.left))
+			t.left -= uint32(k)
+			b = b[k:]
+			continue
+		}
+		if t.n == 0 && digit(b[0]) {
+			return b
+		}
+		t.head[t.n] = b[0]
+		t.n++
+		b = b[1:]
+		if t.n == 1 && (t.head[0] < 0x14 || t.head[0] > 0x18) {
+			t.lost = true
+		}
+		if int(t.n) == len(t.head) {
+			t.n, t.left = 0, uint32(t.head[3])<<8|uint32(t.head[4])
+		}
+	}
+	return nil
+}
+
+// server takes in bytes of the server.
+func (l *Listener) server(s *Session, b []byte) {
+	r := &s.server
+	if r.heard == 0 {
+		r.heard = 1
+		if !s.client.heard && startsTLS(b, s.Flags&Midstream != 0) {
+			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, deaf
+			l.emit(Event{Kind: Encrypted})
+		}
+	}
+	for len(b) > 0 {
+		if s.client.mode >= hello {
+			if b = r.tls.skip(b); len(b) == 0 {
+				return
+			}
+		}
+		line, rest, long, _, ok := r.line.next(l, b)
+		if !ok {
+			return
+		}
+		b = rest
+		if long {
+			l.flag(s, LongLine)
+		}
+		l.replyLine(s, line)
+	}
+}
+
+// replyLine is one line of a reply: three digits, a hyphen when more lines follow, text
+// (RFC 5321, section 4.2).
+func (l *Listener) replyLine(s *Session, line []byte) {
+	r := &s.server
+	if len(line) < 3 || !digit(line[0]) || !digit(line[1]) || !digit(line[2]) ||
+		len(line) > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\t' {
+		if len(line) == 0 || r.line.lost {
+			return
+		}
+		if s.Proto == Unknown {
+			s.Proto = OtherApp
+		}
+		l.flag(s, BadReply)
+		return
+	}
+	r.line.lost = false
+	if s.Proto != TLS {
+		s.Proto = SMTP
+	}
+	if r.heard < 255 {
+		r.heard++
+	}
+	code := uint16(line[0]-'0')*100 + uint16(line[1]-'0')*10 + uint16(line[2]-'0')
+	more := len(line) > 3 && line[3] == '-'
+	text := line[min(4, len(line)):]
+	if !r.several || r.code != code {
+		r.code, r.textLen, r.auth = code, 0, false
+		r.enhanced, _ = parseEnhanced(text, code)
+	}
+	if len(text) >= 4 && equalFold(text[:4], "AUTH") && code == 250 {
+		r.auth = true
+	}
+	// A refusal is kept whole, of anything else the first line says enough.
+	if r.textLen == 0 || code >= 400 {
+		if r.textLen > 0 {
+			_, text = parseEnhanced(text, code) // each line repeats it
+			r.add([]byte{' '})
+		}
+		r.add(text)
+	}
+	if r.several = more; !more {
+		l.reply(s)
+	}
+}
+
+func (r *replies) add(b []byte) { r.textLen += uint16(copy(r.text[r.textLen:], b)) }
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
+
+// parseEnhanced reads class.subject.detail at the start of a text (RFC 2034, section 4)
+// and returns what follows it.
+func parseEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
+	var n [3]uint16
+	rest = b
+	for i := range n {
+		digits := 0
+		for digits < len(rest) && digits < 3 && digit(rest[digits]) {
+			n[i] = n[i]*10 + uint16(rest[digits]-'0')
+			digits++
+		}
+		rest = rest[digits:]
+		switch {
+		case digits == 0:
+			return Enhanced{}, b
+		case i < 2 && (len(rest) == 0 || rest[0] != '.'):
+			return Enhanced{}, b
+		case i < 2:
+			rest = rest[1:]
+		case len(rest) > 0 && !blank(rest[0]):
+			return Enhanced{}, b
+		}
+	}
+	if n[0] != code/100 {
+		return Enhanced{}, b
+	}
+	return Enhanced{n[0], n[1], n[2]}, trimLeft(rest)
+}
+
+// fits reports whether a server can answer a command with this code. Refusals fit all.
+func fits(v Verb, code uint16) bool {
+	if code >= 400 {
+		return true
+	}
+	switch v {
+	case connect:
+		return code == 220
+	case DATA:
+		return code == 354
+	case QUIT:
+		return code == 221
+	case STARTTLS:
+		return code == 220
+	case AUTH:
+		return code == 235 || code == 334
+	}
+	return code/100 == 2 && code != 220 && code != 221 && code != 235
+}
+
+// reply is a whole reply.
+func (l *Listener) reply(s *Session) {
+	r, p := &s.server, &s.client
+	inc(&s.Replies)
+	s.count(r.code)
+	p.strays = 0
+	if !p.heard {
+		l.overheard(s)
+		return
+	}
+	if r.gap && p.queue.all > 1 {
+		// Replies were lost. A client that waits has one command open, the last; with
+		// pipelining the first that the reply fits.
+		for p.queue.all > 1 && (s.Flags&Pipelined == 0 || !fits(p.queue.front(), r.code)) {
+			p.queue.pop()
+		}
+	}
+	r.gap = false
+	verb := p.queue.front()
+	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
+		// Something was not answered. A code that has one meaning tells what it belongs to.
+		for !fits(p.queue.front(), r.code) {
+			p.queue.pop()
+		}
+		verb = p.queue.front()
+	}
+	switch {
+	case p.loose && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
+		// More replies than commands: the message ended before its end.
+		l.endLoosely(s)
+		verb = p.queue.front()
+	case verb == NoVerb && (p.mode == message || p.mode == commands && p.line.lost):
+		if verb = l.lostEnd(s); verb == NoVerb {
+			return
+		}
+	case verb == DATA && r.code/100 == 2:
+		// The 354 was lost: this answers the message.
+		p.queue.pop()
+		l.releaseMessage(s)
+		if p.mode == message {
+			p.mode = commands
+			p.line.lose(l)
+			l.push(s, endOfData)
+		}
+		verb = p.queue.front()
+	case p.loose && verb != NoVerb && verb != endOfData && p.mode != message:
+		p.forgetLoose(l) // the usual reading explains it
+	}
+	if verb == NoVerb {
+		if r.code < 400 || r.code >= 500 { // 421 and 451 announce that the server hangs up
+			l.flag(s, ExtraReply)
+		}
+		l.answered(s, NoVerb)
+		return
+	}
+	if verb == AUTH && r.code == 334 {
+		l.remember(s, NoVerb) // a challenge: more credentials follow
+		return
+	}
+	p.queue.pop()
+	p.line.lost = false
+	l.answered(s, verb)
+}
+
+// lostEnd is a reply while the client is in a message, as far as we saw: the server
+// knows better. It returns the command that the reply answers.
+func (l *Listener) lostEnd(s *Session) Verb {
+	p, code := &s.client, s.server.code
+	switch {
+	case code == 354: // to a DATA that was lost
+		p.startMessage()
+		l.remember(s, DATA)
+		return NoVerb
+	case p.mode != message:
+		return NoVerb
+	case p.loose:
+		l.push(s, endOfData)
+		held := p.queue
+		l.endLoosely(s)
+		after := p.queue
+		p.queue = held
+		for i := range after.runs[:after.n] {
+			for range after.runs[i].count {
+				p.queue.push(after.runs[i].verb)
+			}
+		}
+	case code >= 400 && !p.lossy:
+		// Refused before its end; the client may well go on sending.
+		l.answered(s, endOfData)
+		return NoVerb
+	default:
+		p.mode = commands
+		p.line.lose(l)
+		l.push(s, endOfData)
+	}
+	return endOfData
+}
+
+// answered is what a reply means for the command that it answers.
+func (l *Listener) answered(s *Session, v Verb) {
+	r, p := &s.server, &s.client
+	code := r.code
+	text := l.remember(s, v)
+	positive, phase := code < 400, v.phase()
+	if v == NoVerb {
+		phase = NoPhase
+	}
+	switch v {
+	case connect:
+		s.banner = s.keep(text, maxReply)
+	case EHLO, LHLO:
+		if positive && r.auth {
+			s.Auth = max(s.Auth, AuthOffered)
+		}
+	case RCPT:
+		if !positive {
+			inc(&s.RcptsRejected)
+		}
+	case DATA:
+		switch {
+		case code == 354 && p.mode == waitData:
+			l.releaseMessage(s)
+		case !positive:
+			l.flag(s, DataRefused)
+			if p.mode == waitData {
+				l.releaseCommands(s)
+			}
+		}
+	case endOfData, bdatLast:
+		if code/100 == 2 {
+			l.accept(s)
+		}
+	case AUTH:
+		if p.mode == authing {
+			p.mode = commands
+		}
+		switch {
+		case code/100 == 2:
+			s.Auth = AuthOK
+		case s.Auth != AuthOK:
+			s.Auth = AuthFailed
+		}
+	case STARTTLS:
+		switch {
+		case code == 220:
+			l.encrypt(s)
+		default:
+			l.flag(s, STARTTLSRefused)
+			if p.mode == waitTLS {
+				l.releaseCommands(s)
+			}
+		}
+	}
+	if !positive {
+		l.refused(s, v, phase, text)
+	}
+	l.emit(Event{Kind: Replied, Phase: phase, Code: code, Enhanced: r.enhanced, Text: text})
+}
+
+// refused counts a refusal and keeps the first ones.
+func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
+	r := &s.server
+	switch v {
+	case connect, MAIL, DATA, endOfData, bdatLast, HELO:
+		if r.code >= 500 {
+			inc(&s.Rejected)
+		} else {
+			inc(&s.Deferred)
+		}
+	}
+	if v == EHLO && r.code >= 500 && r.code <= 504 || v == someLine || v == AUTH {
+		return // an old server, or nothing that concerns the mail
+	}
+	if int(s.nrefusal) < maxRefusal {
+		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: s.keep(text, maxReply)}
+		s.nrefusal++
+	}
+}
+
+// remember notes the reply as the last one and returns its text, as far as it may be
+// kept: a server may quote the line that it did not understand, and that line may have
+// been a password.
+func (l *Listener) remember(s *Session, v Verb) []byte {
+	r := &s.server
+	s.LastCode, s.LastEnhanced, s.lastLen = r.code, r.enhanced, 0
+	switch {
+	case v == AUTH, v == someLine, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550,
+		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
+		return nil
+	}
+	text := r.text[:r.textLen]
+	s.lastLen = uint16(copy(s.lastReply[:], text))
+	return s.lastReply[:s.lastLen]
+}
+
+// overheard is a reply to a client that is not heard.
+func (l *Listener) overheard(s *Session) {
+	r := &s.server
+	v := s.client.queue.front()
+	switch {
+	case v == connect:
+		s.client.queue.pop()
+	case r.code == 354:
+		r.want, v = true, DATA
+	case r.want:
+		r.want, v = false, endOfData
+	case r.auth:
+		v = EHLO
+	}
+	l.answered(s, v)
+}
+
+// count adds a reply code; when there are too many different ones, the rest is left out.
+func (s *Session) count(code uint16) {
+	for i := range s.codes {
+		c := &s.codes[i]
+		if c.Code == code || c.Count == 0 {
+			c.Code = code
+			if c.Count < 65535 {
+				c.Count++
+			}
+			return
+		}
+	}
+}
