@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect", "flowtable"}, "the command puts the parts together; of flowtable it knows the secret, which it must draw or derive"},
+	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect"}, "the command puts the parts together"},
 	"bench":                {[]string{"sensor/capture", "sensor/engine", "sensor/wire/wiretest"}, "it measures the product as a whole, with traffic that it builds"},
 	"sensor/event":         {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":        {[]string{"sensor/detect"}, "it tells verdicts"},

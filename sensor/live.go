@@ -90,9 +90,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if cfg.engine.SourceInterval == 0 {
 		cfg.engine.SourceInterval = int64(5 * time.Minute)
 	}
-	var run string
-	run, cfg.engine.Secret = randomRun()
-	p := newPipeline(cfg, run, true, out, sources.Input, sources.Stats)
+	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 	var wg sync.WaitGroup

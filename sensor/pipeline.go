@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
@@ -149,9 +148,9 @@ func openEvents(name string, stdout io.Writer) (io.Writer, io.Closer, error) {
 	return f, f, nil
 }
 
-// randomRun is the id of a live run, and its secret.
-func randomRun() (run string, secret flowtable.Secret) {
-	var b [24]byte
+// randomRun is the id of a live run.
+func randomRun() string {
+	var b [6]byte
 	rand.Read(b[:])
-	return hex.EncodeToString(b[:6]), flowtable.SecretFrom(b[6:])
+	return hex.EncodeToString(b[:])
 }

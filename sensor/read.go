@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
@@ -68,7 +67,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	defer files.Close()
 
 	cfg.engine.AllSessions = cfg.sessions != "evidence"
-	cfg.engine.Secret = flowtable.SecretFrom(files.Fingerprint())
+	cfg.engine.Seed = files.Fingerprint()
 	cfg.engine.Helpers = firstOf(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	var out io.Writer
 	var closer io.Closer

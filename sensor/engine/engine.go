@@ -64,8 +64,9 @@ type Config struct {
 	// Helpers is how many goroutines share a large batch. Zero or one means none but the
 	// worker.
 	Helpers int
-	// Secret makes hashes unpredictable. Zero means drawn at random.
-	Secret flowtable.Secret
+	// Seed makes hashes unpredictable; nobody who sends traffic may know it. Nil means drawn
+	// at random. With the same seed the same file gives the same events.
+	Seed []byte
 }
 
 // Limits are how many of a kind are remembered at a time; zero means a default, see
@@ -142,7 +143,11 @@ func New(cfg Config, out Output) *Engine {
 	for _, a := range cfg.MailServers {
 		e.server[a.As16()] = true
 	}
-	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: cfg.Secret},
+	secret := flowtable.NewSecret()
+	if cfg.Seed != nil {
+		secret = flowtable.SecretFrom(cfg.Seed)
+	}
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
 		flowtable.Owner[flow, source]{
 			FlowWorth:     func(f *flow) int64 { return f.worth() },
 			SourceWorth:   func(s *source) int64 { return s.worth() },
