@@ -137,11 +137,11 @@ type truth struct {
 
 // dissent is where the truth's tools and we differ, and the packet that decides.
 var dissent = map[string]map[string]string{
-	"auth-long-command.pcap":        {"helo": "the name has 4,000 bytes; evidence keeps 255"},
-	"loss-one-side-only.pcap":       {"sessions": "tshark's handshake needs the server's half; with one half a session is the client's ACK after its SYN (frame 2)"},
-	"loss-phantom-direction.pcap":   {"codes": "the EHLO reply 250-... spans frames 8 and 10 and is one reply; tshark counts it once per frame"},
-	"refused-odd-replies.pcap":      {"codes": "on port 465 the server speaks plain text, 220 (frame 149) and five refusals (frame 153); tshark takes the port for TLS"},
-	"smtps465-clienthello.pcap":     {"codes": "on port 465 the server greets with 220 in plain text (frame 6); tshark takes the port for TLS"},
+	"auth-long-command.pcap":      {"helo": "the name has 4,000 bytes; evidence keeps 255"},
+	"loss-one-side-only.pcap":     {"sessions": "tshark's handshake needs the server's half; with one half a session is the client's ACK after its SYN (frame 2)"},
+	"loss-phantom-direction.pcap": {"codes": "the EHLO reply 250-... spans frames 8 and 10 and is one reply; tshark counts it once per frame"},
+	"refused-odd-replies.pcap":    {"codes": "on port 465 the server speaks plain text, 220 (frame 149) and five refusals (frame 153); tshark takes the port for TLS"},
+	"smtps465-clienthello.pcap":   {"codes": "on port 465 the server greets with 220 in plain text (frame 6); tshark takes the port for TLS"},
 }
 
 func TestCorpusRecorded(t *testing.T) {
