@@ -95,7 +95,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 		}
 	}
 	if at < 0 {
-		p.evict(p.lowest(hash))
+		p.evict(p.lowestOf(b))
 		return p.Add(hash, k)
 	}
 	var r uint32
@@ -117,11 +117,14 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	return Ref(r)
 }
 
-// lowest is the entry of the least worth among those near the hash: a sample of up to
-// sixteen. The least of a random sample is nearly the least of all, and costs no order.
+// sample is how many entries are compared when one has to go: the least of a random
+// sample is nearly the least of all, and costs no order.
+const sample = 16
+
+// lowest is the entry of the least worth among those near the hash.
 func (p *Pool[K, V]) lowest(hash uint64) Ref {
-	for i := uint64(0); ; i++ {
-		least, worth := Ref(0), int64(0)
+	least, worth := Ref(0), int64(0)
+	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ {
 		for _, w := range p.bucket(hash + i) {
 			if w == 0 {
 				continue
@@ -129,11 +132,21 @@ func (p *Pool[K, V]) lowest(hash uint64) Ref {
 			if v := p.rank(&p.slab[uint32(w)].value); least == 0 || v < worth {
 				least, worth = Ref(w), v
 			}
-		}
-		if least != 0 {
-			return least
+			seen++
 		}
 	}
+	return least
+}
+
+// lowestOf is the entry of the least worth in a full bucket.
+func (p *Pool[K, V]) lowestOf(bucket []uint64) (least Ref) {
+	worth := int64(0)
+	for _, w := range bucket {
+		if v := p.rank(&p.slab[uint32(w)].value); least == 0 || v < worth {
+			least, worth = Ref(w), v
+		}
+	}
+	return least
 }
 
 func (p *Pool[K, V]) evict(r Ref) {

@@ -12,25 +12,28 @@ import (
 // something is raised once, and cleared when it is over.
 type health struct {
 	live   bool
-	since  map[string]int64 // raised checks
+	raised map[string]event.Health
 	before engine.Stats
-	drops  uint64
+	// Of the sources, as of the last look.
+	drops, badTimes uint64
 }
 
 // check looks at what changed since the last time.
 func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue) (changes []event.Health) {
-	if h.since == nil {
-		h.since = map[string]int64{}
+	if h.raised == nil {
+		h.raised = map[string]event.Health{}
 	}
 	set := func(name string, bad bool, value, threshold float64, text, hint string) {
-		since, raised := h.since[name]
+		was, raised := h.raised[name]
 		switch {
 		case bad && !raised:
-			h.since[name] = now
-			changes = append(changes, event.Health{Check: name, State: "raised", Value: value, Threshold: threshold, Since: now, Text: text, Hint: hint})
+			is := event.Health{Check: name, State: "raised", Value: value, Threshold: threshold, Since: now, Text: text, Hint: hint}
+			h.raised[name] = is
+			changes = append(changes, is)
 		case !bad && raised:
-			delete(h.since, name)
-			changes = append(changes, event.Health{Check: name, State: "cleared", Value: value, Threshold: threshold, Since: since, Text: "over: " + text})
+			delete(h.raised, name)
+			was.State, was.Value, was.Text, was.Hint = "cleared", value, "no longer: "+was.Text, ""
+			changes = append(changes, was)
 		}
 	}
 	frames := st.Frames - h.before.Frames
@@ -56,8 +59,8 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	share = ratio(duplicates, frames)
 	set("duplicates", frames >= 100 && share > 0.2, share, 0.2, fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
 		"the mirror copies a port in both directions, or two ports of one path; nothing is counted twice")
-	odd := st.OddTimes - h.before.OddTimes
-	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("the time of %d frames was not believed", odd), "the capturing machine's clock jumped")
+	odd := st.OddTimes - h.before.OddTimes + c.BadTimes - h.badTimes
+	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right", odd), "the capturing machine's clock jumped, or the file is damaged")
 	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
 		"a flood, or limits that are too low for this network")
@@ -69,7 +72,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		}
 		set("output", err != nil, 0, 0, text, "capture goes on, and what is lost is counted")
 	}
-	h.before, h.drops = *st, c.KernelDrops+c.InterfaceDrops
+	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes
 	return changes
 }
 

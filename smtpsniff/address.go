@@ -45,6 +45,9 @@ scan:
 			a = a[i+1:]
 		}
 	}
+	if len(a) > maxName { // longer than any may be: the domain is at its end
+		a = a[len(a)-maxName:]
+	}
 	return a, true
 }
 

@@ -18,28 +18,32 @@ const (
 
 // parser is the client's side of a session.
 type parser struct {
-	mode  mode
-	line  liner
-	queue queue
-	heard bool
-	early bool // spoke before anything of the server was heard
-	begun bool // what comes next cannot be a TLS handshake
-	asked bool // for TLS, with STARTTLS
+	mode     mode
+	line     liner
+	queue    queue
+	heard    bool
+	together bool // a command was read from the bytes in hand before
+	alone    bool // nothing of the server is seen: nobody will confirm anything
+	early    bool // spoke before anything of the server was heard
+	begun    bool // what comes next cannot be a TLS handshake
+	asked    bool // for TLS, with STARTTLS
 
-	body   body
-	left   uint64 // bytes of the chunk that are still to come
-	lines  uint8  // after AUTH
-	rcpts  uint32 // in this transaction
-	mail   bool   // this transaction has a sender
-	lossy  bool   // bytes of this message are missing
-	taken  bool   // one reply to the end of data was positive
-	strays uint8  // lines that were no command, since the last reply
-	odd    uint32 // lines that were no command
+	body    body
+	left    uint64 // bytes of the chunk that are still to come
+	lines   uint8  // after AUTH
+	rcpts   uint32 // in this transaction
+	mail    bool   // this transaction has a sender
+	lossy   bool   // bytes of this message are missing
+	taken   bool   // one reply to the end of data was positive
+	strays  uint32 // lines that were no command, since the last reply
+	refused bool   // the message was refused before its end
+	odd     uint32 // lines that were no command
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), or all since a line with a dot that may have ended the message (loose).
 	held      []byte
 	loose     bool
+	unsettled bool // it is commands, perhaps
 	overflown bool // held is not all
 	resume    mark // where to go back to
 }
@@ -87,7 +91,7 @@ func (l *Listener) client(s *Session, b []byte) {
 			}
 			l.command(s, line, long, bare)
 		case waitData:
-			if s.server.heard == 0 || s.server.gap && p.queue.all > 1 {
+			if p.alone {
 				p.startMessage()
 				continue
 			}
@@ -172,7 +176,7 @@ func (p *parser) hold(l *Listener, b []byte) {
 
 // startMessage begins to read a message.
 func (p *parser) startMessage() {
-	p.mode, p.body, p.lossy = message, startCRLF, false
+	p.mode, p.body, p.lossy, p.refused, p.line.lost = message, startCRLF, false, false, false
 }
 
 // releaseMessage takes what was held back since DATA for a message.
@@ -211,11 +215,13 @@ func (l *Listener) endMessage(s *Session) {
 	if s.HeloVerb == LHLO {
 		n = max(1, p.rcpts) // LMTP answers for each recipient
 	}
-	for range min(n, 100) {
-		l.push(s, endOfData)
+	if !p.refused {
+		for range min(n, 100) {
+			l.push(s, endOfData)
+		}
 	}
 	p.rcpts, p.mail = 0, false
-	if s.server.heard == 0 { // nobody will confirm it
+	if p.alone {
 		l.accept(s)
 		if p.loose && p.heldCommand() {
 			l.flag(s, Ambiguous)
@@ -271,9 +277,15 @@ func (p *parser) forgetLoose(l *Listener) {
 // push has a command wait for its reply.
 func (l *Listener) push(s *Session, v Verb) {
 	p := &s.client
-	if p.queue.all > 0 && v != endOfData && !s.server.gap && p.queue.last() != someLine && p.queue.front() != connect {
+	waiting := p.queue.all
+	if p.queue.front() == connect {
+		waiting-- // a client that speaks early
+	}
+	// After lost replies, only commands in one segment show that nobody waited for them.
+	if waiting > 0 && v != endOfData && !p.alone && (!s.server.gap || p.together) && p.queue.last() != someLine {
 		s.Flags |= Pipelined // usual with servers that offer it: no weird
 	}
+	p.together = true
 	if !p.queue.push(v) {
 		l.flag(s, TooManyPending)
 	}
@@ -282,6 +294,9 @@ func (l *Listener) push(s *Session, v Verb) {
 // command is a line of the client outside messages.
 func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	p := &s.client
+	if p.line.lost && l.unsure(s, line) {
+		return
+	}
 	verb, rest := parseVerb(line)
 	if p.mode == authing && !l.endsAuth(s, verb, rest) {
 		return
@@ -290,11 +305,8 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.unknown(s)
 		return
 	}
-	if p.asked && s.Encryption == Plain && s.server.heard == 0 {
+	if p.asked && s.Encryption == Plain && p.alone {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
-	}
-	if p.line.lost && p.strays > 3 && s.server.heard > 0 {
-		return // in the middle of a message, by the look of it
 	}
 	if long {
 		l.flag(s, LongLine)
@@ -319,9 +331,6 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, NoHelo)
 		}
 		address, found := parsePath(rest, "FROM")
-		if len(address) > maxName {
-			address = shorten(address)
-		}
 		inc(&s.Mails)
 		if found && int(s.nsenders) < maxSenders {
 			s.senders[s.nsenders] = s.keep(address, maxName)
@@ -329,7 +338,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		}
 		l.push(s, MAIL)
 		p.rcpts, p.mail = 0, true
-		if s.server.heard == 0 && hasControl(address) {
+		if p.alone && hasControl(address) {
 			l.flag(s, Ambiguous) // some servers refuse it
 		}
 		if found {
@@ -344,7 +353,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		}
 	case DATA:
 		l.push(s, DATA)
-		if s.server.heard == 0 && !p.mail {
+		if p.alone && !p.mail && s.Flags&(Midstream|GapClient) == 0 {
 			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
 			return
 		}
@@ -362,7 +371,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	case STARTTLS:
 		l.push(s, STARTTLS)
 		p.mode, p.asked = waitTLS, true
-		if s.server.heard == 0 {
+		if p.alone {
 			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
 		}
 	case RSET:
@@ -373,8 +382,45 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 }
 
-// shorten keeps the end of an address that is longer than any may be: the domain.
-func shorten(a []byte) []byte { return a[len(a)-maxName:] }
+// unsure takes a line after bytes were lost, or at the beginning of a session that we
+// joined late: it may be a command, the rest of one, or a line of a message. Commands are held back
+// until a reply shows that the client is in its commands; see settle. It reports
+// whether it took the line.
+func (l *Listener) unsure(s *Session, line []byte) bool {
+	p := &s.client
+	if p.alone && s.Flags&Midstream == 0 {
+		// Nobody will confirm it. The first line that is a command must do.
+		v, _ := parseVerb(line)
+		p.line.lost = v == NoVerb
+		l.flag(s, Ambiguous)
+		return p.line.lost
+	}
+	if v, _ := parseVerb(line); v == NoVerb {
+		p.strays++
+		return true
+	}
+	p.unsettled = true
+	p.hold(l, line)
+	p.hold(l, []byte("\r\n"))
+	return true
+}
+
+// settle decides about the commands that were held back. They were commands if nothing
+// else came with them; lines of a message come in numbers.
+func (l *Listener) settle(s *Session) {
+	p := &s.client
+	if !p.unsettled {
+		return
+	}
+	p.unsettled = false
+	if p.strays > 0 || p.overflown {
+		p.overflown = false
+		l.giveBack(&p.held)
+		return
+	}
+	p.line.lost = false
+	l.reread(s)
+}
 
 // hasControl reports whether there is a control character.
 func hasControl(b []byte) bool {
@@ -389,12 +435,6 @@ func hasControl(b []byte) bool {
 // unknown is a line that is no command. It is counted and not remembered.
 func (l *Listener) unknown(s *Session) {
 	p := &s.client
-	if p.strays < 255 {
-		p.strays++
-	}
-	if p.line.lost {
-		return // the rest of a line, or of a message
-	}
 	l.flag(s, UnknownCommand)
 	if s.Proto == Unknown && s.server.heard == 0 && s.Commands == 0 {
 		s.Proto = OtherApp
@@ -416,7 +456,7 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 			return true
 		}
 	case QUIT, RSET, STARTTLS:
-		if s.server.heard == 0 { // nobody tells when it ends
+		if p.alone { // nobody tells when it ends
 			p.mode = commands
 			return true
 		}
@@ -454,7 +494,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	if size > 0 {
 		p.mode, p.left = chunk, size
 	}
-	if last && s.server.heard == 0 {
+	if last && p.alone {
 		l.accept(s)
 	}
 }
@@ -492,6 +532,9 @@ func (l *Listener) clientGap(s *Session, n int) {
 // clientEnd is the end of the client's half.
 func (l *Listener) clientEnd(s *Session) {
 	p := &s.client
+	if p.alone {
+		l.settle(s)
+	}
 	switch {
 	case p.mode == commands && p.line.buf != nil:
 		// A last command without its line end: servers do not act on it, but a client
@@ -500,7 +543,7 @@ func (l *Listener) clientEnd(s *Session) {
 			inc(&s.Commands)
 		}
 		l.giveBack(&p.line.buf)
-	case p.mode == message && p.loose && s.server.heard == 0:
+	case p.mode == message && p.loose && p.alone:
 		// Only a loose end was seen, and nobody tells whether it was one.
 		l.flag(s, Ambiguous)
 		l.accept(s)

@@ -8,12 +8,14 @@ type Listener struct {
 	// Weird counts what was odd, by flag, once per session.
 	Weird [32]uint64
 
+	texts    []byte     // of the events
 	sessions []*Session // free ones
 	buffers  [][]byte   // free ones, of maxHeld bytes
 }
 
-// New begins a session. midstream says that its beginning was not seen.
-func (l *Listener) New(midstream bool) *Session {
+// New begins a session. midstream says that its beginning was not seen, alone that
+// nothing of the server was, not even its part of the handshake: then nobody will answer the client.
+func (l *Listener) New(midstream, alone bool) *Session {
 	var s *Session
 	if n := len(l.sessions); n > 0 {
 		s = l.sessions[n-1]
@@ -22,6 +24,7 @@ func (l *Listener) New(midstream bool) *Session {
 	} else {
 		s = new(Session)
 	}
+	s.client.alone = alone
 	if midstream {
 		s.Flags |= Midstream
 		s.client.line.lost, s.server.line.lost = true, true
@@ -41,11 +44,12 @@ func (l *Listener) Free(s *Session) {
 
 // Feed takes in the next bytes of a side.
 func (l *Listener) Feed(s *Session, side Side, b []byte) {
-	l.Events = l.Events[:0]
+	l.begin()
 	if len(b) == 0 {
 		return
 	}
 	if side == Server {
+		s.client.alone = false
 		l.server(s, b)
 		return
 	}
@@ -55,18 +59,20 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 			s.client.early = true
 		}
 	}
+	s.client.together = false
 	l.client(s, b)
 }
 
 // Gap tells that n bytes of a side were not seen.
 func (l *Listener) Gap(s *Session, side Side, n int) {
-	l.Events = l.Events[:0]
+	l.begin()
 	if n <= 0 {
 		return
 	}
 	if side == Server {
 		l.flag(s, GapServer)
-		s.server.gap, s.server.tls.lost = true, true
+		s.client.alone = false
+		s.server.gap, s.server.several, s.server.tls.lost = true, false, true
 		s.server.line.lose(l)
 		return
 	}
@@ -76,7 +82,7 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 
 // End tells that a side will send no more, or that nobody will listen any more.
 func (l *Listener) End(s *Session, side Side) {
-	l.Events = l.Events[:0]
+	l.begin()
 	if side == Client {
 		l.clientEnd(s)
 	}
@@ -84,7 +90,14 @@ func (l *Listener) End(s *Session, side Side) {
 
 // Finish settles what is still open when a session is over.
 func (l *Listener) Finish(s *Session) {
-	l.Events = l.Events[:0]
+	l.begin()
+	if s.server.heard == 0 && !s.client.alone {
+		// The server took part in the handshake and never said a word.
+		s.client.alone = true
+		if s.client.mode == waitData {
+			l.releaseMessage(s)
+		}
+	}
 	l.clientEnd(s)
 	if !s.client.heard && s.taken() {
 		l.flag(s, Ambiguous)
@@ -125,7 +138,18 @@ func (l *Listener) flag(s *Session, f Flags) {
 	}
 }
 
-func (l *Listener) emit(e Event) { l.Events = append(l.Events, e) }
+// emit notes an event. Its text is copied: where it stands is used again within the same
+// call.
+func (l *Listener) emit(e Event) {
+	if n := len(l.texts); len(e.Text) > 0 {
+		l.texts = append(l.texts, e.Text...)
+		e.Text = l.texts[n:]
+	}
+	l.Events = append(l.Events, e)
+}
+
+// begin forgets the events of the call before.
+func (l *Listener) begin() { l.Events, l.texts = l.Events[:0], l.texts[:0] }
 
 func (l *Listener) buffer() []byte {
 	if n := len(l.buffers); n > 0 {

@@ -61,7 +61,7 @@ func (l *Listener) server(s *Session, b []byte) {
 		}
 	}
 	for len(b) > 0 {
-		if s.client.mode >= hello {
+		if s.client.mode >= hello && r.line.buf == nil {
 			if b = r.tls.skip(b); len(b) == 0 {
 				return
 			}
@@ -181,14 +181,15 @@ func (l *Listener) reply(s *Session) {
 	r, p := &s.server, &s.client
 	inc(&s.Replies)
 	s.count(r.code)
-	p.strays = 0
 	if !p.heard {
 		l.overheard(s)
 		return
 	}
-	if r.gap && p.queue.all > 1 {
+	l.settle(s)
+	p.strays = 0
+	if r.gap {
 		// Replies were lost. A client that waits has one command open, the last; with
-		// pipelining the first that the reply fits.
+		// pipelining it is the first that the reply fits.
 		for p.queue.all > 1 && (s.Flags&Pipelined == 0 || !fits(p.queue.front(), r.code)) {
 			p.queue.pop()
 		}
@@ -207,22 +208,28 @@ func (l *Listener) reply(s *Session) {
 		// More replies than commands: the message ended before its end.
 		l.endLoosely(s)
 		verb = p.queue.front()
-	case verb == NoVerb && (p.mode == message || p.mode == commands && p.line.lost):
+	case verb == NoVerb && r.code == 354: // to a DATA that was lost
+		p.startMessage()
+		l.remember(s, DATA)
+		return
+	case verb == NoVerb && p.mode == message:
 		if verb = l.lostEnd(s); verb == NoVerb {
 			return
 		}
 	case verb == DATA && r.code/100 == 2:
-		// The 354 was lost: this answers the message.
-		p.queue.pop()
-		l.releaseMessage(s)
-		if p.mode == message {
-			p.mode = commands
-			p.line.lose(l)
-			l.push(s, endOfData)
-		}
+		l.lostData(s)
 		verb = p.queue.front()
 	case p.loose && verb != NoVerb && verb != endOfData && p.mode != message:
 		p.forgetLoose(l) // the usual reading explains it
+	}
+	if verb == NoVerb && p.line.lost {
+		p.line.lost = false // whatever it answers, the client's next line is a command
+		if r.code == 334 {  // or a credential
+			p.queue.push(AUTH)
+			p.mode, p.lines = authing, 0
+		}
+		l.answered(s, NoVerb)
+		return
 	}
 	if verb == NoVerb {
 		if r.code < 400 || r.code >= 500 { // 421 and 451 announce that the server hangs up
@@ -245,12 +252,6 @@ func (l *Listener) reply(s *Session) {
 func (l *Listener) lostEnd(s *Session) Verb {
 	p, code := &s.client, s.server.code
 	switch {
-	case code == 354: // to a DATA that was lost
-		p.startMessage()
-		l.remember(s, DATA)
-		return NoVerb
-	case p.mode != message:
-		return NoVerb
 	case p.loose:
 		l.push(s, endOfData)
 		held := p.queue
@@ -264,7 +265,13 @@ func (l *Listener) lostEnd(s *Session) Verb {
 		}
 	case code >= 400 && !p.lossy:
 		// Refused before its end; the client may well go on sending.
+		p.refused = true
 		l.answered(s, endOfData)
+		return NoVerb
+	case p.refused || !fits(endOfData, code):
+		p.mode = commands
+		p.line.lose(l)
+		l.answered(s, NoVerb)
 		return NoVerb
 	default:
 		p.mode = commands
@@ -272,6 +279,27 @@ func (l *Listener) lostEnd(s *Session) Verb {
 		l.push(s, endOfData)
 	}
 	return endOfData
+}
+
+// lostData is a positive reply to DATA, which has none but 354: the reply to it was lost.
+// What the client sent since tells which one it was.
+func (l *Listener) lostData(s *Session) {
+	p := &s.client
+	p.queue.pop()
+	if p.mode != waitData {
+		return
+	}
+	var scan body = startCRLF
+	if _, e := scan.scan(p.held); e == noEnd && p.heldCommand() {
+		l.releaseCommands(s) // it was refused
+		return
+	}
+	l.releaseMessage(s)
+	if p.mode == message {
+		p.mode = commands
+		p.line.lose(l)
+		l.push(s, endOfData)
+	}
 }
 
 // answered is what a reply means for the command that it answers.
@@ -305,7 +333,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 			}
 		}
 	case endOfData, bdatLast:
-		if code/100 == 2 {
+		if positive && fits(v, code) {
 			l.accept(s)
 		}
 	case AUTH:
@@ -339,7 +367,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 	r := &s.server
 	switch v {
-	case connect, MAIL, DATA, endOfData, bdatLast, HELO:
+	case connect, MAIL, DATA, BDAT, endOfData, bdatLast, HELO:
 		if r.code >= 500 {
 			inc(&s.Rejected)
 		} else {
@@ -362,7 +390,7 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 	r := &s.server
 	s.LastCode, s.LastEnhanced, s.lastLen = r.code, r.enhanced, 0
 	switch {
-	case v == AUTH, v == someLine, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550,
+	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550,
 		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}

@@ -56,7 +56,7 @@ func (v Verb) phase() Phase {
 		return Mail
 	case RCPT:
 		return Rcpt
-	case DATA:
+	case DATA, BDAT:
 		return Data
 	case endOfData, bdatLast:
 		return EndOfData

@@ -66,7 +66,10 @@ type PartialError struct {
 }
 
 func (e *PartialError) Error() string {
-	if e.Frames == 0 {
+	switch {
+	case e.Frames == 0 && e.Offset == 0:
+		return fmt.Sprintf("%s: %s", e.Name, e.Reason)
+	case e.Frames == 0:
 		return fmt.Sprintf("%s: %s (byte %d)", e.Name, e.Reason, e.Offset)
 	}
 	return fmt.Sprintf("%s: %s (byte %d); the %d frames before it were read", e.Name, e.Reason, e.Offset, e.Frames)

@@ -460,7 +460,7 @@ func (s *shard) drain(port uint16, f *flow) {
 
 // newTalk begins a dialogue.
 func (s *shard) newTalk(f *flow) *smtpsniff.Session {
-	talk := s.sniff.New(f.has(midstream))
+	talk := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
 	f.session = s.sessions.add(talk)
 	return talk
 }

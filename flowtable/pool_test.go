@@ -1,0 +1,240 @@
+package flowtable
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+)
+
+// number is a key: a flow that differs from others in its number.
+func number(n uint32) (k Key) {
+	k.ClientPort, k.ServerPort = uint16(n), 25
+	binary.BigEndian.PutUint16(k.Client[14:], uint16(n>>16))
+	return k
+}
+
+type testTable = Table[int64, int64]
+
+func newTest(cfg Config) *testTable {
+	return New(cfg, Owner[int64, int64]{
+		FlowWorth:   func(v *int64) int64 { return *v },
+		SourceWorth: func(v *int64) int64 { return *v },
+	})
+}
+
+// FuzzPool runs a program of operations on a pool and on a map: each pair of bytes is an
+// operation and the key it is for.
+func FuzzPool(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 2, 1, 1, 2, 2, 0, 3, 3, 0, 4, 9})
+	f.Add([]byte("add some, remove some, let some expire and look at all of them"))
+	f.Fuzz(func(t *testing.T, program []byte) {
+		const room = 64
+		var evicted int
+		model := map[Key]int64{}
+		due := map[Key]int64{}
+		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64]{
+			FlowWorth:   func(v *int64) int64 { return *v },
+			SourceWorth: func(v *int64) int64 { return *v },
+			FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
+				if have, ok := model[*k]; !ok || have != *v {
+					t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
+				}
+				delete(model, *k)
+				delete(due, *k)
+				evicted++
+			},
+		})
+		p := &table.Shard(0).Flows
+		now := int64(1e18)
+		for ; len(program) >= 2; program = program[2:] {
+			k := number(uint32(program[1]))
+			host := k.Host()
+			h := table.Secret.Flow(table.Secret.Host(&host), &k)
+			r := p.Find(h, &k)
+			if _, ok := model[k]; ok != (r != 0) {
+				t.Fatalf("%v: found %v, the model says %v", k, r != 0, ok)
+			}
+			switch program[0] % 5 {
+			case 0, 1:
+				if r == 0 {
+					before := evicted
+					r = p.Add(h, &k)
+					*p.At(r) = now
+					model[k] = now
+					if evicted > before+1 || evicted > before && p.Len() < room-16 {
+						t.Fatalf("%d evicted with %d entries", evicted-before, p.Len())
+					}
+				}
+			case 2:
+				if r != 0 {
+					p.Remove(r)
+					delete(model, k)
+					delete(due, k)
+				}
+			case 3:
+				if r != 0 {
+					due[k] = now + int64(program[1])*20*second
+					p.Schedule(r, now, due[k])
+				}
+			case 4:
+				now += int64(program[1]) * 13 * second
+				p.Expire(now, func(r Ref, k *Key, v *int64) {
+					at, ok := due[*k]
+					if !ok {
+						t.Fatalf("%v expired and was not scheduled", *k)
+					}
+					if at > now {
+						p.Schedule(r, now, at)
+						return
+					}
+					p.Remove(r)
+					delete(model, *k)
+					delete(due, *k)
+				})
+				for k, at := range due {
+					if at < now-2*second {
+						t.Fatalf("%v was due %d s ago and did not expire", k, (now-at)/second)
+					}
+				}
+			}
+			if p.Len() != len(model) {
+				t.Fatalf("%d entries, the model has %d", p.Len(), len(model))
+			}
+		}
+		seen := 0
+		p.All(func(r Ref, k *Key, v *int64) {
+			if seen++; model[*k] != *v {
+				t.Fatalf("%v = %d, the model has %d", k, *v, model[*k])
+			}
+		})
+		if seen != len(model) {
+			t.Fatalf("All gave %d of %d", seen, len(model))
+		}
+	})
+}
+
+// When there is no room, what is worth least nearby goes: with a million one-time keys the
+// hundred that are worth more stay.
+func TestEvictionKeepsWhatIsWorthMore(t *testing.T) {
+	table := newTest(Config{Flows: 4096, Sources: 16, Attempts: 16, Shards: 1})
+	p := &table.Shard(0).Flows
+	add := func(n uint32, worth int64) {
+		k := number(n)
+		host := k.Host()
+		h := table.Secret.Flow(table.Secret.Host(&host), &k)
+		if p.Find(h, &k) == 0 {
+			*p.At(p.Add(h, &k)) = worth
+		}
+	}
+	for n := range uint32(100) {
+		add(n, 1000)
+	}
+	for n := range uint32(1e6) {
+		add(1000+n, 1)
+	}
+	kept := 0
+	p.All(func(_ Ref, k *Key, v *int64) {
+		if *v == 1000 {
+			kept++
+		}
+	})
+	if kept != 100 || p.Len() != 4096 || p.Evicted != 1e6+100-4096 {
+		t.Errorf("%d of 100 kept, %d entries, %d evicted", kept, p.Len(), p.Evicted)
+	}
+}
+
+// The same 32 bits of hash, and in one shard: only the whole key tells entries apart.
+func TestFullKeyIsCompared(t *testing.T) {
+	table := newTest(Config{Flows: 64, Sources: 16, Attempts: 64, Shards: 1})
+	s := table.Shard(0)
+	const hash = 0x1234567890abcdef
+	for n := range uint32(10) {
+		k := number(n)
+		*s.Flows.At(s.Flows.Add(hash, &k)) = int64(n)
+		s.Attempts.Add(hash, &k, 7, 0, 0, 0)
+	}
+	for n := range uint32(10) {
+		k := number(n)
+		if r := s.Flows.Find(hash, &k); r == 0 || *s.Flows.At(r) != int64(n) {
+			t.Errorf("flow %d: %d", n, r)
+		}
+		if a := s.Attempts.Find(hash, &k, 7); a == nil {
+			t.Errorf("attempt %d is lost", n)
+		}
+	}
+	if k := number(11); s.Flows.Find(hash, &k) != 0 || s.Attempts.Find(hash, &k, 7) != nil {
+		t.Error("a hash alone was taken for a match")
+	}
+	k4, k6 := number(1), number(1)
+	k6.Scope = NewScope(true, 0)
+	if s.Flows.Find(hash, &k4) == 0 || s.Flows.Find(hash, &k6) != 0 {
+		t.Error("an IPv6 address that looks like an IPv4 one was taken for it")
+	}
+}
+
+func TestShardsAreEven(t *testing.T) {
+	table := newTest(Config{Flows: 1024, Sources: 1024, Attempts: 1024, Shards: 16})
+	var n [16]int
+	for i := range uint32(100_000) {
+		var host Host
+		binary.BigEndian.PutUint32(host.Addr[12:], i)
+		n[table.ShardOf(table.Secret.Host(&host))]++
+	}
+	other := NewSecret()
+	k := number(1)
+	h := k.Host()
+	if other.Host(&h) == table.Secret.Host(&h) {
+		t.Error("two secrets give the same hash")
+	}
+	for i, c := range n {
+		if c < 100_000/16*7/10 || c > 100_000/16*13/10 {
+			t.Errorf("shard %d has %d of 100,000", i, c)
+		}
+	}
+}
+
+func BenchmarkPool(b *testing.B) {
+	for _, live := range []int{1_000, 100_000, 1_000_000} {
+		table := newTest(Config{Flows: live + live/8, Sources: 16, Attempts: 16, Shards: 1})
+		p := &table.Shard(0).Flows
+		keys, hashes := make([]Key, live), make([]uint64, live)
+		for i := range keys {
+			keys[i] = number(uint32(i))
+			host := keys[i].Host()
+			hashes[i] = table.Secret.Flow(table.Secret.Host(&host), &keys[i])
+			p.Add(hashes[i], &keys[i])
+		}
+		b.Run(fmt.Sprintf("hit/flows=%d", live), func(b *testing.B) {
+			b.ReportAllocs()
+			i, sum := 0, int64(0)
+			for b.Loop() {
+				if i++; i == live {
+					i = 0
+				}
+				j := i * 7919 % live
+				sum += *p.At(p.Find(hashes[j], &keys[j]))
+			}
+			_ = sum
+		})
+		b.Run(fmt.Sprintf("miss/flows=%d", live), func(b *testing.B) {
+			b.ReportAllocs()
+			k := number(1 << 30)
+			h := uint64(0)
+			for b.Loop() {
+				h += 0x9e3779b97f4a7c15
+				p.Find(h, &k)
+			}
+		})
+		b.Run(fmt.Sprintf("replace/flows=%d", live), func(b *testing.B) {
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if i++; i == live {
+					i = 0
+				}
+				p.Remove(p.Find(hashes[i], &keys[i]))
+				p.Add(hashes[i], &keys[i])
+			}
+		})
+	}
+}

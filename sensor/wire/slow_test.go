@@ -1,0 +1,84 @@
+package wire_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+
+	"spamsensor/sensor/wire"
+)
+
+// slow is gopacket's view of a frame, the reference: slower, stricter about TCP options,
+// and written by others.
+type slow struct {
+	eth  layers.Ethernet
+	tag  layers.Dot1Q
+	ip4  layers.IPv4
+	ip6  layers.IPv6
+	tcp  layers.TCP
+	rest gopacket.Payload
+	p    *gopacket.DecodingLayerParser
+	got  []gopacket.LayerType
+}
+
+func newSlow() *slow {
+	s := &slow{}
+	s.p = gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet, &s.eth, &s.tag, &s.ip4, &s.ip6, &s.tcp, &s.rest)
+	s.p.IgnoreUnsupported = true
+	return s
+}
+
+// tcpOf reports whether gopacket finds TCP in the frame without any complaint. Tunnels are
+// left to the table: gopacket and Linux differ in which they know.
+func (s *slow) tcpOf(frame []byte) bool {
+	if s.p.DecodeLayers(frame, &s.got) != nil || s.p.Truncated {
+		return false
+	}
+	ip, tcp := 0, false
+	for _, t := range s.got {
+		tcp = tcp || t == layers.LayerTypeTCP
+		if t == layers.LayerTypeIPv4 || t == layers.LayerTypeIPv6 {
+			ip++
+		}
+	}
+	return tcp && ip == 1
+}
+
+// FuzzDecode looks for frames that crash the decoder, that it accepts against the
+// reference's numbers, or that it loses although the reference finds a connection.
+func FuzzDecode(f *testing.F) {
+	for _, c := range decodes {
+		f.Add(uint16(c.link), c.frame)
+	}
+	ref := newSlow()
+	d := decoder()
+	f.Fuzz(func(t *testing.T, link uint16, frame []byte) {
+		var p wire.Packet
+		o := d.Decode(wire.LinkType(link), frame, 0, &p)
+		if o >= wire.Outcomes {
+			t.Fatalf("outcome %d", o)
+		}
+		if o == wire.Mail && (int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort)) {
+			t.Fatalf("%+v", p)
+		}
+		if wire.LinkType(link) != wire.Ethernet || !ref.tcpOf(frame) {
+			return
+		}
+		mine := d.IsMailPort(uint16(ref.tcp.SrcPort)) || d.IsMailPort(uint16(ref.tcp.DstPort))
+		switch {
+		case !mine && o == wire.Mail:
+			t.Fatalf("gopacket finds ports %d and %d, we find %d and %d", ref.tcp.SrcPort, ref.tcp.DstPort, p.SrcPort, p.DstPort)
+		case !mine:
+		case o == wire.Mail:
+			if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !bytes.Equal(p.Payload, ref.tcp.LayerPayload()) {
+				t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
+			}
+		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.BadIPHeader || o == wire.TooManyTags:
+			// A receiver refuses these, or they need joining; gopacket does not look.
+		default:
+			t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
+		}
+	})
+}

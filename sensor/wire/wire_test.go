@@ -1,0 +1,249 @@
+package wire_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"spamsensor/sensor/wire"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+var ports = []uint16{25, 465, 587, 2525}
+
+func decoder() *wire.Decoder {
+	d := new(wire.Decoder)
+	d.SetPorts(ports)
+	return d
+}
+
+var (
+	eth  = Ethernet{Dst: [6]byte{2, 0, 0, 0, 0, 1}, Src: [6]byte{2, 0, 0, 0, 0, 2}}
+	ip4  = IP{Src: "10.0.0.1", Dst: "192.0.2.25"}
+	ip6  = IP{Src: "2001:db8::1", Dst: "2001:db8::25"}
+	syn  = TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: SYN}
+	data = TCP{SrcPort: 40000, DstPort: 25, Seq: 8, Ack: 9, Flags: ACK | PSH}
+)
+
+// ext is an IPv6 extension header of eight bytes.
+func ext(typ uint8) Ext { return Ext{Type: typ, Body: []byte{1, 4, 0, 0, 0, 0}} }
+
+// A packet in a row is what matters of it: addresses, ports, payload.
+var decodes = []struct {
+	name  string
+	link  wire.LinkType
+	frame []byte
+	want  wire.Outcome
+	from  string // source address and port, for wanted ones
+	text  string // payload
+}{
+	{"plain", wire.Ethernet, Frame(eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"payload", wire.Ethernet, Frame(eth, ip4, data, Text("EHLO a\r\n")), wire.Mail, "10.0.0.1:40000", "EHLO a\r\n"},
+	{"padding is no payload", wire.Ethernet, append(Frame(eth, ip4, data, Text("x")), 0, 0, 0, 0), wire.Mail, "10.0.0.1:40000", "x"},
+	{"TCP options of any kind", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 25, Flags: SYN, Options: []byte{8, 1, 0, 0}}), wire.Mail, "10.0.0.1:40000", ""},
+	{"IPv6", wire.Ethernet, Frame(eth, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"other port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: ACK}), wire.OtherTCP, "", ""},
+	{"SYN to another port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
+	{"SYN to another port in a tunnel", wire.Ethernet, Frame(eth, ip4, GRE{}, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
+	{"other UDP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 123}, Text("x")), wire.OtherUDP, "", ""},
+	{"DNS", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 40000, DstPort: 53}, Text("query")), wire.DNSMessage, "10.0.0.1:40000", "query"},
+	{"ARP", wire.Ethernet, Frame(Ethernet{Type: 0x0806}, Bytes(make([]byte, 28))), wire.ARP, "", ""},
+	{"LLDP", wire.Ethernet, Frame(Ethernet{Type: 0x88cc}, Bytes(make([]byte, 28))), wire.OtherEther, "", ""},
+
+	{"802.1Q", wire.Ethernet, Frame(eth, VLAN{ID: 7}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.1Q twice", wire.Ethernet, Frame(eth, VLAN{ID: 7}, VLAN{ID: 8}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.1ad", wire.Ethernet, Frame(eth, VLAN{ID: 7, Type: 0x88a8}, VLAN{ID: 8}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"four tags", wire.Ethernet, Frame(eth, VLAN{ID: 1}, VLAN{ID: 2}, VLAN{ID: 3}, VLAN{ID: 4}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"five tags", wire.Ethernet, Frame(eth, VLAN{ID: 1}, VLAN{ID: 2}, VLAN{ID: 3}, VLAN{ID: 4}, VLAN{ID: 5}, ip4, syn), wire.TooManyTags, "", ""},
+	{"802.1BR", wire.Ethernet, Frame(eth, ETag{}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"SNAP", wire.Ethernet, Frame(SNAP{}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"spanning tree", wire.Ethernet, Frame(Ethernet{Type: 38}, Bytes{0x42, 0x42, 3, 0, 0}), wire.OtherLLC, "", ""},
+	{"MPLS", wire.Ethernet, Frame(eth, MPLS{Label: 16}, MPLS{Label: 17, Bottom: true}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"MPLS pseudowire", wire.Ethernet, Frame(eth, MPLS{Label: 16, Bottom: true}, Bytes{0, 0, 0, 0}, Bytes(Frame(eth, ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPPoE", wire.Ethernet, Frame(eth, PPPoE{Session: 5}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPPoE with LCP", wire.Ethernet, Frame(eth, PPPoE{Session: 5}, Bytes{0xc0, 0x21}), wire.OtherPPP, "", ""},
+
+	{"GRE", wire.Ethernet, Frame(eth, ip4, GRE{}, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"GRE with key, checksum, sequence", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0xb000, Key: 9}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"GRE with Ethernet", wire.Ethernet, Frame(eth, ip4, GRE{}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPTP", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0x3001, Type: 0x880b, Key: 9}, Bytes{0xff, 3, 0x21}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"ERSPAN I", wire.Ethernet, Frame(eth, ip4, GRE{Type: 0x88be}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"ERSPAN II", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x88be}, Bytes{0x10, 7, 0, 3, 0, 0, 0, 0}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"ERSPAN III", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x22eb}, Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"ERSPAN III with sub-header", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x22eb}, Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"VXLAN", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: 9}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"GENEVE with options", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 6081}, GENEVE{Network: 9, Options: make([]byte, 8)}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"IPv4 in IPv4", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2"}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"6in4", wire.Ethernet, Frame(eth, ip4, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"4in6", wire.Ethernet, Frame(eth, ip6, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"tunnels without end", wire.Ethernet, Frame(slices.Concat([]Layer{eth}, slices.Repeat([]Layer{ip4}, 30), []Layer{syn})...), wire.TooManyLayers, "", ""},
+
+	{"cooked", wire.SLL, Frame(Bytes{0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0, 8, 0}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"cooked v2", wire.SLL2, Frame(Bytes{0x86, 0xdd, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 2, 0, 0}, Bytes(Frame(ip6, syn))), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"loopback, little-endian", wire.Null, Frame(Bytes{2, 0, 0, 0}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"loopback, big-endian IPv6", wire.Loop, Frame(Bytes{0, 0, 0, 24}, Bytes(Frame(ip6, syn))), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"raw", wire.Raw, Frame(ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"Cisco HDLC", wire.CiscoHD, Frame(Bytes{0x0f, 0, 8, 0}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPP", wire.PPP, Frame(Bytes{0xff, 3, 0, 0x21}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"unknown link", 147, Frame(eth, ip4, syn), wire.UnknownLink, "", ""},
+
+	{"IP options", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{1, 1, 7, 3, 4}}, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"IP option without length", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{7, 0, 4, 0}}, syn), wire.BadIPOption, "", ""},
+	{"garbage behind the last option", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{0, 7, 0, 9}}, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"extension headers", wire.Ethernet, Frame(eth, ip6, ext(0), ext(60), ext(43), syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"atomic fragment", wire.Ethernet, Frame(eth, ip6, Ext{Type: 44, Body: make([]byte, 6)}, syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"40 extension headers", wire.Ethernet, Frame(slices.Concat([]Layer{eth, ip6}, slices.Repeat([]Layer{ext(60)}, 40), []Layer{syn})...), wire.TooManyHeaders, "", ""},
+	{"IPv4 fragment", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Frag: 0x2000}, syn), wire.Fragment, "", ""},
+	{"IPv6 fragment", wire.Ethernet, Frame(eth, ip6, Ext{Type: 44, Body: []byte{0, 1, 0, 0, 0, 0}}, syn), wire.Fragment, "", ""},
+
+	{"SYN+FIN", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN | FIN}), wire.BadTCPFlags, "", ""},
+	{"SYN+RST", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN | RST}), wire.BadTCPFlags, "", ""},
+	{"no flags", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25}), wire.BadTCPFlags, "", ""},
+	{"data offset 4", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN, Offset: 4}), wire.BadTCPOffset, "", ""},
+	{"data offset 15", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN, Offset: 15}), wire.BadTCPOffset, "", ""},
+	{"total length 20", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Length: 20}, syn), wire.ShortTCP, "", ""},
+	{"total length 19", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Length: 19}, syn), wire.BadIPLength, "", ""},
+	{"total length beyond the frame", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Length: 999}, syn), wire.BadIPLength, "", ""},
+	{"short Ethernet", wire.Ethernet, []byte{1, 2, 3}, wire.ShortLink, "", ""},
+	{"empty", wire.Ethernet, nil, wire.ShortLink, "", ""},
+}
+
+func TestDecode(t *testing.T) {
+	d := decoder()
+	for _, c := range decodes {
+		var p wire.Packet
+		if got := d.Decode(c.link, c.frame, 0, &p); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+			continue
+		}
+		if !c.want.Wanted() {
+			continue
+		}
+		src := netip.AddrFrom16(p.Src)
+		if !p.V6 {
+			src = src.Unmap()
+		}
+		if from := netip.AddrPortFrom(src, p.SrcPort).String(); from != c.from || string(p.Payload) != c.text || int(p.Len) != len(c.text) {
+			t.Errorf("%s: from %s %q (%d), want %s %q", c.name, from, p.Payload, p.Len, c.from, c.text)
+		}
+	}
+}
+
+func TestDecodeDoesNotAllocate(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	for _, c := range decodes {
+		if n := testing.AllocsPerRun(10, func() { d.Decode(c.link, c.frame, 0, &p) }); n > 0 {
+			t.Errorf("%s: %v allocations", c.name, n)
+		}
+	}
+}
+
+// Every frame cut at every length has an outcome, and one that was cut by the capture
+// never counts as malformed.
+func TestDecodeCut(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	for _, c := range decodes {
+		for n := range len(c.frame) {
+			d.Decode(c.link, c.frame[:n:n], 0, &p)
+			o := d.Decode(c.link, c.frame[:n:n], len(c.frame), &p)
+			if !c.want.Refused() && o.Refused() && o != wire.Truncated {
+				t.Errorf("%s cut at %d of %d: %s", c.name, n, len(c.frame), o)
+			}
+		}
+	}
+}
+
+// A capture with a short snapshot length still counts connections.
+func TestSnaplen(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	whole := Frame(eth, ip4, data, Text("MAIL FROM:<a@example.org>\r\n"))
+	for _, n := range []int{48, 54, 60} {
+		if o := d.Decode(wire.Ethernet, whole[:n], len(whole), &p); o != wire.Mail || p.Len != 27 || p.Seq != 8 || len(p.Payload) != max(0, n-54) {
+			t.Errorf("snapshot length %d: %s, %d of %d bytes", n, o, len(p.Payload), p.Len)
+		}
+	}
+	if o := d.Decode(wire.Ethernet, whole[:47], len(whole), &p); o != wire.Truncated {
+		t.Errorf("cut before the flags: %s", o)
+	}
+}
+
+func TestTagsAndTunnels(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	for _, c := range []struct {
+		frame  []byte
+		vlans  []uint16
+		tunnel uint32
+	}{
+		{Frame(eth, VLAN{ID: 7}, VLAN{ID: 8}, ip4, syn), []uint16{7, 8}, 0},
+		{Frame(eth, ip4, syn), nil, 0},
+		{Frame(eth, VLAN{ID: 7}, ip4, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: 9}, eth, VLAN{ID: 3}, ip4, syn), []uint16{3}, 9},
+		{Frame(eth, ip4, GRE{Present: 0x2000, Key: 77}, ip4, syn), nil, 77},
+		{Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x88be}, Bytes{0x10, 7, 0, 3, 0, 0, 0, 0}, eth, ip4, syn), []uint16{7}, 3},
+		{Frame(eth, PPPoE{Session: 5}, ip4, syn), nil, 5},
+	} {
+		d.Decode(wire.Ethernet, c.frame, 0, &p)
+		if !slices.Equal(p.VLAN[:p.Tags], c.vlans) || p.Tunnel != c.tunnel {
+			t.Errorf("VLANs %v tunnel %d, want %v %d", p.VLAN[:p.Tags], p.Tunnel, c.vlans, c.tunnel)
+		}
+	}
+}
+
+func TestICMPError(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	quoted := Frame(ip4, syn)
+	router := IP{Src: "198.51.100.1", Dst: "10.0.0.1"}
+	for _, c := range []struct {
+		name  string
+		frame []byte
+		want  wire.Outcome
+	}{
+		{"prohibited", Frame(eth, router, ICMP{Type: 3, Code: 13}, Bytes(quoted)), wire.MailError},
+		{"8 bytes behind the header", Frame(eth, router, ICMP{Type: 3, Code: 13}, Bytes(quoted[:28])), wire.MailError},
+		{"7 bytes", Frame(eth, router, ICMP{Type: 3, Code: 13}, Bytes(quoted[:27])), wire.OtherICMP},
+		{"time exceeded", Frame(eth, router, ICMP{Type: 11}, Bytes(quoted)), wire.MailError},
+		{"echo", Frame(eth, router, ICMP{Type: 8}, Bytes(quoted)), wire.OtherICMP},
+		{"about UDP", Frame(eth, router, ICMP{Type: 3}, Bytes(Frame(ip4, UDP{SrcPort: 1, DstPort: 25}, Text("12345678")))), wire.OtherICMP},
+		{"IPv6", Frame(eth, IP{Src: "2001:db8::9", Dst: "2001:db8::1"}, ICMP{V6: true, Type: 1, Code: 1}, Bytes(Frame(ip6, syn))), wire.MailError},
+	} {
+		o := d.Decode(wire.Ethernet, c.frame, 0, &p)
+		if o != c.want {
+			t.Errorf("%s: %s, want %s", c.name, o, c.want)
+		}
+		if o == wire.MailError && (p.DstPort != 25 || p.Seq != 7 || p.Reporter == p.Src) {
+			t.Errorf("%s: %+v", c.name, p)
+		}
+	}
+}
+
+func TestOutcomesHaveNames(t *testing.T) {
+	seen := map[string]bool{}
+	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
+		if o.String() == "" || seen[o.String()] {
+			t.Errorf("outcome %d is called %q", o, o)
+		}
+		seen[o.String()] = true
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, c := range decodes {
+		switch c.name {
+		case "plain", "other port", "802.1Q", "IPv6", "VXLAN":
+			b.Run(fmt.Sprint(c.name), func(b *testing.B) {
+				d := decoder()
+				var p wire.Packet
+				b.ReportAllocs()
+				b.SetBytes(int64(len(c.frame)))
+				for b.Loop() {
+					d.Decode(c.link, c.frame, 0, &p)
+				}
+			})
+		}
+	}
+}
