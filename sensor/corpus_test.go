@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // corpusDir is where the public captures with their ground truth lie; they are not part of
@@ -90,9 +93,23 @@ func readEvents(t *testing.T, args ...string) (events []emitted, code int, stder
 	return parseEvents(t, out.Bytes()), code, errs.String()
 }
 
+// schema is what every event must obey.
+var schema = sync.OnceValues(func() (*jsonschema.Schema, error) { return jsonschema.NewCompiler().Compile("event/schema.json") })
+
 func parseEvents(t *testing.T, b []byte) (events []emitted) {
 	t.Helper()
+	s, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for line := range bytes.Lines(b) {
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(line))
+		if err != nil {
+			t.Fatalf("an event is no JSON: %v\n%s", err, line)
+		}
+		if err := s.Validate(v); err != nil {
+			t.Errorf("%v\n%s", err, line)
+		}
 		var e emitted
 		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatalf("an event is no JSON: %v\n%s", err, line)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
@@ -71,6 +72,9 @@ func (p *pipeline) source(s *detect.SourceRecord) {
 
 // stats tells the counters, and what they say about the sensor's own condition.
 func (p *pipeline) stats(now int64) {
+	if now == 0 { // not a frame was seen
+		now = time.Now().UnixNano()
+	}
 	st := p.engine.Stats()
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)

@@ -155,10 +155,8 @@ func (l *Listener) encrypt(s *Session) {
 	s.Encryption = StartTLS
 	p.queue.clear()
 	p.mode = hello
-	if len(p.held) > 0 { // plain text behind STARTTLS: an attack, or nonsense
-		l.giveBack(&p.held)
-		p.mode = deaf
-	}
+	l.giveBack(&p.held) // plain text behind STARTTLS: an attack, or nonsense
+	p.overflown = false
 	l.emit(Event{Kind: Encrypted})
 }
 

@@ -174,11 +174,8 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 	c.SYNSeen = true
 }
 
-// Near reports whether a sequence number is within reach of the next byte of a half.
-func (c *Conn) Near(d Dir, seq Seq) bool {
-	h := &c.half[d]
-	return h.known && abs(seq.Sub(h.next)) <= window
-}
+// Next is the sequence number of the next byte that a half has to give.
+func (c *Conn) Next(d Dir) Seq { return c.half[d].next }
 
 // accept takes in what a segment says besides its payload.
 func (c *Conn) accept(s *Segment) (r Result) {

@@ -63,6 +63,7 @@ type PartialError struct {
 	Offset int64 // where the damage was found, in bytes of the (decompressed) input
 	Frames uint64
 	Reason string
+	cause  error
 }
 
 func (e *PartialError) Error() string {
@@ -76,4 +77,9 @@ func (e *PartialError) Error() string {
 }
 
 // Unwrap makes errors.Is(err, io.ErrUnexpectedEOF) hold.
-func (e *PartialError) Unwrap() error { return io.ErrUnexpectedEOF }
+func (e *PartialError) Unwrap() []error { return []error{io.ErrUnexpectedEOF, e.cause} }
+
+// partial makes an error of what was found wrong with an input.
+func partial(name string, cause error) *PartialError {
+	return &PartialError{Name: name, Reason: cause.Error(), cause: cause}
+}

@@ -163,7 +163,7 @@ func (s *Files) probe(f *file) error {
 	reopen := f.raw == nil
 	if err := f.open(s.cfg.KnownLink); err != nil {
 		f.close()
-		return &PartialError{Name: f.name, Reason: err.Error()}
+		return partial(f.name, err)
 	}
 	f.index = uint16(len(s.names))
 	f.frames = make([]Frame, batch)
@@ -176,9 +176,10 @@ func (s *Files) probe(f *file) error {
 	case err == io.EOF: // a capture that holds no frame is a capture
 		f.first = math.MaxInt64
 	default:
-		offset := f.offset()
+		e := partial(f.name, err)
+		e.Offset = f.offset()
 		f.close()
-		return &PartialError{Name: f.name, Reason: err.Error(), Offset: offset}
+		return e
 	}
 	f.frames = f.frames[:n]
 	if reopen {
@@ -351,7 +352,7 @@ func (s *Files) activate() {
 	s.future = s.future[1:]
 	if f.format == nil {
 		if err := f.open(s.cfg.KnownLink); err != nil {
-			s.faults = append(s.faults, &PartialError{Name: f.name, Reason: err.Error()})
+			s.faults = append(s.faults, partial(f.name, err))
 			f.close()
 			return
 		}
@@ -409,7 +410,9 @@ func (s *Files) retire(i int, err error) {
 	f := s.active[i]
 	s.active = slices.Delete(s.active, i, i+1)
 	if err != io.EOF {
-		s.faults = append(s.faults, &PartialError{Name: f.name, Offset: f.offset(), Frames: f.stats.Frames, Reason: err.Error()})
+		e := partial(f.name, err)
+		e.Offset, e.Frames = f.offset(), f.stats.Frames
+		s.faults = append(s.faults, e)
 	}
 	s.stats.add(f.stats)
 	s.done += f.raw.n

@@ -85,6 +85,7 @@ func ParseCitation(text string) (c Citation) {
 
 // speaksOfList reports whether a text is about lists at all.
 func speaksOfList(low string) bool {
+	low = strings.ReplaceAll(low, "greylist", "") // a reason to try again, no list of offenders
 	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "listed", "blocked"} {
 		if strings.Contains(low, w) {
 			return true

@@ -103,17 +103,15 @@ type Code uint8
 
 // The reasons.
 const (
-	NewNetworks    Code = iota // A1
-	ManyNetworks               // A2, ten in an hour
-	MassNetworks               // A2, twenty-five
-	FastAttempts               // A3
-	Concurrent                 // A4, ten
-	MassConcurrent             // A4, thirty
-	SubmitSpread               // A5
-	Refusals                   // C1
-	Blocklisted                // C4
-	HeloName                   // D
-	HeloNames                  // D2
+	NewNetworks  Code = iota // A1
+	ManyNetworks             // A2
+	FastAttempts             // A3
+	Concurrent               // A4
+	SubmitSpread             // A5
+	Refusals                 // C1
+	Blocklisted              // C4
+	HeloName                 // D
+	HeloNames                // D2
 	Codes
 )
 

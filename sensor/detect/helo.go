@@ -71,7 +71,11 @@ func ClassifyHelo(name string) HeloClass {
 // names of dial-up customers do: 173-66-46-112.wash.fios.example, 1.2.3.4.dsl.example.
 func embedsAddress(name string) bool {
 	run, digits, value := 0, 0, 0
-	for _, c := range name + "x" {
+	for i := range len(name) + 1 {
+		c := byte('x') // behind the end
+		if i < len(name) {
+			c = name[i]
+		}
 		switch {
 		case c >= '0' && c <= '9':
 			digits++
@@ -107,26 +111,31 @@ type names struct {
 
 // Helo is the observation of a HELO name. direct says that it was given on port 25 to a
 // server that is not ours: internal clients may well give their bare name to their own.
-func (h *Host) Helo(c *Config, name string, hash uint32, direct bool, now int64) {
+func (h *Host) Helo(c *Config, name []byte, hash uint32, direct bool, now int64) {
 	h.helos.add(hash)
 	if !direct {
 		return
 	}
-	if class := ClassifyHelo(name); heloWeights[class] > 0 {
-		if heloWeights[class] > h.reasons[HeloName].Weight {
-			h.names.worst = name
-			h.reasons[HeloName].Value = 0
-			h.found(HeloName, now, float64(class), 0, heloWeights[class])
-		}
-		h.reasons[HeloName].Last = now
-	}
-	if n := h.names.said(name, hash, now); n >= c.HeloNames {
+	fresh, n := h.names.said(name, hash, now)
+	if n >= c.HeloNames {
 		h.found(HeloNames, now, float64(n), float64(c.HeloNames), 3.9)
+	}
+	if !fresh {
+		return
+	}
+	class := ClassifyHelo(string(name))
+	if w := heloWeights[class]; w > h.reasons[HeloName].Weight {
+		h.names.worst = string(name)
+		h.reasons[HeloName].Value = 0
+		h.found(HeloName, now, float64(class), 0, w)
+	} else if w > 0 {
+		h.reasons[HeloName].Last = now
 	}
 }
 
-// said notes a name and returns how many different ones there were within a day.
-func (w *names) said(name string, hash uint32, now int64) (distinct int) {
+// said notes a name. It reports whether the name is none of those remembered, and how
+// many different ones there were within a day.
+func (w *names) said(name []byte, hash uint32, now int64) (fresh bool, distinct int) {
 	slot, oldest := -1, 0
 	for i := range w.hash[:w.n] {
 		if w.hash[i] == hash {
@@ -137,11 +146,12 @@ func (w *names) said(name string, hash uint32, now int64) (distinct int) {
 		}
 	}
 	if slot < 0 {
+		fresh = true
 		if slot = oldest; w.n < maxNames {
 			slot = w.n
 			w.n++
 		}
-		w.hash[slot], w.name[slot] = hash, strings.Clone(name)
+		w.hash[slot], w.name[slot] = hash, string(name)
 	}
 	w.at[slot] = now
 	for i := range w.hash[:w.n] {
@@ -149,7 +159,7 @@ func (w *names) said(name string, hash uint32, now int64) (distinct int) {
 			distinct++
 		}
 	}
-	return distinct
+	return fresh, distinct
 }
 
 func (w *names) quoted() (q []string) {

@@ -97,7 +97,8 @@ func (h *Host) found(code Code, now int64, value, threshold, weight float64) {
 	}
 	h.changed = h.changed || weight > r.Weight
 	r.Last = max(r.Last, now)
-	r.Value, r.Threshold, r.Weight = math.Max(r.Value, value), threshold, math.Max(r.Weight, weight)
+	r.Value, r.Weight = math.Max(r.Value, value), math.Max(r.Weight, weight)
+	r.Threshold = math.Max(r.Threshold, threshold)
 }
 
 // has reports whether a detector found something.

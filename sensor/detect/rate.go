@@ -6,12 +6,9 @@ func init() {
 	detectors[FastAttempts] = detector{"fast_attempts", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It opened %d connections to port 25 within %s.", int(r.Threshold), span(int64(r.Value*float64(second))))
 	}}
-	detectors[Concurrent] = detector{"concurrent", Volume, concurrentText}
-	detectors[MassConcurrent] = detector{"mass_concurrent", Volume, concurrentText}
-}
-
-func concurrentText(h *Host, f *Facts, r *Reason) string {
-	return fmt.Sprintf("It had up to %d connections to mail servers open at a time; a desktop has one or two.", int(r.Value))
+	detectors[Concurrent] = detector{"concurrent", Volume, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It had up to %d connections to mail servers open or half open at a time; a desktop has one or two.", int(r.Value))
+	}}
 }
 
 // maxFast bounds Config.FastAttempts.
@@ -51,11 +48,10 @@ func judgeConcurrent(c *Config, h *Host, f *Facts, now int64) {
 	if h.external*2 < f.Attempts {
 		return
 	}
-	n := int(f.Concurrent)
-	if n >= c.Concurrent {
+	switch n := int(f.Concurrent); {
+	case n >= c.MassConcurrent:
+		h.found(Concurrent, now, float64(n), float64(c.MassConcurrent), 4.6)
+	case n >= c.Concurrent:
 		h.found(Concurrent, now, float64(n), float64(c.Concurrent), 2.3)
-	}
-	if n >= c.MassConcurrent {
-		h.found(MassConcurrent, now, float64(n), float64(c.MassConcurrent), 2.3) // 4.6 with the one above
 	}
 }

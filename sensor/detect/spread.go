@@ -10,15 +10,16 @@ func init() {
 		return fmt.Sprintf("It opened %s to %s in %s; a workstation normally uses one or two.",
 			count(f.Attempts, "connection"), count(h.nets.len(), "different mail network"), span(f.Last-f.First))
 	}}
-	detectors[ManyNetworks] = detector{"many_networks", Volume, networksText}
-	detectors[MassNetworks] = detector{"mass_networks", Volume, networksText}
+	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
+		more := ""
+		if r.Value >= maxWindow {
+			more = " or more"
+		}
+		return fmt.Sprintf("It contacted %d%s different mail networks within one hour.", int(r.Value), more)
+	}}
 	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It contacted %d different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", int(r.Value))
 	}}
-}
-
-func networksText(h *Host, f *Facts, r *Reason) string {
-	return fmt.Sprintf("It contacted %d or more different mail networks within one hour.", int(r.Value))
 }
 
 // spread is a sequential test on the rate of networks that the host never contacted
@@ -95,11 +96,11 @@ func (w *window) contact(net uint32, now int64) (distinct int) {
 // judgeWindow is for different networks within the hour, new or not.
 func judgeWindow(c *Config, h *Host, a *Attempt) {
 	n := h.window.contact(a.Net, a.Time)
-	if n >= c.ManyNetworks {
+	switch {
+	case n >= c.MassNetworks:
+		h.found(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), 4.6)
+	case n >= c.ManyNetworks:
 		h.found(ManyNetworks, a.Time, float64(n), float64(c.ManyNetworks), 2.3)
-	}
-	if n >= c.MassNetworks {
-		h.found(MassNetworks, a.Time, float64(n), float64(c.MassNetworks), 2.3) // 4.6 with the one above
 	}
 }
 

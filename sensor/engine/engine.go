@@ -106,6 +106,7 @@ type Engine struct {
 	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
 	nextStats int64
 	nextSrcs  int64
+	over      bool // nobody will be answered any more
 	homeSeen  atomic.Bool
 	emitted   []record // scratch of flush
 	workers   []*Worker

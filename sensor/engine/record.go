@@ -156,8 +156,12 @@ func (s *shard) direction(k *flowtable.Key) string {
 // sourceRecord is what is known of a source.
 func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
 	var known *detect.Host
+	settled := now
+	if s.e.over {
+		settled += hour
+	}
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: role(src), Facts: src.facts, Time: now, Silent: src.facts.Silent(now), Score: detect.Prior}
+		Role: role(src), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Host
 		d.Level, d.Score = hst.Level(), hst.Score()

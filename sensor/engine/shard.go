@@ -29,6 +29,8 @@ type shard struct {
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
 
+	plain [256]uint64 // hashes of refusals that name no blocklist
+
 	records []record // to be given out when the batch is done
 	count   counters
 	seq     uint64 // of the packet in hand
@@ -269,7 +271,7 @@ func (s *shard) segment(p *wire.Packet, h *hashes) {
 		s.end(r, &h.key, f, "replaced")
 		s.begin(p, h)
 		return
-	case h.toServer && !h.fits(f, p):
+	case h.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.Seq):
 		// The same, where only the client is heard.
 		if a := s.t.Attempts.Find(h.flow, &h.key, p.Seq-1); a != nil && a.Outcome == flowtable.Waiting {
 			s.end(r, &h.key, f, "replaced")
@@ -278,11 +280,6 @@ func (s *shard) segment(p *wire.Packet, h *hashes) {
 		}
 	}
 	s.push(p, h, r, f)
-}
-
-// fits reports whether a client's segment is near what its flow expects.
-func (h *hashes) fits(f *flow, p *wire.Packet) bool {
-	return !f.has(lingering) && f.conn.Near(tcp.Client, tcp.Seq(p.Seq))
 }
 
 // begin is a segment of no known flow.
@@ -425,9 +422,12 @@ func (s *shard) push(p *wire.Packet, h *hashes, r flowtable.Ref, f *flow) {
 		}
 	}
 	s.drain(h.key.ServerPort, f)
-	if f.conn.State() >= tcp.Closed && !f.has(lingering) {
+	if f.conn.Over() && !f.has(lingering) {
 		f.flags |= lingering
 		s.t.Flows.Schedule(r, p.Time, p.Time+linger)
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
+			src.facts.Closed()
+		}
 	}
 }
 

@@ -164,7 +164,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			if hst != nil {
 				hst.readable++
-				hst.Helo(cfg, string(ev.Text), hash, direct, now)
+				hst.Helo(cfg, ev.Text, hash, direct, now)
 			}
 		case smtpsniff.MailSaid:
 			domain := smtpsniff.Domain(ev.Text)
@@ -223,10 +223,19 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	if hst == nil || !f.has(external) {
 		return
 	}
+	// Servers say the same again and again: a text that names no list need not be read
+	// twice.
+	hash := s.e.table.Secret.Bytes(ev.Text)
+	seen := &s.plain[hash%uint64(len(s.plain))]
+	if *seen == hash {
+		return
+	}
 	text := string(ev.Text)
 	if c := detect.ParseCitation(text); c.List != "" {
 		hst.Cited(c.List, text, now)
+		return
 	}
+	*seen = hash
 }
 
 // decide notes once per session whether it was refused or a message was taken.
@@ -288,7 +297,7 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	}
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
-		if !f.has(refused) {
+		if !f.has(lingering) {
 			src.facts.Closed()
 		}
 		_, up := f.conn.Counts(tcp.Client)

@@ -43,8 +43,11 @@ func (e *Engine) tick(now int64) {
 func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
 	switch {
-	case f.has(lingering) && !f.conn.Over():
-		f.flags &^= lingering // the reset was not believed
+	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
+		f.flags &^= lingering
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+			src.facts.Opened()
+		}
 	case f.has(lingering):
 		wait = linger
 	case !f.has(opened) && !f.has(midstream):
@@ -69,11 +72,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 			if src.facts.Attempts > 0 && (all || src.flags&changed != 0) {
 				src.flags &^= changed
-				d := s.sourceRecord(src, s.hosts.at(src.host), *k, now)
-				if all { // whoever waits for an answer now will not get one any more
-					d.Silent = src.facts.Silent(now + hour)
-				}
-				list = append(list, d)
+				list = append(list, s.sourceRecord(src, s.hosts.at(src.host), *k, now))
 			}
 		})
 		s.t.Unlock()
@@ -89,6 +88,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 // finish ends everything. The caller holds tickMu.
 func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
+	e.over = true
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()

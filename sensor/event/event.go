@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -80,8 +81,8 @@ func (w *Writer) Write(line []byte) (int, error) {
 }
 
 // maxEvidence bounds the evidence in an event, in bytes after escaping, so that an
-// event has at most 4 KiB.
-const maxEvidence = 2600
+// event has at most 4 KiB, and a finding with all its reasons 8.
+const maxEvidence = 2200
 
 // begin starts an event with the fields that all have.
 func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
@@ -376,8 +377,8 @@ func nonNil(s []string) []string {
 
 // text escapes evidence and cuts it to what still fits.
 func (w *Writer) text(s string) string {
-	t := Escape(s, w.left)
-	w.left -= len(t)
+	t := Escape(s, w.left*4/5)
+	w.left -= len(t) + strings.Count(t, `\`) + strings.Count(t, `"`) // JSON writes these twice
 	return t
 }
 

@@ -1,0 +1,449 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcap"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// record is a frame for a test file.
+type record struct {
+	at   int64
+	data string
+}
+
+func pcapBytes(order binary.AppendByteOrder, magic uint32, link uint32, records ...record) []byte {
+	b := order.AppendUint32(nil, magic)
+	b = order.AppendUint16(order.AppendUint16(b, 2), 4)
+	b = order.AppendUint32(append(b, 0, 0, 0, 0, 0, 0, 0, 0), 65535)
+	b = order.AppendUint32(b, link)
+	unit := int64(1000)
+	if magic == 0xa1b23c4d {
+		unit = 1
+	}
+	for _, r := range records {
+		b = order.AppendUint32(b, uint32(r.at/1e9))
+		b = order.AppendUint32(b, uint32(r.at%1e9/unit))
+		b = order.AppendUint32(b, uint32(len(r.data)))
+		b = append(order.AppendUint32(b, uint32(len(r.data)+1)), r.data...)
+	}
+	return b
+}
+
+// block is a pcapng block.
+func ngBlock(order binary.AppendByteOrder, typ uint32, body []byte) []byte {
+	for len(body)%4 != 0 {
+		body = append(body, 0)
+	}
+	n := uint32(12 + len(body))
+	b := order.AppendUint32(order.AppendUint32(nil, typ), n)
+	return order.AppendUint32(append(b, body...), n)
+}
+
+func ngSectionBlock(order binary.AppendByteOrder) []byte {
+	b := order.AppendUint32(nil, 0x1a2b3c4d)
+	b = order.AppendUint16(order.AppendUint16(b, 1), 0)
+	return ngBlock(order, ngSection, append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
+}
+
+func ngInterfaceBlock(order binary.AppendByteOrder, link uint16, options ...byte) []byte {
+	b := order.AppendUint16(order.AppendUint16(nil, link), 0)
+	return ngBlock(order, ngInterface, append(order.AppendUint32(b, 0), options...))
+}
+
+func ngPacketBlock(order binary.AppendByteOrder, id uint32, ticks uint64, data string) []byte {
+	b := order.AppendUint32(order.AppendUint32(nil, id), uint32(ticks>>32))
+	b = order.AppendUint32(order.AppendUint32(b, uint32(ticks)), uint32(len(data)))
+	return ngBlock(order, ngEnhanced, append(order.AppendUint32(b, uint32(len(data))), data...))
+}
+
+var (
+	le, be = binary.LittleEndian, binary.BigEndian
+	three  = []record{{1e18 + 1000, "one"}, {1e18 + 2000, "two"}, {1e18 + 3000, "three"}}
+)
+
+func anyLink(uint16) error { return nil }
+
+func onlyEthernet(link uint16) error {
+	if link != 1 {
+		return fmt.Errorf("link type %d is not known", link)
+	}
+	return nil
+}
+
+func put(t *testing.T, dir, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// readAll reads a source to its end, a few frames at a time, as one line per frame.
+func readAll(t *testing.T, s Source, size int) (lines []string, errs []error) {
+	t.Helper()
+	frames := make([]Frame, size)
+	for {
+		n, err := s.Next(frames)
+		for _, f := range frames[:n] {
+			lines = append(lines, fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
+		}
+		if err == io.EOF {
+			return lines, errs
+		}
+		if err != nil {
+			if errs = append(errs, err); len(errs) > 10 {
+				t.Fatal("it never ends")
+			}
+		}
+	}
+}
+
+func open(t *testing.T, known func(uint16) error, names ...string) *Files {
+	t.Helper()
+	s, err := OpenFiles(names, FilesConfig{KnownLink: known})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func packed(t *testing.T, b []byte, pack func(io.Writer) (io.WriteCloser, error)) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := pack(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(b)
+	w.Close()
+	return out.Bytes()
+}
+
+func TestFormats(t *testing.T) {
+	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
+	want := []string{"1000 one 1/4", "2000 two 1/4", "3000 three 1/6"}
+	ng := func(order binary.AppendByteOrder, resolution ...byte) []byte {
+		b := append(ngSectionBlock(order), ngBlock(order, 0x0bad, []byte("unknown"))...)
+		b = append(b, ngInterfaceBlock(order, 1, resolution...)...)
+		unit := uint64(1000)
+		if len(resolution) > 0 {
+			unit = 1
+		}
+		for _, r := range three {
+			b = append(b, ngPacketBlock(order, 0, uint64(r.at)/unit, r.data)...)
+		}
+		return b
+	}
+	wantNG := []string{"1000 one 1/3", "2000 two 1/3", "3000 three 1/5"}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want []string
+	}{
+		{"little-endian", plain, want},
+		{"big-endian", pcapBytes(be, 0xa1b2c3d4, 1, three...), want},
+		{"nanoseconds", pcapBytes(le, 0xa1b23c4d, 1, three...), want},
+		{"nanoseconds, big-endian", pcapBytes(be, 0xa1b23c4d, 1, three...), want},
+		{"frame check sequence length", pcapBytes(le, 0xa1b2c3d4, 1|0x50000000, three...), want},
+		{"pcapng", ng(le), wantNG},
+		{"pcapng, big-endian", ng(be), wantNG},
+		{"pcapng, nanoseconds", ng(le, 9, 0, 1, 0, 9, 0, 0, 0), wantNG},
+		{"gzip", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }), want},
+		{"zstd", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }), want},
+		{"xz", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), want},
+	} {
+		path := put(t, t.TempDir(), "capture", c.b)
+		for _, size := range []int{1, 2, 100} {
+			s := open(t, anyLink, path)
+			got, errs := readAll(t, s, size)
+			if !slices.Equal(got, c.want) || errs != nil {
+				t.Errorf("%s, %d at a time: %q %v", c.name, size, got, errs)
+			}
+			if st := s.Stats(); st.Frames != 3 || st.Bytes != 11 || st.BytesRead != uint64(len(c.b)) || st.BytesTotal != st.BytesRead {
+				t.Errorf("%s: %+v", c.name, st)
+			}
+		}
+		s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := readAll(t, s, 100); !slices.Equal(got, c.want) {
+			t.Errorf("%s from standard input: %q", c.name, got)
+		}
+	}
+}
+
+// Interfaces of one pcapng file can differ, and a second section starts from nothing.
+func TestPcapngInterfaces(t *testing.T) {
+	b := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngInterfaceBlock(le, 113, 9, 0, 1, 0, 0x8a, 0, 0, 0),
+		ngPacketBlock(le, 0, 1e15, "a"), ngPacketBlock(le, 1, 1e9<<10, "b"),
+		ngSectionBlock(be), ngInterfaceBlock(be, 101), ngPacketBlock(be, 0, 1e15+5, "c"))
+	s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
+	want := []string{"0 a 1/1", "0 b 113/1", "5000 c 101/1"}
+	if got, errs := readAll(t, s, 10); !slices.Equal(got, want) || errs != nil {
+		t.Errorf("%q %v", got, errs)
+	}
+	statistics := ngBlock(le, ngStatistics, slices.Concat(make([]byte, 12), []byte{5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0}))
+	s = open(t, anyLink, put(t, t.TempDir(), "capture", slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "a"), statistics, statistics)))
+	readAll(t, s, 10)
+	if st := s.Stats(); st.InterfaceDrops != 7 || st.KernelDrops != 9 {
+		t.Errorf("the capturing program's drops: %+v", st)
+	}
+}
+
+// Whatever is wrong, all frames before it are given, and the reason is told with its
+// place.
+func TestDamage(t *testing.T) {
+	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
+	patched := func(at int, v uint32) []byte {
+		b := slices.Clone(plain)
+		le.PutUint32(b[at:], v)
+		return b
+	}
+	second := 24 + 16 + 3 // where the second record starts
+	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "one"))
+	lie := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
+	le.PutUint32(lie[4:], 0xfffffff0)
+	foot := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
+	le.PutUint32(foot[len(foot)-4:], 12)
+	caplen := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
+	le.PutUint32(caplen[20:], 5000)
+	for _, c := range []struct {
+		name   string
+		b      []byte
+		frames int
+		reason string
+	}{
+		{"empty", nil, 0, "empty"},
+		{"text", []byte("Dear reader, this is no capture"), 0, "no capture file"},
+		{"header cut", plain[:10], 0, "inside its header"},
+		{"record header cut", plain[:second+7], 1, "inside a record header"},
+		{"record cut", plain[:second+17], 1, "inside a record: 1 of 3 bytes"},
+		{"huge record", patched(second+8, 0xffffffff), 1, "claims 4294967295 bytes"},
+		{"2 GiB record", patched(second+8, 0x7fffffff), 1, "claims 2147483647 bytes"},
+		{"version 9", patched(4, 9), 0, "version 9.0"},
+		{"other link type", patched(20, 147), 0, "link type 147"},
+		{"gzip cut", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })[:40], 0, "ends inside"},
+		{"pcapng, length lie", append(slices.Clone(ng), lie...), 1, "claims a length of 4294967280"},
+		{"pcapng, head and foot differ", append(slices.Clone(ng), foot...), 1, "by its head and 12 by its foot"},
+		{"pcapng, packet beyond its block", append(slices.Clone(ng), caplen...), 1, "claims 5000 bytes"},
+		{"pcapng, unknown interface", append(slices.Clone(ng), ngPacketBlock(le, 7, 1e15, "two")...), 1, "names interface 7"},
+		{"pcapng, no interface", slices.Concat(ngSectionBlock(le), ngPacketBlock(le, 0, 1e15, "one")), 0, "names interface 0"},
+		{"pcapng cut", ng[:len(ng)-5], 0, "inside a block"},
+		{"pcapng, only unknown links", slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 147), ngPacketBlock(le, 0, 1e15, "one")), 1, "link type 147"},
+	} {
+		path := put(t, t.TempDir(), "capture", c.b)
+		s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: onlyEthernet})
+		var lines []string
+		errs := []error{err}
+		if err == nil {
+			lines, errs = readAll(t, s, 100)
+		}
+		if len(lines) != c.frames || len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) || !strings.Contains(errs[0].Error(), path) {
+			t.Errorf("%s: %d frames, %v; want %d and %q", c.name, len(lines), errs, c.frames, c.reason)
+		}
+		if !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v is no partial input", c.name, errs[0])
+		}
+	}
+	for at, v := range map[int]uint32{16: 0xffffffff, 17: 0} { // snapshot lengths that mean nothing
+		b := patched(16, v)
+		if got, errs := readAll(t, open(t, anyLink, put(t, t.TempDir(), "capture", b)), 10); len(got) != 3 || errs != nil {
+			t.Errorf("snapshot length %d: %q %v (%d)", v, got, errs, at)
+		}
+	}
+	late := pcapBytes(le, 0xa1b2c3d4, 1, three...)
+	le.PutUint32(late[28:], 1_500_000)
+	s := open(t, anyLink, put(t, t.TempDir(), "capture", late))
+	if readAll(t, s, 10); s.Stats().BadTimes != 1 {
+		t.Errorf("1.5 million microseconds: %+v", s.Stats())
+	}
+}
+
+// Files come in the order of their time and are merged where they overlap; what is no
+// capture is passed over in a directory, and one broken file does not hide the others.
+func TestManyFiles(t *testing.T) {
+	dir := t.TempDir()
+	at := func(names ...string) (list []record) {
+		for _, n := range names {
+			list = append(list, record{1e18 + int64(n[0]-'0')*1000, n})
+		}
+		return list
+	}
+	put(t, dir, "b.pcap", pcapBytes(le, 0xa1b2c3d4, 1, at("2b", "4b", "6b")...))
+	put(t, dir, "a.pcap", pcapBytes(le, 0xa1b2c3d4, 1, at("3a", "5a")...))
+	put(t, dir, "z-first.pcap", pcapBytes(be, 0xa1b23c4d, 1, at("0z", "1z")...))
+	put(t, dir, "y-last.pcap", pcapBytes(le, 0xa1b2c3d4, 1, at("7y", "8y")...))
+	put(t, dir, "empty.pcap", pcapBytes(le, 0xa1b2c3d4, 1))
+	put(t, dir, "notes.txt", []byte("captures of monday"))
+	cut := pcapBytes(le, 0xa1b2c3d4, 1, at("9c", "9d")...)
+	put(t, dir, "cut.pcap", cut[:len(cut)-1])
+	for _, size := range []int{1, 3, 100} {
+		s := open(t, anyLink, dir)
+		lines, errs := readAll(t, s, size)
+		var got string
+		for _, l := range lines {
+			got += strings.Fields(l)[1] + " "
+		}
+		if got != "0z 1z 2b 3a 4b 5a 6b 7y 8y 9c " {
+			t.Errorf("%d at a time: %s", size, got)
+		}
+		if len(errs) != 1 || !strings.Contains(errs[0].Error(), "cut.pcap") {
+			t.Errorf("errors: %v", errs)
+		}
+		if st := s.Stats(); st.Frames != 10 || st.Errors != 1 {
+			t.Errorf("%+v", st)
+		}
+	}
+	for _, c := range []struct{ name, want string }{{filepath.Join(dir, "nowhere"), "no such file"}, {t.TempDir(), "holds no capture"}} {
+		_, err := OpenFiles([]string{c.name}, FilesConfig{KnownLink: anyLink})
+		var missing *NoInputError
+		if !errors.As(err, &missing) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// Records longer than what is left of a block, up to the longest there can be.
+func TestLongRecords(t *testing.T) {
+	var records []record
+	for i, n := range []int{0, 1, 70000, maxCaplen, 5, maxCaplen - 1, 200000, 3} {
+		records = append(records, record{1e18 + int64(i)*1000, strings.Repeat(string(rune('a'+i)), n)})
+	}
+	var ng []byte
+	ng = append(ngSectionBlock(le), ngInterfaceBlock(le, 1)...)
+	for _, r := range records {
+		ng = append(ng, ngPacketBlock(le, 0, uint64(r.at/1000), r.data)...)
+		ng = append(ng, ngBlock(le, 0x0bad, make([]byte, len(r.data)))...)
+	}
+	for name, b := range map[string][]byte{"pcap": pcapBytes(le, 0xa1b2c3d4, 1, records...), "pcapng": ng} {
+		s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
+		frames := make([]Frame, 4)
+		var lengths []int
+		for {
+			n, err := s.Next(frames)
+			for _, f := range frames[:n] {
+				lengths = append(lengths, len(f.Data))
+				for _, c := range f.Data {
+					if int(c-'a') != len(lengths)-1 {
+						t.Fatalf("%s: record %d holds another's bytes", name, len(lengths)-1)
+					}
+				}
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(lengths, []int{0, 1, 70000, maxCaplen, 5, maxCaplen - 1, 200000, 3}) {
+			t.Errorf("%s: %v", name, lengths)
+		}
+	}
+}
+
+func TestNoAllocationPerFrame(t *testing.T) {
+	records := make([]record, 20_000)
+	for i := range records {
+		records[i] = record{1e18 + int64(i)*1000, "some frame"}
+	}
+	s := open(t, anyLink, put(t, t.TempDir(), "capture", pcapBytes(le, 0xa1b2c3d4, 1, records...)))
+	frames := make([]Frame, 100)
+	s.Next(frames)
+	if n := testing.AllocsPerRun(100, func() { s.Next(frames) }); n > 0 {
+		t.Errorf("%v allocations per call", n)
+	}
+}
+
+// The kernel's filter must compile for every link type that live capture can have, and
+// keep what plain `tcp port 25` loses.
+func TestFilter(t *testing.T) {
+	ports := []uint16{25, 465, 587, 2525}
+	for _, link := range []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeLinuxSLL, 12, layers.LinkTypeNull, layers.LinkTypePPP} {
+		if _, err := pcap.CompileBPFFilter(link, 65536, Filter(uint16(link), ports)); err != nil {
+			t.Errorf("%s: %v", link, err)
+		}
+	}
+	frames := filepath.Join("..", "..", "..", "shared", "pcaps", "kernel", "frames.pcap")
+	if dir := os.Getenv("SPAMSENSOR_CORPUS"); dir != "" {
+		frames = filepath.Join(dir, "kernel", "frames.pcap")
+	}
+	h, err := pcap.OpenOffline(frames)
+	if err != nil {
+		t.Skipf("the kernel's frames are not here: %v", err)
+	}
+	defer h.Close()
+	if err := h.SetBPFFilter(Filter(1, ports)); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for {
+		if _, _, err := h.ReadPacketData(); err != nil {
+			break
+		}
+		kept++
+	}
+	all, err := OpenFiles([]string{frames}, FilesConfig{KnownLink: anyLink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, _ := readAll(t, all, 100)
+	t.Logf("the filter keeps %d of %d hostile frames", kept, len(lines))
+	if kept != len(lines) {
+		t.Errorf("the filter loses %d of %d frames", len(lines)-kept, len(lines))
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	list, err := Interfaces()
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%v %v", list, err)
+	}
+	if _, err := OpenLive(LiveConfig{Interface: "no-such-if", Ports: []uint16{25}}); !errors.Is(err, ErrNoInterface) || !strings.Contains(err.Error(), "there are: ") {
+		t.Errorf("%v", err)
+	}
+}
+
+func BenchmarkFiles(b *testing.B) {
+	for _, size := range []int{60, 700} {
+		records := make([]record, 100_000)
+		for i := range records {
+			records[i] = record{1e18 + int64(i)*1000, strings.Repeat("x", size)}
+		}
+		path := filepath.Join(b.TempDir(), "capture")
+		if err := os.WriteFile(path, pcapBytes(le, 0xa1b2c3d4, 1, records...), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("frame=%d", size), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			frames := make([]Frame, 4096)
+			for n := 0; n < b.N; {
+				s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink})
+				for err == nil && n < b.N {
+					var got int
+					got, err = s.Next(frames)
+					n += got
+				}
+				s.Close()
+			}
+		})
+	}
+}

@@ -1,0 +1,238 @@
+package detect
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// A scene is a row of observations about one host, in seconds from its beginning.
+type scene struct {
+	f    Facts
+	h    Host
+	cfg  Config
+	now  int64
+	dest uint32
+	won  Level
+	at   float64 // seconds at which won was reached
+}
+
+const begin = int64(1.7e18)
+
+func newScene() *scene { return &scene{cfg: DefaultConfig(), now: begin} }
+
+func (s *scene) wait(seconds float64) *scene { s.now += int64(seconds * 1e9); return s }
+
+func (s *scene) judge() {
+	if _, worse := s.h.Judge(&s.f, s.now); worse {
+		s.won, s.at = s.h.Level(), float64(s.now-begin)/1e9
+	}
+}
+
+// tries is n attempts, one every interval, each to another network, or all to one.
+func (s *scene) tries(n int, port uint16, interval float64, spread bool) *scene {
+	for range n {
+		if spread {
+			s.dest++
+		}
+		a := Attempt{Time: s.now, Addr: s.dest * 1000, Net: s.dest * 7, Port: port, External: true}
+		if s.f.Attempts == 0 {
+			s.h.Adopt(&s.cfg, &s.f)
+		}
+		s.f.Attempted(&a)
+		s.h.Attempted(&s.cfg, &s.f, &a)
+		s.judge()
+		s.wait(interval)
+		s.f.Closed()
+	}
+	return s
+}
+
+func (s *scene) helo(name string) *scene {
+	h := uint32(1)
+	for _, c := range name {
+		h = h*31 + uint32(c)
+	}
+	s.h.Helo(&s.cfg, []byte(name), h, true, s.now)
+	s.judge()
+	return s
+}
+
+func (s *scene) sessions(n int, refused bool) *scene {
+	for range n {
+		s.h.SessionDecided(&s.cfg, refused, s.now)
+		s.judge()
+		s.wait(1)
+	}
+	return s
+}
+
+func (s *scene) listed() *scene {
+	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", s.now)
+	s.judge()
+	return s
+}
+
+func TestVerdicts(t *testing.T) {
+	for _, r := range []struct {
+		name string
+		s    *scene
+		want Level
+		by   float64 // at the latest, in seconds
+	}{
+		{"one mail to the provider", newScene().tries(1, 587, 1, false), NoLevel, 0},
+		{"mail client, all day", newScene().tries(200, 587, 300, false), NoLevel, 0},
+		{"three accounts", newScene().tries(3, 465, 1, true).tries(100, 465, 600, false), NoLevel, 0},
+		{"one mail to three MX", newScene().tries(3, 25, 1, true), NoLevel, 0},
+		{"one new network a day, for a month", newScene().tries(30, 25, 86400, true), NoLevel, 0},
+		{"application server to our relay", relayed(500), NoLevel, 0},
+		{"burst to four networks", newScene().tries(4, 25, 0.01, true), Suspect, 0.05},
+		{"slow, 60 networks a day", newScene().tries(6, 25, 1440, true), Suspect, 8000},
+		{"very slow, 12 networks a day", newScene().tries(10, 25, 7200, true), Suspect, 72000},
+		{"hammers one provider", newScene().tries(30, 25, 5, false), NoLevel, 0}, // 3.0 alone is not enough
+		{"hammers one provider by a bare address", newScene().helo("10.0.0.36").helo("10.0.0.45").helo("a").tries(30, 25, 5, false).sessions(6, true), Likely, 400},
+		{"six submission servers", newScene().tries(6, 587, 60, true), Suspect, 400},
+		{"burst and a bare address", newScene().tries(12, 587, 0.01, true).helo("10.0.0.36"), Likely, 1},
+		{"burst, address, refused, listed", newScene().tries(12, 25, 0.01, true).helo("10.0.0.36").sessions(6, true).listed(), Confirmed, 10},
+		{"mail server with a proper name, accepted", newScene().helo("mail.example.org").tries(3, 25, 10, true).sessions(50, false), NoLevel, 0},
+		{"named on a list, alone", newScene().tries(1, 25, 1, true).listed(), NoLevel, 0},
+		{"half of it refused", newScene().tries(2, 25, 1, true).sessions(3, true).sessions(3, false).sessions(2, true).sessions(3, false), NoLevel, 0},
+	} {
+		if r.s.won != r.want || r.want > NoLevel && r.s.at > r.by {
+			v, _ := r.s.h.Judge(&r.s.f, r.s.now)
+			t.Errorf("%s: %s after %.2f s (score %.1f), want %s within %.2f s", r.name, r.s.won, r.s.at, v.Score, r.want, r.by)
+		}
+	}
+}
+
+func relayed(n int) *scene {
+	s := newScene()
+	for range n {
+		a := Attempt{Time: s.now, Addr: 1, Net: 1, Port: 25}
+		s.f.Attempted(&a)
+		s.h.Attempted(&s.cfg, &s.f, &a)
+		s.judge()
+		s.wait(0.05)
+	}
+	return s
+}
+
+// Reasons carry their numbers, and a family cannot convict alone.
+func TestReasons(t *testing.T) {
+	s := newScene().tries(200, 587, 0.1, true)
+	if s.won != Suspect {
+		t.Errorf("attempts alone give %s", s.won)
+	}
+	var codes []string
+	s.h.Reasons(func(c Code, r *Reason) {
+		codes = append(codes, c.String())
+		if r.Weight <= 0 || r.First > r.Last || r.First < begin {
+			t.Errorf("%s: %+v", c, *r)
+		}
+		if text := s.h.Text(c, &s.f); !strings.HasSuffix(text, ".") || strings.Contains(text, "%!") {
+			t.Errorf("%s: %q", c, text)
+		}
+	})
+	want := []string{"new_networks", "many_networks", "submission_spread"}
+	if !reflect.DeepEqual(codes, want) {
+		t.Errorf("found %v, want %v", codes, want)
+	}
+	if d := s.h.Decided(); d.Attempts != 4 || d.At-begin > 1e9 {
+		t.Errorf("decided %+v", d)
+	}
+}
+
+func TestClassifyHelo(t *testing.T) {
+	for name, want := range map[string]HeloClass{
+		"mail.example.org": HeloProper, "[192.0.2.1]": HeloProper, "[IPv6:2001:db8::1]": HeloProper, "mx1.a-b.example.co.uk.": HeloProper,
+		"mail-1-2.example.org": HeloProper, "host2024.example.org": HeloProper, "10.example.org": HeloProper,
+		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "LOCALHOST.localdomain": HeloLocalhost,
+		"10.0.0.36": HeloBareIP, "2001:db8::1": HeloBareIP, "anna.home": HeloHome, "pc.fritz.lan": HeloHome, "x.local": HeloHome,
+		"173-66-46-112.wash.fios.example.net": HeloDynamic, "1.2.3.4.dsl.example.net": HeloDynamic, "ip-10-0-0-1.example.net": HeloDynamic,
+		"p5dd2a1b2.dip0.example.net": HeloProper, "999.1.2.3.example.net": HeloProper,
+	} {
+		if got := ClassifyHelo(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got.text(), want.text())
+		}
+	}
+}
+
+func TestParseCitation(t *testing.T) {
+	for text, want := range map[string]Citation{
+		"5.7.1 Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/77.234.40.37": {"zen.spamhaus.org", addrs("77.234.40.37")},
+		"5.7.1 Your IP 203.0.113.9 is listed at bl.example.net. See http://bl.example.net/q":                                                   {"bl.example.net", addrs("203.0.113.9")},
+		"Blocked - see https://www.spamcop.net/bl.shtml?203.0.113.9":                                                                           {"spamcop.net", nil},
+		"rejected: 203.0.113.9 found in dnsbl.sorbs.net":                                                                                       {"dnsbl.sorbs.net", addrs("203.0.113.9")},
+		"Mail from 203.0.113.9 refused, see RBL xbl.spamhaus.org":                                                                              {"xbl.spamhaus.org", addrs("203.0.113.9")},
+		"User unknown <b@example.org>":                                                                                                         {"", nil},
+		"Relay access denied, see http://www.example.org/help":                                                                                 {"", nil},
+		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {"", addrs("4.16.55.1")},
+		"greylisted using example.org":                                                                                                         {"", nil},
+		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {"b.barracudacentral.org", nil},
+		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {"dbl.spamhaus.org", nil},
+	} {
+		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
+			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
+		}
+	}
+}
+
+func addrs(list ...string) (a []netip.Addr) {
+	for _, s := range list {
+		a = append(a, netip.MustParseAddr(s))
+	}
+	return a
+}
+
+func TestSet(t *testing.T) {
+	var s set
+	mix := func(i uint32) uint32 { // splitmix64
+		z := uint64(i) * 0x9e3779b97f4a7c15
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return uint32(z ^ z>>31)
+	}
+	for i := range uint32(100_000) {
+		fresh := s.add(mix(i + 1))
+		if i < maxExact && !fresh {
+			t.Fatalf("element %d is not new", i)
+		}
+		if n := s.len(); i < maxExact && n != int(i)+1 {
+			t.Fatalf("%d of %d", n, i+1)
+		}
+		if s.add(mix(i/2+1)) && i < maxExact {
+			t.Fatalf("element %d is new again", i/2)
+		}
+	}
+	if n := s.len(); n < 95_000 || n > 105_000 {
+		t.Errorf("%d, want 100,000 within 5 %%", n)
+	}
+}
+
+func TestSilent(t *testing.T) {
+	var f Facts
+	for i := range 20 {
+		f.Attempted(&Attempt{Time: begin + int64(i)*second, Addr: uint32(i + 1), Net: 1, Port: 25})
+	}
+	f.Sessions, f.Refused = 3, 2
+	if n := f.Silent(begin + 19*second); n != 15-6 {
+		t.Errorf("%d silent while six still wait, want 9", n)
+	}
+	if n := f.Silent(begin + hour); n != 15 {
+		t.Errorf("%d silent in the end, want 15", n)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	good := DefaultConfig()
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	bad := DefaultConfig()
+	bad.Alpha, bad.ManyNetworks, bad.HeloNames = 2, 1, 99
+	err := bad.Validate()
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("want three faults, got: %v", err)
+	}
+}

@@ -1,0 +1,440 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+// frame is a frame with its time.
+type frame struct {
+	at   int64
+	data []byte
+}
+
+// conn writes the frames of a connection; every step takes a millisecond.
+type conn struct {
+	client, server string
+	cport, sport   uint16
+	at             int64
+	seq            [2]uint32 // next of client and server
+	tags           [2][]Layer
+	frames         []frame
+	id             uint16
+}
+
+const epoch = int64(1.7e18)
+
+func newConn(client, server string, cport, sport uint16) *conn {
+	return &conn{client: client, server: server, cport: cport, sport: sport, at: epoch, seq: [2]uint32{1000, 5000}}
+}
+
+// send writes a segment of the client (0) or the server (1) and moves its sequence
+// number on.
+func (c *conn) send(dir int, flags uint8, text string) *conn {
+	ip := IP{Src: c.client, Dst: c.server, ID: c.id}
+	tcp := TCP{SrcPort: c.cport, DstPort: c.sport, Flags: flags, Seq: c.seq[dir], Ack: c.seq[1-dir]}
+	if dir == 1 {
+		ip.Src, ip.Dst, tcp.SrcPort, tcp.DstPort = ip.Dst, ip.Src, tcp.DstPort, tcp.SrcPort
+	}
+	if flags&ACK == 0 {
+		tcp.Ack = 0
+	}
+	layers := append([]Layer{Ethernet{Src: [6]byte{2, 0, 0, 0, 0, byte(dir + 1)}}}, c.tags[dir]...)
+	c.frames = append(c.frames, frame{c.at, Frame(append(layers, ip, tcp, Text(text))...)})
+	c.seq[dir] += uint32(len(text))
+	if flags&(SYN|FIN) != 0 {
+		c.seq[dir]++
+	}
+	c.at += 1e6
+	c.id++
+	return c
+}
+
+func (c *conn) syn() *conn             { return c.send(0, SYN, "") }
+func (c *conn) open() *conn            { return c.syn().send(1, SYN|ACK, "").send(0, ACK, "") }
+func (c *conn) says(text string) *conn { return c.send(0, ACK|PSH, text) }
+func (c *conn) told(text string) *conn { return c.send(1, ACK|PSH, text) }
+func (c *conn) close() *conn           { return c.send(0, FIN|ACK, "").send(1, FIN|ACK, "").send(0, ACK, "") }
+func (c *conn) wait(ns int64) *conn    { c.at += ns; return c }
+
+// mail is a whole dialogue with one message.
+func (c *conn) mail() *conn {
+	return c.told("220 mx\r\n").says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").
+		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("hello\r\n.\r\n").told("250 taken\r\n").
+		says("QUIT\r\n").told("221 bye\r\n")
+}
+
+func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().mail().close() }
+
+// results is what an engine gave out.
+type results struct {
+	sessions []detect.Session
+	sources  map[string]detect.SourceRecord
+	findings []detect.Finding
+	stats    Stats
+}
+
+func analyse(cfg Config, frames []frame) *results {
+	r := &results{sources: map[string]detect.SourceRecord{}}
+	cfg.AllSessions = true
+	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
+	e := New(cfg, Output{
+		Session: func(s *detect.Session) uint64 { r.sessions = append(r.sessions, *s); return uint64(len(r.sessions)) },
+		Source:  func(s *detect.SourceRecord) { r.sources[s.Addr.String()] = *s },
+		Finding: func(f *detect.Finding) { r.findings = append(r.findings, *f) },
+	})
+	w := e.Worker()
+	for _, f := range frames {
+		w.Frame(1, f.data, 0, f.at, 0)
+	}
+	e.Finish("end_of_input")
+	r.stats = e.Stats()
+	return r
+}
+
+// brief is a source's counts in one line.
+func (r *results) brief(addr string) string {
+	s, ok := r.sources[addr]
+	if !ok {
+		return "none"
+	}
+	f := s.Facts
+	return fmt.Sprintf("attempts %d retransmits %d sessions %d refused %d unreachable %d silent %d messages %d", f.Attempts, f.Retransmits, f.Sessions, f.Refused, f.Unreachable, s.Silent, f.Messages)
+}
+
+// doubled delivers every frame twice, the second time a moment later.
+func doubled(frames []frame) (out []frame) {
+	for _, f := range frames {
+		out = append(out, f, frame{f.at + 1e5, f.data})
+	}
+	return out
+}
+
+// swapped delivers every pair of frames in the other order, from the first or the second
+// on.
+func swapped(frames []frame, from int) []frame {
+	out := slices.Clone(frames)
+	for i := from; i+1 < len(out); i += 2 {
+		out[i].data, out[i+1].data = out[i+1].data, out[i].data
+	}
+	return out
+}
+
+// only keeps the frames of one direction.
+func only(frames []frame, dir byte) (out []frame) {
+	for _, f := range frames {
+		if f.data[11] == dir+1 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func shuffled(seed uint64, frames []frame) []frame {
+	out := slices.Clone(frames)
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for i := 0; i+3 <= len(out); i += 3 {
+		rng.Shuffle(3, func(a, b int) { out[i+a].data, out[i+b].data = out[i+b].data, out[i+a].data })
+	}
+	return out
+}
+
+func TestConnections(t *testing.T) {
+	const whole = "attempts 1 retransmits 0 sessions 1 refused 0 unreachable 0 silent 0 messages 1"
+	quoted := func(c *conn) Bytes {
+		return Bytes(Frame(IP{Src: c.client, Dst: c.server}, TCP{SrcPort: c.cport, DstPort: c.sport, Seq: 1000, Flags: SYN}))
+	}
+	refusedConn := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, RST|ACK, "")
+	icmpConn := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn()
+	icmpConn.frames = append(icmpConn.frames, frame{icmpConn.at, Frame(Ethernet{}, IP{Src: "10.0.0.1", Dst: "10.0.0.5"}, ICMP{Type: 3, Code: 13}, quoted(icmpConn))})
+	retried := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+	for i := range 6 {
+		retried.seq[0] = 1000
+		retried.syn().wait(second << i)
+	}
+	reused := delivery()
+	reused.seq = [2]uint32{90000, 80000}
+	reused.wait(second / 2).open().mail().close()
+	afterReset := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").send(0, RST|ACK, "")
+	afterReset.seq = [2]uint32{90000, 80000}
+	afterReset.wait(second / 2).open().mail().close()
+	otherISN := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn()
+	otherISN.seq[0] = 77
+	otherISN.open().mail().close()
+	fastOpen := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n").send(1, SYN|ACK, "").send(0, ACK, "").
+		told("220 mx\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").
+		says("DATA\r\n").told("354 go\r\n").says("x\r\n.\r\n").told("250 taken\r\n").close()
+	keepAlives := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	for range 5000 {
+		keepAlives.seq[0]--
+		keepAlives.send(0, ACK, "").seq[0]++
+	}
+	keepAlives.says("QUIT\r\n").told("221 bye\r\n").close()
+	forged := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	forged.seq[0] += 5_000_000
+	forged.send(0, RST|ACK, "").send(0, FIN|ACK, "")
+	forged.seq[0] -= 5_000_001
+	forged.mail().close()
+	wraps := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+	wraps.seq = [2]uint32{0xfffffff0, 0xfffffffe}
+	wraps.open().mail().close()
+	bothMail := newConn("10.0.0.5", "192.0.2.25", 25, 25).open().mail().close()
+	v6 := newConn("fd00::5", "2001:db8::25", 40000, 25).open().mail().close()
+	idle := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").wait(20 * minute).says("EHLO late\r\n")
+	scanned := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "").send(0, RST, "")
+	simultaneous := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN, "")
+	simultaneous.seq = [2]uint32{1000, 5000}
+	simultaneous.send(0, SYN|ACK, "").send(1, SYN|ACK, "").send(0, ACK, "").mail().close()
+
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		source string
+		want   string
+		seen   string // of the first session
+	}{
+		{"whole", delivery().frames, "10.0.0.5", whole, "both"},
+		{"IPv6", v6.frames, "fd00::5", whole, "both"},
+		{"every frame twice", doubled(delivery().frames), "10.0.0.5", whole, "both"},
+		{"pairs swapped", swapped(delivery().frames, 0), "10.0.0.5", whole, "both"},
+		{"pairs swapped, from the second", swapped(delivery().frames, 1), "10.0.0.5", whole, "both"},
+		{"shuffled by threes", shuffled(1, delivery().frames), "10.0.0.5", whole, "both"},
+		{"twice and swapped", swapped(doubled(delivery().frames), 1), "10.0.0.5", whole, "both"},
+		{"client only", only(delivery().frames, 0), "10.0.0.5", whole, "client"},
+		{"server only", only(delivery().frames, 1), "10.0.0.5", whole, "server"},
+		{"SYN lost", delivery().frames[1:], "10.0.0.5", whole, "both"},
+		{"SYN-ACK lost", slices.Delete(delivery().frames, 1, 2), "10.0.0.5", whole, "both"},
+		{"ACK lost", slices.Delete(delivery().frames, 2, 3), "10.0.0.5", whole, "both"},
+		{"midstream", delivery().frames[4:], "10.0.0.5", "none", "both"},
+		{"refused", refusedConn.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 0 refused 1 unreachable 0 silent 0 messages 0", ""},
+		{"prohibited", icmpConn.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 0 refused 0 unreachable 1 silent 0 messages 0", ""},
+		{"never answered", retried.frames, "10.0.0.5", "attempts 1 retransmits 5 sessions 0 refused 0 unreachable 0 silent 1 messages 0", ""},
+		{"scanned", scanned.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 0 refused 0 unreachable 0 silent 1 messages 0", ""},
+		{"port used again", reused.frames, "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 2", "both"},
+		{"port used again, client only", only(reused.frames, 0), "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 2", "client"},
+		{"port used again after a reset", afterReset.frames, "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 1", "both"},
+		{"a SYN with another number first", otherISN.frames, "10.0.0.5", "attempts 2 retransmits 0 sessions 1 refused 0 unreachable 0 silent 1 messages 1", "both"},
+		{"data in the SYN", fastOpen.frames, "10.0.0.5", whole, "both"},
+		{"keep-alives", keepAlives.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 1 refused 0 unreachable 0 silent 0 messages 0", "both"},
+		{"forged end out of the window", forged.frames, "10.0.0.5", whole, "both"},
+		{"sequence numbers wrap", wraps.frames, "10.0.0.5", whole, "both"},
+		{"both ports are mail ports", bothMail.frames, "10.0.0.5", whole, "both"},
+		{"both ports, ACK lost", slices.Delete(slices.Clone(bothMail.frames), 2, 3), "10.0.0.5", whole, "both"},
+		{"idle beyond any timeout", idle.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 1 refused 0 unreachable 0 silent 0 messages 0", "both"},
+		{"simultaneous open", simultaneous.frames, "10.0.0.5", whole, "both"},
+	} {
+		r := analyse(Config{}, c.frames)
+		if got := r.brief(c.source); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+		if c.seen != "" && (len(r.sessions) == 0 || r.sessions[0].Seen != c.seen) {
+			t.Errorf("%s: sessions %+v, want one seen from %s", c.name, r.sessions, c.seen)
+		}
+		if n := r.stats.Frames; n != uint64(len(c.frames)) {
+			t.Errorf("%s: %d frames of %d", c.name, n, len(c.frames))
+		}
+		for _, s := range r.sessions {
+			if s.End < s.Start {
+				t.Errorf("%s: a session ends before it starts", c.name)
+			}
+		}
+	}
+}
+
+// A mirror shows one connection before and after routing, under two tags, and its two
+// directions under different ones. That is one connection, unless the site says that its
+// address spaces overlap.
+func TestVLANs(t *testing.T) {
+	twice := func() (frames []frame) {
+		for _, vlan := range []uint16{10, 20} {
+			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+			c.at += int64(vlan) * 1e5
+			c.tags = [2][]Layer{{VLAN{ID: vlan}}, {VLAN{ID: vlan}}}
+			frames = append(frames, c.open().mail().close().frames...)
+		}
+		slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+		return frames
+	}
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+	c.tags = [2][]Layer{{VLAN{ID: 10}}, {VLAN{ID: 20}}}
+	directions := c.open().mail().close().frames
+	for _, r := range []struct {
+		name     string
+		frames   []frame
+		separate bool
+		want     string // attempts and sessions in all
+	}{
+		{"two VLANs", twice(), false, "1 1"},
+		{"two VLANs, told apart", twice(), true, "2 2"},
+		{"a VLAN for each direction", directions, false, "1 1"},
+		{"a VLAN for each direction, told apart", directions, true, "2 2"},
+	} {
+		got := analyse(Config{SeparateVLANs: r.separate}, r.frames)
+		if s := fmt.Sprintf("%d %d", got.stats.Attempts, got.stats.Sessions); s != r.want {
+			t.Errorf("%s: %s attempts and sessions, want %s", r.name, s, r.want)
+		}
+	}
+	tunnels := func(network uint32) []frame {
+		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+		outer := []Layer{IP{Src: "203.0.113.1", Dst: "203.0.113.2"}, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: network}, Ethernet{}}
+		c.tags = [2][]Layer{outer, outer}
+		c.at += int64(network) * 1e5
+		return c.open().mail().close().frames
+	}
+	both := append(tunnels(1), tunnels(2)...)
+	slices.SortStableFunc(both, func(a, b frame) int { return int(a.at - b.at) })
+	if got := analyse(Config{}, both); got.stats.Attempts != 1 {
+		t.Errorf("two tunnels: %d attempts, want 1", got.stats.Attempts)
+	}
+	if got := analyse(Config{SeparateTunnels: true}, both); got.stats.Attempts != 2 {
+		t.Errorf("two tunnels told apart: %d attempts, want 2", got.stats.Attempts)
+	}
+}
+
+// A single frame with an impossible time makes nothing expire; a capture that was merged
+// from two years goes on in the second.
+func TestClock(t *testing.T) {
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	for _, jump := range []int64{10 * 365 * 24 * hour, -hour, -epoch} {
+		frames := slices.Clone(c.frames)
+		odd := newConn("10.0.0.6", "192.0.2.25", 40001, 25).syn().frames[0]
+		odd.at = c.at + jump
+		frames = append(frames, odd)
+		late := *c
+		late.frames = nil
+		frames = append(frames, late.mail().close().frames...)
+		r := analyse(Config{}, frames)
+		if got := r.brief("10.0.0.5"); !strings.Contains(got, "sessions 1") || !strings.Contains(got, "messages 1") {
+			t.Errorf("a frame that is off by %d s: %s", jump/second, got)
+		}
+		if r.stats.OddTimes != 1 {
+			t.Errorf("a frame that is off by %d s: %d flagged", jump/second, r.stats.OddTimes)
+		}
+	}
+	frames := slices.Clone(delivery().frames)
+	later := newConn("10.0.0.5", "192.0.2.26", 40000, 25)
+	later.at += 6 * 365 * 24 * hour
+	frames = append(frames, later.open().mail().close().frames...)
+	r := analyse(Config{}, frames)
+	if got := r.brief("10.0.0.5"); !strings.Contains(got, "sessions 2") || r.stats.OddTimes != 0 || r.stats.Last < later.at-second {
+		t.Errorf("six years on: %s, %d flagged", got, r.stats.OddTimes)
+	}
+	for _, s := range r.sessions {
+		if s.End-s.Start > minute {
+			t.Errorf("a session of %d s", (s.End-s.Start)/second)
+		}
+	}
+}
+
+func TestDirectSMTP(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want int
+	}{
+		{"undeclared", Config{}, 1},
+		{"declared", Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5")}}, 0},
+		{"through an allowed relay", Config{AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, 0},
+		{"within the house", Config{Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}}, 0},
+		{"not ours", Config{Home: []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}, Live: true}, 0},
+	} {
+		opened, closed := 0, 0
+		for _, f := range analyse(c.cfg, delivery().frames).findings {
+			if f.Class != detect.DirectSMTP || f.Severity != detect.Info {
+				t.Errorf("%s: %v %v", c.name, f.Class, f.Severity)
+			}
+			switch f.Action {
+			case "opened":
+				opened++
+			case "closed":
+				closed++
+			}
+		}
+		if opened != c.want || closed != c.want {
+			t.Errorf("%s: %d opened, %d closed, want %d", c.name, opened, closed, c.want)
+		}
+	}
+}
+
+// A file without any address of ours is about somebody: every source is judged, at the
+// end.
+func TestNoHome(t *testing.T) {
+	var frames []frame
+	for i := range 30 {
+		c := newConn("203.0.113.9", fmt.Sprintf("198.51.%d.1", i), uint16(40000+i), 25)
+		c.at += int64(i) * 100e6
+		frames = append(frames, c.open().told("554 blocked using zen.spamhaus.org\r\n").close().frames...)
+	}
+	r := analyse(Config{}, frames)
+	var levels []string
+	for _, f := range r.findings {
+		levels = append(levels, f.Action+" "+f.Level.String())
+	}
+	if len(r.findings) < 2 || r.findings[0].Source.Addr.String() != "203.0.113.9" || r.findings[0].Level < detect.Likely {
+		t.Errorf("findings: %v", levels)
+	}
+	if r = analyse(Config{Live: true}, frames); len(r.findings) != 0 {
+		t.Errorf("live, a foreign source is judged: %+v", r.findings[0])
+	}
+}
+
+// After warm-up no packet costs an allocation: new connections, dialogues and verdicts
+// included.
+func TestNoAllocations(t *testing.T) {
+	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 64}}, Output{})
+	w := e.Worker()
+	var frames []frame
+	for i := range 200 {
+		c := newConn(fmt.Sprintf("10.0.0.%d", i%20), fmt.Sprintf("198.51.%d.1", i%50), uint16(40000+i), 25)
+		frames = append(frames, c.open().mail().close().frames...)
+	}
+	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+	round := func(n int64) {
+		for _, f := range frames {
+			w.Frame(1, f.data, 0, f.at+n*minute, 0)
+		}
+		w.Flush()
+	}
+	for n := range int64(30) {
+		round(n)
+	}
+	n := int64(30)
+	per := testing.AllocsPerRun(20, func() { round(n); n++ }) / float64(len(frames))
+	if per > 0.001 {
+		t.Errorf("%.4f allocations per packet", per)
+	}
+}
+
+func BenchmarkPacket(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		frames []frame
+	}{
+		{"dialogue", delivery().frames},
+		{"syn", []frame{newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames[0]}},
+		{"other", []frame{newConn("10.0.0.5", "192.0.2.25", 40000, 443).send(0, ACK, "GET /").frames[0]}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			e := New(Config{Live: true}, Output{})
+			w := e.Worker()
+			b.ReportAllocs()
+			at, i := int64(0), 0
+			for b.Loop() {
+				f := &c.frames[i]
+				w.Frame(1, f.data, 0, f.at+at, 0)
+				if i++; i == len(c.frames) {
+					i = 0
+					at += 20 * second
+					w.Flush()
+				}
+			}
+		})
+	}
+}
