@@ -95,7 +95,9 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 		}
 	}
 	if at < 0 {
-		p.evict(p.lowestOf(b))
+		var least candidate
+		p.compare(&least, b)
+		p.evict(least.ref)
 		return p.Add(hash, k)
 	}
 	var r uint32
@@ -123,30 +125,31 @@ const sample = 16
 
 // lowest is the entry of the least worth among those near the hash.
 func (p *Pool[K, V]) lowest(hash uint64) Ref {
-	least, worth := Ref(0), int64(0)
+	var least candidate
 	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ {
-		for _, w := range p.bucket(hash + i) {
-			if w == 0 {
-				continue
-			}
-			if v := p.rank(&p.slab[uint32(w)].value); least == 0 || v < worth {
-				least, worth = Ref(w), v
-			}
-			seen++
-		}
+		seen += p.compare(&least, p.bucket(hash+i))
 	}
-	return least
+	return least.ref
 }
 
-// lowestOf is the entry of the least worth in a full bucket.
-func (p *Pool[K, V]) lowestOf(bucket []uint64) (least Ref) {
-	worth := int64(0)
+// candidate is the entry of the least worth so far.
+type candidate struct {
+	ref   Ref
+	worth int64
+}
+
+// compare looks for an entry of lower worth in a bucket, and says how many it holds.
+func (p *Pool[K, V]) compare(least *candidate, bucket []uint64) (n int) {
 	for _, w := range bucket {
-		if v := p.rank(&p.slab[uint32(w)].value); least == 0 || v < worth {
-			least, worth = Ref(w), v
+		if w == 0 {
+			continue
+		}
+		n++
+		if v := p.rank(&p.slab[uint32(w)].value); least.ref == 0 || v < least.worth {
+			*least = candidate{Ref(w), v}
 		}
 	}
-	return least
+	return n
 }
 
 func (p *Pool[K, V]) evict(r Ref) {

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -316,6 +317,38 @@ func Interfaces() ([]Interface, error) {
 	}
 	slices.SortFunc(list, func(a, b Interface) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
+}
+
+// Sample captures everything on an interface for a while, and says how many frames came and
+// which VLAN ids their outermost tags had.
+func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error) {
+	l, err := OpenLive(LiveConfig{Interface: name, Snaplen: 128, Buffer: 1 << 20, NoFilter: true})
+	if err != nil {
+		return 0, nil, err
+	}
+	defer l.Close()
+	seen := map[uint16]bool{}
+	batch := make([]Frame, 64)
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		n, err := l.Next(batch)
+		if err != nil {
+			return frames, nil, err
+		}
+		frames += n
+		for _, f := range batch[:n] {
+			if l.link != 1 || len(f.Data) < 16 {
+				continue
+			}
+			if t := binary.BigEndian.Uint16(f.Data[12:]); t == 0x8100 || t == 0x88a8 {
+				seen[binary.BigEndian.Uint16(f.Data[14:])&0xfff] = true
+			}
+		}
+	}
+	for id := range seen {
+		vlans = append(vlans, id)
+	}
+	slices.Sort(vlans)
+	return frames, vlans, nil
 }
 
 func sysNumber(dir, name string) int64 {

@@ -180,7 +180,7 @@ func (s *shard) packet(p *wire.Packet, h *hashes) {
 	s.seq, s.sub = h.seq, 0
 	switch {
 	case p.Kind == wire.ICMPError:
-		s.icmp(p, h)
+		s.settle(h, p.Seq, flowtable.Unreachable)
 	case h.toServer && p.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN:
 		s.syn(p, h)
 	default:
@@ -287,7 +287,7 @@ func (s *shard) begin(p *wire.Packet, h *hashes) {
 	fromClient := h.toServer
 	if p.Flags.Has(wire.RST) {
 		if !fromClient {
-			s.refuse(p, h)
+			s.settle(h, p.Ack-1, flowtable.Refused)
 		}
 		return
 	}
@@ -337,33 +337,25 @@ func (s *shard) begin(p *wire.Packet, h *hashes) {
 	s.push(p, h, r, f)
 }
 
-// refuse is a RST from the server while there is no flow.
-func (s *shard) refuse(p *wire.Packet, h *hashes) {
-	a := s.t.Attempts.Find(h.flow, &h.key, p.Ack-1)
+// settle notes that an attempt was refused, or is unreachable: by a RST from the server
+// while there is no flow, or by an ICMP error that quotes the SYN.
+func (s *shard) settle(h *hashes, isn uint32, outcome flowtable.Outcome) {
+	a := s.t.Attempts.Find(h.flow, &h.key, isn)
 	if a == nil || a.Outcome != flowtable.Waiting {
 		return
 	}
-	a.Outcome = flowtable.Refused
-	if src := s.sourceOf(a.Source, a.Gen); src != nil {
+	a.Outcome = outcome
+	src := s.sourceOf(a.Source, a.Gen)
+	if src == nil {
+		return
+	}
+	if outcome == flowtable.Refused {
 		src.facts.Refused++
-		src.facts.Closed()
-		src.flags |= changed
-	}
-}
-
-// icmp is an error about a segment. Only one about a SYN that nobody answered says
-// something new.
-func (s *shard) icmp(p *wire.Packet, h *hashes) {
-	a := s.t.Attempts.Find(h.flow, &h.key, p.Seq)
-	if a == nil || a.Outcome != flowtable.Waiting {
-		return
-	}
-	a.Outcome = flowtable.Unreachable
-	if src := s.sourceOf(a.Source, a.Gen); src != nil {
+	} else {
 		src.facts.Unreachable++
-		src.facts.Closed()
-		src.flags |= changed
 	}
+	src.facts.Closed()
+	src.flags |= changed
 }
 
 // newFlow makes a flow for a packet.

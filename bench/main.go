@@ -1,0 +1,123 @@
+// Command bench measures the product on recorded traffic: frames from a file through the
+// whole engine, with all detectors and evidence on.
+//
+//	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
+//	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
+//
+// The output is in Go's benchmark format; an operation is one packet.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/engine"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	count := flags.Int("count", 5, "runs of each file")
+	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)), "numbers of workers, separated by commas")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: bench [options] FILE...")
+		flags.PrintDefaults()
+	}
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	if flags.NArg() == 0 {
+		flags.Usage()
+		return 2
+	}
+	fmt.Fprintf(stdout, "goos: %s\ngoarch: %s\npkg: spamsensor/bench\n", runtime.GOOS, runtime.GOARCH)
+	for _, name := range flags.Args() {
+		for _, w := range unique(strings.Split(*workers, ",")) {
+			n, err := strconv.Atoi(w)
+			if err != nil || n < 1 {
+				fmt.Fprintf(stderr, "bench: %q is no number of workers\n", w)
+				return 2
+			}
+			for range *count {
+				r, err := read(name, n)
+				if err != nil {
+					fmt.Fprintf(stderr, "bench: %v\n", err)
+					return 1
+				}
+				fmt.Fprintf(stdout, "BenchmarkRead/%s/workers=%d-%d\t%s\n", filepath.Base(name), n, runtime.GOMAXPROCS(0), r)
+			}
+		}
+	}
+	return 0
+}
+
+func unique(list []string) (out []string) {
+	seen := map[string]bool{}
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// result is one run over a file.
+type result struct {
+	packets, bytes uint64
+	took           time.Duration
+	allocs, heap   uint64
+}
+
+func (r result) String() string {
+	n := float64(max(r.packets, 1))
+	s := r.took.Seconds()
+	return fmt.Sprintf("%d\t%.1f ns/op\t%.1f MB/s\t%.0f packets/s\t%.2f B/op\t%.4f allocs/op",
+		r.packets, s*1e9/n, float64(r.bytes)/1e6/s, float64(r.packets)/s, float64(r.heap)/n, float64(r.allocs)/n)
+}
+
+// read takes a file through the engine as `spamsensor read` does, without writing
+// events.
+func read(name string, workers int) (r result, err error) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: engine.KnownLink})
+	if err != nil {
+		return r, err
+	}
+	defer files.Close()
+	e := engine.New(engine.Config{Helpers: workers, Seed: files.Fingerprint()}, engine.Output{})
+	w := e.Worker()
+	frames := make([]capture.Frame, 4096)
+	for err == nil {
+		var n int
+		n, err = files.Next(frames)
+		for i := range frames[:n] {
+			f := &frames[i]
+			w.Frame(f.Link, f.Data, f.Len, f.Time, f.From)
+		}
+		w.Flush()
+	}
+	if err != io.EOF {
+		return r, err
+	}
+	e.Finish("end_of_input")
+	r.took = time.Since(began)
+	runtime.ReadMemStats(&after)
+	st := files.Stats()
+	r.packets, r.bytes = st.Frames, st.BytesRead
+	r.allocs, r.heap = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
+	return r, nil
+}
