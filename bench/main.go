@@ -2,18 +2,22 @@
 // whole engine, with all detectors and evidence on.
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
+//	go run ./bench generate w2 FILE   a file to measure on, with what is in it
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
 // The output is in Go's benchmark format; an operation is one packet.
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +29,57 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "generate" {
+		return generate(args[1:], stdout, stderr)
+	}
+	return measure(args, stdout, stderr)
+}
+
+// generate writes a workload to a file and prints what it holds.
+func generate(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	size := flags.Float64("mb", 0, "size in MB (default: 1500 for w1, 1200 for the others)")
+	seed := flags.Uint64("seed", 1, "seed; the same gives the same file")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: bench generate [options] w1|w2|w2flood|w3 FILE")
+		flags.PrintDefaults()
+	}
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	if flags.NArg() != 2 {
+		flags.Usage()
+		return 2
+	}
+	if *size == 0 {
+		*size = 1200
+		if flags.Arg(0) == "w1" {
+			*size = 1500
+		}
+	}
+	f, err := os.Create(flags.Arg(1))
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	a, err := workload(flags.Arg(0), uint64(*size*1e6), *seed, f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	text, _ := json.MarshalIndent(a, "", " ")
+	fmt.Fprintf(stdout, "%s\n", text)
+	return 0
+}
+
+// measure runs files through the engine.
+func measure(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	count := flags.Int("count", 5, "runs of each file")
 	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)), "numbers of workers, separated by commas")
+	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [options] FILE...")
 		flags.PrintDefaults()
@@ -39,6 +90,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if flags.NArg() == 0 {
 		flags.Usage()
 		return 2
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			fmt.Fprintf(stderr, "bench: %v\n", err)
+			return 1
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			fmt.Fprintf(stderr, "bench: %v\n", err)
+			return 1
+		}
+		defer pprof.StopCPUProfile()
 	}
 	fmt.Fprintf(stdout, "goos: %s\ngoarch: %s\npkg: spamsensor/bench\n", runtime.GOOS, runtime.GOARCH)
 	for _, name := range flags.Args() {

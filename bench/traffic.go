@@ -1,0 +1,412 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+)
+
+// Answers are what a generated file holds, counted while it was made.
+type Answers struct {
+	Packets     uint64 `json:"packets"`
+	Bytes       uint64 `json:"bytes"` // of the file
+	Mail        uint64 `json:"mail_packets"`
+	SYNs        uint64 `json:"syns"` // to mail ports, repeated ones included
+	Attempts    uint64 `json:"attempts"`
+	Retransmits uint64 `json:"retransmits"`
+	Sessions    uint64 `json:"sessions"`
+	Dialogues   uint64 `json:"dialogues"` // sessions with EHLO and MAIL FROM
+	Messages    uint64 `json:"messages"`
+	Refused     uint64 `json:"refused"`
+	Sources     uint64 `json:"sources"` // of sessions
+	Spammer     string `json:"spammer,omitempty"`
+	Attempted   uint64 `json:"spammer_attempts,omitempty"`
+}
+
+// writer writes frames to a pcap file: Ethernet, IPv4, TCP or UDP, right checksums.
+type writer struct {
+	out     *bufio.Writer
+	now     uint64 // nanoseconds since 1970
+	step    uint64 // between two frames
+	frame   [1600]byte
+	answers Answers
+	id      uint16
+}
+
+const genesis = 1_700_000_000 * 1e9 // the first frame
+
+func newWriter(out io.Writer, step uint64) *writer {
+	w := &writer{out: bufio.NewWriterSize(out, 1<<20), now: genesis, step: step}
+	le := binary.LittleEndian
+	h := le.AppendUint32(nil, 0xa1b23c4d) // nanoseconds
+	h = le.AppendUint16(le.AppendUint16(h, 2), 4)
+	h = append(h, 0, 0, 0, 0, 0, 0, 0, 0)
+	h = le.AppendUint32(le.AppendUint32(h, 262144), 1)
+	w.out.Write(h)
+	w.answers.Bytes = uint64(len(h))
+	return w
+}
+
+// The flag bits.
+const (
+	fin = 1 << iota
+	syn
+	rst
+	psh
+	ack
+)
+
+// sum adds 16-bit words (RFC 1071).
+func sum(s uint32, b []byte) uint32 {
+	for ; len(b) > 1; b = b[2:] {
+		s += uint32(b[0])<<8 | uint32(b[1])
+	}
+	if len(b) == 1 {
+		s += uint32(b[0]) << 8
+	}
+	return s
+}
+
+func fold(s uint32) uint16 {
+	for s > 0xffff {
+		s = s&0xffff + s>>16
+	}
+	return ^uint16(s)
+}
+
+// ip writes the headers up to IP and returns the place of the transport header.
+func (w *writer) ip(src, dst uint32, proto byte, length int) []byte {
+	be := binary.BigEndian
+	f := w.frame[:]
+	copy(f, []byte{2, 0, 0, 0, 0, 1, 2, 0})
+	be.PutUint32(f[8:], src)
+	be.PutUint16(f[12:], 0x0800)
+	h := f[14:34]
+	copy(h, []byte{0x45, 0})
+	be.PutUint16(h[2:], uint16(20+length))
+	w.id++
+	be.PutUint16(h[4:], w.id)
+	be.PutUint16(h[6:], 0x4000)
+	h[8], h[9] = 64, proto
+	be.PutUint16(h[10:], 0)
+	be.PutUint32(h[12:], src)
+	be.PutUint32(h[16:], dst)
+	be.PutUint16(h[10:], fold(sum(0, h)))
+	return f[34 : 34+length]
+}
+
+// record writes the frame that ip began; length is that of the IP payload. Ethernet's
+// shortest frame has 60 bytes.
+func (w *writer) record(length int) {
+	n := 34 + length
+	for n < 60 {
+		w.frame[n] = 0
+		n++
+	}
+	var h [16]byte
+	le := binary.LittleEndian
+	le.PutUint32(h[0:], uint32(w.now/1e9))
+	le.PutUint32(h[4:], uint32(w.now%1e9))
+	le.PutUint32(h[8:], uint32(n))
+	le.PutUint32(h[12:], uint32(n))
+	w.out.Write(h[:])
+	w.out.Write(w.frame[:n])
+	w.now += w.step
+	w.answers.Packets++
+	w.answers.Bytes += uint64(16 + n)
+}
+
+func (w *writer) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, flags byte, payload []byte) {
+	be := binary.BigEndian
+	length := 20 + len(payload)
+	h := w.ip(src, dst, 6, length)
+	be.PutUint16(h, sport)
+	be.PutUint16(h[2:], dport)
+	be.PutUint32(h[4:], seq)
+	be.PutUint32(h[8:], acked)
+	h[12], h[13] = 0x50, flags
+	be.PutUint16(h[14:], 64240)
+	be.PutUint32(h[16:], 0)
+	copy(h[20:], payload)
+	s := sum(uint32(6+length), w.frame[26:34])
+	be.PutUint16(h[16:], fold(sum(s, h)))
+	w.record(length)
+}
+
+func (w *writer) udp(src, dst uint32, sport, dport uint16, payload []byte) {
+	be := binary.BigEndian
+	length := 8 + len(payload)
+	h := w.ip(src, dst, 17, length)
+	be.PutUint16(h, sport)
+	be.PutUint16(h[2:], dport)
+	be.PutUint16(h[4:], uint16(length))
+	be.PutUint16(h[6:], 0)
+	copy(h[8:], payload)
+	w.record(length)
+}
+
+// talk is a TCP connection that is played step by step.
+type talk struct {
+	client, server uint32
+	cport, sport   uint16
+	seq            [2]uint32
+	steps          []step
+	next           int
+}
+
+// step is one frame of a talk: who sends it, with which flags, what.
+type step struct {
+	server  bool
+	flags   byte
+	payload []byte
+}
+
+// play writes the talk's next frame and reports whether there is another.
+func (w *writer) play(t *talk) bool {
+	s := &t.steps[t.next]
+	t.next++
+	if s.server {
+		w.tcp(t.server, t.client, t.sport, t.cport, t.seq[1], t.seq[0], s.flags, s.payload)
+	} else {
+		acked := t.seq[1]
+		if s.flags&ack == 0 {
+			acked = 0
+		}
+		w.tcp(t.client, t.server, t.cport, t.sport, t.seq[0], acked, s.flags, s.payload)
+	}
+	d := 0
+	if s.server {
+		d = 1
+	}
+	again := t.next < len(t.steps) && s.flags&syn != 0 && !s.server && t.steps[t.next].flags == s.flags && !t.steps[t.next].server
+	if !again { // a repeated SYN has the same number
+		t.seq[d] += uint32(len(s.payload))
+		if s.flags&(syn|fin) != 0 {
+			t.seq[d]++
+		}
+	}
+	return t.next < len(t.steps)
+}
+
+// Scripts of talks, shared by all that follow them.
+var (
+	handshake = []step{{false, syn, nil}, {true, syn | ack, nil}, {false, ack, nil}}
+	closing   = []step{{false, fin | ack, nil}, {true, fin | ack, nil}, {false, ack, nil}}
+
+	silent  = []step{{false, syn, nil}, {false, syn, nil}}
+	refused = []step{{false, syn, nil}, {true, rst | ack, nil}, {false, syn, nil}, {true, rst | ack, nil}}
+)
+
+func says(s string) step { return step{false, psh | ack, []byte(s)} }
+func told(s string) step { return step{true, psh | ack, []byte(s)} }
+
+// mail is a dialogue; accepted says whether the recipient is taken.
+func mail(helo, from string, accepted bool) []step {
+	steps := slices.Concat(handshake, []step{told("220 mx.example.net ESMTP\r\n"), says("EHLO " + helo + "\r\n"),
+		told("250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING\r\n"), says("MAIL FROM:<" + from + ">\r\n"),
+		told("250 2.1.0 Ok\r\n"), says("RCPT TO:<someone@example.net>\r\n")})
+	if accepted {
+		body := []byte("Subject: hello\r\nFrom: " + from + "\r\n\r\n")
+		for len(body) < 1400 {
+			body = append(body, "A line of a message.\r\n"...)
+		}
+		steps = append(steps, told("250 2.1.5 Ok\r\n"), says("DATA\r\n"), told("354 End data with <CR><LF>.<CR><LF>\r\n"),
+			step{false, ack, body}, step{false, psh | ack, body[:700]}, step{true, ack, nil}, says(".\r\n"), told("250 2.0.0 Ok: queued as 4TkX2b1\r\n"))
+	} else {
+		steps = append(steps, told("550 5.1.1 User unknown\r\n"))
+	}
+	return slices.Concat(steps, []step{says("QUIT\r\n"), told("221 2.0.0 Bye\r\n")}, closing)
+}
+
+// crowd plays many talks at a time, in an order that the seed decides.
+type crowd struct {
+	w      *writer
+	rng    *rand.Rand
+	active []*talk
+	spare  []*talk
+	size   int
+	fresh  func(t *talk) // begins the next talk
+	mail   bool          // frames count as mail
+}
+
+// frame plays one frame of one talk.
+func (c *crowd) frame() {
+	if len(c.active) < c.size {
+		t := new(talk)
+		if n := len(c.spare); n > 0 {
+			t = c.spare[n-1]
+			c.spare = c.spare[:n-1]
+		}
+		*t = talk{}
+		c.fresh(t)
+		c.active = append(c.active, t)
+	}
+	i := c.rng.IntN(len(c.active))
+	c.play(i)
+}
+
+func (c *crowd) play(i int) {
+	t := c.active[i]
+	if c.mail {
+		c.w.answers.Mail++
+		if s := t.steps[t.next]; s.flags == syn && !s.server {
+			c.w.answers.SYNs++
+		}
+	}
+	if !c.w.play(t) {
+		last := len(c.active) - 1
+		c.active[i] = c.active[last]
+		c.active = c.active[:last]
+		c.spare = append(c.spare, t)
+	}
+}
+
+// drain plays all talks to their end.
+func (c *crowd) drain() {
+	for len(c.active) > 0 {
+		c.play(len(c.active) - 1)
+	}
+}
+
+// port gives client ports that come back only after all others.
+func port(n uint64) uint16 { return uint16(1024 + n%64000) }
+
+// mailCrowd makes talks of many bots that all send mail: the storm of W2.
+func mailCrowd(w *writer, rng *rand.Rand, sources int, size int) *crowd {
+	scripts := make([][]step, 0, 64)
+	for i := range 64 {
+		scripts = append(scripts, mail(fmt.Sprintf("host%d.example.org", i), fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
+	}
+	n := make([]uint64, sources) // talks of each source so far
+	c := &crowd{w: w, rng: rng, size: size, mail: true}
+	c.fresh = func(t *talk) {
+		src := rng.IntN(sources)
+		k := n[src]
+		if n[src]++; k == 0 {
+			w.answers.Sources++
+		}
+		t.client = 0x0a000000 | uint32(src+1)
+		t.server = 0xc6120000 + uint32(rng.IntN(60000)) // 198.18.0.0/15
+		t.cport, t.sport = port(k), 25
+		t.seq = [2]uint32{rng.Uint32(), rng.Uint32()}
+		w.answers.Attempts++
+		switch r := rng.IntN(100); {
+		case r < 35:
+			t.steps = scripts[rng.IntN(len(scripts))]
+			w.answers.Sessions++
+			w.answers.Dialogues++
+			if len(t.steps) > 15 {
+				w.answers.Messages++
+			}
+		case r < 40:
+			t.steps = slices.Concat(handshake, closing)
+			w.answers.Sessions++
+		case r < 70:
+			t.steps = refused
+			w.answers.Refused++
+			w.answers.Retransmits++
+		default:
+			t.steps = silent
+			w.answers.Retransmits++
+		}
+	}
+	return c
+}
+
+// otherCrowd makes web traffic, most of it in large frames.
+func otherCrowd(w *writer, rng *rand.Rand) *crowd {
+	full := make([]byte, 1440)
+	for i := range full {
+		full[i] = byte(i)
+	}
+	var scripts [][]step
+	for i := range 16 {
+		steps := slices.Clone(handshake)
+		for range 1 + i/4 {
+			steps = append(steps, step{false, psh | ack, full[:200+i*20]})
+			for j := range 3 + i {
+				steps = append(steps, step{true, ack, full[:1440]})
+				if j%2 == 1 {
+					steps = append(steps, step{false, ack, nil})
+				}
+			}
+		}
+		scripts = append(scripts, append(steps, closing...))
+	}
+	var k uint64
+	c := &crowd{w: w, rng: rng, size: 3000}
+	c.fresh = func(t *talk) {
+		k++
+		t.client = 0x0a010000 | uint32(1+rng.IntN(4000))
+		t.server = 0x5db80000 + uint32(rng.IntN(5000))
+		t.cport, t.sport = port(k), 443
+		t.seq = [2]uint32{rng.Uint32(), rng.Uint32()}
+		t.steps = scripts[rng.IntN(len(scripts))]
+	}
+	return c
+}
+
+// workload writes one of the files that speed is measured on, of about size bytes.
+func workload(name string, size uint64, seed uint64, out io.Writer) (*Answers, error) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var w *writer
+	switch name {
+	case "w1": // mixed enterprise traffic, 1.7 % of it mail
+		w = newWriter(out, 60_000)
+		m, o := mailCrowd(w, rng, 200, 60), otherCrowd(w, rng)
+		query := make([]byte, 40)
+		quic := make([]byte, 1200)
+		for w.answers.Bytes < size {
+			switch r := rng.IntN(1000); {
+			case r < 17:
+				m.frame()
+			case r < 50:
+				w.udp(0x0a010001+uint32(rng.IntN(4000)), 0x0a000035, uint16(1024+rng.IntN(60000)), 53, query)
+			case r < 150:
+				w.udp(0x5db80000+uint32(rng.IntN(5000)), 0x0a010001+uint32(rng.IntN(4000)), 443, uint16(1024+rng.IntN(60000)), quic)
+			default:
+				o.frame()
+			}
+		}
+		m.drain()
+	case "w2": // a storm of short mail flows
+		w = newWriter(out, 11_000)
+		m := mailCrowd(w, rng, 1000, 4000)
+		for w.answers.Bytes < size {
+			m.frame()
+		}
+		m.drain()
+	case "w3": // a flood of SYNs from random sources, and one spammer in it
+		w = newWriter(out, 1_000)
+		const spammer = 0x0a4d4d4d
+		w.answers.Spammer, w.answers.Sources = "10.77.77.77", 0
+		for w.answers.Bytes < size {
+			src, dst := rng.Uint32(), 0xc0000219|rng.Uint32N(200)<<8
+			if w.answers.Packets%83_000 == 41_000 {
+				src = spammer
+				w.answers.Attempted++
+			}
+			w.tcp(src, dst, port(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
+			w.answers.Mail++
+			w.answers.SYNs++
+			w.answers.Attempts++
+		}
+	case "w2flood": // the storm under seven times as many SYNs
+		w = newWriter(out, 2_000)
+		m := mailCrowd(w, rng, 1000, 4000)
+		for w.answers.Bytes < size {
+			if rng.IntN(8) == 0 {
+				m.frame()
+				continue
+			}
+			w.tcp(0x50000000|rng.Uint32()>>4, 0xc0000219|rng.Uint32N(200)<<8, port(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
+		}
+		m.drain()
+	default:
+		return nil, fmt.Errorf("there is no workload %q: w1, w2, w2flood, w3", name)
+	}
+	return &w.answers, w.out.Flush()
+}
