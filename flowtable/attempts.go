@@ -48,14 +48,16 @@ type Attempt struct {
 	Outcome Outcome
 }
 
-func (l *Attempts) init(n int, secret uint64, expired func(a *Attempt)) {
-	size := 1
-	for size < n {
-		size *= 2
-	}
-	l.index = newIndex(size, 2)
-	l.ring = make([]Attempt, size)
+func (l *Attempts) init(words []uint64, ring []Attempt, secret uint64, expired func(a *Attempt)) {
+	l.index, l.ring = newIndex(words), ring
 	l.secret, l.expired = secret, expired
+}
+
+// newAttempts is a log of n attempts, a power of two.
+func newAttempts(n int, secret uint64, expired func(a *Attempt)) *Attempts {
+	l := new(Attempts)
+	l.init(make([]uint64, indexSize(n, 2)), make([]Attempt, n), secret, expired)
+	return l
 }
 
 // print is what recognises the flow of an attempt. Keys that collide in the first hash

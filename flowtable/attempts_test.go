@@ -8,8 +8,7 @@ import (
 // The log against a plain list: what was added lately is found, with its own number.
 func TestAttempts(t *testing.T) {
 	var gone []uint32
-	var l Attempts
-	l.init(64, 12345, func(a *Attempt) { gone = append(gone, a.ISN) })
+	l := newAttempts(64, 12345, func(a *Attempt) { gone = append(gone, a.ISN) })
 	secret := Secret{1, 2}
 	hash := func(k *Key) uint64 { h := k.Host(); return secret.Flow(secret.Host(&h), k) }
 	for i := range uint32(1000) {
@@ -40,8 +39,7 @@ func TestAttempts(t *testing.T) {
 
 // Positions are counted in 31 bits: the log must survive the wrap.
 func TestAttemptsWrap(t *testing.T) {
-	var l Attempts
-	l.init(16, 1, func(*Attempt) {})
+	l := newAttempts(16, 1, func(*Attempt) {})
 	for _, start := range []uint32{used - 8, ^uint32(0) - 8} {
 		l.head, l.tail = start, start
 		for i := range uint32(32) {
@@ -70,8 +68,7 @@ func TestAgain(t *testing.T) {
 // first hash for every secret (xxhash has such pairs); the log's own print tells them
 // apart.
 func TestPrintIsAnotherHash(t *testing.T) {
-	var l Attempts
-	l.init(64, NewSecret()[1], func(*Attempt) {})
+	l := newAttempts(64, NewSecret()[1], func(*Attempt) {})
 	seen := map[uint64]bool{}
 	for i := range uint32(10_000) {
 		k := number(i)

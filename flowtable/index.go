@@ -15,13 +15,17 @@ type index struct {
 	mask  uint64 // of bucket numbers
 }
 
-// newIndex is for n entries, with room words for each.
-func newIndex(n, room int) index {
+// indexSize is how many words an index for n entries has, with room words for each.
+func indexSize(n, room int) int {
 	buckets := 1
 	for buckets*ways < n*room {
 		buckets *= 2
 	}
-	return index{words: make([]uint64, buckets*ways), mask: uint64(buckets - 1)}
+	return buckets * ways
+}
+
+func newIndex(words []uint64) index {
+	return index{words: words, mask: uint64(len(words)/ways - 1)}
 }
 
 // bucket is where the entries of this hash are. The lower half of the hash chooses it,

@@ -86,8 +86,11 @@ func (s *Secret) Flow(host uint64, k *Key) uint64 {
 
 // Bytes is a hash of any bytes, for sets of names and networks.
 func (s *Secret) Bytes(b []byte) uint64 {
-	var d xxhash.Digest
-	d.ResetWithSeed(s[1])
-	d.Write(b)
-	return d.Sum64()
+	var buf [8 + 256]byte
+	binary.LittleEndian.PutUint64(buf[:], s[1])
+	n := copy(buf[8:], b)
+	if n < len(b) {
+		return xxhash.Sum64(buf[:]) ^ xxhash.Sum64(b[n:])
+	}
+	return xxhash.Sum64(buf[:8+n])
 }

@@ -35,9 +35,23 @@ type entry[K comparable, V any] struct {
 	value      V
 }
 
-func (p *Pool[K, V]) init(n int, rank func(*V) int64, evicted func(Ref, *K, *V)) {
-	p.index = newIndex(n, 4)
-	p.slab = make([]entry[K, V], n+1) // entry 0 is none
+// initPools makes the pools of all shards, each with n entries.
+func initPools[K comparable, V any](n, shards int, each func(i int) (p *Pool[K, V], rank func(*V) int64, evicted func(Ref, *K, *V))) {
+	words, slab := hugeSlice[uint64](indexSize(n, 4)*shards), hugeSlice[entry[K, V]]((n+1)*shards)
+	for i := range shards {
+		p, rank, evicted := each(i)
+		p.init(part(words, i, shards), part(slab, i, shards), rank, evicted)
+	}
+}
+
+// part is the i-th of n equal parts.
+func part[T any](s []T, i, n int) []T {
+	size := len(s) / n
+	return s[i*size : (i+1)*size : (i+1)*size]
+}
+
+func (p *Pool[K, V]) init(words []uint64, slab []entry[K, V], rank func(*V) int64, evicted func(Ref, *K, *V)) {
+	p.index, p.slab = newIndex(words), slab // entry 0 is none
 	p.top = 1
 	p.rank, p.evicted = rank, evicted
 }

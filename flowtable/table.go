@@ -93,12 +93,20 @@ func New[F, S any](cfg Config, o Owner[F, S]) *Table[F, S] {
 		cfg.Secret = NewSecret()
 	}
 	t := &Table[F, S]{Secret: cfg.Secret, shards: make([]Shard[F, S], cfg.Shards), shift: 64 - uint(bits.Len(uint(cfg.Shards-1)))}
-	for i := range t.shards {
-		s := &t.shards[i]
-		s.Attempts.init(max(16, cfg.Attempts/cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
-		s.Flows.init(max(16, cfg.Flows/cfg.Shards), o.FlowWorth, bind3(i, o.FlowEvicted))
-		s.Sources.init(max(16, cfg.Sources/cfg.Shards), o.SourceWorth, bind3(i, o.SourceEvicted))
+	ring := 16
+	for ring < cfg.Attempts/cfg.Shards {
+		ring *= 2
 	}
+	words, rings := hugeSlice[uint64](indexSize(ring, 2)*cfg.Shards), hugeSlice[Attempt](ring*cfg.Shards)
+	for i := range t.shards {
+		t.shards[i].Attempts.init(part(words, i, cfg.Shards), part(rings, i, cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
+	}
+	initPools(max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
+		return &t.shards[i].Flows, o.FlowWorth, bind3(i, o.FlowEvicted)
+	})
+	initPools(max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[Host, S], func(*S) int64, func(Ref, *Host, *S)) {
+		return &t.shards[i].Sources, o.SourceWorth, bind3(i, o.SourceEvicted)
+	})
 	return t
 }
 

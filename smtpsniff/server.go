@@ -104,7 +104,7 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	more := len(line) > 3 && line[3] == '-'
 	text := line[min(4, len(line)):]
 	if !r.several || r.code != code {
-		r.code, r.textLen, r.auth = code, 0, false
+		r.code, r.textLen, r.auth, s.lastLen = code, 0, false, 0
 		r.enhanced, _ = parseEnhanced(text, code)
 	}
 	if len(text) >= 4 && equalFold(text[:4], "AUTH") && code == 250 {
@@ -394,9 +394,8 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}
-	text := r.text[:r.textLen]
-	s.lastLen = uint16(copy(s.lastReply[:], text))
-	return s.lastReply[:s.lastLen]
+	s.lastLen = r.textLen
+	return r.text[:r.textLen]
 }
 
 // overheard is a reply to a client that is not heard.

@@ -206,14 +206,13 @@ type Session struct {
 	refusals [maxRefusal]Refusal
 	nrefusal uint8
 
-	text      []byte // all texts below
-	banner    span
-	helo      span
-	senders   [maxSenders]span
-	nsenders  uint8
-	lastReply [maxReply]byte
-	lastLen   uint16
-	sni       span
+	text     []byte // all texts below
+	banner   span
+	helo     span
+	senders  [maxSenders]span
+	nsenders uint8
+	lastLen  uint16 // of server.text, which holds the last reply
+	sni      span
 
 	client parser
 	server replies
@@ -245,7 +244,7 @@ func (s *Session) Helo() []byte { return s.at(s.helo) }
 func (s *Session) SNI() []byte { return s.at(s.sni) }
 
 // LastReply is the text of the last reply whose text may be kept.
-func (s *Session) LastReply() []byte { return s.lastReply[:s.lastLen] }
+func (s *Session) LastReply() []byte { return s.server.text[:s.lastLen] }
 
 // Senders calls f for the address of each MAIL command, up to 32; an empty one is the
 // null sender.
@@ -269,6 +268,11 @@ func (s *Session) Refusals(f func(r Refusal, text []byte)) {
 	for _, r := range s.refusals[:s.nrefusal] {
 		f(r, s.at(r.text))
 	}
+}
+
+// Touch fetches what Feed will look at first.
+func (s *Session) Touch() uint64 {
+	return uint64(s.client.mode) + uint64(s.server.code) + uint64(s.Commands) + uint64(s.client.left)
 }
 
 func inc(n *uint32) {

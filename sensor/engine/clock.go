@@ -80,8 +80,8 @@ func (c *clock) Now() int64 {
 func (w *Worker) Idle(now int64) {
 	e := w.e
 	if e.clock.idle(now) {
+		w.tick(now)
 		w.Flush()
-		e.tick(now)
 		w.lo, w.span = e.clock.window()
 	}
 }

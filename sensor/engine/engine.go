@@ -2,21 +2,25 @@
 //
 //	Worker.Frame     wire.Decode: a packet, or an outcome that is counted
 //	                 (not ours: done)
-//	Worker.Flush     for each shard of the batch, under its lock:
+//	                 copied to the queue of its client's shard
+//	Worker.Flush     for each shard, under its lock, packet after packet:
 //	  shard.packet     the flow: what changed, which bytes are new (flowtable, tcp)
 //	                   what was said (smtpsniff)
 //	                   what that means for the source (detect)
 //	                   a verdict that is new or worse: a finding
+//	  shard.tick       once a second of packet time: what expired, what is due
 //	                 then, in the order of the packets: sessions and findings are given out
-//	Engine.tick      once a second of packet time: what expired, what is due
 //
-// A worker belongs to the goroutine that captures; live there is one for each interface.
-// Batches let the waits for memory of many packets overlap and the locks be taken once for
-// many packets. A batch that is large enough is shared among helpers, shard by shard: shards
-// have nothing in common, and what they give out is put back into the order of the
-// packets, so that any number of helpers gives the same.
+// A worker belongs to the goroutine that captures; live there is one for each interface, and
+// it flushes what has arrived. A file is read with long queues: all that a shard's packets
+// need then stays in the processor's cache while they are worked on, and a wait for memory
+// costs as much as the rest of the work on a packet. Shards have nothing in common, so
+// helpers can work on them side by side, and what they give out is put back into the order
+// of the packets: any number of helpers gives the same.
 //
-// Time is the time of the packets: of all workers, the highest that is believed. See clock.go.
+// Time is the time of the packets that are ours: of all workers, the highest that is
+// believed. See clock.go. A tick is an entry in the queues like a packet, so that it comes at the same place
+// whatever the queues' lengths.
 package engine
 
 import (
@@ -111,7 +115,6 @@ type Engine struct {
 	emitted   []record // scratch of flush
 	workers   []*Worker
 	pool      *helpers
-	first     atomic.Int64 // time of the first frame
 }
 
 // DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
@@ -171,80 +174,6 @@ func or[T int | int64](v, otherwise T) T {
 		return v
 	}
 	return otherwise
-}
-
-// Worker takes in the frames of one goroutine.
-type Worker struct {
-	e       *Engine
-	decoder wire.Decoder
-	batch   []wire.Packet
-	hashes  []hashes
-	lists   [][]uint32 // by shard: which packets of the batch are its
-	seq     uint64     // frames so far
-	outcome [wire.Outcomes]atomic.Uint64
-	frames  [wire.Outcomes]uint64 // since the last flush
-	lo      int64                 // times from here for span nanoseconds need no thought
-	span    uint64
-	orient  orient
-}
-
-// hashes of a packet, and what was decided about it before the shard's lock.
-type hashes struct {
-	key  flowtable.Key
-	host uint64
-	flow uint64
-	seq  uint64
-	from uint16
-	// toServer says that the client sent it.
-	toServer bool
-}
-
-// batchSize is how many packets wait for a flush at most.
-const batchSize = 4096
-
-// Worker makes a worker. All must be made before the first frame.
-func (e *Engine) Worker() *Worker {
-	w := &Worker{e: e, batch: make([]wire.Packet, batchSize), hashes: make([]hashes, batchSize), lists: make([][]uint32, len(e.shards))}
-	w.batch, w.hashes = w.batch[:0], w.hashes[:0]
-	w.decoder.SetPorts(e.cfg.Ports)
-	e.workers = append(e.workers, w)
-	return w
-}
-
-// Frame takes in a frame. data is borrowed until the next Flush, which must come before the
-// memory is used again.
-func (w *Worker) Frame(link uint16, data []byte, wireLen int, time int64, from uint16) {
-	w.seq++
-	if uint64(time-w.lo) >= w.span {
-		w.advance(time)
-	}
-	n := len(w.batch)
-	p := &w.batch[:n+1][n]
-	o := w.decoder.Decode(wire.LinkType(link), data, wireLen, p)
-	w.frames[o]++
-	if o > wire.MailError {
-		return
-	}
-	p.Time = time
-	w.batch = w.batch[:n+1]
-	w.hash(p, from)
-	if n+1 == batchSize {
-		w.Flush()
-	}
-}
-
-// advance moves the clock; what came before is worked off first, so that it still
-// belongs to the second that ends.
-func (w *Worker) advance(time int64) {
-	e := w.e
-	if e.first.Load() == 0 {
-		e.first.Store(time)
-	}
-	if now, ok := e.clock.see(time, w.seq); ok {
-		w.Flush()
-		e.tick(now)
-	}
-	w.lo, w.span = e.clock.window()
 }
 
 // KnownLink is for capture.FilesConfig: it names a link type that cannot be decoded.

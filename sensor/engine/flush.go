@@ -1,8 +1,11 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// Flush works on the packets of the batch. Their bytes are not needed any more after it.
+// Flush works on all packets in the queues.
 func (w *Worker) Flush() {
 	for o := range w.frames {
 		if n := w.frames[o]; n > 0 {
@@ -10,24 +13,24 @@ func (w *Worker) Flush() {
 			w.frames[o] = 0
 		}
 	}
-	if len(w.batch) == 0 {
+	if w.queued == 0 {
 		return
 	}
 	e := w.e
-	if e.pool != nil && len(w.batch) >= shareFrom {
-		e.pool.share(len(w.lists), w.shard)
+	if e.pool != nil && w.queued >= shareFrom {
+		e.pool.share(len(w.queues), w.shard)
 	} else {
-		for i := range w.lists {
+		for i := range w.queues {
 			w.shard(i)
 		}
 	}
-	w.batch, w.hashes = w.batch[:0], w.hashes[:0]
+	w.queued, w.bytes = 0, 0
 	e.tickMu.Lock()
-	e.flushRecords(false)
+	e.flushRecords()
 	e.tickMu.Unlock()
 }
 
-// shareFrom is how many packets a batch must have for helpers to be woken up.
+// shareFrom is how many packets must wait for helpers to be woken up.
 const shareFrom = 256
 
 // ahead is how many packets are prepared before they are worked on.
@@ -35,7 +38,8 @@ const ahead = 64
 
 // shard works on the packets of one shard.
 func (w *Worker) shard(i int) {
-	list := w.lists[i]
+	q := &w.queues[i]
+	list := q.packets
 	if len(list) == 0 {
 		return
 	}
@@ -43,31 +47,46 @@ func (w *Worker) shard(i int) {
 	s.t.Lock()
 	for len(list) > 0 {
 		n := min(ahead, len(list))
-		// Touch what these packets need, so that the waits for memory overlap.
-		sum := uint64(0)
-		for _, j := range list[:n] {
-			h := &w.hashes[j]
-			sum += s.t.Flows.Touch(h.flow)
-			if h.toServer {
-				sum += s.t.Attempts.Touch(h.flow) + s.t.Sources.Touch(h.host)
-			}
-		}
-		s.touched += sum
-		for _, j := range list[:n] {
-			s.packet(&w.batch[j], &w.hashes[j])
+		s.touch(list[:n])
+		for j := range list[:n] {
+			p := &list[j]
+			s.packet(p, q.bytes[p.at:p.at+p.n])
 		}
 		list = list[n:]
 	}
 	s.t.Unlock()
-	w.lists[i] = w.lists[i][:0]
+	q.packets, q.bytes = q.packets[:0], q.bytes[:0]
+}
+
+// touch fetches what these packets need, so that the waits for memory overlap: first the
+// lines of the indexes, then what these lead to.
+func (s *shard) touch(list []packet) {
+	sum := uint64(0)
+	for i := range list {
+		p := &list[i]
+		sum += s.t.Flows.Touch(p.flow)
+		if p.first() {
+			sum += s.t.Attempts.Touch(p.flow)
+		}
+	}
+	for i := range list {
+		p := &list[i]
+		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
+			f := s.t.Flows.At(r)
+			sum += uint64(f.start)
+			if talk := s.sessions.at(f.session); talk != nil {
+				sum += talk.Touch()
+			}
+		}
+	}
+	s.touched += sum
 }
 
 // helpers are goroutines that work on shards of a large batch.
 type helpers struct {
 	wake []chan struct{}
 	done sync.WaitGroup
-	mu   sync.Mutex
-	next int
+	next atomic.Int64
 	n    int
 	work func(i int)
 	one  sync.Mutex // one batch at a time
@@ -92,7 +111,8 @@ func newHelpers(n int) *helpers {
 func (h *helpers) share(n int, work func(i int)) {
 	h.one.Lock()
 	defer h.one.Unlock()
-	h.next, h.n, h.work = 0, n, work
+	h.n, h.work = n, work
+	h.next.Store(0)
 	h.done.Add(len(h.wake))
 	for _, c := range h.wake {
 		c <- struct{}{}
@@ -103,10 +123,7 @@ func (h *helpers) share(n int, work func(i int)) {
 
 func (h *helpers) run() {
 	for {
-		h.mu.Lock()
-		i := h.next
-		h.next++
-		h.mu.Unlock()
+		i := int(h.next.Add(1)) - 1
 		if i >= h.n {
 			return
 		}

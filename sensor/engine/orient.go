@@ -10,37 +10,6 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// hash decides which end of a packet is the client, and where it belongs.
-func (w *Worker) hash(p *wire.Packet, from uint16) {
-	n := len(w.batch) - 1
-	w.hashes = w.hashes[:n+1]
-	h := &w.hashes[n]
-	h.seq, h.from = w.seq, from
-	h.toServer = w.decoder.IsMailPort(p.DstPort)
-	if h.toServer && p.Kind == wire.TCP && w.decoder.IsMailPort(p.SrcPort) {
-		h.toServer = w.orient.toServer(p)
-	}
-	space := uint32(0)
-	if w.e.cfg.SeparateVLANs {
-		for _, v := range p.VLAN[:p.Tags] {
-			space = space*0x9e3779b1 + uint32(v) + 1
-		}
-	}
-	if w.e.cfg.SeparateTunnels {
-		space = space*0x85ebca6b + p.Tunnel
-	}
-	k := &h.key
-	*k = flowtable.Key{Client: p.Src, Server: p.Dst, ClientPort: p.SrcPort, ServerPort: p.DstPort, Scope: flowtable.NewScope(p.V6, space<<1)}
-	if !h.toServer {
-		k.Client, k.Server, k.ClientPort, k.ServerPort = k.Server, k.Client, k.ServerPort, k.ClientPort
-	}
-	host := k.Host()
-	h.host = w.e.table.Secret.Host(&host)
-	h.flow = w.e.table.Secret.Flow(h.host, k)
-	i := w.e.table.ShardOf(h.host)
-	w.lists[i] = append(w.lists[i], uint32(n))
-}
-
 // orient remembers who opened a connection whose two ports both are mail ports: an old
 // mail server sends from port 25 too. Without a SYN the lower port is the server's.
 // The memory is small and forgets by overwriting.

@@ -13,8 +13,9 @@ import (
 
 // record is something to give out, in the order of the packets that caused it.
 type record struct {
-	seq     uint64
-	sub     uint32
+	order   uint64 // of the packet
+	packet  bool   // a packet caused it, and not the tick before it
+	sub     uint32 // among the records of this packet
 	shard   int
 	time    int64
 	session *detect.Session
@@ -23,7 +24,7 @@ type record struct {
 }
 
 func (s *shard) record(r record) {
-	r.seq, r.sub, r.shard = s.seq, s.sub, s.i
+	r.order, r.packet, r.sub, r.shard = s.order, !s.ticking, s.sub, s.i
 	s.sub++
 	s.records = append(s.records, r)
 }
@@ -181,8 +182,8 @@ func role(src *source) string {
 	return "external"
 }
 
-// flush gives out the records of all shards in order. The caller holds tickMu.
-func (e *Engine) flushRecords(byTime bool) {
+// flushRecords gives out the records of all shards in order. The caller holds tickMu.
+func (e *Engine) flushRecords() {
 	all := e.emitted[:0]
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -192,18 +193,23 @@ func (e *Engine) flushRecords(byTime bool) {
 		s.records = s.records[:0]
 		s.t.Unlock()
 	}
+	if len(all) == 0 {
+		return
+	}
 	slices.SortFunc(all, func(a, b record) int {
-		if byTime { // a tick: nothing caused these but time
-			if c := cmp.Compare(a.time, b.time); c != 0 {
-				return c
+		switch {
+		case a.order != b.order:
+			return cmp.Compare(a.order, b.order)
+		case a.packet != b.packet:
+			if b.packet {
+				return -1
 			}
-			if c := a.who().Compare(b.who()); c != 0 {
-				return c
-			}
-		} else if c := cmp.Compare(a.seq, b.seq); c != 0 {
-			return c
+			return 1
+		case a.packet:
+			return cmp.Compare(a.sub, b.sub)
 		}
-		return cmp.Compare(a.sub, b.sub)
+		// A tick: nothing caused these but time.
+		return cmp.Or(cmp.Compare(a.time, b.time), a.who().Compare(b.who()), cmp.Compare(a.sub, b.sub))
 	})
 	for i := range all {
 		e.emit(&all[i])

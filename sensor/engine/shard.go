@@ -33,7 +33,8 @@ type shard struct {
 
 	records []record // to be given out when the batch is done
 	count   counters
-	seq     uint64 // of the packet in hand
+	order   uint64 // of the packet in hand
+	ticking bool   // it is the tick before it
 	sub     uint32 // records of this packet
 	touched uint64 // keeps the compiler from leaving out the reads of Touch
 }
@@ -101,6 +102,7 @@ const (
 	decided                         // refused, or a message was taken
 	encrypted                       // TLS began
 	lingering                       // it ended; what still comes is waited for
+	told                            // its session was given out
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -176,23 +178,30 @@ func (s *shard) init(e *Engine, i int) {
 }
 
 // packet works on one packet.
-func (s *shard) packet(p *wire.Packet, h *hashes) {
-	s.seq, s.sub = h.seq, 0
+func (s *shard) packet(p *packet, payload []byte) {
+	s.order, s.sub = p.order, 0
 	switch {
-	case p.Kind == wire.ICMPError:
-		s.settle(h, p.Seq, flowtable.Unreachable)
-	case h.toServer && p.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN:
-		s.syn(p, h)
+	case p.kind == tickMark:
+		s.tick(p.time)
+	case p.kind == wire.ICMPError:
+		s.settle(p, p.seq, flowtable.Unreachable)
+	case p.first():
+		s.syn(p, payload)
 	default:
-		s.segment(p, h)
+		s.segment(p, payload)
 	}
 }
 
+// first reports whether a packet is a client's SYN.
+func (p *packet) first() bool {
+	return p.toServer && p.flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
+}
+
 // syn is a first SYN, or a repeated one.
-func (s *shard) syn(p *wire.Packet, h *hashes) {
+func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
-	if a := s.t.Attempts.Find(h.flow, &h.key, p.Seq); a != nil {
-		if after := a.Again(p.Time); after >= 0 && after < int64(copyWindow) {
+	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
+		if after := a.Again(p.time); after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
 			return
 		}
@@ -207,11 +216,11 @@ func (s *shard) syn(p *wire.Packet, h *hashes) {
 		}
 		return
 	}
-	ref, src := s.source(p, h)
+	ref, src := s.source(p)
 	gen := s.t.Sources.Gen(ref)
-	a := s.t.Attempts.Add(h.flow, &h.key, p.Seq, p.Time, ref, gen)
+	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	// Where frames are swapped the SYN-ACK may have come first.
-	if f := s.known(p, h); f != nil {
+	if f := s.known(p); f != nil {
 		f.syns++
 		if f.has(counted) {
 			return
@@ -219,9 +228,9 @@ func (s *shard) syn(p *wire.Packet, h *hashes) {
 		f.flags |= counted
 		a.Outcome = flowtable.Answered
 	}
-	s.attempt(p.Time, ref, src, &h.key)
-	if len(p.Payload) > 0 {
-		s.fastOpen(p, h, ref)
+	s.attempt(p.time, ref, src, &p.key)
+	if len(payload) > 0 {
+		s.fastOpen(p, payload, ref)
 	}
 }
 
@@ -230,82 +239,82 @@ const copyWindow = 5e6
 
 // known is the flow that a SYN belongs to although it comes late; nil usually. Only a
 // flow that began without its SYN is looked for.
-func (s *shard) known(p *wire.Packet, h *hashes) *flow {
-	r := s.t.Flows.Find(h.flow, &h.key)
+func (s *shard) known(p *packet) *flow {
+	r := s.t.Flows.Find(p.flow, &p.key)
 	if r == 0 {
 		return nil
 	}
 	f := s.t.Flows.At(r)
-	if f.conn.SYNSeen || f.conn.ISN(tcp.Client) != tcp.Seq(p.Seq) || f.conn.State() == tcp.New {
+	if f.conn.SYNSeen || f.conn.ISN(tcp.Client) != tcp.Seq(p.seq) || f.conn.State() == tcp.New {
 		return nil
 	}
 	return f
 }
 
 // fastOpen begins a flow for a SYN that carries data (RFC 7413): the server may take it.
-func (s *shard) fastOpen(p *wire.Packet, h *hashes, src flowtable.Ref) {
-	if s.t.Flows.Find(h.flow, &h.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
+func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
+	if s.t.Flows.Find(p.flow, &p.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
 		return
 	}
-	r, f := s.newFlow(p, h, src)
+	r, f := s.newFlow(p, src)
 	f.flags |= counted
 	f.syns = 1
-	s.push(p, h, r, f)
+	s.push(p, payload, r, f)
 }
 
 // segment is anything but a first SYN.
-func (s *shard) segment(p *wire.Packet, h *hashes) {
-	r := s.t.Flows.Find(h.flow, &h.key)
+func (s *shard) segment(p *packet, payload []byte) {
+	r := s.t.Flows.Find(p.flow, &p.key)
 	if r == 0 {
-		s.begin(p, h)
+		s.begin(p, payload)
 		return
 	}
 	f := s.t.Flows.At(r)
 	isn := f.conn.ISN(tcp.Client)
 	switch {
-	case h.toServer && p.Flags.Has(wire.SYN):
+	case p.toServer && p.flags.Has(wire.SYN):
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
-	case !h.toServer && p.Flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.Ack) != isn.Add(1):
+	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
 		// The answer to another SYN: the port was used again.
-		s.end(r, &h.key, f, "replaced")
-		s.begin(p, h)
+		s.end(r, &p.key, f, "replaced")
+		s.begin(p, payload)
 		return
-	case h.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.Seq):
+	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
-		if a := s.t.Attempts.Find(h.flow, &h.key, p.Seq-1); a != nil && a.Outcome == flowtable.Waiting {
-			s.end(r, &h.key, f, "replaced")
-			s.begin(p, h)
+		if a := s.t.Attempts.Find(p.flow, &p.key, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
+			s.end(r, &p.key, f, "replaced")
+			s.begin(p, payload)
 			return
 		}
 	}
-	s.push(p, h, r, f)
+	s.push(p, payload, r, f)
 }
 
 // begin is a segment of no known flow.
-func (s *shard) begin(p *wire.Packet, h *hashes) {
-	fromClient := h.toServer
-	if p.Flags.Has(wire.RST) {
+func (s *shard) begin(p *packet, payload []byte) {
+	fromClient := p.toServer
+	if p.flags.Has(wire.RST) {
 		if !fromClient {
-			s.settle(h, p.Ack-1, flowtable.Refused)
+			s.settle(p, p.ack-1, flowtable.Refused)
 		}
 		return
 	}
-	isn := p.Seq - 1 // of the client's next segment
+	isn := p.seq - 1 // of the client's next segment
 	if !fromClient {
-		isn = p.Ack - 1
+		isn = p.ack - 1
 	}
-	a := s.t.Attempts.Find(h.flow, &h.key, isn)
-	synAck := !fromClient && p.Flags.Has(wire.SYN|wire.ACK)
+	a := s.t.Attempts.Find(p.flow, &p.key, isn)
+	synAck := !fromClient && p.flags.Has(wire.SYN|wire.ACK)
 	switch {
 	case synAck, a != nil:
-	case len(p.Payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
+	case len(payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
 		// In the middle of a connection that began before we listened. With a full table it is
 		// not followed: it could be a forgery, and somebody else would have to go.
-		r, f := s.newFlow(p, h, 0)
+		r, f := s.newFlow(p, 0)
 		f.flags |= midstream
 		s.count.midstream++
-		s.push(p, h, r, f)
+		s.push(p, payload, r, f)
 		return
 	default:
 		s.count.strays++
@@ -313,15 +322,15 @@ func (s *shard) begin(p *wire.Packet, h *hashes) {
 	}
 	if a == nil {
 		s.count.synAcks++ // the SYN was not seen, or is forgotten
-		r, f := s.newFlow(p, h, 0)
-		s.push(p, h, r, f)
+		r, f := s.newFlow(p, 0)
+		s.push(p, payload, r, f)
 		return
 	}
 	ref := a.Source
 	if s.sourceOf(a.Source, a.Gen) == nil {
 		ref = 0
 	}
-	r, f := s.newFlow(p, h, ref)
+	r, f := s.newFlow(p, ref)
 	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
 	f.start, f.syns = a.Time, a.SYNs
 	f.flags |= counted
@@ -334,13 +343,13 @@ func (s *shard) begin(p *wire.Packet, h *hashes) {
 			hst.Answered()
 		}
 	}
-	s.push(p, h, r, f)
+	s.push(p, payload, r, f)
 }
 
 // settle notes that an attempt was refused, or is unreachable: by a RST from the server
 // while there is no flow, or by an ICMP error that quotes the SYN.
-func (s *shard) settle(h *hashes, isn uint32, outcome flowtable.Outcome) {
-	a := s.t.Attempts.Find(h.flow, &h.key, isn)
+func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
+	a := s.t.Attempts.Find(p.flow, &p.key, isn)
 	if a == nil || a.Outcome != flowtable.Waiting {
 		return
 	}
@@ -359,38 +368,37 @@ func (s *shard) settle(h *hashes, isn uint32, outcome flowtable.Outcome) {
 }
 
 // newFlow makes a flow for a packet.
-func (s *shard) newFlow(p *wire.Packet, h *hashes, src flowtable.Ref) (flowtable.Ref, *flow) {
-	r := s.t.Flows.Add(h.flow, &h.key)
+func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
+	r := s.t.Flows.Add(p.flow, &p.key)
 	f := s.t.Flows.At(r)
 	s.count.flows++
-	f.start, f.last, f.input = p.Time, p.Time, h.from
+	f.start, f.last, f.input = p.time, p.time, p.from
 	f.source = src
 	if src != 0 {
 		f.sourceGen = s.t.Sources.Gen(src)
 	}
-	f.tags = min(p.Tags, 2)
-	copy(f.vlan[:], p.VLAN[:f.tags])
-	if !s.e.home.has(h.key.Server, h.key.Scope.V6()) {
+	f.tags, f.vlan = p.tags, p.vlan
+	if !s.e.home.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= external
 	}
-	if s.e.relays.has(h.key.Server, h.key.Scope.V6()) {
+	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= relay
 	}
-	s.t.Flows.Schedule(r, p.Time, p.Time+idleNew)
+	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
 }
 
 // push gives a segment to its flow.
-func (s *shard) push(p *wire.Packet, h *hashes, r flowtable.Ref, f *flow) {
-	if f.session == 0 && p.Len > 0 && s.sessions.len() >= s.maxTalks {
+func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
+	if f.session == 0 && p.length > 0 && s.sessions.len() >= s.maxTalks {
 		s.dropTalk(f)
 	}
 	s.current = r
 	dir := tcp.Server
-	if h.toServer {
+	if p.toServer {
 		dir = tcp.Client
 	}
-	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags), Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum, Time: p.Time, Payload: p.Payload}
+	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.flags), Seq: tcp.Seq(p.seq), Ack: tcp.Seq(p.ack), Len: int(p.length), Sum: p.sum, Time: p.time, Payload: payload}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, &seg)
 	switch {
@@ -403,9 +411,9 @@ func (s *shard) push(p *wire.Packet, h *hashes, r flowtable.Ref, f *flow) {
 	case res&tcp.Retransmit != 0:
 		s.count.retransmits++
 	}
-	f.last = max(f.last, p.Time)
+	f.last = max(f.last, p.time)
 	if res&tcp.Opened != 0 && !f.has(midstream) {
-		s.opened(p.Time, h, f)
+		s.opened(p, f)
 	}
 	if res&tcp.Aborted != 0 && before < tcp.Established && dir == tcp.Server && f.has(counted) && !f.has(refused) {
 		f.flags |= refused
@@ -413,12 +421,15 @@ func (s *shard) push(p *wire.Packet, h *hashes, r flowtable.Ref, f *flow) {
 			src.facts.Refused++
 		}
 	}
-	s.drain(h.key.ServerPort, f)
+	s.drain(p.key.ServerPort, f)
 	if f.conn.Over() && !f.has(lingering) {
 		f.flags |= lingering
-		s.t.Flows.Schedule(r, p.Time, p.Time+linger)
+		s.t.Flows.Schedule(r, p.time, p.time+linger)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
 			src.facts.Closed()
+		}
+		if f.conn.State() == tcp.Closed { // all was given; after a reset something may follow
+			s.conclude(&p.key, f, "")
 		}
 	}
 }
@@ -430,7 +441,7 @@ func (s *shard) drain(port uint16, f *flow) {
 		side := smtpsniff.Side(c.Dir)
 		talk := s.sessions.at(f.session)
 		if talk == nil {
-			if c.Kind == tcp.End {
+			if c.Kind == tcp.End || f.has(told) {
 				continue
 			}
 			talk = s.newTalk(f)

@@ -6,7 +6,6 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
-	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
 )
 
@@ -24,30 +23,29 @@ type host struct {
 }
 
 // source finds the source of a packet's client, or makes it.
-func (s *shard) source(p *wire.Packet, h *hashes) (flowtable.Ref, *source) {
-	k := h.key.Host()
-	r := s.t.Sources.Find(h.host, &k)
+func (s *shard) source(p *packet) (flowtable.Ref, *source) {
+	k := p.key.Host()
+	hash := s.e.table.Secret.Host(&k)
+	r := s.t.Sources.Find(hash, &k)
 	if r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r = s.t.Sources.Add(h.host, &k)
+	r = s.t.Sources.Add(hash, &k)
 	src := s.t.Sources.At(r)
 	if s.e.home.has(k.Addr, k.Scope.V6()) {
 		src.flags |= home
 		if !s.e.homeSeen.Load() {
 			s.e.homeSeen.Store(true)
 		}
-	} else if !s.e.homeSeen.Load() && s.e.home.has(h.key.Server, k.Scope.V6()) {
+	} else if !s.e.homeSeen.Load() && s.e.home.has(p.key.Server, k.Scope.V6()) {
 		s.e.homeSeen.Store(true)
 	}
 	if s.e.server[k.Addr] {
 		src.flags |= declared
 	}
-	src.input = h.from
-	if h.toServer {
-		src.mac = p.MAC
-		src.tags = min(p.Tags, 2)
-		copy(src.vlan[:], p.VLAN[:src.tags])
+	src.input = p.from
+	if p.toServer {
+		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
 	}
 	return r, src
 }
@@ -250,44 +248,48 @@ func (s *shard) decide(f *flow, hst *host, refused bool, now int64) {
 }
 
 // opened is a handshake that was completed.
-func (s *shard) opened(now int64, h *hashes, f *flow) {
+func (s *shard) opened(p *packet, f *flow) {
 	f.flags |= opened
 	s.count.sessions++
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
 		var r flowtable.Ref
-		r, src = s.sourceFor(h, f)
+		r, src = s.source(p)
 		f.source, f.sourceGen = r, s.t.Sources.Gen(r)
 	}
 	if !f.has(counted) {
 		f.flags |= counted
-		a := s.t.Attempts.Find(h.flow, &h.key, uint32(f.conn.ISN(tcp.Client)))
+		a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
-			s.attempt(f.start, f.source, src, &h.key)
+			s.attempt(f.start, f.source, src, &p.key)
 		}
 	}
 	src.facts.Sessions++
 	src.flags |= changed
-	s.t.Flows.Schedule(s.current, now, now+idleOpen)
-}
-
-// sourceFor is the source of a flow whose SYN was not seen.
-func (s *shard) sourceFor(h *hashes, f *flow) (flowtable.Ref, *source) {
-	var p wire.Packet
-	back := *h
-	back.toServer = false // no address of the link layer is known
-	p.Tags = f.tags
-	return s.source(&p, &back)
+	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
 }
 
 // end is the end of a flow: what is still held is given, the session is told, the
 // entry is free.
 func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
-	was := s.current
-	s.current = r
-	s.stream.Flush(&f.conn)
-	s.drain(k.ServerPort, f)
+	if !f.has(told) {
+		was := s.current
+		s.current = r
+		s.stream.Flush(&f.conn)
+		s.drain(k.ServerPort, f)
+		s.conclude(k, f, reason)
+		s.current = was
+	}
+	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
+		src.facts.Closed()
+	}
+	s.t.Flows.Remove(r)
+}
+
+// conclude tells the session of a flow and lets go of its dialogue.
+func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
+	f.flags |= told
 	talk := s.sessions.at(f.session)
 	if talk != nil {
 		s.sniff.Finish(talk)
@@ -297,9 +299,6 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	}
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
-		if !f.has(lingering) {
-			src.facts.Closed()
-		}
 		_, up := f.conn.Counts(tcp.Client)
 		_, down := f.conn.Counts(tcp.Server)
 		src.facts.ToServer += up
@@ -317,8 +316,6 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 		s.sniff.Free(talk)
 		f.session = 0
 	}
-	s.t.Flows.Remove(r)
-	s.current = was
 }
 
 // dropTalk ends the session that is worth least among a few.

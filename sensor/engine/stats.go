@@ -45,6 +45,10 @@ func (e *Engine) Stats() Stats {
 		for o := range w.outcome {
 			outcomes[o] += w.outcome[o].Load()
 		}
+		if w.first != 0 && (t.First == 0 || w.first < t.First) {
+			t.First = w.first
+		}
+		t.Last = max(t.Last, w.last)
 	}
 	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
 		n := outcomes[o]
@@ -94,9 +98,8 @@ func (e *Engine) Stats() Stats {
 		}
 	}
 	e.clock.mu.Lock()
-	t.OddTimes, t.Last = e.clock.odd, e.clock.now
+	t.OddTimes = e.clock.odd
 	e.clock.mu.Unlock()
-	t.First = e.first.Load()
 	t.HomeSeen = e.homeSeen.Load()
 	return t
 }

@@ -2,31 +2,38 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 )
 
-// tick does what is due at a time. It runs between two packets: all that came before
-// belongs to the time before.
-func (e *Engine) tick(now int64) {
+// tick does what is due in a shard at a time: all packets that came before have been
+// worked on.
+func (s *shard) tick(now int64) {
+	s.ticking = true
+	s.t.Attempts.Expire(now - forgetAttempt)
+	s.t.Flows.Expire(now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(now, r, k, f) })
+	s.tickFindings(now)
+	s.ticking = false
+}
+
+// due reports whether it is time for what concerns all shards together.
+func (e *Engine) due(now int64) bool {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		s.sub = 0
-		s.t.Attempts.Expire(now - forgetAttempt)
-		s.t.Flows.Expire(now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(now, r, k, f) })
-		s.tickFindings(now)
-		s.t.Unlock()
-	}
-	e.flushRecords(true)
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}
+	return now >= e.nextStats || e.cfg.SourceInterval > 0 && now >= e.nextSrcs
+}
+
+// tell gives out the sources and the counters whose time has come.
+func (e *Engine) tell(now int64) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.tellSources(now, false)
@@ -92,15 +99,15 @@ func (e *Engine) finish(reason string) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		s.sub = 0
+		s.order, s.sub, s.ticking = math.MaxUint64-1, 0, true
 		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.end(r, k, f, reason) })
 		s.t.Unlock()
 	}
-	e.flushRecords(true)
+	e.flushRecords()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		s.sub = 0
+		s.order = math.MaxUint64
 		if !e.cfg.Live && !e.homeSeen.Load() {
 			s.judgeForeign()
 		}
@@ -112,7 +119,7 @@ func (e *Engine) finish(reason string) {
 		})
 		s.t.Unlock()
 	}
-	e.flushRecords(true)
+	e.flushRecords()
 	e.tellSources(now, true)
 	if e.out.Stats != nil {
 		e.out.Stats(now)
