@@ -157,22 +157,21 @@ func read(name string, workers int) (r result, err error) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: engine.KnownLink})
+	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Sieve(nil), Workers: workers})
 	if err != nil {
 		return r, err
 	}
 	defer files.Close()
 	e := engine.New(engine.Config{Helpers: workers, Seed: files.Fingerprint()}, engine.Output{})
 	w := e.Worker()
-	frames := make([]capture.Frame, 4096)
 	for err == nil {
-		var n int
-		n, err = files.Next(frames)
-		for i := range frames[:n] {
-			f := &frames[i]
-			w.Frame(f.Link, f.Data, f.Len, f.Time, f.From)
+		var b *capture.Batch
+		b, err = files.Next()
+		w.Skip(b.Skipped[:], b.First, b.Last)
+		w.Take(b.Parts)
+		if b.End || err != nil {
+			w.Tell()
 		}
-		w.Flush()
 	}
 	if err != io.EOF {
 		return r, err

@@ -70,8 +70,8 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		cfg.engine.Ports = engine.DefaultPorts
 	}
 	var sources liveSources
-	for _, name := range cfg.interfaces {
-		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Buffer: cfg.buffer, Ports: cfg.engine.Ports})
+	for i, name := range cfg.interfaces {
+		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Buffer: cfg.buffer, Ports: cfg.engine.Ports, From: uint16(i)})
 		if err != nil {
 			code := exitFailed
 			if errors.Is(err, capture.ErrNoInterface) {
@@ -94,9 +94,9 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.closer = closer
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 	var wg sync.WaitGroup
-	for i, s := range sources {
+	for _, s := range sources {
 		w := p.engine.Worker()
-		wg.Go(func() { a.listen(ctx, s, w, uint16(i), log) })
+		wg.Go(func() { a.listen(ctx, s, w, log) })
 	}
 	wg.Wait()
 	for _, s := range sources {
@@ -113,16 +113,12 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 }
 
 // listen takes frames from an interface to the engine until the context ends.
-func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, from uint16, log zerolog.Logger) {
-	batch := make([]capture.Frame, 512)
+func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, log zerolog.Logger) {
 	for ctx.Err() == nil {
-		n, err := s.Next(batch)
-		for i := range batch[:n] {
-			f := &batch[i]
-			w.Frame(f.Link, f.Data, f.Len, f.Time, from)
-		}
-		w.Flush()
-		if n == 0 {
+		b, err := s.Next()
+		if take(w, b); len(b.Parts) > 0 {
+			w.Tell()
+		} else {
 			w.Idle(time.Now().UnixNano())
 		}
 		if err != nil {

@@ -56,7 +56,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	if o.failOn != "" && (!ok || failOn == detect.NoLevel) {
 		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
 	}
-	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin})
+	workers := firstOf(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Workers: workers})
 	if err != nil {
 		code := exitPartial
 		if missing := new(capture.NoInputError); errors.As(err, &missing) {
@@ -68,7 +69,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 
 	cfg.engine.AllSessions = cfg.sessions != "evidence"
 	cfg.engine.Seed = files.Fingerprint()
-	cfg.engine.Helpers = firstOf(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	cfg.engine.Helpers = workers
 	var out io.Writer
 	var closer io.Closer
 	if name := firstOf(o.events, cfg.output); name != "" {
@@ -114,31 +115,32 @@ func firstOf[T comparable](values ...T) (v T) {
 	return zero
 }
 
-// frames is how many frames are taken from a source at a time.
-const frames = 4096
-
 // pump takes all frames from the files to the engine.
 func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o readOptions) (problems []error, interrupted bool) {
 	w := p.engine.Worker()
-	batch := make([]capture.Frame, frames)
 	bar := a.progress(files, o)
 	defer bar.Finish()
 	for ctx.Err() == nil {
-		n, err := files.Next(batch)
-		for i := range batch[:n] {
-			f := &batch[i]
-			w.Frame(f.Link, f.Data, f.Len, f.Time, f.From)
+		b, err := files.Next()
+		take(w, b)
+		if b.End || err != nil {
+			w.Tell()
+			bar.Set64(int64(files.Stats().BytesRead))
 		}
-		w.Flush()
 		switch {
 		case err == io.EOF:
 			return problems, false
 		case err != nil:
 			problems = append(problems, err)
 		}
-		bar.Set64(int64(files.Stats().BytesRead))
 	}
 	return problems, true
+}
+
+// take gives a batch to the engine.
+func take(w *engine.Worker, b *capture.Batch) {
+	w.Skip(b.Skipped[:], b.First, b.Last)
+	w.Take(b.Parts)
 }
 
 // progress is a bar on a terminal, and nothing elsewhere.

@@ -67,8 +67,8 @@ func (b *block) skip(n int) error {
 	return nil
 }
 
-// damage describes why a record that starts here cannot be read. err is what fill said.
-func (b *block) damage(err error, cut string) string {
+// damage describes why something cannot be read whole. err is what fill said.
+func damage(err error, cut string) string {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the file ends " + cut
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,14 +95,15 @@ func put(t *testing.T, dir, name string, b []byte) string {
 	return path
 }
 
-// readAll reads a source to its end, a few frames at a time, as one line per frame.
-func readAll(t *testing.T, s Source, size int) (lines []string, errs []error) {
+// readAll reads a source to its end, as one line per frame.
+func readAll(t *testing.T, s Source) (lines []string, errs []error) {
 	t.Helper()
-	frames := make([]Frame, size)
 	for {
-		n, err := s.Next(frames)
-		for _, f := range frames[:n] {
-			lines = append(lines, fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
+		b, err := s.Next()
+		for _, part := range b.Parts {
+			for _, f := range part {
+				lines = append(lines, fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
+			}
 		}
 		if err == io.EOF {
 			return lines, errs
@@ -169,21 +172,19 @@ func TestFormats(t *testing.T) {
 		{"xz", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), want},
 	} {
 		path := put(t, t.TempDir(), "capture", c.b)
-		for _, size := range []int{1, 2, 100} {
-			s := open(t, anyLink, path)
-			got, errs := readAll(t, s, size)
-			if !slices.Equal(got, c.want) || errs != nil {
-				t.Errorf("%s, %d at a time: %q %v", c.name, size, got, errs)
-			}
-			if st := s.Stats(); st.Frames != 3 || st.Bytes != 11 || st.BytesRead != uint64(len(c.b)) || st.BytesTotal != st.BytesRead {
-				t.Errorf("%s: %+v", c.name, st)
-			}
+		s := open(t, anyLink, path)
+		got, errs := readAll(t, s)
+		if !slices.Equal(got, c.want) || errs != nil {
+			t.Errorf("%s: %q %v", c.name, got, errs)
+		}
+		if st := s.Stats(); st.Frames != 3 || st.Bytes != 11 || st.BytesRead != uint64(len(c.b)) || st.BytesTotal != st.BytesRead {
+			t.Errorf("%s: %+v", c.name, st)
 		}
 		s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := readAll(t, s, 100); !slices.Equal(got, c.want) {
+		if got, _ := readAll(t, s); !slices.Equal(got, c.want) {
 			t.Errorf("%s from standard input: %q", c.name, got)
 		}
 	}
@@ -196,12 +197,12 @@ func TestPcapngInterfaces(t *testing.T) {
 		ngSectionBlock(be), ngInterfaceBlock(be, 101), ngPacketBlock(be, 0, 1e15+5, "c"))
 	s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
 	want := []string{"0 a 1/1", "0 b 113/1", "5000 c 101/1"}
-	if got, errs := readAll(t, s, 10); !slices.Equal(got, want) || errs != nil {
+	if got, errs := readAll(t, s); !slices.Equal(got, want) || errs != nil {
 		t.Errorf("%q %v", got, errs)
 	}
 	statistics := ngBlock(le, ngStatistics, slices.Concat(make([]byte, 12), []byte{5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0}))
 	s = open(t, anyLink, put(t, t.TempDir(), "capture", slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "a"), statistics, statistics)))
-	readAll(t, s, 10)
+	readAll(t, s)
 	if st := s.Stats(); st.InterfaceDrops != 7 || st.KernelDrops != 9 {
 		t.Errorf("the capturing program's drops: %+v", st)
 	}
@@ -253,7 +254,7 @@ func TestDamage(t *testing.T) {
 		var lines []string
 		errs := []error{err}
 		if err == nil {
-			lines, errs = readAll(t, s, 100)
+			lines, errs = readAll(t, s)
 		}
 		if len(lines) != c.frames || len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) || !strings.Contains(errs[0].Error(), path) {
 			t.Errorf("%s: %d frames, %v; want %d and %q", c.name, len(lines), errs, c.frames, c.reason)
@@ -264,14 +265,14 @@ func TestDamage(t *testing.T) {
 	}
 	for at, v := range map[int]uint32{16: 0xffffffff, 17: 0} { // snapshot lengths that mean nothing
 		b := patched(16, v)
-		if got, errs := readAll(t, open(t, anyLink, put(t, t.TempDir(), "capture", b)), 10); len(got) != 3 || errs != nil {
+		if got, errs := readAll(t, open(t, anyLink, put(t, t.TempDir(), "capture", b))); len(got) != 3 || errs != nil {
 			t.Errorf("snapshot length %d: %q %v (%d)", v, got, errs, at)
 		}
 	}
 	late := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	le.PutUint32(late[28:], 1_500_000)
 	s := open(t, anyLink, put(t, t.TempDir(), "capture", late))
-	if readAll(t, s, 10); s.Stats().BadTimes != 1 {
+	if readAll(t, s); s.Stats().BadTimes != 1 {
 		t.Errorf("1.5 million microseconds: %+v", s.Stats())
 	}
 }
@@ -296,7 +297,7 @@ func TestManyFiles(t *testing.T) {
 	put(t, dir, "cut.pcap", cut[:len(cut)-1])
 	for _, size := range []int{1, 3, 100} {
 		s := open(t, anyLink, dir)
-		lines, errs := readAll(t, s, size)
+		lines, errs := readAll(t, s)
 		var got string
 		for _, l := range lines {
 			got += strings.Fields(l)[1] + " "
@@ -334,11 +335,10 @@ func TestLongRecords(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{"pcap": pcapBytes(le, 0xa1b2c3d4, 1, records...), "pcapng": ng} {
 		s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
-		frames := make([]Frame, 4)
 		var lengths []int
 		for {
-			n, err := s.Next(frames)
-			for _, f := range frames[:n] {
+			batch, err := s.Next()
+			for _, f := range slices.Concat(batch.Parts...) {
 				lengths = append(lengths, len(f.Data))
 				for _, c := range f.Data {
 					if int(c-'a') != len(lengths)-1 {
@@ -359,16 +359,151 @@ func TestLongRecords(t *testing.T) {
 	}
 }
 
-func TestNoAllocationPerFrame(t *testing.T) {
-	records := make([]record, 20_000)
-	for i := range records {
-		records[i] = record{1e18 + int64(i)*1000, "some frame"}
+// manyFrames is a capture of several stretches. Some frames hold the records of another capture, with
+// headers that make sense, at any offset: what a lane may take for its beginning.
+func manyFrames(seed uint64, size int) []byte {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	at := int64(1e18)
+	next := func(data string) record {
+		at += rng.Int64N(1e6) * 1000
+		return record{at, data}
 	}
-	s := open(t, anyLink, put(t, t.TempDir(), "capture", pcapBytes(le, 0xa1b2c3d4, 1, records...)))
-	frames := make([]Frame, 100)
-	s.Next(frames)
-	if n := testing.AllocsPerRun(100, func() { s.Next(frames) }); n > 0 {
-		t.Errorf("%v allocations per call", n)
+	text := func(n int) string { return strings.Repeat(string(rune('a'+rng.IntN(26))), n) }
+	b := pcapBytes(le, 0xa1b2c3d4, 1)
+	for len(b) < size {
+		r := next(text(rng.IntN(100)))
+		switch rng.IntN(20) {
+		case 0:
+			r.data = text(1400)
+		case 1:
+			r.data = text(rng.IntN(70_000))
+		case 2, 3:
+			var inner []record
+			for range rng.IntN(600) {
+				inner = append(inner, next(text(rng.IntN(80))))
+			}
+			r.data = text(rng.IntN(30)) + string(pcapBytes(le, 0xa1b2c3d4, 1, inner...)[fileHeader:]) + text(rng.IntN(50))
+		}
+		b = append(b, pcapBytes(le, 0xa1b2c3d4, 1, r)[fileHeader:]...)
+	}
+	return b
+}
+
+// told reads a source to its end and sums up all that it tells, at each end of a stretch.
+func told(t *testing.T, s *Files) (sums []string) {
+	t.Helper()
+	h := fnv.New64a()
+	var skipped [Classes]uint64
+	var first, last int64
+	for {
+		b, err := s.Next()
+		for _, f := range slices.Concat(b.Parts...) {
+			fmt.Fprintf(h, "%d %d %d %d %d\n", f.Time, f.Len, len(f.Data), f.Link, f.From)
+			h.Write(f.Data)
+		}
+		for i, n := range b.Skipped {
+			skipped[i] += n
+		}
+		if b.First != 0 {
+			if first == 0 {
+				first = b.First
+			}
+			first, last = min(first, b.First), max(last, b.Last)
+		}
+		if b.End || err != nil {
+			st := s.Stats()
+			st.BytesRead, st.BytesTotal = 0, 0
+			sums = append(sums, fmt.Sprintf("%x %v %d %d %+v %v", h.Sum64(), skipped[:3], first, last, st, err))
+		}
+		if err == io.EOF {
+			return sums
+		}
+	}
+}
+
+// A file says the same however it is read: mapped and walked by any number of goroutines,
+// from a stream, compressed, with its end cut off.
+func TestEveryWayOfReading(t *testing.T) {
+	sieve := func(link uint16, data []byte) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
+	for seed := range uint64(4) {
+		b := manyFrames(seed, 9<<20)
+		if seed > 0 {
+			b = b[:len(b)-int(seed)*7]
+		}
+		path := put(t, t.TempDir(), "capture", b)
+		read := func(cfg FilesConfig, name string) []string {
+			cfg.KnownLink = anyLink
+			s, err := OpenFiles([]string{name}, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			return told(t, s)
+		}
+		for _, sift := range []Sieve{nil, sieve} {
+			want := read(FilesConfig{Workers: 1, Sieve: sift}, path)
+			if len(want) < 3 {
+				t.Fatalf("%d stretches", len(want))
+			}
+			for _, workers := range []int{2, 3, 8} {
+				if got := read(FilesConfig{Workers: workers, Sieve: sift}, path); !slices.Equal(got, want) {
+					t.Errorf("seed %d: %d workers tell\n%q and one\n%q", seed, workers, got, want)
+				}
+			}
+			if sift != nil {
+				continue // what is read of a stream to learn its first frame is not sifted
+			}
+			for i := range want {
+				want[i] = strings.ReplaceAll(want[i], path, "standard input")
+			}
+			got := read(FilesConfig{Stdin: bytes.NewReader(b)}, "-")
+			if !slices.Equal(got, want) {
+				t.Errorf("seed %d: from a stream\n%s\nfrom a file\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	}
+}
+
+// A file that is cut while it is read, as a rotating capture does, gives what is left of it.
+func TestShrinks(t *testing.T) {
+	b := manyFrames(1, 13<<20)
+	path := put(t, t.TempDir(), "capture", b)
+	s := open(t, anyLink, path)
+	if _, err := s.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 6<<20); err != nil {
+		t.Fatal(err)
+	}
+	var errs []error
+	for len(errs) < 10 {
+		_, err := s.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) != 1 || s.Stats().Bytes < 5<<20 {
+		t.Errorf("%v, %d bytes read", errs, s.Stats().Bytes)
+	}
+}
+
+func TestNoAllocationPerFrame(t *testing.T) {
+	for _, workers := range []int{1, 2} {
+		path := put(t, t.TempDir(), "capture", manyFrames(1, 24<<20))
+		s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink, Workers: workers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.Next()
+		s.Next()
+		// What a stretch costs: its mapping, and the goroutines that walk it.
+		if n := testing.AllocsPerRun(2, func() { s.Next() }); n > 12 {
+			t.Errorf("%d workers: %v allocations for a stretch", workers, n)
+		}
 	}
 }
 
@@ -404,7 +539,7 @@ func TestFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines, _ := readAll(t, all, 100)
+	lines, _ := readAll(t, all)
 	t.Logf("the filter keeps %d of %d hostile frames", kept, len(lines))
 	if kept != len(lines) {
 		t.Errorf("the filter loses %d of %d frames", len(lines)-kept, len(lines))
@@ -434,14 +569,12 @@ func BenchmarkFiles(b *testing.B) {
 		b.Run(fmt.Sprintf("frame=%d", size), func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
-			frames := make([]Frame, 4096)
-			for n := 0; n < b.N; {
+			for n := uint64(0); n < uint64(b.N); {
 				s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink})
-				for err == nil && n < b.N {
-					var got int
-					got, err = s.Next(frames)
-					n += got
+				for err == nil && n+s.Stats().Frames < uint64(b.N) {
+					_, err = s.Next()
 				}
+				n += s.Stats().Frames
 				s.Close()
 			}
 		})

@@ -25,6 +25,10 @@ type FilesConfig struct {
 	KnownLink func(link uint16) error
 	// Stdin is what the name "-" stands for. Zero means os.Stdin.
 	Stdin io.Reader
+	// Sieve leaves frames out. Nil means none.
+	Sieve Sieve
+	// Workers is how many goroutines walk a file. Zero means one.
+	Workers int
 }
 
 // Files reads capture files in the order of their time. Files that overlap, such as
@@ -38,8 +42,10 @@ type Files struct {
 	future []*file // not yet reached, by the time of the first frame
 	active []*file // being read
 	faults []error // to be returned, oldest first
-	stats  Stats   // of the closed inputs
+	stats  Stats   // of what was given
 	print  hash.Hash
+	batch  Batch
+	merged []Frame
 }
 
 // maxActive bounds how many files are merged at a time; each holds a block. Beyond
@@ -57,9 +63,10 @@ type file struct {
 	closer io.Closer
 	unpack func() // frees the decompressor
 	format format
-	stats  Stats
-	frames []Frame
-	next   int // index into frames
+	frames uint64 // that were read
+	chunk  chunk
+	told   bool      // what chunk left out was told
+	wait   [][]Frame // what of chunk was not given yet
 }
 
 // counter counts what is read from disk.
@@ -73,9 +80,6 @@ func (c *counter) Read(p []byte) (int, error) {
 	c.n += uint64(n)
 	return n, err
 }
-
-// batch is how many frames a file decodes ahead while files are merged.
-const batch = 256
 
 // OpenFiles opens files, directories (all captures in and below them) and "-". It fails
 // only when nothing can be read at all: a file that cannot be opened is reported by Next.
@@ -161,27 +165,27 @@ func (s *Files) probe(f *file) error {
 		return &NoInputError{Name: f.name, Reason: "too many input files (65535 at a time)"}
 	}
 	reopen := f.raw == nil
-	if err := f.open(s.cfg.KnownLink); err != nil {
+	if err := f.open(s.cfg.KnownLink, 0); err != nil {
 		f.close()
 		return partial(f.name, err)
 	}
 	f.index = uint16(len(s.names))
-	f.frames = make([]Frame, batch)
-	n, err := f.format.next(f.frames, &f.stats)
+	f.chunk.from = f.index
+	err := f.read()
 	switch {
-	case n > 0:
-		f.first = f.frames[0].Time
-		fmt.Fprintf(s.print, "%d %d %d %d\n", f.size, f.first, f.frames[0].Len, f.frames[0].Link)
-		s.print.Write(f.frames[0].Data)
+	case len(f.wait) > 0:
+		frame := &f.wait[0][0]
+		f.first = frame.Time
+		fmt.Fprintf(s.print, "%d %d %d %d\n", f.size, f.first, frame.Len, frame.Link)
+		s.print.Write(frame.Data)
 	case err == io.EOF: // a capture that holds no frame is a capture
 		f.first = math.MaxInt64
 	default:
 		e := partial(f.name, err)
-		e.Offset = f.offset()
+		e.Offset = f.format.offset()
 		f.close()
 		return e
 	}
-	f.frames = f.frames[:n]
 	if reopen {
 		f.close()
 		*f = file{name: f.name, index: f.index, first: f.first, size: f.size}
@@ -189,6 +193,22 @@ func (s *Files) probe(f *file) error {
 	s.names = append(s.names, f.name)
 	s.size += uint64(f.size)
 	s.future = append(s.future, f)
+	return nil
+}
+
+// read reads on until there are frames to give, or some were left out, or a stretch ended.
+func (f *file) read() error {
+	f.chunk.clear()
+	f.wait, f.told = f.wait[:0], false
+	for f.chunk.count == 0 && !f.chunk.end {
+		if err := f.format.next(&f.chunk); err != nil {
+			return err
+		}
+	}
+	if len(f.chunk.frames) > 0 {
+		f.wait = append(f.wait, f.chunk.frames)
+	}
+	f.wait = append(f.wait, f.chunk.more...)
 	return nil
 }
 
@@ -217,8 +237,9 @@ func openError(name string, err error) error {
 	return &NoInputError{Name: name, Reason: reason, Err: err}
 }
 
-// open finds out how the input is written. An error is the reason why it cannot be read.
-func (f *file) open(known func(uint16) error) error {
+// open finds out how the input is written. With workers a plain file is mapped and walked by as many. An error is the
+// reason why it cannot be read.
+func (f *file) open(known func(uint16) error, workers int) error {
 	if f.raw == nil {
 		r, err := os.Open(f.name)
 		if err != nil {
@@ -233,7 +254,7 @@ func (f *file) open(known func(uint16) error) error {
 	b := newBlock(f.raw)
 	for {
 		if err := b.fill(6); err != nil && err != io.EOF {
-			return errors.New(b.damage(err, "at its beginning"))
+			return errors.New(damage(err, "at its beginning"))
 		}
 		h := b.have()
 		switch {
@@ -242,13 +263,15 @@ func (f *file) open(known func(uint16) error) error {
 		case len(h) < 4:
 			return errNotCapture
 		}
-		switch magic := [4]byte(h[:4]); magic {
-		case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xc3, 0xd4}, [4]byte{0x4d, 0x3c, 0xb2, 0xa1},
-			[4]byte{0xa1, 0xb2, 0x3c, 0x4d}, [4]byte{0x34, 0xcd, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xcd, 0x34}:
+		switch magic := [4]byte(h[:4]); {
+		case isPcap(magic):
 			p, err := openPcap(b, known)
 			f.format = p
+			if disk, ok := f.closer.(*os.File); err == nil && workers > 0 && ok && f.unpack == nil && f.size > 0 {
+				f.format = openMapped(disk, f.size, &f.raw.n, p.records, workers)
+			}
 			return err
-		case [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
+		case magic == [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
 			p, err := openNg(b, known)
 			f.format = p
 			return err
@@ -291,6 +314,9 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 }
 
 func (f *file) close() {
+	if m, ok := f.format.(*mapped); ok {
+		m.unmap()
+	}
 	if f.unpack != nil {
 		f.unpack()
 	}
@@ -299,49 +325,26 @@ func (f *file) close() {
 	}
 }
 
-// offset is how far the (decompressed) input was consumed.
-func (f *file) offset() int64 {
-	switch p := f.format.(type) {
-	case *pcapFile:
-		return p.b.offset()
-	case *ngFile:
-		return p.b.offset()
-	}
-	return 0
-}
-
 // Next implements [Source].
-func (s *Files) Next(frames []Frame) (int, error) {
+func (s *Files) Next() (*Batch, error) {
+	b := &s.batch
+	*b = Batch{Parts: b.Parts[:0]}
 	for {
 		if len(s.faults) > 0 {
 			err := s.faults[0]
 			s.faults = s.faults[1:]
 			s.stats.Errors++
-			return 0, err
+			return b, err
 		}
 		if len(s.active) == 0 {
 			if len(s.future) == 0 {
-				return 0, io.EOF
+				return b, io.EOF
 			}
 			s.activate()
 			continue
 		}
-		if len(s.active) == 1 && s.active[0].pending() == 0 && (len(s.future) == 0 || s.future[0].first == math.MaxInt64) {
-			// The usual case, and the last file of a row: straight into the caller's frames.
-			f := s.active[0]
-			n, err := f.format.next(frames, &f.stats)
-			if n > 0 {
-				for i := range frames[:n] {
-					frames[i].From = f.index
-				}
-				f.stats.Frames += uint64(n)
-				return n, nil
-			}
-			s.retire(0, err)
-			continue
-		}
-		if n := s.merge(frames); n > 0 {
-			return n, nil
+		if s.give(b) {
+			return b, nil
 		}
 	}
 }
@@ -350,8 +353,9 @@ func (s *Files) Next(frames []Frame) (int, error) {
 func (s *Files) activate() {
 	f := s.future[0]
 	s.future = s.future[1:]
+	f.chunk.sieve, f.chunk.from = s.cfg.Sieve, f.index
 	if f.format == nil {
-		if err := f.open(s.cfg.KnownLink); err != nil {
+		if err := f.open(s.cfg.KnownLink, max(1, s.cfg.Workers)); err != nil {
 			s.faults = append(s.faults, partial(f.name, err))
 			f.close()
 			return
@@ -360,49 +364,94 @@ func (s *Files) activate() {
 	s.active = append(s.active, f)
 }
 
-func (f *file) pending() int { return len(f.frames) - f.next }
-
-// merge gives frames in the order of their time over all active files, and brings in
-// those whose time has come. It stops as soon as a file runs out of decoded frames,
-// because decoding on moves the bytes that were given out. 0 means: call again.
-func (s *Files) merge(frames []Frame) (n int) {
+// give gives what comes next, and reports whether there was anything.
+func (s *Files) give(b *Batch) bool {
 	for i := 0; i < len(s.active); i++ {
 		f := s.active[i]
-		if f.pending() > 0 {
-			continue
+		if len(f.wait) == 0 {
+			if err := f.read(); err != nil {
+				s.retire(i, err)
+				i--
+				continue
+			}
 		}
-		if f.frames == nil {
-			f.frames = make([]Frame, batch)
-		}
-		m, err := f.format.next(f.frames[:cap(f.frames)], &f.stats)
-		f.frames, f.next = f.frames[:m], 0
-		if m == 0 {
-			s.retire(i, err)
-			i--
+		if !f.told {
+			f.told = true
+			f.frames += f.chunk.count
+			s.left(b, &f.chunk)
 		}
 	}
-	for n < len(frames) && len(s.active) > 0 {
-		oldest := s.active[0]
-		for _, f := range s.active[1:] {
-			if f.frames[f.next].Time < oldest.frames[oldest.next].Time {
+	switch {
+	case len(s.active) == 1 && (len(s.future) == 0 || s.active[0].chunk.latest() < s.future[0].first):
+		// The usual case: files that follow each other.
+		f := s.active[0]
+		b.Parts = append(b.Parts, f.wait...)
+		b.End = b.End || f.chunk.end
+		for _, part := range f.wait {
+			s.stats.Frames += uint64(len(part))
+		}
+		f.wait = f.wait[:0]
+		return true
+	case len(s.active) > 0:
+		s.merge(b)
+	}
+	return len(b.Parts) > 0 || b.First != 0
+}
+
+// left takes over what a file left out.
+func (s *Files) left(b *Batch, c *chunk) {
+	if c.count == 0 {
+		return
+	}
+	if b.First == 0 || c.first < b.First {
+		b.First = c.first
+	}
+	b.Last = max(b.Last, c.last)
+	for i, n := range c.skipped {
+		b.Skipped[i] += n
+		s.stats.Frames += n
+	}
+	s.stats.Bytes += c.bytes
+	s.stats.BadTimes += c.badTimes
+}
+
+// merge gives frames in the order of their time over all active files, and brings in
+// those whose time has come. It stops as soon as a file runs out of frames, because reading on
+// moves the bytes that were given out.
+func (s *Files) merge(b *Batch) {
+	if cap(s.merged) == 0 {
+		s.merged = make([]Frame, 0, maxFrames)
+	}
+	out := s.merged[:0]
+	for len(out) < maxFrames {
+		var oldest *file
+		for _, f := range s.active {
+			if len(f.wait) == 0 {
+				oldest = nil // its frames were left out, or given
+				break
+			}
+			if oldest == nil || f.wait[0][0].Time < oldest.wait[0][0].Time {
 				oldest = f
 			}
 		}
-		if len(s.future) > 0 && len(s.active) < maxActive && s.future[0].first < oldest.frames[oldest.next].Time {
-			if n == 0 {
+		if oldest == nil {
+			break
+		}
+		if len(s.future) > 0 && len(s.active) < maxActive && s.future[0].first < oldest.wait[0][0].Time {
+			if len(out) == 0 {
 				s.activate()
 			}
-			return n
+			break
 		}
-		frames[n] = oldest.frames[oldest.next]
-		frames[n].From = oldest.index
-		n++
-		oldest.stats.Frames++
-		if oldest.next++; oldest.pending() == 0 {
-			return n
+		out = append(out, oldest.wait[0][0])
+		s.stats.Frames++
+		if oldest.wait[0] = oldest.wait[0][1:]; len(oldest.wait[0]) == 0 {
+			oldest.wait = oldest.wait[1:]
 		}
 	}
-	return n
+	if b.End = true; len(out) > 0 {
+		b.Parts = append(b.Parts, out)
+	}
 }
 
 // retire closes the i-th active file, which ended with err.
@@ -411,21 +460,15 @@ func (s *Files) retire(i int, err error) {
 	s.active = slices.Delete(s.active, i, i+1)
 	if err != io.EOF {
 		e := partial(f.name, err)
-		e.Offset, e.Frames = f.offset(), f.stats.Frames
+		e.Offset, e.Frames = f.format.offset(), f.frames
 		s.faults = append(s.faults, e)
 	}
-	s.stats.add(f.stats)
+	if ng, ok := f.format.(*ngFile); ok {
+		s.stats.InterfaceDrops += ng.drops[0]
+		s.stats.KernelDrops += ng.drops[1]
+	}
 	s.done += f.raw.n
 	f.close()
-}
-
-func (s *Stats) add(o Stats) {
-	s.Frames += o.Frames
-	s.Bytes += o.Bytes
-	s.KernelDrops += o.KernelDrops
-	s.InterfaceDrops += o.InterfaceDrops
-	s.Errors += o.Errors
-	s.BadTimes += o.BadTimes
 }
 
 // Input implements [Source].
@@ -436,8 +479,11 @@ func (s *Files) Stats() Stats {
 	t := s.stats
 	t.BytesRead, t.BytesTotal = s.done, s.size
 	for _, f := range s.active {
-		t.add(f.stats)
 		t.BytesRead += f.raw.n
+		if ng, ok := f.format.(*ngFile); ok {
+			t.InterfaceDrops += ng.drops[0]
+			t.KernelDrops += ng.drops[1]
+		}
 	}
 	return t
 }

@@ -30,6 +30,8 @@ type LiveConfig struct {
 	Ports []uint16
 	// NoFilter hands every frame to us. Only for looking at what a mirror port delivers.
 	NoFilter bool
+	// From is the index of this input, for Frame.From.
+	From uint16
 	// NoPromiscuous leaves the interface in its mode.
 	NoPromiscuous bool
 }
@@ -68,7 +70,10 @@ type Live struct {
 	link uint16
 	// Frames are copied here, because libpcap gives them one by one and takes each back
 	// with the next. With the filter these are mail frames only.
-	arena []byte
+	arena  []byte
+	frames [512]Frame
+	part   [1][]Frame
+	batch  Batch
 
 	retry time.Time // when to open the interface again; h is nil then
 	last  pcap.Stats
@@ -76,7 +81,7 @@ type Live struct {
 
 	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
 	// counters are not safe to ask for from another goroutine.
-	frames, bytes, drops, ifDrops, errs atomic.Uint64
+	given, bytes, drops, ifDrops, errs atomic.Uint64
 }
 
 // OpenLive starts capturing. Errors are *InterfaceError.
@@ -155,7 +160,19 @@ func interfaceNames() (names []string) {
 }
 
 // Next implements [Source].
-func (l *Live) Next(frames []Frame) (int, error) {
+func (l *Live) Next() (*Batch, error) {
+	l.batch = Batch{End: true}
+	n, err := l.fill()
+	if n > 0 {
+		l.part[0] = l.frames[:n]
+		l.batch.Parts = l.part[:]
+		l.batch.First, l.batch.Last = l.frames[0].Time, l.frames[n-1].Time
+	}
+	return &l.batch, err
+}
+
+// fill takes frames until the kernel has no more, or some time has passed.
+func (l *Live) fill() (n int, err error) {
 	if l.h == nil {
 		if wait := time.Until(l.retry); wait > 0 {
 			time.Sleep(min(wait, readTimeout))
@@ -166,9 +183,8 @@ func (l *Live) Next(frames []Frame) (int, error) {
 			return 0, nil
 		}
 	}
-	n, used := 0, 0
-	var began time.Time
-	for n < len(frames) && used+l.cfg.Snaplen <= len(l.arena) {
+	used := 0
+	for n < len(l.frames) && used+l.cfg.Snaplen <= len(l.arena) {
 		data, ci, err := l.h.ZeroCopyReadPacketData()
 		if err == pcap.NextErrorTimeoutExpired {
 			break
@@ -179,19 +195,16 @@ func (l *Live) Next(frames []Frame) (int, error) {
 			}
 			break // the next call meets the same error
 		}
-		if n == 0 {
-			began = ci.Timestamp
-		}
 		to := l.arena[used : used+len(data) : used+len(data)]
 		copy(to, data)
 		used += len(data)
-		frames[n] = Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length, Link: l.link}
+		l.frames[n] = Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length, Link: l.link, From: l.cfg.From}
 		n++
-		if ci.Timestamp.Sub(began) > readTimeout {
+		if ci.Timestamp.UnixNano()-l.frames[0].Time > int64(readTimeout) {
 			break
 		}
 	}
-	l.frames.Add(uint64(n))
+	l.given.Add(uint64(n))
 	l.bytes.Add(uint64(used))
 	if now := time.Now(); now.Sub(l.asked) >= time.Second {
 		l.asked = now
@@ -232,7 +245,7 @@ func (l *Live) Input(uint16) string { return l.cfg.Interface }
 
 // Stats implements [Source]. It may be called from any goroutine.
 func (l *Live) Stats() Stats {
-	return Stats{Frames: l.frames.Load(), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
+	return Stats{Frames: l.given.Load(), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
 		KernelDrops: l.drops.Load(), InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load()}
 }
 
@@ -328,14 +341,13 @@ func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error
 	}
 	defer l.Close()
 	seen := map[uint16]bool{}
-	batch := make([]Frame, 64)
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		n, err := l.Next(batch)
+		n, err := l.fill()
 		if err != nil {
 			return frames, nil, err
 		}
 		frames += n
-		for _, f := range batch[:n] {
+		for _, f := range l.frames[:n] {
 			if l.link != 1 || len(f.Data) < 16 {
 				continue
 			}

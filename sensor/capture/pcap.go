@@ -7,114 +7,146 @@ import (
 	"io"
 )
 
-// format is a way of writing frames to a file: classic pcap or pcapng.
-type format interface {
-	// next works as Source.Next on one file. Errors other than io.EOF are reasons for a
-	// PartialError.
-	next(frames []Frame, s *Stats) (int, error)
-}
-
 var (
 	errEmpty      = errors.New("the file is empty")
 	errNotCapture = errors.New("this is no capture file (pcap or pcapng, plain or compressed with gzip, zstd or xz)")
 )
 
-// pcapFile reads the classic format (draft-ietf-opsawg-pcap).
+// records says how the records of a classic pcap file are written
+// (draft-ietf-opsawg-pcap).
 //
-//	magic 4, version 2+2, reserved 4+4, snapshot length 4, link type 4
-//	then per frame: seconds 4, fraction 4, captured length 4, length on the wire 4
-type pcapFile struct {
-	b      *block
-	order  binary.ByteOrder
+//	file header:   magic 4, version 2+2, reserved 4+4, snapshot length 4, link type 4
+//	record header: seconds 4, fraction 4, captured length 4, length on the wire 4
+type records struct {
 	swap   bool  // big-endian
 	unit   int64 // nanoseconds of one unit of the fraction
 	header int   // length of a record header
 	link   uint16
 }
 
-// openPcap reads the file header; known says which link types the caller can decode.
-func openPcap(b *block, known func(link uint16) error) (*pcapFile, error) {
-	h := b.have()
-	f := &pcapFile{b: b, unit: 1000, header: 16}
+const fileHeader = 24
+
+// isPcap reports whether these four bytes begin a classic pcap file.
+func isPcap(magic [4]byte) bool {
+	switch magic {
+	case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xc3, 0xd4}, [4]byte{0x4d, 0x3c, 0xb2, 0xa1},
+		[4]byte{0xa1, 0xb2, 0x3c, 0x4d}, [4]byte{0x34, 0xcd, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xcd, 0x34}:
+		return true
+	}
+	return false
+}
+
+// parseHeader reads the file header; known says which link types the caller can decode.
+func parseHeader(h []byte, known func(link uint16) error) (r records, err error) {
+	r = records{unit: 1000, header: 16}
+	order := binary.ByteOrder(binary.LittleEndian)
 	switch m := binary.LittleEndian.Uint32(h); m {
 	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
-		f.order = binary.LittleEndian
 	default:
-		f.order, f.swap = binary.BigEndian, true
+		order, r.swap = binary.BigEndian, true
 	}
-	switch f.order.Uint32(h) {
+	switch order.Uint32(h) {
 	case 0xa1b23c4d:
-		f.unit = 1
+		r.unit = 1
 	case 0xa1b2cd34:
-		f.header = 24 // Kuznetzov's patched libpcap: interface, protocol and packet type follow
+		r.header = 24 // Kuznetzov's patched libpcap: interface, protocol and packet type follow
 	}
-	if err := b.fill(24); err != nil {
-		return nil, errors.New(b.damage(err, "inside its header"))
-	}
-	h = b.have()
-	if v := f.order.Uint16(h[4:]); v != 2 {
-		return nil, fmt.Errorf("pcap version %d.%d is not known (2.4 is)", v, f.order.Uint16(h[6:]))
+	if v := order.Uint16(h[4:]); v != 2 {
+		return r, fmt.Errorf("pcap version %d.%d is not known (2.4 is)", v, order.Uint16(h[6:]))
 	}
 	// The upper bits hold the length of a frame check sequence; it counts as padding.
-	link := f.order.Uint32(h[20:]) & 0x03ffffff
+	link := order.Uint32(h[20:]) & 0x03ffffff
 	if link > 0xffff {
-		return nil, fmt.Errorf("link type %d is not known", link)
+		return r, fmt.Errorf("link type %d is not known", link)
 	}
-	f.link = uint16(link)
-	if err := known(f.link); err != nil {
+	r.link = uint16(link)
+	return r, known(r.link)
+}
+
+// head is a record's header.
+func (r *records) head(b []byte) (sec, frac, caplen, wire uint32) {
+	if r.swap {
+		return binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
+	}
+	return binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
+}
+
+// one takes the record at pos into c and returns where the next one begins; -1 if this
+// one is not whole, or is longer than is believed.
+func (r *records) one(b []byte, pos int, c *chunk) int {
+	if len(b)-pos < r.header {
+		return -1
+	}
+	sec, frac, caplen, wire := r.head(b[pos:])
+	from := pos + r.header
+	if caplen > maxCaplen || len(b)-from < int(caplen) {
+		return -1
+	}
+	ns := int64(frac) * r.unit
+	if ns >= 1e9 {
+		c.badTimes++
+	}
+	next := from + int(caplen)
+	c.add(b[from:next:next], int64(sec)*1e9+ns, int(wire), r.link)
+	return next
+}
+
+// why says what is wrong with the record at the beginning of b, where the input ends.
+func (r *records) why(b []byte, cause error) error {
+	if len(b) < r.header {
+		return errors.New(damage(cause, "inside a record header"))
+	}
+	_, _, caplen, _ := r.head(b)
+	if caplen > maxCaplen {
+		return fmt.Errorf("a record claims %d bytes, more than any capture keeps (%d)", caplen, maxCaplen)
+	}
+	return errors.New(damage(cause, fmt.Sprintf("inside a record: %d of %d bytes are there", len(b)-r.header, caplen)))
+}
+
+// pcapFile reads the classic format from a stream.
+type pcapFile struct {
+	records
+	b *block
+}
+
+func openPcap(b *block, known func(link uint16) error) (*pcapFile, error) {
+	if err := b.fill(fileHeader); err != nil {
+		return nil, errors.New(damage(err, "inside its header"))
+	}
+	r, err := parseHeader(b.have(), known)
+	if err != nil {
 		return nil, err
 	}
-	b.start += 24
-	return f, nil
+	b.start += fileHeader
+	return &pcapFile{r, b}, nil
 }
 
-func (f *pcapFile) next(frames []Frame, s *Stats) (n int, err error) {
-	for {
-		n = f.walk(frames, s)
-		if n > 0 {
-			return n, nil
+func (f *pcapFile) offset() int64 { return f.b.offset() }
+
+func (f *pcapFile) next(c *chunk) error {
+	if err := f.b.fill(f.header); err != nil {
+		if len(f.b.have()) == 0 && err == io.EOF {
+			return io.EOF
 		}
-		// Nothing whole is in memory: the rest of a record, or the end.
-		if err := f.b.fill(f.header); err != nil {
-			if len(f.b.have()) == 0 && err == io.EOF {
-				return 0, io.EOF
-			}
-			return 0, errors.New(f.b.damage(err, "inside a record header"))
-		}
-		caplen := f.order.Uint32(f.b.have()[8:])
-		if caplen > maxCaplen {
-			return 0, fmt.Errorf("a record claims %d bytes, more than any capture keeps (%d)", caplen, maxCaplen)
-		}
-		if err := f.b.fill(f.header + int(caplen)); err != nil {
-			return 0, errors.New(f.b.damage(err, fmt.Sprintf("inside a record: %d of %d bytes are there", len(f.b.have())-f.header, caplen)))
-		}
+		return f.why(f.b.have(), err)
 	}
-}
-
-// walk gives the records that are whole in memory.
-func (f *pcapFile) walk(frames []Frame, s *Stats) (n int) {
-	b := f.b.have()
-	var bytes uint64
-	header := f.header
-	for n < len(frames) && len(b) >= header {
-		sec, frac := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-		caplen, wire := binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
-		if f.swap {
-			sec, frac = binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
-			caplen, wire = binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
+	if _, _, caplen, _ := f.head(f.b.have()); caplen <= maxCaplen {
+		if err := f.b.fill(f.header + int(caplen)); err != nil {
+			return f.why(f.b.have(), err)
 		}
-		if caplen > maxCaplen || len(b)-header < int(caplen) {
+	} else {
+		return f.why(f.b.have(), nil)
+	}
+	b, pos := f.b.have(), 0
+	limit := stretch - int(f.b.offset()%stretch)
+	for pos < limit && len(c.frames) < maxFrames {
+		next := f.one(b, pos, c)
+		if next < 0 {
 			break
 		}
-		if int64(frac)*f.unit >= 1e9 {
-			s.BadTimes++
-		}
-		frames[n] = Frame{Data: b[header : header+int(caplen) : header+int(caplen)], Time: int64(sec)*1e9 + int64(frac)*f.unit, Len: int(wire), Link: f.link}
-		n++
-		b = b[header+int(caplen):]
-		bytes += uint64(caplen)
+		pos = next
 	}
-	f.b.start = f.b.end - len(b)
-	s.Bytes += bytes
-	return n
+	c.end = pos >= limit
+	f.b.start += pos
+	return nil
 }

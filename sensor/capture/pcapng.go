@@ -32,12 +32,15 @@ type ngFile struct {
 	b     *block
 	order binary.ByteOrder
 	ifs   []ngIf
-	left  int // bytes of the block in hand that are still to be skipped
+	left  int   // bytes of the block in hand that are still to be skipped
+	at    int64 // number of the stretch in hand
 	known func(link uint16) error
 	// unknown remembers a link type that nobody can decode, to say so if the file holds
 	// no frame of any other.
 	unknown error
 	good    bool // there was a frame of a known link type
+	// drops are what the capturing program says was lost: by the interfaces, by the system.
+	drops [2]uint64
 }
 
 type ngIf struct {
@@ -45,7 +48,7 @@ type ngIf struct {
 	known   bool
 	snaplen uint32
 	scale   timescale
-	drops   [2]uint64 // as the last statistics block said: by the interface, by the system
+	drops   [2]uint64 // as the last statistics block said
 }
 
 // timescale turns an interface's timestamps to nanoseconds.
@@ -74,7 +77,7 @@ func openNg(b *block, known func(link uint16) error) (*ngFile, error) {
 // section reads a section header block, which stands at the start of what is in memory.
 func (f *ngFile) section() error {
 	if err := f.b.fill(28); err != nil {
-		return errors.New(f.b.damage(err, "inside a section header"))
+		return errors.New(damage(err, "inside a section header"))
 	}
 	h := f.b.have()
 	switch binary.LittleEndian.Uint32(h[8:]) {
@@ -97,44 +100,50 @@ func (f *ngFile) section() error {
 	return nil
 }
 
-func (f *ngFile) next(frames []Frame, s *Stats) (n int, err error) {
-	for n < len(frames) {
+func (f *ngFile) offset() int64 { return f.b.offset() }
+
+func (f *ngFile) next(c *chunk) error {
+	for len(c.frames) < maxFrames {
 		if f.left > 0 {
 			// Skipping moves the window only where it runs over its end; what was given
 			// out in this call must stay.
-			if n > 0 && f.left > len(f.b.have()) {
-				return n, nil
+			if c.count > 0 && f.left > len(f.b.have()) {
+				return nil
 			}
 			if err := f.b.skip(f.left); err != nil {
-				return n, errors.New(f.b.damage(err, "inside a block"))
+				return errors.New(damage(err, "inside a block"))
 			}
 			f.left = 0
 		}
-		if n > 0 && len(f.b.have()) < 12 {
-			return n, nil
+		if c.count > 0 && len(f.b.have()) < 12 {
+			return nil
+		}
+		if at := f.b.offset() / stretch; at != f.at {
+			f.at, c.end = at, true
+			return nil
 		}
 		if err := f.b.fill(12); err != nil {
 			if len(f.b.have()) == 0 && err == io.EOF {
 				if !f.good && f.unknown != nil {
-					return n, f.unknown
+					return f.unknown
 				}
-				return n, io.EOF
+				return io.EOF
 			}
-			return n, errors.New(f.b.damage(err, "inside a block header"))
+			return errors.New(damage(err, "inside a block header"))
 		}
 		h := f.b.have()
 		typ, total := f.order.Uint32(h), f.order.Uint32(h[4:])
 		if typ == ngSection {
-			if n > 0 {
-				return n, nil
+			if c.count > 0 {
+				return nil
 			}
 			if err := f.section(); err != nil {
-				return 0, err
+				return err
 			}
 			continue
 		}
 		if total < 12 || total%4 != 0 || total > math.MaxInt32 {
-			return f.after(n, fmt.Errorf("a block claims a length of %d bytes", total))
+			return after(c, fmt.Errorf("a block claims a length of %d bytes", total))
 		}
 		// Packets need their head and data in memory, interfaces and statistics all of it; everything else is skipped.
 		need := 0
@@ -147,92 +156,84 @@ func (f *ngFile) next(frames []Frame, s *Stats) (n int, err error) {
 			need = min(int(total), 12+maxCaplen)
 		}
 		if need > blockSize {
-			return f.after(n, fmt.Errorf("a block of type %d claims a length of %d bytes", typ, total))
+			return after(c, fmt.Errorf("a block of type %d claims a length of %d bytes", typ, total))
 		}
 		if len(h) < need {
-			if n > 0 {
-				return n, nil
+			if c.count > 0 {
+				return nil
 			}
 			if err := f.b.fill(need); err != nil {
-				return 0, errors.New(f.b.damage(err, fmt.Sprintf("inside a block: %d of %d bytes are there", len(f.b.have()), total)))
+				return errors.New(damage(err, fmt.Sprintf("inside a block: %d of %d bytes are there", len(f.b.have()), total)))
 			}
 			h = f.b.have()
 		}
 		if need == int(total) && f.order.Uint32(h[total-4:]) != total {
-			return f.after(n, fmt.Errorf("a block is %d bytes long by its head and %d by its foot", total, f.order.Uint32(h[total-4:])))
+			return after(c, fmt.Errorf("a block is %d bytes long by its head and %d by its foot", total, f.order.Uint32(h[total-4:])))
 		}
-		var got bool
 		if need > 0 {
-			got, err = f.block(typ, h[8:min(len(h), int(total)-4)], &frames[n], s)
-			if err != nil {
-				return f.after(n, err)
+			if err := f.block(typ, h[8:min(len(h), int(total)-4)], c); err != nil {
+				return after(c, err)
 			}
 		}
 		f.left = int(total)
-		if got {
-			n++
-			// Stay in this block's bytes: the skip only moves the start.
-			if f.left <= len(f.b.have()) {
-				f.b.start += f.left
-				f.left = 0
-			}
+		if f.left <= len(f.b.have()) { // stay in these bytes: only the start moves
+			f.b.start += f.left
+			f.left = 0
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // after holds an error back until the frames before it were given: it will be found
 // again, because nothing of the bad block was consumed.
-func (f *ngFile) after(n int, err error) (int, error) {
-	if n > 0 {
-		return n, nil
+func after(c *chunk, err error) error {
+	if c.count > 0 {
+		return nil
 	}
-	return 0, err
+	return err
 }
 
-// block reads a block's body (without head and foot). got reports whether it was a frame.
-func (f *ngFile) block(typ uint32, b []byte, frame *Frame, s *Stats) (got bool, err error) {
+// block reads a block's body (without head and foot).
+func (f *ngFile) block(typ uint32, b []byte, c *chunk) error {
 	switch typ {
 	case ngInterface:
-		return false, f.addInterface(b)
+		return f.addInterface(b)
 	case ngStatistics:
-		f.statistics(b, s)
-		return false, nil
+		f.statistics(b)
 	case ngEnhanced, ngPacket:
 		// interface 4 (obsolete: 2, drops 2), time 8, captured length 4, length on the wire 4
 		if len(b) < 20 {
-			return false, fmt.Errorf("a packet block of %d bytes has no room for its head", len(b))
+			return fmt.Errorf("a packet block of %d bytes has no room for its head", len(b))
 		}
 		id := f.order.Uint32(b)
 		if typ == ngPacket {
 			id = uint32(f.order.Uint16(b))
 		}
 		if id >= uint32(len(f.ifs)) {
-			return false, fmt.Errorf("a packet names interface %d, but %d are described", id, len(f.ifs))
+			return fmt.Errorf("a packet names interface %d, but %d are described", id, len(f.ifs))
 		}
 		i := &f.ifs[id]
 		caplen := f.order.Uint32(b[12:])
 		if caplen > maxCaplen || int(caplen) > len(b)-20 {
-			return false, fmt.Errorf("a packet claims %d bytes in a block that has room for %d", caplen, len(b)-20)
+			return fmt.Errorf("a packet claims %d bytes in a block that has room for %d", caplen, len(b)-20)
 		}
 		ticks := uint64(f.order.Uint32(b[4:]))<<32 | uint64(f.order.Uint32(b[8:]))
-		*frame = Frame{Data: b[20 : 20+caplen : 20+caplen], Time: i.scale.nanoseconds(ticks), Len: int(f.order.Uint32(b[16:])), Link: i.link}
+		c.add(b[20:20+caplen:20+caplen], i.scale.nanoseconds(ticks), int(f.order.Uint32(b[16:])), i.link)
 		f.good = f.good || i.known
 	case ngSimple:
 		// length on the wire 4; interface 0, no time
 		if len(b) < 4 || len(f.ifs) == 0 {
-			return false, errors.New("a simple packet block has no interface")
+			return errors.New("a simple packet block has no interface")
 		}
 		wire := f.order.Uint32(b)
 		caplen := min(wire, uint32(len(b)-4))
 		if i := &f.ifs[0]; i.snaplen != 0 {
 			caplen = min(caplen, i.snaplen)
 		}
-		*frame = Frame{Data: b[4 : 4+caplen : 4+caplen], Len: int(wire), Link: f.ifs[0].link}
+		c.add(b[4:4+caplen:4+caplen], 0, int(wire), f.ifs[0].link)
 		f.good = f.good || f.ifs[0].known
 	}
-	s.Bytes += uint64(len(frame.Data))
-	return true, nil
+	return nil
 }
 
 // addInterface reads an interface description: link type 2, reserved 2, snapshot
@@ -274,7 +275,7 @@ func (f *ngFile) addInterface(b []byte) error {
 
 // statistics reads what the capturing program counted: interface 4, time 8, options.
 // The numbers are totals so far, per interface.
-func (f *ngFile) statistics(b []byte, s *Stats) {
+func (f *ngFile) statistics(b []byte) {
 	if len(b) < 12 {
 		return
 	}
@@ -289,10 +290,10 @@ func (f *ngFile) statistics(b []byte, s *Stats) {
 		}
 		switch total := f.order.Uint64(v); code {
 		case 5: // isb_ifdrop
-			s.InterfaceDrops += total - min(i.drops[0], total)
+			f.drops[0] += total - min(i.drops[0], total)
 			i.drops[0] = max(i.drops[0], total)
 		case 7: // isb_osdrop
-			s.KernelDrops += total - min(i.drops[1], total)
+			f.drops[1] += total - min(i.drops[1], total)
 			i.drops[1] = max(i.drops[1], total)
 		}
 	})

@@ -75,17 +75,6 @@ func (c *clock) Now() int64 {
 	return c.now
 }
 
-// Idle tells a worker's engine that no frame came although time went by: now is the time
-// of the wall. Without it nothing would expire on a silent interface.
-func (w *Worker) Idle(now int64) {
-	e := w.e
-	if e.clock.idle(now) {
-		w.tick(now)
-		w.Flush()
-		w.lo, w.span = e.clock.window()
-	}
-}
-
 // idle moves the clock if the wall's is ahead of it by more than a moment, in which frames
 // may still be on their way.
 func (c *clock) idle(now int64) bool {

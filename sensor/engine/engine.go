@@ -186,9 +186,6 @@ func KnownLink(link uint16) error {
 
 // Finish ends all that is open and gives it out. reason is shutdown or end_of_input.
 func (e *Engine) Finish(reason string) {
-	for _, w := range e.workers {
-		w.Flush()
-	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	e.finish(reason)

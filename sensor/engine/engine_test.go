@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -73,6 +74,33 @@ func (c *conn) mail() *conn {
 
 func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().mail().close() }
 
+// feeder hands frames to a worker, a few at a time.
+type feeder struct {
+	w     *Worker
+	size  int
+	list  []wire.Frame
+	parts [1][]wire.Frame
+	none  [wire.Outcomes]uint64
+}
+
+func (f *feeder) take(x frame) {
+	if f.list = append(f.list, wire.Frame{Data: x.data, Time: x.at, Link: 1}); len(f.list) == f.size {
+		f.flush()
+	}
+}
+
+func (f *feeder) flush() {
+	f.parts[0] = f.list
+	first, last := f.list[0].Time, f.list[0].Time
+	for i := range f.list {
+		first, last = min(first, f.list[i].Time), max(last, f.list[i].Time)
+	}
+	f.w.Skip(f.none[:], first, last)
+	f.w.Take(f.parts[:])
+	f.w.Tell()
+	f.list = f.list[:0]
+}
+
 // results is what an engine gave out.
 type results struct {
 	sessions []detect.Session
@@ -90,9 +118,9 @@ func analyse(cfg Config, frames []frame) *results {
 		Source:  func(s *detect.SourceRecord) { r.sources[s.Addr.String()] = *s },
 		Finding: func(f *detect.Finding) { r.findings = append(r.findings, *f) },
 	})
-	w := e.Worker()
+	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range frames {
-		w.Frame(1, f.data, 0, f.at, 0)
+		w.take(f)
 	}
 	e.Finish("end_of_input")
 	r.stats = e.Stats()
@@ -389,7 +417,7 @@ func TestNoHome(t *testing.T) {
 // included.
 func TestNoAllocations(t *testing.T) {
 	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 64}}, Output{})
-	w := e.Worker()
+	w := feeder{w: e.Worker(), size: 100}
 	var frames []frame
 	for i := range 200 {
 		c := newConn(fmt.Sprintf("10.0.0.%d", i%20), fmt.Sprintf("198.51.%d.1", i%50), uint16(40000+i), 25)
@@ -398,9 +426,8 @@ func TestNoAllocations(t *testing.T) {
 	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
 	round := func(n int64) {
 		for _, f := range frames {
-			w.Frame(1, f.data, 0, f.at+n*minute, 0)
+			w.take(frame{f.at + n*minute, f.data})
 		}
-		w.Flush()
 	}
 	for n := range int64(30) {
 		round(n)
@@ -423,16 +450,15 @@ func BenchmarkPacket(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			e := New(Config{Live: true}, Output{})
-			w := e.Worker()
+			w := feeder{w: e.Worker(), size: 512}
 			b.ReportAllocs()
 			at, i := int64(0), 0
 			for b.Loop() {
 				f := &c.frames[i]
-				w.Frame(1, f.data, 0, f.at+at, 0)
+				w.take(frame{f.at + at, f.data})
 				if i++; i == len(c.frames) {
 					i = 0
 					at += 20 * second
-					w.Flush()
 				}
 			}
 		})

@@ -5,57 +5,36 @@ import (
 	"sync/atomic"
 )
 
-// Flush works on all packets in the queues.
-func (w *Worker) Flush() {
-	for o := range w.frames {
-		if n := w.frames[o]; n > 0 {
-			w.outcome[o].Add(n)
-			w.frames[o] = 0
-		}
-	}
-	if w.queued == 0 {
-		return
-	}
-	e := w.e
-	if e.pool != nil && w.queued >= shareFrom {
-		e.pool.share(len(w.queues), w.shard)
-	} else {
-		for i := range w.queues {
-			w.shard(i)
-		}
-	}
-	w.queued, w.bytes = 0, 0
-	e.tickMu.Lock()
-	e.flushRecords()
-	e.tickMu.Unlock()
-}
-
-// shareFrom is how many packets must wait for helpers to be woken up.
-const shareFrom = 256
-
 // ahead is how many packets are prepared before they are worked on.
 const ahead = 64
 
-// shard works on the packets of one shard.
-func (w *Worker) shard(i int) {
-	q := &w.queues[i]
-	list := q.packets
-	if len(list) == 0 {
-		return
-	}
-	s := &w.e.shards[i]
+// work works on the packets of this shard in all pieces, and does what is due at the ticks
+// between them.
+func (s *shard) work(pieces []piece, ticks []tick) {
 	s.t.Lock()
-	for len(list) > 0 {
-		n := min(ahead, len(list))
-		s.touch(list[:n])
-		for j := range list[:n] {
-			p := &list[j]
-			s.packet(p, q.bytes[p.at:p.at+p.n])
+	defer s.t.Unlock()
+	for i := range pieces {
+		p := &pieces[i]
+		q := &p.queues[s.i]
+		for list := q.packets; len(list) > 0; {
+			n := min(ahead, len(list))
+			s.touch(list[:n])
+			for j := range list[:n] {
+				x := &list[j]
+				order := p.base + uint64(x.number)
+				for len(ticks) > 0 && ticks[0].order <= order {
+					s.tick(ticks[0])
+					ticks = ticks[1:]
+				}
+				s.order, s.sub = order, 0
+				s.packet(x, q.bytes[x.at:x.at+x.n])
+			}
+			list = list[n:]
 		}
-		list = list[n:]
 	}
-	s.t.Unlock()
-	q.packets, q.bytes = q.packets[:0], q.bytes[:0]
+	for _, t := range ticks {
+		s.tick(t)
+	}
 }
 
 // touch fetches what these packets need, so that the waits for memory overlap: first the

@@ -179,10 +179,7 @@ func (s *shard) init(e *Engine, i int) {
 
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
-	s.order, s.sub = p.order, 0
 	switch {
-	case p.kind == tickMark:
-		s.tick(p.time)
 	case p.kind == wire.ICMPError:
 		s.settle(p, p.seq, flowtable.Unreachable)
 	case p.first():

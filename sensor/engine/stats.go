@@ -45,10 +45,10 @@ func (e *Engine) Stats() Stats {
 		for o := range w.outcome {
 			outcomes[o] += w.outcome[o].Load()
 		}
-		if w.first != 0 && (t.First == 0 || w.first < t.First) {
-			t.First = w.first
+		if first := w.first.Load(); first != 0 && (t.First == 0 || first < t.First) {
+			t.First = first
 		}
-		t.Last = max(t.Last, w.last)
+		t.Last = max(t.Last, w.last.Load())
 	}
 	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
 		n := outcomes[o]

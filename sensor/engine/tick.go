@@ -11,29 +11,26 @@ import (
 
 // tick does what is due in a shard at a time: all packets that came before have been
 // worked on.
-func (s *shard) tick(now int64) {
-	s.ticking = true
-	s.t.Attempts.Expire(now - forgetAttempt)
-	s.t.Flows.Expire(now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(now, r, k, f) })
-	s.tickFindings(now)
+func (s *shard) tick(t tick) {
+	s.order, s.sub, s.ticking = t.order, 0, true
+	s.t.Attempts.Expire(t.now - forgetAttempt)
+	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
+	s.tickFindings(t.now)
 	s.ticking = false
 }
 
-// due reports whether it is time for what concerns all shards together.
-func (e *Engine) due(now int64) bool {
+// tell gives out the sources and the counters whose time has come.
+func (e *Engine) tell() {
+	now := e.clock.Now()
+	if now == 0 {
+		return
+	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}
-	return now >= e.nextStats || e.cfg.SourceInterval > 0 && now >= e.nextSrcs
-}
-
-// tell gives out the sources and the counters whose time has come.
-func (e *Engine) tell(now int64) {
-	e.tickMu.Lock()
-	defer e.tickMu.Unlock()
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.tellSources(now, false)

@@ -3,151 +3,190 @@ package engine
 import (
 	"sync/atomic"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/wire"
 )
 
 // Worker takes in the frames of one goroutine.
 type Worker struct {
 	e       *Engine
-	decoder wire.Decoder
 	orient  orient
-	packet  wire.Packet // the one in hand
-	queues  []queue     // one for each shard
-	queued  int         // packets in all of them
-	bytes   int         // payload bytes in all of them
-	seq     uint64      // packets that were ours so far
+	pieces  []piece // those of used, and behind them others that keep their memory
+	used    []piece
+	ticks   []tick
+	seq     uint64 // packets that were ours so far
 	outcome [wire.Outcomes]atomic.Uint64
-	frames  [wire.Outcomes]uint64 // since the last flush
-	lo      int64                 // times from here for span nanoseconds need no thought
+	lo      int64 // times from here for span nanoseconds need no thought
 	span    uint64
-	first   int64 // time of the first frame
-	last    int64 // latest time of any frame
+	first   atomic.Int64 // lowest and highest time of any frame
+	last    atomic.Int64
+	// What helpers do, kept because making a closure is an allocation.
+	decode, work func(i int)
 }
 
-// queue holds the packets of a shard, one behind the other.
-type queue struct {
-	packets []packet
-	bytes   []byte // their payloads
+// tick says that time has come to now before the packet with this number.
+type tick struct {
+	order uint64
+	now   int64
 }
-
-// packet is what the shards need of a wire.Packet; its payload is a copy.
-type packet struct {
-	key    flowtable.Key
-	flow   uint64 // hash of key
-	order  uint64 // among all packets
-	time   int64
-	seq    uint32
-	ack    uint32
-	sum    uint32
-	length uint32 // of the payload on the wire
-	at, n  uint32 // of the captured part in queue.bytes
-	vlan   [2]uint16
-	from   uint16
-	mac    [6]byte
-	flags  wire.Flags
-	kind   wire.Kind
-	tags   uint8
-	// toServer says that the client sent it.
-	toServer bool
-}
-
-// tickMark is the kind of an entry that is no packet: time has come to packet.time.
-const tickMark wire.Kind = 255
-
-// Queues are flushed when they hold this much. The more packets there are of a flow in
-// one queue, the fewer times its state is fetched from memory.
-const (
-	maxQueued = 64 << 10
-	maxBytes  = 8 << 20
-)
 
 // Worker makes a worker. All must be made before the first frame.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{e: e, queues: make([]queue, len(e.shards))}
-	w.decoder.SetPorts(e.cfg.Ports)
+	w := &Worker{e: e}
+	w.decode = func(i int) { w.used[i].decode(nil) }
+	w.work = func(i int) { e.shards[i].work(w.used, w.ticks) }
 	e.workers = append(e.workers, w)
 	return w
 }
 
-// Frame takes in a frame. data is borrowed for the call.
-func (w *Worker) Frame(link uint16, data []byte, wireLen int, time int64, from uint16) {
-	if w.first == 0 {
-		w.first = time
+// Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
+// of Worker.Skip. It may be called by several goroutines.
+func Sieve(ports []uint16) func(link uint16, data []byte) (class uint8, skip bool) {
+	if ports == nil {
+		ports = DefaultPorts
 	}
-	w.last = max(w.last, time)
-	p := &w.packet
-	o := w.decoder.Decode(wire.LinkType(link), data, wireLen, p)
-	w.frames[o]++
-	if o > wire.MailError {
-		return
-	}
-	w.seq++
-	if uint64(time-w.lo) >= w.span {
-		w.advance(time)
-	}
-	toServer := w.decoder.IsMailPort(p.DstPort)
-	if toServer && p.Kind == wire.TCP && w.decoder.IsMailPort(p.SrcPort) {
-		toServer = w.orient.toServer(p)
-	}
-	w.enqueue(p, time, from, toServer)
-	if w.queued >= maxQueued || w.bytes >= maxBytes {
-		w.Flush()
+	d := new(wire.Decoder)
+	d.SetPorts(ports)
+	return func(link uint16, data []byte) (uint8, bool) {
+		o, skip := d.Skip(wire.LinkType(link), data)
+		return uint8(o), skip
 	}
 }
 
-// enqueue copies the packet in hand to the queue of its client's shard.
-func (w *Worker) enqueue(p *wire.Packet, time int64, from uint16, toServer bool) {
-	k := flowtable.Key{Client: p.Src, Server: p.Dst, ClientPort: p.SrcPort, ServerPort: p.DstPort, Scope: w.scope(p)}
-	if !toServer {
-		k.Client, k.Server, k.ClientPort, k.ServerPort = k.Server, k.Client, k.ServerPort, k.ClientPort
-	}
-	t := w.e.table
-	host := k.Host()
-	hash := t.Secret.Host(&host)
-	q := &w.queues[t.ShardOf(hash)]
-	q.packets = append(q.packets, packet{
-		key: k, flow: t.Secret.Flow(hash, &k), order: w.seq, time: time,
-		seq: p.Seq, ack: p.Ack, sum: p.Sum, length: p.Len, at: uint32(len(q.bytes)), n: uint32(len(p.Payload)),
-		vlan: [2]uint16(p.VLAN[:2]), from: from, mac: p.MAC, flags: p.Flags, kind: p.Kind, tags: min(p.Tags, 2), toServer: toServer,
-	})
-	q.bytes = append(q.bytes, p.Payload...)
-	w.queued++
-	w.bytes += len(p.Payload)
-}
-
-// scope sets overlapping address spaces apart, if the site has them.
-func (w *Worker) scope(p *wire.Packet) flowtable.Scope {
-	space := uint32(0)
-	if w.e.cfg.SeparateVLANs {
-		for _, v := range p.VLAN[:p.Tags] {
-			space = space*0x9e3779b1 + uint32(v) + 1
+// Skip counts frames that a Sieve left out, by class. first and last are the lowest and the highest
+// time of all frames, those that Take gets included; zero if there were none.
+func (w *Worker) Skip(skipped []uint64, first, last int64) {
+	for o := range w.outcome {
+		if n := skipped[o]; n > 0 {
+			w.outcome[o].Add(n)
 		}
 	}
-	if w.e.cfg.SeparateTunnels {
-		space = space*0x85ebca6b + p.Tunnel
+	if first != 0 && (w.first.Load() == 0 || first < w.first.Load()) {
+		w.first.Store(first)
 	}
-	return flowtable.NewScope(p.V6, space<<1)
+	w.last.Store(max(w.last.Load(), last))
 }
 
-// advance moves the clock to the time of a packet.
+// Take takes in frames and gives out what they cause. The parts follow one another.
+func (w *Worker) Take(parts [][]wire.Frame) {
+	total := 0
+	for _, part := range parts {
+		total += len(part)
+	}
+	if total == 0 {
+		return
+	}
+	shared := w.e.pool != nil && total >= shareFrom
+	if shared {
+		w.cut(parts, total)
+		w.e.pool.share(len(w.used), w.decode)
+	}
+	if !shared || w.unsure() {
+		w.clear(1)
+		w.used[0].frames = append(w.used[0].frames, parts...)
+		w.used[0].decode(&w.orient)
+	}
+	w.ticks = w.ticks[:0]
+	for i := range w.used {
+		w.count(&w.used[i])
+	}
+	w.run(shared)
+}
+
+// unsure reports whether the pieces cannot be decoded side by side.
+func (w *Worker) unsure() bool {
+	for i := range w.used {
+		if w.used[i].unsure {
+			return true
+		}
+	}
+	return false
+}
+
+// shareFrom is how many frames there must be for helpers to be woken up.
+const shareFrom = 1024
+
+// cut makes pieces of about the same size, two for each helper.
+func (w *Worker) cut(parts [][]wire.Frame, total int) {
+	n := 2 * w.e.cfg.Helpers
+	size := (total + n - 1) / n
+	w.clear(n)
+	i, room := 0, size
+	for _, part := range parts {
+		for len(part) > 0 {
+			if room == 0 {
+				i, room = i+1, size
+			}
+			k := min(room, len(part))
+			w.used[i].frames = append(w.used[i].frames, part[:k])
+			part, room = part[k:], room-k
+		}
+	}
+}
+
+// clear makes n empty pieces.
+func (w *Worker) clear(n int) {
+	for len(w.pieces) < n {
+		w.pieces = append(w.pieces, newPiece(w.e))
+	}
+	w.used = w.pieces[:n]
+	for i := range w.used {
+		w.used[i].clear()
+	}
+}
+
+// count takes over what a piece counted, and finds the ticks among its packets.
+func (w *Worker) count(p *piece) {
+	for o, n := range p.outcome {
+		if n > 0 {
+			w.outcome[o].Add(n)
+		}
+	}
+	p.base = w.seq
+	for _, time := range p.times {
+		w.seq++
+		if uint64(time-w.lo) >= w.span {
+			w.advance(time)
+		}
+	}
+}
+
+// advance moves the clock to the time of packet number w.seq.
 func (w *Worker) advance(time int64) {
 	if now, ok := w.e.clock.see(time, w.seq); ok {
-		w.tick(now)
+		w.ticks = append(w.ticks, tick{w.seq, now})
 	}
 	w.lo, w.span = w.e.clock.window()
 }
 
-// tick enters a tick behind the packets that came before it. What concerns all shards
-// together is done when they have come that far.
-func (w *Worker) tick(now int64) {
-	if w.e.due(now) {
-		w.Flush()
-		w.e.tell(now)
+// run has all shards work on their packets, and gives out what came of it.
+func (w *Worker) run(shared bool) {
+	e := w.e
+	if shared {
+		e.pool.share(len(e.shards), w.work)
+	} else {
+		for i := range e.shards {
+			w.work(i)
+		}
 	}
-	for i := range w.queues {
-		q := &w.queues[i]
-		q.packets = append(q.packets, packet{kind: tickMark, time: now, order: w.seq})
+	e.tickMu.Lock()
+	e.flushRecords()
+	e.tickMu.Unlock()
+}
+
+// Tell gives out the sources and the counters whose time has come. It is to be called between
+// calls of Take, where the input itself has a mark, so that the counters are the same
+// however the frames were handed over.
+func (w *Worker) Tell() { w.e.tell() }
+
+// Idle tells the engine that no frame came although time went by: now is the time
+// of the wall. Without it nothing would expire on a silent interface.
+func (w *Worker) Idle(now int64) {
+	e := w.e
+	if e.clock.idle(now) {
+		w.ticks = append(w.ticks[:0], tick{w.seq, now})
+		w.clear(0)
+		w.run(false)
+		w.Tell()
+		w.lo, w.span = e.clock.window()
 	}
-	w.queued += len(w.queues)
 }

@@ -1,0 +1,65 @@
+package capture
+
+// format is a way of writing frames to a file: classic pcap or pcapng.
+type format interface {
+	// next gives more frames, up to the end of the stretch. Errors other than io.EOF are reasons
+	// for a PartialError; nothing is given together with one.
+	next(c *chunk) error
+	offset() int64 // of the next record, in the (decompressed) input
+}
+
+// stretch is how much of an input is a unit for everything that is told between batches: a
+// stretch holds the records that begin in it. It is counted on the decompressed input.
+const stretch = 4 << 20
+
+// maxFrames is how many frames a stream gives at a time.
+const maxFrames = 4096
+
+// chunk is what was walked at a time.
+type chunk struct {
+	frames      []Frame
+	skipped     [Classes]uint64
+	count       uint64 // frames, those left out included
+	bytes       uint64
+	badTimes    uint64
+	first, last int64
+	end         bool // of the stretch
+	sieve       Sieve
+	from        uint16
+	more        [][]Frame // frames of further lanes
+}
+
+// clear begins anew, with the same memory.
+func (c *chunk) clear() {
+	*c = chunk{frames: c.frames[:0], sieve: c.sieve, from: c.from, more: c.more[:0]}
+}
+
+// add takes in a frame, or counts that it was left out.
+func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
+	if c.count == 0 || time < c.first {
+		c.first = time
+	}
+	c.last = max(c.last, time)
+	c.count++
+	c.bytes += uint64(len(data))
+	if c.sieve != nil {
+		if class, skip := c.sieve(link, data); skip {
+			c.skipped[class%Classes]++
+			return
+		}
+	}
+	c.frames = append(c.frames, Frame{Data: data, Time: time, Len: wire, Link: link, From: c.from})
+}
+
+// latest is the highest time of the frames that were not left out.
+func (c *chunk) latest() (t int64) {
+	for i := range c.frames {
+		t = max(t, c.frames[i].Time)
+	}
+	for _, part := range c.more {
+		for i := range part {
+			t = max(t, part[i].Time)
+		}
+	}
+	return t
+}

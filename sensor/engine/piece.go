@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"runtime/debug"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/wire"
+)
+
+// piece is a row of frames that are decoded one after the other, and the packets that were
+// in them, by shard. Several pieces can be decoded side by side.
+type piece struct {
+	e       *Engine
+	frames  [][]wire.Frame
+	done    int // frames so far
+	decoder wire.Decoder
+	packet  wire.Packet // the one in hand
+	queues  []queue     // one for each shard
+	times   []int64     // of the packets
+	base    uint64      // how many packets came before the first
+	outcome [wire.Outcomes]uint64
+	unsure  bool // the direction of a packet depends on those before it
+}
+
+// queue holds the packets of a shard, one behind the other.
+type queue struct {
+	packets []packet
+	bytes   []byte // their payloads
+}
+
+// packet is what the shards need of a wire.Packet; its payload is a copy.
+type packet struct {
+	key    flowtable.Key
+	flow   uint64 // hash of key
+	time   int64
+	number uint32 // in the piece, from 1
+	seq    uint32
+	ack    uint32
+	sum    uint32
+	length uint32 // of the payload on the wire
+	at, n  uint32 // of the captured part in queue.bytes
+	vlan   [2]uint16
+	from   uint16
+	mac    [6]byte
+	flags  wire.Flags
+	kind   wire.Kind
+	tags   uint8
+	// toServer says that the client sent it.
+	toServer bool
+}
+
+func newPiece(e *Engine) piece {
+	p := piece{e: e, queues: make([]queue, len(e.shards))}
+	p.decoder.SetPorts(e.cfg.Ports)
+	return p
+}
+
+func (p *piece) clear() {
+	p.frames, p.times = p.frames[:0], p.times[:0]
+	p.done, p.unsure = 0, false
+	p.outcome = [wire.Outcomes]uint64{}
+	for i := range p.queues {
+		q := &p.queues[i]
+		q.packets, q.bytes = q.packets[:0], q.bytes[:0]
+	}
+}
+
+// decode decodes the piece's frames. o knows who opened which connection, where both ports are
+// mail ports; without it decode stops at the first packet that makes that matter.
+//
+// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
+// reading them is a fault; what had not been read then is counted as vanished.
+func (p *piece) decode(o *orient) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if _, fault := r.(interface{ Addr() uintptr }); !fault {
+			panic(r)
+		}
+		for _, list := range p.frames {
+			p.outcome[wire.Vanished] += uint64(len(list))
+		}
+		p.outcome[wire.Vanished] -= uint64(p.done)
+	}()
+	for _, list := range p.frames {
+		for i := range list {
+			if !p.frame(&list[i], o) {
+				return
+			}
+		}
+	}
+}
+
+func (p *piece) frame(f *wire.Frame, o *orient) bool {
+	w := &p.packet
+	outcome := p.decoder.Decode(wire.LinkType(f.Link), f.Data, f.Len, w)
+	if outcome <= wire.MailError {
+		toServer := p.decoder.IsMailPort(w.DstPort)
+		if toServer && w.Kind == wire.TCP && p.decoder.IsMailPort(w.SrcPort) {
+			if o == nil {
+				p.unsure = true
+				return false
+			}
+			toServer = o.toServer(w)
+		}
+		p.enqueue(w, f, toServer)
+	}
+	p.outcome[outcome]++
+	p.done++
+	return true
+}
+
+// enqueue copies the packet in hand to the queue of its client's shard.
+func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
+	k := flowtable.Key{Client: w.Src, Server: w.Dst, ClientPort: w.SrcPort, ServerPort: w.DstPort, Scope: p.e.scope(w)}
+	if !toServer {
+		k.Client, k.Server, k.ClientPort, k.ServerPort = k.Server, k.Client, k.ServerPort, k.ClientPort
+	}
+	t := p.e.table
+	host := k.Host()
+	hash := t.Secret.Host(&host)
+	q := &p.queues[t.ShardOf(hash)]
+	at := len(q.bytes)
+	q.bytes = append(q.bytes, w.Payload...)
+	p.times = append(p.times, f.Time)
+	q.packets = append(q.packets, packet{
+		key: k, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
+		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
+		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,
+	})
+}
+
+// scope sets overlapping address spaces apart, if the site has them.
+func (e *Engine) scope(p *wire.Packet) flowtable.Scope {
+	space := uint32(0)
+	if e.cfg.SeparateVLANs {
+		for _, v := range p.VLAN[:p.Tags] {
+			space = space*0x9e3779b1 + uint32(v) + 1
+		}
+	}
+	if e.cfg.SeparateTunnels {
+		space = space*0x85ebca6b + p.Tunnel
+	}
+	return flowtable.NewScope(p.V6, space<<1)
+}
