@@ -13,10 +13,10 @@ func number(n uint32) (k Key) {
 	return k
 }
 
-type testTable = Table[int64, int64]
+type testTable = Table[int64, int64, int64]
 
 func newTest(cfg Config) *testTable {
-	return New(cfg, Owner[int64, int64]{
+	return New(cfg, Owner[int64, int64, int64]{
 		FlowWorth:   func(v *int64) int64 { return *v },
 		SourceWorth: func(v *int64) int64 { return *v },
 	})
@@ -32,7 +32,7 @@ func FuzzPool(f *testing.F) {
 		var evicted int
 		model := map[Key]int64{}
 		due := map[Key]int64{}
-		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64]{
+		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
 			FlowWorth:   func(v *int64) int64 { return *v },
 			SourceWorth: func(v *int64) int64 { return *v },
 			FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {

@@ -103,7 +103,7 @@ type Engine struct {
 	home   prefixes
 	relays prefixes
 	server map[flowtable.Addr]bool
-	table  *flowtable.Table[flow, source]
+	table  *flowtable.Table[flow, source, newcomer]
 	shards []shard
 	clock  clock
 
@@ -151,13 +151,14 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)
 	}
-	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
-		flowtable.Owner[flow, source]{
-			FlowWorth:     func(f *flow) int64 { return f.worth() },
-			SourceWorth:   func(s *source) int64 { return s.worth() },
-			FlowEvicted:   func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
-			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
-			AttemptGone:   func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Newcomers: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
+		flowtable.Owner[flow, source, newcomer]{
+			FlowWorth:       func(f *flow) int64 { return f.worth() },
+			SourceWorth:     func(s *source) int64 { return s.worth() },
+			FlowEvicted:     func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
+			SourceEvicted:   func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
+			AttemptGone:     func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
+			NewcomerEvicted: func(i int, n *flowtable.Newcomer[newcomer]) { e.shards[i].newcomerGone(n) },
 		})
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {

@@ -40,21 +40,21 @@ func (s *shard) work(pieces []piece, ticks []tick) {
 // touch fetches what these packets need, so that the waits for memory overlap: first the
 // lines of the indexes, then what these lead to.
 func (s *shard) touch(list []packet) {
-	sum := uint64(0)
+	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
 		sum += s.t.Flows.Touch(p.flow)
 		if p.first() {
-			sum += s.t.Attempts.Touch(p.flow)
+			sum += s.t.Attempts.Touch(p.flow) + s.t.Sources.Touch(p.host) + s.t.Newcomers.Touch(p.host)
 		}
 	}
 	for i := range list {
 		p := &list[i]
 		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
 			f := s.t.Flows.At(r)
-			sum += uint64(f.start)
+			sum += uint32(f.start)
 			if talk := s.sessions.at(f.session); talk != nil {
-				sum += talk.Touch()
+				sum += uint32(talk.Touch())
 			}
 		}
 	}

@@ -31,6 +31,7 @@ type queue struct {
 // packet is what the shards need of a wire.Packet; its payload is a copy.
 type packet struct {
 	key    flowtable.Key
+	host   uint64 // hash of its client
 	flow   uint64 // hash of key
 	time   int64
 	number uint32 // in the piece, from 1
@@ -127,7 +128,7 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	q.bytes = append(q.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)
 	q.packets = append(q.packets, packet{
-		key: k, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
+		key: k, host: hash, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
 		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
 		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,
 	})

@@ -14,7 +14,7 @@ import (
 type shard struct {
 	e      *Engine
 	i      int
-	t      *flowtable.Shard[flow, source]
+	t      *flowtable.Shard[flow, source, newcomer]
 	stream tcp.Stream
 	sniff  smtpsniff.Listener
 
@@ -31,12 +31,14 @@ type shard struct {
 
 	plain [256]uint64 // hashes of refusals that name no blocklist
 
+	lost uint32 // attempts that a source had at most when it had to make room
+
 	records []record // to be given out when the batch is done
 	count   counters
 	order   uint64 // of the packet in hand
 	ticking bool   // it is the tick before it
 	sub     uint32 // records of this packet
-	touched uint64 // keeps the compiler from leaving out the reads of Touch
+	touched uint32 // keeps the compiler from leaving out the reads of Touch
 }
 
 // refs is a slab of pointers that entries of the table refer to by number, because the
@@ -197,6 +199,11 @@ func (p *packet) first() bool {
 // syn is a first SYN, or a repeated one.
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
+	h := p.key.Host()
+	ref := s.t.Sources.Find(p.host, &h)
+	if ref == 0 && s.newcomer(p, payload) {
+		return
+	}
 	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
 		if after := a.Again(p.time); after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
@@ -225,6 +232,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 		f.flags |= counted
 		a.Outcome = flowtable.Answered
 	}
+	s.count.attempts++
 	s.attempt(p.time, ref, src, &p.key)
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
@@ -279,7 +287,7 @@ func (s *shard) segment(p *packet, payload []byte) {
 		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
-		if a := s.t.Attempts.Find(p.flow, &p.key, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
+		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
 			s.end(r, &p.key, f, "replaced")
 			s.begin(p, payload)
 			return
@@ -301,7 +309,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if !fromClient {
 		isn = p.ack - 1
 	}
-	a := s.t.Attempts.Find(p.flow, &p.key, isn)
+	a := s.attemptOf(p, isn)
 	synAck := !fromClient && p.flags.Has(wire.SYN|wire.ACK)
 	switch {
 	case synAck, a != nil:
@@ -347,7 +355,13 @@ func (s *shard) begin(p *packet, payload []byte) {
 // while there is no flow, or by an ICMP error that quotes the SYN.
 func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	a := s.t.Attempts.Find(p.flow, &p.key, isn)
-	if a == nil || a.Outcome != flowtable.Waiting {
+	if a == nil {
+		if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key && n.Outcome == flowtable.Waiting {
+			n.Outcome = outcome
+		}
+		return
+	}
+	if a.Outcome != flowtable.Waiting {
 		return
 	}
 	a.Outcome = outcome
@@ -355,12 +369,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	if src == nil {
 		return
 	}
-	if outcome == flowtable.Refused {
-		src.facts.Refused++
-	} else {
-		src.facts.Unreachable++
-	}
-	src.facts.Closed()
+	src.settled(outcome)
 	src.flags |= changed
 }
 

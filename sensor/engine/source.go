@@ -25,29 +25,42 @@ type host struct {
 // source finds the source of a packet's client, or makes it.
 func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	k := p.key.Host()
-	hash := s.e.table.Secret.Host(&k)
-	r := s.t.Sources.Find(hash, &k)
-	if r != 0 {
+	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r = s.t.Sources.Add(hash, &k)
-	src := s.t.Sources.At(r)
-	if s.e.home.has(k.Addr, k.Scope.V6()) {
-		src.flags |= home
-		if !s.e.homeSeen.Load() {
-			s.e.homeSeen.Store(true)
-		}
-	} else if !s.e.homeSeen.Load() && s.e.home.has(p.key.Server, k.Scope.V6()) {
-		s.e.homeSeen.Store(true)
-	}
-	if s.e.server[k.Addr] {
-		src.flags |= declared
-	}
-	src.input = p.from
+	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
 	}
 	return r, src
+}
+
+// addSource makes a source of the client of k.
+func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtable.Ref, *source) {
+	h := k.Host()
+	r := s.t.Sources.Add(hash, &h)
+	src := s.t.Sources.At(r)
+	if s.e.home.has(h.Addr, h.Scope.V6()) {
+		src.flags |= home
+		if !s.e.homeSeen.Load() {
+			s.e.homeSeen.Store(true)
+		}
+	} else {
+		s.homeServer(k)
+	}
+	if s.e.server[h.Addr] {
+		src.flags |= declared
+	}
+	src.input = input
+	src.facts.ErrorBound = s.forgotten()
+	return r, src
+}
+
+// homeServer notes that the server of k is in one of our networks.
+func (s *shard) homeServer(k *flowtable.Key) {
+	if !s.e.homeSeen.Load() && s.e.home.has(k.Server, k.Scope.V6()) {
+		s.e.homeSeen.Store(true)
+	}
 }
 
 // sourceOf is the source that an attempt or a flow refers to, nil if it is gone.
@@ -73,20 +86,10 @@ func (s *shard) judges(src *source) bool {
 	return src.flags&declared == 0 && (src.flags&home != 0 || !s.e.cfg.Live)
 }
 
-// attempt counts a first SYN and has its source judged.
+// attempt counts a first SYN of a source and has the source judged.
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
-	s.count.attempts++
 	src.flags |= changed
-	v6 := k.Scope.V6()
-	net := k.Server
-	if v6 {
-		clear(net[6:]) // /48
-	} else {
-		net[15] = 0 // /24
-	}
-	secret := &s.e.table.Secret
-	a := detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort,
-		External: !s.e.home.has(k.Server, v6), Relay: s.e.relays.has(k.Server, v6) || s.e.server[k.Server]}
+	a := s.e.attempted(k, now)
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
 	}
@@ -102,6 +105,20 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
 	s.judge(src, hst, k, now)
+}
+
+// attempted is the observation of a first SYN.
+func (e *Engine) attempted(k *flowtable.Key, now int64) detect.Attempt {
+	v6 := k.Scope.V6()
+	net := k.Server
+	if v6 {
+		clear(net[6:]) // /48
+	} else {
+		net[15] = 0 // /24
+	}
+	secret := &e.table.Secret
+	return detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort,
+		External: !e.home.has(k.Server, v6), Relay: e.relays.has(k.Server, v6) || e.server[k.Server]}
 }
 
 // insist is called when a source does more than send one SYN, which anybody can send
@@ -262,6 +279,7 @@ func (s *shard) opened(p *packet, f *flow) {
 		a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
+			s.count.attempts++
 			s.attempt(f.start, f.source, src, &p.key)
 		}
 	}
@@ -380,6 +398,7 @@ func (s *shard) forgetHost(src *source, k flowtable.Host) {
 // sourceGone is a source that had to make room.
 func (s *shard) sourceGone(k *flowtable.Host, src *source) {
 	s.count.sourcesEvicted++
+	s.lost = max(s.lost, src.facts.Attempts)
 	if src.host != 0 {
 		s.forgetHost(src, *k)
 	}

@@ -74,7 +74,7 @@ func (e *Engine) Stats() Stats {
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
-		t.SourcesActive += uint64(s.t.Sources.Len())
+		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.Newcomers.Len())
 		t.HostsActive += uint64(s.hosts.len())
 		t.TalksActive += uint64(s.sessions.len())
 		used, limit := s.t.Memory()

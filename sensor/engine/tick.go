@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"slices"
@@ -64,28 +65,58 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	s.end(r, k, f, "timeout")
 }
 
-// tellSources gives out the sources that changed, or all of them.
+// tellSources gives out the sources that changed, or all of them: first those that are
+// sources indeed, the worst first, then the newcomers.
 func (e *Engine) tellSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
 	}
-	var list []detect.SourceRecord
+	type line struct { // what the order needs; records of all at once would take much memory
+		level    detect.Level
+		attempts uint32
+		first    int64
+		addr     flowtable.Addr
+		shard    int32
+		ref      flowtable.Ref
+	}
+	var list []line
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 			if src.facts.Attempts > 0 && (all || src.flags&changed != 0) {
 				src.flags &^= changed
-				list = append(list, s.sourceRecord(src, s.hosts.at(src.host), *k, now))
+				l := line{attempts: src.facts.Attempts, first: src.facts.First, addr: k.Addr, shard: int32(i), ref: r}
+				if hst := s.hosts.at(src.host); hst != nil {
+					l.level = hst.Level()
+				}
+				list = append(list, l)
 			}
 		})
 		s.t.Unlock()
 	}
-	slices.SortFunc(list, func(a, b detect.SourceRecord) int {
-		return cmp.Or(-cmp.Compare(a.Level, b.Level), -cmp.Compare(a.Facts.Attempts, b.Facts.Attempts), a.Addr.Compare(b.Addr), cmp.Compare(a.Facts.First, b.Facts.First))
+	slices.SortFunc(list, func(a, b line) int {
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts), bytes.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.first, b.first))
 	})
-	for i := range list {
-		e.out.Source(&list[i])
+	for _, l := range list {
+		s := &e.shards[l.shard]
+		s.t.Lock()
+		src := s.t.Sources.At(l.ref)
+		d := s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
+		s.t.Unlock()
+		e.out.Source(&d)
+	}
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.t.Newcomers.All(func(n *flowtable.Newcomer[newcomer]) {
+			if all || !n.Value.told {
+				n.Value.told = true
+				d := s.newcomerRecord(n, now)
+				e.out.Source(&d)
+			}
+		})
+		s.t.Unlock()
 	}
 }
 
