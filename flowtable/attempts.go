@@ -1,7 +1,5 @@
 package flowtable
 
-import "unsafe"
-
 // Outcome is what became of a connection attempt.
 type Outcome uint8
 
@@ -159,7 +157,7 @@ func (l *Attempts) Expire(before int64) {
 }
 
 func (l *Attempts) memory() (used, limit uint64) {
-	const size = uint64(unsafe.Sizeof(Attempt{})) + 16
+	const size = uint64(AttemptBytes)
 	return uint64(l.Len()) * size, uint64(l.Cap()) * size
 }
 

@@ -1,7 +1,5 @@
 package flowtable
 
-import "unsafe"
-
 // Newcomers are the sources of which one SYN was seen and nothing else: not a second one, no
 // answer. A flood of SYNs with random senders consists of these, and a source's entry would
 // be ten times as large as what there is to know. They are kept in a ring, in the order of
@@ -133,7 +131,6 @@ func (l *Newcomers[V]) Len() int { return l.live }
 func (l *Newcomers[V]) Cap() int { return len(l.ring) }
 
 func (l *Newcomers[V]) memory() (used, limit uint64) {
-	const words = 16
-	size := uint64(unsafe.Sizeof(l.ring[0])) + words
+	size := uint64(NewcomerBytes[V]())
 	return uint64(l.live) * size, uint64(len(l.ring)) * size
 }

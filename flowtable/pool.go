@@ -65,6 +65,20 @@ func (p *Pool[K, V]) memory() (used, limit uint64) {
 	return uint64(p.live) * (size + per), uint64(p.Cap()) * (size + per)
 }
 
+// indexBytes is what an entry takes in its index, at most.
+const indexBytes = 8 * 4
+
+// FlowBytes and SourceBytes are what an entry of a pool takes, NewcomerBytes and AttemptBytes one
+// of a ring, at most.
+func FlowBytes[F any]() uintptr   { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
+func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[Host, S]{}) + indexBytes }
+
+// NewcomerBytes: see FlowBytes.
+func NewcomerBytes[N any]() uintptr { return unsafe.Sizeof(Newcomer[N]{}) + indexBytes/2 }
+
+// AttemptBytes: see FlowBytes.
+const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
+
 // Cap is how many entries there can be.
 func (p *Pool[K, V]) Cap() int { return len(p.slab) - 1 }
 

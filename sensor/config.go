@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
 
+	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
@@ -61,11 +62,12 @@ type fileConfig struct {
 		HashKeyFile        string `yaml:"hash_key_file"`
 	} `yaml:"evidence"`
 	Limits struct {
-		Attempts int `yaml:"attempts"`
-		Flows    int `yaml:"flows"`
-		Sources  int `yaml:"sources"`
-		Sessions int `yaml:"sessions"`
-		Hosts    int `yaml:"hosts"`
+		Memory   string `yaml:"memory"`
+		Attempts int    `yaml:"attempts"`
+		Flows    int    `yaml:"flows"`
+		Sources  int    `yaml:"sources"`
+		Sessions int    `yaml:"sessions"`
+		Hosts    int    `yaml:"hosts"`
 	} `yaml:"limits"`
 	Output struct {
 		File           string `yaml:"file"`
@@ -83,6 +85,7 @@ type config struct {
 	interfaces []string
 	snaplen    int
 	buffer     int
+	memory     int // of the whole process, bytes
 	workers    int
 	engine     engine.Config
 	evidence   event.Evidence
@@ -143,6 +146,7 @@ func loadConfig(o *options) (*config, error) {
 	if len(o.interfaces) > 0 {
 		c.interfaces = o.interfaces
 	}
+	c.engine.Limits.Memory = r.share(c)
 	return c, errors.Join(r.errs...)
 }
 
@@ -299,6 +303,24 @@ func (r *resolver) bytes(path, s string) int {
 	return n << shift
 }
 
+// defaultMemory is what the process takes at most, if nothing else is said.
+const defaultMemory = 256 << 20
+
+// ownMemory is what the program takes beside tables and capture buffers.
+const ownMemory = 40 << 20
+
+// share is what is left of the memory for the engine.
+func (r *resolver) share(c *config) int {
+	buffers := max(1, len(c.interfaces)) * firstOf(c.buffer, capture.DefaultBuffer)
+	left := c.memory - buffers - ownMemory
+	if least := 16 << 20; left < least {
+		r.bad("limits.memory", "%d MiB are too little: capture buffers take %d MiB, the program %d MiB, and the tables need %d MiB",
+			c.memory>>20, buffers>>20, ownMemory>>20, least>>20)
+		return 0
+	}
+	return left
+}
+
 func (r *resolver) prefix(path, s string) netip.Prefix {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
@@ -371,6 +393,10 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	}
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
+	}
+	c.memory = r.bytes("limits.memory", f.Limits.Memory)
+	if c.memory == 0 {
+		c.memory = defaultMemory
 	}
 	e.Limits = engine.Limits{Attempts: f.Limits.Attempts, Flows: f.Limits.Flows, Sources: f.Limits.Sources, Sessions: f.Limits.Sessions, Hosts: f.Limits.Hosts}
 	for name, n := range map[string]int{"attempts": f.Limits.Attempts, "flows": f.Limits.Flows, "sources": f.Limits.Sources, "sessions": f.Limits.Sessions, "hosts": f.Limits.Hosts} {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"spamsensor/sensor/capture"
@@ -43,6 +44,10 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		cfg.engine.AllSessions = false // the report needs only what belongs to findings
 	}
 	p.engine = engine.New(cfg.engine, o)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// The collector does not know the tables and the kernel's buffer.
+		debug.SetMemoryLimit(int64(cfg.memory) - int64(p.engine.Stats().MemoryCap) - capture.DefaultBuffer)
+	}
 	p.health.live = live
 	return p
 }

@@ -84,13 +84,17 @@ type Live struct {
 	given, bytes, drops, ifDrops, errs atomic.Uint64
 }
 
+// DefaultBuffer holds what arrives in 200 ms at 0.8 Mpps: the sensor may be kept from
+// running that long.
+const DefaultBuffer = 64 << 20
+
 // OpenLive starts capturing. Errors are *InterfaceError.
 func OpenLive(cfg LiveConfig) (*Live, error) {
 	if cfg.Snaplen == 0 {
 		cfg.Snaplen = maxCaplen
 	}
 	if cfg.Buffer == 0 {
-		cfg.Buffer = 64 << 20
+		cfg.Buffer = DefaultBuffer
 	}
 	l := &Live{cfg: cfg, arena: make([]byte, 256<<10+cfg.Snaplen)}
 	return l, l.open()

@@ -73,18 +73,6 @@ type Config struct {
 	Seed []byte
 }
 
-// Limits are how many of a kind are remembered at a time; zero means a default, see
-// flowtable.Config.
-type Limits struct {
-	Attempts, Flows, Sources int
-	// Sessions is how many dialogues are followed at a time. Zero means 49152.
-	Sessions int
-	// Hosts is how many sources are judged at a time. Zero means 8192.
-	Hosts int
-	// HeldBytes bounds the segments that wait for missing ones. Zero means 16 MiB.
-	HeldBytes int
-}
-
 // Output receives what the engine finds. The functions are called one at a time, in the
 // order of the packets; nil ones are not called. Records must not be kept, but for those
 // of Session.
@@ -138,9 +126,7 @@ func New(cfg Config, out Output) *Engine {
 	}
 	cfg.SessionsPerFinding = or(cfg.SessionsPerFinding, 50)
 	cfg.StatsInterval = or(cfg.StatsInterval, 60*second)
-	cfg.Limits.Sessions = or(cfg.Limits.Sessions, 48<<10)
-	cfg.Limits.Hosts = or(cfg.Limits.Hosts, 8192)
-	cfg.Limits.HeldBytes = or(cfg.Limits.HeldBytes, 16<<20)
+	cfg.Limits.fill()
 	e := &Engine{cfg: cfg, out: out, server: map[flowtable.Addr]bool{}}
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)

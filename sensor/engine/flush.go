@@ -15,8 +15,7 @@ func (s *shard) work(pieces []piece, ticks []tick) {
 	defer s.t.Unlock()
 	for i := range pieces {
 		p := &pieces[i]
-		q := &p.queues[s.i]
-		for list := q.packets; len(list) > 0; {
+		for list := p.queues[s.i]; len(list) > 0; {
 			n := min(ahead, len(list))
 			s.touch(list[:n])
 			for j := range list[:n] {
@@ -27,7 +26,7 @@ func (s *shard) work(pieces []piece, ticks []tick) {
 					ticks = ticks[1:]
 				}
 				s.order, s.sub = order, 0
-				s.packet(x, q.bytes[x.at:x.at+x.n])
+				s.packet(x, p.bytes[x.at:x.at+x.n])
 			}
 			list = list[n:]
 		}

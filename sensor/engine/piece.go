@@ -15,17 +15,12 @@ type piece struct {
 	done    int // frames so far
 	decoder wire.Decoder
 	packet  wire.Packet // the one in hand
-	queues  []queue     // one for each shard
+	queues  [][]packet  // one for each shard
+	bytes   []byte      // the payloads of the packets
 	times   []int64     // of the packets
 	base    uint64      // how many packets came before the first
 	outcome [wire.Outcomes]uint64
 	unsure  bool // the direction of a packet depends on those before it
-}
-
-// queue holds the packets of a shard, one behind the other.
-type queue struct {
-	packets []packet
-	bytes   []byte // their payloads
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
@@ -39,7 +34,7 @@ type packet struct {
 	ack    uint32
 	sum    uint32
 	length uint32 // of the payload on the wire
-	at, n  uint32 // of the captured part in queue.bytes
+	at, n  uint32 // of the captured part in piece.bytes
 	vlan   [2]uint16
 	from   uint16
 	mac    [6]byte
@@ -51,18 +46,17 @@ type packet struct {
 }
 
 func newPiece(e *Engine) piece {
-	p := piece{e: e, queues: make([]queue, len(e.shards))}
+	p := piece{e: e, queues: make([][]packet, len(e.shards))}
 	p.decoder.SetPorts(e.cfg.Ports)
 	return p
 }
 
 func (p *piece) clear() {
-	p.frames, p.times = p.frames[:0], p.times[:0]
+	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.done, p.unsure = 0, false
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
-		q := &p.queues[i]
-		q.packets, q.bytes = q.packets[:0], q.bytes[:0]
+		p.queues[i] = p.queues[i][:0]
 	}
 }
 
@@ -124,10 +118,10 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	host := k.Host()
 	hash := t.Secret.Host(&host)
 	q := &p.queues[t.ShardOf(hash)]
-	at := len(q.bytes)
-	q.bytes = append(q.bytes, w.Payload...)
+	at := len(p.bytes)
+	p.bytes = append(p.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)
-	q.packets = append(q.packets, packet{
+	*q = append(*q, packet{
 		key: k, host: hash, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
 		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
 		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,

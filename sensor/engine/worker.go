@@ -12,6 +12,7 @@ type Worker struct {
 	orient  orient
 	pieces  []piece // those of used, and behind them others that keep their memory
 	used    []piece
+	row     [][]wire.Frame // scratch of Take
 	ticks   []tick
 	seq     uint64 // packets that were ours so far
 	outcome [wire.Outcomes]atomic.Uint64
@@ -68,13 +69,31 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 
 // Take takes in frames and gives out what they cause. The parts follow one another.
 func (w *Worker) Take(parts [][]wire.Frame) {
-	total := 0
+	w.row = w.row[:0]
+	room := atOnce
 	for _, part := range parts {
-		total += len(part)
+		for len(part) >= room {
+			w.row = append(w.row, part[:room])
+			part = part[room:]
+			w.take(w.row, atOnce)
+			w.row, room = w.row[:0], atOnce
+		}
+		if len(part) > 0 {
+			w.row = append(w.row, part)
+			room -= len(part)
+		}
 	}
-	if total == 0 {
-		return
+	if room < atOnce {
+		w.take(w.row, atOnce-room)
 	}
+}
+
+// atOnce is how many frames are worked on at a time: what is kept of them in between stays in the
+// processor's cache, and there are enough of them for each shard.
+const atOnce = 16384
+
+// take takes in a row of frames, total in all.
+func (w *Worker) take(parts [][]wire.Frame, total int) {
 	shared := w.e.pool != nil && total >= shareFrom
 	if shared {
 		w.cut(parts, total)

@@ -19,8 +19,8 @@ type Report struct {
 	findings []*detect.Finding // latest state of each, in the order in which they were opened
 	byID     map[string]int
 	proof    map[netip.Addr][]session
-	servers  []detect.SourceRecord
-	talkers  []detect.SourceRecord // of ours, undeclared, that tried to mail
+	servers  top
+	talkers  top // of ours, undeclared, that tried to mail
 	others   int                   // external sources
 	health   []string
 	inputs   map[uint16]bool
@@ -104,11 +104,27 @@ func (r *Report) Finding(f *detect.Finding) {
 func (r *Report) Source(s *detect.SourceRecord) {
 	switch s.Role {
 	case "mailserver":
-		r.servers = append(r.servers, *s)
+		r.servers.add(s)
 	case "external":
 		r.others++
 	default:
-		r.talkers = append(r.talkers, *s)
+		r.talkers.add(s)
+	}
+}
+
+// top holds the first sources of a kind, which are the worst, and sums up all: there may be a
+// hundred thousand of them.
+type top struct {
+	first []detect.SourceRecord
+	n     int
+	tls   uint64 // sessions
+}
+
+func (t *top) add(s *detect.SourceRecord) {
+	t.n++
+	t.tls += uint64(s.Facts.TLSSessions)
+	if len(t.first) < maxTalkers {
+		t.first = append(t.first, *s)
 	}
 }
 

@@ -23,8 +23,8 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	for i, f := range found {
 		r.finding(p, i+1, f)
 	}
-	r.table(p, "Declared mail servers", r.servers)
-	r.table(p, "Other hosts of yours that tried to send mail", r.talkers)
+	r.table(p, "Declared mail servers", &r.servers)
+	r.table(p, "Other hosts of yours that tried to send mail", &r.talkers)
 	r.unjudged(p, in)
 	if len(in.Settings) > 0 {
 		p.section("Settings that differ from the defaults")
@@ -225,21 +225,21 @@ func (r *Report) proofText(s *session) string {
 	return t
 }
 
-func (r *Report) table(p *printer, title string, sources []detect.SourceRecord) {
-	if len(sources) == 0 {
+func (r *Report) table(p *printer, title string, sources *top) {
+	if sources.n == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("%s (%d)", title, len(sources)))
+	p.section(fmt.Sprintf("%s (%s)", title, grouped(uint64(sources.n))))
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages", "refusals", "recipients", "level"})
-	for _, s := range sources[:min(len(sources), maxTalkers)] {
+	for _, s := range sources.first {
 		f := &s.Facts
 		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions, s.Silent + f.Refused + f.Unreachable, f.Messages, f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})
 	}
 	p.line(t.Render())
-	if len(sources) > maxTalkers {
-		p.line(fmt.Sprintf("and %d more: all are in the events", len(sources)-maxTalkers))
+	if more := sources.n - len(sources.first); more > 0 {
+		p.line(fmt.Sprintf("and %s more: all are in the events", grouped(uint64(more))))
 	}
 }
 
@@ -251,13 +251,7 @@ func (r *Report) unjudged(p *printer, in *Input) {
 			items = append(items, fmt.Sprintf(format, grouped(n)))
 		}
 	}
-	tls := uint64(0)
-	for _, l := range [][]detect.SourceRecord{r.servers, r.talkers} {
-		for _, s := range l {
-			tls += uint64(s.Facts.TLSSessions)
-		}
-	}
-	add(tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
+	add(r.servers.tls+r.talkers.tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
 	add(in.SeenClient, "%s sessions were seen from the client's side only")
 	add(in.SeenServer, "%s sessions were seen from the server's side only")
 	add(in.Gaps, "%s gaps: bytes that were sent but are not in the capture")
