@@ -44,12 +44,21 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		cfg.engine.AllSessions = false // the report needs only what belongs to findings
 	}
 	p.engine = engine.New(cfg.engine, o)
-	if os.Getenv("GOMEMLIMIT") == "" {
-		// The collector does not know the tables and the kernel's buffer.
-		debug.SetMemoryLimit(int64(cfg.memory) - int64(p.engine.Stats().MemoryCap) - capture.DefaultBuffer)
-	}
+	p.limitMemory()
 	p.health.live = live
 	return p
+}
+
+// limitMemory tells the collector what is left beside the tables and the kernel's buffer, which it
+// does not know. There is little for it to do, so it may do that twice as often: a
+// flood then has less to spread over.
+func (p *pipeline) limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - capture.DefaultBuffer)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func (p *pipeline) session(s *detect.Session) uint64 {

@@ -43,8 +43,8 @@ func (l *Limits) fill() {
 		}
 	}
 	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
-	room(&l.Sources, 20, flowtable.SourceBytes[source]())
+	room(&l.Sources, 14, flowtable.SourceBytes[source]())
 	room(&l.Sessions, 18, unsafe.Sizeof(smtpsniff.Session{})+64)
-	room(&l.Hosts, 12, hostBytes)
+	room(&l.Hosts, 18, hostBytes)
 	room(&l.HeldBytes, 5, 1)
 }

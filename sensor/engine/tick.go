@@ -79,7 +79,13 @@ func (e *Engine) tellSources(now int64, all bool) {
 		shard    int32
 		ref      flowtable.Ref
 	}
-	var list []line
+	n := 0
+	for i := range e.shards {
+		e.shards[i].t.Lock()
+		n += e.shards[i].t.Sources.Len()
+		e.shards[i].t.Unlock()
+	}
+	list := make([]line, 0, n)
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()

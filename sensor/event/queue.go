@@ -38,9 +38,11 @@ type line struct {
 }
 
 const (
-	// room is for everything, roomFindings for findings and health.
+	// room is for everything, roomFindings for findings and health; roomWaiting is enough where
+	// putting waits.
 	room         = 8 << 20
 	roomFindings = 16 << 20
+	roomWaiting  = 1 << 20
 )
 
 // NewQueue starts writing to out. block makes put wait for room.
@@ -58,6 +60,9 @@ func (q *Queue) put(k Type, text []byte) {
 	limit := room
 	if k == FindingEvent || k == HealthEvent {
 		limit = roomFindings
+	}
+	if q.block {
+		limit = roomWaiting
 	}
 	for q.block && q.bytes+len(text) > limit && q.broken == nil {
 		q.changed.Wait()
