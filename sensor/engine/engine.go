@@ -106,6 +106,7 @@ type Engine struct {
 	table  *flowtable.Table[flow, source]
 	shards []shard
 	clock  clock
+	faults faults
 
 	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
 	nextStats int64

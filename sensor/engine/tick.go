@@ -27,6 +27,7 @@ func (e *Engine) tell() {
 	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
+	defer e.rescue()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -105,22 +106,27 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order = math.MaxUint64
-		if !e.cfg.Live && !e.homeSeen.Load() {
-			s.judgeForeign()
-		}
-		s.tickFindings(now)
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if hst := s.hosts.at(src.host); hst != nil {
-				s.closeFindings(src, hst, *k, now, reason)
-			}
-		})
+		e.guarded(func() { s.closeAll(now, reason) })
 		s.t.Unlock()
 	}
 	e.flushRecords()
-	e.tellSources(now, true)
+	e.guarded(func() { e.tellSources(now, true) })
 	if e.out.Stats != nil {
-		e.out.Stats(now)
+		e.guarded(func() { e.out.Stats(now) })
 	}
+}
+
+// closeAll ends the findings of a shard.
+func (s *shard) closeAll(now int64, reason string) {
+	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
+		s.judgeForeign()
+	}
+	s.tickFindings(now)
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil {
+			s.closeFindings(src, hst, *k, now, reason)
+		}
+	})
 }
 
 // judgeForeign publishes the verdicts on all sources: a file that holds no address of
