@@ -70,10 +70,15 @@ type emitted struct {
 		Reasons                                  []struct{ Code, Text string }
 		CloseReason                              string `json:"close_reason"`
 	}
-	Capture map[string]uint64
-	Decode  map[string]uint64
-	TCP     map[string]uint64
-	Health  *struct{ Check, State string }
+	Capture map[string]float64
+	Panics  int
+	Output  struct {
+		Written, Dropped int
+		ByType           map[string]int `json:"dropped_by_type"`
+	}
+	Decode map[string]uint64
+	TCP    map[string]uint64
+	Health *struct{ Check, State, Text string }
 }
 
 type sourceFields struct {

@@ -59,6 +59,8 @@ type Input struct {
 	First, Last                      int64
 	Took                             time.Duration
 	Drops                            uint64
+	Loss                             float64 // estimated share of what was sent and not captured
+	Account                          string  // what became of all frames
 	Problems                         []error
 	HomeSeen                         bool
 	Attempts, Sessions               uint64
