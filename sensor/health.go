@@ -63,7 +63,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	set("duplicates", frames >= 100 && share > 0.2, share, 0.2, fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
 		"the mirror copies a port in both directions, or two ports of one path; nothing is counted twice")
 	odd := st.OddTimes - h.before.OddTimes + c.BadTimes - h.badTimes
-	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right", odd), "the capturing machine's clock jumped, or the file is damaged")
+	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right, or follow a jump of the clock", odd), "the capturing machine's clock jumped, or the file is damaged")
 	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
 		"a flood, or limits that are too low for this network")

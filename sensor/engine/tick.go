@@ -13,6 +13,9 @@ import (
 // worked on.
 func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
+	if t.jump { // no time has passed for who is in the middle of something
+		s.t.Flows.All(func(_ flowtable.Ref, _ *flowtable.Key, f *flow) { f.last = t.now })
+	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
 	s.tickFindings(t.now)
@@ -47,6 +50,7 @@ func (e *Engine) tell() {
 // due ends a flow whose time is over, or says when it will be.
 func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
+	f.last = min(f.last, now) // a frame of it may have had any time
 	switch {
 	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
 		f.flags &^= lingering
@@ -58,7 +62,7 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	case !f.has(opened) && !f.has(midstream):
 		wait = idleNew
 	}
-	if at := f.last + wait; at > now && at-now <= wait {
+	if at := f.last + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
