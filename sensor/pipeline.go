@@ -28,6 +28,9 @@ type pipeline struct {
 	sources func() capture.Stats // of all sources together
 	health  health
 	last    event.Stats
+	over    bool  // no frame is on its way any more
+	lost    int64 // frames in no part of the account, as of the last look
+	flight  int64 // how many can be on their way between the sources and the engine
 }
 
 // newPipeline puts the parts together. out is where events go, nil for nowhere; block
@@ -89,13 +92,20 @@ func (p *pipeline) stats(now int64) {
 	if now == 0 { // not a frame was seen
 		now = time.Now().UnixNano()
 	}
+	before := p.sources()
 	st := p.engine.Stats()
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)
+	lost := p.last.Lost()
+	if !p.over && p.flight > 0 {
+		// Other workers go on while we look: frames were given that are not yet counted.
+		lost = max(0, int64(before.Frames-st.Frames)-p.flight) + min(0, lost)
+	}
+	p.lost = lost
 	if p.events != nil {
 		p.events.Stats(now, &p.last)
 	}
-	for _, h := range p.health.check(now, &st, &c, p.queue) {
+	for _, h := range p.health.check(now, &st, &c, p.queue, lost) {
 		if p.events != nil {
 			p.events.Health(now, &h)
 		}
@@ -121,45 +131,51 @@ func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats 
 	for _, n := range st.SMTP {
 		s.SMTP = append(s.SMTP, event.Count{Name: n.Name, N: n.N})
 	}
+	s.Capture.Unread = c.Unread
+	s.Loss, s.Panics = ratio(st.MissingBytes, st.MissingBytes+st.StreamBytes), st.Panics
 	if q != nil {
-		written, dropped := q.Totals()
-		s.Output.Written = written
-		for _, n := range dropped {
-			s.Output.Dropped += n
-		}
+		s.Output.Written, s.Output.Dropped = q.Totals()
 	}
 	return s
 }
 
-// finish ends everything. lost is the error with which events were lost.
-func (p *pipeline) finish(reason string) (lost error) {
+// finish ends everything. Its error says what went wrong with the sensor itself, with the exit
+// code for it; nil if nothing did.
+func (p *pipeline) finish(reason string) error {
+	p.over = true
 	p.engine.Finish(reason)
-	if p.queue == nil {
-		return nil
-	}
-	err := p.queue.Close()
-	if p.closer != nil {
-		err = errors.Join(err, p.closer.Close())
-	}
-	_, dropped := p.queue.Totals()
-	text := ""
-	for t, n := range dropped {
-		if n > 0 {
-			text += fmt.Sprintf(", %d %s", n, event.Type(t))
+	var err error
+	if p.queue != nil {
+		err = p.queue.Close()
+		if p.closer != nil {
+			err = errors.Join(err, p.closer.Close())
+		}
+		if _, dropped := p.queue.Totals(); dropped.Sum() > 0 {
+			err = exit(exitLost, fmt.Errorf("events were lost (%s): %w", dropped, err))
+		} else {
+			err = nil
 		}
 	}
-	if text != "" {
-		return fmt.Errorf("events were lost (%s): %w", text[2:], err)
+	if p.lost != 0 {
+		err = exit(exitInternal, errors.Join(fmt.Errorf("frames are unaccounted for (%d): %s; this is a fault of spamsensor, please report it", p.lost, p.last.Account()), err))
 	}
-	return nil
+	if fault := p.engine.Fault(); fault != nil {
+		err = exit(exitInternal, errors.Join(fault, err))
+	}
+	return err
 }
 
-// openEvents opens where events go: "-" is standard output.
-func openEvents(name string, stdout io.Writer) (io.Writer, io.Closer, error) {
+// openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
+// device or a pipe stays what it is.
+func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer, error) {
 	if name == "-" {
 		return stdout, nil, nil
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if fresh {
+		flags |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(name, flags, 0o640)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot write events: %w", err)
 	}

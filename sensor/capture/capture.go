@@ -79,8 +79,11 @@ type Stats struct {
 	// full, InterfaceDrops what the interface or its driver lost. In pcapng files both are what the
 	// capturing program wrote down, if it did.
 	KernelDrops, InterfaceDrops uint64
-	Errors                      uint64 // inputs that ended before their end
-	BadTimes                    uint64 // records whose fraction of a second is no fraction
+	// Unread is what the kernel counted as received and did not drop, and that Next did not give: what
+	// is in its buffer, or was left there at the end. Live only.
+	Unread   uint64
+	Errors   uint64 // inputs that ended before their end
+	BadTimes uint64 // records whose fraction of a second is no fraction
 }
 
 // PartialError says that an input could not be read to its end. Everything before

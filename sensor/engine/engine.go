@@ -94,6 +94,7 @@ type Engine struct {
 	table  *flowtable.Table[flow, source, newcomer]
 	shards []shard
 	clock  clock
+	faults faults
 
 	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
 	nextStats int64

@@ -8,16 +8,16 @@ import (
 // ahead is how many packets are prepared before they are worked on.
 const ahead = 64
 
-// work works on the packets of this shard in all pieces, and does what is due at the ticks
-// between them.
-func (s *shard) work(pieces []piece, ticks []tick) {
-	s.t.Lock()
-	defer s.t.Unlock()
+// swiftly works on the packets of this shard in all pieces, and does what is due at the ticks
+// between them. The caller holds the lock; see panic.go.
+func (s *shard) swiftly(pieces []piece, ticks []tick) {
 	for i := range pieces {
 		p := &pieces[i]
 		for list := p.queues[s.i]; len(list) > 0; {
 			n := min(ahead, len(list))
+			s.touching = true
 			s.touch(list[:n])
+			s.touching = false
 			for j := range list[:n] {
 				x := &list[j]
 				order := p.base + uint64(x.number)

@@ -60,33 +60,37 @@ func (p *piece) clear() {
 	}
 }
 
-// decode decodes the piece's frames. o knows who opened which connection, where both ports are
-// mail ports; without it decode stops at the first packet that makes that matter.
-//
-// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
-// reading them is a fault; what had not been read then is counted as vanished.
-func (p *piece) decode(o *orient) {
+// decodeOn decodes what was not decoded yet. It reports false if there is more.
+func (p *piece) decodeOn(o *orient) (over bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
-		if r == nil {
-			return
+		switch {
+		case r == nil:
+		case isFault(r):
+			for _, list := range p.frames {
+				p.outcome[wire.Vanished] += uint64(len(list))
+			}
+			p.outcome[wire.Vanished] -= uint64(p.done)
+			over = true
+		default:
+			p.e.note(describe(r))
+			p.outcome[wire.Panicked]++
+			p.done++
 		}
-		if _, fault := r.(interface{ Addr() uintptr }); !fault {
-			panic(r)
-		}
-		for _, list := range p.frames {
-			p.outcome[wire.Vanished] += uint64(len(list))
-		}
-		p.outcome[wire.Vanished] -= uint64(p.done)
 	}()
+	skip := p.done
 	for _, list := range p.frames {
+		n := min(skip, len(list))
+		skip -= n
+		list = list[n:]
 		for i := range list {
 			if !p.frame(&list[i], o) {
-				return
+				return true
 			}
 		}
 	}
+	return true
 }
 
 func (p *piece) frame(f *wire.Frame, o *orient) bool {

@@ -212,7 +212,7 @@ func (e *Engine) flushRecords() {
 		return cmp.Or(cmp.Compare(a.time, b.time), a.who().Compare(b.who()), cmp.Compare(a.sub, b.sub))
 	})
 	for i := range all {
-		e.emit(&all[i])
+		e.given(&all[i])
 	}
 	clear(all)
 	e.emitted = all[:0]

@@ -33,12 +33,13 @@ type shard struct {
 
 	lost uint32 // attempts that a source had at most when it had to make room
 
-	records []record // to be given out when the batch is done
-	count   counters
-	order   uint64 // of the packet in hand
-	ticking bool   // it is the tick before it
-	sub     uint32 // records of this packet
-	touched uint32 // keeps the compiler from leaving out the reads of Touch
+	records  []record // to be given out when the batch is done
+	count    counters
+	order    uint64 // of the packet in hand
+	ticking  bool   // it is the tick before it
+	touching bool   // packets are prepared, none is in hand
+	sub      uint32 // records of this packet
+	touched  uint32 // keeps the compiler from leaving out the reads of Touch
 }
 
 // refs is a slab of pointers that entries of the table refer to by number, because the
@@ -454,9 +455,11 @@ func (s *shard) drain(port uint16, f *flow) {
 		}
 		switch c.Kind {
 		case tcp.Data:
+			s.count.streamed += uint64(len(c.Bytes))
 			s.sniff.Feed(talk, side, c.Bytes)
 		case tcp.Gap:
 			s.count.gaps++
+			s.count.missing += uint64(c.Len)
 			s.sniff.Gap(talk, side, c.Len)
 		case tcp.End:
 			s.sniff.End(talk, side)

@@ -288,9 +288,9 @@ func (s *shard) opened(p *packet, f *flow) {
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
 }
 
-// end is the end of a flow: what is still held is given, the session is told, the
+// finish is the end of a flow: what is still held is given, the session is told, the
 // entry is free.
-func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
+func (s *shard) finish(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	if !f.has(told) {
 		was := s.current
 		s.current = r

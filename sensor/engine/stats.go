@@ -24,9 +24,14 @@ type Stats struct {
 	Midstream                              uint64
 	Duplicates                             uint64
 	OddTimes                               uint64
-	Memory, MemoryCap                      uint64 // of the tables, bytes
-	HomeSeen                               bool
-	First, Last                            int64 // time of the packets
+	// StreamBytes are the bytes of dialogues that were heard, MissingBytes those that were sent and
+	// not captured, as the gaps say.
+	StreamBytes, MissingBytes uint64
+	Panics                    uint64 // see Fault
+	PanicAt                   string // the latest: what and where
+	Memory, MemoryCap         uint64 // of the tables, bytes
+	HomeSeen                  bool
+	First, Last               int64 // time of the packets
 }
 
 // Count is a number with a name.
@@ -87,11 +92,13 @@ func (e *Engine) Stats() Stats {
 	t.SourcesEvicted, t.HostsEvicted, t.TalksEvicted = c.sourcesEvicted, c.hostsEvicted, c.talksEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
 	t.Duplicates = c.duplicates
+	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
-	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted}}
+	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted},
+		{Name: "bytes", N: c.streamed}, {Name: "bytes_missing", N: c.missing}}
 	for j, name := range smtpsniff.FlagNames {
 		if weird[j] > 0 {
 			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
@@ -100,6 +107,12 @@ func (e *Engine) Stats() Stats {
 	e.clock.mu.Lock()
 	t.OddTimes = e.clock.odd
 	e.clock.mu.Unlock()
+	e.faults.mu.Lock()
+	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
+	e.faults.mu.Unlock()
+	if c.discarded > 0 {
+		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
+	}
 	t.HomeSeen = e.homeSeen.Load()
 	return t
 }
@@ -110,6 +123,7 @@ type counters struct {
 	attempts, sessions, flows, syns                   uint64
 	sourcesEvicted, hostsEvicted, talksEvicted        uint64
 	gaps, midstream                                   uint64
+	streamed, missing, discarded                      uint64
 	seenBoth, seenClient, seenServer                  uint64
 }
 
@@ -127,6 +141,9 @@ func (c *counters) add(o *counters) {
 	c.hostsEvicted += o.hostsEvicted
 	c.talksEvicted += o.talksEvicted
 	c.gaps += o.gaps
+	c.streamed += o.streamed
+	c.missing += o.missing
+	c.discarded += o.discarded
 	c.midstream += o.midstream
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient

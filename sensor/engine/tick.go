@@ -14,6 +14,9 @@ import (
 // worked on.
 func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
+	if t.jump { // no time has passed for who is in the middle of something
+		s.t.Flows.All(func(_ flowtable.Ref, _ *flowtable.Key, f *flow) { f.last = t.now })
+	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
 	s.tickFindings(t.now)
@@ -28,6 +31,7 @@ func (e *Engine) tell() {
 	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
+	defer e.rescue()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -47,6 +51,7 @@ func (e *Engine) tell() {
 // due ends a flow whose time is over, or says when it will be.
 func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
+	f.last = min(f.last, now) // a frame of it may have had any time
 	switch {
 	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
 		f.flags &^= lingering
@@ -58,7 +63,7 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	case !f.has(opened) && !f.has(midstream):
 		wait = idleNew
 	}
-	if at := f.last + wait; at > now && at-now <= wait {
+	if at := f.last + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
@@ -142,22 +147,27 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order = math.MaxUint64
-		if !e.cfg.Live && !e.homeSeen.Load() {
-			s.judgeForeign()
-		}
-		s.tickFindings(now)
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if hst := s.hosts.at(src.host); hst != nil {
-				s.closeFindings(src, hst, *k, now, reason)
-			}
-		})
+		e.guarded(func() { s.closeAll(now, reason) })
 		s.t.Unlock()
 	}
 	e.flushRecords()
-	e.tellSources(now, true)
+	e.guarded(func() { e.tellSources(now, true) })
 	if e.out.Stats != nil {
-		e.out.Stats(now)
+		e.guarded(func() { e.out.Stats(now) })
 	}
+}
+
+// closeAll ends the findings of a shard.
+func (s *shard) closeAll(now int64, reason string) {
+	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
+		s.judgeForeign()
+	}
+	s.tickFindings(now)
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil {
+			s.closeFindings(src, hst, *k, now, reason)
+		}
+	})
 }
 
 // judgeForeign publishes the verdicts on all sources: a file that holds no address of

@@ -28,6 +28,7 @@ type Worker struct {
 type tick struct {
 	order uint64
 	now   int64
+	jump  bool // by a clock that was set, or in a capture of several times
 }
 
 // Worker makes a worker. All must be made before the first frame.
@@ -171,8 +172,8 @@ func (w *Worker) count(p *piece) {
 
 // advance moves the clock to the time of packet number w.seq.
 func (w *Worker) advance(time int64) {
-	if now, ok := w.e.clock.see(time, w.seq); ok {
-		w.ticks = append(w.ticks, tick{w.seq, now})
+	if t, ok := w.e.clock.see(time, w.seq); ok {
+		w.ticks = append(w.ticks, t)
 	}
 	w.lo, w.span = w.e.clock.window()
 }
@@ -201,8 +202,8 @@ func (w *Worker) Tell() { w.e.tell() }
 // of the wall. Without it nothing would expire on a silent interface.
 func (w *Worker) Idle(now int64) {
 	e := w.e
-	if e.clock.idle(now) {
-		w.ticks = append(w.ticks[:0], tick{w.seq, now})
+	if ok, jump := e.clock.idle(now); ok {
+		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
 		w.clear(0)
 		w.run(false)
 		w.Tell()

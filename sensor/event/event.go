@@ -293,7 +293,12 @@ func Headline(f *detect.Finding) string {
 type Stats struct {
 	Capture struct {
 		KernelPackets, KernelDrops, KernelIfdrops, Errors, Bytes uint64
+		// Unread is what the kernel took in for us and nobody read.
+		Unread uint64
 	}
+	// Loss is the share of the bytes of dialogues that was sent and not captured.
+	Loss    float64
+	Panics  uint64 // faults of ours that cost a packet, a connection or a record
 	Frames  uint64
 	Decode  []Count // by outcome
 	Refused uint64
@@ -303,8 +308,32 @@ type Stats struct {
 	}
 	Counters []Count // what the engine counted besides
 	SMTP     []Count
-	Output   struct{ Written, Dropped uint64 }
+	Output   struct {
+		Written uint64
+		Dropped Dropped
+	}
 }
+
+// Received is how many frames there were. All are processed, refused, dropped or unread.
+func (s *Stats) Received() uint64 {
+	c := &s.Capture
+	return c.KernelPackets + c.KernelDrops + c.KernelIfdrops + c.Unread
+}
+
+// Account is what became of the frames, as a line.
+func (s *Stats) Account() string {
+	c := &s.Capture
+	text := fmt.Sprintf("%d frames received = %d processed + %d refused + %d dropped by the kernel + %d by the interface",
+		s.Received(), s.Frames-s.Refused, s.Refused, c.KernelDrops, c.KernelIfdrops)
+	if c.Unread > 0 {
+		text += fmt.Sprintf(" + %d unread", c.Unread)
+	}
+	return text
+}
+
+// Lost is how many frames are in no part of the account; negative if there are too many. It
+// is zero, or there is a fault in the sensor.
+func (s *Stats) Lost() int64 { return int64(s.Capture.KernelPackets - s.Frames) }
 
 // Count is a number with a name.
 type Count struct {
@@ -320,20 +349,26 @@ func dict(list []Count) *zerolog.Event {
 	return d
 }
 
-// Stats writes counters. Processed, drops and refused add up to what was received.
+// Stats writes counters. Processed, refused, drops and unread add up to what was received.
 func (w *Writer) Stats(at int64, s *Stats) {
 	e := w.begin(StatsEvent, zerolog.InfoLevel, at)
 	c := &s.Capture
 	e.Dict("capture", zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
-		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes))
+		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes).
+		Uint64("received", s.Received()).Uint64("unread", c.Unread).Float64("loss_estimate", s.Loss))
 	e.Dict("decode", dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed", s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
 	f := &s.Flow
 	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total", f.Total).Uint64("evicted", f.Evicted).
 		Uint64("expired", f.Expired).Uint64("memuse", f.Memuse).Uint64("memcap", f.Memcap))
 	e.Dict("tcp", dict(s.Counters))
 	e.Dict("smtp", dict(s.SMTP))
-	e.Dict("output", zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped))
-	e.Msg(fmt.Sprintf("%d frames, %d refused, %d dropped by the kernel", s.Frames, s.Refused, c.KernelDrops))
+	out := zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped.Sum())
+	byType := zerolog.Dict()
+	for t, n := range s.Output.Dropped {
+		byType.Uint64(Type(t).String(), n)
+	}
+	e.Dict("output", out.Dict("dropped_by_type", byType)).Uint64("panics", s.Panics)
+	e.Msg(s.Account())
 }
 
 // Health is a condition that was raised or cleared.

@@ -21,7 +21,7 @@ type Report struct {
 	proof    map[netip.Addr][]session
 	servers  top
 	talkers  top // of ours, undeclared, that tried to mail
-	others   int                   // external sources
+	others   int // external sources
 	health   []string
 	inputs   map[uint16]bool
 }
@@ -59,6 +59,8 @@ type Input struct {
 	First, Last                      int64
 	Took                             time.Duration
 	Drops                            uint64
+	Loss                             float64 // estimated share of what was sent and not captured
+	Account                          string  // what became of all frames
 	Problems                         []error
 	HomeSeen                         bool
 	Attempts, Sessions               uint64

@@ -96,6 +96,10 @@ func (r *Report) input(p *printer, in *Input) {
 	if in.Drops > 0 {
 		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
 	}
+	p.field("Account", in.Account)
+	if in.Loss > 0.005 {
+		p.field("Loss", fmt.Sprintf("about %.1f %% of what mail connections sent is not in the capture", 100*in.Loss))
+	}
 }
 
 // period is the time of the capture, in UTC and as the reader's clock shows it.

@@ -38,6 +38,7 @@ const (
 	TooManyLayers  // tunnels in tunnels in tunnels
 	UnknownLink    // link type that Decode does not know
 	Vanished       // the frame was there, and is not any more; Decode never gives it
+	Panicked       // decoding it was beyond us: a fault of ours; Decode never gives it
 
 	// Outcomes is how many there are: the size of an array indexed by Outcome.
 	Outcomes
@@ -51,7 +52,7 @@ var outcomeNames = [Outcomes]string{
 	BadIPHeader: "bad_ip_header_length", BadIPOption: "bad_ip_option", BadIPLength: "bad_ip_length",
 	ShortTCP: "short_tcp_header", BadTCPOffset: "bad_tcp_data_offset", BadTCPFlags: "bad_tcp_flags",
 	TooManyTags: "too_many_vlan_tags", TooManyHeaders: "too_many_extension_headers", TooManyLayers: "too_many_layers",
-	UnknownLink: "unknown_link_type", Vanished: "vanished",
+	UnknownLink: "unknown_link_type", Vanished: "vanished", Panicked: "panicked",
 }
 
 // String is the name under which the outcome is counted.
