@@ -32,7 +32,7 @@ func compare(args []string, stdout, stderr io.Writer) int {
 	only := flags.String("only", "", "peers to run, by tool or row, separated by semicolons (default: all that are installed)")
 	skip := flags.String("skip", "", "peers to leave out, likewise")
 	flags.DurationVar(&o.slow, "slow", 20*time.Second, "a peer that takes longer than this runs 3 rounds, and one that takes five times as long runs once")
-	flags.DurationVar(&o.patience, "patience", 10*time.Minute, "a peer that takes longer than this is stopped")
+	flags.DurationVar(&o.patience, "patience", 10*time.Minute, "a peer that takes longer than this is stopped, as is one that takes half of the machine's memory")
 	markdown := flags.Bool("markdown", false, "print Markdown")
 	asJSON := flags.Bool("json", false, "print JSON, with every run")
 	flags.Usage = func() {
@@ -152,7 +152,7 @@ func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer
 			if err := warm(path); err != nil {
 				return nil, err
 			}
-			s, said, err := list[i].run(path, dir, o.patience)
+			s, said, err := list[i].run(path, dir, limits{o.patience, thisMachine().Memory / 2})
 			if f := failure(""); errors.As(err, &f) {
 				if i < len(sensors)*len(o.workers) {
 					return nil, fmt.Errorf("%s: %w", r.Name, err)
@@ -192,7 +192,7 @@ func firstText(a, b string) string {
 }
 
 // run runs the command once, in a folder that is removed again.
-func (c *contestant) run(file, parent string, patience time.Duration) (s sample, said string, err error) {
+func (c *contestant) run(file, parent string, most limits) (s sample, said string, err error) {
 	dir, err := os.MkdirTemp(parent, "run-")
 	if err != nil {
 		return s, "", err
@@ -203,7 +203,7 @@ func (c *contestant) run(file, parent string, patience time.Duration) (s sample,
 			return s, "", err
 		}
 	}
-	return clocked(c.args(file), dir, patience)
+	return clocked(c.args(file), dir, most)
 }
 
 // packets counts the packets of a file, without looking at them.

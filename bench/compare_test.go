@@ -120,6 +120,14 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A command that takes too much memory is stopped, and that is told.
+func TestMemoryLimit(t *testing.T) {
+	_, _, err := clocked([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(), limits{time.Minute, 1000})
+	if err == nil || !strings.Contains(err.Error(), "stopped at 0.0 GB of memory") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestSlowPeersRunLess(t *testing.T) {
 	o := compareOptions{rounds: 5, slow: 20 * time.Second}
 	for seconds, want := range map[float64]int{0.1: 5, 20: 5, 21: 3, 101: 1} {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,9 +27,16 @@ type failure string
 
 func (f failure) Error() string { return string(f) }
 
-// clocked runs a command to its end and measures it. It is stopped after patience. said is the
-// first line on its standard error that tells of an error although it succeeded.
-func clocked(args []string, dir string, patience time.Duration) (s sample, said string, err error) {
+// limits are what a command may take before it is stopped. Some peers keep every flow of a flood, and
+// would take all memory of the machine.
+type limits struct {
+	time   time.Duration
+	memory uint64 // bytes
+}
+
+// clocked runs a command to its end and measures it. said is the first line on its standard error that
+// tells of an error although it succeeded.
+func clocked(args []string, dir string, most limits) (s sample, said string, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir
 	// A file and no pipe: nobody has to read along while the time runs.
@@ -42,12 +50,21 @@ func clocked(args []string, dir string, patience time.Duration) (s sample, said 
 	if err := c.Start(); err != nil {
 		return s, "", failure(err.Error())
 	}
-	late := time.AfterFunc(patience, func() { c.Process.Kill() })
-	peak := watch(c.Process.Pid)
+	stop := func(why string) failure {
+		c.Process.Kill()
+		return failure(why)
+	}
+	var late, large atomic.Value
+	timer := time.AfterFunc(most.time, func() { late.Store(stop("stopped after " + most.time.String())) })
+	peak := watch(c.Process.Pid, func(rss uint64) {
+		if rss > most.memory {
+			large.Store(stop(fmt.Sprintf("stopped at %.1f GB of memory", float64(most.memory)/1e9)))
+		}
+	})
 	err = c.Wait()
 	s.Seconds = time.Since(began).Seconds()
+	timer.Stop()
 	s.RSS = peak()
-	stopped := !late.Stop()
 	use := c.ProcessState.SysUsage().(*syscall.Rusage)
 	s.CPU = time.Duration(use.Utime.Nano() + use.Stime.Nano()).Seconds()
 	switch rss := uint64(use.Maxrss) << 10; {
@@ -58,8 +75,10 @@ func clocked(args []string, dir string, patience time.Duration) (s sample, said 
 	}
 	text := ends(errs)
 	switch exit := new(exec.ExitError); {
-	case stopped && err != nil:
-		return s, "", failure(fmt.Sprintf("stopped after %s", patience))
+	case err != nil && large.Load() != nil:
+		return s, "", large.Load().(failure)
+	case err != nil && late.Load() != nil:
+		return s, "", late.Load().(failure)
 	case errors.As(err, &exit):
 		return s, "", failure(fmt.Sprintf("%v: %s", exit, reason(text)))
 	case err != nil:
@@ -71,9 +90,9 @@ func clocked(args []string, dir string, patience time.Duration) (s sample, said 
 // glance is how often watch looks.
 const glance = 20 * time.Millisecond
 
-// watch looks at a process's peak memory until the result is called. The kernel's own account of
+// watch looks at a process's peak memory, and tells it, until the result is called. The kernel's own account of
 // a process that has ended begins with the memory of who started it, us: for a small tool that is all it says.
-func watch(pid int) (peak func() uint64) {
+func watch(pid int, tell func(rss uint64)) (peak func() uint64) {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {
 		var high uint64
@@ -82,6 +101,7 @@ func watch(pid int) (peak func() uint64) {
 			if _, after, ok := strings.Cut(string(b), "VmHWM:"); ok {
 				n, _ := strconv.ParseUint(strings.Fields(after)[0], 10, 64)
 				high = max(high, n<<10)
+				tell(high)
 			}
 			select {
 			case <-stop:
