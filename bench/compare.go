@@ -91,6 +91,11 @@ func known(name string) bool {
 
 // run measures all files. Everything that is written lies in one temporary folder.
 func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error) {
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "spamsensor-bench-")
 	if err != nil {
 		return nil, err
