@@ -46,7 +46,7 @@ func BenchmarkPool(b *testing.B) {
 				}
 				if i%batch == 0 {
 					for k := i; k < i+batch; k++ {
-						touched += p.Touch(hashes[k])
+						touched += uint64(p.Touch(hashes[k]))
 					}
 				}
 				*p.At(p.Find(hashes[i], &keys[i]))++
