@@ -149,7 +149,10 @@ func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer
 		t.Rows = append(t.Rows, row{Name: list[i].name, wanted: o.rounds, Runs: make([]*sample, o.rounds)})
 	}
 	for round := range o.rounds {
-		for i := range list {
+		for k := range list {
+			// Each round begins with somebody else: who runs first, after the last of the round before,
+			// must not always be the same.
+			i := (k + round*len(list)/o.rounds) % len(list)
 			r := &t.Rows[i]
 			if round >= r.wanted || r.Failed != "" {
 				continue
