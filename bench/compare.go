@@ -96,15 +96,11 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 			return nil, err
 		}
 	}
-	dir, err := os.MkdirTemp("", "spamsensor-bench-")
+	dir, sensor, err := workshop()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	sensor, err := buildSensor(dir)
-	if err != nil {
-		return nil, err
-	}
 	c := &comparison{Machine: thisMachine(), When: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
 	list, missing := contestants(sensor, o.workers, o.only, o.skip)
 	c.Missing = missing
@@ -125,13 +121,17 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 	return c, nil
 }
 
-// buildSensor builds the command as it is in the tree.
-func buildSensor(dir string) (string, error) {
-	out := filepath.Join(dir, "spamsensor")
-	if text, err := exec.Command("go", "build", "-o", out, "spamsensor/sensor").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the sensor: %w\n%s", err, text)
+// workshop is a temporary folder with the command in it, built as it is in the tree.
+func workshop() (dir, sensor string, err error) {
+	if dir, err = os.MkdirTemp("", "spamsensor-bench-"); err != nil {
+		return "", "", err
 	}
-	return out, nil
+	sensor = filepath.Join(dir, "spamsensor")
+	if text, err := exec.Command("go", "build", "-o", sensor, "spamsensor/sensor").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return "", "", fmt.Errorf("building the sensor: %w\n%s", err, text)
+	}
+	return dir, sensor, nil
 }
 
 // file runs all rounds on one file.

@@ -333,15 +333,11 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 	if _, err := os.Stat(file); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "spamsensor-bench-")
+	dir, sensor, err := workshop()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	sensor, err := buildSensor(dir)
-	if err != nil {
-		return nil, err
-	}
 	l, err := newLab(file)
 	if err != nil {
 		return nil, err
