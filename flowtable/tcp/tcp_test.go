@@ -347,21 +347,3 @@ func FuzzStream(f *testing.F) {
 		}
 	})
 }
-
-func BenchmarkPush(b *testing.B) {
-	var st Stream
-	var c Conn
-	s := &script{isn: [2]Seq{1, 2}}
-	s.open(&st, &c)
-	payload := make([]byte, 80)
-	seg := Segment{Flags: ACK, Seq: 2, Ack: 3, Len: len(payload), Payload: payload}
-	b.ReportAllocs()
-	for b.Loop() {
-		seg.Time += 6e6
-		st.Push(&c, &seg)
-		var ch Chunk
-		for st.Pop(&ch) {
-		}
-		seg.Seq = seg.Seq.Add(len(payload))
-	}
-}

@@ -555,28 +555,3 @@ func TestInterfaces(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
-func BenchmarkFiles(b *testing.B) {
-	for _, size := range []int{60, 700} {
-		records := make([]record, 100_000)
-		for i := range records {
-			records[i] = record{1e18 + int64(i)*1000, strings.Repeat("x", size)}
-		}
-		path := filepath.Join(b.TempDir(), "capture")
-		if err := os.WriteFile(path, pcapBytes(le, 0xa1b2c3d4, 1, records...), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		b.Run(fmt.Sprintf("frame=%d", size), func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for n := uint64(0); n < uint64(b.N); {
-				s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink})
-				for err == nil && n+s.Stats().Frames < uint64(b.N) {
-					_, err = s.Next()
-				}
-				n += s.Stats().Frames
-				s.Close()
-			}
-		})
-	}
-}

@@ -438,29 +438,3 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%.4f allocations per packet", per)
 	}
 }
-
-func BenchmarkPacket(b *testing.B) {
-	for _, c := range []struct {
-		name   string
-		frames []frame
-	}{
-		{"dialogue", delivery().frames},
-		{"syn", []frame{newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames[0]}},
-		{"other", []frame{newConn("10.0.0.5", "192.0.2.25", 40000, 443).send(0, ACK, "GET /").frames[0]}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			e := New(Config{Live: true}, Output{})
-			w := feeder{w: e.Worker(), size: 512}
-			b.ReportAllocs()
-			at, i := int64(0), 0
-			for b.Loop() {
-				f := &c.frames[i]
-				w.take(frame{f.at + at, f.data})
-				if i++; i == len(c.frames) {
-					i = 0
-					at += 20 * second
-				}
-			}
-		})
-	}
-}

@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -228,22 +227,5 @@ func TestOutcomesHaveNames(t *testing.T) {
 			t.Errorf("outcome %d is called %q", o, o)
 		}
 		seen[o.String()] = true
-	}
-}
-
-func BenchmarkDecode(b *testing.B) {
-	for _, c := range decodes {
-		switch c.name {
-		case "plain", "other port", "802.1Q", "IPv6", "VXLAN":
-			b.Run(fmt.Sprint(c.name), func(b *testing.B) {
-				d := decoder()
-				var p wire.Packet
-				b.ReportAllocs()
-				b.SetBytes(int64(len(c.frame)))
-				for b.Loop() {
-					d.Decode(c.link, c.frame, 0, &p)
-				}
-			})
-		}
 	}
 }
