@@ -36,7 +36,10 @@ type pipeline struct {
 // newPipeline puts the parts together. out is where events go, nil for nowhere; block
 // says that events wait for room rather than being dropped.
 func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string, sources func() capture.Stats) *pipeline {
-	p := &pipeline{cfg: cfg, report: report.New(input, cfg.evidence.Clean), sources: sources}
+	p := &pipeline{cfg: cfg, sources: sources}
+	if !live { // a service has nobody to report to at its end, and no end
+		p.report = report.New(input, cfg.evidence.Clean)
+	}
 	o := engine.Output{Finding: p.finding, Source: p.source, Stats: p.stats}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)

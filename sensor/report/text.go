@@ -23,6 +23,10 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	for i, f := range found {
 		r.finding(p, i+1, f)
 	}
+	if r.more > 0 {
+		p.line("")
+		p.line(fmt.Sprintf("and %s more findings: all are in the events", grouped(uint64(r.more))))
+	}
 	r.table(p, "Declared mail servers", &r.servers)
 	r.table(p, "Other hosts of yours that tried to send mail", &r.talkers)
 	r.unjudged(p, in)
