@@ -23,8 +23,7 @@ type shard struct {
 	maxHosts int
 	maxTalks int
 
-	current            flowtable.Ref // the flow in hand
-	sample, sampleHost flowtable.Ref // where the search for somebody to evict goes on
+	current flowtable.Ref // the flow in hand
 
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
@@ -45,21 +44,23 @@ type shard struct {
 // refs is a slab of pointers that entries of the table refer to by number, because the
 // table holds no pointers. Zero is none.
 type refs[T any] struct {
-	list []*T
-	free []uint32
+	list  []*T
+	owner []flowtable.Ref // the entries that refer to them
+	free  []uint32
+	hand  uint32 // where the search for somebody to evict goes on
 }
 
-func (r *refs[T]) add(v *T) uint32 {
+func (r *refs[T]) add(v *T, owner flowtable.Ref) uint32 {
 	if n := len(r.free); n > 0 {
 		i := r.free[n-1]
 		r.free = r.free[:n-1]
-		r.list[i] = v
+		r.list[i], r.owner[i] = v, owner
 		return i
 	}
 	if r.list == nil {
-		r.list = append(r.list, nil)
+		r.list, r.owner = append(r.list, nil), append(r.owner, 0)
 	}
-	r.list = append(r.list, v)
+	r.list, r.owner = append(r.list, v), append(r.owner, owner)
 	return uint32(len(r.list) - 1)
 }
 
@@ -77,6 +78,18 @@ func (r *refs[T]) at(i uint32) *T {
 }
 
 func (r *refs[T]) len() int { return max(0, len(r.list)-1-len(r.free)) }
+
+// sample is the owner of another one, each time it is called: around and around. There must be one.
+func (r *refs[T]) sample() flowtable.Ref {
+	for {
+		if r.hand++; r.hand >= uint32(len(r.list)) {
+			r.hand = 1
+		}
+		if r.list[r.hand] != nil {
+			return r.owner[r.hand]
+		}
+	}
+}
 
 // flow is a connection that got an answer, or that began before we listened.
 type flow struct {
@@ -473,6 +486,6 @@ func (s *shard) drain(port uint16, f *flow) {
 // newTalk begins a dialogue.
 func (s *shard) newTalk(f *flow) *smtpsniff.Session {
 	talk := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
-	f.session = s.sessions.add(talk)
+	f.session = s.sessions.add(talk, s.current)
 	return talk
 }

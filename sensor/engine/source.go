@@ -98,7 +98,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	}
 	hst := s.hosts.at(src.host)
 	if full := src.facts.Attempted(&a); full && hst == nil {
-		hst = s.newHost(src)
+		hst = s.newHost(ref, src)
 	}
 	if hst == nil {
 		return
@@ -127,7 +127,7 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 	if src.host != 0 || !s.judges(src) {
 		return
 	}
-	s.newHost(src)
+	s.newHost(ref, src)
 	if src.flags&(outside|home) == outside|home {
 		s.direct = append(s.direct, ref)
 	}
@@ -135,13 +135,13 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 
 // newHost has a source judged. When too many are, the one that is worth least is not
 // any more.
-func (s *shard) newHost(src *source) *host {
+func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	if s.hosts.len() >= s.maxHosts {
 		s.dropHost(src)
 	}
 	hst := &host{}
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
-	src.host = s.hosts.add(hst)
+	src.host = s.hosts.add(hst, ref)
 	return hst
 }
 
@@ -175,7 +175,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		case smtpsniff.HeloSaid:
 			hash := uint32(s.e.table.Secret.Bytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
 				hst.readable++
@@ -188,7 +188,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			hash := uint32(s.e.table.Secret.Bytes(domain))
 			if facts.Sender(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
 				hst.Sender(hash)
@@ -336,21 +336,17 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 	}
 }
 
+// sampled is how many are compared when one has to make room.
+const sampled = 16
+
 // dropTalk ends the session that is worth least among a few.
 func (s *shard) dropTalk(except *flow) {
 	var least flowtable.Ref
-	for found := 0; found < 8; {
-		s.sample = s.t.Flows.Next(s.sample)
-		f := s.t.Flows.At(s.sample)
-		if f == except || f.session == 0 {
-			if found++; found > 64 {
-				return
-			}
-			continue
-		}
-		found++
-		if least == 0 || f.worth() < s.t.Flows.At(least).worth() {
-			least = s.sample
+	for range min(sampled, s.sessions.len()) {
+		r := s.sessions.sample()
+		f := s.t.Flows.At(r)
+		if f != except && (least == 0 || f.worth() < s.t.Flows.At(least).worth()) {
+			least = r
 		}
 	}
 	if least != 0 {
@@ -363,14 +359,11 @@ func (s *shard) dropTalk(except *flow) {
 // it stays.
 func (s *shard) dropHost(except *source) {
 	var least flowtable.Ref
-	for range 64 {
-		s.sampleHost = s.t.Sources.Next(s.sampleHost)
-		src := s.t.Sources.At(s.sampleHost)
-		if src == except || src.host == 0 {
-			continue
-		}
-		if least == 0 || s.hostWorth(src) < s.hostWorth(s.t.Sources.At(least)) {
-			least = s.sampleHost
+	for range min(sampled, s.hosts.len()) {
+		r := s.hosts.sample()
+		src := s.t.Sources.At(r)
+		if src != except && (least == 0 || s.hostWorth(src) < s.hostWorth(s.t.Sources.At(least))) {
+			least = r
 		}
 	}
 	if least != 0 {
