@@ -88,7 +88,7 @@ func (e *Engine) Stats() Stats {
 	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
 	t.Duplicates = c.duplicates
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
-		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "strays", N: c.strays},
+		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
 	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted}}
@@ -109,7 +109,7 @@ type counters struct {
 	duplicates, retransmits, foreign, strays, synAcks uint64
 	attempts, sessions, flows, syns                   uint64
 	sourcesEvicted, hostsEvicted, talksEvicted        uint64
-	gaps, midstream                                   uint64
+	gaps, midstream, conflicts                        uint64
 	seenBoth, seenClient, seenServer                  uint64
 }
 
@@ -128,6 +128,7 @@ func (c *counters) add(o *counters) {
 	c.talksEvicted += o.talksEvicted
 	c.gaps += o.gaps
 	c.midstream += o.midstream
+	c.conflicts += o.conflicts
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient
 	c.seenServer += o.seenServer
