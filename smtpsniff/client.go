@@ -34,6 +34,7 @@ type parser struct {
 	rcpts   uint32 // in this transaction
 	mail    bool   // this transaction has a sender
 	lossy   bool   // bytes of this message are missing
+	missed  bool   // bytes were lost since the message began
 	taken   bool   // one reply to the end of data was positive
 	strays  uint32 // lines that were no command, since the last reply
 	refused bool   // the message was refused before its end
@@ -174,7 +175,8 @@ func (p *parser) hold(l *Listener, b []byte) {
 
 // startMessage begins to read a message.
 func (p *parser) startMessage() {
-	p.mode, p.body, p.lossy, p.refused, p.line.lost = message, startCRLF, false, false, false
+	p.mode, p.body, p.line.lost = message, startCRLF, false
+	p.lossy, p.missed, p.refused = false, false, false
 }
 
 // releaseMessage takes what was held back since DATA for a message.
@@ -355,7 +357,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
 			return
 		}
-		p.mode, p.body, p.overflown = waitData, startCRLF, false
+		p.mode, p.body, p.overflown, p.lossy = waitData, startCRLF, false, false
 		if bare {
 			p.body = startLF
 		}
@@ -500,6 +502,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 // clientGap is bytes of the client that were not seen.
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
+	p.missed = true
 	if p.loose || p.mode == waitData && len(p.held) > 0 {
 		p.overflown = true
 	}

@@ -3,9 +3,11 @@ package smtpsniff
 // replies is the server's side of a session.
 type replies struct {
 	line  liner
-	heard uint8 // lines, up to 255
-	gap   bool  // replies may be missing: what the next one answers is uncertain
-	want  bool  // a client that is not heard was told to send a message
+	heard uint8  // lines, up to 255
+	gap   bool   // replies may be missing: what the next one answers is uncertain
+	open  uint32 // commands that were waiting when they were lost
+	lost  uint64 // bytes, since the last reply
+	want  bool   // a client that is not heard was told to send a message
 	// The reply in hand, when it has several lines.
 	code     uint16
 	enhanced Enhanced
@@ -185,16 +187,17 @@ func (l *Listener) reply(s *Session) {
 		l.overheard(s)
 		return
 	}
+	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.queue.front() != connect { // to a STARTTLS that was lost
+		p.unsettled, p.line.lost = false, false
+		l.answered(s, STARTTLS)
+		return
+	}
 	l.settle(s)
 	p.strays = 0
 	if r.gap {
-		// Replies were lost. A client that waits has one command open, the last; with
-		// pipelining it is the first that the reply fits.
-		for p.queue.all > 1 && (s.Flags&Pipelined == 0 || !fits(p.queue.front(), r.code)) {
-			p.queue.pop()
-		}
+		l.lostReplies(s)
 	}
-	r.gap = false
+	r.gap, r.lost = false, 0
 	verb := p.queue.front()
 	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
@@ -204,11 +207,17 @@ func (l *Listener) reply(s *Session) {
 		verb = p.queue.front()
 	}
 	switch {
+	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
+		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost
+		p.forgetLoose(l)
 	case p.loose && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		// More replies than commands: the message ended before its end.
 		l.endLoosely(s)
 		verb = p.queue.front()
 	case verb == NoVerb && r.code == 354: // to a DATA that was lost
+		if s.Flags&(GapClient|Midstream) == 0 {
+			l.flag(s, Ambiguous) // or that was taken for answered
+		}
 		p.startMessage()
 		l.remember(s, DATA)
 		return
@@ -216,6 +225,11 @@ func (l *Listener) reply(s *Session) {
 		if verb = l.lostEnd(s); verb == NoVerb {
 			return
 		}
+	case verb == DATA && r.code/100 == 2 && (s.Flags&GapServer == 0 || p.mode == waitData && len(p.held) == 0 && !p.lossy):
+		// It answers a command before DATA that was lost, or that was taken for answered:
+		// to the message it can be no reply, there is none.
+		l.answered(s, NoVerb)
+		return
 	case verb == DATA && r.code/100 == 2:
 		l.lostData(s)
 		verb = p.queue.front()
@@ -247,10 +261,36 @@ func (l *Listener) reply(s *Session) {
 	l.answered(s, verb)
 }
 
+// shortReply is about what the shortest reply takes: "250 ok" and a line end.
+const shortReply = 8
+
+// lostReplies drops the commands whose replies were lost. A client that waits has one
+// command open, the last. One that pipelines went on because of what was lost (it must
+// wait for the replies to EHLO and DATA, RFC 2920, section 3.1), and then it is
+// the first that the reply fits.
+func (l *Listener) lostReplies(s *Session) {
+	r, q := &s.server, &s.client.queue
+	if q.all > 1 && r.lost < uint64(q.all-1)*shortReply {
+		s.Flags |= Pipelined // too little was lost for a client that waits
+	}
+	if s.Flags&Pipelined != 0 && q.all > r.open {
+		for ; r.open > 0; r.open-- {
+			q.pop()
+		}
+	}
+	for q.all > 1 && (s.Flags&Pipelined == 0 || !fits(q.front(), r.code)) {
+		q.pop()
+	}
+}
+
 // lostEnd is a reply while the client is in a message, as far as we saw: the server
 // knows better. It returns the command that the reply answers.
 func (l *Listener) lostEnd(s *Session) Verb {
 	p, code := &s.client, s.server.code
+	if p.loose && p.lossy { // it ended there, or at an end that was lost
+		l.flag(s, Ambiguous)
+		p.forgetLoose(l)
+	}
 	switch {
 	case p.loose:
 		l.push(s, endOfData)
