@@ -301,15 +301,15 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	if p.mode == authing && !l.endsAuth(s, verb, rest) {
 		return
 	}
+	if long {
+		l.flag(s, LongLine)
+	}
 	if verb == NoVerb {
 		l.unknown(s)
 		return
 	}
 	if p.asked && s.Encryption == Plain && p.alone {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
-	}
-	if long {
-		l.flag(s, LongLine)
 	}
 	if bare {
 		l.flag(s, BareLF)
@@ -526,6 +526,9 @@ func (l *Listener) clientGap(s *Session, n int) {
 	case hello:
 		p.mode = deaf
 	case commands, authing:
+		if p.unsettled {
+			p.strays++ // what came with the commands that were held back may have been no command
+		}
 		p.line.lose(l)
 	}
 }
