@@ -147,11 +147,10 @@ func TestHostileDialogues(t *testing.T) {
 		{"client only", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().only(0) }, `smtp client from ("a@example.org") messages 1 flags ()`, ""},
 		{"server only", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().only(1) }, `smtp server from () messages 1 flags ()`, "syn_unseen:1"},
 		{"from the middle", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().from(6) }, `smtp both from ("a@example.org") messages 1 flags ("midstream")`, "midstream:1"},
-		{"TLS on port 25", func(k *talk) *talk {
-			k = newTalk(99).open()
-			return k.frame(0, ACK, "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03").frame(1, ACK, "\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03").close()
+		{"TLS on port 25", func(*talk) *talk {
+			return newTalk(99).open().frame(0, ACK, "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03").frame(1, ACK, "\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03").close()
 		}, `tls both from () messages 0 flags ()`, ""},
-		{"HTTP on port 25", func(k *talk) *talk {
+		{"HTTP on port 25", func(*talk) *talk {
 			return newTalk(98).open().frame(0, ACK, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").close()
 		}, `failed both from () messages 0 flags ("not_smtp" "unknown_command")`, ""},
 	} {

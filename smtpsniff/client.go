@@ -26,6 +26,7 @@ type parser struct {
 	alone    bool // nothing of the server is seen: nobody will confirm anything
 	early    bool // spoke before anything of the server was heard
 	begun    bool // what comes next cannot be a TLS handshake
+	start    start
 	asked    bool // for TLS, with STARTTLS
 
 	body    body
@@ -65,23 +66,22 @@ func (s *Session) mark() mark {
 // client takes in bytes of the client.
 func (l *Listener) client(s *Session, b []byte) {
 	p := &s.client
-	if !p.begun && p.mode == commands {
-		p.begun = true
-		if startsTLS(b, s.Flags&Midstream != 0) {
-			s.Encryption = Implicit
-			if p.asked {
-				s.Encryption = StartTLS
-			} else if s.Proto == Unknown {
-				s.Proto = TLS
-			}
-			p.mode = hello
-			l.emit(Event{Kind: Encrypted})
-		}
-	}
 	if p.loose {
 		p.hold(l, b)
 	}
 	for len(b) > 0 {
+		if !p.begun && p.mode == commands {
+			first, tls, sure := p.start.tell(&b, s.Flags&Midstream != 0)
+			if !sure {
+				return
+			}
+			p.begun = true
+			if tls {
+				l.tlsBegins(s)
+			}
+			l.client(s, first)
+			continue
+		}
 		switch p.mode {
 		case commands, authing:
 			var line []byte
@@ -123,12 +123,18 @@ func (l *Listener) client(s *Session, b []byte) {
 				p.mode = commands
 			}
 		case waitTLS:
-			if startsTLS(b, false) && len(p.held) == 0 { // the server's consent was not seen
-				l.encrypt(s)
-				continue
-			}
-			l.flag(s, AfterSTARTTLS)
 			p.hold(l, b)
+			switch tls, sure := startsTLS(p.held, false); {
+			case !sure:
+			case tls: // the server's consent was not seen
+				first := p.held
+				p.held = nil
+				l.encrypt(s)
+				l.client(s, first)
+				l.giveBack(&first)
+			default:
+				l.flag(s, AfterSTARTTLS)
+			}
 			return
 		case hello:
 			if !l.hello(s, b) {
@@ -141,13 +147,54 @@ func (l *Listener) client(s *Session, b []byte) {
 	}
 }
 
-// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
-// middle of a connection any record will do.
-func startsTLS(b []byte, midstream bool) bool {
-	if len(b) < 3 {
-		return b[0] == 0x16
+// tlsBegins notes that a client speaks TLS where commands were expected.
+func (l *Listener) tlsBegins(s *Session) {
+	s.Encryption = Implicit
+	if s.client.asked {
+		s.Encryption = StartTLS
+	} else if s.Proto == Unknown {
+		s.Proto = TLS
 	}
-	return b[0] == 0x16 && b[1] == 3 || b[0] == 0x80 && b[2] == 1 || midstream && b[0] >= 0x14 && b[0] <= 0x17 && b[1] == 3
+	s.client.mode = hello
+	l.emit(Event{Kind: Encrypted})
+}
+
+// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
+// middle of a connection any record will do. While b is too short to tell it is not sure.
+func startsTLS(b []byte, midstream bool) (yes, sure bool) {
+	switch {
+	case len(b) == 0:
+		return false, false
+	case b[0] == 0x16, midstream && b[0] >= 0x14 && b[0] <= 0x17:
+		return len(b) > 1 && b[1] == 3, len(b) > 1
+	case b[0] == 0x80:
+		return len(b) > 2 && b[2] == 1, len(b) > 2
+	}
+	return false, true
+}
+
+// start holds the first bytes of a side until they tell whether it speaks TLS.
+type start struct {
+	bytes [3]byte
+	n     uint8
+}
+
+// tell is startsTLS of the bytes so far. While it is not sure it takes what is in b; when it is,
+// first is what it took before.
+func (t *start) tell(b *[]byte, midstream bool) (first []byte, tls, sure bool) {
+	if t.n == 0 {
+		if tls, sure = startsTLS(*b, midstream); sure {
+			return nil, tls, true
+		}
+	}
+	k := copy(t.bytes[t.n:], *b)
+	t.n += uint8(k)
+	*b = (*b)[k:]
+	first = t.bytes[:t.n]
+	if tls, sure = startsTLS(first, midstream); sure {
+		t.n = 0
+	}
+	return first, tls, sure
 }
 
 // encrypt is the end of what can be read: TLS follows STARTTLS.
@@ -370,6 +417,10 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		p.mode, p.lines = authing, 0
 	case STARTTLS:
 		l.push(s, STARTTLS)
+		if p.loose && p.heldCommand() {
+			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
+		}
+		p.forgetLoose(l)
 		p.mode, p.asked = waitTLS, true
 		if p.alone {
 			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
@@ -503,6 +554,9 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
 	p.missed = true
+	if p.start.n > 0 {
+		p.begun, p.start.n = true, 0
+	}
 	if p.loose || p.mode == waitData && len(p.held) > 0 {
 		p.overflown = true
 	}
@@ -565,7 +619,9 @@ func (l *Listener) clientEnd(s *Session) {
 func (l *Listener) hello(s *Session, b []byte) bool {
 	p := &s.client
 	p.hold(l, b)
-	if !startsTLS(p.held, s.Flags&Midstream != 0) {
+	if tls, sure := startsTLS(p.held, s.Flags&Midstream != 0); !sure && !p.overflown {
+		return true
+	} else if !tls {
 		if s.Encryption == StartTLS {
 			l.flag(s, PlainAfterSTARTTLS)
 		}

@@ -76,6 +76,7 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 		s.server.open = s.client.queue.all
 		s.server.lost += uint64(n)
 		s.server.line.lose(l)
+		s.server.start.n = 0
 		return
 	}
 	l.flag(s, GapClient)

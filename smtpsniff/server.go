@@ -3,7 +3,8 @@ package smtpsniff
 // replies is the server's side of a session.
 type replies struct {
 	line  liner
-	heard uint8  // lines, up to 255
+	heard uint8 // lines, up to 255
+	start start
 	gap   bool   // replies may be missing: what the next one answers is uncertain
 	open  uint32 // commands that were waiting when they were lost
 	lost  uint64 // bytes, since the last reply
@@ -56,11 +57,16 @@ func (t *records) skip(b []byte) []byte {
 func (l *Listener) server(s *Session, b []byte) {
 	r := &s.server
 	if r.heard == 0 {
+		first, tls, sure := r.start.tell(&b, s.Flags&Midstream != 0)
+		if !sure {
+			return
+		}
 		r.heard = 1
-		if !s.client.heard && startsTLS(b, s.Flags&Midstream != 0) {
+		if tls && !s.client.heard {
 			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, deaf
 			l.emit(Event{Kind: Encrypted})
 		}
+		l.server(s, first)
 	}
 	for len(b) > 0 {
 		if s.client.mode >= hello && r.line.buf == nil {
