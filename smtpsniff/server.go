@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "bytes"
+
 // replies is the server's side of a session.
 type replies struct {
 	line  liner
@@ -441,7 +443,13 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 		return nil
 	}
 	s.lastLen = r.textLen
-	return r.text[:r.textLen]
+	if v == NoVerb || s.Flags&(Midstream|GapClient|GapServer) != 0 {
+		// What it answers is not known for certain. Servers put in quotes what they quote.
+		if i := bytes.IndexByte(r.text[:r.textLen], '"'); i >= 0 {
+			s.lastLen = uint16(i)
+		}
+	}
+	return r.text[:s.lastLen]
 }
 
 // overheard is a reply to a client that is not heard.
