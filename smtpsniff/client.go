@@ -554,6 +554,9 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
 	p.missed = true
+	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
+		s.server.unsure = true // there may have been commands among them
+	}
 	if p.start.n > 0 {
 		p.begun, p.start.n = true, 0
 	}

@@ -4,13 +4,14 @@ import "bytes"
 
 // replies is the server's side of a session.
 type replies struct {
-	line  liner
-	heard uint8 // lines, up to 255
-	start start
-	gap   bool   // replies may be missing: what the next one answers is uncertain
-	open  uint32 // commands that were waiting when they were lost
-	lost  uint64 // bytes, since the last reply
-	want  bool   // a client that is not heard was told to send a message
+	line   liner
+	heard  uint8 // lines, up to 255
+	start  start
+	gap    bool   // replies may be missing: what the next one answers is uncertain
+	open   uint32 // commands that were waiting when they were lost
+	lost   uint64 // bytes, since the last reply
+	unsure bool   // which command is answered, since something was lost; a 354 tells, and an empty queue
+	want   bool   // a client that is not heard was told to send a message
 	// The reply in hand, when it has several lines.
 	code     uint16
 	enhanced Enhanced
@@ -202,7 +203,8 @@ func (l *Listener) reply(s *Session) {
 	}
 	l.settle(s)
 	p.strays = 0
-	if r.gap {
+	gap := r.gap
+	if gap {
 		l.lostReplies(s)
 	}
 	r.gap, r.lost = false, 0
@@ -238,7 +240,7 @@ func (l *Listener) reply(s *Session) {
 		// to the message it can be no reply, there is none.
 		l.answered(s, NoVerb)
 		return
-	case verb == DATA && r.code/100 == 2:
+	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
 		l.lostData(s)
 		verb = p.queue.front()
 	case p.loose && verb != NoVerb && verb != endOfData && p.mode != message:
@@ -267,6 +269,9 @@ func (l *Listener) reply(s *Session) {
 	p.queue.pop()
 	p.line.lost = false
 	l.answered(s, verb)
+	if p.queue.all == 0 || r.code == 354 {
+		r.unsure = false
+	}
 }
 
 // shortReply is about what the shortest reply takes: "250 ok" and a line end.
@@ -278,6 +283,7 @@ const shortReply = 8
 // the first that the reply fits.
 func (l *Listener) lostReplies(s *Session) {
 	r, q := &s.server, &s.client.queue
+	r.unsure = r.unsure || q.all > 1
 	if q.all > 1 && r.lost < uint64(q.all-1)*shortReply {
 		s.Flags |= Pipelined // too little was lost for a client that waits
 	}
@@ -329,16 +335,16 @@ func (l *Listener) lostEnd(s *Session) Verb {
 	return endOfData
 }
 
-// lostData is a positive reply to DATA, which has none but 354: the reply to it was lost.
-// What the client sent since tells which one it was.
+// lostData is a positive reply to DATA, which has none but 354, or any reply after one was lost
+// and a message was sent: what was lost is the reply to DATA. What the client sent
+// since tells which one it was.
 func (l *Listener) lostData(s *Session) {
 	p := &s.client
 	p.queue.pop()
 	if p.mode != waitData {
 		return
 	}
-	var scan body = startCRLF
-	if _, e := scan.scan(p.held); e == noEnd && p.heldCommand() {
+	if !p.heldMessage() && p.heldCommand() {
 		l.releaseCommands(s) // it was refused
 		return
 	}
@@ -348,6 +354,13 @@ func (l *Listener) lostData(s *Session) {
 		p.line.lose(l)
 		l.push(s, endOfData)
 	}
+}
+
+// heldMessage reports whether what was sent since DATA has the end of a message in it.
+func (p *parser) heldMessage() bool {
+	var scan body = startCRLF
+	_, e := scan.scan(p.held)
+	return e != noEnd
 }
 
 // answered is what a reply means for the command that it answers.
@@ -382,6 +395,9 @@ func (l *Listener) answered(s *Session, v Verb) {
 		}
 	case endOfData, bdatLast:
 		if positive && fits(v, code) {
+			if r.unsure && v == bdatLast {
+				l.flag(s, Ambiguous)
+			}
 			l.accept(s)
 		}
 	case AUTH:
