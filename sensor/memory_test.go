@@ -6,14 +6,15 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -96,11 +97,26 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() { // what the system tells of a process that has ended includes what we had when it began
+		defer close(watched)
+		for {
+			peak = max(peak, highWater(cmd.Process.Pid))
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
 	f := newFlood(in, step)
 	write(f)
 	f.out.Flush()
 	in.Close()
-	if err := cmd.Wait(); err != nil {
+	err = cmd.Wait()
+	close(over)
+	<-watched
+	if err != nil {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
 	file, err := os.Open(events)
@@ -128,7 +144,16 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 	if n := stats.number(t, "decode.processed"); n != float64(f.frames) {
 		t.Errorf("%v of %d frames were processed", n, f.frames)
 	}
-	return told, stats, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return told, stats, peak
+}
+
+// highWater is the most memory that a process had so far, in bytes; zero when it is gone.
+func highWater(pid int) (kb int64) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
+		fmt.Sscan(rest, &kb)
+	}
+	return kb << 10
 }
 
 // number is the number at a path.

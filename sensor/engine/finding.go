@@ -100,6 +100,9 @@ func (h *host) blind(src *source, e *Engine) (blind []string) {
 	if h.oneWay > 0 {
 		blind = append(blind, fmt.Sprintf("of %d sessions only one direction was seen", h.oneWay))
 	}
+	if h.doubtful > 0 {
+		blind = append(blind, fmt.Sprintf("in %d sessions bytes were sent twice and differed, or were urgent data: the server may have read something else", h.doubtful))
+	}
 	return blind
 }
 

@@ -49,6 +49,9 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 	if hst != nil && !(seen[0] && seen[1]) {
 		hst.oneWay++
 	}
+	if hst != nil && f.conn.Odd() != 0 {
+		hst.doubtful++
+	}
 	if s.e.out.Session == nil {
 		return
 	}
@@ -93,9 +96,15 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	}
 	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
 	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
+	if f.conn.Odd()&tcp.Conflict != 0 {
+		d.Flags = append(d.Flags, "conflict")
+	}
+	if f.conn.Odd()&tcp.Urgent != 0 {
+		d.Flags = append(d.Flags, "urgent")
+	}
 	if talk == nil {
 		if f.has(midstream) {
-			d.Flags = []string{"midstream"}
+			d.Flags = append(d.Flags, "midstream")
 		}
 		return d
 	}

@@ -421,6 +421,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.flags), Seq: tcp.Seq(p.seq), Ack: tcp.Seq(p.ack), Len: int(p.length), Sum: p.sum, Time: p.time, Payload: payload}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, &seg)
+	if res&tcp.Differs != 0 {
+		s.count.conflicts++
+	}
 	switch {
 	case res&tcp.Duplicate != 0:
 		s.count.duplicates++

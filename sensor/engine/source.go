@@ -19,6 +19,7 @@ type host struct {
 	suppressed      uint64            // sessions that were not given out
 	opaque          uint32            // sessions that were encrypted before anything was said
 	oneWay          uint32
+	doubtful        uint32 // sessions whose bytes a server may have read in another way
 	readable        uint32
 }
 
