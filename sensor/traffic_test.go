@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -144,12 +143,3 @@ func balanced(t testing.TB, what string, e emitted) {
 
 // long says that tests may take minutes.
 func long() bool { return os.Getenv("SPAMSENSOR_LONG") != "" }
-
-func eventTime(t testing.TB, s string) time.Time {
-	t.Helper()
-	at, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
