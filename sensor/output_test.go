@@ -126,7 +126,7 @@ func TestOutputFails(t *testing.T) {
 			t.Errorf("exit code %d: %s", code, p.stderr.String())
 		}
 		b, _ := os.ReadFile(filepath.Join(dir, "events"))
-		got, want := parseEvents(t, b), parseEvents(t, whole.Bytes())
+		got, want := unmarshalEvents(t, b), unmarshalEvents(t, whole.Bytes())
 		if n, all := len(ofType(got, "finding")), len(ofType(want, "finding")); n != all || all == 0 {
 			t.Errorf("%d findings of %d are on the disk", n, all)
 		}
@@ -161,7 +161,7 @@ func TestOutputFails(t *testing.T) {
 		w.Close()
 		time.Sleep(time.Second)
 		b, _ := io.ReadAll(r)
-		if code := p.code(); code != exitOK || len(ofType(parseEvents(t, b), "session")) < 2000 {
+		if code := p.code(); code != exitOK || len(ofType(unmarshalEvents(t, b), "session")) < 2000 {
 			t.Errorf("exit code %d, %d bytes: %s", code, len(b), p.stderr.String())
 		}
 	})
@@ -264,7 +264,7 @@ func TestOutputFailsLive(t *testing.T) {
 			if kind == "full" || kind == "closed" {
 				return
 			}
-			events := parseEvents(t, out.Bytes())
+			events := unmarshalEvents(t, out.Bytes())
 			e := lastStats(t, events)
 			balanced(t, kind, e)
 			told, lost := len(ofType(events, "session")), e.Output.ByType["session"]
