@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup bench fuzz soak clean
+.PHONY: demo build test vet unit setup bench fuzz fuzz-short reliability clean
 
 # The main job: a recorded capture in, a finding with its reasons out.
 demo: build
@@ -16,7 +16,7 @@ build: setup
 setup:
 	@sh .ci/setup
 
-test: setup vet unit
+test: setup vet unit fuzz-short
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -42,6 +42,18 @@ $(BENCH_DIR)/%.pcap:
 	@mkdir -p $(BENCH_DIR)
 	$(GO) run ./bench generate -mb $(BENCH_MB) $* $@.part
 	@mv $@.part $@
+
+# Every fuzz target, one after the other: make fuzz FUZZTIME=1h
+FUZZTIME ?= 10m
+fuzz: setup
+	sh .ci/fuzz $(FUZZTIME)
+
+fuzz-short:
+	sh .ci/fuzz 3s
+
+# The figures of the goals of reliability, beside the goals: make reliability LONG=-long
+reliability: setup
+	$(GO) run ./bench/reliability $(LONG)
 
 clean:
 	rm -rf bin

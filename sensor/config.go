@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
@@ -166,10 +168,29 @@ func nested(s string) ([]byte, error) {
 	return []byte(b.String() + " " + value + "\n"), nil
 }
 
+const (
+	// maxConfig is far beyond any configuration.
+	maxConfig = 1 << 20
+	// maxAliases bounds what a small text can grow to: eight lists of nine aliases each to the one
+	// before took two minutes to unfold.
+	maxAliases = 16
+)
+
 // decode reads one text strictly: a key that nobody knows is an error with its place.
 func decode(t settings, into *fileConfig) error {
 	if len(bytes.TrimSpace(t.text)) == 0 {
 		return nil
+	}
+	if len(t.text) > maxConfig {
+		return fmt.Errorf("%s: a configuration of %d bytes (at most %d)", t.name, len(t.text), maxConfig)
+	}
+	aliases := 0
+	for _, k := range lexer.Tokenize(string(t.text)) {
+		if k.Type == token.AliasType {
+			if aliases++; aliases > maxAliases {
+				return fmt.Errorf("%s:%d:%d: more than %d aliases", t.name, k.Position.Line, k.Position.Column, maxAliases)
+			}
+		}
 	}
 	err := yaml.UnmarshalWithOptions(t.text, into, yaml.Strict())
 	var at yaml.Error

@@ -16,6 +16,7 @@ var allowed = map[string]struct {
 }{
 	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect"}, "the command puts the parts together"},
 	"bench":                {[]string{"sensor/capture", "sensor/engine", "sensor/wire/wiretest"}, "it measures the product as a whole, with traffic that it builds"},
+	"bench/reliability":    {nil, "it runs tests and knows nothing of what they test"},
 	"sensor/event":         {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":        {[]string{"sensor/detect"}, "it tells verdicts"},
 	"sensor/engine":        {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},

@@ -142,10 +142,16 @@ func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats 
 	return s
 }
 
+// settleTime is how long the end waits for a slow output before it tells what was lost.
+const settleTime = 2 * time.Second
+
 // finish ends everything. Its error says what went wrong with the sensor itself, with the exit
 // code for it; nil if nothing did.
 func (p *pipeline) finish(reason string) error {
 	p.over = true
+	if p.queue != nil { // so that the last stats event knows what was lost before it
+		p.queue.Settle(settleTime)
+	}
 	p.engine.Finish(reason)
 	var err error
 	if p.queue != nil {

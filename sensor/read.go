@@ -155,11 +155,12 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 	}
 	out, ok := a.stderr.(*os.File)
 	if o.noProgress || a.opt.quiet || !ok || !term.IsTerminal(int(out.Fd())) {
-		return progressbar.DefaultBytesSilent(total)
+		return progressbar.DefaultBytesSilent(1 << 50)
 	}
 	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // its goroutine and Set64 write the same state without a lock
 }
 
 // printReport prints the report to standard output, or to standard error when events go

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -63,12 +62,12 @@ func testdata(t testing.TB, name string) []byte {
 	return b
 }
 
-// dialogues are n deliveries of one client each to one of 200 servers, one after the other, with a
+// dialogues are n deliveries of a stranger each to one of 200 servers of ours, one after the other, with a
 // body of so many segments.
 func dialogues(n, segments int) (records []record) {
 	at := int64(1.7e18)
 	for i := range n {
-		client, server := fmt.Sprintf("10.%d.%d.%d", 1+i/62500, i/250%250, 1+i%250), fmt.Sprintf("192.0.%d.25", i%200)
+		client, server := fmt.Sprintf("198.%d.%d.%d", 18+i/62500, i/250%250, 1+i%250), fmt.Sprintf("10.0.%d.25", i%200)
 		seq := [2]uint32{1000, 5000}
 		id := uint16(0)
 		send := func(dir int, flags uint8, text string) {
@@ -144,12 +143,3 @@ func balanced(t testing.TB, what string, e emitted) {
 
 // long says that tests may take minutes.
 func long() bool { return os.Getenv("SPAMSENSOR_LONG") != "" }
-
-func eventTime(t testing.TB, s string) time.Time {
-	t.Helper()
-	at, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
-}

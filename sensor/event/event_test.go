@@ -303,17 +303,14 @@ func (f *faulty) fail(err error) {
 // drained waits until the queue has nothing left to write but what it holds.
 func drained(t *testing.T, q *Queue, held int) {
 	t.Helper()
-	for range 2000 {
+	for range 5 {
+		q.Settle(time.Second)
 		q.mu.Lock()
-		n := uint64(0)
-		for _, m := range q.pending {
-			n += m
-		}
+		n, waiting := q.nheld, q.waiting()
 		q.mu.Unlock()
-		if n == uint64(held) {
+		if n == held && waiting == 0 {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 	t.Fatal("the queue does not get on")
 }

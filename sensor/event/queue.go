@@ -30,8 +30,9 @@ type Queue struct {
 	hurry   bool
 	patient time.Duration // see patience
 	lines   []line
-	held    []line // that could not be written and are tried again
-	bytes   int    // of lines and of held
+	held    []line // that could not be written and are tried again; of the writing goroutine alone
+	nheld   int
+	bytes   int // of lines and of held
 	closed  bool
 	broken  error // nobody reads any more
 	failing bool
@@ -110,7 +111,7 @@ func (q *Queue) run() {
 	for {
 		q.mu.Lock()
 		for len(q.lines) == 0 && !q.closed {
-			if len(q.held) > 0 {
+			if q.nheld > 0 {
 				q.mu.Unlock()
 				time.Sleep(again)
 				q.retry()
@@ -141,6 +142,7 @@ func (q *Queue) retry() error {
 			return err
 		}
 		q.held = q.held[1:]
+		q.hold(-1)
 		q.gone(l, nil)
 	}
 	return nil
@@ -158,6 +160,7 @@ func (q *Queue) deliver(l line) {
 	case l.kind.late() && !hungUp(err):
 		q.failed(err)
 		q.held = append(q.held, l)
+		q.hold(1)
 	default:
 		q.failed(err)
 		q.gone(l, err)
@@ -167,9 +170,18 @@ func (q *Queue) deliver(l line) {
 // forget loses what is held at the end.
 func (q *Queue) forget(err error) {
 	for _, l := range q.held {
+		q.hold(-1)
 		q.gone(l, err)
 	}
 	q.held = nil
+}
+
+// hold counts what is held.
+func (q *Queue) hold(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.nheld += n
+	q.changed.Broadcast()
 }
 
 // hungUp reports whether an error means that nobody will ever read again.
@@ -238,6 +250,31 @@ func (q *Queue) gone(l line, err error) {
 		q.dropped[l.kind]++
 	}
 	q.changed.Broadcast()
+}
+
+// Settle waits, at most for so long, until each event was written, or lost, or is held: what
+// Totals then says is known and not hoped for.
+func (q *Queue) Settle(most time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	over := false
+	defer time.AfterFunc(most, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		over = true
+		q.changed.Broadcast()
+	}).Stop()
+	for !over && q.waiting() > 0 {
+		q.changed.Wait()
+	}
+}
+
+// waiting is how many events were neither written, nor lost, nor held.
+func (q *Queue) waiting() (n uint64) {
+	for _, m := range q.pending {
+		n += m
+	}
+	return n - uint64(q.nheld)
 }
 
 // Close writes what is left and ends. The error is that of the last event that was lost.
