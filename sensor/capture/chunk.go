@@ -43,7 +43,7 @@ func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
 	c.count++
 	c.bytes += uint64(len(data))
 	if c.sieve != nil {
-		if class, skip := c.sieve(link, data); skip {
+		if class, skip := c.sieve(link, data, wire); skip {
 			c.skipped[class%Classes]++
 			return
 		}

@@ -19,7 +19,9 @@ type piece struct {
 	times   []int64     // of the packets
 	base    uint64      // how many packets came before the first
 	outcome [wire.Outcomes]uint64
-	unsure  bool // the direction of a packet depends on those before it
+	unsure  bool // what a packet is depends on those before it
+	syns    []syn
+	wrong   int // of syns, those that are not right
 }
 
 // queue holds the packets of a shard, one behind the other.
@@ -58,6 +60,7 @@ func newPiece(e *Engine) piece {
 func (p *piece) clear() {
 	p.frames, p.times = p.frames[:0], p.times[:0]
 	p.done, p.unsure = 0, false
+	p.syns, p.wrong = p.syns[:0], 0
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
 		q := &p.queues[i]
@@ -65,12 +68,16 @@ func (p *piece) clear() {
 	}
 }
 
-// decode decodes the piece's frames. o knows who opened which connection, where both ports are
-// mail ports; without it decode stops at the first packet that makes that matter.
+// decode decodes the piece's frames. o knows what came before; without it decode stops at the first
+// packet that makes that matter.
 //
 // Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
 // reading them is a fault; what had not been read then is counted as vanished.
-func (p *piece) decode(o *orient) {
+func (p *piece) decode(o *serial) {
+	p.decoder.SetFragments(nil)
+	if o != nil {
+		p.decoder.SetFragments(&o.fragments)
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
@@ -94,8 +101,11 @@ func (p *piece) decode(o *orient) {
 	}
 }
 
-func (p *piece) frame(f *wire.Frame, o *orient) bool {
+func (p *piece) frame(f *wire.Frame, o *serial) bool {
 	w := &p.packet
+	if o != nil {
+		o.fragments.Now = f.Time
+	}
 	outcome := p.decoder.Decode(wire.LinkType(f.Link), f.Data, f.Len, w)
 	if outcome <= wire.MailError {
 		toServer := p.decoder.IsMailPort(w.DstPort)
@@ -107,6 +117,9 @@ func (p *piece) frame(f *wire.Frame, o *orient) bool {
 			toServer = o.toServer(w)
 		}
 		p.enqueue(w, f, toServer)
+	} else if outcome == wire.TCPFragment && o == nil {
+		p.unsure = true
+		return false
 	}
 	p.outcome[outcome]++
 	p.done++
@@ -122,8 +135,15 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	t := p.e.table
 	host := k.Host()
 	hash := t.Secret.Host(&host)
-	q := &p.queues[t.ShardOf(hash)]
+	shard := t.ShardOf(hash)
+	q := &p.queues[shard]
 	at := len(q.bytes)
+	if w.Checksum != wire.Unchecked && toServer {
+		p.syns = append(p.syns, syn{uint32(shard), uint32(len(q.packets)), w.Checksum})
+		if w.Checksum != wire.Right {
+			p.wrong++
+		}
+	}
 	q.bytes = append(q.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)
 	q.packets = append(q.packets, packet{

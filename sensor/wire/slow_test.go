@@ -46,16 +46,18 @@ func (s *slow) tcpOf(frame []byte) bool {
 	return tcp && ip == 1
 }
 
-// FuzzDecode looks for frames that crash the decoder, that it accepts against the
-// reference's numbers, or that it loses although the reference finds a connection.
+// FuzzDecode looks for frames that crash the decoder, that its shortcuts see otherwise than
+// the slow way, that it accepts against the reference's numbers, or that it loses although
+// the reference finds a connection. cut is how many bytes the capture left out.
 func FuzzDecode(f *testing.F) {
 	for _, c := range decodes {
-		f.Add(uint16(c.link), c.frame)
+		f.Add(uint16(c.link), c.frame, uint16(0))
 	}
 	ref := newSlow()
 	d := decoder()
-	f.Fuzz(func(t *testing.T, link uint16, frame []byte) {
+	f.Fuzz(func(t *testing.T, link uint16, frame []byte, cut uint16) {
 		var p wire.Packet
+		sameWays(t, d, wire.LinkType(link), frame, len(frame)+int(cut))
 		o := d.Decode(wire.LinkType(link), frame, 0, &p)
 		if o >= wire.Outcomes {
 			t.Fatalf("outcome %d", o)
@@ -75,7 +77,7 @@ func FuzzDecode(f *testing.F) {
 			if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !bytes.Equal(p.Payload, ref.tcp.LayerPayload()) {
 				t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
 			}
-		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.BadIPHeader || o == wire.TooManyTags:
+		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadIPHeader || o == wire.TooManyTags:
 			// A receiver refuses these, or they need joining; gopacket does not look.
 		default:
 			t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
