@@ -177,7 +177,7 @@ func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport 
 	switch {
 	case transport != protoTCP && !isOptions(transport) && transport != protoRouting:
 		return 0, nil, 0, Fragment
-	case !enough, x.more && (len(x.data)+cut)%8 != 0:
+	case !enough, x.offset+len(x.data)+cut > 0xffff, x.more && (len(x.data)+cut)%8 != 0:
 		return 0, nil, 0, BadFragment // RFC 8200, section 4.5
 	}
 	return d.join(&x)

@@ -59,9 +59,14 @@ func isTunnelPort(p uint16) bool {
 // IP has 9; a chain of tunnels without end is an attack.
 const maxLayers = 20
 
+// maxTags bounds VLAN tags. Nobody needs more than three; a Linux kernel takes any number of
+// priority tags (VLAN 0), so that a frame with five reaches its listener.
+const maxTags = 16
+
 // walk peels layer after layer until the innermost IP header, whose transport
 // decides. b starts at the header that proto names.
 func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
+	tags := 0
 	for range maxLayers {
 		var n int // bytes of the header in hand, stripped at the end of the round
 		switch proto {
@@ -80,11 +85,13 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if len(b) < 4 {
 				return short(cut, ShortLink)
 			}
-			if d.tags == MaxTags {
+			if tags++; tags > maxTags {
 				return TooManyTags
 			}
-			d.vlan[d.tags] = be.Uint16(b) & 0x0fff
-			d.tags++
+			if d.tags < MaxTags {
+				d.vlan[d.tags] = be.Uint16(b) & 0x0fff
+				d.tags++
+			}
 			if proto, n = uint32(be.Uint16(b[2:])), 4; proto < 0x600 {
 				proto = layerLLC
 			}

@@ -36,9 +36,10 @@ const (
 	ShortTCP       // ends inside the TCP header
 	BadTCPOffset   // data offset below five words or beyond the segment
 	BadTCPFlags    // a flag combination that every receiver drops
+	BadTCPOption   // a first SYN with a signature that nobody asked for
 	BadAddress     // a first SYN from or to an address that no connection can have
 	BadChecksum    // a first SYN with a wrong checksum; Decode never gives it, see Checksum
-	TooManyTags    // more than MaxTags VLAN tags
+	TooManyTags    // more than 16 VLAN tags
 	TooManyHeaders // more than 32 IPv6 extension headers
 	TooManyLayers  // tunnels in tunnels in tunnels
 	// FragmentOverlap is a fragment that overlaps another one: its datagram is given up. BadFragment
@@ -60,7 +61,7 @@ var outcomeNames = [Outcomes]string{
 	Truncated: "truncated", ShortLink: "short_link_header", ShortIP: "short_ip_header", BadIPVersion: "bad_ip_version",
 	BadIPHeader: "bad_ip_header_length", BadIPOption: "bad_ip_option", BadIPLength: "bad_ip_length",
 	ShortTCP: "short_tcp_header", BadTCPOffset: "bad_tcp_data_offset", BadTCPFlags: "bad_tcp_flags",
-	BadAddress: "bad_address", BadChecksum: "bad_checksum",
+	BadTCPOption: "bad_tcp_option", BadAddress: "bad_address", BadChecksum: "bad_checksum",
 	FragmentOverlap: "frag_overlap", BadFragment: "frag_bad", TooManyFragments: "frag_too_many",
 	TooManyTags: "too_many_vlan_tags", TooManyHeaders: "too_many_extension_headers", TooManyLayers: "too_many_layers",
 	UnknownLink: "unknown_link_type", Vanished: "vanished",

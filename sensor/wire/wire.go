@@ -9,7 +9,7 @@
 //
 // What counts as a valid header follows what a Linux kernel accepts from the wire,
 // because a bot needs only the receiving kernel to agree with it: TCP options are
-// skipped by the data offset and never parsed (a decoder that insists on well
+// skipped by the data offset and need not be well formed (a decoder that insists on well
 // formed options loses every bot that sends one odd byte), IP options must be well
 // formed, a TCP header with a data offset below five words is no header, fragments
 // are joined, and not where they overlap. A test asks the kernel itself.
@@ -20,7 +20,7 @@
 // network card was yet to write.
 //
 // What it does not do: join fragments of anything but TCP (a tunnel's own), follow a
-// connection, look at TCP options, decrypt anything.
+// connection, decrypt anything.
 package wire
 
 import "encoding/binary"
@@ -30,7 +30,7 @@ import "encoding/binary"
 // address too, so Packet.V6 belongs to an address' identity.
 type Addr = [16]byte
 
-// MaxTags is how many VLAN tags are followed, and how many of them are kept.
+// MaxTags is how many VLAN tags of a frame are kept, the outermost.
 const MaxTags = 4
 
 // Kind says what a Packet holds beyond its addresses.
