@@ -3,12 +3,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -298,4 +301,45 @@ func synAck(f []byte) (uint32, bool) {
 		}
 	}
 	return be.Uint32(tcp[8:]), be.Uint16(tcp) == 25 && tcp[13]&0x17 == 0x12
+}
+
+// A capture that was made on the sending host: every checksum is left to the card. All is
+// counted, and the reader is told.
+func TestOffloadIsTold(t *testing.T) {
+	var b []byte
+	le := binary.LittleEndian
+	b = le.AppendUint32(le.AppendUint32(le.AppendUint32(le.AppendUint32(nil, 0xa1b2c3d4), 4<<16|2), 0), 0)
+	b = le.AppendUint32(le.AppendUint32(b, 65535), 1)
+	for i := range 5 {
+		f := wiretest.Frame(wiretest.Ethernet{Src: [6]byte{2}}, wiretest.IP{Src: "10.0.0.5", Dst: "192.0.2.25"},
+			wiretest.TCP{SrcPort: uint16(40000 + i), DstPort: 25, Flags: wiretest.SYN, Checksum: 0x1234})
+		b = le.AppendUint32(le.AppendUint32(b, uint32(1_700_000_000+i)), 0)
+		b = append(le.AppendUint32(le.AppendUint32(b, uint32(len(f))), uint32(len(f))), f...)
+	}
+	file := filepath.Join(t.TempDir(), "offload.pcap")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	events, code, stderr := readEvents(t, file)
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, e := range ofType(events, "source") {
+		if e.Source.Attempts != 5 {
+			t.Errorf("%d attempts, want 5", e.Source.Attempts)
+		}
+	}
+	stats := ofType(events, "stats")
+	if n := stats[len(stats)-1].TCP["bad_checksums_ignored"]; n != 5 {
+		t.Errorf("the counters say %d", n)
+	}
+	told := false
+	for _, e := range ofType(events, "health") {
+		told = told || e.Health.Check == "checksum_offload" && e.Health.State == "raised"
+	}
+	var report, errs bytes.Buffer
+	run(context.Background(), []string{"read", "--no-progress", file}, strings.NewReader(""), &report, &errs)
+	if !told || !strings.Contains(strings.Join(strings.Fields(report.String()), " "), "(offload)") {
+		t.Errorf("told by an event: %v; the report:\n%s", told, report.String())
+	}
 }
