@@ -1,7 +1,5 @@
 package wire
 
-import "math/bits"
-
 // Checksum says whether the checksums of a first SYN are right: that of the IPv4 header and
 // that of TCP. Only of these packets it is known, because they are few and because they are what a
 // receiver counts by.
@@ -21,11 +19,14 @@ const (
 
 // checkSYN judges the checksums of a SYN that is there whole.
 func checkSYN(p *Packet, ipv4, tcp []byte) Checksum {
-	pseudo := sum(sum(uint64(protoTCP)+uint64(len(tcp)), p.Src[:]), p.Dst[:])
-	if !p.V6 { // the mapped form has two times 0xffff in front, which is zero in this arithmetic
-		if ipv4 != nil && fold(sum(0, ipv4)) != 0xffff {
-			return Wrong
-		}
+	if ipv4 != nil && fold(sum(0, ipv4)) != 0xffff {
+		return Wrong
+	}
+	pseudo := uint64(protoTCP) + uint64(len(tcp))
+	if p.V6 {
+		pseudo = sum(sum(pseudo, p.Src[:]), p.Dst[:])
+	} else {
+		pseudo += uint64(be.Uint32(p.Src[12:])) + uint64(be.Uint32(p.Dst[12:]))
 	}
 	if fold(sum(pseudo, tcp)) == 0xffff {
 		return Right
@@ -36,26 +37,26 @@ func checkSYN(p *Packet, ipv4, tcp []byte) Checksum {
 	return Wrong
 }
 
-// sum adds 16-bit words in one's complement (RFC 1071), eight bytes at a time.
+// sum adds to a one's complement sum (RFC 1071). Words of four bytes in a wide integer need no
+// care for carries.
 func sum(s uint64, b []byte) uint64 {
-	var c uint64
-	for ; len(b) >= 8; b = b[8:] {
-		s, c = bits.Add64(s, be.Uint64(b), c)
+	for ; len(b) >= 4; b = b[4:] {
+		s += uint64(be.Uint32(b))
 	}
-	if len(b) > 0 {
-		var rest [8]byte
-		copy(rest[:], b)
-		s, c = bits.Add64(s, be.Uint64(rest[:]), c)
+	if len(b) >= 2 {
+		s += uint64(be.Uint16(b)) << 16
+		b = b[2:]
 	}
-	s, c = bits.Add64(s, 0, c)
-	return s + c
+	if len(b) == 1 {
+		s += uint64(b[0]) << 8
+	}
+	return s
 }
 
-// fold brings a sum to 16 bits.
+// fold brings a sum of less than 2^48 to 16 bits.
 func fold(s uint64) uint16 {
-	s = s&0xffffffff + s>>32
-	s = s&0xffffffff + s>>32
-	s = s&0xffff + s>>16
-	s = s&0xffff + s>>16
-	return uint16(s)
+	s = s>>32 + s&0xffffffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	return uint16(s>>16 + s&0xffff)
 }

@@ -26,18 +26,19 @@ func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
 // loopback's but on the loopback interface, whose frames have no link-layer sender.
 func (p *Packet) addressable() bool {
 	wired := p.MAC != [6]byte{}
-	if wired && p.Src == p.Dst {
-		return false
-	}
 	if !p.V6 {
-		return unicast4(p.Src[12:], wired) && unicast4(p.Dst[12:], wired)
+		return unicast4(p.Src[12:], wired) && unicast4(p.Dst[12:], wired) && (!wired || be.Uint32(p.Src[12:]) != be.Uint32(p.Dst[12:]))
 	}
-	return unicast6(&p.Src, wired) && unicast6(&p.Dst, wired) && p.Dst != Addr{}
+	return (!wired || p.Src != p.Dst) && unicast6(&p.Src, wired) && unicast6(&p.Dst, wired) && p.Dst != Addr{}
 }
 
-// unicast4 leaves out 0.0.0.0, 224/4, 255.255.255.255, and 127/8 on a wire. The rest of 0/8 and 240/4 are
-// reserved, and accepted.
+// unicast4 leaves out 0.0.0.0, 224/4, 255.255.255.255, and 127/8 on a wire.
 func unicast4(a []byte, wired bool) bool {
+	return a[0] != 0 && a[0] != 127 && a[0] < 224 || reserved4(a, wired)
+}
+
+// reserved4 is unicast4 for what is not ordinary. 0/8 and 240/4 are reserved, and accepted.
+func reserved4(a []byte, wired bool) bool {
 	switch {
 	case a[0]&0xf0 == 224:
 		return false

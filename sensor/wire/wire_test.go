@@ -239,7 +239,7 @@ func TestOutcomesHaveNames(t *testing.T) {
 func BenchmarkDecode(b *testing.B) {
 	for _, c := range decodes {
 		switch c.name {
-		case "plain", "other port", "802.1Q", "IPv6", "VXLAN":
+		case "plain", "payload", "other port", "802.1Q", "IPv6", "VXLAN":
 			b.Run(fmt.Sprint(c.name), func(b *testing.B) {
 				d := decoder()
 				var p wire.Packet
