@@ -106,7 +106,7 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	} else {
 		b, cut = b[40:], 40+payload-len(b)
 	}
-	routed := Mail
+	routed, fragmented := Mail, false
 	for i := range maxExtHeaders + 1 {
 		if next == protoTCP {
 			return next, b, cut, routed
@@ -149,6 +149,10 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 			}
 		case protoFragment:
 			// next header 1, reserved 1, offset 13, reserved 2, more 1, identification 32
+			if fragmented {
+				return 0, nil, 0, BadFragment
+			}
+			fragmented = true
 			if be.Uint16(b[2:])&0xfff9 == 0 {
 				break // an atomic fragment is a whole packet (RFC 6946)
 			}

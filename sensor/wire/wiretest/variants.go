@@ -256,7 +256,12 @@ func (m *maker) ipv4() {
 	for _, n := range []uint16{1, 19, 20, 21, 28, 39, 40, 41, 44, 46, 47, 100, 1500, 65535} {
 		m.patched(fmt.Sprintf("total length %d in a frame of 60", n), false, func(ip []byte) []byte {
 			be.PutUint16(ip[2:], n)
-			return append(resum(ip), make([]byte, 6)...)
+			ip = append(resum(ip), make([]byte, 6)...)
+			if n >= 40 && int(n) <= len(ip) {
+				ip[36], ip[37] = 0, 0
+				tcpSum(ip[:n], 20)
+			}
+			return ip
 		})
 	}
 	m.patched("total length 0", false, func(ip []byte) []byte { ip[2], ip[3] = 0, 0; return resum(ip) })
@@ -338,7 +343,7 @@ func (m *maker) ipv6() {
 		{"type cut", []byte{1, 3, 0, 0, 0, 0x1e}}, {"unknown, skip", []byte{0x1e, 4, 1, 2, 3, 4}}, {"unknown, drop", []byte{0x5e, 4, 1, 2, 3, 4}},
 		{"unknown, report", []byte{0x9e, 4, 1, 2, 3, 4}}, {"unknown, report to unicast", []byte{0xde, 4, 1, 2, 3, 4}}, {"router alert", []byte{5, 2, 0, 0, 1, 0}},
 		{"router alert of 3", []byte{5, 3, 0, 0, 0, 0}}, {"jumbo", []byte{0xc2, 4, 0, 1, 0, 0}}, {"tunnel limit", []byte{4, 1, 3, 1, 1, 0}}, {"quick start", []byte{0x26, 4, 0, 0, 0, 0}},
-		{"eight options", bytes.Repeat([]byte{0x1e, 0, 0x1e, 1, 0, 0x1e, 0, 0x1e, 0, 0x1e, 1}, 2)}, {"nine options", []byte{0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0, 0}},
+		{"eight options", append(bytes.Repeat([]byte{0x1e, 0}, 8), 1, 4, 0, 0, 0, 0)}, {"nine options", append(bytes.Repeat([]byte{0x1e, 0}, 9), 1, 2, 0, 0)},
 		{"seven options", []byte{0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0}},
 	} {
 		m.v6("hop-by-hop: "+o.name, nil, as(0, Ext{Body: o.body}))
