@@ -144,3 +144,21 @@ func TestWorkersDoNotMatterForFragmentsAndChecksums(t *testing.T) {
 		}
 	}
 }
+
+// Many at a time come to the same as one by one, across the windows' ends.
+func TestChecksumWindow(t *testing.T) {
+	var bulk, single checksums
+	for _, n := range []uint32{1, 1000, 23, 1, 5000, 3, 1024, 2048} {
+		bulk.add(n, &bulk.right)
+		bulk.add(n/3, &bulk.wrong)
+		for range n {
+			single.add(1, &single.right)
+		}
+		for range n / 3 {
+			single.add(1, &single.wrong)
+		}
+		if bulk.right != single.right || bulk.wrong != single.wrong || bulk.filled != single.filled || bulk.right+bulk.wrong > 2*window {
+			t.Fatalf("after %d: %d and %d of %d, one by one %d and %d of %d", n, bulk.right, bulk.wrong, bulk.filled, single.right, single.wrong, single.filled)
+		}
+	}
+}
