@@ -98,8 +98,9 @@ func tlvOK(b []byte, hopByHop, jumbo bool) bool {
 		if len(b) < 2 || int(b[1])+2 > len(b) {
 			return false
 		}
-		o := b[:b[1]+2]
-		b = b[b[1]+2:]
+		n := int(b[1]) + 2 // up to 257: more than a byte
+		o := b[:n]
+		b = b[n:]
 		if o[0] == tlvPadN {
 			if pad += len(o); pad > 7 {
 				return false

@@ -70,9 +70,12 @@ func TestShortcutsAgree(t *testing.T) {
 			seeds = append(seeds, c.frame)
 		}
 	}
-	rounds := 3000
+	for _, v := range Variants() {
+		seeds = append(seeds, v.Frames...)
+	}
+	rounds := 1000
 	if testing.Short() {
-		rounds = 300
+		rounds = 50
 	}
 	for _, seed := range seeds {
 		seen[sameWays(t, d, wire.Ethernet, seed, 0)]++

@@ -8,6 +8,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"spamsensor/sensor/wire"
+	"spamsensor/sensor/wire/wiretest"
 )
 
 // slow is gopacket's view of a frame, the reference: slower, stricter about TCP options,
@@ -53,8 +54,11 @@ func FuzzDecode(f *testing.F) {
 	for _, c := range decodes {
 		f.Add(uint16(c.link), c.frame, uint16(0))
 	}
+	for _, v := range wiretest.Variants() {
+		f.Add(uint16(wire.Ethernet), v.Frames[len(v.Frames)-1], uint16(0))
+	}
 	ref := newSlow()
-	d := decoder()
+	d := newJoiner().Decoder
 	f.Fuzz(func(t *testing.T, link uint16, frame []byte, cut uint16) {
 		var p wire.Packet
 		sameWays(t, d, wire.LinkType(link), frame, len(frame)+int(cut))

@@ -344,6 +344,8 @@ func (m *maker) ipv6() {
 		{"unknown, report", []byte{0x9e, 4, 1, 2, 3, 4}}, {"unknown, report to unicast", []byte{0xde, 4, 1, 2, 3, 4}}, {"router alert", []byte{5, 2, 0, 0, 1, 0}},
 		{"router alert of 3", []byte{5, 3, 0, 0, 0, 0}}, {"jumbo", []byte{0xc2, 4, 0, 1, 0, 0}}, {"tunnel limit", []byte{4, 1, 3, 1, 1, 0}}, {"quick start", []byte{0x26, 4, 0, 0, 0, 0}},
 		{"eight options", append(bytes.Repeat([]byte{0x1e, 0}, 8), 1, 4, 0, 0, 0, 0)}, {"nine options", append(bytes.Repeat([]byte{0x1e, 0}, 9), 1, 2, 0, 0)},
+		{"unknown of 254", append(append([]byte{0x1e, 254}, make([]byte, 254)...), 1, 4, 0, 0, 0, 0)},
+		{"unknown of 255", append(append([]byte{0x1e, 255}, make([]byte, 255)...), 1, 3, 0, 0, 0)},
 		{"seven options", []byte{0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0}},
 	} {
 		m.v6("hop-by-hop: "+o.name, nil, as(0, Ext{Body: o.body}))
