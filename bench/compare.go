@@ -217,7 +217,7 @@ func (c *contestant) run(file, parent string, most limits) (s sample, said strin
 // packets counts the packets of a file, without looking at them.
 func packets(name string) (uint64, error) {
 	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: func(uint16) error { return nil },
-		Sieve: func(uint16, []byte) (uint8, bool) { return 0, true }})
+		Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
 	if err != nil {
 		return 0, err
 	}

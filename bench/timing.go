@@ -50,15 +50,15 @@ func clocked(args []string, dir string, most limits) (s sample, said string, err
 	if err := c.Start(); err != nil {
 		return s, "", failure(err.Error())
 	}
-	stop := func(why string) failure {
+	stop := func(reason *atomic.Value, why string) {
+		reason.Store(failure(why)) // before the end that it is the reason of
 		c.Process.Kill()
-		return failure(why)
 	}
 	var late, large atomic.Value
-	timer := time.AfterFunc(most.time, func() { late.Store(stop("stopped after " + most.time.String())) })
+	timer := time.AfterFunc(most.time, func() { stop(&late, "stopped after "+most.time.String()) })
 	peak := watch(c.Process.Pid, func(rss uint64) {
 		if rss > most.memory {
-			large.Store(stop(fmt.Sprintf("stopped at %.1f GB of memory", float64(most.memory)/1e9)))
+			stop(&large, fmt.Sprintf("stopped at %.1f GB of memory", float64(most.memory)/1e9))
 		}
 	})
 	err = c.Wait()

@@ -11,7 +11,7 @@ import (
 // What a frame costs to read, out of files of 64 MB: mapped, by one goroutine or two, and as a stream; given, or
 // left out by a sieve that only says so.
 func BenchmarkFiles(b *testing.B) {
-	none := Sieve(func(uint16, []byte) (uint8, bool) { return 0, true })
+	none := Sieve(func(uint16, []byte, int) (uint8, bool) { return 0, true })
 	for _, size := range []int{60, 700} {
 		records := make([]record, 64_000_000/(16+size))
 		for i := range records {

@@ -36,9 +36,9 @@ type Frame = struct {
 	Link, From uint16
 }
 
-// Sieve looks at the bytes of a frame alone and says whether it can be left out, and how
+// Sieve looks at a frame's bytes and its length on the wire alone and says whether it can be left out, and how
 // that is to be counted: class is below Classes. It must be quick, and is called by several goroutines.
-type Sieve func(link uint16, data []byte) (class uint8, skip bool)
+type Sieve func(link uint16, data []byte, wire int) (class uint8, skip bool)
 
 // Classes bounds the numbers that a Sieve gives.
 const Classes = 64

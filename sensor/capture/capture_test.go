@@ -424,7 +424,7 @@ func told(t *testing.T, s *Files) (sums []string) {
 // A file says the same however it is read: mapped and walked by any number of goroutines,
 // from a stream, compressed, with its end cut off.
 func TestEveryWayOfReading(t *testing.T) {
-	sieve := func(link uint16, data []byte) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
+	sieve := func(link uint16, data []byte, _ int) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
 	for seed := range uint64(4) {
 		b := manyFrames(seed, 9<<20)
 		if seed > 0 {

@@ -39,7 +39,7 @@ func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
 	var class uint8
 	var skip bool
 	if c.sieve != nil {
-		class, skip = c.sieve(link, data)
+		class, skip = c.sieve(link, data, wire)
 	}
 	if c.count == 0 || time < c.first {
 		c.first = time

@@ -339,8 +339,8 @@ func TestSieveThatPanics(t *testing.T) {
 						}
 					}
 				}
-				frames, size := count(func(link uint16, data []byte) (uint8, bool) { return 1, len(data)%2 == 0 })
-				got, gotSize := count(func(link uint16, data []byte) (uint8, bool) {
+				frames, size := count(func(link uint16, data []byte, _ int) (uint8, bool) { return 1, len(data)%2 == 0 })
+				got, gotSize := count(func(link uint16, data []byte, _ int) (uint8, bool) {
 					if len(data)%97 == 13 {
 						panic("no")
 					}

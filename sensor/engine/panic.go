@@ -227,7 +227,7 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 // Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
 // reading them is a fault; what had not been read then is counted as vanished. A frame that
 // makes us panic is counted, and the next one is decoded.
-func (p *piece) decode(o *orient) {
+func (p *piece) decode(o *serial) {
 	for !p.decodeOn(o) {
 	}
 }

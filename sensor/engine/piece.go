@@ -20,7 +20,9 @@ type piece struct {
 	times   []int64     // of the packets
 	base    uint64      // how many packets came before the first
 	outcome [wire.Outcomes]uint64
-	unsure  bool // the direction of a packet depends on those before it
+	unsure  bool // what a packet is depends on those before it
+	syns    []syn
+	wrong   int // of syns, those that are not right
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
@@ -54,6 +56,7 @@ func newPiece(e *Engine) piece {
 func (p *piece) clear() {
 	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.done, p.unsure = 0, false
+	p.syns, p.wrong = p.syns[:0], 0
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
 		p.queues[i] = p.queues[i][:0]
@@ -61,7 +64,11 @@ func (p *piece) clear() {
 }
 
 // decodeOn decodes what was not decoded yet. It reports false if there is more.
-func (p *piece) decodeOn(o *orient) (over bool) {
+func (p *piece) decodeOn(o *serial) (over bool) {
+	p.decoder.SetFragments(nil)
+	if o != nil {
+		p.decoder.SetFragments(&o.fragments)
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
@@ -93,8 +100,11 @@ func (p *piece) decodeOn(o *orient) (over bool) {
 	return true
 }
 
-func (p *piece) frame(f *wire.Frame, o *orient) bool {
+func (p *piece) frame(f *wire.Frame, o *serial) bool {
 	w := &p.packet
+	if o != nil {
+		o.fragments.Now = f.Time
+	}
 	outcome := p.decoder.Decode(wire.LinkType(f.Link), f.Data, f.Len, w)
 	if outcome <= wire.MailError {
 		toServer := p.decoder.IsMailPort(w.DstPort)
@@ -106,6 +116,9 @@ func (p *piece) frame(f *wire.Frame, o *orient) bool {
 			toServer = o.toServer(w)
 		}
 		p.enqueue(w, f, toServer)
+	} else if outcome == wire.TCPFragment && o == nil {
+		p.unsure = true
+		return false
 	}
 	p.outcome[outcome]++
 	p.done++
@@ -121,7 +134,14 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	t := p.e.table
 	host := k.Host()
 	hash := t.Secret.Host(&host)
-	q := &p.queues[t.ShardOf(hash)]
+	shard := t.ShardOf(hash)
+	q := &p.queues[shard]
+	if w.Checksum != wire.Unchecked && toServer {
+		p.syns = append(p.syns, syn{uint32(shard), uint32(len(*q)), w.Checksum})
+		if w.Checksum != wire.Right {
+			p.wrong++
+		}
+	}
 	at := len(p.bytes)
 	p.bytes = append(p.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)

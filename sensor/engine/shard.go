@@ -196,6 +196,7 @@ func (s *shard) init(e *Engine, i int) {
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
+	case p.kind == 0: // refused; see checksums
 	case p.kind == wire.ICMPError:
 		s.settle(p, p.seq, flowtable.Unreachable)
 	case p.first():

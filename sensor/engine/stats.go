@@ -24,6 +24,8 @@ type Stats struct {
 	Midstream                              uint64
 	Duplicates                             uint64
 	OddTimes                               uint64
+	// Of first SYNs: those whose checksums could be judged, and those that were wrong and were counted all the same.
+	ChecksumsJudged, ChecksumsIgnored uint64
 	// StreamBytes are the bytes of dialogues that were heard, MissingBytes those that were sent and
 	// not captured, as the gaps say.
 	StreamBytes, MissingBytes uint64
@@ -46,6 +48,7 @@ type Count struct {
 func (e *Engine) Stats() Stats {
 	var t Stats
 	var outcomes [wire.Outcomes]uint64
+	var waiting, expired, evicted uint64 // datagrams in fragments
 	for _, w := range e.workers {
 		for o := range w.outcome {
 			outcomes[o] += w.outcome[o].Load()
@@ -54,6 +57,11 @@ func (e *Engine) Stats() Stats {
 			t.First = first
 		}
 		t.Last = max(t.Last, w.last.Load())
+		t.ChecksumsJudged += w.serial.judged.Load()
+		t.ChecksumsIgnored += w.serial.ignored.Load()
+		waiting += w.serial.waiting.Load()
+		expired += w.serial.expired.Load()
+		evicted += w.serial.evicted.Load()
 	}
 	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
 		n := outcomes[o]
@@ -97,6 +105,12 @@ func (e *Engine) Stats() Stats {
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
+	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
+		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
+		if n.N > 0 {
+			t.TCP = append(t.TCP, n)
+		}
+	}
 	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted},
 		{Name: "bytes", N: c.streamed}, {Name: "bytes_missing", N: c.missing}}
 	for j, name := range smtpsniff.FlagNames {

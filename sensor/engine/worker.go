@@ -9,7 +9,7 @@ import (
 // Worker takes in the frames of one goroutine.
 type Worker struct {
 	e       *Engine
-	orient  orient
+	serial  serial
 	pieces  []piece // those of used, and behind them others that keep their memory
 	used    []piece
 	row     [][]wire.Frame // scratch of Take
@@ -42,14 +42,14 @@ func (e *Engine) Worker() *Worker {
 
 // Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
 // of Worker.Skip. It may be called by several goroutines.
-func Sieve(ports []uint16) func(link uint16, data []byte) (class uint8, skip bool) {
+func Sieve(ports []uint16) func(link uint16, data []byte, wire int) (class uint8, skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
 	}
 	d := new(wire.Decoder)
 	d.SetPorts(ports)
-	return func(link uint16, data []byte) (uint8, bool) {
-		o, skip := d.Skip(wire.LinkType(link), data)
+	return func(link uint16, data []byte, length int) (uint8, bool) {
+		o, skip := d.Skip(wire.LinkType(link), data, max(length, len(data)))
 		return uint8(o), skip
 	}
 }
@@ -103,12 +103,14 @@ func (w *Worker) take(parts [][]wire.Frame, total int) {
 	if !shared || w.unsure() {
 		w.clear(1)
 		w.used[0].frames = append(w.used[0].frames, parts...)
-		w.used[0].decode(&w.orient)
+		w.used[0].decode(&w.serial)
 	}
 	w.ticks = w.ticks[:0]
 	for i := range w.used {
+		w.serial.sums.judge(&w.used[i])
 		w.count(&w.used[i])
 	}
+	w.serial.publish()
 	w.run(shared)
 }
 
@@ -196,7 +198,10 @@ func (w *Worker) run(shared bool) {
 // Tell gives out the sources and the counters whose time has come. It is to be called between
 // calls of Take, where the input itself has a mark, so that the counters are the same
 // however the frames were handed over.
-func (w *Worker) Tell() { w.e.tell() }
+func (w *Worker) Tell() {
+	w.serial.expire(w.e.clock.Now())
+	w.e.tell()
+}
 
 // Idle tells the engine that no frame came although time went by: now is the time
 // of the wall. Without it nothing would expire on a silent interface.

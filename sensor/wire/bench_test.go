@@ -36,7 +36,7 @@ func BenchmarkSkip(b *testing.B) {
 			d := decoder()
 			b.ReportAllocs()
 			for b.Loop() {
-				d.Skip(c.link, c.frame)
+				d.Skip(c.link, c.frame, 0)
 			}
 		})
 	}

@@ -218,9 +218,10 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 		proto = uint8(inner)
 	}
 	proto = or(l.Protocol, proto)
-	at := map[uint32]int{6: 16, 58: 2}[inner] // where the checksum that covers the addresses stands
-	if at > 0 && len(p) >= at+2 && be.Uint16(p[at:]) == 0 {
-		be.PutUint16(p[at:], pseudoSum(src, dst, uint8(inner), p))
+	final, upper := behindExtensions(inner, p)
+	at := map[uint32]int{6: 16, 58: 2}[final] // where the checksum that covers the addresses stands
+	if at > 0 && len(upper) >= at+2 && be.Uint16(upper[at:]) == 0 {
+		be.PutUint16(upper[at:], pseudoSum(src, dst, uint8(final), upper))
 	}
 	if src.Is6() {
 		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, or(l.Length, uint16(len(p)))), proto, or(l.TTL, 64))
@@ -237,6 +238,27 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	b = append(b, options...)
 	be.PutUint16(b[10:], or(l.Checksum, ^fold(sum(0, b))))
 	return append(b, p...)
+}
+
+// behindExtensions is what is behind the headers of Ext, if that is whole.
+func behindExtensions(id uint32, p []byte) (uint32, []byte) {
+	for len(p) >= 8 {
+		n := 8 + int(p[1])*8
+		switch id {
+		default:
+			return id, p
+		case 44:
+			if n = 8; be.Uint16(p[2:])&0xfff9 != 0 {
+				return none, nil // a fragment
+			}
+		case 0, 43, 51, 60, 135, 139, 140, 253:
+		}
+		if n > len(p) {
+			return none, nil
+		}
+		id, p = uint32(p[0]), p[n:]
+	}
+	return id, p
 }
 
 // Ext is an IPv6 extension header of type Type whose body (without next header and
