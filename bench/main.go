@@ -32,6 +32,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "generate" {
 		return generate(args[1:], stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == "campaigns" {
+		return campaigns(args[1:], stdout, stderr)
+	}
 	return measure(args, stdout, stderr)
 }
 
