@@ -32,6 +32,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	variants := flags.String("variants", "usual", "usual, encapsulations, all, none, or names separated by commas")
 	workers := flags.Int("workers", runtime.GOMAXPROCS(0), "sites that live at a time; the result does not depend on it")
 	suricata := flags.Bool("suricata", true, "run suricata too, where it is installed")
+	write := flags.String("write", "", "write the frames of each site, and the truth about its hosts, to this directory")
 	asJSON := flags.Bool("json", false, "print JSON")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench campaigns [options]")
@@ -65,14 +66,14 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	if err != nil || !*suricata {
 		tool = ""
 	}
-	base, err := runVariant(cfg, campaign.Plain, *workers, tool)
+	base, err := runVariant(cfg, campaign.Plain, *workers, copies{tool, *write})
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
 	r := newReport(*seed, cfg, base)
 	for _, v := range list {
-		run, err := runVariant(cfg, v, *workers, "")
+		run, err := runVariant(cfg, v, *workers, copies{dir: *write})
 		if err != nil {
 			fmt.Fprintf(stderr, "bench: %v\n", err)
 			return 1
@@ -102,7 +103,7 @@ func parseSeed(s string) (uint64, error) {
 	}
 	v, err := strconv.ParseUint(n, 10, 32)
 	if err != nil || v == 0 {
-		return 0, fmt.Errorf("%q is no seed: 1, 2, ... or held-out-1, held-out-2, ...", s)
+		return 0, fmt.Errorf("%q is no seed: say 1, 2 and so on, or held-out-1, held-out-2 and so on", s)
 	}
 	return base + v, nil
 }

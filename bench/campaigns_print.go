@@ -98,10 +98,15 @@ func scores(run *runResult) (list []*scenarioResult) {
 	return list
 }
 
+const sensor = "sensor, likely"
+
+// anchorTotals leaves out hosts that are declared, of which the anchors are not told.
 func anchorTotals(run *runResult) map[string]total {
 	totals := map[string]total{}
+	list := slices.DeleteFunc(slices.Clone(run.outcomes), func(o *outcome) bool { return o.host.Declared })
+	totals[sensor] = totalOf(list, atLikely)
 	for i, name := range run.anchors {
-		totals[name] = totalOf(run.outcomes, func(o *outcome) bool { return i < len(o.anchors) && o.anchors[i] != 0 })
+		totals[name] = totalOf(list, func(o *outcome) bool { return i < len(o.anchors) && o.anchors[i] != 0 })
 	}
 	return totals
 }
@@ -194,9 +199,9 @@ func (r *report) printTotals(out io.Writer) {
 }
 
 func (r *report) printAnchors(out io.Writer) {
-	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median of seconds.")
+	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median of seconds. Precision and recall are those of hosts that are not declared.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "scenario\thosts\tsensor, likely\t%s\n", strings.Join(r.anchors, "\t"))
+	fmt.Fprintf(w, "scenario\thosts\t"+sensor+"\t%s\n", strings.Join(r.anchors, "\t"))
 	for _, s := range r.Scenarios {
 		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts, found(s.Reached["likely"], s.Seconds["likely"], s.Infected))
 		for _, a := range r.anchors {
@@ -208,7 +213,7 @@ func (r *report) printAnchors(out io.Writer) {
 		name string
 		of   func(total) share
 	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share { return t.Recall }}} {
-		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.Likely)))
+		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.Anchors[sensor])))
 		for _, a := range r.anchors {
 			fmt.Fprintf(w, "\t%s", percent(row.of(r.Anchors[a])))
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -62,7 +60,7 @@ type runResult struct {
 }
 
 // runVariant lets all sites live and listens to them, as many at a time as there are workers.
-func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, suricata string) (*runResult, error) {
+func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copies) (*runResult, error) {
 	cfg.V6, cfg.TLS = v.V6, v.TLS
 	sites := campaign.Sites(cfg)
 	runs := make([]*siteRun, len(sites))
@@ -72,7 +70,7 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, suricata 
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				runs[i], errs[i] = listen(sites[i], v, cfg.Seed, suricata)
+				runs[i], errs[i] = listen(sites[i], v, cfg.Seed, c)
 			}
 		})
 	}
@@ -85,7 +83,7 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, suricata 
 	for _, a := range reference.Anchors() {
 		r.anchors = append(r.anchors, a.Name())
 	}
-	if suricata != "" {
+	if c.suricata != "" {
 		r.anchors = append(r.anchors, "suricata")
 	}
 	for i, run := range runs {
@@ -110,9 +108,8 @@ type siteRun struct {
 }
 
 // listen runs a site. The sensor is told of the declared servers and of nothing else; it runs as
-// live, so that time goes on when no frame comes. Suricata, where it is to be run, gets the same frames in
-// a file.
-func listen(site *campaign.Site, v *campaign.Variant, seed uint64, tool string) (*siteRun, error) {
+// live, so that time goes on when no frame comes.
+func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*siteRun, error) {
 	run := &siteRun{site: site, of: map[*campaign.Host]*outcome{}, says: map[*campaign.Scenario]*regexp.Regexp{}}
 	for _, h := range site.Hosts {
 		o := &outcome{host: h, egress: site.Egress, dns: site.DNS, score: detect.Prior, wrong: map[string]detect.Level{}, said: map[string]detect.Level{}}
@@ -127,28 +124,15 @@ func listen(site *campaign.Site, v *campaign.Variant, seed uint64, tool string) 
 	f := &feed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.Anchors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
-	var copied *campaign.File
-	dir, name := "", ""
-	if tool != "" {
-		var err error
-		if dir, err = os.MkdirTemp("", "campaign"); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		name = filepath.Join(dir, "site.pcap")
-		file, err := os.Create(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		copied = campaign.NewFile(file, v.Link())
+	copied, err := c.open(site, v)
+	if err != nil {
+		return nil, err
 	}
+	defer copied.remove()
 	site.Run(v.Through(seed+uint64(site.Number), func(p *campaign.Packet) {
 		frame := framer.Frame(p)
 		f.give(p.Time, v.Cut(frame), len(frame))
-		if copied != nil {
-			copied.Write(p.Time, v.Cut(frame), len(frame))
-		}
+		copied.write(p.Time, v.Cut(frame), len(frame))
 		suite.See(p, v.Captured(p))
 	}))
 	f.flush()
@@ -156,17 +140,11 @@ func listen(site *campaign.Site, v *campaign.Variant, seed uint64, tool string) 
 	e.Finish("shutdown")
 	run.packets = f.packets
 	all := suite.Alarms
-	if copied != nil {
-		if err := copied.Close(); err != nil {
-			return nil, err
-		}
-		alarms, err := suricata(tool, dir, name)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range site.Declared() {
-			delete(alarms, a)
-		}
+	alarms, err := copied.close(site)
+	if err != nil {
+		return nil, err
+	}
+	if alarms != nil {
 		all = append(all, alarms)
 	}
 	for _, o := range run.outcomes {

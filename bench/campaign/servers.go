@@ -16,8 +16,7 @@ type mta struct {
 	tls     float64
 	refuse  float64
 	down    [2]int64 // nothing gets out between these times
-	queue   int
-	listed  string // a blocklist that many name
+	listed  string   // a blocklist that many name
 	listing float64
 }
 
