@@ -80,6 +80,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 		}
 		r.add(v, base, run)
 	}
+	r.Goals = r.goals()
 	r.Took = time.Since(began).Seconds()
 	if *asJSON {
 		e := json.NewEncoder(stdout)

@@ -26,6 +26,7 @@ type report struct {
 	Bins      []calibrationJSON `json:"calibration"`
 	Targets   []targetResult    `json:"targets"`
 	Variants  []variantResult   `json:"variants"`
+	Goals     []goal            `json:"goals"`
 	Strangers int               `json:"findings_about_nobody"`
 	anchors   []string
 }
@@ -169,6 +170,72 @@ func (r *report) print(out io.Writer) {
 	r.printTotals(out)
 	r.printAnchors(out)
 	r.printVariants(out)
+	r.printGoals(out)
+}
+
+// goal is a figure that a release must reach.
+type goal struct {
+	Name     string `json:"name"`
+	Goal     string `json:"goal"`
+	Measured string `json:"measured"`
+	State    string `json:"state"` // met, not met, not run
+}
+
+// same names the variants that must not change a verdict, beside the encapsulations.
+var same = []string{"doubled", "loss-1", "ipv6"}
+
+// goals compares the run with what a release must reach.
+func (r *report) goals() (list []goal) {
+	add := func(name, want, measured string, run, met bool) {
+		g := goal{name, want, measured, "not met"}
+		switch {
+		case !run:
+			g.State = "not run"
+		case met:
+			g.State = "met"
+		}
+		list = append(list, g)
+	}
+	t := r.Likely
+	add("precision at likely, all scenarios", ">= 0.99", interval(t.Precision), t.Precision.N > 0, t.Precision.Share >= 0.99)
+	add("recall at likely, all scenarios", ">= 0.98", interval(t.Recall), t.Recall.N > 0, t.Recall.Share >= 0.98)
+	hard, days := 0, 0.0
+	for _, s := range r.Scenarios {
+		if !s.Infected {
+			hard += s.Reached["likely"]
+			days += s.Days
+		}
+	}
+	add("clean hosts at likely or above", "0 in >= 10,000 host-days", fmt.Sprintf("%d in %.0f host-days", hard, days), hard > 0 || days >= 10_000, hard == 0)
+	ran := 0
+	for _, s := range r.Scenarios {
+		if s.Ten != "" {
+			ran++
+		}
+	}
+	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenRight(r.Scenarios), ran), ran == 10, tenRight(r.Scenarios) == 10)
+	for _, row := range r.Targets {
+		add(row.Name+": "+row.Want, "95 of 100 hosts", percent(row.Within), row.State != "not run", row.State == "met")
+	}
+	for _, v := range r.Variants {
+		if v.Name == "syn-only" {
+			p, c := v.Likely.Precision, v.Likely.Recall
+			add("precision and recall at likely from SYNs alone", ">= 0.97", interval(p)+", "+interval(c), true, p.Share >= 0.97 && c.Share >= 0.97)
+		}
+		if slices.Contains(same, v.Name) || slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool { return e.Name == v.Name }) {
+			add("the same verdicts: "+v.Name, "all hosts", fmt.Sprintf("%d of %d differ", v.Differ, r.Hosts), true, v.Differ == 0)
+		}
+	}
+	return list
+}
+
+func (r *report) printGoals(out io.Writer) {
+	fmt.Fprintln(out, "\nWhat a release must reach.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, g := range r.Goals {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", g.Name, g.Goal, g.Measured, g.State)
+	}
+	w.Flush()
 }
 
 func (r *report) printTotals(out io.Writer) {
@@ -228,7 +295,7 @@ func (r *report) printVariants(out io.Writer) {
 	}
 	fmt.Fprintln(out, "\nThe same hosts, seen differently. Another verdict: another class or level than in the plain campaign.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at suspect\taccuracy\tten\ttargets met\tanother verdict\twhere")
+	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at suspect\taccuracy\tten\ttargets met\tanother verdict\twhere\tclean hosts at likely")
 	for _, v := range r.Variants {
 		met, of := 0, 0
 		for _, t := range v.Targets {
@@ -239,10 +306,21 @@ func (r *report) printVariants(out io.Writer) {
 				met++
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\n", v.Name, v.About, interval(v.Likely.Precision), interval(v.Likely.Recall), percent(v.Suspect.Recall), percent(v.Likely.Correct),
-			v.Ten, met, of, v.Differ, r.Hosts, shorten(v.Where, 6))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\t%s\n", v.Name, v.About, interval(v.Likely.Precision), interval(v.Likely.Recall), percent(v.Suspect.Recall), percent(v.Likely.Correct),
+			v.Ten, met, of, v.Differ, r.Hosts, shorten(v.Where, 6), falseOnes(v.Scenarios))
 	}
 	w.Flush()
+}
+
+// falseOnes are the scenarios of clean hosts that were accused at likely or above.
+func falseOnes(list []*scenarioResult) string {
+	m := map[string]int{}
+	for _, s := range list {
+		if n := s.Reached["likely"]; !s.Infected && n > 0 {
+			m[s.Name] = n
+		}
+	}
+	return counts(m)
 }
 
 func shorten(list []string, n int) string {

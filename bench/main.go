@@ -3,6 +3,7 @@
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
 //	go run ./bench generate w2 FILE   a file to measure on, with what is in it
+//	go run ./bench campaigns          simulated networks, and how right the verdicts are
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
 // The output is in Go's benchmark format; an operation is one packet.

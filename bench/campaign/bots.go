@@ -376,10 +376,16 @@ func hammerer(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "one provider")
 	r := h.rng
 	b := h.spam()
-	farm := r.IntN(len(s.world.farms))
-	servers := make([]dest, 14)
+	servers := make([]dest, 14) // in one to five networks
+	nets := make([][3]byte, 1+r.IntN(5))
+	for i := range nets {
+		nets[i] = network(r)
+	}
+	provider := s.world.atFarm(r, r.IntN(len(s.world.farms)))
+	h.Kind = fmt.Sprintf("14 servers in %d networks", len(nets))
 	for i := range servers {
-		servers[i] = s.world.atFarm(r, farm)
+		servers[i] = provider
+		servers[i].addr = inNet(nets[i%len(nets)], 10+i)
 	}
 	b.left = 358
 	b.to = func() dest { return oneOf(r, servers) }

@@ -203,13 +203,13 @@ func Sites(cfg Config) []*Site {
 				if current == nil || len(current.Hosts) >= cfg.SiteHosts {
 					current = newSite(&cfg, w, len(sites), egress)
 					sites = append(sites, current)
+					for n := range 10 {
+						if egress != Open { // whose mail goes through, so that the firewall is not the whole truth
+							Workstation.settle(current, 1000*len(sites)+n)
+						}
+					}
 				}
 				sc.settle(current, n)
-			}
-		}
-		if current != nil && egress != Open {
-			for n := range 10 { // whose mail goes through, so that the firewall is not the whole truth
-				Workstation.settle(current, 1000+n)
 			}
 		}
 	}
