@@ -256,7 +256,7 @@ func (r *report) printTotals(out io.Writer) {
 	fmt.Fprintln(out, "\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {
-		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State)
+		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State, each(t.Each))
 	}
 	w.Flush()
 	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenRight(r.Scenarios))
@@ -310,6 +310,15 @@ func (r *report) printVariants(out io.Writer) {
 			v.Ten, met, of, v.Differ, r.Hosts, shorten(v.Where, 6), falseOnes(v.Scenarios))
 	}
 	w.Flush()
+}
+
+func each(m map[string]share) string {
+	var list []string
+	for name, s := range m {
+		list = append(list, name+" "+percent(s))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
 }
 
 // falseOnes are the scenarios of clean hosts that were accused at likely or above.

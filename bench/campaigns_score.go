@@ -309,22 +309,33 @@ type targetResult struct {
 	Measure spread  `json:"measured"`
 	Bound   float64 `json:"bound"`
 	State   string  `json:"state"` // met, not met, not run
+	// Each is the share of hosts within the bound, of each of several scenarios.
+	Each map[string]share `json:"each,omitempty"`
 }
 
 func judgeTargets(list []*outcome) (results []targetResult) {
 	for _, t := range targets {
+		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met", Each: map[string]share{}}
 		var values []float64
-		k := 0
-		for _, o := range list {
-			if slices.Contains(t.scenarios, o.host.Scenario.Name) {
+		in := 0
+		for _, name := range t.scenarios {
+			k, n := 0, 0
+			for _, o := range list {
+				if o.host.Scenario.Name != name {
+					continue
+				}
 				v := t.value(o)
 				values = append(values, v)
-				if v <= t.bound {
+				if n++; v <= t.bound {
 					k++
 				}
 			}
+			in += k
+			if n > 0 && len(t.scenarios) > 1 {
+				r.Each[name] = shareOf(k, n)
+			}
 		}
-		r := targetResult{Name: t.name, Want: t.want, Within: shareOf(k, len(values)), Measure: spreadOf(values), Bound: t.bound, State: "not met"}
+		r.Within, r.Measure = shareOf(in, len(values)), spreadOf(values)
 		switch {
 		case len(values) == 0:
 			r.State = "not run"

@@ -15,7 +15,7 @@
 // are open, not the length of the campaign. The same seed gives the same packets; a host's life
 // depends on the seed, its scenario and its number alone, not on who else is there.
 //
-//	Campaign.Sites     who lives where
+//	Sites              who lives where
 //	Site.Run           packets, in order of time
 //	Variant.Through    what of them reaches the sensor, and how often
 //	Framer.Frame       the bytes of a frame, in any encapsulation
@@ -231,7 +231,7 @@ func (w *world) source(name string, n int) *rand.Rand {
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
-// newHost gives a host its address. Two in 200 share the last byte's range of a real LAN.
+// newHost gives a host its address and its own randomness.
 func (s *Site) newHost(sc *Scenario, n int, kind string) *Host {
 	rng := s.world.source(sc.Name+"/"+kind, n)
 	i := s.used

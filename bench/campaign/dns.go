@@ -44,7 +44,7 @@ func (h *Host) lookup(typ uint16, name string, to dest, found bool) {
 		a = append(a, 0xc0, 12, 0, byte(typ), 0, 1, 0, 0, 14, 16, 0, byte(len(addr)))
 		a = append(a, addr...)
 	}
-	// The resolver stands behind the mirror port: outside, as far as the frames go.
+	// The resolver is in another network of the site: its frames come from the router.
 	from, at := netip.AddrPortFrom(h.Addr, port), netip.AddrPortFrom(resolver(s.lan), 53)
 	h.datagram(from, at, true, q)
 	s.begin(s.now+between(h.rng, millisecond, 20*millisecond), life(func() int64 {

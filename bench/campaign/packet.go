@@ -16,11 +16,11 @@ const (
 
 // The flags of a Packet, as in a TCP header (RFC 9293, section 3.1).
 const (
-	FIN = 1 << iota
-	SYN
-	RST
-	PSH
-	ACK
+	FIN = wiretest.FIN
+	SYN = wiretest.SYN
+	RST = wiretest.RST
+	PSH = wiretest.PSH
+	ACK = wiretest.ACK
 )
 
 // Packet is what the mirror port sees, before it is framed. Payload is borrowed.
