@@ -134,7 +134,7 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts, r.Days, r.Packets, r.Took)
 	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad moment: median / 95th percentile over all hosts, - is never.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to suspect\tlikely\tconfirmed\twrong classes")
+	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at likely\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to suspect\tlikely\tconfirmed\twrong classes")
 	for _, s := range r.Scenarios {
 		if !s.Infected {
 			continue
@@ -143,7 +143,7 @@ func (r *report) print(out io.Writer) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], percent(s.Right))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), percent(s.Right))
 		for _, l := range levels {
 			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
 		}
@@ -155,7 +155,7 @@ func (r *report) print(out io.Writer) {
 	w.Flush()
 	fmt.Fprintln(out, "\nHosts that should be left alone.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\tlikely per 1,000 host-days\twrong classes\tsaid")
+	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at likely\tper 1,000 host-days\twrong classes\tsaid")
 	for _, s := range r.Scenarios {
 		if s.Infected {
 			continue
@@ -164,7 +164,7 @@ func (r *report) print(out io.Writer) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], s.FalsePer1000, counts(s.Wrong), counts(s.Said))
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), s.FalsePer1000, counts(s.Wrong), counts(s.Said))
 	}
 	w.Flush()
 	r.printTotals(out)
@@ -364,6 +364,9 @@ func percent(s share) string {
 	}
 	return fmt.Sprintf("%.1f %%", 100*s.Share)
 }
+
+// bounds is a share as its interval alone.
+func bounds(s share) string { return fmt.Sprintf("%.2f [%.2f-%.2f]", s.Share, s.Low, s.High) }
 
 func interval(s share) string {
 	if s.N == 0 {

@@ -76,6 +76,7 @@ type scenarioResult struct {
 	Days     float64           `json:"host_days"`
 	Reached  map[string]int    `json:"reached"`
 	Right    share             `json:"right"`
+	Likely   share             `json:"likely"` // recall at likely; of clean hosts, those that were accused
 	Attempts map[string]spread `json:"attempts,omitempty"`
 	Seconds  map[string]spread `json:"seconds,omitempty"`
 	Wrong    map[string]int    `json:"wrong_classes,omitempty"`
@@ -139,7 +140,7 @@ func score(sc *campaign.Scenario, list []*outcome, anchors []string) *scenarioRe
 			anchored[i] = append(anchored[i], s)
 		}
 	}
-	r.Right = shareOf(right, len(list))
+	r.Right, r.Likely = shareOf(right, len(list)), shareOf(r.Reached["likely"], len(list))
 	if r.Infected {
 		r.Attempts, r.Seconds = map[string]spread{}, map[string]spread{}
 		for _, l := range levels {

@@ -55,11 +55,9 @@ func (m *mta) try(d dest, wait, giveUp int64, first bool) {
 	}
 	if m.listed != "" && r.Float64() < m.listing {
 		t.refused(r, no{atRcpt, "554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true}, s.Public, m.listed)
-		t.tls = false
 	} else if first && r.Float64() < m.refuse {
 		n := draw(r, cleanRefusals...)
-		t.refused(r, n, s.Public, "")
-		t.tls = false
+		t.refused(r, n, s.Public, "") // inside TLS nobody can read it
 		if n.text[0] == '4' {
 			again()
 		}
@@ -76,11 +74,9 @@ func (m *mta) receive() {
 	switch r.IntN(20) {
 	case 0:
 		t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in local recipient table", false}, s.Public, "")
-		t.tls = false
 	case 1: // a stranger who looks for a relay, and is refused
 		t.rcpts = []string{mailbox(r, "example.net")}
 		t.refused(r, no{atRcpt, "554 5.7.1 <RCPT>: Relay access denied", false}, s.Public, "")
-		t.tls = false
 	}
 	m.h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))), netip.AddrPortFrom(m.h.Addr, 25), false, dialogue(r, t))
 }
@@ -132,6 +128,18 @@ func undeclaredServer(s *Site, sc *Scenario, n int) {
 	m.perDay(out, out/2)
 }
 
+// undeclaredLocal is the server of a small office, or a website that sends its own mail: it gives a name that
+// no one outside can look up, as such systems do until somebody sets it [A].
+func undeclaredLocal(s *Site, sc *Scenario, n int) {
+	h := s.newHost(sc, n, "")
+	r := h.rng
+	m := h.server(word(r, 3) + ".com")
+	m.name = oneOf(r, []string{"server." + word(r, 2) + ".local", "srv01." + word(r, 2) + ".lan", "localhost.localdomain", "exchange." + word(r, 2) + ".internal"})
+	out := logUniform(r, 3, 300)
+	h.Kind = fmt.Sprintf("%s, %.0f a day", m.name, out)
+	m.perDay(out, out/4)
+}
+
 func newsletter(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
@@ -150,7 +158,7 @@ func newsletter(s *Site, sc *Scenario, n int) {
 		t := &talk{port: 25, to: d, helo: m.name, from: from, rcpts: rcpts, size: 8000, tls: r.IntN(2) == 0}
 		if r.IntN(4) == 0 { // old addresses
 			t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
-			t.some, t.tls = 1+r.IntN(k), false
+			t.some = 1 + r.IntN(k)
 		}
 		h.open(netip.AddrPortFrom(d.addr, 25), false, dialogue(r, t))
 		if left == 0 {
