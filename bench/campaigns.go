@@ -33,6 +33,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	workers := flags.Int("workers", runtime.GOMAXPROCS(0), "sites that live at a time; the result does not depend on it")
 	suricata := flags.Bool("suricata", true, "run suricata too, where it is installed")
 	write := flags.String("write", "", "write the frames of each site, and the truth about its hosts, to this directory")
+	each := flags.Bool("misses", false, "list every host of which not all was right")
 	asJSON := flags.Bool("json", false, "print JSON")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench campaigns [options]")
@@ -91,7 +92,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	r.print(stdout)
+	r.print(stdout, *each)
 	return 0
 }
 

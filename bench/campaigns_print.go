@@ -26,6 +26,8 @@ type report struct {
 	Bins      []calibrationJSON `json:"calibration"`
 	Targets   []targetResult    `json:"targets"`
 	Variants  []variantResult   `json:"variants"`
+	Honest    share             `json:"attempts_as_said"`
+	Misses    []miss            `json:"misses,omitempty"`
 	Goals     []goal            `json:"goals"`
 	Strangers int               `json:"findings_about_nobody"`
 	anchors   []string
@@ -36,6 +38,46 @@ type calibrationJSON struct {
 	Bots  share  `json:"bots"`
 }
 
+// miss is a host of which not all that should be said was said, or something else.
+type miss struct {
+	Scenario string            `json:"scenario"`
+	Number   int               `json:"number"`
+	Kind     string            `json:"kind"`
+	Said     map[string]string `json:"said"`
+	Score    float64           `json:"score"`
+	Why      string            `json:"reasons"`
+}
+
+func misses(list []*outcome) (all []miss) {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b *outcome) int { return place(a.host.Scenario) - place(b.host.Scenario) })
+	for _, o := range list {
+		if o.correct() {
+			continue
+		}
+		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score, strings.TrimSpace(o.why)}
+		for class, level := range o.said {
+			m.Said[class] = level.String()
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// printMisses lists them: what was drawn, what was said, and why.
+func printMisses(out io.Writer, list []miss) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, m := range list {
+		var said []string
+		for class, level := range m.Said {
+			said = append(said, class+" "+level)
+		}
+		slices.Sort(said)
+		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score, strings.Join(said, ", "), m.Why)
+	}
+	w.Flush()
+}
+
 // variantResult is a variant's row.
 type variantResult struct {
 	Name      string            `json:"name"`
@@ -43,6 +85,8 @@ type variantResult struct {
 	Likely    total             `json:"at_likely"`
 	Suspect   total             `json:"at_suspect"`
 	Ten       int               `json:"ten_right"`
+	Honest    share             `json:"attempts_as_said"`
+	Misses    []miss            `json:"misses,omitempty"`
 	Differ    int               `json:"hosts_with_another_verdict"`
 	Where     []string          `json:"where"`
 	Scenarios []*scenarioResult `json:"scenarios"`
@@ -53,6 +97,7 @@ type variantResult struct {
 func newReport(seed string, cfg campaign.Config, run *runResult) *report {
 	r := &report{Seed: seed, Hosts: len(run.outcomes), Packets: run.packets, Strangers: run.strangers, anchors: run.anchors,
 		Scenarios: scores(run), Likely: totalOf(run.outcomes, atLikely), Levels: map[string]total{}, Anchors: anchorTotals(run), Targets: judgeTargets(run.outcomes)}
+	r.Honest, r.Misses = honesty(run.outcomes), misses(run.outcomes)
 	for _, o := range run.outcomes {
 		r.Days += float64(o.host.Until-o.host.From) / 86400e9
 	}
@@ -75,6 +120,14 @@ func scoreRange(from, to float64) string {
 	return fmt.Sprintf("%.1f to %.1f", from, to)
 }
 
+// place is where a scenario comes in the report.
+func place(sc *campaign.Scenario) int {
+	if i := slices.Index(campaign.All, sc); i >= 0 {
+		return i
+	}
+	return len(campaign.All)
+}
+
 // scores are the rows of all scenarios, in the order of campaign.All.
 func scores(run *runResult) (list []*scenarioResult) {
 	by := map[*campaign.Scenario][]*outcome{}
@@ -85,12 +138,6 @@ func scores(run *runResult) (list []*scenarioResult) {
 			order = append(order, sc)
 		}
 		by[sc] = append(by[sc], o)
-	}
-	place := func(sc *campaign.Scenario) int {
-		if i := slices.Index(campaign.All, sc); i >= 0 {
-			return i
-		}
-		return len(campaign.All)
 	}
 	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int { return place(a) - place(b) })
 	for _, sc := range order {
@@ -130,7 +177,7 @@ func tenRight(list []*scenarioResult) (n int) {
 	return n
 }
 
-func (r *report) print(out io.Writer) {
+func (r *report) print(out io.Writer, each bool) {
 	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts, r.Days, r.Packets, r.Took)
 	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad moment: median / 95th percentile over all hosts, - is never.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -171,6 +218,14 @@ func (r *report) print(out io.Writer) {
 	r.printAnchors(out)
 	r.printVariants(out)
 	r.printGoals(out)
+	if each {
+		fmt.Fprintln(out, "\nEvery host of which not all was right: what was drawn, the highest score, what was said, and the reasons of the latest finding.")
+		printMisses(out, r.Misses)
+		for _, v := range r.Variants {
+			fmt.Fprintf(out, "\nThe same, %s.\n", v.Name)
+			printMisses(out, v.Misses)
+		}
+	}
 }
 
 // goal is a figure that a release must reach.
@@ -260,6 +315,7 @@ func (r *report) printTotals(out io.Writer) {
 	}
 	w.Flush()
 	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenRight(r.Scenarios))
+	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n", interval(r.Honest))
 	if r.Strangers > 0 {
 		fmt.Fprintf(out, "%d findings name an address that no host had.\n", r.Strangers)
 	}

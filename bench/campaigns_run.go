@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type outcome struct {
 	wrong   map[string]detect.Level // classes that must not be said of it
 	said    map[string]detect.Level // all classes
 	anchors []int64                 // when each first named it
+	why     string                  // the reasons of the latest finding
+	// decided is what the sensor says of its own decisions: after how many attempts, and when.
+	decided []detect.Decision
 }
 
 // accused is the level of the gravest finding that counts for precision and recall.
@@ -41,6 +45,11 @@ func (o *outcome) accused() detect.Level {
 
 // seconds is from the first bad moment to a time.
 func (o *outcome) seconds(at int64) float64 { return float64(at-o.host.Bad) / 1e9 }
+
+// correct reports whether all that should be said of the host was said, and nothing else.
+func (o *outcome) correct() bool {
+	return len(o.wrong) == 0 && (!o.host.Infected() || o.right != 0)
+}
 
 // units are how many bad acts there were until a time: relayed messages, or attempts.
 func (o *outcome) units(at int64) int {
@@ -218,6 +227,17 @@ func (run *siteRun) finding(f *detect.Finding) {
 	class, sc := f.Class.String(), h.Scenario
 	o.said[class] = max(o.said[class], f.Level)
 	o.score = max(o.score, f.Score)
+	text, families := "", ""
+	o.why = ""
+	for i := range f.Reasons {
+		r := &f.Reasons[i]
+		text += r.Text + "\n"
+		families += r.Code.Family().String()
+		o.why += fmt.Sprintf(" %s:%s %.1f", r.Code.Family(), r.Code, r.Reason.Weight)
+	}
+	if class == "spambot" && (len(o.decided) == 0 || o.decided[len(o.decided)-1] != f.Decided) {
+		o.decided = append(o.decided, f.Decided)
+	}
 	if !h.Infected() {
 		if !allowed(sc, class) {
 			o.wrong[class] = max(o.wrong[class], f.Level)
@@ -231,11 +251,6 @@ func (run *siteRun) finding(f *detect.Finding) {
 	case class != sc.Expect.Class && !allowed(sc, class) && class != "direct_smtp" && class != "blocklisted" && class != "not_smtp",
 		class == sc.Expect.Class: // before it did anything
 		o.wrong[class] = max(o.wrong[class], f.Level)
-	}
-	text, families := "", ""
-	for i := range f.Reasons {
-		text += f.Reasons[i].Text + "\n"
-		families += f.Reasons[i].Code.Family().String()
 	}
 	named := h.Says == "" || strings.Contains(text, h.Says)
 	if o.named == 0 && h.Says != "" && named {

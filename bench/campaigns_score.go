@@ -206,6 +206,25 @@ func totalOf(list []*outcome, named func(*outcome) bool) (t total) {
 
 func atLikely(o *outcome) bool { return o.accused() >= detect.Likely }
 
+// honesty is how often the number of attempts after which the sensor says it decided is the true one, over
+// hosts that did nothing but what they should be found for.
+func honesty(list []*outcome) share {
+	k, n := 0, 0
+	for _, o := range list {
+		m := o.host.Marks.Attempts
+		if !o.host.Infected() || o.host.Attempts != len(m) {
+			continue
+		}
+		for _, d := range o.decided {
+			n++
+			if int(d.Attempts) == campaign.Before(m, d.At) {
+				k++
+			}
+		}
+	}
+	return shareOf(k, n)
+}
+
 // calibration is the share of true bots among the hosts with a score in a range. Only scores of
 // spambots are meant: scenarios of servers and declared limits are left out.
 type calibration struct {

@@ -74,12 +74,12 @@ func TestTotals(t *testing.T) {
 // The whole command, small: it prints every table, and the same numbers however many sites live at
 // a time.
 func TestCampaigns(t *testing.T) {
-	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer", "-hosts", "2", "-days", "0.3", "-variants", "doubled,syn-only,vlan", "-suricata=false"}
+	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer", "-hosts", "2", "-days", "0.3", "-variants", "doubled,syn-only,vlan", "-suricata=false", "-misses"}
 	var out, errs bytes.Buffer
 	if code := run(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
-	for _, want := range []string{"A plaintext-bot", "blocked-drop", "printer", "Calibration", "Time to detect", "Reference detectors", "netstat >2", "syn-only", "vlan"} {
+	for _, want := range []string{"A plaintext-bot", "blocked-drop", "printer", "Calibration", "Time to detect", "Reference detectors", "netstat >2", "syn-only", "vlan", "What a release must reach", "Every host of which not all was right"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("nothing about %q:\n%s", want, out.String())
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 )
 
 // spammer is a program that sends: when, to whom, on which port, with what success.
@@ -102,7 +103,8 @@ func (h *Host) speech(texts []share[no]) func(d dest, port uint16) *talk {
 		senders[i] = mailbox(r, word(r, 3)+"."+oneOf(r, tops))
 	}
 	blocklist := list(r)
-	h.Kind = fmt.Sprintf("%s; helo %s; %.0f %% refused", h.Kind, kind, 100*rejects)
+	rest, _, _ := strings.Cut(h.Kind, "; helo") // what an earlier draw was
+	h.Kind = fmt.Sprintf("%s; helo %s; %.0f %% refused", rest, kind, 100*rejects)
 	return func(d dest, port uint16) *talk {
 		t := &talk{port: port, to: d, helo: name(), old: old, loose: loose, abrupt: abrupt, early: early && port == 25, messy: messy,
 			from: oneOf(r, senders), rcpts: []string{mailbox(r, d.domain)}, size: 300 + r.IntN(4000)}
@@ -464,6 +466,7 @@ func limitThree(s *Site, sc *Scenario, n int) {
 	b := h.spam()
 	b.pace = poisson(r, uniform(r, 1, 3)/3600)
 	name := "mail." + word(r, 3) + ".com"
+	h.Kind = "3 an hour"
 	b.fate = nil
 	b.talk = func(d dest, port uint16) *talk {
 		d.tls = true
@@ -482,6 +485,7 @@ func limitPerfect(s *Site, sc *Scenario, n int) {
 	b.ask = func(d dest) { h.lookup(typeA, d.name, d, true) }
 	b.fate = nil
 	name := word(r, 3) + ".com"
+	h.Kind = "perfect"
 	b.talk = func(d dest, port uint16) *talk {
 		return &talk{port: port, to: d, helo: "pc." + name, from: mailbox(r, d.domain), rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true, auth: true}
 	}

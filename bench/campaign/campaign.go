@@ -67,6 +67,7 @@ type Host struct {
 	// does.
 	From, Until, Bad int64
 	Marks            Marks
+	Attempts         int // connections begun, good and bad
 	Frames           int // that it caused
 
 	rng     *rand.Rand

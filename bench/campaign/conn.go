@@ -74,6 +74,9 @@ func (c *conn) mark(s *step) {
 		mark(&h.Marks.Relayed, now)
 		h.turn(now)
 	}
+	if s.flags == SYN && !s.again && !c.inbound {
+		h.Attempts++
+	}
 	if !c.bad {
 		return
 	}
