@@ -15,9 +15,7 @@ import (
 
 // outcome is what was said of a host, beside the truth.
 type outcome struct {
-	host   *campaign.Host
-	egress campaign.Egress
-	dns    bool
+	host *campaign.Host
 	// reached is when each level was first reached by a finding of the expected class, or, of a clean
 	// host, of a class that accuses it; zero if never.
 	reached [4]int64
@@ -116,18 +114,23 @@ type siteRun struct {
 	strangers int
 }
 
-// listen runs a site. The sensor is told of the declared servers and of nothing else; it runs as
-// live, so that time goes on when no frame comes.
-func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*siteRun, error) {
+func newRun(site *campaign.Site) *siteRun {
 	run := &siteRun{site: site, of: map[*campaign.Host]*outcome{}, says: map[*campaign.Scenario]*regexp.Regexp{}}
 	for _, h := range site.Hosts {
-		o := &outcome{host: h, egress: site.Egress, dns: site.DNS, score: detect.Prior, wrong: map[string]detect.Level{}, said: map[string]detect.Level{}}
+		o := &outcome{host: h, score: detect.Prior, wrong: map[string]detect.Level{}, said: map[string]detect.Level{}}
 		run.of[h] = o
 		run.outcomes = append(run.outcomes, o)
 		if e := h.Scenario.Expect.Says; e != "" {
 			run.says[h.Scenario] = regexp.MustCompile(e)
 		}
 	}
+	return run
+}
+
+// listen runs a site. The sensor is told of the declared servers and of nothing else; it runs as
+// live, so that time goes on when no frame comes.
+func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*siteRun, error) {
+	run := newRun(site)
 	e := engine.New(engine.Config{MailServers: site.Declared(), Live: true, Seed: []byte{1}},
 		engine.Output{Finding: run.finding, Source: run.source, Session: func(*detect.Session) uint64 { return 0 }})
 	f := &feed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}

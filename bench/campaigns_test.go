@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +76,7 @@ func TestTotals(t *testing.T) {
 // The whole command, small: it prints every table, and the same numbers however many sites live at
 // a time.
 func TestCampaigns(t *testing.T) {
-	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer", "-hosts", "2", "-days", "0.3", "-variants", "doubled,syn-only,vlan", "-suricata=false", "-misses"}
+	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer", "-hosts", "2", "-days", "0.1", "-variants", "doubled,syn-only,vlan", "-suricata=false", "-misses"}
 	var out, errs bytes.Buffer
 	if code := run(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
@@ -178,4 +180,103 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// Whatever is around the packets, the verdicts are those of the packets.
+func TestEncapsulations(t *testing.T) {
+	cfg := campaign.Config{Seed: 4, Hosts: 1, Days: 0.1, Scenarios: must(pickScenarios("burst-2009,blocked-icmp"))}
+	plain, err := runVariant(cfg, campaign.Plain, 1, copies{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.outcomes[0].accused() == detect.NoLevel {
+		t.Fatal("the plain campaign finds nothing: there is nothing to compare")
+	}
+	for _, v := range campaign.Wrapped() {
+		wrapped, err := runVariant(cfg, v, 1, copies{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, where := differ(plain, wrapped); n > 0 {
+			t.Errorf("%s: %d hosts have another verdict (%v)", v.Name, n, where)
+		}
+	}
+	silent := must(runVariant(cfg, &campaign.Variant{Name: "lost", Loss: 1}, 1, copies{}))
+	if n, _ := differ(plain, silent); n == 0 {
+		t.Error("when everything is lost the verdicts are the same: differ sees nothing")
+	}
+}
+
+// Suricata and our own small program of the same rule agree on the host and, but for its clock of
+// microseconds, on the time.
+func TestSuricata(t *testing.T) {
+	tool, err := exec.LookPath("suricata")
+	if err != nil {
+		t.Skip("suricata is not installed")
+	}
+	cfg := campaign.Config{Seed: 2, Hosts: 2, Days: 0.15, Scenarios: must(pickScenarios("hammerer,rcpt-rejected,slow-bot"))}
+	r, err := runVariant(cfg, campaign.Plain, 1, copies{suricata: tool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, real, alarms := slices.Index(r.anchors, "ET 10 MAIL/120 s"), slices.Index(r.anchors, "suricata"), 0
+	for _, o := range r.outcomes {
+		a, b := o.anchors[own], o.anchors[real]
+		if (a == 0) != (b == 0) || math.Abs(float64(a-b)) > 1e3 {
+			t.Errorf("%s: ours says %d, suricata %d", o.host.Scenario.Name, a, b)
+		}
+		if b != 0 {
+			alarms++
+		}
+	}
+	if alarms == 0 {
+		t.Error("suricata finds nobody")
+	}
+}
+
+// How a finding is judged: by the class, the level, the reason, the name, the time and the host
+// that had the address then.
+func TestJudge(t *testing.T) {
+	const at = campaign.Epoch
+	sc := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot", Level: "likely", Family: "C", Says: "(?i)unknown"}, Allowed: []string{"direct_smtp"}}
+	clean := &campaign.Scenario{Allowed: []string{"direct_smtp"}}
+	addr := netip.MustParseAddr("10.0.0.1")
+	bot := &campaign.Host{Addr: addr, Scenario: sc, From: at, Until: at + 100, Bad: at + 10, Says: "bl.example"}
+	heir := &campaign.Host{Addr: addr, Scenario: clean, From: at + 200, Until: at + 300}
+	good := detect.ReasonText{Code: detect.Blocklisted, Text: "User Unknown; bl.example"}
+	for _, c := range []struct {
+		name         string
+		time         int64
+		action       string
+		class        detect.Class
+		level        detect.Level
+		reason       detect.ReasonText
+		reached      detect.Level // of the bot
+		right, wrong bool         // of the bot
+		heir         detect.Level
+	}{
+		{"as expected", at + 20, "opened", detect.Spambot, detect.Likely, good, detect.Likely, true, false, 0},
+		{"updated", at + 20, "updated", detect.Spambot, detect.Confirmed, good, detect.Confirmed, true, false, 0},
+		{"closed", at + 20, "closed", detect.Spambot, detect.Likely, good, 0, false, false, 0},
+		{"level too low", at + 20, "opened", detect.Spambot, detect.Suspect, good, detect.Suspect, false, false, 0},
+		{"another family", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, detect.Likely, false, false, 0},
+		{"does not say it", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, detect.Likely, false, false, 0},
+		{"does not name it", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, detect.Likely, false, false, 0},
+		{"before it was bad", at + 5, "opened", detect.Spambot, detect.Likely, good, 0, false, true, 0},
+		{"allowed class", at + 20, "opened", detect.DirectSMTP, detect.Suspect, good, 0, false, false, 0},
+		{"of who had the address before", at + 250, "updated", detect.Spambot, detect.Likely, good, 0, false, false, detect.Likely},
+	} {
+		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}
+		run := newRun(site)
+		run.finding(&detect.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time, Source: detect.SourceRecord{Addr: addr}, Reasons: []detect.ReasonText{c.reason}})
+		b, h := run.of[bot], run.of[heir]
+		if b.accused() != c.reached || (b.right != 0) != c.right || (len(b.wrong) > 0) != c.wrong || h.accused() != c.heir || (len(h.wrong) > 0) != (c.heir > 0) {
+			t.Errorf("%s: bot %s, right %t, wrong %v; heir %s", c.name, b.accused(), b.right != 0, b.wrong, h.accused())
+		}
+	}
+	run := newRun(&campaign.Site{Hosts: []*campaign.Host{bot}})
+	run.finding(&detect.Finding{Action: "opened", Time: at, Source: detect.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
+	if run.strangers != 1 {
+		t.Error("a finding about nobody is not counted")
+	}
 }

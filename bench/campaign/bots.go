@@ -461,7 +461,7 @@ func limitOne(s *Site, sc *Scenario, n int) {
 }
 
 func limitThree(s *Site, sc *Scenario, n int) {
-	h := s.newHost(sc, n, "3 an hour")
+	h := s.newHost(sc, n, "")
 	r := h.rng
 	b := h.spam()
 	b.pace = poisson(r, uniform(r, 1, 3)/3600)
@@ -475,7 +475,7 @@ func limitThree(s *Site, sc *Scenario, n int) {
 }
 
 func limitPerfect(s *Site, sc *Scenario, n int) {
-	h := s.newHost(sc, n, "perfect")
+	h := s.newHost(sc, n, "")
 	r := h.rng
 	b := h.spam()
 	p := r.IntN(12)

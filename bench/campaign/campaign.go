@@ -164,20 +164,12 @@ func (s *Site) Lookup(a netip.Addr, at int64) *Host {
 	return found
 }
 
-// Seen is an address as it is on the wire: that of IPv6, if the campaign is.
-func (s *Site) Seen(a netip.Addr) netip.Addr {
-	if s.cfg.V6 && a.Is4() {
-		return mapped(a)
-	}
-	return a
-}
-
 // Seen is the host's address as it is on the wire.
 func (h *Host) Seen() netip.Addr {
-	if h.six {
+	if h.six || h.site != nil && h.site.cfg.V6 {
 		return mapped(h.Addr)
 	}
-	return h.site.Seen(h.Addr)
+	return h.Addr
 }
 
 // Sites draws who lives where. Scenarios that need a closed firewall have their own sites, with clean
