@@ -275,6 +275,11 @@ func TestVariants(t *testing.T) {
 	if got := string(v.Cut(f.Frame(p))[54:]); got != string(v.Captured(p)) || len(got) != 42 {
 		t.Errorf("of the payload %q is kept, and %q is said to be", got, v.Captured(p))
 	}
+	six := *p
+	six.Src, six.Dst = mappedPort(netip.MustParseAddrPort("10.0.0.1:1")), mappedPort(p.Dst)
+	if got := string(v.Cut(f.Frame(&six))[74:]); got != string(v.Captured(&six)) || len(got) != 22 {
+		t.Errorf("of the payload in IPv6 %q is kept, and %q is said to be", got, v.Captured(&six))
+	}
 }
 
 func TestDistributions(t *testing.T) {

@@ -16,13 +16,14 @@ type act struct {
 	at   int64 // ms, from 1
 	dst  int
 	what string
+	port int // of the host, beside one for each server
 }
 
 func play(acts []act, until int64) map[string]int64 {
 	s := NewSuite(Anchors(), nil)
 	host := netip.MustParseAddr("10.0.0.9")
 	for _, a := range acts {
-		up := netip.AddrPortFrom(host, uint16(40000+a.dst))
+		up := netip.AddrPortFrom(host, uint16(30000+a.dst+a.port))
 		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, byte(a.dst / 250), byte(a.dst % 250), 7}), 25)
 		for _, c := range a.what {
 			p := campaign.Packet{Time: a.at * ms, Src: up, Dst: to, Proto: campaign.TCP, Flags: campaign.ACK}
@@ -31,7 +32,7 @@ func play(acts []act, until int64) map[string]int64 {
 			}
 			switch c {
 			case 's':
-				p.Flags, p.Seq = campaign.SYN, uint32(a.dst)
+				p.Flags, p.Seq = campaign.SYN, uint32(a.dst+a.port)
 			case 'r':
 				p.Flags = campaign.RST | campaign.ACK
 			case 'o':
@@ -61,11 +62,11 @@ func play(acts []act, until int64) map[string]int64 {
 // row repeats something with a gap; every time it is another server unless same.
 func row(n int, gap int64, same bool, what string) (acts []act) {
 	for i := range n {
-		dst := i
+		a := act{at: 1 + int64(i)*gap, dst: i, what: what}
 		if same {
-			dst = 0
+			a.dst, a.port = 0, i
 		}
-		acts = append(acts, act{1 + int64(i)*gap, dst, what})
+		acts = append(acts, a)
 	}
 	return acts
 }
@@ -79,7 +80,7 @@ func TestAnchors(t *testing.T) {
 		{"two at a time", row(2, 10, false, "s"), map[string]int64{}},
 		{"three at a time", row(3, 10, false, "s"), map[string]int64{"netstat >2": 21}},
 		{"three one after the other", row(3, 10, false, "sof"), map[string]int64{}},
-		{"a SYN that is repeated", append(row(2, 10, false, "s"), act{50, 1, "s"}, act{60, 0, "s"}), map[string]int64{}},
+		{"a SYN that is repeated", append(row(2, 10, false, "s"), act{at: 50, dst: 1, what: "s"}, act{at: 60, dst: 0, what: "s"}), map[string]int64{}},
 		{"six servers, one at a time", row(6, 100, false, "sof"), map[string]int64{"ntopng >5": 501}},
 		{"eleven servers, one at a time", row(11, 100, false, "sof"), map[string]int64{"ntopng >5": 501, "NEMEA >10/300 s": 1001}},
 		{"eleven servers, one a minute", row(11, 60_000, false, "sof"), map[string]int64{"ntopng >5": 300_001}},
@@ -88,11 +89,12 @@ func TestAnchors(t *testing.T) {
 		{"four refused", row(4, 10, false, "sr"), map[string]int64{"TRW": 31}},
 		{"four silent ones: alarms at 5 s", row(4, 10, false, "s"), map[string]int64{"netstat >2": 21, "TRW": 5031}},
 		{"refused by one server again and again", row(8, 10, true, "sr"), map[string]int64{}},
-		{"three refused, one answered", append(row(3, 100, false, "sr"), act{1000, 7, "sof"}), map[string]int64{}},
-		{"ten mails in one session", []act{{1, 0, "sommmmmmmmm"}, {2, 0, "m"}}, map[string]int64{"ET 10 MAIL/120 s": 2}},
-		{"nine mails, and one after two minutes", []act{{1, 0, "sommmmmmmmm"}, {120_002, 0, "m"}}, map[string]int64{}},
+		{"three refused, one answered", append(row(3, 100, false, "sr"), act{at: 1000, dst: 7, what: "sof"}), map[string]int64{}},
+		{"ten mails in one session", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 2, dst: 0, what: "m"}}, map[string]int64{"ET 10 MAIL/120 s": 2}},
+		{"nine mails, and one after two minutes", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 120_002, dst: 0, what: "m"}}, map[string]int64{}},
+		{"nine mails, and one within two minutes", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 119_000, dst: 0, what: "m"}}, map[string]int64{"ET 10 MAIL/120 s": 119_000}},
 		{"four sessions refused", row(4, 100, false, "so5f"), map[string]int64{"SPOT on rejects": 301}},
-		{"three refused, one delivered", append(row(3, 100, false, "so5f"), act{400, 9, "so32f"}), map[string]int64{}},
+		{"three refused, one delivered", append(row(3, 100, false, "so5f"), act{at: 400, dst: 9, what: "so32f"}), map[string]int64{}},
 		{"a refusal after a delivery is not counted", row(5, 100, false, "so325f"), map[string]int64{}},
 	} {
 		for name, at := range play(c.acts, 10_000) {
@@ -101,8 +103,15 @@ func TestAnchors(t *testing.T) {
 			}
 		}
 	}
-	if got := play(row(20, 10, true, "s"), 1); got["BotFlex 20/5 min or MX"] != 0 {
+	var again []act
+	for i := range 20 {
+		again = append(again, act{at: 1 + int64(i), what: "s"})
+	}
+	if got := play(again, 1); got["BotFlex 20/5 min or MX"] != 0 {
 		t.Error("one connection that repeats its SYN is 20 connections to BotFlex")
+	}
+	if got := play(row(20, 1000, true, "sof"), 1); got["BotFlex 20/5 min or MX"] != 19_001 {
+		t.Errorf("20 connections to one server: %v", got)
 	}
 	many := append(row(250, 10, false, "sr"), row(30, 20, false, "s")...)
 	if got := play(many, 1); got["BotFlex 20/5 min or MX"] != 191 || got["Zeek 25 failed/5 min"] != 241 {
