@@ -204,7 +204,23 @@ func totalOf(list []*outcome, named func(*outcome) bool) (t total) {
 	return t
 }
 
-func atLikely(o *outcome) bool { return o.accused() >= detect.Likely }
+// atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the level
+// that is expected: a volume has no level of certainty.
+func atLikely(o *outcome) bool {
+	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
+		l, _ := detect.ParseLevel(e.Level)
+		return o.accused() >= l
+	}
+	return o.accused() >= detect.Likely
+}
+
+// bots leaves out the scenarios of servers, of which SYNs alone can say nothing.
+func bots(list []*outcome) []*outcome {
+	return slices.DeleteFunc(slices.Clone(list), func(o *outcome) bool {
+		c := o.host.Scenario.Expect.Class
+		return c != "" && c != "spambot"
+	})
+}
 
 // honesty is how often the number of attempts after which the sensor says it decided is the true one, over
 // hosts that did nothing but what they should be found for.
