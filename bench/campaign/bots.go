@@ -10,7 +10,8 @@ import (
 // spammer is a program that sends: when, to whom, on which port, with what success.
 type spammer struct {
 	h    *Host
-	left int // attempts until the campaign is over
+	left int   // attempts until the campaign is over
+	ttl  uint8 // of its packets
 	pace func() int64
 	to   func() dest
 	port func() uint16
@@ -29,6 +30,7 @@ func (b *spammer) step() int64 {
 		return 0
 	}
 	b.left--
+	h.ttl = b.ttl // behind NAT others have another
 	d, port := b.to(), b.port()
 	if b.ask != nil {
 		b.ask(d)
@@ -58,7 +60,7 @@ func (h *Host) spam() *spammer { return h.spamFrom(h.From + between(h.rng, 0, 2*
 // spamFrom makes a bot that begins at a time. Whatever is not drawn here is the caller's to set.
 func (h *Host) spamFrom(at int64) *spammer {
 	s, r := h.site, h.rng
-	b := &spammer{h: h, left: campaignLength}
+	b := &spammer{h: h, left: campaignLength, ttl: h.ttl}
 	b.to = func() dest { return s.world.anywhere(r) }
 	b.port = func() uint16 { return 25 }
 	b.fate = func(dest, uint16) fate { // of port 25 without a firewall: nine of ten answer [A]
@@ -443,6 +445,7 @@ func botBehindNAT(s *Site, sc *Scenario, n int) {
 	h.Role = "nat"
 	h.crowd(30)
 	b := h.spam()
+	b.ttl = 127
 	rate := logUniform(h.rng, 0.1, fastest)
 	h.Kind = fmt.Sprintf("%.2f/s among 30%s", rate, h.Kind)
 	b.pace = poisson(h.rng, rate)

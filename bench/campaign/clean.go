@@ -60,14 +60,14 @@ func (h *Host) accounts() (list []account) {
 	return list
 }
 
-// submit sends a mail with an account.
-func (h *Host) submit(a account) {
+// submit sends a mail with an account. A client introduces itself with its own address.
+func (h *Host) submit(a account, own string) {
 	r := h.rng
 	d := h.site.world.provider(a.provider, r.IntN(20))
 	if r.IntN(4) == 0 {
 		h.lookup(typeA, d.name, d, true)
 	}
-	t := &talk{port: a.port, to: d, helo: "[" + h.Addr.String() + "]", from: a.box, rcpts: []string{mailbox(r, "example.com")}, size: int(logUniform(r, 500, 50_000)), tls: true, auth: true}
+	t := &talk{port: a.port, to: d, helo: "[" + own + "]", from: a.box, rcpts: []string{mailbox(r, "example.com")}, size: int(logUniform(r, 500, 50_000)), tls: true, auth: true}
 	h.open(netip.AddrPortFrom(d.addr, a.port), false, dialogue(r, t))
 }
 
@@ -78,7 +78,7 @@ func (h *Host) office() {
 	perDay := uniform(r, 3, 30)
 	mean := int64(10 * float64(hour) / perDay)
 	next := func() int64 { return h.working(mean) }
-	h.every(h.From+between(r, 0, 10*hour), next, func() { h.submit(oneOf(r, list)) })
+	h.every(h.From+between(r, 0, 10*hour), next, func() { h.submit(oneOf(r, list), h.Addr.String()) })
 	// New networks: 0 to 0.5 a day.
 	rate := uniform(r, 0, 0.5)
 	mean2 := int64(float64(day) / rate)
@@ -107,7 +107,7 @@ func mobile(s *Site, sc *Scenario, n int) {
 			h.open(netip.AddrPortFrom(d.addr, list[0].port), false, knock(r, silent))
 			return
 		}
-		h.submit(oneOf(r, list))
+		h.submit(oneOf(r, list), h.Addr.String())
 	})
 }
 
@@ -120,10 +120,11 @@ func (h *Host) crowd(people int) {
 			list[i].provider = r.IntN(60)
 		}
 		ttl := oneOf(r, []uint8{63, 127, 63, 127, 254})
+		own := fmt.Sprintf("192.168.%d.%d", r.IntN(4), 2+r.IntN(250))
 		mean := int64(10 * float64(hour) / uniform(r, 2, 15))
 		h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() {
 			h.ttl = ttl
-			h.submit(oneOf(r, list))
+			h.submit(oneOf(r, list), own)
 		})
 	}
 }
@@ -260,7 +261,7 @@ func connectionPool(s *Site, sc *Scenario, n int) {
 }
 
 func dhcpHeir(s *Site, sc *Scenario, n int) {
-	before := s.newHost(dhcpBot, n, "")
+	before := s.newHost(dhcpBot, n, "until 6:00")
 	before.Until = before.From + 6*hour
 	b := before.spam()
 	b.pace = poisson(before.rng, logUniform(before.rng, 0.1, 2))
@@ -352,7 +353,7 @@ func privacy(s *Site, sc *Scenario, n int) {
 		r := h.rng
 		h.From, h.Until = Epoch+int64(d)*day, Epoch+int64(d+1)*day
 		mean := int64(10 * float64(hour) / uniform(r, 5, 20))
-		h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() { h.submit(oneOf(r, list)) })
+		h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() { h.submit(oneOf(r, list), h.Addr.String()) })
 		h.six = true
 	}
 }
