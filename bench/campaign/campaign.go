@@ -36,7 +36,7 @@ type Config struct {
 	Scenarios []*Scenario // nil means All
 	V6        bool        // IPv6 takes the place of IPv4
 	TLS       bool        // whoever can use TLS does
-	SiteHosts int         // hosts on a site; zero means 150
+	SiteHosts int         // hosts on a site, that is, seen by one sensor; zero means 150
 }
 
 // Epoch is when every campaign begins: a Monday, 0:00 UTC.
@@ -126,7 +126,6 @@ const (
 // Site is one network.
 type Site struct {
 	Number int
-	Name   string
 	Egress Egress
 	DNS    bool // lookups are on the mirror
 	Public netip.Addr
@@ -210,7 +209,7 @@ func Sites(cfg Config) []*Site {
 }
 
 func newSite(cfg *Config, w *world, n int, egress Egress) *Site {
-	s := &Site{Number: n, Name: fmt.Sprintf("site %d", n), Egress: egress, cfg: cfg, world: w, rng: w.source("site", n),
+	s := &Site{Number: n, Egress: egress, cfg: cfg, world: w, rng: w.source("site", n),
 		lan: netip.AddrFrom4([4]byte{10, byte(n), 0, 0})}
 	s.DNS = s.rng.IntN(2) == 0
 	s.Public = w.single(s.rng.IntN(1 << 20)).addr

@@ -106,13 +106,3 @@ var serverClasses = []string{"relay_refused"}
 
 // Heir's predecessor: the bot that had the address.
 var dhcpBot = &Scenario{Name: "dhcp-bot", About: "a bot that hands its address on", Expect: bot}
-
-// Ten are the ten scenarios of DETECTION 3.2, in their order.
-func Ten() (list []*Scenario) {
-	for _, sc := range All {
-		if sc.Ten != "" {
-			list = append(list, sc)
-		}
-	}
-	return list
-}
