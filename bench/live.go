@@ -378,8 +378,8 @@ func (r *liveResult) name(c *liveCase) string {
 	return s
 }
 
-// total adds the runs of a case up; the rate is their median.
-func total(runs []replay) (t replay) {
+// together adds the runs of a case up; the rate is their median.
+func together(runs []replay) (t replay) {
 	var rates []float64
 	for _, s := range runs {
 		t.sent += s.sent
@@ -400,7 +400,7 @@ func (r *liveResult) grid() *grid {
 	g := &grid{head: []string{"asked for", "sent/s", "arrived", "tool", "taken", "dropped", "share", "CPU ns/packet", ""}}
 	for _, c := range r.cases {
 		for k, runs := range c.runs {
-			t := total(runs)
+			t := together(runs)
 			remark := ""
 			if t.arrived != t.sent {
 				remark = fmt.Sprintf("%d did not arrive", int64(t.sent-t.arrived))
@@ -420,7 +420,7 @@ func (r *liveResult) onset(k int) (rate, most float64) {
 		if c.stall > 0 {
 			continue
 		}
-		t := total(c.runs[k])
+		t := together(c.runs[k])
 		most = max(most, t.rate)
 		if t.dropped > 0 && (rate == 0 || t.rate < rate) {
 			rate = t.rate

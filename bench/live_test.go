@@ -60,7 +60,7 @@ func TestOnset(t *testing.T) {
 	if rate, most := r.onset(0); rate != 200 || most != 300 {
 		t.Errorf("drops begin at %v of %v", rate, most)
 	}
-	if s := total(r.cases[1].runs[0]); s.share() != 5.0/19 {
+	if s := together(r.cases[1].runs[0]); s.share() != 5.0/19 {
 		t.Errorf("share %v", s.share())
 	}
 }

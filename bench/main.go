@@ -5,6 +5,7 @@
 //	go run ./bench generate w2 FILE   a file to measure on, with what is in it
 //	go run ./bench compare FILE...    the sensor beside every peer that is installed
 //	go run ./bench live FILE          what it loses at rising rates, beside tcpdump (root)
+//	go run ./bench campaigns          simulated networks, and how right the verdicts are
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
 // The first and the last give Go's benchmark format; an operation is one packet.
@@ -39,6 +40,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return compare(args[1:], stdout, stderr)
 		case "live":
 			return live(args[1:], stdout, stderr)
+		case "campaigns":
+			return campaigns(args[1:], stdout, stderr)
 		}
 	}
 	return measure(args, stdout, stderr)

@@ -55,6 +55,23 @@ type Bytes []byte
 func (Bytes) id() uint32                         { return none }
 func (l Bytes) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
 
+// Datagram is an IP packet as it is, Whole an Ethernet frame: what is in front of them
+// announces them.
+type (
+	Datagram []byte
+	Whole    []byte
+)
+
+func (l Datagram) id() uint32 {
+	if l[0]>>4 == 4 {
+		return 0x0800
+	}
+	return 0x86dd
+}
+func (l Datagram) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
+func (Whole) id() uint32                            { return teb }
+func (l Whole) encode(_ uint32, p []byte) []byte    { return append(append([]byte{}, l...), p...) }
+
 // Text is a payload.
 type Text string
 
@@ -343,6 +360,16 @@ func sum(s uint32, b []byte) uint32 {
 		s += uint32(b[0]) << 8
 	}
 	return s
+}
+
+// Checksum is the Internet checksum (RFC 1071) of parts that follow one another; all but the
+// last have an even length.
+func Checksum(parts ...[]byte) uint16 {
+	s := uint32(0)
+	for _, p := range parts {
+		s = sum(s, p)
+	}
+	return ^fold(s)
 }
 
 func fold(s uint32) uint16 {
