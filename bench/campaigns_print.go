@@ -408,7 +408,7 @@ func found(n int, s spread, infected bool) string {
 	case !infected || s.Median < 0:
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%d %ss", n, short(s.Median))
+	return fmt.Sprintf("%d %ss", n, figure(s.Median))
 }
 
 func counts(m map[string]int) string {
@@ -438,9 +438,9 @@ func interval(s share) string {
 }
 
 // String is the median and the 95th percentile.
-func (s spread) String() string { return short(s.Median) + " / " + short(s.P95) }
+func (s spread) String() string { return figure(s.Median) + " / " + figure(s.P95) }
 
-func short(v float64) string {
+func figure(v float64) string {
 	switch {
 	case v < 0:
 		return "-"
