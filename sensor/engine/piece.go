@@ -45,6 +45,7 @@ type packet struct {
 	flags  wire.Flags
 	kind   wire.Kind
 	tags   uint8
+	ttl    uint8
 	// toServer says that the client sent it.
 	toServer bool
 }
@@ -107,6 +108,8 @@ func (p *piece) frame(f *wire.Frame, o *orient) bool {
 			toServer = o.toServer(w)
 		}
 		p.enqueue(w, f, toServer)
+	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
+		p.lookup(w, f)
 	}
 	p.outcome[outcome]++
 	p.done++
@@ -129,7 +132,7 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	q.packets = append(q.packets, packet{
 		key: k, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
 		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
-		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,
+		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), ttl: w.TTL, toServer: toServer,
 	})
 }
 

@@ -28,8 +28,12 @@ type shard struct {
 
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
+	later  []flowtable.Ref // sources whose first contacts wait for an answer
+	room   detect.Room     // for sets of more than their share
+	names  names           // what hosts asked the DNS
+	notes  []note          // for sources in other shards
 
-	plain [256]uint64 // hashes of refusals that name no blocklist
+	causes [256]cause // what refusals said, by the hash of their text
 
 	records []record // to be given out when the batch is done
 	count   counters
@@ -175,11 +179,14 @@ func (s *shard) init(e *Engine, i int) {
 	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
+	s.room.Words = exactWords / n
 }
 
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
+	case p.kind == wire.DNS:
+		s.lookup(p, payload)
 	case p.kind == wire.ICMPError:
 		s.settle(p, p.seq, flowtable.Unreachable)
 	case p.first():
@@ -198,7 +205,8 @@ func (p *packet) first() bool {
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
 	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
-		if after := a.Again(p.time); after >= 0 && after < int64(copyWindow) {
+		after := a.Again(p.time)
+		if after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
 			return
 		}
@@ -210,10 +218,12 @@ func (s *shard) syn(p *packet, payload []byte) {
 			src.facts.Retransmits++
 			src.flags |= changed
 			s.insist(a.Source, src)
+			s.repeated(src, p, after)
 		}
 		return
 	}
 	ref, src := s.source(p)
+	s.moved(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	// Where frames are swapped the SYN-ACK may have come first.
@@ -225,7 +235,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 		f.flags |= counted
 		a.Outcome = flowtable.Answered
 	}
-	s.attempt(p.time, ref, src, &p.key)
+	s.attempt(p.time, ref, src, &p.key, p.ttl)
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
@@ -334,11 +344,9 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
-	if src, hst := s.sender(f); src != nil && synAck {
+	if src, _ := s.sender(f); src != nil && synAck {
 		s.insist(f.source, src)
-		if hst != nil {
-			hst.Answered()
-		}
+		s.answered(src, p)
 	}
 	s.push(p, payload, r, f)
 }
@@ -362,6 +370,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	}
 	src.facts.Closed()
 	src.flags |= changed
+	s.failed(src, p, outcome == flowtable.Unreachable)
 }
 
 // newFlow makes a flow for a packet.
@@ -416,6 +425,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		f.flags |= refused
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
+			s.failed(src, p, false)
 		}
 	}
 	s.drain(p.key.ServerPort, f)

@@ -12,14 +12,18 @@ import (
 // host is a source that is judged, and what was published of it.
 type host struct {
 	detect.Host
-	spambot, direct *finding
-	recent          []*detect.Session // the latest sessions before a finding, as evidence
-	evidence        []uint64          // numbers of session events
-	given           int               // session events of the finding
-	suppressed      uint64            // sessions that were not given out
-	opaque          uint32            // sessions that were encrypted before anything was said
-	oneWay          uint32
-	readable        uint32
+	findings   [detect.Classes]*finding
+	recent     []*detect.Session // the latest sessions before a finding, as evidence
+	evidence   []uint64          // numbers of session events
+	given      int               // session events of the finding
+	suppressed uint64            // sessions that were not given out
+	opaque     uint32            // sessions that were encrypted before anything was said
+	oneWay     uint32
+	foreign    uint32 // sessions that were neither SMTP nor TLS
+	judged     int64  // when time alone was last asked to change the verdict
+	since      int64  // when another machine took the address, zero if none did
+	mac        newMAC
+	waiting    bool // it is in shard.waiting
 }
 
 // source finds the source of a packet's client, or makes it.
@@ -40,7 +44,7 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	} else if !s.e.homeSeen.Load() && s.e.home.has(p.key.Server, k.Scope.V6()) {
 		s.e.homeSeen.Store(true)
 	}
-	if s.e.server[k.Addr] {
+	if s.e.declares(k.Addr) {
 		src.flags |= declared
 	}
 	src.input = p.from
@@ -74,7 +78,7 @@ func (s *shard) judges(src *source) bool {
 }
 
 // attempt counts a first SYN and has its source judged.
-func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
+func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	s.count.attempts++
 	src.flags |= changed
 	v6 := k.Scope.V6()
@@ -85,8 +89,8 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		net[15] = 0 // /24
 	}
 	secret := &s.e.table.Secret
-	a := detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort,
-		External: !s.e.home.has(k.Server, v6), Relay: s.e.relays.has(k.Server, v6) || s.e.server[k.Server]}
+	a := detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort, TTL: ttl,
+		External: !s.e.home.has(k.Server, v6), Relay: s.e.relay(k.Server, v6)}
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
 	}
@@ -95,12 +99,13 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	}
 	hst := s.hosts.at(src.host)
 	if full := src.facts.Attempted(&a); full && hst == nil {
-		hst = s.newHost(src)
+		hst = s.newHost(ref, src)
 	}
 	if hst == nil {
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
+	s.attempted(ref, hst, k, now)
 	s.judge(src, hst, k, now)
 }
 
@@ -110,7 +115,7 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 	if src.host != 0 || !s.judges(src) {
 		return
 	}
-	s.newHost(src)
+	s.newHost(ref, src)
 	if src.flags&(outside|home) == outside|home {
 		s.direct = append(s.direct, ref)
 	}
@@ -118,23 +123,25 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 
 // newHost has a source judged. When too many are, the one that is worth least is not
 // any more.
-func (s *shard) newHost(src *source) *host {
+func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	if s.hosts.len() >= s.maxHosts {
 		s.dropHost(src)
 	}
 	hst := &host{}
+	hst.Room = &s.room
+	s.prepare(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
 	src.host = s.hosts.add(hst)
 	return hst
 }
 
-// judge publishes a verdict that is worse than the last.
+// judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 	if !hst.Changed() || !s.judges(src) {
 		return
 	}
-	v, worse := hst.Judge(&src.facts, now)
-	if !worse || src.flags&home == 0 { // who is not ours waits for the end of the file
+	v := hst.Judge(&src.facts, now)
+	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
 	}
 	s.publish(src, hst, k.Host(), v, now)
@@ -158,10 +165,10 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		case smtpsniff.HeloSaid:
 			hash := uint32(s.e.table.Secret.Bytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.readable++
+				hst.Heard()
 				hst.Helo(cfg, ev.Text, hash, direct, now)
 			}
 		case smtpsniff.MailSaid:
@@ -171,26 +178,37 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			hash := uint32(s.e.table.Secret.Bytes(domain))
 			if facts.Sender(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.Sender(hash)
+				hst.Sender(cfg, hash, f.has(external), now)
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
+			if hst != nil {
+				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
+			}
 		case smtpsniff.Accepted:
 			facts.Messages++
+			s.served(src)
 			s.decide(f, hst, false, now)
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
 			if hst != nil && talk.Commands == 0 {
 				hst.opaque++
+				hst.Heard()
 			}
 		case smtpsniff.Replied:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
+				hst.RecipientAnswered(cfg, false, now)
+			} else if ev.Phase == smtpsniff.Helo {
+				s.greeted(f, hst, ev.Text, now)
 			}
+		case smtpsniff.Foreign:
+			s.foreign(f, src, hst)
 		}
 	}
 	if k := s.t.Flows.KeyOf(s.current); hst != nil {
@@ -204,6 +222,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
 		facts.RecipientsRejected++
+	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
 		if ev.Code >= 500 {
 			facts.Rejected++
@@ -217,23 +236,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	default:
 		return // says nothing about the mail
 	}
-	s.decide(f, hst, true, now)
-	if hst == nil || !f.has(external) {
-		return
-	}
-	// Servers say the same again and again: a text that names no list need not be read
-	// twice.
-	hash := s.e.table.Secret.Bytes(ev.Text)
-	seen := &s.plain[hash%uint64(len(s.plain))]
-	if *seen == hash {
-		return
-	}
-	text := string(ev.Text)
-	if c := detect.ParseCitation(text); c.List != "" {
-		hst.Cited(c.List, text, now)
-		return
-	}
-	*seen = hash
+	s.because(f, src, hst, ev, now)
 }
 
 // decide notes once per session whether it was refused or a message was taken.
@@ -262,10 +265,13 @@ func (s *shard) opened(p *packet, f *flow) {
 		a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
-			s.attempt(f.start, f.source, src, &p.key)
+			s.attempt(f.start, f.source, src, &p.key, 0)
 		}
 	}
 	src.facts.Sessions++
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Opened(p.key.ServerPort)
+	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
 }
@@ -308,6 +314,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 		}
 		src.flags |= changed
 	}
+	s.over(k, f, talk, src, hst)
 	if f.has(opened) || f.has(midstream) && talk != nil && talk.Commands+talk.Replies > 0 {
 		s.tellSession(k, f, talk, src, hst, reason)
 	}
@@ -373,6 +380,7 @@ func (s *shard) hostWorth(src *source) int64 {
 // forgetHost ends the findings of a source and forgets why there were any.
 func (s *shard) forgetHost(src *source, k flowtable.Host) {
 	s.closeFindings(src, s.hosts.at(src.host), k, src.facts.Last, "evicted")
+	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
 	src.host = 0
 }

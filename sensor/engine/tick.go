@@ -15,6 +15,7 @@ func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
+	s.tickOutcomes(t.now)
 	s.tickFindings(t.now)
 	s.ticking = false
 }
@@ -27,6 +28,7 @@ func (e *Engine) tell() {
 	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
+	e.handOver()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -101,10 +103,13 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	e.handOver()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order = math.MaxUint64
+		s.tickOutcomes(now)
+		s.judgeLast(now)
 		if !e.cfg.Live && !e.homeSeen.Load() {
 			s.judgeForeign()
 		}
@@ -117,6 +122,9 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	if addr, servers := e.site.public(); e.site.told > 0 {
+		e.tellSite(addr, servers, now)
+	}
 	e.tellSources(now, true)
 	if e.out.Stats != nil {
 		e.out.Stats(now)
@@ -128,7 +136,16 @@ func (e *Engine) finish(reason string) {
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
-			s.publish(src, hst, *k, detect.Verdict{Class: detect.Spambot, Level: hst.Level()}, hst.Decided().At)
+			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
+		}
+	})
+}
+
+// judgeLast gives what is known only now its place in the verdicts.
+func (s *shard) judgeLast(now int64) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
+			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})
 }

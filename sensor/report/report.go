@@ -23,6 +23,7 @@ type Report struct {
 	talkers  []detect.SourceRecord // of ours, undeclared, that tried to mail
 	others   int                   // external sources
 	health   []string
+	site     *detect.Site
 	inputs   map[uint16]bool
 }
 
@@ -65,6 +66,7 @@ type Input struct {
 	SeenBoth, SeenClient, SeenServer uint64
 	Gaps, Midstream                  uint64
 	Settings                         []string // what differs from the defaults
+	Unused                           []string // entries of the configuration that were never of use
 }
 
 // Session takes in a session that was given out; number is that of its event, zero if
@@ -110,6 +112,12 @@ func (r *Report) Source(s *detect.SourceRecord) {
 	default:
 		r.talkers = append(r.talkers, *s)
 	}
+}
+
+// Site takes in what was learned about the networks as a whole.
+func (r *Report) Site(s *detect.Site) {
+	latest := *s
+	r.site = &latest
 }
 
 // Health takes in a condition of the sensor itself.

@@ -1,0 +1,122 @@
+package detect
+
+import "math"
+
+// manner is how a host uses its connections, to tell what it is.
+type manner struct {
+	internal, attempts uint32
+	halfOpen           uint32 // answered, and never completed
+	mute               uint32 // sessions in which the client said nothing
+	sessions           uint32
+	checks             uint32 // sessions with an accepted recipient and no message
+	mails              uint32 // sessions with a sender
+	last               int64
+	gaps               float64 // number of intervals between attempts, their mean, and the sum of squares around it
+	mean, squares      float64
+	ttl                [2]ttlCount
+}
+
+// ttlCount is how many SYNs had a TTL.
+type ttlCount struct {
+	ttl uint8
+	n   uint32
+}
+
+func (m *manner) attempted(a *Attempt) {
+	inc(&m.attempts)
+	if !a.External {
+		inc(&m.internal)
+	}
+	if m.last != 0 && a.Time >= m.last { // Welford's way to the variance
+		gap := float64(a.Time-m.last) / float64(second)
+		m.gaps++
+		d := gap - m.mean
+		m.mean += d / m.gaps
+		m.squares += d * (gap - m.mean)
+	}
+	m.last = max(m.last, a.Time)
+	if a.TTL == 0 {
+		return
+	}
+	for i := range m.ttl {
+		if t := &m.ttl[i]; t.ttl == a.TTL || t.n == 0 {
+			t.ttl = a.TTL
+			t.n++
+			return
+		}
+	}
+}
+
+// SessionOver is the observation of a session's end: whether the client said anything, named a sender, and
+// had a recipient accepted without sending a message.
+func (h *Host) SessionOver(mute, mail, check bool) {
+	m := &h.manner
+	inc(&m.sessions)
+	if mute {
+		inc(&m.mute)
+	}
+	if mail {
+		inc(&m.mails)
+	}
+	if check {
+		inc(&m.checks)
+	}
+}
+
+// HalfOpen is the observation of a connection that was answered and given up at once.
+func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
+
+// verifies reports whether the host asks servers whether addresses exist, and delivers
+// nothing: a mail server that verifies senders does that.
+func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }
+
+// scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
+// says nothing where it is let in.
+func (h *Host) scans() bool {
+	m := &h.manner
+	if h.addrs.len() < 10 || m.mails > 0 {
+		return false
+	}
+	inside := m.internal*2 >= m.attempts
+	silent := m.mute+m.halfOpen >= 5 && (m.mute+m.halfOpen)*5 >= (m.sessions+m.halfOpen)*4
+	return inside || silent
+}
+
+// probes reports whether a host looks at the same few servers again and again, in step.
+func (h *Host) probes() bool {
+	m := &h.manner
+	return m.mails == 0 && h.addrs.len() <= 5 && m.gaps >= 20 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
+}
+
+// Several reports whether more than one machine speaks through this address: its SYNs have
+// come different ways.
+func (h *Host) Several() bool {
+	a, b := h.manner.ttl[0].n, h.manner.ttl[1].n
+	return min(a, b) >= 3 && min(a, b)*10 >= a+b
+}
+
+// Role is what the host seems to be.
+func (h *Host) Role() string {
+	switch {
+	case h.Several():
+		return "nat"
+	case h.scans():
+		return "scanner"
+	case h.probes():
+		return "probe"
+	case h.manner.verifies():
+		return "verifier"
+	}
+	return "workstation"
+}
+
+// class is the class of a verdict with this level.
+func (h *Host) class(level Level) Class {
+	switch {
+	case h.scans():
+		return Scanner
+	case level < Likely && h.actsAsServer():
+		return UndeclaredServer
+	}
+	return Spambot
+}
