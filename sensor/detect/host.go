@@ -92,7 +92,7 @@ func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 	if a.External {
 		inc(&h.external)
 	}
-	h.manner.attempted(a)
+	h.manner.attempted(a, h.addrs.len() <= probed)
 	if a.Relay {
 		return // where mail is meant to go
 	}

@@ -22,12 +22,13 @@ type ttlCount struct {
 	n   uint32
 }
 
-func (m *manner) attempted(a *Attempt) {
+// attempted takes in an attempt; few says that the host has a handful of destinations.
+func (m *manner) attempted(a *Attempt, few bool) {
 	inc(&m.attempts)
 	if !a.External {
 		inc(&m.internal)
 	}
-	if m.last != 0 && a.Time >= m.last { // Welford's way to the variance
+	if few && m.last != 0 && a.Time >= m.last { // Welford's way to the variance
 		gap := float64(a.Time-m.last) / float64(second)
 		m.gaps++
 		d := gap - m.mean
@@ -82,10 +83,13 @@ func (h *Host) scans() bool {
 	return inside || silent
 }
 
+// probed is how many servers a probe looks at.
+const probed = 5
+
 // probes reports whether a host looks at the same few servers again and again, in step.
 func (h *Host) probes() bool {
 	m := &h.manner
-	return m.mails == 0 && h.addrs.len() <= 5 && m.gaps >= 20 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
+	return m.mails == 0 && h.addrs.len() <= probed && m.gaps >= 20 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
 }
 
 // Several reports whether more than one machine speaks through this address: its SYNs have

@@ -56,6 +56,9 @@ const (
 // wait notes a first contact. When too many are open already this one is left out: a
 // handful decides.
 func (o *outcome) wait(a *Attempt) {
+	if o.failed+o.worked >= enough {
+		return
+	}
 	at := -1
 	for i := range o.contacts {
 		switch s := o.contacts[i].state; {
@@ -75,6 +78,10 @@ func (o *outcome) wait(a *Attempt) {
 	o.waiting++
 }
 
+// enough is how many outcomes are looked at. A test that has not decided by then will
+// not: the attempts are neither the one kind nor the other.
+const enough = 256
+
 func (o *outcome) find(addr uint32) *contact {
 	for i := range o.contacts {
 		if w := &o.contacts[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
@@ -84,12 +91,15 @@ func (o *outcome) find(addr uint32) *contact {
 	return nil
 }
 
+// outcomeStep is what one outcome adds or takes away.
+var outcomeStep = math.Log(worksForHonest / worksForBot)
+
 // step moves the test on.
 func (h *Host) step(c *Config, failed bool, now int64) {
 	o := &h.outcome
-	s := math.Log(worksForBot / worksForHonest)
+	s := -outcomeStep
 	if failed {
-		s = -s
+		s = outcomeStep
 		o.failed++
 	} else {
 		o.worked++
@@ -98,7 +108,7 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 	o.llr = math.Max(lower, o.llr+s)
 	switch {
 	case o.llr >= upper:
-		h.found(Failures, now, float64(o.failed), math.Ceil(upper/math.Log(worksForHonest/worksForBot)), 4.6)
+		h.found(Failures, now, float64(o.failed), math.Ceil(upper/outcomeStep), 4.6)
 	case h.has(Failures) && o.llr < upper/2:
 		h.reasons[Failures] = Reason{} // answers came late
 		h.changed = true
@@ -129,7 +139,7 @@ func (h *Host) Answered(c *Config, addr uint32, port uint16, now int64) {
 		return
 	}
 	if w.state == silent { // it counted as failed
-		h.outcome.llr -= math.Log(worksForHonest / worksForBot)
+		h.outcome.llr -= outcomeStep
 		h.outcome.failed--
 	} else {
 		h.outcome.waiting--
@@ -157,6 +167,9 @@ func (h *Host) Failed(c *Config, addr uint32, port uint16, icmp bool, now int64)
 	}
 	w.state = settled
 }
+
+// Expecting reports whether Answered and Failed need to know the address.
+func (h *Host) Expecting() bool { return h.outcome.failed+h.outcome.worked < enough }
 
 // Waiting reports whether Settle will have something to do.
 func (h *Host) Waiting() bool { return h.outcome.waiting > 0 }

@@ -38,13 +38,18 @@ func (h *Host) failOver(now int64) bool {
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
 // and 6 an hour, 1 and 12 a day. They fire at the fourth, fourth and fifth contact.
-var scales = [...]struct{ l0, l1 float64 }{{1. / 3600, 30. / 3600}, {.25 / 3600, 6. / 3600}, {1. / 86400, 12. / 86400}}
+var scales = [...]scale{newScale(1./3600, 30./3600), newScale(.25/3600, 6./3600), newScale(1./86400, 12./86400)}
+
+// scale holds what a second takes away and a contact adds.
+type scale struct{ fall, step float64 }
+
+func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 
 func (s *spread) contact(c *Config, h *Host, now int64) {
 	dt := math.Max(0, float64(now-s.at)/float64(second))
 	s.at = max(s.at, now)
 	for i, r := range scales {
-		s.s[i] = math.Max(0, s.s[i]-dt*(r.l1-r.l0)) + math.Log(r.l1/r.l0)
+		s.s[i] = max(0, s.s[i]-dt*r.fall) + r.step
 		if s.s[i] >= c.NewNetworksThreshold {
 			h.found(NewNetworks, now, float64(h.nets.len()), 4, 6.9)
 		}

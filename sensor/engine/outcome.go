@@ -12,6 +12,14 @@ func (s *shard) destination(k *flowtable.Key) uint32 {
 	return uint32(s.e.table.Secret.Bytes(k.Server[:]))
 }
 
+// expected is the same, where it is wanted.
+func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
+	if !hst.Expecting() {
+		return 0
+	}
+	return s.destination(k)
+}
+
 // attempted looks after a host that has just made an attempt.
 func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, now int64) {
 	if hst.Waiting() && !hst.waiting {
@@ -34,7 +42,7 @@ func (s *shard) repeated(src *source, p *packet, after int64) {
 // answered is a SYN-ACK.
 func (s *shard) answered(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Answered(&s.e.cfg.Detect, s.destination(&p.key), p.key.ServerPort, p.time)
+		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
 		s.judge(src, hst, &p.key, p.time)
 	}
 }
@@ -42,7 +50,7 @@ func (s *shard) answered(src *source, p *packet) {
 // failed is a RST or an ICMP error for a SYN.
 func (s *shard) failed(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Failed(&s.e.cfg.Detect, s.destination(&p.key), p.key.ServerPort, icmp, p.time)
+		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
 		s.judge(src, hst, &p.key, p.time)
 	}
 }
