@@ -143,6 +143,7 @@ const (
 	MXLookups                    // G, H1
 	HostLookups                  // G, H2
 	ListLookups                  // G, H4
+	TLSNames                     // G, as H2
 	OneName                      // N
 	Welcome                      // N
 	Retries                      // N

@@ -24,6 +24,7 @@ type Host struct {
 	dialect  dialect
 	envelope envelope
 	lookups  *Lookups
+	servers  [maxDomains]slot // domains of servers that TLS handshakes named
 	server   serverLike
 	manner   manner
 
@@ -185,14 +186,17 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	case v.Score >= 0:
 		v.Level = Suspect
 	}
-	if v.Class = h.class(v.Level); v.Class != Spambot {
+	switch v.Class = h.class(v.Level); {
+	case v.Class == UndeclaredServer && sums[Volume] > 0:
+		v.Level = Suspect // whatever speaks for it: it is not declared
+	case v.Class != Spambot:
 		v.Level = min(v.Level, Suspect)
 	}
 	if v.Level > h.level || v.Level == h.level && v.Level > NoLevel && v.Class != h.verdict.Class {
 		h.decided = Decision{At: max(latest, f.First), Attempts: f.Attempts}
 	}
 	held := h.level - min(h.level, Level(min(3, max(0, now-latest)/holdLevel)))
-	if v.Class != h.verdict.Class {
+	if v.Class != h.verdict.Class || sums[Favour] < 0 { // better known now, not only quiet
 		held = NoLevel
 	}
 	v.Level = max(v.Level, held)

@@ -12,6 +12,17 @@ func init() {
 	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", h.lookups.list)
 	}}
+	detectors[TLSNames] = detector{"tls_names", Names, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within ten minutes; a mail client has one to three accounts.", orMore(r.Value, maxDomains))
+	}}
+}
+
+// ServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
+// domain. It says what a lookup says, and is seen where the DNS is not.
+func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
+	if n, _ := recently(h.servers[:], domain, stamp(now), 600); n >= c.MailNames {
+		h.found(TLSNames, now, float64(n), float64(c.MailNames), 3)
+	}
 }
 
 // Lookups are what a host asked the DNS about mail. They are kept for hosts that

@@ -1,6 +1,9 @@
 package detect
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // manner is how a host uses its connections, to tell what it is.
 type manner struct {
@@ -14,6 +17,9 @@ type manner struct {
 	gaps               float64 // number of intervals between attempts, their mean, and the sum of squares around it
 	mean, squares      float64
 	ttl                [2]ttlCount
+	addr               uint32 // tried last
+	ports              uint8  // of it, by bit
+	swept              uint32 // destinations that were tried on three mail ports in a row
 }
 
 // ttlCount is how many SYNs had a TTL.
@@ -27,6 +33,14 @@ func (m *manner) attempted(a *Attempt, few bool) {
 	inc(&m.attempts)
 	if !a.External {
 		inc(&m.internal)
+	}
+	if a.Addr != m.addr {
+		m.addr, m.ports = a.Addr, 0
+	}
+	if bit := uint8(1) << (a.Port % 7); m.ports&bit == 0 { // 25, 465, 587 and 2525 are told apart
+		if m.ports |= bit; bits.OnesCount8(m.ports) == 3 {
+			inc(&m.swept)
+		}
 	}
 	if few && m.last != 0 && a.Time >= m.last { // Welford's way to the variance
 		gap := float64(a.Time-m.last) / float64(second)
@@ -72,7 +86,7 @@ func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
 func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }
 
 // scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
-// says nothing where it is let in.
+// says nothing where it is let in, or it tries one port of a server after the other.
 func (h *Host) scans() bool {
 	m := &h.manner
 	if h.addrs.len() < 10 || m.mails > 0 {
@@ -80,7 +94,8 @@ func (h *Host) scans() bool {
 	}
 	inside := m.internal*2 >= m.attempts
 	silent := m.mute+m.halfOpen >= 5 && (m.mute+m.halfOpen)*5 >= (m.sessions+m.halfOpen)*4
-	return inside || silent
+	sweeps := m.swept >= 5 && int(m.swept)*2 >= h.addrs.len()
+	return inside || silent || sweeps
 }
 
 // probed is how many servers a probe looks at.

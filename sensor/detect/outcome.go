@@ -21,8 +21,8 @@ func init() {
 //
 // An attempt that nobody answers fails after five seconds: on a real bot's traffic that
 // decides after 5.2 s, waiting for the RST would take 75.7 s. A SYN-ACK that comes later
-// takes it back. Silence counts only where answers would be seen: the SYN was
-// sent again by a TCP that waits, or the host has sessions.
+// takes it back. Silence counts only where answers would be seen: in a host that has
+// sessions, or when its TCP sends the SYN again because it waits.
 type outcome struct {
 	contacts [16]contact
 	llr      float64
@@ -35,7 +35,6 @@ type outcome struct {
 type contact struct {
 	addr, at uint32
 	state    contactState
-	repeated bool
 }
 
 type contactState uint8
@@ -116,15 +115,18 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 }
 
 // Repeated is the observation that the SYN of an attempt was sent again, after so long.
-func (h *Host) Repeated(addr uint32, after int64) {
+func (h *Host) Repeated(c *Config, addr uint32, after, now int64) {
 	// Linux repeats a SYN after 1 s, 2 s, 4 s, Windows after 3 s, or half a second behind a RST.
 	if after < second*4/10 || after > 10*second {
 		return
 	}
 	inc(&h.repeated)
 	h.changed = h.changed || h.repeated == 3
-	if w := h.outcome.find(addr); w != nil {
-		w.repeated = true
+	// A TCP that sends a SYN again has had no answer for a second: no need to wait longer.
+	if w := h.outcome.find(addr); w != nil && w.state == waiting {
+		h.outcome.waiting--
+		w.state = silent
+		h.step(c, true, now)
 	}
 }
 
@@ -187,7 +189,7 @@ func (h *Host) Settle(c *Config, now int64) {
 			continue
 		}
 		o.waiting--
-		if w.state = silent; w.repeated || h.opened > 0 {
+		if w.state = silent; h.opened > 0 {
 			h.step(c, true, now)
 			continue
 		}

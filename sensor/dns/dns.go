@@ -151,7 +151,7 @@ func Parse(b []byte, m *Message) bool {
 	}
 	m.ID, m.Response = h.ID, h.Response
 	m.Name = strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
-	m.Domain = registered(m.Name)
+	m.Domain = Registered(m.Name)
 	if !h.Response {
 		return true
 	}
@@ -187,8 +187,9 @@ func Parse(b []byte, m *Message) bool {
 	return m.NAddrs > 0
 }
 
-// registered is the domain that somebody registered, by the list of public suffixes.
-func registered(name string) string {
+// Registered is the domain that somebody registered for a name, by the list of public suffixes;
+// the name itself if there is none.
+func Registered(name string) string {
 	if d, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
 		return d
 	}

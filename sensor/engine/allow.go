@@ -151,11 +151,16 @@ func (s *shard) role(src *source, hst *host, k *flowtable.Host) string {
 type newMAC struct {
 	mac [6]byte
 	n   uint8
+	own int64 // when the source's own was seen last
 }
 
-// steady is how many attempts in a row must come from another machine to believe that the address
-// was given to it. A mirror that shows frames before and after a router swaps the two all the time.
-const steady = 8
+// A mirror that shows frames before and after a router swaps two link-layer addresses all the time. That the
+// address was given to another machine is believed when the first was not seen for a
+// while, or the second in so many attempts in a row.
+const (
+	steady = 8
+	gone   = minute
+)
 
 // moved notices that a source's address has been given to another machine: what was known
 // is known of the other one.
@@ -164,14 +169,15 @@ func (s *shard) moved(src *source, p *packet) {
 		return
 	}
 	hst := s.hosts.at(src.host)
+	m := &hst.mac
 	if p.mac == src.mac {
-		hst.mac.n = 0
+		m.n, m.own = 0, p.time
 		return
 	}
-	if m := &hst.mac; m.mac != p.mac {
-		*m = newMAC{mac: p.mac}
+	if m.mac != p.mac {
+		*m = newMAC{mac: p.mac, own: m.own}
 	}
-	if hst.mac.n++; hst.mac.n < steady {
+	if m.n++; m.n < steady && p.time-max(m.own, src.facts.First) < gone {
 		return
 	}
 	k := p.key.Host()

@@ -20,6 +20,7 @@ type finding struct {
 	closed   int64  // when it was last
 	clean    int64  // how long it had been quiet when it was opened again
 	reopened uint32 // how often
+	lists    int    // blocklists that were told
 }
 
 // updateEvery is how often an open finding is told again although its level is the same.
@@ -67,7 +68,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 	case !f.open:
 		f.level = v.Level
 		s.opens(src, hst, f, k, now)
-	case v.Level != f.level:
+	case v.Level != f.level, len(hst.Lists()) > f.lists: // a list is what the reader waits for: they are few
 		f.level = v.Level
 		s.tell(src, hst, f, k, "updated", now, "")
 	}
@@ -118,7 +119,7 @@ func (s *shard) follow(k flowtable.Host) {
 // tell gives out an event of a finding.
 func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
 	f.seq++
-	f.updated = now
+	f.updated, f.lists = now, len(hst.Lists())
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)

@@ -3,9 +3,11 @@ package engine
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
 )
 
@@ -125,6 +127,9 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 	hst.SessionOver(talk.Commands == 0 && plain && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
 	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
 		hst.Spoke(oddities(f, talk), f.last)
+	}
+	if name := talk.SNI(); len(name) > 0 && f.has(external) {
+		hst.ServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
 	}
 	if src != nil {
 		s.judge(src, hst, k, f.last)

@@ -34,7 +34,7 @@ func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, now in
 // repeated is another SYN of an attempt.
 func (s *shard) repeated(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Repeated(s.destination(&p.key), after)
+		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), after, p.time)
 		s.judge(src, hst, &p.key, p.time)
 	}
 }
