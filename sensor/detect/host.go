@@ -147,6 +147,12 @@ const (
 func (h *Host) Judge(f *Facts, now int64) Verdict {
 	h.changed = false
 	h.favour(f, now)
+	if h.maybeServer() {
+		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
+	}
+	if h.Several() { // many people have many providers
+		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
+	}
 	var sums [Families]float64
 	latest := int64(0)
 	for code := range h.reasons {
@@ -186,8 +192,10 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	case v.Score >= 0:
 		v.Level = Suspect
 	}
-	switch v.Class = h.class(v.Level); {
-	case v.Class == UndeclaredServer && sums[Volume] > 0:
+	switch v.Class = h.class(); {
+	case h.probes():
+		v.Level = NoLevel
+	case v.Class == UndeclaredServer && (h.has(NewNetworks) || h.has(ManyNetworks)):
 		v.Level = Suspect // whatever speaks for it: it is not declared
 	case v.Class != Spambot:
 		v.Level = min(v.Level, Suspect)

@@ -128,14 +128,17 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 		}
 		return
 	}
+	if l.lists > 0 {
+		h.found(ListLookups, now, float64(l.lists), 1, 3.9)
+	}
+	if h.maybeServer() {
+		return
+	}
 	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
 		h.found(MXLookups, now, float64(n), float64(c.MXDomains), 4.6)
 	}
 	if n := within(l.hosts[:], stamp(now), 600); n >= c.MailNames {
 		h.found(HostLookups, now, float64(n), float64(c.MailNames), 3)
-	}
-	if l.lists > 0 {
-		h.found(ListLookups, now, float64(l.lists), 1, 3.9)
 	}
 }
 

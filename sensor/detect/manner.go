@@ -11,10 +11,11 @@ type manner struct {
 	halfOpen           uint32 // answered, and never completed
 	mute               uint32 // sessions in which the client said nothing
 	sessions           uint32
-	checks             uint32 // sessions with an accepted recipient and no message
-	mails              uint32 // sessions with a sender
-	last               int64
-	gaps               float64 // number of intervals between attempts, their mean, and the sum of squares around it
+	checks             uint32  // sessions with an accepted recipient and no message
+	mails              uint32  // sessions with a sender
+	first              uint32  // the destination that was tried first
+	last               int64   // attempt at it
+	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
 	mean, squares      float64
 	ttl                [2]ttlCount
 	addr               uint32 // tried last
@@ -42,6 +43,10 @@ func (m *manner) attempted(a *Attempt, few bool) {
 			inc(&m.swept)
 		}
 	}
+	if m.attempts == 1 {
+		m.first = a.Addr
+	}
+	few = few && m.first == a.Addr
 	if few && m.last != 0 && a.Time >= m.last { // Welford's way to the variance
 		gap := float64(a.Time-m.last) / float64(second)
 		m.gaps++
@@ -49,7 +54,9 @@ func (m *manner) attempted(a *Attempt, few bool) {
 		m.mean += d / m.gaps
 		m.squares += d * (gap - m.mean)
 	}
-	m.last = max(m.last, a.Time)
+	if few {
+		m.last = max(m.last, a.Time)
+	}
 	if a.TTL == 0 {
 		return
 	}
@@ -104,7 +111,7 @@ const probed = 5
 // probes reports whether a host looks at the same few servers again and again, in step.
 func (h *Host) probes() bool {
 	m := &h.manner
-	return m.mails == 0 && h.addrs.len() <= probed && m.gaps >= 20 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
+	return !h.hostile() && m.mails == 0 && h.addrs.len() <= probed && m.gaps >= 10 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
 }
 
 // Several reports whether more than one machine speaks through this address: its SYNs have
@@ -129,12 +136,12 @@ func (h *Host) Role() string {
 	return "workstation"
 }
 
-// class is the class of a verdict with this level.
-func (h *Host) class(level Level) Class {
+// class is the class of a verdict.
+func (h *Host) class() Class {
 	switch {
 	case h.scans():
 		return Scanner
-	case level < Likely && h.actsAsServer():
+	case h.actsAsServer():
 		return UndeclaredServer
 	}
 	return Spambot

@@ -108,6 +108,8 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 	switch {
 	case o.llr >= upper:
 		h.found(Failures, now, float64(o.failed), math.Ceil(upper/outcomeStep), 4.6)
+	case o.llr >= upper/2 && failed: // half the way counts half
+		h.found(Failures, now, float64(o.failed), math.Ceil(upper/2/outcomeStep), 2.3)
 	case h.has(Failures) && o.llr < upper/2:
 		h.reasons[Failures] = Reason{} // answers came late
 		h.changed = true

@@ -35,9 +35,9 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	if !refused {
 		inc(&t.taken)
 	}
-	if h.has(Refusals) {
+	if r := &h.reasons[Refusals]; r.Weight >= 4.6 {
 		if refused {
-			h.reasons[Refusals].Last = now
+			r.Last = now
 		}
 		return
 	}
@@ -50,8 +50,11 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	upper, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
 	// An honest past must not count without end in favour of a host that was taken over.
 	t.llr = math.Max(lower, t.llr+step)
-	if t.llr >= upper-1e-9 {
+	switch {
+	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
+	case t.llr >= upper/2 && refused: // half the way counts half
+		h.found(Refusals, now, float64(t.refused), 3, 2.3)
 	}
 }
 

@@ -33,7 +33,8 @@ type serverLike struct {
 func (s *serverLike) named(hash uint32, name []byte) {
 	switch {
 	case s.sessions == 0:
-		s.name, s.several = hash, ClassifyHelo(string(name)) != HeloProper
+		class := ClassifyHelo(string(name))
+		s.name, s.several = hash, class != HeloProper && class != HeloHome // servers of small offices call themselves srv.firm.local
 	case s.name != hash:
 		s.several = true
 	}
@@ -92,9 +93,30 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 	*r = Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: -2.3}
 }
 
-// actsAsServer reports whether a host sends as a mail server does: in one full name, and
-// what it sends is mostly taken.
-func (h *Host) actsAsServer() bool {
+// maybeServer reports whether nothing of what a host said tells it from a mail server: it
+// has one full name, and is not refused much. That it asks the DNS for mail servers then is what a mail
+// server does.
+func (h *Host) maybeServer() bool {
 	s, t := &h.server, &h.refusal
-	return !s.several && s.sessions >= 5 && (t.all >= 5 && t.taken*5 >= t.all*4 || h.has(Serves) || h.manner.verifies())
+	return s.sessions > 0 && !s.several && t.refused*5 <= t.sessions
+}
+
+// hostile are the reasons that no honest mail server gives.
+var hostile = []Code{SubmitSpread, Refusals, UnknownUsers, Strangers, HeloNames, ListLookups}
+
+func (h *Host) hostile() bool {
+	for _, code := range hostile {
+		if h.has(code) {
+			return true
+		}
+	}
+	return false
+}
+
+// actsAsServer reports whether a host sends as a mail server does: in one full name, and
+// what it sends is mostly taken. That many first contacts fail is no contrary proof: a queue that
+// is flushed after an outage has that, too.
+func (h *Host) actsAsServer() bool {
+	t := &h.refusal
+	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && (t.taken >= 3 && t.taken*5 >= t.all*4 || h.has(Serves) || h.manner.verifies())
 }

@@ -49,7 +49,7 @@ func advice(f *detect.Finding, h *host) string {
 	case detect.NotSMTP:
 		return fmt.Sprintf("Find out which program on %s uses a mail port for something else: malware hides there, because firewalls let mail out.", who)
 	case detect.OnBlocklist:
-		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen account), then ask the list to remove the address. Until then what %s sends to users of the list is refused.", f.Source.Addr)
+		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen account), then ask the list to remove the address. Until then what %s sends to users of the list is refused.", who)
 	}
 	if h.Several() {
 		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its translation table, to find the machine behind it. Block outgoing port 25 for all but your mail servers.", who)

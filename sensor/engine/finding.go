@@ -60,8 +60,10 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 	if was != nil && was.class != v.Class {
 		s.close(src, hst, was, k, now, "reclassified")
 	}
-	if d := hst.findings[detect.DirectSMTP]; d != nil && d.open {
-		s.close(src, hst, d, k, now, "superseded")
+	for _, c := range []detect.Class{detect.DirectSMTP, detect.OnBlocklist} {
+		if d := hst.findings[c]; d != nil && d.open {
+			s.close(src, hst, d, k, now, "superseded")
+		}
 	}
 	f := s.findingOf(src, hst, k, v.Class)
 	switch {
@@ -142,6 +144,9 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 		})
 	}
 	d.Severity = severity(f.class, f.level)
+	if f.class == detect.OnBlocklist && src.flags&declared == 0 {
+		d.Severity = detect.Medium
+	}
 	if d.Severity > detect.Info {
 		d.Blind = hst.blind(src)
 	}

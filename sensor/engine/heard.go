@@ -57,7 +57,11 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	}
 	s.quotes(hst, k, &cited, text, now)
 	if cited.List != "" && c.why != detect.DynamicRange {
+		known := len(hst.Lists())
 		hst.Cited(cited.List, text, now)
+		if len(hst.Lists()) > known && hst.main() == nil && src.flags&home != 0 && s.judges(src) {
+			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
+		}
 	}
 }
 

@@ -292,7 +292,7 @@ func Headline(f *detect.Finding) string {
 	case f.Class == detect.NotSMTP:
 		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
 	case f.Class == detect.OnBlocklist:
-		return fmt.Sprintf("%s, a mail server of yours, is refused because of a blocklist", f.Source.Addr)
+		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
 	case f.Action == "opened" && f.Reopened > 0:
 		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)", f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
 	case f.Level == detect.Confirmed:

@@ -174,7 +174,7 @@ func list(names []string) string {
 
 var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
 	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
-	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "your mail server is on a blocklist"}
+	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist"}
 
 // innocent are the hosts without a finding.
 func (r *Report) innocent(found []*detect.Finding) (list []detect.SourceRecord) {
