@@ -70,6 +70,10 @@ type emitted struct {
 		Reasons                                  []struct{ Code, Text string }
 		CloseReason                              string `json:"close_reason"`
 	}
+	Site struct {
+		PublicIP   string `json:"public_ip"`
+		Blocklists []struct{ Name string }
+	}
 	Capture map[string]uint64
 	Decode  map[string]uint64
 	TCP     map[string]uint64
@@ -354,6 +358,23 @@ func TestCorpusSpambot(t *testing.T) {
 	}
 	if f := reached["likely"].Finding; f == nil || f.Seconds > 1 {
 		t.Errorf("likely too late: %+v", f)
+	}
+	if f := reached["confirmed"].Finding; f == nil || f.Seconds > 40 {
+		t.Errorf("confirmed too late: %+v", f)
+	}
+	last := ofType(events, "finding")
+	text := ""
+	for _, r := range last[len(last)-1].Finding.Reasons {
+		text += r.Text
+	}
+	for _, named := range []string{"zen.spamhaus.org", "Your public address seems to be 77.234.40.37"} {
+		if !strings.Contains(text, named) {
+			t.Errorf("the finding does not name %q: %s", named, text)
+		}
+	}
+	sites := ofType(events, "site")
+	if len(sites) == 0 || sites[len(sites)-1].Site.PublicIP != "77.234.40.37" || len(sites[len(sites)-1].Site.Blocklists) != 1 {
+		t.Errorf("the site: %+v", sites)
 	}
 }
 

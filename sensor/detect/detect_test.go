@@ -153,7 +153,7 @@ func TestClassifyHelo(t *testing.T) {
 	for name, want := range map[string]HeloClass{
 		"mail.example.org": HeloProper, "[192.0.2.1]": HeloProper, "[IPv6:2001:db8::1]": HeloProper, "mx1.a-b.example.co.uk.": HeloProper,
 		"mail-1-2.example.org": HeloProper, "host2024.example.org": HeloProper, "10.example.org": HeloProper,
-		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "LOCALHOST.localdomain": HeloLocalhost,
+		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "localhost.example": HeloLocalhost, "LOCALHOST.localdomain": HeloHome,
 		"10.0.0.36": HeloBareIP, "2001:db8::1": HeloBareIP, "anna.home": HeloHome, "pc.fritz.lan": HeloHome, "x.local": HeloHome,
 		"173-66-46-112.wash.fios.example.net": HeloDynamic, "1.2.3.4.dsl.example.net": HeloDynamic, "ip-10-0-0-1.example.net": HeloDynamic,
 		"p5dd2a1b2.dip0.example.net": HeloProper, "999.1.2.3.example.net": HeloProper,

@@ -48,7 +48,7 @@ func ClassifyHelo(name string) HeloClass {
 		return HeloEmpty
 	case strings.HasPrefix(name, "["):
 		return HeloProper
-	case name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost"):
+	case name == "localhost" || strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain" || strings.HasSuffix(name, ".localhost"):
 		return HeloLocalhost
 	}
 	if _, err := netip.ParseAddr(name); err == nil {

@@ -38,7 +38,7 @@ type Host struct {
 	changed bool // a reason is new, or weighs more
 	// What was judged last.
 	verdict Verdict
-	level   Level // held for a day after the evidence for it
+	level   Level
 	decided Decision
 	off     uint32 // codes that do not count for this host, by bit
 }
@@ -200,14 +200,13 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	case v.Class != Spambot:
 		v.Level = min(v.Level, Suspect)
 	}
+	if v.Level < Suspect && h.level == Suspect && h.failOver(now) {
+		v.Level = Suspect // until the day is over
+	}
+	v.Level -= min(v.Level, Level(max(0, now-latest)/holdLevel))
 	if v.Level > h.level || v.Level == h.level && v.Level > NoLevel && v.Class != h.verdict.Class {
 		h.decided = Decision{At: max(latest, f.First), Attempts: f.Attempts}
 	}
-	held := h.level - min(h.level, Level(min(3, max(0, now-latest)/holdLevel)))
-	if v.Class != h.verdict.Class || sums[Favour] < 0 { // better known now, not only quiet
-		held = NoLevel
-	}
-	v.Level = max(v.Level, held)
 	h.level, h.verdict = v.Level, v
 	return v
 }

@@ -93,6 +93,10 @@ func (o *outcome) find(addr uint32) *contact {
 // outcomeStep is what one outcome adds or takes away.
 var outcomeStep = math.Log(worksForHonest / worksForBot)
 
+// nearly is how far on the way to a decision the test counts half: five failures of seven.
+// At four, setting up a mail account is enough.
+const nearly = 0.75
+
 // step moves the test on.
 func (h *Host) step(c *Config, failed bool, now int64) {
 	o := &h.outcome
@@ -108,8 +112,8 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 	switch {
 	case o.llr >= upper:
 		h.found(Failures, now, float64(o.failed), math.Ceil(upper/outcomeStep), 4.6)
-	case o.llr >= upper/2 && failed: // half the way counts half
-		h.found(Failures, now, float64(o.failed), math.Ceil(upper/2/outcomeStep), 2.3)
+	case o.llr >= upper*nearly && failed: // most of the way counts half
+		h.found(Failures, now, float64(o.failed), math.Ceil(upper*nearly/outcomeStep), 2.3)
 	case h.has(Failures) && o.llr < upper/2:
 		h.reasons[Failures] = Reason{} // answers came late
 		h.changed = true

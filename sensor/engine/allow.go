@@ -33,6 +33,7 @@ type Ignore struct {
 // that never was is a mistake in the configuration, or a machine that is gone.
 type allowances struct {
 	roles  map[flowtable.Addr]*allowance
+	hosts  []*allowance // the same, as they were declared
 	ignore []allowance
 	relays []allowance
 }
@@ -52,7 +53,9 @@ func (l *allowances) set(cfg *Config) {
 		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
 	}
 	for _, r := range cfg.Roles {
-		l.roles[r.Addr.As16()] = &allowance{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()), server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		a := &allowance{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()), server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		l.roles[r.Addr.As16()] = a
+		l.hosts = append(l.hosts, a)
 	}
 	l.ignore = make([]allowance, len(cfg.Ignore))
 	for i, x := range cfg.Ignore {
@@ -110,8 +113,8 @@ func (e *Engine) Unused() (list []string) {
 			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(), "/32"), "/128"))
 		}
 	}
-	for _, r := range e.cfg.Roles {
-		add("smtp_servers", e.allow.roles[r.Addr.As16()])
+	for _, a := range e.allow.hosts {
+		add("smtp_servers", a)
 	}
 	for i := range e.allow.relays {
 		add("allowed_relays", &e.allow.relays[i])
