@@ -183,7 +183,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	if s := sums[Favour]; s < -favourCap {
 		v.Score += -favourCap - s
 	}
-	v.Score = math.Round(v.Score*100) / 100
+	v.Score = math.Round(v.Score*100)/100 + 0 // no negative zero
 	switch {
 	case v.Score >= 9.2 && h.heard > 0 && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
 		v.Level = Confirmed

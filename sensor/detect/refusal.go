@@ -53,7 +53,7 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	switch {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= upper/2 && refused: // half the way counts half
+	case t.llr >= upper/2 && refused && h.nets.len() > 1: // half the way counts half, unless one server is the trouble
 		h.found(Refusals, now, float64(t.refused), 3, 2.3)
 	}
 }
