@@ -31,8 +31,9 @@ type quoted struct {
 }
 
 // Cited is the observation that a server named a blocklist in a refusal. The address
-// on it may be shared with others, so this alone weighs little.
-func (h *Host) Cited(list, text string, now int64) {
+// on it may be shared with others, so this alone weighs little; and nothing when the list is of
+// addresses that should not send mail, whoever uses them.
+func (h *Host) Cited(list, text string, why Cause, now int64) {
 	l := &h.lists
 	known := false
 	for _, name := range l.name[:l.n] {
@@ -46,7 +47,11 @@ func (h *Host) Cited(list, text string, now int64) {
 		l.sample = strings.Clone(text)
 	}
 	h.changed = h.changed || !known
-	h.found(Blocklisted, now, float64(l.n), 1, 2.3)
+	weight := 2.3
+	if why == DynamicRange {
+		weight = 0
+	}
+	h.found(Blocklisted, now, float64(l.n), 1, weight)
 }
 
 // Quoted is the observation that a server quoted a global address that is not its own: as the
@@ -111,7 +116,8 @@ type Citation struct {
 
 // cues are the words in front of a list's name. Postfix's own text is "blocked using".
 var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ", "listed in ", "listed on ", "listed by ",
-	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=", "using "}
+	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
+	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ", "refused by ", "denied by ", "using "}
 
 // ParseCitation reads the text of a refusal. It finds names it was never told of: the
 // host behind a cue, or that of a link in a text that speaks of a list.

@@ -75,7 +75,7 @@ func (s *scene) sessions(n int, refused bool) *scene {
 }
 
 func (s *scene) listed() *scene {
-	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", s.now)
+	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", OnList, s.now)
 	s.judge()
 	return s
 }
@@ -174,12 +174,60 @@ func TestParseCitation(t *testing.T) {
 		"User unknown <b@example.org>":                                                                                                         {"", nil},
 		"Relay access denied, see http://www.example.org/help":                                                                                 {"", nil},
 		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {"", addrs("4.16.55.1")},
+		"Mail from 203.0.113.9 refused by blacklist: bl.example.net":                                                                           {"bl.example.net", addrs("203.0.113.9")},
+		"your address is on the blocklist \"ix.dnsbl.manitu.net\"":                                                                             {"ix.dnsbl.manitu.net", nil},
 		"greylisted using example.org":                                                                                                         {"", nil},
 		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {"b.barracudacentral.org", nil},
 		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {"dbl.spamhaus.org", nil},
 	} {
 		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
 			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
+		}
+	}
+}
+
+func TestClassifyRefusal(t *testing.T) {
+	for _, c := range []struct {
+		code     uint16
+		enhanced [3]uint16
+		text     string
+		want     Cause
+	}{
+		{554, [3]uint16{5, 7, 1}, "Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org", OnList},
+		{554, [3]uint16{5, 7, 1}, "Client host blocked using pbl.spamhaus.org", DynamicRange},
+		{550, [3]uint16{5, 1, 1}, "<a@b.example>: Recipient address rejected: User unknown in virtual mailbox table", UserUnknown},
+		{550, [3]uint16{5, 7, 1}, "Relaying denied", NoRelaying},
+		{553, [3]uint16{}, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", NoRelaying},
+		{530, [3]uint16{}, "authentication required", WantsLogin},
+		{550, [3]uint16{}, "Authentication is required for relay", NoRelaying},
+		{530, [3]uint16{5, 7, 0}, "Must issue a STARTTLS command first", WantsTLS},
+		{535, [3]uint16{5, 7, 8}, "", LoginFailed},
+		{450, [3]uint16{4, 7, 1}, "Recipient address rejected: Greylisted, see http://postgrey.example", Greylisted},
+		{450, [3]uint16{4, 7, 1}, "Client host rejected: cannot find your reverse hostname", NoReverse},
+		{550, [3]uint16{5, 7, 23}, "SPF validation failed", SenderPolicy},
+		{421, [3]uint16{4, 7, 0}, "Too many connections", Busy},
+		{552, [3]uint16{5, 2, 2}, "", MailboxFull},
+		{550, [3]uint16{}, "Administrative prohibition", OtherCause},
+		{554, [3]uint16{5, 7, 1}, "Message rejected as spam by content filtering", SpamSeen},
+	} {
+		if got := ClassifyRefusal(c.code, c.enhanced, c.text); got != c.want {
+			t.Errorf("%d %v %q: %s, want %s", c.code, c.enhanced, c.text, got, c.want)
+		}
+	}
+}
+
+func TestGreetedAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"mx.example.org Hello 10.0.0.13 [203.0.113.7]":            "203.0.113.7",
+		"mx.example.org hello [203.0.113.7], pleased to meet you": "203.0.113.7",
+		"mx.example.org Hello [IPv6:2600::7]":                     "2600::7",
+		"mx.example.org Hello [10.0.0.13]":                        "",
+		"mx.example.org [not an address]":                         "",
+		"mx.example.org [":                                        "",
+		"mx.example.org":                                          "",
+	} {
+		if a, ok := GreetedAddress([]byte(text)); ok != (want != "") || ok && a.String() != want {
+			t.Errorf("%q: %v %v, want %q", text, a, ok, want)
 		}
 	}
 }

@@ -56,9 +56,9 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 		hst.Denied(server, now)
 	}
 	s.quotes(hst, k, &cited, text, now)
-	if cited.List != "" && c.why != detect.DynamicRange {
+	if cited.List != "" {
 		known := len(hst.Lists())
-		hst.Cited(cited.List, text, now)
+		hst.Cited(cited.List, text, c.why, now)
 		if len(hst.Lists()) > known && hst.main() == nil && src.flags&home != 0 && s.judges(src) {
 			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
 		}
@@ -98,7 +98,7 @@ func (s *shard) listed(f *flow, src *source, k *flowtable.Key, c *detect.Citatio
 	}
 	known := len(hst.Lists())
 	s.quotes(hst, k, c, text, now)
-	hst.Cited(c.List, text, now)
+	hst.Cited(c.List, text, detect.OnList, now)
 	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Lists()) > known, now)
 }
 
