@@ -32,6 +32,9 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
 		return
 	}
 	inc(&e.mails)
+	if h.reasons[SenderDomains].Weight >= 4.6 && h.Lately(SenderDomains, now) {
+		return
+	}
 	n, _ := recently(e.senders[:], hash, stamp(now), 86400)
 	switch {
 	case e.mails < fewMails:
@@ -45,9 +48,6 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
 // Recipient is the observation of a recipient's domain.
 func (h *Host) Recipient(c *Config, hash uint32, direct bool, now int64) {
 	if !direct {
-		return
-	}
-	if r := &h.reasons[RecipientDomains]; r.First != 0 && now-r.Last < minute {
 		return
 	}
 	if n, _ := recently(h.envelope.recipients[:], hash, stamp(now), 3600); n >= c.RecipientDomains {

@@ -102,7 +102,9 @@ func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 	}
 	if fresh {
 		h.spread.contact(c, h, a.Time)
-		h.outcome.wait(a)
+		if h.reasons[Failures].Weight < 4.6 {
+			h.outcome.wait(a)
+		}
 	}
 	h.server.tried(a)
 	judgeWindow(c, h, a)
@@ -126,6 +128,13 @@ func (h *Host) found(code Code, now int64, value, threshold, weight float64) {
 	if math.Abs(weight) > math.Abs(r.Weight) {
 		r.Weight = weight
 	}
+}
+
+// Lately reports whether a detector found something within the last minute: what it looks at
+// need not be looked at again so soon.
+func (h *Host) Lately(code Code, now int64) bool {
+	r := &h.reasons[code]
+	return r.First != 0 && now-r.Last < minute
 }
 
 // has reports whether a detector found something.

@@ -28,7 +28,7 @@ type outcome struct {
 	llr      float64
 	failed   int
 	worked   int
-	waiting  int
+	open     int // waiting, or silent and perhaps answered late
 }
 
 // contact is the first attempt at a network.
@@ -40,10 +40,9 @@ type contact struct {
 type contactState uint8
 
 const (
-	free contactState = iota
+	settled contactState = iota // and the place is free
 	waiting
 	silent
-	settled
 )
 
 // The test's assumptions, from the paper: the share of first contacts that work.
@@ -58,23 +57,13 @@ func (o *outcome) wait(a *Attempt) {
 	if o.failed+o.worked >= enough {
 		return
 	}
-	at := -1
 	for i := range o.contacts {
-		switch s := o.contacts[i].state; {
-		case s == free:
-			at = i
-		case s == settled && at < 0, s == silent && at < 0:
-			at = i
-		}
-		if o.contacts[i].state == free {
-			break
+		if w := &o.contacts[i]; w.state == settled {
+			*w = contact{addr: a.Addr, at: stamp(a.Time), state: waiting}
+			o.open++
+			return
 		}
 	}
-	if at < 0 {
-		return
-	}
-	o.contacts[at] = contact{addr: a.Addr, at: stamp(a.Time), state: waiting}
-	o.waiting++
 }
 
 // enough is how many outcomes are looked at. A test that has not decided by then will
@@ -82,6 +71,9 @@ func (o *outcome) wait(a *Attempt) {
 const enough = 256
 
 func (o *outcome) find(addr uint32) *contact {
+	if o.open == 0 {
+		return nil
+	}
 	for i := range o.contacts {
 		if w := &o.contacts[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
 			return w
@@ -130,7 +122,6 @@ func (h *Host) Repeated(c *Config, addr uint32, after, now int64) {
 	h.changed = h.changed || h.repeated == 3
 	// A TCP that sends a SYN again has had no answer for a second: no need to wait longer.
 	if w := h.outcome.find(addr); w != nil && w.state == waiting {
-		h.outcome.waiting--
 		w.state = silent
 		h.step(c, true, now)
 	}
@@ -149,10 +140,9 @@ func (h *Host) Answered(c *Config, addr uint32, port uint16, now int64) {
 	if w.state == silent { // it counted as failed
 		h.outcome.llr -= outcomeStep
 		h.outcome.failed--
-	} else {
-		h.outcome.waiting--
 	}
 	w.state = settled
+	h.outcome.open--
 	h.step(c, false, now)
 }
 
@@ -170,36 +160,43 @@ func (h *Host) Failed(c *Config, addr uint32, port uint16, icmp bool, now int64)
 		return
 	}
 	if w.state == waiting {
-		h.outcome.waiting--
 		h.step(c, true, now)
 	}
 	w.state = settled
+	h.outcome.open--
 }
 
 // Expecting reports whether Answered and Failed need to know the address.
-func (h *Host) Expecting() bool { return h.outcome.failed+h.outcome.worked < enough }
+func (h *Host) Expecting() bool { return h.outcome.open > 0 }
+
+// lateTime is how long an answer may still come: a SYN is sent again for two minutes, but
+// what comes after 20 s no program waits for.
+const lateTime = 20 * second
 
 // Waiting reports whether Settle will have something to do.
-func (h *Host) Waiting() bool { return h.outcome.waiting > 0 }
+func (h *Host) Waiting() bool { return h.outcome.open > 0 }
 
 // Settle takes first contacts that nobody answered for failed. It is to be called every
 // second or so.
 func (h *Host) Settle(c *Config, now int64) {
 	o := &h.outcome
-	if o.waiting == 0 {
+	if o.open == 0 {
 		return
 	}
 	for i := range o.contacts {
 		w := &o.contacts[i]
-		if w.state != waiting || now-int64(w.at)*second < AnswerTime {
-			continue
+		switch age := now - int64(w.at)*second; {
+		case w.state == waiting && age >= AnswerTime:
+			if w.state = silent; h.opened > 0 {
+				h.step(c, true, now)
+			} else {
+				w.state = settled
+				o.open--
+			}
+		case w.state == silent && age >= lateTime:
+			w.state = settled
+			o.open--
 		}
-		o.waiting--
-		if w.state = silent; h.opened > 0 {
-			h.step(c, true, now)
-			continue
-		}
-		w.state = settled
 	}
 }
 

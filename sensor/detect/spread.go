@@ -74,8 +74,8 @@ const massWeight = 4.6
 
 // judgeWindow is for different networks within the hour, new or not.
 func judgeWindow(c *Config, h *Host, a *Attempt) {
-	if r := &h.reasons[ManyNetworks]; r.Weight >= massWeight && a.Time-r.Last < minute {
-		return // a storm need not be looked at more closely
+	if h.reasons[ManyNetworks].Weight >= massWeight && h.Lately(ManyNetworks, a.Time) {
+		return
 	}
 	n, _ := recently(h.hour[:], a.Net, stamp(a.Time), 3600)
 	switch {
@@ -89,7 +89,7 @@ func judgeWindow(c *Config, h *Host, a *Attempt) {
 // judgeSubmit is for the same on the ports of submission, where a mail client talks to
 // its providers and to nobody else.
 func judgeSubmit(c *Config, h *Host, a *Attempt) {
-	if r := &h.reasons[SubmitSpread]; a.Port == 25 || r.First != 0 && a.Time-r.Last < minute {
+	if a.Port == 25 || h.Lately(SubmitSpread, a.Time) {
 		return
 	}
 	if n, _ := recently(h.submit[:], a.Net, stamp(a.Time), 3600); n >= c.SubmitNetworks {

@@ -154,12 +154,11 @@ func (s *shard) role(src *source, hst *host, k *flowtable.Host) string {
 type newMAC struct {
 	mac [6]byte
 	n   uint8
-	own int64 // when the source's own was seen last
 }
 
 // A mirror that shows frames before and after a router swaps two link-layer addresses all the time. That the
-// address was given to another machine is believed when the first was not seen for a
-// while, or the second in so many attempts in a row.
+// address was given to another machine is believed when nothing was seen of it for a
+// while, or when the second made so many attempts in a row.
 const (
 	steady = 8
 	gone   = minute
@@ -168,19 +167,20 @@ const (
 // moved notices that a source's address has been given to another machine: what was known
 // is known of the other one.
 func (s *shard) moved(src *source, p *packet) {
+	if p.mac == src.mac {
+		src.flags &^= strange
+		return
+	}
 	if src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
 	m := &hst.mac
-	if p.mac == src.mac {
-		m.n, m.own = 0, p.time
-		return
+	if m.mac != p.mac || src.flags&strange == 0 {
+		*m = newMAC{mac: p.mac}
+		src.flags |= strange
 	}
-	if m.mac != p.mac {
-		*m = newMAC{mac: p.mac, own: m.own}
-	}
-	if m.n++; m.n < steady && p.time-max(m.own, src.facts.First) < gone {
+	if m.n++; m.n < steady && p.time-src.facts.Last < gone {
 		return
 	}
 	k := p.key.Host()

@@ -155,6 +155,7 @@ const (
 	declared                         // a mail server
 	changed                          // since it was last given out
 	outside                          // tried port 25 past our servers and relays
+	strange                          // the latest attempt came from another link-layer address
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one

@@ -185,7 +185,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
-			if hst != nil {
+			if hst != nil && !hst.Lately(detect.RecipientDomains, now) {
 				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
 			}
 		case smtpsniff.Accepted:
