@@ -42,9 +42,15 @@ type fileConfig struct {
 	SMTPServers []struct {
 		IP   string `yaml:"ip"`
 		Name string `yaml:"name"`
+		Role string `yaml:"role"`
 	} `yaml:"smtp_servers"`
 	AllowedRelays []string `yaml:"allowed_relays"`
-	Detect        struct {
+	Ignore        []struct {
+		IP    string `yaml:"ip"`
+		Why   string `yaml:"why"`
+		Until string `yaml:"until"`
+	} `yaml:"ignore"`
+	Detect struct {
 		Alpha                float64 `yaml:"alpha"`
 		NewNetworksThreshold float64 `yaml:"new_networks_threshold"`
 		ManyNetworks         int     `yaml:"many_networks"`
@@ -57,6 +63,13 @@ type fileConfig struct {
 		RefusalLow           float64 `yaml:"refusal_low"`
 		RefusalHigh          float64 `yaml:"refusal_high"`
 		HeloNames            int     `yaml:"helo_names"`
+		UnknownShare         float64 `yaml:"unknown_share"`
+		UnknownRecipients    int     `yaml:"unknown_recipients"`
+		SenderDomains        int     `yaml:"sender_domains"`
+		MassSenderDomains    int     `yaml:"mass_sender_domains"`
+		RecipientDomains     int     `yaml:"recipient_domains"`
+		MXDomains            int     `yaml:"mx_domains"`
+		MailNames            int     `yaml:"mail_names"`
 	} `yaml:"detect"`
 	Evidence struct {
 		SessionsPerFinding int    `yaml:"sessions_per_finding"`
@@ -363,6 +376,18 @@ func (r *resolver) addr(path, s string) netip.Addr {
 	return a
 }
 
+// date reads a day, to its end; nothing is never.
+func (r *resolver) date(path, s string) int64 {
+	if s == "" {
+		return 0
+	}
+	d, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		r.bad(path, "%q is not a day (try 2027-01-31)", s)
+	}
+	return d.AddDate(0, 0, 1).UnixNano()
+}
+
 func (r *resolver) oneOf(path, s string, values ...string) string {
 	if s != "" && !slices.Contains(values, s) {
 		r.bad(path, "%q is none of %s", s, strings.Join(values, ", "))
@@ -410,10 +435,18 @@ func (r *resolver) resolve(f *fileConfig) *config {
 		e.Home = append(e.Home, r.prefix(fmt.Sprintf("home_net[%d]", i), h))
 	}
 	for i, s := range f.SMTPServers {
-		e.MailServers = append(e.MailServers, r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP))
+		kind := r.oneOf(fmt.Sprintf("smtp_servers[%d].role", i), s.Role, engine.RoleKinds...)
+		e.Roles = append(e.Roles, engine.Role{Addr: r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP), Kind: firstOf(kind, "mailserver")})
 	}
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
+	}
+	for i, x := range f.Ignore {
+		at := fmt.Sprintf("ignore[%d]", i)
+		if strings.TrimSpace(x.Why) == "" {
+			r.bad(at, "why is missing: somebody will ask")
+		}
+		e.Ignore = append(e.Ignore, engine.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why, Until: r.date(at+".until", x.Until)})
 	}
 	c.memory = r.bytes("limits.memory", f.Limits.Memory)
 	if c.memory == 0 {
@@ -442,6 +475,13 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	set(&d.RefusalLow, f.Detect.RefusalLow)
 	set(&d.RefusalHigh, f.Detect.RefusalHigh)
 	set(&d.HeloNames, f.Detect.HeloNames)
+	set(&d.UnknownShare, f.Detect.UnknownShare)
+	set(&d.UnknownRecipients, f.Detect.UnknownRecipients)
+	set(&d.SenderDomains, f.Detect.SenderDomains)
+	set(&d.MassSenderDomains, f.Detect.MassSenderDomains)
+	set(&d.RecipientDomains, f.Detect.RecipientDomains)
+	set(&d.MXDomains, f.Detect.MXDomains)
+	set(&d.MailNames, f.Detect.MailNames)
 	d.FastTime = r.duration("detect.fast_time", f.Detect.FastTime, d.FastTime)
 	if err := d.Validate(); err != nil {
 		r.errs = append(r.errs, fmt.Errorf("detect: %w", err))

@@ -80,6 +80,10 @@ type emitted struct {
 		Reasons                                  []struct{ Code, Text string }
 		CloseReason                              string `json:"close_reason"`
 	}
+	Site struct {
+		PublicIP   string `json:"public_ip"`
+		Blocklists []struct{ Name string }
+	}
 	Capture map[string]float64
 	Panics  int
 	Output  struct {
@@ -190,6 +194,12 @@ var dissent = map[string]map[string]string{
 	"smtps465-clienthello.pcap":   {"codes": "on port 465 the server greets with 220 in plain text (frame 6); tshark takes the port for TLS"},
 }
 
+// accused are the captures in which somebody does something bad, and what that is.
+var accused = map[string]string{
+	"bot-emotet-2017_first-750s.pcap": "spambot",
+	"refused-odd-replies.pcap":        "not_smtp", // 172.16.2.159 sends 1,024 bytes of noise to port 25 (frame 4)
+}
+
 func TestCorpusRecorded(t *testing.T) {
 	dir := filepath.Join(corpusDir(t), "recorded")
 	files, _ := filepath.Glob(filepath.Join(dir, "*.truth.json"))
@@ -260,7 +270,7 @@ func compareWithTruth(t *testing.T, file string, want *truth) {
 		differs("all_syn", "%d first SYNs, tshark says %d", n, want.AllSYN.SYN)
 	}
 	for _, e := range ofType(events, "finding") {
-		if e.Finding.Severity != "info" && !strings.HasPrefix(want.File, "bot-emotet") {
+		if class := accused[want.File]; e.Finding.Severity != "info" && e.Finding.Class != class {
 			t.Errorf("%s is accused as %s, %s", e.Src, e.Finding.Class, e.Finding.Level)
 		}
 	}
@@ -376,6 +386,23 @@ func TestCorpusSpambot(t *testing.T) {
 	}
 	if f := reached["likely"].Finding; f == nil || f.Seconds > 1 {
 		t.Errorf("likely too late: %+v", f)
+	}
+	if f := reached["confirmed"].Finding; f == nil || f.Seconds > 40 {
+		t.Errorf("confirmed too late: %+v", f)
+	}
+	last := ofType(events, "finding")
+	text := ""
+	for _, r := range last[len(last)-1].Finding.Reasons {
+		text += r.Text
+	}
+	for _, named := range []string{"zen.spamhaus.org", "Your public address seems to be 77.234.40.37"} {
+		if !strings.Contains(text, named) {
+			t.Errorf("the finding does not name %q: %s", named, text)
+		}
+	}
+	sites := ofType(events, "site")
+	if len(sites) == 0 || sites[len(sites)-1].Site.PublicIP != "77.234.40.37" || len(sites[len(sites)-1].Site.Blocklists) != 1 {
+		t.Errorf("the site: %+v", sites)
 	}
 }
 

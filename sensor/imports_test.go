@@ -22,9 +22,10 @@ var allowed = map[string]struct {
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},
 	"sensor/event":             {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":            {[]string{"sensor/detect"}, "it tells verdicts"},
-	"sensor/engine":            {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},
+	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},
 	"sensor/capture":           {nil, "frames are bytes"},
 	"sensor/wire":              {nil, "packets are headers"},
+	"sensor/dns":               {nil, "a message knows no packet"},
 	"sensor/wire/wiretest":     {nil, "frames for tests must not be built by what they test"},
 	"flowtable":                {nil, "a table knows no protocol"},
 	"flowtable/tcp":            {nil, "a connection knows no table"},
@@ -38,6 +39,8 @@ var home = map[string]struct{ where, why string }{
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
 	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
+	"golang.org/x/net/dns/dnsmessage": {"sensor/dns", "one place for names from the wire"},
+	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
 	"net/http":                        {"sensor/status", "nothing else listens"},
 }
 

@@ -177,6 +177,7 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 	in := report.Input{Names: names, Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last, Took: took,
 		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(), Problems: problems, HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
 		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer, Gaps: st.Gaps, Midstream: st.Midstream}
+	in.Unused = p.engine.Unused()
 	for _, n := range st.Outcomes {
 		if n.Refused {
 			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))

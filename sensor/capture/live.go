@@ -301,7 +301,7 @@ func Filter(link uint16, ports []uint16) string {
 	}
 	or := []string{
 		strings.Join(tcp, " or "),
-		"udp port 53",
+		"port 53",
 		// fragments of TCP: any of them may hold the ports
 		"(ip proto 6 and ip[6:2] & 0x3fff != 0)",
 		// errors that quote a segment

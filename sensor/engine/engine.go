@@ -43,8 +43,12 @@ type Config struct {
 	Home []netip.Prefix
 	// MailServers are hosts that may send mail to anybody; they are not judged as bots.
 	MailServers []netip.Addr
+	// Roles are hosts that are known for something else; see Role.
+	Roles []Role
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
+	// Ignore are hosts whose findings nobody wants to hear of, for a time.
+	Ignore []Ignore
 	// SeparateVLANs and SeparateTunnels make VLAN and tunnel ids part of a flow's and a
 	// source's identity, for sites whose networks overlap. Otherwise they are not, because a mirror shows one
 	// connection before and after routing, and its two directions under different tags.
@@ -81,6 +85,7 @@ type Output struct {
 	Session func(*detect.Session) uint64
 	Finding func(*detect.Finding)
 	Source  func(*detect.SourceRecord)
+	Site    func(*detect.Site)
 	Stats   func(now int64)
 }
 
@@ -90,7 +95,7 @@ type Engine struct {
 	out    Output
 	home   prefixes
 	relays prefixes
-	server map[flowtable.Addr]bool
+	allow  allowances
 	table  *flowtable.Table[flow, source, newcomer]
 	shards []shard
 	clock  clock
@@ -102,6 +107,7 @@ type Engine struct {
 	over      bool // nobody will be answered any more
 	homeSeen  atomic.Bool
 	emitted   []record // scratch of flush
+	site      site
 	workers   []*Worker
 	pool      *helpers
 }
@@ -128,12 +134,10 @@ func New(cfg Config, out Output) *Engine {
 	cfg.SessionsPerFinding = or(cfg.SessionsPerFinding, 50)
 	cfg.StatsInterval = or(cfg.StatsInterval, 60*second)
 	cfg.Limits.fill()
-	e := &Engine{cfg: cfg, out: out, server: map[flowtable.Addr]bool{}}
+	e := &Engine{cfg: cfg, out: out}
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)
-	for _, a := range cfg.MailServers {
-		e.server[a.As16()] = true
-	}
+	e.allow.set(&cfg)
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)

@@ -17,6 +17,8 @@ type Limits struct {
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
+	// ExactBytes is what the sets of all hosts share to count exactly beyond their own kilobyte.
+	ExactBytes int
 	// HeldBytes bounds the segments that wait for missing ones.
 	HeldBytes int
 }
@@ -26,7 +28,7 @@ type Limits struct {
 const defaultMemory = 152 << 20
 
 // hostBytes is what a judged source takes with its sets, about.
-const hostBytes = 5 << 10
+const hostBytes = 6 << 10
 
 // fill derives what is not given. The shares are in percent.
 func (l *Limits) fill() {
@@ -42,9 +44,10 @@ func (l *Limits) fill() {
 			l.Attempts *= 2
 		}
 	}
-	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
+	room(&l.Flows, 20, flowtable.FlowBytes[flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
-	room(&l.Sessions, 18, unsafe.Sizeof(smtpsniff.Session{})+64)
-	room(&l.Hosts, 18, hostBytes)
+	room(&l.Sessions, 17, unsafe.Sizeof(smtpsniff.Session{})+64)
+	room(&l.Hosts, 17, hostBytes)
+	room(&l.ExactBytes, 3, 1)
 	room(&l.HeldBytes, 5, 1)
 }

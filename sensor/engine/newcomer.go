@@ -11,13 +11,14 @@ type newcomer struct {
 	vlan  [2]uint16
 	input uint16
 	tags  uint8
+	ttl   uint8
 	told  bool // as a source, since it came
 }
 
 // stranger reports whether a packet's client is neither ours nor a declared server. Anybody can
 // send a SYN in the name of strangers, and there are four thousand million of them.
 func (s *shard) stranger(k *flowtable.Key) bool {
-	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.server[k.Client]
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client)
 }
 
 // newcomer takes in a first SYN of an unknown source, if it is enough to remember it as
@@ -29,7 +30,7 @@ func (s *shard) newcomer(p *packet, payload []byte) bool {
 	n := s.t.Newcomers.Find(p.host, &p.key)
 	if n == nil {
 		n = s.t.Newcomers.Add(p.host, &p.key, p.seq, p.time)
-		n.Value = newcomer{mac: p.mac, vlan: p.vlan, input: p.from, tags: p.tags}
+		n.Value = newcomer{mac: p.mac, vlan: p.vlan, input: p.from, tags: p.tags, ttl: p.ttl}
 		s.count.attempts++
 		s.homeServer(&p.key)
 		return true
@@ -67,7 +68,7 @@ func (s *shard) adopt(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.A
 	n.Value.describe(src)
 	a := s.t.Attempts.Add(s.e.table.Secret.Flow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
 	a.Outcome = n.Outcome
-	s.attempt(n.Time, ref, src, &k)
+	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
 	src.settled(n.Outcome)
 	return a
 }
@@ -92,7 +93,7 @@ func (s *source) settled(o flowtable.Outcome) {
 func (s *shard) newcomerRecord(n *flowtable.Newcomer[newcomer], now int64) detect.SourceRecord {
 	src := source{input: n.Value.input}
 	n.Value.describe(&src)
-	a := s.e.attempted(&n.Key, n.Time)
+	a := s.e.attempted(&n.Key, n.Time, n.Value.ttl)
 	src.facts.Attempted(&a)
 	src.settled(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= forgetAttempt {

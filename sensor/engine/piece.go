@@ -43,6 +43,7 @@ type packet struct {
 	flags  wire.Flags
 	kind   wire.Kind
 	tags   uint8
+	ttl    uint8
 	// toServer says that the client sent it.
 	toServer bool
 }
@@ -119,6 +120,8 @@ func (p *piece) frame(f *wire.Frame, o *serial) bool {
 	} else if outcome == wire.TCPFragment && o == nil {
 		p.unsure = true
 		return false
+	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
+		p.lookup(w, f)
 	}
 	p.outcome[outcome]++
 	p.done++
@@ -148,7 +151,7 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	*q = append(*q, packet{
 		key: k, host: hash, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
 		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
-		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,
+		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), ttl: w.TTL, toServer: toServer,
 	})
 }
 

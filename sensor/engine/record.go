@@ -13,14 +13,15 @@ import (
 
 // record is something to give out, in the order of the packets that caused it.
 type record struct {
-	order   uint64 // of the packet
-	packet  bool   // a packet caused it, and not the tick before it
-	sub     uint32 // among the records of this packet
-	shard   int
-	time    int64
-	session *detect.Session
-	finding *detect.Finding
-	host    *host // whose evidence a session becomes
+	order    uint64 // of the packet
+	packet   bool   // a packet caused it, and not the tick before it
+	sub      uint32 // among the records of this packet
+	shard    int
+	time     int64
+	session  *detect.Session
+	finding  *detect.Finding
+	citation *citation
+	host     *host // whose evidence a session becomes
 }
 
 func (s *shard) record(r record) {
@@ -55,7 +56,7 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 	if s.e.out.Session == nil {
 		return
 	}
-	found := hst != nil && hst.spambot != nil
+	found := hst != nil && hst.anyOpen()
 	switch {
 	case s.e.cfg.AllSessions, found && hst.given < s.e.cfg.SessionsPerFinding:
 		s.give(s.sessionRecord(k, f, talk, src, reason), hst)
@@ -171,24 +172,17 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64
 		settled += hour
 	}
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: role(src), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
+		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Host
 		d.Level, d.Score = hst.Level(), hst.Score()
+		if l := hst.Lookups(); l != nil {
+			d.MXLookups = l.MX
+		}
 	}
 	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
 	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
 	return d
-}
-
-func role(src *source) string {
-	switch {
-	case src.flags&declared != 0:
-		return "mailserver"
-	case src.flags&home != 0:
-		return "workstation"
-	}
-	return "external"
 }
 
 // flushRecords gives out the records of all shards in order. The caller holds tickMu.
@@ -229,10 +223,13 @@ func (e *Engine) flushRecords() {
 
 // who is the client of a record, for an order among those of one time.
 func (r *record) who() netip.AddrPort {
-	if r.session != nil {
+	switch {
+	case r.session != nil:
 		return r.session.Client
+	case r.finding != nil:
+		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
 	}
-	return netip.AddrPortFrom(r.finding.Source.Addr, 0)
+	return netip.AddrPort{}
 }
 
 func (e *Engine) emit(r *record) {
@@ -247,6 +244,8 @@ func (e *Engine) emit(r *record) {
 			}
 			t.Unlock()
 		}
+	case r.citation != nil:
+		e.learn(r.citation, r.time)
 	case e.out.Finding != nil:
 		t := e.shards[r.shard].t
 		t.Lock()

@@ -27,8 +27,12 @@ type shard struct {
 
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
+	later  []flowtable.Ref // sources whose first contacts wait for an answer
+	room   detect.Room     // for sets of more than their share
+	names  names           // what hosts asked the DNS
+	notes  []note          // for sources in other shards
 
-	plain [256]uint64 // hashes of refusals that name no blocklist
+	causes [256]cause // what refusals said, by the hash of their text
 
 	lost uint32 // attempts that a source had at most when it had to make room
 
@@ -167,6 +171,7 @@ const (
 	declared                         // a mail server
 	changed                          // since it was last given out
 	outside                          // tried port 25 past our servers and relays
+	strange                          // the latest attempt came from another link-layer address
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
@@ -191,12 +196,15 @@ func (s *shard) init(e *Engine, i int) {
 	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
+	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 }
 
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
 	case p.kind == 0: // refused; see checksums
+	case p.kind == wire.DNS:
+		s.lookup(p, payload)
 	case p.kind == wire.ICMPError:
 		s.settle(p, p.seq, flowtable.Unreachable)
 	case p.first():
@@ -220,7 +228,8 @@ func (s *shard) syn(p *packet, payload []byte) {
 		return
 	}
 	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
-		if after := a.Again(p.time); after >= 0 && after < int64(copyWindow) {
+		after := a.Again(p.time)
+		if after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
 			return
 		}
@@ -232,10 +241,12 @@ func (s *shard) syn(p *packet, payload []byte) {
 			src.facts.Retransmits++
 			src.flags |= changed
 			s.insist(a.Source, src)
+			s.repeated(src, p, after)
 		}
 		return
 	}
 	ref, src := s.source(p)
+	s.moved(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	// Where frames are swapped the SYN-ACK may have come first.
@@ -248,7 +259,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 		a.Outcome = flowtable.Answered
 	}
 	s.count.attempts++
-	s.attempt(p.time, ref, src, &p.key)
+	s.attempt(p.time, ref, src, &p.key, p.ttl)
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
@@ -357,11 +368,9 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
-	if src, hst := s.sender(f); src != nil && synAck {
+	if src, _ := s.sender(f); src != nil && synAck {
 		s.insist(f.source, src)
-		if hst != nil {
-			hst.Answered()
-		}
+		s.answered(src, p)
 	}
 	s.push(p, payload, r, f)
 }
@@ -386,6 +395,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	}
 	src.settled(outcome)
 	src.flags |= changed
+	s.failed(src, p, outcome == flowtable.Unreachable)
 }
 
 // newFlow makes a flow for a packet.
@@ -443,6 +453,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		f.flags |= refused
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
+			s.failed(src, p, false)
 		}
 	}
 	s.drain(p.key.ServerPort, f)

@@ -12,15 +12,19 @@ import (
 // host is a source that is judged, and what was published of it.
 type host struct {
 	detect.Host
-	spambot, direct *finding
-	recent          []*detect.Session // the latest sessions before a finding, as evidence
-	evidence        []uint64          // numbers of session events
-	given           int               // session events of the finding
-	suppressed      uint64            // sessions that were not given out
-	opaque          uint32            // sessions that were encrypted before anything was said
-	oneWay          uint32
-	doubtful        uint32 // sessions whose bytes a server may have read in another way
-	readable        uint32
+	findings   [detect.Classes]*finding
+	recent     []*detect.Session // the latest sessions before a finding, as evidence
+	evidence   []uint64          // numbers of session events
+	given      int               // session events of the finding
+	suppressed uint64            // sessions that were not given out
+	opaque     uint32            // sessions that were encrypted before anything was said
+	oneWay     uint32
+	doubtful   uint32 // sessions whose bytes a server may have read in another way
+	foreign    uint32 // sessions that were neither SMTP nor TLS
+	judged     int64  // when time alone was last asked to change the verdict
+	since      int64  // when another machine took the address, zero if none did
+	mac        newMAC
+	waiting    bool // it is in shard.waiting
 }
 
 // source finds the source of a packet's client, or makes it.
@@ -49,7 +53,7 @@ func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtabl
 	} else {
 		s.homeServer(k)
 	}
-	if s.e.server[h.Addr] {
+	if s.e.declares(h.Addr) {
 		src.flags |= declared
 	}
 	src.input = input
@@ -88,9 +92,9 @@ func (s *shard) judges(src *source) bool {
 }
 
 // attempt counts a first SYN of a source and has the source judged.
-func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
+func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
-	a := s.e.attempted(k, now)
+	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
 	}
@@ -105,11 +109,12 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
+	s.attempted(ref, hst, k, now)
 	s.judge(src, hst, k, now)
 }
 
 // attempted is the observation of a first SYN.
-func (e *Engine) attempted(k *flowtable.Key, now int64) detect.Attempt {
+func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
 	v6 := k.Scope.V6()
 	net := k.Server
 	if v6 {
@@ -118,8 +123,8 @@ func (e *Engine) attempted(k *flowtable.Key, now int64) detect.Attempt {
 		net[15] = 0 // /24
 	}
 	secret := &e.table.Secret
-	return detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort,
-		External: !e.home.has(k.Server, v6), Relay: e.relays.has(k.Server, v6) || e.server[k.Server]}
+	return detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort, TTL: ttl,
+		External: !e.home.has(k.Server, v6), Relay: e.relay(k.Server, v6)}
 }
 
 // insist is called when a source does more than send one SYN, which anybody can send
@@ -141,18 +146,20 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 		s.dropHost(src)
 	}
 	hst := &host{}
+	hst.Room = &s.room
+	s.prepare(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
 	src.host = s.hosts.add(hst, ref)
 	return hst
 }
 
-// judge publishes a verdict that is worse than the last.
+// judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 	if !hst.Changed() || !s.judges(src) {
 		return
 	}
-	v, worse := hst.Judge(&src.facts, now)
-	if !worse || src.flags&home == 0 { // who is not ours waits for the end of the file
+	v := hst.Judge(&src.facts, now)
+	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
 	}
 	s.publish(src, hst, k.Host(), v, now)
@@ -179,7 +186,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.readable++
+				hst.Heard()
 				hst.Helo(cfg, ev.Text, hash, direct, now)
 			}
 		case smtpsniff.MailSaid:
@@ -192,23 +199,34 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.Sender(hash)
+				hst.Sender(cfg, hash, f.has(external), now)
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
+			if hst != nil && !hst.Lately(detect.RecipientDomains, now) {
+				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
+			}
 		case smtpsniff.Accepted:
 			facts.Messages++
+			s.served(src)
 			s.decide(f, hst, false, now)
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
 			if hst != nil && talk.Commands == 0 {
 				hst.opaque++
+				hst.Heard()
 			}
 		case smtpsniff.Replied:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
+				hst.RecipientAnswered(cfg, false, now)
+			} else if ev.Phase == smtpsniff.Helo {
+				s.greeted(f, hst, ev.Text, now)
 			}
+		case smtpsniff.Foreign:
+			s.foreign(f, src, hst)
 		}
 	}
 	if k := s.t.Flows.KeyOf(s.current); hst != nil {
@@ -222,6 +240,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
 		facts.RecipientsRejected++
+	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
 		if ev.Code >= 500 {
 			facts.Rejected++
@@ -235,23 +254,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	default:
 		return // says nothing about the mail
 	}
-	s.decide(f, hst, true, now)
-	if hst == nil || !f.has(external) {
-		return
-	}
-	// Servers say the same again and again: a text that names no list need not be read
-	// twice.
-	hash := s.e.table.Secret.Bytes(ev.Text)
-	seen := &s.plain[hash%uint64(len(s.plain))]
-	if *seen == hash {
-		return
-	}
-	text := string(ev.Text)
-	if c := detect.ParseCitation(text); c.List != "" {
-		hst.Cited(c.List, text, now)
-		return
-	}
-	*seen = hash
+	s.because(f, src, hst, ev, now)
 }
 
 // decide notes once per session whether it was refused or a message was taken.
@@ -281,10 +284,13 @@ func (s *shard) opened(p *packet, f *flow) {
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
 			s.count.attempts++
-			s.attempt(f.start, f.source, src, &p.key)
+			s.attempt(f.start, f.source, src, &p.key, 0)
 		}
 	}
 	src.facts.Sessions++
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Opened(p.key.ServerPort)
+	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
 }
@@ -327,6 +333,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 		}
 		src.flags |= changed
 	}
+	s.over(k, f, talk, src, hst)
 	if f.has(opened) || f.has(midstream) && talk != nil && talk.Commands+talk.Replies > 0 {
 		s.tellSession(k, f, talk, src, hst, reason)
 	}
@@ -385,6 +392,7 @@ func (s *shard) hostWorth(src *source) int64 {
 // forgetHost ends the findings of a source and forgets why there were any.
 func (s *shard) forgetHost(src *source, k flowtable.Host) {
 	s.closeFindings(src, s.hosts.at(src.host), k, src.facts.Last, "evicted")
+	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
 	src.host = 0
 }

@@ -19,6 +19,7 @@ func (s *shard) tick(t tick) {
 	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
+	s.tickOutcomes(t.now)
 	s.tickFindings(t.now)
 	s.ticking = false
 }
@@ -32,6 +33,7 @@ func (e *Engine) tell() {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	defer e.rescue()
+	e.handOver()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -143,6 +145,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	e.handOver()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -151,7 +154,12 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
-	e.guarded(func() { e.tellSources(now, true) })
+	e.guarded(func() {
+		if addr, servers := e.site.public(); e.site.told > 0 {
+			e.tellSite(addr, servers, now)
+		}
+		e.tellSources(now, true)
+	})
 	if e.out.Stats != nil {
 		e.guarded(func() { e.out.Stats(now) })
 	}
@@ -159,6 +167,8 @@ func (e *Engine) finish(reason string) {
 
 // closeAll ends the findings of a shard.
 func (s *shard) closeAll(now int64, reason string) {
+	s.tickOutcomes(now)
+	s.judgeLast(now)
 	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
 		s.judgeForeign()
 	}
@@ -175,7 +185,16 @@ func (s *shard) closeAll(now int64, reason string) {
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
-			s.publish(src, hst, *k, detect.Verdict{Class: detect.Spambot, Level: hst.Level()}, hst.Decided().At)
+			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
+		}
+	})
+}
+
+// judgeLast gives what is known only now its place in the verdicts.
+func (s *shard) judgeLast(now int64) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
+			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})
 }

@@ -59,12 +59,13 @@ const (
 	FindingEvent
 	StatsEvent
 	HealthEvent
+	SiteEvent
 	Types
 )
 
 // String is the name used in events.
 func (t Type) String() string {
-	return [...]string{"session", "source", "finding", "stats", "health"}[t]
+	return [...]string{"session", "source", "finding", "stats", "health", "site"}[t]
 }
 
 // NewWriter makes a writer that puts its events into a queue.
@@ -225,7 +226,7 @@ func counts(d *zerolog.Event, s *detect.SourceRecord) {
 		Uint32("deferred", f.Deferred).Uint32("recipients", f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
 		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max", f.ConcurrentMax).
 		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions", f.AuthSessions).Int("helo_names", s.HeloNames).
-		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", 0).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
+		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
 }
 
 func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event {
@@ -269,6 +270,9 @@ func (w *Writer) Finding(f *detect.Finding) {
 	if f.CloseReason != "" {
 		d.Str("close_reason", f.CloseReason)
 	}
+	if f.Reopened > 0 {
+		d.Uint32("reopened", f.Reopened).Float64("clean_for_s", seconds(f.CleanFor))
+	}
 	d.Uint64("suppressed_events", f.Suppressed)
 	e.Dict("finding", d).Msg(Headline(f))
 }
@@ -280,13 +284,58 @@ func Headline(f *detect.Finding) string {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
 	case f.Class == detect.DirectSMTP:
-		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%d attempts)", f.Source.Addr, n)
+		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%s)", f.Source.Addr, detect.Count(n, "attempt", "attempts"))
+	case f.Class == detect.UndeclaredServer:
+		return fmt.Sprintf("%s sends as a mail server does and is not declared (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+	case f.Class == detect.Scanner:
+		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr, n, f.Source.DestIPs)
+	case f.Class == detect.NotSMTP:
+		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
+	case f.Class == detect.OnBlocklist:
+		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
+	case f.Action == "opened" && f.Reopened > 0:
+		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)", f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
 	case f.Level == detect.Confirmed:
 		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	case f.Level == detect.Likely:
 		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	}
 	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+}
+
+// days is a long time as people say it.
+func days(ns int64) string {
+	if d := ns / 86400e9; d >= 2 {
+		return fmt.Sprintf("%d quiet days", d)
+	}
+	return fmt.Sprintf("%d quiet hours", ns/3600e9)
+}
+
+// Site writes what was learned about our networks as a whole.
+func (w *Writer) Site(s *detect.Site) {
+	e := w.begin(SiteEvent, zerolog.WarnLevel, s.Time)
+	d := zerolog.Dict()
+	if s.PublicIP.IsValid() {
+		d.Str("public_ip", s.PublicIP.String())
+	}
+	lists, named := zerolog.Arr(), []string{}
+	for _, l := range s.Lists {
+		named = append(named, w.text(l.Name))
+		lists.Dict(zerolog.Dict().Str("name", w.text(l.Name)).Str("first", Timestamp(l.First)).Str("last", Timestamp(l.Last)).
+			Uint32("count", l.Count).Str("sample", w.text(w.cfg.Evidence.hide(l.Sample))))
+	}
+	e.Dict("site", d.Int("servers", s.Servers).Array("blocklists", lists)).Msg(siteMessage(s, named))
+}
+
+func siteMessage(s *detect.Site, lists []string) string {
+	m := "receiving servers named blocklists"
+	if s.PublicIP.IsValid() {
+		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP, s.Servers)
+	}
+	if len(lists) > 0 {
+		m += "; named as listing it: " + strings.Join(lists, ", ")
+	}
+	return m
 }
 
 // Stats are the counters of a stats event.

@@ -20,13 +20,15 @@ type Report struct {
 
 	findings []*detect.Finding // latest state of each, in the order in which they were opened
 	byID     map[string]int
-	more     int          // findings that are only counted
-	worst    detect.Level // of those
+	accused  map[netip.Addr]bool // who has a finding
+	more     int                 // findings that are only counted
+	worst    detect.Level        // of those
 	proof    map[netip.Addr][]session
 	servers  top
 	talkers  top // of ours, undeclared, that tried to mail
 	others   int // external sources
 	health   []string
+	site     *detect.Site
 	inputs   map[uint16]bool
 }
 
@@ -59,7 +61,7 @@ const (
 
 // New makes an empty report.
 func New(name func(uint16) string, clean func(string) string) *Report {
-	return &Report{name: name, clean: clean, byID: map[string]int{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
+	return &Report{name: name, clean: clean, byID: map[string]int{}, accused: map[netip.Addr]bool{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
 }
 
 // Input is what was read, and how well.
@@ -78,6 +80,7 @@ type Input struct {
 	SeenBoth, SeenClient, SeenServer uint64
 	Gaps, Midstream                  uint64
 	Settings                         []string // what differs from the defaults
+	Unused                           []string // entries of the configuration that were never of use
 }
 
 // Session takes in a session that was given out; number is that of its event, zero if
@@ -126,6 +129,7 @@ func (r *Report) Finding(f *detect.Finding) {
 			return
 		}
 		r.byID[f.ID] = len(r.findings)
+		r.accused[f.Source.Addr] = true
 		r.findings = append(r.findings, f)
 		return
 	}
@@ -143,6 +147,9 @@ func (r *Report) Source(s *detect.SourceRecord) {
 	case "external":
 		r.others++
 	default:
+		if r.accused[s.Addr] {
+			return
+		}
 		r.talkers.add(s)
 	}
 }
@@ -161,6 +168,12 @@ func (t *top) add(s *detect.SourceRecord) {
 	if len(t.first) < maxTalkers {
 		t.first = append(t.first, *s)
 	}
+}
+
+// Site takes in what was learned about the networks as a whole.
+func (r *Report) Site(s *detect.Site) {
+	latest := *s
+	r.site = &latest
 }
 
 // Health takes in a condition of the sensor itself.

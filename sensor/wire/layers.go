@@ -242,6 +242,7 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 	}
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	if p.SrcPort == portDNS || p.DstPort == portDNS {
+		p.Flags = 0
 		d.finish(p, DNS, b[8:], len(b)-8+cut)
 		return 0, 0, DNSMessage
 	}
@@ -373,6 +374,10 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	p.Flags = Flags(b[13])
 	if !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort) {
+		if offset := int(b[12]>>4) * 4; (p.SrcPort == portDNS || p.DstPort == portDNS) && p.Flags&(SYN|RST) == 0 && offset >= 20 && offset < len(b) {
+			d.finish(p, DNS, b[offset:], len(b)-offset+cut)
+			return DNSSegment
+		}
 		if p.Flags&(SYN|ACK) == SYN {
 			return OtherSYN
 		}

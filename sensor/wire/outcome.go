@@ -11,6 +11,7 @@ const (
 	Mail       Outcome = iota // TCP segment of a mail port
 	MailError                 // ICMP error about such a segment
 	DNSMessage                // UDP port 53
+	DNSSegment                // TCP port 53, with payload
 
 	OtherTCP   // TCP, other ports
 	OtherSYN   // the same, a first SYN: somebody opens a connection elsewhere
@@ -56,7 +57,7 @@ const (
 )
 
 var outcomeNames = [Outcomes]string{
-	Mail: "tcp_mail", MailError: "icmp_error", DNSMessage: "udp_dns",
+	Mail: "tcp_mail", MailError: "icmp_error", DNSMessage: "udp_dns", DNSSegment: "tcp_dns",
 	OtherTCP: "tcp_other", OtherSYN: "tcp_other_syn", OtherUDP: "udp_other", OtherICMP: "icmp_other", OtherIP: "ip_other",
 	ARP: "arp", OtherEther: "ethertype_other", OtherLLC: "llc_other", OtherPPP: "ppp_other", Fragment: "ip_fragment", TCPFragment: "tcp_fragment",
 	Truncated: "truncated", ShortLink: "short_link_header", ShortIP: "short_ip_header", BadIPVersion: "bad_ip_version",
@@ -72,7 +73,7 @@ var outcomeNames = [Outcomes]string{
 func (o Outcome) String() string { return outcomeNames[o] }
 
 // Wanted reports whether Decode filled its Packet.
-func (o Outcome) Wanted() bool { return o <= DNSMessage }
+func (o Outcome) Wanted() bool { return o <= DNSSegment }
 
 // Refused reports whether the frame could not be judged: it is not part of the
 // traffic that was processed.

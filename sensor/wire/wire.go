@@ -42,7 +42,8 @@ const (
 	// ICMPError quotes a TCP segment to a mail port: the addresses, ports and Seq are
 	// those of the quoted segment, Reporter is who sent the error.
 	ICMPError
-	// DNS is a UDP datagram to or from port 53; Payload is the message.
+	// DNS is a UDP datagram to or from port 53; Payload is the message. Or it is a TCP segment, and then
+	// Flags are set and a message begins behind a length in two bytes.
 	DNS
 )
 
@@ -107,6 +108,7 @@ type Packet struct {
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
 	ports [65536 / 64]uint64
+	look  [65536 / 64]uint64 // the same, and DNS: what Skip lets through
 	// MAC, tags and tunnel of the frame in hand.
 	mac    [6]byte
 	vlan   [MaxTags]uint16
@@ -131,6 +133,8 @@ func (d *Decoder) SetPorts(ports []uint16) {
 	for _, p := range ports {
 		d.ports[p/64] |= 1 << (p % 64)
 	}
+	d.look = d.ports
+	d.look[portDNS/64] |= 1 << (portDNS % 64)
 }
 
 // IsMailPort reports whether p is one of the ports of SetPorts.
@@ -204,7 +208,7 @@ func (d *Decoder) Skip(link LinkType, data []byte, wire int) (Outcome, bool) {
 	src, dst := be.Uint16(b), be.Uint16(b[2:])
 	switch proto {
 	case protoTCP:
-		if d.IsMailPort(src) || d.IsMailPort(dst) {
+		if (d.look[src/64]>>(src%64)|d.look[dst/64]>>(dst%64))&1 != 0 {
 			return 0, false
 		}
 		if Flags(b[13])&(SYN|ACK) == SYN {
@@ -238,7 +242,7 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 	p.MAC, p.TTL = [6]byte(data[6:12]), ip[8]
 	p.Len, p.Wire = uint32(total-20-offset), uint32(wire)
 	p.Payload = ip[min(20+offset, len(ip)):min(total, len(ip))]
-	return true
+	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS
 }
 
 // openingPlain is opening for what plain decoded.
