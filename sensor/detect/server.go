@@ -98,7 +98,8 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 // server does.
 func (h *Host) maybeServer() bool {
 	s, t := &h.server, &h.refusal
-	return s.sessions > 0 && !s.several && t.refused*5 <= t.sessions
+	few := t.refused*5 <= t.sessions || t.refused == 1 && h.has(Serves)
+	return s.sessions > 0 && !s.several && few
 }
 
 // hostile are the reasons that no honest mail server gives.

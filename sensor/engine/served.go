@@ -21,7 +21,7 @@ const maxNotes = 256
 
 // served notes that a host of ours took a message from a client that is not.
 func (s *shard) served(src *source) {
-	if src.flags&home != 0 || len(s.notes) >= maxNotes {
+	if src.flags&home != 0 {
 		return
 	}
 	k := s.t.Flows.KeyOf(s.current)
@@ -29,7 +29,11 @@ func (s *shard) served(src *source) {
 		return
 	}
 	n := note{flowtable.Host{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.Bytes(k.Client[:]))}
-	if !slices.Contains(s.notes, n) {
+	switch {
+	case slices.Contains(s.notes, n):
+	case len(s.notes) >= maxNotes:
+		s.unsaid++
+	default:
 		s.notes = append(s.notes, n)
 	}
 }

@@ -31,6 +31,7 @@ type shard struct {
 	room   detect.Room     // for sets of more than their share
 	names  names           // what hosts asked the DNS
 	notes  []note          // for sources in other shards
+	unsaid uint64          // notes for which there was no room
 
 	causes [256]cause // what refusals said, by the hash of their text
 

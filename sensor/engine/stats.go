@@ -75,7 +75,7 @@ func (e *Engine) Stats() Stats {
 	}
 	var c counters
 	var weird [32]uint64
-	var overflows uint64
+	var overflows, forgotten, unsaid uint64
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -84,6 +84,8 @@ func (e *Engine) Stats() Stats {
 			weird[j] += n
 		}
 		overflows += s.stream.Overflows
+		forgotten += s.names.forgotten
+		unsaid += s.unsaid
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
@@ -104,7 +106,8 @@ func (e *Engine) Stats() Stats {
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
-		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
+		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
+		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}}
 	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
 		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
 		if n.N > 0 {

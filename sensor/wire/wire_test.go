@@ -43,6 +43,8 @@ var decodes = []struct {
 	{"TCP options of any kind", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 25, Flags: SYN, Options: []byte{8, 1, 0, 0}}), wire.Mail, "10.0.0.1:40000", ""},
 	{"IPv6", wire.Ethernet, Frame(eth, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
 	{"other port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: ACK}), wire.OtherTCP, "", ""},
+	{"DNS over TCP", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 53, Flags: ACK | PSH}, Text("xx")), wire.DNSSegment, "10.0.0.1:40000", "xx"},
+	{"SYN to port 53", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 53, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"SYN to another port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"SYN to another port in a tunnel", wire.Ethernet, Frame(eth, ip4, GRE{}, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"other UDP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 123}, Text("x")), wire.OtherUDP, "", ""},
