@@ -18,6 +18,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/state"
 )
 
 // fileConfig is the configuration file. Every key is optional; durations, sizes and
@@ -72,6 +73,11 @@ type fileConfig struct {
 		Sessions       string `yaml:"sessions"`
 		SourceInterval string `yaml:"source_interval"`
 	} `yaml:"output"`
+	State struct {
+		Dir         string `yaml:"dir"`
+		Every       string `yaml:"every"`
+		HistoryDays int    `yaml:"history_days"`
+	} `yaml:"state"`
 	Log struct {
 		Level string `yaml:"level"`
 	} `yaml:"log"`
@@ -89,6 +95,7 @@ type config struct {
 	output     string
 	sessions   string // all, evidence, or empty for the command's default
 	logLevel   string
+	state      stateConfig
 }
 
 // source is a text that settings were read from.
@@ -381,6 +388,10 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	e.SessionsPerFinding = f.Evidence.SessionsPerFinding
 	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
+	c.state = stateConfig{dir: f.State.Dir, every: r.duration("state.every", f.State.Every, 10*time.Second), history: state.HistoryConfig{Days: f.State.HistoryDays}}
+	if n := f.State.HistoryDays; n < 0 || n > 36500 {
+		r.bad("state.history_days", "%d is no number of days (1 to 36500, or nothing for 400)", n)
+	}
 	e.SourceInterval = int64(r.duration("output.source_interval", f.Output.SourceInterval, 0))
 
 	d := detect.DefaultConfig()

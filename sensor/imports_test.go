@@ -14,10 +14,11 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect"}, "the command puts the parts together"},
+	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect"}, "the command puts the parts together"},
 	"bench":                {[]string{"sensor/capture", "sensor/engine", "sensor/wire/wiretest"}, "it measures the product as a whole, with traffic that it builds"},
 	"sensor/event":         {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":        {[]string{"sensor/detect"}, "it tells verdicts"},
+	"sensor/state":         {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},
 	"sensor/engine":        {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},
 	"sensor/capture":       {nil, "frames are bytes"},
 	"sensor/wire":          {nil, "packets are headers"},
@@ -34,6 +35,8 @@ var home = map[string]struct{ where, why string }{
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
 	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
+	"go.etcd.io/bbolt":                {"sensor/state", "only there is anything kept"},
+	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},
 	"net/http":                        {"sensor/status", "nothing else listens"},
 }
 

@@ -81,6 +81,10 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		}
 		sources = append(sources, s)
 	}
+	keep, err := openState(cfg, log)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
 	out, closer, err := openEvents(firstOf(cfg.output, "-"), a.stdout)
 	if err != nil {
 		return exit(exitFailed, err)
@@ -92,17 +96,20 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
+	keep.restore(p.engine)
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 	var wg sync.WaitGroup
 	for _, s := range sources {
 		w := p.engine.Worker()
 		wg.Go(func() { a.listen(ctx, s, w, log) })
 	}
+	wg.Go(func() { keep.run(ctx) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
 	}
 	lost := p.finish("shutdown")
+	keep.close()
 	c, st := sources.Stats(), p.engine.Stats()
 	log.Info().Uint64("frames", st.Frames).Uint64("kernel_drops", c.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")

@@ -115,7 +115,7 @@ func (a *app) command() *cobra.Command {
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
 	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
 	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
-	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.versionCommand())
+	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(), a.versionCommand())
 	return root
 }
 

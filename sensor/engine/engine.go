@@ -115,6 +115,7 @@ type Engine struct {
 	emitted   []record // scratch of flush
 	workers   []*Worker
 	pool      *helpers
+	told      map[flowtable.Host]Counts // by Activity
 }
 
 // DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
