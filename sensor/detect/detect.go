@@ -72,11 +72,18 @@ type Class uint8
 const (
 	Spambot    Class = iota // it sends spam, or tries to
 	DirectSMTP              // an undeclared host mails straight to the Internet
+	// Of mail servers.
+	OpenRelay         // it passes on mail for strangers
+	HijackedAccount   // somebody else uses an account of it
+	VolumeAnomaly     // it sends more or less than usual, or its queue grows
+	BlocklistedServer // its mail waits because receivers name a blocklist
 	Classes
 )
 
 // String is the name used in events.
-func (c Class) String() string { return [...]string{"spambot", "direct_smtp"}[c] }
+func (c Class) String() string {
+	return [...]string{"spambot", "direct_smtp", "open_relay", "hijacked_account", "volume_anomaly", "blocklisted"}[c]
+}
 
 // Family is a group of detectors that look at the same aspect.
 type Family uint8

@@ -80,7 +80,8 @@ type Finding struct {
 	Blind       []string
 	Advice      string
 	CloseReason string
-	Suppressed  uint64 // session events left out
+	Suppressed  uint64      // session events left out
+	Relay       *RelayProof // of an open relay
 }
 
 // ReasonText is a reason as it is told.
@@ -88,4 +89,6 @@ type ReasonText struct {
 	Code   Code
 	Reason Reason
 	Text   string
+	// Server is the name of a reason about a mail server; Code says nothing then.
+	Server string
 }

@@ -16,13 +16,14 @@ const (
 	OutSessions
 	OutBytes // in units of 32 KiB
 	OutRefusals
-	OutDomains // different recipient domains in an hour
+	OutDomains     // different recipient domains in an hour
+	SubmitNetworks // different networks outside from which mail was submitted in an hour
 	Metrics
 )
 
 // String is the name used in reasons.
 func (m Metric) String() string {
-	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains"}[m]
+	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains", "submitting networks"}[m]
 }
 
 // Traffic watches how much a mail server sends: is this hour like that hour usually is?
@@ -58,8 +59,8 @@ type Traffic struct {
 	Bin    int64 // the five minutes in hand, since 1970
 	From   int64 // those in which listening began
 	Series [Metrics]Series
-	// Domains is a sketch of the recipient domains of this hour.
-	Domains [16]uint64
+	// Domains and Networks are sketches of what was seen in this hour.
+	Domains, Networks [16]uint64
 }
 
 // Series is one metric of a server.
@@ -76,13 +77,20 @@ type Series struct {
 	NFive, NHour, NDay       uint32
 	Peak5                    uint32 // of this hour
 	Cusum, Day               float64
-	High                     bool  // an alarm was given and is not over
-	Calm                     uint8 // hours since
-	Empty                    uint8 // hours without anything where something was expected
+	Before                   PastHour // the last whole hour
+	High                     bool     // an alarm was given and is not over
+	Calm                     uint8    // hours since
+	Empty                    uint8    // hours without anything where something was expected
 
 	limit5, limit60 float64 // of these five minutes, and the hour up to them
 	usual5, usual60 float64
 	ready           bool
+}
+
+// PastHour is an hour that ended.
+type PastHour struct {
+	Count, Mean, Z float64
+	Known          bool // there was a mean to compare it with
 }
 
 // VolumeAlarm is a count that is not as usual.
@@ -96,7 +104,7 @@ type VolumeAlarm struct {
 
 // Text is the alarm in words.
 func (a *VolumeAlarm) Text() string {
-	of := [...]string{"%.0f messages", "%.0f recipients", "%.0f sessions", "%.0f times 32 KiB", "%.0f refusals", "%.0f recipient domains"}[a.Metric]
+	of := [...]string{"%.0f messages", "%.0f recipients", "%.0f sessions", "%.0f times 32 KiB", "%.0f refusals", "%.0f recipient domains", "%.0f submitting networks"}[a.Metric]
 	switch a.Kind {
 	case "stopped":
 		return fmt.Sprintf("It sent nothing for two hours in which about "+of+" are usual.", a.Expected)
@@ -111,7 +119,6 @@ const (
 	burstZ      = 6.0
 	cusumSlack  = 0.5
 	cusumLimit  = 10.0
-	minBurst    = 20 // counts below this are no burst, whatever is usual
 	stoppedMean = 20.0
 	learn       = 24 * hour
 	meanWeight  = 0.2
@@ -137,14 +144,23 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 	return a, false
 }
 
-// Domain counts a recipient domain once an hour.
+// Domain counts a recipient domain once an hour, and SubmitNetwork a network.
 func (v *Traffic) Domain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
-	i := hash % uint32(len(v.Domains)*64)
-	if v.Domains[i/64]>>(i%64)&1 != 0 {
+	return v.once(OutDomains, &v.Domains, hash, now)
+}
+
+// SubmitNetwork: see Domain.
+func (v *Traffic) SubmitNetwork(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	return v.once(SubmitNetworks, &v.Networks, hash, now)
+}
+
+func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	i := hash % uint32(len(seen)*64)
+	if seen[i/64]>>(i%64)&1 != 0 {
 		return a, false
 	}
-	v.Domains[i/64] |= 1 << (i % 64)
-	return v.Add(OutDomains, 1, now)
+	seen[i/64] |= 1 << (i % 64)
+	return v.Add(m, 1, now)
 }
 
 func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) VolumeAlarm {
@@ -175,10 +191,10 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 		}
 		v.Bin++
 		if v.Bin%12 == 0 {
-			clear(v.Domains[:])
+			v.Domains, v.Networks = [16]uint64{}, [16]uint64{}
 		}
 		for m := range v.Series {
-			v.Series[m].beginFive(v.Bin * five)
+			v.Series[m].beginFive(v.Bin*five, least(Metric(m)))
 		}
 	}
 }
@@ -209,7 +225,7 @@ func (v *Traffic) begin(bin int64) {
 
 // beginFive reckons from which count on these five minutes, or the hour up to them, are a
 // burst.
-func (s *Series) beginFive(now int64) {
+func (s *Series) beginFive(now int64, least float64) {
 	mean, known := s.mean(now)
 	before, _ := s.mean(now - hour)
 	s.ready = known
@@ -220,8 +236,16 @@ func (s *Series) beginFive(now int64) {
 		s.usual60 = max(1, s.usual(now, &s.Ring), s.usual(now-hour, &s.Ring))
 		s.usual5 = s.usual(now, &s.Ring5)
 	}
-	s.limit5 = max(minBurst, burstFrom(mean/12, 1+s.PhiFive), 1.5*s.usual5)
-	s.limit60 = max(minBurst, burstFrom(max(mean, before), 1+s.PhiHour), 1.5*s.usual60)
+	s.limit5 = max(least, burstFrom(mean/12, 1+s.PhiFive), 1.5*s.usual5)
+	s.limit60 = max(least, burstFrom(max(mean, before), 1+s.PhiHour), 1.5*s.usual60)
+}
+
+// least is the count below which nothing is a burst, whatever is usual.
+func least(m Metric) float64 {
+	if m == SubmitNetworks {
+		return 10
+	}
+	return 20
 }
 
 func anscombe(x, mean float64) float64 { return 2 * (math.Sqrt(x+0.375) - math.Sqrt(mean+0.375)) }
@@ -267,6 +291,7 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
+	s.Before = PastHour{x, mean, raw / math.Sqrt(1+max(s.PhiHour, s.PhiDay)), known && !v.Learning(now)}
 	if known {
 		if !s.High {
 			learnPhi(&s.PhiHour, &s.NHour, raw, 168)
@@ -315,7 +340,7 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		if s.Cusum = 0; s.Calm >= 3 {
 			s.High = false
 		}
-	case s.Cusum >= cusumLimit && x >= minBurst:
+	case s.Cusum >= cusumLimit && x >= least(m):
 		s.Cusum = 0
 		alarm(s.alarm(m, "rise", now+hour-1, x, mean))
 	}
