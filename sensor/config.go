@@ -42,6 +42,7 @@ type fileConfig struct {
 		Name string `yaml:"name"`
 	} `yaml:"smtp_servers"`
 	AllowedRelays []string `yaml:"allowed_relays"`
+	LocalDomains  []string `yaml:"local_domains"`
 	Detect        struct {
 		Alpha                float64 `yaml:"alpha"`
 		NewNetworksThreshold float64 `yaml:"new_networks_threshold"`
@@ -106,14 +107,15 @@ type settings struct {
 
 // options are the global options of the command line that are settings too.
 type options struct {
-	file        string
-	set         []string
-	home        []string
-	mailServers []string
-	interfaces  []string
-	verbose     int
-	quiet       bool
-	color       string
+	file         string
+	set          []string
+	home         []string
+	mailServers  []string
+	localDomains []string
+	interfaces   []string
+	verbose      int
+	quiet        bool
+	color        string
 }
 
 // loadConfig reads the configuration. Its error lists all that is wrong.
@@ -143,6 +145,9 @@ func loadConfig(o *options) (*config, error) {
 	c := r.resolve(&f)
 	for _, h := range o.home {
 		c.engine.Home = append(c.engine.Home, r.prefix("--home", h))
+	}
+	for _, d := range o.localDomains {
+		c.engine.LocalDomains = append(c.engine.LocalDomains, r.domain("--local-domain", d))
 	}
 	for _, a := range o.mailServers {
 		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
@@ -327,6 +332,14 @@ func (r *resolver) addr(path, s string) netip.Addr {
 	return a
 }
 
+func (r *resolver) domain(path, s string) string {
+	d := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, "."), "."))
+	if d == "" || strings.ContainsAny(d, " @/") {
+		r.bad(path, "%q is not a domain (try example.org; those below it are included)", s)
+	}
+	return d
+}
+
 func (r *resolver) oneOf(path, s string, values ...string) string {
 	if s != "" && !slices.Contains(values, s) {
 		r.bad(path, "%q is none of %s", s, strings.Join(values, ", "))
@@ -378,6 +391,9 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	}
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
+	}
+	for i, d := range f.LocalDomains {
+		e.LocalDomains = append(e.LocalDomains, r.domain(fmt.Sprintf("local_domains[%d]", i), d))
 	}
 	e.Limits = engine.Limits{Attempts: f.Limits.Attempts, Flows: f.Limits.Flows, Sources: f.Limits.Sources, Sessions: f.Limits.Sessions, Hosts: f.Limits.Hosts}
 	for name, n := range map[string]int{"attempts": f.Limits.Attempts, "flows": f.Limits.Flows, "sources": f.Limits.Sources, "sessions": f.Limits.Sessions, "hosts": f.Limits.Hosts} {

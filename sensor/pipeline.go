@@ -33,7 +33,7 @@ type pipeline struct {
 // says that events wait for room rather than being dropped.
 func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string, sources func() capture.Stats) *pipeline {
 	p := &pipeline{cfg: cfg, report: report.New(input, cfg.evidence.Clean), sources: sources}
-	o := engine.Output{Finding: p.finding, Source: p.source, Stats: p.stats}
+	o := engine.Output{Finding: p.finding, Source: p.source, Stats: p.stats, Server: p.server, Site: p.site}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)
 		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input, Evidence: cfg.evidence}, p.queue)
@@ -68,6 +68,20 @@ func (p *pipeline) source(s *detect.SourceRecord) {
 		p.events.Source(s)
 	}
 	p.report.Source(s)
+}
+
+func (p *pipeline) server(s *detect.ServerRecord) {
+	if p.events != nil {
+		p.events.Server(s)
+	}
+	p.report.Server(s)
+}
+
+func (p *pipeline) site(s *detect.SiteRecord) {
+	if p.events != nil {
+		p.events.Site(s)
+	}
+	p.report.Site(s)
 }
 
 // stats tells the counters, and what they say about the sensor's own condition.

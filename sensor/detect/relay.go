@@ -63,7 +63,7 @@ type passing struct {
 // RelayProof is the session that proves it.
 type RelayProof struct {
 	Client     netip.Addr
-	MailFrom   string // address; the event shows of it what is configured
+	MailFrom   string `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
 	RcptDomain string
 	ReplyCode  uint16
 }

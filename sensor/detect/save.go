@@ -1,5 +1,10 @@
 package detect
 
+import (
+	"fmt"
+	"slices"
+)
+
 // Memory is what of a Host survives a restart. Windows of minutes and hours do not: a host that
 // still sends fills them again.
 type Memory struct {
@@ -32,7 +37,27 @@ func (h *Host) Memory() Memory {
 			m.Nets = append(m.Nets, n)
 		}
 	}
+	slices.Sort(m.Nets)
 	return m
+}
+
+// MarshalText and UnmarshalText have checkpoints name classes, because their numbers are those of
+// one version.
+func (c Class) MarshalText() ([]byte, error) {
+	if c >= Classes {
+		return nil, fmt.Errorf("there is no class %d", c)
+	}
+	return []byte(c.String()), nil
+}
+
+// UnmarshalText: see MarshalText.
+func (c *Class) UnmarshalText(name []byte) error {
+	for *c = 0; *c < Classes; *c++ {
+		if c.String() == string(name) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no class %q", name)
 }
 
 // Recall is the opposite of Memory. published says that a finding is still open at its

@@ -45,6 +45,9 @@ type Config struct {
 	MailServers []netip.Addr
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
+	// LocalDomains are the domains that our mail servers take mail for, in lower case. Nil means that
+	// they are learned.
+	LocalDomains []string
 	// SeparateVLANs and SeparateTunnels make VLAN and tunnel ids part of a flow's and a
 	// source's identity, for sites whose networks overlap. Otherwise they are not, because a mirror shows one
 	// connection before and after routing, and its two directions under different tags.
@@ -93,6 +96,8 @@ type Output struct {
 	Session func(*detect.Session) uint64
 	Finding func(*detect.Finding)
 	Source  func(*detect.SourceRecord)
+	Server  func(*detect.ServerRecord)
+	Site    func(*detect.SiteRecord)
 	Stats   func(now int64)
 }
 
@@ -115,6 +120,7 @@ type Engine struct {
 	emitted   []record // scratch of flush
 	workers   []*Worker
 	pool      *helpers
+	servers   servers
 	told      map[flowtable.Host]Counts // by Activity
 }
 
@@ -148,6 +154,7 @@ func New(cfg Config, out Output) *Engine {
 	for _, a := range cfg.MailServers {
 		e.server[a.As16()] = true
 	}
+	e.initServers()
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)

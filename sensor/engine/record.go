@@ -21,6 +21,7 @@ type record struct {
 	session *detect.Session
 	finding *detect.Finding
 	host    *host // whose evidence a session becomes
+	server  *serverSeen
 }
 
 func (s *shard) record(r record) {
@@ -220,14 +221,19 @@ func (e *Engine) flushRecords() {
 
 // who is the client of a record, for an order among those of one time.
 func (r *record) who() netip.AddrPort {
-	if r.session != nil {
+	switch {
+	case r.session != nil:
 		return r.session.Client
+	case r.server != nil:
+		return netip.AddrPortFrom(addr(r.server.client, r.server.v6), 0)
 	}
 	return netip.AddrPortFrom(r.finding.Source.Addr, 0)
 }
 
 func (e *Engine) emit(r *record) {
 	switch {
+	case r.server != nil:
+		e.observe(r.server, r.time)
 	case r.session != nil:
 		n := e.out.Session(r.session)
 		if r.host != nil {

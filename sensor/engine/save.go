@@ -15,6 +15,7 @@ type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
 	Seed    []byte
 	Sources []SavedSource `json:",omitempty"`
+	Servers []SavedServer `json:",omitempty"`
 }
 
 // SavedSource is a host of ours, or one with a finding.
@@ -55,7 +56,7 @@ const maxSaved = 8192
 // Save copies what is to survive. It may be called while workers run; each shard's part is of
 // one moment.
 func (e *Engine) Save() *Saved {
-	saved := &Saved{Seed: e.cfg.Seed}
+	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers()}
 	type ranked struct {
 		SavedSource
 		worth int64
@@ -95,7 +96,13 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 // Restore takes over what Save copied. It must be called before the first frame. What is
 // impossible in it is left out: the file it comes from may be older than the limits.
 func (e *Engine) Restore(saved *Saved) {
+	e.restoreServers(saved.Servers)
 	e.told = map[flowtable.Host]Counts{}
+	for a, s := range *e.servers.known.Load() {
+		if s.First != 0 {
+			e.told[flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
+		}
+	}
 	for i := range saved.Sources {
 		d := &saved.Sources[i]
 		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Hosts <= i {
@@ -107,7 +114,7 @@ func (e *Engine) Restore(saved *Saved) {
 		s.t.Lock()
 		s.restoreSource(hash, &k, d)
 		s.t.Unlock()
-		e.told[k] = countsOf(&d.Facts) // the history has these
+		e.told[k] = countsOf(&d.Facts).and(e.told[k]) // the history has these
 	}
 }
 
@@ -128,6 +135,9 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	if s.e.server[k.Addr] {
 		src.flags |= declared
 	}
+	if d.Outside {
+		src.flags |= outside
+	}
 	if d.Host == nil || s.hosts.len() >= s.maxHosts || src.flags&declared != 0 {
 		return
 	}
@@ -145,11 +155,8 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 		}
 		s.open = append(s.open, r)
 	}
-	if d.Outside {
-		src.flags |= outside
-		if src.flags&home != 0 && len(d.Host.Findings) == 0 {
-			s.direct = append(s.direct, r) // it was closed because the sensor stopped
-		}
+	if src.flags&(outside|home) == outside|home && len(d.Host.Findings) == 0 {
+		s.direct = append(s.direct, r) // it was closed because the sensor stopped
 	}
 	hst.Recall(&d.Host.Memory, hst.spambot != nil)
 }
@@ -198,9 +205,17 @@ func (e *Engine) Activity() (list []Activity) {
 		})
 		s.t.Unlock()
 	}
+	e.tickMu.Lock()
+	for a, s := range *e.servers.known.Load() {
+		if s.First != 0 {
+			k := flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
+			seen[k] = seen[k].and(countsIn(&s.Count))
+		}
+	}
+	e.tickMu.Unlock()
 	for k, is := range seen {
 		if d := is.since(e.told[k]); d != (Counts{}) {
-			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.server[k.Addr], now / hour, d})
+			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watching(k.Addr) != nil, now / hour, d})
 		}
 	}
 	e.told = seen
@@ -211,6 +226,17 @@ func (e *Engine) Activity() (list []Activity) {
 func countsOf(f *detect.Facts) Counts {
 	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions), CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
 		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
+}
+
+func countsIn(c *detect.ServerCounts) Counts {
+	return Counts{CountSessionsIn: c.SessionsIn, CountMessagesIn: c.MessagesIn}
+}
+
+func (c Counts) and(more Counts) Counts {
+	for i, n := range more {
+		c[i] += n
+	}
+	return c
 }
 
 // since is what was added to an earlier count. One that is smaller was forgotten in between

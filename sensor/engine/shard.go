@@ -29,6 +29,8 @@ type shard struct {
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
 
+	envelopes []*envelope // transactions of sessions, by their number
+
 	plain [256]uint64 // hashes of refusals that name no blocklist
 
 	records []record // to be given out when the batch is done
@@ -351,6 +353,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 		return
 	}
 	a.Outcome = outcome
+	s.serverAttempt(p.time, &p.key, -1)
 	src := s.sourceOf(a.Source, a.Gen)
 	if src == nil {
 		return

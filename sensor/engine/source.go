@@ -77,6 +77,7 @@ func (s *shard) judges(src *source) bool {
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
 	s.count.attempts++
 	src.flags |= changed
+	s.serverAttempt(now, k, 1)
 	v6 := k.Scope.V6()
 	net := k.Server
 	if v6 {
@@ -142,6 +143,7 @@ func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 
 // heard is what the listener heard: it becomes observations about the source.
 func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
+	s.overheard(f, talk)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
 		return
@@ -297,6 +299,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 			s.heard(k.ServerPort, f, talk)
 		}
 	}
+	s.serverSession(k, f, talk)
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
 		_, up := f.conn.Counts(tcp.Client)

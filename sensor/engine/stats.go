@@ -90,7 +90,7 @@ func (e *Engine) Stats() Stats {
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
-		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}}
+		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}, {Name: "servers_full", N: e.servers.full.Load()}}
 	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted}}
 	for j, name := range smtpsniff.FlagNames {
 		if weird[j] > 0 {

@@ -35,6 +35,7 @@ func (e *Engine) tell() {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.tellSources(now, false)
 	}
+	e.tickServers(now)
 	if now >= e.nextStats {
 		e.nextStats = now + e.cfg.StatsInterval
 		if e.out.Stats != nil {
@@ -117,6 +118,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	e.finishServers(now, reason)
 	e.tellSources(now, true)
 	if e.out.Stats != nil {
 		e.out.Stats(now)

@@ -23,6 +23,8 @@ type Report struct {
 	talkers  []detect.SourceRecord // of ours, undeclared, that tried to mail
 	others   int                   // external sources
 	health   []string
+	mail     map[netip.Addr]detect.ServerRecord
+	site     *detect.SiteRecord
 	inputs   map[uint16]bool
 }
 

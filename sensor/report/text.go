@@ -24,6 +24,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 		r.finding(p, i+1, f)
 	}
 	r.table(p, "Declared mail servers", r.servers)
+	r.mailServers(p)
 	r.table(p, "Other hosts of yours that tried to send mail", r.talkers)
 	r.unjudged(p, in)
 	if len(in.Settings) > 0 {
@@ -119,10 +120,12 @@ func (r *Report) sorted() []*detect.Finding {
 }
 
 func (r *Report) verdict(p *printer, found []*detect.Finding) {
-	var bots, maybe, info []string
+	var bots, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
+		case f.Class >= detect.OpenRelay:
+			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= detect.High:
 			bots = append(bots, a)
 		case f.Severity > detect.Info:
@@ -137,12 +140,17 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sends spam: %s", "VERDICT", bots[0])))
 	case len(bots) > 1:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
+	case len(servers) > 0:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
 		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
 	default:
 		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
 	}
-	if len(bots) > 0 && len(maybe) > 0 {
+	for _, s := range servers {
+		p.field("", "Mail server "+s)
+	}
+	if len(bots)+len(servers) > 0 && len(maybe) > 0 {
 		p.field("", "Suspicious: "+list(maybe))
 	}
 	if len(info) > 0 {
@@ -157,12 +165,18 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet"}
+var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
+	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account",
+	detect.VolumeAnomaly: "does not send as usual", detect.BlocklistedServer: "is refused because of a blocklist"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
 	if f.Class == detect.Spambot {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
+	}
+	if f.Class >= detect.OpenRelay {
+		r.serverFinding(p, n, f)
+		return
 	}
 	p.section(head)
 	s := &f.Source

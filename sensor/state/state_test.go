@@ -156,7 +156,7 @@ func FuzzLoad(f *testing.F) {
 	good, _ := encode(7, sample(7))
 	f.Add(good)
 	f.Add(good[bytes.IndexByte(good, '\n')+1:])
-	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Level":255},"Findings":[{"Class":200,"Level":9}]}}]}}`))
+	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Level":255},"Findings":[{"Class":"spambot","Level":9}]}}]}}`))
 	cfg := engine.Config{Limits: engine.Limits{Attempts: 64, Flows: 64, Sources: 64, Sessions: 8, Hosts: 8}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Checkpoint
