@@ -73,6 +73,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_peername_lookup = no
 smtpd_error_sleep_time = 0
 smtp_host_lookup = native
+smtp_bind_address = 192.168.88.25
 disable_dns_lookups = yes
 `
 

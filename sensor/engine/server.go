@@ -19,7 +19,7 @@ import (
 // findings, as records in the order of the packets, and is worked on where these are given out. There one
 // goroutine at a time owns all servers, and the result does not depend on how many workers there are.
 //
-// Servers are those that are declared, and hosts of ours that took a message.
+// Servers are those that are declared, and hosts of ours that answered to a recipient.
 
 // servers are all that are watched.
 type servers struct {
@@ -283,7 +283,7 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 	}
 	if !x.outside {
 		s := e.watching(x.server)
-		if s == nil && x.mail != nil && x.mail.Taken {
+		if s == nil && x.mail != nil && answered(x.mail) {
 			s = e.found(x.server, x.v6)
 		}
 		if s != nil {
@@ -313,6 +313,11 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 	case x.attempt < 0:
 		s.Unreachable(x.net, now)
 	}
+}
+
+// answered reports whether the server said something to a recipient.
+func answered(m *detect.Mail) bool {
+	return slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code != 0 })
 }
 
 // tickServers moves the servers' time on, and gives out their records when it is time.
