@@ -16,6 +16,7 @@ var allowed = map[string]struct {
 }{
 	"sensor":               {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect"}, "the command puts the parts together"},
 	"bench":                {[]string{"sensor/capture", "sensor/engine", "sensor/wire/wiretest"}, "it measures the product as a whole, with traffic that it builds"},
+	"bench/servers":        {[]string{"sensor/engine", "sensor/detect", "sensor/wire", "sensor/wire/wiretest"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/event":         {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":        {[]string{"sensor/detect"}, "it tells verdicts"},
 	"sensor/state":         {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},

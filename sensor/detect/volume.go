@@ -42,8 +42,8 @@ func (m Metric) String() string {
 // minutes, for hours, and for whole days, because a busy day makes all its hours busy.
 //
 //	burst    z >= 6 in five minutes, or in the last sixty
-//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 10 (Page 1954): by Siegmund's approximation
-//	         once in 16 years for a server that is as usual
+//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 12 (Page 1954). For independent hours 10 would
+//	         do, once in 16 years by Siegmund's approximation; a busy day's hours are not
 //	stopped  nothing for two hours in which 20 messages an hour are usual
 //
 // A batch that recurs is usual: no burst is below one and a half times what the same hour, or
@@ -73,14 +73,17 @@ type Series struct {
 	// them, plus one; zero is an hour that was not seen.
 	Ring, Ring5 [672]uint32
 	// PhiFive, PhiHour and PhiDay are f, less one; Ns how many went into it.
-	PhiFive, PhiHour, PhiDay float64
-	NFive, NHour, NDay       uint32
-	Peak5                    uint32 // of this hour
-	Cusum, Day               float64
-	Before                   PastHour // the last whole hour
-	High                     bool     // an alarm was given and is not over
-	Calm                     uint8    // hours since
-	Empty                    uint8    // hours without anything where something was expected
+	PhiFive, PhiHour float64
+	NFive, NHour     uint32
+	// PhiDay and NDay are those of working days and of weekends.
+	PhiDay     [2]float64
+	NDay       [2]uint32
+	Peak5      uint32 // of this hour
+	Cusum, Day float64
+	Before     PastHour // the last whole hour
+	High       bool     // an alarm was given and is not over
+	Calm       uint8    // hours since
+	Empty      uint8    // hours without anything where something was expected
 
 	limit5, limit60 float64 // of these five minutes, and the hour up to them
 	usual5, usual60 float64
@@ -118,7 +121,7 @@ const (
 	five        = 5 * minute
 	burstZ      = 6.0
 	cusumSlack  = 0.5
-	cusumLimit  = 10.0
+	cusumLimit  = 12.0
 	stoppedMean = 20.0
 	learn       = 24 * hour
 	meanWeight  = 0.2
@@ -242,8 +245,11 @@ func (s *Series) beginFive(now int64, least float64) {
 
 // least is the count below which nothing is a burst, whatever is usual.
 func least(m Metric) float64 {
-	if m == SubmitNetworks {
+	switch m {
+	case SubmitNetworks:
 		return 10
+	case OutBytes:
+		return 2048 // 64 MiB: one message of a small office can have some
 	}
 	return 20
 }
@@ -261,7 +267,7 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	s.Peak5 = max(s.Peak5, clamp32(s.Five))
 	s.Last[v.Bin%12] = clamp32(s.Five)
 	if mean, known := s.mean(now); known && !s.High && float64(s.Five) <= 1.5*s.usual5 {
-		learnPhi(&s.PhiFive, &s.NFive, anscombe(float64(s.Five), mean/12), 2016)
+		learnPhi(&s.PhiFive, &s.NFive, anscombe(float64(s.Five), mean/12), 10, 2016)
 	}
 	s.Five = 0
 	if (v.Bin+1)%12 == 0 {
@@ -271,10 +277,11 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 
 // learnPhi learns how much more than a Poisson process a count varies: f is the mean of z
 // squared, each cut off at nine times what it is, so that no single one makes it blind.
-func learnPhi(phi *float64, n *uint32, z float64, most uint32) {
+// It begins at one, as if prior counts had said so.
+func learnPhi(phi *float64, n *uint32, z float64, prior, most uint32) {
 	*n = min(*n+1, most)
 	f := 1 + *phi
-	f += (math.Min(z*z, 9*f) - f) / float64(*n+10)
+	f += (math.Min(z*z, 9*f) - f) / float64(*n+prior)
 	*phi = max(0, f-1)
 }
 
@@ -291,10 +298,10 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
-	s.Before = PastHour{x, mean, raw / math.Sqrt(1+max(s.PhiHour, s.PhiDay)), known && !v.Learning(now)}
+	s.Before = PastHour{x, mean, raw / math.Sqrt(1+s.PhiHour), known && !v.Learning(now)}
 	if known {
 		if !s.High {
-			learnPhi(&s.PhiHour, &s.NHour, raw, 168)
+			learnPhi(&s.PhiHour, &s.NHour, raw, 10, 168)
 		}
 		s.judgeHour(v, m, now, x, mean, raw, alarm)
 	}
@@ -320,16 +327,20 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64, alarm func(VolumeAlarm)) {
 	// A day's hours vary together: if f were that of single hours, every busy day would be
 	// an alarm.
-	s.Day += max(-burstZ, min(burstZ, raw))
+	kind := 0
+	if weekend((now / hour) % 168) {
+		kind = 1
+	}
+	s.Day += raw
 	if (now/hour)%24 == 23 {
 		if !s.High {
-			learnPhi(&s.PhiDay, &s.NDay, s.Day/math.Sqrt(24), 28)
+			learnPhi(&s.PhiDay[kind], &s.NDay[kind], s.Day/math.Sqrt(24), 2, 28)
 		}
 		s.Day = 0
 	}
-	z := raw / math.Sqrt(1+max(s.PhiHour, s.PhiDay))
+	z := raw / math.Sqrt(1+max(s.PhiHour, s.PhiDay[kind]))
 	s.Cusum = max(0, s.Cusum+z-cusumSlack)
-	if s.NDay < 14 || v.Learning(now) {
+	if s.NDay[kind] < 8 || v.Learning(now) {
 		s.Cusum = 0 // how much days vary is not known yet
 	}
 	switch {
