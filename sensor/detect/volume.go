@@ -42,7 +42,7 @@ func (m Metric) String() string {
 // minutes, for hours, and for whole days, because a busy day makes all its hours busy.
 //
 //	burst    z >= 6 in five minutes, or in the last sixty
-//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 12 (Page 1954). For independent hours 10 would
+//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 15 (Page 1954). For independent hours 10 would
 //	         do, once in 16 years by Siegmund's approximation; a busy day's hours are not
 //	stopped  nothing for two hours in which 20 messages an hour are usual
 //
@@ -72,18 +72,15 @@ type Series struct {
 	// Ring and Ring5 are the counts of the last 28 days' hours and the largest five minutes in
 	// them, plus one; zero is an hour that was not seen.
 	Ring, Ring5 [672]uint32
-	// PhiFive, PhiHour and PhiDay are f, less one; Ns how many went into it.
-	PhiFive, PhiHour float64
-	NFive, NHour     uint32
-	// PhiDay and NDay are those of working days and of weekends.
-	PhiDay     [2]float64
-	NDay       [2]uint32
-	Peak5      uint32 // of this hour
-	Cusum, Day float64
-	Before     PastHour // the last whole hour
-	High       bool     // an alarm was given and is not over
-	Calm       uint8    // hours since
-	Empty      uint8    // hours without anything where something was expected
+	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
+	Fives, Hours Spread
+	Days         [2]Phi // of working days and of weekends
+	Peak5        uint32 // of this hour
+	Cusum, Day   float64
+	Before       PastHour // the last whole hour
+	High         bool     // an alarm was given and is not over
+	Calm         uint8    // hours since
+	Empty        uint8    // hours without anything where something was expected
 
 	limit5, limit60 float64 // of these five minutes, and the hour up to them
 	usual5, usual60 float64
@@ -121,7 +118,7 @@ const (
 	five        = 5 * minute
 	burstZ      = 6.0
 	cusumSlack  = 0.5
-	cusumLimit  = 12.0
+	cusumLimit  = 15.0
 	stoppedMean = 20.0
 	learn       = 24 * hour
 	meanWeight  = 0.2
@@ -138,10 +135,16 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 	if s.High || !s.ready || v.Learning(now) {
 		return a, false
 	}
-	if x := float64(s.Five); x >= s.limit5 {
+	// What is counted once an hour is most in its first minutes, and adds up to nothing.
+	once := m == OutDomains || m == SubmitNetworks
+	if x := float64(s.Five); x >= s.limit5 && !once {
 		return s.alarm(m, "burst", now, x, s.expected(now)/12), true
 	}
-	if x := float64(s.sixty(v.Bin)); x >= s.limit60 {
+	x := float64(s.Hour)
+	if !once {
+		x = float64(s.sixty(v.Bin))
+	}
+	if x >= s.limit60 {
 		return s.alarm(m, "burst", now, x, s.expected(now)), true
 	}
 	return a, false
@@ -239,8 +242,8 @@ func (s *Series) beginFive(now int64, least float64) {
 		s.usual60 = max(1, s.usual(now, &s.Ring), s.usual(now-hour, &s.Ring))
 		s.usual5 = s.usual(now, &s.Ring5)
 	}
-	s.limit5 = max(least, burstFrom(mean/12, 1+s.PhiFive), 1.5*s.usual5)
-	s.limit60 = max(least, burstFrom(max(mean, before), 1+s.PhiHour), 1.5*s.usual60)
+	s.limit5 = max(least, burstFrom(mean/12, s.Fives.of(mean/12), burstZ), above(s.usual5))
+	s.limit60 = max(least, burstFrom(max(mean, before), s.Hours.of(max(mean, before)), burstZ), above(s.usual60))
 }
 
 // least is the count below which nothing is a burst, whatever is usual.
@@ -256,9 +259,9 @@ func least(m Metric) float64 {
 
 func anscombe(x, mean float64) float64 { return 2 * (math.Sqrt(x+0.375) - math.Sqrt(mean+0.375)) }
 
-// burstFrom is the count whose z is burstZ.
-func burstFrom(mean, phi float64) float64 {
-	root := burstZ*math.Sqrt(phi)/2 + math.Sqrt(mean+0.375)
+// burstFrom is the count with a given z.
+func burstFrom(mean, phi, z float64) float64 {
+	root := z*math.Sqrt(phi)/2 + math.Sqrt(mean+0.375)
 	return root*root - 0.375
 }
 
@@ -266,8 +269,8 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	now := v.Bin * five
 	s.Peak5 = max(s.Peak5, clamp32(s.Five))
 	s.Last[v.Bin%12] = clamp32(s.Five)
-	if mean, known := s.mean(now); known && !s.High && float64(s.Five) <= 1.5*s.usual5 {
-		learnPhi(&s.PhiFive, &s.NFive, anscombe(float64(s.Five), mean/12), 10, 2016)
+	if mean, known := s.mean(now); known && !s.High && float64(s.Five) <= above(s.usual5) {
+		s.Fives.learn(mean/12, anscombe(float64(s.Five), mean/12), 2016)
 	}
 	s.Five = 0
 	if (v.Bin+1)%12 == 0 {
@@ -275,14 +278,43 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	}
 }
 
-// learnPhi learns how much more than a Poisson process a count varies: f is the mean of z
-// squared, each cut off at nine times what it is, so that no single one makes it blind.
-// It begins at one, as if prior counts had said so.
-func learnPhi(phi *float64, n *uint32, z float64, prior, most uint32) {
-	*n = min(*n+1, most)
-	f := 1 + *phi
-	f += (math.Min(z*z, 9*f) - f) / float64(*n+prior)
-	*phi = max(0, f-1)
+// above is the count up to which a batch is as usual: half as much again, or what chance makes
+// of a small one.
+func above(usual float64) float64 { return max(1.5*usual, burstFrom(usual, 1, 4)) }
+
+// Phi is how much more than a Poisson process a count varies, less one: the mean of z squared,
+// over N counts.
+type Phi struct {
+	F float64
+	N uint32
+}
+
+// learn takes in a count. It is cut off at nine times what is usual, so that no single one makes
+// it blind. It begins at one, as if prior counts had said so.
+func (p *Phi) learn(z float64, prior, most uint32) {
+	p.N = min(p.N+1, most)
+	f := 1 + p.F
+	f += (math.Min(z*z, 9*f) - f) / float64(p.N+prior)
+	p.F = max(0, f-1)
+}
+
+// Spread are the Phi of counts by the size of their mean, in steps of four: a busy day
+// multiplies, so large counts vary by more than small ones.
+type Spread [12]Phi
+
+func step(mean float64) int { return min(int(math.Log2(mean+1)/2), len(Spread{})-1) }
+
+func (s *Spread) learn(mean, z float64, most uint32) { s[step(mean)].learn(z, 10, most) }
+
+// of is f for a mean: the larger one of its step and the next, because means near the border
+// are in both, and of the one below too if the step was hardly seen.
+func (s *Spread) of(mean float64) float64 {
+	i := step(mean)
+	f := max(s[i].F, s[min(i+1, len(s)-1)].F)
+	for ; i > 0 && s[i].N < 50; i-- {
+		f = max(f, s[i-1].F)
+	}
+	return 1 + f
 }
 
 // endHour judges the hour that ends and takes it into the baseline.
@@ -298,15 +330,15 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
-	s.Before = PastHour{x, mean, raw / math.Sqrt(1+s.PhiHour), known && !v.Learning(now)}
+	s.Before = PastHour{x, mean, raw / math.Sqrt(s.Hours.of(mean)), known && !v.Learning(now)}
 	if known {
 		if !s.High {
-			learnPhi(&s.PhiHour, &s.NHour, raw, 10, 168)
+			s.Hours.learn(mean, raw, 168)
 		}
 		s.judgeHour(v, m, now, x, mean, raw, alarm)
 	}
 	slot := (now / hour) % 168
-	switch sigma := math.Sqrt(max(mean, 1) * (1 + s.PhiHour)); {
+	switch sigma := math.Sqrt(max(mean, 1) * s.Hours.of(mean)); {
 	case s.Weeks[slot] == 0 && !known:
 		s.Mean[slot] = float32(x)
 	case s.Weeks[slot] == 0:
@@ -334,21 +366,21 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 	s.Day += raw
 	if (now/hour)%24 == 23 {
 		if !s.High {
-			learnPhi(&s.PhiDay[kind], &s.NDay[kind], s.Day/math.Sqrt(24), 2, 28)
+			s.Days[kind].learn(s.Day/math.Sqrt(24), 2, 28)
 		}
 		s.Day = 0
 	}
-	z := raw / math.Sqrt(1+max(s.PhiHour, s.PhiDay[kind]))
+	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[kind].F+1))
 	s.Cusum = max(0, s.Cusum+z-cusumSlack)
-	if s.NDay[kind] < 8 || v.Learning(now) {
+	if s.Days[kind].N < 15-9*uint32(kind) || v.Learning(now) {
 		s.Cusum = 0 // how much days vary is not known yet
 	}
 	switch {
 	case s.High:
-		if s.Calm++; z > 2 {
+		if s.Calm = min(s.Calm+1, 24); z > 2 {
 			s.Calm = 0
 		}
-		if s.Cusum = 0; s.Calm >= 3 {
+		if s.Cusum = 0; s.Calm >= 24 {
 			s.High = false
 		}
 	case s.Cusum >= cusumLimit && x >= least(m):
