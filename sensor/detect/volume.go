@@ -42,8 +42,8 @@ func (m Metric) String() string {
 // minutes, for hours, and for whole days, because a busy day makes all its hours busy.
 //
 //	burst    z >= 6 in five minutes, or in the last sixty
-//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 15 (Page 1954). For independent hours 10 would
-//	         do, once in 16 years by Siegmund's approximation; a busy day's hours are not
+//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 15 (Page 1954). For independent hours
+//	         10 would do, once in 16 years by Siegmund's approximation; a busy day's are not
 //	stopped  nothing for two hours in which 20 messages an hour are usual
 //
 // A batch that recurs is usual: no burst is below one and a half times what the same hour, or
@@ -251,6 +251,8 @@ func least(m Metric) float64 {
 	switch m {
 	case SubmitNetworks:
 		return 10
+	case OutRecipients:
+		return 100 // one message can have them: RFC 5321, section 4.5.3.1.8
 	case OutBytes:
 		return 2048 // 64 MiB: one message of a small office can have some
 	}
@@ -370,7 +372,7 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		}
 		s.Day = 0
 	}
-	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[kind].F+1))
+	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[0].F+1, s.Days[1].F+1))
 	s.Cusum = max(0, s.Cusum+z-cusumSlack)
 	if s.Days[kind].N < 15-9*uint32(kind) || v.Learning(now) {
 		s.Cusum = 0 // how much days vary is not known yet
