@@ -70,8 +70,14 @@ func (e *Engine) initServers() {
 	}
 }
 
-// server is a watched server, nil if it is none.
-func (e *Engine) watching(a flowtable.Addr) *mailServer { return (*e.servers.known.Load())[a] }
+// watching is a watched server, nil if it is none.
+func (e *Engine) watching(a flowtable.Addr) *mailServer {
+	known := *e.servers.known.Load()
+	if len(known) == 0 {
+		return nil
+	}
+	return known[a]
+}
 
 // found begins to watch a server that nobody declared.
 func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
@@ -110,24 +116,27 @@ type envelope struct {
 	listed   bool
 }
 
-// watched reports whether one end of a flow can be a server of ours: any host inside can.
-func (s *shard) watched(f *flow, k *flowtable.Key) bool {
-	return s.inside(f, k) || s.e.watching(k.Client) != nil
-}
-
-// inside reports whether the server of a flow is ours. A declared one may have an address that
-// home_net does not name.
-func (s *shard) inside(f *flow, k *flowtable.Key) bool {
-	return !f.has(external) || s.e.watching(k.Server) != nil
+// watch notes at a flow's beginning whether one end can be a server of ours: any host inside
+// can, and a declared one may have an address that home_net does not name.
+func (s *shard) watch(f *flow, k *flowtable.Key) {
+	if !f.has(external) || s.e.watching(k.Server) != nil {
+		f.flags |= inside | watched
+	}
+	if s.e.watching(k.Client) != nil {
+		f.flags |= watched
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+			src.flags |= serving
+		}
+	}
 }
 
 // overheard follows the transactions of a session with a server of ours. It reads the events of the
 // listener that heard is called for.
 func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
-	k := s.t.Flows.KeyOf(s.current)
-	if !s.watched(f, k) {
+	if !f.has(watched) {
 		return
 	}
+	k := s.t.Flows.KeyOf(s.current)
 	x := s.envelope(f)
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
@@ -154,7 +163,7 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 // replied is a reply to a part of a transaction.
 func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
-	if refused && !s.inside(f, k) {
+	if refused && !f.has(inside) {
 		if c := detect.ParseCitation(string(ev.Text)); c.List != "" {
 			x.mail.Listed, x.listed = true, true
 			s.cited(f, k, &c, ev.Text)
@@ -198,13 +207,13 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	m.Time, m.Over = f.last, !m.Taken
 	v6 := k.Scope.V6()
 	other := k.Server
-	if s.inside(f, k) {
+	if f.has(inside) {
 		other = k.Client
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
 	}
 	m.Client, m.Net = addr(other, v6), s.net(other, v6)
-	s.seen(f.last, k, !s.inside(f, k), serverSeen{mail: &m})
+	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
 }
 
 // net is the hash of an address's network: /24, or /48.
@@ -246,13 +255,16 @@ func (s *shard) letGo(f *flow, k *flowtable.Key, talk *smtpsniff.Session) (x env
 
 // serverSession is the end of a flow, if one end of it is a server of ours.
 func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session) {
+	if !f.has(watched) {
+		return
+	}
 	x := s.letGo(f, k, talk)
-	if !f.has(opened) || !s.watched(f, k) {
+	if !f.has(opened) {
 		return
 	}
 	v6 := k.Scope.V6()
 	_, up := f.conn.Counts(tcp.Client)
-	d := &detect.ServerSession{Time: f.last, Inbound: s.inside(f, k), External: true, Submit: k.ServerPort != 25, Bytes: up}
+	d := &detect.ServerSession{Time: f.last, Inbound: f.has(inside), External: true, Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
@@ -269,8 +281,11 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 
 // serverAttempt is an attempt of a server to reach another one: outcome 1 when it begins, -1
 // when it is refused.
-func (s *shard) serverAttempt(now int64, k *flowtable.Key, outcome int8) {
-	if v6 := k.Scope.V6(); s.e.watching(k.Client) != nil && s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
+func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome int8) {
+	if src.flags&(declared|serving) == 0 {
+		return
+	}
+	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
 		s.seen(now, k, true, serverSeen{attempt: outcome, net: s.net(k.Server, v6)})
 	}
 }

@@ -105,6 +105,8 @@ const (
 	encrypted                       // TLS began
 	lingering                       // it ended; what still comes is waited for
 	told                            // its session was given out
+	inside                          // the server is ours
+	watched                         // one end can be a mail server of ours
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -153,6 +155,7 @@ const (
 	declared                         // a mail server
 	changed                          // since it was last given out
 	outside                          // tried port 25 past our servers and relays
+	serving                          // it is a mail server that is watched
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
@@ -353,11 +356,11 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 		return
 	}
 	a.Outcome = outcome
-	s.serverAttempt(p.time, &p.key, -1)
 	src := s.sourceOf(a.Source, a.Gen)
 	if src == nil {
 		return
 	}
+	s.serverAttempt(p.time, src, &p.key, -1)
 	if outcome == flowtable.Refused {
 		src.facts.Refused++
 	} else {
@@ -384,6 +387,7 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= relay
 	}
+	s.watch(f, &p.key)
 	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
 }

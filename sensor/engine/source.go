@@ -77,7 +77,7 @@ func (s *shard) judges(src *source) bool {
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
 	s.count.attempts++
 	src.flags |= changed
-	s.serverAttempt(now, k, 1)
+	s.serverAttempt(now, src, k, 1)
 	v6 := k.Scope.V6()
 	net := k.Server
 	if v6 {
