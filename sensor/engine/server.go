@@ -23,11 +23,12 @@ import (
 
 // servers are all that are watched.
 type servers struct {
-	known atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
-	local detect.Domains
-	full  atomic.Uint64 // servers and lists that found no room
-	next  int64         // when records are given out
-	site  site
+	known  atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
+	local  detect.Domains
+	full   atomic.Uint64 // servers and lists that found no room
+	next   int64         // when records are given out
+	ticked int64         // the latest second
+	site   site
 }
 
 // mailServer is one of them. The fields belong to who holds tickMu.
@@ -335,8 +336,13 @@ func answered(m *detect.Mail) bool {
 	return slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code != 0 })
 }
 
-// tickServers moves the servers' time on, and gives out their records when it is time.
+// tickServers moves the servers' time on, once a second, and gives out their records when it
+// is time. What a server does moves its time on as well.
 func (e *Engine) tickServers(now int64) {
+	if now/second == e.servers.ticked {
+		return
+	}
+	e.servers.ticked = now / second
 	for _, s := range e.allServers() {
 		if s.First != 0 {
 			s.at(now, e.teller(s))

@@ -257,3 +257,12 @@ func TestSaveRestore(t *testing.T) {
 		t.Error("the secret is lost")
 	}
 }
+
+// TestSince: a source that was forgotten in between begins anew.
+func TestSince(t *testing.T) {
+	for _, row := range [][3]Counts{{{5, 4}, {3, 4}, {2, 0}}, {{2, 1}, {3, 1}, {2, 1}}, {{1}, {}, {1}}} {
+		if got := row[0].since(row[1]); got != row[2] {
+			t.Errorf("%v since %v: %v, want %v", row[0], row[1], got, row[2])
+		}
+	}
+}

@@ -58,6 +58,17 @@ func (r *Report) mailServers(p *printer) {
 	}
 }
 
+// undeclared are hosts of ours that took mail and that nobody declared, up to five.
+func (r *Report) undeclared() (list []netip.Addr) {
+	for a, s := range r.mail {
+		if !s.Declared && s.Count.MessagesIn > 0 {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return list[:min(len(list), 5)]
+}
+
 func yes(b bool) string {
 	if b {
 		return "yes"

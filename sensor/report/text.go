@@ -298,6 +298,9 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 			break
 		}
 	}
+	for _, s := range r.undeclared() {
+		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s. If not, find out what it is.", s, s))
+	}
 	if in.Attempts == 0 {
 		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")
 	}
