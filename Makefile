@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup bench fuzz soak clean
+.PHONY: servers demo build test vet unit setup bench fuzz soak clean
 
 # The main job: a recorded capture in, a finding with its reasons out.
 demo: build
@@ -25,6 +25,11 @@ vet:
 
 unit:
 	$(GO) test -race -timeout 12m ./...
+
+# The detectors of mail servers on simulated years, and a sensor that is killed 100 times.
+servers: build
+	$(GO) run ./bench/servers
+	SPAMSENSOR_KILLS=100 $(GO) test ./sensor -run 'TestKill$$' -v
 
 clean:
 	rm -rf bin

@@ -416,7 +416,7 @@ func TestNoHome(t *testing.T) {
 // After warm-up no packet costs an allocation: new connections, dialogues and verdicts
 // included.
 func TestNoAllocations(t *testing.T) {
-	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 64}}, Output{})
+	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 1024}}, Output{})
 	w := feeder{w: e.Worker(), size: 100}
 	var frames []frame
 	for i := range 200 {
