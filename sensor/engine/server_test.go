@@ -266,3 +266,44 @@ func TestSince(t *testing.T) {
 		}
 	}
 }
+
+// TestServersDeterministic: any number of helpers gives the same findings and records.
+func TestServersDeterministic(t *testing.T) {
+	var frames []frame
+	for i := range 300 {
+		c := newConn(fmt.Sprintf("203.0.%d.9", i%100), ourServer, uint16(20000+i), 25)
+		c.at = epoch + int64(i)*7*second
+		rcpt, reply := "bob@corp.example", "250 ok"
+		switch {
+		case i%3 == 0:
+			rcpt, reply = "v@victim.example", "554 5.7.1 Relay access denied"
+		case i > 200 && i%3 == 1:
+			rcpt = fmt.Sprintf("v%d@victim.example", i)
+		}
+		frames = append(frames, c.dialogue(message("a@b.example", rcpt, reply, "250 queued")).frames...)
+		o := newConn(ourServer, fmt.Sprintf("198.51.%d.1", i%50), uint16(20000+i), 25)
+		o.at = c.at - 40e6 // side by side with the other
+		frames = append(frames, o.dialogue(message("bob@corp.example", fmt.Sprintf("c%d@d.example", i), "451 later", "")).frames...)
+	}
+	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+	var first string
+	for _, helpers := range []int{0, 2, 4} {
+		cfg := relayConfig()
+		cfg.Seed, cfg.Helpers = []byte("0123456789abcdef"), helpers
+		p := newPlay(cfg)
+		p.w.size = 4000
+		for _, f := range frames {
+			p.w.take(f)
+		}
+		p.w.flush()
+		p.e.Finish("end_of_input")
+		text, _ := json.Marshal(p.findings)
+		got := fmt.Sprintf("%s %+v", text, p.servers)
+		if first == "" {
+			first = got
+		}
+		if got != first || p.servers[ourServer].Relayed != 33 || p.servers[ourServer].Queue.Estimate != 300 {
+			t.Errorf("with %d helpers it is something else: relayed %d, %d wait", helpers, p.servers[ourServer].Relayed, p.servers[ourServer].Queue.Estimate)
+		}
+	}
+}
