@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: servers demo build test vet unit setup bench fuzz soak clean
+.PHONY: demo build test vet unit setup bench servers fuzz fuzz-short reliability clean
 
 # The main job: a recorded capture in, a finding with its reasons out.
 demo: build
@@ -16,7 +16,7 @@ build: setup
 setup:
 	@sh .ci/setup
 
-test: setup vet unit
+test: setup vet unit fuzz-short
 
 vet:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -25,6 +25,35 @@ vet:
 
 unit:
 	$(GO) test -race -timeout 12m ./...
+
+# Speed: of every stage, and of the whole beside the other tools that are installed. The
+# workloads (3.9 GB) are made once, outside the tree; BENCH_MB=300 makes smaller ones, BENCH_ARGS
+# are options of compare.
+BENCH_DIR ?= $(or $(TMPDIR),/tmp)/spamsensor-bench
+BENCH_MB ?= 0
+BENCH_ARGS ?=
+WORKLOADS = $(addprefix $(BENCH_DIR)/,w1.pcap w2.pcap w3.pcap)
+
+bench: setup $(WORKLOADS)
+	$(GO) test -run '^$$' -bench . ./...
+	$(GO) run ./bench compare $(BENCH_ARGS) $(WORKLOADS)
+
+$(BENCH_DIR)/%.pcap:
+	@mkdir -p $(BENCH_DIR)
+	$(GO) run ./bench generate -mb $(BENCH_MB) $* $@.part
+	@mv $@.part $@
+
+# Every fuzz target, one after the other: make fuzz FUZZTIME=1h
+FUZZTIME ?= 10m
+fuzz: setup
+	sh .ci/fuzz $(FUZZTIME)
+
+fuzz-short:
+	sh .ci/fuzz 3s
+
+# The figures of the goals of reliability, beside the goals: make reliability LONG=-long
+reliability: setup
+	$(GO) run ./bench/reliability $(LONG)
 
 # The detectors of mail servers on simulated years, and a sensor that is killed 100 times.
 servers: build

@@ -3,9 +3,12 @@
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
 //	go run ./bench generate w2 FILE   a file to measure on, with what is in it
+//	go run ./bench compare FILE...    the sensor beside every peer that is installed
+//	go run ./bench live FILE          what it loses at rising rates, beside tcpdump (root)
+//	go run ./bench campaigns          simulated networks, and how right the verdicts are
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
-// The output is in Go's benchmark format; an operation is one packet.
+// The first and the last give Go's benchmark format; an operation is one packet.
 package main
 
 import (
@@ -29,8 +32,17 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "generate" {
-		return generate(args[1:], stdout, stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case "generate":
+			return generate(args[1:], stdout, stderr)
+		case "compare":
+			return compare(args[1:], stdout, stderr)
+		case "live":
+			return live(args[1:], stdout, stderr)
+		case "campaigns":
+			return campaigns(args[1:], stdout, stderr)
+		}
 	}
 	return measure(args, stdout, stderr)
 }

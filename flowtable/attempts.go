@@ -1,7 +1,5 @@
 package flowtable
 
-import "unsafe"
-
 // Outcome is what became of a connection attempt.
 type Outcome uint8
 
@@ -16,7 +14,7 @@ const (
 // Attempts is a log of connection attempts in the order of their time, with an index.
 //
 // A first SYN is the one thing that anybody can send in any number, so it must cost
-// little: 32 bytes in a ring and 8 in the index, written one after the other, instead of
+// little: 32 bytes in a ring and a word in the index, written one after the other, instead of
 // an entry among the established flows. When the ring is full the oldest attempt is
 // overwritten; nothing established ever has to make room for a SYN.
 //
@@ -48,15 +46,15 @@ type Attempt struct {
 	Outcome Outcome
 }
 
-func (l *Attempts) init(words []uint64, ring []Attempt, secret uint64, expired func(a *Attempt)) {
-	l.index, l.ring = newIndex(words), ring
+func (l *Attempts) init(words []uint32, ring []Attempt, secret uint64, expired func(a *Attempt)) {
+	l.index, l.ring = newIndex(words, laps*len(ring)), ring
 	l.secret, l.expired = secret, expired
 }
 
 // newAttempts is a log of n attempts, a power of two.
 func newAttempts(n int, secret uint64, expired func(a *Attempt)) *Attempts {
 	l := new(Attempts)
-	l.init(make([]uint64, indexSize(n, 2)), make([]Attempt, n), secret, expired)
+	l.init(make([]uint32, indexSize(n, 4)), make([]Attempt, n), secret, expired)
 	return l
 }
 
@@ -71,39 +69,45 @@ func (l *Attempts) print(hash uint64, k *Key) uint64 {
 }
 
 // Touch fetches what Find will look at.
-func (l *Attempts) Touch(hash uint64) uint64 {
-	b := l.bucket(hash)
-	return b[0] ^ b[ways/2]
+func (l *Attempts) Touch(hash uint64) uint32 {
+	if l.head == l.tail {
+		return 0
+	}
+	return l.bucket(hash)[0]
 }
 
 // Find is the latest attempt of this flow with this initial sequence number, or nil.
 // The pointer is good until the next Add.
 func (l *Attempts) Find(hash uint64, k *Key, isn uint32) *Attempt {
-	t, p := tag(hash), l.print(hash, k)
+	if l.head == l.tail {
+		return nil
+	}
+	t := l.tag(hash)
 	for _, w := range l.bucket(hash) {
-		if w>>32 != t || w == 0 {
+		if w>>l.refs != t {
 			continue
 		}
-		if a := l.at(uint32(w)); a != nil && a.ISN == isn && a.print == p {
+		if a := l.at(w); a != nil && a.ISN == isn && a.print == l.print(hash, k) {
 			return a
 		}
 	}
 	return nil
 }
 
-// used marks a reference as such, so that position 0 is not taken for a free word.
-const used = 1 << 31
+// laps is how many turns of the ring a reference tells apart: one that is older than
+// this and was not replaced looks young again, and then it is the print that says no.
+const laps = 4
 
-// at is the attempt at a position, nil if it is gone.
-func (l *Attempts) at(ref uint32) *Attempt {
-	if age := l.age(ref); age == 0 || age > l.head-l.tail {
+// at is the attempt that a word refers to, nil if it is gone.
+func (l *Attempts) at(word uint32) *Attempt {
+	if age := l.age(word); age == 0 || age > l.head-l.tail {
 		return nil
 	}
-	return &l.ring[ref&uint32(len(l.ring)-1)]
+	return &l.ring[word&uint32(len(l.ring)-1)]
 }
 
-// age is how many attempts ago the one at this position was written; the latest has 1.
-func (l *Attempts) age(ref uint32) uint32 { return (l.head - ref) &^ used }
+// age is how many attempts ago the one that a word refers to was written; the latest has 1.
+func (l *Attempts) age(word uint32) uint32 { return l.ref(l.head - word) }
 
 // Add writes an attempt that Find did not find. src is its client's entry.
 func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen uint16) *Attempt {
@@ -115,15 +119,15 @@ func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen 
 	b := l.bucket(hash)
 	at, oldest := 0, uint32(0)
 	for i, w := range b {
-		if w == 0 || l.at(uint32(w)) == nil {
+		if w == 0 || l.at(w) == nil {
 			at = i
 			break
 		}
-		if age := l.age(uint32(w)); age > oldest {
+		if age := l.age(w); age > oldest {
 			at, oldest = i, age
 		}
 	}
-	b[at] = word(hash, l.head|used)
+	b[at] = l.word(hash, l.ref(l.head))
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
 	*a = Attempt{print: l.print(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}
 	l.head++
@@ -153,7 +157,7 @@ func (l *Attempts) Expire(before int64) {
 }
 
 func (l *Attempts) memory() (used, limit uint64) {
-	const size = uint64(unsafe.Sizeof(Attempt{})) + 16
+	const size = uint64(AttemptBytes)
 	return uint64(l.Len()) * size, uint64(l.Cap()) * size
 }
 

@@ -37,10 +37,10 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// Positions are counted in 31 bits: the log must survive the wrap.
+// A reference holds the lowest bits of a position: the log must survive the wraps.
 func TestAttemptsWrap(t *testing.T) {
 	l := newAttempts(16, 1, func(*Attempt) {})
-	for _, start := range []uint32{used - 8, ^uint32(0) - 8} {
+	for _, start := range []uint32{16*laps - 8, ^uint32(0) - 8} {
 		l.head, l.tail = start, start
 		for i := range uint32(32) {
 			k := number(i)

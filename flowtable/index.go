@@ -2,17 +2,17 @@ package flowtable
 
 import "math/bits"
 
-// ways is how many entries a bucket holds: two cache lines, the second of which the
-// processor fetches along with the first.
+// ways is how many entries a bucket holds: one cache line of words.
 const ways = 16
 
-// index finds entries of a slab by hash. A word is a 32-bit tag over a 32-bit reference;
-// zero is free. Buckets do not spill over, so that a lookup touches at most two lines,
-// and an index has four words for every entry of its slab: at that load one bucket in a
-// million is full.
+// index finds entries of a slab by hash. A word is a tag, which is some bits of the hash, over a reference,
+// which is as many bits as the slab needs; zero is free. Buckets do not spill over, so
+// that a lookup touches one line, and an index has four words or more for every entry of its slab: at that
+// load one bucket in a million is full.
 type index struct {
-	words []uint64
+	words []uint32
 	mask  uint64 // of bucket numbers
+	refs  uint   // bits of a reference
 }
 
 // indexSize is how many words an index for n entries has, with room words for each.
@@ -24,26 +24,29 @@ func indexSize(n, room int) int {
 	return buckets * ways
 }
 
-func newIndex(words []uint64) index {
-	return index{words: words, mask: uint64(len(words)/ways - 1)}
+// newIndex makes an index whose references are less than n.
+func newIndex(words []uint32, n int) index {
+	return index{words: words, mask: uint64(len(words)/ways - 1), refs: uint(bits.Len(uint(n - 1)))}
 }
 
-// bucket is where the entries of this hash are. The lower half of the hash chooses it,
-// the upper half is the tag, and the shard took the top bits.
-func (x *index) bucket(hash uint64) []uint64 {
+// bucket is where the entries of this hash are. The lowest bits of the hash choose it, the
+// middle ones are the tag, and the shard took the top ones.
+func (x *index) bucket(hash uint64) []uint32 {
 	i := (hash & x.mask) * ways
 	return x.words[i : i+ways : i+ways]
 }
 
-func word(hash uint64, ref uint32) uint64 { return tag(hash)<<32 | uint64(ref) }
+// tag is what a word of this hash begins with. It is never zero, so that no word is.
+func (x *index) tag(hash uint64) uint32 { return uint32(hash>>28)>>x.refs | 1<<(31-x.refs) }
 
-// tag mixes the hash, because flows of one host have hashes that differ in all bits but
-// hosts in one shard share the top ones.
-func tag(hash uint64) uint64 { return bits.RotateLeft64(hash, 29) >> 32 }
+func (x *index) word(hash uint64, ref uint32) uint32 { return x.tag(hash)<<x.refs | ref }
+
+// ref is the reference of a word.
+func (x *index) ref(word uint32) uint32 { return word & (1<<x.refs - 1) }
 
 // remove forgets ref.
 func (x *index) remove(hash uint64, ref uint32) {
-	b, w := x.bucket(hash), word(hash, ref)
+	b, w := x.bucket(hash), x.word(hash, ref)
 	for i := range b {
 		if b[i] == w {
 			b[i] = 0

@@ -36,8 +36,8 @@ type entry[K comparable, V any] struct {
 }
 
 // initPools makes the pools of all shards, each with n entries.
-func initPools[K comparable, V any](n, shards int, each func(i int) (p *Pool[K, V], rank func(*V) int64, evicted func(Ref, *K, *V))) {
-	words, slab := hugeSlice[uint64](indexSize(n, 4)*shards), hugeSlice[entry[K, V]]((n+1)*shards)
+func initPools[K comparable, V any](a *arena, n, shards int, each func(i int) (p *Pool[K, V], rank func(*V) int64, evicted func(Ref, *K, *V))) {
+	words, slab := slice[uint32](a, indexSize(n, 4)*shards), slice[entry[K, V]](a, (n+1)*shards)
 	for i := range shards {
 		p, rank, evicted := each(i)
 		p.init(part(words, i, shards), part(slab, i, shards), rank, evicted)
@@ -50,8 +50,8 @@ func part[T any](s []T, i, n int) []T {
 	return s[i*size : (i+1)*size : (i+1)*size]
 }
 
-func (p *Pool[K, V]) init(words []uint64, slab []entry[K, V], rank func(*V) int64, evicted func(Ref, *K, *V)) {
-	p.index, p.slab = newIndex(words), slab // entry 0 is none
+func (p *Pool[K, V]) init(words []uint32, slab []entry[K, V], rank func(*V) int64, evicted func(Ref, *K, *V)) {
+	p.index, p.slab = newIndex(words, len(slab)), slab // entry 0 is none
 	p.top = 1
 	p.rank, p.evicted = rank, evicted
 }
@@ -61,27 +61,46 @@ func (p *Pool[K, V]) Len() int { return p.live }
 
 func (p *Pool[K, V]) memory() (used, limit uint64) {
 	size := uint64(unsafe.Sizeof(p.slab[0]))
-	per := 8 * uint64(len(p.words)) / uint64(p.Cap())
+	per := 4 * uint64(len(p.words)) / uint64(p.Cap())
 	return uint64(p.live) * (size + per), uint64(p.Cap()) * (size + per)
 }
+
+// indexBytes is what an entry takes in its index, at most.
+const indexBytes = 8 * 4
+
+// FlowBytes and SourceBytes are what an entry of a pool takes, NewcomerBytes and AttemptBytes one
+// of a ring, at most.
+func FlowBytes[F any]() uintptr   { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
+func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[Host, S]{}) + indexBytes }
+
+// NewcomerBytes: see FlowBytes.
+func NewcomerBytes[N any]() uintptr { return unsafe.Sizeof(Newcomer[N]{}) + indexBytes/2 }
+
+// AttemptBytes: see FlowBytes.
+const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
 
 // Cap is how many entries there can be.
 func (p *Pool[K, V]) Cap() int { return len(p.slab) - 1 }
 
 // Touch fetches what Find will look at, so that the memory accesses of many packets
 // overlap instead of following each other.
-func (p *Pool[K, V]) Touch(hash uint64) uint64 {
-	b := p.bucket(hash)
-	return b[0] ^ b[ways/2]
+func (p *Pool[K, V]) Touch(hash uint64) uint32 {
+	if p.live == 0 {
+		return 0
+	}
+	return p.bucket(hash)[0]
 }
 
 // Find looks an entry up.
 func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
-	t := tag(hash)
+	if p.live == 0 {
+		return 0
+	}
+	t := p.tag(hash)
 	for _, w := range p.bucket(hash) {
-		if w>>32 == t && w != 0 {
-			if e := &p.slab[uint32(w)]; e.key == *k {
-				return Ref(w)
+		if w>>p.refs == t {
+			if r := p.ref(w); p.slab[r].key == *k {
+				return Ref(r)
 			}
 		}
 	}
@@ -128,7 +147,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	}
 	e := &p.slab[r]
 	*e = entry[K, V]{key: *k, hash: hash, gen: e.gen + 1, used: true}
-	b[at] = word(hash, r)
+	b[at] = p.word(hash, r)
 	p.live++
 	return Ref(r)
 }
@@ -153,14 +172,15 @@ type candidate struct {
 }
 
 // compare looks for an entry of lower worth in a bucket, and says how many it holds.
-func (p *Pool[K, V]) compare(least *candidate, bucket []uint64) (n int) {
+func (p *Pool[K, V]) compare(least *candidate, bucket []uint32) (n int) {
 	for _, w := range bucket {
 		if w == 0 {
 			continue
 		}
 		n++
-		if v := p.rank(&p.slab[uint32(w)].value); least.ref == 0 || v < least.worth {
-			*least = candidate{Ref(w), v}
+		r := p.ref(w)
+		if v := p.rank(&p.slab[r].value); least.ref == 0 || v < least.worth {
+			*least = candidate{Ref(r), v}
 		}
 	}
 	return n

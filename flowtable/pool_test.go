@@ -2,7 +2,6 @@ package flowtable
 
 import (
 	"encoding/binary"
-	"fmt"
 	"testing"
 )
 
@@ -13,10 +12,10 @@ func number(n uint32) (k Key) {
 	return k
 }
 
-type testTable = Table[int64, int64]
+type testTable = Table[int64, int64, int64]
 
 func newTest(cfg Config) *testTable {
-	return New(cfg, Owner[int64, int64]{
+	return New(cfg, Owner[int64, int64, int64]{
 		FlowWorth:   func(v *int64) int64 { return *v },
 		SourceWorth: func(v *int64) int64 { return *v },
 	})
@@ -32,7 +31,7 @@ func FuzzPool(f *testing.F) {
 		var evicted int
 		model := map[Key]int64{}
 		due := map[Key]int64{}
-		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64]{
+		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
 			FlowWorth:   func(v *int64) int64 { return *v },
 			SourceWorth: func(v *int64) int64 { return *v },
 			FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
@@ -190,51 +189,5 @@ func TestShardsAreEven(t *testing.T) {
 		if c < 100_000/16*7/10 || c > 100_000/16*13/10 {
 			t.Errorf("shard %d has %d of 100,000", i, c)
 		}
-	}
-}
-
-func BenchmarkPool(b *testing.B) {
-	for _, live := range []int{1_000, 100_000, 1_000_000} {
-		table := newTest(Config{Flows: live + live/8, Sources: 16, Attempts: 16, Shards: 1})
-		p := &table.Shard(0).Flows
-		keys, hashes := make([]Key, live), make([]uint64, live)
-		for i := range keys {
-			keys[i] = number(uint32(i))
-			host := keys[i].Host()
-			hashes[i] = table.Secret.Flow(table.Secret.Host(&host), &keys[i])
-			p.Add(hashes[i], &keys[i])
-		}
-		b.Run(fmt.Sprintf("hit/flows=%d", live), func(b *testing.B) {
-			b.ReportAllocs()
-			i, sum := 0, int64(0)
-			for b.Loop() {
-				if i++; i == live {
-					i = 0
-				}
-				j := i * 7919 % live
-				sum += *p.At(p.Find(hashes[j], &keys[j]))
-			}
-			_ = sum
-		})
-		b.Run(fmt.Sprintf("miss/flows=%d", live), func(b *testing.B) {
-			b.ReportAllocs()
-			k := number(1 << 30)
-			h := uint64(0)
-			for b.Loop() {
-				h += 0x9e3779b97f4a7c15
-				p.Find(h, &k)
-			}
-		})
-		b.Run(fmt.Sprintf("replace/flows=%d", live), func(b *testing.B) {
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				if i++; i == live {
-					i = 0
-				}
-				p.Remove(p.Find(hashes[i], &keys[i]))
-				p.Add(hashes[i], &keys[i])
-			}
-		})
 	}
 }

@@ -9,13 +9,14 @@
 // needs one lock and a source is never shared between two.
 //
 //	           hash of the client            hash of the flow
-//	packet --> shard --+--> Attempts  [ring of 32-byte records]   first SYNs
-//	                   +--> Flows     [index | slab | wheel]      answered
-//	                   +--> Sources   [index | slab]
+//	packet --> shard --+--> Newcomers [index | ring of 72-byte records]  one SYN, nobody known
+//	                   +--> Sources   [index | slab]                     who did more
+//	                   +--> Attempts  [index | ring of 32-byte records]  first SYNs of sources
+//	                   +--> Flows     [index | slab | wheel]             answered
 //
-// The three are kept apart because they are worth differently: anybody can make
+// They are kept apart because they are worth differently: anybody can make newcomers and
 // attempts without limit, a flow takes two that agree, a source is what we are after. A flood
-// of SYNs overwrites the oldest attempts and nothing else.
+// of SYNs overwrites the oldest newcomers and attempts and nothing else.
 //
 // Hashes are xxhash over a secret prefix; they choose the place, and the full key is
 // compared. Memory is taken once and bounded: when a table is full the entry of the
@@ -38,9 +39,9 @@ import (
 
 // Config sizes a table. The numbers are totals over all shards.
 type Config struct {
-	// Attempts, Flows and Sources are how many are remembered at a time. Zero means
-	// 524288, 262144 and 131072.
-	Attempts, Flows, Sources int
+	// Attempts, Newcomers, Flows and Sources are how many are remembered at a time. Zero means
+	// 262144, 262144, 262144 and 131072. The former two are rounded up to powers of two.
+	Attempts, Newcomers, Flows, Sources int
 	// Shards is how many locks there are, a power of two. Zero means 16. More of them let
 	// more workers go on side by side; each also makes a batch of packets take more locks.
 	Shards int
@@ -48,76 +49,87 @@ type Config struct {
 	Secret Secret
 }
 
-// Table is a sharded table with values F for flows and S for sources.
-type Table[F, S any] struct {
+// Table is a sharded table with values F for flows, S for sources and N for newcomers.
+type Table[F, S, N any] struct {
 	Secret Secret
-	shards []Shard[F, S]
+	shards []Shard[F, S, N]
 	shift  uint
 }
 
 // Shard is a part of the table. Its fields are guarded by its lock.
-type Shard[F, S any] struct {
+type Shard[F, S, N any] struct {
 	sync.Mutex
-	Attempts Attempts
-	Flows    Pool[Key, F]
-	Sources  Pool[Host, S]
-	_        [64]byte // keeps the locks of two shards out of one cache line
+	Attempts  Attempts
+	Newcomers Newcomers[N]
+	Flows     Pool[Key, F]
+	Sources   Pool[Host, S]
+	_         [64]byte // keeps the locks of two shards out of one cache line
 }
 
 // Memory is what the shard's tables hold now, about, and what they can hold, in bytes.
-func (s *Shard[F, S]) Memory() (used, limit uint64) {
+func (s *Shard[F, S, N]) Memory() (used, limit uint64) {
 	a, b := s.Flows.memory()
 	c, d := s.Sources.memory()
 	e, f := s.Attempts.memory()
-	return a + c + e, b + d + f
+	g, h := s.Newcomers.memory()
+	return a + c + e + g, b + d + f + h
 }
 
 // Owner is who is asked and told by a table. All functions run under a shard's lock.
-type Owner[F, S any] struct {
+type Owner[F, S, N any] struct {
 	// FlowWorth and SourceWorth rank entries: the lowest makes room.
 	FlowWorth   func(*F) int64
 	SourceWorth func(*S) int64
-	// FlowEvicted, SourceEvicted and AttemptGone are called with what has to go.
-	FlowEvicted   func(shard int, r Ref, k *Key, v *F)
-	SourceEvicted func(shard int, r Ref, h *Host, v *S)
-	AttemptGone   func(shard int, a *Attempt)
+	// FlowEvicted, SourceEvicted, AttemptGone and NewcomerEvicted are called with what has to go.
+	FlowEvicted     func(shard int, r Ref, k *Key, v *F)
+	SourceEvicted   func(shard int, r Ref, h *Host, v *S)
+	AttemptGone     func(shard int, a *Attempt)
+	NewcomerEvicted func(shard int, n *Newcomer[N])
 }
 
 // New makes a table.
-func New[F, S any](cfg Config, o Owner[F, S]) *Table[F, S] {
-	cfg.Attempts = or(cfg.Attempts, 1<<19)
+func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
+	cfg.Attempts = or(cfg.Attempts, 1<<18)
+	cfg.Newcomers = or(cfg.Newcomers, 1<<18)
 	cfg.Flows = or(cfg.Flows, 1<<18)
 	cfg.Sources = or(cfg.Sources, 1<<17)
 	cfg.Shards = or(cfg.Shards, 16)
 	if cfg.Secret == (Secret{}) {
 		cfg.Secret = NewSecret()
 	}
-	t := &Table[F, S]{Secret: cfg.Secret, shards: make([]Shard[F, S], cfg.Shards), shift: 64 - uint(bits.Len(uint(cfg.Shards-1)))}
-	ring := 16
-	for ring < cfg.Attempts/cfg.Shards {
-		ring *= 2
-	}
-	words, rings := hugeSlice[uint64](indexSize(ring, 2)*cfg.Shards), hugeSlice[Attempt](ring*cfg.Shards)
+	t := &Table[F, S, N]{Secret: cfg.Secret, shards: make([]Shard[F, S, N], cfg.Shards), shift: 64 - uint(bits.Len(uint(cfg.Shards-1)))}
+	a := new(arena)
+	ring := ringSize(cfg.Attempts / cfg.Shards)
+	words, attempts := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[Attempt](a, ring*cfg.Shards)
 	for i := range t.shards {
-		t.shards[i].Attempts.init(part(words, i, cfg.Shards), part(rings, i, cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
+		t.shards[i].Attempts.init(part(words, i, cfg.Shards), part(attempts, i, cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
 	}
-	initPools(max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
+	ring = ringSize(cfg.Newcomers / cfg.Shards)
+	words, newcomers := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[Newcomer[N]](a, ring*cfg.Shards)
+	for i := range t.shards {
+		t.shards[i].Newcomers.init(part(words, i, cfg.Shards), part(newcomers, i, cfg.Shards), bind(i, o.NewcomerEvicted))
+	}
+	initPools(a, max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
 		return &t.shards[i].Flows, o.FlowWorth, bind3(i, o.FlowEvicted)
 	})
-	initPools(max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[Host, S], func(*S) int64, func(Ref, *Host, *S)) {
+	initPools(a, max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[Host, S], func(*S) int64, func(Ref, *Host, *S)) {
 		return &t.shards[i].Sources, o.SourceWorth, bind3(i, o.SourceEvicted)
 	})
+	freeWith(a, &t.shards[0])
 	return t
 }
 
 // Shards is how many shards there are.
-func (t *Table[F, S]) Shards() int { return len(t.shards) }
+func (t *Table[F, S, N]) Shards() int { return len(t.shards) }
 
 // Shard is the i-th shard.
-func (t *Table[F, S]) Shard(i int) *Shard[F, S] { return &t.shards[i] }
+func (t *Table[F, S, N]) Shard(i int) *Shard[F, S, N] { return &t.shards[i] }
 
 // ShardOf is the number of the shard of a client with this hash.
-func (t *Table[F, S]) ShardOf(host uint64) int { return int(host >> t.shift) }
+func (t *Table[F, S, N]) ShardOf(host uint64) int { return int(host >> t.shift) }
+
+// ringSize is the power of two that holds n.
+func ringSize(n int) int { return 1 << bits.Len(uint(max(16, n)-1)) }
 
 // bind and bind3 fix the shard's number; nobody need listen.
 func bind[A any](i int, f func(int, A)) func(A) {

@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
+	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
@@ -40,10 +43,16 @@ type fileConfig struct {
 	SMTPServers []struct {
 		IP   string `yaml:"ip"`
 		Name string `yaml:"name"`
+		Role string `yaml:"role"`
 	} `yaml:"smtp_servers"`
 	AllowedRelays []string `yaml:"allowed_relays"`
 	LocalDomains  []string `yaml:"local_domains"`
-	Detect        struct {
+	Ignore        []struct {
+		IP    string `yaml:"ip"`
+		Why   string `yaml:"why"`
+		Until string `yaml:"until"`
+	} `yaml:"ignore"`
+	Detect struct {
 		Alpha                float64 `yaml:"alpha"`
 		NewNetworksThreshold float64 `yaml:"new_networks_threshold"`
 		ManyNetworks         int     `yaml:"many_networks"`
@@ -56,6 +65,13 @@ type fileConfig struct {
 		RefusalLow           float64 `yaml:"refusal_low"`
 		RefusalHigh          float64 `yaml:"refusal_high"`
 		HeloNames            int     `yaml:"helo_names"`
+		UnknownShare         float64 `yaml:"unknown_share"`
+		UnknownRecipients    int     `yaml:"unknown_recipients"`
+		SenderDomains        int     `yaml:"sender_domains"`
+		MassSenderDomains    int     `yaml:"mass_sender_domains"`
+		RecipientDomains     int     `yaml:"recipient_domains"`
+		MXDomains            int     `yaml:"mx_domains"`
+		MailNames            int     `yaml:"mail_names"`
 	} `yaml:"detect"`
 	Evidence struct {
 		SessionsPerFinding int    `yaml:"sessions_per_finding"`
@@ -63,11 +79,12 @@ type fileConfig struct {
 		HashKeyFile        string `yaml:"hash_key_file"`
 	} `yaml:"evidence"`
 	Limits struct {
-		Attempts int `yaml:"attempts"`
-		Flows    int `yaml:"flows"`
-		Sources  int `yaml:"sources"`
-		Sessions int `yaml:"sessions"`
-		Hosts    int `yaml:"hosts"`
+		Memory   string `yaml:"memory"`
+		Attempts int    `yaml:"attempts"`
+		Flows    int    `yaml:"flows"`
+		Sources  int    `yaml:"sources"`
+		Sessions int    `yaml:"sessions"`
+		Hosts    int    `yaml:"hosts"`
 	} `yaml:"limits"`
 	Output struct {
 		File           string `yaml:"file"`
@@ -90,6 +107,7 @@ type config struct {
 	interfaces []string
 	snaplen    int
 	buffer     int
+	memory     int // of the whole process, bytes
 	workers    int
 	engine     engine.Config
 	evidence   event.Evidence
@@ -155,6 +173,7 @@ func loadConfig(o *options) (*config, error) {
 	if len(o.interfaces) > 0 {
 		c.interfaces = o.interfaces
 	}
+	c.engine.Limits.Memory = r.share(c)
 	return c, errors.Join(r.errs...)
 }
 
@@ -174,10 +193,29 @@ func nested(s string) ([]byte, error) {
 	return []byte(b.String() + " " + value + "\n"), nil
 }
 
+const (
+	// maxConfig is far beyond any configuration.
+	maxConfig = 1 << 20
+	// maxAliases bounds what a small text can grow to: eight lists of nine aliases each to the one
+	// before took two minutes to unfold.
+	maxAliases = 16
+)
+
 // decode reads one text strictly: a key that nobody knows is an error with its place.
 func decode(t settings, into *fileConfig) error {
 	if len(bytes.TrimSpace(t.text)) == 0 {
 		return nil
+	}
+	if len(t.text) > maxConfig {
+		return fmt.Errorf("%s: a configuration of %d bytes (at most %d)", t.name, len(t.text), maxConfig)
+	}
+	aliases := 0
+	for _, k := range lexer.Tokenize(string(t.text)) {
+		if k.Type == token.AliasType {
+			if aliases++; aliases > maxAliases {
+				return fmt.Errorf("%s:%d:%d: more than %d aliases", t.name, k.Position.Line, k.Position.Column, maxAliases)
+			}
+		}
 	}
 	err := yaml.UnmarshalWithOptions(t.text, into, yaml.Strict())
 	var at yaml.Error
@@ -311,6 +349,24 @@ func (r *resolver) bytes(path, s string) int {
 	return n << shift
 }
 
+// defaultMemory is what the process takes at most, if nothing else is said.
+const defaultMemory = 256 << 20
+
+// ownMemory is what the program takes beside tables and capture buffers.
+const ownMemory = 40 << 20
+
+// share is what is left of the memory for the engine.
+func (r *resolver) share(c *config) int {
+	buffers := max(1, len(c.interfaces)) * firstOf(c.buffer, capture.DefaultBuffer)
+	left := c.memory - buffers - ownMemory
+	if least := 16 << 20; left < least {
+		r.bad("limits.memory", "%d MiB are too little: capture buffers take %d MiB, the program %d MiB, and the tables need %d MiB",
+			c.memory>>20, buffers>>20, ownMemory>>20, least>>20)
+		return 0
+	}
+	return left
+}
+
 func (r *resolver) prefix(path, s string) netip.Prefix {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
@@ -338,6 +394,18 @@ func (r *resolver) domain(path, s string) string {
 		r.bad(path, "%q is not a domain (try example.org; those below it are included)", s)
 	}
 	return d
+}
+
+// date reads a day, to its end; nothing is never.
+func (r *resolver) date(path, s string) int64 {
+	if s == "" {
+		return 0
+	}
+	d, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		r.bad(path, "%q is not a day (try 2027-01-31)", s)
+	}
+	return d.AddDate(0, 0, 1).UnixNano()
 }
 
 func (r *resolver) oneOf(path, s string, values ...string) string {
@@ -387,13 +455,25 @@ func (r *resolver) resolve(f *fileConfig) *config {
 		e.Home = append(e.Home, r.prefix(fmt.Sprintf("home_net[%d]", i), h))
 	}
 	for i, s := range f.SMTPServers {
-		e.MailServers = append(e.MailServers, r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP))
+		kind := r.oneOf(fmt.Sprintf("smtp_servers[%d].role", i), s.Role, engine.RoleKinds...)
+		e.Roles = append(e.Roles, engine.Role{Addr: r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP), Kind: firstOf(kind, "mailserver")})
 	}
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
 	}
 	for i, d := range f.LocalDomains {
 		e.LocalDomains = append(e.LocalDomains, r.domain(fmt.Sprintf("local_domains[%d]", i), d))
+	}
+	for i, x := range f.Ignore {
+		at := fmt.Sprintf("ignore[%d]", i)
+		if strings.TrimSpace(x.Why) == "" {
+			r.bad(at, "why is missing: somebody will ask")
+		}
+		e.Ignore = append(e.Ignore, engine.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why, Until: r.date(at+".until", x.Until)})
+	}
+	c.memory = r.bytes("limits.memory", f.Limits.Memory)
+	if c.memory == 0 {
+		c.memory = defaultMemory
 	}
 	e.Limits = engine.Limits{Attempts: f.Limits.Attempts, Flows: f.Limits.Flows, Sources: f.Limits.Sources, Sessions: f.Limits.Sessions, Hosts: f.Limits.Hosts}
 	for name, n := range map[string]int{"attempts": f.Limits.Attempts, "flows": f.Limits.Flows, "sources": f.Limits.Sources, "sessions": f.Limits.Sessions, "hosts": f.Limits.Hosts} {
@@ -422,6 +502,13 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	set(&d.RefusalLow, f.Detect.RefusalLow)
 	set(&d.RefusalHigh, f.Detect.RefusalHigh)
 	set(&d.HeloNames, f.Detect.HeloNames)
+	set(&d.UnknownShare, f.Detect.UnknownShare)
+	set(&d.UnknownRecipients, f.Detect.UnknownRecipients)
+	set(&d.SenderDomains, f.Detect.SenderDomains)
+	set(&d.MassSenderDomains, f.Detect.MassSenderDomains)
+	set(&d.RecipientDomains, f.Detect.RecipientDomains)
+	set(&d.MXDomains, f.Detect.MXDomains)
+	set(&d.MailNames, f.Detect.MailNames)
 	d.FastTime = r.duration("detect.fast_time", f.Detect.FastTime, d.FastTime)
 	if err := d.Validate(); err != nil {
 		r.errs = append(r.errs, fmt.Errorf("detect: %w", err))

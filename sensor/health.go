@@ -14,12 +14,15 @@ type health struct {
 	live   bool
 	raised map[string]event.Health
 	before engine.Stats
-	// Of the sources, as of the last look.
+	// Of the sources and the output, as of the last look.
 	drops, badTimes uint64
+	dropped         event.Dropped
+	raisedAt        event.Dropped // what had been lost when output was raised
 }
 
-// check looks at what changed since the last time.
-func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue) (changes []event.Health) {
+// check looks at what changed since the last time. lost is how many frames are in no part of
+// the account.
+func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue, lost int64) (changes []event.Health) {
 	if h.raised == nil {
 		h.raised = map[string]event.Health{}
 	}
@@ -59,21 +62,67 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	share = ratio(duplicates, frames)
 	set("duplicates", frames >= 100 && share > 0.2, share, 0.2, fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
 		"the mirror copies a port in both directions, or two ports of one path; nothing is counted twice")
+	judged, ignored := st.ChecksumsJudged-h.before.ChecksumsJudged, st.ChecksumsIgnored-h.before.ChecksumsIgnored
+	share = ratio(ignored, judged)
+	set("checksum_offload", share > 0.5, share, 0.5, fmt.Sprintf("%d of %d connection attempts have a wrong checksum: this looks like a capture on the sending host, whose network card writes them (offload); they were counted all the same", ignored, judged),
+		"nothing is lost; a forged packet that no receiver would take is counted as well. ethtool -K INTERFACE tx off on that host shows the real ones")
 	odd := st.OddTimes - h.before.OddTimes + c.BadTimes - h.badTimes
-	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right", odd), "the capturing machine's clock jumped, or the file is damaged")
+	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right, or follow a jump of the clock", odd), "the capturing machine's clock jumped, or the file is damaged")
 	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
 		"a flood, or limits that are too low for this network")
+	missing, streamed := st.MissingBytes-h.before.MissingBytes, st.StreamBytes-h.before.StreamBytes
+	share = ratio(missing, missing+streamed)
+	set("loss", streamed+missing >= 10_000 && share > 0.005, share, 0.005,
+		fmt.Sprintf("%.1f %% of what mail connections sent is not in what was captured", 100*share),
+		"the mirror port or the capturing machine loses frames before anybody can count them: sessions lack commands and replies")
+	panics := st.Panics - h.before.Panics
+	set("panic", panics > 0, float64(panics), 0, fmt.Sprintf("%d packets or connections were given up because of a fault in spamsensor: %s", panics, st.PanicAt),
+		"everything else goes on; please report the fault with this text")
+	set("account", lost != 0, float64(lost), 0, fmt.Sprintf("%d frames are in no part of the account", lost),
+		"this is a fault of spamsensor; please report it with the stats events")
 	if q != nil {
-		err := q.Failing()
+		changes = append(changes, h.output(now, q)...)
+	}
+	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes
+	return changes
+}
+
+// output watches whether events can be written. What was lost is said when it begins, and
+// all of it when it is over.
+func (h *health) output(now int64, q *event.Queue) []event.Health {
+	_, dropped := q.Totals()
+	err := q.Failing()
+	was, raised := h.raised["output"]
+	lost := dropped.Since(h.dropped)
+	bad := err != nil || lost.Sum() > 0
+	before := h.dropped
+	h.dropped = dropped
+	switch {
+	case bad && !raised:
+		h.raisedAt = before
 		text := "events cannot be written"
 		if err != nil {
 			text += ": " + err.Error()
 		}
-		set("output", err != nil, 0, 0, text, "capture goes on, and what is lost is counted")
+		if lost.Sum() > 0 {
+			text += "; lost so far: " + lost.String()
+		}
+		is := event.Health{Check: "output", State: "raised", Value: float64(lost.Sum()), Since: now, Text: text,
+			Hint: "capture goes on, and what is lost is counted by type; findings are lost last"}
+		h.raised["output"] = is
+		return []event.Health{is}
+	case !bad && raised:
+		delete(h.raised, "output")
+		lost = dropped.Since(h.raisedAt)
+		was.State, was.Value, was.Hint = "cleared", float64(lost.Sum()), ""
+		was.Text = "events are written again; none was lost"
+		if lost.Sum() > 0 {
+			was.Text = "events are written again; lost in between: " + lost.String()
+		}
+		return []event.Health{was}
 	}
-	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes
-	return changes
+	return nil
 }
 
 func ratio(a, b uint64) float64 {

@@ -120,7 +120,11 @@ func (k *keeper) save() error {
 		k.pending = k.pending[lost:]
 		err = fmt.Errorf("%w; %d counts of hosts are lost", err, lost)
 	}
-	return errors.Join(err, k.store.Save(&state.Checkpoint{Written: time.Now().UnixNano(), Engine: *k.engine.Save()}))
+	saved := k.engine.Save()
+	if saved == nil {
+		return errors.Join(err, errors.New("a fault of spamsensor kept it from gathering the state; see panics in the stats event"))
+	}
+	return errors.Join(err, k.store.Save(&state.Checkpoint{Written: time.Now().UnixNano(), Engine: *saved}))
 }
 
 // close saves for the last time, after the engine has ended.

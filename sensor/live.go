@@ -44,6 +44,7 @@ func (l liveSources) Stats() (t capture.Stats) {
 		t.KernelDrops += n.KernelDrops
 		t.InterfaceDrops += n.InterfaceDrops
 		t.Errors += n.Errors
+		t.Unread += n.Unread
 	}
 	return t
 }
@@ -85,7 +86,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	out, closer, err := openEvents(firstOf(cfg.output, "-"), a.stdout)
+	out, closer, err := openEvents(firstOf(cfg.output, "-"), false, a.stdout)
 	if err != nil {
 		return exit(exitFailed, err)
 	}
@@ -97,31 +98,35 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
 	keep.restore(p.engine)
+	p.flight = int64(len(sources)) * capture.LiveBatch
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range sources {
 		w := p.engine.Worker()
-		wg.Go(func() { a.listen(ctx, s, w, log) })
+		wg.Go(func() {
+			defer stop() // the others need not go on with an engine that gave up
+			a.listen(ctx, s, w, p, log)
+		})
 	}
 	wg.Go(func() { keep.run(ctx) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
 	}
-	lost := p.finish("shutdown")
+	failed := p.finish("shutdown")
 	keep.close()
-	c, st := sources.Stats(), p.engine.Stats()
-	log.Info().Uint64("frames", st.Frames).Uint64("kernel_drops", c.KernelDrops).Uint64("refused", st.Refused).
+	st := p.engine.Stats()
+	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")
-	if lost != nil {
-		return exit(exitLost, lost)
-	}
-	return nil
+	return failed
 }
 
-// listen takes frames from an interface to the engine until the context ends.
-func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, log zerolog.Logger) {
-	for ctx.Err() == nil {
+// listen takes frames from an interface to the engine until the context ends, and then what the
+// kernel still holds for us.
+func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *pipeline, log zerolog.Logger) {
+	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
 		if take(w, b); len(b.Parts) > 0 {
 			w.Tell()
@@ -132,6 +137,7 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, log
 			log.Error().Err(err).Msg("the interface is gone; trying again every second")
 		}
 	}
+	s.Drain(func(b *capture.Batch) { take(w, b) })
 }
 
 // ownNetworks are the networks that this machine is in.

@@ -21,6 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	// A reader that goes away must not end the process: the queue of events counts what
 	// is lost (a write then fails with EPIPE).
 	signal.Ignore(syscall.SIGPIPE)

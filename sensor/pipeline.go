@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"spamsensor/sensor/capture"
@@ -27,13 +28,19 @@ type pipeline struct {
 	sources func() capture.Stats // of all sources together
 	health  health
 	last    event.Stats
+	over    bool  // no frame is on its way any more
+	lost    int64 // frames in no part of the account, as of the last look
+	flight  int64 // how many can be on their way between the sources and the engine
 }
 
 // newPipeline puts the parts together. out is where events go, nil for nowhere; block
 // says that events wait for room rather than being dropped.
 func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string, sources func() capture.Stats) *pipeline {
-	p := &pipeline{cfg: cfg, report: report.New(input, cfg.evidence.Clean), sources: sources}
-	o := engine.Output{Finding: p.finding, Source: p.source, Stats: p.stats, Server: p.server, Site: p.site}
+	p := &pipeline{cfg: cfg, sources: sources}
+	if !live { // a service has nobody to report to at its end, and no end
+		p.report = report.New(input, cfg.evidence.Clean)
+	}
+	o := engine.Output{Finding: p.finding, Source: p.source, Site: p.site, Stats: p.stats, Server: p.server}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)
 		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input, Evidence: cfg.evidence}, p.queue)
@@ -43,8 +50,21 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		cfg.engine.AllSessions = false // the report needs only what belongs to findings
 	}
 	p.engine = engine.New(cfg.engine, o)
+	p.limitMemory()
 	p.health.live = live
 	return p
+}
+
+// limitMemory tells the collector what is left beside the tables and the kernel's buffer, which it
+// does not know. There is little for it to do, so it may do that twice as often: a
+// flood then has less to spread over.
+func (p *pipeline) limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - capture.DefaultBuffer)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func (p *pipeline) session(s *detect.Session) uint64 {
@@ -77,7 +97,7 @@ func (p *pipeline) server(s *detect.ServerRecord) {
 	p.report.Server(s)
 }
 
-func (p *pipeline) site(s *detect.SiteRecord) {
+func (p *pipeline) site(s *detect.Site) {
 	if p.events != nil {
 		p.events.Site(s)
 	}
@@ -89,13 +109,20 @@ func (p *pipeline) stats(now int64) {
 	if now == 0 { // not a frame was seen
 		now = time.Now().UnixNano()
 	}
+	before := p.sources()
 	st := p.engine.Stats()
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)
+	lost := p.last.Lost()
+	if !p.over && p.flight > 0 {
+		// Other workers go on while we look: frames were given that are not yet counted.
+		lost = max(0, int64(before.Frames-st.Frames)-p.flight) + min(0, lost)
+	}
+	p.lost = lost
 	if p.events != nil {
 		p.events.Stats(now, &p.last)
 	}
-	for _, h := range p.health.check(now, &st, &c, p.queue) {
+	for _, h := range p.health.check(now, &st, &c, p.queue, lost) {
 		if p.events != nil {
 			p.events.Health(now, &h)
 		}
@@ -121,45 +148,57 @@ func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats 
 	for _, n := range st.SMTP {
 		s.SMTP = append(s.SMTP, event.Count{Name: n.Name, N: n.N})
 	}
+	s.Capture.Unread = c.Unread
+	s.Loss, s.Panics = ratio(st.MissingBytes, st.MissingBytes+st.StreamBytes), st.Panics
 	if q != nil {
-		written, dropped := q.Totals()
-		s.Output.Written = written
-		for _, n := range dropped {
-			s.Output.Dropped += n
-		}
+		s.Output.Written, s.Output.Dropped = q.Totals()
 	}
 	return s
 }
 
-// finish ends everything. lost is the error with which events were lost.
-func (p *pipeline) finish(reason string) (lost error) {
+// settleTime is how long the end waits for a slow output before it tells what was lost.
+const settleTime = 2 * time.Second
+
+// finish ends everything. Its error says what went wrong with the sensor itself, with the exit
+// code for it; nil if nothing did.
+func (p *pipeline) finish(reason string) error {
+	p.over = true
+	if p.queue != nil { // so that the last stats event knows what was lost before it
+		p.queue.Settle(settleTime)
+	}
 	p.engine.Finish(reason)
-	if p.queue == nil {
-		return nil
-	}
-	err := p.queue.Close()
-	if p.closer != nil {
-		err = errors.Join(err, p.closer.Close())
-	}
-	_, dropped := p.queue.Totals()
-	text := ""
-	for t, n := range dropped {
-		if n > 0 {
-			text += fmt.Sprintf(", %d %s", n, event.Type(t))
+	var err error
+	if p.queue != nil {
+		err = p.queue.Close()
+		if p.closer != nil {
+			err = errors.Join(err, p.closer.Close())
+		}
+		if _, dropped := p.queue.Totals(); dropped.Sum() > 0 {
+			err = exit(exitLost, fmt.Errorf("events were lost (%s): %w", dropped, err))
+		} else {
+			err = nil
 		}
 	}
-	if text != "" {
-		return fmt.Errorf("events were lost (%s): %w", text[2:], err)
+	if p.lost != 0 {
+		err = exit(exitInternal, errors.Join(fmt.Errorf("frames are unaccounted for (%d): %s; this is a fault of spamsensor, please report it", p.lost, p.last.Account()), err))
 	}
-	return nil
+	if fault := p.engine.Fault(); fault != nil {
+		err = exit(exitInternal, errors.Join(fault, err))
+	}
+	return err
 }
 
-// openEvents opens where events go: "-" is standard output.
-func openEvents(name string, stdout io.Writer) (io.Writer, io.Closer, error) {
+// openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
+// device or a pipe stays what it is.
+func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer, error) {
 	if name == "-" {
 		return stdout, nil, nil
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	if fresh {
+		flags |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(name, flags, 0o640)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot write events: %w", err)
 	}

@@ -73,15 +73,16 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	var out io.Writer
 	var closer io.Closer
 	if name := firstOf(o.events, cfg.output); name != "" {
-		if name != "-" {
-			os.Remove(name) // a file read again does not append to what it said before
-		}
-		if out, closer, err = openEvents(name, a.stdout); err != nil {
+		// A file read again does not append to what it said before.
+		if out, closer, err = openEvents(name, true, a.stdout); err != nil {
 			return exit(exitFailed, err)
 		}
 	}
 	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, files.Input, files.Stats)
 	p.closer = closer
+	if p.queue != nil {
+		defer context.AfterFunc(ctx, p.queue.Hurry)()
+	}
 
 	began := time.Now()
 	problems, interrupted := a.pump(ctx, files, p, o)
@@ -89,14 +90,14 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	if interrupted {
 		reason = "shutdown"
 	}
-	lost := p.finish(reason)
+	failed := p.finish(reason)
 	a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-")
 	for _, problem := range problems {
 		fmt.Fprintln(a.stderr, problem)
 	}
 	switch {
-	case lost != nil:
-		return exit(exitLost, lost)
+	case failed != nil:
+		return failed
 	case len(problems) > 0:
 		return exit(exitPartial, nil)
 	case failOn != detect.NoLevel && p.report.Worst() >= failOn:
@@ -133,6 +134,9 @@ func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o rea
 		case err != nil:
 			problems = append(problems, err)
 		}
+		if p.engine.Fault() != nil {
+			break
+		}
 	}
 	return problems, true
 }
@@ -151,11 +155,12 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 	}
 	out, ok := a.stderr.(*os.File)
 	if o.noProgress || a.opt.quiet || !ok || !term.IsTerminal(int(out.Fd())) {
-		return progressbar.DefaultBytesSilent(total)
+		return progressbar.DefaultBytesSilent(1 << 50)
 	}
 	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetDescription("reading"), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+		progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth(),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // its goroutine and Set64 write the same state without a lock
 }
 
 // printReport prints the report to standard output, or to standard error when events go
@@ -170,8 +175,9 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 	}
 	st := p.engine.Stats()
 	in := report.Input{Names: names, Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last, Took: took,
-		Drops: c.KernelDrops + c.InterfaceDrops, Problems: problems, HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
+		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(), Problems: problems, HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
 		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer, Gaps: st.Gaps, Midstream: st.Midstream}
+	in.Unused = p.engine.Unused()
 	for _, n := range st.Outcomes {
 		if n.Refused {
 			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))

@@ -238,7 +238,7 @@ func TestConfigFile(t *testing.T) {
 		code := run(context.Background(), []string{"run", "-T", "-c", file}, strings.NewReader(""), &out, &errs)
 		return code, errs.String()
 	}
-	put("home_net: [10.0.0.0/8, 2001:db8::/32]\nsmtp_servers:\n  - ip: 10.0.0.25\n    name: mail.example.org\ncapture:\n  interfaces: [eth1]\n  buffer: 128MiB\n  ports: [25, 465, 587, 2525-2530]\ndetect:\n  fast_time: 5m\nevidence:\n  mail_from: domain\noutput:\n  sessions: evidence\n")
+	put("home_net: [10.0.0.0/8, 2001:db8::/32]\nsmtp_servers:\n  - ip: 10.0.0.25\n    name: mail.example.org\n  - ip: 10.0.0.30\n    role: bulk\nignore:\n  - {ip: 10.0.7.0/24, why: lab, until: 2027-01-31}\ncapture:\n  interfaces: [eth1]\n  buffer: 128MiB\n  ports: [25, 465, 587, 2525-2530]\ndetect:\n  fast_time: 5m\nevidence:\n  mail_from: domain\noutput:\n  sessions: evidence\n")
 	if code, errs := check(); code != exitOK {
 		t.Errorf("a good file: %d %s", code, errs)
 	}
@@ -253,6 +253,10 @@ func TestConfigFile(t *testing.T) {
 	put("home_net: [10.0.0.0/8]\nhome_net: [10.0.0.0/8]\n")
 	if code, errs := check(); code != exitUsage || !strings.Contains(errs, ":2:1:") {
 		t.Errorf("a doubled key: %d\n%s", code, errs)
+	}
+	put("smtp_servers:\n  - ip: 10.0.0.30\n    role: postman\nignore:\n  - ip: 10.0.7.7\n    until: soon\n")
+	if code, errs := check(); code != exitUsage || !strings.Contains(errs, "none of mailserver, bulk") || !strings.Contains(errs, "why is missing") || !strings.Contains(errs, "is not a day") {
+		t.Errorf("a wrong role and a wrong entry to ignore: %d\n%s", code, errs)
 	}
 	put("home_net: [10.0.0.0/8, nonsense]\ncapture:\n  ports: [25, 70000]\n  workers: -1\n")
 	if code, errs := check(); code != exitUsage || strings.Count(errs, "spamsensor.yaml:") != 3 {

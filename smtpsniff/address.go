@@ -24,8 +24,10 @@ func parsePath(b []byte, keyword string) (address []byte, found bool) {
 	quoted := false
 	end := len(b)
 scan:
-	for i, c := range b {
-		switch {
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
 		case c == '"':
 			quoted = !quoted
 		case quoted:
@@ -55,8 +57,10 @@ scan:
 // none.
 func Domain(address []byte) []byte {
 	at, quoted := -1, false
-	for i, c := range address {
-		switch {
+	for i := 0; i < len(address); i++ {
+		switch c := address[i]; {
+		case quoted && c == '\\':
+			i++
 		case c == '"':
 			quoted = !quoted
 		case c == '@' && !quoted:

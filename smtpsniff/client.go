@@ -26,6 +26,7 @@ type parser struct {
 	alone    bool // nothing of the server is seen: nobody will confirm anything
 	early    bool // spoke before anything of the server was heard
 	begun    bool // what comes next cannot be a TLS handshake
+	start    start
 	asked    bool // for TLS, with STARTTLS
 
 	body    body
@@ -34,6 +35,7 @@ type parser struct {
 	rcpts   uint32 // in this transaction
 	mail    bool   // this transaction has a sender
 	lossy   bool   // bytes of this message are missing
+	missed  bool   // bytes were lost since the message began
 	taken   bool   // one reply to the end of data was positive
 	strays  uint32 // lines that were no command, since the last reply
 	refused bool   // the message was refused before its end
@@ -64,23 +66,22 @@ func (s *Session) mark() mark {
 // client takes in bytes of the client.
 func (l *Listener) client(s *Session, b []byte) {
 	p := &s.client
-	if !p.begun && p.mode == commands {
-		p.begun = true
-		if startsTLS(b, s.Flags&Midstream != 0) {
-			s.Encryption = Implicit
-			if p.asked {
-				s.Encryption = StartTLS
-			} else if s.Proto == Unknown {
-				s.Proto = TLS
-			}
-			p.mode = hello
-			l.emit(Event{Kind: Encrypted})
-		}
-	}
 	if p.loose {
 		p.hold(l, b)
 	}
 	for len(b) > 0 {
+		if !p.begun && p.mode == commands {
+			first, tls, sure := p.start.tell(&b, s.Flags&Midstream != 0)
+			if !sure {
+				return
+			}
+			p.begun = true
+			if tls {
+				l.tlsBegins(s)
+			}
+			l.client(s, first)
+			continue
+		}
 		switch p.mode {
 		case commands, authing:
 			var line []byte
@@ -122,12 +123,18 @@ func (l *Listener) client(s *Session, b []byte) {
 				p.mode = commands
 			}
 		case waitTLS:
-			if startsTLS(b, false) && len(p.held) == 0 { // the server's consent was not seen
-				l.encrypt(s)
-				continue
-			}
-			l.flag(s, AfterSTARTTLS)
 			p.hold(l, b)
+			switch tls, sure := startsTLS(p.held, false); {
+			case !sure:
+			case tls: // the server's consent was not seen
+				first := p.held
+				p.held = nil
+				l.encrypt(s)
+				l.client(s, first)
+				l.giveBack(&first)
+			default:
+				l.flag(s, AfterSTARTTLS)
+			}
 			return
 		case hello:
 			if !l.hello(s, b) {
@@ -140,13 +147,54 @@ func (l *Listener) client(s *Session, b []byte) {
 	}
 }
 
-// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
-// middle of a connection any record will do.
-func startsTLS(b []byte, midstream bool) bool {
-	if len(b) < 3 {
-		return b[0] == 0x16
+// tlsBegins notes that a client speaks TLS where commands were expected.
+func (l *Listener) tlsBegins(s *Session) {
+	s.Encryption = Implicit
+	if s.client.asked {
+		s.Encryption = StartTLS
+	} else if s.Proto == Unknown {
+		s.Proto = TLS
 	}
-	return b[0] == 0x16 && b[1] == 3 || b[0] == 0x80 && b[2] == 1 || midstream && b[0] >= 0x14 && b[0] <= 0x17 && b[1] == 3
+	s.client.mode = hello
+	l.emit(Event{Kind: Encrypted})
+}
+
+// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
+// middle of a connection any record will do. While b is too short to tell it is not sure.
+func startsTLS(b []byte, midstream bool) (yes, sure bool) {
+	switch {
+	case len(b) == 0:
+		return false, false
+	case b[0] == 0x16, midstream && b[0] >= 0x14 && b[0] <= 0x17:
+		return len(b) > 1 && b[1] == 3, len(b) > 1
+	case b[0] == 0x80:
+		return len(b) > 2 && b[2] == 1, len(b) > 2
+	}
+	return false, true
+}
+
+// start holds the first bytes of a side until they tell whether it speaks TLS.
+type start struct {
+	bytes [3]byte
+	n     uint8
+}
+
+// tell is startsTLS of the bytes so far. While it is not sure it takes what is in b; when it is,
+// first is what it took before.
+func (t *start) tell(b *[]byte, midstream bool) (first []byte, tls, sure bool) {
+	if t.n == 0 {
+		if tls, sure = startsTLS(*b, midstream); sure {
+			return nil, tls, true
+		}
+	}
+	k := copy(t.bytes[t.n:], *b)
+	t.n += uint8(k)
+	*b = (*b)[k:]
+	first = t.bytes[:t.n]
+	if tls, sure = startsTLS(first, midstream); sure {
+		t.n = 0
+	}
+	return first, tls, sure
 }
 
 // encrypt is the end of what can be read: TLS follows STARTTLS.
@@ -174,7 +222,8 @@ func (p *parser) hold(l *Listener, b []byte) {
 
 // startMessage begins to read a message.
 func (p *parser) startMessage() {
-	p.mode, p.body, p.lossy, p.refused, p.line.lost = message, startCRLF, false, false, false
+	p.mode, p.body, p.line.lost = message, startCRLF, false
+	p.lossy, p.missed, p.refused = false, false, false
 }
 
 // releaseMessage takes what was held back since DATA for a message.
@@ -299,15 +348,15 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	if p.mode == authing && !l.endsAuth(s, verb, rest) {
 		return
 	}
+	if long {
+		l.flag(s, LongLine)
+	}
 	if verb == NoVerb {
 		l.unknown(s)
 		return
 	}
 	if p.asked && s.Encryption == Plain && p.alone {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
-	}
-	if long {
-		l.flag(s, LongLine)
 	}
 	if bare {
 		l.flag(s, BareLF)
@@ -355,7 +404,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
 			return
 		}
-		p.mode, p.body, p.overflown = waitData, startCRLF, false
+		p.mode, p.body, p.overflown, p.lossy = waitData, startCRLF, false, false
 		if bare {
 			p.body = startLF
 		}
@@ -368,6 +417,10 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		p.mode, p.lines = authing, 0
 	case STARTTLS:
 		l.push(s, STARTTLS)
+		if p.loose && p.heldCommand() {
+			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
+		}
+		p.forgetLoose(l)
 		p.mode, p.asked = waitTLS, true
 		if p.alone {
 			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
@@ -500,6 +553,13 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 // clientGap is bytes of the client that were not seen.
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
+	p.missed = true
+	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
+		s.server.unsure = true // there may have been commands among them
+	}
+	if p.start.n > 0 {
+		p.begun, p.start.n = true, 0
+	}
 	if p.loose || p.mode == waitData && len(p.held) > 0 {
 		p.overflown = true
 	}
@@ -523,6 +583,9 @@ func (l *Listener) clientGap(s *Session, n int) {
 	case hello:
 		p.mode = deaf
 	case commands, authing:
+		if p.unsettled {
+			p.strays++ // what came with the commands that were held back may have been no command
+		}
 		p.line.lose(l)
 	}
 }
@@ -559,7 +622,9 @@ func (l *Listener) clientEnd(s *Session) {
 func (l *Listener) hello(s *Session, b []byte) bool {
 	p := &s.client
 	p.hold(l, b)
-	if !startsTLS(p.held, s.Flags&Midstream != 0) {
+	if tls, sure := startsTLS(p.held, s.Flags&Midstream != 0); !sure && !p.overflown {
+		return true
+	} else if !tls {
 		if s.Encryption == StartTLS {
 			l.flag(s, PlainAfterSTARTTLS)
 		}

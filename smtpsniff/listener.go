@@ -73,7 +73,10 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 		l.flag(s, GapServer)
 		s.client.alone = false
 		s.server.gap, s.server.several, s.server.tls.lost = true, false, true
+		s.server.open = s.client.queue.all
+		s.server.lost += uint64(n)
 		s.server.line.lose(l)
+		s.server.start.n = 0
 		return
 	}
 	l.flag(s, GapClient)

@@ -1,11 +1,17 @@
 package smtpsniff
 
+import "bytes"
+
 // replies is the server's side of a session.
 type replies struct {
-	line  liner
-	heard uint8 // lines, up to 255
-	gap   bool  // replies may be missing: what the next one answers is uncertain
-	want  bool  // a client that is not heard was told to send a message
+	line   liner
+	heard  uint8 // lines, up to 255
+	start  start
+	gap    bool   // replies may be missing: what the next one answers is uncertain
+	open   uint32 // commands that were waiting when they were lost
+	lost   uint64 // bytes, since the last reply
+	unsure bool   // which command is answered, since something was lost; a 354 tells, and an empty queue
+	want   bool   // a client that is not heard was told to send a message
 	// The reply in hand, when it has several lines.
 	code     uint16
 	enhanced Enhanced
@@ -54,11 +60,16 @@ func (t *records) skip(b []byte) []byte {
 func (l *Listener) server(s *Session, b []byte) {
 	r := &s.server
 	if r.heard == 0 {
+		first, tls, sure := r.start.tell(&b, s.Flags&Midstream != 0)
+		if !sure {
+			return
+		}
 		r.heard = 1
-		if !s.client.heard && startsTLS(b, s.Flags&Midstream != 0) {
+		if tls && !s.client.heard {
 			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, deaf
 			l.emit(Event{Kind: Encrypted})
 		}
+		l.server(s, first)
 	}
 	for len(b) > 0 {
 		if s.client.mode >= hello && r.line.buf == nil {
@@ -185,16 +196,18 @@ func (l *Listener) reply(s *Session) {
 		l.overheard(s)
 		return
 	}
+	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.queue.front() != connect { // to a STARTTLS that was lost
+		p.unsettled, p.line.lost = false, false
+		l.answered(s, STARTTLS)
+		return
+	}
 	l.settle(s)
 	p.strays = 0
-	if r.gap {
-		// Replies were lost. A client that waits has one command open, the last; with
-		// pipelining it is the first that the reply fits.
-		for p.queue.all > 1 && (s.Flags&Pipelined == 0 || !fits(p.queue.front(), r.code)) {
-			p.queue.pop()
-		}
+	gap := r.gap
+	if gap {
+		l.lostReplies(s)
 	}
-	r.gap = false
+	r.gap, r.lost = false, 0
 	verb := p.queue.front()
 	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
@@ -204,11 +217,17 @@ func (l *Listener) reply(s *Session) {
 		verb = p.queue.front()
 	}
 	switch {
+	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
+		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost
+		p.forgetLoose(l)
 	case p.loose && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		// More replies than commands: the message ended before its end.
 		l.endLoosely(s)
 		verb = p.queue.front()
 	case verb == NoVerb && r.code == 354: // to a DATA that was lost
+		if s.Flags&(GapClient|Midstream) == 0 {
+			l.flag(s, Ambiguous) // or that was taken for answered
+		}
 		p.startMessage()
 		l.remember(s, DATA)
 		return
@@ -216,7 +235,12 @@ func (l *Listener) reply(s *Session) {
 		if verb = l.lostEnd(s); verb == NoVerb {
 			return
 		}
-	case verb == DATA && r.code/100 == 2:
+	case verb == DATA && r.code/100 == 2 && (s.Flags&GapServer == 0 || p.mode == waitData && len(p.held) == 0 && !p.lossy):
+		// It answers a command before DATA that was lost, or that was taken for answered:
+		// to the message it can be no reply, there is none.
+		l.answered(s, NoVerb)
+		return
+	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
 		l.lostData(s)
 		verb = p.queue.front()
 	case p.loose && verb != NoVerb && verb != endOfData && p.mode != message:
@@ -245,12 +269,42 @@ func (l *Listener) reply(s *Session) {
 	p.queue.pop()
 	p.line.lost = false
 	l.answered(s, verb)
+	if p.queue.all == 0 || r.code == 354 {
+		r.unsure = false
+	}
+}
+
+// shortReply is about what the shortest reply takes: "250 ok" and a line end.
+const shortReply = 8
+
+// lostReplies drops the commands whose replies were lost. A client that waits has one
+// command open, the last. One that pipelines went on because of what was lost (it must
+// wait for the replies to EHLO and DATA, RFC 2920, section 3.1), and then it is
+// the first that the reply fits.
+func (l *Listener) lostReplies(s *Session) {
+	r, q := &s.server, &s.client.queue
+	r.unsure = r.unsure || q.all > 1
+	if q.all > 1 && r.lost < uint64(q.all-1)*shortReply {
+		s.Flags |= Pipelined // too little was lost for a client that waits
+	}
+	if s.Flags&Pipelined != 0 && q.all > r.open {
+		for ; r.open > 0; r.open-- {
+			q.pop()
+		}
+	}
+	for q.all > 1 && (s.Flags&Pipelined == 0 || !fits(q.front(), r.code)) {
+		q.pop()
+	}
 }
 
 // lostEnd is a reply while the client is in a message, as far as we saw: the server
 // knows better. It returns the command that the reply answers.
 func (l *Listener) lostEnd(s *Session) Verb {
 	p, code := &s.client, s.server.code
+	if p.loose && p.lossy { // it ended there, or at an end that was lost
+		l.flag(s, Ambiguous)
+		p.forgetLoose(l)
+	}
 	switch {
 	case p.loose:
 		l.push(s, endOfData)
@@ -281,16 +335,16 @@ func (l *Listener) lostEnd(s *Session) Verb {
 	return endOfData
 }
 
-// lostData is a positive reply to DATA, which has none but 354: the reply to it was lost.
-// What the client sent since tells which one it was.
+// lostData is a positive reply to DATA, which has none but 354, or any reply after one was lost
+// and a message was sent: what was lost is the reply to DATA. What the client sent
+// since tells which one it was.
 func (l *Listener) lostData(s *Session) {
 	p := &s.client
 	p.queue.pop()
 	if p.mode != waitData {
 		return
 	}
-	var scan body = startCRLF
-	if _, e := scan.scan(p.held); e == noEnd && p.heldCommand() {
+	if !p.heldMessage() && p.heldCommand() {
 		l.releaseCommands(s) // it was refused
 		return
 	}
@@ -300,6 +354,13 @@ func (l *Listener) lostData(s *Session) {
 		p.line.lose(l)
 		l.push(s, endOfData)
 	}
+}
+
+// heldMessage reports whether what was sent since DATA has the end of a message in it.
+func (p *parser) heldMessage() bool {
+	var scan body = startCRLF
+	_, e := scan.scan(p.held)
+	return e != noEnd
 }
 
 // answered is what a reply means for the command that it answers.
@@ -334,6 +395,9 @@ func (l *Listener) answered(s *Session, v Verb) {
 		}
 	case endOfData, bdatLast:
 		if positive && fits(v, code) {
+			if r.unsure && v == bdatLast {
+				l.flag(s, Ambiguous)
+			}
 			l.accept(s)
 		}
 	case AUTH:
@@ -395,7 +459,13 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 		return nil
 	}
 	s.lastLen = r.textLen
-	return r.text[:r.textLen]
+	if v == NoVerb || s.Flags&(Midstream|GapClient|GapServer) != 0 {
+		// What it answers is not known for certain. Servers put in quotes what they quote.
+		if i := bytes.IndexByte(r.text[:r.textLen], '"'); i >= 0 {
+			s.lastLen = uint16(i)
+		}
+	}
+	return r.text[:s.lastLen]
 }
 
 // overheard is a reply to a client that is not heard.

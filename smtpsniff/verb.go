@@ -129,6 +129,9 @@ type run struct {
 
 // push reports whether there was room.
 func (q *queue) push(v Verb) bool {
+	if q.all == ^uint32(0) {
+		return false
+	}
 	if q.n > 0 && q.runs[q.n-1].verb == v {
 		q.runs[q.n-1].count++
 	} else {

@@ -15,9 +15,11 @@ type Stream struct {
 	// maxHeld and maxAhead: what was missing before them was told as a gap.
 	Overflows uint64
 
-	nodes []node // nodes[0] is none
-	free  uint32
-	bytes int
+	nodes  []node // nodes[0] is none
+	free   uint32
+	bytes  int
+	memory memory
+	merged []byte // a segment in which bytes were replaced by their first copies
 
 	c     *Conn
 	cur   node // the segment of Push, not copied yet
@@ -72,8 +74,20 @@ type Chunk struct {
 // must be called until it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
 	st.c, st.force, st.have = c, false, false
+	next := c.half[s.Dir].next
 	r := c.accept(s)
-	if r&(Duplicate|Foreign) != 0 {
+	if r&Foreign != 0 {
+		return r
+	}
+	payload := s.Payload
+	if s.Len > 0 && (c.held != 0 || s.Seq.Less(next)) {
+		var differs bool
+		if payload, differs = st.firstCopies(s); differs {
+			c.odd |= Conflict
+			r |= Differs
+		}
+	}
+	if r&Duplicate != 0 {
 		return r
 	}
 	if c.held != 0 && c.waited < 255 {
@@ -83,7 +97,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		st.force = true // nothing will be sent again
 	}
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
-		st.cur = node{dir: s.Dir, flags: s.Flags &^ RST, seq: s.Seq, ack: s.Ack, len: s.Len, buf: s.Payload}
+		st.cur = node{dir: s.Dir, flags: s.Flags &^ RST, seq: s.Seq, ack: s.Ack, len: s.Len, buf: payload}
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
@@ -133,6 +147,9 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 			c.waited = 0
 			return false
 		case st.giveUp():
+			if st.untie() {
+				continue
+			}
 			st.gap(chunk)
 			return true
 		case st.have:
@@ -165,6 +182,7 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	if len(b) == 0 {
 		return false // but something follows
 	}
+	st.memory.keep(x, b)
 	x.next = x.next.Add(len(b))
 	*chunk = Chunk{Dir: n.dir, Kind: Data, Len: len(b), Bytes: b}
 	return true
@@ -247,6 +265,21 @@ func (st *Stream) maxBytes() int {
 		return 16 << 20
 	}
 	return st.MaxBytes
+}
+
+// untie looks for the bytes of the hole among those that wait. They are there when two
+// segments acknowledge each other's bytes, which honest ones do not: such a segment is
+// given without what it acknowledges.
+func (st *Stream) untie() (found bool) {
+	d, _ := st.hole()
+	next := st.c.half[d].next
+	st.each(func(n *node) {
+		if n.dir == d && !next.Less(n.seq) && next.Less(n.end()) {
+			n.flags &^= ACK
+			found = true
+		}
+	})
+	return found
 }
 
 // gap tells the hole.

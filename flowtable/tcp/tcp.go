@@ -17,10 +17,14 @@
 // that nobody will send it again and three more segments went by; or too much is held.
 // Then it is a gap, and is told as one.
 //
-// The first copy of a byte wins. A reset or an end outside the window changes nothing.
+// The first copy of a byte wins; where a second one differs the connection is marked with
+// Conflict, because the receiver may have taken the other. To know it, the bytes that were
+// given last are remembered; see recall. A reset or an end outside the window changes
+// nothing.
 //
-// What it does not do: options, window scaling, checksums, urgent data. It is no
-// receiver: what a receiver would drop for its options is told here.
+// What it does not do: options, window scaling, checksums. It is no receiver: what a receiver
+// would drop for its options is told here. Urgent data are given like any other, and the
+// connection is marked, because a receiver may take one byte of them out of the stream.
 package tcp
 
 // Seq is a sequence number; comparison wraps around (RFC 9293, section 3.4).
@@ -45,6 +49,7 @@ const (
 	RST
 	_
 	ACK
+	URG
 )
 
 // Has reports whether all bits are set.
@@ -98,9 +103,23 @@ type Conn struct {
 	waited   uint8
 	nheld    uint8
 	SYNSeen  bool
-	Resetter Dir // who sent the RST
+	Resetter Dir     // who sent the RST
+	fin      [2]bool // halves that were given to their end
+	odd      Odd
 	rst      Seq // its sequence number
 }
+
+// Odd is what makes it doubtful that the receiver got the bytes that are given.
+type Odd uint8
+
+// The bits of Odd.
+const (
+	Conflict Odd = 1 << iota // two copies of a byte differ; the first was given
+	Urgent                   // urgent data
+)
+
+// Odd is what was odd in the connection so far.
+func (c *Conn) Odd() Odd { return c.odd }
 
 // half is one direction.
 type half struct {
@@ -114,8 +133,8 @@ type half struct {
 	known bool   // next is valid
 	seen  bool   // a segment of this half was seen
 	ackOK bool   // acked is valid
-	fin   bool   // given to its end
 	far   uint8  // segments in a row from outside the window
+	past  uint32 // where the bytes that were given last are remembered; see recall
 }
 
 // State is how far the connection has come.
@@ -147,6 +166,7 @@ const (
 	Foreign                       // outside the window: of another connection, or forged
 	Opened                        // the handshake was completed just now
 	Aborted                       // a reset ended the connection just now
+	Differs                       // it repeats bytes, and they are not what they were
 )
 
 const (
@@ -194,7 +214,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	x.bytes += uint64(s.Len)
 	x.seen = true
 	if s.Flags.Has(SYN) {
-		if !x.known || c.state < Established {
+		if !x.known || c.state < Established && x.isn != s.Seq {
 			x.isn, x.next, x.known = s.Seq, start, true
 		}
 		if s.Dir == Client {
@@ -202,6 +222,9 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		} else if c.state == New {
 			c.state = Replied
 		}
+	}
+	if s.Flags.Has(URG) && s.Len > 0 {
+		c.odd |= Urgent
 	}
 	if s.Flags.Has(ACK) {
 		if !y.known {
@@ -290,10 +313,10 @@ func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
 
 // finish notes that a half was given to its end.
 func (c *Conn) finish(d Dir) {
-	c.half[d].fin = true
+	c.fin[d] = true
 	switch {
 	case c.state >= Closed:
-	case c.half[1-d].fin:
+	case c.fin[1-d]:
 		c.state = Closed
 	default:
 		c.state = Closing

@@ -36,9 +36,9 @@ type Frame = struct {
 	Link, From uint16
 }
 
-// Sieve looks at the bytes of a frame alone and says whether it can be left out, and how
+// Sieve looks at a frame's bytes and its length on the wire alone and says whether it can be left out, and how
 // that is to be counted: class is below Classes. It must be quick, and is called by several goroutines.
-type Sieve func(link uint16, data []byte) (class uint8, skip bool)
+type Sieve func(link uint16, data []byte, wire int) (class uint8, skip bool)
 
 // Classes bounds the numbers that a Sieve gives.
 const Classes = 64
@@ -79,8 +79,11 @@ type Stats struct {
 	// full, InterfaceDrops what the interface or its driver lost. In pcapng files both are what the
 	// capturing program wrote down, if it did.
 	KernelDrops, InterfaceDrops uint64
-	Errors                      uint64 // inputs that ended before their end
-	BadTimes                    uint64 // records whose fraction of a second is no fraction
+	// Unread is what the kernel counted as received and did not drop, and that Next did not give: what
+	// is in its buffer, or was left there at the end. Live only.
+	Unread   uint64
+	Errors   uint64 // inputs that ended before their end
+	BadTimes uint64 // records whose fraction of a second is no fraction
 }
 
 // PartialError says that an input could not be read to its end. Everything before

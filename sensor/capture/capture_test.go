@@ -424,7 +424,7 @@ func told(t *testing.T, s *Files) (sums []string) {
 // A file says the same however it is read: mapped and walked by any number of goroutines,
 // from a stream, compressed, with its end cut off.
 func TestEveryWayOfReading(t *testing.T) {
-	sieve := func(link uint16, data []byte) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
+	sieve := func(link uint16, data []byte, _ int) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
 	for seed := range uint64(4) {
 		b := manyFrames(seed, 9<<20)
 		if seed > 0 {
@@ -553,30 +553,5 @@ func TestInterfaces(t *testing.T) {
 	}
 	if _, err := OpenLive(LiveConfig{Interface: "no-such-if", Ports: []uint16{25}}); !errors.Is(err, ErrNoInterface) || !strings.Contains(err.Error(), "there are: ") {
 		t.Errorf("%v", err)
-	}
-}
-
-func BenchmarkFiles(b *testing.B) {
-	for _, size := range []int{60, 700} {
-		records := make([]record, 100_000)
-		for i := range records {
-			records[i] = record{1e18 + int64(i)*1000, strings.Repeat("x", size)}
-		}
-		path := filepath.Join(b.TempDir(), "capture")
-		if err := os.WriteFile(path, pcapBytes(le, 0xa1b2c3d4, 1, records...), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		b.Run(fmt.Sprintf("frame=%d", size), func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for n := uint64(0); n < uint64(b.N); {
-				s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink})
-				for err == nil && n+s.Stats().Frames < uint64(b.N) {
-					_, err = s.Next()
-				}
-				n += s.Stats().Frames
-				s.Close()
-			}
-		})
 	}
 }

@@ -34,19 +34,22 @@ func (c *chunk) clear() {
 	*c = chunk{frames: c.frames[:0], sieve: c.sieve, from: c.from, more: c.more[:0]}
 }
 
-// add takes in a frame, or counts that it was left out.
+// add takes in a frame, or counts that it was left out. If the sieve panics nothing was done.
 func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
+	var class uint8
+	var skip bool
+	if c.sieve != nil {
+		class, skip = c.sieve(link, data, wire)
+	}
 	if c.count == 0 || time < c.first {
 		c.first = time
 	}
 	c.last = max(c.last, time)
 	c.count++
 	c.bytes += uint64(len(data))
-	if c.sieve != nil {
-		if class, skip := c.sieve(link, data); skip {
-			c.skipped[class%Classes]++
-			return
-		}
+	if skip {
+		c.skipped[class%Classes]++
+		return
 	}
 	c.frames = append(c.frames, Frame{Data: data, Time: time, Len: wire, Link: link, From: c.from})
 }

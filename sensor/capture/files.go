@@ -15,7 +15,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
 )
 
 // FilesConfig says what Files needs to know.
@@ -56,8 +55,10 @@ const maxActive = 64
 type file struct {
 	name  string
 	index uint16
-	first int64 // time of the first frame
-	size  int64 // 0 where it is not known
+	first int64       // time of the first frame
+	size  int64       // 0 where it is not known
+	info  fs.FileInfo // of a regular file when it was looked at first
+	sieve Sieve
 
 	raw    *counter
 	closer io.Closer
@@ -146,9 +147,9 @@ func (s *Files) add(name string) error {
 }
 
 func (s *Files) addFile(name string, info fs.FileInfo) error {
-	f := &file{name: name, size: info.Size()}
+	f := &file{name: name, size: info.Size(), info: info}
 	if !info.Mode().IsRegular() { // a named pipe can be opened once
-		f.size = 0
+		f.size, f.info = 0, nil
 		r, err := os.Open(name)
 		if err != nil {
 			return openError(name, err)
@@ -188,7 +189,7 @@ func (s *Files) probe(f *file) error {
 	}
 	if reopen {
 		f.close()
-		*f = file{name: f.name, index: f.index, first: f.first, size: f.size}
+		*f = file{name: f.name, index: f.index, first: f.first, size: f.size, info: f.info}
 	}
 	s.names = append(s.names, f.name)
 	s.size += uint64(f.size)
@@ -199,6 +200,7 @@ func (s *Files) probe(f *file) error {
 // read reads on until there are frames to give, or some were left out, or a stretch ended.
 func (f *file) read() error {
 	f.chunk.clear()
+	f.chunk.sieve = f.sieve
 	f.wait, f.told = f.wait[:0], false
 	for f.chunk.count == 0 && !f.chunk.end {
 		if err := f.format.next(&f.chunk); err != nil {
@@ -237,6 +239,8 @@ func openError(name string, err error) error {
 	return &NoInputError{Name: name, Reason: reason, Err: err}
 }
 
+var errReplaced = errors.New("another file has taken its place since it was looked at; what it held was not read")
+
 // open finds out how the input is written. With workers a plain file is mapped and walked by as many. An error is the
 // reason why it cannot be read.
 func (f *file) open(known func(uint16) error, workers int) error {
@@ -250,6 +254,9 @@ func (f *file) open(known func(uint16) error, workers int) error {
 			return err
 		}
 		f.raw, f.closer = &counter{r: r}, r
+		if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
+			return errReplaced
+		}
 	}
 	b := newBlock(f.raw)
 	for {
@@ -304,9 +311,9 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 		}
 		return z, z.Close, nil
 	case len(head) >= 6 && string(head[:6]) == "\xfd7zXZ\x00":
-		z, err := xz.NewReader(r)
+		z, err := newXZ(r)
 		if err != nil {
-			return nil, nil, fmt.Errorf("xz: %w", err)
+			return nil, nil, err
 		}
 		return z, func() {}, nil
 	}
@@ -353,7 +360,7 @@ func (s *Files) Next() (*Batch, error) {
 func (s *Files) activate() {
 	f := s.future[0]
 	s.future = s.future[1:]
-	f.chunk.sieve, f.chunk.from = s.cfg.Sieve, f.index
+	f.sieve, f.chunk.from = s.cfg.Sieve, f.index
 	if f.format == nil {
 		if err := f.open(s.cfg.KnownLink, max(1, s.cfg.Workers)); err != nil {
 			s.faults = append(s.faults, partial(f.name, err))

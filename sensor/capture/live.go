@@ -61,6 +61,9 @@ func (e *InterfaceError) Unwrap() error { return e.Err }
 // ErrNoInterface is in the chain of errors about a name that no interface has.
 var ErrNoInterface = errors.New("no such interface")
 
+// LiveBatch is the most frames that Live gives at a time.
+const LiveBatch = 512
+
 // Live captures on one interface. It implements [Source]. When the interface goes away
 // Next says so once and from then on tries to open it again, every second; Stats.Errors
 // counts how often that happened.
@@ -71,7 +74,7 @@ type Live struct {
 	// Frames are copied here, because libpcap gives them one by one and takes each back
 	// with the next. With the filter these are mail frames only.
 	arena  []byte
-	frames [512]Frame
+	frames [LiveBatch]Frame
 	part   [1][]Frame
 	batch  Batch
 
@@ -81,8 +84,12 @@ type Live struct {
 
 	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
 	// counters are not safe to ask for from another goroutine.
-	given, bytes, drops, ifDrops, errs atomic.Uint64
+	given, bytes, received, drops, ifDrops, errs atomic.Uint64
 }
+
+// DefaultBuffer holds what arrives in 200 ms at 0.8 Mpps: the sensor may be kept from
+// running that long.
+const DefaultBuffer = 64 << 20
 
 // OpenLive starts capturing. Errors are *InterfaceError.
 func OpenLive(cfg LiveConfig) (*Live, error) {
@@ -90,7 +97,7 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 		cfg.Snaplen = maxCaplen
 	}
 	if cfg.Buffer == 0 {
-		cfg.Buffer = 64 << 20
+		cfg.Buffer = DefaultBuffer
 	}
 	l := &Live{cfg: cfg, arena: make([]byte, 256<<10+cfg.Snaplen)}
 	return l, l.open()
@@ -235,9 +242,29 @@ func (l *Live) count() {
 	if err != nil {
 		return
 	}
+	l.received.Add(uint64(uint32(st.PacketsReceived - l.last.PacketsReceived)))
 	l.drops.Add(uint64(uint32(st.PacketsDropped - l.last.PacketsDropped)))
 	l.ifDrops.Add(uint64(uint32(st.PacketsIfDropped - l.last.PacketsIfDropped)))
 	l.last = *st
+}
+
+// drainTime bounds how long Drain reads on: four times what a full buffer takes at a million
+// packets a second.
+const drainTime = 2 * time.Second
+
+// Drain gives what the kernel had taken in for us when it was called.
+func (l *Live) Drain(take func(*Batch)) {
+	if l.h == nil {
+		return
+	}
+	l.count()
+	wanted := l.received.Load()
+	for end := time.Now().Add(drainTime); time.Now().Before(end) && l.given.Load()+l.drops.Load() < wanted; {
+		b, err := l.Next()
+		if take(b); err != nil || len(b.Parts) == 0 {
+			return
+		}
+	}
 }
 
 // Input implements [Source].
@@ -245,8 +272,9 @@ func (l *Live) Input(uint16) string { return l.cfg.Interface }
 
 // Stats implements [Source]. It may be called from any goroutine.
 func (l *Live) Stats() Stats {
-	return Stats{Frames: l.given.Load(), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
-		KernelDrops: l.drops.Load(), InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load()}
+	given, drops, received := l.given.Load(), l.drops.Load(), l.received.Load()
+	return Stats{Frames: given, Unread: received - min(received, given+drops), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
+		KernelDrops: drops, InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load()}
 }
 
 // Close implements [Source].
@@ -273,7 +301,7 @@ func Filter(link uint16, ports []uint16) string {
 	}
 	or := []string{
 		strings.Join(tcp, " or "),
-		"udp port 53",
+		"port 53",
 		// fragments of TCP: any of them may hold the ports
 		"(ip proto 6 and ip[6:2] & 0x3fff != 0)",
 		// errors that quote a segment
@@ -288,11 +316,13 @@ func Filter(link uint16, ports []uint16) string {
 		"ip proto 4", "ip proto 41", "ip proto 47",
 		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081",
 	}
-	if link == 1 {
+	// 802.3, by the length that stands where the ethertype would, or as a cooked header says it
+	llc := map[uint16]string{1: "ether[12:2] < 1536", 113: "link[14:2] = 1 or link[14:2] = 4"}[link]
+	if llc != "" {
 		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x8847", "0x8848", "0x8864"} {
 			or = append(or, "ether proto "+t)
 		}
-		or = append(or, "ether[12:2] < 1536") // 802.3
+		or = append(or, llc)
 	}
 	return strings.Join(or, " or ")
 }

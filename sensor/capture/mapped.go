@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -65,7 +64,7 @@ func (m *mapped) offset() int64 { return m.pos }
 // next walks a stretch.
 func (m *mapped) next(c *chunk) error {
 	m.unmap()
-	if info, err := m.f.Stat(); err == nil && m.pos >= m.size && info.Size() > m.size {
+	if info, err := m.f.Stat(); err == nil && info.Size() > m.size {
 		m.size = info.Size() // it is still being written
 	}
 	for m.pos < m.size {
@@ -100,7 +99,20 @@ func (m *mapped) stretch(c *chunk) error {
 	m.window = window
 	m.divide(c, int(m.pos-page), int(min(limit, m.size)-page))
 	var last *lane
-	if m.walk(); !guarded(func() { last = m.settle() }) || last.fault {
+	m.walk()
+	for again := true; again; {
+		switch attempt(func() { last = m.settle() }) {
+		case whole:
+			again = false
+		case faulted:
+			return errShrunk
+		case panicked:
+			if !m.unsift(m.lanes) {
+				return errFault
+			}
+		}
+	}
+	if last.fault {
 		return errShrunk
 	}
 	for i := range m.lanes {
@@ -136,22 +148,6 @@ func (l *lane) giveTo(c *chunk, first bool) {
 	}
 }
 
-// guarded calls f, and reports false if memory that f read is not there: a page of a
-// file that was cut after it was mapped.
-func guarded(f func()) (ok bool) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			if _, fault := r.(interface{ Addr() uintptr }); !fault {
-				panic(r)
-			}
-			ok = false
-		}
-	}()
-	f()
-	return true
-}
-
 // divide makes the lanes of a stretch that reaches from start to limit.
 func (m *mapped) divide(c *chunk, start, limit int) {
 	n := min(together*m.workers, max(1, (limit-start)/minLane))
@@ -183,15 +179,32 @@ func (m *mapped) walk() {
 
 // group walks lanes in turns. first says that the first of them begins at a record.
 func (m *mapped) group(lanes []lane, first bool) {
-	if guarded(func() { m.turns(lanes, first) }) {
-		return
+	e := attempt(func() { m.begin(lanes, first) })
+	for e == whole {
+		if e = attempt(func() { m.turns(lanes) }); e == whole {
+			return
+		}
+		if e == panicked && m.unsift(lanes) {
+			e = whole
+		}
 	}
 	for i := range lanes {
 		lanes[i].fault = true
 	}
 }
 
-func (m *mapped) turns(lanes []lane, first bool) {
+// unsift takes the sieve away from lanes that panicked, and reports false if there is none: see
+// chunk.walk.
+func (m *mapped) unsift(lanes []lane) (sifted bool) {
+	for i := range lanes {
+		sifted = sifted || lanes[i].sieve != nil
+		lanes[i].sieve = nil
+	}
+	return sifted
+}
+
+// begin finds out where the lanes begin.
+func (m *mapped) begin(lanes []lane, first bool) {
 	// The pages at once instead of one by one; where the kernel cannot (before 5.14), one by one.
 	page := os.Getpagesize() - 1
 	unix.Madvise(m.window[lanes[0].start&^page:lanes[len(lanes)-1].limit], unix.MADV_POPULATE_READ)
@@ -202,6 +215,10 @@ func (m *mapped) turns(lanes []lane, first bool) {
 			l.pos, l.stop = l.start, l.start < 0
 		}
 	}
+}
+
+// turns walks lanes to their ends, a record of each at a time.
+func (m *mapped) turns(lanes []lane) {
 	for open := true; open; {
 		open = false
 		for i := range lanes {

@@ -9,6 +9,7 @@ import (
 
 var (
 	errEmpty      = errors.New("the file is empty")
+	errFault      = errors.New("a fault of spamsensor while reading this; please report it with the file")
 	errNotCapture = errors.New("this is no capture file (pcap or pcapng, plain or compressed with gzip, zstd or xz)")
 )
 
@@ -139,14 +140,17 @@ func (f *pcapFile) next(c *chunk) error {
 	}
 	b, pos := f.b.have(), 0
 	limit := stretch - int(f.b.offset()%stretch)
-	for pos < limit && len(c.frames) < maxFrames {
-		next := f.one(b, pos, c)
-		if next < 0 {
-			break
+	err := c.walk(func() error {
+		for pos < limit && len(c.frames) < maxFrames {
+			next := f.one(b, pos, c)
+			if next < 0 {
+				break
+			}
+			pos = next
 		}
-		pos = next
-	}
+		return nil
+	})
 	c.end = pos >= limit
 	f.b.start += pos
-	return nil
+	return after(c, err)
 }

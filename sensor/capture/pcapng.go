@@ -103,6 +103,11 @@ func (f *ngFile) section() error {
 func (f *ngFile) offset() int64 { return f.b.offset() }
 
 func (f *ngFile) next(c *chunk) error {
+	return c.walk(func() error { return f.walk(c) })
+}
+
+// walk reads blocks. It can be called again where it stopped.
+func (f *ngFile) walk(c *chunk) error {
 	for len(c.frames) < maxFrames {
 		if f.left > 0 {
 			// Skipping moves the window only where it runs over its end; what was given

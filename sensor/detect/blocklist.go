@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -8,23 +9,31 @@ import (
 
 func init() {
 	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".", strings.Join(h.lists.name[:h.lists.n], ", "), h.lists.sample)
+		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s", strings.Join(h.Lists(), ", "), h.lists.sample, h.publicText(r.Last))
 	}}
 }
 
 // maxLists is how many blocklists are remembered by name.
 const maxLists = 4
 
-// lists are the blocklists that servers named.
+// lists are the blocklists that servers named, and the addresses that they quoted.
 type lists struct {
-	name   [maxLists]string
-	n      int
-	sample string
+	name    [maxLists]string
+	n       int
+	sample  string
+	address [2]quoted
+}
+
+// quoted is an address in refusals, and the servers that quoted it.
+type quoted struct {
+	addr    netip.Addr
+	servers [8]slot
 }
 
 // Cited is the observation that a server named a blocklist in a refusal. The address
-// on it may be shared with others, so this alone weighs little.
-func (h *Host) Cited(list, text string, now int64) {
+// on it may be shared with others, so this alone weighs little; and nothing when the list is of
+// addresses that should not send mail, whoever uses them.
+func (h *Host) Cited(list, text string, why Cause, now int64) {
 	l := &h.lists
 	known := false
 	for _, name := range l.name[:l.n] {
@@ -37,8 +46,67 @@ func (h *Host) Cited(list, text string, now int64) {
 	if l.sample == "" {
 		l.sample = strings.Clone(text)
 	}
-	h.found(Blocklisted, now, float64(l.n), 1, 2.3)
+	h.changed = h.changed || !known
+	weight := 2.3
+	if why == DynamicRange {
+		weight = 0
+	}
+	h.found(Blocklisted, now, float64(l.n), 1, weight)
 }
+
+// Quoted is the observation that a server quoted a global address that is not its own: as the
+// one it refuses, or as the one it greets. fresh says that this server had not yet.
+func (h *Host) Quoted(addr netip.Addr, server uint32, now int64) (fresh bool) {
+	for i := range h.lists.address {
+		q := &h.lists.address[i]
+		if q.addr == addr || !q.addr.IsValid() {
+			q.addr = addr
+			if _, fresh = recently(q.servers[:], server, stamp(now), 30*86400); fresh {
+				h.changed = true
+			}
+			return fresh
+		}
+	}
+	return false
+}
+
+// GreetedAddress is the address in a server's answer to EHLO: many servers say whom they
+// see, "250 mx.example.org Hello pc [203.0.113.7]".
+func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
+	from := bytes.IndexByte(text, '[')
+	if from < 0 {
+		return a, false
+	}
+	to := bytes.IndexByte(text[from:], ']')
+	if to < 0 || to > len("[IPv6:ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]") {
+		return a, false
+	}
+	a, err := netip.ParseAddr(strings.TrimPrefix(string(text[from+1:from+to]), "IPv6:"))
+	return a.Unmap(), err == nil && global(a)
+}
+
+// PublicAddress is the address under which the host appears on the Internet, as at least
+// two servers quoted it, and how many did; none if it has to be translated by nobody.
+func (h *Host) PublicAddress(now int64) (addr netip.Addr, servers int) {
+	for i := range h.lists.address {
+		q := &h.lists.address[i]
+		if n := within(q.servers[:], stamp(now), 30*86400); n >= 2 && n > servers {
+			addr, servers = q.addr, n
+		}
+	}
+	return addr, servers
+}
+
+func (h *Host) publicText(now int64) string {
+	addr, servers := h.PublicAddress(now)
+	if servers == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Your public address seems to be %s (%d servers quoted it).", addr, servers)
+}
+
+// Lists are the blocklists that were named.
+func (h *Host) Lists() []string { return h.lists.name[:h.lists.n] }
 
 // Citation is what a refusal says about blocklists.
 type Citation struct {
@@ -48,7 +116,8 @@ type Citation struct {
 
 // cues are the words in front of a list's name. Postfix's own text is "blocked using".
 var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ", "listed in ", "listed on ", "listed by ",
-	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=", "using "}
+	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
+	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ", "refused by ", "denied by ", "using "}
 
 // ParseCitation reads the text of a refusal. It finds names it was never told of: the
 // host behind a cue, or that of a link in a text that speaks of a list.

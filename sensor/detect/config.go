@@ -33,13 +33,29 @@ type Config struct {
 	RefusalLow, RefusalHigh float64
 	// HeloNames is how many names a host may introduce itself with in a day. Default 3.
 	HeloNames int
+	// UnknownShare of UnknownRecipients recipients or more may be unknown to the servers.
+	// Default 0.2 of 10.
+	UnknownShare      float64
+	UnknownRecipients int
+	// SenderDomains and MassSenderDomains are domains of senders within a day. Default 3 and
+	// 10.
+	SenderDomains, MassSenderDomains int
+	// RecipientDomains are domains of recipients within an hour. Default 20.
+	RecipientDomains int
+	// MXDomains are domains whose mail servers a host asks for within an hour. Default 3:
+	// a mail client asks for its own when an account is set up.
+	MXDomains int
+	// MailNames are domains of which a host looks up names such as mail.example.org within
+	// ten minutes. Default 10.
+	MailNames int
 }
 
 // DefaultConfig is the configuration in force when nothing is said.
 func DefaultConfig() Config {
 	return Config{Alpha: 1e-4, NewNetworksThreshold: 11.5, ManyNetworks: 10, MassNetworks: 25,
 		FastAttempts: 20, FastTime: 5 * time.Minute, Concurrent: 10, MassConcurrent: 30, SubmitNetworks: 6,
-		RefusalLow: 0.1, RefusalHigh: 0.5, HeloNames: 3}
+		RefusalLow: 0.1, RefusalHigh: 0.5, HeloNames: 3, UnknownShare: 0.2, UnknownRecipients: 10,
+		SenderDomains: 3, MassSenderDomains: 10, RecipientDomains: 20, MXDomains: 3, MailNames: 10}
 }
 
 // Validate reports all that is wrong at once.
@@ -57,12 +73,21 @@ func (c *Config) Validate() error {
 	bad(c.FastAttempts > 1 && c.FastAttempts <= maxFast, "fast_attempts is %d, and must be within 2 and %d", c.FastAttempts, maxFast)
 	bad(c.FastTime > 0, "fast_time is %s, and must be above 0", c.FastTime)
 	bad(c.Concurrent > 1 && c.Concurrent <= c.MassConcurrent, "concurrent and mass_concurrent are %d and %d, and must rise from 2", c.Concurrent, c.MassConcurrent)
-	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxWindow, "submit_networks is %d, and must be within 2 and %d", c.SubmitNetworks, maxWindow)
+	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxSubmit, "submit_networks is %d, and must be within 2 and %d", c.SubmitNetworks, maxSubmit)
 	bad(c.RefusalLow > 0 && c.RefusalLow < c.RefusalHigh && c.RefusalHigh < 1,
 		"refusal_low and refusal_high are %g and %g, and must rise within 0 and 1", c.RefusalLow, c.RefusalHigh)
 	bad(c.HeloNames > 1 && c.HeloNames <= maxNames, "helo_names is %d, and must be within 2 and %d", c.HeloNames, maxNames)
+	bad(c.UnknownShare > 0 && c.UnknownShare <= 1 && c.UnknownRecipients > 0, "unknown_share and unknown_recipients are %g and %d, and must be a share and a number", c.UnknownShare, c.UnknownRecipients)
+	bad(c.SenderDomains > 1 && c.SenderDomains <= c.MassSenderDomains && c.MassSenderDomains <= maxDomains,
+		"sender_domains and mass_sender_domains are %d and %d, and must rise within 2 and %d", c.SenderDomains, c.MassSenderDomains, maxDomains)
+	bad(c.RecipientDomains > 1 && c.RecipientDomains <= maxWindow, "recipient_domains is %d, and must be within 2 and %d", c.RecipientDomains, maxWindow)
+	bad(c.MXDomains > 1 && c.MXDomains <= maxDomains, "mx_domains is %d, and must be within 2 and %d", c.MXDomains, maxDomains)
+	bad(c.MailNames > 1 && c.MailNames <= maxDomains, "mail_names is %d, and must be within 2 and %d", c.MailNames, maxDomains)
 	return errors.Join(errs...)
 }
+
+// maxDomains is how many domains of senders, or of lookups, are told apart.
+const maxDomains = 16
 
 // linearCount estimates how many distinct values set ones of m bits.
 func linearCount(ones, m int) int {

@@ -13,12 +13,21 @@
 //	L = prior + sum over families of min(cap, sum of weights)
 //
 //	suspect    L >= 0
-//	likely     L >= 4.6 and two families
-//	confirmed  L >= 9.2 and three families
+//	likely     L >= 4.6 and two families, and the source is a machine with a TCP of its own
+//	confirmed  L >= 9.2 and three families, and a client that said something in a session
 //
 // The prior is -6.9: one host in a thousand. Verdicts are reached when the packet
 // comes that decides, not at the next tick, and say so: how many attempts, how many
-// seconds.
+// seconds. A level is held for a day after the last evidence and then drops by one.
+//
+// What speaks for a host, because it behaves as a mail server does, is a family with
+// negative weights. A host that is no bot but no workstation either is of another class:
+// an undeclared mail server, a scanner.
+//
+// SYNs alone prove little, because anybody can send them in anybody's name. Ten
+// thousand of them with an innocent's address make that address suspect and no more: for a
+// higher level the source must have completed a handshake, have sent SYNs again at the pace of a TCP that
+// waits for an answer, or have asked the DNS; see Host.real.
 //
 // The package is pure: no clock, no input or output, no lock. Time is the time of the packets, in
 // nanoseconds since 1970. One detector is one file.
@@ -70,19 +79,22 @@ type Class uint8
 
 // The classes.
 const (
-	Spambot    Class = iota // it sends spam, or tries to
-	DirectSMTP              // an undeclared host mails straight to the Internet
-	// Of mail servers.
-	OpenRelay         // it passes on mail for strangers
-	HijackedAccount   // somebody else uses an account of it
-	VolumeAnomaly     // it sends more or less than usual, or its queue grows
-	BlocklistedServer // its mail waits because receivers name a blocklist
+	Spambot          Class = iota // it sends spam, or tries to
+	DirectSMTP                    // an undeclared host mails straight to the Internet
+	UndeclaredServer              // an undeclared host that sends as a mail server does
+	Scanner                       // it looks for mail servers, and has nothing to deliver
+	NotSMTP                       // it uses a mail port for something else
+	OnBlocklist                   // receiving servers say that our mail server is on a blocklist
+	// Of mail servers that are watched.
+	OpenRelay       // it passes on mail for strangers
+	HijackedAccount // somebody else uses an account of it
+	VolumeAnomaly   // it sends more or less than usual, or its queue grows
 	Classes
 )
 
 // String is the name used in events.
 func (c Class) String() string {
-	return [...]string{"spambot", "direct_smtp", "open_relay", "hijacked_account", "volume_anomaly", "blocklisted"}[c]
+	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp", "blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
 }
 
 // Family is a group of detectors that look at the same aspect.
@@ -91,16 +103,23 @@ type Family uint8
 // The families.
 const (
 	Volume   Family = iota // A: how many networks, how fast
+	Outcome                // B: whether first contacts work
 	Replies                // C: what the servers say
 	Identity               // D: how it introduces itself
+	Dialect                // E: how it speaks SMTP
+	Envelope               // F: in whose name, and to whom
+	Names                  // G: what it asks the DNS
+	Favour                 // N: what speaks for it; its weights are negative
 	Families
 )
 
 // String is the letter that the documentation uses.
-func (f Family) String() string { return [...]string{"A", "C", "D"}[f] }
+func (f Family) String() string { return [...]string{"A", "B", "C", "D", "E", "F", "G", "N"}[f] }
 
-// familyCap bounds what a family can add to the score.
-var familyCap = [Families]float64{Volume: 9.2, Replies: 6.9, Identity: 6.9}
+// familyCap bounds what a family can add to the score, favourCap what can be taken off it.
+var familyCap = [Families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9, Dialect: 4.6, Envelope: 4.6, Names: 6.9}
+
+const favourCap = 6.9
 
 // Prior is the logarithm of the odds that an arbitrary host sends spam.
 const Prior = -6.9
@@ -110,15 +129,29 @@ type Code uint8
 
 // The reasons.
 const (
-	NewNetworks  Code = iota // A1
-	ManyNetworks             // A2
-	FastAttempts             // A3
-	Concurrent               // A4
-	SubmitSpread             // A5
-	Refusals                 // C1
-	Blocklisted              // C4
-	HeloName                 // D
-	HeloNames                // D2
+	NewNetworks      Code = iota // A1
+	ManyNetworks                 // A2
+	FastAttempts                 // A3
+	Concurrent                   // A4
+	SubmitSpread                 // A5
+	Failures                     // B
+	Refusals                     // C1
+	UnknownUsers                 // C2
+	Strangers                    // C3
+	Blocklisted                  // C4
+	HeloName                     // D
+	HeloNames                    // D2
+	Oddities                     // E
+	SenderDomains                // F
+	RecipientDomains             // F
+	MXLookups                    // G, H1
+	HostLookups                  // G, H2
+	ListLookups                  // G, H4
+	TLSNames                     // G, as H2
+	OneName                      // N
+	Welcome                      // N
+	Retries                      // N
+	Serves                       // N
 	Codes
 )
 
@@ -212,8 +245,9 @@ type Attempt struct {
 	Time      int64
 	Addr, Net uint32 // hashes of the destination and of its network (/24, /48)
 	Port      uint16
-	External  bool // the destination is none of ours
-	Relay     bool // the destination is an allowed relay
+	TTL       uint8 // of the SYN, as it was captured
+	External  bool  // the destination is none of ours
+	Relay     bool  // the destination is an allowed relay
 }
 
 // Attempted counts an attempt. full says that the destinations are too many for Facts
@@ -304,7 +338,7 @@ func (f *Facts) DestNets(h *Host) int {
 // HeloNames: see DestIPs.
 func (f *Facts) HeloNames(h *Host) int {
 	if h != nil {
-		return h.helos.len()
+		return max(h.names.distinct.len(), int(f.helos.n))
 	}
 	return int(f.helos.n)
 }
@@ -312,7 +346,7 @@ func (f *Facts) HeloNames(h *Host) int {
 // SenderDomains: see DestIPs.
 func (f *Facts) SenderDomains(h *Host) int {
 	if h != nil {
-		return h.senders.len()
+		return max(h.envelope.distinct.len(), int(f.senders.n))
 	}
 	return int(f.senders.n)
 }

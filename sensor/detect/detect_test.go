@@ -5,17 +5,19 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // A scene is a row of observations about one host, in seconds from its beginning.
 type scene struct {
-	f    Facts
-	h    Host
-	cfg  Config
-	now  int64
-	dest uint32
-	won  Level
-	at   float64 // seconds at which won was reached
+	f     Facts
+	h     Host
+	cfg   Config
+	now   int64
+	dest  uint32
+	won   Level
+	at    float64 // seconds at which won was reached
+	class Class
 }
 
 const begin = int64(1.7e18)
@@ -25,8 +27,8 @@ func newScene() *scene { return &scene{cfg: DefaultConfig(), now: begin} }
 func (s *scene) wait(seconds float64) *scene { s.now += int64(seconds * 1e9); return s }
 
 func (s *scene) judge() {
-	if _, worse := s.h.Judge(&s.f, s.now); worse {
-		s.won, s.at = s.h.Level(), float64(s.now-begin)/1e9
+	if v := s.h.Judge(&s.f, s.now); v.Level > s.won {
+		s.won, s.at, s.class = v.Level, float64(s.now-begin)/1e9, v.Class
 	}
 }
 
@@ -36,7 +38,7 @@ func (s *scene) tries(n int, port uint16, interval float64, spread bool) *scene 
 		if spread {
 			s.dest++
 		}
-		a := Attempt{Time: s.now, Addr: s.dest * 1000, Net: s.dest * 7, Port: port, External: true}
+		a := Attempt{Time: s.now, Addr: mix(s.dest), Net: mix(s.dest + 1<<20), Port: port, External: true}
 		if s.f.Attempts == 0 {
 			s.h.Adopt(&s.cfg, &s.f)
 		}
@@ -44,6 +46,8 @@ func (s *scene) tries(n int, port uint16, interval float64, spread bool) *scene 
 		s.h.Attempted(&s.cfg, &s.f, &a)
 		s.judge()
 		s.wait(interval)
+		s.h.Settle(&s.cfg, s.now)
+		s.judge()
 		s.f.Closed()
 	}
 	return s
@@ -54,6 +58,8 @@ func (s *scene) helo(name string) *scene {
 	for _, c := range name {
 		h = h*31 + uint32(c)
 	}
+	s.h.Opened(25)
+	s.h.Heard()
 	s.h.Helo(&s.cfg, []byte(name), h, true, s.now)
 	s.judge()
 	return s
@@ -69,7 +75,7 @@ func (s *scene) sessions(n int, refused bool) *scene {
 }
 
 func (s *scene) listed() *scene {
-	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", s.now)
+	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", OnList, s.now)
 	s.judge()
 	return s
 }
@@ -100,7 +106,7 @@ func TestVerdicts(t *testing.T) {
 		{"half of it refused", newScene().tries(2, 25, 1, true).sessions(3, true).sessions(3, false).sessions(2, true).sessions(3, false), NoLevel, 0},
 	} {
 		if r.s.won != r.want || r.want > NoLevel && r.s.at > r.by {
-			v, _ := r.s.h.Judge(&r.s.f, r.s.now)
+			v := r.s.h.Judge(&r.s.f, r.s.now)
 			t.Errorf("%s: %s after %.2f s (score %.1f), want %s within %.2f s", r.name, r.s.won, r.s.at, v.Score, r.want, r.by)
 		}
 	}
@@ -147,7 +153,7 @@ func TestClassifyHelo(t *testing.T) {
 	for name, want := range map[string]HeloClass{
 		"mail.example.org": HeloProper, "[192.0.2.1]": HeloProper, "[IPv6:2001:db8::1]": HeloProper, "mx1.a-b.example.co.uk.": HeloProper,
 		"mail-1-2.example.org": HeloProper, "host2024.example.org": HeloProper, "10.example.org": HeloProper,
-		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "LOCALHOST.localdomain": HeloLocalhost,
+		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "localhost.example": HeloLocalhost, "LOCALHOST.localdomain": HeloHome,
 		"10.0.0.36": HeloBareIP, "2001:db8::1": HeloBareIP, "anna.home": HeloHome, "pc.fritz.lan": HeloHome, "x.local": HeloHome,
 		"173-66-46-112.wash.fios.example.net": HeloDynamic, "1.2.3.4.dsl.example.net": HeloDynamic, "ip-10-0-0-1.example.net": HeloDynamic,
 		"p5dd2a1b2.dip0.example.net": HeloProper, "999.1.2.3.example.net": HeloProper,
@@ -168,12 +174,60 @@ func TestParseCitation(t *testing.T) {
 		"User unknown <b@example.org>":                                                                                                         {"", nil},
 		"Relay access denied, see http://www.example.org/help":                                                                                 {"", nil},
 		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {"", addrs("4.16.55.1")},
+		"Mail from 203.0.113.9 refused by blacklist: bl.example.net":                                                                           {"bl.example.net", addrs("203.0.113.9")},
+		"your address is on the blocklist \"ix.dnsbl.manitu.net\"":                                                                             {"ix.dnsbl.manitu.net", nil},
 		"greylisted using example.org":                                                                                                         {"", nil},
 		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {"b.barracudacentral.org", nil},
 		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {"dbl.spamhaus.org", nil},
 	} {
 		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
 			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
+		}
+	}
+}
+
+func TestClassifyRefusal(t *testing.T) {
+	for _, c := range []struct {
+		code     uint16
+		enhanced [3]uint16
+		text     string
+		want     Cause
+	}{
+		{554, [3]uint16{5, 7, 1}, "Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org", OnList},
+		{554, [3]uint16{5, 7, 1}, "Client host blocked using pbl.spamhaus.org", DynamicRange},
+		{550, [3]uint16{5, 1, 1}, "<a@b.example>: Recipient address rejected: User unknown in virtual mailbox table", UserUnknown},
+		{550, [3]uint16{5, 7, 1}, "Relaying denied", NoRelaying},
+		{553, [3]uint16{}, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", NoRelaying},
+		{530, [3]uint16{}, "authentication required", WantsLogin},
+		{550, [3]uint16{}, "Authentication is required for relay", NoRelaying},
+		{530, [3]uint16{5, 7, 0}, "Must issue a STARTTLS command first", WantsTLS},
+		{535, [3]uint16{5, 7, 8}, "", LoginFailed},
+		{450, [3]uint16{4, 7, 1}, "Recipient address rejected: Greylisted, see http://postgrey.example", Greylisted},
+		{450, [3]uint16{4, 7, 1}, "Client host rejected: cannot find your reverse hostname", NoReverse},
+		{550, [3]uint16{5, 7, 23}, "SPF validation failed", SenderPolicy},
+		{421, [3]uint16{4, 7, 0}, "Too many connections", Busy},
+		{552, [3]uint16{5, 2, 2}, "", MailboxFull},
+		{550, [3]uint16{}, "Administrative prohibition", OtherCause},
+		{554, [3]uint16{5, 7, 1}, "Message rejected as spam by content filtering", SpamSeen},
+	} {
+		if got := ClassifyRefusal(c.code, c.enhanced, c.text); got != c.want {
+			t.Errorf("%d %v %q: %s, want %s", c.code, c.enhanced, c.text, got, c.want)
+		}
+	}
+}
+
+func TestGreetedAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"mx.example.org Hello 10.0.0.13 [203.0.113.7]":            "203.0.113.7",
+		"mx.example.org hello [203.0.113.7], pleased to meet you": "203.0.113.7",
+		"mx.example.org Hello [IPv6:2600::7]":                     "2600::7",
+		"mx.example.org Hello [10.0.0.13]":                        "",
+		"mx.example.org [not an address]":                         "",
+		"mx.example.org [":                                        "",
+		"mx.example.org":                                          "",
+	} {
+		if a, ok := GreetedAddress([]byte(text)); ok != (want != "") || ok && a.String() != want {
+			t.Errorf("%q: %v %v, want %q", text, a, ok, want)
 		}
 	}
 }
@@ -185,28 +239,55 @@ func addrs(list ...string) (a []netip.Addr) {
 	return a
 }
 
+func mix(i uint32) uint32 { // splitmix64
+	z := uint64(i) * 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return uint32(z ^ z>>31)
+}
+
 func TestSet(t *testing.T) {
-	var s set
-	mix := func(i uint32) uint32 { // splitmix64
-		z := uint64(i) * 0x9e3779b97f4a7c15
-		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		return uint32(z ^ z>>31)
+	for _, c := range []struct {
+		room  *Room
+		exact int // up to here nothing is estimated
+	}{{nil, 190}, {&Room{Words: 512 + 1024}, 380}, {&Room{Words: 1 << 20}, 6000}} {
+		before := 0
+		if c.room != nil {
+			before = c.room.Words
+		}
+		var s set
+		for i := range uint32(20_000) {
+			fresh := s.add(mix(i+1), c.room)
+			n := s.len()
+			if int(i) < c.exact && (!fresh || n != int(i)+1 || s.add(mix(i/2+1), c.room)) {
+				t.Fatalf("%d of %d are known with %+v", n, i+1, c.room)
+			}
+			if d := n - int(i) - 1; i%1000 == 0 && max(d, -d)*20 > int(i)+100 {
+				t.Errorf("%d of %d", n, i+1)
+			}
+			if len(s.table) > maxWords {
+				t.Fatalf("%d words", len(s.table))
+			}
+		}
+		if s.add(mix(7), c.room) {
+			t.Error("a known element is new")
+		}
+		c.room.release(s.table)
+		if c.room != nil && c.room.Words != before {
+			t.Errorf("of %d words %d come back", before, c.room.Words)
+		}
 	}
-	for i := range uint32(100_000) {
-		fresh := s.add(mix(i + 1))
-		if i < maxExact && !fresh {
-			t.Fatalf("element %d is not new", i)
-		}
-		if n := s.len(); i < maxExact && n != int(i)+1 {
-			t.Fatalf("%d of %d", n, i+1)
-		}
-		if s.add(mix(i/2+1)) && i < maxExact {
-			t.Fatalf("element %d is new again", i/2)
-		}
+}
+
+// R: a host takes about four kilobytes however much it does, unless there is room for more.
+func TestHostSize(t *testing.T) {
+	s := newScene().tries(100_000, 25, 0.01, true)
+	n := int(unsafe.Sizeof(s.h)) + 4*(cap(s.h.addrs.table)+cap(s.h.nets.table)+cap(s.h.names.distinct.table)+cap(s.h.envelope.distinct.table))
+	if n > 6<<10 {
+		t.Errorf("%d bytes, of which %d are the host itself", n, unsafe.Sizeof(s.h))
 	}
-	if n := s.len(); n < 95_000 || n > 105_000 {
-		t.Errorf("%d, want 100,000 within 5 %%", n)
+	if got := s.h.nets.len(); got < 50_000 {
+		t.Errorf("%d of 100,000 networks", got)
 	}
 }
 

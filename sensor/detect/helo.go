@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -47,7 +48,7 @@ func ClassifyHelo(name string) HeloClass {
 		return HeloEmpty
 	case strings.HasPrefix(name, "["):
 		return HeloProper
-	case name == "localhost" || strings.HasPrefix(name, "localhost.") || strings.HasSuffix(name, ".localhost"):
+	case name == "localhost" || strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain" || strings.HasSuffix(name, ".localhost"):
 		return HeloLocalhost
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
@@ -100,73 +101,52 @@ func embedsAddress(name string) bool {
 // maxNames is how many HELO names are remembered.
 const maxNames = 8
 
-// names are the HELO names of a host within a day.
+// names are the HELO names of a host.
 type names struct {
-	hash  [maxNames]uint32
-	name  [maxNames]string
-	at    [maxNames]int64
-	n     int
-	worst string
+	distinct set
+	day      [maxNames]slot // names given lately
+	name     [4]string      // the first ones
+	n        uint8
+	given    uint32 // how often it gave one
+	worst    string
 }
 
 // Helo is the observation of a HELO name. direct says that it was given on port 25 to a
 // server that is not ours: internal clients may well give their bare name to their own.
 func (h *Host) Helo(c *Config, name []byte, hash uint32, direct bool, now int64) {
-	h.helos.add(hash)
+	w := &h.names
+	inc(&w.given)
+	w.distinct.add(hash, nil)
 	if !direct {
 		return
 	}
-	fresh, n := h.names.said(name, hash, now)
-	if n >= c.HeloNames {
-		h.found(HeloNames, now, float64(n), float64(c.HeloNames), 3.9)
+	distinct, fresh := recently(w.day[:], hash, stamp(now), 86400)
+	if distinct >= c.HeloNames {
+		h.found(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
 	}
+	h.server.named(hash, name)
 	if !fresh {
 		return
 	}
+	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], string(name)) {
+		w.name[w.n] = string(name)
+		w.n++
+	}
 	class := ClassifyHelo(string(name))
-	if w := heloWeights[class]; w > h.reasons[HeloName].Weight {
-		h.names.worst = string(name)
+	if weight := heloWeights[class]; weight > h.reasons[HeloName].Weight {
+		w.worst = string(name)
 		h.reasons[HeloName].Value = 0
-		h.found(HeloName, now, float64(class), 0, w)
-	} else if w > 0 {
+		h.found(HeloName, now, float64(class), 0, weight)
+	} else if weight > 0 {
 		h.reasons[HeloName].Last = now
 	}
 }
 
-// said notes a name. It reports whether the name is none of those remembered, and how
-// many different ones there were within a day.
-func (w *names) said(name []byte, hash uint32, now int64) (fresh bool, distinct int) {
-	slot, oldest := -1, 0
-	for i := range w.hash[:w.n] {
-		if w.hash[i] == hash {
-			slot = i
-		}
-		if w.at[i] < w.at[oldest] {
-			oldest = i
-		}
-	}
-	if slot < 0 {
-		fresh = true
-		if slot = oldest; w.n < maxNames {
-			slot = w.n
-			w.n++
-		}
-		w.hash[slot], w.name[slot] = hash, string(name)
-	}
-	w.at[slot] = now
-	for i := range w.hash[:w.n] {
-		if w.at[i] > now-day {
-			distinct++
-		}
-	}
-	return fresh, distinct
-}
-
 func (w *names) quoted() (q []string) {
-	for _, s := range w.name[:min(w.n, 4)] {
+	for _, s := range w.name[:w.n] {
 		q = append(q, fmt.Sprintf("%q", s))
 	}
-	if w.n > 4 {
+	if w.distinct.len() > len(q) {
 		q = append(q, "...")
 	}
 	return q

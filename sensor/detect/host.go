@@ -2,29 +2,47 @@ package detect
 
 import "math"
 
-// Host is all that is known of a source that is judged. The zero value knows nothing.
+// Host is all that is known of a source that is judged. The zero value knows nothing. It takes
+// about four kilobytes, however much the source does; see set for what may come on top.
 type Host struct {
-	addrs, nets    set // destinations ever tried
-	helos, senders set // names ever given, domains ever sent from
+	// Room is what the sets may take beyond their share.
+	Room *Room
 
-	spread  spread
-	window  window // networks contacted within the hour
-	submit  window // the same, for submission
-	fast    fast
-	refusal refusal
-	lists   lists
-	names   names
+	addrs, nets set // destinations ever tried
+
+	spread   spread
+	hour     [maxWindow]slot // networks contacted lately
+	submit   [maxSubmit]slot // the same, for submission
+	fast     fast
+	outcome  outcome
+	ports    [4]portOutcome
+	refusal  refusal
+	unknown  unknown
+	denied   [4]slot // servers that wanted to know who it is
+	lists    lists
+	names    names
+	dialect  dialect
+	envelope envelope
+	lookups  *Lookups
+	servers  [maxDomains]slot // domains of servers that TLS handshakes named
+	server   serverLike
+	manner   manner
 
 	external uint32 // attempts to destinations that are not ours
+	repeated uint32 // attempts whose SYN a TCP sent again
 	answered uint32 // attempts that got a SYN-ACK
-	clear    uint32 // sessions that could be read
+	opened   uint32 // sessions
+	heard    uint32 // sessions in which the client said something
 
 	reasons [Codes]Reason
 	changed bool // a reason is new, or weighs more
-	// What was published, and when it was decided.
+	// What was judged last.
+	verdict Verdict
 	level   Level
-	score   float64
 	decided Decision
+	off     uint32 // codes that do not count for this host, by bit
+	// recalled are the reasons of before a restart, nil if there was none.
+	recalled map[Code]SavedReason
 }
 
 // Decision is when a verdict was reached.
@@ -45,60 +63,80 @@ type Verdict struct {
 // the observation that made one necessary is given to it.
 func (h *Host) Adopt(c *Config, f *Facts) {
 	for _, a := range f.addrs.hash[:f.addrs.n] {
-		h.addrs.add(a)
+		h.addrs.add(a, h.Room)
 	}
 	for _, n := range f.nets.hash[:f.nets.n] {
-		if h.nets.add(n) {
+		if h.nets.add(n, h.Room) {
 			h.spread.contact(c, h, f.First)
-			h.window.contact(n, f.First)
+			recently(h.hour[:], n, stamp(f.First), 3600)
 		}
-	}
-	for _, n := range f.helos.hash[:f.helos.n] {
-		h.helos.add(n)
-	}
-	for _, n := range f.senders.hash[:f.senders.n] {
-		h.senders.add(n)
 	}
 }
 
-// Sender is the observation of a sender's domain.
-func (h *Host) Sender(hash uint32) { h.senders.add(hash) }
+// Release gives back what the host took of the Room.
+func (h *Host) Release() {
+	h.Room.release(h.addrs.table)
+	h.Room.release(h.nets.table)
+}
+
+// Ignore says that a family of detectors does not count for this host.
+func (h *Host) Ignore(family Family) {
+	for code := Code(0); code < Codes; code++ {
+		if code.Family() == family {
+			h.off |= 1 << code
+		}
+	}
+}
 
 // Attempted is the observation of an attempt, which Facts have counted already.
 func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
-	h.addrs.add(a.Addr)
-	fresh := h.nets.add(a.Net)
-	if fresh && h.nets.len() == c25 {
-		h.changed = true
-	}
+	h.addrs.add(a.Addr, h.Room)
+	fresh := h.nets.add(a.Net, h.Room)
 	if a.External {
 		inc(&h.external)
 	}
+	h.manner.attempted(a, h.addrs.len() <= probed)
 	if a.Relay {
 		return // where mail is meant to go
 	}
+	if p := h.port(a.Port); p != nil {
+		inc(&p.attempts)
+	}
 	if fresh {
 		h.spread.contact(c, h, a.Time)
+		if h.reasons[Failures].Weight < 4.6 {
+			h.outcome.wait(a)
+		}
 	}
+	h.server.tried(a)
 	judgeWindow(c, h, a)
 	judgeSubmit(c, h, a)
 	judgeFast(c, h, a)
 	judgeConcurrent(c, h, f, a.Time)
 }
 
-// Answered is the observation of a SYN-ACK.
-func (h *Host) Answered() { inc(&h.answered) }
-
 // found notes what a detector found.
 func (h *Host) found(code Code, now int64, value, threshold, weight float64) {
+	if h.off>>code&1 != 0 {
+		return
+	}
 	r := &h.reasons[code]
 	if r.First == 0 {
 		r.First = now
 	}
-	h.changed = h.changed || weight > r.Weight
+	h.changed = h.changed || math.Abs(weight) > math.Abs(r.Weight)
 	r.Last = max(r.Last, now)
-	r.Value, r.Weight = math.Max(r.Value, value), math.Max(r.Weight, weight)
-	r.Threshold = math.Max(r.Threshold, threshold)
+	r.Value, r.Threshold = math.Max(r.Value, value), math.Max(r.Threshold, threshold)
+	if math.Abs(weight) > math.Abs(r.Weight) {
+		r.Weight = weight
+	}
+}
+
+// Lately reports whether a detector found something within the last minute: what it looks at
+// need not be looked at again so soon.
+func (h *Host) Lately(code Code, now int64) bool {
+	r := &h.reasons[code]
+	return r.First != 0 && now-r.Last < minute
 }
 
 // has reports whether a detector found something.
@@ -107,54 +145,117 @@ func (h *Host) has(code Code) bool { return h.reasons[code].First != 0 }
 // Changed reports whether Judge can have something new to say.
 func (h *Host) Changed() bool { return h.changed }
 
-// Judge sums up. worse reports whether the level is higher than any before; the
-// decision is noted then.
-func (h *Host) Judge(f *Facts, now int64) (v Verdict, worse bool) {
+// Times of the verdict's life.
+const (
+	// holdLevel is how long a level is held without new evidence; then it drops by one.
+	holdLevel = day
+	// forgetReason is how long a reason counts after it was found for the last time: as long as
+	// it takes the highest level to drop to none.
+	forgetReason = 3 * holdLevel
+)
+
+// Judge sums up.
+func (h *Host) Judge(f *Facts, now int64) Verdict {
 	h.changed = false
+	h.favour(f, now)
+	if h.maybeServer() {
+		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
+	}
+	if h.Several() { // many people have many providers
+		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
+	}
 	var sums [Families]float64
+	latest := int64(0)
 	for code := range h.reasons {
-		if h.reasons[code].First != 0 {
-			sums[Code(code).Family()] += h.reasons[code].Weight
+		r := &h.reasons[code]
+		if r.First == 0 {
+			continue
+		}
+		if now-r.Last > forgetReason {
+			*r = Reason{}
+			continue
+		}
+		family := Code(code).Family()
+		sums[family] += r.Weight
+		if family != Favour {
+			latest = max(latest, r.Last)
 		}
 	}
-	v.Score = Prior
+	if h.failOver(now) {
+		sums[Volume] /= 2
+	}
+	v := Verdict{Score: Prior}
 	for i, s := range sums {
 		v.Score += math.Min(s, familyCap[i])
 		if s > 0 {
 			v.Families++
 		}
 	}
-	v.Score = math.Round(v.Score*100) / 100
+	if s := sums[Favour]; s < -favourCap {
+		v.Score += -favourCap - s
+	}
+	v.Score = math.Round(v.Score*100)/100 + 0 // no negative zero
 	switch {
-	case v.Score >= 9.2 && (v.Families >= 3 || v.Families == 2 && h.clear == 0 && h.nets.len() >= c25):
+	case v.Score >= 9.2 && h.heard > 0 && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
 		v.Level = Confirmed
-	case v.Score >= 4.6 && v.Families >= 2:
+	case v.Score >= 4.6 && v.Families >= 2 && h.real():
 		v.Level = Likely
 	case v.Score >= 0:
 		v.Level = Suspect
 	}
-	h.score = v.Score
-	if v.Level > h.level {
-		h.level = v.Level
-		h.decided = Decision{At: now, Attempts: f.Attempts}
-		worse = true
+	switch v.Class = h.class(); {
+	case h.probes():
+		v.Level = NoLevel
+	case v.Class == UndeclaredServer && (h.has(NewNetworks) || h.has(ManyNetworks)):
+		v.Level = Suspect // whatever speaks for it: it is not declared
+	case v.Class != Spambot:
+		v.Level = min(v.Level, Suspect)
 	}
-	return v, worse
+	if v.Level < Suspect && h.level == Suspect && h.failOver(now) {
+		v.Level = Suspect // until the day is over
+	}
+	v.Level -= min(v.Level, Level(max(0, now-latest)/holdLevel))
+	if v.Level > h.level || v.Level == h.level && v.Level > NoLevel && v.Class != h.verdict.Class {
+		h.decided = Decision{At: max(latest, f.First), Attempts: f.Attempts}
+	}
+	h.level, h.verdict = v.Level, v
+	return v
 }
 
 // c25 is how many networks stand in for the third family where nothing can be read.
 const c25 = 25
 
-// Level is the highest level reached.
+// real reports whether the source is a machine with a TCP of its own, and not a row of
+// SYNs that somebody sends in its name: it completed a handshake, or sent SYNs again at the pace of a TCP
+// that waits for an answer, or looked names up. Without that no verdict goes beyond
+// suspect, however many SYNs there are.
+func (h *Host) real() bool { return h.opened > 0 || h.repeated >= 3 || h.lookups.asked() }
+
+// Heard is the observation that the client said something in a session.
+func (h *Host) Heard() { inc(&h.heard) }
+
+// Opened is the observation of a completed handshake.
+func (h *Host) Opened(port uint16) {
+	inc(&h.opened)
+	h.changed = h.changed || h.opened == 1
+	if p := h.port(port); p != nil {
+		inc(&p.opened)
+	}
+}
+
+// Level is the level in force.
 func (h *Host) Level() Level { return h.level }
 
-// Score is the sum that was reached last.
-func (h *Host) Score() float64 { return h.score }
+// Verdict is what was judged last.
+func (h *Host) Verdict() Verdict { return h.verdict }
 
-// Decided is when it was reached.
+// Score is the sum that was reached last.
+func (h *Host) Score() float64 { return h.verdict.Score }
+
+// Decided is when the level was reached.
 func (h *Host) Decided() Decision { return h.decided }
 
-// Reasons calls f for what was found, strongest first within the order of the families.
+// Reasons calls f for what was found, in the order of the families.
 func (h *Host) Reasons(f func(code Code, r *Reason)) {
 	for code := range h.reasons {
 		if h.reasons[code].First != 0 {
@@ -166,11 +267,16 @@ func (h *Host) Reasons(f func(code Code, r *Reason)) {
 // Mode says what the verdict rests on: "syn" on attempts alone, "flow" on their outcome
 // as well, "clear" on what was said.
 func (h *Host) Mode(f *Facts) string {
-	switch {
-	case h.has(Refusals) || h.has(Blocklisted) || h.has(HeloName) || h.has(HeloNames):
-		return "clear"
-	case h.answered > 0 || f.Refused > 0 || f.Unreachable > 0:
+	for code := range h.reasons {
+		if h.reasons[code].First != 0 && readable[Code(code).Family()] {
+			return "clear"
+		}
+	}
+	if h.answered > 0 || f.Refused > 0 || f.Unreachable > 0 || f.Sessions > 0 {
 		return "flow"
 	}
 	return "syn"
 }
+
+// readable are the families that need to read what was said.
+var readable = [Families]bool{Replies: true, Identity: true, Dialect: true, Envelope: true}

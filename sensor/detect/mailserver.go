@@ -1,10 +1,6 @@
 package detect
 
-import (
-	"maps"
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
 // MailServer is all that is known of a mail server of ours. The zero value knows nothing. Its
 // size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
@@ -120,7 +116,7 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 	if q, alarm := s.Queue.Tick(now); alarm {
 		v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
 		if 2*q.Listed > q.Estimate {
-			v.Class, v.Code = BlocklistedServer, "queue_blocklisted"
+			v.Code = "queue_blocklisted" // that its address is on a list is a finding of its own
 		}
 		tell(v)
 	}
@@ -282,39 +278,4 @@ type ServerRecord struct {
 func (s *MailServer) Record(now int64) ServerRecord {
 	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Hour: s.Traffic.Series[OutMessages].Before,
 		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast}
-}
-
-// SiteRecord is what others say about our network.
-type SiteRecord struct {
-	Time     int64
-	PublicIP netip.Addr // invalid if it is not known
-	Servers  []netip.Addr
-	Lists    []NamedList
-}
-
-// NamedList is a blocklist that servers outside named when they refused mail of ours.
-type NamedList struct {
-	Name        string
-	First, Last int64
-	Count       uint64
-	Sample      string // a refusal, as it came
-}
-
-// Clone is a copy of what a checkpoint holds.
-func (s *MailServer) Clone() *MailServer {
-	c := *s
-	c.Queue.Waiting, c.Queue.Down = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Down)
-	c.Relay.Domains, c.Relay.Strangers = maps.Clone(s.Relay.Domains), slices.Clone(s.Relay.Strangers)
-	return &c
-}
-
-// Sound corrects what a checkpoint cannot hold unless somebody wrote into it: indexes that point
-// nowhere.
-func (s *MailServer) Sound() {
-	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
-	s.Queue.Hour = max(0, s.Queue.Hour)
-	for k, d := range s.Relay.Domains {
-		d.N = min(d.N, uint8(len(d.Nets)))
-		s.Relay.Domains[k] = d
-	}
 }

@@ -26,6 +26,7 @@ type Queue struct {
 	High    bool
 
 	trying map[uint32]int64 // attempts without an answer, by network
+	room   *Room            // shared with other servers; nil means that only the bounds below hold
 }
 
 // Deferred is what waits.
@@ -44,15 +45,44 @@ const (
 	maxQueued   = 5*day + 6*hour
 	giveUp      = 3 * hour
 	minQueue    = 20
+	// deferredWords is what something that waits takes in its map, in words of four bytes, about.
+	deferredWords = 25
 )
+
+// share has the queue share its memory with others. What does not fit is forgotten.
+func (q *Queue) share(room *Room) {
+	q.room = room
+	for k := range q.Waiting {
+		if !q.take() {
+			delete(q.Waiting, k)
+			q.Full++
+		}
+	}
+	for k := range q.Down {
+		if !q.take() {
+			delete(q.Down, k)
+			q.Full++
+		}
+	}
+}
+
+func (q *Queue) take() bool { return q.room == nil || q.room.take(deferredWords) }
+
+// drop forgets what waits in one of the queue's maps.
+func drop[K comparable](q *Queue, from map[K]Deferred, k K) {
+	if _, known := from[k]; known && q.room != nil {
+		q.room.Words += deferredWords
+	}
+	delete(from, k)
+}
 
 // Defer notes that a delivery was refused for now.
 func (q *Queue) Defer(delivery uint64, net uint32, listed bool, now int64) {
 	if q.Waiting == nil {
 		q.Waiting = map[uint64]Deferred{}
 	}
-	delete(q.Down, net)
-	if _, known := q.Waiting[delivery]; !known && len(q.Waiting) >= maxWaiting {
+	drop(q, q.Down, net)
+	if _, known := q.Waiting[delivery]; !known && (len(q.Waiting) >= maxWaiting || !q.take()) {
 		q.Full++
 		return
 	}
@@ -70,7 +100,7 @@ func (d Deferred) again(net uint32, listed bool, now int64) Deferred {
 }
 
 // Settle notes that a delivery was taken, or refused for good.
-func (q *Queue) Settle(delivery uint64) { delete(q.Waiting, delivery) }
+func (q *Queue) Settle(delivery uint64) { drop(q, q.Waiting, delivery) }
 
 // Attempt, Answer and Fail follow connections: Fail is a refused one, or one in which
 // the server did not let mail be sent. Work is one in which mail was taken.
@@ -92,7 +122,7 @@ func (q *Queue) Fail(net uint32, listed bool, now int64) {
 	if q.Down == nil {
 		q.Down = map[uint32]Deferred{}
 	}
-	if _, known := q.Down[net]; !known && len(q.Down) >= maxDown {
+	if _, known := q.Down[net]; !known && (len(q.Down) >= maxDown || !q.take()) {
 		q.Full++
 		return
 	}
@@ -102,7 +132,7 @@ func (q *Queue) Fail(net uint32, listed bool, now int64) {
 // Work: see Attempt.
 func (q *Queue) Work(net uint32) {
 	delete(q.trying, net)
-	delete(q.Down, net)
+	drop(q, q.Down, net)
 }
 
 // QueueState is an estimate.
@@ -151,12 +181,12 @@ func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
 	}
 	for k, d := range q.Waiting {
 		if over(d) {
-			delete(q.Waiting, k)
+			drop(q, q.Waiting, k)
 		}
 	}
 	for k, d := range q.Down {
 		if over(d) {
-			delete(q.Down, k)
+			drop(q, q.Down, k)
 		}
 	}
 	v = q.State(now)

@@ -56,6 +56,23 @@ type SourceRecord struct {
 
 	Silent                                      uint32
 	DestIPs, DestNets, HeloNames, SenderDomains int
+	MXLookups                                   uint32
+}
+
+// Site is what was learned about our networks as a whole.
+type Site struct {
+	Time     int64
+	PublicIP netip.Addr // none if fewer than two servers quoted one
+	Servers  int        // that did
+	Lists    []ListSeen
+}
+
+// ListSeen is a blocklist that receiving servers named.
+type ListSeen struct {
+	Name        string
+	First, Last int64
+	Count       uint32
+	Sample      string
 }
 
 // Finding is a verdict that was published.
@@ -81,6 +98,8 @@ type Finding struct {
 	Advice      string
 	CloseReason string
 	Suppressed  uint64      // session events left out
+	Reopened    uint32      // how often it came back after it was closed
+	CleanFor    int64       // how long it had been quiet then
 	Relay       *RelayProof // of an open relay
 }
 

@@ -9,6 +9,12 @@ func init() {
 	detectors[Refusals] = detector{"refusals", Replies, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("%d of the first %s with a decision were refused by the receiving servers.", h.refusal.refused, count(h.refusal.sessions, "session"))
 	}}
+	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknown.unknown, count(h.unknown.recipients, "recipient"))
+	}}
+	detectors[Strangers] = detector{"strangers", Replies, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("%d servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", int(r.Value))
+	}}
 }
 
 // refusal is Wald's sequential test on the share of sessions that are refused. The unit is
@@ -16,14 +22,23 @@ func init() {
 type refusal struct {
 	llr               float64
 	sessions, refused int
+	taken             uint32 // sessions in which a message was taken first
+	all               uint32
 }
 
 // SessionDecided is the observation that a session was refused, or that a message was
-// taken in it. A session that goes into TLS first is neither.
+// taken in it. A session that goes into TLS first is neither, and so is one whose refusal
+// says nothing about who sends; see Cause.Innocent.
 func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	t := &h.refusal
-	if h.has(Refusals) {
-		h.reasons[Refusals].Last = now
+	inc(&t.all)
+	if !refused {
+		inc(&t.taken)
+	}
+	if r := &h.reasons[Refusals]; r.Weight >= 4.6 {
+		if refused {
+			r.Last = now
+		}
 		return
 	}
 	t.sessions++
@@ -32,11 +47,37 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 		t.refused++
 		step = math.Log(c.RefusalHigh / c.RefusalLow)
 	}
-	const beta = 0.01 // of missing a spammer before the test starts over
-	upper, lower := math.Log((1-beta)/c.Alpha), math.Log(beta/(1-c.Alpha))
+	upper, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
 	// An honest past must not count without end in favour of a host that was taken over.
 	t.llr = math.Max(lower, t.llr+step)
-	if t.llr >= upper-1e-9 {
+	switch {
+	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
+	case t.llr >= upper/2 && refused && h.nets.len() > 1: // half the way counts half, unless one server is the trouble
+		h.found(Refusals, now, float64(t.refused), 3, 2.3)
+	}
+}
+
+// unknown counts recipients that servers decided about.
+type unknown struct{ recipients, unknown uint32 }
+
+// RecipientAnswered is the observation of the reply to a recipient.
+func (h *Host) RecipientAnswered(c *Config, unknown bool, now int64) {
+	t := &h.unknown
+	inc(&t.recipients)
+	if !unknown {
+		return
+	}
+	inc(&t.unknown)
+	if int(t.recipients) >= c.UnknownRecipients && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
+		h.found(UnknownUsers, now, float64(t.unknown)/float64(t.recipients), c.UnknownShare, 2.3)
+	}
+}
+
+// Denied is the observation that a server refused because it does not know the client. Two servers that do
+// are one too many.
+func (h *Host) Denied(server uint32, now int64) {
+	if n, _ := recently(h.denied[:], server, stamp(now), 86400); n >= 2 {
+		h.found(Strangers, now, float64(n), 2, 4.6)
 	}
 }

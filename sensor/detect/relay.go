@@ -69,7 +69,7 @@ type RelayProof struct {
 }
 
 const (
-	maxDomains   = 4096
+	maxLearned   = 4096 // domains
 	maxStrangers = 256
 	maxPassing   = 1024
 	joinTime     = 5 * minute
@@ -192,7 +192,7 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 		r.Domains = map[uint32]LearnedDomain{}
 	}
 	d, seen := r.Domains[to.Domain]
-	if !seen && len(r.Domains) >= maxDomains {
+	if !seen && len(r.Domains) >= maxLearned {
 		return true, 0 // nothing can be said about it
 	}
 	if d.First == 0 {

@@ -162,7 +162,7 @@ func TestQueue(t *testing.T) {
 		send(fmt.Sprintf("%d@x.example", i), 1, false, 451, true)
 	}
 	s.Tick(at+minute, got.tell)
-	if want := (told{"blocklisted likely queue_blocklisted"}); fmt.Sprint(got) != fmt.Sprint(want) {
+	if want := (told{"volume_anomaly likely queue_blocklisted"}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("30 wait because of a blocklist: %v", got)
 	}
 }

@@ -11,14 +11,10 @@ func init() {
 			count(f.Attempts, "connection"), count(h.nets.len(), "different mail network"), span(f.Last-f.First))
 	}}
 	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
-		more := ""
-		if r.Value >= maxWindow {
-			more = " or more"
-		}
-		return fmt.Sprintf("It contacted %d%s different mail networks within one hour.", int(r.Value), more)
+		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))
 	}}
 	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It contacted %d different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", int(r.Value))
+		return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", orMore(r.Value, int(r.Threshold)))
 	}}
 }
 
@@ -31,74 +27,60 @@ func init() {
 // Simulated benign hosts with up to 0.5 new networks a day: no alarm in 1,000 host-years.
 type spread struct {
 	s  [len(scales)]float64
-	at int64
+	at int64 // of the latest new network
+}
+
+// failOver reports whether all there was is one burst: a mail that was tried at up to five
+// servers of its recipient's provider, and nothing new for an hour since.
+func (h *Host) failOver(now int64) bool {
+	return h.nets.len() <= 5 && now-h.spread.at > hour
 }
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
 // and 6 an hour, 1 and 12 a day. They fire at the fourth, fourth and fifth contact.
-var scales = [...]struct{ l0, l1 float64 }{{1. / 3600, 30. / 3600}, {.25 / 3600, 6. / 3600}, {1. / 86400, 12. / 86400}}
+var scales = [...]scale{newScale(1./3600, 30./3600), newScale(.25/3600, 6./3600), newScale(1./86400, 12./86400)}
+
+// scale holds what a second takes away and a contact adds.
+type scale struct{ fall, step float64 }
+
+func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 
 func (s *spread) contact(c *Config, h *Host, now int64) {
 	dt := math.Max(0, float64(now-s.at)/float64(second))
 	s.at = max(s.at, now)
 	for i, r := range scales {
-		s.s[i] = math.Max(0, s.s[i]-dt*(r.l1-r.l0)) + math.Log(r.l1/r.l0)
+		s.s[i] = max(0, s.s[i]-dt*r.fall) + r.step
 		if s.s[i] >= c.NewNetworksThreshold {
 			h.found(NewNetworks, now, float64(h.nets.len()), 4, 6.9)
 		}
 	}
 }
 
-// maxWindow is how many networks a window tells apart; a higher count makes no
-// difference to any detector.
-const maxWindow = 32
+// maxWindow and maxSubmit are how many networks are told apart within an hour.
+const (
+	maxWindow = 32
+	maxSubmit = 16
+)
 
-// window holds the networks that were contacted lately.
-type window struct {
-	nets [maxWindow]uint32
-	at   [maxWindow]int64
-	n    int
+// many is a number of networks; at the higher threshold nobody counts on.
+func many(r *Reason) string {
+	if r.Weight >= massWeight {
+		return fmt.Sprintf("%d or more", int(r.Value))
+	}
+	return fmt.Sprint(int(r.Value))
 }
 
-// contact notes one and returns how many different ones there were within the hour.
-func (w *window) contact(net uint32, now int64) (distinct int) {
-	slot, oldest := -1, 0
-	for i := range w.nets[:w.n] {
-		if w.nets[i] == net {
-			slot = i
-		}
-		if w.at[i] > now-hour {
-			distinct++
-		}
-		if w.at[i] < w.at[oldest] {
-			oldest = i
-		}
-	}
-	switch {
-	case slot >= 0:
-		if w.at[slot] <= now-hour {
-			distinct++
-		}
-	case w.n < maxWindow:
-		slot = w.n
-		w.n++
-		distinct++
-	default:
-		slot = oldest
-		if w.at[slot] <= now-hour {
-			distinct++
-		}
-	}
-	w.nets[slot], w.at[slot] = net, now
-	return distinct
-}
+const massWeight = 4.6
 
 // judgeWindow is for different networks within the hour, new or not.
 func judgeWindow(c *Config, h *Host, a *Attempt) {
-	n := h.window.contact(a.Net, a.Time)
+	if h.reasons[ManyNetworks].Weight >= massWeight && h.Lately(ManyNetworks, a.Time) {
+		return
+	}
+	n, _ := recently(h.hour[:], a.Net, stamp(a.Time), 3600)
 	switch {
 	case n >= c.MassNetworks:
-		h.found(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), 4.6)
+		h.found(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), massWeight)
 	case n >= c.ManyNetworks:
 		h.found(ManyNetworks, a.Time, float64(n), float64(c.ManyNetworks), 2.3)
 	}
@@ -107,10 +89,10 @@ func judgeWindow(c *Config, h *Host, a *Attempt) {
 // judgeSubmit is for the same on the ports of submission, where a mail client talks to
 // its providers and to nobody else.
 func judgeSubmit(c *Config, h *Host, a *Attempt) {
-	if a.Port == 25 {
+	if a.Port == 25 || h.Lately(SubmitSpread, a.Time) {
 		return
 	}
-	if n := h.submit.contact(a.Net, a.Time); n >= c.SubmitNetworks {
+	if n, _ := recently(h.submit[:], a.Net, stamp(a.Time), 3600); n >= c.SubmitNetworks {
 		h.found(SubmitSpread, a.Time, float64(n), float64(c.SubmitNetworks), 4.6)
 	}
 }

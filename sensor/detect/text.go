@@ -7,6 +7,9 @@ import (
 
 // Text tells a reason in a sentence.
 func (h *Host) Text(code Code, f *Facts) string {
+	if text, ok := h.told(code); ok {
+		return text
+	}
 	return detectors[code].text(h, f, &h.reasons[code])
 }
 
@@ -16,6 +19,22 @@ func count[N int | uint32](n N, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Count is a number with the right one of two words.
+func Count(n uint32, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// orMore is a number that was not counted beyond a limit.
+func orMore(v float64, limit int) string {
+	if int(v) >= limit {
+		return fmt.Sprintf("%d or more", int(v))
+	}
+	return fmt.Sprint(int(v))
 }
 
 // span is a duration as people say it.

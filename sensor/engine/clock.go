@@ -6,6 +6,7 @@ const (
 	second = int64(1e9)
 	minute = 60 * second
 	hour   = 60 * minute
+	year   = 8766 * hour
 )
 
 // clock is the time of the packets: the highest that is believed.
@@ -19,7 +20,7 @@ type clock struct {
 	jump int64  // a time far from now that the latest frames agree on
 	seq  uint64 // of the latest of them
 	seen int    // how many there were
-	odd  uint64 // frames whose time was not believed
+	odd  uint64 // frames whose time was not believed, and jumps back
 }
 
 const (
@@ -32,19 +33,22 @@ const (
 )
 
 // see takes in the time of frame seq when it is outside the window. ok says that the
-// clock moved, and to which time.
-func (c *clock) see(t int64, seq uint64) (now int64, ok bool) {
+// clock moved, and to when; t.jump that it did not get there by the passing of time.
+func (c *clock) see(t int64, seq uint64) (to tick, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.now == 0:
 		c.now = t
-		return t, true
+		if t < 10*year {
+			c.odd++ // a clock that was never set
+		}
+		return tick{order: seq, now: t}, true
 	case t < c.now && t >= c.now-maxBack:
-		return 0, false // within the window of another worker
+		return to, false // within the window of another worker
 	case t >= c.now && t < c.now+maxStep:
 		c.now, c.seen = t, 0
-		return t, true
+		return tick{order: seq, now: t}, true
 	}
 	c.odd++
 	if c.seen == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
@@ -53,11 +57,14 @@ func (c *clock) see(t int64, seq uint64) (now int64, ok bool) {
 	c.seen++
 	c.jump, c.seq = t, seq
 	if c.seen < believe {
-		return 0, false
+		return to, false
+	}
+	c.odd -= believe
+	if t < c.now {
+		c.odd++ // forward it may be another capture
 	}
 	c.now, c.seen = t, 0
-	c.odd -= believe
-	return t, true
+	return tick{order: seq, now: t, jump: true}, true
 }
 
 // window is the range of times that change nothing: up to the next full second.
@@ -77,12 +84,13 @@ func (c *clock) Now() int64 {
 
 // idle moves the clock if the wall's is ahead of it by more than a moment, in which frames
 // may still be on their way.
-func (c *clock) idle(now int64) bool {
+func (c *clock) idle(now int64) (ok, jump bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now == 0 || now-c.now < 2*second || now-c.now > maxStep && c.seen > 0 {
-		return false
+		return false, false
 	}
+	jump = now-c.now > maxStep
 	c.now = now
-	return true
+	return true, jump
 }

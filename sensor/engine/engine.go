@@ -43,8 +43,12 @@ type Config struct {
 	Home []netip.Prefix
 	// MailServers are hosts that may send mail to anybody; they are not judged as bots.
 	MailServers []netip.Addr
+	// Roles are hosts that are known for something else; see Role.
+	Roles []Role
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
+	// Ignore are hosts whose findings nobody wants to hear of, for a time.
+	Ignore []Ignore
 	// LocalDomains are the domains that our mail servers take mail for, in lower case. Nil means that
 	// they are learned.
 	LocalDomains []string
@@ -76,18 +80,6 @@ type Config struct {
 	Seed []byte
 }
 
-// Limits are how many of a kind are remembered at a time; zero means a default, see
-// flowtable.Config.
-type Limits struct {
-	Attempts, Flows, Sources int
-	// Sessions is how many dialogues are followed at a time. Zero means 49152.
-	Sessions int
-	// Hosts is how many sources are judged at a time. Zero means 8192.
-	Hosts int
-	// HeldBytes bounds the segments that wait for missing ones. Zero means 16 MiB.
-	HeldBytes int
-}
-
 // Output receives what the engine finds. The functions are called one at a time, in the
 // order of the packets; nil ones are not called. Records must not be kept, but for those
 // of Session.
@@ -97,7 +89,7 @@ type Output struct {
 	Finding func(*detect.Finding)
 	Source  func(*detect.SourceRecord)
 	Server  func(*detect.ServerRecord)
-	Site    func(*detect.SiteRecord)
+	Site    func(*detect.Site)
 	Stats   func(now int64)
 }
 
@@ -107,10 +99,11 @@ type Engine struct {
 	out    Output
 	home   prefixes
 	relays prefixes
-	server map[flowtable.Addr]bool
-	table  *flowtable.Table[flow, source]
+	allow  allowances
+	table  *flowtable.Table[flow, source, newcomer]
 	shards []shard
 	clock  clock
+	faults faults
 
 	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
 	nextStats int64
@@ -118,6 +111,7 @@ type Engine struct {
 	over      bool // nobody will be answered any more
 	homeSeen  atomic.Bool
 	emitted   []record // scratch of flush
+	site      site
 	workers   []*Worker
 	pool      *helpers
 	servers   servers
@@ -145,27 +139,24 @@ func New(cfg Config, out Output) *Engine {
 	}
 	cfg.SessionsPerFinding = or(cfg.SessionsPerFinding, 50)
 	cfg.StatsInterval = or(cfg.StatsInterval, 60*second)
-	cfg.Limits.Sessions = or(cfg.Limits.Sessions, 48<<10)
-	cfg.Limits.Hosts = or(cfg.Limits.Hosts, 8192)
-	cfg.Limits.HeldBytes = or(cfg.Limits.HeldBytes, 16<<20)
-	e := &Engine{cfg: cfg, out: out, server: map[flowtable.Addr]bool{}}
+	cfg.Limits.fill()
+	e := &Engine{cfg: cfg, out: out}
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)
-	for _, a := range cfg.MailServers {
-		e.server[a.As16()] = true
-	}
+	e.allow.set(&cfg)
 	e.initServers()
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)
 	}
-	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
-		flowtable.Owner[flow, source]{
-			FlowWorth:     func(f *flow) int64 { return f.worth() },
-			SourceWorth:   func(s *source) int64 { return s.worth() },
-			FlowEvicted:   func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
-			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
-			AttemptGone:   func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Newcomers: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
+		flowtable.Owner[flow, source, newcomer]{
+			FlowWorth:       func(f *flow) int64 { return f.worth() },
+			SourceWorth:     func(s *source) int64 { return s.worth() },
+			FlowEvicted:     func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
+			SourceEvicted:   func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
+			AttemptGone:     func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
+			NewcomerEvicted: func(i int, n *flowtable.Newcomer[newcomer]) { e.shards[i].newcomerGone(n) },
 		})
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {

@@ -8,35 +8,109 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// finding is a verdict that was published and is open.
+// finding is a verdict that was published. It stays when it is closed: a host that comes
+// back after it was cleaned has its finding opened again.
 type finding struct {
-	id      string
-	seq     int
-	class   detect.Class
-	level   detect.Level
-	updated int64
+	id       string
+	seq      int
+	class    detect.Class
+	level    detect.Level
+	open     bool
+	updated  int64
+	closed   int64  // when it was last
+	clean    int64  // how long it had been quiet when it was opened again
+	reopened uint32 // how often
+	lists    int    // blocklists that were told
 }
 
 // updateEvery is how often an open finding is told again although its level is the same.
 const updateEvery = 30 * minute
 
-// publish opens a source's finding, or tells that it got worse.
-func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdict, now int64) {
-	if hst.direct != nil {
-		s.tell(src, hst, &hst.direct, k, "closed", now, "superseded")
-	}
-	action := "updated"
-	if hst.spambot == nil {
-		action = "opened"
-		hst.spambot = &finding{id: findingID(v.Class, k, src.facts.First), class: v.Class}
-		s.follow(k)
-		for _, old := range hst.recent {
-			s.give(old, hst)
+// verdicts are the classes that a host's verdict can have: it has one at a time.
+var verdicts = []detect.Class{detect.Spambot, detect.UndeclaredServer, detect.Scanner}
+
+// main is the open finding that a host's verdict is published in, nil if there is none.
+func (h *host) main() *finding {
+	for _, c := range verdicts {
+		if f := h.findings[c]; f != nil && f.open {
+			return f
 		}
-		hst.recent = nil
 	}
-	hst.spambot.level = v.Level
-	s.tell(src, hst, &hst.spambot, k, action, now, "")
+	return nil
+}
+
+// findingOf is a host's finding of a class, made if there is none.
+func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c detect.Class) *finding {
+	if hst.findings[c] == nil {
+		hst.findings[c] = &finding{class: c, id: fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)}
+	}
+	return hst.findings[c]
+}
+
+// publish has a source's findings follow its verdict.
+func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdict, now int64) {
+	was := hst.main()
+	if was != nil && v.Level == detect.NoLevel {
+		s.close(src, hst, was, k, now, "quiet")
+		return
+	}
+	if v.Level == detect.NoLevel || s.e.ignored(k, now) {
+		return
+	}
+	if was != nil && was.class != v.Class {
+		s.close(src, hst, was, k, now, "reclassified")
+	}
+	for _, c := range []detect.Class{detect.DirectSMTP, detect.OnBlocklist} {
+		if d := hst.findings[c]; d != nil && d.open {
+			s.close(src, hst, d, k, now, "superseded")
+		}
+	}
+	f := s.findingOf(src, hst, k, v.Class)
+	switch {
+	case !f.open:
+		f.level = v.Level
+		s.opens(src, hst, f, k, now)
+	case v.Level != f.level, len(hst.Lists()) > f.lists: // a list is what the reader waits for: they are few
+		f.level = v.Level
+		s.tell(src, hst, f, k, "updated", now, "")
+	}
+}
+
+// report opens a finding that is no verdict of the sum, or tells it again if there is news.
+func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class, news bool, now int64) {
+	if s.e.ignored(k, now) {
+		return
+	}
+	f := s.findingOf(src, hst, k, c)
+	f.level = detect.Suspect
+	if !f.open {
+		s.opens(src, hst, f, k, now)
+	} else if news {
+		s.tell(src, hst, f, k, "updated", now, "")
+	}
+}
+
+// opens gives out that a finding is open, for the first time or again.
+func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now int64) {
+	f.open = true
+	if f.closed != 0 {
+		f.reopened++
+		f.clean = max(0, now-f.closed)
+	}
+	s.follow(k)
+	for _, old := range hst.recent {
+		s.give(old, hst)
+	}
+	hst.recent = nil
+	s.tell(src, hst, f, k, "opened", now, "")
+}
+
+func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now int64, reason string) {
+	f.open, f.closed = false, now
+	if s.e.over { // it is not that the host was clean: we stopped
+		f.closed = 0
+	}
+	s.tell(src, hst, f, k, "closed", now, reason)
 }
 
 // follow has the tick look after a source's findings.
@@ -47,96 +121,97 @@ func (s *shard) follow(k flowtable.Host) {
 	}
 }
 
-// findingID is the same when the same file is read again.
-func findingID(c detect.Class, k flowtable.Host, first int64) string {
-	return fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), first/second)
-}
-
-// tell gives out an event of a finding; a closed one is forgotten.
-func (s *shard) tell(src *source, hst *host, of **finding, k flowtable.Host, action string, now int64, reason string) {
-	f := *of
+// tell gives out an event of a finding.
+func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
 	f.seq++
-	f.updated = now
+	f.updated, f.lists = now, len(hst.Lists())
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
-		Mode: hst.Mode(&src.facts), Egress: "unknown", Suppressed: hst.suppressed}
+		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
-	if src.facts.Sessions > 0 {
-		d.Egress = "open"
-	}
+	first := max(src.facts.First, hst.since)
+	d.Decided = detect.Decision{At: max(first, now), Attempts: src.facts.Attempts}
 	switch f.class {
 	case detect.DirectSMTP:
-		d.Severity, d.Level = detect.Info, detect.Suspect
-		d.Decided = detect.Decision{At: src.facts.First, Attempts: 1}
-		d.Advice = fmt.Sprintf("If %s is a mail server, declare it: --mail-server %s. Otherwise it should send through your own server, on port 587.", d.Source.Addr, d.Source.Addr)
-	default:
-		d.Severity = [...]detect.Severity{detect.Info, detect.Low, detect.High, detect.Critical}[f.level]
+		d.Decided = detect.Decision{At: first, Attempts: 1}
+	case detect.Spambot, detect.UndeclaredServer, detect.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()
 		hst.Reasons(func(code detect.Code, r *detect.Reason) {
 			d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &src.facts)})
 		})
-		d.Blind = hst.blind(src, s.e)
-		d.Advice = advice(d)
+	case detect.OnBlocklist:
+		hst.Reasons(func(code detect.Code, r *detect.Reason) {
+			if code == detect.Blocklisted {
+				d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &src.facts)})
+			}
+		})
 	}
-	d.DecidedIn = max(0, d.Decided.At-src.facts.First)
+	d.Severity = severity(f.class, f.level)
+	if f.class == detect.OnBlocklist && src.flags&declared == 0 {
+		d.Severity = detect.Medium
+	}
+	if d.Severity > detect.Info {
+		d.Blind = hst.blind(src)
+	}
+	d.Advice = advice(d, hst)
+	d.DecidedIn = max(0, d.Decided.At-first)
 	s.record(record{finding: d, host: hst, time: now})
-	if action == "closed" {
-		*of = nil
-	}
 }
 
-// blind says what the verdict could not rest on.
-func (h *host) blind(src *source, e *Engine) (blind []string) {
-	f := &src.facts
-	switch {
-	case f.Sessions == 0:
-		blind = append(blind, "no session was completed: only connection attempts were seen")
-	case h.opaque > 0:
-		blind = append(blind, fmt.Sprintf("%d of %d sessions were encrypted from their first byte", h.opaque, f.Sessions))
+// severity is how soon somebody should act.
+func severity(c detect.Class, l detect.Level) detect.Severity {
+	switch c {
+	case detect.DirectSMTP:
+		return detect.Info
+	case detect.UndeclaredServer, detect.NotSMTP:
+		return detect.Medium
+	case detect.Scanner:
+		return detect.Low
+	case detect.OnBlocklist:
+		return detect.High
 	}
-	if f.TLSSessions > h.opaque {
-		blind = append(blind, fmt.Sprintf("%d sessions went over to TLS: what was said after that is not known", f.TLSSessions-h.opaque))
-	}
-	if h.oneWay > 0 {
-		blind = append(blind, fmt.Sprintf("of %d sessions only one direction was seen", h.oneWay))
-	}
-	return blind
+	return [...]detect.Severity{detect.Info, detect.Low, detect.High, detect.Critical}[l]
 }
 
-func advice(f *detect.Finding) string {
-	who := f.Source.Addr.String()
-	if m := f.Source.MAC; m != [6]byte{} {
-		who += fmt.Sprintf(" (MAC %02x:%02x:%02x:%02x:%02x:%02x)", m[0], m[1], m[2], m[3], m[4], m[5])
-	}
-	if f.Level == detect.Suspect {
-		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many networks, declare it: --mail-server %s.", who, f.Source.Addr)
-	}
-	return fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the passwords used on it. Block outgoing port 25 for all but your mail servers.", who)
-}
-
-// tickFindings opens what was waiting for a tick and tells open findings again.
+// tickFindings opens what was waiting for a tick, and has time do its part in those that are
+// open.
 func (s *shard) tickFindings(now int64) {
 	for _, r := range s.direct {
-		if src, hst := s.hostAt(r); hst != nil && hst.spambot == nil && hst.direct == nil {
-			k := *s.t.Sources.KeyOf(r)
-			hst.direct = &finding{id: findingID(detect.DirectSMTP, k, src.facts.First), class: detect.DirectSMTP}
-			s.follow(k)
-			s.tell(src, hst, &hst.direct, k, "opened", now, "")
+		if src, hst := s.hostAt(r); hst != nil && hst.main() == nil && hst.findings[detect.DirectSMTP].untold() {
+			s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
 		}
 	}
 	s.direct = s.direct[:0]
 	s.open = slices.DeleteFunc(s.open, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
-		if hst == nil || hst.spambot == nil && hst.direct == nil {
+		if hst == nil || !hst.anyOpen() {
 			return true
 		}
-		for _, of := range []**finding{&hst.spambot, &hst.direct} {
-			if *of != nil && now-(*of).updated >= updateEvery && src.facts.Last > (*of).updated {
-				s.tell(src, hst, of, *s.t.Sources.KeyOf(r), "updated", now, "")
+		k := *s.t.Sources.KeyOf(r)
+		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
+			hst.judged = now
+			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)
+		}
+		for _, f := range hst.findings {
+			if f != nil && f.open && now-f.updated >= updateEvery && src.facts.Last > f.updated {
+				s.tell(src, hst, f, k, "updated", now, "")
 			}
 		}
 		return false
 	})
+}
+
+// untold reports whether a finding was never opened, or was closed only because the sensor
+// stopped.
+func (f *finding) untold() bool { return f == nil || !f.open && f.closed == 0 }
+
+func (h *host) anyOpen() bool {
+	for _, f := range h.findings {
+		if f != nil && f.open {
+			return true
+		}
+	}
+	return false
 }
 
 // hostAt is the source at r and its host, nil if it is not judged any more.
@@ -147,9 +222,9 @@ func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
 
 // closeFindings ends all findings of a source.
 func (s *shard) closeFindings(src *source, hst *host, k flowtable.Host, now int64, reason string) {
-	for _, of := range []**finding{&hst.spambot, &hst.direct} {
-		if *of != nil {
-			s.tell(src, hst, of, k, "closed", now, reason)
+	for _, f := range hst.findings {
+		if f != nil && f.open {
+			s.close(src, hst, f, k, now, reason)
 		}
 	}
 }

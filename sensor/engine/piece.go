@@ -15,22 +15,20 @@ type piece struct {
 	done    int // frames so far
 	decoder wire.Decoder
 	packet  wire.Packet // the one in hand
-	queues  []queue     // one for each shard
+	queues  [][]packet  // one for each shard
+	bytes   []byte      // the payloads of the packets
 	times   []int64     // of the packets
 	base    uint64      // how many packets came before the first
 	outcome [wire.Outcomes]uint64
-	unsure  bool // the direction of a packet depends on those before it
-}
-
-// queue holds the packets of a shard, one behind the other.
-type queue struct {
-	packets []packet
-	bytes   []byte // their payloads
+	unsure  bool // what a packet is depends on those before it
+	syns    []syn
+	wrong   int // of syns, those that are not right
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
 type packet struct {
 	key    flowtable.Key
+	host   uint64 // hash of its client
 	flow   uint64 // hash of key
 	time   int64
 	number uint32 // in the piece, from 1
@@ -38,64 +36,76 @@ type packet struct {
 	ack    uint32
 	sum    uint32
 	length uint32 // of the payload on the wire
-	at, n  uint32 // of the captured part in queue.bytes
+	at, n  uint32 // of the captured part in piece.bytes
 	vlan   [2]uint16
 	from   uint16
 	mac    [6]byte
 	flags  wire.Flags
 	kind   wire.Kind
 	tags   uint8
+	ttl    uint8
 	// toServer says that the client sent it.
 	toServer bool
 }
 
 func newPiece(e *Engine) piece {
-	p := piece{e: e, queues: make([]queue, len(e.shards))}
+	p := piece{e: e, queues: make([][]packet, len(e.shards))}
 	p.decoder.SetPorts(e.cfg.Ports)
 	return p
 }
 
 func (p *piece) clear() {
-	p.frames, p.times = p.frames[:0], p.times[:0]
+	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.done, p.unsure = 0, false
+	p.syns, p.wrong = p.syns[:0], 0
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
-		q := &p.queues[i]
-		q.packets, q.bytes = q.packets[:0], q.bytes[:0]
+		p.queues[i] = p.queues[i][:0]
 	}
 }
 
-// decode decodes the piece's frames. o knows who opened which connection, where both ports are
-// mail ports; without it decode stops at the first packet that makes that matter.
-//
-// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
-// reading them is a fault; what had not been read then is counted as vanished.
-func (p *piece) decode(o *orient) {
+// decodeOn decodes what was not decoded yet. It reports false if there is more.
+func (p *piece) decodeOn(o *serial) (over bool) {
+	p.decoder.SetFragments(nil)
+	if o != nil {
+		p.decoder.SetFragments(&o.fragments)
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
-		if r == nil {
-			return
+		switch {
+		case r == nil:
+		case isFault(r):
+			for _, list := range p.frames {
+				p.outcome[wire.Vanished] += uint64(len(list))
+			}
+			p.outcome[wire.Vanished] -= uint64(p.done)
+			over = true
+		default:
+			p.e.note(describe(r))
+			p.outcome[wire.Panicked]++
+			p.done++
 		}
-		if _, fault := r.(interface{ Addr() uintptr }); !fault {
-			panic(r)
-		}
-		for _, list := range p.frames {
-			p.outcome[wire.Vanished] += uint64(len(list))
-		}
-		p.outcome[wire.Vanished] -= uint64(p.done)
 	}()
+	skip := p.done
 	for _, list := range p.frames {
+		n := min(skip, len(list))
+		skip -= n
+		list = list[n:]
 		for i := range list {
 			if !p.frame(&list[i], o) {
-				return
+				return true
 			}
 		}
 	}
+	return true
 }
 
-func (p *piece) frame(f *wire.Frame, o *orient) bool {
+func (p *piece) frame(f *wire.Frame, o *serial) bool {
 	w := &p.packet
+	if o != nil {
+		o.fragments.Now = f.Time
+	}
 	outcome := p.decoder.Decode(wire.LinkType(f.Link), f.Data, f.Len, w)
 	if outcome <= wire.MailError {
 		toServer := p.decoder.IsMailPort(w.DstPort)
@@ -107,6 +117,11 @@ func (p *piece) frame(f *wire.Frame, o *orient) bool {
 			toServer = o.toServer(w)
 		}
 		p.enqueue(w, f, toServer)
+	} else if outcome == wire.TCPFragment && o == nil {
+		p.unsure = true
+		return false
+	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
+		p.lookup(w, f)
 	}
 	p.outcome[outcome]++
 	p.done++
@@ -122,14 +137,21 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	t := p.e.table
 	host := k.Host()
 	hash := t.Secret.Host(&host)
-	q := &p.queues[t.ShardOf(hash)]
-	at := len(q.bytes)
-	q.bytes = append(q.bytes, w.Payload...)
+	shard := t.ShardOf(hash)
+	q := &p.queues[shard]
+	if w.Checksum != wire.Unchecked && toServer {
+		p.syns = append(p.syns, syn{uint32(shard), uint32(len(*q)), w.Checksum})
+		if w.Checksum != wire.Right {
+			p.wrong++
+		}
+	}
+	at := len(p.bytes)
+	p.bytes = append(p.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)
-	q.packets = append(q.packets, packet{
-		key: k, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
+	*q = append(*q, packet{
+		key: k, host: hash, flow: t.Secret.Flow(hash, &k), time: f.Time, number: uint32(len(p.times)),
 		seq: w.Seq, ack: w.Ack, sum: w.Sum, length: w.Len, at: uint32(at), n: uint32(len(w.Payload)),
-		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), toServer: toServer,
+		vlan: [2]uint16(w.VLAN[:2]), from: f.From, mac: w.MAC, flags: w.Flags, kind: w.Kind, tags: min(w.Tags, 2), ttl: w.TTL, toServer: toServer,
 	})
 }
 

@@ -13,15 +13,16 @@ import (
 
 // record is something to give out, in the order of the packets that caused it.
 type record struct {
-	order   uint64 // of the packet
-	packet  bool   // a packet caused it, and not the tick before it
-	sub     uint32 // among the records of this packet
-	shard   int
-	time    int64
-	session *detect.Session
-	finding *detect.Finding
-	host    *host // whose evidence a session becomes
-	server  *serverSeen
+	order    uint64 // of the packet
+	packet   bool   // a packet caused it, and not the tick before it
+	sub      uint32 // among the records of this packet
+	shard    int
+	time     int64
+	session  *detect.Session
+	finding  *detect.Finding
+	citation *citation
+	host     *host // whose evidence a session becomes
+	server   *serverSeen
 }
 
 func (s *shard) record(r record) {
@@ -50,10 +51,13 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 	if hst != nil && !(seen[0] && seen[1]) {
 		hst.oneWay++
 	}
+	if hst != nil && f.conn.Odd() != 0 {
+		hst.doubtful++
+	}
 	if s.e.out.Session == nil {
 		return
 	}
-	found := hst != nil && hst.spambot != nil
+	found := hst != nil && hst.anyOpen()
 	switch {
 	case s.e.cfg.AllSessions, found && hst.given < s.e.cfg.SessionsPerFinding:
 		s.give(s.sessionRecord(k, f, talk, src, reason), hst)
@@ -94,9 +98,15 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	}
 	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
 	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
+	if f.conn.Odd()&tcp.Conflict != 0 {
+		d.Flags = append(d.Flags, "conflict")
+	}
+	if f.conn.Odd()&tcp.Urgent != 0 {
+		d.Flags = append(d.Flags, "urgent")
+	}
 	if talk == nil {
 		if f.has(midstream) {
-			d.Flags = []string{"midstream"}
+			d.Flags = append(d.Flags, "midstream")
 		}
 		return d
 	}
@@ -163,24 +173,17 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64
 		settled += hour
 	}
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: role(src), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
+		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Host
 		d.Level, d.Score = hst.Level(), hst.Score()
+		if l := hst.Lookups(); l != nil {
+			d.MXLookups = l.MX
+		}
 	}
 	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
 	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
 	return d
-}
-
-func role(src *source) string {
-	switch {
-	case src.flags&declared != 0:
-		return "mailserver"
-	case src.flags&home != 0:
-		return "workstation"
-	}
-	return "external"
 }
 
 // flushRecords gives out the records of all shards in order. The caller holds tickMu.
@@ -213,7 +216,7 @@ func (e *Engine) flushRecords() {
 		return cmp.Or(cmp.Compare(a.time, b.time), a.who().Compare(b.who()), cmp.Compare(a.sub, b.sub))
 	})
 	for i := range all {
-		e.emit(&all[i])
+		e.given(&all[i])
 	}
 	clear(all)
 	e.emitted = all[:0]
@@ -224,10 +227,12 @@ func (r *record) who() netip.AddrPort {
 	switch {
 	case r.session != nil:
 		return r.session.Client
+	case r.finding != nil:
+		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
 	case r.server != nil:
 		return netip.AddrPortFrom(addr(r.server.client, r.server.v6), 0)
 	}
-	return netip.AddrPortFrom(r.finding.Source.Addr, 0)
+	return netip.AddrPort{}
 }
 
 func (e *Engine) emit(r *record) {
@@ -244,6 +249,8 @@ func (e *Engine) emit(r *record) {
 			}
 			t.Unlock()
 		}
+	case r.citation != nil:
+		e.learn(r.citation, r.time)
 	case e.out.Finding != nil:
 		t := e.shards[r.shard].t
 		t.Lock()

@@ -16,6 +16,7 @@ type Saved struct {
 	Seed    []byte
 	Sources []SavedSource `json:",omitempty"`
 	Servers []SavedServer `json:",omitempty"`
+	Site    SavedSite
 }
 
 // SavedSource is a host of ours, or one with a finding.
@@ -39,24 +40,39 @@ type SavedHost struct {
 	Suppressed uint64
 	Opaque     uint32
 	OneWay     uint32
+	Doubtful   uint32
+	Foreign    uint32
+	Since      int64 `json:",omitempty"` // see host
 }
 
-// SavedFinding is an open finding.
+// SavedFinding is a finding, open or closed: one that was closed may be opened again.
 type SavedFinding struct {
-	ID      string
-	Seq     int
-	Class   detect.Class
-	Level   detect.Level
-	Updated int64
+	ID       string
+	Seq      int
+	Class    detect.Class
+	Level    detect.Level
+	Open     bool
+	Updated  int64
+	Closed   int64  `json:",omitempty"`
+	Clean    int64  `json:",omitempty"`
+	Reopened uint32 `json:",omitempty"`
+	Lists    int    `json:",omitempty"`
 }
 
 // maxSaved bounds Saved.Sources; those that are worth most are kept.
 const maxSaved = 8192
 
-// Save copies what is to survive. It may be called while workers run; each shard's part is of
+// Save copies what is to survive, nil if that was not possible. It may be called while workers run; each shard's part is of
 // one moment.
-func (e *Engine) Save() *Saved {
-	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers()}
+func (e *Engine) Save() (saved *Saved) {
+	if !e.guarded(func() { saved = e.save() }) {
+		return nil
+	}
+	return saved
+}
+
+func (e *Engine) save() *Saved {
+	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
 	type ranked struct {
 		SavedSource
 		worth int64
@@ -64,13 +80,13 @@ func (e *Engine) Save() *Saved {
 	var list []ranked
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.t.Lock()
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if src.facts.Attempts > 0 && (src.flags&home != 0 || src.host != 0) {
-				list = append(list, ranked{s.saveSource(k, src), src.worth()})
-			}
+		s.locked(func() {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
+					list = append(list, ranked{s.saveSource(k, src), src.worth()})
+				}
+			})
 		})
-		s.t.Unlock()
 	}
 	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.worth, a.worth), a.Addr.Compare(b.Addr)) })
 	for i := range list[:min(len(list), maxSaved)] {
@@ -79,14 +95,22 @@ func (e *Engine) Save() *Saved {
 	return saved
 }
 
+// locked calls f with the shard's lock, and gives it back even after a panic.
+func (s *shard) locked(f func()) {
+	s.t.Lock()
+	defer s.t.Unlock()
+	f()
+}
+
 func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0}
 	if hst := s.hosts.at(src.host); hst != nil {
-		d.Host = &SavedHost{Memory: hst.Memory(), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay}
-		for _, f := range []*finding{hst.spambot, hst.direct} {
+		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
+			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since}
+		for _, f := range hst.findings {
 			if f != nil {
-				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.updated})
+				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists})
 			}
 		}
 	}
@@ -97,6 +121,7 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 // impossible in it is left out: the file it comes from may be older than the limits.
 func (e *Engine) Restore(saved *Saved) {
 	e.restoreServers(saved.Servers)
+	e.restoreSite(&saved.Site)
 	e.told = map[flowtable.Host]Counts{}
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
@@ -105,15 +130,13 @@ func (e *Engine) Restore(saved *Saved) {
 	}
 	for i := range saved.Sources {
 		d := &saved.Sources[i]
-		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Hosts <= i {
+		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Sources/2 <= i {
 			continue
 		}
 		k := flowtable.Host{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
 		hash := e.table.Secret.Host(&k)
 		s := &e.shards[e.table.ShardOf(hash)]
-		s.t.Lock()
-		s.restoreSource(hash, &k, d)
-		s.t.Unlock()
+		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
 		e.told[k] = countsOf(&d.Facts).and(e.told[k]) // the history has these
 	}
 }
@@ -132,33 +155,79 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 		src.flags |= home
 		s.e.homeSeen.Store(true)
 	}
-	if s.e.server[k.Addr] {
+	if s.e.declares(k.Addr) {
 		src.flags |= declared
+	}
+	if s.e.watching(k.Addr) != nil {
+		src.flags |= serving
 	}
 	if d.Outside {
 		src.flags |= outside
 	}
-	if d.Host == nil || s.hosts.len() >= s.maxHosts || src.flags&declared != 0 {
+	if d.Host == nil || s.hosts.len() >= s.maxHosts {
 		return
 	}
-	hst := s.newHost(src)
+	hst := s.newHost(r, src)
 	hst.given, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
+	hst.doubtful, hst.foreign, hst.since = d.Host.Doubtful, d.Host.Foreign, d.Host.Since
 	for _, f := range d.Host.Findings {
-		open := &finding{f.ID, f.Seq, f.Class, min(f.Level, detect.Confirmed), f.Updated}
-		switch f.Class {
-		case detect.Spambot:
-			hst.spambot = open
-		case detect.DirectSMTP:
-			hst.direct = open
-		default:
-			continue
+		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
+			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, detect.Confirmed), open: f.Open,
+				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists}
 		}
+	}
+	if hst.anyOpen() {
 		s.open = append(s.open, r)
 	}
-	if src.flags&(outside|home) == outside|home && len(d.Host.Findings) == 0 {
-		s.direct = append(s.direct, r) // it was closed because the sensor stopped
+	if src.flags&(outside|home) == outside|home && s.judges(src) {
+		s.direct = append(s.direct, r) // its finding may have been closed because the sensor stopped
 	}
-	hst.Recall(&d.Host.Memory, hst.spambot != nil)
+	hst.Recall(&d.Host.Memory, hst.main() != nil)
+}
+
+// SavedSite is what was learned about our networks as a whole.
+type SavedSite struct {
+	Addrs []SavedAddr       `json:",omitempty"`
+	Lists []detect.ListSeen `json:",omitempty"`
+}
+
+// SavedAddr is an address under which servers saw us.
+type SavedAddr struct {
+	Addr    netip.Addr
+	Servers []netip.Addr
+}
+
+func (e *Engine) saveSite() (d SavedSite) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	for i := range e.site.addrs {
+		p := SavedAddr{Addr: e.site.addrs[i].addr}
+		for a := range e.site.addrs[i].servers {
+			p.Servers = append(p.Servers, addr(a, false))
+		}
+		slices.SortFunc(p.Servers, netip.Addr.Compare)
+		d.Addrs = append(d.Addrs, p)
+	}
+	d.Lists = slices.Clone(e.site.lists)
+	for i := range d.Lists {
+		d.Lists[i].Sample = detect.Anonymous(d.Lists[i].Sample)
+	}
+	return d
+}
+
+// restoreSite takes over what saveSite copied. It is not given out before there is news.
+func (e *Engine) restoreSite(d *SavedSite) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	for _, p := range d.Addrs[:min(len(d.Addrs), maxAddrs)] {
+		servers := map[flowtable.Addr]bool{}
+		for _, a := range p.Servers[:min(len(p.Servers), maxServers)] {
+			servers[a.As16()] = true
+		}
+		e.site.addrs = append(e.site.addrs, publicAddr{p.Addr, servers})
+	}
+	e.site.lists = slices.Clone(d.Lists[:min(len(d.Lists), maxSite)])
+	e.site.told = e.site.known()
 }
 
 // Counts are what a host did in a time; CountNames has their names.
@@ -199,7 +268,7 @@ func (e *Engine) Activity() (list []Activity) {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if src.flags&(home|declared) != 0 && src.facts.Attempts > 0 {
+			if src.flags&(home|declared|serving) != 0 && src.facts.Attempts > 0 {
 				seen[*k] = countsOf(&src.facts)
 			}
 		})

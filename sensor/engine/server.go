@@ -25,10 +25,10 @@ import (
 type servers struct {
 	known  atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
 	local  detect.Domains
-	full   atomic.Uint64 // servers and lists that found no room
+	full   atomic.Uint64 // servers, senders and recipients that found no room
 	next   int64         // when records are given out
 	ticked int64         // the latest second
-	site   site
+	room   detect.Room   // for what waits in their queues
 }
 
 // mailServer is one of them. The fields belong to who holds tickMu.
@@ -50,17 +50,19 @@ func (s *mailServer) at(now int64, tell func(detect.ServerVerdict)) {
 }
 
 const (
-	// maxServers bounds how many are watched; each takes about 60 KB.
-	maxServers = 256
 	// maxRcpts bounds the recipients of a transaction that are looked at; RFC 5321, section
 	// 4.5.3.1.8, has servers take 100.
 	maxRcpts = 100
 )
 
 func (e *Engine) initServers() {
+	e.servers.room.Words = e.cfg.Limits.QueueBytes / 4
 	known := map[flowtable.Addr]*mailServer{}
-	for _, a := range e.cfg.MailServers {
-		known[a.As16()] = &mailServer{addr: a, declared: true}
+	for a, r := range e.allow.roles {
+		if r.server {
+			known[a] = &mailServer{addr: r.net.Addr(), declared: true}
+			known[a].Sound(&e.servers.room)
+		}
 	}
 	e.servers.known.Store(&known)
 	if len(e.cfg.LocalDomains) > 0 {
@@ -83,7 +85,7 @@ func (e *Engine) watching(a flowtable.Addr) *mailServer {
 // found begins to watch a server that nobody declared.
 func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
 	known := *e.servers.known.Load()
-	if len(known) >= maxServers {
+	if len(known) >= e.cfg.Limits.Servers {
 		e.servers.full.Add(1)
 		return nil
 	}
@@ -92,18 +94,18 @@ func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
 		more[k] = s
 	}
 	more[a] = &mailServer{addr: addr(a, v6)}
+	more[a].Sound(&e.servers.room)
 	e.servers.known.Store(&more)
 	return more[a]
 }
 
-// serverSeen is an observation of a server: exactly one of the last four is set.
+// serverSeen is an observation of a server: one of mail, session and attempt is set.
 type serverSeen struct {
 	client, server flowtable.Addr
 	v6             bool
 	outside        bool // the server is none of ours
 	mail           *detect.Mail
 	session        *detect.ServerSession
-	list           *citation
 	attempt        int8 // 1: one began, -1: it was refused
 	net            uint32
 }
@@ -115,6 +117,33 @@ type envelope struct {
 	answered int // replies to RCPT so far
 	refused  bool
 	listed   bool
+	full     bool // a recipient found no room: those behind it are not looked at
+	held     int  // bytes taken of shard.mailBytes, about
+}
+
+// hold takes room for a part of a transaction with a text of n bytes.
+func (s *shard) hold(x *envelope, n int) bool {
+	if n += 128; n > s.mailBytes {
+		s.e.servers.full.Add(1)
+		return false
+	}
+	x.held += n
+	s.mailBytes -= n
+	return true
+}
+
+// release gives the room back.
+func (s *shard) release(x *envelope) {
+	s.mailBytes += x.held
+	x.held = 0
+}
+
+// forgetEnvelope lets go of the transaction of a session that is not looked at any more.
+func (s *shard) forgetEnvelope(session uint32) {
+	if int(session) < len(s.envelopes) && s.envelopes[session] != nil {
+		s.release(s.envelopes[session])
+		s.envelopes[session] = nil
+	}
 }
 
 // watch notes at a flow's beginning whether one end can be a server of ours: any host inside
@@ -144,10 +173,16 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 		switch ev.Kind {
 		case smtpsniff.MailSaid:
 			s.endMail(f, k, talk, x)
-			x.open, x.answered = true, 0
+			if x.answered, x.full = 0, false; !s.hold(x, len(ev.Text)) {
+				continue
+			}
+			x.open = true
 			x.mail = detect.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
 		case smtpsniff.RcptSaid:
-			if x.open && len(x.mail.Rcpts) < maxRcpts {
+			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.full {
+				if x.full = !s.hold(x, len(ev.Text)); x.full {
+					continue
+				}
 				domain := string(bytes.ToLower(smtpsniff.Domain(ev.Text)))
 				x.mail.Rcpts = append(x.mail.Rcpts, detect.Recipient{Hash: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))),
 					Name: domain, Where: s.e.servers.local.Locality(domain)})
@@ -165,9 +200,8 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
-		if c := detect.ParseCitation(string(ev.Text)); c.List != "" {
+		if _, c, _ := s.causeOf(ev); c.List != "" {
 			x.mail.Listed, x.listed = true, true
-			s.cited(f, k, &c, ev.Text)
 		}
 	}
 	over := func(phase detect.PhaseClass) {
@@ -204,7 +238,9 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		return
 	}
 	x.open = false
+	s.release(x)
 	m := x.mail
+	x.mail = detect.Mail{}
 	m.Time, m.Over = f.last, !m.Taken
 	v6 := k.Scope.V6()
 	other := k.Server
@@ -283,7 +319,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 // serverAttempt is an attempt of a server to reach another one: outcome 1 when it begins, -1
 // when it is refused.
 func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome int8) {
-	if src.flags&(declared|serving) == 0 {
+	if src.flags&serving == 0 {
 		return
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
@@ -293,10 +329,6 @@ func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome 
 
 // observe works on an observation. The caller holds tickMu.
 func (e *Engine) observe(x *serverSeen, now int64) {
-	if x.list != nil {
-		e.cite(x.list, now)
-		return
-	}
 	if !x.outside {
 		s := e.watching(x.server)
 		if s == nil && x.mail != nil && answered(x.mail) {
@@ -481,8 +513,6 @@ func serverAdvice(c detect.Class, a netip.Addr) string {
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)
 	case detect.HijackedAccount:
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many recipients), lock it, change its password, and remove its mail from the queue.", a)
-	case detect.BlocklistedServer:
-		return fmt.Sprintf("Find and stop what got %s listed before asking for removal: look for other findings here, and at its log.", a)
 	}
 	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.", a)
 }
@@ -533,10 +563,10 @@ func (e *Engine) restoreServers(list []SavedServer) {
 			continue
 		}
 		s.MailServer = *d.State
-		s.MailServer.Sound()
+		s.MailServer.Sound(&e.servers.room)
 		s.resumed = true
 		for c, f := range d.Findings {
-			if int(c) < len(s.open) && f != nil {
+			if c >= detect.OpenRelay && c < detect.Classes && f != nil {
 				f.Level = min(f.Level, detect.Confirmed)
 				s.open[c] = f
 			}
@@ -559,5 +589,4 @@ func (e *Engine) finishServers(now int64, reason string) {
 		}
 	}
 	e.tellServers(now)
-	e.tellSite(now)
 }

@@ -50,7 +50,7 @@ type play struct {
 	port     uint16
 	findings []detect.Finding
 	servers  map[string]detect.ServerRecord
-	sites    []detect.SiteRecord
+	sites    []detect.Site
 }
 
 func newPlay(cfg Config) *play {
@@ -63,7 +63,7 @@ func newPlay(cfg Config) *play {
 			}
 		},
 		Server: func(s *detect.ServerRecord) { p.servers[s.Addr.String()] = *s },
-		Site:   func(s *detect.SiteRecord) { p.sites = append(p.sites, *s) },
+		Site:   func(s *detect.Site) { p.sites = append(p.sites, *s) },
 	})
 	p.w = feeder{w: p.e.Worker(), size: 1}
 	return p

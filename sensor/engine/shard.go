@@ -14,7 +14,7 @@ import (
 type shard struct {
 	e      *Engine
 	i      int
-	t      *flowtable.Shard[flow, source]
+	t      *flowtable.Shard[flow, source, newcomer]
 	stream tcp.Stream
 	sniff  smtpsniff.Listener
 
@@ -23,42 +23,52 @@ type shard struct {
 	maxHosts int
 	maxTalks int
 
-	current            flowtable.Ref // the flow in hand
-	sample, sampleHost flowtable.Ref // where the search for somebody to evict goes on
+	current flowtable.Ref // the flow in hand
 
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
+	later  []flowtable.Ref // sources whose first contacts wait for an answer
+	room   detect.Room     // for sets of more than their share
+	names  names           // what hosts asked the DNS
+	notes  []note          // for sources in other shards
+	unsaid uint64          // notes for which there was no room
 
 	envelopes []*envelope // transactions of sessions, by their number
+	mailBytes int         // what there is room for in them
 
-	plain [256]uint64 // hashes of refusals that name no blocklist
+	causes [256]cause // what refusals said, by the hash of their text
 
-	records []record // to be given out when the batch is done
-	count   counters
-	order   uint64 // of the packet in hand
-	ticking bool   // it is the tick before it
-	sub     uint32 // records of this packet
-	touched uint64 // keeps the compiler from leaving out the reads of Touch
+	lost uint32 // attempts that a source had at most when it had to make room
+
+	records  []record // to be given out when the batch is done
+	count    counters
+	order    uint64 // of the packet in hand
+	ticking  bool   // it is the tick before it
+	touching bool   // packets are prepared, none is in hand
+	sub      uint32 // records of this packet
+	touched  uint32 // keeps the compiler from leaving out the reads of Touch
 }
 
 // refs is a slab of pointers that entries of the table refer to by number, because the
 // table holds no pointers. Zero is none.
 type refs[T any] struct {
-	list []*T
-	free []uint32
+	list  []*T
+	owner []flowtable.Ref // the entries that refer to them
+	free  []uint32
+	hand  uint32 // where the search for somebody to evict goes on
 }
 
-func (r *refs[T]) add(v *T) uint32 {
+func (r *refs[T]) add(v *T, owner flowtable.Ref) uint32 {
 	if n := len(r.free); n > 0 {
 		i := r.free[n-1]
 		r.free = r.free[:n-1]
-		r.list[i] = v
+		r.list[i], r.owner[i] = v, owner
 		return i
 	}
 	if r.list == nil {
-		r.list = append(r.list, nil)
+		r.list, r.owner = append(r.list, nil), append(r.owner, 0)
 	}
-	r.list = append(r.list, v)
+	r.list, r.owner = append(r.list, v), append(r.owner, owner)
 	return uint32(len(r.list) - 1)
 }
 
@@ -76,6 +86,18 @@ func (r *refs[T]) at(i uint32) *T {
 }
 
 func (r *refs[T]) len() int { return max(0, len(r.list)-1-len(r.free)) }
+
+// sample is the owner of another one, each time it is called: around and around. There must be one.
+func (r *refs[T]) sample() flowtable.Ref {
+	for {
+		if r.hand++; r.hand >= uint32(len(r.list)) {
+			r.hand = 1
+		}
+		if r.list[r.hand] != nil {
+			return r.owner[r.hand]
+		}
+	}
+}
 
 // flow is a connection that got an answer, or that began before we listened.
 type flow struct {
@@ -155,6 +177,7 @@ const (
 	declared                         // a mail server
 	changed                          // since it was last given out
 	outside                          // tried port 25 past our servers and relays
+	strange                          // the latest attempt came from another link-layer address
 	serving                          // it is a mail server that is watched
 )
 
@@ -180,11 +203,16 @@ func (s *shard) init(e *Engine, i int) {
 	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
+	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
+	s.mailBytes = e.cfg.Limits.MailBytes / n
 }
 
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
+	case p.kind == 0: // refused; see checksums
+	case p.kind == wire.DNS:
+		s.lookup(p, payload)
 	case p.kind == wire.ICMPError:
 		s.settle(p, p.seq, flowtable.Unreachable)
 	case p.first():
@@ -202,8 +230,14 @@ func (p *packet) first() bool {
 // syn is a first SYN, or a repeated one.
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
+	h := p.key.Host()
+	ref := s.t.Sources.Find(p.host, &h)
+	if ref == 0 && s.newcomer(p, payload) {
+		return
+	}
 	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
-		if after := a.Again(p.time); after >= 0 && after < int64(copyWindow) {
+		after := a.Again(p.time)
+		if after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
 			return
 		}
@@ -215,10 +249,12 @@ func (s *shard) syn(p *packet, payload []byte) {
 			src.facts.Retransmits++
 			src.flags |= changed
 			s.insist(a.Source, src)
+			s.repeated(src, p, after)
 		}
 		return
 	}
 	ref, src := s.source(p)
+	s.moved(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	// Where frames are swapped the SYN-ACK may have come first.
@@ -230,7 +266,8 @@ func (s *shard) syn(p *packet, payload []byte) {
 		f.flags |= counted
 		a.Outcome = flowtable.Answered
 	}
-	s.attempt(p.time, ref, src, &p.key)
+	s.count.attempts++
+	s.attempt(p.time, ref, src, &p.key, p.ttl)
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
@@ -284,7 +321,7 @@ func (s *shard) segment(p *packet, payload []byte) {
 		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
-		if a := s.t.Attempts.Find(p.flow, &p.key, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
+		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
 			s.end(r, &p.key, f, "replaced")
 			s.begin(p, payload)
 			return
@@ -306,7 +343,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if !fromClient {
 		isn = p.ack - 1
 	}
-	a := s.t.Attempts.Find(p.flow, &p.key, isn)
+	a := s.attemptOf(p, isn)
 	synAck := !fromClient && p.flags.Has(wire.SYN|wire.ACK)
 	switch {
 	case synAck, a != nil:
@@ -339,11 +376,9 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
-	if src, hst := s.sender(f); src != nil && synAck {
+	if src, _ := s.sender(f); src != nil && synAck {
 		s.insist(f.source, src)
-		if hst != nil {
-			hst.Answered()
-		}
+		s.answered(src, p)
 	}
 	s.push(p, payload, r, f)
 }
@@ -352,7 +387,13 @@ func (s *shard) begin(p *packet, payload []byte) {
 // while there is no flow, or by an ICMP error that quotes the SYN.
 func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	a := s.t.Attempts.Find(p.flow, &p.key, isn)
-	if a == nil || a.Outcome != flowtable.Waiting {
+	if a == nil {
+		if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key && n.Outcome == flowtable.Waiting {
+			n.Outcome = outcome
+		}
+		return
+	}
+	if a.Outcome != flowtable.Waiting {
 		return
 	}
 	a.Outcome = outcome
@@ -361,13 +402,9 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 		return
 	}
 	s.serverAttempt(p.time, src, &p.key, -1)
-	if outcome == flowtable.Refused {
-		src.facts.Refused++
-	} else {
-		src.facts.Unreachable++
-	}
-	src.facts.Closed()
+	src.settled(outcome)
 	src.flags |= changed
+	s.failed(src, p, outcome == flowtable.Unreachable)
 }
 
 // newFlow makes a flow for a packet.
@@ -405,6 +442,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.flags), Seq: tcp.Seq(p.seq), Ack: tcp.Seq(p.ack), Len: int(p.length), Sum: p.sum, Time: p.time, Payload: payload}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, &seg)
+	if res&tcp.Differs != 0 {
+		s.count.conflicts++
+	}
 	switch {
 	case res&tcp.Duplicate != 0:
 		s.count.duplicates++
@@ -423,6 +463,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		f.flags |= refused
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
+			s.failed(src, p, false)
 		}
 	}
 	s.drain(p.key.ServerPort, f)
@@ -452,9 +493,11 @@ func (s *shard) drain(port uint16, f *flow) {
 		}
 		switch c.Kind {
 		case tcp.Data:
+			s.count.streamed += uint64(len(c.Bytes))
 			s.sniff.Feed(talk, side, c.Bytes)
 		case tcp.Gap:
 			s.count.gaps++
+			s.count.missing += uint64(c.Len)
 			s.sniff.Gap(talk, side, c.Len)
 		case tcp.End:
 			s.sniff.End(talk, side)
@@ -468,6 +511,6 @@ func (s *shard) drain(port uint16, f *flow) {
 // newTalk begins a dialogue.
 func (s *shard) newTalk(f *flow) *smtpsniff.Session {
 	talk := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
-	f.session = s.sessions.add(talk)
+	f.session = s.sessions.add(talk, s.current)
 	return talk
 }

@@ -12,42 +12,63 @@ import (
 // host is a source that is judged, and what was published of it.
 type host struct {
 	detect.Host
-	spambot, direct *finding
-	recent          []*detect.Session // the latest sessions before a finding, as evidence
-	evidence        []uint64          // numbers of session events
-	given           int               // session events of the finding
-	suppressed      uint64            // sessions that were not given out
-	opaque          uint32            // sessions that were encrypted before anything was said
-	oneWay          uint32
-	readable        uint32
+	findings   [detect.Classes]*finding
+	recent     []*detect.Session // the latest sessions before a finding, as evidence
+	evidence   []uint64          // numbers of session events
+	given      int               // session events of the finding
+	suppressed uint64            // sessions that were not given out
+	opaque     uint32            // sessions that were encrypted before anything was said
+	oneWay     uint32
+	doubtful   uint32 // sessions whose bytes a server may have read in another way
+	foreign    uint32 // sessions that were neither SMTP nor TLS
+	judged     int64  // when time alone was last asked to change the verdict
+	since      int64  // when another machine took the address, zero if none did
+	mac        newMAC
+	waiting    bool // it is in shard.waiting
 }
 
 // source finds the source of a packet's client, or makes it.
 func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	k := p.key.Host()
-	hash := s.e.table.Secret.Host(&k)
-	r := s.t.Sources.Find(hash, &k)
-	if r != 0 {
+	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r = s.t.Sources.Add(hash, &k)
-	src := s.t.Sources.At(r)
-	if s.e.home.has(k.Addr, k.Scope.V6()) {
-		src.flags |= home
-		if !s.e.homeSeen.Load() {
-			s.e.homeSeen.Store(true)
-		}
-	} else if !s.e.homeSeen.Load() && s.e.home.has(p.key.Server, k.Scope.V6()) {
-		s.e.homeSeen.Store(true)
-	}
-	if s.e.server[k.Addr] {
-		src.flags |= declared
-	}
-	src.input = p.from
+	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
 	}
 	return r, src
+}
+
+// addSource makes a source of the client of k.
+func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtable.Ref, *source) {
+	h := k.Host()
+	r := s.t.Sources.Add(hash, &h)
+	src := s.t.Sources.At(r)
+	if s.e.home.has(h.Addr, h.Scope.V6()) {
+		src.flags |= home
+		if !s.e.homeSeen.Load() {
+			s.e.homeSeen.Store(true)
+		}
+	} else {
+		s.homeServer(k)
+	}
+	if s.e.declares(h.Addr) {
+		src.flags |= declared
+	}
+	if s.e.watching(h.Addr) != nil {
+		src.flags |= serving
+	}
+	src.input = input
+	src.facts.ErrorBound = s.forgotten()
+	return r, src
+}
+
+// homeServer notes that the server of k is in one of our networks.
+func (s *shard) homeServer(k *flowtable.Key) {
+	if !s.e.homeSeen.Load() && s.e.home.has(k.Server, k.Scope.V6()) {
+		s.e.homeSeen.Store(true)
+	}
 }
 
 // sourceOf is the source that an attempt or a flow refers to, nil if it is gone.
@@ -73,21 +94,11 @@ func (s *shard) judges(src *source) bool {
 	return src.flags&declared == 0 && (src.flags&home != 0 || !s.e.cfg.Live)
 }
 
-// attempt counts a first SYN and has its source judged.
-func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key) {
-	s.count.attempts++
+// attempt counts a first SYN of a source and has the source judged.
+func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
 	s.serverAttempt(now, src, k, 1)
-	v6 := k.Scope.V6()
-	net := k.Server
-	if v6 {
-		clear(net[6:]) // /48
-	} else {
-		net[15] = 0 // /24
-	}
-	secret := &s.e.table.Secret
-	a := detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort,
-		External: !s.e.home.has(k.Server, v6), Relay: s.e.relays.has(k.Server, v6) || s.e.server[k.Server]}
+	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
 	}
@@ -96,13 +107,28 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	}
 	hst := s.hosts.at(src.host)
 	if full := src.facts.Attempted(&a); full && hst == nil {
-		hst = s.newHost(src)
+		hst = s.newHost(ref, src)
 	}
 	if hst == nil {
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
+	s.attempted(ref, hst, k, now)
 	s.judge(src, hst, k, now)
+}
+
+// attempted is the observation of a first SYN.
+func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
+	v6 := k.Scope.V6()
+	net := k.Server
+	if v6 {
+		clear(net[6:]) // /48
+	} else {
+		net[15] = 0 // /24
+	}
+	secret := &e.table.Secret
+	return detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort, TTL: ttl,
+		External: !e.home.has(k.Server, v6), Relay: e.relay(k.Server, v6)}
 }
 
 // insist is called when a source does more than send one SYN, which anybody can send
@@ -111,7 +137,7 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 	if src.host != 0 || !s.judges(src) {
 		return
 	}
-	s.newHost(src)
+	s.newHost(ref, src)
 	if src.flags&(outside|home) == outside|home {
 		s.direct = append(s.direct, ref)
 	}
@@ -119,23 +145,25 @@ func (s *shard) insist(ref flowtable.Ref, src *source) {
 
 // newHost has a source judged. When too many are, the one that is worth least is not
 // any more.
-func (s *shard) newHost(src *source) *host {
+func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	if s.hosts.len() >= s.maxHosts {
 		s.dropHost(src)
 	}
 	hst := &host{}
+	hst.Room = &s.room
+	s.prepare(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
-	src.host = s.hosts.add(hst)
+	src.host = s.hosts.add(hst, ref)
 	return hst
 }
 
-// judge publishes a verdict that is worse than the last.
+// judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 	if !hst.Changed() || !s.judges(src) {
 		return
 	}
-	v, worse := hst.Judge(&src.facts, now)
-	if !worse || src.flags&home == 0 { // who is not ours waits for the end of the file
+	v := hst.Judge(&src.facts, now)
+	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
 	}
 	s.publish(src, hst, k.Host(), v, now)
@@ -160,10 +188,10 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		case smtpsniff.HeloSaid:
 			hash := uint32(s.e.table.Secret.Bytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.readable++
+				hst.Heard()
 				hst.Helo(cfg, ev.Text, hash, direct, now)
 			}
 		case smtpsniff.MailSaid:
@@ -173,26 +201,37 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			hash := uint32(s.e.table.Secret.Bytes(domain))
 			if facts.Sender(hash) && hst == nil {
-				hst = s.newHost(src)
+				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.Sender(hash)
+				hst.Sender(cfg, hash, f.has(external), now)
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
+			if hst != nil && !hst.Lately(detect.RecipientDomains, now) {
+				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
+			}
 		case smtpsniff.Accepted:
 			facts.Messages++
+			s.served(src)
 			s.decide(f, hst, false, now)
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
 			if hst != nil && talk.Commands == 0 {
 				hst.opaque++
+				hst.Heard()
 			}
 		case smtpsniff.Replied:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
+				hst.RecipientAnswered(cfg, false, now)
+			} else if ev.Phase == smtpsniff.Helo {
+				s.greeted(f, hst, ev.Text, now)
 			}
+		case smtpsniff.Foreign:
+			s.foreign(f, src, hst)
 		}
 	}
 	if k := s.t.Flows.KeyOf(s.current); hst != nil {
@@ -206,6 +245,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
 		facts.RecipientsRejected++
+	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
 		if ev.Code >= 500 {
 			facts.Rejected++
@@ -219,23 +259,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	default:
 		return // says nothing about the mail
 	}
-	s.decide(f, hst, true, now)
-	if hst == nil || !f.has(external) {
-		return
-	}
-	// Servers say the same again and again: a text that names no list need not be read
-	// twice.
-	hash := s.e.table.Secret.Bytes(ev.Text)
-	seen := &s.plain[hash%uint64(len(s.plain))]
-	if *seen == hash {
-		return
-	}
-	text := string(ev.Text)
-	if c := detect.ParseCitation(text); c.List != "" {
-		hst.Cited(c.List, text, now)
-		return
-	}
-	*seen = hash
+	s.because(f, src, hst, ev, now)
 }
 
 // decide notes once per session whether it was refused or a message was taken.
@@ -264,17 +288,21 @@ func (s *shard) opened(p *packet, f *flow) {
 		a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
-			s.attempt(f.start, f.source, src, &p.key)
+			s.count.attempts++
+			s.attempt(f.start, f.source, src, &p.key, 0)
 		}
 	}
 	src.facts.Sessions++
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Opened(p.key.ServerPort)
+	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
 }
 
-// end is the end of a flow: what is still held is given, the session is told, the
+// finish is the end of a flow: what is still held is given, the session is told, the
 // entry is free.
-func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
+func (s *shard) finish(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	if !f.has(told) {
 		was := s.current
 		s.current = r
@@ -311,6 +339,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 		}
 		src.flags |= changed
 	}
+	s.over(k, f, talk, src, hst)
 	if f.has(opened) || f.has(midstream) && talk != nil && talk.Commands+talk.Replies > 0 {
 		s.tellSession(k, f, talk, src, hst, reason)
 	}
@@ -321,21 +350,17 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 	}
 }
 
+// sampled is how many are compared when one has to make room.
+const sampled = 16
+
 // dropTalk ends the session that is worth least among a few.
 func (s *shard) dropTalk(except *flow) {
 	var least flowtable.Ref
-	for found := 0; found < 8; {
-		s.sample = s.t.Flows.Next(s.sample)
-		f := s.t.Flows.At(s.sample)
-		if f == except || f.session == 0 {
-			if found++; found > 64 {
-				return
-			}
-			continue
-		}
-		found++
-		if least == 0 || f.worth() < s.t.Flows.At(least).worth() {
-			least = s.sample
+	for range min(sampled, s.sessions.len()) {
+		r := s.sessions.sample()
+		f := s.t.Flows.At(r)
+		if f != except && (least == 0 || f.worth() < s.t.Flows.At(least).worth()) {
+			least = r
 		}
 	}
 	if least != 0 {
@@ -348,14 +373,11 @@ func (s *shard) dropTalk(except *flow) {
 // it stays.
 func (s *shard) dropHost(except *source) {
 	var least flowtable.Ref
-	for range 64 {
-		s.sampleHost = s.t.Sources.Next(s.sampleHost)
-		src := s.t.Sources.At(s.sampleHost)
-		if src == except || src.host == 0 {
-			continue
-		}
-		if least == 0 || s.hostWorth(src) < s.hostWorth(s.t.Sources.At(least)) {
-			least = s.sampleHost
+	for range min(sampled, s.hosts.len()) {
+		r := s.hosts.sample()
+		src := s.t.Sources.At(r)
+		if src != except && (least == 0 || s.hostWorth(src) < s.hostWorth(s.t.Sources.At(least))) {
+			least = r
 		}
 	}
 	if least != 0 {
@@ -376,6 +398,7 @@ func (s *shard) hostWorth(src *source) int64 {
 // forgetHost ends the findings of a source and forgets why there were any.
 func (s *shard) forgetHost(src *source, k flowtable.Host) {
 	s.closeFindings(src, s.hosts.at(src.host), k, src.facts.Last, "evicted")
+	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
 	src.host = 0
 }
@@ -383,6 +406,7 @@ func (s *shard) forgetHost(src *source, k flowtable.Host) {
 // sourceGone is a source that had to make room.
 func (s *shard) sourceGone(k *flowtable.Host, src *source) {
 	s.count.sourcesEvicted++
+	s.lost = max(s.lost, src.facts.Attempts)
 	if src.host != 0 {
 		s.forgetHost(src, *k)
 	}

@@ -24,9 +24,16 @@ type Stats struct {
 	Midstream                              uint64
 	Duplicates                             uint64
 	OddTimes                               uint64
-	Memory, MemoryCap                      uint64 // of the tables, bytes
-	HomeSeen                               bool
-	First, Last                            int64 // time of the packets
+	// Of first SYNs: those whose checksums could be judged, and those that were wrong and were counted all the same.
+	ChecksumsJudged, ChecksumsIgnored uint64
+	// StreamBytes are the bytes of dialogues that were heard, MissingBytes those that were sent and
+	// not captured, as the gaps say.
+	StreamBytes, MissingBytes uint64
+	Panics                    uint64 // see Fault
+	PanicAt                   string // the latest: what and where
+	Memory, MemoryCap         uint64 // of the tables, bytes
+	HomeSeen                  bool
+	First, Last               int64 // time of the packets
 }
 
 // Count is a number with a name.
@@ -41,6 +48,7 @@ type Count struct {
 func (e *Engine) Stats() Stats {
 	var t Stats
 	var outcomes [wire.Outcomes]uint64
+	var waiting, expired, evicted uint64 // datagrams in fragments
 	for _, w := range e.workers {
 		for o := range w.outcome {
 			outcomes[o] += w.outcome[o].Load()
@@ -49,6 +57,11 @@ func (e *Engine) Stats() Stats {
 			t.First = first
 		}
 		t.Last = max(t.Last, w.last.Load())
+		t.ChecksumsJudged += w.serial.judged.Load()
+		t.ChecksumsIgnored += w.serial.ignored.Load()
+		waiting += w.serial.waiting.Load()
+		expired += w.serial.expired.Load()
+		evicted += w.serial.evicted.Load()
 	}
 	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
 		n := outcomes[o]
@@ -62,7 +75,7 @@ func (e *Engine) Stats() Stats {
 	}
 	var c counters
 	var weird [32]uint64
-	var overflows uint64
+	var overflows, forgotten, unsaid uint64
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -71,10 +84,12 @@ func (e *Engine) Stats() Stats {
 			weird[j] += n
 		}
 		overflows += s.stream.Overflows
+		forgotten += s.names.forgotten
+		unsaid += s.unsaid
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
-		t.SourcesActive += uint64(s.t.Sources.Len())
+		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.Newcomers.Len())
 		t.HostsActive += uint64(s.hosts.len())
 		t.TalksActive += uint64(s.sessions.len())
 		used, limit := s.t.Memory()
@@ -87,11 +102,20 @@ func (e *Engine) Stats() Stats {
 	t.SourcesEvicted, t.HostsEvicted, t.TalksEvicted = c.sourcesEvicted, c.hostsEvicted, c.talksEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
 	t.Duplicates = c.duplicates
+	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
-		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "strays", N: c.strays},
+		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
-		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted}, {Name: "servers_full", N: e.servers.full.Load()}}
-	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted}}
+		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
+		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "servers_full", N: e.servers.full.Load()}}
+	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
+		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
+		if n.N > 0 {
+			t.TCP = append(t.TCP, n)
+		}
+	}
+	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted},
+		{Name: "bytes", N: c.streamed}, {Name: "bytes_missing", N: c.missing}}
 	for j, name := range smtpsniff.FlagNames {
 		if weird[j] > 0 {
 			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
@@ -100,6 +124,12 @@ func (e *Engine) Stats() Stats {
 	e.clock.mu.Lock()
 	t.OddTimes = e.clock.odd
 	e.clock.mu.Unlock()
+	e.faults.mu.Lock()
+	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
+	e.faults.mu.Unlock()
+	if c.discarded > 0 {
+		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
+	}
 	t.HomeSeen = e.homeSeen.Load()
 	return t
 }
@@ -109,7 +139,8 @@ type counters struct {
 	duplicates, retransmits, foreign, strays, synAcks uint64
 	attempts, sessions, flows, syns                   uint64
 	sourcesEvicted, hostsEvicted, talksEvicted        uint64
-	gaps, midstream                                   uint64
+	gaps, midstream, conflicts                        uint64
+	streamed, missing, discarded                      uint64
 	seenBoth, seenClient, seenServer                  uint64
 }
 
@@ -127,7 +158,11 @@ func (c *counters) add(o *counters) {
 	c.hostsEvicted += o.hostsEvicted
 	c.talksEvicted += o.talksEvicted
 	c.gaps += o.gaps
+	c.streamed += o.streamed
+	c.missing += o.missing
+	c.discarded += o.discarded
 	c.midstream += o.midstream
+	c.conflicts += o.conflicts
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient
 	c.seenServer += o.seenServer

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"slices"
@@ -13,8 +14,12 @@ import (
 // worked on.
 func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
+	if t.jump { // no time has passed for who is in the middle of something
+		s.t.Flows.All(func(_ flowtable.Ref, _ *flowtable.Key, f *flow) { f.last = t.now })
+	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
+	s.tickOutcomes(t.now)
 	s.tickFindings(t.now)
 	s.ticking = false
 }
@@ -27,15 +32,17 @@ func (e *Engine) tell() {
 	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
+	defer e.rescue()
+	e.handOver()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}
+	e.guarded(func() { e.tickServers(now) })
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.tellSources(now, false)
 	}
-	e.tickServers(now)
 	if now >= e.nextStats {
 		e.nextStats = now + e.cfg.StatsInterval
 		if e.out.Stats != nil {
@@ -47,6 +54,7 @@ func (e *Engine) tell() {
 // due ends a flow whose time is over, or says when it will be.
 func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
+	f.last = min(f.last, now) // a frame of it may have had any time
 	switch {
 	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
 		f.flags &^= lingering
@@ -58,35 +66,71 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	case !f.has(opened) && !f.has(midstream):
 		wait = idleNew
 	}
-	if at := f.last + wait; at > now && at-now <= wait {
+	if at := f.last + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
 	s.end(r, k, f, "timeout")
 }
 
-// tellSources gives out the sources that changed, or all of them.
+// tellSources gives out the sources that changed, or all of them: first those that are
+// sources indeed, the worst first, then the newcomers.
 func (e *Engine) tellSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
 	}
-	var list []detect.SourceRecord
+	type line struct { // what the order needs; records of all at once would take much memory
+		level    detect.Level
+		attempts uint32
+		first    int64
+		addr     flowtable.Addr
+		shard    int32
+		ref      flowtable.Ref
+	}
+	n := 0
+	for i := range e.shards {
+		e.shards[i].t.Lock()
+		n += e.shards[i].t.Sources.Len()
+		e.shards[i].t.Unlock()
+	}
+	list := make([]line, 0, n)
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 			if src.facts.Attempts > 0 && (all || src.flags&changed != 0) {
 				src.flags &^= changed
-				list = append(list, s.sourceRecord(src, s.hosts.at(src.host), *k, now))
+				l := line{attempts: src.facts.Attempts, first: src.facts.First, addr: k.Addr, shard: int32(i), ref: r}
+				if hst := s.hosts.at(src.host); hst != nil {
+					l.level = hst.Level()
+				}
+				list = append(list, l)
 			}
 		})
 		s.t.Unlock()
 	}
-	slices.SortFunc(list, func(a, b detect.SourceRecord) int {
-		return cmp.Or(-cmp.Compare(a.Level, b.Level), -cmp.Compare(a.Facts.Attempts, b.Facts.Attempts), a.Addr.Compare(b.Addr), cmp.Compare(a.Facts.First, b.Facts.First))
+	slices.SortFunc(list, func(a, b line) int {
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts), bytes.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.first, b.first))
 	})
-	for i := range list {
-		e.out.Source(&list[i])
+	for _, l := range list {
+		s := &e.shards[l.shard]
+		s.t.Lock()
+		src := s.t.Sources.At(l.ref)
+		d := s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
+		s.t.Unlock()
+		e.out.Source(&d)
+	}
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.t.Newcomers.All(func(n *flowtable.Newcomer[newcomer]) {
+			if all || !n.Value.told {
+				n.Value.told = true
+				d := s.newcomerRecord(n, now)
+				e.out.Source(&d)
+			}
+		})
+		s.t.Unlock()
 	}
 }
 
@@ -102,27 +146,40 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	e.handOver()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order = math.MaxUint64
-		if !e.cfg.Live && !e.homeSeen.Load() {
-			s.judgeForeign()
-		}
-		s.tickFindings(now)
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if hst := s.hosts.at(src.host); hst != nil {
-				s.closeFindings(src, hst, *k, now, reason)
-			}
-		})
+		e.guarded(func() { s.closeAll(now, reason) })
 		s.t.Unlock()
 	}
 	e.flushRecords()
-	e.finishServers(now, reason)
-	e.tellSources(now, true)
+	e.guarded(func() { e.finishServers(now, reason) })
+	e.guarded(func() {
+		if addr, servers := e.site.public(); e.site.told > 0 {
+			e.tellSite(addr, servers, now)
+		}
+		e.tellSources(now, true)
+	})
 	if e.out.Stats != nil {
-		e.out.Stats(now)
+		e.guarded(func() { e.out.Stats(now) })
 	}
+}
+
+// closeAll ends the findings of a shard.
+func (s *shard) closeAll(now int64, reason string) {
+	s.tickOutcomes(now)
+	s.judgeLast(now)
+	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
+		s.judgeForeign()
+	}
+	s.tickFindings(now)
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil {
+			s.closeFindings(src, hst, *k, now, reason)
+		}
+	})
 }
 
 // judgeForeign publishes the verdicts on all sources: a file that holds no address of
@@ -130,7 +187,16 @@ func (e *Engine) finish(reason string) {
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
-			s.publish(src, hst, *k, detect.Verdict{Class: detect.Spambot, Level: hst.Level()}, hst.Decided().At)
+			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
+		}
+	})
+}
+
+// judgeLast gives what is known only now its place in the verdicts.
+func (s *shard) judgeLast(now int64) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
+			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})
 }

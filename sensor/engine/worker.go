@@ -9,9 +9,10 @@ import (
 // Worker takes in the frames of one goroutine.
 type Worker struct {
 	e       *Engine
-	orient  orient
+	serial  serial
 	pieces  []piece // those of used, and behind them others that keep their memory
 	used    []piece
+	row     [][]wire.Frame // scratch of Take
 	ticks   []tick
 	seq     uint64 // packets that were ours so far
 	outcome [wire.Outcomes]atomic.Uint64
@@ -27,6 +28,7 @@ type Worker struct {
 type tick struct {
 	order uint64
 	now   int64
+	jump  bool // by a clock that was set, or in a capture of several times
 }
 
 // Worker makes a worker. All must be made before the first frame.
@@ -40,14 +42,14 @@ func (e *Engine) Worker() *Worker {
 
 // Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
 // of Worker.Skip. It may be called by several goroutines.
-func Sieve(ports []uint16) func(link uint16, data []byte) (class uint8, skip bool) {
+func Sieve(ports []uint16) func(link uint16, data []byte, wire int) (class uint8, skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
 	}
 	d := new(wire.Decoder)
 	d.SetPorts(ports)
-	return func(link uint16, data []byte) (uint8, bool) {
-		o, skip := d.Skip(wire.LinkType(link), data)
+	return func(link uint16, data []byte, length int) (uint8, bool) {
+		o, skip := d.Skip(wire.LinkType(link), data, max(length, len(data)))
 		return uint8(o), skip
 	}
 }
@@ -68,13 +70,31 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 
 // Take takes in frames and gives out what they cause. The parts follow one another.
 func (w *Worker) Take(parts [][]wire.Frame) {
-	total := 0
+	w.row = w.row[:0]
+	room := atOnce
 	for _, part := range parts {
-		total += len(part)
+		for len(part) >= room {
+			w.row = append(w.row, part[:room])
+			part = part[room:]
+			w.take(w.row, atOnce)
+			w.row, room = w.row[:0], atOnce
+		}
+		if len(part) > 0 {
+			w.row = append(w.row, part)
+			room -= len(part)
+		}
 	}
-	if total == 0 {
-		return
+	if room < atOnce {
+		w.take(w.row, atOnce-room)
 	}
+}
+
+// atOnce is how many frames are worked on at a time: what is kept of them in between stays in the
+// processor's cache, and there are enough of them for each shard.
+const atOnce = 16384
+
+// take takes in a row of frames, total in all.
+func (w *Worker) take(parts [][]wire.Frame, total int) {
 	shared := w.e.pool != nil && total >= shareFrom
 	if shared {
 		w.cut(parts, total)
@@ -83,12 +103,14 @@ func (w *Worker) Take(parts [][]wire.Frame) {
 	if !shared || w.unsure() {
 		w.clear(1)
 		w.used[0].frames = append(w.used[0].frames, parts...)
-		w.used[0].decode(&w.orient)
+		w.used[0].decode(&w.serial)
 	}
 	w.ticks = w.ticks[:0]
 	for i := range w.used {
+		w.serial.sums.judge(&w.used[i])
 		w.count(&w.used[i])
 	}
+	w.serial.publish()
 	w.run(shared)
 }
 
@@ -152,8 +174,8 @@ func (w *Worker) count(p *piece) {
 
 // advance moves the clock to the time of packet number w.seq.
 func (w *Worker) advance(time int64) {
-	if now, ok := w.e.clock.see(time, w.seq); ok {
-		w.ticks = append(w.ticks, tick{w.seq, now})
+	if t, ok := w.e.clock.see(time, w.seq); ok {
+		w.ticks = append(w.ticks, t)
 	}
 	w.lo, w.span = w.e.clock.window()
 }
@@ -176,14 +198,17 @@ func (w *Worker) run(shared bool) {
 // Tell gives out the sources and the counters whose time has come. It is to be called between
 // calls of Take, where the input itself has a mark, so that the counters are the same
 // however the frames were handed over.
-func (w *Worker) Tell() { w.e.tell() }
+func (w *Worker) Tell() {
+	w.serial.expire(w.e.clock.Now())
+	w.e.tell()
+}
 
 // Idle tells the engine that no frame came although time went by: now is the time
 // of the wall. Without it nothing would expire on a silent interface.
 func (w *Worker) Idle(now int64) {
 	e := w.e
-	if e.clock.idle(now) {
-		w.ticks = append(w.ticks[:0], tick{w.seq, now})
+	if ok, jump := e.clock.idle(now); ok {
+		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
 		w.clear(0)
 		w.run(false)
 		w.Tell()

@@ -227,7 +227,7 @@ func counts(d *zerolog.Event, s *detect.SourceRecord) {
 		Uint32("deferred", f.Deferred).Uint32("recipients", f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
 		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max", f.ConcurrentMax).
 		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions", f.AuthSessions).Int("helo_names", s.HeloNames).
-		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", 0).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
+		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
 }
 
 func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event {
@@ -275,6 +275,9 @@ func (w *Writer) Finding(f *detect.Finding) {
 	if f.CloseReason != "" {
 		d.Str("close_reason", f.CloseReason)
 	}
+	if f.Reopened > 0 {
+		d.Uint32("reopened", f.Reopened).Float64("clean_for_s", seconds(f.CleanFor))
+	}
 	d.Uint64("suppressed_events", f.Suppressed)
 	if f.Relay != nil {
 		d.Dict("relay", w.relay(f.Relay))
@@ -292,7 +295,17 @@ func Headline(f *detect.Finding) string {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
 	case f.Class == detect.DirectSMTP:
-		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%d attempts)", f.Source.Addr, n)
+		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%s)", f.Source.Addr, detect.Count(n, "attempt", "attempts"))
+	case f.Class == detect.UndeclaredServer:
+		return fmt.Sprintf("%s sends as a mail server does and is not declared (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+	case f.Class == detect.Scanner:
+		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr, n, f.Source.DestIPs)
+	case f.Class == detect.NotSMTP:
+		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
+	case f.Class == detect.OnBlocklist:
+		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
+	case f.Action == "opened" && f.Reopened > 0:
+		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)", f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
 	case f.Level == detect.Confirmed:
 		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	case f.Level == detect.Likely:
@@ -301,11 +314,51 @@ func Headline(f *detect.Finding) string {
 	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 }
 
+// days is a long time as people say it.
+func days(ns int64) string {
+	if d := ns / 86400e9; d >= 2 {
+		return fmt.Sprintf("%d quiet days", d)
+	}
+	return fmt.Sprintf("%d quiet hours", ns/3600e9)
+}
+
+// Site writes what was learned about our networks as a whole.
+func (w *Writer) Site(s *detect.Site) {
+	e := w.begin(SiteEvent, zerolog.WarnLevel, s.Time)
+	d := zerolog.Dict()
+	if s.PublicIP.IsValid() {
+		d.Str("public_ip", s.PublicIP.String())
+	}
+	lists, named := zerolog.Arr(), []string{}
+	for _, l := range s.Lists {
+		named = append(named, w.text(l.Name))
+		lists.Dict(zerolog.Dict().Str("name", w.text(l.Name)).Str("first", Timestamp(l.First)).Str("last", Timestamp(l.Last)).
+			Uint32("count", l.Count).Str("sample", w.text(w.cfg.Evidence.hide(l.Sample))))
+	}
+	e.Dict("site", d.Int("servers", s.Servers).Array("blocklists", lists)).Msg(siteMessage(s, named))
+}
+
+func siteMessage(s *detect.Site, lists []string) string {
+	m := "receiving servers named blocklists"
+	if s.PublicIP.IsValid() {
+		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP, s.Servers)
+	}
+	if len(lists) > 0 {
+		m += "; named as listing it: " + strings.Join(lists, ", ")
+	}
+	return m
+}
+
 // Stats are the counters of a stats event.
 type Stats struct {
 	Capture struct {
 		KernelPackets, KernelDrops, KernelIfdrops, Errors, Bytes uint64
+		// Unread is what the kernel took in for us and nobody read.
+		Unread uint64
 	}
+	// Loss is the share of the bytes of dialogues that was sent and not captured.
+	Loss    float64
+	Panics  uint64 // faults of ours that cost a packet, a connection or a record
 	Frames  uint64
 	Decode  []Count // by outcome
 	Refused uint64
@@ -315,8 +368,32 @@ type Stats struct {
 	}
 	Counters []Count // what the engine counted besides
 	SMTP     []Count
-	Output   struct{ Written, Dropped uint64 }
+	Output   struct {
+		Written uint64
+		Dropped Dropped
+	}
 }
+
+// Received is how many frames there were. All are processed, refused, dropped or unread.
+func (s *Stats) Received() uint64 {
+	c := &s.Capture
+	return c.KernelPackets + c.KernelDrops + c.KernelIfdrops + c.Unread
+}
+
+// Account is what became of the frames, as a line.
+func (s *Stats) Account() string {
+	c := &s.Capture
+	text := fmt.Sprintf("%d frames received = %d processed + %d refused + %d dropped by the kernel + %d by the interface",
+		s.Received(), s.Frames-s.Refused, s.Refused, c.KernelDrops, c.KernelIfdrops)
+	if c.Unread > 0 {
+		text += fmt.Sprintf(" + %d unread", c.Unread)
+	}
+	return text
+}
+
+// Lost is how many frames are in no part of the account; negative if there are too many. It
+// is zero, or there is a fault in the sensor.
+func (s *Stats) Lost() int64 { return int64(s.Capture.KernelPackets - s.Frames) }
 
 // Count is a number with a name.
 type Count struct {
@@ -332,20 +409,26 @@ func dict(list []Count) *zerolog.Event {
 	return d
 }
 
-// Stats writes counters. Processed, drops and refused add up to what was received.
+// Stats writes counters. Processed, refused, drops and unread add up to what was received.
 func (w *Writer) Stats(at int64, s *Stats) {
 	e := w.begin(StatsEvent, zerolog.InfoLevel, at)
 	c := &s.Capture
 	e.Dict("capture", zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
-		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes))
+		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes).
+		Uint64("received", s.Received()).Uint64("unread", c.Unread).Float64("loss_estimate", s.Loss))
 	e.Dict("decode", dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed", s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
 	f := &s.Flow
 	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total", f.Total).Uint64("evicted", f.Evicted).
 		Uint64("expired", f.Expired).Uint64("memuse", f.Memuse).Uint64("memcap", f.Memcap))
 	e.Dict("tcp", dict(s.Counters))
 	e.Dict("smtp", dict(s.SMTP))
-	e.Dict("output", zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped))
-	e.Msg(fmt.Sprintf("%d frames, %d refused, %d dropped by the kernel", s.Frames, s.Refused, c.KernelDrops))
+	out := zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped.Sum())
+	byType := zerolog.Dict()
+	for t, n := range s.Output.Dropped {
+		byType.Uint64(Type(t).String(), n)
+	}
+	e.Dict("output", out.Dict("dropped_by_type", byType)).Uint64("panics", s.Panics)
+	e.Msg(s.Account())
 }
 
 // Health is a condition that was raised or cleared.

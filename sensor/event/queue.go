@@ -2,31 +2,44 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Queue stands between who makes events and where they are written. Writing is done by a
 // goroutine of its own, in order.
 //
-// Live, a full queue refuses events and counts them by type: packets go on. Findings and health
-// have room beyond that of the others, so they are lost last. Reading files, putting
+// Live, a full queue refuses events and counts them by type: packets go on. Reading files, putting
 // waits instead: nothing is lost, and nothing is in a hurry.
+//
+// Findings, health and stats are lost last. They have room beyond that of the others; the
+// last of a disk is kept for them (see disk); and one that could not be written is
+// held and tried again, before anything else, until there is no room for it or the end has come.
 type Queue struct {
-	out   io.Writer
-	block bool
+	out  io.Writer
+	disk *disk // nil where out is no file on a disk
 
 	mu      sync.Mutex
 	changed sync.Cond
+	block   bool
+	hurry   bool
+	patient time.Duration // see patience
 	lines   []line
-	bytes   int
+	held    []line // that could not be written and are tried again; of the writing goroutine alone
+	nheld   int
+	bytes   int // of lines and of held
 	closed  bool
 	broken  error // nobody reads any more
 	failing bool
 	torn    bool // the last write ended within a line
-	taken   uint64
-	failed  uint64 // of those
+	pending [Types]uint64
+	written uint64
+	moved   uint64 // writes that ended, well or not
 	dropped [Types]uint64
 	fail    error
 	done    chan struct{}
@@ -38,14 +51,26 @@ type line struct {
 }
 
 const (
-	// room is for everything, roomFindings for findings and health.
+	// room is for everything, roomFindings for findings, health and stats; roomWaiting is
+	// enough where putting waits.
 	room         = 8 << 20
 	roomFindings = 16 << 20
+	roomWaiting  = 1 << 20
+	// patience is how long Close waits for a reader that takes nothing, when in a hurry.
+	patience = 5 * time.Second
+	// again is how often what is held is tried again while nothing else is to be written.
+	again = time.Second
 )
+
+// ErrStalled is the error with which events are lost that nobody took.
+var ErrStalled = errors.New("the reader of the events takes nothing")
+
+// late reports whether events of this type are lost last.
+func (t Type) late() bool { return t == FindingEvent || t == HealthEvent || t == StatsEvent }
 
 // NewQueue starts writing to out. block makes put wait for room.
 func NewQueue(out io.Writer, block bool) *Queue {
-	q := &Queue{out: out, block: block, done: make(chan struct{})}
+	q := &Queue{out: out, disk: newDisk(out), block: block, hurry: !block, patient: patience, done: make(chan struct{})}
 	q.changed.L = &q.mu
 	go q.run()
 	return q
@@ -56,19 +81,28 @@ func (q *Queue) put(k Type, text []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	limit := room
-	if k == FindingEvent || k == HealthEvent {
+	if k.late() {
 		limit = roomFindings
 	}
-	for q.block && q.bytes+len(text) > limit && q.broken == nil {
+	for q.block && q.bytes+len(text) > roomWaiting && !q.failing { // what fails makes no room by waiting
 		q.changed.Wait()
 	}
 	if q.closed || q.broken != nil || q.bytes+len(text) > limit {
 		q.dropped[k]++
 		return
 	}
-	q.taken++
+	q.pending[k]++
 	q.lines = append(q.lines, line{k, append([]byte(nil), text...)})
 	q.bytes += len(text)
+	q.changed.Broadcast()
+}
+
+// Hurry says that nobody may be kept waiting any more: put refuses what there is no room
+// for, and Close gives up when nothing is taken for 5 s.
+func (q *Queue) Hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.block, q.hurry = false, true
 	q.changed.Broadcast()
 }
 
@@ -77,51 +111,170 @@ func (q *Queue) run() {
 	for {
 		q.mu.Lock()
 		for len(q.lines) == 0 && !q.closed {
+			if q.nheld > 0 {
+				q.mu.Unlock()
+				time.Sleep(again)
+				q.retry()
+				q.mu.Lock()
+				continue
+			}
 			q.changed.Wait()
 		}
 		lines := q.lines
 		q.lines = nil
 		q.mu.Unlock()
 		if len(lines) == 0 {
+			q.forget(q.retry())
 			return
 		}
 		for _, l := range lines {
-			q.write(l)
+			q.deliver(l)
 		}
 	}
 }
 
-// write writes one line. An error loses it; the next one is tried again, unless nobody
-// reads any more.
-func (q *Queue) write(l line) {
-	var n int
-	var err error
+// retry tries what is held, in order, until something fails again.
+func (q *Queue) retry() error {
+	for len(q.held) > 0 {
+		l := q.held[0]
+		if err := q.write(l); err != nil {
+			q.failed(err)
+			return err
+		}
+		q.held = q.held[1:]
+		q.hold(-1)
+		q.gone(l, nil)
+	}
+	return nil
+}
+
+// deliver writes a line behind those that are held, or holds or loses it.
+func (q *Queue) deliver(l line) {
+	err := q.retry()
+	if err == nil {
+		err = q.write(l)
+	}
+	switch {
+	case err == nil:
+		q.gone(l, nil)
+	case l.kind.late() && !hungUp(err):
+		q.failed(err)
+		q.held = append(q.held, l)
+		q.hold(1)
+	default:
+		q.failed(err)
+		q.gone(l, err)
+	}
+}
+
+// forget loses what is held at the end.
+func (q *Queue) forget(err error) {
+	for _, l := range q.held {
+		q.hold(-1)
+		q.gone(l, err)
+	}
+	q.held = nil
+}
+
+// hold counts what is held.
+func (q *Queue) hold(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.nheld += n
+	q.changed.Broadcast()
+}
+
+// hungUp reports whether an error means that nobody will ever read again.
+func hungUp(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) }
+
+// write writes one line.
+func (q *Queue) write(l line) error {
 	q.mu.Lock()
 	broken, torn := q.broken, q.torn
 	q.mu.Unlock()
-	if err = broken; err == nil {
-		if torn { // end the half line, so that only that one is lost
-			_, err = q.out.Write([]byte{'\n'})
-		}
-		if err == nil {
-			n, err = q.out.Write(l.text)
+	if broken != nil {
+		return broken
+	}
+	if !l.kind.late() {
+		if err := q.disk.scarce(); err != nil {
+			return err
 		}
 	}
+	if torn { // end the half line, so that only that one is lost
+		if _, err := q.out.Write([]byte{'\n'}); err != nil {
+			return err
+		}
+		q.mu.Lock()
+		q.torn = false
+		q.mu.Unlock()
+	}
+	n, err := q.out.Write(l.text)
+	q.disk.wrote(n)
+	if err == nil && n < len(l.text) {
+		err = io.ErrShortWrite
+	}
+	if err != nil && n > 0 {
+		q.mu.Lock()
+		q.torn = true
+		q.mu.Unlock()
+	}
+	return err
+}
+
+// failed notes an error.
+func (q *Queue) failed(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.bytes -= len(l.text)
-	q.changed.Broadcast()
-	if err == nil {
-		q.failing, q.torn = false, false
-		return
-	}
-	q.dropped[l.kind]++
-	q.failed++
 	q.fail, q.failing = err, true
-	q.torn = q.torn || n > 0
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+	if hungUp(err) {
 		q.broken = err
 	}
+	q.moved++
+	q.changed.Broadcast()
+}
+
+// gone takes a line that was written, or lost with an error, out of the account.
+func (q *Queue) gone(l line, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pending[l.kind] == 0 { // Close gave up and has counted it
+		return
+	}
+	q.pending[l.kind]--
+	q.bytes -= len(l.text)
+	q.moved++
+	if err == nil {
+		q.written++
+		q.failing = false
+	} else {
+		q.dropped[l.kind]++
+	}
+	q.changed.Broadcast()
+}
+
+// Settle waits, at most for so long, until each event was written, or lost, or is held: what
+// Totals then says is known and not hoped for.
+func (q *Queue) Settle(most time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	over := false
+	defer time.AfterFunc(most, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		over = true
+		q.changed.Broadcast()
+	}).Stop()
+	for !over && q.waiting() > 0 {
+		q.changed.Wait()
+	}
+}
+
+// waiting is how many events were neither written, nor lost, nor held.
+func (q *Queue) waiting() (n uint64) {
+	for _, m := range q.pending {
+		n += m
+	}
+	return n - uint64(q.nheld)
 }
 
 // Close writes what is left and ends. The error is that of the last event that was lost.
@@ -129,17 +282,41 @@ func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
 	q.changed.Broadcast()
+	moved := q.moved
 	q.mu.Unlock()
-	<-q.done
-	return q.fail
+	tick := time.NewTicker(q.patient)
+	defer tick.Stop()
+	for {
+		select {
+		case <-q.done:
+			return q.fail
+		case <-tick.C:
+		}
+		q.mu.Lock()
+		if q.hurry && q.moved == moved {
+			defer q.mu.Unlock()
+			for k, n := range q.pending {
+				q.dropped[k] += n
+				q.pending[k] = 0
+			}
+			q.fail, q.broken = ErrStalled, ErrStalled
+			return q.fail
+		}
+		moved = q.moved
+		q.mu.Unlock()
+	}
 }
 
 // Totals are how many events were taken and not lost so far, and how many were lost, by
 // type.
-func (q *Queue) Totals() (written uint64, dropped [Types]uint64) {
+func (q *Queue) Totals() (written uint64, dropped Dropped) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.taken - q.failed, q.dropped
+	written = q.written
+	for _, n := range q.pending {
+		written += n
+	}
+	return written, q.dropped
 }
 
 // Failing is the error with which events are being lost now, nil if they are not.
@@ -150,4 +327,86 @@ func (q *Queue) Failing() error {
 		return nil
 	}
 	return q.fail
+}
+
+// Dropped are events that were lost, by type.
+type Dropped [Types]uint64
+
+// Sum is how many there are.
+func (d Dropped) Sum() (n uint64) {
+	for _, m := range d {
+		n += m
+	}
+	return n
+}
+
+// Since are those that were lost after before.
+func (d Dropped) Since(before Dropped) Dropped {
+	for t := range d {
+		d[t] -= before[t]
+	}
+	return d
+}
+
+// String counts by type: "3 session, 1 finding".
+func (d Dropped) String() string {
+	var list []string
+	for t, n := range d {
+		if n > 0 {
+			list = append(list, fmt.Sprintf("%d %s", n, Type(t)))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// disk watches the space that is left where a file is written: the last of it is kept for
+// findings, health and stats.
+type disk struct {
+	f     *os.File
+	since int   // bytes written since the last look
+	err   error // what that look said
+}
+
+const (
+	// look is how many bytes are written between two looks at the disk.
+	look = 16 << 10
+	// reserve is what is kept of a disk; of one below 16 times as much, a sixteenth.
+	reserve = 16 << 20
+)
+
+var errScarce = errors.New("the disk is almost full: what is left is kept for findings")
+
+// newDisk is nil for what is no regular file.
+func newDisk(out io.Writer) *disk {
+	f, ok := out.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return &disk{f: f, since: look}
+}
+
+func (d *disk) wrote(n int) {
+	if d != nil {
+		d.since += n
+	}
+}
+
+// scarce says that the disk has no room for what is not important.
+func (d *disk) scarce() error {
+	if d == nil || d.since < look && d.err == nil {
+		return nil
+	}
+	d.since, d.err = 0, nil
+	var st syscall.Statfs_t
+	if syscall.Fstatfs(int(d.f.Fd()), &st) != nil {
+		return nil
+	}
+	size, left := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
+	if size > 0 && left < min(reserve, size/16) {
+		d.err = errScarce
+	}
+	return d.err
 }

@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -47,29 +46,6 @@ func ServerText(s *detect.ServerRecord) string {
 	return t
 }
 
-// Site writes what others say about our network.
-func (w *Writer) Site(s *detect.SiteRecord) {
-	e := w.begin(SiteEvent, zerolog.InfoLevel, s.Time)
-	d := zerolog.Dict()
-	text := "refused mail names "
-	if s.PublicIP.IsValid() {
-		d.Str("public_ip", s.PublicIP.String())
-		text = fmt.Sprintf("others see this network as %s; refused mail names ", s.PublicIP)
-	}
-	servers := zerolog.Arr()
-	for _, a := range s.Servers {
-		servers.Str(a.String())
-	}
-	lists := zerolog.Arr()
-	names := make([]string, 0, len(s.Lists))
-	for _, l := range s.Lists {
-		names = append(names, w.text(l.Name))
-		lists.Dict(zerolog.Dict().Str("name", w.text(l.Name)).Str("first", Timestamp(l.First)).Str("last", Timestamp(l.Last)).
-			Uint64("count", l.Count).Str("sample", w.text(w.cfg.Evidence.hide(l.Sample))))
-	}
-	e.Dict("site", d.Array("servers", servers).Array("blocklists", lists)).Msg(text + strings.Join(names, ", "))
-}
-
 // relay is the session that proves an open relay.
 func (w *Writer) relay(p *detect.RelayProof) *zerolog.Event {
 	d := zerolog.Dict().Str("client_ip", p.Client.String())
@@ -94,16 +70,15 @@ func serverFamily(code string) string {
 // something else.
 func serverHeadline(f *detect.Finding) string {
 	what := map[detect.Class]string{
-		detect.OpenRelay:         "relays mail for strangers",
-		detect.HijackedAccount:   "has an account that somebody else seems to use",
-		detect.VolumeAnomaly:     "does not send as usual",
-		detect.BlocklistedServer: "is refused because of a blocklist",
+		detect.OpenRelay:       "relays mail for strangers",
+		detect.HijackedAccount: "has an account that somebody else seems to use",
+		detect.VolumeAnomaly:   "does not send as usual",
 	}[f.Class]
 	if what == "" || f.Action == "closed" {
 		return ""
 	}
 	how := map[detect.Level]string{detect.Suspect: " possibly", detect.Likely: " very likely"}[f.Level]
-	if f.Class == detect.VolumeAnomaly || f.Class == detect.BlocklistedServer {
+	if f.Class == detect.VolumeAnomaly {
 		how = ""
 	}
 	return fmt.Sprintf("the mail server %s%s %s", f.Source.Addr, how, what)

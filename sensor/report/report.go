@@ -4,12 +4,14 @@ package report
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"spamsensor/sensor/detect"
 )
 
-// Report collects what was found. Its methods are called by one goroutine.
+// Report collects what was found. Its methods are called by one goroutine. A nil Report takes in
+// nothing.
 type Report struct {
 	// Name names an input, Clean makes a text from the wire safe to print. Both are
 	// required.
@@ -18,13 +20,16 @@ type Report struct {
 
 	findings []*detect.Finding // latest state of each, in the order in which they were opened
 	byID     map[string]int
+	accused  map[netip.Addr]bool // who has a finding
+	more     int                 // findings that are only counted
+	worst    detect.Level        // of those
 	proof    map[netip.Addr][]session
-	servers  []detect.SourceRecord
-	talkers  []detect.SourceRecord // of ours, undeclared, that tried to mail
-	others   int                   // external sources
+	servers  top
+	talkers  top // of ours, undeclared, that tried to mail
+	others   int // external sources
 	health   []string
 	mail     map[netip.Addr]detect.ServerRecord
-	site     *detect.SiteRecord
+	site     *detect.Site
 	inputs   map[uint16]bool
 }
 
@@ -48,9 +53,16 @@ const (
 	maxTalkers = 15
 )
 
+// maxFindings is how many findings are kept in all, maxInfos up to how many those that are for
+// information only: nobody reads more, and a site can have a hundred thousand hosts.
+const (
+	maxFindings = 5000
+	maxInfos    = 1000
+)
+
 // New makes an empty report.
 func New(name func(uint16) string, clean func(string) string) *Report {
-	return &Report{name: name, clean: clean, byID: map[string]int{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
+	return &Report{name: name, clean: clean, byID: map[string]int{}, accused: map[netip.Addr]bool{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
 }
 
 // Input is what was read, and how well.
@@ -61,17 +73,23 @@ type Input struct {
 	First, Last                      int64
 	Took                             time.Duration
 	Drops                            uint64
+	Loss                             float64 // estimated share of what was sent and not captured
+	Account                          string  // what became of all frames
 	Problems                         []error
 	HomeSeen                         bool
 	Attempts, Sessions               uint64
 	SeenBoth, SeenClient, SeenServer uint64
 	Gaps, Midstream                  uint64
 	Settings                         []string // what differs from the defaults
+	Unused                           []string // entries of the configuration that were never of use
 }
 
 // Session takes in a session that was given out; number is that of its event, zero if
 // there is none.
 func (r *Report) Session(number uint64, s *detect.Session) {
+	if r == nil {
+		return
+	}
 	a := s.Client.Addr()
 	if len(r.proof[a]) >= maxProof || len(r.proof) > 1000 {
 		return
@@ -93,9 +111,26 @@ func (r *Report) Session(number uint64, s *detect.Session) {
 
 // Finding takes in an event of a finding.
 func (r *Report) Finding(f *detect.Finding) {
+	if r == nil {
+		return
+	}
 	i, known := r.byID[f.ID]
 	if !known {
+		limit := maxFindings
+		if f.Severity == detect.Info {
+			limit = maxInfos
+		}
+		if len(r.findings) >= limit {
+			if f.Action == "opened" {
+				r.more++
+			}
+			if f.Severity > detect.Info {
+				r.worst = max(r.worst, f.Level)
+			}
+			return
+		}
 		r.byID[f.ID] = len(r.findings)
+		r.accused[f.Source.Addr] = true
 		r.findings = append(r.findings, f)
 		return
 	}
@@ -104,21 +139,57 @@ func (r *Report) Finding(f *detect.Finding) {
 
 // Source takes in a source.
 func (r *Report) Source(s *detect.SourceRecord) {
+	if r == nil {
+		return
+	}
 	switch s.Role {
 	case "mailserver":
-		r.servers = append(r.servers, *s)
+		r.servers.add(s)
 	case "external":
 		r.others++
 	default:
-		r.talkers = append(r.talkers, *s)
+		if r.accused[s.Addr] {
+			return
+		}
+		r.talkers.add(s)
 	}
 }
 
+// top holds the first sources of a kind, which are the worst, and sums up all: there may be a
+// hundred thousand of them.
+type top struct {
+	first []detect.SourceRecord
+	n     int
+	tls   uint64 // sessions
+}
+
+func (t *top) add(s *detect.SourceRecord) {
+	t.n++
+	t.tls += uint64(s.Facts.TLSSessions)
+	if len(t.first) < maxTalkers {
+		t.first = append(t.first, *s)
+	}
+}
+
+// Site takes in what was learned about the networks as a whole.
+func (r *Report) Site(s *detect.Site) {
+	if r == nil {
+		return
+	}
+	latest := *s
+	r.site = &latest
+}
+
 // Health takes in a condition of the sensor itself.
-func (r *Report) Health(text string) { r.health = append(r.health, text) }
+func (r *Report) Health(text string) {
+	if r != nil && !slices.Contains(r.health, text) {
+		r.health = append(r.health, text)
+	}
+}
 
 // Worst is the highest level of any finding that is more than information.
-func (r *Report) Worst() (worst detect.Level) {
+func (r *Report) Worst() detect.Level {
+	worst := r.worst
 	for _, f := range r.findings {
 		if f.Severity > detect.Info {
 			worst = max(worst, f.Level)

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -15,14 +14,14 @@ import (
 
 // Server takes in what is known of a mail server; the latest counts.
 func (r *Report) Server(s *detect.ServerRecord) {
+	if r == nil {
+		return
+	}
 	if r.mail == nil {
 		r.mail = map[netip.Addr]detect.ServerRecord{}
 	}
 	r.mail[s.Addr] = *s
 }
-
-// Site takes in what others say about the network.
-func (r *Report) Site(s *detect.SiteRecord) { r.site = s }
 
 // mailServers is the section on mail servers.
 func (r *Report) mailServers(p *printer) {
@@ -45,17 +44,6 @@ func (r *Report) mailServers(p *printer) {
 		t.AppendRow(table.Row{s.Addr, yes(s.Declared), s.Count.MessagesOut, s.Count.MessagesIn, s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
 	}
 	p.line(t.Render())
-	if r.site != nil {
-		var lists []string
-		for _, l := range r.site.Lists {
-			lists = append(lists, fmt.Sprintf("%s (%d times)", r.clean(l.Name), l.Count))
-		}
-		text := "Refusals name " + strings.Join(lists, ", ") + "."
-		if r.site.PublicIP.IsValid() {
-			text += fmt.Sprintf(" Others see this network as %s.", r.site.PublicIP)
-		}
-		p.item(text)
-	}
 }
 
 // undeclared are hosts of ours that took mail and that nobody declared, up to five.

@@ -23,10 +23,18 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	for i, f := range found {
 		r.finding(p, i+1, f)
 	}
-	r.table(p, "Declared mail servers", r.servers)
+	if r.more > 0 {
+		p.line("")
+		p.line(fmt.Sprintf("and %s more findings: all are in the events", grouped(uint64(r.more))))
+	}
+	r.table(p, "Declared mail servers", &r.servers)
 	r.mailServers(p)
-	r.table(p, "Other hosts of yours that tried to send mail", r.talkers)
+	r.table(p, "Other hosts of yours that tried to send mail", &r.talkers)
 	r.unjudged(p, in)
+	if len(in.Unused) > 0 {
+		p.section("Settings that were of no use")
+		p.item(fmt.Sprintf("No packet of these was seen, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
+	}
 	if len(in.Settings) > 0 {
 		p.section("Settings that differ from the defaults")
 		for _, s := range in.Settings {
@@ -97,6 +105,10 @@ func (r *Report) input(p *printer, in *Input) {
 	if in.Drops > 0 {
 		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
 	}
+	p.field("Account", in.Account)
+	if in.Loss > 0.005 {
+		p.field("Loss", fmt.Sprintf("about %.1f %% of what mail connections sent is not in the capture", 100*in.Loss))
+	}
 }
 
 // period is the time of the capture, in UTC and as the reader's clock shows it.
@@ -112,7 +124,7 @@ func period(first, last int64) string {
 // sorted are the findings, worst first.
 func (r *Report) sorted() []*detect.Finding {
 	found := slices.Clone(r.findings)
-	found = slices.DeleteFunc(found, func(f *detect.Finding) bool { return f.CloseReason == "superseded" })
+	found = slices.DeleteFunc(found, func(f *detect.Finding) bool { return f.CloseReason == "superseded" || f.CloseReason == "reclassified" })
 	slices.SortStableFunc(found, func(a, b *detect.Finding) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score), -cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
 	})
@@ -156,6 +168,16 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 	if len(info) > 0 {
 		p.field("", "For information: "+list(info))
 	}
+	if s := r.site; s != nil && s.PublicIP.IsValid() {
+		p.field("", fmt.Sprintf("Your public address seems to be %s (quoted by %d servers).", s.PublicIP, s.Servers))
+	}
+	if s := r.site; s != nil && len(s.Lists) > 0 {
+		var names []string
+		for _, l := range s.Lists {
+			names = append(names, r.clean(l.Name))
+		}
+		p.field("", "Receiving servers named the blocklist "+list(names)+".")
+	}
 }
 
 func list(names []string) string {
@@ -166,13 +188,16 @@ func list(names []string) string {
 }
 
 var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
-	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account",
-	detect.VolumeAnomaly: "does not send as usual", detect.BlocklistedServer: "is refused because of a blocklist"}
+	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
+	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist",
+	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account", detect.VolumeAnomaly: "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
 	if f.Class == detect.Spambot {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
+	} else if f.Severity > detect.Info {
+		head += fmt.Sprintf(", severity %s", f.Severity)
 	}
 	if f.Class >= detect.OpenRelay {
 		r.serverFinding(p, n, f)
@@ -188,18 +213,26 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 		where += fmt.Sprintf(", VLAN %v", s.VLAN)
 	}
 	p.line("   " + where)
-	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %d attempts, %s.", clock(s.Facts.First), clock(s.Facts.Last),
-		f.Decided.Attempts, short(f.DecidedIn)))
+	how := modeText[f.Mode]
+	if f.Severity == detect.Info {
+		how = ""
+	}
+	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First), clock(s.Facts.Last),
+		detect.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
 	fa := &s.Facts
-	p.wrap("   ", "   ", fmt.Sprintf("%s attempts to %d servers in %d networks: %d sessions, %d refused, %d unreachable, %d without an answer. %d messages were taken.",
-		grouped(uint64(fa.Attempts)), s.DestIPs, s.DestNets, fa.Sessions, fa.Refused, fa.Unreachable, s.Silent, fa.Messages))
+	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %d refused, %d unreachable, %d without an answer. %s.",
+		counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"), counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
+		fa.Refused, fa.Unreachable, s.Silent, detect.Count(fa.Messages, "message was taken", "messages were taken")))
+	if text := egressText[f.Egress]; text != "" {
+		p.wrap("   ", "   ", text)
+	}
 	if len(f.Reasons) > 0 {
 		p.line("   Why")
 		for _, reason := range f.Reasons {
 			p.item(r.clean(reason.Text))
 		}
 	}
-	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class == detect.Spambot {
+	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class != detect.DirectSMTP {
 		p.line("   Proof")
 		for _, s := range proof {
 			p.item(r.proofText(&s))
@@ -213,6 +246,24 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	}
 	p.line("   Do")
 	p.item(f.Advice)
+}
+
+// modeText says what a decision rests on.
+var modeText = map[string]string{"syn": ", from attempts to connect alone", "flow": ", from connections and what became of them", "clear": ", from what was said as well"}
+
+// egressText says what stops a host's connections.
+var egressText = map[string]string{
+	"drop":  "Nothing came back: outgoing mail seems to be blocked (packets are dropped).",
+	"reset": "Every attempt was reset at once: outgoing mail seems to be blocked (by a reset).",
+	"icmp":  "Every attempt was turned down by a router: outgoing mail seems to be blocked (by ICMP).",
+}
+
+// counted is a number with its noun.
+func counted[N uint32 | int](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(uint64(n)) + " " + noun + "s"
 }
 
 func (r *Report) proofText(s *session) string {
@@ -239,21 +290,21 @@ func (r *Report) proofText(s *session) string {
 	return t
 }
 
-func (r *Report) table(p *printer, title string, sources []detect.SourceRecord) {
-	if len(sources) == 0 {
+func (r *Report) table(p *printer, title string, sources *top) {
+	if sources.n == 0 {
 		return
 	}
-	p.section(fmt.Sprintf("%s (%d)", title, len(sources)))
+	p.section(fmt.Sprintf("%s (%s)", title, grouped(uint64(sources.n))))
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages", "refusals", "recipients", "level"})
-	for _, s := range sources[:min(len(sources), maxTalkers)] {
+	for _, s := range sources.first {
 		f := &s.Facts
 		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions, s.Silent + f.Refused + f.Unreachable, f.Messages, f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})
 	}
 	p.line(t.Render())
-	if len(sources) > maxTalkers {
-		p.line(fmt.Sprintf("and %d more: all are in the events", len(sources)-maxTalkers))
+	if more := sources.n - len(sources.first); more > 0 {
+		p.line(fmt.Sprintf("and %s more: all are in the events", grouped(uint64(more))))
 	}
 }
 
@@ -265,13 +316,7 @@ func (r *Report) unjudged(p *printer, in *Input) {
 			items = append(items, fmt.Sprintf(format, grouped(n)))
 		}
 	}
-	tls := uint64(0)
-	for _, l := range [][]detect.SourceRecord{r.servers, r.talkers} {
-		for _, s := range l {
-			tls += uint64(s.Facts.TLSSessions)
-		}
-	}
-	add(tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
+	add(r.servers.tls+r.talkers.tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
 	add(in.SeenClient, "%s sessions were seen from the client's side only")
 	add(in.SeenServer, "%s sessions were seen from the server's side only")
 	add(in.Gaps, "%s gaps: bytes that were sent but are not in the capture")

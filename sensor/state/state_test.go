@@ -23,8 +23,9 @@ func sample(n int64) *Checkpoint {
 	for i := range 20 {
 		c.Engine.Sources = append(c.Engine.Sources, engine.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2}, VLAN: []uint16{7},
 			Facts: detect.Facts{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
-			Host: &engine.SavedHost{Memory: detect.Memory{Level: detect.Likely, Reasons: map[string]detect.Reason{"new_networks": {First: 1, Weight: 6.9}}, Nets: []uint32{1, 2, 3}},
-				Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3, Level: detect.Likely}}}})
+			Host: &engine.SavedHost{Memory: detect.Memory{Verdict: detect.Verdict{Level: detect.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: detect.Reason{First: 1, Weight: 6.9}, Text: "many"}},
+				Nets: detect.SavedSet{Hashes: []uint32{1, 2, 3}}, Addrs: detect.SavedSet{Bits: make([]byte, 1024)}, Lists: detect.SavedLists{Names: []string{"list.example"}}},
+				Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3, Level: detect.Likely, Open: true}}}})
 	}
 	return c
 }
@@ -156,7 +157,7 @@ func FuzzLoad(f *testing.F) {
 	good, _ := encode(7, sample(7))
 	f.Add(good)
 	f.Add(good[bytes.IndexByte(good, '\n')+1:])
-	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Level":255},"Findings":[{"Class":"spambot","Level":9}]}}]}}`))
+	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Verdict":{"Level":255},"Nets":{"Bits":"AAAA"},"Contacts":{"Ports":[{},{},{},{},{}]},"Reasons":{"list_lookups":{"First":1,"Last":1}}},"Findings":[{"Class":"spambot","Level":9}]}}]}}`))
 	cfg := engine.Config{Limits: engine.Limits{Attempts: 64, Flows: 64, Sources: 64, Sessions: 8, Hosts: 8}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c Checkpoint

@@ -37,13 +37,8 @@ const (
 	protoRouting  = 43
 	protoFragment = 44
 	protoGRE      = 47
-	protoAH       = 51
 	protoICMPv6   = 58
-	protoNone     = 59
 	protoDestOpts = 60
-	protoMobility = 135
-	protoHIP      = 139
-	protoShim6    = 140
 )
 
 // UDP ports that are looked into. VXLAN's second number is the one Linux used before
@@ -60,17 +55,18 @@ func isTunnelPort(p uint16) bool {
 	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE
 }
 
-const (
-	// maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and
-	// IP has 9; a chain of tunnels without end is an attack.
-	maxLayers = 20
-	// maxExtHeaders is RELIABILITY's bound; the Linux kernel itself has none.
-	maxExtHeaders = 32
-)
+// maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and
+// IP has 9; a chain of tunnels without end is an attack.
+const maxLayers = 20
+
+// maxTags bounds VLAN tags. Nobody needs more than three; a Linux kernel takes any number of
+// priority tags (VLAN 0), so that a frame with five reaches its listener.
+const maxTags = 16
 
 // walk peels layer after layer until the innermost IP header, whose transport
 // decides. b starts at the header that proto names.
 func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
+	tags := 0
 	for range maxLayers {
 		var n int // bytes of the header in hand, stripped at the end of the round
 		switch proto {
@@ -79,6 +75,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 				return short(cut, ShortLink)
 			}
 			copy(d.mac[:], b[6:12])
+			d.group = b[0]&1 != 0
 			if proto, n = uint32(be.Uint16(b[12:])), 14; proto < 0x600 { // 802.3: a length, and LLC behind it
 				proto = layerLLC
 			}
@@ -88,11 +85,13 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if len(b) < 4 {
 				return short(cut, ShortLink)
 			}
-			if d.tags == MaxTags {
+			if tags++; tags > maxTags {
 				return TooManyTags
 			}
-			d.vlan[d.tags] = be.Uint16(b) & 0x0fff
-			d.tags++
+			if d.tags < MaxTags {
+				d.vlan[d.tags] = be.Uint16(b) & 0x0fff
+				d.tags++
+			}
 			if proto, n = uint32(be.Uint16(b[2:])), 4; proto < 0x600 {
 				proto = layerLLC
 			}
@@ -235,138 +234,6 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 	return TooManyLayers
 }
 
-// ipv4 checks an IPv4 header (RFC 791) and returns the transport protocol, the packet's
-// bytes behind the header and how many of them are not captured. Mail stands for "go on".
-//
-//	version 4, words 4, tos 8, total length 16
-//	identification 16, flags 3, fragment offset 13
-//	ttl 8, protocol 8, checksum 16
-//	source 32, destination 32, options
-func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
-	if len(b) < 20 {
-		return 0, nil, 0, short(cut, ShortIP)
-	}
-	header := int(b[0]&0x0f) * 4
-	switch {
-	case b[0]>>4 != 4:
-		return 0, nil, 0, BadIPVersion
-	case header < 20:
-		return 0, nil, 0, BadIPHeader
-	case header > len(b):
-		return 0, nil, 0, short(cut, BadIPHeader)
-	}
-	total := int(be.Uint16(b[2:]))
-	if total == 0 && len(b)+cut > 0xffff {
-		total = len(b) + cut // a super-packet that the sending host handed to its card whole
-	}
-	if total < header || total > len(b)+cut {
-		return 0, nil, 0, BadIPLength
-	}
-	if header > 20 && !optionsOK(b[20:header]) {
-		return 0, nil, 0, BadIPOption
-	}
-	p.V6, p.TTL = false, b[8]
-	p.Src, p.Dst = mapped(b[12:16]), mapped(b[16:20])
-	p.Sum = uint32(be.Uint16(b[4:])) << 16
-	if total < len(b) {
-		b, cut = b[:total], 0 // Ethernet's padding, or a check sequence
-	} else {
-		cut = total - len(b)
-	}
-	if be.Uint16(b[6:])&0x3fff != 0 {
-		return 0, nil, 0, Fragment
-	}
-	return b[9], b[header:], cut, Mail
-}
-
-// optionsOK reports whether a receiver would accept these IPv4 options: each but the
-// single-byte ones has a length of at least two that stays within the header.
-// What follows the end-of-list option is not looked at (RFC 791, section 3.1).
-func optionsOK(b []byte) bool {
-	for len(b) > 0 {
-		switch {
-		case b[0] == 0: // end of list
-			return true
-		case b[0] == 1: // no operation
-			b = b[1:]
-		case len(b) < 2 || b[1] < 2 || int(b[1]) > len(b):
-			return false
-		default:
-			b = b[b[1]:]
-		}
-	}
-	return true
-}
-
-// mapped is the 16-byte form of an IPv4 address.
-func mapped(v4 []byte) (a Addr) {
-	a[10], a[11] = 0xff, 0xff
-	copy(a[12:], v4[:4])
-	return a
-}
-
-// ipv6 checks an IPv6 header and its extension headers (RFC 8200, section 4) as ipv4 does.
-//
-//	version 4, class 8, flow label 20
-//	payload length 16, next header 8, hop limit 8
-//	source 128, destination 128
-func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
-	if len(b) < 40 {
-		return 0, nil, 0, short(cut, ShortIP)
-	}
-	if b[0]>>4 != 6 {
-		return 0, nil, 0, BadIPVersion
-	}
-	payload := int(be.Uint16(b[4:]))
-	if payload == 0 && len(b)+cut > 40+0xffff {
-		payload = len(b) + cut - 40 // as in ipv4
-	}
-	if 40+payload > len(b)+cut {
-		return 0, nil, 0, BadIPLength
-	}
-	p.V6, p.TTL, p.Sum = true, b[7], 0
-	p.Src, p.Dst = Addr(b[8:24]), Addr(b[24:40])
-	next := b[6]
-	if 40+payload < len(b) {
-		b, cut = b[40:40+payload], 0
-	} else {
-		b, cut = b[40:], 40+payload-len(b)
-	}
-	for range maxExtHeaders {
-		var n int
-		switch next {
-		case protoHopByHop, protoDestOpts, protoRouting, protoMobility, protoHIP, protoShim6:
-			// next header 1, length in units of 8 bytes beyond the first 8
-			if len(b) < 8 {
-				return 0, nil, 0, short(cut, BadIPOption)
-			}
-			n = 8 + int(b[1])*8
-		case protoAH:
-			// next header 1, length in words less 2 (RFC 4302, section 2.2)
-			if len(b) < 8 {
-				return 0, nil, 0, short(cut, BadIPOption)
-			}
-			n = 8 + int(b[1])*4
-		case protoFragment:
-			// next header 1, reserved 1, offset 13, reserved 2, more 1, identification 32
-			if len(b) < 8 {
-				return 0, nil, 0, short(cut, BadIPOption)
-			}
-			if be.Uint16(b[2:])&0xfff9 != 0 {
-				return 0, nil, 0, Fragment
-			}
-			n = 8 // an atomic fragment is a whole packet (RFC 6946)
-		default:
-			return next, b, cut, Mail
-		}
-		if n > len(b) {
-			return 0, nil, 0, short(cut, BadIPOption)
-		}
-		next, b = b[0], b[n:]
-	}
-	return 0, nil, 0, TooManyHeaders
-}
-
 // udp looks for DNS and for tunnels. n is the length of the headers in front of the
 // tunnelled layer. Mail stands for "go on".
 func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outcome) {
@@ -375,6 +242,7 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 	}
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	if p.SrcPort == portDNS || p.DstPort == portDNS {
+		p.Flags = 0
 		d.finish(p, DNS, b[8:], len(b)-8+cut)
 		return 0, 0, DNSMessage
 	}
@@ -506,6 +374,10 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	p.Flags = Flags(b[13])
 	if !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort) {
+		if offset := int(b[12]>>4) * 4; (p.SrcPort == portDNS || p.DstPort == portDNS) && p.Flags&(SYN|RST) == 0 && offset >= 20 && offset < len(b) {
+			d.finish(p, DNS, b[offset:], len(b)-offset+cut)
+			return DNSSegment
+		}
 		if p.Flags&(SYN|ACK) == SYN {
 			return OtherSYN
 		}
@@ -526,6 +398,13 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 		p.Sum |= uint32(be.Uint16(b[16:]))
 	}
 	d.finish(p, TCP, b[min(offset, len(b)):], length-offset)
+	if p.opens() {
+		if cut > 0 {
+			b = nil
+		}
+		return d.opening(p, b)
+	}
+	p.Checksum = Unchecked
 	return Mail
 }
 
@@ -546,11 +425,14 @@ func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 	const quoteCut = 0xffff
 	var transport uint8
 	var o Outcome
+	joined := d.fragments
+	d.fragments = nil // what is quoted is not on its way
 	if v6 {
 		transport, b, _, o = d.ipv6(b[8:], quoteCut, p)
 	} else {
 		transport, b, _, o = d.ipv4(b[8:], quoteCut, p)
 	}
+	d.fragments = joined
 	if o != Mail || transport != protoTCP || len(b) < 8 {
 		return OtherICMP
 	}
@@ -558,7 +440,7 @@ func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 	if !d.IsMailPort(p.DstPort) {
 		return OtherICMP
 	}
-	p.Flags, p.Ack, p.TTL = 0, 0, ttl
+	p.Flags, p.Ack, p.TTL, p.Checksum = 0, 0, ttl, Unchecked
 	p.Reporter, p.ICMPType, p.ICMPCode = reporter, typ, code
 	d.finish(p, ICMPError, nil, 0)
 	return MailError

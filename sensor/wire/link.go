@@ -58,6 +58,7 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 		if be.Uint16(b[4:]) == 6 {
 			copy(d.mac[:], b[6:12])
 		}
+		d.group = isGroup(be.Uint16(b))
 		return d.walk(sllProto(be.Uint16(b[14:])), b[16:], cut, p)
 	case SLL2:
 		// protocol 2, reserved 2, interface 4, ARPHRD type 2, packet type 1, address length 1, address 8
@@ -67,6 +68,7 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 		if b[11] == 6 {
 			copy(d.mac[:], b[12:18])
 		}
+		d.group = isGroup(uint16(b[10]))
 		return d.walk(sllProto(be.Uint16(b)), b[20:], cut, p)
 	case Raw, RawBSD, RawOpen, RawIPv4, RawIPv6:
 		return d.walk(layerIP, b, cut, p)
@@ -93,6 +95,9 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 	}
 	return UnknownLink
 }
+
+// isGroup reports whether a cooked frame was a broadcast (1) or a multicast (2).
+func isGroup(packetType uint16) bool { return packetType == 1 || packetType == 2 }
 
 // sllProto maps the protocol field of a cooked header to a layer: 1 and 4 are
 // 802.3 without and with LLC, anything else is an ethertype.

@@ -9,12 +9,18 @@
 //
 // What counts as a valid header follows what a Linux kernel accepts from the wire,
 // because a bot needs only the receiving kernel to agree with it: TCP options are
-// skipped by the data offset and never parsed (a decoder that insists on well
+// skipped by the data offset and need not be well formed (a decoder that insists on well
 // formed options loses every bot that sends one odd byte), IP options must be well
-// formed, a TCP header with a data offset below five words is no header.
+// formed, a TCP header with a data offset below five words is no header, fragments
+// are joined, and not where they overlap. A test asks the kernel itself.
 //
-// What it does not do: join fragments, follow a connection, look at TCP options,
-// decrypt anything.
+// Two things are left open where the kernel is strict. An LLC/SNAP header is taken
+// off, because other systems do. Whether a SYN's checksums are right is told, see
+// Checksum, and does not decide: a host that captures itself sees those that its
+// network card was yet to write.
+//
+// What it does not do: join fragments of anything but TCP (a tunnel's own), follow a
+// connection, decrypt anything.
 package wire
 
 import "encoding/binary"
@@ -24,7 +30,7 @@ import "encoding/binary"
 // address too, so Packet.V6 belongs to an address' identity.
 type Addr = [16]byte
 
-// MaxTags is how many VLAN tags are followed, and how many of them are kept.
+// MaxTags is how many VLAN tags of a frame are kept, the outermost.
 const MaxTags = 4
 
 // Kind says what a Packet holds beyond its addresses.
@@ -36,7 +42,8 @@ const (
 	// ICMPError quotes a TCP segment to a mail port: the addresses, ports and Seq are
 	// those of the quoted segment, Reporter is who sent the error.
 	ICMPError
-	// DNS is a UDP datagram to or from port 53; Payload is the message.
+	// DNS is a UDP datagram to or from port 53; Payload is the message. Or it is a TCP segment, and then
+	// Flags are set and a message begins behind a length in two bytes.
 	DNS
 )
 
@@ -83,10 +90,12 @@ type Packet struct {
 	Sum  uint32
 	VLAN [MaxTags]uint16 // VLAN ids, outer first; valid up to Tags
 	// Tunnel identifies the innermost tunnel that has an identifier (VXLAN and GENEVE
-	// network, GRE key, ERSPAN session, PPPoE session, MPLS label); zero is none.
+	// network, GRE key, ERSPAN session, PPPoE session); zero is none.
 	Tunnel uint32
 	MAC    [6]byte // link-layer sender, zero where the link has none
 	TTL    uint8
+	// Checksum is known of first SYNs to and from mail ports only.
+	Checksum Checksum
 	// ICMPType and ICMPCode are set for ICMPError only.
 	ICMPType, ICMPCode uint8
 	Reporter           Addr   // ICMPError only
@@ -99,13 +108,24 @@ type Packet struct {
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
 	ports [65536 / 64]uint64
+	look  [65536 / 64]uint64 // the same, and DNS: what Skip lets through
 	// MAC, tags and tunnel of the frame in hand.
 	mac    [6]byte
 	vlan   [MaxTags]uint16
 	tags   uint8
 	tunnel uint32
 	wire   uint32
+	// Of the innermost header: an IPv4 header that can be checked, or that one in front of a fragment was
+	// wrong. group says that the frame is for more than one receiver.
+	header    []byte
+	badHeader bool
+	group     bool
+	fragments *Fragments
 }
+
+// SetFragments says where fragments are joined. Without it each of TCP is a TCPFragment. f is
+// used by one Decoder at a time.
+func (d *Decoder) SetFragments(f *Fragments) { d.fragments = f }
 
 // SetPorts names the TCP ports whose segments are wanted; it replaces earlier ones.
 func (d *Decoder) SetPorts(ports []uint16) {
@@ -113,6 +133,8 @@ func (d *Decoder) SetPorts(ports []uint16) {
 	for _, p := range ports {
 		d.ports[p/64] |= 1 << (p % 64)
 	}
+	d.look = d.ports
+	d.look[portDNS/64] |= 1 << (portDNS % 64)
 }
 
 // IsMailPort reports whether p is one of the ports of SetPorts.
@@ -124,53 +146,69 @@ var be = binary.BigEndian
 // its length on the wire (0 means len(data)). Where the outcome is Wanted, p is set
 // but for Time; otherwise p's content is undefined. p borrows data.
 func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcome {
-	if o, skip := d.Skip(link, data); skip {
+	wire = max(wire, len(data))
+	if o, skip := d.Skip(link, data, wire); skip {
 		return o
 	}
-	wire = max(wire, len(data))
 	if link == Ethernet && d.plain(data, wire, p) {
-		return Mail
+		if !p.opens() {
+			return Mail
+		}
+		return d.openingPlain(data, p)
 	}
-	d.tags, d.tunnel, d.wire = 0, 0, uint32(wire)
+	return d.slow(link, data, wire, p)
+}
+
+// slow is Decode without its shortcuts, which must give the same.
+func (d *Decoder) slow(link LinkType, data []byte, wire int, p *Packet) Outcome {
+	d.tags, d.tunnel, d.wire, d.group = 0, 0, uint32(wire), false
 	d.mac = [6]byte{}
 	return d.link(link, data, wire-len(data), p)
 }
 
 // Skip reports whether a frame can be sent away by its ports alone, and as what: on mixed
 // traffic 98 of 100 frames end here. It knows Ethernet with up to two tags, and IP
-// headers of the usual length; everything else is for Decode. It may be called by several
-// goroutines.
-func (d *Decoder) Skip(link LinkType, data []byte) (Outcome, bool) {
+// headers of the usual length; everything else is for Decode. wire is the frame's length on
+// the wire, at least len(data). It may be called by several goroutines.
+func (d *Decoder) Skip(link LinkType, data []byte, wire int) (Outcome, bool) {
 	const shortest = 14 + 20 + 14 // up to the TCP flags
 	if link != Ethernet || len(data) < shortest {
 		return 0, false
 	}
 	typ, b := be.Uint16(data[12:]), data[14:]
+	wire -= 14
 	for range 2 {
 		if typ != etherVLAN && typ != etherQinQ {
 			break
 		}
-		typ, b = be.Uint16(b[2:]), b[4:]
+		typ, b, wire = be.Uint16(b[2:]), b[4:], wire-4
 	}
+	// A packet that is shorter than its header needs, or longer than the frame, is refused, whatever its ports.
 	var proto byte
+	var length int
 	switch typ {
 	case etherIPv4:
 		if len(b) < 20+14 || b[0] != 0x45 || be.Uint16(b[6:])&0x3fff != 0 {
 			return 0, false
 		}
+		length, wire = int(be.Uint16(b[2:]))-20, wire-20
 		proto, b = b[9], b[20:]
 	case etherIPv6:
 		if len(b) < 40+14 || b[0]>>4 != 6 {
 			return 0, false
 		}
+		length, wire = int(be.Uint16(b[4:])), wire-40
 		proto, b = b[6], b[40:]
 	default:
+		return 0, false
+	}
+	if length < 20 || length > wire {
 		return 0, false
 	}
 	src, dst := be.Uint16(b), be.Uint16(b[2:])
 	switch proto {
 	case protoTCP:
-		if d.IsMailPort(src) || d.IsMailPort(dst) {
+		if (d.look[src/64]>>(src%64)|d.look[dst/64]>>(dst%64))&1 != 0 {
 			return 0, false
 		}
 		if Flags(b[13])&(SYN|ACK) == SYN {
@@ -196,7 +234,7 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 		flags.Has(SYN) && flags&(FIN|RST) != 0 || flags&(SYN|RST|ACK) == 0 {
 		return false
 	}
-	p.Kind, p.Flags, p.V6, p.Tags, p.Tunnel = TCP, flags, false, 0, 0
+	p.Kind, p.Flags, p.V6, p.Tags, p.Tunnel, p.Checksum = TCP, flags, false, 0, 0, Unchecked
 	p.Src, p.Dst = mapped(ip[12:16]), mapped(ip[16:20])
 	p.SrcPort, p.DstPort = be.Uint16(tcp), be.Uint16(tcp[2:])
 	p.Seq, p.Ack = be.Uint32(tcp[4:]), be.Uint32(tcp[8:])
@@ -204,5 +242,17 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 	p.MAC, p.TTL = [6]byte(data[6:12]), ip[8]
 	p.Len, p.Wire = uint32(total-20-offset), uint32(wire)
 	p.Payload = ip[min(20+offset, len(ip)):min(total, len(ip))]
-	return true
+	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS
+}
+
+// openingPlain is opening for what plain decoded.
+func (d *Decoder) openingPlain(data []byte, p *Packet) Outcome {
+	d.header, d.badHeader, d.group = data[14:34], false, data[0]&1 != 0
+	segment := data[34:]
+	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
+		segment = segment[:length]
+	} else {
+		segment = nil
+	}
+	return d.opening(p, segment)
 }

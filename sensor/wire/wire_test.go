@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -44,6 +43,8 @@ var decodes = []struct {
 	{"TCP options of any kind", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 25, Flags: SYN, Options: []byte{8, 1, 0, 0}}), wire.Mail, "10.0.0.1:40000", ""},
 	{"IPv6", wire.Ethernet, Frame(eth, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
 	{"other port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: ACK}), wire.OtherTCP, "", ""},
+	{"DNS over TCP", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 53, Flags: ACK | PSH}, Text("xx")), wire.DNSSegment, "10.0.0.1:40000", "xx"},
+	{"SYN to port 53", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 53, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"SYN to another port", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"SYN to another port in a tunnel", wire.Ethernet, Frame(eth, ip4, GRE{}, ip4, TCP{SrcPort: 40000, DstPort: 443, Flags: SYN}), wire.OtherSYN, "", ""},
 	{"other UDP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 123}, Text("x")), wire.OtherUDP, "", ""},
@@ -55,7 +56,9 @@ var decodes = []struct {
 	{"802.1Q twice", wire.Ethernet, Frame(eth, VLAN{ID: 7}, VLAN{ID: 8}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"802.1ad", wire.Ethernet, Frame(eth, VLAN{ID: 7, Type: 0x88a8}, VLAN{ID: 8}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"four tags", wire.Ethernet, Frame(eth, VLAN{ID: 1}, VLAN{ID: 2}, VLAN{ID: 3}, VLAN{ID: 4}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
-	{"five tags", wire.Ethernet, Frame(eth, VLAN{ID: 1}, VLAN{ID: 2}, VLAN{ID: 3}, VLAN{ID: 4}, VLAN{ID: 5}, ip4, syn), wire.TooManyTags, "", ""},
+	{"five tags", wire.Ethernet, Frame(eth, VLAN{ID: 1}, VLAN{ID: 2}, VLAN{ID: 3}, VLAN{ID: 4}, VLAN{ID: 5}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"16 tags", wire.Ethernet, Frame(slices.Concat([]Layer{eth}, slices.Repeat([]Layer{VLAN{}}, 16), []Layer{ip4, syn})...), wire.Mail, "10.0.0.1:40000", ""},
+	{"17 tags", wire.Ethernet, Frame(slices.Concat([]Layer{eth}, slices.Repeat([]Layer{VLAN{}}, 17), []Layer{ip4, syn})...), wire.TooManyTags, "", ""},
 	{"802.1BR", wire.Ethernet, Frame(eth, ETag{}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"SNAP", wire.Ethernet, Frame(SNAP{}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"spanning tree", wire.Ethernet, Frame(Ethernet{Type: 38}, Bytes{0x42, 0x42, 3, 0, 0}), wire.OtherLLC, "", ""},
@@ -91,11 +94,14 @@ var decodes = []struct {
 	{"IP options", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{1, 1, 7, 3, 4}}, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"IP option without length", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{7, 0, 4, 0}}, syn), wire.BadIPOption, "", ""},
 	{"garbage behind the last option", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{0, 7, 0, 9}}, syn), wire.Mail, "10.0.0.1:40000", ""},
-	{"extension headers", wire.Ethernet, Frame(eth, ip6, ext(0), ext(60), ext(43), syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"extension headers", wire.Ethernet, Frame(eth, ip6, ext(0), ext(60), Ext{Type: 43, Body: make([]byte, 6)}, syn), wire.Mail, "[2001:db8::1]:40000", ""},
 	{"atomic fragment", wire.Ethernet, Frame(eth, ip6, Ext{Type: 44, Body: make([]byte, 6)}, syn), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"32 extension headers", wire.Ethernet, Frame(slices.Concat([]Layer{eth, ip6}, slices.Repeat([]Layer{ext(60)}, 32), []Layer{syn})...), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"33 extension headers", wire.Ethernet, Frame(slices.Concat([]Layer{eth, ip6}, slices.Repeat([]Layer{ext(60)}, 33), []Layer{syn})...), wire.TooManyHeaders, "", ""},
 	{"40 extension headers", wire.Ethernet, Frame(slices.Concat([]Layer{eth, ip6}, slices.Repeat([]Layer{ext(60)}, 40), []Layer{syn})...), wire.TooManyHeaders, "", ""},
-	{"IPv4 fragment", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Frag: 0x2000}, syn), wire.Fragment, "", ""},
-	{"IPv6 fragment", wire.Ethernet, Frame(eth, ip6, Ext{Type: 44, Body: []byte{0, 1, 0, 0, 0, 0}}, syn), wire.Fragment, "", ""},
+	{"IPv4 fragment", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Frag: 0x2000}, syn), wire.TCPFragment, "", ""},
+	{"IPv4 fragment of UDP", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Frag: 0x2000}, UDP{SrcPort: 1, DstPort: 53}), wire.Fragment, "", ""},
+	{"IPv6 fragment", wire.Ethernet, Frame(eth, ip6, Ext{Type: 44, Body: []byte{0, 1, 0, 0, 0, 0}}, syn, Text("1234")), wire.TCPFragment, "", ""},
 
 	{"SYN+FIN", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN | FIN}), wire.BadTCPFlags, "", ""},
 	{"SYN+RST", wire.Ethernet, Frame(eth, ip4, TCP{SrcPort: 1, DstPort: 25, Flags: SYN | RST}), wire.BadTCPFlags, "", ""},
@@ -228,22 +234,5 @@ func TestOutcomesHaveNames(t *testing.T) {
 			t.Errorf("outcome %d is called %q", o, o)
 		}
 		seen[o.String()] = true
-	}
-}
-
-func BenchmarkDecode(b *testing.B) {
-	for _, c := range decodes {
-		switch c.name {
-		case "plain", "other port", "802.1Q", "IPv6", "VXLAN":
-			b.Run(fmt.Sprint(c.name), func(b *testing.B) {
-				d := decoder()
-				var p wire.Packet
-				b.ReportAllocs()
-				b.SetBytes(int64(len(c.frame)))
-				for b.Loop() {
-					d.Decode(c.link, c.frame, 0, &p)
-				}
-			})
-		}
 	}
 }

@@ -55,6 +55,23 @@ type Bytes []byte
 func (Bytes) id() uint32                         { return none }
 func (l Bytes) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
 
+// Datagram is an IP packet as it is, Whole an Ethernet frame: what is in front of them
+// announces them.
+type (
+	Datagram []byte
+	Whole    []byte
+)
+
+func (l Datagram) id() uint32 {
+	if l[0]>>4 == 4 {
+		return 0x0800
+	}
+	return 0x86dd
+}
+func (l Datagram) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
+func (Whole) id() uint32                            { return teb }
+func (l Whole) encode(_ uint32, p []byte) []byte    { return append(append([]byte{}, l...), p...) }
+
 // Text is a payload.
 type Text string
 
@@ -218,9 +235,10 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 		proto = uint8(inner)
 	}
 	proto = or(l.Protocol, proto)
-	at := map[uint32]int{6: 16, 58: 2}[inner] // where the checksum that covers the addresses stands
-	if at > 0 && len(p) >= at+2 && be.Uint16(p[at:]) == 0 {
-		be.PutUint16(p[at:], pseudoSum(src, dst, uint8(inner), p))
+	final, upper := behindExtensions(inner, p)
+	at := map[uint32]int{6: 16, 58: 2}[final] // where the checksum that covers the addresses stands
+	if at > 0 && len(upper) >= at+2 && be.Uint16(upper[at:]) == 0 {
+		be.PutUint16(upper[at:], pseudoSum(src, dst, uint8(final), upper))
 	}
 	if src.Is6() {
 		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, or(l.Length, uint16(len(p)))), proto, or(l.TTL, 64))
@@ -237,6 +255,27 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	b = append(b, options...)
 	be.PutUint16(b[10:], or(l.Checksum, ^fold(sum(0, b))))
 	return append(b, p...)
+}
+
+// behindExtensions is what is behind the headers of Ext, if that is whole.
+func behindExtensions(id uint32, p []byte) (uint32, []byte) {
+	for len(p) >= 8 {
+		n := 8 + int(p[1])*8
+		switch id {
+		default:
+			return id, p
+		case 44:
+			if n = 8; be.Uint16(p[2:])&0xfff9 != 0 {
+				return none, nil // a fragment
+			}
+		case 0, 43, 51, 60, 135, 139, 140, 253:
+		}
+		if n > len(p) {
+			return none, nil
+		}
+		id, p = uint32(p[0]), p[n:]
+	}
+	return id, p
 }
 
 // Ext is an IPv6 extension header of type Type whose body (without next header and
@@ -321,6 +360,16 @@ func sum(s uint32, b []byte) uint32 {
 		s += uint32(b[0]) << 8
 	}
 	return s
+}
+
+// Checksum is the Internet checksum (RFC 1071) of parts that follow one another; all but the
+// last have an even length.
+func Checksum(parts ...[]byte) uint16 {
+	s := uint32(0)
+	for _, p := range parts {
+		s = sum(s, p)
+	}
+	return ^fold(s)
 }
 
 func fold(s uint32) uint16 {

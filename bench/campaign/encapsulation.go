@@ -1,0 +1,102 @@
+package campaign
+
+import (
+	w "spamsensor/sensor/wire/wiretest"
+)
+
+// Encapsulation is what a mirror port, a provider's line or a tap puts around a packet.
+type Encapsulation struct {
+	Name string
+	Link uint16 // link type of the capture; see https://www.tcpdump.org/linktypes.html
+	wrap func(ether []byte) []byte
+}
+
+// Encapsulations are all that the sensor says it can read.
+var Encapsulations = []*Encapsulation{
+	{"vlan", 1, tagged(w.VLAN{ID: 100})},
+	{"qinq", 1, tagged(w.VLAN{ID: 7, Type: 0x88a8}, w.VLAN{ID: 100})},
+	{"qinq-9100", 1, tagged(w.VLAN{ID: 7, Type: 0x9100}, w.VLAN{ID: 100})},
+	{"etag", 1, tagged(w.ETag{})},
+	{"mpls", 1, tagged(w.MPLS{Label: 16}, w.MPLS{Label: 17, Bottom: true})},
+	{"mpls-ethernet", 1, func(e []byte) []byte {
+		return w.Frame(station, w.MPLS{Label: 16, Bottom: true}, w.Bytes{0, 0, 0, 0}, w.Bytes(e))
+	}},
+	{"pppoe", 1, tagged(w.PPPoE{Session: 5})},
+	{"snap", 1, func(e []byte) []byte {
+		return w.Frame(w.SNAP{Dst: [6]byte(e), Src: [6]byte(e[6:])}, w.Datagram(e[14:]))
+	}},
+	{"gre", 1, routed(w.GRE{})},
+	{"gre-key", 1, routed(w.GRE{Present: 0xb000, Key: 9})},
+	{"gre-ethernet", 1, tunnelled(w.GRE{})},
+	{"erspan-1", 1, tunnelled(w.GRE{Type: 0x88be})},
+	{"erspan-2", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x88be}, w.Bytes{0x10, 7, 0, 3, 0, 0, 0, 0})},
+	{"erspan-3", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x22eb}, w.Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0})},
+	{"vxlan", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 4789}, w.VXLAN{Network: 9})},
+	{"vxlan-linux", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 8472}, w.VXLAN{Network: 9})},
+	{"geneve", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 6081}, w.GENEVE{Network: 9, Options: make([]byte, 8)})},
+	{"ip-in-ip", 1, routed()},
+	{"sll", 113, func(e []byte) []byte {
+		return join([]byte{0, 0, 0, 1, 0, 6}, e[6:12], []byte{0, 0}, e[12:])
+	}},
+	{"sll2", 276, func(e []byte) []byte {
+		return join(e[12:14], []byte{0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, e[6:12], []byte{0, 0}, e[14:])
+	}},
+	{"null", 0, func(e []byte) []byte { return join(family(e, 2, 30), e[14:]) }},
+	{"loop", 108, func(e []byte) []byte {
+		n := family(e, 2, 24)
+		return join([]byte{0, 0, 0, n[0]}, e[14:])
+	}},
+	{"raw", 101, func(e []byte) []byte { return join(e[14:]) }},
+	{"hdlc", 104, func(e []byte) []byte { return join([]byte{0x0f, 0}, e[12:]) }},
+	{"ppp", 9, func(e []byte) []byte {
+		proto := []byte{0xff, 3, 0, 0x21}
+		if e[14]>>4 == 6 {
+			proto[3] = 0x57
+		}
+		return join(proto, e[14:])
+	}},
+}
+
+// station and transit are the ends of tunnels.
+var (
+	station = w.Ethernet{Dst: [6]byte{2, 0xee, 0, 0, 0, 1}, Src: [6]byte{2, 0xee, 0, 0, 0, 2}}
+	transit = w.IP{Src: "198.18.0.1", Dst: "198.18.0.2"}
+)
+
+// tagged puts layers between the Ethernet header and the IP packet.
+func tagged(layers ...w.Layer) func([]byte) []byte {
+	return func(e []byte) []byte {
+		all := append([]w.Layer{w.Ethernet{Dst: [6]byte(e), Src: [6]byte(e[6:])}}, layers...)
+		return w.Frame(append(all, w.Datagram(e[14:]))...)
+	}
+}
+
+// routed carries the IP packet, tunnelled the whole frame.
+func routed(layers ...w.Layer) func([]byte) []byte {
+	return func(e []byte) []byte {
+		all := append([]w.Layer{station, transit}, layers...)
+		return w.Frame(append(all, w.Datagram(e[14:]))...)
+	}
+}
+
+func tunnelled(layers ...w.Layer) func([]byte) []byte {
+	return func(e []byte) []byte {
+		all := append([]w.Layer{station, transit}, layers...)
+		return w.Frame(append(all, w.Whole(e))...)
+	}
+}
+
+// family is the address family of BSD's loopback, little-endian.
+func family(e []byte, v4, v6 byte) []byte {
+	if e[14]>>4 == 6 {
+		return []byte{v6, 0, 0, 0}
+	}
+	return []byte{v4, 0, 0, 0}
+}
+
+func join(parts ...[]byte) (b []byte) {
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}

@@ -1,0 +1,453 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"spamsensor/bench/campaign"
+	"spamsensor/sensor/detect"
+)
+
+// report is what one call of `bench campaigns` found.
+type report struct {
+	Seed      string            `json:"seed"`
+	Hosts     int               `json:"hosts"`
+	Days      float64           `json:"host_days"`
+	Packets   uint64            `json:"packets"`
+	Took      float64           `json:"seconds"`
+	Scenarios []*scenarioResult `json:"scenarios"`
+	Likely    total             `json:"at_likely"`
+	Bots      total             `json:"bots_at_likely"` // without the scenarios of servers
+	Levels    map[string]total  `json:"by_level"`
+	Anchors   map[string]total  `json:"anchors"`
+	Bins      []calibrationJSON `json:"calibration"`
+	Targets   []targetResult    `json:"targets"`
+	Variants  []variantResult   `json:"variants"`
+	Honest    share             `json:"attempts_as_said"`
+	Misses    []miss            `json:"misses,omitempty"`
+	Goals     []goal            `json:"goals"`
+	Strangers int               `json:"findings_about_nobody"`
+	anchors   []string
+}
+
+type calibrationJSON struct {
+	Range string `json:"score"`
+	Bots  share  `json:"bots"`
+}
+
+// miss is a host of which not all that should be said was said, or something else.
+type miss struct {
+	Scenario string            `json:"scenario"`
+	Number   int               `json:"number"`
+	Kind     string            `json:"kind"`
+	Said     map[string]string `json:"said"`
+	Score    float64           `json:"score"`
+	Why      string            `json:"reasons"`
+}
+
+func misses(list []*outcome) (all []miss) {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b *outcome) int { return place(a.host.Scenario) - place(b.host.Scenario) })
+	for _, o := range list {
+		if o.correct() {
+			continue
+		}
+		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score, strings.TrimSpace(o.why)}
+		for class, level := range o.said {
+			m.Said[class] = level.String()
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// printMisses lists them: what was drawn, what was said, and why.
+func printMisses(out io.Writer, list []miss) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, m := range list {
+		var said []string
+		for class, level := range m.Said {
+			said = append(said, class+" "+level)
+		}
+		slices.Sort(said)
+		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score, strings.Join(said, ", "), m.Why)
+	}
+	w.Flush()
+}
+
+// variantResult is a variant's row.
+type variantResult struct {
+	Name      string            `json:"name"`
+	About     string            `json:"about"`
+	Likely    total             `json:"at_likely"`
+	Bots      total             `json:"bots_at_likely"` // without the scenarios of servers
+	Suspect   total             `json:"at_suspect"`
+	Ten       int               `json:"ten_right"`
+	Honest    share             `json:"attempts_as_said"`
+	Misses    []miss            `json:"misses,omitempty"`
+	Differ    int               `json:"hosts_with_another_verdict"`
+	Where     []string          `json:"where"`
+	Scenarios []*scenarioResult `json:"scenarios"`
+	Targets   []targetResult    `json:"targets"`
+	Anchors   map[string]total  `json:"anchors"`
+}
+
+func newReport(seed string, cfg campaign.Config, run *runResult) *report {
+	r := &report{Seed: seed, Hosts: len(run.outcomes), Packets: run.packets, Strangers: run.strangers, anchors: run.anchors,
+		Scenarios: scores(run), Likely: totalOf(run.outcomes, atLikely), Bots: totalOf(bots(run.outcomes), atLikely), Levels: map[string]total{}, Anchors: anchorTotals(run), Targets: judgeTargets(run.outcomes)}
+	r.Honest, r.Misses = honesty(run.outcomes), misses(run.outcomes)
+	for _, o := range run.outcomes {
+		r.Days += float64(o.host.Until-o.host.From) / 86400e9
+	}
+	for _, l := range levels {
+		r.Levels[l.String()] = totalOf(run.outcomes, func(o *outcome) bool { return o.accused() >= l })
+	}
+	for _, c := range calibrate(run.outcomes) {
+		r.Bins = append(r.Bins, calibrationJSON{scoreRange(c.From, c.To), c.Bots})
+	}
+	return r
+}
+
+func scoreRange(from, to float64) string {
+	switch {
+	case math.IsInf(from, -1):
+		return fmt.Sprintf("below %.1f", to)
+	case math.IsInf(to, 1):
+		return fmt.Sprintf("%.1f and more", from)
+	}
+	return fmt.Sprintf("%.1f to %.1f", from, to)
+}
+
+// place is where a scenario comes in the report.
+func place(sc *campaign.Scenario) int {
+	if i := slices.Index(campaign.All, sc); i >= 0 {
+		return i
+	}
+	return len(campaign.All)
+}
+
+// scores are the rows of all scenarios, in the order of campaign.All.
+func scores(run *runResult) (list []*scenarioResult) {
+	by := map[*campaign.Scenario][]*outcome{}
+	var order []*campaign.Scenario
+	for _, o := range run.outcomes {
+		sc := o.host.Scenario
+		if by[sc] == nil {
+			order = append(order, sc)
+		}
+		by[sc] = append(by[sc], o)
+	}
+	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int { return place(a) - place(b) })
+	for _, sc := range order {
+		list = append(list, score(sc, by[sc], run.anchors))
+	}
+	return list
+}
+
+const sensor = "sensor, likely"
+
+// anchorTotals leaves out hosts that are declared, of which the anchors are not told.
+func anchorTotals(run *runResult) map[string]total {
+	totals := map[string]total{}
+	list := slices.DeleteFunc(slices.Clone(run.outcomes), func(o *outcome) bool { return o.host.Declared })
+	totals[sensor] = totalOf(list, atLikely)
+	for i, name := range run.anchors {
+		totals[name] = totalOf(list, func(o *outcome) bool { return i < len(o.anchors) && o.anchors[i] != 0 })
+	}
+	return totals
+}
+
+func (r *report) add(v *campaign.Variant, base, run *runResult) {
+	list := scores(run)
+	n, where := differ(base, run)
+	r.Variants = append(r.Variants, variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.outcomes, atLikely), Bots: totalOf(bots(run.outcomes), atLikely),
+		Suspect: totalOf(run.outcomes, func(o *outcome) bool { return o.accused() >= detect.Suspect }),
+		Ten:     tenRight(list), Differ: n, Where: where, Scenarios: list, Targets: judgeTargets(run.outcomes), Anchors: anchorTotals(run)})
+}
+
+// tenRight counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed as expected.
+func tenRight(list []*scenarioResult) (n int) {
+	for _, s := range list {
+		if s.Ten != "" && s.Right.Share >= 0.95 {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *report) print(out io.Writer, each bool) {
+	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts, r.Days, r.Packets, r.Took)
+	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad moment: median / 95th percentile over all hosts, - is never.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at likely\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to suspect\tlikely\tconfirmed\twrong classes")
+	for _, s := range r.Scenarios {
+		if !s.Infected {
+			continue
+		}
+		name := s.Name
+		if s.Ten != "" {
+			name = s.Ten + " " + name
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), percent(s.Right))
+		for _, l := range levels {
+			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
+		}
+		for _, l := range levels {
+			fmt.Fprintf(w, "%s\t", s.Seconds[l.String()])
+		}
+		fmt.Fprintf(w, "%s\n", counts(s.Wrong))
+	}
+	w.Flush()
+	fmt.Fprintln(out, "\nHosts that should be left alone.")
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at likely\tper 1,000 host-days\twrong classes\tsaid")
+	for _, s := range r.Scenarios {
+		if s.Infected {
+			continue
+		}
+		name := s.Name
+		if s.Ten != "" {
+			name = s.Ten + " " + name
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), s.FalsePer1000, counts(s.Wrong), counts(s.Said))
+	}
+	w.Flush()
+	r.printTotals(out)
+	r.printAnchors(out)
+	r.printVariants(out)
+	r.printGoals(out)
+	if each {
+		fmt.Fprintln(out, "\nEvery host of which not all was right: what was drawn, the highest score, what was said, and the reasons of the latest finding.")
+		printMisses(out, r.Misses)
+		for _, v := range r.Variants {
+			fmt.Fprintf(out, "\nThe same, %s.\n", v.Name)
+			printMisses(out, v.Misses)
+		}
+	}
+}
+
+// goal is a figure that a release must reach.
+type goal struct {
+	Name     string `json:"name"`
+	Goal     string `json:"goal"`
+	Measured string `json:"measured"`
+	State    string `json:"state"` // met, not met, not run
+}
+
+// same names the variants that must not change a verdict, beside the encapsulations.
+var same = []string{"doubled", "loss-1", "ipv6"}
+
+// goals compares the run with what a release must reach.
+func (r *report) goals() (list []goal) {
+	add := func(name, want, measured string, run, met bool) {
+		g := goal{name, want, measured, "not met"}
+		switch {
+		case !run:
+			g.State = "not run"
+		case met:
+			g.State = "met"
+		}
+		list = append(list, g)
+	}
+	t := r.Likely
+	add("precision at likely, all scenarios, servers as expected", ">= 0.99", interval(t.Precision), t.Precision.N > 0, t.Precision.Share >= 0.99)
+	add("recall at likely, all scenarios, servers as expected", ">= 0.98", interval(t.Recall), t.Recall.N > 0, t.Recall.Share >= 0.98)
+	hard, days := 0, 0.0
+	for _, s := range r.Scenarios {
+		if !s.Infected {
+			hard += s.Reached["likely"]
+			days += s.Days
+		}
+	}
+	add("clean hosts at likely or above", "0 in >= 10,000 host-days", fmt.Sprintf("%d in %.0f host-days", hard, days), hard > 0 || days >= 10_000, hard == 0)
+	ran := 0
+	for _, s := range r.Scenarios {
+		if s.Ten != "" {
+			ran++
+		}
+	}
+	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenRight(r.Scenarios), ran), ran == 10, tenRight(r.Scenarios) == 10)
+	for _, row := range r.Targets {
+		add(row.Name+": "+row.Want, "95 of 100 hosts", percent(row.Within), row.State != "not run", row.State == "met")
+	}
+	for _, v := range r.Variants {
+		if v.Name == "syn-only" {
+			p, c := v.Bots.Precision, v.Bots.Recall
+			add("precision and recall of bots at likely from SYNs alone", ">= 0.97", interval(p)+", "+interval(c), true, p.Share >= 0.97 && c.Share >= 0.97)
+		}
+		if slices.Contains(same, v.Name) || slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool { return e.Name == v.Name }) {
+			add("the same verdicts: "+v.Name, "all hosts", fmt.Sprintf("%d of %d differ", v.Differ, r.Hosts), true, v.Differ == 0)
+		}
+	}
+	return list
+}
+
+func (r *report) printGoals(out io.Writer) {
+	fmt.Fprintln(out, "\nWhat a release must reach.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, g := range r.Goals {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", g.Name, g.Goal, g.Measured, g.State)
+	}
+	w.Flush()
+}
+
+func (r *report) printTotals(out io.Writer) {
+	fmt.Fprintln(out, "\nAll hosts but the declared limits (95 % intervals by Wilson). The share of bots here is that of the scenarios, not that of a real network.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\tprecision\trecall\tclean hosts left alone\tfalse per 1,000 host-days\tlimits found")
+	row := func(name string, t total) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\n", name, interval(t.Precision), interval(t.Recall), interval(t.Specific), t.Per1000, percent(t.Limits))
+	}
+	for _, l := range levels {
+		row(l.String(), r.Levels[l.String()])
+	}
+	row("likely, servers as expected", r.Likely)
+	row("likely, without servers", r.Bots)
+	w.Flush()
+	fmt.Fprintln(out, "\nCalibration: the highest score of a host, and the share of bots among those with such a score.")
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, b := range r.Bins {
+		fmt.Fprintf(w, "L %s\t%s\n", b.Range, interval(b.Bots))
+	}
+	w.Flush()
+	fmt.Fprintln(out, "\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
+	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, t := range r.Targets {
+		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State, each(t.Each))
+	}
+	w.Flush()
+	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenRight(r.Scenarios))
+	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n", interval(r.Honest))
+	if r.Strangers > 0 {
+		fmt.Fprintf(out, "%d findings name an address that no host had.\n", r.Strangers)
+	}
+}
+
+func (r *report) printAnchors(out io.Writer) {
+	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median of seconds. Precision and recall are those of hosts that are not declared.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "scenario\thosts\t"+sensor+"\t%s\n", strings.Join(r.anchors, "\t"))
+	for _, s := range r.Scenarios {
+		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts, found(s.Reached["likely"], s.Seconds["likely"], s.Infected))
+		for _, a := range r.anchors {
+			fmt.Fprintf(w, "\t%s", found(s.Anchors[a].Found, s.Anchors[a].Seconds, s.Infected))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, row := range []struct {
+		name string
+		of   func(total) share
+	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share { return t.Recall }}} {
+		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.Anchors[sensor])))
+		for _, a := range r.anchors {
+			fmt.Fprintf(w, "\t%s", percent(row.of(r.Anchors[a])))
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
+func (r *report) printVariants(out io.Writer) {
+	if len(r.Variants) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "\nThe same hosts, seen differently. Another verdict: another class or level than in the plain campaign.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at suspect\twithout servers: precision\trecall\tten\ttargets met\tanother verdict\twhere\tclean hosts at likely")
+	for _, v := range r.Variants {
+		met, of := 0, 0
+		for _, t := range v.Targets {
+			if t.State != "not run" {
+				of++
+			}
+			if t.State == "met" {
+				met++
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\t%s\n", v.Name, v.About, interval(v.Likely.Precision), interval(v.Likely.Recall), percent(v.Suspect.Recall), percent(v.Bots.Precision), percent(v.Bots.Recall),
+			v.Ten, met, of, v.Differ, r.Hosts, shorten(v.Where, 6), falseOnes(v.Scenarios))
+	}
+	w.Flush()
+}
+
+func each(m map[string]share) string {
+	var list []string
+	for name, s := range m {
+		list = append(list, name+" "+percent(s))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+// falseOnes are the scenarios of clean hosts that were accused at likely or above.
+func falseOnes(list []*scenarioResult) string {
+	m := map[string]int{}
+	for _, s := range list {
+		if n := s.Reached["likely"]; !s.Infected && n > 0 {
+			m[s.Name] = n
+		}
+	}
+	return counts(m)
+}
+
+func shorten(list []string, n int) string {
+	if len(list) > n {
+		return strings.Join(list[:n], " ") + fmt.Sprintf(" and %d more", len(list)-n)
+	}
+	return strings.Join(list, " ")
+}
+
+func found(n int, s spread, infected bool) string {
+	switch {
+	case n == 0:
+		return "-"
+	case !infected || s.Median < 0:
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d %ss", n, figure(s.Median))
+}
+
+func counts(m map[string]int) string {
+	var list []string
+	for k, n := range m {
+		list = append(list, fmt.Sprintf("%d %s", n, k))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func percent(s share) string {
+	if s.N == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100*s.Share)
+}
+
+// bounds is a share as its interval alone.
+func bounds(s share) string { return fmt.Sprintf("%.2f [%.2f-%.2f]", s.Share, s.Low, s.High) }
+
+func interval(s share) string {
+	if s.N == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f [%.3f-%.3f] %d/%d", s.Share, s.Low, s.High, s.K, s.N)
+}
+
+// String is the median and the 95th percentile.
+func (s spread) String() string { return figure(s.Median) + " / " + figure(s.P95) }
+
+func figure(v float64) string {
+	switch {
+	case v < 0:
+		return "-"
+	case v == math.Trunc(v) && v < 1e6:
+		return fmt.Sprintf("%.0f", v)
+	case v < 100:
+		return fmt.Sprintf("%.2g", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}

@@ -1,0 +1,410 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"spamsensor/bench/campaign"
+	"spamsensor/sensor/detect"
+)
+
+// wilson is the interval in which a share lies with 95 % confidence when k of n were seen
+// (Wilson 1927; z = 1.96).
+func wilson(k, n int) (lo, hi float64) {
+	if n == 0 {
+		return 0, 1
+	}
+	const z = 1.959963984540054
+	p, m := float64(k)/float64(n), float64(n)
+	mid := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return max(0, mid-half), min(1, mid+half)
+}
+
+// share is k of n with its interval.
+type share struct {
+	K     int     `json:"k"`
+	N     int     `json:"n"`
+	Share float64 `json:"share"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+func shareOf(k, n int) share {
+	s := share{K: k, N: n}
+	if n > 0 {
+		s.Share = float64(k) / float64(n)
+	}
+	s.Low, s.High = wilson(k, n)
+	return s
+}
+
+// spread is the median and the 95th percentile over all hosts; whoever never got there counts as
+// infinitely late, and a percentile that falls on such a one is -1.
+type spread struct {
+	Median float64 `json:"median"`
+	P95    float64 `json:"p95"`
+}
+
+func spreadOf(values []float64) spread {
+	return spread{finite(quantile(values, 0.5)), finite(quantile(values, 0.95))}
+}
+
+// quantile is the smallest value that at least this share of them do not exceed.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return math.Inf(1)
+	}
+	v := slices.Sorted(slices.Values(values))
+	return v[max(0, int(math.Ceil(q*float64(len(v))))-1)]
+}
+
+func finite(v float64) float64 {
+	if math.IsInf(v, 1) {
+		return -1
+	}
+	return v
+}
+
+// scenarioResult is the row of a scenario.
+type scenarioResult struct {
+	Name     string            `json:"name"`
+	Ten      string            `json:"ten,omitempty"`
+	Infected bool              `json:"infected"`
+	Limit    bool              `json:"limit,omitempty"`
+	Hosts    int               `json:"hosts"`
+	Days     float64           `json:"host_days"`
+	Reached  map[string]int    `json:"reached"`
+	Right    share             `json:"right"`
+	Likely   share             `json:"likely"` // recall at likely; of clean hosts, those that were accused
+	Attempts map[string]spread `json:"attempts,omitempty"`
+	Seconds  map[string]spread `json:"seconds,omitempty"`
+	Wrong    map[string]int    `json:"wrong_classes,omitempty"`
+	Said     map[string]int    `json:"said"`
+	// FalsePer1000 is the false findings at likely or above in 1,000 host-days.
+	FalsePer1000 float64                 `json:"false_per_1000_host_days"`
+	Anchors      map[string]anchorResult `json:"anchors"`
+}
+
+// anchorResult is what a reference detector made of a scenario.
+type anchorResult struct {
+	Found   int    `json:"found"`
+	Seconds spread `json:"seconds"`
+}
+
+var levels = [...]detect.Level{detect.Suspect, detect.Likely, detect.Confirmed}
+
+// score makes a scenario's row of its hosts.
+func score(sc *campaign.Scenario, list []*outcome, anchors []string) *scenarioResult {
+	r := &scenarioResult{Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "", Limit: sc.Limit, Hosts: len(list),
+		Reached: map[string]int{}, Wrong: map[string]int{}, Said: map[string]int{}, Anchors: map[string]anchorResult{}}
+	right, false1 := 0, 0
+	attempts, seconds := map[string][]float64{}, map[string][]float64{}
+	anchored := make([][]float64, len(anchors))
+	for _, o := range list {
+		r.Days += float64(o.host.Until-o.host.From) / 86400e9
+		for _, l := range levels {
+			at := o.reached[l]
+			n, s := math.Inf(1), math.Inf(1)
+			if at != 0 {
+				r.Reached[l.String()]++
+				if r.Infected {
+					n, s = float64(o.units(at)), o.seconds(at)
+				}
+			}
+			attempts[l.String()] = append(attempts[l.String()], n)
+			seconds[l.String()] = append(seconds[l.String()], s)
+		}
+		for c, l := range o.said {
+			r.Said[c+" "+l.String()]++
+		}
+		for c, l := range o.wrong {
+			r.Wrong[c+" "+l.String()]++
+		}
+		if !r.Infected && o.accused() >= detect.Likely {
+			false1++
+		}
+		if r.Infected && o.right != 0 || !r.Infected && len(o.wrong) == 0 {
+			right++
+		}
+		for i, at := range o.anchors {
+			s := math.Inf(1)
+			if at != 0 {
+				a := r.Anchors[anchors[i]]
+				a.Found++
+				r.Anchors[anchors[i]] = a
+				if s = 0; r.Infected && o.host.Bad != 0 {
+					s = o.seconds(at)
+				}
+			}
+			anchored[i] = append(anchored[i], s)
+		}
+	}
+	r.Right, r.Likely = shareOf(right, len(list)), shareOf(r.Reached["likely"], len(list))
+	if r.Infected {
+		r.Attempts, r.Seconds = map[string]spread{}, map[string]spread{}
+		for _, l := range levels {
+			r.Attempts[l.String()], r.Seconds[l.String()] = spreadOf(attempts[l.String()]), spreadOf(seconds[l.String()])
+		}
+	}
+	if r.Days > 0 {
+		r.FalsePer1000 = float64(false1) / r.Days * 1000
+	}
+	for i, name := range anchors {
+		if i < len(anchored) {
+			a := r.Anchors[name]
+			a.Seconds = spreadOf(anchored[i])
+			r.Anchors[name] = a
+		}
+	}
+	return r
+}
+
+// total is the whole of a run: hosts that should be found against hosts that should not. Declared limits
+// are left out, and counted beside.
+type total struct {
+	Precision share   `json:"precision"`
+	Recall    share   `json:"recall"`
+	Specific  share   `json:"clean_left_alone"`
+	Correct   share   `json:"accuracy"`
+	Limits    share   `json:"limits_found"`
+	CleanDays float64 `json:"clean_host_days"`
+	Per1000   float64 `json:"false_per_1000_host_days"`
+}
+
+// totalOf counts hosts that something names; named says of each whether it is.
+func totalOf(list []*outcome, named func(*outcome) bool) (t total) {
+	var tp, fp, fn, tn, limits, found int
+	for _, o := range list {
+		yes := named(o)
+		switch {
+		case o.host.Scenario.Limit:
+			limits++
+			if yes {
+				found++
+			}
+		case o.host.Infected() && yes:
+			tp++
+		case o.host.Infected():
+			fn++
+		case yes:
+			fp++
+		default:
+			tn++
+		}
+		if !o.host.Infected() {
+			t.CleanDays += float64(o.host.Until-o.host.From) / 86400e9
+		}
+	}
+	t.Precision, t.Recall, t.Specific = shareOf(tp, tp+fp), shareOf(tp, tp+fn), shareOf(tn, tn+fp)
+	t.Correct, t.Limits = shareOf(tp+tn, tp+tn+fp+fn), shareOf(found, limits)
+	if t.CleanDays > 0 {
+		t.Per1000 = float64(fp) / t.CleanDays * 1000
+	}
+	return t
+}
+
+// atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the level
+// that is expected: a volume has no level of certainty.
+func atLikely(o *outcome) bool {
+	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
+		l, _ := detect.ParseLevel(e.Level)
+		return o.accused() >= l
+	}
+	return o.accused() >= detect.Likely
+}
+
+// bots leaves out the scenarios of servers, of which SYNs alone can say nothing.
+func bots(list []*outcome) []*outcome {
+	return slices.DeleteFunc(slices.Clone(list), func(o *outcome) bool {
+		c := o.host.Scenario.Expect.Class
+		return c != "" && c != "spambot"
+	})
+}
+
+// honesty is how often the number of attempts after which the sensor says it decided is the true one, over
+// hosts that did nothing but what they should be found for.
+func honesty(list []*outcome) share {
+	k, n := 0, 0
+	for _, o := range list {
+		m := o.host.Marks.Attempts
+		if !o.host.Infected() || o.host.Attempts != len(m) {
+			continue
+		}
+		for _, d := range o.decided {
+			n++
+			if int(d.Attempts) == campaign.Before(m, d.At) {
+				k++
+			}
+		}
+	}
+	return shareOf(k, n)
+}
+
+// calibration is the share of true bots among the hosts with a score in a range. Only scores of
+// spambots are meant: scenarios of servers and declared limits are left out.
+type calibration struct {
+	From, To float64
+	Bots     share
+}
+
+func calibrate(list []*outcome) (c []calibration) {
+	edges := []float64{math.Inf(-1), -4.6, -2.3, 0, 2.3, 4.6, 6.9, 9.2, math.Inf(1)}
+	for i := range edges[1:] {
+		k, n := 0, 0
+		for _, o := range list {
+			e := o.host.Scenario.Expect.Class
+			if o.host.Scenario.Limit || o.host.Declared || e != "" && e != "spambot" || o.score < edges[i] || o.score >= edges[i+1] {
+				continue
+			}
+			n++
+			if e != "" {
+				k++
+			}
+		}
+		c = append(c, calibration{edges[i], edges[i+1], shareOf(k, n)})
+	}
+	return c
+}
+
+// target is a row of DETECTION 2.8.
+type target struct {
+	name, want string
+	scenarios  []string
+	bound      float64
+	value      func(*outcome) float64
+}
+
+// reached is what a list of marks counts when a level is reached, infinite if it never is.
+func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*outcome) float64 {
+	return func(o *outcome) float64 {
+		if o.reached[l] == 0 {
+			return math.Inf(1)
+		}
+		return float64(campaign.Before(of(&o.host.Marks), o.reached[l]))
+	}
+}
+
+func secondsAt(l detect.Level) func(*outcome) float64 {
+	return func(o *outcome) float64 {
+		if o.reached[l] == 0 {
+			return math.Inf(1)
+		}
+		return o.seconds(o.reached[l])
+	}
+}
+
+func attemptsOf(m *campaign.Marks) []int64 { return m.Attempts }
+func netsOf(m *campaign.Marks) []int64     { return m.Nets }
+func serversOf(m *campaign.Marks) []int64  { return m.Servers }
+func sessionsOf(m *campaign.Marks) []int64 { return m.Sessions }
+func relayedOf(m *campaign.Marks) []int64  { return m.Relayed }
+
+// firstReadable is the attempts until likely; a verdict in the first session that can be read is in
+// time whenever that is.
+func firstReadable(o *outcome) float64 {
+	n := countAt(detect.Likely, attemptsOf)(o)
+	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) && campaign.Before(r, o.reached[detect.Likely]) <= 1 {
+		return math.Min(n, 12)
+	}
+	return n
+}
+
+// repliesUntilNamed is how many replies named a blocklist until a finding did.
+func repliesUntilNamed(o *outcome) float64 {
+	if o.named == 0 {
+		return math.Inf(1)
+	}
+	return float64(campaign.Before(o.host.Marks.Listed, o.named))
+}
+
+var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "blocked-reset", "blocked-icmp"}
+
+// targets are the rows of DETECTION 2.8. A row is met when 95 of 100 hosts are within the bound.
+var targets = []target{
+	{"burst bot, any ports, TLS or blocked", "suspect within 4 destinations", burst, 4, countAt(detect.Suspect, netsOf)},
+	{"burst bot, any ports, TLS or blocked", "likely within 12 attempts or in the first readable session", burst, 12, firstReadable},
+	{"cleartext bot on :25", "likely within 6 sessions", []string{"plaintext-bot"}, 6, countAt(detect.Likely, sessionsOf)},
+	{"slow bot, 1 per 15 s", "suspect within 5 sessions", []string{"slow-bot"}, 5, countAt(detect.Suspect, sessionsOf)},
+	{"very slow, 12 destinations a day", "suspect within 10 contacts", []string{"twelve-a-day"}, 10, countAt(detect.Suspect, attemptsOf)},
+	{"one-provider hammerer", "suspect within 20 attempts", []string{"hammerer"}, 20, countAt(detect.Suspect, attemptsOf)},
+	{"submission bot, stolen accounts", "suspect within 6 servers", []string{"stolen-accounts", "bot-587"}, 6, countAt(detect.Suspect, serversOf)},
+	{"open relay, clear", "confirmed at 1 relayed message", []string{"open-relay"}, 1, countAt(detect.Confirmed, relayedOf)},
+	{"open relay, TLS", "suspect within 30 min", []string{"relay-tls"}, 1800, secondsAt(detect.Suspect)},
+	{"declared server, tenfold volume", "suspect within 1 h", []string{"server-x10"}, 3600, secondsAt(detect.Suspect)},
+	{"declared server, fiftyfold volume", "suspect within 10 min", []string{"server-x50"}, 600, secondsAt(detect.Suspect)},
+	{"blacklisting of a bot", "named at 1 reply", []string{"blocklist-text"}, 1, repliesUntilNamed},
+	{"blacklisting of a server", "named at 1 reply", []string{"listed-server"}, 1, repliesUntilNamed},
+}
+
+// targetResult says whether a row is met.
+type targetResult struct {
+	Name    string  `json:"scenario"`
+	Want    string  `json:"target"`
+	Within  share   `json:"within"`
+	Measure spread  `json:"measured"`
+	Bound   float64 `json:"bound"`
+	State   string  `json:"state"` // met, not met, not run
+	// Each is the share of hosts within the bound, of each of several scenarios.
+	Each map[string]share `json:"each,omitempty"`
+}
+
+func judgeTargets(list []*outcome) (results []targetResult) {
+	for _, t := range targets {
+		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met", Each: map[string]share{}}
+		var values []float64
+		in := 0
+		for _, name := range t.scenarios {
+			k, n := 0, 0
+			for _, o := range list {
+				if o.host.Scenario.Name != name {
+					continue
+				}
+				v := t.value(o)
+				values = append(values, v)
+				if n++; v <= t.bound {
+					k++
+				}
+			}
+			in += k
+			if n > 0 && len(t.scenarios) > 1 {
+				r.Each[name] = shareOf(k, n)
+			}
+		}
+		r.Within, r.Measure = shareOf(in, len(values)), spreadOf(values)
+		switch {
+		case len(values) == 0:
+			r.State = "not run"
+		case quantile(values, 0.95) <= t.bound:
+			r.State = "met"
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+// differ counts hosts of which two runs say different things: another class, or another level.
+func differ(a, b *runResult) (n int, some []string) {
+	key := func(o *outcome) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
+	said := map[[2]any]*outcome{}
+	for _, o := range a.outcomes {
+		said[key(o)] = o
+	}
+	for _, o := range b.outcomes {
+		before := said[key(o)]
+		if before == nil || len(before.said) != len(o.said) {
+			n++
+			some = append(some, o.host.Scenario.Name)
+			continue
+		}
+		for c, l := range o.said {
+			if had, ok := before.said[c]; !ok || had != l {
+				n++
+				some = append(some, o.host.Scenario.Name)
+				break
+			}
+		}
+	}
+	slices.Sort(some)
+	return n, slices.Compact(some)
+}

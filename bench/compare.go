@@ -1,0 +1,232 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"spamsensor/sensor/capture"
+)
+
+// compareOptions are the options of compare.
+type compareOptions struct {
+	rounds         int
+	workers        []string
+	only, skip     []string
+	slow, patience time.Duration
+}
+
+// compare times the sensor and every peer that is installed on the same files.
+func compare(args []string, stdout, stderr io.Writer) int {
+	var o compareOptions
+	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs everybody once, so that a disturbance hits all alike")
+	workers := flags.String("workers", "1,2", "numbers of workers of the sensor, separated by commas")
+	only := flags.String("only", "", "peers to run, by tool or row, separated by semicolons (default: all that are installed)")
+	skip := flags.String("skip", "", "peers to leave out, likewise")
+	flags.DurationVar(&o.slow, "slow", 20*time.Second, "a peer that takes longer than this runs 3 rounds, and one that takes five times as long runs once")
+	flags.DurationVar(&o.patience, "patience", 10*time.Minute, "a peer that takes longer than this is stopped, as is one that takes half of the machine's memory")
+	markdown := flags.Bool("markdown", false, "print Markdown")
+	asJSON := flags.Bool("json", false, "print JSON, with every run")
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: bench compare [options] FILE...")
+		flags.PrintDefaults()
+	}
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	o.workers, o.only, o.skip = unique(split(*workers, ",")), split(*only, ";"), split(*skip, ";")
+	if flags.NArg() == 0 || o.rounds < 1 || len(o.workers) == 0 || *markdown && *asJSON {
+		flags.Usage()
+		return 2
+	}
+	for _, name := range append(o.only, o.skip...) {
+		if !known(name) {
+			fmt.Fprintf(stderr, "bench: there is no peer %q\n", name)
+			return 2
+		}
+	}
+	c, err := o.run(flags.Args(), stderr)
+	if err == nil {
+		switch {
+		case *asJSON:
+			err = c.json(stdout)
+		case *markdown:
+			err = c.markdown(stdout)
+		default:
+			err = c.text(stdout)
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func split(list, sep string) (out []string) {
+	for s := range strings.SplitSeq(list, sep) {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func known(name string) bool {
+	for _, c := range peers {
+		if c.in([]string{name}) {
+			return true
+		}
+	}
+	return false
+}
+
+// run measures all files. Everything that is written lies in one temporary folder.
+func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error) {
+	for _, name := range files {
+		if _, err := os.Stat(name); err != nil {
+			return nil, err
+		}
+	}
+	dir, sensor, err := workshop()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c := &comparison{Machine: thisMachine(), When: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
+	list, missing := contestants(sensor, o.workers, o.only, o.skip)
+	c.Missing = missing
+	c.describe(list, sensor)
+	for _, name := range files {
+		t, err := o.file(name, dir, list, log)
+		if err != nil {
+			return nil, err
+		}
+		c.Files = append(c.Files, t)
+	}
+	// At the end: the memory that this takes would be counted as that of small tools.
+	for i, name := range files {
+		if c.Files[i].Packets, err = packets(name); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// workshop is a temporary folder with the command in it, built as it is in the tree.
+func workshop() (dir, sensor string, err error) {
+	if dir, err = os.MkdirTemp("", "spamsensor-bench-"); err != nil {
+		return "", "", err
+	}
+	sensor = filepath.Join(dir, "spamsensor")
+	if text, err := exec.Command("go", "build", "-o", sensor, "spamsensor/sensor").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return "", "", fmt.Errorf("building the sensor: %w\n%s", err, text)
+	}
+	return dir, sensor, nil
+}
+
+// file runs all rounds on one file.
+func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer) (*fileTimes, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &fileTimes{Name: filepath.Base(name), Bytes: uint64(info.Size())}
+	for i := range list {
+		t.Rows = append(t.Rows, row{Name: list[i].name, wanted: o.rounds, Runs: make([]*sample, o.rounds)})
+	}
+	for round := range o.rounds {
+		for k := range list {
+			// Each round begins with somebody else: who runs first, after the last of the round before,
+			// must not always be the same.
+			i := (k + round*len(list)/o.rounds) % len(list)
+			r := &t.Rows[i]
+			if round >= r.wanted || r.Failed != "" {
+				continue
+			}
+			if err := warm(path); err != nil {
+				return nil, err
+			}
+			s, said, err := list[i].run(path, dir, limits{o.patience, thisMachine().Memory / 2})
+			if f := failure(""); errors.As(err, &f) {
+				if i < len(sensors)*len(o.workers) {
+					return nil, fmt.Errorf("%s: %w", r.Name, err)
+				}
+				r.Failed = string(f)
+				fmt.Fprintf(log, "%s: %s: %s\n", t.Name, r.Name, f)
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			r.Runs[round] = &s
+			r.Said = firstText(r.Said, said)
+			r.wanted = min(r.wanted, o.patienceFor(s.Seconds))
+			fmt.Fprintf(log, "%s: %s: %.3f s\n", t.Name, r.Name, s.Seconds)
+		}
+	}
+	return t, nil
+}
+
+// patienceFor is how many rounds a command gets that takes so long.
+func (o *compareOptions) patienceFor(seconds float64) int {
+	switch slow := o.slow.Seconds(); {
+	case seconds > 5*slow:
+		return 1
+	case seconds > slow:
+		return 3
+	}
+	return o.rounds
+}
+
+func firstText(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// run runs the command once, in a folder that is removed again.
+func (c *contestant) run(file, parent string, most limits) (s sample, said string, err error) {
+	dir, err := os.MkdirTemp(parent, "run-")
+	if err != nil {
+		return s, "", err
+	}
+	defer os.RemoveAll(dir)
+	for name, text := range c.files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return s, "", err
+		}
+	}
+	return clocked(c.args(file), dir, most)
+}
+
+// packets counts the packets of a file, without looking at them.
+func packets(name string) (uint64, error) {
+	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: func(uint16) error { return nil },
+		Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
+	if err != nil {
+		return 0, err
+	}
+	defer files.Close()
+	for err == nil {
+		_, err = files.Next()
+	}
+	if err != io.EOF {
+		return 0, err
+	}
+	return files.Stats().Frames, nil
+}

@@ -1,0 +1,131 @@
+// Command reliability runs the project's tests and prints, beside its goal, each figure that they
+// measured for a goal of reliability (R1, R2, ...), with the verdict of the test that measured it.
+//
+//	go run ./bench/reliability            all tests
+//	go run ./bench/reliability -long      with the long forms of those that have one (SPAMSENSOR_LONG)
+//
+// A test tells a figure with t.Logf("R15: what was measured (goal what was to be reached)").
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// wanted are the goals that must have a figure.
+var wanted = []int{1, 2, 3, 4, 5, 7, 14, 15, 16, 20, 21, 22, 23, 28, 29}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("reliability", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	long := flags.Bool("long", false, "run the long forms of the tests, which may take half an hour")
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	packages := flags.Args()
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	c := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=60m"}, packages...)...)
+	c.Stderr = stderr
+	if *long {
+		c.Env = append(os.Environ(), "SPAMSENSOR_LONG=1")
+	}
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "cannot run the tests: %v\n", err)
+		return 1
+	}
+	figures, failed := gather(out)
+	err = c.Wait()
+	good := show(stdout, figures)
+	for _, name := range failed {
+		fmt.Fprintf(stdout, "FAIL  %s\n", name)
+	}
+	if err != nil || !good {
+		return 1
+	}
+	return 0
+}
+
+// figure is what a test measured.
+type figure struct {
+	goal       int
+	text, test string
+	verdict    string // of the test: PASS, FAIL or SKIP
+}
+
+// told is how a test tells a figure: file.go:12: R15: text
+var told = regexp.MustCompile(`^\s*\S+\.go:\d+: R(\d+): (.*)$`)
+
+// gather reads the output of go test -json.
+func gather(r io.Reader) (figures []figure, failed []string) {
+	type event struct{ Action, Package, Test, Output string }
+	verdicts := map[string]string{}
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if json.Unmarshal(lines.Bytes(), &e) != nil {
+			continue
+		}
+		name := strings.TrimPrefix(e.Package, "spamsensor/") + " " + e.Test
+		switch e.Action {
+		case "output":
+			if m := told.FindStringSubmatch(strings.TrimRight(e.Output, "\n")); m != nil {
+				n, _ := strconv.Atoi(m[1])
+				figures = append(figures, figure{goal: n, text: m[2], test: name})
+			}
+		case "pass", "fail", "skip":
+			verdicts[name] = strings.ToUpper(e.Action)
+			if e.Action == "fail" {
+				failed = append(failed, strings.TrimSpace(name))
+			}
+		}
+	}
+	for i := range figures {
+		figures[i].verdict = cmp.Or(verdicts[figures[i].test], "FAIL") // a test that did not end has failed
+	}
+	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.goal, b.goal) })
+	return figures, failed
+}
+
+// show prints a table, and reports whether all that is wanted is there and passed.
+func show(w io.Writer, figures []figure) bool {
+	good := true
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.AppendHeader(table.Row{"goal", "verdict", "measured", "test"})
+	for _, n := range wanted {
+		if !slices.ContainsFunc(figures, func(f figure) bool { return f.goal == n }) {
+			figures = append(figures, figure{goal: n, verdict: "MISSING", text: "no test tells a figure"})
+		}
+	}
+	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.goal, b.goal) })
+	for _, f := range figures {
+		good = good && f.verdict == "PASS"
+		t.AppendRow(table.Row{fmt.Sprintf("R%d", f.goal), f.verdict, f.text, f.test})
+	}
+	t.SetColumnConfigs([]table.ColumnConfig{{Name: "measured", WidthMax: 90}})
+	t.Render()
+	fmt.Fprintf(w, "%s/%s, %s, %d processors\n", runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU())
+	return good
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// comparison is all that compare found.
+type comparison struct {
+	Machine  machine      `json:"machine"`
+	When     string       `json:"date"`
+	Rounds   int          `json:"rounds"`
+	Filter   string       `json:"filter"`
+	Versions []string     `json:"versions"` // "tool 1.2.3"
+	Commands [][2]string  `json:"commands"` // row, command line
+	Missing  []string     `json:"not_installed,omitempty"`
+	Files    []*fileTimes `json:"files"`
+	// The first so many rows are the sensor; the others are compared with each of them.
+	Baselines int `json:"baselines"`
+}
+
+// fileTimes is what was measured on one file.
+type fileTimes struct {
+	Name    string `json:"name"`
+	Bytes   uint64 `json:"bytes"`
+	Packets uint64 `json:"packets"`
+	Rows    []row  `json:"rows"`
+}
+
+// row is one contestant on one file.
+type row struct {
+	Name   string    `json:"name"`
+	Runs   []*sample `json:"runs"` // by round; nil where it did not run
+	Failed string    `json:"failed,omitempty"`
+	Said   string    `json:"said,omitempty"`
+	wanted int       // rounds
+}
+
+// describe notes the versions and the command lines.
+func (c *comparison) describe(list []contestant, sensor string) {
+	for i := range list {
+		tool := list[i].tool()
+		name := filepath.Base(tool)
+		if v := name + " " + version(tool, name); !slices.Contains(c.Versions, v) {
+			c.Versions = append(c.Versions, v)
+		}
+		line := strings.ReplaceAll(list[i].line, sensor, name)
+		c.Commands = append(c.Commands, [2]string{list[i].name, line})
+	}
+}
+
+// over gives a figure of every run.
+func (r *row) over(f func(*sample) float64) (list []float64) {
+	for _, s := range r.Runs {
+		if s != nil {
+			list = append(list, f(s))
+		}
+	}
+	return list
+}
+
+func seconds(s *sample) float64 { return s.Seconds }
+
+// times is how many times as long as another this one takes: the median over the rounds in
+// which both ran, because what disturbs a round disturbs both. 0 if there is none.
+func (r *row) times(other *row) float64 {
+	var list []float64
+	for i, s := range r.Runs {
+		if o := other.Runs[i]; s != nil && o != nil && o.Seconds > 0 {
+			list = append(list, s.Seconds/o.Seconds)
+		}
+	}
+	return median(list)
+}
+
+func median(list []float64) float64 {
+	n := len(list)
+	if n == 0 {
+		return 0
+	}
+	list = slices.Sorted(slices.Values(list))
+	return (list[(n-1)/2] + list[n/2]) / 2
+}
+
+// cells are the columns of a row.
+func (t *fileTimes) cells(r *row, baselines int) []string {
+	took := r.over(seconds)
+	if len(took) == 0 {
+		return slices.Concat([]string{r.Name}, make([]string, 4+baselines), []string{r.Failed})
+	}
+	cells := []string{r.Name, digits(median(took)), digits(slices.Min(took)) + " to " + digits(slices.Max(took))}
+	for i := range baselines {
+		cells = append(cells, digits(r.times(&t.Rows[i]))+"x")
+	}
+	rss := "-"
+	if n := median(r.over(func(s *sample) float64 { return float64(s.RSS) })); n > 0 {
+		rss = fmt.Sprintf("%.0f", n/1e6)
+	}
+	cells = append(cells, digits(median(r.over(func(s *sample) float64 { return s.CPU }))), rss)
+	var remarks []string
+	if len(took) < len(r.Runs) {
+		remarks = append(remarks, counted(fmt.Sprint(len(took)), "run"))
+	}
+	for _, s := range []string{r.Failed, r.Said} {
+		if s != "" {
+			remarks = append(remarks, s)
+		}
+	}
+	return append(cells, strings.Join(remarks, "; "))
+}
+
+// grid is the table of a file.
+func (c *comparison) grid(t *fileTimes) *grid {
+	g := &grid{head: []string{"", "seconds", "range"}}
+	for _, r := range t.Rows[:c.Baselines] {
+		g.head = append(g.head, "vs "+r.Name)
+	}
+	g.head = append(g.head, "CPU s", "peak MB", "")
+	for i := range t.Rows {
+		g.rows = append(g.rows, t.cells(&t.Rows[i], c.Baselines))
+	}
+	return g
+}
+
+// digits shows three digits that matter.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 0.1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+func (c *comparison) conditions() string {
+	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as long as the sensor takes.", c.When, c.Machine, counted(fmt.Sprint(c.Rounds), "round"))
+}
+
+func (t *fileTimes) title() string {
+	return fmt.Sprintf("%s: %.1f MB, %d packets", t.Name, float64(t.Bytes)/1e6, t.Packets)
+}
+
+func (c *comparison) footer() string {
+	s := "Versions: " + strings.Join(c.Versions, ", ") + "."
+	if len(c.Missing) > 0 {
+		s += " Not installed: " + strings.Join(c.Missing, ", ") + "."
+	}
+	return s
+}
+
+func (c *comparison) json(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(c)
+}
+
+func (c *comparison) text(w io.Writer) error {
+	fmt.Fprintln(w, c.conditions())
+	for _, t := range c.Files {
+		fmt.Fprintf(w, "\n%s\n", t.title())
+		if err := c.grid(t).text(w); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\n%s\nFILTER is '%s'. Command lines:\n", c.footer(), c.Filter)
+	for _, l := range c.Commands {
+		fmt.Fprintf(w, "  %s\n", l[1])
+	}
+	return nil
+}
+
+func (c *comparison) markdown(w io.Writer) error {
+	fmt.Fprintln(w, c.conditions())
+	for _, t := range c.Files {
+		fmt.Fprintf(w, "\n**%s**\n\n", t.title())
+		if err := c.grid(t).markdown(w); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\n%s `FILTER` is `%s`.\n\n```\n", c.footer(), c.Filter)
+	for _, l := range c.Commands {
+		fmt.Fprintln(w, l[1])
+	}
+	_, err := fmt.Fprintln(w, "```")
+	return err
+}

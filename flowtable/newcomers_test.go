@@ -1,0 +1,86 @@
+package flowtable
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// The ring against a map: who came lately and was not taken is found, nobody else.
+func TestNewcomers(t *testing.T) {
+	var evicted int
+	model := map[Key]int64{}
+	table := New(Config{Newcomers: 256, Shards: 1}, Owner[int64, int64, int64]{NewcomerEvicted: func(_ int, n *Newcomer[int64]) {
+		if at, ok := model[n.Key]; !ok || at != n.Value || n.Time != at {
+			t.Fatalf("evicted %v of %d, the model has %d", n.Key, n.Value, at)
+		}
+		delete(model, n.Key)
+		evicted++
+	}})
+	l := &table.Shard(0).Newcomers
+	rng := rand.New(rand.NewPCG(1, 2))
+	for now := range int64(20_000) {
+		var k Key
+		binary.BigEndian.PutUint16(k.Client[14:], uint16(rng.IntN(1000)))
+		host := k.Host()
+		hash := table.Secret.Host(&host)
+		n := l.Find(hash, &k)
+		if _, ok := model[k]; ok != (n != nil) {
+			t.Fatalf("%v: found %v, the model says %v", k, n != nil, ok)
+		}
+		switch {
+		case n == nil:
+			l.Add(hash, &k, 7, now).Value = now
+			model[k] = now
+		case now%3 == 0:
+			if n.Value != model[k] || n.ISN != 7 {
+				t.Fatalf("%v: %+v, the model has %d", k, n, model[k])
+			}
+			l.Take(hash, n)
+			delete(model, k)
+		}
+		if l.Len() != len(model) {
+			t.Fatalf("%d newcomers, the model has %d", l.Len(), len(model))
+		}
+	}
+	if evicted == 0 || uint64(evicted) != l.Evicted {
+		t.Errorf("%d evicted, counted %d", evicted, l.Evicted)
+	}
+	last, seen := int64(-1), 0
+	l.All(func(n *Newcomer[int64]) {
+		if n.Time <= last || model[n.Key] != n.Value {
+			t.Fatalf("%v of %d after %d", n.Key, n.Time, last)
+		}
+		last = n.Time
+		seen++
+	})
+	if seen != len(model) {
+		t.Errorf("All gave %d of %d", seen, len(model))
+	}
+}
+
+// Newcomers whose hashes choose the same bucket: the oldest makes room and is told, and none is
+// found in another's place.
+func TestNewcomersOfOneBucket(t *testing.T) {
+	told := 0
+	table := New(Config{Newcomers: 256, Shards: 1}, Owner[int64, int64, int64]{NewcomerEvicted: func(int, *Newcomer[int64]) { told++ }})
+	l := &table.Shard(0).Newcomers
+	const hash = 0x1234567890abcdef
+	for i := range uint32(40) {
+		k := number(i << 16)
+		l.Add(hash, &k, i, int64(i))
+	}
+	for i := range uint32(40) {
+		k := number(i << 16)
+		n := l.Find(hash, &k)
+		if found := n != nil; found != (i >= 40-ways) {
+			t.Errorf("newcomer %d: found %v", i, found)
+		}
+		if n != nil && n.ISN != i {
+			t.Errorf("newcomer %d was found as %d", i, n.ISN)
+		}
+	}
+	if told != 40-ways || l.Len() != ways {
+		t.Errorf("%d told, %d there", told, l.Len())
+	}
+}

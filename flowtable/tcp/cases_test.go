@@ -1,0 +1,122 @@
+package tcp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// tally is what a row of segments did, in one line: segments and bytes that were counted in each
+// direction, what Push said of how many, what is odd, how far the connection has come.
+func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, counts string) {
+	var st Stream
+	var c Conn
+	var b strings.Builder
+	s := &script{isn: isn}
+	if handshake {
+		s.open(&st, &c)
+	}
+	said := map[Result]int{}
+	for _, text := range strings.Fields(segments) {
+		if text == "..." {
+			s.clock += 1e9
+			continue
+		}
+		r := st.Push(&c, s.segment(t, text))
+		for bit := Duplicate; bit <= Differs; bit <<= 1 {
+			if r&bit != 0 {
+				said[bit]++
+			}
+		}
+		drain(&st, &b)
+	}
+	st.Flush(&c)
+	drain(&st, &b)
+	if c.held != 0 || st.bytes != 0 {
+		t.Errorf("%s: %d bytes wait after the end", segments, st.bytes)
+	}
+	var n [2]string
+	for d := range n {
+		packets, bytes := c.Counts(Dir(d))
+		n[d] = fmt.Sprintf("%d/%d", packets, bytes)
+	}
+	counts = fmt.Sprintf("C %s S %s %s", n[Client], n[Server], c.State())
+	for _, r := range []struct {
+		bit  Result
+		name string
+	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}} {
+		if said[r.bit] > 0 {
+			counts += fmt.Sprintf(" %s:%d", r.name, said[r.bit])
+		}
+	}
+	if c.Odd()&Conflict != 0 {
+		counts += " conflict"
+	}
+	if c.Odd()&Urgent != 0 {
+		counts += " urgent"
+	}
+	return strings.TrimSpace(b.String()), counts
+}
+
+// What an attacker, a mirror port or a bad line can do to a connection, with what comes out
+// and what is counted, exactly. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a SYN
+// have their own, the one in the middle of a connection has none.
+func TestCases(t *testing.T) {
+	for _, r := range []struct{ name, in, out, counts string }{
+		{"a dialogue", "S0:x C0:ab^1 S1:y^2 C2F^2 S2F^3 C3^3", "S:x C:ab S:y C| S|", "C 5/2 S 4/2 closed"},
+		{"retransmission", "C0:ab C0:ab ... C0:ab S0:x^2", "C:ab S:x", "C 5/6 S 2/1 established retransmits:2"},
+		{"retransmission of a part", "C0:abcd C2:cd", "C:abcd", "C 4/6 S 1/0 established retransmits:1"},
+		{"retransmission with more", "C0:ab C0:abcd", "C:abcd", "C 4/6 S 1/0 established"},
+		{"retransmission in other pieces", "C0:ab C2:cd C4:ef C1:bcde", "C:abcdef", "C 6/10 S 1/0 established retransmits:1"},
+		{"other bytes in a retransmission", "C0:ab C0:aX", "C:ab", "C 4/4 S 1/0 established retransmits:1 differs:1 conflict"},
+		{"other bytes at once", "C0:ab =C0:aX", "C:ab", "C 3/2 S 1/0 established duplicates:1 differs:1 conflict"},
+		{"other bytes of the server", "S0:220 S0:554 C0:ab^3", "S:220 C:ab", "C 3/2 S 3/6 established retransmits:1 differs:1 conflict"},
+		{"other bytes long ago", "C0:ab C2:cd C4:ef C0:XX", "C:abcdef", "C 6/8 S 1/0 established retransmits:1 differs:1 conflict"},
+		{"other bytes and new ones", "C0:ab C1:Xcd", "C:abcd", "C 4/5 S 1/0 established differs:1 conflict"},
+		{"other bytes of what waits", "C2:cd C2:Xd C0:ab", "C:abcd", "C 5/6 S 1/0 established differs:1 conflict"},
+		{"other bytes around what waits", "C2:cd C0:abXXef", "C:abcdef", "C 4/8 S 1/0 established differs:1 conflict"},
+		{"the same bytes around what waits", "C2:cd C0:abcdef", "C:abcdef", "C 4/8 S 1/0 established"},
+		{"out of order", "C4:ef C2:cd C0:ab", "C:abcdef", "C 5/6 S 1/0 established"},
+		{"keep-alives without a byte", "C0:ab C1^0 C1^0 C1^0 C2:c", "C:abc", "C 7/3 S 1/0 established"},
+		{"keep-alives with any byte", "C0:ab C1:? C1:? C2:c", "C:abc", "C 6/5 S 1/0 established retransmits:2"},
+		{"zero window", "C0:ab S0^2 C2:c S0^2 ... C2:c ... S0^3 C3:de^0", "C:abcde", "C 6/6 S 4/0 established retransmits:1"},
+		{"reset out of the window", "C0:ab C300000R C-5R", "C:ab", "C 3/2 S 1/0 established foreign:2"},
+		{"reset of the other side out of the window", "C0:ab S300000R^2 S0:x^2", "C:ab S:x", "C 3/2 S 2/1 established foreign:1"},
+		{"end out of the window", "C0:ab C2000000F S-2000000F C2:cd", "C:abcd", "C 4/4 S 1/0 established foreign:2"},
+		{"data out of the window", "C0:ab C2000000:QUIT S0:x^2 C2:cd", "C:ab S:x C:cd", "C 4/4 S 2/1 established foreign:1"},
+		{"reset in the window, and the client goes on", "C0:ab C2R C2:cd S0:x^4", "C:abcd S:x", "C 5/4 S 2/1 established aborted:1"},
+		{"reset", "C0:ab S0R^2", "C:ab", "C 3/2 S 2/0 reset aborted:1"},
+		{"reset twice", "C0:ab S0R^2 S0R^2", "C:ab", "C 3/2 S 3/0 reset aborted:1"},
+		{"data in the SYN", "C-1Y:ab S-1Y^2 S0:x^2 C2:cd^1", "C:ab S:x C:cd", "C 2/4 S 2/1 established opened:1"},
+		{"data in the SYN, and the SYN again", "C-1Y:ab C-1Y ... C-1Y:ab S-1Y^2 C2:cd", "C:abcd", "C 4/6 S 1/0 established opened:1 retransmits:1"},
+		{"data in the SYN that the server did not take", "C-1Y:ab S-1Y^0 C0:ab C2:cd", "C:abcd", "C 3/6 S 1/0 established opened:1 retransmits:1"},
+		{"data in the SYN, other data after it", "C-1Y:ab S-1Y^0 C0:XY C2:cd", "C:abcd", "C 3/6 S 1/0 established opened:1 retransmits:1 differs:1 conflict"},
+		{"SYN not seen", "S-1Y C0:ab S0:x^2", "C:ab S:x", "C 1/2 S 2/1 established opened:1"},
+		{"simultaneous open", "C-1Y S-1Y C0^0 S0^0 C0:ab S0:x^2", "C:ab S:x", "C 3/2 S 3/1 established opened:1"},
+		{"midstream", "C50:ab^70 S70:x^52 C52:cd^71", "C:ab S:x C:cd", "C 2/4 S 1/1 new"},
+		{"client only", "C-1Y C0^0 C0:ab^3 C2F^9", "C:ab C|", "C 4/2 S 0/0 closing opened:1"},
+		{"server only", "S-1Y S0:x^2 S1F^9", "S:x S|", "C 0/0 S 3/1 closing opened:1"},
+		{"every frame twice", "S0:x =S0:x C0:ab^1 =C0:ab^1 S1F^2 =S1F^2 C2F^2 =C2F^2", "S:x C:ab S| C|", "C 4/2 S 3/1 closed duplicates:4"},
+		{"every pair swapped", "C0:ab^1 S0:x^0 C2F^2 S1:y^2 C3^3 S2F^3", "S:x C:ab S:y C| S|", "C 5/2 S 4/2 closed"},
+		{"twice and swapped", "C0:ab^1 =S0:x^0 =C0:ab^1 =S0:x^0 C2:c^2 =S1:y^2 =C2:c^2 =S1:y^2", "S:x C:ab S:y C:c", "C 4/3 S 3/2 established duplicates:4"},
+		{"lost", "C0:ab C4:ef S0^6 S0^6 S0^6 C6:g", "C:ab C~2 C:efg", "C 5/5 S 4/0 established"},
+		{"lost, and sent again after all", "C0:ab C4:ef S0^2 S0^2 S0^2 C2:cd C6:g", "C:abcdefg", "C 6/7 S 4/0 established"},
+		{"lost, and sent again after it was given up", "C0:ab C4:ef S0^6 S0^6 S0^6 C2:cd C6:g", "C:ab C~2 C:efg", "C 6/7 S 4/0 established retransmits:1"},
+		{"an urgent byte", "C0U:MAxIL C5:cd", "C:MAxILcd", "C 4/7 S 1/0 established urgent"},
+		{"an urgent pointer without data", "C0U C0:ab", "C:ab", "C 4/2 S 1/0 established"},
+		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict"},
+	} {
+		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}, {0x7ffffffe, 0x80000000}} {
+			handshake := !strings.Contains(r.in, "Y") && r.name != "midstream"
+			out, counts := tally(t, isn, r.in, handshake)
+			want := r.counts
+			if handshake {
+				want = strings.Replace(want, "", "", 1)
+			}
+			if out != r.out || counts != want {
+				t.Errorf("%s, initial sequence numbers %x: %s\n got %s\nwant %s\n got %s\nwant %s", r.name, isn, r.in, out, r.out, counts, want)
+				break
+			}
+		}
+	}
+}

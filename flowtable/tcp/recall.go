@@ -1,0 +1,132 @@
+package tcp
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// memory remembers the bytes that were given last, over all connections of a Stream, so that a
+// second copy of them can be compared. It is a ring of records; those of a half are
+// chained, newest first:
+//
+//	before 32  where the half's record before this one is
+//	half   32  whose it is: the initial sequence number
+//	seq    32  of the first byte
+//	length 32
+//	bytes
+//
+// A place is the number of bytes that were ever written before it, and one more; zero is none. It counts
+// modulo 2^32, so that a half that was silent while 4 GiB were given may be led to a record
+// that is not its own: its initial sequence number tells.
+//
+// Who waits with the second copy until 64 KiB of other bytes were given in the shard is not
+// found out. A receiver drops it all the same: by then it has acknowledged the first.
+type memory struct {
+	ring *[memorySize]byte
+	end  uint32 // where the next record goes, without the one
+}
+
+const (
+	memorySize = 64 << 10
+	recordHead = 16
+	// maxRecord is how much of a segment is remembered. Commands and replies are shorter
+	// (RFC 5321, section 4.5.3.1).
+	maxRecord = 256
+	// maxRecall is how many records of a half are looked at.
+	maxRecall = 32
+)
+
+var le = binary.LittleEndian
+
+// keep remembers bytes that a half gives now.
+func (m *memory) keep(x *half, b []byte) {
+	if m.ring == nil {
+		m.ring = new([memorySize]byte)
+	}
+	b = b[:min(len(b), maxRecord)]
+	at := m.end % memorySize
+	if at > memorySize-recordHead-maxRecord { // records are not split
+		m.end += memorySize - at
+		at = 0
+	}
+	r := (*[recordHead + maxRecord]byte)(m.ring[at:])
+	le.PutUint64(r[:], uint64(x.past)|uint64(x.isn)<<32)
+	le.PutUint64(r[8:], uint64(x.next)|uint64(len(b))<<32)
+	copy(r[recordHead:], b)
+	x.past = m.end + 1
+	m.end += uint32(recordHead+len(b)+3) &^ 3
+}
+
+// at is the record at a place, if it is still there and the half's.
+func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
+	from := place - 1
+	if age := m.end - from; place == 0 || age == 0 || age > memorySize || from%memorySize > memorySize-recordHead-maxRecord {
+		return
+	}
+	r := (*[recordHead + maxRecord]byte)(m.ring[from%memorySize:])
+	n := le.Uint32(r[12:])
+	if Seq(le.Uint32(r[4:])) != x.isn || n > maxRecord {
+		return
+	}
+	return le.Uint32(r[:]), Seq(le.Uint32(r[8:])), r[recordHead : recordHead+n], true
+}
+
+// firstCopies compares a segment with what is known of the bytes it repeats: those that were
+// given, and those that wait. It returns its bytes with first copies in place of second
+// ones; differs tells whether there were any that are not the same.
+func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
+	c := st.c
+	x := &c.half[s.Dir]
+	seq := s.Seq
+	if s.Flags.Has(SYN) {
+		seq = seq.Add(1)
+	}
+	b = s.Payload
+	if s.Len == 1 && seq.Add(1) == x.next {
+		return b, false // a keep-alive: its byte may be anything (RFC 9293, section 3.8.4)
+	}
+	place := x.past
+	for range maxRecall {
+		before, from, first, ok := st.memory.at(place, x)
+		if !ok || len(b) == 0 {
+			break
+		}
+		if mine, its := overlap(seq, b, from, first); !bytes.Equal(mine, its) {
+			differs = true // they were given: what is new of b comes behind them
+		}
+		if !seq.Less(from) {
+			break
+		}
+		place = before
+	}
+	copied := false
+	for i := c.held; i != 0; i = st.nodes[i].next {
+		n := &st.nodes[i]
+		if n.dir != s.Dir {
+			continue
+		}
+		mine, its := overlap(seq, b, n.seq, n.buf)
+		if bytes.Equal(mine, its) {
+			continue
+		}
+		if !copied {
+			st.merged = append(st.merged[:0], b...)
+			b = st.merged
+			mine, _ = overlap(seq, b, n.seq, n.buf)
+		}
+		copied, differs = true, true
+		copy(mine, its)
+	}
+	return b, differs
+}
+
+// overlap is the part that two rows of bytes share, in each.
+func overlap(a Seq, x []byte, b Seq, y []byte) (inX, inY []byte) {
+	if d := b.Sub(a); d >= 0 {
+		x = x[min(d, len(x)):]
+	} else {
+		y = y[min(-d, len(y)):]
+	}
+	n := min(len(x), len(y))
+	return x[:n], y[:n]
+}

@@ -1,0 +1,61 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a frame costs to read, out of files of 64 MB: mapped, by one goroutine or two, and as a stream; given, or
+// left out by a sieve that only says so.
+func BenchmarkFiles(b *testing.B) {
+	none := Sieve(func(uint16, []byte, int) (uint8, bool) { return 0, true })
+	for _, size := range []int{60, 700} {
+		records := make([]record, 64_000_000/(16+size))
+		for i := range records {
+			records[i] = record{1e18 + int64(i)*1000, strings.Repeat("x", size)}
+		}
+		path := filepath.Join(b.TempDir(), "capture")
+		if err := os.WriteFile(path, pcapBytes(le, 0xa1b2c3d4, 1, records...), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		for _, way := range []struct {
+			name    string
+			workers int
+			sieve   Sieve
+		}{{"mapped/workers=1", 1, nil}, {"mapped/workers=2", 2, nil}, {"streamed", 0, nil},
+			{"sifted/workers=1", 1, none}, {"sifted/workers=2", 2, none}} {
+			b.Run(fmt.Sprintf("%s/frame=%d", way.name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for n := uint64(0); n < uint64(b.N); {
+					n += readUpTo(b, path, way.workers, way.sieve, uint64(b.N)-n)
+				}
+			})
+		}
+	}
+}
+
+// readUpTo reads about n frames of a file, as a stream where there are no workers, and says how many.
+func readUpTo(b *testing.B, path string, workers int, sieve Sieve, n uint64) uint64 {
+	cfg, name := FilesConfig{KnownLink: anyLink, Workers: workers, Sieve: sieve}, path
+	if workers == 0 {
+		f, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		cfg.Stdin, name = f, "-"
+	}
+	s, err := OpenFiles([]string{name}, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	for err == nil && s.Stats().Frames < n {
+		_, err = s.Next()
+	}
+	return s.Stats().Frames
+}

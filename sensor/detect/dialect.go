@@ -1,0 +1,68 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+)
+
+func init() {
+	detectors[Oddities] = detector{"oddities", Dialect, func(h *Host, f *Facts, r *Reason) string {
+		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.told(), ", ") + "."
+	}}
+}
+
+// Oddity is something that a correct client does not do.
+type Oddity uint8
+
+// The oddities.
+const (
+	Early         Oddity = 1 << iota // spoke before the greeting
+	OldHello                         // HELO although the greeting offers ESMTP
+	BareLineFeed                     // lines ended by LF alone
+	NoSuchCommand                    // a line that is no command
+	NoHello                          // MAIL without HELO or EHLO before it
+	NoGoodbye                        // hung up without QUIT
+)
+
+// oddities are their weights: small, because careless programs have one or two of them, and
+// because each is known to be rare among servers but nobody has published how rare. Postfix' postscreen
+// refuses a client for the first alone.
+var oddities = [...]struct {
+	weight float64
+	text   string
+}{{2.3, "speaks before the server's greeting"}, {0.7, "says HELO where EHLO was offered"}, {1.2, "ends lines wrongly"},
+	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"}}
+
+// dialect counts the sessions with each oddity.
+type dialect [len(oddities)]uint16
+
+// twice is how many sessions must show an oddity: once is an accident.
+const twice = 2
+
+func (d *dialect) told() (list []string) {
+	for i, n := range d {
+		if n >= twice {
+			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, count(uint32(n), "session")))
+		}
+	}
+	return list
+}
+
+// Spoke is the observation of how a session on port 25 with a server that is not ours was
+// spoken.
+func (h *Host) Spoke(o Oddity, now int64) {
+	weight, kinds := 0.0, 0
+	for i := range h.dialect {
+		n := &h.dialect[i]
+		if o>>i&1 != 0 && *n < 65535 {
+			*n++
+		}
+		if *n >= twice {
+			weight += oddities[i].weight
+			kinds++
+		}
+	}
+	if o != 0 && kinds > 0 {
+		h.found(Oddities, now, float64(kinds), 1, weight)
+	}
+}

@@ -1,0 +1,56 @@
+package detect
+
+import "fmt"
+
+func init() {
+	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It sends in the name of %s domains within a day; a workstation has one or two.", orMore(r.Value, maxDomains))
+	}}
+	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It mails to recipients in %s domains within an hour.", orMore(r.Value, maxWindow))
+	}}
+}
+
+// envelope holds in whose name a host sends, and to whom.
+type envelope struct {
+	distinct   set // domains ever sent from
+	senders    [maxDomains]slot
+	recipients [maxWindow]slot
+	mails      uint32
+}
+
+// fewMails is how many senders must have been seen before several domains among them mean
+// something. A mail server has by then been taken for one by its recipients.
+const fewMails = 10
+
+// Sender is the observation of a sender's domain. direct says that the server is none of
+// ours.
+func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
+	e := &h.envelope
+	e.distinct.add(hash, nil)
+	if !direct {
+		return
+	}
+	inc(&e.mails)
+	if h.reasons[SenderDomains].Weight >= 4.6 && h.Lately(SenderDomains, now) {
+		return
+	}
+	n, _ := recently(e.senders[:], hash, stamp(now), 86400)
+	switch {
+	case e.mails < fewMails:
+	case n >= c.MassSenderDomains:
+		h.found(SenderDomains, now, float64(n), float64(c.MassSenderDomains), 4.6)
+	case n >= c.SenderDomains:
+		h.found(SenderDomains, now, float64(n), float64(c.SenderDomains), 2.3)
+	}
+}
+
+// Recipient is the observation of a recipient's domain.
+func (h *Host) Recipient(c *Config, hash uint32, direct bool, now int64) {
+	if !direct {
+		return
+	}
+	if n, _ := recently(h.envelope.recipients[:], hash, stamp(now), 3600); n >= c.RecipientDomains {
+		h.found(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
+	}
+}

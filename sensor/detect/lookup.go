@@ -1,0 +1,146 @@
+package detect
+
+import "fmt"
+
+func init() {
+	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only a mail server needs to know them.%s", orMore(r.Value, maxDomains), h.lookups.example())
+	}}
+	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within ten minutes.%s", orMore(r.Value, maxDomains), h.lookups.example())
+	}}
+	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", h.lookups.list)
+	}}
+	detectors[TLSNames] = detector{"tls_names", Names, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within ten minutes; a mail client has one to three accounts.", orMore(r.Value, maxDomains))
+	}}
+}
+
+// ServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
+// domain. It says what a lookup says, and is seen where the DNS is not.
+func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
+	if n, _ := recently(h.servers[:], domain, stamp(now), 600); n >= c.MailNames {
+		h.found(TLSNames, now, float64(n), float64(c.MailNames), 3)
+	}
+}
+
+// Lookups are what a host asked the DNS about mail. They are kept for hosts that
+// never tried to send any, too, because the question comes before the attempt.
+type Lookups struct {
+	MX       uint32 // queries
+	LastUsed int64
+	mx       [maxDomains]slot // domains whose servers were asked for
+	hosts    [maxDomains]slot // domains with a mail host that was looked up
+	lists    uint32
+	list     string
+	answers  [8]answer
+	next     uint8
+	// linked is the first answer that led to an attempt.
+	linked   string
+	linkedIn int64
+	serves   bool // it answers queries: a resolver asks for others
+	last     [4]uint32
+}
+
+// answer is a name and one of its addresses.
+type answer struct {
+	addr [16]byte
+	name string
+	at   int64
+}
+
+// Question is the kind of a query.
+type Question uint8
+
+// The kinds of queries that count.
+const (
+	AsksMX   Question = iota // for the mail servers of a domain
+	AsksHost                 // for the address of a mail host
+	AsksList                 // a blocklist for an address
+)
+
+// Asked is the observation of a query. domain is the hash of the registered domain, name the whole name, id tells a query
+// from its copies and repetitions.
+func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now int64) {
+	for _, have := range l.last {
+		if have == id {
+			return
+		}
+	}
+	copy(l.last[1:], l.last[:3])
+	l.last[0] = id
+	l.LastUsed = now
+	switch q {
+	case AsksMX:
+		inc(&l.MX)
+		recently(l.mx[:], domain, stamp(now), 3600)
+	case AsksHost:
+		recently(l.hosts[:], domain, stamp(now), 600)
+	case AsksList:
+		inc(&l.lists)
+		l.list = name
+	}
+}
+
+// Answered is the observation of an answer that names an address.
+func (l *Lookups) Answered(name string, addr [16]byte, now int64) {
+	l.LastUsed = now
+	l.answers[l.next%uint8(len(l.answers))] = answer{addr, name, now}
+	l.next++
+}
+
+// linkTime is how long after an answer an attempt at its address belongs to it.
+const linkTime = minute
+
+// Connected is the observation of an attempt at an address.
+func (l *Lookups) Connected(addr *[16]byte, now int64) {
+	if l.linked != "" {
+		return
+	}
+	for i := range l.answers {
+		if a := &l.answers[i]; a.addr == *addr && a.at != 0 && now >= a.at && now-a.at <= linkTime {
+			l.linked, l.linkedIn = a.name, now-a.at
+			return
+		}
+	}
+}
+
+// Serves is the observation that the host is asked by others: then its queries are theirs.
+func (l *Lookups) Serves() { l.serves = true }
+
+func (l *Lookups) asked() bool { return l != nil && (l.MX > 0 || l.hosts[0].at != 0) }
+
+func (l *Lookups) example() string {
+	if l.linked == "" {
+		return ""
+	}
+	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, span(l.linkedIn))
+}
+
+// LookedUp tells a host of its lookups, which changed.
+func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
+	h.lookups = l
+	if l.serves {
+		for _, code := range []Code{MXLookups, HostLookups, ListLookups} {
+			h.changed = h.changed || h.has(code)
+			h.reasons[code] = Reason{}
+		}
+		return
+	}
+	if l.lists > 0 {
+		h.found(ListLookups, now, float64(l.lists), 1, 3.9)
+	}
+	if h.maybeServer() {
+		return
+	}
+	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
+		h.found(MXLookups, now, float64(n), float64(c.MXDomains), 4.6)
+	}
+	if n := within(l.hosts[:], stamp(now), 600); n >= c.MailNames {
+		h.found(HostLookups, now, float64(n), float64(c.MailNames), 3)
+	}
+}
+
+// Lookups is nil if the host asked nothing.
+func (h *Host) Lookups() *Lookups { return h.lookups }

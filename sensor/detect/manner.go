@@ -1,0 +1,148 @@
+package detect
+
+import (
+	"math"
+	"math/bits"
+)
+
+// manner is how a host uses its connections, to tell what it is.
+type manner struct {
+	internal, attempts uint32
+	halfOpen           uint32 // answered, and never completed
+	mute               uint32 // sessions in which the client said nothing
+	sessions           uint32
+	checks             uint32  // sessions with an accepted recipient and no message
+	mails              uint32  // sessions with a sender
+	first              uint32  // the destination that was tried first
+	last               int64   // attempt at it
+	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
+	mean, squares      float64
+	ttl                [2]ttlCount
+	addr               uint32 // tried last
+	ports              uint8  // of it, by bit
+	swept              uint32 // destinations that were tried on three mail ports in a row
+}
+
+// ttlCount is how many SYNs had a TTL.
+type ttlCount struct {
+	ttl uint8
+	n   uint32
+}
+
+// attempted takes in an attempt; few says that the host has a handful of destinations.
+func (m *manner) attempted(a *Attempt, few bool) {
+	inc(&m.attempts)
+	if !a.External {
+		inc(&m.internal)
+	}
+	if a.Addr != m.addr {
+		m.addr, m.ports = a.Addr, 0
+	}
+	if bit := uint8(1) << (a.Port % 7); m.ports&bit == 0 { // 25, 465, 587 and 2525 are told apart
+		if m.ports |= bit; bits.OnesCount8(m.ports) == 3 {
+			inc(&m.swept)
+		}
+	}
+	if m.attempts == 1 {
+		m.first = a.Addr
+	}
+	few = few && m.first == a.Addr
+	if few && m.last != 0 && a.Time >= m.last { // Welford's way to the variance
+		gap := float64(a.Time-m.last) / float64(second)
+		m.gaps++
+		d := gap - m.mean
+		m.mean += d / m.gaps
+		m.squares += d * (gap - m.mean)
+	}
+	if few {
+		m.last = max(m.last, a.Time)
+	}
+	if a.TTL == 0 {
+		return
+	}
+	for i := range m.ttl {
+		if t := &m.ttl[i]; t.ttl == a.TTL || t.n == 0 {
+			t.ttl = a.TTL
+			t.n++
+			return
+		}
+	}
+}
+
+// SessionOver is the observation of a session's end: whether the client said anything, named a sender, and
+// had a recipient accepted without sending a message.
+func (h *Host) SessionOver(mute, mail, check bool) {
+	m := &h.manner
+	inc(&m.sessions)
+	if mute {
+		inc(&m.mute)
+	}
+	if mail {
+		inc(&m.mails)
+	}
+	if check {
+		inc(&m.checks)
+	}
+}
+
+// HalfOpen is the observation of a connection that was answered and given up at once.
+func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
+
+// verifies reports whether the host asks servers whether addresses exist, and delivers
+// nothing: a mail server that verifies senders does that.
+func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }
+
+// scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
+// says nothing where it is let in, or it tries one port of a server after the other.
+func (h *Host) scans() bool {
+	m := &h.manner
+	if h.addrs.len() < 10 || m.mails > 0 {
+		return false
+	}
+	inside := m.internal*2 >= m.attempts
+	silent := m.mute+m.halfOpen >= 5 && (m.mute+m.halfOpen)*5 >= (m.sessions+m.halfOpen)*4
+	sweeps := m.swept >= 5 && int(m.swept)*2 >= h.addrs.len()
+	return inside || silent || sweeps
+}
+
+// probed is how many servers a probe looks at.
+const probed = 5
+
+// probes reports whether a host looks at the same few servers again and again, in step.
+func (h *Host) probes() bool {
+	m := &h.manner
+	return !h.hostile() && m.mails == 0 && h.addrs.len() <= probed && m.gaps >= 10 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
+}
+
+// Several reports whether more than one machine speaks through this address: its SYNs have
+// come different ways.
+func (h *Host) Several() bool {
+	a, b := h.manner.ttl[0].n, h.manner.ttl[1].n
+	return min(a, b) >= 3 && min(a, b)*10 >= a+b
+}
+
+// Role is what the host seems to be.
+func (h *Host) Role() string {
+	switch {
+	case h.Several():
+		return "nat"
+	case h.scans():
+		return "scanner"
+	case h.probes():
+		return "probe"
+	case h.manner.verifies():
+		return "verifier"
+	}
+	return "workstation"
+}
+
+// class is the class of a verdict.
+func (h *Host) class() Class {
+	switch {
+	case h.scans():
+		return Scanner
+	case h.actsAsServer():
+		return UndeclaredServer
+	}
+	return Spambot
+}

@@ -1,0 +1,271 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+)
+
+func init() {
+	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Host, f *Facts, r *Reason) string {
+		if e := h.Egress(); e.Blocked() {
+			return fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s. The machine is infected all the same.",
+				count(h.ports[h.busiest()].attempts, "attempt"), h.ports[h.busiest()].port, e.text())
+		}
+		return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), h.outcome.failed+h.outcome.worked)
+	}}
+}
+
+// outcome is threshold random walk (Jung, Paxson, Berger and Balakrishnan 2004) on the
+// first contacts with networks: a host that has mail to deliver is let in by most of the
+// servers it was told of, a host that works off a list is not.
+//
+// An attempt that nobody answers fails after five seconds: on a real bot's traffic that
+// decides after 5.2 s, waiting for the RST would take 75.7 s. A SYN-ACK that comes later
+// takes it back. Silence counts only where answers would be seen: in a host that has
+// sessions, or when its TCP sends the SYN again because it waits.
+type outcome struct {
+	contacts [16]contact
+	llr      float64
+	failed   int
+	worked   int
+	open     int // waiting, or silent and perhaps answered late
+}
+
+// contact is the first attempt at a network.
+type contact struct {
+	addr, at uint32
+	state    contactState
+}
+
+type contactState uint8
+
+const (
+	settled contactState = iota // and the place is free
+	waiting
+	silent
+)
+
+// The test's assumptions, from the paper: the share of first contacts that work.
+const (
+	worksForHonest, worksForBot = 0.8, 0.2
+	missRate                    = 0.01
+)
+
+// wait notes a first contact. When too many are open already this one is left out: a
+// handful decides.
+func (o *outcome) wait(a *Attempt) {
+	if o.failed+o.worked >= enough {
+		return
+	}
+	for i := range o.contacts {
+		if w := &o.contacts[i]; w.state == settled {
+			*w = contact{addr: a.Addr, at: stamp(a.Time), state: waiting}
+			o.open++
+			return
+		}
+	}
+}
+
+// enough is how many outcomes are looked at. A test that has not decided by then will
+// not: the attempts are neither the one kind nor the other.
+const enough = 256
+
+func (o *outcome) find(addr uint32) *contact {
+	if o.open == 0 {
+		return nil
+	}
+	for i := range o.contacts {
+		if w := &o.contacts[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
+			return w
+		}
+	}
+	return nil
+}
+
+// outcomeStep is what one outcome adds or takes away.
+var outcomeStep = math.Log(worksForHonest / worksForBot)
+
+// nearly is how far on the way to a decision the test counts half: five failures of seven.
+// At four, setting up a mail account is enough.
+const nearly = 0.75
+
+// step moves the test on.
+func (h *Host) step(c *Config, failed bool, now int64) {
+	o := &h.outcome
+	s := -outcomeStep
+	if failed {
+		s = outcomeStep
+		o.failed++
+	} else {
+		o.worked++
+	}
+	upper, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
+	o.llr = math.Max(lower, o.llr+s)
+	switch {
+	case o.llr >= upper:
+		h.found(Failures, now, float64(o.failed), math.Ceil(upper/outcomeStep), 4.6)
+	case o.llr >= upper*nearly && failed: // most of the way counts half
+		h.found(Failures, now, float64(o.failed), math.Ceil(upper*nearly/outcomeStep), 2.3)
+	case h.has(Failures) && o.llr < upper/2:
+		h.reasons[Failures] = Reason{} // answers came late
+		h.changed = true
+	}
+}
+
+// Repeated is the observation that the SYN of an attempt was sent again, after so long.
+func (h *Host) Repeated(c *Config, addr uint32, after, now int64) {
+	// Linux repeats a SYN after 1 s, 2 s, 4 s, Windows after 3 s, or half a second behind a RST.
+	if after < second*4/10 || after > 10*second {
+		return
+	}
+	inc(&h.repeated)
+	h.changed = h.changed || h.repeated == 3
+	// A TCP that sends a SYN again has had no answer for a second: no need to wait longer.
+	if w := h.outcome.find(addr); w != nil && w.state == waiting {
+		w.state = silent
+		h.step(c, true, now)
+	}
+}
+
+// Answered is the observation of a SYN-ACK.
+func (h *Host) Answered(c *Config, addr uint32, port uint16, now int64) {
+	inc(&h.answered)
+	if p := h.port(port); p != nil {
+		inc(&p.answered)
+	}
+	w := h.outcome.find(addr)
+	if w == nil {
+		return
+	}
+	if w.state == silent { // it counted as failed
+		h.outcome.llr -= outcomeStep
+		h.outcome.failed--
+	}
+	w.state = settled
+	h.outcome.open--
+	h.step(c, false, now)
+}
+
+// Failed is the observation that an attempt was refused: by a RST, or by an ICMP error.
+func (h *Host) Failed(c *Config, addr uint32, port uint16, icmp bool, now int64) {
+	if p := h.port(port); p != nil {
+		if icmp {
+			inc(&p.unreachable)
+		} else {
+			inc(&p.refused)
+		}
+	}
+	w := h.outcome.find(addr)
+	if w == nil {
+		return
+	}
+	if w.state == waiting {
+		h.step(c, true, now)
+	}
+	w.state = settled
+	h.outcome.open--
+}
+
+// Expecting reports whether Answered and Failed need to know the address.
+func (h *Host) Expecting() bool { return h.outcome.open > 0 }
+
+// lateTime is how long an answer may still come: a SYN is sent again for two minutes, but
+// what comes after 20 s no program waits for.
+const lateTime = 20 * second
+
+// Waiting reports whether Settle will have something to do.
+func (h *Host) Waiting() bool { return h.outcome.open > 0 }
+
+// Settle takes first contacts that nobody answered for failed. It is to be called every
+// second or so.
+func (h *Host) Settle(c *Config, now int64) {
+	o := &h.outcome
+	if o.open == 0 {
+		return
+	}
+	for i := range o.contacts {
+		w := &o.contacts[i]
+		switch age := now - int64(w.at)*second; {
+		case w.state == waiting && age >= AnswerTime:
+			if w.state = silent; h.opened > 0 {
+				h.step(c, true, now)
+			} else {
+				w.state = settled
+				o.open--
+			}
+		case w.state == silent && age >= lateTime:
+			w.state = settled
+			o.open--
+		}
+	}
+}
+
+// portOutcome is what became of the attempts to a port.
+type portOutcome struct {
+	attempts, answered, opened, refused, unreachable uint32
+	port                                             uint16
+}
+
+// port is nil for the fifth port and later.
+func (h *Host) port(p uint16) *portOutcome {
+	for i := range h.ports {
+		if o := &h.ports[i]; o.port == p || o.port == 0 {
+			o.port = p
+			return o
+		}
+	}
+	return nil
+}
+
+// busiest is the port with the most attempts.
+func (h *Host) busiest() (best int) {
+	for i := range h.ports {
+		if h.ports[i].attempts > h.ports[best].attempts {
+			best = i
+		}
+	}
+	return best
+}
+
+// Egress is what becomes of a host's connections on their way out.
+type Egress uint8
+
+// The states of egress.
+const (
+	UnknownEgress Egress = iota
+	OpenEgress           // servers answer
+	DropEgress           // nobody ever answers
+	ResetEgress          // every attempt is answered with a RST
+	ICMPEgress           // a router says that it is prohibited, or unreachable
+)
+
+// String is the name used in events.
+func (e Egress) String() string { return [...]string{"unknown", "open", "drop", "reset", "icmp"}[e] }
+
+// Blocked reports whether something stops the host's connections.
+func (e Egress) Blocked() bool { return e >= DropEgress }
+
+func (e Egress) text() string {
+	return [...]string{DropEgress: "something on the way out drops them", ResetEgress: "something on the way out resets them",
+		ICMPEgress: "a router on the way out refuses them"}[e]
+}
+
+// blockedAfter is how many attempts without a single answer mean that egress is blocked:
+// had even one server in four answered, the chance of none in 16 were 1 %.
+const blockedAfter = 16
+
+// Egress is the state of egress on the port that the host tries most.
+func (h *Host) Egress() Egress {
+	p := &h.ports[h.busiest()]
+	switch {
+	case p.answered+p.opened > 0:
+		return OpenEgress
+	case p.attempts < blockedAfter || h.nets.len() < 4:
+		return UnknownEgress
+	case p.unreachable*2 > p.attempts:
+		return ICMPEgress
+	case p.refused*2 > p.attempts:
+		return ResetEgress
+	}
+	return DropEgress
+}

@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/detect"
+)
+
+// blind says what the verdict could not rest on.
+func (h *host) blind(src *source) (blind []string) {
+	add := func(n uint32, format string, args ...any) {
+		if n > 0 {
+			blind = append(blind, fmt.Sprintf(format, args...))
+		}
+	}
+	f := &src.facts
+	switch {
+	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
+		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
+	case f.Sessions == 0:
+		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
+	}
+	add(h.opaque, "%d of %s encrypted from the first byte", h.opaque, detect.Count(f.Sessions, "session was", "sessions were"))
+	add(f.TLSSessions-min(f.TLSSessions, h.opaque), "%s over to TLS: what was said after that is not known", detect.Count(f.TLSSessions-min(f.TLSSessions, h.opaque), "session went", "sessions went"))
+	add(h.oneWay, "of %s only one direction was seen", detect.Count(h.oneWay, "session", "sessions"))
+	add(h.doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server may have read something else", detect.Count(h.doubtful, "session", "sessions"))
+	if h.Lookups() == nil {
+		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or they are not on this mirror port, or encrypted")
+	}
+	if h.Several() {
+		blind = append(blind, "several machines seem to be behind this address (their packets have come different ways): which of them it is can be seen only on their side of the gateway")
+	}
+	return blind
+}
+
+// advice says what to do.
+func advice(f *detect.Finding, h *host) string {
+	who := f.Source.Addr.String()
+	if m := f.Source.MAC; m != [6]byte{} {
+		who += fmt.Sprintf(" (MAC %02x:%02x:%02x:%02x:%02x:%02x)", m[0], m[1], m[2], m[3], m[4], m[5])
+	}
+	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
+	switch f.Class {
+	case detect.DirectSMTP:
+		return fmt.Sprintf("If %s is a mail server, %s. Otherwise it should send through your own server, on port 587.", f.Source.Addr, declare)
+	case detect.UndeclaredServer:
+		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it up, and block outgoing port 25 for it.", who, declare)
+	case detect.Scanner:
+		return fmt.Sprintf("Ask what runs on %s. If it is meant to look for mail servers (an inventory, a vulnerability scanner), declare it in smtp_servers with the role scanner.", who)
+	case detect.NotSMTP:
+		return fmt.Sprintf("Find out which program on %s uses a mail port for something else: malware hides there, because firewalls let mail out.", who)
+	case detect.OnBlocklist:
+		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen account), then ask the list to remove the address. Until then what %s sends to users of the list is refused.", who)
+	}
+	if h.Several() {
+		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its translation table, to find the machine behind it. Block outgoing port 25 for all but your mail servers.", who)
+	}
+	if f.Level == detect.Suspect {
+		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many networks, %s.", who, declare)
+	}
+	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the passwords used on it.", who)
+	if h.Egress().Blocked() {
+		return text + " Leave outgoing mail ports blocked: that is what keeps your address off the blocklists."
+	}
+	text += " Block outgoing port 25 for all but your mail servers."
+	if len(h.Lists()) > 0 {
+		text += " When it is clean, ask the blocklist to remove your address."
+	}
+	return text
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// Role is a host of ours that is known for something.
+type Role struct {
+	Addr netip.Addr
+	// Kind is mailserver (mails to anybody), bulk (the same, to many networks that it never
+	// mailed to before), nat (several machines behind one address), scanner or probe (looks at mail servers, delivers
+	// nothing).
+	Kind string
+}
+
+// RoleKinds are the kinds of roles.
+var RoleKinds = []string{"mailserver", "bulk", "nat", "scanner", "probe"}
+
+// Ignore is a host, or a network, whose findings are not given out.
+type Ignore struct {
+	Net netip.Prefix
+	Why string
+	// Until is when it ends, nanoseconds since 1970; zero is never.
+	Until int64
+}
+
+// allowances are what the configuration allows, and how often each entry was of use: one
+// that never was is a mistake in the configuration, or a machine that is gone.
+type allowances struct {
+	roles  map[flowtable.Addr]*allowance
+	hosts  []*allowance // the same, as they were declared
+	ignore []allowance
+	relays []allowance
+}
+
+type allowance struct {
+	kind   string
+	net    netip.Prefix
+	why    string
+	until  int64
+	hits   atomic.Uint64
+	server bool // its kind is a mail server's
+}
+
+func (l *allowances) set(cfg *Config) {
+	l.roles = map[flowtable.Addr]*allowance{}
+	for _, a := range cfg.MailServers {
+		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
+	}
+	for _, r := range cfg.Roles {
+		a := &allowance{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()), server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		l.roles[r.Addr.As16()] = a
+		l.hosts = append(l.hosts, a)
+	}
+	l.ignore = make([]allowance, len(cfg.Ignore))
+	for i, x := range cfg.Ignore {
+		a := &l.ignore[i]
+		a.kind, a.net, a.why, a.until = "ignore", x.Net, x.Why, x.Until
+	}
+	l.relays = make([]allowance, len(cfg.AllowedRelays))
+	for i, p := range cfg.AllowedRelays {
+		l.relays[i].kind, l.relays[i].net = "allowed_relays", p
+	}
+}
+
+// declares reports whether a host is declared for something that is not judged as a bot:
+// all but bulk senders and NAT gateways.
+func (e *Engine) declares(a flowtable.Addr) bool {
+	r := e.allow.roles[a]
+	if r == nil {
+		return false
+	}
+	r.hits.Add(1)
+	return r.kind != "bulk" && r.kind != "nat"
+}
+
+// relay reports whether a server is one that hosts are meant to send to.
+func (e *Engine) relay(a flowtable.Addr, v6 bool) bool {
+	if r := e.allow.roles[a]; r != nil && r.server {
+		return true
+	}
+	if !e.relays.has(a, v6) {
+		return false
+	}
+	for i := range e.allow.relays {
+		if r := &e.allow.relays[i]; r.net.Contains(addr(a, v6)) && r.hits.Load() == 0 {
+			r.hits.Add(1) // one is enough: this is the packets' path
+		}
+	}
+	return true
+}
+
+// ignored reports whether nobody wants to hear of a host.
+func (e *Engine) ignored(k flowtable.Host, now int64) bool {
+	for i := range e.allow.ignore {
+		if x := &e.allow.ignore[i]; x.net.Contains(addr(k.Addr, k.Scope.V6())) && (x.until == 0 || now < x.until) {
+			x.hits.Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// Unused names the entries of the configuration that were never of use.
+func (e *Engine) Unused() (list []string) {
+	add := func(what string, a *allowance) {
+		if a.hits.Load() == 0 {
+			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(), "/32"), "/128"))
+		}
+	}
+	for _, a := range e.allow.hosts {
+		add("smtp_servers", a)
+	}
+	for i := range e.allow.relays {
+		add("allowed_relays", &e.allow.relays[i])
+	}
+	for i := range e.allow.ignore {
+		add("ignore", &e.allow.ignore[i])
+	}
+	return list
+}
+
+// prepare sets up what a host's declared role changes.
+func (s *shard) prepare(hst *host, k *flowtable.Host) {
+	if r := s.e.allow.roles[k.Addr]; r != nil && r.kind == "bulk" {
+		hst.Ignore(detect.Volume)
+	}
+	if l := s.names.of(*k); l != nil {
+		hst.LookedUp(&s.e.cfg.Detect, l, l.LastUsed)
+	}
+}
+
+// role is what a source is: as declared, or as it behaves.
+func (s *shard) role(src *source, hst *host, k *flowtable.Host) string {
+	if r := s.e.allow.roles[k.Addr]; r != nil {
+		return r.kind
+	}
+	switch {
+	case src.flags&home == 0:
+		return "external"
+	case hst != nil:
+		return hst.Role()
+	}
+	return "workstation"
+}
+
+// newMAC is a link-layer address that is not the source's, and how many attempts in a row
+// came from it.
+type newMAC struct {
+	mac [6]byte
+	n   uint8
+}
+
+// A mirror that shows frames before and after a router swaps two link-layer addresses all the time. That the
+// address was given to another machine is believed when nothing was seen of it for a
+// while, or when the second made so many attempts in a row.
+const (
+	steady = 8
+	gone   = minute
+)
+
+// moved notices that a source's address has been given to another machine: what was known
+// is known of the other one.
+func (s *shard) moved(src *source, p *packet) {
+	if p.mac == src.mac {
+		src.flags &^= strange
+		return
+	}
+	if src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+		return
+	}
+	hst := s.hosts.at(src.host)
+	m := &hst.mac
+	if m.mac != p.mac || src.flags&strange == 0 {
+		*m = newMAC{mac: p.mac}
+		src.flags |= strange
+	}
+	if m.n++; m.n < steady && p.time-src.facts.Last < gone {
+		return
+	}
+	k := p.key.Host()
+	s.closeFindings(src, hst, k, p.time, "mac_changed")
+	hst.Release()
+	*hst = host{since: p.time, waiting: hst.waiting}
+	hst.Room = &s.room
+	src.mac = p.mac
+}

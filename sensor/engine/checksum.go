@@ -1,0 +1,98 @@
+package engine
+
+import "spamsensor/sensor/wire"
+
+// checksums decides whether a first SYN with a wrong checksum counts. No receiver would take
+// it; but a host that captures itself sees checksums that its network card was yet to write.
+// So a wrong one is refused only while those of this input are generally right, and never
+// that of a host of which nothing else is seen.
+//
+// Decoding says of each SYN whether it is right, in any order and in several pieces; the
+// decision is made here, in the order of the packets. Where all are right, which is usual,
+// it is an addition for each piece.
+type checksums struct {
+	right, wrong    uint32 // of late: both are halved at every full window
+	filled          uint32 // of the window
+	suspects        [256]suspect
+	suspected       bool   // there is one
+	judged, ignored uint64 // SYNs that could be judged, and those that were wrong and counted
+}
+
+// suspect is a source that sent a wrong checksum. Others may take its place.
+type suspect struct {
+	src   wire.Addr
+	sum   uint32 // of its latest, because a mirror may deliver it twice
+	wrong uint8  // in a row
+}
+
+const (
+	window = 1024
+	// own is how many wrong checksums in a row make a source one whose card writes them.
+	own = 3
+	// benefit is how many wrong ones there may be before there are as many right ones to compare with.
+	benefit = 4
+)
+
+// syn is a first SYN of a piece that could be judged.
+type syn struct {
+	queue, index uint32
+	is           wire.Checksum
+}
+
+// add takes in n SYNs of one kind, as if one by one.
+func (c *checksums) add(n uint32, count *uint32) {
+	for n > 0 {
+		k := min(n, window-c.filled)
+		*count += k
+		c.filled += k
+		n -= k
+		if c.filled == window {
+			c.right, c.wrong, c.filled = c.right/2, c.wrong/2, 0
+		}
+	}
+}
+
+// judge decides about the SYNs of a piece. One that is refused keeps its place in the queue,
+// with no kind.
+func (c *checksums) judge(p *piece) {
+	c.judged += uint64(len(p.syns))
+	if p.wrong == 0 && !c.suspected {
+		c.add(uint32(len(p.syns)), &c.right)
+		return
+	}
+	for _, s := range p.syns {
+		x := &p.queues[s.queue][s.index]
+		if s.is == wire.Right {
+			c.add(1, &c.right)
+			if at := c.suspect(&x.key.Client); at.src == x.key.Client {
+				at.wrong = 0
+			}
+			continue
+		}
+		if s.is == wire.Wrong && c.refuses(x) {
+			x.kind = 0
+			p.outcome[wire.Mail]--
+			p.outcome[wire.BadChecksum]++
+		} else {
+			c.ignored++
+		}
+		c.add(1, &c.wrong)
+	}
+}
+
+// refuses decides about a wrong checksum.
+func (c *checksums) refuses(x *packet) bool {
+	at := c.suspect(&x.key.Client)
+	if at.src != x.key.Client {
+		*at = suspect{src: x.key.Client}
+		c.suspected = true
+	}
+	if at.wrong == 0 || at.sum != x.sum {
+		at.wrong, at.sum = min(at.wrong+1, own+1), x.sum
+	}
+	return c.right > 0 && c.wrong < benefit+c.right/4 && at.wrong <= own
+}
+
+func (c *checksums) suspect(src *wire.Addr) *suspect {
+	return &c.suspects[(uint(src[15])^uint(src[14])*31^uint(src[13])*61^uint(src[7])*17)%uint(len(c.suspects))]
+}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
+	"spamsensor/sensor/wire"
+)
+
+// portDNS is the server's port.
+const portDNS = 53
+
+// lookup puts a DNS message that says something about mail into the queue of its client's
+// shard. A query to a resolver of ours goes to that one's shard too: what it asks, it
+// asks for others.
+func (p *piece) lookup(w *wire.Packet, f *wire.Frame) {
+	if w.Flags != 0 { // over TCP
+		w.Payload = dns.TCP(w.Payload)
+	}
+	kind := dns.Interesting(w.Payload)
+	if kind == dns.Other {
+		return
+	}
+	toServer := w.DstPort == portDNS
+	if toServer == (w.Payload[2]&0x80 != 0) {
+		return // a query from the server, or an answer to it
+	}
+	w.Seq = 0
+	p.enqueue(w, f, toServer)
+	if toServer && p.e.home.has(w.Dst, w.V6) {
+		w.Seq = 1 // about the server
+		w.Src, w.Dst, w.SrcPort, w.DstPort = w.Dst, w.Src, w.DstPort, w.SrcPort
+		p.enqueue(w, f, true)
+	}
+}
+
+// names holds what hosts asked the DNS about mail, and for how long.
+type names struct {
+	known     map[flowtable.Host]*detect.Lookups
+	forgotten uint64 // hosts
+}
+
+// maxNames is how many hosts a shard remembers the lookups of: each takes about a kilobyte.
+const maxNames = 512
+
+// of is nil for a host that asked nothing.
+func (n *names) of(k flowtable.Host) *detect.Lookups { return n.known[k] }
+
+// add makes room for a host, at the cost of the one that asked nothing for the longest
+// time.
+func (n *names) add(k flowtable.Host) *detect.Lookups {
+	if n.known == nil {
+		n.known = map[flowtable.Host]*detect.Lookups{}
+	}
+	if len(n.known) >= maxNames {
+		var oldest flowtable.Host
+		var at int64
+		for h, l := range n.known {
+			if at == 0 || l.LastUsed < at || l.LastUsed == at && string(h.Addr[:]) < string(oldest.Addr[:]) {
+				oldest, at = h, l.LastUsed
+			}
+		}
+		delete(n.known, oldest)
+		n.forgotten++
+	}
+	l := &detect.Lookups{}
+	n.known[k] = l
+	return l
+}
+
+// questions are the queries that count.
+var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost, dns.List: detect.AsksList}
+
+// lookup is a DNS message.
+func (s *shard) lookup(p *packet, payload []byte) {
+	k := p.key.Host()
+	l := s.names.of(k)
+	var m dns.Message
+	switch {
+	case p.seq == 1:
+		if l == nil {
+			l = s.names.add(k)
+		}
+		l.Serves()
+		l.LastUsed = p.time
+	case !dns.Parse(payload, &m):
+		return
+	case m.Response:
+		if l == nil {
+			return
+		}
+		for i := range m.NAddrs {
+			l.Answered(m.Name, m.Addrs[i], p.time)
+		}
+		return
+	default:
+		if l == nil {
+			l = s.names.add(k)
+		}
+		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.Bytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
+	}
+	hash := s.e.table.Secret.Host(&k)
+	if r := s.t.Sources.Find(hash, &k); r != 0 {
+		src := s.t.Sources.At(r)
+		src.flags |= changed
+		if hst := s.hosts.at(src.host); hst != nil {
+			hst.LookedUp(&s.e.cfg.Detect, l, p.time)
+			s.judge(src, hst, &p.key, p.time)
+		}
+	}
+}

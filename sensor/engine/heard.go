@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
+	"spamsensor/smtpsniff"
+)
+
+// cause is what the text of a refusal says. Servers say the same again and again, so the
+// texts are read once.
+type cause struct {
+	hash uint64
+	why  detect.Cause
+	// cites says that the text names a blocklist or an address: then it is read again.
+	cites bool
+}
+
+// causeOf reads a refusal. The text is empty where it names no blocklist and no address.
+func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
+	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
+	c := &s.causes[hash%uint64(len(s.causes))]
+	if c.hash != hash || c.cites {
+		text = string(ev.Text)
+		cited = detect.ParseCitation(text)
+		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), text), cited.List != "" || len(cited.Addrs) > 0}
+	}
+	return c.why, cited, text
+}
+
+// because follows up a refusal: why it was made, and what it says about the client.
+func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+	why, cited, text := s.causeOf(ev)
+	if !why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
+		s.decide(f, hst, true, now)
+	}
+	if !f.has(external) {
+		return
+	}
+	k := s.t.Flows.KeyOf(s.current)
+	if src.flags&declared != 0 && cited.List != "" {
+		s.listed(f, src, k, &cited, text, now)
+		return
+	}
+	if hst == nil {
+		return
+	}
+	server := s.destination(k)
+	if ev.Phase == smtpsniff.Rcpt {
+		hst.RecipientAnswered(&s.e.cfg.Detect, why == detect.UserUnknown, now)
+	}
+	switch {
+	case ev.Code < 500:
+		hst.Deferred(server, now)
+	case why == detect.NoRelaying, why == detect.WantsLogin, why == detect.LoginFailed:
+		hst.Denied(server, now)
+	}
+	s.quotes(hst, k, &cited, text, now)
+	if cited.List != "" {
+		known := len(hst.Lists())
+		hst.Cited(cited.List, text, why, now)
+		if len(hst.Lists()) > known && hst.main() == nil && src.flags&home != 0 && s.judges(src) {
+			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
+		}
+	}
+}
+
+// quotes follows up what a server's text quotes: our address, a blocklist.
+func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+	var news []netip.Addr
+	for _, a := range c.Addrs {
+		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.destination(k), now) {
+			news = append(news, a)
+		}
+	}
+	if c.List != "" || len(news) > 0 {
+		c.Addrs = news
+		s.record(record{citation: &citation{*c, k.Server, text}, time: now})
+	}
+}
+
+// greeted is the answer to EHLO. It may say under which address the server sees us.
+func (s *shard) greeted(f *flow, hst *host, text []byte, now int64) {
+	if hst == nil || !f.has(external) {
+		return
+	}
+	a, ok := detect.GreetedAddress(text)
+	if k := s.t.Flows.KeyOf(s.current); ok && a != addr(k.Client, k.Scope.V6()) {
+		s.quotes(hst, k, &detect.Citation{Addrs: []netip.Addr{a}}, "", now)
+	}
+}
+
+// listed is a refusal of our own mail server that names a blocklist.
+func (s *shard) listed(f *flow, src *source, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+	hst := s.hosts.at(src.host)
+	if hst == nil {
+		hst = s.newHost(f.source, src)
+	}
+	known := len(hst.Lists())
+	s.quotes(hst, k, c, text, now)
+	hst.Cited(c.List, text, detect.OnList, now)
+	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Lists()) > known, now)
+}
+
+// foreign is a session that is neither SMTP nor TLS.
+func (s *shard) foreign(f *flow, src *source, hst *host) {
+	if hst == nil || !f.has(opened) || !f.has(external) || src.flags&home == 0 || !s.judges(src) {
+		return
+	}
+	hst.foreign++
+	s.report(src, hst, s.t.Flows.KeyOf(s.current).Host(), detect.NotSMTP, false, f.last)
+}
+
+// over is the end of a connection, as observations about its source.
+func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host) {
+	if hst == nil || f.has(midstream) {
+		return
+	}
+	if !f.has(opened) {
+		if f.conn.Seen(1) {
+			hst.HalfOpen()
+		}
+		return
+	}
+	if talk == nil {
+		hst.SessionOver(true, false, false)
+		return
+	}
+	plain := talk.Encryption == smtpsniff.Plain
+	refused := talk.Rejected+talk.Deferred > 0 // by the greeting: then there is nothing to say
+	hst.SessionOver(talk.Commands == 0 && plain && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
+	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
+		hst.Spoke(oddities(f, talk), f.last)
+	}
+	if name := talk.SNI(); len(name) > 0 && f.has(external) {
+		hst.ServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
+	}
+	if src != nil {
+		s.judge(src, hst, k, f.last)
+	}
+}
+
+func dataBegan(talk *smtpsniff.Session) (began bool) {
+	talk.Codes(func(c smtpsniff.CodeCount) { began = began || c.Code == 354 })
+	return began || talk.Messages > 0
+}
+
+// oddities is what a correct client would not have done in a session.
+func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
+	for _, x := range []struct {
+		flag smtpsniff.Flags
+		odd  detect.Oddity
+	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed}, {smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello}} {
+		if talk.Flags&x.flag != 0 {
+			o |= x.odd
+		}
+	}
+	if talk.HeloVerb == smtpsniff.HELO && bytes.Contains(talk.Banner(), []byte("ESMTP")) {
+		o |= detect.OldHello
+	}
+	bye, greeted := false, false
+	talk.Codes(func(c smtpsniff.CodeCount) {
+		bye = bye || c.Code == 221 || c.Code == 421
+		greeted = greeted || c.Code == 220
+	})
+	if !greeted { // then the greeting was not seen, and who spoke first is not known
+		o &^= detect.Early
+	}
+	if !bye && f.conn.Over() && talk.Mails > 0 && talk.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
+		o |= detect.NoGoodbye
+	}
+	return o
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/wire"
+)
+
+// corpus names a file among the public captures; they are not part of the project.
+func corpus(t *testing.T, name string) string {
+	t.Helper()
+	dir := os.Getenv("SPAMSENSOR_CORPUS")
+	if dir == "" {
+		dir = "../../../shared/pcaps"
+	}
+	name = filepath.Join(dir, name)
+	if _, err := os.Stat(name); err != nil {
+		t.Skipf("%s is not there (SPAMSENSOR_CORPUS names another place for the corpus)", name)
+	}
+	return name
+}
+
+// readPcap reads a classic little-endian capture file.
+func readPcap(t *testing.T, name string) (frames []frame) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	for b = b[24:]; len(b) >= 16; {
+		n := le.Uint32(b[8:])
+		frames = append(frames, frame{int64(le.Uint32(b))*second + int64(le.Uint32(b[4:]))*1000, b[16 : 16+n]})
+		b = b[16+n:]
+	}
+	return frames
+}
+
+// The 50 variants of a SYN that a real Linux kernel was asked about: those that it answered are
+// attempts, the others are refused, by name. It takes no LLC; others do.
+func TestKernelTruth(t *testing.T) {
+	index, err := os.ReadFile(corpus(t, "kernel/frames.idx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames := readPcap(t, corpus(t, "kernel/frames.pcap"))
+	want := strings.Count(string(index), "SYN-ACK") + strings.Count(string(index), "LLC")
+	if want != 35 {
+		t.Fatalf("the index names %d, not 34 and LLC", want)
+	}
+	for name, list := range map[string][]frame{"": frames, "every frame twice, ": doubled(frames)} {
+		r := analyse(Config{}, list)
+		if r.stats.Attempts != uint64(want) {
+			t.Errorf("%s%d attempts, want %d", name, r.stats.Attempts, want)
+		}
+		if r.stats.Sessions != 0 {
+			t.Errorf("%s%d sessions", name, r.stats.Sessions)
+		}
+	}
+	got := map[string]uint64{}
+	var sum uint64
+	r := analyse(Config{}, frames)
+	for _, o := range r.stats.Outcomes {
+		got[o.Name] = o.N
+		sum += o.N
+	}
+	for name, n := range map[wire.Outcome]uint64{wire.BadChecksum: 2, wire.BadTCPFlags: 2, wire.BadTCPOffset: 2, wire.FragmentOverlap: 1,
+		wire.BadIPOption: 4, wire.BadIPLength: 2, wire.BadFragment: 2, wire.Mail: 35} {
+		if got[name.String()] != n {
+			t.Errorf("%d frames are %s, want %d", got[name.String()], name, n)
+		}
+	}
+	if sum != uint64(len(frames)) || r.stats.Frames != sum {
+		t.Errorf("%d frames have an outcome, %d are counted, there are %d", sum, r.stats.Frames, len(frames))
+	}
+	t.Log(r.stats.Outcomes)
+}

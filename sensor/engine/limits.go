@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"unsafe"
+
+	"spamsensor/flowtable"
+	"spamsensor/smtpsniff"
+)
+
+// Limits bound the memory. Numbers that are zero are derived from Memory.
+type Limits struct {
+	// Memory is what the engine takes when everything is full, in bytes, but for the packets in
+	// hand. Zero means 152 MiB.
+	Memory int
+	// Attempts, Flows and Sources are how many of a kind are remembered at a time; attempts
+	// are counted twice, for strangers of whom one is known and for all others.
+	Attempts, Flows, Sources int
+	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
+	Sessions, Hosts int
+	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
+	// servers share for what waits in their queues.
+	Servers, QueueBytes int
+	// MailBytes bounds the transactions that these servers have in hand.
+	MailBytes int
+	// ExactBytes is what the sets of all hosts share to count exactly beyond their own kilobyte.
+	ExactBytes int
+	// HeldBytes bounds the segments that wait for missing ones.
+	HeldBytes int
+}
+
+// defaultMemory, with the capture's buffer of 64 MiB and what the program needs for itself, is
+// 256 MiB.
+const defaultMemory = 152 << 20
+
+// hostBytes is what a judged source takes with its sets, about.
+const hostBytes = 6 << 10
+
+// serverBytes is what a watched mail server takes beside its queue, about: 60 KB, and the domains
+// that it learned.
+const serverBytes = 100 << 10
+
+// fill derives what is not given. The shares are in percent.
+func (l *Limits) fill() {
+	l.Memory = or(l.Memory, defaultMemory)
+	room := func(n *int, percent int, size uintptr) {
+		if *n == 0 {
+			*n = l.Memory / 100 * percent / int(size)
+		}
+	}
+	attempt, newcomers := flowtable.AttemptBytes, flowtable.NewcomerBytes[newcomer]()
+	if l.Attempts == 0 { // rings have sizes that are powers of two
+		for l.Attempts = 256; l.Attempts*2*int(attempt+newcomers) <= l.Memory/100*24; {
+			l.Attempts *= 2
+		}
+	}
+	room(&l.Flows, 17, flowtable.FlowBytes[flow]())
+	room(&l.Sources, 14, flowtable.SourceBytes[source]())
+	room(&l.Sessions, 14, unsafe.Sizeof(smtpsniff.Session{})+64)
+	room(&l.Hosts, 15, hostBytes)
+	room(&l.Servers, 3, serverBytes)
+	room(&l.QueueBytes, 3, 1)
+	room(&l.MailBytes, 2, 1)
+	room(&l.ExactBytes, 3, 1)
+	room(&l.HeldBytes, 5, 1)
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// newcomer is what is kept of a stranger's first SYN beside its addresses.
+type newcomer struct {
+	mac   [6]byte
+	vlan  [2]uint16
+	input uint16
+	tags  uint8
+	ttl   uint8
+	told  bool // as a source, since it came
+}
+
+// stranger reports whether a packet's client is neither ours nor declared. Anybody can
+// send a SYN in the name of strangers, and there are four thousand million of them.
+func (s *shard) stranger(k *flowtable.Key) bool {
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client) && s.e.watching(k.Client) == nil
+}
+
+// newcomer takes in a first SYN of an unknown source, if it is enough to remember it as
+// a newcomer. Otherwise it is to be handled like the SYN of a source.
+func (s *shard) newcomer(p *packet, payload []byte) bool {
+	if len(payload) > 0 || !s.stranger(&p.key) || s.known(p) != nil {
+		return false
+	}
+	n := s.t.Newcomers.Find(p.host, &p.key)
+	if n == nil {
+		n = s.t.Newcomers.Add(p.host, &p.key, p.seq, p.time)
+		n.Value = newcomer{mac: p.mac, vlan: p.vlan, input: p.from, tags: p.tags, ttl: p.ttl}
+		s.count.attempts++
+		s.homeServer(&p.key)
+		return true
+	}
+	if n.ISN == p.seq && n.Key == p.key && p.time >= n.Time && p.time-n.Time < copyWindow {
+		s.count.duplicates++
+		return true
+	}
+	s.promote(p.host, n)
+	return false
+}
+
+// attemptOf is the attempt of a packet's flow with this initial sequence number, nil if there was
+// none or it is forgotten. A newcomer whose SYN is answered becomes a source.
+func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
+	if a := s.t.Attempts.Find(p.flow, &p.key, isn); a != nil {
+		return a
+	}
+	if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+		return s.promote(p.host, n)
+	}
+	return nil
+}
+
+// promote makes a source and an attempt of a newcomer.
+func (s *shard) promote(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.Attempt {
+	s.t.Newcomers.Take(host, n)
+	return s.adopt(host, n)
+}
+
+// adopt makes a source and an attempt of one who is a newcomer no more.
+func (s *shard) adopt(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.Attempt {
+	k := n.Key
+	ref, src := s.addSource(host, &k, n.Value.input)
+	n.Value.describe(src)
+	a := s.t.Attempts.Add(s.e.table.Secret.Flow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
+	a.Outcome = n.Outcome
+	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
+	src.settled(n.Outcome)
+	return a
+}
+
+// describe copies what was kept.
+func (n *newcomer) describe(src *source) { src.mac, src.tags, src.vlan = n.mac, n.tags, n.vlan }
+
+// settled counts the outcome of an attempt that did not come to a connection.
+func (s *source) settled(o flowtable.Outcome) {
+	switch o {
+	case flowtable.Refused:
+		s.facts.Refused++
+	case flowtable.Unreachable:
+		s.facts.Unreachable++
+	default:
+		return
+	}
+	s.facts.Closed()
+}
+
+// newcomerRecord is what is known of a newcomer.
+func (s *shard) newcomerRecord(n *flowtable.Newcomer[newcomer], now int64) detect.SourceRecord {
+	src := source{input: n.Value.input}
+	n.Value.describe(&src)
+	a := s.e.attempted(&n.Key, n.Time, n.Value.ttl)
+	src.facts.Attempted(&a)
+	src.settled(n.Outcome)
+	if n.Outcome == flowtable.Waiting && now-n.Time >= forgetAttempt {
+		src.facts.Closed()
+	}
+	return s.sourceRecord(&src, nil, n.Key.Host(), now)
+}
+
+// newcomerGone is a newcomer that was overwritten. As long as there is room, its attempt is
+// remembered among the sources.
+func (s *shard) newcomerGone(n *flowtable.Newcomer[newcomer]) {
+	if s.t.Sources.Len() < s.t.Sources.Cap()/2 {
+		h := n.Key.Host()
+		s.adopt(s.e.table.Secret.Host(&h), n)
+		return
+	}
+	s.count.sourcesEvicted++
+}
+
+// forgotten is how many attempts of a source may have been counted and forgotten before it
+// was made: one for each time that the newcomers were all replaced, and as many as
+// any source had that had to make room.
+func (s *shard) forgotten() uint32 {
+	laps := uint64(0)
+	if n := s.t.Newcomers.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
+		laps = n/uint64(s.t.Newcomers.Cap()) + 1
+	}
+	return uint32(laps) + s.lost
+}

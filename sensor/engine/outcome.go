@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+)
+
+// What becomes of attempts, as observations about a source that is judged. A source that
+// is not judged yet has sent one SYN, and it is counted.
+
+// destination is the hash by which detect knows a server.
+func (s *shard) destination(k *flowtable.Key) uint32 {
+	return uint32(s.e.table.Secret.Bytes(k.Server[:]))
+}
+
+// expected is the same, where it is wanted.
+func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
+	if !hst.Expecting() {
+		return 0
+	}
+	return s.destination(k)
+}
+
+// attempted looks after a host that has just made an attempt.
+func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, now int64) {
+	if hst.Waiting() && !hst.waiting {
+		hst.waiting = true
+		s.later = append(s.later, ref)
+	}
+	if l := hst.Lookups(); l != nil {
+		l.Connected(&k.Server, now)
+	}
+}
+
+// repeated is another SYN of an attempt.
+func (s *shard) repeated(src *source, p *packet, after int64) {
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), after, p.time)
+		s.judge(src, hst, &p.key, p.time)
+	}
+}
+
+// answered is a SYN-ACK.
+func (s *shard) answered(src *source, p *packet) {
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
+		s.judge(src, hst, &p.key, p.time)
+	}
+}
+
+// failed is a RST or an ICMP error for a SYN.
+func (s *shard) failed(src *source, p *packet, icmp bool) {
+	if hst := s.hosts.at(src.host); hst != nil {
+		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
+		s.judge(src, hst, &p.key, p.time)
+	}
+}
+
+// tickOutcomes takes first contacts for failed that nobody answered in time.
+func (s *shard) tickOutcomes(now int64) {
+	list := s.later[:0]
+	for _, r := range s.later {
+		src, hst := s.hostAt(r)
+		if hst == nil {
+			continue
+		}
+		hst.Settle(&s.e.cfg.Detect, now)
+		if hst.Waiting() {
+			list = append(list, r)
+		} else {
+			hst.waiting = false
+		}
+		k := flowtable.Key{}
+		h := s.t.Sources.KeyOf(r)
+		k.Client, k.Scope = h.Addr, h.Scope
+		s.judge(src, hst, &k, now)
+	}
+	s.later = list
+}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+const days = 24 * hour
+
+// story is the findings of a host, one word each: action, class, level.
+func story(list []detect.Finding, addr string) string {
+	var words []string
+	for _, f := range list {
+		if f.Source.Addr.String() == addr {
+			w := fmt.Sprintf("%s %s %s", f.Action, f.Class, f.Level)
+			if f.CloseReason != "" {
+				w += " (" + f.CloseReason + ")"
+			}
+			words = append(words, w)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// at moves frames in time.
+func at(frames []frame, ns int64) []frame {
+	out := slices.Clone(frames)
+	for i := range out {
+		out[i].at += ns
+	}
+	return out
+}
+
+// together puts conversations in the order of time.
+func together(lists ...[]frame) []frame {
+	out := slices.Concat(lists...)
+	slices.SortStableFunc(out, func(a, b frame) int { return int(a.at - b.at) })
+	return out
+}
+
+// bot is n attempts to as many networks, one a second. answer is what comes of each.
+func bot(n int, answer func(c *conn)) (frames []frame) {
+	for i := range n {
+		c := newConn("10.0.0.5", fmt.Sprintf("198.%d.%d.7", 18+i/250, i%250), uint16(10000+i), 25)
+		c.at += int64(i) * second
+		c.seq = [2]uint32{uint32(i) * 7919, uint32(i) * 104729}
+		answer(c)
+		frames = append(frames, c.frames...)
+	}
+	return together(frames)
+}
+
+func refusing(c *conn) {
+	c.open().told("220 mx ESMTP\r\n").says(fmt.Sprintf("EHLO 10.0.0.%d\r\n", c.cport%200)).told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").
+		told("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+}
+
+// insisting is a SYN that a TCP sends again after a second and after three.
+func insisting(c *conn) {
+	seq := c.seq[0]
+	c.syn().wait(second)
+	c.seq[0] = seq
+	c.syn().wait(2 * second)
+	c.seq[0] = seq
+	c.syn()
+}
+
+func TestVerdictsLive(t *testing.T) {
+	quiet := newConn("10.0.0.9", "192.0.2.25", 40000, 587)
+	var ticks []frame // somebody else, once an hour, so that time goes by
+	for i := range 40 * 24 {
+		c := *quiet
+		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
+		ticks = append(ticks, c.open().close().frames...)
+	}
+	spam := bot(30, refusing)
+	for _, c := range []struct {
+		name   string
+		cfg    Config
+		frames []frame
+		want   string
+	}{
+		{"a bot", Config{}, spam, "opened blocklisted suspect, opened direct_smtp suspect, closed direct_smtp suspect (superseded), closed blocklisted suspect (superseded), opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
+		{"a bot that is cleaned", Config{}, together(spam, at(ticks, minute)), "updated spambot confirmed, updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)"},
+		{"a bot that comes back", Config{}, together(spam, at(ticks, minute), at(spam, 20*days)), "opened spambot"},
+		{"a bot that is ignored", Config{Ignore: []Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, ""},
+		{"a bot that was ignored until yesterday", Config{Ignore: []Ignore{{Net: netip.MustParsePrefix("10.0.0.5/32"), Until: epoch - days}}}, spam, "closed spambot confirmed (end_of_input)"},
+		{"a bot behind a firewall that drops", Config{}, bot(20, insisting), "updated spambot likely, closed spambot likely (end_of_input)"},
+		{"a declared bulk sender that is refused", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "bulk"}}}, spam, "opened spambot suspect, updated spambot likely, closed spambot likely (end_of_input)"},
+		{"a declared bulk sender", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "bulk"}}}, bot(60, func(c *conn) { c.open().mail().close() }), "opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)"},
+		{"a mail server that is not declared", Config{}, bot(60, func(c *conn) { c.open().mail().close() }), "closed undeclared_server suspect (end_of_input)"},
+		{"a declared scanner", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "scanner"}}}, bot(60, insisting), ""},
+		{"a scanner", Config{}, bot(60, func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") }), "closed scanner suspect (end_of_input)"},
+		{"something else on port 25", Config{}, bot(1, func(c *conn) {
+			c.open().told("220 mx\r\n").says("\x01\x02\x03 join #channel\r\n").told("500 what?\r\n").close()
+		}), "opened not_smtp suspect"},
+		{"a declared mail server on a blocklist", Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5")}}, bot(3, refusing), "opened blocklisted suspect, closed blocklisted suspect (end_of_input)"},
+	} {
+		r := analyse(c.cfg, c.frames)
+		got := story(r.findings, "10.0.0.5")
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+		if c.name == "a bot that comes back" {
+			last := r.findings[len(r.findings)-1]
+			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool { return f.Class == detect.Spambot })].ID {
+				t.Errorf("it came back %d times after %d h as %s", last.Reopened, last.CleanFor/hour, last.ID)
+			}
+		}
+		seq := map[string]int{}
+		for _, f := range r.findings {
+			if seq[f.ID]++; f.Seq != seq[f.ID] {
+				t.Errorf("%s: event %d of %s has number %d", c.name, seq[f.ID], f.ID, f.Seq)
+			}
+		}
+	}
+}
+
+// Nobody is accused because of what others send in his name: however many SYNs there are,
+// whatever the servers answer, the address is suspect and no more.
+func TestNoFraming(t *testing.T) {
+	for name, answer := range map[string]func(*conn){
+		"no answer":                           func(c *conn) { c.syn() },
+		"refused":                             func(c *conn) { c.syn().send(1, RST|ACK, "") },
+		"answered":                            func(c *conn) { c.syn().send(1, SYN|ACK, "") },
+		"answered, and reset by the innocent": func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") },
+		"copied at once":                      func(c *conn) { c.syn(); c.frames = append(c.frames, c.frames[0]) },
+	} {
+		for _, f := range analyse(Config{}, bot(10_000, answer)).findings {
+			if f.Level > detect.Suspect {
+				t.Errorf("%s: %s %s", name, f.Class, f.Level)
+			}
+		}
+	}
+}
+
+// The address of a bot is given to another machine: what was known is known of the first.
+func TestAddressMoves(t *testing.T) {
+	heir := delivery()
+	heir.at = epoch + hour
+	frames := at(heir.frames, hour)
+	for i := range frames {
+		frames[i].data = slices.Clone(frames[i].data)
+		if frames[i].data[11] == 1 { // from the client
+			frames[i].data[10] = 9
+		}
+	}
+	got := story(analyse(Config{}, together(bot(30, refusing), frames)).findings, "10.0.0.5")
+	if !strings.HasSuffix(got, "closed spambot confirmed (mac_changed), opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)") &&
+		!strings.HasSuffix(got, "closed spambot confirmed (mac_changed)") {
+		t.Error(got)
+	}
+}
+
+func TestUnused(t *testing.T) {
+	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.77")},
+		AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24")},
+		Ignore:        []Ignore{{Net: netip.MustParsePrefix("10.0.0.88/32")}}}, Output{})
+	w := feeder{w: e.Worker(), size: 1}
+	for _, f := range delivery().frames {
+		w.take(f)
+	}
+	e.Finish("end_of_input")
+	if got := strings.Join(e.Unused(), ", "); got != "smtp_servers 10.0.0.77, allowed_relays 203.0.113.0/24, ignore 10.0.0.88" {
+		t.Error(got)
+	}
+}
+
+// What a host asks the DNS before it connects becomes evidence, unless it is a resolver that asks for others.
+func TestLookups(t *testing.T) {
+	query := func(src, dst string, i int, name string, typ byte) frame {
+		msg := []byte{name[0], byte(i), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+		for _, label := range strings.Split(name, ".") {
+			msg = append(append(msg, byte(len(label))), label...)
+		}
+		msg = append(msg, 0, 0, typ, 0, 1)
+		return frame{epoch + int64(i)*second, Frame(Ethernet{}, IP{Src: src, Dst: dst}, UDP{SrcPort: uint16(5000 + i), DstPort: 53}, Bytes(msg))}
+	}
+	var asks []frame
+	for i := range 6 {
+		asks = append(asks, query("10.0.0.5", "192.0.2.53", i, fmt.Sprintf("domain%d.example.com", i), 15), query("10.0.0.5", "192.0.2.53", i, fmt.Sprintf("firm%d.com", i), 15))
+	}
+	tries := bot(5, insisting)
+	r := analyse(Config{}, together(asks, tries))
+	if s := r.sources["10.0.0.5"]; s.MXLookups != 12 {
+		t.Errorf("%d MX lookups, want 12", s.MXLookups)
+	}
+	codes := func(r *results) (list []string) {
+		for _, f := range r.findings {
+			for _, x := range f.Reasons {
+				list = append(list, x.Code.String())
+			}
+		}
+		return list
+	}
+	if !slices.Contains(codes(r), "mx_lookups") {
+		t.Errorf("found %v", codes(r))
+	}
+	served := append(asks, query("10.0.0.7", "10.0.0.5", 0, "example.com", 15))
+	if r = analyse(Config{}, together(served, tries)); slices.Contains(codes(r), "mx_lookups") {
+		t.Error("a resolver is accused of what it asks for others")
+	}
+}

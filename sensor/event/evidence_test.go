@@ -1,0 +1,80 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// nasty are forty texts that break terminals, logs, parsers or readers.
+var nasty = []string{
+	"", " ", "\t", "\r", "\n", "\r\n", "\r\n\r\n", "\v\f", "\x00", "\x00\x00\x00",
+	"\x1b", "\x1b[2J", "\x1b]0;title\a", "\x1b]8;;http://x\x1b\\", "\a\b", "\x7f\x7f", "\u0080", "\u0085", "\u009b31m", "\u009d0;x\u009c",
+	"\u2028", "\u2029", "\u200e\u200f", "\u061c", "\u202a\u202b\u202c\u202d\u202e", "\u2066\u2067\u2068\u2069", "\ufeff", "\ufffd", "\ufffe\uffff", "e\u0301",
+	"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x80", `"`, `\`, `\n`, `\x0a`, `\\x0a`,
+	`\u000a`, "${jndi:ldap://x}", "%n%s%d", "</script><script>", `"}` + "\n" + `{"event_type":"finding"}`, "' OR 1=1 --", "a\u00a0b", "\u00ad", "\U0001f600", "\U000e0001",
+}
+
+// unsafeRune finds what a line of an event must not hold.
+func unsafeRune(line string) (rune, bool) {
+	for _, r := range line {
+		switch {
+		case r < ' ', r >= 0x7f && r < 0xa0, r == 0x2028, r == 0x2029, r == utf8.RuneError,
+			r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return r, true
+		}
+	}
+	return 0, false
+}
+
+// What a client sends comes out as one line of strict JSON with nothing in it that
+// steers a terminal or turns its writing, and the bytes that it sent can be had back from it.
+func TestEvidenceCanBeHadBack(t *testing.T) {
+	texts := append([]string{}, nasty...)
+	pairs := 0
+	for a := range 256 {
+		for b := 0; b < 256; b += 16 { // every pair of bytes, sixteen to a text
+			var s []byte
+			for c := range 16 {
+				s = append(s, byte(a), byte(b+c), '.')
+				pairs++
+			}
+			texts = append(texts, string(s))
+		}
+	}
+	if pairs != 65536 || len(nasty) < 40 {
+		t.Fatalf("%d pairs, %d texts", pairs, len(nasty))
+	}
+	for _, text := range texts {
+		s := session("x")
+		s.Helo, s.MailFrom = text, nil
+		out := written(t, Config{Evidence: Evidence{Mode: Full}}, func(w *Writer) { w.Session(s) })
+		line, more, _ := bytes.Cut(out, []byte("\n"))
+		if len(more) > 0 || !utf8.Valid(line) || len(line) >= 4096 {
+			t.Fatalf("%q: %d bytes behind the line, which has %d", text, len(more), len(line))
+		}
+		if r, bad := unsafeRune(string(line)); bad {
+			t.Fatalf("%q: %U in %s", text, r, line)
+		}
+		d := json.NewDecoder(bytes.NewReader(line))
+		var e struct{ SMTP struct{ Helo *string } }
+		if err := d.Decode(&e); err != nil || e.SMTP.Helo == nil {
+			t.Fatalf("%q: %v %s", text, err, line)
+		}
+		if got := unescape(*e.SMTP.Helo); got != text {
+			t.Fatalf("%q comes back as %q", text, got)
+		}
+	}
+}
+
+// The report prints the same texts.
+func TestCleanIsOneSafeLine(t *testing.T) {
+	for _, text := range nasty {
+		got := Evidence{Mode: Full}.Clean(strings.Repeat(text, 3))
+		if r, bad := unsafeRune(got); bad || len(got) > 512 {
+			t.Errorf("%q: %U, %d bytes", text, r, len(got))
+		}
+	}
+}

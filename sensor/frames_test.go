@@ -1,0 +1,48 @@
+package main
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every frame of every capture is decoded, or refused by name: received = processed + refused, and
+// the outcomes add up to both.
+func TestEveryFrameIsAccountedFor(t *testing.T) {
+	files := 0
+	var total uint64
+	err := filepath.WalkDir(corpusDir(t), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(filepath.Base(name), ".pcap") || strings.HasSuffix(name, ".json") {
+			return err
+		}
+		events, _, _ := readEvents(t, name)
+		stats := ofType(events, "stats")
+		if len(stats) == 0 {
+			return nil // it could not be opened
+		}
+		files++
+		s := stats[len(stats)-1]
+		var sum uint64
+		for outcome, n := range s.Decode {
+			switch outcome {
+			case "frames", "processed", "refused", "syn":
+			default:
+				sum += n
+			}
+		}
+		frames := s.Decode["frames"]
+		total += frames
+		if sum != frames || s.Decode["processed"]+s.Decode["refused"] != frames || s.Capture["kernel_packets"] != float64(frames) {
+			t.Errorf("%s: read %v, frames %d, processed %d, refused %d, outcomes %d", name, s.Capture["kernel_packets"], frames, s.Decode["processed"], s.Decode["refused"], sum)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Errorf("only %d files could be read", files)
+	}
+	t.Logf("%d files, %d frames", files, total)
+}

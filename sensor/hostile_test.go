@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+// told is a session in one line, as far as these tests look.
+func told(e *emitted) string {
+	s := fmt.Sprintf("%s %s from %q messages %d flags %q", e.App, e.Flow.Seen, e.SMTP.MailFrom, e.SMTP.Messages, e.SMTP.Flags)
+	return strings.NewReplacer("[", "(", "]", ")").Replace(s)
+}
+
+// begun is a connection up to the point where a mail begins.
+func begun(n int) *talk {
+	return newTalk(n).open().lines("S: 220 mx", "C: EHLO pc.example.org", "S: 250 mx")
+}
+
+var envelope = []string{"C: MAIL FROM:<a@example.org>", "S: 250 ok", "C: RCPT TO:<b@example.net>", "S: 250 ok"}
+var mail = append(slices.Clone(envelope), "C: DATA", "S: 354 go", "C: hello\r\n.", "S: 250 taken")
+var quit = []string{"C: QUIT", "S: 221 bye"}
+
+// What an attacker may send on an established connection, and what becomes of it: the
+// session's event, and the counters of the whole capture.
+func TestHostileDialogues(t *testing.T) {
+	const smuggle = "\nMAIL FROM:<m@example.com>\r\nRCPT TO:<v@example.net>\r\nDATA\r\nhi\r\n."
+	five := "S: 250 taken\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken"
+	for i, c := range []struct {
+		name string
+		make func(k *talk) *talk
+		want string
+		tcp  string // counters that are not zero, beyond attempts and sessions
+	}{
+		{"a line without an end", func(k *talk) *talk {
+			for range 200 {
+				k.frame(0, ACK, strings.Repeat("x", 1400))
+			}
+			return k.lines("C: ", "S: 500 no").lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ("long_line" "unknown_command")`, ""},
+		{"a local part of 1500 bytes", func(k *talk) *talk {
+			return k.lines("C: MAIL FROM:<"+strings.Repeat("l", 1500)+"@far.example>", "S: 501 no").close()
+		}, `smtp both from ("` + strings.Repeat("l", 255-len("@far.example")) + `@far.example") messages 0 flags ("long_line")`, ""},
+		{"a source route", func(k *talk) *talk { return k.lines("C: MAIL FROM:<@one,@two:u@example.org>", "S: 250 ok").close() },
+			`smtp both from ("u@example.org") messages 0 flags ()`, ""},
+		{"a quoted bracket", func(k *talk) *talk { return k.lines(`C: MAIL FROM:<"a>b"@example.org>`, "S: 250 ok").close() },
+			`smtp both from ("\"a>b\"@example.org") messages 0 flags ()`, ""},
+		{"SMTPUTF8", func(k *talk) *talk { return k.lines("C: MAIL FROM:<\u00fc@example.org> SMTPUTF8", "S: 250 ok").close() },
+			`smtp both from ("ü@example.org") messages 0 flags ()`, ""},
+		{"the null sender", func(k *talk) *talk { return k.lines("C: MAIL FROM:<>", "S: 250 ok").close() }, `smtp both from ("") messages 0 flags ()`, ""},
+		{"no brackets", func(k *talk) *talk { return k.lines("C: MAIL FROM:a@example.org SIZE=1", "S: 250 ok").close() },
+			`smtp both from ("a@example.org") messages 0 flags ()`, ""},
+		{"commands in a message", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: MAIL FROM:<x@example.com>\r\nDATA\r\nQUIT\r\n.", "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"smuggled behind LF.LF", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n."+smuggle, five).lines(quit...).close()
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		{"smuggled behind LF.CRLF", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n.\r"+smuggle, five).lines(quit...).close()
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		{"smuggled behind CRLF.LF", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\r\n."+smuggle, five).lines(quit...).close()
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		{"not smuggled", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n."+smuggle, "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"smuggled, client only", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n."+smuggle, five).lines(quit...).close().only(0)
+		}, `smtp client from ("a@example.org") messages 1 flags ("ambiguous")`, ""},
+		{"BDAT with a command in it", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: BDAT 25 LAST\r\nMAIL FROM:<x@e.example>", "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"BDAT of impossible sizes", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: BDAT 100000000000000000000", "S: 501 no", "C: BDAT -1", "S: 501 no", "C: BDAT 5 FOO", "S: 501 no", "C: BDAT 0 LAST", "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ("bad_bdat")`, ""},
+		{"mail behind STARTTLS in the clear", func(k *talk) *talk {
+			return k.lines("C: STARTTLS\r\nMAIL FROM:<x@example.com>", "S: 220 go").frame(0, ACK, "\x16\x03\x01\x00\x05hello").close()
+		}, `smtp both from () messages 0 flags ("after_starttls")`, ""},
+		{"DATA refused, then MAIL", func(k *talk) *talk {
+			return k.lines("C: DATA", "S: 503 no").lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ("data_refused")`, ""},
+		{"a million commands without an answer", func(k *talk) *talk {
+			for range 120 {
+				k.frame(0, ACK, strings.Repeat("NOOP\r\nRSET\r\n", 1000)[:12000])
+			}
+			return k.close()
+		}, `smtp both from () messages 0 flags ("pipelined" "too_many_pending")`, ""},
+		{"a reply of 20,000 lines", func(k *talk) *talk {
+			k.bytes(0, "HELP\r\n")
+			for range 20 {
+				k.frame(1, ACK, strings.Repeat("214-x\r\n", 1000))
+			}
+			return k.lines("S: 214 that was all").lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"the dot is lost", func(k *talk) *talk {
+			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi", "C~ .", "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ("gap_client")`, ""},
+		{"ten thousand recipients", func(k *talk) *talk {
+			k.lines("C: MAIL FROM:<a@example.org>", "S: 250 ok")
+			for range 100 {
+				k.bytes(0, strings.Repeat("RCPT TO:<b@example.net>\r\n", 100)).bytes(1, strings.Repeat("250 ok\r\n", 100))
+			}
+			return k.lines("C: DATA", "S: 354 go", "C: .", "S: 250 taken").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ("pipelined")`, ""},
+		{"other bytes in a retransmission", func(k *talk) *talk {
+			k.bytes(0, "MAIL FROM:<a@example.org>\r\n")
+			k.seq[0] -= 27
+			return k.bytes(0, "MAIL FROM:<z@example.com>\r\n").lines("S: 250 ok").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 0 flags ("conflict")`, "conflicts:1 retransmits:1"},
+		{"an urgent byte in MAIL", func(k *talk) *talk {
+			return k.frame(0, ACK|URG, "MAIL FROM:<a@example.org>\r\n").lines("S: 250 ok").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 0 flags ("urgent")`, ""},
+		{"10,000 keep-alives", func(k *talk) *talk {
+			for range 5000 {
+				k.seq[0]--
+				k.frame(0, ACK, "").seq[0]++
+				k.seq[0]--
+				k.frame(0, ACK, "?")
+			}
+			return k.lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, "retransmits:5000"},
+		{"a reset and an end out of the window", func(k *talk) *talk {
+			k.seq[0] += 5_000_000
+			k.frame(0, RST|ACK, "").frame(0, FIN|ACK, "")
+			k.seq[0] -= 5_000_001
+			return k.lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, "out_of_window:2"},
+		{"every frame twice", func(k *talk) *talk {
+			k.lines(mail...).lines(quit...).close()
+			for _, f := range slices.Clone(k.sent) {
+				f.at += 1e5
+				k.sent = append(k.sent, f)
+			}
+			return k
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, "duplicate_frames:19"},
+		{"every pair of frames swapped", func(k *talk) *talk {
+			k.lines(mail...).lines(quit...).close()
+			for i := 0; i+1 < len(k.sent); i += 2 {
+				k.sent[i].data, k.sent[i+1].data = k.sent[i+1].data, k.sent[i].data
+			}
+			return k
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, "syn_unseen:1"},
+		{"client only", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().only(0) }, `smtp client from ("a@example.org") messages 1 flags ()`, ""},
+		{"server only", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().only(1) }, `smtp server from () messages 1 flags ()`, "syn_unseen:1"},
+		{"from the middle", func(k *talk) *talk { return k.lines(mail...).lines(quit...).close().from(6) }, `smtp both from ("a@example.org") messages 1 flags ("midstream")`, "midstream:1"},
+		{"TLS on port 25", func(*talk) *talk {
+			return newTalk(99).open().frame(0, ACK, "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03").frame(1, ACK, "\x16\x03\x03\x00\x05\x02\x00\x00\x01\x03").close()
+		}, `tls both from () messages 0 flags ()`, ""},
+		{"HTTP on port 25", func(*talk) *talk {
+			return newTalk(98).open().frame(0, ACK, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").close()
+		}, `failed both from () messages 0 flags ("not_smtp" "unknown_command")`, ""},
+	} {
+		k := c.make(begun(i))
+		events, _, _ := readEvents(t, "--set", "evidence.mail_from=full", captured(t, k))
+		var got []string
+		for _, e := range ofType(events, "session") {
+			slices.Sort(e.SMTP.Flags)
+			got = append(got, told(&e))
+		}
+		if len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, strings.Join(got, "\n     "), c.want)
+		}
+		stats := ofType(events, "stats")
+		var tcp []string
+		for _, name := range sorted(stats[len(stats)-1].TCP) {
+			if n := stats[len(stats)-1].TCP[name]; n > 0 && name != "attempts" && name != "sessions" {
+				tcp = append(tcp, fmt.Sprintf("%s:%d", name, n))
+			}
+		}
+		if s := strings.Join(tcp, " "); s != c.tcp {
+			t.Errorf("%s: %s, want %s", c.name, s, c.tcp)
+		}
+	}
+}
+
+// Texts that break logs stay on one line, as evidence that can be had again.
+func TestHostileNames(t *testing.T) {
+	for i, name := range []string{"\x1b[2J\x1b]0;owned\a", "a\x00b", "x\r y", "\u202egpj.exe", "\xff\xfe", "caf\xe9", `{"event_type":"finding"}`, "\u2028\u2029", "\u009b31m", `\x41`, "\x7f"} {
+		k := newTalk(i).open().lines("S: 220 "+name, "C: EHLO "+name, "S: 250 mx", "C: MAIL FROM:<"+name+"@example.org>", "S: 550 no "+name).close()
+		said := everythingSaid(t, captured(t, k), "evidence.mail_from=full")
+		events := 0
+		for line := range strings.Lines(said) {
+			if strings.HasPrefix(line, `{"`) {
+				events++
+			}
+		}
+		if all := strings.Count(said, `"event_id"`); events != all || all < 3 {
+			t.Errorf("%q: %d events in %d lines", name, all, events)
+		}
+		for _, r := range said {
+			if r != '\n' && r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
+				t.Errorf("%q: %U in the output", name, r)
+			}
+		}
+	}
+}

@@ -1,0 +1,322 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"spamsensor/sensor/wire/wiretest"
+)
+
+// flood writes frames of TCP over IPv4, fast.
+type flood struct {
+	out    *bufio.Writer
+	now    int64 // nanoseconds
+	step   int64 // between frames
+	frames int
+	record [16 + 54 + 256]byte
+}
+
+func newFlood(out io.Writer, step int64) *flood {
+	f := &flood{out: bufio.NewWriterSize(out, 1<<20), now: 1_700_000_000e9, step: step}
+	f.out.Write(pcapHeader())
+	copy(f.record[16:], wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: "10.0.0.1", Dst: "192.0.2.25"}, wiretest.TCP{SrcPort: 40000, DstPort: 25}))
+	return f
+}
+
+// send writes a segment.
+func (f *flood) send(src, dst uint32, sport, dport uint16, flags uint8, seq, ack uint32, text string) {
+	r, be, le := f.record[:], binary.BigEndian, binary.LittleEndian
+	n := 54 + copy(r[70:], text)
+	le.PutUint32(r[0:], uint32(f.now/1e9))
+	le.PutUint32(r[4:], uint32(f.now%1e9/1000))
+	le.PutUint32(r[8:], uint32(n))
+	le.PutUint32(r[12:], uint32(n))
+	ip, tcp := r[30:50], r[50:70]
+	be.PutUint16(ip[2:], uint16(n-14))
+	be.PutUint32(ip[12:], src)
+	be.PutUint32(ip[16:], dst)
+	be.PutUint16(tcp[0:], sport)
+	be.PutUint16(tcp[2:], dport)
+	be.PutUint32(tcp[4:], seq)
+	be.PutUint32(tcp[8:], ack)
+	tcp[13] = flags
+	if n < 60 {
+		clear(r[70:76])
+		le.PutUint32(r[8:], 60)
+		le.PutUint32(r[12:], 60)
+		n = 60
+	}
+	f.out.Write(r[:16+n])
+	f.now += f.step
+	f.frames++
+}
+
+const server = 0xc0000219 // 192.0.2.25
+
+// open is a connection that was established, from its SYN to the server's greeting.
+func (f *flood) open(src uint32, sport uint16) {
+	f.send(src, server, sport, 25, wiretest.SYN, 100, 0, "")
+	f.send(server, src, 25, sport, wiretest.SYN|wiretest.ACK, 500, 101, "")
+	f.send(src, server, sport, 25, wiretest.ACK, 101, 501, "")
+	f.send(server, src, 25, sport, wiretest.PSH|wiretest.ACK, 501, 101, "220 mx.example.net ESMTP\r\n")
+}
+
+const spammer = "10.77.77.77"
+
+// object is an event.
+type object map[string]any
+
+// flooded runs the command on what write writes, and returns what it told of the spammer, its last
+// counters, and the most memory it had, in bytes.
+func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told []object, stats object, peak int64) {
+	t.Helper()
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := filepath.Join(t.TempDir(), "events")
+	cmd := exec.Command(name, append([]string{"read", "-", "--events", events, "-q"}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() { // what the system tells of a process that has ended includes what we had when it began
+		defer close(watched)
+		for {
+			peak = max(peak, highWater(cmd.Process.Pid))
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	f := newFlood(in, step)
+	write(f)
+	f.out.Flush()
+	in.Close()
+	err = cmd.Wait()
+	close(over)
+	<-watched
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	file, err := os.Open(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		isStats := strings.Contains(lines.Text(), `"event_type":"stats"`)
+		if !isStats && !strings.Contains(lines.Text(), spammer) {
+			continue
+		}
+		var e object
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		if isStats {
+			stats = e
+		} else {
+			told = append(told, e)
+		}
+	}
+	if n := stats.number(t, "decode.processed") + stats.number(t, "decode.refused"); n != float64(f.frames) {
+		t.Errorf("%v of %d frames are in the account", n, f.frames)
+	}
+	return told, stats, peak
+}
+
+// highWater is the most memory that a process had so far, in bytes; zero when it is gone.
+func highWater(pid int) (kb int64) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
+		fmt.Sscan(rest, &kb)
+	}
+	return kb << 10
+}
+
+// number is the number at a path.
+func (e object) number(t testing.TB, path string) float64 {
+	t.Helper()
+	var v any = map[string]any(e)
+	for _, key := range strings.Split(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			t.Fatalf("there is no %s in %v", path, e)
+		}
+		v = m[key]
+	}
+	n, _ := v.(float64)
+	return n
+}
+
+// Whatever is sent, the process stays within its limit, and every table that was too small is counted.
+func TestMemoryIsBounded(t *testing.T) {
+	scale := 10
+	if long() {
+		scale = 1
+	}
+	const mb = 1 << 20
+	for _, c := range []struct {
+		name    string
+		step    int64
+		write   func(*flood)
+		full    string // counter of what had to make room; with few frames nothing need
+		evicted bool
+	}{
+		{"10 M spoofed sources", 1000, func(f *flood) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			for range 10_000_000 / scale {
+				f.send(rng.Uint32(), server, uint16(rng.Uint32())|1024, 25, wiretest.SYN, rng.Uint32(), 0, "")
+			}
+		}, "tcp.sources_evicted", true},
+		{"2 M half-open", 1000, func(f *flood) {
+			for i := range uint32(2_000_000 / scale) {
+				src, port := 0x50000000+i*7, uint16(1024+i%60000)
+				f.send(src, server, port, 25, wiretest.SYN, 100, 0, "")
+				f.send(server, src, 25, port, wiretest.SYN|wiretest.ACK, 500, 101, "")
+			}
+		}, "flow.evicted", true},
+		{"1 M idle sessions", 1000, func(f *flood) {
+			for i := range uint32(1_000_000 / scale) {
+				f.open(0x0a000000+i, uint16(1024+i%60000))
+			}
+		}, "smtp.sessions_evicted", true},
+		{"200,000 sessions with an open hole", 1000, func(f *flood) {
+			text := strings.Repeat("x", 250)
+			for i := range uint32(200_000 / scale) {
+				src, port := 0x0a000000+i, uint16(1024+i%60000)
+				f.open(src, port)
+				for k := range uint32(4) {
+					f.send(src, server, port, 25, wiretest.PSH|wiretest.ACK, 2000+k*300, 527, text)
+				}
+			}
+		}, "tcp.reassembly_overflows", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, stats, peak := flooded(t, c.step, c.write)
+			if peak > 256*mb {
+				t.Errorf("%d MiB", peak/mb)
+			}
+			n := stats.number(t, c.full)
+			if c.evicted && n == 0 {
+				t.Errorf("%s is 0: %v", c.full, stats["flow"])
+			}
+			t.Logf("R8: %s, 1/%d of it: %d MiB, %s %.0f (goal 256 MiB)", c.name, scale, peak/mb, c.full, n)
+		})
+	}
+	t.Run("a lower limit", func(t *testing.T) {
+		_, _, peak := flooded(t, 1000, func(f *flood) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			for i := range uint32(2_000_000 / scale) {
+				f.send(rng.Uint32(), server, 40000, 25, wiretest.SYN, i, 0, "")
+				f.open(0x0a000000+i, 50000)
+			}
+		}, "--set", "limits.memory=128MiB")
+		if peak > 128*mb {
+			t.Errorf("%d MiB", peak/mb)
+		}
+		t.Logf("R8: with limits.memory=128MiB: %d MiB (goal 128 MiB)", peak/mb)
+	})
+}
+
+// A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the flood.
+func TestSpammerInTheFlood(t *testing.T) {
+	const every = 83_000
+	n := 1_000_000
+	if long() {
+		n = 5_000_000
+	}
+	spam := 0
+	told, stats, _ := flooded(t, 1000, func(f *flood) {
+		rng := rand.New(rand.NewPCG(2, 2))
+		for i := range n {
+			if i%every == every/2 {
+				spam++
+				f.send(0x0a4d4d4d, 0xc6330019+uint32(spam)<<8, 40000, 25, wiretest.SYN, rng.Uint32(), 0, "")
+			}
+			f.send(rng.Uint32(), server, uint16(rng.Uint32())|1024, 25, wiretest.SYN, rng.Uint32(), 0, "")
+		}
+	}, "--set", "limits.sources=65536", "--set", "limits.attempts=65536")
+	found, counted := false, 0.0
+	for _, e := range told {
+		if e["event_type"] == "finding" {
+			found = true
+		}
+		if e["event_type"] == "source" {
+			counted = e.number(t, "source.attempts")
+			t.Logf("R9: %v of %d attempts, error bound %v, %v sources had to make room (goal 45 of 60)", counted, spam,
+				e.number(t, "source.error_bound"), stats.number(t, "tcp.sources_evicted"))
+		}
+	}
+	if !found || counted < float64(spam)*45/60 {
+		t.Errorf("%v attempts of %d were counted; a finding: %v", counted, spam, found)
+	}
+}
+
+// The storm under seven times as many SYNs, with tables that are far too small for the SYNs: sessions and
+// what was said in them are exact.
+func TestSessionsUnderAFlood(t *testing.T) {
+	n := 3_000
+	if long() {
+		n = 20_000
+	}
+	lines := 0
+	_, stats, _ := flooded(t, 10_000, func(f *flood) {
+		rng := rand.New(rand.NewPCG(3, 3))
+		noise := func() {
+			for range 7 {
+				f.send(0x50000000|rng.Uint32()>>4, server, uint16(rng.Uint32())|1024, 25, wiretest.SYN, rng.Uint32(), 0, "")
+			}
+		}
+		const wide = 500 // connections that are open at a time
+		for first := 0; first < n; first += wide {
+			for i := range wide {
+				f.open(0x0a000000+uint32(i), uint16(10000+first/wide))
+				noise()
+			}
+			seq := uint32(101)
+			for _, text := range []string{"EHLO a.example.org\r\n", "MAIL FROM:<a@example.org>\r\n", "QUIT\r\n"} {
+				for i := range wide {
+					f.send(0x0a000000+uint32(i), server, uint16(10000+first/wide), 25, wiretest.PSH|wiretest.ACK, seq, 527, text)
+					noise()
+					lines++
+				}
+				seq += uint32(len(text))
+			}
+			for i := range wide {
+				f.send(0x0a000000+uint32(i), server, uint16(10000+first/wide), 25, wiretest.FIN|wiretest.ACK, seq, 527, "")
+				f.send(server, 0x0a000000+uint32(i), 25, uint16(10000+first/wide), wiretest.FIN|wiretest.ACK, 527, seq+1, "")
+			}
+		}
+	}, "--set", "limits.flows=4096", "--set", "limits.attempts=2048", "--set", "limits.sources=4096", "--set", "limits.sessions=4096")
+	want := float64((n + 499) / 500 * 500)
+	if got := stats.number(t, "tcp.sessions"); got != want {
+		t.Errorf("%v sessions of %v", got, want)
+	}
+	if evicted := stats.number(t, "tcp.sources_evicted"); evicted == 0 {
+		t.Error("no eviction was counted: the tables are not too small")
+	}
+	t.Logf("sessions exact under a flood of 7 SYNs a packet: %v of %v (%d lines)", stats.number(t, "tcp.sessions"), want, lines)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/wire"
+)
+
+// half is a capture of which only one side was seen: what the clients sent (0), or what the servers did.
+func half(t *testing.T, file string, dir int) string {
+	t.Helper()
+	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(uint16) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	var d wire.Decoder
+	d.SetPorts([]uint16{25})
+	k, link := new(talk), uint16(1)
+	for {
+		b, err := files.Next()
+		for _, part := range b.Parts {
+			for _, f := range part {
+				var p wire.Packet
+				if d.Decode(wire.LinkType(f.Link), f.Data, f.Len, &p) == wire.Mail && (p.DstPort == 25) == (dir == 0) {
+					k.sent = append(k.sent, sentFrame{f.Time, dir, slices.Clone(f.Data)})
+					link = f.Link
+				}
+			}
+		}
+		if err == io.EOF {
+			return capturedOn(t, link, k)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Postfix wrote down what it took. With one side only, what we say is right, or said to
+// be uncertain; never more than there was.
+func TestCorpusMTAOneSide(t *testing.T) {
+	dir := filepath.Join(corpusDir(t), "mta")
+	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dialogues []struct {
+		File, Name string
+		Messages   int
+		Senders    []string
+	}
+	if err := json.Unmarshal(b, &dialogues); err != nil {
+		t.Fatal(err)
+	}
+	for _, side := range []string{"client", "server"} {
+		right, doubtful := 0, 0
+		for _, d := range dialogues {
+			only := 0
+			if side == "server" {
+				only = 1
+			}
+			events, _, _ := readEvents(t, "--set", "evidence.mail_from=full", half(t, filepath.Join(dir, d.File), only))
+			messages, from, doubt := 0, []string{}, false
+			for _, e := range ofType(events, "session") {
+				messages += e.SMTP.Messages
+				from = append(from, e.SMTP.MailFrom...)
+				doubt = doubt || slices.Contains(e.SMTP.Flags, "ambiguous")
+			}
+			switch {
+			case messages == d.Messages && (side == "server" || d.Messages == 0 || slices.Equal(from, d.Senders)):
+				right++
+			case doubt:
+				doubtful++
+			default:
+				t.Errorf("%s (%s), %s only: %d messages from %q, Postfix took %d from %q, and no doubt", d.File, d.Name, side, messages, from, d.Messages, d.Senders)
+			}
+		}
+		t.Logf("%s only: %d right, %d doubtful of %d", side, right, doubtful, len(dialogues))
+	}
+}

@@ -1,0 +1,285 @@
+package wire_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"spamsensor/sensor/wire"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+// part is a fragment: from and to in bytes, and whether it says that more follow.
+type part struct {
+	from, to int
+	more     bool
+}
+
+// pieces are fragments of the packet that carries segment.
+func pieces(ip IP, segment []byte, parts ...part) (frames [][]byte) {
+	for _, p := range parts {
+		body := Bytes(segment[p.from:p.to])
+		field := uint16(p.from)
+		if (ip.Src == ip6.Src) && p.more {
+			field |= 1
+		}
+		if ip.Src == ip6.Src {
+			frames = append(frames, Frame(eth, ip, Ext{Type: 44, Next: 6, Body: []byte{byte(field >> 8), byte(field), 0, 0, byte(ip.ID >> 8), byte(ip.ID)}}, body))
+			continue
+		}
+		ip.Protocol, ip.Frag = 6, field/8
+		if p.more {
+			ip.Frag |= 0x2000
+		}
+		frames = append(frames, Frame(eth, ip, body))
+	}
+	return frames
+}
+
+// segmentOf is a segment with the right checksum.
+func segmentOf(ip IP, t TCP, text string) []byte {
+	header := 20
+	if ip.Src == ip6.Src {
+		header = 40
+	}
+	return Frame(ip, t, Text(text))[header:]
+}
+
+type joiner struct {
+	*wire.Decoder
+	frags wire.Fragments
+}
+
+func newJoiner() *joiner {
+	j := &joiner{Decoder: decoder()}
+	j.SetFragments(&j.frags)
+	return j
+}
+
+// Fragments in every order give the same packet, once, with its payload and a checksum that can be judged.
+func TestFragmentsInAnyOrder(t *testing.T) {
+	long := bytes.Repeat([]byte("0123456789"), 150)
+	for _, ip := range []IP{ip4, ip6} {
+		for _, text := range []string{"", "EHLO a\r\n", string(long)} {
+			segment := segmentOf(ip, syn, text)
+			size := max(24, len(segment)/4&^7)
+			var parts []part
+			for at := 0; at < len(segment); at += size {
+				parts = append(parts, part{at, min(at+size, len(segment)), at+size < len(segment)})
+			}
+			if len(parts) == 1 {
+				parts = []part{{0, len(segment), false}}
+			}
+			rng := rand.New(rand.NewPCG(1, 1))
+			for round := range 30 {
+				rng.Shuffle(len(parts), func(a, b int) { parts[a], parts[b] = parts[b], parts[a] })
+				if parts[0].to-parts[0].from < 24 && ip.Src == ip6.Src {
+					continue
+				}
+				j := newJoiner()
+				var p wire.Packet
+				whole := 0
+				for _, f := range pieces(ip, segment, parts...) {
+					switch o := j.Decode(wire.Ethernet, f, 0, &p); o {
+					case wire.Mail:
+						whole++
+						if string(p.Payload) != text || p.Seq != 7 || p.SrcPort != 40000 || p.Checksum != wire.Right || int(p.Len) != len(text) {
+							t.Errorf("%s, %d bytes, round %d: %+v", ip.Src, len(text), round, p)
+						}
+					case wire.TCPFragment:
+					default:
+						t.Errorf("%s, %d bytes: %s", ip.Src, len(text), o)
+					}
+				}
+				if whole != 1 || j.frags.Waiting != 0 {
+					t.Fatalf("%s, %d bytes in %d parts: %d packets, %d waiting", ip.Src, len(text), len(parts), whole, j.frags.Waiting)
+				}
+			}
+		}
+	}
+}
+
+func TestFragmentOutcomes(t *testing.T) {
+	segment := segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: SYN, Options: []byte{2, 4, 5, 180}}, "12345678901234567890")
+	n := len(segment) // 44
+	for _, c := range []struct {
+		name  string
+		parts []part
+		want  []wire.Outcome
+	}{
+		{"in order", []part{{0, 24, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.Mail}},
+		{"the whole header first is no SYN yet", []part{{0, 24, true}}, []wire.Outcome{wire.TCPFragment}},
+		{"a copy is ignored", []part{{0, 24, true}, {0, 24, true}, {8, 16, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.TCPFragment, wire.TCPFragment, wire.Mail}},
+		{"overlap", []part{{0, 24, true}, {16, n, false}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.FragmentOverlap, wire.TCPFragment}},
+		{"overlap in front", []part{{24, n, false}, {0, 32, true}}, []wire.Outcome{wire.TCPFragment, wire.FragmentOverlap}},
+		{"two ends", []part{{24, n, false}, {24, 40, false}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"behind the end", []part{{16, 32, false}, {32, 40, true}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"nothing", []part{{0, 24, true}, {24, 24, false}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"not a multiple of 8", []part{{0, 30, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.Mail}},
+		{"a hole is no datagram", []part{{0, 24, true}, {32, n, false}}, []wire.Outcome{wire.TCPFragment, wire.TCPFragment}},
+	} {
+		j := newJoiner()
+		var p wire.Packet
+		for i, f := range pieces(ip4, segment, c.parts...) {
+			if o := j.Decode(wire.Ethernet, f, 0, &p); o != c.want[i] {
+				t.Errorf("%s: fragment %d is %s, want %s", c.name, i, o, c.want[i])
+			}
+		}
+	}
+	j := newJoiner()
+	var p wire.Packet
+	var last wire.Outcome
+	for at := 160; at >= 16; at -= 16 {
+		last = j.Decode(wire.Ethernet, pieces(ip4, make([]byte, 200), part{at, at + 8, true})[0], 0, &p)
+		if last.Refused() {
+			break
+		}
+	}
+	if last != wire.TooManyFragments || j.frags.Waiting != 0 {
+		t.Errorf("nine pieces apart: %s, %d waiting", last, j.frags.Waiting)
+	}
+}
+
+// A fragment quoted by an ICMP error is not on its way.
+func TestQuotedFragmentIsNotJoined(t *testing.T) {
+	j := newJoiner()
+	var p wire.Packet
+	quote := pieces(ip4, segmentOf(ip4, syn, "12345678"), part{0, 24, true})[0][14:]
+	if o := j.Decode(wire.Ethernet, Frame(eth, IP{Src: "10.0.0.254", Dst: "10.0.0.1"}, ICMP{Type: 3, Code: 4}, Bytes(quote)), 0, &p); o != wire.OtherICMP || j.frags.Waiting != 0 {
+		t.Errorf("%s, %d waiting", o, j.frags.Waiting)
+	}
+}
+
+// What the capture cut from a fragment is cut from the packet, and behind the bytes that are
+// kept it counts as cut as well.
+func TestFragmentsCut(t *testing.T) {
+	text := string(bytes.Repeat([]byte("0123456789"), 300))
+	segment := segmentOf(ip4, data, text)
+	frames := pieces(ip4, segment, part{0, 1000, true}, part{1000, 2000, true}, part{2000, len(segment), false})
+	for _, c := range []struct{ snaplen, want int }{{65535, 1536 - 20}, {500, 500 - 34 - 20}, {48, 0}} {
+		j := newJoiner()
+		var p wire.Packet
+		var o wire.Outcome
+		for _, f := range frames {
+			n := min(len(f), c.snaplen)
+			o = j.Decode(wire.Ethernet, f[:n:n], len(f), &p)
+		}
+		if o != wire.Mail || int(p.Len) != len(text) || len(p.Payload) != c.want || string(p.Payload) != text[:c.want] {
+			t.Errorf("snapshot length %d: %s, %d of %d bytes, want %d", c.snaplen, o, len(p.Payload), p.Len, c.want)
+		}
+	}
+}
+
+// Too late, in either direction of time, is not joined; a frame with a wild time loses nobody
+// else's datagram; Expire takes a time that is believed.
+func TestFragmentTimes(t *testing.T) {
+	const second = int64(1e9)
+	segment := segmentOf(ip4, syn, "12345678")
+	f := pieces(ip4, segment, part{0, 24, true}, part{24, 28, false})
+	for _, c := range []struct {
+		then, now int64
+		joined    bool
+	}{{100, 100, true}, {100, 105, true}, {100, 106, false}, {100, 97, true}, {3700, 100, false}, {0, 0, true}, {100, 4291747200, false}, {100, -100, false}} {
+		j := newJoiner()
+		var p wire.Packet
+		j.frags.Now = c.then * second
+		j.Decode(wire.Ethernet, f[0], 0, &p)
+		j.frags.Now = c.now * second
+		if o := j.Decode(wire.Ethernet, f[1], 0, &p); (o == wire.Mail) != c.joined || (j.frags.Expired == 1) == c.joined {
+			t.Errorf("at %d and %d: %s, %d expired", c.then, c.now, o, j.frags.Expired)
+		}
+	}
+	j := newJoiner()
+	var p wire.Packet
+	j.frags.Now = 100 * second
+	j.Decode(wire.Ethernet, f[0], 0, &p)
+	j.frags.Now = 1e18
+	other := ip4
+	other.ID = 9
+	j.Decode(wire.Ethernet, pieces(other, segment, part{0, 24, true})[0], 0, &p)
+	j.frags.Now = 101 * second
+	if o := j.Decode(wire.Ethernet, f[1], 0, &p); o != wire.Mail {
+		t.Errorf("after a frame with a wild time: %s", o)
+	}
+	j.frags.Expire(102 * second)
+	if j.frags.Expired != 0 || j.frags.Waiting != 1 {
+		t.Errorf("%d expired, %d waiting", j.frags.Expired, j.frags.Waiting)
+	}
+	j.frags.Expire(2e18)
+	if j.frags.Expired != 1 || j.frags.Waiting != 0 {
+		t.Errorf("%d expired, %d waiting", j.frags.Expired, j.frags.Waiting)
+	}
+}
+
+// A million fragments that are never completed take the memory of the first few thousand, and all
+// are accounted for. A datagram whose fragments follow one another is joined all the same.
+func TestFragmentFlood(t *testing.T) {
+	j := newJoiner()
+	var p wire.Packet
+	segment := segmentOf(ip4, syn, "12345678")
+	first := pieces(ip4, segment, part{0, 24, true})[0]
+	mine := ip4
+	mine.Src = "10.9.9.9"
+	whole := pieces(mine, segmentOf(mine, syn, "12345678"), part{0, 24, true}, part{24, 28, false})
+	var before, after runtime.MemStats
+	n, joined := 1_000_000, 0
+	if testing.Short() {
+		n = 50_000
+	}
+	for i := range n {
+		if i == 10_000 {
+			runtime.ReadMemStats(&before)
+		}
+		first[26], first[27], first[18], first[19] = byte(i>>24), byte(i>>16), byte(i>>8), byte(i)
+		j.frags.Now = int64(i) * 1000
+		j.Decode(wire.Ethernet, first, 0, &p)
+		if i%1000 == 0 {
+			j.Decode(wire.Ethernet, whole[0], 0, &p)
+			if j.Decode(wire.Ethernet, whole[1], 0, &p) == wire.Mail {
+				joined++
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 100_000 {
+		t.Errorf("%d bytes were allocated", grown)
+	}
+	if j.frags.Waiting > 4096 || j.frags.Waiting+j.frags.Evicted+j.frags.Expired != uint64(n) || j.frags.Evicted == 0 {
+		t.Errorf("%d waiting, %d evicted, %d expired of %d", j.frags.Waiting, j.frags.Evicted, j.frags.Expired, n)
+	}
+	if joined != n/1000 {
+		t.Errorf("%d of %d datagrams were joined", joined, n/1000)
+	}
+}
+
+// FuzzFragments cuts a segment in every way: whatever is joined is the segment, or its
+// beginning. Each pair of bytes is a fragment: where, and how long, with the last bit saying that
+// more follow.
+func FuzzFragments(f *testing.F) {
+	f.Add([]byte{0, 7, 3, 2})
+	f.Add([]byte{3, 2, 0, 7, 0, 7})
+	f.Add([]byte{0, 7, 2, 4, 3, 2})
+	segment := segmentOf(ip4, data, fmt.Sprint(slices.Repeat([]int{1234567}, 40)))
+	j := newJoiner()
+	f.Fuzz(func(t *testing.T, program []byte) {
+		j.frags.Expire(1 << 62)
+		var p wire.Packet
+		for i := 0; i+1 < len(program); i += 2 {
+			from := int(program[i]) % 32 * 8
+			to := min(from+int(program[i+1]>>1)%8*8, len(segment))
+			if from > to {
+				continue
+			}
+			o := j.Decode(wire.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
+			if o >= wire.Outcomes || j.frags.Waiting > 1 {
+				t.Fatalf("%s, %d waiting", o, j.frags.Waiting)
+			}
+			if o == wire.Mail && (p.SrcPort != 40000 || p.Seq != 8 || !bytes.HasPrefix(segment[20:], p.Payload) || int(p.Len) != len(p.Payload)) {
+				t.Fatalf("joined to %+v", p)
+			}
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package wire
+
+// opens reports whether a segment is a first SYN: it asks for a connection.
+func (p *Packet) opens() bool { return p.Flags&(SYN|ACK) == SYN }
+
+// opening judges a first SYN further than other segments, because it is counted by itself: is there an
+// answer to it at all? segment is the TCP header and what follows, nil where it was not captured whole.
+func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
+	p.Checksum = Unchecked
+	if segment != nil {
+		if signed(segment) {
+			return BadTCPOption
+		}
+		if p.Checksum = checkSYN(p, d.header, segment); d.badHeader {
+			p.Checksum = Wrong
+		}
+	}
+	if d.group || !p.addressable() {
+		return BadAddress
+	}
+	return Mail
+}
+
+// addressable reports whether a Linux kernel would answer a SYN between these addresses: neither is
+// that of a group or of nobody, the sender's is not the receiver's own, and none is the
+// loopback's but on the loopback interface, whose frames have no link-layer sender.
+func (p *Packet) addressable() bool {
+	wired := p.MAC != [6]byte{}
+	if !p.V6 {
+		return unicast4(p.Src[12:], wired) && unicast4(p.Dst[12:], wired) && (!wired || be.Uint32(p.Src[12:]) != be.Uint32(p.Dst[12:]))
+	}
+	return (!wired || p.Src != p.Dst) && unicast6(&p.Src, wired) && unicast6(&p.Dst, wired) && p.Dst != Addr{}
+}
+
+// unicast4 leaves out 0.0.0.0, 224/4, 255.255.255.255, and 127/8 on a wire.
+func unicast4(a []byte, wired bool) bool {
+	return a[0] != 0 && a[0] != 127 && a[0] < 224 || reserved4(a, wired)
+}
+
+// reserved4 is unicast4 for what is not ordinary. 0/8 and 240/4 are reserved, and accepted.
+func reserved4(a []byte, wired bool) bool {
+	switch {
+	case a[0]&0xf0 == 224:
+		return false
+	case a[0] == 127:
+		return !wired
+	case a[0] == 0, a[0] == 255:
+		return a[1] != a[0] || a[2] != a[0] || a[3] != a[0]
+	}
+	return true
+}
+
+// unicast6 leaves out ff00::/8, ::1 on a wire, and ::ffff/96, which stands for IPv4 and is never sent.
+func unicast6(a *Addr, wired bool) bool {
+	if a[0] != 0 || be.Uint64(a[:8]) != 0 {
+		return a[0] != 0xff
+	}
+	low := be.Uint64(a[8:])
+	return (low != 1 || !wired) && low>>32 != 0xffff
+}
+
+// signed reports whether a segment carries an MD5 signature (RFC 2385). Linux drops one that
+// nobody asked for, and no mail server does. Other options are not looked at, and what is behind a malformed one neither.
+func signed(segment []byte) bool {
+	const md5, length = 19, 18
+	offset := int(segment[12]>>4) * 4
+	if offset < 20+length {
+		return false
+	}
+	for b := segment[20:offset]; len(b) >= length; {
+		switch {
+		case b[0] == 0:
+			return false
+		case b[0] == 1:
+			b = b[1:]
+		case b[1] < 2 || int(b[1]) > len(b):
+			return false
+		case b[0] == md5:
+			return b[1] == length
+		default:
+			b = b[b[1]:]
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package wire
+
+// IPv4 options that a receiver looks into (RFC 791, section 3.1; RFC 2113).
+const (
+	optEnd         = 0
+	optNop         = 1
+	optRecordRoute = 7
+	optTimestamp   = 68
+	optLooseRoute  = 131
+	optStrictRoute = 137
+	optRouterAlert = 148
+)
+
+// optionsOK reports whether a Linux kernel would accept these IPv4 options (ip_options_compile
+// in net/ipv4/ip_options.c): every length stays within the header, no option that is written on comes
+// twice or points behind itself, and there is no source route, which is refused unless
+// somebody switched it on. What follows the end-of-list option is not looked at.
+func optionsOK(b []byte) bool {
+	var route, stamp bool
+	for len(b) > 0 {
+		switch b[0] {
+		case optEnd:
+			return true
+		case optNop:
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) {
+			return false
+		}
+		o := b[:b[1]]
+		b = b[b[1]:]
+		switch o[0] {
+		case optLooseRoute, optStrictRoute:
+			return false
+		case optRecordRoute:
+			// pointer 8, then room for addresses
+			if route || len(o) < 3 || o[2] < 4 || int(o[2]) <= len(o) && int(o[2])+3 > len(o) {
+				return false
+			}
+			route = true
+		case optTimestamp:
+			if stamp || !timestampOK(o) {
+				return false
+			}
+			stamp = true
+		case optRouterAlert:
+			if len(o) < 4 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// timestampOK judges a timestamp option: pointer 8, overflow 4, kind 4, then room for times (kind
+// 0) or for addresses and times (1 and 3).
+func timestampOK(o []byte) bool {
+	const times, prespecified = 0, 3
+	if len(o) < 4 || o[2] < 5 {
+		return false
+	}
+	pointer, kind := int(o[2]), o[3]&0x0f
+	if pointer > len(o) { // full: the overflow is counted, and has four bits
+		return kind == prespecified || o[3]>>4 < 15
+	}
+	switch kind {
+	case times:
+		return pointer+3 <= len(o)
+	case 1, prespecified:
+		return pointer+7 <= len(o)
+	}
+	return pointer+3 <= len(o)
+}
+
+// IPv6 options (RFC 8200, section 4.2; RFC 2675).
+const (
+	tlvPad1        = 0
+	tlvPadN        = 1
+	tlvRouterAlert = 5
+	tlvJumbo       = 0xc2
+)
+
+// tlvOK reports whether a Linux kernel would accept the options of a hop-by-hop or
+// destination header (ip6_parse_tlv in net/ipv6/exthdrs.c): at most seven bytes of padding
+// in a row, and those zero, at most eight other options, and no unknown one that asks for the packet to be dropped
+// (the two upper bits of its type). b is the header behind next header and length.
+func tlvOK(b []byte, hopByHop, jumbo bool) bool {
+	pad, options := 0, 0
+	for len(b) > 0 {
+		if b[0] == tlvPad1 {
+			if pad++; pad > 7 {
+				return false
+			}
+			b = b[1:]
+			continue
+		}
+		if len(b) < 2 || int(b[1])+2 > len(b) {
+			return false
+		}
+		n := int(b[1]) + 2 // up to 257: more than a byte
+		o := b[:n]
+		b = b[n:]
+		if o[0] == tlvPadN {
+			if pad += len(o); pad > 7 {
+				return false
+			}
+			for _, x := range o[2:] {
+				if x != 0 {
+					return false
+				}
+			}
+			continue
+		}
+		pad = 0
+		if options++; options > 8 {
+			return false
+		}
+		switch {
+		case hopByHop && o[0] == tlvRouterAlert:
+			if len(o) != 4 {
+				return false
+			}
+		case hopByHop && o[0] == tlvJumbo:
+			if !jumbo || len(o) != 6 {
+				return false
+			}
+		case o[0]&0xc0 != 0:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,143 @@
+package smtpsniff
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A family is traffic that grows with n: 64 bytes for each, or about so.
+var families = []struct {
+	name string
+	play func(l *Listener, s *Session, n int)
+}{
+	{"a client's line without an end", repeatedly(Client, strings.Repeat("x", 64))},
+	{"a server's line without an end", repeatedly(Server, strings.Repeat("x", 64))},
+	{"empty lines", repeatedly(Client, strings.Repeat("\r\n", 32))},
+	{"empty lines of the server", repeatedly(Server, strings.Repeat("\r\n", 32))},
+	{"RSET, never answered", repeatedly(Client, strings.Repeat("RSET\r\n", 10))},
+	{"NOOP and RSET, never answered", repeatedly(Client, strings.Repeat("NOOP\r\nRSET\r\n", 5))},
+	{"RCPT in one transaction", repeatedly(Client, "RCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\n")},
+	{"EHLO again and again", repeatedly(Client, strings.Repeat("EHLO a.example.org\r\n", 3))},
+	{"a reply that never ends", repeatedly(Server, strings.Repeat("250-x\r\n", 9))},
+	{"replies to nothing", repeatedly(Server, strings.Repeat("250 ok\r\n", 8))},
+	{"BDAT 1", repeatedly(Client, strings.Repeat("BDAT 1\r\nx", 7))},
+	{"AUTH again and again", repeatedly(Client, strings.Repeat("AUTH LOGIN\r\nAAAA\r\n", 3))},
+	{"a message of dots", inMessage(strings.Repeat("\r\n..\n.x\r", 8))},
+	{"a message of loose ends", inMessage(strings.Repeat("\n.\r\nxx", 10))},
+	{"a message of line feeds", inMessage(strings.Repeat("\n", 64))},
+	{"a message held back behind DATA", func(l *Listener, s *Session, n int) {
+		l.Feed(s, Server, []byte("220 mx\r\n"))
+		l.Feed(s, Client, []byte("DATA\r\n"))
+		repeatedly(Client, strings.Repeat("MAIL FROM:<>\r\n.\r\n", 4))(l, s, n)
+	}},
+	{"loose ends, each answered", func(l *Listener, s *Session, n int) {
+		inMessage("x")(l, s, 1)
+		for range n {
+			l.Feed(s, Client, looseThenMail)
+			l.Feed(s, Server, fiveReplies)
+		}
+	}},
+	{"gaps between commands", func(l *Listener, s *Session, n int) {
+		for range n {
+			l.Feed(s, Client, looseThenMail)
+			l.Gap(s, Client, 10)
+			l.Gap(s, Server, 10)
+			l.Feed(s, Server, fiveReplies)
+		}
+	}},
+}
+
+var (
+	looseThenMail = []byte("a\n.\nRSET\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	fiveReplies   = []byte("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
+)
+
+func repeatedly(side Side, text string) func(*Listener, *Session, int) {
+	b := []byte(text)
+	return func(l *Listener, s *Session, n int) {
+		for range n {
+			l.Feed(s, side, b)
+		}
+	}
+}
+
+// inMessage is text in a message that the server asked for.
+func inMessage(text string) func(*Listener, *Session, int) {
+	return func(l *Listener, s *Session, n int) {
+		l.Feed(s, Server, []byte("220 mx\r\n"))
+		l.Feed(s, Client, []byte("DATA\r\n"))
+		l.Feed(s, Server, []byte("354 go\r\n"))
+		repeatedly(Client, text)(l, s, n)
+	}
+}
+
+// ordinary is the dialogue of a small mail.
+func ordinary(l *Listener, s *Session, n int) {
+	for range n {
+		for _, x := range []struct {
+			side Side
+			text string
+		}{{Server, "220 mx.example.net ESMTP\r\n"}, {Client, "EHLO pc.example.org\r\n"}, {Server, "250-mx.example.net\r\n250-PIPELINING\r\n250 SIZE\r\n"},
+			{Client, "MAIL FROM:<a@example.org>\r\n"}, {Server, "250 2.1.0 Ok\r\n"}, {Client, "RCPT TO:<b@example.net>\r\n"}, {Server, "250 2.1.5 Ok\r\n"}, {Client, "DATA\r\n"},
+			{Server, "354 End data with <CR><LF>.<CR><LF>\r\n"}, {Client, "Subject: hello\r\n\r\nA line of a message.\r\n.\r\n"}, {Server, "250 2.0.0 Ok: queued\r\n"}} {
+			l.Feed(s, x.side, []byte(x.text))
+		}
+	}
+}
+
+// took is how long a family takes once.
+func took(play func(*Listener, *Session, int), n int) time.Duration {
+	var l Listener
+	s := l.New(false, false)
+	began := time.Now()
+	play(&l, s, n)
+	return time.Since(began)
+}
+
+// Whatever is sent, twice as much takes about twice as long, and no byte much longer than one of
+// an ordinary dialogue. Times are the shortest of several; where they do not fit, more are
+// taken, because other programs can only make them longer.
+func TestLinearTime(t *testing.T) {
+	const n = 2000 // short enough to be over before another program gets its turn
+	dialogue := time.Hour
+	for range 20 {
+		dialogue = min(dialogue, took(ordinary, 1000))
+	}
+	perDialogue := float64(dialogue) / 1000 // of 11 calls
+	for _, f := range families {
+		once, twice := time.Hour, time.Hour
+		var ratio, cost float64
+		for i := range 500 {
+			once, twice = min(once, took(f.play, n)), min(twice, took(f.play, 2*n))
+			ratio, cost = float64(twice)/float64(once), float64(once)/n/perDialogue
+			if i >= 4 && ratio <= 2.2 && cost <= 1 {
+				break
+			}
+		}
+		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name, cost*perDialogue, ratio)
+		if ratio > 2.2 {
+			t.Errorf("%s: twice as much takes %.2f times as long", f.name, ratio)
+		}
+		if cost > 1 { // a call of it costs no more than the eleven of a dialogue
+			t.Errorf("%s: %.1f dialogues' time for 64 bytes", f.name, cost)
+		}
+	}
+	t.Logf("a dialogue of 11 segments and 280 bytes takes %.0f ns", perDialogue)
+}
+
+// Nor does it take more memory: after the first of it nothing is allocated.
+func TestConstantMemory(t *testing.T) {
+	for _, f := range families {
+		var l Listener
+		s := l.New(false, false)
+		f.play(&l, s, 2000)
+		text := cap(s.text)
+		if per := testing.AllocsPerRun(3, func() { f.play(&l, s, 2000) }); per > 20 {
+			t.Errorf("%s: %.0f allocations for 2000 calls", f.name, per)
+		}
+		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || len(l.buffers) > 4 {
+			t.Errorf("%s: %d bytes of text, %d buffers", f.name, cap(s.text), len(l.buffers))
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package smtpsniff
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/wire"
+)
+
+// recorded are the dialogues in captures: ours, and those of the corpus where it is.
+func recorded(t testing.TB) []*dialogue {
+	list, err := readRecorded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+var readRecorded = sync.OnceValues(func() (list []*dialogue, err error) {
+	corpus := os.Getenv("SPAMSENSOR_CORPUS")
+	if corpus == "" {
+		corpus = "../../shared/pcaps"
+	}
+	files, _ := filepath.Glob("../sensor/testdata/*.pcap")
+	for _, pattern := range []string{"mta/*.pcap", "recorded/*.pcap", "recorded/*.pcapng"} {
+		more, _ := filepath.Glob(filepath.Join(corpus, pattern))
+		files = append(files, more...)
+	}
+	for _, f := range files {
+		more, err := fromCapture(f)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		list = append(list, more...)
+	}
+	return list, nil
+})
+
+// fromCapture reads the dialogues of a capture: what each side said, in order. Connections
+// of which bytes or the beginning are missing are left out.
+func fromCapture(file string) (list []*dialogue, err error) {
+	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(uint16) error { return nil }})
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	type endpoint struct {
+		addr wire.Addr
+		port uint16
+	}
+	type talk struct {
+		conn    tcp.Conn
+		d       *dialogue
+		holes   bool
+		started bool
+	}
+	talks := map[[2]endpoint]*talk{}
+	var order []*talk
+	var st tcp.Stream
+	drain := func(k *talk) {
+		var c tcp.Chunk
+		for st.Pop(&c) {
+			switch c.Kind {
+			case tcp.Gap:
+				k.holes = true
+			case tcp.Data:
+				k.d.steps = append(k.d.steps, step{side: Side(c.Dir), data: string(c.Bytes)})
+			}
+		}
+	}
+	var dec wire.Decoder
+	dec.SetPorts([]uint16{25, 465, 587, 2525, 1224})
+	for {
+		b, err := files.Next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		for _, part := range b.Parts {
+			for _, f := range part {
+				var p wire.Packet
+				if dec.Decode(wire.LinkType(f.Link), f.Data, f.Len, &p) != wire.Mail {
+					continue
+				}
+				src, dst := endpoint{p.Src, p.SrcPort}, endpoint{p.Dst, p.DstPort}
+				dir, key := tcp.Client, [2]endpoint{src, dst}
+				if !dec.IsMailPort(p.DstPort) {
+					dir, key = tcp.Server, [2]endpoint{dst, src}
+				}
+				k := talks[key]
+				first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
+				if k == nil || first && dir == tcp.Client && k.conn.Over() {
+					k = &talk{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file), len(order))}, started: first && dir == tcp.Client}
+					talks[key] = k
+					order = append(order, k)
+				}
+				st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags), Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum, Time: f.Time, Payload: p.Payload})
+				drain(k)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	for _, k := range order {
+		st.Flush(&k.conn)
+		drain(k)
+		if k.started && !k.holes && len(k.d.steps) > 0 {
+			list = append(list, k.d)
+		}
+	}
+	return list, nil
+}
+
+// oneSided reports whether only one side speaks.
+func (d *dialogue) oneSided() bool {
+	side := d.steps[0].side
+	return !slices.ContainsFunc(d.steps, func(s step) bool { return s.side != side })
+}
+
+// holed reports whether bytes are missing in it.
+func (d *dialogue) holed() bool {
+	return slices.ContainsFunc(d.steps, func(s step) bool { return s.gap > 0 })
+}
+
+// encrypted reports whether it is TLS from its first byte.
+func (d *dialogue) encrypted() bool {
+	return slices.ContainsFunc(d.steps[:min(2, len(d.steps))], func(s step) bool { return strings.HasPrefix(s.data, "\x16\x03") })
+}
+
+// size is how many bytes are said.
+func (d *dialogue) size() (n int) {
+	for _, s := range d.steps {
+		n += len(s.data)
+	}
+	return n
+}
+
+// allDialogues are those of testdata and those of the captures.
+func allDialogues(t testing.TB) []*dialogue { return append(dialogues(t), recorded(t)...) }

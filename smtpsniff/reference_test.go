@@ -1,0 +1,299 @@
+package smtpsniff
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The reference reads a whole dialogue with hindsight, slowly: it plays a server that obeys RFC
+// 5321 and the extensions 1870, 2033, 2920, 3030, 3207 and 4954, and says at each command what the real
+// one said. Which lines with a dot this server takes for the end of a message is
+// not known, so all eight kinds of server are tried, the standard's first. The first under which every
+// reply answers a command that was sent before it is the true one. It shares no code with the
+// listener, and can judge whole dialogues only.
+type reference struct {
+	client  []byte
+	codes   []int // of the server's replies
+	sent    []int // how much the client had sent when the reply came
+	ends    []string
+	garbled bool // what the server said in the end was no reply
+
+	pos, next int // in client, in codes
+	fails     bool
+
+	Helo     string
+	Mails    int
+	Senders  []string
+	Rcpts    int
+	Messages int
+	Auth     string
+	TLS      bool
+}
+
+// standardEnd is the standard's end of a message; the others are what servers take for one that
+// believe in a bare LF (RFC 5321, section 4.1.1.4 forbids it).
+const standardEnd = "\r\n.\r\n"
+
+var looseEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n"}
+
+// facts is what is compared.
+func (r *reference) facts() string {
+	return fmt.Sprintf("helo %q mails %d from %q rcpts %d messages %d auth %s tls %v", r.Helo, r.Mails, r.Senders, r.Rcpts, r.Messages, r.Auth, r.TLS)
+}
+
+var replyLine = regexp.MustCompile(`^([2-5][0-9][0-9])(-| |\t|$)`)
+
+// refer reads a dialogue; ok is false when it is none that a server of the standard can have had.
+func refer(steps []step) (r *reference, ok bool) {
+	var whole reference
+	var server []byte
+	for _, s := range steps {
+		if s.gap > 0 {
+			return nil, false
+		}
+		if s.side == Client {
+			whole.client = append(whole.client, s.data...)
+			continue
+		}
+		server = append(server, s.data...)
+		for !whole.garbled {
+			line, rest, found := bytes.Cut(server, []byte("\n"))
+			if !found {
+				break
+			}
+			server = rest
+			m := replyLine.FindSubmatch(bytes.TrimSuffix(line, []byte("\r")))
+			if m == nil { // it must be TLS
+				whole.garbled = true
+				break
+			}
+			if string(m[2]) != "-" {
+				code, _ := strconv.Atoi(string(m[1]))
+				whole.codes = append(whole.codes, code)
+				whole.sent = append(whole.sent, len(whole.client))
+			}
+		}
+	}
+	for _, kinds := range []int{0, 1, 2, 4, 3, 5, 6, 7} {
+		one := whole
+		one.ends = []string{standardEnd}
+		for i, e := range looseEnds {
+			if kinds>>i&1 != 0 {
+				one.ends = append(one.ends, e)
+			}
+		}
+		if one.read(); !one.fails && (one.TLS || !one.garbled) {
+			return &one, true
+		}
+	}
+	return nil, false
+}
+
+// reply is the next one, zero when there are no more. It must not have come before what it
+// answers.
+func (r *reference) reply() int {
+	if r.next == len(r.codes) {
+		return 0
+	}
+	if r.sent[r.next] < r.pos {
+		r.fails = true
+	}
+	r.next++
+	return r.codes[r.next-1]
+}
+
+// line is the client's next one, without its end.
+func (r *reference) line() (string, bool) {
+	line, _, found := bytes.Cut(r.client[r.pos:], []byte("\n"))
+	if !found {
+		return "", false
+	}
+	r.pos += len(line) + 1
+	return strings.TrimSuffix(string(line), "\r"), true
+}
+
+func (r *reference) read() {
+	r.Auth = "none"
+	if code := r.reply(); code == 0 || code != 220 && code < 400 {
+		r.fails = true
+	}
+	accepted, lmtp := 0, false // recipients of this transaction
+	for !r.fails {
+		line, more := r.line()
+		if !more {
+			break
+		}
+		words := strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' || c == ':' })
+		verb := ""
+		if len(words) > 0 {
+			verb = strings.ToUpper(words[0])
+		}
+		code := 0
+		if verb != "BDAT" {
+			code = r.reply()
+		}
+		good := code/100 == 2
+		if code/100 == 3 && verb != "DATA" && verb != "AUTH" || good && verb == "DATA" {
+			r.fails = true
+		}
+		switch verb {
+		case "HELO", "EHLO", "LHLO":
+			lmtp = verb == "LHLO"
+			r.Helo = strings.Trim(strings.TrimLeft(line, " \t")[len(verb):], " \t")
+			r.Helo = r.Helo[:min(len(r.Helo), maxName)]
+			accepted = 0
+		case "MAIL":
+			r.Mails++
+			accepted = 0
+			if m := mailPath.FindStringSubmatch(line); m != nil {
+				a := m[1] + m[2]
+				r.Senders = append(r.Senders, a[max(0, len(a)-maxName):])
+			}
+		case "RCPT":
+			r.Rcpts++
+			if good {
+				accepted++
+			}
+		case "RSET":
+			accepted = 0
+		case "DATA":
+			if code != 354 {
+				break
+			}
+			if !r.body() {
+				r.pos = len(r.client)
+				break
+			}
+			taken := r.reply()/100 == 2
+			for i := 1; lmtp && i < accepted; i++ { // RFC 2033: one for each recipient
+				taken = r.reply()/100 == 2 || taken
+			}
+			if taken {
+				r.Messages++
+			}
+			accepted = 0
+		case "BDAT":
+			n, last, valid := chunkSize(words[1:])
+			if valid {
+				r.pos += n
+			}
+			if r.pos > len(r.client) {
+				r.pos = len(r.client)
+				break
+			}
+			if code = r.reply(); valid && last && code/100 == 2 {
+				r.Messages++
+			}
+		case "AUTH":
+			for code == 334 {
+				if _, more := r.line(); !more {
+					break
+				}
+				code = r.reply()
+			}
+			switch {
+			case code/100 == 2:
+				r.Auth = "ok"
+			case r.Auth != "ok" && code != 0 && code != 334:
+				r.Auth = "failed"
+			case r.Auth == "none":
+				r.Auth = "tried"
+			}
+		case "STARTTLS":
+			if code == 220 {
+				r.TLS = true
+				return
+			}
+		}
+	}
+	for ; r.next < len(r.codes); r.next++ {
+		if c := r.codes[r.next]; c != 421 && c != 451 { // a server may say at any time that it hangs up
+			r.fails = true
+		}
+	}
+}
+
+// body steps over a message, to behind its end.
+func (r *reference) body() bool {
+	// The line end of DATA itself is the one before the first line of the message.
+	from := r.pos - 1
+	if from > 0 && r.client[from-1] == '\r' {
+		from--
+	}
+	best := -1
+	for _, e := range r.ends {
+		if i := bytes.Index(r.client[from:], []byte(e)); i >= 0 && (best < 0 || i+len(e) < best) {
+			best = i + len(e)
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	r.pos = from + best
+	return true
+}
+
+// chunkSize is what follows BDAT (RFC 3030, section 2).
+func chunkSize(words []string) (n int, last, valid bool) {
+	if len(words) == 0 || len(words) > 2 || len(words[0]) > 18 {
+		return 0, false, false
+	}
+	n, err := strconv.Atoi(words[0])
+	last = len(words) == 2 && strings.EqualFold(words[1], "LAST")
+	return n, last, err == nil && n >= 0 && words[0][0] != '+' && (last || len(words) == 1)
+}
+
+// mailPath is RFC 5321's Reverse-path with the liberties that servers take; what precedes the colon
+// in it is a source route, which is left out (appendix C).
+var mailPath = regexp.MustCompile(`(?is)^\s*mail[\s:]+from\s*:?\s*(?:<\s*(?:@[^:>]*:)?((?:"(?:[^"\\]|\\.)*"|[^">])*?)\s*>|([^\s<>:]+))`)
+
+// heard is the same of the listener.
+func heard(steps []step) string {
+	var s *Session
+	overhearSession(false, steps, &s)
+	r := reference{Helo: string(s.Helo()), Mails: int(s.Mails), Rcpts: int(s.Rcpts), Messages: int(s.Messages), Auth: s.Auth.String(), TLS: s.Encryption == StartTLS}
+	if r.Auth == "offered" {
+		r.Auth = "none"
+	}
+	s.Senders(func(a []byte) { r.Senders = append(r.Senders, string(a)) })
+	return r.facts()
+}
+
+// notForReference are the dialogues that no server of the standard can have had.
+var notForReference = map[string]string{
+	"refused-while-sending":       "the refusal comes before the end of what it refuses",
+	"reply-codes":                 "a line of the server is no reply",
+	"http":                        "the client speaks HTTP",
+	"mail-5rcpt-synthetic.pcap#0": "the reply to EHLO has no end",
+	"refused-odd-replies.pcap#0":  "the client speaks something else",
+	"refused-odd-replies.pcap#1":  "the client speaks something else",
+}
+
+func TestReference(t *testing.T) {
+	judged := 0
+	for _, d := range allDialogues(t) {
+		if d.midstream || d.holed() || d.oneSided() || d.encrypted() {
+			continue
+		}
+		why, excluded := notForReference[d.name]
+		r, ok := refer(d.steps)
+		if ok == excluded {
+			t.Errorf("%s: is it a dialogue for the reference? %v %s", d.name, ok, why)
+		}
+		if !ok {
+			continue
+		}
+		judged++
+		if got, want := heard(d.steps), r.facts(); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", d.name, got, want)
+		}
+	}
+	if judged < 100 {
+		t.Errorf("only %d dialogues were judged", judged)
+	}
+	t.Logf("%d dialogues judged", judged)
+}

@@ -1,0 +1,113 @@
+package smtpsniff
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"spamsensor/flowtable/tcp"
+)
+
+// segmented plays steps to a listener as a network would bring them: as segments that may be cut
+// anywhere, doubled, overlapping, out of order, with sequence numbers that wrap.
+func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.Rand) string {
+	segs := cutUp(steps, cut, rng)
+	var st tcp.Stream
+	var conn tcp.Conn
+	isn := [2]tcp.Seq{tcp.Seq(rng.Uint32()), tcp.Seq(rng.Uint32())}
+	if rng.IntN(3) == 0 { // they wrap within the dialogue
+		isn = [2]tcp.Seq{tcp.Seq(-rng.IntN(200)), tcp.Seq(-rng.IntN(200))}
+	}
+	one := true
+	for _, s := range steps {
+		one = one && s.side == Client
+	}
+	conn.Open(isn[Client], 1)
+	if !one {
+		st.Push(&conn, &tcp.Segment{Dir: tcp.Server, Flags: tcp.SYN | tcp.ACK, Seq: isn[Server], Ack: isn[Client].Add(1)})
+	}
+	return overheard(midstream, one, new(*Session), func(h *hearing) {
+		drain := func() {
+			var c tcp.Chunk
+			for st.Pop(&c) {
+				if c.Kind == tcp.Gap {
+					panic("a gap where nothing is missing")
+				}
+				if c.Kind == tcp.Data {
+					h.feed(Side(c.Dir), c.Bytes)
+				}
+			}
+		}
+		for i, s := range segs {
+			st.Push(&conn, &tcp.Segment{Dir: tcp.Dir(s.side), Flags: tcp.ACK, Seq: isn[s.side].Add(1 + s.at), Ack: isn[1-s.side].Add(1 + s.ack),
+				Len: len(s.data), Payload: []byte(s.data), Time: int64(i) * 20e6})
+			drain()
+		}
+		st.Flush(&conn)
+		drain()
+		if conn.Odd() != 0 {
+			panic("an overlap with the same bytes is no conflict")
+		}
+	})
+}
+
+type piece struct {
+	side    Side
+	at, ack int
+	data    string
+}
+
+// cutUp makes segments of steps. cut says how long the next one is.
+func cutUp(steps []step, cut func(left int) int, rng *rand.Rand) (segs []piece) {
+	var said [2]string
+	for _, s := range steps {
+		start := len(said[s.side])
+		said[s.side] += s.data
+		for at := start; at < len(said[s.side]); {
+			n := max(1, min(cut(len(said[s.side])-at), len(said[s.side])-at))
+			from := at
+			if rng.IntN(4) == 0 { // it overlaps what was sent before
+				from -= rng.IntN(min(at, 30) + 1)
+			}
+			p := piece{s.side, from, len(said[1-s.side]), said[s.side][from : at+n]}
+			segs = append(segs, p)
+			if rng.IntN(6) == 0 {
+				segs = append(segs, p)
+			}
+			at += n
+		}
+	}
+	for i := 0; i+3 <= len(segs); i += 3 { // the mirror swaps some
+		if rng.IntN(2) == 0 {
+			rng.Shuffle(3, func(a, b int) { segs[i+a], segs[i+b] = segs[i+b], segs[i+a] })
+		}
+	}
+	return segs
+}
+
+// However the network brings the bytes, the same is heard.
+func TestDialoguesInSegments(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 25))
+	list := slices.DeleteFunc(allDialogues(t), func(d *dialogue) bool { return d.holed() || d.size() > 40_000 })
+	rounds := max(1, 500*60/len(list)) // 30,000 in all
+	if testing.Short() {
+		rounds = 10
+	}
+	played := 0
+	for _, d := range list {
+		whole := joined(d.steps)
+		want := overhear(d.midstream, whole)
+		for i := range rounds {
+			cut := func(left int) int { return 1 + rng.IntN(1+rng.IntN(min(left, 100))) }
+			if i == 0 {
+				cut = func(int) int { return 1 }
+			}
+			if got := segmented(d.midstream, whole, cut, rng); got != want {
+				t.Errorf("%s:\n%s", d.name, diff(got, want))
+				break
+			}
+			played++
+		}
+	}
+	t.Logf("%d dialogues, %d times", len(list), played)
+}
