@@ -233,7 +233,8 @@ func honesty(list []*outcome) share {
 		}
 		for _, d := range o.decided {
 			n++
-			if int(d.Attempts) == campaign.Before(m, d.At) {
+			// What time decides is decided before the packet that brought the time.
+			if a := int(d.Attempts); a == campaign.Before(m, d.At) || a == campaign.Before(m, d.At-1) {
 				k++
 			}
 		}

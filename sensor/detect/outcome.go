@@ -85,6 +85,9 @@ func (o *outcome) find(addr uint32) *contact {
 // outcomeStep is what one outcome adds or takes away.
 var outcomeStep = math.Log(worksForHonest / worksForBot)
 
+// mostly is how many first contacts of a bot fail for each that works, at least.
+const mostly = 3
+
 // nearly is how far on the way to a decision the test counts half: five failures of seven.
 // At four, setting up a mail account is enough.
 const nearly = 0.75
@@ -99,14 +102,20 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 	} else {
 		o.worked++
 	}
-	upper, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
+	decided, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
+	upper := decided
 	o.llr = math.Max(lower, o.llr+s)
+	if o.failed < mostly*o.worked {
+		// A walk without end crosses any bound: a server that empties its queue after an outage meets
+		// as many that are gone as such that are there.
+		upper = math.Inf(1)
+	}
 	switch {
 	case o.llr >= upper:
 		h.found(Failures, now, float64(o.failed), math.Ceil(upper/outcomeStep), 4.6)
 	case o.llr >= upper*nearly && failed: // most of the way counts half
 		h.found(Failures, now, float64(o.failed), math.Ceil(upper*nearly/outcomeStep), 2.3)
-	case h.has(Failures) && o.llr < upper/2:
+	case h.has(Failures) && (o.llr < decided/2 || math.IsInf(upper, 1)):
 		h.reasons[Failures] = Reason{} // answers came late
 		h.changed = true
 	}
