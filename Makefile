@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup bench fuzz fuzz-short reliability clean
+.PHONY: demo build test vet unit setup bench servers fuzz fuzz-short reliability clean
 
 # The main job: a recorded capture in, a finding with its reasons out.
 demo: build
@@ -54,6 +54,11 @@ fuzz-short:
 # The figures of the goals of reliability, beside the goals: make reliability LONG=-long
 reliability: setup
 	$(GO) run ./bench/reliability $(LONG)
+
+# The detectors of mail servers on simulated years, and a sensor that is killed 100 times.
+servers: build
+	$(GO) run ./bench/servers
+	SPAMSENSOR_KILLS=100 $(GO) test ./sensor -run 'TestKill$$' -v
 
 clean:
 	rm -rf bin

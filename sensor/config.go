@@ -21,6 +21,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/state"
 )
 
 // fileConfig is the configuration file. Every key is optional; durations, sizes and
@@ -45,6 +46,7 @@ type fileConfig struct {
 		Role string `yaml:"role"`
 	} `yaml:"smtp_servers"`
 	AllowedRelays []string `yaml:"allowed_relays"`
+	LocalDomains  []string `yaml:"local_domains"`
 	Ignore        []struct {
 		IP    string `yaml:"ip"`
 		Why   string `yaml:"why"`
@@ -89,6 +91,11 @@ type fileConfig struct {
 		Sessions       string `yaml:"sessions"`
 		SourceInterval string `yaml:"source_interval"`
 	} `yaml:"output"`
+	State struct {
+		Dir         string `yaml:"dir"`
+		Every       string `yaml:"every"`
+		HistoryDays int    `yaml:"history_days"`
+	} `yaml:"state"`
 	Log struct {
 		Level string `yaml:"level"`
 	} `yaml:"log"`
@@ -107,6 +114,7 @@ type config struct {
 	output     string
 	sessions   string // all, evidence, or empty for the command's default
 	logLevel   string
+	state      stateConfig
 }
 
 // source is a text that settings were read from.
@@ -117,14 +125,15 @@ type settings struct {
 
 // options are the global options of the command line that are settings too.
 type options struct {
-	file        string
-	set         []string
-	home        []string
-	mailServers []string
-	interfaces  []string
-	verbose     int
-	quiet       bool
-	color       string
+	file         string
+	set          []string
+	home         []string
+	mailServers  []string
+	localDomains []string
+	interfaces   []string
+	verbose      int
+	quiet        bool
+	color        string
 }
 
 // loadConfig reads the configuration. Its error lists all that is wrong.
@@ -154,6 +163,9 @@ func loadConfig(o *options) (*config, error) {
 	c := r.resolve(&f)
 	for _, h := range o.home {
 		c.engine.Home = append(c.engine.Home, r.prefix("--home", h))
+	}
+	for _, d := range o.localDomains {
+		c.engine.LocalDomains = append(c.engine.LocalDomains, r.domain("--local-domain", d))
 	}
 	for _, a := range o.mailServers {
 		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
@@ -376,6 +388,14 @@ func (r *resolver) addr(path, s string) netip.Addr {
 	return a
 }
 
+func (r *resolver) domain(path, s string) string {
+	d := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, "."), "."))
+	if d == "" || strings.ContainsAny(d, " @/") {
+		r.bad(path, "%q is not a domain (try example.org; those below it are included)", s)
+	}
+	return d
+}
+
 // date reads a day, to its end; nothing is never.
 func (r *resolver) date(path, s string) int64 {
 	if s == "" {
@@ -441,6 +461,9 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
 	}
+	for i, d := range f.LocalDomains {
+		e.LocalDomains = append(e.LocalDomains, r.domain(fmt.Sprintf("local_domains[%d]", i), d))
+	}
 	for i, x := range f.Ignore {
 		at := fmt.Sprintf("ignore[%d]", i)
 		if strings.TrimSpace(x.Why) == "" {
@@ -461,6 +484,10 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	e.SessionsPerFinding = f.Evidence.SessionsPerFinding
 	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
+	c.state = stateConfig{dir: f.State.Dir, every: r.duration("state.every", f.State.Every, 10*time.Second), history: state.HistoryConfig{Days: f.State.HistoryDays}}
+	if n := f.State.HistoryDays; n < 0 || n > 36500 {
+		r.bad("state.history_days", "%d is no number of days (1 to 36500, or nothing for 400)", n)
+	}
 	e.SourceInterval = int64(r.duration("output.source_interval", f.Output.SourceInterval, 0))
 
 	d := detect.DefaultConfig()

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/detect"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
@@ -22,6 +22,8 @@ var allowed = map[string]struct {
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},
 	"sensor/event":             {[]string{"sensor/detect"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":            {[]string{"sensor/detect"}, "it tells verdicts"},
+	"sensor/state":             {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},
+	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/wire", "sensor/wire/wiretest"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect"}, "the life of a packet, from frame to verdict"},
 	"sensor/capture":           {nil, "frames are bytes"},
 	"sensor/wire":              {nil, "packets are headers"},
@@ -39,6 +41,8 @@ var home = map[string]struct{ where, why string }{
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
 	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
+	"go.etcd.io/bbolt":                {"sensor/state", "only there is anything kept"},
+	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},
 	"golang.org/x/net/dns/dnsmessage": {"sensor/dns", "one place for names from the wire"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
 	"net/http":                        {"sensor/status", "nothing else listens"},

@@ -82,6 +82,10 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		}
 		sources = append(sources, s)
 	}
+	keep, err := openState(cfg, log)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
 	out, closer, err := openEvents(firstOf(cfg.output, "-"), false, a.stdout)
 	if err != nil {
 		return exit(exitFailed, err)
@@ -93,6 +97,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
+	keep.restore(p.engine)
 	p.flight = int64(len(sources)) * capture.LiveBatch
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 	ctx, stop := context.WithCancel(ctx)
@@ -105,11 +110,13 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 			a.listen(ctx, s, w, p, log)
 		})
 	}
+	wg.Go(func() { keep.run(ctx) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
 	}
 	failed := p.finish("shutdown")
+	keep.close()
 	st := p.engine.Stats()
 	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")

@@ -128,6 +128,44 @@ func (s *span) until(what string, ok func() bool) {
 // the bot with probability none and takes no mail for unknown recipients.
 func (s *span) postfix() {
 	dir := filepath.Join(s.dir, "postfix")
+	s.startPostfix("b", dir, fmt.Sprintf(`compatibility_level = 3.6
+queue_directory = %[1]s/queue
+data_directory = %[1]s/data
+meta_directory = %[1]s/etc
+maillog_file = %[1]s/log/mail.log
+maillog_file_prefixes = %[1]s/log
+inet_protocols = ipv4
+mynetworks = 127.0.0.1
+myhostname = mx.example.net
+mydestination =
+alias_maps =
+default_transport = discard:
+relay_transport = discard:
+local_transport = discard:
+virtual_transport = discard:
+virtual_mailbox_domains = static:ok
+virtual_mailbox_maps = regexp:{{/^info@/ ok}}
+smtpd_relay_restrictions = reject_unauth_destination
+smtpd_client_connection_count_limit = 0
+smtpd_error_sleep_time = 0
+`, dir), `25 inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+`)
+}
+
+// startPostfix starts a private Postfix in a namespace.
+func (s *span) startPostfix(ns, dir, main, master string) {
 	for _, d := range []string{"etc", "queue", "data", "log"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			s.t.Fatal(err)
@@ -154,45 +192,12 @@ func (s *span) postfix() {
 		}
 	}
 	write("postfix-files", strings.Join(keep, ""))
-	write("main.cf", fmt.Sprintf(`compatibility_level = 3.6
-queue_directory = %[1]s/queue
-data_directory = %[1]s/data
-meta_directory = %[1]s/etc
-maillog_file = %[1]s/log/mail.log
-maillog_file_prefixes = %[1]s/log
-inet_protocols = ipv4
-mynetworks = 127.0.0.1
-myhostname = mx.example.net
-mydestination =
-alias_maps =
-default_transport = discard:
-relay_transport = discard:
-local_transport = discard:
-virtual_transport = discard:
-virtual_mailbox_domains = static:ok
-virtual_mailbox_maps = regexp:{{/^info@/ ok}}
-smtpd_relay_restrictions = reject_unauth_destination
-smtpd_client_connection_count_limit = 0
-smtpd_error_sleep_time = 0
-`, dir))
-	write("master.cf", `25 inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-`)
-	if out, err := s.in("b", "postfix", "-c", filepath.Join(dir, "etc"), "start").CombinedOutput(); err != nil {
+	write("main.cf", main)
+	write("master.cf", master)
+	if out, err := s.in(ns, "postfix", "-c", filepath.Join(dir, "etc"), "start").CombinedOutput(); err != nil {
 		s.t.Fatalf("Postfix does not start: %v\n%s", err, out)
 	}
-	s.done = append(s.done, func() { s.in("b", "postfix", "-c", filepath.Join(dir, "etc"), "stop").Run() })
+	s.done = append(s.done, func() { s.in(ns, "postfix", "-c", filepath.Join(dir, "etc"), "stop").Run() })
 	s.until("Postfix's start", func() bool {
 		b, _ := os.ReadFile(filepath.Join(dir, "log", "mail.log"))
 		return bytes.Contains(b, []byte("daemon started"))

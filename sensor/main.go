@@ -112,11 +112,12 @@ func (a *app) command() *cobra.Command {
 	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`")
 	p.StringArrayVar(&a.opt.home, "home", nil, "a network of ours, `CIDR`; repeatable (default: the private networks)")
 	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil, "`IP` of a mail server of ours; repeatable")
+	p.StringArrayVar(&a.opt.localDomains, "local-domain", nil, "a domain `NAME` that our mail servers take mail for; repeatable")
 	p.StringArrayVar(&a.opt.set, "set", nil, "a setting of the configuration file, `key=value`; repeatable")
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
 	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
 	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
-	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.versionCommand())
+	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(), a.versionCommand())
 	return root
 }
 

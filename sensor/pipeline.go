@@ -40,7 +40,7 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 	if !live { // a service has nobody to report to at its end, and no end
 		p.report = report.New(input, cfg.evidence.Clean)
 	}
-	o := engine.Output{Finding: p.finding, Source: p.source, Site: p.site, Stats: p.stats}
+	o := engine.Output{Finding: p.finding, Source: p.source, Site: p.site, Stats: p.stats, Server: p.server}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)
 		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input, Evidence: cfg.evidence}, p.queue)
@@ -88,6 +88,13 @@ func (p *pipeline) source(s *detect.SourceRecord) {
 		p.events.Source(s)
 	}
 	p.report.Source(s)
+}
+
+func (p *pipeline) server(s *detect.ServerRecord) {
+	if p.events != nil {
+		p.events.Server(s)
+	}
+	p.report.Server(s)
 }
 
 func (p *pipeline) site(s *detect.Site) {

@@ -85,12 +85,16 @@ const (
 	Scanner                       // it looks for mail servers, and has nothing to deliver
 	NotSMTP                       // it uses a mail port for something else
 	OnBlocklist                   // receiving servers say that our mail server is on a blocklist
+	// Of mail servers that are watched.
+	OpenRelay       // it passes on mail for strangers
+	HijackedAccount // somebody else uses an account of it
+	VolumeAnomaly   // it sends more or less than usual, or its queue grows
 	Classes
 )
 
 // String is the name used in events.
 func (c Class) String() string {
-	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp", "blocklisted"}[c]
+	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp", "blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
 }
 
 // Family is a group of detectors that look at the same aspect.

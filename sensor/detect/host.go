@@ -41,6 +41,8 @@ type Host struct {
 	level   Level
 	decided Decision
 	off     uint32 // codes that do not count for this host, by bit
+	// recalled are the reasons of before a restart, nil if there was none.
+	recalled map[Code]SavedReason
 }
 
 // Decision is when a verdict was reached.

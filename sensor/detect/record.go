@@ -97,9 +97,10 @@ type Finding struct {
 	Blind       []string
 	Advice      string
 	CloseReason string
-	Suppressed  uint64 // session events left out
-	Reopened    uint32 // how often it came back after it was closed
-	CleanFor    int64  // how long it had been quiet then
+	Suppressed  uint64      // session events left out
+	Reopened    uint32      // how often it came back after it was closed
+	CleanFor    int64       // how long it had been quiet then
+	Relay       *RelayProof // of an open relay
 }
 
 // ReasonText is a reason as it is told.
@@ -107,4 +108,6 @@ type ReasonText struct {
 	Code   Code
 	Reason Reason
 	Text   string
+	// Server is the name of a reason about a mail server; Code says nothing then.
+	Server string
 }

@@ -7,6 +7,9 @@ import (
 
 // Text tells a reason in a sentence.
 func (h *Host) Text(code Code, f *Facts) string {
+	if text, ok := h.told(code); ok {
+		return text
+	}
 	return detectors[code].text(h, f, &h.reasons[code])
 }
 

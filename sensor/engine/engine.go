@@ -49,6 +49,9 @@ type Config struct {
 	AllowedRelays []netip.Prefix
 	// Ignore are hosts whose findings nobody wants to hear of, for a time.
 	Ignore []Ignore
+	// LocalDomains are the domains that our mail servers take mail for, in lower case. Nil means that
+	// they are learned.
+	LocalDomains []string
 	// SeparateVLANs and SeparateTunnels make VLAN and tunnel ids part of a flow's and a
 	// source's identity, for sites whose networks overlap. Otherwise they are not, because a mirror shows one
 	// connection before and after routing, and its two directions under different tags.
@@ -85,6 +88,7 @@ type Output struct {
 	Session func(*detect.Session) uint64
 	Finding func(*detect.Finding)
 	Source  func(*detect.SourceRecord)
+	Server  func(*detect.ServerRecord)
 	Site    func(*detect.Site)
 	Stats   func(now int64)
 }
@@ -110,6 +114,8 @@ type Engine struct {
 	site      site
 	workers   []*Worker
 	pool      *helpers
+	servers   servers
+	told      map[flowtable.Host]Counts // by Activity
 }
 
 // DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
@@ -138,6 +144,7 @@ func New(cfg Config, out Output) *Engine {
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)
 	e.allow.set(&cfg)
+	e.initServers()
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)

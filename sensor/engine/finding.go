@@ -107,6 +107,9 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 
 func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now int64, reason string) {
 	f.open, f.closed = false, now
+	if s.e.over { // it is not that the host was clean: we stopped
+		f.closed = 0
+	}
 	s.tell(src, hst, f, k, "closed", now, reason)
 }
 
@@ -174,7 +177,7 @@ func severity(c detect.Class, l detect.Level) detect.Severity {
 // open.
 func (s *shard) tickFindings(now int64) {
 	for _, r := range s.direct {
-		if src, hst := s.hostAt(r); hst != nil && hst.main() == nil && hst.findings[detect.DirectSMTP] == nil {
+		if src, hst := s.hostAt(r); hst != nil && hst.main() == nil && hst.findings[detect.DirectSMTP].untold() {
 			s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
 		}
 	}
@@ -197,6 +200,10 @@ func (s *shard) tickFindings(now int64) {
 		return false
 	})
 }
+
+// untold reports whether a finding was never opened, or was closed only because the sensor
+// stopped.
+func (f *finding) untold() bool { return f == nil || !f.open && f.closed == 0 }
 
 func (h *host) anyOpen() bool {
 	for _, f := range h.findings {

@@ -20,18 +20,22 @@ type cause struct {
 	cites bool
 }
 
-// because follows up a refusal: why it was made, and what it says about the client.
-func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
-	text := ""
+// causeOf reads a refusal. The text is empty where it names no blocklist and no address.
+func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
 	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.causes[hash%uint64(len(s.causes))]
-	var cited detect.Citation
 	if c.hash != hash || c.cites {
 		text = string(ev.Text)
 		cited = detect.ParseCitation(text)
 		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), text), cited.List != "" || len(cited.Addrs) > 0}
 	}
-	if !c.why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
+	return c.why, cited, text
+}
+
+// because follows up a refusal: why it was made, and what it says about the client.
+func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+	why, cited, text := s.causeOf(ev)
+	if !why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.decide(f, hst, true, now)
 	}
 	if !f.has(external) {
@@ -47,18 +51,18 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	}
 	server := s.destination(k)
 	if ev.Phase == smtpsniff.Rcpt {
-		hst.RecipientAnswered(&s.e.cfg.Detect, c.why == detect.UserUnknown, now)
+		hst.RecipientAnswered(&s.e.cfg.Detect, why == detect.UserUnknown, now)
 	}
 	switch {
 	case ev.Code < 500:
 		hst.Deferred(server, now)
-	case c.why == detect.NoRelaying, c.why == detect.WantsLogin, c.why == detect.LoginFailed:
+	case why == detect.NoRelaying, why == detect.WantsLogin, why == detect.LoginFailed:
 		hst.Denied(server, now)
 	}
 	s.quotes(hst, k, &cited, text, now)
 	if cited.List != "" {
 		known := len(hst.Lists())
-		hst.Cited(cited.List, text, c.why, now)
+		hst.Cited(cited.List, text, why, now)
 		if len(hst.Lists()) > known && hst.main() == nil && src.flags&home != 0 && s.judges(src) {
 			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
 		}

@@ -17,6 +17,11 @@ type Limits struct {
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
+	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
+	// servers share for what waits in their queues.
+	Servers, QueueBytes int
+	// MailBytes bounds the transactions that these servers have in hand.
+	MailBytes int
 	// ExactBytes is what the sets of all hosts share to count exactly beyond their own kilobyte.
 	ExactBytes int
 	// HeldBytes bounds the segments that wait for missing ones.
@@ -29,6 +34,10 @@ const defaultMemory = 152 << 20
 
 // hostBytes is what a judged source takes with its sets, about.
 const hostBytes = 6 << 10
+
+// serverBytes is what a watched mail server takes beside its queue, about: 60 KB, and the domains
+// that it learned.
+const serverBytes = 100 << 10
 
 // fill derives what is not given. The shares are in percent.
 func (l *Limits) fill() {
@@ -44,10 +53,13 @@ func (l *Limits) fill() {
 			l.Attempts *= 2
 		}
 	}
-	room(&l.Flows, 20, flowtable.FlowBytes[flow]())
+	room(&l.Flows, 17, flowtable.FlowBytes[flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
-	room(&l.Sessions, 17, unsafe.Sizeof(smtpsniff.Session{})+64)
-	room(&l.Hosts, 17, hostBytes)
+	room(&l.Sessions, 14, unsafe.Sizeof(smtpsniff.Session{})+64)
+	room(&l.Hosts, 15, hostBytes)
+	room(&l.Servers, 3, serverBytes)
+	room(&l.QueueBytes, 3, 1)
+	room(&l.MailBytes, 2, 1)
 	room(&l.ExactBytes, 3, 1)
 	room(&l.HeldBytes, 5, 1)
 }

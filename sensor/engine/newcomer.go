@@ -15,10 +15,10 @@ type newcomer struct {
 	told  bool // as a source, since it came
 }
 
-// stranger reports whether a packet's client is neither ours nor a declared server. Anybody can
+// stranger reports whether a packet's client is neither ours nor declared. Anybody can
 // send a SYN in the name of strangers, and there are four thousand million of them.
 func (s *shard) stranger(k *flowtable.Key) bool {
-	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client)
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client) && s.e.watching(k.Client) == nil
 }
 
 // newcomer takes in a first SYN of an unknown source, if it is enough to remember it as

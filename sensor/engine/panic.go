@@ -202,6 +202,7 @@ func (s *shard) discard(r flowtable.Ref, f *flow) {
 	s.stream.Abandon(&f.conn)
 	if uint64(f.session) < uint64(len(s.sessions.list)) && f.session != 0 {
 		s.sessions.remove(f.session) // not to be used again, as Listener.Free would have it
+		s.forgetEnvelope(f.session)
 	}
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
 		src.facts.Closed()

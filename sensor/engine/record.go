@@ -22,6 +22,7 @@ type record struct {
 	finding  *detect.Finding
 	citation *citation
 	host     *host // whose evidence a session becomes
+	server   *serverSeen
 }
 
 func (s *shard) record(r record) {
@@ -228,12 +229,16 @@ func (r *record) who() netip.AddrPort {
 		return r.session.Client
 	case r.finding != nil:
 		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
+	case r.server != nil:
+		return netip.AddrPortFrom(addr(r.server.client, r.server.v6), 0)
 	}
 	return netip.AddrPort{}
 }
 
 func (e *Engine) emit(r *record) {
 	switch {
+	case r.server != nil:
+		e.observe(r.server, r.time)
 	case r.session != nil:
 		n := e.out.Session(r.session)
 		if r.host != nil {

@@ -33,6 +33,9 @@ type shard struct {
 	notes  []note          // for sources in other shards
 	unsaid uint64          // notes for which there was no room
 
+	envelopes []*envelope // transactions of sessions, by their number
+	mailBytes int         // what there is room for in them
+
 	causes [256]cause // what refusals said, by the hash of their text
 
 	lost uint32 // attempts that a source had at most when it had to make room
@@ -124,6 +127,8 @@ const (
 	encrypted                       // TLS began
 	lingering                       // it ended; what still comes is waited for
 	told                            // its session was given out
+	inside                          // the server is ours
+	watched                         // one end can be a mail server of ours
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -173,6 +178,7 @@ const (
 	changed                          // since it was last given out
 	outside                          // tried port 25 past our servers and relays
 	strange                          // the latest attempt came from another link-layer address
+	serving                          // it is a mail server that is watched
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
@@ -198,6 +204,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
+	s.mailBytes = e.cfg.Limits.MailBytes / n
 }
 
 // packet works on one packet.
@@ -394,6 +401,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	if src == nil {
 		return
 	}
+	s.serverAttempt(p.time, src, &p.key, -1)
 	src.settled(outcome)
 	src.flags |= changed
 	s.failed(src, p, outcome == flowtable.Unreachable)
@@ -416,6 +424,7 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= relay
 	}
+	s.watch(f, &p.key)
 	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
 }

@@ -65,15 +65,20 @@ func (e *Engine) learn(c *citation, now int64) {
 			s.lists[i].Count++
 		}
 	}
-	known := len(s.lists)
-	addr, servers := s.public()
-	if servers > 0 {
-		known += 1000
-	}
-	if known != s.told {
+	if known := s.known(); known != s.told {
 		s.told = known
+		addr, servers := s.public()
 		e.tellSite(addr, servers, now)
 	}
+}
+
+// known changes when there is something to give out.
+func (s *site) known() int {
+	known := len(s.lists)
+	if _, servers := s.public(); servers > 0 {
+		known += 1000
+	}
+	return known
 }
 
 // public is the address that most servers quoted, at least two.

@@ -56,6 +56,9 @@ func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtabl
 	if s.e.declares(h.Addr) {
 		src.flags |= declared
 	}
+	if s.e.watching(h.Addr) != nil {
+		src.flags |= serving
+	}
 	src.input = input
 	src.facts.ErrorBound = s.forgotten()
 	return r, src
@@ -94,6 +97,7 @@ func (s *shard) judges(src *source) bool {
 // attempt counts a first SYN of a source and has the source judged.
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
+	s.serverAttempt(now, src, k, 1)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
@@ -167,6 +171,7 @@ func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 
 // heard is what the listener heard: it becomes observations about the source.
 func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
+	s.overheard(f, talk)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
 		return
@@ -322,6 +327,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 			s.heard(k.ServerPort, f, talk)
 		}
 	}
+	s.serverSession(k, f, talk)
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
 		_, up := f.conn.Counts(tcp.Client)

@@ -38,6 +38,7 @@ func (e *Engine) tell() {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}
+	e.guarded(func() { e.tickServers(now) })
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.tellSources(now, false)
@@ -154,6 +155,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.flushRecords()
+	e.guarded(func() { e.finishServers(now, reason) })
 	e.guarded(func() {
 		if addr, servers := e.site.public(); e.site.told > 0 {
 			e.tellSite(addr, servers, now)

@@ -60,13 +60,14 @@ const (
 	FindingEvent
 	StatsEvent
 	HealthEvent
+	ServerEvent
 	SiteEvent
 	Types
 )
 
 // String is the name used in events.
 func (t Type) String() string {
-	return [...]string{"session", "source", "finding", "stats", "health", "site"}[t]
+	return [...]string{"session", "source", "finding", "stats", "health", "mail_server", "site"}[t]
 }
 
 // NewWriter makes a writer that puts its events into a queue.
@@ -277,7 +278,11 @@ func (w *Writer) Finding(f *detect.Finding) {
 	d.Dict("counts", c)
 	reasons := zerolog.Arr()
 	for _, r := range f.Reasons {
-		reasons.Dict(zerolog.Dict().Str("code", r.Code.String()).Str("family", r.Code.Family().String()).Float64("value", r.Reason.Value).
+		code, family := r.Code.String(), r.Code.Family().String()
+		if r.Server != "" {
+			code, family = r.Server, serverFamily(r.Server)
+		}
+		reasons.Dict(zerolog.Dict().Str("code", code).Str("family", family).Float64("value", r.Reason.Value).
 			Float64("threshold", r.Reason.Threshold).Float64("weight", r.Reason.Weight).Str("text", w.text(w.cfg.Evidence.hide(r.Text))).
 			Str("first", Timestamp(r.Reason.First)).Str("last", Timestamp(r.Reason.Last)))
 	}
@@ -294,12 +299,18 @@ func (w *Writer) Finding(f *detect.Finding) {
 		d.Uint32("reopened", f.Reopened).Float64("clean_for_s", seconds(f.CleanFor))
 	}
 	d.Uint64("suppressed_events", f.Suppressed)
+	if f.Relay != nil {
+		d.Dict("relay", w.relay(f.Relay))
+	}
 	e.Dict("finding", d).Msg(Headline(f))
 }
 
 // Headline is a finding in one line.
 func Headline(f *detect.Finding) string {
 	n := f.Source.Facts.Attempts
+	if text := serverHeadline(f); text != "" {
+		return text
+	}
 	switch {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)

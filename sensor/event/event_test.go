@@ -95,6 +95,15 @@ func finding(text string) *detect.Finding {
 	return f
 }
 
+func relayFinding(text string) *detect.Finding {
+	f := finding(text)
+	f.Class, f.Relay = detect.OpenRelay, &detect.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text, RcptDomain: text, ReplyCode: 250}
+	for i, code := range []string{"relay_proved", "volume_burst", "queue_grew"} {
+		f.Reasons[i].Server = code
+	}
+	return f
+}
+
 func everything(text string) func(*Writer) {
 	return func(w *Writer) {
 		w.Session(session(text))
@@ -102,6 +111,11 @@ func everything(text string) func(*Writer) {
 		w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external", Time: 1e18})
 		w.Stats(1e18, &Stats{Frames: 10, Refused: 1, Decode: []Count{{"tcp_mail", 9}, {"short_tcp_header", 1}}})
 		w.Health(1e18, &Health{Check: "drops", State: "raised", Text: "drops", Hint: "buffer", Since: 1e18})
+		w.Server(&detect.ServerRecord{Addr: netip.MustParseAddr("10.0.0.25"), Declared: true, First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
+			Hour: detect.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true}, Queue: detect.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
+		w.Site(&detect.Site{Time: 1e18, PublicIP: netip.MustParseAddr("192.0.2.80"), Servers: 2,
+			Lists: []detect.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2, Sample: text}}})
+		w.Finding(relayFinding(text))
 	}
 }
 
@@ -109,8 +123,8 @@ func TestSchema(t *testing.T) {
 	for _, mode := range []Mode{Domain, Full, Hash, None} {
 		for _, live := range []bool{false, true} {
 			cfg := Config{Live: live, Evidence: Evidence{Mode: mode, Key: []byte("0123456789abcdef")}}
-			if n := len(validate(t, written(t, cfg, everything("some text")))); n != 5 {
-				t.Errorf("%d events, want 5", n)
+			if n := len(validate(t, written(t, cfg, everything("some text")))); n != 8 {
+				t.Errorf("%d events, want 8", n)
 			}
 		}
 	}
@@ -139,7 +153,7 @@ func TestHostileText(t *testing.T) {
 	s := schema(t)
 	for _, text := range texts {
 		out := written(t, Config{Evidence: Evidence{Mode: Full}}, everything(text))
-		if n := bytes.Count(out, []byte("\n")); n != 5 {
+		if n := bytes.Count(out, []byte("\n")); n != 8 {
 			t.Fatalf("%.60q: %d lines, want 5", text, n)
 		}
 		if !utf8.Valid(out) {

@@ -28,6 +28,7 @@ type Report struct {
 	talkers  top // of ours, undeclared, that tried to mail
 	others   int // external sources
 	health   []string
+	mail     map[netip.Addr]detect.ServerRecord
 	site     *detect.Site
 	inputs   map[uint16]bool
 }
@@ -172,6 +173,9 @@ func (t *top) add(s *detect.SourceRecord) {
 
 // Site takes in what was learned about the networks as a whole.
 func (r *Report) Site(s *detect.Site) {
+	if r == nil {
+		return
+	}
 	latest := *s
 	r.site = &latest
 }

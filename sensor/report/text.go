@@ -28,6 +28,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 		p.line(fmt.Sprintf("and %s more findings: all are in the events", grouped(uint64(r.more))))
 	}
 	r.table(p, "Declared mail servers", &r.servers)
+	r.mailServers(p)
 	r.table(p, "Other hosts of yours that tried to send mail", &r.talkers)
 	r.unjudged(p, in)
 	if len(in.Unused) > 0 {
@@ -131,10 +132,12 @@ func (r *Report) sorted() []*detect.Finding {
 }
 
 func (r *Report) verdict(p *printer, found []*detect.Finding) {
-	var bots, maybe, info []string
+	var bots, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
+		case f.Class >= detect.OpenRelay:
+			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= detect.High:
 			bots = append(bots, a)
 		case f.Severity > detect.Info:
@@ -149,12 +152,17 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sends spam: %s", "VERDICT", bots[0])))
 	case len(bots) > 1:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
+	case len(servers) > 0:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
 		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
 	default:
 		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
 	}
-	if len(bots) > 0 && len(maybe) > 0 {
+	for _, s := range servers {
+		p.field("", "Mail server "+s)
+	}
+	if len(bots)+len(servers) > 0 && len(maybe) > 0 {
 		p.field("", "Suspicious: "+list(maybe))
 	}
 	if len(info) > 0 {
@@ -181,7 +189,8 @@ func list(names []string) string {
 
 var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
 	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
-	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist"}
+	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist",
+	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account", detect.VolumeAnomaly: "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
@@ -189,6 +198,10 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
 	} else if f.Severity > detect.Info {
 		head += fmt.Sprintf(", severity %s", f.Severity)
+	}
+	if f.Class >= detect.OpenRelay {
+		r.serverFinding(p, n, f)
+		return
 	}
 	p.section(head)
 	s := &f.Source
@@ -329,6 +342,9 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 			hints = append(hints, fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr, f.Source.Addr))
 			break
 		}
+	}
+	for _, s := range r.undeclared() {
+		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s. If not, find out what it is.", s, s))
 	}
 	if in.Attempts == 0 {
 		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")

@@ -1,0 +1,54 @@
+// Command servers proves the detectors of mail servers on simulated ones: years of quiet
+// traffic, rises, relays and what looks like them, and queues whose true length is known.
+//
+//	go run ./bench/servers [-seed N] [-years N]
+//
+// Volume is simulated as counts, because years of it do not fit into frames; relays and
+// queues are dialogues in frames, through the whole engine. The simulation shares no
+// constant with the detectors; what its numbers rest on stands beside them.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() {
+	seed := flag.Uint64("seed", 1, "draws other traffic")
+	years := flag.Int("years", 4, "quiet years of each kind of server")
+	flag.Parse()
+	if !report(os.Stdout, *seed, *years) {
+		os.Exit(1)
+	}
+}
+
+// report prints all and says whether the goals are met.
+func report(out io.Writer, seed uint64, years int) (good bool) {
+	good = true
+	judge := func(ok bool) string {
+		if ok {
+			return "ok"
+		}
+		good = false
+		return "FAIL"
+	}
+	fmt.Fprintf(out, "false alarms of quiet servers, the goal is at most one per metric and year; seed %d\n", seed)
+	for _, q := range quiet(seed, years) {
+		fmt.Fprintf(out, "  %-16s %3d metric-years  %2d alarms  worst metric-year %d  %s\n", q.name, q.metricYears, q.alarms, q.worst, judge(q.worst <= 1))
+	}
+	fmt.Fprintf(out, "rises, seconds until found, the goal is 3600 for ten times and 600 for fifty\n")
+	for _, r := range rises(seed) {
+		fmt.Fprintf(out, "  %-16s x%-3.0f  found %2d of %2d  median %4d  worst %4d  %s\n", r.name, r.factor, len(r.took), r.tried, r.median(), r.worst(), judge(r.good()))
+	}
+	fmt.Fprintf(out, "relays, the goal is the first message, and none where there is none\n")
+	for _, r := range relays(seed) {
+		fmt.Fprintf(out, "  %-34s %4d messages  %-9s at relayed message %d  %s\n", r.name, r.messages, r.level, r.at, judge(r.good))
+	}
+	fmt.Fprintf(out, "queues, estimate against truth at every full hour, the goal is within 10 %% (or one)\n")
+	for _, q := range queues(seed) {
+		fmt.Fprintf(out, "  %-34s truth up to %4d  median error %4.1f %%  within 10 %% in %5.1f %% of %3d hours  %s\n", q.name, q.most, q.median, q.within, q.hours, q.verdict(judge))
+	}
+	return good
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// The short form of what the command prints; with another seed.
+func TestRelays(t *testing.T) {
+	for _, r := range relays(2) {
+		if !r.good {
+			t.Errorf("%s: %s at relayed message %d", r.name, r.level, r.at)
+		}
+	}
+}
+
+func TestQueues(t *testing.T) {
+	for _, q := range queues(2) {
+		if q.hours < 48 || q.most < 10 {
+			t.Errorf("%s: nothing was tested: %+v", q.name, q)
+		}
+		if !q.bound && q.within < 95 {
+			t.Errorf("%s: %+v", q.name, q)
+		}
+	}
+}
+
+func TestQuietYear(t *testing.T) {
+	for i := range kinds[:2] {
+		var s detect.MailServer
+		by := map[string]int{}
+		kinds[i].run(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usual, func(v detect.ServerVerdict) {
+			by[metric(v)]++
+			t.Logf("%s day %d hour %d: %s", kinds[i].name, (v.Time-monday)/day, v.Time/hour%24, v.Text)
+		})
+		for what, n := range by {
+			if n > 1 {
+				t.Errorf("%s: %d alarms in half a year: %s", kinds[i].name, n, what)
+			}
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"spamsensor/sensor/detect"
+)
+
+const (
+	second = int64(1e9)
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+	five   = 5 * minute
+	// monday is Monday, 2023-11-20, 00:00 UTC.
+	monday = int64(1700438400) * second
+)
+
+// server is a kind of mail server. Sizes are those that administrators name when they
+// speak of "normal": a small office sends some hundred messages a day, a provider some ten
+// thousand an hour. Days vary by a factor (log-normal), as people do.
+type server struct {
+	name          string
+	office, night float64 // messages an hour in working hours, and otherwise
+	weekend       float64 // factor
+	batch, letter int     // every night at two; Sundays at ten
+	hourly        int     // a job every hour, at the full hour
+	busy          float64 // deviation of the logarithm of a day's factor
+	refused       float64 // share of messages
+	submitters    float64 // networks outside from which mail is submitted in an hour
+}
+
+var kinds = []server{
+	{name: "small office", office: 12, night: 0.2, weekend: 0.1, busy: 0.2, refused: 0.02, submitters: 1},
+	{name: "office", office: 300, night: 5, weekend: 0.1, batch: 200, busy: 0.2, refused: 0.03, submitters: 6},
+	{name: "newsletter", office: 60, night: 2, weekend: 0.2, letter: 6000, busy: 0.3, refused: 0.05, submitters: 2},
+	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, busy: 0.3, refused: 0.02, submitters: 1},
+	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, letter: 20000, busy: 0.1, refused: 0.04, submitters: 200},
+	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, busy: 0.5, refused: 0.02, submitters: 0.2},
+}
+
+// run lets a server send from a time on, in steps of five minutes.
+func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, tell func(detect.ServerVerdict)) {
+	busy := 1.0
+	for t := from; t < from+int64(days)*day; t += five {
+		slot := (t - monday) / hour % 168
+		first := t%hour < five
+		if t%day < five {
+			busy = math.Exp(k.busy * rnd.NormFloat64())
+		}
+		work := slot%24 >= 8 && slot%24 < 18
+		rate, submit := k.night, k.submitters/5
+		if work {
+			rate, submit = k.office*busy, k.submitters
+		}
+		if slot >= 120 {
+			rate, submit = rate*k.weekend, submit*k.weekend
+		}
+		rate *= factor(t)
+		n := poisson(rnd, rate/12)
+		if first && slot%24 == 2 {
+			n += poisson(rnd, float64(k.batch))
+		}
+		if first {
+			n += poisson(rnd, float64(k.hourly))
+		}
+		if slot == 6*24+10 && t%hour < 3*five {
+			n += poisson(rnd, float64(k.letter)/3)
+		}
+		s.Tick(t, tell)
+		for i := range n {
+			at := t + int64(i)*five/int64(n+1)
+			// A message has one recipient, seldom some, to one of a few hundred domains by
+			// Zipf's law; its size is log-normal around 30 kB.
+			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), Taken: true}
+			rcpts := 1
+			if rnd.Float64() < 0.1 {
+				rcpts += poisson(rnd, 4)
+			}
+			code := uint16(250)
+			if rnd.Float64() < k.refused {
+				m.Taken, code = false, 550
+			}
+			domain := uint32(300 * math.Pow(rnd.Float64(), 3))
+			for range rcpts {
+				m.Rcpts = append(m.Rcpts, detect.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
+			}
+			s.Sent(&m, true, tell)
+			s.Session(&detect.ServerSession{Time: at, Net: m.Net, External: true, Messages: 1, Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
+		}
+		for range poisson(rnd, submit/12) {
+			s.Session(&detect.ServerSession{Time: t, Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true, External: true, Submit: true, Auth: true}, tell)
+		}
+	}
+}
+
+func poisson(rnd *rand.Rand, mean float64) (n int) {
+	if mean > 50 {
+		return max(0, int(math.Round(mean+math.Sqrt(mean)*rnd.NormFloat64())))
+	}
+	for t := rnd.ExpFloat64(); t < mean; t += rnd.ExpFloat64() {
+		n++
+	}
+	return n
+}
+
+func usual(int64) float64 { return 1 }
+
+// quietResult is what quiet years gave.
+type quietResult struct {
+	name                       string
+	metricYears, alarms, worst int
+}
+
+// metric is the part of a verdict that says what it is about.
+func metric(v detect.ServerVerdict) string {
+	for m := detect.OutMessages; m < detect.Metrics; m++ {
+		if strings.Contains(v.Text, " "+m.String()) {
+			return v.Code + " " + m.String()
+		}
+	}
+	return v.Code
+}
+
+// quiet runs years of each kind, the year of learning included.
+func quiet(seed uint64, years int) (list []quietResult) {
+	for i := range kinds {
+		k := &kinds[i]
+		r := quietResult{name: k.name, metricYears: years * int(detect.Metrics)}
+		n := years
+		if k.office >= 1000 {
+			n = max(1, years/4) // half a minute a year
+			r.metricYears = n * int(detect.Metrics)
+		}
+		for y := range n {
+			var s detect.MailServer
+			by := map[string]int{}
+			k.run(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+777*second, 365, usual, func(v detect.ServerVerdict) {
+				r.alarms++
+				by[metric(v)]++
+			})
+			for _, n := range by {
+				r.worst = max(r.worst, n)
+			}
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// riseResult is how long rises took to be found.
+type riseResult struct {
+	name   string
+	factor float64
+	tried  int
+	took   []int
+}
+
+func (r *riseResult) median() int { slices.Sort(r.took); return at(r.took, len(r.took)/2) }
+func (r *riseResult) worst() int  { slices.Sort(r.took); return at(r.took, len(r.took)-1) }
+func (r *riseResult) good() bool {
+	limit := 3600
+	if r.factor >= 50 {
+		limit = 600
+	}
+	return len(r.took) == r.tried && r.worst() <= limit
+}
+
+func at(list []int, i int) int {
+	if i < 0 || i >= len(list) {
+		return -1
+	}
+	return list[i]
+}
+
+// rises begin at any time of a working day of the seventh week.
+func rises(seed uint64) (list []riseResult) {
+	for i := range kinds {
+		k := &kinds[i]
+		if k.office < 5 || k.office >= 1000 {
+			continue // ten times almost nothing is almost nothing; and a provider takes long to simulate
+		}
+		for _, factor := range []float64{10, 50} {
+			r := riseResult{name: k.name, factor: factor}
+			for n := range 6 {
+				rnd := rand.New(rand.NewPCG(seed+77, uint64(i*1000+n)))
+				var s detect.MailServer
+				k.run(&s, rnd, monday, 42, usual, func(detect.ServerVerdict) {})
+				begin := monday + 43*day + 8*hour + int64(rnd.Uint64N(uint64(9*hour)))/five*five
+				found := int64(0)
+				k.run(&s, rnd, monday+42*day, 2, func(t int64) float64 {
+					if t >= begin && t < begin+2*hour {
+						return factor
+					}
+					return 1
+				}, func(v detect.ServerVerdict) {
+					if found == 0 && v.Time >= begin {
+						found = v.Time
+					}
+				})
+				r.tried++
+				if found != 0 {
+					r.took = append(r.took, int((found-begin)/second))
+				}
+			}
+			list = append(list, r)
+		}
+	}
+	return list
+}

@@ -1,0 +1,56 @@
+package detect
+
+import "fmt"
+
+// Hijack looks for an account of a mail server that somebody else uses: the password was
+// stolen, and many strangers submit with it, or one submits very much.
+//
+// What makes one suspicious: clients from many more networks than usual submit within an hour. What makes it
+// likely: within half an hour of it the server also sends more than usual, or is refused more
+// than usual. Sending more than usual alone is a volume anomaly and no more. Names of accounts are never
+// kept, so which one it is has to be looked up in the server's own log.
+//
+// The fields are the format of the checkpoint.
+type Hijack struct {
+	Spread, Volume, Refused int64 // when the alarm was given last
+	Told                    Level
+	ToldAt                  int64
+}
+
+const together = 30 * minute
+
+// Alarm is given every alarm of the server's traffic.
+func (h *Hijack) Alarm(a *VolumeAlarm, tell func(ServerVerdict)) {
+	switch {
+	case a.Kind == "stopped":
+		return
+	case a.Metric == SubmitNetworks:
+		h.Spread = a.Time
+	case a.Metric == OutRefusals:
+		h.Refused = a.Time
+	case a.Metric == OutMessages || a.Metric == OutRecipients || a.Metric == OutDomains || a.Metric == OutSessions:
+		h.Volume = a.Time
+	default:
+		return
+	}
+	if h.Spread == 0 || a.Time-h.Spread > together {
+		return
+	}
+	volume, refused := h.Volume != 0 && a.Time-h.Volume <= together, h.Refused != 0 && a.Time-h.Refused <= together
+	v := ServerVerdict{Class: HijackedAccount, Level: Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
+		Text: fmt.Sprintf("Clients from %.0f networks submitted mail within an hour, where %.1f are usual.", a.Value, a.Expected)}
+	switch {
+	case volume && refused:
+		v.Level, v.Code = Confirmed, "submission_spread_volume_refused"
+	case volume || refused:
+		v.Level, v.Code = Likely, "submission_spread_volume"
+	}
+	if a.Metric != SubmitNetworks {
+		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.Text()
+	}
+	if v.Level <= h.Told && a.Time-h.ToldAt < day {
+		return
+	}
+	h.Told, h.ToldAt = v.Level, a.Time
+	tell(v)
+}

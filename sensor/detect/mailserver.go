@@ -1,0 +1,281 @@
+package detect
+
+import "net/netip"
+
+// MailServer is all that is known of a mail server of ours. The zero value knows nothing. Its
+// size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
+//
+// The fields are the format of the checkpoint.
+type MailServer struct {
+	First, Last int64 // observation
+	Traffic     Traffic
+	Queue       Queue
+	Relay       Relay
+	Hijack      Hijack
+	Count       ServerCounts
+}
+
+// ServerCounts are what is counted of a server since it was first seen.
+type ServerCounts struct {
+	MessagesOut, MessagesIn uint64
+	SessionsOut, SessionsIn uint64
+	RecipientsOut           uint64
+	FailedOut, DeferredOut  uint64 // deliveries refused for good, and for now
+	BytesOut                uint64
+	AuthOK, AuthFailed      uint64               // sessions from outside
+	Listed                  uint64               // refusals that named a blocklist
+	FailedBy                [PhaseClasses]uint64 // refusals of either kind
+}
+
+// PhaseClass is where a delivery was refused.
+type PhaseClass uint8
+
+// The phases of a delivery.
+const (
+	AtConnect PhaseClass = iota // banner or HELO
+	AtMail
+	AtRcpt
+	AtData // DATA or its end
+	PhaseClasses
+)
+
+// String is the name used in events.
+func (p PhaseClass) String() string { return [...]string{"connect", "mail", "rcpt", "data"}[p] }
+
+// Mail is the observation of a transaction with a mail server: from MAIL to its end.
+type Mail struct {
+	Time     int64
+	Client   netip.Addr // the other side
+	Net      uint32     // hash of its network
+	From     uint64     // hash of the sender's address
+	FromText string
+	// Stranger says that the other side is a client from outside and did not
+	// authenticate.
+	Stranger bool
+	Rcpts    []Recipient
+	Taken    bool
+	Over     bool   // it ended without a message
+	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
+	Phase    PhaseClass
+	Listed   bool // a refusal named a blocklist
+}
+
+// Recipient is one of a Mail.
+type Recipient struct {
+	Hash   uint64 // of the address
+	Domain uint32 // hash
+	Name   string // of the domain
+	Where  Locality
+	Code   uint16 // of the reply; zero if none was seen
+	Relay  bool   // the reply speaks of relaying
+}
+
+func (m *Mail) proof(to *Recipient) *RelayProof {
+	return &RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
+}
+
+// ServerSession is the observation of a session with a mail server that ended.
+type ServerSession struct {
+	Time     int64
+	Net      uint32
+	Inbound  bool
+	External bool // the other side is outside our networks
+	Submit   bool // on a port for submission
+	Auth     bool // it authenticated
+	AuthFail bool
+	Hidden   bool // encrypted: what was said is not known
+	Messages uint32
+	Bytes    uint64 // from the client
+	Refused  bool   // it ended before a sender could be named
+	Listed   bool
+}
+
+// ServerVerdict is something to be published about a server.
+type ServerVerdict struct {
+	Class            Class
+	Level            Level
+	Code             string
+	Time             int64
+	Value, Threshold float64
+	Text             string
+	Relay            *RelayProof
+}
+
+// Tick moves the time on. It must be called before every observation, with its time.
+func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
+	if s.First == 0 {
+		s.First = now
+	}
+	minutes := now/minute != s.Last/minute
+	s.Last = max(s.Last, now)
+	s.Traffic.Tick(now, func(a VolumeAlarm) { s.alarm(a, tell) })
+	if !minutes {
+		return
+	}
+	s.Relay.Tick(now)
+	if q, alarm := s.Queue.Tick(now); alarm {
+		v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
+		if 2*q.Listed > q.Estimate {
+			v.Code = "queue_blocklisted" // that its address is on a list is a finding of its own
+		}
+		tell(v)
+	}
+}
+
+// Resume is to be called after a restart: what the server did in between is not known.
+func (s *MailServer) Resume(now int64) { s.Traffic.Resume(now) }
+
+func (s *MailServer) alarm(a VolumeAlarm, tell func(ServerVerdict)) {
+	v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
+	if a.Metric != SubmitNetworks {
+		tell(v)
+	}
+	s.Hijack.Alarm(&a, tell)
+	if a.Metric == OutSessions || a.Metric == OutMessages {
+		s.Relay.Burst(&a, tell)
+	}
+}
+
+func (s *MailServer) add(m Metric, n uint64, now int64, tell func(ServerVerdict)) {
+	if a, ok := s.Traffic.Add(m, n, now); ok {
+		s.alarm(a, tell)
+	}
+}
+
+// Brought is the observation of mail that somebody brings to the server.
+func (s *MailServer) Brought(m *Mail, tell func(ServerVerdict)) {
+	if m.Taken {
+		s.Count.MessagesIn++
+	}
+	s.Relay.In(m, tell)
+}
+
+// Sent is the observation of mail that the server takes to another one. outside says
+// that the other one is none of ours: only that is its traffic.
+func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
+	if !outside {
+		return
+	}
+	taken := uint64(0)
+	refused := m.Code != 0
+	for i := range m.Rcpts {
+		to := &m.Rcpts[i]
+		delivery := m.From ^ (to.Hash*0x9e3779b97f4a7c15 + 1)
+		code := to.Code
+		if m.Code != 0 && (code == 0 || code/100 == 2) {
+			code = m.Code
+		}
+		switch {
+		case code/100 == 2 && m.Taken:
+			taken++
+			s.Queue.Settle(delivery)
+			if a, ok := s.Traffic.Domain(to.Domain, m.Time); ok {
+				s.alarm(a, tell)
+			}
+		case code >= 500:
+			s.Queue.Settle(delivery)
+			s.Count.FailedOut++
+			refused = true
+		case code >= 400:
+			s.Queue.Defer(delivery, m.Net, m.Listed, m.Time)
+			s.Count.DeferredOut++
+			refused = true
+		}
+	}
+	if m.Code != 0 && len(m.Rcpts) == 0 { // MAIL itself was refused
+		s.Queue.Fail(m.Net, m.Listed, m.Time)
+		if m.Code >= 500 {
+			s.Count.FailedOut++
+		} else {
+			s.Count.DeferredOut++
+		}
+	}
+	if refused {
+		s.Count.FailedBy[m.Phase]++
+		s.add(OutRefusals, 1, m.Time, tell)
+		if m.Listed {
+			s.Count.Listed++
+		}
+	}
+	if m.Taken {
+		s.Count.MessagesOut++
+		s.Count.RecipientsOut += taken
+		s.Queue.Work(m.Net)
+		s.add(OutMessages, 1, m.Time, tell)
+		s.add(OutRecipients, taken, m.Time, tell)
+		s.Relay.Out(m, tell)
+	}
+}
+
+// Session is the observation of a session that ended.
+func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
+	s.Relay.Session(x)
+	if x.Inbound {
+		s.Count.SessionsIn++
+		if x.External && x.Auth {
+			s.Count.AuthOK++
+		}
+		if x.External && x.AuthFail {
+			s.Count.AuthFailed++
+		}
+		// Where nothing can be read, whoever stays long enough to bring a message has
+		// authenticated: the server would not have listened otherwise.
+		if x.External && x.Submit && (x.Auth || x.Hidden && x.Bytes >= submitted) {
+			if a, ok := s.Traffic.SubmitNetwork(x.Net, x.Time); ok {
+				s.alarm(a, tell)
+			}
+		}
+		return
+	}
+	if !x.External {
+		return
+	}
+	s.Count.SessionsOut++
+	s.Count.BytesOut += x.Bytes
+	s.add(OutSessions, 1, x.Time, tell)
+	s.add(OutBytes, (x.Bytes+16<<10)>>15, x.Time, tell)
+	s.Queue.Answer(x.Net)
+	switch {
+	case x.Refused:
+		s.Count.FailedBy[AtConnect]++
+		s.add(OutRefusals, 1, x.Time, tell)
+		if x.Listed {
+			s.Count.Listed++
+		}
+		s.Queue.Fail(x.Net, x.Listed, x.Time)
+	case x.Hidden && x.Bytes >= submitted:
+		s.Queue.Work(x.Net)
+	}
+}
+
+// submitted is how many bytes of an encrypted session are a message: handshake, commands and
+// credentials stay below it.
+const submitted = 3000
+
+// Connecting and Unreachable are the observations of an attempt to reach another server, and of one
+// that was refused.
+func (s *MailServer) Connecting(net uint32, now int64) { s.Queue.Attempt(net, now) }
+
+// Unreachable: see Connecting.
+func (s *MailServer) Unreachable(net uint32, now int64) { s.Queue.Fail(net, false, now) }
+
+// ServerRecord is what is told of a server.
+type ServerRecord struct {
+	Addr     netip.Addr
+	Declared bool
+	First    int64
+	Time     int64
+	Learning bool
+	Count    ServerCounts
+	Hour     PastHour // messages out in the last whole hour
+	Queue    QueueState
+
+	RelayDenied, RelayStrangers, Relayed uint64
+	RelayDeniedLast                      int64
+}
+
+// Record is what is to be told at a time.
+func (s *MailServer) Record(now int64) ServerRecord {
+	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Hour: s.Traffic.Series[OutMessages].Before,
+		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast}
+}

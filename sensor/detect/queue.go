@@ -1,0 +1,240 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Queue estimates from outside how much mail waits in a mail server: what was refused for now
+// and was not taken since.
+//
+// A delivery (one sender, one recipient) that got a 4xx waits until the same is taken,
+// refused for good, or was not tried again for so long that the server must have given up or
+// found another way: three times the longest pause so far, and no less than three hours
+// (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and never more than five days
+// (RFC 5321, section 4.5.4.1). Where a destination does not even answer there is no
+// delivery to be seen, so it counts as one: the estimate is then a lower bound. So it is where
+// sessions are encrypted.
+//
+// The fields are the format of the checkpoint.
+type Queue struct {
+	Waiting map[uint64]Deferred `json:",omitempty"` // by hash of sender and recipient
+	Down    map[uint32]Deferred `json:",omitempty"` // destinations that do not answer, by hash of the network
+	Hours   [168]uint32         // estimates of the last week's hours, plus one
+	Hour    int64               // the latest of them, since 1970
+	Full    uint64              // deliveries that found no room
+	High    bool
+
+	trying map[uint32]int64 // attempts without an answer, by network
+	room   *Room            // shared with other servers; nil means that only the bounds below hold
+}
+
+// Deferred is what waits.
+type Deferred struct {
+	Net         uint32
+	First, Last int64
+	Gap         int64 // longest pause between two tries
+	Listed      bool  // a blocklist is the reason
+}
+
+const (
+	maxWaiting = 16 << 10
+	maxDown    = 4096
+	// connectTime is how long a server waits for an answer to its SYN: Postfix 30 s.
+	connectTime = 30 * second
+	maxQueued   = 5*day + 6*hour
+	giveUp      = 3 * hour
+	minQueue    = 20
+	// deferredWords is what something that waits takes in its map, in words of four bytes, about.
+	deferredWords = 25
+)
+
+// share has the queue share its memory with others. What does not fit is forgotten.
+func (q *Queue) share(room *Room) {
+	q.room = room
+	for k := range q.Waiting {
+		if !q.take() {
+			delete(q.Waiting, k)
+			q.Full++
+		}
+	}
+	for k := range q.Down {
+		if !q.take() {
+			delete(q.Down, k)
+			q.Full++
+		}
+	}
+}
+
+func (q *Queue) take() bool { return q.room == nil || q.room.take(deferredWords) }
+
+// drop forgets what waits in one of the queue's maps.
+func drop[K comparable](q *Queue, from map[K]Deferred, k K) {
+	if _, known := from[k]; known && q.room != nil {
+		q.room.Words += deferredWords
+	}
+	delete(from, k)
+}
+
+// Defer notes that a delivery was refused for now.
+func (q *Queue) Defer(delivery uint64, net uint32, listed bool, now int64) {
+	if q.Waiting == nil {
+		q.Waiting = map[uint64]Deferred{}
+	}
+	drop(q, q.Down, net)
+	if _, known := q.Waiting[delivery]; !known && (len(q.Waiting) >= maxWaiting || !q.take()) {
+		q.Full++
+		return
+	}
+	d := q.Waiting[delivery]
+	q.Waiting[delivery] = d.again(net, listed, now)
+}
+
+func (d Deferred) again(net uint32, listed bool, now int64) Deferred {
+	if d.First == 0 {
+		d.First, d.Last = now, now
+	}
+	d.Gap = max(d.Gap, now-d.Last)
+	d.Net, d.Last, d.Listed = net, now, listed
+	return d
+}
+
+// Settle notes that a delivery was taken, or refused for good.
+func (q *Queue) Settle(delivery uint64) { drop(q, q.Waiting, delivery) }
+
+// Attempt, Answer and Fail follow connections: Fail is a refused one, or one in which
+// the server did not let mail be sent. Work is one in which mail was taken.
+func (q *Queue) Attempt(net uint32, now int64) {
+	if q.trying == nil {
+		q.trying = map[uint32]int64{}
+	}
+	if _, known := q.trying[net]; !known && len(q.trying) < maxDown {
+		q.trying[net] = now
+	}
+}
+
+// Answer: see Attempt.
+func (q *Queue) Answer(net uint32) { delete(q.trying, net) }
+
+// Fail: see Attempt.
+func (q *Queue) Fail(net uint32, listed bool, now int64) {
+	delete(q.trying, net)
+	if q.Down == nil {
+		q.Down = map[uint32]Deferred{}
+	}
+	if _, known := q.Down[net]; !known && (len(q.Down) >= maxDown || !q.take()) {
+		q.Full++
+		return
+	}
+	q.Down[net] = q.Down[net].again(net, listed, now)
+}
+
+// Work: see Attempt.
+func (q *Queue) Work(net uint32) {
+	delete(q.trying, net)
+	drop(q, q.Down, net)
+}
+
+// QueueState is an estimate.
+type QueueState struct {
+	Estimate, Listed int   // deliveries that wait, and those because of a blocklist
+	Destinations     int   // networks that they wait for
+	Oldest           int64 // how long the oldest waits
+	Slope            int   // change within an hour
+}
+
+// State is the estimate at a time.
+func (q *Queue) State(now int64) (s QueueState) {
+	nets := map[uint32]bool{}
+	count := func(d Deferred) {
+		s.Estimate++
+		if d.Listed {
+			s.Listed++
+		}
+		nets[d.Net] = true
+		s.Oldest = max(s.Oldest, now-d.First)
+	}
+	for _, d := range q.Waiting {
+		count(d)
+	}
+	for net, d := range q.Down {
+		if !nets[net] {
+			count(d)
+		}
+	}
+	s.Destinations = len(nets)
+	if before := q.Hours[(q.Hour+167)%168]; before > 0 {
+		s.Slope = s.Estimate - int(before-1)
+	}
+	return s
+}
+
+// Tick gives up what was not tried again, and once an hour compares the queue with itself.
+func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
+	for net, at := range q.trying {
+		if now-at >= connectTime {
+			q.Fail(net, false, at+connectTime)
+		}
+	}
+	over := func(d Deferred) bool {
+		return now-d.First > maxQueued || now-d.Last > max(giveUp, 3*d.Gap)
+	}
+	for k, d := range q.Waiting {
+		if over(d) {
+			drop(q, q.Waiting, k)
+		}
+	}
+	for k, d := range q.Down {
+		if over(d) {
+			drop(q, q.Down, k)
+		}
+	}
+	v = q.State(now)
+	limit := max(minQueue, 5*q.median())
+	grown := v.Estimate >= limit || v.Oldest > 4*hour && v.Slope > 0 && v.Estimate >= minQueue/2
+	alarm = grown && !q.High
+	q.High = grown || q.High && v.Estimate >= limit/2
+	if h := now / hour; h != q.Hour {
+		for i := max(q.Hour+1, h-168); q.Hour != 0 && i < h; i++ {
+			q.Hours[i%168] = 0 // nobody listened
+		}
+		q.Hour = h
+		q.Hours[h%168] = uint32(v.Estimate) + 1
+	}
+	return v, alarm
+}
+
+// median is that of the last week's hours.
+func (q *Queue) median() int {
+	var seen []uint32
+	for _, n := range q.Hours {
+		if n > 0 {
+			seen = append(seen, n-1)
+		}
+	}
+	if len(seen) == 0 {
+		return 0
+	}
+	slices.Sort(seen)
+	return int(seen[len(seen)/2])
+}
+
+// Text is the state in words.
+func (s *QueueState) Text() string {
+	t := fmt.Sprintf("At least %s to %s wait in it, the oldest for %s", count(s.Estimate, "delivery"), count(s.Destinations, "network"), duration(s.Oldest))
+	if s.Listed > 0 {
+		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
+	}
+	return t + "."
+}
+
+// duration is a time to read.
+func duration(ns int64) string {
+	switch {
+	case ns < 2*hour:
+		return fmt.Sprintf("%d minutes", ns/minute)
+	case ns < 2*day:
+		return fmt.Sprintf("%d hours", ns/hour)
+	}
+	return fmt.Sprintf("%d days", ns/day)
+}

@@ -1,0 +1,309 @@
+package detect
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Relay decides whether a mail server passes on mail for strangers: whether it is an open
+// relay.
+//
+// A stranger is a client outside our networks that did not authenticate. When a server of
+// ours takes a message from a stranger for a recipient in a domain that is none of ours, it
+// relays: one such message proves it. Mail to local domains may be forwarded, expanded to a
+// list, or passed on to another server: all that is its business, so what leaves the server is never held
+// against it.
+//
+// Local domains are configured, and those below them are local too. A domain for which the
+// server is a backup is one of them. Without a configuration they are learned: a domain for
+// which three strangers' networks bring mail is local. Until then nothing is proved: a message for a domain
+// that was never seen before is suspicious when the same recipient leaves the server for the
+// Internet within five minutes, and likely relayed when one network brings such messages for
+// three domains that all appeared within a day, on a server that has been watched for a week.
+//
+// The opposite is told as well: every refusal of a stranger's foreign recipient is a test of
+// the server that it passed.
+//
+// The fields are the format of the checkpoint.
+type Relay struct {
+	Start      int64
+	Domains    map[uint32]LearnedDomain `json:",omitempty"` // by hash
+	Denied     uint64                   // strangers' foreign recipients that were refused
+	DeniedLast int64
+	Strangers  []uint32 `json:",omitempty"` // networks of those, up to 256
+	Possible   uint64   // foreign recipients of strangers that were accepted without a message
+	Relayed    uint64   // messages
+	Last       int64    // of them
+	Confirmed  bool     // one of them was seen to leave
+	Suspected  bool
+
+	waiting map[uint64]passing         // recipients that may leave again
+	joined  map[uint32]map[uint32]bool // domains that went out again today, by who brought them
+	joinDay int64
+	in      map[uint32]uint64 // bytes that came from networks this hour
+	inHour  int64
+}
+
+// LearnedDomain is a domain for which strangers brought mail.
+type LearnedDomain struct {
+	First int64
+	Nets  [3]uint32 // of them
+	N     uint8
+}
+
+// passing is a message that a stranger brought.
+type passing struct {
+	at, first   int64
+	net, domain uint32
+	proof       RelayProof
+	proved      bool
+}
+
+// RelayProof is the session that proves it.
+type RelayProof struct {
+	Client     netip.Addr
+	MailFrom   string `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
+	RcptDomain string
+	ReplyCode  uint16
+}
+
+const (
+	maxLearned   = 4096 // domains
+	maxStrangers = 256
+	maxPassing   = 1024
+	joinTime     = 5 * minute
+	relayLearn   = 7 * day
+)
+
+// Localities of a domain.
+const (
+	UnknownDomain Locality = iota
+	LocalDomain
+	ForeignDomain
+)
+
+// Locality says whether a domain is ours.
+type Locality uint8
+
+// Domains are the configured local domains, in lower case. Nil means that none is
+// configured.
+type Domains map[string]bool
+
+// Locality looks a domain up. An address without a domain is local, and so is one at a
+// literal address: only the server itself can be meant.
+func (d Domains) Locality(domain string) Locality {
+	if domain == "" || strings.HasPrefix(domain, "[") {
+		return LocalDomain
+	}
+	if d == nil {
+		return UnknownDomain
+	}
+	for rest := strings.ToLower(strings.TrimSuffix(domain, ".")); ; {
+		if d[rest] {
+			return LocalDomain
+		}
+		dot := strings.IndexByte(rest, '.')
+		if dot < 0 {
+			return ForeignDomain
+		}
+		rest = rest[dot+1:]
+	}
+}
+
+// In is the observation of a message, or an attempt at one, that somebody brought.
+func (r *Relay) In(m *Mail, tell func(ServerVerdict)) {
+	if r.Start == 0 {
+		r.Start = m.Time
+	}
+	if !m.Stranger {
+		return
+	}
+	for i := range m.Rcpts {
+		to := &m.Rcpts[i]
+		foreign := to.Where == ForeignDomain
+		accepted := to.Code/100 == 2
+		switch {
+		case to.Where == LocalDomain:
+		case accepted && m.Taken:
+			r.taken(m, to, foreign, tell)
+		case foreign && accepted && m.Over:
+			r.Possible++
+			if r.Possible == 1 && r.Relayed == 0 {
+				tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to),
+					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
+			}
+		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
+			r.deny(m)
+		}
+	}
+}
+
+// denies reports whether a refusal is about relaying: it says so, or its code is one that
+// servers use for it (RFC 5321, section 3.6.2: 550; Postfix 554 and 454, qmail 553, older ones 551).
+func (to *Recipient) denies() bool {
+	switch to.Code {
+	case 454, 550, 551, 553, 554:
+		return true
+	}
+	return to.Relay
+}
+
+func (r *Relay) deny(m *Mail) {
+	r.Denied++
+	r.DeniedLast = max(r.DeniedLast, m.Time)
+	for _, n := range r.Strangers {
+		if n == m.Net {
+			return
+		}
+	}
+	if len(r.Strangers) < maxStrangers {
+		r.Strangers = append(r.Strangers, m.Net)
+	}
+}
+
+// taken is a stranger's message that was taken for a domain that is not known to be local.
+func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(ServerVerdict)) {
+	if foreign {
+		r.Relayed++
+		r.Last = m.Time
+		tell(ServerVerdict{Class: OpenRelay, Level: Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to),
+			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
+	}
+	first := m.Time
+	if !foreign {
+		known, at := r.learn(m, to)
+		if known {
+			return
+		}
+		first = at
+	}
+	if r.waiting == nil {
+		r.waiting = map[uint64]passing{}
+	}
+	if len(r.waiting) < maxPassing {
+		r.waiting[to.Hash] = passing{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign}
+	}
+}
+
+// learn notes who brings mail for a domain; known says that it is local.
+func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
+	if r.Domains == nil {
+		r.Domains = map[uint32]LearnedDomain{}
+	}
+	d, seen := r.Domains[to.Domain]
+	if !seen && len(r.Domains) >= maxLearned {
+		return true, 0 // nothing can be said about it
+	}
+	if d.First == 0 {
+		d.First = m.Time
+	}
+	if d.N < 3 {
+		fresh := true
+		for _, n := range d.Nets[:d.N] {
+			fresh = fresh && n != m.Net
+		}
+		if fresh {
+			d.Nets[d.N] = m.Net
+			d.N++
+		}
+	}
+	r.Domains[to.Domain] = d
+	return d.N >= 3, d.First
+}
+
+// Out is the observation of a message that the server delivers to somebody outside.
+func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
+	for i := range m.Rcpts {
+		p, ok := r.waiting[m.Rcpts[i].Hash]
+		if !ok || m.Time-p.at > joinTime {
+			continue
+		}
+		delete(r.waiting, m.Rcpts[i].Hash)
+		p.proof.ReplyCode = m.Rcpts[i].Code
+		if p.proved {
+			r.Confirmed = true
+			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof,
+				Text: fmt.Sprintf("%d s later it passed the stranger's message for %s on to %s.", (m.Time-p.at)/second, p.proof.RcptDomain, m.Client)})
+			continue
+		}
+		r.join(&p, m, tell)
+	}
+}
+
+// join counts domains that came and went while no domain is configured.
+func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
+	if r.joined == nil {
+		r.joined = map[uint32]map[uint32]bool{}
+	}
+	if r.Domains[p.domain].N >= 3 || m.Time-p.first > day {
+		return
+	}
+	if r.joined[p.net] == nil {
+		if len(r.joined) >= maxStrangers {
+			clear(r.joined)
+		}
+		r.joined[p.net] = map[uint32]bool{}
+	}
+	domains := r.joined[p.net]
+	if len(domains) < 64 {
+		domains[p.domain] = true
+	}
+	n := len(domains)
+	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof,
+		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
+			p.proof.Client, count(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
+	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
+		v.Level = Likely
+	}
+	if n == 1 && r.Suspected {
+		return
+	}
+	r.Suspected = true
+	tell(v)
+}
+
+// Session is the observation of a session that strangers' bytes came in: where nothing can be
+// read, a server that suddenly sends much while one network brings most of what comes is
+// suspicious.
+func (r *Relay) Session(s *ServerSession) {
+	if !s.Inbound || !s.External || s.Auth {
+		return
+	}
+	if h := s.Time / hour; h != r.inHour || r.in == nil {
+		r.in, r.inHour = map[uint32]uint64{}, h
+	}
+	if _, known := r.in[s.Net]; known || len(r.in) < maxStrangers {
+		r.in[s.Net] += s.Bytes
+	}
+}
+
+// minInBytes is how much must come in an hour before shares mean anything.
+const minInBytes = 256 << 10
+
+// Burst is called when the server sends more than usual.
+func (r *Relay) Burst(a *VolumeAlarm, tell func(ServerVerdict)) {
+	var sum, top uint64
+	for _, n := range r.in {
+		sum += n
+		top = max(top, n)
+	}
+	if a.Time/hour != r.inHour || sum < minInBytes || top*2 <= sum {
+		return
+	}
+	tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
+		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% of what comes in: it may be relaying for it.", 100*top/sum)})
+}
+
+// Tick forgets what did not leave.
+func (r *Relay) Tick(now int64) {
+	for k, p := range r.waiting {
+		if now-p.at > joinTime {
+			delete(r.waiting, k)
+		}
+	}
+	if now/day != r.joinDay {
+		clear(r.joined)
+		r.joinDay = now / day
+	}
+}

@@ -1,0 +1,284 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+)
+
+// Memory is what of a Host survives a restart. Windows of minutes and hours do not: a host that
+// still sends fills them again. What the windows had proved is in the reasons. Hashes need the
+// same secret.
+type Memory struct {
+	Verdict Verdict
+	Decided Decision
+	// Reasons by name, because their numbers are those of one version.
+	Reasons map[string]SavedReason `json:",omitempty"`
+
+	Nets, Addrs, HeloNames, SenderDomains SavedSet // so that they are not new again
+
+	External, Repeated, Answered, Opened, Heard uint32
+	Spread                                      SavedSpread
+	Contacts                                    SavedContacts
+	Replies                                     SavedReplies
+	Server                                      SavedServerLike
+	Manner                                      SavedManner
+	Names                                       SavedNames
+	Lists                                       SavedLists
+	Oddities                                    []uint16 `json:",omitempty"`
+	Mails                                       uint32
+}
+
+// SavedReason is a reason, and how it was told: what the text is made of is not all kept.
+type SavedReason struct {
+	Reason
+	Text string `json:",omitempty"`
+}
+
+// SavedSet is a set: its hashes, or when they are many the bits by which they are counted.
+type SavedSet struct {
+	Hashes []uint32 `json:",omitempty"`
+	Bits   []byte   `json:",omitempty"`
+}
+
+// SavedSpread is the test of new networks.
+type SavedSpread struct {
+	Sums []float64
+	At   int64
+}
+
+// SavedContacts is the test of first contacts, but for those that wait for an answer.
+type SavedContacts struct {
+	LLR            float64
+	Failed, Worked int
+	Ports          []SavedPort `json:",omitempty"`
+}
+
+// SavedPort is what became of the attempts to a port.
+type SavedPort struct {
+	Port                                             uint16
+	Attempts, Answered, Opened, Refused, Unreachable uint32
+}
+
+// SavedReplies is the test of refusals, and the count of unknown recipients.
+type SavedReplies struct {
+	LLR                 float64
+	Sessions, Refused   int
+	Taken, All          uint32
+	Recipients, Unknown uint32
+}
+
+// SavedServerLike is what speaks for a mail server.
+type SavedServerLike struct {
+	Name, Sessions             uint32
+	Several                    bool
+	Deferrals, Retried, Served uint32
+}
+
+// SavedManner is how the host goes about it.
+type SavedManner struct {
+	Internal, Attempts, HalfOpen, Mute, Sessions, Checks, Mails, First uint32
+	Last                                                               int64
+	Gaps, Mean, Squares                                                float64
+	TTL                                                                [2][2]uint32 // and how often
+	Addr                                                               uint32
+	Ports                                                              uint8
+	Swept                                                              uint32
+}
+
+// SavedNames are the names that it introduced itself with.
+type SavedNames struct {
+	Names []string `json:",omitempty"`
+	Given uint32
+	Worst string `json:",omitempty"`
+}
+
+// SavedLists are the blocklists that servers named.
+type SavedLists struct {
+	Names  []string `json:",omitempty"`
+	Sample string   `json:",omitempty"`
+}
+
+// Memory is what is to be kept of a host.
+func (h *Host) Memory(f *Facts) Memory {
+	o, t, s, m := &h.outcome, &h.refusal, &h.server, &h.manner
+	d := Memory{Verdict: h.verdict, Decided: h.decided,
+		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.names.distinct.save(), SenderDomains: h.envelope.distinct.save(),
+		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard,
+		Spread:   SavedSpread{slices.Clone(h.spread.s[:]), h.spread.at},
+		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
+		Replies:  SavedReplies{t.llr, t.sessions, t.refused, t.taken, t.all, h.unknown.recipients, h.unknown.unknown},
+		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
+		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
+			[2][2]uint32{{uint32(m.ttl[0].ttl), m.ttl[0].n}, {uint32(m.ttl[1].ttl), m.ttl[1].n}}, m.addr, m.ports, m.swept},
+		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
+		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
+		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails}
+	d.Verdict.Level = h.level
+	for _, p := range h.ports {
+		if p.port != 0 {
+			d.Contacts.Ports = append(d.Contacts.Ports, SavedPort{p.port, p.attempts, p.answered, p.opened, p.refused, p.unreachable})
+		}
+	}
+	for code := range h.reasons {
+		if h.reasons[code].First != 0 {
+			if d.Reasons == nil {
+				d.Reasons = map[string]SavedReason{}
+			}
+			d.Reasons[Code(code).String()] = SavedReason{h.reasons[code], Anonymous(h.Text(Code(code), f))}
+		}
+	}
+	return d
+}
+
+// Recall is the opposite of Memory. It is to be called for a Host that has seen nothing yet.
+// published says that a finding is open at its level; without one, the next observation publishes
+// the verdict anew.
+func (h *Host) Recall(d *Memory, published bool) {
+	for code := range h.reasons {
+		if r, ok := d.Reasons[Code(code).String()]; ok && h.off>>code&1 == 0 {
+			h.reasons[code] = r.Reason
+			if h.recalled == nil {
+				h.recalled = map[Code]SavedReason{}
+			}
+			h.recalled[Code(code)] = r
+		}
+	}
+	h.nets.load(&d.Nets, h.Room)
+	h.addrs.load(&d.Addrs, h.Room)
+	h.names.distinct.load(&d.HeloNames, nil)
+	h.envelope.distinct.load(&d.SenderDomains, nil)
+	h.external, h.repeated, h.answered, h.opened, h.heard = d.External, d.Repeated, d.Answered, d.Opened, d.Heard
+	copy(h.spread.s[:], d.Spread.Sums)
+	h.spread.at = d.Spread.At
+	h.outcome.llr, h.outcome.failed, h.outcome.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
+	for i, p := range d.Contacts.Ports[:min(len(d.Contacts.Ports), len(h.ports))] {
+		h.ports[i] = portOutcome{p.Attempts, p.Answered, p.Opened, p.Refused, p.Unreachable, p.Port}
+	}
+	r := &d.Replies
+	h.refusal = refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All}
+	h.unknown = unknown{r.Recipients, r.Unknown}
+	s := &d.Server
+	h.server.name, h.server.sessions, h.server.several = s.Name, s.Sessions, s.Several
+	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served
+	m := &d.Manner
+	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
+		[2]ttlCount{{uint8(m.TTL[0][0]), m.TTL[0][1]}, {uint8(m.TTL[1][0]), m.TTL[1][1]}}, m.Addr, m.Ports, m.Swept}
+	h.names.n = uint8(copy(h.names.name[:], d.Names.Names))
+	h.names.given, h.names.worst = d.Names.Given, d.Names.Worst
+	h.lists.n = copy(h.lists.name[:], d.Lists.Names)
+	h.lists.sample = d.Lists.Sample
+	copy(h.dialect[:], d.Oddities)
+	h.envelope.mails = d.Mails
+	h.verdict, h.decided = d.Verdict, d.Decided
+	h.verdict.Level = min(d.Verdict.Level, Confirmed)
+	if published {
+		h.level = h.verdict.Level
+	} else {
+		h.changed = len(d.Reasons) > 0
+	}
+}
+
+// told reports whether a reason stands as it was before a restart, and how it was told.
+func (h *Host) told(code Code) (text string, ok bool) {
+	r, ok := h.recalled[code]
+	return r.Text, ok && h.reasons[code].Last == r.Last
+}
+
+// Anonymous is a text from the wire as a checkpoint holds it: servers quote addresses, and of
+// these the names of people are left out.
+func Anonymous(text string) string {
+	var b []byte
+	for i := range len(text) {
+		if text[i] == '@' {
+			name := bytes.LastIndexAny(b, " \t<>()[]:;,='") + 1
+			b = append(b[:name], '*')
+		}
+		b = append(b, text[i])
+	}
+	return string(b)
+}
+
+// save is the set as a checkpoint holds it.
+func (s *set) save() (d SavedSet) {
+	if !s.rough && s.n*4 <= setWords*3 {
+		for _, v := range s.table {
+			if v != 0 {
+				d.Hashes = append(d.Hashes, v)
+			}
+		}
+		slices.Sort(d.Hashes)
+		return d
+	}
+	rough := s
+	if !s.rough {
+		rough = &set{table: make([]uint32, setWords), rough: true}
+		for _, v := range s.table {
+			if v != 0 {
+				rough.mark(v)
+			}
+		}
+	}
+	for _, word := range rough.table {
+		d.Bits = binary.LittleEndian.AppendUint32(d.Bits, word)
+	}
+	return d
+}
+
+// load takes over what save gave; nothing of it if it is neither.
+func (s *set) load(d *SavedSet, room *Room) {
+	if len(d.Bits) == setWords*4 {
+		room.release(s.table)
+		*s = set{table: make([]uint32, setWords), rough: true}
+		for i := range s.table {
+			s.table[i] = binary.LittleEndian.Uint32(d.Bits[i*4:])
+			s.n += bits.OnesCount32(s.table[i])
+		}
+		return
+	}
+	for _, v := range d.Hashes[:min(len(d.Hashes), setWords)] {
+		s.add(v, room)
+	}
+}
+
+// MarshalText and UnmarshalText have checkpoints name classes, because their numbers are those of
+// one version.
+func (c Class) MarshalText() ([]byte, error) {
+	if c >= Classes {
+		return nil, fmt.Errorf("there is no class %d", c)
+	}
+	return []byte(c.String()), nil
+}
+
+// UnmarshalText: see MarshalText.
+func (c *Class) UnmarshalText(name []byte) error {
+	for *c = 0; *c < Classes; *c++ {
+		if c.String() == string(name) {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no class %q", name)
+}
+
+// Clone is a copy of what a checkpoint holds.
+func (s *MailServer) Clone() *MailServer {
+	c := *s
+	c.Queue.Waiting, c.Queue.Down = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Down)
+	c.Relay.Domains, c.Relay.Strangers = maps.Clone(s.Relay.Domains), slices.Clone(s.Relay.Strangers)
+	return &c
+}
+
+// Sound corrects what a checkpoint cannot hold unless somebody wrote into it: indexes that point
+// nowhere. room is what its queue shares with others from now on.
+func (s *MailServer) Sound(room *Room) {
+	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
+	s.Queue.Hour = max(0, s.Queue.Hour)
+	s.Queue.share(room)
+	for k, d := range s.Relay.Domains {
+		d.N = min(d.N, uint8(len(d.Nets)))
+		s.Relay.Domains[k] = d
+	}
+}

@@ -1,0 +1,457 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Metric is something that is counted of a mail server.
+type Metric uint8
+
+// The metrics, of what the server sends.
+const (
+	OutMessages Metric = iota
+	OutRecipients
+	OutSessions
+	OutBytes // in units of 32 KiB
+	OutRefusals
+	OutDomains     // different recipient domains in an hour
+	SubmitNetworks // different networks outside from which mail was submitted in an hour
+	Metrics
+)
+
+// String is the name used in reasons.
+func (m Metric) String() string {
+	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains", "submitting networks"}[m]
+}
+
+// Traffic watches how much a mail server sends: is this hour like that hour usually is?
+//
+// The baseline of a metric is a mean for each of the 168 hours of a week, moved by a fifth
+// towards what came, and by no more than three deviations, so that a flood does not
+// become usual. While an hour of the week was seen less than three times, the same hour of
+// other working days, or of other weekends, stands in.
+//
+// A count x with mean m is compared as Anscombe (1948) does, which gives about a standard
+// normal deviate for Poisson counts:
+//
+//	z = 2 (sqrt(x + 3/8) - sqrt(m + 3/8)) / sqrt(f)
+//
+// f >= 1 is how much more than a Poisson process the server varies: it is learned, for five
+// minutes, for hours, and for whole days, because a busy day makes all its hours busy.
+//
+//	burst    z >= 6 in five minutes, or in the last sixty
+//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 15 (Page 1954). For independent hours
+//	         10 would do, once in 16 years by Siegmund's approximation; a busy day's are not
+//	stopped  nothing for two hours in which 20 messages an hour are usual
+//
+// A batch that recurs is usual: no burst is below one and a half times what the same hour, or
+// one beside it, had in three of the last four weeks or five of the last seven days, and for
+// a rise only what is above that counts. In the first four weeks it is the most seen so far. In the first day, and
+// until there was a working day or a weekend to compare with, it is learning and says nothing.
+//
+// Holt-Winters was refused: more parameters to set wrongly, and a slow ramp poisons it.
+//
+// The fields are the format of the checkpoint.
+type Traffic struct {
+	Start  int64 // when the first was counted
+	Bin    int64 // the five minutes in hand, since 1970
+	From   int64 // those in which listening began
+	Series [Metrics]Series
+	// Domains and Networks are sketches of what was seen in this hour.
+	Domains, Networks [16]uint64
+}
+
+// Series is one metric of a server.
+type Series struct {
+	Five, Hour uint64       // counts of the five minutes and the hour in hand
+	Last       [12]uint32   // of the last five minutes, by their number
+	Mean       [168]float32 // by hour of the week
+	Weeks      [168]uint8   // how many went into it
+	// Ring and Ring5 are the counts of the last 28 days' hours and the largest five minutes in
+	// them, plus one; zero is an hour that was not seen.
+	Ring, Ring5 [672]uint32
+	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
+	Fives, Hours Spread
+	Days         [2]Phi // of working days and of weekends
+	Peak5        uint32 // of this hour
+	Cusum, Day   float64
+	Before       PastHour // the last whole hour
+	High         bool     // an alarm was given and is not over
+	Calm         uint8    // hours since
+	Empty        uint8    // hours without anything where something was expected
+
+	limit5, limit60 float64 // of these five minutes, and the hour up to them
+	usual5, usual60 float64
+	ready           bool
+}
+
+// PastHour is an hour that ended.
+type PastHour struct {
+	Count, Mean, Z float64
+	Known          bool // there was a mean to compare it with
+}
+
+// VolumeAlarm is a count that is not as usual.
+type VolumeAlarm struct {
+	Metric          Metric
+	Kind            string // burst, rise, stopped
+	Time            int64
+	Value, Expected float64
+	Z               float64
+}
+
+// Text is the alarm in words.
+func (a *VolumeAlarm) Text() string {
+	of := [...]string{"%.0f messages", "%.0f recipients", "%.0f sessions", "%.0f times 32 KiB", "%.0f refusals", "%.0f recipient domains", "%.0f submitting networks"}[a.Metric]
+	switch a.Kind {
+	case "stopped":
+		return fmt.Sprintf("It sent nothing for two hours in which about "+of+" are usual.", a.Expected)
+	case "rise":
+		return fmt.Sprintf("It has been sending more than usual for hours: "+of+" in the last one, where %.1f are usual.", a.Value, a.Expected)
+	}
+	return fmt.Sprintf("It sent "+of+" where %.1f are usual at this time of the week.", a.Value, a.Expected)
+}
+
+const (
+	five        = 5 * minute
+	burstZ      = 6.0
+	cusumSlack  = 0.5
+	cusumLimit  = 15.0
+	stoppedMean = 20.0
+	learn       = 24 * hour
+	meanWeight  = 0.2
+)
+
+// Learning reports whether it is too early to judge.
+func (v *Traffic) Learning(now int64) bool { return v.Start == 0 || now-v.Start < learn }
+
+// Add counts n of a metric. The alarm, if there is one, is given at the count that makes it.
+func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
+	s := &v.Series[m]
+	s.Five += n
+	s.Hour += n
+	if s.High || !s.ready || v.Learning(now) {
+		return a, false
+	}
+	// What is counted once an hour is most in its first minutes, and adds up to nothing.
+	once := m == OutDomains || m == SubmitNetworks
+	if x := float64(s.Five); x >= s.limit5 && !once {
+		return s.alarm(m, "burst", now, x, s.expected(now)/12), true
+	}
+	x := float64(s.Hour)
+	if !once {
+		x = float64(s.sixty(v.Bin))
+	}
+	if x >= s.limit60 {
+		return s.alarm(m, "burst", now, x, s.expected(now)), true
+	}
+	return a, false
+}
+
+// Domain counts a recipient domain once an hour, and SubmitNetwork a network.
+func (v *Traffic) Domain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	return v.once(OutDomains, &v.Domains, hash, now)
+}
+
+// SubmitNetwork: see Domain.
+func (v *Traffic) SubmitNetwork(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	return v.once(SubmitNetworks, &v.Networks, hash, now)
+}
+
+func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	i := hash % uint32(len(seen)*64)
+	if seen[i/64]>>(i%64)&1 != 0 {
+		return a, false
+	}
+	seen[i/64] |= 1 << (i % 64)
+	return v.Add(m, 1, now)
+}
+
+func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) VolumeAlarm {
+	s.High, s.Calm = true, 0
+	return VolumeAlarm{m, kind, now, x, mean, anscombe(x, mean)}
+}
+
+// sixty is the count of the last sixty minutes.
+func (s *Series) sixty(bin int64) (sum uint64) {
+	for i, n := range s.Last {
+		if int64(i) != bin%12 {
+			sum += uint64(n)
+		}
+	}
+	return sum + s.Five
+}
+
+// Tick moves the time on; alarms are those of hours that have ended. After a time in which
+// nobody listened (Resume) the hours in between are not counted as empty.
+func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
+	bin := now / five
+	if v.Bin == 0 || bin > v.Bin+672*12 {
+		v.begin(bin)
+	}
+	for v.Bin < bin {
+		for m := range v.Series {
+			v.Series[m].endFive(v, Metric(m), alarm)
+		}
+		v.Bin++
+		if v.Bin%12 == 0 {
+			v.Domains, v.Networks = [16]uint64{}, [16]uint64{}
+		}
+		for m := range v.Series {
+			v.Series[m].beginFive(v.Bin*five, least(Metric(m)))
+		}
+	}
+}
+
+// Resume begins anew after a time in which nobody listened: what had been counted of the hour
+// is no hour's count.
+func (v *Traffic) Resume(now int64) {
+	if v.Bin != 0 && now/five != v.Bin {
+		v.begin(now / five)
+	}
+}
+
+func (v *Traffic) begin(bin int64) {
+	for m := range v.Series {
+		s := &v.Series[m]
+		for h := v.Bin / 12; v.Bin != 0 && h < bin/12 && h < v.Bin/12+672; h++ {
+			s.Ring[h%672], s.Ring5[h%672] = 0, 0
+		}
+		s.Five, s.Hour, s.Peak5, s.Empty = 0, 0, 0, 0
+		s.Last = [12]uint32{}
+		s.ready, s.usual60 = false, 0
+	}
+	v.Bin, v.From = bin, bin
+	if v.Start == 0 {
+		v.Start = bin * five
+	}
+}
+
+// beginFive reckons from which count on these five minutes, or the hour up to them, are a
+// burst.
+func (s *Series) beginFive(now int64, least float64) {
+	mean, known := s.mean(now)
+	before, _ := s.mean(now - hour)
+	s.ready = known
+	if !known {
+		return
+	}
+	if now%hour == 0 || s.usual60 == 0 {
+		s.usual60 = max(1, s.usual(now, &s.Ring), s.usual(now-hour, &s.Ring))
+		s.usual5 = s.usual(now, &s.Ring5)
+	}
+	s.limit5 = max(least, burstFrom(mean/12, s.Fives.of(mean/12), burstZ), above(s.usual5))
+	s.limit60 = max(least, burstFrom(max(mean, before), s.Hours.of(max(mean, before)), burstZ), above(s.usual60))
+}
+
+// least is the count below which nothing is a burst, whatever is usual.
+func least(m Metric) float64 {
+	switch m {
+	case SubmitNetworks:
+		return 10
+	case OutRecipients:
+		return 100 // one message can have them: RFC 5321, section 4.5.3.1.8
+	case OutBytes:
+		return 2048 // 64 MiB: one message of a small office can have some
+	}
+	return 20
+}
+
+func anscombe(x, mean float64) float64 { return 2 * (math.Sqrt(x+0.375) - math.Sqrt(mean+0.375)) }
+
+// burstFrom is the count with a given z.
+func burstFrom(mean, phi, z float64) float64 {
+	root := z*math.Sqrt(phi)/2 + math.Sqrt(mean+0.375)
+	return root*root - 0.375
+}
+
+func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
+	now := v.Bin * five
+	s.Peak5 = max(s.Peak5, clamp32(s.Five))
+	s.Last[v.Bin%12] = clamp32(s.Five)
+	if mean, known := s.mean(now); known && !s.High && float64(s.Five) <= above(s.usual5) {
+		s.Fives.learn(mean/12, anscombe(float64(s.Five), mean/12), 2016)
+	}
+	s.Five = 0
+	if (v.Bin+1)%12 == 0 {
+		s.endHour(v, m, now, alarm)
+	}
+}
+
+// above is the count up to which a batch is as usual: half as much again, or what chance makes
+// of a small one.
+func above(usual float64) float64 { return max(1.5*usual, burstFrom(usual, 1, 4)) }
+
+// Phi is how much more than a Poisson process a count varies, less one: the mean of z squared,
+// over N counts.
+type Phi struct {
+	F float64
+	N uint32
+}
+
+// learn takes in a count. It is cut off at nine times what is usual, so that no single one makes
+// it blind. It begins at one, as if prior counts had said so.
+func (p *Phi) learn(z float64, prior, most uint32) {
+	p.N = min(p.N+1, most)
+	f := 1 + p.F
+	f += (math.Min(z*z, 9*f) - f) / float64(p.N+prior)
+	p.F = max(0, f-1)
+}
+
+// Spread are the Phi of counts by the size of their mean, in steps of four: a busy day
+// multiplies, so large counts vary by more than small ones.
+type Spread [12]Phi
+
+func step(mean float64) int { return min(int(math.Log2(mean+1)/2), len(Spread{})-1) }
+
+func (s *Spread) learn(mean, z float64, most uint32) { s[step(mean)].learn(z, 10, most) }
+
+// of is f for a mean: the larger one of its step and the next, because means near the border
+// are in both, and of the one below too if the step was hardly seen.
+func (s *Spread) of(mean float64) float64 {
+	i := step(mean)
+	f := max(s[i].F, s[min(i+1, len(s)-1)].F)
+	for ; i > 0 && s[i].N < 50; i-- {
+		f = max(f, s[i-1].F)
+	}
+	return 1 + f
+}
+
+// endHour judges the hour that ends and takes it into the baseline.
+func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm)) {
+	x, mean, known := float64(s.Hour), 0.0, false
+	if v.Bin-11 <= v.From { // not all of it was heard
+		s.Hour, s.Peak5 = 0, 0
+		return
+	}
+	mean, known = s.mean(now)
+	raw := anscombe(x, mean)
+	usual := s.usual(now, &s.Ring)
+	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
+		raw = max(0, anscombe(x, max(mean, usual)))
+	}
+	s.Before = PastHour{x, mean, raw / math.Sqrt(s.Hours.of(mean)), known && !v.Learning(now)}
+	if known {
+		if !s.High {
+			s.Hours.learn(mean, raw, 168)
+		}
+		s.judgeHour(v, m, now, x, mean, raw, alarm)
+	}
+	slot := (now / hour) % 168
+	switch sigma := math.Sqrt(max(mean, 1) * s.Hours.of(mean)); {
+	case s.Weeks[slot] == 0 && !known:
+		s.Mean[slot] = float32(x)
+	case s.Weeks[slot] == 0:
+		s.Mean[slot] = float32(min(x, max(mean+3*sigma, usual)))
+	default:
+		old := float64(s.Mean[slot])
+		s.Mean[slot] = float32(old + max(meanWeight, 1/float64(s.Weeks[slot]+1))*(min(x, max(mean+3*sigma, usual))-old))
+	}
+	if s.Weeks[slot] < 255 {
+		s.Weeks[slot]++
+	}
+	*s.ringAt(now) = clamp32(s.Hour) + 1
+	s.Ring5[(now/hour)%672] = s.Peak5 + 1
+	s.Hour, s.Peak5 = 0, 0
+}
+
+// judgeHour is the CUSUM, and the end of alarms.
+func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64, alarm func(VolumeAlarm)) {
+	// A day's hours vary together: if f were that of single hours, every busy day would be
+	// an alarm.
+	kind := 0
+	if weekend((now / hour) % 168) {
+		kind = 1
+	}
+	s.Day += raw
+	if (now/hour)%24 == 23 {
+		if !s.High {
+			s.Days[kind].learn(s.Day/math.Sqrt(24), 2, 28)
+		}
+		s.Day = 0
+	}
+	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[0].F+1, s.Days[1].F+1))
+	s.Cusum = max(0, s.Cusum+z-cusumSlack)
+	if s.Days[kind].N < 15-9*uint32(kind) || v.Learning(now) {
+		s.Cusum = 0 // how much days vary is not known yet
+	}
+	switch {
+	case s.High:
+		if s.Calm = min(s.Calm+1, 24); z > 2 {
+			s.Calm = 0
+		}
+		if s.Cusum = 0; s.Calm >= 24 {
+			s.High = false
+		}
+	case s.Cusum >= cusumLimit && x >= least(m):
+		s.Cusum = 0
+		alarm(s.alarm(m, "rise", now+hour-1, x, mean))
+	}
+	if x > 0 || mean < stoppedMean || s.Weeks[(now/hour)%168] < 2 {
+		s.Empty = 0
+	} else if s.Empty = min(s.Empty+1, 3); s.Empty == 2 && m == OutSessions {
+		alarm(VolumeAlarm{m, "stopped", now + hour - 1, 0, mean, raw})
+	}
+}
+
+func clamp32(n uint64) uint32 { return uint32(min(n, math.MaxUint32-1)) }
+
+// ringAt is the place of an hour in Ring.
+func (s *Series) ringAt(at int64) *uint32 { return &s.Ring[(at/hour)%672] }
+
+// weekend reports whether a time is on a Saturday or Sunday, UTC. 1970 began on a Thursday.
+func weekend(slot int64) bool { d := slot / 24; return d == 2 || d == 3 }
+
+// mean is what is usual in the hour of a time. known is false as long as there is nothing to
+// compare it with.
+func (s *Series) mean(at int64) (mean float64, known bool) {
+	slot := (at / hour) % 168
+	if s.Weeks[slot] >= 3 {
+		return float64(s.Mean[slot]), true
+	}
+	n := 0
+	for day := int64(0); day < 7; day++ {
+		if i := day*24 + slot%24; s.Weeks[i] > 0 && weekend(i) == weekend(slot) {
+			mean += float64(s.Mean[i])
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, false
+	}
+	return mean / float64(n), true
+}
+
+// expected is mean without the word whether it is known.
+func (s *Series) expected(at int64) float64 {
+	m, _ := s.mean(at)
+	return m
+}
+
+// usual is the count that recurs in the hour of a time or in one beside it: that of three of
+// the last four weeks, or of five of the last seven days. In the first four weeks it is the
+// largest seen.
+func (s *Series) usual(at int64, ring *[672]uint32) float64 {
+	h := at/hour + 672*2
+	if ring[(h+1)%672] == 0 { // four weeks ago nobody listened
+		return float64(max(slices.Max(ring[:]), 1) - 1)
+	}
+	return float64(max(recurring(ring, h, 168, 4, 3), recurring(ring, h, 24, 7, 5)))
+}
+
+// recurring is the count that was reached need times among the last n periods.
+func recurring(ring *[672]uint32, h, period int64, n, need int) uint32 {
+	var seen [7]uint32
+	for i := range n {
+		past := h - int64(i+1)*period
+		for _, near := range [3]int64{past - 1, past, past + 1} {
+			if near > h-672 && near < h {
+				seen[i] = max(seen[i], ring[near%672])
+			}
+		}
+	}
+	slices.Sort(seen[:n])
+	return max(seen[n-need], 1) - 1
+}

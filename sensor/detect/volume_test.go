@@ -1,0 +1,206 @@
+package detect
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// monday is a Monday, 00:00 UTC.
+const monday = int64(1700438400) * second
+
+// pace is how many messages a server sends in an hour of the week: an office, with a batch
+// every night and a newsletter on Sundays.
+type pace struct {
+	office, night float64
+	batch, letter int
+	busy          float64 // deviation of the logarithm of a day's factor
+}
+
+// play sends messages for some days, one five minutes at a time. extra multiplies the rate.
+func (p pace) play(v *Traffic, rnd *rand.Rand, from int64, days int, extra func(t int64) float64, alarm func(VolumeAlarm)) {
+	day := 1.0
+	for t := from; t < from+int64(days)*24*hour; t += five {
+		slot := (t - monday) / hour % 168
+		if t%(24*hour) == 0 {
+			day = math.Exp(p.busy * rnd.NormFloat64())
+		}
+		rate := p.night
+		if h := slot % 24; h >= 8 && h < 18 && slot < 120 {
+			rate = p.office * day
+		}
+		n := poisson(rnd, rate/12*extra(t))
+		if slot%24 == 2 && t/five%12 == 0 {
+			n += p.batch + poisson(rnd, float64(p.batch)/10)
+		}
+		if slot == 6*24+10 && t/five%12 < 3 {
+			n += p.letter/3 + poisson(rnd, float64(p.letter)/20)
+		}
+		v.Tick(t, alarm)
+		for i := range n {
+			if a, ok := v.Add(OutMessages, 1, t+int64(i)*five/int64(n+1)); ok {
+				alarm(a)
+			}
+		}
+	}
+}
+
+func poisson(rnd *rand.Rand, mean float64) (n int) {
+	if mean > 50 {
+		return max(0, int(math.Round(mean+math.Sqrt(mean)*rnd.NormFloat64())))
+	}
+	for t := rnd.ExpFloat64(); t < mean; t += rnd.ExpFloat64() {
+		n++
+	}
+	return n
+}
+
+func usual(int64) float64 { return 1 }
+
+var paces = map[string]pace{
+	"small office": {office: 12, night: 0.2, busy: 0.2},
+	"office":       {office: 300, night: 5, batch: 200, busy: 0.2},
+	"newsletter":   {office: 60, night: 2, letter: 6000, busy: 0.3},
+	"provider":     {office: 5000, night: 2000, batch: 3000, letter: 20000, busy: 0.1},
+	"idle":         {office: 0.3, night: 0.1, busy: 0.5},
+}
+
+// TestQuietServers: at most one false alarm a year, the first year with its learning included.
+func TestQuietServers(t *testing.T) {
+	for name, p := range paces {
+		for seed := range uint64(1) {
+			var v Traffic
+			var alarms []VolumeAlarm
+			p.play(&v, rand.New(rand.NewPCG(seed, 7)), monday+3*24*hour+1000*second, 365, usual, func(a VolumeAlarm) { alarms = append(alarms, a) })
+			if len(alarms) > 1 {
+				t.Errorf("%s, seed %d: %d alarms", name, seed, len(alarms))
+				for _, a := range alarms[:min(5, len(alarms))] {
+					t.Logf("  day %d, hour %d: %s: %s", (a.Time-monday)/(24*hour), (a.Time-monday)/hour%168, a.Kind, a.Text())
+				}
+			}
+		}
+	}
+}
+
+// TestRises: ten times as much is found within an hour, fifty times within ten minutes,
+// whenever it begins in a working day; and ended when it is over.
+func TestRises(t *testing.T) {
+	for name, p := range paces {
+		if p.office < 5 {
+			continue // ten times almost nothing is still little
+		}
+		for _, factor := range []float64{10, 50} {
+			for seed := range uint64(2) {
+				var v Traffic
+				rnd := rand.New(rand.NewPCG(seed, 9))
+				p.play(&v, rnd, monday, 42, usual, func(VolumeAlarm) {})
+				begin := monday + 42*24*hour + 9*hour + int64(seed)*17*minute
+				at := int64(0)
+				p.play(&v, rnd, monday+42*24*hour, 1, func(t int64) float64 {
+					if t >= begin && t < begin+2*hour {
+						return factor
+					}
+					return 1
+				}, func(a VolumeAlarm) {
+					if at == 0 && a.Time >= begin {
+						at = a.Time
+					}
+				})
+				limit := hour
+				if factor == 50 {
+					limit = 10 * minute
+				}
+				if took := at - begin; at == 0 || took > limit {
+					t.Errorf("%s, %.0f times: found after %d s", name, factor, took/second)
+				}
+			}
+		}
+	}
+}
+
+// TestSlowRise: half as much again for a week is found by the CUSUM, although no hour stands
+// out.
+func TestSlowRise(t *testing.T) {
+	p := pace{office: 400, night: 200, busy: 0.02}
+	var v Traffic
+	rnd := rand.New(rand.NewPCG(3, 3))
+	p.play(&v, rnd, monday, 42, usual, func(a VolumeAlarm) { t.Errorf("before: %+v", a) })
+	var kinds []string
+	p.play(&v, rnd, monday+42*24*hour, 2, func(int64) float64 { return 1.35 }, func(a VolumeAlarm) { kinds = append(kinds, a.Kind) })
+	if len(kinds) == 0 || kinds[0] != "rise" {
+		t.Errorf("found: %v", kinds)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	p := pace{office: 100, night: 1}
+	for _, row := range []struct {
+		from, to int64 // hours of the Monday without anything
+		want     int
+	}{{9, 13, 1}, {9, 10, 0}, {20, 30, 0}} {
+		var v Traffic
+		rnd := rand.New(rand.NewPCG(5, 5))
+		begin := monday + 21*24*hour
+		got := 0
+		count := func(a VolumeAlarm) {
+			if a.Kind == "stopped" {
+				got++
+			}
+		}
+		for t := monday; t < begin+48*hour; t += five {
+			v.Tick(t, count)
+			slot := (t - monday) / hour % 168
+			if h := (t - begin) / hour; slot%24 < 8 || slot%24 >= 18 || slot >= 120 || t >= begin && h >= row.from && h < row.to {
+				continue
+			}
+			v.Add(OutSessions, uint64(poisson(rnd, p.office/12)), t)
+		}
+		if got != row.want {
+			t.Errorf("silent from %d to %d: %d alarms, want %d", row.from, row.to, got, row.want)
+		}
+	}
+}
+
+// TestLearning: nothing is said in the first day, and no Monday is compared with a weekend.
+func TestLearning(t *testing.T) {
+	var v Traffic
+	rnd := rand.New(rand.NewPCG(1, 1))
+	saturday := monday + 5*24*hour
+	p := pace{office: 500, night: 1}
+	p.play(&v, rnd, saturday, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })
+	if v.Learning(saturday+23*hour) != true || v.Learning(saturday+25*hour) {
+		t.Error("learning does not end after a day")
+	}
+}
+
+// TestPause: hours in which nobody listened are neither empty nor usual, and what was learned
+// survives being written down.
+func TestPause(t *testing.T) {
+	p := pace{office: 200, night: 40}
+	var v Traffic
+	rnd := rand.New(rand.NewPCG(2, 2))
+	p.play(&v, rnd, monday, 28, usual, func(VolumeAlarm) {})
+	text, err := json.Marshal(&v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 100<<10 {
+		t.Errorf("%d bytes in a checkpoint", len(text))
+	}
+	var w Traffic
+	if err := json.Unmarshal(text, &w); err != nil {
+		t.Fatal(err)
+	}
+	later := monday + 30*24*hour + 9*hour
+	w.Resume(later)
+	if r := w.Series[OutMessages].Ring[(later/hour-5)%672]; r != 0 {
+		t.Errorf("an hour of the pause has the count of four weeks before, %d", r-1)
+	}
+	p.play(&w, rnd, later, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })
+	found := false
+	p.play(&w, rnd, later+5*24*hour, 1, func(int64) float64 { return 20 }, func(VolumeAlarm) { found = true })
+	if !found {
+		t.Error("after a pause nothing is found any more")
+	}
+}

@@ -1,0 +1,321 @@
+package engine
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// Saved is what of an engine survives a restart: plain values, in the checkpoint's
+// format. Connections and their dialogues do not: they are over, or begin in the middle.
+type Saved struct {
+	// Seed is Config.Seed: the hashes below mean nothing without it.
+	Seed    []byte
+	Sources []SavedSource `json:",omitempty"`
+	Servers []SavedServer `json:",omitempty"`
+	Site    SavedSite
+}
+
+// SavedSource is a host of ours, or one with a finding.
+type SavedSource struct {
+	Addr  netip.Addr
+	Scope uint32
+	MAC   [6]byte
+	VLAN  []uint16 `json:",omitempty"`
+	Facts detect.Facts
+	// Outside says that it tried port 25 past our servers and relays.
+	Outside bool `json:",omitempty"`
+	// Host is nil if it was not judged.
+	Host *SavedHost `json:",omitempty"`
+}
+
+// SavedHost is what was published of a source, and why.
+type SavedHost struct {
+	Memory     detect.Memory
+	Findings   []SavedFinding `json:",omitempty"`
+	Given      int
+	Suppressed uint64
+	Opaque     uint32
+	OneWay     uint32
+	Doubtful   uint32
+	Foreign    uint32
+	Since      int64 `json:",omitempty"` // see host
+}
+
+// SavedFinding is a finding, open or closed: one that was closed may be opened again.
+type SavedFinding struct {
+	ID       string
+	Seq      int
+	Class    detect.Class
+	Level    detect.Level
+	Open     bool
+	Updated  int64
+	Closed   int64  `json:",omitempty"`
+	Clean    int64  `json:",omitempty"`
+	Reopened uint32 `json:",omitempty"`
+	Lists    int    `json:",omitempty"`
+}
+
+// maxSaved bounds Saved.Sources; those that are worth most are kept.
+const maxSaved = 8192
+
+// Save copies what is to survive, nil if that was not possible. It may be called while workers run; each shard's part is of
+// one moment.
+func (e *Engine) Save() (saved *Saved) {
+	if !e.guarded(func() { saved = e.save() }) {
+		return nil
+	}
+	return saved
+}
+
+func (e *Engine) save() *Saved {
+	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
+	type ranked struct {
+		SavedSource
+		worth int64
+	}
+	var list []ranked
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.locked(func() {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
+					list = append(list, ranked{s.saveSource(k, src), src.worth()})
+				}
+			})
+		})
+	}
+	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.worth, a.worth), a.Addr.Compare(b.Addr)) })
+	for i := range list[:min(len(list), maxSaved)] {
+		saved.Sources = append(saved.Sources, list[i].SavedSource)
+	}
+	return saved
+}
+
+// locked calls f with the shard's lock, and gives it back even after a panic.
+func (s *shard) locked(f func()) {
+	s.t.Lock()
+	defer s.t.Unlock()
+	f()
+}
+
+func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
+	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
+		Outside: src.flags&outside != 0}
+	if hst := s.hosts.at(src.host); hst != nil {
+		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
+			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since}
+		for _, f := range hst.findings {
+			if f != nil {
+				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists})
+			}
+		}
+	}
+	return d
+}
+
+// Restore takes over what Save copied. It must be called before the first frame. What is
+// impossible in it is left out: the file it comes from may be older than the limits.
+func (e *Engine) Restore(saved *Saved) {
+	e.restoreServers(saved.Servers)
+	e.restoreSite(&saved.Site)
+	e.told = map[flowtable.Host]Counts{}
+	for a, s := range *e.servers.known.Load() {
+		if s.First != 0 {
+			e.told[flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
+		}
+	}
+	for i := range saved.Sources {
+		d := &saved.Sources[i]
+		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Sources/2 <= i {
+			continue
+		}
+		k := flowtable.Host{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
+		hash := e.table.Secret.Host(&k)
+		s := &e.shards[e.table.ShardOf(hash)]
+		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
+		e.told[k] = countsOf(&d.Facts).and(e.told[k]) // the history has these
+	}
+}
+
+func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
+	if s.t.Sources.Find(hash, k) != 0 {
+		return
+	}
+	r := s.t.Sources.Add(hash, k)
+	src := s.t.Sources.At(r)
+	src.facts = d.Facts
+	src.facts.Concurrent = 0
+	src.mac = d.MAC
+	src.tags = uint8(copy(src.vlan[:], d.VLAN))
+	if s.e.home.has(k.Addr, k.Scope.V6()) {
+		src.flags |= home
+		s.e.homeSeen.Store(true)
+	}
+	if s.e.declares(k.Addr) {
+		src.flags |= declared
+	}
+	if s.e.watching(k.Addr) != nil {
+		src.flags |= serving
+	}
+	if d.Outside {
+		src.flags |= outside
+	}
+	if d.Host == nil || s.hosts.len() >= s.maxHosts {
+		return
+	}
+	hst := s.newHost(r, src)
+	hst.given, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
+	hst.doubtful, hst.foreign, hst.since = d.Host.Doubtful, d.Host.Foreign, d.Host.Since
+	for _, f := range d.Host.Findings {
+		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
+			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, detect.Confirmed), open: f.Open,
+				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists}
+		}
+	}
+	if hst.anyOpen() {
+		s.open = append(s.open, r)
+	}
+	if src.flags&(outside|home) == outside|home && s.judges(src) {
+		s.direct = append(s.direct, r) // its finding may have been closed because the sensor stopped
+	}
+	hst.Recall(&d.Host.Memory, hst.main() != nil)
+}
+
+// SavedSite is what was learned about our networks as a whole.
+type SavedSite struct {
+	Addrs []SavedAddr       `json:",omitempty"`
+	Lists []detect.ListSeen `json:",omitempty"`
+}
+
+// SavedAddr is an address under which servers saw us.
+type SavedAddr struct {
+	Addr    netip.Addr
+	Servers []netip.Addr
+}
+
+func (e *Engine) saveSite() (d SavedSite) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	for i := range e.site.addrs {
+		p := SavedAddr{Addr: e.site.addrs[i].addr}
+		for a := range e.site.addrs[i].servers {
+			p.Servers = append(p.Servers, addr(a, false))
+		}
+		slices.SortFunc(p.Servers, netip.Addr.Compare)
+		d.Addrs = append(d.Addrs, p)
+	}
+	d.Lists = slices.Clone(e.site.lists)
+	for i := range d.Lists {
+		d.Lists[i].Sample = detect.Anonymous(d.Lists[i].Sample)
+	}
+	return d
+}
+
+// restoreSite takes over what saveSite copied. It is not given out before there is news.
+func (e *Engine) restoreSite(d *SavedSite) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	for _, p := range d.Addrs[:min(len(d.Addrs), maxAddrs)] {
+		servers := map[flowtable.Addr]bool{}
+		for _, a := range p.Servers[:min(len(p.Servers), maxServers)] {
+			servers[a.As16()] = true
+		}
+		e.site.addrs = append(e.site.addrs, publicAddr{p.Addr, servers})
+	}
+	e.site.lists = slices.Clone(d.Lists[:min(len(d.Lists), maxSite)])
+	e.site.told = e.site.known()
+}
+
+// Counts are what a host did in a time; CountNames has their names.
+type Counts [8]uint64
+
+// The counts.
+const (
+	CountAttempts = iota
+	CountSessions
+	CountMessages
+	CountRecipients
+	CountRejected
+	CountDeferred
+	CountSessionsIn // of a mail server: what others did with it
+	CountMessagesIn
+)
+
+// CountNames are the names of Counts in their order.
+var CountNames = [len(Counts{})]string{"attempts", "sessions", "messages", "recipients", "rejected", "deferred", "sessions_in", "messages_in"}
+
+// Activity is what a host did since Activity was called before.
+type Activity struct {
+	Addr   netip.Addr
+	Server bool  // it is a mail server
+	Hour   int64 // since 1970, of the packets' time
+	Counts Counts
+}
+
+// Activity gives what the hosts of ours did since it was called before. What came between two
+// calls belongs to the hour of the second. It may be called while workers run, by one goroutine.
+func (e *Engine) Activity() (list []Activity) {
+	now := e.clock.Now()
+	if now == 0 {
+		return nil
+	}
+	seen := make(map[flowtable.Host]Counts, len(e.told))
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			if src.flags&(home|declared|serving) != 0 && src.facts.Attempts > 0 {
+				seen[*k] = countsOf(&src.facts)
+			}
+		})
+		s.t.Unlock()
+	}
+	e.tickMu.Lock()
+	for a, s := range *e.servers.known.Load() {
+		if s.First != 0 {
+			k := flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
+			seen[k] = seen[k].and(countsIn(&s.Count))
+		}
+	}
+	e.tickMu.Unlock()
+	for k, is := range seen {
+		if d := is.since(e.told[k]); d != (Counts{}) {
+			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watching(k.Addr) != nil, now / hour, d})
+		}
+	}
+	e.told = seen
+	slices.SortFunc(list, func(a, b Activity) int { return a.Addr.Compare(b.Addr) })
+	return list
+}
+
+func countsOf(f *detect.Facts) Counts {
+	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions), CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
+		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
+}
+
+func countsIn(c *detect.ServerCounts) Counts {
+	return Counts{CountSessionsIn: c.SessionsIn, CountMessagesIn: c.MessagesIn}
+}
+
+func (c Counts) and(more Counts) Counts {
+	for i, n := range more {
+		c[i] += n
+	}
+	return c
+}
+
+// since is what was added to an earlier count. One that is smaller was forgotten in between
+// and began anew.
+func (c Counts) since(before Counts) (d Counts) {
+	for i, n := range c {
+		if n < before[i] {
+			return c
+		}
+		d[i] = n - before[i]
+	}
+	return d
+}

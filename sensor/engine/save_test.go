@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// lives plays days of mail to engines: where cut says so the first is saved, with or without having
+// been stopped, and another one goes on. It gives what was told of a host.
+func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (told []detect.Finding) {
+	t.Helper()
+	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+	begin := func() *play {
+		p := newPlay(cfg)
+		p.e.out.Finding = func(f *detect.Finding) {
+			if f.Source.Addr == netip.MustParseAddr(host) {
+				told = append(told, *f)
+			}
+		}
+		return p
+	}
+	p := begin()
+	for i := range 80 {
+		if i == cut {
+			if stop {
+				p.e.Finish("shutdown")
+			}
+			text, err := json.Marshal(p.e.Save())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var saved Saved
+			if err := json.Unmarshal(text, &saved); err != nil {
+				t.Fatal(err)
+			}
+			q := begin()
+			q.e.Restore(&saved)
+			q.at, q.port = p.at, p.port
+			p = q
+		}
+		deliver(p, i)
+		p.at += 30 * second
+	}
+	p.e.Finish("shutdown")
+	return told
+}
+
+// outline is the events of findings without their numbers.
+func outline(told []detect.Finding) string {
+	var b strings.Builder
+	for _, f := range told {
+		fmt.Fprintf(&b, "%s %s %s; ", f.Action, f.Class, f.Level)
+	}
+	return b.String()
+}
+
+func bots(p *play, i int) {
+	text := "S: 554 5.7.1 go away\n"
+	if i%4 == 3 {
+		text = strings.Replace(message("a@b.example", "c@d.example", "550 5.1.1 unknown user", ""), "EHLO c.example", "HELO pc", 1)
+	}
+	p.conn("10.0.0.66", fmt.Sprintf("192.%d.%d.9", i, i), 25, text)
+}
+
+func undeclared(p *play, i int) {
+	p.conn("10.0.0.26", fmt.Sprintf("192.%d.%d.9", i, i), 25,
+		strings.Replace(message("a@b.example", "c@d.example", "250 ok", "250 queued"), "EHLO c.example", "EHLO mail.b.example", 1))
+}
+
+// TestFindingsSurvive: a restart at any time neither tells a finding twice nor forgets one,
+// and the verdict goes on from where it was.
+func TestFindingsSurvive(t *testing.T) {
+	for _, c := range []struct {
+		name, host string
+		deliver    func(*play, int)
+	}{{"a bot", "10.0.0.66", bots}, {"an undeclared server", "10.0.0.26", undeclared}} {
+		t.Run(c.name, func(t *testing.T) {
+			want := lives(t, -1, false, c.host, c.deliver)
+			if len(want) < 3 {
+				t.Fatal("nothing is tested:", outline(want))
+			}
+			for cut := 2; cut < 80; cut += 7 {
+				got := lives(t, cut, false, c.host, c.deliver)
+				if outline(got) != outline(want) {
+					t.Errorf("killed before %d:\n%s\nwant\n%s", cut, outline(got), outline(want))
+					continue
+				}
+				last, should := got[len(got)-1], want[len(want)-1]
+				if last.ID != should.ID || last.Seq != should.Seq || last.Score != should.Score || len(last.Reasons) != len(should.Reasons) ||
+					last.Source.DestNets != should.Source.DestNets || last.Source.Facts.Attempts != should.Source.Facts.Attempts {
+					t.Errorf("killed before %d:\n%+v\nwant\n%+v", cut, last, should)
+				}
+				for i := range last.Reasons[:min(len(last.Reasons), len(should.Reasons))] {
+					if r := last.Reasons[i]; r.Code != detect.ManyNetworks && r.Text != should.Reasons[i].Text { // the window of an hour begins anew
+						t.Errorf("killed before %d: %q, want %q", cut, last.Reasons[i].Text, should.Reasons[i].Text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestStopped: what was closed because the sensor stopped is opened again, as the same finding,
+// and not as one of a host that was clean in between.
+func TestStopped(t *testing.T) {
+	told := lives(t, 60, true, "10.0.0.66", bots)
+	main := map[string]string{}
+	for _, f := range told {
+		main[f.Class.String()] += fmt.Sprintf("%s %s %d %d %s; ", f.ID, f.Action, f.Seq, f.Reopened, f.CloseReason)
+	}
+	if s := main["spambot"]; strings.Count(s, "opened 1 0") != 1 || strings.Count(s, " opened ") != 2 || strings.Count(s, "closed") != 2 || strings.Count(s, told[0].ID) > 0 {
+		t.Errorf("%s", s)
+	}
+	if len(main) != 2 || strings.Contains(fmt.Sprint(main), "again") {
+		t.Errorf("%v", main)
+	}
+	for _, f := range told {
+		if f.Reopened != 0 {
+			t.Errorf("it is said to have been clean: %+v", f)
+		}
+	}
+}
+
+// TestServerOutside: the first SYN of a declared server counts although its address is in none of our networks.
+func TestServerOutside(t *testing.T) {
+	for _, kind := range []string{"mailserver", "bulk"} {
+		p := newPlay(Config{Roles: []Role{{netip.MustParseAddr("203.0.113.25"), kind}}})
+		c := newConn("203.0.113.25", "192.0.2.99", 40000, 25)
+		for _, f := range c.syn().frames {
+			p.w.take(f)
+		}
+		p.at += 3 * minute
+		p.conn("10.0.0.7", "192.0.2.9", 25, "S: 220 mx ESMTP\n")
+		p.e.Finish("end_of_input")
+		if s := p.servers["203.0.113.25"]; s.Queue.Estimate != 1 || !s.Declared {
+			t.Errorf("%s: %+v", kind, s)
+		}
+	}
+}
+
+// TestMailBytes: transactions of many sessions at a time stay within their room, what found none is counted, and all
+// of it is given back.
+func TestMailBytes(t *testing.T) {
+	cfg := relayConfig()
+	cfg.Limits = Limits{Memory: 16 << 20}
+	e := New(cfg, Output{})
+	w := feeder{w: e.Worker(), size: 1}
+	var open []*conn
+	for i := range 400 {
+		c := newConn(fmt.Sprintf("203.0.%d.%d", i/200, i%200+1), ourServer, 40000, 25)
+		c.at += int64(i) * 1e6
+		c.open().told("220 mx\r\n").says("EHLO x.example\r\n").told("250 ok\r\n").says("MAIL FROM:<a@b.example>\r\n").told("250 ok\r\n")
+		for range 60 {
+			c.says("RCPT TO:<bob@corp.example>\r\n").told("250 ok\r\n")
+		}
+		for _, f := range c.frames {
+			w.take(f)
+		}
+		c.frames = nil
+		open = append(open, c)
+	}
+	room := func() (n int) {
+		for i := range e.shards {
+			n += e.shards[i].mailBytes
+		}
+		return n
+	}
+	if full := e.servers.full.Load(); full == 0 || room() > 100<<10 {
+		t.Errorf("%d found no room, and %d bytes are left", full, room())
+	}
+	for _, c := range open {
+		for _, f := range c.says("QUIT\r\n").told("221 bye\r\n").close().frames {
+			w.take(f)
+		}
+	}
+	e.Finish("end_of_input")
+	if want := e.cfg.Limits.MailBytes / len(e.shards) * len(e.shards); room() != want {
+		t.Errorf("%d bytes of %d were given back", room(), want)
+	}
+}

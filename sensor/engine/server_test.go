@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// dialogue speaks lines: "C:" and "S:".
+func (c *conn) dialogue(text string) *conn {
+	c.open()
+	for line := range strings.Lines(text) {
+		who, what, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if who == "C" {
+			c.says(what + "\r\n")
+		} else if who == "S" {
+			c.told(what + "\r\n")
+		}
+	}
+	return c.close()
+}
+
+// message is a dialogue that brings one message, with what the server says to RCPT and at the
+// end.
+func message(from, to, rcpt, end string) string {
+	text := "S: 220 mx ESMTP\nC: EHLO c.example\nS: 250 mx\nC: MAIL FROM:<" + from + ">\nS: 250 ok\nC: RCPT TO:<" + to + ">\nS: " + rcpt + "\n"
+	if strings.HasPrefix(rcpt, "2") && end != "" {
+		text += "C: DATA\nS: 354 go\nC: hello\nC: .\nS: " + end + "\n"
+	}
+	return text + "C: QUIT\nS: 221 bye\n"
+}
+
+const (
+	ourServer = "10.0.0.25"
+	stranger  = "203.0.113.9"
+)
+
+// play gives connections to an engine, one after the other, and collects what is said of
+// servers.
+type play struct {
+	e        *Engine
+	w        feeder
+	at       int64
+	port     uint16
+	findings []detect.Finding
+	servers  map[string]detect.ServerRecord
+	sites    []detect.Site
+}
+
+func newPlay(cfg Config) *play {
+	p := &play{at: epoch, port: 40000, servers: map[string]detect.ServerRecord{}}
+	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
+	p.e = New(cfg, Output{
+		Finding: func(f *detect.Finding) {
+			if f.Class >= detect.OpenRelay {
+				p.findings = append(p.findings, *f)
+			}
+		},
+		Server: func(s *detect.ServerRecord) { p.servers[s.Addr.String()] = *s },
+		Site:   func(s *detect.Site) { p.sites = append(p.sites, *s) },
+	})
+	p.w = feeder{w: p.e.Worker(), size: 1}
+	return p
+}
+
+func (p *play) conn(client, server string, port uint16, text string) {
+	p.port++
+	c := newConn(client, server, p.port, port)
+	c.at = p.at
+	for _, f := range c.dialogue(text).frames {
+		p.w.take(f)
+	}
+	p.at = c.at + second
+}
+
+func (p *play) said() (text string) {
+	for _, f := range p.findings {
+		text += fmt.Sprintf("%s %s %s %s; ", f.Source.Addr, f.Action, f.Class, f.Level)
+	}
+	return strings.TrimSuffix(text, "; ")
+}
+
+func relayConfig() Config {
+	return Config{LocalDomains: []string{"corp.example", "backup.example"}, MailServers: []netip.Addr{netip.MustParseAddr(ourServer)}}
+}
+
+// TestOpenRelay: refusals say nothing but that the test was passed; the first message that is
+// relayed is a finding at its reply, and its departure confirms it.
+func TestOpenRelay(t *testing.T) {
+	p := newPlay(relayConfig())
+	for range 3 {
+		p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "554 5.7.1 Relay access denied", ""))
+	}
+	p.conn("198.51.100.7", ourServer, 25, message("a@spam.example", "v@victim.example", "550 5.7.1 Unable to relay", ""))
+	p.conn("198.51.100.7", ourServer, 25, message("a@spam.example", "bob@corp.example", "250 ok", "250 queued"))
+	if p.said() != "" {
+		t.Fatal(p.said())
+	}
+	p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+	if want := "10.0.0.25 opened open_relay likely"; p.said() != want {
+		t.Fatal(p.said())
+	}
+	p.conn(ourServer, "192.0.2.99", 25, message("a@spam.example", "V@Victim.example", "250 ok", "250 queued"))
+	if want := "10.0.0.25 opened open_relay likely; 10.0.0.25 updated open_relay confirmed"; p.said() != want {
+		t.Fatal(p.said())
+	}
+	if r := p.findings[1].Relay; r == nil || r.Client.String() != stranger || r.RcptDomain != "victim.example" || r.MailFrom != "a@spam.example" {
+		t.Errorf("the proof: %+v", r)
+	}
+	p.e.Finish("end_of_input")
+	s := p.servers[ourServer]
+	if s.RelayDenied != 4 || s.RelayStrangers != 2 || s.Relayed != 1 || s.Count.MessagesIn != 2 || s.Count.MessagesOut != 1 {
+		t.Errorf("%+v", s)
+	}
+	if last := p.findings[len(p.findings)-1]; last.Action != "closed" || last.CloseReason != "end_of_input" {
+		t.Errorf("the finding is not closed: %+v", last)
+	}
+}
+
+// TestNoRelay: what looks like relaying and is not.
+func TestNoRelay(t *testing.T) {
+	auth := "S: 220 mx ESMTP\nC: EHLO laptop\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGEAYg==\nS: 235 ok\n"
+	rest := strings.SplitN(message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"), "S: 250 mx\n", 2)[1]
+	for name, text := range map[string][3]string{
+		"a roaming user":           {stranger, "587", auth + rest},
+		"a user whose AUTH is cut": {stranger, "587", strings.Replace(auth, "S: 235 ok\n", "", 1) + rest},
+		"a workstation":            {"10.0.0.77", "25", message("bob@corp.example", "v@victim.example", "250 ok", "250 queued")},
+		"another server of ours":   {"10.0.0.26", "25", message("x@y.example", "v@victim.example", "250 ok", "250 queued")},
+		"a backup MX":              {stranger, "25", message("x@y.example", "v@backup.example", "250 ok", "250 queued")},
+		"a subdomain":              {stranger, "25", message("x@y.example", "v@eu.corp.example", "250 ok", "250 queued")},
+		"postmaster":               {stranger, "25", message("", "postmaster", "250 ok", "250 queued")},
+		"a bounce":                 {stranger, "25", message("", "bob@corp.example", "250 ok", "250 queued")},
+		"refused at the end":       {stranger, "25", message("x@y.example", "bob@corp.example", "250 ok", "554 5.7.1 spam")},
+	} {
+		p := newPlay(relayConfig())
+		port := uint16(25)
+		if text[1] == "587" {
+			port = 587
+		}
+		p.conn(text[0], ourServer, port, text[2])
+		// What the server passes on says nothing.
+		p.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"))
+		if p.said() != "" {
+			t.Errorf("%s: %s", name, p.said())
+		}
+		p.e.Finish("end_of_input")
+		if p.servers[ourServer].Relayed != 0 {
+			t.Errorf("%s: counted as relayed", name)
+		}
+	}
+}
+
+// TestServersFound: a host of ours that takes mail is watched although nobody declared it, an
+// outside one is not, and a declared one outside home_net is.
+func TestServersFound(t *testing.T) {
+	p := newPlay(Config{MailServers: []netip.Addr{netip.MustParseAddr("198.51.100.25")}})
+	p.conn(stranger, ourServer, 25, message("a@b.example", "bob@corp.example", "250 ok", "250 queued"))
+	p.conn(stranger, "198.51.100.25", 25, message("a@b.example", "bob@corp.example", "250 ok", "250 queued"))
+	p.conn("10.0.0.77", "192.0.2.99", 25, message("a@b.example", "bob@corp.example", "250 ok", "250 queued"))
+	p.e.Finish("end_of_input")
+	for addr, want := range map[string]string{ourServer: "false 1", "198.51.100.25": "true 1", "192.0.2.99": "none"} {
+		got := "none"
+		if s, ok := p.servers[addr]; ok {
+			got = fmt.Sprint(s.Declared, s.Count.MessagesIn)
+		}
+		if strings.ReplaceAll(got, "true1", "true 1") != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+}
+
+// TestServerQueue: refusals for now wait, and a blocklist that is named is told of the site,
+// with the address that two servers quote.
+func TestServerQueue(t *testing.T) {
+	p := newPlay(relayConfig())
+	listed := "450 4.7.1 Client host [198.51.100.80] blocked using zen.spamhaus.org"
+	p.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "a@one.example", listed, ""))
+	p.conn(ourServer, "192.0.3.99", 25, message("bob@corp.example", "b@two.example", listed, ""))
+	p.conn(ourServer, "192.0.4.99", 25, message("bob@corp.example", "c@three.example", "250 ok", "451 4.3.0 later"))
+	p.conn(ourServer, "192.0.5.99", 25, message("bob@corp.example", "d@four.example", "550 5.1.1 no such user", ""))
+	p.conn(ourServer, "192.0.6.99", 25, "S: 421 4.7.0 busy\n")
+	p.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "a@one.example", "250 ok", "250 queued"))
+	p.e.Finish("end_of_input")
+	s := p.servers[ourServer]
+	if s.Queue.Estimate != 3 || s.Queue.Listed != 1 || s.Count.FailedOut != 1 || s.Count.DeferredOut != 3 || s.Count.Listed != 2 ||
+		s.Count.FailedBy != [detect.PhaseClasses]uint64{detect.AtConnect: 1, detect.AtRcpt: 3, detect.AtData: 1} {
+		t.Errorf("%+v", s)
+	}
+	last := p.sites[len(p.sites)-1]
+	if last.PublicIP.String() != "198.51.100.80" || len(last.Lists) != 1 || last.Lists[0].Name != "zen.spamhaus.org" || last.Lists[0].Count != 2 {
+		t.Errorf("%+v", last)
+	}
+}
+
+// TestSaveRestore: what was saved goes on as if nothing had happened, and is told to the
+// history once.
+func TestSaveRestore(t *testing.T) {
+	cfg := relayConfig()
+	cfg.Live, cfg.Seed = true, []byte("0123456789abcdef")
+	p := newPlay(cfg)
+	for i := range 12 {
+		p.conn("10.0.0.66", fmt.Sprintf("192.0.%d.9", i), 25, "S: 554 go away\n")
+	}
+	p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+	p.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "a@one.example", "450 later", ""))
+	sum := Counts{}
+	add := func(p *play) {
+		for _, a := range p.e.Activity() {
+			sum = sum.and(a.Counts)
+		}
+	}
+	add(p)
+	text, err := json.Marshal(p.e.Save())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var saved Saved
+	if err := json.Unmarshal(text, &saved); err != nil {
+		t.Fatal(err)
+	}
+
+	q := newPlay(cfg)
+	q.e.Restore(&saved)
+	q.at, q.port = p.at, p.port
+	again, _ := json.Marshal(q.e.Save())
+	if string(again) != string(text) {
+		i := 0
+		for i < min(len(text), len(again))-60 && text[i] == again[i] {
+			i++
+		}
+		t.Errorf("saved again it is something else, from here on: %s", text[i:i+60])
+	}
+	q.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+	q.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "a@one.example", "250 ok", "250 queued"))
+	q.conn("10.0.0.66", "192.0.20.9", 25, "S: 554 go away\n")
+	add(q)
+	add(q)
+	if got := (Counts{CountAttempts: 15, CountSessions: 15, CountMessages: 1, CountRecipients: 2, CountRejected: 14, CountSessionsIn: 2, CountMessagesIn: 2}); sum != got {
+		t.Errorf("the history got %v", sum)
+	}
+	q.e.Finish("shutdown")
+	s := q.servers[ourServer]
+	if s.Relayed != 2 || s.Queue.Estimate != 0 || s.Count.MessagesOut != 1 || s.Count.DeferredOut != 1 || s.First != p.servers[ourServer].First && s.First == 0 {
+		t.Errorf("%+v", s)
+	}
+	i := slices.IndexFunc(q.findings, func(f detect.Finding) bool { return f.Class == detect.OpenRelay })
+	if i < 0 || q.findings[i].Seq != 2 || q.findings[i].ID != p.findings[0].ID {
+		t.Errorf("the finding does not go on: %+v", q.findings)
+	}
+	if !reflect.DeepEqual(saved.Seed, cfg.Seed) {
+		t.Error("the secret is lost")
+	}
+}
+
+// TestSince: a source that was forgotten in between begins anew.
+func TestSince(t *testing.T) {
+	for _, row := range [][3]Counts{{{5, 4}, {3, 4}, {2, 0}}, {{2, 1}, {3, 1}, {2, 1}}, {{1}, {}, {1}}} {
+		if got := row[0].since(row[1]); got != row[2] {
+			t.Errorf("%v since %v: %v, want %v", row[0], row[1], got, row[2])
+		}
+	}
+}
+
+// TestServersDeterministic: any number of helpers gives the same findings and records.
+func TestServersDeterministic(t *testing.T) {
+	var frames []frame
+	for i := range 300 {
+		c := newConn(fmt.Sprintf("203.0.%d.9", i%100), ourServer, uint16(20000+i), 25)
+		c.at = epoch + int64(i)*7*second
+		rcpt, reply := "bob@corp.example", "250 ok"
+		switch {
+		case i%3 == 0:
+			rcpt, reply = "v@victim.example", "554 5.7.1 Relay access denied"
+		case i > 200 && i%3 == 1:
+			rcpt = fmt.Sprintf("v%d@victim.example", i)
+		}
+		frames = append(frames, c.dialogue(message("a@b.example", rcpt, reply, "250 queued")).frames...)
+		o := newConn(ourServer, fmt.Sprintf("198.51.%d.1", i%50), uint16(20000+i), 25)
+		o.at = c.at - 40e6 // side by side with the other
+		frames = append(frames, o.dialogue(message("bob@corp.example", fmt.Sprintf("c%d@d.example", i), "451 later", "")).frames...)
+	}
+	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+	var first string
+	for _, helpers := range []int{0, 2, 4} {
+		cfg := relayConfig()
+		cfg.Seed, cfg.Helpers = []byte("0123456789abcdef"), helpers
+		p := newPlay(cfg)
+		p.w.size = 4000
+		for _, f := range frames {
+			p.w.take(f)
+		}
+		p.w.flush()
+		p.e.Finish("end_of_input")
+		text, _ := json.Marshal(p.findings)
+		got := fmt.Sprintf("%s %+v", text, p.servers)
+		if first == "" {
+			first = got
+		}
+		if got != first || p.servers[ourServer].Relayed != 33 || p.servers[ourServer].Queue.Estimate != 300 {
+			t.Errorf("with %d helpers it is something else: relayed %d, %d wait", helpers, p.servers[ourServer].Relayed, p.servers[ourServer].Queue.Estimate)
+		}
+	}
+}

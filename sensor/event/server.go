@@ -1,0 +1,85 @@
+package event
+
+import (
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"spamsensor/sensor/detect"
+)
+
+// Server writes what is known of a mail server. Counts are since it was first seen; the
+// baseline is that of the last whole hour.
+func (w *Writer) Server(s *detect.ServerRecord) {
+	c := &s.Count
+	d := zerolog.Dict().Bool("declared", s.Declared).Str("first_seen", Timestamp(s.First)).Bool("learning", s.Learning).
+		Uint64("messages_out", c.MessagesOut).Uint64("messages_in", c.MessagesIn).Uint64("sessions_out", c.SessionsOut).Uint64("sessions_in", c.SessionsIn).
+		Uint64("recipients_out", c.RecipientsOut).Uint64("bytes_out", c.BytesOut).Uint64("failed_out", c.FailedOut).Uint64("deferred_out", c.DeferredOut)
+	by := zerolog.Dict()
+	for p, n := range c.FailedBy {
+		by.Uint64(detect.PhaseClass(p).String(), n)
+	}
+	d.Dict("refused_by_phase", by).Uint64("blocklisted", c.Listed).Uint64("auth_ok", c.AuthOK).Uint64("auth_failed", c.AuthFailed).
+		Uint64("relayed", s.Relayed).Uint64("relay_denied", s.RelayDenied).Uint64("relay_denied_strangers", s.RelayStrangers)
+	if s.RelayDeniedLast != 0 {
+		d.Str("relay_denied_last", Timestamp(s.RelayDeniedLast))
+	}
+	d.Int("queue_estimate", s.Queue.Estimate).Int("queue_destinations", s.Queue.Destinations).Float64("queue_oldest_s", seconds(s.Queue.Oldest)).
+		Int("queue_slope", s.Queue.Slope).Int("queue_blocklisted", s.Queue.Listed)
+	if s.Hour.Known {
+		d.Float64("baseline_out", round(s.Hour.Mean)).Float64("ratio_out", round(s.Hour.Count/max(s.Hour.Mean, 0.01))).Float64("z", round(s.Hour.Z))
+	}
+	w.begin(ServerEvent, zerolog.InfoLevel, s.Time).Str("src_ip", s.Addr.String()).Dict("mail_server", d).Msg(ServerText(s))
+}
+
+func round(f float64) float64 { return float64(int64(f*100)) / 100 }
+
+// ServerText is a server in one line.
+func ServerText(s *detect.ServerRecord) string {
+	t := fmt.Sprintf("%s sent %d messages, took %d, %d wait", s.Addr, s.Count.MessagesOut, s.Count.MessagesIn, s.Queue.Estimate)
+	if s.RelayDenied > 0 {
+		t += fmt.Sprintf("; it refused to relay %d times, for %d strangers", s.RelayDenied, s.RelayStrangers)
+	}
+	if s.Learning {
+		t += "; learning"
+	}
+	return t
+}
+
+// relay is the session that proves an open relay.
+func (w *Writer) relay(p *detect.RelayProof) *zerolog.Event {
+	d := zerolog.Dict().Str("client_ip", p.Client.String())
+	if from, ok := w.cfg.Evidence.address(p.MailFrom); ok {
+		d.Str("mail_from", w.text(from))
+	}
+	return d.Str("rcpt_domain", w.text(p.RcptDomain)).Str("auth", "none").Uint16("reply_code", p.ReplyCode)
+}
+
+// serverFamily is the letter that the documentation uses for a reason about a mail server.
+func serverFamily(code string) string {
+	switch code[:1] {
+	case "q":
+		return "Q"
+	case "v":
+		return "V"
+	}
+	return "R"
+}
+
+// serverHeadline is a finding about a mail server in one line; empty if it is about
+// something else.
+func serverHeadline(f *detect.Finding) string {
+	what := map[detect.Class]string{
+		detect.OpenRelay:       "relays mail for strangers",
+		detect.HijackedAccount: "has an account that somebody else seems to use",
+		detect.VolumeAnomaly:   "does not send as usual",
+	}[f.Class]
+	if what == "" || f.Action == "closed" {
+		return ""
+	}
+	how := map[detect.Level]string{detect.Suspect: " possibly", detect.Likely: " very likely"}[f.Level]
+	if f.Class == detect.VolumeAnomaly {
+		how = ""
+	}
+	return fmt.Sprintf("the mail server %s%s %s", f.Source.Addr, how, what)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"spamsensor/sensor/engine"
+	"spamsensor/sensor/state"
+)
+
+// historyOptions are the options of `history`.
+type historyOptions struct {
+	host, since, until, by, format string
+	servers                        bool
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var o historyOptions
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "Print what hosts did, by day or hour, from the history that run keeps",
+		Long: "history prints how many attempts, sessions and messages your hosts and mail servers had, by day or by hour, as\n" +
+			"far back as state.history_days says. It reads the directory state.dir, also while the sensor runs.",
+		Example: "  spamsensor history -c /etc/spamsensor.yaml --servers\n  spamsensor history --set state.dir=/var/lib/spamsensor --host 10.20.4.37 --by hour --since 2026-11-01 -o csv",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return a.history(&o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.host, "host", "", "only this `IP`")
+	f.BoolVar(&o.servers, "servers", false, "only mail servers")
+	f.StringVar(&o.since, "since", "", "from this `day` on, UTC, like 2026-11-21")
+	f.StringVar(&o.until, "until", "", "up to and with this `day`")
+	f.StringVar(&o.by, "by", "day", "one line a `day or hour`")
+	f.StringVarP(&o.format, "output", "o", "human", "`human, json or csv`")
+	return c
+}
+
+// historyLine is a line of the output.
+type historyLine struct {
+	time   time.Time
+	host   netip.Addr
+	server bool
+	counts engine.Counts
+}
+
+func (a *app) history(o *historyOptions) error {
+	cfg, err := loadConfig(&a.opt)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	q, err := o.query()
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	if cfg.state.dir == "" {
+		return exit(exitUsage, errors.New("where is the history? name it with -c FILE or --set state.dir=DIR"))
+	}
+	if _, err := os.Stat(filepath.Join(cfg.state.dir, "history.db")); err != nil {
+		return exit(exitFailed, fmt.Errorf("there is no history: %w (spamsensor run writes one where state.dir is set)", err))
+	}
+	var lines []historyLine
+	err = state.ReadHistory(cfg.state.dir, q, func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
+		lines = append(lines, split(day, host, server, hours, o.by == "hour")...)
+	})
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	return o.print(a.stdout, lines)
+}
+
+// query reads the options.
+func (o *historyOptions) query() (q state.Query, err error) {
+	q.Servers = o.servers
+	if o.host != "" {
+		if q.Host, err = netip.ParseAddr(o.host); err != nil {
+			return q, fmt.Errorf("--host %s is no address", o.host)
+		}
+	}
+	for _, d := range []struct {
+		name, text string
+		to         *int64
+	}{{"--since", o.since, &q.FromDay}, {"--until", o.until, &q.ToDay}} {
+		if d.text == "" {
+			continue
+		}
+		t, err := time.Parse(time.DateOnly, d.text)
+		if err != nil || t.Unix() < 0 {
+			return q, fmt.Errorf("%s %s is no day (try 2026-11-21)", d.name, d.text)
+		}
+		*d.to = t.Unix() / 86400
+	}
+	if o.by != "day" && o.by != "hour" {
+		return q, fmt.Errorf("--by %s: want day or hour", o.by)
+	}
+	if o.format != "human" && o.format != "json" && o.format != "csv" {
+		return q, fmt.Errorf("-o %s: want human, json or csv", o.format)
+	}
+	return q, nil
+}
+
+// split makes lines of a row: one for the day, or one for each hour that has something.
+func split(day int64, host netip.Addr, server bool, hours *[24]engine.Counts, byHour bool) (lines []historyLine) {
+	sum := historyLine{time: time.Unix(day*86400, 0).UTC(), host: host, server: server}
+	for h, c := range hours {
+		if byHour && c != (engine.Counts{}) {
+			lines = append(lines, historyLine{sum.time.Add(time.Duration(h) * time.Hour), host, server, c})
+		}
+		for i, n := range c {
+			sum.counts[i] += n
+		}
+	}
+	if !byHour {
+		lines = append(lines, sum)
+	}
+	return lines
+}
+
+// print writes the lines. Times are UTC; the host :: stands for all that were too many on a
+// day.
+func (o *historyOptions) print(out io.Writer, lines []historyLine) error {
+	layout := time.DateOnly
+	if o.by == "hour" {
+		layout = "2006-01-02T15:04Z"
+	}
+	if o.format == "json" {
+		enc := json.NewEncoder(out)
+		for _, l := range lines {
+			m := map[string]any{"time": l.time.Format(time.RFC3339), "host": l.host, "server": l.server}
+			for i, n := range l.counts {
+				m[engine.CountNames[i]] = n
+			}
+			if err := enc.Encode(m); err != nil {
+				return exit(exitFailed, err)
+			}
+		}
+		return nil
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	head := table.Row{"time", "host", "server"}
+	for _, name := range engine.CountNames {
+		head = append(head, name)
+	}
+	t.AppendHeader(head)
+	for _, l := range lines {
+		row := table.Row{l.time.Format(layout), l.host, l.server}
+		for _, n := range l.counts {
+			row = append(row, n)
+		}
+		t.AppendRow(row)
+	}
+	text := t.Render()
+	if o.format == "csv" {
+		text = t.RenderCSV()
+	}
+	_, err := fmt.Fprintln(out, text)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	return nil
+}

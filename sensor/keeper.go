@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"spamsensor/sensor/engine"
+	"spamsensor/sensor/state"
+)
+
+// keeper keeps what must survive: it loads it at the start, and saves it again and again.
+type keeper struct {
+	cfg     stateConfig
+	log     zerolog.Logger
+	store   *state.Store
+	history *state.History
+	engine  *engine.Engine
+	saved   state.Checkpoint  // what was loaded
+	pending []engine.Activity // what could not be written to the history yet
+	failing bool
+}
+
+// stateConfig says where state is kept, and for how long. Without a directory there is
+// none.
+type stateConfig struct {
+	dir     string
+	every   time.Duration
+	history state.HistoryConfig
+}
+
+// maxPending bounds what waits for a disk that is full.
+const maxPending = 1 << 16
+
+// openState loads the state, and says what it did not like. The engine's configuration
+// gets the secret with which the state's hashes were made.
+func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
+	k := &keeper{cfg: cfg.state, log: log}
+	if k.cfg.dir == "" {
+		return k, nil
+	}
+	var err error
+	if k.store, err = state.Open(k.cfg.dir); err != nil {
+		return nil, err
+	}
+	loaded, err := k.store.Load(&k.saved)
+	if err != nil {
+		return nil, err
+	}
+	var refused *state.Refusal
+	if k.history, refused, err = state.OpenHistory(k.cfg.dir, k.cfg.history); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		loaded.Refused = append(loaded.Refused, *refused)
+	}
+	for _, r := range loaded.Refused {
+		log.Warn().Err(r.Err).Str("file", r.File).Str("kept_as", r.Aside).Msg("a file of the state was refused")
+	}
+	if loaded.Generation > 0 {
+		log.Info().Uint64("generation", loaded.Generation).Time("written", time.Unix(0, k.saved.Written)).
+			Int("sources", len(k.saved.Engine.Sources)).Msg("the state was restored")
+	}
+	if cfg.engine.Seed = k.saved.Engine.Seed; len(cfg.engine.Seed) < 16 {
+		cfg.engine.Seed = make([]byte, 32)
+		rand.Read(cfg.engine.Seed)
+	}
+	return k, nil
+}
+
+// restore gives the state to the engine. It must be called before the first frame.
+func (k *keeper) restore(e *engine.Engine) {
+	k.engine = e
+	e.Restore(&k.saved.Engine)
+	k.saved = state.Checkpoint{}
+}
+
+// run saves until the context ends.
+func (k *keeper) run(ctx context.Context) {
+	if k.store == nil {
+		return
+	}
+	tick := time.NewTicker(k.cfg.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			k.try()
+		}
+	}
+}
+
+// try saves, and says once when that fails and once when it works again.
+func (k *keeper) try() {
+	err := k.save()
+	switch {
+	case err != nil && !k.failing:
+		k.log.Error().Err(err).Msg("the state cannot be saved; trying again")
+	case err == nil && k.failing:
+		k.log.Info().Msg("the state can be saved again")
+	}
+	k.failing = err != nil
+}
+
+// save writes the history and then a checkpoint. A crash in between loses nothing of the
+// history and counts nothing twice: what the engine counts from a checkpoint on are
+// packets that come later.
+func (k *keeper) save() error {
+	k.pending = append(k.pending, k.engine.Activity()...)
+	err := k.history.Add(k.pending)
+	if err == nil {
+		k.pending = k.pending[:0]
+	} else if lost := len(k.pending) - maxPending; lost > 0 {
+		k.pending = k.pending[lost:]
+		err = fmt.Errorf("%w; %d counts of hosts are lost", err, lost)
+	}
+	saved := k.engine.Save()
+	if saved == nil {
+		return errors.Join(err, errors.New("a fault of spamsensor kept it from gathering the state; see panics in the stats event"))
+	}
+	return errors.Join(err, k.store.Save(&state.Checkpoint{Written: time.Now().UnixNano(), Engine: *saved}))
+}
+
+// close saves for the last time, after the engine has ended.
+func (k *keeper) close() {
+	if k.store != nil {
+		k.try()
+		k.store.Close()
+	}
+}

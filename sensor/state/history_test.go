@@ -1,0 +1,130 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"spamsensor/sensor/engine"
+)
+
+func host(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }
+
+func attempts(hour int64, n ...int) (list []engine.Activity) {
+	for i, n := range n {
+		list = append(list, engine.Activity{Addr: host(i), Server: i == 0, Hour: hour, Counts: engine.Counts{engine.CountAttempts: uint64(n)}})
+	}
+	return list
+}
+
+func history(t *testing.T, dir string, cfg HistoryConfig) *History {
+	t.Helper()
+	h, refused, err := OpenHistory(dir, cfg)
+	if err != nil || refused != nil {
+		t.Fatal(err, refused)
+	}
+	return h
+}
+
+// lines is the history as text: day host@hour:attempts.
+func lines(t *testing.T, h *History, q Query) (text string) {
+	t.Helper()
+	err := h.Read(q, func(day int64, a netip.Addr, server bool, hours *[24]engine.Counts) {
+		text += fmt.Sprintf("%d %s", day, a)
+		for hour, c := range hours {
+			if c[engine.CountAttempts] > 0 {
+				text += fmt.Sprintf(" @%d:%d", hour, c[engine.CountAttempts])
+			}
+		}
+		text += "\n"
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestHistory(t *testing.T) {
+	dir := t.TempDir()
+	h := history(t, dir, HistoryConfig{})
+	for _, list := range [][]engine.Activity{attempts(48, 5, 1), attempts(48, 2), attempts(71, 0, 300), attempts(72, 1), nil} {
+		if err := h.Add(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = history(t, dir, HistoryConfig{}) // what is there, is in the file
+	for _, row := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{}, "2 10.0.0.0 @0:7\n2 10.0.0.1 @0:1 @23:300\n3 10.0.0.0 @0:1\n"},
+		{Query{Host: host(1)}, "2 10.0.0.1 @0:1 @23:300\n"},
+		{Query{Servers: true}, "2 10.0.0.0 @0:7\n3 10.0.0.0 @0:1\n"},
+		{Query{FromDay: 3}, "3 10.0.0.0 @0:1\n"},
+		{Query{ToDay: 2, Host: host(0)}, "2 10.0.0.0 @0:7\n"},
+	} {
+		if got := lines(t, h, row.q); got != row.want {
+			t.Errorf("%+v:\n%s want\n%s", row.q, got, row.want)
+		}
+	}
+}
+
+// TestHistoryIsBounded: no more days than asked for, even when the clock jumps, and no more
+// hosts a day.
+func TestHistoryIsBounded(t *testing.T) {
+	h := history(t, t.TempDir(), HistoryConfig{Days: 3, Hosts: 2})
+	for _, day := range []int64{10, 11, 90000, 12, 13} {
+		if err := h.Add(attempts(day*24, 1, 1, 1, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := ""
+	for _, day := range []int64{12, 13, 90000} {
+		want += fmt.Sprintf("%d :: @0:2\n%d 10.0.0.0 @0:1\n%d 10.0.0.1 @0:1\n", day, day, day)
+	}
+	if got := lines(t, h, Query{}); got != want {
+		t.Errorf("%s want\n%s", got, want)
+	}
+}
+
+// TestHistoryDamage: a file that was cut, or written over, is kept aside, and a new one begun.
+func TestHistoryDamage(t *testing.T) {
+	dir := t.TempDir()
+	h := history(t, dir, HistoryConfig{})
+	for day := range int64(30) {
+		list := make([]int, 300)
+		for i := range list {
+			list[i] = 1
+		}
+		if err := h.Add(attempts(day*24, list...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good, _ := os.ReadFile(h.name)
+	for name, bad := range map[string][]byte{"empty head": append(make([]byte, 16384), good[16384:]...), "text": bytes.Repeat([]byte("no database "), 3000), "short": good[:100]} {
+		os.WriteFile(h.name, bad, 0o600)
+		again, refused, err := OpenHistory(dir, HistoryConfig{})
+		if err != nil || refused == nil {
+			t.Errorf("%s: refused %v, %v", name, refused, err)
+			continue
+		}
+		if kept, err := os.ReadFile(refused.Aside); err != nil || !bytes.Equal(kept, bad) {
+			t.Errorf("%s: it was not kept aside: %v", name, err)
+		}
+		if err := again.Add(attempts(1, 1)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// What is cut behind its head is found when it is read. It is an error, and no crash.
+	os.WriteFile(h.name, good[:len(good)/2], 0o600)
+	err := h.Read(Query{}, func(int64, netip.Addr, bool, *[24]engine.Counts) {})
+	if err == nil {
+		t.Error("half a file was read as a whole one")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "history.db")); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,242 @@
+// Package state keeps what must survive a restart and a crash: checkpoint files, and the
+// history.
+//
+// # Checkpoints
+//
+// A checkpoint is the whole of what the sensor knows and could not learn again at once:
+// baselines, open findings, counts of the day, learned facts. It is one line that says what
+// it is, and then JSON, so that a person can look at it (tail -n +2 checkpoint.0 | jq):
+//
+//	spamsensor checkpoint 1 gen 42 len 5120 crc 0a1b2c3d
+//	{"written":...}
+//
+// The sum is CRC-32C over the line up to the sum, and the JSON: it finds every change of up
+// to 32 bits in a row, and any other with a probability of 1 - 2^-32. Generations take turns in two files,
+// checkpoint.0 and checkpoint.1. Each is written under a temporary name, flushed to the
+// disk, renamed, and the directory flushed: whenever the machine stops, one whole generation is there. A
+// file that is damaged, or that a newer version wrote, is refused, kept aside as
+// checkpoint.N.refused.M, and the other generation is used; see Loaded.
+//
+// A checkpoint holds addresses of hosts and the secret of the hashes, so its mode is 0600.
+//
+// What was counted after the last checkpoint is lost in a crash. Nothing is counted
+// twice: what a checkpoint holds is in memory or in the file and is never added to
+// anything, see Restore in package engine; for the history see History.Add.
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"spamsensor/sensor/engine"
+)
+
+// Version of the checkpoint. A change that an older sensor would misread raises it.
+const Version = 1
+
+// Checkpoint is what survives.
+type Checkpoint struct {
+	// Written is the time of the wall, in nanoseconds since 1970.
+	Written int64 `json:"written"`
+	// Engine is what the engine knows.
+	Engine engine.Saved `json:"engine"`
+}
+
+// maxFile bounds what is read: 256 servers at 100 KB and 64 Ki sources at 2 KB fit.
+const maxFile = 1 << 28
+
+// Errors of a file that is refused.
+var (
+	ErrDamaged = errors.New("the checkpoint is damaged")
+	ErrNewer   = errors.New("a newer version of the sensor wrote the checkpoint")
+)
+
+// Store is a directory with checkpoints. Its methods are called by one goroutine.
+type Store struct {
+	dir  string
+	lock *os.File
+	gen  uint64 // of the latest checkpoint
+}
+
+// Open makes the directory if need be and locks it: two sensors with one directory would
+// overwrite each other's state.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the state directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the state directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another sensor uses the state directory %s (give each its own state.dir)", dir)
+	}
+	return &Store{dir: dir, lock: lock}, nil
+}
+
+// Close unlocks the directory.
+func (s *Store) Close() error { return s.lock.Close() }
+
+// Loaded says what was found.
+type Loaded struct {
+	Generation uint64 // zero: there was nothing to load
+	Refused    []Refusal
+}
+
+// Refusal is a file that was not used, where it is kept, and why.
+type Refusal struct {
+	File, Aside string
+	Err         error
+}
+
+// Load reads the latest good checkpoint into c. An error means that the directory cannot be
+// read; files that are refused are no error.
+func (s *Store) Load(c *Checkpoint) (l Loaded, err error) {
+	for i := range 2 {
+		name := s.name(i)
+		data, err := read(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return l, fmt.Errorf("cannot read the checkpoint: %w", err)
+		}
+		var found Checkpoint
+		gen, err := decode(data, &found)
+		// A refused file may have held a later generation than the good one: the next is
+		// written to the refused one's place, never over the only good one.
+		if err != nil {
+			aside, errAside := setAside(name)
+			if errAside != nil {
+				return l, fmt.Errorf("%s: %w, and cannot be kept aside: %w", name, err, errAside)
+			}
+			l.Refused = append(l.Refused, Refusal{name, aside, err})
+			continue
+		}
+		if gen >= l.Generation {
+			l.Generation, *c = gen, found
+		}
+	}
+	s.gen = l.Generation
+	return l, nil
+}
+
+// Save writes a checkpoint. The one before it stays.
+func (s *Store) Save(c *Checkpoint) error {
+	data, err := encode(s.gen+1, c)
+	if err != nil {
+		return fmt.Errorf("cannot write the checkpoint: %w", err)
+	}
+	if err := replace(s.name(int((s.gen+1)%2)), data); err != nil {
+		return fmt.Errorf("cannot write the checkpoint: %w", err)
+	}
+	s.gen++
+	return nil
+}
+
+func (s *Store) name(i int) string { return filepath.Join(s.dir, fmt.Sprintf("checkpoint.%d", i)) }
+
+// read reads a file of bounded size.
+func read(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, nil // damaged: we never write such a one
+	}
+	return os.ReadFile(name)
+}
+
+// replace writes a file so that there is always the old one or the new one, whole.
+func replace(name string, data []byte) (err error) {
+	tmp := name + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// maxAside is how many refused files are kept; the last takes the place of what comes after.
+const maxAside = 9
+
+// setAside renames a refused file.
+func setAside(name string) (aside string, err error) {
+	for i := 1; i <= maxAside; i++ {
+		aside = fmt.Sprintf("%s.refused.%d", name, i)
+		if _, err := os.Lstat(aside); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	return aside, os.Rename(name, aside)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// header is the first line up to the sum.
+func header(version, gen, length uint64) []byte {
+	return fmt.Appendf(nil, "spamsensor checkpoint %d gen %d len %d crc ", version, gen, length)
+}
+
+func encode(gen uint64, c *Checkpoint) ([]byte, error) {
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return seal(Version, gen, payload), nil
+}
+
+// seal puts the line in front of the payload.
+func seal(version, gen uint64, payload []byte) []byte {
+	head := header(version, gen, uint64(len(payload)))
+	sum := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, payload)
+	return append(fmt.Appendf(head, "%08x\n", sum), payload...)
+}
+
+// decode reads what encode wrote, and nothing else.
+func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
+	line, payload, ok := bytes.Cut(data, []byte{'\n'})
+	if !ok || len(line) > 128 {
+		return 0, ErrDamaged
+	}
+	var version, length uint64
+	var sum uint32
+	if n, err := fmt.Sscanf(string(line), "spamsensor checkpoint %d gen %d len %d crc %x", &version, &gen, &length, &sum); n != 4 || err != nil {
+		return 0, ErrDamaged
+	}
+	// Scanf is lenient about how numbers are written. We are not.
+	if length != uint64(len(payload)) || gen == 0 || !bytes.Equal(data[:len(line)+1], seal(version, gen, payload)[:len(line)+1]) {
+		return 0, ErrDamaged
+	}
+	switch {
+	case version > Version:
+		return 0, ErrNewer
+	case version != Version:
+		return 0, ErrDamaged
+	}
+	if err := json.Unmarshal(payload, c); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return gen, nil
+}
