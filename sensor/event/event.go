@@ -12,6 +12,7 @@ package event
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,7 +108,26 @@ func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
 
 // Timestamp is a time in events: RFC 3339, UTC, microseconds.
 func Timestamp(ns int64) string {
-	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z")
+	t := time.Unix(0, ns).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b := make([]byte, 0, len("2006-01-02T15:04:05.000000Z"))
+	b = append(digits(b, year, 1000), '-')
+	b = append(digits(b, int(month), 10), '-')
+	b = append(digits(b, day, 10), 'T')
+	b = append(digits(b, hour, 10), ':')
+	b = append(digits(b, minute, 10), ':')
+	b = append(digits(b, second, 10), '.')
+	return string(append(digits(b, t.Nanosecond()/1000, 100_000), 'Z'))
+}
+
+// digits appends the last decimal digits of v, from that of div on. Package fmt would take a tenth of the time of
+// reading a file with many sessions.
+func digits(b []byte, v, div int) []byte {
+	for ; div > 0; div /= 10 {
+		b = append(b, '0'+byte(v/div%10))
+	}
+	return b
 }
 
 // Session writes a session and returns the event's number.
@@ -155,7 +175,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 		slices.SortFunc(codes, func(a, b detect.CodeCount) int { return int(a.Code) - int(b.Code) })
 		c := zerolog.Dict()
 		for _, n := range codes {
-			c.Uint16(fmt.Sprintf("%03d", n.Code), n.Count)
+			c.Uint16(string(digits(nil, int(n.Code), 100)), n.Count)
 		}
 		d.Dict("codes", c)
 	}
@@ -179,12 +199,12 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 }
 
 func sessionMessage(s *detect.Session) string {
-	m := fmt.Sprintf("%s to %s:%d: ", s.Client.Addr(), s.Server.Addr(), s.Server.Port())
+	m := s.Client.Addr().String() + " to " + s.Server.Addr().String() + ":" + strconv.Itoa(int(s.Server.Port())) + ": "
 	switch {
 	case s.App == "smtp" && s.Messages == 1:
 		m += "1 message"
 	case s.App == "smtp":
-		m += fmt.Sprintf("%d messages", s.Messages)
+		m += strconv.Itoa(int(s.Messages)) + " messages"
 	case s.App == "tls":
 		m += "encrypted"
 	case s.App == "failed":
@@ -196,7 +216,7 @@ func sessionMessage(s *detect.Session) string {
 		m += ", then encrypted"
 	}
 	if n := s.Rejected + s.Deferred + s.RcptsRejected; n > 0 {
-		m += fmt.Sprintf(", %d refusals", n)
+		m += ", " + strconv.Itoa(int(n)) + " refusals"
 	}
 	return m
 }
@@ -458,10 +478,12 @@ func vlan(e *zerolog.Event, ids []uint16) {
 }
 
 func mac(m [6]byte) string {
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5])
+	return net.HardwareAddr(m[:]).String()
 }
 
-func enhanced(e [3]uint16) string { return fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2]) }
+func enhanced(e [3]uint16) string {
+	return strconv.Itoa(int(e[0])) + "." + strconv.Itoa(int(e[1])) + "." + strconv.Itoa(int(e[2]))
+}
 
 func nonNil(s []string) []string {
 	if s == nil {

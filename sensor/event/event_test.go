@@ -464,3 +464,12 @@ func BenchmarkSession(b *testing.B) {
 	}
 	q.Close()
 }
+
+// Times are written by hand; package time says what is right.
+func TestTimestamp(t *testing.T) {
+	for _, ns := range []int64{0, 1, 999, 1000, 1.7e18, 1.7e18 + 123_456_789, 951_782_399_999_999_999, 1 << 62, -1, -1e18} {
+		if got, want := Timestamp(ns), time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z"); got != want {
+			t.Errorf("%d: %s, want %s", ns, got, want)
+		}
+	}
+}
