@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"net/netip"
 	"slices"
@@ -73,8 +74,9 @@ func (e *Engine) Save() (saved *Saved) {
 
 func (e *Engine) save() *Saved {
 	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
-	type ranked struct {
-		SavedSource
+	type ranked struct { // copies of all at once would take much memory
+		shard int
+		key   flowtable.Host
 		worth int64
 	}
 	var list []ranked
@@ -83,15 +85,31 @@ func (e *Engine) save() *Saved {
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
-					list = append(list, ranked{s.saveSource(k, src), src.worth()})
+					list = append(list, ranked{i, *k, src.worth()})
 				}
 			})
 		})
 	}
-	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(b.worth, a.worth), a.Addr.Compare(b.Addr)) })
-	for i := range list[:min(len(list), maxSaved)] {
-		saved.Sources = append(saved.Sources, list[i].SavedSource)
+	slices.SortFunc(list, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(b.worth, a.worth), bytes.Compare(a.key.Addr[:], b.key.Addr[:]), cmp.Compare(a.key.Scope, b.key.Scope))
+	})
+	list = list[:min(len(list), maxSaved)]
+	saved.Sources = make([]SavedSource, len(list))
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.locked(func() { // a shard's sources are of one moment
+			for n, l := range list {
+				if l.shard != i {
+					continue
+				}
+				if r := s.t.Sources.Find(e.table.Secret.Host(&l.key), &l.key); r != 0 {
+					saved.Sources[n] = s.saveSource(&l.key, s.t.Sources.At(r))
+				}
+			}
+		})
 	}
+	// Who had to make room in between is left out.
+	saved.Sources = slices.DeleteFunc(saved.Sources, func(d SavedSource) bool { return d.Facts.Attempts == 0 })
 	return saved
 }
 
