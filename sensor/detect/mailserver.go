@@ -114,9 +114,10 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 	}
 	s.Relay.Tick(now)
 	if q, alarm := s.Queue.Tick(now); alarm {
-		v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
+		// Destinations that defer are an outage more often than an abuse.
+		v := ServerVerdict{Class: VolumeAnomaly, Level: Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
 		if 2*q.Listed > q.Estimate {
-			v.Code = "queue_blocklisted" // that its address is on a list is a finding of its own
+			v.Code, v.Level = "queue_blocklisted", Likely // that its address is on a list is a finding of its own
 		}
 		tell(v)
 	}
