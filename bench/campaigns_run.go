@@ -131,7 +131,7 @@ func newRun(site *campaign.Site) *siteRun {
 // live, so that time goes on when no frame comes.
 func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*siteRun, error) {
 	run := newRun(site)
-	e := engine.New(engine.Config{MailServers: site.Declared(), Live: true, Seed: []byte{1}},
+	e := engine.New(engine.Config{MailServers: site.Declared(), LocalDomains: site.LocalDomains(), Live: true, Seed: []byte{1}},
 		engine.Output{Finding: run.finding, Source: run.source, Session: func(*detect.Session) uint64 { return 0 }})
 	f := &feed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.Anchors(), site.Declared())

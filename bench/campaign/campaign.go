@@ -61,6 +61,7 @@ type Host struct {
 	Role     string // what it is meant to be
 	Kind     string // what was drawn: rate, port mix, names
 	Declared bool   // the sensor is told that it is a mail server
+	Domain   string // what a server takes mail for
 	Says     string // what a right diagnosis must name, beside what the scenario expects; empty is nothing
 
 	// From and Until bound its life; Bad is when it first did what it must not, zero if it never
@@ -147,6 +148,16 @@ func (s *Site) Declared() (list []netip.Addr) {
 	for _, h := range s.Hosts {
 		if h.Declared {
 			list = append(list, h.Seen())
+		}
+	}
+	return list
+}
+
+// LocalDomains are what the declared servers take mail for; an administrator who declares a server knows it.
+func (s *Site) LocalDomains() (list []string) {
+	for _, h := range s.Hosts {
+		if h.Declared && h.Domain != "" {
+			list = append(list, h.Domain)
 		}
 	}
 	return list

@@ -21,7 +21,7 @@ type mta struct {
 }
 
 func (h *Host) server(domain string) *mta {
-	h.Role, h.ttl = "mta", 64
+	h.Role, h.ttl, h.Domain = "mta", 64, domain
 	return &mta{h: h, name: "mail." + domain, domain: domain, tls: 0.7, refuse: uniform(h.rng, 0.01, 0.05)}
 }
 
