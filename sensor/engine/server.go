@@ -185,7 +185,7 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 				}
 				domain := string(bytes.ToLower(smtpsniff.Domain(ev.Text)))
 				x.mail.Rcpts = append(x.mail.Rcpts, detect.Recipient{Hash: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))),
-					Name: domain, Where: s.e.servers.local.Locality(domain)})
+					Name: domain, Where: s.e.locality(k, domain)})
 			}
 		case smtpsniff.Accepted:
 			x.mail.Taken = true
@@ -194,6 +194,16 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 			s.replied(f, k, talk, x, ev)
 		}
 	}
+}
+
+// locality is whose domain a recipient of a session has. The configured domains are those of the declared servers: a
+// server of ours that nobody declared has domains that nobody configured, and they are learned.
+func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
+	where := e.servers.local.Locality(domain)
+	if r := e.allow.roles[k.Server]; where == detect.ForeignDomain && r == nil && e.home.has(k.Server, k.Scope.V6()) {
+		return detect.UnknownDomain
+	}
+	return where
 }
 
 // replied is a reply to a part of a transaction.
@@ -501,7 +511,7 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr)
-	if e.servers.local == nil && c == detect.OpenRelay {
+	if (e.servers.local == nil || !s.declared) && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	e.out.Finding(d)

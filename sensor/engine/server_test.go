@@ -156,6 +156,21 @@ func TestNoRelay(t *testing.T) {
 	}
 }
 
+// The configured domains are those of the declared servers. One that nobody declared takes mail for its own.
+func TestNoRelayUndeclared(t *testing.T) {
+	p := newPlay(relayConfig())
+	for i := range 5 {
+		p.conn(fmt.Sprintf("198.51.%d.7", i), "10.0.0.60", 25, message("x@y.example", "bob@branch.example", "250 ok", "250 queued"))
+	}
+	if p.said() != "" {
+		t.Error(p.said())
+	}
+	p.e.Finish("end_of_input")
+	if s, ok := p.servers["10.0.0.60"]; !ok || s.Declared || s.Count.MessagesIn == 0 {
+		t.Errorf("it was not watched: %+v", s)
+	}
+}
+
 // TestServersFound: a host of ours that takes mail is watched although nobody declared it, an
 // outside one is not, and a declared one outside home_net is.
 func TestServersFound(t *testing.T) {
