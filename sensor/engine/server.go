@@ -196,11 +196,12 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 	}
 }
 
-// locality is whose domain a recipient of a session has. The configured domains are those of the declared servers: a
-// server of ours that nobody declared has domains that nobody configured, and they are learned.
+// locality is whose domain a recipient of a session has. The configured domains are those of the declared servers, if
+// there are any: another server of ours then has domains that nobody configured, and they are learned.
 func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
 	where := e.servers.local.Locality(domain)
-	if r := e.allow.roles[k.Server]; where == detect.ForeignDomain && r == nil && e.home.has(k.Server, k.Scope.V6()) {
+	declared := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
+	if where == detect.ForeignDomain && !declared && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
 		return detect.UnknownDomain
 	}
 	return where
@@ -511,7 +512,7 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr)
-	if (e.servers.local == nil || !s.declared) && c == detect.OpenRelay {
+	if e.servers.local == nil && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	e.out.Finding(d)
