@@ -202,7 +202,12 @@ const (
 )
 
 // decode reads one text strictly: a key that nobody knows is an error with its place.
-func decode(t settings, into *fileConfig) error {
+func decode(t settings, into *fileConfig) (err error) {
+	defer func() { // the library panics on some texts that are no YAML, such as a tag before a broken list
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s is not valid YAML", t.name)
+		}
+	}()
 	if len(bytes.TrimSpace(t.text)) == 0 {
 		return nil
 	}
@@ -217,7 +222,7 @@ func decode(t settings, into *fileConfig) error {
 			}
 		}
 	}
-	err := yaml.UnmarshalWithOptions(t.text, into, yaml.Strict())
+	err = yaml.UnmarshalWithOptions(t.text, into, yaml.Strict())
 	var at yaml.Error
 	switch {
 	case err == nil:
