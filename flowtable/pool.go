@@ -205,20 +205,6 @@ func (p *Pool[K, V]) Remove(r Ref) {
 	p.live--
 }
 
-// Next is the entry behind r in the order of the slab, from its beginning again at the
-// end; zero if the pool is empty. It serves to sample.
-func (p *Pool[K, V]) Next(r Ref) Ref {
-	for range p.top {
-		if r++; uint32(r) >= p.top {
-			r = 1
-		}
-		if p.slab[r].used {
-			return r
-		}
-	}
-	return 0
-}
-
 // Used reports whether r is an entry and was not used for another key since gen.
 func (p *Pool[K, V]) Used(r Ref, gen uint16) bool {
 	e := &p.slab[r]

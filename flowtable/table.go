@@ -32,6 +32,7 @@
 package flowtable
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"sync"
@@ -89,11 +90,11 @@ type Owner[F, S, N any] struct {
 
 // New makes a table.
 func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
-	cfg.Attempts = or(cfg.Attempts, 1<<18)
-	cfg.Newcomers = or(cfg.Newcomers, 1<<18)
-	cfg.Flows = or(cfg.Flows, 1<<18)
-	cfg.Sources = or(cfg.Sources, 1<<17)
-	cfg.Shards = or(cfg.Shards, 16)
+	cfg.Attempts = cmp.Or(cfg.Attempts, 1<<18)
+	cfg.Newcomers = cmp.Or(cfg.Newcomers, 1<<18)
+	cfg.Flows = cmp.Or(cfg.Flows, 1<<18)
+	cfg.Sources = cmp.Or(cfg.Sources, 1<<17)
+	cfg.Shards = cmp.Or(cfg.Shards, 16)
 	if cfg.Secret == (Secret{}) {
 		cfg.Secret = NewSecret()
 	}
@@ -144,13 +145,6 @@ func bind3[A, B, C any](i int, f func(int, A, B, C)) func(A, B, C) {
 		return func(A, B, C) {}
 	}
 	return func(a A, b B, c C) { f(i, a, b, c) }
-}
-
-func or(n, otherwise int) int {
-	if n != 0 {
-		return n
-	}
-	return otherwise
 }
 
 func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

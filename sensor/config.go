@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -362,7 +363,7 @@ const ownMemory = 40 << 20
 
 // share is what is left of the memory for the engine.
 func (r *resolver) share(c *config) int {
-	buffers := max(1, len(c.interfaces)) * firstOf(c.buffer, capture.DefaultBuffer)
+	buffers := max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)
 	left := c.memory - buffers - ownMemory
 	if least := 16 << 20; left < least {
 		r.bad("limits.memory", "%d MiB are too little: capture buffers take %d MiB, the program %d MiB, and the tables need %d MiB",
@@ -461,7 +462,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	}
 	for i, s := range f.SMTPServers {
 		kind := r.oneOf(fmt.Sprintf("smtp_servers[%d].role", i), s.Role, engine.RoleKinds...)
-		e.Roles = append(e.Roles, engine.Role{Addr: r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP), Kind: firstOf(kind, "mailserver")})
+		e.Roles = append(e.Roles, engine.Role{Addr: r.addr(fmt.Sprintf("smtp_servers[%d].ip", i), s.IP), Kind: cmp.Or(kind, "mailserver")})
 	}
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -84,7 +85,7 @@ func attemptsIn(e *engine.Engine) (sum int64) {
 // save held is there afterwards, and none twice, in the checkpoint as in the history.
 // SPAMSENSOR_KILLS=100 is the long form.
 func TestKill(t *testing.T) {
-	kills, err := strconv.Atoi(firstOf(os.Getenv("SPAMSENSOR_KILLS"), "8"))
+	kills, err := strconv.Atoi(cmp.Or(os.Getenv("SPAMSENSOR_KILLS"), "8"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	out, closer, err := openEvents(firstOf(cfg.output, "-"), false, a.stdout)
+	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, a.stdout)
 	if err != nil {
 		return exit(exitFailed, err)
 	}

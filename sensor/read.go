@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -56,7 +57,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	if o.failOn != "" && (!ok || failOn == detect.NoLevel) {
 		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
 	}
-	workers := firstOf(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Workers: workers})
 	if err != nil {
 		code := exitPartial
@@ -72,7 +73,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	cfg.engine.Helpers = workers
 	var out io.Writer
 	var closer io.Closer
-	if name := firstOf(o.events, cfg.output); name != "" {
+	if name := cmp.Or(o.events, cfg.output); name != "" {
 		// A file read again does not append to what it said before.
 		if out, closer, err = openEvents(name, true, a.stdout); err != nil {
 			return exit(exitFailed, err)
@@ -104,16 +105,6 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitFindings, nil)
 	}
 	return nil
-}
-
-func firstOf[T comparable](values ...T) (v T) {
-	var zero T
-	for _, v = range values {
-		if v != zero {
-			return v
-		}
-	}
-	return zero
 }
 
 // pump takes all frames from the files to the engine.

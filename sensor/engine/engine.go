@@ -24,6 +24,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -137,8 +138,8 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.Detect == (detect.Config{}) {
 		cfg.Detect = detect.DefaultConfig()
 	}
-	cfg.SessionsPerFinding = or(cfg.SessionsPerFinding, 50)
-	cfg.StatsInterval = or(cfg.StatsInterval, 60*second)
+	cfg.SessionsPerFinding = cmp.Or(cfg.SessionsPerFinding, 50)
+	cfg.StatsInterval = cmp.Or(cfg.StatsInterval, 60*second)
 	cfg.Limits.fill()
 	e := &Engine{cfg: cfg, out: out}
 	e.home.set(cfg.Home)
@@ -166,13 +167,6 @@ func New(cfg Config, out Output) *Engine {
 		e.pool = newHelpers(cfg.Helpers - 1)
 	}
 	return e
-}
-
-func or[T int | int64](v, otherwise T) T {
-	if v != 0 {
-		return v
-	}
-	return otherwise
 }
 
 // KnownLink is for capture.FilesConfig: it names a link type that cannot be decoded.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"unsafe"
 
 	"spamsensor/flowtable"
@@ -41,7 +42,7 @@ const serverBytes = 100 << 10
 
 // fill derives what is not given. The shares are in percent.
 func (l *Limits) fill() {
-	l.Memory = or(l.Memory, defaultMemory)
+	l.Memory = cmp.Or(l.Memory, defaultMemory)
 	room := func(n *int, percent int, size uintptr) {
 		if *n == 0 {
 			*n = l.Memory / 100 * percent / int(size)

@@ -7,6 +7,7 @@
 package wiretest
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 )
@@ -87,7 +88,7 @@ type Ethernet struct {
 func (Ethernet) id() uint32 { return teb }
 func (l Ethernet) encode(inner uint32, p []byte) []byte {
 	b := append(append([]byte{}, l.Dst[:]...), l.Src[:]...)
-	return append(be.AppendUint16(b, or(l.Type, uint16(inner))), p...)
+	return append(be.AppendUint16(b, cmp.Or(l.Type, uint16(inner))), p...)
 }
 
 // VLAN is one 802.1Q tag; Type is its own ethertype (zero is 0x8100), Next the one of
@@ -96,9 +97,9 @@ type VLAN struct {
 	ID, Type, Next uint16
 }
 
-func (l VLAN) id() uint32 { return uint32(or(l.Type, 0x8100)) }
+func (l VLAN) id() uint32 { return uint32(cmp.Or(l.Type, 0x8100)) }
 func (l VLAN) encode(inner uint32, p []byte) []byte {
-	return append(be.AppendUint16(be.AppendUint16(nil, l.ID), or(l.Next, uint16(inner))), p...)
+	return append(be.AppendUint16(be.AppendUint16(nil, l.ID), cmp.Or(l.Next, uint16(inner))), p...)
 }
 
 // ETag is an 802.1BR tag.
@@ -160,7 +161,7 @@ func (l GRE) encode(inner uint32, p []byte) []byte {
 	if inner == teb {
 		t = 0x6558
 	}
-	b := be.AppendUint16(be.AppendUint16(nil, l.Present), or(l.Type, t))
+	b := be.AppendUint16(be.AppendUint16(nil, l.Present), cmp.Or(l.Type, t))
 	if l.Present&0x8000 != 0 {
 		b = append(b, 0, 0, 0, 0)
 	}
@@ -234,14 +235,14 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	if proto == 0 {
 		proto = uint8(inner)
 	}
-	proto = or(l.Protocol, proto)
+	proto = cmp.Or(l.Protocol, proto)
 	final, upper := behindExtensions(inner, p)
 	at := map[uint32]int{6: 16, 58: 2}[final] // where the checksum that covers the addresses stands
 	if at > 0 && len(upper) >= at+2 && be.Uint16(upper[at:]) == 0 {
 		be.PutUint16(upper[at:], pseudoSum(src, dst, uint8(final), upper))
 	}
 	if src.Is6() {
-		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, or(l.Length, uint16(len(p)))), proto, or(l.TTL, 64))
+		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, cmp.Or(l.Length, uint16(len(p)))), proto, cmp.Or(l.TTL, 64))
 		return append(append(append(b, src.AsSlice()...), dst.AsSlice()...), p...)
 	}
 	options := append([]byte{}, l.Options...)
@@ -249,11 +250,11 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 		options = append(options, 0)
 	}
 	header := 20 + len(options)
-	b := be.AppendUint16([]byte{0x40 | byte(header/4), 0}, or(l.Length, uint16(header+len(p))))
+	b := be.AppendUint16([]byte{0x40 | byte(header/4), 0}, cmp.Or(l.Length, uint16(header+len(p))))
 	b = be.AppendUint16(be.AppendUint16(b, l.ID), l.Frag)
-	b = append(append(append(b, or(l.TTL, 64), proto, 0, 0), src.AsSlice()...), dst.AsSlice()...)
+	b = append(append(append(b, cmp.Or(l.TTL, 64), proto, 0, 0), src.AsSlice()...), dst.AsSlice()...)
 	b = append(b, options...)
-	be.PutUint16(b[10:], or(l.Checksum, ^fold(sum(0, b))))
+	be.PutUint16(b[10:], cmp.Or(l.Checksum, ^fold(sum(0, b))))
 	return append(b, p...)
 }
 
@@ -288,7 +289,7 @@ type Ext struct {
 
 func (l Ext) id() uint32 { return uint32(l.Type) }
 func (l Ext) encode(inner uint32, p []byte) []byte {
-	b := append([]byte{or(l.Next, uint8(inner)), byte((len(l.Body) + 2) / 8)}, l.Body...)
+	b := append([]byte{cmp.Or(l.Next, uint8(inner)), byte((len(l.Body) + 2) / 8)}, l.Body...)
 	if l.Type == 44 {
 		b[1] = 0
 	} else {
@@ -316,8 +317,8 @@ func (l TCP) encode(_ uint32, p []byte) []byte {
 	}
 	b := be.AppendUint16(be.AppendUint16(nil, l.SrcPort), l.DstPort)
 	b = be.AppendUint32(be.AppendUint32(b, l.Seq), l.Ack)
-	b = append(b, or(l.Offset, uint8(5+len(options)/4))<<4|l.Reserved, l.Flags)
-	b = be.AppendUint16(be.AppendUint16(b, or(l.Window, 65535)), l.Checksum)
+	b = append(b, cmp.Or(l.Offset, uint8(5+len(options)/4))<<4|l.Reserved, l.Flags)
+	b = be.AppendUint16(be.AppendUint16(b, cmp.Or(l.Window, 65535)), l.Checksum)
 	return append(append(append(b, 0, 0), options...), p...)
 }
 
@@ -341,14 +342,6 @@ func (l ICMP) encode(_ uint32, p []byte) []byte {
 		be.PutUint16(b[2:], ^fold(sum(0, b)))
 	}
 	return b
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v != zero {
-		return v
-	}
-	return otherwise
 }
 
 // sum adds 16-bit words (RFC 1071).
