@@ -100,14 +100,12 @@ const laps = 4
 
 // at is the attempt that a word refers to, nil if it is gone.
 func (l *Attempts) at(word uint32) *Attempt {
-	if age := l.age(word); age == 0 || age > l.head-l.tail {
+	// How many attempts ago it was written; the latest has 1.
+	if age := l.ref(l.head - word); age == 0 || age > l.head-l.tail {
 		return nil
 	}
 	return &l.ring[word&uint32(len(l.ring)-1)]
 }
-
-// age is how many attempts ago the one that a word refers to was written; the latest has 1.
-func (l *Attempts) age(word uint32) uint32 { return l.ref(l.head - word) }
 
 // Add writes an attempt that Find did not find. src is its client's entry.
 func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen uint16) *Attempt {
@@ -115,19 +113,8 @@ func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen 
 		l.Evicted++
 		l.drop()
 	}
-	// The first free or outdated word, or else the oldest.
-	b := l.bucket(hash)
-	at, oldest := 0, uint32(0)
-	for i, w := range b {
-		if w == 0 || l.at(w) == nil {
-			at = i
-			break
-		}
-		if age := l.age(w); age > oldest {
-			at, oldest = i, age
-		}
-	}
-	b[at] = l.word(hash, l.ref(l.head))
+	word, _ := l.place(hash, l.head, l.head-l.tail)
+	*word = l.word(hash, l.ref(l.head))
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
 	*a = Attempt{print: l.print(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}
 	l.head++

@@ -72,28 +72,15 @@ func (l *Newcomers[V]) Add(host uint64, k *Key, isn uint32, now int64) *Newcomer
 		l.live--
 		l.evicted(n)
 	}
-	// The first word that is free or points to somebody else by now, or else the oldest.
-	// The records themselves are not looked at: each would be a wait for memory.
-	b := l.bucket(host)
-	at, oldest := 0, uint32(0)
-	for i, w := range b {
-		age := l.ref(l.head - w)
-		if w == 0 || age == 0 || age >= uint32(len(l.ring)) {
-			at, oldest = i, 0
-			break
-		}
-		if age > oldest {
-			at, oldest = i, age
-		}
-	}
-	if oldest > 0 { // one bucket in a million is full: its oldest cannot be found any more
-		old := l.at(b[at])
+	word, age := l.place(host, l.head, uint32(len(l.ring)-1))
+	if age > 0 { // one bucket in a million is full: its oldest cannot be found any more
+		old := l.at(*word)
 		old.state = gone
 		l.Evicted++
 		l.live--
 		l.evicted(old)
 	}
-	b[at] = l.word(host, l.ref(l.head))
+	*word = l.word(host, l.ref(l.head))
 	*n = Newcomer[V]{Time: now, Key: *k, ISN: isn, state: there}
 	l.head++
 	l.live++

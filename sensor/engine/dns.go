@@ -99,13 +99,12 @@ func (s *shard) lookup(p *packet, payload []byte) {
 		}
 		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.Bytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
 	}
-	hash := s.e.table.Secret.Host(&k)
-	if r := s.t.Sources.Find(hash, &k); r != 0 {
+	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
 		if hst := s.hosts.at(src.host); hst != nil {
 			hst.LookedUp(&s.e.cfg.Detect, l, p.time)
-			s.judge(src, hst, &p.key, p.time)
+			s.judge(src, hst, p.time)
 		}
 	}
 }

@@ -1,14 +1,15 @@
 // Package engine puts the parts together: the life of a packet, the tick, the findings.
 //
-//	Worker.Frame     wire.Decode: a packet, or an outcome that is counted
-//	                 (not ours: done)
-//	                 copied to the queue of its client's shard
-//	Worker.Flush     for each shard, under its lock, packet after packet:
-//	  shard.packet     the flow: what changed, which bytes are new (flowtable, tcp)
+//	Worker.Take      a row of frames:
+//	  piece.decode     wire.Decode: a packet, or an outcome that is counted
+//	                   (not ours: done)
+//	                   copied to the queue of its client's shard
+//	  shard.work       for each shard, under its lock, packet after packet:
+//	    packet         the flow: what changed, which bytes are new (flowtable, tcp)
 //	                   what was said (smtpsniff)
 //	                   what that means for the source (detect)
 //	                   a verdict that is new or worse: a finding
-//	  shard.tick       once a second of packet time: what expired, what is due
+//	    tick           once a second of packet time: what expired, what is due
 //	                 then, in the order of the packets: sessions and findings are given out
 //
 // A worker belongs to the goroutine that captures; live there is one for each interface, and

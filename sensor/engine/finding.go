@@ -97,7 +97,7 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 		f.reopened++
 		f.clean = max(0, now-f.closed)
 	}
-	s.follow(k)
+	s.follow(src)
 	for _, old := range hst.recent {
 		s.give(old, hst)
 	}
@@ -114,9 +114,8 @@ func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now 
 }
 
 // follow has the tick look after a source's findings.
-func (s *shard) follow(k flowtable.Host) {
-	hash := s.e.table.Secret.Host(&k)
-	if r := s.t.Sources.Find(hash, &k); r != 0 && !slices.Contains(s.open, r) {
+func (s *shard) follow(src *source) {
+	if r := s.hosts.owner[src.host]; !slices.Contains(s.open, r) {
 		s.open = append(s.open, r)
 	}
 }

@@ -49,7 +49,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	if hst == nil {
 		return
 	}
-	server := s.destination(k)
+	server := s.e.destination(k)
 	if ev.Phase == smtpsniff.Rcpt {
 		hst.RecipientAnswered(&s.e.cfg.Detect, why == detect.UserUnknown, now)
 	}
@@ -73,7 +73,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.destination(k), now) {
+		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.e.destination(k), now) {
 			news = append(news, a)
 		}
 	}
@@ -140,7 +140,7 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		hst.ServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
 	}
 	if src != nil {
-		s.judge(src, hst, k, f.last)
+		s.judge(src, hst, f.last)
 	}
 }
 

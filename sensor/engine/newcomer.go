@@ -49,8 +49,17 @@ func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
 	if a := s.t.Attempts.Find(p.flow, &p.key, isn); a != nil {
 		return a
 	}
-	if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+	if n := s.newcomerOf(p, isn); n != nil {
 		return s.promote(p.host, n)
+	}
+	return nil
+}
+
+// newcomerOf is the newcomer whose only SYN was that of a packet's flow, with this initial sequence
+// number; nil if there is none.
+func (s *shard) newcomerOf(p *packet, isn uint32) *flowtable.Newcomer[newcomer] {
+	if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+		return n
 	}
 	return nil
 }

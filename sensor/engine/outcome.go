@@ -8,8 +8,18 @@ import (
 // is not judged yet has sent one SYN, and it is counted.
 
 // destination is the hash by which detect knows a server.
-func (s *shard) destination(k *flowtable.Key) uint32 {
-	return uint32(s.e.table.Secret.Bytes(k.Server[:]))
+func (e *Engine) destination(k *flowtable.Key) uint32 {
+	return uint32(e.table.Secret.Bytes(k.Server[:]))
+}
+
+// net is the hash of an address's network: /24, or /48.
+func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
+	if v6 {
+		clear(a[6:])
+	} else {
+		a[15] = 0
+	}
+	return uint32(e.table.Secret.Bytes(a[:]))
 }
 
 // expected is the same, where it is wanted.
@@ -17,7 +27,7 @@ func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
 	if !hst.Expecting() {
 		return 0
 	}
-	return s.destination(k)
+	return s.e.destination(k)
 }
 
 // attempted looks after a host that has just made an attempt.
@@ -35,7 +45,7 @@ func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, now in
 func (s *shard) repeated(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), after, p.time)
-		s.judge(src, hst, &p.key, p.time)
+		s.judge(src, hst, p.time)
 	}
 }
 
@@ -43,7 +53,7 @@ func (s *shard) repeated(src *source, p *packet, after int64) {
 func (s *shard) answered(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
-		s.judge(src, hst, &p.key, p.time)
+		s.judge(src, hst, p.time)
 	}
 }
 
@@ -51,7 +61,7 @@ func (s *shard) answered(src *source, p *packet) {
 func (s *shard) failed(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
-		s.judge(src, hst, &p.key, p.time)
+		s.judge(src, hst, p.time)
 	}
 }
 
@@ -69,10 +79,7 @@ func (s *shard) tickOutcomes(now int64) {
 		} else {
 			hst.waiting = false
 		}
-		k := flowtable.Key{}
-		h := s.t.Sources.KeyOf(r)
-		k.Client, k.Scope = h.Addr, h.Scope
-		s.judge(src, hst, &k, now)
+		s.judge(src, hst, now)
 	}
 	s.later = list
 }

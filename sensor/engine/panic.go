@@ -222,17 +222,6 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	s.finish(r, k, f, reason)
 }
 
-// decode decodes the piece's frames. o knows who opened which connection, where both ports are
-// mail ports; without it decode stops at the first packet that makes that matter.
-//
-// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
-// reading them is a fault; what had not been read then is counted as vanished. A frame that
-// makes us panic is counted, and the next one is decoded.
-func (p *piece) decode(o *serial) {
-	for !p.decodeOn(o) {
-	}
-}
-
 // given tells a record, or counts that it could not be told.
 func (e *Engine) given(r *record) {
 	defer e.rescue()

@@ -64,6 +64,18 @@ func (p *piece) clear() {
 	}
 }
 
+// decode decodes the piece's frames. o holds what needs the packets in their order (who opened which
+// connection, where both ports are mail ports; fragments); without it decode stops at the first
+// packet for which that matters, and the piece is unsure.
+//
+// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
+// reading them is a fault; what had not been read then is counted as vanished. A frame that
+// makes us panic is counted, and the next one is decoded.
+func (p *piece) decode(o *serial) {
+	for !p.decodeOn(o) {
+	}
+}
+
 // decodeOn decodes what was not decoded yet. It reports false if there is more.
 func (p *piece) decodeOn(o *serial) (over bool) {
 	p.decoder.SetFragments(nil)

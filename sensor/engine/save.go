@@ -163,22 +163,11 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
 	}
-	r := s.t.Sources.Add(hash, k)
-	src := s.t.Sources.At(r)
+	r, src := s.makeSource(hash, k)
 	src.facts = d.Facts
 	src.facts.Concurrent = 0
 	src.mac = d.MAC
 	src.tags = uint8(copy(src.vlan[:], d.VLAN))
-	if s.e.home.has(k.Addr, k.Scope.V6()) {
-		src.flags |= home
-		s.e.homeSeen.Store(true)
-	}
-	if s.e.declares(k.Addr) {
-		src.flags |= declared
-	}
-	if s.e.watching(k.Addr) != nil {
-		src.flags |= serving
-	}
 	if d.Outside {
 		src.flags |= outside
 	}

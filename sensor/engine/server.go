@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -200,8 +199,8 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 // there are any: another server of ours then has domains that nobody configured, and they are learned.
 func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
 	where := e.servers.local.Locality(domain)
-	declared := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
-	if where == detect.ForeignDomain && !declared && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
+	known := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
+	if where == detect.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
 		return detect.UnknownDomain
 	}
 	return where
@@ -260,18 +259,8 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
 	}
-	m.Client, m.Net = addr(other, v6), s.net(other, v6)
+	m.Client, m.Net = addr(other, v6), s.e.net(other, v6)
 	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
-}
-
-// net is the hash of an address's network: /24, or /48.
-func (s *shard) net(a flowtable.Addr, v6 bool) uint32 {
-	if v6 {
-		clear(a[6:])
-	} else {
-		a[15] = 0
-	}
-	return uint32(s.e.table.Secret.Bytes(a[:]))
 }
 
 // seen gives out an observation.
@@ -318,7 +307,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 		other = k.Client
 		d.External = !s.e.home.has(k.Client, v6)
 	}
-	d.Net = s.net(other, v6)
+	d.Net = s.e.net(other, v6)
 	if talk != nil {
 		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
@@ -334,7 +323,7 @@ func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome 
 		return
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.seen(now, k, true, serverSeen{attempt: outcome, net: s.net(k.Server, v6)})
+		s.seen(now, k, true, serverSeen{attempt: outcome, net: s.e.net(k.Server, v6)})
 	}
 }
 
@@ -418,7 +407,7 @@ func (e *Engine) allServers() (list []*mailServer) {
 	for _, s := range *e.servers.known.Load() {
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b *mailServer) int { return cmp.Or(a.addr.Compare(b.addr)) })
+	slices.SortFunc(list, func(a, b *mailServer) int { return a.addr.Compare(b.addr) })
 	return list
 }
 

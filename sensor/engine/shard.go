@@ -253,7 +253,10 @@ func (s *shard) syn(p *packet, payload []byte) {
 		}
 		return
 	}
-	ref, src := s.source(p)
+	if ref == 0 { // but a newcomer may just have become one
+		ref, _ = s.source(p)
+	}
+	src := s.t.Sources.At(ref)
 	s.moved(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
@@ -376,7 +379,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
-	if src, _ := s.sender(f); src != nil && synAck {
+	if src := s.sourceOf(f.source, f.sourceGen); src != nil && synAck {
 		s.insist(f.source, src)
 		s.answered(src, p)
 	}
@@ -388,7 +391,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	a := s.t.Attempts.Find(p.flow, &p.key, isn)
 	if a == nil {
-		if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key && n.Outcome == flowtable.Waiting {
+		if n := s.newcomerOf(p, isn); n != nil && n.Outcome == flowtable.Waiting {
 			n.Outcome = outcome
 		}
 		return

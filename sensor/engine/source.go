@@ -43,15 +43,24 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 // addSource makes a source of the client of k.
 func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtable.Ref, *source) {
 	h := k.Host()
-	r := s.t.Sources.Add(hash, &h)
+	r, src := s.makeSource(hash, &h)
+	if src.flags&home == 0 {
+		s.homeServer(k)
+	}
+	src.input = input
+	src.facts.ErrorBound = s.forgotten()
+	return r, src
+}
+
+// makeSource makes the entry of a source, with what its address says.
+func (s *shard) makeSource(hash uint64, h *flowtable.Host) (flowtable.Ref, *source) {
+	r := s.t.Sources.Add(hash, h)
 	src := s.t.Sources.At(r)
 	if s.e.home.has(h.Addr, h.Scope.V6()) {
 		src.flags |= home
 		if !s.e.homeSeen.Load() {
 			s.e.homeSeen.Store(true)
 		}
-	} else {
-		s.homeServer(k)
 	}
 	if s.e.declares(h.Addr) {
 		src.flags |= declared
@@ -59,8 +68,6 @@ func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtabl
 	if s.e.watching(h.Addr) != nil {
 		src.flags |= serving
 	}
-	src.input = input
-	src.facts.ErrorBound = s.forgotten()
 	return r, src
 }
 
@@ -114,20 +121,13 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
 	s.attempted(ref, hst, k, now)
-	s.judge(src, hst, k, now)
+	s.judge(src, hst, now)
 }
 
 // attempted is the observation of a first SYN.
 func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
 	v6 := k.Scope.V6()
-	net := k.Server
-	if v6 {
-		clear(net[6:]) // /48
-	} else {
-		net[15] = 0 // /24
-	}
-	secret := &e.table.Secret
-	return detect.Attempt{Time: now, Addr: uint32(secret.Bytes(k.Server[:])), Net: uint32(secret.Bytes(net[:])), Port: k.ServerPort, TTL: ttl,
+	return detect.Attempt{Time: now, Addr: e.destination(k), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
 		External: !e.home.has(k.Server, v6), Relay: e.relay(k.Server, v6)}
 }
 
@@ -158,7 +158,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 }
 
 // judge publishes a verdict that changed.
-func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
+func (s *shard) judge(src *source, hst *host, now int64) {
 	if !hst.Changed() || !s.judges(src) {
 		return
 	}
@@ -166,7 +166,7 @@ func (s *shard) judge(src *source, hst *host, k *flowtable.Key, now int64) {
 	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
 	}
-	s.publish(src, hst, k.Host(), v, now)
+	s.publish(src, hst, *s.t.Sources.KeyOf(s.hosts.owner[src.host]), v, now)
 }
 
 // heard is what the listener heard: it becomes observations about the source.
@@ -234,8 +234,8 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			s.foreign(f, src, hst)
 		}
 	}
-	if k := s.t.Flows.KeyOf(s.current); hst != nil {
-		s.judge(src, hst, k, now)
+	if hst != nil {
+		s.judge(src, hst, now)
 	}
 }
 
