@@ -151,7 +151,7 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)
 	}
-	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Newcomers: cfg.Limits.Attempts, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Newcomers: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
 		flowtable.Owner[flow, source, newcomer]{
 			FlowWorth:       func(f *flow) int64 { return f.worth() },
 			SourceWorth:     func(s *source) int64 { return s.worth() },

@@ -13,8 +13,8 @@ type Limits struct {
 	// Memory is what the engine takes when everything is full, in bytes, but for the packets in
 	// hand. Zero means 152 MiB.
 	Memory int
-	// Attempts, Flows and Sources are how many of a kind are remembered at a time; attempts
-	// are counted twice, for strangers of whom one is known and for all others.
+	// Attempts, Flows and Sources are how many of a kind are remembered at a time; strangers of whom one
+	// attempt is known are half as many as Attempts, and beside them.
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
@@ -50,13 +50,13 @@ func (l *Limits) fill() {
 	}
 	attempt, newcomers := flowtable.AttemptBytes, flowtable.NewcomerBytes[newcomer]()
 	if l.Attempts == 0 { // rings have sizes that are powers of two
-		for l.Attempts = 256; l.Attempts*2*int(attempt+newcomers) <= l.Memory/100*24; {
+		for l.Attempts = 256; l.Attempts*int(2*attempt+newcomers) <= l.Memory/100*16; {
 			l.Attempts *= 2
 		}
 	}
-	room(&l.Flows, 17, flowtable.FlowBytes[flow]())
+	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
-	room(&l.Sessions, 14, unsafe.Sizeof(smtpsniff.Session{})+64)
+	room(&l.Sessions, 18, unsafe.Sizeof(smtpsniff.Session{})+64)
 	room(&l.Hosts, 15, hostBytes)
 	room(&l.Servers, 3, serverBytes)
 	room(&l.QueueBytes, 3, 1)

@@ -74,64 +74,83 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 }
 
 // tellSources gives out the sources that changed, or all of them: first those that are
-// sources indeed, the worst first, then the newcomers.
+// sources indeed, the worst first, then strangers of whom one attempt is known, and newcomers.
 func (e *Engine) tellSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
 	}
 	type line struct { // what the order needs; records of all at once would take much memory
-		level    detect.Level
-		attempts uint32
-		first    int64
 		addr     flowtable.Addr
-		shard    int32
+		attempts uint32
 		ref      flowtable.Ref
+		gen      uint16
+		shard    uint16
+		level    detect.Level
 	}
-	n := 0
-	for i := range e.shards {
-		e.shards[i].t.Lock()
-		n += e.shards[i].t.Sources.Len()
-		e.shards[i].t.Unlock()
-	}
-	list := make([]line, 0, n)
+	var list []line
+	var d detect.SourceRecord // one for all: a flood has hundreds of thousands
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.t.Lock()
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-			if src.facts.Attempts > 0 && (all || src.flags&changed != 0) {
-				src.flags &^= changed
-				l := line{attempts: src.facts.Attempts, first: src.facts.First, addr: k.Addr, shard: int32(i), ref: r}
+		s.locked(func() {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+				if src.once() || !src.news(all) {
+					return
+				}
+				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r, gen: s.t.Sources.Gen(r), shard: uint16(i)}
 				if hst := s.hosts.at(src.host); hst != nil {
 					l.level = hst.Level()
 				}
 				list = append(list, l)
-			}
+			})
 		})
-		s.t.Unlock()
 	}
-	slices.SortFunc(list, func(a, b line) int {
-		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts), bytes.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.first, b.first))
+	slices.SortStableFunc(list, func(a, b line) int {
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts), bytes.Compare(a.addr[:], b.addr[:]))
 	})
 	for _, l := range list {
 		s := &e.shards[l.shard]
 		s.t.Lock()
-		src := s.t.Sources.At(l.ref)
-		d := s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
+		src := s.sourceOf(l.ref, l.gen)
+		if src != nil { // it did not have to make room in between
+			d = s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
+		}
 		s.t.Unlock()
-		e.out.Source(&d)
+		if src != nil {
+			e.out.Source(&d)
+		}
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.t.Lock()
-		s.t.Newcomers.All(func(n *flowtable.Newcomer[newcomer]) {
-			if all || !n.Value.told {
-				n.Value.told = true
-				d := s.newcomerRecord(n, now)
-				e.out.Source(&d)
-			}
+		s.locked(func() {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+				if src.once() && src.news(all) {
+					d = s.sourceRecord(src, nil, *k, now)
+					e.out.Source(&d)
+				}
+			})
+			s.t.Newcomers.All(func(n *flowtable.Newcomer[newcomer]) {
+				if all || !n.Value.told {
+					n.Value.told = true
+					d = s.newcomerRecord(n, now)
+					e.out.Source(&d)
+				}
+			})
 		})
-		s.t.Unlock()
 	}
+}
+
+// once reports whether a source is a stranger of whom one attempt is known and nothing else.
+func (s *source) once() bool {
+	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.host == 0
+}
+
+// news reports whether a source is to be given out, and takes it that it is.
+func (s *source) news(all bool) bool {
+	if s.facts.Attempts == 0 || !all && s.flags&changed == 0 {
+		return false
+	}
+	s.flags &^= changed
+	return true
 }
 
 // finish ends everything. The caller holds tickMu.
