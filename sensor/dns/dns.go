@@ -150,7 +150,7 @@ func Parse(b []byte, m *Message) bool {
 		return false
 	}
 	m.ID, m.Response = h.ID, h.Response
-	m.Name = strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
+	m.Name = lower(q.Name.Data[:q.Name.Length])
 	m.Domain = Registered(m.Name)
 	if !h.Response {
 		return true
@@ -185,6 +185,16 @@ func Parse(b []byte, m *Message) bool {
 		}
 	}
 	return m.NAddrs > 0
+}
+
+// lower is a name in lower case, without the dot at its end. Only ASCII letters have cases (RFC 4343).
+func lower(name []byte) string {
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			name[i] = c + 'a' - 'A'
+		}
+	}
+	return string(bytes.TrimSuffix(name, []byte(".")))
 }
 
 // Registered is the domain that somebody registered for a name, by the list of public suffixes;
