@@ -81,7 +81,8 @@ func (l *Newcomers[V]) Add(host uint64, k *Key, isn uint32, now int64) *Newcomer
 		l.evicted(old)
 	}
 	*word = l.word(host, l.ref(l.head))
-	*n = Newcomer[V]{Time: now, Key: *k, ISN: isn, state: there}
+	var none V
+	n.Time, n.Key, n.ISN, n.Outcome, n.state, n.Value = now, *k, isn, Waiting, there, none
 	l.head++
 	l.live++
 	return n

@@ -156,7 +156,7 @@ func (l *Listener) tlsBegins(s *Session) {
 		s.Proto = TLS
 	}
 	s.client.mode = hello
-	l.emit(Event{Kind: Encrypted})
+	l.emit(Encrypted, NoPhase, nil)
 }
 
 // startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
@@ -205,7 +205,7 @@ func (l *Listener) encrypt(s *Session) {
 	p.mode = hello
 	l.giveBack(&p.held) // plain text behind STARTTLS: an attack, or nonsense
 	p.overflown = false
-	l.emit(Event{Kind: Encrypted})
+	l.emit(Encrypted, NoPhase, nil)
 }
 
 // hold keeps what the client sent ahead.
@@ -371,7 +371,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		s.HeloVerb = verb
 		s.helo = s.keep(name, maxName)
 		l.push(s, verb)
-		l.emit(Event{Kind: HeloSaid, Phase: Helo, Text: name[:min(len(name), maxName)]})
+		l.emit(HeloSaid, Helo, name[:min(len(name), maxName)])
 		p.rcpts, p.mail = 0, false
 	case MAIL:
 		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
@@ -389,14 +389,14 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, Ambiguous) // some servers refuse it
 		}
 		if found {
-			l.emit(Event{Kind: MailSaid, Phase: Mail, Text: address})
+			l.emit(MailSaid, Mail, address)
 		}
 	case RCPT:
 		inc(&s.Rcpts)
 		inc(&p.rcpts)
 		l.push(s, RCPT)
 		if address, found := parsePath(rest, "TO"); found {
-			l.emit(Event{Kind: RcptSaid, Phase: Rcpt, Text: address})
+			l.emit(RcptSaid, Rcpt, address)
 		}
 	case DATA:
 		l.push(s, DATA)
@@ -648,5 +648,5 @@ func (l *Listener) accept(s *Session) {
 	}
 	s.client.taken = s.HeloVerb == LHLO
 	inc(&s.Messages)
-	l.emit(Event{Kind: Accepted, Phase: EndOfData})
+	l.emit(Accepted, EndOfData, nil)
 }

@@ -107,7 +107,7 @@ func (l *Listener) Finish(s *Session) {
 	}
 	if p := &s.client; p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
 		l.flag(s, NotSMTP)
-		l.emit(Event{Kind: Foreign})
+		l.emit(Foreign, NoPhase, nil)
 	}
 	if s.client.early && s.server.heard > 0 && s.Proto == SMTP {
 		l.flag(s, EarlyTalker)
@@ -143,12 +143,15 @@ func (l *Listener) flag(s *Session, f Flags) {
 
 // emit notes an event. Its text is copied: where it stands is used again within the same
 // call.
-func (l *Listener) emit(e Event) {
-	if n := len(l.texts); len(e.Text) > 0 {
-		l.texts = append(l.texts, e.Text...)
+func (l *Listener) emit(k Kind, p Phase, text []byte) *Event {
+	l.Events = append(l.Events, Event{}) // filled in where it stays: one made elsewhere would wait to be copied
+	e := &l.Events[len(l.Events)-1]
+	e.Kind, e.Phase = k, p
+	if n := len(l.texts); len(text) > 0 {
+		l.texts = append(l.texts, text...)
 		e.Text = l.texts[n:]
 	}
-	l.Events = append(l.Events, e)
+	return e
 }
 
 // begin forgets the events of the call before.

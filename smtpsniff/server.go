@@ -67,7 +67,7 @@ func (l *Listener) server(s *Session, b []byte) {
 		r.heard = 1
 		if tls && !s.client.heard {
 			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, deaf
-			l.emit(Event{Kind: Encrypted})
+			l.emit(Encrypted, NoPhase, nil)
 		}
 		l.server(s, first)
 	}
@@ -424,7 +424,8 @@ func (l *Listener) answered(s *Session, v Verb) {
 	if !positive {
 		l.refused(s, v, phase, text)
 	}
-	l.emit(Event{Kind: Replied, Phase: phase, Code: code, Enhanced: r.enhanced, Text: text})
+	e := l.emit(Replied, phase, text)
+	e.Code, e.Enhanced = code, r.enhanced
 }
 
 // refused counts a refusal and keeps the first ones.

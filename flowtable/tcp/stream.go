@@ -97,7 +97,8 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		st.force = true // nothing will be sent again
 	}
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
-		st.cur = node{dir: s.Dir, flags: s.Flags &^ RST, seq: s.Seq, ack: s.Ack, len: s.Len, buf: payload}
+		n := &st.cur // field by field: a literal would be made elsewhere and copied
+		n.next, n.dir, n.flags, n.seq, n.ack, n.len, n.buf = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack, s.Len, payload
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
@@ -184,7 +185,7 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	}
 	st.memory.keep(x, b)
 	x.next = x.next.Add(len(b))
-	*chunk = Chunk{Dir: n.dir, Kind: Data, Len: len(b), Bytes: b}
+	chunk.Dir, chunk.Kind, chunk.Len, chunk.Bytes = n.dir, Data, len(b), b
 	return true
 }
 

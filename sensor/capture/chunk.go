@@ -51,7 +51,9 @@ func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
 		c.skipped[class%Classes]++
 		return
 	}
-	c.frames = append(c.frames, Frame{Data: data, Time: time, Len: wire, Link: link, From: c.from})
+	c.frames = append(c.frames, Frame{}) // filled in where it stays: one made elsewhere would wait to be copied
+	f := &c.frames[len(c.frames)-1]
+	f.Data, f.Time, f.Len, f.Link, f.From = data, time, wire, link, c.from
 }
 
 // latest is the highest time of the frames that were not left out.

@@ -30,7 +30,8 @@ func (s *shard) newcomer(p *packet, payload []byte) bool {
 	n := s.t.Newcomers.Find(p.host, &p.key)
 	if n == nil {
 		n = s.t.Newcomers.Add(p.host, &p.key, p.seq, p.time)
-		n.Value = newcomer{mac: p.mac, vlan: p.vlan, input: p.from, tags: p.tags, ttl: p.ttl}
+		v := &n.Value
+		v.mac, v.vlan, v.input, v.tags, v.ttl = p.mac, p.vlan, p.from, p.tags, p.ttl
 		s.count.attempts++
 		s.homeServer(&p.key)
 		return true

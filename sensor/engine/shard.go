@@ -24,6 +24,7 @@ type shard struct {
 	maxTalks int
 
 	current flowtable.Ref // the flow in hand
+	inHand  tcp.Segment   // scratch of push
 
 	direct []flowtable.Ref // sources whose first direct connection was not told yet
 	open   []flowtable.Ref // sources with an open finding
@@ -442,9 +443,11 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	if p.toServer {
 		dir = tcp.Client
 	}
-	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.flags), Seq: tcp.Seq(p.seq), Ack: tcp.Seq(p.ack), Len: int(p.length), Sum: p.sum, Time: p.time, Payload: payload}
+	seg := &s.inHand
+	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
+	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
 	before := f.conn.State()
-	res := s.stream.Push(&f.conn, &seg)
+	res := s.stream.Push(&f.conn, seg)
 	if res&tcp.Differs != 0 {
 		s.count.conflicts++
 	}

@@ -35,7 +35,8 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 		return 0, nil, 0, BadIPOption
 	}
 	p.V6, p.TTL = false, b[8]
-	p.Src, p.Dst = mapped(b[12:16]), mapped(b[16:20])
+	setMapped(&p.Src, b[12:16])
+	setMapped(&p.Dst, b[16:20])
 	p.Sum = uint32(be.Uint16(b[4:])) << 16
 	d.header, d.badHeader = b[:header:header], false
 	if total < len(b) {
@@ -70,11 +71,10 @@ func (d *Decoder) join(x *fragment) (transport uint8, rest []byte, restCut int, 
 	return g.proto, whole, cut, Mail
 }
 
-// mapped is the 16-byte form of an IPv4 address.
-func mapped(v4 []byte) (a Addr) {
-	a[10], a[11] = 0xff, 0xff
-	copy(a[12:], v4[:4])
-	return a
+// setMapped makes the 16-byte form of an IPv4 address, in two words.
+func setMapped(a *Addr, v4 []byte) {
+	le.PutUint64(a[:8], 0)
+	le.PutUint64(a[8:], 0xffff0000|uint64(le.Uint32(v4))<<32)
 }
 
 // ipv6 checks an IPv6 header and its extension headers (RFC 8200, section 4) as ipv4 does.

@@ -140,7 +140,7 @@ func (d *Decoder) SetPorts(ports []uint16) {
 // IsMailPort reports whether p is one of the ports of SetPorts.
 func (d *Decoder) IsMailPort(p uint16) bool { return d.ports[p/64]>>(p%64)&1 != 0 }
 
-var be = binary.BigEndian
+var be, le = binary.BigEndian, binary.LittleEndian
 
 // Decode looks at one frame of the given link type. data is its captured part, wire
 // its length on the wire (0 means len(data)). Where the outcome is Wanted, p is set
@@ -235,7 +235,8 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 		return false
 	}
 	p.Kind, p.Flags, p.V6, p.Tags, p.Tunnel, p.Checksum = TCP, flags, false, 0, 0, Unchecked
-	p.Src, p.Dst = mapped(ip[12:16]), mapped(ip[16:20])
+	setMapped(&p.Src, ip[12:16])
+	setMapped(&p.Dst, ip[16:20])
 	p.SrcPort, p.DstPort = be.Uint16(tcp), be.Uint16(tcp[2:])
 	p.Seq, p.Ack = be.Uint32(tcp[4:]), be.Uint32(tcp[8:])
 	p.Sum = uint32(be.Uint16(ip[4:]))<<16 | uint32(be.Uint16(tcp[16:]))
