@@ -335,20 +335,28 @@ func bareAddress(s string) string {
 	return s
 }
 
-func TestCorpusMTA(t *testing.T) {
-	dir := filepath.Join(corpusDir(t), "mta")
+// dialogue is a session, and what Postfix wrote down of it.
+type dialogue struct {
+	File, Name string
+	Messages   int
+	Senders    []string
+}
+
+// postfixSaid is the folder of the recorded dialogues with Postfix, and what it says of them.
+func postfixSaid(t *testing.T) (dir string, dialogues []dialogue) {
+	dir = filepath.Join(corpusDir(t), "mta")
 	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var dialogues []struct {
-		File, Name string
-		Messages   int
-		Senders    []string
-	}
 	if err := json.Unmarshal(b, &dialogues); err != nil {
 		t.Fatal(err)
 	}
+	return dir, dialogues
+}
+
+func TestCorpusMTA(t *testing.T) {
+	dir, dialogues := postfixSaid(t)
 	for _, d := range dialogues {
 		events, _, _ := readEvents(t, "--set", "evidence.mail_from=full", filepath.Join(dir, d.File))
 		messages, from := 0, []string{}

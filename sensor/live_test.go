@@ -148,7 +148,11 @@ virtual_mailbox_maps = regexp:{{/^info@/ ok}}
 smtpd_relay_restrictions = reject_unauth_destination
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
-`, dir), `25 inet n - n - - smtpd
+`, dir))
+}
+
+// postfixServices is what a Postfix of ours runs.
+const postfixServices = `25 inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -159,13 +163,13 @@ proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
+smtp unix - - n - - smtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
-`)
-}
+`
 
 // startPostfix starts a private Postfix in a namespace.
-func (s *span) startPostfix(ns, dir, main, master string) {
+func (s *span) startPostfix(ns, dir, main string) {
 	for _, d := range []string{"etc", "queue", "data", "log"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			s.t.Fatal(err)
@@ -193,7 +197,7 @@ func (s *span) startPostfix(ns, dir, main, master string) {
 	}
 	write("postfix-files", strings.Join(keep, ""))
 	write("main.cf", main)
-	write("master.cf", master)
+	write("master.cf", postfixServices)
 	if out, err := s.in(ns, "postfix", "-c", filepath.Join(dir, "etc"), "start").CombinedOutput(); err != nil {
 		s.t.Fatalf("Postfix does not start: %v\n%s", err, out)
 	}

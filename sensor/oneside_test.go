@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -46,19 +44,7 @@ func half(t *testing.T, file string, dir int) string {
 // Postfix wrote down what it took. With one side only, what we say is right, or said to
 // be uncertain; never more than there was.
 func TestCorpusMTAOneSide(t *testing.T) {
-	dir := filepath.Join(corpusDir(t), "mta")
-	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dialogues []struct {
-		File, Name string
-		Messages   int
-		Senders    []string
-	}
-	if err := json.Unmarshal(b, &dialogues); err != nil {
-		t.Fatal(err)
-	}
+	dir, dialogues := postfixSaid(t)
 	for _, side := range []string{"client", "server"} {
 		right, doubtful := 0, 0
 		for _, d := range dialogues {

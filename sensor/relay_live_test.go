@@ -77,29 +77,13 @@ smtp_bind_address = 192.168.88.25
 disable_dns_lookups = yes
 `
 
-const relayMaster = `25 inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-smtp unix - - n - - smtp
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
-`
-
 // A real Postfix of ours is first closed and then opened to everybody. While it is closed the
 // sensor says nothing but that it refused; the first message that it takes for a stranger's
 // foreign recipient is the finding, and its departure confirms it.
 func TestLiveRelay(t *testing.T) {
 	s := newSpan(t, "postfix", "postconf", "smtp-sink")
 	dir := filepath.Join(s.dir, "postfix")
-	s.startPostfix("a", dir, fmt.Sprintf(relayMain, dir, "127.0.0.1"), relayMaster)
+	s.startPostfix("a", dir, fmt.Sprintf(relayMain, dir, "127.0.0.1"))
 	s.start(s.in("b", "smtp-sink", "-u", "nobody", "198.18.0.99:25", "10"))
 
 	binary := filepath.Join(s.dir, "spamsensor")

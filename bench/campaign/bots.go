@@ -57,6 +57,18 @@ func (b *spammer) step() int64 {
 // spam makes a bot that begins within the first two hours.
 func (h *Host) spam() *spammer { return h.spamFrom(h.From + between(h.rng, 0, 2*hour)) }
 
+// refuse has servers refuse a share of the sessions with one of these replies, and no others. on is the blocklist that they name.
+func (b *spammer) refuse(share float64, on string, replies ...no) {
+	r, public, say := b.h.rng, b.h.site.Public, b.talk
+	b.talk = func(d dest, port uint16) *talk {
+		t := say(d, port)
+		if t.refuse = never; r.Float64() < share {
+			t.refused(r, oneOf(r, replies), public, on)
+		}
+		return t
+	}
+}
+
 // spamFrom makes a bot that begins at a time. Whatever is not drawn here is the caller's to set.
 func (h *Host) spamFrom(at int64) *spammer {
 	s, r := h.site, h.rng
@@ -232,14 +244,7 @@ func bannerBot(s *Site, sc *Scenario, n int) {
 	r := h.rng
 	b := h.spam()
 	b.pace = poisson(r, logUniform(r, 0.1, 2))
-	say := b.talk
-	b.talk = func(d dest, port uint16) *talk {
-		t := say(d, port)
-		if t.refuse = never; r.Float64() < 0.9 {
-			t.refused(r, no{atBanner, "554 NAME No SMTP service here", false}, s.Public, "")
-		}
-		return t
-	}
+	b.refuse(0.9, "", no{atBanner, "554 NAME No SMTP service here", false})
 	h.plain(b)
 }
 
@@ -270,17 +275,10 @@ func unknownBot(s *Site, sc *Scenario, n int) {
 	b.pace = poisson(r, logUniform(r, 0.1, 2))
 	unknown := uniform(r, 0.5, 0.95)
 	h.Kind = fmt.Sprintf("%.0f %% unknown", 100*unknown)
-	say := b.talk
-	b.talk = func(d dest, port uint16) *talk {
-		t := say(d, port)
-		if t.refuse = never; r.Float64() < unknown {
-			t.refused(r, oneOf(r, []no{
-				{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in virtual mailbox table", false},
-				{atRcpt, "550 5.1.1 User unknown", false}, {atRcpt, "550 No such user here", false},
-				{atRcpt, "553 5.1.2 <RCPT> does not exist", false}}), s.Public, "")
-		}
-		return t
-	}
+	b.refuse(unknown, "",
+		no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in virtual mailbox table", false},
+		no{atRcpt, "550 5.1.1 User unknown", false}, no{atRcpt, "550 No such user here", false},
+		no{atRcpt, "553 5.1.2 <RCPT> does not exist", false})
 	h.plain(b)
 }
 
@@ -291,18 +289,11 @@ func listedBot(s *Site, sc *Scenario, n int) {
 	b.pace = poisson(r, logUniform(r, 0.1, 2))
 	blocklist := list(r)
 	h.Kind, h.Says = blocklist, blocklist
-	say := b.talk
-	b.talk = func(d dest, port uint16) *talk {
-		t := say(d, port)
-		if t.refuse = never; r.Float64() < 0.6 {
-			t.refused(r, oneOf(r, []no{
-				{atRcpt, "554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true},
-				{atBanner, "554 NAME: IP is listed at LIST, see https://www.LIST/lookup?ip=IP", true},
-				{atMail, "550 5.7.1 Mail from IP refused by blacklist: LIST", true},
-				{atMail, "421 4.7.0 [IP] rejected: listed in LIST; try later", true}}), s.Public, blocklist)
-		}
-		return t
-	}
+	b.refuse(0.6, blocklist,
+		no{atRcpt, "554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true},
+		no{atBanner, "554 NAME: IP is listed at LIST, see https://www.LIST/lookup?ip=IP", true},
+		no{atMail, "550 5.7.1 Mail from IP refused by blacklist: LIST", true},
+		no{atMail, "421 4.7.0 [IP] rejected: listed in LIST; try later", true})
 	h.plain(b)
 }
 
