@@ -246,15 +246,14 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	case smtpsniff.Rcpt:
 		facts.RecipientsRejected++
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
-	case smtpsniff.Banner, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
+	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
+		if ev.Phase == smtpsniff.Helo && ev.Code >= 500 && ev.Code <= 504 {
+			return // an old server that knows no EHLO
+		}
 		if ev.Code >= 500 {
 			facts.Rejected++
 		} else {
 			facts.Deferred++
-		}
-	case smtpsniff.Helo:
-		if ev.Code >= 500 && ev.Code <= 504 {
-			return // an old server that knows no EHLO
 		}
 	default:
 		return // says nothing about the mail
