@@ -262,11 +262,11 @@ func (s *shard) syn(p *packet, payload []byte) {
 	// Where frames are swapped the SYN-ACK may have come first.
 	if f := s.known(p); f != nil {
 		f.syns++
+		a.Outcome = flowtable.Answered
 		if f.has(counted) {
 			return
 		}
 		f.flags |= counted
-		a.Outcome = flowtable.Answered
 	}
 	s.count.attempts++
 	s.attempt(p.time, ref, src, &p.key, p.ttl)
