@@ -371,13 +371,18 @@ func TestDirectSMTP(t *testing.T) {
 		want int
 	}{
 		{"undeclared", Config{}, 1},
+		{"undeclared, after mail to a provider", Config{}, 1},
 		{"declared", Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5")}}, 0},
 		{"through an allowed relay", Config{AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, 0},
 		{"within the house", Config{Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}}, 0},
 		{"not ours", Config{Home: []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}, Live: true}, 0},
 	} {
 		opened, closed := 0, 0
-		for _, f := range analyse(c.cfg, delivery().frames).findings {
+		frames := delivery().frames
+		if c.name == "undeclared, after mail to a provider" {
+			frames = append(newConn("10.0.0.5", "192.0.2.99", 40001, 587).open().mail().close().frames, at(frames, second)...)
+		}
+		for _, f := range analyse(c.cfg, frames).findings {
 			if f.Class != detect.DirectSMTP || f.Severity != detect.Info {
 				t.Errorf("%s: %v %v", c.name, f.Class, f.Severity)
 			}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"spamsensor/sensor/detect"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -98,6 +99,23 @@ func TestSentencesAgree(t *testing.T) {
 		if !strings.Contains(got, c.says) || c.never != "" && strings.Contains(got, c.never) {
 			t.Errorf("%s: %s", c.name, got)
 		}
+	}
+}
+
+// When a finding was decided does not change when it is told again.
+func TestDecidedOnce(t *testing.T) {
+	noise := newConn("10.0.0.5", "192.0.2.25", 39000, 25).open().told("220 mx\r\n").says("\x01\x02\x03 join #channel\r\n").told("500 what?\r\n").close()
+	r := analyse(Config{}, append(slices.Clone(noise.frames), at(bot(3, func(c *conn) { c.open().mail().close() }), minute)...))
+	n := 0
+	for _, f := range r.findings {
+		if f.Class == detect.NotSMTP {
+			if n++; f.Decided.Attempts != 1 || f.DecidedIn > second {
+				t.Errorf("%s: after %d attempts, %d s", f.Action, f.Decided.Attempts, f.DecidedIn/second)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("told %d times", n)
 	}
 }
 

@@ -99,8 +99,11 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	src.flags |= changed
 	s.serverAttempt(now, src, k, 1)
 	a := s.e.attempted(k, now, ttl)
-	if a.Port == 25 && a.External && !a.Relay {
+	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
+		if src.host != 0 && src.flags&home != 0 && s.judges(src) { // until now it did something else
+			s.direct = append(s.direct, ref)
+		}
 	}
 	if src.facts.Attempts > 0 {
 		s.insist(ref, src)
