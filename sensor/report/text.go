@@ -19,7 +19,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	p := &printer{out: out, color: color}
 	r.input(p, in)
 	found := r.sorted()
-	r.verdict(p, found)
+	r.verdict(p, in, found)
 	for i, f := range found {
 		r.finding(p, i+1, f)
 	}
@@ -131,7 +131,7 @@ func (r *Report) sorted() []*detect.Finding {
 	return found
 }
 
-func (r *Report) verdict(p *printer, found []*detect.Finding) {
+func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	var bots, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
@@ -156,6 +156,8 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
 		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
+	case in.Frames == 0:
+		p.line(fmt.Sprintf("%-11sNone: there was no packet to judge by", "VERDICT"))
 	default:
 		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
 	}
