@@ -90,6 +90,9 @@ func (h *Host) SessionOver(mute, mail, check bool) {
 // HalfOpen is the observation of a connection that was answered and given up at once.
 func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
 
+// GivenUp is how many connections were answered and not gone on with.
+func (h *Host) GivenUp() uint32 { return h.manner.halfOpen }
+
 // verifies reports whether the host asks servers whether addresses exist, and delivers
 // nothing: a mail server that verifies senders does that.
 func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }

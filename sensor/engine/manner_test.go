@@ -140,6 +140,9 @@ func TestManyTTLs(t *testing.T) {
 			}
 		}
 		s := analyse(Config{}, frames).sources["10.0.0.5"]
+		if s.GivenUp != 48 || s.Silent != 48 {
+			t.Errorf("%s: %d given up when answered, %d silent, want all 48", c.name, s.GivenUp, s.Silent)
+		}
 		if (s.Role == "nat") != c.want {
 			t.Errorf("%s: %s", c.name, s.Role)
 		}

@@ -222,9 +222,13 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First), clock(s.Facts.Last),
 		detect.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
 	fa := &s.Facts
-	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %d refused, %d unreachable, %d without an answer. %s.",
+	givenUp := ""
+	if s.GivenUp > 0 {
+		givenUp = fmt.Sprintf("%s given up when they were answered, ", grouped(uint64(s.GivenUp)))
+	}
+	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
 		counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"), counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
-		fa.Refused, fa.Unreachable, s.Silent, detect.Count(fa.Messages, "message was taken", "messages were taken")))
+		grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp, grouped(uint64(s.Silent-s.GivenUp)), detect.Count(fa.Messages, "message was taken", "messages were taken")))
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}
