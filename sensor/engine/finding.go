@@ -138,7 +138,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	switch f.class {
 	case detect.DirectSMTP:
 		d.Reasons = []detect.ReasonText{{Server: "direct_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
-			Text: "It connected to a mail server outside on port 25, is not declared, and that server is no allowed relay."}}
+			Text: "It turned to a mail server outside on port 25; it is not declared, and that server is no allowed relay."}}
 	case detect.NotSMTP:
 		d.Reasons = []detect.ReasonText{{Server: "not_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
 			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, detect.Count(src.facts.Sessions, "session", "sessions"))}}
