@@ -187,3 +187,26 @@ func TestEveryWayIn(t *testing.T) {
 		}
 	}
 }
+
+// A file of which nothing can be read has its account all the same: the events of an earlier run
+// do not stay, and the report claims nothing.
+func TestNothingReadable(t *testing.T) {
+	file, events := filepath.Join(t.TempDir(), "cut.pcap"), filepath.Join(t.TempDir(), "events.json")
+	os.WriteFile(file, []byte("\xd4\xc3\xb2\xa1\x02\x00"), 0o600)
+	os.WriteFile(events, []byte("{\"of\":\"yesterday\"}\n"), 0o600)
+	var out, errs bytes.Buffer
+	code := run(context.Background(), []string{"read", "--events", events, file}, strings.NewReader(""), &out, &errs)
+	if code != exitPartial || !strings.Contains(errs.String(), "ends inside its header") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if !strings.Contains(out.String(), "Unread") || !strings.Contains(out.String(), "no packet to judge by") || strings.Contains(out.String(), "sends spam") {
+		t.Errorf("the report:\n%s", out.String())
+	}
+	b, err := os.ReadFile(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := parseEvents(t, b); len(list) != 1 || list[0].Type != "stats" || list[0].Decode["frames"] != 0 {
+		t.Errorf("the events: %s", b)
+	}
+}

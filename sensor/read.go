@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -60,11 +59,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Workers: workers})
 	if err != nil {
-		code := exitPartial
-		if missing := new(capture.NoInputError); errors.As(err, &missing) {
-			code = exitUsage
-		}
-		return exit(code, err)
+		return exit(exitUsage, err)
 	}
 	defer files.Close()
 

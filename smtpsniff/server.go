@@ -431,16 +431,20 @@ func (l *Listener) answered(s *Session, v Verb) {
 // refused counts a refusal and keeps the first ones.
 func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 	r := &s.server
+	old := phase == Helo && r.code >= 500 && r.code <= 504 // a server that knows no EHLO
 	switch v {
-	case connect, MAIL, DATA, BDAT, endOfData, bdatLast, HELO:
+	case HELO, EHLO, LHLO, connect, MAIL, DATA, BDAT, endOfData, bdatLast:
+		if old {
+			break
+		}
 		if r.code >= 500 {
 			inc(&s.Rejected)
 		} else {
 			inc(&s.Deferred)
 		}
 	}
-	if v == EHLO && r.code >= 500 && r.code <= 504 || v == someLine || v == AUTH {
-		return // an old server, or nothing that concerns the mail
+	if old && v == EHLO || v == someLine || v == AUTH {
+		return // nothing that concerns the mail
 	}
 	if int(s.nrefusal) < maxRefusal {
 		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: s.keep(text, maxReply)}

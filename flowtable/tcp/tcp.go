@@ -143,6 +143,13 @@ func (c *Conn) State() State { return c.state }
 // Over reports whether the connection has ended.
 func (c *Conn) Over() bool { return c.state >= Closed }
 
+// Acknowledged reports whether both sides have said that they are done, and have heard it of
+// each other.
+func (c *Conn) Acknowledged() bool {
+	x, y := &c.half[Client], &c.half[Server]
+	return c.state == Closed && x.ackOK && y.ackOK && !x.acked.Less(x.next) && !y.acked.Less(y.next)
+}
+
 // Seen reports whether segments of this direction were seen.
 func (c *Conn) Seen(d Dir) bool { return c.half[d].seen }
 

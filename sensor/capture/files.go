@@ -83,7 +83,7 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // OpenFiles opens files, directories (all captures in and below them) and "-". It fails
-// only when nothing can be read at all: a file that cannot be opened is reported by Next.
+// only when there is nothing to read: a file that is no capture, or a damaged one, is reported by Next.
 func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
 	s := &Files{cfg: cfg, print: sha256.New()}
 	for _, name := range names {
@@ -92,7 +92,10 @@ func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
 		}
 	}
 	if len(s.future) == 0 {
-		return nil, errors.Join(s.faults...)
+		err := errors.Join(s.faults...)
+		if missing := new(NoInputError); errors.As(err, &missing) {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(s.future, func(a, b *file) int {
 		switch {

@@ -317,3 +317,24 @@ func TestValidate(t *testing.T) {
 		t.Errorf("want three faults, got: %v", err)
 	}
 }
+
+// Where counting stops the sentence says so: what it claims is true of a host that does more.
+func TestSentencesOfManyThings(t *testing.T) {
+	s := newScene().tries(2, 25, 1, true)
+	for i := range 40 {
+		s.helo("host" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
+		s.h.Sender(&s.cfg, mix(uint32(i)), true, s.now)
+		s.h.Recipient(&s.cfg, mix(uint32(i)), true, s.now)
+		s.h.Denied(mix(uint32(i)), s.now)
+		s.h.SessionDecided(&s.cfg, true, s.now)
+		s.judge()
+	}
+	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",
+		RecipientDomains: " or more domains", Strangers: "4 or more servers", Refusals: "refused something in"} {
+		if !s.h.has(code) {
+			t.Errorf("%s was not found", code)
+		} else if text := s.h.Text(code, &s.f); !strings.Contains(text, want) {
+			t.Errorf("%s: %q, want %q", code, text, want)
+		}
+	}
+}

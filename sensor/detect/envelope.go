@@ -4,10 +4,10 @@ import "fmt"
 
 func init() {
 	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It sends in the name of %s domains within a day; a workstation has one or two.", orMore(r.Value, maxDomains))
+		return fmt.Sprintf("It sends in the name of %s domains within a day; a workstation has one or two.", atLeast(r, 4.6, maxDomains))
 	}}
 	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It mails to recipients in %s domains within an hour.", orMore(r.Value, maxWindow))
+		return fmt.Sprintf("It mails to recipients in %s domains within an hour.", atLeast(r, 2.3, maxWindow))
 	}}
 }
 

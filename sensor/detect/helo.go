@@ -12,7 +12,7 @@ func init() {
 		return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full name.", h.names.worst, HeloClass(r.Value).text())
 	}}
 	detectors[HeloNames] = detector{"helo_names", Identity, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It introduced itself with %d different names within a day (%s).", int(r.Value), strings.Join(h.names.quoted(), ", "))
+		return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(h.names.quoted(), ", "))
 	}}
 }
 

@@ -9,7 +9,7 @@ import (
 type manner struct {
 	internal, attempts uint32
 	halfOpen           uint32 // answered, and never completed
-	mute               uint32 // sessions in which the client said nothing
+	mute               uint32 // sessions in which the client had nothing to deliver
 	sessions           uint32
 	checks             uint32  // sessions with an accepted recipient and no message
 	mails              uint32  // sessions with a sender
@@ -18,6 +18,7 @@ type manner struct {
 	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
 	mean, squares      float64
 	ttl                [2]ttlCount
+	ttls               uint32 // SYNs whose TTL is none of these
 	addr               uint32 // tried last
 	ports              uint8  // of it, by bit
 	swept              uint32 // destinations that were tried on three mail ports in a row
@@ -67,9 +68,10 @@ func (m *manner) attempted(a *Attempt, few bool) {
 			return
 		}
 	}
+	inc(&m.ttls)
 }
 
-// SessionOver is the observation of a session's end: whether the client said anything, named a sender, and
+// SessionOver is the observation of a session's end: whether the client had nothing to deliver, named a sender, and
 // had a recipient accepted without sending a message.
 func (h *Host) SessionOver(mute, mail, check bool) {
 	m := &h.manner
@@ -87,6 +89,9 @@ func (h *Host) SessionOver(mute, mail, check bool) {
 
 // HalfOpen is the observation of a connection that was answered and given up at once.
 func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
+
+// GivenUp is how many connections were answered and not gone on with.
+func (h *Host) GivenUp() uint32 { return h.manner.halfOpen }
 
 // verifies reports whether the host asks servers whether addresses exist, and delivers
 // nothing: a mail server that verifies senders does that.
@@ -115,10 +120,10 @@ func (h *Host) probes() bool {
 }
 
 // Several reports whether more than one machine speaks through this address: its SYNs have
-// come different ways.
+// come different ways. A scanner that draws the TTL of each SYN (nmap does) comes a dozen ways.
 func (h *Host) Several() bool {
 	a, b := h.manner.ttl[0].n, h.manner.ttl[1].n
-	return min(a, b) >= 3 && min(a, b)*10 >= a+b
+	return min(a, b) >= 3 && min(a, b)*10 >= a+b && h.manner.ttls <= a+b
 }
 
 // Role is what the host seems to be.

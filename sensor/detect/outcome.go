@@ -8,8 +8,12 @@ import (
 func init() {
 	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Host, f *Facts, r *Reason) string {
 		if e := h.Egress(); e.Blocked() {
-			return fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s. The machine is infected all the same.",
-				count(h.ports[h.busiest()].attempts, "attempt"), h.ports[h.busiest()].port, e.text())
+			p := &h.ports[h.busiest()]
+			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", count(max(p.attempts, f.before(p.port)), "attempt"), p.port, e.text())
+			if h.level >= Likely {
+				text += " The machine is infected all the same."
+			}
+			return text
 		}
 		return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), h.outcome.failed+h.outcome.worked)
 	}}
@@ -226,6 +230,17 @@ func (h *Host) port(p uint16) *portOutcome {
 	return nil
 }
 
+// before is how many attempts to a port there were if none became a session: also those of the time
+// when there was no Host yet.
+func (f *Facts) before(port uint16) uint32 {
+	for _, p := range f.Ports {
+		if p.Port == port && f.Sessions == 0 {
+			return p.Count
+		}
+	}
+	return 0
+}
+
 // busiest is the port with the most attempts.
 func (h *Host) busiest() (best int) {
 	for i := range h.ports {
@@ -275,6 +290,10 @@ func (h *Host) Egress() Egress {
 		return ICMPEgress
 	case p.refused*2 > p.attempts:
 		return ResetEgress
+	case h.repeated*4 < p.attempts:
+		// A TCP without an answer sends the SYN again. This one got answers that are not in
+		// the capture, or it is no TCP.
+		return UnknownEgress
 	}
 	return DropEgress
 }

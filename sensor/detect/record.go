@@ -57,6 +57,7 @@ type SourceRecord struct {
 	Silent                                      uint32
 	DestIPs, DestNets, HeloNames, SenderDomains int
 	MXLookups                                   uint32
+	GivenUp                                     uint32 // of the silent ones: answered, and not gone on with
 }
 
 // Site is what was learned about our networks as a whole.

@@ -7,13 +7,13 @@ import (
 
 func init() {
 	detectors[Refusals] = detector{"refusals", Replies, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("%d of the first %s with a decision were refused by the receiving servers.", h.refusal.refused, count(h.refusal.sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", h.refusal.refused, count(h.refusal.sessions, "session"))
 	}}
 	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknown.unknown, count(h.unknown.recipients, "recipient"))
 	}}
 	detectors[Strangers] = detector{"strangers", Replies, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("%d servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", int(r.Value))
+		return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", orMore(r.Value, len(h.denied)))
 	}}
 }
 

@@ -7,7 +7,7 @@ import (
 
 func init() {
 	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It opened %s to %s in %s; a workstation normally uses one or two.",
+		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
 			count(f.Attempts, "connection"), count(h.nets.len(), "different mail network"), span(f.Last-f.First))
 	}}
 	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {

@@ -37,6 +37,14 @@ func orMore(v float64, limit int) string {
 	return fmt.Sprint(int(v))
 }
 
+// atLeast is the value of a reason that is not counted further once it weighs as much as it can.
+func atLeast(r *Reason, most float64, limit int) string {
+	if r.Weight >= most {
+		limit = int(r.Value)
+	}
+	return orMore(r.Value, limit)
+}
+
 // span is a duration as people say it.
 func span(ns int64) string {
 	d := time.Duration(ns)

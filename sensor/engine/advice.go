@@ -33,6 +33,16 @@ func (h *host) blind(src *source) (blind []string) {
 	return blind
 }
 
+// mailPort is how many attempts went to port 25.
+func mailPort(f *detect.Facts) uint32 {
+	for _, p := range f.Ports {
+		if p.Port == 25 {
+			return p.Count
+		}
+	}
+	return 0
+}
+
 // advice says what to do.
 func advice(f *detect.Finding, h *host) string {
 	who := f.Source.Addr.String()
@@ -62,7 +72,11 @@ func advice(f *detect.Finding, h *host) string {
 	if h.Egress().Blocked() {
 		return text + " Leave outgoing mail ports blocked: that is what keeps your address off the blocklists."
 	}
-	text += " Block outgoing port 25 for all but your mail servers."
+	if f.Source.Facts.Attempts > mailPort(&f.Source.Facts)*2 { // most goes to submission ports, which people need
+		text += " It submits mail at other people's servers: block its way out on ports 465, 587 and 2525 as well as 25."
+	} else {
+		text += " Block outgoing port 25 for all but your mail servers."
+	}
 	if len(h.Lists()) > 0 {
 		text += " When it is clean, ask the blocklist to remove your address."
 	}

@@ -354,6 +354,9 @@ func TestClock(t *testing.T) {
 	if got := r.brief("10.0.0.5"); !strings.Contains(got, "sessions 2") || r.stats.OddTimes != 0 || r.stats.Last < later.at-second {
 		t.Errorf("six years on: %s, %d flagged", got, r.stats.OddTimes)
 	}
+	// One that the first part of such a capture leaves open ended there.
+	open := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	r.sessions = append(r.sessions, analyse(Config{}, append(slices.Clone(open.frames), later.frames...)).sessions...)
 	for _, s := range r.sessions {
 		if s.End-s.Start > minute {
 			t.Errorf("a session of %d s", (s.End-s.Start)/second)
@@ -368,13 +371,18 @@ func TestDirectSMTP(t *testing.T) {
 		want int
 	}{
 		{"undeclared", Config{}, 1},
+		{"undeclared, after mail to a provider", Config{}, 1},
 		{"declared", Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5")}}, 0},
 		{"through an allowed relay", Config{AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, 0},
 		{"within the house", Config{Home: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24")}}, 0},
 		{"not ours", Config{Home: []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}, Live: true}, 0},
 	} {
 		opened, closed := 0, 0
-		for _, f := range analyse(c.cfg, delivery().frames).findings {
+		frames := delivery().frames
+		if c.name == "undeclared, after mail to a provider" {
+			frames = append(newConn("10.0.0.5", "192.0.2.99", 40001, 587).open().mail().close().frames, at(frames, second)...)
+		}
+		for _, f := range analyse(c.cfg, frames).findings {
 			if f.Class != detect.DirectSMTP || f.Severity != detect.Info {
 				t.Errorf("%s: %v %v", c.name, f.Class, f.Severity)
 			}
@@ -436,5 +444,40 @@ func TestNoAllocations(t *testing.T) {
 	per := testing.AllocsPerRun(20, func() { round(n); n++ }) / float64(len(frames))
 	if per > 0.001 {
 		t.Errorf("%.4f allocations per packet", per)
+	}
+}
+
+// All packets of a connection belong to its session: also the last acknowledgment, which comes
+// when both sides have said that they are done.
+func TestSessionHasAllPackets(t *testing.T) {
+	c := delivery()
+	for _, cut := range []int{0, 1} { // with the last acknowledgment, and without
+		frames := c.frames[:len(c.frames)-cut]
+		r := analyse(Config{}, frames)
+		if len(r.sessions) != 1 {
+			t.Fatalf("%d sessions", len(r.sessions))
+		}
+		s := &r.sessions[0]
+		if got := int(s.PktsToServer + s.PktsToClient); got != len(frames) || s.End != frames[len(frames)-1].at || s.Reason != "fin" {
+			t.Errorf("%d packets until %d by %s, want %d until %d by fin", got, s.End, s.Reason, len(frames), frames[len(frames)-1].at)
+		}
+	}
+}
+
+// A source's refusals are the sum of its sessions'.
+func TestRefusedHello(t *testing.T) {
+	for _, x := range []struct {
+		reply              string
+		rejected, deferred uint32
+	}{{"550 5.7.1 no", 1, 0}, {"450 later", 0, 1}, {"502 what?", 0, 0}} {
+		for _, verb := range []string{"EHLO", "HELO"} {
+			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says(verb + " a.example.org\r\n").
+				told(x.reply + "\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			r := analyse(Config{}, c.frames)
+			s, f := r.sessions[0], r.sources["10.0.0.5"].Facts
+			if s.Rejected != x.rejected || s.Deferred != x.deferred || f.Rejected != x.rejected || f.Deferred != x.deferred {
+				t.Errorf("%s, %s: session %d and %d, source %d and %d, want %d and %d", verb, x.reply, s.Rejected, s.Deferred, f.Rejected, f.Deferred, x.rejected, x.deferred)
+			}
+		}
 	}
 }

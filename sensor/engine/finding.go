@@ -21,6 +21,7 @@ type finding struct {
 	clean    int64  // how long it had been quiet when it was opened again
 	reopened uint32 // how often
 	lists    int    // blocklists that were told
+	decided  detect.Decision
 }
 
 // updateEvery is how often an open finding is told again although its level is the same.
@@ -93,6 +94,10 @@ func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class,
 // opens gives out that a finding is open, for the first time or again.
 func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now int64) {
 	f.open = true
+	f.decided = detect.Decision{At: now, Attempts: src.facts.Attempts}
+	if p := &src.facts.Ports[0]; f.class == detect.DirectSMTP && p.Port == 25 {
+		f.decided = detect.Decision{At: max(src.facts.First, hst.since), Attempts: 1}
+	}
 	if f.closed != 0 {
 		f.reopened++
 		f.clean = max(0, now-f.closed)
@@ -128,10 +133,14 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
 	first := max(src.facts.First, hst.since)
-	d.Decided = detect.Decision{At: max(first, now), Attempts: src.facts.Attempts}
+	d.Decided = detect.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
 	switch f.class {
 	case detect.DirectSMTP:
-		d.Decided = detect.Decision{At: first, Attempts: 1}
+		d.Reasons = []detect.ReasonText{{Server: "direct_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
+			Text: "It turned to a mail server outside on port 25; it is not declared, and that server is no allowed relay."}}
+	case detect.NotSMTP:
+		d.Reasons = []detect.ReasonText{{Server: "not_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
+			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, detect.Count(src.facts.Sessions, "session", "sessions"))}}
 	case detect.Spambot, detect.UndeclaredServer, detect.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()

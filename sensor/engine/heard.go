@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
@@ -127,12 +128,12 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		return
 	}
 	if talk == nil {
-		hst.SessionOver(true, false, false)
+		hst.SessionOver(f.conn.Seen(tcp.Client), false, false)
 		return
 	}
 	plain := talk.Encryption == smtpsniff.Plain
-	refused := talk.Rejected+talk.Deferred > 0 // by the greeting: then there is nothing to say
-	hst.SessionOver(talk.Commands == 0 && plain && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
+	refused := talk.Rejected+talk.Deferred > 0 // then there was nothing to say, or no more
+	hst.SessionOver(f.conn.Seen(tcp.Client) && wantsNothing(talk) && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
 	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
 		hst.Spoke(oddities(f, talk), f.last)
 	}
@@ -142,6 +143,16 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 	if src != nil {
 		s.judge(src, hst, f.last)
 	}
+}
+
+// wantsNothing reports whether a client had nothing to deliver: it said nothing, or nothing but
+// hello and goodbye although it was answered. Where a part of what it said was not heard, or it went
+// over to TLS, that is not known.
+func wantsNothing(talk *smtpsniff.Session) bool {
+	if talk.Encryption != smtpsniff.Plain || talk.Auth >= smtpsniff.AuthTried || talk.Mails+talk.Rcpts+talk.Messages > 0 || talk.Flags&smtpsniff.GapClient != 0 {
+		return false
+	}
+	return talk.Commands == 0 || talk.Proto == smtpsniff.SMTP && talk.Replies > 1
 }
 
 func dataBegan(talk *smtpsniff.Session) (began bool) {

@@ -177,6 +177,7 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64
 	if hst != nil {
 		known = &hst.Host
 		d.Level, d.Score = hst.Level(), hst.Score()
+		d.GivenUp = min(d.Silent, hst.GivenUp())
 		if l := hst.Lookups(); l != nil {
 			d.MXLookups = l.MX
 		}

@@ -58,6 +58,7 @@ type SavedFinding struct {
 	Clean    int64  `json:",omitempty"`
 	Reopened uint32 `json:",omitempty"`
 	Lists    int    `json:",omitempty"`
+	Decided  detect.Decision
 }
 
 // maxSaved bounds Saved.Sources; those that are worth most are kept.
@@ -128,7 +129,7 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since}
 		for _, f := range hst.findings {
 			if f != nil {
-				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists})
+				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists, f.decided})
 			}
 		}
 	}
@@ -180,7 +181,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	for _, f := range d.Host.Findings {
 		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
 			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, detect.Confirmed), open: f.Open,
-				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists}
+				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists, decided: f.Decided}
 		}
 	}
 	if hst.anyOpen() {

@@ -39,6 +39,8 @@ type shard struct {
 
 	causes [256]cause // what refusals said, by the hash of their text
 
+	jumped int64 // when the clock was last found to be elsewhere: idle times are counted from there
+
 	lost uint32 // attempts that a source had at most when it had to make room
 
 	records  []record // to be given out when the batch is done
@@ -264,11 +266,11 @@ func (s *shard) syn(p *packet, payload []byte) {
 	// Where frames are swapped the SYN-ACK may have come first.
 	if f := s.known(p); f != nil {
 		f.syns++
+		a.Outcome = flowtable.Answered
 		if f.has(counted) {
 			return
 		}
 		f.flags |= counted
-		a.Outcome = flowtable.Answered
 	}
 	s.count.attempts++
 	s.attempt(p.time, ref, src, &p.key, p.ttl)
@@ -479,9 +481,11 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
 			src.facts.Closed()
 		}
-		if f.conn.State() == tcp.Closed { // all was given; after a reset something may follow
-			s.conclude(&p.key, f, "")
-		}
+	}
+	// All was given, and nothing is on its way any more; after a reset something may follow. Where the
+	// last acknowledgment is lost, the flow ends when its time is over.
+	if f.conn.Acknowledged() && !f.has(told) {
+		s.conclude(&p.key, f, "")
 	}
 }
 

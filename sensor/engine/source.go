@@ -106,8 +106,11 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	src.flags |= changed
 	s.serverAttempt(now, src, k, 1)
 	a := s.e.attempted(k, now, ttl)
-	if a.Port == 25 && a.External && !a.Relay {
+	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
+		if src.host != 0 && src.flags&home != 0 && s.judges(src) { // until now it did something else
+			s.direct = append(s.direct, ref)
+		}
 	}
 	if src.facts.Attempts > 0 {
 		s.insist(ref, src)
@@ -246,15 +249,14 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	case smtpsniff.Rcpt:
 		facts.RecipientsRejected++
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
-	case smtpsniff.Banner, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
+	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
+		if ev.Phase == smtpsniff.Helo && ev.Code >= 500 && ev.Code <= 504 {
+			return // an old server that knows no EHLO
+		}
 		if ev.Code >= 500 {
 			facts.Rejected++
 		} else {
 			facts.Deferred++
-		}
-	case smtpsniff.Helo:
-		if ev.Code >= 500 && ev.Code <= 504 {
-			return // an old server that knows no EHLO
 		}
 	default:
 		return // says nothing about the mail
@@ -262,9 +264,10 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	s.because(f, src, hst, ev, now)
 }
 
-// decide notes once per session whether it was refused or a message was taken.
+// decide notes once per session whether it was refused or a message was taken. Where one of the two is not
+// heard that is a guess, and no evidence.
 func (s *shard) decide(f *flow, hst *host, refused bool, now int64) {
-	if f.has(decided) {
+	if f.has(decided) || !f.conn.Seen(tcp.Server) || !f.conn.Seen(tcp.Client) {
 		return
 	}
 	f.flags |= decided

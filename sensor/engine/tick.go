@@ -15,7 +15,7 @@ import (
 func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
 	if t.jump { // no time has passed for who is in the middle of something
-		s.t.Flows.All(func(_ flowtable.Ref, _ *flowtable.Key, f *flow) { f.last = t.now })
+		s.jumped = t.now
 	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
@@ -66,7 +66,7 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	case !f.has(opened) && !f.has(midstream):
 		wait = idleNew
 	}
-	if at := f.last + wait; at > now {
+	if at := max(f.last, s.jumped) + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}

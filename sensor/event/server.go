@@ -57,6 +57,12 @@ func (w *Writer) relay(p *detect.RelayProof) *zerolog.Event {
 
 // serverFamily is the letter that the documentation uses for a reason about a mail server.
 func serverFamily(code string) string {
+	switch code {
+	case "direct_smtp":
+		return "A"
+	case "not_smtp":
+		return "E"
+	}
 	switch code[:1] {
 	case "q":
 		return "Q"

@@ -19,7 +19,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	p := &printer{out: out, color: color}
 	r.input(p, in)
 	found := r.sorted()
-	r.verdict(p, found)
+	r.verdict(p, in, found)
 	for i, f := range found {
 		r.finding(p, i+1, f)
 	}
@@ -131,7 +131,7 @@ func (r *Report) sorted() []*detect.Finding {
 	return found
 }
 
-func (r *Report) verdict(p *printer, found []*detect.Finding) {
+func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	var bots, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
@@ -156,6 +156,8 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
 		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
+	case in.Frames == 0:
+		p.line(fmt.Sprintf("%-11sNone: there was no packet to judge by", "VERDICT"))
 	default:
 		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
 	}
@@ -220,9 +222,13 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First), clock(s.Facts.Last),
 		detect.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
 	fa := &s.Facts
-	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %d refused, %d unreachable, %d without an answer. %s.",
+	givenUp := ""
+	if s.GivenUp > 0 {
+		givenUp = fmt.Sprintf("%s given up when they were answered, ", grouped(uint64(s.GivenUp)))
+	}
+	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
 		counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"), counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
-		fa.Refused, fa.Unreachable, s.Silent, detect.Count(fa.Messages, "message was taken", "messages were taken")))
+		grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp, grouped(uint64(s.Silent-s.GivenUp)), detect.Count(fa.Messages, "message was taken", "messages were taken")))
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}

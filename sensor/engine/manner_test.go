@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+// oneWay leaves out the frames of one side.
+func oneWay(frames []frame, side byte) []frame {
+	return slices.DeleteFunc(slices.Clone(frames), func(f frame) bool { return f.data[11] == side+1 })
+}
+
+// Who has mail to deliver is no scanner, also where only the server is heard; who says hello and
+// goodbye is one.
+func TestScannerHasNothingToDeliver(t *testing.T) {
+	mails := bot(30, func(c *conn) { c.open().mail().close() })
+	greets := func(c *conn) {
+		c.open().told("220 mx ESMTP\r\n").says("EHLO probe.example.org\r\n").told("250 mx\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	}
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		want   bool
+	}{
+		{"mail", mails, false},
+		{"mail, of which the server's side is captured", oneWay(mails, 0), false},
+		{"mail, of which the client's side is captured", oneWay(mails, 1), false},
+		{"hello and goodbye", bot(30, greets), true},
+		{"hello and goodbye, of which the client's side is captured", oneWay(bot(30, greets), 1), false},
+		{"refused at the greeting", bot(30, func(c *conn) {
+			c.open().told("554 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		}), false},
+		{"refused at the hello", bot(30, func(c *conn) {
+			c.open().told("220 mx\r\n").says("EHLO a.example.org\r\n").told("550 5.7.1 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		}), false},
+	} {
+		r := analyse(Config{}, c.frames)
+		if s := r.sources["10.0.0.5"]; (s.Role == "scanner") != c.want {
+			t.Errorf("%s: %s, %s", c.name, s.Role, story(r.findings, "10.0.0.5"))
+		}
+		for _, f := range r.findings {
+			for _, reason := range f.Reasons {
+				if strings.Contains(c.name, "side") && strings.Contains(reason.Text, "accepted") {
+					t.Errorf("%s: %s", c.name, reason.Text)
+				}
+			}
+		}
+	}
+}
+
+// A capture of SYNs alone does not show that nobody answers: then they would be sent again.
+func TestEgressFromSYNs(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		want   string
+	}{
+		{"sent once", bot(30, func(c *conn) { c.syn() }), "unknown"},
+		{"sent again", bot(30, insisting), "drop"},
+	} {
+		r := analyse(Config{}, c.frames)
+		if n := len(r.findings); n == 0 || r.findings[n-1].Egress != c.want {
+			t.Errorf("%s: %+v", c.name, r.findings)
+		}
+	}
+}
+
+// Sentences agree with each other: the number of attempts, how sure we are, and what to do.
+func TestSentencesAgree(t *testing.T) {
+	last := func(frames []frame) string {
+		r := analyse(Config{}, frames)
+		f := r.findings[len(r.findings)-1]
+		text := f.Level.String() + ": "
+		for _, x := range f.Reasons {
+			text += x.Text + " "
+		}
+		return text + f.Advice
+	}
+	submits := func(c *conn) {
+		c.sport = 587
+		c.open().told("220 mx ESMTP\r\n").says("EHLO pc\r\n").told("250 mx\r\n").says("AUTH PLAIN AGEAYg==\r\n").told("535 5.7.8 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	}
+	for _, c := range []struct {
+		name        string
+		frames      []frame
+		says, never string
+	}{
+		{"dropped", bot(20, insisting), "none of its 20 attempts", ""},
+		{"dropped, and that is enough", bot(20, insisting), "likely: ", "Ask what runs"},
+		{"reset once", bot(20, func(c *conn) { c.syn().send(1, RST|ACK, "") }), "suspect: ", "infected"},
+		{"on the port for submission", bot(30, submits), "ports 465, 587 and 2525", ""},
+		{"on port 25", bot(30, refusing), "Block outgoing port 25", "587"},
+	} {
+		got := last(c.frames)
+		if !strings.Contains(got, c.says) || c.never != "" && strings.Contains(got, c.never) {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+// When a finding was decided does not change when it is told again.
+func TestDecidedOnce(t *testing.T) {
+	noise := newConn("10.0.0.5", "192.0.2.25", 39000, 25).open().told("220 mx\r\n").says("\x01\x02\x03 join #channel\r\n").told("500 what?\r\n").close()
+	r := analyse(Config{}, append(slices.Clone(noise.frames), at(bot(3, func(c *conn) { c.open().mail().close() }), minute)...))
+	n := 0
+	for _, f := range r.findings {
+		if f.Class == detect.NotSMTP {
+			if n++; f.Decided.Attempts != 1 || f.DecidedIn > second {
+				t.Errorf("%s: after %d attempts, %d s", f.Action, f.Decided.Attempts, f.DecidedIn/second)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// nmap draws the TTL of each SYN: that is one machine and not several behind a gateway.
+func TestManyTTLs(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ttls []uint8
+		want bool
+	}{
+		{"one machine", []uint8{64}, false},
+		{"two kinds of machines", []uint8{63, 127}, true},
+		{"three", []uint8{63, 127, 254}, true},
+		{"drawn", []uint8{37, 41, 44, 48, 50, 53, 55, 57}, false},
+	} {
+		frames := bot(48, func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") })
+		i := 0
+		for j := range frames {
+			if f := &frames[j]; f.data[14+20+13] == SYN {
+				f.data[14+8] = c.ttls[i%len(c.ttls)]
+				i++
+			}
+		}
+		s := analyse(Config{}, frames).sources["10.0.0.5"]
+		if s.GivenUp != 48 || s.Silent != 48 {
+			t.Errorf("%s: %d given up when answered, %d silent, want all 48", c.name, s.GivenUp, s.Silent)
+		}
+		if (s.Role == "nat") != c.want {
+			t.Errorf("%s: %s", c.name, s.Role)
+		}
+	}
+}
+
+// A mirror that swaps frames shows the SYN behind the handshake; what repeats a byte later is no
+// second session.
+func TestLateSYN(t *testing.T) {
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open()
+	f := c.frames
+	c.frames = []frame{f[1], f[2], f[0]}
+	c.mail().close()
+	again := f[2]
+	again.at = c.at - 10e6
+	c.frames = slices.Insert(c.frames, len(c.frames)-6, again)
+	r := analyse(Config{}, c.frames)
+	if got := r.brief("10.0.0.5"); !strings.Contains(got, "attempts 1 retransmits 0 sessions 1") || !strings.Contains(got, "messages 1") || len(r.sessions) != 1 {
+		t.Errorf("%s, %d told", got, len(r.sessions))
+	}
+}
