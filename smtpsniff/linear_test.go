@@ -105,25 +105,29 @@ func TestLinearTime(t *testing.T) {
 		dialogue = min(dialogue, took(ordinary, 1000))
 	}
 	perDialogue := float64(dialogue) / 1000 // of 11 calls
+	worstRatio, worstCost := 0.0, 0.0
+	const most = 3 * 64 / 280. // of a dialogue's time for 64 bytes: three times as much for each byte
 	for _, f := range families {
 		once, twice := time.Hour, time.Hour
 		var ratio, cost float64
 		for i := range 500 {
 			once, twice = min(once, took(f.play, n)), min(twice, took(f.play, 2*n))
 			ratio, cost = float64(twice)/float64(once), float64(once)/n/perDialogue
-			if i >= 4 && ratio <= 2.2 && cost <= 1 {
+			if i >= 4 && ratio <= 2.2 && cost <= most {
 				break
 			}
 		}
 		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name, cost*perDialogue, ratio)
+		worstRatio, worstCost = max(worstRatio, ratio), max(worstCost, cost)
 		if ratio > 2.2 {
 			t.Errorf("%s: twice as much takes %.2f times as long", f.name, ratio)
 		}
-		if cost > 1 { // a call of it costs no more than the eleven of a dialogue
+		if cost > most {
 			t.Errorf("%s: %.1f dialogues' time for 64 bytes", f.name, cost)
 		}
 	}
-	t.Logf("a dialogue of 11 segments and 280 bytes takes %.0f ns", perDialogue)
+	t.Logf("R7: %d families of payloads: twice as much takes at most %.2f times as long (goal 14, 2.2), 64 bytes at most %.2f of an ordinary dialogue of 280 bytes, %.0f ns a byte against %.0f (goal 3 times)",
+		len(families), worstRatio, worstCost, worstCost*perDialogue/64, perDialogue/280)
 }
 
 // Nor does it take more memory: after the first of it nothing is allocated.

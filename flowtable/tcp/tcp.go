@@ -226,18 +226,25 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if s.Flags.Has(URG) && s.Len > 0 {
 		c.odd |= Urgent
 	}
+	astray := c.astray(s)
 	if s.Flags.Has(ACK) {
 		if !y.known {
 			y.next, y.isn, y.known = s.Ack, s.Ack.Add(-1), true
 		}
-		if !y.ackOK || y.acked.Less(s.Ack) {
+		if astray {
+			y.next = s.Ack
+		}
+		if astray || !y.ackOK || y.acked.Less(s.Ack) {
 			y.acked, y.ackOK = s.Ack, true
 		}
 	}
 	if !x.known {
 		x.next, x.isn, x.known = start, start.Add(-1), true
 	}
-	if c.state < Established && c.opens(s) {
+	if c.state < Established && !astray && c.opens(s) {
+		if s.Dir == Client && c.state == Replied {
+			y.next = y.isn.Add(1) // whatever forged acknowledgments said before
+		}
 		c.state = Established
 		r |= Opened
 	}
@@ -290,6 +297,18 @@ func (c *Conn) foreign(x, y *half, s *Segment) bool {
 }
 
 func abs(n int) int { return max(n, -n) }
+
+// astray reports whether the client acknowledges something else than the SYN-ACK that was seen. A
+// server answers that with a reset (RFC 9293, section 3.10.7.4): the client is forged, by
+// somebody who does not see the server's answers, and opens nothing; or the SYN-ACK was, and the
+// server will speak where the client expects it.
+func (c *Conn) astray(s *Segment) bool {
+	if s.Dir != Client || c.state != Replied || s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
+		return false
+	}
+	ahead := s.Ack.Sub(c.half[Server].isn)
+	return ahead < 1 || ahead > window
+}
 
 // opens reports whether the segment completes the handshake: the client answers the
 // SYN-ACK or, where only its half is seen, goes on after its SYN; or the server
