@@ -275,23 +275,31 @@ func (h *half) copy(s *Segment) bool {
 }
 
 // foreign reports whether a segment cannot belong to this connection. After a long loss
-// it can, though: three in a row that carry data and fit the other half are believed.
+// it can, though: what the receiver has acknowledged is believed, and three in a row that carry
+// data and fit the other half.
 func (c *Conn) foreign(x, y *half, s *Segment) bool {
 	ahead := s.Seq.Sub(x.next)
+	if c.fin[s.Dir] && ahead == -1 && s.Len > 1 {
+		c.unfinish(s.Dir)
+	}
 	if s.Flags.Has(RST) {
 		// A reset must be where the next byte is expected, or a little further when we
 		// missed some (RFC 5961, section 3.2 asks for the exact byte).
 		return ahead < -1 || ahead > maxAhead*4
 	}
-	if ahead >= -window && ahead <= window {
+	near := window
+	if s.Len > 0 || s.Flags.Has(FIN) {
+		near = maxAhead // what is further ahead would make all before it a gap
+	}
+	if ahead >= -window && ahead <= near || ahead > 0 && ahead <= window && x.ackOK && !x.acked.Less(s.Seq) {
 		x.far = 0
 		return false
 	}
 	if s.Len > 0 && s.Flags.Has(ACK) && y.known && y.seen && abs(s.Ack.Sub(y.next)) < maxAhead && ahead > 0 {
-		if x.far++; x.far >= 3 {
-			x.far = 0
-			return false
+		if x.far < 3 {
+			x.far++
 		}
+		return x.far < 3
 	}
 	return true
 }
@@ -328,6 +336,19 @@ func (c *Conn) opens(s *Segment) bool {
 func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
 	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
+}
+
+// unfinish takes back the end of a half: its sender goes on where that stood, as if it had not been
+// there. It was forged, or its receiver never got it. A single byte there is a keep-alive.
+func (c *Conn) unfinish(d Dir) {
+	if c.state != Closing {
+		return
+	}
+	c.fin[d] = false
+	c.half[d].next = c.half[d].next.Add(-1)
+	if !c.fin[1-d] {
+		c.state = Established
+	}
 }
 
 // finish notes that a half was given to its end.

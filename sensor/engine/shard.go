@@ -241,6 +241,12 @@ func (s *shard) syn(p *packet, payload []byte) {
 			s.count.duplicates++
 			return
 		}
+		if s.reused(p, a) {
+			a.Forget()
+			s.syn(p, payload)
+			s.count.syns--
+			return
+		}
 		if a.SYNs < 255 {
 			a.SYNs++
 		}
@@ -271,6 +277,24 @@ func (s *shard) syn(p *packet, payload []byte) {
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
+}
+
+// reused reports whether a SYN opens another connection with the ports and the number of one that is over:
+// who writes his own segments can always use the same.
+func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
+	if a.Outcome != flowtable.Answered {
+		return false
+	}
+	r := s.t.Flows.Find(p.flow, &p.key)
+	if r == 0 {
+		return true
+	}
+	f := s.t.Flows.At(r)
+	if !f.conn.Over() {
+		return false
+	}
+	s.end(r, &p.key, f, "")
+	return true
 }
 
 // copyWindow is how far apart two copies of a frame can be; see package tcp.
@@ -315,8 +339,18 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
 	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
-		// The answer to another SYN: the port was used again.
+		// The answer to another SYN: the port was used again. In a connection that goes on it is forged, or that SYN is
+		// known.
+		if !f.conn.Over() && p.time-f.last < idleNew && s.attemptOf(p, p.ack-1) == nil {
+			s.count.strays++
+			return
+		}
 		s.end(r, &p.key, f, "replaced")
+		s.begin(p, payload)
+		return
+	case f.has(told) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
+		// Who ended the connection goes on where the end stood: both ends were forged.
+		s.end(r, &p.key, f, "")
 		s.begin(p, payload)
 		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
@@ -429,16 +463,20 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	return r, f
 }
 
+func dirOf(p *packet) tcp.Dir {
+	if p.toServer {
+		return tcp.Client
+	}
+	return tcp.Server
+}
+
 // push gives a segment to its flow.
 func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	if f.session == 0 && p.length > 0 && s.sessions.len() >= s.maxTalks {
 		s.dropTalk(f)
 	}
 	s.current = r
-	dir := tcp.Server
-	if p.toServer {
-		dir = tcp.Client
-	}
+	dir := dirOf(p)
 	seg := tcp.Segment{Dir: dir, Flags: tcp.Flags(p.flags), Seq: tcp.Seq(p.seq), Ack: tcp.Seq(p.ack), Len: int(p.length), Sum: p.sum, Time: p.time, Payload: payload}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, &seg)
