@@ -138,9 +138,6 @@ func (l *Listener) Finish(s *Session) {
 		l.flag(s, NotSMTP)
 		l.emit(Event{Kind: Foreign})
 	}
-	if s.client.early && s.server.heard > 0 && s.Proto == SMTP {
-		l.flag(s, EarlyTalker)
-	}
 }
 
 // taken reports whether a server whose client was not heard may have taken messages in

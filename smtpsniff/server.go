@@ -209,6 +209,9 @@ func (l *Listener) reply(s *Session) {
 		l.lostReplies(s)
 	}
 	r.gap, r.lost = false, 0
+	if p.queue.front() == connect && !fits(connect, r.code) {
+		p.queue.pop() // the greeting was not seen
+	}
 	verb := p.queue.front()
 	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
@@ -424,6 +427,9 @@ func (l *Listener) answered(s *Session, v Verb) {
 	switch v {
 	case connect:
 		s.banner = s.keep(text, maxReply)
+		if p.early && s.Flags&GapServer == 0 {
+			l.flag(s, EarlyTalker)
+		}
 	case EHLO, LHLO:
 		if positive && r.auth {
 			s.Auth = max(s.Auth, AuthOffered)
