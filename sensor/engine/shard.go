@@ -407,6 +407,11 @@ func (s *shard) begin(p *packet, payload []byte) {
 	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
 	f.start, f.syns = a.Time, a.SYNs
 	f.flags |= counted
+	if a.Outcome == flowtable.Answered && !synAck && p.length > 0 {
+		// Its flow had to make room for others. The session was counted, and told as far as it went.
+		f.flags |= midstream
+		s.count.midstream++
+	}
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
