@@ -120,6 +120,15 @@ func TestHostileDialogues(t *testing.T) {
 			k.seq[0] -= 27
 			return k.bytes(0, "MAIL FROM:<z@example.com>\r\n").lines("S: 250 ok").lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 0 flags ("conflict")`, "conflicts:1 retransmits:1"},
+		{"other bytes before each line of the client", func(k *talk) *talk {
+			for _, line := range append(slices.Clone(mail), quit...) {
+				if line[0] == 'C' {
+					k.bytes(0, "NOOP"+strings.Repeat("x", len(line)-7)+"\r\n").seq[0] -= uint32(len(line) - 1)
+				}
+				k.lines(line)
+			}
+			return k.close()
+		}, `smtp both from () messages 1 flags ("conflict" "unknown_command")`, "conflicts:5 retransmits:5"},
 		{"an urgent byte in MAIL", func(k *talk) *talk {
 			return k.frame(0, ACK|URG, "MAIL FROM:<a@example.org>\r\n").lines("S: 250 ok").lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 0 flags ("urgent")`, ""},

@@ -43,6 +43,7 @@ type parser struct {
 	strays  uint32 // lines that were no command, since the last reply
 	refused bool   // the message was refused before its end
 	odd     uint32 // lines that were no command
+	doubted bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), or all since a line with a dot that may have ended the message (loose).

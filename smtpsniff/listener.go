@@ -109,6 +109,10 @@ func (l *Listener) appears(s *Session) {
 	}
 }
 
+// Doubt tells that the server may have got other bytes of the client than were fed: then what it asks for
+// counts.
+func (l *Listener) Doubt(s *Session) { s.client.doubted = true }
+
 // End tells that a side will send no more, or that nobody will listen any more.
 func (l *Listener) End(s *Session, side Side) {
 	l.begin()

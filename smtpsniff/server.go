@@ -220,6 +220,13 @@ func (l *Listener) reply(s *Session) {
 		}
 		verb = p.queue.front()
 	}
+	if p.doubted && r.code == 354 && verb != DATA && p.mode == commands {
+		// It asks for a message, whatever the client was heard to say.
+		p.queue.clear()
+		p.startMessage()
+		l.remember(s, DATA)
+		return
+	}
 	switch {
 	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost

@@ -487,6 +487,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	res := s.stream.Push(&f.conn, &seg)
 	if res&tcp.Differs != 0 {
 		s.count.conflicts++
+		if talk := s.sessions.at(f.session); talk != nil && dir == tcp.Client {
+			s.sniff.Doubt(talk)
+		}
 	}
 	switch {
 	case res&tcp.Duplicate != 0:
