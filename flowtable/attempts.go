@@ -136,6 +136,9 @@ func (a *Attempt) Again(now int64) (after int64) {
 	return after
 }
 
+// Forget has Find pass the attempt by; in its time it ends like others.
+func (a *Attempt) Forget() { a.print = 0 }
+
 // Expire ends the attempts that began before the given time (nanoseconds).
 func (l *Attempts) Expire(before int64) {
 	for l.tail != l.head && l.ring[l.tail&uint32(len(l.ring)-1)].Time < before {

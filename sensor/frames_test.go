@@ -5,18 +5,21 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Every frame of every capture is decoded, or refused by name: received = processed + refused, and
 // the outcomes add up to both.
 func TestEveryFrameIsAccountedFor(t *testing.T) {
-	files := 0
+	files, began, longest := 0, time.Now(), time.Duration(0)
 	var total uint64
 	err := filepath.WalkDir(corpusDir(t), func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.Contains(filepath.Base(name), ".pcap") || strings.HasSuffix(name, ".json") {
 			return err
 		}
+		opened := time.Now()
 		events, _, _ := readEvents(t, name)
+		longest = max(longest, time.Since(opened))
 		stats := ofType(events, "stats")
 		if len(stats) == 0 {
 			return nil // it could not be opened
@@ -44,5 +47,8 @@ func TestEveryFrameIsAccountedFor(t *testing.T) {
 	if files < 100 {
 		t.Errorf("only %d files could be read", files)
 	}
-	t.Logf("%d files, %d frames", files, total)
+	if (longest > 2*time.Second || time.Since(began) > time.Minute) && !raceEnabled {
+		t.Errorf("it took %v, and %v for one file", time.Since(began), longest)
+	}
+	t.Logf("R2: %d captures, %d frames, no crash, every account holds, %.2f s for the slowest, %.0f s in all (goal 2 s, 60 s)", files, total, longest.Seconds(), time.Since(began).Seconds())
 }

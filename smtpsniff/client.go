@@ -36,10 +36,14 @@ type parser struct {
 	mail    bool   // this transaction has a sender
 	lossy   bool   // bytes of this message are missing
 	missed  bool   // bytes were lost since the message began
+	unheard bool   // bytes were lost since the last command
 	taken   bool   // one reply to the end of data was positive
+	again   uint32 // messages that were counted, and whose replies may still come
+	guessed bool   // what follows DATA was taken for a message because the reply was lost
 	strays  uint32 // lines that were no command, since the last reply
 	refused bool   // the message was refused before its end
 	odd     uint32 // lines that were no command
+	doubted bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), or all since a line with a dot that may have ended the message (loose).
@@ -97,7 +101,7 @@ func (l *Listener) client(s *Session, b []byte) {
 				continue
 			}
 			p.hold(l, b)
-			if p.overflown {
+			if len(p.held) == maxHeld {
 				// More than a bold client's whole dialogue: it must be the message.
 				l.releaseMessage(s)
 			}
@@ -208,8 +212,11 @@ func (l *Listener) encrypt(s *Session) {
 	l.emit(Encrypted, NoPhase, nil)
 }
 
-// hold keeps what the client sent ahead.
+// hold keeps what the client sent ahead, up to the first bytes that are missing.
 func (p *parser) hold(l *Listener, b []byte) {
+	if p.overflown && len(p.held) > 0 {
+		return
+	}
 	if p.held == nil {
 		p.held = l.buffer()
 	}
@@ -332,7 +339,7 @@ func (l *Listener) push(s *Session, v Verb) {
 	if waiting > 0 && v != endOfData && !p.alone && (!s.server.gap || p.together) && p.queue.last() != someLine {
 		s.Flags |= Pipelined // usual with servers that offer it: no weird
 	}
-	p.together = true
+	p.together, p.unheard = true, false
 	if !p.queue.push(v) {
 		l.flag(s, TooManyPending)
 	}
@@ -553,7 +560,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 // clientGap is bytes of the client that were not seen.
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
-	p.missed = true
+	p.missed, p.unheard = true, true
 	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
 		s.server.unsure = true // there may have been commands among them
 	}
@@ -647,6 +654,10 @@ func (l *Listener) accept(s *Session) {
 		return
 	}
 	s.client.taken = s.HeloVerb == LHLO
+	if s.client.again > 0 {
+		s.client.again--
+		return
+	}
 	inc(&s.Messages)
 	l.emit(Accepted, EndOfData, nil)
 }

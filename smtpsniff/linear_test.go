@@ -1,6 +1,7 @@
 package smtpsniff
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +97,8 @@ func took(play func(*Listener, *Session, int), n int) time.Duration {
 }
 
 // Whatever is sent, twice as much takes about twice as long, and no byte much longer than one of
-// an ordinary dialogue. Times are the shortest of several; where they do not fit, more are
-// taken, because other programs can only make them longer.
+// an ordinary dialogue. Times are the shortest of several, a ratio is that of the shortest or the
+// median of the pairs; where they do not fit, more are taken, because other programs get in between.
 func TestLinearTime(t *testing.T) {
 	const n = 2000 // short enough to be over before another program gets its turn
 	dialogue := time.Hour
@@ -105,25 +106,33 @@ func TestLinearTime(t *testing.T) {
 		dialogue = min(dialogue, took(ordinary, 1000))
 	}
 	perDialogue := float64(dialogue) / 1000 // of 11 calls
+	worstRatio, worstCost := 0.0, 0.0
+	const most = 3 * 64 / 280. // of a dialogue's time for 64 bytes: three times as much for each byte
 	for _, f := range families {
-		once, twice := time.Hour, time.Hour
+		least, leastTwice := time.Hour, time.Hour
 		var ratio, cost float64
+		var ratios []float64
 		for i := range 500 {
-			once, twice = min(once, took(f.play, n)), min(twice, took(f.play, 2*n))
-			ratio, cost = float64(twice)/float64(once), float64(once)/n/perDialogue
-			if i >= 4 && ratio <= 2.2 && cost <= 1 {
+			once, twice := took(f.play, n), took(f.play, 2*n)
+			least, leastTwice = min(least, once), min(leastTwice, twice)
+			ratios = append(ratios, float64(twice)/float64(once))
+			slices.Sort(ratios)
+			ratio, cost = min(ratios[len(ratios)/2], float64(leastTwice)/float64(least)), float64(least)/n/perDialogue
+			if i >= 4 && ratio <= 2.2 && cost <= most {
 				break
 			}
 		}
 		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name, cost*perDialogue, ratio)
+		worstRatio, worstCost = max(worstRatio, ratio), max(worstCost, cost)
 		if ratio > 2.2 {
 			t.Errorf("%s: twice as much takes %.2f times as long", f.name, ratio)
 		}
-		if cost > 1 { // a call of it costs no more than the eleven of a dialogue
+		if cost > most {
 			t.Errorf("%s: %.1f dialogues' time for 64 bytes", f.name, cost)
 		}
 	}
-	t.Logf("a dialogue of 11 segments and 280 bytes takes %.0f ns", perDialogue)
+	t.Logf("R7: %d families of payloads: twice as much takes at most %.2f times as long (goal 14, 2.2), 64 bytes at most %.2f of an ordinary dialogue of 280 bytes, %.0f ns a byte against %.0f (goal 3 times)",
+		len(families), worstRatio, worstCost, worstCost*perDialogue/64, perDialogue/280)
 }
 
 // Nor does it take more memory: after the first of it nothing is allocated.

@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "bytes"
+
 // Listener follows sessions; it owns the memory that they share. The zero value is
 // ready. It is not safe for concurrent use: have one per shard.
 type Listener struct {
@@ -49,10 +51,11 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 		return
 	}
 	if side == Server {
-		s.client.alone = false
+		l.appears(s)
 		l.server(s, b)
 		return
 	}
+	s.client.again, s.client.guessed = 0, false // it goes on by what the server said so far
 	if !s.client.heard {
 		s.client.heard = true
 		if s.Flags&Midstream == 0 && s.server.heard == 0 {
@@ -71,17 +74,44 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 	}
 	if side == Server {
 		l.flag(s, GapServer)
-		s.client.alone = false
-		s.server.gap, s.server.several, s.server.tls.lost = true, false, true
-		s.server.open = s.client.queue.all
-		s.server.lost += uint64(n)
-		s.server.line.lose(l)
-		s.server.start.n = 0
+		l.appears(s)
+		l.serverGap(s, n)
 		return
 	}
 	l.flag(s, GapClient)
 	l.clientGap(s, n)
 }
+
+// serverGap is bytes of the server that were not seen.
+func (l *Listener) serverGap(s *Session, n int) {
+	r, p := &s.server, &s.client
+	r.paused = r.gap && r.paused || p.mode == waitData && len(p.held) == 0 && !p.lossy
+	r.gap, r.several, r.tls.lost = true, false, true
+	r.open = p.queue.all
+	if p.unsettled { // commands, perhaps
+		r.open += uint32(bytes.Count(p.held, []byte{'\n'}))
+	}
+	r.lost += uint64(n)
+	r.line.lose(l)
+	r.start.n = 0
+}
+
+// appears notes that there is a server to be heard. It may still have to answer messages that were
+// counted because nobody would confirm them.
+func (l *Listener) appears(s *Session) {
+	p := &s.client
+	if !p.alone {
+		return
+	}
+	p.alone, p.again = false, s.Messages
+	if p.again > 0 {
+		l.flag(s, Ambiguous)
+	}
+}
+
+// Doubt tells that the server may have got other bytes of the client than were fed: then what it asks for
+// counts.
+func (l *Listener) Doubt(s *Session) { s.client.doubted = true }
 
 // End tells that a side will send no more, or that nobody will listen any more.
 func (l *Listener) End(s *Session, side Side) {
@@ -100,6 +130,9 @@ func (l *Listener) Finish(s *Session) {
 		if s.client.mode == waitData {
 			l.releaseMessage(s)
 		}
+		if s.server.gap && s.Messages > 0 {
+			l.flag(s, Ambiguous) // it spoke, and what it said was not seen
+		}
 	}
 	l.clientEnd(s)
 	if !s.client.heard && s.taken() {
@@ -108,9 +141,6 @@ func (l *Listener) Finish(s *Session) {
 	if p := &s.client; p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
 		l.flag(s, NotSMTP)
 		l.emit(Foreign, NoPhase, nil)
-	}
-	if s.client.early && s.server.heard > 0 && s.Proto == SMTP {
-		l.flag(s, EarlyTalker)
 	}
 }
 

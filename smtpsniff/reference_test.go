@@ -268,6 +268,7 @@ var notForReference = map[string]string{
 	"refused-while-sending":       "the refusal comes before the end of what it refuses",
 	"reply-codes":                 "a line of the server is no reply",
 	"http":                        "the client speaks HTTP",
+	"greeting-not-seen":           "the greeting is missing",
 	"mail-5rcpt-synthetic.pcap#0": "the reply to EHLO has no end",
 	"refused-odd-replies.pcap#0":  "the client speaks something else",
 	"refused-odd-replies.pcap#1":  "the client speaks something else",

@@ -9,6 +9,7 @@ type replies struct {
 	start  start
 	gap    bool   // replies may be missing: what the next one answers is uncertain
 	open   uint32 // commands that were waiting when they were lost
+	paused bool   // the last of them was DATA, and nothing was sent behind it
 	lost   uint64 // bytes, since the last reply
 	unsure bool   // which command is answered, since something was lost; a 354 tells, and an empty queue
 	want   bool   // a client that is not heard was told to send a message
@@ -203,11 +204,14 @@ func (l *Listener) reply(s *Session) {
 	}
 	l.settle(s)
 	p.strays = 0
-	gap := r.gap
+	gap, lost := r.gap, r.lost >= shortReply
 	if gap {
 		l.lostReplies(s)
 	}
 	r.gap, r.lost = false, 0
+	if p.queue.front() == connect && !fits(connect, r.code) {
+		p.queue.pop() // the greeting was not seen
+	}
 	verb := p.queue.front()
 	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
@@ -215,6 +219,13 @@ func (l *Listener) reply(s *Session) {
 			p.queue.pop()
 		}
 		verb = p.queue.front()
+	}
+	if p.doubted && r.code == 354 && verb != DATA && p.mode == commands {
+		// It asks for a message, whatever the client was heard to say.
+		p.queue.clear()
+		p.startMessage()
+		l.remember(s, DATA)
+		return
 	}
 	switch {
 	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
@@ -228,11 +239,14 @@ func (l *Listener) reply(s *Session) {
 		if s.Flags&(GapClient|Midstream) == 0 {
 			l.flag(s, Ambiguous) // or that was taken for answered
 		}
+		if p.guessed { // what was taken for a message were commands
+			p.again, p.guessed = 1, false
+		}
 		p.startMessage()
 		l.remember(s, DATA)
 		return
 	case verb == NoVerb && p.mode == message:
-		if verb = l.lostEnd(s); verb == NoVerb {
+		if verb = l.lostEnd(s, gap && lost); verb == NoVerb {
 			return
 		}
 	case verb == DATA && r.code/100 == 2 && (s.Flags&GapServer == 0 || p.mode == waitData && len(p.held) == 0 && !p.lossy):
@@ -240,6 +254,9 @@ func (l *Listener) reply(s *Session) {
 		// to the message it can be no reply, there is none.
 		l.answered(s, NoVerb)
 		return
+	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && len(p.held) == 0:
+		l.lostBoth(s)
+		verb = NoVerb
 	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
 		l.lostData(s)
 		verb = p.queue.front()
@@ -282,7 +299,12 @@ const shortReply = 8
 // wait for the replies to EHLO and DATA, RFC 2920, section 3.1), and then it is
 // the first that the reply fits.
 func (l *Listener) lostReplies(s *Session) {
-	r, q := &s.server, &s.client.queue
+	r, p := &s.server, &s.client
+	q := &p.queue
+	if r.paused && p.mode == waitData && (len(p.held) > 0 || p.lossy) {
+		l.lostGo(s)
+		return
+	}
 	r.unsure = r.unsure || q.all > 1
 	if q.all > 1 && r.lost < uint64(q.all-1)*shortReply {
 		s.Flags |= Pipelined // too little was lost for a client that waits
@@ -295,11 +317,44 @@ func (l *Listener) lostReplies(s *Session) {
 	for q.all > 1 && (s.Flags&Pipelined == 0 || !fits(q.front(), r.code)) {
 		q.pop()
 	}
+	if v := q.front(); q.all == 1 && p.unheard && r.lost >= shortReply && (v == endOfData || v == bdatLast) {
+		l.flag(s, Ambiguous) // the reply to it was lost, or this is it, and not one to what the client said since
+		q.pop()
+	}
+}
+
+// lostGo is a client that went on behind DATA while replies were lost: all its commands were
+// answered there. It went on with the message or, refused, with commands: those get replies that
+// no message gets.
+func (l *Listener) lostGo(s *Session) {
+	r, p := &s.server, &s.client
+	switch {
+	case p.lossy || p.overflown:
+		l.lostBoth(s)
+	case r.code == 500, r.code == 502:
+		p.queue.clear()
+		l.releaseCommands(s)
+	default:
+		for p.queue.front() != DATA {
+			p.queue.pop()
+		}
+	}
+}
+
+// lostBoth gives up on what follows DATA: what the server said to it is lost, and what it was, or a
+// part of it.
+func (l *Listener) lostBoth(s *Session) {
+	p := &s.client
+	l.flag(s, Ambiguous)
+	p.queue.clear()
+	l.giveBack(&p.held)
+	p.mode, p.overflown = commands, false
+	p.line.lose(l)
 }
 
 // lostEnd is a reply while the client is in a message, as far as we saw: the server
-// knows better. It returns the command that the reply answers.
-func (l *Listener) lostEnd(s *Session) Verb {
+// knows better. It returns the command that the reply answers. lost tells that a reply was lost.
+func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 	p, code := &s.client, s.server.code
 	if p.loose && p.lossy { // it ended there, or at an end that was lost
 		l.flag(s, Ambiguous)
@@ -322,6 +377,9 @@ func (l *Listener) lostEnd(s *Session) Verb {
 		p.refused = true
 		l.answered(s, endOfData)
 		return NoVerb
+	case p.lossy && lost: // the end and its reply, and what this one answers
+		l.flag(s, Ambiguous)
+		fallthrough
 	case p.refused || !fits(endOfData, code):
 		p.mode = commands
 		p.line.lose(l)
@@ -349,6 +407,7 @@ func (l *Listener) lostData(s *Session) {
 		return
 	}
 	l.releaseMessage(s)
+	p.guessed = true
 	if p.mode == message {
 		p.mode = commands
 		p.line.lose(l)
@@ -375,6 +434,9 @@ func (l *Listener) answered(s *Session, v Verb) {
 	switch v {
 	case connect:
 		s.banner = s.keep(text, maxReply)
+		if p.early && s.Flags&GapServer == 0 {
+			l.flag(s, EarlyTalker)
+		}
 	case EHLO, LHLO:
 		if positive && r.auth {
 			s.Auth = max(s.Auth, AuthOffered)

@@ -62,7 +62,7 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 // and what is counted, exactly. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a SYN
 // have their own, the one in the middle of a connection has none.
 func TestCases(t *testing.T) {
-	for _, r := range []struct{ name, in, out, counts string }{
+	cases := []struct{ name, in, out, counts string }{
 		{"a dialogue", "S0:x C0:ab^1 S1:y^2 C2F^2 S2F^3 C3^3", "S:x C:ab S:y C| S|", "C 5/2 S 4/2 closed"},
 		{"retransmission", "C0:ab C0:ab ... C0:ab S0:x^2", "C:ab S:x", "C 5/6 S 2/1 established retransmits:2"},
 		{"retransmission of a part", "C0:abcd C2:cd", "C:abcd", "C 4/6 S 1/0 established retransmits:1"},
@@ -102,10 +102,17 @@ func TestCases(t *testing.T) {
 		{"lost", "C0:ab C4:ef S0^6 S0^6 S0^6 C6:g", "C:ab C~2 C:efg", "C 5/5 S 4/0 established"},
 		{"lost, and sent again after all", "C0:ab C4:ef S0^2 S0^2 S0^2 C2:cd C6:g", "C:abcdefg", "C 6/7 S 4/0 established"},
 		{"lost, and sent again after it was given up", "C0:ab C4:ef S0^6 S0^6 S0^6 C2:cd C6:g", "C:ab C~2 C:efg", "C 6/7 S 4/0 established retransmits:1"},
+		{"forged data far ahead, again and again", "C0:ab C90000:QUIT C2:cd C90000:QUIT C4:ef C90000:QUIT S0:x^6 C6:g", "C:abcdef S:x C:g", "C 6/7 S 2/1 established foreign:3"},
+		{"forged end far ahead", "C0:ab C90000F C2:cd", "C:abcd", "C 4/4 S 1/0 established foreign:1"},
+		{"much is lost, and the receiver had it", "C0:ab S0^100000 C100000:cd S0^100002", "C:ab C~99998 C:cd", "C 4/4 S 3/0 established"},
+		{"much is lost, three follow", "C0:ab C100000:cd C100002:ef C100004:gh C100006:ij C100008:kl C100010:mn", "C:ab C~100002 C:ghijklmn", "C 7/10 S 1/0 established foreign:2"},
+		{"an end, and the client goes on where it stood", "C0:ab C2F C2:cd S0:x^4 C4F S1F^5", "C:ab C| C:cd S:x C| S|", "C 6/4 S 3/1 closed"},
+		{"a keep-alive behind an end", "C0:ab C2F C2:? S0:x^3", "C:ab C| S:x", "C 5/3 S 2/1 closing retransmits:1"},
 		{"an urgent byte", "C0U:MAxIL C5:cd", "C:MAxILcd", "C 4/7 S 1/0 established urgent"},
 		{"an urgent pointer without data", "C0U C0:ab", "C:ab", "C 4/2 S 1/0 established"},
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict"},
-	} {
+	}
+	for _, r := range cases {
 		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}, {0x7ffffffe, 0x80000000}} {
 			handshake := !strings.Contains(r.in, "Y") && r.name != "midstream"
 			out, counts := tally(t, isn, r.in, handshake)
@@ -119,4 +126,5 @@ func TestCases(t *testing.T) {
 			}
 		}
 	}
+	t.Logf("R22: %d cases, each with exact counters at three initial sequence numbers (goal 20)", len(cases))
 }

@@ -233,18 +233,25 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if s.Flags.Has(URG) && s.Len > 0 {
 		c.odd |= Urgent
 	}
+	astray := c.astray(s)
 	if s.Flags.Has(ACK) {
 		if !y.known {
 			y.next, y.isn, y.known = s.Ack, s.Ack.Add(-1), true
 		}
-		if !y.ackOK || y.acked.Less(s.Ack) {
+		if astray {
+			y.next = s.Ack
+		}
+		if astray || !y.ackOK || y.acked.Less(s.Ack) {
 			y.acked, y.ackOK = s.Ack, true
 		}
 	}
 	if !x.known {
 		x.next, x.isn, x.known = start, start.Add(-1), true
 	}
-	if c.state < Established && c.opens(s) {
+	if c.state < Established && !astray && c.opens(s) {
+		if s.Dir == Client && c.state == Replied {
+			y.next = y.isn.Add(1) // whatever forged acknowledgments said before
+		}
 		c.state = Established
 		r |= Opened
 	}
@@ -275,28 +282,48 @@ func (h *half) copy(s *Segment) bool {
 }
 
 // foreign reports whether a segment cannot belong to this connection. After a long loss
-// it can, though: three in a row that carry data and fit the other half are believed.
+// it can, though: what the receiver has acknowledged is believed, and three in a row that carry
+// data and fit the other half.
 func (c *Conn) foreign(x, y *half, s *Segment) bool {
 	ahead := s.Seq.Sub(x.next)
+	if c.fin[s.Dir] && ahead == -1 && s.Len > 1 {
+		c.unfinish(s.Dir)
+	}
 	if s.Flags.Has(RST) {
 		// A reset must be where the next byte is expected, or a little further when we
 		// missed some (RFC 5961, section 3.2 asks for the exact byte).
 		return ahead < -1 || ahead > maxAhead*4
 	}
-	if ahead >= -window && ahead <= window {
+	near := window
+	if s.Len > 0 || s.Flags.Has(FIN) {
+		near = maxAhead // what is further ahead would make all before it a gap
+	}
+	if ahead >= -window && ahead <= near || ahead > 0 && ahead <= window && x.ackOK && !x.acked.Less(s.Seq) {
 		x.far = 0
 		return false
 	}
 	if s.Len > 0 && s.Flags.Has(ACK) && y.known && y.seen && abs(s.Ack.Sub(y.next)) < maxAhead && ahead > 0 {
-		if x.far++; x.far >= 3 {
-			x.far = 0
-			return false
+		if x.far < 3 {
+			x.far++
 		}
+		return x.far < 3
 	}
 	return true
 }
 
 func abs(n int) int { return max(n, -n) }
+
+// astray reports whether the client acknowledges something else than the SYN-ACK that was seen. A
+// server answers that with a reset (RFC 9293, section 3.10.7.4): the client is forged, by
+// somebody who does not see the server's answers, and opens nothing; or the SYN-ACK was, and the
+// server will speak where the client expects it.
+func (c *Conn) astray(s *Segment) bool {
+	if s.Dir != Client || c.state != Replied || s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
+		return false
+	}
+	ahead := s.Ack.Sub(c.half[Server].isn)
+	return ahead < 1 || ahead > window
+}
 
 // opens reports whether the segment completes the handshake: the client answers the
 // SYN-ACK or, where only its half is seen, goes on after its SYN; or the server
@@ -316,6 +343,19 @@ func (c *Conn) opens(s *Segment) bool {
 func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
 	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
+}
+
+// unfinish takes back the end of a half: its sender goes on where that stood, as if it had not been
+// there. It was forged, or its receiver never got it. A single byte there is a keep-alive.
+func (c *Conn) unfinish(d Dir) {
+	if c.state != Closing {
+		return
+	}
+	c.fin[d] = false
+	c.half[d].next = c.half[d].next.Add(-1)
+	if !c.fin[1-d] {
+		c.state = Established
+	}
 }
 
 // finish notes that a half was given to its end.

@@ -194,6 +194,9 @@ func TestOpened(t *testing.T) {
 	early := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 201, Len: 4, Payload: []byte("HELO")}
 	banner := &Segment{Dir: Server, Flags: ACK, Seq: 201, Ack: 101, Len: 3, Payload: []byte("220")}
 	rst := &Segment{Dir: Client, Flags: RST | ACK, Seq: 101, Ack: 201}
+	blind := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 77_000_000, Len: 4, Payload: []byte("HELO")}
+	forged := &Segment{Dir: Server, Flags: SYN | ACK, Seq: 50_000_000, Ack: 101}
+	refusal := &Segment{Dir: Server, Flags: RST, Seq: 77_000_000}
 	for _, r := range []struct {
 		name string
 		in   []*Segment
@@ -209,6 +212,10 @@ func TestOpened(t *testing.T) {
 		{"scanner hangs up", []*Segment{syn, synAck, rst}, false},
 		{"SYN-ACK only", []*Segment{synAck}, false},
 		{"midstream", []*Segment{ack, banner}, false},
+		{"a client that does not know the server's number", []*Segment{syn, synAck, blind, blind, refusal}, false},
+		{"it is forged, and then the client comes", []*Segment{syn, synAck, blind, ack}, true},
+		{"a forged SYN-ACK", []*Segment{syn, forged, synAck, ack}, true},
+		{"a forged SYN-ACK behind the server's", []*Segment{syn, synAck, forged, ack, banner}, true},
 	} {
 		var st Stream
 		var c Conn

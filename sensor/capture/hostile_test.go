@@ -188,6 +188,58 @@ func TestXZIsChecked(t *testing.T) {
 	}
 }
 
+// unpacked reads a compressed capture: how many frames, and what was said.
+func unpacked(t *testing.T, b []byte) (frames int, errs []error) {
+	t.Helper()
+	s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b)})
+	if err != nil {
+		return 0, []error{err}
+	}
+	defer s.Close()
+	lines, errs := readAll(t, s)
+	return len(lines), errs
+}
+
+// A checksum, a length or a mark of the end that is not what it was is told although all frames are there,
+// and so is an end that is missing, wherever it is.
+func TestEndsOfCompressedFiles(t *testing.T) {
+	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
+	x := packed(t, plain, xzw)
+	index := (int(le.Uint32(x[len(x)-8:])) + 1) * 4
+	check := [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[x[7]&15]
+	if check == 0 {
+		t.Fatal("the xz file has no checks")
+	}
+	z := packed(t, plain, zst)
+	if z[4]&4 == 0 {
+		t.Fatal("the zst file has no checksum")
+	}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		tail int // bytes at the end that are none of the contents
+		read int // frames that are read all the same
+	}{{"xz", x, 12 + index + check, 3}, {"gz", packed(t, plain, gz), 8, 3}, {"zst", z, 4, 0}} { // of zst the last 128 KiB come when the checksum is right
+		if n, errs := unpacked(t, c.b); n != 3 || errs != nil {
+			t.Fatalf("%s: %d frames, %v", c.name, n, errs)
+		}
+		for at := len(c.b) - c.tail; at < len(c.b); at++ {
+			for bit := range 8 {
+				b := slices.Clone(c.b)
+				b[at] ^= 1 << bit
+				if n, errs := unpacked(t, b); n != c.read || len(errs) != 1 || !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+					t.Errorf("%s, bit %d of byte %d of %d: %d frames, %v", c.name, bit, at, len(c.b), n, errs)
+				}
+			}
+		}
+		for n := range len(c.b) {
+			if frames, errs := unpacked(t, c.b[:n]); frames > 3 || len(errs) != 1 || n > 0 && !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+				t.Errorf("%s, %d of %d bytes: %d frames, %v", c.name, n, len(c.b), frames, errs)
+			}
+		}
+	}
+}
+
 // A record that lies about its length is not believed: no more is allocated than for a
 // file that is sound.
 func TestLyingRecordsAllocateNothing(t *testing.T) {

@@ -72,6 +72,36 @@ func (c *conn) mail() *conn {
 		says("QUIT\r\n").told("221 bye\r\n")
 }
 
+// Sessions that had to make room between the greeting and EHLO are followed on, and counted once.
+func TestEvictedSessionsAreCountedOnce(t *testing.T) {
+	const n = 5000
+	var begun, rest [][]frame
+	for i := range n {
+		c := newConn(fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250), "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+		shift := int64(i) * 1e6
+		begun = append(begun, at(c.frames, shift))
+		c.frames, c.at = nil, epoch+20*second
+		c.says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").close()
+		rest = append(rest, at(c.frames, shift))
+	}
+	r := analyse(Config{Limits: Limits{Sessions: 100}}, together(append(begun, rest...)...))
+	if r.stats.Sessions != n || r.stats.Attempts != n {
+		t.Errorf("%d sessions and %d attempts of %d", r.stats.Sessions, r.stats.Attempts, n)
+	}
+	early, evicted := 0, 0
+	for _, s := range r.sessions {
+		if slices.Contains(s.Flags, "early_talker") {
+			early++
+		}
+		if s.Reason == "evicted" {
+			evicted++
+		}
+	}
+	if early > 0 || evicted < n/2 {
+		t.Errorf("%d early talkers, %d sessions evicted", early, evicted)
+	}
+}
+
 func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().mail().close() }
 
 // feeder hands frames to a worker, a few at a time.

@@ -78,4 +78,5 @@ func TestKernelTruth(t *testing.T) {
 		t.Errorf("%d frames have an outcome, %d are counted, there are %d", sum, r.stats.Frames, len(frames))
 	}
 	t.Log(r.stats.Outcomes)
+	t.Logf("R1: %d of %d recorded SYNs are attempts, 34 that a kernel answered and one in LLC, %d sessions (goal 35, 0)", r.stats.Attempts, want, r.stats.Sessions)
 }

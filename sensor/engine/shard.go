@@ -244,6 +244,12 @@ func (s *shard) syn(p *packet, payload []byte) {
 			s.count.duplicates++
 			return
 		}
+		if s.reused(p, a) {
+			a.Forget()
+			s.syn(p, payload)
+			s.count.syns--
+			return
+		}
 		if a.SYNs < 255 {
 			a.SYNs++
 		}
@@ -277,6 +283,24 @@ func (s *shard) syn(p *packet, payload []byte) {
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
+}
+
+// reused reports whether a SYN opens another connection with the ports and the number of one that is over:
+// who writes his own segments can always use the same.
+func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
+	if a.Outcome != flowtable.Answered {
+		return false
+	}
+	r := s.t.Flows.Find(p.flow, &p.key)
+	if r == 0 {
+		return true
+	}
+	f := s.t.Flows.At(r)
+	if !f.conn.Over() {
+		return false
+	}
+	s.end(r, &p.key, f, "")
+	return true
 }
 
 // copyWindow is how far apart two copies of a frame can be; see package tcp.
@@ -321,8 +345,18 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
 	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
-		// The answer to another SYN: the port was used again.
+		// The answer to another SYN: the port was used again. In a connection that goes on it is forged, or that SYN is
+		// known.
+		if !f.conn.Over() && p.time-f.last < idleNew && s.attemptOf(p, p.ack-1) == nil {
+			s.count.strays++
+			return
+		}
 		s.end(r, &p.key, f, "replaced")
+		s.begin(p, payload)
+		return
+	case f.has(told) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
+		// Who ended the connection goes on where the end stood: both ends were forged.
+		s.end(r, &p.key, f, "")
 		s.begin(p, payload)
 		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
@@ -379,6 +413,11 @@ func (s *shard) begin(p *packet, payload []byte) {
 	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
 	f.start, f.syns = a.Time, a.SYNs
 	f.flags |= counted
+	if a.Outcome == flowtable.Answered && !synAck && p.length > 0 {
+		// Its flow had to make room for others. The session was counted, and told as far as it went.
+		f.flags |= midstream
+		s.count.midstream++
+	}
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
@@ -435,16 +474,20 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	return r, f
 }
 
+func dirOf(p *packet) tcp.Dir {
+	if p.toServer {
+		return tcp.Client
+	}
+	return tcp.Server
+}
+
 // push gives a segment to its flow.
 func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	if f.session == 0 && p.length > 0 && s.sessions.len() >= s.maxTalks {
 		s.dropTalk(f)
 	}
 	s.current = r
-	dir := tcp.Server
-	if p.toServer {
-		dir = tcp.Client
-	}
+	dir := dirOf(p)
 	seg := &s.inHand
 	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
@@ -452,6 +495,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	res := s.stream.Push(&f.conn, seg)
 	if res&tcp.Differs != 0 {
 		s.count.conflicts++
+		if talk := s.sessions.at(f.session); talk != nil && dir == tcp.Client {
+			s.sniff.Doubt(talk)
+		}
 	}
 	switch {
 	case res&tcp.Duplicate != 0:

@@ -125,19 +125,39 @@ func TestVerdictsLive(t *testing.T) {
 // Nobody is accused because of what others send in his name: however many SYNs there are,
 // whatever the servers answer, the address is suspect and no more.
 func TestNoFraming(t *testing.T) {
-	for name, answer := range map[string]func(*conn){
+	blind := func(c *conn) *conn { // the server's number is guessed, and wrong
+		c.syn().send(1, SYN|ACK, "")
+		c.seq[1] += 77_000_000
+		return c
+	}
+	cases := map[string]func(*conn){
 		"no answer":                           func(c *conn) { c.syn() },
 		"refused":                             func(c *conn) { c.syn().send(1, RST|ACK, "") },
 		"answered":                            func(c *conn) { c.syn().send(1, SYN|ACK, "") },
 		"answered, and reset by the innocent": func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") },
 		"copied at once":                      func(c *conn) { c.syn(); c.frames = append(c.frames, c.frames[0]) },
-	} {
-		for _, f := range analyse(Config{}, bot(10_000, answer)).findings {
+		"answered, and acknowledged blindly":  func(c *conn) { blind(c).send(0, ACK, "") },
+		"answered, and a dialogue, blindly": func(c *conn) {
+			blind(c).send(0, ACK, "").says("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n").says("hello\r\n.\r\nQUIT\r\n")
+		},
+		"and reset by the server": func(c *conn) {
+			blind(c).says("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\n")
+			c.seq[1] -= 77_000_000
+			c.send(1, RST, "")
+		},
+	}
+	for name, answer := range cases {
+		r := analyse(Config{}, bot(10_000, answer))
+		if r.stats.Sessions > 0 {
+			t.Errorf("%s: %d sessions", name, r.stats.Sessions)
+		}
+		for _, f := range r.findings {
 			if f.Level > detect.Suspect {
 				t.Errorf("%s: %s %s", name, f.Class, f.Level)
 			}
 		}
 	}
+	t.Logf("R23: %d ways to send 10,000 SYNs in somebody's name: no session, never more than suspect (goal 10,000, never likely)", len(cases))
 }
 
 // The address of a bot is given to another machine: what was known is known of the first.

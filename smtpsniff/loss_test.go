@@ -1,0 +1,51 @@
+package smtpsniff
+
+import "testing"
+
+// A message that was counted before something else showed better is not counted twice.
+func TestMessageIsCountedOnce(t *testing.T) {
+	dialogue := "EHLO a\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n"
+	replies := "250 mx\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n"
+	for _, c := range []struct {
+		name     string
+		alone    bool // at first nothing of the server is seen
+		steps    []step
+		messages uint32
+	}{
+		{"the server appears when all was said", true, []step{{Client, dialogue + "QUIT\r\n", 0}, {Server, "", 50}, {Server, replies, 0}}, 1},
+		{"and it answers two", true, []step{{Client, dialogue + dialogue[8:] + "QUIT\r\n", 0}, {Server, replies + replies[8:], 0}}, 2},
+		{"the server appears, and then there is another", true, []step{{Client, dialogue, 0}, {Server, "250 queued\r\n", 0},
+			{Client, dialogue[8:36] + "RCPT TO:<b@b.example>\r\nDATA\r\n", 0}, {Server, replies[8:36], 0}, {Client, "x\r\n.\r\n", 0}, {Server, "250 queued\r\n", 0}}, 2},
+		{"commands that were taken for a message", false, []step{{Server, "220 mx\r\n", 0}, {Client, "EHLO a\r\n", 0}, {Server, "250 mx\r\n", 0},
+			{Client, "MAIL FROM:<a@a.example>\r\nRCPT TO:<nobody@b.example>\r\nDATA\r\n", 0}, {Server, "", 60},
+			{Client, "RSET\r\n" + dialogue[8:], 0}, {Server, replies, 0}}, 1},
+	} {
+		h := hearing{}
+		h.s = h.l.New(false, c.alone)
+		for _, st := range c.steps {
+			if st.gap > 0 {
+				h.gap(st.side, st.gap)
+			} else {
+				h.feed(st.side, []byte(st.data))
+			}
+		}
+		h.l.Finish(h.s)
+		if h.s.Messages != c.messages {
+			t.Errorf("%s: %d messages, want %d", c.name, h.s.Messages, c.messages)
+		}
+	}
+}
+
+// What follows missing bytes is not joined to what came before them.
+func TestHeldBytesAreNotJoined(t *testing.T) {
+	h := hearing{}
+	h.s = h.l.New(false, false)
+	h.feed(Server, []byte("220 mx\r\n"))
+	h.feed(Client, []byte("EHLO a\r\n"))
+	h.feed(Server, []byte("250 mx\r\n"))
+	h.feed(Client, []byte("DATA\r\nMAIL FROM:<a@a"))
+	h.gap(Client, 9)
+	h.feed(Client, []byte("b.example>\r\n"))
+	h.feed(Server, []byte("503 no\r\n"))
+	h.s.Senders(func(a []byte) { t.Errorf("nobody sent from %q", a) })
+}
