@@ -17,7 +17,7 @@ type manner struct {
 	last               int64   // attempt at it
 	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
 	mean, squares      float64
-	ttl                [2]ttlCount
+	ttl                [4]ttlCount
 	addr               uint32 // tried last
 	ports              uint8  // of it, by bit
 	swept              uint32 // destinations that were tried on three mail ports in a row
@@ -117,8 +117,12 @@ func (h *Host) probes() bool {
 // Several reports whether more than one machine speaks through this address: its SYNs have
 // come different ways.
 func (h *Host) Several() bool {
-	a, b := h.manner.ttl[0].n, h.manner.ttl[1].n
-	return min(a, b) >= 3 && min(a, b)*10 >= a+b
+	all, first, second := uint32(0), uint32(0), uint32(0)
+	for _, t := range h.manner.ttl {
+		all += t.n
+		first, second = max(first, t.n), max(second, min(first, t.n))
+	}
+	return second >= 3 && second*10 >= all
 }
 
 // Role is what the host seems to be.

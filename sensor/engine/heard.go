@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
@@ -121,18 +122,18 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		return
 	}
 	if !f.has(opened) {
-		if f.conn.Seen(1) {
+		if f.conn.Seen(tcp.Server) && f.syns > 0 { // where the client is not heard, it is not known to be silent
 			hst.HalfOpen()
 		}
 		return
 	}
 	if talk == nil {
-		hst.SessionOver(true, false, false)
+		hst.SessionOver(f.conn.Seen(tcp.Client), false, false)
 		return
 	}
 	plain := talk.Encryption == smtpsniff.Plain
 	refused := talk.Rejected+talk.Deferred > 0 // by the greeting: then there is nothing to say
-	hst.SessionOver(talk.Commands == 0 && plain && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
+	hst.SessionOver(talk.Commands == 0 && plain && !refused && f.conn.Seen(tcp.Client), talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
 	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
 		hst.Spoke(oddities(f, talk), f.last)
 	}
