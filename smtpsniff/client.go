@@ -378,6 +378,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, NoHelo)
 		}
 		address, found := parsePath(rest, "FROM")
+		s.Loose = s.Loose || found && !strictPath(rest, "FROM:<")
 		inc(&s.Mails)
 		if found && int(s.nsenders) < maxSenders {
 			s.senders[s.nsenders] = s.keep(address, maxName)
@@ -396,6 +397,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		inc(&p.rcpts)
 		l.push(s, RCPT)
 		if address, found := parsePath(rest, "TO"); found {
+			s.Loose = s.Loose || !strictPath(rest, "TO:<")
 			l.emit(Event{Kind: RcptSaid, Phase: Rcpt, Text: address})
 		}
 	case DATA:

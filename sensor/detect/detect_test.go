@@ -60,7 +60,7 @@ func (s *scene) helo(name string) *scene {
 	}
 	s.h.Opened(&s.cfg, 0, 25, s.now)
 	s.h.Heard()
-	s.h.Helo(&s.cfg, []byte(name), h, true, s.now)
+	s.h.Helo(&s.cfg, []byte(name), h, true, true, s.now)
 	s.judge()
 	return s
 }

@@ -163,6 +163,12 @@ func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
 	if talk.HeloVerb == smtpsniff.HELO && bytes.Contains(talk.Banner(), []byte("ESMTP")) {
 		o |= detect.OldHello
 	}
+	if talk.Loose {
+		o |= detect.LooseSyntax
+	}
+	if talk.Flags&smtpsniff.DataRefused != 0 && talk.Flags&smtpsniff.Pipelined == 0 && talk.Rcpts > 0 && talk.Rcpts == talk.RcptsRejected {
+		o |= detect.WentOn
+	}
 	bye, greeted := false, false
 	talk.Codes(func(c smtpsniff.CodeCount) {
 		bye = bye || c.Code == 221 || c.Code == 421

@@ -192,7 +192,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			if hst != nil {
 				hst.Heard()
-				hst.Helo(cfg, ev.Text, hash, direct, now)
+				hst.Helo(cfg, ev.Text, hash, direct, f.has(external) && !f.has(relay), now)
 			}
 		case smtpsniff.MailSaid:
 			domain := smtpsniff.Domain(ev.Text)
