@@ -34,7 +34,7 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
 		return
 	}
 	inc(&e.mails)
-	if h.reasons[SenderDomains].Weight >= 4.6 && h.Lately(SenderDomains, now) {
+	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.Lately(SenderDomains, now) {
 		return
 	}
 	n, _ := recently(e.senders[:], hash, stamp(now), 86400)

@@ -125,6 +125,13 @@ func (h *Host) Several() bool {
 	return second >= 3 && second*10 >= all
 }
 
+// Near reports whether the host's frames come from itself and not from a router: its SYNs have the hop
+// limit that systems begin with (64, 128 or 255), and all the same.
+func (h *Host) Near() bool {
+	first, other := &h.manner.ttl[0], &h.manner.ttl[1]
+	return (first.ttl == 64 || first.ttl == 128 || first.ttl == 255) && other.n == 0
+}
+
 // Role is what the host seems to be.
 func (h *Host) Role() string {
 	switch {

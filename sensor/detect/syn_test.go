@@ -96,4 +96,16 @@ func TestSeveral(t *testing.T) {
 			t.Errorf("%v: several %v", c.ttl, !c.want)
 		}
 	}
+	for _, c := range []struct {
+		ttl  []uint8
+		near bool
+	}{{[]uint8{64, 64}, true}, {[]uint8{128}, true}, {[]uint8{255}, true}, {[]uint8{63}, false}, {[]uint8{127, 127}, false}, {[]uint8{64, 63}, false}, {nil, false}} {
+		var h Host
+		for _, ttl := range c.ttl {
+			h.manner.attempted(&Attempt{Time: begin, TTL: ttl}, false)
+		}
+		if h.Near() != c.near {
+			t.Errorf("%v: near %v", c.ttl, !c.near)
+		}
+	}
 }
