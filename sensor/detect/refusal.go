@@ -53,8 +53,8 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	switch {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= upper/2 && refused && h.nets.len() > 1: // most of the way counts for as much, unless one server is the trouble
-		h.found(Refusals, now, float64(t.refused), 3, math.Round(46*t.llr/upper)/10)
+	case t.llr >= upper/3 && refused && h.nets.len() > 1: // part of the way counts for as much, unless one server is the trouble
+		h.found(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 	if refused {
 		h.judgeSenders(c, within(h.envelope.senders[:], stamp(now), 86400), now)
