@@ -34,7 +34,7 @@ var oddities = [...]struct {
 	text   string
 }{{2.3, "speaks before the server's greeting"}, {0.7, "says HELO where EHLO was offered"}, {1.2, "ends lines wrongly"},
 	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"},
-	{0.7, "writes addresses in its own way (RFC 5321 has MAIL FROM:<...>)"}, {1.2, "goes on with the message when every recipient was refused"}}
+	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"}, {1.2, "goes on with the message when every recipient was refused"}}
 
 // dialect counts the sessions with each oddity.
 type dialect [len(oddities)]uint16

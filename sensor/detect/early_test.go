@@ -33,6 +33,26 @@ func TestFirstMails(t *testing.T) {
 	}
 }
 
+// A server that has delivered three mails when the line goes down is no bot because nobody answers; who
+// never was let in may be.
+func TestLineDown(t *testing.T) {
+	for _, c := range []struct {
+		delivered int
+		want      Level
+	}{{0, Likely}, {3, Suspect}} {
+		s := newScene()
+		for range c.delivered {
+			s.tries(1, 25, 0, true)
+			s.h.Answered(&s.cfg, mix(s.dest), 25, s.now)
+			s.helo("mail.example.org").wait(600)
+		}
+		if s.again(20, 300); s.won != c.want {
+			v := s.h.Judge(&s.f, s.now)
+			t.Errorf("%d delivered: %s (score %.1f), want %s", c.delivered, s.won, v.Score, c.want)
+		}
+	}
+}
+
 // Half a dozen providers at once are no mail client; so many in the course of minutes may be its people's.
 func TestNamesInABurst(t *testing.T) {
 	for _, c := range []struct {

@@ -165,6 +165,9 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	if h.maybeServer() {
 		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
 	}
+	if h.lineDown() {
+		h.reasons[Failures] = Reason{}
+	}
 	if h.Several() { // many people have many providers
 		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
 	}

@@ -11,6 +11,9 @@ func init() {
 			return fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s. The machine is infected all the same.",
 				count(h.ports[h.busiest()].attempts, "attempt"), h.ports[h.busiest()].port, e.text())
 		}
+		if h.outcome.worked == 0 {
+			return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to deliver knows where to.", int(r.Value))
+		}
 		return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), h.outcome.failed+h.outcome.worked)
 	}}
 }

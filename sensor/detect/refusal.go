@@ -7,6 +7,9 @@ import (
 
 func init() {
 	detectors[Refusals] = detector{"refusals", Replies, func(h *Host, f *Facts, r *Reason) string {
+		if h.refusal.refused == h.refusal.sessions {
+			return fmt.Sprintf("All of the first %s with a decision were refused by the receiving servers.", count(h.refusal.sessions, "session"))
+		}
 		return fmt.Sprintf("%d of the first %s with a decision were refused by the receiving servers.", h.refusal.refused, count(h.refusal.sessions, "session"))
 	}}
 	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Host, f *Facts, r *Reason) string {

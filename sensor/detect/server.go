@@ -102,6 +102,14 @@ func (h *Host) maybeServer() bool {
 	return s.sessions > 0 && !s.several && few
 }
 
+// lineDown reports whether first contacts that fail are better explained by a line that is down, or servers that are, than by
+// a list of addresses: the host has introduced itself to three servers or more by one full name, was let in by
+// as many, and is not refused. A small server that has delivered little when the line goes down has not yet
+// shown more.
+func (h *Host) lineDown() bool {
+	return h.maybeServer() && h.server.sessions >= 3 && h.outcome.worked >= 3
+}
+
 // hostile are the reasons that no honest mail server gives.
 var hostile = []Code{SubmitSpread, Refusals, UnknownUsers, Strangers, HeloNames, ListLookups}
 
