@@ -393,11 +393,11 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.emit(Event{Kind: MailSaid, Phase: Mail, Text: address})
 		}
 	case RCPT:
+		s.Loose = s.Loose || !strictPath(rest, "TO:<")
 		inc(&s.Rcpts)
 		inc(&p.rcpts)
 		l.push(s, RCPT)
 		if address, found := parsePath(rest, "TO"); found {
-			s.Loose = s.Loose || !strictPath(rest, "TO:<")
 			l.emit(Event{Kind: RcptSaid, Phase: Rcpt, Text: address})
 		}
 	case DATA:
