@@ -286,6 +286,8 @@ func (h *Host) Egress() Egress {
 		return ICMPEgress
 	case p.refused*2 > p.attempts:
 		return ResetEgress
+	case h.answered == 0 && h.repeated*2 < p.attempts:
+		return UnknownEgress // where SYNs alone are seen nothing ever comes back, and a TCP that is not answered repeats itself
 	}
 	return DropEgress
 }

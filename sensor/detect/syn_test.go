@@ -59,6 +59,27 @@ func TestSYNsAlone(t *testing.T) {
 	}
 }
 
+// That nothing comes back is known to be the firewall's doing only where an answer would be seen, or where a TCP
+// goes on asking.
+func TestEgressUnseen(t *testing.T) {
+	answered := newScene().tries(1, 587, 0, true)
+	answered.h.Answered(&answered.cfg, mix(answered.dest), 587, answered.now)
+	for name, c := range map[string]struct {
+		s    *scene
+		want Egress
+	}{
+		"SYNs alone":               {newScene().tries(40, 25, 1, true), UnknownEgress},
+		"SYNs that are repeated":   {newScene().again(40, 10), DropEgress},
+		"answers on another port":  {answered.tries(40, 25, 1, true), DropEgress},
+		"a few that are repeated":  {newScene().again(4, 10).tries(40, 25, 1, true), UnknownEgress},
+		"few attempts, no verdict": {newScene().again(8, 10), UnknownEgress},
+	} {
+		if got := c.s.h.Egress(); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 // Where one direction is seen, silence says nothing: a client that goes on with its handshake was answered.
 func TestOneDirection(t *testing.T) {
 	s := newScene()
