@@ -166,7 +166,7 @@ func (r *report) add(v *campaign.Variant, base, run *runResult) {
 	n, where := differ(base, run)
 	r.Variants = append(r.Variants, variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.outcomes, atLikely), Bots: totalOf(bots(run.outcomes), atLikely),
 		Suspect: totalOf(run.outcomes, func(o *outcome) bool { return o.accused() >= detect.Suspect }),
-		Ten:     tenRight(list), Differ: n, Where: where, Scenarios: list, Targets: judgeTargets(run.outcomes), Anchors: anchorTotals(run)})
+		Ten:     tenRight(list), Honest: honesty(run.outcomes), Misses: misses(run.outcomes), Differ: n, Where: where, Scenarios: list, Targets: judgeTargets(run.outcomes), Anchors: anchorTotals(run)})
 }
 
 // tenRight counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed as expected.

@@ -53,6 +53,13 @@ scan:
 	return a, true
 }
 
+// strictPath reports whether what follows MAIL or RCPT begins as the standard has it.
+func strictPath(b []byte, begins string) bool {
+	b = trimLeft(b)
+	n := len(begins) - 2 // of the keyword
+	return len(b) > n+1 && equalFold(b[:n], begins[:n]) && b[n] == ':' && b[n+1] == '<'
+}
+
 // Domain is the part of an address behind the last @ that is not quoted; nil if there is
 // none.
 func Domain(address []byte) []byte {

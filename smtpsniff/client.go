@@ -385,6 +385,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, NoHelo)
 		}
 		address, found := parsePath(rest, "FROM")
+		s.Loose = s.Loose || found && !strictPath(rest, "FROM:<")
 		inc(&s.Mails)
 		if found && int(s.nsenders) < maxSenders {
 			s.senders[s.nsenders] = s.keep(address, maxName)
@@ -399,6 +400,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.emit(MailSaid, Mail, address)
 		}
 	case RCPT:
+		s.Loose = s.Loose || !strictPath(rest, "TO:<")
 		inc(&s.Rcpts)
 		inc(&p.rcpts)
 		l.push(s, RCPT)

@@ -13,7 +13,8 @@
 //	L = prior + sum over families of min(cap, sum of weights)
 //
 //	suspect    L >= 0
-//	likely     L >= 4.6 and two families, and the source is a machine with a TCP of its own
+//	likely     L >= 4.6 and two families, and the source is a machine with a TCP of its own; one
+//	           family if it is a flood and nothing but SYNs can be seen, see flood.go
 //	confirmed  L >= 9.2 and three families, and a client that said something in a session
 //
 // The prior is -6.9: one host in a thousand. Verdicts are reached when the packet
@@ -134,6 +135,7 @@ const (
 	FastAttempts                 // A3
 	Concurrent                   // A4
 	SubmitSpread                 // A5
+	Flood                        // A, where only SYNs are seen
 	Failures                     // B
 	Refusals                     // C1
 	UnknownUsers                 // C2

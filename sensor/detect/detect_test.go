@@ -58,9 +58,9 @@ func (s *scene) helo(name string) *scene {
 	for _, c := range name {
 		h = h*31 + uint32(c)
 	}
-	s.h.Opened(25)
+	s.h.Opened(&s.cfg, 0, 25, s.now)
 	s.h.Heard()
-	s.h.Helo(&s.cfg, []byte(name), h, true, s.now)
+	s.h.Helo(&s.cfg, []byte(name), h, true, true, s.now)
 	s.judge()
 	return s
 }
@@ -140,7 +140,7 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s: %q", c, text)
 		}
 	})
-	want := []string{"new_networks", "many_networks", "submission_spread"}
+	want := []string{"new_networks", "many_networks", "submission_spread", "flood"}
 	if !reflect.DeepEqual(codes, want) {
 		t.Errorf("found %v, want %v", codes, want)
 	}

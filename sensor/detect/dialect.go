@@ -22,6 +22,8 @@ const (
 	NoSuchCommand                    // a line that is no command
 	NoHello                          // MAIL without HELO or EHLO before it
 	NoGoodbye                        // hung up without QUIT
+	LooseSyntax                      // a blank behind the colon of MAIL FROM:, or no brackets
+	WentOn                           // DATA although no recipient was accepted, and it had heard so
 )
 
 // oddities are their weights: small, because careless programs have one or two of them, and
@@ -31,7 +33,8 @@ var oddities = [...]struct {
 	weight float64
 	text   string
 }{{2.3, "speaks before the server's greeting"}, {0.7, "says HELO where EHLO was offered"}, {1.2, "ends lines wrongly"},
-	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"}}
+	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"},
+	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"}, {1.2, "goes on with the message when every recipient was refused"}}
 
 // dialect counts the sessions with each oddity.
 type dialect [len(oddities)]uint16

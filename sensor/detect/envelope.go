@@ -20,8 +20,10 @@ type envelope struct {
 }
 
 // fewMails is how many senders must have been seen before several domains among them mean
-// something. A mail server has by then been taken for one by its recipients.
-const fewMails = 10
+// something. A mail server has by then been taken for one by its recipients. Where two recipients refused it
+// and nearly every mail has another sender, manyOfFew domains say as much: an honest server with many
+// domains is refused in one session of fifty, and two of its first nine hardly ever are.
+const fewMails, manyOfFew, refusedOfFew = 10, 5, 2
 
 // Sender is the observation of a sender's domain. direct says that the server is none of
 // ours.
@@ -32,12 +34,21 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
 		return
 	}
 	inc(&e.mails)
-	if h.reasons[SenderDomains].Weight >= 4.6 && h.Lately(SenderDomains, now) {
+	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.Lately(SenderDomains, now) {
 		return
 	}
 	n, _ := recently(e.senders[:], hash, stamp(now), 86400)
+	h.judgeSenders(c, n, now)
+}
+
+// judgeSenders is for n domains of senders within a day.
+func (h *Host) judgeSenders(c *Config, n int, now int64) {
+	e := &h.envelope
+	early := e.mails < fewMails
 	switch {
-	case e.mails < fewMails:
+	case early && (h.refusal.refused < refusedOfFew || n*5 < int(e.mails)*4):
+	case early && n >= manyOfFew:
+		h.found(SenderDomains, now, float64(n), manyOfFew, 4.6)
 	case n >= c.MassSenderDomains:
 		h.found(SenderDomains, now, float64(n), float64(c.MassSenderDomains), 4.6)
 	case n >= c.SenderDomains:

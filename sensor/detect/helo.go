@@ -112,19 +112,23 @@ type names struct {
 }
 
 // Helo is the observation of a HELO name. direct says that it was given on port 25 to a
-// server that is not ours: internal clients may well give their bare name to their own.
-func (h *Host) Helo(c *Config, name []byte, hash uint32, direct bool, now int64) {
+// server that is not ours: internal clients may well give their bare name to their own, and mail clients to
+// their provider, which is abroad. A bare address is nobody's custom anywhere: the standard wants it in brackets, and
+// mail clients write it so.
+func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, now int64) {
 	w := &h.names
 	inc(&w.given)
 	w.distinct.add(hash, nil)
-	if !direct {
+	if !direct && (!abroad || ClassifyHelo(string(name)) != HeloBareIP) {
 		return
 	}
 	distinct, fresh := recently(w.day[:], hash, stamp(now), 86400)
 	if distinct >= c.HeloNames {
 		h.found(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
 	}
-	h.server.named(hash, name)
+	if direct {
+		h.server.named(hash, name)
+	}
 	if !fresh {
 		return
 	}

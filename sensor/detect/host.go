@@ -14,6 +14,7 @@ type Host struct {
 	hour     [maxWindow]slot // networks contacted lately
 	submit   [maxSubmit]slot // the same, for submission
 	fast     fast
+	flood    flood
 	outcome  outcome
 	ports    [4]portOutcome
 	refusal  refusal
@@ -90,7 +91,7 @@ func (h *Host) Ignore(family Family) {
 
 // Attempted is the observation of an attempt, which Facts have counted already.
 func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
-	h.addrs.add(a.Addr, h.Room)
+	unknown := h.addrs.add(a.Addr, h.Room)
 	fresh := h.nets.add(a.Net, h.Room)
 	if a.External {
 		inc(&h.external)
@@ -113,6 +114,9 @@ func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 	judgeSubmit(c, h, a)
 	judgeFast(c, h, a)
 	judgeConcurrent(c, h, f, a.Time)
+	if a.External && h.opened == 0 {
+		h.flood.attempted(h, a, unknown)
+	}
 }
 
 // found notes what a detector found.
@@ -161,6 +165,9 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	if h.maybeServer() {
 		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
 	}
+	if h.lineDown() {
+		h.reasons[Failures] = Reason{}
+	}
 	if h.Several() { // many people have many providers
 		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
 	}
@@ -186,7 +193,11 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	}
 	v := Verdict{Score: Prior}
 	for i, s := range sums {
-		v.Score += math.Min(s, familyCap[i])
+		limit := familyCap[i]
+		if Family(i) == Volume && h.unheard() {
+			limit += floodLift
+		}
+		v.Score += math.Min(s, limit)
 		if s > 0 {
 			v.Families++
 		}
@@ -198,7 +209,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	switch {
 	case v.Score >= 9.2 && h.heard > 0 && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
 		v.Level = Confirmed
-	case v.Score >= 4.6 && v.Families >= 2 && h.real():
+	case v.Score >= 4.6 && (v.Families >= 2 || h.unheard()) && h.real():
 		v.Level = Likely
 	case v.Score >= 0:
 		v.Level = Suspect
@@ -235,12 +246,13 @@ func (h *Host) real() bool { return h.opened > 0 || h.repeated >= 3 || h.lookups
 func (h *Host) Heard() { inc(&h.heard) }
 
 // Opened is the observation of a completed handshake.
-func (h *Host) Opened(port uint16) {
+func (h *Host) Opened(c *Config, addr uint32, port uint16, now int64) {
 	inc(&h.opened)
 	h.changed = h.changed || h.opened == 1
 	if p := h.port(port); p != nil {
 		inc(&p.opened)
 	}
+	h.letIn(c, addr, now)
 }
 
 // Level is the level in force.

@@ -7,22 +7,42 @@ func init() {
 		return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only a mail server needs to know them.%s", orMore(r.Value, maxDomains), h.lookups.example())
 	}}
 	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within ten minutes.%s", orMore(r.Value, maxDomains), h.lookups.example())
+		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within %s.%s", orMore(r.Value, maxDomains), r.within(), h.lookups.example())
 	}}
 	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", h.lookups.list)
 	}}
 	detectors[TLSNames] = detector{"tls_names", Names, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within ten minutes; a mail client has one to three accounts.", orMore(r.Value, maxDomains))
+		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; a mail client has one to three accounts.", orMore(r.Value, maxDomains), r.within())
 	}}
+}
+
+// Names of mail servers count when there are many within ten minutes, or half a dozen in one burst: even 500 people behind
+// one address do not begin mails at so many providers within 20 s.
+const namesTime, burstNames, burstTime = 600, 6, 20
+
+// mailNames judges a list of domains whose mail servers were named.
+func (h *Host) mailNames(c *Config, code Code, list []slot, now int64) {
+	if n := within(list, stamp(now), namesTime); n >= c.MailNames {
+		h.found(code, now, float64(n), float64(c.MailNames), 3)
+	} else if n := within(list, stamp(now), burstTime); n >= burstNames {
+		h.found(code, now, float64(n), burstNames, 3)
+	}
+}
+
+// within is the time in which names were counted.
+func (r *Reason) within() string {
+	if r.Threshold == burstNames {
+		return fmt.Sprintf("%d s", burstTime)
+	}
+	return "ten minutes"
 }
 
 // ServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
 // domain. It says what a lookup says, and is seen where the DNS is not.
 func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
-	if n, _ := recently(h.servers[:], domain, stamp(now), 600); n >= c.MailNames {
-		h.found(TLSNames, now, float64(n), float64(c.MailNames), 3)
-	}
+	recently(h.servers[:], domain, stamp(now), namesTime)
+	h.mailNames(c, TLSNames, h.servers[:], now)
 }
 
 // Lookups are what a host asked the DNS about mail. They are kept for hosts that
@@ -76,7 +96,7 @@ func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now i
 		inc(&l.MX)
 		recently(l.mx[:], domain, stamp(now), 3600)
 	case AsksHost:
-		recently(l.hosts[:], domain, stamp(now), 600)
+		recently(l.hosts[:], domain, stamp(now), namesTime)
 	case AsksList:
 		inc(&l.lists)
 		l.list = name
@@ -137,9 +157,7 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
 		h.found(MXLookups, now, float64(n), float64(c.MXDomains), 4.6)
 	}
-	if n := within(l.hosts[:], stamp(now), 600); n >= c.MailNames {
-		h.found(HostLookups, now, float64(n), float64(c.MailNames), 3)
-	}
+	h.mailNames(c, HostLookups, l.hosts[:], now)
 }
 
 // Lookups is nil if the host asked nothing.

@@ -17,7 +17,7 @@ type manner struct {
 	last               int64   // attempt at it
 	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
 	mean, squares      float64
-	ttl                [2]ttlCount
+	ttl                [4]ttlCount
 	ttls               uint32 // SYNs whose TTL is none of these
 	addr               uint32 // tried last
 	ports              uint8  // of it, by bit
@@ -122,8 +122,19 @@ func (h *Host) probes() bool {
 // Several reports whether more than one machine speaks through this address: its SYNs have
 // come different ways. A scanner that draws the TTL of each SYN (nmap does) comes a dozen ways.
 func (h *Host) Several() bool {
-	a, b := h.manner.ttl[0].n, h.manner.ttl[1].n
-	return min(a, b) >= 3 && min(a, b)*10 >= a+b && h.manner.ttls <= a+b
+	all, first, second := h.manner.ttls, uint32(0), uint32(0)
+	for _, t := range h.manner.ttl {
+		all += t.n
+		first, second = max(first, t.n), max(second, min(first, t.n))
+	}
+	return second >= 3 && second*10 >= all && h.manner.ttls <= first+second
+}
+
+// Near reports whether the host's frames come from itself and not from a router: its SYNs have the hop
+// limit that systems begin with (64, 128 or 255), and all the same.
+func (h *Host) Near() bool {
+	first, other := &h.manner.ttl[0], &h.manner.ttl[1]
+	return (first.ttl == 64 || first.ttl == 128 || first.ttl == 255) && other.n == 0
 }
 
 // Role is what the host seems to be.

@@ -15,6 +15,9 @@ func init() {
 			}
 			return text
 		}
+		if h.outcome.worked == 0 {
+			return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to deliver knows where to.", int(r.Value))
+		}
 		return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), h.outcome.failed+h.outcome.worked)
 	}}
 }
@@ -25,8 +28,9 @@ func init() {
 //
 // An attempt that nobody answers fails after five seconds: on a real bot's traffic that
 // decides after 5.2 s, waiting for the RST would take 75.7 s. A SYN-ACK that comes later
-// takes it back. Silence counts only where answers would be seen: in a host that has
-// sessions, or when its TCP sends the SYN again because it waits.
+// takes it back. Silence counts only where answers would be seen: in a host of which a SYN-ACK
+// was seen, or when its TCP sends the SYN again because it waits. Where no answer is ever seen, the mirror may show
+// one direction alone, or first SYNs: there a SYN that is not sent again is taken for an answered one.
 type outcome struct {
 	contacts [16]contact
 	llr      float64
@@ -146,6 +150,11 @@ func (h *Host) Answered(c *Config, addr uint32, port uint16, now int64) {
 	if p := h.port(port); p != nil {
 		inc(&p.answered)
 	}
+	h.letIn(c, addr, now)
+}
+
+// letIn notes that a first contact works.
+func (h *Host) letIn(c *Config, addr uint32, now int64) {
 	w := h.outcome.find(addr)
 	if w == nil {
 		return
@@ -200,12 +209,14 @@ func (h *Host) Settle(c *Config, now int64) {
 		w := &o.contacts[i]
 		switch age := now - int64(w.at)*second; {
 		case w.state == waiting && age >= AnswerTime:
-			if w.state = silent; h.opened > 0 {
+			if h.answered > 0 {
+				w.state = silent
 				h.step(c, true, now)
-			} else {
-				w.state = settled
-				o.open--
+				continue
 			}
+			w.state = settled
+			o.open--
+			h.step(c, false, now)
 		case w.state == silent && age >= lateTime:
 			w.state = settled
 			o.open--
@@ -290,7 +301,7 @@ func (h *Host) Egress() Egress {
 		return ICMPEgress
 	case p.refused*2 > p.attempts:
 		return ResetEgress
-	case h.repeated*4 < p.attempts:
+	case h.repeated*4 < p.attempts, h.answered == 0 && h.repeated*2 < p.attempts:
 		// A TCP without an answer sends the SYN again. This one got answers that are not in
 		// the capture, or it is no TCP.
 		return UnknownEgress

@@ -102,6 +102,14 @@ type Finding struct {
 	Reopened    uint32      // how often it came back after it was closed
 	CleanFor    int64       // how long it had been quiet then
 	Relay       *RelayProof // of an open relay
+
+	// Near says that the source's link-layer address is its own, as far as can be told. Then a
+	// machine that was found under other addresses is known again: Incident is the first of its findings, Since when
+	// that began, Also are its other addresses. They are empty for a machine with one.
+	Near     bool
+	Incident string
+	Since    int64
+	Also     []netip.Addr
 }
 
 // ReasonText is a reason as it is told.

@@ -7,6 +7,9 @@ import (
 
 func init() {
 	detectors[Refusals] = detector{"refusals", Replies, func(h *Host, f *Facts, r *Reason) string {
+		if h.refusal.refused == h.refusal.sessions {
+			return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", count(h.refusal.sessions, "session"))
+		}
 		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", h.refusal.refused, count(h.refusal.sessions, "session"))
 	}}
 	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Host, f *Facts, r *Reason) string {
@@ -53,8 +56,11 @@ func (h *Host) SessionDecided(c *Config, refused bool, now int64) {
 	switch {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= upper/2 && refused && h.nets.len() > 1: // half the way counts half, unless one server is the trouble
-		h.found(Refusals, now, float64(t.refused), 3, 2.3)
+	case t.llr >= upper/3 && refused && h.nets.len() > 1: // part of the way counts for as much, unless one server is the trouble
+		h.found(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
+	}
+	if refused {
+		h.judgeSenders(c, within(h.envelope.senders[:], stamp(now), 86400), now)
 	}
 }
 

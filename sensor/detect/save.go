@@ -83,7 +83,7 @@ type SavedManner struct {
 	Internal, Attempts, HalfOpen, Mute, Sessions, Checks, Mails, First uint32
 	Last                                                               int64
 	Gaps, Mean, Squares                                                float64
-	TTL                                                                [2][2]uint32 // and how often
+	TTL                                                                [][2]uint32 // and how often
 	TTLs                                                               uint32
 	Addr                                                               uint32
 	Ports                                                              uint8
@@ -114,11 +114,14 @@ func (h *Host) Memory(f *Facts) Memory {
 		Replies:  SavedReplies{t.llr, t.sessions, t.refused, t.taken, t.all, h.unknown.recipients, h.unknown.unknown},
 		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
 		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
-			[2][2]uint32{{uint32(m.ttl[0].ttl), m.ttl[0].n}, {uint32(m.ttl[1].ttl), m.ttl[1].n}}, m.ttls, m.addr, m.ports, m.swept},
+			nil, m.ttls, m.addr, m.ports, m.swept},
 		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
 		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
 		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails}
 	d.Verdict.Level = h.level
+	for _, t := range m.ttl {
+		d.Manner.TTL = append(d.Manner.TTL, [2]uint32{uint32(t.ttl), t.n})
+	}
 	for _, p := range h.ports {
 		if p.port != 0 {
 			d.Contacts.Ports = append(d.Contacts.Ports, SavedPort{p.port, p.attempts, p.answered, p.opened, p.refused, p.unreachable})
@@ -167,7 +170,10 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served
 	m := &d.Manner
 	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
-		[2]ttlCount{{uint8(m.TTL[0][0]), m.TTL[0][1]}, {uint8(m.TTL[1][0]), m.TTL[1][1]}}, m.TTLs, m.Addr, m.Ports, m.Swept}
+		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Swept}
+	for i, t := range m.TTL[:min(len(m.TTL), len(h.manner.ttl))] {
+		h.manner.ttl[i] = ttlCount{uint8(t[0]), t[1]}
+	}
 	h.names.n = uint8(copy(h.names.name[:], d.Names.Names))
 	h.names.given, h.names.worst = d.Names.Given, d.Names.Worst
 	h.lists.n = copy(h.lists.name[:], d.Lists.Names)

@@ -98,8 +98,16 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 // server does.
 func (h *Host) maybeServer() bool {
 	s, t := &h.server, &h.refusal
-	few := t.refused*5 <= t.sessions || t.refused == 1 && h.has(Serves)
+	few := t.refused <= 1 || t.refused*5 <= t.sessions // one unknown recipient happens to everybody
 	return s.sessions > 0 && !s.several && few
+}
+
+// lineDown reports whether first contacts that fail are better explained by a line that is down, or servers that are, than by
+// a list of addresses: the host has introduced itself to three servers or more by one full name, was let in by
+// as many, and is not refused. A small server that has delivered little when the line goes down has not yet
+// shown more.
+func (h *Host) lineDown() bool {
+	return h.maybeServer() && h.server.sessions >= 3 && h.outcome.worked >= 3
 }
 
 // hostile are the reasons that no honest mail server gives.

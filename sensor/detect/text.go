@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,19 @@ func atLeast(r *Reason, most float64, limit int) string {
 		limit = int(r.Value)
 	}
 	return orMore(r.Value, limit)
+}
+
+// SameMachine says under which other addresses the machine of a finding was found; empty for one with no other.
+func (f *Finding) SameMachine() string {
+	if len(f.Also) == 0 {
+		return ""
+	}
+	list := make([]string, len(f.Also))
+	for i, a := range f.Also {
+		list[i] = a.String()
+	}
+	m := f.Source.MAC
+	return fmt.Sprintf("The same machine (MAC %02x:%02x:%02x:%02x:%02x:%02x) was found as %s, too: its address has changed, or it has several.", m[0], m[1], m[2], m[3], m[4], m[5], strings.Join(list, ", "))
 }
 
 // span is a duration as people say it.

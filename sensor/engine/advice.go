@@ -20,7 +20,9 @@ func (h *host) blind(src *source) (blind []string) {
 	case f.Sessions == 0:
 		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
 	}
-	add(h.opaque, "%d of %s encrypted from the first byte", h.opaque, detect.Count(f.Sessions, "session was", "sessions were"))
+	if h.opaque > 0 {
+		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte", detect.Count(f.Sessions, "session", "sessions"), detect.Count(h.opaque, "was", "were")))
+	}
 	add(f.TLSSessions-min(f.TLSSessions, h.opaque), "%s over to TLS: what was said after that is not known", detect.Count(f.TLSSessions-min(f.TLSSessions, h.opaque), "session went", "sessions went"))
 	add(h.oneWay, "of %s only one direction was seen", detect.Count(h.oneWay, "session", "sessions"))
 	add(h.doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server may have read something else", detect.Count(h.doubtful, "session", "sessions"))

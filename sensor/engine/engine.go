@@ -114,6 +114,7 @@ type Engine struct {
 	homeSeen  atomic.Bool
 	emitted   []record // scratch of flush
 	site      site
+	machines  machines
 	workers   []*Worker
 	pool      *helpers
 	servers   servers

@@ -132,6 +132,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
+	d.Near = hst.Near()
 	first := max(src.facts.First, hst.since)
 	d.Decided = detect.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
 	switch f.class {

@@ -122,7 +122,7 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		return
 	}
 	if !f.has(opened) {
-		if f.conn.Seen(1) {
+		if f.conn.Seen(tcp.Server) && f.syns > 0 { // where the client is not heard, it is not known to be silent
 			hst.HalfOpen()
 		}
 		return
@@ -172,6 +172,12 @@ func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
 	}
 	if talk.HeloVerb == smtpsniff.HELO && bytes.Contains(talk.Banner(), []byte("ESMTP")) {
 		o |= detect.OldHello
+	}
+	if talk.Loose {
+		o |= detect.LooseSyntax
+	}
+	if talk.Flags&smtpsniff.DataRefused != 0 && talk.Flags&smtpsniff.Pipelined == 0 && talk.Rcpts > 0 && talk.Rcpts == talk.RcptsRejected {
+		o |= detect.WentOn
 	}
 	bye, greeted := false, false
 	talk.Codes(func(c smtpsniff.CodeCount) {

@@ -257,6 +257,7 @@ func (e *Engine) emit(r *record) {
 		t.Lock()
 		r.finding.Evidence = slices.Clone(r.host.evidence)
 		t.Unlock()
+		e.machines.follow(r.finding)
 		e.out.Finding(r.finding)
 	}
 }

@@ -195,7 +195,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			}
 			if hst != nil {
 				hst.Heard()
-				hst.Helo(cfg, ev.Text, hash, direct, now)
+				hst.Helo(cfg, ev.Text, hash, direct, f.has(external) && !f.has(relay), now)
 			}
 		case smtpsniff.MailSaid:
 			domain := smtpsniff.Domain(ev.Text)
@@ -217,7 +217,9 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		case smtpsniff.Accepted:
 			facts.Messages++
 			s.served(src)
-			s.decide(f, hst, false, now)
+			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
+				s.decide(f, hst, false, now)
+			}
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
@@ -297,7 +299,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	}
 	src.facts.Sessions++
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(p.key.ServerPort)
+		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)

@@ -107,7 +107,7 @@ func (e *Engine) Stats() Stats {
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
-		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "servers_full", N: e.servers.full.Load()}}
+		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "machines_forgotten", N: e.machines.forgotten.Load()}, {Name: "servers_full", N: e.servers.full.Load()}}
 	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
 		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
 		if n.N > 0 {

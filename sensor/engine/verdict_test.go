@@ -45,9 +45,11 @@ func together(lists ...[]frame) []frame {
 }
 
 // bot is n attempts to as many networks, one a second. answer is what comes of each.
-func bot(n int, answer func(c *conn)) (frames []frame) {
+func bot(n int, answer func(c *conn)) (frames []frame) { return botAt("10.0.0.5", n, answer) }
+
+func botAt(client string, n int, answer func(c *conn)) (frames []frame) {
 	for i := range n {
-		c := newConn("10.0.0.5", fmt.Sprintf("198.%d.%d.7", 18+i/250, i%250), uint16(10000+i), 25)
+		c := newConn(client, fmt.Sprintf("198.%d.%d.7", 18+i/250, i%250), uint16(10000+i), 25)
 		c.at += int64(i) * second
 		c.seq = [2]uint32{uint32(i) * 7919, uint32(i) * 104729}
 		answer(c)
@@ -175,6 +177,24 @@ func TestAddressMoves(t *testing.T) {
 	if !strings.HasSuffix(got, "closed spambot confirmed (mac_changed), opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)") &&
 		!strings.HasSuffix(got, "closed spambot confirmed (mac_changed)") {
 		t.Error(got)
+	}
+}
+
+// A bot that gets another address is the same machine, by its link-layer address.
+func TestIncidentFollowsTheMachine(t *testing.T) {
+	list := analyse(Config{}, together(botAt("10.0.0.5", 30, refusing), at(botAt("10.0.0.6", 30, refusing), days), at(botAt("10.0.0.5", 30, refusing), 2*days))).findings
+	incidents := map[string]string{}
+	for _, f := range list {
+		if f.Class == detect.Spambot && f.Action != "closed" {
+			incidents[f.Source.Addr.String()] = f.Incident
+			if f.Incident != "" && (f.Since != epoch || len(f.Also) != 1 || f.SameMachine() == "") {
+				t.Errorf("%s: since %d, also %v", f.Source.Addr, f.Since-epoch, f.Also)
+			}
+		}
+	}
+	first := list[slices.IndexFunc(list, func(f detect.Finding) bool { return f.Class == detect.Spambot })].ID
+	if incidents["10.0.0.6"] != first || incidents["10.0.0.5"] != first {
+		t.Errorf("%v, want %s for both", incidents, first)
 	}
 }
 

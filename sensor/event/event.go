@@ -298,6 +298,13 @@ func (w *Writer) Finding(f *detect.Finding) {
 	if f.Reopened > 0 {
 		d.Uint32("reopened", f.Reopened).Float64("clean_for_s", seconds(f.CleanFor))
 	}
+	if f.Incident != "" {
+		also := make([]string, len(f.Also))
+		for i, a := range f.Also {
+			also[i] = a.String()
+		}
+		d.Str("incident", f.Incident).Str("incident_since", Timestamp(f.Since)).Strs("other_addresses", also)
+	}
 	d.Uint64("suppressed_events", f.Suppressed)
 	if f.Relay != nil {
 		d.Dict("relay", w.relay(f.Relay))

@@ -232,6 +232,9 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}
+	if text := f.SameMachine(); text != "" {
+		p.wrap("   ", "   ", text)
+	}
 	if len(f.Reasons) > 0 {
 		p.line("   Why")
 		for _, reason := range f.Reasons {
@@ -322,10 +325,10 @@ func (r *Report) unjudged(p *printer, in *Input) {
 			items = append(items, fmt.Sprintf(format, grouped(n)))
 		}
 	}
-	add(r.servers.tls+r.talkers.tls, "%s sessions of your hosts were encrypted: what was said in them is not known")
-	add(in.SeenClient, "%s sessions were seen from the client's side only")
-	add(in.SeenServer, "%s sessions were seen from the server's side only")
-	add(in.Gaps, "%s gaps: bytes that were sent but are not in the capture")
+	add(r.servers.tls+r.talkers.tls, "encrypted sessions of your hosts: %s; what was said in them is not known")
+	add(in.SeenClient, "sessions seen from the client's side only: %s")
+	add(in.SeenServer, "sessions seen from the server's side only: %s")
+	add(in.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
 	add(in.Midstream, "%s connections had begun before the capture")
 	items = append(items, r.health...)
 	if len(items) == 0 {

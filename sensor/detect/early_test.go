@@ -1,0 +1,86 @@
+package detect
+
+import "testing"
+
+// from is a mail in the name of a domain, in a session that is refused or not.
+func (s *scene) from(domain uint32, refused bool) *scene {
+	s.h.Sender(&s.cfg, mix(domain), true, s.now)
+	s.h.SessionDecided(&s.cfg, refused, s.now)
+	s.judge()
+	return s.wait(2)
+}
+
+// What is said of the first few mails of a host that has contacted as many networks.
+func TestFirstMails(t *testing.T) {
+	begun := func() *scene {
+		return newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(6, 25, 1, true)
+	}
+	for _, c := range []struct {
+		name string
+		s    *scene
+		want Level
+	}{
+		{"a server with one domain, two recipients of six unknown", begun().from(1, true).from(1, true).from(1, false).from(1, false).from(1, false).from(1, false), Suspect},
+		{"a server with many domains, all taken", begun().from(1, false).from(2, false).from(3, false).from(4, false).from(5, false).from(6, false), Suspect},
+		{"a server with many domains, one refused", begun().from(1, false).from(2, false).from(3, true).from(4, false).from(5, false).from(6, false), Suspect},
+		{"a bot with a proper name, two of five refused", begun().from(1, false).from(2, true).from(3, false).from(4, true).from(5, false), Likely},
+		{"two senders in turn", begun().from(1, false).from(2, true).from(1, false).from(2, true).from(1, false), Suspect},
+	} {
+		if c.s.won != c.want {
+			v := c.s.h.Judge(&c.s.f, c.s.now)
+			t.Errorf("%s: %s (score %.1f), want %s", c.name, c.s.won, v.Score, c.want)
+		}
+	}
+}
+
+// A server that has delivered three mails when the line goes down is no bot because nobody answers; who
+// never was let in may be.
+func TestLineDown(t *testing.T) {
+	for _, c := range []struct {
+		delivered int
+		want      Level
+	}{{0, Likely}, {3, Suspect}} {
+		s := newScene()
+		for range c.delivered {
+			s.tries(1, 25, 0, true)
+			s.h.Answered(&s.cfg, mix(s.dest), 25, s.now)
+			s.helo("mail.example.org").wait(600)
+		}
+		if s.again(20, 300); s.won != c.want {
+			v := s.h.Judge(&s.f, s.now)
+			t.Errorf("%d delivered: %s (score %.1f), want %s", c.delivered, s.won, v.Score, c.want)
+		}
+	}
+}
+
+// Half a dozen providers at once are no mail client; so many in the course of minutes may be its people's.
+func TestNamesInABurst(t *testing.T) {
+	for _, c := range []struct {
+		n       int
+		every   float64
+		many    bool
+		seconds string
+	}{{5, 0.1, false, ""}, {6, 0.1, true, "20 s"}, {6, 5, false, ""}, {9, 30, false, ""}, {10, 30, true, "ten minutes"}} {
+		s := newScene()
+		for i := range c.n {
+			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.wait(c.every)
+		}
+		if s.h.has(TLSNames) != c.many || c.many && s.h.reasons[TLSNames].within() != c.seconds {
+			t.Errorf("%d names every %.1f s: %v %s", c.n, c.every, !c.many, s.h.reasons[TLSNames].within())
+		}
+	}
+}
+
+// Names given to a provider say nothing, but for a bare address: no mail client writes it so.
+func TestHeloToProviders(t *testing.T) {
+	for name, want := range map[string]bool{"ANNAS-PC": false, "[192.168.1.7]": false, "localhost": false, "192.168.1.7": true} {
+		for _, abroad := range []bool{false, true} {
+			s := newScene()
+			s.h.Helo(&s.cfg, []byte(name), 1, false, abroad, s.now)
+			if s.h.has(HeloName) != (want && abroad) {
+				t.Errorf("%s to a provider (%v): counts %v", name, abroad, !want)
+			}
+		}
+	}
+}
