@@ -267,6 +267,9 @@ func (c *Class) UnmarshalText(name []byte) error {
 func (s *MailServer) Clone() *MailServer {
 	c := *s
 	c.Queue.Waiting, c.Queue.Down = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Down)
+	for i := range c.Traffic.Series {
+		c.Traffic.Series[i].Batches = slices.Clone(s.Traffic.Series[i].Batches)
+	}
 	c.Relay.Domains, c.Relay.Strangers = maps.Clone(s.Relay.Domains), slices.Clone(s.Relay.Strangers)
 	return &c
 }
@@ -275,6 +278,10 @@ func (s *MailServer) Clone() *MailServer {
 // nowhere. room is what its queue shares with others from now on.
 func (s *MailServer) Sound(room *Room) {
 	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
+	for i := range s.Traffic.Series {
+		past := &s.Traffic.Series[i].Batches
+		*past = (*past)[:min(len(*past), maxBatches)]
+	}
 	s.Queue.Hour = max(0, s.Queue.Hour)
 	s.Queue.share(room)
 	for k, d := range s.Relay.Domains {
