@@ -44,11 +44,11 @@ func (p PhaseClass) String() string { return [...]string{"connect", "mail", "rcp
 
 // Mail is the observation of a transaction with a mail server: from MAIL to its end.
 type Mail struct {
-	Time     int64
-	Client   netip.Addr // the other side
-	Net      uint32     // hash of its network
-	From     uint64     // hash of the sender's address
-	FromText string
+	Time      int64
+	Client    netip.Addr // the other side
+	Net, Host uint32     // hashes of its network and its address
+	From      uint64     // hash of the sender's address
+	FromText  string
 	// Stranger says that the other side is a client from outside and did not
 	// authenticate.
 	Stranger bool
@@ -78,6 +78,7 @@ func (m *Mail) proof(to *Recipient) *RelayProof {
 type ServerSession struct {
 	Time     int64
 	Net      uint32
+	Host     uint32 // hash of its address
 	Inbound  bool
 	External bool // the other side is outside our networks
 	Submit   bool // on a port for submission
@@ -169,12 +170,12 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		switch {
 		case code/100 == 2 && m.Taken:
 			taken++
-			s.Queue.Settle(delivery)
+			s.Queue.Settle(delivery, m.Net, m.Time)
 			if a, ok := s.Traffic.Domain(to.Domain, m.Time); ok {
 				s.alarm(a, tell)
 			}
 		case code >= 500:
-			s.Queue.Settle(delivery)
+			s.Queue.Settle(delivery, m.Net, m.Time)
 			s.Count.FailedOut++
 			refused = true
 		case code >= 400:
@@ -184,7 +185,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		}
 	}
 	if m.Code != 0 && len(m.Rcpts) == 0 { // MAIL itself was refused
-		s.Queue.Fail(m.Net, m.Listed, m.Time)
+		s.Queue.Fail(m.Net, m.Host, m.Listed, m.Time)
 		if m.Code >= 500 {
 			s.Count.FailedOut++
 		} else {
@@ -201,7 +202,6 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	if m.Taken {
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
-		s.Queue.Work(m.Net)
 		s.add(OutMessages, 1, m.Time, tell)
 		s.add(OutRecipients, taken, m.Time, tell)
 		s.Relay.Out(m, tell)
@@ -235,7 +235,6 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 	s.Count.BytesOut += x.Bytes
 	s.add(OutSessions, 1, x.Time, tell)
 	s.add(OutBytes, (x.Bytes+16<<10)>>15, x.Time, tell)
-	s.Queue.Answer(x.Net)
 	switch {
 	case x.Refused:
 		s.Count.FailedBy[AtConnect]++
@@ -243,22 +242,15 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 		if x.Listed {
 			s.Count.Listed++
 		}
-		s.Queue.Fail(x.Net, x.Listed, x.Time)
+		s.Queue.Fail(x.Net, x.Host, x.Listed, x.Time)
 	case x.Hidden && x.Bytes >= submitted:
-		s.Queue.Work(x.Net)
+		s.Queue.Work(x.Net, x.Time)
 	}
 }
 
 // submitted is how many bytes of an encrypted session are a message: handshake, commands and
 // credentials stay below it.
 const submitted = 3000
-
-// Connecting and Unreachable are the observations of an attempt to reach another server, and of one
-// that was refused.
-func (s *MailServer) Connecting(net uint32, now int64) { s.Queue.Attempt(net, now) }
-
-// Unreachable: see Connecting.
-func (s *MailServer) Unreachable(net uint32, now int64) { s.Queue.Fail(net, false, now) }
 
 // ServerRecord is what is told of a server.
 type ServerRecord struct {

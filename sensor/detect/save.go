@@ -266,7 +266,11 @@ func (c *Class) UnmarshalText(name []byte) error {
 // Clone is a copy of what a checkpoint holds.
 func (s *MailServer) Clone() *MailServer {
 	c := *s
-	c.Queue.Waiting, c.Queue.Down = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Down)
+	c.Queue.Waiting, c.Queue.Silent = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Silent)
+	for net, d := range c.Queue.Silent {
+		d.Letters = slices.Clone(d.Letters)
+		c.Queue.Silent[net] = d
+	}
 	for i := range c.Traffic.Series {
 		c.Traffic.Series[i].Batches = slices.Clone(s.Traffic.Series[i].Batches)
 	}

@@ -106,9 +106,18 @@ type serverSeen struct {
 	outside        bool // the server is none of ours
 	mail           *detect.Mail
 	session        *detect.ServerSession
-	attempt        int8 // 1: one began, -1: it was refused
-	net            uint32
+	attempt        tryState
+	net, host      uint32
 }
+
+// tryState says what became of an attempt of a server.
+type tryState int8
+
+const (
+	tryBegins tryState = 1 + iota
+	tryAnswered
+	tryRefused
+)
 
 // envelope is the transaction of a session in hand.
 type envelope struct {
@@ -260,7 +269,7 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
 	}
-	m.Client, m.Net = addr(other, v6), s.net(other, v6)
+	m.Client, m.Net, m.Host = addr(other, v6), s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
 }
 
@@ -318,7 +327,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 		other = k.Client
 		d.External = !s.e.home.has(k.Client, v6)
 	}
-	d.Net = s.net(other, v6)
+	d.Net, d.Host = s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	if talk != nil {
 		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
@@ -327,14 +336,13 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
 }
 
-// serverAttempt is an attempt of a server to reach another one: outcome 1 when it begins, -1
-// when it is refused.
-func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome int8) {
+// serverAttempt is an attempt of a server to reach another one.
+func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
 	if src.flags&serving == 0 {
 		return
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.seen(now, k, true, serverSeen{attempt: outcome, net: s.net(k.Server, v6)})
+		s.seen(now, k, true, serverSeen{attempt: what, net: s.net(k.Server, v6), host: s.destination(k)})
 	}
 }
 
@@ -367,10 +375,12 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 		s.Sent(x.mail, x.outside, tell)
 	case x.session != nil && x.outside:
 		s.Session(x.session, tell)
-	case x.attempt > 0:
-		s.Connecting(x.net, now)
-	case x.attempt < 0:
-		s.Unreachable(x.net, now)
+	case x.attempt == tryBegins:
+		s.Queue.Connecting(x.net, x.host, now)
+	case x.attempt == tryAnswered:
+		s.Queue.Answer(x.net, x.host)
+	case x.attempt == tryRefused:
+		s.Queue.Fail(x.net, x.host, false, now)
 	}
 }
 

@@ -401,7 +401,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	if src == nil {
 		return
 	}
-	s.serverAttempt(p.time, src, &p.key, -1)
+	s.serverAttempt(p.time, src, &p.key, tryRefused)
 	src.settled(outcome)
 	src.flags |= changed
 	s.failed(src, p, outcome == flowtable.Unreachable)

@@ -97,7 +97,7 @@ func (s *shard) judges(src *source) bool {
 // attempt counts a first SYN of a source and has the source judged.
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
-	s.serverAttempt(now, src, k, 1)
+	s.serverAttempt(now, src, k, tryBegins)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay {
 		src.flags |= outside
@@ -293,6 +293,7 @@ func (s *shard) opened(p *packet, f *flow) {
 		}
 	}
 	src.facts.Sessions++
+	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Opened(p.key.ServerPort)
 	}
