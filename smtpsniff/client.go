@@ -29,17 +29,18 @@ type parser struct {
 	start    start
 	asked    bool // for TLS, with STARTTLS
 
-	body    body
-	left    uint64 // bytes of the chunk that are still to come
-	lines   uint8  // after AUTH
-	rcpts   uint32 // in this transaction
-	mail    bool   // this transaction has a sender
-	lossy   bool   // bytes of this message are missing
-	missed  bool   // bytes were lost since the message began
-	taken   bool   // one reply to the end of data was positive
-	strays  uint32 // lines that were no command, since the last reply
-	refused bool   // the message was refused before its end
-	odd     uint32 // lines that were no command
+	body       body
+	left       uint64 // bytes of the chunk that are still to come
+	lines      uint8  // after AUTH
+	credential credential
+	rcpts      uint32 // in this transaction
+	mail       bool   // this transaction has a sender
+	lossy      bool   // bytes of this message are missing
+	missed     bool   // bytes were lost since the message began
+	taken      bool   // one reply to the end of data was positive
+	strays     uint32 // lines that were no command, since the last reply
+	refused    bool   // the message was refused before its end
+	odd        uint32 // lines that were no command
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), or all since a line with a dot that may have ended the message (loose).
@@ -346,6 +347,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 	verb, rest := parseVerb(line)
 	if p.mode == authing && !l.endsAuth(s, verb, rest) {
+		if !long {
+			l.account(s, trim(line))
+		}
 		return
 	}
 	if long {
@@ -415,6 +419,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		s.Auth = max(s.Auth, AuthTried)
 		l.push(s, AUTH)
 		p.mode, p.lines = authing, 0
+		if s.Account = 0; !long {
+			l.auth(s, rest)
+		}
 	case STARTTLS:
 		l.push(s, STARTTLS)
 		if p.loose && p.heldCommand() {

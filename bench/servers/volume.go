@@ -118,7 +118,7 @@ func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
 			at := t + int64(i)*five/int64(n+1)
 			// A message has one recipient, seldom some, to one of a few hundred domains by
 			// Zipf's law; its size is log-normal around 30 kB.
-			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), Taken: true}
+			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
 			rcpts := 1
 			if rnd.Float64() < 0.1 {
 				rcpts += poisson(rnd, 4)

@@ -12,6 +12,7 @@ type MailServer struct {
 	Queue       Queue
 	Relay       Relay
 	Hijack      Hijack
+	Accounts    Accounts
 	Count       ServerCounts
 }
 
@@ -21,6 +22,7 @@ type ServerCounts struct {
 	SessionsOut, SessionsIn uint64
 	RecipientsOut           uint64
 	FailedOut, DeferredOut  uint64 // deliveries refused for good, and for now
+	AbsentOut               uint64 // recipients that do not exist
 	BytesOut                uint64
 	AuthOK, AuthFailed      uint64               // sessions from outside
 	Listed                  uint64               // refusals that named a blocklist
@@ -44,11 +46,13 @@ func (p PhaseClass) String() string { return [...]string{"connect", "mail", "rcp
 
 // Mail is the observation of a transaction with a mail server: from MAIL to its end.
 type Mail struct {
-	Time      int64
-	Client    netip.Addr // the other side
-	Net, Host uint32     // hashes of its network and its address
-	From      uint64     // hash of the sender's address
-	FromText  string
+	Time       int64
+	Client     netip.Addr // the other side
+	Net, Host  uint32     // hashes of its network and its address
+	From       uint64     // hash of the sender's address
+	FromDomain uint32     // hash of its domain; zero if there is none
+	Account    uint32     // hash of the account with which the client authenticated; zero if it is not known
+	FromText   string
 	// Stranger says that the other side is a client from outside and did not
 	// authenticate.
 	Stranger bool
@@ -68,6 +72,7 @@ type Recipient struct {
 	Where  Locality
 	Code   uint16 // of the reply; zero if none was seen
 	Relay  bool   // the reply speaks of relaying
+	Absent bool   // the reply says that there is no such recipient
 }
 
 func (m *Mail) proof(to *Recipient) *RelayProof {
@@ -80,9 +85,11 @@ type ServerSession struct {
 	Net      uint32
 	Host     uint32 // hash of its address
 	Inbound  bool
-	External bool // the other side is outside our networks
-	Submit   bool // on a port for submission
-	Auth     bool // it authenticated
+	External bool   // the other side is outside our networks
+	Submit   bool   // on a port for submission
+	Auth     bool   // it authenticated
+	Account  uint32 // see Mail
+	Client   netip.Addr
 	AuthFail bool
 	Hidden   bool // encrypted: what was said is not known
 	Messages uint32
@@ -114,6 +121,7 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 		return
 	}
 	s.Relay.Tick(now)
+	s.Accounts.tick(now)
 	if q, alarm := s.Queue.Tick(now); alarm {
 		// Destinations that defer are an outage more often than an abuse.
 		v := ServerVerdict{Class: VolumeAnomaly, Level: Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
@@ -148,6 +156,9 @@ func (s *MailServer) add(m Metric, n uint64, now int64, tell func(ServerVerdict)
 func (s *MailServer) Brought(m *Mail, tell func(ServerVerdict)) {
 	if m.Taken {
 		s.Count.MessagesIn++
+		if m.Account != 0 {
+			s.Accounts.submitted(m, tell)
+		}
 	}
 	s.Relay.In(m, tell)
 }
@@ -166,6 +177,12 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		code := to.Code
 		if m.Code != 0 && (code == 0 || code/100 == 2) {
 			code = m.Code
+		}
+		if code != 0 {
+			s.Accounts.answered(m.From, to.Absent, m.Time, tell)
+		}
+		if to.Absent {
+			s.Count.AbsentOut++
 		}
 		switch {
 		case code/100 == 2 && m.Taken:
@@ -204,6 +221,11 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		s.Count.RecipientsOut += taken
 		s.add(OutMessages, 1, m.Time, tell)
 		s.add(OutRecipients, taken, m.Time, tell)
+		if m.FromDomain != 0 {
+			if a, ok := s.Traffic.SenderDomain(m.FromDomain, m.Time); ok {
+				s.alarm(a, tell)
+			}
+		}
 		s.Relay.Out(m, tell)
 	}
 }
@@ -215,6 +237,9 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 		s.Count.SessionsIn++
 		if x.External && x.Auth {
 			s.Count.AuthOK++
+		}
+		if x.External && x.Auth && x.Account != 0 {
+			s.Accounts.session(x, tell)
 		}
 		if x.External && x.AuthFail {
 			s.Count.AuthFailed++

@@ -271,6 +271,11 @@ func (s *MailServer) Clone() *MailServer {
 		d.Letters = slices.Clone(d.Letters)
 		c.Queue.Silent[net] = d
 	}
+	c.Accounts.Known, c.Accounts.Senders = maps.Clone(s.Accounts.Known), maps.Clone(s.Accounts.Senders)
+	for hash, x := range c.Accounts.Known {
+		x.Nets, x.Domains = slices.Clone(x.Nets), slices.Clone(x.Domains)
+		c.Accounts.Known[hash] = x
+	}
 	for i := range c.Traffic.Series {
 		c.Traffic.Series[i].Batches = slices.Clone(s.Traffic.Series[i].Batches)
 	}

@@ -18,12 +18,13 @@ const (
 	OutRefusals
 	OutDomains     // different recipient domains in an hour
 	SubmitNetworks // different networks outside from which mail was submitted in an hour
+	OutSenders     // different sender domains in an hour
 	Metrics
 )
 
 // String is the name used in reasons.
 func (m Metric) String() string {
-	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains", "submitting networks"}[m]
+	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains", "submitting networks", "sender domains"}[m]
 }
 
 // Traffic watches how much a mail server sends: is this hour like that hour usually is?
@@ -63,8 +64,8 @@ type Traffic struct {
 	Bin    int64 // the five minutes in hand, since 1970
 	From   int64 // those in which listening began
 	Series [Metrics]Series
-	// Domains and Networks are sketches of what was seen in this hour.
-	Domains, Networks [16]uint64
+	// Domains, Networks and Senders are sketches of what was seen in this hour.
+	Domains, Networks, Senders [16]uint64
 }
 
 // Series is one metric of a server.
@@ -165,7 +166,7 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 		return a, false
 	}
 	// What is counted once an hour is most in its first minutes, and adds up to nothing.
-	once := m == OutDomains || m == SubmitNetworks
+	once := m == OutDomains || m == SubmitNetworks || m == OutSenders
 	if x := float64(s.Five); x >= s.limit5 && !once {
 		a = s.alarm(m, "burst", now, x, s.expected(now)/12)
 		a.Five = true
@@ -189,6 +190,11 @@ func (v *Traffic) Domain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
 // SubmitNetwork: see Domain.
 func (v *Traffic) SubmitNetwork(hash uint32, now int64) (a VolumeAlarm, ok bool) {
 	return v.once(SubmitNetworks, &v.Networks, hash, now)
+}
+
+// SenderDomain: see Domain.
+func (v *Traffic) SenderDomain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+	return v.once(OutSenders, &v.Senders, hash, now)
 }
 
 func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a VolumeAlarm, ok bool) {
@@ -228,7 +234,7 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 		}
 		v.Bin++
 		if v.Bin%12 == 0 {
-			v.Domains, v.Networks = [16]uint64{}, [16]uint64{}
+			v.Domains, v.Networks, v.Senders = [16]uint64{}, [16]uint64{}, [16]uint64{}
 		}
 		for m := range v.Series {
 			v.Series[m].beginFive(v.Bin*five, least(Metric(m)))
@@ -285,7 +291,7 @@ func (s *Series) outstanding(mean float64, varies *Spread, least float64) float6
 // least is the count below which nothing is a burst, whatever is usual.
 func least(m Metric) float64 {
 	switch m {
-	case SubmitNetworks:
+	case SubmitNetworks, OutSenders:
 		return 10
 	case OutRecipients:
 		return 100 // one message can have them: RFC 5321, section 4.5.3.1.8

@@ -187,6 +187,9 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 			}
 			x.open = true
 			x.mail = detect.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
+				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
+			}
 		case smtpsniff.RcptSaid:
 			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.full {
 				if x.full = !s.hold(x, len(ev.Text)); x.full {
@@ -244,6 +247,8 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = detect.AtRcpt
+				why, _, _ := s.causeOf(ev)
+				to.Absent = why == detect.UserUnknown
 			}
 		}
 		x.answered++
@@ -268,6 +273,9 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		other = k.Client
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
+		if talk.Auth == smtpsniff.AuthOK {
+			m.Account = talk.Account
+		}
 	}
 	m.Client, m.Net, m.Host = addr(other, v6), s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
@@ -330,6 +338,9 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	d.Net, d.Host = s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	if talk != nil {
 		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
+		if d.Auth && d.Inbound {
+			d.Account, d.Client = talk.Account, addr(k.Client, v6)
+		}
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
 		d.Refused, d.Listed = x.refused && talk.Mails == 0, x.listed
 	}

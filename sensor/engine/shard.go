@@ -205,6 +205,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
+	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.Bytes(name))) }
 }
 
 // packet works on one packet.
