@@ -232,7 +232,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 
 // Session is the observation of a session that ended.
 func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
-	s.Relay.Session(x)
+	s.Relay.Session(x, tell)
 	if x.Inbound {
 		s.Count.SessionsIn++
 		if x.External && x.Auth {

@@ -43,6 +43,7 @@ type Relay struct {
 	joinDay int64
 	in      map[uint32]uint64 // bytes that came from networks this hour
 	inHour  int64
+	hidden  hiddenRelay
 }
 
 // LearnedDomain is a domain for which strangers brought mail.
@@ -266,7 +267,14 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 // Session is the observation of a session that strangers' bytes came in: where nothing can be
 // read, a server that suddenly sends much while one network brings most of what comes is
 // suspicious.
-func (r *Relay) Session(s *ServerSession) {
+func (r *Relay) Session(s *ServerSession, tell func(ServerVerdict)) {
+	switch {
+	case !s.External || s.Bytes < submitted:
+	case s.Inbound && s.Hidden && !s.Auth && !s.Submit:
+		r.hidden.in(s)
+	case !s.Inbound:
+		r.hidden.out(s, tell)
+	}
 	if !s.Inbound || !s.External || s.Auth {
 		return
 	}

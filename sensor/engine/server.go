@@ -333,13 +333,14 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
-		d.External = !s.e.home.has(k.Client, v6)
+		d.External = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6)
+		d.Client = addr(k.Client, v6)
 	}
 	d.Net, d.Host = s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	if talk != nil {
 		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
 		if d.Auth && d.Inbound {
-			d.Account, d.Client = talk.Account, addr(k.Client, v6)
+			d.Account = talk.Account
 		}
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
 		d.Refused, d.Listed = x.refused && talk.Mails == 0, x.listed
