@@ -177,7 +177,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(ServerVerd
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
-		tell(ServerVerdict{Class: HijackedAccount, Level: level, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
+		tell(ServerVerdict{Class: HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
 	}
 	a.Known[hash] = x
 }

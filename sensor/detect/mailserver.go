@@ -1,6 +1,9 @@
 package detect
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // MailServer is all that is known of a mail server of ours. The zero value knows nothing. Its
 // size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
@@ -27,6 +30,19 @@ type ServerCounts struct {
 	AuthOK, AuthFailed      uint64               // sessions from outside
 	Listed                  uint64               // refusals that named a blocklist
 	FailedBy                [PhaseClasses]uint64 // refusals of either kind
+	FailedWhy               [Causes]uint64       // the same, by what the replies say
+	BouncesOut              uint64               // messages without a sender
+	Port25In, SubmitIn      uint64               // sessions of our own hosts, by port: where they submit
+	Port25                  []netip.Addr         `json:",omitempty"` // who of them uses port 25, up to 16
+}
+
+// backscatterLeast is how many messages there must be before a share of bounces means something.
+const backscatterLeast = 50
+
+// Backscatter reports whether much of what is sent are bounces: mail to forged senders is taken, and then
+// returned to people who never sent it.
+func (c *ServerCounts) Backscatter() bool {
+	return c.MessagesOut >= backscatterLeast && c.BouncesOut*5 > c.MessagesOut
 }
 
 // PhaseClass is where a delivery was refused.
@@ -61,7 +77,8 @@ type Mail struct {
 	Over     bool   // it ended without a message
 	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
 	Phase    PhaseClass
-	Listed   bool // a refusal named a blocklist
+	Why      Cause // of the refusal that came last
+	Listed   bool  // a refusal named a blocklist
 }
 
 // Recipient is one of a Mail.
@@ -86,6 +103,7 @@ type ServerSession struct {
 	Host     uint32 // hash of its address
 	Inbound  bool
 	External bool   // the other side is outside our networks
+	Own      bool   // it is a host of ours and no server
 	Submit   bool   // on a port for submission
 	Auth     bool   // it authenticated
 	Account  uint32 // see Mail
@@ -95,6 +113,7 @@ type ServerSession struct {
 	Messages uint32
 	Bytes    uint64 // from the client
 	Refused  bool   // it ended before a sender could be named
+	Why      Cause  // of that
 	Listed   bool
 }
 
@@ -107,6 +126,7 @@ type ServerVerdict struct {
 	Value, Threshold float64
 	Text             string
 	Relay            *RelayProof
+	Client           netip.Addr // whose sessions are evidence, if anybody's
 }
 
 // Tick moves the time on. It must be called before every observation, with its time.
@@ -211,6 +231,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	}
 	if refused {
 		s.Count.FailedBy[m.Phase]++
+		s.Count.FailedWhy[m.Why]++
 		s.add(OutRefusals, 1, m.Time, tell)
 		if m.Listed {
 			s.Count.Listed++
@@ -219,6 +240,9 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	if m.Taken {
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
+		if m.FromText == "" {
+			s.Count.BouncesOut++
+		}
 		s.add(OutMessages, 1, m.Time, tell)
 		s.add(OutRecipients, taken, m.Time, tell)
 		if m.FromDomain != 0 {
@@ -235,6 +259,9 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 	s.Relay.Session(x, tell)
 	if x.Inbound {
 		s.Count.SessionsIn++
+		if x.Own {
+			s.Count.submits(x)
+		}
 		if x.External && x.Auth {
 			s.Count.AuthOK++
 		}
@@ -263,6 +290,7 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 	switch {
 	case x.Refused:
 		s.Count.FailedBy[AtConnect]++
+		s.Count.FailedWhy[x.Why]++
 		s.add(OutRefusals, 1, x.Time, tell)
 		if x.Listed {
 			s.Count.Listed++
@@ -270,6 +298,18 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 		s.Queue.Fail(x.Net, x.Host, x.Listed, x.Time)
 	case x.Hidden && x.Bytes >= submitted:
 		s.Queue.Work(x.Net, x.Time)
+	}
+}
+
+// submits notes where one of our own hosts submits.
+func (c *ServerCounts) submits(x *ServerSession) {
+	if x.Submit {
+		c.SubmitIn++
+		return
+	}
+	c.Port25In++
+	if len(c.Port25) < 16 && !slices.Contains(c.Port25, x.Client) {
+		c.Port25 = append(c.Port25, x.Client)
 	}
 }
 
@@ -285,6 +325,7 @@ type ServerRecord struct {
 	Time     int64
 	Learning bool
 	Count    ServerCounts
+	Accounts int      // that are told apart
 	Hour     PastHour // messages out in the last whole hour
 	Queue    QueueState
 
@@ -294,6 +335,6 @@ type ServerRecord struct {
 
 // Record is what is to be told at a time.
 func (s *MailServer) Record(now int64) ServerRecord {
-	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Hour: s.Traffic.Series[OutMessages].Before,
+	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
 		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast}
 }

@@ -272,6 +272,7 @@ func (s *MailServer) Clone() *MailServer {
 		c.Queue.Silent[net] = d
 	}
 	c.Accounts.Known, c.Accounts.Senders = maps.Clone(s.Accounts.Known), maps.Clone(s.Accounts.Senders)
+	c.Count.Port25 = slices.Clone(s.Count.Port25)
 	for hash, x := range c.Accounts.Known {
 		x.Nets, x.Domains = slices.Clone(x.Nets), slices.Clone(x.Domains)
 		c.Accounts.Known[hash] = x

@@ -106,7 +106,7 @@ func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Serve
 		return
 	}
 	h.told[net] = now
-	tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_in_tls", Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
+	tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

@@ -126,8 +126,9 @@ type envelope struct {
 	answered int // replies to RCPT so far
 	refused  bool
 	listed   bool
-	full     bool // a recipient found no room: those behind it are not looked at
-	held     int  // bytes taken of shard.mailBytes, about
+	why      detect.Cause // of the latest refusal
+	full     bool         // a recipient found no room: those behind it are not looked at
+	held     int          // bytes taken of shard.mailBytes, about
 }
 
 // hold takes room for a part of a transaction with a text of n bytes.
@@ -223,7 +224,9 @@ func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
 func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
-		if _, c, _ := s.causeOf(ev); c.List != "" {
+		why, c, _ := s.causeOf(ev)
+		x.mail.Why, x.why = why, why
+		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
 		}
 	}
@@ -335,6 +338,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 		other = k.Client
 		d.External = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6)
 		d.Client = addr(k.Client, v6)
+		d.Own = s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil
 	}
 	d.Net, d.Host = s.net(other, v6), uint32(s.e.table.Secret.Bytes(other[:]))
 	if talk != nil {
@@ -343,7 +347,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 			d.Account = talk.Account
 		}
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
-		d.Refused, d.Listed = x.refused && talk.Mails == 0, x.listed
+		d.Refused, d.Listed, d.Why = x.refused && talk.Mails == 0, x.listed, x.why
 	}
 	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
 }
@@ -431,6 +435,7 @@ func (e *Engine) tellServers(now int64) {
 		}
 		r := s.Record(now)
 		r.Addr, r.Declared = s.addr, s.declared
+		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}
 }
@@ -453,6 +458,8 @@ type serverFinding struct {
 	Last    int64 // verdict
 	Reasons []detect.ReasonText
 	Relay   *detect.RelayProof
+	Client  netip.Addr // whose sessions are evidence
+	Events  []uint64   // of them
 }
 
 const (
@@ -478,6 +485,9 @@ func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
 		if v.Relay != nil {
 			f.Relay = v.Relay
 		}
+		if v.Client.IsValid() {
+			f.Client = v.Client
+		}
 		fresh := f.because(&v)
 		if action == "opened" || worse || fresh {
 			e.tellFinding(s, v.Class, action, v.Time, "")
@@ -500,6 +510,19 @@ func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
 			Reason: detect.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
 	}
 	return true
+}
+
+// proves notes the event of a session as evidence, if a finding about a server rests on its client.
+func (e *Engine) proves(x *detect.Session, event uint64) {
+	s := e.watching(x.Server.Addr().As16())
+	if s == nil {
+		return
+	}
+	for _, f := range s.open {
+		if f != nil && f.Client == x.Client.Addr() && event != 0 && len(f.Events) < maxEvidence {
+			f.Events = append(f.Events, event)
+		}
+	}
 }
 
 // closeCalm closes findings for which nothing came any more.
@@ -526,7 +549,7 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 		return
 	}
 	d := &detect.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
-		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay}
+		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
 	d.Severity = [...]detect.Severity{detect.Info, detect.Low, detect.Medium, detect.High}[f.Level]
 	if c == detect.OpenRelay || c == detect.HijackedAccount {
 		d.Severity = [...]detect.Severity{detect.Info, detect.Medium, detect.High, detect.Critical}[f.Level]
@@ -571,6 +594,7 @@ func (e *Engine) saveServers() (list []SavedServer) {
 			if f != nil {
 				copied := *f
 				copied.Reasons = slices.Clone(f.Reasons)
+				copied.Events = nil // numbers of one run
 				d.Findings[detect.Class(c)] = &copied
 			}
 		}
