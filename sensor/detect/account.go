@@ -12,8 +12,9 @@ import (
 // before TLS. Four signs say that somebody else uses one, within a day:
 //
 //	spread    clients in 10 networks outside; a person has home, office, telephone and hotel
-//	volume    100 recipients in an hour, and five times the busiest hour of the days before
-//	strangers a fifth of its recipients do not exist, of 10 at least
+//	volume    100 recipients in an hour, and five times the busiest hour of the days before; 500 on the
+//	          first day
+//	strangers a quarter of its recipients do not exist, 10 at least: people mistype, and newsletters have dead addresses
 //	senders   3 domains in its senders that were not there in the days before
 //
 // One is suspicious, two are likely, three are sure; spread counts twice.
@@ -49,6 +50,7 @@ const (
 	accountNets     = 10
 	accountVolume   = 100
 	accountTimes    = 5
+	accountFirst    = 500
 	accountStranger = 10
 	accountSenders  = 3
 )
@@ -151,10 +153,14 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(ServerVerd
 	if spread >= accountNets {
 		why = append(why, fmt.Sprintf("from %d networks outside or more", spread))
 	}
-	if x.Hour == now/hour && x.Recipients >= accountVolume && x.Recipients >= accountTimes*x.Peak {
+	volume := max(accountVolume, accountTimes*x.Peak)
+	if now-x.First < day {
+		volume = accountFirst
+	}
+	if x.Hour == now/hour && x.Recipients >= volume {
 		why = append(why, fmt.Sprintf("for %d recipients within an hour (the busiest hour of the days before had %d)", x.Recipients, x.Peak))
 	}
-	if x.Absent >= accountStranger/5 && x.Tried >= accountStranger && x.Absent*5 >= x.Tried {
+	if x.Absent >= accountStranger && x.Absent*4 >= x.Tried {
 		why = append(why, fmt.Sprintf("for recipients of whom %d of %d do not exist", x.Absent, x.Tried))
 	}
 	fresh := 0

@@ -198,7 +198,7 @@ func (q *Queue) median() int {
 
 // Text is the state in words.
 func (s *QueueState) Text() string {
-	t := fmt.Sprintf("At least %s to %s wait in it, the oldest for %s", count(s.Estimate, "delivery"), count(s.Destinations, "network"), duration(s.Oldest))
+	t := fmt.Sprintf("About %s for %s, the oldest for %s", Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), count(s.Destinations, "network"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
 	}

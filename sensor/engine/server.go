@@ -556,19 +556,34 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	}
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
-	d.Advice = serverAdvice(c, s.addr)
+	d.Advice = serverAdvice(c, s.addr, f.Reasons)
 	if e.servers.local == nil && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	e.out.Finding(d)
 }
 
-func serverAdvice(c detect.Class, a netip.Addr) string {
+// serverAdvice says what to do; reasons are the finding's, the latest last.
+func serverAdvice(c detect.Class, a netip.Addr, reasons []detect.ReasonText) string {
 	switch c {
 	case detect.OpenRelay:
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)
 	case detect.HijackedAccount:
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many recipients), lock it, change its password, and remove its mail from the queue.", a)
+	}
+	code := ""
+	if len(reasons) > 0 {
+		code = reasons[len(reasons)-1].Server
+	}
+	switch code {
+	case "queue_blocklisted":
+		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an account or a host that sends spam through it. What waits goes out by itself once the address is removed.", a)
+	case "queue_grew":
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If most of it is for one destination, that one has trouble and the mail will go out later; if it is for many, and nobody here wrote it, an account is stolen.", a)
+	case "volume_stopped":
+		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves names; on a holiday there may be nothing to send.", a)
+	case "volume_burst", "volume_rise":
+		return fmt.Sprintf("Ask whether somebody sends a newsletter or many invoices through %s. If nobody does, look into its log for the account or host that sends most, and lock it.", a)
 	}
 	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.", a)
 }

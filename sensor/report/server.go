@@ -91,7 +91,7 @@ func (r *Report) serverDetails(p *printer, s *detect.ServerRecord) {
 	}
 	if len(c.Port25) > 0 {
 		var who []string
-		for _, a := range c.Port25 {
+		for _, a := range slices.SortedFunc(slices.Values(c.Port25), netip.Addr.Compare) {
 			who = append(who, a.String())
 		}
 		say("your own hosts submit mail on port 25, which is meant for servers: %s. Have them use port 587 with a password, so that port 25 can be closed to them.", list(who))

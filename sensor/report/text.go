@@ -136,7 +136,7 @@ func (r *Report) verdict(p *printer, found []*detect.Finding) {
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
-		case f.Class >= detect.OpenRelay:
+		case f.Class >= detect.OpenRelay, f.Class == detect.OnBlocklist && f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= detect.High:
 			bots = append(bots, a)
