@@ -72,7 +72,10 @@ func (a *app) history(o *historyOptions) error {
 		lines = append(lines, split(day, host, server, hours, o.by == "hour")...)
 	})
 	if err != nil {
-		return exit(exitFailed, err)
+		return exit(exitFailed, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err))
+	}
+	if len(lines) == 0 && !a.opt.quiet {
+		fmt.Fprintln(a.stderr, "nothing is in the history for this: no such host, or no such days")
 	}
 	return o.print(a.stdout, lines)
 }
@@ -97,6 +100,9 @@ func (o *historyOptions) query() (q state.Query, err error) {
 			return q, fmt.Errorf("%s %s is no day (try 2026-11-21)", d.name, d.text)
 		}
 		*d.to = t.Unix() / 86400
+	}
+	if q.ToDay != 0 && q.ToDay < q.FromDay {
+		return q, fmt.Errorf("--until %s is before --since %s", o.until, o.since)
 	}
 	if o.by != "day" && o.by != "hour" {
 		return q, fmt.Errorf("--by %s: want day or hour", o.by)

@@ -29,21 +29,22 @@ type parser struct {
 	start    start
 	asked    bool // for TLS, with STARTTLS
 
-	body    body
-	left    uint64 // bytes of the chunk that are still to come
-	lines   uint8  // after AUTH
-	rcpts   uint32 // in this transaction
-	mail    bool   // this transaction has a sender
-	lossy   bool   // bytes of this message are missing
-	missed  bool   // bytes were lost since the message began
-	unheard bool   // bytes were lost since the last command
-	taken   bool   // one reply to the end of data was positive
-	again   uint32 // messages that were counted, and whose replies may still come
-	guessed bool   // what follows DATA was taken for a message because the reply was lost
-	strays  uint32 // lines that were no command, since the last reply
-	refused bool   // the message was refused before its end
-	odd     uint32 // lines that were no command
-	doubted bool   // the server may have got other bytes than we
+	body       body
+	left       uint64 // bytes of the chunk that are still to come
+	lines      uint8  // after AUTH
+	credential credential
+	rcpts      uint32 // in this transaction
+	mail       bool   // this transaction has a sender
+	lossy      bool   // bytes of this message are missing
+	missed     bool   // bytes were lost since the message began
+	unheard    bool   // bytes were lost since the last command
+	taken      bool   // one reply to the end of data was positive
+	again      uint32 // messages that were counted, and whose replies may still come
+	guessed    bool   // what follows DATA was taken for a message because the reply was lost
+	strays     uint32 // lines that were no command, since the last reply
+	refused    bool   // the message was refused before its end
+	odd        uint32 // lines that were no command
+	doubted    bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), or all since a line with a dot that may have ended the message (loose).
@@ -353,6 +354,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 	verb, rest := parseVerb(line)
 	if p.mode == authing && !l.endsAuth(s, verb, rest) {
+		if !long {
+			l.account(s, trim(line))
+		}
 		return
 	}
 	if long {
@@ -424,6 +428,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		s.Auth = max(s.Auth, AuthTried)
 		l.push(s, AUTH)
 		p.mode, p.lines = authing, 0
+		if s.Account = 0; !long {
+			l.auth(s, rest)
+		}
 	case STARTTLS:
 		l.push(s, STARTTLS)
 		if p.loose && p.heldCommand() {

@@ -9,6 +9,9 @@ type Listener struct {
 	Events []Event
 	// Weird counts what was odd, by flag, once per session.
 	Weird [32]uint64
+	// Account makes a number of the name of an account, in lower case: a keyed hash, because the number
+	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
+	Account func(name []byte) uint32
 
 	texts    []byte     // of the events
 	sessions []*Session // free ones

@@ -24,7 +24,8 @@
 // than that explains, the listener goes back and reads on from there as the server did.
 //
 // Nothing is ever remembered of message bodies, of lines that are no command, and of
-// what follows AUTH: they may hold a password.
+// what follows AUTH: they may hold a password. Of the name in AUTH PLAIN and AUTH LOGIN a number is
+// kept, if the Listener has a function that makes one.
 //
 // What it does not do: look into TLS, decode MIME, judge.
 package smtpsniff
@@ -201,6 +202,7 @@ type Session struct {
 	Rejected, Deferred          uint32 // refusals of a session, a sender or a message: 5xx, 4xx
 	Commands, Replies           uint32
 	LastCode                    uint16
+	Account                     uint32 // what Listener.Account made of the name given to AUTH; zero is none
 	LastEnhanced                Enhanced
 
 	codes    [maxCodes]CodeCount

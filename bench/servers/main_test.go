@@ -21,7 +21,7 @@ func TestQueues(t *testing.T) {
 		if q.hours < 48 || q.most < 10 {
 			t.Errorf("%s: nothing was tested: %+v", q.name, q)
 		}
-		if !q.bound && q.within < 95 {
+		if q.within < q.need {
 			t.Errorf("%s: %+v", q.name, q)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"spamsensor/sensor/detect"
 )
@@ -31,6 +32,10 @@ type server struct {
 	busy          float64 // deviation of the logarithm of a day's factor
 	refused       float64 // share of messages
 	submitters    float64 // networks outside from which mail is submitted in an hour
+	invoices      int     // on the first working day of a month at six, and on the 15th at eleven
+	fortnight     int     // every second Wednesday at three in the afternoon
+	vary          float64 // deviation of the logarithm of a batch's size
+	people        bool    // a quarter of an hour more or less for each batch; thirteen holidays; a clock that is put forward in March, and back in October
 }
 
 var kinds = []server{
@@ -40,15 +45,62 @@ var kinds = []server{
 	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, busy: 0.3, refused: 0.02, submitters: 1},
 	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, letter: 20000, busy: 0.1, refused: 0.04, submitters: 200},
 	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, busy: 0.5, refused: 0.02, submitters: 0.2},
+	{name: "invoices", office: 100, night: 2, weekend: 0.1, batch: 100, busy: 0.3, refused: 0.03, submitters: 3, invoices: 2500, fortnight: 1500, vary: 0.2},
+	{name: "people", office: 150, night: 3, weekend: 0.1, batch: 150, letter: 3000, busy: 0.3, refused: 0.03, submitters: 4, vary: 0.2, people: true},
+}
+
+// batches is how many messages of batches begin in the five minutes of a time, which is the
+// server's own.
+func (k *server) batches(rnd *rand.Rand, seed uint64, t int64) (n int) {
+	for _, plan := range [2]int64{t / hour, t/hour + 1} {
+		late := int64(0)
+		if k.people {
+			late = int64(rand.New(rand.NewPCG(seed, uint64(plan))).IntN(7)-3) * five
+		}
+		if (plan*hour+late)/five == t/five {
+			n += k.planned(rnd, plan)
+		}
+	}
+	return n
+}
+
+// planned is how many messages are to be sent at a full hour.
+func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
+	size := func(mean int) int { return poisson(rnd, float64(mean)*math.Exp(k.vary*rnd.NormFloat64())) }
+	date := time.Unix(plan*3600, 0).UTC()
+	of, weekday := date.Hour(), date.Weekday()
+	n = size(k.hourly)
+	if of == 2 {
+		n += size(k.batch)
+	}
+	if of == 10 && weekday == time.Sunday {
+		n += size(k.letter)
+	}
+	if of == 15 && weekday == time.Wednesday && (plan-monday/hour)/(7*24)%2 == 0 {
+		n += size(k.fortnight)
+	}
+	workday := weekday != time.Saturday && weekday != time.Sunday
+	if of == 6 && workday && (date.Day() == 1 || weekday == time.Monday && date.Day() <= 3) || of == 11 && date.Day() == 15 {
+		n += size(k.invoices)
+	}
+	return n
+}
+
+// holiday reports whether a day is one on which nobody works: the first Monday of a month, and Christmas.
+func holiday(date time.Time) bool {
+	return date.Weekday() == time.Monday && date.Day() <= 7 || date.Month() == time.December && date.Day() == 25
 }
 
 // run lets a server send from a time on, in steps of five minutes.
 func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, tell func(detect.ServerVerdict)) {
-	busy := 1.0
+	busy, seed := 1.0, rnd.Uint64()
 	for t := from; t < from+int64(days)*day; t += five {
-		slot := (t - monday) / hour % 168
-		first := t%hour < five
-		if t%day < five {
+		local := t
+		if date := time.Unix(t/second, 0).UTC(); k.people && date.Month() >= time.April && date.Month() < time.November {
+			local += hour
+		}
+		slot := (local - monday) / hour % 168
+		if local%day < five {
 			busy = math.Exp(k.busy * rnd.NormFloat64())
 		}
 		work := slot%24 >= 8 && slot%24 < 18
@@ -56,26 +108,17 @@ func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
 		if work {
 			rate, submit = k.office*busy, k.submitters
 		}
-		if slot >= 120 {
+		if slot >= 120 || k.people && holiday(time.Unix(local/second, 0).UTC()) {
 			rate, submit = rate*k.weekend, submit*k.weekend
 		}
 		rate *= factor(t)
-		n := poisson(rnd, rate/12)
-		if first && slot%24 == 2 {
-			n += poisson(rnd, float64(k.batch))
-		}
-		if first {
-			n += poisson(rnd, float64(k.hourly))
-		}
-		if slot == 6*24+10 && t%hour < 3*five {
-			n += poisson(rnd, float64(k.letter)/3)
-		}
+		n := poisson(rnd, rate/12) + k.batches(rnd, seed, local)
 		s.Tick(t, tell)
 		for i := range n {
 			at := t + int64(i)*five/int64(n+1)
 			// A message has one recipient, seldom some, to one of a few hundred domains by
 			// Zipf's law; its size is log-normal around 30 kB.
-			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), Taken: true}
+			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
 			rcpts := 1
 			if rnd.Float64() < 0.1 {
 				rcpts += poisson(rnd, 4)
@@ -115,12 +158,15 @@ type quietResult struct {
 	metricYears, alarms, worst int
 }
 
-// metric is the part of a verdict that says what it is about.
+// metric is what a verdict is about.
 func metric(v detect.ServerVerdict) string {
 	for m := detect.OutMessages; m < detect.Metrics; m++ {
 		if strings.Contains(v.Text, " "+m.String()) {
-			return v.Code + " " + m.String()
+			return m.String()
 		}
+	}
+	if strings.Contains(v.Text, "MiB") {
+		return detect.OutBytes.String()
 	}
 	return v.Code
 }

@@ -23,6 +23,7 @@ const (
 	LoginFailed        //
 	OnList             // the client is on a blocklist
 	SpamSeen           // the message, or the client's reputation
+	Causes
 )
 
 // String names the cause in a few words.

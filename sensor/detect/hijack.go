@@ -7,8 +7,8 @@ import "fmt"
 //
 // What makes one suspicious: clients from many more networks than usual submit within an hour. What makes it
 // likely: within half an hour of it the server also sends more than usual, or is refused more
-// than usual. Sending more than usual alone is a volume anomaly and no more. Names of accounts are never
-// kept, so which one it is has to be looked up in the server's own log.
+// than usual, or in the name of more domains. Sending more than usual alone is a volume anomaly and no more.
+// This works where sessions are encrypted; where they are not, [Accounts] says more.
 //
 // The fields are the format of the checkpoint.
 type Hijack struct {
@@ -28,7 +28,7 @@ func (h *Hijack) Alarm(a *VolumeAlarm, tell func(ServerVerdict)) {
 		h.Spread = a.Time
 	case a.Metric == OutRefusals:
 		h.Refused = a.Time
-	case a.Metric == OutMessages || a.Metric == OutRecipients || a.Metric == OutDomains || a.Metric == OutSessions:
+	case a.Metric == OutMessages || a.Metric == OutRecipients || a.Metric == OutDomains || a.Metric == OutSenders || a.Metric == OutSessions:
 		h.Volume = a.Time
 	default:
 		return

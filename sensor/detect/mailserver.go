@@ -1,6 +1,9 @@
 package detect
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // MailServer is all that is known of a mail server of ours. The zero value knows nothing. Its
 // size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
@@ -12,6 +15,7 @@ type MailServer struct {
 	Queue       Queue
 	Relay       Relay
 	Hijack      Hijack
+	Accounts    Accounts
 	Count       ServerCounts
 }
 
@@ -21,10 +25,24 @@ type ServerCounts struct {
 	SessionsOut, SessionsIn uint64
 	RecipientsOut           uint64
 	FailedOut, DeferredOut  uint64 // deliveries refused for good, and for now
+	AbsentOut               uint64 // recipients that do not exist
 	BytesOut                uint64
 	AuthOK, AuthFailed      uint64               // sessions from outside
 	Listed                  uint64               // refusals that named a blocklist
 	FailedBy                [PhaseClasses]uint64 // refusals of either kind
+	FailedWhy               [Causes]uint64       // the same, by what the replies say
+	BouncesOut              uint64               // messages without a sender
+	Port25In, SubmitIn      uint64               // sessions of our own hosts, by port: where they submit
+	Port25                  []netip.Addr         `json:",omitempty"` // who of them uses port 25, up to 16
+}
+
+// backscatterLeast is how many messages there must be before a share of bounces means something.
+const backscatterLeast = 50
+
+// Backscatter reports whether much of what is sent are bounces: mail to forged senders is taken, and then
+// returned to people who never sent it.
+func (c *ServerCounts) Backscatter() bool {
+	return c.MessagesOut >= backscatterLeast && c.BouncesOut*5 > c.MessagesOut
 }
 
 // PhaseClass is where a delivery was refused.
@@ -44,11 +62,13 @@ func (p PhaseClass) String() string { return [...]string{"connect", "mail", "rcp
 
 // Mail is the observation of a transaction with a mail server: from MAIL to its end.
 type Mail struct {
-	Time     int64
-	Client   netip.Addr // the other side
-	Net      uint32     // hash of its network
-	From     uint64     // hash of the sender's address
-	FromText string
+	Time       int64
+	Client     netip.Addr // the other side
+	Net, Host  uint32     // hashes of its network and its address
+	From       uint64     // hash of the sender's address
+	FromDomain uint32     // hash of its domain; zero if there is none
+	Account    uint32     // hash of the account with which the client authenticated; zero if it is not known
+	FromText   string
 	// Stranger says that the other side is a client from outside and did not
 	// authenticate.
 	Stranger bool
@@ -57,7 +77,8 @@ type Mail struct {
 	Over     bool   // it ended without a message
 	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
 	Phase    PhaseClass
-	Listed   bool // a refusal named a blocklist
+	Why      Cause // of the refusal that came last
+	Listed   bool  // a refusal named a blocklist
 }
 
 // Recipient is one of a Mail.
@@ -68,6 +89,7 @@ type Recipient struct {
 	Where  Locality
 	Code   uint16 // of the reply; zero if none was seen
 	Relay  bool   // the reply speaks of relaying
+	Absent bool   // the reply says that there is no such recipient
 }
 
 func (m *Mail) proof(to *Recipient) *RelayProof {
@@ -78,15 +100,20 @@ func (m *Mail) proof(to *Recipient) *RelayProof {
 type ServerSession struct {
 	Time     int64
 	Net      uint32
+	Host     uint32 // hash of its address
 	Inbound  bool
-	External bool // the other side is outside our networks
-	Submit   bool // on a port for submission
-	Auth     bool // it authenticated
+	External bool   // the other side is outside our networks
+	Own      bool   // it is a host of ours and no server
+	Submit   bool   // on a port for submission
+	Auth     bool   // it authenticated
+	Account  uint32 // see Mail
+	Client   netip.Addr
 	AuthFail bool
 	Hidden   bool // encrypted: what was said is not known
 	Messages uint32
 	Bytes    uint64 // from the client
 	Refused  bool   // it ended before a sender could be named
+	Why      Cause  // of that
 	Listed   bool
 }
 
@@ -99,6 +126,7 @@ type ServerVerdict struct {
 	Value, Threshold float64
 	Text             string
 	Relay            *RelayProof
+	Client           netip.Addr // whose sessions are evidence, if anybody's
 }
 
 // Tick moves the time on. It must be called before every observation, with its time.
@@ -113,6 +141,7 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 		return
 	}
 	s.Relay.Tick(now)
+	s.Accounts.tick(now)
 	if q, alarm := s.Queue.Tick(now); alarm {
 		// Destinations that defer are an outage more often than an abuse.
 		v := ServerVerdict{Class: VolumeAnomaly, Level: Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
@@ -147,6 +176,9 @@ func (s *MailServer) add(m Metric, n uint64, now int64, tell func(ServerVerdict)
 func (s *MailServer) Brought(m *Mail, tell func(ServerVerdict)) {
 	if m.Taken {
 		s.Count.MessagesIn++
+		if m.Account != 0 {
+			s.Accounts.submitted(m, tell)
+		}
 	}
 	s.Relay.In(m, tell)
 }
@@ -166,15 +198,21 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		if m.Code != 0 && (code == 0 || code/100 == 2) {
 			code = m.Code
 		}
+		if code != 0 {
+			s.Accounts.answered(m.From, to.Absent, m.Time, tell)
+		}
+		if to.Absent {
+			s.Count.AbsentOut++
+		}
 		switch {
 		case code/100 == 2 && m.Taken:
 			taken++
-			s.Queue.Settle(delivery)
+			s.Queue.Settle(delivery, m.Net, m.Time)
 			if a, ok := s.Traffic.Domain(to.Domain, m.Time); ok {
 				s.alarm(a, tell)
 			}
 		case code >= 500:
-			s.Queue.Settle(delivery)
+			s.Queue.Settle(delivery, m.Net, m.Time)
 			s.Count.FailedOut++
 			refused = true
 		case code >= 400:
@@ -184,7 +222,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		}
 	}
 	if m.Code != 0 && len(m.Rcpts) == 0 { // MAIL itself was refused
-		s.Queue.Fail(m.Net, m.Listed, m.Time)
+		s.Queue.Fail(m.Net, m.Host, m.Listed, m.Time)
 		if m.Code >= 500 {
 			s.Count.FailedOut++
 		} else {
@@ -193,6 +231,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	}
 	if refused {
 		s.Count.FailedBy[m.Phase]++
+		s.Count.FailedWhy[m.Why]++
 		s.add(OutRefusals, 1, m.Time, tell)
 		if m.Listed {
 			s.Count.Listed++
@@ -201,20 +240,33 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	if m.Taken {
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
-		s.Queue.Work(m.Net)
+		if m.FromText == "" {
+			s.Count.BouncesOut++
+		}
 		s.add(OutMessages, 1, m.Time, tell)
 		s.add(OutRecipients, taken, m.Time, tell)
+		if m.FromDomain != 0 {
+			if a, ok := s.Traffic.SenderDomain(m.FromDomain, m.Time); ok {
+				s.alarm(a, tell)
+			}
+		}
 		s.Relay.Out(m, tell)
 	}
 }
 
 // Session is the observation of a session that ended.
 func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
-	s.Relay.Session(x)
+	s.Relay.Session(x, tell)
 	if x.Inbound {
 		s.Count.SessionsIn++
+		if x.Own {
+			s.Count.submits(x)
+		}
 		if x.External && x.Auth {
 			s.Count.AuthOK++
+		}
+		if x.External && x.Auth && x.Account != 0 {
+			s.Accounts.session(x, tell)
 		}
 		if x.External && x.AuthFail {
 			s.Count.AuthFailed++
@@ -235,30 +287,35 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 	s.Count.BytesOut += x.Bytes
 	s.add(OutSessions, 1, x.Time, tell)
 	s.add(OutBytes, (x.Bytes+16<<10)>>15, x.Time, tell)
-	s.Queue.Answer(x.Net)
 	switch {
 	case x.Refused:
 		s.Count.FailedBy[AtConnect]++
+		s.Count.FailedWhy[x.Why]++
 		s.add(OutRefusals, 1, x.Time, tell)
 		if x.Listed {
 			s.Count.Listed++
 		}
-		s.Queue.Fail(x.Net, x.Listed, x.Time)
+		s.Queue.Fail(x.Net, x.Host, x.Listed, x.Time)
 	case x.Hidden && x.Bytes >= submitted:
-		s.Queue.Work(x.Net)
+		s.Queue.Work(x.Net, x.Time)
+	}
+}
+
+// submits notes where one of our own hosts submits.
+func (c *ServerCounts) submits(x *ServerSession) {
+	if x.Submit {
+		c.SubmitIn++
+		return
+	}
+	c.Port25In++
+	if len(c.Port25) < 16 && !slices.Contains(c.Port25, x.Client) {
+		c.Port25 = append(c.Port25, x.Client)
 	}
 }
 
 // submitted is how many bytes of an encrypted session are a message: handshake, commands and
 // credentials stay below it.
 const submitted = 3000
-
-// Connecting and Unreachable are the observations of an attempt to reach another server, and of one
-// that was refused.
-func (s *MailServer) Connecting(net uint32, now int64) { s.Queue.Attempt(net, now) }
-
-// Unreachable: see Connecting.
-func (s *MailServer) Unreachable(net uint32, now int64) { s.Queue.Fail(net, false, now) }
 
 // ServerRecord is what is told of a server.
 type ServerRecord struct {
@@ -268,6 +325,7 @@ type ServerRecord struct {
 	Time     int64
 	Learning bool
 	Count    ServerCounts
+	Accounts int      // that are told apart
 	Hour     PastHour // messages out in the last whole hour
 	Queue    QueueState
 
@@ -277,6 +335,6 @@ type ServerRecord struct {
 
 // Record is what is to be told at a time.
 func (s *MailServer) Record(now int64) ServerRecord {
-	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Hour: s.Traffic.Series[OutMessages].Before,
+	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
 		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast}
 }

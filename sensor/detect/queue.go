@@ -12,21 +12,23 @@ import (
 // refused for good, or was not tried again for so long that the server must have given up or
 // found another way: three times the longest pause so far, and no less than three hours
 // (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and never more than five days
-// (RFC 5321, section 4.5.4.1). Where a destination does not even answer there is no
-// delivery to be seen, so it counts as one: the estimate is then a lower bound. So it is where
-// sessions are encrypted.
+// (RFC 5321, section 4.5.4.1). What waits for a destination that does not even answer is
+// not seen, but its tries are; see [Silent]. Where sessions are encrypted, the estimate is a lower
+// bound.
 //
 // The fields are the format of the checkpoint.
 type Queue struct {
 	Waiting map[uint64]Deferred `json:",omitempty"` // by hash of sender and recipient
-	Down    map[uint32]Deferred `json:",omitempty"` // destinations that do not answer, by hash of the network
-	Hours   [168]uint32         // estimates of the last week's hours, plus one
-	Hour    int64               // the latest of them, since 1970
-	Full    uint64              // deliveries that found no room
+	Silent  map[uint32]Silent   `json:",omitempty"` // destinations that do not answer, by hash of the network
+	Pauses  Pauses
+	Hours   [168]uint32 // estimates of the last week's hours, plus one
+	Hour    int64       // the latest of them, since 1970
+	Full    uint64      // deliveries that found no room
 	High    bool
 
-	trying map[uint32]int64 // attempts without an answer, by network
-	room   *Room            // shared with other servers; nil means that only the bounds below hold
+	trying  []try
+	room    *Room // shared with other servers; nil means that only the bounds below hold
+	letters int   // in Silent
 }
 
 // Deferred is what waits.
@@ -39,7 +41,8 @@ type Deferred struct {
 
 const (
 	maxWaiting = 16 << 10
-	maxDown    = 4096
+	maxSilent  = 8192
+	maxTrying  = 4096
 	// connectTime is how long a server waits for an answer to its SYN: Postfix 30 s.
 	connectTime = 30 * second
 	maxQueued   = 5*day + 6*hour
@@ -51,29 +54,41 @@ const (
 
 // share has the queue share its memory with others. What does not fit is forgotten.
 func (q *Queue) share(room *Room) {
-	q.room = room
+	q.room, q.letters = room, 0
 	for k := range q.Waiting {
 		if !q.take() {
 			delete(q.Waiting, k)
 			q.Full++
 		}
 	}
-	for k := range q.Down {
-		if !q.take() {
-			delete(q.Down, k)
-			q.Full++
+	for net, d := range q.Silent {
+		for i := range d.Letters {
+			if q.letters >= maxSilent || !q.take() {
+				q.Full += uint64(len(d.Letters) - i)
+				d.Letters = d.Letters[:i]
+				break
+			}
+			q.letters++
 		}
+		q.Silent[net] = d
 	}
 }
 
 func (q *Queue) take() bool { return q.room == nil || q.room.take(deferredWords) }
 
-// drop forgets what waits in one of the queue's maps.
-func drop[K comparable](q *Queue, from map[K]Deferred, k K) {
-	if _, known := from[k]; known && q.room != nil {
-		q.room.Words += deferredWords
+func (q *Queue) giveBack(n int) {
+	if q.room != nil {
+		q.room.Words += n * deferredWords
 	}
-	delete(from, k)
+}
+
+// drop forgets a delivery that waits, if it is known.
+func (q *Queue) drop(delivery uint64) (known bool) {
+	if _, known = q.Waiting[delivery]; known {
+		q.giveBack(1)
+		delete(q.Waiting, delivery)
+	}
+	return known
 }
 
 // Defer notes that a delivery was refused for now.
@@ -81,58 +96,27 @@ func (q *Queue) Defer(delivery uint64, net uint32, listed bool, now int64) {
 	if q.Waiting == nil {
 		q.Waiting = map[uint64]Deferred{}
 	}
-	drop(q, q.Down, net)
-	if _, known := q.Waiting[delivery]; !known && (len(q.Waiting) >= maxWaiting || !q.take()) {
-		q.Full++
-		return
-	}
-	d := q.Waiting[delivery]
-	q.Waiting[delivery] = d.again(net, listed, now)
-}
-
-func (d Deferred) again(net uint32, listed bool, now int64) Deferred {
-	if d.First == 0 {
+	d, known := q.Waiting[delivery]
+	if !known {
+		q.Work(net, now) // it may have been tried while nobody answered
+		if len(q.Waiting) >= maxWaiting || !q.take() {
+			q.Full++
+			return
+		}
 		d.First, d.Last = now, now
+	} else if now > d.Last {
+		q.Pauses.learn(d.Last-d.First, now-d.Last)
+		d.Gap = max(d.Gap, now-d.Last)
 	}
-	d.Gap = max(d.Gap, now-d.Last)
 	d.Net, d.Last, d.Listed = net, now, listed
-	return d
+	q.Waiting[delivery] = d
 }
 
 // Settle notes that a delivery was taken, or refused for good.
-func (q *Queue) Settle(delivery uint64) { drop(q, q.Waiting, delivery) }
-
-// Attempt, Answer and Fail follow connections: Fail is a refused one, or one in which
-// the server did not let mail be sent. Work is one in which mail was taken.
-func (q *Queue) Attempt(net uint32, now int64) {
-	if q.trying == nil {
-		q.trying = map[uint32]int64{}
+func (q *Queue) Settle(delivery uint64, net uint32, now int64) {
+	if !q.drop(delivery) {
+		q.Work(net, now)
 	}
-	if _, known := q.trying[net]; !known && len(q.trying) < maxDown {
-		q.trying[net] = now
-	}
-}
-
-// Answer: see Attempt.
-func (q *Queue) Answer(net uint32) { delete(q.trying, net) }
-
-// Fail: see Attempt.
-func (q *Queue) Fail(net uint32, listed bool, now int64) {
-	delete(q.trying, net)
-	if q.Down == nil {
-		q.Down = map[uint32]Deferred{}
-	}
-	if _, known := q.Down[net]; !known && (len(q.Down) >= maxDown || !q.take()) {
-		q.Full++
-		return
-	}
-	q.Down[net] = q.Down[net].again(net, listed, now)
-}
-
-// Work: see Attempt.
-func (q *Queue) Work(net uint32) {
-	delete(q.trying, net)
-	drop(q, q.Down, net)
 }
 
 // QueueState is an estimate.
@@ -157,9 +141,9 @@ func (q *Queue) State(now int64) (s QueueState) {
 	for _, d := range q.Waiting {
 		count(d)
 	}
-	for net, d := range q.Down {
-		if !nets[net] {
-			count(d)
+	for net, d := range q.Silent {
+		for _, l := range d.Letters {
+			count(Deferred{Net: net, First: l.First, Listed: d.Listed})
 		}
 	}
 	s.Destinations = len(nets)
@@ -171,24 +155,17 @@ func (q *Queue) State(now int64) (s QueueState) {
 
 // Tick gives up what was not tried again, and once an hour compares the queue with itself.
 func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
-	for net, at := range q.trying {
-		if now-at >= connectTime {
-			q.Fail(net, false, at+connectTime)
-		}
-	}
-	over := func(d Deferred) bool {
-		return now-d.First > maxQueued || now-d.Last > max(giveUp, 3*d.Gap)
+	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime {
+		x := q.trying[0]
+		q.trying = q.trying[1:]
+		q.failed(x, false)
 	}
 	for k, d := range q.Waiting {
-		if over(d) {
-			drop(q, q.Waiting, k)
+		if now-d.First > maxQueued || now-d.Last > max(giveUp, 3*d.Gap) {
+			q.drop(k)
 		}
 	}
-	for k, d := range q.Down {
-		if over(d) {
-			drop(q, q.Down, k)
-		}
-	}
+	q.forget(now)
 	v = q.State(now)
 	limit := max(minQueue, 5*q.median())
 	grown := v.Estimate >= limit || v.Oldest > 4*hour && v.Slope > 0 && v.Estimate >= minQueue/2
@@ -221,7 +198,7 @@ func (q *Queue) median() int {
 
 // Text is the state in words.
 func (s *QueueState) Text() string {
-	t := fmt.Sprintf("At least %s to %s wait in it, the oldest for %s", count(s.Estimate, "delivery"), count(s.Destinations, "network"), duration(s.Oldest))
+	t := fmt.Sprintf("About %s for %s, the oldest for %s", Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), count(s.Destinations, "network"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
 	}

@@ -43,6 +43,7 @@ type Relay struct {
 	joinDay int64
 	in      map[uint32]uint64 // bytes that came from networks this hour
 	inHour  int64
+	hidden  hiddenRelay
 }
 
 // LearnedDomain is a domain for which strangers brought mail.
@@ -130,7 +131,7 @@ func (r *Relay) In(m *Mail, tell func(ServerVerdict)) {
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
-				tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to),
+				tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
 					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
@@ -167,7 +168,7 @@ func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(ServerVerd
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
-		tell(ServerVerdict{Class: OpenRelay, Level: Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to),
+		tell(ServerVerdict{Class: OpenRelay, Level: Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
 			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
@@ -223,7 +224,7 @@ func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
 		p.proof.ReplyCode = m.Rcpts[i].Code
 		if p.proved {
 			r.Confirmed = true
-			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof,
+			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client,
 				Text: fmt.Sprintf("%d s later it passed the stranger's message for %s on to %s.", (m.Time-p.at)/second, p.proof.RcptDomain, m.Client)})
 			continue
 		}
@@ -250,7 +251,7 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof,
+	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client,
 		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
 			p.proof.Client, count(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
@@ -266,7 +267,14 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 // Session is the observation of a session that strangers' bytes came in: where nothing can be
 // read, a server that suddenly sends much while one network brings most of what comes is
 // suspicious.
-func (r *Relay) Session(s *ServerSession) {
+func (r *Relay) Session(s *ServerSession, tell func(ServerVerdict)) {
+	switch {
+	case !s.External || s.Bytes < submitted:
+	case s.Inbound && s.Hidden && !s.Auth && !s.Submit:
+		r.hidden.in(s)
+	case !s.Inbound:
+		r.hidden.out(s, tell)
+	}
 	if !s.Inbound || !s.External || s.Auth {
 		return
 	}

@@ -273,7 +273,20 @@ func (c *Class) UnmarshalText(name []byte) error {
 // Clone is a copy of what a checkpoint holds.
 func (s *MailServer) Clone() *MailServer {
 	c := *s
-	c.Queue.Waiting, c.Queue.Down = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Down)
+	c.Queue.Waiting, c.Queue.Silent = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Silent)
+	for net, d := range c.Queue.Silent {
+		d.Letters = slices.Clone(d.Letters)
+		c.Queue.Silent[net] = d
+	}
+	c.Accounts.Known, c.Accounts.Senders = maps.Clone(s.Accounts.Known), maps.Clone(s.Accounts.Senders)
+	c.Count.Port25 = slices.Clone(s.Count.Port25)
+	for hash, x := range c.Accounts.Known {
+		x.Nets, x.Domains = slices.Clone(x.Nets), slices.Clone(x.Domains)
+		c.Accounts.Known[hash] = x
+	}
+	for i := range c.Traffic.Series {
+		c.Traffic.Series[i].Batches = slices.Clone(s.Traffic.Series[i].Batches)
+	}
 	c.Relay.Domains, c.Relay.Strangers = maps.Clone(s.Relay.Domains), slices.Clone(s.Relay.Strangers)
 	return &c
 }
@@ -282,6 +295,10 @@ func (s *MailServer) Clone() *MailServer {
 // nowhere. room is what its queue shares with others from now on.
 func (s *MailServer) Sound(room *Room) {
 	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
+	for i := range s.Traffic.Series {
+		past := &s.Traffic.Series[i].Batches
+		*past = (*past)[:min(len(*past), maxBatches)]
+	}
 	s.Queue.Hour = max(0, s.Queue.Hour)
 	s.Queue.share(room)
 	for k, d := range s.Relay.Domains {

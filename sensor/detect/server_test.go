@@ -143,14 +143,16 @@ func TestQueue(t *testing.T) {
 	check("two deferred", 2, 1, 1)
 	s.Session(&ServerSession{Time: at, Net: 3, External: true, Refused: true}, got.tell)
 	check("a banner refused", 3, 1, 2)
-	s.Connecting(4, at)
+	s.Queue.Connecting(4, 4, at)
 	at += 31 * second
 	s.Queue.Tick(at)
 	check("no answer", 4, 1, 3)
 	send("a@x.example", 1, true, 250, false)
+	check("delivered", 3, 1, 3)
+	at += 20 * minute
 	send("e@z.example", 4, true, 250, false)
-	check("delivered", 2, 1, 2)
-	at += 2 * hour
+	check("what waited for the silent one is delivered", 2, 1, 2)
+	at += 2*hour - 20*minute
 	send("b@x.example", 1, false, 451, true)
 	at += 4 * hour
 	s.Queue.Tick(at)
@@ -172,11 +174,14 @@ func TestQueueIsBounded(t *testing.T) {
 	for i := range uint64(maxWaiting) + 10 {
 		q.Defer(i, 1, false, second)
 	}
-	for i := range uint32(maxDown) + 10 {
-		q.Fail(i, false, second)
+	for i := range uint32(maxSilent) + 10 {
+		q.Fail(i, i, false, second)
 	}
-	if len(q.Waiting) != maxWaiting || len(q.Down) != maxDown || q.Full != 20 {
-		t.Errorf("%d waiting, %d down, %d without room", len(q.Waiting), len(q.Down), q.Full)
+	for i := range uint32(maxTrying) + 10 {
+		q.Connecting(i, i, second)
+	}
+	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.Full != 20 {
+		t.Errorf("%d waiting, %d for silent ones, %d tries, %d without room", len(q.Waiting), q.letters, len(q.trying), q.Full)
 	}
 }
 

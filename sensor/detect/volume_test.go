@@ -194,7 +194,7 @@ func TestPause(t *testing.T) {
 	}
 	later := monday + 30*24*hour + 9*hour
 	w.Resume(later)
-	if r := w.Series[OutMessages].Ring[(later/hour-5)%672]; r != 0 {
+	if r := w.Series[OutMessages].Past[(later/hour-5)%pastHours]; r != 0 {
 		t.Errorf("an hour of the pause has the count of four weeks before, %d", r-1)
 	}
 	p.play(&w, rnd, later, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })

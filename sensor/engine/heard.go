@@ -50,7 +50,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	if hst == nil {
 		return
 	}
-	server := s.e.destination(k)
+	server := s.e.destination(&k.Server)
 	if ev.Phase == smtpsniff.Rcpt {
 		hst.RecipientAnswered(&s.e.cfg.Detect, why == detect.UserUnknown, now)
 	}
@@ -74,7 +74,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.e.destination(k), now) {
+		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.e.destination(&k.Server), now) {
 			news = append(news, a)
 		}
 	}

@@ -8,9 +8,7 @@ import (
 // is not judged yet has sent one SYN, and it is counted.
 
 // destination is the hash by which detect knows a server.
-func (e *Engine) destination(k *flowtable.Key) uint32 {
-	return uint32(e.table.Secret.Bytes(k.Server[:]))
-}
+func (e *Engine) destination(a *flowtable.Addr) uint32 { return uint32(e.table.Secret.Bytes(a[:])) }
 
 // net is the hash of an address's network: /24, or /48.
 func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
@@ -27,7 +25,7 @@ func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
 	if !hst.Expecting() {
 		return 0
 	}
-	return s.e.destination(k)
+	return s.e.destination(&k.Server)
 }
 
 // attempted looks after a host that has just made an attempt.

@@ -242,6 +242,7 @@ func (e *Engine) emit(r *record) {
 		e.observe(r.server, r.time)
 	case r.session != nil:
 		n := e.out.Session(r.session)
+		e.proves(r.session, n)
 		if r.host != nil {
 			t := e.shards[r.shard].t
 			t.Lock()

@@ -105,9 +105,18 @@ type serverSeen struct {
 	outside        bool // the server is none of ours
 	mail           *detect.Mail
 	session        *detect.ServerSession
-	attempt        int8 // 1: one began, -1: it was refused
-	net            uint32
+	attempt        tryState
+	net, host      uint32
 }
+
+// tryState says what became of an attempt of a server.
+type tryState int8
+
+const (
+	tryBegins tryState = 1 + iota
+	tryAnswered
+	tryRefused
+)
 
 // envelope is the transaction of a session in hand.
 type envelope struct {
@@ -116,8 +125,9 @@ type envelope struct {
 	answered int // replies to RCPT so far
 	refused  bool
 	listed   bool
-	full     bool // a recipient found no room: those behind it are not looked at
-	held     int  // bytes taken of shard.mailBytes, about
+	why      detect.Cause // of the latest refusal
+	full     bool         // a recipient found no room: those behind it are not looked at
+	held     int          // bytes taken of shard.mailBytes, about
 }
 
 // hold takes room for a part of a transaction with a text of n bytes.
@@ -177,6 +187,9 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 			}
 			x.open = true
 			x.mail = detect.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
+				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
+			}
 		case smtpsniff.RcptSaid:
 			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.full {
 				if x.full = !s.hold(x, len(ev.Text)); x.full {
@@ -210,7 +223,9 @@ func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
 func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
-		if _, c, _ := s.causeOf(ev); c.List != "" {
+		why, c, _ := s.causeOf(ev)
+		x.mail.Why, x.why = why, why
+		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
 		}
 	}
@@ -234,6 +249,8 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = detect.AtRcpt
+				why, _, _ := s.causeOf(ev)
+				to.Absent = why == detect.UserUnknown
 			}
 		}
 		x.answered++
@@ -258,8 +275,11 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		other = k.Client
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
+		if talk.Auth == smtpsniff.AuthOK {
+			m.Account = talk.Account
+		}
 	}
-	m.Client, m.Net = addr(other, v6), s.e.net(other, v6)
+	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
 	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
 }
 
@@ -305,25 +325,29 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
-		d.External = !s.e.home.has(k.Client, v6)
+		d.External = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6)
+		d.Client = addr(k.Client, v6)
+		d.Own = s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil
 	}
-	d.Net = s.e.net(other, v6)
+	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
 	if talk != nil {
 		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
+		if d.Auth && d.Inbound {
+			d.Account = talk.Account
+		}
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
-		d.Refused, d.Listed = x.refused && talk.Mails == 0, x.listed
+		d.Refused, d.Listed, d.Why = x.refused && talk.Mails == 0, x.listed, x.why
 	}
 	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
 }
 
-// serverAttempt is an attempt of a server to reach another one: outcome 1 when it begins, -1
-// when it is refused.
-func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, outcome int8) {
+// serverAttempt is an attempt of a server to reach another one.
+func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
 	if src.flags&serving == 0 {
 		return
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.seen(now, k, true, serverSeen{attempt: outcome, net: s.e.net(k.Server, v6)})
+		s.seen(now, k, true, serverSeen{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
 	}
 }
 
@@ -356,10 +380,12 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 		s.Sent(x.mail, x.outside, tell)
 	case x.session != nil && x.outside:
 		s.Session(x.session, tell)
-	case x.attempt > 0:
-		s.Connecting(x.net, now)
-	case x.attempt < 0:
-		s.Unreachable(x.net, now)
+	case x.attempt == tryBegins:
+		s.Queue.Connecting(x.net, x.host, now)
+	case x.attempt == tryAnswered:
+		s.Queue.Answer(x.net, x.host)
+	case x.attempt == tryRefused:
+		s.Queue.Fail(x.net, x.host, false, now)
 	}
 }
 
@@ -398,6 +424,7 @@ func (e *Engine) tellServers(now int64) {
 		}
 		r := s.Record(now)
 		r.Addr, r.Declared = s.addr, s.declared
+		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}
 }
@@ -420,6 +447,8 @@ type serverFinding struct {
 	Last    int64 // verdict
 	Reasons []detect.ReasonText
 	Relay   *detect.RelayProof
+	Client  netip.Addr // whose sessions are evidence
+	Events  []uint64   // of them
 }
 
 const (
@@ -445,6 +474,9 @@ func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
 		if v.Relay != nil {
 			f.Relay = v.Relay
 		}
+		if v.Client.IsValid() {
+			f.Client = v.Client
+		}
 		fresh := f.because(&v)
 		if action == "opened" || worse || fresh {
 			e.tellFinding(s, v.Class, action, v.Time, "")
@@ -467,6 +499,19 @@ func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
 			Reason: detect.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
 	}
 	return true
+}
+
+// proves notes the event of a session as evidence, if a finding about a server rests on its client.
+func (e *Engine) proves(x *detect.Session, event uint64) {
+	s := e.watching(x.Server.Addr().As16())
+	if s == nil {
+		return
+	}
+	for _, f := range s.open {
+		if f != nil && f.Client == x.Client.Addr() && event != 0 && len(f.Events) < maxEvidence {
+			f.Events = append(f.Events, event)
+		}
+	}
 }
 
 // closeCalm closes findings for which nothing came any more.
@@ -493,26 +538,41 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 		return
 	}
 	d := &detect.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
-		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay}
+		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
 	d.Severity = [...]detect.Severity{detect.Info, detect.Low, detect.Medium, detect.High}[f.Level]
 	if c == detect.OpenRelay || c == detect.HijackedAccount {
 		d.Severity = [...]detect.Severity{detect.Info, detect.Medium, detect.High, detect.Critical}[f.Level]
 	}
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
-	d.Advice = serverAdvice(c, s.addr)
+	d.Advice = serverAdvice(c, s.addr, f.Reasons)
 	if e.servers.local == nil && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	e.out.Finding(d)
 }
 
-func serverAdvice(c detect.Class, a netip.Addr) string {
+// serverAdvice says what to do; reasons are the finding's, the latest last.
+func serverAdvice(c detect.Class, a netip.Addr, reasons []detect.ReasonText) string {
 	switch c {
 	case detect.OpenRelay:
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)
 	case detect.HijackedAccount:
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many recipients), lock it, change its password, and remove its mail from the queue.", a)
+	}
+	code := ""
+	if len(reasons) > 0 {
+		code = reasons[len(reasons)-1].Server
+	}
+	switch code {
+	case "queue_blocklisted":
+		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an account or a host that sends spam through it. What waits goes out by itself once the address is removed.", a)
+	case "queue_grew":
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If most of it is for one destination, that one has trouble and the mail will go out later; if it is for many, and nobody here wrote it, an account is stolen.", a)
+	case "volume_stopped":
+		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves names; on a holiday there may be nothing to send.", a)
+	case "volume_burst", "volume_rise":
+		return fmt.Sprintf("Ask whether somebody sends a newsletter or many invoices through %s. If nobody does, look into its log for the account or host that sends most, and lock it.", a)
 	}
 	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.", a)
 }
@@ -538,6 +598,7 @@ func (e *Engine) saveServers() (list []SavedServer) {
 			if f != nil {
 				copied := *f
 				copied.Reasons = slices.Clone(f.Reasons)
+				copied.Events = nil // numbers of one run
 				d.Findings[detect.Class(c)] = &copied
 			}
 		}

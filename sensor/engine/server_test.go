@@ -63,7 +63,13 @@ func newPlay(cfg Config) *play {
 			}
 		},
 		Server: func(s *detect.ServerRecord) { p.servers[s.Addr.String()] = *s },
-		Site:   func(s *detect.Site) { p.sites = append(p.sites, *s) },
+		Session: func(s *detect.Session) uint64 {
+			if len(s.MailFrom) > 0 && s.Client.Addr().String() == stranger && s.Messages > 0 {
+				return 77
+			}
+			return 0
+		},
+		Site: func(s *detect.Site) { p.sites = append(p.sites, *s) },
 	})
 	p.w = feeder{w: p.e.Worker(), size: 1}
 	return p
@@ -93,7 +99,9 @@ func relayConfig() Config {
 // TestOpenRelay: refusals say nothing but that the test was passed; the first message that is
 // relayed is a finding at its reply, and its departure confirms it.
 func TestOpenRelay(t *testing.T) {
-	p := newPlay(relayConfig())
+	cfg := relayConfig()
+	cfg.AllSessions = true
+	p := newPlay(cfg)
 	for range 3 {
 		p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "554 5.7.1 Relay access denied", ""))
 	}
@@ -118,7 +126,7 @@ func TestOpenRelay(t *testing.T) {
 	if s.RelayDenied != 4 || s.RelayStrangers != 2 || s.Relayed != 1 || s.Count.MessagesIn != 2 || s.Count.MessagesOut != 1 {
 		t.Errorf("%+v", s)
 	}
-	if last := p.findings[len(p.findings)-1]; last.Action != "closed" || last.CloseReason != "end_of_input" {
+	if last := p.findings[len(p.findings)-1]; last.Action != "closed" || last.CloseReason != "end_of_input" || !slices.Equal(last.Evidence, []uint64{77}) {
 		t.Errorf("the finding is not closed: %+v", last)
 	}
 }
@@ -207,9 +215,34 @@ func TestServerQueue(t *testing.T) {
 		s.Count.FailedBy != [detect.PhaseClasses]uint64{detect.AtConnect: 1, detect.AtRcpt: 3, detect.AtData: 1} {
 		t.Errorf("%+v", s)
 	}
+	if why := s.Count.FailedWhy; why[detect.OnList] != 2 || why[detect.UserUnknown] != 1 || why[detect.OtherCause]+why[detect.Busy] != 2 || s.Count.AbsentOut != 1 {
+		t.Errorf("why: %v, %d do not exist", why, s.Count.AbsentOut)
+	}
 	last := p.sites[len(p.sites)-1]
 	if last.PublicIP.String() != "198.51.100.80" || len(last.Lists) != 1 || last.Lists[0].Name != "zen.spamhaus.org" || last.Lists[0].Count != 2 {
 		t.Errorf("%+v", last)
+	}
+}
+
+// TestSubmission: who of our own hosts uses the port for servers, and how much of what leaves are bounces.
+func TestSubmission(t *testing.T) {
+	p := newPlay(relayConfig())
+	for range 3 {
+		p.conn("10.0.0.77", ourServer, 25, message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"))
+	}
+	p.conn("10.0.0.78", ourServer, 587, message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"))
+	p.conn(stranger, ourServer, 25, message("a@b.example", "bob@corp.example", "250 ok", "250 queued"))
+	for i := range 50 {
+		from := "bob@corp.example"
+		if i%4 == 0 {
+			from = ""
+		}
+		p.conn(ourServer, "192.0.2.99", 25, message(from, "v@victim.example", "250 ok", "250 queued"))
+	}
+	p.e.Finish("end_of_input")
+	c := p.servers[ourServer].Count
+	if c.Port25In != 3 || c.SubmitIn != 1 || len(c.Port25) != 1 || c.Port25[0].String() != "10.0.0.77" || c.BouncesOut != 13 || !c.Backscatter() {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -208,6 +208,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
+	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.Bytes(name))) }
 }
 
 // packet works on one packet.
@@ -446,7 +447,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 	if src == nil {
 		return
 	}
-	s.serverAttempt(p.time, src, &p.key, -1)
+	s.serverAttempt(p.time, src, &p.key, tryRefused)
 	src.settled(outcome)
 	src.flags |= changed
 	s.failed(src, p, outcome == flowtable.Unreachable)

@@ -104,7 +104,7 @@ func (s *shard) judges(src *source) bool {
 // attempt counts a first SYN of a source and has the source judged.
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
-	s.serverAttempt(now, src, k, 1)
+	s.serverAttempt(now, src, k, tryBegins)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
@@ -130,7 +130,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 // attempted is the observation of a first SYN.
 func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
 	v6 := k.Scope.V6()
-	return detect.Attempt{Time: now, Addr: e.destination(k), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
+	return detect.Attempt{Time: now, Addr: e.destination(&k.Server), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
 		External: !e.home.has(k.Server, v6), Relay: e.relay(k.Server, v6)}
 }
 
@@ -298,6 +298,7 @@ func (s *shard) opened(p *packet, f *flow) {
 		}
 	}
 	src.facts.Sessions++
+	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
 	}

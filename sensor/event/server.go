@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -19,6 +20,18 @@ func (w *Writer) Server(s *detect.ServerRecord) {
 	for p, n := range c.FailedBy {
 		by.Uint64(detect.PhaseClass(p).String(), n)
 	}
+	why := zerolog.Dict()
+	for c, n := range c.FailedWhy {
+		if n > 0 {
+			why.Uint64(strings.ReplaceAll(detect.Cause(c).String(), " ", "_"), n)
+		}
+	}
+	port25 := zerolog.Arr()
+	for _, a := range c.Port25 {
+		port25.Str(a.String())
+	}
+	d.Dict("refused_by_reason", why).Uint64("recipients_unknown_out", c.AbsentOut).Uint64("bounces_out", c.BouncesOut).Bool("backscatter", c.Backscatter()).
+		Uint64("own_sessions_port25", c.Port25In).Uint64("own_sessions_submission", c.SubmitIn).Array("own_hosts_port25", port25).Int("accounts", s.Accounts)
 	d.Dict("refused_by_phase", by).Uint64("blocklisted", c.Listed).Uint64("auth_ok", c.AuthOK).Uint64("auth_failed", c.AuthFailed).
 		Uint64("relayed", s.Relayed).Uint64("relay_denied", s.RelayDenied).Uint64("relay_denied_strangers", s.RelayStrangers)
 	if s.RelayDeniedLast != 0 {

@@ -136,7 +136,7 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
-		case f.Class >= detect.OpenRelay:
+		case f.Class >= detect.OpenRelay, f.Class == detect.OnBlocklist && f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= detect.High:
 			bots = append(bots, a)
@@ -353,7 +353,7 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 		}
 	}
 	for _, s := range r.undeclared() {
-		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s. If not, find out what it is.", s, s))
+		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s, or in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, find out what it is.", s, s, s.String()))
 	}
 	if in.Attempts == 0 {
 		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")

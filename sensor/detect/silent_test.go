@@ -1,0 +1,49 @@
+package detect
+
+import "testing"
+
+// TestSilentDestination: letters for a destination that does not answer are told apart by their tries.
+func TestSilentDestination(t *testing.T) {
+	var q Queue
+	at := 1700000000 * second
+	try := func(after int64, host uint32, answers bool) {
+		at += after
+		q.Connecting(1, host, at)
+		if answers {
+			q.Answer(1, host)
+			q.Settle(uint64(at), 1, at) // one that was never refused
+		}
+		q.Tick(at + connectTime)
+	}
+	check := func(what string, want int) {
+		t.Helper()
+		if got := q.State(at).Estimate; got != want {
+			t.Errorf("%s: %d wait, want %d", what, got, want)
+		}
+	}
+	try(0, 9, false)
+	check("the first", 1)
+	try(35*second, 10, false)
+	check("its next address", 1)
+	try(2*minute, 9, false)
+	check("another one", 2)
+	try(5*minute, 9, false)
+	try(2*minute, 9, false)
+	check("both again", 2)
+	try(minute, 9, false)
+	check("a third", 3)
+	try(10*minute, 9, true)
+	check("the first is taken", 2)
+	try(20*second, 9, true)
+	check("the second is taken", 1)
+	q.Tick(at + hour)
+	check("nobody tries the third any more, and the destination works", 0)
+	if q.letters != 0 || len(q.Silent) != 0 {
+		t.Errorf("%d letters are left, %v", q.letters, q.Silent)
+	}
+	// A session that takes longer than the server waits for an answer is none that failed.
+	q.Connecting(2, 5, at)
+	q.Answer(2, 5)
+	q.Tick(at + 2*hour)
+	check("a long session", 0)
+}
