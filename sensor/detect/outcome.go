@@ -301,7 +301,7 @@ func (h *Host) Egress() Egress {
 		return ICMPEgress
 	case p.refused*2 > p.attempts:
 		return ResetEgress
-	case h.repeated*4 < p.attempts, h.answered == 0 && h.repeated*2 < p.attempts:
+	case h.answered == 0 && h.repeated*2 < p.attempts:
 		// A TCP without an answer sends the SYN again. This one got answers that are not in
 		// the capture, or it is no TCP.
 		return UnknownEgress
