@@ -22,6 +22,7 @@ type Stream struct {
 	merged []byte // a segment in which bytes were replaced by their first copies
 
 	c     *Conn
+	now   uint32 // time of the segment of Push, microseconds
 	cur   node // the segment of Push, not copied yet
 	have  bool // cur was not given yet
 	force bool // holes are gaps now
@@ -90,6 +91,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	if r&Duplicate != 0 {
 		return r
 	}
+	st.now = uint32(s.Time / 1e3)
 	if c.held != 0 && c.waited < 255 {
 		c.waited++
 	}
@@ -171,7 +173,7 @@ func (c *Conn) ready(n *node) bool {
 // give makes a chunk of the part of a segment that is new, and says whether there is any.
 func (st *Stream) give(n *node, chunk *Chunk) bool {
 	x := &st.c.half[n.dir]
-	st.c.waited = 0
+	st.c.waited, st.c.since = 0, st.now
 	if !x.next.Less(n.end()) {
 		return false
 	}
@@ -245,7 +247,9 @@ func (st *Stream) giveUp() bool {
 	x := &c.half[d]
 	limit := uint8(resend)
 	if x.ackOK && !x.acked.Less(end) {
-		limit = patience
+		if limit = patience; int32(st.now-c.since) < swapTime {
+			limit = swapped
+		}
 	}
 	if c.waited >= limit {
 		return true
@@ -309,6 +313,9 @@ func (st *Stream) hold() {
 	n.buf, n.next = buf, 0
 	st.bytes += len(buf)
 	at := &st.c.held
+	if *at == 0 {
+		st.c.since = st.now
+	}
 	for *at != 0 {
 		at = &st.nodes[*at].next
 	}

@@ -99,13 +99,15 @@ type Conn struct {
 	half  [2]half
 	held  uint32 // first node in Stream.nodes, 0 is none
 	state State
-	// waited counts segments since something was held and nothing could be given.
+	// waited counts segments since something was held and nothing could be given; since is when
+	// the first of them came, in microseconds.
 	waited   uint8
 	nheld    uint8
 	SYNSeen  bool
 	Resetter Dir     // who sent the RST
 	fin      [2]bool // halves that were given to their end
 	odd      Odd
+	since    uint32
 	rst      Seq // its sequence number
 }
 
@@ -187,8 +189,9 @@ const (
 	// that the furthest of them is ahead.
 	maxHeld, maxAhead = 16, 64 << 10
 	// patience is how many further segments are waited for when the receiver has
-	// acknowledged a hole: it is not going to be filled, unless the mirror swaps frames.
-	patience = 3
+	// acknowledged a hole: it is not going to be filled, unless the mirror swaps frames. That it does
+	// within swapTime (microseconds), in which a dialogue on a short path goes on by more: then swapped are waited for.
+	patience, swapped, swapTime = 3, 12, 2000
 	// resend is the same for a hole that the sender will fill.
 	resend = 24
 )

@@ -154,6 +154,31 @@ var rows = []struct{ name, in, out string }{
 	{"cut, and repeated whole", "C0:ab/5 C0:abcde C5:f", "C:ab C~3 C:f"},
 }
 
+// On a path of 40 us a mirror that swaps frames within a third of a millisecond lets a dialogue go on by many
+// segments; on one of 40 ms a frame that is behind by as many is not coming.
+func TestSwappedOnAShortPath(t *testing.T) {
+	const in = "S0:x^2 C2:cd^1 S1:y^4 C4:ef^2 S2:z^6 C6:gh^3 S3:w^8 C8:ij^4 C0:ab"
+	for _, r := range []struct {
+		step int64
+		out  string
+	}{{40e3, "C:ab S:x C:cd S:y C:ef S:z C:gh S:w C:ij"}, {40e6, "C~2 S:x C:cd S:y C:ef S:z C:gh S:w C:ij"}} {
+		var st Stream
+		var c Conn
+		var out strings.Builder
+		s := &script{isn: [2]Seq{1000, 2000}}
+		s.open(&st, &c)
+		for i, text := range strings.Fields(in) {
+			seg := s.segment(t, text)
+			seg.Time = int64(i) * r.step
+			st.Push(&c, seg)
+			drain(&st, &out)
+		}
+		if got := strings.TrimSpace(out.String()); got != r.out {
+			t.Errorf("%d us: %s, want %s", r.step/1e3, got, r.out)
+		}
+	}
+}
+
 func TestOrder(t *testing.T) {
 	for _, isn := range [][2]Seq{{1000, 2000}, {0xfffffff0, 0xfffffffe}, {0xffffffff, 0}, {0x7ffffffe, 0x80000000}} {
 		for _, r := range rows {
