@@ -23,9 +23,9 @@ type Stream struct {
 
 	c     *Conn
 	now   uint32 // time of the segment of Push, microseconds
-	cur   node // the segment of Push, not copied yet
-	have  bool // cur was not given yet
-	force bool // holes are gaps now
+	cur   node   // the segment of Push, not copied yet
+	have  bool   // cur was not given yet
+	force bool   // holes are gaps now
 	lent  uint32
 	// What follows the chunk that was given last.
 	dir  Dir
