@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -67,17 +70,54 @@ func (a *app) history(o *historyOptions) error {
 	if _, err := os.Stat(filepath.Join(cfg.state.dir, "history.db")); err != nil {
 		return exit(exitFailed, fmt.Errorf("there is no history: %w (spamsensor run writes one where state.dir is set)", err))
 	}
-	var lines []historyLine
-	err = state.ReadHistory(cfg.state.dir, q, func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
-		lines = append(lines, split(day, host, server, hours, o.by == "hour")...)
-	})
-	if err != nil {
-		return exit(exitFailed, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err))
+	out := o.writer(a.stdout)
+	n, err := eachDays(cfg.state.dir, q, func(l historyLine) error { return out.line(&l) }, o.by == "hour")
+	if err == nil {
+		err = out.end()
 	}
-	if len(lines) == 0 && !a.opt.quiet {
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	if n == 0 && !a.opt.quiet {
 		fmt.Fprintln(a.stderr, "nothing is in the history for this: no such host, or no such days")
 	}
-	return o.print(a.stdout, lines)
+	return nil
+}
+
+// daysAtOnce bounds what is held in memory. The file is open only while some days are read, and never
+// while they are printed: the sensor has to wait for it, and whoever reads what we print may be in no hurry.
+const daysAtOnce = 8
+
+// eachDays gives the lines of a query, some days at a time.
+func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bool) (n int, err error) {
+	fail := func(err error) (int, error) {
+		return n, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)
+	}
+	first, last, err := state.HistoryDays(dir)
+	if err != nil {
+		return fail(err)
+	}
+	if q.ToDay != 0 {
+		last = min(last, q.ToDay)
+	}
+	for day := max(first, q.FromDay); day <= last; day += daysAtOnce {
+		some := q
+		some.FromDay, some.ToDay = day, min(last, day+daysAtOnce-1)
+		var lines []historyLine
+		err := state.ReadHistory(dir, some, func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
+			lines = append(lines, split(day, host, server, hours, byHour)...)
+		})
+		if err != nil {
+			return fail(err)
+		}
+		for _, l := range lines {
+			if err := give(l); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
 }
 
 // query reads the options.
@@ -130,47 +170,72 @@ func split(day int64, host netip.Addr, server bool, hours *[24]engine.Counts, by
 	return lines
 }
 
-// print writes the lines. Times are UTC; the host :: stands for all that were too many on a
-// day.
-func (o *historyOptions) print(out io.Writer, lines []historyLine) error {
-	layout := time.DateOnly
+// historyWriter prints lines in one of the formats. Times are UTC; the host :: stands for all that were
+// too many on a day. A table is printed at its end, because its columns are as wide as its widest line.
+type historyWriter struct {
+	format, layout string
+	out            *bufio.Writer
+	csv            *csv.Writer
+	json           *json.Encoder
+	table          table.Writer
+}
+
+func (o *historyOptions) writer(to io.Writer) *historyWriter {
+	w := &historyWriter{format: o.format, layout: time.DateOnly, out: bufio.NewWriter(to)}
 	if o.by == "hour" {
-		layout = "2006-01-02T15:04Z"
+		w.layout = "2006-01-02T15:04Z"
 	}
-	if o.format == "json" {
-		enc := json.NewEncoder(out)
-		for _, l := range lines {
-			m := map[string]any{"time": l.time.Format(time.RFC3339), "host": l.host, "server": l.server}
-			for i, n := range l.counts {
-				m[engine.CountNames[i]] = n
-			}
-			if err := enc.Encode(m); err != nil {
-				return exit(exitFailed, err)
-			}
+	names := append([]string{"time", "host", "server"}, engine.CountNames[:]...)
+	switch o.format {
+	case "json":
+		w.json = json.NewEncoder(w.out)
+	case "csv":
+		w.csv = csv.NewWriter(w.out)
+		w.csv.Write(names)
+	default:
+		w.table = table.NewWriter()
+		w.table.SetStyle(table.StyleLight)
+		head := table.Row{}
+		for _, name := range names {
+			head = append(head, name)
 		}
-		return nil
+		w.table.AppendHeader(head)
 	}
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	head := table.Row{"time", "host", "server"}
-	for _, name := range engine.CountNames {
-		head = append(head, name)
-	}
-	t.AppendHeader(head)
-	for _, l := range lines {
-		row := table.Row{l.time.Format(layout), l.host, l.server}
-		for _, n := range l.counts {
-			row = append(row, n)
+	return w
+}
+
+func (w *historyWriter) line(l *historyLine) error {
+	if w.json != nil {
+		m := map[string]any{"time": l.time.Format(time.RFC3339), "host": l.host, "server": l.server}
+		for i, n := range l.counts {
+			m[engine.CountNames[i]] = n
 		}
-		t.AppendRow(row)
+		return w.json.Encode(m)
 	}
-	text := t.Render()
-	if o.format == "csv" {
-		text = t.RenderCSV()
+	cells := []string{l.time.Format(w.layout), l.host.String(), strconv.FormatBool(l.server)}
+	for _, n := range l.counts {
+		cells = append(cells, strconv.FormatUint(n, 10))
 	}
-	_, err := fmt.Fprintln(out, text)
-	if err != nil {
-		return exit(exitFailed, err)
+	if w.csv != nil {
+		return w.csv.Write(cells)
 	}
+	row := table.Row{cells[0], cells[1], cells[2]}
+	for _, n := range l.counts {
+		row = append(row, n) // a number stands on the right
+	}
+	w.table.AppendRow(row)
 	return nil
+}
+
+func (w *historyWriter) end() error {
+	switch {
+	case w.csv != nil:
+		w.csv.Flush()
+		if err := w.csv.Error(); err != nil {
+			return err
+		}
+	case w.table != nil:
+		fmt.Fprintln(w.out, w.table.Render())
+	}
+	return w.out.Flush()
 }

@@ -224,7 +224,7 @@ func TestHistoryCommand(t *testing.T) {
 	if rows, err := csv.NewReader(strings.NewReader(out)).ReadAll(); code != exitOK || err == nil && len(rows) < 6 || !strings.Contains(out, "10.0.0.66") {
 		t.Errorf("the table: %d\n%s", code, out)
 	}
-	for _, args := range []string{"--by week", "--since yesterday", "--host me", "-o xml"} {
+	for _, args := range []string{"--by week", "--since yesterday", "--host me", "-o xml", "--since 2024-10-05 --until 2024-10-04"} {
 		if code, _, _ := runArgs(append([]string{"history", "--set", "state.dir=" + dir}, strings.Fields(args)...)...); code != exitUsage {
 			t.Errorf("%s: %d", args, code)
 		}

@@ -42,7 +42,7 @@ func (l *Listener) account(s *Session, line []byte) {
 	if what == noName || l.Account == nil || len(line) > maxCredential {
 		return
 	}
-	var room [maxCredential]byte
+	room := &l.credential // it would be allocated, because Account gets it
 	n, err := base64.StdEncoding.Decode(room[:], line)
 	name := room[:n]
 	if what == plainName {

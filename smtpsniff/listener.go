@@ -13,9 +13,10 @@ type Listener struct {
 	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
 	Account func(name []byte) uint32
 
-	texts    []byte     // of the events
-	sessions []*Session // free ones
-	buffers  [][]byte   // free ones, of maxHeld bytes
+	credential [maxCredential]byte // empty between calls
+	texts      []byte              // of the events
+	sessions   []*Session          // free ones
+	buffers    [][]byte            // free ones, of maxHeld bytes
 }
 
 // New begins a session. midstream says that its beginning was not seen, alone that

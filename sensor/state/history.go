@@ -279,6 +279,22 @@ type Query struct {
 	FromDay, ToDay int64
 }
 
+// HistoryDays are the first and the last day of the history in a directory; 0 and -1 if it is empty.
+func HistoryDays(dir string) (first, last int64, err error) {
+	h := History{name: filepath.Join(dir, "history.db")}
+	last = -1
+	err = h.with(false, func(tx *bbolt.Tx) error {
+		c := tx.Bucket(rowBucket).Cursor()
+		if k, _ := c.First(); len(k) == keyLen {
+			first = int64(binary.BigEndian.Uint32(k))
+			k, _ = c.Last()
+			last = int64(binary.BigEndian.Uint32(k))
+		}
+		return nil
+	})
+	return first, last, err
+}
+
 // ReadHistory reads the history in a directory; see Read.
 func ReadHistory(dir string, q Query, f func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts)) error {
 	h := History{name: filepath.Join(dir, "history.db")}
