@@ -45,8 +45,8 @@ type Account struct {
 type Seen struct{ Hash, First, Last uint32 }
 
 const (
-	maxAccounts     = 1024
-	maxSenders      = 2048
+	maxAccounts     = 256
+	maxSenders      = 1024
 	accountNets     = 10
 	accountVolume   = 100
 	accountTimes    = 5

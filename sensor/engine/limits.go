@@ -36,9 +36,9 @@ const defaultMemory = 152 << 20
 // hostBytes is what a judged source takes with its sets, about.
 const hostBytes = 6 << 10
 
-// serverBytes is what a watched mail server takes beside its queue, about: 60 KB, and the domains
-// that it learned.
-const serverBytes = 100 << 10
+// serverBytes is what a watched mail server takes beside its queue, about: 60 KB, the domains that it
+// learned, and the accounts of its users, at most 90 KB.
+const serverBytes = 200 << 10
 
 // fill derives what is not given. The shares are in percent.
 func (l *Limits) fill() {
