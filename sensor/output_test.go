@@ -155,6 +155,33 @@ func TestOutputFails(t *testing.T) {
 		}
 		t.Logf("R16: closed pipe: exit code 4, the report is whole (goal the same)")
 	})
+	t.Run("report to a full disk", func(t *testing.T) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer full.Close()
+		p := start(t, full, "read", file)
+		if code := p.code(); code != exitLost || !strings.Contains(p.stderr.String(), "the report is not whole: ") || !strings.Contains(p.stderr.String(), "no space left") {
+			t.Errorf("exit code %d: %s", code, p.stderr.String())
+		}
+	})
+	t.Run("named pipe", func(t *testing.T) {
+		pipe := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+			t.Skip(err)
+		}
+		p := start(t, io.Discard, "read", "-q", "--events", pipe, file)
+		if code := p.code(); code != exitFailed || !strings.Contains(p.stderr.String(), "nobody reads the named pipe") {
+			t.Errorf("without a reader: exit code %d: %s", code, p.stderr.String())
+		}
+		p = start(t, io.Discard, "read", "-q", "--events", pipe, file)
+		time.Sleep(200 * time.Millisecond) // the reader comes second
+		b, err := os.ReadFile(pipe)
+		if code := p.code(); code != exitOK || err != nil || len(ofType(unmarshalEvents(t, b), "session")) < 2000 {
+			t.Errorf("with a reader: exit code %d, %d bytes, %v: %s", code, len(b), err, p.stderr.String())
+		}
+	})
 	t.Run("slow reader", func(t *testing.T) {
 		r, w, _ := os.Pipe()
 		p := start(t, w, "read", "-q", "--events", "-", file)

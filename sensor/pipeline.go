@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"spamsensor/sensor/capture"
@@ -188,6 +189,9 @@ func (p *pipeline) finish(reason string) error {
 	return err
 }
 
+// readerWait is how long a named pipe may lack a reader: a shell starts both at once.
+var readerWait = 5 * time.Second
+
 // openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
 // device or a pipe stays what it is.
 func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer, error) {
@@ -198,7 +202,17 @@ func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer
 	if fresh {
 		flags |= os.O_TRUNC
 	}
+	if at, err := os.Stat(name); err == nil && at.Mode()&os.ModeNamedPipe != 0 {
+		flags |= syscall.O_NONBLOCK // to open it would last until somebody reads, and no signal would end that
+	}
 	f, err := os.OpenFile(name, flags, 0o640)
+	for wait := readerWait; errors.Is(err, syscall.ENXIO) && wait > 0; wait -= 50 * time.Millisecond {
+		time.Sleep(50 * time.Millisecond)
+		f, err = os.OpenFile(name, flags, 0o640)
+	}
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, nil, fmt.Errorf("cannot write events: nobody reads the named pipe %s (start the reader first)", name)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot write events: %w", err)
 	}

@@ -87,7 +87,9 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		reason = "shutdown"
 	}
 	failed := p.finish(reason)
-	a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-")
+	if err := a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-"); err != nil && failed == nil {
+		failed = exit(exitLost, fmt.Errorf("the report is not whole: %w", err))
+	}
 	for _, problem := range problems {
 		fmt.Fprintln(a.stderr, problem)
 	}
@@ -150,10 +152,10 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 }
 
 // printReport prints the report to standard output, or to standard error when events go
-// there.
-func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error, took time.Duration, eventsOut bool) {
+// there. The error is that of writing.
+func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error, took time.Duration, eventsOut bool) error {
 	if a.opt.quiet {
-		return
+		return nil
 	}
 	out := a.stdout
 	if eventsOut {
@@ -169,7 +171,23 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 			in.RefusedBy = append(in.RefusedBy, fmt.Sprintf("%d %s", n.N, n.Name))
 		}
 	}
-	p.report.Text(out, &in, a.colored(out))
+	w := &faultyWriter{w: out}
+	p.report.Text(w, &in, a.colored(out))
+	return w.err
+}
+
+// faultyWriter remembers the first error, and writes no more.
+type faultyWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (f *faultyWriter) Write(b []byte) (n int, err error) {
+	if f.err == nil {
+		n, f.err = f.w.Write(b)
+	}
+	return n, f.err
 }
 
 // colored decides whether a stream gets colours.

@@ -1,6 +1,9 @@
 package smtpsniff
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // A message that was counted before something else showed better is not counted twice.
 func TestMessageIsCountedOnce(t *testing.T) {
@@ -48,4 +51,23 @@ func TestHeldBytesAreNotJoined(t *testing.T) {
 	h.feed(Client, []byte("b.example>\r\n"))
 	h.feed(Server, []byte("503 no\r\n"))
 	h.s.Senders(func(a []byte) { t.Errorf("nobody sent from %q", a) })
+}
+
+// A client that does not wait for the reply to DATA, and whose message is longer than what is held back.
+func TestLongMessageAhead(t *testing.T) {
+	h := hearing{}
+	h.s = h.l.New(false, false)
+	h.feed(Server, []byte("220 mx\r\n"))
+	h.feed(Client, []byte("EHLO a\r\n"))
+	h.feed(Server, []byte("250 mx\r\n"))
+	h.feed(Client, []byte("MAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n"))
+	for range 20 {
+		h.feed(Client, []byte(strings.Repeat("a line of the message\r\n", 100)))
+	}
+	h.feed(Client, []byte(".\r\nNOOP\r\nQUIT\r\n"))
+	h.feed(Server, []byte("250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n250 ok\r\n221 bye\r\n"))
+	h.l.Finish(h.s)
+	if h.s.Messages != 1 || h.s.Flags&(GapClient|ExtraReply|UnknownCommand) != 0 || h.s.Commands != 6 {
+		t.Errorf("%d messages, %d commands, flags %b", h.s.Messages, h.s.Commands, h.s.Flags)
+	}
 }

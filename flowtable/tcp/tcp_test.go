@@ -221,6 +221,7 @@ func TestOpened(t *testing.T) {
 	rst := &Segment{Dir: Client, Flags: RST | ACK, Seq: 101, Ack: 201}
 	blind := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 77_000_000, Len: 4, Payload: []byte("HELO")}
 	forged := &Segment{Dir: Server, Flags: SYN | ACK, Seq: 50_000_000, Ack: 101}
+	low := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 200}
 	refusal := &Segment{Dir: Server, Flags: RST, Seq: 77_000_000}
 	for _, r := range []struct {
 		name string
@@ -238,6 +239,7 @@ func TestOpened(t *testing.T) {
 		{"SYN-ACK only", []*Segment{synAck}, false},
 		{"midstream", []*Segment{ack, banner}, false},
 		{"a client that does not know the server's number", []*Segment{syn, synAck, blind, blind, refusal}, false},
+		{"a client that acknowledges the number before", []*Segment{syn, synAck, low, low}, false},
 		{"it is forged, and then the client comes", []*Segment{syn, synAck, blind, ack}, true},
 		{"a forged SYN-ACK", []*Segment{syn, forged, synAck, ack}, true},
 		{"a forged SYN-ACK behind the server's", []*Segment{syn, synAck, forged, ack, banner}, true},

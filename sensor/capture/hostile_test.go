@@ -240,6 +240,18 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 	}
 }
 
+// The end of an xz stream says again what its beginning said; a file where it says something else, with
+// checksums that fit, was put together.
+func TestXZEndsAsItBegan(t *testing.T) {
+	x := packed(t, pcapBytes(le, 0xa1b2c3d4, 1, three...), xzw)
+	footer := x[len(x)-12:]
+	footer[9] ^= 1 // the kind of check
+	le.PutUint32(footer, crc32.ChecksumIEEE(footer[4:10]))
+	if n, errs := unpacked(t, x); n != 3 || len(errs) != 1 || !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+		t.Errorf("%d frames, %v", n, errs)
+	}
+}
+
 // A record that lies about its length is not believed: no more is allocated than for a
 // file that is sound.
 func TestLyingRecordsAllocateNothing(t *testing.T) {

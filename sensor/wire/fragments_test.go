@@ -132,14 +132,25 @@ func TestFragmentOutcomes(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
 	var last wire.Outcome
+	apart := 0
 	for at := 160; at >= 16; at -= 16 {
+		apart++
 		last = j.Decode(wire.Ethernet, pieces(ip4, make([]byte, 200), part{at, at + 8, true})[0], 0, &p)
 		if last.Refused() {
 			break
 		}
 	}
-	if last != wire.TooManyFragments || j.frags.Waiting != 0 {
-		t.Errorf("nine pieces apart: %s, %d waiting", last, j.frags.Waiting)
+	if last != wire.TooManyFragments || apart != 9 || j.frags.Waiting != 0 {
+		t.Errorf("%d pieces apart: %s, %d waiting, want nine", apart, last, j.frags.Waiting)
+	}
+	// A packet has at most 65,535 bytes, with its header of 20.
+	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail, 0xffff - 19: wire.BadFragment} {
+		long := append(segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: ACK}, ""), make([]byte, 0xffff)...)
+		frames := pieces(ip4, long, part{0, 32768, true}, part{32768, length, false})
+		j.Decode(wire.Ethernet, frames[0], 0, &p)
+		if o := j.Decode(wire.Ethernet, frames[1], 0, &p); o != want {
+			t.Errorf("%d bytes in fragments: %s, want %s", length, o, want)
+		}
 	}
 }
 
