@@ -15,6 +15,7 @@ type Newcomers[V any] struct {
 	// Evicted counts newcomers that were overwritten.
 	Evicted uint64
 	evicted func(n *Newcomer[V])
+	secret  Secret
 }
 
 // Newcomer is a source's only SYN.
@@ -29,8 +30,8 @@ type Newcomer[V any] struct {
 
 const gone, there = 0, 1 // the states
 
-func (l *Newcomers[V]) init(words []uint32, ring []Newcomer[V], evicted func(n *Newcomer[V])) {
-	l.index, l.ring, l.evicted = newIndex(words, laps*len(ring)), ring, evicted
+func (l *Newcomers[V]) init(words []uint32, ring []Newcomer[V], secret Secret, evicted func(n *Newcomer[V])) {
+	l.index, l.ring, l.secret, l.evicted = newIndex(words, laps*len(ring)), ring, secret, evicted
 }
 
 // Touch fetches what Find will look at.
@@ -73,8 +74,9 @@ func (l *Newcomers[V]) Add(host uint64, k *Key, isn uint32, now int64) *Newcomer
 		l.evicted(n)
 	}
 	word, age := l.place(host, l.head, uint32(len(l.ring)-1))
-	if age > 0 { // one bucket in a million is full: its oldest cannot be found any more
-		old := l.at(*word)
+	// One bucket in a million is full: its oldest cannot be found any more. But a word that was not
+	// replaced for several laps looks young again, and points to somebody of another bucket.
+	if old := l.at(*word); age > 0 && old.state == there && l.secret.Client(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
 		old.state = gone
 		l.Evicted++
 		l.live--

@@ -65,14 +65,20 @@ func TestNewcomersOfOneBucket(t *testing.T) {
 	told := 0
 	table := New(Config{Newcomers: 256, Shards: 1}, Owner[int64, int64, int64]{NewcomerEvicted: func(int, *Newcomer[int64]) { told++ }})
 	l := &table.Shard(0).Newcomers
-	const hash = 0x1234567890abcdef
-	for i := range uint32(40) {
-		k := number(i << 16)
-		l.Add(hash, &k, i, int64(i))
+	var keys [40]Key
+	var hashes [40]uint64
+	for i, n := 0, uint32(0); i < len(keys); n++ {
+		keys[i] = number(n << 16)
+		host := keys[i].Host()
+		if hashes[i] = table.Secret.Host(&host); hashes[i]&l.mask == hashes[0]&l.mask {
+			i++
+		}
 	}
 	for i := range uint32(40) {
-		k := number(i << 16)
-		n := l.Find(hash, &k)
+		l.Add(hashes[i], &keys[i], i, int64(i))
+	}
+	for i := range uint32(40) {
+		n := l.Find(hashes[i], &keys[i])
 		if found := n != nil; found != (i >= 40-ways) {
 			t.Errorf("newcomer %d: found %v", i, found)
 		}

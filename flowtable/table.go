@@ -108,7 +108,7 @@ func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
 	ring = ringSize(cfg.Newcomers / cfg.Shards)
 	words, newcomers := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[Newcomer[N]](a, ring*cfg.Shards)
 	for i := range t.shards {
-		t.shards[i].Newcomers.init(part(words, i, cfg.Shards), part(newcomers, i, cfg.Shards), bind(i, o.NewcomerEvicted))
+		t.shards[i].Newcomers.init(part(words, i, cfg.Shards), part(newcomers, i, cfg.Shards), cfg.Secret, bind(i, o.NewcomerEvicted))
 	}
 	initPools(a, max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
 		return &t.shards[i].Flows, o.FlowWorth, bind3(i, o.FlowEvicted)
