@@ -60,7 +60,8 @@ var phrases = []struct {
 	{LoginFailed, []string{"authentication failed", "authentication failure", "authentication credentials invalid", "incorrect authentication", "username and password not accepted", "bad username or password"}},
 	{WantsLogin, []string{"authentication required", "authentication is required", "must authenticate", "authenticate first", "auth required", "login required", "must be authenticated", "not authenticated"}},
 	{MailboxFull, []string{"mailbox full", "mailbox is full", "over quota", "quota exceeded", "out of storage", "insufficient storage"}},
-	{Busy, []string{"too many", "rate limit", "ratelimit", "throttl", "connection limit", "exceeded the", "system resources", "temporarily unavailable", "server busy", "load too high"}},
+	{Busy, []string{"too many", "rate limit", "ratelimit", "throttl", "connection limit", "exceeded the", "system resources", "temporarily unavailable", "server busy", "load too high",
+		"local problem", "local error", "temporary failure", "temporary problem", "temporary error"}},
 	{UserUnknown, []string{"user unknown", "unknown user", "no such user", "no such recipient", "no such mailbox", "does not exist", "doesn't exist", "no mailbox", "mailbox unavailable", "mailbox not found",
 		"recipient rejected", "recipient address rejected", "unknown recipient", "invalid recipient", "unknown address", "user not found", "unrouteable address", "not a valid mailbox", "unknown local"}},
 	{SpamSeen, []string{"spam", "reputation", "unsolicited", "bulk", "blocked", "abuse", "virus", "malware", "suspicious", "poor sender"}},
@@ -87,6 +88,8 @@ func ClassifyRefusal(code uint16, enhanced [3]uint16, text string) Cause {
 	switch {
 	case enhanced[0] != 0 && clear:
 		return byCode
+	case enhanced[0] == 4 && enhanced[1] == 3: // the state of the mail system (RFC 3463, section 3.4)
+		return Busy
 	case code == 530:
 		return WantsLogin
 	case code == 535:

@@ -98,7 +98,7 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 // server does.
 func (h *Host) maybeServer() bool {
 	s, t := &h.server, &h.refusal
-	few := t.refused <= 1 || t.refused*5 <= t.sessions // one unknown recipient happens to everybody
+	few := t.refused*5 <= t.sessions || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
 	return s.sessions > 0 && !s.several && few
 }
 
