@@ -32,7 +32,7 @@ const (
 	HeloEmpty                      // nothing
 )
 
-var heloWeights = [...]float64{HeloPlain: 3.9, HeloBareIP: 2.7, HeloLocalhost: 3.9, HeloHome: 3.9, HeloDynamic: 3.9, HeloEmpty: 3.9}
+var heloWeights = [...]float64{HeloPlain: 3.9, HeloBareIP: 2.7, HeloLocalhost: 3.9, HeloHome: 2.2, HeloDynamic: 3.9, HeloEmpty: 3.9}
 
 func (c HeloClass) text() string {
 	return [...]string{"a full name", "a single word", "a bare address", "not a name of its own", "a name that exists at home only",
