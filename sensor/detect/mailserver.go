@@ -315,7 +315,7 @@ func (c *ServerCounts) submits(x *ServerSession) {
 
 // submitted is how many bytes of an encrypted session are a message: handshake, commands and
 // credentials stay below it.
-const submitted = 3000
+const submitted = 2500
 
 // ServerRecord is what is told of a server.
 type ServerRecord struct {

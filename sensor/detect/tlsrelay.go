@@ -12,6 +12,10 @@ import (
 // several destinations, while of what all others bring little is. It proves nothing: nobody
 // saw a recipient. The counts are those of an hour.
 //
+// Many networks that relay at the same time are each other's rest. They show in another way: since a
+// few minutes nearly all that strangers bring leaves again, to many networks, and little else does; before
+// that little of it left. See surge.
+//
 // A server that forwards all it gets, that hands all to one smarthost or to the server that it is a
 // backup for, or that sends so much that anything is followed by something, is told from no relay by this.
 type hiddenRelay struct {
@@ -21,6 +25,7 @@ type hiddenRelay struct {
 	followed int
 	hour     int64
 	told     map[uint32]int64
+	surge    surge
 }
 
 type hiddenIn struct {
@@ -28,6 +33,7 @@ type hiddenIn struct {
 	bytes    uint64
 	net      uint32
 	followed bool
+	paired   bool // one session that left stands for it
 }
 
 type hiddenNet struct {
@@ -62,6 +68,7 @@ func (h *hiddenRelay) in(x *ServerSession) {
 	if !known && len(h.nets) >= maxStrangers {
 		return
 	}
+	h.surge.at(x.Time).in++
 	n.sessions++
 	n.client = x.Client
 	h.nets[x.Net] = n
@@ -75,11 +82,21 @@ func (h *hiddenRelay) in(x *ServerSession) {
 // out is a session of the server with another one.
 func (h *hiddenRelay) out(x *ServerSession, tell func(ServerVerdict)) {
 	h.recent = slices.DeleteFunc(h.recent, func(r hiddenIn) bool { return x.Time-r.at > hiddenTime })
+	now := h.surge.at(x.Time)
+	now.out++
+	paired := false
 	for i := range h.recent {
 		r := &h.recent[i]
 		larger, smaller := max(r.bytes, x.Bytes), min(r.bytes, x.Bytes)
 		if r.net == x.Net || larger-smaller > 1500+larger/10 { // TLS, and the server's own header lines
 			continue
+		}
+		if !paired && !r.paired {
+			paired, r.paired = true, true
+			now.paired++
+			if len(now.to) < surgeDests && !slices.Contains(now.to, x.Net) {
+				now.to = append(now.to, x.Net)
+			}
 		}
 		n, ok := h.nets[r.net]
 		if !ok {
@@ -96,6 +113,58 @@ func (h *hiddenRelay) out(x *ServerSession, tell func(ServerVerdict)) {
 		h.nets[r.net] = n
 		h.judge(r.net, &n, x.Time, tell)
 	}
+	if paired && h.surge.found(x.Time) {
+		tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
+			Value: float64(now.paired), Threshold: surgeLeast,
+			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
+				now.paired, now.in, span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
+	}
+}
+
+// surge compares the pairs of the last minutes, each of one session that came and one that left, with those of before.
+type surge struct {
+	now, before pairs
+	since       int64
+	told        int64
+}
+
+type pairs struct {
+	in, out, paired int
+	to              []uint32 // networks, up to surgeDests
+}
+
+const (
+	surgeTime  = 15 * minute
+	surgeLeast = 10 // pairs
+	surgeDests = 5
+	surgePast  = 30 // sessions that came before, to compare with
+)
+
+// at is the count of the stretch of surgeTime that a time lies in.
+func (s *surge) at(now int64) *pairs {
+	if now-s.since >= surgeTime {
+		if !s.now.many() {
+			s.before.in += s.now.in
+			s.before.out += s.now.out
+			s.before.paired += s.now.paired
+		}
+		s.now, s.since = pairs{}, now
+	}
+	return &s.now
+}
+
+// many reports whether most of what came left again, and most of what left had come.
+func (p *pairs) many() bool {
+	return p.paired >= surgeLeast && p.paired*10 >= p.in*7 && p.paired*2 >= p.out && len(p.to) >= surgeDests
+}
+
+// found reports whether a surge is new: once a day.
+func (s *surge) found(now int64) bool {
+	if !s.now.many() || s.before.in < surgePast || s.before.paired*10 > s.before.in*3 || s.told != 0 && now-s.told < day {
+		return false
+	}
+	s.told = now
+	return true
 }
 
 func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(ServerVerdict)) {

@@ -10,6 +10,13 @@ import (
 
 // TestRelayInTLS: three hours of a server on which nothing can be read.
 func TestRelayInTLS(t *testing.T) {
+	late := false // the second hour has begun
+	many := func() int {
+		if late {
+			return 1
+		}
+		return 0
+	}
 	type after = func(rnd *rand.Rand, net uint32, own bool) (outs int, to uint32)
 	sink := func(rnd *rand.Rand) uint32 { return 1000 + rnd.Uint32N(50) }
 	for name, row := range map[string]struct {
@@ -27,11 +34,16 @@ func TestRelayInTLS(t *testing.T) {
 		"mailing lists": {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) {
 			return map[bool]int{true: 20}[net%7 == 0], sink(rnd)
 		}, false},
+		"a relay of many, from the second hour on": {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return many(), sink(rnd) }, true},
+		"a newsletter, from the second hour on":    {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return 8 * many(), sink(rnd) }, false},
+		"one destination, from the second hour on": {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return many(), 999 }, false},
 	} {
 		var s MailServer
 		var got told
+		late = false
 		rnd := rand.New(rand.NewPCG(3, 9))
 		for at := 1700000000 * second; at < 1700000000*second+3*hour; at += 20*second + rnd.Int64N(60*second) {
+			late = at > 1700000000*second+hour
 			net, own := 1+rnd.Uint32N(60), rnd.IntN(4) == 0
 			if own {
 				net = 500
