@@ -54,7 +54,8 @@ func (m Metric) String() string {
 // that recurs is usual: what the same hour, or one beside it, had in two of the last four weeks or
 // of the last five working days (three of four days of weekends); see also [Batch]. For a rise only what is
 // above that counts. In the first four weeks it is the most seen so far. In the first day, and until
-// there was a working day or a weekend to compare with, it is learning and says nothing.
+// there was a working day or a weekend to compare with, it is learning and says nothing but of a stolen account
+// that is used from everywhere.
 //
 // Holt-Winters was refused: more parameters to set wrongly, and a slow ramp poisons it.
 //
@@ -152,6 +153,10 @@ const (
 	stoppedMean = 20.0
 	learn       = 24 * hour
 	meanWeight  = 0.2
+
+	// While it is learning only networks that submit are judged, and only where no morning looks so: 30 in an hour, six
+	// times as many as in the busiest of ten hours or more.
+	strangeLeast, strangeTimes, strangeAfter = 30, 6, 10
 )
 
 // Learning reports whether it is too early to judge.
@@ -162,6 +167,11 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 	s := &v.Series[m]
 	s.Five += n
 	s.Hour += n
+	if m == SubmitNetworks && !s.High && v.Learning(now) {
+		if most, hours := s.busiest(); hours >= strangeAfter && s.Hour >= strangeLeast && s.Hour >= strangeTimes*max(1, most) {
+			return s.alarm(m, "burst", now, float64(s.Hour), float64(most)), true
+		}
+	}
 	if s.High || !s.ready || v.Learning(now) {
 		return a, false
 	}
@@ -204,6 +214,16 @@ func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a Vo
 	}
 	seen[i/64] |= 1 << (i % 64)
 	return v.Add(m, 1, now)
+}
+
+// busiest is the highest count of an hour so far, and how many hours there were.
+func (s *Series) busiest() (most, hours uint64) {
+	for _, n := range s.Past {
+		if n > 0 {
+			most, hours = max(most, uint64(n-1)), hours+1
+		}
+	}
+	return most, hours
 }
 
 func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) VolumeAlarm {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -171,6 +172,41 @@ func TestLearning(t *testing.T) {
 	p.play(&v, rnd, saturday, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })
 	if v.Learning(saturday+23*hour) != true || v.Learning(saturday+25*hour) {
 		t.Error("learning does not end after a day")
+	}
+}
+
+// TestSpreadWhileLearning: on the first day networks that submit are judged by what the hours before had; a morning is no alarm.
+func TestSpreadWhileLearning(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		before []int // networks of the hours before
+		now    int
+		want   bool
+	}{
+		{"a few all night, then everywhere", []int{2, 3, 1, 0, 2, 3, 2, 1, 3, 2, 3}, 40, true},
+		{"a morning", []int{0, 0, 0, 0, 0, 0, 0, 1, 3, 8, 20}, 40, false},
+		{"a small firm", []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2}, 25, false},
+		{"too early to say", []int{2, 3, 1, 0, 2}, 40, false},
+	} {
+		var v Traffic
+		v.Tick(monday, func(VolumeAlarm) {})
+		found, hash := false, uint32(0)
+		hours := append(slices.Clone(row.before), row.now)
+		for i, n := range hours {
+			for range n {
+				hash++
+				if _, ok := v.SubmitNetwork(hash, monday+int64(i)*hour+minute); ok {
+					found = true
+					if i < len(row.before) {
+						t.Errorf("%s: an alarm in hour %d", row.name, i)
+					}
+				}
+			}
+			v.Tick(monday+int64(i+1)*hour, func(VolumeAlarm) {})
+		}
+		if found != row.want {
+			t.Errorf("%s: found %v", row.name, found)
+		}
 	}
 }
 
