@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -55,8 +56,7 @@ func (f *Finding) SameMachine() string {
 	for i, a := range f.Also {
 		list[i] = a.String()
 	}
-	m := f.Source.MAC
-	return fmt.Sprintf("The same machine (MAC %02x:%02x:%02x:%02x:%02x:%02x) was found as %s, too: its address has changed, or it has several.", m[0], m[1], m[2], m[3], m[4], m[5], strings.Join(list, ", "))
+	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
 }
 
 // span is a duration as people say it.

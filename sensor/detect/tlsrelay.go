@@ -123,9 +123,10 @@ func (h *hiddenRelay) out(x *ServerSession, tell func(ServerVerdict)) {
 
 // surge compares the pairs of the last minutes, each of one session that came and one that left, with those of before.
 type surge struct {
-	now, before pairs
-	since       int64
-	told        int64
+	now    pairs
+	before struct{ in, paired int } // but for surges
+	since  int64
+	told   int64
 }
 
 type pairs struct {
@@ -145,7 +146,6 @@ func (s *surge) at(now int64) *pairs {
 	if now-s.since >= surgeTime {
 		if !s.now.many() {
 			s.before.in += s.now.in
-			s.before.out += s.now.out
 			s.before.paired += s.now.paired
 		}
 		s.now, s.since = pairs{}, now

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net"
 
 	"spamsensor/sensor/detect"
 )
@@ -49,7 +50,7 @@ func mailPort(f *detect.Facts) uint32 {
 func advice(f *detect.Finding, h *host) string {
 	who := f.Source.Addr.String()
 	if m := f.Source.MAC; m != [6]byte{} {
-		who += fmt.Sprintf(" (MAC %02x:%02x:%02x:%02x:%02x:%02x)", m[0], m[1], m[2], m[3], m[4], m[5])
+		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))
 	}
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
 	switch f.Class {

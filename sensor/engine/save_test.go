@@ -10,6 +10,20 @@ import (
 	"spamsensor/sensor/detect"
 )
 
+// checkpoint is what an engine saves, as it is after it was written and read, and as it was written.
+func checkpoint(t *testing.T, e *Engine) (*Saved, []byte) {
+	t.Helper()
+	text, err := json.Marshal(e.Save())
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := new(Saved)
+	if err := json.Unmarshal(text, saved); err != nil {
+		t.Fatal(err)
+	}
+	return saved, text
+}
+
 // lives plays days of mail to engines: where cut says so the first is saved, with or without having
 // been stopped, and another one goes on. It gives what was told of a host.
 func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (told []detect.Finding) {
@@ -30,16 +44,9 @@ func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, 
 			if stop {
 				p.e.Finish("shutdown")
 			}
-			text, err := json.Marshal(p.e.Save())
-			if err != nil {
-				t.Fatal(err)
-			}
-			var saved Saved
-			if err := json.Unmarshal(text, &saved); err != nil {
-				t.Fatal(err)
-			}
+			saved, _ := checkpoint(t, p.e)
 			q := begin()
-			q.e.Restore(&saved)
+			q.e.Restore(saved)
 			q.at, q.port = p.at, p.port
 			p = q
 		}

@@ -264,17 +264,10 @@ func TestSaveRestore(t *testing.T) {
 		}
 	}
 	add(p)
-	text, err := json.Marshal(p.e.Save())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var saved Saved
-	if err := json.Unmarshal(text, &saved); err != nil {
-		t.Fatal(err)
-	}
+	saved, text := checkpoint(t, p.e)
 
 	q := newPlay(cfg)
-	q.e.Restore(&saved)
+	q.e.Restore(saved)
 	q.at, q.port = p.at, p.port
 	again, _ := json.Marshal(q.e.Save())
 	if string(again) != string(text) {

@@ -149,20 +149,10 @@ func relaying(s *detect.ServerRecord) string {
 func (r *Report) serverFinding(p *printer, n int, f *detect.Finding) {
 	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr, classText[f.Class], f.Level, f.Severity))
 	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At), clock(f.Source.Facts.Last)))
-	p.line("   Why")
-	for _, reason := range f.Reasons {
-		p.item(r.clean(reason.Text))
-	}
+	r.why(p, f)
 	if len(f.Evidence) > 0 {
 		p.line("   Proof")
 		p.item("The sessions in the events " + events(f.Evidence) + ".")
 	}
-	if len(f.Blind) > 0 {
-		p.line("   What could not be seen")
-		for _, b := range f.Blind {
-			p.item(b)
-		}
-	}
-	p.line("   Do")
-	p.item(f.Advice)
+	p.rest(f)
 }

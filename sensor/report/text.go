@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -209,7 +210,7 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	s := &f.Source
 	where := r.name(s.Input)
 	if s.MAC != [6]byte{} {
-		where = fmt.Sprintf("MAC %02x:%02x:%02x:%02x:%02x:%02x, %s", s.MAC[0], s.MAC[1], s.MAC[2], s.MAC[3], s.MAC[4], s.MAC[5], where)
+		where = fmt.Sprintf("MAC %s, %s", net.HardwareAddr(s.MAC[:]), where)
 	}
 	if len(s.VLAN) > 0 {
 		where += fmt.Sprintf(", VLAN %v", s.VLAN)
@@ -235,18 +236,29 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	if text := f.SameMachine(); text != "" {
 		p.wrap("   ", "   ", text)
 	}
-	if len(f.Reasons) > 0 {
-		p.line("   Why")
-		for _, reason := range f.Reasons {
-			p.item(r.clean(reason.Text))
-		}
-	}
+	r.why(p, f)
 	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class != detect.DirectSMTP {
 		p.line("   Proof")
 		for _, s := range proof {
 			p.item(r.proofText(&s))
 		}
 	}
+	p.rest(f)
+}
+
+// why tells the reasons of a finding.
+func (r *Report) why(p *printer, f *detect.Finding) {
+	if len(f.Reasons) == 0 {
+		return
+	}
+	p.line("   Why")
+	for _, reason := range f.Reasons {
+		p.item(r.clean(reason.Text))
+	}
+}
+
+// rest tells what is behind the proof: what could not be seen, and what is to be done.
+func (p *printer) rest(f *detect.Finding) {
 	if len(f.Blind) > 0 {
 		p.line("   What could not be seen")
 		for _, b := range f.Blind {
