@@ -29,7 +29,7 @@
 //
 // What measuring showed, on one core: in a flood of SYNs a source for each sender costs 1,060 ns a packet, a
 // newcomer 245; records that are filled in where they stay, and not copied from a literal, save another 17 %
-// there and 8 % of a storm of short sessions (see Key.Set). Half as many newcomers take the flood from 103 to 85 MB, and are
+// there and 8 % of a storm of short sessions (see Key.Set). Half as many newcomers take the flood from 100 to 85 MB, and are
 // enough. The hash of four bytes of address instead of sixteen saves nothing that could be seen: the waits
 // for memory hide it.
 //

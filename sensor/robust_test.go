@@ -168,7 +168,7 @@ func TestMutations(t *testing.T) {
 			slowest = max(slowest, took)
 			e := lastStats(t, events)
 			balanced(t, f, e)
-			if code != exitOK || e.Panics > 0 || took > 2*time.Second && !raceEnabled {
+			if code != exitOK || e.Panics > 0 || took > 2*time.Second && figures() {
 				t.Errorf("%s with seed %d: exit code %d after %v, %d panics: %s", f, seed, code, took, e.Panics, stderr)
 			}
 			n++
@@ -191,7 +191,7 @@ func TestConfigThatUnfolds(t *testing.T) {
 		if code := run(context.Background(), []string{"run", "-T", "-c", path}, strings.NewReader(""), io.Discard, &errs); code != exitUsage || !strings.Contains(errs.String(), "spamsensor.yaml") {
 			t.Errorf("exit code %d: %.200s", code, errs.String())
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 30*time.Second { // unfolded it would take days
 			t.Errorf("it took %v", took)
 		}
 	}
@@ -212,7 +212,7 @@ func FuzzConfig(f *testing.F) {
 		var errs bytes.Buffer
 		began := time.Now()
 		code := run(context.Background(), []string{"run", "-T", "-c", path}, strings.NewReader(""), io.Discard, &errs)
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%d bytes took %v", len(text), took)
 		}
 		if code != exitOK && code != exitUsage || code == exitUsage && errs.Len() == 0 {

@@ -143,3 +143,7 @@ func balanced(t testing.TB, what string, e emitted) {
 
 // long says that tests may take minutes.
 func long() bool { return os.Getenv("SPAMSENSOR_LONG") != "" }
+
+// figures reports whether goals that are times are judged: by make reliability, on a machine that
+// has nothing else to do, and by no other run.
+func figures() bool { return os.Getenv("SPAMSENSOR_FIGURES") != "" }

@@ -1,6 +1,7 @@
 package smtpsniff
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,8 @@ func took(play func(*Listener, *Session, int), n int) time.Duration {
 // Whatever is sent, twice as much takes about twice as long, and no byte much longer than one of
 // an ordinary dialogue. Times are the shortest of several, a ratio is that of the shortest or the
 // median of the pairs; where they do not fit, more are taken, because other programs get in between.
+// The goals are judged where figures are asked for (SPAMSENSOR_FIGURES, make reliability); in any
+// other run, on a busy machine or with the race detector, only what is plainly not linear fails.
 func TestLinearTime(t *testing.T) {
 	const n = 2000 // short enough to be over before another program gets its turn
 	dialogue := time.Hour
@@ -107,7 +110,10 @@ func TestLinearTime(t *testing.T) {
 	}
 	perDialogue := float64(dialogue) / 1000 // of 11 calls
 	worstRatio, worstCost := 0.0, 0.0
-	const most = 3 * 64 / 280. // of a dialogue's time for 64 bytes: three times as much for each byte
+	mostRatio, mostCost := 3.0, 20*64/280. // a dialogue's times for 64 bytes: twenty times as much for each byte
+	if os.Getenv("SPAMSENSOR_FIGURES") != "" {
+		mostRatio, mostCost = 2.2, 3*64/280.
+	}
 	for _, f := range families {
 		least, leastTwice := time.Hour, time.Hour
 		var ratio, cost float64
@@ -118,16 +124,16 @@ func TestLinearTime(t *testing.T) {
 			ratios = append(ratios, float64(twice)/float64(once))
 			slices.Sort(ratios)
 			ratio, cost = min(ratios[len(ratios)/2], float64(leastTwice)/float64(least)), float64(least)/n/perDialogue
-			if i >= 4 && ratio <= 2.2 && cost <= most {
+			if i >= 4 && ratio <= mostRatio && cost <= mostCost {
 				break
 			}
 		}
 		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name, cost*perDialogue, ratio)
 		worstRatio, worstCost = max(worstRatio, ratio), max(worstCost, cost)
-		if ratio > 2.2 {
+		if ratio > mostRatio {
 			t.Errorf("%s: twice as much takes %.2f times as long", f.name, ratio)
 		}
-		if cost > most {
+		if cost > mostCost {
 			t.Errorf("%s: %.1f dialogues' time for 64 bytes", f.name, cost)
 		}
 	}

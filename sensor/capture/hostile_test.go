@@ -165,7 +165,7 @@ func TestHostileCompression(t *testing.T) {
 			t.Errorf("%s: %d frames of a damaged file", c.name, len(lines))
 		}
 		// A gigabyte of dictionaries may be asked for before anything was unpacked.
-		if n := after.TotalAlloc - before.TotalAlloc; n > 1200<<20 || time.Since(began) > 20*time.Second {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1200<<20 || time.Since(began) > time.Minute {
 			t.Errorf("%s: %d MiB allocated in %v", c.name, n>>20, time.Since(began))
 		}
 	}
