@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"spamsensor/sensor/engine"
 )
 
 // Whether time grows with the length of the input alone: files of the same kind, one twice as long as
@@ -27,7 +29,7 @@ func BenchmarkLength(b *testing.B) {
 				b.SetBytes(int64(mb * 1e6))
 				packets := uint64(0)
 				for b.Loop() {
-					r, err := read(path, 1)
+					r, err := read(path, 1, engine.Config{})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -2,6 +2,7 @@
 // whole engine, with all detectors and evidence on.
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
+//	go run ./bench -detectors FILE    the same with and without a verdict, in turns: what the detectors cost
 //	go run ./bench generate w2 FILE   a file to measure on, with what is in it
 //	go run ./bench compare FILE...    the sensor beside every peer that is installed
 //	go run ./bench live FILE          what it loses at rising rates, beside tcpdump (root)
@@ -17,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -91,6 +93,7 @@ func measure(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	count := flags.Int("count", 5, "runs of each file")
 	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)), "numbers of workers, separated by commas")
+	detectors := flags.Bool("detectors", false, "after each run one in which no source is judged: the difference is what the detectors cost")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [options] FILE...")
@@ -124,13 +127,26 @@ func measure(args []string, stdout, stderr io.Writer) int {
 				fmt.Fprintf(stderr, "bench: %q is no number of workers\n", w)
 				return 2
 			}
+			of := fmt.Sprintf("%s/workers=%d", filepath.Base(name), n)
+			var ratios []float64
 			for range *count {
-				r, err := read(name, n)
+				r, err := read(name, n, engine.Config{})
+				if err == nil {
+					fmt.Fprintf(stdout, "BenchmarkRead/%s-%d\t%s\n", of, runtime.GOMAXPROCS(0), r)
+				}
+				if err == nil && *detectors {
+					var without result
+					without, err = read(name, n, unjudged)
+					fmt.Fprintf(stdout, "BenchmarkUnjudged/%s-%d\t%s\n", of, runtime.GOMAXPROCS(0), without)
+					ratios = append(ratios, r.took.Seconds()/without.took.Seconds())
+				}
 				if err != nil {
 					fmt.Fprintf(stderr, "bench: %v\n", err)
 					return 1
 				}
-				fmt.Fprintf(stdout, "BenchmarkRead/%s/workers=%d-%d\t%s\n", filepath.Base(name), n, runtime.GOMAXPROCS(0), r)
+			}
+			if len(ratios) > 0 {
+				fmt.Fprintf(stdout, "# %s: with the detectors it takes %.3f times as long (median of %d pairs)\n", of, median(ratios), len(ratios))
 			}
 		}
 	}
@@ -162,9 +178,12 @@ func (r result) String() string {
 		r.packets, s*1e9/n, float64(r.bytes)/1e6/s, float64(r.packets)/s, float64(r.heap)/n, float64(r.allocs)/n)
 }
 
+// unjudged has all packets decoded, tracked, heard and counted, and no source judged: none is ours.
+var unjudged = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true}
+
 // read takes a file through the engine as `spamsensor read` does, without writing
 // events.
-func read(name string, workers int) (r result, err error) {
+func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -174,7 +193,8 @@ func read(name string, workers int) (r result, err error) {
 		return r, err
 	}
 	defer files.Close()
-	e := engine.New(engine.Config{Helpers: workers, Seed: files.Fingerprint()}, engine.Output{})
+	cfg.Helpers, cfg.Seed = workers, files.Fingerprint()
+	e := engine.New(cfg, engine.Output{})
 	w := e.Worker()
 	for err == nil {
 		var b *capture.Batch
