@@ -602,8 +602,51 @@ func (l *Listener) clientGap(s *Session, n int) {
 		if p.unsettled {
 			p.strays++ // what came with the commands that were held back may have been no command
 		}
+		if p.mode == commands {
+			l.cutCommand(s)
+		}
 		p.line.lose(l)
 	}
+}
+
+// cutCommand is a command whose line was not seen to its end, as in a capture of short frames. It is
+// counted; what it says is not known.
+func (l *Listener) cutCommand(s *Session) {
+	p := &s.client
+	verb, rest := parseVerb(p.line.buf)
+	if len(rest) == 0 { // the verb itself may be longer
+		return
+	}
+	if p.line.lost {
+		if !p.alone || s.Flags&Midstream != 0 {
+			return
+		}
+		l.flag(s, Ambiguous) // as in unsure
+	}
+	switch verb {
+	case NoVerb, DATA, BDAT, STARTTLS: // what follows them depends on what is missing
+		return
+	case HELO, EHLO, LHLO:
+		s.HeloVerb = verb
+		p.rcpts, p.mail = 0, false
+	case MAIL:
+		inc(&s.Mails)
+		p.rcpts, p.mail = 0, true
+	case RCPT:
+		inc(&s.Rcpts)
+		inc(&p.rcpts)
+	case RSET:
+		p.rcpts, p.mail = 0, false
+	case AUTH:
+		s.Auth, s.Account = max(s.Auth, AuthTried), 0
+		p.mode, p.lines, p.credential = authing, 0, noName
+	}
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+	inc(&s.Commands)
+	l.push(s, verb)
+	p.unheard = true
 }
 
 // clientEnd is the end of the client's half.

@@ -17,6 +17,7 @@ type replies struct {
 	code     uint16
 	enhanced Enhanced
 	several  bool
+	cut      bool // its end was not seen, but the client will show whether it is over
 	auth     bool // it offers AUTH
 	text     [maxReply]byte
 	textLen  uint16
@@ -115,6 +116,7 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	code := uint16(line[0]-'0')*100 + uint16(line[1]-'0')*10 + uint16(line[2]-'0')
 	more := len(line) > 3 && line[3] == '-'
 	text := line[min(4, len(line)):]
+	r.several, r.cut = r.several || r.cut && r.code == code, false
 	if !r.several || r.code != code {
 		r.code, r.textLen, r.auth, s.lastLen = code, 0, false, 0
 		r.enhanced, _ = parseEnhanced(text, code)
@@ -131,6 +133,30 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 		r.add(text)
 	}
 	if r.several = more; !more {
+		l.reply(s)
+	}
+}
+
+// cutReply is a reply whose line was not seen to its end: it says no less for that. A word that may be cut is left
+// out. Whether the answer to EHLO ends in what is missing, the client tells: it waits for that
+// (RFC 2920, section 3.1).
+func (l *Listener) cutReply(s *Session) {
+	r := &s.server
+	if b := r.line.buf; len(b) >= 4 && s.client.mode < hello {
+		switch i := bytes.LastIndexByte(b, ' '); {
+		case b[3] == ' ':
+			l.replyLine(s, b[:i])
+		case b[3] == '-':
+			l.replyLine(s, b[:max(i, 4)])
+		}
+	}
+	r.cut = r.several && s.client.queue.front() == EHLO
+}
+
+// endCut ends a reply whose end was not seen: the client goes on.
+func (l *Listener) endCut(s *Session) {
+	if r := &s.server; r.cut {
+		r.cut, r.gap, r.lost = false, false, 0
 		l.reply(s)
 	}
 }
