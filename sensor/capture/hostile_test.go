@@ -116,7 +116,7 @@ func TestHostileCompression(t *testing.T) {
 		b[(at+len(b))%len(b)] ^= 1
 		return b
 	}
-	x := packed(t, plain, xzw)
+	x, g := packed(t, plain, xzw), packed(t, plain, gz)
 	var small bytes.Buffer // an xz file of many blocks, each of one byte and with a dictionary of 64 MiB
 	one := setDictionary(t, packed(t, []byte{0}, xzw), 28)
 	for range 2000 {
@@ -142,6 +142,14 @@ func TestHostileCompression(t *testing.T) {
 		{"zst, window of 512 MiB", wide, 0, "window size exceeded"},
 		{"zst cut", packed(t, plain, zst)[:30], 0, "the file ends"},
 		{"gz, checksum damaged", flip(packed(t, plain, gz), -6), 3, "checksum"},
+		{"gz, padded with zeros", slices.Concat(g, make([]byte, 700_000)), 3, ""},
+		{"gz, two members", slices.Concat(g, packed(t, plain[fileHeader:], gz)), 6, ""},
+		{"gz, zeros between two members", slices.Concat(g, make([]byte, 5), packed(t, plain[fileHeader:], gz)), 6, ""},
+		{"gz, something behind it", slices.Concat(g, []byte("hello")), 3, "something that is not compressed follows"},
+		{"gz, zeros and something behind it", slices.Concat(g, make([]byte, 512), []byte{7}), 3, "something that is not compressed follows"},
+		{"gz, a cut member behind it", slices.Concat(g, g[:15]), 3, "the file ends"},
+		{"gz, a member of one byte", slices.Concat(g, g[:1]), 3, "the file ends"},
+		{"gz, a member that is damaged", slices.Concat(g, []byte{0x1f, 0x8b, 9, 0, 0, 0, 0, 0, 0, 0}), 3, "invalid header"},
 		{"gz twice", packed(t, packed(t, plain, gz), gz), 0, "no capture file"},
 		{"gz of text", packed(t, []byte("Dear reader, this is no capture"), gz), 0, "no capture file"},
 	} {
@@ -161,7 +169,7 @@ func TestHostileCompression(t *testing.T) {
 			t.Errorf("%s: %d frames, %v", c.name, len(lines), errs)
 		case c.reason != "" && (len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) || !errors.Is(errs[0], io.ErrUnexpectedEOF)):
 			t.Errorf("%s: %v, want %q", c.name, errs, c.reason)
-		case c.reason != "" && len(lines) > c.frames:
+		case c.reason != "" && len(lines) != c.frames:
 			t.Errorf("%s: %d frames of a damaged file", c.name, len(lines))
 		}
 		// A gigabyte of dictionaries may be asked for before anything was unpacked.
