@@ -547,7 +547,7 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 	r := &s.server
 	s.LastCode, s.LastEnhanced, s.lastLen = r.code, r.enhanced, 0
 	switch {
-	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550,
+	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550 && !(r.code == 451 && s.allHeard()),
 		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}
@@ -559,6 +559,12 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 		}
 	}
 	return r.text[:s.lastLen]
+}
+
+// allHeard reports whether all that the client said so far were commands, none of them AUTH: then no reply
+// can quote a password, not even one to nothing.
+func (s *Session) allHeard() bool {
+	return s.client.heard && s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine) == 0 && s.Auth < AuthTried && !s.client.doubted
 }
 
 // overheard is a reply to a client that is not heard.
