@@ -27,6 +27,9 @@ type parser struct {
 	early    bool // spoke before anything of the server was heard
 	begun    bool // what comes next cannot be a TLS handshake
 	start    start
+	proxy    proxyHeader
+	proxied  bool // there was such a header
+	asLine   bool // and it was a line, to which there may be a reply
 	asked    bool // for TLS, with STARTTLS
 
 	body       body
@@ -76,6 +79,17 @@ func (l *Listener) client(s *Session, b []byte) {
 	}
 	for len(b) > 0 {
 		if !p.begun && p.mode == commands {
+			if !p.proxy.over && s.Flags&Midstream == 0 {
+				before, found := p.proxy.skip(&b)
+				if found {
+					l.proxied(s)
+				}
+				if len(before) > 0 {
+					p.begun = true
+					l.client(s, before)
+				}
+				continue
+			}
 			first, tls, sure := p.start.tell(&b, s.Flags&Midstream != 0)
 			if !sure {
 				return
@@ -363,8 +377,16 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.flag(s, LongLine)
 	}
 	if verb == NoVerb {
+		if s.Commands == 0 && !p.proxied && s.Flags&Midstream == 0 && isProxyLine(line) {
+			l.proxied(s)
+			p.asLine = true
+			return
+		}
 		l.unknown(s)
 		return
+	}
+	if p.proxied && s.Commands == 0 && s.server.heard == 0 {
+		p.early = true
 	}
 	if p.asked && s.Encryption == Plain && p.alone {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
@@ -573,6 +595,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
 		s.server.unsure = true // there may have been commands among them
 	}
+	p.proxy.over = true
 	if p.start.n > 0 {
 		p.begun, p.start.n = true, 0
 	}

@@ -229,6 +229,11 @@ func (l *Listener) reply(s *Session) {
 		return
 	}
 	l.settle(s)
+	if p.asLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 { // the server does not know PROXY
+		l.flag(s, UnknownCommand)
+		l.answered(s, someLine)
+		return
+	}
 	p.strays = 0
 	gap, lost := r.gap, r.lost >= shortReply
 	if gap {
