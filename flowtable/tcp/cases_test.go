@@ -149,3 +149,22 @@ func TestFit(t *testing.T) {
 		t.Error("what is not known contradicts nothing")
 	}
 }
+
+// Bytes of another half are no first copies, wherever a half that was silent for long is led to.
+func TestRecallOfAnother(t *testing.T) {
+	var m memory
+	mine, other := half{isn: 7, next: 8}, half{isn: 9, next: 8}
+	m.keep(&mine, []byte("mine"))
+	if _, seq, b, ok := m.at(mine.past, &mine); !ok || seq != 8 || string(b) != "mine" {
+		t.Errorf("%d %q %v", seq, b, ok)
+	}
+	if _, _, b, ok := m.at(mine.past, &other); ok {
+		t.Errorf("%q is of another half", b)
+	}
+	for m.end < memorySize+uint32(mine.past) { // it is overwritten
+		m.keep(&other, []byte("other"))
+	}
+	if _, _, b, ok := m.at(mine.past, &mine); ok {
+		t.Errorf("%q is remembered for too long", b)
+	}
+}

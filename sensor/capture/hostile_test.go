@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -244,6 +245,60 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 			if frames, errs := unpacked(t, c.b[:n]); frames > 3 || len(errs) != 1 || n > 0 && !errors.Is(errs[0], io.ErrUnexpectedEOF) {
 				t.Errorf("%s, %d of %d bytes: %d frames, %v", c.name, n, len(c.b), frames, errs)
 			}
+		}
+	}
+}
+
+// xzSaying is an xz file of one block that says how long its contents are (-1: nothing) and how many blocks
+// there are, with checksums that fit.
+func xzSaying(t *testing.T, contents []byte, size int64, blocks uint64) []byte {
+	t.Helper()
+	x := packed(t, contents, xzw)
+	index := (int(le.Uint32(x[len(x)-8:])) + 1) * 4
+	head := (int(x[12]) + 1) * 4
+	block := x[12+head : len(x)-12-index]
+	sealed := func(b []byte, pad int) []byte { // with zeros up to words, and the checksum
+		for len(b)%4 != pad {
+			b = append(b, 0)
+		}
+		return le.AppendUint32(b, crc32.ChecksumIEEE(b))
+	}
+	h := []byte{0, 0}
+	if size >= 0 {
+		h[1] = 0x80
+		h = binary.AppendUvarint(h, uint64(size))
+	}
+	h = append(h, 0x21, 1, 22)
+	for len(h)%4 != 0 {
+		h = append(h, 0)
+	}
+	h[0] = byte(len(h) / 4)
+	i := binary.AppendUvarint([]byte{0}, blocks)
+	for range blocks {
+		i = append(i, 20, 20)
+	}
+	i = sealed(i, 0)
+	footer := append(le.AppendUint32(nil, uint32(len(i)/4-1)), x[6], x[7])
+	footer = append(le.AppendUint32(nil, crc32.ChecksumIEEE(footer)), append(footer, "YZ"...)...)
+	return slices.Concat(x[:12], sealed(h, 0), block, i, footer)
+}
+
+// What an xz file says of its own size must be so: lies with checksums that fit are told.
+func TestXZThatLies(t *testing.T) {
+	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
+	n := int64(len(plain))
+	for _, c := range []struct {
+		name   string
+		size   int64
+		blocks uint64
+		sound  bool
+	}{
+		{"nothing of its size", -1, 1, true}, {"its size", n, 1, true}, {"one byte less", n - 1, 1, false}, {"one byte more", n + 1, 1, false}, {"nothing in it", 0, 1, false},
+		{"much more", 1 << 40, 1, false}, {"no block", -1, 0, false}, {"two blocks", -1, 2, false}, {"blocks without end", -1, 1 << 20, false},
+	} {
+		frames, errs := unpacked(t, xzSaying(t, plain, c.size, c.blocks))
+		if sound := errs == nil; sound != c.sound || frames != 3 {
+			t.Errorf("%s: %d frames, %v", c.name, frames, errs)
 		}
 	}
 }

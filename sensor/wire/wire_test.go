@@ -269,6 +269,45 @@ func TestWLANSender(t *testing.T) {
 	}
 }
 
+// A first SYN from or to what is no host's address is none of an attempt: no kernel answers it.
+func TestAddresses(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	good, group := Ethernet{Src: [6]byte{2}, Dst: [6]byte{2, 1}}, Ethernet{Src: [6]byte{2}, Dst: [6]byte{3}}
+	for _, c := range []struct {
+		eth      Ethernet
+		src, dst string
+		want     wire.Outcome
+	}{
+		{good, "10.0.0.1", "192.0.2.25", wire.Mail}, {group, "10.0.0.1", "192.0.2.25", wire.BadAddress},
+		{good, "10.0.0.1", "224.0.0.25", wire.BadAddress}, {good, "224.0.0.1", "192.0.2.25", wire.BadAddress}, {good, "10.0.0.1", "239.255.255.255", wire.BadAddress},
+		{good, "10.0.0.1", "240.0.0.1", wire.Mail}, {good, "10.0.0.1", "255.255.255.254", wire.Mail}, {good, "10.0.0.1", "255.255.255.255", wire.BadAddress},
+		{good, "10.0.0.1", "0.0.0.0", wire.BadAddress}, {good, "0.0.0.0", "192.0.2.25", wire.BadAddress}, {good, "0.0.0.1", "192.0.2.25", wire.Mail},
+		{good, "127.0.0.1", "192.0.2.25", wire.BadAddress}, {good, "10.0.0.1", "127.0.0.2", wire.BadAddress}, {good, "10.0.0.1", "10.0.0.1", wire.BadAddress},
+		{good, "2001:db8::1", "2001:db8::25", wire.Mail}, {group, "2001:db8::1", "2001:db8::25", wire.BadAddress}, {good, "2001:db8::1", "ff02::25", wire.BadAddress},
+		{good, "ff02::1", "2001:db8::25", wire.BadAddress}, {good, "::1", "2001:db8::25", wire.BadAddress}, {good, "2001:db8::1", "::1", wire.BadAddress},
+		{good, "2001:db8::1", "::", wire.BadAddress}, {good, "2001:db8::1", "2001:db8::1", wire.BadAddress}, {good, "2001:db8::1", "::ffff:10.0.0.1", wire.BadAddress}, {good, "2001:db8::1", "::2", wire.Mail},
+	} {
+		packet := Frame(IP{Src: c.src, Dst: c.dst}, syn)
+		f := Frame(c.eth, Datagram(packet))
+		if o := d.Decode(wire.Ethernet, f, 0, &p); o != c.want {
+			t.Errorf("%s > %s, %x: %s, want %s", c.src, c.dst, c.eth.Dst, o, c.want)
+		}
+		if o := d.Decode(wire.Ethernet, Frame(c.eth, VLAN{ID: 7}, Datagram(packet)), 0, &p); o != c.want {
+			t.Errorf("%s > %s, %x, tagged: %s, want %s", c.src, c.dst, c.eth.Dst, o, c.want)
+		}
+	}
+	loop := Frame(IP{Src: "127.0.0.1", Dst: "127.0.0.1"}, syn)
+	for kind, want := range map[byte]wire.Outcome{0: wire.Mail, 1: wire.BadAddress, 2: wire.BadAddress, 3: wire.Mail, 4: wire.Mail} { // to us, to all, to a group, to another, from us
+		if o := d.Decode(wire.SLL, append([]byte{0, kind, 3, 4, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, loop...), 0, &p); o != want {
+			t.Errorf("cooked, packet type %d: %s, want %s", kind, o, want)
+		}
+		if o := d.Decode(wire.SLL2, append([]byte{8, 0, 0, 0, 0, 0, 0, 1, 3, 4, kind, 6, 0, 0, 0, 0, 0, 0, 0, 0}, loop...), 0, &p); o != want {
+			t.Errorf("cooked v2, packet type %d: %s, want %s", kind, o, want)
+		}
+	}
+}
+
 func TestICMPError(t *testing.T) {
 	d := decoder()
 	var p wire.Packet
