@@ -205,6 +205,22 @@ func (p *Pool[K, V]) Remove(r Ref) {
 	p.live--
 }
 
+// HashOf is the hash under which an entry is found.
+func (p *Pool[K, V]) HashOf(r Ref) uint64 { return p.slab[r].hash }
+
+// Move has an entry be found under another hash, under which an entry was removed just now: there is room.
+func (p *Pool[K, V]) Move(r Ref, hash uint64) {
+	e := &p.slab[r]
+	p.index.remove(e.hash, uint32(r))
+	e.hash = hash
+	for i, b := 0, p.bucket(hash); i < len(b); i++ {
+		if b[i] == 0 {
+			b[i] = p.word(hash, uint32(r))
+			return
+		}
+	}
+}
+
 // Used reports whether r is an entry and was not used for another key since gen.
 func (p *Pool[K, V]) Used(r Ref, gen uint16) bool {
 	e := &p.slab[r]

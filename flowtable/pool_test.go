@@ -191,3 +191,28 @@ func TestShardsAreEven(t *testing.T) {
 		}
 	}
 }
+
+// Two entries have the same key under two hashes. When one goes, the other takes its place.
+func TestMove(t *testing.T) {
+	p := &newTest(Config{Flows: 64, Sources: 16, Attempts: 16, Shards: 1}).Shard(0).Flows
+	k := number(7)
+	for _, h := range []uint64{0, 1, 0x123456789abcdef, ^uint64(0)} {
+		for range 1000 { // no word of the index is left behind
+			first := p.Add(h, &k)
+			second := p.Add(^h, &k)
+			*p.At(second) = 9
+			if p.Find(h, &k) != first || p.Find(^h, &k) != second {
+				t.Fatalf("%x: the wrong one was found", h)
+			}
+			p.Remove(first)
+			p.Move(second, h)
+			if r := p.Find(h, &k); r != second || *p.At(r) != 9 || p.HashOf(r) != h || p.Find(^h, &k) != 0 {
+				t.Fatalf("%x: it did not move", h)
+			}
+			p.Remove(second)
+			if p.Find(h, &k) != 0 || p.Len() != 0 {
+				t.Fatalf("%x: it is still there", h)
+			}
+		}
+	}
+}

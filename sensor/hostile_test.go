@@ -160,6 +160,46 @@ func TestHostileDialogues(t *testing.T) {
 		}, `smtp both from ("a@example.org") messages 1 flags ()`, "strays:2"},
 		{"a SYN in the middle", func(k *talk) *talk { return k.forged(0, SYN, 50_000_000, 0).lines(mail...).lines(quit...).close() },
 			`smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"a forged handshake in the middle", func(k *talk) *talk {
+			k.forged(0, SYN, 50_000_000, 0).forged(1, SYN|ACK, 70_000_000, 50_000_001).forged(0, ACK, 50_000_001, 70_000_001)
+			return k.lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()` + "\n" + `unknown both from () messages 0 flags ()`, ""},
+		{"a forged SYN-ACK to a forged SYN", func(k *talk) *talk {
+			return k.forged(0, SYN, 50_000_000, 0).forged(1, SYN|ACK, 70_000_000, 50_000_001).lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"a forged SYN, and data that nobody takes", func(k *talk) *talk {
+			k.forged(0, SYN, 50_000_000, 0).forged(0, ACK, 50_000_001, 70_000_001)
+			return k.lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()` + "\n" + `unknown client from () messages 0 flags ()`, ""},
+		{"forged handshakes again and again", func(k *talk) *talk {
+			for i, line := range append(slices.Clone(mail), quit...) {
+				n := uint32(i+1) * 20_000_000
+				k.forged(0, SYN, n, 0).forged(1, SYN|ACK, n, n+1).lines(line)
+			}
+			return k.close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"a forged SYN-ACK to a forged SYN during the handshake", func(k *talk) *talk {
+			*k = *newTalk(202).frame(0, SYN, "").frame(1, SYN|ACK, "")
+			k.forged(0, SYN, 50_000_000, 0).forged(1, SYN|ACK, 70_000_000, 50_000_001).frame(0, ACK, "")
+			return k.lines("S: 220 mx", "C: EHLO a", "S: 250 mx").lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"the port used again, and the end was not seen", func(k *talk) *talk {
+			k.lines(mail...).seq = [2]uint32{800_001_000, 900_099_999}
+			return k.open().lines("S: 220 mx", "C: EHLO a", "S: 250 mx").lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()` + "\n" + `smtp both from ("a@example.org") messages 1 flags ()`, ""},
+		{"the port used again, client only", func(k *talk) *talk {
+			k.lines(mail...).seq = [2]uint32{800_001_000, 900_099_999}
+			return k.open().lines("S: 220 mx", "C: EHLO a", "S: 250 mx").lines(mail...).lines(quit...).close().only(0)
+		}, `smtp client from ("a@example.org") messages 1 flags ()` + "\n" + `smtp client from ("a@example.org") messages 1 flags ()`, ""},
+		{"the port used three times", func(k *talk) *talk {
+			for range 2 {
+				k.lines(mail...)
+				k.seq[0] += 800_001_000
+				k.seq[1] += 900_099_999
+				k.open().lines("S: 220 mx", "C: EHLO a", "S: 250 mx")
+			}
+			return k.lines(mail...).lines(quit...).close()
+		}, strings.Repeat(`smtp both from ("a@example.org") messages 1 flags ()`+"\n", 2) + `smtp both from ("a@example.org") messages 1 flags ()`, ""},
 		{"data far ahead", func(k *talk) *talk {
 			for range 5 {
 				k.seq[0] += 900_000

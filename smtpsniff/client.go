@@ -27,6 +27,9 @@ type parser struct {
 	early    bool // spoke before anything of the server was heard
 	begun    bool // what comes next cannot be a TLS handshake
 	start    start
+	proxy    proxyHeader
+	proxied  bool // there was such a header
+	asLine   bool // and it was a line, to which there may be a reply
 	asked    bool // for TLS, with STARTTLS
 
 	body       body
@@ -76,6 +79,17 @@ func (l *Listener) client(s *Session, b []byte) {
 	}
 	for len(b) > 0 {
 		if !p.begun && p.mode == commands {
+			if !p.proxy.over && s.Flags&Midstream == 0 {
+				before, found := p.proxy.skip(&b)
+				if found {
+					l.proxied(s)
+				}
+				if len(before) > 0 {
+					p.begun = true
+					l.client(s, before)
+				}
+				continue
+			}
 			first, tls, sure := p.start.tell(&b, s.Flags&Midstream != 0)
 			if !sure {
 				return
@@ -363,8 +377,16 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.flag(s, LongLine)
 	}
 	if verb == NoVerb {
+		if s.Commands == 0 && !p.proxied && s.Flags&Midstream == 0 && isProxyLine(line) {
+			l.proxied(s)
+			p.asLine = true
+			return
+		}
 		l.unknown(s)
 		return
+	}
+	if p.proxied && s.Commands == 0 && s.server.heard == 0 {
+		p.early = true
 	}
 	if p.asked && s.Encryption == Plain && p.alone {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
@@ -573,6 +595,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
 		s.server.unsure = true // there may have been commands among them
 	}
+	p.proxy.over = true
 	if p.start.n > 0 {
 		p.begun, p.start.n = true, 0
 	}
@@ -602,8 +625,51 @@ func (l *Listener) clientGap(s *Session, n int) {
 		if p.unsettled {
 			p.strays++ // what came with the commands that were held back may have been no command
 		}
+		if p.mode == commands {
+			l.cutCommand(s)
+		}
 		p.line.lose(l)
 	}
+}
+
+// cutCommand is a command whose line was not seen to its end, as in a capture of short frames. It is
+// counted; what it says is not known.
+func (l *Listener) cutCommand(s *Session) {
+	p := &s.client
+	verb, rest := parseVerb(p.line.buf)
+	if len(rest) == 0 { // the verb itself may be longer
+		return
+	}
+	if p.line.lost {
+		if !p.alone || s.Flags&Midstream != 0 {
+			return
+		}
+		l.flag(s, Ambiguous) // as in unsure
+	}
+	switch verb {
+	case NoVerb, DATA, BDAT, STARTTLS: // what follows them depends on what is missing
+		return
+	case HELO, EHLO, LHLO:
+		s.HeloVerb = verb
+		p.rcpts, p.mail = 0, false
+	case MAIL:
+		inc(&s.Mails)
+		p.rcpts, p.mail = 0, true
+	case RCPT:
+		inc(&s.Rcpts)
+		inc(&p.rcpts)
+	case RSET:
+		p.rcpts, p.mail = 0, false
+	case AUTH:
+		s.Auth, s.Account = max(s.Auth, AuthTried), 0
+		p.mode, p.lines, p.credential = authing, 0, noName
+	}
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+	inc(&s.Commands)
+	l.push(s, verb)
+	p.unheard = true
 }
 
 // clientEnd is the end of the client's half.

@@ -59,6 +59,7 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 		l.server(s, b)
 		return
 	}
+	l.endCut(s)
 	s.client.again, s.client.guessed = 0, false // it goes on by what the server said so far
 	if !s.client.heard {
 		s.client.heard = true
@@ -89,6 +90,7 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 // serverGap is bytes of the server that were not seen.
 func (l *Listener) serverGap(s *Session, n int) {
 	r, p := &s.server, &s.client
+	l.cutReply(s)
 	r.paused = r.gap && r.paused || p.mode == waitData && len(p.held) == 0 && !p.lossy
 	r.gap, r.several, r.tls.lost = true, false, true
 	r.open = p.queue.all

@@ -17,6 +17,7 @@ type replies struct {
 	code     uint16
 	enhanced Enhanced
 	several  bool
+	cut      bool // its end was not seen, but the client will show whether it is over
 	auth     bool // it offers AUTH
 	text     [maxReply]byte
 	textLen  uint16
@@ -115,6 +116,7 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	code := uint16(line[0]-'0')*100 + uint16(line[1]-'0')*10 + uint16(line[2]-'0')
 	more := len(line) > 3 && line[3] == '-'
 	text := line[min(4, len(line)):]
+	r.several, r.cut = r.several || r.cut && r.code == code, false
 	if !r.several || r.code != code {
 		r.code, r.textLen, r.auth, s.lastLen = code, 0, false, 0
 		r.enhanced, _ = parseEnhanced(text, code)
@@ -131,6 +133,30 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 		r.add(text)
 	}
 	if r.several = more; !more {
+		l.reply(s)
+	}
+}
+
+// cutReply is a reply whose line was not seen to its end: it says no less for that. A word that may be cut is left
+// out. Whether the answer to EHLO ends in what is missing, the client tells: it waits for that
+// (RFC 2920, section 3.1).
+func (l *Listener) cutReply(s *Session) {
+	r := &s.server
+	if b := r.line.buf; len(b) >= 4 && s.client.mode < hello {
+		switch i := bytes.LastIndexByte(b, ' '); {
+		case b[3] == ' ':
+			l.replyLine(s, b[:i])
+		case b[3] == '-':
+			l.replyLine(s, b[:max(i, 4)])
+		}
+	}
+	r.cut = r.several && s.client.queue.front() == EHLO
+}
+
+// endCut ends a reply whose end was not seen: the client goes on.
+func (l *Listener) endCut(s *Session) {
+	if r := &s.server; r.cut {
+		r.cut, r.gap, r.lost = false, false, 0
 		l.reply(s)
 	}
 }
@@ -203,6 +229,11 @@ func (l *Listener) reply(s *Session) {
 		return
 	}
 	l.settle(s)
+	if p.asLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 { // the server does not know PROXY
+		l.flag(s, UnknownCommand)
+		l.answered(s, someLine)
+		return
+	}
 	p.strays = 0
 	gap, lost := r.gap, r.lost >= shortReply
 	if gap {
@@ -521,7 +552,7 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 	r := &s.server
 	s.LastCode, s.LastEnhanced, s.lastLen = r.code, r.enhanced, 0
 	switch {
-	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550,
+	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550 && !(r.code == 451 && s.allHeard()),
 		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}
@@ -533,6 +564,12 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 		}
 	}
 	return r.text[:s.lastLen]
+}
+
+// allHeard reports whether all that the client said so far were commands, none of them AUTH: then no reply
+// can quote a password, not even one to nothing.
+func (s *Session) allHeard() bool {
+	return s.client.heard && s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine) == 0 && s.Auth < AuthTried && !s.client.doubted
 }
 
 // overheard is a reply to a client that is not heard.

@@ -130,12 +130,13 @@ const (
 	NoHelo                               // MAIL without HELO or EHLO before it
 	DataRefused                          // DATA was refused
 	NotSMTP                              // the client speaks something else
+	Proxied                              // a load balancer said for whom it speaks
 )
 
 // FlagNames are the names of the flags, lowest bit first.
 var FlagNames = []string{"midstream", "gap_client", "gap_server", "long_line", "bare_lf",
 	"early_talker", "pipelined", "too_many_pending", "unknown_command", "bad_reply", "extra_reply", "ambiguous", "smuggling",
-	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp"}
+	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied"}
 
 // Enhanced is an enhanced status code (RFC 3463); the zero value is none.
 type Enhanced struct{ Class, Subject, Detail uint16 }

@@ -35,6 +35,27 @@ var Encapsulations = []*Encapsulation{
 	{"vxlan-linux", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 8472}, w.VXLAN{Network: 9})},
 	{"geneve", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 6081}, w.GENEVE{Network: 9, Options: make([]byte, 8)})},
 	{"ip-in-ip", 1, routed()},
+	{"802.1ah", 1, func(e []byte) []byte { return w.Frame(station, w.ITag{Service: 7}, w.Whole(e)) }},
+	{"tzsp", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 37008}, w.Bytes{1, 0, 0, 1, 10, 1, 200, 1})},
+	{"etherip", 1, func(e []byte) []byte {
+		outer := transit
+		outer.Protocol = 97
+		return w.Frame(station, outer, w.Bytes{0x30, 0}, w.Whole(e))
+	}},
+	{"radiotap", 127, func(e []byte) []byte {
+		return join([]byte{0, 0, 8, 0, 0, 0, 0, 0, 0x08, 1, 0, 0}, station.Dst[:], e[6:12], e[:6], []byte{0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, e[12:])
+	}},
+	{"ppi", 192, func(e []byte) []byte { return join([]byte{0, 0, 8, 0, 1, 0, 0, 0}, e) }},
+	{"pflog", 117, func(e []byte) []byte {
+		head := make([]byte, 64)
+		head[0], head[1] = 61, family(e, 2, 24)[0]
+		return join(head, e[14:])
+	}},
+	{"nflog", 239, func(e []byte) []byte {
+		n := 4 + len(e) - 14
+		return join(family(e, 2, 10)[:1], []byte{0, 0, 5, 8, 0, 1, 0}, e[12:14], []byte{1, 0,
+			16, 0, 3, 0, 0, 6, 0, 0}, e[6:12], []byte{0, 0, byte(n), byte(n >> 8), 9, 0}, e[14:])
+	}},
 	{"sll", 113, func(e []byte) []byte {
 		return join([]byte{0, 0, 0, 1, 0, 6}, e[6:12], []byte{0, 0}, e[12:])
 	}},

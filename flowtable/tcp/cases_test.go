@@ -128,3 +128,43 @@ func TestCases(t *testing.T) {
 	}
 	t.Logf("R22: %d cases, each with exact counters at three initial sequence numbers (goal 20)", len(cases))
 }
+
+// Which of two connections with the same ports a segment belongs to is told by its numbers.
+func TestFit(t *testing.T) {
+	for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}} {
+		_, c := play(t, isn, "C0:ab S0:x^2")
+		s := &script{isn: isn}
+		for in, want := range map[string]int{"C2^1": 2, "C2:cd^1": 2, "S1^2": 2, "C0:ab": 1, "C3^1": 1, "C1048578^1": 1, "C1048579^1": 0, "C-1048575^1": 0, "C2^1048577": 2, "C2^1048578": 0,
+			"C90000000^1": 0, "C2^90000000": 0, "C2R^90000000": 0, "C90000000R": 0, "S0Y^0": 2, "S5000Y^0": 2, "S0Y^1": 0} {
+			seg := s.segment(t, in)
+			if got := c.Fit(seg.Dir, seg.Flags, seg.Seq, seg.Ack); got != want {
+				t.Errorf("%x: %s fits %d, want %d", isn, in, got, want)
+			}
+		}
+	}
+	_, c := play(t, [2]Seq{1000, 9000}, "")
+	*c = Conn{}
+	c.Open(1000, 1) // nothing of the server is known
+	if c.Fit(Client, ACK, 1001, 77) != 2 || c.Fit(Server, ACK, 77, 1001) != 1 || c.Fit(Server, SYN|ACK, 77, 1001) != 2 {
+		t.Error("what is not known contradicts nothing")
+	}
+}
+
+// Bytes of another half are no first copies, wherever a half that was silent for long is led to.
+func TestRecallOfAnother(t *testing.T) {
+	var m memory
+	mine, other := half{isn: 7, next: 8}, half{isn: 9, next: 8}
+	m.keep(&mine, []byte("mine"))
+	if _, seq, b, ok := m.at(mine.past, &mine); !ok || seq != 8 || string(b) != "mine" {
+		t.Errorf("%d %q %v", seq, b, ok)
+	}
+	if _, _, b, ok := m.at(mine.past, &other); ok {
+		t.Errorf("%q is of another half", b)
+	}
+	for m.end < memorySize+uint32(mine.past) { // it is overwritten
+		m.keep(&other, []byte("other"))
+	}
+	if _, _, b, ok := m.at(mine.past, &mine); ok {
+		t.Errorf("%q is remembered for too long", b)
+	}
+}

@@ -314,6 +314,24 @@ func (c *Conn) foreign(x, y *half, s *Segment) bool {
 	return true
 }
 
+// Fit is how well the numbers of a segment agree with where a connection stands: 2 for the segment
+// that comes next, 1 for one near it, 0 for another connection's.
+func (c *Conn) Fit(d Dir, f Flags, seq, ack Seq) int {
+	x, y := &c.half[d], &c.half[1-d]
+	switch {
+	case f.Has(SYN | ACK):
+		if y.known && ack == y.isn.Add(1) {
+			return 2
+		}
+		return 0
+	case x.known && abs(seq.Sub(x.next)) > window, y.known && f.Has(ACK) && abs(ack.Sub(y.next)) > window:
+		return 0
+	case x.known && seq == x.next:
+		return 2
+	}
+	return 1
+}
+
 func abs(n int) int { return max(n, -n) }
 
 // astray reports whether the client acknowledges something else than the SYN-ACK that was seen. A

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -302,11 +301,11 @@ func (f *file) open(known func(uint16) error, workers int) error {
 func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 	switch {
 	case head[0] == 0x1f && head[1] == 0x8b:
-		z, err := gzip.NewReader(r)
+		z, err := newGzip(r)
 		if err != nil {
 			return nil, nil, fmt.Errorf("gzip: %w", err)
 		}
-		return z, func() { z.Close() }, nil
+		return z, func() {}, nil
 	case [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd}:
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {

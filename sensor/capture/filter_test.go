@@ -76,6 +76,8 @@ func TestFilterKeeps(t *testing.T) {
 		"DNS": {eth, ip4, UDP{SrcPort: 40000, DstPort: 53}, Text("x")}, "DNS answer": {eth, ip6, UDP{SrcPort: 53, DstPort: 40000}, Text("x")},
 		"VLAN": {eth, VLAN{ID: 7}, ip4, syn}, "QinQ": {eth, VLAN{ID: 7, Type: 0x88a8}, VLAN{ID: 8}, ip6, syn}, "QinQ 0x9100": {eth, VLAN{ID: 7, Type: 0x9100}, VLAN{ID: 8}, ip4, syn},
 		"three tags": {eth, VLAN{ID: 7}, VLAN{ID: 8}, VLAN{ID: 9}, ip4, syn}, "802.1BR": {eth, ETag{}, ip4, syn},
+		"EtherIP": {eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 97}, Bytes{0x30, 0}, eth, ip4, syn}, "MPLS in IP": {eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 137}, MPLS{Label: 16, Bottom: true}, ip4, syn}, "802.1ah": {eth, ITag{}, eth, ip4, syn},
+		"TZSP":             {eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 0, 0, 1, 1}, eth, ip4, syn},
 		"VLAN, then PPPoE": {eth, VLAN{ID: 7}, PPPoE{Session: 5}, ip4, syn}, "PPPoE": {eth, PPPoE{Session: 5}, ip6, syn}, "MPLS": {eth, MPLS{Label: 16, Bottom: true}, Bytes(Frame(ip4, syn))},
 		"GRE": {eth, ip4, GRE{}, ip6, syn}, "GRE in IPv6": {eth, ip6, GRE{}, ip4, syn}, "ERSPAN": {eth, ip4, GRE{Type: 0x88be}, eth, ip4, syn},
 		"VXLAN": {eth, ip4, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: 9}, eth, ip4, syn}, "VXLAN in IPv6": {eth, ip6, UDP{SrcPort: 1, DstPort: 8472}, VXLAN{Network: 9}, eth, ip4, syn},

@@ -313,13 +313,13 @@ func Filter(link uint16, ports []uint16) string {
 		// IPv6 with anything but TCP, UDP and ICMPv6 directly behind the header
 		"(ip6 and ip6[6] != 6 and ip6[6] != 17 and ip6[6] != 58)",
 		// tunnels
-		"ip proto 4", "ip proto 41", "ip proto 47",
-		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081",
+		"ip proto 4", "ip proto 41", "ip proto 47", "ip proto 97", "ip proto 137",
+		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081", "udp dst port 37008",
 	}
 	// 802.3, by the length that stands where the ethertype would, or as a cooked header says it
 	llc := map[uint16]string{1: "ether[12:2] < 1536", 113: "link[14:2] = 1 or link[14:2] = 4"}[link]
 	if llc != "" {
-		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x8847", "0x8848", "0x8864"} {
+		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x88e7", "0x8847", "0x8848", "0x8864"} {
 			or = append(or, "ether proto "+t)
 		}
 		or = append(or, llc)

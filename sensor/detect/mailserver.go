@@ -331,10 +331,13 @@ type ServerRecord struct {
 
 	RelayDenied, RelayStrangers, Relayed uint64
 	RelayDeniedLast                      int64
+
+	AccountsFull uint64 // logins to accounts for which there was no room
 }
 
 // Record is what is to be told at a time.
 func (s *MailServer) Record(now int64) ServerRecord {
 	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
-		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast}
+		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
+		AccountsFull: s.Accounts.Full}
 }

@@ -23,7 +23,7 @@ type Queue struct {
 	Pauses  Pauses
 	Hours   [168]uint32 // estimates of the last week's hours, plus one
 	Hour    int64       // the latest of them, since 1970
-	Full    uint64      // deliveries that found no room
+	Full    uint64      // deliveries and tries that found no room: where there are any, the estimate is a lower bound
 	High    bool
 
 	trying  []try
@@ -125,6 +125,8 @@ type QueueState struct {
 	Destinations     int   // networks that they wait for
 	Oldest           int64 // how long the oldest waits
 	Slope            int   // change within an hour
+
+	Full uint64 // what found no room so far
 }
 
 // State is the estimate at a time.
@@ -146,7 +148,7 @@ func (q *Queue) State(now int64) (s QueueState) {
 			count(Deferred{Net: net, First: l.First, Listed: d.Listed})
 		}
 	}
-	s.Destinations = len(nets)
+	s.Destinations, s.Full = len(nets), q.Full
 	if before := q.Hours[(q.Hour+167)%168]; before > 0 {
 		s.Slope = s.Estimate - int(before-1)
 	}

@@ -180,7 +180,7 @@ func TestQueueIsBounded(t *testing.T) {
 	for i := range uint32(maxTrying) + 10 {
 		q.Connecting(i, i, second)
 	}
-	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.Full != 20 {
+	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.State(second).Full != 30 {
 		t.Errorf("%d waiting, %d for silent ones, %d tries, %d without room", len(q.Waiting), q.letters, len(q.trying), q.Full)
 	}
 }

@@ -59,9 +59,11 @@ type try struct {
 
 // Connecting begins a try, and Answer ends it when the destination answers.
 func (q *Queue) Connecting(net, host uint32, now int64) {
-	if len(q.trying) < maxTrying {
-		q.trying = append(q.trying, try{net, host, now})
+	if len(q.trying) >= maxTrying {
+		q.Full++
+		return
 	}
+	q.trying = append(q.trying, try{net, host, now})
 }
 
 // Answer: see Connecting.

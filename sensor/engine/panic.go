@@ -190,6 +190,9 @@ func (s *shard) giveUp(pieces []piece, order uint64) {
 func (s *shard) quarantine(x *packet) {
 	s.e.guarded(func() {
 		if r := s.t.Flows.Find(x.flow, &x.key); r != 0 {
+			if s.t.Flows.At(r).has(rivaled) {
+				r = s.pick(x, r)
+			}
 			s.discard(r, s.t.Flows.At(r))
 		}
 	})
@@ -207,7 +210,7 @@ func (s *shard) discard(r flowtable.Ref, f *flow) {
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
 		src.facts.Closed()
 	}
-	s.t.Flows.Remove(r)
+	s.remove(r, s.t.Flows.KeyOf(r), f)
 }
 
 // end gives what waits in a flow, concludes its session and removes it.

@@ -132,6 +132,7 @@ const (
 	told                            // its session was given out
 	inside                          // the server is ours
 	watched                         // one end can be a mail server of ours
+	rivaled                         // there is, or was, another flow with its ports; see rival.go
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -339,6 +340,9 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.begin(p, payload)
 		return
 	}
+	if s.t.Flows.At(r).has(rivaled) {
+		r = s.pick(p, r)
+	}
 	f := s.t.Flows.At(r)
 	isn := f.conn.ISN(tcp.Client)
 	switch {
@@ -352,8 +356,7 @@ func (s *shard) segment(p *packet, payload []byte) {
 			s.count.strays++
 			return
 		}
-		s.end(r, &p.key, f, "replaced")
-		s.begin(p, payload)
+		s.again(p, payload, r, f)
 		return
 	case f.has(told) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
 		// Who ended the connection goes on where the end stood: both ends were forged.
@@ -363,8 +366,7 @@ func (s *shard) segment(p *packet, payload []byte) {
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
 		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
-			s.end(r, &p.key, f, "replaced")
-			s.begin(p, payload)
+			s.again(p, payload, r, f)
 			return
 		}
 	}
@@ -455,7 +457,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 
 // newFlow makes a flow for a packet.
 func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
-	r := s.t.Flows.Add(p.flow, &p.key)
+	r := s.addFlow(p)
 	f := s.t.Flows.At(r)
 	s.count.flows++
 	f.start, f.last, f.input = p.time, p.time, p.from

@@ -321,7 +321,7 @@ func (s *shard) finish(r flowtable.Ref, k *flowtable.Key, f *flow, reason string
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
 		src.facts.Closed()
 	}
-	s.t.Flows.Remove(r)
+	s.remove(r, k, f)
 }
 
 // conclude tells the session of a flow and lets go of its dialogue.

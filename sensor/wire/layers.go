@@ -16,6 +16,7 @@ const (
 	etherQinQ   = 0x88a8
 	etherERSPAN = 0x88be // ERSPAN type I and II, in GRE only
 	etherERSP3  = 0x22eb // ERSPAN type III, in GRE only
+	etherITag   = 0x88e7 // 802.1ah: Ethernet in a provider's Ethernet
 	etherETag   = 0x893f
 	etherQinQ1  = 0x9100 // QinQ before 802.1ad
 	etherQinQ2  = 0x9200
@@ -24,6 +25,7 @@ const (
 	layerIP       // IPv4 or IPv6, by the version field
 	layerPPP
 	layerLLC
+	layerWLAN
 )
 
 // IP protocol numbers.
@@ -37,8 +39,12 @@ const (
 	protoRouting  = 43
 	protoFragment = 44
 	protoGRE      = 47
+	protoESP      = 50
 	protoICMPv6   = 58
 	protoDestOpts = 60
+	protoEtherIP  = 97 // RFC 3378
+	protoL2TP     = 115
+	protoMPLS     = 137 // RFC 4023
 )
 
 // UDP ports that are looked into. VXLAN's second number is the one Linux used before
@@ -49,10 +55,24 @@ const (
 	portVXLANLinux = 8472
 	portVXLANGPE   = 4790
 	portGENEVE     = 6081
+	portTZSP       = 37008 // what MikroTik's sniffer and its mangle action sniff-tzsp send
+)
+
+// UDP ports of tunnels that are not looked into: of telephone networks, of wireless controllers, of dial-in, of VPNs.
+const (
+	portL2TP      = 1701
+	portGTP       = 2152
+	portESP       = 4500
+	portCAPWAP    = 5247
+	portWireGuard = 51820
 )
 
 func isTunnelPort(p uint16) bool {
-	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE
+	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE || p == portTZSP
+}
+
+func isOpaquePort(p uint16) bool {
+	return p == portL2TP || p == portGTP || p == portESP || p == portCAPWAP || p == portWireGuard
 }
 
 // maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and
@@ -103,6 +123,21 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			}
 			proto, n = uint32(be.Uint16(b[6:])), 8
 
+		case etherITag:
+			// priority 3, drop eligible 1, flags 4, service 24; an Ethernet frame
+			if len(b) < 4 {
+				return short(cut, ShortLink)
+			}
+			d.tunnel = be.Uint32(b) & 0xffffff
+			proto, n = layerEthernet, 4
+
+		case layerWLAN:
+			var o Outcome
+			if n, o = d.wlan(b, cut); o != Mail {
+				return o
+			}
+			proto = layerLLC
+
 		case layerLLC:
 			// DSAP 1, SSAP 1, control 1; with SNAP: OUI 3, ethertype 2
 			switch {
@@ -131,11 +166,13 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 				}
 			}
 			// Nothing says what follows the stack: an IP version, or a pseudowire that
-			// carries Ethernet, with or without a control word (RFC 4385, RFC 4928).
-			switch b[n] >> 4 {
-			case 4, 6:
+			// carries Ethernet, with or without a control word (RFC 4385, RFC 4928). An address may
+			// begin like either.
+			switch version := b[n] >> 4; {
+			case version == 4 && (!etherAt(b[n:]) || len(b) >= n+20 && fold(sum(0, b[n:n+20])) == 0xffff),
+				version == 6 && !etherAt(b[n:]):
 				proto = layerIP
-			case 0:
+			case version == 0 && !etherAt(b[n:]):
 				n += 4
 				proto = layerEthernet
 			default:
@@ -214,6 +251,12 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 				proto = etherIPv4
 			case protoIPv6:
 				proto = etherIPv6
+			case protoMPLS:
+				proto = etherMPLS
+			case protoEtherIP: // version 4, reserved 12; an Ethernet frame
+				proto, n, d.tags = layerEthernet, 2, 0
+			case protoESP, protoL2TP:
+				return OtherTunnel
 			default:
 				return OtherIP
 			}
@@ -234,6 +277,66 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 	return TooManyLayers
 }
 
+// etherAt reports whether a frame with IP begins here, tagged or not.
+func etherAt(b []byte) bool {
+	if len(b) < 15 {
+		return false
+	}
+	switch be.Uint16(b[12:]) {
+	case etherIPv4:
+		return b[14]>>4 == 4
+	case etherIPv6:
+		return b[14]>>4 == 6
+	}
+	return be.Uint16(b[12:]) == etherVLAN
+}
+
+// wlan reads the header of an 802.11 frame that carries data in the clear (IEEE 802.11-2020, section 9.3.2) and
+// returns its length. Mail stands for "go on".
+//
+//	version 2, type 2, subtype 4, to DS 1, from DS 1, more fragments 1, retry 1, power 1, more data 1, protected 1, order 1
+//	duration 16, three addresses, fragment 4, sequence 12, with both DS bits a fourth address
+//	where the subtype says so: QoS 16, with the order bit HT control 32
+func (d *Decoder) wlan(b []byte, cut int) (n int, o Outcome) {
+	if len(b) < 2 {
+		return 0, short(cut, ShortLink)
+	}
+	const toDS, fromDS, more, protected, order = 1, 2, 4, 0x40, 0x80
+	const noData, qos, aggregate = 0x40, 0x80, 0x80
+	if b[0]&0x0f != 2<<2 || b[0]&noData != 0 || b[1]&(protected|more) != 0 {
+		return 0, OtherEther
+	}
+	n = 24
+	if b[1]&(toDS|fromDS) == toDS|fromDS {
+		n = 30
+	}
+	control := n
+	if b[0]&qos != 0 {
+		if n += 2; b[1]&order != 0 {
+			n += 4
+		}
+	}
+	if len(b) < n {
+		return 0, short(cut, ShortLink)
+	}
+	if b[22]&0x0f != 0 || b[0]&qos != 0 && b[control]&aggregate != 0 { // a fragment, several frames in one
+		return 0, OtherEther
+	}
+	to, from := b[4:10], b[10:16]
+	if b[1]&toDS != 0 {
+		to = b[16:22]
+	}
+	switch b[1] & (toDS | fromDS) {
+	case fromDS:
+		from = b[16:22]
+	case toDS | fromDS:
+		from = b[24:30]
+	}
+	copy(d.mac[:], from)
+	d.group = to[0]&1 != 0
+	return n, Mail
+}
+
 // udp looks for DNS and for tunnels. n is the length of the headers in front of the
 // tunnelled layer. Mail stands for "go on".
 func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outcome) {
@@ -246,7 +349,10 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 		d.finish(p, DNS, b[8:], len(b)-8+cut)
 		return 0, 0, DNSMessage
 	}
-	if !isTunnelPort(p.DstPort) {
+	switch {
+	case isOpaquePort(p.DstPort):
+		return 0, 0, OtherTunnel
+	case !isTunnelPort(p.DstPort):
 		return 0, 0, OtherUDP
 	}
 	if len(b) < 16 {
@@ -262,6 +368,31 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 		}
 		d.tunnel = be.Uint32(t[4:]) >> 8
 		return layerEthernet, 16, Mail
+	case portTZSP:
+		// version 8, type 8, protocol 16; then fields of type 8, length 8, value up to type 1, and type 0 is padding
+		if t[0] != 1 || t[1] > 1 { // a packet that was received, or one to be sent
+			return 0, 0, OtherUDP
+		}
+		n := 4
+		for n < len(t) && t[n] != 1 {
+			if t[n] != 0 {
+				if n+1 == len(t) {
+					break
+				}
+				n += 1 + int(t[n+1])
+			}
+			n++
+		}
+		if n+1 >= len(t) {
+			return 0, 0, short(cut, ShortLink)
+		}
+		switch be.Uint16(t[2:]) {
+		case 1:
+			return layerEthernet, 8 + n + 1, Mail
+		case 18:
+			return layerWLAN, 8 + n + 1, Mail
+		}
+		return 0, 0, OtherUDP
 	case portVXLANGPE:
 		// flags 8, reserved 16, next protocol 8, network 24, reserved 8
 		d.tunnel = be.Uint32(t[4:]) >> 8

@@ -14,19 +14,25 @@ const (
 	RawBSD   LinkType = 12  // IP without link header, as some BSDs number it
 	RawOpen  LinkType = 14  // the same on OpenBSD
 	PPPHDLC  LinkType = 50  // PPP in HDLC-like framing (RFC 1662)
+	PPPEther LinkType = 51  // PPPoE without Ethernet
 	Raw      LinkType = 101 // IP without link header
 	CiscoHD  LinkType = 104 // Cisco HDLC
+	WLAN     LinkType = 105 // IEEE 802.11
 	Loop     LinkType = 108 // OpenBSD loopback, family in network byte order
 	SLL      LinkType = 113 // Linux cooked capture
+	PFLog    LinkType = 117 // OpenBSD's packet filter log
+	Radiotap LinkType = 127 // IEEE 802.11 behind what the radio says
+	PPI      LinkType = 192 // another link type behind what the receiver says
 	RawIPv4  LinkType = 228
 	RawIPv6  LinkType = 229
+	NFLog    LinkType = 239 // Linux netfilter log
 	SLL2     LinkType = 276 // Linux cooked capture version 2
 )
 
 // Known reports whether Decode can read frames of this link type.
 func (l LinkType) Known() bool {
 	switch l {
-	case Null, Ethernet, PPP, RawBSD, RawOpen, PPPHDLC, Raw, CiscoHD, Loop, SLL, RawIPv4, RawIPv6, SLL2:
+	case Null, Ethernet, PPP, RawBSD, RawOpen, PPPHDLC, PPPEther, Raw, CiscoHD, WLAN, Loop, SLL, PFLog, Radiotap, PPI, RawIPv4, RawIPv6, NFLog, SLL2:
 		return true
 	}
 	return false
@@ -37,8 +43,8 @@ func (l LinkType) String() string {
 	names := map[LinkType]string{Null: "NULL", Ethernet: "Ethernet", PPP: "PPP", RawBSD: "raw IP", RawOpen: "raw IP",
 		PPPHDLC: "PPP over HDLC", Raw: "raw IP", CiscoHD: "Cisco HDLC", Loop: "LOOP", SLL: "Linux cooked",
 		RawIPv4: "raw IPv4", RawIPv6: "raw IPv6", SLL2: "Linux cooked v2",
-		105: "802.11", 127: "802.11 radiotap", 119: "802.11 Prism", 147: "user-defined (USER0)", 195: "802.15.4",
-		220: "USB", 189: "USB", 187: "Bluetooth", 201: "Bluetooth", 239: "NFLOG"}
+		PPPEther: "PPPoE", WLAN: "802.11", PFLog: "PFLOG", Radiotap: "802.11 radiotap", PPI: "PPI", NFLog: "NFLOG", 119: "802.11 Prism", 147: "user-defined (USER0)", 195: "802.15.4",
+		220: "USB", 189: "USB", 187: "Bluetooth", 201: "Bluetooth"}
 	if n, ok := names[l]; ok {
 		return n
 	}
@@ -92,8 +98,65 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 		return d.walk(uint32(be.Uint16(b[2:])), b[4:], cut, p)
 	case PPP, PPPHDLC:
 		return d.walk(layerPPP, b, cut, p)
+	case PPPEther:
+		return d.walk(etherPPPoE, b, cut, p)
+	case WLAN:
+		return d.walk(layerWLAN, b, cut, p)
+	case Radiotap:
+		// version 1, padding 1, length 2 (little-endian), as many bytes in all (https://www.radiotap.org)
+		if len(b) < 4 || len(b) < int(le.Uint16(b[2:])) {
+			return short(cut, ShortLink)
+		}
+		return d.walk(layerWLAN, b[le.Uint16(b[2:]):], cut, p)
+	case PPI:
+		// version 1, flags 1, length 2 (little-endian), link type 4 (little-endian)
+		if len(b) < 8 || len(b) < int(le.Uint16(b[2:])) {
+			return short(cut, ShortLink)
+		}
+		if inner := le.Uint32(b[4:]); inner != uint32(PPI) && inner <= 0xffff {
+			return d.link(LinkType(inner), b[le.Uint16(b[2:]):], cut, p)
+		}
+	case PFLog:
+		// length 1, family 1, action 1, ...; padded to words
+		if len(b) < 1 || len(b) < (int(b[0])+3)&^3 {
+			return short(cut, ShortLink)
+		}
+		return d.walk(layerIP, b[(int(b[0])+3)&^3:], cut, p)
+	case NFLog:
+		return d.nflog(b, cut, p)
 	}
 	return UnknownLink
+}
+
+// nflog finds the packet in what netfilter logged of it (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html):
+// family 8, version 8, resource 16, and then fields in the byte order of the capturing host, padded to
+// words: length 16, type 16, value. The first one is the packet's header (1).
+func (d *Decoder) nflog(b []byte, cut int, p *Packet) Outcome {
+	const payload, hardware = 9, 3
+	if len(b) < 8 {
+		return short(cut, ShortLink)
+	}
+	big := b[6] == 0
+	for b = b[4:]; len(b) >= 4; {
+		n, typ := int(le.Uint16(b)), le.Uint16(b[2:])
+		if big {
+			n, typ = int(be.Uint16(b)), be.Uint16(b[2:])
+		}
+		switch {
+		case n < 4:
+			return ShortLink
+		case typ == payload && n > len(b):
+			return d.walk(layerIP, b[4:], cut, p)
+		case typ == payload:
+			return d.walk(layerIP, b[4:n], 0, p)
+		case n > len(b):
+			return short(cut, ShortLink)
+		case typ == hardware && n >= 4+4+6: // length 16, padding 16, address 64
+			copy(d.mac[:], b[8:])
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return short(cut, OtherEther) // it was logged without the packet
 }
 
 // isGroup reports whether a cooked frame was a broadcast (1) or a multicast (2).

@@ -30,7 +30,8 @@ func TestMutatedFrames(t *testing.T) {
 			samples = append(samples, sample{wire.Ethernet, f})
 		}
 	}
-	links := []wire.LinkType{wire.Null, wire.Ethernet, wire.PPP, wire.Raw, wire.PPPHDLC, wire.CiscoHD, wire.Loop, wire.SLL, wire.SLL2}
+	links := []wire.LinkType{wire.Null, wire.Ethernet, wire.PPP, wire.Raw, wire.PPPHDLC, wire.CiscoHD, wire.Loop, wire.SLL, wire.SLL2,
+		wire.PPPEther, wire.WLAN, wire.PFLog, wire.Radiotap, wire.PPI, wire.NFLog}
 	rng := rand.New(rand.NewPCG(seed, 4))
 	d, joins := decoder(), newJoiner()
 	var p wire.Packet

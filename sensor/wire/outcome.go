@@ -13,11 +13,13 @@ const (
 	DNSMessage                // UDP port 53
 	DNSSegment                // TCP port 53, with payload
 
-	OtherTCP   // TCP, other ports
-	OtherSYN   // the same, a first SYN: somebody opens a connection elsewhere
-	OtherUDP   // UDP, neither DNS nor a tunnel that is peeled
-	OtherICMP  // ICMP that quotes no segment of ours
-	OtherIP    // another transport protocol
+	OtherTCP  // TCP, other ports
+	OtherSYN  // the same, a first SYN: somebody opens a connection elsewhere
+	OtherUDP  // UDP, neither DNS nor a tunnel that is peeled
+	OtherICMP // ICMP that quotes no segment of ours
+	OtherIP   // another transport protocol
+	// OtherTunnel is a tunnel that is not looked into: IPsec, L2TP, GTP, CAPWAP, WireGuard. What is in it is not seen.
+	OtherTunnel
 	ARP        // Ethernet's own
 	OtherEther // another network protocol
 	OtherLLC   // 802.3 without IP in it: spanning tree, CDP, NetBEUI
@@ -59,7 +61,8 @@ const (
 var outcomeNames = [Outcomes]string{
 	Mail: "tcp_mail", MailError: "icmp_error", DNSMessage: "udp_dns", DNSSegment: "tcp_dns",
 	OtherTCP: "tcp_other", OtherSYN: "tcp_other_syn", OtherUDP: "udp_other", OtherICMP: "icmp_other", OtherIP: "ip_other",
-	ARP: "arp", OtherEther: "ethertype_other", OtherLLC: "llc_other", OtherPPP: "ppp_other", Fragment: "ip_fragment", TCPFragment: "tcp_fragment",
+	OtherTunnel: "tunnel_other",
+	ARP:         "arp", OtherEther: "ethertype_other", OtherLLC: "llc_other", OtherPPP: "ppp_other", Fragment: "ip_fragment", TCPFragment: "tcp_fragment",
 	Truncated: "truncated", ShortLink: "short_link_header", ShortIP: "short_ip_header", BadIPVersion: "bad_ip_version",
 	BadIPHeader: "bad_ip_header_length", BadIPOption: "bad_ip_option", BadIPLength: "bad_ip_length",
 	ShortTCP: "short_tcp_header", BadTCPOffset: "bad_tcp_data_offset", BadTCPFlags: "bad_tcp_flags",

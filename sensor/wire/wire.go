@@ -216,6 +216,9 @@ func (d *Decoder) Skip(link LinkType, data []byte, wire int) (Outcome, bool) {
 		}
 		return OtherTCP, true
 	case protoUDP:
+		if isOpaquePort(dst) {
+			return OtherTunnel, src != portDNS
+		}
 		return OtherUDP, src != portDNS && dst != portDNS && !isTunnelPort(dst)
 	}
 	return 0, false

@@ -28,6 +28,22 @@ var (
 // ext is an IPv6 extension header of eight bytes.
 func ext(typ uint8) Ext { return Ext{Type: typ, Body: []byte{1, 4, 0, 0, 0, 0}} }
 
+// wlan is an 802.11 header of a type with these flags, and LLC behind it if it carries data.
+func wlan(typ, flags byte) Bytes {
+	b := append([]byte{typ, flags, 0, 0}, make([]byte, 20)...)
+	b[15], b[21] = 2, 3 // the last bytes of the second and the third address
+	if flags&3 == 3 {
+		b = append(b, 0, 0, 0, 0, 0, 4)
+	}
+	if typ&0x80 != 0 {
+		b = append(b, 0, 0)
+	}
+	if flags&0x80 != 0 {
+		b = append(b, 0, 0, 0, 0)
+	}
+	return append(b, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0)
+}
+
 // A packet in a row is what matters of it: addresses, ports, payload.
 var decodes = []struct {
 	name  string
@@ -77,6 +93,26 @@ var decodes = []struct {
 	{"ERSPAN III with sub-header", wire.Ethernet, Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x22eb}, Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"VXLAN", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: 9}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"GENEVE with options", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 6081}, GENEVE{Network: 9, Options: make([]byte, 8)}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.1ah", wire.Ethernet, Frame(eth, ITag{Service: 7}, eth, VLAN{ID: 3}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"TZSP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 0, 0, 1, 1}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"TZSP with fields", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 1, 0, 1, 0, 10, 1, 1, 41, 2, 0, 0, 0, 1}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"TZSP with 802.11", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 0, 0, 18, 1}, wlan(0x08, 1), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"TZSP, nothing in it", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 4, 0, 0, 1, 0, 0, 0, 0}), wire.OtherUDP, "", ""},
+	{"TZSP, fields without end", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 0, 0, 1, 9, 200, 1, 1, 1, 1, 1}), wire.ShortLink, "", ""},
+	{"TZSP of another version", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{2, 0, 0, 1, 1}, eth, ip4, syn), wire.OtherUDP, "", ""},
+	{"MPLS pseudowire without control word", wire.Ethernet, Frame(eth, MPLS{Label: 16, Bottom: true}, Bytes(Frame(Ethernet{Dst: [6]byte{0, 0x1b, 0x21}}, ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"MPLS pseudowire, an address like IPv4", wire.Ethernet, Frame(eth, MPLS{Label: 16, Bottom: true}, Bytes(Frame(Ethernet{Dst: [6]byte{0x44, 0x1b, 0x21}}, ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"MPLS pseudowire, an address like IPv6", wire.Ethernet, Frame(eth, MPLS{Label: 16, Bottom: true}, Bytes(Frame(Ethernet{Dst: [6]byte{0x64, 0x1b, 0x21}}, VLAN{ID: 3}, ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"MPLS, an address like an ethertype", wire.Ethernet, Frame(eth, MPLS{Label: 16, Bottom: true}, Bytes(Frame(IP{Src: "8.0.69.1", Dst: "192.0.2.25"}, syn))), wire.Mail, "8.0.69.1:40000", ""},
+	{"EtherIP", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 97}, Bytes{0x30, 0}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"MPLS in IP", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 137}, MPLS{Label: 16, Bottom: true}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"IPsec", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 50}, Text("12345678")), wire.OtherTunnel, "", ""},
+	{"L2TP over IP", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2", Protocol: 115}, Text("12345678")), wire.OtherTunnel, "", ""},
+	{"L2TP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1701, DstPort: 1701}, Text("x")), wire.OtherTunnel, "", ""},
+	{"GTP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 2152}, Text("12345678")), wire.OtherTunnel, "", ""},
+	{"CAPWAP", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 5247}, Text("12345678")), wire.OtherTunnel, "", ""},
+	{"WireGuard", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 1, DstPort: 51820}, Text("12345678")), wire.OtherTunnel, "", ""},
+	{"IPsec behind NAT", wire.Ethernet, Frame(eth, ip4, UDP{SrcPort: 4500, DstPort: 4500}, Text("12345678")), wire.OtherTunnel, "", ""},
 	{"IPv4 in IPv4", wire.Ethernet, Frame(eth, IP{Src: "203.0.113.1", Dst: "203.0.113.2"}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"6in4", wire.Ethernet, Frame(eth, ip4, ip6, syn), wire.Mail, "[2001:db8::1]:40000", ""},
 	{"4in6", wire.Ethernet, Frame(eth, ip6, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
@@ -89,6 +125,23 @@ var decodes = []struct {
 	{"raw", wire.Raw, Frame(ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"Cisco HDLC", wire.CiscoHD, Frame(Bytes{0x0f, 0, 8, 0}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
 	{"PPP", wire.PPP, Frame(Bytes{0xff, 3, 0, 0x21}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.11 to the access point", wire.WLAN, Frame(wlan(0x08, 1), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.11 from the access point, QoS", wire.WLAN, Frame(wlan(0x88, 2), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.11 between access points, QoS and HT control", wire.WLAN, Frame(wlan(0x88, 0x83), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"802.11, encrypted", wire.WLAN, Frame(wlan(0x08, 0x41), Bytes(Frame(ip4, syn))), wire.OtherEther, "", ""},
+	{"802.11, a fragment", wire.WLAN, Frame(wlan(0x08, 5), Bytes(Frame(ip4, syn))), wire.OtherEther, "", ""},
+	{"802.11 beacon", wire.WLAN, Frame(wlan(0x80, 0), Bytes(make([]byte, 40))), wire.OtherEther, "", ""},
+	{"802.11 without data", wire.WLAN, Frame(wlan(0x48, 1)), wire.OtherEther, "", ""},
+	{"radiotap", wire.Radiotap, Frame(Bytes{0, 0, 12, 0, 4, 0, 0, 0, 2, 0, 0, 0}, wlan(0x08, 1), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPI", wire.PPI, Frame(Bytes{0, 0, 8, 0, 1, 0, 0, 0}, eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPI with 802.11", wire.PPI, Frame(Bytes{0, 0, 12, 0, 105, 0, 0, 0, 9, 9, 9, 9}, wlan(0x08, 1), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"PPI in PPI", wire.PPI, Frame(Bytes{0, 0, 8, 0, 192, 0, 0, 0}, Bytes{0, 0, 8, 0, 1, 0, 0, 0}, eth, ip4, syn), wire.UnknownLink, "", ""},
+	{"PFLOG", wire.PFLog, Frame(Bytes(append([]byte{61, 2, 0, 0}, make([]byte, 60)...)), Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"NFLOG", wire.NFLog, Frame(Bytes{2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 1, 0, 5, 0, 10, 0, 0, 0, 0, 0, 44, 0, 9, 0}, Bytes(Frame(ip4, syn))), wire.Mail, "10.0.0.1:40000", ""},
+	{"NFLOG, big-endian", wire.NFLog, Frame(Bytes{10, 0, 0, 5, 0, 8, 0, 1, 8, 0, 1, 0, 0, 64, 0, 9}, Bytes(Frame(ip6, syn))), wire.Mail, "[2001:db8::1]:40000", ""},
+	{"NFLOG without the packet", wire.NFLog, Bytes{2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 1, 0}, wire.OtherEther, "", ""},
+	{"NFLOG with a field of no length", wire.NFLog, Bytes{2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 1, 0, 0, 0, 9, 0}, wire.ShortLink, "", ""},
+	{"PPPoE without Ethernet", wire.PPPEther, Frame(PPPoE{Session: 5}, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
 	{"unknown link", 147, Frame(eth, ip4, syn), wire.UnknownLink, "", ""},
 
 	{"IP options", wire.Ethernet, Frame(eth, IP{Src: "10.0.0.1", Dst: "192.0.2.25", Options: []byte{1, 1, 7, 3, 4}}, syn), wire.Mail, "10.0.0.1:40000", ""},
@@ -191,10 +244,66 @@ func TestTagsAndTunnels(t *testing.T) {
 		{Frame(eth, ip4, GRE{Present: 0x2000, Key: 77}, ip4, syn), nil, 77},
 		{Frame(eth, ip4, GRE{Present: 0x1000, Type: 0x88be}, Bytes{0x10, 7, 0, 3, 0, 0, 0, 0}, eth, ip4, syn), []uint16{7}, 3},
 		{Frame(eth, PPPoE{Session: 5}, ip4, syn), nil, 5},
+		{Frame(eth, VLAN{ID: 9}, ITag{Service: 7}, eth, ip4, syn), []uint16{9}, 7},
+		{Frame(eth, VLAN{ID: 9}, ip4, UDP{SrcPort: 1, DstPort: 37008}, Bytes{1, 0, 0, 1, 1}, eth, VLAN{ID: 3}, ip4, syn), []uint16{3}, 0},
 	} {
 		d.Decode(wire.Ethernet, c.frame, 0, &p)
 		if !slices.Equal(p.VLAN[:p.Tags], c.vlans) || p.Tunnel != c.tunnel {
 			t.Errorf("VLANs %v tunnel %d, want %v %d", p.VLAN[:p.Tags], p.Tunnel, c.vlans, c.tunnel)
+		}
+	}
+}
+
+// Who sent an 802.11 frame stands in another address for each way through the access point.
+func TestWLANSender(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	for flags, want := range map[byte]byte{0: 2, 1: 2, 2: 3, 3: 4} {
+		if o := d.Decode(wire.WLAN, Frame(wlan(0x08, flags), Bytes(Frame(ip4, syn))), 0, &p); o != wire.Mail || p.MAC != [6]byte{5: want} {
+			t.Errorf("flags %d: %s from %x", flags, o, p.MAC)
+		}
+	}
+	nflog := Frame(Bytes{2, 0, 0, 5, 8, 0, 1, 0, 8, 0, 1, 0, 16, 0, 3, 0, 0, 6, 0, 0, 2, 0, 0, 0, 0, 9, 0, 0, 44, 0, 9, 0}, Bytes(Frame(ip4, syn)))
+	if o := d.Decode(wire.NFLog, nflog, 0, &p); o != wire.Mail || p.MAC != [6]byte{2, 5: 9} {
+		t.Errorf("NFLOG: %s from %x", o, p.MAC)
+	}
+}
+
+// A first SYN from or to what is no host's address is none of an attempt: no kernel answers it.
+func TestAddresses(t *testing.T) {
+	d := decoder()
+	var p wire.Packet
+	good, group := Ethernet{Src: [6]byte{2}, Dst: [6]byte{2, 1}}, Ethernet{Src: [6]byte{2}, Dst: [6]byte{3}}
+	for _, c := range []struct {
+		eth      Ethernet
+		src, dst string
+		want     wire.Outcome
+	}{
+		{good, "10.0.0.1", "192.0.2.25", wire.Mail}, {group, "10.0.0.1", "192.0.2.25", wire.BadAddress},
+		{good, "10.0.0.1", "224.0.0.25", wire.BadAddress}, {good, "224.0.0.1", "192.0.2.25", wire.BadAddress}, {good, "10.0.0.1", "239.255.255.255", wire.BadAddress},
+		{good, "10.0.0.1", "240.0.0.1", wire.Mail}, {good, "10.0.0.1", "255.255.255.254", wire.Mail}, {good, "10.0.0.1", "255.255.255.255", wire.BadAddress},
+		{good, "10.0.0.1", "0.0.0.0", wire.BadAddress}, {good, "0.0.0.0", "192.0.2.25", wire.BadAddress}, {good, "0.0.0.1", "192.0.2.25", wire.Mail},
+		{good, "127.0.0.1", "192.0.2.25", wire.BadAddress}, {good, "10.0.0.1", "127.0.0.2", wire.BadAddress}, {good, "10.0.0.1", "10.0.0.1", wire.BadAddress},
+		{good, "2001:db8::1", "2001:db8::25", wire.Mail}, {group, "2001:db8::1", "2001:db8::25", wire.BadAddress}, {good, "2001:db8::1", "ff02::25", wire.BadAddress},
+		{good, "ff02::1", "2001:db8::25", wire.BadAddress}, {good, "::1", "2001:db8::25", wire.BadAddress}, {good, "2001:db8::1", "::1", wire.BadAddress},
+		{good, "2001:db8::1", "::", wire.BadAddress}, {good, "2001:db8::1", "2001:db8::1", wire.BadAddress}, {good, "2001:db8::1", "::ffff:10.0.0.1", wire.BadAddress}, {good, "2001:db8::1", "::2", wire.Mail},
+	} {
+		packet := Frame(IP{Src: c.src, Dst: c.dst}, syn)
+		f := Frame(c.eth, Datagram(packet))
+		if o := d.Decode(wire.Ethernet, f, 0, &p); o != c.want {
+			t.Errorf("%s > %s, %x: %s, want %s", c.src, c.dst, c.eth.Dst, o, c.want)
+		}
+		if o := d.Decode(wire.Ethernet, Frame(c.eth, VLAN{ID: 7}, Datagram(packet)), 0, &p); o != c.want {
+			t.Errorf("%s > %s, %x, tagged: %s, want %s", c.src, c.dst, c.eth.Dst, o, c.want)
+		}
+	}
+	loop := Frame(IP{Src: "127.0.0.1", Dst: "127.0.0.1"}, syn)
+	for kind, want := range map[byte]wire.Outcome{0: wire.Mail, 1: wire.BadAddress, 2: wire.BadAddress, 3: wire.Mail, 4: wire.Mail} { // to us, to all, to a group, to another, from us
+		if o := d.Decode(wire.SLL, append([]byte{0, kind, 3, 4, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, loop...), 0, &p); o != want {
+			t.Errorf("cooked, packet type %d: %s, want %s", kind, o, want)
+		}
+		if o := d.Decode(wire.SLL2, append([]byte{8, 0, 0, 0, 0, 0, 0, 1, 3, 4, kind, 6, 0, 0, 0, 0, 0, 0, 0, 0}, loop...), 0, &p); o != want {
+			t.Errorf("cooked v2, packet type %d: %s, want %s", kind, o, want)
 		}
 	}
 }

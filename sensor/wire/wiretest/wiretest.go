@@ -110,6 +110,12 @@ func (ETag) encode(inner uint32, p []byte) []byte {
 	return append(be.AppendUint16(make([]byte, 6), uint16(inner)), p...)
 }
 
+// ITag is an 802.1ah tag; an Ethernet frame follows.
+type ITag struct{ Service uint32 }
+
+func (ITag) id() uint32                         { return 0x88e7 }
+func (l ITag) encode(_ uint32, p []byte) []byte { return append(be.AppendUint32(nil, l.Service), p...) }
+
 // SNAP is an 802.3 length, LLC and SNAP header: give it instead of Ethernet's type, in
 // an Ethernet{Type: 1} whose type it replaces.
 type SNAP struct{ Dst, Src [6]byte }

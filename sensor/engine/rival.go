@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+)
+
+// A handshake with the ports of a connection that goes on: either its end was not seen and its ports are
+// used again, or the handshake is forged, so that we listen to a dialogue that is none. A server tells
+// nothing: it answers a SYN in a connection with an acknowledgment of what it expects (RFC 5961, section 4), and
+// who forges the SYN can forge the rest. So both are followed, each by its own numbers, until they end.
+//
+// The second flow has the same key and is kept under the complement of its hash. When the first
+// one ends it takes its place. There is one second flow at a time.
+
+// again begins a flow with the ports of another one.
+func (s *shard) again(p *packet, payload []byte, r flowtable.Ref, f *flow) {
+	if f.conn.Over() {
+		s.end(r, &p.key, f, "replaced")
+		s.begin(p, payload)
+		return
+	}
+	if second := s.t.Flows.Find(^p.flow, &p.key); second != 0 {
+		s.end(second, &p.key, s.t.Flows.At(second), "replaced")
+	}
+	s.begin(p, payload)
+}
+
+// pick is which of two flows with the same ports a packet belongs to. first may have no second any more.
+func (s *shard) pick(p *packet, first flowtable.Ref) flowtable.Ref {
+	second := s.t.Flows.Find(^p.flow, &p.key)
+	if second == 0 {
+		return first
+	}
+	fit := func(r flowtable.Ref) int {
+		return s.t.Flows.At(r).conn.Fit(dirOf(p), tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack))
+	}
+	if fit(second) > fit(first) {
+		return second
+	}
+	return first
+}
+
+// addFlow makes the entry of a flow, beside another one if there is one.
+func (s *shard) addFlow(p *packet) flowtable.Ref {
+	first := s.t.Flows.Find(p.flow, &p.key)
+	if first == 0 {
+		return s.t.Flows.Add(p.flow, &p.key)
+	}
+	s.t.Flows.At(first).flags |= rivaled
+	r := s.t.Flows.Add(^p.flow, &p.key)
+	if s.t.Flows.Find(p.flow, &p.key) == 0 { // it was the one that had to make room
+		s.t.Flows.Move(r, p.flow)
+	}
+	return r
+}
+
+// remove takes a flow out of the table. A second one takes its place.
+func (s *shard) remove(r flowtable.Ref, k *flowtable.Key, f *flow) {
+	hash, hadSecond := s.t.Flows.HashOf(r), f.has(rivaled)
+	s.t.Flows.Remove(r)
+	if !hadSecond {
+		return
+	}
+	if second := s.t.Flows.Find(^hash, k); second != 0 {
+		s.t.Flows.Move(second, hash)
+	}
+}

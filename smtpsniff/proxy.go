@@ -1,0 +1,59 @@
+package smtpsniff
+
+import "bytes"
+
+// A load balancer can tell a server behind it who the client is, in front of all that the client says
+// (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt). Version 1 is a line, version 2 begins with
+// these bytes. A server that does not know it takes the first for a command that does not exist; the second
+// has it hang up.
+const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
+
+// proxyHeader steps over a header of version 2: signature 12, version and command 1, family 1, length 2, and
+// as many bytes.
+type proxyHeader struct {
+	head [len(proxySignature) + 4]byte
+	n    uint8
+	over bool
+	left uint16
+}
+
+// skip takes a header, or the beginning of one, off b. before is what it took earlier and what is none.
+func (h *proxyHeader) skip(b *[]byte) (before []byte, found bool) {
+	for len(*b) > 0 && !h.over {
+		if int(h.n) == len(h.head) {
+			k := min(len(*b), int(h.left))
+			h.left -= uint16(k)
+			*b = (*b)[k:]
+			h.over = h.left == 0
+			found = h.over
+			continue
+		}
+		c := (*b)[0]
+		if n := int(h.n); n < len(proxySignature) && c != proxySignature[n] || n == len(proxySignature) && c>>4 != 2 {
+			h.over = true
+			return h.head[:n], false
+		}
+		h.head[h.n] = c
+		*b = (*b)[1:]
+		if h.n++; int(h.n) == len(h.head) {
+			h.left = uint16(h.head[14])<<8 | uint16(h.head[15])
+			h.over = h.left == 0
+			found = h.over
+		}
+	}
+	return nil, found
+}
+
+// isProxyLine reports whether the first line of a client is a header of version 1.
+func isProxyLine(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, []byte("PROXY "))
+	family, _, _ := bytes.Cut(rest, []byte(" "))
+	return ok && len(line) <= 107-2 && (bytes.Equal(family, []byte("UNKNOWN")) || bytes.Equal(family, []byte("TCP4")) || bytes.Equal(family, []byte("TCP6")))
+}
+
+// proxied notes that what comes next is the client's, and the first that it says.
+func (l *Listener) proxied(s *Session) {
+	p := &s.client
+	p.proxied, p.early, p.begun = true, false, false
+	l.flag(s, Proxied)
+}
