@@ -157,3 +157,19 @@ func TestLateSYN(t *testing.T) {
 		t.Errorf("%s, %d told", got, len(r.sessions))
 	}
 }
+
+// A SYN that is sent again because the answer was late belongs to the session, too.
+func TestSYNAfterItsAnswer(t *testing.T) {
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "")
+	again := c.frames[0]
+	again.at = c.at + 900e6
+	c.frames = append(c.frames, again)
+	c.wait(1e9).send(0, ACK, "").mail().close()
+	r := analyse(Config{}, c.frames)
+	if len(r.sessions) != 1 || r.sessions[0].SYNs != 2 || r.sessions[0].PktsToServer != 11 {
+		t.Errorf("%+v", r.sessions)
+	}
+	if got := r.brief("10.0.0.5"); !strings.Contains(got, "attempts 1 retransmits 1 sessions 1") {
+		t.Error(got)
+	}
+}

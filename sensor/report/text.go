@@ -34,7 +34,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	r.unjudged(p, in)
 	if len(in.Unused) > 0 {
 		p.section("Settings that were of no use")
-		p.item(fmt.Sprintf("No packet of these was seen, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
+		p.item(fmt.Sprintf("They made no difference here, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
 	}
 	if len(in.Settings) > 0 {
 		p.section("Settings that differ from the defaults")
@@ -190,14 +190,16 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
+var classText = [detect.Classes]string{detect.Spambot: "spambot",
 	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
 	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist",
 	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account", detect.VolumeAnomaly: "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
-	if f.Class == detect.Spambot {
+	if f.Class == detect.DirectSMTP {
+		head = fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, f.Straight())
+	} else if f.Class == detect.Spambot {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
 	} else if f.Severity > detect.Info {
 		head += fmt.Sprintf(", severity %s", f.Severity)
