@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,12 @@ import (
 // oneWay leaves out the frames of one side.
 func oneWay(frames []frame, side byte) []frame {
 	return slices.DeleteFunc(slices.Clone(frames), func(f frame) bool { return f.data[11] == side+1 })
+}
+
+// verify is a dialogue that asks for a recipient and delivers nothing.
+func verify(c *conn, sender string) {
+	c.open().told("220 mx ESMTP\r\n").says("EHLO probe.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<" + sender + ">\r\n").told("250 ok\r\n").
+		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
 }
 
 // Who has mail to deliver is no scanner, also where only the server is heard; who says hello and
@@ -37,6 +44,8 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 		{"refused at the hello", bot(30, func(c *conn) {
 			c.open().told("220 mx\r\n").says("EHLO a.example.org\r\n").told("550 5.7.1 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
 		}), false},
+		{"tries who is let through, in many names", bot(30, func(c *conn) { verify(c, fmt.Sprintf("a@x%d.example.org", c.cport)) }), true},
+		{"tries who exists, in one name", bot(30, func(c *conn) { verify(c, "") }), false},
 	} {
 		r := analyse(Config{}, c.frames)
 		if s := r.sources["10.0.0.5"]; (s.Role == "scanner") != c.want {
