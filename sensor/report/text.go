@@ -358,7 +358,11 @@ func (r *Report) unjudged(p *printer, in *Input) {
 func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	var hints []string
 	if !in.HomeSeen && in.Attempts > 0 {
-		hints = append(hints, "No address of your networks was seen, so every source was judged. Name your networks: --home "+r.guessHome())
+		hint := "No address of your networks was seen, so every source was judged. Name your networks"
+		if p := r.homes.guess(); p.IsValid() {
+			hint += ": --home " + p.String()
+		}
+		hints = append(hints, hint)
 	}
 	for _, f := range found {
 		if f.Class == detect.DirectSMTP {
@@ -379,23 +383,6 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	for _, h := range hints {
 		p.item(h)
 	}
-}
-
-// guessHome is the network of the source that tried most.
-func (r *Report) guessHome() string {
-	for _, f := range r.findings {
-		return network(f)
-	}
-	return "192.0.2.0/24"
-}
-
-func network(f *detect.Finding) string {
-	bits := 24
-	if f.Source.Addr.Is6() {
-		bits = 64
-	}
-	p, _ := f.Source.Addr.Prefix(bits)
-	return p.String()
 }
 
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format(time.DateTime) }
