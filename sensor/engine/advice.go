@@ -18,6 +18,8 @@ func (h *host) blind(src *source) (blind []string) {
 	switch {
 	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
 		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
+	case f.Sessions == 0 && h.GivenUp() > 0:
+		blind = append(blind, "no session was completed: what was answered was not gone on with")
 	case f.Sessions == 0:
 		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
 	}

@@ -24,12 +24,15 @@ func (h homes) add(a netip.Addr, n uint64) {
 	}
 }
 
-// guess is the network that was met most often; not valid if there was none.
-func (h homes) guess() (best netip.Prefix) {
+// guess is the network that was met most often, if it was in half of so many connections; else it is not valid.
+func (h homes) guess(all uint64) (best netip.Prefix) {
 	for p, n := range h {
 		if m := h[best]; n > m || n == m && p.Addr().Less(best.Addr()) {
 			best = p
 		}
+	}
+	if h[best]*2 < all {
+		return netip.Prefix{}
 	}
 	return best
 }

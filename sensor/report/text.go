@@ -359,7 +359,7 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	var hints []string
 	if !in.HomeSeen && in.Attempts > 0 {
 		hint := "No address of your networks was seen, so every source was judged. Name your networks"
-		if p := r.homes.guess(); p.IsValid() {
+		if p := r.homes.guess(in.Attempts); p.IsValid() {
 			hint += ": --home " + p.String()
 		}
 		hints = append(hints, hint)
