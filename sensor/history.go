@@ -10,7 +10,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -19,6 +21,9 @@ import (
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/state"
 )
+
+// formats are those of a table.
+var formats = []string{"human", "json", "csv"}
 
 // historyOptions are the options of `history`.
 type historyOptions struct {
@@ -147,8 +152,8 @@ func (o *historyOptions) query() (q state.Query, err error) {
 	if o.by != "day" && o.by != "hour" {
 		return q, fmt.Errorf("--by %s: want day or hour", o.by)
 	}
-	if o.format != "human" && o.format != "json" && o.format != "csv" {
-		return q, fmt.Errorf("-o %s: want human, json or csv", o.format)
+	if !slices.Contains(formats, o.format) {
+		return q, fmt.Errorf("-o %s: want %s", o.format, strings.Join(formats, ", "))
 	}
 	return q, nil
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,28 +15,54 @@ import (
 	"spamsensor/sensor/capture"
 )
 
+// interfaceLine is an interface in the output.
+type interfaceLine struct {
+	Name        string   `json:"name"`
+	Link        string   `json:"link"`
+	SpeedMbit   int      `json:"speed_mbit,omitempty"`
+	Promiscuous bool     `json:"promiscuous"`
+	Received    uint64   `json:"received"`
+	Dropped     uint64   `json:"dropped"`
+	PerSecond   *float64 `json:"packets_per_second,omitempty"` // none if it is down, or could not be listened on
+	VLANs       []uint16 `json:"vlans,omitempty"`
+	Addresses   []string `json:"addresses,omitempty"`
+}
+
 func (a *app) interfacesCommand() *cobra.Command {
 	var sample time.Duration
+	var format string
 	c := &cobra.Command{
 		Use:   "interfaces",
 		Short: "List the network interfaces, and what arrives on them",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return a.interfaces(sample) },
+		RunE:  func(*cobra.Command, []string) error { return a.interfaces(sample, format) },
 	}
 	c.Flags().DurationVar(&sample, "for", time.Second, "how long to listen on each")
+	c.Flags().StringVarP(&format, "output", "o", "human", "`human, json or csv`")
 	return c
 }
 
-func (a *app) interfaces(sample time.Duration) error {
-	list, err := capture.Interfaces()
+func (a *app) interfaces(sample time.Duration, format string) error {
+	if !slices.Contains(formats, format) {
+		return exit(exitUsage, fmt.Errorf("-o %s: want %s", format, strings.Join(formats, ", ")))
+	}
+	found, err := capture.Interfaces()
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	arriving, vlans := make([]string, len(list)), make([]string, len(list))
+	lines := make([]interfaceLine, len(found))
 	var denied error
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for i, f := range list {
+	for i, f := range found {
+		link := "up"
+		switch {
+		case !f.Up:
+			link = "down"
+		case !f.Carrier:
+			link = "no carrier"
+		}
+		lines[i] = interfaceLine{Name: f.Name, Link: link, SpeedMbit: f.SpeedMbit, Promiscuous: f.Promisc, Received: f.Packets, Dropped: f.Dropped, Addresses: f.Addresses}
 		if !f.Up {
 			continue
 		}
@@ -45,35 +74,52 @@ func (a *app) interfaces(sample time.Duration) error {
 				denied = err
 				return
 			}
-			arriving[i] = fmt.Sprintf("%.0f/s", float64(n)/sample.Seconds())
-			vlans[i] = strings.Trim(fmt.Sprint(ids), "[]")
+			rate := float64(n) / sample.Seconds()
+			lines[i].PerSecond, lines[i].VLANs = &rate, ids
 		})
 	}
 	wg.Wait()
-	t := table.NewWriter()
-	t.SetOutputMirror(a.stdout)
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"interface", "link", "speed", "promiscuous", "received", "dropped", "packets", "VLANs", "addresses"})
-	for i, f := range list {
-		link := "up"
-		switch {
-		case !f.Up:
-			link = "down"
-		case !f.Carrier:
-			link = "no carrier"
-		}
-		speed, promiscuous := "", ""
-		if f.SpeedMbit > 0 {
-			speed = fmt.Sprintf("%d Mbit/s", f.SpeedMbit)
-		}
-		if f.Promisc {
-			promiscuous = "yes"
-		}
-		t.AppendRow(table.Row{f.Name, link, speed, promiscuous, f.Packets, f.Dropped, arriving[i], vlans[i], strings.Join(f.Addresses, " ")})
-	}
-	t.Render()
 	if denied != nil {
 		fmt.Fprintln(a.stderr, denied)
 	}
+	if err := printInterfaces(a.stdout, lines, format); err != nil {
+		return exit(exitFailed, err)
+	}
 	return nil
+}
+
+// printInterfaces prints a table, or one line of JSON or CSV for each.
+func printInterfaces(out io.Writer, lines []interfaceLine, format string) error {
+	if format == "json" {
+		enc := json.NewEncoder(out)
+		for i := range lines {
+			if err := enc.Encode(&lines[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"interface", "link", "speed", "promiscuous", "received", "dropped", "packets", "VLANs", "addresses"})
+	for i := range lines {
+		l := &lines[i]
+		speed, promiscuous, rate := "", "", ""
+		if l.SpeedMbit > 0 {
+			speed = fmt.Sprintf("%d Mbit/s", l.SpeedMbit)
+		}
+		if l.Promiscuous {
+			promiscuous = "yes"
+		}
+		if l.PerSecond != nil {
+			rate = fmt.Sprintf("%.0f/s", *l.PerSecond)
+		}
+		t.AppendRow(table.Row{l.Name, l.Link, speed, promiscuous, l.Received, l.Dropped, rate, strings.Trim(fmt.Sprint(l.VLANs), "[]"), strings.Join(l.Addresses, " ")})
+	}
+	text := t.Render
+	if format == "csv" {
+		text = t.RenderCSV
+	}
+	_, err := fmt.Fprintln(out, text())
+	return err
 }

@@ -8,7 +8,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -65,6 +68,9 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		return exit(exitUsage, errors.New("no interface to listen on: -i IF, or capture.interfaces in the configuration (spamsensor interfaces lists them)"))
 	}
 	log := a.logger(cfg)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if cfg.engine.Home == nil {
 		cfg.engine.Home = append(append([]netip.Prefix{}, engine.DefaultHome...), ownNetworks()...)
 	}
@@ -112,6 +118,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		})
 	}
 	wg.Go(func() { keep.run(ctx) })
+	wg.Go(func() { reopen(ctx, hangups, cfg.output, p, log) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
@@ -122,6 +129,26 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")
 	return failed
+}
+
+// reopen opens the file of the events again at each SIGHUP, for who rotates it.
+func reopen(ctx context.Context, hangups <-chan os.Signal, name string, p *pipeline, log zerolog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		if name == "" || name == "-" {
+			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open again; settings are read at the start only")
+			continue
+		}
+		if err := p.reopen(name); err != nil {
+			log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
+			continue
+		}
+		log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again; settings are read at the start only")
+	}
 }
 
 // listen takes frames from an interface to the engine until the context ends, and then what the

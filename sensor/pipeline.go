@@ -219,6 +219,18 @@ func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer
 	return f, f, nil
 }
 
+// reopen has the events go to a file that is opened by its name again: the former may have been moved away.
+func (p *pipeline) reopen(name string) error {
+	out, closer, err := openEvents(name, false, nil)
+	if err != nil {
+		return err
+	}
+	former := p.closer
+	p.closer = closer
+	p.queue.Replace(out, func() { former.Close() })
+	return nil
+}
+
 // randomRun is the id of a live run.
 func randomRun() string {
 	var b [6]byte

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,12 +37,17 @@ func (a *app) readCommand() *cobra.Command {
 		Long: "read analyses capture files (pcap and pcapng, plain or compressed with gzip, zstd or xz), all those in a\n" +
 			"directory, or standard input, in the order of their time, and prints a report.",
 		Example: "  spamsensor read monday.pcap.gz\n  spamsensor read --events - day.pcapng | jq 'select(.event_type==\"finding\")'",
-		Args:    cobra.MinimumNArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.read(cmd.Context(), args, o) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("read what? name capture files or directories, or - for standard input")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.read(cmd.Context(), args, o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.events, "events", "", "write events as JSON lines to `FILE`, - is standard output")
-	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if there is a finding at this `LEVEL` (suspect, likely, confirmed) or above")
+	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if there is a finding at this `LEVEL` (suspect, likely, confirmed) or above; those for information do not count")
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that share the work; the result does not depend on it (default: one for each processor)")
 	return c

@@ -204,6 +204,9 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 	c.SYNSeen = true
 }
 
+// Resent tells the connection of another copy of the client's SYN, after it was answered.
+func (c *Conn) Resent() { c.half[Client].pkts++ }
+
 // Next is the sequence number of the next byte that a half has to give.
 func (c *Conn) Next(d Dir) Seq { return c.half[d].next }
 

@@ -4,11 +4,19 @@ import "fmt"
 
 func init() {
 	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It sends in the name of %s domains within a day; a workstation has one or two.", atLeast(r, 4.6, maxDomains))
+		return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or two.", tries(f, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
 	}}
 	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It mails to recipients in %s domains within an hour.", atLeast(r, 2.3, maxWindow))
+		return fmt.Sprintf("It %s to recipients in %s domains within an hour.", tries(f, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
 	}}
+}
+
+// tries is what a host does, or only tries: none of its messages was seen to be taken.
+func tries(f *Facts, does, only string) string {
+	if f.Messages == 0 {
+		return only
+	}
+	return does
 }
 
 // envelope holds in whose name a host sends, and to whom.

@@ -98,9 +98,13 @@ func (h *Host) GivenUp() uint32 { return h.manner.halfOpen }
 func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }
 
 // scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
-// says nothing where it is let in, or it tries one port of a server after the other.
+// says nothing where it is let in, or it tries one port of a server after the other, or whether servers let
+// through what it never sends, in many names: a mail server that verifies senders does so in one name, or none.
 func (h *Host) scans() bool {
 	m := &h.manner
+	if m.verifies() && h.has(SenderDomains) {
+		return true
+	}
 	if h.addrs.len() < 10 || m.mails > 0 {
 		return false
 	}

@@ -59,6 +59,17 @@ func (f *Finding) SameMachine() string {
 	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
 }
 
+// Straight says what a host with a finding of the class DirectSMTP was seen to do.
+func (f *Finding) Straight() string {
+	switch c := &f.Source.Facts; {
+	case c.Messages > 0:
+		return "mails straight to the Internet"
+	case c.Sessions > 0:
+		return "connects straight to mail servers on the Internet"
+	}
+	return "tries to reach mail servers on the Internet"
+}
+
 // span is a duration as people say it.
 func span(ns int64) string {
 	d := time.Duration(ns)

@@ -18,6 +18,8 @@ func (h *host) blind(src *source) (blind []string) {
 	switch {
 	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
 		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
+	case f.Sessions == 0 && h.GivenUp() > 0:
+		blind = append(blind, "no session was completed: what was answered was not gone on with")
 	case f.Sessions == 0:
 		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
 	}
@@ -55,7 +57,12 @@ func advice(f *detect.Finding, h *host) string {
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
 	switch f.Class {
 	case detect.DirectSMTP:
-		return fmt.Sprintf("If %s is a mail server, %s. Otherwise it should send through your own server, on port 587.", f.Source.Addr, declare)
+		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send by way of your provider's server, name that one in allowed_relays. "+
+			"Otherwise it should send through your own server, on port 587.", f.Source.Addr, declare)
+		if c := &f.Source.Facts; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
+			text = "The only server that it tries gave it no session: look at its mail settings. " + text
+		}
+		return text
 	case detect.UndeclaredServer:
 		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it up, and block outgoing port 25 for it.", who, declare)
 	case detect.Scanner:

@@ -113,8 +113,11 @@ func (e *Engine) Unused() (list []string) {
 			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(), "/32"), "/128"))
 		}
 	}
+	known := *e.servers.known.Load()
 	for _, a := range e.allow.hosts {
-		add("smtp_servers", a)
+		if s := known[flowtable.Addr(a.net.Addr().As16())]; s == nil || s.First == 0 { // a server may only be mailed to
+			add("smtp_servers", a)
+		}
 	}
 	for i := range e.allow.relays {
 		add("allowed_relays", &e.allow.relays[i])

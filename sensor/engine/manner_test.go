@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,12 @@ import (
 // oneWay leaves out the frames of one side.
 func oneWay(frames []frame, side byte) []frame {
 	return slices.DeleteFunc(slices.Clone(frames), func(f frame) bool { return f.data[11] == side+1 })
+}
+
+// verify is a dialogue that asks for a recipient and delivers nothing.
+func verify(c *conn, sender string) {
+	c.open().told("220 mx ESMTP\r\n").says("EHLO probe.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<" + sender + ">\r\n").told("250 ok\r\n").
+		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
 }
 
 // Who has mail to deliver is no scanner, also where only the server is heard; who says hello and
@@ -37,6 +44,8 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 		{"refused at the hello", bot(30, func(c *conn) {
 			c.open().told("220 mx\r\n").says("EHLO a.example.org\r\n").told("550 5.7.1 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
 		}), false},
+		{"tries who is let through, in many names", bot(30, func(c *conn) { verify(c, fmt.Sprintf("a@x%d.example.org", c.cport)) }), true},
+		{"tries who exists, in one name", bot(30, func(c *conn) { verify(c, "") }), false},
 	} {
 		r := analyse(Config{}, c.frames)
 		if s := r.sources["10.0.0.5"]; (s.Role == "scanner") != c.want {
@@ -155,5 +164,21 @@ func TestLateSYN(t *testing.T) {
 	r := analyse(Config{}, c.frames)
 	if got := r.brief("10.0.0.5"); !strings.Contains(got, "attempts 1 retransmits 0 sessions 1") || !strings.Contains(got, "messages 1") || len(r.sessions) != 1 {
 		t.Errorf("%s, %d told", got, len(r.sessions))
+	}
+}
+
+// A SYN that is sent again because the answer was late belongs to the session, too.
+func TestSYNAfterItsAnswer(t *testing.T) {
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "")
+	again := c.frames[0]
+	again.at = c.at + 900e6
+	c.frames = append(c.frames, again)
+	c.wait(1e9).send(0, ACK, "").mail().close()
+	r := analyse(Config{}, c.frames)
+	if len(r.sessions) != 1 || r.sessions[0].SYNs != 2 || r.sessions[0].PktsToServer != 11 {
+		t.Errorf("%+v", r.sessions)
+	}
+	if got := r.brief("10.0.0.5"); !strings.Contains(got, "attempts 1 retransmits 1 sessions 1") {
+		t.Error(got)
 	}
 }

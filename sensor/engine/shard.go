@@ -262,6 +262,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 			s.insist(a.Source, src)
 			s.repeated(src, p, after)
 		}
+		s.again(p)
 		return
 	}
 	if ref == 0 { // but a newcomer may just have become one
@@ -303,6 +304,21 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 	}
 	s.end(r, &p.key, f, "")
 	return true
+}
+
+// again adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
+func (s *shard) again(p *packet) {
+	r := s.t.Flows.Find(p.flow, &p.key)
+	if r == 0 {
+		return
+	}
+	if f := s.t.Flows.At(r); f.conn.SYNSeen && f.conn.ISN(tcp.Client) == tcp.Seq(p.seq) {
+		f.conn.Resent()
+		f.last = max(f.last, p.time)
+		if f.syns < 255 {
+			f.syns++
+		}
+	}
 }
 
 // copyWindow is how far apart two copies of a frame can be; see package tcp.

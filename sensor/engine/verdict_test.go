@@ -199,11 +199,14 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 }
 
 func TestUnused(t *testing.T) {
-	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.77")},
+	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.25"), netip.MustParseAddr("10.0.0.77")},
 		AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24")},
 		Ignore:        []Ignore{{Net: netip.MustParsePrefix("10.0.0.88/32")}}}, Output{})
 	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range delivery().frames {
+		w.take(f)
+	}
+	for _, f := range newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().mail().close().frames { // is only mailed to
 		w.take(f)
 	}
 	e.Finish("end_of_input")

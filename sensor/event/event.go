@@ -236,7 +236,8 @@ func (w *Writer) Source(s *detect.SourceRecord) {
 		}
 	}
 	d.Dict("ports", ports)
-	e.Dict("source", d).Msg(fmt.Sprintf("%s: %d attempts to %d networks, %d sessions, %d messages", s.Addr, f.Attempts, s.DestNets, f.Sessions, f.Messages))
+	e.Dict("source", d).Msg(fmt.Sprintf("%s: %s to %s, %s, %s", s.Addr, detect.Count(f.Attempts, "attempt", "attempts"),
+		detect.Count(uint32(s.DestNets), "network", "networks"), detect.Count(f.Sessions, "session", "sessions"), detect.Count(f.Messages, "message", "messages")))
 }
 
 // counts are the fields that a source and a finding share.
@@ -322,7 +323,7 @@ func Headline(f *detect.Finding) string {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
 	case f.Class == detect.DirectSMTP:
-		return fmt.Sprintf("%s mails straight to the Internet and is no declared mail server (%s)", f.Source.Addr, detect.Count(n, "attempt", "attempts"))
+		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(), detect.Count(n, "attempt", "attempts"))
 	case f.Class == detect.UndeclaredServer:
 		return fmt.Sprintf("%s sends as a mail server does and is not declared (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	case f.Class == detect.Scanner:

@@ -88,7 +88,8 @@ func session(text string) *detect.Session {
 func finding(text string) *detect.Finding {
 	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: detect.Spambot, Level: detect.Likely, Severity: detect.High, Mode: "clear",
 		Egress: "open", Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,
-		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look", CloseReason: "shutdown"}
+		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look", CloseReason: "shutdown", Reopened: 1, CleanFor: 3 * 86400e9,
+		Incident: "spambot-10.0.0.4-1", Since: 1e18, Also: []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("2001:db8::4")}}
 	for range 12 {
 		f.Reasons = append(f.Reasons, detect.ReasonText{Code: detect.HeloName, Text: text})
 	}

@@ -34,6 +34,7 @@ type Queue struct {
 	nheld   int
 	bytes   int // of lines and of held
 	closed  bool
+	next    *replacement
 	broken  error // nobody reads any more
 	failing bool
 	torn    bool // the last write ended within a line
@@ -43,6 +44,12 @@ type Queue struct {
 	dropped [Types]uint64
 	fail    error
 	done    chan struct{}
+}
+
+// replacement is another place to write to.
+type replacement struct {
+	out  io.Writer
+	then func()
 }
 
 type line struct {
@@ -106,11 +113,45 @@ func (q *Queue) Hurry() {
 	q.changed.Broadcast()
 }
 
+// Replace has all lines that are not written yet go to out. When that begins, then is called: nothing is written to
+// the former output any more, and no line is in both or in neither.
+func (q *Queue) Replace(out io.Writer, then func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := &replacement{out, then}
+	if last := q.next; last != nil { // nothing was written to that one
+		n.then = func() { last.then(); then() }
+	}
+	q.next, q.broken = n, nil
+	q.changed.Broadcast()
+}
+
+// replace goes over to another output if there is one.
+func (q *Queue) replace() {
+	q.mu.Lock()
+	n := q.next
+	if q.next = nil; n != nil {
+		q.torn, q.broken, q.failing = false, nil, false
+	}
+	q.mu.Unlock()
+	if n != nil {
+		q.out, q.disk = n.out, newDisk(n.out)
+		n.then()
+	}
+}
+
 func (q *Queue) run() {
 	defer close(q.done)
+	defer q.replace()
 	for {
 		q.mu.Lock()
 		for len(q.lines) == 0 && !q.closed {
+			if q.next != nil {
+				q.mu.Unlock()
+				q.replace()
+				q.mu.Lock()
+				continue
+			}
 			if q.nheld > 0 {
 				q.mu.Unlock()
 				time.Sleep(again)
@@ -189,6 +230,7 @@ func hungUp(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(
 
 // write writes one line.
 func (q *Queue) write(l line) error {
+	q.replace()
 	q.mu.Lock()
 	broken, torn := q.broken, q.torn
 	q.mu.Unlock()

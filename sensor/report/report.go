@@ -30,7 +30,7 @@ type Report struct {
 	health   []string
 	mail     map[netip.Addr]detect.ServerRecord
 	site     *detect.Site
-	inputs   map[uint16]bool
+	homes    homes
 }
 
 // session is what the report keeps of one that belongs to a finding.
@@ -62,7 +62,7 @@ const (
 
 // New makes an empty report.
 func New(name func(uint16) string, clean func(string) string) *Report {
-	return &Report{name: name, clean: clean, byID: map[string]int{}, accused: map[netip.Addr]bool{}, proof: map[netip.Addr][]session{}, inputs: map[uint16]bool{}}
+	return &Report{name: name, clean: clean, byID: map[string]int{}, accused: map[netip.Addr]bool{}, proof: map[netip.Addr][]session{}, homes: homes{}}
 }
 
 // Input is what was read, and how well.
@@ -91,6 +91,7 @@ func (r *Report) Session(number uint64, s *detect.Session) {
 		return
 	}
 	a := s.Client.Addr()
+	r.homes.add(s.Server.Addr(), 1)
 	if len(r.proof[a]) >= maxProof || len(r.proof) > 1000 {
 		return
 	}
@@ -142,6 +143,7 @@ func (r *Report) Source(s *detect.SourceRecord) {
 	if r == nil {
 		return
 	}
+	r.homes.add(s.Addr, uint64(s.Facts.Attempts)+1)
 	switch s.Role {
 	case "mailserver":
 		r.servers.add(s)

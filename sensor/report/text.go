@@ -34,7 +34,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	r.unjudged(p, in)
 	if len(in.Unused) > 0 {
 		p.section("Settings that were of no use")
-		p.item(fmt.Sprintf("No packet of these was seen, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
+		p.item(fmt.Sprintf("They made no difference here, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
 	}
 	if len(in.Settings) > 0 {
 		p.section("Settings that differ from the defaults")
@@ -190,14 +190,16 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-var classText = [detect.Classes]string{detect.Spambot: "spambot", detect.DirectSMTP: "mails straight to the Internet",
+var classText = [detect.Classes]string{detect.Spambot: "spambot",
 	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
 	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist",
 	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account", detect.VolumeAnomaly: "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
-	if f.Class == detect.Spambot {
+	if f.Class == detect.DirectSMTP {
+		head = fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, f.Straight())
+	} else if f.Class == detect.Spambot {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
 	} else if f.Severity > detect.Info {
 		head += fmt.Sprintf(", severity %s", f.Severity)
@@ -356,7 +358,11 @@ func (r *Report) unjudged(p *printer, in *Input) {
 func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	var hints []string
 	if !in.HomeSeen && in.Attempts > 0 {
-		hints = append(hints, "No address of your networks was seen, so every source was judged. Name your networks: --home "+r.guessHome())
+		hint := "No address of your networks was seen, so every source was judged. Name your networks"
+		if p := r.homes.guess(in.Attempts); p.IsValid() {
+			hint += ": --home " + p.String()
+		}
+		hints = append(hints, hint)
 	}
 	for _, f := range found {
 		if f.Class == detect.DirectSMTP {
@@ -377,23 +383,6 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	for _, h := range hints {
 		p.item(h)
 	}
-}
-
-// guessHome is the network of the source that tried most.
-func (r *Report) guessHome() string {
-	for _, f := range r.findings {
-		return network(f)
-	}
-	return "192.0.2.0/24"
-}
-
-func network(f *detect.Finding) string {
-	bits := 24
-	if f.Source.Addr.Is6() {
-		bits = 64
-	}
-	p, _ := f.Source.Addr.Prefix(bits)
-	return p.String()
 }
 
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format(time.DateTime) }
