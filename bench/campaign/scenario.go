@@ -80,6 +80,7 @@ var All = []*Scenario{
 	{Name: "mobile", About: "a telephone with one to three accounts", live: mobile},
 	{Name: "undeclared-server", About: "a mail server that nobody declared", Allowed: []string{"undeclared_server", "direct_smtp"}, live: undeclaredServer},
 	{Name: "undeclared-local", About: "the same with the name that its set-up gave it: server.local, localhost.localdomain", Allowed: []string{"undeclared_server", "direct_smtp"}, live: undeclaredLocal},
+	{Name: "undeclared-listed", About: "a mail server that nobody declared, and whose address is on a blocklist", Allowed: []string{"undeclared_server", "direct_smtp", "blocklisted"}, live: undeclaredListed},
 	{Name: "newsletter", About: "a declared bulk host: 10,000 recipients in a morning", Allowed: serverClasses, live: newsletter},
 	{Name: "flush-declared", About: "queue flush after six hours without a line, declared", Allowed: serverClasses, live: flushDeclared},
 	{Name: "flush-undeclared", About: "the same of a server that nobody declared", Allowed: []string{"undeclared_server", "direct_smtp"}, live: flushUndeclared},

@@ -324,3 +324,14 @@ func listedServer(s *Site, sc *Scenario, n int) {
 		return 0
 	}))
 }
+
+// undeclaredListed is the same of a server that nobody declared: what it did to come on the list cannot be seen, and it
+// still delivers its own people's mail.
+func undeclaredListed(s *Site, sc *Scenario, n int) {
+	h := s.newHost(sc, n, "")
+	m := h.server(word(h.rng, 3) + ".com")
+	out := logUniform(h.rng, 100, 1500)
+	m.perDay(out, out/2)
+	m.listed, m.listing = list(h.rng), uniform(h.rng, 0.1, 0.9)
+	h.Kind = fmt.Sprintf("%.0f a day, %.0f %% refused, %s", out, 100*m.listing, m.listed)
+}

@@ -5,7 +5,7 @@ import "testing"
 // from is a mail in the name of a domain, in a session that is refused or not.
 func (s *scene) from(domain uint32, refused bool) *scene {
 	s.h.Sender(&s.cfg, mix(domain), true, s.now)
-	s.h.SessionDecided(&s.cfg, refused, s.now)
+	s.h.SessionDecided(&s.cfg, refused, false, s.now)
 	s.judge()
 	return s.wait(2)
 }
@@ -81,6 +81,37 @@ func TestHeloToProviders(t *testing.T) {
 			if s.h.has(HeloName) != (want && abroad) {
 				t.Errorf("%s to a provider (%v): counts %v", name, abroad, !want)
 			}
+		}
+	}
+}
+
+// Two unknown recipients of the first ten happen to one honest server in fifty; who works off a list of
+// addresses has many more.
+func TestUnknownRecipients(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		unknown []int // of each row of ten
+		want    Level
+	}{
+		{"two of ten", []int{2}, Suspect},
+		{"two of ten, and none of ninety", []int{2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, Suspect},
+		{"six of ten", []int{6}, Likely},
+		{"a quarter, all the time", []int{2, 3, 2, 3, 2, 3, 2, 3, 2, 3}, Likely},
+	} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true)
+		s.sessions(8, false).sessions(2, true)
+		for i := range 6 {
+			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+		}
+		for _, n := range c.unknown {
+			for i := range 10 {
+				s.h.RecipientAnswered(&s.cfg, i >= 10-n, s.now)
+				s.judge()
+			}
+		}
+		if s.won != c.want {
+			v := s.h.Judge(&s.f, s.now)
+			t.Errorf("%s: %s (score %.1f, %s), want %s", c.name, s.won, v.Score, v.Class, c.want)
 		}
 	}
 }

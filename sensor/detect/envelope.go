@@ -46,7 +46,7 @@ func (h *Host) judgeSenders(c *Config, n int, now int64) {
 	e := &h.envelope
 	early := e.mails < fewMails
 	switch {
-	case early && (h.refusal.refused < refusedOfFew || n*5 < int(e.mails)*4):
+	case early && (h.refusals().refused < refusedOfFew || n*5 < int(e.mails)*4):
 	case early && n >= manyOfFew:
 		h.found(SenderDomains, now, float64(n), manyOfFew, 4.6)
 	case n >= c.MassSenderDomains:

@@ -18,6 +18,7 @@ type Host struct {
 	outcome  outcome
 	ports    [4]portOutcome
 	refusal  refusal
+	unlisted refusal // the same, without those that name a blocklist
 	unknown  unknown
 	denied   [4]slot // servers that wanted to know who it is
 	lists    lists

@@ -218,7 +218,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			facts.Messages++
 			s.served(src)
 			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
-				s.decide(f, hst, false, now)
+				s.decide(f, hst, false, false, now)
 			}
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
@@ -269,13 +269,13 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 // decide notes once per session whether it was refused or a message was taken. Where one of
 // the two is not heard that is what the other's going on shows: without it more servers would be
 // taken for bots (bench campaigns, variants outbound and inbound).
-func (s *shard) decide(f *flow, hst *host, refused bool, now int64) {
+func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 	if f.has(decided) {
 		return
 	}
 	f.flags |= decided
 	if hst != nil && f.has(external) {
-		hst.SessionDecided(&s.e.cfg.Detect, refused, now)
+		hst.SessionDecided(&s.e.cfg.Detect, refused, listed, now)
 	}
 }
 
