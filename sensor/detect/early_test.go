@@ -115,3 +115,41 @@ func TestUnknownRecipients(t *testing.T) {
 		}
 	}
 }
+
+// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever of the two is seen first;
+// other refusals do.
+func TestListedServer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		served int // before the refusals, 1 and behind them, 2
+		listed bool
+		level  Level
+		atLast Class
+	}{
+		{"nobody brings it mail", 0, true, Likely, Spambot},
+		{"a server", 1, true, Suspect, UndeclaredServer},
+		{"it shows late", 2, true, Likely, UndeclaredServer},
+		{"a server that sends spam", 1, false, Likely, Spambot},
+	} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true).sessions(10, false)
+		serve := func() {
+			s.h.Served(1, s.now)
+			s.h.Served(2, s.now)
+			s.judge()
+		}
+		if c.served == 1 {
+			serve()
+		}
+		s.listed()
+		for range 20 {
+			s.h.SessionDecided(&s.cfg, true, c.listed, s.now)
+			s.judge()
+		}
+		if c.served == 2 {
+			serve()
+		}
+		if last := s.h.Judge(&s.f, s.now); s.won < c.level || s.won > c.level && c.level < Likely || last.Class != c.atLast {
+			t.Errorf("%s: %s, at last %s (score %.1f), want %s and %s", c.name, s.won, last.Class, last.Score, c.level, c.atLast)
+		}
+	}
+}

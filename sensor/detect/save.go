@@ -79,9 +79,13 @@ type SavedRefusals struct {
 	Taken, All        uint32
 }
 
-func (t *refusal) save() SavedRefusals { return SavedRefusals{t.llr, t.sessions, t.refused, t.taken, t.all} }
+func (t *refusal) save() SavedRefusals {
+	return SavedRefusals{t.llr, t.sessions, t.refused, t.taken, t.all}
+}
 
-func (r *SavedRefusals) refusal() refusal { return refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All} }
+func (r *SavedRefusals) refusal() refusal {
+	return refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All}
+}
 
 // SavedServerLike is what speaks for a mail server.
 type SavedServerLike struct {

@@ -14,7 +14,7 @@ func init() {
 		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.server.retried, count(h.server.deferrals, "deferral"))
 	}}
 	detectors[Serves] = detector{"serves", Favour, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its favour: %s from outside deliver mail to it.", count(h.server.served, "host"))
+		return fmt.Sprintf("In its favour: %s from outside bring it mail.", count(h.server.served, "host"))
 	}}
 }
 

@@ -223,7 +223,10 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
-			if hst != nil && talk.Commands == 0 {
+			switch {
+			case talk.Commands > 0 && port == 25:
+				s.served(src)
+			case hst != nil && talk.Commands == 0:
 				hst.opaque++
 				hst.Heard()
 			}
