@@ -234,6 +234,16 @@ func TestSuricata(t *testing.T) {
 	}
 }
 
+// That a mail server nobody declared is on a blocklist is said beside what it is.
+func TestListed(t *testing.T) {
+	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7, Scenarios: must(pickScenarios("undeclared-listed"))}
+	for _, o := range must(runVariant(cfg, campaign.Plain, 1, copies{})).outcomes {
+		if o.said["undeclared_server"] == detect.NoLevel || o.said["blocklisted"] == detect.NoLevel || o.said["spambot"] > detect.Suspect {
+			t.Errorf("%s: %v", o.host.Kind, o.said)
+		}
+	}
+}
+
 // How a finding is judged: by the class, the level, the reason, the name, the time and the host
 // that had the address then.
 func TestJudge(t *testing.T) {

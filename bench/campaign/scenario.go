@@ -68,6 +68,8 @@ var All = []*Scenario{
 	{Name: "stolen-login", About: "one account of a declared server, used from 40 to 132 networks", Expect: Expect{Class: "hijacked_account", Level: "suspect"}, Allowed: serverClasses, live: stolenLogin},
 	{Name: "listed-server", About: "a declared server whose mail is refused because of a blocklist", Expect: Expect{Class: "blocklisted", Level: "suspect"}, Allowed: serverClasses, live: listedServer},
 
+	{Name: "rotating-ipv6", About: "a slow bot with a new IPv6 address for every third mail", Expect: bot, live: rotating},
+
 	// What the design says that it cannot find.
 	{Name: "limit-one-server", About: "one destination only, in clear", Expect: bot, Limit: true, live: limitOne},
 	{Name: "limit-3-an-hour", About: "at most three destinations an hour, proper name, TLS", Expect: bot, Limit: true, live: limitThree},
@@ -80,6 +82,7 @@ var All = []*Scenario{
 	{Name: "mobile", About: "a telephone with one to three accounts", live: mobile},
 	{Name: "undeclared-server", About: "a mail server that nobody declared", Allowed: []string{"undeclared_server", "direct_smtp"}, live: undeclaredServer},
 	{Name: "undeclared-local", About: "the same with the name that its set-up gave it: server.local, localhost.localdomain", Allowed: []string{"undeclared_server", "direct_smtp"}, live: undeclaredLocal},
+	{Name: "undeclared-listed", About: "a mail server that nobody declared, and whose address is on a blocklist", Allowed: []string{"undeclared_server", "direct_smtp", "blocklisted"}, live: undeclaredListed},
 	{Name: "newsletter", About: "a declared bulk host: 10,000 recipients in a morning", Allowed: serverClasses, live: newsletter},
 	{Name: "flush-declared", About: "queue flush after six hours without a line, declared", Allowed: serverClasses, live: flushDeclared},
 	{Name: "flush-undeclared", About: "the same of a server that nobody declared", Allowed: []string{"undeclared_server", "direct_smtp"}, live: flushUndeclared},

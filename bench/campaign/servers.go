@@ -324,3 +324,18 @@ func listedServer(s *Site, sc *Scenario, n int) {
 		return 0
 	}))
 }
+
+// undeclaredListed is the same of a server that nobody declared. It has worked for a while when it comes on the list: what
+// is listed from the first packet on, and takes no mail in yet, cannot be told from a bot with a proper name.
+func undeclaredListed(s *Site, sc *Scenario, n int) {
+	h := s.newHost(sc, n, "")
+	m := h.server(word(h.rng, 3) + ".com")
+	out := logUniform(h.rng, 100, 1500)
+	m.perDay(out, out/2)
+	blocklist, share := list(h.rng), uniform(h.rng, 0.1, 0.9)
+	h.Kind = fmt.Sprintf("%.0f a day, %.0f %% refused, %s", out, 100*share, blocklist)
+	s.begin(h.From+6*hour+between(h.rng, 0, 6*hour), life(func() int64 {
+		m.listed, m.listing = blocklist, share
+		return 0
+	}))
+}

@@ -67,7 +67,7 @@ func (s *scene) helo(name string) *scene {
 
 func (s *scene) sessions(n int, refused bool) *scene {
 	for range n {
-		s.h.SessionDecided(&s.cfg, refused, s.now)
+		s.h.SessionDecided(&s.cfg, refused, false, s.now)
 		s.judge()
 		s.wait(1)
 	}
@@ -330,7 +330,7 @@ func TestSentencesOfManyThings(t *testing.T) {
 		s.h.Sender(&s.cfg, mix(uint32(i)), true, s.now)
 		s.h.Recipient(&s.cfg, mix(uint32(i)), true, s.now)
 		s.h.Denied(mix(uint32(i)), s.now)
-		s.h.SessionDecided(&s.cfg, true, s.now)
+		s.h.SessionDecided(&s.cfg, true, false, s.now)
 		s.judge()
 	}
 	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",

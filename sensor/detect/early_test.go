@@ -5,9 +5,16 @@ import "testing"
 // from is a mail in the name of a domain, in a session that is refused or not.
 func (s *scene) from(domain uint32, refused bool) *scene {
 	s.h.Sender(&s.cfg, mix(domain), true, s.now)
-	s.h.SessionDecided(&s.cfg, refused, s.now)
+	s.h.SessionDecided(&s.cfg, refused, false, s.now)
 	s.judge()
 	return s.wait(2)
+}
+
+// odd is two sessions that are spoken so.
+func (s *scene) odd(o Oddity) *scene {
+	s.h.Spoke(o, s.now)
+	s.h.Spoke(o, s.now)
+	return s
 }
 
 // What is said of the first few mails of a host that has contacted as many networks.
@@ -24,6 +31,7 @@ func TestFirstMails(t *testing.T) {
 		{"a server with many domains, all taken", begun().from(1, false).from(2, false).from(3, false).from(4, false).from(5, false).from(6, false), Suspect},
 		{"a server with many domains, one refused", begun().from(1, false).from(2, false).from(3, true).from(4, false).from(5, false).from(6, false), Suspect},
 		{"a bot with a proper name, two of five refused", begun().from(1, false).from(2, true).from(3, false).from(4, true).from(5, false), Likely},
+		{"a server with many domains that speaks oddly, one refused", begun().odd(OldHello|NoGoodbye).from(1, false).from(2, false).from(3, true).from(4, false).from(5, false), Likely},
 		{"two senders in turn", begun().from(1, false).from(2, true).from(1, false).from(2, true).from(1, false), Suspect},
 	} {
 		if c.s.won != c.want {
@@ -81,6 +89,75 @@ func TestHeloToProviders(t *testing.T) {
 			if s.h.has(HeloName) != (want && abroad) {
 				t.Errorf("%s to a provider (%v): counts %v", name, abroad, !want)
 			}
+		}
+	}
+}
+
+// Two unknown recipients of the first ten happen to one honest server in fifty; who works off a list of
+// addresses has many more.
+func TestUnknownRecipients(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		unknown []int // of each row of ten
+		want    Level
+	}{
+		{"two of ten", []int{2}, Suspect},
+		{"two of ten, and none of ninety", []int{2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, Suspect},
+		{"six of ten", []int{6}, Likely},
+		{"a quarter, all the time", []int{2, 3, 2, 3, 2, 3, 2, 3, 2, 3}, Likely},
+	} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true)
+		s.sessions(8, false).sessions(2, true)
+		for i := range 6 {
+			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+		}
+		for _, n := range c.unknown {
+			for i := range 10 {
+				s.h.RecipientAnswered(&s.cfg, i >= 10-n, s.now)
+				s.judge()
+			}
+		}
+		if s.won != c.want {
+			v := s.h.Judge(&s.f, s.now)
+			t.Errorf("%s: %s (score %.1f, %s), want %s", c.name, s.won, v.Score, v.Class, c.want)
+		}
+	}
+}
+
+// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever of the two is seen first;
+// other refusals do.
+func TestListedServer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		served int // before the refusals, 1 and behind them, 2
+		listed bool
+		level  Level
+		atLast Class
+	}{
+		{"nobody brings it mail", 0, true, Likely, Spambot},
+		{"a server", 1, true, Suspect, UndeclaredServer},
+		{"it shows late", 2, true, Likely, UndeclaredServer},
+		{"a server that sends spam", 1, false, Likely, Spambot},
+	} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true).sessions(10, false)
+		serve := func() {
+			s.h.Served(1, s.now)
+			s.h.Served(2, s.now)
+			s.judge()
+		}
+		if c.served == 1 {
+			serve()
+		}
+		s.listed()
+		for range 20 {
+			s.h.SessionDecided(&s.cfg, true, c.listed, s.now)
+			s.judge()
+		}
+		if c.served == 2 {
+			serve()
+		}
+		if last := s.h.Judge(&s.f, s.now); s.won < c.level || s.won > c.level && c.level < Likely || last.Class != c.atLast {
+			t.Errorf("%s: %s, at last %s (score %.1f), want %s and %s", c.name, s.won, last.Class, last.Score, c.level, c.atLast)
 		}
 	}
 }

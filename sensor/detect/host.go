@@ -18,6 +18,7 @@ type Host struct {
 	outcome  outcome
 	ports    [4]portOutcome
 	refusal  refusal
+	unlisted refusal // the same, without those that name a blocklist
 	unknown  unknown
 	denied   [4]slot // servers that wanted to know who it is
 	lists    lists
@@ -42,6 +43,7 @@ type Host struct {
 	level   Level
 	decided Decision
 	off     uint32 // codes that do not count for this host, by bit
+	earlier earlier
 	// recalled are the reasons of before a restart, nil if there was none.
 	recalled map[Code]SavedReason
 }

@@ -65,10 +65,26 @@ type SavedPort struct {
 
 // SavedReplies is the test of refusals, and the count of unknown recipients.
 type SavedReplies struct {
-	LLR                 float64
-	Sessions, Refused   int
-	Taken, All          uint32
+	SavedRefusals
+	Unlisted            SavedRefusals // without those that name a blocklist
 	Recipients, Unknown uint32
+	UnknownLLR          float64
+	UnknownProved       bool
+}
+
+// SavedRefusals is one test of refusals.
+type SavedRefusals struct {
+	LLR               float64
+	Sessions, Refused int
+	Taken, All        uint32
+}
+
+func (t *refusal) save() SavedRefusals {
+	return SavedRefusals{t.llr, t.sessions, t.refused, t.taken, t.all}
+}
+
+func (r *SavedRefusals) refusal() refusal {
+	return refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All}
 }
 
 // SavedServerLike is what speaks for a mail server.
@@ -105,13 +121,13 @@ type SavedLists struct {
 
 // Memory is what is to be kept of a host.
 func (h *Host) Memory(f *Facts) Memory {
-	o, t, s, m := &h.outcome, &h.refusal, &h.server, &h.manner
+	o, s, m := &h.outcome, &h.server, &h.manner
 	d := Memory{Verdict: h.verdict, Decided: h.decided,
 		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.names.distinct.save(), SenderDomains: h.envelope.distinct.save(),
 		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard,
 		Spread:   SavedSpread{slices.Clone(h.spread.s[:]), h.spread.at},
 		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
-		Replies:  SavedReplies{t.llr, t.sessions, t.refused, t.taken, t.all, h.unknown.recipients, h.unknown.unknown},
+		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
 		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
 		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
 			nil, m.ttls, m.addr, m.ports, m.swept},
@@ -163,8 +179,8 @@ func (h *Host) Recall(d *Memory, published bool) {
 		h.ports[i] = portOutcome{p.Attempts, p.Answered, p.Opened, p.Refused, p.Unreachable, p.Port}
 	}
 	r := &d.Replies
-	h.refusal = refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All}
-	h.unknown = unknown{r.Recipients, r.Unknown}
+	h.refusal, h.unlisted = r.refusal(), r.Unlisted.refusal()
+	h.unknown = unknown{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
 	s := &d.Server
 	h.server.name, h.server.sessions, h.server.several = s.Name, s.Sessions, s.Several
 	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served

@@ -7,13 +7,14 @@ func init() {
 		return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server does.", h.names.name[0])
 	}}
 	detectors[Welcome] = detector{"welcome", Favour, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", h.refusal.taken, count(h.refusal.all, "session"))
+		t := h.refusals()
+		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.taken, count(t.all, "session"))
 	}}
 	detectors[Retries] = detector{"retries", Favour, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.server.retried, count(h.server.deferrals, "deferral"))
 	}}
 	detectors[Serves] = detector{"serves", Favour, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its favour: %s from outside deliver mail to it.", count(h.server.served, "host"))
+		return fmt.Sprintf("In its favour: %s from outside bring it mail.", count(h.server.served, "host"))
 	}}
 }
 
@@ -74,11 +75,15 @@ func (h *Host) Served(client uint32, now int64) {
 
 // favour judges what speaks for a host. What does not hold any more is forgotten.
 func (h *Host) favour(f *Facts, now int64) {
-	s, t := &h.server, &h.refusal
+	s, served := &h.server, h.has(Serves)
+	h.holds(Serves, s.served >= 2, now, float64(s.served), 2)
+	t := h.refusals()
+	if h.has(Serves) && !served && t.refused*5 <= t.sessions { // it was refused because of a list alone
+		h.reasons[Refusals] = Reason{}
+	}
 	h.holds(OneName, !s.several && s.sessions >= 20, now, float64(s.sessions), 20)
 	h.holds(Welcome, t.all >= 10 && t.taken*20 >= t.all*19, now, float64(t.taken)/float64(max(1, t.all)), 0.95)
 	h.holds(Retries, s.deferrals >= 3 && s.retried*10 >= s.deferrals*6, now, float64(s.retried)/float64(max(1, s.deferrals)), 0.6)
-	h.holds(Serves, s.served >= 2, now, float64(s.served), 2)
 }
 
 func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64) {
@@ -97,7 +102,7 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 // has one full name, and is not refused much. That it asks the DNS for mail servers then is what a mail
 // server does.
 func (h *Host) maybeServer() bool {
-	s, t := &h.server, &h.refusal
+	s, t := &h.server, h.refusals()
 	few := t.refused*5 <= t.sessions || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
 	return s.sessions > 0 && !s.several && few
 }
@@ -110,8 +115,8 @@ func (h *Host) lineDown() bool {
 	return h.maybeServer() && h.server.sessions >= 3 && h.outcome.worked >= 3
 }
 
-// hostile are the reasons that no honest mail server gives.
-var hostile = []Code{SubmitSpread, Refusals, UnknownUsers, Strangers, HeloNames, ListLookups}
+// hostile are the reasons that no honest mail server gives, beside many unknown recipients.
+var hostile = []Code{SubmitSpread, Refusals, Strangers, HeloNames, ListLookups}
 
 func (h *Host) hostile() bool {
 	for _, code := range hostile {
@@ -119,13 +124,15 @@ func (h *Host) hostile() bool {
 			return true
 		}
 	}
-	return false
+	return h.has(UnknownUsers) && h.unknown.proved
 }
 
 // actsAsServer reports whether a host sends as a mail server does: in one full name, and
 // what it sends is mostly taken. That many first contacts fail is no contrary proof: a queue that
-// is flushed after an outage has that, too.
+// is flushed after an outage has that, too. Who speaks oddly in more than one way is no mail server, unless others bring it
+// mail.
 func (h *Host) actsAsServer() bool {
-	t := &h.refusal
-	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && (t.taken >= 3 && t.taken*5 >= t.all*4 || h.has(Serves) || h.manner.verifies())
+	t := h.refusals()
+	likes := t.taken >= 3 && t.taken*5 >= t.all*4 && !h.odd() || h.has(Serves) || h.manner.verifies()
+	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && likes
 }

@@ -40,6 +40,13 @@ func (h *host) main() *finding {
 	return nil
 }
 
+// superseded reports whether an open verdict says more than that the host is on a blocklist. Of a mail server that is
+// news of its own.
+func (h *host) superseded() bool {
+	f := h.main()
+	return f != nil && f.class != detect.UndeclaredServer
+}
+
 // findingOf is a host's finding of a class, made if there is none.
 func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c detect.Class) *finding {
 	if hst.findings[c] == nil {
@@ -62,9 +69,12 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 		s.close(src, hst, was, k, now, "reclassified")
 	}
 	for _, c := range []detect.Class{detect.DirectSMTP, detect.OnBlocklist} {
-		if d := hst.findings[c]; d != nil && d.open {
+		if d := hst.findings[c]; d != nil && d.open && (c == detect.DirectSMTP || v.Class != detect.UndeclaredServer) {
 			s.close(src, hst, d, k, now, "superseded")
 		}
+	}
+	if v.Class == detect.UndeclaredServer && len(hst.Lists()) > 0 && (hst.findings[detect.OnBlocklist] == nil || !hst.findings[detect.OnBlocklist].open) {
+		s.report(src, hst, k, detect.OnBlocklist, false, now)
 	}
 	f := s.findingOf(src, hst, k, v.Class)
 	switch {
@@ -197,6 +207,10 @@ func (s *shard) tickFindings(now int64) {
 			return true
 		}
 		k := *s.t.Sources.KeyOf(r)
+		if hst.left {
+			s.leave(src, hst, k, now)
+			return true
+		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
 			hst.judged = now
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)

@@ -37,7 +37,7 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	why, cited, text := s.causeOf(ev)
 	if !why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.decide(f, hst, true, now)
+		s.decide(f, hst, true, why == detect.OnList || cited.List != "", now)
 	}
 	if !f.has(external) {
 		return
@@ -64,7 +64,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	if cited.List != "" {
 		known := len(hst.Lists())
 		hst.Cited(cited.List, text, why, now)
-		if len(hst.Lists()) > known && hst.main() == nil && src.flags&home != 0 && s.judges(src) {
+		if len(hst.Lists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
 			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
 		}
 	}

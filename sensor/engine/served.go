@@ -19,7 +19,8 @@ type note struct {
 // server is served all day.
 const maxNotes = 256
 
-// served notes that a host of ours took a message from a client that is not.
+// served notes that a host of ours took a message from a client that is not ours, or went over to TLS with it: what was said
+// then nobody hears, but who answers EHLO and STARTTLS is a mail server.
 func (s *shard) served(src *source) {
 	if src.flags&home != 0 {
 		return

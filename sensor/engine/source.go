@@ -25,6 +25,7 @@ type host struct {
 	since      int64  // when another machine took the address, zero if none did
 	mac        newMAC
 	waiting    bool // it is in shard.waiting
+	left       bool // its machine has another address now: it is to be forgotten
 }
 
 // source finds the source of a packet's client, or makes it.
@@ -36,6 +37,7 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
+		s.arrives(src, p)
 	}
 	return r, src
 }
@@ -218,12 +220,15 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			facts.Messages++
 			s.served(src)
 			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
-				s.decide(f, hst, false, now)
+				s.decide(f, hst, false, false, now)
 			}
 		case smtpsniff.Encrypted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
-			if hst != nil && talk.Commands == 0 {
+			switch {
+			case talk.Commands > 0 && port == 25:
+				s.served(src)
+			case hst != nil && talk.Commands == 0:
 				hst.opaque++
 				hst.Heard()
 			}
@@ -269,13 +274,13 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 // decide notes once per session whether it was refused or a message was taken. Where one of
 // the two is not heard that is what the other's going on shows: without it more servers would be
 // taken for bots (bench campaigns, variants outbound and inbound).
-func (s *shard) decide(f *flow, hst *host, refused bool, now int64) {
+func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 	if f.has(decided) {
 		return
 	}
 	f.flags |= decided
 	if hst != nil && f.has(external) {
-		hst.SessionDecided(&s.e.cfg.Detect, refused, now)
+		hst.SessionDecided(&s.e.cfg.Detect, refused, listed, now)
 	}
 }
 
