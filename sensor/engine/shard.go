@@ -132,6 +132,7 @@ const (
 	told                            // its session was given out
 	inside                          // the server is ours
 	watched                         // one end can be a mail server of ours
+	relayed                         // a stranger's message in it was taken for somebody else
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
