@@ -42,6 +42,10 @@ func report(out io.Writer, seed uint64, years int) (good bool) {
 	for _, r := range rises(seed) {
 		fmt.Fprintf(out, "  %-16s x%-3.0f  found %2d of %2d  median %4d  worst %4d  %s\n", r.name, r.factor, len(r.took), r.tried, r.median(), r.worst(), judge(r.good()))
 	}
+	fmt.Fprintf(out, "queues that are emptied after an outage, the goal is no alarm, and ten times the usual volume at that moment found within two hours\n")
+	for _, f := range flushes(seed) {
+		fmt.Fprintf(out, "  %-16s %2d alarms in %d  x10 found %2d of %2d  median %4d  worst %4d  %s\n", f.name, f.alarms, f.tried, len(f.rise.took), f.rise.tried, f.rise.median(), f.rise.worst(), judge(f.good()))
+	}
 	fmt.Fprintf(out, "relays, the goal is the first message, and none where there is none\n")
 	for _, r := range relays(seed) {
 		fmt.Fprintf(out, "  %-34s %4d messages  %-9s at relayed message %d  %s\n", r.name, r.messages, r.level, r.at, judge(r.good))

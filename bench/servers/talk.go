@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/wire"
@@ -24,6 +26,8 @@ type network struct {
 const (
 	ours = "10.0.0.25"
 	sink = "192.0.2.99" // where what is relayed goes
+	// resolver is outside, so that what is asked is seen.
+	resolver = "192.0.2.53"
 )
 
 func newNetwork(local ...string) *network {
@@ -94,9 +98,31 @@ func (n *network) dialogue(at int64, client, server string, port uint16, lines [
 	n.w.Tell()
 }
 
+// lookup asks for the address of a mail host.
+func (n *network) lookup(at int64, client, name, addr string) {
+	n.port = max(10000, n.port+1)
+	q := dnsmessage.Message{Header: dnsmessage.Header{ID: n.port}, Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name + "."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+	send := func(from, to string, sport, dport uint16) {
+		b, err := q.Pack()
+		if err != nil {
+			panic(err)
+		}
+		n.give(at, wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to}, wiretest.UDP{SrcPort: sport, DstPort: dport}, wiretest.Bytes(b)))
+	}
+	send(client, resolver, n.port, 53)
+	q.Header.Response = true
+	q.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Questions[0].Name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET, TTL: 3600}, Body: &dnsmessage.AResource{A: netip.MustParseAddr(addr).As4()}}}
+	send(resolver, client, 53, n.port)
+}
+
 // mail is a dialogue with one message. auth adds authentication; each recipient has its reply.
 func mail(auth bool, from string, rcpts []string, reply, end string) []string {
-	l := []string{"S: 220 mx ESMTP", "C: EHLO client.example", "S: 250 mx"}
+	return mailAt("mx", auth, from, rcpts, reply, end)
+}
+
+// mailAt is the same at a server that has a name.
+func mailAt(name string, auth bool, from string, rcpts []string, reply, end string) []string {
+	l := []string{"S: 220 " + name + " ESMTP", "C: EHLO client.example", "S: 250 mx"}
 	if auth {
 		l = append(l, "C: AUTH PLAIN AGEAYg==", "S: 235 ok")
 	}

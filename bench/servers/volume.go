@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	second = int64(1e9)
-	minute = 60 * second
-	hour   = 60 * minute
-	day    = 24 * hour
-	five   = 5 * minute
+	millisecond = int64(1e6)
+	second      = 1000 * millisecond
+	minute      = 60 * second
+	hour        = 60 * minute
+	day         = 24 * hour
+	five        = 5 * minute
 	// monday is Monday, 2023-11-20, 00:00 UTC.
 	monday = int64(1700438400) * second
 )
@@ -93,7 +94,15 @@ func holiday(date time.Time) bool {
 
 // run lets a server send from a time on, in steps of five minutes.
 func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, tell func(detect.ServerVerdict)) {
+	k.runDown(s, rnd, from, days, factor, func(int64) bool { return false }, tell)
+}
+
+// runDown is the same of one for which everybody has a temporary error at some times. What it could not deliver then is sent within twenty minutes
+// when the time is over, or tried again every hour.
+func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, down func(t int64) bool, tell func(detect.ServerVerdict)) {
 	busy, seed := 1.0, rnd.Uint64()
+	var backlog []detect.Mail
+	portion := 0
 	for t := from; t < from+int64(days)*day; t += five {
 		local := t
 		if date := time.Unix(t/second, 0).UTC(); k.people && date.Month() >= time.April && date.Month() < time.November {
@@ -131,13 +140,50 @@ func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
 			for range rcpts {
 				m.Rcpts = append(m.Rcpts, detect.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
 			}
-			s.Sent(&m, true, tell)
-			s.Session(&detect.ServerSession{Time: at, Net: m.Net, External: true, Messages: 1, Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
+			if down(t) {
+				backlog = append(backlog, m)
+				refuse(s, m, at, tell)
+				continue
+			}
+			send(s, &m, rnd, tell)
+		}
+		switch {
+		case len(backlog) == 0:
+		case !down(t):
+			if portion == 0 {
+				portion = len(backlog)/4 + 1
+			}
+			n := min(portion, len(backlog))
+			for i := range n {
+				m := backlog[i]
+				m.Time = t + 4*minute + int64(i)*minute/int64(n)
+				send(s, &m, rnd, tell)
+			}
+			if backlog = backlog[n:]; len(backlog) == 0 {
+				portion = 0
+			}
+		case t%hour < five:
+			for i := range backlog {
+				refuse(s, backlog[i], t+4*minute+int64(i)*minute/int64(len(backlog)), tell)
+			}
 		}
 		for range poisson(rnd, submit/12) {
 			s.Session(&detect.ServerSession{Time: t, Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true, External: true, Submit: true, Auth: true}, tell)
 		}
 	}
+}
+
+// send delivers a message.
+func send(s *detect.MailServer, m *detect.Mail, rnd *rand.Rand, tell func(detect.ServerVerdict)) {
+	s.Sent(m, true, tell)
+	s.Session(&detect.ServerSession{Time: m.Time, Net: m.Net, External: true, Messages: 1, Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
+}
+
+// refuse has a message be refused for now.
+func refuse(s *detect.MailServer, m detect.Mail, at int64, tell func(detect.ServerVerdict)) {
+	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, detect.AtMail, detect.Busy
+	s.Sent(&m, true, tell)
+	s.Session(&detect.ServerSession{Time: at, Net: m.Net, External: true, Bytes: 500}, tell)
 }
 
 func poisson(rnd *rand.Rand, mean float64) (n int) {

@@ -48,7 +48,7 @@ func (s *Series) due(h int64, peak bool) uint32 {
 		if size > monthly && days > 24 && !s.everyWeek(b) && samePlace(h-(age-24*days), b.Hour) {
 			monthly = size
 		}
-		if age <= weeksBack && days%7 == 0 {
+		if age <= weeksBack && days > 0 && days%7 == 0 {
 			for j := range weekly {
 				if size > weekly[j] {
 					weekly[j], size = size, weekly[j]
@@ -56,7 +56,7 @@ func (s *Series) due(h int64, peak bool) uint32 {
 			}
 		}
 	}
-	return max(weekly[2], monthly)
+	return max(recurring(weekly[0], weekly[2], 0), monthly)
 }
 
 // everyWeek reports whether a batch like b came a week before or after it.

@@ -65,6 +65,7 @@ type Mail struct {
 	Time       int64
 	Client     netip.Addr // the other side
 	Net, Host  uint32     // hashes of its network and its address
+	Name       uint32     // hash of the domain of the name with which it greets; zero if there is none
 	From       uint64     // hash of the sender's address
 	FromDomain uint32     // hash of its domain; zero if there is none
 	Account    uint32     // hash of the account with which the client authenticated; zero if it is not known
@@ -101,6 +102,7 @@ type ServerSession struct {
 	Time     int64
 	Net      uint32
 	Host     uint32 // hash of its address
+	Name     uint32 // see Mail
 	Inbound  bool
 	External bool   // the other side is outside our networks
 	Own      bool   // it is a host of ours and no server
@@ -142,7 +144,9 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 	}
 	s.Relay.Tick(now)
 	s.Accounts.tick(now)
-	if q, alarm := s.Queue.Tick(now); alarm {
+	q, alarm := s.Queue.Tick(now)
+	s.Traffic.Outage(&s.Queue.Outage, now, &q)
+	if alarm {
 		// Destinations that defer are an outage more often than an abuse.
 		v := ServerVerdict{Class: VolumeAnomaly, Level: Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
 		if 2*q.Listed > q.Estimate {
@@ -191,6 +195,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 	}
 	taken := uint64(0)
 	refused := m.Code != 0
+	s.Queue.Belongs(m.Net, m.Name, true)
 	for i := range m.Rcpts {
 		to := &m.Rcpts[i]
 		delivery := m.From ^ (to.Hash*0x9e3779b97f4a7c15 + 1)
@@ -198,6 +203,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		if m.Code != 0 && (code == 0 || code/100 == 2) {
 			code = m.Code
 		}
+		s.Queue.Belongs(m.Net, to.Domain, false)
 		if code != 0 {
 			s.Accounts.answered(m.From, to.Absent, m.Time, tell)
 		}
@@ -207,16 +213,16 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		switch {
 		case code/100 == 2 && m.Taken:
 			taken++
-			s.Queue.Settle(delivery, m.Net, m.Time)
+			s.Queue.Settle(delivery, m.Net, m.Host, m.Time)
 			if a, ok := s.Traffic.Domain(to.Domain, m.Time); ok {
 				s.alarm(a, tell)
 			}
 		case code >= 500:
-			s.Queue.Settle(delivery, m.Net, m.Time)
+			s.Queue.Settle(delivery, m.Net, m.Host, m.Time)
 			s.Count.FailedOut++
 			refused = true
 		case code >= 400:
-			s.Queue.Defer(delivery, m.Net, m.Listed, m.Time)
+			s.Queue.Defer(delivery, m.Net, m.Host, m.Listed, m.Time)
 			s.Count.DeferredOut++
 			refused = true
 		}
@@ -238,6 +244,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 		}
 	}
 	if m.Taken {
+		s.Queue.Took(m.Net, m.Time)
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
 		if m.FromText == "" {
@@ -283,6 +290,10 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 	if !x.External {
 		return
 	}
+	s.Queue.Belongs(x.Net, x.Name, true)
+	if x.Hidden {
+		s.Queue.Hidden = x.Time
+	}
 	s.Count.SessionsOut++
 	s.Count.BytesOut += x.Bytes
 	s.add(OutSessions, 1, x.Time, tell)
@@ -297,7 +308,8 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 		}
 		s.Queue.Fail(x.Net, x.Host, x.Listed, x.Time)
 	case x.Hidden && x.Bytes >= submitted:
-		s.Queue.Work(x.Net, x.Time)
+		s.Queue.Work(x.Net, x.Host, x.Time)
+		s.Queue.Took(x.Net, x.Time)
 	}
 }
 
@@ -328,6 +340,7 @@ type ServerRecord struct {
 	Accounts int      // that are told apart
 	Hour     PastHour // messages out in the last whole hour
 	Queue    QueueState
+	Outage   Outage // the latest
 
 	RelayDenied, RelayStrangers, Relayed uint64
 	RelayDeniedLast                      int64
@@ -338,6 +351,6 @@ type ServerRecord struct {
 // Record is what is to be told at a time.
 func (s *MailServer) Record(now int64) ServerRecord {
 	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
-		Queue: s.Queue.State(now), RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
+		Queue: s.Queue.State(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
 		AccountsFull: s.Accounts.Full}
 }

@@ -13,18 +13,22 @@ import (
 // found another way: three times the longest pause so far, and no less than three hours
 // (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and never more than five days
 // (RFC 5321, section 4.5.4.1). What waits for a destination that does not even answer is
-// not seen, but its tries are; see [Silent]. Where sessions are encrypted, the estimate is a lower
-// bound.
+// not seen, but its tries are; see [Silent]. What the estimate may lack makes it a lower bound, which it says: sessions that are
+// encrypted, and servers that try a silent destination with one letter only.
 //
 // The fields are the format of the checkpoint.
 type Queue struct {
-	Waiting map[uint64]Deferred `json:",omitempty"` // by hash of sender and recipient
-	Silent  map[uint32]Silent   `json:",omitempty"` // destinations that do not answer, by hash of the network
-	Pauses  Pauses
-	Hours   [168]uint32 // estimates of the last week's hours, plus one
-	Hour    int64       // the latest of them, since 1970
-	Full    uint64      // deliveries and tries that found no room: where there are any, the estimate is a lower bound
-	High    bool
+	Waiting      map[uint64]Deferred `json:",omitempty"` // by hash of sender and recipient
+	Silent       map[uint32]Silent   `json:",omitempty"` // destinations that do not answer, by their hashes
+	Destinations Destinations
+	Each         int64 // when the server was last seen to try several letters at a silent destination
+	Hidden       int64 // when a session of it was last encrypted
+	Pauses       Pauses
+	Hours        [168]uint32 // estimates of the last week's hours, plus one
+	Hour         int64       // the latest of them, since 1970
+	Full         uint64      // deliveries and tries that found no room: where there are any, the estimate is a lower bound
+	High         bool
+	Outage       Outage
 
 	trying  []try
 	room    *Room // shared with other servers; nil means that only the bounds below hold
@@ -91,20 +95,25 @@ func (q *Queue) drop(delivery uint64) (known bool) {
 	return known
 }
 
-// Defer notes that a delivery was refused for now.
-func (q *Queue) Defer(delivery uint64, net uint32, listed bool, now int64) {
+// Defer notes that a host refused a delivery for now.
+func (q *Queue) Defer(delivery uint64, net, host uint32, listed bool, now int64) {
 	if q.Waiting == nil {
 		q.Waiting = map[uint64]Deferred{}
 	}
+	q.expire(now)
 	d, known := q.Waiting[delivery]
+	q.Outage.failed(net, !known, q.Destinations.share(q.Destinations.of(net)), now)
+	if name := q.Destinations.of(net); !known || q.Silent[name].Round.elsewhere(host, now) {
+		q.Work(net, host, now) // it may have been tried while nobody answered, or at another host
+	}
+	q.tried(net, host, now)
 	if !known {
-		q.Work(net, now) // it may have been tried while nobody answered
 		if len(q.Waiting) >= maxWaiting || !q.take() {
 			q.Full++
 			return
 		}
 		d.First, d.Last = now, now
-	} else if now > d.Last {
+	} else if now-d.Last > roundGap { // else it is the next host of the same destination
 		q.Pauses.learn(d.Last-d.First, now-d.Last)
 		d.Gap = max(d.Gap, now-d.Last)
 	}
@@ -113,42 +122,74 @@ func (q *Queue) Defer(delivery uint64, net uint32, listed bool, now int64) {
 }
 
 // Settle notes that a delivery was taken, or refused for good.
-func (q *Queue) Settle(delivery uint64, net uint32, now int64) {
-	if !q.drop(delivery) {
-		q.Work(net, now)
+func (q *Queue) Settle(delivery uint64, net, host uint32, now int64) {
+	name := q.Destinations.of(net)
+	q.expire(now)
+	if !q.drop(delivery) || q.Silent[name].Round.elsewhere(host, now) {
+		q.Work(net, host, now)
 	}
+}
+
+// tried notes that a host was tried with a delivery that is known: at the next host it is the same one.
+func (q *Queue) tried(net, host uint32, now int64) {
+	name := q.Destinations.of(net)
+	if d, ok := q.silent(name, now); ok {
+		d.Round.try(host, now)
+		q.Silent[name] = d
+	}
+}
+
+// Took notes that a destination took a message.
+func (q *Queue) Took(net uint32, now int64) {
+	q.Outage.worked()
+	q.Destinations.took(q.Destinations.of(net))
 }
 
 // QueueState is an estimate.
 type QueueState struct {
 	Estimate, Listed int   // deliveries that wait, and those because of a blocklist
-	Destinations     int   // networks that they wait for
+	Said             int   // of them, those of which servers said that they must wait
+	Destinations     int   // that they wait for
 	Oldest           int64 // how long the oldest waits
 	Slope            int   // change within an hour
+	LowerBound       bool  // there may be more
 
 	Full uint64 // what found no room so far
 }
 
 // State is the estimate at a time.
 func (q *Queue) State(now int64) (s QueueState) {
-	nets := map[uint32]bool{}
+	names := map[uint32]bool{}
 	count := func(d Deferred) {
 		s.Estimate++
+		s.Said++
 		if d.Listed {
 			s.Listed++
 		}
-		nets[d.Net] = true
+		names[q.Destinations.of(d.Net)] = true
 		s.Oldest = max(s.Oldest, now-d.First)
 	}
 	for _, d := range q.Waiting {
 		count(d)
 	}
-	for net, d := range q.Silent {
+	others := q.others()
+	for name, d := range q.Silent {
+		n, known := q.waits(name, &d, others, now)
+		if n == 0 {
+			continue
+		}
+		s.LowerBound = s.LowerBound || !known
+		s.Estimate += n
+		if d.Listed {
+			s.Listed += n
+		}
+		names[name] = true
 		for _, l := range d.Letters {
-			count(Deferred{Net: net, First: l.First, Listed: d.Listed})
+			s.Oldest = max(s.Oldest, now-l.First)
 		}
 	}
-	s.Destinations, s.Full = len(nets), q.Full
+	s.LowerBound = s.LowerBound || q.Hidden != 0 && now-q.Hidden < day
+	s.Destinations, s.Full = len(names), q.Full
 	if before := q.Hours[(q.Hour+167)%168]; before > 0 {
 		s.Slope = s.Estimate - int(before-1)
 	}
@@ -157,11 +198,7 @@ func (q *Queue) State(now int64) (s QueueState) {
 
 // Tick gives up what was not tried again, and once an hour compares the queue with itself.
 func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
-	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime {
-		x := q.trying[0]
-		q.trying = q.trying[1:]
-		q.failed(x, false)
-	}
+	q.expire(now)
 	for k, d := range q.Waiting {
 		if now-d.First > maxQueued || now-d.Last > max(giveUp, 3*d.Gap) {
 			q.drop(k)
@@ -200,7 +237,11 @@ func (q *Queue) median() int {
 
 // Text is the state in words.
 func (s *QueueState) Text() string {
-	t := fmt.Sprintf("About %s for %s, the oldest for %s", Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), count(s.Destinations, "network"), duration(s.Oldest))
+	about := "About"
+	if s.LowerBound {
+		about = "At least"
+	}
+	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), count(s.Destinations, "destination"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
 	}

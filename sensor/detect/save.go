@@ -291,9 +291,10 @@ func (s *MailServer) Clone() *MailServer {
 	c := *s
 	c.Queue.Waiting, c.Queue.Silent = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Silent)
 	for net, d := range c.Queue.Silent {
-		d.Letters = slices.Clone(d.Letters)
+		d.Letters, d.Round.Hosts = slices.Clone(d.Letters), slices.Clone(d.Round.Hosts)
 		c.Queue.Silent[net] = d
 	}
+	c.Queue.Destinations.Of, c.Queue.Destinations.Usual = maps.Clone(s.Queue.Destinations.Of), maps.Clone(s.Queue.Destinations.Usual)
 	c.Accounts.Known, c.Accounts.Senders = maps.Clone(s.Accounts.Known), maps.Clone(s.Accounts.Senders)
 	c.Count.Port25 = slices.Clone(s.Count.Port25)
 	for hash, x := range c.Accounts.Known {

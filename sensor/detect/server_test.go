@@ -172,7 +172,7 @@ func TestQueue(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	var q Queue
 	for i := range uint64(maxWaiting) + 10 {
-		q.Defer(i, 1, false, second)
+		q.Defer(i, 1, 1, false, second)
 	}
 	for i := range uint32(maxSilent) + 10 {
 		q.Fail(i, i, false, second)

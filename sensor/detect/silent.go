@@ -12,12 +12,16 @@ import (
 // age, so a try at a time at which none of the known letters is due is that of another letter.
 //
 // Servers that try a destination with one letter only while it is down, as Postfix does while the
-// destination is in its list of dead ones, show fewer: then the estimate is a lower bound.
+// destination is in its list of dead ones, show fewer. Then the estimate is what would have gone there by now: the
+// share of all messages that the destination usually takes, of what the others took meanwhile. Where
+// that is not known, the estimate is a lower bound.
 type Silent struct {
 	Listed  bool
-	Host    uint32 // that was tried last
-	At      int64  // when
+	Since   int64  // the first try that failed
+	Taken   uint64 // what all had taken then; see Destinations
 	Works   bool   // mail was taken since: who is not tried any more has gone
+	Left    int    // how many waited when it did, less those that went
+	Round   Round
 	Letters []Letter
 }
 
@@ -59,11 +63,29 @@ type try struct {
 
 // Connecting begins a try, and Answer ends it when the destination answers.
 func (q *Queue) Connecting(net, host uint32, now int64) {
+	q.expire(now)
 	if len(q.trying) >= maxTrying {
 		q.Full++
 		return
 	}
 	q.trying = append(q.trying, try{net, host, now})
+}
+
+// expire takes it that tries which got no answer have failed.
+func (q *Queue) expire(now int64) {
+	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime {
+		x := q.trying[0]
+		q.trying = q.trying[1:]
+		q.failed(x, false)
+	}
+}
+
+// went has the tries at other hosts of a destination be forgotten: what they were made for went to this one.
+func (q *Queue) went(name, host uint32, now int64) {
+	q.expire(now)
+	q.trying = slices.DeleteFunc(q.trying, func(x try) bool {
+		return x.host != host && now-x.at <= roundGap && q.Destinations.of(x.net) == name
+	})
 }
 
 // Answer: see Connecting.
@@ -90,16 +112,29 @@ func (q *Queue) Fail(net, host uint32, listed bool, now int64) {
 }
 
 func (q *Queue) failed(x try, listed bool) {
-	if q.Silent == nil {
-		q.Silent = map[uint32]Silent{}
+	name := q.Destinations.of(x.net)
+	d, ok := q.silent(name, x.at)
+	if !ok {
+		return
 	}
-	d := q.Silent[x.net]
-	// The next address of the same destination, for the same letter.
-	next := d.Host != 0 && x.host != d.Host && x.at-d.At < connectTime+10*second
-	d.Host, d.At, d.Listed, d.Works = x.host, x.at, listed, false
-	if i := q.dueAt(&d, x.at); i >= 0 {
+	d.Listed = listed
+	if d.Works {
+		d.Works, d.Left = false, 0
+		d.Since, d.Taken = x.at, q.Destinations.Taken
+	}
+	before := d.Round.Last
+	if !d.Round.try(x.host, x.at) { // the next host of the same destination, for the same letter
+		q.Silent[name] = d
+		return
+	}
+	if before != 0 && x.at-before < perLetter && x.at-d.Since > 10*minute {
+		q.Each = x.at
+	}
+	i := q.dueAt(&d, x.at)
+	q.Outage.failed(x.net, i < 0, q.Destinations.share(name), x.at)
+	if i >= 0 {
 		d.Letters[i].Last = x.at
-	} else if !next {
+	} else {
 		if q.letters >= maxSilent || !q.take() {
 			q.Full++
 			return
@@ -107,7 +142,57 @@ func (q *Queue) failed(x try, listed bool) {
 		q.letters++
 		d.Letters = append(d.Letters, Letter{x.at, x.at})
 	}
-	q.Silent[x.net] = d
+	q.Silent[name] = d
+}
+
+// perLetter is a pause between two tries at a destination that tells a server that tries each letter from one that waits
+// until the destination may work again: Postfix waits for 300 s.
+const perLetter = 240 * second
+
+// silent is what is known of a destination, begun if it is nothing.
+func (q *Queue) silent(name uint32, now int64) (d Silent, ok bool) {
+	if d, ok = q.Silent[name]; ok {
+		return d, true
+	}
+	if q.Silent == nil {
+		q.Silent = map[uint32]Silent{}
+	}
+	if len(q.Silent) >= maxSilent {
+		q.Full++
+		return d, false
+	}
+	return Silent{Since: now, Taken: q.Destinations.Taken}, true
+}
+
+// oneEach reports whether the server is not known to try each letter while a destination is silent.
+func (q *Queue) oneEach(now int64) bool { return q.Each == 0 || now-q.Each > 30*day }
+
+// waits is how many letters wait for a silent destination. others is the share of what all take that those take which are not
+// silent.
+func (q *Queue) waits(name uint32, d *Silent, others float64, now int64) (n int, known bool) {
+	n = len(d.Letters)
+	if n == 0 || !q.oneEach(now) {
+		return n, true
+	}
+	share := q.Destinations.share(name)
+	if share == 0 || others < 0.1 {
+		return n, false
+	}
+	if d.Works {
+		return max(n, d.Left), true
+	}
+	return max(n, int(share/others*float64(q.Destinations.Taken-d.Taken)+0.5)), true
+}
+
+// others is the share of those that are not silent.
+func (q *Queue) others() float64 {
+	sum := 1.0
+	for name, d := range q.Silent {
+		if len(d.Letters) > 0 && !d.Works {
+			sum -= q.Destinations.share(name)
+		}
+	}
+	return sum
 }
 
 // dueAt is the letter that is due for the longest time, -1 if none is. It may come a little early.
@@ -124,19 +209,34 @@ func (q *Queue) dueAt(d *Silent, now int64) int {
 	return best
 }
 
-// Work is a try after which mail was taken, or could be named at least.
-func (q *Queue) Work(net uint32, now int64) {
-	d, ok := q.Silent[net]
+// Work is a try at a host after which mail was taken, or could be named at least.
+func (q *Queue) Work(net, host uint32, now int64) {
+	name := q.Destinations.of(net)
+	q.went(name, host, now)
+	d, ok := q.Silent[name]
 	if !ok {
 		return
 	}
-	if i := q.dueAt(&d, now); i >= 0 {
+	if !d.Works {
+		d.Left, _ = q.waits(name, &d, q.others(), now)
+		d.Works = true
+	}
+	d.Left = max(0, d.Left-1)
+	i := q.dueAt(&d, now)
+	if d.Round.elsewhere(host, now) {
+		i = len(d.Letters) - 1
+		for j := range d.Letters {
+			if d.Letters[j].Last > d.Letters[i].Last {
+				i = j
+			}
+		}
+	}
+	if i >= 0 {
 		d.Letters = slices.Delete(d.Letters, i, i+1)
 		q.letters--
 		q.giveBack(1)
 	}
-	d.Works = true
-	q.Silent[net] = d
+	q.Silent[name] = d
 }
 
 // forget lets go of letters that were not tried again.
@@ -153,7 +253,7 @@ func (q *Queue) forget(now int64) {
 		})
 		q.letters -= before - len(d.Letters)
 		q.giveBack(before - len(d.Letters))
-		if q.Silent[net] = d; len(d.Letters) == 0 {
+		if q.Silent[net] = d; len(d.Letters) == 0 && now-d.Round.Last > roundGap {
 			delete(q.Silent, net)
 		}
 	}

@@ -11,7 +11,7 @@ func TestSilentDestination(t *testing.T) {
 		q.Connecting(1, host, at)
 		if answers {
 			q.Answer(1, host)
-			q.Settle(uint64(at), 1, at) // one that was never refused
+			q.Settle(uint64(at), 1, host, at) // one that was never refused
 		}
 		q.Tick(at + connectTime)
 	}

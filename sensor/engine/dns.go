@@ -92,6 +92,7 @@ func (s *shard) lookup(p *packet, payload []byte) {
 		for i := range m.NAddrs {
 			l.Answered(m.Name, m.Addrs[i], p.time)
 		}
+		s.answeredName(&m, p.time)
 		return
 	default:
 		if l == nil {

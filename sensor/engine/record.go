@@ -23,6 +23,7 @@ type record struct {
 	citation *citation
 	host     *host // whose evidence a session becomes
 	server   *serverSeen
+	offered  bool // the session is given out only if a finding about a server rests on its client
 }
 
 func (s *shard) record(r record) {
@@ -63,6 +64,8 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 		s.give(s.sessionRecord(k, f, talk, src, reason), hst)
 	case found:
 		hst.suppressed++
+	case s.mayProve(f, talk):
+		s.record(record{session: s.sessionRecord(k, f, talk, src, reason), offered: true, time: f.last})
 	case hst != nil && src.flags&home != 0 && len(hst.recent) < maxRecent:
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
 	}
@@ -240,6 +243,7 @@ func (e *Engine) emit(r *record) {
 	switch {
 	case r.server != nil:
 		e.observe(r.server, r.time)
+	case r.offered && !e.proved(r.session):
 	case r.session != nil:
 		n := e.out.Session(r.session)
 		e.proves(r.session, n)

@@ -10,6 +10,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
 )
 
@@ -98,7 +99,7 @@ func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
 	return more[a]
 }
 
-// serverSeen is an observation of a server: one of mail, session and attempt is set.
+// serverSeen is an observation of a server: one of mail, session, attempt and answer is set.
 type serverSeen struct {
 	client, server flowtable.Addr
 	v6             bool
@@ -107,6 +108,13 @@ type serverSeen struct {
 	session        *detect.ServerSession
 	attempt        tryState
 	net, host      uint32
+	answer         *nameAnswer
+}
+
+// nameAnswer says which networks the servers of a name are in: the DNS said it.
+type nameAnswer struct {
+	name uint32   // hash of the registered domain
+	nets []uint32 // hashes
 }
 
 // tryState says what became of an attempt of a server.
@@ -126,6 +134,7 @@ type envelope struct {
 	refused  bool
 	listed   bool
 	why      detect.Cause // of the latest refusal
+	name     uint32       // hash of the domain in the server's greeting; zero if it names none
 	full     bool         // a recipient found no room: those behind it are not looked at
 	held     int          // bytes taken of shard.mailBytes, about
 }
@@ -238,6 +247,9 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	switch ev.Phase {
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
+		if !f.has(inside) {
+			x.name = s.domainOf(greeting(talk.Banner()))
+		}
 	case smtpsniff.Helo:
 		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
 	case smtpsniff.Mail:
@@ -259,6 +271,36 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	}
 }
 
+// greeting is the name that a server gives in its greeting (RFC 5321, section 4.2: it is the first word), in lower case; empty if
+// it is none.
+func greeting(banner []byte) string {
+	word, _, _ := bytes.Cut(banner, []byte{' '})
+	if name := string(bytes.ToLower(word)); detect.ClassifyHelo(name) == detect.HeloProper {
+		return name
+	}
+	return ""
+}
+
+// domainOf is the hash of the registered domain of a mail server's name, zero for none.
+func (s *shard) domainOf(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	return uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(name))))
+}
+
+// answeredName hands on where the DNS says the servers of a name are, if there are servers of ours to use that.
+func (s *shard) answeredName(m *dns.Message, now int64) {
+	if len(*s.e.servers.known.Load()) == 0 {
+		return
+	}
+	a := &nameAnswer{name: s.domainOf(m.Name)}
+	for _, ip := range m.Addrs[:m.NAddrs] {
+		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
+	}
+	s.record(record{server: &serverSeen{answer: a}, time: now})
+}
+
 // endMail gives out the transaction in hand.
 func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope) {
 	if !x.open {
@@ -278,6 +320,10 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		if talk.Auth == smtpsniff.AuthOK {
 			m.Account = talk.Account
 		}
+	}
+	m.Name = x.name
+	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code/100 == 2 && to.Where != detect.LocalDomain }) {
+		f.flags |= relayed
 	}
 	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
 	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
@@ -336,6 +382,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 			d.Account = talk.Account
 		}
 		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
+		d.Name = x.name
 		d.Refused, d.Listed, d.Why = x.refused && talk.Mails == 0, x.listed, x.why
 	}
 	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
@@ -353,6 +400,14 @@ func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what try
 
 // observe works on an observation. The caller holds tickMu.
 func (e *Engine) observe(x *serverSeen, now int64) {
+	if x.answer != nil {
+		for _, s := range e.allServers() {
+			for _, net := range x.answer.nets {
+				s.Queue.Belongs(net, x.answer.name, true)
+			}
+		}
+		return
+	}
 	if !x.outside {
 		s := e.watching(x.server)
 		if s == nil && x.mail != nil && answered(x.mail) {
@@ -405,6 +460,9 @@ func (e *Engine) tickServers(now int64) {
 		if s.First != 0 {
 			s.at(now, e.teller(s))
 			e.closeCalm(s, now)
+			if e.cfg.Live { // a file's end is near
+				e.tellProof(s, now)
+			}
 		}
 	}
 	if e.servers.next == 0 {
@@ -449,6 +507,8 @@ type serverFinding struct {
 	Relay   *detect.RelayProof
 	Client  netip.Addr // whose sessions are evidence
 	Events  []uint64   // of them
+	told    int        // of these
+	toldAt  int64
 }
 
 const (
@@ -501,15 +561,43 @@ func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
 	return true
 }
 
-// proves notes the event of a session as evidence, if a finding about a server rests on its client.
-func (e *Engine) proves(x *detect.Session, event uint64) {
+// mayProve reports whether a session can be what a finding about a server of ours rests on: a stranger's whose message
+// was taken for somebody else, one with a login, or one that cannot be read. Whether it is is known where findings are made.
+func (s *shard) mayProve(f *flow, talk *smtpsniff.Session) bool {
+	return f.has(inside) && talk != nil && (f.has(relayed) || talk.Auth == smtpsniff.AuthOK || talk.Encryption != smtpsniff.Plain)
+}
+
+// restsOn calls do for each open finding about a server that rests on the client of a session and has room for its event.
+func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
 	s := e.watching(x.Server.Addr().As16())
 	if s == nil {
 		return
 	}
 	for _, f := range s.open {
-		if f != nil && f.Client == x.Client.Addr() && event != 0 && len(f.Events) < maxEvidence {
-			f.Events = append(f.Events, event)
+		if f != nil && f.Client == x.Client.Addr() && len(f.Events) < maxEvidence {
+			do(f)
+		}
+	}
+}
+
+// proved reports whether a finding about a server rests on the client of a session.
+func (e *Engine) proved(x *detect.Session) (yes bool) {
+	e.restsOn(x, func(*serverFinding) { yes = true })
+	return yes
+}
+
+// proves notes the event of a session as evidence, if a finding about a server rests on its client.
+func (e *Engine) proves(x *detect.Session, event uint64) {
+	if event != 0 {
+		e.restsOn(x, func(f *serverFinding) { f.Events = append(f.Events, event) })
+	}
+}
+
+// tellProof tells findings again whose sessions ended after they had been opened: at the first, and then now and then.
+func (e *Engine) tellProof(s *mailServer, now int64) {
+	for c, f := range s.open {
+		if f != nil && len(f.Events) > f.told && (f.told == 0 || now-f.toldAt >= updateEvery) {
+			e.tellFinding(s, detect.Class(c), "updated", now, "")
 		}
 	}
 }
@@ -531,6 +619,7 @@ func (e *Engine) closeCalm(s *mailServer, now int64) {
 func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now int64, reason string) {
 	f := s.open[c]
 	f.Seq++
+	f.told, f.toldAt = len(f.Events), now
 	if action == "closed" {
 		s.open[c] = nil
 	}

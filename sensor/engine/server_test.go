@@ -51,6 +51,7 @@ type play struct {
 	findings []detect.Finding
 	servers  map[string]detect.ServerRecord
 	sites    []detect.Site
+	given    []*detect.Session
 }
 
 func newPlay(cfg Config) *play {
@@ -64,6 +65,7 @@ func newPlay(cfg Config) *play {
 		},
 		Server: func(s *detect.ServerRecord) { p.servers[s.Addr.String()] = *s },
 		Session: func(s *detect.Session) uint64 {
+			p.given = append(p.given, s)
 			if len(s.MailFrom) > 0 && s.Client.Addr().String() == stranger && s.Messages > 0 {
 				return 77
 			}
@@ -291,7 +293,7 @@ func TestSaveRestore(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	i := slices.IndexFunc(q.findings, func(f detect.Finding) bool { return f.Class == detect.OpenRelay })
-	if i < 0 || q.findings[i].Seq != 2 || q.findings[i].ID != p.findings[0].ID {
+	if i < 0 || q.findings[i].Seq != 3 || q.findings[i].ID != p.findings[0].ID {
 		t.Errorf("the finding does not go on: %+v", q.findings)
 	}
 	if !reflect.DeepEqual(saved.Seed, cfg.Seed) {
@@ -346,5 +348,27 @@ func TestServersDeterministic(t *testing.T) {
 		if got != first || p.servers[ourServer].Relayed != 33 || p.servers[ourServer].Queue.Estimate != 300 {
 			t.Errorf("with %d helpers it is something else: relayed %d, %d wait", helpers, p.servers[ourServer].Relayed, p.servers[ourServer].Queue.Estimate)
 		}
+	}
+}
+
+// TestServerEvidence: where only sessions are told that are evidence, the session in which a stranger's message was relayed
+// is, and its finding is told again with it; sessions that prove nothing are not.
+func TestServerEvidence(t *testing.T) {
+	cfg := relayConfig()
+	cfg.Live = true
+	p := newPlay(cfg)
+	p.conn("203.0.113.8", ourServer, 25, message("a@x.example", "bob@corp.example", "250 ok", "250 queued"))
+	p.conn("203.0.113.7", ourServer, 25, message("a@x.example", "b@y.example", "554 relay access denied", ""))
+	p.conn("203.0.113.6", ourServer, 587, strings.Replace(message("a@corp.example", "b@y.example", "250 ok", "250 queued"), "C: MAIL", "C: AUTH PLAIN AGEAYg==\nS: 235 ok\nC: MAIL", 1))
+	p.conn(stranger, ourServer, 25, message("a@spam.example", "b@y.example", "250 ok", "250 queued"))
+	for range 20 { // time goes by
+		p.conn("203.0.113.8", ourServer, 25, message("a@x.example", "bob@corp.example", "250 ok", "250 queued"))
+	}
+	if len(p.given) != 1 || p.given[0].Client.Addr().String() != stranger {
+		t.Errorf("sessions that were told: %v", p.given)
+	}
+	last := p.findings[len(p.findings)-1]
+	if want := "10.0.0.25 opened open_relay likely; 10.0.0.25 updated open_relay likely"; p.said() != want || !slices.Equal(last.Evidence, []uint64{77}) {
+		t.Errorf("%s, evidence %v", p.said(), last.Evidence)
 	}
 }

@@ -134,6 +134,7 @@ const (
 	inside                          // the server is ours
 	watched                         // one end can be a mail server of ours
 	rivaled                         // there is, or was, another flow with its ports; see rival.go
+	relayed                         // a stranger's message in it was taken for somebody else
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -263,7 +264,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 			s.insist(a.Source, src)
 			s.repeated(src, p, after)
 		}
-		s.again(p)
+		s.resent(p)
 		return
 	}
 	if ref == 0 { // but a newcomer may just have become one
@@ -307,8 +308,8 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 	return true
 }
 
-// again adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
-func (s *shard) again(p *packet) {
+// resent adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
+func (s *shard) resent(p *packet) {
 	r := s.t.Flows.Find(p.flow, &p.key)
 	if r == 0 {
 		return

@@ -1,0 +1,154 @@
+package detect
+
+import "slices"
+
+// The mail servers (MX hosts) of a destination often have addresses in several networks, and a letter that one of them does not take
+// is tried at the next: it is one letter. So networks are joined to a destination: those whose hosts are called the same, but for
+// their first labels, by the DNS or by their own greetings; else those that mail for the same recipient domain was brought to.
+// A network of which neither is known is a destination of its own. Names are kept as keyed hashes.
+
+// Destinations are what is known of them. The fields are the format of the checkpoint.
+type Destinations struct {
+	Of    map[uint32]Destination `json:",omitempty"` // by network
+	Usual map[uint32]uint32      `json:",omitempty"` // messages that were taken, by destination, halved now and then
+	Total uint32                 // of them all
+	Taken uint64                 // since ever
+}
+
+// Destination is what a network belongs to.
+type Destination struct {
+	Name  uint32 // hash
+	Named bool   // it is the name of its servers, and not that of a recipient's domain
+}
+
+const (
+	maxDestinations = 2048
+	maxUsual        = 1 << 16
+)
+
+// of is the destination that a network belongs to.
+func (d *Destinations) of(net uint32) uint32 {
+	if x, ok := d.Of[net]; ok {
+		return x.Name
+	}
+	return net
+}
+
+// Belongs notes the name of the servers in a network, or (named is false) the domain of a recipient that mail is brought there for.
+func (q *Queue) Belongs(net, name uint32, named bool) {
+	if name == 0 {
+		return
+	}
+	d := &q.Destinations
+	old, known := d.Of[net]
+	if known && (old.Named || !named) || !known && len(d.Of) >= maxDestinations {
+		return
+	}
+	if d.Of == nil {
+		d.Of = map[uint32]Destination{}
+	}
+	before := d.of(net)
+	d.Of[net] = Destination{name, named}
+	q.moved(before, name)
+}
+
+// moved has what waits for a destination wait for the one that it turned out to be.
+func (q *Queue) moved(from, to uint32) {
+	a, ok := q.Silent[from]
+	if from == to || !ok {
+		return
+	}
+	delete(q.Silent, from)
+	if b, ok := q.Silent[to]; ok { // the same letters were tried at both
+		if len(b.Letters) > len(a.Letters) {
+			a, b = b, a
+		}
+		q.letters -= len(b.Letters)
+		q.giveBack(len(b.Letters))
+		a.Since, a.Taken = min(a.Since, b.Since), min(a.Taken, b.Taken)
+	}
+	q.Silent[to] = a
+}
+
+// took counts a message that a destination took.
+func (d *Destinations) took(name uint32) {
+	if d.Usual == nil {
+		d.Usual = map[uint32]uint32{}
+	}
+	if _, known := d.Usual[name]; !known && len(d.Usual) >= maxDestinations {
+		return
+	}
+	d.Usual[name]++
+	d.Total++
+	d.Taken++
+	if d.Total < maxUsual {
+		return
+	}
+	d.Total = 0
+	for k, n := range d.Usual {
+		if d.Usual[k] = n / 2; n < 2 {
+			delete(d.Usual, k)
+		}
+		d.Total += n / 2
+	}
+}
+
+// share is how much of all messages a destination usually takes; zero if too few are known to say.
+func (d *Destinations) share(name uint32) float64 {
+	if d.Usual[name] < 5 || d.Total < 100 {
+		return 0
+	}
+	return float64(d.Usual[name]) / float64(d.Total)
+}
+
+// Round is the tries of a moment: each host of a destination, and how often it was tried. As many letters were tried as the
+// host that was tried most often.
+type Round struct {
+	Last  int64
+	Hosts []HostTries `json:",omitempty"`
+}
+
+// HostTries is how often a host was tried.
+type HostTries struct {
+	Host  uint32
+	Tries uint16
+}
+
+const (
+	// roundGap ends a round: Linux gives an attempt up after 127 s and then the next host is tried.
+	roundGap   = 150 * second
+	roundHosts = 16
+)
+
+// try notes a try; another says that it is that of a letter that was not tried in this round.
+func (r *Round) try(host uint32, now int64) (another bool) {
+	if now-r.Last > roundGap {
+		r.Hosts = nil
+	}
+	r.Last = max(r.Last, now)
+	most := uint16(0)
+	at := -1
+	for i, h := range r.Hosts {
+		most = max(most, h.Tries)
+		if h.Host == host {
+			at = i
+		}
+	}
+	switch {
+	case at < 0 && len(r.Hosts) >= roundHosts:
+		return false
+	case at < 0:
+		r.Hosts = append(slices.Clip(r.Hosts), HostTries{host, 0})
+		at = len(r.Hosts) - 1
+	}
+	if r.Hosts[at].Tries < 1<<16-1 {
+		r.Hosts[at].Tries++
+	}
+	return r.Hosts[at].Tries > most
+}
+
+// elsewhere reports whether a host was not tried in this round, but another one was: then what it takes is
+// what the other did not.
+func (r Round) elsewhere(host uint32, now int64) bool {
+	return len(r.Hosts) > 0 && now-r.Last <= roundGap && !slices.ContainsFunc(r.Hosts, func(h HostTries) bool { return h.Host == host })
+}

@@ -1,0 +1,149 @@
+package detect
+
+import "testing"
+
+// TestDestination: the MX hosts of a destination, each in another network, are one destination: a letter that all of them
+// put off, or that none of them answers, waits once.
+func TestDestination(t *testing.T) {
+	const domain = 77
+	begin := 1700000000 * second
+	for name, row := range map[string]struct {
+		do   func(q *Queue, at int64)
+		want int
+	}{
+		"one letter, three silent hosts": {func(q *Queue, at int64) {
+			for i := range uint32(3) {
+				q.Fail(1+i, 11+i, false, at+int64(i)*30*second)
+			}
+		}, 1},
+		"two letters, three silent hosts in any order": {func(q *Queue, at int64) {
+			for i, host := range []uint32{1, 2, 2, 1, 3, 3} {
+				q.Fail(host, 10+host, false, at+int64(i)*10*second)
+			}
+		}, 2},
+		"the next round is that of the same letter": {func(q *Queue, at int64) {
+			for _, later := range []int64{0, 10 * minute} {
+				for i := range uint32(3) {
+					q.Fail(1+i, 11+i, false, at+later+int64(i)*second)
+				}
+			}
+		}, 1},
+		"one letter that all put off": {func(q *Queue, at int64) {
+			for i := range uint32(3) {
+				q.Defer(5, 1+i, 11+i, false, at+int64(i)*second)
+			}
+		}, 1},
+		"one letter that one puts off and the others do not answer": {func(q *Queue, at int64) {
+			q.Defer(5, 1, 11, false, at)
+			q.Fail(2, 12, false, at+second)
+			q.Fail(3, 13, false, at+2*second)
+		}, 1},
+		"one letter that the first does not answer and the second puts off": {func(q *Queue, at int64) {
+			q.Fail(1, 11, false, at)
+			q.Defer(5, 2, 12, false, at+second)
+		}, 1},
+		"the second host takes it": {func(q *Queue, at int64) {
+			q.Fail(1, 11, false, at)
+			q.Settle(5, 2, 12, at+second)
+		}, 0},
+		"the second host takes it before the first try is given up": {func(q *Queue, at int64) {
+			q.Connecting(1, 11, at)
+			q.Settle(5, 2, 12, at+10*second)
+			q.Tick(at + minute)
+		}, 0},
+		"another destination": {func(q *Queue, at int64) {
+			q.Fail(1, 11, false, at)
+			q.Fail(9, 19, false, at+second)
+		}, 2},
+	} {
+		for how, learn := range map[string]func(q *Queue){
+			"by the name of its servers": func(q *Queue) {
+				for i := range uint32(3) {
+					q.Belongs(1+i, 1000+i, false) // each has mail for another domain
+					q.Belongs(1+i, domain, true)
+				}
+			},
+			"by the domain of its recipients": func(q *Queue) {
+				for i := range uint32(3) {
+					q.Belongs(1+i, domain, false)
+				}
+			},
+		} {
+			var q Queue
+			learn(&q)
+			row.do(&q, begin)
+			if got := q.State(begin + 11*minute); got.Estimate != row.want {
+				t.Errorf("%s, %s: %d wait, want %d", name, how, got.Estimate, row.want)
+			}
+		}
+	}
+	// What is learned late joins what was counted twice.
+	var q Queue
+	q.Fail(1, 11, false, begin)
+	q.Fail(2, 12, false, begin+second)
+	if got := q.State(begin).Estimate; got != 2 {
+		t.Errorf("nothing is known: %d", got)
+	}
+	q.Belongs(1, domain, true)
+	q.Belongs(2, domain, true)
+	if got := q.State(begin); got.Estimate != 1 || got.Destinations != 1 || q.letters != 1 {
+		t.Errorf("known later: %+v, %d letters", got, q.letters)
+	}
+}
+
+// TestReckoned: a server that tries a silent destination with one letter only has there what usually goes there; where that is
+// not known, the estimate says that it is a lower bound.
+func TestReckoned(t *testing.T) {
+	at := 1700000000 * second
+	var q Queue
+	deliver := func(n int, net uint32) {
+		for range n {
+			at += second
+			q.Settle(uint64(at), net, net, at)
+			q.Took(net, at)
+		}
+	}
+	deliver(300, 1)
+	deliver(100, 2)
+	try := func(net uint32) {
+		for range 10 {
+			at += 5 * minute
+			q.Fail(net, net, false, at)
+			deliver(9, 1)
+		}
+	}
+	try(3)
+	if got := q.State(at); !got.LowerBound || got.Estimate < 1 {
+		t.Errorf("nothing ever went there: %+v", got)
+	}
+	q = Queue{Destinations: q.Destinations}
+	try(2)
+	if got := q.State(at); got.LowerBound || got.Estimate < 15 || got.Estimate > 35 {
+		t.Errorf("a quarter or fifth of all goes there, and the others took 90: %+v", got)
+	}
+	q.Each = at // it tries each letter
+	if got := q.State(at); got.LowerBound || got.Estimate > 10 {
+		t.Errorf("the tries say it: %+v", got)
+	}
+	q.Hidden = at
+	if got := q.State(at); !got.LowerBound {
+		t.Error("what is encrypted is not counted, and that is not said")
+	}
+}
+
+func TestDestinationsAreBounded(t *testing.T) {
+	var q Queue
+	for i := range uint32(3 * maxDestinations) {
+		q.Belongs(i, i+1, true)
+		q.Took(i, second)
+	}
+	if len(q.Destinations.Of) != maxDestinations || len(q.Destinations.Usual) != maxDestinations {
+		t.Errorf("%d networks, %d destinations", len(q.Destinations.Of), len(q.Destinations.Usual))
+	}
+	for range 3 * maxUsual {
+		q.Took(1, second)
+	}
+	if q.Destinations.Total >= maxUsual || q.Destinations.share(2) < 0.9 {
+		t.Errorf("%d of %d", q.Destinations.Usual[2], q.Destinations.Total)
+	}
+}

@@ -1,0 +1,117 @@
+package detect
+
+import "math"
+
+// Outage is a time in which most of what a server tries to deliver fails: its line is down, its name servers are, or everybody
+// refuses it for now. What it could not send waits, and is sent when the time is over, with ten and more
+// times the usual volume: that is no alarm. How much may come is what is missing: what is usual at that time less what was sent, and half as
+// much again. What is above is judged as always, so that somebody who abuses a server at that moment is hidden for as
+// long as it takes him to send that much and no longer. Where the servers answered, what waits is known: then it is that and
+// a fifth, and nothing when it has gone.
+//
+// It begins when letters that had not been tried before fail at three networks, or any at the one that usually takes half of the
+// mail, and as many as are taken; it ends when it is not so any more. (Letters that are tried again and again
+// say nothing: on a holiday they are all that is sent.)
+//
+// The fields are the format of the checkpoint.
+type Outage struct {
+	From, To  int64   // To is zero while it lasts
+	Waited    int     // most that waited meanwhile
+	good, bad float64 // tries, half of them forgotten after a quarter of an hour
+	at        int64   // when that was done last
+	nets      [3]slot // that failed
+	most      bool    // one that usually takes half
+}
+
+const (
+	outageNets = 3
+	// flushTime is how long what waited may take: servers wait for an hour or so before they try again, and a
+	// large queue takes time.
+	flushTime  = 6 * hour
+	flushTimes = 1.5
+	knownTimes = 1.2
+)
+
+// failed notes a try that failed; fresh says that it was a letter's first.
+func (o *Outage) failed(net uint32, fresh bool, share float64, now int64) {
+	if share >= 0.5 {
+		o.most = true
+	} else if !fresh {
+		return
+	}
+	o.bad++
+	recently(o.nets[:], net, stamp(now), 2*3600)
+}
+
+func (o *Outage) worked() { o.good++ }
+
+// tick is called once a minute. It reports whether there is an outage.
+func (o *Outage) tick(now int64, waiting int) bool {
+	n := 0
+	for _, s := range o.nets {
+		if s.at != 0 && stamp(now)-s.at < 2*3600 {
+			n++
+		}
+	}
+	down := o.bad >= outageNets && o.bad >= o.good && (n >= outageNets || o.most)
+	switch lasts := o.lasts(); {
+	case down && !lasts:
+		*o = Outage{From: now, good: o.good, bad: o.bad, at: o.at, nets: o.nets, most: o.most}
+	case !down && lasts:
+		o.To, o.most = now, false
+	}
+	if o.lasts() {
+		o.Waited = max(o.Waited, waiting)
+	}
+	keep := math.Pow(0.5, float64(now-o.at)/float64(15*minute))
+	o.good, o.bad, o.at = o.good*keep, o.bad*keep, now
+	return o.lasts()
+}
+
+func (o *Outage) lasts() bool { return o.From != 0 && o.To == 0 }
+
+// flushes reports whether what waited may be on its way.
+func (o *Outage) flushes(now int64) bool { return o.lasts() || o.To != 0 && now-o.To < flushTime }
+
+// lacks notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
+func (s *Series) lacks(v *Traffic, usual float64) (paid float64) {
+	x := float64(s.Five)
+	switch {
+	case v.known && s == &v.Series[OutMessages] && (v.Down || v.Flushing):
+		paid = min(s.Lack, max(0, x-usual))
+		s.Lack = 0 // and anew from what waits
+	case v.Down && x < usual:
+		s.Lack += flushTimes * (usual - x)
+	case v.Down || v.Flushing:
+		paid = min(s.Lack, max(0, x-usual))
+		s.Lack -= paid
+	default:
+		s.Lack = 0
+	}
+	s.paid[v.Bin%12] = paid
+	return paid
+}
+
+// expects is how much more than usual may come in these five minutes, and in the hour up to them.
+func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
+	if m == OutMessages && v.waiting > 0 && (v.Down || v.Flushing) {
+		if v.known {
+			s.Lack = knownTimes * float64(v.waiting)
+		} else {
+			s.Lack = max(s.Lack, flushTimes*float64(v.waiting))
+		}
+	}
+	in60 = s.Lack
+	for i, x := range s.paid {
+		if int64(i) != v.Bin%12 {
+			in60 += x
+		}
+	}
+	return s.Lack, in60
+}
+
+// Outage tells the traffic whether there is an outage, or what waited may be on its way, and what waits.
+func (v *Traffic) Outage(o *Outage, now int64, q *QueueState) {
+	v.Down, v.Flushing = o.tick(now, q.Estimate), o.flushes(now)
+	v.waiting, v.known = q.Estimate, !q.LowerBound && q.Said*5 >= q.Estimate*4
+}
