@@ -128,6 +128,12 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 		short = append(short, r...)
 	}
 	list = append(list, odd{name: "snaplen 64", data: short, frames: n})
+	snaplen := func(n uint32) []byte {
+		b := slices.Clone(whole)
+		littleEndian.PutUint32(b[16:], n)
+		return b
+	}
+	list = append(list, odd{name: "snapshot length of 0", data: snaplen(0), frames: n}, odd{name: "snapshot length of 4 GiB", data: snaplen(1<<32 - 1), frames: n})
 	// The second header is taken for an empty record, and what follows makes no sense.
 	list = append(list, odd{name: "two captures, one behind the other", data: slices.Concat(whole, whole), frames: n + 1, code: exitPartial, says: "more than any capture keeps"},
 		odd{name: "zeros behind the header", data: slices.Concat(pcapHeader(), make([]byte, 1<<20)), frames: 1 << 16, check: ""},

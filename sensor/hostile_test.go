@@ -164,6 +164,10 @@ func TestHostileDialogues(t *testing.T) {
 			k.forged(0, SYN, 50_000_000, 0).forged(1, SYN|ACK, 70_000_000, 50_000_001).forged(0, ACK, 50_000_001, 70_000_001)
 			return k.lines(mail...).lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 1 flags ()` + "\n" + `unknown both from () messages 0 flags ()`, ""},
+		{"a forged handshake with the numbers of the dialogue", func(k *talk) *talk {
+			k.forged(0, SYN, 1<<32-1, 0).forged(1, SYN|ACK, 1<<32-1, 0)
+			return k.lines(mail...).lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
 		{"a forged SYN-ACK to a forged SYN", func(k *talk) *talk {
 			return k.forged(0, SYN, 50_000_000, 0).forged(1, SYN|ACK, 70_000_000, 50_000_001).lines(mail...).lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},

@@ -218,9 +218,7 @@ func veth(t *testing.T) (ns string) {
 		}
 	}
 	ns = fmt.Sprintf("spam-o%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)
-	for _, args := range [][]string{{"netns", "add", ns}, {"-n", ns, "link", "add", "v0", "type", "veth", "peer", "name", "v1"},
-		{"netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"},
-		{"-n", ns, "link", "set", "v0", "arp", "off", "up"}, {"-n", ns, "link", "set", "v1", "arp", "off", "up"}} {
+	for _, args := range append([][]string{{"netns", "add", ns}, {"netns", "exec", ns, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"}}, cable(ns)...) {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
 			t.Fatalf("ip %v: %v %s", args, err, out)
 		}
@@ -229,6 +227,12 @@ func veth(t *testing.T) (ns string) {
 		}
 	}
 	return ns
+}
+
+// cable are the commands that plug it in.
+func cable(ns string) [][]string {
+	return [][]string{{"-n", ns, "link", "add", "v0", "type", "veth", "peer", "name", "v1"},
+		{"-n", ns, "link", "set", "v0", "arp", "off", "up"}, {"-n", ns, "link", "set", "v1", "arp", "off", "up"}}
 }
 
 // Live, an output that takes nothing, or fails, or is gone costs events and never packets.

@@ -27,14 +27,65 @@ func TestBDATDigits(t *testing.T) {
 
 // Sixteen lines after AUTH are credentials, whatever they look like; the one behind them is a command or none.
 func TestAuthEnds(t *testing.T) {
-	for lines, commands := range map[int]uint32{maxAuth - 1: 2, maxAuth: 2, maxAuth + 1: 3} {
-		h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: AUTH LOGIN")
-		for range lines {
-			h.feed(Client, []byte("NOOP\r\n"))
+	for _, line := range []string{"NOOP", "QUIT", "RSET", "STARTTLS", "U0VDUkVU"} {
+		for lines, commands := range map[int]uint32{maxAuth - 1: 2, maxAuth: 2, maxAuth + 1: 3} {
+			h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: AUTH LOGIN")
+			for range lines {
+				h.feed(Client, []byte(line+"\r\n"))
+			}
+			if h.s.Commands != commands {
+				t.Errorf("%s, %d lines: %d commands, want %d", line, lines, h.s.Commands, commands)
+			}
 		}
+	}
+}
+
+// Counters stop at their largest value: they never begin anew.
+func TestCountersStop(t *testing.T) {
+	h := said("S: 220 mx")
+	h.feed(Server, []byte(strings.Repeat("250 ok\r\n", 255)))
+	if h.s.server.heard != 255 {
+		t.Errorf("%d lines of the server were heard", h.s.server.heard)
+	}
+	h.feed(Server, []byte(strings.Repeat("250 ok\r\n", 1<<16)))
+	h.s.Codes(func(c CodeCount) {
+		if c.Code == 250 && c.Count != 1<<16-1 {
+			t.Errorf("250 came %d times", c.Count)
+		}
+	})
+	q := queue{all: 1<<32 - 1}
+	n := uint32(1<<32 - 1)
+	if inc(&n); q.push(MAIL) || n != 1<<32-1 {
+		t.Error("it went on behind the largest number")
+	}
+}
+
+// The server takes the client over to TLS with 220, and with nothing else.
+func TestOnly220IsTLS(t *testing.T) {
+	h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 250 what", "C: MAIL FROM:<a@example.org>", "S: 250 ok")
+	if h.s.Encryption != Plain || h.s.Flags&STARTTLSRefused == 0 || h.s.Mails != 1 {
+		t.Errorf("%s, flags %b, %d mails", h.s.Encryption, h.s.Flags, h.s.Mails)
+	}
+}
+
+// Of a line whose end is missing the verb is believed where it is whole, and where it alone says what follows.
+func TestCutCommands(t *testing.T) {
+	for text, commands := range map[string]uint32{"MAIL FROM:<a": 2, "MAIL ": 2, "RCPT\tTO": 2, "NOOP:x": 2, "AUTH PLAIN AA": 2, "RSET x": 2,
+		"MAIL": 1, "MAI": 1, "MAILS x": 1, "DATA x": 1, "BDAT 10": 1, "STARTTLS ": 1, "hello x": 1} {
+		h := said("S: 220 mx", "C: EHLO a", "S: 250 mx")
+		h.feed(Client, []byte(text))
+		h.gap(Client, 10)
 		if h.s.Commands != commands {
-			t.Errorf("%d lines: %d commands, want %d", lines, h.s.Commands, commands)
+			t.Errorf("%q: %d commands, want %d", text, h.s.Commands, commands)
 		}
+	}
+	h := hearing{}
+	h.s = h.l.New(false, true) // nobody will confirm it
+	h.gap(Client, 10)
+	h.feed(Client, []byte("MAIL FROM:<a"))
+	h.gap(Client, 10)
+	if h.s.Mails != 1 || h.s.Flags&Ambiguous == 0 {
+		t.Errorf("%d mails, flags %b", h.s.Mails, h.s.Flags)
 	}
 }
 

@@ -108,6 +108,7 @@ func TestCases(t *testing.T) {
 		{"much is lost, three follow", "C0:ab C100000:cd C100002:ef C100004:gh C100006:ij C100008:kl C100010:mn", "C:ab C~100002 C:ghijklmn", "C 7/10 S 1/0 established foreign:2"},
 		{"an end, and the client goes on where it stood", "C0:ab C2F C2:cd S0:x^4 C4F S1F^5", "C:ab C| C:cd S:x C| S|", "C 6/4 S 3/1 closed"},
 		{"a keep-alive behind an end", "C0:ab C2F C2:? S0:x^3", "C:ab C| S:x", "C 5/3 S 2/1 closing retransmits:1"},
+		{"ends of both, and the client goes on where its own stood", "C0:ab C2F S0F^3 C2:cd", "C:ab C| S| C:d", "C 5/4 S 2/0 closed"},
 		{"an urgent byte", "C0U:MAxIL C5:cd", "C:MAxILcd", "C 4/7 S 1/0 established urgent"},
 		{"an urgent pointer without data", "C0U C0:ab", "C:ab", "C 4/2 S 1/0 established"},
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict"},
@@ -161,10 +162,41 @@ func TestRecallOfAnother(t *testing.T) {
 	if _, _, b, ok := m.at(mine.past, &other); ok {
 		t.Errorf("%q is of another half", b)
 	}
-	for m.end < memorySize+uint32(mine.past) { // it is overwritten
-		m.keep(&other, []byte("other"))
+	place := mine.past
+	for m.end < memorySize+place { // it is overwritten, by the half itself
+		m.keep(&mine, []byte("mine"))
 	}
-	if _, _, b, ok := m.at(mine.past, &mine); ok {
+	if _, _, b, ok := m.at(place, &mine); ok {
 		t.Errorf("%q is remembered for too long", b)
+	}
+}
+
+// What waits reaches no further ahead than 64 KiB, and the room of a long segment is given back.
+func TestHeldIsBounded(t *testing.T) {
+	var st Stream
+	var c Conn
+	s := &script{isn: [2]Seq{1, 2}}
+	s.open(&st, &c)
+	push := func(at, n int) (gap int) {
+		st.Push(&c, &Segment{Flags: ACK, Seq: s.isn[Client].Add(1 + at), Ack: s.isn[Server].Add(1), Len: n, Payload: make([]byte, n), Time: int64(at) * 1e6})
+		var ch Chunk
+		for st.Pop(&ch) {
+			if ch.Kind == Gap {
+				gap += ch.Len
+			}
+		}
+		return gap
+	}
+	push(10, 3000)
+	if gap := push(maxAhead-100, 100); gap != 0 || c.nheld != 2 {
+		t.Errorf("a gap of %d, %d wait", gap, c.nheld)
+	}
+	if gap := push(maxAhead-99, 100); gap == 0 || st.Overflows != 1 {
+		t.Errorf("a gap of %d, %d overflows", gap, st.Overflows)
+	}
+	for i, n := range st.nodes[1:] {
+		if cap(n.buf) > keepBytes {
+			t.Errorf("node %d keeps %d bytes", i+1, cap(n.buf))
+		}
 	}
 }

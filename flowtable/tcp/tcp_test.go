@@ -203,6 +203,7 @@ func TestState(t *testing.T) {
 		{"forged reset behind", "C0:abcdef C0R", Established},
 		{"forged reset near, and the client goes on", "C0:ab C4R C2:cdefgh S0:x^8", Established},
 		{"reset before the last bytes", "C4R C0:quit", Reset},
+		{"reset, and bytes of the other side are on their way", "C0R S0:x", Reset},
 		{"forged end far off", "C0:ab C2000000F", Established},
 	} {
 		if _, c := play(t, [2]Seq{100, 200}, r.in); c.State() != r.want {
