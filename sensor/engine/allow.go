@@ -168,13 +168,14 @@ const (
 )
 
 // moved notices that a source's address has been given to another machine: what was known
-// is known of the other one.
+// is known of the other one. Frames that a router passed on do not show that: their link-layer address is the
+// router's, and there may be two that take turns.
 func (s *shard) moved(src *source, p *packet) {
 	if p.mac == src.mac {
 		src.flags &^= strange
 		return
 	}
-	if src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+	if !detect.FirstTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)

@@ -180,6 +180,30 @@ func TestAddressMoves(t *testing.T) {
 	}
 }
 
+// Behind two routers that take turns a slow bot's frames come with either's link-layer address: it is one machine all the same.
+func TestRoutersTakeTurns(t *testing.T) {
+	var frames []frame
+	for i := range 30 {
+		c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
+		c.at += int64(i) * 2 * minute
+		refusing(c)
+		for _, f := range c.frames {
+			if d := f.data; d[11] == 1 { // from the client
+				d[10] = byte(i % 2)
+				d[22]-- // a router has passed it on
+				if d[24]++; d[24] == 0 {
+					d[25]++
+				}
+			}
+		}
+		frames = append(frames, c.frames...)
+	}
+	r := analyse(Config{}, frames)
+	if got := story(r.findings, "10.0.0.5"); strings.Contains(got, "mac_changed") || !strings.Contains(got, "spambot confirmed") {
+		t.Error(got, r.brief("10.0.0.5"))
+	}
+}
+
 // A bot that gets another address is the same machine, by its link-layer address.
 func TestIncidentFollowsTheMachine(t *testing.T) {
 	list := analyse(Config{}, together(botAt("10.0.0.5", 30, refusing), at(botAt("10.0.0.6", 30, refusing), days), at(botAt("10.0.0.5", 30, refusing), 2*days))).findings
