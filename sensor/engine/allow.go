@@ -190,7 +190,8 @@ func (s *shard) moved(src *source, p *packet) {
 	k := p.key.Host()
 	s.closeFindings(src, hst, k, p.time, "mac_changed")
 	hst.Release()
-	*hst = host{since: p.time, waiting: hst.waiting}
+	before := src.facts
+	*hst = host{since: p.time, before: &before, waiting: hst.waiting}
 	hst.Room = &s.room
 	src.mac = p.mac
 }

@@ -180,6 +180,31 @@ func TestAddressMoves(t *testing.T) {
 	}
 }
 
+// What is said of the machine that has the address now is not what the one before did.
+func TestAddressMovesFromBotToBot(t *testing.T) {
+	heir := at(bot(30, refusing), hour)
+	for i := range heir {
+		if heir[i].data[11] == 1 { // from the client
+			heir[i].data[10] = 9
+		}
+	}
+	r := analyse(Config{}, together(bot(30, refusing), heir))
+	f := r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool {
+		return f.Class == detect.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
+	})]
+	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
+		t.Errorf("decided after %d: %+v", f.Decided.Attempts, f.Source)
+	}
+	for _, reason := range f.Reasons {
+		if strings.Contains(reason.Text, "60") {
+			t.Error(reason.Text)
+		}
+	}
+	if s := r.sources["10.0.0.5"]; s.Facts.Attempts != 60 {
+		t.Errorf("%d attempts from the address in all", s.Facts.Attempts)
+	}
+}
+
 // Behind two routers that take turns a slow bot's frames come with either's link-layer address: it is one machine all the same.
 func TestRoutersTakeTurns(t *testing.T) {
 	var frames []frame
