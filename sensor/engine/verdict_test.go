@@ -299,3 +299,21 @@ func TestLookups(t *testing.T) {
 		t.Error("a resolver is accused of what it asks for others")
 	}
 }
+
+// The link-layer address of a router is not told as that of the machine that is to be found.
+func TestAdviceNamesNoRouter(t *testing.T) {
+	for routed, frames := range map[bool][]frame{false: bot(30, refusing), true: bot(30, refusing)} {
+		for _, f := range frames {
+			if d := f.data; routed && d[11] == 1 { // from the client
+				d[22]--
+				if d[24]++; d[24] == 0 {
+					d[25]++
+				}
+			}
+		}
+		list := analyse(Config{}, frames).findings
+		if advice := list[len(list)-1].Advice; strings.Contains(advice, "02:00:00:00:00:01") == routed {
+			t.Errorf("routed %v: %s", routed, advice)
+		}
+	}
+}
