@@ -205,6 +205,27 @@ type Facts struct {
 	addrs, nets, helos, senders few
 }
 
+// Since are the facts of the machine that has had the address from a time on; before are those of that time.
+func (f *Facts) Since(before *Facts, at int64) Facts {
+	d := *f
+	d.First = at
+	for _, n := range []struct {
+		of *uint32
+		b  uint32
+	}{{&d.Attempts, before.Attempts}, {&d.Retransmits, before.Retransmits}, {&d.Sessions, before.Sessions}, {&d.Refused, before.Refused},
+		{&d.Unreachable, before.Unreachable}, {&d.Messages, before.Messages}, {&d.Rejected, before.Rejected}, {&d.Deferred, before.Deferred},
+		{&d.Recipients, before.Recipients}, {&d.RecipientsRejected, before.RecipientsRejected}, {&d.TLSSessions, before.TLSSessions},
+		{&d.AuthSessions, before.AuthSessions}} {
+		*n.of -= min(*n.of, n.b)
+	}
+	for i := range d.Ports { // these keep their places
+		d.Ports[i].Count -= min(d.Ports[i].Count, before.Ports[i].Count)
+	}
+	d.ToServer -= min(d.ToServer, before.ToServer)
+	d.ToClient -= min(d.ToClient, before.ToClient)
+	return d
+}
+
 // few is a set of up to three hashes.
 type few struct {
 	hash [3]uint32

@@ -138,8 +138,11 @@ func (h *Host) Several() bool {
 // limit that systems begin with (64, 128 or 255), and all the same.
 func (h *Host) Near() bool {
 	first, other := &h.manner.ttl[0], &h.manner.ttl[1]
-	return (first.ttl == 64 || first.ttl == 128 || first.ttl == 255) && other.n == 0
+	return FirstTTL(first.ttl) && other.n == 0
 }
+
+// FirstTTL reports whether systems begin with this hop limit: no router has passed the packet on.
+func FirstTTL(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 }
 
 // Role is what the host seems to be.
 func (h *Host) Role() string {

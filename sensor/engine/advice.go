@@ -51,7 +51,7 @@ func mailPort(f *detect.Facts) uint32 {
 // advice says what to do.
 func advice(f *detect.Finding, h *host) string {
 	who := f.Source.Addr.String()
-	if m := f.Source.MAC; m != [6]byte{} {
+	if m := f.Source.MAC; m != [6]byte{} && f.Near { // else it is the address of a router
 		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))
 	}
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
@@ -79,6 +79,9 @@ func advice(f *detect.Finding, h *host) string {
 		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many networks, %s.", who, declare)
 	}
 	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the passwords used on it.", who)
+	if !f.Near && !f.Source.Addr.IsPrivate() {
+		text = fmt.Sprintf("If %s is a gateway, the machine is behind it: move the mirror port to its inner side, or look into its translation table. Otherwise: ", who) + text
+	}
 	if h.Egress().Blocked() {
 		return text + " Leave outgoing mail ports blocked: that is what keeps your address off the blocklists."
 	}

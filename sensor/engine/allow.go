@@ -168,13 +168,14 @@ const (
 )
 
 // moved notices that a source's address has been given to another machine: what was known
-// is known of the other one.
+// is known of the other one. Frames that a router passed on do not show that: their link-layer address is the
+// router's, and there may be two that take turns.
 func (s *shard) moved(src *source, p *packet) {
 	if p.mac == src.mac {
 		src.flags &^= strange
 		return
 	}
-	if src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+	if !detect.FirstTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
@@ -189,7 +190,8 @@ func (s *shard) moved(src *source, p *packet) {
 	k := p.key.Host()
 	s.closeFindings(src, hst, k, p.time, "mac_changed")
 	hst.Release()
-	*hst = host{since: p.time, waiting: hst.waiting}
+	before := src.facts
+	*hst = host{since: p.time, before: &before, waiting: hst.waiting}
 	hst.Room = &s.room
 	src.mac = p.mac
 }

@@ -139,6 +139,12 @@ func (s *shard) follow(src *source) {
 func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
 	f.seq++
 	f.updated, f.lists = now, len(hst.Lists())
+	former := uint32(0) // attempts of another machine that had the address
+	if hst.before != nil {
+		own := *src
+		own.facts = src.facts.Since(hst.before, hst.since)
+		src, former = &own, hst.before.Attempts
+	}
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
@@ -171,6 +177,9 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	}
 	if d.Severity > detect.Info {
 		d.Blind = hst.blind(src)
+	}
+	if d.Decided.Attempts > former {
+		d.Decided.Attempts -= former
 	}
 	d.Advice = advice(d, hst)
 	d.DecidedIn = max(0, d.Decided.At-first)

@@ -43,7 +43,8 @@ type SavedHost struct {
 	OneWay     uint32
 	Doubtful   uint32
 	Foreign    uint32
-	Since      int64 `json:",omitempty"` // see host
+	Since      int64         `json:",omitempty"` // see host
+	Before     *detect.Facts `json:",omitempty"`
 }
 
 // SavedFinding is a finding, open or closed: one that was closed may be opened again.
@@ -126,7 +127,7 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 		Outside: src.flags&outside != 0}
 	if hst := s.hosts.at(src.host); hst != nil {
 		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
-			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since}
+			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
 			if f != nil {
 				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists, f.decided})
@@ -177,7 +178,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	}
 	hst := s.newHost(r, src)
 	hst.given, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
-	hst.doubtful, hst.foreign, hst.since = d.Host.Doubtful, d.Host.Foreign, d.Host.Since
+	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign, d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
 		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
 			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, detect.Confirmed), open: f.Open,

@@ -19,10 +19,11 @@ type host struct {
 	suppressed uint64            // sessions that were not given out
 	opaque     uint32            // sessions that were encrypted before anything was said
 	oneWay     uint32
-	doubtful   uint32 // sessions whose bytes a server may have read in another way
-	foreign    uint32 // sessions that were neither SMTP nor TLS
-	judged     int64  // when time alone was last asked to change the verdict
-	since      int64  // when another machine took the address, zero if none did
+	doubtful   uint32        // sessions whose bytes a server may have read in another way
+	foreign    uint32        // sessions that were neither SMTP nor TLS
+	judged     int64         // when time alone was last asked to change the verdict
+	since      int64         // when another machine took the address, zero if none did
+	before     *detect.Facts // of the source at that time
 	mac        newMAC
 	waiting    bool // it is in shard.waiting
 	left       bool // its machine has another address now: it is to be forgotten

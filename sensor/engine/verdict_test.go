@@ -180,6 +180,55 @@ func TestAddressMoves(t *testing.T) {
 	}
 }
 
+// What is said of the machine that has the address now is not what the one before did.
+func TestAddressMovesFromBotToBot(t *testing.T) {
+	heir := at(bot(30, refusing), hour)
+	for i := range heir {
+		if heir[i].data[11] == 1 { // from the client
+			heir[i].data[10] = 9
+		}
+	}
+	r := analyse(Config{}, together(bot(30, refusing), heir))
+	f := r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool {
+		return f.Class == detect.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
+	})]
+	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
+		t.Errorf("decided after %d: %+v", f.Decided.Attempts, f.Source)
+	}
+	for _, reason := range f.Reasons {
+		if strings.Contains(reason.Text, "60") {
+			t.Error(reason.Text)
+		}
+	}
+	if s := r.sources["10.0.0.5"]; s.Facts.Attempts != 60 {
+		t.Errorf("%d attempts from the address in all", s.Facts.Attempts)
+	}
+}
+
+// Behind two routers that take turns a slow bot's frames come with either's link-layer address: it is one machine all the same.
+func TestRoutersTakeTurns(t *testing.T) {
+	var frames []frame
+	for i := range 30 {
+		c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
+		c.at += int64(i) * 2 * minute
+		refusing(c)
+		for _, f := range c.frames {
+			if d := f.data; d[11] == 1 { // from the client
+				d[10] = byte(i % 2)
+				d[22]-- // a router has passed it on
+				if d[24]++; d[24] == 0 {
+					d[25]++
+				}
+			}
+		}
+		frames = append(frames, c.frames...)
+	}
+	r := analyse(Config{}, frames)
+	if got := story(r.findings, "10.0.0.5"); strings.Contains(got, "mac_changed") || !strings.Contains(got, "spambot confirmed") {
+		t.Error(got, r.brief("10.0.0.5"))
+	}
+}
+
 // A bot that gets another address is the same machine, by its link-layer address.
 func TestIncidentFollowsTheMachine(t *testing.T) {
 	list := analyse(Config{}, together(botAt("10.0.0.5", 30, refusing), at(botAt("10.0.0.6", 30, refusing), days), at(botAt("10.0.0.5", 30, refusing), 2*days))).findings
@@ -297,5 +346,23 @@ func TestLookups(t *testing.T) {
 	served := append(asks, query("10.0.0.7", "10.0.0.5", 0, "example.com", 15))
 	if r = analyse(Config{}, together(served, tries)); slices.Contains(codes(r), "mx_lookups") {
 		t.Error("a resolver is accused of what it asks for others")
+	}
+}
+
+// The link-layer address of a router is not told as that of the machine that is to be found.
+func TestAdviceNamesNoRouter(t *testing.T) {
+	for routed, frames := range map[bool][]frame{false: bot(30, refusing), true: bot(30, refusing)} {
+		for _, f := range frames {
+			if d := f.data; routed && d[11] == 1 { // from the client
+				d[22]--
+				if d[24]++; d[24] == 0 {
+					d[25]++
+				}
+			}
+		}
+		list := analyse(Config{}, frames).findings
+		if advice := list[len(list)-1].Advice; strings.Contains(advice, "02:00:00:00:00:01") == routed {
+			t.Errorf("routed %v: %s", routed, advice)
+		}
 	}
 }

@@ -212,12 +212,16 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	s := &f.Source
 	where := r.name(s.Input)
 	if s.MAC != [6]byte{} {
-		where = fmt.Sprintf("MAC %s, %s", net.HardwareAddr(s.MAC[:]), where)
+		whose := ""
+		if !f.Near {
+			whose = " (perhaps a router's)"
+		}
+		where = fmt.Sprintf("MAC %s%s, %s", net.HardwareAddr(s.MAC[:]), whose, where)
 	}
 	if len(s.VLAN) > 0 {
 		where += fmt.Sprintf(", VLAN %v", s.VLAN)
 	}
-	p.line("   " + where)
+	p.wrap("   ", "   ", where)
 	how := modeText[f.Mode]
 	if f.Severity == detect.Info {
 		how = ""
