@@ -45,6 +45,11 @@ func (s *mailServer) at(now int64, tell func(detect.ServerVerdict)) {
 	if s.resumed {
 		s.resumed = false
 		s.Resume(now)
+		for _, f := range s.open {
+			if f != nil {
+				f.Last = min(f.Last, now)
+			}
+		}
 	}
 	s.Tick(max(now, s.Last), tell)
 }
@@ -481,7 +486,7 @@ func (e *Engine) tellServers(now int64) {
 			continue
 		}
 		r := s.Record(now)
-		r.Addr, r.Declared = s.addr, s.declared
+		r.Addr, r.Declared, r.DomainsTold = s.addr, s.declared, e.servers.local != nil
 		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}
