@@ -395,8 +395,11 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 
 // serverAttempt is an attempt of a server to reach another one.
 func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
-	if src.flags&serving == 0 {
-		return
+	if src.flags&serving == 0 { // it may have been found since, and nobody answered it, so that no flow of it began
+		if src.flags&home == 0 || s.e.watching(k.Client) == nil {
+			return
+		}
+		src.flags |= serving
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
 		s.seen(now, k, true, serverSeen{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})

@@ -53,9 +53,17 @@ func (r *Report) mailServers(p *printer) {
 // sent is how many messages a server sent. Of one that nobody declared the first are known by what is counted of every source only.
 func (r *Report) sent(s *detect.ServerRecord) uint64 {
 	n := s.Count.MessagesOut
+	if s.Declared {
+		return n
+	}
 	for i := range r.talkers.first {
-		if t := &r.talkers.first[i]; t.Addr == s.Addr && !s.Declared {
+		if t := &r.talkers.first[i]; t.Addr == s.Addr {
 			n = max(n, uint64(t.Facts.Messages))
+		}
+	}
+	for _, f := range r.findings {
+		if f.Source.Addr == s.Addr {
+			n = max(n, uint64(f.Source.Facts.Messages))
 		}
 	}
 	return n
