@@ -156,8 +156,14 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 	}
 }
 
-// Resume is to be called after a restart: what the server did in between is not known.
-func (s *MailServer) Resume(now int64) { s.Traffic.Resume(now) }
+// Resume is to be called after a restart: what the server did in between is not known. If the clock was put back meanwhile, nothing
+// that is known may lie ahead: it would never become old.
+func (s *MailServer) Resume(now int64) {
+	s.First, s.Last = min(s.First, now), min(s.Last, now)
+	s.Traffic.Start = min(s.Traffic.Start, now)
+	s.Traffic.Resume(now)
+	s.Queue.resume(now)
+}
 
 func (s *MailServer) alarm(a VolumeAlarm, tell func(ServerVerdict)) {
 	v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
@@ -342,6 +348,7 @@ type ServerRecord struct {
 	Queue    QueueState
 	Outage   Outage // the latest
 
+	DomainsTold                          bool // it is configured what it takes mail for
 	RelayDenied, RelayStrangers, Relayed uint64
 	RelayDeniedLast                      int64
 

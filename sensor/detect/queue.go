@@ -78,6 +78,27 @@ func (q *Queue) share(room *Room) {
 	}
 }
 
+// resume has nothing be later than a time.
+func (q *Queue) resume(now int64) {
+	for k, d := range q.Waiting {
+		d.First, d.Last = min(d.First, now), min(d.Last, now)
+		q.Waiting[k] = d
+	}
+	for name, d := range q.Silent {
+		d.Since, d.Round.Last = min(d.Since, now), min(d.Round.Last, now)
+		for i := range d.Letters {
+			l := &d.Letters[i]
+			l.First, l.Last = min(l.First, now), min(l.Last, now)
+		}
+		q.Silent[name] = d
+	}
+	q.Each, q.Hidden = min(q.Each, now), min(q.Hidden, now)
+	if q.Outage.From > now || q.Outage.To > now {
+		q.Outage = Outage{}
+	}
+	q.trying = nil
+}
+
 func (q *Queue) take() bool { return q.room == nil || q.room.take(deferredWords) }
 
 func (q *Queue) giveBack(n int) {

@@ -147,3 +147,26 @@ func TestDestinationsAreBounded(t *testing.T) {
 		t.Errorf("%d of %d", q.Destinations.Usual[2], q.Destinations.Total)
 	}
 }
+
+// TestClockPutBack: what a checkpoint of a clock that went ahead holds becomes old nevertheless.
+func TestClockPutBack(t *testing.T) {
+	ahead, now := 1900000000*second, 1700000000*second
+	var s MailServer
+	tell := func(ServerVerdict) {}
+	s.Tick(ahead, tell)
+	for i := range uint64(30) {
+		s.Queue.Defer(i, uint32(i), uint32(i), false, ahead)
+	}
+	s.Queue.Fail(1, 1, false, ahead)
+	s.Tick(ahead+2*minute, tell)
+	if s.Queue.Outage.From == 0 || s.Queue.State(ahead).Estimate != 31 {
+		t.Fatalf("nothing was tested: %+v", s.Queue.State(ahead))
+	}
+	s.Resume(now)
+	for at := now; at < now+5*hour; at += minute {
+		s.Tick(at, tell)
+	}
+	if q := s.Queue.State(now + 5*hour); q.Estimate != 0 || s.Last > now+5*hour || s.Queue.Outage.flushes(now) {
+		t.Errorf("five hours later: %+v, last %d, outage %+v", q, s.Last, s.Queue.Outage)
+	}
+}

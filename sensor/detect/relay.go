@@ -225,11 +225,19 @@ func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
 		if p.proved {
 			r.Confirmed = true
 			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client,
-				Text: fmt.Sprintf("%d s later it passed the stranger's message for %s on to %s.", (m.Time-p.at)/second, p.proof.RcptDomain, m.Client)})
+				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
 		r.join(&p, m, tell)
 	}
+}
+
+// afterwards is a time since something, at the beginning of a sentence.
+func afterwards(ns int64) string {
+	if ns < second {
+		return "At once"
+	}
+	return fmt.Sprintf("%d s later", ns/second)
 }
 
 // join counts domains that came and went while no domain is configured.

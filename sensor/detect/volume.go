@@ -177,7 +177,6 @@ const (
 	cusumLimit   = 25.0
 	stoppedMean  = 20.0
 	busyHours    = 6
-	busyTimes    = 3.5
 	unknownTimes = 4.0
 	slowest      = 0.6
 	busiest      = 2.0
@@ -347,7 +346,7 @@ func (v *Traffic) begin(bin int64) {
 func (s *Series) beginFive(v *Traffic, m Metric) {
 	now, least := v.Bin*five, least(m)
 	mean, known := s.mean(now)
-	before, _ := s.mean(now - hour)
+	before := max(s.expected(now-hour), s.expected(now+hour)) // of the hours beside it: clocks are put forward, and people come early
 	s.ready = known
 	if !known {
 		return
@@ -360,15 +359,14 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 		s.level, s.special = s.busy(now), s.standsOut(now)
 	}
 	flush5, flush60 := s.expects(v, m)
-	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), s.batchLimit(s.usual5, mean/12)) + flush5
-	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), s.batchLimit(s.usual60, max(mean, before))) + flush60
+	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12)) + flush5
+	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before))) + flush60
 }
 
-// batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day, and a
-// busier one is not as much above it.
-func (s *Series) batchLimit(usual, mean float64) float64 {
+// batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day.
+func batchLimit(usual, mean float64) float64 {
 	if usual <= 2*mean {
-		return min(above(usual), busyTimes*s.level*mean)
+		return 0
 	}
 	return above(usual)
 }

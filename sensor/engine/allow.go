@@ -82,6 +82,9 @@ func (e *Engine) declares(a flowtable.Addr) bool {
 // relay reports whether a server is one that hosts are meant to send to.
 func (e *Engine) relay(a flowtable.Addr, v6 bool) bool {
 	if r := e.allow.roles[a]; r != nil && r.server {
+		if r.hits.Load() == 0 { // a server that only takes mail is of use, too
+			r.hits.Add(1)
+		}
 		return true
 	}
 	if !e.relays.has(a, v6) {

@@ -60,6 +60,7 @@ func (c *conn) send(dir int, flags uint8, text string) *conn {
 
 func (c *conn) syn() *conn             { return c.send(0, SYN, "") }
 func (c *conn) open() *conn            { return c.syn().send(1, SYN|ACK, "").send(0, ACK, "") }
+func (c *conn) reset() *conn           { return c.syn().send(1, RST|ACK, "") }
 func (c *conn) says(text string) *conn { return c.send(0, ACK|PSH, text) }
 func (c *conn) told(text string) *conn { return c.send(1, ACK|PSH, text) }
 func (c *conn) close() *conn           { return c.send(0, FIN|ACK, "").send(1, FIN|ACK, "").send(0, ACK, "") }

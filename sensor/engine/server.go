@@ -45,6 +45,11 @@ func (s *mailServer) at(now int64, tell func(detect.ServerVerdict)) {
 	if s.resumed {
 		s.resumed = false
 		s.Resume(now)
+		for _, f := range s.open {
+			if f != nil {
+				f.Last = min(f.Last, now)
+			}
+		}
 	}
 	s.Tick(max(now, s.Last), tell)
 }
@@ -390,8 +395,11 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 
 // serverAttempt is an attempt of a server to reach another one.
 func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
-	if src.flags&serving == 0 {
-		return
+	if src.flags&serving == 0 { // it may have been found since, and nobody answered it, so that no flow of it began
+		if src.flags&home == 0 || s.e.watching(k.Client) == nil {
+			return
+		}
+		src.flags |= serving
 	}
 	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
 		s.seen(now, k, true, serverSeen{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
@@ -481,7 +489,7 @@ func (e *Engine) tellServers(now int64) {
 			continue
 		}
 		r := s.Record(now)
-		r.Addr, r.Declared = s.addr, s.declared
+		r.Addr, r.Declared, r.DomainsTold = s.addr, s.declared, e.servers.local != nil
 		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}

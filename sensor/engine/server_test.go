@@ -372,3 +372,30 @@ func TestServerEvidence(t *testing.T) {
 		t.Errorf("%s, evidence %v", p.said(), last.Evidence)
 	}
 }
+
+// TestFoundServerQueue: the queue of a server that nobody declared is seen although nobody answers it.
+func TestFoundServerQueue(t *testing.T) {
+	p := newPlay(Config{Live: true})
+	p.syn(ourServer, "192.0.2.99") // it is known before it is a server
+	p.conn(stranger, ourServer, 25, message("a@x.example", "bob@corp.example", "250 ok", "250 queued"))
+	p.at += minute
+	for range 3 {
+		p.syn(ourServer, "192.0.2.99")
+	}
+	p.e.Finish("shutdown")
+	if s := p.servers[ourServer]; s.Declared || s.Queue.Estimate != 3 || !s.Queue.LowerBound {
+		t.Errorf("three letters wait: %+v", s.Queue)
+	}
+}
+
+// syn is an attempt that is reset.
+func (p *play) syn(client, server string) {
+	p.port++
+	c := newConn(client, server, p.port, 25)
+	c.at = p.at
+	c.reset()
+	for _, f := range c.frames {
+		p.w.take(f)
+	}
+	p.at = c.at + second
+}

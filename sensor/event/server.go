@@ -38,7 +38,14 @@ func (w *Writer) Server(s *detect.ServerRecord) {
 		d.Str("relay_denied_last", Timestamp(s.RelayDeniedLast))
 	}
 	d.Int("queue_estimate", s.Queue.Estimate).Int("queue_destinations", s.Queue.Destinations).Float64("queue_oldest_s", seconds(s.Queue.Oldest)).
-		Int("queue_slope", s.Queue.Slope).Int("queue_blocklisted", s.Queue.Listed).Uint64("queue_full", s.Queue.Full).Uint64("accounts_full", s.AccountsFull)
+		Int("queue_slope", s.Queue.Slope).Int("queue_blocklisted", s.Queue.Listed).Bool("queue_lower_bound", s.Queue.LowerBound).
+		Uint64("queue_full", s.Queue.Full).Uint64("accounts_full", s.AccountsFull)
+	if o := &s.Outage; o.From != 0 {
+		d.Str("outage_first", Timestamp(o.From)).Int("outage_waited", o.Waited)
+		if o.To != 0 {
+			d.Str("outage_last", Timestamp(o.To))
+		}
+	}
 	if s.Hour.Known {
 		d.Float64("baseline_out", round(s.Hour.Mean)).Float64("ratio_out", round(s.Hour.Count/max(s.Hour.Mean, 0.01))).Float64("z", round(s.Hour.Z))
 	}

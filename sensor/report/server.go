@@ -42,12 +42,31 @@ func (r *Report) mailServers(p *printer) {
 		if s.Hour.Known {
 			usual = fmt.Sprintf("%.0f", s.Hour.Mean)
 		}
-		t.AppendRow(table.Row{s.Addr, yes(s.Declared), s.Count.MessagesOut, s.Count.MessagesIn, s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
+		t.AppendRow(table.Row{s.Addr, yes(s.Declared), r.sent(s), s.Count.MessagesIn, s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
 	}
 	p.line(t.Render())
 	for i := range list[:min(len(list), maxTalkers)] {
 		r.serverDetails(p, &list[i])
 	}
+}
+
+// sent is how many messages a server sent. Of one that nobody declared the first are known by what is counted of every source only.
+func (r *Report) sent(s *detect.ServerRecord) uint64 {
+	n := s.Count.MessagesOut
+	if s.Declared {
+		return n
+	}
+	for i := range r.talkers.first {
+		if t := &r.talkers.first[i]; t.Addr == s.Addr {
+			n = max(n, uint64(t.Facts.Messages))
+		}
+	}
+	for _, f := range r.findings {
+		if f.Source.Addr == s.Addr {
+			n = max(n, uint64(f.Source.Facts.Messages))
+		}
+	}
+	return n
 }
 
 // serverDetails is what a table has no room for: a sentence for each thing that is worth one.
@@ -74,12 +93,32 @@ func (r *Report) serverDetails(p *printer, s *detect.ServerRecord) {
 	for _, cause := range causes {
 		why = append(why, fmt.Sprintf("%s %s", cause, grouped(c.FailedWhy[cause])))
 	}
+	if c.MessagesOut > 0 || c.SessionsOut > 0 {
+		say("it sent %s to %s in %s (%s).", plural(c.MessagesOut, "message"), plural(c.RecipientsOut, "recipient"), plural(c.SessionsOut, "session"), bytesText(c.BytesOut))
+	}
+	if c.AuthOK+c.AuthFailed > 0 {
+		say("clients outside your networks logged in in %s; in %s the login failed.", plural(c.AuthOK, "session"), grouped(c.AuthFailed))
+	}
+	if s.RelayDenied > 0 {
+		say("it refused to relay for strangers %s, from %s. That is the test for an open relay, and it passed.", times(s.RelayDenied), plural(s.RelayStrangers, "network"))
+	}
+	if o := &s.Outage; o.From != 0 {
+		until := "and it is not over"
+		if o.To != 0 {
+			until = "until " + clock(o.To)
+		}
+		say("from %s %s most of what it tried to deliver failed; at most %s waited. That they were sent afterwards is no alarm.", clock(o.From), until, plural(uint64(o.Waited), "message"))
+	}
 	if refused > 0 {
 		say("%s by receiving servers: %s. Reasons: %s.", refusals(refused), strings.Join(at, ", "), strings.Join(why, ", "))
 	}
 	if s.Queue.Estimate > 0 {
 		q := &s.Queue
-		text := fmt.Sprintf("about %s for %s, the oldest for %s", detect.Count(uint32(q.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"),
+		about := "about"
+		if q.LowerBound {
+			about = "at least"
+		}
+		text := fmt.Sprintf(about+" %s for %s, the oldest for %s", detect.Count(uint32(q.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"),
 			detect.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
 		if q.Listed > 0 {
 			text += fmt.Sprintf("; %d of them because a blocklist names your address: find out why it is listed before you ask for removal", q.Listed)
@@ -116,6 +155,16 @@ func events(numbers []uint64) string {
 	return strings.Join(text, ", ")
 }
 
+// domainsUntold reports whether mail came in and nobody said which domains are ours.
+func (r *Report) domainsUntold() bool {
+	for _, s := range r.mail {
+		if !s.DomainsTold && s.Count.MessagesIn > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // undeclared are hosts of ours that took mail and that nobody declared, up to five.
 func (r *Report) undeclared() (list []netip.Addr) {
 	for a, s := range r.mail {
@@ -125,6 +174,20 @@ func (r *Report) undeclared() (list []netip.Addr) {
 	}
 	slices.SortFunc(list, netip.Addr.Compare)
 	return list[:min(len(list), 5)]
+}
+
+func plural(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return grouped(n) + " " + what + "s"
+}
+
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return grouped(n) + " times"
 }
 
 func yes(b bool) string {
@@ -140,7 +203,9 @@ func relaying(s *detect.ServerRecord) string {
 	case s.Relayed > 0:
 		return fmt.Sprintf("FAILED: %d relayed", s.Relayed)
 	case s.RelayDenied > 0:
-		return fmt.Sprintf("passed %d times, last %s", s.RelayDenied, clock(s.RelayDeniedLast))
+		return fmt.Sprintf("passed %s, last %s UTC", times(s.RelayDenied), clock(s.RelayDeniedLast))
+	case !s.DomainsTold:
+		return "not known, see below"
 	}
 	return "nobody tried"
 }
@@ -150,9 +215,29 @@ func (r *Report) serverFinding(p *printer, n int, f *detect.Finding) {
 	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr, classText[f.Class], f.Level, f.Severity))
 	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At), clock(f.Source.Facts.Last)))
 	r.why(p, f)
-	if len(f.Evidence) > 0 {
+	if proof := r.serverProof(f); len(proof) > 0 {
 		p.line("   Proof")
-		p.item("The sessions in the events " + events(f.Evidence) + ".")
+		for _, x := range proof {
+			p.item(x)
+		}
 	}
 	p.rest(f)
+}
+
+// serverProof are the sessions that a finding about a mail server rests on: those of its stranger, or those that its evidence names.
+func (r *Report) serverProof(f *detect.Finding) (list []string) {
+	for _, client := range slices.SortedFunc(maps.Keys(r.proof), netip.Addr.Compare) {
+		if f.Relay != nil && f.Relay.Client != client {
+			continue
+		}
+		for _, s := range r.proof[client] {
+			if s.to.Addr() == f.Source.Addr && (s.number == 0 && !r.accused[client] || slices.Contains(f.Evidence, s.number)) && len(list) < maxProof {
+				list = append(list, fmt.Sprintf("%s: %s", client, r.proofText(&s)))
+			}
+		}
+	}
+	if more := len(f.Evidence) - len(list); more > 0 && len(list) == 0 {
+		list = append(list, "The sessions in the events "+events(f.Evidence)+".")
+	}
+	return list
 }

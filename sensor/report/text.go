@@ -377,7 +377,13 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 		}
 	}
 	for _, s := range r.undeclared() {
+		if slices.ContainsFunc(hints, func(h string) bool { return strings.HasPrefix(h, "If "+s.String()+" ") }) {
+			continue
+		}
 		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s, or in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, find out what it is.", s, s, s.String()))
+	}
+	if r.domainsUntold() {
+		hints = append(hints, "To be told whether your mail servers relay for strangers: --local-domain for each domain that you take mail for, backup domains included (local_domains in the configuration).")
 	}
 	if in.Attempts == 0 {
 		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")

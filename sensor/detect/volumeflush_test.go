@@ -1,0 +1,85 @@
+package detect
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// TestFlush: what waited while everybody refused is no alarm when it is sent at last; ten times the usual volume from then on is,
+// and soon. Nobody counts retries on a holiday as an outage.
+func TestFlush(t *testing.T) {
+	for _, factor := range []int{1, 10} {
+		rnd := rand.New(rand.NewPCG(5, uint64(factor)))
+		var s MailServer
+		var alarms []ServerVerdict
+		tell := func(v ServerVerdict) {
+			if (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") { // refusals are one while it lasts
+				alarms = append(alarms, v)
+			}
+		}
+		send := func(at int64, id uint64, code uint16) {
+			m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
+			s.Sent(&m, true, tell)
+		}
+		id := uint64(0)
+		var waiting []uint64
+		end := monday + 22*day + 15*hour
+		for at := monday; at < end+3*hour; at += minute {
+			s.Tick(at, tell)
+			rate := 0.1
+			if h := at / hour % 24; h >= 8 && h < 18 {
+				rate = 2
+			}
+			down := at >= end-5*hour && at < end
+			if at >= end {
+				rate *= float64(factor)
+			}
+			for range poisson(rnd, rate) {
+				id++
+				if down {
+					waiting = append(waiting, id)
+					send(at, id, 451)
+				} else {
+					send(at, id, 250)
+				}
+			}
+			switch {
+			case down && at%(30*minute) == 0:
+				for _, w := range waiting {
+					send(at, w, 451)
+				}
+			case at >= end:
+				for range min(len(waiting), 60) {
+					send(at, waiting[0], 250)
+					waiting = waiting[1:]
+				}
+			}
+			if at == end-minute && (s.Queue.Outage.From == 0 || len(waiting) < 300) {
+				t.Fatalf("nothing is tested: %d wait, %+v", len(waiting), s.Queue.Outage)
+			}
+		}
+		switch {
+		case factor == 1 && len(alarms) > 0:
+			t.Errorf("the queue was emptied: %s at %d s", alarms[0].Text, (alarms[0].Time-end)/second)
+		case factor == 10 && (len(alarms) == 0 || alarms[0].Time-end > hour):
+			t.Errorf("ten times as much: %v", alarms)
+		}
+		if o := s.Queue.Outage; o.Waited < 300 || o.To < end || o.To > end+hour {
+			t.Errorf("the outage: %+v", o)
+		}
+	}
+	var o Outage
+	for at := int64(0); at < 12*hour; at += minute {
+		if at%(10*minute) == 0 {
+			o.failed(uint32(at/minute%50), false, 0.01, monday+at)
+		}
+		if o.tick(monday+at, 10) {
+			t.Fatal("letters that are tried again on a holiday are no outage")
+		}
+	}
+	if a := (VolumeAlarm{Kind: "burst", Value: 9, Flushing: true}); !strings.Contains(a.Text(), "expected, but not as much") {
+		t.Error(fmt.Sprint("it does not say that more was expected: ", a.Text()))
+	}
+}
