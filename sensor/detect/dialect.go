@@ -69,3 +69,6 @@ func (h *Host) Spoke(o Oddity, now int64) {
 		h.found(Oddities, now, float64(kinds), 1, weight)
 	}
 }
+
+// odd reports whether there are two oddities, or a grave one.
+func (h *Host) odd() bool { return h.reasons[Oddities].Weight >= 1.4 }

@@ -10,6 +10,13 @@ func (s *scene) from(domain uint32, refused bool) *scene {
 	return s.wait(2)
 }
 
+// odd is two sessions that are spoken so.
+func (s *scene) odd(o Oddity) *scene {
+	s.h.Spoke(o, s.now)
+	s.h.Spoke(o, s.now)
+	return s
+}
+
 // What is said of the first few mails of a host that has contacted as many networks.
 func TestFirstMails(t *testing.T) {
 	begun := func() *scene {
@@ -24,6 +31,7 @@ func TestFirstMails(t *testing.T) {
 		{"a server with many domains, all taken", begun().from(1, false).from(2, false).from(3, false).from(4, false).from(5, false).from(6, false), Suspect},
 		{"a server with many domains, one refused", begun().from(1, false).from(2, false).from(3, true).from(4, false).from(5, false).from(6, false), Suspect},
 		{"a bot with a proper name, two of five refused", begun().from(1, false).from(2, true).from(3, false).from(4, true).from(5, false), Likely},
+		{"a server with many domains that speaks oddly, one refused", begun().odd(OldHello|NoGoodbye).from(1, false).from(2, false).from(3, true).from(4, false).from(5, false), Likely},
 		{"two senders in turn", begun().from(1, false).from(2, true).from(1, false).from(2, true).from(1, false), Suspect},
 	} {
 		if c.s.won != c.want {

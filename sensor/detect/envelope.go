@@ -23,7 +23,7 @@ type envelope struct {
 // something. A mail server has by then been taken for one by its recipients. Where two recipients refused it
 // and nearly every mail has another sender, manyOfFew domains say as much: an honest server with many
 // domains is refused in one session of fifty, and two of its first nine hardly ever are.
-const fewMails, manyOfFew, refusedOfFew = 10, 5, 2
+const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 
 // Sender is the observation of a sender's domain. direct says that the server is none of
 // ours.
@@ -44,9 +44,12 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
 // judgeSenders is for n domains of senders within a day.
 func (h *Host) judgeSenders(c *Config, n int, now int64) {
 	e := &h.envelope
-	early := e.mails < fewMails
+	early, refused := e.mails < fewMails, h.refusals().refused
+	if h.odd() {
+		refused *= refusedOfFew
+	}
 	switch {
-	case early && (h.refusals().refused < refusedOfFew || n*5 < int(e.mails)*4):
+	case early && (refused < refusedOfFew || n*5 < int(e.mails)*4):
 	case early && n >= manyOfFew:
 		h.found(SenderDomains, now, float64(n), manyOfFew, 4.6)
 	case n >= c.MassSenderDomains:

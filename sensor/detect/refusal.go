@@ -70,13 +70,16 @@ func (h *Host) SessionDecided(c *Config, refused, listed bool, now int64) {
 	}
 }
 
+// partly is how far on the way a test must be to count at all: twenty to one, which is two refused in a row, or three of six.
+const partly = 3.0
+
 // judgeRefusals is called when a session was refused.
 func (h *Host) judgeRefusals(c *Config, now int64) {
 	t := h.refusals()
 	switch upper, _ := c.bounds(); {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= upper/3 && h.nets.len() > 1: // part of the way counts for as much, unless one server is the trouble
+	case t.llr >= partly && h.nets.len() > 1: // part of the way counts for as much, unless one server is the trouble
 		h.found(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 }

@@ -129,8 +129,10 @@ func (h *Host) hostile() bool {
 
 // actsAsServer reports whether a host sends as a mail server does: in one full name, and
 // what it sends is mostly taken. That many first contacts fail is no contrary proof: a queue that
-// is flushed after an outage has that, too.
+// is flushed after an outage has that, too. Who speaks oddly in more than one way is no mail server, unless others bring it
+// mail.
 func (h *Host) actsAsServer() bool {
 	t := h.refusals()
-	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && (t.taken >= 3 && t.taken*5 >= t.all*4 || h.has(Serves) || h.manner.verifies())
+	likes := t.taken >= 3 && t.taken*5 >= t.all*4 && !h.odd() || h.has(Serves) || h.manner.verifies()
+	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && likes
 }
