@@ -369,6 +369,26 @@ func randomBot(s *Site, sc *Scenario, n int) {
 	h.Kind = fmt.Sprintf("%.3g/s, %s, ports %s%s", rate, kind, ports, h.Kind)
 }
 
+// rotating is a bot with IPv6 that takes another address for every third mail (RFC 8981 lets a host have as many as it likes), 40 in
+// all. That bots do so is an assumption [A].
+func rotating(s *Site, sc *Scenario, n int) {
+	h := s.newHost(sc, n, "40 addresses")
+	h.six, h.ttl = true, 64
+	for range 40 {
+		h.Others = append(h.Others, s.address())
+	}
+	b := h.spam()
+	b.left = 120
+	b.pace = constant(h.rng, 1./30)
+	to, i := b.to, 0
+	b.to = func() dest {
+		h.Addr = h.Others[min(i/3, len(h.Others)-1)]
+		i++
+		return to()
+	}
+	h.plain(b)
+}
+
 func twelveADay(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "12/day")
 	h.Until = max(h.Until, h.From+2*day)

@@ -26,6 +26,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 )
 
 // Config says what to draw. The zero value is not valid: Hosts and Days must be above zero.
@@ -55,6 +56,7 @@ const (
 // Host is one machine and the truth about it.
 type Host struct {
 	Addr     netip.Addr
+	Others   []netip.Addr // that it takes one after the other, with the same MAC
 	MAC      [6]byte
 	Scenario *Scenario
 	Number   int    // among the hosts of its scenario
@@ -167,7 +169,7 @@ func (s *Site) LocalDomains() (list []string) {
 func (s *Site) Lookup(a netip.Addr, at int64) *Host {
 	var found *Host
 	for _, h := range s.Hosts {
-		if h.Seen() == a && (found == nil || at >= h.From && h.From >= found.From) {
+		if h.has(a) && (found == nil || at >= h.From && h.From >= found.From) {
 			found = h
 		}
 	}
@@ -175,11 +177,18 @@ func (s *Site) Lookup(a netip.Addr, at int64) *Host {
 }
 
 // Seen is the host's address as it is on the wire.
-func (h *Host) Seen() netip.Addr {
+func (h *Host) Seen() netip.Addr { return h.onWire(h.Addr) }
+
+func (h *Host) onWire(a netip.Addr) netip.Addr {
 	if h.six || h.site != nil && h.site.cfg.V6 {
-		return mapped(h.Addr)
+		return mapped(a)
 	}
-	return h.Addr
+	return a
+}
+
+// has reports whether an address was ever the host's.
+func (h *Host) has(a netip.Addr) bool {
+	return h.Seen() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool { return h.onWire(other) == a })
 }
 
 // Sites draws who lives where. Scenarios that need a closed firewall have their own sites, with clean
@@ -237,15 +246,22 @@ func (w *world) source(name string, n int) *rand.Rand {
 // newHost gives a host its address and its own randomness.
 func (s *Site) newHost(sc *Scenario, n int, kind string) *Host {
 	rng := s.world.source(sc.Name+"/"+kind, n)
-	i := s.used
-	s.used++
-	b := s.lan.As4()
-	b[2], b[3] = byte(1+i/200), byte(20+i%200)
-	h := &Host{Addr: netip.AddrFrom4(b), MAC: [6]byte{2, 0x10, b[1], b[2], b[3], 1}, Scenario: sc, Number: n, Role: "workstation", Kind: kind,
+	addr := s.address()
+	b := addr.As4()
+	h := &Host{Addr: addr, MAC: [6]byte{2, 0x10, b[1], b[2], b[3], 1}, Scenario: sc, Number: n, Role: "workstation", Kind: kind,
 		From: Epoch, Until: Epoch + int64(s.cfg.Days*float64(day)), rng: rng, site: s, ttl: 128,
 		ports: uint16(rng.IntN(28000)), nets: map[[3]byte]bool{}, servers: map[netip.Addr]bool{}}
 	s.Hosts = append(s.Hosts, h)
 	return h
+}
+
+// address is one that nobody has.
+func (s *Site) address() netip.Addr {
+	i := s.used
+	s.used++
+	b := s.lan.As4()
+	b[2], b[3] = byte(1+i/200), byte(20+i%200)
+	return netip.AddrFrom4(b)
 }
 
 // Run lets the site live. emit gets every packet, in order of time; it must not keep it.

@@ -68,6 +68,8 @@ var All = []*Scenario{
 	{Name: "stolen-login", About: "one account of a declared server, used from 40 to 132 networks", Expect: Expect{Class: "hijacked_account", Level: "suspect"}, Allowed: serverClasses, live: stolenLogin},
 	{Name: "listed-server", About: "a declared server whose mail is refused because of a blocklist", Expect: Expect{Class: "blocklisted", Level: "suspect"}, Allowed: serverClasses, live: listedServer},
 
+	{Name: "rotating-ipv6", About: "a slow bot with a new IPv6 address for every third mail", Expect: bot, live: rotating},
+
 	// What the design says that it cannot find.
 	{Name: "limit-one-server", About: "one destination only, in clear", Expect: bot, Limit: true, live: limitOne},
 	{Name: "limit-3-an-hour", About: "at most three destinations an hour, proper name, TLS", Expect: bot, Limit: true, live: limitThree},

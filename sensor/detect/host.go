@@ -43,6 +43,7 @@ type Host struct {
 	level   Level
 	decided Decision
 	off     uint32 // codes that do not count for this host, by bit
+	earlier earlier
 	// recalled are the reasons of before a restart, nil if there was none.
 	recalled map[Code]SavedReason
 }

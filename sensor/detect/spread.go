@@ -8,7 +8,7 @@ import (
 func init() {
 	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-			count(f.Attempts, "connection"), count(h.nets.len(), "different mail network"), span(f.Last-f.First))
+			count(h.attempts(f), "connection"), count(h.nets.len(), "different mail network"), span(f.Last-h.since(f)))
 	}}
 	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))

@@ -207,6 +207,10 @@ func (s *shard) tickFindings(now int64) {
 			return true
 		}
 		k := *s.t.Sources.KeyOf(r)
+		if hst.left {
+			s.leave(src, hst, k, now)
+			return true
+		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
 			hst.judged = now
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)

@@ -17,6 +17,7 @@ import (
 // machine name the others, and are one incident.
 type machines struct {
 	known     map[machine]*incident
+	latest    map[[6]byte]*arrival // address of a machine with IPv6
 	forgotten atomic.Uint64
 }
 

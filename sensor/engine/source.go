@@ -25,6 +25,7 @@ type host struct {
 	since      int64  // when another machine took the address, zero if none did
 	mac        newMAC
 	waiting    bool // it is in shard.waiting
+	left       bool // its machine has another address now: it is to be forgotten
 }
 
 // source finds the source of a packet's client, or makes it.
@@ -36,6 +37,7 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
+		s.arrives(src, p)
 	}
 	return r, src
 }

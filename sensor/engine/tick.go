@@ -34,6 +34,7 @@ func (e *Engine) tell() {
 	defer e.tickMu.Unlock()
 	defer e.rescue()
 	e.handOver()
+	e.succeed()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -166,6 +167,7 @@ func (e *Engine) finish(reason string) {
 	}
 	e.flushRecords()
 	e.handOver()
+	e.succeed()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()

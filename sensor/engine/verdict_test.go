@@ -198,6 +198,55 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 	}
 }
 
+// A bot that takes a new IPv6 address for every third attempt is judged as one machine, and another machine of the network is
+// not. What a router passed on has the router's address, and says nothing.
+func TestRotatingAddresses(t *testing.T) {
+	rotating := func(mac byte, ttl uint8) (frames []frame) {
+		for i := range 30 {
+			c := newConn(fmt.Sprintf("fd00::%x:%d", mac, 1+i/3), fmt.Sprintf("2001:db8:%x::7", 1000+i), uint16(10000+i), 25)
+			c.at, c.seq[0] = epoch+int64(i)*20*second, uint32(i)*7919
+			c.open().told("220 mx ESMTP\r\n").says("EHLO 10.0.0.9\r\n").told("250 mx\r\n")
+			for _, f := range c.frames {
+				if f.data[14+40+13]&ACK == 0 || f.data[14+8+15] != 7 { // from the client
+					f.data[11], f.data[14+7] = mac, ttl
+				}
+				frames = append(frames, f)
+			}
+		}
+		return frames
+	}
+	for _, c := range []struct {
+		ttl  uint8
+		want bool
+	}{{64, true}, {63, false}} {
+		r := analyse(Config{}, together(rotating(9, c.ttl), at(newConn("fd00::5", "2001:db8:5::7", 9999, 587).open().frames, 3*minute)))
+		level, text, open := detect.NoLevel, "", 0
+		for _, f := range r.findings {
+			if f.Class != detect.Spambot {
+				continue
+			}
+			if strings.HasPrefix(f.Source.Addr.String(), "fd00::5") {
+				t.Errorf("hop limit %d: %s is accused", c.ttl, f.Source.Addr)
+			}
+			switch f.Action {
+			case "opened":
+				open++
+			case "closed":
+				open--
+			}
+			if level = max(level, f.Level); len(f.Reasons) > 0 {
+				text = f.Reasons[0].Text
+			}
+			if open > 2 { // the old one is closed within a second
+				t.Errorf("%d findings are open", open)
+			}
+		}
+		if (level >= detect.Likely) != c.want || c.want && !strings.Contains(text, "It tried 30 connections to 30 different mail networks in 10 minutes") {
+			t.Errorf("hop limit %d: %s: %s", c.ttl, level, text)
+		}
+	}
+}
+
 func TestUnused(t *testing.T) {
 	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.77")},
 		AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24")},
