@@ -265,6 +265,10 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 		} else {
 			facts.Deferred++
 		}
+	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
+		if why, _, _ := s.causeOf(ev); why < detect.UserUnknown || why == detect.LoginFailed {
+			return
+		}
 	default:
 		return // says nothing about the mail
 	}

@@ -247,6 +247,36 @@ func TestRotatingAddresses(t *testing.T) {
 	}
 }
 
+// Where nothing but the servers is heard, what they refuse is known by its text.
+func TestServersAlone(t *testing.T) {
+	for text, want := range map[string]bool{
+		"550 5.1.1 <b@example.net>: Recipient address rejected: User unknown\r\n": true,
+		"554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n":  true,
+		"450 4.7.1 Greylisted, please try again\r\n":                              false,
+		"535 5.7.8 Authentication failed\r\n":                                     false,
+		"500 5.5.1 What?\r\n":                                                     false,
+	} {
+		var frames []frame
+		for _, f := range bot(12, func(c *conn) {
+			c.open().told("220 mx ESMTP\r\n").says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").
+				says("RCPT TO:<b@example.net>\r\n").told(text).says("QUIT\r\n").told("221 bye\r\n").close()
+		}) {
+			if f.data[14+12] == 198 { // from the server
+				frames = append(frames, f)
+			}
+		}
+		refused := false
+		for _, f := range analyse(Config{}, frames).findings {
+			for _, r := range f.Reasons {
+				refused = refused || r.Code == detect.Refusals && r.Server == ""
+			}
+		}
+		if refused != want {
+			t.Errorf("%q: refused %v", text, refused)
+		}
+	}
+}
+
 func TestUnused(t *testing.T) {
 	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.77")},
 		AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24")},
