@@ -29,7 +29,7 @@ func (h *Host) Estate(f *Facts) *Estate {
 }
 
 // Inherit has a Host take over what is known of its machine's address before. f are its own facts: what it has done so far is
-// not more than they hold. The next observation publishes the verdict.
+// not more than they hold. Its verdict is to be judged.
 func (h *Host) Inherit(c *Config, e *Estate, f *Facts) {
 	room, off, lookups := h.Room, h.off, h.lookups
 	h.Release()

@@ -115,6 +115,10 @@ func (e *Engine) handDown(from, to *flowtable.Host) {
 		hst = s.newHost(r, src)
 	}
 	hst.Inherit(&e.cfg.Detect, estate, &src.facts)
+	if !hst.waiting { // the tick has it judged
+		hst.waiting = true
+		s.later = append(s.later, r)
+	}
 }
 
 // leave forgets what was known of a source whose machine has another address now.

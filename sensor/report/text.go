@@ -125,7 +125,9 @@ func period(first, last int64) string {
 // sorted are the findings, worst first.
 func (r *Report) sorted() []*detect.Finding {
 	found := slices.Clone(r.findings)
-	found = slices.DeleteFunc(found, func(f *detect.Finding) bool { return f.CloseReason == "superseded" || f.CloseReason == "reclassified" })
+	found = slices.DeleteFunc(found, func(f *detect.Finding) bool {
+		return f.CloseReason == "superseded" || f.CloseReason == "reclassified" || f.CloseReason == "address_changed"
+	})
 	slices.SortStableFunc(found, func(a, b *detect.Finding) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score), -cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
 	})
