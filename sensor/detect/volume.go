@@ -454,7 +454,7 @@ func burstFrom(mean, phi, z float64) float64 {
 func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	now := v.Bin * five
 	mean, known := s.mean(now)
-	paid := s.lacks(v, mean/12)
+	paid := s.lacks(v, m, mean/12)
 	s.Peak5 = max(s.Peak5, clamp32(s.Five)-clamp32(uint64(paid)))
 	s.Last[v.Bin%12] = clamp32(s.Five)
 	if x := float64(s.Five); known && !s.High && !s.special && paid == 0 && !batch(x, mean/12) {

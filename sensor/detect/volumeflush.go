@@ -54,6 +54,9 @@ func (o *Outage) tick(now int64, waiting int) bool {
 		}
 	}
 	down := o.bad >= outageNets && o.bad >= o.good && (n >= outageNets || o.most)
+	if o.lasts() { // a small server tries so seldom that a quarter of an hour without a failure says nothing
+		down = o.bad >= o.good && o.bad >= 0.2
+	}
 	switch lasts := o.lasts(); {
 	case down && !lasts:
 		*o = Outage{From: now, good: o.good, bad: o.bad, at: o.at, nets: o.nets, most: o.most}
@@ -74,10 +77,10 @@ func (o *Outage) lasts() bool { return o.From != 0 && o.To == 0 }
 func (o *Outage) flushes(now int64) bool { return o.lasts() || o.To != 0 && now-o.To < flushTime }
 
 // lacks notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
-func (s *Series) lacks(v *Traffic, usual float64) (paid float64) {
+func (s *Series) lacks(v *Traffic, m Metric, usual float64) (paid float64) {
 	x := float64(s.Five)
 	switch {
-	case v.known && s == &v.Series[OutMessages] && (v.Down || v.Flushing):
+	case v.known && m <= OutSessions && (v.Down || v.Flushing):
 		paid = min(s.Lack, max(0, x-usual))
 		s.Lack = 0 // and anew from what waits
 	case v.Down && x < usual:
@@ -94,7 +97,7 @@ func (s *Series) lacks(v *Traffic, usual float64) (paid float64) {
 
 // expects is how much more than usual may come in these five minutes, and in the hour up to them.
 func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
-	if m == OutMessages && v.waiting > 0 && (v.Down || v.Flushing) {
+	if m <= OutSessions && v.waiting > 0 && (v.Down || v.Flushing) {
 		if v.known {
 			s.Lack = knownTimes * float64(v.waiting)
 		} else {
