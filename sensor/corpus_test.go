@@ -32,7 +32,8 @@ func corpusAt() string {
 	if dir == "" {
 		dir = "../../shared/pcaps"
 	}
-	if _, err := os.Stat(dir); err != nil {
+	dir, err := filepath.EvalSymlinks(dir) // which WalkDir does not follow
+	if err != nil {
 		return ""
 	}
 	return dir

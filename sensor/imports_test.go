@@ -37,13 +37,13 @@ var allowed = map[string]struct {
 }
 
 // home says where an outside package may be used, and nowhere else.
-var home = map[string]struct{ where, why string }{
+var home = map[string]struct{ where, why string }{ // where: one package, or several with blanks between
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
 	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
 	"go.etcd.io/bbolt":                {"sensor/state", "only there is anything kept"},
 	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},
-	"golang.org/x/net/dns/dnsmessage": {"sensor/dns", "one place for names from the wire"},
+	"golang.org/x/net/dns/dnsmessage": {"sensor/dns bench/servers", "one place for names from the wire, and one where answers are made up"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
 	"net/http":                        {"sensor/status", "nothing else listens"},
 }
@@ -72,7 +72,7 @@ func TestImports(t *testing.T) {
 			if ours, ok := strings.CutPrefix(i, "spamsensor/"); ok && !slices.Contains(rule.imports, ours) {
 				t.Errorf("%s imports %s: %s", name, ours, rule.why)
 			}
-			if h, ok := home[i]; ok && h.where != name {
+			if h, ok := home[i]; ok && !slices.Contains(strings.Fields(h.where), name) {
 				t.Errorf("%s imports %s, whose place is %s: %s", name, i, h.where, h.why)
 			}
 		}

@@ -212,7 +212,7 @@ func TestBadInput(t *testing.T) {
 		{"cut", []string{cut}, exitPartial, "the file ends inside a record", true},
 		{"one of three missing", []string{"testdata/bot.pcap", filepath.Join(dir, "nowhere.pcap"), text}, exitPartial, "no such file", true},
 		{"a directory with a cut one", []string{dir}, exitPartial, "cut.pcap", true},
-		{"nothing named", nil, exitUsage, "requires at least 1 arg", false},
+		{"nothing named", nil, exitUsage, "name capture files or directories", false},
 		{"unknown option", []string{"--nonsense", cut}, exitUsage, "unknown flag", false},
 		{"unknown setting", []string{"--set", "evidence.mailfrom=full", cut}, exitUsage, `did you mean "mail_from"?`, false},
 		{"wrong value", []string{"--set", "evidence.mail_from=some", cut}, exitUsage, "none of full, domain, hash, none", false},

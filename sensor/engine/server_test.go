@@ -200,6 +200,23 @@ func TestServersFound(t *testing.T) {
 	}
 }
 
+// TestFoundAtOnce: that a server which nobody declared passes on what strangers bring is told of a capture that
+// is handed over whole as well.
+func TestFoundAtOnce(t *testing.T) {
+	p := newPlay(Config{})
+	p.w.size = 1 << 20
+	for i := range 8 {
+		to := fmt.Sprintf("v@victim%d.example", i)
+		p.conn(stranger, ourServer, 25, message("a@spam.example", to, "250 ok", "250 queued"))
+		p.conn(ourServer, fmt.Sprintf("192.0.%d.99", i), 25, message("a@spam.example", to, "250 ok", "250 queued"))
+	}
+	p.w.flush()
+	p.e.Finish("end_of_input")
+	if s := p.servers[ourServer]; s.Count.MessagesOut < 4 || !slices.ContainsFunc(p.findings, func(f detect.Finding) bool { return f.Class == detect.OpenRelay }) {
+		t.Errorf("%d of 8 messages were seen to leave, findings %+v", s.Count.MessagesOut, p.findings)
+	}
+}
+
 // TestServerQueue: refusals for now wait, and a blocklist that is named is told of the site,
 // with the address that two servers quote.
 func TestServerQueue(t *testing.T) {

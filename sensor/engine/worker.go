@@ -14,7 +14,8 @@ type Worker struct {
 	used    []piece
 	row     [][]wire.Frame // scratch of Take
 	ticks   []tick
-	seq     uint64 // packets that were ours so far
+	frames  uint64 // so far
+	seq     uint64 // packets that were ours
 	outcome [wire.Outcomes]atomic.Uint64
 	lo      int64 // times from here for span nanoseconds need no thought
 	span    uint64
@@ -71,21 +72,21 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 // Take takes in frames and gives out what they cause. The parts follow one another.
 func (w *Worker) Take(parts [][]wire.Frame) {
 	w.row = w.row[:0]
-	room := atOnce
+	total, most := 0, w.atOnce()
 	for _, part := range parts {
-		for len(part) >= room {
-			w.row = append(w.row, part[:room])
-			part = part[room:]
-			w.take(w.row, atOnce)
-			w.row, room = w.row[:0], atOnce
+		for len(part) >= most-total {
+			w.row = append(w.row, part[:most-total])
+			part = part[most-total:]
+			w.take(w.row, most)
+			w.row, total, most = w.row[:0], 0, w.atOnce()
 		}
 		if len(part) > 0 {
 			w.row = append(w.row, part)
-			room -= len(part)
+			total += len(part)
 		}
 	}
-	if room < atOnce {
-		w.take(w.row, atOnce-room)
+	if total > 0 {
+		w.take(w.row, total)
 	}
 }
 
@@ -94,8 +95,13 @@ func (w *Worker) Take(parts [][]wire.Frame) {
 // and 16 % with 2048; a flood of SYNs is the same with all.
 const atOnce = 16384
 
+// atOnce is less at the beginning: that a host is a mail server is known to the shards when the row is done in
+// which it showed, and a short capture is to tell of its relaying too.
+func (w *Worker) atOnce() int { return int(min(atOnce, max(64, w.frames/4))) }
+
 // take takes in a row of frames, total in all.
 func (w *Worker) take(parts [][]wire.Frame, total int) {
+	w.frames += uint64(total)
 	shared := w.e.pool != nil && total >= shareFrom
 	if shared {
 		w.cut(parts, total)
