@@ -122,12 +122,15 @@ func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, no
 	if !direct && (!abroad || ClassifyHelo(string(name)) != HeloBareIP) {
 		return
 	}
+	if direct {
+		h.server.named(hash, name)
+	}
+	if h.reasons[HeloNames].Value >= maxNames && h.Lately(HeloNames, now) && h.reasons[HeloName].Weight >= 3.9 && h.Lately(HeloName, now) {
+		return // nothing more can be found
+	}
 	distinct, fresh := recently(w.day[:], hash, stamp(now), 86400)
 	if distinct >= c.HeloNames {
 		h.found(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
-	}
-	if direct {
-		h.server.named(hash, name)
 	}
 	if !fresh {
 		return

@@ -42,6 +42,9 @@ func (e *Engine) note(what string) {
 	defer f.mu.Unlock()
 	f.n++
 	f.latest = what
+	if f.since == 0 {
+		f.since = now // the first came before there was a time
+	}
 	if now-f.since >= minute || now < f.since {
 		f.since, f.recent = now, 0
 	}
@@ -72,7 +75,7 @@ func describe(reason any) string {
 		switch {
 		case f.Function == "runtime.gopanic":
 			thrown = true
-		case thrown && !strings.HasPrefix(f.Function, "runtime."):
+		case thrown && strings.HasPrefix(f.Function, "spamsensor/"):
 			return fmt.Sprintf("%s in %s (%s:%d)", what, path.Base(f.Function), path.Base(f.File), f.Line)
 		}
 		if !more {

@@ -134,7 +134,7 @@ func TestPanics(t *testing.T) {
 		if r.e.Fault() != nil {
 			t.Errorf("it stops after %d panics: %v", n+bad, r.e.Fault())
 		}
-		if !strings.Contains(st.PanicAt, "engine.") || !strings.Contains(st.PanicAt, ".go:") {
+		if !strings.Contains(st.PanicAt, " in wire.") && !strings.Contains(st.PanicAt, " in engine.") || !strings.Contains(st.PanicAt, ".go:") {
 			t.Errorf("the place is not told: %q", st.PanicAt)
 		}
 		t.Logf("R28: %d of %d panics isolated with %d helpers, %d other sessions exact (goal all, all)", st.Panics, n+bad, helpers, len(got))
