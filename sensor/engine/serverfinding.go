@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff"
+)
+
+// serverFinding is an open finding about a server.
+type serverFinding struct {
+	ID      string
+	Seq     int
+	Level   detect.Level
+	Opened  int64
+	Last    int64 // verdict
+	Reasons []detect.ReasonText
+	Relay   *detect.RelayProof
+	Client  netip.Addr // whose sessions are evidence
+	Events  []uint64   // of them
+	told    int        // of these
+	toldAt  int64
+}
+
+const (
+	maxServerReasons = 8
+	// calm is how long nothing must be found until a finding is closed.
+	calm      = 24 * hour
+	calmRelay = 7 * 24 * hour
+)
+
+// teller makes findings of verdicts about a server.
+func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
+	return func(v detect.ServerVerdict) {
+		f := s.open[v.Class]
+		action := "updated"
+		if f == nil {
+			action = "opened"
+			f = &serverFinding{ID: fmt.Sprintf("%s-%s-%d", v.Class, s.addr, v.Time/second), Opened: v.Time}
+			s.open[v.Class] = f
+		}
+		f.Last = v.Time
+		worse := v.Level > f.Level
+		f.Level = max(f.Level, v.Level)
+		if v.Relay != nil {
+			f.Relay = v.Relay
+		}
+		if v.Client.IsValid() {
+			f.Client = v.Client
+		}
+		fresh := f.because(&v)
+		if action == "opened" || worse || fresh {
+			e.tellFinding(s, v.Class, action, v.Time, "")
+		}
+	}
+}
+
+// because notes a reason; fresh says that it is a new one.
+func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
+	for i := range f.Reasons {
+		r := &f.Reasons[i]
+		if r.Server == v.Code {
+			r.Reason.Last, r.Text = v.Time, v.Text
+			r.Reason.Value = max(r.Reason.Value, v.Value)
+			return false
+		}
+	}
+	if len(f.Reasons) < maxServerReasons {
+		f.Reasons = append(f.Reasons, detect.ReasonText{Server: v.Code, Text: v.Text,
+			Reason: detect.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
+	}
+	return true
+}
+
+// mayProve reports whether a session can be what a finding about a server of ours rests on: a stranger's whose message
+// was taken for somebody else, one with a login, or one that cannot be read. Whether it is is known where findings are made.
+func (s *shard) mayProve(f *flow, talk *smtpsniff.Session) bool {
+	return f.has(inside) && talk != nil && (f.has(relayed) || talk.Auth == smtpsniff.AuthOK || talk.Encryption != smtpsniff.Plain)
+}
+
+// restsOn calls do for each open finding about a server that rests on the client of a session and has room for its event.
+func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
+	s := e.watching(x.Server.Addr().As16())
+	if s == nil {
+		return
+	}
+	for _, f := range s.open {
+		if f != nil && f.Client == x.Client.Addr() && len(f.Events) < maxEvidence {
+			do(f)
+		}
+	}
+}
+
+// proved reports whether a finding about a server rests on the client of a session.
+func (e *Engine) proved(x *detect.Session) (yes bool) {
+	e.restsOn(x, func(*serverFinding) { yes = true })
+	return yes
+}
+
+// proves notes the event of a session as evidence, if a finding about a server rests on its client.
+func (e *Engine) proves(x *detect.Session, event uint64) {
+	if event != 0 {
+		e.restsOn(x, func(f *serverFinding) { f.Events = append(f.Events, event) })
+	}
+}
+
+// tellProof tells findings again whose sessions ended after they had been opened: at the first, and then now and then.
+func (e *Engine) tellProof(s *mailServer, now int64) {
+	for c, f := range s.open {
+		if f != nil && len(f.Events) > f.told && (f.told == 0 || now-f.toldAt >= updateEvery) {
+			e.tellFinding(s, detect.Class(c), "updated", now, "")
+		}
+	}
+}
+
+// closeCalm closes findings for which nothing came any more.
+func (e *Engine) closeCalm(s *mailServer, now int64) {
+	for c, f := range s.open {
+		wait := int64(calm)
+		if detect.Class(c) == detect.OpenRelay {
+			wait = calmRelay
+		}
+		if f != nil && now-f.Last > wait {
+			e.tellFinding(s, detect.Class(c), "closed", now, "quiet")
+		}
+	}
+}
+
+// tellFinding gives out an event of a finding about a server; a closed one is forgotten.
+func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now int64, reason string) {
+	f := s.open[c]
+	f.Seq++
+	f.told, f.toldAt = len(f.Events), now
+	if action == "closed" {
+		s.open[c] = nil
+	}
+	if e.out.Finding == nil {
+		return
+	}
+	d := &detect.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
+		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
+	d.Severity = [...]detect.Severity{detect.Info, detect.Low, detect.Medium, detect.High}[f.Level]
+	if c == detect.OpenRelay || c == detect.HijackedAccount {
+		d.Severity = [...]detect.Severity{detect.Info, detect.Medium, detect.High, detect.Critical}[f.Level]
+	}
+	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
+	d.DecidedIn = max(0, f.Opened-s.First)
+	d.Advice = serverAdvice(c, s.addr, f.Reasons)
+	if e.servers.local == nil && c == detect.OpenRelay {
+		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
+	}
+	e.out.Finding(d)
+}
+
+// serverAdvice says what to do; reasons are the finding's, the latest last.
+func serverAdvice(c detect.Class, a netip.Addr, reasons []detect.ReasonText) string {
+	switch c {
+	case detect.OpenRelay:
+		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)
+	case detect.HijackedAccount:
+		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many recipients), lock it, change its password, and remove its mail from the queue.", a)
+	}
+	code := ""
+	if len(reasons) > 0 {
+		code = reasons[len(reasons)-1].Server
+	}
+	switch code {
+	case "queue_blocklisted":
+		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an account or a host that sends spam through it. What waits goes out by itself once the address is removed.", a)
+	case "queue_grew":
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If most of it is for one destination, that one has trouble and the mail will go out later; if it is for many, and nobody here wrote it, an account is stolen.", a)
+	case "volume_stopped":
+		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves names; on a holiday there may be nothing to send.", a)
+	case "volume_burst", "volume_rise":
+		return fmt.Sprintf("Ask whether somebody sends a newsletter or many invoices through %s. If nobody does, look into its log for the account or host that sends most, and lock it.", a)
+	}
+	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.", a)
+}

@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
+	"spamsensor/smtpsniff"
+)
+
+// serverSeen is an observation of a server: one of mail, session, attempt and answer is set.
+type serverSeen struct {
+	client, server flowtable.Addr
+	v6             bool
+	outside        bool // the server is none of ours
+	mail           *detect.Mail
+	session        *detect.ServerSession
+	attempt        tryState
+	net, host      uint32
+	answer         *nameAnswer
+}
+
+// nameAnswer says which networks the servers of a name are in: the DNS said it.
+type nameAnswer struct {
+	name uint32   // hash of the registered domain
+	nets []uint32 // hashes
+}
+
+// tryState says what became of an attempt of a server.
+type tryState int8
+
+const (
+	tryBegins tryState = 1 + iota
+	tryAnswered
+	tryRefused
+)
+
+// maxRcpts bounds the recipients of a transaction that are looked at; RFC 5321, section
+// 4.5.3.1.8, has servers take 100.
+const maxRcpts = 100
+
+// envelope is the transaction of a session in hand.
+type envelope struct {
+	mail     detect.Mail
+	open     bool
+	answered int // replies to RCPT so far
+	refused  bool
+	listed   bool
+	why      detect.Cause // of the latest refusal
+	name     uint32       // hash of the domain in the server's greeting; zero if it names none
+	full     bool         // a recipient found no room: those behind it are not looked at
+	held     int          // bytes taken of shard.mailBytes, about
+}
+
+// hold takes room for a part of a transaction with a text of n bytes.
+func (s *shard) hold(x *envelope, n int) bool {
+	if n += 128; n > s.mailBytes {
+		s.e.servers.full.Add(1)
+		return false
+	}
+	x.held += n
+	s.mailBytes -= n
+	return true
+}
+
+// release gives the room back.
+func (s *shard) release(x *envelope) {
+	s.mailBytes += x.held
+	x.held = 0
+}
+
+// forgetEnvelope lets go of the transaction of a session that is not looked at any more.
+func (s *shard) forgetEnvelope(session uint32) {
+	if int(session) < len(s.envelopes) && s.envelopes[session] != nil {
+		s.release(s.envelopes[session])
+		s.envelopes[session] = nil
+	}
+}
+
+// watch notes at a flow's beginning whether one end can be a server of ours: any host inside
+// can, and a declared one may have an address that home_net does not name.
+func (s *shard) watch(f *flow, k *flowtable.Key) {
+	if !f.has(external) || s.e.watching(k.Server) != nil {
+		f.flags |= inside | watched
+	}
+	if s.e.watching(k.Client) != nil {
+		f.flags |= watched
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+			src.flags |= serving
+		}
+	}
+}
+
+// overheard follows the transactions of a session with a server of ours. It reads the events of the
+// listener that heard is called for.
+func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
+	if !f.has(watched) {
+		return
+	}
+	k := s.t.Flows.KeyOf(s.current)
+	x := s.envelope(f)
+	for i := range s.sniff.Events {
+		ev := &s.sniff.Events[i]
+		switch ev.Kind {
+		case smtpsniff.MailSaid:
+			s.endMail(f, k, talk, x)
+			if x.answered, x.full = 0, false; !s.hold(x, len(ev.Text)) {
+				continue
+			}
+			x.open = true
+			x.mail = detect.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
+				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
+			}
+		case smtpsniff.RcptSaid:
+			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.full {
+				if x.full = !s.hold(x, len(ev.Text)); x.full {
+					continue
+				}
+				domain := string(bytes.ToLower(smtpsniff.Domain(ev.Text)))
+				x.mail.Rcpts = append(x.mail.Rcpts, detect.Recipient{Hash: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))),
+					Name: domain, Where: s.e.locality(k, domain)})
+			}
+		case smtpsniff.Accepted:
+			x.mail.Taken = true
+			s.endMail(f, k, talk, x)
+		case smtpsniff.Replied:
+			s.replied(f, k, talk, x, ev)
+		}
+	}
+}
+
+// locality is whose domain a recipient of a session has. The configured domains are those of the declared servers, if
+// there are any: another server of ours then has domains that nobody configured, and they are learned.
+func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
+	where := e.servers.local.Locality(domain)
+	known := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
+	if where == detect.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
+		return detect.UnknownDomain
+	}
+	return where
+}
+
+// replied is a reply to a part of a transaction.
+func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
+	refused := ev.Code >= 400
+	if refused && !f.has(inside) {
+		why, c, _ := s.causeOf(ev)
+		x.mail.Why, x.why = why, why
+		if c.List != "" {
+			x.mail.Listed, x.listed = true, true
+		}
+	}
+	over := func(phase detect.PhaseClass) {
+		if x.open && refused {
+			x.mail.Code, x.mail.Phase = ev.Code, phase
+			s.endMail(f, k, talk, x)
+		}
+	}
+	switch ev.Phase {
+	case smtpsniff.Banner:
+		x.refused = x.refused || refused
+		if !f.has(inside) {
+			x.name = s.domainOf(greeting(talk.Banner()))
+		}
+	case smtpsniff.Helo:
+		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
+	case smtpsniff.Mail:
+		over(detect.AtMail)
+	case smtpsniff.Rcpt:
+		if x.open && x.answered < len(x.mail.Rcpts) {
+			to := &x.mail.Rcpts[x.answered]
+			to.Code = ev.Code
+			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
+			if refused {
+				x.mail.Phase = detect.AtRcpt
+				why, _, _ := s.causeOf(ev)
+				to.Absent = why == detect.UserUnknown
+			}
+		}
+		x.answered++
+	case smtpsniff.Data, smtpsniff.EndOfData:
+		over(detect.AtData)
+	}
+}
+
+// greeting is the name that a server gives in its greeting (RFC 5321, section 4.2: it is the first word), in lower case; empty if
+// it is none.
+func greeting(banner []byte) string {
+	word, _, _ := bytes.Cut(banner, []byte{' '})
+	if name := string(bytes.ToLower(word)); detect.ClassifyHelo(name) == detect.HeloProper {
+		return name
+	}
+	return ""
+}
+
+// domainOf is the hash of the registered domain of a mail server's name, zero for none.
+func (s *shard) domainOf(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	return uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(name))))
+}
+
+// answeredName hands on where the DNS says the servers of a name are, if there are servers of ours to use that.
+func (s *shard) answeredName(m *dns.Message, now int64) {
+	if len(*s.e.servers.known.Load()) == 0 {
+		return
+	}
+	a := &nameAnswer{name: s.domainOf(m.Name)}
+	for _, ip := range m.Addrs[:m.NAddrs] {
+		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
+	}
+	s.record(record{server: &serverSeen{answer: a}, time: now})
+}
+
+// endMail gives out the transaction in hand.
+func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope) {
+	if !x.open {
+		return
+	}
+	x.open = false
+	s.release(x)
+	m := x.mail
+	x.mail = detect.Mail{}
+	m.Time, m.Over = f.last, !m.Taken
+	v6 := k.Scope.V6()
+	other := k.Server
+	if f.has(inside) {
+		other = k.Client
+		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
+			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
+		if talk.Auth == smtpsniff.AuthOK {
+			m.Account = talk.Account
+		}
+	}
+	m.Name = x.name
+	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code/100 == 2 && to.Where != detect.LocalDomain }) {
+		f.flags |= relayed
+	}
+	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
+	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
+}
+
+// seen gives out an observation.
+func (s *shard) seen(now int64, k *flowtable.Key, outside bool, x serverSeen) {
+	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
+	s.record(record{server: &x, time: now})
+}
+
+// envelope is the one of a flow's session.
+func (s *shard) envelope(f *flow) *envelope {
+	for int(f.session) >= len(s.envelopes) {
+		s.envelopes = append(s.envelopes, nil)
+	}
+	if s.envelopes[f.session] == nil {
+		s.envelopes[f.session] = &envelope{}
+	}
+	return s.envelopes[f.session]
+}
+
+// letGo ends the transaction in hand, and frees the place for another session.
+func (s *shard) letGo(f *flow, k *flowtable.Key, talk *smtpsniff.Session) (x envelope) {
+	if talk == nil || int(f.session) >= len(s.envelopes) || s.envelopes[f.session] == nil {
+		return x
+	}
+	s.endMail(f, k, talk, s.envelopes[f.session])
+	x, *s.envelopes[f.session] = *s.envelopes[f.session], x
+	return x
+}
+
+// serverSession is the end of a flow, if one end of it is a server of ours.
+func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session) {
+	if !f.has(watched) {
+		return
+	}
+	x := s.letGo(f, k, talk)
+	if !f.has(opened) {
+		return
+	}
+	v6 := k.Scope.V6()
+	_, up := f.conn.Counts(tcp.Client)
+	d := &detect.ServerSession{Time: f.last, Inbound: f.has(inside), External: true, Submit: k.ServerPort != 25, Bytes: up}
+	other := k.Server
+	if d.Inbound {
+		other = k.Client
+		d.External = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6)
+		d.Client = addr(k.Client, v6)
+		d.Own = s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil
+	}
+	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
+	if talk != nil {
+		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
+		if d.Auth && d.Inbound {
+			d.Account = talk.Account
+		}
+		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
+		d.Name = x.name
+		d.Refused, d.Listed, d.Why = x.refused && talk.Mails == 0, x.listed, x.why
+	}
+	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
+}
+
+// serverAttempt is an attempt of a server to reach another one.
+func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
+	if src.flags&serving == 0 { // it may have been found since, and nobody answered it, so that no flow of it began
+		if src.flags&home == 0 || s.e.watching(k.Client) == nil {
+			return
+		}
+		src.flags |= serving
+	}
+	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
+		s.seen(now, k, true, serverSeen{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
+	}
+}
