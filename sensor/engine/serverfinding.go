@@ -170,7 +170,7 @@ func serverAdvice(c detect.Class, a netip.Addr, reasons []detect.ReasonText) str
 	case "queue_blocklisted":
 		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an account or a host that sends spam through it. What waits goes out by itself once the address is removed.", a)
 	case "queue_grew":
-		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If most of it is for one destination, that one has trouble and the mail will go out later; if it is for many, and nobody here wrote it, an account is stolen.", a)
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If nothing goes out at all, its line, its name resolution or a firewall fails; if most of it is for one destination, that one has trouble and the mail will go out later; if it is for many, and nobody here wrote it, an account is stolen.", a)
 	case "volume_stopped":
 		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves names; on a holiday there may be nothing to send.", a)
 	case "volume_burst", "volume_rise":
