@@ -217,7 +217,7 @@ func (s *shard) tickFindings(now int64) {
 		}
 		k := *s.t.Sources.KeyOf(r)
 		if hst.left {
-			s.leave(src, hst, k, now)
+			s.forgetHost(src, k, now, "address_changed")
 			return true
 		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {

@@ -39,17 +39,23 @@ func (s *shard) served(src *source) {
 	}
 }
 
-// handOver gives the notes of all shards to those they are about. The caller holds
-// tickMu.
-func (e *Engine) handOver() {
-	var all []note
+// gather takes what all shards have in a list for each other.
+func gather[T any](e *Engine, of func(*shard) *[]T) (all []T) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		all = append(all, s.notes...)
-		s.notes = s.notes[:0]
+		list := of(s)
+		all = append(all, *list...)
+		*list = (*list)[:0]
 		s.t.Unlock()
 	}
+	return all
+}
+
+// handOver gives the notes of all shards to those they are about. The caller holds
+// tickMu.
+func (e *Engine) handOver() {
+	all := gather(e, func(s *shard) *[]note { return &s.notes })
 	slices.SortFunc(all, func(a, b note) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]), cmp.Compare(a.client, b.client))
 	})

@@ -399,7 +399,8 @@ func (s *shard) dropHost(except *source) {
 	}
 	if least != 0 {
 		s.count.hostsEvicted++
-		s.forgetHost(s.t.Sources.At(least), *s.t.Sources.KeyOf(least))
+		src := s.t.Sources.At(least)
+		s.forgetHost(src, *s.t.Sources.KeyOf(least), src.facts.Last, "evicted")
 	}
 }
 
@@ -413,8 +414,8 @@ func (s *shard) hostWorth(src *source) int64 {
 }
 
 // forgetHost ends the findings of a source and forgets why there were any.
-func (s *shard) forgetHost(src *source, k flowtable.Host) {
-	s.closeFindings(src, s.hosts.at(src.host), k, src.facts.Last, "evicted")
+func (s *shard) forgetHost(src *source, k flowtable.Host, now int64, reason string) {
+	s.closeFindings(src, s.hosts.at(src.host), k, now, reason)
 	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
 	src.host = 0
@@ -425,7 +426,7 @@ func (s *shard) sourceGone(k *flowtable.Host, src *source) {
 	s.count.sourcesEvicted++
 	s.lost = max(s.lost, src.facts.Attempts)
 	if src.host != 0 {
-		s.forgetHost(src, *k)
+		s.forgetHost(src, *k, src.facts.Last, "evicted")
 	}
 }
 

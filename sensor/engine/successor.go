@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 )
 
 // arrival is the first packet of a source of ours with IPv6. If its machine had another address before, it takes over what is
@@ -27,8 +28,7 @@ const maxArrivals = 256
 // arrives notes a new source. A packet that a router passed on has the router's address, and a hop limit that no system begins
 // with.
 func (s *shard) arrives(src *source, p *packet) {
-	begins := p.ttl == 64 || p.ttl == 128 || p.ttl == 255
-	if !p.toServer || !p.key.Scope.V6() || !begins || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
+	if !p.key.Scope.V6() || !detect.FirstTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
 		return
 	}
 	if len(s.arrivals) >= maxArrivals {
@@ -40,14 +40,7 @@ func (s *shard) arrives(src *source, p *packet) {
 
 // succeed has the arrivals of all shards take over from their machines' addresses before. The caller holds tickMu.
 func (e *Engine) succeed() {
-	var all []arrival
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		all = append(all, s.arrivals...)
-		s.arrivals = s.arrivals[:0]
-		s.t.Unlock()
-	}
+	all := gather(e, func(s *shard) *[]arrival { return &s.arrivals })
 	slices.SortFunc(all, func(a, b arrival) int {
 		return cmp.Or(cmp.Compare(a.time, b.time), bytes.Compare(a.source.Addr[:], b.source.Addr[:]))
 	})
@@ -98,7 +91,7 @@ func (e *Engine) handDown(from, to *flowtable.Host) {
 	hst := s.hosts.at(src.host)
 	estate := hst.Estate(&src.facts)
 	if hst.left = true; !hst.anyOpen() {
-		s.leave(src, hst, *from, 0)
+		s.forgetHost(src, *from, 0, "address_changed")
 	}
 	s.t.Unlock()
 
@@ -119,12 +112,4 @@ func (e *Engine) handDown(from, to *flowtable.Host) {
 		hst.waiting = true
 		s.later = append(s.later, r)
 	}
-}
-
-// leave forgets what was known of a source whose machine has another address now.
-func (s *shard) leave(src *source, hst *host, k flowtable.Host, now int64) {
-	s.closeFindings(src, hst, k, now, "address_changed")
-	hst.Release()
-	s.hosts.remove(src.host)
-	src.host = 0
 }

@@ -72,13 +72,13 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 // Take takes in frames and gives out what they cause. The parts follow one another.
 func (w *Worker) Take(parts [][]wire.Frame) {
 	w.row = w.row[:0]
-	total, most := 0, w.atOnce()
+	total, most := 0, w.rowSize()
 	for _, part := range parts {
 		for len(part) >= most-total {
 			w.row = append(w.row, part[:most-total])
 			part = part[most-total:]
 			w.take(w.row, most)
-			w.row, total, most = w.row[:0], 0, w.atOnce()
+			w.row, total, most = w.row[:0], 0, w.rowSize()
 		}
 		if len(part) > 0 {
 			w.row = append(w.row, part)
@@ -95,9 +95,9 @@ func (w *Worker) Take(parts [][]wire.Frame) {
 // and 16 % with 2048; a flood of SYNs is the same with all.
 const atOnce = 16384
 
-// atOnce is less at the beginning: that a host is a mail server is known to the shards when the row is done in
+// rowSize is less than atOnce at the beginning: that a host is a mail server is known to the shards when the row is done in
 // which it showed, and a short capture is to tell of its relaying too.
-func (w *Worker) atOnce() int { return int(min(atOnce, max(64, w.frames/4))) }
+func (w *Worker) rowSize() int { return int(min(atOnce, max(64, w.frames/4))) }
 
 // take takes in a row of frames, total in all.
 func (w *Worker) take(parts [][]wire.Frame, total int) {
