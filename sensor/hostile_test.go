@@ -67,13 +67,13 @@ func TestHostileDialogues(t *testing.T) {
 		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
 		{"smuggled behind LF.LF", func(k *talk) *talk {
 			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n."+smuggle, five).lines(quit...).close()
-		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("impatient" "pipelined" "smuggling")`, ""},
 		{"smuggled behind LF.CRLF", func(k *talk) *talk {
 			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n.\r"+smuggle, five).lines(quit...).close()
-		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("impatient" "pipelined" "smuggling")`, ""},
 		{"smuggled behind CRLF.LF", func(k *talk) *talk {
 			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\r\n."+smuggle, five).lines(quit...).close()
-		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("pipelined" "smuggling")`, ""},
+		}, `smtp both from ("a@example.org" "m@example.com") messages 2 flags ("impatient" "pipelined" "smuggling")`, ""},
 		{"not smuggled", func(k *talk) *talk {
 			return k.lines(envelope...).lines("C: DATA", "S: 354 go", "C: hi\n."+smuggle, "S: 250 taken").lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
@@ -97,7 +97,7 @@ func TestHostileDialogues(t *testing.T) {
 				k.frame(0, ACK, strings.Repeat("NOOP\r\nRSET\r\n", 1000)[:12000])
 			}
 			return k.close()
-		}, `smtp both from () messages 0 flags ("pipelined" "too_many_pending")`, ""},
+		}, `smtp both from () messages 0 flags ("impatient" "pipelined" "too_many_pending")`, ""},
 		{"a reply of 20,000 lines", func(k *talk) *talk {
 			k.bytes(0, "HELP\r\n")
 			for range 20 {
@@ -114,7 +114,7 @@ func TestHostileDialogues(t *testing.T) {
 				k.bytes(0, strings.Repeat("RCPT TO:<b@example.net>\r\n", 100)).bytes(1, strings.Repeat("250 ok\r\n", 100))
 			}
 			return k.lines("C: DATA", "S: 354 go", "C: .", "S: 250 taken").lines(quit...).close()
-		}, `smtp both from ("a@example.org") messages 1 flags ("pipelined")`, ""},
+		}, `smtp both from ("a@example.org") messages 1 flags ("impatient" "pipelined")`, ""},
 		{"other bytes in a retransmission", func(k *talk) *talk {
 			k.bytes(0, "MAIL FROM:<a@example.org>\r\n")
 			k.seq[0] -= 27

@@ -353,6 +353,9 @@ func (l *Listener) push(s *Session, v Verb) {
 	// After lost replies, only commands in one segment show that nobody waited for them.
 	if waiting > 0 && v != endOfData && !p.alone && (!s.server.gap || p.together) && p.queue.last() != someLine {
 		s.Flags |= Pipelined // usual with servers that offer it: no weird
+		if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
+			s.Flags |= Impatient
+		}
 	}
 	p.together, p.unheard = true, false
 	if !p.queue.push(v) {

@@ -18,7 +18,7 @@ type replies struct {
 	enhanced Enhanced
 	several  bool
 	cut      bool // its end was not seen, but the client will show whether it is over
-	auth     bool // it offers AUTH
+	offers   Extensions
 	text     [maxReply]byte
 	textLen  uint16
 	tls      records
@@ -118,11 +118,11 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	text := line[min(4, len(line)):]
 	r.several, r.cut = r.several || r.cut && r.code == code, false
 	if !r.several || r.code != code {
-		r.code, r.textLen, r.auth, s.lastLen = code, 0, false, 0
+		r.code, r.textLen, r.offers, s.lastLen = code, 0, 0, 0
 		r.enhanced, _ = parseEnhanced(text, code)
 	}
-	if len(text) >= 4 && equalFold(text[:4], "AUTH") && code == 250 {
-		r.auth = true
+	if code == 250 {
+		r.offers |= offered(text)
 	}
 	// A refusal is kept whole, of anything else the first line says enough.
 	if r.textLen == 0 || code >= 400 {
@@ -135,6 +135,19 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	if r.several = more; !more {
 		l.reply(s)
 	}
+}
+
+// offered reads a line of an answer to EHLO. Some servers write AUTH=LOGIN, so a word is known by how it begins.
+func offered(text []byte) Extensions {
+	for _, x := range [...]struct {
+		word string
+		ext  Extensions
+	}{{"AUTH", OffersAuth}, {"STARTTLS", OffersSTARTTLS}, {"PIPELINING", OffersPipelining}} {
+		if len(text) >= len(x.word) && equalFold(text[:len(x.word)], x.word) {
+			return x.ext
+		}
+	}
+	return 0
 }
 
 // cutReply is a reply whose line was not seen to its end: it says no less for that. A word that may be cut is left
@@ -469,7 +482,10 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.flag(s, EarlyTalker)
 		}
 	case EHLO, LHLO:
-		if positive && r.auth {
+		if !positive {
+			break
+		}
+		if s.Offers = r.offers; r.offers&OffersAuth != 0 {
 			s.Auth = max(s.Auth, AuthOffered)
 		}
 	case RCPT:
@@ -583,7 +599,7 @@ func (l *Listener) overheard(s *Session) {
 		r.want, v = true, DATA
 	case r.want:
 		r.want, v = false, endOfData
-	case r.auth:
+	case r.offers != 0:
 		v = EHLO
 	}
 	l.answered(s, v)

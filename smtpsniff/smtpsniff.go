@@ -83,6 +83,16 @@ func (a Auth) String() string {
 	return [...]string{"none", "offered", "tried", "failed", "ok"}[a]
 }
 
+// Extensions are what a server offered in its answer to EHLO, of what matters here.
+type Extensions uint8
+
+// The extensions.
+const (
+	OffersAuth       Extensions = 1 << iota // RFC 4954
+	OffersSTARTTLS                          // RFC 3207
+	OffersPipelining                        // RFC 2920
+)
+
 // Phase is the part of a dialogue that a reply belongs to.
 type Phase uint8
 
@@ -131,12 +141,13 @@ const (
 	DataRefused                          // DATA was refused
 	NotSMTP                              // the client speaks something else
 	Proxied                              // a load balancer said for whom it speaks
+	Impatient                            // commands were sent without waiting to a server that had not offered PIPELINING (RFC 2920)
 )
 
 // FlagNames are the names of the flags, lowest bit first.
 var FlagNames = []string{"midstream", "gap_client", "gap_server", "long_line", "bare_lf",
 	"early_talker", "pipelined", "too_many_pending", "unknown_command", "bad_reply", "extra_reply", "ambiguous", "smuggling",
-	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied"}
+	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied", "impatient"}
 
 // Enhanced is an enhanced status code (RFC 3463); the zero value is none.
 type Enhanced struct{ Class, Subject, Detail uint16 }
@@ -195,6 +206,7 @@ type Session struct {
 	Encryption Encryption
 	Auth       Auth
 	Flags      Flags
+	Offers     Extensions // by the last answer to EHLO
 	HeloVerb   Verb // of the latest HELO, EHLO or LHLO
 	Loose      bool // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
 	// Counters; they stop at their largest value.

@@ -12,7 +12,7 @@ func init() {
 }
 
 // Oddity is something that a correct client does not do.
-type Oddity uint8
+type Oddity uint16
 
 // The oddities.
 const (
@@ -24,17 +24,20 @@ const (
 	NoGoodbye                        // hung up without QUIT
 	LooseSyntax                      // a blank behind the colon of MAIL FROM:, or no brackets
 	WentOn                           // DATA although no recipient was accepted, and it had heard so
+	Impatient                        // commands without waiting for replies, though PIPELINING was not offered
+	Unencrypted                      // MAIL in clear though STARTTLS was offered
 )
 
 // oddities are their weights: small, because careless programs have one or two of them, and
 // because each is known to be rare among servers but nobody has published how rare. Postfix' postscreen
-// refuses a client for the first alone.
+// refuses a client for the first alone, and can for the one that does not wait.
 var oddities = [...]struct {
 	weight float64
 	text   string
 }{{2.3, "speaks before the server's greeting"}, {0.7, "says HELO where EHLO was offered"}, {1.2, "ends lines wrongly"},
 	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"},
-	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"}, {1.2, "goes on with the message when every recipient was refused"}}
+	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"}, {1.2, "goes on with the message when every recipient was refused"},
+	{1.6, "does not wait for answers although the server did not offer that"}, {0.7, "does not encrypt although the server offers it"}}
 
 // dialect counts the sessions with each oddity.
 type dialect [len(oddities)]uint16

@@ -165,7 +165,8 @@ func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
 	for _, x := range []struct {
 		flag smtpsniff.Flags
 		odd  detect.Oddity
-	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed}, {smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello}} {
+	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed}, {smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello},
+		{smtpsniff.Impatient, detect.Impatient}} {
 		if talk.Flags&x.flag != 0 {
 			o |= x.odd
 		}
@@ -178,6 +179,9 @@ func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
 	}
 	if talk.Flags&smtpsniff.DataRefused != 0 && talk.Flags&smtpsniff.Pipelined == 0 && talk.Rcpts > 0 && talk.Rcpts == talk.RcptsRejected {
 		o |= detect.WentOn
+	}
+	if talk.Offers&smtpsniff.OffersSTARTTLS != 0 && talk.Mails > 0 && talk.Flags&smtpsniff.STARTTLSRefused == 0 {
+		o |= detect.Unencrypted
 	}
 	bye, greeted := false, false
 	talk.Codes(func(c smtpsniff.CodeCount) {

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// Each way to speak that gives a client away, beside its correct twin: what is told is what was done.
+func TestOddities(t *testing.T) {
+	const begin, rest = "S: 220 mx ESMTP\n", "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: hello\nC: .\nS: 250 taken\n"
+	const bye = "C: QUIT\nS: 221 bye\n"
+	plain := begin + "C: EHLO a.example.org\nS: 250 mx\n" + rest + bye
+	offers := func(what string) string {
+		return strings.Replace(plain, "S: 250 mx\n", "S: 250-mx\nS: 250-SIZE 1000\nS: 250-"+what+"\nS: 250 HELP\n", 1)
+	}
+	ahead := func(s string) string {
+		return strings.Replace(s, "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@example.net>\nS: 250 ok\n", "C: MAIL FROM:<a@example.org>\nC: RCPT TO:<b@example.net>\nS: 250 ok\nS: 250 ok\n", 1)
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"correct", plain, ""},
+		{"HELO to ESMTP", strings.Replace(plain, "EHLO", "HELO", 1), "HELO where EHLO was offered"},
+		{"HELO to SMTP", strings.Replace(strings.Replace(plain, "EHLO", "HELO", 1), "mx ESMTP", "mx", 1), ""},
+		{"no QUIT", begin + "C: EHLO a.example.org\nS: 250 mx\n" + rest, "hangs up without QUIT"},
+		{"no HELO", begin + rest + bye, "leaves out the introduction"},
+		{"a blank behind the colon", strings.Replace(plain, "FROM:<", "FROM: <", 1), "does not write MAIL FROM:<...>"},
+		{"does not wait", ahead(plain), "does not wait for answers"},
+		{"does not wait, and need not", ahead(offers("PIPELINING")), ""},
+		{"does not wait for the offer", strings.Replace(offers("pipelining"), "S: 250-mx\nS: 250-SIZE 1000\nS: 250-pipelining\nS: 250 HELP\nC: MAIL FROM:<a@example.org>\n",
+			"C: MAIL FROM:<a@example.org>\nS: 250-mx\nS: 250-SIZE 1000\nS: 250-pipelining\nS: 250 HELP\n", 1), "does not wait for answers"},
+		{"STARTTLS unused", offers("STARTTLS"), "does not encrypt"},
+		{"STARTTLS refused", strings.Replace(offers("STARTTLS"), "C: MAIL", "C: STARTTLS\nS: 454 not now\nC: MAIL", 1), ""},
+		{"STARTTLS used", begin + "C: EHLO a.example.org\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n", ""},
+	} {
+		r := analyse(Config{}, bot(30, func(conn *conn) { conn.dialogue(c.text) }))
+		var told []string
+		for _, f := range r.findings {
+			for _, reason := range f.Reasons {
+				if reason.Code == detect.Oddities {
+					told = append(told, reason.Text)
+				}
+			}
+		}
+		if len(r.findings) == 0 {
+			t.Errorf("%s: no finding", c.name)
+		} else if c.want == "" && len(told) > 0 || c.want != "" && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, c.want) }) {
+			t.Errorf("%s: %q, want %q", c.name, told, c.want)
+		}
+	}
+}
