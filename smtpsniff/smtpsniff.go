@@ -207,8 +207,8 @@ type Session struct {
 	Auth       Auth
 	Flags      Flags
 	Offers     Extensions // by the last answer to EHLO
-	HeloVerb   Verb // of the latest HELO, EHLO or LHLO
-	Loose      bool // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
+	HeloVerb   Verb       // of the latest HELO, EHLO or LHLO
+	Loose      bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
 	// Counters; they stop at their largest value.
 	Mails, Rcpts, RcptsRejected uint32 // commands, and refused ones
 	Messages                    uint32 // taken

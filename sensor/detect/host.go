@@ -94,7 +94,7 @@ func (h *Host) Ignore(family Family) {
 // Attempted is the observation of an attempt, which Facts have counted already.
 func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 	unknown := h.addrs.add(a.Addr, h.Room)
-	fresh := h.nets.add(a.Net, h.Room)
+	fresh := (unknown || h.addrs.rough) && h.nets.add(a.Net, h.Room) // a known address is in a known network
 	if a.External {
 		inc(&h.external)
 	}
