@@ -15,9 +15,9 @@ type health struct {
 	raised map[string]event.Health
 	before engine.Stats
 	// Of the sources and the output, as of the last look.
-	drops, badTimes uint64
-	dropped         event.Dropped
-	raisedAt        event.Dropped // what had been lost when output was raised
+	drops, badTimes, arrived uint64
+	dropped                  event.Dropped
+	raisedAt                 event.Dropped // what had been lost when output was raised
 }
 
 // check looks at what changed since the last time. lost is how many frames are in no part of
@@ -45,7 +45,13 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		fmt.Sprintf("%d of %d frames were dropped before we could read them", drops, frames+drops),
 		"a larger capture.buffer helps against bursts; see the kernel's and the card's counters with: ip -s link")
 	if h.live {
-		set("no_packets", frames == 0, 0, 0, "no frame arrived since the last look", "is the mirror session up? spamsensor interfaces shows the link")
+		arrived := c.Arrived - h.arrived
+		text, hint := "no frame arrived since the last look", "is the mirror session up? spamsensor interfaces shows the link"
+		if arrived > 0 {
+			text = fmt.Sprintf("%d frames arrived since the last look, and none of them is mail, a DNS message, or opens a connection", arrived)
+			hint = "is this the right mirror port? In IPsec, L2TP, GTP, CAPWAP and WireGuard nobody can look for mail: mirror where it is outside of the tunnel"
+		}
+		set("no_packets", frames == 0, float64(arrived), 0, text, hint)
 		set("home_net_unseen", frames > 0 && !st.HomeSeen && st.Attempts > 0, 0, 0, "no address of ours was seen in any mail connection",
 			"name your networks: home_net in the configuration, or --home")
 	}
@@ -54,10 +60,11 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	share := ratio(oneWay, sessions)
 	set("one_way", sessions >= 10 && share > 0.9, share, 0.9, fmt.Sprintf("of %d sessions, %d were seen in one direction only", sessions, oneWay),
 		"mirror both directions of the port: rx alone hides the replies")
-	refused := st.Refused - h.before.Refused
-	share = ratio(refused, frames)
-	set("encapsulated", frames >= 100 && share > 0.5, share, 0.5, fmt.Sprintf("%d of %d frames could not be decoded", refused, frames),
-		"the decode counters of the stats event name the reasons")
+	refused, hidden := st.Refused-h.before.Refused, st.Hidden-h.before.Hidden
+	share = ratio(refused+hidden, frames)
+	set("encapsulated", frames >= 100 && share > 0.5, share, 0.5,
+		fmt.Sprintf("%d of %d frames could not be looked into: %d are in a tunnel or behind an ethertype that is not known, %d could not be decoded", refused+hidden, frames, hidden, refused),
+		"mail in them is not seen; the decode counters of the stats event name the reasons. Mirror the traffic where it is outside of the tunnel")
 	duplicates := st.Duplicates - h.before.Duplicates
 	share = ratio(duplicates, frames)
 	set("duplicates", frames >= 100 && share > 0.2, share, 0.2, fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
@@ -85,6 +92,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		changes = append(changes, h.output(now, q)...)
 	}
 	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes
+	h.arrived = c.Arrived
 	return changes
 }
 

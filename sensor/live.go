@@ -49,6 +49,7 @@ func (l liveSources) Stats() (t capture.Stats) {
 		t.InterfaceDrops += n.InterfaceDrops
 		t.Errors += n.Errors
 		t.Unread += n.Unread
+		t.Arrived += n.Arrived
 	}
 	return t
 }

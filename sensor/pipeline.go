@@ -149,7 +149,7 @@ func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats 
 	for _, n := range st.SMTP {
 		s.SMTP = append(s.SMTP, event.Count{Name: n.Name, N: n.N})
 	}
-	s.Capture.Unread = c.Unread
+	s.Capture.Unread, s.Capture.Arrived = c.Unread, c.Arrived
 	s.Loss, s.Panics = ratio(st.MissingBytes, st.MissingBytes+st.StreamBytes), st.Panics
 	if q != nil {
 		s.Output.Written, s.Output.Dropped = q.Totals()

@@ -81,7 +81,10 @@ type Stats struct {
 	KernelDrops, InterfaceDrops uint64
 	// Unread is what the kernel counted as received and did not drop, and that Next did not give: what
 	// is in its buffer, or was left there at the end. Live only.
-	Unread   uint64
+	Unread uint64
+	// Arrived is what the interface received, mail or not: the kernel's filter gives us a part of it. Live only,
+	// zero where the system does not tell.
+	Arrived  uint64
 	Errors   uint64 // inputs that ended before their end
 	BadTimes uint64 // records whose fraction of a second is no fraction
 }

@@ -78,13 +78,14 @@ type Live struct {
 	part   [1][]Frame
 	batch  Batch
 
-	retry time.Time // when to open the interface again; h is nil then
-	last  pcap.Stats
-	asked time.Time // when last was read
+	retry     time.Time // when to open the interface again; h is nil then
+	last      pcap.Stats
+	asked     time.Time // when last was read
+	linkCount uint64    // the interface's own counter, when it was read last
 
 	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
 	// counters are not safe to ask for from another goroutine.
-	given, bytes, received, drops, ifDrops, errs atomic.Uint64
+	given, bytes, received, drops, ifDrops, errs, arrived atomic.Uint64
 }
 
 // DefaultBuffer holds what arrives in 200 ms at 0.8 Mpps: the sensor may be kept from
@@ -131,7 +132,7 @@ func (l *Live) open() error {
 			return l.refused(fmt.Errorf("the kernel's filter: %w", err), h.Error())
 		}
 	}
-	l.h, l.last = h, pcap.Stats{}
+	l.h, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
 	return nil
 }
 
@@ -246,6 +247,9 @@ func (l *Live) count() {
 	l.drops.Add(uint64(uint32(st.PacketsDropped - l.last.PacketsDropped)))
 	l.ifDrops.Add(uint64(uint32(st.PacketsIfDropped - l.last.PacketsIfDropped)))
 	l.last = *st
+	n := received(sysDir(l.cfg.Interface))
+	l.arrived.Add(n - min(n, l.linkCount)) // it begins anew with an interface that was made again
+	l.linkCount = n
 }
 
 // drainTime bounds how long Drain reads on: four times what a full buffer takes at a million
@@ -274,7 +278,7 @@ func (l *Live) Input(uint16) string { return l.cfg.Interface }
 func (l *Live) Stats() Stats {
 	given, drops, received := l.given.Load(), l.drops.Load(), l.received.Load()
 	return Stats{Frames: given, Unread: received - min(received, given+drops), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
-		KernelDrops: drops, InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load()}
+		KernelDrops: drops, InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load(), Arrived: l.arrived.Load()}
 }
 
 // Close implements [Source].
@@ -348,9 +352,9 @@ func Interfaces() ([]Interface, error) {
 	}
 	var list []Interface
 	for _, n := range all {
-		dir := filepath.Join("/sys/class/net", n.Name)
+		dir := sysDir(n.Name)
 		i := Interface{Name: n.Name, Up: n.Flags&net.FlagUp != 0, Carrier: sysNumber(dir, "carrier") == 1,
-			Packets: uint64(sysNumber(dir, "statistics/rx_packets")), Dropped: uint64(sysNumber(dir, "statistics/rx_dropped")),
+			Packets: received(dir), Dropped: uint64(sysNumber(dir, "statistics/rx_dropped")),
 			Promisc: sysNumber(dir, "flags")&0x100 != 0, SpeedMbit: max(0, int(sysNumber(dir, "speed")))}
 		addrs, _ := n.Addrs()
 		for _, a := range addrs {
@@ -392,6 +396,12 @@ func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error
 	slices.Sort(vlans)
 	return frames, vlans, nil
 }
+
+// sysDir is where the system tells about an interface.
+func sysDir(name string) string { return filepath.Join("/sys/class/net", name) }
+
+// received is how many frames an interface has received since it was made, zero where that is not told.
+func received(dir string) uint64 { return uint64(sysNumber(dir, "statistics/rx_packets")) }
 
 func sysNumber(dir, name string) int64 {
 	b, err := os.ReadFile(filepath.Join(dir, name))

@@ -9,6 +9,7 @@ import (
 type Stats struct {
 	Frames   uint64
 	Refused  uint64 // frames that could not be judged
+	Hidden   uint64 // frames in tunnels that are not looked into, or behind an ethertype that is not known
 	SYN      uint64 // first SYNs to any port
 	Outcomes []Count
 	TCP      []Count
@@ -68,6 +69,9 @@ func (e *Engine) Stats() Stats {
 		t.Frames += n
 		if o.Refused() {
 			t.Refused += n
+		}
+		if o == wire.OtherTunnel || o == wire.OtherEther {
+			t.Hidden += n
 		}
 		if n > 0 {
 			t.Outcomes = append(t.Outcomes, Count{o.String(), n, o.Refused()})

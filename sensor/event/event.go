@@ -383,6 +383,8 @@ type Stats struct {
 		KernelPackets, KernelDrops, KernelIfdrops, Errors, Bytes uint64
 		// Unread is what the kernel took in for us and nobody read.
 		Unread uint64
+		// Arrived is what the interfaces received, mail or not; zero where that is not known.
+		Arrived uint64
 	}
 	// Loss is the share of the bytes of dialogues that was sent and not captured.
 	Loss    float64
@@ -441,9 +443,13 @@ func dict(list []Count) *zerolog.Event {
 func (w *Writer) Stats(at int64, s *Stats) {
 	e := w.begin(StatsEvent, zerolog.InfoLevel, at)
 	c := &s.Capture
-	e.Dict("capture", zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
+	d := zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
 		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes).
-		Uint64("received", s.Received()).Uint64("unread", c.Unread).Float64("loss_estimate", s.Loss))
+		Uint64("received", s.Received()).Uint64("unread", c.Unread).Float64("loss_estimate", s.Loss)
+	if c.Arrived > 0 {
+		d.Uint64("arrived", c.Arrived)
+	}
+	e.Dict("capture", d)
 	e.Dict("decode", dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed", s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
 	f := &s.Flow
 	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total", f.Total).Uint64("evicted", f.Evicted).
