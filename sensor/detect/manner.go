@@ -1,8 +1,12 @@
 package detect
 
 import (
+	"cmp"
+	"fmt"
 	"math"
 	"math/bits"
+	"slices"
+	"strings"
 )
 
 // manner is how a host uses its connections, to tell what it is.
@@ -132,6 +136,20 @@ func (h *Host) Several() bool {
 		first, second = max(first, t.n), max(second, min(first, t.n))
 	}
 	return second >= 3 && second*10 >= all && h.manner.ttls <= first+second
+}
+
+// Ways tells by which hop limits the SYNs came, the most frequent first, in words: each kind of machine behind a
+// gateway has its own.
+func (h *Host) Ways() string {
+	ways := h.manner.ttl
+	slices.SortStableFunc(ways[:], func(a, b ttlCount) int { return cmp.Compare(b.n, a.n) })
+	var list []string
+	for _, w := range ways {
+		if w.n > 0 {
+			list = append(list, fmt.Sprintf("%d in %s", w.ttl, count(w.n, "attempt")))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // Near reports whether the host's frames come from itself and not from a router: its SYNs have the hop

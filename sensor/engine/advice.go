@@ -33,7 +33,7 @@ func (h *host) blind(src *source) (blind []string) {
 		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or they are not on this mirror port, or encrypted")
 	}
 	if h.Several() {
-		blind = append(blind, "several machines seem to be behind this address (their packets have come different ways): which of them it is can be seen only on their side of the gateway")
+		blind = append(blind, fmt.Sprintf("several machines seem to be behind this address: packets arrive with different hop limits (%s; Windows begins with 128, most others with 64). Which of them it is can be seen only on their side of the gateway", h.Ways()))
 	}
 	return blind
 }

@@ -182,3 +182,24 @@ func TestSYNAfterItsAnswer(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Where many machines are behind one address, the finding tells by what the packets of the one that sends can be
+// known on the other side of the gateway.
+func TestFindingTellsHopLimits(t *testing.T) {
+	frames := bot(48, func(c *conn) { c.open().mail().close() })
+	n := 0
+	for i := range frames {
+		if f := &frames[i]; f.data[14+20+13] == SYN {
+			f.data[14+8] = 127
+			if n%8 == 0 {
+				f.data[14+8] = 63
+			}
+			n++
+		}
+	}
+	r := analyse(Config{}, frames)
+	last := r.findings[len(r.findings)-1]
+	if blind := strings.Join(last.Blind, "\n"); !strings.Contains(blind, "(127 in 42 attempts, 63 in ") {
+		t.Errorf("%s", blind)
+	}
+}
