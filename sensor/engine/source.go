@@ -126,7 +126,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
-	s.attempted(ref, hst, k, now)
+	s.attempted(ref, hst, k, a.Net, now)
 	s.judge(src, hst, now)
 }
 
@@ -311,7 +311,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	src.facts.Sessions++
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
+		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
