@@ -97,14 +97,14 @@ type SavedServerLike struct {
 
 // SavedManner is how the host goes about it.
 type SavedManner struct {
-	Internal, Attempts, HalfOpen, Mute, Sessions, Checks, Mails, First uint32
-	Last                                                               int64
-	Gaps, Mean, Squares                                                float64
-	TTL                                                                [][2]uint32 // and how often
-	TTLs                                                               uint32
-	Addr                                                               uint32
-	Ports                                                              uint8
-	Swept                                                              uint32
+	Internal, Attempts, HalfOpen, Mute, Sessions, Welcomed, Checks, Mails, First uint32
+	Last                                                                         int64
+	Gaps, Mean, Squares                                                          float64
+	TTL                                                                          [][2]uint32 // and how often
+	TTLs                                                                         uint32
+	Addr                                                                         uint32
+	Ports                                                                        uint8
+	Swept                                                                        uint32
 }
 
 // SavedNames are the names that it introduced itself with.
@@ -130,7 +130,7 @@ func (h *Host) Memory(f *Facts) Memory {
 		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
 		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
 		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
-		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
+		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.welcomed, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
 			nil, m.ttls, m.addr, m.ports, m.swept},
 		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
 		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
@@ -186,7 +186,7 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.server.name, h.server.sessions, h.server.several = s.Name, s.Sessions, s.Several
 	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served
 	m := &d.Manner
-	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
+	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Welcomed, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
 		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Swept}
 	for i, t := range m.TTL[:min(len(m.TTL), len(h.manner.ttl))] {
 		h.manner.ttl[i] = ttlCount{uint8(t[0]), t[1]}
