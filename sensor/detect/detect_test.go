@@ -211,6 +211,12 @@ func TestClassifyRefusal(t *testing.T) {
 		{451, [3]uint16{}, "Requested action aborted: local error in processing", Busy},
 		{553, [3]uint16{5, 3, 0}, "Blocked, see our policy", SpamSeen},
 		{552, [3]uint16{5, 2, 2}, "", MailboxFull},
+		{421, [3]uint16{4, 7, 0}, "[TS01] Messages from 192.0.2.1 temporarily deferred due to user complaints - 4.16.55.1", SpamSeen},
+		{421, [3]uint16{4, 7, 28}, "an unusual rate of unsolicited mail originating from your IP address. To protect our users from spam, mail sent from your IP address has been temporarily rate limited", SpamSeen},
+		{451, [3]uint16{4, 7, 650}, "The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation", SpamSeen},
+		{550, [3]uint16{5, 7, 606}, "Access denied, banned sending IP [192.0.2.1]", SpamSeen},
+		{450, [3]uint16{4, 2, 1}, "The user you are trying to contact is receiving mail too quickly", Busy},
+		{554, [3]uint16{}, "delivery error: dd This user doesn't have a yahoo.com account", UserUnknown},
 		{550, [3]uint16{}, "Administrative prohibition", OtherCause},
 		{554, [3]uint16{5, 7, 1}, "Message rejected as spam by content filtering", SpamSeen},
 	} {

@@ -161,3 +161,41 @@ func TestListedServer(t *testing.T) {
 		}
 	}
 }
+
+// Three of five refused is a beginning, and no more when those that follow are taken; it must not make a bot of a server for
+// three days.
+func TestRefusalsOnTheWay(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		s     *scene
+		has   bool
+		class Class
+	}{
+		{"three of five", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true), true, Spambot},
+		{"and then 20 taken", newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true).sessions(20, false), false, UndeclaredServer},
+		{"a decision stands", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(6, true).sessions(20, false), true, Spambot},
+	} {
+		v := c.s.h.Judge(&c.s.f, c.s.now)
+		if c.s.h.has(Refusals) != c.has || v.Class != c.class {
+			t.Errorf("%s: refusals %v, %s", c.name, !c.has, v.Class)
+		}
+	}
+}
+
+// A server with one name names in TLS whom it has looked up; before it has given its name for a while that is not known.
+func TestServerNamesInTLS(t *testing.T) {
+	for n, want := range map[int]Level{4: Likely, 20: Suspect} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 1, true).helo("mail.example.org")
+		}
+		s.tries(10, 25, 20, true)
+		for i := range 12 {
+			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.judge()
+		}
+		if v := s.h.Judge(&s.f, s.now); v.Level != want {
+			t.Errorf("%d sessions: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}

@@ -167,6 +167,9 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	h.favour(f, now)
 	if h.maybeServer() {
 		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
+		if h.has(OneName) { // by then its name speaks for it, and what it names in TLS is what it looked up
+			h.reasons[TLSNames] = Reason{}
+		}
 	}
 	if h.lineDown() {
 		h.reasons[Failures] = Reason{}

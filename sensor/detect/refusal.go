@@ -68,6 +68,10 @@ func (h *Host) SessionDecided(c *Config, refused, listed bool, now int64) {
 		h.judgeRefusals(c, now)
 		h.judgeSenders(c, within(h.envelope.senders[:], stamp(now), 86400), now)
 	}
+	if !refused && h.has(Refusals) && !decided && h.refusals().llr < partly {
+		h.reasons[Refusals] = Reason{} // the test was on its way, and is not any more
+		h.changed = true
+	}
 }
 
 // partly is how far on the way a test must be to count at all: twenty to one, which is two refused in a row, or three of six.

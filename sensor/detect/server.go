@@ -106,7 +106,7 @@ func (h *Host) oneName() bool { return h.server.sessions > 0 && !h.server.severa
 // server does.
 func (h *Host) maybeServer() bool {
 	t := h.refusals()
-	few := t.refused*5 <= t.sessions || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
+	few := t.refused*5 <= t.sessions || t.llr < 0 || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
 	return h.oneName() && few
 }
 

@@ -258,8 +258,8 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 		facts.RecipientsRejected++
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
-		if ev.Phase == smtpsniff.Helo && ev.Code >= 500 && ev.Code <= 504 {
-			return // an old server that knows no EHLO
+		if ev.Phase == smtpsniff.Helo && (ev.Code == 500 || ev.Code == 502 || ev.Code == 503) {
+			return // an old server that knows no EHLO; 501 and 504 are about the name
 		}
 		if ev.Code >= 500 {
 			facts.Rejected++
