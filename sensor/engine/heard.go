@@ -29,8 +29,20 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 		text = string(ev.Text)
 		cited = detect.ParseCitation(text)
 		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), text), cited.List != "" || len(cited.Addrs) > 0}
+		if talk := s.sessions.at(s.t.Flows.At(s.current).session); talk != nil {
+			cited = ofOthers(cited, talk.Banner())
+		}
 	}
 	return c.why, cited, text
+}
+
+// ofOthers leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
+// support.google.com is no blocklist.
+func ofOthers(c detect.Citation, banner []byte) detect.Citation {
+	if name := greeting(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
+		c.List, c.Link = "", false
+	}
+	return c
 }
 
 // because follows up a refusal: why it was made, and what it says about the client.

@@ -70,6 +70,9 @@ func TestVerifierIsRefused(t *testing.T) {
 	if s := r.sources["10.0.0.5"]; s.Role != "verifier" || s.Level > detect.Suspect {
 		t.Errorf("%s, %s", s.Role, story(r.findings, "10.0.0.5"))
 	}
+	if f := r.findings[len(r.findings)-1]; !strings.Contains(f.Advice, "whether addresses exist") {
+		t.Error(f.Advice)
+	}
 	if r = analyse(Config{}, asks("ANNAS-PC")); r.sources["10.0.0.5"].Level > detect.Suspect || r.sources["10.0.0.5"].Role != "scanner" {
 		t.Errorf("with two names: %s, %s", r.sources["10.0.0.5"].Role, story(r.findings, "10.0.0.5"))
 	}

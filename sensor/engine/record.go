@@ -123,7 +123,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	talk.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = detect.ParseCitation(string(text)).List
+			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), talk.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {
