@@ -199,3 +199,24 @@ func TestServerNamesInTLS(t *testing.T) {
 		}
 	}
 }
+
+// Three of eight refused in the clear are no reason to count its lookups against who gave one name in twenty sessions, most of
+// which went over to TLS.
+func TestLookupsOfOneName(t *testing.T) {
+	for n, want := range map[int]bool{5: true, 20: false} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 30, true).helo("mail.example.org")
+		}
+		s.sessions(2, false).sessions(1, true).sessions(2, false).sessions(1, true).sessions(1, false).sessions(1, true)
+		l := &Lookups{}
+		for i := range 5 {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.h.LookedUp(&s.cfg, l, s.now)
+		s.h.Judge(&s.f, s.now)
+		if s.h.has(MXLookups) != want {
+			t.Errorf("%d sessions: lookups count %v, want %v", n, !want, want)
+		}
+	}
+}

@@ -106,7 +106,9 @@ func (h *Host) oneName() bool { return h.server.sessions > 0 && !h.server.severa
 // server does.
 func (h *Host) maybeServer() bool {
 	t := h.refusals()
-	few := t.refused*5 <= t.sessions || t.llr < 0 || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
+	// Two unknown recipients happen to everybody, but hardly in a row; more to who has one name for many sessions, of which
+	// those in TLS are not decided.
+	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || h.has(OneName)) && !h.has(Refusals)
 	return h.oneName() && few
 }
 
