@@ -13,7 +13,7 @@ import (
 type host struct {
 	detect.Host
 	findings   [detect.Classes]*finding
-	recent     []*detect.Session // the latest sessions before a finding, as evidence
+	recent     []*detect.Session // a few sessions before a finding, as evidence
 	evidence   []uint64          // numbers of session events
 	given      int               // session events of the finding
 	suppressed uint64            // sessions that were not given out
