@@ -220,3 +220,31 @@ func TestLookupsOfOneName(t *testing.T) {
 		}
 	}
 }
+
+// Four domains looked up one after the other may be accounts that are set up, five are not.
+func TestAccountsAreSetUp(t *testing.T) {
+	for n, want := range map[int]Level{4: Suspect, 5: Likely} {
+		s := newScene().again(4, 20)
+		l := &Lookups{}
+		for i := range n {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.h.LookedUp(&s.cfg, l, s.now)
+		if v := s.h.Judge(&s.f, s.now); v.Level != want {
+			t.Errorf("%d domains: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}
+
+// A server that forwards what others bring it is refused for some of it; only a decision makes a bot of it.
+func TestForwarder(t *testing.T) {
+	for refused, want := range map[int]Class{3: UndeclaredServer, 8: Spambot} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)
+		s.h.Served(1, s.now)
+		s.h.Served(2, s.now)
+		s.sessions(2, false).sessions(refused, true)
+		if v := s.h.Judge(&s.f, s.now); v.Class != want {
+			t.Errorf("%d refused: %s, want %s", refused, v.Class, want)
+		}
+	}
+}

@@ -139,6 +139,10 @@ func (l *Lookups) example() string {
 	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, span(l.linkedIn))
 }
 
+// setUp is how many domains more may be a mail client in which somebody sets up his accounts, one after the other: that counts
+// half.
+const setUp = 2
+
 // LookedUp tells a host of its lookups, which changed.
 func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 	h.lookups = l
@@ -156,7 +160,11 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 		return
 	}
 	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
-		h.found(MXLookups, now, float64(n), float64(c.MXDomains), 4.6)
+		weight := 4.6
+		if n < c.MXDomains+setUp {
+			weight = 2.3
+		}
+		h.found(MXLookups, now, float64(n), float64(c.MXDomains), weight)
 	}
 	h.mailNames(c, HostLookups, l.hosts[:], now)
 }

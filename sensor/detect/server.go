@@ -78,7 +78,7 @@ func (h *Host) favour(f *Facts, now int64) {
 	s, served := &h.server, h.has(Serves)
 	h.holds(Serves, s.served >= 2, now, float64(s.served), 2)
 	t := h.refusals()
-	if h.has(Serves) && !served && t.refused*5 <= t.sessions { // it was refused because of a list alone
+	if h.has(Serves) && !served && (t.refused*5 <= t.sessions || h.reasons[Refusals].Weight < 4.6) { // it was refused because of a list alone, or the test was on its way
 		h.reasons[Refusals] = Reason{}
 	}
 	h.holds(OneName, !s.several && s.sessions >= 20, now, float64(s.sessions), 20)
@@ -107,8 +107,8 @@ func (h *Host) oneName() bool { return h.server.sessions > 0 && !h.server.severa
 func (h *Host) maybeServer() bool {
 	t := h.refusals()
 	// Two unknown recipients happen to everybody, but hardly in a row; more to who has one name for many sessions, of which
-	// those in TLS are not decided.
-	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || h.has(OneName)) && !h.has(Refusals)
+	// those in TLS are not decided, and to who passes on what others bring.
+	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || h.has(OneName) || h.has(Serves)) && !h.has(Refusals)
 	return h.oneName() && few
 }
 
