@@ -111,6 +111,7 @@ func (h *Host) Lists() []string { return h.lists.name[:h.lists.n] }
 // Citation is what a refusal says about blocklists.
 type Citation struct {
 	List  string       // host name of the list; empty if none is named
+	Link  bool         // that is the host of a link: of the server's own help, if it belongs to its house
 	Addrs []netip.Addr // global addresses that the text quotes
 }
 
@@ -139,6 +140,7 @@ func ParseCitation(text string) (c Citation) {
 		for _, scheme := range []string{"https://", "http://", "www."} {
 			if i := strings.Index(low, scheme); i >= 0 {
 				if c.List = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); c.List != "" {
+					c.Link = true
 					break
 				}
 			}

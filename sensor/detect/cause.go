@@ -51,7 +51,7 @@ var phrases = []struct {
 	any   []string
 }{
 	{Greylisted, []string{"greylist", "graylist", "grey list", "try again in", "come back later", "postgrey"}},
-	{DynamicRange, []string{"pbl.", "/pbl", "dynamic ip", "dynamic address", "dynamic range", "dial-up", "dialup", "dul.", "residential ip", "dynamically assigned"}},
+	{DynamicRange, []string{"pbl.", "/pbl", "dynamic ip", "dynamic address", "dynamic range", "dial-up", "dialup", "dul.", "residential ip", "dynamically assigned", "dynamic pool"}},
 	{OnList, []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "blocked using", "listed at", "listed in", "listed on", "listed by", "is listed", "spamhaus", "spamcop", "barracuda", "sorbs.net"}},
 	{NoReverse, []string{"reverse dns", "reverse lookup", "reverse hostname", "rdns", "ptr record", "ptr resource", "no ptr", "cannot find your hostname", "cannot find your reverse"}},
 	{SenderPolicy, []string{"spf ", "spf:", "spf-", "dkim", "dmarc", "domain of sender address", "sender address rejected: domain", "sender domain must", "sender verify failed", "domain not found", "domain does not exist"}},
@@ -60,10 +60,12 @@ var phrases = []struct {
 	{LoginFailed, []string{"authentication failed", "authentication failure", "authentication credentials invalid", "incorrect authentication", "username and password not accepted", "bad username or password"}},
 	{WantsLogin, []string{"authentication required", "authentication is required", "must authenticate", "authenticate first", "auth required", "login required", "must be authenticated", "not authenticated"}},
 	{MailboxFull, []string{"mailbox full", "mailbox is full", "over quota", "quota exceeded", "out of storage", "insufficient storage"}},
-	{Busy, []string{"too many", "rate limit", "ratelimit", "throttl", "connection limit", "exceeded the", "system resources", "temporarily unavailable", "server busy", "load too high",
+	// A limit that is set because of what was sent before is no question of resources: Yahoo's, Gmail's and Outlook's are.
+	{SpamSeen, []string{"user complaints", "unsolicited mail originating", "due to ip reputation", "banned send", "permanently deferred"}},
+	{Busy, []string{"too many", "mail too quickly", "mail at a rate", "rate limit", "ratelimit", "throttl", "connection limit", "exceeded the", "system resources", "temporarily unavailable", "server busy", "load too high",
 		"local problem", "local error", "temporary failure", "temporary problem", "temporary error"}},
 	{UserUnknown, []string{"user unknown", "unknown user", "no such user", "no such recipient", "no such mailbox", "does not exist", "doesn't exist", "no mailbox", "mailbox unavailable", "mailbox not found",
-		"recipient rejected", "recipient address rejected", "unknown recipient", "invalid recipient", "unknown address", "user not found", "unrouteable address", "not a valid mailbox", "unknown local"}},
+		"recipient rejected", "recipient address rejected", "unknown recipient", "invalid recipient", "unknown address", "user not found", "recipnotfound", "doesn't have a", "unrouteable address", "not a valid mailbox", "unknown local"}},
 	{SpamSeen, []string{"spam", "reputation", "unsolicited", "bulk", "blocked", "abuse", "virus", "malware", "suspicious", "poor sender"}},
 }
 

@@ -26,9 +26,9 @@
 // an undeclared mail server, a scanner.
 //
 // SYNs alone prove little, because anybody can send them in anybody's name. Ten
-// thousand of them with an innocent's address make that address suspect and no more: for a
-// higher level the source must have completed a handshake, have sent SYNs again at the pace of a TCP that
-// waits for an answer, or have asked the DNS; see Host.real.
+// thousand of them with an innocent's address make that address suspect and no more, also if it has mail sessions
+// of its own: for a higher level what speaks against it must have been said in a session, or it must have turned to
+// some networks itself; see own.
 //
 // The package is pure: no clock, no input or output, no lock. Time is the time of the packets, in
 // nanoseconds since 1970. One detector is one file.

@@ -58,7 +58,7 @@ func (s *scene) helo(name string) *scene {
 	for _, c := range name {
 		h = h*31 + uint32(c)
 	}
-	s.h.Opened(&s.cfg, 0, 25, s.now)
+	s.h.Opened(&s.cfg, 0, mix(s.dest+1<<20), 25, s.now)
 	s.h.Heard()
 	s.h.Helo(&s.cfg, []byte(name), h, true, true, s.now)
 	s.judge()
@@ -166,19 +166,19 @@ func TestClassifyHelo(t *testing.T) {
 
 func TestParseCitation(t *testing.T) {
 	for text, want := range map[string]Citation{
-		"5.7.1 Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/77.234.40.37": {"zen.spamhaus.org", addrs("77.234.40.37")},
-		"5.7.1 Your IP 203.0.113.9 is listed at bl.example.net. See http://bl.example.net/q":                                                   {"bl.example.net", addrs("203.0.113.9")},
-		"Blocked - see https://www.spamcop.net/bl.shtml?203.0.113.9":                                                                           {"spamcop.net", nil},
-		"rejected: 203.0.113.9 found in dnsbl.sorbs.net":                                                                                       {"dnsbl.sorbs.net", addrs("203.0.113.9")},
-		"Mail from 203.0.113.9 refused, see RBL xbl.spamhaus.org":                                                                              {"xbl.spamhaus.org", addrs("203.0.113.9")},
-		"User unknown <b@example.org>":                                                                                                         {"", nil},
-		"Relay access denied, see http://www.example.org/help":                                                                                 {"", nil},
-		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {"", addrs("4.16.55.1")},
-		"Mail from 203.0.113.9 refused by blacklist: bl.example.net":                                                                           {"bl.example.net", addrs("203.0.113.9")},
-		"your address is on the blocklist \"ix.dnsbl.manitu.net\"":                                                                             {"ix.dnsbl.manitu.net", nil},
-		"greylisted using example.org":                                                                                                         {"", nil},
-		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {"b.barracudacentral.org", nil},
-		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {"dbl.spamhaus.org", nil},
+		"5.7.1 Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/77.234.40.37": {List: "zen.spamhaus.org", Addrs: addrs("77.234.40.37")},
+		"5.7.1 Your IP 203.0.113.9 is listed at bl.example.net. See http://bl.example.net/q":                                                   {List: "bl.example.net", Addrs: addrs("203.0.113.9")},
+		"Blocked - see https://www.spamcop.net/bl.shtml?203.0.113.9":                                                                           {List: "spamcop.net", Addrs: nil},
+		"rejected: 203.0.113.9 found in dnsbl.sorbs.net":                                                                                       {List: "dnsbl.sorbs.net", Addrs: addrs("203.0.113.9")},
+		"Mail from 203.0.113.9 refused, see RBL xbl.spamhaus.org":                                                                              {List: "xbl.spamhaus.org", Addrs: addrs("203.0.113.9")},
+		"User unknown <b@example.org>":                                                                                                         {List: "", Addrs: nil},
+		"Relay access denied, see http://www.example.org/help":                                                                                 {List: "", Addrs: nil},
+		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {List: "", Addrs: addrs("4.16.55.1")},
+		"Mail from 203.0.113.9 refused by blacklist: bl.example.net":                                                                           {List: "bl.example.net", Addrs: addrs("203.0.113.9")},
+		"your address is on the blocklist \"ix.dnsbl.manitu.net\"":                                                                             {List: "ix.dnsbl.manitu.net", Addrs: nil},
+		"greylisted using example.org":                                                                                                         {List: "", Addrs: nil},
+		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {List: "b.barracudacentral.org", Addrs: nil},
+		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {List: "dbl.spamhaus.org", Addrs: nil},
 	} {
 		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
 			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
@@ -211,6 +211,12 @@ func TestClassifyRefusal(t *testing.T) {
 		{451, [3]uint16{}, "Requested action aborted: local error in processing", Busy},
 		{553, [3]uint16{5, 3, 0}, "Blocked, see our policy", SpamSeen},
 		{552, [3]uint16{5, 2, 2}, "", MailboxFull},
+		{421, [3]uint16{4, 7, 0}, "[TS01] Messages from 192.0.2.1 temporarily deferred due to user complaints - 4.16.55.1", SpamSeen},
+		{421, [3]uint16{4, 7, 28}, "an unusual rate of unsolicited mail originating from your IP address. To protect our users from spam, mail sent from your IP address has been temporarily rate limited", SpamSeen},
+		{451, [3]uint16{4, 7, 650}, "The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation", SpamSeen},
+		{550, [3]uint16{5, 7, 606}, "Access denied, banned sending IP [192.0.2.1]", SpamSeen},
+		{450, [3]uint16{4, 2, 1}, "The user you are trying to contact is receiving mail too quickly", Busy},
+		{554, [3]uint16{}, "delivery error: dd This user doesn't have a yahoo.com account", UserUnknown},
 		{550, [3]uint16{}, "Administrative prohibition", OtherCause},
 		{554, [3]uint16{5, 7, 1}, "Message rejected as spam by content filtering", SpamSeen},
 	} {

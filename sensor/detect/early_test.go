@@ -161,3 +161,90 @@ func TestListedServer(t *testing.T) {
 		}
 	}
 }
+
+// Three of five refused is a beginning, and no more when those that follow are taken; it must not make a bot of a server for
+// three days.
+func TestRefusalsOnTheWay(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		s     *scene
+		has   bool
+		class Class
+	}{
+		{"three of five", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true), true, Spambot},
+		{"and then 20 taken", newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true).sessions(20, false), false, UndeclaredServer},
+		{"a decision stands", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(6, true).sessions(20, false), true, Spambot},
+	} {
+		v := c.s.h.Judge(&c.s.f, c.s.now)
+		if c.s.h.has(Refusals) != c.has || v.Class != c.class {
+			t.Errorf("%s: refusals %v, %s", c.name, !c.has, v.Class)
+		}
+	}
+}
+
+// A server with one name names in TLS whom it has looked up; before it has given its name for a while that is not known.
+func TestServerNamesInTLS(t *testing.T) {
+	for n, want := range map[int]Level{4: Likely, 20: Suspect} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 1, true).helo("mail.example.org")
+		}
+		s.tries(10, 25, 20, true)
+		for i := range 12 {
+			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.judge()
+		}
+		if v := s.h.Judge(&s.f, s.now); v.Level != want {
+			t.Errorf("%d sessions: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}
+
+// Three of eight refused in the clear are no reason to count its lookups against who gave one name in twenty sessions, most of
+// which went over to TLS.
+func TestLookupsOfOneName(t *testing.T) {
+	for n, want := range map[int]bool{5: true, 20: false} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 30, true).helo("mail.example.org")
+		}
+		s.sessions(2, false).sessions(1, true).sessions(2, false).sessions(1, true).sessions(1, false).sessions(1, true)
+		l := &Lookups{}
+		for i := range 5 {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.h.LookedUp(&s.cfg, l, s.now)
+		s.h.Judge(&s.f, s.now)
+		if s.h.has(MXLookups) != want {
+			t.Errorf("%d sessions: lookups count %v, want %v", n, !want, want)
+		}
+	}
+}
+
+// Four domains looked up one after the other may be accounts that are set up, five are not.
+func TestAccountsAreSetUp(t *testing.T) {
+	for n, want := range map[int]Level{4: Suspect, 5: Likely} {
+		s := newScene().again(4, 20)
+		l := &Lookups{}
+		for i := range n {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.h.LookedUp(&s.cfg, l, s.now)
+		if v := s.h.Judge(&s.f, s.now); v.Level != want {
+			t.Errorf("%d domains: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}
+
+// A server that forwards what others bring it is refused for some of it; only a decision makes a bot of it.
+func TestForwarder(t *testing.T) {
+	for refused, want := range map[int]Class{3: UndeclaredServer, 8: Spambot} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)
+		s.h.Served(1, s.now)
+		s.h.Served(2, s.now)
+		s.sessions(2, false).sessions(refused, true)
+		if v := s.h.Judge(&s.f, s.now); v.Class != want {
+			t.Errorf("%d refused: %s, want %s", refused, v.Class, want)
+		}
+	}
+}

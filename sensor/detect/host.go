@@ -29,6 +29,7 @@ type Host struct {
 	servers  [maxDomains]slot // domains of servers that TLS handshakes named
 	server   serverLike
 	manner   manner
+	own      own
 
 	external uint32 // attempts to destinations that are not ours
 	repeated uint32 // attempts whose SYN a TCP sent again
@@ -166,6 +167,9 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	h.favour(f, now)
 	if h.maybeServer() {
 		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
+		if h.has(OneName) { // by then its name speaks for it, and what it names in TLS is what it looked up
+			h.reasons[TLSNames] = Reason{}
+		}
 	}
 	if h.lineDown() {
 		h.reasons[Failures] = Reason{}
@@ -238,19 +242,14 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 // c25 is how many networks stand in for the third family where nothing can be read.
 const c25 = 25
 
-// real reports whether the source is a machine with a TCP of its own, and not a row of
-// SYNs that somebody sends in its name: it completed a handshake, or sent SYNs again at the pace of a TCP
-// that waits for an answer, or looked names up. Without that no verdict goes beyond
-// suspect, however many SYNs there are.
-func (h *Host) real() bool { return h.opened > 0 || h.repeated >= 3 || h.lookups.asked() }
-
 // Heard is the observation that the client said something in a session.
 func (h *Host) Heard() { inc(&h.heard) }
 
-// Opened is the observation of a completed handshake.
-func (h *Host) Opened(c *Config, addr uint32, port uint16, now int64) {
+// Opened is the observation of a completed handshake. net needs to be known if the host is Unproved.
+func (h *Host) Opened(c *Config, addr, net uint32, port uint16, now int64) {
 	inc(&h.opened)
-	h.changed = h.changed || h.opened == 1
+	h.Own(net)
+	h.changed = h.changed || h.opened == 1 // see real
 	if p := h.port(port); p != nil {
 		inc(&p.opened)
 	}

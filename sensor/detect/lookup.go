@@ -113,23 +113,24 @@ func (l *Lookups) Answered(name string, addr [16]byte, now int64) {
 // linkTime is how long after an answer an attempt at its address belongs to it.
 const linkTime = minute
 
-// Connected is the observation of an attempt at an address.
-func (l *Lookups) Connected(addr *[16]byte, now int64) {
-	if l.linked != "" {
-		return
-	}
+// Connected is the observation of an attempt at an address. It reports whether an answer had just named it.
+func (l *Lookups) Connected(addr *[16]byte, now int64) bool {
 	for i := range l.answers {
 		if a := &l.answers[i]; a.addr == *addr && a.at != 0 && now >= a.at && now-a.at <= linkTime {
-			l.linked, l.linkedIn = a.name, now-a.at
-			return
+			if l.linked == "" {
+				l.linked, l.linkedIn = a.name, now-a.at
+			}
+			return true
 		}
 	}
+	return false
 }
 
 // Serves is the observation that the host is asked by others: then its queries are theirs.
 func (l *Lookups) Serves() { l.serves = true }
 
-func (l *Lookups) asked() bool { return l != nil && (l.MX > 0 || l.hosts[0].at != 0) }
+// Linked reports whether an answer has led to an attempt.
+func (l *Lookups) Linked() bool { return l.linked != "" }
 
 func (l *Lookups) example() string {
 	if l.linked == "" {
@@ -137,6 +138,10 @@ func (l *Lookups) example() string {
 	}
 	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, span(l.linkedIn))
 }
+
+// setUp is how many domains more may be a mail client in which somebody sets up his accounts, one after the other: that counts
+// half.
+const setUp = 2
 
 // LookedUp tells a host of its lookups, which changed.
 func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
@@ -155,7 +160,11 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 		return
 	}
 	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
-		h.found(MXLookups, now, float64(n), float64(c.MXDomains), 4.6)
+		weight := 4.6
+		if n < c.MXDomains+setUp {
+			weight = 2.3
+		}
+		h.found(MXLookups, now, float64(n), float64(c.MXDomains), weight)
 	}
 	h.mailNames(c, HostLookups, l.hosts[:], now)
 }

@@ -15,7 +15,8 @@ type manner struct {
 	halfOpen           uint32 // answered, and never completed
 	mute               uint32 // sessions in which the client had nothing to deliver
 	sessions           uint32
-	checks             uint32  // sessions with an accepted recipient and no message
+	welcomed           uint32  // sessions with an accepted recipient
+	checks             uint32  // of these, those in which no message was begun
 	mails              uint32  // sessions with a sender
 	first              uint32  // the destination that was tried first
 	last               int64   // attempt at it
@@ -75,9 +76,9 @@ func (m *manner) attempted(a *Attempt, few bool) {
 	inc(&m.ttls)
 }
 
-// SessionOver is the observation of a session's end: whether the client had nothing to deliver, named a sender, and
-// had a recipient accepted without sending a message.
-func (h *Host) SessionOver(mute, mail, check bool) {
+// SessionOver is the observation of a session's end: whether the client had nothing to deliver, named a sender, had a recipient
+// accepted, and then began no message.
+func (h *Host) SessionOver(mute, mail, welcomed, check bool) {
 	m := &h.manner
 	inc(&m.sessions)
 	if mute {
@@ -86,8 +87,12 @@ func (h *Host) SessionOver(mute, mail, check bool) {
 	if mail {
 		inc(&m.mails)
 	}
+	if welcomed {
+		inc(&m.welcomed)
+	}
 	if check {
 		inc(&m.checks)
+		h.changed = h.changed || m.checks == fewChecks
 	}
 }
 
@@ -97,16 +102,20 @@ func (h *Host) HalfOpen() { inc(&h.manner.halfOpen) }
 // GivenUp is how many connections were answered and not gone on with.
 func (h *Host) GivenUp() uint32 { return h.manner.halfOpen }
 
+// fewChecks is how many recipients must be accepted in vain: who has something to send does so where it may.
+const fewChecks = 2
+
 // verifies reports whether the host asks servers whether addresses exist, and delivers
-// nothing: a mail server that verifies senders does that.
-func (m *manner) verifies() bool { return m.mails >= 10 && m.checks*5 >= m.mails*4 }
+// nothing: a mail server that verifies senders does that, and who cleans a list. That many recipients are refused is what it
+// wants to know.
+func (m *manner) verifies() bool { return m.checks >= fewChecks && m.checks*5 >= m.welcomed*4 }
 
 // scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
 // says nothing where it is let in, or it tries one port of a server after the other, or whether servers let
 // through what it never sends, in many names: a mail server that verifies senders does so in one name, or none.
 func (h *Host) scans() bool {
 	m := &h.manner
-	if m.verifies() && h.has(SenderDomains) {
+	if m.verifies() && (h.has(SenderDomains) || !h.oneName()) {
 		return true
 	}
 	if h.addrs.len() < 10 || m.mails > 0 {

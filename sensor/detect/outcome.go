@@ -26,11 +26,10 @@ func init() {
 // first contacts with networks: a host that has mail to deliver is let in by most of the
 // servers it was told of, a host that works off a list is not.
 //
-// An attempt that nobody answers fails after five seconds: on a real bot's traffic that
-// decides after 5.2 s, waiting for the RST would take 75.7 s. A SYN-ACK that comes later
-// takes it back. Silence counts only where answers would be seen: in a host of which a SYN-ACK
-// was seen, or when its TCP sends the SYN again because it waits. Where no answer is ever seen, the mirror may show
-// one direction alone, or first SYNs: there a SYN that is not sent again is taken for an answered one.
+// An attempt that nobody answers fails when its SYN is sent again: a TCP that does so has had no answer for a second, and
+// waiting for the RST would take 75.7 s on a real bot's traffic. A SYN-ACK that comes later takes it back. A SYN that nobody
+// answers and that is not sent again says nothing: somebody else may have sent it in the host's name. Where no answer is ever
+// seen the mirror may show one direction alone, or first SYNs: there it is taken for an answered one.
 type outcome struct {
 	contacts [16]contact
 	llr      float64
@@ -129,14 +128,15 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 	}
 }
 
-// Repeated is the observation that the SYN of an attempt was sent again, after so long.
-func (h *Host) Repeated(c *Config, addr uint32, after, now int64) {
+// Repeated is the observation that the SYN of an attempt was sent again, after so long. net and isn, its initial sequence number,
+// need to be known if the host is Unproved.
+func (h *Host) Repeated(c *Config, addr, net, isn uint32, after, now int64) {
 	// Linux repeats a SYN after 1 s, 2 s, 4 s, Windows after 3 s, or half a second behind a RST.
 	if after < second*4/10 || after > 10*second {
 		return
 	}
 	inc(&h.repeated)
-	h.changed = h.changed || h.repeated == 3
+	h.insisted(net, isn)
 	// A TCP that sends a SYN again has had no answer for a second: no need to wait longer.
 	if w := h.outcome.find(addr); w != nil && w.state == waiting {
 		w.state = silent
@@ -209,14 +209,11 @@ func (h *Host) Settle(c *Config, now int64) {
 		w := &o.contacts[i]
 		switch age := now - int64(w.at)*second; {
 		case w.state == waiting && age >= AnswerTime:
-			if h.answered > 0 {
-				w.state = silent
-				h.step(c, true, now)
-				continue
-			}
 			w.state = settled
 			o.open--
-			h.step(c, false, now)
+			if h.answered == 0 {
+				h.step(c, false, now)
+			}
 		case w.state == silent && age >= lateTime:
 			w.state = settled
 			o.open--

@@ -68,6 +68,10 @@ func (h *Host) SessionDecided(c *Config, refused, listed bool, now int64) {
 		h.judgeRefusals(c, now)
 		h.judgeSenders(c, within(h.envelope.senders[:], stamp(now), 86400), now)
 	}
+	if !refused && h.has(Refusals) && !decided && h.refusals().llr < partly {
+		h.reasons[Refusals] = Reason{} // the test was on its way, and is not any more
+		h.changed = true
+	}
 }
 
 // partly is how far on the way a test must be to count at all: twenty to one, which is two refused in a row, or three of six.
@@ -79,7 +83,7 @@ func (h *Host) judgeRefusals(c *Config, now int64) {
 	switch upper, _ := c.bounds(); {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= partly && h.nets.len() > 1: // part of the way counts for as much, unless one server is the trouble
+	case t.llr >= partly && h.nets.len() > 1 && !h.has(Serves): // part of the way counts for as much, unless one server is the trouble, or mail that others brought
 		h.found(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 }

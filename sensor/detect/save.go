@@ -29,6 +29,7 @@ type Memory struct {
 	Names                                       SavedNames
 	Lists                                       SavedLists
 	Oddities                                    []uint16 `json:",omitempty"`
+	Own                                         []uint32 `json:",omitempty"` // networks that it turned to itself
 	Mails                                       uint32
 }
 
@@ -96,14 +97,14 @@ type SavedServerLike struct {
 
 // SavedManner is how the host goes about it.
 type SavedManner struct {
-	Internal, Attempts, HalfOpen, Mute, Sessions, Checks, Mails, First uint32
-	Last                                                               int64
-	Gaps, Mean, Squares                                                float64
-	TTL                                                                [][2]uint32 // and how often
-	TTLs                                                               uint32
-	Addr                                                               uint32
-	Ports                                                              uint8
-	Swept                                                              uint32
+	Internal, Attempts, HalfOpen, Mute, Sessions, Welcomed, Checks, Mails, First uint32
+	Last                                                                         int64
+	Gaps, Mean, Squares                                                          float64
+	TTL                                                                          [][2]uint32 // and how often
+	TTLs                                                                         uint32
+	Addr                                                                         uint32
+	Ports                                                                        uint8
+	Swept                                                                        uint32
 }
 
 // SavedNames are the names that it introduced itself with.
@@ -129,11 +130,11 @@ func (h *Host) Memory(f *Facts) Memory {
 		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
 		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
 		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
-		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
+		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.welcomed, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
 			nil, m.ttls, m.addr, m.ports, m.swept},
 		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
 		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
-		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails}
+		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, Own: slices.Clone(h.own.nets[:h.own.n])}
 	d.Verdict.Level = h.level
 	for _, t := range m.ttl {
 		d.Manner.TTL = append(d.Manner.TTL, [2]uint32{uint32(t.ttl), t.n})
@@ -185,7 +186,7 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.server.name, h.server.sessions, h.server.several = s.Name, s.Sessions, s.Several
 	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served
 	m := &d.Manner
-	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
+	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Welcomed, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
 		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Swept}
 	for i, t := range m.TTL[:min(len(m.TTL), len(h.manner.ttl))] {
 		h.manner.ttl[i] = ttlCount{uint8(t[0]), t[1]}
@@ -195,6 +196,7 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.lists.n = copy(h.lists.name[:], d.Lists.Names)
 	h.lists.sample = d.Lists.Sample
 	copy(h.dialect[:], d.Oddities)
+	h.own.n = uint8(copy(h.own.nets[:], d.Own))
 	h.envelope.mails = d.Mails
 	h.verdict, h.decided = d.Verdict, d.Decided
 	h.verdict.Level = min(d.Verdict.Level, Confirmed)

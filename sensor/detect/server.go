@@ -78,7 +78,7 @@ func (h *Host) favour(f *Facts, now int64) {
 	s, served := &h.server, h.has(Serves)
 	h.holds(Serves, s.served >= 2, now, float64(s.served), 2)
 	t := h.refusals()
-	if h.has(Serves) && !served && t.refused*5 <= t.sessions { // it was refused because of a list alone
+	if h.has(Serves) && !served && (t.refused*5 <= t.sessions || h.reasons[Refusals].Weight < 4.6) { // it was refused because of a list alone, or the test was on its way
 		h.reasons[Refusals] = Reason{}
 	}
 	h.holds(OneName, !s.several && s.sessions >= 20, now, float64(s.sessions), 20)
@@ -98,13 +98,18 @@ func (h *Host) holds(code Code, holds bool, now int64, value, threshold float64)
 	*r = Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: -2.3}
 }
 
+// oneName reports whether the host has always given the same full name.
+func (h *Host) oneName() bool { return h.server.sessions > 0 && !h.server.several }
+
 // maybeServer reports whether nothing of what a host said tells it from a mail server: it
 // has one full name, and is not refused much. That it asks the DNS for mail servers then is what a mail
 // server does.
 func (h *Host) maybeServer() bool {
-	s, t := &h.server, h.refusals()
-	few := t.refused*5 <= t.sessions || t.refused < 3 && !h.has(Refusals) // two unknown recipients happen to everybody, but hardly in a row
-	return s.sessions > 0 && !s.several && few
+	t := h.refusals()
+	// Two unknown recipients happen to everybody, but hardly in a row; more to who has one name for many sessions, of which
+	// those in TLS are not decided, and to who passes on what others bring.
+	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || h.has(OneName) || h.has(Serves)) && !h.has(Refusals)
+	return h.oneName() && few
 }
 
 // lineDown reports whether first contacts that fail are better explained by a line that is down, or servers that are, than by
@@ -132,7 +137,10 @@ func (h *Host) hostile() bool {
 // is flushed after an outage has that, too. Who speaks oddly in more than one way is no mail server, unless others bring it
 // mail.
 func (h *Host) actsAsServer() bool {
+	if h.manner.verifies() {
+		return h.oneName()
+	}
 	t := h.refusals()
-	likes := t.taken >= 3 && t.taken*5 >= t.all*4 && !h.odd() || h.has(Serves) || h.manner.verifies()
+	likes := t.taken >= 3 && t.taken*5 >= t.all*4 && !h.odd() || h.has(Serves)
 	return !h.hostile() && h.maybeServer() && h.server.sessions >= 3 && likes
 }

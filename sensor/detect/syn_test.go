@@ -6,7 +6,7 @@ import "testing"
 func (s *scene) again(n int, interval float64) *scene {
 	for range n {
 		s.tries(1, 25, 1, true)
-		s.h.Repeated(&s.cfg, mix(s.dest), second, s.now)
+		s.h.Repeated(&s.cfg, mix(s.dest), mix(s.dest+1<<20), mix(s.dest+1<<21), second, s.now)
 		s.judge()
 		s.wait(interval - 1)
 		s.h.Settle(&s.cfg, s.now)
@@ -33,11 +33,11 @@ func TestSYNsAlone(t *testing.T) {
 		not  []Code
 	}{
 		{"a flood in somebody's name", newScene().tries(10_000, 25, 0.1, true), Suspect, []Code{Flood}, []Code{Failures}},
-		{"a flood from a TCP that waits for some of its answers", newScene().again(3, 20).tries(150, 25, 1, true), Likely, []Code{Flood}, []Code{Failures}},
-		{"the same from many machines", newScene().ways(64, 128).again(3, 20).tries(150, 25, 1, true), Suspect, []Code{Flood}, []Code{Failures}},
-		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(3, 20).tries(70, 25, 15, true), Likely, []Code{Flood}, []Code{Failures}},
-		{"twenty in five minutes, once", newScene().again(3, 20).tries(20, 25, 15, true), Suspect, nil, []Code{Flood, Failures}},
-		{"a busy server, 60 an hour", newScene().again(3, 60).tries(300, 25, 60, true), Suspect, nil, []Code{Flood, Failures}},
+		{"a flood from a TCP that waits for some of its answers", newScene().again(4, 20).tries(150, 25, 1, true), Likely, []Code{Flood}, []Code{Failures}},
+		{"the same from many machines", newScene().ways(64, 128).again(4, 20).tries(150, 25, 1, true), Suspect, []Code{Flood}, []Code{Failures}},
+		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(4, 20).tries(70, 25, 15, true), Likely, []Code{Flood}, []Code{Failures}},
+		{"twenty in five minutes, once", newScene().again(4, 20).tries(20, 25, 15, true), Suspect, nil, []Code{Flood, Failures}},
+		{"a busy server, 60 an hour", newScene().again(4, 60).tries(300, 25, 60, true), Suspect, nil, []Code{Flood, Failures}},
 		{"a queue of 500 to one server", newScene().again(3, 20).tries(500, 25, 0.5, false), NoLevel, nil, []Code{Flood, Failures}},
 		{"none of ten answers", newScene().again(10, 20), Likely, []Code{Failures}, []Code{Flood}},
 		{"a line that is down for a while", newScene().tries(40, 25, 60, true).again(20, 60), Suspect, nil, []Code{Failures, Flood}},
@@ -85,7 +85,7 @@ func TestOneDirection(t *testing.T) {
 	s := newScene()
 	for range 20 {
 		s.tries(1, 587, 0, true)
-		s.h.Opened(&s.cfg, mix(s.dest), 587, s.now)
+		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, s.now)
 		s.wait(30)
 		s.h.Settle(&s.cfg, s.now)
 		s.judge()

@@ -64,6 +64,9 @@ func advice(f *detect.Finding, h *host) string {
 		}
 		return text
 	case detect.UndeclaredServer:
+		if f.Source.Role == "verifier" {
+			return fmt.Sprintf("%s asks servers whether addresses exist, and sends nothing where they do: servers answer that with blocklists. If it is a mail server that verifies senders, %s. If not, find out whose addresses it asks for, and block outgoing port 25 for it.", who, declare)
+		}
 		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it up, and block outgoing port 25 for it.", who, declare)
 	case detect.Scanner:
 		return fmt.Sprintf("Ask what runs on %s. If it is meant to look for mail servers (an inventory, a vulnerability scanner), declare it in smtp_servers with the role scanner.", who)

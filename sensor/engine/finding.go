@@ -114,6 +114,10 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 	}
 	s.follow(src)
 	for _, old := range hst.recent {
+		if !slices.Contains(verdicts, f.class) && old.Server.Port() != 25 { // what its mail client did before says nothing about that
+			hst.suppressed++
+			continue
+		}
 		s.give(old, hst)
 	}
 	hst.recent = nil

@@ -29,8 +29,20 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 		text = string(ev.Text)
 		cited = detect.ParseCitation(text)
 		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), text), cited.List != "" || len(cited.Addrs) > 0}
+		if talk := s.sessions.at(s.t.Flows.At(s.current).session); talk != nil {
+			cited = ofOthers(cited, talk.Banner())
+		}
 	}
 	return c.why, cited, text
+}
+
+// ofOthers leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
+// support.google.com is no blocklist.
+func ofOthers(c detect.Citation, banner []byte) detect.Citation {
+	if name := greeting(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
+		c.List, c.Link = "", false
+	}
+	return c
 }
 
 // because follows up a refusal: why it was made, and what it says about the client.
@@ -128,12 +140,13 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		return
 	}
 	if talk == nil {
-		hst.SessionOver(f.conn.Seen(tcp.Client), false, false)
+		hst.SessionOver(f.conn.Seen(tcp.Client), false, false, false)
 		return
 	}
 	plain := talk.Encryption == smtpsniff.Plain
 	refused := talk.Rejected+talk.Deferred > 0 // then there was nothing to say, or no more
-	hst.SessionOver(f.conn.Seen(tcp.Client) && wantsNothing(talk) && !refused, talk.Mails > 0, talk.Rcpts > talk.RcptsRejected && !dataBegan(talk))
+	welcomed := f.conn.Seen(tcp.Server) && talk.Flags&smtpsniff.GapServer == 0 && talk.Rcpts > talk.RcptsRejected
+	hst.SessionOver(f.conn.Seen(tcp.Client) && wantsNothing(talk) && !refused, talk.Mails > 0, welcomed, welcomed && !dataBegan(talk))
 	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
 		hst.Spoke(oddities(f, talk), f.last)
 	}
@@ -155,9 +168,10 @@ func wantsNothing(talk *smtpsniff.Session) bool {
 	return talk.Commands == 0 || talk.Proto == smtpsniff.SMTP && talk.Replies > 1
 }
 
+// dataBegan reports whether the client went on to a message, be it that the server did not want it.
 func dataBegan(talk *smtpsniff.Session) (began bool) {
 	talk.Codes(func(c smtpsniff.CodeCount) { began = began || c.Code == 354 })
-	return began || talk.Messages > 0
+	return began || talk.Messages > 0 || talk.Flags&smtpsniff.DataRefused != 0
 }
 
 // oddities is what a correct client would not have done in a session.

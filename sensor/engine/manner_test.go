@@ -54,6 +54,30 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 	}
 }
 
+// Who only asks whether addresses exist is told so, also if every third does not, and never as a bot.
+func TestVerifierIsRefused(t *testing.T) {
+	asks := func(name string) []frame {
+		return bot(60, func(c *conn) {
+			if c.cport%3 > 0 {
+				verify(c, "")
+				return
+			}
+			c.open().told("220 mx ESMTP\r\n").says("EHLO " + name + "\r\n").told("250 mx\r\n").says("MAIL FROM:<>\r\n").told("250 ok\r\n").
+				says("RCPT TO:<c@example.net>\r\n").told("550 5.1.1 User unknown\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		})
+	}
+	r := analyse(Config{}, asks("probe.example.org"))
+	if s := r.sources["10.0.0.5"]; s.Role != "verifier" || s.Level > detect.Suspect {
+		t.Errorf("%s, %s", s.Role, story(r.findings, "10.0.0.5"))
+	}
+	if f := r.findings[len(r.findings)-1]; !strings.Contains(f.Advice, "whether addresses exist") {
+		t.Error(f.Advice)
+	}
+	if r = analyse(Config{}, asks("ANNAS-PC")); r.sources["10.0.0.5"].Level > detect.Suspect || r.sources["10.0.0.5"].Role != "scanner" {
+		t.Errorf("with two names: %s, %s", r.sources["10.0.0.5"].Role, story(r.findings, "10.0.0.5"))
+	}
+}
+
 // A capture of SYNs alone does not show that nobody answers: then they would be sent again.
 func TestEgressFromSYNs(t *testing.T) {
 	for _, c := range []struct {

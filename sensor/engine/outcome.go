@@ -28,21 +28,29 @@ func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
 	return s.e.destination(&k.Server)
 }
 
+// unproved is the hash of a server's network, where it is wanted.
+func (s *shard) unproved(hst *host, k *flowtable.Key) uint32 {
+	if !hst.Unproved() {
+		return 0
+	}
+	return s.e.net(k.Server, k.Scope.V6())
+}
+
 // attempted looks after a host that has just made an attempt.
-func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, now int64) {
+func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32, now int64) {
 	if hst.Waiting() && !hst.waiting {
 		hst.waiting = true
 		s.later = append(s.later, ref)
 	}
-	if l := hst.Lookups(); l != nil {
-		l.Connected(&k.Server, now)
+	if l := hst.Lookups(); l != nil && (hst.Unproved() || !l.Linked()) && l.Connected(&k.Server, now) {
+		hst.Own(net)
 	}
 }
 
 // repeated is another SYN of an attempt.
 func (s *shard) repeated(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), after, p.time)
+		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.seq, after, p.time)
 		s.judge(src, hst, p.time)
 	}
 }

@@ -66,9 +66,23 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 		hst.suppressed++
 	case s.mayProve(f, talk):
 		s.record(record{session: s.sessionRecord(k, f, talk, src, reason), offered: true, time: f.last})
-	case hst != nil && src.flags&home != 0 && len(hst.recent) < maxRecent:
+	case hst != nil && src.flags&home != 0 && hst.roomFor(talk):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
 	}
+}
+
+// roomFor makes room for a session among those that are kept until there may be a finding: one in which mail was named shows
+// more than one that was encrypted, which a mail client has all day.
+func (h *host) roomFor(talk *smtpsniff.Session) bool {
+	if len(h.recent) < maxRecent {
+		return true
+	}
+	i := slices.IndexFunc(h.recent, func(d *detect.Session) bool { return d.Mails == 0 })
+	if i < 0 || talk == nil || talk.Mails == 0 {
+		return false
+	}
+	h.recent = slices.Delete(h.recent, i, i+1)
+	return true
 }
 
 // give gives out a session.
@@ -123,7 +137,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	talk.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = detect.ParseCitation(string(text)).List
+			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), talk.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {

@@ -8,14 +8,14 @@ import (
 )
 
 // note is an observation about a host that belongs to another shard than the packet in
-// hand: it is handed over at the next mark of the input, so that the result does not depend on who
+// hand: it is handed over at the end of the row of frames, so that the result does not depend on who
 // worked on what when.
 type note struct {
 	about  flowtable.Host
 	client uint32
 }
 
-// maxNotes bounds what is kept until the next mark. What is left out comes again: a mail
+// maxNotes bounds what is kept until the end of the row. What is left out comes again: a mail
 // server is served all day.
 const maxNotes = 256
 

@@ -13,7 +13,7 @@ import (
 type host struct {
 	detect.Host
 	findings   [detect.Classes]*finding
-	recent     []*detect.Session // the latest sessions before a finding, as evidence
+	recent     []*detect.Session // a few sessions before a finding, as evidence
 	evidence   []uint64          // numbers of session events
 	given      int               // session events of the finding
 	suppressed uint64            // sessions that were not given out
@@ -126,7 +126,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
-	s.attempted(ref, hst, k, now)
+	s.attempted(ref, hst, k, a.Net, now)
 	s.judge(src, hst, now)
 }
 
@@ -258,8 +258,8 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 		facts.RecipientsRejected++
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
-		if ev.Phase == smtpsniff.Helo && ev.Code >= 500 && ev.Code <= 504 {
-			return // an old server that knows no EHLO
+		if ev.Phase == smtpsniff.Helo && (ev.Code == 500 || ev.Code == 502 || ev.Code == 503) {
+			return // an old server that knows no EHLO; 501 and 504 are about the name
 		}
 		if ev.Code >= 500 {
 			facts.Rejected++
@@ -311,7 +311,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	src.facts.Sessions++
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
+		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)

@@ -14,7 +14,7 @@ import (
 // 2^64 to choose from. So that no address is judged by a handful of attempts, the machine is judged, by its link-layer
 // address, and only within one /64.
 //
-// Like a note, an arrival is followed up at the next mark of the input. What is known moves and is not copied: a machine
+// Like a note, an arrival is followed up at the end of the row of frames. What is known moves and is not copied: a machine
 // has one host, however many addresses somebody takes in its name, and one finding that is open.
 type arrival struct {
 	source flowtable.Host
@@ -22,7 +22,7 @@ type arrival struct {
 	time   int64
 }
 
-// maxArrivals bounds what is kept until the next mark. Who is left out is judged alone.
+// maxArrivals bounds what is kept until the end of the row. Who is left out is judged alone.
 const maxArrivals = 256
 
 // arrives notes a new source. A packet that a router passed on has the router's address, and a hop limit that no system begins

@@ -33,8 +33,6 @@ func (e *Engine) tell() {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	defer e.rescue()
-	e.handOver()
-	e.succeed()
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval

@@ -95,8 +95,8 @@ func (w *Worker) Take(parts [][]wire.Frame) {
 // and 16 % with 2048; a flood of SYNs is the same with all.
 const atOnce = 16384
 
-// rowSize is less than atOnce at the beginning: that a host is a mail server is known to the shards when the row is done in
-// which it showed, and a short capture is to tell of its relaying too.
+// rowSize is less than atOnce at the beginning: that a host is a mail server, takes mail in or has another address now is known to
+// the shards when the row is done in which it showed, and a short capture is to tell of it too.
 func (w *Worker) rowSize() int { return int(min(atOnce, max(64, w.frames/4))) }
 
 // take takes in a row of frames, total in all.
@@ -199,7 +199,15 @@ func (w *Worker) run(shared bool) {
 	}
 	e.tickMu.Lock()
 	e.flushRecords()
+	e.exchange()
 	e.tickMu.Unlock()
+}
+
+// exchange has the shards tell each other what they found out. The caller holds tickMu.
+func (e *Engine) exchange() {
+	defer e.rescue()
+	e.handOver()
+	e.succeed()
 }
 
 // Tell gives out the sources and the counters whose time has come. It is to be called between

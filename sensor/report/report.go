@@ -92,7 +92,7 @@ func (r *Report) Session(number uint64, s *detect.Session) {
 	}
 	a := s.Client.Addr()
 	r.homes.add(s.Server.Addr(), 1)
-	if len(r.proof[a]) >= maxProof || len(r.proof) > 1000 {
+	if len(r.proof) > 1000 {
 		return
 	}
 	p := session{number: number, start: s.Start, to: s.Server, helo: s.Helo, rcpts: s.Rcpts, taken: s.Messages, tls: s.TLS}
@@ -107,8 +107,27 @@ func (r *Report) Session(number uint64, s *detect.Session) {
 			p.refusal = s.Refusals[0].Phase
 		}
 	}
-	r.proof[a] = append(r.proof[a], p)
+	r.proof[a] = keep(r.proof[a], p)
 }
+
+// keep adds a session to those that are shown. When they are enough one that can be read takes the place of the latest one that
+// cannot: people read their mail while the bot on their machine sends.
+func keep(list []session, p session) []session {
+	if len(list) >= maxProof {
+		i := len(list) - 1
+		for i >= 0 && list[i].telling() {
+			i--
+		}
+		if i < 0 || !p.telling() {
+			return list
+		}
+		list = slices.Delete(list, i, i+1)
+	}
+	return append(list, p)
+}
+
+// telling reports whether a session shows what was said.
+func (s *session) telling() bool { return s.refusal != "" || s.taken > 0 || len(s.from) > 0 }
 
 // Finding takes in an event of a finding.
 func (r *Report) Finding(f *detect.Finding) {

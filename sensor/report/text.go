@@ -134,6 +134,14 @@ func (r *Report) sorted() []*detect.Finding {
 	return found
 }
 
+// once adds an address that may have several findings.
+func once(list []string, a string) []string {
+	if slices.Contains(list, a) {
+		return list
+	}
+	return append(list, a)
+}
+
 func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	var bots, maybe, info, servers []string
 	for _, f := range found {
@@ -142,11 +150,11 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 		case f.Class >= detect.OpenRelay, f.Class == detect.OnBlocklist && f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= detect.High:
-			bots = append(bots, a)
+			bots = once(bots, a)
 		case f.Severity > detect.Info:
-			maybe = append(maybe, a)
+			maybe = once(maybe, a)
 		default:
-			info = append(info, a)
+			info = once(info, a)
 		}
 	}
 	p.line("")

@@ -1,0 +1,55 @@
+package detect
+
+import "testing"
+
+// mine is n sessions with n providers.
+func (s *scene) mine(n int) *scene {
+	for range n {
+		s.tries(1, 587, 0, true)
+		s.h.Answered(&s.cfg, mix(s.dest), 587, s.now)
+		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, s.now)
+		s.h.Heard()
+		s.judge()
+		s.wait(600)
+	}
+	return s
+}
+
+// forge is n attempts that somebody makes in the host's name, each with its SYN sent again, and all with one initial
+// sequence number.
+func (s *scene) forge(n int, isn uint32) *scene {
+	for range n {
+		s.tries(1, 25, 0, true)
+		s.h.Repeated(&s.cfg, mix(s.dest), mix(s.dest+1<<20), isn, second, s.now)
+		s.judge()
+		s.wait(0.5)
+	}
+	return s
+}
+
+// SYNs that somebody sends in the name of a host make it suspect and no more, whatever sessions it has of its own (R23).
+func TestForgedSYNs(t *testing.T) {
+	asked := func() *scene {
+		s := newScene()
+		l := &Lookups{}
+		l.Asked(AsksHost, 1, "smtp.example.org", 1, s.now)
+		s.h.LookedUp(&s.cfg, l, s.now)
+		return s
+	}
+	for name, c := range map[string]struct {
+		s    *scene
+		want Level
+	}{
+		"who did nothing":                                        {newScene().tries(10_000, 25, 0.1, true), Suspect},
+		"who has three providers":                                {newScene().mine(3).tries(10_000, 25, 0.1, true), Suspect},
+		"who has three providers, in a second":                   {newScene().mine(3).tries(10_000, 25, 0.0001, true), Suspect},
+		"who looked up its provider":                             {asked().tries(10_000, 25, 0.1, true), Suspect},
+		"who has a provider, by a program that sends SYNs again": {newScene().mine(1).forge(1000, 4711), Suspect},
+		"nobody: a TCP chooses its numbers":                      {newScene().mine(1).again(20, 20), Likely},
+	} {
+		if c.s.won != c.want {
+			v := c.s.h.Judge(&c.s.f, c.s.now)
+			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.h.own.n, c.want)
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// A file that is given at once tells of a host that takes mail in while it goes on, not only at its end: refusals that name a
+// blocklist, after others have brought the host mail, make no bot of it.
+func TestServesShowsInAShortCapture(t *testing.T) {
+	var frames []frame
+	for i := range 20 {
+		c := newConn(fmt.Sprintf("198.51.%d.7", i), "10.0.0.5", uint16(20000+i), 25)
+		c.at += int64(i) * second
+		frames = append(frames, c.open().mail().close().frames...)
+	}
+	named := bot(40, func(c *conn) {
+		c.open().told("220 mx ESMTP\r\n").says("EHLO mail.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").
+			told("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	})
+	frames = together(frames, at(named, 20*second))
+	var found []detect.Finding
+	e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}},
+		Output{Finding: func(f *detect.Finding) { found = append(found, *f) }})
+	w := feeder{w: e.Worker(), size: len(frames)}
+	for _, f := range frames {
+		w.take(f)
+	}
+	e.Finish("end_of_input")
+	if slices.ContainsFunc(found, func(f detect.Finding) bool { return f.Class == detect.Spambot && f.Level >= detect.Likely }) {
+		t.Error(story(found, "10.0.0.5"))
+	}
+}

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// A link to the server's own help names no blocklist, a link to somebody else's does.
+func TestLinkToOwnHelp(t *testing.T) {
+	for _, c := range []struct {
+		name, greeting string
+		want           bool
+	}{
+		{"its own help", "mx.mail.example.org ESMTP", false},
+		{"a list's page", "mx.example.com ESMTP", true},
+		{"a server without a name", "ready", true},
+	} {
+		r := analyse(Config{}, bot(3, func(k *conn) {
+			k.open().told("220 " + c.greeting + "\r\n").says("EHLO a.example.com\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.com>\r\n").
+				told("550 5.7.1 this message has been blocked. See https://support.example.org/?p=7\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		}))
+		listed := slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == detect.OnBlocklist })
+		session := slices.ContainsFunc(r.sessions, func(s detect.Session) bool { return s.Blocklist != "" })
+		if listed != c.want || session != c.want {
+			t.Errorf("%s: finding %v, session %v", c.name, listed, session)
+		}
+	}
+}
+
+// What a bot said before it was found is told, although its user's mail client was there first.
+func TestEvidenceBeforeTheFinding(t *testing.T) {
+	var frames []frame
+	for i := range 6 {
+		c := newConn("10.0.0.5", "192.0.2.25", uint16(20000+i), 465)
+		c.at += int64(i) * 60 * second
+		frames = append(frames, c.open().says("\x16\x03\x01\x00\x02\x01\x00").told("\x16\x03\x03\x00\x02\x02\x00").close().frames...)
+	}
+	frames = together(frames, at(bot(12, refusing), 400*second))
+	var told []detect.Session
+	e := New(Config{SessionsPerFinding: 5, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{
+		Session: func(s *detect.Session) uint64 { told = append(told, *s); return uint64(len(told)) },
+		Finding: func(*detect.Finding) {},
+	})
+	w := feeder{w: e.Worker(), size: 1}
+	for _, f := range frames {
+		w.take(f)
+	}
+	e.Finish("end_of_input")
+	if len(told) != 5 {
+		t.Fatalf("%d sessions", len(told))
+	}
+	for _, s := range told {
+		if s.Server.Port() != 25 {
+			t.Errorf("told %s, which says nothing", s.Server)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package report
+
+import "testing"
+
+// What can be read takes the place of what cannot, and the first ones stay.
+func TestKeep(t *testing.T) {
+	var list []session
+	for i := range 4 {
+		list = keep(list, session{start: int64(i), tls: "implicit"})
+	}
+	for i := 4; i < 12; i++ {
+		list = keep(list, session{start: int64(i), refusal: "550 no"})
+	}
+	list = keep(list, session{start: 12, tls: "implicit"})
+	if len(list) != maxProof {
+		t.Fatalf("%d sessions", len(list))
+	}
+	for i, s := range list {
+		if s.start != int64(4+i) {
+			t.Errorf("place %d: session %d", i, s.start)
+		}
+	}
+}
