@@ -486,8 +486,19 @@ func (l *Listener) answered(s *Session, v Verb) {
 				l.releaseCommands(s)
 			}
 		}
-	case endOfData, bdatLast:
-		if positive && fits(v, code) {
+	case BDAT, endOfData, bdatLast:
+		if p.mode == waitChunk && v != endOfData {
+			if positive && s.Flags&GapServer == 0 {
+				l.releaseChunk(s)
+			} else {
+				if positive { // the reply to it may be lost
+					l.flag(s, Ambiguous)
+					v = BDAT
+				}
+				l.releaseCommands(s)
+			}
+		}
+		if v != BDAT && positive && fits(v, code) {
 			if r.unsure && v == bdatLast {
 				l.flag(s, Ambiguous)
 			}
