@@ -285,7 +285,7 @@ func (l *Listener) reply(s *Session) {
 		// to the message it can be no reply, there is none.
 		l.answered(s, NoVerb)
 		return
-	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && len(p.held) == 0:
+	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && !p.heldMessage() && !p.heldCommand():
 		l.lostBoth(s)
 		verb = NoVerb
 	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
@@ -430,6 +430,12 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 func (l *Listener) lostData(s *Session) {
 	p := &s.client
 	p.queue.pop()
+	if p.mode == message && p.lossy {
+		l.flag(s, Ambiguous) // the reply to its end, or to what follows
+		p.mode = commands
+		p.line.lose(l)
+		l.push(s, endOfData)
+	}
 	if p.mode != waitData {
 		return
 	}
@@ -482,8 +488,14 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.releaseMessage(s)
 		case !positive:
 			l.flag(s, DataRefused)
-			if p.mode == waitData {
+			switch {
+			case p.mode == waitData:
 				l.releaseCommands(s)
+			case p.mode == message && p.lossy: // what refused it may have been its end
+				p.mode = commands
+				p.line.lose(l)
+			case p.mode == message:
+				p.refused = true
 			}
 		}
 	case BDAT, endOfData, bdatLast:
