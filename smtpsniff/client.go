@@ -38,6 +38,7 @@ type parser struct {
 	lines      uint8  // after AUTH
 	credential credential
 	rcpts      uint32 // in this transaction
+	good       uint32 // of them, those that the server took
 	mail       bool   // this transaction has a sender
 	lossy      bool   // bytes of this message are missing
 	missed     bool   // bytes were lost since the message began
@@ -296,10 +297,12 @@ func (l *Listener) endMessage(s *Session) {
 	p.mode, p.taken = commands, false
 	n := uint32(1)
 	if s.HeloVerb == LHLO {
-		n = max(1, p.rcpts) // LMTP answers for each recipient
+		if n = p.good; s.Flags&GapServer != 0 { // LMTP answers for each recipient that was taken
+			n = p.rcpts
+		}
 	}
 	if !p.refused {
-		for range min(n, 100) {
+		for range max(1, n) {
 			l.push(s, endOfData)
 		}
 	}

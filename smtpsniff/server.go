@@ -478,8 +478,12 @@ func (l *Listener) answered(s *Session, v Verb) {
 		if positive && r.auth {
 			s.Auth = max(s.Auth, AuthOffered)
 		}
+	case MAIL:
+		p.good = 0
 	case RCPT:
-		if !positive {
+		if positive {
+			inc(&p.good)
+		} else {
 			inc(&s.RcptsRejected)
 		}
 	case DATA:
