@@ -136,6 +136,7 @@ const (
 	rivaled                         // there is, or was, another flow with its ports; see rival.go
 	relayed                         // a stranger's message in it was taken for somebody else
 	early                           // its SYN carried data, and what becomes of the attempt is not known yet
+	rival                           // when it began there was another flow with its ports
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
