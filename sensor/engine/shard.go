@@ -356,14 +356,11 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 // notTaken reports whether a segment shows that the server did not take the data of a SYN: it acknowledges the SYN alone, or the
 // client begins there again. Whatever those data said, the dialogue is what follows.
 func (f *flow) notTaken(p *packet) bool {
-	if !f.has(early) || f.conn.State() >= tcp.Established {
-		return false
-	}
 	first := f.conn.ISN(tcp.Client).Add(1)
 	if p.toServer {
-		return tcp.Seq(p.seq) == first && !p.flags.Has(wire.RST)
+		return f.has(early) && tcp.Seq(p.seq) == first
 	}
-	return p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
+	return f.has(early) && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
 }
 
 // settleEarly has the attempt of a SYN with data know what became of it.
