@@ -18,6 +18,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/event"
 	"spamsensor/sensor/report"
 )
 
@@ -65,7 +66,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Workers: workers})
 	if err != nil {
-		return exit(exitUsage, err)
+		return exit(exitUsage, errors.New(shown(err.Error())))
 	}
 	defer files.Close()
 
@@ -80,7 +81,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 			return exit(exitFailed, err)
 		}
 	}
-	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, files.Input, files.Stats)
+	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, func(from uint16) string { return shown(files.Input(from)) }, files.Stats)
 	p.closer = closer
 	if p.queue != nil {
 		defer context.AfterFunc(ctx, p.queue.Hurry)()
@@ -126,7 +127,7 @@ func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o rea
 		case err == io.EOF:
 			return problems, false
 		case err != nil:
-			problems = append(problems, err)
+			problems = append(problems, errors.New(shown(err.Error())))
 		}
 		if p.engine.Fault() != nil {
 			break
@@ -134,6 +135,9 @@ func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o rea
 	}
 	return problems, true
 }
+
+// shown makes a file's name, or a sentence with one, safe to print: whoever may put a file into a directory that is read chooses its name.
+func shown(name string) string { return event.Escape(name, 8192) }
 
 // take gives a batch to the engine.
 func take(w *engine.Worker, b *capture.Batch) {
@@ -168,6 +172,9 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 		out = a.stderr
 	}
 	st := p.engine.Stats()
+	for i := range names {
+		names[i] = shown(names[i])
+	}
 	in := report.Input{Names: names, Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last, Took: took,
 		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(), Problems: problems, HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
 		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer, Gaps: st.Gaps, Midstream: st.Midstream}

@@ -186,6 +186,28 @@ func TestFailOn(t *testing.T) {
 	}
 }
 
+// The name of a file is somebody's choice too.
+func TestFileNamesAreSafeToPrint(t *testing.T) {
+	whole, err := os.ReadFile("testdata/bot.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, end := range []int{len(whole) - 100, 10} {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("x\x1b[31m\n{}\u202e%d.pcap", end)), whole[:end], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{dir}, {"--events", "-", dir}, {filepath.Join(dir, "no\x1b[31m")}, {filepath.Join(dir, "x\x1b[31m\n{}\u202e10.pcap")}} {
+		var stdout, stderr bytes.Buffer
+		run(context.Background(), append([]string{"read", "--no-progress"}, args...), strings.NewReader(""), &stdout, &stderr)
+		all := stdout.String() + stderr.String()
+		if !strings.Contains(all, `\x1b[31m`) || strings.ContainsAny(all, "\x1b\u202e") || strings.Contains(all, "\n{}") {
+			t.Errorf("%q:\n%q", args, all)
+		}
+	}
+}
+
 // What is wrong with the input is said in one line, with what to do where there is
 // something to do, and everything that could be read is reported.
 func TestBadInput(t *testing.T) {

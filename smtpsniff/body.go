@@ -5,7 +5,7 @@ import "bytes"
 // body looks for the end of a message: a line with nothing but a dot.
 //
 // The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a
-// bare LF for the end of a line know three more; whether this one does is told by its
+// bare LF for the end of a line know three more, and Postfix (3.7) passes over further CRs before LF; whether this one does is told by its
 // replies.
 type body uint8
 
@@ -84,7 +84,7 @@ func (s *body) scan(b []byte) (n int, e end) {
 			}
 			*s = inLine
 			if c == '\r' {
-				*s = inLineCR
+				*s = dotLFCR // whichever LF comes, the standard does not have it
 				i++
 			}
 			continue

@@ -103,3 +103,26 @@ func TestRecordsOfTLS(t *testing.T) {
 		}
 	}
 }
+
+// LMTP has an answer for each of a thousand recipients, and the next command has its own.
+func TestLMTPAnswersForEach(t *testing.T) {
+	const recipients = 1000
+	h := said("S: 220 mx", "C: LHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok")
+	for range recipients {
+		h.feed(Client, []byte("RCPT TO:<b@b.example>\r\n"))
+		h.feed(Server, []byte("250 ok\r\n"))
+	}
+	h.feed(Client, []byte("DATA\r\n"))
+	h.feed(Server, []byte("354 go\r\n"))
+	h.feed(Client, []byte("x\r\n.\r\nMAIL FROM:<c@c.example>\r\n"))
+	for range recipients {
+		h.feed(Server, []byte("452 full\r\n"))
+	}
+	if h.s.Messages != 0 || h.s.Deferred != recipients || h.s.Flags&ExtraReply != 0 {
+		t.Errorf("%d messages, %d deferred, flags %b", h.s.Messages, h.s.Deferred, h.s.Flags)
+	}
+	h.feed(Server, []byte("550 not you\r\n"))
+	if h.s.Rejected != 1 || h.s.refusals[0].Phase != EndOfData || h.s.Flags&ExtraReply != 0 || h.s.client.queue.all != 0 {
+		t.Errorf("%d rejected, flags %b, %d wait", h.s.Rejected, h.s.Flags, h.s.client.queue.all)
+	}
+}

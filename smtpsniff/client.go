@@ -9,11 +9,12 @@ const (
 	commands mode = iota
 	waitData      // DATA was sent and not answered: message or commands?
 	message
-	chunk   // BDAT
-	authing // credentials until the server ends it
-	waitTLS // STARTTLS was sent and not answered
-	hello   // the TLS handshake begins
-	deaf    // nothing that follows can be read
+	chunk     // BDAT
+	waitChunk // BDAT with a size that only some servers take was sent and not answered
+	authing   // credentials until the server ends it
+	waitTLS   // STARTTLS was sent and not answered
+	hello     // the TLS handshake begins
+	deaf      // nothing that follows can be read
 )
 
 // parser is the client's side of a session.
@@ -37,6 +38,7 @@ type parser struct {
 	lines      uint8  // after AUTH
 	credential credential
 	rcpts      uint32 // in this transaction
+	good       uint32 // of them, those that the server took
 	mail       bool   // this transaction has a sender
 	lossy      bool   // bytes of this message are missing
 	missed     bool   // bytes were lost since the message began
@@ -141,6 +143,13 @@ func (l *Listener) client(s *Session, b []byte) {
 			if p.left == 0 {
 				p.mode = commands
 			}
+		case waitChunk:
+			if len(p.held)+len(b) > maxHeld {
+				l.releaseChunk(s) // as in waitData
+				continue
+			}
+			p.hold(l, b)
+			return
 		case waitTLS:
 			p.hold(l, b)
 			switch tls, sure := startsTLS(p.held, false); {
@@ -260,6 +269,12 @@ func (l *Listener) releaseCommands(s *Session) {
 	l.reread(s)
 }
 
+// releaseChunk takes what was held back since BDAT for its chunk.
+func (l *Listener) releaseChunk(s *Session) {
+	s.client.mode = chunk
+	l.reread(s)
+}
+
 // reread feeds what was held back again.
 func (l *Listener) reread(s *Session) {
 	p := &s.client
@@ -282,10 +297,12 @@ func (l *Listener) endMessage(s *Session) {
 	p.mode, p.taken = commands, false
 	n := uint32(1)
 	if s.HeloVerb == LHLO {
-		n = max(1, p.rcpts) // LMTP answers for each recipient
+		if n = p.good; s.Flags&GapServer != 0 { // LMTP answers for each recipient that was taken
+			n = p.rcpts
+		}
 	}
 	if !p.refused {
-		for range min(n, 100) {
+		for range max(1, n) {
 			l.push(s, endOfData)
 		}
 	}
@@ -560,10 +577,15 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 }
 
 // bdat is BDAT size [LAST] (RFC 3030, section 2). The bytes are sent whatever the server
-// thinks of it; a size that is none leaves the client in its commands.
+// thinks of it; a size that is none leaves the client in its commands. Exim (4.96) takes a sign before the size and anything behind
+// it, others take neither: its reply tells, as that to DATA does.
 func (l *Listener) bdat(s *Session, rest []byte) {
 	p := &s.client
 	rest = trimLeft(rest)
+	signed := len(rest) > 0 && rest[0] == '+'
+	if signed {
+		rest = rest[1:]
+	}
 	size, digits := uint64(0), 0
 	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
 		if digits < 19 {
@@ -573,7 +595,11 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	}
 	tail := trim(rest[digits:])
 	last := equalFold(tail, "LAST")
-	if digits == 0 || digits > 18 || len(tail) > 0 && !last {
+	strict := !signed && (len(tail) == 0 || last)
+	if !strict {
+		l.flag(s, BadBDAT)
+	}
+	if digits == 0 || digits > 18 || !strict && p.alone {
 		l.flag(s, BadBDAT)
 		l.push(s, BDAT)
 		return
@@ -583,8 +609,12 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	} else {
 		l.push(s, BDAT)
 	}
-	if size > 0 {
+	switch {
+	case size > 0 && strict:
 		p.mode, p.left = chunk, size
+	case size > 0:
+		p.mode, p.left, p.overflown = waitChunk, size, false
+		p.forgetLoose(l)
 	}
 	if last && p.alone {
 		l.accept(s)
@@ -620,7 +650,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 		}
 	case waitData:
 		p.lossy = true
-	case waitTLS:
+	case waitTLS, waitChunk:
 		p.overflown = true
 	case hello:
 		p.mode = deaf

@@ -12,7 +12,7 @@ import (
 // The reference reads a whole dialogue with hindsight, slowly: it plays a server that obeys RFC
 // 5321 and the extensions 1870, 2033, 2920, 3030, 3207 and 4954, and says at each command what the real
 // one said. Which lines with a dot this server takes for the end of a message is
-// not known, so all eight kinds of server are tried, the standard's first. The first under which every
+// not known, nor whether it takes odd sizes of chunks, so all kinds of server are tried, the standard's first. The first under which every
 // reply answers a command that was sent before it is the true one. It shares no code with the
 // listener, and can judge whole dialogues only.
 type reference struct {
@@ -20,6 +20,7 @@ type reference struct {
 	codes   []int // of the server's replies
 	sent    []int // how much the client had sent when the reply came
 	ends    []string
+	lenient bool // takes sizes of chunks as Exim does
 	garbled bool // what the server said in the end was no reply
 
 	pos, next int // in client, in codes
@@ -35,10 +36,10 @@ type reference struct {
 }
 
 // standardEnd is the standard's end of a message; the others are what servers take for one that
-// believe in a bare LF (RFC 5321, section 4.1.1.4 forbids it).
+// believe in a bare LF (RFC 5321, section 4.1.1.4 forbids it), or, as Postfix, pass over a CR before CRLF.
 const standardEnd = "\r\n.\r\n"
 
-var looseEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n"}
+var looseEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r\r\n"}
 
 // facts is what is compared.
 func (r *reference) facts() string {
@@ -78,8 +79,9 @@ func refer(steps []step) (r *reference, ok bool) {
 			}
 		}
 	}
-	for _, kinds := range []int{0, 1, 2, 4, 3, 5, 6, 7} {
+	for _, kinds := range []int{0, 1, 2, 4, 3, 5, 6, 7, 8, 15, 16} {
 		one := whole
+		one.lenient = kinds == 16
 		one.ends = []string{standardEnd}
 		for i, e := range looseEnds {
 			if kinds>>i&1 != 0 {
@@ -178,6 +180,10 @@ func (r *reference) read() {
 			accepted = 0
 		case "BDAT":
 			n, last, valid := chunkSize(words[1:])
+			if m := oddSize.FindStringSubmatch(line); !valid && r.lenient && m != nil {
+				n, _ = strconv.Atoi(m[1])
+				last, valid = strings.EqualFold(m[2], "LAST"), true
+			}
 			if valid {
 				r.pos += n
 			}
@@ -185,7 +191,11 @@ func (r *reference) read() {
 				r.pos = len(r.client)
 				break
 			}
-			if code = r.reply(); valid && last && code/100 == 2 {
+			code = r.reply()
+			if !valid && code/100 == 2 {
+				r.fails = true
+			}
+			if valid && last && code/100 == 2 {
 				r.Messages++
 			}
 		case "AUTH":
@@ -246,6 +256,9 @@ func chunkSize(words []string) (n int, last, valid bool) {
 	last = len(words) == 2 && strings.EqualFold(words[1], "LAST")
 	return n, last, err == nil && n >= 0 && words[0][0] != '+' && (last || len(words) == 1)
 }
+
+// oddSize is what Exim takes behind BDAT: it reads "%u %n", and compares the rest.
+var oddSize = regexp.MustCompile(`(?i)^BDAT\s+\+?([0-9]{1,9})\s*(.*)$`)
 
 // mailPath is RFC 5321's Reverse-path with the liberties that servers take; what precedes the colon
 // in it is a source route, which is left out (appendix C).

@@ -298,7 +298,7 @@ func (l *Listener) reply(s *Session) {
 		// to the message it can be no reply, there is none.
 		l.answered(s, NoVerb)
 		return
-	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && len(p.held) == 0:
+	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && !p.heldMessage() && !p.heldCommand():
 		l.lostBoth(s)
 		verb = NoVerb
 	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
@@ -443,6 +443,12 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 func (l *Listener) lostData(s *Session) {
 	p := &s.client
 	p.queue.pop()
+	if p.mode == message && p.lossy {
+		l.flag(s, Ambiguous) // the reply to its end, or to what follows
+		p.mode = commands
+		p.line.lose(l)
+		l.push(s, endOfData)
+	}
 	if p.mode != waitData {
 		return
 	}
@@ -488,8 +494,12 @@ func (l *Listener) answered(s *Session, v Verb) {
 		if s.Offers = r.offers; r.offers&OffersAuth != 0 {
 			s.Auth = max(s.Auth, AuthOffered)
 		}
+	case MAIL:
+		p.good = 0
 	case RCPT:
-		if !positive {
+		if positive {
+			inc(&p.good)
+		} else {
 			inc(&s.RcptsRejected)
 		}
 	case DATA:
@@ -498,12 +508,29 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.releaseMessage(s)
 		case !positive:
 			l.flag(s, DataRefused)
-			if p.mode == waitData {
+			switch {
+			case p.mode == waitData:
+				l.releaseCommands(s)
+			case p.mode == message && p.lossy: // what refused it may have been its end
+				p.mode = commands
+				p.line.lose(l)
+			case p.mode == message:
+				p.refused = true
+			}
+		}
+	case BDAT, endOfData, bdatLast:
+		if p.mode == waitChunk && v != endOfData {
+			if positive && s.Flags&GapServer == 0 {
+				l.releaseChunk(s)
+			} else {
+				if positive { // the reply to it may be lost
+					l.flag(s, Ambiguous)
+					v = BDAT
+				}
 				l.releaseCommands(s)
 			}
 		}
-	case endOfData, bdatLast:
-		if positive && fits(v, code) {
+		if v != BDAT && positive && fits(v, code) {
 			if r.unsure && v == bdatLast {
 				l.flag(s, Ambiguous)
 			}

@@ -169,6 +169,7 @@ func TestFormats(t *testing.T) {
 		{"pcapng, nanoseconds", ng(le, 9, 0, 1, 0, 9, 0, 0, 0), wantNG},
 		{"gzip", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }), want},
 		{"zstd", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }), want},
+		{"zstd behind what is to be skipped", append([]byte("\x5f\x2a\x4d\x18\x03\x00\x00\x00abc"), packed(t, plain, zst)...), want},
 		{"xz", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), want},
 	} {
 		path := put(t, t.TempDir(), "capture", c.b)

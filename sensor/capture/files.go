@@ -306,7 +306,7 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 			return nil, nil, fmt.Errorf("gzip: %w", err)
 		}
 		return z, func() {}, nil
-	case [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd}:
+	case [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd}, head[0]&0xf0 == 0x50 && [3]byte(head[1:4]) == [3]byte{0x2a, 0x4d, 0x18}: // the second is to be skipped (RFC 8878, section 3.1.2)
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
 			return nil, nil, fmt.Errorf("zstd: %w", err)

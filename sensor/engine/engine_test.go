@@ -230,6 +230,18 @@ func TestConnections(t *testing.T) {
 	fastOpen := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n").send(1, SYN|ACK, "").send(0, ACK, "").
 		told("220 mx\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").
 		says("DATA\r\n").told("354 go\r\n").says("x\r\n.\r\n").told("250 taken\r\n").close()
+	notTaken := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n")
+	notTaken.seq[0] = 1001
+	notTaken.send(1, SYN|ACK, "").send(0, ACK, "").mail().close()
+	decoy := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, strings.Repeat("NOOP\r\n", 200))
+	decoy.seq[0] = 1001
+	decoy.send(1, SYN|ACK, "").send(0, ACK, "").mail().close()
+	plainAgain := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n")
+	plainAgain.seq[0] = 1000
+	plainAgain.wait(second).open().mail().close()
+	oddOption := delivery()
+	oddOption.frames[0].data = Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 1}}, IP{Src: oddOption.client, Dst: oddOption.server},
+		TCP{SrcPort: oddOption.cport, DstPort: oddOption.sport, Flags: SYN, Seq: 1000, Options: append([]byte{8, 0}, make([]byte, 18)...)})
 	keepAlives := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
 	for range 5000 {
 		keepAlives.seq[0]--
@@ -281,6 +293,15 @@ func TestConnections(t *testing.T) {
 		{"port used again after a reset", afterReset.frames, "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 1", "both"},
 		{"a SYN with another number first", otherISN.frames, "10.0.0.5", "attempts 2 retransmits 0 sessions 1 refused 0 unreachable 0 silent 1 messages 1", "both"},
 		{"data in the SYN", fastOpen.frames, "10.0.0.5", whole, "both"},
+		{"data in the SYN, not taken", notTaken.frames, "10.0.0.5", whole, "both"},
+		{"data in the SYN, not taken, client only", only(notTaken.frames, 0), "10.0.0.5", whole, "client"},
+		{"other data in the SYN than the server takes", decoy.frames, "10.0.0.5", whole, "both"},
+		{"other data in the SYN than the server takes, client only", only(decoy.frames, 0), "10.0.0.5", whole, "client"},
+		{"data in the SYN, which is lost, and none in the next", plainAgain.frames, "10.0.0.5", strings.Replace(whole, "retransmits 0", "retransmits 1", 1), "both"},
+		{"port used again, server only", only(reused.frames, 1), "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 2", "server"},
+		{"port used again after a reset, server only", only(afterReset.frames, 1), "10.0.0.5", "attempts 2 retransmits 0 sessions 2 refused 0 unreachable 0 silent 0 messages 1", "server"},
+		{"an option for which later kernels drop a SYN, answered", oddOption.frames, "10.0.0.5", whole, "both"},
+		{"the same, not answered", oddOption.frames[:1], "10.0.0.5", "none", ""},
 		{"keep-alives", keepAlives.frames, "10.0.0.5", "attempts 1 retransmits 0 sessions 1 refused 0 unreachable 0 silent 0 messages 0", "both"},
 		{"forged end out of the window", forged.frames, "10.0.0.5", whole, "both"},
 		{"sequence numbers wrap", wraps.frames, "10.0.0.5", whole, "both"},

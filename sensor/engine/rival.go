@@ -11,7 +11,8 @@ import (
 // who forges the SYN can forge the rest. So both are followed, each by its own numbers, until they end.
 //
 // The second flow has the same key and is kept under the complement of its hash. When the first
-// one ends it takes its place. There is one second flow at a time.
+// one ends it takes its place. There is one second flow at a time. When the second one has had its dialogue and its end, and nothing came
+// of the first meanwhile, the first is over too: nobody can have both.
 
 // again begins a flow with the ports of another one.
 func (s *shard) again(p *packet, payload []byte, r flowtable.Ref, f *flow) {
@@ -49,10 +50,25 @@ func (s *shard) addFlow(p *packet) flowtable.Ref {
 	}
 	s.t.Flows.At(first).flags |= rivaled
 	r := s.t.Flows.Add(^p.flow, &p.key)
+	s.t.Flows.At(r).flags |= rival
 	if s.t.Flows.Find(p.flow, &p.key) == 0 { // it was the one that had to make room
 		s.t.Flows.Move(r, p.flow)
 	}
 	return r
+}
+
+// outlive ends the first flow when its second one is over, if that was a session and the first was silent since.
+func (s *shard) outlive(r flowtable.Ref, k *flowtable.Key, f *flow) {
+	if !f.has(rival) || !f.has(opened) || !f.conn.Over() {
+		return
+	}
+	first := s.t.Flows.Find(^s.t.Flows.HashOf(r), k)
+	if first == 0 {
+		return
+	}
+	if x := s.t.Flows.At(first); x.has(rivaled) && x.last < f.start {
+		s.end(first, k, x, "replaced")
+	}
 }
 
 // remove takes a flow out of the table. A second one takes its place.

@@ -49,3 +49,57 @@ func TestFastOpenFlood(t *testing.T) {
 		t.Errorf("%d flows, %d evicted, %d sessions", s.FlowsTotal, s.FlowsEvicted, s.Sessions)
 	}
 }
+
+// A port that is used again, where the end of the first connection was not seen: the first is told when the second one
+// has ended, and not before; and never while it goes on.
+func TestReplacedIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		goesOn    bool  // the first one speaks while the second does
+		wait      int64 // after the second one's end, until told are counted
+		told      int
+		reset     bool // is how the second one ends
+		messages  uint32
+		unstarted bool // nobody completes the second handshake
+	}{
+		{name: "ended", wait: 8 * second, told: 2, messages: 2},
+		{name: "reset", reset: true, wait: 8 * second, told: 2, messages: 2},
+		{name: "the first goes on", goesOn: true, wait: 8 * second, told: 1, messages: 1},
+		{name: "the second is no session", unstarted: true, wait: 80 * second, told: 0},
+	} {
+		first := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().mail()
+		again := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
+		again.seq, again.at = [2]uint32{700_001_000, 800_005_000}, first.at+60*second
+		switch {
+		case c.unstarted:
+			again.syn().send(1, SYN|ACK, "").send(1, RST, "")
+		case c.reset:
+			again.open().mail().send(1, RST|ACK, "")
+		default:
+			again.open().mail().close()
+		}
+		frames := append(first.frames, again.frames...)
+		if c.goesOn {
+			first.at = again.at - 1e6
+			frames = append(frames[:len(frames)-2:len(frames)-2], append(first.says("NOOP\r\n").frames[len(first.frames)-1:], frames[len(frames)-2:]...)...)
+		}
+		other := newConn("10.0.0.6", "192.0.2.25", 40000, 25)
+		other.at = again.at + c.wait
+		frames = append(frames, other.syn().frames...)
+
+		var told []*detect.Session
+		e := New(Config{AllSessions: true}, Output{Session: func(s *detect.Session) uint64 { told = append(told, s); return 0 }})
+		w := feeder{w: e.Worker(), size: 1}
+		for _, f := range frames {
+			w.take(f)
+		}
+		n, messages := len(told), uint32(0)
+		for _, s := range told {
+			messages += s.Messages
+		}
+		if n != c.told || messages != c.messages {
+			t.Errorf("%s: %d told, %d messages; want %d and %d", c.name, n, messages, c.told, c.messages)
+		}
+		e.Finish("end_of_input")
+	}
+}

@@ -135,6 +135,8 @@ const (
 	watched                         // one end can be a mail server of ours
 	rivaled                         // there is, or was, another flow with its ports; see rival.go
 	relayed                         // a stranger's message in it was taken for somebody else
+	early                           // its SYN carried data, and what becomes of the attempt is not known yet
+	rival                           // when it began there was another flow with its ports
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -346,9 +348,30 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 		return
 	}
 	r, f := s.newFlow(p, src)
-	f.flags |= counted
+	f.flags |= counted | early
 	f.syns = 1
 	s.push(p, payload, r, f)
+}
+
+// notTaken reports whether a segment shows that the server did not take the data of a SYN: it acknowledges the SYN alone, or the
+// client begins there again. Whatever those data said, the dialogue is what follows.
+func (f *flow) notTaken(p *packet) bool {
+	first := f.conn.ISN(tcp.Client).Add(1)
+	if p.toServer {
+		return f.has(early) && tcp.Seq(p.seq) == first
+	}
+	return f.has(early) && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
+}
+
+// settleEarly has the attempt of a SYN with data know what became of it.
+func (s *shard) settleEarly(p *packet, f *flow, outcome flowtable.Outcome) {
+	if !f.has(early) {
+		return
+	}
+	f.flags &^= early
+	if a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client))); a != nil {
+		a.Outcome = outcome
+	}
 }
 
 // segment is anything but a first SYN.
@@ -367,10 +390,14 @@ func (s *shard) segment(p *packet, payload []byte) {
 	case p.toServer && p.flags.Has(wire.SYN):
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
+	case f.notTaken(p):
+		s.forget(r, &p.key, f)
+		s.begin(p, payload)
+		return
 	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
 		// The answer to another SYN: the port was used again. In a connection that goes on it is forged, or that SYN is
-		// known.
-		if !f.conn.Over() && p.time-f.last < idleNew && s.attemptOf(p, p.ack-1) == nil {
+		// known, if SYNs are seen.
+		if !f.conn.Over() && p.time-f.last < idleNew && f.conn.Seen(tcp.Client) && s.attemptOf(p, p.ack-1) == nil {
 			s.count.strays++
 			return
 		}
@@ -536,6 +563,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	}
 	if res&tcp.Aborted != 0 && before < tcp.Established && dir == tcp.Server && f.has(counted) && !f.has(refused) {
 		f.flags |= refused
+		s.settleEarly(p, f, flowtable.Refused)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
 			s.failed(src, p, false)

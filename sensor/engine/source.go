@@ -293,6 +293,7 @@ func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 func (s *shard) opened(p *packet, f *flow) {
 	f.flags |= opened
 	s.count.sessions++
+	s.settleEarly(p, f, flowtable.Answered)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
 		var r flowtable.Ref
@@ -328,8 +329,19 @@ func (s *shard) finish(r flowtable.Ref, k *flowtable.Key, f *flow, reason string
 		s.conclude(k, f, reason)
 		s.current = was
 	}
-	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
-		src.facts.Closed()
+	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) && !f.has(early) {
+		src.facts.Closed() // an early one when its attempt is forgotten
+	}
+	s.remove(r, k, f)
+}
+
+// forget removes a flow of which nothing is to be told.
+func (s *shard) forget(r flowtable.Ref, k *flowtable.Key, f *flow) {
+	s.stream.Abandon(&f.conn)
+	if talk := s.sessions.at(f.session); talk != nil {
+		s.forgetEnvelope(f.session)
+		s.sessions.remove(f.session)
+		s.sniff.Free(talk)
 	}
 	s.remove(r, k, f)
 }

@@ -69,6 +69,7 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
+	s.outlive(r, k, f)
 	s.end(r, k, f, "timeout")
 }
 

@@ -59,7 +59,6 @@ type datagram struct {
 	ecn          uint8 // codepoints seen, a bit for each
 	proto        uint8 // what the first fragment says is behind it
 	end          bool  // the last fragment is there
-	check        Checksum
 	length       int32 // as far as it is known
 	have         int32 // bytes that came
 	captured     int32 // bytes from the beginning that were captured
@@ -67,14 +66,13 @@ type datagram struct {
 
 // fragment is one of them.
 type fragment struct {
-	key      fragmentKey
-	offset   int
-	data     []byte // captured
-	cut      int    // bytes that were not
-	more     bool
-	ecn      uint8 // 0 to 3
-	proto    uint8
-	badCheck bool // the checksum of its IPv4 header is wrong
+	key    fragmentKey
+	offset int
+	data   []byte // captured
+	cut    int    // bytes that were not
+	more   bool
+	ecn    uint8 // 0 to 3
+	proto  uint8
 }
 
 // join takes in a fragment. If that made a datagram whole its bytes are given, valid until the
@@ -141,9 +139,6 @@ func (d *datagram) insert(x *fragment) Outcome {
 	}
 	if x.cut > 0 {
 		d.captured = min(d.captured, start+int32(len(x.data)))
-	}
-	if x.badCheck {
-		d.check = Wrong
 	}
 	return Mail
 }
@@ -213,7 +208,7 @@ func (f *Fragments) add(hash uint64, k *fragmentKey) uint16 {
 	}
 	i := f.free
 	f.free = f.slots[i].next
-	f.slots[i] = datagram{key: *k, born: f.Now, next: f.heads[hash], older: f.newest, captured: 1 << 30, check: Right}
+	f.slots[i] = datagram{key: *k, born: f.Now, next: f.heads[hash], older: f.newest, captured: 1 << 30}
 	f.heads[hash] = i
 	if f.newest != 0 {
 		f.slots[f.newest].newer = i

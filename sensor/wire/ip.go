@@ -38,7 +38,7 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	setMapped(&p.Src, b[12:16])
 	setMapped(&p.Dst, b[16:20])
 	p.Sum = uint32(be.Uint16(b[4:])) << 16
-	d.header, d.badHeader = b[:header:header], false
+	d.header = b[:header:header]
 	if total < len(b) {
 		b, cut = b[:total], 0 // Ethernet's padding, or a check sequence
 	} else {
@@ -50,10 +50,12 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	if b[9] != protoTCP {
 		return 0, nil, 0, Fragment
 	}
+	if fold(sum(0, b[:header])) != 0xffff {
+		return 0, nil, 0, BadChecksum // who makes fragments writes it, and no card; the receiver waits for another copy
+	}
 	const more = 0x2000
 	x := fragment{key: fragmentKey{p.Src, p.Dst, uint32(be.Uint16(b[4:])), false}, offset: int(be.Uint16(b[6:])&0x1fff) * 8,
-		data: b[header:], cut: cut, more: be.Uint16(b[6:])&more != 0, ecn: b[1] & 3, proto: protoTCP,
-		badCheck: fold(sum(0, b[:header])) != 0xffff}
+		data: b[header:], cut: cut, more: be.Uint16(b[6:])&more != 0, ecn: b[1] & 3, proto: protoTCP}
 	return d.join(&x)
 }
 
@@ -67,7 +69,7 @@ func (d *Decoder) join(x *fragment) (transport uint8, rest []byte, restCut int, 
 	if o != Mail {
 		return 0, nil, 0, o
 	}
-	d.header, d.badHeader = nil, g.check == Wrong
+	d.header = nil
 	return g.proto, whole, cut, Mail
 }
 
@@ -99,7 +101,7 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	}
 	p.V6, p.TTL, p.Sum = true, b[7], 0
 	p.Src, p.Dst = Addr(b[8:24]), Addr(b[24:40])
-	d.header, d.badHeader = nil, false
+	d.header = nil
 	next, ecn := b[6], b[1]>>4&3
 	if 40+payload < len(b) {
 		b, cut = b[40:40+payload], 0
@@ -179,7 +181,7 @@ func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport 
 		transport, enough = upper(b[0], b[8:], cut)
 	}
 	switch {
-	case transport != protoTCP && !isOptions(transport) && transport != protoRouting:
+	case x.offset == 0 && transport != protoTCP && !isOptions(transport) && transport != protoRouting:
 		return 0, nil, 0, Fragment
 	case !enough, x.offset+len(x.data)+cut > 0xffff, x.more && (len(x.data)+cut)%8 != 0:
 		return 0, nil, 0, BadFragment // RFC 8200, section 4.5

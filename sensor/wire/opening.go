@@ -8,12 +8,10 @@ func (p *Packet) opens() bool { return p.Flags&(SYN|ACK) == SYN }
 func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
 	p.Checksum = Unchecked
 	if segment != nil {
-		if signed(segment) {
+		if !unsigned(segment) {
 			return BadTCPOption
 		}
-		if p.Checksum = checkSYN(p, d.header, segment); d.badHeader {
-			p.Checksum = Wrong
-		}
+		p.Checksum = checkSYN(p, d.header, segment)
 	}
 	if d.group || !p.addressable() {
 		return BadAddress
@@ -59,27 +57,26 @@ func unicast6(a *Addr, wired bool) bool {
 	return (low != 1 || !wired) && low>>32 != 0xffff
 }
 
-// signed reports whether a segment carries an MD5 signature (RFC 2385). Linux drops one that
-// nobody asked for, and no mail server does. Other options are not looked at, and what is behind a malformed one neither.
-func signed(segment []byte) bool {
-	const md5, length = 19, 18
+// unsigned reports whether Linux finds nothing among the options for which it would drop a SYN, when it
+// looks for a signature that nobody asked for (tcp_do_parse_auth_options in net/ipv4/tcp.c): no MD5 signature (RFC 2385), and
+// no malformed option where as many bytes are left as a signature needs. Before 6.7 Linux passed over the malformed
+// ones, and other systems do: what is answered all the same is an attempt, by its SYN-ACK.
+func unsigned(segment []byte) bool {
+	const md5, md5Length, ao, aoLength = 19, 18, 29, 4
 	offset := int(segment[12]>>4) * 4
-	if offset < 20+length {
-		return false
-	}
-	for b := segment[20:offset]; len(b) >= length; {
+	authentic := false
+	for b := segment[20:offset]; len(b) >= md5Length; {
 		switch {
 		case b[0] == 0:
-			return false
+			return true
 		case b[0] == 1:
 			b = b[1:]
-		case b[1] < 2 || int(b[1]) > len(b):
+			continue
+		case b[1] < 2 || int(b[1]) > len(b), b[0] == md5, b[0] == ao && (b[1] <= aoLength || authentic):
 			return false
-		case b[0] == md5:
-			return b[1] == length
-		default:
-			b = b[b[1]:]
 		}
+		authentic = authentic || b[0] == ao
+		b = b[b[1]:]
 	}
-	return false
+	return true
 }

@@ -6,6 +6,7 @@ const (
 	optNop         = 1
 	optRecordRoute = 7
 	optTimestamp   = 68
+	optCIPSO       = 134
 	optLooseRoute  = 131
 	optStrictRoute = 137
 	optRouterAlert = 148
@@ -14,7 +15,7 @@ const (
 // optionsOK reports whether a Linux kernel would accept these IPv4 options (ip_options_compile
 // in net/ipv4/ip_options.c): every length stays within the header, no option that is written on comes
 // twice or points behind itself, and there is no source route, which is refused unless
-// somebody switched it on. What follows the end-of-list option is not looked at.
+// somebody switched it on, nor a CIPSO label (FIPS 188), which is refused unless somebody configured its domain. What follows the end-of-list option is not looked at.
 func optionsOK(b []byte) bool {
 	var route, stamp bool
 	for len(b) > 0 {
@@ -31,7 +32,7 @@ func optionsOK(b []byte) bool {
 		o := b[:b[1]]
 		b = b[b[1]:]
 		switch o[0] {
-		case optLooseRoute, optStrictRoute:
+		case optLooseRoute, optStrictRoute, optCIPSO: // a label of a domain that the receiver would have to know
 			return false
 		case optRecordRoute:
 			// pointer 8, then room for addresses
@@ -78,15 +79,17 @@ const (
 	tlvPad1        = 0
 	tlvPadN        = 1
 	tlvRouterAlert = 5
+	tlvCALIPSO     = 7    // RFC 5570
+	tlvTrace       = 0x31 // RFC 9486
 	tlvJumbo       = 0xc2
 )
 
 // tlvOK reports whether a Linux kernel would accept the options of a hop-by-hop or
 // destination header (ip6_parse_tlv in net/ipv6/exthdrs.c): at most seven bytes of padding
 // in a row, and those zero, at most eight other options, and no unknown one that asks for the packet to be dropped
-// (the two upper bits of its type). b is the header behind next header and length.
+// (the two upper bits of its type). A CALIPSO label is of a domain that the receiver would have to know, and a trace stands in words. b is the header behind next header and length.
 func tlvOK(b []byte, hopByHop, jumbo bool) bool {
-	pad, options := 0, 0
+	pad, options, end := 0, 0, 2+len(b)
 	for len(b) > 0 {
 		if b[0] == tlvPad1 {
 			if pad++; pad > 7 {
@@ -121,6 +124,8 @@ func tlvOK(b []byte, hopByHop, jumbo bool) bool {
 			if len(o) != 4 {
 				return false
 			}
+		case hopByHop && o[0] == tlvCALIPSO, hopByHop && o[0] == tlvTrace && (end-len(b)-n)%4 != 0:
+			return false
 		case hopByHop && o[0] == tlvJumbo:
 			if !jumbo || len(o) != 6 {
 				return false

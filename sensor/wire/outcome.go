@@ -39,9 +39,9 @@ const (
 	ShortTCP       // ends inside the TCP header
 	BadTCPOffset   // data offset below five words or beyond the segment
 	BadTCPFlags    // a flag combination that every receiver drops
-	BadTCPOption   // a first SYN with a signature that nobody asked for
+	BadTCPOption   // a first SYN with a signature that nobody asked for, or options in which one cannot be looked for
 	BadAddress     // a first SYN from or to an address that no connection can have
-	BadChecksum    // a first SYN with a wrong checksum; Decode never gives it, see Checksum
+	BadChecksum    // a fragment whose IPv4 header has a wrong checksum; a first SYN with a wrong one, which Decode never gives, see Checksum
 	TooManyTags    // more than 16 VLAN tags
 	TooManyHeaders // more than 32 IPv6 extension headers
 	TooManyLayers  // tunnels in tunnels in tunnels

@@ -82,7 +82,7 @@ func FuzzDecode(f *testing.F) {
 			if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !samePayload(&p, ref.tcp.LayerPayload()) {
 				t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
 			}
-		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadIPHeader || o == wire.TooManyTags:
+		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
 			// A receiver refuses these, or they need joining; gopacket does not look.
 		case o == wire.ShortTCP && ref.ip6.HopByHop != nil && int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
 			// With a hop-by-hop header gopacket reads on behind the packet.

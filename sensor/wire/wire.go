@@ -115,10 +115,8 @@ type Decoder struct {
 	tags   uint8
 	tunnel uint32
 	wire   uint32
-	// Of the innermost header: an IPv4 header that can be checked, or that one in front of a fragment was
-	// wrong. group says that the frame is for more than one receiver.
+	// header is the innermost IPv4 header, if it is to be checked. group says that the frame is for more than one receiver.
 	header    []byte
-	badHeader bool
 	group     bool
 	fragments *Fragments
 }
@@ -251,7 +249,7 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 
 // openingPlain is opening for what plain decoded.
 func (d *Decoder) openingPlain(data []byte, p *Packet) Outcome {
-	d.header, d.badHeader, d.group = data[14:34], false, data[0]&1 != 0
+	d.header, d.group = data[14:34], data[0]&1 != 0
 	segment := data[34:]
 	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
 		segment = segment[:length]
