@@ -72,8 +72,11 @@ type Traffic struct {
 	Series         [Metrics]Series
 	Down, Flushing bool             // an outage, and what comes after it; see Outage
 	Sums           [Metrics]float64 // counts of the last weeks, for their proportions
-	waiting        int              // in the queue
-	known          bool             // servers said so
+	// DownUsual and DownSent are messages in the latest outage: what is usual, and what was sent all the same; see during.
+	DownUsual, DownSent float64
+	outage              Outage // the latest
+	waiting             int    // in the queue
+	known               bool   // servers said so
 	// Domains, Networks and Senders are sketches of what was seen in this hour.
 	Domains, Networks, Senders [16]uint64
 }
@@ -356,7 +359,7 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 		s.usual5 = s.usual(now, true)
 	}
 	if now%hour == 0 || s.level == 0 {
-		s.level, s.special = s.busy(now), s.standsOut(now)
+		s.level, s.special = s.busy(v, now), s.standsOut(now)
 	}
 	flush5, flush60 := s.expects(v, m)
 	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12)) + flush5
@@ -377,7 +380,7 @@ func batch(x, mean float64) bool { return x >= batchTimes*mean+20 }
 // busy is how many times as much as usual the last hours brought: on a busy day every hour is busy, on a slow one
 // none is, and a burst stands out from that day. Hours in which a batch is usual have nothing to do with that, nor have nights
 // with days, and in an hour with hardly anything nobody was there. While the mean rests on few weeks a slow day makes nothing stand out.
-func (s *Series) busy(now int64) float64 {
+func (s *Series) busy(v *Traffic, now int64) float64 {
 	own := s.expected(now)
 	if s.standsOut(now) {
 		return 1
@@ -395,6 +398,10 @@ func (s *Series) busy(now int64) float64 {
 		n := s.Past[((h%pastHours)+pastHours)%pastHours]
 		if h == now/hour-1 {
 			before = level()
+		}
+		if like, ok := v.during(h); ok && known && mean*4 >= own && !s.standsOut(h*hour) {
+			sum, means, hours = sum+like*mean, means+mean, hours+1
+			continue
 		}
 		if known && n > 0 && !batch(float64(n-1), mean) && float64(n-1)*5 >= mean && mean*4 >= own && !s.standsOut(h*hour) {
 			sum, means, hours = sum+float64(n-1), means+mean, hours+1
@@ -527,7 +534,11 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 	if weekend((now / hour) % 168) {
 		kind = 1
 	}
-	s.Day += raw
+	if plain := anscombe(x, mean); batch(x, mean) || s.special {
+		s.Day += raw
+	} else { // what the first weeks take for usual must not hide how much days vary
+		s.Day += plain
+	}
 	if (now/hour)%24 == 23 {
 		if !s.High {
 			s.Days[kind].learn(s.Day/math.Sqrt(24), 2, 28)
@@ -549,10 +560,10 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		}
 	case s.Cusum >= cusumLimit && x >= least(m) && !v.inProportion(m, x, func(s *Series) uint64 { return s.ended }):
 		s.Cusum = 0
-		alarm(s.alarm(m, "rise", now+hour-1, x, mean))
+		alarm(s.alarm(m, "rise", now+five-1, x, mean))
 	}
 	if m == OutSessions && s.stopped(now, x, mean) {
-		alarm(VolumeAlarm{Metric: m, Kind: "stopped", Time: now + hour - 1, Expected: mean, Z: raw})
+		alarm(VolumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
 	}
 }
 
