@@ -51,7 +51,7 @@ func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
 			f.Client = v.Client
 		}
 		fresh := f.because(&v)
-		if action == "opened" || worse || fresh {
+		if action == "opened" || worse || fresh || v.Time-f.toldAt >= updateEvery {
 			e.tellFinding(s, v.Class, action, v.Time, "")
 		}
 	}
