@@ -53,6 +53,8 @@ func (m Metric) String() string {
 // bench/servers on servers whose days vary with a deviation of 0.3 in the logarithm: with 2.8 times the mean alone 4 of 40 server-years had a
 // second false alarm, and one rise in 72, on a day with a third of the usual mail, was missed.)
 //
+// What people send at once now and then is usual, too; see [Tops].
+//
 // Recipients, sessions, bytes, refusals and recipient domains are judged only where they are more than usual for the messages
 // that are sent: else the messages are to be judged, and one thing is not told five times. A batch
 // that recurs is usual: what the same hour, or one beside it, had in two of the last four weeks or
@@ -91,6 +93,7 @@ type Series struct {
 	// them, plus one; zero is an hour that was not seen.
 	Past, Past5 [pastHours]uint32
 	Batches     []Batch `json:",omitempty"` // hours that stood out, the oldest first
+	Tops        Tops    // what the last days had most of; see there
 	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
 	Fives, Hours Spread
 	Within       Spread // of hours, beside how busy the day is
@@ -362,8 +365,9 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 		s.level, s.special = s.busy(v, now), s.standsOut(now)
 	}
 	flush5, flush60 := s.expects(v, m)
-	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12)) + flush5
-	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before))) + flush60
+	few5, few60 := s.Tops.limits(now, s.level*mean, mean)
+	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12), few5) + flush5
+	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before)), few60) + flush60
 }
 
 // batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day.
@@ -520,6 +524,9 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	}
 	if known && (x >= s.outstanding(mean, &s.Hours, burstZ, least(m)) || float64(s.Peak5) >= s.outstanding(mean/12, &s.Fives, burstZ, least(m))) {
 		s.batch(Batch{now / hour, clamp32(s.Hour), s.Peak5})
+	}
+	if known && !s.special && !batch(x, mean) {
+		s.Tops.note(now, s.Peak5, clamp32(uint64(max(0, x-mean))))
 	}
 	s.Past[(now/hour)%pastHours] = clamp32(s.Hour) + 1
 	s.Past5[(now/hour)%pastHours] = s.Peak5 + 1
