@@ -23,6 +23,7 @@ type keeper struct {
 	saved   state.Checkpoint  // what was loaded
 	pending []engine.Activity // what could not be written to the history yet
 	failing bool
+	last    time.Time // when all was saved, or the state was loaded
 }
 
 // stateConfig says where state is kept, and for how long. Without a directory there is
@@ -39,7 +40,7 @@ const maxPending = 1 << 16
 // openState loads the state, and says what it did not like. The engine's configuration
 // gets the secret with which the state's hashes were made.
 func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
-	k := &keeper{cfg: cfg.state, log: log}
+	k := &keeper{cfg: cfg.state, log: log, last: time.Now()}
 	if k.cfg.dir == "" {
 		return k, nil
 	}
@@ -52,7 +53,11 @@ func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
 		return nil, err
 	}
 	var refused *state.Refusal
-	if k.history, refused, err = state.OpenHistory(k.cfg.dir, k.cfg.history); err != nil {
+	k.history, refused, err = state.OpenHistory(k.cfg.dir, k.cfg.history)
+	if errors.Is(err, state.ErrNoRoom) { // listening is more important
+		log.Error().Err(err).Msg("the state cannot be saved; trying again")
+		k.failing = true
+	} else if err != nil {
 		return nil, err
 	}
 	if refused != nil {
@@ -105,7 +110,9 @@ func (k *keeper) try() {
 	case err == nil && k.failing:
 		k.log.Info().Msg("the state can be saved again")
 	}
-	k.failing = err != nil
+	if k.failing = err != nil; !k.failing {
+		k.last = time.Now()
+	}
 }
 
 // save writes the history and then a checkpoint. A crash in between loses nothing of the
@@ -129,8 +136,12 @@ func (k *keeper) save() error {
 
 // close saves for the last time, after the engine has ended.
 func (k *keeper) close() {
-	if k.store != nil {
-		k.try()
-		k.store.Close()
+	if k.store == nil {
+		return
 	}
+	k.try()
+	if k.failing {
+		k.log.Error().Time("since", k.last).Int("counts", len(k.pending)).Msg("what was learned and counted since then is lost: it could not be saved")
+	}
+	k.store.Close()
 }

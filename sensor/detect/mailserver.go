@@ -91,6 +91,9 @@ type Recipient struct {
 	Code   uint16 // of the reply; zero if none was seen
 	Relay  bool   // the reply speaks of relaying
 	Absent bool   // the reply says that there is no such recipient
+	// Onward is the hash of the address that the recipient asks the server to pass mail on to, zero if it asks for none: user%there@here.
+	Onward     uint64
+	OnwardName string // its domain
 }
 
 func (m *Mail) proof(to *Recipient) *RelayProof {
@@ -129,6 +132,7 @@ type ServerVerdict struct {
 	Text             string
 	Relay            *RelayProof
 	Client           netip.Addr // whose sessions are evidence, if anybody's
+	To               netip.Addr // where the server brought at that time what is evidence, too
 }
 
 // Tick moves the time on. It must be called before every observation, with its time.

@@ -195,7 +195,7 @@ func (q *Queue) State(now int64) (s QueueState) {
 	}
 	others := q.others()
 	for name, d := range q.Silent {
-		n, known := q.waits(name, &d, others, now)
+		n, known := q.waits(&d, others, now)
 		if n == 0 {
 			continue
 		}

@@ -95,10 +95,20 @@ func (d *Destinations) took(name uint32) {
 
 // share is how much of all messages a destination usually takes; zero if too few are known to say.
 func (d *Destinations) share(name uint32) float64 {
-	if d.Usual[name] < 5 || d.Total < 100 {
-		return 0
+	if share, known := d.usual(name); known {
+		return share
 	}
-	return float64(d.Usual[name]) / float64(d.Total)
+	return 0
+}
+
+// usual is the same, and known says whether it is known well. One that rests on few messages is wrong for its destination, but not for
+// many of them together.
+func (d *Destinations) usual(name uint32) (share float64, known bool) {
+	n := d.Usual[name]
+	if d.Total < 100 {
+		return 0, false
+	}
+	return float64(n) / float64(d.Total), n >= 5
 }
 
 // Round is the tries of a moment: each host of a destination, and how often it was tried. As many letters were tried as the

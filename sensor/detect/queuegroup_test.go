@@ -170,3 +170,46 @@ func TestClockPutBack(t *testing.T) {
 		t.Errorf("five hours later: %+v, last %d, outage %+v", q, s.Last, s.Queue.Outage)
 	}
 }
+
+// TestShareWhileSilent: what a destination usually takes is what it took before it was silent, however long that lasts; and what came before
+// the server's patience ended does not wait any more.
+func TestShareWhileSilent(t *testing.T) {
+	var q Queue
+	now := monday
+	take := func(n int) {
+		for range n {
+			for net := range uint32(10) {
+				q.Took(net, now)
+			}
+			now += minute
+		}
+	}
+	try := func() {
+		q.Connecting(3, 3, now)
+		q.Tick(now + 40*second)
+	}
+	take(100)
+	for range 12 {
+		try()
+		for range 8 { // the others take as much as before, in an hour 8 each
+			for net := range uint32(10) {
+				if net != 3 {
+					q.Took(net, now)
+				}
+			}
+			now += hour / 8
+		}
+	}
+	try()
+	if got := q.State(now).Estimate; got < 86 || got > 106 {
+		t.Errorf("after 12 hours: %d letters wait, and 96 do", got)
+	}
+	d := q.Silent[3]
+	d.Since = now - 2*maxQueued // it has been so for long
+	if got, _ := q.waits(&d, q.others(), now); got < 43 || got > 53 {
+		t.Errorf("twice as long as a server is patient: %d letters wait, and half of what came does", got)
+	}
+	if !d.Known || d.Share < 0.09 || d.Share > 0.11 {
+		t.Errorf("its share is %.3f", d.Share)
+	}
+}

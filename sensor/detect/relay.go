@@ -22,6 +22,9 @@ import (
 // Internet within five minutes, and likely relayed when one network brings such messages for
 // three domains that all appeared within a day, on a server that has been watched for a week.
 //
+// A recipient of ours can name another one to which mail shall go on: user%there@here, there!user@here, "user@there"@here, or an address
+// literal that may be the server's own. To take such a message is no proof, but that it leaves for that recipient within five minutes is.
+//
 // The opposite is told as well: every refusal of a stranger's foreign recipient is a test of
 // the server that it passed.
 //
@@ -59,6 +62,7 @@ type passing struct {
 	net, domain uint32
 	proof       RelayProof
 	proved      bool
+	onward      bool // it was for one of ours, and asked to be passed on
 }
 
 // RelayProof is the session that proves it.
@@ -125,6 +129,8 @@ func (r *Relay) In(m *Mail, tell func(ServerVerdict)) {
 		foreign := to.Where == ForeignDomain
 		accepted := to.Code/100 == 2
 		switch {
+		case to.Onward != 0 && to.Where != ForeignDomain && accepted && m.Taken:
+			r.onward(m, to)
 		case to.Where == LocalDomain:
 		case accepted && m.Taken:
 			r.taken(m, to, foreign, tell)
@@ -179,11 +185,26 @@ func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(ServerVerd
 		}
 		first = at
 	}
+	r.wait(to.Hash, passing{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign})
+}
+
+// onward is a stranger's message for a recipient of ours that says where else it shall go: nothing is wrong with it unless it goes there.
+func (r *Relay) onward(m *Mail, to *Recipient) {
+	if to.Where == UnknownDomain {
+		r.learn(m, to)
+	}
+	p := passing{at: m.Time, first: m.Time, net: m.Net, domain: to.Domain, proof: *m.proof(to), onward: true}
+	p.proof.RcptDomain = to.OnwardName
+	r.wait(to.Onward, p)
+}
+
+// wait notes a message that may leave again.
+func (r *Relay) wait(rcpt uint64, p passing) {
 	if r.waiting == nil {
 		r.waiting = map[uint64]passing{}
 	}
 	if len(r.waiting) < maxPassing {
-		r.waiting[to.Hash] = passing{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign}
+		r.waiting[rcpt] = p
 	}
 }
 
@@ -222,9 +243,16 @@ func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
 		}
 		delete(r.waiting, m.Rcpts[i].Hash)
 		p.proof.ReplyCode = m.Rcpts[i].Code
+		if p.onward {
+			r.Confirmed, r.Last = true, m.Time
+			r.Relayed++
+			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says that it shall go on to %s, as in user%%%s@your.domain, and passed it on to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain, m.Client)})
+			continue
+		}
 		if p.proved {
 			r.Confirmed = true
-			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client,
+			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
@@ -259,7 +287,7 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client,
+	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
 			p.proof.Client, count(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {

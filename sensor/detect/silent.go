@@ -16,11 +16,15 @@ import (
 // share of all messages that the destination usually takes, of what the others took meanwhile. Where
 // that is not known, the estimate is a lower bound.
 type Silent struct {
-	Listed  bool
-	Since   int64  // the first try that failed
-	Taken   uint64 // what all had taken then; see Destinations
-	Works   bool   // mail was taken since: who is not tried any more has gone
-	Left    int    // how many waited when it did, less those that went
+	Listed bool
+	Since  int64  // the first try that failed
+	Taken  uint64 // what all had taken then; see Destinations
+	// Share is how much of all messages the destination took then, and Known that it is known well: what others take while it is
+	// silent would make it less and less.
+	Share   float64
+	Known   bool
+	Works   bool // mail was taken since: who is not tried any more has gone
+	Left    int  // how many waited when it did, less those that went
 	Round   Round
 	Letters []Letter
 }
@@ -48,12 +52,18 @@ func (p *Pauses) learn(age, pause int64) {
 // of is the pause at an age, and its deviation. Until it was seen it is Postfix's: as long as the age,
 // between 300 s and 4000 s, and up to 300 s more, because it looks that often.
 func (p *Pauses) of(age int64) (pause, deviation int64) {
-	if x := p[ageStep(age)]; x.N >= 5 {
+	if x := p[ageStep(age)]; p.known(age) {
 		mean := x.Sum / x.N
 		return int64(mean * 1e9), int64(math.Sqrt(max(0, x.Squares/x.N-mean*mean)) * 1e9)
 	}
 	return max(300*second, min(4000*second, age)) + 150*second, 50 * second
 }
+
+// known reports whether the pause at an age was seen.
+func (p *Pauses) known(age int64) bool { return p[ageStep(age)].N >= 5 }
+
+// longestPause is what is taken for the longest one while it was not seen, and a little more: Exim's default is six hours from the second day on.
+const longestPause = 6*hour + 30*minute
 
 // try is a connection that the server tries to make. The fields are hashes, and when it began.
 type try struct {
@@ -121,6 +131,7 @@ func (q *Queue) failed(x try, listed bool) {
 	if d.Works {
 		d.Works, d.Left = false, 0
 		d.Since, d.Taken = x.at, q.Destinations.Taken
+		d.Share, d.Known = q.Destinations.usual(name)
 	}
 	before := d.Round.Last
 	if !d.Round.try(x.host, x.at) { // the next host of the same destination, for the same letter
@@ -161,7 +172,9 @@ func (q *Queue) silent(name uint32, now int64) (d Silent, ok bool) {
 		q.Full++
 		return d, false
 	}
-	return Silent{Since: now, Taken: q.Destinations.Taken}, true
+	d = Silent{Since: now, Taken: q.Destinations.Taken}
+	d.Share, d.Known = q.Destinations.usual(name)
+	return d, true
 }
 
 // oneEach reports whether the server is not known to try each letter while a destination is silent.
@@ -169,27 +182,30 @@ func (q *Queue) oneEach(now int64) bool { return q.Each == 0 || now-q.Each > 30*
 
 // waits is how many letters wait for a silent destination. others is the share of what all take that those take which are not
 // silent.
-func (q *Queue) waits(name uint32, d *Silent, others float64, now int64) (n int, known bool) {
+func (q *Queue) waits(d *Silent, others float64, now int64) (n int, known bool) {
 	n = len(d.Letters)
 	if n == 0 || !q.oneEach(now) {
 		return n, true
 	}
-	share := q.Destinations.share(name)
-	if share == 0 || others < 0.1 {
+	if d.Share == 0 || others < 0.1 {
 		return n, false
 	}
 	if d.Works {
-		return max(n, d.Left), true
+		return max(n, d.Left), d.Known
 	}
-	return max(n, int(share/others*float64(q.Destinations.Taken-d.Taken)+0.5)), true
+	came := float64(q.Destinations.Taken - d.Taken)
+	if silent := now - d.Since; silent > maxQueued { // what came before is given up
+		came *= float64(maxQueued) / float64(silent)
+	}
+	return max(n, int(d.Share/others*came+0.5)), d.Known
 }
 
 // others is the share of those that are not silent.
 func (q *Queue) others() float64 {
 	sum := 1.0
-	for name, d := range q.Silent {
+	for _, d := range q.Silent {
 		if len(d.Letters) > 0 && !d.Works {
-			sum -= q.Destinations.share(name)
+			sum -= d.Share
 		}
 	}
 	return sum
@@ -218,7 +234,7 @@ func (q *Queue) Work(net, host uint32, now int64) {
 		return
 	}
 	if !d.Works {
-		d.Left, _ = q.waits(name, &d, q.others(), now)
+		d.Left, _ = q.waits(&d, q.others(), now)
 		d.Works = true
 	}
 	d.Left = max(0, d.Left-1)
@@ -246,6 +262,9 @@ func (q *Queue) forget(now int64) {
 		d.Letters = slices.DeleteFunc(d.Letters, func(l Letter) bool {
 			pause, _ := q.Pauses.of(l.Last - l.First)
 			limit := max(hour, 2*pause)
+			if age := l.Last - l.First; !q.Pauses.known(age) { // many servers wait as long as they have waited
+				limit = max(limit, min(age, longestPause))
+			}
 			if d.Works {
 				limit = pause*3/2 + 10*minute
 			}

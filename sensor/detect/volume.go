@@ -53,6 +53,8 @@ func (m Metric) String() string {
 // bench/servers on servers whose days vary with a deviation of 0.3 in the logarithm: with 2.8 times the mean alone 4 of 40 server-years had a
 // second false alarm, and one rise in 72, on a day with a third of the usual mail, was missed.)
 //
+// What people send at once now and then is usual, too; see [Tops].
+//
 // Recipients, sessions, bytes, refusals and recipient domains are judged only where they are more than usual for the messages
 // that are sent: else the messages are to be judged, and one thing is not told five times. A batch
 // that recurs is usual: what the same hour, or one beside it, had in two of the last four weeks or
@@ -72,8 +74,11 @@ type Traffic struct {
 	Series         [Metrics]Series
 	Down, Flushing bool             // an outage, and what comes after it; see Outage
 	Sums           [Metrics]float64 // counts of the last weeks, for their proportions
-	waiting        int              // in the queue
-	known          bool             // servers said so
+	// DownUsual and DownSent are messages in the latest outage: what is usual, and what was sent all the same; see during.
+	DownUsual, DownSent float64
+	outage              Outage // the latest
+	waiting             int    // in the queue
+	known               bool   // servers said so
 	// Domains, Networks and Senders are sketches of what was seen in this hour.
 	Domains, Networks, Senders [16]uint64
 }
@@ -88,6 +93,7 @@ type Series struct {
 	// them, plus one; zero is an hour that was not seen.
 	Past, Past5 [pastHours]uint32
 	Batches     []Batch `json:",omitempty"` // hours that stood out, the oldest first
+	Tops        Tops    // what the last days had most of; see there
 	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
 	Fives, Hours Spread
 	Within       Spread // of hours, beside how busy the day is
@@ -356,11 +362,12 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 		s.usual5 = s.usual(now, true)
 	}
 	if now%hour == 0 || s.level == 0 {
-		s.level, s.special = s.busy(now), s.standsOut(now)
+		s.level, s.special = s.busy(v, now), s.standsOut(now)
 	}
 	flush5, flush60 := s.expects(v, m)
-	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12)) + flush5
-	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before))) + flush60
+	few5, few60 := s.Tops.limits(now, s.level*mean, mean)
+	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12), few5) + flush5
+	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before)), few60) + flush60
 }
 
 // batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day.
@@ -377,7 +384,7 @@ func batch(x, mean float64) bool { return x >= batchTimes*mean+20 }
 // busy is how many times as much as usual the last hours brought: on a busy day every hour is busy, on a slow one
 // none is, and a burst stands out from that day. Hours in which a batch is usual have nothing to do with that, nor have nights
 // with days, and in an hour with hardly anything nobody was there. While the mean rests on few weeks a slow day makes nothing stand out.
-func (s *Series) busy(now int64) float64 {
+func (s *Series) busy(v *Traffic, now int64) float64 {
 	own := s.expected(now)
 	if s.standsOut(now) {
 		return 1
@@ -395,6 +402,10 @@ func (s *Series) busy(now int64) float64 {
 		n := s.Past[((h%pastHours)+pastHours)%pastHours]
 		if h == now/hour-1 {
 			before = level()
+		}
+		if like, ok := v.during(h); ok && known && mean*4 >= own && !s.standsOut(h*hour) {
+			sum, means, hours = sum+like*mean, means+mean, hours+1
+			continue
 		}
 		if known && n > 0 && !batch(float64(n-1), mean) && float64(n-1)*5 >= mean && mean*4 >= own && !s.standsOut(h*hour) {
 			sum, means, hours = sum+float64(n-1), means+mean, hours+1
@@ -514,6 +525,9 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	if known && (x >= s.outstanding(mean, &s.Hours, burstZ, least(m)) || float64(s.Peak5) >= s.outstanding(mean/12, &s.Fives, burstZ, least(m))) {
 		s.batch(Batch{now / hour, clamp32(s.Hour), s.Peak5})
 	}
+	if known && !s.special && !batch(x, mean) {
+		s.Tops.note(now, s.Peak5, clamp32(uint64(max(0, x-mean))))
+	}
 	s.Past[(now/hour)%pastHours] = clamp32(s.Hour) + 1
 	s.Past5[(now/hour)%pastHours] = s.Peak5 + 1
 	s.Hour, s.Peak5 = 0, 0
@@ -527,7 +541,11 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 	if weekend((now / hour) % 168) {
 		kind = 1
 	}
-	s.Day += raw
+	if plain := anscombe(x, mean); batch(x, mean) || s.special {
+		s.Day += raw
+	} else { // what the first weeks take for usual must not hide how much days vary
+		s.Day += plain
+	}
 	if (now/hour)%24 == 23 {
 		if !s.High {
 			s.Days[kind].learn(s.Day/math.Sqrt(24), 2, 28)
@@ -549,10 +567,10 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		}
 	case s.Cusum >= cusumLimit && x >= least(m) && !v.inProportion(m, x, func(s *Series) uint64 { return s.ended }):
 		s.Cusum = 0
-		alarm(s.alarm(m, "rise", now+hour-1, x, mean))
+		alarm(s.alarm(m, "rise", now+five-1, x, mean))
 	}
 	if m == OutSessions && s.stopped(now, x, mean) {
-		alarm(VolumeAlarm{Metric: m, Kind: "stopped", Time: now + hour - 1, Expected: mean, Z: raw})
+		alarm(VolumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
 	}
 }
 

@@ -143,13 +143,17 @@ func TestStopped(t *testing.T) {
 		var v Traffic
 		rnd := rand.New(rand.NewPCG(5, 5))
 		begin := monday + 21*24*hour
-		got := 0
+		got, now := 0, int64(0)
 		count := func(a VolumeAlarm) {
 			if a.Kind == "stopped" {
 				got++
 			}
+			if a.Time > now {
+				t.Errorf("an alarm of what has not happened yet: %+v, %d s ahead", a, (a.Time-now)/second)
+			}
 		}
 		for t := monday; t < begin+48*hour; t += five {
+			now = t
 			v.Tick(t, count)
 			slot := (t - monday) / hour % 168
 			if h := (t - begin) / hour; slot%24 < 8 || slot%24 >= 18 || slot >= 120 || t >= begin && h >= row.from && h < row.to {
@@ -238,5 +242,40 @@ func TestPause(t *testing.T) {
 	p.play(&w, rnd, later+5*24*hour, 1, func(int64) float64 { return 20 }, func(VolumeAlarm) { found = true })
 	if !found {
 		t.Error("after a pause nothing is found any more")
+	}
+}
+
+// TestDaysVary: how much days vary is known after four weeks. What is taken for usual in them, which is the most that was seen, must not
+// hide it: else the first busy day after them is an alarm.
+func TestDaysVary(t *testing.T) {
+	p := pace{office: 3000, night: 1000, busy: 0.1}
+	sum := 0.0
+	const servers = 8
+	for seed := range uint64(servers) {
+		var v Traffic
+		p.play(&v, rand.New(rand.NewPCG(seed, 3)), monday, 28, usual, func(VolumeAlarm) {})
+		sum += math.Sqrt(1 + v.Series[OutMessages].Days[0].F)
+	}
+	// Ten hours of 3000, each a tenth more: the sum of ten z of 5.35, by the root of 24.
+	if got, want := sum/servers, 10.9; got < 0.6*want || got > 1.4*want {
+		t.Errorf("days vary by %.1f, want about %.1f", got, want)
+	}
+}
+
+// TestAlarmTime: a rise is told at the end of the hour in which it shows.
+func TestAlarmTime(t *testing.T) {
+	p := pace{office: 300, night: 300}
+	var v Traffic
+	rnd := rand.New(rand.NewPCG(1, 1))
+	p.play(&v, rnd, monday, 42, usual, func(VolumeAlarm) {})
+	rises := 0
+	p.play(&v, rnd, monday+42*24*hour, 1, func(int64) float64 { return 1.6 }, func(a VolumeAlarm) {
+		rises++
+		if a.Time > v.Bin*five+five || a.Time < v.Bin*five {
+			t.Errorf("%s: its time is %d s after the five minutes in hand began", a.Kind, (a.Time-v.Bin*five)/second)
+		}
+	})
+	if rises != 1 {
+		t.Errorf("%d alarms, want 1", rises)
 	}
 }

@@ -79,6 +79,10 @@ func (o *Outage) flushes(now int64) bool { return o.lasts() || o.To != 0 && now-
 // lacks notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
 func (s *Series) lacks(v *Traffic, m Metric, usual float64) (paid float64) {
 	x := float64(s.Five)
+	if v.Down && m == OutMessages {
+		v.DownUsual += usual
+		v.DownSent += x
+	}
 	switch {
 	case v.known && m <= OutSessions && (v.Down || v.Flushing):
 		paid = min(s.Lack, max(0, x-usual))
@@ -113,8 +117,23 @@ func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
 	return s.Lack, in60
 }
 
+// during is how busy a day is by what came to be sent in an hour of an outage: what was sent all the same, and what waited for its end. ok is
+// false for other hours, and where servers did not say what waits.
+func (v *Traffic) during(h int64) (times float64, ok bool) {
+	o := &v.outage
+	if o.From == 0 || h*hour < o.From || o.To != 0 && (h+1)*hour > o.To || !v.known || v.DownUsual < 10 {
+		return 0, false
+	}
+	return (v.DownSent + float64(o.Waited)) / v.DownUsual, true
+}
+
 // Outage tells the traffic whether there is an outage, or what waited may be on its way, and what waits.
 func (v *Traffic) Outage(o *Outage, now int64, q *QueueState) {
+	before := v.Down
 	v.Down, v.Flushing = o.tick(now, q.Estimate), o.flushes(now)
+	if v.Down && !before {
+		v.DownUsual, v.DownSent = 0, 0
+	}
 	v.waiting, v.known = q.Estimate, !q.LowerBound && q.Said*5 >= q.Estimate*4
+	v.outage = *o
 }

@@ -83,3 +83,55 @@ func TestFlush(t *testing.T) {
 		t.Error(fmt.Sprint("it does not say that more was expected: ", a.Text()))
 	}
 }
+
+// TestFlushOnSlowDay: how busy a day is shows in what waits, too. On one with half of the usual mail ten times as much is five times the
+// usual, and nothing but what came during the outage says so.
+func TestFlushOnSlowDay(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(6, 6))
+	var s MailServer
+	found := int64(0)
+	end := monday + 22*day + 14*hour
+	tell := func(v ServerVerdict) {
+		if found == 0 && v.Time >= end && v.Code == "volume_burst" && !strings.Contains(v.Text, "refusals") {
+			found = v.Time
+		}
+	}
+	send := func(at int64, id uint64, code uint16) {
+		m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
+		s.Sent(&m, true, tell)
+	}
+	var waiting []uint64
+	id := uint64(0)
+	for at := monday; at < end+2*hour; at += minute {
+		s.Tick(at, tell)
+		rate := 0.1
+		if h := at / hour % 24; h >= 8 && h < 18 {
+			rate = 2
+		}
+		down := at >= end-6*hour && at < end // since work began
+		switch {
+		case at >= end:
+			rate = 2 * 0.5 * 7
+		case down:
+			rate *= 0.5
+		}
+		for range poisson(rnd, rate) {
+			if id++; down {
+				waiting = append(waiting, id)
+				send(at, id, 451)
+			} else {
+				send(at, id, 250)
+			}
+		}
+		for at >= end && len(waiting) > 0 {
+			send(at, waiting[0], 250)
+			waiting = waiting[1:]
+		}
+		if level := s.Traffic.Series[OutMessages].level; at == end-minute && level > 0.75 {
+			t.Errorf("the day is taken for one with %.2f of the usual mail, and it has half of it", level)
+		}
+	}
+	if found == 0 || found-end > 90*minute {
+		t.Errorf("seven times the day's mail after the outage was found after %d minutes", (found-end)/minute)
+	}
+}

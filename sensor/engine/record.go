@@ -256,7 +256,9 @@ func (r *record) who() netip.AddrPort {
 func (e *Engine) emit(r *record) {
 	switch {
 	case r.server != nil:
-		e.observe(r.server, r.time)
+		now := min(r.time, e.clock.Now()) // a frame can have any time
+		e.passHours(now)
+		e.observe(r.server, now)
 	case r.offered && !e.proved(r.session):
 	case r.session != nil:
 		n := e.out.Session(r.session)

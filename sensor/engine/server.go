@@ -35,9 +35,12 @@ type mailServer struct {
 	resumed  bool // what it did since the checkpoint is not known
 }
 
+// maxBehind is how far behind a server's own time that of the packets can be, unless a clock was put back.
+const maxBehind = hour
+
 // at moves a server's time on.
 func (s *mailServer) at(now int64, tell func(detect.ServerVerdict)) {
-	if s.resumed {
+	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
 		s.Resume(now)
 		for _, f := range s.open {
@@ -151,6 +154,7 @@ func (e *Engine) tickServers(now int64) {
 		return
 	}
 	e.servers.ticked = now / second
+	e.passHours(now)
 	for _, s := range e.allServers() {
 		if s.First != 0 {
 			s.at(now, e.teller(s))
@@ -160,12 +164,27 @@ func (e *Engine) tickServers(now int64) {
 			}
 		}
 	}
-	if e.servers.next == 0 {
-		e.servers.next = now - now%hour + hour
+}
+
+// quietHours is how many hours in which nothing came are told one by one.
+const quietHours = 48
+
+// passHours gives out the servers' records at each full hour up to now, and closes what was quiet. Live that is a second's work, but what
+// is read from a file comes in portions that can be days long: it is called between the records, too.
+func (e *Engine) passHours(now int64) {
+	full := now - now%hour
+	if e.servers.next == 0 || full > e.servers.next+quietHours*hour || full < e.servers.next-quietHours*hour {
+		e.servers.next = full + hour
+		return
 	}
-	if now >= e.servers.next {
-		e.servers.next = now - now%hour + hour
-		e.tellServers(now)
+	for ; now >= e.servers.next; e.servers.next += hour {
+		for _, s := range e.allServers() {
+			if s.First != 0 {
+				s.at(e.servers.next, e.teller(s))
+				e.closeCalm(s, e.servers.next)
+			}
+		}
+		e.tellServers(e.servers.next)
 	}
 }
 

@@ -19,8 +19,10 @@ type serverFinding struct {
 	Reasons []detect.ReasonText
 	Relay   *detect.RelayProof
 	Client  netip.Addr // whose sessions are evidence
-	Events  []uint64   // of them
-	told    int        // of these
+	To      netip.Addr // and where what it brought was passed on to, at ToAt
+	ToAt    int64
+	Events  []uint64 // of them
+	told    int      // of these
 	toldAt  int64
 }
 
@@ -50,8 +52,11 @@ func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
 		if v.Client.IsValid() {
 			f.Client = v.Client
 		}
+		if v.To.IsValid() && len(f.Events) < maxEvidence {
+			f.To, f.ToAt = v.To, v.Time
+		}
 		fresh := f.because(&v)
-		if action == "opened" || worse || fresh {
+		if action == "opened" || worse || fresh || v.Time-f.toldAt >= updateEvery {
 			e.tellFinding(s, v.Class, action, v.Time, "")
 		}
 	}
@@ -75,20 +80,33 @@ func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
 }
 
 // mayProve reports whether a session can be what a finding about a server of ours rests on: a stranger's whose message
-// was taken for somebody else, one with a login, or one that cannot be read. Whether it is is known where findings are made.
+// was taken for somebody else, one with a login, one that cannot be read, or one in which the server passed something on. Whether it is
+// is known where findings are made.
 func (s *shard) mayProve(f *flow, talk *smtpsniff.Session) bool {
-	return f.has(inside) && talk != nil && (f.has(relayed) || talk.Auth == smtpsniff.AuthOK || talk.Encryption != smtpsniff.Plain)
+	switch {
+	case talk == nil || !f.has(watched):
+		return false
+	case !f.has(inside):
+		return talk.Messages > 0
+	}
+	return f.has(relayed) || talk.Auth == smtpsniff.AuthOK || talk.Encryption != smtpsniff.Plain
 }
 
-// restsOn calls do for each open finding about a server that rests on the client of a session and has room for its event.
+// restsOn calls do for each open finding about a server that rests on a session and has room for its event: on that of a
+// client, or on the server's own in which it passed on what the client had brought.
 func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
-	s := e.watching(x.Server.Addr().As16())
-	if s == nil {
-		return
+	if s := e.watching(x.Server.Addr().As16()); s != nil {
+		for _, f := range s.open {
+			if f != nil && f.Client == x.Client.Addr() && len(f.Events) < maxEvidence {
+				do(f)
+			}
+		}
 	}
-	for _, f := range s.open {
-		if f != nil && f.Client == x.Client.Addr() && len(f.Events) < maxEvidence {
-			do(f)
+	if s := e.watching(x.Client.Addr().As16()); s != nil {
+		for _, f := range s.open {
+			if f != nil && f.To == x.Server.Addr() && f.ToAt >= x.Start && f.ToAt <= x.End && len(f.Events) < maxEvidence {
+				do(f)
+			}
 		}
 	}
 }

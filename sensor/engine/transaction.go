@@ -121,9 +121,7 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 				if x.full = !s.hold(x, len(ev.Text)); x.full {
 					continue
 				}
-				domain := string(bytes.ToLower(smtpsniff.Domain(ev.Text)))
-				x.mail.Rcpts = append(x.mail.Rcpts, detect.Recipient{Hash: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))),
-					Name: domain, Where: s.e.locality(k, domain)})
+				x.mail.Rcpts = append(x.mail.Rcpts, s.recipient(k, ev.Text))
 			}
 		case smtpsniff.Accepted:
 			x.mail.Taken = true
@@ -239,7 +237,9 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		}
 	}
 	m.Name = x.name
-	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code/100 == 2 && to.Where != detect.LocalDomain }) {
+	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool {
+		return to.Code/100 == 2 && (to.Where != detect.LocalDomain || to.Onward != 0)
+	}) {
 		f.flags |= relayed
 	}
 	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)

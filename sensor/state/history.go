@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -63,8 +64,15 @@ type History struct {
 	hosts int
 }
 
+// ErrNoRoom says that the disk is full: nothing is wrong with the history, and it can be used as soon as there is room.
+var ErrNoRoom = errors.New("there is no room for the history")
+
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // OpenHistory uses the file history.db in a directory. A file that cannot be read is kept
-// aside and said.
+// aside and said. With ErrNoRoom there is a history all the same.
 func OpenHistory(dir string, cfg HistoryConfig) (h *History, refused *Refusal, err error) {
 	if cfg.Days == 0 {
 		cfg.Days = 400
@@ -74,7 +82,10 @@ func OpenHistory(dir string, cfg HistoryConfig) (h *History, refused *Refusal, e
 	}
 	h = &History{name: filepath.Join(dir, "history.db"), cfg: cfg}
 	err = h.with(true, func(*bbolt.Tx) error { return nil })
-	if err == nil || errors.Is(err, os.ErrPermission) || errors.Is(err, berrors.ErrTimeout) {
+	switch {
+	case noRoom(err):
+		return h, nil, fmt.Errorf("%w: %w", ErrNoRoom, err)
+	case err == nil || errors.Is(err, os.ErrPermission) || errors.Is(err, berrors.ErrTimeout) || errors.Is(err, syscall.EROFS):
 		return h, nil, err
 	}
 	aside, errAside := setAside(h.name)

@@ -2,10 +2,14 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"spamsensor/sensor/engine"
@@ -87,6 +91,85 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if got := lines(t, h, Query{}); got != want {
 		t.Errorf("%s want\n%s", got, want)
+	}
+}
+
+// TestHistoryIsShortened: days that are configured away go with the next count.
+func TestHistoryIsShortened(t *testing.T) {
+	dir := t.TempDir()
+	h := history(t, dir, HistoryConfig{Days: 400})
+	for day := range int64(50) {
+		if err := h.Add(attempts((100+day)*24, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = history(t, dir, HistoryConfig{Days: 3})
+	if err := h.Add(attempts(149*24+1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(t, h, Query{}), "147 10.0.0.0 @0:1\n148 10.0.0.0 @0:1\n149 10.0.0.0 @0:1 @1:1\n"; got != want {
+		t.Errorf("%s want\n%s", got, want)
+	}
+}
+
+// TestFullDisk: a disk without room makes no history a damaged one, and what could not be written then is written when there is room.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("it takes a tmpfs: ", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	fill := func() {
+		os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 2<<20), 0o600)
+	}
+	fill()
+	h, refused, err := OpenHistory(dir, HistoryConfig{})
+	if h == nil || refused != nil || !errors.Is(err, ErrNoRoom) {
+		t.Fatalf("a disk that is full at the start: %v, %v, %v", h, refused, err)
+	}
+	os.Remove(filepath.Join(dir, "fill"))
+	if err := h.Add(attempts(24, 5)); err != nil {
+		t.Fatal("with room: ", err)
+	}
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Save(sample(1)); err != nil {
+		t.Fatal(err)
+	}
+	fill()
+	if h, refused, err = OpenHistory(dir, HistoryConfig{}); h == nil || refused != nil || err != nil && !errors.Is(err, ErrNoRoom) {
+		t.Fatalf("a good history on a disk that is full: %v, %v", refused, err)
+	}
+	failed := 0
+	for hour := range int64(200) {
+		if err := h.Add(attempts(48+hour, slices.Repeat([]int{1}, 60)...)); err != nil {
+			failed++
+		}
+	}
+	if err := s.Save(sample(2)); !errors.Is(err, syscall.ENOSPC) || failed == 0 {
+		t.Fatalf("nothing is tested: %v, %d failed", err, failed)
+	}
+	os.Remove(filepath.Join(dir, "fill"))
+	var c Checkpoint
+	if l, err := s.Load(&c); err != nil || l.Generation != 1 || l.Refused != nil {
+		t.Errorf("the checkpoint before: %+v, %v", l, err)
+	}
+	if err := s.Save(sample(3)); err != nil {
+		t.Error("with room again: ", err)
+	}
+	if err := h.Add(attempts(1000*24, 7)); err != nil {
+		t.Error("with room again: ", err)
+	}
+	for _, want := range []string{"1 10.0.0.0 @0:5\n", "1000 10.0.0.0 @0:7\n"} {
+		if got := lines(t, h, Query{}); !strings.Contains(got, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if aside, _ := filepath.Glob(filepath.Join(dir, "*.refused.*")); aside != nil {
+		t.Error("kept aside: ", aside)
 	}
 }
 

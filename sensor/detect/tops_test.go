@@ -1,0 +1,80 @@
+package detect
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestInvitations: that somebody writes to ten to sixty people at once, every other day at any hour of work, is usual where it happens;
+// fifty times as much is found within ten minutes all the same, and ten times within the hour.
+func TestInvitations(t *testing.T) {
+	begin := monday + 210*24*hour + 10*hour
+	for _, row := range []struct {
+		factor float64
+		within int64
+	}{{10, hour}, {50, 10 * minute}} {
+		rnd := rand.New(rand.NewPCG(4, 4))
+		var v Traffic
+		invitations, alarms, found := 0, 0, int64(0)
+		alarm := func(a VolumeAlarm) {
+			switch {
+			case a.Time < begin && a.Time > monday+60*24*hour:
+				alarms++
+			case a.Time >= begin && found == 0:
+				found = a.Time - begin
+			}
+		}
+		for now := monday; now < begin+hour; now += minute {
+			v.Tick(now, alarm)
+			rate := 2.0
+			if slot := (now - monday) / hour % 168; slot < 120 && slot%24 >= 8 && slot%24 < 18 {
+				if rate = 60; rnd.IntN(1200) == 0 {
+					invitations++
+					rate = 60 * float64(10+rnd.IntN(50))
+				}
+			}
+			if now >= begin {
+				rate = 60 * row.factor
+			}
+			for range poisson(rnd, rate/60) {
+				if a, ok := v.Add(OutMessages, 1, now); ok {
+					alarm(a)
+				}
+			}
+		}
+		if invitations < 50 {
+			t.Fatalf("nothing is tested: %d invitations", invitations)
+		}
+		if alarms > 1 {
+			t.Errorf("%d false alarms in five months with %d invitations", alarms, invitations)
+		}
+		if found == 0 || found > row.within {
+			t.Errorf("%.0f times the usual was found after %d minutes", row.factor, found/minute)
+		}
+	}
+}
+
+// TestTopsLast: what was seen on two days only is not usual, nor what is older than two months.
+func TestTopsLast(t *testing.T) {
+	var d Tops
+	at := monday
+	note := func(five, above uint32) { d.note(at, five, above); at += 24 * hour }
+	for range 30 {
+		note(10, 20)
+	}
+	note(500, 900)
+	note(500, 900)
+	if in5, in60 := d.limits(at, 100, 100); in5 != 15 || in60 != 130 {
+		t.Errorf("after two days: %.0f and %.0f", in5, in60)
+	}
+	note(500, 900)
+	if in5, in60 := d.limits(at, 100, 100); in5 <= 15 || in60 != 500 {
+		t.Errorf("after three days: %.0f and %.0f", in5, in60)
+	}
+	for range topDays {
+		note(10, 20)
+	}
+	if in5, in60 := d.limits(at, 100, 100); in5 != 15 || in60 != 130 {
+		t.Errorf("two months later: %.0f and %.0f", in5, in60)
+	}
+}

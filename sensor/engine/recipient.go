@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"bytes"
+	"net/netip"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff"
+)
+
+// recipient is what a path in RCPT means: a mailbox in lower case, without the route to it (RFC 5321, appendix C: "@a,@b:user@c") and
+// without the dot that some write behind a domain. So it is the same when it leaves as when it came.
+func (s *shard) recipient(k *flowtable.Key, path []byte) detect.Recipient {
+	mailbox := bytes.TrimSuffix(bytes.ToLower(unrouted(path)), []byte{'.'})
+	domain := string(smtpsniff.Domain(mailbox))
+	to := detect.Recipient{Hash: s.e.table.Secret.Bytes(mailbox), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
+	if literal := literal(domain); literal.IsValid() && s.e.elsewhere(k, literal) {
+		if to.Where = detect.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
+			to.Where, to.Onward, to.OnwardName = detect.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
+		}
+		return to
+	}
+	if to.Where == detect.ForeignDomain {
+		return to
+	}
+	local := mailbox
+	if domain != "" {
+		local = mailbox[:len(mailbox)-len(domain)-1]
+	}
+	if next := onward(local); next != nil {
+		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != detect.LocalDomain {
+			to.Onward, to.OnwardName = s.e.table.Secret.Bytes(next), domain
+		}
+	}
+	return to
+}
+
+// unrouted is a path without its source route.
+func unrouted(path []byte) []byte {
+	if len(path) > 0 && path[0] == '@' {
+		if colon := bytes.IndexByte(path, ':'); colon > 0 {
+			return path[colon+1:]
+		}
+	}
+	return path
+}
+
+// onward is the address that a local part asks the server to pass mail on to, nil if it asks for none: user%host, host!user, and "user@host" in
+// quotes. Many an open relay refuses foreign domains and takes these.
+func onward(local []byte) []byte {
+	local = bytes.Trim(local, `"`)
+	user, host := local, []byte(nil)
+	if i := bytes.LastIndexAny(local, "@%"); i > 0 {
+		user, host = local[:i], local[i+1:]
+	} else if i := bytes.IndexByte(local, '!'); i > 0 {
+		user, host = local[i+1:], local[:i]
+	}
+	if len(user) == 0 || bytes.IndexByte(host, '.') < 1 {
+		return nil
+	}
+	return append(append(bytes.Clone(user), '@'), host...)
+}
+
+// literal is the address in a domain such as [192.0.2.1] or [IPv6:2001:db8::1].
+func literal(domain string) netip.Addr {
+	if len(domain) < 2 || domain[0] != '[' || domain[len(domain)-1] != ']' {
+		return netip.Addr{}
+	}
+	text := domain[1 : len(domain)-1]
+	if len(text) > 5 && text[:5] == "ipv6:" {
+		text = text[5:]
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// elsewhere reports whether an address is neither the server's nor in our networks.
+func (e *Engine) elsewhere(k *flowtable.Key, a netip.Addr) bool {
+	b := flowtable.Addr(a.As16())
+	return b != k.Server && !e.home.has(b, a.Is6() && !a.Is4In6()) && e.watching(b) == nil
+}

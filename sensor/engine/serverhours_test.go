@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"net/netip"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// TestHours: a server's records are hourly and its findings are closed in time however large the portions are in which a file is read.
+func TestHours(t *testing.T) {
+	var at []int64
+	var closed int64
+	for _, size := range []int{1, 1 << 20} {
+		p := newPlay(relayConfig())
+		p.w.size = size
+		var hours []int64
+		p.e.out.Server = func(r *detect.ServerRecord) { hours = append(hours, r.Time) }
+		p.e.out.Finding = func(f *detect.Finding) {
+			if f.Class == detect.OpenRelay && f.Action == "closed" && f.CloseReason == "quiet" {
+				closed = f.Time
+			}
+		}
+		relayed := p.at
+		p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+		for range 200 {
+			p.conn(stranger, ourServer, 25, message("a@spam.example", "bob@corp.example", "250 ok", "250 queued"))
+			p.at += hour - second
+		}
+		p.conn(stranger, ourServer, 25, message("a@spam.example", "bob@corp.example", "250 ok", "250 queued"))
+		if size > 1 {
+			p.w.flush()
+		}
+		if len(hours) < 199 || len(hours) > 201 {
+			t.Errorf("portions of %d: %d records in 200 hours", size, len(hours))
+		}
+		for i := 1; i < len(hours); i++ {
+			if hours[i]-hours[i-1] != hour || hours[i]%hour != 0 {
+				t.Fatalf("portions of %d: records at %d and %d", size, hours[i-1], hours[i])
+			}
+		}
+		if late := closed - relayed - calmRelay; late < 0 || late > 2*hour {
+			t.Errorf("portions of %d: the finding is closed %d minutes after it was due", size, late/minute)
+		}
+		if at == nil {
+			at = hours
+		} else if len(at) != len(hours) {
+			t.Errorf("%d and %d records", len(at), len(hours))
+		}
+	}
+}
+
+// TestServerTime: neither a frame with a time years ahead nor a clock that was put back stops the watch of a server.
+func TestServerTime(t *testing.T) {
+	p := newPlay(relayConfig())
+	bring := func() {
+		p.conn(stranger, ourServer, 25, message("a@them.example", "bob@corp.example", "250 ok", "250 queued"))
+	}
+	bring()
+	c := newConn(stranger, ourServer, 999, 25)
+	c.at = p.at
+	frames := c.dialogue(message("a@them.example", "bob@corp.example", "250 ok", "250 queued")).frames
+	for i, f := range frames {
+		if i == len(frames)-4 {
+			f.at += 5 * year
+		}
+		p.w.take(f)
+	}
+	bring()
+	s := p.e.watching(netip.MustParseAddr(ourServer).As16())
+	if s.Last > p.at {
+		t.Errorf("the server is %d days ahead", (s.Last-p.at)/(24*hour))
+	}
+	for range 3 {
+		p.at += 30 * 24 * hour // the clock is wrong
+		bring()
+	}
+	p.at -= 60 * 24 * hour
+	bring()
+	if s.Last > p.at {
+		t.Errorf("the server is %d days ahead of the clock that was put back", (s.Last-p.at)/(24*hour))
+	}
+}
+
+// TestAlarmAgain: what is found again while its finding is open is told, and not at every message.
+func TestAlarmAgain(t *testing.T) {
+	p := newPlay(relayConfig())
+	for range 100 {
+		p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+	}
+	if n := len(p.findings); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	p.at += hour
+	p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
+	if n := len(p.findings); n != 2 || p.findings[n-1].Action != "updated" {
+		t.Errorf("%d events: %s", n, p.said())
+	}
+}
