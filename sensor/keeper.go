@@ -134,14 +134,16 @@ func (k *keeper) save() error {
 	return errors.Join(err, k.store.Save(&state.Checkpoint{Written: time.Now().UnixNano(), Engine: *saved}))
 }
 
-// close saves for the last time, after the engine has ended.
-func (k *keeper) close() {
+// close saves for the last time, after the engine has ended. The error tells the exit code for a state that is lost.
+func (k *keeper) close() (err error) {
 	if k.store == nil {
-		return
+		return nil
 	}
 	k.try()
 	if k.failing {
-		k.log.Error().Time("since", k.last).Int("counts", len(k.pending)).Msg("what was learned and counted since then is lost: it could not be saved")
+		err = exit(exitLost, fmt.Errorf("what was learned and counted since %s is lost (%d counts of hosts): it could not be saved",
+			k.last.UTC().Format(time.RFC3339), len(k.pending)))
 	}
 	k.store.Close()
+	return err
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -242,4 +244,26 @@ func runArgs(args ...string) (code int, stdout, stderr string) {
 	var out, errs strings.Builder
 	code = run(context.Background(), args, strings.NewReader(""), &out, &errs)
 	return code, out.String(), errs.String()
+}
+
+// State that cannot be saved at the end is output that is lost: the error says since when, and the exit code says it.
+func TestLostState(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "state")
+		cfg := &config{state: stateConfig{dir: dir, every: time.Hour}}
+		var log bytes.Buffer
+		k, err := openState(cfg, zerolog.New(&log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.restore(engine.New(cfg.engine, engine.Output{}))
+		if gone {
+			os.RemoveAll(dir)
+		}
+		err = k.close()
+		var e *exitError
+		if lost := errors.As(err, &e) && e.code == exitLost && strings.Contains(err.Error(), "is lost"); lost != gone {
+			t.Errorf("gone %v: %v %s", gone, err, log.String())
+		}
+	}
 }

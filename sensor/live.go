@@ -125,7 +125,11 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		s.Close()
 	}
 	failed := p.finish("shutdown")
-	keep.close()
+	if lost := keep.close(); failed == nil {
+		failed = lost
+	} else if lost != nil {
+		log.Error().Err(lost).Msg("the state could not be saved")
+	}
 	st := p.engine.Stats()
 	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")
