@@ -115,7 +115,7 @@ func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 	h.server.tried(a)
 	judgeWindow(c, h, a)
 	judgeSubmit(c, h, a)
-	judgeFast(c, h, a)
+	judgeFast(c, h, f, a)
 	judgeConcurrent(c, h, f, a.Time)
 	if a.External && h.opened == 0 {
 		h.flood.attempted(h, a, unknown)
@@ -212,6 +212,9 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 		v.Score += -favourCap - s
 	}
 	v.Score = math.Round(v.Score*100)/100 + 0 // no negative zero
+	if h.hammers() {
+		v.Score = max(v.Score, 0)
+	}
 	switch {
 	case v.Score >= 9.2 && h.heard > 0 && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
 		v.Level = Confirmed

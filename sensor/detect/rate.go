@@ -21,11 +21,14 @@ type fast struct {
 	next int
 }
 
-func judgeFast(c *Config, h *Host, a *Attempt) {
+func judgeFast(c *Config, h *Host, f *Facts, a *Attempt) {
 	if a.Port != 25 || !a.External {
 		return // an application may well send its reports through our own relay in one go
 	}
 	w := &h.fast
+	if w.next == 0 && f.Attempts == 2 && f.Ports[0].Count == 2 { // the first was made before there was a Host
+		w.at[0], w.next = f.First, 1
+	}
 	w.at[w.next%maxFast] = a.Time
 	w.next++
 	if w.next < c.FastAttempts {
@@ -40,6 +43,13 @@ func judgeFast(c *Config, h *Host, a *Attempt) {
 		}
 		h.found(FastAttempts, a.Time, value, float64(c.FastAttempts), 3)
 	}
+}
+
+// hammers reports whether the rate alone is enough to be suspect: who tries a single provider contacts no new networks, and in TLS
+// nothing else of it is seen. To accuse it more is needed, as of everybody. A printer or a job that sends its reports has the same few
+// servers, and one to which others bring mail may have a queue.
+func (h *Host) hammers() bool {
+	return h.has(FastAttempts) && !h.has(Serves) && h.addrs.len() > probed
 }
 
 // judgeConcurrent is for connections that are open at a time. What goes to our own

@@ -227,3 +227,50 @@ func TestFindingTellsHopLimits(t *testing.T) {
 		t.Errorf("%s", blind)
 	}
 }
+
+// Who hammers one provider in TLS, with a proper name, is suspect at the twentieth attempt within five minutes (BotFlex); one to whom
+// others bring mail is a server with a queue.
+func TestHammerer(t *testing.T) {
+	hammer := func(servers, n int, step int64) (frames []frame) {
+		for i := range n {
+			c := newConn("10.0.0.5", fmt.Sprintf("192.0.2.%d", 25+i%servers), uint16(20000+i), 25)
+			c.at += hour + int64(i)*step + int64(i*i%7)*second // a probe keeps step
+			c.seq = [2]uint32{uint32(i) * 7919, uint32(i) * 104729}
+			c.dialogue("S: 220 mx.provider.example ESMTP\nC: EHLO pc.example.org\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n")
+			frames = append(frames, c.frames...)
+		}
+		return frames
+	}
+	var comesIn []frame
+	for i := range 3 {
+		c := newConn(fmt.Sprintf("203.0.%d.9", 113+i), "10.0.0.5", uint16(30000+i), 25)
+		c.at += int64(i) * minute
+		c.dialogue(message("a@example.net", "b@example.org", "250 ok", "250 taken"))
+		comesIn = append(comesIn, c.frames...)
+	}
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		want   string
+	}{
+		{"a burst", hammer(14, 30, 10*second), "suspect after 20"},
+		{"twenty in more than five minutes", hammer(14, 30, 17*second), ""},
+		{"reports by way of a provider", hammer(4, 30, 10*second), ""},
+		{"a server with a queue", together(comesIn, hammer(14, 30, 10*second)), ""},
+	} {
+		got := ""
+		e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{Finding: func(f *detect.Finding) {
+			if f.Class == detect.Spambot && got == "" {
+				got = fmt.Sprintf("%s after %d", f.Level, f.Decided.Attempts)
+			}
+		}})
+		w := feeder{w: e.Worker(), size: 20} // what shards tell each other they tell after each
+		for _, f := range c.frames {
+			w.take(f)
+		}
+		e.Finish("end_of_input")
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -64,11 +64,58 @@ func (e *Engine) handOver() {
 		hash := e.table.Secret.Host(&n.about)
 		s := &e.shards[e.table.ShardOf(hash)]
 		s.t.Lock()
+		var hst *host
 		if r := s.t.Sources.Find(hash, &n.about); r != 0 {
-			if hst := s.hosts.at(s.t.Sources.At(r).host); hst != nil {
-				hst.Served(n.client, e.clock.Now())
-			}
+			hst = s.hosts.at(s.t.Sources.At(r).host)
+		}
+		if hst != nil {
+			hst.Served(n.client, e.clock.Now())
+		} else {
+			s.servedBefore(n, e.clock.Now())
 		}
 		s.t.Unlock()
 	}
+}
+
+// takers are the first that brought mail to a host of which nothing else is known yet, and when: as many as make a mail server of it.
+type takers struct {
+	client [2]uint32
+	at     [2]int64
+}
+
+// maxTakers bounds how many such hosts a shard remembers, of 24 bytes and their key.
+const maxTakers = 1024
+
+// servedBefore keeps a note about a host that has sent nothing so far: mail comes to most servers before they send any.
+func (s *shard) servedBefore(n *note, now int64) {
+	t, known := s.takers[n.about]
+	switch {
+	case !known && len(s.takers) >= maxTakers:
+		s.unsaid++
+		return
+	case slices.Contains(t.client[:], n.client):
+		return
+	case t.at[0] == 0:
+		t.client[0], t.at[0] = n.client, now
+	default:
+		t.client[1], t.at[1] = n.client, now
+	}
+	if s.takers == nil {
+		s.takers = map[flowtable.Host]takers{}
+	}
+	s.takers[n.about] = t
+}
+
+// recallServed tells a host what was noted before it was one.
+func (s *shard) recallServed(hst *host, k *flowtable.Host) {
+	t, known := s.takers[*k]
+	if !known {
+		return
+	}
+	for i, at := range t.at {
+		if at != 0 {
+			hst.Served(t.client[i], at)
+		}
+	}
+	delete(s.takers, *k)
 }

@@ -26,14 +26,15 @@ type shard struct {
 	current flowtable.Ref // the flow in hand
 	inHand  tcp.Segment   // scratch of push
 
-	direct   []flowtable.Ref // sources whose first direct connection was not told yet
-	open     []flowtable.Ref // sources with an open finding
-	later    []flowtable.Ref // sources whose first contacts wait for an answer
-	room     detect.Room     // for sets of more than their share
-	names    names           // what hosts asked the DNS
-	notes    []note          // for sources in other shards
-	unsaid   uint64          // notes and arrivals for which there was no room
-	arrivals []arrival       // new sources with IPv6
+	direct   []flowtable.Ref           // sources whose first direct connection was not told yet
+	open     []flowtable.Ref           // sources with an open finding
+	later    []flowtable.Ref           // sources whose first contacts wait for an answer
+	room     detect.Room               // for sets of more than their share
+	names    names                     // what hosts asked the DNS
+	notes    []note                    // for sources in other shards
+	takers   map[flowtable.Host]takers // what was noted about hosts that are not known yet
+	unsaid   uint64                    // notes and arrivals for which there was no room
+	arrivals []arrival                 // new sources with IPv6
 
 	envelopes []*envelope // transactions of sessions, by their number
 	mailBytes int         // what there is room for in them

@@ -159,6 +159,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	hst.Room = &s.room
 	s.prepare(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
+	s.recallServed(hst, s.t.Sources.KeyOf(ref))
 	src.host = s.hosts.add(hst, ref)
 	return hst
 }
