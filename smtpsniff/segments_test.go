@@ -89,7 +89,7 @@ func cutUp(steps []step, cut func(left int) int, rng *rand.Rand) (segs []piece) 
 func TestDialoguesInSegments(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 25))
 	list := slices.DeleteFunc(allDialogues(t), func(d *dialogue) bool { return d.holed() || d.size() > 40_000 })
-	rounds := max(1, 500*60/len(list)) // 30,000 in all
+	rounds := (500*60 + len(list) - 1) / len(list) // 30,000 in all
 	if testing.Short() {
 		rounds = 10
 	}

@@ -263,6 +263,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if o != Mail {
 				return o
 			}
+			d.mac, d.tunnelled = [6]byte{}, true // the ends of the tunnel are not the host
 
 		case etherARP, etherRARP:
 			return ARP

@@ -13,7 +13,7 @@ func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
 		}
 		p.Checksum = checkSYN(p, d.header, segment)
 	}
-	if d.group || !p.addressable() {
+	if d.group || !p.addressable(d.tunnelled || p.MAC != [6]byte{}) {
 		return BadAddress
 	}
 	return Mail
@@ -21,9 +21,8 @@ func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
 
 // addressable reports whether a Linux kernel would answer a SYN between these addresses: neither is
 // that of a group or of nobody, the sender's is not the receiver's own, and none is the
-// loopback's but on the loopback interface, whose frames have no link-layer sender.
-func (p *Packet) addressable() bool {
-	wired := p.MAC != [6]byte{}
+// loopback's but on the loopback interface, where nothing is wired: its frames have no link-layer sender.
+func (p *Packet) addressable(wired bool) bool {
 	if !p.V6 {
 		return unicast4(p.Src[12:], wired) && unicast4(p.Dst[12:], wired) && (!wired || be.Uint32(p.Src[12:]) != be.Uint32(p.Dst[12:]))
 	}

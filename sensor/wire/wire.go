@@ -92,7 +92,7 @@ type Packet struct {
 	// Tunnel identifies the innermost tunnel that has an identifier (VXLAN and GENEVE
 	// network, GRE key, ERSPAN session, PPPoE session); zero is none.
 	Tunnel uint32
-	MAC    [6]byte // link-layer sender, zero where the link has none
+	MAC    [6]byte // link-layer sender, zero where the link has none, or is that of the two ends of a tunnel
 	TTL    uint8
 	// Checksum is known of first SYNs to and from mail ports only.
 	Checksum Checksum
@@ -118,6 +118,7 @@ type Decoder struct {
 	// header is the innermost IPv4 header, if it is to be checked. group says that the frame is for more than one receiver.
 	header    []byte
 	group     bool
+	tunnelled bool // what is in hand came in an IP packet
 	fragments *Fragments
 }
 
@@ -160,7 +161,7 @@ func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcom
 // slow is Decode without its shortcuts, which must give the same.
 func (d *Decoder) slow(link LinkType, data []byte, wire int, p *Packet) Outcome {
 	d.tags, d.tunnel, d.wire, d.group = 0, 0, uint32(wire), false
-	d.mac = [6]byte{}
+	d.mac, d.tunnelled = [6]byte{}, false
 	return d.link(link, data, wire-len(data), p)
 }
 
@@ -249,7 +250,7 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 
 // openingPlain is opening for what plain decoded.
 func (d *Decoder) openingPlain(data []byte, p *Packet) Outcome {
-	d.header, d.group = data[14:34], data[0]&1 != 0
+	d.header, d.group, d.tunnelled = data[14:34], data[0]&1 != 0, false
 	segment := data[34:]
 	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
 		segment = segment[:length]
