@@ -5,7 +5,8 @@ import "slices"
 // own tells what a machine did from SYNs that somebody else sends in its name. An attempt is its own if the handshake was
 // completed, if the SYN was sent again at the pace of a TCP that waits for an answer, or if the machine had just been told that
 // address by the DNS. Networks are counted, and not attempts: a mail client has one to three providers whatever others do in its
-// name, and sessions with these prove nothing about the rest.
+// name, and sessions with these prove nothing about the rest. Servers are counted where SYNs were sent again: who hammers one provider
+// waits in vain for more of its servers than a client has.
 //
 // TCPs choose another initial sequence number for each connection (RFC 6528). SYNs that are repeated in several connections
 // with the same one come from a program that writes its own.
@@ -13,10 +14,16 @@ type own struct {
 	nets [ownNetworks]uint32
 	n    uint8
 	isn  uint32 // of the latest attempt that counted because its SYN was repeated
+
+	servers [ownServers]uint32 // to which it was repeated
+	m       uint8
 }
 
 // ownNetworks is how many networks a machine must have turned to itself: one more than a mail client has providers.
 const ownNetworks = 4
+
+// ownServers is how many servers a machine must have waited for in vain: one more than what has the same few again and again.
+const ownServers = probed + 1
 
 // Unproved reports whether Own has anything to do.
 func (h *Host) Unproved() bool { return h.own.n < ownNetworks }
@@ -33,11 +40,17 @@ func (h *Host) Own(net uint32) {
 }
 
 // insisted is the observation of a SYN that was sent again.
-func (h *Host) insisted(net, isn uint32) {
-	if o := &h.own; o.n > 0 && o.isn == isn && !slices.Contains(o.nets[:o.n], net) {
+func (h *Host) insisted(addr, net, isn uint32) {
+	o := &h.own
+	if o.n > 0 && o.isn == isn && !slices.Contains(o.nets[:o.n], net) {
 		return
 	}
-	h.own.isn = isn
+	if o.m < ownServers && (o.m == 0 || o.isn != isn) && !slices.Contains(o.servers[:o.m], addr) {
+		o.servers[o.m] = addr
+		o.m++
+		h.changed = h.changed || o.m == ownServers
+	}
+	o.isn = isn
 	h.Own(net)
 }
 
@@ -45,7 +58,7 @@ func (h *Host) insisted(net, isn uint32) {
 // somebody sends in its name: it was read in a session, or enough networks were the machine's own choice. Without that no
 // verdict goes beyond suspect, however many SYNs there are.
 func (h *Host) real() bool {
-	if h.own.n >= ownNetworks {
+	if h.own.n >= ownNetworks || h.own.m >= ownServers {
 		return true
 	}
 	for code := range h.reasons {

@@ -27,6 +27,16 @@ func (s *scene) forge(n int, isn uint32) *scene {
 	return s
 }
 
+// waits is a flood of attempts at the servers of one network, and SYNs that were sent again to n of them.
+func (s *scene) waits(n int) *scene {
+	s.tries(1000, 25, 0.1, true)
+	for i := range n {
+		s.h.Repeated(&s.cfg, mix(uint32(i)), 1, uint32(i)*7919+1, second, s.now)
+		s.judge()
+	}
+	return s
+}
+
 // SYNs that somebody sends in the name of a host make it suspect and no more, whatever sessions it has of its own (R23).
 func TestForgedSYNs(t *testing.T) {
 	asked := func() *scene {
@@ -45,6 +55,8 @@ func TestForgedSYNs(t *testing.T) {
 		"who has three providers, in a second":                   {newScene().mine(3).tries(10_000, 25, 0.0001, true), Suspect},
 		"who looked up its provider":                             {asked().tries(10_000, 25, 0.1, true), Suspect},
 		"who has a provider, by a program that sends SYNs again": {newScene().mine(1).forge(1000, 4711), Suspect},
+		"nobody: a TCP waits for six servers of one provider":    {newScene().waits(6), Likely},
+		"who waits for five of its provider's":                   {newScene().waits(5), Suspect},
 		"nobody: a TCP chooses its numbers":                      {newScene().mine(1).again(20, 20), Likely},
 	} {
 		if c.s.won != c.want {

@@ -29,7 +29,7 @@ type Memory struct {
 	Names                                       SavedNames
 	Lists                                       SavedLists
 	Oddities                                    []uint16 `json:",omitempty"`
-	Own                                         []uint32 `json:",omitempty"` // networks that it turned to itself
+	Own, OwnServers                             []uint32 `json:",omitempty"` // networks and servers that it turned to itself
 	Mails                                       uint32
 }
 
@@ -134,7 +134,7 @@ func (h *Host) Memory(f *Facts) Memory {
 			nil, m.ttls, m.addr, m.ports, m.swept},
 		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
 		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
-		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, Own: slices.Clone(h.own.nets[:h.own.n])}
+		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, Own: slices.Clone(h.own.nets[:h.own.n]), OwnServers: slices.Clone(h.own.servers[:h.own.m])}
 	d.Verdict.Level = h.level
 	for _, t := range m.ttl {
 		d.Manner.TTL = append(d.Manner.TTL, [2]uint32{uint32(t.ttl), t.n})
@@ -196,7 +196,7 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.lists.n = copy(h.lists.name[:], d.Lists.Names)
 	h.lists.sample = d.Lists.Sample
 	copy(h.dialect[:], d.Oddities)
-	h.own.n = uint8(copy(h.own.nets[:], d.Own))
+	h.own.n, h.own.m = uint8(copy(h.own.nets[:], d.Own)), uint8(copy(h.own.servers[:], d.OwnServers))
 	h.envelope.mails = d.Mails
 	h.verdict, h.decided = d.Verdict, d.Decided
 	h.verdict.Level = min(d.Verdict.Level, Confirmed)

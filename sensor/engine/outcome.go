@@ -22,7 +22,7 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 
 // expected is the same, where it is wanted.
 func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
-	if !hst.Expecting() {
+	if !hst.Expecting() && !hst.Unproved() {
 		return 0
 	}
 	return s.e.destination(&k.Server)
