@@ -595,12 +595,12 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	}
 	tail := trim(rest[digits:])
 	last := equalFold(tail, "LAST")
+	none := digits == 0 || digits > 18
 	strict := !signed && (len(tail) == 0 || last)
-	if !strict {
+	if none || !strict {
 		l.flag(s, BadBDAT)
 	}
-	if digits == 0 || digits > 18 || !strict && p.alone {
-		l.flag(s, BadBDAT)
+	if none || !strict && p.alone {
 		l.push(s, BDAT)
 		return
 	}

@@ -26,7 +26,7 @@ const ownNetworks = 4
 const ownServers = probed + 1
 
 // Unproved reports whether Own has anything to do.
-func (h *Host) Unproved() bool { return h.own.n < ownNetworks }
+func (h *Host) Unproved() bool { return h.own.n < ownNetworks && h.own.m < ownServers }
 
 // Own is the observation that an attempt at a network is the machine's own.
 func (h *Host) Own(net uint32) {
@@ -42,10 +42,10 @@ func (h *Host) Own(net uint32) {
 // insisted is the observation of a SYN that was sent again.
 func (h *Host) insisted(addr, net, isn uint32) {
 	o := &h.own
-	if o.n > 0 && o.isn == isn && !slices.Contains(o.nets[:o.n], net) {
+	if !h.Unproved() || o.n > 0 && o.isn == isn {
 		return
 	}
-	if o.m < ownServers && (o.m == 0 || o.isn != isn) && !slices.Contains(o.servers[:o.m], addr) {
+	if !slices.Contains(o.servers[:o.m], addr) {
 		o.servers[o.m] = addr
 		o.m++
 		h.changed = h.changed || o.m == ownServers
@@ -58,7 +58,7 @@ func (h *Host) insisted(addr, net, isn uint32) {
 // somebody sends in its name: it was read in a session, or enough networks were the machine's own choice. Without that no
 // verdict goes beyond suspect, however many SYNs there are.
 func (h *Host) real() bool {
-	if h.own.n >= ownNetworks || h.own.m >= ownServers {
+	if !h.Unproved() {
 		return true
 	}
 	for code := range h.reasons {

@@ -130,8 +130,7 @@ func (q *Queue) failed(x try, listed bool) {
 	d.Listed = listed
 	if d.Works {
 		d.Works, d.Left = false, 0
-		d.Since, d.Taken = x.at, q.Destinations.Taken
-		d.Share, d.Known = q.Destinations.usual(name)
+		d.begin(&q.Destinations, name, x.at)
 	}
 	before := d.Round.Last
 	if !d.Round.try(x.host, x.at) { // the next host of the same destination, for the same letter
@@ -172,9 +171,14 @@ func (q *Queue) silent(name uint32, now int64) (d Silent, ok bool) {
 		q.Full++
 		return d, false
 	}
-	d = Silent{Since: now, Taken: q.Destinations.Taken}
-	d.Share, d.Known = q.Destinations.usual(name)
+	d.begin(&q.Destinations, name, now)
 	return d, true
+}
+
+// begin notes what was usual when the destination fell silent.
+func (d *Silent) begin(all *Destinations, name uint32, now int64) {
+	d.Since, d.Taken = now, all.Taken
+	d.Share, d.Known = all.usual(name)
 }
 
 // oneEach reports whether the server is not known to try each letter while a destination is silent.

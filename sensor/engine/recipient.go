@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
@@ -62,19 +63,12 @@ func onward(local []byte) []byte {
 	return append(append(bytes.Clone(user), '@'), host...)
 }
 
-// literal is the address in a domain such as [192.0.2.1] or [IPv6:2001:db8::1].
+// literal is the address in a domain such as [192.0.2.1] or [ipv6:2001:db8::1], not valid if there is none.
 func literal(domain string) netip.Addr {
 	if len(domain) < 2 || domain[0] != '[' || domain[len(domain)-1] != ']' {
 		return netip.Addr{}
 	}
-	text := domain[1 : len(domain)-1]
-	if len(text) > 5 && text[:5] == "ipv6:" {
-		text = text[5:]
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
+	a, _ := netip.ParseAddr(strings.TrimPrefix(domain[1:len(domain)-1], "ipv6:"))
 	return a
 }
 

@@ -77,7 +77,8 @@ func (e *Engine) handOver() {
 	}
 }
 
-// takers are the first that brought mail to a host of which nothing else is known yet, and when: as many as make a mail server of it.
+// takers are the first and the latest that brought mail to a host of which nothing else is known yet, and when: as many as make a mail
+// server of it.
 type takers struct {
 	client [2]uint32
 	at     [2]int64

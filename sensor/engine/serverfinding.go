@@ -95,20 +95,21 @@ func (s *shard) mayProve(f *flow, talk *smtpsniff.Session) bool {
 // restsOn calls do for each open finding about a server that rests on a session and has room for its event: on that of a
 // client, or on the server's own in which it passed on what the client had brought.
 func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
-	if s := e.watching(x.Server.Addr().As16()); s != nil {
+	about := func(server netip.Addr, rests func(f *serverFinding) bool) {
+		s := e.watching(server.As16())
+		if s == nil {
+			return
+		}
 		for _, f := range s.open {
-			if f != nil && f.Client == x.Client.Addr() && len(f.Events) < maxEvidence {
+			if f != nil && len(f.Events) < maxEvidence && rests(f) {
 				do(f)
 			}
 		}
 	}
-	if s := e.watching(x.Client.Addr().As16()); s != nil {
-		for _, f := range s.open {
-			if f != nil && f.To == x.Server.Addr() && f.ToAt >= x.Start && f.ToAt <= x.End && len(f.Events) < maxEvidence {
-				do(f)
-			}
-		}
-	}
+	about(x.Server.Addr(), func(f *serverFinding) bool { return f.Client == x.Client.Addr() })
+	about(x.Client.Addr(), func(f *serverFinding) bool {
+		return f.To == x.Server.Addr() && f.ToAt >= x.Start && f.ToAt <= x.End
+	})
 }
 
 // proved reports whether a finding about a server rests on the client of a session.
