@@ -14,30 +14,9 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"spamsensor/bench/corpus"
 )
-
-// corpusDir is where the public captures with their ground truth lie; they are not part of
-// the project.
-func corpusDir(t *testing.T) string {
-	dir := corpusAt()
-	if dir == "" {
-		t.Skip("the corpus of captures is not at ../../shared/pcaps (SPAMSENSOR_CORPUS names another place)")
-	}
-	return dir
-}
-
-// corpusAt is that place, empty where there is no corpus.
-func corpusAt() string {
-	dir := os.Getenv("SPAMSENSOR_CORPUS")
-	if dir == "" {
-		dir = "../../shared/pcaps"
-	}
-	dir, err := filepath.EvalSymlinks(dir) // which WalkDir does not follow
-	if err != nil {
-		return ""
-	}
-	return dir
-}
 
 // emitted is an event as a reader of the events sees it, as far as the tests look.
 type emitted struct {
@@ -202,7 +181,7 @@ var accused = map[string]string{
 }
 
 func TestCorpusRecorded(t *testing.T) {
-	dir := filepath.Join(corpusDir(t), "recorded")
+	dir := filepath.Join(corpus.Path(t), "recorded")
 	files, _ := filepath.Glob(filepath.Join(dir, "*.truth.json"))
 	if len(files) == 0 {
 		t.Fatalf("no truth in %s", dir)
@@ -345,7 +324,7 @@ type dialogue struct {
 
 // postfixSaid is the folder of the recorded dialogues with Postfix, and what it says of them.
 func postfixSaid(t *testing.T) (dir string, dialogues []dialogue) {
-	dir = filepath.Join(corpusDir(t), "mta")
+	dir = filepath.Join(corpus.Path(t), "mta")
 	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -375,7 +354,7 @@ func TestCorpusMTA(t *testing.T) {
 }
 
 func TestCorpusSpambot(t *testing.T) {
-	file := filepath.Join(corpusDir(t), "recorded", "bot-emotet-2017_first-750s.pcap")
+	file := filepath.Join(corpus.Path(t), "recorded", "bot-emotet-2017_first-750s.pcap")
 	events, _, _ := readEvents(t, file)
 	ids, reached := map[string]bool{}, map[string]emitted{}
 	for _, e := range ofType(events, "finding") {
@@ -416,7 +395,7 @@ func TestCorpusSpambot(t *testing.T) {
 }
 
 func TestWorkersDoNotMatter(t *testing.T) {
-	file := filepath.Join(corpusDir(t), "recorded", "bot-emotet-2017_first-750s.pcap")
+	file := filepath.Join(corpus.Path(t), "recorded", "bot-emotet-2017_first-750s.pcap")
 	var first []byte
 	for _, workers := range []string{"1", "2", "8"} {
 		var out, errs bytes.Buffer

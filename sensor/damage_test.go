@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"spamsensor/bench/corpus"
+
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -145,7 +147,7 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 // code tells, and the account holds.
 func TestOddFiles(t *testing.T) {
 	list := madeFiles(t, t.TempDir())
-	if dir := corpusAt(); dir != "" {
+	if dir := corpus.Find(); dir != "" {
 		list = append(list, damagedFiles(filepath.Join(dir, "damaged"))...)
 	}
 	for _, o := range list {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spamsensor/bench/corpus"
 )
 
 // Every frame of every capture is decoded, or refused by name: received = processed + refused, and
@@ -13,7 +15,7 @@ import (
 func TestEveryFrameIsAccountedFor(t *testing.T) {
 	files, began, longest := 0, time.Now(), time.Duration(0)
 	var total uint64
-	err := filepath.WalkDir(corpusDir(t), func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(corpus.Path(t), func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.Contains(filepath.Base(name), ".pcap") || strings.HasSuffix(name, ".json") {
 			return err
 		}

@@ -17,6 +17,7 @@ var allowed = map[string]struct {
 	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference"},
 		"it measures the product as a whole, with traffic that it builds"},
+	"bench/corpus":             {nil, "it finds files for tests"},
 	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
 	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "who draws what is to be found must not know how it is found"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+
+	"spamsensor/bench/corpus"
 )
 
 // without is a capture with a share of its frames deleted at random.
@@ -97,7 +99,7 @@ func messagesOf(events []emitted) map[string]int {
 // The account of the frames holds on every capture there is.
 func TestAccount(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.pcap")
-	if dir := corpusAt(); dir != "" {
+	if dir := corpus.Find(); dir != "" {
 		for _, p := range []string{"recorded/*.pcap*", "mta/*.pcap", "kernel/*.pcap", "damaged/*"} {
 			more, _ := filepath.Glob(filepath.Join(dir, p))
 			files = append(files, more...)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spamsensor/bench/corpus"
 )
 
 // Clocks of capturing machines jump. No duration is negative, nothing expires because of it, and it is said.
@@ -136,7 +138,7 @@ func mutated(records [][]byte, seed uint64) []byte {
 func TestMutations(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.pcap")
 	seeds := 10
-	if dir := corpusAt(); dir != "" {
+	if dir := corpus.Find(); dir != "" {
 		for _, p := range []string{"recorded/*.pcap", "mta/*.pcap"} {
 			more, _ := filepath.Glob(filepath.Join(dir, p))
 			files = append(files, more...)

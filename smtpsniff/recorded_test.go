@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"spamsensor/bench/corpus"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/wire"
@@ -26,13 +26,9 @@ func recorded(t testing.TB) []*dialogue {
 }
 
 var readRecorded = sync.OnceValues(func() (list []*dialogue, err error) {
-	corpus := os.Getenv("SPAMSENSOR_CORPUS")
-	if corpus == "" {
-		corpus = "../../shared/pcaps"
-	}
 	files, _ := filepath.Glob("../sensor/testdata/*.pcap")
 	for _, pattern := range []string{"mta/*.pcap", "recorded/*.pcap", "recorded/*.pcapng"} {
-		more, _ := filepath.Glob(filepath.Join(corpus, pattern))
+		more, _ := filepath.Glob(filepath.Join(corpus.Find(), pattern))
 		files = append(files, more...)
 	}
 	for _, f := range files {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"spamsensor/bench/corpus"
+
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcap"
 	"github.com/klauspost/compress/gzip"
@@ -517,10 +519,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%s: %v", link, err)
 		}
 	}
-	frames := filepath.Join("..", "..", "..", "shared", "pcaps", "kernel", "frames.pcap")
-	if dir := os.Getenv("SPAMSENSOR_CORPUS"); dir != "" {
-		frames = filepath.Join(dir, "kernel", "frames.pcap")
-	}
+	frames := corpus.Path(t, "kernel", "frames.pcap")
 	h, err := pcap.OpenOffline(frames)
 	if err != nil {
 		t.Skipf("the kernel's frames are not here: %v", err)

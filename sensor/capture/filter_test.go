@@ -10,6 +10,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcap"
 
+	"spamsensor/bench/corpus"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
@@ -108,13 +109,9 @@ func TestFilterKeeps(t *testing.T) {
 
 // The frames that a real kernel took for a connection.
 func TestFilterKeepsKernelTruth(t *testing.T) {
-	dir := os.Getenv("SPAMSENSOR_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/pcaps"
-	}
-	b, err := os.ReadFile(dir + "/kernel/frames.pcap")
+	b, err := os.ReadFile(corpus.Path(t, "kernel", "frames.pcap"))
 	if err != nil {
-		t.Skipf("the corpus of captures is not at %s (SPAMSENSOR_CORPUS names another place)", dir)
+		t.Fatal(err)
 	}
 	var list [][]byte
 	for b = b[24:]; len(b) >= 16; {

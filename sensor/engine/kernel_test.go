@@ -3,26 +3,12 @@ package engine
 import (
 	"encoding/binary"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"spamsensor/bench/corpus"
 	"spamsensor/sensor/wire"
 )
-
-// corpus names a file among the public captures; they are not part of the project.
-func corpus(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("SPAMSENSOR_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/pcaps"
-	}
-	name = filepath.Join(dir, name)
-	if _, err := os.Stat(name); err != nil {
-		t.Skipf("%s is not there (SPAMSENSOR_CORPUS names another place for the corpus)", name)
-	}
-	return name
-}
 
 // readPcap reads a classic little-endian capture file.
 func readPcap(t *testing.T, name string) (frames []frame) {
@@ -43,11 +29,11 @@ func readPcap(t *testing.T, name string) (frames []frame) {
 // The 50 variants of a SYN that a real Linux kernel was asked about: those that it answered are
 // attempts, the others are refused, by name. It takes no LLC; others do.
 func TestKernelTruth(t *testing.T) {
-	index, err := os.ReadFile(corpus(t, "kernel/frames.idx"))
+	index, err := os.ReadFile(corpus.Path(t, "kernel/frames.idx"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	frames := readPcap(t, corpus(t, "kernel/frames.pcap"))
+	frames := readPcap(t, corpus.Path(t, "kernel/frames.pcap"))
 	want := strings.Count(string(index), "SYN-ACK") + strings.Count(string(index), "LLC")
 	if want != 35 {
 		t.Fatalf("the index names %d, not 34 and LLC", want)
