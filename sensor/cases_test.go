@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"spamsensor/bench/corpus"
+)
+
+// outcome is what `read` says of a capture.
+type outcome struct {
+	events []emitted
+	code   int
+	stderr string
+}
+
+// hostileCase is a capture that an attacker made, with what is right.
+type hostileCase struct {
+	file  string   // below cases/hostile
+	args  []string // of read, before the file
+	check func(t *testing.T, got outcome)
+}
+
+// hostileCases are the captures of cases/hostile that once were judged wrongly, or ended or
+// stopped the sensor. Keep the rows in the order of the names.
+var hostileCases = []hostileCase{
+	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
+}
+
+// caseTimeout bounds a case. Each takes less than a second, more under the race detector.
+const caseTimeout = 60 * time.Second
+
+func TestHostileCases(t *testing.T) {
+	for _, c := range hostileCases {
+		t.Run(c.file, func(t *testing.T) {
+			path := corpus.Case(t, "hostile", c.file)
+			done := make(chan outcome, 1)
+			go func() {
+				var got outcome
+				got.events, got.code, got.stderr = readEvents(t, append(c.args, path)...)
+				done <- got
+			}()
+			select {
+			case got := <-done:
+				c.check(t, got)
+			case <-time.After(caseTimeout):
+				t.Fatalf("read did not end within %v", caseTimeout)
+			}
+		})
+	}
+}
+
+// TestHostileCasesComplete finds captures of cases/hostile without a row.
+func TestHostileCasesComplete(t *testing.T) {
+	listed := map[string]bool{}
+	for _, c := range hostileCases {
+		listed[c.file] = true
+	}
+	control := corpus.Case(t, "hostile", "wheel-corruption-control.pcap")
+	entries, err := os.ReadDir(filepath.Dir(control))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".txt" && !listed[e.Name()] {
+			t.Logf("%s has no row", e.Name())
+		}
+	}
+}
+
+// sessionEvents wants exactly n session events.
+func sessionEvents(n int) func(*testing.T, outcome) {
+	return func(t *testing.T, got outcome) {
+		sessions := 0
+		for _, e := range got.events {
+			if e.Type == "session" {
+				sessions++
+			}
+		}
+		if sessions != n {
+			t.Errorf("%d session events, want %d", sessions, n)
+		}
+	}
+}
