@@ -79,7 +79,7 @@ func (l *Listener) client(s *Session, b []byte) {
 	if p.loose {
 		p.hold(l, b)
 	}
-	for len(b) > 0 {
+	for len(b) > 0 { // each round takes a byte of b at least, or leaves waitData or waitChunk
 		if !p.begun && p.mode == commands {
 			if !p.proxy.over && s.Flags&Midstream == 0 {
 				before, found := p.proxy.skip(&b)
@@ -302,11 +302,9 @@ func (l *Listener) endMessage(s *Session) {
 		}
 	}
 	if !p.refused {
-		for range max(1, n) {
-			l.push(s, endOfData)
-		}
+		l.pushAll(s, endOfData, max(1, n))
 	}
-	p.rcpts, p.mail = 0, false
+	p.rcpts, p.good, p.mail = 0, 0, false
 	if p.alone {
 		l.accept(s)
 		if p.loose && p.heldCommand() {
@@ -360,8 +358,11 @@ func (p *parser) forgetLoose(l *Listener) {
 	}
 }
 
-// push has a command wait for its reply.
-func (l *Listener) push(s *Session, v Verb) {
+// push has a command wait for its reply. It reports whether there was room.
+func (l *Listener) push(s *Session, v Verb) bool { return l.pushAll(s, v, 1) }
+
+// pushAll is push of a command that gets n replies.
+func (l *Listener) pushAll(s *Session, v Verb, n uint32) bool {
 	p := &s.client
 	waiting := p.queue.all
 	if p.queue.front() == connect {
@@ -375,9 +376,11 @@ func (l *Listener) push(s *Session, v Verb) {
 		}
 	}
 	p.together, p.unheard = true, false
-	if !p.queue.push(v) {
+	if !p.queue.pushAll(v, n) {
 		l.flag(s, TooManyPending)
+		return false
 	}
+	return true
 }
 
 // command is a line of the client outside messages.
@@ -454,10 +457,13 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.emit(RcptSaid, Rcpt, address)
 		}
 	case DATA:
-		l.push(s, DATA)
+		waits := l.push(s, DATA)
 		if p.alone && !p.mail && s.Flags&(Midstream|GapClient) == 0 {
 			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
 			return
+		}
+		if !waits && !p.alone {
+			return // no reply can be the one to it; a 354 begins the message all the same
 		}
 		p.mode, p.body, p.overflown, p.lossy = waitData, startCRLF, false, false
 		if bare {
@@ -474,13 +480,13 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.auth(s, rest)
 		}
 	case STARTTLS:
-		l.push(s, STARTTLS)
+		waits := l.push(s, STARTTLS)
 		if p.loose && p.heldCommand() {
 			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
 		}
 		p.forgetLoose(l)
 		p.mode, p.asked = waitTLS, true
-		if p.alone {
+		if p.alone || !waits {
 			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
 		}
 	case RSET:
@@ -604,15 +610,15 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 		l.push(s, BDAT)
 		return
 	}
+	verb := BDAT
 	if last {
-		l.push(s, bdatLast)
-	} else {
-		l.push(s, BDAT)
+		verb = bdatLast
 	}
+	waits := l.push(s, verb)
 	switch {
 	case size > 0 && strict:
 		p.mode, p.left = chunk, size
-	case size > 0:
+	case size > 0 && waits:
 		p.mode, p.left, p.overflown = waitChunk, size, false
 		p.forgetLoose(l)
 	}

@@ -35,7 +35,7 @@ type records struct {
 
 // skip returns what is no TLS record but can be a reply.
 func (t *records) skip(b []byte) []byte {
-	for len(b) > 0 && !t.lost {
+	for len(b) > 0 && !t.lost { // each round takes a byte of b, or all that is left of a record
 		if t.left > 0 {
 			k := min(len(b), int(t.left))
 			t.left -= uint32(k)
@@ -73,7 +73,7 @@ func (l *Listener) server(s *Session, b []byte) {
 		}
 		l.server(s, first)
 	}
-	for len(b) > 0 {
+	for len(b) > 0 { // each round takes a line
 		if s.client.mode >= hello && r.line.buf == nil {
 			if b = r.tls.skip(b); len(b) == 0 {
 				return
@@ -259,7 +259,7 @@ func (l *Listener) reply(s *Session) {
 	verb := p.queue.front()
 	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
-		for !fits(p.queue.front(), r.code) {
+		for !fits(p.queue.front(), r.code) { // at most once for each command that was pushed
 			p.queue.pop()
 		}
 		verb = p.queue.front()
@@ -354,10 +354,11 @@ func (l *Listener) lostReplies(s *Session) {
 		s.Flags |= Pipelined // too little was lost for a client that waits
 	}
 	if s.Flags&Pipelined != 0 && q.all > r.open {
-		for ; r.open > 0; r.open-- {
+		for ; r.open > 0; r.open-- { // at most once for each command that was pushed
 			q.pop()
 		}
 	}
+	// At most once for each command that was pushed.
 	for q.all > 1 && (s.Flags&Pipelined == 0 || !fits(q.front(), r.code)) {
 		q.pop()
 	}
@@ -379,7 +380,7 @@ func (l *Listener) lostGo(s *Session) {
 		p.queue.clear()
 		l.releaseCommands(s)
 	default:
-		for p.queue.front() != DATA {
+		for p.queue.n > 0 && p.queue.front() != DATA { // at most once for each command that was pushed
 			p.queue.pop()
 		}
 	}
@@ -411,10 +412,14 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 		l.endLoosely(s)
 		after := p.queue
 		p.queue = held
-		for i := range after.runs[:after.n] {
-			for range after.runs[i].count {
-				p.queue.push(after.runs[i].verb)
+		last := true // of them has its place
+		for _, r := range after.runs[:after.n] {
+			if last = p.queue.pushAll(r.verb, r.count); !last {
+				l.flag(s, TooManyPending)
 			}
+		}
+		if !last && (p.mode == waitData || p.mode == waitTLS || p.mode == waitChunk) {
+			l.releaseCommands(s) // no reply can be the one that it waits for
 		}
 	case code >= 400 && !p.lossy:
 		// Refused before its end; the client may well go on sending.
@@ -504,8 +509,10 @@ func (l *Listener) answered(s *Session, v Verb) {
 		}
 	case DATA:
 		switch {
-		case code == 354 && p.mode == waitData:
+		case code/100 == 3 && p.mode == waitData: // clients go by the first digit
 			l.releaseMessage(s)
+		case positive && p.mode == waitData: // no reply to DATA, and it was all that waited
+			l.releaseCommands(s)
 		case !positive:
 			l.flag(s, DataRefused)
 			switch {

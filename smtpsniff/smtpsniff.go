@@ -187,6 +187,7 @@ const (
 	maxCodes   = 12   // different reply codes
 	maxRefusal = 3    // refusals with their text
 	maxAuth    = 16   // lines after AUTH
+	maxRuns    = 12   // different commands in a row that wait for a reply
 )
 
 // CodeCount is how often a reply code came.

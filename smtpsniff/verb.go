@@ -115,9 +115,10 @@ func trim(b []byte) []byte {
 }
 
 // queue holds the commands that wait for a reply, as runs of the same command, so that
-// ten thousand pipelined recipients take one place.
+// ten thousand pipelined recipients take one place. The last place is only for commands whose
+// reply decides what the client's next bytes are: those must not be missing.
 type queue struct {
-	runs [12]run
+	runs [maxRuns + 1]run
 	n    uint8
 	all  uint32 // how many wait
 }
@@ -128,20 +129,23 @@ type run struct {
 }
 
 // push reports whether there was room.
-func (q *queue) push(v Verb) bool {
-	if q.all == ^uint32(0) {
+func (q *queue) push(v Verb) bool { return q.pushAll(v, 1) }
+
+// pushAll is push of the same command n times, n > 0: all of them or none.
+func (q *queue) pushAll(v Verb, n uint32) bool {
+	if q.all > ^uint32(0)-n {
 		return false
 	}
 	if q.n > 0 && q.runs[q.n-1].verb == v {
-		q.runs[q.n-1].count++
+		q.runs[q.n-1].count += n
 	} else {
-		if int(q.n) == len(q.runs) {
+		if int(q.n) >= maxRuns && (int(q.n) == len(q.runs) || v != DATA && v != STARTTLS && v != AUTH) {
 			return false
 		}
-		q.runs[q.n] = run{v, 1}
+		q.runs[q.n] = run{v, n}
 		q.n++
 	}
-	q.all++
+	q.all += n
 	return true
 }
 
