@@ -8,38 +8,49 @@ const slots = 1024
 // An entry does not move when it is used: when its slot comes up, its owner says when it is really due.
 type wheel struct {
 	head [slots]uint32
-	now  int64 // seconds; slots up to this were looked at
+	// due is the first of the entries that Expire has taken off a slot and has not given yet. They
+	// stay chained, so that unschedule takes any of them out while a callback runs.
+	due   uint32
+	now   int64 // seconds; slots up to this were looked at
+	began bool  // now is valid
 }
 
 const second = int64(1e9)
 
 // Schedule has Expire call for the entry at or within two seconds after due; both times
-// are in nanoseconds. It replaces what was scheduled for the entry.
+// are in nanoseconds, and may be negative. It replaces what was scheduled for the entry.
 func (p *Pool[K, V]) Schedule(r Ref, now, due int64) {
 	p.unschedule(uint32(r))
-	if p.wheel.now == 0 {
-		p.wheel.now = now / second
+	w := &p.wheel
+	if !w.began {
+		w.now, w.began = now/second, true
 	}
 	at := due/second + 1
-	at = max(at, p.wheel.now+1)
-	at = min(at, p.wheel.now+slots-1)
-	slot := uint32(at % slots)
+	at = max(at, w.now+1)
+	at = min(at, w.now+slots-1)
+	slot := slotOf(at)
 	e := &p.slab[r]
-	e.slot, e.prev, e.next = uint16(slot)+1, 0, p.wheel.head[slot]
+	e.slot, e.prev, e.next = uint16(slot)+1, 0, w.head[slot]
 	if e.next != 0 {
 		p.slab[e.next].prev = uint32(r)
 	}
-	p.wheel.head[slot] = uint32(r)
+	w.head[slot] = uint32(r)
 }
+
+// slotOf is the slot of a second. It is in range for negative ones too.
+func slotOf(at int64) int { return int(uint64(at) % slots) }
 
 func (p *Pool[K, V]) unschedule(r uint32) {
 	e := &p.slab[r]
 	if e.slot == 0 {
 		return
 	}
-	if e.prev != 0 {
+	switch {
+	case e.prev != 0:
 		p.slab[e.prev].next = e.next
-	} else {
+	case p.wheel.due == r:
+		p.wheel.due = e.next
+	default:
 		p.wheel.head[e.slot-1] = e.next
 	}
 	if e.next != 0 {
@@ -48,13 +59,16 @@ func (p *Pool[K, V]) unschedule(r uint32) {
 	e.slot, e.prev, e.next = 0, 0, 0
 }
 
-// Expire calls f for every entry that was scheduled up to now (nanoseconds). f may remove
-// the entry or schedule it again; otherwise it is not looked at any more.
+// Expire calls f for every entry that was scheduled up to now (nanoseconds). f may remove or
+// schedule the entry that it is given and any other one; an entry that it does neither with is not
+// looked at any more. f must not call Expire. After a panic of f the next Expire goes on behind
+// the entry in hand.
 func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 	w := &p.wheel
 	to := now / second
+	p.give(f) // what a panic has left
 	if p.live == 0 {
-		w.now = to
+		w.now, w.began = to, true
 		return
 	}
 	if to < w.now || to-w.now >= slots { // time jumped
@@ -66,22 +80,23 @@ func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 	}
 	for w.now < to {
 		w.now++
-		p.expire(int(w.now%slots), f)
+		p.expire(slotOf(w.now), f)
 	}
 }
 
 func (p *Pool[K, V]) expire(slot int, f func(r Ref, k *K, v *V)) {
-	// Taken off as a whole: f may schedule into the same slot.
-	r := p.wheel.head[slot]
-	p.wheel.head[slot] = 0
-	for r != 0 {
+	// The slot is taken off as a whole, because f may schedule into it again.
+	p.wheel.due, p.wheel.head[slot] = p.wheel.head[slot], 0
+	p.give(f)
+}
+
+// give calls f for the entries that were taken off a slot. Their number bounds the loop: nothing
+// is added to them.
+func (p *Pool[K, V]) give(f func(r Ref, k *K, v *V)) {
+	for p.wheel.due != 0 {
+		r := p.wheel.due
+		p.unschedule(r)
 		e := &p.slab[r]
-		next := e.next
-		if next != 0 {
-			p.slab[next].prev = 0
-		}
-		e.slot, e.prev, e.next = 0, 0, 0
 		f(Ref(r), &e.key, &e.value)
-		r = next
 	}
 }

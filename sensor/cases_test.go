@@ -27,7 +27,9 @@ type hostileCase struct {
 // stopped the sensor. Keep the rows in the order of the names.
 var hostileCases = []hostileCase{
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
+	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
+	{file: "wheel-corruption-lost-sessions.pcap", check: sessionEvents(800)},
 }
 
 // caseTimeout bounds a case. Each takes less than a second, more under the race detector.
@@ -67,6 +69,18 @@ func TestHostileCasesComplete(t *testing.T) {
 	for _, e := range entries {
 		if filepath.Ext(e.Name()) != ".txt" && !listed[e.Name()] {
 			t.Logf("%s has no row", e.Name())
+		}
+	}
+}
+
+// sound wants that read ends by itself and has counted no fault of its own.
+func sound(t *testing.T, got outcome) {
+	if got.code != exitOK {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	for _, e := range got.events {
+		if e.Panics > 0 {
+			t.Errorf("%d panics", e.Panics)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	"spamsensor/sensor/detect"
@@ -101,5 +103,57 @@ func TestReplacedIsTold(t *testing.T) {
 			t.Errorf("%s: %d told, %d messages; want %d and %d", c.name, n, messages, c.told, c.messages)
 		}
 		e.Finish("end_of_input")
+	}
+}
+
+// A connection that was silent and the one with its ports that outlived it are due in the same
+// second: each is told once, and nobody else's place is given away with them.
+func TestOutliveInTheSameSecond(t *testing.T) {
+	const pairs = 200
+	var frames []frame
+	for i := range pairs {
+		first := newConn("10.0.0.5", "192.0.2.25", uint16(30000+i), 25)
+		first.at += int64(i) * 3 * second // each pair in a slot of the wheel by itself
+		first.open().mail()
+		again := newConn("10.0.0.5", "192.0.2.25", uint16(30000+i), 25)
+		// The first one's time is over 15 minutes after its last segment, the second one's 5 s after its end.
+		again.seq, again.at = [2]uint32{700_001_000, 800_005_000}, first.at+int64(idleOpen)-linger
+		again.open().send(1, RST|ACK, "")
+		frames = append(append(frames, first.frames...), again.frames...)
+	}
+	slices.SortStableFunc(frames, func(a, b frame) int { return cmp.Compare(a.at, b.at) })
+	var burst [][]frame // who takes their places, all at once
+	for i := range 3 * pairs {
+		c := newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25)
+		c.at = frames[len(frames)-1].at + 60*second
+		burst = append(burst, c.open().wait(second).mail().close().frames)
+	}
+	frames = append(frames, together(burst...)...)
+	told := map[uint16]int{}
+	var n uint64
+	e := New(Config{AllSessions: true}, Output{Session: func(s *detect.Session) uint64 {
+		n++
+		told[s.Client.Port()]++
+		return n
+	}})
+	w := feeder{w: e.Worker(), size: 64}
+	for _, f := range frames {
+		w.take(f)
+	}
+	if len(w.list) > 0 {
+		w.flush()
+	}
+	e.Finish("end_of_input")
+	for port, k := range told {
+		want := 1
+		if port < 40000 {
+			want = 2
+		}
+		if k != want {
+			t.Errorf("port %d: %d sessions told, want %d", port, k, want)
+		}
+	}
+	if s := e.Stats(); len(told) != 4*pairs || n != 5*pairs || s.Sessions != n || s.Panics != 0 {
+		t.Errorf("%d ports and %d sessions told, %d sessions, %d panics", len(told), n, s.Sessions, s.Panics)
 	}
 }
