@@ -28,6 +28,7 @@ type hostileCase struct {
 var hostileCases = []hostileCase{
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
+	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
 	{file: "wheel-corruption-lost-sessions.pcap", check: sessionEvents(800)},
 }

@@ -23,6 +23,7 @@ type emitted struct {
 	Timestamp string
 	Type      string `json:"event_type"`
 	ID        string `json:"event_id"`
+	Filename  string `json:"pcap_filename"`
 	Src       string `json:"src_ip"`
 	SrcPort   int    `json:"src_port"`
 	Dest      string `json:"dest_ip"`

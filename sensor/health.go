@@ -73,7 +73,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	share = ratio(ignored, judged)
 	set("checksum_offload", share > 0.5, share, 0.5, fmt.Sprintf("%d of %d connection attempts have a wrong checksum: this looks like a capture on the sending host, whose network card writes them (offload); they were counted all the same", ignored, judged),
 		"nothing is lost; a forged packet that no receiver would take is counted as well. ethtool -K INTERFACE tx off on that host shows the real ones")
-	odd := st.OddTimes - h.before.OddTimes + c.BadTimes - h.badTimes
+	odd := st.OddTimes - h.before.OddTimes + c.BadTimes + c.Untimed - h.badTimes
 	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right, or follow a jump of the clock", odd), "the capturing machine's clock jumped, or the file is damaged")
 	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
@@ -91,7 +91,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	if q != nil {
 		changes = append(changes, h.output(now, q)...)
 	}
-	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes
+	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes+c.Untimed
 	h.arrived = c.Arrived
 	return changes
 }

@@ -64,7 +64,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
 	}
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
-	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Workers: workers})
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers})
 	if err != nil {
 		return exit(exitUsage, errors.New(shown(err.Error())))
 	}
@@ -111,7 +111,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	return nil
 }
 
-// pump takes all frames from the files to the engine.
+// pump takes all frames from the files to the engine. Faults of the engine end nothing, however
+// many there are: each costs what caused it, and all other files are judged. The exit code tells of them.
 func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o readOptions) (problems []error, interrupted bool) {
 	w := p.engine.Worker()
 	bar := a.progress(files, o)
@@ -128,9 +129,6 @@ func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o rea
 			return problems, false
 		case err != nil:
 			problems = append(problems, errors.New(shown(err.Error())))
-		}
-		if p.engine.Fault() != nil {
-			break
 		}
 	}
 	return problems, true

@@ -85,8 +85,11 @@ type Stats struct {
 	// Arrived is what the interface received, mail or not: the kernel's filter gives us a part of it. Live only,
 	// zero where the system does not tell.
 	Arrived  uint64
-	Errors   uint64 // inputs that ended before their end
+	Errors   uint64 // inputs that could not be read whole
 	BadTimes uint64 // records whose fraction of a second is no fraction
+	// Untimed are frames that were left out because their time lies outside of [1970-01-01, 2262-04-11).
+	// They are part of Frames, and of Batch.Skipped under the class of the configuration.
+	Untimed uint64
 }
 
 // PartialError says that an input could not be read to its end. Everything before

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -208,6 +209,118 @@ func TestPcapngInterfaces(t *testing.T) {
 	readAll(t, s)
 	if st := s.Stats(); st.InterfaceDrops != 7 || st.KernelDrops != 9 {
 		t.Errorf("the capturing program's drops: %+v", st)
+	}
+}
+
+// A time of an interface is exact, or it is refused: for every resolution, offset and tick.
+func TestTimescale(t *testing.T) {
+	const last = uint64(endOfTime)*1e9 - 1
+	for _, c := range []struct {
+		what  string
+		scale timescale
+		ticks uint64
+		want  int64 // -1: refused
+	}{
+		{"microseconds", timescale{exp: 6}, 1e15 + 1, 1e18 + 1000},
+		{"seconds", timescale{exp: 0}, 1e9, 1e18},
+		{"nanoseconds", timescale{exp: 9}, 1e18 + 1, 1e18 + 1},
+		{"picoseconds", timescale{exp: 12}, 1<<64 - 1, 18446744073709551},
+		{"10^-19 s", timescale{exp: 19}, 1<<64 - 1, 1844674407},
+		{"10^-20 s", timescale{exp: 20}, 1<<64 - 1, 184467440},
+		{"10^-28 s", timescale{exp: 28}, 1<<64 - 1, 1},
+		{"10^-29 s", timescale{exp: 29}, 1<<64 - 1, 0},
+		{"10^-127 s", timescale{exp: 127}, 1<<64 - 1, 0},
+		{"2^-0 s", timescale{exp: 0, binary: true}, 1e9, 1e18},
+		{"2^-10 s", timescale{exp: 10, binary: true}, 1e9<<10 | 512, 1e18 + 5e8},
+		{"2^-63 s", timescale{exp: 63, binary: true}, 3 << 62, 1_500_000_000},
+		{"2^-64 s", timescale{exp: 64, binary: true}, 1 << 63, 500_000_000},
+		{"2^-65 s", timescale{exp: 65, binary: true}, 1 << 63, 250_000_000},
+		{"2^-127 s", timescale{exp: 127, binary: true}, 1<<64 - 1, 0},
+		{"the first nanosecond", timescale{exp: 9}, 0, 0},
+		{"the last nanosecond", timescale{exp: 9}, last, int64(last)},
+		{"one later", timescale{exp: 9}, last + 1, -1},
+		{"beyond 63 bits", timescale{exp: 9}, 1 << 63, -1},
+		{"beyond 64 bits", timescale{exp: 0}, 1<<64 - 1, -1},
+		{"the last microsecond", timescale{exp: 6}, uint64(endOfTime)*1e6 - 1, int64(last) - 999},
+		{"a microsecond later", timescale{exp: 6}, uint64(endOfTime) * 1e6, -1},
+		{"all ticks set", timescale{exp: 6}, 1<<64 - 1, -1},
+		{"an offset", timescale{exp: 6, offset: 100}, 1e6 + 1, 101_000_001_000},
+		{"an offset to 1970", timescale{exp: 6, offset: -1e9}, 1e15, 0},
+		{"an offset to 1969", timescale{exp: 6, offset: -1e9}, 1e15 - 1, -1},
+		{"an offset to the end", timescale{exp: 6, offset: endOfTime - 1}, 999_999, int64(last) - 999},
+		{"an offset beyond the end", timescale{exp: 6, offset: endOfTime - 1}, 1e6, -1},
+		{"the lowest offset", timescale{exp: 6, offset: math.MinInt64}, 1e15, -1},
+		{"the lowest offset, outweighed", timescale{exp: 0, offset: math.MinInt64}, 1<<63 + 7, 7e9},
+		{"the highest offset", timescale{exp: 6, offset: math.MaxInt64}, 1e15, -1},
+		{"an offset that wraps", timescale{exp: 0, offset: math.MaxInt64}, 1<<64 - 1, -1},
+	} {
+		ns, ok := c.scale.nanoseconds(c.ticks)
+		if !ok {
+			ns = -1
+		}
+		if ns != c.want {
+			t.Errorf("%s: %d, want %d", c.what, ns, c.want)
+		}
+	}
+}
+
+// Frames whose time is not representable are counted and left out; every other frame of that
+// file and of the others is given, and the input counts as partly unreadable.
+func TestUntimedFrames(t *testing.T) {
+	offset := func(sec int64) []byte { return le.AppendUint64([]byte{14, 0, 8, 0}, uint64(sec)) }
+	beyond := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(-1e10)...), ngInterfaceBlock(le, 1),
+		ngPacketBlock(le, 0, 1e15, "x"), ngPacketBlock(le, 1, 1e15, "a"), ngPacketBlock(le, 0, 1e15, "yy"),
+		ngPacketBlock(le, 1, 1<<63, "z"), ngPacketBlock(le, 1, 1e15+5, "c"))
+	none := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(1e10)...), ngPacketBlock(le, 0, 1e15, "only"))
+	late := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), // no frame in the first stretch
+		slices.Repeat(ngBlock(le, 0x0bad, make([]byte, 1<<20)), 9), ngPacketBlock(le, 0, 1e15+9, "d"))
+	dir := t.TempDir()
+	put(t, dir, "1", beyond)
+	put(t, dir, "2", none)
+	put(t, dir, "3", pcapBytes(le, 0xa1b23c4d, 1, record{1e18 + 3000, "b"}))
+	put(t, dir, "4", late)
+	put(t, dir, "5", append(slices.Clone(beyond[:len(beyond)-36]), 9, 9, 9)) // cut as well
+	s, err := OpenFiles([]string{dir}, FilesConfig{KnownLink: anyLink, Untimed: 63})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var left uint64
+	var got, said []string
+	for {
+		b, err := s.Next()
+		left += b.Skipped[63]
+		for _, part := range b.Parts {
+			for _, f := range part {
+				got = append(got, fmt.Sprintf("%d %s", f.Time-1e18, f.Data))
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			said = append(said, strings.TrimPrefix(err.Error(), dir))
+		}
+	}
+	slices.Sort(said)
+	times := "frames were left out: their times lie before 1970-01-01 or after 2262-04-10"
+	if want := []string{"0 a", "0 a", "3000 b", "5000 c", "9000 d"}; !slices.Equal(got, want) {
+		t.Errorf("given: %q, want %q", got, want)
+	}
+	if want := []string{"/1: 3 of its " + times, "/2: 1 of its " + times, "/5: 3 of its " + times,
+		"/5: the file ends inside a block header (byte 224); the 1 frames before it were read"}; !slices.Equal(said, want) {
+		t.Errorf("said: %q, want %q", said, want)
+	}
+	if st := s.Stats(); left != 7 || st.Untimed != 7 || st.Frames != 12 || st.Bytes != 17 {
+		t.Errorf("%d left out: %+v", left, st)
+	}
+	// From a stream, which can be read once.
+	s, err = OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Untimed: 63, Stdin: bytes.NewReader(none)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Next(); b.Skipped[63] != 1 || err == nil || err == io.EOF {
+		t.Errorf("a stream: %d, %v", b.Skipped[63], err)
 	}
 }
 

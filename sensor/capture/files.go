@@ -25,6 +25,9 @@ type FilesConfig struct {
 	Stdin io.Reader
 	// Sieve leaves frames out. Nil means none.
 	Sieve Sieve
+	// Untimed is the class of Batch.Skipped under which frames are counted that are left out
+	// because of their time; below Classes. See Stats.Untimed.
+	Untimed uint8
 	// Workers is how many goroutines walk a file. Zero means one.
 	Workers int
 }
@@ -66,6 +69,7 @@ type file struct {
 	frames uint64 // that were read
 	chunk  chunk
 	told   bool      // what chunk left out was told
+	late   untimed   // what of the format's untimed frames was told
 	wait   [][]Frame // what of chunk was not given yet
 }
 
@@ -175,6 +179,9 @@ func (s *Files) probe(f *file) error {
 	f.index = uint16(len(s.names))
 	f.chunk.from = f.index
 	err := f.read()
+	for err == nil && len(f.wait) == 0 { // a stretch without a frame; ends with the input
+		err = f.read()
+	}
 	switch {
 	case len(f.wait) > 0:
 		frame := &f.wait[0][0]
@@ -378,7 +385,9 @@ func (s *Files) give(b *Batch) bool {
 	for i := 0; i < len(s.active); i++ {
 		f := s.active[i]
 		if len(f.wait) == 0 {
-			if err := f.read(); err != nil {
+			err := f.read()
+			s.leave(b, f)
+			if err != nil {
 				s.retire(i, err)
 				i--
 				continue
@@ -422,6 +431,20 @@ func (s *Files) left(b *Batch, c *chunk) {
 	}
 	s.stats.Bytes += c.bytes
 	s.stats.BadTimes += c.badTimes
+}
+
+// leave takes over which frames a file left out because of their time.
+func (s *Files) leave(b *Batch, f *file) {
+	ng, ok := f.format.(*ngFile)
+	if !ok {
+		return
+	}
+	frames := ng.untimed.frames - f.late.frames
+	b.Skipped[s.cfg.Untimed] += frames
+	s.stats.Frames += frames
+	s.stats.Untimed += frames
+	s.stats.Bytes += ng.untimed.bytes - f.late.bytes
+	f.late = ng.untimed
 }
 
 // merge gives frames in the order of their time over all active files, and brings in
@@ -471,6 +494,10 @@ func (s *Files) retire(i int, err error) {
 		e := partial(f.name, err)
 		e.Offset, e.Frames = f.format.offset(), f.frames
 		s.faults = append(s.faults, e)
+	}
+	if n := f.late.frames; n > 0 {
+		s.faults = append(s.faults, partial(f.name, fmt.Errorf("%d of its frames were left out: "+
+			"their times lie before 1970-01-01 or after 2262-04-10", n)))
 	}
 	if ng, ok := f.format.(*ngFile); ok {
 		s.stats.InterfaceDrops += ng.drops[0]

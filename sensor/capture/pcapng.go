@@ -41,7 +41,12 @@ type ngFile struct {
 	good    bool // there was a frame of a known link type
 	// drops are what the capturing program says was lost: by the interfaces, by the system.
 	drops [2]uint64
+	// untimed are the frames so far that were left out because of their time.
+	untimed untimed
 }
+
+// untimed counts frames whose time is not representable, and their captured bytes.
+type untimed struct{ frames, bytes uint64 }
 
 type ngIf struct {
 	link    uint16
@@ -51,23 +56,69 @@ type ngIf struct {
 	drops   [2]uint64 // as the last statistics block said
 }
 
-// timescale turns an interface's timestamps to nanoseconds.
+// timescale turns an interface's timestamps to nanoseconds since 1970. A second has 10^exp
+// ticks, or 2^exp where binary is set.
 type timescale struct {
-	mul, div uint64 // nanoseconds are ticks * mul / div
-	offset   int64  // nanoseconds
+	exp    uint8 // 0 to 127 (draft-ietf-opsawg-pcapng, section 4.2, if_tsresol)
+	binary bool
+	offset int64 // seconds (if_tsoffset)
 }
 
-func (t timescale) nanoseconds(ticks uint64) int64 {
-	hi, lo := bits.Mul64(ticks, t.mul)
-	if hi >= t.div {
-		return math.MaxInt64
+// endOfTime is 2262-04-11, in seconds since 1970: the last midnight that fits into 63 bits of
+// nanoseconds. Times from there on, and those before 1970, are not representable.
+const endOfTime = 9_223_286_400
+
+// nanoseconds reports false for a time outside of [1970-01-01, 2262-04-11).
+func (t timescale) nanoseconds(ticks uint64) (ns int64, ok bool) {
+	sec, frac := t.split(ticks)
+	if t.offset >= 0 {
+		sum, carry := bits.Add64(sec, uint64(t.offset), 0)
+		if carry != 0 {
+			return 0, false
+		}
+		sec = sum
+	} else {
+		before := -uint64(t.offset) // the magnitude, also of the lowest number
+		if sec < before {
+			return 0, false
+		}
+		sec -= before
 	}
-	ns, _ := bits.Div64(hi, lo, t.div)
-	if ns > math.MaxInt64 {
-		return math.MaxInt64
+	if sec >= endOfTime {
+		return 0, false
 	}
-	return int64(ns) + t.offset
+	return int64(sec*1e9 + frac), true
 }
+
+// split gives whole seconds, and the nanoseconds beyond them.
+func (t timescale) split(ticks uint64) (sec, ns uint64) {
+	switch {
+	case t.binary && t.exp < 64:
+		hi, lo := bits.Mul64(ticks&(1<<t.exp-1), 1e9)
+		return ticks >> t.exp, hi<<(64-t.exp) | lo>>t.exp
+	case t.binary: // less than a second, whatever the ticks
+		hi, _ := bits.Mul64(ticks, 1e9)
+		return 0, hi >> (t.exp - 64)
+	case t.exp <= 9:
+		per := powers[t.exp]
+		return ticks / per, ticks % per * powers[9-t.exp]
+	case t.exp <= 19:
+		per := powers[t.exp]
+		return ticks / per, ticks % per / powers[t.exp-9]
+	case t.exp <= 28:
+		return 0, ticks / powers[t.exp-9]
+	}
+	return 0, 0 // 2^64 ticks are less than a nanosecond
+}
+
+// powers are those of ten that fit into 64 bits.
+var powers = func() (p [20]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = p[i-1] * 10
+	}
+	return p
+}()
 
 func openNg(b *block, known func(link uint16) error) (*ngFile, error) {
 	f := &ngFile{b: b, known: known, order: binary.LittleEndian}
@@ -223,8 +274,14 @@ func (f *ngFile) block(typ uint32, b []byte, c *chunk) error {
 			return fmt.Errorf("a packet claims %d bytes in a block that has room for %d", caplen, len(b)-20)
 		}
 		ticks := uint64(f.order.Uint32(b[4:]))<<32 | uint64(f.order.Uint32(b[8:]))
-		c.add(b[20:20+caplen:20+caplen], i.scale.nanoseconds(ticks), int(f.order.Uint32(b[16:])), i.link)
 		f.good = f.good || i.known
+		time, ok := i.scale.nanoseconds(ticks)
+		if !ok {
+			f.untimed.frames++
+			f.untimed.bytes += uint64(caplen)
+			return nil
+		}
+		c.add(b[20:20+caplen:20+caplen], time, int(f.order.Uint32(b[16:])), i.link)
 	case ngSimple:
 		// length on the wire 4; interface 0, no time
 		if len(b) < 4 || len(f.ifs) == 0 {
@@ -250,7 +307,7 @@ func (f *ngFile) addInterface(b []byte) error {
 	if len(f.ifs) == maxInterfaces {
 		return fmt.Errorf("more than %d interfaces are described", maxInterfaces)
 	}
-	i := ngIf{link: f.order.Uint16(b), snaplen: f.order.Uint32(b[4:]), scale: timescale{mul: 1000, div: 1}}
+	i := ngIf{link: f.order.Uint16(b), snaplen: f.order.Uint32(b[4:]), scale: timescale{exp: 6}}
 	if err := f.known(i.link); err != nil {
 		f.unknown = err
 	} else {
@@ -259,19 +316,9 @@ func (f *ngFile) addInterface(b []byte) error {
 	f.options(b[8:], func(code uint16, v []byte) {
 		switch {
 		case code == 9 && len(v) >= 1: // if_tsresol: a negative power of 10, or of 2
-			exp := uint(v[0] & 0x7f)
-			switch {
-			case v[0]&0x80 != 0 && exp < 64:
-				i.scale.mul, i.scale.div = 1e9, 1<<exp
-			case v[0]&0x80 == 0 && exp <= 9:
-				i.scale.mul, i.scale.div = pow10(9-exp), 1
-			case v[0]&0x80 == 0 && exp <= 28:
-				i.scale.mul, i.scale.div = 1, pow10(exp-9)
-			}
+			i.scale.exp, i.scale.binary = v[0]&0x7f, v[0]&0x80 != 0
 		case code == 14 && len(v) >= 8: // if_tsoffset, seconds
-			if sec := int64(f.order.Uint64(v)); sec > -1<<33 && sec < 1<<33 {
-				i.scale.offset = sec * 1e9
-			}
+			i.scale.offset = int64(f.order.Uint64(v))
 		}
 	})
 	f.ifs = append(f.ifs, i)
@@ -314,12 +361,4 @@ func (f *ngFile) options(b []byte, each func(code uint16, v []byte)) {
 		each(code, b[4:4+n])
 		b = b[min(len(b), 4+(n+3)&^3):]
 	}
-}
-
-func pow10(n uint) uint64 {
-	p := uint64(1)
-	for range n {
-		p *= 10
-	}
-	return p
 }

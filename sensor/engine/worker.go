@@ -55,6 +55,9 @@ func Sieve(ports []uint16) func(link uint16, data []byte, wire int) (class uint8
 	}
 }
 
+// Untimed is the class, for Worker.Skip, of frames that were left out because of their time.
+const Untimed = uint8(wire.BadTime)
+
 // Skip counts frames that a Sieve left out, by class. first and last are the lowest and the highest
 // time of all frames, those that Take gets included; zero if there were none.
 func (w *Worker) Skip(skipped []uint64, first, last int64) {

@@ -53,6 +53,7 @@ const (
 	UnknownLink      // link type that Decode does not know
 	Vanished         // the frame was there, and is not any more; Decode never gives it
 	Panicked         // decoding it was beyond us: a fault of ours; Decode never gives it
+	BadTime          // its time lies outside of what can be represented; Decode never gives it, see package capture
 
 	// Outcomes is how many there are: the size of an array indexed by Outcome.
 	Outcomes
@@ -69,7 +70,7 @@ var outcomeNames = [Outcomes]string{
 	BadTCPOption: "bad_tcp_option", BadAddress: "bad_address", BadChecksum: "bad_checksum",
 	FragmentOverlap: "frag_overlap", BadFragment: "frag_bad", TooManyFragments: "frag_too_many",
 	TooManyTags: "too_many_vlan_tags", TooManyHeaders: "too_many_extension_headers", TooManyLayers: "too_many_layers",
-	UnknownLink: "unknown_link_type", Vanished: "vanished", Panicked: "panicked",
+	UnknownLink: "unknown_link_type", Vanished: "vanished", Panicked: "panicked", BadTime: "bad_time",
 }
 
 // String is the name under which the outcome is counted.
