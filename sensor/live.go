@@ -103,8 +103,11 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if cfg.engine.SourceInterval == 0 {
 		cfg.engine.SourceInterval = int64(5 * time.Minute)
 	}
+	watch, unwatch := watchOver(ctx, a.stderr)
+	defer unwatch()
 	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
+	p.watchedBy(watch)
 	keep.restore(p.engine)
 	p.flight = int64(len(sources)) * capture.LiveBatch
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
@@ -159,18 +162,25 @@ func reopen(ctx context.Context, hangups <-chan os.Signal, name string, p *pipel
 // listen takes frames from an interface to the engine until the context ends, and then what the
 // kernel still holds for us.
 func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *pipeline, log zerolog.Logger) {
+	work := p.watch.add("the work on a batch", w.Progress(), false)
 	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
+		work.begin()
 		if take(w, b); len(b.Parts) > 0 {
 			w.Tell()
 		} else {
 			w.Idle(time.Now().UnixNano())
 		}
+		work.end()
 		if err != nil {
 			log.Error().Err(err).Msg("the interface is gone; trying again every second")
 		}
 	}
-	s.Drain(func(b *capture.Batch) { take(w, b) })
+	s.Drain(func(b *capture.Batch) {
+		work.begin()
+		defer work.end()
+		take(w, b)
+	})
 }
 
 // ownNetworks are the networks that this machine is in.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,14 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(loopInstead) != "" { // the command, with a worker that never ends its first batch
+		var over atomic.Bool
+		probe = func() {
+			for !over.Load() {
+			}
+		}
+		main()
+	}
 	code := m.Run()
 	if os.Getenv("SPAMSENSOR_TEST_CLIENTS") == "" {
 		if name, err := built(); err == nil {

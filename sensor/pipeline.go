@@ -18,9 +18,13 @@ import (
 	"spamsensor/sensor/report"
 )
 
+// probe is called while a shard is locked, in tests that hold up a worker; see engine.Config.
+var probe func()
+
 // pipeline is the way from frames to events: what `read` and `run` share.
 type pipeline struct {
 	cfg     *config
+	watch   *watch // of watchedBy
 	engine  *engine.Engine
 	events  *event.Writer // nil without an output
 	queue   *event.Queue
@@ -50,10 +54,17 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 	if out == nil && cfg.engine.AllSessions {
 		cfg.engine.AllSessions = false // the report needs only what belongs to findings
 	}
+	cfg.engine.Probe = probe
 	p.engine = engine.New(cfg.engine, o)
 	p.limitMemory()
 	p.health.live = live
 	return p
+}
+
+// watchedBy has its work be looked after. Without a call nobody does so.
+func (p *pipeline) watchedBy(w *watch) {
+	p.watch = w
+	w.output(p.queue)
 }
 
 // limitMemory tells the collector what is left beside the tables and the kernel's buffer, which it
@@ -167,7 +178,10 @@ func (p *pipeline) finish(reason string) error {
 	if p.queue != nil { // so that the last stats event knows what was lost before it
 		p.queue.Settle(settleTime)
 	}
+	ending := p.watch.add("the end of the analysis", p.engine.Finishing(), false)
+	ending.begin()
 	p.engine.Finish(reason)
+	ending.end()
 	var err error
 	if p.queue != nil {
 		err = p.queue.Close()

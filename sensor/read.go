@@ -63,8 +63,13 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	if o.failOn != "" && (!ok || failOn == detect.NoLevel) {
 		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
 	}
+	watch, stop := watchOver(ctx, a.stderr)
+	defer stop()
+	opening := watch.add("the opening of the files", nil, true)
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	opening.begin()
 	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers})
+	opening.end()
 	if err != nil {
 		return exit(exitUsage, errors.New(shown(err.Error())))
 	}
@@ -83,6 +88,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	}
 	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, func(from uint16) string { return shown(files.Input(from)) }, files.Stats)
 	p.closer = closer
+	p.watchedBy(watch)
 	if p.queue != nil {
 		defer context.AfterFunc(ctx, p.queue.Hurry)()
 	}
@@ -115,13 +121,21 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 // many there are: each costs what caused it, and all other files are judged. The exit code tells of them.
 func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o readOptions) (problems []error, interrupted bool) {
 	w := p.engine.Worker()
+	reading := p.watch.add("the reading of a file", nil, true)
+	work := p.watch.add("the work on a batch", w.Progress(), false)
 	bar := a.progress(files, o)
 	defer bar.Finish()
 	for ctx.Err() == nil {
+		reading.begin()
 		b, err := files.Next()
+		reading.end()
+		work.begin()
 		take(w, b)
 		if b.End || err != nil {
 			w.Tell()
+		}
+		work.end()
+		if b.End || err != nil {
 			bar.Set64(int64(files.Stats().BytesRead))
 		}
 		switch {

@@ -80,6 +80,9 @@ type Config struct {
 	// Seed makes hashes unpredictable; nobody who sends traffic may know it. Nil means drawn
 	// at random. With the same seed the same file gives the same events.
 	Seed []byte
+	// Probe is called under a shard's lock before each 64 packets that are worked on. It is for tests of
+	// what looks after the engine; nil means that nothing is called.
+	Probe func()
 }
 
 // Output receives what the engine finds. The functions are called one at a time, in the
@@ -107,7 +110,9 @@ type Engine struct {
 	clock  clock
 	faults faults
 
-	tickMu    sync.Mutex // held by whoever ticks, and for what the Output gets
+	tickMu    sync.Mutex     // held by whoever ticks, and for what the Output gets
+	progress  *atomic.Uint64 // progress of who holds tickMu, never nil
+	finishing atomic.Uint64  // progress of Finish
 	nextStats int64
 	nextSrcs  int64
 	over      bool // nobody will be answered any more
@@ -144,6 +149,7 @@ func New(cfg Config, out Output) *Engine {
 	cfg.StatsInterval = cmp.Or(cfg.StatsInterval, 60*second)
 	cfg.Limits.fill()
 	e := &Engine{cfg: cfg, out: out}
+	e.progress = &e.finishing
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)
 	e.allow.set(&cfg)
@@ -179,10 +185,14 @@ func KnownLink(link uint16) error {
 	return nil
 }
 
+// Finishing counts the progress of Finish; see Worker.Progress.
+func (e *Engine) Finishing() *atomic.Uint64 { return &e.finishing }
+
 // Finish ends all that is open and gives it out. reason is shutdown or end_of_input.
 func (e *Engine) Finish(reason string) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
+	e.progress = &e.finishing
 	e.finish(reason)
 	if e.pool != nil {
 		e.pool.stop()

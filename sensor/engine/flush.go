@@ -15,6 +15,10 @@ func (s *shard) swiftly(pieces []piece, ticks []tick) {
 		p := &pieces[i]
 		for list := p.queues[s.i]; len(list) > 0; {
 			n := min(ahead, len(list))
+			s.progress.Add(1)
+			if s.e.cfg.Probe != nil {
+				s.e.cfg.Probe()
+			}
 			s.touching = true
 			s.touch(list[:n])
 			s.touching = false

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"spamsensor/flowtable"
 )
@@ -92,10 +93,11 @@ func isFault(reason any) bool {
 }
 
 // work works on the packets of this shard in all pieces, and does what is due at the ticks between
-// them.
-func (s *shard) work(pieces []piece, ticks []tick) {
+// them. progress counts the progress.
+func (s *shard) work(pieces []piece, ticks []tick, progress *atomic.Uint64) {
 	s.t.Lock()
 	defer s.t.Unlock()
+	s.progress = progress
 	s.order, s.ticking, s.touching = 0, false, false
 	what := caught(func() { s.swiftly(pieces, ticks) })
 	if what == "" {
@@ -164,6 +166,7 @@ func (s *shard) carefully(pieces []piece, ticks []tick) (panics int) {
 				continue
 			}
 			s.order, s.sub, s.ticking = order, 0, false
+			s.progress.Add(1)
 			if !s.e.guarded(func() { s.packet(x, p.bytes[x.at:x.at+x.n]) }) {
 				s.quarantine(x)
 				panics++
@@ -231,5 +234,6 @@ func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 // given tells a record, or counts that it could not be told.
 func (e *Engine) given(r *record) {
 	defer e.rescue()
+	e.progress.Add(1)
 	e.emit(r)
 }

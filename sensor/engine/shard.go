@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"sync/atomic"
 
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
@@ -23,8 +24,9 @@ type shard struct {
 	maxHosts int
 	maxTalks int
 
-	current flowtable.Ref // the flow in hand
-	inHand  tcp.Segment   // scratch of push
+	progress *atomic.Uint64 // progress of who works on the packets in hand
+	current  flowtable.Ref  // the flow in hand
+	inHand   tcp.Segment    // scratch of push
 
 	direct   []flowtable.Ref           // sources whose first direct connection was not told yet
 	open     []flowtable.Ref           // sources with an open finding

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
@@ -24,8 +25,8 @@ func (s *shard) tick(t tick) {
 	s.ticking = false
 }
 
-// tell gives out the sources and the counters whose time has come.
-func (e *Engine) tell() {
+// tell gives out the sources and the counters whose time has come. progress counts its progress.
+func (e *Engine) tell(progress *atomic.Uint64) {
 	now := e.clock.Now()
 	if now == 0 {
 		return
@@ -33,6 +34,7 @@ func (e *Engine) tell() {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	defer e.rescue()
+	e.progress = progress
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -116,6 +118,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 		}
 		s.t.Unlock()
 		if src != nil {
+			e.progress.Add(1)
 			e.out.Source(&d)
 		}
 	}
@@ -125,6 +128,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 				if src.once() && src.news(all) {
 					d = s.sourceRecord(src, nil, *k, now)
+					e.progress.Add(1)
 					e.out.Source(&d)
 				}
 			})
@@ -132,6 +136,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 				if all || !n.Value.told {
 					n.Value.told = true
 					d = s.newcomerRecord(n, now)
+					e.progress.Add(1)
 					e.out.Source(&d)
 				}
 			})

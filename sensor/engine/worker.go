@@ -8,19 +8,20 @@ import (
 
 // Worker takes in the frames of one goroutine.
 type Worker struct {
-	e       *Engine
-	serial  serial
-	pieces  []piece // those of used, and behind them others that keep their memory
-	used    []piece
-	row     [][]wire.Frame // scratch of Take
-	ticks   []tick
-	frames  uint64 // so far
-	seq     uint64 // packets that were ours
-	outcome [wire.Outcomes]atomic.Uint64
-	lo      int64 // times from here for span nanoseconds need no thought
-	span    uint64
-	first   atomic.Int64 // lowest and highest time of any frame
-	last    atomic.Int64
+	e        *Engine
+	serial   serial
+	pieces   []piece // those of used, and behind them others that keep their memory
+	used     []piece
+	row      [][]wire.Frame // scratch of Take
+	ticks    []tick
+	frames   uint64 // so far
+	seq      uint64 // packets that were ours
+	outcome  [wire.Outcomes]atomic.Uint64
+	lo       int64 // times from here for span nanoseconds need no thought
+	span     uint64
+	first    atomic.Int64 // lowest and highest time of any frame
+	last     atomic.Int64
+	progress atomic.Uint64 // see Progress
 	// What helpers do, kept because making a closure is an allocation.
 	decode, work func(i int)
 }
@@ -35,11 +36,15 @@ type tick struct {
 // Worker makes a worker. All must be made before the first frame.
 func (e *Engine) Worker() *Worker {
 	w := &Worker{e: e}
-	w.decode = func(i int) { w.used[i].decode(nil) }
-	w.work = func(i int) { e.shards[i].work(w.used, w.ticks) }
+	w.decode = func(i int) { w.used[i].decode(nil); w.progress.Add(1) }
+	w.work = func(i int) { e.shards[i].work(w.used, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
 }
+
+// Progress is a count that grows with each 64 packets, and with each record that is given out: while Take or Tell
+// runs and it stays the same for seconds, something is wrong. It may be read by any goroutine.
+func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
 // Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
 // of Worker.Skip. It may be called by several goroutines.
@@ -114,6 +119,7 @@ func (w *Worker) take(parts [][]wire.Frame, total int) {
 		w.clear(1)
 		w.used[0].frames = append(w.used[0].frames, parts...)
 		w.used[0].decode(&w.serial)
+		w.progress.Add(1)
 	}
 	w.ticks = w.ticks[:0]
 	for i := range w.used {
@@ -201,6 +207,7 @@ func (w *Worker) run(shared bool) {
 		}
 	}
 	e.tickMu.Lock()
+	e.progress = &w.progress
 	e.flushRecords()
 	e.exchange()
 	e.tickMu.Unlock()
@@ -218,7 +225,7 @@ func (e *Engine) exchange() {
 // however the frames were handed over.
 func (w *Worker) Tell() {
 	w.serial.expire(w.e.clock.Now())
-	w.e.tell()
+	w.e.tell(&w.progress)
 }
 
 // Idle tells the engine that no frame came although time went by: now is the time

@@ -33,6 +33,7 @@ type Queue struct {
 	held    []line // that could not be written and are tried again; of the writing goroutine alone
 	nheld   int
 	bytes   int // of lines and of held
+	stalled int // calls of put that wait for room
 	closed  bool
 	next    *replacement
 	broken  error // nobody reads any more
@@ -92,7 +93,9 @@ func (q *Queue) put(k Type, text []byte) {
 		limit = roomFindings
 	}
 	for q.block && q.bytes+len(text) > roomWaiting && !q.failing { // what fails makes no room by waiting
+		q.stalled++
 		q.changed.Wait()
+		q.stalled--
 	}
 	if q.closed || q.broken != nil || q.bytes+len(text) > limit {
 		q.dropped[k]++
@@ -111,6 +114,13 @@ func (q *Queue) Hurry() {
 	defer q.mu.Unlock()
 	q.block, q.hurry = false, true
 	q.changed.Broadcast()
+}
+
+// Blocked reports whether the making of events waits for room.
+func (q *Queue) Blocked() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stalled > 0
 }
 
 // Replace has all lines that are not written yet go to out. When that begins, then is called: nothing is written to

@@ -1,0 +1,157 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// loopInstead makes the test binary the command whose worker loops, with a shard locked; see TestMain.
+const loopInstead = "SPAMSENSOR_TEST_LOOP"
+
+// looping starts the command with a worker that loops.
+func looping(t *testing.T, stdout io.Writer, command ...string) *process {
+	t.Helper()
+	c := exec.Command(command[0], command[1:]...)
+	c.Env = append(os.Environ(), loopInstead+"=1")
+	return launch(t, stdout, c)
+}
+
+// gaveUp checks the end of a process that was stuck.
+func gaveUp(t *testing.T, p *process, since time.Time, most time.Duration) {
+	t.Helper()
+	code := p.code()
+	if took := time.Since(since); code != exitInternal || took > most {
+		t.Errorf("exit code %d after %v (want %d within %v): %s", code, took, exitInternal, most, p.stderr.String())
+	}
+	said := p.stderr.String()
+	for _, want := range []string{"the work on a batch has made no progress for ", "please report it", "goroutine ", "swiftly(...)", "flush.go:"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("standard error lacks %q:\n%.3000s", want, said)
+		}
+	}
+}
+
+// A batch that never ends does not stop the sensor for ever: the process ends with the stacks, and SIGTERM ends it sooner.
+func TestStuckWorker(t *testing.T) {
+	file := testdata(t, "bot.pcap")
+	path := filepath.Join(t.TempDir(), "bot.pcap")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, workers := range []string{"1", "2"} {
+		t.Run("read, workers="+workers, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			p := looping(t, io.Discard, os.Args[0], "read", "-q", "--workers", workers, path)
+			gaveUp(t, p, began, 10*time.Second)
+			t.Logf("R17: read: a worker that loops ends the process after %.1f s (goal 10 s)", time.Since(began).Seconds())
+		})
+	}
+	t.Run("read, SIGTERM", func(t *testing.T) {
+		t.Parallel()
+		p := looping(t, io.Discard, os.Args[0], "read", "-q", path)
+		time.Sleep(time.Second)
+		began := time.Now()
+		p.Process.Signal(syscall.SIGTERM)
+		gaveUp(t, p, began, 5*time.Second)
+	})
+	t.Run("read, two signals", func(t *testing.T) {
+		t.Parallel()
+		p := looping(t, io.Discard, os.Args[0], "read", "-q", path)
+		time.Sleep(time.Second)
+		began := time.Now()
+		p.Process.Signal(syscall.SIGTERM)
+		time.Sleep(100 * time.Millisecond)
+		p.Process.Signal(syscall.SIGTERM)
+		p.Wait()
+		if s := p.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || time.Since(began) > time.Second {
+			t.Errorf("the second signal did not end it at once: %v after %v", p.ProcessState, time.Since(began))
+		}
+	})
+	for _, signal := range []bool{false, true} {
+		name, most := "live", 10*time.Second
+		if signal {
+			name, most = "live, SIGTERM", 5*time.Second
+		}
+		t.Run(name, func(t *testing.T) {
+			ns := veth(t)
+			var out bytes.Buffer
+			p := looping(t, &out, "ip", "netns", "exec", ns, os.Args[0], "run", "-i", "v1", "-v")
+			time.Sleep(time.Second)
+			if said, err := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-t", "-i", "v0", path).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, said)
+			}
+			began := time.Now()
+			if signal {
+				time.Sleep(500 * time.Millisecond)
+				began = time.Now()
+				p.Process.Signal(syscall.SIGTERM)
+			}
+			gaveUp(t, p, began, most)
+			t.Logf("R17: %s: a worker that loops ends the process after %.1f s (goal %v)", name, time.Since(began).Seconds(), most)
+		})
+	}
+}
+
+// What is not stuck is left alone.
+func TestWatch(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		name                        string
+		waits, moves, idle, blocked bool
+		passed, cpu                 time.Duration // of a look
+		looks                       int           // after which it is stuck, 0 for never
+		closing                     bool
+		want                        string
+	}{
+		{name: "a batch without progress", passed: s / 4, cpu: s / 4, looks: 21, want: "no progress for 5s"},
+		{name: "the same, where locks wait for each other", passed: s / 4, looks: 21, want: "no progress"},
+		{name: "the same after SIGTERM", passed: s / 4, closing: true, looks: 9, want: "no progress for 2s"},
+		{name: "progress", moves: true, passed: s / 4, cpu: s / 4},
+		{name: "progress without an end after SIGTERM", moves: true, passed: s / 4, closing: true, looks: 80, want: "the end was not reached 20s after"},
+		{name: "no batch", idle: true, passed: s / 4, cpu: s / 4},
+		{name: "the output takes nothing", blocked: true, passed: s / 4},
+		{name: "the output takes nothing after SIGTERM", blocked: true, closing: true, passed: s / 4},
+		{name: "a reader that waits", waits: true, passed: s / 4},
+		{name: "a reader that waits after SIGTERM", waits: true, closing: true, passed: s / 4},
+		{name: "a reader that computes", waits: true, passed: s / 4, cpu: s / 4, looks: 21, want: "no progress for 5s"},
+		{name: "a machine that slept for hours", passed: 3600 * s, looks: 11, want: "no progress for 5s"},
+	} {
+		w := new(watch)
+		var moved atomic.Uint64
+		j := w.add("it", &moved, c.waits)
+		if !c.idle {
+			j.begin()
+		}
+		n, what := 0, ""
+		for n < 200 && what == "" {
+			n++
+			if c.moves {
+				moved.Add(1)
+			}
+			what = w.look(c.passed, c.cpu, c.blocked, c.closing)
+		}
+		if c.looks == 0 && what != "" || c.looks != 0 && (n != c.looks || !strings.Contains(what, c.want)) {
+			t.Errorf("%s: %q after %d looks, want %d", c.name, what, n, c.looks)
+		}
+	}
+	w := new(watch)
+	j := w.add("it", nil, false)
+	for range 100 { // one batch after the other, each in hand when somebody looks
+		j.begin()
+		if what := w.look(s/4, s/4, false, false); what != "" {
+			t.Fatal(what)
+		}
+		j.end()
+	}
+}
