@@ -34,6 +34,7 @@ type emitted struct {
 		State, Reason, Seen string
 		Age                 float64
 		SYN                 int
+		Conflicts           int
 	}
 	SMTPStats map[string]uint64 `json:"-"` // of a stats event
 	SMTP      struct {

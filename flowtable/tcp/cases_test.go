@@ -52,6 +52,9 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	if c.Odd()&Conflict != 0 {
 		counts += " conflict"
 	}
+	if n := c.Conflicts(); n > 0 {
+		counts += fmt.Sprintf(":%d", n)
+	}
 	if c.Odd()&Urgent != 0 {
 		counts += " urgent"
 	}
@@ -68,13 +71,13 @@ func TestCases(t *testing.T) {
 		{"retransmission of a part", "C0:abcd C2:cd", "C:abcd", "C 4/6 S 1/0 established retransmits:1"},
 		{"retransmission with more", "C0:ab C0:abcd", "C:abcd", "C 4/6 S 1/0 established"},
 		{"retransmission in other pieces", "C0:ab C2:cd C4:ef C1:bcde", "C:abcdef", "C 6/10 S 1/0 established retransmits:1"},
-		{"other bytes in a retransmission", "C0:ab C0:aX", "C:ab", "C 4/4 S 1/0 established retransmits:1 differs:1 conflict"},
-		{"other bytes at once", "C0:ab =C0:aX", "C:ab", "C 3/2 S 1/0 established duplicates:1 differs:1 conflict"},
+		{"other bytes in a retransmission", "C0:ab C0:aX", "C:ab", "C 4/4 S 1/0 established retransmits:1 differs:1 conflict:1"},
+		{"other bytes at once", "C0:ab =C0:aX", "C:ab", "C 3/2 S 1/0 established duplicates:1 differs:1 conflict:1"},
 		{"other bytes of the server", "S0:220 S0:554 C0:ab^3", "S:220 C:ab", "C 3/2 S 3/6 established retransmits:1 differs:1 conflict"},
-		{"other bytes long ago", "C0:ab C2:cd C4:ef C0:XX", "C:abcdef", "C 6/8 S 1/0 established retransmits:1 differs:1 conflict"},
-		{"other bytes and new ones", "C0:ab C1:Xcd", "C:abcd", "C 4/5 S 1/0 established differs:1 conflict"},
-		{"other bytes of what waits", "C2:cd C2:Xd C0:ab", "C:abcd", "C 5/6 S 1/0 established differs:1 conflict"},
-		{"other bytes around what waits", "C2:cd C0:abXXef", "C:abcdef", "C 4/8 S 1/0 established differs:1 conflict"},
+		{"other bytes long ago", "C0:ab C2:cd C4:ef C0:XX", "C:abcdef", "C 6/8 S 1/0 established retransmits:1 differs:1 conflict:1"},
+		{"other bytes and new ones", "C0:ab C1:Xcd", "C:abcd", "C 4/5 S 1/0 established differs:1 conflict:1"},
+		{"other bytes of what waits", "C2:cd C2:Xd C0:ab", "C:abcd", "C 5/6 S 1/0 established differs:1 conflict:1"},
+		{"other bytes around what waits", "C2:cd C0:abXXef", "C:abcdef", "C 4/8 S 1/0 established differs:1 conflict:1"},
 		{"the same bytes around what waits", "C2:cd C0:abcdef", "C:abcdef", "C 4/8 S 1/0 established"},
 		{"out of order", "C4:ef C2:cd C0:ab", "C:abcdef", "C 5/6 S 1/0 established"},
 		{"keep-alives without a byte", "C0:ab C1^0 C1^0 C1^0 C2:c", "C:abc", "C 7/3 S 1/0 established"},
@@ -90,7 +93,7 @@ func TestCases(t *testing.T) {
 		{"data in the SYN", "C-1Y:ab S-1Y^2 S0:x^2 C2:cd^1", "C:ab S:x C:cd", "C 2/4 S 2/1 established opened:1"},
 		{"data in the SYN, and the SYN again", "C-1Y:ab C-1Y ... C-1Y:ab S-1Y^2 C2:cd", "C:abcd", "C 4/6 S 1/0 established opened:1 retransmits:1"},
 		{"data in the SYN that the server did not take", "C-1Y:ab S-1Y^0 C0:ab C2:cd", "C:abcd", "C 3/6 S 1/0 established opened:1 retransmits:1"},
-		{"data in the SYN, other data after it", "C-1Y:ab S-1Y^0 C0:XY C2:cd", "C:abcd", "C 3/6 S 1/0 established opened:1 retransmits:1 differs:1 conflict"},
+		{"data in the SYN, other data after it", "C-1Y:ab S-1Y^0 C0:XY C2:cd", "C:abcd", "C 3/6 S 1/0 established opened:1 retransmits:1 differs:1 conflict:1"},
 		{"SYN not seen", "S-1Y C0:ab S0:x^2", "C:ab S:x", "C 1/2 S 2/1 established opened:1"},
 		{"simultaneous open", "C-1Y S-1Y C0^0 S0^0 C0:ab S0:x^2", "C:ab S:x", "C 3/2 S 3/1 established opened:1"},
 		{"midstream", "C50:ab^70 S70:x^52 C52:cd^71", "C:ab S:x C:cd", "C 2/4 S 1/1 new"},
@@ -111,7 +114,7 @@ func TestCases(t *testing.T) {
 		{"ends of both, and the client goes on where its own stood", "C0:ab C2F S0F^3 C2:cd", "C:ab C| S| C:d", "C 5/4 S 2/0 closed"},
 		{"an urgent byte", "C0U:MAxIL C5:cd", "C:MAxILcd", "C 4/7 S 1/0 established urgent"},
 		{"an urgent pointer without data", "C0U C0:ab", "C:ab", "C 4/2 S 1/0 established"},
-		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict"},
+		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict:1"},
 	}
 	for _, r := range cases {
 		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}, {0x7ffffffe, 0x80000000}} {

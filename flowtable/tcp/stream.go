@@ -1,5 +1,7 @@
 package tcp
 
+import "math"
+
 // Stream gives the bytes of connections in order. One serves all connections of a shard:
 // it owns the memory in which segments wait. The zero value is ready. It is not safe for
 // concurrent use.
@@ -85,6 +87,9 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		var differs bool
 		if payload, differs = st.firstCopies(s); differs {
 			c.odd |= Conflict
+			if s.Dir == Client && c.conflicts < math.MaxUint16 {
+				c.conflicts++
+			}
 			r |= Differs
 		}
 	}

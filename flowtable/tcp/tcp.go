@@ -107,8 +107,10 @@ type Conn struct {
 	Resetter Dir     // who sent the RST
 	fin      [2]bool // halves that were given to their end
 	odd      Odd
-	since    uint32
-	rst      Seq // its sequence number
+	// conflicts counts segments of the client that repeat bytes with others; it stays at its maximum.
+	conflicts uint16
+	since     uint32
+	rst       Seq // its sequence number
 }
 
 // Odd is what makes it doubtful that the receiver got the bytes that are given.
@@ -122,6 +124,10 @@ const (
 
 // Odd is what was odd in the connection so far.
 func (c *Conn) Odd() Odd { return c.odd }
+
+// Conflicts is how many segments of the client repeat bytes of it with others, at most 65,535. An
+// honest TCP sends none: who writes one wants us to read what the server does not.
+func (c *Conn) Conflicts() int { return int(c.conflicts) }
 
 // half is one direction.
 type half struct {

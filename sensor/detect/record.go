@@ -17,6 +17,7 @@ type Session struct {
 	PktsToServer, PktsToClient uint32
 	ToServer, ToClient         uint64
 	SYNs                       uint8
+	Conflicts                  int // segments of the client that repeat bytes with others
 
 	App, Direction, TLS, Auth, HeloCmd    string
 	Banner, Helo, SNI, LastReply          string

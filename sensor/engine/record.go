@@ -115,6 +115,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	}
 	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
 	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
+	d.Conflicts = f.conn.Conflicts()
 	if f.conn.Odd()&tcp.Conflict != 0 {
 		d.Flags = append(d.Flags, "conflict")
 	}

@@ -140,10 +140,14 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 	if s.MAC != [6]byte{} {
 		e.Str("mac", mac(s.MAC))
 	}
-	e.Dict("flow", zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", Timestamp(s.End)).Float64("age", seconds(s.End-s.Start)).
+	flow := zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", Timestamp(s.End)).Float64("age", seconds(s.End-s.Start)).
 		Str("state", s.State).Str("reason", s.Reason).Str("seen", s.Seen).
 		Uint32("pkts_toserver", s.PktsToServer).Uint32("pkts_toclient", s.PktsToClient).
-		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn", s.SYNs))
+		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn", s.SYNs)
+	if s.Conflicts > 0 {
+		flow.Int("conflicts", s.Conflicts)
+	}
+	e.Dict("flow", flow)
 	d := zerolog.Dict().Str("direction", s.Direction)
 	text := func(name, value string) {
 		if value != "" {

@@ -75,7 +75,7 @@ func session(text string) *detect.Session {
 	s := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25"),
 		MAC: [6]byte{2, 0, 0, 0, 0, 1}, VLAN: []uint16{7, 8}, FlowID: 42, Start: 1e18, End: 1e18 + 5e9, State: "closed", Reason: "fin", Seen: "both",
 		App: "smtp", Direction: "outbound", TLS: "none", Auth: "offered", HeloCmd: "EHLO", Banner: text, Helo: text, SNI: text, LastReply: text,
-		LastCode: 554, LastEnhanced: [3]uint16{5, 7, 1}, Codes: []detect.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}}, Blocklist: text, Flags: []string{"pipelined"}}
+		LastCode: 554, LastEnhanced: [3]uint16{5, 7, 1}, Codes: []detect.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}}, Blocklist: text, Conflicts: 2, Flags: []string{"pipelined"}}
 	for range 32 {
 		s.MailFrom = append(s.MailFrom, text+"@"+text)
 	}
