@@ -104,18 +104,19 @@ type fileConfig struct {
 
 // config is what is in force: the file, then the options of the command line.
 type config struct {
-	name       string
-	interfaces []string
-	snaplen    int
-	buffer     int
-	memory     int // of the whole process, bytes
-	workers    int
-	engine     engine.Config
-	evidence   event.Evidence
-	output     string
-	sessions   string // all, evidence, or empty for the command's default
-	logLevel   string
-	state      stateConfig
+	name        string
+	interfaces  []string
+	snaplen     int
+	buffer      int
+	memory      int // of the whole process, bytes
+	workers     int
+	engine      engine.Config
+	evidence    event.Evidence
+	output      string // of run alone: read writes events where --events says
+	hashKeyFile string
+	sessions    string // all, evidence, or empty for the command's default
+	logLevel    string
+	state       stateConfig
 }
 
 // source is a text that settings were read from.
@@ -529,6 +530,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 		c.evidence.Mode = m
 	}
 	if name := f.Evidence.HashKeyFile; name != "" {
+		c.hashKeyFile = name
 		key, err := os.ReadFile(name)
 		if err != nil || len(bytes.TrimSpace(key)) < 16 {
 			r.bad("evidence.hash_key_file", "%s must be a readable file with at least 16 bytes", name)

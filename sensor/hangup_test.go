@@ -42,6 +42,13 @@ func TestHangupReopensTheFile(t *testing.T) {
 		return st.Size()
 	}
 	until("the file", func() bool { return size() == 0 })
+	for _, args := range [][]string{{"run", "-i", "v1", "--set", "output.file=" + events}, {"read", "--events", events, file}} {
+		q := launch(t, &stdout, exec.Command("ip", append([]string{"netns", "exec", ns, name}, args...)...))
+		if code := q.code(); code != exitUsage || !strings.Contains(q.stderr.String(), "another process is writing to it") {
+			t.Errorf("%s, to the file of a sensor: exit code %d: %s", args[0], code, q.stderr.String())
+		}
+	}
+	p.Process.Signal(syscall.SIGHUP) // nobody has moved it: all goes on
 	replay := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-i", "v0", "--pps=4000", file)
 	if err := replay.Start(); err != nil {
 		t.Fatal(err)

@@ -94,9 +94,10 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, a.stdout)
+	reserved := a.untouchable(cfg)
+	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, a.stdout, reserved.check)
 	if err != nil {
-		return exit(exitFailed, err)
+		return failedToOpen(err)
 	}
 	cfg.engine.Live = true
 	cfg.engine.AllSessions = cfg.sessions == "all"
@@ -122,7 +123,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		})
 	}
 	wg.Go(func() { keep.run(ctx) })
-	wg.Go(func() { reopen(ctx, hangups, cfg.output, p, log) })
+	wg.Go(func() { reopen(ctx, hangups, cfg.output, reserved, p, log) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
@@ -140,7 +141,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 }
 
 // reopen opens the file of the events again at each SIGHUP, for who rotates it.
-func reopen(ctx context.Context, hangups <-chan os.Signal, name string, p *pipeline, log zerolog.Logger) {
+func reopen(ctx context.Context, hangups <-chan os.Signal, name string, u *untouchable, p *pipeline, log zerolog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,8 +152,13 @@ func reopen(ctx context.Context, hangups <-chan os.Signal, name string, p *pipel
 			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open again; settings are read at the start only")
 			continue
 		}
-		if err := p.reopen(name); err != nil {
+		again, err := p.reopen(name, u.check)
+		if err != nil {
 			log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
+			continue
+		}
+		if !again {
+			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same; settings are read at the start only")
 			continue
 		}
 		log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again; settings are read at the start only")

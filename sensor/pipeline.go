@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"spamsensor/sensor/capture"
@@ -201,48 +200,6 @@ func (p *pipeline) finish(reason string) error {
 		err = exit(exitInternal, errors.Join(fault, err))
 	}
 	return err
-}
-
-// readerWait is how long a named pipe may lack a reader: a shell starts both at once.
-var readerWait = 5 * time.Second
-
-// openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
-// device or a pipe stays what it is.
-func openEvents(name string, fresh bool, stdout io.Writer) (io.Writer, io.Closer, error) {
-	if name == "-" {
-		return stdout, nil, nil
-	}
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if fresh {
-		flags |= os.O_TRUNC
-	}
-	if at, err := os.Stat(name); err == nil && at.Mode()&os.ModeNamedPipe != 0 {
-		flags |= syscall.O_NONBLOCK // to open it would last until somebody reads, and no signal would end that
-	}
-	f, err := os.OpenFile(name, flags, 0o640)
-	for wait := readerWait; errors.Is(err, syscall.ENXIO) && wait > 0; wait -= 50 * time.Millisecond {
-		time.Sleep(50 * time.Millisecond)
-		f, err = os.OpenFile(name, flags, 0o640)
-	}
-	if errors.Is(err, syscall.ENXIO) {
-		return nil, nil, fmt.Errorf("cannot write events: nobody reads the named pipe %s (start the reader first)", name)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot write events: %w", err)
-	}
-	return f, f, nil
-}
-
-// reopen has the events go to a file that is opened by its name again: the former may have been moved away.
-func (p *pipeline) reopen(name string) error {
-	out, closer, err := openEvents(name, false, nil)
-	if err != nil {
-		return err
-	}
-	former := p.closer
-	p.closer = closer
-	p.queue.Replace(out, func() { former.Close() })
-	return nil
 }
 
 // randomRun is the id of a live run.

@@ -67,6 +67,17 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	defer stop()
 	opening := watch.add("the opening of the files", nil, true)
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	reserved := a.untouchable(cfg)
+	for _, name := range names {
+		if name == "-" {
+			reserved.addStream("an input,", "standard input", a.stdin)
+		} else {
+			reserved.add("the input", name)
+		}
+	}
+	if err := reserved.checkOutputs(o.events, a.stdout, a.stderr); err != nil {
+		return err
+	}
 	opening.begin()
 	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers})
 	opening.end()
@@ -74,16 +85,20 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitUsage, errors.New(shown(err.Error())))
 	}
 	defer files.Close()
+	reserved.captures = files.Reads // what is in directories is known now
+	if err := reserved.checkOutputs(o.events, a.stdout, a.stderr); err != nil {
+		return err
+	}
 
 	cfg.engine.AllSessions = cfg.sessions != "evidence"
 	cfg.engine.Seed = files.Fingerprint()
 	cfg.engine.Helpers = workers
 	var out io.Writer
 	var closer io.Closer
-	if name := cmp.Or(o.events, cfg.output); name != "" {
+	if o.events != "" {
 		// A file read again does not append to what it said before.
-		if out, closer, err = openEvents(name, true, a.stdout); err != nil {
-			return exit(exitFailed, err)
+		if out, closer, err = openEvents(o.events, true, a.stdout, reserved.check); err != nil {
+			return failedToOpen(err)
 		}
 	}
 	p := newPipeline(cfg, hex.EncodeToString(files.Fingerprint()[:6]), false, out, func(from uint16) string { return shown(files.Input(from)) }, files.Stats)

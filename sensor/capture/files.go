@@ -47,6 +47,13 @@ type Files struct {
 	print  hash.Hash
 	batch  Batch
 	merged []Frame
+	found  []found
+}
+
+// found is a file of a directory that is an input.
+type found struct {
+	name string
+	info fs.FileInfo
 }
 
 // maxActive bounds how many files are merged at a time; each holds a block. Beyond
@@ -127,7 +134,7 @@ func (s *Files) add(name string) error {
 	if !info.IsDir() {
 		return s.addFile(name, info)
 	}
-	found := 0
+	before := len(s.found)
 	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			s.faults = append(s.faults, openError(path, err))
@@ -135,18 +142,18 @@ func (s *Files) add(name string) error {
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
 			// What is no capture may well lie beside captures.
-			switch err := s.addFile(path, info); {
-			case errors.Is(err, errNotCapture):
-			case err != nil:
-				s.faults = append(s.faults, err)
-				found++
-			default:
-				found++
+			err := s.addFile(path, info)
+			if errors.Is(err, errNotCapture) {
+				return nil
 			}
+			if err != nil {
+				s.faults = append(s.faults, err)
+			}
+			s.found = append(s.found, found{path, info})
 		}
 		return nil
 	})
-	if err == nil && found == 0 {
+	if err == nil && len(s.found) == before {
 		err = &NoInputError{Name: name, Reason: "the directory holds no capture file (pcap or pcapng, plain or compressed)"}
 	}
 	return err
@@ -221,6 +228,17 @@ func (f *file) read() error {
 	}
 	f.wait = append(f.wait, f.chunk.more...)
 	return nil
+}
+
+// Reads says which input in a directory is this file, if one is: a capture, or a damaged one. Inputs
+// that were named themselves are the caller's to know.
+func (s *Files) Reads(info fs.FileInfo) (name string, ok bool) {
+	for _, f := range s.found {
+		if os.SameFile(f.info, info) {
+			return f.name, true
+		}
+	}
+	return "", false
 }
 
 // Fingerprint is 32 bytes that are the same when the same captures are read again, and

@@ -32,6 +32,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"spamsensor/sensor/engine"
@@ -70,7 +71,7 @@ func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the state directory: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the state directory: %w", err)
 	}
@@ -239,4 +240,35 @@ func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
 		return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return gen, nil
+}
+
+// Owns reports whether a file is part of the state of a sensor: by its name, in a directory that has
+// the lock of one, or as one of the files in dir under whatever name; dir may be empty.
+func Owns(dir, name string, info os.FileInfo) bool {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if isState(filepath.Base(name)) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(name), lockFile)); err == nil {
+			return true
+		}
+	}
+	if dir == "" {
+		return false
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if at, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && isState(e.Name()) && os.SameFile(at, info) {
+			return true
+		}
+	}
+	return false
+}
+
+// lockFile is what Open locks.
+const lockFile = "lock"
+
+// isState reports whether a file of a state directory is called so, those set aside included.
+func isState(base string) bool {
+	return base == lockFile || strings.HasPrefix(base, "checkpoint.") || strings.HasPrefix(base, "history.db")
 }
