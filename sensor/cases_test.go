@@ -26,6 +26,7 @@ type hostileCase struct {
 // hostileCases are the captures of cases/hostile that once were judged wrongly, or ended or
 // stopped the sensor. Keep the rows in the order of the names.
 var hostileCases = []hostileCase{
+	{file: "frame-innocent-10-packets.pcap", check: levels(map[string]string{"10.1.9.9": "suspect"})},
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},

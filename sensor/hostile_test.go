@@ -174,7 +174,7 @@ func TestHostileDialogues(t *testing.T) {
 		{"a forged SYN, and data that nobody takes", func(k *talk) *talk {
 			k.forged(0, SYN, 50_000_000, 0).forged(0, ACK, 50_000_001, 70_000_001)
 			return k.lines(mail...).lines(quit...).close()
-		}, `smtp both from ("a@example.org") messages 1 flags ()` + "\n" + `unknown client from () messages 0 flags ()`, ""},
+		}, `smtp both from ("a@example.org") messages 1 flags ()`, ""},
 		{"forged handshakes again and again", func(k *talk) *talk {
 			for i, line := range append(slices.Clone(mail), quit...) {
 				n := uint32(i+1) * 20_000_000

@@ -203,3 +203,57 @@ func TestHeldIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// What the client says before anybody answers is held, in its order, and is given when it may be; when there is no
+// more room, or no more to come, it is given all the same.
+func TestWait(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		segments int
+		end      func(st *Stream, c *Conn)
+		early    bool // some is given before the end
+	}{
+		{"then it may", 3, func(_ *Stream, c *Conn) { c.Go() }, false},
+		{"no more comes", 3, func(st *Stream, c *Conn) { st.Flush(c) }, false},
+		{"too much", maxHeld + 1, func(*Stream, *Conn) {}, true},
+	} {
+		var st Stream
+		var conn Conn
+		conn.Wait()
+		got, want := "", ""
+		take := func() {
+			var x Chunk
+			for st.Pop(&x) {
+				if x.Kind != Data {
+					t.Errorf("%s: a chunk of kind %d", c.name, x.Kind)
+				}
+				got += string(x.Bytes)
+			}
+		}
+		for i := range c.segments {
+			text := string(rune('a' + i))
+			flags := ACK
+			if i == 0 {
+				flags = SYN
+			}
+			seq := Seq(1000 + i)
+			if i > 0 {
+				seq++
+			}
+			st.Push(&conn, &Segment{Dir: Client, Flags: flags, Seq: seq, Ack: 1, Len: 1, Payload: []byte(text), Time: int64(i) * 1e9})
+			want += text
+			take()
+		}
+		if (got != "") != c.early {
+			t.Errorf("%s: %q before the end", c.name, got)
+		}
+		c.end(&st, &conn)
+		take()
+		if got != want {
+			t.Errorf("%s: %q, want %q", c.name, got, want)
+		}
+		if conn.held != 0 || st.bytes != 0 {
+			t.Errorf("%s: %d bytes are still held", c.name, st.bytes)
+		}
+	}
+}

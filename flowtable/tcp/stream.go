@@ -154,6 +154,14 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 		case c.held == 0 && !st.have:
 			c.waited = 0
 			return false
+		case c.waits && !st.force && (!st.have || st.roomToWait()):
+			if !st.have {
+				return false
+			}
+			st.have = false
+			st.hold()
+		case c.waits:
+			c.waits = false
 		case st.giveUp():
 			if st.untie() {
 				continue
@@ -172,7 +180,12 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 // ready reports whether a segment can be given: nothing before it is missing, and
 // everything that it acknowledges was given.
 func (c *Conn) ready(n *node) bool {
-	return !c.half[n.dir].next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags)
+	return !(c.waits && n.dir == Client) && !c.half[n.dir].next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags)
+}
+
+// roomToWait reports whether the segment of Push can be held until Go is called.
+func (st *Stream) roomToWait() bool {
+	return st.c.nheld < maxHeld && st.bytes+len(st.cur.buf) <= st.maxBytes()
 }
 
 // give makes a chunk of the part of a segment that is new, and says whether there is any.

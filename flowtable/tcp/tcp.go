@@ -104,6 +104,7 @@ type Conn struct {
 	waited   uint8
 	nheld    uint8
 	SYNSeen  bool
+	waits    bool    // what the client says is held; see Wait
 	Resetter Dir     // who sent the RST
 	fin      [2]bool // halves that were given to their end
 	odd      Odd
@@ -168,6 +169,13 @@ func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) { return c.half[d].p
 // ISN is the initial sequence number of a direction, if a segment told it.
 func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
 
+// Answered reports whether the other half has acknowledged bytes of a direction, beyond its SYN. Where the direction
+// itself is not seen, the first acknowledgment is taken for that of its SYN.
+func (c *Conn) Answered(d Dir) bool {
+	h := &c.half[d]
+	return h.known && h.ackOK && h.acked.Sub(h.isn) > 1
+}
+
 // Holding reports whether segments wait for others.
 func (c *Conn) Holding() bool { return c.held != 0 }
 
@@ -212,6 +220,13 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 
 // Resent tells the connection of another copy of the client's SYN, after it was answered.
 func (c *Conn) Resent() { c.half[Client].pkts++ }
+
+// Wait has what the client says be held, as far as there is room for it, until Go is called: a SYN can
+// carry data that its server does not take, and a client that nobody answers can say anything.
+func (c *Conn) Wait() { c.waits = true }
+
+// Go ends Wait. What is held comes from the next Pop.
+func (c *Conn) Go() { c.waits = false }
 
 // Next is the sequence number of the next byte that a half has to give.
 func (c *Conn) Next(d Dir) Seq { return c.half[d].next }

@@ -15,7 +15,8 @@
 //	suspect    L >= 0
 //	likely     L >= 4.6 and two families, and the source is a machine with a TCP of its own; one
 //	           family if it is a flood and nothing but SYNs can be seen, see flood.go
-//	confirmed  L >= 9.2 and three families, and a client that said something in a session
+//	confirmed  L >= 9.2 and three families, and a session that both sides opened and in which the server
+//	           answered what the client said; see Attested and, for captures of one side, OneSide
 //
 // The prior is -6.9: one host in a thousand. Verdicts are reached when the packet
 // comes that decides, not at the next tick, and say so: how many attempts, how many

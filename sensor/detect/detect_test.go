@@ -58,8 +58,9 @@ func (s *scene) helo(name string) *scene {
 	for _, c := range name {
 		h = h*31 + uint32(c)
 	}
-	s.h.Opened(&s.cfg, 0, mix(s.dest+1<<20), 25, s.now)
+	s.h.Opened(&s.cfg, 0, mix(s.dest+1<<20), 25, false, s.now)
 	s.h.Heard()
+	s.h.Attested()
 	s.h.Helo(&s.cfg, []byte(name), h, true, true, s.now)
 	s.judge()
 	return s

@@ -30,12 +30,16 @@ type Host struct {
 	server   serverLike
 	manner   manner
 	own      own
+	hearsay  own // the same, with connections of which one side was seen
 
 	external uint32 // attempts to destinations that are not ours
 	repeated uint32 // attempts whose SYN a TCP sent again
 	answered uint32 // attempts that got a SYN-ACK
 	opened   uint32 // sessions
 	heard    uint32 // sessions in which the client said something
+	whole    uint32 // sessions of which both sides were seen
+	attested uint32 // of these, in which the server answered what the client said
+	oneSide  bool   // the capture shows one side of connections alone; see OneSide
 
 	reasons [Codes]Reason
 	changed bool // a reason is new, or weighs more
@@ -216,7 +220,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 		v.Score = max(v.Score, 0)
 	}
 	switch {
-	case v.Score >= 9.2 && h.heard > 0 && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
+	case v.Score >= 9.2 && h.spoke() && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
 		v.Level = Confirmed
 	case v.Score >= 4.6 && (v.Families >= 2 || h.unheard()) && h.real():
 		v.Level = Likely
@@ -248,11 +252,41 @@ const c25 = 25
 // Heard is the observation that the client said something in a session.
 func (h *Host) Heard() { inc(&h.heard) }
 
-// Opened is the observation of a completed handshake. net needs to be known if the host is Unproved.
-func (h *Host) Opened(c *Config, addr, net uint32, port uint16, now int64) {
-	inc(&h.opened)
+// Attested is the observation of a session in which the server answered what the client said. It comes once per session,
+// after Heard.
+func (h *Host) Attested() {
+	inc(&h.attested)
+	h.changed = h.changed || h.attested == 1 // see spoke
+}
+
+// OneSide says whether the capture shows one side of connections alone, and reports whether that is new for the host. Only then what
+// one side says of a connection counts as much as what both do.
+func (h *Host) OneSide(is bool) (news bool) {
+	news = h.oneSide != is && h.opened > 0
+	h.oneSide = is
+	return news
+}
+
+// spoke reports whether the machine itself is known to have said something in a session.
+func (h *Host) spoke() bool { return h.attested > 0 || h.oneSide && h.heard > 0 }
+
+// Whole is the observation of the second side of a session, of which one was known.
+func (h *Host) Whole(net uint32) {
+	inc(&h.whole)
 	h.Own(net)
+	h.changed = h.changed || h.whole == 1 // see real
+}
+
+// Opened is the observation of a completed handshake; oneSide says that only one of its sides was seen so far. net needs to
+// be known if the host is Unproved.
+func (h *Host) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, now int64) {
+	inc(&h.opened)
 	h.changed = h.changed || h.opened == 1 // see real
+	if oneSide {
+		h.changed = h.hearsay.turned(net) || h.changed
+	} else {
+		h.Whole(net)
+	}
 	if p := h.port(port); p != nil {
 		inc(&p.opened)
 	}

@@ -26,17 +26,25 @@ const ownNetworks = 4
 const ownServers = probed + 1
 
 // Unproved reports whether Own has anything to do.
-func (h *Host) Unproved() bool { return h.own.n < ownNetworks && h.own.m < ownServers }
+func (h *Host) Unproved() bool { return !h.own.proved() }
+
+// proved reports whether there were networks, or servers, enough.
+func (o *own) proved() bool { return o.n >= ownNetworks || o.m >= ownServers }
 
 // Own is the observation that an attempt at a network is the machine's own.
 func (h *Host) Own(net uint32) {
-	o := &h.own
+	h.hearsay.turned(net)
+	h.changed = h.own.turned(net) || h.changed
+}
+
+// turned notes a network, and reports whether it was the last that was wanted.
+func (o *own) turned(net uint32) (enough bool) {
 	if o.n >= ownNetworks || slices.Contains(o.nets[:o.n], net) {
-		return
+		return false
 	}
 	o.nets[o.n] = net
 	o.n++
-	h.changed = h.changed || o.n == ownNetworks
+	return o.n == ownNetworks
 }
 
 // insisted is the observation of a SYN that was sent again.
@@ -58,12 +66,12 @@ func (h *Host) insisted(addr, net, isn uint32) {
 // somebody sends in its name: it was read in a session, or enough networks were the machine's own choice. Without that no
 // verdict goes beyond suspect, however many SYNs there are.
 func (h *Host) real() bool {
-	if !h.Unproved() {
+	if h.own.proved() || h.oneSide && h.hearsay.proved() {
 		return true
 	}
 	for code := range h.reasons {
 		if r := &h.reasons[code]; r.First != 0 && r.Weight > 0 && readable[Code(code).Family()] {
-			return h.opened > 0
+			return h.whole > 0 || h.oneSide && h.opened > 0
 		}
 	}
 	return false

@@ -7,7 +7,7 @@ func (s *scene) mine(n int) *scene {
 	for range n {
 		s.tries(1, 587, 0, true)
 		s.h.Answered(&s.cfg, mix(s.dest), 587, s.now)
-		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, s.now)
+		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, false, s.now)
 		s.h.Heard()
 		s.judge()
 		s.wait(600)

@@ -21,6 +21,7 @@ type Memory struct {
 	Nets, Addrs, HeloNames, SenderDomains SavedSet // so that they are not new again
 
 	External, Repeated, Answered, Opened, Heard uint32
+	Whole, Attested                             uint32
 	Spread                                      SavedSpread
 	Contacts                                    SavedContacts
 	Replies                                     SavedReplies
@@ -125,7 +126,7 @@ func (h *Host) Memory(f *Facts) Memory {
 	o, s, m := &h.outcome, &h.server, &h.manner
 	d := Memory{Verdict: h.verdict, Decided: h.decided,
 		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.names.distinct.save(), SenderDomains: h.envelope.distinct.save(),
-		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard,
+		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard, Whole: h.whole, Attested: h.attested,
 		Spread:   SavedSpread{slices.Clone(h.spread.s[:]), h.spread.at},
 		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
 		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
@@ -173,6 +174,10 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.names.distinct.load(&d.HeloNames, nil)
 	h.envelope.distinct.load(&d.SenderDomains, nil)
 	h.external, h.repeated, h.answered, h.opened, h.heard = d.External, d.Repeated, d.Answered, d.Opened, d.Heard
+	h.whole, h.attested = d.Whole, d.Attested
+	if d.Verdict.Level > Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
+		h.whole, h.attested = min(1, d.Opened), min(1, d.Heard)
+	}
 	copy(h.spread.s[:], d.Spread.Sums)
 	h.spread.at = d.Spread.At
 	h.outcome.llr, h.outcome.failed, h.outcome.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked

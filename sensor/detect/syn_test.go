@@ -85,7 +85,7 @@ func TestOneDirection(t *testing.T) {
 	s := newScene()
 	for range 20 {
 		s.tries(1, 587, 0, true)
-		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, s.now)
+		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, false, s.now)
 		s.wait(30)
 		s.h.Settle(&s.cfg, s.now)
 		s.judge()

@@ -108,6 +108,7 @@ type Engine struct {
 	table  *flowtable.Table[flow, source, newcomer]
 	shards []shard
 	clock  clock
+	sides  sides
 	faults faults
 
 	tickMu    sync.Mutex     // held by whoever ticks, and for what the Output gets

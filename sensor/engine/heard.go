@@ -134,7 +134,7 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		return
 	}
 	if !f.has(opened) {
-		if f.conn.Seen(tcp.Server) && f.syns > 0 { // where the client is not heard, it is not known to be silent
+		if !f.has(unanswered) && f.syns > 0 { // where the client is not heard, it is not known to be silent
 			hst.HalfOpen()
 		}
 		return

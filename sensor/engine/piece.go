@@ -22,7 +22,8 @@ type piece struct {
 	outcome [wire.Outcomes]uint64
 	unsure  bool // what a packet is depends on those before it
 	syns    []syn
-	wrong   int // of syns, those that are not right
+	wrong   int        // of syns, those that are not right
+	sides   sideCounts // segments, without SYNs of clients and resets
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
@@ -58,6 +59,7 @@ func (p *piece) clear() {
 	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.done, p.unsure = 0, false
 	p.syns, p.wrong = p.syns[:0], 0
+	p.sides = sideCounts{}
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
 		p.queues[i] = p.queues[i][:0]
@@ -170,6 +172,13 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
 	x.mac, x.from, x.ttl = w.MAC, f.From, w.TTL
 	x.flags, x.kind, x.toServer = w.Flags, w.Kind, toServer
+	if w.Flags&(wire.ACK|wire.RST) == wire.ACK && !(toServer && w.Flags.Has(wire.SYN)) {
+		if n := &p.sides[spaceOf(scope)]; toServer {
+			n[0]++
+		} else {
+			n[1]++
+		}
+	}
 }
 
 // scope sets overlapping address spaces apart, if the site has them.

@@ -121,25 +121,28 @@ type flow struct {
 	flags     flowFlags
 }
 
-type flowFlags uint16
+type flowFlags uint32
 
 const (
-	counted   flowFlags = 1 << iota // the attempt was counted
-	opened                          // it is a session
-	refused                         // a RST answered the SYN
-	external                        // the server is none of ours
-	relay                           // the server is an allowed relay
-	midstream                       // its beginning was not seen
-	decided                         // refused, or a message was taken
-	encrypted                       // TLS began
-	lingering                       // it ended; what still comes is waited for
-	told                            // its session was given out
-	inside                          // the server is ours
-	watched                         // one end can be a mail server of ours
-	rivaled                         // there is, or was, another flow with its ports; see rival.go
-	relayed                         // a stranger's message in it was taken for somebody else
-	early                           // its SYN carried data, and what becomes of the attempt is not known yet
-	rival                           // when it began there was another flow with its ports
+	counted    flowFlags = 1 << iota // the attempt was counted
+	opened                           // it is a session
+	refused                          // a RST answered the SYN
+	external                         // the server is none of ours
+	relay                            // the server is an allowed relay
+	midstream                        // its beginning was not seen
+	decided                          // refused, or a message was taken
+	encrypted                        // TLS began
+	lingering                        // it ended; what still comes is waited for
+	told                             // its session was given out
+	inside                           // the server is ours
+	watched                          // one end can be a mail server of ours
+	rivaled                          // there is, or was, another flow with its ports; see rival.go
+	relayed                          // a stranger's message in it was taken for somebody else
+	early                            // its SYN carried data, and what becomes of the attempt is not known yet
+	rival                            // when it began there was another flow with its ports
+	unanswered                       // nothing was seen from its server, or only resets
+	claimed                          // its handshake is complete by what one side says, and that is not believed yet
+	attested                         // the server answered what the client said
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -353,6 +356,7 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 	r, f := s.newFlow(p, src)
 	f.flags |= counted | early
 	f.syns = 1
+	f.conn.Wait()
 	s.push(p, payload, r, f)
 }
 
@@ -411,6 +415,11 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.end(r, &p.key, f, "")
 		s.begin(p, payload)
 		return
+	case f.has(claimed) && !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.seq) != f.conn.ISN(tcp.Server):
+		// The client acknowledged another SYN-ACK before there was one: it does not see the server's answers.
+		s.forget(r, &p.key, f)
+		s.begin(p, payload)
+		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
 		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
@@ -453,6 +462,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a == nil {
 		s.count.synAcks++ // the SYN was not seen, or is forgotten
 		r, f := s.newFlow(p, 0)
+		f.conn.Wait()
 		s.push(p, payload, r, f)
 		return
 	}
@@ -468,6 +478,8 @@ func (s *shard) begin(p *packet, payload []byte) {
 		// Its flow had to make room for others. The session was counted, and told as far as it went.
 		f.flags |= midstream
 		s.count.midstream++
+	} else {
+		f.conn.Wait()
 	}
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
@@ -520,6 +532,9 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= relay
 	}
+	if p.toServer {
+		f.flags |= unanswered
+	}
 	s.watch(f, &p.key)
 	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
@@ -561,10 +576,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		s.count.retransmits++
 	}
 	f.last = max(f.last, p.time)
-	if res&tcp.Opened != 0 && !f.has(midstream) {
-		s.opened(p, f)
-	}
-	if res&tcp.Aborted != 0 && before < tcp.Established && dir == tcp.Server && f.has(counted) && !f.has(refused) {
+	s.handshake(p, f, res)
+	if res&tcp.Aborted != 0 && (before < tcp.Established || f.has(claimed)) && dir == tcp.Server && f.has(counted) && !f.has(refused) {
 		f.flags |= refused
 		s.settleEarly(p, f, flowtable.Refused)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
@@ -586,6 +599,29 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		s.conclude(&p.key, f, "")
 	}
 }
+
+// handshake follows whether a flow is a session: its handshake is complete, and both sides were seen, or the
+// capture shows one side alone: a server that speaks, or a client that acknowledges what its server said. What its client says
+// is held until then.
+func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
+	if f.has(unanswered) && !p.toServer && p.flags&wire.RST == 0 {
+		f.flags &^= unanswered
+		if f.has(opened) && f.seenWhole() {
+			s.whole(p, f)
+		}
+	}
+	if res&tcp.Opened != 0 && !f.has(midstream) {
+		f.flags |= claimed
+	}
+	if f.has(claimed) && (f.seenWhole() || s.e.sides.one(p.key.Scope) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server))) {
+		f.flags &^= claimed
+		f.conn.Go()
+		s.opened(p, f)
+	}
+}
+
+// seenWhole reports whether both sides of a flow were seen: the client, and an answer of the server.
+func (f *flow) seenWhole() bool { return !f.has(unanswered) && f.conn.Seen(tcp.Client) }
 
 // drain takes what the stream gives to the listener, and what that heard to the source.
 func (s *shard) drain(port uint16, f *flow) {

@@ -166,7 +166,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if !hst.Changed() || !s.judges(src) {
+	if !s.judges(src) || !hst.OneSide(s.e.sides.shown(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
 		return
 	}
 	v := hst.Judge(&src.facts, now)
@@ -177,7 +177,12 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 }
 
 // heard is what the listener heard: it becomes observations about the source.
+//
+// What was said in no session is nobody's word: no server took it.
 func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
+	if !f.has(opened) && !f.has(midstream) {
+		return
+	}
 	s.overheard(f, talk)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
@@ -247,8 +252,21 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		}
 	}
 	if hst != nil {
+		s.attest(f, hst, talk)
 		s.judge(src, hst, now)
 	}
+}
+
+// attest notes once per session that the server answered what the client said.
+func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
+	if f.has(attested) || !f.has(opened) || !f.seenWhole() || talk.Commands == 0 && talk.Encryption == smtpsniff.Plain {
+		return
+	}
+	if _, down := f.conn.Counts(tcp.Server); down == 0 {
+		return
+	}
+	f.flags |= attested
+	hst.Attested()
 }
 
 // refusal is a reply that refused something.
@@ -313,10 +331,17 @@ func (s *shard) opened(p *packet, f *flow) {
 	src.facts.Sessions++
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, p.time)
+		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole(), p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
+}
+
+// whole is a session of which the other side is seen, too, later than it was believed.
+func (s *shard) whole(p *packet, f *flow) {
+	if _, hst := s.sender(f); hst != nil {
+		hst.Whole(s.unproved(hst, &p.key))
+	}
 }
 
 // finish is the end of a flow: what is still held is given, the session is told, the

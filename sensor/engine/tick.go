@@ -162,6 +162,9 @@ func (s *source) news(all bool) bool {
 func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
 	e.over = true
+	if !e.cfg.Live {
+		e.sides.all()
+	}
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -211,7 +214,11 @@ func (s *shard) closeAll(now int64, reason string) {
 // ours must be about somebody.
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-		if hst := s.hosts.at(src.host); hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
+		hst := s.hosts.at(src.host)
+		if hst != nil && hst.OneSide(s.e.sides.shown(k.Scope)) {
+			hst.Judge(&src.facts, src.facts.Last)
+		}
+		if hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
 			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
 		}
 	})
@@ -221,6 +228,7 @@ func (s *shard) judgeForeign() {
 func (s *shard) judgeLast(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
+			hst.OneSide(s.e.sides.shown(k.Scope))
 			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})

@@ -179,6 +179,7 @@ func (w *Worker) count(p *piece) {
 			w.outcome[o].Add(n)
 		}
 	}
+	w.e.sides.add(&p.sides)
 	p.base = w.seq
 	for _, time := range p.times {
 		w.seq++

@@ -1,0 +1,30 @@
+package main
+
+import "testing"
+
+// levels wants the highest level of findings that accuse these hosts to be as given, and
+// no findings above suspect about others.
+func levels(want map[string]string) func(*testing.T, outcome) {
+	order := map[string]int{"suspect": 1, "likely": 2, "confirmed": 3}
+	return func(t *testing.T, got outcome) {
+		highest := map[string]string{}
+		for _, e := range got.events {
+			if e.Type != "finding" || e.Finding.Class != "spambot" {
+				continue
+			}
+			if ip := e.Src; order[e.Finding.Level] > order[highest[ip]] {
+				highest[ip] = e.Finding.Level
+			}
+		}
+		for ip, level := range want {
+			if highest[ip] != level {
+				t.Errorf("%s: %q, want %q", ip, highest[ip], level)
+			}
+		}
+		for ip, level := range highest {
+			if want[ip] == "" && level != "suspect" {
+				t.Errorf("%s: %q", ip, level)
+			}
+		}
+	}
+}
