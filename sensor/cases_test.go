@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type hostileCase struct {
 // stopped the sensor. Keep the rows in the order of the names.
 var hostileCases = []hostileCase{
 	{file: "frame-innocent-10-packets.pcap", check: levels(map[string]string{"10.1.9.9": "suspect"})},
+	{file: "frame-innocent-ack-window.pcap", check: innocent("10.1.9.9")},
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
@@ -71,6 +73,21 @@ func TestHostileCasesComplete(t *testing.T) {
 	for _, e := range entries {
 		if filepath.Ext(e.Name()) != ".txt" && !listed[e.Name()] {
 			t.Logf("%s has no row", e.Name())
+		}
+	}
+}
+
+// innocent wants that no finding says more of a host than that something may be wrong, and no session of it.
+func innocent(host string) func(*testing.T, outcome) {
+	return func(t *testing.T, got outcome) {
+		sound(t, got)
+		for _, e := range got.events {
+			if e.Source != nil && e.Source.Sessions > 0 && e.Src == host {
+				t.Errorf("%s has %d sessions", host, e.Source.Sessions)
+			}
+			if e.Finding != nil && strings.Contains(e.Finding.ID, "-"+host+"-") && e.Finding.Level != "suspect" {
+				t.Errorf("%s is %s", host, e.Finding.Level)
+			}
 		}
 	}
 }

@@ -23,7 +23,7 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 			continue
 		}
 		r := st.Push(&c, s.segment(t, text))
-		for bit := Duplicate; bit <= Differs; bit <<= 1 {
+		for bit := Duplicate; bit <= Blind; bit <<= 1 {
 			if r&bit != 0 {
 				said[bit]++
 			}
@@ -44,7 +44,7 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	for _, r := range []struct {
 		bit  Result
 		name string
-	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}} {
+	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}, {Blind, "blind"}} {
 		if said[r.bit] > 0 {
 			counts += fmt.Sprintf(" %s:%d", r.name, said[r.bit])
 		}
@@ -114,6 +114,19 @@ func TestCases(t *testing.T) {
 		{"ends of both, and the client goes on where its own stood", "C0:ab C2F S0F^3 C2:cd", "C:ab C| S| C:d", "C 5/4 S 2/0 closed"},
 		{"an urgent byte", "C0U:MAxIL C5:cd", "C:MAxILcd", "C 4/7 S 1/0 established urgent"},
 		{"an urgent pointer without data", "C0U C0:ab", "C:ab", "C 4/2 S 1/0 established"},
+		{"acknowledged ahead of the server", "C0:NOOP^9 C0:MAIL S0:x^4", "C:MAIL S:x", "C 4/8 S 2/1 established differs:1 conflict:1"},
+		{"ahead of the server and longer", "C0:MAILRSET^3 C0:MAIL S0:250^4 C4:QUIT^3 S3:ok^8", "C:MAIL S:250 C:QUIT S:ok", "C 5/16 S 3/5 established"},
+		{"ahead of the server, second", "C0:MAIL C0:NOOP^9 S0:x^4", "C:MAIL S:x", "C 4/8 S 2/1 established retransmits:1 differs:1 conflict:1"},
+		{"ahead of the server, which does not go on", "C0:ab^5 C2:c^5 C3:d^5 C4:e^5 C5:f^5 S0^6", "C:abcdef", "C 7/6 S 2/0 established"},
+		{"ahead of the server for long", "C0:ab^5" + strings.Repeat(" C1^5", 30) + " C2:cd^5", "C:abcd", "C 34/4 S 1/0 established"},
+		{"ahead of the server, which goes on behind it", "C0:ab^5 S5:y^2 S6:z^2 S7:w^2 S8:v^2", "S~5 C:ab S:yzwv", "C 3/2 S 5/4 established"},
+		{"acknowledged far ahead of the server", "C0:NOOP^2000000 C0:MAIL C4:x^-9 S0:x^4", "C:MAIL S:x", "C 3/4 S 2/1 established foreign:2"},
+		{"the server acknowledges what was never sent", "C0:ab S0:x^900000000 S0:y^2 S1:z^-3", "C:ab S:y", "C 3/2 S 2/1 established foreign:2"},
+		{"forged acknowledgment before the server speaks", "C-1Y S-1Y C0:NOOP^100000 S100000R C0^0 S0:220 C0:EHLO^3", "S:220 C:EHLO", "C 4/8 S 2/3 established opened:1 foreign:1 differs:1 blind:1 conflict:1"},
+		{"forged acknowledgments, and nobody is there", "C-1Y S-1Y C0:NOOP^100000 S100000R C0:NOOP^1 C0:NOOP^-1 S-1Y", "", "C 3/8 S 2/0 new foreign:2 blind:2"},
+		{"forged acknowledgments, and the server resets", "C-1Y S-1Y C0:NOOP^100000 C0:NOOP^1 S0R", "", "C 3/8 S 2/0 reset aborted:1 blind:2"},
+		{"the banner and the third segment are lost", "C-1Y S-1Y C0:EHLO^3 S3:250^4 S6:ok^4 C4:MAIL^8 S8:250^8 S11:x^8", "S~3 C:EHLO S:250ok C:MAIL S:250x", "C 3/8 S 5/9 established opened:1 blind:1"},
+		{"the end of a server that was not opened", "C-1Y S-1Y S0F^0", "S|", "C 1/0 S 2/0 closing opened:1"},
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict:1"},
 	}
 	for _, r := range cases {

@@ -73,7 +73,7 @@ func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok
 
 // firstCopies compares a segment with what is known of the bytes it repeats: those that were
 // given, and those that wait. It returns its bytes with first copies in place of second
-// ones; differs tells whether there were any that are not the same.
+// ones, but for those of a segment that its receiver drops; differs tells whether there were any that are not the same.
 func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	c := st.c
 	x := &c.half[s.Dir]
@@ -99,7 +99,7 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 		}
 		place = before
 	}
-	copied := false
+	copied, taken := false, !c.ahead(s.Dir, s.Ack, s.Flags)
 	for i := c.held; i != 0; i = st.nodes[i].next {
 		n := &st.nodes[i]
 		if n.dir != s.Dir {
@@ -109,12 +109,16 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 		if bytes.Equal(mine, its) {
 			continue
 		}
+		differs = true
+		if taken && c.ahead(n.dir, n.ack, n.flags) {
+			continue // its receiver drops what waits; see Stream.drop
+		}
 		if !copied {
 			st.merged = append(st.merged[:0], b...)
 			b = st.merged
 			mine, _ = overlap(seq, b, n.seq, n.buf)
 		}
-		copied, differs = true, true
+		copied = true
 		copy(mine, its)
 	}
 	return b, differs

@@ -77,7 +77,7 @@ type Chunk struct {
 // must be called until it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
 	st.c, st.force, st.have = c, false, false
-	next := c.half[s.Dir].next
+	next, was := c.half[s.Dir].next, c.state
 	r := c.accept(s)
 	if r&Foreign != 0 {
 		return r
@@ -96,12 +96,18 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	if r&Duplicate != 0 {
 		return r
 	}
+	if c.held != 0 && s.Len > 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
+		st.drop(s.Dir, s.Seq, s.end())
+	}
 	st.now = uint32(s.Time / 1e3)
 	if c.held != 0 && c.waited < 255 {
 		c.waited++
 	}
 	if c.state == Reset {
 		st.force = true // nothing will be sent again
+		if was == Replied {
+			st.drop(Client, c.half[Client].next, c.half[Client].next.Add(window))
+		}
 	}
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
 		n := &st.cur // field by field: a literal would be made elsewhere and copied
@@ -118,7 +124,30 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 }
 
 // Flush makes Pop give all that waits in a connection that will get no more segments.
-func (st *Stream) Flush(c *Conn) { st.c, st.force, st.have = c, true, false }
+func (st *Stream) Flush(c *Conn) {
+	st.c, st.force, st.have = c, true, false
+	if c.state == Replied {
+		st.drop(Client, c.half[Client].next, c.half[Client].next.Add(window))
+	}
+}
+
+// drop forgets the segments of a half that wait, hold one of the bytes from one number up to another,
+// and acknowledge more than the other half is known to have sent: where a segment that its receiver can take repeats
+// these bytes, and where the connection was not opened, they were not taken. At most maxHeld wait.
+func (st *Stream) drop(d Dir, from, to Seq) {
+	c := st.c
+	for at := &c.held; *at != 0; {
+		i := *at
+		n := &st.nodes[i]
+		if n.dir != d || !c.ahead(d, n.ack, n.flags) || !n.seq.Less(to) || !from.Less(n.end()) {
+			at = &n.next
+			continue
+		}
+		*at = n.next
+		c.nheld--
+		st.release(i)
+	}
+}
 
 // Pop gives the next chunk, if there is one.
 func (st *Stream) Pop(chunk *Chunk) bool {
@@ -264,7 +293,8 @@ func (st *Stream) giveUp() bool {
 	d, end := st.hole()
 	x := &c.half[d]
 	limit := uint8(resend)
-	if x.ackOK && !x.acked.Less(end) {
+	// An acknowledgment is believed when its bytes were sent: the half goes on behind them.
+	if x.ackOK && !x.acked.Less(end) && !(x.seen && x.top.Less(end)) {
 		if limit = patience; int32(st.now-c.since) < swapTime {
 			limit = swapped
 		}
@@ -290,14 +320,17 @@ func (st *Stream) maxBytes() int {
 	return st.MaxBytes
 }
 
-// untie looks for the bytes of the hole among those that wait. They are there when two
-// segments acknowledge each other's bytes, which honest ones do not: such a segment is
-// given without what it acknowledges.
+// untie looks for segments that need not wait for the hole, and has them given without what they
+// acknowledge. One kind has the bytes of the hole: it is there when two segments acknowledge each
+// other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to have
+// sent: there is no hole, as far as is known.
 func (st *Stream) untie() (found bool) {
-	d, _ := st.hole()
-	next := st.c.half[d].next
+	c := st.c
+	d, end := st.hole()
+	next := c.half[d].next
+	beyond := c.half[d].seen && c.half[d].top.Less(end)
 	st.each(func(n *node) {
-		if n.dir == d && !next.Less(n.seq) && next.Less(n.end()) {
+		if n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags) {
 			n.flags &^= ACK
 			found = true
 		}

@@ -17,6 +17,11 @@
 // that nobody will send it again and three more segments went by; or too much is held.
 // Then it is a gap, and is told as one.
 //
+// An acknowledgment ahead of what the other half has sent is one that its receiver drops with all that
+// comes with it, or the capture has lost segments. Such a segment waits too: a copy that acknowledges no more
+// than was sent takes its place, and there is a gap once the other half goes on behind it. Before the
+// server has spoken, only the acknowledgment of its SYN-ACK opens the connection.
+//
 // The first copy of a byte wins; where a second one differs the connection is marked with
 // Conflict, because the receiver may have taken the other. To know it, the bytes that were
 // given last are remembered; see recall. A reset or an end outside the window changes
@@ -111,7 +116,8 @@ type Conn struct {
 	// conflicts counts segments of the client that repeat bytes with others; it stays at its maximum.
 	conflicts uint16
 	since     uint32
-	rst       Seq // its sequence number
+	rst       Seq  // its sequence number
+	blind     bool // the client acknowledged something else than the SYN-ACK
 }
 
 // Odd is what makes it doubtful that the receiver got the bytes that are given.
@@ -134,7 +140,9 @@ func (c *Conn) Conflicts() int { return int(c.conflicts) }
 type half struct {
 	next  Seq // the next byte to give
 	acked Seq // the highest acknowledgment of this half's bytes
+	top   Seq // behind the furthest byte of the segments that were seen; valid if seen
 	isn   Seq
+	other Seq       // the initial sequence number of another SYN before that of isn; valid if two
 	sum   [2]uint32 // digests of the latest two frames, to know a second copy
 	when  [2]uint32 // their times, milliseconds
 	pkts  uint32
@@ -142,6 +150,8 @@ type half struct {
 	known bool   // next is valid
 	seen  bool   // a segment of this half was seen
 	ackOK bool   // acked is valid
+	began bool   // its SYN was seen: isn is not derived
+	two   bool   // so was another one
 	far   uint8  // segments in a row from outside the window
 	past  uint32 // where the bytes that were given last are remembered; see recall
 }
@@ -190,6 +200,7 @@ const (
 	Opened                        // the handshake was completed just now
 	Aborted                       // a reset ended the connection just now
 	Differs                       // it repeats bytes, and they are not what they were
+	Blind                         // before the server has spoken, it acknowledges something else than the SYN-ACK
 )
 
 const (
@@ -213,7 +224,7 @@ const (
 // Open tells the connection of a client's SYN that was seen elsewhere, and how often.
 func (c *Conn) Open(isn Seq, syns uint32) {
 	h := &c.half[Client]
-	h.isn, h.next, h.known, h.seen = isn, isn.Add(1), true, true
+	h.isn, h.next, h.top, h.known, h.seen, h.began = isn, isn.Add(1), isn.Add(1), true, true, true
 	h.pkts += syns
 	c.SYNSeen = true
 }
@@ -244,13 +255,21 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if x.known && !s.Flags.Has(SYN) && c.foreign(x, y, s) {
 		return Foreign
 	}
+	ack := c.judgeAck(y, s)
+	if ack == never {
+		return Foreign
+	}
+	blind := ack == unsent && s.Dir == Client && c.state == Replied
 	x.pkts++
 	x.bytes += uint64(s.Len)
-	x.seen = true
 	if s.Flags.Has(SYN) {
 		if !x.known || c.state < Established && x.isn != s.Seq {
-			x.isn, x.next, x.known = s.Seq, start, true
+			if x.began {
+				x.other, x.two = x.isn, true
+			}
+			x.isn, x.next, x.top, x.known = s.Seq, start, start, true
 		}
+		x.began = true
 		if s.Dir == Client {
 			c.SYNSeen = true
 		} else if c.state == New {
@@ -260,25 +279,26 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if s.Flags.Has(URG) && s.Len > 0 {
 		c.odd |= Urgent
 	}
-	astray := c.astray(s)
-	if s.Flags.Has(ACK) {
+	if end := s.end(); !s.Flags.Has(RST) && (!x.seen || x.top.Less(end)) {
+		x.top = end
+	}
+	x.seen = true
+	if s.Flags.Has(ACK) && !blind {
 		if !y.known {
 			y.next, y.isn, y.known = s.Ack, s.Ack.Add(-1), true
 		}
-		if astray {
-			y.next = s.Ack
-		}
-		if astray || !y.ackOK || y.acked.Less(s.Ack) {
+		if !y.ackOK || y.acked.Less(s.Ack) {
 			y.acked, y.ackOK = s.Ack, true
 		}
 	}
 	if !x.known {
 		x.next, x.isn, x.known = start, start.Add(-1), true
 	}
-	if c.state < Established && !astray && c.opens(s) {
-		if s.Dir == Client && c.state == Replied {
-			y.next = y.isn.Add(1) // whatever forged acknowledgments said before
-		}
+	switch {
+	case blind:
+		c.blind = true
+		r |= Blind
+	case c.state < Established && c.opens(s):
 		c.state = Established
 		r |= Opened
 	}
@@ -317,6 +337,9 @@ func (c *Conn) foreign(x, y *half, s *Segment) bool {
 		c.unfinish(s.Dir)
 	}
 	if s.Flags.Has(RST) {
+		if c.blind && c.state == Replied && s.Dir == Server && s.Seq != x.top {
+			return true // it answers a forged acknowledgment, at its number; the handshake goes on
+		}
 		// A reset must be where the next byte is expected, or a little further when we
 		// missed some (RFC 5961, section 3.2 asks for the exact byte).
 		return ahead < -1 || ahead > maxAhead*4
@@ -358,29 +381,72 @@ func (c *Conn) Fit(d Dir, f Flags, seq, ack Seq) int {
 
 func abs(n int) int { return max(n, -n) }
 
-// astray reports whether the client acknowledges something else than the SYN-ACK that was seen. A
-// server answers that with a reset (RFC 9293, section 3.10.7.4): the client is forged, by
-// somebody who does not see the server's answers, and opens nothing; or the SYN-ACK was, and the
-// server will speak where the client expects it.
-func (c *Conn) astray(s *Segment) bool {
-	if s.Dir != Client || c.state != Replied || s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
-		return false
+// reach says where an acknowledgment lies in what the other half has sent.
+type reach uint8
+
+const (
+	sent   reach = iota // within it, or it cannot be told
+	unsent              // ahead of what was seen: the receiver drops it, unless the capture has lost segments
+	never               // no receiver takes a segment with it
+)
+
+// longLoss is how many bytes of a client the capture can have lost in a row, a message for example, where
+// the server acknowledges them.
+const longLoss = 1 << 28
+
+// judgeAck compares an acknowledgment with what the other half, y, has sent (RFC 9293, section
+// 3.10.7.4; RFC 5961, section 5). Until the server has spoken one value only opens the connection,
+// that of its SYN-ACK: to anything else the server answers with a reset. Where the server has sent
+// several SYN-ACKs with numbers of their own, as it does with SYN cookies, any of them counts.
+//
+// The lower bound is the initial sequence number. Linux drops what lies a whole window behind what was
+// acknowledged too, if that is more.
+func (c *Conn) judgeAck(y *half, s *Segment) reach {
+	if s.Flags&(SYN|RST|ACK) != ACK || !y.known || !y.seen {
+		return sent
 	}
-	ahead := s.Ack.Sub(c.half[Server].isn)
-	return ahead < 1 || ahead > window
+	if y.two && c.state == Replied && s.Ack == y.other.Add(1) && y.top == y.isn.Add(1) {
+		y.isn, y.other = y.other, y.isn
+		y.next, y.top = s.Ack, s.Ack
+		return sent
+	}
+	ahead, far := s.Ack.Sub(y.top), window
+	if s.Dir == Server {
+		far = longLoss
+	}
+	switch {
+	case ahead > far, y.began && s.Ack.Sub(y.isn) < 1:
+		return never
+	case ahead > 0:
+		return unsent
+	}
+	return sent
+}
+
+// end is the sequence number behind the segment; a SYN and an end of the half take one each.
+func (s *Segment) end() Seq {
+	e := s.Seq.Add(s.Len)
+	if s.Flags.Has(SYN) {
+		e++
+	}
+	if s.Flags.Has(FIN) {
+		e++
+	}
+	return e
 }
 
 // opens reports whether the segment completes the handshake: the client answers the
-// SYN-ACK or, where only its half is seen, goes on after its SYN; or the server
-// sends data, which it does only to a client that has answered.
+// SYN-ACK or, where only its half is seen, goes on after its SYN; or the server does what it
+// does only where a client has answered: it sends data or its end, or acknowledges more than the SYN.
 func (c *Conn) opens(s *Segment) bool {
 	if s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
 		return false
 	}
+	x := &c.half[Client]
 	if s.Dir == Client {
-		return (c.SYNSeen || c.state == Replied) && !s.Seq.Less(c.half[Client].isn.Add(1))
+		return (c.SYNSeen || c.state == Replied) && !s.Seq.Less(x.isn.Add(1))
 	}
-	return c.state == Replied && s.Len > 0
+	return c.state == Replied && (s.Len > 0 || s.Flags.Has(FIN) || x.began && x.isn.Add(1).Less(s.Ack))
 }
 
 // tooEarly reports whether a segment acknowledges bytes of the other half that were not
@@ -388,6 +454,13 @@ func (c *Conn) opens(s *Segment) bool {
 func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
 	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
+}
+
+// ahead reports whether a segment acknowledges bytes that the other half is not known to have sent. A
+// receiver drops it; or the capture has lost those bytes, and then the other half goes on behind them.
+func (c *Conn) ahead(d Dir, ack Seq, f Flags) bool {
+	y := &c.half[1-d]
+	return f.Has(ACK) && y.seen && y.top.Less(ack)
 }
 
 // unfinish takes back the end of a half: its sender goes on where that stood, as if it had not been

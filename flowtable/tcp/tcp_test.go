@@ -224,6 +224,9 @@ func TestOpened(t *testing.T) {
 	forged := &Segment{Dir: Server, Flags: SYN | ACK, Seq: 50_000_000, Ack: 101}
 	low := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 200}
 	refusal := &Segment{Dir: Server, Flags: RST, Seq: 77_000_000}
+	off := func(n int) *Segment {
+		return &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: Seq(201).Add(n), Len: 4, Payload: []byte("HELO")}
+	}
 	for _, r := range []struct {
 		name string
 		in   []*Segment
@@ -236,6 +239,19 @@ func TestOpened(t *testing.T) {
 		{"SYN lost", []*Segment{synAck, ack}, true},
 		{"SYN-ACK before the SYN", []*Segment{synAck, syn, ack}, true},
 		{"SYN only", []*Segment{syn}, false},
+		{"one off", []*Segment{syn, synAck, off(1), off(-1)}, false},
+		{"one off, then right", []*Segment{syn, synAck, off(1), ack}, true},
+		{"far off", []*Segment{syn, synAck, off(100_000), off(-100_000), off(1 << 30)}, false},
+		{"off, and the server's answer", []*Segment{syn, synAck, off(9), {Dir: Server, Flags: RST, Seq: 210}, synAck}, false},
+		{"off, the server's answer, then right", []*Segment{syn, synAck, off(9), {Dir: Server, Flags: RST, Seq: 210}, ack}, true},
+		{"off before the server speaks", []*Segment{syn, synAck, off(3), banner}, true},
+		{"the first of two SYN-ACKs", []*Segment{syn, synAck, forged, ack}, true},
+		{"the second of two SYN-ACKs", []*Segment{syn, forged, synAck, ack}, true},
+		{"neither of two SYN-ACKs", []*Segment{syn, synAck, forged, off(1)}, false},
+		{"SYN-ACK four times", []*Segment{syn, synAck, synAck, synAck, synAck, early}, true},
+		{"the server acknowledges what was not seen", []*Segment{syn, synAck, {Dir: Server, Flags: ACK, Seq: 201, Ack: 105}}, true},
+		{"the server acknowledges the SYN again", []*Segment{syn, synAck, {Dir: Server, Flags: ACK, Seq: 201, Ack: 101}}, false},
+		{"the server ends", []*Segment{syn, synAck, {Dir: Server, Flags: FIN | ACK, Seq: 201, Ack: 101}}, true},
 		{"scanner hangs up", []*Segment{syn, synAck, rst}, false},
 		{"SYN-ACK only", []*Segment{synAck}, false},
 		{"midstream", []*Segment{ack, banner}, false},

@@ -572,6 +572,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	case res&tcp.Foreign != 0:
 		s.count.foreign++
 		return
+	case res&tcp.Blind != 0:
+		s.count.foreign++
 	case res&tcp.Retransmit != 0:
 		s.count.retransmits++
 	}
