@@ -155,20 +155,26 @@ func (s *shard) role(src *source, hst *host, k *flowtable.Host) string {
 	return "workstation"
 }
 
-// newMAC is a link-layer address that is not the source's, and how many attempts in a row
-// came from it.
+// newMAC is what is known of link-layer addresses that are not the source's: the latest of them, since when it has been the only
+// one, and how many attempts came from it. A host has it from its first attempt with another address on.
 type newMAC struct {
-	mac [6]byte
-	n   uint8
+	mac    [6]byte
+	n      uint32 // attempts in a row
+	kinds  uint32 // addresses since the source's own was seen
+	all    uint32 // attempts from addresses that are not the source's, at any time
+	since  int64
+	gone   int64         // the latest attempt from the source's own
+	before *detect.Facts // those at since; nil if the source's own was not gone for long
 }
 
-// A mirror that shows frames before and after a router swaps two link-layer addresses all the time. That the
-// address was given to another machine is believed when nothing was seen of it for a
-// while, or when the second made so many attempts in a row.
-const (
-	steady = 8
-	gone   = minute
-)
+// vacant is how long an address must have been silent under a link-layer address before it can be another machine's. Until then, and
+// as long as link-layer addresses take turns, they are judged together: teamed network cards take turns, machines that send spam
+// can, and whoever sends one SYN in a host's name would otherwise have its evidence forgotten. A machine that gets the address
+// sooner (DHCP servers give out those first that nobody had for the longest time) is taken for the one before.
+const vacant = 6 * hour
+
+// steady is how many attempts the second one must have made, for as long as vacant, where none of them came to a session.
+const steady = 8
 
 // moved notices that a source's address has been given to another machine: what was known
 // is known of the other one. Frames that a router passed on do not show that: their link-layer address is the
@@ -183,18 +189,47 @@ func (s *shard) moved(src *source, p *packet) {
 	}
 	hst := s.hosts.at(src.host)
 	m := &hst.mac
-	if m.mac != p.mac || src.flags&strange == 0 {
-		*m = newMAC{mac: p.mac}
+	if src.flags&strange == 0 {
 		src.flags |= strange
+		*m = newMAC{gone: src.facts.Last, all: m.all}
 	}
-	if m.n++; m.n < steady && p.time-src.facts.Last < gone {
+	if m.mac != p.mac || m.n == 0 {
+		m.mac, m.n, m.since, m.before = p.mac, 0, p.time, nil
+		if m.kinds++; m.kinds == 1 && p.time-m.gone >= vacant {
+			before := src.facts
+			m.before = &before
+		}
+	}
+	m.n++
+	m.all++
+	if m.n >= steady && p.time-m.since >= vacant {
+		before := src.facts
+		m.before, m.since = &before, p.time
+		s.vacate(src, hst, p)
+	}
+}
+
+// settles is called when a host has a session. If the machine that had its address is gone for long, the first session of
+// another one shows that it has the address now.
+func (s *shard) settles(src *source, hst *host, p *packet, f *flow) {
+	m := &hst.mac
+	if !p.toServer || m.before == nil || m.kinds != 1 || m.mac != p.mac || src.flags&strange == 0 || !f.seenWhole() {
 		return
 	}
+	s.vacate(src, hst, p)
+	a := s.e.attempted(&p.key, f.start, p.ttl)
+	own := src.facts.Since(hst.before, hst.since)
+	hst.Attempted(&s.e.cfg.Detect, &own, &a)
+}
+
+// vacate begins anew with a source whose address another machine has now.
+func (s *shard) vacate(src *source, hst *host, p *packet) {
 	k := p.key.Host()
 	s.closeFindings(src, hst, k, p.time, "mac_changed")
 	hst.Release()
-	before := src.facts
-	*hst = host{since: p.time, before: &before, waiting: hst.waiting}
+	m := hst.mac
+	*hst = host{since: m.since, before: m.before, waiting: hst.waiting}
 	hst.Room = &s.room
 	src.mac = p.mac
+	src.flags &^= strange
 }

@@ -331,6 +331,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	src.facts.Sessions++
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
+		s.settles(src, hst, p, f)
 		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole(), p.time)
 	}
 	src.flags |= changed

@@ -164,9 +164,7 @@ func TestNoFraming(t *testing.T) {
 
 // The address of a bot is given to another machine: what was known is known of the first.
 func TestAddressMoves(t *testing.T) {
-	heir := delivery()
-	heir.at = epoch + hour
-	frames := at(heir.frames, hour)
+	frames := at(delivery().frames, 7*hour)
 	for i := range frames {
 		frames[i].data = slices.Clone(frames[i].data)
 		if frames[i].data[11] == 1 { // from the client
@@ -182,7 +180,7 @@ func TestAddressMoves(t *testing.T) {
 
 // What is said of the machine that has the address now is not what the one before did.
 func TestAddressMovesFromBotToBot(t *testing.T) {
-	heir := at(bot(30, refusing), hour)
+	heir := at(bot(30, refusing), 7*hour)
 	for i := range heir {
 		if heir[i].data[11] == 1 { // from the client
 			heir[i].data[10] = 9
@@ -192,7 +190,7 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 	f := r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool {
 		return f.Class == detect.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
 	})]
-	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
+	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+7*hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
 		t.Errorf("decided after %d: %+v", f.Decided.Attempts, f.Source)
 	}
 	for _, reason := range f.Reasons {

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// from gives the client's frames another link-layer address.
+func from(frames []frame, mac byte) []frame {
+	out := slices.Clone(frames)
+	for i := range out {
+		if d := out[i].data; d[11] == 1 { // from the client
+			out[i].data = slices.Clone(d)
+			out[i].data[10] = mac
+		}
+	}
+	return out
+}
+
+// A bot whose link-layer addresses take turns is judged as one machine, at any pace; so is one that takes a new one each time.
+func TestLinkLayerAddressesTakeTurns(t *testing.T) {
+	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
+		for kinds, mac := range map[string]func(i int) byte{
+			"two":            func(i int) byte { return byte(i % 2) },
+			"two, in pairs":  func(i int) byte { return byte(i / 2 % 2) },
+			"one for each":   func(i int) byte { return byte(i) },
+			"one, then many": func(i int) byte { return byte(max(0, i-10)) },
+		} {
+			var frames []frame
+			for i := range 30 {
+				c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
+				c.at += int64(i) * every
+				refusing(c)
+				frames = append(frames, from(c.frames, mac(i))...)
+			}
+			list := analyse(Config{}, frames).findings
+			got := story(list, "10.0.0.5")
+			if strings.Contains(got, "mac_changed") || !strings.Contains(got, "spambot confirmed") {
+				t.Errorf("%s, link-layer addresses: %s: %s", pace, kinds, got)
+			}
+			if last := list[len(list)-1]; !slices.ContainsFunc(last.Blind, func(s string) bool { return strings.Contains(s, "another link-layer address") }) {
+				t.Errorf("%s, %s: %q", pace, kinds, last.Blind)
+			}
+		}
+	}
+}
+
+// One SYN from another link-layer address changes nothing, whenever it comes, nor does a machine that follows within hours. After
+// that the first session shows that the address is another machine's, or hours of attempts that nobody answers.
+func TestEvidenceOutlivesSYNs(t *testing.T) {
+	syn := func() []frame { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames }
+	tries := func(n int, every int64) (frames []frame) {
+		for i := range n {
+			c := newConn("10.0.0.5", "192.0.2.25", uint16(41000+i), 25)
+			c.at += int64(i) * every
+			c.seq[0] = uint32(i) * 7919
+			frames = append(frames, c.syn().frames...)
+		}
+		return frames
+	}
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		moved  bool
+	}{
+		{"a SYN, 2 minutes later", at(syn(), 2*minute), false},
+		{"a SYN, 7 hours later", at(syn(), 7*hour), false},
+		{"a session, an hour later", at(delivery().frames, hour), false},
+		{"a session, 7 hours later", at(delivery().frames, 7*hour), true},
+		{"twenty SYNs within a minute, 7 hours later", at(tries(20, second), 7*hour), false},
+		{"attempts for 7 hours", at(tries(60, 7*minute), minute), true},
+	} {
+		list := analyse(Config{}, together(bot(30, refusing), from(c.frames, 9))).findings
+		if got := story(list, "10.0.0.5"); strings.Contains(got, "mac_changed") != c.moved || !strings.Contains(got, "spambot confirmed") {
+			t.Errorf("%s: %s", c.name, got)
+		}
+		for _, f := range list {
+			if f.CloseReason == "mac_changed" && (f.Level != detect.Confirmed && f.Class == detect.Spambot || f.Source.MAC[4] != 0) {
+				t.Errorf("%s: closed at %s, of %v", c.name, f.Level, f.Source.MAC)
+			}
+		}
+	}
+}
