@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -65,7 +66,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	}
 	watch, stop := watchOver(ctx, a.stderr)
 	defer stop()
-	opening := watch.add("the opening of the files", nil, true)
+	steps := new(atomic.Uint64)
+	opening := watch.add("the opening of the files", steps, true)
 	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	reserved := a.untouchable(cfg)
 	for _, name := range names {
@@ -79,7 +81,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return err
 	}
 	opening.begin()
-	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers})
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers, Steps: steps})
 	opening.end()
 	if err != nil {
 		return exit(exitUsage, errors.New(shown(err.Error())))
@@ -109,7 +111,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	}
 
 	began := time.Now()
-	problems, interrupted := a.pump(ctx, files, p, o)
+	problems, interrupted := a.pump(ctx, files, steps, p, o)
 	reason := "end_of_input"
 	if interrupted {
 		reason = "shutdown"
@@ -134,9 +136,9 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 
 // pump takes all frames from the files to the engine. Faults of the engine end nothing, however
 // many there are: each costs what caused it, and all other files are judged. The exit code tells of them.
-func (a *app) pump(ctx context.Context, files *capture.Files, p *pipeline, o readOptions) (problems []error, interrupted bool) {
+func (a *app) pump(ctx context.Context, files *capture.Files, steps *atomic.Uint64, p *pipeline, o readOptions) (problems []error, interrupted bool) {
 	w := p.engine.Worker()
-	reading := p.watch.add("the reading of a file", nil, true)
+	reading := p.watch.add("the reading of a file", steps, true)
 	work := p.watch.add("the work on a batch", w.Progress(), false)
 	bar := a.progress(files, o)
 	defer bar.Finish()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"spamsensor/sensor/capture"
@@ -104,7 +105,7 @@ func TestFaultsInOneFile(t *testing.T) {
 		}
 		return files.Input(from)
 	}, files.Stats)
-	problems, interrupted := a.pump(context.Background(), files, p, readOptions{})
+	problems, interrupted := a.pump(context.Background(), files, new(atomic.Uint64), p, readOptions{})
 	failed := p.finish("end_of_input")
 	told := 0
 	for _, e := range ofType(parseEvents(t, out.Bytes()), "session") {

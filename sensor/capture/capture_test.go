@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"spamsensor/bench/corpus"
@@ -314,6 +315,17 @@ func TestUntimedFrames(t *testing.T) {
 	if st := s.Stats(); left != 7 || st.Untimed != 7 || st.Frames != 12 || st.Bytes != 17 {
 		t.Errorf("%d left out: %+v", left, st)
 	}
+	// A long stretch without a frame is progress.
+	var steps atomic.Uint64
+	if s, err = OpenFiles([]string{filepath.Join(dir, "4")}, FilesConfig{KnownLink: anyLink, Untimed: 63, Steps: &steps}); err != nil {
+		t.Fatal(err)
+	}
+	opened := steps.Load()
+	s.Next()
+	if read := steps.Load() - opened; opened < 9 || read < 9 {
+		t.Errorf("%d steps to open 9 MiB without a frame, %d to read them", opened, read)
+	}
+	s.Close()
 	// From a stream, which can be read once.
 	s, err = OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Untimed: 63, Stdin: bytes.NewReader(none)})
 	if err != nil {

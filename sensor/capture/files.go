@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -30,6 +31,9 @@ type FilesConfig struct {
 	Untimed uint8
 	// Workers is how many goroutines walk a file. Zero means one.
 	Workers int
+	// Steps counts whatever is read, so that a long file without a frame is not taken for a hang, in
+	// OpenFiles as in Next. Nil means that nobody wants to know.
+	Steps *atomic.Uint64
 }
 
 // Files reads capture files in the order of their time. Files that overlap, such as
@@ -82,19 +86,26 @@ type file struct {
 
 // counter counts what is read from disk.
 type counter struct {
-	r io.Reader
-	n uint64
+	r     io.Reader
+	n     uint64
+	steps *atomic.Uint64 // may be nil
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += uint64(n)
+	if c.steps != nil {
+		c.steps.Add(1)
+	}
 	return n, err
 }
 
 // OpenFiles opens files, directories (all captures in and below them) and "-". It fails
 // only when there is nothing to read: a file that is no capture, or a damaged one, is reported by Next.
 func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
+	if cfg.Steps == nil {
+		cfg.Steps = new(atomic.Uint64)
+	}
 	s := &Files{cfg: cfg, print: sha256.New()}
 	for _, name := range names {
 		if err := s.add(name); err != nil {
@@ -125,7 +136,7 @@ func (s *Files) add(name string) error {
 		if r == nil {
 			r = os.Stdin
 		}
-		return s.probe(&file{name: "standard input", raw: &counter{r: r}})
+		return s.probe(&file{name: "standard input", raw: s.counter(r)})
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -159,6 +170,8 @@ func (s *Files) add(name string) error {
 	return err
 }
 
+func (s *Files) counter(r io.Reader) *counter { return &counter{r: r, steps: s.cfg.Steps} }
+
 func (s *Files) addFile(name string, info fs.FileInfo) error {
 	f := &file{name: name, size: info.Size(), info: info}
 	if !info.Mode().IsRegular() { // a named pipe can be opened once
@@ -167,7 +180,7 @@ func (s *Files) addFile(name string, info fs.FileInfo) error {
 		if err != nil {
 			return openError(name, err)
 		}
-		f.raw, f.closer = &counter{r: r}, r
+		f.raw, f.closer = s.counter(r), r
 	}
 	return s.probe(f)
 }
@@ -179,7 +192,7 @@ func (s *Files) probe(f *file) error {
 		return &NoInputError{Name: f.name, Reason: "too many input files (65535 at a time)"}
 	}
 	reopen := f.raw == nil
-	if err := f.open(s.cfg.KnownLink, 0); err != nil {
+	if err := f.open(&s.cfg, 0); err != nil {
 		f.close()
 		return partial(f.name, err)
 	}
@@ -218,6 +231,7 @@ func (f *file) read() error {
 	f.chunk.clear()
 	f.chunk.sieve = f.sieve
 	f.wait, f.told = f.wait[:0], false
+	f.raw.steps.Add(1)
 	for f.chunk.count == 0 && !f.chunk.end {
 		if err := f.format.next(&f.chunk); err != nil {
 			return err
@@ -270,7 +284,8 @@ var errReplaced = errors.New("another file has taken its place since it was look
 
 // open finds out how the input is written. With workers a plain file is mapped and walked by as many. An error is the
 // reason why it cannot be read.
-func (f *file) open(known func(uint16) error, workers int) error {
+func (f *file) open(cfg *FilesConfig, workers int) error {
+	known := cfg.KnownLink
 	if f.raw == nil {
 		r, err := os.Open(f.name)
 		if err != nil {
@@ -280,7 +295,7 @@ func (f *file) open(known func(uint16) error, workers int) error {
 			}
 			return err
 		}
-		f.raw, f.closer = &counter{r: r}, r
+		f.raw, f.closer = &counter{r: r, steps: cfg.Steps}, r
 		if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
 			return errReplaced
 		}
@@ -389,7 +404,7 @@ func (s *Files) activate() {
 	s.future = s.future[1:]
 	f.sieve, f.chunk.from = s.cfg.Sieve, f.index
 	if f.format == nil {
-		if err := f.open(s.cfg.KnownLink, max(1, s.cfg.Workers)); err != nil {
+		if err := f.open(&s.cfg, max(1, s.cfg.Workers)); err != nil {
 			s.faults = append(s.faults, partial(f.name, err))
 			f.close()
 			return
