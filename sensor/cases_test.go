@@ -32,6 +32,7 @@ var hostileCases = []hostileCase{
 	{file: "frame-innocent-ack-window.pcap", check: innocent("10.1.9.9")},
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
+	{file: "panic-mail-server-5-years.pcap", check: sound},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
 	{file: "wheel-corruption-lost-sessions.pcap", check: sessionEvents(800)},

@@ -13,7 +13,7 @@ func weekend(slot int64) bool { d := slot / 24; return d == 2 || d == 3 }
 // mean is what is usual in the hour of a time. known is false as long as there is nothing to
 // compare it with.
 func (s *Series) mean(at int64) (mean float64, known bool) {
-	slot := (at / hour) % 168
+	slot := (at/hour%168 + 168) % 168 // the hours before the first of 1970 are asked for, too
 	if s.Weeks[slot] >= 3 {
 		return float64(s.Mean[slot]), true
 	}
@@ -28,6 +28,15 @@ func (s *Series) mean(at int64) (mean float64, known bool) {
 		return 0, false
 	}
 	return mean / float64(n), true
+}
+
+// meanOf is mean for the hour in hand, in which no mean changes.
+func (s *Series) meanOf(v *Traffic) (mean float64, known bool) {
+	if at := v.Bin/12 + 1; s.usualAt != at {
+		s.usualAt = at
+		s.usualMean, s.usualKnown = s.mean(v.Bin * five)
+	}
+	return s.usualMean, s.usualKnown
 }
 
 // expected is mean without the word whether it is known.

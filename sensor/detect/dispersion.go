@@ -27,7 +27,13 @@ func (p *Phi) learn(z float64, prior, most uint32) {
 // multiplies, so large counts vary by more than small ones.
 type Spread [12]Phi
 
-func step(mean float64) int { return min(int(math.Log2(mean+1)/2), len(Spread{})-1) }
+// step is the one of a mean.
+func step(mean float64) int {
+	if !(mean > 0) { // or it is no number
+		return 0
+	}
+	return int(min(math.Log2(mean+1)/2, float64(len(Spread{})-1)))
+}
 
 func (s *Spread) learn(mean, z float64, most uint32) { s[step(mean)].learn(z, 10, most) }
 

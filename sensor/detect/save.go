@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -322,11 +323,21 @@ func (s *MailServer) Sound(room *Room) {
 	for i := range s.Traffic.Series {
 		past := &s.Traffic.Series[i].Batches
 		*past = (*past)[:min(len(*past), maxBatches)]
+		s.Traffic.Series[i].sound()
 	}
 	s.Queue.Hour = max(0, s.Queue.Hour)
 	s.Queue.share(room)
 	for k, d := range s.Relay.Domains {
 		d.N = min(d.N, uint8(len(d.Nets)))
 		s.Relay.Domains[k] = d
+	}
+}
+
+// sound has means be numbers that a count can have: versions before this one made others after 255 weeks.
+func (s *Series) sound() {
+	for slot, mean := range s.Mean {
+		if !(mean >= 0 && mean <= math.MaxUint32) {
+			s.Mean[slot], s.Weeks[slot] = 0, 0
+		}
 	}
 }

@@ -79,6 +79,7 @@ type Traffic struct {
 	outage              Outage // the latest
 	waiting             int    // in the queue
 	known               bool   // servers said so
+	caught              int64  // hours of silence that were gone through on credit; see catchUp
 	// Domains, Networks and Senders are sketches of what was seen in this hour.
 	Domains, Networks, Senders [16]uint64
 }
@@ -115,6 +116,12 @@ type Series struct {
 	limit5, limit60 float64     // of these five minutes, and the hour up to them
 	usual5, usual60 float64
 	ready           bool
+	usualAt         int64 // the hour of usualMean and usualKnown, since 1970, plus one; see meanOf
+	usualMean       float64
+	usualKnown      bool
+	paying          bool    // some of paid is not zero
+	limited         bool    // the limits are those of these five minutes
+	flush5, flush60 float64 // how much more may come after an outage
 }
 
 // PastHour is an hour that ended.
@@ -211,6 +218,7 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 	if s.High || !s.ready || v.Learning(now) {
 		return a, false
 	}
+	s.limits(v, m)
 	// What is counted once an hour is most in its first minutes, and adds up to nothing.
 	once := m == OutDomains || m == SubmitNetworks || m == OutSenders
 	if x := float64(s.Five); x >= s.limit5 && !once && !v.inProportion(m, x, func(s *Series) uint64 { return s.Five }) {
@@ -228,12 +236,20 @@ func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
 	return a, false
 }
 
-// proportion takes the hour that ended into the sums; half of them is forgotten after three weeks.
+// sumsKeep is what an hour leaves of the sums: half is forgotten after three weeks.
+const sumsKeep = 0.99863
+
+// proportion takes the hour that ended into the sums.
 func (v *Traffic) proportion() {
+	heard := false
 	for m := range v.Series {
 		if s := &v.Series[m]; !s.High {
-			v.Sums[m] = v.Sums[m]*0.99863 + float64(s.ended)
+			v.Sums[m] = v.Sums[m]*sumsKeep + float64(s.ended)
 		}
+		heard = heard || v.Series[m].ended > 0
+	}
+	if heard {
+		v.caught = max(0, v.caught-catchEach)
 	}
 }
 
@@ -308,7 +324,10 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 	if v.Bin == 0 || bin > v.Bin+pastHours*12 {
 		v.begin(bin)
 	}
-	for v.Bin < bin {
+	for v.Bin < bin { // (catchMost+1)*12 times at most; see catchUp
+		if v.Bin%12 == 0 && bin/12-v.Bin/12 > 1 && v.catchUp(bin/12) {
+			continue
+		}
 		for m := range v.Series {
 			v.Series[m].endFive(v, Metric(m), alarm)
 		}
@@ -320,6 +339,62 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 		for m := range v.Series {
 			v.Series[m].beginFive(v, Metric(m))
 		}
+	}
+}
+
+// A few frames whose time lies weeks ahead move the time of every server on by as much, and to go through
+// each five minutes of a month takes milliseconds. So that this cannot be asked for again and again, hours
+// of silence are gone through on credit: catchMost of them, and catchEach more for each hour in which something
+// was counted. Four days are an office's longest weekend. What goes beyond is caught up hour by hour, with what silence
+// does to the means and to the record of the last weeks, and without what it says about how much counts vary.
+const (
+	catchMost = 96
+	catchEach = 6
+)
+
+// catchUp is called at a full hour when a later one than the next is to be reached. It takes the hour from the credit and
+// reports false, or goes to that later hour.
+func (v *Traffic) catchUp(to int64) bool {
+	if v.caught < catchMost {
+		v.caught++
+		return false
+	}
+	from := v.Bin / 12
+	for m := range v.Series {
+		v.Series[m].silent(Metric(m), from, to)
+		if !v.Series[m].High {
+			v.Sums[m] *= math.Pow(sumsKeep, float64(to-from))
+		}
+	}
+	v.Bin = to * 12
+	v.Domains, v.Networks, v.Senders = [16]uint64{}, [16]uint64{}, [16]uint64{}
+	for m := range v.Series {
+		v.Series[m].beginFive(v, Metric(m))
+	}
+	return true
+}
+
+// silent goes through the hours from one to before another in which nothing was counted.
+func (s *Series) silent(m Metric, from, to int64) {
+	s.Five, s.Hour, s.Peak5, s.ended = 0, 0, 0, 0
+	s.Last, s.paid, s.paying = [12]uint32{}, [12]float64{}, false
+	s.usualAt = 0
+	s.Lack, s.Cusum, s.Day = 0, 0, 0
+	s.level, s.usual60 = 0, 0
+	if m == OutSessions {
+		s.Idle = uint8(min(int64(s.Idle)+to-from, 254))
+	}
+	if s.High {
+		s.Calm = uint8(min(int64(s.Calm)+to-from, 24))
+		s.High = s.Calm < 24
+	}
+	for h := from; h < to; h++ { // pastHours at most: what lies further ahead is a beginning
+		slot := h % 168
+		s.Mean[slot] -= float32(s.weight(slot)) * s.Mean[slot]
+		if s.Weeks[slot] < 255 {
+			s.Weeks[slot]++
+		}
+		s.Past[h%pastHours], s.Past5[h%pastHours] = 1, 1
 	}
 }
 
@@ -338,7 +413,7 @@ func (v *Traffic) begin(bin int64) {
 			s.Past[h%pastHours], s.Past5[h%pastHours] = 0, 0
 		}
 		s.Five, s.Hour, s.Peak5, s.Empty = 0, 0, 0, 0
-		s.Last = [12]uint32{}
+		s.Last, s.paid, s.paying = [12]uint32{}, [12]float64{}, false
 		s.ready, s.usual60, s.level = false, 0, 0
 	}
 	v.Bin, v.From = bin, bin
@@ -347,27 +422,40 @@ func (v *Traffic) begin(bin int64) {
 	}
 }
 
-// beginFive reckons from which count on these five minutes, or the hour up to them, are a
-// burst.
+// beginFive takes down what is known when five minutes begin; limits goes on from there when something is counted.
 func (s *Series) beginFive(v *Traffic, m Metric) {
-	now, least := v.Bin*five, least(m)
-	mean, known := s.mean(now)
-	before := max(s.expected(now-hour), s.expected(now+hour)) // of the hours beside it: clocks are put forward, and people come early
-	s.ready = known
-	if !known {
+	now := v.Bin * five
+	_, s.ready = s.meanOf(v)
+	s.limited = false
+	if !s.ready {
 		return
 	}
-	if now%hour == 0 || s.usual60 == 0 {
-		s.usual60 = max(1, s.usual(now, false), s.usual(now-hour, false))
-		s.usual5 = s.usual(now, true)
+	if now%hour == 0 {
+		s.usual60 = 0
 	}
 	if now%hour == 0 || s.level == 0 {
 		s.level, s.special = s.busy(v, now), s.standsOut(now)
 	}
-	flush5, flush60 := s.expects(v, m)
+	s.flush5, s.flush60 = s.expects(v, m)
+}
+
+// limits reckons from which count on these five minutes, or the hour up to them, are a burst. That takes a microsecond or
+// two, and most five minutes of most metrics are without a count: it is called where there is one.
+func (s *Series) limits(v *Traffic, m Metric) {
+	if s.limited {
+		return
+	}
+	s.limited = true
+	now, least := v.Bin*five, least(m)
+	mean := s.expected(now)
+	before := max(s.expected(now-hour), s.expected(now+hour)) // of the hours beside it: clocks are put forward, and people come early
+	if s.usual60 == 0 {
+		s.usual60 = max(1, s.usual(now, false), s.usual(now-hour, false))
+		s.usual5 = s.usual(now, true)
+	}
 	few5, few60 := s.Tops.limits(now, s.level*mean, mean)
-	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12), few5) + flush5
-	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before)), few60) + flush60
+	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12), few5) + s.flush5
+	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before)), few60) + s.flush60
 }
 
 // batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day.
@@ -424,12 +512,16 @@ func (s *Series) busy(v *Traffic, now int64) float64 {
 // standsOut reports whether a batch is usual in an hour: its mean is more than twice the median of those from three hours
 // before to three after it.
 func (s *Series) standsOut(at int64) bool {
+	own := s.expected(at)
+	if own == 0 {
+		return false
+	}
 	var means [7]float64
 	for i := range means {
 		means[i] = s.expected(at + int64(i-3)*hour)
 	}
 	slices.Sort(means[:])
-	return s.expected(at) > 2*means[3]
+	return own > 2*means[3]
 }
 
 // outstanding is the count from which on one with a mean stands out, whatever recurs.
@@ -464,7 +556,7 @@ func burstFrom(mean, phi, z float64) float64 {
 
 func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	now := v.Bin * five
-	mean, known := s.mean(now)
+	mean, known := s.meanOf(v)
 	paid := s.lacks(v, m, mean/12)
 	s.Peak5 = max(s.Peak5, clamp32(s.Five)-clamp32(uint64(paid)))
 	s.Last[v.Bin%12] = clamp32(s.Five)
@@ -488,14 +580,18 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	for _, paid := range s.paid { // what an outage kept back is not what this hour usually brings
 		x -= paid
 	}
-	s.Hour = uint64(max(0, x))
+	x = max(0, x)
+	s.Hour = uint64(x)
 	if v.Bin-11 <= v.From { // not all of it was heard
 		s.Hour, s.Peak5 = 0, 0
 		return
 	}
 	mean, known = s.mean(now)
 	raw := anscombe(x, mean)
-	usual := s.usual(now, false)
+	usual := 0.0
+	if x > 0 { // else it makes no difference
+		usual = s.usual(now, false)
+	}
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
@@ -517,7 +613,7 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 		s.Mean[slot] = float32(min(x, max(mean+3*sigma, usual)))
 	default:
 		old := float64(s.Mean[slot])
-		s.Mean[slot] = float32(old + max(meanWeight, 1/float64(s.Weeks[slot]+1))*(min(x, max(mean+3*sigma, usual))-old))
+		s.Mean[slot] = float32(old + s.weight(slot)*(min(x, max(mean+3*sigma, usual))-old))
 	}
 	if s.Weeks[slot] < 255 {
 		s.Weeks[slot]++
@@ -531,6 +627,11 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	s.Past[(now/hour)%pastHours] = clamp32(s.Hour) + 1
 	s.Past5[(now/hour)%pastHours] = s.Peak5 + 1
 	s.Hour, s.Peak5 = 0, 0
+}
+
+// weight is that of the next count in the mean of an hour of the week.
+func (s *Series) weight(slot int64) float64 {
+	return max(meanWeight, 1/(float64(s.Weeks[slot])+1)) // one more than 255 weeks is zero in eight bits
 }
 
 // judgeHour is the CUSUM, and the end of alarms.

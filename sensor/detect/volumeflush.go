@@ -95,7 +95,7 @@ func (s *Series) lacks(v *Traffic, m Metric, usual float64) (paid float64) {
 	default:
 		s.Lack = 0
 	}
-	s.paid[v.Bin%12] = paid
+	s.paid[v.Bin%12], s.paying = paid, s.paying || paid > 0
 	return paid
 }
 
@@ -108,7 +108,9 @@ func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
 			s.Lack = max(s.Lack, flushTimes*float64(v.waiting))
 		}
 	}
-	in60 = s.Lack
+	if in60 = s.Lack; !s.paying {
+		return in60, in60
+	}
 	for i, x := range s.paid {
 		if int64(i) != v.Bin%12 {
 			in60 += x

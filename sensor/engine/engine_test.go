@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -412,6 +413,43 @@ func TestClock(t *testing.T) {
 	for _, s := range r.sessions {
 		if s.End-s.Start > minute {
 			t.Errorf("a session of %d s", (s.End-s.Start)/second)
+		}
+	}
+}
+
+// Frames whose times cannot be represented are counted and not looked at; the first hours of 1970 are times like any others.
+func TestAbsurdTimes(t *testing.T) {
+	for _, helpers := range []int{0, 2} {
+		c := delivery()
+		frames := slices.Clone(c.frames)
+		absurd := []int64{-1, -epoch, math.MinInt64, math.MaxInt64, endOfTime, -hour, -7 * 24 * hour}
+		for i, at := range absurd {
+			x := newConn("10.0.0.6", "192.0.2.25", uint16(41000+i), 25).syn().frames[0]
+			x.at = at
+			frames = slices.Insert(frames, len(frames)/2, x)
+		}
+		r := analyse(Config{Helpers: helpers}, frames)
+		n := uint64(0)
+		for _, o := range r.stats.Outcomes {
+			if o.Name == "bad_time" && o.Refused {
+				n = o.N
+			}
+		}
+		if got := r.brief("10.0.0.5"); n != uint64(len(absurd)) || r.stats.Panics != 0 || r.stats.Frames != uint64(len(frames)) || r.stats.Attempts != 1 || !strings.Contains(got, "messages 1") {
+			t.Errorf("%d helpers: %d of %d refused, %d panics (%s), %d attempts, %s", helpers, n, len(absurd), r.stats.Panics, r.stats.PanicAt, r.stats.Attempts, got)
+		}
+	}
+	for first := int64(0); first < 14*hour; first += 37 * minute {
+		server := netip.MustParseAddr("10.0.0.25")
+		var frames []frame
+		for i := range int64(300) { // a mail server of ours, through the day
+			c := newConn("10.0.0.25", "192.0.2.25", uint16(42000+i), 25)
+			c.at = first + i*11*minute
+			frames = append(frames, c.open().mail().close().frames...)
+		}
+		r := analyse(Config{MailServers: []netip.Addr{server}}, frames)
+		if r.stats.Panics != 0 || r.stats.Sessions != 300 {
+			t.Errorf("beginning %d minutes after 1970: %d panics (%s), %d sessions", first/minute, r.stats.Panics, r.stats.PanicAt, r.stats.Sessions)
 		}
 	}
 }

@@ -116,6 +116,11 @@ func (p *piece) decodeOn(o *serial) (over bool) {
 }
 
 func (p *piece) frame(f *wire.Frame, o *serial) bool {
+	if uint64(f.Time) >= endOfTime {
+		p.outcome[wire.BadTime]++
+		p.done++
+		return true
+	}
 	w := &p.packet
 	if o != nil {
 		o.fragments.Now = f.Time

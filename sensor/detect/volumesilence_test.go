@@ -1,0 +1,165 @@
+package detect
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+)
+
+// sane reports what in a server's baseline is no number that a count can have.
+func sane(t *testing.T, v *Traffic, at int64) {
+	t.Helper()
+	for m := range v.Series {
+		s := &v.Series[m]
+		numbers := []float64{s.Cusum, s.Day, s.Lack, s.level, s.usual60, v.Sums[m]}
+		for _, mean := range s.Mean {
+			numbers = append(numbers, float64(mean))
+		}
+		for _, p := range append(append(s.Fives[:], s.Hours[:]...), s.Within[:]...) {
+			numbers = append(numbers, p.F)
+		}
+		for i, x := range numbers {
+			if math.IsNaN(x) || math.IsInf(x, 0) || x < 0 && i != 1 {
+				t.Fatalf("hour %d, %s: number %d is %v", at/hour, Metric(m), i, x)
+			}
+		}
+	}
+}
+
+// A server that is watched for more than 255 weeks has a baseline as before.
+func TestManyYears(t *testing.T) {
+	for _, gap := range []int64{hour, 7 * day, 14 * day} {
+		weeks := 270 * max(1, gap/(7*day))
+		v := new(Traffic)
+		rnd := rand.New(rand.NewPCG(1, uint64(gap)))
+		for at := monday; at < monday+weeks*7*day; at += gap {
+			v.Tick(at, func(VolumeAlarm) {})
+			if gap > hour || at/hour%24 > 8 {
+				v.Add(OutSessions, 6, at)
+				v.Add(OutMessages, uint64(poisson(rnd, 6)), at)
+				v.Add(OutRefusals, uint64(at/gap%7), at)
+			}
+			if at/hour%168 == 0 || gap > hour {
+				sane(t, v, at)
+			}
+		}
+		if _, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The first hours of 1970 and the last before 2262 are hours like others.
+func TestEdgesOfTime(t *testing.T) {
+	const end = 9_223_286_400 * second
+	for _, first := range []int64{0, 1, five - 1, five, hour, 5*hour + five, 20 * hour, end - 40*day} {
+		v := new(Traffic)
+		for i := range int64(36 * 24 * 12) {
+			now := first + i*five
+			v.Tick(now, func(VolumeAlarm) {})
+			v.Add(OutSessions, 3, now)
+		}
+		v.Resume(first) // the clock was put back
+		for i := range int64(24) {
+			v.Tick(first+i*hour, func(VolumeAlarm) {})
+			v.Add(OutSessions, 1, first+i*hour)
+		}
+		sane(t, v, first)
+	}
+}
+
+// A checkpoint with means that are no numbers does no harm.
+func TestUnsoundMeans(t *testing.T) {
+	var s MailServer
+	for i, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), -2, float32(math.Inf(-1))} {
+		s.Traffic.Series[OutMessages].Mean[i], s.Traffic.Series[OutMessages].Weeks[i] = bad, 255
+	}
+	s.Sound(&Room{Words: 1000})
+	sane(t, &s.Traffic, 0)
+	for i := range int64(400) {
+		s.Tick(monday+i*hour, func(ServerVerdict) {})
+		sane(t, &s.Traffic, i*hour)
+	}
+	for _, mean := range []float64{math.NaN(), math.Inf(-1), -2, -1, 0, 1e300, math.Inf(1)} {
+		if i := step(mean); i < 0 || i >= len(Spread{}) {
+			t.Errorf("step(%v) = %d", mean, i)
+		}
+	}
+}
+
+// quiet is a server after some weeks of a usual office.
+func quiet(weeks int) *Traffic {
+	v := new(Traffic)
+	pace{office: 30, night: 2, batch: 40, letter: 90}.play(v, rand.New(rand.NewPCG(7, 7)), monday, 7*weeks, usual, func(VolumeAlarm) {})
+	return v
+}
+
+// A silence of a long weekend in one go is the same as that silence minute by minute; of a longer one the means and the
+// record of the last weeks are.
+func TestSilenceInOneGo(t *testing.T) {
+	for _, hours := range []int64{2, 10, 60, 95, 200, 700} {
+		from := monday + 42*day
+		var told [2]int
+		whole, steps := quiet(6), quiet(6)
+		whole.Tick(from+hours*hour+five, func(VolumeAlarm) { told[0]++ })
+		for at := from; at <= from+hours*hour+five; at += minute {
+			steps.Tick(at, func(VolumeAlarm) { told[1]++ })
+		}
+		a, _ := json.Marshal(whole)
+		b, _ := json.Marshal(steps)
+		if hours <= catchMost {
+			if string(a) != string(b) {
+				t.Errorf("%d hours: the state differs", hours)
+			}
+		}
+		if told[0] != told[1] {
+			t.Errorf("%d hours: %d alarms, minute by minute %d", hours, told[0], told[1])
+		}
+		for m := range whole.Series {
+			x, y := &whole.Series[m], &steps.Series[m]
+			for i := range x.Mean {
+				if math.Abs(float64(x.Mean[i]-y.Mean[i])) > 1e-3 || x.Weeks[i] != y.Weeks[i] {
+					t.Fatalf("%d hours, %s, hour %d: mean %v over %d weeks, minute by minute %v over %d", hours, Metric(m), i, x.Mean[i], x.Weeks[i], y.Mean[i], y.Weeks[i])
+				}
+			}
+			if x.Past != y.Past || x.Past5 != y.Past5 || x.Idle != y.Idle || x.High != y.High {
+				t.Errorf("%d hours, %s: the record of the last weeks differs", hours, Metric(m))
+			}
+			x.limits(whole, Metric(m))
+			y.limits(steps, Metric(m))
+			if math.Abs(x.limit5-y.limit5) > 0.1*y.limit5 {
+				t.Errorf("%d hours, %s: limit %v, minute by minute %v", hours, Metric(m), x.limit5, y.limit5)
+			}
+		}
+	}
+}
+
+// Jumps of the time cost little, however many there are.
+func TestJumpsAreCheap(t *testing.T) {
+	const jumps = 400
+	goal := time.Millisecond // before there was a bound it was 14 ms; the machine may be busy
+	if os.Getenv("SPAMSENSOR_FIGURES") != "" {
+		goal = 200 * time.Microsecond
+	}
+	for _, gap := range []int64{5 * hour, 47 * hour, 5 * day, 29 * day, 31 * day} {
+		best := time.Hour
+		for i := 0; i < 5 && best > goal; i++ {
+			v, now := quiet(5), monday+36*day
+			began := time.Now()
+			for range jumps {
+				now += gap
+				v.Tick(now, func(VolumeAlarm) {})
+				v.Add(OutSessions, 6, now)
+				v.Tick(now+hour, func(VolumeAlarm) {})
+			}
+			best = min(best, time.Since(began)/jumps)
+		}
+		if best > goal {
+			t.Errorf("a jump of %d hours takes %v", gap/hour, best)
+		}
+		t.Logf("R21: a jump of %d hours takes a mail server %v (goal %v)", gap/hour, best.Round(time.Microsecond), goal)
+	}
+}
