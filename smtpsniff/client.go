@@ -10,11 +10,11 @@ const (
 	waitData      // DATA was sent and not answered: message or commands?
 	message
 	chunk     // BDAT
-	waitChunk // BDAT with a size that only some servers take was sent and not answered
+	waitChunk // BDAT was sent and not answered: is what follows a chunk or commands?
 	authing   // credentials until the server ends it
 	waitTLS   // STARTTLS was sent and not answered
-	hello     // the TLS handshake begins
-	deaf      // nothing that follows can be read
+	hello     // the TLS handshake begins, as it seems
+	deaf      // nothing that follows can be read, unless the server answers in the clear
 )
 
 // parser is the client's side of a session.
@@ -32,9 +32,14 @@ type parser struct {
 	proxied  bool // there was such a header
 	asLine   bool // and it was a line, to which there may be a reply
 	asked    bool // for TLS, with STARTTLS
+	named    bool // the server name was looked for in the TLS handshake
+	sure     bool // the server speaks TLS, too, or is not heard
+	revoked  bool // what looked like TLS was answered in the clear
 
 	body       body
 	left       uint64 // bytes of the chunk that are still to come
+	strict     bool   // the chunk's size is written as the standard has it
+	rejected   bool   // BDAT was refused, or answered before its chunk was there: did the server wait for that?
 	lines      uint8  // after AUTH
 	credential credential
 	rcpts      uint32 // in this transaction
@@ -52,25 +57,33 @@ type parser struct {
 	doubted    bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
-	// (waitData), or all since a line with a dot that may have ended the message (loose).
+	// (waitData), BDAT (waitChunk) or STARTTLS (waitTLS), all since the beginning of what looks like TLS
+	// (hello), or all since a line with a dot that may have ended the message (loose).
 	held      []byte
+	helloAt   uint16 // where TLS begins in it; what is before stood behind STARTTLS
 	loose     bool
 	unsettled bool // it is commands, perhaps
 	overflown bool // held is not all
 	resume    mark // where to go back to
+
+	// other is what the client sent since a BDAT that was refused, as long as both readings of it explain the
+	// replies: the server may have stepped over the chunk, as is assumed, or read it as commands.
+	other      []byte
+	otherSince uint32 // replies that the usual reading explained since then
+	otherMark  mark   // where to go back to
 }
 
 // mark is what a session counted before the bytes that may have to be read again.
 type mark struct {
 	mails, rcpts, commands uint32
 	nsenders               uint8
-	text                   int
+	text                   uint16
 	helo                   span
 	heloVerb               Verb
 }
 
 func (s *Session) mark() mark {
-	return mark{s.Mails, s.Rcpts, s.Commands, s.nsenders, len(s.text), s.helo, s.HeloVerb}
+	return mark{s.Mails, s.Rcpts, s.Commands, s.nsenders, uint16(len(s.text)), s.helo, s.HeloVerb}
 }
 
 // client takes in bytes of the client.
@@ -78,6 +91,13 @@ func (l *Listener) client(s *Session, b []byte) {
 	p := &s.client
 	if p.loose {
 		p.hold(l, b)
+	}
+	if p.other != nil {
+		if len(p.other)+len(b) > maxHeld {
+			l.giveBack(&p.other)
+		} else {
+			p.other = append(p.other, b...)
+		}
 	}
 	for len(b) > 0 { // each round takes a byte of b at least, or leaves waitData or waitChunk
 		if !p.begun && p.mode == commands {
@@ -144,30 +164,28 @@ func (l *Listener) client(s *Session, b []byte) {
 				p.mode = commands
 			}
 		case waitChunk:
-			if len(p.held)+len(b) > maxHeld {
+			n := min(len(b), maxHeld-len(p.held))
+			p.hold(l, b[:n])
+			b = b[n:]
+			switch {
+			case len(p.held) == maxHeld:
 				l.releaseChunk(s) // as in waitData
-				continue
+			case p.rejected && uint64(len(p.held)) > p.left:
+				l.eitherChunk(s)
 			}
-			p.hold(l, b)
-			return
 		case waitTLS:
 			p.hold(l, b)
 			switch tls, sure := startsTLS(p.held, false); {
 			case !sure:
-			case tls: // the server's consent was not seen
-				first := p.held
-				p.held = nil
-				l.encrypt(s)
-				l.client(s, first)
-				l.giveBack(&first)
+			case tls: // the server's consent was not seen yet; the queue has the STARTTLS
+				p.toHello(s, 0)
+				l.hello(s, nil, false)
 			default:
 				l.flag(s, AfterSTARTTLS)
 			}
 			return
 		case hello:
-			if !l.hello(s, b) {
-				p.mode = deaf
-			}
+			l.hello(s, b, false)
 			return
 		case deaf:
 			return
@@ -177,14 +195,57 @@ func (l *Listener) client(s *Session, b []byte) {
 
 // tlsBegins notes that a client speaks TLS where commands were expected.
 func (l *Listener) tlsBegins(s *Session) {
-	s.Encryption = Implicit
+	kind := Implicit
 	if s.client.asked {
-		s.Encryption = StartTLS
+		kind = StartTLS
 	} else if s.Proto == Unknown {
 		s.Proto = TLS
 	}
-	s.client.mode = hello
-	l.emit(Encrypted, NoPhase, nil)
+	s.client.toHello(s, 0)
+	s.Encryption = kind
+	if s.client.alone {
+		l.isTLS(s)
+	}
+}
+
+// toHello has what the client holds back from this place on, and what it says next, be TLS.
+func (p *parser) toHello(s *Session, at int) {
+	s.Encryption = StartTLS
+	p.mode, p.named, p.sure, p.helloAt = hello, false, false, uint16(at)
+	s.server.tls = records{}
+}
+
+// isTLS notes that it is TLS indeed: the server speaks it, too, or nobody can say otherwise.
+func (l *Listener) isTLS(s *Session) {
+	p := &s.client
+	if !p.sure {
+		p.sure = true
+		l.emit(Encrypted, NoPhase, nil)
+	}
+	if p.mode == hello && p.named {
+		p.mode, p.overflown = deaf, false
+		l.giveBack(&p.held)
+	}
+}
+
+// plainAgain is a reply in the clear to what looked like TLS: the server reads commands. What
+// the client said since is read again. If the server spoke TLS before, it has ended that: then the client
+// goes on in the clear with its next command, or not at all.
+func (l *Listener) plainAgain(s *Session) {
+	p := &s.client
+	was := p.mode
+	p.mode, p.revoked = commands, true
+	switch {
+	case s.server.tls.seen, was == deaf:
+		p.overflown = false
+		l.giveBack(&p.held)
+		p.line.lose(l)
+	case len(p.held) == 0: // TLS may still begin
+		l.giveBack(&p.held)
+		p.begun = false
+	default:
+		l.reread(s)
+	}
 }
 
 // startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
@@ -225,15 +286,17 @@ func (t *start) tell(b *[]byte, midstream bool) (first []byte, tls, sure bool) {
 	return first, tls, sure
 }
 
-// encrypt is the end of what can be read: TLS follows STARTTLS.
+// encrypt is the end of what can be read: TLS follows STARTTLS. Plain text that stood behind
+// STARTTLS is an attack, or nonsense; no server takes it for TLS.
 func (l *Listener) encrypt(s *Session) {
 	p := &s.client
-	s.Encryption = StartTLS
 	p.queue.clear()
-	p.mode = hello
-	l.giveBack(&p.held) // plain text behind STARTTLS: an attack, or nonsense
+	if p.mode >= hello {
+		return // it began already
+	}
+	p.forgetLoose(l)
 	p.overflown = false
-	l.emit(Encrypted, NoPhase, nil)
+	p.toHello(s, len(p.held))
 }
 
 // hold keeps what the client sent ahead, up to the first bytes that are missing.
@@ -269,10 +332,60 @@ func (l *Listener) releaseCommands(s *Session) {
 	l.reread(s)
 }
 
-// releaseChunk takes what was held back since BDAT for its chunk.
+// releaseChunk takes what was held back since BDAT for its chunk, and what is behind that for commands.
 func (l *Listener) releaseChunk(s *Session) {
-	s.client.mode = chunk
+	p := &s.client
+	if uint64(len(p.held)) > p.left {
+		l.pipelined(s)
+	}
+	p.mode = chunk
 	l.reread(s)
+}
+
+// eitherChunk is releaseChunk where the server has refused BDAT: some servers step over the chunk then and some take
+// it for commands. The replies show which.
+func (l *Listener) eitherChunk(s *Session) {
+	p := &s.client
+	if p.other == nil {
+		other, m := append(l.buffer(), p.held...), s.mark()
+		l.releaseChunk(s)
+		p.other, p.otherSince, p.otherMark = other, 0, m
+		return
+	}
+	l.releaseChunk(s)
+}
+
+// contradicts reports whether a reply to this command shows that the server read a refused chunk as commands.
+func (p *parser) contradicts(v Verb, code uint16) bool {
+	return p.other != nil && (v == NoVerb || !fits(v, code) || v == someLine && code < 400)
+}
+
+// otherChunk goes back to where a refused chunk began, and reads it as commands.
+func (l *Listener) otherChunk(s *Session) {
+	p := &s.client
+	l.flag(s, BadBDAT)
+	l.backTo(s, &p.otherMark)
+	p.forgetLoose(l)
+	l.giveBack(&p.held)
+	p.held, p.other, p.overflown, p.unsettled, p.rejected, p.left = p.other, nil, false, false, false, 0
+	l.reread(s)
+	for ; p.otherSince > 0 && p.queue.n > 0; p.otherSince-- { // at most once for each reply
+		p.queue.pop()
+	}
+	l.unheld(s)
+}
+
+// noChunk takes a chunk for commands: the server, which refused BDAT, answers what is in it.
+func (l *Listener) noChunk(s *Session) {
+	p := &s.client
+	l.flag(s, BadBDAT)
+	p.rejected = false
+	if p.mode == waitChunk {
+		l.releaseCommands(s)
+		return
+	}
+	p.mode, p.left = commands, 0
+	p.line.lose(l)
 }
 
 // reread feeds what was held back again.
@@ -340,14 +453,27 @@ func (l *Listener) endLoosely(s *Session) {
 	} else {
 		l.flag(s, BareLF)
 	}
-	m := p.resume
+	l.backTo(s, &p.resume)
+	l.reread(s)
+}
+
+// backTo forgets what the client said since then. Its commands begin there.
+func (l *Listener) backTo(s *Session, m *mark) {
+	p := &s.client
 	s.Mails, s.Rcpts, s.Commands, s.nsenders, s.helo, s.HeloVerb = m.mails, m.rcpts, m.commands, m.nsenders, m.helo, m.heloVerb
-	s.text = s.text[:m.text]
+	s.text = s.text[:max(m.text, s.fixed)]
 	p.queue.clear()
 	l.giveBack(&p.line.buf)
 	p.line.long = false
 	p.mode = commands
-	l.reread(s)
+}
+
+// unheld takes what is held back for commands if no reply can be the one that it is held for.
+func (l *Listener) unheld(s *Session) {
+	want := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, deaf: NoVerb}[s.client.mode]
+	if last := s.client.queue.last(); want != NoVerb && last != want && (want != BDAT || last != bdatLast) {
+		l.releaseCommands(s)
+	}
 }
 
 // forgetLoose drops the other reading of a message's end.
@@ -370,10 +496,7 @@ func (l *Listener) pushAll(s *Session, v Verb, n uint32) bool {
 	}
 	// After lost replies, only commands in one segment show that nobody waited for them.
 	if waiting > 0 && v != endOfData && !p.alone && (!s.server.gap || p.together) && p.queue.last() != someLine {
-		s.Flags |= Pipelined // usual with servers that offer it: no weird
-		if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
-			s.Flags |= Impatient
-		}
+		l.pipelined(s)
 	}
 	p.together, p.unheard = true, false
 	if !p.queue.pushAll(v, n) {
@@ -381,6 +504,14 @@ func (l *Listener) pushAll(s *Session, v Verb, n uint32) bool {
 		return false
 	}
 	return true
+}
+
+// pipelined notes that a client did not wait for a reply. That is usual with servers that offer it: no weird.
+func (l *Listener) pipelined(s *Session) {
+	s.Flags |= Pipelined
+	if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
+		s.Flags |= Impatient
+	}
 }
 
 // command is a line of the client outside messages.
@@ -416,6 +547,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 	if bare {
 		l.flag(s, BareLF)
+	}
+	if p.revoked && !s.server.tls.seen {
+		s.Encryption, s.Proto = Plain, SMTP
 	}
 	if s.Proto == Unknown || s.Proto == OtherApp {
 		s.Proto = SMTP
@@ -582,9 +716,10 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 	return false
 }
 
-// bdat is BDAT size [LAST] (RFC 3030, section 2). The bytes are sent whatever the server
-// thinks of it; a size that is none leaves the client in its commands. Exim (4.96) takes a sign before the size and anything behind
-// it, others take neither: its reply tells, as that to DATA does.
+// bdat is BDAT size [LAST] (RFC 3030, section 2). The chunk is sent whatever the server thinks of it, and a server that
+// does not know BDAT takes it for commands: its reply tells, as that to DATA does, and what is held back until then is
+// a chunk unless it says otherwise. A size that is none leaves the client in its commands. Exim (4.96) takes a sign before the
+// size and anything behind it, others take neither.
 func (l *Listener) bdat(s *Session, rest []byte) {
 	p := &s.client
 	rest = trimLeft(rest)
@@ -615,11 +750,13 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 		verb = bdatLast
 	}
 	waits := l.push(s, verb)
+	p.left, p.strict, p.rejected = size, strict, false
 	switch {
-	case size > 0 && strict:
-		p.mode, p.left = chunk, size
-	case size > 0 && waits:
-		p.mode, p.left, p.overflown = waitChunk, size, false
+	case size == 0:
+	case strict && (p.alone || s.server.gap || !waits || p.loose):
+		p.mode = chunk
+	case waits:
+		p.mode, p.overflown = waitChunk, false
 		p.forgetLoose(l)
 	}
 	if last && p.alone {
@@ -630,6 +767,10 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 // clientGap is bytes of the client that were not seen.
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
+	l.giveBack(&p.other)
+	if p.mode == waitChunk && p.strict {
+		l.releaseChunk(s) // its size tells where it ends
+	}
 	p.missed, p.unheard = true, true
 	if p.mode != message && !(p.mode == chunk && uint64(n) <= p.left) {
 		s.server.unsure = true // there may have been commands among them
@@ -659,7 +800,13 @@ func (l *Listener) clientGap(s *Session, n int) {
 	case waitTLS, waitChunk:
 		p.overflown = true
 	case hello:
-		p.mode = deaf
+		p.named = true
+		if p.sure || len(p.held) == 0 {
+			p.mode = deaf
+			l.giveBack(&p.held)
+		} else {
+			p.overflown = true
+		}
 	case commands, authing:
 		if p.unsettled {
 			p.strays++ // what came with the commands that were held back may have been no command
@@ -732,34 +879,36 @@ func (l *Listener) clientEnd(s *Session) {
 		l.endLoosely(s)
 	}
 	if p.mode == hello && p.held != nil {
-		p.overflown = true // it will not become longer
-		l.hello(s, nil)
-		p.mode = deaf
+		l.hello(s, nil, true) // it will not become longer
 	}
 }
 
-// hello collects the client's first TLS message for the name in it. It reports whether
-// more is wanted.
-func (l *Listener) hello(s *Session, b []byte) bool {
+// hello collects what a client says in what looks like TLS: its first message has a name in it, and all of it is commands if the
+// server says so before it speaks TLS itself. over tells that there will be no more.
+func (l *Listener) hello(s *Session, b []byte, over bool) {
 	p := &s.client
 	p.hold(l, b)
-	if tls, sure := startsTLS(p.held, s.Flags&Midstream != 0); !sure && !p.overflown {
-		return true
-	} else if !tls {
-		if s.Encryption == StartTLS {
+	over = over || p.overflown
+	if !p.named {
+		first := p.held[p.helloAt:]
+		tls, sure := startsTLS(first, s.Flags&Midstream != 0)
+		switch {
+		case !sure && !over:
+			return
+		case tls:
+			name, more := tlshello.ServerName(first)
+			if more && !over {
+				return
+			}
+			s.sni = s.fix(name, maxName)
+		case s.Encryption == StartTLS:
 			l.flag(s, PlainAfterSTARTTLS)
 		}
-		l.giveBack(&p.held)
-		return false
+		p.named = true
 	}
-	name, more := tlshello.ServerName(p.held)
-	if more && !p.overflown {
-		return true
+	if p.sure {
+		l.isTLS(s)
 	}
-	s.sni = s.keep(name, maxName)
-	l.giveBack(&p.held)
-	p.overflown = false
-	return false
 }
 
 // accept counts a message that was taken.

@@ -42,7 +42,7 @@ func (l *Listener) New(midstream, alone bool) *Session {
 
 // Free takes back a session that nobody will use any more.
 func (l *Listener) Free(s *Session) {
-	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held} {
+	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held, &s.client.other} {
 		l.giveBack(b)
 	}
 	l.sessions = append(l.sessions, s)
@@ -61,6 +61,10 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 	}
 	l.endCut(s)
 	s.client.again, s.client.guessed = 0, false // it goes on by what the server said so far
+	if p := &s.client; p.otherSince > 0 && p.queue.all == 0 {
+		p.otherSince = 0
+		l.giveBack(&p.other) // the usual reading explains all of it
+	}
 	if !s.client.heard {
 		s.client.heard = true
 		if s.Flags&Midstream == 0 && s.server.heard == 0 {
@@ -91,8 +95,12 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 func (l *Listener) serverGap(s *Session, n int) {
 	r, p := &s.server, &s.client
 	l.cutReply(s)
+	l.giveBack(&p.other)
 	r.paused = r.gap && r.paused || p.mode == waitData && len(p.held) == 0 && !p.lossy
 	r.gap, r.several, r.tls.lost = true, false, true
+	if p.mode == waitChunk && p.strict {
+		l.releaseChunk(s) // what decides may be lost
+	}
 	r.open = p.queue.all
 	if p.unsettled { // commands, perhaps
 		r.open += uint32(bytes.Count(p.held, []byte{'\n'}))
@@ -140,11 +148,17 @@ func (l *Listener) Finish(s *Session) {
 			l.flag(s, Ambiguous) // it spoke, and what it said was not seen
 		}
 	}
+	if s.client.mode == waitChunk && s.client.strict {
+		l.releaseChunk(s)
+	}
 	l.clientEnd(s)
+	if s.Encryption != Plain {
+		l.isTLS(s) // nobody said otherwise
+	}
 	if !s.client.heard && s.taken() {
 		l.flag(s, Ambiguous)
 	}
-	if p := &s.client; p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
+	if p := &s.client; s.Encryption == Plain && p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
 		l.flag(s, NotSMTP)
 		l.emit(Foreign, NoPhase, nil)
 	}

@@ -31,6 +31,7 @@ type records struct {
 	n    uint8  // bytes of head
 	left uint32 // bytes of the record that are still to come
 	lost bool   // where records begin is not known
+	seen bool   // there was one
 }
 
 // skip returns what is no TLS record but can be a reply.
@@ -52,10 +53,25 @@ func (t *records) skip(b []byte) []byte {
 			t.lost = true
 		}
 		if int(t.n) == len(t.head) {
+			t.seen = true
 			t.n, t.left = 0, uint32(t.head[3])<<8|uint32(t.head[4])
 		}
 	}
-	return nil
+	if t.seen || isBinary(b) {
+		t.seen = t.seen || len(b) > 0
+		return nil
+	}
+	return b // after a gap, and nothing yet was TLS
+}
+
+// isBinary reports whether b has bytes that are in no reply.
+func isBinary(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x7f || c < ' ' && c != '\r' && c != '\n' && c != '\t' {
+			return true
+		}
+	}
+	return false
 }
 
 // server takes in bytes of the server.
@@ -75,7 +91,11 @@ func (l *Listener) server(s *Session, b []byte) {
 	}
 	for len(b) > 0 { // each round takes a line
 		if s.client.mode >= hello && r.line.buf == nil {
-			if b = r.tls.skip(b); len(b) == 0 {
+			b = r.tls.skip(b)
+			if r.tls.seen {
+				l.isTLS(s)
+			}
+			if len(b) == 0 {
 				return
 			}
 		}
@@ -236,6 +256,9 @@ func (l *Listener) reply(s *Session) {
 		l.overheard(s)
 		return
 	}
+	if p.mode >= hello && p.queue.front() == NoVerb && r.code != 421 { // that is goodbye
+		l.plainAgain(s)
+	}
 	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.queue.front() != connect { // to a STARTTLS that was lost
 		p.unsettled, p.line.lost = false, false
 		l.answered(s, STARTTLS)
@@ -257,12 +280,18 @@ func (l *Listener) reply(s *Session) {
 		p.queue.pop() // the greeting was not seen
 	}
 	verb := p.queue.front()
-	if !p.loose && !fits(verb, r.code) && p.queue.answers(r.code) {
+	if !p.loose && p.other == nil && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
 		for !fits(p.queue.front(), r.code) { // at most once for each command that was pushed
 			p.queue.pop()
 		}
 		verb = p.queue.front()
+	}
+	if p.contradicts(verb, r.code) {
+		l.otherChunk(s)
+		verb = p.queue.front()
+	} else if p.other != nil {
+		inc(&p.otherSince)
 	}
 	if p.doubted && r.code == 354 && verb != DATA && p.mode == commands {
 		// It asks for a message, whatever the client was heard to say.
@@ -272,6 +301,9 @@ func (l *Listener) reply(s *Session) {
 		return
 	}
 	switch {
+	case p.rejected && (p.mode == chunk || p.mode == waitChunk) && verb == NoVerb:
+		l.noChunk(s)
+		verb = p.queue.front()
 	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost
 		p.forgetLoose(l)
@@ -365,6 +397,7 @@ func (l *Listener) lostReplies(s *Session) {
 	if v := q.front(); q.all == 1 && p.unheard && r.lost >= shortReply && (v == endOfData || v == bdatLast) {
 		l.flag(s, Ambiguous) // the reply to it was lost, or this is it, and not one to what the client said since
 		q.pop()
+		l.unheld(s)
 	}
 }
 
@@ -412,15 +445,12 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 		l.endLoosely(s)
 		after := p.queue
 		p.queue = held
-		last := true // of them has its place
 		for _, r := range after.runs[:after.n] {
-			if last = p.queue.pushAll(r.verb, r.count); !last {
+			if !p.queue.pushAll(r.verb, r.count) {
 				l.flag(s, TooManyPending)
 			}
 		}
-		if !last && (p.mode == waitData || p.mode == waitTLS || p.mode == waitChunk) {
-			l.releaseCommands(s) // no reply can be the one that it waits for
-		}
+		l.unheld(s)
 	case code >= 400 && !p.lossy:
 		// Refused before its end; the client may well go on sending.
 		p.refused = true
@@ -488,7 +518,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 	}
 	switch v {
 	case connect:
-		s.banner = s.keep(text, maxReply)
+		s.banner = s.fix(text, maxReply)
 		if p.early && s.Flags&GapServer == 0 {
 			l.flag(s, EarlyTalker)
 		}
@@ -526,16 +556,8 @@ func (l *Listener) answered(s *Session, v Verb) {
 			}
 		}
 	case BDAT, endOfData, bdatLast:
-		if p.mode == waitChunk && v != endOfData {
-			if positive && s.Flags&GapServer == 0 {
-				l.releaseChunk(s)
-			} else {
-				if positive { // the reply to it may be lost
-					l.flag(s, Ambiguous)
-					v = BDAT
-				}
-				l.releaseCommands(s)
-			}
+		if v != endOfData {
+			v = l.chunkAnswered(s, v)
 		}
 		if v != BDAT && positive && fits(v, code) {
 			if r.unsure && v == bdatLast {
@@ -559,8 +581,11 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.encrypt(s)
 		default:
 			l.flag(s, STARTTLSRefused)
-			if p.mode == waitTLS {
+			switch {
+			case p.mode == waitTLS:
 				l.releaseCommands(s)
+			case p.mode >= hello:
+				l.plainAgain(s)
 			}
 		}
 	}
@@ -569,6 +594,45 @@ func (l *Listener) answered(s *Session, v Verb) {
 	}
 	e := l.emit(Replied, phase, text)
 	e.Code, e.Enhanced = code, r.enhanced
+}
+
+// chunkAnswered is a reply to BDAT, which decides what is held back since. It returns the command
+// that counts as answered.
+func (l *Listener) chunkAnswered(s *Session, v Verb) Verb {
+	p, code := &s.client, s.server.code
+	unknown := code >= 500 && code <= 502 || code == 504 // the server does not know BDAT
+	if p.queue.all > 0 {                                 // it is another BDAT's chunk that is open
+		return v
+	}
+	if p.mode == chunk { // nothing is held any more
+		if p.rejected = true; unknown {
+			l.noChunk(s)
+		}
+	}
+	if p.mode != waitChunk {
+		return v
+	}
+	complete := uint64(len(p.held)) >= p.left
+	switch {
+	case !p.strict && code < 400 && s.Flags&GapServer == 0, p.strict && code < 400 && complete:
+		l.releaseChunk(s)
+	case p.strict && s.server.unsure: // it may be the reply to another command
+		p.rejected = true
+		l.releaseChunk(s)
+	case !p.strict:
+		if code < 400 { // the reply to it may be lost
+			l.flag(s, Ambiguous)
+			v = BDAT
+		}
+		l.releaseCommands(s)
+	case unknown:
+		l.noChunk(s)
+	case !complete || uint64(len(p.held)) == p.left:
+		p.rejected = true
+	default:
+		l.eitherChunk(s)
+	}
+	return v
 }
 
 // refused counts a refusal and keeps the first ones.
@@ -590,7 +654,7 @@ func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 		return // nothing that concerns the mail
 	}
 	if int(s.nrefusal) < maxRefusal {
-		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: s.keep(text, maxReply)}
+		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: s.fix(text, maxReply)}
 		s.nrefusal++
 	}
 }

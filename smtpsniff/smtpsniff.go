@@ -133,7 +133,7 @@ const (
 	ExtraReply                           // a reply to nothing
 	Ambiguous                            // the number of messages is uncertain
 	Smuggling                            // the server ended a message where the standard does not
-	BadBDAT                              // BDAT with an impossible size
+	BadBDAT                              // BDAT with an impossible size, or one that the server read no chunk for
 	AfterSTARTTLS                        // plain text behind an unanswered STARTTLS
 	PlainAfterSTARTTLS                   // no TLS although the server agreed to it
 	STARTTLSRefused                      // the server did not agree
@@ -224,6 +224,7 @@ type Session struct {
 	nrefusal uint8
 
 	text     []byte // all texts below
+	fixed    uint16 // how much of it stays whatever the client turns out to have said
 	banner   span
 	helo     span
 	senders  [maxSenders]span
@@ -245,6 +246,13 @@ func (s *Session) keep(b []byte, max int) span {
 	n := min(len(b), max, maxText-len(s.text))
 	p := span{uint16(len(s.text)), uint16(n)}
 	s.text = append(s.text, b[:n]...)
+	return p
+}
+
+// fix is keep of what stays whatever the client turns out to have said.
+func (s *Session) fix(b []byte, max int) span {
+	p := s.keep(b, max)
+	s.fixed = uint16(len(s.text))
 	return p
 }
 
