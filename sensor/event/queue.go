@@ -20,9 +20,13 @@ import (
 // Findings, health and stats are lost last. They have room beyond that of the others; the
 // last of a disk is kept for them (see disk); and one that could not be written is
 // held and tried again, before anything else, until there is no room for it or the end has come.
+//
+// Whatever fails, each line is whole. What a full disk took of a line is taken off again, and a reader
+// of a pipe that went away is waited for: what it did not take is written to the next one.
 type Queue struct {
 	out  io.Writer
 	disk *disk // nil where out is no file on a disk
+	pipe *pipe // nil where out is no pipe
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -36,7 +40,10 @@ type Queue struct {
 	stalled int // calls of put that wait for room
 	closed  bool
 	next    *replacement
-	broken  error // nobody reads any more
+	broken  error // Close gave up
+	hangup  error // nobody reads at the moment
+	retryAt time.Time
+	backoff time.Duration
 	failing bool
 	torn    bool // the last write ended within a line
 	pending [Types]uint64
@@ -66,8 +73,9 @@ const (
 	roomWaiting  = 1 << 20
 	// patience is how long Close waits for a reader that takes nothing, when in a hurry.
 	patience = 5 * time.Second
-	// again is how often what is held is tried again while nothing else is to be written.
-	again = time.Second
+	// again is how often what is held is tried again while nothing else is to be written, and
+	// firstAgain how soon a pipe without a reader is tried again at first: twice as late each time, up to again.
+	again, firstAgain = time.Second, 100 * time.Millisecond
 )
 
 // ErrStalled is the error with which events are lost that nobody took.
@@ -78,7 +86,7 @@ func (t Type) late() bool { return t == FindingEvent || t == HealthEvent || t ==
 
 // NewQueue starts writing to out. block makes put wait for room.
 func NewQueue(out io.Writer, block bool) *Queue {
-	q := &Queue{out: out, disk: newDisk(out), block: block, hurry: !block, patient: patience, done: make(chan struct{})}
+	q := &Queue{out: out, disk: newDisk(out), pipe: newPipe(out), block: block, hurry: !block, patient: patience, done: make(chan struct{})}
 	q.changed.L = &q.mu
 	go q.run()
 	return q
@@ -132,7 +140,7 @@ func (q *Queue) Replace(out io.Writer, then func()) {
 	if last := q.next; last != nil { // nothing was written to that one
 		n.then = func() { last.then(); then() }
 	}
-	q.next, q.broken = n, nil
+	q.next = n
 	q.changed.Broadcast()
 }
 
@@ -141,11 +149,11 @@ func (q *Queue) replace() {
 	q.mu.Lock()
 	n := q.next
 	if q.next = nil; n != nil {
-		q.torn, q.broken, q.failing = false, nil, false
+		q.torn, q.hangup, q.failing = false, nil, false
 	}
 	q.mu.Unlock()
 	if n != nil {
-		q.out, q.disk = n.out, newDisk(n.out)
+		q.out, q.disk, q.pipe = n.out, newDisk(n.out), newPipe(n.out)
 		n.then()
 	}
 }
@@ -208,7 +216,7 @@ func (q *Queue) deliver(l line) {
 	switch {
 	case err == nil:
 		q.gone(l, nil)
-	case l.kind.late() && !hungUp(err):
+	case l.kind.late():
 		q.failed(err)
 		q.held = append(q.held, l)
 		q.hold(1)
@@ -235,42 +243,87 @@ func (q *Queue) hold(n int) {
 	q.changed.Broadcast()
 }
 
-// hungUp reports whether an error means that nobody will ever read again.
+// hungUp reports whether an error means that nobody reads.
 func hungUp(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) }
 
 // write writes one line.
 func (q *Queue) write(l line) error {
 	q.replace()
 	q.mu.Lock()
-	broken, torn := q.broken, q.torn
+	err, torn, failing := q.broken, q.torn, q.failing
+	if err == nil && !q.closed && time.Now().Before(q.retryAt) {
+		err = q.hangup
+	}
 	q.mu.Unlock()
-	if broken != nil {
-		return broken
+	if err != nil {
+		return err
 	}
 	if !l.kind.late() {
 		if err := q.disk.scarce(); err != nil {
 			return err
 		}
 	}
-	if torn { // end the half line, so that only that one is lost
-		if _, err := q.out.Write([]byte{'\n'}); err != nil {
+	if failing { // who follows the file is not to see half lines come and go
+		if err := q.disk.full(len(l.text)); err != nil {
 			return err
 		}
-		q.mu.Lock()
-		q.torn = false
-		q.mu.Unlock()
+	}
+	if torn { // end the half line, so that only that one is lost
+		if _, err := q.out.Write([]byte{'\n'}); err != nil {
+			q.hungUp(err, 0)
+			return err
+		}
+		q.tear(false)
 	}
 	n, err := q.out.Write(l.text)
 	q.disk.wrote(n)
 	if err == nil && n < len(l.text) {
 		err = io.ErrShortWrite
 	}
-	if err != nil && n > 0 {
-		q.mu.Lock()
-		q.torn = true
-		q.mu.Unlock()
+	if err == nil {
+		q.pipe.wrote(l)
+		return nil
+	}
+	if whole := q.hungUp(err, n); n > 0 && !whole && !q.disk.takeBack(n) {
+		q.tear(true)
 	}
 	return err
+}
+
+// tear says whether the last write ended within a line that could not be taken back.
+func (q *Queue) tear(torn bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.torn = torn
+}
+
+// hungUp takes in, if an error says so, that the reader of a pipe has gone: what it did not take is to be
+// written again. half is how much of a line was written last. It reports whether the pipe is empty.
+func (q *Queue) hungUp(err error, half int) (empty bool) {
+	if !hungUp(err) {
+		return false
+	}
+	var back []line
+	if back, empty = q.pipe.recall(half); len(back) > 0 {
+		q.held = append(back[:len(back):len(back)], q.held...)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range back {
+		q.written--
+		q.pending[l.kind]++
+		q.bytes += len(l.text)
+		q.nheld++
+	}
+	if empty {
+		q.torn = false
+	}
+	if q.hangup == nil {
+		q.backoff = firstAgain
+	}
+	q.hangup, q.retryAt = err, time.Now().Add(q.backoff)
+	q.backoff = min(2*q.backoff, again)
+	return empty
 }
 
 // failed notes an error.
@@ -278,9 +331,6 @@ func (q *Queue) failed(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.fail, q.failing = err, true
-	if hungUp(err) {
-		q.broken = err
-	}
 	q.moved++
 	q.changed.Broadcast()
 }
@@ -297,7 +347,7 @@ func (q *Queue) gone(l line, err error) {
 	q.moved++
 	if err == nil {
 		q.written++
-		q.failing = false
+		q.failing, q.hangup = false, nil
 	} else {
 		q.dropped[l.kind]++
 	}
@@ -444,6 +494,36 @@ func (d *disk) wrote(n int) {
 	if d != nil {
 		d.since += n
 	}
+}
+
+// full says, without trying, that n bytes have no room on the disk.
+func (d *disk) full(n int) error {
+	if d == nil {
+		return nil
+	}
+	var st syscall.Statfs_t
+	if syscall.Fstatfs(int(d.f.Fd()), &st) == nil && st.Blocks > 0 && st.Bfree*uint64(st.Bsize) < uint64(n) {
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+// takeBack takes the last n bytes, which were written last, off the file again. It reports false if that
+// cannot be done; a file that somebody else has written to since is left as it is.
+func (d *disk) takeBack(n int) bool {
+	if d == nil {
+		return false
+	}
+	info, err := d.f.Stat()
+	if err != nil {
+		return false
+	}
+	at, err := d.f.Seek(0, io.SeekCurrent)
+	if err != nil || at != info.Size() || d.f.Truncate(at-int64(n)) != nil {
+		return false
+	}
+	_, err = d.f.Seek(at-int64(n), io.SeekStart)
+	return err == nil
 }
 
 // scarce says that the disk has no room for what is not important.
