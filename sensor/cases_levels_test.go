@@ -28,3 +28,17 @@ func levels(want map[string]string) func(*testing.T, outcome) {
 		}
 	}
 }
+
+// oneMachine wants one finding of a bot, confirmed, whatever addresses it has.
+func oneMachine(t *testing.T, got outcome) {
+	ids, confirmed := map[string]int{}, false
+	for _, e := range got.events {
+		if e.Type == "finding" && e.Finding.Class == "spambot" {
+			ids[e.Finding.ID]++
+			confirmed = confirmed || e.Finding.Level == "confirmed"
+		}
+	}
+	if len(ids) != 1 || !confirmed {
+		t.Errorf("findings %v, confirmed %v", ids, confirmed)
+	}
+}

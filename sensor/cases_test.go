@@ -27,6 +27,7 @@ type hostileCase struct {
 // hostileCases are the captures of cases/hostile that once were judged wrongly, or ended or
 // stopped the sensor. Keep the rows in the order of the names.
 var hostileCases = []hostileCase{
+	{file: "evade-ipv4-per-mail.pcap", check: oneMachine},
 	{file: "evade-tls-first-line.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
 	{file: "evade-two-macs.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
 	{file: "frame-innocent-10-packets.pcap", check: levels(map[string]string{"10.1.9.9": "suspect"})},

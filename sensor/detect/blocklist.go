@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,32 @@ func (h *Host) Cited(list, text string, why Cause, now int64) {
 		weight = 0
 	}
 	h.found(Blocklisted, now, float64(l.n), 1, weight)
+}
+
+// add: see Host.add.
+func (l *lists) add(from *lists) {
+	for _, name := range from.name[:from.n] {
+		if l.n < maxLists && !slices.Contains(l.name[:l.n], name) {
+			l.name[l.n] = name
+			l.n++
+		}
+	}
+	if l.sample == "" {
+		l.sample = from.sample
+	}
+	for _, x := range from.address {
+		for i := range l.address {
+			if q := &l.address[i]; x.addr.IsValid() && (q.addr == x.addr || !q.addr.IsValid()) {
+				q.addr = x.addr
+				for _, server := range x.servers {
+					if server.at != 0 {
+						recently(q.servers[:], server.hash, server.at, 30*86400)
+					}
+				}
+				break
+			}
+		}
+	}
 }
 
 // Quoted is the observation that a server quoted a global address that is not its own: as the

@@ -227,6 +227,34 @@ func (f *Facts) Since(before *Facts, at int64) Facts {
 	return d
 }
 
+// Plus are the facts of a machine that had another address before; its facts under that are added.
+func (f *Facts) Plus(before *Facts) Facts {
+	d := *f
+	d.First, d.Last = min(d.First, before.First), max(d.Last, before.Last)
+	for _, n := range []struct {
+		to *uint32
+		b  uint32
+	}{{&d.Attempts, before.Attempts}, {&d.Retransmits, before.Retransmits}, {&d.Sessions, before.Sessions}, {&d.Refused, before.Refused},
+		{&d.Unreachable, before.Unreachable}, {&d.Messages, before.Messages}, {&d.Rejected, before.Rejected}, {&d.Deferred, before.Deferred},
+		{&d.Recipients, before.Recipients}, {&d.RecipientsRejected, before.RecipientsRejected}, {&d.TLSSessions, before.TLSSessions},
+		{&d.AuthSessions, before.AuthSessions}} {
+		*n.to += min(n.b, math.MaxUint32-*n.to)
+	}
+	d.ConcurrentMax = max(d.ConcurrentMax, before.ConcurrentMax)
+	for _, p := range before.Ports {
+		for i := range d.Ports {
+			if to := &d.Ports[i]; p.Count > 0 && (to.Count == 0 || to.Port == p.Port) {
+				to.Port = p.Port
+				to.Count += min(p.Count, math.MaxUint32-to.Count)
+				break
+			}
+		}
+	}
+	d.ToServer += before.ToServer
+	d.ToClient += before.ToClient
+	return d
+}
+
 // few is a set of up to three hashes.
 type few struct {
 	hash [3]uint32

@@ -57,18 +57,26 @@ func (d *dialect) told() (list []string) {
 // Spoke is the observation of how a session on port 25 with a server that is not ours was
 // spoken.
 func (h *Host) Spoke(o Oddity, now int64) {
-	weight, kinds := 0.0, 0
 	for i := range h.dialect {
-		n := &h.dialect[i]
-		if o>>i&1 != 0 && *n < 65535 {
+		if n := &h.dialect[i]; o>>i&1 != 0 && *n < 65535 {
 			*n++
 		}
-		if *n >= twice {
+	}
+	if o != 0 {
+		h.judgeDialect(now)
+	}
+}
+
+// judgeDialect is called when a session was odd.
+func (h *Host) judgeDialect(now int64) {
+	weight, kinds := 0.0, 0
+	for i, n := range h.dialect {
+		if n >= twice {
 			weight += oddities[i].weight
 			kinds++
 		}
 	}
-	if o != 0 && kinds > 0 {
+	if kinds > 0 {
 		h.found(Oddities, now, float64(kinds), 1, weight)
 	}
 }

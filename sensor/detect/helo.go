@@ -135,10 +135,7 @@ func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, no
 	if !fresh {
 		return
 	}
-	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], string(name)) {
-		w.name[w.n] = string(name)
-		w.n++
-	}
+	w.remember(string(name))
 	class := ClassifyHelo(string(name))
 	if weight := heloWeights[class]; weight > h.reasons[HeloName].Weight {
 		w.worst = string(name)
@@ -146,6 +143,14 @@ func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, no
 		h.found(HeloName, now, float64(class), 0, weight)
 	} else if weight > 0 {
 		h.reasons[HeloName].Last = now
+	}
+}
+
+// remember keeps a name, if it is one of the first.
+func (w *names) remember(name string) {
+	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], name) {
+		w.name[w.n] = name
+		w.n++
 	}
 }
 

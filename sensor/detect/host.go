@@ -240,7 +240,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	}
 	v.Level -= min(v.Level, Level(max(0, now-latest)/holdLevel))
 	if v.Level > h.level || v.Level == h.level && v.Level > NoLevel && v.Class != h.verdict.Class {
-		h.decided = Decision{At: max(latest, f.First), Attempts: f.Attempts}
+		h.decided = Decision{At: max(latest, h.since(f)), Attempts: h.attempts(f)}
 	}
 	h.level, h.verdict = v.Level, v
 	return v

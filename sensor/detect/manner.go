@@ -76,6 +76,13 @@ func (m *manner) attempted(a *Attempt, few bool) {
 	inc(&m.ttls)
 }
 
+// Came is the observation of a packet with this hop limit, where none of the SYNs has shown one.
+func (h *Host) Came(ttl uint8) {
+	if t := &h.manner.ttl[0]; t.n == 0 {
+		t.ttl, t.n = ttl, 1
+	}
+}
+
 // SessionOver is the observation of a session's end: whether the client had nothing to deliver, named a sender, had a recipient
 // accepted, and then began no message.
 func (h *Host) SessionOver(mute, mail, welcomed, check bool) {

@@ -74,6 +74,9 @@ func (h *Host) SessionDecided(c *Config, refused, listed bool, now int64) {
 	}
 }
 
+// Unwelcome reports whether a server refused what the host had, or named a blocklist.
+func (h *Host) Unwelcome() bool { return h.refusal.refused > 0 || h.lists.n > 0 }
+
 // partly is how far on the way a test must be to count at all: twenty to one, which is two refused in a row, or three of six.
 const partly = 3.0
 
@@ -122,7 +125,14 @@ func (h *Host) RecipientAnswered(c *Config, unknown bool, now int64) {
 	upper, lower := c.bounds()
 	t.llr = math.Max(lower, t.llr+step)
 	t.proved = t.llr >= upper || t.proved && t.llr > lower
-	if unknown && int(t.recipients) >= c.UnknownRecipients && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
+	if unknown {
+		h.judgeUnknown(c, now)
+	}
+}
+
+// judgeUnknown is called when a recipient was unknown.
+func (h *Host) judgeUnknown(c *Config, now int64) {
+	if t := &h.unknown; int(t.recipients) >= c.UnknownRecipients && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
 		h.found(UnknownUsers, now, float64(t.unknown)/float64(t.recipients), c.UnknownShare, 2.3)
 	}
 }

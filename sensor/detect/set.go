@@ -103,6 +103,18 @@ func (s *set) mark(h uint32) bool {
 	return true
 }
 
+// each calls f for the hashes, unless there are so many that they are only counted.
+func (s *set) each(f func(h uint32)) {
+	if s.rough {
+		return
+	}
+	for _, v := range s.table {
+		if v != 0 {
+			f(v)
+		}
+	}
+}
+
 // len is how many distinct hashes were added.
 func (s *set) len() int {
 	if !s.rough {

@@ -118,7 +118,8 @@ type Engine struct {
 	nextSrcs  int64
 	over      bool // nobody will be answered any more
 	homeSeen  atomic.Bool
-	emitted   []record // scratch of flush
+	emitted   []record  // scratch of flush
+	arrivals  []arrival // scratch of followArrivals
 	site      site
 	machines  machines
 	workers   []*Worker

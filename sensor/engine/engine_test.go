@@ -141,7 +141,10 @@ type results struct {
 	stats    Stats
 }
 
-func analyse(cfg Config, frames []frame) *results {
+func analyse(cfg Config, frames []frame) *results { return analyseRows(cfg, frames, 1) }
+
+// analyseRows hands over so many frames at a time.
+func analyseRows(cfg Config, frames []frame, row int) *results {
 	r := &results{sources: map[string]detect.SourceRecord{}}
 	cfg.AllSessions = true
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
@@ -150,9 +153,12 @@ func analyse(cfg Config, frames []frame) *results {
 		Source:  func(s *detect.SourceRecord) { r.sources[s.Addr.String()] = *s },
 		Finding: func(f *detect.Finding) { r.findings = append(r.findings, *f) },
 	})
-	w := feeder{w: e.Worker(), size: 1}
+	w := feeder{w: e.Worker(), size: row}
 	for _, f := range frames {
 		w.take(f)
+	}
+	if len(w.list) > 0 {
+		w.flush()
 	}
 	e.Finish("end_of_input")
 	r.stats = e.Stats()

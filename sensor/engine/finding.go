@@ -149,6 +149,14 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 		own.facts = src.facts.Since(hst.before, hst.since)
 		src, former = &own, hst.before.Attempts
 	}
+	told := src.facts // for reasons, which know the attempts of before
+	if hst.elsewhere != nil {
+		own := *src
+		own.facts = src.facts.Plus(hst.elsewhere)
+		told = own.facts
+		told.Attempts = src.facts.Attempts
+		src = &own
+	}
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
@@ -166,12 +174,12 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()
 		hst.Reasons(func(code detect.Code, r *detect.Reason) {
-			d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &src.facts)})
+			d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 		})
 	case detect.OnBlocklist:
 		hst.Reasons(func(code detect.Code, r *detect.Reason) {
 			if code == detect.Blocklisted {
-				d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &src.facts)})
+				d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 			}
 		})
 	}
@@ -187,7 +195,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	}
 	d.Advice = advice(d, hst)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.record(record{finding: d, host: hst, time: now})
+	s.record(record{finding: d, key: k, lists: f.lists, host: hst, time: now})
 }
 
 // severity is how soon somebody should act.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 )
 
@@ -17,7 +18,8 @@ import (
 // machine name the others, and are one incident.
 type machines struct {
 	known     map[machine]*incident
-	latest    map[[6]byte]*arrival // address of a machine with IPv6
+	lineages  map[[6]byte]*lineage
+	lines     map[flowtable.Host]*lineage // those of machines with several addresses
 	forgotten atomic.Uint64
 }
 
@@ -58,10 +60,13 @@ func (m *machines) follow(f *detect.Finding) {
 		}
 		i.addrs = append(slices.Clip(i.addrs), f.Source.Addr) // findings keep what they were given
 	}
-	if i.id == f.ID && len(i.addrs) == 1 {
+	if i.id == f.ID && len(i.addrs) == 1 && len(f.Also) == 0 {
 		return
 	}
 	f.Incident, f.Since = i.id, i.first
+	if len(f.Also) > 0 { // its machine is known to have several addresses, which need not all have been found
+		return
+	}
 	for _, a := range i.addrs {
 		if a != f.Source.Addr {
 			f.Also = append(f.Also, a)

@@ -20,6 +20,8 @@ type record struct {
 	time     int64
 	session  *detect.Session
 	finding  *detect.Finding
+	key      flowtable.Host // of its source
+	lists    int            // blocklists that it names
 	citation *citation
 	host     *host // whose evidence a session becomes
 	server   *serverSeen
@@ -279,7 +281,9 @@ func (e *Engine) emit(r *record) {
 		t.Lock()
 		r.finding.Evidence = slices.Clone(r.host.evidence)
 		t.Unlock()
-		e.machines.follow(r.finding)
-		e.out.Finding(r.finding)
+		if e.machines.merge(r.key, r.finding, r.lists) {
+			e.machines.follow(r.finding)
+			e.out.Finding(r.finding)
+		}
 	}
 }

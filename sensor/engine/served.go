@@ -39,8 +39,8 @@ func (s *shard) served(src *source) {
 	}
 }
 
-// gather takes what all shards have in a list for each other.
-func gather[T any](e *Engine, of func(*shard) *[]T) (all []T) {
+// gather takes what all shards have in a list for each other, into all.
+func gather[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -55,7 +55,7 @@ func gather[T any](e *Engine, of func(*shard) *[]T) (all []T) {
 // handOver gives the notes of all shards to those they are about. The caller holds
 // tickMu.
 func (e *Engine) handOver() {
-	all := gather(e, func(s *shard) *[]note { return &s.notes })
+	all := gather(e, nil, func(s *shard) *[]note { return &s.notes })
 	slices.SortFunc(all, func(a, b note) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]), cmp.Compare(a.client, b.client))
 	})

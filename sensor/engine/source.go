@@ -24,6 +24,7 @@ type host struct {
 	judged     int64         // when time alone was last asked to change the verdict
 	since      int64         // when another machine took the address, zero if none did
 	before     *detect.Facts // of the source at that time
+	elsewhere  *detect.Facts // of its machine under other addresses
 	mac        newMAC
 	waiting    bool // it is in shard.waiting
 	left       bool // its machine has another address now: it is to be forgotten
@@ -166,7 +167,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if !s.judges(src) || !hst.OneSide(s.e.sides.shown(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
+	if hst.left || !s.judges(src) || !hst.OneSide(s.e.sides.shown(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
 		return
 	}
 	v := hst.Judge(&src.facts, now)
@@ -329,6 +330,7 @@ func (s *shard) opened(p *packet, f *flow) {
 		}
 	}
 	src.facts.Sessions++
+	s.appears(src, p, f)
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
 		s.settles(src, hst, p, f)

@@ -209,16 +209,18 @@ func (w *Worker) run(shared bool) {
 	}
 	e.tickMu.Lock()
 	e.progress = &w.progress
-	e.flushRecords()
 	e.exchange()
 	e.tickMu.Unlock()
 }
 
-// exchange has the shards tell each other what they found out. The caller holds tickMu.
+// exchange gives out what was found in the row, and has the shards tell each other what they found out. The caller holds tickMu.
 func (e *Engine) exchange() {
+	var moves []move
+	e.guarded(func() { moves = e.followArrivals() })
+	e.flushRecords()
 	defer e.rescue()
 	e.handOver()
-	e.succeed()
+	e.succeed(moves)
 }
 
 // Tell gives out the sources and the counters whose time has come. It is to be called between

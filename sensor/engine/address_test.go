@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// spam is one mail of a bot: every fifth is refused for its client, others for their recipients.
+func spam(c *conn, i int) *conn {
+	c.open().told("220 mx ESMTP\r\n").says(fmt.Sprintf("EHLO host%d\r\n", i*7919)).told("250 mx\r\n").says(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i%28)).told("250 ok\r\n")
+	c.says(fmt.Sprintf("RCPT TO:<b@e%d.example>\r\n", i))
+	switch i % 5 {
+	case 1:
+		c.told("550 5.1.1 no such user\r\n")
+	case 3:
+		c.told("550 5.7.1 we take no mail from you\r\n")
+	default:
+		c.told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("buy\r\n.\r\n").told("250 taken\r\n")
+	}
+	return c.says("QUIT\r\n").told("221 bye\r\n").close()
+}
+
+// hop gives the client's frames (IPv4) another hop limit.
+func hop(frames []frame, ttl byte) []frame {
+	for _, f := range frames {
+		if d := f.data; d[11] == 1 {
+			sum := uint32(d[24])<<8 | uint32(d[25])
+			sum += uint32(d[22]-ttl) << 8
+			sum = sum&0xffff + sum>>16
+			d[22], d[24], d[25] = ttl, byte(sum>>8), byte(sum)
+		}
+	}
+	return frames
+}
+
+// rotation is 30 mails, each from another address of one link-layer address.
+func rotation(v6 bool, every int64) (list [][]frame) {
+	for i := range 30 {
+		client, server := fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i)
+		if v6 {
+			client, server = fmt.Sprintf("fd00::2:%d", 1+i), fmt.Sprintf("2001:db8:%x::25", 1000+i)
+		}
+		c := newConn(client, server, uint16(40000+i), 25)
+		c.at += int64(i) * every
+		c.seq = [2]uint32{uint32(i) * 7919, uint32(i) * 104729}
+		list = append(list, spam(c, i).frames)
+	}
+	return list
+}
+
+// A bot that has another address for each mail is one machine, and has one finding.
+func TestAddressPerMail(t *testing.T) {
+	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
+		for _, v6 := range []bool{false, true} {
+			for _, row := range []int{1, 100, 1000} { // live, and as files are read
+				list := analyseRows(Config{}, together(rotation(v6, every)...), row).findings
+				level, opened, closed, ids := detect.NoLevel, 0, 0, map[string]bool{}
+				for _, f := range list {
+					if f.Class != detect.Spambot {
+						continue
+					}
+					ids[f.ID] = true
+					if level = max(level, f.Level); f.Action == "opened" {
+						opened++
+					}
+					if f.Action == "closed" {
+						closed++
+						if f.Source.Facts.Attempts < 15 || len(f.Also) == 0 || len(f.Reasons) == 0 {
+							t.Errorf("%s, IPv6 %v, rows of %d: %d attempts, also %v", pace, v6, row, f.Source.Facts.Attempts, f.Also)
+						}
+					}
+				}
+				if level < detect.Likely || opened != 1 || closed != 1 || len(ids) != 1 {
+					t.Errorf("%s, IPv6 %v, rows of %d: %s, %d opened, %d closed, %d findings", pace, v6, row, level, opened, closed, len(ids))
+				}
+				if most := 14 + int(30*every/updateEvery); len(list) > most { // an open finding is told again every half hour
+					t.Errorf("%s, IPv6 %v, rows of %d: %d events", pace, v6, row, len(list))
+				}
+			}
+		}
+	}
+}
+
+// Many addresses under one link-layer address are not one machine's where a router brings them, where they have connections at the same time,
+// where they come again and again, or where nobody refuses what they send.
+func TestManyMachinesBehindOne(t *testing.T) {
+	welcome := func(list [][]frame) (frames []frame) {
+		for i := range list {
+			c := newConn(fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
+			c.at += int64(i) * minute
+			frames = append(frames, c.open().mail().close().frames...)
+		}
+		return frames
+	}
+	var outside, again, across []frame
+	for i := range 30 {
+		c := newConn(fmt.Sprintf("203.0.113.%d", 1+i), "10.0.0.25", 40000, 25)
+		c.at += int64(i) * minute
+		outside = append(outside, c.open().mail().close().frames...)
+	}
+	for i, frames := range rotation(false, minute) {
+		again = append(again, frames...)
+		c := newConn("10.0.2.1", "198.51.0.25", uint16(50000+i), 25)
+		c.at = epoch + int64(i)*minute + 30*second
+		again = append(again, c.open().mail().close().frames...)
+		across = append(across, frames[:len(frames)-3]...)
+		across = append(across, at(frames[len(frames)-3:], 90*second)...)
+	}
+	for name, frames := range map[string][]frame{
+		"a router":          hop(together(rotation(false, minute)...), 63),
+		"from outside, too": together(together(rotation(false, minute)...), at(outside, -second)),
+		"at the same time":  together(across),
+		"one comes again":   together(again),
+		"nobody is refused": together(welcome(rotation(false, minute))),
+	} {
+		for _, f := range analyse(Config{}, frames).findings {
+			if f.Level > detect.Suspect || f.Class == detect.Spambot && strings.HasPrefix(f.Source.Addr.String(), "10.0.2.") && len(f.Also) > 0 {
+				t.Errorf("%s: %s %s at %s, also %v", name, f.Level, f.Class, f.Source.Addr, f.Also)
+			}
+		}
+	}
+}
