@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
@@ -18,26 +20,21 @@ type health struct {
 	drops, badTimes, arrived uint64
 	dropped                  event.Dropped
 	raisedAt                 event.Dropped // what had been lost when output was raised
+	badAt, calm              int64         // when output failed last, and how long it must not before it is cleared
+	// looks says that links, silence and output are looked after between the stats events; see look.go.
+	looks       bool
+	over        bool // this is the last check
+	quiet       quiet
+	arrivedThen uint64         // as the last frame came
+	changes     []event.Health // of the check in hand
 }
 
 // check looks at what changed since the last time. lost is how many frames are in no part of
 // the account.
 func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue, lost int64) (changes []event.Health) {
-	if h.raised == nil {
-		h.raised = map[string]event.Health{}
-	}
+	h.changes = nil
 	set := func(name string, bad bool, value, threshold float64, text, hint string) {
-		was, raised := h.raised[name]
-		switch {
-		case bad && !raised:
-			is := event.Health{Check: name, State: "raised", Value: value, Threshold: threshold, Since: now, Text: text, Hint: hint}
-			h.raised[name] = is
-			changes = append(changes, is)
-		case !bad && raised:
-			delete(h.raised, name)
-			was.State, was.Value, was.Text, was.Hint = "cleared", value, "no longer: "+was.Text, ""
-			changes = append(changes, was)
-		}
+		h.set(now, name, bad, value, threshold, text, hint)
 	}
 	frames := st.Frames - h.before.Frames
 	drops := c.KernelDrops + c.InterfaceDrops - h.drops
@@ -45,13 +42,9 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		fmt.Sprintf("%d of %d frames were dropped before we could read them", drops, frames+drops),
 		"a larger capture.buffer helps against bursts; see the kernel's and the card's counters with: ip -s link")
 	if h.live {
-		arrived := c.Arrived - h.arrived
-		text, hint := "no frame arrived since the last look", "is the mirror session up? spamsensor interfaces shows the link"
-		if arrived > 0 {
-			text = fmt.Sprintf("%d frames arrived since the last look, and none of them is mail, a DNS message, or opens a connection", arrived)
-			hint = "is this the right mirror port? In IPsec, L2TP, GTP, CAPWAP and WireGuard nobody can look for mail: mirror where it is outside of the tunnel"
+		if !h.looks || h.over && frames == 0 {
+			h.noPackets(now, frames == 0, c.Arrived-h.arrived)
 		}
-		set("no_packets", frames == 0, float64(arrived), 0, text, hint)
 		set("home_net_unseen", frames > 0 && !st.HomeSeen && st.Attempts > 0, 0, 0, "no address of ours was seen in any mail connection",
 			"name your networks: home_net in the configuration, or --home")
 	}
@@ -88,49 +81,79 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		"everything else goes on; please report the fault with this text")
 	set("account", lost != 0, float64(lost), 0, fmt.Sprintf("%d frames are in no part of the account", lost),
 		"this is a fault of spamsensor; please report it with the stats events")
-	if q != nil {
-		changes = append(changes, h.output(now, q)...)
+	if q != nil && (!h.looks || h.over) {
+		h.output(now, q)
 	}
 	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes+c.Untimed
 	h.arrived = c.Arrived
-	return changes
+	return h.changes
+}
+
+// set raises a check that is bad, or clears one that is not any more.
+func (h *health) set(now int64, check string, bad bool, value, threshold float64, text, hint string) {
+	h.setKey(now, check, check, bad, value, threshold, text, hint)
+}
+
+// setKey is set, where a check is made of several things and key is one of them.
+func (h *health) setKey(now int64, key, check string, bad bool, value, threshold float64, text, hint string) {
+	switch was, raised := h.raised[key]; {
+	case bad && !raised:
+		h.raise(key, event.Health{Check: check, State: "raised", Value: value, Threshold: threshold, Since: now, Text: text, Hint: hint})
+	case !bad && raised:
+		h.clear(key, value, "no longer: "+was.Text)
+	}
+}
+
+func (h *health) raise(key string, is event.Health) {
+	if h.raised == nil {
+		h.raised = map[string]event.Health{}
+	}
+	h.raised[key] = is
+	h.changes = append(h.changes, is)
+}
+
+func (h *health) clear(key string, value float64, text string) {
+	was := h.raised[key]
+	delete(h.raised, key)
+	was.State, was.Value, was.Text, was.Hint = "cleared", value, text, ""
+	h.changes = append(h.changes, was)
 }
 
 // output watches whether events can be written. What was lost is said when it begins, and
 // all of it when it is over.
-func (h *health) output(now int64, q *event.Queue) []event.Health {
+func (h *health) output(now int64, q *event.Queue) {
 	_, dropped := q.Totals()
 	err := q.Failing()
-	was, raised := h.raised["output"]
+	_, raised := h.raised["output"]
 	lost := dropped.Since(h.dropped)
 	bad := err != nil || lost.Sum() > 0
 	before := h.dropped
 	h.dropped = dropped
+	if bad {
+		h.badAt = now
+	}
 	switch {
 	case bad && !raised:
 		h.raisedAt = before
 		text := "events cannot be written"
-		if err != nil {
+		if errors.Is(err, syscall.EPIPE) {
+			text = "nobody reads the events; a reader is waited for"
+		} else if err != nil {
 			text += ": " + err.Error()
 		}
 		if lost.Sum() > 0 {
 			text += "; lost so far: " + lost.String()
 		}
-		is := event.Health{Check: "output", State: "raised", Value: float64(lost.Sum()), Since: now, Text: text,
-			Hint: "capture goes on, and what is lost is counted by type; findings are lost last"}
-		h.raised["output"] = is
-		return []event.Health{is}
-	case !bad && raised:
-		delete(h.raised, "output")
+		h.raise("output", event.Health{Check: "output", State: "raised", Value: float64(lost.Sum()), Since: now, Text: text,
+			Hint: "capture goes on, and what is lost is counted by type; findings are lost last"})
+	case !bad && raised && (now-h.badAt >= h.calm || h.over):
 		lost = dropped.Since(h.raisedAt)
-		was.State, was.Value, was.Hint = "cleared", float64(lost.Sum()), ""
-		was.Text = "events are written again; none was lost"
+		text := "events are written again; none was lost"
 		if lost.Sum() > 0 {
-			was.Text = "events are written again; lost in between: " + lost.String()
+			text = "events are written again; lost in between: " + lost.String()
 		}
-		return []event.Health{was}
+		h.clear("output", float64(lost.Sum()), text)
 	}
-	return nil
 }
 
 func ratio(a, b uint64) float64 {

@@ -95,7 +95,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		return exit(exitFailed, err)
 	}
 	reserved := a.untouchable(cfg)
-	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, a.stdout, reserved.check)
+	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, readerWait, a.stdout, reserved.check)
 	if err != nil {
 		return failedToOpen(err)
 	}
@@ -111,6 +111,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.watchedBy(watch)
 	keep.restore(p.engine)
 	p.flight = int64(len(sources)) * capture.LiveBatch
+	p.health.looks, p.health.calm = true, int64(calm)
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -122,6 +123,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 			a.listen(ctx, s, w, p, log)
 		})
 	}
+	wg.Go(func() { p.lookAround(ctx, sources, log) })
 	wg.Go(func() { keep.run(ctx) })
 	wg.Go(func() { reopen(ctx, hangups, cfg.output, reserved, p, log) })
 	wg.Wait()
@@ -140,19 +142,29 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	return failed
 }
 
-// reopen opens the file of the events again at each SIGHUP, for who rotates it.
+// reopen opens the file of the events again at each SIGHUP, for who rotates it, and a named pipe that nobody
+// reads where another one has taken its place.
 func reopen(ctx context.Context, hangups <-chan os.Signal, name string, u *untouchable, p *pipeline, log zerolog.Logger) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
+		case <-tick.C:
+			if p.replaced(name) {
+				if again, err := p.reopen(name, 0, u.check); again && err == nil {
+					log.Info().Str("file", name).Msg("another named pipe has taken the place of the one that was open: events go there")
+				}
+			}
+			continue
 		}
 		if name == "" || name == "-" {
 			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open again; settings are read at the start only")
 			continue
 		}
-		again, err := p.reopen(name, u.check)
+		again, err := p.reopen(name, readerWait, u.check)
 		if err != nil {
 			log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
 			continue

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"spamsensor/sensor/event"
 	"spamsensor/sensor/state"
 )
 
@@ -95,10 +97,10 @@ func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
 }
 
 // openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
-// device or a pipe stays what it is. check refuses a file before anything is changed. A regular file is
+// device or a pipe stays what it is, and a named pipe may lack a reader for so long. check refuses a file before anything is changed. A regular file is
 // locked (flock) until it is closed, so that no two processes write to one; a file that another
 // process holds is refused, with the exit code of wrong usage.
-func openEvents(name string, fresh bool, stdout io.Writer, check func(string, fs.FileInfo) error) (io.Writer, io.Closer, error) {
+func openEvents(name string, fresh bool, wait time.Duration, stdout io.Writer, check func(string, fs.FileInfo) error) (io.Writer, io.Closer, error) {
 	if name == "-" {
 		return stdout, hold(stdout), nil
 	}
@@ -115,7 +117,7 @@ func openEvents(name string, fresh bool, stdout io.Writer, check func(string, fs
 		}
 	}
 	f, err := os.OpenFile(name, flags, 0o640)
-	for wait := readerWait; errors.Is(err, syscall.ENXIO) && wait > 0; wait -= 50 * time.Millisecond {
+	for ; errors.Is(err, syscall.ENXIO) && wait > 0; wait -= 50 * time.Millisecond {
 		time.Sleep(50 * time.Millisecond)
 		f, err = os.OpenFile(name, flags, 0o640)
 	}
@@ -157,9 +159,41 @@ func claim(f *os.File, name string, fresh bool, check func(string, fs.FileInfo) 
 		return exit(exitUsage, fmt.Errorf("nothing can be written to %s: another process is writing to it", shown(name)))
 	}
 	if !fresh {
-		return nil
+		return mend(f, name, info.Size())
 	}
 	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("cannot write events: %w", err)
+	}
+	return nil
+}
+
+// maxLine is longer than any event.
+const maxLine = 64 << 10
+
+// mend ends a file whose last line has no end, because the sensor or the machine died while it was
+// written: the half event is taken off, so that each line is an event, and a line of somebody else is ended.
+func mend(f *os.File, name string, size int64) error {
+	r, err := os.Open(name)
+	if err != nil || size == 0 {
+		return nil // it can be written and not read
+	}
+	defer r.Close()
+	at := max(0, size-maxLine)
+	b := make([]byte, size-at)
+	if n, err := r.ReadAt(b, at); err != nil && err != io.EOF || n < len(b) {
+		return nil
+	}
+	i := bytes.LastIndexByte(b, '\n')
+	last := b[i+1:]
+	begins := i >= 0 || at == 0 // last is a line from its beginning on
+	switch {
+	case len(last) == 0:
+	case begins && (bytes.HasPrefix(last, []byte(event.Start)) || bytes.HasPrefix([]byte(event.Start), last)):
+		err = f.Truncate(at + int64(i) + 1)
+	default:
+		_, err = f.Write([]byte{'\n'})
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write events: %w", err)
 	}
 	return nil
@@ -189,7 +223,7 @@ func (u unlocker) Close() error { return syscall.Flock(int(u.f.Fd()), syscall.LO
 
 // reopen has the events go to a file that is opened by its name again: the former may have been
 // moved away. It reports false if the name still leads to the file that is open.
-func (p *pipeline) reopen(name string, check func(string, fs.FileInfo) error) (again bool, err error) {
+func (p *pipeline) reopen(name string, wait time.Duration, check func(string, fs.FileInfo) error) (again bool, err error) {
 	if former, ok := p.closer.(*os.File); ok {
 		was, errWas := former.Stat()
 		is, errIs := os.Stat(name)
@@ -197,7 +231,7 @@ func (p *pipeline) reopen(name string, check func(string, fs.FileInfo) error) (a
 			return false, nil
 		}
 	}
-	out, closer, err := openEvents(name, false, nil, check)
+	out, closer, err := openEvents(name, false, wait, nil, check)
 	if err != nil {
 		return false, err
 	}

@@ -173,7 +173,7 @@ const settleTime = 2 * time.Second
 // finish ends everything. Its error says what went wrong with the sensor itself, with the exit
 // code for it; nil if nothing did.
 func (p *pipeline) finish(reason string) error {
-	p.over = true
+	p.over, p.health.over = true, true
 	if p.queue != nil { // so that the last stats event knows what was lost before it
 		p.queue.Settle(settleTime)
 	}

@@ -99,7 +99,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	var closer io.Closer
 	if o.events != "" {
 		// A file read again does not append to what it said before.
-		if out, closer, err = openEvents(o.events, true, a.stdout, reserved.check); err != nil {
+		if out, closer, err = openEvents(o.events, true, readerWait, a.stdout, reserved.check); err != nil {
 			return failedToOpen(err)
 		}
 	}

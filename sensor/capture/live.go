@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/gopacket/pcap"
+	"golang.org/x/sys/unix"
 )
 
 // LiveConfig says how an interface is opened.
@@ -85,6 +86,7 @@ type Live struct {
 
 	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
 	// counters are not safe to ask for from another goroutine.
+	gone                                                  atomic.Bool
 	given, bytes, received, drops, ifDrops, errs, arrived atomic.Uint64
 }
 
@@ -132,6 +134,7 @@ func (l *Live) open() error {
 			return l.refused(fmt.Errorf("the kernel's filter: %w", err), h.Error())
 		}
 	}
+	l.gone.Store(false)
 	l.h, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
 	return nil
 }
@@ -232,6 +235,7 @@ func (l *Live) lost(err error) error {
 	l.h.Close()
 	l.h = nil
 	l.errs.Add(1)
+	l.gone.Store(true)
 	l.retry = time.Now().Add(time.Second)
 	return e
 }
@@ -269,6 +273,36 @@ func (l *Live) Drain(take func(*Batch)) {
 			return
 		}
 	}
+}
+
+// Problem says in a word or two why no frame can come: the interface is gone, or down, or nothing is
+// connected to it; "" where nothing is known to be wrong. It may be called from any goroutine.
+func (l *Live) Problem() string {
+	if l.gone.Load() {
+		return "is gone"
+	}
+	request, err := unix.NewIfreq(l.cfg.Interface)
+	if err != nil || l.cfg.Interface == "any" { // libpcap's name for all
+		return ""
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	switch err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); {
+	case err == unix.ENODEV:
+		return "is gone"
+	case err != nil:
+		return ""
+	}
+	switch flags := request.Uint16(); {
+	case flags&unix.IFF_UP == 0:
+		return "is down"
+	case flags&unix.IFF_RUNNING == 0:
+		return "has no carrier"
+	}
+	return ""
 }
 
 // Input implements [Source].

@@ -190,6 +190,13 @@ func KnownLink(link uint16) error {
 // Finishing counts the progress of Finish; see Worker.Progress.
 func (e *Engine) Finishing() *atomic.Uint64 { return &e.finishing }
 
+// Between calls f while nothing is given out, so that f may use what the Output's functions use.
+func (e *Engine) Between(f func()) {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	e.guarded(f)
+}
+
 // Finish ends all that is open and gives it out. reason is shutdown or end_of_input.
 func (e *Engine) Finish(reason string) {
 	e.tickMu.Lock()

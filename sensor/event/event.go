@@ -70,6 +70,9 @@ func (t Type) String() string {
 	return [...]string{"session", "source", "finding", "stats", "health", "mail_server", "site"}[t]
 }
 
+// Start is how each event begins.
+const Start = `{"level":"`
+
 // NewWriter makes a writer that puts its events into a queue.
 func NewWriter(cfg Config, q *Queue) *Writer {
 	w := &Writer{cfg: cfg, queue: q}

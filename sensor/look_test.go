@@ -1,0 +1,287 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/event"
+)
+
+// When nothing comes, that is said a minute after the last frame, or half a minute after anything arrived at all, and
+// not when two stats events have passed.
+func TestSilence(t *testing.T) {
+	h := health{live: true, looks: true}
+	now, c := int64(1e18), capture.Stats{Frames: 10, Arrived: 100}
+	for _, step := range []struct {
+		after           time.Duration
+		frames, arrived uint64
+		want            string
+	}{
+		{0, 0, 0, ""},
+		{29 * time.Second, 0, 0, ""},
+		{time.Second, 0, 0, "no frame arrived since the last look"},
+		{time.Hour, 0, 0, ""},
+		{time.Second, 0, 5, ""}, // it is no mail
+		{time.Second, 1, 1, "no longer: "},
+		{59 * time.Second, 0, 1, ""},
+		{500 * time.Millisecond, 1, 1, ""},
+		{59 * time.Second, 0, 1, ""},
+		{time.Second, 0, 1, "2 frames arrived since the last look, and none"},
+	} {
+		now += int64(step.after)
+		c.Frames, c.Arrived = c.Frames+step.frames, c.Arrived+step.arrived
+		h.changes = nil
+		h.silence(now, &c)
+		got := ""
+		if len(h.changes) > 0 {
+			got = h.changes[0].Text
+		}
+		if !strings.HasPrefix(got, step.want) || step.want == "" && got != "" {
+			t.Errorf("after %v, %d frames and %d arrivals: %q, want %q", step.after, step.frames, step.arrived, got, step.want)
+		}
+	}
+}
+
+// An output is well again when it has lost nothing for a while, and standard error is not flooded by one that fails now and then.
+func TestFlappingOutput(t *testing.T) {
+	out := &gate{}
+	q := event.NewQueue(out, false)
+	w := event.NewWriter(event.Config{Run: "ab", Host: "h", Input: func(uint16) string { return "x" }}, q)
+	session := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
+	h := health{live: true, looks: true, calm: int64(2 * time.Second)}
+	var said bytes.Buffer
+	say := speaker{log: (&app{stderr: &said}).logger(&config{})}
+	now := time.Unix(1e9, 0)
+	raised, cleared := 0, 0
+	for i := range 240 { // two minutes
+		out.closed.Store(i%6 == 0)
+		w.Session(session)
+		q.Settle(time.Second)
+		h.changes = nil
+		h.output(now.UnixNano(), q)
+		for _, c := range h.changes {
+			if c.State == "raised" {
+				raised++
+			} else {
+				cleared++
+			}
+		}
+		say.all(now, h.changes)
+		now = now.Add(lookAround)
+	}
+	out.closed.Store(false)
+	q.Close()
+	lines := strings.Count(said.String(), "\n")
+	if raised < 10 || cleared < 10 || lines > 2*sayAtMost+1 || lines < sayAtMost || !strings.Contains(said.String(), "lines_left_out") {
+		t.Errorf("raised %d and cleared %d times; %d lines:\n%s", raised, cleared, lines, said.String())
+	}
+	if raised > 60 {
+		t.Errorf("raised %d times", raised)
+	}
+}
+
+// A file that ends within an event is mended, and one that is somebody else's is left as it is.
+func TestHalfEventAtTheEnd(t *testing.T) {
+	for _, c := range []struct{ before, after string }{
+		{"", ""},
+		{"{\"level\":\"info\"}\n", "{\"level\":\"info\"}\n"},
+		{"{\"level\":\"info\"}\n{", "{\"level\":\"info\"}\n"},
+		{"{\"level\":\"info\"}\n{\"level\":\"in", "{\"level\":\"info\"}\n"},
+		{"{\"level\":\"in", ""},
+		{"a text\nwithout an end", "a text\nwithout an end\n"},
+		{strings.Repeat("x", maxLine+5), strings.Repeat("x", maxLine+5) + "\n"},
+		{strings.Repeat("x", maxLine) + "\n{\"level\":\"", strings.Repeat("x", maxLine) + "\n"},
+	} {
+		name := filepath.Join(t.TempDir(), "events")
+		os.WriteFile(name, []byte(c.before), 0o600)
+		_, closer, err := openEvents(name, false, 0, nil, (&untouchable{}).check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closer.Close()
+		if b, _ := os.ReadFile(name); string(b) != c.after {
+			t.Errorf("%.40q becomes %.40q, want %.40q", c.before, b, c.after)
+		}
+	}
+}
+
+// waitFor waits for a text in what a process says, and gives how long that took.
+func waitFor(t *testing.T, text string, said func() string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for time.Since(began) < 20*time.Second {
+		if strings.Contains(said(), text) {
+			return time.Since(began)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%q was not said:\n%s", text, said())
+	return 0
+}
+
+// saying is a buffer that may be looked at while it is filled.
+type saying struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *saying) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *saying) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// ipIn runs ip in a namespace.
+func ipIn(t *testing.T, ns string, args ...string) {
+	t.Helper()
+	if b, err := exec.Command("ip", append([]string{"-n", ns}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %v: %v %s", args, err, b)
+	}
+}
+
+// A link that goes down, or loses its carrier, or is deleted, is said within five seconds, on
+// standard error and as an event, and so is its coming back.
+func TestLinkIsWatched(t *testing.T) {
+	ns := veth(t)
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, said saying
+	c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1")
+	c.Stdout, c.Stderr = &out, &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { c.Process.Kill(); c.Wait() }()
+	waitFor(t, "listening", said.String)
+	most := time.Duration(0)
+	for i, step := range []struct {
+		do   [][]string
+		text string
+	}{
+		{[][]string{{"link", "set", "v1", "down"}}, "the interface v1 is down"},
+		{[][]string{{"link", "set", "v1", "up"}}, "no longer: the interface v1 is down"},
+		{[][]string{{"link", "set", "v0", "down"}}, "the interface v1 has no carrier"},
+		{[][]string{{"link", "set", "v0", "up"}}, "no longer: the interface v1 has no carrier"},
+		{[][]string{{"link", "del", "v0"}}, "the interface v1 is gone"},
+		{[][]string{{"link", "add", "v0", "type", "veth", "peer", "name", "v1"}, {"link", "set", "v0", "up"}, {"link", "set", "v1", "up"}}, "no longer: the interface v1 is gone"},
+	} {
+		for _, args := range step.do {
+			ipIn(t, ns, args...)
+		}
+		took := max(waitFor(t, step.text, said.String), waitFor(t, `"text":"`+step.text, out.String))
+		if took > 5*time.Second {
+			t.Errorf("step %d: said after %v", i, took)
+		}
+		most = max(most, took)
+	}
+	c.Process.Signal(syscall.SIGTERM)
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	parseEvents(t, []byte(out.String()))
+	t.Logf("R19: link down, no carrier, deleted, and back each time: said within %.1f s, in an event and on standard error (goal 5 s)", most.Seconds())
+}
+
+// A reader of the named pipe of the events goes away, and another one comes, at the same pipe or at a new one
+// of its name: standard error says both at once, and the reader gets whole lines and the account of what it missed.
+func TestReaderOfNamedPipeComesBack(t *testing.T) {
+	ns := veth(t)
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := manySessions(t, 100)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	var said saying
+	c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set", "output.sessions=all", "--set", "output.file="+pipe)
+	c.Stderr = &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { c.Process.Kill(); c.Wait() }()
+	read := func() (*os.File, *saying) {
+		t.Helper()
+		r, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &saying{}
+		go func() {
+			for b := make([]byte, 4096); ; {
+				n, err := r.Read(b)
+				got.Write(b[:n])
+				if err == io.EOF { // nobody writes yet
+					time.Sleep(10 * time.Millisecond)
+				} else if err != nil {
+					return
+				}
+			}
+		}()
+		return r, got
+	}
+	replay := func() {
+		t.Helper()
+		if b, err := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-i", "v0", "--pps=20000", file).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, b)
+		}
+	}
+	r, first := read()
+	waitFor(t, "listening", said.String)
+	replay()
+	waitFor(t, `"event_type":"session"`, first.String)
+	for _, another := range []bool{false, true} {
+		r.Close()
+		if another {
+			if err := errors.Join(os.Remove(pipe), syscall.Mkfifo(pipe, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := len(said.String())
+		replay()
+		since := func() string { return said.String()[before:] }
+		if took := waitFor(t, "nobody reads the events", since); took > 3*time.Second {
+			t.Errorf("said after %v", took)
+		}
+		var got *saying
+		r, got = read()
+		if took := waitFor(t, "events are written again; lost in between: ", since); took > 8*time.Second {
+			t.Errorf("it is said after %v that events are written again", took)
+		}
+		waitFor(t, `"text":"events are written again; lost in between: `, got.String)
+		replay()
+		waitFor(t, `"event_type":"session"`, got.String)
+		if text := got.String(); !strings.HasPrefix(text, event.Start) {
+			t.Errorf("the first line: %.200q", text)
+		} else {
+			unmarshalEvents(t, []byte(text[:strings.LastIndexByte(text, '\n')+1]))
+		}
+	}
+	c.Process.Signal(syscall.SIGTERM)
+	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != exitLost {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	r.Close()
+}
