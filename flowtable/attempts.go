@@ -40,7 +40,7 @@ type Attempt struct {
 	Time    int64 // of the first SYN, nanoseconds
 	ISN     uint32
 	Source  Ref    // entry of the client among the sources
-	last    uint32 // of the latest SYN, in milliseconds since the first
+	last    uint32 // of the latest SYN, in milliseconds since the first, and the hint in the upper byte
 	Gen     uint16 // of Source
 	SYNs    uint8  // how many SYNs, saturating
 	Outcome Outcome
@@ -130,11 +130,20 @@ func (l *Attempts) drop() {
 
 // Again notes another SYN of the attempt and reports how long after the one before it came.
 func (a *Attempt) Again(now int64) (after int64) {
-	ms := uint32(max(0, now-a.Time) / 1e6)
-	after = now - a.Time - int64(a.last)*1e6
-	a.last = ms
+	ms := uint32(min(max(0, now-a.Time)/1e6, lastMask))
+	after = now - a.Time - int64(a.last&lastMask)*1e6
+	a.last = a.last&^lastMask | ms
 	return after
 }
+
+// lastMask are the bits of a time in Attempt.last: four hours, and an attempt is remembered for minutes.
+const lastMask = 1<<24 - 1
+
+// Hint is a byte that the owner has given the attempt, zero at first.
+func (a *Attempt) Hint() uint8 { return uint8(a.last >> 24) }
+
+// SetHint gives the attempt a byte to keep.
+func (a *Attempt) SetHint(h uint8) { a.last = a.last&lastMask | uint32(h)<<24 }
 
 // Forget has Find pass the attempt by; in its time it ends like others.
 func (a *Attempt) Forget() { a.print = 0 }

@@ -99,7 +99,7 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 		}
 		place = before
 	}
-	copied, taken := false, !c.ahead(s.Dir, s.Ack, s.Flags)
+	copied, taken := false, s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
 	for i := c.held; i != 0; i = st.nodes[i].next {
 		n := &st.nodes[i]
 		if n.dir != s.Dir {
@@ -110,8 +110,9 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 			continue
 		}
 		differs = true
-		if taken && c.ahead(n.dir, n.ack, n.flags) {
-			continue // its receiver drops what waits; see Stream.drop
+		if taken && (n.doubt != 0 || c.ahead(n.dir, n.ack, n.flags)) {
+			n.void = true // its receiver drops what waits; see Stream.drop
+			continue
 		}
 		if !copied {
 			st.merged = append(st.merged[:0], b...)

@@ -40,7 +40,9 @@ type node struct {
 	next  uint32
 	dir   Dir
 	flags Flags
-	seq   Seq // of the first byte of buf
+	doubt Doubt
+	void  bool // a segment that its receiver can take has other bytes in its place
+	seq   Seq  // of the first byte of buf
 	ack   Seq
 	len   int // on the wire; buf is shorter where the capture cut the frame
 	buf   []byte
@@ -77,13 +79,22 @@ type Chunk struct {
 // must be called until it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
 	st.c, st.force, st.have = c, false, false
-	next, was := c.half[s.Dir].next, c.state
+	x, was := &c.half[s.Dir], c.state
+	again := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
+	if x.copy(s) {
+		if !again {
+			return Duplicate
+		}
+		if _, differs := st.firstCopies(s); !differs {
+			return Duplicate
+		}
+	}
 	r := c.accept(s)
 	if r&Foreign != 0 {
 		return r
 	}
 	payload := s.Payload
-	if s.Len > 0 && (c.held != 0 || s.Seq.Less(next)) {
+	if again {
 		var differs bool
 		if payload, differs = st.firstCopies(s); differs {
 			c.odd |= Conflict
@@ -93,10 +104,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 			r |= Differs
 		}
 	}
-	if r&Duplicate != 0 {
-		return r
-	}
-	if c.held != 0 && s.Len > 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
+	if c.held != 0 && s.Len > 0 && s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
 		st.drop(s.Dir, s.Seq, s.end())
 	}
 	st.now = uint32(s.Time / 1e3)
@@ -112,6 +120,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
 		n := &st.cur // field by field: a literal would be made elsewhere and copied
 		n.next, n.dir, n.flags, n.seq, n.ack, n.len, n.buf = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack, s.Len, payload
+		n.doubt, n.void = s.Doubt, false
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
@@ -133,19 +142,26 @@ func (st *Stream) Flush(c *Conn) {
 
 // drop forgets the segments of a half that wait, hold one of the bytes from one number up to another,
 // and acknowledge more than the other half is known to have sent: where a segment that its receiver can take repeats
-// these bytes, and where the connection was not opened, they were not taken. At most maxHeld wait.
+// these bytes, and where the connection was not opened, they were not taken. So it forgets those that are
+// void. At most maxHeld wait.
 func (st *Stream) drop(d Dir, from, to Seq) {
 	c := st.c
-	for at := &c.held; *at != 0; {
+	st.forget(func(n *node) bool {
+		return n.void || n.dir == d && c.ahead(d, n.ack, n.flags) && n.seq.Less(to) && from.Less(n.end())
+	})
+}
+
+// forget takes those of the segments that wait out of the list of which f says so.
+func (st *Stream) forget(f func(n *node) bool) {
+	for at := &st.c.held; *at != 0; {
 		i := *at
-		n := &st.nodes[i]
-		if n.dir != d || !c.ahead(d, n.ack, n.flags) || !n.seq.Less(to) || !from.Less(n.end()) {
+		if n := &st.nodes[i]; f(n) {
+			*at = n.next
+			st.c.nheld--
+			st.release(i)
+		} else {
 			at = &n.next
-			continue
 		}
-		*at = n.next
-		c.nheld--
-		st.release(i)
 	}
 }
 
@@ -206,10 +222,12 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 	}
 }
 
-// ready reports whether a segment can be given: nothing before it is missing, and
-// everything that it acknowledges was given.
+// ready reports whether a segment can be given: nothing before it is missing, everything that it
+// acknowledges was given, and its receiver has acknowledged it, if it is doubtful.
 func (c *Conn) ready(n *node) bool {
-	return !(c.waits && n.dir == Client) && !c.half[n.dir].next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags)
+	x := &c.half[n.dir]
+	return !(c.waits && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
+		(n.doubt == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()))
 }
 
 // roomToWait reports whether the segment of Push can be held until Go is called.
@@ -234,6 +252,12 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	}
 	st.memory.keep(x, b)
 	x.next = x.next.Add(len(b))
+	if n.doubt != 0 {
+		st.c.trust |= n.doubt
+		if x.top.Less(n.end()) {
+			x.top = n.end()
+		}
+	}
 	chunk.Dir, chunk.Kind, chunk.Len, chunk.Bytes = n.dir, Data, len(b), b
 	return true
 }
@@ -261,27 +285,31 @@ func (st *Stream) each(f func(n *node)) {
 	}
 }
 
-// hole is the next one that keeps segments waiting: missing bytes of half d up to end.
-func (st *Stream) hole() (d Dir, end Seq) {
+// hole is the next one that keeps segments waiting: missing bytes of half d up to end. There is none where
+// all that wait are doubtful.
+func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 	c := st.c
 	found := false
 	var first *node
 	st.each(func(n *node) {
-		if first == nil {
+		if first == nil && n.doubt == 0 {
 			first = n
 		}
 	})
+	if first == nil {
+		return 0, 0, false
+	}
 	d = first.dir
 	if !c.half[d].next.Less(first.seq) { // it waits for what it acknowledges
 		d = 1 - d
 		end, found = first.ack, true
 	}
 	st.each(func(n *node) {
-		if n.dir == d && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
+		if n.dir == d && n.doubt == 0 && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
 			end, found = n.seq, true
 		}
 	})
-	return d, end
+	return d, end, true
 }
 
 // giveUp reports whether the hole that keeps segments waiting is to be told as a gap.
@@ -290,11 +318,11 @@ func (st *Stream) giveUp() bool {
 	if st.force {
 		return true
 	}
-	d, end := st.hole()
+	d, end, ok := st.hole()
 	x := &c.half[d]
 	limit := uint8(resend)
 	// An acknowledgment is believed when its bytes were sent: the half goes on behind them.
-	if x.ackOK && !x.acked.Less(end) && !(x.seen && x.top.Less(end)) {
+	if ok && x.ackOK && !x.acked.Less(end) && !(x.seen && x.top.Less(end)) {
 		if limit = patience; int32(st.now-c.since) < swapTime {
 			limit = swapped
 		}
@@ -326,21 +354,38 @@ func (st *Stream) maxBytes() int {
 // sent: there is no hole, as far as is known.
 func (st *Stream) untie() (found bool) {
 	c := st.c
-	d, end := st.hole()
+	d, end, ok := st.hole()
+	if !ok {
+		st.decide()
+		return true
+	}
 	next := c.half[d].next
 	beyond := c.half[d].seen && c.half[d].top.Less(end)
 	st.each(func(n *node) {
-		if n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags) {
+		if n.doubt&refused == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags)) {
 			n.flags &^= ACK
+			n.doubt = 0
 			found = true
 		}
 	})
 	return found
 }
 
+// decide is the end of waiting for doubtful segments, where no others wait: those that their receiver
+// drops for certain are forgotten, the others count.
+func (st *Stream) decide() {
+	st.each(func(n *node) {
+		if n.void = n.doubt&refused != 0; !n.void {
+			n.doubt = 0
+		}
+	})
+	st.have = st.have && !st.cur.void
+	st.forget(func(n *node) bool { return n.void })
+}
+
 // gap tells the hole.
 func (st *Stream) gap(chunk *Chunk) {
-	d, end := st.hole()
+	d, end, _ := st.hole()
 	x := &st.c.half[d]
 	*chunk = Chunk{Dir: d, Kind: Gap, Len: end.Sub(x.next)}
 	x.next = end

@@ -27,8 +27,11 @@
 // given last are remembered; see recall. A reset or an end outside the window changes
 // nothing.
 //
-// What it does not do: options, window scaling, checksums. It is no receiver: what a receiver
-// would drop for its options is told here. Urgent data are given like any other, and the
+// A segment of which the caller, or its timestamp, says that the receiver may drop it waits for the
+// acknowledgment of its bytes; see Doubt. Where other bytes come in a segment without doubt meanwhile, those
+// are given.
+//
+// What it does not do: window scaling, checksums, and options but timestamps. Urgent data are given like any other, and the
 // connection is marked, because a receiver may take one byte of them out of the stream.
 package tcp
 
@@ -78,7 +81,27 @@ type Segment struct {
 	Sum      uint32 // tells a second copy of a frame from a retransmission
 	Time     int64  // nanoseconds
 	Payload  []byte
+	Doubt    Doubt
+	// Stamp is the TSval of its timestamps option, or the TSecr of that of a SYN-ACK; valid if Stamped.
+	Stamp   uint32
+	Stamped bool
 }
+
+// Doubt is why the receiver may drop a segment that its sender wrote.
+type Doubt uint8
+
+// The bits of Doubt. Who captures cannot know of any of them what the receiver does, but for the first
+// and the last: a segment with one of these is not taken, unless what says so is wrong for this sender.
+const (
+	BadSum    Doubt = 1 << iota // its checksum is wrong, and those of its sender are right
+	Partial                     // the same, but a network card would have finished it
+	Signed                      // a signature that nobody asked for (RFC 2385)
+	Hops                        // it lives shorter than other segments of its sender
+	Elsewhere                   // the frame is for another machine than those of other segments
+	Old                         // its timestamp is older than one that was taken (RFC 7323, section 5)
+
+	refused = BadSum | Old
+)
 
 // State is how far a connection has come.
 type State uint8
@@ -116,8 +139,11 @@ type Conn struct {
 	// conflicts counts segments of the client that repeat bytes with others; it stays at its maximum.
 	conflicts uint16
 	since     uint32
-	rst       Seq  // its sequence number
-	blind     bool // the client acknowledged something else than the SYN-ACK
+	rst       Seq    // its sequence number
+	trust     Doubt  // of a kind of which one was acknowledged
+	recent    uint32 // the client's latest timestamp that the server has taken; valid if stamps
+	stamps    bool   // timestamps were agreed on
+	blind     bool   // the client acknowledged something else than the SYN-ACK
 }
 
 // Odd is what makes it doubtful that the receiver got the bytes that are given.
@@ -201,6 +227,7 @@ const (
 	Aborted                       // a reset ended the connection just now
 	Differs                       // it repeats bytes, and they are not what they were
 	Blind                         // before the server has spoken, it acknowledges something else than the SYN-ACK
+	Doubted                       // see Doubt: it counts when the receiver acknowledges it
 )
 
 const (
@@ -245,9 +272,6 @@ func (c *Conn) Next(d Dir) Seq { return c.half[d].next }
 // accept takes in what a segment says besides its payload.
 func (c *Conn) accept(s *Segment) (r Result) {
 	x, y := &c.half[s.Dir], &c.half[1-s.Dir]
-	if x.copy(s) {
-		return Duplicate
-	}
 	start := s.Seq
 	if s.Flags.Has(SYN) {
 		start = start.Add(1)
@@ -258,6 +282,18 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	ack := c.judgeAck(y, s)
 	if ack == never {
 		return Foreign
+	}
+	c.stamp(x, s)
+	if s.Doubt &^= c.trust; s.Doubt != 0 {
+		switch {
+		case s.Flags.Has(RST), !y.seen && s.Doubt&refused != 0:
+			return Foreign
+		case y.seen && x.known:
+			x.pkts++
+			x.bytes += uint64(s.Len)
+			return Doubted
+		}
+		s.Doubt = 0 // nobody is seen who could acknowledge it
 	}
 	blind := ack == unsent && s.Dir == Client && c.state == Replied
 	x.pkts++
@@ -313,11 +349,29 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	return r
 }
 
+// stamp compares the timestamp of a client's segment with the latest that the server has taken, as
+// Linux does (tcp_validate_incoming and tcp_replace_ts_recent in net/ipv4/tcp_input.c): that is one of a segment
+// that begins no later than what the server had acknowledged.
+func (c *Conn) stamp(x *half, s *Segment) {
+	switch {
+	case !s.Stamped:
+	case s.Dir == Server:
+		if s.Flags.Has(SYN|ACK) && c.state < Established {
+			c.recent, c.stamps = s.Stamp, true
+		}
+	case !c.stamps || s.Flags&(SYN|RST) != 0:
+	case int32(c.recent-s.Stamp) > 0 && c.recent != 0:
+		s.Doubt |= Old
+	case s.Doubt == 0 && x.ackOK && !x.acked.Less(s.Seq):
+		c.recent = s.Stamp
+	}
+}
+
 // copy reports whether this frame is the same as one of the latest two, delivered
 // again.
 func (h *half) copy(s *Segment) bool {
 	ms := uint32(s.Time / 1e6)
-	sum := (uint32(s.Seq)*0x9e3779b1 ^ uint32(s.Ack)*0x85ebca6b ^ uint32(s.Flags)<<24 ^ uint32(s.Len)) ^ s.Sum*0xc2b2ae35
+	sum := (uint32(s.Seq)*0x9e3779b1 ^ uint32(s.Ack)*0x85ebca6b ^ uint32(s.Flags)<<24 ^ uint32(s.Len)) ^ (s.Sum^s.Stamp)*0xc2b2ae35
 	for i := range h.sum {
 		if h.sum[i] == sum && h.pkts > uint32(i) && int32(ms-h.when[i]) <= copyWindow && int32(ms-h.when[i]) >= -copyWindow {
 			return true

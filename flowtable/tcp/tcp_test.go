@@ -18,6 +18,8 @@ import (
 //	S0:xyz/5   the capture kept xyz of 5 bytes
 //	C-1Y       a SYN, whose place is before the first byte
 //	C0U:ab     urgent data
+//	C0B:ab     with a wrong checksum; P: with one for a card to finish; H: with a short life
+//	C0@7:ab    with the timestamp 7
 //	=C0:ab     a second copy of the frame before, delivered a millisecond later
 //	...        a second in which nothing is sent
 //
@@ -49,6 +51,11 @@ func (s *script) segment(t testing.TB, text string) *Segment {
 		seg.Ack = s.isn[1-seg.Dir].Add(1)
 	}
 	head, payload, _ := strings.Cut(rest, ":")
+	head, stamp, stamped := strings.Cut(head, "@")
+	if seg.Stamped = stamped; stamped {
+		n, _ := strconv.ParseUint(stamp, 10, 32)
+		seg.Stamp = uint32(n)
+	}
 	for _, c := range head {
 		switch c {
 		case 'F':
@@ -62,9 +69,15 @@ func (s *script) segment(t testing.TB, text string) *Segment {
 			}
 		case 'U':
 			seg.Flags |= URG
+		case 'B':
+			seg.Doubt = BadSum
+		case 'P':
+			seg.Doubt = Partial
+		case 'H':
+			seg.Doubt = Hops
 		}
 	}
-	n, err := strconv.Atoi(strings.TrimRight(head, "FRYU"))
+	n, err := strconv.Atoi(strings.TrimRight(head, "FRYUBPH"))
 	if err != nil {
 		t.Fatalf("%q: %v", text, err)
 	}
@@ -404,7 +417,8 @@ func FuzzStream(f *testing.F) {
 			p := program
 			clock += int64(p[5]) * 1e6
 			seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK), Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
-				Ack: Seq(p[3]), Len: int(p[4]), Time: clock}
+				Ack: Seq(p[3]), Len: int(p[4]), Time: clock,
+				Doubt: [...]Doubt{0, BadSum, Partial, Hops}[p[0]>>2&3]}
 			seg.Payload = make([]byte, seg.Len/(1+int(p[0]>>1&1)))
 			st.Push(&c, seg)
 			check()

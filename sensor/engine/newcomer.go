@@ -12,7 +12,8 @@ type newcomer struct {
 	input uint16
 	tags  uint8
 	ttl   uint8
-	told  bool // as a source, since it came
+	hint  uint8 // see hint
+	told  bool  // as a source, since it came
 }
 
 // stranger reports whether a packet's client is neither ours nor declared. Anybody can
@@ -31,7 +32,7 @@ func (s *shard) newcomer(p *packet, payload []byte) bool {
 	if n == nil {
 		n = s.t.Newcomers.Add(p.host, &p.key, p.seq, p.time)
 		v := &n.Value
-		v.mac, v.vlan, v.input, v.tags, v.ttl = p.mac, p.vlan, p.from, p.tags, p.ttl
+		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.from, p.tags, p.ttl, p.hint()
 		s.count.attempts++
 		s.homeServer(&p.key)
 		return true
@@ -78,6 +79,7 @@ func (s *shard) adopt(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.A
 	n.Value.describe(src)
 	a := s.t.Attempts.Add(s.e.table.Secret.Flow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
 	a.Outcome = n.Outcome
+	a.SetHint(n.Value.hint)
 	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
 	src.settled(n.Outcome)
 	return a

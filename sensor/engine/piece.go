@@ -41,6 +41,10 @@ type packet struct {
 	vlan   [2]uint16
 	from   uint16
 	mac    [6]byte
+	to     uint16 // hash of the link-layer receiver of a client's segment, of the sender of a server's
+	stamp  uint32 // see wire.Packet
+	sums   wire.Checksum
+	marks  marks
 	flags  wire.Flags
 	kind   wire.Kind
 	tags   uint8
@@ -157,7 +161,7 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	hash := t.Secret.Client(client, scope)
 	shard := t.ShardOf(hash)
 	q := &p.queues[shard]
-	if w.Checksum != wire.Unchecked && toServer {
+	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
 		p.syns = append(p.syns, syn{uint32(shard), uint32(len(*q)), w.Checksum})
 		if w.Checksum != wire.Right {
 			p.wrong++
@@ -177,6 +181,18 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
 	x.mac, x.from, x.ttl = w.MAC, f.From, w.TTL
 	x.flags, x.kind, x.toServer = w.Flags, w.Kind, toServer
+	x.stamp, x.sums, x.marks = w.Stamp, w.Checksum, 0
+	if w.Stamped {
+		x.marks |= stamped
+	}
+	if w.Signed {
+		x.marks |= signed
+	}
+	if toServer {
+		x.to = p.e.hashMAC(&w.To)
+	} else {
+		x.to = p.e.hashMAC(&w.MAC)
+	}
 	if w.Flags&(wire.ACK|wire.RST) == wire.ACK && !(toServer && w.Flags.Has(wire.SYN)) {
 		if n := &p.sides[spaceOf(scope)]; toServer {
 			n[0]++

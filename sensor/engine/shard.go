@@ -119,6 +119,7 @@ type flow struct {
 	tags      uint8
 	syns      uint8
 	flags     flowFlags
+	look      look
 }
 
 type flowFlags uint32
@@ -282,6 +283,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 	s.moved(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
+	a.SetHint(p.hint())
 	// Where frames are swapped the SYN-ACK may have come first.
 	if f := s.known(p); f != nil {
 		f.syns++
@@ -472,7 +474,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	}
 	r, f := s.newFlow(p, ref)
 	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
-	f.start, f.syns = a.Time, a.SYNs
+	f.start, f.syns, f.look.hint = a.Time, a.SYNs, a.Hint()
 	f.flags |= counted
 	if a.Outcome == flowtable.Answered && !synAck && p.length > 0 {
 		// Its flow had to make room for others. The session was counted, and told as far as it went.
@@ -557,6 +559,12 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg := &s.inHand
 	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
+	seg.Stamp, seg.Stamped, seg.Doubt = p.stamp, p.marks&stamped != 0, 0
+	if dir == tcp.Client {
+		seg.Doubt = f.look.doubts(p)
+	} else if p.flags.Has(wire.SYN) {
+		f.look.gateway = p.to
+	}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, seg)
 	if res&tcp.Differs != 0 {
@@ -574,6 +582,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		return
 	case res&tcp.Blind != 0:
 		s.count.foreign++
+	case res&tcp.Doubted != 0:
+		s.count.doubted++
 	case res&tcp.Retransmit != 0:
 		s.count.retransmits++
 	}

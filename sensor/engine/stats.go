@@ -108,7 +108,7 @@ func (e *Engine) Stats() Stats {
 	t.Duplicates = c.duplicates
 	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
-		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
+		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "doubtful", N: c.doubted}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
 		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "machines_forgotten", N: e.machines.forgotten.Load()}, {Name: "servers_full", N: e.servers.full.Load()}}
@@ -143,7 +143,7 @@ type counters struct {
 	duplicates, retransmits, foreign, strays, synAcks uint64
 	attempts, sessions, flows, syns                   uint64
 	sourcesEvicted, hostsEvicted, talksEvicted        uint64
-	gaps, midstream, conflicts                        uint64
+	gaps, midstream, conflicts, doubted               uint64
 	streamed, missing, discarded                      uint64
 	seenBoth, seenClient, seenServer                  uint64
 }
@@ -167,6 +167,7 @@ func (c *counters) add(o *counters) {
 	c.discarded += o.discarded
 	c.midstream += o.midstream
 	c.conflicts += o.conflicts
+	c.doubted += o.doubted
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient
 	c.seenServer += o.seenServer

@@ -1,12 +1,12 @@
 package wire
 
-// Checksum says whether the checksums of a first SYN are right: that of the IPv4 header and
-// that of TCP. Only of these packets it is known, because they are few and because they are what a
-// receiver counts by.
+// Checksum says whether the checksums of a segment are right: that of the IPv4 header and
+// that of TCP. It is known of segments to mail ports, because what a receiver drops is neither an attempt nor
+// anybody's word.
 type Checksum uint8
 
 const (
-	// Unchecked is any other packet, and a SYN that was not captured whole.
+	// Unchecked is any other packet, and one that was not captured whole.
 	Unchecked Checksum = iota
 	// Right is what a receiver accepts.
 	Right
@@ -17,9 +17,9 @@ const (
 	Wrong
 )
 
-// checkSYN judges the checksums of a SYN that is there whole.
-func checkSYN(p *Packet, ipv4, tcp []byte) Checksum {
-	if ipv4 != nil && fold(sum(0, ipv4)) != 0xffff {
+// checkSegment judges the checksums of a segment that is there whole.
+func checkSegment(p *Packet, ipv4, tcp []byte) Checksum {
+	if ipv4 != nil && !whole(sum(0, ipv4)) {
 		return Wrong
 	}
 	pseudo := uint64(protoTCP) + uint64(len(tcp))
@@ -28,7 +28,12 @@ func checkSYN(p *Packet, ipv4, tcp []byte) Checksum {
 	} else {
 		pseudo += uint64(be.Uint32(p.Src[12:])) + uint64(be.Uint32(p.Dst[12:]))
 	}
-	if fold(sum(pseudo, tcp)) == 0xffff {
+	return checkTCP(pseudo, tcp)
+}
+
+// checkTCP compares the checksum of a segment with what its pseudo-header adds up to.
+func checkTCP(pseudo uint64, tcp []byte) Checksum {
+	if whole(sum(pseudo, tcp)) {
 		return Right
 	}
 	if be.Uint16(tcp[16:]) == fold(pseudo) {
@@ -40,6 +45,10 @@ func checkSYN(p *Packet, ipv4, tcp []byte) Checksum {
 // sum adds to a one's complement sum (RFC 1071). Words of four bytes in a wide integer need no
 // care for carries.
 func sum(s uint64, b []byte) uint64 {
+	for ; len(b) >= 16; b = b[16:] {
+		x, y := be.Uint64(b), be.Uint64(b[8:])
+		s += x>>32 + x&0xffffffff + y>>32 + y&0xffffffff
+	}
 	for ; len(b) >= 4; b = b[4:] {
 		s += uint64(be.Uint32(b))
 	}
@@ -52,6 +61,9 @@ func sum(s uint64, b []byte) uint64 {
 	}
 	return s
 }
+
+// whole reports whether a one's complement sum that is not zero stands for zero, as that of bytes with a right checksum does.
+func whole(s uint64) bool { return s%0xffff == 0 }
 
 // fold brings a sum of less than 2^48 to 16 bits.
 func fold(s uint64) uint16 {

@@ -94,6 +94,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if len(b) < 14 {
 				return short(cut, ShortLink)
 			}
+			copy(d.to[:], b)
 			copy(d.mac[:], b[6:12])
 			d.group = b[0]&1 != 0
 			if proto, n = uint32(be.Uint16(b[12:])), 14; proto < 0x600 { // 802.3: a length, and LLC behind it
@@ -263,7 +264,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if o != Mail {
 				return o
 			}
-			d.mac, d.tunnelled = [6]byte{}, true // the ends of the tunnel are not the host
+			d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, true // the ends of the tunnel are not the host
 
 		case etherARP, etherRARP:
 			return ARP
@@ -537,6 +538,9 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 		return d.opening(p, b)
 	}
 	p.Checksum = Unchecked
+	if d.IsMailPort(p.DstPort) || p.Flags.Has(SYN) {
+		d.inspect(p, d.header, b, offset, cut)
+	}
 	return Mail
 }
 
@@ -583,5 +587,6 @@ func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 func (d *Decoder) finish(p *Packet, k Kind, captured []byte, length int) {
 	p.Kind = k
 	p.Payload, p.Len = captured, uint32(length)
-	p.MAC, p.VLAN, p.Tags, p.Tunnel, p.Wire = d.mac, d.vlan, d.tags, d.tunnel, d.wire
+	p.MAC, p.To, p.VLAN, p.Tags, p.Tunnel, p.Wire = d.mac, d.to, d.vlan, d.tags, d.tunnel, d.wire
+	p.Stamp, p.Stamped, p.Signed = 0, false, false
 }

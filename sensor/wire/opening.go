@@ -11,7 +11,7 @@ func (d *Decoder) opening(p *Packet, segment []byte) Outcome {
 		if !unsigned(segment) {
 			return BadTCPOption
 		}
-		p.Checksum = checkSYN(p, d.header, segment)
+		p.Checksum = checkSegment(p, d.header, segment)
 	}
 	if d.group || !p.addressable(d.tunnelled || p.MAC != [6]byte{}) {
 		return BadAddress

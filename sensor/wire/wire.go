@@ -15,7 +15,7 @@
 // are joined, and not where they overlap. A test asks the kernel itself.
 //
 // Two things are left open where the kernel is strict. An LLC/SNAP header is taken
-// off, because other systems do. Whether a SYN's checksums are right is told, see
+// off, because other systems do. Whether a client's checksums are right is told, see
 // Checksum, and does not decide: a host that captures itself sees those that its
 // network card was yet to write.
 //
@@ -93,9 +93,17 @@ type Packet struct {
 	// network, GRE key, ERSPAN session, PPPoE session); zero is none.
 	Tunnel uint32
 	MAC    [6]byte // link-layer sender, zero where the link has none, or is that of the two ends of a tunnel
+	To     [6]byte // link-layer receiver, of Ethernet; zero otherwise
 	TTL    uint8
-	// Checksum is known of first SYNs to and from mail ports only.
+	// Checksum is known of segments to mail ports, and of first SYNs from them.
 	Checksum Checksum
+	// Stamp is the TSval of the timestamps option of a segment to a mail port, or the TSecr of that of a
+	// SYN-ACK from one (RFC 7323, section 3.2); Stamped says whether there is one.
+	Stamp   uint32
+	Stamped bool
+	// Signed says that a segment to a mail port has a signature, or options in which Linux cannot look for
+	// one: where none was agreed on, it drops the segment (RFC 2385; RFC 5925).
+	Signed bool
 	// ICMPType and ICMPCode are set for ICMPError only.
 	ICMPType, ICMPCode uint8
 	Reporter           Addr   // ICMPError only
@@ -111,6 +119,7 @@ type Decoder struct {
 	look  [65536 / 64]uint64 // the same, and DNS: what Skip lets through
 	// MAC, tags and tunnel of the frame in hand.
 	mac    [6]byte
+	to     [6]byte
 	vlan   [MaxTags]uint16
 	tags   uint8
 	tunnel uint32
@@ -151,6 +160,7 @@ func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcom
 	}
 	if link == Ethernet && d.plain(data, wire, p) {
 		if !p.opens() {
+			d.inspectPlain(data[14:], p)
 			return Mail
 		}
 		return d.openingPlain(data, p)
@@ -161,7 +171,7 @@ func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcom
 // slow is Decode without its shortcuts, which must give the same.
 func (d *Decoder) slow(link LinkType, data []byte, wire int, p *Packet) Outcome {
 	d.tags, d.tunnel, d.wire, d.group = 0, 0, uint32(wire), false
-	d.mac, d.tunnelled = [6]byte{}, false
+	d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, false
 	return d.link(link, data, wire-len(data), p)
 }
 
@@ -242,7 +252,8 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 	p.SrcPort, p.DstPort = be.Uint16(tcp), be.Uint16(tcp[2:])
 	p.Seq, p.Ack = be.Uint32(tcp[4:]), be.Uint32(tcp[8:])
 	p.Sum = uint32(be.Uint16(ip[4:]))<<16 | uint32(be.Uint16(tcp[16:]))
-	p.MAC, p.TTL = [6]byte(data[6:12]), ip[8]
+	p.MAC, p.To, p.TTL = [6]byte(data[6:12]), [6]byte(data[:6]), ip[8]
+	p.Stamp, p.Stamped, p.Signed = 0, false, false
 	p.Len, p.Wire = uint32(total-20-offset), uint32(wire)
 	p.Payload = ip[min(20+offset, len(ip)):min(total, len(ip))]
 	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS

@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/wire"
+)
+
+// A client that writes its own segments can put one before each real one that the sensor reads and the
+// server does not: with a wrong checksum, a signature, a life too short, to another machine. What
+// such a decoy differs in is compared with the other segments of the same client in the same connection, because what
+// is right depends on where the capture is made: on the sending host no checksum is. A doubtful segment
+// waits until the server acknowledges it, or a better one says something else; see tcp.Doubt.
+
+// marks are bits of what was found in a segment's header.
+type marks uint8
+
+const (
+	stamped marks = 1 << iota // it has a timestamp
+	signed                    // see wire.Packet.Signed
+)
+
+// The bits of a hint, which is what an attempt keeps of its SYN: whether the checksums are right, the time to live
+// in units of 32, and four bits of the hash of the link-layer receiver. Zero is nothing.
+const (
+	hintRight = 1 << 7
+	hintTTL   = 4 // shift
+	hintTo    = 0x0f
+)
+
+// hint is what is to be remembered of a SYN.
+func (p *packet) hint() uint8 {
+	h := p.ttl>>5<<hintTTL | uint8(p.to)&hintTo
+	if p.sums == wire.Right {
+		h |= hintRight
+	}
+	return h
+}
+
+// hashMAC is a hash of a link-layer address under the table's secret; zero is none.
+func (e *Engine) hashMAC(mac *[6]byte) uint16 {
+	v := uint64(binary.LittleEndian.Uint32(mac[:])) | uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
+	if v == 0 {
+		return 0
+	}
+	v = (v ^ e.table.Secret[1]) * 0x9e3779b97f4a7c15
+	return uint16(v>>48) | 1
+}
+
+const (
+	// shorter is by how much the time to live of segments of one client may vary: the paths through
+	// a network differ by a hop or two.
+	shorter = 2
+	// diesEarly is what a time to live is below that can end before the server.
+	diesEarly = 32
+)
+
+// look is what a flow remembers of its client's segments.
+type look struct {
+	gateway uint16 // hash of the server's link-layer sender
+	to      uint16 // hash of the link-layer receiver of a segment of the client that is not doubtful, zero if there was none
+	ttl     uint8  // of that segment
+	hint    uint8  // of the SYN
+	right   bool   // the checksums of one were
+}
+
+// doubts compares a segment of the client with those before it.
+func (l *look) doubts(p *packet) (d tcp.Doubt) {
+	if p.flags.Has(wire.SYN) {
+		return 0
+	}
+	if p.sums > wire.Right && (l.right || l.hint&hintRight != 0) {
+		if d = tcp.BadSum; p.sums == wire.Offloaded {
+			d = tcp.Partial
+		}
+	}
+	if p.marks&signed != 0 {
+		d |= tcp.Signed
+	}
+	switch {
+	case l.ttl != 0:
+		if p.ttl < l.ttl && l.ttl-p.ttl > shorter {
+			d |= tcp.Hops
+		}
+	case l.hint != 0 && p.ttl < diesEarly && p.ttl>>5 < l.hint>>hintTTL&7:
+		d |= tcp.Hops
+	}
+	switch {
+	case p.to == 0 || p.to == l.gateway || p.to == l.to:
+	case l.to != 0, l.hint != 0 && uint8(p.to)&hintTo != l.hint&hintTo:
+		d |= tcp.Elsewhere
+	}
+	if d != 0 {
+		return d
+	}
+	l.ttl, l.to = p.ttl, p.to
+	l.right = l.right || p.sums == wire.Right
+	return 0
+}
