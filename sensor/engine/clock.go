@@ -79,6 +79,15 @@ func (c *clock) window() (lo int64, span uint64) {
 	return lo, uint64((c.now/second+1)*second - lo)
 }
 
+// start sets the clock before the first frame.
+func (c *clock) start(now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now == 0 {
+		c.now = now
+	}
+}
+
 // Now is the time.
 func (c *clock) Now() int64 {
 	c.mu.Lock()

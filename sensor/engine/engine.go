@@ -190,6 +190,10 @@ func KnownLink(link uint16) error {
 // Finishing counts the progress of Finish; see Worker.Progress.
 func (e *Engine) Finishing() *atomic.Uint64 { return &e.finishing }
 
+// Start sets the clock, in nanoseconds since 1970, before the first frame. Live it is to be called
+// with the time of the wall: what was restored ages, and is told at a time, also if no frame comes.
+func (e *Engine) Start(now int64) { e.clock.start(now) }
+
 // Between calls f while nothing is given out, so that f may use what the Output's functions use.
 func (e *Engine) Between(f func()) {
 	e.tickMu.Lock()

@@ -216,12 +216,17 @@ func severity(c detect.Class, l detect.Level) detect.Severity {
 // tickFindings opens what was waiting for a tick, and has time do its part in those that are
 // open.
 func (s *shard) tickFindings(now int64) {
-	for _, r := range s.direct {
-		if src, hst := s.hostAt(r); hst != nil && hst.main() == nil && hst.findings[detect.DirectSMTP].untold() {
-			s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
+	s.direct = slices.DeleteFunc(s.direct, func(r flowtable.Ref) bool {
+		src, hst := s.hostAt(r)
+		if hst == nil || hst.main() != nil || !hst.findings[detect.DirectSMTP].untold() {
+			return true
 		}
-	}
-	s.direct = s.direct[:0]
+		if hst.Level() > detect.NoLevel { // its verdict, from before a restart, comes with what it does next
+			return false
+		}
+		s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
+		return true
+	})
 	s.open = slices.DeleteFunc(s.open, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
 		if hst == nil || !hst.anyOpen() {

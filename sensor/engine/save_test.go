@@ -133,6 +133,74 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// A sensor that stopped and begins again does not open a finding of a host's first contact, to close
+// it again at the verdict that had been there before.
+func TestVerdictComesBackAlone(t *testing.T) {
+	for _, wait := range []int64{0, 5 * second, 3 * minute} {
+		var told []detect.Finding
+		cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+		begin := func() *play {
+			p := newPlay(cfg)
+			p.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+			return p
+		}
+		p := begin()
+		for i := range 20 {
+			bots(p, i)
+			p.at += 30 * second
+		}
+		p.e.Finish("shutdown")
+		saved, _ := checkpoint(t, p.e)
+		q := begin()
+		q.e.Restore(saved)
+		q.e.Start(p.at + minute)
+		told = nil
+		q.at, q.port = p.at+minute+wait, p.port
+		q.w.w.Idle(q.at)
+		for i := range 3 {
+			bots(q, 20+i)
+			q.at += 30 * second
+		}
+		if s := outline(told); strings.Contains(s, "direct_smtp") || !strings.HasPrefix(s, "opened spambot ") || strings.Count(s, "opened") != 1 {
+			t.Errorf("after %d s: %s", wait/second, s)
+		}
+	}
+}
+
+// What is closed because the sensor stops before a frame came is closed now, and not in 1970; what was
+// restored ages without frames.
+func TestClosedWithoutAFrame(t *testing.T) {
+	var told []detect.Finding
+	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+	p := newPlay(cfg)
+	for i := range 20 {
+		bots(p, i)
+		p.at += 30 * second
+	}
+	saved, _ := checkpoint(t, p.e)
+	for _, days := range []int64{0, 3} {
+		told = nil
+		q := newPlay(cfg)
+		q.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+		q.e.Restore(saved)
+		now := p.at + minute
+		q.e.Start(now)
+		for range days * 24 {
+			now += hour
+			q.w.w.Idle(now)
+		}
+		q.e.Finish("shutdown")
+		want := "closed spambot confirmed; "
+		if days > 0 {
+			want = "updated spambot likely; updated spambot suspect; closed spambot suspect; "
+		}
+		last := told[len(told)-1]
+		if !strings.HasSuffix(outline(told), want) || last.Time < p.at || last.Time > now {
+			t.Errorf("after %d days, at %d (now %d): %s", days, last.Time, now, outline(told))
+		}
+	}
+}
+
 // TestServerOutside: the first SYN of a declared server counts although its address is in none of our networks.
 func TestServerOutside(t *testing.T) {
 	for _, kind := range []string{"mailserver", "bulk"} {
