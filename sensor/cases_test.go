@@ -19,9 +19,9 @@ type outcome struct {
 
 // hostileCase is a capture that an attacker made, with what is right.
 type hostileCase struct {
-	file  string   // below cases/hostile
-	args  []string // of read, before the file
-	check func(t *testing.T, got outcome)
+	file  string                          // below cases/hostile
+	args  []string                        // of read, before the file
+	check func(t *testing.T, got outcome) // nil where another test has the capture
 }
 
 // hostileCases are the captures of cases/hostile that once were judged wrongly, or ended or
@@ -35,6 +35,7 @@ var hostileCases = []hostileCase{
 	{file: "frame-innocent-ack-window.pcap", check: innocent("10.1.9.9")},
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
+	{file: "memory-partial-lines.pcap.gz"}, // TestMemoryPartialLines measures a process of its own
 	{file: "panic-mail-server-5-years.pcap", check: sound},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
@@ -46,6 +47,9 @@ const caseTimeout = 60 * time.Second
 
 func TestHostileCases(t *testing.T) {
 	for _, c := range hostileCases {
+		if c.check == nil {
+			continue
+		}
 		t.Run(c.file, func(t *testing.T) {
 			path := corpus.Case(t, "hostile", c.file)
 			done := make(chan outcome, 1)

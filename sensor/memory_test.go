@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"spamsensor/bench/corpus"
 	"spamsensor/sensor/wire/wiretest"
 )
 
@@ -25,7 +26,7 @@ type flood struct {
 	now    int64 // nanoseconds
 	step   int64 // between frames
 	frames int
-	record [16 + 54 + 256]byte
+	record [16 + 54 + 1460]byte
 }
 
 func newFlood(out io.Writer, step int64) *flood {
@@ -97,25 +98,13 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	over, watched := make(chan struct{}), make(chan struct{})
-	go func() { // what the system tells of a process that has ended includes what we had when it began
-		defer close(watched)
-		for {
-			peak = max(peak, highWater(cmd.Process.Pid))
-			select {
-			case <-over:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-	}()
+	high := watchMemory(cmd)
 	f := newFlood(in, step)
 	write(f)
 	f.out.Flush()
 	in.Close()
 	err = cmd.Wait()
-	close(over)
-	<-watched
+	peak = high()
 	if err != nil {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
@@ -145,6 +134,29 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 		t.Errorf("%v of %d frames are in the account", n, f.frames)
 	}
 	return told, stats, peak
+}
+
+// watchMemory looks at a process from its start on. The result is to be called when it has ended: it gives the most memory
+// that it had, in bytes. (What the system tells of a process that has ended includes what we had when it began.)
+func watchMemory(cmd *exec.Cmd) (high func() int64) {
+	var peak int64
+	over, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			peak = max(peak, highWater(cmd.Process.Pid))
+			select {
+			case <-over:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 {
+		close(over)
+		<-watched
+		return peak
+	}
 }
 
 // highWater is the most memory that a process had so far, in bytes; zero when it is gone.
@@ -239,6 +251,30 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		t.Logf("R8: with limits.memory=128MiB: %d MiB (goal 128 MiB)", peak/mb)
 	})
+}
+
+// Sessions that begin a line in each direction and never end it.
+func TestMemoryPartialLines(t *testing.T) {
+	path := corpus.Case(t, "hostile", "memory-partial-lines.pcap.gz")
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int64{64, 128, 256, 512} {
+		var stderr strings.Builder
+		cmd := exec.Command(name, "read", "--no-progress", "--set", fmt.Sprintf("limits.memory=%dMiB", limit), "--set", "capture.buffer=8MiB", "--events", "/dev/null", path)
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		high := watchMemory(cmd)
+		err := cmd.Wait()
+		peak := high()
+		if err != nil || peak > limit<<20 {
+			t.Errorf("limit %d MiB: %d MiB, %v: %s", limit, peak>>20, err, stderr.String())
+		}
+		t.Logf("R8: 30,000 sessions with an unfinished line each way: %d MiB (goal %d MiB)", peak>>20, limit)
+	}
 }
 
 // A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the flood.

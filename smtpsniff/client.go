@@ -96,7 +96,7 @@ func (l *Listener) client(s *Session, b []byte) {
 		if len(p.other)+len(b) > maxHeld {
 			l.giveBack(&p.other)
 		} else {
-			p.other = append(p.other, b...)
+			p.other = l.memory.append(p.other, b)
 		}
 	}
 	for len(b) > 0 { // each round takes a byte of b at least, or leaves waitData or waitChunk
@@ -152,7 +152,6 @@ func (l *Listener) client(s *Session, b []byte) {
 			case looseEnd:
 				if !p.loose {
 					p.loose, p.overflown, p.resume = true, false, s.mark()
-					p.held = l.buffer()
 					p.hold(l, b)
 				}
 			}
@@ -304,11 +303,8 @@ func (p *parser) hold(l *Listener, b []byte) {
 	if p.overflown && len(p.held) > 0 {
 		return
 	}
-	if p.held == nil {
-		p.held = l.buffer()
-	}
 	n := min(len(b), maxHeld-len(p.held))
-	p.held = append(p.held, b[:n]...)
+	p.held = l.memory.append(p.held, b[:n])
 	if n < len(b) {
 		p.overflown = true
 	}
@@ -347,7 +343,7 @@ func (l *Listener) releaseChunk(s *Session) {
 func (l *Listener) eitherChunk(s *Session) {
 	p := &s.client
 	if p.other == nil {
-		other, m := append(l.buffer(), p.held...), s.mark()
+		other, m := l.memory.append(nil, p.held), s.mark()
 		l.releaseChunk(s)
 		p.other, p.otherSince, p.otherMark = other, 0, m
 		return
@@ -400,7 +396,7 @@ func (l *Listener) reread(s *Session) {
 		l.clientGap(s, 1) // at least
 	}
 	if held != nil {
-		l.buffers = append(l.buffers, held)
+		l.memory.put(held)
 	}
 }
 
@@ -559,7 +555,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	case HELO, EHLO, LHLO:
 		name := trim(rest)
 		s.HeloVerb = verb
-		s.helo = s.keep(name, maxName)
+		s.helo = l.keep(s, name, maxName)
 		l.push(s, verb)
 		l.emit(HeloSaid, Helo, name[:min(len(name), maxName)])
 		p.rcpts, p.mail = 0, false
@@ -571,7 +567,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		s.Loose = s.Loose || found && !strictPath(rest, "FROM:<")
 		inc(&s.Mails)
 		if found && int(s.nsenders) < maxSenders {
-			s.senders[s.nsenders] = s.keep(address, maxName)
+			s.senders[s.nsenders] = l.keep(s, address, maxName)
 			s.nsenders++
 		}
 		l.push(s, MAIL)
@@ -900,7 +896,7 @@ func (l *Listener) hello(s *Session, b []byte, over bool) {
 			if more && !over {
 				return
 			}
-			s.sni = s.fix(name, maxName)
+			s.sni = l.fix(s, name, maxName)
 		case s.Encryption == StartTLS:
 			l.flag(s, PlainAfterSTARTTLS)
 		}

@@ -1,6 +1,7 @@
 package smtpsniff
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -159,6 +160,9 @@ func overheard(midstream, alone bool, session **Session, play func(h *hearing)) 
 	h.l.Finish(h.s)
 	h.note()
 	sum := summary(h.s)
+	kept := *h.s
+	kept.text = bytes.Clone(kept.text)
+	*session = &kept
 	h.l.Free(h.s)
 	return h.said.String() + sum
 }

@@ -3,6 +3,7 @@ package smtpsniff
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,7 +179,11 @@ func TestRandomPrograms(t *testing.T) {
 			h.l.Finish(h.s)
 			h.l.Free(h.s)
 			seen := map[*byte]bool{}
-			for _, b := range h.l.buffers {
+			if h.l.Bytes() != cap(h.l.lent) || h.l.holders != (holders{}) {
+				t.Errorf("seed %d: %d bytes are in use when all is over\n%q", seed, h.l.Bytes(), program)
+				return
+			}
+			for _, b := range slices.Concat(h.l.memory.free[:]...) {
 				if p := &b[:1][0]; seen[p] {
 					t.Errorf("seed %d: a buffer was given back twice\n%q", seed, program)
 					return

@@ -15,22 +15,15 @@ type liner struct {
 func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
-		if n.buf == nil {
-			n.buf = l.buffer()
-		}
-		n.append(b)
+		n.append(l, b)
 		return nil, nil, false, false, false
 	}
 	line, rest = b[:i], b[i+1:]
 	if n.buf != nil || len(line) > maxLine {
-		if n.buf == nil {
-			n.buf = l.buffer()
-		}
-		n.append(line)
+		n.append(l, line)
 		line, long = n.buf, n.long
-		// The buffer goes back at once; its bytes are good until it is used again.
-		l.giveBack(&n.buf)
-		n.long = false
+		l.giveBack(&l.lent)
+		l.lent, n.buf, n.long = n.buf, nil, false
 	}
 	bare = true
 	if k := len(line) - 1; k >= 0 && line[k] == '\r' {
@@ -41,15 +34,15 @@ func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok b
 
 // append adds to the beginning of a line and keeps its first and its last 512 bytes: the
 // verb stands at the front, the domain of an address near the end.
-func (n *liner) append(b []byte) {
+func (n *liner) append(l *Listener, b []byte) {
 	const half = maxLine / 2
 	if len(n.buf)+len(b) <= maxLine && !n.long {
-		n.buf = append(n.buf, b...)
+		n.buf = l.memory.append(n.buf, b)
 		return
 	}
 	if !n.long {
 		k := min(len(b), maxLine-len(n.buf))
-		n.buf = append(n.buf, b[:k]...)
+		n.buf = l.memory.append(n.buf, b[:k])
 		b = b[k:]
 		n.long = true
 	}

@@ -152,8 +152,8 @@ func TestConstantMemory(t *testing.T) {
 		if per := testing.AllocsPerRun(3, func() { f.play(&l, s, 2000) }); per > 20 {
 			t.Errorf("%s: %.0f allocations for 2000 calls", f.name, per)
 		}
-		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || len(l.buffers) > 4 {
-			t.Errorf("%s: %d bytes of text, %d buffers", f.name, cap(s.text), len(l.buffers))
+		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || l.Bytes() > sessionBytes+4*maxHeld || l.memory.spare > leastSpare {
+			t.Errorf("%s: %d bytes of text, %d of blocks, %d free", f.name, cap(s.text), l.memory.bytes, l.memory.spare)
 		}
 	}
 }

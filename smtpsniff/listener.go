@@ -16,7 +16,10 @@ type Listener struct {
 	credential [maxCredential]byte // empty between calls
 	texts      []byte              // of the events
 	sessions   []*Session          // free ones
-	buffers    [][]byte            // free ones, of maxHeld bytes
+	live       int                 // sessions in use
+	memory     blocks
+	lent       []byte // the line in hand, if it was put together in a block
+	holders    holders
 }
 
 // New begins a session. midstream says that its beginning was not seen, alone that
@@ -26,10 +29,11 @@ func (l *Listener) New(midstream, alone bool) *Session {
 	if n := len(l.sessions); n > 0 {
 		s = l.sessions[n-1]
 		l.sessions = l.sessions[:n-1]
-		*s = Session{text: s.text[:0]}
+		*s = Session{}
 	} else {
 		s = new(Session)
 	}
+	l.live++
 	s.client.alone = alone
 	if midstream {
 		s.Flags |= Midstream
@@ -42,10 +46,16 @@ func (l *Listener) New(midstream, alone bool) *Session {
 
 // Free takes back a session that nobody will use any more.
 func (l *Listener) Free(s *Session) {
-	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held, &s.client.other} {
+	l.leave(s)
+	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held, &s.client.other, &s.text} {
 		l.giveBack(b)
 	}
-	l.sessions = append(l.sessions, s)
+	if l.live--; (len(l.sessions)+1)*sessionBytes <= max(leastSpare, l.live*sessionBytes/4) {
+		l.sessions = append(l.sessions, s)
+	} else if n := len(l.sessions); n > 0 && n*sessionBytes > max(leastSpare, l.live*sessionBytes/4) {
+		l.sessions[n-1] = nil
+		l.sessions = l.sessions[:n-1]
+	}
 }
 
 // Feed takes in the next bytes of a side.
@@ -57,8 +67,14 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 	if side == Server {
 		l.appears(s)
 		l.server(s, b)
-		return
+	} else {
+		l.feedClient(s, b)
 	}
+	l.note(s)
+}
+
+// feedClient takes in the next bytes of the client.
+func (l *Listener) feedClient(s *Session, b []byte) {
 	l.endCut(s)
 	s.client.again, s.client.guessed = 0, false // it goes on by what the server said so far
 	if p := &s.client; p.otherSince > 0 && p.queue.all == 0 {
@@ -85,10 +101,11 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 		l.flag(s, GapServer)
 		l.appears(s)
 		l.serverGap(s, n)
-		return
+	} else {
+		l.flag(s, GapClient)
+		l.clientGap(s, n)
 	}
-	l.flag(s, GapClient)
-	l.clientGap(s, n)
+	l.note(s)
 }
 
 // serverGap is bytes of the server that were not seen.
@@ -132,6 +149,7 @@ func (l *Listener) End(s *Session, side Side) {
 	l.begin()
 	if side == Client {
 		l.clientEnd(s)
+		l.note(s)
 	}
 }
 
@@ -206,19 +224,3 @@ func (l *Listener) emit(k Kind, p Phase, text []byte) *Event {
 
 // begin forgets the events of the call before.
 func (l *Listener) begin() { l.Events, l.texts = l.Events[:0], l.texts[:0] }
-
-func (l *Listener) buffer() []byte {
-	if n := len(l.buffers); n > 0 {
-		b := l.buffers[n-1]
-		l.buffers = l.buffers[:n-1]
-		return b[:0]
-	}
-	return make([]byte, 0, maxHeld)
-}
-
-func (l *Listener) giveBack(b *[]byte) {
-	if *b != nil {
-		l.buffers = append(l.buffers, *b)
-		*b = nil
-	}
-}

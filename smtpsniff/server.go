@@ -518,7 +518,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 	}
 	switch v {
 	case connect:
-		s.banner = s.fix(text, maxReply)
+		s.banner = l.fix(s, text, maxReply)
 		if p.early && s.Flags&GapServer == 0 {
 			l.flag(s, EarlyTalker)
 		}
@@ -654,7 +654,7 @@ func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 		return // nothing that concerns the mail
 	}
 	if int(s.nrefusal) < maxRefusal {
-		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: s.fix(text, maxReply)}
+		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: l.fix(s, text, maxReply)}
 		s.nrefusal++
 	}
 }

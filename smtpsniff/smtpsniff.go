@@ -142,12 +142,13 @@ const (
 	NotSMTP                              // the client speaks something else
 	Proxied                              // a load balancer said for whom it speaks
 	Impatient                            // commands were sent without waiting to a server that had not offered PIPELINING (RFC 2920)
+	CutShort                             // bytes that waited for what decides about them had to make room; see Listener.GiveUp
 )
 
 // FlagNames are the names of the flags, lowest bit first.
 var FlagNames = []string{"midstream", "gap_client", "gap_server", "long_line", "bare_lf",
 	"early_talker", "pipelined", "too_many_pending", "unknown_command", "bad_reply", "extra_reply", "ambiguous", "smuggling",
-	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied", "impatient"}
+	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied", "impatient", "cut_short"}
 
 // Enhanced is an enhanced status code (RFC 3463); the zero value is none.
 type Enhanced struct{ Class, Subject, Detail uint16 }
@@ -234,6 +235,8 @@ type Session struct {
 
 	client parser
 	server replies
+
+	before, behind *Session // among the holders; see Listener.GiveUp
 }
 
 // span is a part of a session's text.
@@ -242,16 +245,16 @@ type span struct{ off, len uint16 }
 func (s *Session) at(p span) []byte { return s.text[p.off : p.off+p.len] }
 
 // keep remembers a text of up to max bytes, as far as there is room.
-func (s *Session) keep(b []byte, max int) span {
+func (l *Listener) keep(s *Session, b []byte, max int) span {
 	n := min(len(b), max, maxText-len(s.text))
 	p := span{uint16(len(s.text)), uint16(n)}
-	s.text = append(s.text, b[:n]...)
+	s.text = l.memory.append(s.text, b[:n])
 	return p
 }
 
 // fix is keep of what stays whatever the client turns out to have said.
-func (s *Session) fix(b []byte, max int) span {
-	p := s.keep(b, max)
+func (l *Listener) fix(s *Session, b []byte, max int) span {
+	p := l.keep(s, b, max)
 	s.fixed = uint16(len(s.text))
 	return p
 }

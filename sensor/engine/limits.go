@@ -18,6 +18,9 @@ type Limits struct {
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
+	// TalkBytes bounds what the dialogues take together, with their texts and with what waits for the rest of a
+	// line or for a reply.
+	TalkBytes int
 	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
 	// servers share for what waits in their queues.
 	Servers, QueueBytes int
@@ -35,6 +38,9 @@ const defaultMemory = 152 << 20
 
 // hostBytes is what a judged source takes with its sets, about.
 const hostBytes = 6 << 10
+
+// talkBytes is what a dialogue with short texts takes.
+const talkBytes = int(unsafe.Sizeof(smtpsniff.Session{})) + 192
 
 // serverBytes is what a watched mail server takes beside its queue, about: 60 KB, the domains that it
 // learned, and the accounts of its users, at most 90 KB.
@@ -56,7 +62,8 @@ func (l *Limits) fill() {
 	}
 	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
-	room(&l.Sessions, 18, unsafe.Sizeof(smtpsniff.Session{})+64)
+	l.TalkBytes = max(cmp.Or(l.TalkBytes, l.Memory/100*18), l.Sessions*talkBytes)
+	l.Sessions = cmp.Or(l.Sessions, l.TalkBytes/talkBytes)
 	room(&l.Hosts, 15, hostBytes)
 	room(&l.Servers, 3, serverBytes)
 	room(&l.QueueBytes, 3, 1)

@@ -210,7 +210,10 @@ func (s *shard) discard(r flowtable.Ref, f *flow) {
 	s.count.discarded++
 	s.stream.Abandon(&f.conn)
 	if uint64(f.session) < uint64(len(s.sessions.list)) && f.session != 0 {
-		s.sessions.remove(f.session) // not to be used again, as Listener.Free would have it
+		if talk := s.sessions.at(f.session); talk != nil {
+			s.sniff.Abandon(talk)
+		}
+		s.sessions.remove(f.session)
 		s.forgetEnvelope(f.session)
 	}
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {

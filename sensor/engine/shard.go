@@ -19,10 +19,11 @@ type shard struct {
 	stream tcp.Stream
 	sniff  smtpsniff.Listener
 
-	sessions refs[smtpsniff.Session] // dialogues of flows
-	hosts    refs[host]              // sources that are judged
-	maxHosts int
-	maxTalks int
+	sessions  refs[smtpsniff.Session] // dialogues of flows
+	hosts     refs[host]              // sources that are judged
+	maxHosts  int
+	maxTalks  int
+	talkBytes int // what dialogues may take
 
 	progress *atomic.Uint64 // progress of who works on the packets in hand
 	current  flowtable.Ref  // the flow in hand
@@ -218,6 +219,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
 	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
+	s.talkBytes = e.cfg.Limits.TalkBytes / n
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
 	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.Bytes(name))) }
@@ -551,8 +553,8 @@ func dirOf(p *packet) tcp.Dir {
 
 // push gives a segment to its flow.
 func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
-	if f.session == 0 && p.length > 0 && s.sessions.len() >= s.maxTalks {
-		s.dropTalk(f)
+	if p.length > 0 && (f.session == 0 && s.sessions.len() >= s.maxTalks || s.sniff.Bytes() > s.talkBytes) {
+		s.makeRoom(f)
 	}
 	s.current = r
 	dir := dirOf(p)

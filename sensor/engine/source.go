@@ -411,8 +411,18 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 // sampled is how many are compared when one has to make room.
 const sampled = 16
 
-// dropTalk ends the session that is worth least among a few.
-func (s *shard) dropTalk(except *flow) {
+// makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier segment
+// had stored, and there are only as many as bytes are too many.
+func (s *shard) makeRoom(f *flow) {
+	if f.session == 0 && s.sessions.len() >= s.maxTalks {
+		s.dropTalk(f)
+	}
+	for s.sniff.Bytes() > s.talkBytes && (s.sniff.GiveUp() || s.dropTalk(f)) {
+	}
+}
+
+// dropTalk ends the session that is worth least among a few. It reports false if there is no other.
+func (s *shard) dropTalk(except *flow) bool {
 	var least flowtable.Ref
 	for range min(sampled, s.sessions.len()) {
 		r := s.sessions.sample()
@@ -425,6 +435,7 @@ func (s *shard) dropTalk(except *flow) {
 		s.count.talksEvicted++
 		s.end(least, s.t.Flows.KeyOf(least), s.t.Flows.At(least), "evicted")
 	}
+	return least != 0
 }
 
 // dropHost stops judging the source that is worth least among a few. What was counted of

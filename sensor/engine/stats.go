@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math/bits"
+
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
 )
@@ -21,6 +23,7 @@ type Stats struct {
 	SourcesActive, SourcesEvicted          uint64
 	HostsActive, HostsEvicted              uint64
 	TalksActive, TalksEvicted              uint64
+	TalksCut                               uint64 // dialogues of which a part had to make room
 	SeenBoth, SeenClient, SeenServer, Gaps uint64
 	Midstream                              uint64
 	Duplicates                             uint64
@@ -125,6 +128,7 @@ func (e *Engine) Stats() Stats {
 			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
 		}
 	}
+	t.TalksCut = weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
 	e.clock.mu.Lock()
 	t.OddTimes = e.clock.odd
 	e.clock.mu.Unlock()

@@ -1,0 +1,192 @@
+package smtpsniff
+
+import (
+	"bytes"
+	"math/bits"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// The beginning of a line takes what it needs, and all of it is counted.
+func TestBytesOfManySessions(t *testing.T) {
+	for _, c := range []struct {
+		what           string
+		client, server string
+		most           int // of a session, beside itself
+	}{
+		{"nothing unfinished", "EHLO a\r\n", "220 mx.example.net ESMTP\r\n", 128},
+		{"a byte each way", "E", "2", 128},
+		{"a long line each way", "EHLO " + strings.Repeat("x", 5000), "250-" + strings.Repeat("x", 5000), 2048},
+		{"a message ahead of the reply to DATA", "DATA\r\n" + strings.Repeat("x", 7000), "", 8192},
+	} {
+		var l Listener
+		var list []*Session
+		const n = 500
+		for range n {
+			s := l.New(false, false)
+			l.Feed(s, Server, []byte(c.server))
+			l.Feed(s, Client, []byte(c.client))
+			list = append(list, s)
+		}
+		sum := n * sessionBytes
+		for _, s := range list {
+			for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held, s.client.other} {
+				sum += cap(b)
+			}
+		}
+		if l.Bytes() != sum+cap(l.lent) || l.Bytes() > n*(sessionBytes+c.most)+maxLine {
+			t.Errorf("%s: %d bytes are counted, %d in use; a session takes %d (at most %d)", c.what, l.Bytes(), sum, sum/n-sessionBytes, c.most)
+		}
+		for _, s := range list {
+			l.Free(s)
+		}
+		if l.Bytes() != cap(l.lent) || l.memory.spare > leastSpare || len(l.sessions)*sessionBytes > leastSpare {
+			t.Errorf("%s: %d bytes in use at the end, %d free and %d sessions", c.what, l.Bytes(), l.memory.spare, len(l.sessions))
+		}
+	}
+}
+
+// Who has been silent longest makes room first, once; it goes on behind what is missing.
+func TestGiveUpOrder(t *testing.T) {
+	var l Listener
+	var list []*Session
+	for range 5 {
+		s := l.New(false, false)
+		l.Feed(s, Server, []byte("220 mx.example.net ESMTP\r\n250"))
+		l.Feed(s, Client, []byte("EHLO unfini"))
+		list = append(list, s)
+	}
+	l.Feed(list[0], Client, []byte("s")) // not silent any more
+	l.Feed(list[3], Client, []byte("shed\r\n"))
+	l.Feed(list[3], Server, []byte("-mx\r\n250 ok\r\n")) // waits for nothing
+	for _, want := range []int{1, 2, 4, 0} {
+		before := l.Bytes()
+		if !l.GiveUp() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
+			t.Fatalf("session %d should have made room: %d bytes, %d before", want, l.Bytes(), before)
+		}
+		if len(l.Events) > 0 && l.Events[0].Kind != Replied { // of the Feed before
+			t.Errorf("events: %v", l.Events)
+		}
+	}
+	if l.GiveUp() || list[3].Flags&CutShort != 0 || l.Weird[bits.TrailingZeros(uint(CutShort))] != 4 || FlagNames[bits.TrailingZeros(uint(CutShort))] != "cut_short" {
+		t.Errorf("somebody else made room: %v", l.Weird)
+	}
+	s := list[1]
+	l.Feed(s, Client, []byte("shed\r\nMAIL FROM:<a@example.org>\r\n"))
+	l.Feed(s, Server, []byte("-mx\r\n250 ok\r\n250 ok\r\n"))
+	l.Feed(s, Client, []byte("RCPT TO:<b@example.org>\r\n"))
+	l.Feed(s, Server, []byte("250 ok\r\n"))
+	l.Feed(s, Client, []byte("DATA\r\n"))
+	l.Feed(s, Server, []byte("354 go on\r\n"))
+	l.Feed(s, Client, []byte("text\r\n.\r\n"))
+	l.Feed(s, Server, []byte("250 taken\r\n"))
+	if s.Rcpts != 1 || s.Messages != 1 { // the MAIL is not believed, as behind any gap
+		t.Errorf("%d MAIL, %d RCPT, %d messages", s.Mails, s.Rcpts, s.Messages)
+	}
+}
+
+// Wherever a dialogue is cut short, nothing of a body or a credential is heard, no message is invented without a doubt, and
+// no block is lost.
+func TestDialoguesCutShort(t *testing.T) {
+	cuts := 0
+	for _, d := range allDialogues(t) {
+		var s *Session
+		overhearSession(d.midstream, d.steps, &s)
+		messages := s.Messages
+		var pieces []step // lines in two halves, so that there is something to be given up
+		for _, one := range lines(d.steps) {
+			if one.gap > 0 || len(one.data) < 4 {
+				pieces = append(pieces, one)
+				continue
+			}
+			half := len(one.data) / 2
+			pieces = append(pieces, step{side: one.side, data: one.data[:half]}, step{side: one.side, data: one.data[half:]})
+		}
+		for i := 0; i < len(pieces); i += 1 + len(pieces)/200 {
+			cuts++
+			var l Listener
+			for j := range 3 { // others are not concerned
+				other := l.New(false, false)
+				if j < 2 {
+					l.Feed(other, Client, []byte("E"))
+				}
+			}
+			var gave bool
+			got := overheard(d.midstream, false, &s, func(h *hearing) {
+				for j, one := range pieces {
+					if one.gap > 0 {
+						h.gap(one.side, one.gap)
+					} else {
+						h.feed(one.side, []byte(one.data))
+					}
+					if j == i {
+						said := len(h.l.Events)
+						gave = h.l.GiveUp()
+						if len(h.l.Events) != said {
+							t.Errorf("%s, cut behind %q: an event", d.name, one.data)
+						}
+					}
+				}
+			})
+			doubtful := s.Flags&(Ambiguous|CutShort) != 0
+			if gave != (s.Flags&CutShort != 0) {
+				t.Errorf("%s, cut behind %q: flags %b", d.name, pieces[i].data, s.Flags)
+			}
+			if s.Messages > messages && !doubtful || strings.Contains(got, "SECRET") && s.Flags&Ambiguous == 0 {
+				t.Errorf("%s, cut behind %q: %d messages, there are %d\n%s", d.name, pieces[i].data, s.Messages, messages, got)
+			}
+		}
+	}
+	t.Logf("cut short in %d places", cuts)
+}
+
+// Whatever many sessions say, and whenever they are cut short, all is counted.
+func TestGiveUpAtRandom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	words := []string{"EHLO a\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<a@b>\r\n", "DATA\r\n", "x", "\r\n", "\n.\n", "\r\n.\r\n", "BDAT 70\r\n", "BDAT +9 x\r\n", "STARTTLS\r\n", "AUTH LOGIN\r\n",
+		"\x16\x03\x01\x02\x00\x01", "220 a\r\n", "250 ok\r\n", "250-ok\r\n", "354 go\r\n", "500 no\r\n", "503 no\r\n", "334 \r\n", "235 ok\r\n", strings.Repeat("y", 600), "QUIT\r\n", "221 bye\r\n", "25"}
+	for range 30 {
+		var l Listener
+		var list []*Session
+		for range 20 {
+			list = append(list, l.New(rng.IntN(4) == 0, rng.IntN(4) == 0))
+		}
+		for range 2000 {
+			s, side := list[rng.IntN(len(list))], Side(rng.IntN(2))
+			switch rng.IntN(12) {
+			case 0:
+				l.Gap(s, side, 1+rng.IntN(300))
+			case 1, 2:
+				l.GiveUp()
+			default:
+				var b bytes.Buffer
+				for range 1 + rng.IntN(4) {
+					b.WriteString(words[rng.IntN(len(words))])
+				}
+				l.Feed(s, side, b.Bytes())
+			}
+			sum := len(list)*sessionBytes + cap(l.lent)
+			for _, s := range list {
+				for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held, s.client.other} {
+					sum += cap(b)
+				}
+			}
+			if l.Bytes() != sum {
+				t.Fatalf("%d bytes are counted, %d in use", l.Bytes(), sum)
+			}
+		}
+		for l.GiveUp() {
+		}
+		for _, s := range list {
+			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held != nil || s.client.other != nil {
+				t.Fatal("a session that nobody knew of holds something")
+			}
+			l.Finish(s)
+			l.Free(s)
+		}
+		if l.Bytes() != cap(l.lent) || l.holders != (holders{}) {
+			t.Fatalf("%d bytes in use at the end", l.Bytes())
+		}
+	}
+}
