@@ -77,7 +77,8 @@ func fromCapture(file string) (list []*dialogue, err error) {
 	dec.SetPorts([]uint16{25, 465, 587, 2525, 1224})
 	for {
 		b, err := files.Next()
-		if err != nil && !errors.Is(err, io.EOF) {
+		partly := new(capture.PartialError) // some frames of a capture have times that are none
+		if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &partly) {
 			return nil, err
 		}
 		for _, part := range b.Parts {
