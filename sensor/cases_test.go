@@ -31,6 +31,7 @@ var hostileCases = []hostileCase{
 	{file: "evade-tls-first-line.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
 	{file: "evade-two-macs.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
 	{file: "evade-decoy-bad-checksum.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
+	{file: "evade-urgent-byte.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
 	{file: "frame-innocent-10-packets.pcap", check: levels(map[string]string{"10.1.9.9": "suspect"})},
 	{file: "frame-innocent-ack-window.pcap", check: innocent("10.1.9.9")},
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},

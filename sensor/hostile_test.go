@@ -130,7 +130,15 @@ func TestHostileDialogues(t *testing.T) {
 			return k.close()
 		}, `smtp both from () messages 1 flags ("conflict" "unknown_command")`, "conflicts:5 retransmits:5"},
 		{"an urgent byte in MAIL", func(k *talk) *talk {
-			return k.frame(0, ACK|URG, "MAIL FROM:<a@example.org>\r\n").lines("S: 250 ok").lines(quit...).close()
+			k.urgent = 3
+			return k.frame(0, ACK|URG, "MAxIL FROM:<a@example.org>\r\n").lines("S: 250 ok").lines(quit...).close()
+		}, `smtp both from ("a@example.org") messages 0 flags ("urgent")`, ""},
+		{"an urgent byte in each segment of MAIL", func(k *talk) *talk {
+			k.urgent = 1
+			for _, c := range "MAIL FROM:<a@example.org>\r\n" {
+				k.frame(0, ACK|URG, "x").frame(0, ACK, string(c))
+			}
+			return k.lines("S: 250 ok").lines(quit...).close()
 		}, `smtp both from ("a@example.org") messages 0 flags ("urgent")`, ""},
 		{"10,000 keep-alives", func(k *talk) *talk {
 			for range 5000 {

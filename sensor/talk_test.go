@@ -17,6 +17,7 @@ import (
 
 // talk writes the frames of one connection; every frame comes a millisecond after the one before.
 type talk struct {
+	urgent         uint16 // the pointer of segments with URG
 	client, server string
 	cport, sport   uint16
 	at             int64 // nanoseconds
@@ -45,6 +46,9 @@ func (k *talk) frame(dir int, flags uint8, text string) *talk {
 	}
 	if flags&ACK == 0 {
 		tcp.Ack = 0
+	}
+	if flags&URG != 0 {
+		tcp.Urgent = k.urgent
 	}
 	k.sent = append(k.sent, sentFrame{k.at, dir, Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, byte(dir + 1)}}, ip, tcp, Text(text))})
 	k.seq[dir] += uint32(len(text))

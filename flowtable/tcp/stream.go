@@ -21,7 +21,7 @@ type Stream struct {
 	free   uint32
 	bytes  int
 	memory memory
-	merged []byte // a segment in which bytes were replaced by their first copies
+	merged []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
 
 	c     *Conn
 	now   uint32 // time of the segment of Push, microseconds
@@ -251,11 +251,22 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 		return false // but something follows
 	}
 	st.memory.keep(x, b)
+	urgent := x.urg.Sub(x.next)
 	x.next = x.next.Add(len(b))
 	if n.doubt != 0 {
 		st.c.trust |= n.doubt
 		if x.top.Less(n.end()) {
 			x.top = n.end()
+		}
+	}
+	if x.mark && urgent < len(b) {
+		x.mark = false
+		if urgent >= 0 { // or it was in a gap
+			st.merged = append(append(st.merged[:0], b[:urgent]...), b[urgent+1:]...)
+			b = st.merged
+		}
+		if len(b) == 0 {
+			return false
 		}
 	}
 	chunk.Dir, chunk.Kind, chunk.Len, chunk.Bytes = n.dir, Data, len(b), b

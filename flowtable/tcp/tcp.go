@@ -31,8 +31,8 @@
 // acknowledgment of its bytes; see Doubt. Where other bytes come in a segment without doubt meanwhile, those
 // are given.
 //
-// What it does not do: window scaling, checksums, and options but timestamps. Urgent data are given like any other, and the
-// connection is marked, because a receiver may take one byte of them out of the stream.
+// What it does not do: window scaling, checksums, and options but timestamps. The one byte of urgent data is left
+// out, as nearly all receivers do, and the connection is marked, because a program can have it in its place.
 package tcp
 
 // Seq is a sequence number; comparison wraps around (RFC 9293, section 3.4).
@@ -82,6 +82,7 @@ type Segment struct {
 	Time     int64  // nanoseconds
 	Payload  []byte
 	Doubt    Doubt
+	Urgent   uint16 // the urgent pointer, with URG
 	// Stamp is the TSval of its timestamps option, or the TSecr of that of a SYN-ACK; valid if Stamped.
 	Stamp   uint32
 	Stamped bool
@@ -178,7 +179,9 @@ type half struct {
 	ackOK bool   // acked is valid
 	began bool   // its SYN was seen: isn is not derived
 	two   bool   // so was another one
+	mark  bool   // a byte that is still to come is urgent
 	far   uint8  // segments in a row from outside the window
+	urg   Seq    // its number; valid if mark
 	past  uint32 // where the bytes that were given last are remembered; see recall
 }
 
@@ -312,8 +315,8 @@ func (c *Conn) accept(s *Segment) (r Result) {
 			c.state = Replied
 		}
 	}
-	if s.Flags.Has(URG) && s.Len > 0 {
-		c.odd |= Urgent
+	if s.Flags.Has(URG) && ack == sent {
+		c.urgent(x, s, start)
 	}
 	if end := s.end(); !s.Flags.Has(RST) && (!x.seen || x.top.Less(end)) {
 		x.top = end
@@ -365,6 +368,19 @@ func (c *Conn) stamp(x *half, s *Segment) {
 	case s.Doubt == 0 && x.ackOK && !x.acked.Less(s.Seq):
 		c.recent = s.Stamp
 	}
+}
+
+// urgent takes in an urgent pointer. It stands behind the urgent byte, which is given to the receiver's
+// program apart from the others (RFC 9293, section 3.8.5; RFC 6093, section 3.1). As in Linux (tcp_check_urg
+// in net/ipv4/tcp_input.c) zero is the first byte of the segment, a pointer into what is there already changes nothing,
+// and a newer one takes the place of one whose byte has not come yet, so that this byte is ordinary.
+func (c *Conn) urgent(x *half, s *Segment, start Seq) {
+	at := start.Add(max(0, int(s.Urgent)-1))
+	if x.known && at.Less(x.next) || x.mark && !x.urg.Less(at) {
+		return
+	}
+	x.urg, x.mark = at, true
+	c.odd |= Urgent
 }
 
 // copy reports whether this frame is the same as one of the latest two, delivered

@@ -17,7 +17,7 @@ import (
 //	C0^5       no payload
 //	S0:xyz/5   the capture kept xyz of 5 bytes
 //	C-1Y       a SYN, whose place is before the first byte
-//	C0U:ab     urgent data
+//	C0U~2:abc  urgent data: the pointer is 2, which is behind the b
 //	C0B:ab     with a wrong checksum; P: with one for a card to finish; H: with a short life
 //	C0@7:ab    with the timestamp 7
 //	=C0:ab     a second copy of the frame before, delivered a millisecond later
@@ -51,6 +51,10 @@ func (s *script) segment(t testing.TB, text string) *Segment {
 		seg.Ack = s.isn[1-seg.Dir].Add(1)
 	}
 	head, payload, _ := strings.Cut(rest, ":")
+	head, urgent, _ := strings.Cut(head, "~")
+	if n, err := strconv.Atoi(urgent); err == nil {
+		seg.Urgent = uint16(n)
+	}
 	head, stamp, stamped := strings.Cut(head, "@")
 	if seg.Stamped = stamped; stamped {
 		n, _ := strconv.ParseUint(stamp, 10, 32)

@@ -42,7 +42,8 @@ type packet struct {
 	from   uint16
 	mac    [6]byte
 	to     uint16 // hash of the link-layer receiver of a client's segment, of the sender of a server's
-	stamp  uint32 // see wire.Packet
+	urgent uint16 // see wire.Packet
+	stamp  uint32
 	sums   wire.Checksum
 	marks  marks
 	flags  wire.Flags
@@ -181,7 +182,7 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
 	x.mac, x.from, x.ttl = w.MAC, f.From, w.TTL
 	x.flags, x.kind, x.toServer = w.Flags, w.Kind, toServer
-	x.stamp, x.sums, x.marks = w.Stamp, w.Checksum, 0
+	x.stamp, x.sums, x.marks, x.urgent = w.Stamp, w.Checksum, 0, w.Urgent
 	if w.Stamped {
 		x.marks |= stamped
 	}

@@ -561,7 +561,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg := &s.inHand
 	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
-	seg.Stamp, seg.Stamped, seg.Doubt = p.stamp, p.marks&stamped != 0, 0
+	seg.Stamp, seg.Stamped, seg.Doubt, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
 	if dir == tcp.Client {
 		seg.Doubt = f.look.doubts(p)
 	} else if p.flags.Has(wire.SYN) {

@@ -538,6 +538,9 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 		return d.opening(p, b)
 	}
 	p.Checksum = Unchecked
+	if p.Flags.Has(URG) && len(b) >= 20 {
+		p.Urgent = be.Uint16(b[18:])
+	}
 	if d.IsMailPort(p.DstPort) || p.Flags.Has(SYN) {
 		d.inspect(p, d.header, b, offset, cut)
 	}
@@ -588,5 +591,5 @@ func (d *Decoder) finish(p *Packet, k Kind, captured []byte, length int) {
 	p.Kind = k
 	p.Payload, p.Len = captured, uint32(length)
 	p.MAC, p.To, p.VLAN, p.Tags, p.Tunnel, p.Wire = d.mac, d.to, d.vlan, d.tags, d.tunnel, d.wire
-	p.Stamp, p.Stamped, p.Signed = 0, false, false
+	p.Stamp, p.Stamped, p.Signed, p.Urgent = 0, false, false, 0
 }

@@ -101,6 +101,8 @@ type Packet struct {
 	// SYN-ACK from one (RFC 7323, section 3.2); Stamped says whether there is one.
 	Stamp   uint32
 	Stamped bool
+	// Urgent is the urgent pointer, where the URG flag is set.
+	Urgent uint16
 	// Signed says that a segment to a mail port has a signature, or options in which Linux cannot look for
 	// one: where none was agreed on, it drops the segment (RFC 2385; RFC 5925).
 	Signed bool
@@ -253,7 +255,10 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 	p.Seq, p.Ack = be.Uint32(tcp[4:]), be.Uint32(tcp[8:])
 	p.Sum = uint32(be.Uint16(ip[4:]))<<16 | uint32(be.Uint16(tcp[16:]))
 	p.MAC, p.To, p.TTL = [6]byte(data[6:12]), [6]byte(data[:6]), ip[8]
-	p.Stamp, p.Stamped, p.Signed = 0, false, false
+	p.Stamp, p.Stamped, p.Signed, p.Urgent = 0, false, false, 0
+	if flags.Has(URG) {
+		p.Urgent = be.Uint16(tcp[18:])
+	}
 	p.Len, p.Wire = uint32(total-20-offset), uint32(wire)
 	p.Payload = ip[min(20+offset, len(ip)):min(total, len(ip))]
 	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS

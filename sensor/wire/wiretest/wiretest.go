@@ -312,6 +312,7 @@ type TCP struct {
 	Reserved         uint8 // the low four bits of byte 12
 	Offset           uint8 // in words
 	Window, Checksum uint16
+	Urgent           uint16 // pointer
 	Options          []byte
 }
 
@@ -325,7 +326,7 @@ func (l TCP) encode(_ uint32, p []byte) []byte {
 	b = be.AppendUint32(be.AppendUint32(b, l.Seq), l.Ack)
 	b = append(b, cmp.Or(l.Offset, uint8(5+len(options)/4))<<4|l.Reserved, l.Flags)
 	b = be.AppendUint16(be.AppendUint16(b, cmp.Or(l.Window, 65535)), l.Checksum)
-	return append(append(append(b, 0, 0), options...), p...)
+	return append(append(be.AppendUint16(b, l.Urgent), options...), p...)
 }
 
 // ICMP is an ICMP or ICMPv6 header with four bytes of Rest.
