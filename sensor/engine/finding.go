@@ -221,7 +221,7 @@ func (s *shard) tickFindings(now int64) {
 		if hst == nil || hst.main() != nil || !hst.findings[detect.DirectSMTP].untold() {
 			return true
 		}
-		if hst.Level() > detect.NoLevel { // its verdict, from before a restart, comes with what it does next
+		if hst.condemned {
 			return false
 		}
 		s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)

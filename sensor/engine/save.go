@@ -188,6 +188,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	if hst.anyOpen() {
 		s.open = append(s.open, r)
 	}
+	hst.condemned = d.Host.Memory.Verdict.Level > detect.NoLevel && hst.main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
 		s.direct = append(s.direct, r) // its finding may have been closed because the sensor stopped
 	}

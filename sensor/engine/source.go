@@ -28,6 +28,9 @@ type host struct {
 	mac        newMAC
 	waiting    bool // it is in shard.waiting
 	left       bool // its machine has another address now: it is to be forgotten
+	// condemned says that there was a verdict when the sensor stopped: what it does next publishes that
+	// again, and until then nothing is said of its first contact.
+	condemned bool
 }
 
 // source finds the source of a packet's client, or makes it.
@@ -170,6 +173,7 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 	if hst.left || !s.judges(src) || !hst.OneSide(s.e.sides.shown(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
 		return
 	}
+	hst.condemned = false
 	v := hst.Judge(&src.facts, now)
 	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
