@@ -4,10 +4,12 @@ import "hash/maphash"
 
 const (
 	maxDatagrams = 4096
-	// maxRuns is how many stretches of a datagram may stand apart. Fragments in their order
-	// make one of any number; eight of eight bytes in any order are more than the longest TCP
-	// header.
-	maxRuns = 8
+	// fewRuns is how many stretches of a datagram may stand apart in its own place. Fragments in their
+	// order make one of any number.
+	fewRuns = 8
+	// maxRuns is how many they may be in a place for scattered ones, of which there are maxScattered: the
+	// bytes that one Ethernet frame would have carried, in fragments of eight bytes and in any order, are fewer.
+	maxRuns, maxScattered = 192, 64
 	// fragmentLife is how long a datagram is waited for.
 	fragmentLife = 5e9
 	// keptBytes of a datagram are kept: what one Ethernet frame would have carried. What
@@ -16,13 +18,14 @@ const (
 )
 
 // Fragments joins IP fragments that can hold TCP. The zero value is ready; memory is taken
-// when the first fragment comes, 7 MB, and never more.
+// when the first fragment comes, 7 MB, and 100 KB when the first is scattered, and never more.
 //
 // It decides as a Linux kernel does (inet_frag_queue_insert in net/ipv4/inet_fragment.c): an
 // exact copy of what is there is ignored, any other overlap ends the datagram (RFC 5722),
 // and so does a length that contradicts another fragment.
 //
-// When all places are taken the oldest datagram makes room. Nothing expires because of
+// When all places are taken the oldest datagram makes room; for one that is scattered the oldest of
+// those. Nothing expires because of
 // the time of one frame alone, which may be wrong: see Expire.
 type Fragments struct {
 	// Now is the time of the frame in hand, in nanoseconds.
@@ -38,6 +41,16 @@ type Fragments struct {
 	free  uint16               // chained by next
 	// The oldest and the newest datagram.
 	oldest, newest uint16
+	scattered      *[maxScattered]scatter
+}
+
+// run is a stretch of bytes that came in fragments one behind the other.
+type run struct{ start, end int32 }
+
+// scatter has the runs of a datagram that has many.
+type scatter struct {
+	owner uint16 // of slots, zero is nobody
+	runs  [maxRuns]run
 }
 
 // fragmentKey is what the fragments of a datagram have in common.
@@ -53,9 +66,10 @@ type datagram struct {
 	born         int64
 	next         uint16 // in the chain
 	older, newer uint16
-	runs         [maxRuns]struct{ start, end int32 }
+	few          [fewRuns]run
 	n            uint8 // runs
 	last         uint8 // the run that reaches farthest
+	scattered    uint8 // where its runs are, one more than the place in Fragments.scattered; zero is few
 	ecn          uint8 // codepoints seen, a bit for each
 	proto        uint8 // what the first fragment says is behind it
 	end          bool  // the last fragment is there
@@ -92,7 +106,7 @@ func (f *Fragments) join(x *fragment) (whole []byte, cut int, d *datagram, o Out
 		i = f.add(hash, &x.key)
 	}
 	d = &f.slots[i]
-	if o := d.insert(x); o != Mail {
+	if o := f.insert(i, x); o != Mail {
 		if o.Refused() {
 			f.remove(i)
 		}
@@ -116,7 +130,8 @@ func (f *Fragments) join(x *fragment) (whole []byte, cut int, d *datagram, o Out
 }
 
 // insert notes a fragment. TCPFragment says that it is there already.
-func (d *datagram) insert(x *fragment) Outcome {
+func (f *Fragments) insert(i uint16, x *fragment) Outcome {
+	d := &f.slots[i]
 	if odd := (len(x.data) + x.cut) % 8; x.more && odd != 0 {
 		// Linux cuts such an IPv4 fragment; one of IPv6 is refused before.
 		x.data = x.data[:max(0, len(x.data)-max(0, odd-x.cut))]
@@ -127,7 +142,7 @@ func (d *datagram) insert(x *fragment) Outcome {
 	case !x.more && (end < d.length || d.end && end != d.length), x.more && d.end && end > d.length, end == start:
 		return BadFragment // behind the end, another end, or nothing
 	}
-	if o := d.place(start, end); o != Mail {
+	if o := f.place(i, start, end); o != Mail {
 		return o
 	}
 	d.end = d.end || !x.more
@@ -143,10 +158,21 @@ func (d *datagram) insert(x *fragment) Outcome {
 	return Mail
 }
 
-// place finds room for a stretch among the runs.
-func (d *datagram) place(start, end int32) Outcome {
+// runs are those of a datagram, and room for more.
+func (f *Fragments) runs(d *datagram) []run {
+	if d.scattered > 0 {
+		return f.scattered[d.scattered-1].runs[:]
+	}
+	return d.few[:]
+}
+
+// place finds room for a stretch among the runs of a datagram. Like Linux it joins runs only where a
+// fragment follows the farthest one: a copy is one that lies in a single run.
+func (f *Fragments) place(i uint16, start, end int32) Outcome {
+	d := &f.slots[i]
+	runs := f.runs(d)
 	if d.n > 0 {
-		tail := &d.runs[d.last]
+		tail := &runs[d.last]
 		switch {
 		case end > tail.end && start < tail.end:
 			return FragmentOverlap
@@ -155,7 +181,7 @@ func (d *datagram) place(start, end int32) Outcome {
 			return Mail
 		}
 	}
-	for _, r := range d.runs[:d.n] {
+	for _, r := range runs[:d.n] { // at most maxRuns
 		switch {
 		case end <= r.start || start >= r.end:
 		case start >= r.start && end <= r.end:
@@ -164,15 +190,46 @@ func (d *datagram) place(start, end int32) Outcome {
 			return FragmentOverlap
 		}
 	}
-	if d.n == maxRuns {
-		return TooManyFragments
+	if int(d.n) == len(runs) {
+		if d.scattered > 0 {
+			return TooManyFragments
+		}
+		runs = f.scatter(i)
 	}
-	d.runs[d.n] = struct{ start, end int32 }{start, end}
-	if end > d.runs[d.last].end || d.n == 0 {
+	runs[d.n] = run{start, end}
+	if end > runs[d.last].end || d.n == 0 {
 		d.last = d.n
 	}
 	d.n++
 	return Mail
+}
+
+// scatter moves the runs of a datagram to where there is room for more. It has the oldest of those that
+// are there make room, if need be.
+func (f *Fragments) scatter(i uint16) []run {
+	if f.scattered == nil {
+		f.scattered = new([maxScattered]scatter)
+	}
+	at := 0
+	for j := range f.scattered {
+		owner := f.scattered[j].owner
+		if owner == 0 {
+			at = j
+			break
+		}
+		if f.slots[owner].born < f.slots[f.scattered[at].owner].born {
+			at = j
+		}
+	}
+	s := &f.scattered[at]
+	if s.owner != 0 {
+		f.remove(s.owner)
+		f.Evicted++
+	}
+	d := &f.slots[i]
+	s.owner, d.scattered = i, uint8(at+1)
+	copy(s.runs[:], d.few[:])
+	return s.runs[:]
 }
 
 // Expire forgets datagrams that took too long by now, which is a time that is believed.
@@ -237,6 +294,10 @@ func (f *Fragments) remove(i uint16) {
 		f.slots[d.newer].older = d.older
 	} else {
 		f.newest = d.older
+	}
+	if d.scattered > 0 {
+		f.scattered[d.scattered-1].owner = 0
+		d.scattered = 0
 	}
 	d.next, f.free = f.free, i
 	f.Waiting--

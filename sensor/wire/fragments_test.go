@@ -134,15 +134,15 @@ func TestFragmentOutcomes(t *testing.T) {
 	var p wire.Packet
 	var last wire.Outcome
 	apart := 0
-	for at := 160; at >= 16; at -= 16 {
+	for at := 3200; at >= 16; at -= 16 {
 		apart++
-		last = j.Decode(wire.Ethernet, pieces(ip4, make([]byte, 200), part{at, at + 8, true})[0], 0, &p)
+		last = j.Decode(wire.Ethernet, pieces(ip4, make([]byte, 3300), part{at, at + 8, true})[0], 0, &p)
 		if last.Refused() {
 			break
 		}
 	}
-	if last != wire.TooManyFragments || apart != 9 || j.frags.Waiting != 0 {
-		t.Errorf("%d pieces apart: %s, %d waiting, want nine", apart, last, j.frags.Waiting)
+	if last != wire.TooManyFragments || apart != 193 || j.frags.Waiting != 0 {
+		t.Errorf("%d pieces apart: %s, %d waiting, want 193", apart, last, j.frags.Waiting)
 	}
 	// A packet has at most 65,535 bytes, with its header of 20.
 	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail, 0xffff - 19: wire.BadFragment} {
@@ -151,6 +151,99 @@ func TestFragmentOutcomes(t *testing.T) {
 		j.Decode(wire.Ethernet, frames[0], 0, &p)
 		if o := j.Decode(wire.Ethernet, frames[1], 0, &p); o != want {
 			t.Errorf("%d bytes in fragments: %s, want %s", length, o, want)
+		}
+	}
+}
+
+// What one Ethernet frame would have carried, in fragments of eight bytes: in any order it is joined, and with
+// one that overlaps it is not.
+func TestManyFragments(t *testing.T) {
+	text := string(bytes.Repeat([]byte("0123456789"), 146))
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, ip := range []IP{ip4, ip6} {
+		segment := segmentOf(ip, syn, text)
+		var parts []part
+		for at := 0; at < len(segment); at += 8 {
+			parts = append(parts, part{at, min(at+8, len(segment)), at+8 < len(segment)})
+		}
+		if ip.Src == ip6.Src { // the first has the header
+			parts = append([]part{{0, 24, true}}, parts[3:]...)
+		}
+		reversed := slices.Clone(parts)
+		slices.Reverse(reversed)
+		orders := [][]part{reversed}
+		for range 30 {
+			rng.Shuffle(len(parts), func(a, b int) { parts[a], parts[b] = parts[b], parts[a] })
+			orders = append(orders, slices.Clone(parts))
+		}
+		for i, order := range orders {
+			j := newJoiner()
+			var p wire.Packet
+			var o wire.Outcome
+			frames := pieces(ip, segment, order...)
+			for _, f := range frames {
+				if o = j.Decode(wire.Ethernet, f, 0, &p); o.Refused() {
+					t.Fatalf("%s, order %d: %s", ip.Src, i, o)
+				}
+			}
+			if o != wire.Mail || string(p.Payload) != text || p.Checksum != wire.Right || j.frags.Waiting != 0 {
+				t.Errorf("%s, order %d: %s, %d bytes, %d waiting", ip.Src, i, o, len(p.Payload), j.frags.Waiting)
+			}
+			from := min(order[100].from, len(segment)-64) &^ 15
+			overlap := pieces(ip, segment, part{from, from + 24, true})[0]
+			for n, f := range append(slices.Clone(frames[:len(frames)-1]), overlap, frames[len(frames)-1]) {
+				if o = j.Decode(wire.Ethernet, f, 0, &p); n == len(frames)-1 && o != wire.FragmentOverlap || o == wire.Mail {
+					t.Errorf("%s, order %d: fragment %d is %s", ip.Src, i, n, o)
+				}
+			}
+		}
+	}
+}
+
+// Scattered datagrams that are never completed make room for one another, and take no memory of their own.
+func TestScatteredFlood(t *testing.T) {
+	j := newJoiner()
+	var p wire.Packet
+	segment := segmentOf(ip4, syn, string(bytes.Repeat([]byte("x"), 1000)))
+	var parts, rest []part
+	for at := 0; at < len(segment); at += 16 {
+		parts = append(parts, part{at, at + 8, true})
+		if at+8 < len(segment) {
+			rest = append(rest, part{at + 8, min(at+16, len(segment)), at+16 < len(segment)})
+		}
+	}
+	ip := ip4
+	var before, after runtime.MemStats
+	for i := range 2000 {
+		if i == 100 {
+			runtime.ReadMemStats(&before)
+		}
+		ip.ID = uint16(i)
+		j.frags.Now = int64(i) * 1000
+		for _, f := range pieces(ip, segment, parts...) {
+			if o := j.Decode(wire.Ethernet, f, 0, &p); o != wire.TCPFragment {
+				t.Fatalf("datagram %d: %s", i, o)
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if j.frags.Waiting != 64 || j.frags.Evicted != 2000-64 {
+		t.Errorf("%d waiting, %d evicted", j.frags.Waiting, j.frags.Evicted)
+	}
+	if live := int64(after.HeapAlloc) - int64(before.HeapAlloc); live > 8<<20 {
+		t.Errorf("%d bytes more are in use", live)
+	}
+	for _, c := range []struct {
+		id   uint16
+		want wire.Outcome
+	}{{1999, wire.Mail}, {1900, wire.TCPFragment}} {
+		ip.ID = c.id
+		var o wire.Outcome
+		for _, f := range pieces(ip, segment, rest...) {
+			o = j.Decode(wire.Ethernet, f, 0, &p)
+		}
+		if o != c.want {
+			t.Errorf("datagram %d: %s, want %s", c.id, o, c.want)
 		}
 	}
 }
