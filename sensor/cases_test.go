@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,7 @@ var hostileCases = []hostileCase{
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
 	{file: "memory-partial-lines.pcap.gz"}, // TestMemoryPartialLines measures a process of its own
 	{file: "panic-mail-server-5-years.pcap", check: sound},
+	{file: "leak-real-wordings.pcap", check: quotesNobody("jdoe77", "anna", "smith")},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
 	{file: "wheel-corruption-lost-sessions.pcap", check: sessionEvents(800)},
@@ -110,6 +112,21 @@ func sound(t *testing.T, got outcome) {
 	for _, e := range got.events {
 		if e.Panics > 0 {
 			t.Errorf("%d panics", e.Panics)
+		}
+	}
+}
+
+// quotesNobody wants that no event has one of these words.
+func quotesNobody(words ...string) func(*testing.T, outcome) {
+	return func(t *testing.T, got outcome) {
+		said := strings.ToLower(fmt.Sprintf("%+v", got.events))
+		if !strings.Contains(said, "rejected") {
+			t.Error("the refusals have no text")
+		}
+		for _, w := range words {
+			if strings.Contains(said, w) {
+				t.Errorf("%q is in the events", w)
+			}
 		}
 	}
 }

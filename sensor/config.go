@@ -528,6 +528,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 			r.bad("evidence.mail_from", "%v", err)
 		}
 		c.evidence.Mode = m
+		c.engine.ShowSenders = m == event.Full
 	}
 	if name := f.Evidence.HashKeyFile; name != "" {
 		c.hashKeyFile = name

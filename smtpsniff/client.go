@@ -1,6 +1,10 @@
 package smtpsniff
 
-import "spamsensor/smtpsniff/tlshello"
+import (
+	"bytes"
+
+	"spamsensor/smtpsniff/tlshello"
+)
 
 // mode is what the client's bytes are.
 type mode uint8
@@ -53,6 +57,8 @@ type parser struct {
 	guessed    bool   // what follows DATA was taken for a message because the reply was lost
 	strays     uint32 // lines that were no command, since the last reply
 	refused    bool   // the message was refused before its end
+	wrote      bool   // it sent a message
+	spill      bool   // DATA was refused, and lines of its message may come all the same
 	odd        uint32 // lines that were no command
 	doubted    bool   // the server may have got other bytes than we
 
@@ -313,7 +319,7 @@ func (p *parser) hold(l *Listener, b []byte) {
 // startMessage begins to read a message.
 func (p *parser) startMessage() {
 	p.mode, p.body, p.line.lost = message, startCRLF, false
-	p.lossy, p.missed, p.refused = false, false, false
+	p.lossy, p.missed, p.refused, p.wrote = false, false, false, true
 }
 
 // releaseMessage takes what was held back since DATA for a message.
@@ -334,7 +340,7 @@ func (l *Listener) releaseChunk(s *Session) {
 	if uint64(len(p.held)) > p.left {
 		l.pipelined(s)
 	}
-	p.mode = chunk
+	p.mode, p.wrote = chunk, true
 	l.reread(s)
 }
 
@@ -521,10 +527,14 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		if !long {
 			l.account(s, trim(line))
 		}
+		l.secret(s, line)
 		return
 	}
 	if long {
 		l.flag(s, LongLine)
+	}
+	if p.spill && l.spilled(s, verb, rest) {
+		return
 	}
 	if verb == NoVerb {
 		if s.Commands == 0 && !p.proxied && s.Flags&Midstream == 0 && isProxyLine(line) {
@@ -532,7 +542,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			p.asLine = true
 			return
 		}
-		l.unknown(s)
+		l.unknown(s, line)
 		return
 	}
 	if p.proxied && s.Commands == 0 && s.server.heard == 0 {
@@ -554,6 +564,10 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	switch verb {
 	case HELO, EHLO, LHLO:
 		name := trim(rest)
+		if at := bytes.LastIndexByte(name, '@'); at >= 0 && !l.ShowSenders { // it names a person
+			l.secret(s, name[:at])
+			name = name[at+1:]
+		}
 		s.HeloVerb = verb
 		s.helo = l.keep(s, name, maxName)
 		l.push(s, verb)
@@ -570,7 +584,13 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			s.senders[s.nsenders] = l.keep(s, address, maxName)
 			s.nsenders++
 		}
+		if s.forgetNames(); !l.ShowSenders {
+			l.name(s, address)
+		}
 		l.push(s, MAIL)
+		if _, after, ok := bytes.Cut(rest, []byte("> ")); ok {
+			l.parameters(s, after)
+		}
 		p.rcpts, p.mail = 0, true
 		if p.alone && hasControl(address) {
 			l.flag(s, Ambiguous) // some servers refuse it
@@ -585,6 +605,10 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.push(s, RCPT)
 		if address, found := parsePath(rest, "TO"); found {
 			l.emit(RcptSaid, Rcpt, address)
+			l.name(s, address)
+		}
+		if _, after, ok := bytes.Cut(rest, []byte("> ")); ok {
+			l.parameters(s, after)
 		}
 	case DATA:
 		waits := l.push(s, DATA)
@@ -606,6 +630,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		s.Auth = max(s.Auth, AuthTried)
 		l.push(s, AUTH)
 		p.mode, p.lines = authing, 0
+		l.secret(s, rest)
 		if s.Account = 0; !long {
 			l.auth(s, rest)
 		}
@@ -621,10 +646,38 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		}
 	case RSET:
 		p.rcpts, p.mail = 0, false
+		l.secret(s, trim(rest))
 		l.push(s, verb)
 	default:
+		l.secret(s, trim(rest)) // a mailbox, or anything
 		l.push(s, verb)
 	}
+}
+
+// spilled takes a line behind a refused DATA that is one of the message, be it that it begins like a command:
+// "Helo WORD" where the client has greeted, MAIL without FROM. A sender, RSET or QUIT begin something else.
+func (l *Listener) spilled(s *Session, verb Verb, rest []byte) bool {
+	p := &s.client
+	switch verb {
+	case HELO, EHLO, LHLO:
+		if s.HeloVerb == NoVerb {
+			p.spill = false
+			return false
+		}
+		inc(&s.Commands)
+		l.secret(s, rest)
+		l.push(s, verb)
+		return true
+	case MAIL:
+		if keyword, _, _ := bytes.Cut(rest, []byte(":")); !equalFold(trim(keyword), "FROM") {
+			l.unknown(s, rest)
+			return true
+		}
+		p.spill = false
+	case RSET, QUIT, STARTTLS, DATA, BDAT:
+		p.spill = false
+	}
+	return false
 }
 
 // unsure takes a line after bytes were lost, or at the beginning of a session that we
@@ -642,6 +695,7 @@ func (l *Listener) unsure(s *Session, line []byte) bool {
 	}
 	if v, _ := parseVerb(line); v == NoVerb {
 		p.strays++
+		l.secret(s, line)
 		return true
 	}
 	p.unsettled = true
@@ -678,8 +732,9 @@ func hasControl(b []byte) bool {
 }
 
 // unknown is a line that is no command. It is counted and not remembered.
-func (l *Listener) unknown(s *Session) {
+func (l *Listener) unknown(s *Session, line []byte) {
 	p := &s.client
+	l.secret(s, line)
 	l.flag(s, UnknownCommand)
 	if s.Proto == Unknown && s.server.heard == 0 && s.Commands == 0 {
 		s.Proto = OtherApp
@@ -750,7 +805,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	switch {
 	case size == 0:
 	case strict && (p.alone || s.server.gap || !waits || p.loose):
-		p.mode = chunk
+		p.mode, p.wrote = chunk, true
 	case waits:
 		p.mode, p.overflown = waitChunk, false
 		p.forgetLoose(l)

@@ -71,7 +71,7 @@ func TestDecoys(t *testing.T) {
 					from := ""
 					h.s.Senders(func(a []byte) { from += string(a) + " " })
 					if from != "anna@x.example " || h.s.Mails != 1 || h.s.Rcpts != 1 || h.s.Messages != 1 || h.s.Encryption != Plain || h.s.Proto != SMTP {
-						t.Errorf("%s: %d messages from %q, %s %s\n%s", what, h.s.Messages, from, h.s.Proto, h.s.Encryption, summary(h.s))
+						t.Errorf("%s: %d messages from %q, %s %s\n%s", what, h.s.Messages, from, h.s.Proto, h.s.Encryption, summary(&h.l, h.s))
 					}
 				}
 			}

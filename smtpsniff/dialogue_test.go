@@ -159,7 +159,7 @@ func overheard(midstream, alone bool, session **Session, play func(h *hearing)) 
 	}
 	h.l.Finish(h.s)
 	h.note()
-	sum := summary(h.s)
+	sum := summary(&h.l, h.s)
 	kept := *h.s
 	kept.text = bytes.Clone(kept.text)
 	*session = &kept
@@ -167,7 +167,7 @@ func overheard(midstream, alone bool, session **Session, play func(h *hearing)) 
 	return h.said.String() + sum
 }
 
-func summary(s *Session) string {
+func summary(l *Listener, s *Session) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "= %s tls=%s auth=%s %s helo=%q mails=%d rcpts=%d/%d messages=%d rejected=%d deferred=%d\n", s.Proto, s.Encryption, s.Auth,
 		s.HeloVerb, s.Helo(), s.Mails, s.Rcpts, s.RcptsRejected, s.Messages, s.Rejected, s.Deferred)
@@ -175,7 +175,7 @@ func summary(s *Session) string {
 	s.Senders(func(a []byte) { fmt.Fprintf(&b, " %q", a) })
 	b.WriteString("\n= codes")
 	s.Codes(func(c CodeCount) { fmt.Fprintf(&b, " %d:%d", c.Code, c.Count) })
-	fmt.Fprintf(&b, "\n= last %d %q\n", s.LastCode, s.LastReply())
+	fmt.Fprintf(&b, "\n= last %d %q\n", s.LastCode, l.LastReply(s))
 	s.Refusals(func(r Refusal, text []byte) { fmt.Fprintf(&b, "= refusal %s %d %q\n", r.Phase, r.Code, text) })
 	if len(s.SNI()) > 0 {
 		fmt.Fprintf(&b, "= sni %q\n", s.SNI())

@@ -12,14 +12,31 @@ type Listener struct {
 	// Account makes a number of the name of an account, in lower case: a keyed hash, because the number
 	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
 	Account func(name []byte) uint32
+	// ShowSenders has the local parts of senders be shown in what servers say of them; those of recipients never
+	// are.
+	ShowSenders bool
+	// KnownHost reports whether a host name is that of a well-known blocklist or mail provider: it is shown whoever said
+	// it. Nil knows none.
+	KnownHost func(host []byte) bool
+	// ListName is the name of the blocklist that the text of a refusal cites, in small letters; empty if it cites none. Nil
+	// finds none.
+	ListName func(text []byte) string
 
 	credential [maxCredential]byte // empty between calls
+	key        uint64              // of the hashes of words
+	plain      [maxCredential]byte // empty between calls, but for texts of servers
+	out        []byte              // the text that was shown last
 	texts      []byte              // of the events
 	sessions   []*Session          // free ones
 	live       int                 // sessions in use
 	memory     blocks
 	lent       []byte // the line in hand, if it was put together in a block
 	holders    holders
+}
+
+// LastReply is the text of a session's last reply, as far as it may be shown. It is borrowed until the next call.
+func (l *Listener) LastReply(s *Session) []byte {
+	return l.shown(s, s.server.text[:s.lastLen], s.server.answered)
 }
 
 // New begins a session. midstream says that its beginning was not seen, alone that

@@ -21,6 +21,7 @@ type replies struct {
 	offers   Extensions
 	text     [maxReply]byte
 	textLen  uint16
+	answered Verb // by the last reply
 	tls      records
 }
 
@@ -518,6 +519,9 @@ func (l *Listener) answered(s *Session, v Verb) {
 	}
 	switch v {
 	case connect:
+		if s.Commands > 0 { // it may repeat what the client said before it
+			text = l.shown(s, text, v)
+		}
 		s.banner = l.fix(s, text, maxReply)
 		if p.early && s.Flags&GapServer == 0 {
 			l.flag(s, EarlyTalker)
@@ -547,6 +551,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.flag(s, DataRefused)
 			switch {
 			case p.mode == waitData:
+				p.spill = true
 				l.releaseCommands(s)
 			case p.mode == message && p.lossy: // what refused it may have been its end
 				p.mode = commands
@@ -589,11 +594,17 @@ func (l *Listener) answered(s *Session, v Verb) {
 			}
 		}
 	}
+	var shown []byte
 	if !positive {
-		l.refused(s, v, phase, text)
+		shown = l.shown(s, text, v)
+		l.refused(s, v, phase, shown)
 	}
 	e := l.emit(Replied, phase, text)
 	e.Code, e.Enhanced = code, r.enhanced
+	if n := len(l.texts); len(shown) > 0 {
+		l.texts = append(l.texts, shown...)
+		e.Shown = l.texts[n:]
+	}
 }
 
 // chunkAnswered is a reply to BDAT, which decides what is held back since. It returns the command
@@ -659,24 +670,17 @@ func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 	}
 }
 
-// remember notes the reply as the last one and returns its text, as far as it may be
-// kept: a server may quote the line that it did not understand, and that line may have
-// been a password.
+// remember notes the reply as the last one and returns its text, unless it is one that has nothing else to say than what
+// line the server did not understand. What of the text is shown is another matter; see shown.
 func (l *Listener) remember(s *Session, v Verb) []byte {
 	r := &s.server
-	s.LastCode, s.LastEnhanced, s.lastLen = r.code, r.enhanced, 0
+	s.LastCode, s.LastEnhanced, s.lastLen, r.answered = r.code, r.enhanced, 0, v
 	switch {
 	case v == AUTH, v == someLine, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550 && !(r.code == 451 && s.allHeard()),
 		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}
 	s.lastLen = r.textLen
-	if v == NoVerb || s.Flags&(Midstream|GapClient|GapServer) != 0 {
-		// What it answers is not known for certain. Servers put in quotes what they quote.
-		if i := bytes.IndexByte(r.text[:r.textLen], '"'); i >= 0 {
-			s.lastLen = uint16(i)
-		}
-	}
 	return r.text[:s.lastLen]
 }
 

@@ -24,7 +24,8 @@
 // than that explains, the listener goes back and reads on from there as the server did.
 //
 // Nothing is ever remembered of message bodies, of lines that are no command, and of
-// what follows AUTH: they may hold a password. Of the name in AUTH PLAIN and AUTH LOGIN a number is
+// what follows AUTH: they may hold a password. Servers repeat such things; see hide.go for what of their replies is
+// shown. Of the name in AUTH PLAIN and AUTH LOGIN a number is
 // kept, if the Listener has a function that makes one.
 //
 // What it does not do: look into TLS, decode MIME, judge.
@@ -175,6 +176,8 @@ type Event struct {
 	Code     uint16
 	Enhanced Enhanced
 	Text     []byte
+	// Shown is what of the text of a reply may be kept and shown. It is set for refusals.
+	Shown []byte
 }
 
 // Bounds of what is remembered of a session.
@@ -235,6 +238,7 @@ type Session struct {
 
 	client parser
 	server replies
+	said   spoken
 
 	before, behind *Session // among the holders; see Listener.GiveUp
 }
@@ -270,9 +274,6 @@ func (s *Session) Helo() []byte { return s.at(s.helo) }
 
 // SNI is the server name in the TLS handshake.
 func (s *Session) SNI() []byte { return s.at(s.sni) }
-
-// LastReply is the text of the last reply whose text may be kept.
-func (s *Session) LastReply() []byte { return s.server.text[:s.lastLen] }
 
 // Senders calls f for the address of each MAIL command, up to 32; an empty one is the
 // null sender.

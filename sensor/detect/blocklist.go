@@ -181,6 +181,9 @@ func ParseCitation(text string) (c Citation) {
 	return c
 }
 
+// HiddenList stands for the name of a list that is not shown, because it may be something else that the client said.
+const HiddenList = "(not shown)"
+
 // speaksOfList reports whether a text is about lists at all.
 func speaksOfList(low string) bool {
 	low = strings.ReplaceAll(low, "greylist", "") // a reason to try again, no list of offenders

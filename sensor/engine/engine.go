@@ -62,6 +62,9 @@ type Config struct {
 	Limits Limits
 	// Detect holds the detectors' thresholds. Zero means detect.DefaultConfig.
 	Detect detect.Config
+	// ShowSenders has the local parts of senders be shown where servers quote them; those of recipients, names of accounts and
+	// what else clients say never are.
+	ShowSenders bool
 	// AllSessions gives out every session; otherwise only those that belong to a finding.
 	AllSessions bool
 	// SessionsPerFinding bounds the latter. Zero means 50.

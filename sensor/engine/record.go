@@ -131,7 +131,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 		return d
 	}
 	d.App, d.TLS, d.Auth, d.HeloCmd = talk.Proto.String(), talk.Encryption.String(), talk.Auth.String(), talk.HeloVerb.String()
-	d.Banner, d.Helo, d.SNI, d.LastReply = string(talk.Banner()), string(talk.Helo()), string(talk.SNI()), string(talk.LastReply())
+	d.Banner, d.Helo, d.SNI, d.LastReply = string(talk.Banner()), string(talk.Helo()), string(talk.SNI()), string(s.sniff.LastReply(talk))
 	talk.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
 	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = talk.Mails, talk.Rcpts, talk.RcptsRejected, talk.Messages
 	d.Rejected, d.Deferred = talk.Rejected, talk.Deferred

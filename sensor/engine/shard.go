@@ -222,6 +222,13 @@ func (s *shard) init(e *Engine, i int) {
 	s.talkBytes = e.cfg.Limits.TalkBytes / n
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
+	s.sniff.ShowSenders, s.sniff.KnownHost = e.cfg.ShowSenders, knownHost
+	s.sniff.ListName = func(text []byte) string {
+		if c := detect.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
+			return c.List
+		}
+		return ""
+	}
 	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.Bytes(name))) }
 }
 

@@ -70,21 +70,46 @@ func (v Evidence) hash(local string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// hide shortens the addresses in a text from the wire: servers quote senders and recipients.
+// ats are the ways in which servers write the @ of an address, most specific first.
+var ats = []string{"@", "%2540", "%40", "=40", "&#64;", "&commat;", " (at) ", " [at] ", " {at} ", " <at> ", "(at)", "[at]", "{at}", "<at>"}
+
+// nextAt finds the first of them in a text, and how long it is; -1 is none.
+func nextAt(text string) (at, n int) {
+	at = -1
+	low := strings.ToLower(text)
+	if len(low) != len(text) { // letters that are longer in small letters
+		low = text
+	}
+	for _, way := range ats {
+		if i := strings.Index(low, way); i >= 0 && (at < 0 || i < at) {
+			at, n = i, len(way)
+		}
+	}
+	return at, n
+}
+
+// hide shortens the addresses in a text from the wire: servers quote senders and recipients. Sendmail writes the
+// local part alone, as in "<name>... User unknown".
 func (v Evidence) hide(text string) string {
-	if v.Mode == Full || !strings.Contains(text, "@") {
+	if v.Mode == Full || text == "" {
 		return text
 	}
 	var b strings.Builder
-	for {
-		at := strings.IndexByte(text, '@')
+	for { // each round takes an address
+		at, n := nextAt(text)
 		if at < 0 {
-			b.WriteString(text)
-			return b.String()
+			break
+		}
+		end := at + n
+		for end < len(text) && atext(text[end]) {
+			end++
+		}
+		if end < len(text) && text[end] == '@' { // what looks like one is in the local part
+			at, n = end, 1
 		}
 		start := at
 		if start > 0 && text[start-1] == '"' { // a quoted local part
-			if q := strings.LastIndexByte(text[:start-1], '"'); q >= 0 {
+			if q := openingQuote(text[:start-1]); q >= 0 {
 				start = q
 			}
 		} else {
@@ -96,18 +121,41 @@ func (v Evidence) hide(text string) string {
 		if start < at {
 			b.WriteString("...")
 		}
-		b.WriteByte('@')
-		text = text[at+1:]
+		b.WriteString(text[at : at+n])
+		text = text[at+n:]
 	}
+	b.WriteString(text)
+	text = b.String()
+	for _, end := range []string{">... ", ">: "} {
+		to := strings.Index(text, end)
+		if to < 0 {
+			continue
+		}
+		if from := strings.LastIndexByte(text[:to], '<'); from >= 0 && !strings.ContainsAny(text[from:to], "@ ") {
+			text = text[:from+1] + "..." + text[to:]
+		}
+	}
+	return text
+}
+
+// openingQuote finds the quote before the last of a quoted string, which text is without its last quote; -1 is none. What is
+// behind a backslash ends no quoted string (RFC 5321, section 4.1.2).
+func openingQuote(text string) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == '"' && (i == 0 || text[i-1] != '\\') {
+			return i
+		}
+	}
+	return -1
 }
 
 // Clean is a text from the wire as it may be printed.
 func (v Evidence) Clean(text string) string { return Escape(v.hide(text), 512) }
 
-// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), and
+// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), a backslash, and
 // all that is not ASCII (RFC 6531).
 func atext(c byte) bool {
-	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
+	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.\\", c) >= 0
 }
 
 // Escape makes a text from the wire safe to print: what is not printable, or turns the

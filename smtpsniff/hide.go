@@ -1,0 +1,498 @@
+package smtpsniff
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Replies repeat what the client said: the user's name that may not use this sender, the line that was no command, the
+// mailbox that does not exist. What their texts may show depends on that.
+//
+//	nothing secret was said        words of the recipients, and of the senders unless they are shown, are hidden
+//	something may have been        words of a closed vocabulary, addresses of the network and the names of
+//	                               blocklists are shown, if the client did not say them
+//	more was said than is known    the names of well-known blocklists are shown
+//
+// The words that a client said are known by keyed hashes of their first six letters, so that a reply with a part of
+// one is hidden, too. Letters are compared without their case, and after each way to write them that servers have.
+
+// Bounds of what is known of a client's words.
+const (
+	maxWords  = 12 // of each kind
+	wordBegin = 6  // letters of a word that are compared
+)
+
+// words is a set of words that the client said, by their hashes. A place more is taken where they were
+// too many.
+type words struct {
+	hash [maxWords]uint32
+	n    uint8
+}
+
+func (w *words) full() bool { return w.n > maxWords }
+
+// fill has the set be one that is not known.
+func (w *words) fill() { w.n = maxWords + 1 }
+
+func (w *words) add(h uint32) {
+	if w.full() || w.has(h) {
+		return
+	}
+	if w.n < maxWords {
+		w.hash[w.n] = h
+	}
+	w.n++
+}
+
+// has is bounded by maxWords.
+func (w *words) has(h uint32) bool {
+	for _, x := range w.hash[:min(w.n, maxWords)] {
+		if x == h {
+			return true
+		}
+	}
+	return false
+}
+
+// spoken is what the client of a session said that replies may repeat.
+type spoken struct {
+	names   words // of recipients, of senders, of the transaction in hand
+	secrets words // of all else that must not be shown
+}
+
+// nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its beginning in small letters; n is how
+// many letters it has, up to wordBegin, zero where there is no more.
+func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
+	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
+		b = b[1:]
+	}
+	if l.key == 0 {
+		l.key = rand.Uint64() | 1
+	}
+	h := l.key
+	i := 0
+	for i < len(b) && letter(b[i]) { // each round takes a byte at least
+		r, size := rune(b[i]), 1
+		switch {
+		case r >= 0x80:
+			r, size = utf8.DecodeRune(b[i:])
+			r = unicode.ToLower(r)
+		case r >= 'A' && r <= 'Z':
+			r += 'a' - 'A'
+		}
+		if n < wordBegin {
+			h = (h ^ uint64(r)) * 0x100000001b3
+			n++
+		}
+		i += size
+	}
+	return b[:i], b[i:], uint32(h>>32) ^ uint32(h), n
+}
+
+func letter(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
+}
+
+// addAll adds the words of b. A single letter is one only where it is all.
+func (l *Listener) addAll(w *words, b []byte) {
+	whole := b
+	for !w.full() { // each round takes a word
+		var word []byte
+		var h uint32
+		var n int
+		word, b, h, n = l.nextWord(b)
+		if n == 0 {
+			return
+		}
+		if n > 1 || len(word) == len(whole) {
+			w.add(h)
+		}
+	}
+}
+
+// secret notes what must not be shown, as it is and decoded.
+func (l *Listener) secret(s *Session, b []byte) {
+	w := &s.said.secrets
+	if w.full() || len(b) == 0 {
+		return
+	}
+	if len(b) > maxCredential {
+		w.fill()
+		return
+	}
+	l.addAll(w, b)
+	l.decoded(b, func(plain []byte) bool {
+		if isText(plain) {
+			l.addAll(w, plain)
+		}
+		return false
+	})
+	clear(l.plain[:])
+}
+
+// isText reports whether what was decoded is text, or fields of text that NUL and 1 separate, as credentials are (RFC 4616, RFC
+// 7628).
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c > 1 && c != '\r' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return utf8.Valid(b)
+}
+
+// name notes the local part of an address. Quotes and backslashes separate words, as dots do.
+func (l *Listener) name(s *Session, address []byte) {
+	local := address
+	if d := Domain(address); d != nil {
+		local = address[:len(address)-len(d)-1]
+	}
+	l.addAll(&s.said.names, local)
+}
+
+// parameters notes what follows a path, but for what is about the message and no person (RFC 1870, 6152, 3461).
+func (l *Listener) parameters(s *Session, b []byte) {
+	for len(b) > 0 { // each round takes a byte at least
+		word, rest, _ := bytes.Cut(b, []byte(" "))
+		b = rest
+		key, value, ok := bytes.Cut(word, []byte("="))
+		switch {
+		case !ok || len(value) == 0, equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"), equalFold(key, "NOTIFY"):
+		default:
+			l.secret(s, value)
+		}
+	}
+}
+
+// forgetNames begins another transaction. A reply to the one before may hold its names.
+func (s *Session) forgetNames() {
+	if s.said.names.n > 0 && s.client.queue.all == 0 {
+		s.said.names.n, s.lastLen = 0, 0
+	}
+}
+
+// secrecy is how much of a reply may be shown.
+type secrecy uint8
+
+const (
+	allButNames secrecy = iota
+	vocabulary
+	listsOnly
+)
+
+// secrecy tells it for a reply to this command, at this moment.
+func (s *Session) secrecy(v Verb) secrecy {
+	p := &s.client
+	switch {
+	case s.said.secrets.full():
+		return listsOnly
+	case v == connect && s.Commands == 0 && s.Flags&(Midstream|GapClient) == 0: // nobody said anything yet
+		return allButNames
+	case v == NoVerb && !s.allHeard(), v == endOfData, v == bdatLast, v == BDAT, p.wrote, s.said.secrets.n > 0, s.said.names.full(), s.Auth >= AuthTried, p.doubted, !p.heard,
+		p.other != nil, p.loose, p.unsettled,
+		s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine|PlainAfterSTARTTLS|AfterSTARTTLS|CutShort) != 0:
+		return vocabulary
+	}
+	return allButNames
+}
+
+// hidden stands for what is not shown.
+const hidden = "..."
+
+// shown is a reply's text as it may be shown. It is borrowed until the next call.
+func (l *Listener) shown(s *Session, text []byte, v Verb) []byte {
+	how := s.secrecy(v)
+	if len(text) == 0 || how == allButNames && s.said.names.n == 0 {
+		return text
+	}
+	list, server := "", []byte(nil)
+	if how == vocabulary {
+		server, _, _ = bytes.Cut(s.Banner(), []byte(" "))
+		if l.ListName != nil {
+			list = l.ListName(text)
+		}
+	}
+	l.out = l.out[:0]
+	for i := 0; i < len(text); { // each round takes a byte at least
+		if blank(text[i]) {
+			l.out = append(l.out, text[i])
+			i++
+			continue
+		}
+		end := i
+		for end < len(text) && !blank(text[end]) {
+			end++
+		}
+		l.showPart(s, text[i:end], how, list, server)
+		i = end
+	}
+	return l.out[:min(len(l.out), maxReply)]
+}
+
+// hide writes that something is hidden, once for all that is in a row.
+func (l *Listener) hide() {
+	if !bytes.HasSuffix(bytes.TrimRight(l.out, " "), []byte(hidden)) {
+		l.out = append(l.out, hidden...)
+	} else {
+		l.out = bytes.TrimRight(l.out, " ")
+	}
+}
+
+// showPart writes what may be shown of a part of a text without blanks. A text may name the list that it cites, and the
+// server that says it.
+func (l *Listener) showPart(s *Session, part []byte, how secrecy, list string, server []byte) {
+	if isEnhanced(part) {
+		l.out = append(l.out, part...)
+		return
+	}
+	if how == allButNames {
+		l.showNames(s, part)
+		return
+	}
+	host, link := hostIn(part)
+	own := how == vocabulary && host != nil && (equalLower(host, list) || bytes.Equal(host, server))
+	switch {
+	case host != nil && l.KnownHost != nil && l.KnownHost(host), own && !l.repeats(s, part):
+		if link {
+			l.out = append(l.out, "https://"...)
+		}
+		l.out = append(l.out, host...)
+		if link {
+			l.out = append(l.out, "/..."...)
+		}
+	case how == vocabulary && (isAddress(part) || l.common(part)) && !l.repeats(s, part):
+		l.out = append(l.out, part...)
+	default:
+		l.hide()
+	}
+}
+
+// showNames writes a part of a text without the words of names.
+func (l *Listener) showNames(s *Session, part []byte) {
+	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
+		l.hide()
+		return
+	}
+	bare := true // but for the end, it is one word
+	for _, c := range bytes.TrimRight(part, ".,:;!?") {
+		bare = bare && letter(c)
+	}
+	named := func(b []byte) bool {
+		word, _, _, n := l.nextWord(b)
+		return l.hasWord(b, 1, s.said.names.has) && !(bare && n <= 3 && inVocabulary(word))
+	}
+	for len(part) > 0 { // each round takes a byte at least
+		end := 0
+		for end < len(part) && (letter(part[end]) || strings.IndexByte(`._-+"\~`, part[end]) >= 0) {
+			end++
+		}
+		switch {
+		case end == 0:
+			l.out = append(l.out, part[0])
+			end = 1
+		case named(part[:end]):
+			l.hide()
+		default:
+			l.out = append(l.out, part[:end]...)
+		}
+		part = part[end:]
+	}
+}
+
+// hasWord reports whether a word of at least so many letters is one of a set.
+func (l *Listener) hasWord(b []byte, least int, in func(hash uint32) bool) bool {
+	for { // each round takes a word
+		_, rest, h, n := l.nextWord(b)
+		if n == 0 {
+			return false
+		}
+		if n >= least && in(h) {
+			return true
+		}
+		b = rest
+	}
+}
+
+// repeats reports whether a word that the client said is in a part of a text.
+func (l *Listener) repeats(s *Session, part []byte) bool {
+	in := func(h uint32) bool { return s.said.secrets.has(h) || s.said.names.has(h) }
+	return l.hasWord(part, 2, in) || l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
+}
+
+// common reports whether a part of a text has no other words than those of the vocabulary and short
+// numbers, and nothing that is written in another way.
+func (l *Listener) common(part []byte) bool {
+	for { // each round takes a word
+		word, rest, _, n := l.nextWord(part)
+		if n == 0 {
+			return true
+		}
+		if !inVocabulary(word) && !shortNumber(word) {
+			return false
+		}
+		part = rest
+	}
+}
+
+func shortNumber(word []byte) bool {
+	for _, c := range word {
+		if !digit(c) {
+			return false
+		}
+	}
+	return len(word) <= 3
+}
+
+// isEnhanced reports whether a part of a text is an enhanced status code.
+func isEnhanced(part []byte) bool {
+	part = bytes.Trim(part, "#()[]:")
+	n := 0
+	for i, c := range part {
+		switch {
+		case c == '.' && i > 0 && part[i-1] != '.':
+			n++
+		case !digit(c):
+			return false
+		}
+	}
+	return n == 2 && len(part) >= 5 && len(part) <= 9 && part[1] == '.' && digit(part[len(part)-1])
+}
+
+// isAddress reports whether a part of a text is an address of IP, with what servers put around it.
+func isAddress(part []byte) bool {
+	part = bytes.Trim(part, "[](){}<>\"',;.")
+	part = bytes.TrimRight(part, ":")
+	for _, prefix := range []string{"IPv6:", "ip=", "IP=", "address=", "client="} {
+		part = bytes.TrimPrefix(part, []byte(prefix))
+	}
+	part = bytes.Trim(part, "[]")
+	if len(part) < 2 || len(part) > 45 {
+		return false
+	}
+	_, err := netip.ParseAddr(string(part))
+	return err == nil
+}
+
+// hostIn is the host name in a part of a text: that of a link, or all of it. Nil is none.
+func hostIn(part []byte) (host []byte, link bool) {
+	part = bytes.TrimLeft(part, "[](){}<>\"'")
+	for _, scheme := range []string{"https://", "http://", "HTTPS://", "HTTP://"} {
+		if rest, ok := bytes.CutPrefix(part, []byte(scheme)); ok {
+			part, link = rest, true
+		}
+	}
+	end := 0
+	for end < len(part) && (letter(part[end]) && part[end] < 0x80 || part[end] == '.' || part[end] == '-' || part[end] == '_') {
+		end++
+	}
+	rest := part[end:]
+	host = bytes.TrimRight(part[:end], ".")
+	if !link && len(bytes.Trim(rest, "[](){}<>\"',;:.!?")) > 0 && rest[0] != '/' || bytes.IndexByte(host, '.') < 1 {
+		return nil, false
+	}
+	return host, link || len(rest) > 0 && rest[0] == '/'
+}
+
+// equalLower compares without case; lower is in small letters.
+func equalLower(b []byte, lower string) bool {
+	if len(b) != len(lower) || lower == "" {
+		return false
+	}
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// decoded calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986, section 2.1), equals signs (RFC
+// 2045, section 6.7), plus signs (RFC 3461, section 4), from base64, from hexadecimal digits; until f says true. It reports
+// whether that was so.
+func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
+	if len(part) > maxCredential {
+		part = part[:maxCredential]
+	}
+	for _, mark := range []byte("%=+") {
+		if bytes.IndexByte(part, mark) >= 0 {
+			if plain, ok := unquote(l.plain[:0], part, mark); ok && f(plain) {
+				return true
+			}
+		}
+	}
+	for _, more := range []string{"", "+/-_"} { // these may stand between words, or in one
+		for i := 0; i < len(part); { // each round takes a byte at least
+			end, extra := i, more == ""
+			for end < len(part) && (letter(part[end]) && part[end] < 0x80 || strings.IndexByte(more, part[end]) >= 0) {
+				extra = extra || !letter(part[end])
+				end++
+			}
+			if run := part[i:end]; len(run) >= 4 && extra && l.binary(run, f) {
+				return true
+			}
+			i = end + 1
+		}
+	}
+	return false
+}
+
+// binary calls f for what a run of letters and digits is as base64, with and without a beginning that is none, and as
+// hexadecimal digits.
+func (l *Listener) binary(run []byte, f func(plain []byte) bool) bool {
+	room := l.plain[:]
+	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
+		return true
+	}
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		n, err := e.Decode(room, run[:len(run)/4*4+[]int{0, 0, 2, 3}[len(run)%4]])
+		if err != nil || n == 0 {
+			continue
+		}
+		plain := room[:n]
+		if f(plain) {
+			return true
+		}
+		if zeros := bytes.Count(plain, []byte{0}); zeros*4 > n { // letters in two bytes
+			k := 0
+			for _, c := range plain {
+				if c != 0 {
+					plain[k] = c
+					k++
+				}
+			}
+			if f(plain[:k]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unquote decodes a mark and two hexadecimal digits, also where that gives the same again. ok tells that there was one.
+func unquote(room, b []byte, mark byte) (plain []byte, ok bool) {
+	for i := 0; i < len(b); i++ {
+		if b[i] == mark && i+2 < len(b) {
+			for mark == '%' && i+4 < len(b) && b[i+1] == '2' && b[i+2] == '5' { // %2540 is %40 is @
+				i += 2
+			}
+			var c [1]byte
+			if _, err := hex.Decode(c[:], b[i+1:i+3]); err == nil {
+				room = append(room, c[0])
+				i += 2
+				ok = true
+				continue
+			}
+		}
+		room = append(room, b[i])
+	}
+	return room, ok
+}
