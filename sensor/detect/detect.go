@@ -145,6 +145,7 @@ const (
 	HeloName                     // D
 	HeloNames                    // D2
 	Oddities                     // E
+	Conflicts                    // E
 	SenderDomains                // F
 	RecipientDomains             // F
 	MXLookups                    // G, H1

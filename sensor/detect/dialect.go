@@ -6,10 +6,24 @@ import (
 )
 
 func init() {
+	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Host, f *Facts, r *Reason) string {
+		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", count(uint32(r.Value), "session"))
+	}}
 	detectors[Oddities] = detector{"oddities", Dialect, func(h *Host, f *Facts, r *Reason) string {
 		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.told(), ", ") + "."
 	}}
 }
+
+// Conflicting is the observation of a session in which the client sent bytes again, and others. It comes once per session.
+func (h *Host) Conflicting(now int64) {
+	inc(&h.conflicting)
+	if h.conflicting >= fewConflicts && h.conflicting*4 >= h.opened {
+		h.found(Conflicts, now, float64(h.conflicting), fewConflicts, 4.6)
+	}
+}
+
+// fewConflicts is how many sessions with other bytes in the same place are no accident, if it is a quarter of all.
+const fewConflicts = 3
 
 // Oddity is something that a correct client does not do.
 type Oddity uint16

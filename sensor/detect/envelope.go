@@ -33,20 +33,21 @@ type envelope struct {
 // domains is refused in one session of fifty, and two of its first nine hardly ever are.
 const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 
-// Sender is the observation of a sender's domain. direct says that the server is none of
+// Sender is the observation of a sender's domain, and reports whether it is new. direct says that the server is none of
 // ours.
-func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) {
+func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) (fresh bool) {
 	e := &h.envelope
-	e.distinct.add(hash, nil)
+	fresh = e.distinct.add(hash, nil)
 	if !direct {
-		return
+		return fresh
 	}
 	inc(&e.mails)
 	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.Lately(SenderDomains, now) {
-		return
+		return fresh
 	}
 	n, _ := recently(e.senders[:], hash, stamp(now), 86400)
 	h.judgeSenders(c, n, now)
+	return fresh
 }
 
 // judgeSenders is for n domains of senders within a day.

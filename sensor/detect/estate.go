@@ -97,7 +97,7 @@ func (h *Host) add(c *Config, o *Host, f *Facts) {
 		}
 	}
 	for _, n := range [][2]*uint32{{&h.external, &o.external}, {&h.repeated, &o.repeated}, {&h.answered, &o.answered}, {&h.opened, &o.opened},
-		{&h.heard, &o.heard}, {&h.whole, &o.whole}, {&h.attested, &o.attested}} {
+		{&h.heard, &o.heard}, {&h.conflicting, &o.conflicting}, {&h.whole, &o.whole}, {&h.attested, &o.attested}} {
 		*n[0] += *n[1]
 	}
 	h.oneSide = o.oneSide

@@ -32,14 +32,15 @@ type Host struct {
 	own      own
 	hearsay  own // the same, with connections of which one side was seen
 
-	external uint32 // attempts to destinations that are not ours
-	repeated uint32 // attempts whose SYN a TCP sent again
-	answered uint32 // attempts that got a SYN-ACK
-	opened   uint32 // sessions
-	heard    uint32 // sessions in which the client said something
-	whole    uint32 // sessions of which both sides were seen
-	attested uint32 // of these, in which the server answered what the client said
-	oneSide  bool   // the capture shows one side of connections alone; see OneSide
+	external    uint32 // attempts to destinations that are not ours
+	repeated    uint32 // attempts whose SYN a TCP sent again
+	answered    uint32 // attempts that got a SYN-ACK
+	opened      uint32 // sessions
+	heard       uint32 // sessions in which the client said something
+	whole       uint32 // sessions of which both sides were seen
+	attested    uint32 // of these, in which the server answered what the client said
+	conflicting uint32 // sessions in which the client sent other bytes in the same place
+	oneSide     bool   // the capture shows one side of connections alone; see OneSide
 
 	reasons [Codes]Reason
 	changed bool // a reason is new, or weighs more

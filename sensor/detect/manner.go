@@ -117,11 +117,24 @@ const fewChecks = 2
 // wants to know.
 func (m *manner) verifies() bool { return m.checks >= fewChecks && m.checks*5 >= m.welcomed*4 }
 
+// washes reports whether a host only asks for addresses of which a quarter does not exist, or is refused, although nobody brings it mail
+// and it has none itself: who cleans a list for spam does so. A mail server that verifies senders takes their mail in.
+func (h *Host) washes() bool {
+	m, t := &h.manner, &h.refusal
+	return m.verifies() && m.checks >= manyChecks && !h.has(Serves) && t.taken == 0 && t.refused*4 >= t.refused+int(m.checks)
+}
+
+// manyChecks is how many recipients must have been accepted in vain for that.
+const manyChecks = 10
+
 // scans reports whether a host looks for mail servers: most of what it tries is in the house, or it
 // says nothing where it is let in, or it tries one port of a server after the other, or whether servers let
 // through what it never sends, in many names: a mail server that verifies senders does so in one name, or none.
 func (h *Host) scans() bool {
 	m := &h.manner
+	if h.washes() {
+		return false
+	}
 	if m.verifies() && (h.has(SenderDomains) || !h.oneName()) {
 		return true
 	}

@@ -86,7 +86,7 @@ func (h *Host) judgeRefusals(c *Config, now int64) {
 	switch upper, _ := c.bounds(); {
 	case t.llr >= upper-1e-9:
 		h.found(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= partly && h.nets.len() > 1 && !h.has(Serves): // part of the way counts for as much, unless one server is the trouble, or mail that others brought
+	case t.llr >= partly && (h.nets.len() > 1 || h.envelope.distinct.len() >= c.MassSenderDomains) && !h.has(Serves): // part of the way counts for as much, unless one server is the trouble of a few senders, or mail that others brought
 		h.found(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 }

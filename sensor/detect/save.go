@@ -22,7 +22,7 @@ type Memory struct {
 	Nets, Addrs, HeloNames, SenderDomains SavedSet // so that they are not new again
 
 	External, Repeated, Answered, Opened, Heard uint32
-	Whole, Attested                             uint32
+	Whole, Attested, Conflicting                uint32
 	Spread                                      SavedSpread
 	Contacts                                    SavedContacts
 	Replies                                     SavedReplies
@@ -127,7 +127,7 @@ func (h *Host) Memory(f *Facts) Memory {
 	o, s, m := &h.outcome, &h.server, &h.manner
 	d := Memory{Verdict: h.verdict, Decided: h.decided,
 		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.names.distinct.save(), SenderDomains: h.envelope.distinct.save(),
-		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard, Whole: h.whole, Attested: h.attested,
+		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard, Whole: h.whole, Attested: h.attested, Conflicting: h.conflicting,
 		Spread:   SavedSpread{slices.Clone(h.spread.s[:]), h.spread.at},
 		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
 		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
@@ -175,7 +175,7 @@ func (h *Host) Recall(d *Memory, published bool) {
 	h.names.distinct.load(&d.HeloNames, nil)
 	h.envelope.distinct.load(&d.SenderDomains, nil)
 	h.external, h.repeated, h.answered, h.opened, h.heard = d.External, d.Repeated, d.Answered, d.Opened, d.Heard
-	h.whole, h.attested = d.Whole, d.Attested
+	h.whole, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
 	if d.Verdict.Level > Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
 		h.whole, h.attested = min(1, d.Opened), min(1, d.Heard)
 	}

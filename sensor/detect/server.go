@@ -66,6 +66,12 @@ func (s *serverLike) tried(a *Attempt) {
 	}
 }
 
+// Disown forgets what speaks for the host: it may be what it said to itself.
+func (h *Host) Disown() {
+	h.server, h.refusal, h.unlisted = serverLike{}, refusal{}, refusal{}
+	h.changed = true
+}
+
 // Served is the observation that the host took a message from a client outside.
 func (h *Host) Served(client uint32, now int64) {
 	n, _ := recently(h.server.clients[:], client, stamp(now), 30*86400)
@@ -138,7 +144,7 @@ func (h *Host) hostile() bool {
 // mail.
 func (h *Host) actsAsServer() bool {
 	if h.manner.verifies() {
-		return h.oneName()
+		return h.oneName() && !h.washes()
 	}
 	t := h.refusals()
 	likes := t.taken >= 3 && t.taken*5 >= t.all*4 && !h.odd() || h.has(Serves)

@@ -112,6 +112,7 @@ type Engine struct {
 	shards []shard
 	clock  clock
 	sides  sides
+	pairs  pairs
 	faults faults
 
 	tickMu    sync.Mutex     // held by whoever ticks, and for what the Output gets

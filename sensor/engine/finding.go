@@ -239,7 +239,7 @@ func (s *shard) tickFindings(now int64) {
 		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
 			hst.judged = now
-			hst.OneSide(s.e.sides.shown(k.Scope))
+			hst.OneSide(s.e.hearsay(k.Scope))
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)
 		}
 		for _, f := range hst.findings {

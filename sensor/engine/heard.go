@@ -152,7 +152,7 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 	plain := talk.Encryption == smtpsniff.Plain
 	refused := talk.Rejected+talk.Deferred > 0 // then there was nothing to say, or no more
 	welcomed := f.conn.Seen(tcp.Server) && talk.Flags&smtpsniff.GapServer == 0 && talk.Rcpts > talk.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && wantsNothing(talk) && !refused, talk.Mails > 0, welcomed, welcomed && !dataBegan(talk))
+	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && wantsNothing(talk) && !refused, talk.Mails > 0, welcomed, welcomed && !dataBegan(talk))
 	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
 		hst.Spoke(oddities(f, talk), f.last)
 	}

@@ -36,6 +36,7 @@ type shard struct {
 	names    names                     // what hosts asked the DNS
 	notes    []note                    // for sources in other shards
 	takers   map[flowtable.Host]takers // what was noted about hosts that are not known yet
+	pairs    [2]uint64                 // flows of this row: see pairs
 	unsaid   uint64                    // notes and arrivals for which there was no room
 	arrivals []arrival                 // new sources with IPv6
 
@@ -145,6 +146,8 @@ const (
 	unanswered                       // nothing was seen from its server, or only resets
 	claimed                          // its handshake is complete by what one side says, and that is not believed yet
 	attested                         // the server answered what the client said
+	conflicted                       // its client sent bytes twice that differ
+	selfMade                         // the frames of both sides come from one machine
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -195,6 +198,7 @@ const (
 	outside                          // tried port 25 past our servers and relays
 	strange                          // the latest attempt came from another link-layer address
 	serving                          // it is a mail server that is watched
+	near                             // no router has passed on its first packet
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
@@ -461,9 +465,18 @@ func (s *shard) begin(p *packet, payload []byte) {
 	case len(payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
 		// In the middle of a connection that began before we listened. With a full table it is
 		// not followed: it could be a forgery, and somebody else would have to go.
-		r, f := s.newFlow(p, 0)
+		// What its client says is that of a source that is known, once it is answered: it may have been silent for long.
+		ref := flowtable.Ref(0)
+		if fromClient {
+			h := p.key.Host()
+			ref = s.t.Sources.Find(p.host, &h)
+		}
+		r, f := s.newFlow(p, ref)
 		f.flags |= midstream
 		s.count.midstream++
+		if ref != 0 {
+			f.conn.Wait()
+		}
 		s.push(p, payload, r, f)
 		return
 	default:
@@ -543,9 +556,7 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
 		f.flags |= relay
 	}
-	if p.toServer {
-		f.flags |= unanswered
-	}
+	f.flags |= unanswered
 	s.watch(f, &p.key)
 	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
@@ -578,8 +589,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	res := s.stream.Push(&f.conn, seg)
 	if res&tcp.Differs != 0 {
 		s.count.conflicts++
-		if talk := s.sessions.at(f.session); talk != nil && dir == tcp.Client {
-			s.sniff.Doubt(talk)
+		if dir == tcp.Client {
+			s.conflicting(p, f)
 		}
 	}
 	switch {
@@ -627,6 +638,10 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 	if f.has(unanswered) && !p.toServer && p.flags&wire.RST == 0 {
 		f.flags &^= unanswered
+		s.answers(p, f)
+		if f.has(midstream) {
+			f.conn.Go()
+		}
 		if f.has(opened) && f.seenWhole() {
 			s.whole(p, f)
 		}

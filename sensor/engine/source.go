@@ -42,6 +42,9 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
+		if detect.FirstTTL(p.ttl) {
+			src.flags |= near
+		}
 		s.arrives(src, p)
 	}
 	return r, src
@@ -170,7 +173,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if hst.left || !s.judges(src) || !hst.OneSide(s.e.sides.shown(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
+	if hst.left || !s.judges(src) || !hst.OneSide(s.e.hearsay(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
 		return
 	}
 	hst.condemned = false
@@ -185,12 +188,12 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 //
 // What was said in no session is nobody's word: no server took it.
 func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
-	if !f.has(opened) && !f.has(midstream) {
+	if !f.has(opened) && !f.has(midstream) || f.has(selfMade) && s.e.pairs.differ() {
 		return
 	}
 	s.overheard(f, talk)
 	src := s.sourceOf(f.source, f.sourceGen)
-	if src == nil {
+	if src == nil || f.has(midstream) && !f.seenWhole() {
 		return
 	}
 	cfg, now := &s.e.cfg.Detect, f.last
@@ -221,7 +224,9 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.Sender(cfg, hash, f.has(external), now)
+				if hst.Sender(cfg, hash, f.has(external), now) && !f.has(encrypted) {
+					f.flags &^= decided // in another name it is another decision: a bot can have one session for all
+				}
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
@@ -264,7 +269,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 
 // attest notes once per session that the server answered what the client said.
 func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
-	if f.has(attested) || !f.has(opened) || !f.seenWhole() || talk.Commands == 0 && talk.Encryption == smtpsniff.Plain {
+	if f.has(attested|selfMade) || !f.seenWhole() || talk.Commands == 0 && talk.Encryption == smtpsniff.Plain {
 		return
 	}
 	if _, down := f.conn.Counts(tcp.Server); down == 0 {
@@ -272,6 +277,20 @@ func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
 	}
 	f.flags |= attested
 	hst.Attested()
+}
+
+// conflicting notes once per session that a client sent other bytes in the place of earlier ones. What a firewall on the way has changed
+// does not count, where the mirror port shows frames before and behind it.
+func (s *shard) conflicting(p *packet, f *flow) {
+	if talk := s.sessions.at(f.session); talk != nil {
+		s.sniff.Doubt(talk)
+	}
+	src, hst := s.sender(f)
+	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.FirstTTL(p.ttl) {
+		return
+	}
+	f.flags |= conflicted
+	hst.Conflicting(p.time)
 }
 
 // refusal is a reply that refused something.
@@ -300,7 +319,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	s.because(f, src, hst, ev, now)
 }
 
-// decide notes once per session whether it was refused or a message was taken. Where one of
+// decide notes once per session, or per domain that it had not sent from before, whether it was refused or a message was taken. Where one of
 // the two is not heard that is what the other's going on shows: without it more servers would be
 // taken for bots (bench campaigns, variants outbound and inbound).
 func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
@@ -338,7 +357,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
 		s.settles(src, hst, p, f)
-		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole(), p.time)
+		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
@@ -346,7 +365,7 @@ func (s *shard) opened(p *packet, f *flow) {
 
 // whole is a session of which the other side is seen, too, later than it was believed.
 func (s *shard) whole(p *packet, f *flow) {
-	if _, hst := s.sender(f); hst != nil {
+	if _, hst := s.sender(f); hst != nil && !f.has(selfMade) {
 		hst.Whole(s.unproved(hst, &p.key))
 	}
 }

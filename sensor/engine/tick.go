@@ -59,7 +59,7 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	switch {
 	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
 		f.flags &^= lingering
-		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
 			src.facts.Opened()
 		}
 	case f.has(lingering):
@@ -164,6 +164,7 @@ func (e *Engine) finish(reason string) {
 	e.over = true
 	if !e.cfg.Live {
 		e.sides.all()
+		e.pairs.all()
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -216,7 +217,7 @@ func (s *shard) closeAll(now int64, reason string) {
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		hst := s.hosts.at(src.host)
-		if hst != nil && hst.OneSide(s.e.sides.shown(k.Scope)) {
+		if hst != nil && hst.OneSide(s.e.hearsay(k.Scope)) {
 			hst.Judge(&src.facts, src.facts.Last)
 		}
 		if hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
@@ -229,7 +230,7 @@ func (s *shard) judgeForeign() {
 func (s *shard) judgeLast(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
-			hst.OneSide(s.e.sides.shown(k.Scope))
+			hst.OneSide(s.e.hearsay(k.Scope))
 			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})

@@ -1,0 +1,366 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+	. "spamsensor/sensor/wire/wiretest"
+)
+
+// A base bot: 30 sessions to 30 networks, 28 sender domains, 40 % refused, a HELO name drawn for each. M has one each minute, S each 20
+// minutes. A way to hide is how it has its session number i.
+const (
+	baseSessions = 30
+	paceM, paceS = minute, 20 * minute
+)
+
+// baseConn is the connection of session number i.
+func baseConn(i int, pace int64) *conn {
+	c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
+	c.at += int64(i) * pace
+	c.seq = [2]uint32{uint32(i)*7919 + 1000, uint32(i)*104729 + 5000}
+	return c
+}
+
+// baseName is its HELO name.
+func baseName(i int) string {
+	n := (i*7919 + 33432) % 100000
+	return []string{fmt.Sprintf("pc%d", n), fmt.Sprintf("host%d.local", n), fmt.Sprintf("mail%d", n), fmt.Sprintf("win%d", n), fmt.Sprintf("ip%d.local", n)}[i%5]
+}
+
+// script is what a session is made of.
+type script struct {
+	helo, from, rcpt string
+	i                int
+}
+
+func baseScript(i int) script {
+	return script{"EHLO " + baseName(i), fmt.Sprintf("MAIL FROM:<u%d@d%d.example>", i, i%28), fmt.Sprintf("RCPT TO:<v%d@e%d.example>", i, i), i}
+}
+
+// refused says what the server answers to the recipient in 40 % of the sessions.
+func (d *script) refused() string {
+	switch d.i % 5 {
+	case 1:
+		return "550 5.1.1 no such user here"
+	case 3:
+		if d.i%10 == 3 {
+			return "554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org"
+		}
+		return "550 5.7.1 spam"
+	}
+	return ""
+}
+
+// play has both sides say the lines of a script; say is how the client says one.
+func (d *script) play(c *conn, say func(line string)) {
+	if d.helo != "" {
+		say(d.helo)
+		c.told("250-mx\r\n250 SIZE 1000000\r\n")
+	}
+	d.mail(c, say)
+	say("QUIT")
+	c.told("221 bye\r\n")
+}
+
+func (d *script) mail(c *conn, say func(line string)) {
+	say(d.from)
+	c.told("250 ok\r\n")
+	say(d.rcpt)
+	if text := d.refused(); text != "" {
+		c.told(text + "\r\n")
+		return
+	}
+	c.told("250 ok\r\n")
+	say("DATA")
+	c.told("354 go\r\n")
+	say("Subject: offer\r\n\r\nbuy\r\n.")
+	c.told("250 2.0.0 taken\r\n")
+}
+
+func plainly(c *conn) func(line string) { return func(line string) { c.says(line + "\r\n") } }
+
+// whole is an undisguised session.
+func wholeSession(c *conn, d script) *conn {
+	c.open().told("220 mx ESMTP\r\n")
+	d.play(c, plainly(c))
+	return c.close()
+}
+
+// tagged gives the client's frames another hardware address.
+func withMAC(c *conn, mac [6]byte) *conn {
+	for i := range c.frames {
+		if d := c.frames[i].data; d[11] == 1 {
+			copy(d[6:12], mac[:])
+		}
+	}
+	return c
+}
+
+// spoiled is a copy of the latest frame whose TCP checksum is wrong, or whose hop limit does not suffice.
+func (c *conn) spoil(sum bool) {
+	d := c.frames[len(c.frames)-1].data
+	if sum {
+		d[14+20+16] ^= 0x55
+	} else {
+		hop(c.frames[len(c.frames)-1:], 3)
+	}
+}
+
+// decoy sends a segment in the place of the next one, that the server does not take.
+func (c *conn) decoy(dir int, text string, sum bool) *conn {
+	c.send(dir, ACK|PSH, text)
+	c.seq[dir] -= uint32(len(text))
+	c.spoil(sum)
+	return c
+}
+
+// padded is a decoy of this length.
+func padded(text string, n int) string {
+	for len(text) < n {
+		text += "NOOP\r\n"
+	}
+	return text[:n-2] + "\r\n"
+}
+
+// evasion is a way to hide.
+type evasion struct {
+	name string
+	make func(pace int64) []frame
+	goal [2]detect.Level // with M and S
+}
+
+// each makes the sessions of a way one by one.
+func each(session func(c *conn, d script)) func(pace int64) []frame {
+	return func(pace int64) []frame {
+		var lists [][]frame
+		for i := range baseSessions {
+			c := baseConn(i, pace)
+			session(c, baseScript(i))
+			lists = append(lists, c.frames)
+		}
+		return together(lists...)
+	}
+}
+
+var (
+	likelyBoth  = [2]detect.Level{detect.Likely, detect.Likely}
+	suspectBoth = [2]detect.Level{detect.Suspect, detect.Suspect}
+)
+
+// inbound is a mail that a host outside brings to the bot; mac is where the frames from outside come from.
+func inbound(i int, mac byte) []frame {
+	c := newConn(fmt.Sprintf("203.0.113.%d", 10+i), "10.0.0.5", uint16(30000+i), 25)
+	c.at -= int64(1+i) * second
+	c.open().mail().close()
+	for _, f := range c.frames {
+		if d := f.data; d[11] == 1 { // from outside
+			d[11] = mac
+		} else { // from the bot
+			d[11] = 1
+		}
+	}
+	return c.frames
+}
+
+var evasions = []evasion{
+	{"none", each(func(c *conn, d script) { wholeSession(c, d) }), [2]detect.Level{detect.Confirmed, detect.Confirmed}},
+	{"1-byte segments", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n")
+		d.play(c, func(line string) {
+			for _, b := range []byte(line + "\r\n") {
+				c.says(string(b))
+			}
+		})
+		c.close()
+	}), likelyBoth},
+	{"SYN with data", each(func(c *conn, d script) {
+		c.send(0, SYN, d.helo+"\r\n").send(1, SYN|ACK, "").send(0, ACK, "").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		d.helo = ""
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"data in the third segment", each(func(c *conn, d script) {
+		c.syn().send(1, SYN|ACK, "").says(d.helo + "\r\n").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		d.helo = ""
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"sequence numbers that wrap", each(func(c *conn, d script) { c.seq = [2]uint32{0xfffffff0, 0xfffffffe}; wholeSession(c, d) }), likelyBoth},
+	{"port 25 as its own", each(func(c *conn, d script) { c.cport = 25; wholeSession(c, d) }), likelyBoth},
+	{"the same port each time", each(func(c *conn, d script) { c.cport = 4000; wholeSession(c, d) }), likelyBoth},
+	{"HELO before the greeting", each(func(c *conn, d script) {
+		c.open().says(d.helo + "\r\n").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		d.helo = ""
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"forged resets, low hop limit", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n")
+		c.send(0, RST, "").spoil(false)
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"forged ends, wrong checksum", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").send(0, FIN|ACK, "").spoil(true)
+		c.seq[0]--
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"a VLAN each", each(func(c *conn, d script) {
+		c.tags = [2][]Layer{{VLAN{ID: uint16(100 + d.i)}}, {VLAN{ID: uint16(200 + d.i)}}}
+		wholeSession(c, d)
+	}), likelyBoth},
+	{"GRE", each(func(c *conn, d script) {
+		tunnel := []Layer{IP{Src: "10.0.0.5", Dst: "192.0.2.1"}, GRE{}}
+		c.tags = [2][]Layer{tunnel, tunnel}
+		wholeSession(c, d)
+	}), likelyBoth},
+	{"IP in IP", each(func(c *conn, d script) {
+		tunnel := []Layer{IP{Src: "10.0.0.5", Dst: "192.0.2.1"}}
+		c.tags = [2][]Layer{tunnel, tunnel}
+		wholeSession(c, d)
+	}), likelyBoth},
+	{"IPv6", each(func(c *conn, d script) {
+		c.client, c.server = "fd00::5", fmt.Sprintf("2001:db8:%x::25", 1000+d.i)
+		wholeSession(c, d)
+	}), likelyBoth},
+	{"a handshake of 75 s", each(func(c *conn, d script) {
+		c.syn().send(1, SYN|ACK, "").wait(70*second).send(0, ACK, "").told("220 mx ESMTP\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"port 587", each(func(c *conn, d script) { c.sport = 587; wholeSession(c, d) }), likelyBoth},
+	{"port 2525", each(func(c *conn, d script) { c.sport = 2525; wholeSession(c, d) }), likelyBoth},
+	{"the null sender", each(func(c *conn, d script) { d.from = "MAIL FROM:<>"; wholeSession(c, d) }), likelyBoth},
+	{"HELO of 10,000 bytes", each(func(c *conn, d script) { d.helo += strings.Repeat("x", 10000); wholeSession(c, d) }), likelyBoth},
+	{"no HELO", each(func(c *conn, d script) { d.helo = ""; wholeSession(c, d) }), likelyBoth},
+	{"AUTH first", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says("AUTH LOGIN\r\n").told("503 no\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"DATA first", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says("DATA\r\n").told("503 no\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"BDAT, rejected", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says("BDAT 4000000000\r\n").told("503 no\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"16 minutes between lines", func(pace int64) []frame {
+		return each(func(c *conn, d script) {
+			c.open().told("220 mx ESMTP\r\n")
+			d.play(c, func(line string) { c.wait(16 * minute).says(line + "\r\n") })
+			c.close()
+		})(pace)
+	}, likelyBoth},
+	{"decoys with good words, wrong checksum", decoys(true, func(line string) string { return padded("EHLO mail.example.org\r\n", len(line)) }), likelyBoth},
+	{"decoys of NOOP, wrong checksum", decoys(true, func(line string) string { return padded("", len(line)) }), likelyBoth},
+	{"decoys of NOOP, low hop limit", decoys(false, func(line string) string { return padded("", len(line)) }), likelyBoth},
+	{"STARTTLS and a reply to it, low hop limit", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").decoy(0, "STARTTLS\r\n", false)
+		c.decoy(1, "220 2.0.0 Ready to start TLS\r\n", false)
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"a first line like TLS", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says("\x16\x03\x01\x00\x05\x01\x00\x00\x01\r\n").told("500 what?\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}), likelyBoth},
+	{"two link-layer addresses", each(func(c *conn, d script) {
+		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i % 2), 1})
+	}), likelyBoth},
+	{"a link-layer address each", each(func(c *conn, d script) { withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i), 1}) }), likelyBoth},
+	{"an IPv4 address each", each(func(c *conn, d script) { c.client = fmt.Sprintf("10.0.2.%d", 1+d.i); wholeSession(c, d) }), likelyBoth},
+	{"an IPv6 address each", each(func(c *conn, d script) {
+		c.client, c.server = fmt.Sprintf("fd00::2:%x", 1+d.i), fmt.Sprintf("2001:db8:%x::25", 1000+d.i)
+		wholeSession(c, d)
+	}), likelyBoth},
+	{"one session for all", oneSession("EHLO pc1"), likelyBoth},
+	{"one session for all, a full name", oneSession("EHLO mail.example.org"), likelyBoth},
+	{"two mails come in, one name", func(pace int64) []frame {
+		return together(inbound(0, 8), inbound(1, 8), each(func(c *conn, d script) { d.helo = "EHLO pc33432"; wholeSession(c, d) })(pace))
+	}, likelyBoth},
+	{"25 forged good sessions, two forged mails come in", func(pace int64) []frame {
+		lists := [][]frame{inbound(0, 1), inbound(1, 1)}
+		for i := range 25 {
+			c := newConn("10.0.0.5", fmt.Sprintf("192.0.%d.25", i), uint16(50000+i), 25)
+			c.at += int64(i) * pace
+			c.open().mail().close()
+			for _, f := range c.frames {
+				f.data[11] = 1 // both sides are its own
+			}
+			lists = append(lists, c.frames)
+		}
+		return together(append(lists, each(func(c *conn, d script) { d.helo = "EHLO a.example.org"; wholeSession(c, d) })(pace))...)
+	}, likelyBoth},
+	{"a verifier with one name and the null sender", each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says("EHLO mail.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<>\r\n").told("250 ok\r\n").says(d.rcpt + "\r\n")
+		if d.refused() != "" {
+			c.told("550 5.1.1 no such user here\r\n")
+		} else {
+			c.told("250 ok\r\n")
+		}
+		c.says("QUIT\r\n").told("221 bye\r\n").close()
+	}), likelyBoth},
+	{"IPv4 and link-layer address each", each(func(c *conn, d script) {
+		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
+		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i), 1})
+	}), [2]detect.Level{}}, // as many machines that mail once; each is told to mail straight to the Internet
+	{"one SYN each, dropped", each(func(c *conn, _ script) { c.syn() }), suspectBoth},
+}
+
+// oneSession has 40 mails in one session, of which 16 are refused.
+func oneSession(helo string) func(pace int64) []frame {
+	return func(pace int64) []frame {
+		c := baseConn(0, pace).open().told("220 mx ESMTP\r\n").says(helo + "\r\n").told("250 mx\r\n")
+		for i := range 40 {
+			d := baseScript(i)
+			c.at = max(c.at, epoch+int64(i)*pace)
+			d.mail(c, plainly(c))
+		}
+		return c.says("QUIT\r\n").told("221 bye\r\n").close().frames
+	}
+}
+
+// decoys has a decoy before each line.
+func decoys(sum bool, text func(line string) string) func(pace int64) []frame {
+	return each(func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n")
+		d.play(c, func(line string) {
+			line += "\r\n"
+			c.decoy(0, text(line), sum).says(line)
+		})
+		c.close()
+	})
+}
+
+// Each way to hide is found all the same.
+func TestEvasion(t *testing.T) {
+	for _, e := range evasions {
+		var got [2]string
+		for j, pace := range []int64{paceM, paceS} {
+			level, after := detect.NoLevel, uint32(0)
+			var classes []string
+			for _, f := range analyse(Config{}, e.make(pace)).findings {
+				if c := f.Class.String(); !slices.Contains(classes, c) {
+					classes = append(classes, c)
+				}
+				if f.Class == detect.Spambot && f.Level > level {
+					level, after = f.Level, f.Decided.Attempts
+				}
+			}
+			if got[j] = fmt.Sprintf("%s after %d", level, after); level < e.goal[j] {
+				t.Errorf("%s: %s, want %s; %v", e.name, level, e.goal[j], classes)
+			}
+		}
+		t.Logf("R30: %s: M %s, S %s (goal %s, %s)", e.name, got[0], got[1], e.goal[0], e.goal[1])
+	}
+}

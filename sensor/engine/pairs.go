@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// pairs tells whether the frames of two ends of a connection have different link-layer senders, as they do unless a capture was
+// rewritten. Then a connection of a machine of ours (no router has passed on its frames) whose other end has the same sender is one that the
+// machine plays with itself: in its own name, so that it seems to be a mail server, or in somebody else's. What is said in it
+// speaks neither for nor against anybody.
+type pairs struct {
+	n     [2]uint64 // connections with the same sender and with different ones; under tickMu
+	state atomic.Uint32
+}
+
+// The states of pairs.
+const (
+	untold  uint32 = iota // no connection was seen
+	unlike                // senders differ
+	alike                 // they are the same, in a few connections
+	allSame               // and in many
+)
+
+// pairsShown is how many connections must have the same sender before an accusation may rest on them.
+const pairsShown = 64
+
+// answers takes in the first answer of a flow's server.
+func (s *shard) answers(p *packet, f *flow) {
+	src := s.sourceOf(f.source, f.sourceGen)
+	if src == nil || src.mac == [6]byte{} || p.mac == [6]byte{} {
+		return
+	}
+	switch {
+	case p.mac != src.mac:
+		s.pairs[1]++
+	case src.flags&home != 0 && src.flags&near != 0, src.flags&home == 0 && !f.has(external) && detect.FirstTTL(p.ttl):
+		s.pairs[0]++
+		f.flags |= selfMade
+	}
+}
+
+// gather takes in what the shards counted in the row. The caller holds tickMu.
+func (x *pairs) gather(e *Engine) {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		x.n[0] += s.pairs[0]
+		x.n[1] += s.pairs[1]
+		s.pairs = [2]uint64{}
+		s.t.Unlock()
+	}
+	state := untold
+	switch {
+	case x.n[1]*16 >= max(1, x.n[0]):
+		state = unlike
+	case x.n[0] >= pairsShown:
+		state = allSame
+	case x.n[0] > 0:
+		state = alike
+	}
+	if x.state.Swap(state) == alike && state == unlike {
+		e.disown()
+	}
+}
+
+// disown takes back what speaks for hosts, when it turns out that senders differ: until now, all but one connection in 16 had the same.
+func (e *Engine) disown() {
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		for _, hst := range s.hosts.list {
+			if hst != nil {
+				hst.Disown()
+			}
+		}
+		clear(s.takers)
+		s.t.Unlock()
+	}
+}
+
+// differ reports whether senders are known to differ.
+func (x *pairs) differ() bool { return x.state.Load() == unlike }
+
+// all says that there is no more to come.
+func (x *pairs) all() { x.state.CompareAndSwap(alike, allSame) }
+
+// hearsay reports whether a connection counts of which both sides were not seen from different machines: the capture shows nothing else.
+func (e *Engine) hearsay(s flowtable.Scope) bool {
+	return e.sides.shown(s) || e.pairs.state.Load() == allSame
+}
