@@ -563,15 +563,18 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	inc(&s.Commands)
 	switch verb {
 	case HELO, EHLO, LHLO:
-		name := trim(rest)
-		if at := bytes.LastIndexByte(name, '@'); at >= 0 && !l.ShowSenders { // it names a person
-			l.secret(s, name[:at])
-			name = name[at+1:]
-		}
 		s.HeloVerb = verb
-		s.helo = l.keep(s, name, maxName)
 		l.push(s, verb)
-		l.emit(HeloSaid, Helo, name[:min(len(name), maxName)])
+		if name := trim(rest); s.Flags&Midstream != 0 && s.banner.len == 0 { // it may be a line of a message
+			l.secret(s, name)
+		} else {
+			if at := bytes.LastIndexByte(name, '@'); at >= 0 && !l.ShowSenders { // it names a person
+				l.secret(s, name[:at])
+				name = name[at+1:]
+			}
+			s.helo = l.keep(s, name, maxName)
+			l.emit(HeloSaid, Helo, name[:min(len(name), maxName)])
+		}
 		p.rcpts, p.mail = 0, false
 	case MAIL:
 		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
@@ -660,7 +663,7 @@ func (l *Listener) spilled(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	switch verb {
 	case HELO, EHLO, LHLO:
-		if s.HeloVerb == NoVerb {
+		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
 			p.spill = false
 			return false
 		}
