@@ -77,12 +77,15 @@ func (a *app) history(o *historyOptions) error {
 		return exit(exitFailed, fmt.Errorf("there is no history: %w (spamsensor run writes one where state.dir is set)", err))
 	}
 	out := o.writer(a.stdout)
-	n, err := eachDays(cfg.state.dir, q, func(l historyLine) error { return out.line(&l) }, o.by == "hour")
+	n, damaged, err := eachDays(cfg.state.dir, q, func(l historyLine) error { return out.line(&l) }, o.by == "hour")
 	if err == nil {
 		err = out.end()
 	}
 	if err != nil {
 		return exit(exitFailed, err)
+	}
+	if damaged != nil {
+		return exit(exitPartial, fmt.Errorf("%w; spamsensor run keeps the file aside at its start, and goes on with the good rows", damaged))
 	}
 	if n == 0 && !a.opt.quiet {
 		fmt.Fprintln(a.stderr, "nothing is in the history for this: no such host, or no such days")
@@ -94,12 +97,12 @@ func (a *app) history(o *historyOptions) error {
 // while they are printed: the sensor has to wait for it, and whoever reads what we print may be in no hurry.
 const daysAtOnce = 8
 
-// eachDays gives the lines of a query, some days at a time.
-func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bool) (n int, err error) {
-	fail := func(err error) (int, error) {
-		return n, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)
+// eachDays gives the lines of a query, some days at a time. damaged says what is lost of the history.
+func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bool) (n int, damaged, err error) {
+	fail := func(err error) (int, error, error) {
+		return n, nil, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)
 	}
-	first, last, err := state.HistoryDays(dir)
+	first, last, damaged, err := state.HistoryDays(dir)
 	if err != nil {
 		return fail(err)
 	}
@@ -118,12 +121,12 @@ func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bo
 		}
 		for _, l := range lines {
 			if err := give(l); err != nil {
-				return n, err
+				return n, damaged, err
 			}
 			n++
 		}
 	}
-	return n, nil
+	return n, damaged, nil
 }
 
 // query reads the options.

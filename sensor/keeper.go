@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/event"
 	"spamsensor/sensor/state"
 )
 
@@ -23,7 +24,9 @@ type keeper struct {
 	saved   state.Checkpoint  // what was loaded
 	pending []engine.Activity // what could not be written to the history yet
 	failing bool
-	last    time.Time // when all was saved, or the state was loaded
+	last    time.Time          // when all was saved, or the state was loaded
+	tell    func(event.Health) // nil before the events are open
+	untold  []event.Health     // from before that
 }
 
 // stateConfig says where state is kept, and for how long. Without a directory there is
@@ -63,9 +66,7 @@ func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
 	if refused != nil {
 		loaded.Refused = append(loaded.Refused, *refused)
 	}
-	for _, r := range loaded.Refused {
-		log.Warn().Err(r.Err).Str("file", r.File).Str("kept_as", r.Aside).Msg("a file of the state was refused")
-	}
+	k.refused(loaded.Refused)
 	if loaded.Generation > 0 {
 		log.Info().Uint64("generation", loaded.Generation).Time("written", time.Unix(0, k.saved.Written)).
 			Int("sources", len(k.saved.Engine.Sources)).Msg("the state was restored")
@@ -75,6 +76,38 @@ func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
 		rand.Read(cfg.engine.Seed)
 	}
 	return k, nil
+}
+
+// refused says which files of the state were not used as they were.
+func (k *keeper) refused(list []state.Refusal) {
+	for _, r := range list {
+		k.log.Warn().Err(r.Err).Str("file", r.File).Str("kept_as", r.Aside).Msg("a file of the state was refused")
+		text := fmt.Sprintf("%s was refused: %v", r.File, r.Err)
+		if r.Aside != "" {
+			text += "; it is kept as " + r.Aside
+		}
+		k.health("raised", text, "the sensor goes on with what was good; look at the disk")
+		k.health("cleared", "the state is kept again", "")
+	}
+}
+
+// health says in an event what is wrong with the state.
+func (k *keeper) health(is, text, hint string) {
+	h := event.Health{Check: "state", State: is, Since: time.Now().UnixNano(), Text: text, Hint: hint}
+	if k.tell == nil {
+		k.untold = append(k.untold, h)
+		return
+	}
+	k.tell(h)
+}
+
+// tells has the events told from now on, those from before first.
+func (k *keeper) tells(p *pipeline) {
+	k.tell = func(h event.Health) { p.engine.Between(func() { p.events.Health(h.Since, &h) }) }
+	for _, h := range k.untold {
+		k.tell(h)
+	}
+	k.untold = nil
 }
 
 // restore gives the state to the engine. It must be called before the first frame.
@@ -107,8 +140,10 @@ func (k *keeper) try() {
 	switch {
 	case err != nil && !k.failing:
 		k.log.Error().Err(err).Msg("the state cannot be saved; trying again")
+		k.health("raised", "the state cannot be saved: "+err.Error(), "what is learned and counted in the meantime is lost if the sensor stops")
 	case err == nil && k.failing:
 		k.log.Info().Msg("the state can be saved again")
+		k.health("cleared", "the state can be saved again", "")
 	}
 	if k.failing = err != nil; !k.failing {
 		k.last = time.Now()
@@ -121,6 +156,7 @@ func (k *keeper) try() {
 func (k *keeper) save() error {
 	k.pending = append(k.pending, k.engine.Activity()...)
 	err := k.history.Add(k.pending)
+	k.refused(k.history.Refused())
 	if err == nil {
 		k.pending = k.pending[:0]
 	} else if lost := len(k.pending) - maxPending; lost > 0 {

@@ -110,6 +110,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.closer = closer
 	p.watchedBy(watch)
 	keep.restore(p.engine)
+	keep.tells(p)
 	p.engine.Start(time.Now().UnixNano())
 	p.flight = int64(len(sources)) * capture.LiveBatch
 	p.health.looks, p.health.calm = true, int64(calm)

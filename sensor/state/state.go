@@ -150,8 +150,8 @@ func read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxFile {
-		return nil, nil // damaged: we never write such a one
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil, nil // we never write such a one; to open a named pipe would last until somebody writes
 	}
 	return os.ReadFile(name)
 }
@@ -159,7 +159,10 @@ func read(name string) ([]byte, error) {
 // replace writes a file so that there is always the old one or the new one, whole.
 func replace(name string, data []byte) (err error) {
 	tmp := name + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
