@@ -108,7 +108,8 @@ type config struct {
 	interfaces  []string
 	snaplen     int
 	buffer      int
-	memory      int // of the whole process, bytes
+	fromFiles   bool // there is no capture
+	memory      int  // of the whole process, bytes
 	workers     int
 	engine      engine.Config
 	evidence    event.Evidence
@@ -136,6 +137,7 @@ type options struct {
 	verbose      int
 	quiet        bool
 	color        string
+	fromFiles    bool // the command listens nowhere
 }
 
 // loadConfig reads the configuration. Its error lists all that is wrong.
@@ -175,6 +177,7 @@ func loadConfig(o *options) (*config, error) {
 	if len(o.interfaces) > 0 {
 		c.interfaces = o.interfaces
 	}
+	c.fromFiles = o.fromFiles
 	c.engine.Limits.Memory = r.share(c)
 	return c, errors.Join(r.errs...)
 }
@@ -362,16 +365,34 @@ const defaultMemory = 256 << 20
 // ownMemory is what the program takes beside tables and capture buffers.
 const ownMemory = 40 << 20
 
-// share is what is left of the memory for the engine.
-func (r *resolver) share(c *config) int {
-	buffers := max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)
-	left := c.memory - buffers - ownMemory
-	if least := 16 << 20; left < least {
-		r.bad("limits.memory", "%d MiB are too little: capture buffers take %d MiB, the program %d MiB, and the tables need %d MiB",
-			c.memory>>20, buffers>>20, ownMemory>>20, least>>20)
+// leastShare is what the tables need.
+const leastShare = 16 << 20
+
+// kernelBuffers are the capture's, which `read` does not have.
+func (c *config) kernelBuffers() int {
+	if c.fromFiles {
 		return 0
 	}
-	return left
+	return max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)
+}
+
+// share is what is left of the memory for the engine. `read` has no buffers in the kernel, but windows of the files, longer rows of
+// packets, and a report that grows: a quarter, as the buffers take by default.
+func (r *resolver) share(c *config) int {
+	left := c.memory - c.kernelBuffers() - ownMemory
+	if c.fromFiles && left > leastShare {
+		left = max(leastShare, left/27*19)
+	}
+	switch {
+	case left >= leastShare:
+		return left
+	case c.fromFiles:
+		r.bad("limits.memory", "%d MiB are too little: the program takes %d MiB, and the tables need %d MiB", c.memory>>20, ownMemory>>20, leastShare>>20)
+	default:
+		r.bad("limits.memory", "%d MiB are too little: capture buffers take %d MiB, the program %d MiB, and the tables need %d MiB",
+			c.memory>>20, c.kernelBuffers()>>20, ownMemory>>20, leastShare>>20)
+	}
+	return 0
 }
 
 func (r *resolver) prefix(path, s string) netip.Prefix {

@@ -62,6 +62,7 @@ type historyLine struct {
 }
 
 func (a *app) history(o *historyOptions) error {
+	a.opt.fromFiles = true
 	cfg, err := loadConfig(&a.opt)
 	if err != nil {
 		return exit(exitUsage, err)

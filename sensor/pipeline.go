@@ -66,17 +66,20 @@ func (p *pipeline) watchedBy(w *watch) {
 	w.output(p.queue)
 }
 
-// limitMemory tells the collector what is left beside the tables and the kernel's buffer, which it
-// does not know. There is little for it to do, so it may do that twice as often: a
-// flood then has less to spread over.
+// limitMemory tells the collector what is left beside the tables, the kernel's buffers, and the program itself with the windows of
+// files, none of which it knows. There is little for it to do, so it may do that twice as often: a flood then has less
+// to spread over.
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - capture.DefaultBuffer)
+		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - int64(p.cfg.kernelBuffers()) - programMemory)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
 }
+
+// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and two windows of a file.
+const programMemory = 20 << 20
 
 func (p *pipeline) session(s *detect.Session) uint64 {
 	var n uint64

@@ -56,6 +56,7 @@ func (a *app) readCommand() *cobra.Command {
 }
 
 func (a *app) read(ctx context.Context, names []string, o readOptions) error {
+	a.opt.fromFiles = true
 	cfg, err := loadConfig(&a.opt)
 	if err != nil {
 		return exit(exitUsage, err)
