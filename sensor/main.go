@@ -37,7 +37,6 @@ const (
 	exitLost     = 4  // output was lost
 	exitFindings = 10 // findings at or above --fail-on
 	exitInternal = 70
-	exitGone     = 75 // the capture source is gone
 )
 
 // exitError is an error with an exit code of its own.

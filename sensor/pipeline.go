@@ -120,11 +120,13 @@ func (p *pipeline) site(s *detect.Site) {
 
 // stats tells the counters, and what they say about the sensor's own condition.
 func (p *pipeline) stats(now int64) {
-	if now == 0 { // not a frame was seen
-		now = time.Now().UnixNano()
-	}
 	before := p.sources()
 	st := p.engine.Stats()
+	if now == 0 && p.health.live {
+		now = time.Now().UnixNano()
+	} else if now == 0 { // no packet of mail; 1970 where the input has no frame at all: reading it again says the same
+		now = st.Last
+	}
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)
 	lost := p.last.Lost()

@@ -13,6 +13,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/wire/wiretest"
 )
 
 // ngCapture writes records of a capture as pcapng, with an offset of all times (if_tsoffset).
@@ -118,6 +119,34 @@ func TestFaultsInOneFile(t *testing.T) {
 	}
 	if e := new(exitError); !errors.As(failed, &e) || e.code != exitInternal {
 		t.Errorf("the faults end in %v", failed)
+	}
+}
+
+// The same input gives the same bytes, whenever it is read, and by however many workers: also where nothing of it is mail.
+func TestReadTwice(t *testing.T) {
+	arp := wiretest.Frame(wiretest.Ethernet{}, wiretest.Bytes(make([]byte, 46)))
+	for name, b := range map[string][]byte{
+		"no frame":       pcapHeader(),
+		"no mail":        pcapOf([]record{{1.7e18, arp}, {1.7e18 + 5, arp}}),
+		"no time":        ngCapture(recordsOf(t, testdata(t, "deliveries.pcap")), 1<<40),
+		"no packet left": pcapHeader()[:10],
+		"mail":           testdata(t, "bot.pcap"),
+	} {
+		file := filepath.Join(t.TempDir(), "x.pcap")
+		os.WriteFile(file, b, 0o600)
+		var first string
+		for i, workers := range []string{"1", "1", "2", "8"} {
+			var out, errs bytes.Buffer
+			run(context.Background(), []string{"read", "-q", "--events", "-", "--workers", workers, file}, strings.NewReader(""), &out, &errs)
+			if i == 0 {
+				first = out.String()
+			} else if out.String() != first {
+				t.Errorf("%s, %s workers: %.300s\nand before\n%.300s", name, workers, out.String(), first)
+			}
+		}
+		if !strings.Contains(first, `"event_type":"stats"`) {
+			t.Errorf("%s: %s", name, first)
+		}
 	}
 }
 
