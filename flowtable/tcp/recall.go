@@ -72,8 +72,10 @@ func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok
 }
 
 // firstCopies compares a segment with what is known of the bytes it repeats: those that were
-// given, and those that wait. It returns its bytes with first copies in place of second
-// ones, but for those of a segment that its receiver drops; differs tells whether there were any that are not the same.
+// given, and those that wait. differs tells whether there were any that are not the same. Which copy counts is as in
+// Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c): bytes that the receiver has are not
+// replaced; a segment that follows them is taken whole; of two that are ahead of them the one that covers
+// the other, and else the one that begins first. It returns the segment's bytes as they count.
 func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	c := st.c
 	x := &c.half[s.Dir]
@@ -99,19 +101,37 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 		}
 		place = before
 	}
-	copied, taken := false, s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
+	if c.held == 0 {
+		return b, differs
+	}
+	copied, sound := false, s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
+	received, end := st.received(s.Dir), s.end()
 	for i := c.held; i != 0; i = st.nodes[i].next {
 		n := &st.nodes[i]
-		if n.dir != s.Dir {
+		if n.dir != s.Dir || !n.seq.Less(end) || !seq.Less(n.end()) {
 			continue
 		}
 		mine, its := overlap(seq, b, n.seq, n.buf)
-		if bytes.Equal(mine, its) {
+		same := bytes.Equal(mine, its)
+		differs = differs || !same
+		switch {
+		case sound && n.weak(c):
+			n.void = n.void || !same // its receiver drops what waits; see Stream.drop
 			continue
+		case !sound, !received.Less(n.end()):
+			// What waits was there first.
+		case !received.Less(seq):
+			continue // this one is taken whole, and of what waits the rest
+		case !seq.Less(n.seq) && !n.end().Less(end):
+			st.present = true
+			continue
+		case !n.seq.Less(seq) && !end.Less(n.end()):
+			n.void = true
+			continue
+		default:
+			continue // the one that begins first is taken whole; see takeReady
 		}
-		differs = true
-		if taken && (n.doubt != 0 || c.ahead(n.dir, n.ack, n.flags)) {
-			n.void = true // its receiver drops what waits; see Stream.drop
+		if same {
 			continue
 		}
 		if !copied {
@@ -124,6 +144,25 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	}
 	return b, differs
 }
+
+// received is up to where the receiver has all bytes of a half: some may still wait here for what they
+// acknowledge. The segments that wait bound the rounds.
+func (st *Stream) received(d Dir) Seq {
+	c := st.c
+	at := c.half[d].next
+	for more := true; more; {
+		more = false
+		for i := c.held; i != 0; i = st.nodes[i].next {
+			if n := &st.nodes[i]; n.dir == d && !at.Less(n.seq) && at.Less(n.end()) && !n.weak(c) {
+				at, more = n.end(), true
+			}
+		}
+	}
+	return at
+}
+
+// weak reports whether a segment that waits is one that its receiver may drop.
+func (n *node) weak(c *Conn) bool { return n.doubt != 0 || c.ahead(n.dir, n.ack, n.flags) }
 
 // overlap is the part that two rows of bytes share, in each.
 func overlap(a Seq, x []byte, b Seq, y []byte) (inX, inY []byte) {

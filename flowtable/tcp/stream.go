@@ -29,6 +29,8 @@ type Stream struct {
 	have  bool   // cur was not given yet
 	force bool   // holes are gaps now
 	lent  uint32
+	// present says that the segment of Push lies in one that waits.
+	present bool
 	// What follows the chunk that was given last.
 	dir  Dir
 	miss int
@@ -80,6 +82,7 @@ type Chunk struct {
 func (st *Stream) Push(c *Conn, s *Segment) Result {
 	st.c, st.force, st.have = c, false, false
 	x, was := &c.half[s.Dir], c.state
+	st.present = false
 	again := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
 	if x.copy(s) {
 		if !again {
@@ -124,7 +127,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
-		if !c.half[s.Dir].next.Less(st.cur.end()) {
+		if st.present || !c.half[s.Dir].next.Less(st.cur.end()) {
 			return r | Retransmit
 		}
 		st.have = true
@@ -185,7 +188,7 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 			c.finish(st.dir)
 			*chunk = Chunk{Dir: st.dir, Kind: End}
 			return true
-		case st.have && c.ready(&st.cur):
+		case st.have && c.ready(&st.cur) && (c.held == 0 || !st.earlier()):
 			st.have = false
 			if st.give(&st.cur, chunk) {
 				return true
@@ -254,7 +257,7 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	urgent := x.urg.Sub(x.next)
 	x.next = x.next.Add(len(b))
 	if n.doubt != 0 {
-		st.c.trust |= n.doubt
+		st.c.trust |= n.doubt &^ perSegment
 		if x.top.Less(n.end()) {
 			x.top = n.end()
 		}
@@ -273,13 +276,29 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	return true
 }
 
-// takeReady takes the first waiting segment that is ready out of the list, into lent.
+// takeReady takes a waiting segment that is ready out of the list, into lent: of the half of the one that came
+// first the one that begins first.
 func (st *Stream) takeReady() bool {
+	var best *uint32
 	for at := &st.c.held; *at != 0; at = &st.nodes[*at].next {
-		if n := &st.nodes[*at]; st.c.ready(n) {
-			st.lent = *at
-			*at = n.next
-			st.c.nheld--
+		n := &st.nodes[*at]
+		if st.c.ready(n) && (best == nil || n.dir == st.nodes[*best].dir && n.seq.Less(st.nodes[*best].seq)) {
+			best = at
+		}
+	}
+	if best == nil {
+		return false
+	}
+	st.lent = *best
+	*best = st.nodes[st.lent].next
+	st.c.nheld--
+	return true
+}
+
+// earlier reports whether one that waits is ready and begins before the segment of Push.
+func (st *Stream) earlier() bool {
+	for i := st.c.held; i != 0; i = st.nodes[i].next {
+		if n := &st.nodes[i]; n.dir == st.cur.dir && n.seq.Less(st.cur.seq) && st.c.ready(n) {
 			return true
 		}
 	}

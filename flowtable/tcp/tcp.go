@@ -22,7 +22,7 @@
 // than was sent takes its place, and there is a gap once the other half goes on behind it. Before the
 // server has spoken, only the acknowledgment of its SYN-ACK opens the connection.
 //
-// The first copy of a byte wins; where a second one differs the connection is marked with
+// Of two copies of a byte the one is given that Linux takes, usually the first; where another one differs the connection is marked with
 // Conflict, because the receiver may have taken the other. To know it, the bytes that were
 // given last are remembered; see recall. A reset or an end outside the window changes
 // nothing.
@@ -100,8 +100,11 @@ const (
 	Hops                        // it lives shorter than other segments of its sender
 	Elsewhere                   // the frame is for another machine than those of other segments
 	Old                         // its timestamp is older than one that was taken (RFC 7323, section 5)
+	Behind                      // it acknowledges what was before the first byte of the other half
 
 	refused = BadSum | Old
+	// perSegment are those of which another one says nothing.
+	perSegment = Old | Behind
 )
 
 // State is how far a connection has come.
@@ -240,6 +243,9 @@ const (
 	// window is how far from the expected byte a segment can be. Windows are larger only
 	// on paths that carry no mail.
 	window = 1 << 20
+	// synWindow is how far behind the SYN a client's first segment can be: the window of a
+	// SYN-ACK is not scaled (RFC 7323, section 2.2).
+	synWindow = 1 << 16
 	// maxHeld and maxAhead bound what waits for a hole: segments per connection, and bytes
 	// that the furthest of them is ahead.
 	maxHeld, maxAhead = 16, 64 << 10
@@ -284,6 +290,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	}
 	ack := c.judgeAck(y, s)
 	if ack == never {
+		c.blind = c.blind || s.Dir == Client && c.state == Replied
 		return Foreign
 	}
 	c.stamp(x, s)
@@ -469,8 +476,8 @@ const longLoss = 1 << 28
 // that of its SYN-ACK: to anything else the server answers with a reset. Where the server has sent
 // several SYN-ACKs with numbers of their own, as it does with SYN cookies, any of them counts.
 //
-// The lower bound is the initial sequence number. Linux drops what lies a whole window behind what was
-// acknowledged too, if that is more.
+// The lower bound is the initial sequence number. Below it Linux drops a segment but where it predicts
+// the header (tcp_rcv_established), so that it is doubtful.
 func (c *Conn) judgeAck(y *half, s *Segment) reach {
 	if s.Flags&(SYN|RST|ACK) != ACK || !y.known || !y.seen {
 		return sent
@@ -485,8 +492,10 @@ func (c *Conn) judgeAck(y *half, s *Segment) reach {
 		far = longLoss
 	}
 	switch {
-	case ahead > far, y.began && s.Ack.Sub(y.isn) < 1:
+	case ahead >= far, y.began && s.Ack.Sub(y.isn) < 1 && c.state < Established:
 		return never
+	case y.began && s.Ack.Sub(y.isn) < 1:
+		s.Doubt |= Behind
 	case ahead > 0:
 		return unsent
 	}
@@ -514,7 +523,8 @@ func (c *Conn) opens(s *Segment) bool {
 	}
 	x := &c.half[Client]
 	if s.Dir == Client {
-		return (c.SYNSeen || c.state == Replied) && !s.Seq.Less(x.isn.Add(1))
+		ahead := s.Seq.Sub(x.isn.Add(1))
+		return c.SYNSeen && ahead >= 0 && c.state == New || c.state == Replied && ahead >= 0 && ahead < synWindow
 	}
 	return c.state == Replied && (s.Len > 0 || s.Flags.Has(FIN) || x.began && x.isn.Add(1).Less(s.Ack))
 }
