@@ -143,10 +143,16 @@ func inside(t *testing.T, ns string, f func() error) {
 	}
 }
 
-// The kernel of this machine is asked: every variant is sent over a wire to a listener on port
-// 25, and it is an attempt where a SYN-ACK comes back. The sensor listens on the receiver's interface,
-// through the kernel's filter.
-func TestKernelJudge(t *testing.T) {
+// kernelUnderTest is two network namespaces and a wire between them: what is written to wire reaches the
+// kernel in the other one, whose interface is k1.
+type kernelUnderTest struct {
+	sender, receiver string
+	wire             int // packet socket
+}
+
+// newKernel makes the namespaces for the time of a test, which is skipped where it cannot.
+func newKernel(t *testing.T) *kernelUnderTest {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: it makes network namespaces")
 	}
@@ -163,7 +169,7 @@ func TestKernelJudge(t *testing.T) {
 	}
 	for _, ns := range []string{sender, receiver} {
 		must("netns", "add", ns)
-		defer exec.Command("ip", "netns", "del", ns).Run()
+		t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
 		must("-n", ns, "link", "set", "lo", "up")
 	}
 	must("-n", sender, "link", "add", "k0", "address", net.HardwareAddr(wiretest.VariantSender[:]).String(), "type", "veth",
@@ -186,19 +192,32 @@ func TestKernelJudge(t *testing.T) {
 		must("-n", receiver, "neigh", "add", gw, "lladdr", net.HardwareAddr(wiretest.VariantSender[:]).String(), "dev", "k1", "nud", "permanent")
 		must("-n", receiver, "route", "add", "default", "via", gw, "dev", "k1")
 	}
+	k := &kernelUnderTest{sender: sender, receiver: receiver}
+	inside(t, sender, func() (err error) { k.wire, err = packetSocket("k0"); return err })
+	t.Cleanup(func() { unix.Close(k.wire) })
+	return k
+}
 
-	var wire int
-	inside(t, sender, func() (err error) { wire, err = packetSocket("k0"); return err })
-	defer unix.Close(wire)
-	var listener net.Listener
-	inside(t, receiver, func() (err error) { listener, err = net.Listen("tcp", "[::]:25"); return err })
-	defer listener.Close()
-	var live *capture.Live
-	inside(t, receiver, func() (err error) {
+// listen is a listener on port 25 of the kernel, and the sensor's capture of its interface.
+func (k *kernelUnderTest) listen(t *testing.T) (listener net.Listener, live *capture.Live) {
+	t.Helper()
+	inside(t, k.receiver, func() (err error) { listener, err = net.Listen("tcp", "[::]:25"); return err })
+	t.Cleanup(func() { listener.Close() })
+	inside(t, k.receiver, func() (err error) {
 		live, err = capture.OpenLive(capture.LiveConfig{Interface: "k1", Ports: engine.DefaultPorts, Buffer: 16 << 20})
 		return err
 	})
-	defer live.Close()
+	t.Cleanup(func() { live.Close() })
+	return listener, live
+}
+
+// The kernel of this machine is asked: every variant is sent over a wire to a listener on port
+// 25, and it is an attempt where a SYN-ACK comes back. The sensor listens on the receiver's interface,
+// through the kernel's filter.
+func TestKernelJudge(t *testing.T) {
+	k := newKernel(t)
+	wire := k.wire
+	_, live := k.listen(t)
 
 	list := wiretest.Variants()
 	seqs := map[uint32]string{}
