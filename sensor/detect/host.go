@@ -294,6 +294,9 @@ func (h *Host) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, no
 	h.letIn(c, addr, now)
 }
 
+// Sessions are how many there were.
+func (h *Host) Sessions() uint32 { return h.opened }
+
 // Level is the level in force.
 func (h *Host) Level() Level { return h.level }
 

@@ -233,13 +233,14 @@ func (s *shard) tickFindings(now int64) {
 			return true
 		}
 		k := *s.t.Sources.KeyOf(r)
+		s.outlives(src, hst, k, now)
 		if hst.left {
 			s.forgetHost(src, k, now, "address_changed")
 			return true
 		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
 			hst.judged = now
-			hst.OneSide(s.e.hearsay(k.Scope))
+			hst.OneSide(s.e.hearsay())
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)
 		}
 		for _, f := range hst.findings {
@@ -256,6 +257,9 @@ func (s *shard) tickFindings(now int64) {
 func (f *finding) untold() bool { return f == nil || !f.open && f.closed == 0 }
 
 func (h *host) anyOpen() bool {
+	if h.aside != nil {
+		return true
+	}
 	for _, f := range h.findings {
 		if f != nil && f.open {
 			return true
@@ -272,6 +276,9 @@ func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
 
 // closeFindings ends all findings of a source.
 func (s *shard) closeFindings(src *source, hst *host, k flowtable.Host, now int64, reason string) {
+	if hst.aside != nil {
+		s.leave(src, hst, k, now, reason)
+	}
 	for _, f := range hst.findings {
 		if f != nil && f.open {
 			s.close(src, hst, f, k, now, reason)

@@ -85,3 +85,33 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 		}
 	}
 }
+
+// Who gets the address of a bot minutes after it is not accused for it, whether its sessions are seen or its SYNs alone.
+func TestHeirIsNotAccused(t *testing.T) {
+	for name, frames := range map[string][]frame{
+		"sessions": heirOf(func(c *conn) { c.open().mail().close() }),
+		"SYNs":     heirOf(func(c *conn) { c.syn() }),
+	} {
+		list := analyse(Config{}, together(bot(30, refusing), from(at(frames, 10*minute), 9))).findings
+		for _, f := range list {
+			if f.Source.MAC[4] == 9 && f.Class != detect.DirectSMTP {
+				t.Errorf("%s: %s %s %s after %d minutes", name, f.Action, f.Class, f.Level, (f.Time-epoch)/minute)
+			}
+			if f.Class == detect.Spambot && f.Action == "closed" && (f.Level != detect.Confirmed || f.CloseReason != "mac_changed" || f.Source.Facts.Attempts != 30) {
+				t.Errorf("%s: closed at %s with %d attempts (%s)", name, f.Level, f.Source.Facts.Attempts, f.CloseReason)
+			}
+		}
+	}
+}
+
+// heirOf is eight hours of one connection each half hour to the same server.
+func heirOf(session func(c *conn)) (frames []frame) {
+	for i := range 16 {
+		c := newConn("10.0.0.5", "192.0.2.25", uint16(45000+i), 587)
+		c.at += int64(i) * 30 * minute
+		c.seq[0] = uint32(i) * 7919
+		session(c)
+		frames = append(frames, c.frames...)
+	}
+	return frames
+}

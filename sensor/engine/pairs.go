@@ -3,7 +3,6 @@ package engine
 import (
 	"sync/atomic"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 )
 
@@ -88,6 +87,6 @@ func (x *pairs) differ() bool { return x.state.Load() == unlike }
 func (x *pairs) all() { x.state.CompareAndSwap(alike, allSame) }
 
 // hearsay reports whether a connection counts of which both sides were not seen from different machines: the capture shows nothing else.
-func (e *Engine) hearsay(s flowtable.Scope) bool {
-	return e.sides.shown(s) || e.pairs.state.Load() == allSame
+func (e *Engine) hearsay() bool {
+	return e.sides.shown() || e.pairs.state.Load() == allSame
 }

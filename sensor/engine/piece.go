@@ -22,8 +22,7 @@ type piece struct {
 	outcome [wire.Outcomes]uint64
 	unsure  bool // what a packet is depends on those before it
 	syns    []syn
-	wrong   int        // of syns, those that are not right
-	sides   sideCounts // segments, without SYNs of clients and resets
+	wrong   int // of syns, those that are not right
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
@@ -64,7 +63,6 @@ func (p *piece) clear() {
 	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.done, p.unsure = 0, false
 	p.syns, p.wrong = p.syns[:0], 0
-	p.sides = sideCounts{}
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
 		p.queues[i] = p.queues[i][:0]
@@ -193,13 +191,6 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 		x.to = p.e.hashMAC(&w.To)
 	} else {
 		x.to = p.e.hashMAC(&w.MAC)
-	}
-	if w.Flags&(wire.ACK|wire.RST) == wire.ACK && !(toServer && w.Flags.Has(wire.SYN)) {
-		if n := &p.sides[spaceOf(scope)]; toServer {
-			n[0]++
-		} else {
-			n[1]++
-		}
 	}
 }
 

@@ -37,6 +37,7 @@ type shard struct {
 	notes    []note                    // for sources in other shards
 	takers   map[flowtable.Host]takers // what was noted about hosts that are not known yet
 	pairs    [2]uint64                 // flows of this row: see pairs
+	sides    [2]int64                  // the same: see sides
 	unsaid   uint64                    // notes and arrivals for which there was no room
 	arrivals []arrival                 // new sources with IPv6
 
@@ -146,6 +147,7 @@ const (
 	unanswered                       // nothing was seen from its server, or only resets
 	claimed                          // its handshake is complete by what one side says, and that is not believed yet
 	attested                         // the server answered what the client said
+	hearsay                          // one of its sides is missing
 	conflicted                       // its client sent bytes twice that differ
 	selfMade                         // the frames of both sides come from one machine
 )
@@ -642,14 +644,29 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 		if f.has(midstream) {
 			f.conn.Go()
 		}
-		if f.has(opened) && f.seenWhole() {
-			s.whole(p, f)
-		}
 	}
 	if res&tcp.Opened != 0 && !f.has(midstream) {
 		f.flags |= claimed
 	}
-	if f.has(claimed) && (f.seenWhole() || s.e.sides.one(p.key.Scope) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server))) {
+	if !f.has(claimed | hearsay) {
+		return
+	}
+	whole := f.seenWhole()
+	switch {
+	case whole && f.has(hearsay):
+		f.flags &^= hearsay
+		s.sides[0]--
+		s.sides[1]++
+		if f.has(opened) {
+			s.whole(p, f)
+		}
+	case whole:
+		s.sides[1]++
+	case !f.has(hearsay) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server)):
+		f.flags |= hearsay
+		s.sides[0]++
+	}
+	if f.has(claimed) && (whole || f.has(hearsay) && s.e.sides.one()) {
 		f.flags &^= claimed
 		f.conn.Go()
 		s.opened(p, f)

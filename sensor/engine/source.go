@@ -26,8 +26,10 @@ type host struct {
 	before     *detect.Facts // of the source at that time
 	elsewhere  *detect.Facts // of its machine under other addresses
 	mac        newMAC
-	waiting    bool // it is in shard.waiting
-	left       bool // its machine has another address now: it is to be forgotten
+	aside      *aside // the account of the link-layer address before, nil if there is none
+	mixed      bool   // its link-layer addresses take turns
+	waiting    bool   // it is in shard.waiting
+	left       bool   // its machine has another address now: it is to be forgotten
 	// condemned says that there was a verdict when the sensor stopped: what it does next publishes that
 	// again, and until then nothing is said of its first contact.
 	condemned bool
@@ -173,7 +175,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if hst.left || !s.judges(src) || !hst.OneSide(s.e.hearsay(s.t.Sources.KeyOf(s.hosts.owner[src.host]).Scope)) && !hst.Changed() {
+	if hst.left || !s.judges(src) || !hst.OneSide(s.e.hearsay()) && !hst.Changed() {
 		return
 	}
 	hst.condemned = false
@@ -356,7 +358,6 @@ func (s *shard) opened(p *packet, f *flow) {
 	s.appears(src, p, f)
 	s.serverAttempt(p.time, src, &p.key, tryAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		s.settles(src, hst, p, f)
 		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
 	}
 	src.flags |= changed

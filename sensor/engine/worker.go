@@ -179,7 +179,6 @@ func (w *Worker) count(p *piece) {
 			w.outcome[o].Add(n)
 		}
 	}
-	w.e.sides.add(&p.sides)
 	p.base = w.seq
 	for _, time := range p.times {
 		w.seq++
@@ -215,6 +214,7 @@ func (w *Worker) run(shared bool) {
 
 // exchange gives out what was found in the row, and has the shards tell each other what they found out. The caller holds tickMu.
 func (e *Engine) exchange() {
+	e.sides.gather(e)
 	e.pairs.gather(e)
 	var moves []move
 	e.guarded(func() { moves = e.followArrivals() })
