@@ -118,6 +118,7 @@ type config struct {
 	sessions    string // all, evidence, or empty for the command's default
 	logLevel    string
 	state       stateConfig
+	journal     *state.Journal // of run with a state directory
 }
 
 // source is a text that settings were read from.

@@ -54,6 +54,7 @@ type emitted struct {
 	Source  *sourceFields
 	Finding *struct {
 		ID, Action, Class, Level, Severity, Mode string
+		Seq                                      int
 		Score                                    float64
 		Attempts                                 int     `json:"decided_after_attempts"`
 		Seconds                                  float64 `json:"decided_after_s"`

@@ -20,6 +20,7 @@ type keeper struct {
 	log     zerolog.Logger
 	store   *state.Store
 	history *state.History
+	journal *state.Journal // nil without a directory
 	engine  *engine.Engine
 	saved   state.Checkpoint  // what was loaded
 	pending []engine.Activity // what could not be written to the history yet
@@ -67,9 +68,13 @@ func openState(cfg *config, log zerolog.Logger) (*keeper, error) {
 		loaded.Refused = append(loaded.Refused, *refused)
 	}
 	k.refused(loaded.Refused)
-	if loaded.Generation > 0 {
+	var entries []state.Entry
+	k.journal, entries = state.OpenJournal(k.cfg.dir)
+	cfg.journal = k.journal
+	replayed := k.saved.Replay(entries)
+	if loaded.Generation > 0 || replayed > 0 {
 		log.Info().Uint64("generation", loaded.Generation).Time("written", time.Unix(0, k.saved.Written)).
-			Int("sources", len(k.saved.Engine.Sources)).Msg("the state was restored")
+			Int("sources", len(k.saved.Engine.Sources)).Int("replayed", replayed).Msg("the state was restored")
 	}
 	if cfg.engine.Seed = k.saved.Engine.Seed; len(cfg.engine.Seed) < 16 {
 		cfg.engine.Seed = make([]byte, 32)
@@ -163,11 +168,19 @@ func (k *keeper) save() error {
 		k.pending = k.pending[lost:]
 		err = fmt.Errorf("%w; %d counts of hosts are lost", err, lost)
 	}
+	k.journal.Cut()
+	began := time.Now().UnixNano()
 	saved := k.engine.Save()
 	if saved == nil {
 		return errors.Join(err, errors.New("a fault of spamsensor kept it from gathering the state; see panics in the stats event"))
 	}
-	return errors.Join(err, k.store.Save(&state.Checkpoint{Written: time.Now().UnixNano(), Engine: *saved}))
+	if lost := k.store.Save(&state.Checkpoint{Written: began, Engine: *saved}); lost != nil {
+		return errors.Join(err, lost)
+	}
+	if n := k.journal.Saved(); n > 0 {
+		k.log.Warn().Uint64("findings", n).Msg("findings that were told could not be kept beside the checkpoint: after a crash they might have been told again")
+	}
+	return err
 }
 
 // close saves for the last time, after the engine has ended. The error tells the exit code for a state that is lost.
@@ -180,6 +193,7 @@ func (k *keeper) close() (err error) {
 		err = exit(exitLost, fmt.Errorf("what was learned and counted since %s is lost (%d counts of hosts): it could not be saved",
 			k.last.UTC().Format(time.RFC3339), len(k.pending)))
 	}
+	k.journal.Close()
 	k.store.Close()
 	return err
 }

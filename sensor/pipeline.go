@@ -32,9 +32,15 @@ type pipeline struct {
 	sources func() capture.Stats // of all sources together
 	health  health
 	last    event.Stats
-	over    bool  // no frame is on its way any more
-	lost    int64 // frames in no part of the account, as of the last look
-	flight  int64 // how many can be on their way between the sources and the engine
+	over    bool   // no frame is on its way any more
+	lost    int64  // frames in no part of the account, as of the last look
+	kept    func() // keeps what the finding in hand leaves behind; nil if nothing is kept
+	flight  int64  // how many can be on their way between the sources and the engine
+}
+
+// keep has what the next finding leaves behind kept when its event was written.
+func (p *pipeline) keep(saved *engine.Saved) {
+	p.kept = func() { p.cfg.journal.Add(saved) }
 }
 
 // newPipeline puts the parts together. out is where events go, nil for nowhere; block
@@ -50,6 +56,9 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input, Evidence: cfg.evidence}, p.queue)
 	}
 	o.Session = p.session
+	if cfg.journal != nil {
+		o.Keep = p.keep
+	}
 	if out == nil && cfg.engine.AllSessions {
 		cfg.engine.AllSessions = false // the report needs only what belongs to findings
 	}
@@ -92,7 +101,9 @@ func (p *pipeline) session(s *detect.Session) uint64 {
 
 func (p *pipeline) finding(f *detect.Finding) {
 	if p.events != nil {
+		p.events.Then(p.kept)
 		p.events.Finding(f)
+		p.kept = nil
 	}
 	p.report.Finding(f)
 }

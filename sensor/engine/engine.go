@@ -95,10 +95,13 @@ type Output struct {
 	// Session returns the number of the event that was made of it.
 	Session func(*detect.Session) uint64
 	Finding func(*detect.Finding)
-	Source  func(*detect.SourceRecord)
-	Server  func(*detect.ServerRecord)
-	Site    func(*detect.Site)
-	Stats   func(now int64)
+	// Keep is called before Finding with what the finding leaves behind: its host or server alone, as of that moment. A
+	// sensor that ends before the next Save can go on from it, see Saved.Replay. The record may be kept.
+	Keep   func(*Saved)
+	Source func(*detect.SourceRecord)
+	Server func(*detect.ServerRecord)
+	Site   func(*detect.Site)
+	Stats  func(now int64)
 }
 
 // Engine is the whole of detection. Its workers may run concurrently.

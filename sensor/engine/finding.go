@@ -143,6 +143,10 @@ func (s *shard) follow(src *source) {
 func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
 	f.seq++
 	f.updated, f.lists = now, len(hst.Lists())
+	var kept *Saved
+	if s.e.out.Keep != nil {
+		kept = &Saved{Seed: s.e.cfg.Seed, Sources: []SavedSource{s.saveSource(&k, src)}}
+	}
 	former := uint32(0) // attempts of another machine that had the address
 	if hst.before != nil {
 		own := *src
@@ -195,7 +199,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	}
 	d.Advice = advice(d, hst)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.record(record{finding: d, key: k, lists: f.lists, host: hst, time: now})
+	s.record(record{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
 }
 
 // severity is how soon somebody should act.

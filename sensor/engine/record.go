@@ -20,6 +20,7 @@ type record struct {
 	time     int64
 	session  *detect.Session
 	finding  *detect.Finding
+	kept     *Saved         // what it leaves behind; nil if nobody keeps that
 	key      flowtable.Host // of its source
 	lists    int            // blocklists that it names
 	citation *citation
@@ -283,6 +284,9 @@ func (e *Engine) emit(r *record) {
 		t.Unlock()
 		if e.machines.merge(r.key, r.finding, r.lists) {
 			e.machines.follow(r.finding)
+			if r.kept != nil {
+				e.out.Keep(r.kept)
+			}
 			e.out.Finding(r.finding)
 		}
 	}

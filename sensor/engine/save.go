@@ -62,6 +62,53 @@ type SavedFinding struct {
 	Decided  detect.Decision
 }
 
+// Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved; after says that it was, by the
+// clock. It reports whether there was anything new. Of two entries the later one is to be replayed last.
+func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
+	if d.Seed == nil { // nothing was saved yet
+		d.Seed = kept.Seed
+	}
+	if !bytes.Equal(d.Seed, kept.Seed) {
+		return false
+	}
+	for i := range kept.Sources {
+		k := &kept.Sources[i]
+		at := slices.IndexFunc(d.Sources, func(s SavedSource) bool { return s.Addr == k.Addr && s.Scope == k.Scope })
+		switch {
+		case at < 0:
+			d.Sources = slices.Insert(d.Sources, 0, *k) // there may be no room for the last ones
+			news = true
+		case k.Host.tells(d.Sources[at].Host):
+			d.Sources[at] = *k
+			news = true
+		}
+	}
+	for i := range kept.Servers {
+		k := &kept.Servers[i]
+		at := slices.IndexFunc(d.Servers, func(s SavedServer) bool { return s.Addr == k.Addr })
+		switch {
+		case !after:
+		case at < 0:
+			d.Servers = append(d.Servers, *k)
+			news = true
+		default:
+			d.Servers[at].Findings = k.Findings
+			news = true
+		}
+	}
+	return news
+}
+
+// tells reports whether a host told something of a finding that another copy of it does not know of.
+func (h *SavedHost) tells(than *SavedHost) bool {
+	if h == nil {
+		return false
+	}
+	return than == nil || slices.ContainsFunc(h.Findings, func(f SavedFinding) bool {
+		return !slices.ContainsFunc(than.Findings, func(g SavedFinding) bool { return g.ID == f.ID && g.Seq >= f.Seq })
+	})
+}
+
 // maxSaved bounds Saved.Sources; those that are worth most are kept.
 const maxSaved = 8192
 

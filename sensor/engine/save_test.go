@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -167,6 +168,76 @@ func TestVerdictComesBackAlone(t *testing.T) {
 		}
 		if s := outline(told); strings.Contains(s, "direct_smtp") || !strings.HasPrefix(s, "opened spambot ") || strings.Count(s, "opened") != 1 {
 			t.Errorf("after %d s: %s", wait/second, s)
+		}
+	}
+}
+
+// A sensor that is killed between two checkpoints tells nothing twice: no number of a finding comes again, and none
+// that is open is opened again.
+func TestNothingIsToldTwice(t *testing.T) {
+	for _, c := range []struct {
+		host    string
+		deliver func(*play, int)
+	}{{"10.0.0.66", bots}, {"10.0.0.26", undeclared}} {
+		for cut := 1; cut < 60; cut += 4 { // the checkpoint is of that time, and the sensor is killed nine deliveries later
+			cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+			var told []detect.Finding
+			var kept []byte // the entries, as lines
+			begin := func() *play {
+				p := newPlay(cfg)
+				p.e.out.Keep = func(s *Saved) {
+					b, err := json.Marshal(s)
+					if err != nil {
+						t.Fatal(err)
+					}
+					kept = append(append(kept, b...), '\n')
+				}
+				p.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+				return p
+			}
+			p := begin()
+			saved := &Saved{Seed: cfg.Seed}
+			for i := range 80 {
+				switch i {
+				case cut:
+					saved, _ = checkpoint(t, p.e)
+					kept = nil
+				case cut + 9:
+					for line := range bytes.Lines(kept) {
+						entry := new(Saved)
+						if err := json.Unmarshal(line, entry); err != nil {
+							t.Fatal(err)
+						}
+						saved.Replay(entry, true)
+						if saved.Replay(entry, true) {
+							t.Error("an entry is taken over twice")
+						}
+					}
+					q := begin()
+					q.e.Restore(saved)
+					q.at, q.port = p.at, p.port
+					p = q
+				}
+				c.deliver(p, i)
+				p.at += 30 * second
+			}
+			p.e.Finish("shutdown")
+			seen, open := map[string]bool{}, map[string]bool{}
+			for _, f := range told {
+				if n := fmt.Sprint(f.ID, " ", f.Seq); seen[n] {
+					t.Fatalf("killed after %d: %s is told twice: %s", cut, n, outline(told))
+				} else {
+					seen[n] = true
+				}
+				who := fmt.Sprint(f.Class, " ", f.Source.Addr)
+				if f.Action == "opened" && open[who] {
+					t.Fatalf("killed after %d: %s is opened twice: %s", cut, who, outline(told))
+				}
+				open[who] = f.Action != "closed"
+			}
+			if len(told) < 3 {
+				t.Fatal("nothing is tested: ", outline(told))
+			}
 		}
 	}
 }

@@ -226,18 +226,23 @@ func (e *Engine) saveServers() (list []SavedServer) {
 		if s.First == 0 {
 			continue
 		}
-		d := SavedServer{Addr: s.addr, State: s.MailServer.Clone(), Findings: map[detect.Class]*serverFinding{}}
-		for c, f := range s.open {
-			if f != nil {
-				copied := *f
-				copied.Reasons = slices.Clone(f.Reasons)
-				copied.Events = nil // numbers of one run
-				d.Findings[detect.Class(c)] = &copied
-			}
-		}
-		list = append(list, d)
+		list = append(list, s.save())
 	}
 	return list
+}
+
+// save copies a server. The caller holds tickMu.
+func (s *mailServer) save() SavedServer {
+	d := SavedServer{Addr: s.addr, State: s.MailServer.Clone(), Findings: map[detect.Class]*serverFinding{}}
+	for c, f := range s.open {
+		if f != nil {
+			copied := *f
+			copied.Reasons = slices.Clone(f.Reasons)
+			copied.Events = nil // numbers of one run
+			d.Findings[detect.Class(c)] = &copied
+		}
+	}
+	return d
 }
 
 // restoreServers takes over what saveServers copied.

@@ -170,6 +170,9 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	if e.servers.local == nil && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
+	if e.out.Keep != nil {
+		e.out.Keep(&Saved{Seed: e.cfg.Seed, Servers: []SavedServer{s.save()}})
+	}
 	e.out.Finding(d)
 }
 

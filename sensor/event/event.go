@@ -48,6 +48,7 @@ type Writer struct {
 	seq   uint64
 	left  int // bytes of evidence that fit into the event in hand
 	kind  Type
+	then  func()
 }
 
 // Type is the kind of an event.
@@ -82,9 +83,13 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {
-	w.queue.put(w.kind, line)
+	w.queue.putThen(w.kind, line, w.then)
+	w.then = nil
 	return len(line), nil
 }
+
+// Then has f called, by another goroutine, when the event that is made next was written.
+func (w *Writer) Then(f func()) { w.then = f }
 
 // maxEvidence bounds the evidence in an event, in bytes after escaping, so that an
 // event has at most 4 KiB, and a finding with all its reasons 8.

@@ -63,6 +63,7 @@ type replacement struct {
 type line struct {
 	kind Type
 	text []byte
+	then func() // called when it was written; may be nil
 }
 
 const (
@@ -93,7 +94,10 @@ func NewQueue(out io.Writer, block bool) *Queue {
 }
 
 // put adds a line, which is copied.
-func (q *Queue) put(k Type, text []byte) {
+func (q *Queue) put(k Type, text []byte) { q.putThen(k, text, nil) }
+
+// putThen adds a line, and has then called by the writing goroutine when it was written.
+func (q *Queue) putThen(k Type, text []byte, then func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	limit := room
@@ -110,7 +114,7 @@ func (q *Queue) put(k Type, text []byte) {
 		return
 	}
 	q.pending[k]++
-	q.lines = append(q.lines, line{k, append([]byte(nil), text...)})
+	q.lines = append(q.lines, line{k, append([]byte(nil), text...), then})
 	q.bytes += len(text)
 	q.changed.Broadcast()
 }
@@ -337,6 +341,9 @@ func (q *Queue) failed(err error) {
 
 // gone takes a line that was written, or lost with an error, out of the account.
 func (q *Queue) gone(l line, err error) {
+	if err == nil && l.then != nil {
+		l.then()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.pending[l.kind] == 0 { // Close gave up and has counted it

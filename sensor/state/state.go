@@ -43,7 +43,7 @@ const Version = 1
 
 // Checkpoint is what survives.
 type Checkpoint struct {
-	// Written is the time of the wall, in nanoseconds since 1970.
+	// Written is the time of the wall at which it was begun, in nanoseconds since 1970.
 	Written int64 `json:"written"`
 	// Engine is what the engine knows.
 	Engine engine.Saved `json:"engine"`
@@ -273,5 +273,5 @@ const lockFile = "lock"
 
 // isState reports whether a file of a state directory is called so, those set aside included.
 func isState(base string) bool {
-	return base == lockFile || strings.HasPrefix(base, "checkpoint.") || strings.HasPrefix(base, "history.db")
+	return base == lockFile || strings.HasPrefix(base, "checkpoint.") || strings.HasPrefix(base, "history.db") || strings.HasPrefix(base, "findings.")
 }

@@ -1,0 +1,103 @@
+package state
+
+import (
+	"bytes"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/engine"
+)
+
+// told is what a finding with this number leaves behind.
+func told(seq int) *engine.Saved {
+	return &engine.Saved{Seed: []byte("0123456789abcdef"), Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"), Facts: detect.Facts{Attempts: uint32(seq)},
+		Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1", Seq: seq, Open: true}}}}}}
+}
+
+// What was told since the last checkpoint is in the journal, whenever the sensor is killed, and what a checkpoint
+// holds is not taken over again.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	seq := func(c *Checkpoint) int {
+		_, entries := OpenJournal(dir)
+		c.Replay(entries)
+		if len(c.Engine.Sources) == 0 {
+			return 0
+		}
+		return c.Engine.Sources[0].Host.Findings[0].Seq
+	}
+	j, entries := OpenJournal(dir)
+	if entries != nil {
+		t.Fatal(entries)
+	}
+	j.Add(told(1))
+	j.Add(told(2))
+	if n := seq(&Checkpoint{}); n != 2 {
+		t.Errorf("before the first checkpoint: %d", n)
+	}
+	if n := seq(&Checkpoint{Engine: *told(7)}); n != 7 {
+		t.Errorf("a checkpoint that has more: %d", n)
+	}
+	j.Cut() // a checkpoint with 2 is being saved
+	j.Add(told(3))
+	if n := seq(&Checkpoint{}); n != 3 {
+		t.Errorf("killed while it is saved: %d", n)
+	}
+	j.Cut() // it could not be saved
+	j.Add(told(4))
+	if n := seq(&Checkpoint{}); n != 4 {
+		t.Errorf("after one that could not be saved: %d", n)
+	}
+	j.Saved()
+	if n := seq(&Checkpoint{Engine: *told(2)}); n != 4 {
+		t.Errorf("after one that was saved: %d", n)
+	}
+	j.Cut()
+	j.Saved()
+	if _, entries := OpenJournal(dir); entries != nil {
+		t.Errorf("%d entries are left", len(entries))
+	}
+	j.Add(told(5))
+	j.Add(told(6))
+	j.Close()
+	name := filepath.Join(dir, "findings.log")
+	b, _ := os.ReadFile(name)
+	for _, cut := range []int{1, len(b) / 3} {
+		os.WriteFile(name, b[:len(b)-cut], 0o600)
+		if n := seq(&Checkpoint{}); n != 5 {
+			t.Errorf("cut by %d: %d", cut, n)
+		}
+	}
+	bad := bytes.Clone(b)
+	bad[len(bad)/4] ^= 4
+	os.WriteFile(name, bad, 0o600)
+	if n := seq(&Checkpoint{}); n != 6 {
+		t.Errorf("a damaged entry before a good one: %d", n)
+	}
+	other := *told(1)
+	other.Seed = []byte("another secret..")
+	if n := seq(&Checkpoint{Engine: other}); n != 1 {
+		t.Errorf("of another secret: %d", n)
+	}
+}
+
+// There is a bound, and what it costs is counted.
+func TestJournalIsBounded(t *testing.T) {
+	j, _ := OpenJournal(t.TempDir())
+	big := told(1)
+	big.Sources[0].Host.Findings[0].ID = string(bytes.Repeat([]byte("x"), maxJournal/4))
+	for range 6 {
+		j.Add(big)
+	}
+	j.Cut()
+	if skipped := j.Saved(); skipped != 3 {
+		t.Errorf("%d entries found no room, want 3", skipped)
+	}
+	j.Add(told(2))
+	if skipped := j.Saved(); skipped != 0 {
+		t.Errorf("%d entries found no room after a checkpoint", skipped)
+	}
+}
