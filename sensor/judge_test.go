@@ -71,7 +71,7 @@ type seg struct {
 	trailer       string
 	split         []int // where it is cut into fragments; their order is that of order
 	order         []int
-	otherID       bool
+	forged        bool // in the name of the server, which is at its next byte
 }
 
 const wait = 150 * time.Millisecond // for an answer of the kernel, which takes less than 1 ms
@@ -95,6 +95,10 @@ func (c *caller) frames(s seg) [][]byte {
 	header := 20 + (len(s.ipOptions)+3)&^3
 	if c.v6 {
 		ip.Dst, header = "fd88::1", 40
+	}
+	if s.forged {
+		t.SrcPort, t.DstPort, t.Seq, t.Ack = 25, c.port, c.ack+uint32(s.off), c.next+uint32(s.ackOff)
+		t.Options, ip.Src, ip.Dst = nil, ip.Dst, ip.Src
 	}
 	eth := wiretest.Ethernet{Dst: wiretest.VariantReceiver, Src: wiretest.VariantSender}
 	if s.to != [6]byte{} {
@@ -135,9 +139,6 @@ func (c *caller) frames(s seg) [][]byte {
 		x.Protocol, x.Frag = 6, field/8
 		if more {
 			x.Frag |= 0x2000
-		}
-		if s.otherID {
-			x.ID += 999
 		}
 		parts = append(parts, wiretest.Frame(eth, x, body))
 	}
@@ -497,6 +498,28 @@ func ways() (list []struct {
 			c.put(seg{text: line})
 		})
 	}
+	// What a caller says in the name of the server reaches whoever listens, and not the caller.
+	for _, s := range []struct {
+		name string
+		s    seg
+	}{
+		{"reset", seg{flags: wiretest.RST}}, {"reset and ACK", seg{flags: wiretest.RST | wiretest.ACK}}, {"end", seg{flags: wiretest.FIN | wiretest.ACK}},
+		{"SYN-ACK", seg{flags: wiretest.SYN | wiretest.ACK, off: 1 << 20}}, {"reply", seg{text: "220 go\r\n"}}, {"reply ahead", seg{off: 5, text: "220 go\r\n"}},
+	} {
+		add("forged "+s.name, func(c *caller, line string) {
+			x := s.s
+			x.forged = true
+			c.put(x)
+			c.put(seg{text: line})
+		})
+		add("decoy of STARTTLS and forged "+s.name, func(c *caller, line string) {
+			c.put(seg{text: "STARTTLS\r\n"[min(10, max(0, 10-len(line))):], tcpSum: 0x5a})
+			x := s.s
+			x.forged, x.ackOff = true, min(10, len(line))
+			c.put(x)
+			c.put(seg{text: line})
+		})
+	}
 	// fragments
 	for _, v6 := range []bool{false, true} {
 		fragments := func(name string, order func(n int) []int, size int) {
@@ -563,6 +586,17 @@ func handshakes() (list []*caller) {
 		}}
 		list = append(list, c)
 		return c
+	}
+	for _, s := range []struct {
+		name string
+		s    seg
+	}{
+		{"reset", seg{flags: wiretest.RST}}, {"reset and ACK", seg{flags: wiretest.RST | wiretest.ACK}}, {"end", seg{flags: wiretest.FIN | wiretest.ACK}},
+		{"SYN-ACK", seg{flags: wiretest.SYN | wiretest.ACK, off: 1 << 20}}, {"banner", seg{text: "220 go\r\n"}}, {"acknowledgment", seg{ackOff: 9}},
+	} {
+		s.s.forged = true
+		add("forged "+s.name, false, s.s)
+		add("forged "+s.name+", then right", false, s.s, seg{})
 	}
 	for _, text := range []string{"", "EHLO pc.example\r\n"} {
 		with := map[bool]string{false: "", true: ", with data"}[text != ""]

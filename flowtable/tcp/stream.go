@@ -257,7 +257,7 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	urgent := x.urg.Sub(x.next)
 	x.next = x.next.Add(len(b))
 	if n.doubt != 0 {
-		st.c.trust |= n.doubt &^ perSegment
+		st.c.trust[n.dir] |= n.doubt &^ perSegment
 		if x.top.Less(n.end()) {
 			x.top = n.end()
 		}

@@ -97,8 +97,8 @@ const (
 	BadSum    Doubt = 1 << iota // its checksum is wrong, and those of its sender are right
 	Partial                     // the same, but a network card would have finished it
 	Signed                      // a signature that nobody asked for (RFC 2385)
-	Hops                        // it lives shorter than other segments of its sender
-	Elsewhere                   // the frame is for another machine than those of other segments
+	Hops                        // it lives shorter than other segments of its sender, or has come less far
+	Elsewhere                   // the frame is for another machine than those of other segments, or from another
 	Old                         // its timestamp is older than one that was taken (RFC 7323, section 5)
 	Behind                      // it acknowledges what was before the first byte of the other half
 
@@ -143,11 +143,12 @@ type Conn struct {
 	// conflicts counts segments of the client that repeat bytes with others; it stays at its maximum.
 	conflicts uint16
 	since     uint32
-	rst       Seq    // its sequence number
-	trust     Doubt  // of a kind of which one was acknowledged
-	recent    uint32 // the client's latest timestamp that the server has taken; valid if stamps
-	stamps    bool   // timestamps were agreed on
-	blind     bool   // the client acknowledged something else than the SYN-ACK
+	rst       Seq      // its sequence number
+	trust     [2]Doubt // of a kind of which one of the half was acknowledged
+	opened    bool     // Opened was told
+	recent    uint32   // the client's latest timestamp that the server has taken; valid if stamps
+	stamps    bool     // timestamps were agreed on
+	blind     bool     // the client acknowledged something else than the SYN-ACK
 }
 
 // Odd is what makes it doubtful that the receiver got the bytes that are given.
@@ -294,7 +295,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		return Foreign
 	}
 	c.stamp(x, s)
-	if s.Doubt &^= c.trust; s.Doubt != 0 {
+	if s.Doubt &^= c.trust[s.Dir]; s.Doubt != 0 {
 		switch {
 		case s.Flags.Has(RST), !y.seen && s.Doubt&refused != 0:
 			return Foreign
@@ -345,7 +346,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		c.blind = true
 		r |= Blind
 	case c.state < Established && c.opens(s):
-		c.state = Established
+		c.state, c.opened = Established, true
 		r |= Opened
 	}
 	switch {
@@ -355,6 +356,10 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	case c.state == Reset && s.Dir == c.Resetter && s.Len > 0 && c.rst.Less(start.Add(s.Len)):
 		// Who reset the connection goes on in it: the reset was forged, or meant another.
 		c.state = Established
+		if !c.opened && c.SYNSeen && s.Dir == Server {
+			c.opened = true // the reset came before the client's answer
+			r |= Opened
+		}
 	}
 	return r
 }

@@ -56,13 +56,31 @@ const (
 	diesEarly = 32
 )
 
-// look is what a flow remembers of its client's segments.
+// look is what a flow remembers of segments of its two sides.
 type look struct {
-	gateway uint16 // hash of the server's link-layer sender
+	gateway uint16 // hash of the server's link-layer sender, zero if it is not known
+	far     uint8  // time to live of the server's segments
 	to      uint16 // hash of the link-layer receiver of a segment of the client that is not doubtful, zero if there was none
 	ttl     uint8  // of that segment
 	hint    uint8  // of the SYN
 	right   bool   // the checksums of one were
+}
+
+// replyDoubts compares a segment of the server with those before it. A client can forge them: then they
+// come from its own link-layer address, and have not come as far.
+func (l *look) replyDoubts(p *packet) (d tcp.Doubt) {
+	if l.gateway == 0 && l.far == 0 || p.flags.Has(wire.SYN) {
+		l.gateway, l.far = p.to, p.ttl
+		return 0
+	}
+	if p.to != 0 && l.gateway != 0 && p.to != l.gateway {
+		d = tcp.Elsewhere
+	}
+	// A firewall resets a connection from nearer than its server.
+	if p.flags&wire.RST == 0 && max(p.ttl, l.far)-min(p.ttl, l.far) > shorter {
+		d |= tcp.Hops
+	}
+	return d
 }
 
 // doubts compares a segment of the client with those before it.

@@ -584,8 +584,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg.Stamp, seg.Stamped, seg.Doubt, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
 	if dir == tcp.Client {
 		seg.Doubt = f.look.doubts(p)
-	} else if p.flags.Has(wire.SYN) {
-		f.look.gateway = p.to
+	} else {
+		seg.Doubt = f.look.replyDoubts(p)
 	}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, seg)
