@@ -3,6 +3,8 @@ package flowtable
 import (
 	"encoding/binary"
 	"testing"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // number is a key: a flow that differs from others in its number.
@@ -27,88 +29,92 @@ func FuzzPool(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 2, 1, 1, 2, 2, 0, 3, 3, 0, 4, 9})
 	f.Add([]byte("add some, remove some, let some expire and look at all of them"))
 	f.Fuzz(func(t *testing.T, program []byte) {
-		const room = 64
-		var evicted int
-		model := map[Key]int64{}
-		due := map[Key]int64{}
-		table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
-			FlowWorth:   func(v *int64) int64 { return *v },
-			SourceWorth: func(v *int64) int64 { return *v },
-			FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
-				if have, ok := model[*k]; !ok || have != *v {
-					t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
-				}
-				delete(model, *k)
-				delete(due, *k)
-				evicted++
-			},
-		})
-		p := &table.Shard(0).Flows
-		now := int64(1e18)
-		for ; len(program) >= 2; program = program[2:] {
-			k := number(uint32(program[1]))
-			host := k.Host()
-			h := table.Secret.Flow(table.Secret.Host(&host), &k)
-			r := p.Find(h, &k)
-			if _, ok := model[k]; ok != (r != 0) {
-				t.Fatalf("%v: found %v, the model says %v", k, r != 0, ok)
-			}
-			switch program[0] % 5 {
-			case 0, 1:
-				if r == 0 {
-					before := evicted
-					r = p.Add(h, &k)
-					*p.At(r) = now
-					model[k] = now
-					if evicted > before+1 || evicted > before && p.Len() < room-16 {
-						t.Fatalf("%d evicted with %d entries", evicted-before, p.Len())
+		fuzztime.Check(t, func() int {
+			program, size := program, len(program)
+			const room = 64
+			var evicted int
+			model := map[Key]int64{}
+			due := map[Key]int64{}
+			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
+				FlowWorth:   func(v *int64) int64 { return *v },
+				SourceWorth: func(v *int64) int64 { return *v },
+				FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
+					if have, ok := model[*k]; !ok || have != *v {
+						t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
 					}
-				}
-			case 2:
-				if r != 0 {
-					p.Remove(r)
-					delete(model, k)
-					delete(due, k)
-				}
-			case 3:
-				if r != 0 {
-					due[k] = now + int64(program[1])*20*second
-					p.Schedule(r, now, due[k])
-				}
-			case 4:
-				now += int64(program[1]) * 13 * second
-				p.Expire(now, func(r Ref, k *Key, v *int64) {
-					at, ok := due[*k]
-					if !ok {
-						t.Fatalf("%v expired and was not scheduled", *k)
-					}
-					if at > now {
-						p.Schedule(r, now, at)
-						return
-					}
-					p.Remove(r)
 					delete(model, *k)
 					delete(due, *k)
-				})
-				for k, at := range due {
-					if at < now-2*second {
-						t.Fatalf("%v was due %d s ago and did not expire", k, (now-at)/second)
+					evicted++
+				},
+			})
+			p := &table.Shard(0).Flows
+			now := int64(1e18)
+			for ; len(program) >= 2; program = program[2:] {
+				k := number(uint32(program[1]))
+				host := k.Host()
+				h := table.Secret.Flow(table.Secret.Host(&host), &k)
+				r := p.Find(h, &k)
+				if _, ok := model[k]; ok != (r != 0) {
+					t.Fatalf("%v: found %v, the model says %v", k, r != 0, ok)
+				}
+				switch program[0] % 5 {
+				case 0, 1:
+					if r == 0 {
+						before := evicted
+						r = p.Add(h, &k)
+						*p.At(r) = now
+						model[k] = now
+						if evicted > before+1 || evicted > before && p.Len() < room-16 {
+							t.Fatalf("%d evicted with %d entries", evicted-before, p.Len())
+						}
+					}
+				case 2:
+					if r != 0 {
+						p.Remove(r)
+						delete(model, k)
+						delete(due, k)
+					}
+				case 3:
+					if r != 0 {
+						due[k] = now + int64(program[1])*20*second
+						p.Schedule(r, now, due[k])
+					}
+				case 4:
+					now += int64(program[1]) * 13 * second
+					p.Expire(now, func(r Ref, k *Key, v *int64) {
+						at, ok := due[*k]
+						if !ok {
+							t.Fatalf("%v expired and was not scheduled", *k)
+						}
+						if at > now {
+							p.Schedule(r, now, at)
+							return
+						}
+						p.Remove(r)
+						delete(model, *k)
+						delete(due, *k)
+					})
+					for k, at := range due {
+						if at < now-2*second {
+							t.Fatalf("%v was due %d s ago and did not expire", k, (now-at)/second)
+						}
 					}
 				}
+				if p.Len() != len(model) {
+					t.Fatalf("%d entries, the model has %d", p.Len(), len(model))
+				}
 			}
-			if p.Len() != len(model) {
-				t.Fatalf("%d entries, the model has %d", p.Len(), len(model))
+			seen := 0
+			p.All(func(r Ref, k *Key, v *int64) {
+				if seen++; model[*k] != *v {
+					t.Fatalf("%v = %d, the model has %d", k, *v, model[*k])
+				}
+			})
+			if seen != len(model) {
+				t.Fatalf("All gave %d of %d", seen, len(model))
 			}
-		}
-		seen := 0
-		p.All(func(r Ref, k *Key, v *int64) {
-			if seen++; model[*k] != *v {
-				t.Fatalf("%v = %d, the model has %d", k, *v, model[*k])
-			}
+			return 64 * size // as many as an operation compares entries with those of the model
 		})
-		if seen != len(model) {
-			t.Fatalf("All gave %d of %d", seen, len(model))
-		}
 	})
 }
 

@@ -18,6 +18,7 @@ var allowed = map[string]struct {
 	"bench": {[]string{"sensor/capture", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
+	"bench/fuzztime":           {nil, "it times what a test does"},
 	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
 	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "who draws what is to be found must not know how it is found"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spamsensor/bench/corpus"
+	"spamsensor/bench/fuzztime"
 )
 
 // Clocks of capturing machines jump. No duration is negative, nothing expires because of it, and it is said.
@@ -208,17 +209,20 @@ func FuzzConfig(f *testing.F) {
 	f.Add("a: &a [x,x,x]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n")
 	path := filepath.Join(f.TempDir(), "spamsensor.yaml")
 	f.Fuzz(func(t *testing.T, text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var errs bytes.Buffer
-		began := time.Now()
-		code := run(context.Background(), []string{"run", "-T", "-c", path}, strings.NewReader(""), io.Discard, &errs)
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("%d bytes took %v", len(text), took)
-		}
-		if code != exitOK && code != exitUsage || code == exitUsage && errs.Len() == 0 {
-			t.Errorf("exit code %d, %q", code, errs.String())
-		}
+		fuzztime.Check(t, func() int {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var errs bytes.Buffer
+			began := time.Now()
+			code := run(context.Background(), []string{"run", "-T", "-c", path}, strings.NewReader(""), io.Discard, &errs)
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("%d bytes took %v", len(text), took)
+			}
+			if code != exitOK && code != exitUsage || code == exitUsage && errs.Len() == 0 {
+				t.Errorf("exit code %d, %q", code, errs.String())
+			}
+			return len(text)
+		})
 	})
 }

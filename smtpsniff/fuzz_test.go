@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // heardAlike plays steps uncut and as a network may bring them, and fails where that makes a
@@ -42,27 +44,30 @@ func addDialogues(f *testing.F, side Side) {
 func FuzzClient(f *testing.F) {
 	addDialogues(f, Client)
 	f.Fuzz(func(t *testing.T, said []byte, seed uint64) {
-		if len(said) > 8192 {
-			return
-		}
-		rng := rand.New(rand.NewPCG(seed, 1))
-		steps := []step{{side: Server, data: "220 mx\r\n"}}
-		if seed&1 != 0 {
-			steps = nil
-		}
-		for line := range strings.Lines(string(said)) {
-			steps = append(steps, step{side: Client, data: line})
-			switch n := rng.IntN(10); {
-			case seed&2 != 0 || n == 0: // no answer
-			case strings.HasPrefix(strings.ToUpper(line), "DATA"):
-				steps = append(steps, step{side: Server, data: "354 go\r\n"})
-			case n < 3:
-				steps = append(steps, step{side: Server, data: []string{"334 x\r\n", "554 no\r\n", "220 go\r\n", "250-a\r\n250 AUTH x\r\n", "421 bye\r\n"}[rng.IntN(5)]})
-			default:
-				steps = append(steps, step{side: Server, data: "250 ok\r\n"})
+		fuzztime.Check(t, func() int {
+			if len(said) > 8192 {
+				return len(said)
 			}
-		}
-		heardAlike(t, seed&4 != 0, steps, seed)
+			rng := rand.New(rand.NewPCG(seed, 1))
+			steps := []step{{side: Server, data: "220 mx\r\n"}}
+			if seed&1 != 0 {
+				steps = nil
+			}
+			for line := range strings.Lines(string(said)) {
+				steps = append(steps, step{side: Client, data: line})
+				switch n := rng.IntN(10); {
+				case seed&2 != 0 || n == 0: // no answer
+				case strings.HasPrefix(strings.ToUpper(line), "DATA"):
+					steps = append(steps, step{side: Server, data: "354 go\r\n"})
+				case n < 3:
+					steps = append(steps, step{side: Server, data: []string{"334 x\r\n", "554 no\r\n", "220 go\r\n", "250-a\r\n250 AUTH x\r\n", "421 bye\r\n"}[rng.IntN(5)]})
+				default:
+					steps = append(steps, step{side: Server, data: "250 ok\r\n"})
+				}
+			}
+			heardAlike(t, seed&4 != 0, steps, seed)
+			return len(said)
+		})
 	})
 }
 
@@ -72,18 +77,21 @@ func FuzzServer(f *testing.F) {
 	client := []string{"EHLO a\r\n", "AUTH LOGIN\r\n", "dXNlcg==\r\n", "MAIL FROM:<a@x.org>\r\n", "RCPT TO:<b@y.org>\r\nDATA\r\n", "hi\r\n.\nMAIL FROM:<c@x.org>\r\n.\r\n",
 		"STARTTLS\r\n", "NOOP\r\n", "BDAT 3 LAST\r\nabc", "QUIT\r\n"}
 	f.Fuzz(func(t *testing.T, said []byte, seed uint64) {
-		if len(said) > 8192 {
-			return
-		}
-		var steps []step
-		n := 0
-		for line := range strings.Lines(string(said)) {
-			steps = append(steps, step{side: Server, data: line})
-			if n < len(client) && (seed>>3+uint64(len(line)))%3 != 0 {
-				steps = append(steps, step{side: Client, data: client[n]})
-				n++
+		fuzztime.Check(t, func() int {
+			if len(said) > 8192 {
+				return len(said)
 			}
-		}
-		heardAlike(t, seed&4 != 0, steps, seed)
+			var steps []step
+			n := 0
+			for line := range strings.Lines(string(said)) {
+				steps = append(steps, step{side: Server, data: line})
+				if n < len(client) && (seed>>3+uint64(len(line)))%3 != 0 {
+					steps = append(steps, step{side: Client, data: client[n]})
+					n++
+				}
+			}
+			heardAlike(t, seed&4 != 0, steps, seed)
+			return len(said)
+		})
 	})
 }

@@ -3,6 +3,8 @@ package tcp
 import (
 	"slices"
 	"testing"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // linux is what a Linux receiver takes of a half.
@@ -72,67 +74,71 @@ func FuzzFirstCopy(f *testing.F) {
 	f.Add([]byte{1, 0, 3, 4, 0, 0, 4, 0, 3, 1, 3, 4, 0, 2, 9, 3})    // both halves
 	f.Add([]byte{0, 9, 1, 0, 0, 200, 200, 0, 2, 3, 255, 0, 0, 0, 9}) // cut
 	f.Fuzz(func(t *testing.T, program []byte) {
-		st := Stream{MaxBytes: 8192}
-		var c Conn
-		s := &script{isn: [2]Seq{0xffffff80, 7}}
-		s.open(&st, &c)
-		known, late := [2]map[Seq]byte{{}, {}}, [2]map[Seq]byte{{}, {}}
-		kernel := [2]*linux{{next: s.isn[0].Add(1), taken: map[Seq]byte{}}, {next: s.isn[1].Add(1), taken: map[Seq]byte{}}}
-		conflict, maybe := false, false
-		check := func() {
-			var ch Chunk
-			for at := c.half; st.Pop(&ch); at = c.half {
-				from := at[ch.Dir].next
-				if ch.Kind == Gap { // what follows is taken as if it had been filled
-					kernel[ch.Dir].append(early{seq: from.Add(ch.Len)})
-				}
-				for i, b := range ch.Bytes {
-					if its, ok := kernel[ch.Dir].taken[from.Add(i)]; ok && its != b {
-						t.Fatalf("half %d gives %q at %d, a kernel takes %q", ch.Dir, b, from.Add(i).Sub(s.isn[ch.Dir]), its)
+		fuzztime.Check(t, func() int {
+			program, size := program, len(program)
+			st := Stream{MaxBytes: 8192}
+			var c Conn
+			s := &script{isn: [2]Seq{0xffffff80, 7}}
+			s.open(&st, &c)
+			known, late := [2]map[Seq]byte{{}, {}}, [2]map[Seq]byte{{}, {}}
+			kernel := [2]*linux{{next: s.isn[0].Add(1), taken: map[Seq]byte{}}, {next: s.isn[1].Add(1), taken: map[Seq]byte{}}}
+			conflict, maybe := false, false
+			check := func() {
+				var ch Chunk
+				for at := c.half; st.Pop(&ch); at = c.half {
+					from := at[ch.Dir].next
+					if ch.Kind == Gap { // what follows is taken as if it had been filled
+						kernel[ch.Dir].append(early{seq: from.Add(ch.Len)})
+					}
+					for i, b := range ch.Bytes {
+						if its, ok := kernel[ch.Dir].taken[from.Add(i)]; ok && its != b {
+							t.Fatalf("half %d gives %q at %d, a kernel takes %q", ch.Dir, b, from.Add(i).Sub(s.isn[ch.Dir]), its)
+						}
 					}
 				}
 			}
-		}
-		for n := 0; len(program) >= 4 && n < 200; program, n = program[4:], n+1 {
-			p := program
-			d := Dir(p[0] & 1)
-			seg := &Segment{Dir: d, Flags: ACK, Seq: s.isn[d].Add(1 + int(p[1])), Ack: s.isn[1-d].Add(1 + int(p[3])), Len: int(p[2]), Time: int64(n) * 1e9}
-			// What is ahead waits for what it acknowledges, and what is ahead of all that was sent loses to
-			// second copies; see TestCases.
-			if y := &c.half[1-d]; y.next.Less(seg.Ack) {
-				seg.Ack = y.next
-			}
-			seg.Payload = make([]byte, seg.Len)
-			for i := range seg.Payload {
-				seg.Payload[i] = byte(seg.Seq.Add(i)) ^ p[0]&2
-			}
-			next := c.half[d].next
-			if st.Push(&c, seg)&Foreign == 0 && !(seg.Len == 1 && seg.Seq.Add(1) == next) {
-				kernel[d].take(seg.Seq, seg.Payload)
-				for i, b := range seg.Payload {
-					at := seg.Seq.Add(i)
-					first, ok := known[d][at]
-					if ok && first != b {
-						conflict = true
-					}
-					if l, ok := late[d][at]; ok && l != b {
-						maybe = true
-					}
-					switch {
-					case ok:
-					case at.Less(next):
-						late[d][at] = b
-					default:
-						known[d][at] = b
+			for n := 0; len(program) >= 4 && n < 200; program, n = program[4:], n+1 {
+				p := program
+				d := Dir(p[0] & 1)
+				seg := &Segment{Dir: d, Flags: ACK, Seq: s.isn[d].Add(1 + int(p[1])), Ack: s.isn[1-d].Add(1 + int(p[3])), Len: int(p[2]), Time: int64(n) * 1e9}
+				// What is ahead waits for what it acknowledges, and what is ahead of all that was sent loses to
+				// second copies; see TestCases.
+				if y := &c.half[1-d]; y.next.Less(seg.Ack) {
+					seg.Ack = y.next
+				}
+				seg.Payload = make([]byte, seg.Len)
+				for i := range seg.Payload {
+					seg.Payload[i] = byte(seg.Seq.Add(i)) ^ p[0]&2
+				}
+				next := c.half[d].next
+				if st.Push(&c, seg)&Foreign == 0 && !(seg.Len == 1 && seg.Seq.Add(1) == next) {
+					kernel[d].take(seg.Seq, seg.Payload)
+					for i, b := range seg.Payload {
+						at := seg.Seq.Add(i)
+						first, ok := known[d][at]
+						if ok && first != b {
+							conflict = true
+						}
+						if l, ok := late[d][at]; ok && l != b {
+							maybe = true
+						}
+						switch {
+						case ok:
+						case at.Less(next):
+							late[d][at] = b
+						default:
+							known[d][at] = b
+						}
 					}
 				}
+				check()
 			}
+			st.Flush(&c)
 			check()
-		}
-		st.Flush(&c)
-		check()
-		if got := c.Odd()&Conflict != 0; got != conflict && !maybe {
-			t.Fatalf("conflict is %v, must be %v", got, conflict)
-		}
+			if got := c.Odd()&Conflict != 0; got != conflict && !maybe {
+				t.Fatalf("conflict is %v, must be %v", got, conflict)
+			}
+			return 64 * size
+		})
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // A connection in a test is a row of segments:
@@ -407,37 +409,41 @@ func TestBounds(t *testing.T) {
 func FuzzStream(f *testing.F) {
 	f.Add([]byte{0, 0, 3, 1, 0, 1, 2, 0, 1, 4, 3, 9})
 	f.Fuzz(func(t *testing.T, program []byte) {
-		st := Stream{MaxBytes: 4096}
-		var c Conn
-		var clock int64
-		check := func() {
-			var ch Chunk
-			for i := 0; st.Pop(&ch); i++ {
-				if i > 1000 {
-					t.Fatal("it never ends")
+		fuzztime.Check(t, func() int {
+			program, n := program, len(program)
+			st := Stream{MaxBytes: 4096}
+			var c Conn
+			var clock int64
+			check := func() {
+				var ch Chunk
+				for i := 0; st.Pop(&ch); i++ {
+					if i > 1000 {
+						t.Fatal("it never ends")
+					}
+					if ch.Len < 0 || ch.Kind == Data && len(ch.Bytes) != ch.Len {
+						t.Fatalf("%+v", ch)
+					}
 				}
-				if ch.Len < 0 || ch.Kind == Data && len(ch.Bytes) != ch.Len {
-					t.Fatalf("%+v", ch)
+				if st.bytes > 4096 || st.bytes < 0 || int(c.nheld) > maxHeld {
+					t.Fatalf("%d bytes in %d segments wait", st.bytes, c.nheld)
 				}
 			}
-			if st.bytes > 4096 || st.bytes < 0 || int(c.nheld) > maxHeld {
-				t.Fatalf("%d bytes in %d segments wait", st.bytes, c.nheld)
+			for ; len(program) >= 6; program = program[6:] {
+				p := program
+				clock += int64(p[5]) * 1e6
+				seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK), Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
+					Ack: Seq(p[3]), Len: int(p[4]), Time: clock,
+					Doubt: [...]Doubt{0, BadSum, Partial, Hops}[p[0]>>2&3]}
+				seg.Payload = make([]byte, seg.Len/(1+int(p[0]>>1&1)))
+				st.Push(&c, seg)
+				check()
 			}
-		}
-		for ; len(program) >= 6; program = program[6:] {
-			p := program
-			clock += int64(p[5]) * 1e6
-			seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK), Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
-				Ack: Seq(p[3]), Len: int(p[4]), Time: clock,
-				Doubt: [...]Doubt{0, BadSum, Partial, Hops}[p[0]>>2&3]}
-			seg.Payload = make([]byte, seg.Len/(1+int(p[0]>>1&1)))
-			st.Push(&c, seg)
+			st.Flush(&c)
 			check()
-		}
-		st.Flush(&c)
-		check()
-		if c.held != 0 || st.bytes != 0 {
-			t.Fatalf("%d bytes wait after the end", st.bytes)
-		}
+			if c.held != 0 || st.bytes != 0 {
+				t.Fatalf("%d bytes wait after the end", st.bytes)
+			}
+			return 64 * n
+		})
 	})
 }

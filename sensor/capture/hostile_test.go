@@ -18,6 +18,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // long says that tests may take minutes.
@@ -498,43 +500,48 @@ func FuzzFiles(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "capture")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		read := func(name string, workers int) (frames []Frame, errs []string) {
-			s, err := OpenFiles([]string{name}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b), Workers: workers})
-			if err != nil {
-				return nil, []string{strings.ReplaceAll(err.Error(), path, "standard input")}
+		fuzztime.Check(t, func() int {
+			unpacked := len(b)
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
 			}
-			defer s.Close()
-			for size := 0; ; {
-				batch, err := s.Next()
-				for _, f := range slices.Concat(batch.Parts...) {
-					size += len(f.Data)
-					f.Data = slices.Clone(f.Data)
-					if frames = append(frames, f); len(frames) > 10_000 || size > 64<<20 {
-						return nil, nil // unpacked it may be anything
-					}
-				}
-				if err == io.EOF {
-					return frames, errs
-				}
+			read := func(name string, workers int) (frames []Frame, errs []string) {
+				s, err := OpenFiles([]string{name}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b), Workers: workers})
 				if err != nil {
-					if errs = append(errs, strings.ReplaceAll(err.Error(), path, "standard input")); len(errs) > 3 {
-						t.Fatal("it never ends")
+					return nil, []string{strings.ReplaceAll(err.Error(), path, "standard input")}
+				}
+				defer s.Close()
+				for size := 0; ; {
+					batch, err := s.Next()
+					for _, f := range slices.Concat(batch.Parts...) {
+						size += len(f.Data)
+						f.Data = slices.Clone(f.Data)
+						unpacked += 16 + len(f.Data)
+						if frames = append(frames, f); len(frames) > 10_000 || size > 64<<20 {
+							return nil, nil // unpacked it may be anything
+						}
+					}
+					if err == io.EOF {
+						return frames, errs
+					}
+					if err != nil {
+						if errs = append(errs, strings.ReplaceAll(err.Error(), path, "standard input")); len(errs) > 3 {
+							t.Fatal("it never ends")
+						}
 					}
 				}
 			}
-		}
-		stream, streamErrs := read("-", 1)
-		mapped, mappedErrs := read(path, 2)
-		if !slices.Equal(streamErrs, mappedErrs) {
-			t.Errorf("as a stream %q, mapped %q", streamErrs, mappedErrs)
-		}
-		if !slices.EqualFunc(stream, mapped, func(a, b Frame) bool {
-			return bytes.Equal(a.Data, b.Data) && a.Time == b.Time && a.Len == b.Len && a.Link == b.Link
-		}) {
-			t.Errorf("as a stream %d frames, mapped %d", len(stream), len(mapped))
-		}
+			stream, streamErrs := read("-", 1)
+			mapped, mappedErrs := read(path, 2)
+			if !slices.Equal(streamErrs, mappedErrs) {
+				t.Errorf("as a stream %q, mapped %q", streamErrs, mappedErrs)
+			}
+			if !slices.EqualFunc(stream, mapped, func(a, b Frame) bool {
+				return bytes.Equal(a.Data, b.Data) && a.Time == b.Time && a.Len == b.Len && a.Link == b.Link
+			}) {
+				t.Errorf("as a stream %d frames, mapped %d", len(stream), len(mapped))
+			}
+			return unpacked
+		})
 	})
 }

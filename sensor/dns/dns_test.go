@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"spamsensor/bench/fuzztime"
 )
 
 // message builds a query, or an answer with these addresses.
@@ -114,22 +116,25 @@ func FuzzParse(f *testing.F) {
 	f.Add(message(f, "7.113.0.203.zen.spamhaus.org.", dnsmessage.TypeA, "127.0.0.2"))
 	f.Add([]byte{0, 7, 0x81, 0, 0, 1, 0, 1, 0, 0, 0, 0, 4, 'm', 'a', 'i', 'l', 0xc0, 12, 0, 1, 0, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var m Message
-		if !Parse(b, &m) {
-			return
-		}
-		if m.Kind == Other || m.Name == "" && m.Kind != MX || len(m.Name) > 255 || m.NAddrs > MaxAddrs {
-			t.Errorf("%+v", m)
-		}
-		var p dnsmessage.Parser
-		if _, err := p.Start(b); err != nil {
-			t.Error(err)
-		}
-		q, err := p.Question()
-		if err != nil || q.Class != dnsmessage.ClassINET {
-			t.Errorf("%v %v", q, err)
-		}
-		TCP(b)
+		fuzztime.Check(t, func() int {
+			var m Message
+			if !Parse(b, &m) {
+				return len(b)
+			}
+			if m.Kind == Other || m.Name == "" && m.Kind != MX || len(m.Name) > 255 || m.NAddrs > MaxAddrs {
+				t.Errorf("%+v", m)
+			}
+			var p dnsmessage.Parser
+			if _, err := p.Start(b); err != nil {
+				t.Error(err)
+			}
+			q, err := p.Question()
+			if err != nil || q.Class != dnsmessage.ClassINET {
+				t.Errorf("%v %v", q, err)
+			}
+			TCP(b)
+			return len(b)
+		})
 	})
 }
 

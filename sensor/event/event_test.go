@@ -16,6 +16,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
 )
 
@@ -210,15 +211,18 @@ func FuzzEscape(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		e := Escape(s, 1<<20)
-		if got := unescape(e); got != s {
-			t.Errorf("%q comes back as %q", s, got)
-		}
-		for _, r := range e {
-			if !unicode.IsPrint(r) || turns(r) {
-				t.Errorf("%U in %q", r, e)
+		fuzztime.Check(t, func() int {
+			e := Escape(s, 1<<20)
+			if got := unescape(e); got != s {
+				t.Errorf("%q comes back as %q", s, got)
 			}
-		}
+			for _, r := range e {
+				if !unicode.IsPrint(r) || turns(r) {
+					t.Errorf("%U in %q", r, e)
+				}
+			}
+			return len(s)
+		})
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"testing"
 
+	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 )
@@ -160,23 +161,26 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Verdict":{"Level":255},"Nets":{"Bits":"AAAA"},"Contacts":{"Ports":[{},{},{},{},{}]},"Reasons":{"list_lookups":{"First":1,"Last":1}}},"Findings":[{"Class":"spambot","Level":9}]}}]}}`))
 	cfg := engine.Config{Limits: engine.Limits{Attempts: 64, Flows: 64, Sources: 64, Sessions: 8, Hosts: 8}}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var c Checkpoint
-		if gen, err := decode(data, &c); err == nil {
-			payload := data[bytes.IndexByte(data, '\n')+1:]
-			if !bytes.Equal(seal(Version, gen, payload), data) {
-				t.Fatal("a file was read that we do not write")
+		fuzztime.Check(t, func() int {
+			var c Checkpoint
+			if gen, err := decode(data, &c); err == nil {
+				payload := data[bytes.IndexByte(data, '\n')+1:]
+				if !bytes.Equal(seal(Version, gen, payload), data) {
+					t.Fatal("a file was read that we do not write")
+				}
 			}
-		}
-		c = Checkpoint{}
-		if json.Unmarshal(data, &c) != nil {
-			return
-		}
-		e := engine.New(cfg, engine.Output{})
-		e.Restore(&c.Engine)
-		e.Worker().Idle(1e18)
-		if _, err := encode(1, &Checkpoint{Engine: *e.Save()}); err != nil {
-			t.Fatal(err)
-		}
-		e.Finish("shutdown")
+			c = Checkpoint{}
+			if json.Unmarshal(data, &c) != nil {
+				return len(data)
+			}
+			e := engine.New(cfg, engine.Output{})
+			e.Restore(&c.Engine)
+			e.Worker().Idle(1e18)
+			if _, err := encode(1, &Checkpoint{Engine: *e.Save()}); err != nil {
+				t.Fatal(err)
+			}
+			e.Finish("shutdown")
+			return len(data)
+		})
 	})
 }

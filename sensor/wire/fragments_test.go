@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -380,21 +381,24 @@ func FuzzFragments(f *testing.F) {
 	segment := segmentOf(ip4, data, fmt.Sprint(slices.Repeat([]int{1234567}, 40)))
 	j := newJoiner()
 	f.Fuzz(func(t *testing.T, program []byte) {
-		j.frags.Expire(1 << 62)
-		var p wire.Packet
-		for i := 0; i+1 < len(program); i += 2 {
-			from := int(program[i]) % 32 * 8
-			to := min(from+int(program[i+1]>>1)%8*8, len(segment))
-			if from > to {
-				continue
+		fuzztime.Check(t, func() int {
+			j.frags.Expire(1 << 62)
+			var p wire.Packet
+			for i := 0; i+1 < len(program); i += 2 {
+				from := int(program[i]) % 32 * 8
+				to := min(from+int(program[i+1]>>1)%8*8, len(segment))
+				if from > to {
+					continue
+				}
+				o := j.Decode(wire.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
+				if o >= wire.Outcomes || j.frags.Waiting > 1 {
+					t.Fatalf("%s, %d waiting", o, j.frags.Waiting)
+				}
+				if o == wire.Mail && (p.SrcPort != 40000 || p.Seq != 8 || !bytes.HasPrefix(segment[20:], p.Payload) || int(p.Len) != len(p.Payload)) {
+					t.Fatalf("joined to %+v", p)
+				}
 			}
-			o := j.Decode(wire.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
-			if o >= wire.Outcomes || j.frags.Waiting > 1 {
-				t.Fatalf("%s, %d waiting", o, j.frags.Waiting)
-			}
-			if o == wire.Mail && (p.SrcPort != 40000 || p.Seq != 8 || !bytes.HasPrefix(segment[20:], p.Payload) || int(p.Len) != len(p.Payload)) {
-				t.Fatalf("joined to %+v", p)
-			}
-		}
+			return len(program) * len(segment)
+		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -60,35 +61,38 @@ func FuzzDecode(f *testing.F) {
 	ref := newSlow()
 	d, joins := decoder(), newJoiner()
 	f.Fuzz(func(t *testing.T, link uint16, frame []byte, cut uint16) {
-		var p wire.Packet
-		joins.Decode(wire.LinkType(link), frame, len(frame)+int(cut), &p)
-		sameWays(t, d, wire.LinkType(link), frame, len(frame)+int(cut))
-		o := d.Decode(wire.LinkType(link), frame, 0, &p)
-		if o >= wire.Outcomes {
-			t.Fatalf("outcome %d", o)
-		}
-		if o == wire.Mail && (int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort)) {
-			t.Fatalf("%+v", p)
-		}
-		if wire.LinkType(link) != wire.Ethernet || !ref.tcpOf(frame) {
-			return
-		}
-		mine := d.IsMailPort(uint16(ref.tcp.SrcPort)) || d.IsMailPort(uint16(ref.tcp.DstPort))
-		switch {
-		case !mine && o == wire.Mail:
-			t.Fatalf("gopacket finds ports %d and %d, we find %d and %d", ref.tcp.SrcPort, ref.tcp.DstPort, p.SrcPort, p.DstPort)
-		case !mine:
-		case o == wire.Mail:
-			if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !samePayload(&p, ref.tcp.LayerPayload()) {
-				t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
+		fuzztime.Check(t, func() int {
+			var p wire.Packet
+			joins.Decode(wire.LinkType(link), frame, len(frame)+int(cut), &p)
+			sameWays(t, d, wire.LinkType(link), frame, len(frame)+int(cut))
+			o := d.Decode(wire.LinkType(link), frame, 0, &p)
+			if o >= wire.Outcomes {
+				t.Fatalf("outcome %d", o)
 			}
-		case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
-			// A receiver refuses these, or they need joining; gopacket does not look.
-		case o == wire.ShortTCP && ref.ip6.HopByHop != nil && int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
-			// With a hop-by-hop header gopacket reads on behind the packet.
-		default:
-			t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
-		}
+			if o == wire.Mail && (int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort)) {
+				t.Fatalf("%+v", p)
+			}
+			if wire.LinkType(link) != wire.Ethernet || !ref.tcpOf(frame) {
+				return len(frame)
+			}
+			mine := d.IsMailPort(uint16(ref.tcp.SrcPort)) || d.IsMailPort(uint16(ref.tcp.DstPort))
+			switch {
+			case !mine && o == wire.Mail:
+				t.Fatalf("gopacket finds ports %d and %d, we find %d and %d", ref.tcp.SrcPort, ref.tcp.DstPort, p.SrcPort, p.DstPort)
+			case !mine:
+			case o == wire.Mail:
+				if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !samePayload(&p, ref.tcp.LayerPayload()) {
+					t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
+				}
+			case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
+				// A receiver refuses these, or they need joining; gopacket does not look.
+			case o == wire.ShortTCP && ref.ip6.HopByHop != nil && int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
+				// With a hop-by-hop header gopacket reads on behind the packet.
+			default:
+				t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
+			}
+			return len(frame)
+		})
 	})
 }
 
