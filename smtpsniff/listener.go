@@ -98,6 +98,9 @@ func (l *Listener) feedClient(s *Session, b []byte) {
 		p.otherSince = 0
 		l.giveBack(&p.other) // the usual reading explains all of it
 	}
+	if p := &s.client; p.loose && p.mode == commands && p.queue.all == 0 && p.line.buf == nil {
+		p.forgetLoose(l) // it does so here, too: a server that ended the message there has more replies
+	}
 	if !s.client.heard {
 		s.client.heard = true
 		if s.Flags&Midstream == 0 && s.server.heard == 0 {

@@ -278,21 +278,22 @@ func heard(steps []step) string {
 
 // notForReference are the dialogues that no server of the standard can have had.
 var notForReference = map[string]string{
-	"refused-while-sending":       "the refusal comes before the end of what it refuses",
-	"reply-codes":                 "a line of the server is no reply",
-	"http":                        "the client speaks HTTP",
-	"greeting-not-seen":           "the greeting is missing",
-	"proxy-v1":                    "its first line is none of SMTP",
-	"proxy-v2":                    "its first bytes are none of SMTP",
-	"proxy-then-early":            "its first line is none of SMTP",
-	"bdat-huge-500":               "the server reads commands where the standard has a chunk",
-	"bdat-huge-503":               "the server reads commands where the standard has a chunk",
-	"bdat-hides-commands":         "the server reads commands where the standard has a chunk",
-	"bdat-hides-commands-503":     "the server reads commands where the standard has a chunk",
-	"starttls-forged-220":         "the server consents to TLS and reads commands",
-	"mail-5rcpt-synthetic.pcap#0": "the reply to EHLO has no end",
-	"refused-odd-replies.pcap#0":  "the client speaks something else",
-	"refused-odd-replies.pcap#1":  "the client speaks something else",
+	"refused-while-sending":            "the refusal comes before the end of what it refuses",
+	"reply-codes":                      "a line of the server is no reply",
+	"http":                             "the client speaks HTTP",
+	"greeting-not-seen":                "the greeting is missing",
+	"proxy-v1":                         "its first line is none of SMTP",
+	"proxy-v2":                         "its first bytes are none of SMTP",
+	"proxy-then-early":                 "its first line is none of SMTP",
+	"bdat-huge-500":                    "the server reads commands where the standard has a chunk",
+	"bdat-huge-503":                    "the server reads commands where the standard has a chunk",
+	"bdat-hides-commands":              "the server reads commands where the standard has a chunk",
+	"bdat-hides-commands-behind-a-dot": "the server reads commands where the standard has a chunk",
+	"bdat-hides-commands-503":          "the server reads commands where the standard has a chunk",
+	"starttls-forged-220":              "the server consents to TLS and reads commands",
+	"mail-5rcpt-synthetic.pcap#0":      "the reply to EHLO has no end",
+	"refused-odd-replies.pcap#0":       "the client speaks something else",
+	"refused-odd-replies.pcap#1":       "the client speaks something else",
 }
 
 func TestReference(t *testing.T) {
@@ -303,7 +304,7 @@ func TestReference(t *testing.T) {
 		}
 		why, excluded := notForReference[d.name]
 		r, ok := refer(d.steps)
-		if d.name == "starttls-forged-220" { // it believes in the 220
+		if strings.HasPrefix(why, "the server") { // the reference does not know better
 			ok = false
 		}
 		if ok == excluded {
