@@ -77,10 +77,13 @@ func (u *untouchable) check(name string, info fs.FileInfo) error {
 // checkOutputs refuses a file for the events, "" for none, and standard output and standard error,
 // if they are files. Nothing was opened for writing yet.
 func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
-	if info, err := os.Stat(events); err == nil {
-		if err := u.check(events, info); err != nil {
+	at, err := os.Stat(events)
+	if err == nil {
+		if err := u.check(events, at); err != nil {
 			return err
 		}
+	} else {
+		at = nil
 	}
 	for _, w := range streams {
 		f, ok := w.(*os.File)
@@ -88,6 +91,9 @@ func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
 			continue
 		}
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			if at != nil && os.SameFile(info, at) {
+				return exit(exitUsage, fmt.Errorf("events cannot go to %s: standard output or standard error goes there, too (--events - writes events to standard output)", shown(events)))
+			}
 			if err := u.check(strings.TrimPrefix(f.Name(), "/dev/"), info); err != nil {
 				return err
 			}

@@ -124,6 +124,25 @@ func TestOutputIsNoInput(t *testing.T) {
 	}
 }
 
+// Events and the report do not go into one file: each would write over the other.
+func TestReportBesideEvents(t *testing.T) {
+	dir := t.TempDir()
+	input, output := filepath.Join(dir, "x.pcap"), filepath.Join(dir, "out")
+	os.WriteFile(input, testdata(t, "bot.pcap"), 0o600)
+	f, err := os.Create(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var errs bytes.Buffer
+	if code := run(context.Background(), []string{"read", "--events", output, input}, strings.NewReader(""), f, &errs); code != exitUsage || !strings.Contains(errs.String(), "--events -") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if code := run(context.Background(), []string{"read", "-q", "--events", "-", input}, strings.NewReader(""), f, &errs); code != exitOK {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+}
+
 // The report does not go into a file that is read either.
 func TestReportIsNoInput(t *testing.T) {
 	bot := testdata(t, "bot.pcap")
