@@ -71,6 +71,9 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted + st.TalksCut - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted - h.before.TalksCut
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
 		"a flood, or limits that are too low for this network")
+	withheld := st.Withheld - h.before.Withheld
+	set("findings_withheld", withheld > 0, float64(withheld), 0, fmt.Sprintf("%d hosts are suspect by their connection attempts alone, and were not told: too many at a time", withheld),
+		"somebody sends SYNs in the name of many addresses of yours, or there is an outbreak; what is likely or confirmed is always told, and the source events name the hosts")
 	missing, streamed := st.MissingBytes-h.before.MissingBytes, st.StreamBytes-h.before.StreamBytes
 	share = ratio(missing, missing+streamed)
 	set("loss", streamed+missing >= 10_000 && share > 0.005, share, 0.005,

@@ -294,6 +294,9 @@ func (h *Host) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, no
 	h.letIn(c, addr, now)
 }
 
+// SeenWhole reports whether both sides of a session were seen.
+func (h *Host) SeenWhole() bool { return h.whole > 0 }
+
 // Sessions are how many there were.
 func (h *Host) Sessions() uint32 { return h.opened }
 

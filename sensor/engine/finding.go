@@ -79,6 +79,9 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 	f := s.findingOf(src, hst, k, v.Class)
 	switch {
 	case !f.open:
+		if was == nil && !s.mayOpen(src, hst, v.Level, now) {
+			return
+		}
 		f.level = v.Level
 		s.opens(src, hst, f, k, now)
 	case v.Level != f.level, len(hst.Lists()) > f.lists: // a list is what the reader waits for: they are few
@@ -93,6 +96,9 @@ func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class,
 		return
 	}
 	f := s.findingOf(src, hst, k, c)
+	if !f.open && !s.mayOpen(src, hst, detect.Suspect, now) {
+		return
+	}
 	f.level = detect.Suspect
 	if !f.open {
 		s.opens(src, hst, f, k, now)
@@ -229,11 +235,11 @@ func (s *shard) tickFindings(now int64) {
 			return false
 		}
 		s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
-		return true
+		return !hst.withheld
 	})
 	s.open = slices.DeleteFunc(s.open, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
-		if hst == nil || !hst.anyOpen() {
+		if hst == nil || !hst.anyOpen() && !hst.withheld {
 			return true
 		}
 		k := *s.t.Sources.KeyOf(r)

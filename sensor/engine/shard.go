@@ -38,6 +38,7 @@ type shard struct {
 	takers   map[flowtable.Host]takers // what was noted about hosts that are not known yet
 	pairs    [2]uint64                 // flows of this row: see pairs
 	sides    [2]int64                  // the same: see sides
+	budget   budget                    // of findings that are suspect
 	unsaid   uint64                    // notes and arrivals for which there was no room
 	arrivals []arrival                 // new sources with IPv6
 
@@ -201,6 +202,7 @@ const (
 	strange                          // the latest attempt came from another link-layer address
 	serving                          // it is a mail server that is watched
 	near                             // no router has passed on its first packet
+	again                            // it had to make room for another host while it had a finding
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one

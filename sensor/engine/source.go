@@ -29,6 +29,7 @@ type host struct {
 	aside      *aside // the account of the link-layer address before, nil if there is none
 	mixed      bool   // its link-layer addresses take turns
 	waiting    bool   // it is in shard.waiting
+	withheld   bool   // a finding of it waits; see budget
 	left       bool   // its machine has another address now: it is to be forgotten
 	// condemned says that there was a verdict when the sensor stopped: what it does next publishes that
 	// again, and until then nothing is said of its first contact.
@@ -128,7 +129,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		s.insist(ref, src)
 	}
 	hst := s.hosts.at(src.host)
-	if full := src.facts.Attempted(&a); full && hst == nil {
+	if full := src.facts.Attempted(&a); full && hst == nil && !s.crowded(src) {
 		hst = s.newHost(ref, src)
 	}
 	if hst == nil {
@@ -149,7 +150,7 @@ func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attemp
 // insist is called when a source does more than send one SYN, which anybody can send
 // in anybody's name: it has an answer, or tries again. From then on it is judged.
 func (s *shard) insist(ref flowtable.Ref, src *source) {
-	if src.host != 0 || !s.judges(src) {
+	if src.host != 0 || !s.judges(src) || s.crowded(src) {
 		return
 	}
 	s.newHost(ref, src)
@@ -465,24 +466,32 @@ func (s *shard) dropTalk(except *flow) bool {
 // dropHost stops judging the source that is worth least among a few. What was counted of
 // it stays.
 func (s *shard) dropHost(except *source) {
-	var least flowtable.Ref
+	if src := s.leastHost(except); src != nil {
+		s.count.hostsEvicted++
+		if s.hosts.at(src.host).anyOpen() {
+			src.flags |= again
+		}
+		s.forgetHost(src, *s.t.Sources.KeyOf(s.hosts.owner[src.host]), src.facts.Last, "evicted")
+	}
+}
+
+// leastHost is the source that is worth least among a few that are judged.
+func (s *shard) leastHost(except *source) (least *source) {
 	for range min(sampled, s.hosts.len()) {
-		r := s.hosts.sample()
-		src := s.t.Sources.At(r)
-		if src != except && (least == 0 || s.hostWorth(src) < s.hostWorth(s.t.Sources.At(least))) {
-			least = r
+		src := s.t.Sources.At(s.hosts.sample())
+		if src != except && (least == nil || s.hostWorth(src) < s.hostWorth(least)) {
+			least = src
 		}
 	}
-	if least != 0 {
-		s.count.hostsEvicted++
-		src := s.t.Sources.At(least)
-		s.forgetHost(src, *s.t.Sources.KeyOf(least), src.facts.Last, "evicted")
-	}
+	return least
 }
 
 func (s *shard) hostWorth(src *source) int64 {
 	h := s.hosts.at(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
+	if h.SeenWhole() { // that cannot be forged as SYNs can
+		w += 1 << 51
+	}
 	if src.flags&home != 0 {
 		w += 1 << 46
 	}

@@ -36,6 +36,7 @@ type Stats struct {
 	Panics                    uint64 // see Fault
 	PanicAt                   string // the latest: what and where
 	Memory, MemoryCap         uint64 // of the tables, bytes
+	Withheld                  uint64 // findings that are suspect and were not given out; see budget
 	HomeSeen                  bool
 	First, Last               int64 // time of the packets
 }
@@ -109,12 +110,14 @@ func (e *Engine) Stats() Stats {
 	t.SourcesEvicted, t.HostsEvicted, t.TalksEvicted = c.sourcesEvicted, c.hostsEvicted, c.talksEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
 	t.Duplicates = c.duplicates
+	t.Withheld = c.withheld
 	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
 	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
 		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "doubtful", N: c.doubted}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
 		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
-		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "machines_forgotten", N: e.machines.forgotten.Load()}, {Name: "servers_full", N: e.servers.full.Load()}}
+		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "machines_forgotten", N: e.machines.forgotten.Load()}, {Name: "servers_full", N: e.servers.full.Load()},
+		{Name: "findings_withheld", N: c.withheld}}
 	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
 		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
 		if n.N > 0 {
@@ -148,6 +151,7 @@ type counters struct {
 	attempts, sessions, flows, syns                   uint64
 	sourcesEvicted, hostsEvicted, talksEvicted        uint64
 	gaps, midstream, conflicts, doubted               uint64
+	withheld                                          uint64
 	streamed, missing, discarded                      uint64
 	seenBoth, seenClient, seenServer                  uint64
 }
@@ -171,6 +175,7 @@ func (c *counters) add(o *counters) {
 	c.discarded += o.discarded
 	c.midstream += o.midstream
 	c.conflicts += o.conflicts
+	c.withheld += o.withheld
 	c.doubted += o.doubted
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient

@@ -67,8 +67,9 @@ func (s *shard) arrive(a arrival) {
 // lineage is a machine, by its link-layer address, and the addresses that it has had.
 type lineage struct {
 	latest    arrival
-	past      []flowtable.Host // with IPv4, the latest of them last
-	row       int              // how many of past followed one another
+	seen      []uint32         // hashes of those with IPv4, the latest of them last
+	past      []flowtable.Host // the latest of these that followed one another
+	row       int              // how many followed one another
 	near, far uint32           // sessions with IPv4
 	one       bool             // the latest ones are the same machine's
 	members   []flowtable.Host // those
@@ -88,8 +89,8 @@ type shown struct {
 const (
 	// lineal is how many addresses with IPv4 must have followed one another before they are taken for one machine's.
 	lineal = 4
-	// maxPast is how many addresses of a machine are remembered, to know one that comes again.
-	maxPast = 64
+	// maxPast is how many addresses of a machine are told and looked at, maxSeen how many are known when they come again.
+	maxPast, maxSeen = 64, 1024
 	// succession is how long an address may have been silent when the next one comes.
 	succession = 24 * hour
 )
@@ -138,13 +139,16 @@ func (e *Engine) arrived(a *arrival) []move {
 		return nil
 	}
 	l.near++
-	if i := slices.Index(l.past, a.source); i >= 0 {
-		if i < len(l.past)-1 { // it comes again
-			l.past = append(slices.Delete(l.past, i, i+1), a.source)
-			l.row = 1
+	hash := uint32(e.table.Secret.Host(&a.source))
+	if slices.Contains(l.seen, hash) {
+		if was.source != a.source { // it comes again
+			l.past, l.row = append(l.past[:0], a.source), 1
 			e.machines.leave(l)
 		}
 		return nil
+	}
+	if l.seen = append(l.seen, hash); len(l.seen) > maxSeen {
+		l.seen = slices.Delete(l.seen, 0, maxSeen/2)
 	}
 	if len(l.past) == maxPast {
 		delete(e.machines.lines, l.past[0])
