@@ -598,6 +598,19 @@ func handshakes() (list []*caller) {
 		add("forged "+s.name, false, s.s)
 		add("forged "+s.name+", then right", false, s.s, seg{})
 	}
+	for n := range 4 {
+		list = append(list, &caller{name: fmt.Sprintf("third segment: before the SYN-ACK, and %d lines", n), script: func(c *caller) {
+			c.put(seg{flags: wiretest.SYN})
+			c.next++
+			c.ack = 0x7000_0000
+			c.put(seg{})
+			for range n {
+				c.put(seg{text: "EHLO pc.example\r\n"})
+				c.next += 17
+			}
+			c.hear(func() bool { return false })
+		}})
+	}
 	for _, text := range []string{"", "EHLO pc.example\r\n"} {
 		with := map[bool]string{false: "", true: ", with data"}[text != ""]
 		for _, n := range []int{-1 << 24, -1 << 20, -100_000, -1000, -2, -1, 0, 1, 2, 10, 100, 1000, 65535, 100_000, 1 << 20, 1 << 24, 1 << 30} {
@@ -750,6 +763,18 @@ func TestConversationJudge(t *testing.T) {
 		}
 	}
 	byAddr := map[netip.Addr]*caller{}
+	once := handshaken
+	for i, c := range slices.Clone(callers) { // half of them over IPv6, too
+		if x := *c; i%2 == 0 && !x.v6 {
+			x.name, x.v6 = x.name+", IPv6", true
+			if i < once {
+				callers = slices.Insert(callers, handshaken, &x)
+				handshaken++
+				continue
+			}
+			callers = append(callers, &x)
+		}
+	}
 	for i, c := range callers {
 		c.k, c.port, c.next, c.stamp, c.in = k, uint16(20000+i), 0x10000000+uint32(i)<<12, 1<<24, make(chan answer, 256)
 		c.src = fmt.Sprintf("10.78.%d.%d", i/250, 1+i%250)

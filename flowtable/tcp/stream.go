@@ -226,11 +226,12 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 }
 
 // ready reports whether a segment can be given: nothing before it is missing, everything that it
-// acknowledges was given, and its receiver has acknowledged it, if it is doubtful.
+// acknowledges was given, and its receiver has acknowledged it, if it is doubtful. Where the receiver is not
+// seen, a sender that goes on behind it says so.
 func (c *Conn) ready(n *node) bool {
 	x := &c.half[n.dir]
 	return !(c.waits && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
-		(n.doubt == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()))
+		(n.doubt == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.top))
 }
 
 // roomToWait reports whether the segment of Push can be held until Go is called.

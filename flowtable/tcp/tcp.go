@@ -299,12 +299,12 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		switch {
 		case s.Flags.Has(RST), !y.seen && s.Doubt&refused != 0:
 			return Foreign
-		case y.seen && x.known:
+		case x.known:
 			x.pkts++
 			x.bytes += uint64(s.Len)
 			return Doubted
 		}
-		s.Doubt = 0 // nobody is seen who could acknowledge it
+		s.Doubt = 0 // there is nothing to compare it with
 	}
 	blind := ack == unsent && s.Dir == Client && c.state == Replied
 	x.pkts++

@@ -106,8 +106,10 @@ func (l *look) doubts(p *packet) (d tcp.Doubt) {
 	}
 	switch {
 	case p.to == 0 || p.to == l.gateway || p.to == l.to:
-	case l.to != 0, l.hint != 0 && uint8(p.to)&hintTo != l.hint&hintTo:
+	case l.to != 0:
 		d |= tcp.Elsewhere
+	case l.hint != 0 && (uint8(p.to)&hintTo != l.hint&hintTo || l.hint&hintTo == uint8(l.gateway)&hintTo):
+		d |= tcp.Elsewhere // the SYN went to another one; or to where the server's answer came from
 	}
 	if d != 0 {
 		return d
