@@ -131,7 +131,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 		var least candidate
 		p.compare(&least, b)
 		p.evict(least.ref)
-		return p.Add(hash, k)
+		return p.Add(hash, k) // finds the place of what was evicted
 	}
 	var r uint32
 	switch {
@@ -159,7 +159,7 @@ const sample = 16
 // lowest is the entry of the least worth among those near the hash.
 func (p *Pool[K, V]) lowest(hash uint64) Ref {
 	var least candidate
-	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ {
+	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ { // once around the index at most; it is called when the slab is full
 		seen += p.compare(&least, p.bucket(hash+i))
 	}
 	return least.ref

@@ -152,7 +152,7 @@ var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected b
 func ParseCitation(text string) (c Citation) {
 	low := strings.ToLower(text)
 	for _, cue := range cues {
-		for rest := low; c.List == ""; {
+		for rest := low; c.List == ""; { // each round leaves a cue behind, of a reply of 256 bytes
 			i := strings.Index(rest, cue)
 			if i < 0 {
 				break

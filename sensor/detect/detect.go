@@ -337,7 +337,7 @@ func (f *Facts) tick(now int64) {
 	if at <= f.recentAt {
 		return
 	}
-	for i := max(f.recentAt+1, at-n+1); i <= at; i++ {
+	for i := max(f.recentAt+1, at-n+1); i <= at; i++ { // as many as recent has at most
 		f.recent[uint64(i)%uint64(n)] = 0
 	}
 	f.recentAt = at

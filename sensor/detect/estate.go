@@ -80,7 +80,7 @@ func (h *Host) add(c *Config, o *Host, f *Facts) {
 	if n := slots(h.submit[:], o.submit[:], 3600); n >= c.SubmitNetworks {
 		h.found(SubmitSpread, now, float64(n), float64(c.SubmitNetworks), 4.6)
 	}
-	for i := max(0, o.fast.next-maxFast); i < o.fast.next; i++ {
+	for i := max(0, o.fast.next-maxFast); i < o.fast.next; i++ { // maxFast at most
 		h.fast.at[h.fast.next%maxFast] = o.fast.at[i%maxFast]
 		h.fast.next++
 	}

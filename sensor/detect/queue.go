@@ -232,7 +232,7 @@ func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
 	alarm = grown && !q.High
 	q.High = grown || q.High && v.Estimate >= limit/2
 	if h := now / hour; h != q.Hour {
-		for i := max(q.Hour+1, h-168); q.Hour != 0 && i < h; i++ {
+		for i := max(q.Hour+1, h-168); q.Hour != 0 && i < h; i++ { // a week at most
 			q.Hours[i%168] = 0 // nobody listened
 		}
 		q.Hour = h

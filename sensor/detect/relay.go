@@ -104,7 +104,7 @@ func (d Domains) Locality(domain string) Locality {
 	if d == nil {
 		return UnknownDomain
 	}
-	for rest := strings.ToLower(strings.TrimSuffix(domain, ".")); ; {
+	for rest := strings.ToLower(strings.TrimSuffix(domain, ".")); ; { // once for each label: a name has 255 bytes at most
 		if d[rest] {
 			return LocalDomain
 		}

@@ -81,7 +81,7 @@ func (s *set) grow(room *Room) {
 // place reports whether it was not there.
 func (s *set) place(h uint32) bool {
 	mask := uint32(len(s.table) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
+	for i := h & mask; ; i = (i + 1) & mask { // ends at a free place: the table is never full
 		switch s.table[i] {
 		case h:
 			return false

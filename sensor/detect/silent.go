@@ -83,7 +83,7 @@ func (q *Queue) Connecting(net, host uint32, now int64) {
 
 // expire takes it that tries which got no answer have failed.
 func (q *Queue) expire(now int64) {
-	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime {
+	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime { // each round ends a try, of maxTrying
 		x := q.trying[0]
 		q.trying = q.trying[1:]
 		q.failed(x, false)
@@ -103,7 +103,7 @@ func (q *Queue) Answer(net, host uint32) { q.end(net, host) }
 
 // end takes the latest try at a host out of those that wait for an answer.
 func (q *Queue) end(net, host uint32) (x try, ok bool) {
-	for i := len(q.trying) - 1; i >= 0; i-- {
+	for i := len(q.trying) - 1; i >= 0; i-- { // maxTrying at most
 		if x = q.trying[i]; x.net == net && x.host == host {
 			q.trying = slices.Delete(q.trying, i, i+1)
 			return x, true

@@ -41,7 +41,7 @@ type syn struct {
 
 // add takes in n SYNs of one kind, as if one by one.
 func (c *checksums) add(n uint32, count *uint32) {
-	for n > 0 {
+	for n > 0 { // once for each window of SYNs
 		k := min(n, window-c.filled)
 		*count += k
 		c.filled += k

@@ -55,7 +55,7 @@ func (n *names) add(k flowtable.Host) *detect.Lookups {
 	if len(n.known) >= maxNames {
 		var oldest flowtable.Host
 		var at int64
-		for h, l := range n.known {
+		for h, l := range n.known { // maxNames
 			if at == 0 || l.LastUsed < at || l.LastUsed == at && string(h.Addr[:]) < string(oldest.Addr[:]) {
 				oldest, at = h, l.LastUsed
 			}

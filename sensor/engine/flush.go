@@ -104,7 +104,7 @@ func (h *helpers) share(n int, work func(i int)) {
 }
 
 func (h *helpers) run() {
-	for {
+	for { // once for each piece or shard, among all who run
 		i := int(h.next.Add(1)) - 1
 		if i >= h.n {
 			return

@@ -71,7 +71,7 @@ func describe(reason any) string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	thrown := false
-	for {
+	for { // as many as pcs has at most, and what the compiler put together in them
 		f, more := frames.Next()
 		switch {
 		case f.Function == "runtime.gopanic":

@@ -77,7 +77,7 @@ func (p *piece) clear() {
 // reading them is a fault; what had not been read then is counted as vanished. A frame that
 // makes us panic is counted, and the next one is decoded.
 func (p *piece) decode(o *serial) {
-	for !p.decodeOn(o) {
+	for !p.decodeOn(o) { // each call that is not the last gives up a frame
 	}
 }
 

@@ -23,6 +23,7 @@ type servers struct {
 	full   atomic.Uint64 // servers, senders and recipients that found no room
 	next   int64         // when records are given out
 	ticked int64         // the latest second
+	quiet  int64         // hours in which nothing came that were told one by one
 	room   detect.Room   // for what waits in their queues
 }
 
@@ -166,8 +167,11 @@ func (e *Engine) tickServers(now int64) {
 	}
 }
 
-// quietHours is how many hours in which nothing came are told one by one.
-const quietHours = 48
+// quietHours is how many hours in which nothing came are told one by one, and quietEach how many more for each hour in which something did.
+const (
+	quietHours = 48
+	quietEach  = 4
+)
 
 // passHours gives out the servers' records at each full hour up to now, and closes what was quiet. Live that is a second's work, but what
 // is read from a file comes in portions that can be days long: it is called between the records, too.
@@ -177,7 +181,16 @@ func (e *Engine) passHours(now int64) {
 		e.servers.next = full + hour
 		return
 	}
-	for ; now >= e.servers.next; e.servers.next += hour {
+	switch quiet := (full - e.servers.next) / hour; {
+	case quiet > quietHours-e.servers.quiet: // so that a few frames cannot ask for 48 records of each server again and again
+		e.servers.next = full + hour
+		return
+	case quiet > 0:
+		e.servers.quiet += quiet
+	case quiet == 0 && now >= e.servers.next:
+		e.servers.quiet = max(0, e.servers.quiet-quietEach)
+	}
+	for ; now >= e.servers.next; e.servers.next += hour { // quietHours and one at most
 		for _, s := range e.allServers() {
 			if s.First != 0 {
 				s.at(e.servers.next, e.teller(s))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/wire"
 )
 
 // TestHours: a server's records are hourly and its findings are closed in time however large the portions are in which a file is read.
@@ -95,5 +96,31 @@ func TestAlarmAgain(t *testing.T) {
 	p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
 	if n := len(p.findings); n != 2 || p.findings[n-1].Action != "updated" {
 		t.Errorf("%d events: %s", n, p.said())
+	}
+}
+
+// Times that jump again and again by less than two days do not have each hour in between be told.
+func TestQuietHoursAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		gap         int64 // between two sessions
+		least, most int   // records
+	}{{hour, 30, 45}, {10 * hour, 50, 220}, {47 * hour, 40, 130}} {
+		told := 0
+		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}}, Output{Server: func(*detect.ServerRecord) { told++ }})
+		w := e.Worker()
+		for i := range 40 {
+			d := newConn("10.0.0.25", "192.0.2.25", uint16(40000+i), 25)
+			d.at += int64(i) * c.gap
+			var list []wire.Frame
+			for _, f := range d.open().mail().close().frames {
+				list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
+			}
+			w.Take([][]wire.Frame{list})
+			w.Tell()
+		}
+		e.Finish("end_of_input")
+		if told < c.least || told > c.most {
+			t.Errorf("sessions %d hours apart: %d records, want %d to %d", c.gap/hour, told, c.least, c.most)
+		}
 	}
 }

@@ -100,7 +100,7 @@ func (r *refs[T]) len() int { return max(0, len(r.list)-1-len(r.free)) }
 
 // sample is the owner of another one, each time it is called: around and around. There must be one.
 func (r *refs[T]) sample() flowtable.Ref {
-	for {
+	for { // once around at most
 		if r.hand++; r.hand >= uint32(len(r.list)) {
 			r.hand = 1
 		}

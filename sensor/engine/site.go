@@ -39,7 +39,7 @@ func (e *Engine) learn(c *citation, now int64) {
 	s := &e.site
 	for _, a := range c.Addrs {
 		i := 0
-		for i < len(s.addrs) && s.addrs[i].addr != a {
+		for i < len(s.addrs) && s.addrs[i].addr != a { // maxAddrs at most
 			i++
 		}
 		if i == len(s.addrs) {
@@ -54,7 +54,7 @@ func (e *Engine) learn(c *citation, now int64) {
 	}
 	if c.List != "" {
 		i := 0
-		for i < len(s.lists) && s.lists[i].Name != c.List {
+		for i < len(s.lists) && s.lists[i].Name != c.List { // maxSite at most
 			i++
 		}
 		if i == len(s.lists) && i < maxSite {

@@ -254,7 +254,7 @@ func (s *shard) seen(now int64, k *flowtable.Key, outside bool, x serverSeen) {
 
 // envelope is the one of a flow's session.
 func (s *shard) envelope(f *flow) *envelope {
-	for int(f.session) >= len(s.envelopes) {
+	for int(f.session) >= len(s.envelopes) { // there are as many as sessions at most
 		s.envelopes = append(s.envelopes, nil)
 	}
 	if s.envelopes[f.session] == nil {

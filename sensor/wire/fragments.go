@@ -252,7 +252,7 @@ func (f *Fragments) init() {
 
 func (f *Fragments) find(hash uint64, k *fragmentKey) uint16 {
 	i := f.heads[hash]
-	for i != 0 && f.slots[i].key != *k {
+	for i != 0 && f.slots[i].key != *k { // a few of maxDatagrams: nobody outside knows the seed of the hash
 		i = f.slots[i].next
 	}
 	return i
@@ -281,7 +281,7 @@ func (f *Fragments) add(hash uint64, k *fragmentKey) uint16 {
 func (f *Fragments) remove(i uint16) {
 	d := &f.slots[i]
 	at := &f.heads[maphash.Comparable(f.seed, d.key)%maxDatagrams]
-	for *at != i {
+	for *at != i { // as in find
 		at = &f.slots[*at].next
 	}
 	*at = d.next

@@ -158,7 +158,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 
 		case etherMPLS, etherMPLSmc:
 			// label 20, class 3, bottom of stack 1, TTL 8 (RFC 3032)
-			for n = 4; ; n += 4 {
+			for n = 4; ; n += 4 { // a label of the frame each
 				if len(b) < n+1 {
 					return short(cut, ShortLink)
 				}
@@ -376,7 +376,7 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 			return 0, 0, OtherUDP
 		}
 		n := 4
-		for n < len(t) && t[n] != 1 {
+		for n < len(t) && t[n] != 1 { // each round goes on by a byte at least
 			if t[n] != 0 {
 				if n+1 == len(t) {
 					break

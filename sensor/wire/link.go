@@ -137,7 +137,7 @@ func (d *Decoder) nflog(b []byte, cut int, p *Packet) Outcome {
 		return short(cut, ShortLink)
 	}
 	big := b[6] == 0
-	for b = b[4:]; len(b) >= 4; {
+	for b = b[4:]; len(b) >= 4; { // each field takes four bytes at least
 		n, typ := int(le.Uint16(b)), le.Uint16(b[2:])
 		if big {
 			n, typ = int(be.Uint16(b)), be.Uint16(b[2:])

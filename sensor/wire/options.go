@@ -18,7 +18,7 @@ const (
 // somebody switched it on, nor a CIPSO label (FIPS 188), which is refused unless somebody configured its domain. What follows the end-of-list option is not looked at.
 func optionsOK(b []byte) bool {
 	var route, stamp bool
-	for len(b) > 0 {
+	for len(b) > 0 { // 40 bytes at most, and each round takes one
 		switch b[0] {
 		case optEnd:
 			return true
@@ -90,7 +90,7 @@ const (
 // (the two upper bits of its type). A CALIPSO label is of a domain that the receiver would have to know, and a trace stands in words. b is the header behind next header and length.
 func tlvOK(b []byte, hopByHop, jumbo bool) bool {
 	pad, options, end := 0, 0, 2+len(b)
-	for len(b) > 0 {
+	for len(b) > 0 { // 2048 bytes at most, and each round takes one
 		if b[0] == tlvPad1 {
 			if pad++; pad > 7 {
 				return false
