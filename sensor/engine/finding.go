@@ -286,12 +286,12 @@ func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
 
 // closeFindings ends all findings of a source.
 func (s *shard) closeFindings(src *source, hst *host, k flowtable.Host, now int64, reason string) {
-	if hst.aside != nil {
-		s.leave(src, hst, k, now, reason)
-	}
 	for _, f := range hst.findings {
 		if f != nil && f.open {
 			s.close(src, hst, f, k, now, reason)
 		}
+	}
+	if hst.aside != nil {
+		s.leave(src, hst, k, now, reason)
 	}
 }
