@@ -173,7 +173,7 @@ func TestLinkIsWatched(t *testing.T) {
 	}
 	defer func() { c.Process.Kill(); c.Wait() }()
 	waitFor(t, "listening", said.String)
-	most := time.Duration(0)
+	most, told := time.Duration(0), [2]int{}
 	for i, step := range []struct {
 		do   [][]string
 		text string
@@ -182,13 +182,23 @@ func TestLinkIsWatched(t *testing.T) {
 		{[][]string{{"link", "set", "v1", "up"}}, "no longer: the interface v1 is down"},
 		{[][]string{{"link", "set", "v0", "down"}}, "the interface v1 has no carrier"},
 		{[][]string{{"link", "set", "v0", "up"}}, "no longer: the interface v1 has no carrier"},
+		{[][]string{{"link", "set", "v1", "name", "v9"}}, ""}, // it is the same one
+		{[][]string{{"link", "set", "v9", "name", "v1"}}, ""},
 		{[][]string{{"link", "del", "v0"}}, "the interface v1 is gone"},
 		{[][]string{{"link", "add", "v0", "type", "veth", "peer", "name", "v1"}, {"link", "set", "v0", "up"}, {"link", "set", "v1", "up"}}, "no longer: the interface v1 is gone"},
 	} {
 		for _, args := range step.do {
 			ipIn(t, ns, args...)
 		}
-		took := max(waitFor(t, step.text, said.String), waitFor(t, `"text":"`+step.text, out.String))
+		since := func(s *saying, from int) func() string { return func() string { return s.String()[from:] } }
+		if step.text == "" {
+			if time.Sleep(1200 * time.Millisecond); since(&said, told[0])() != "" {
+				t.Errorf("step %d: %s", i, since(&said, told[0])())
+			}
+			continue
+		}
+		took := max(waitFor(t, `"message":"`+step.text, since(&said, told[0])), waitFor(t, `"text":"`+step.text, since(&out, told[1])))
+		told = [2]int{len(said.String()), len(out.String())}
 		if took > 5*time.Second {
 			t.Errorf("step %d: said after %v", i, took)
 		}

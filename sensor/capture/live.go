@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/gopacket/pcap"
-	"golang.org/x/sys/unix"
 )
 
 // LiveConfig says how an interface is opened.
@@ -87,6 +86,7 @@ type Live struct {
 	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
 	// counters are not safe to ask for from another goroutine.
 	gone                                                  atomic.Bool
+	index                                                 atomic.Int64 // of the interface, zero if it has none
 	given, bytes, received, drops, ifDrops, errs, arrived atomic.Uint64
 }
 
@@ -133,6 +133,10 @@ func (l *Live) open() error {
 			defer h.Close()
 			return l.refused(fmt.Errorf("the kernel's filter: %w", err), h.Error())
 		}
+	}
+	l.index.Store(0)
+	if is, err := net.InterfaceByName(name); err == nil { // "any" is libpcap's name for all
+		l.index.Store(int64(is.Index))
 	}
 	l.gone.Store(false)
 	l.h, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
@@ -276,30 +280,23 @@ func (l *Live) Drain(take func(*Batch)) {
 }
 
 // Problem says in a word or two why no frame can come: the interface is gone, or down, or nothing is
-// connected to it; "" where nothing is known to be wrong. It may be called from any goroutine.
+// connected to it; "" where nothing is known to be wrong. An interface that was renamed is the same. It may be
+// called from any goroutine.
 func (l *Live) Problem() string {
+	index := int(l.index.Load())
 	if l.gone.Load() {
 		return "is gone"
 	}
-	request, err := unix.NewIfreq(l.cfg.Interface)
-	if err != nil || l.cfg.Interface == "any" { // libpcap's name for all
+	if index == 0 {
 		return ""
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return ""
-	}
-	defer unix.Close(fd)
-	switch err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); {
-	case err == unix.ENODEV:
-		return "is gone"
+	is, err := net.InterfaceByIndex(index)
+	switch {
 	case err != nil:
-		return ""
-	}
-	switch flags := request.Uint16(); {
-	case flags&unix.IFF_UP == 0:
+		return "is gone"
+	case is.Flags&net.FlagUp == 0:
 		return "is down"
-	case flags&unix.IFF_RUNNING == 0:
+	case is.Flags&net.FlagRunning == 0:
 		return "has no carrier"
 	}
 	return ""

