@@ -74,7 +74,7 @@ type leaks struct {
 	n       int
 }
 
-// secret makes a word that nothing else resembles; the first six letters of it, in any case, and of its forms betray it.
+// secret makes a word that nothing else resembles; any six letters of it, in any case, or as many of its forms, betray it.
 func (c *leaks) secret() string {
 	b := make([]byte, 14)
 	for i := range b {
@@ -82,7 +82,7 @@ func (c *leaks) secret() string {
 	}
 	c.n++
 	word := string(b)
-	for form, n := range map[string]int{word: 6, base64.RawStdEncoding.EncodeToString(b): 6, hex.EncodeToString(b): 12} {
+	for form, n := range map[string]int{word: 6, base64.RawStdEncoding.EncodeToString(b): 8, hex.EncodeToString(b): 12} {
 		form = strings.ToLower(form)
 		for i := 0; i+n <= len(form); i++ {
 			c.traces[form[i:i+n]] = word
@@ -105,8 +105,10 @@ func (c *leaks) find(t *testing.T, where, text string) int {
 	found := map[string]bool{}
 	for i := 0; i+12 <= len(low); i++ {
 		w, ok := c.traces[low[i:i+6]]
-		if !ok {
-			w, ok = c.traces[low[i:i+12]]
+		for _, n := range []int{8, 12} {
+			if !ok {
+				w, ok = c.traces[low[i:i+n]]
+			}
 		}
 		if ok && !found[w] {
 			if found[w] = true; len(found) < 4 {
@@ -233,10 +235,15 @@ func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 // TestNothingLeaks has servers repeat all that clients say in confidence, in every setting of the evidence, and looks
 // for it in all that is written: events, report, log, checkpoints, history.
 func TestNothingLeaks(t *testing.T) {
-	rng := rand.New(rand.NewPCG(31, 31))
+	dialogues, seed := 420, uint64(31)
+	if os.Getenv("SPAMSENSOR_LONG") != "" {
+		dialogues, seed = 3000, rand.Uint64()
+		t.Logf("seed %d", seed)
+	}
+	rng := rand.New(rand.NewPCG(seed, 31))
 	c, senders := &leaks{rng, "qxzjkvwghb", map[string]string{}, 0}, &leaks{rng, "fpmcydtlnu", map[string]string{}, 0}
 	var talks []*talk
-	for n := range 420 {
+	for n := range dialogues {
 		lines := confidences(rng, c, senders)
 		view := views[0]
 		if n%3 > 0 {

@@ -22,6 +22,10 @@ func parsePath(b []byte, keyword string) (address []byte, found bool) {
 		b = b[1:]
 	}
 	quoted := false
+	closed := !bracket
+	if bracket {
+		b = trimLeft(b)
+	}
 	end := len(b)
 scan:
 	for i := 0; i < len(b); i++ {
@@ -32,14 +36,17 @@ scan:
 			quoted = !quoted
 		case quoted:
 		case bracket && c == '>', !bracket && blank(c):
-			end = i
+			end, closed = i, true
 			break scan
 		}
 	}
 	if quoted { // a quote that never ends: take the last bracket
 		if i := bytes.LastIndexByte(b, '>'); bracket && i >= 0 {
-			end = i
+			end, closed = i, true
 		}
+	}
+	if i := bytes.IndexAny(b, " \t"); !closed && i >= 0 { // a bracket that never ends: what is behind a blank are parameters
+		end = i
 	}
 	a := trim(b[:end])
 	if len(a) > 0 && a[0] == '@' {

@@ -330,6 +330,7 @@ func (l *Listener) releaseMessage(s *Session) {
 
 // releaseCommands takes what was held back since DATA for commands.
 func (l *Listener) releaseCommands(s *Session) {
+	s.client.spill = s.client.spill || s.client.mode == waitData
 	s.client.mode = commands
 	l.reread(s)
 }
@@ -568,9 +569,10 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		if name := trim(rest); s.Flags&Midstream != 0 && s.banner.len == 0 { // it may be a line of a message
 			l.secret(s, name)
 		} else {
-			if at := bytes.LastIndexByte(name, '@'); at >= 0 && !l.ShowSenders { // it names a person
-				l.secret(s, name[:at])
-				name = name[at+1:]
+			if person, host := splitName(name); person != nil {
+				if l.secret(s, person); !l.ShowSenders {
+					name = host
+				}
 			}
 			s.helo = l.keep(s, name, maxName)
 			l.emit(HeloSaid, Helo, name[:min(len(name), maxName)])
@@ -587,13 +589,11 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			s.senders[s.nsenders] = l.keep(s, address, maxName)
 			s.nsenders++
 		}
-		if s.forgetNames(); !l.ShowSenders {
+		if !l.ShowSenders {
 			l.name(s, address)
 		}
 		l.push(s, MAIL)
-		if _, after, ok := bytes.Cut(rest, []byte("> ")); ok {
-			l.parameters(s, after)
-		}
+		l.parameters(s, rest)
 		p.rcpts, p.mail = 0, true
 		if p.alone && hasControl(address) {
 			l.flag(s, Ambiguous) // some servers refuse it
@@ -610,9 +610,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.emit(RcptSaid, Rcpt, address)
 			l.name(s, address)
 		}
-		if _, after, ok := bytes.Cut(rest, []byte("> ")); ok {
-			l.parameters(s, after)
-		}
+		l.parameters(s, rest)
 	case DATA:
 		waits := l.push(s, DATA)
 		if p.alone && !p.mail && s.Flags&(Midstream|GapClient) == 0 {

@@ -156,25 +156,42 @@ func (l *Listener) name(s *Session, address []byte) {
 	l.addAll(&s.said.names, local)
 }
 
-// parameters notes what follows a path, but for what is about the message and no person (RFC 1870, 6152, 3461).
-func (l *Listener) parameters(s *Session, b []byte) {
-	for len(b) > 0 { // each round takes a byte at least
-		word, rest, _ := bytes.Cut(b, []byte(" "))
-		b = rest
-		key, value, ok := bytes.Cut(word, []byte("="))
-		switch {
-		case !ok || len(value) == 0, equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"), equalFold(key, "NOTIFY"):
-		default:
-			l.secret(s, value)
+// parameters notes what stands behind the path of MAIL or RCPT, but for what is about the message and no person (RFC 1870,
+// 6152, 3461).
+func (l *Listener) parameters(s *Session, rest []byte) {
+	_, path, _ := bytes.Cut(rest, []byte(":"))
+	path = trimLeft(path)
+	end := bytes.IndexByte(path, '>') + 1
+	if end == 0 {
+		for end < len(path) && !blank(path[end]) {
+			end++
 		}
+	}
+	for b := trim(path[end:]); len(b) > 0; b = trimLeft(b) { // each round takes a byte at least
+		n := 0
+		for n < len(b) && !blank(b[n]) {
+			n++
+		}
+		key, value, _ := bytes.Cut(b[:n], []byte("="))
+		switch {
+		case equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"), equalFold(key, "NOTIFY"):
+		case len(value) > 0:
+			l.secret(s, value)
+		case !equalFold(key[:min(len(key), 7)], "SMTPUTF"): // and 8; equalFold is for letters
+			l.secret(s, key)
+		}
+		b = b[n:]
 	}
 }
 
-// forgetNames begins another transaction. A reply to the one before may hold its names.
-func (s *Session) forgetNames() {
-	if s.said.names.n > 0 && s.client.queue.all == 0 {
-		s.said.names.n, s.lastLen = 0, 0
+// splitName takes a HELO name apart that is the address of a person. Person is nil where it is none.
+func splitName(name []byte) (person, host []byte) {
+	for _, at := range []string{"@", "%40"} {
+		if i := bytes.LastIndex(name, []byte(at)); i >= 0 {
+			return name[:i], name[i+len(at):]
+		}
 	}
+	return nil, name
 }
 
 // secrecy is how much of a reply may be shown.

@@ -161,6 +161,28 @@ func TestShown(t *testing.T) {
 	}
 }
 
+// Parameters of MAIL and RCPT name persons, too: with brackets and without, behind blanks of any kind. Those about the message are
+// nothing to hide.
+func TestParametersAreHidden(t *testing.T) {
+	for _, mail := range []string{"MAIL FROM:<x1@corp.example> AUTH=zebulon", "MAIL FROM:<x1@corp.example>\tAUTH=zebulon", "MAIL FROM:x1@corp.example AUTH=zebulon",
+		"MAIL FROM:<x1@corp.example AUTH=zebulon", "MAIL FROM: <x1@corp.example> SIZE=5 AUTH=z+65bulon BODY=7BIT", "MAIL FROM:<> zebulon", "MAIL FROM:<x1@corp.example> ENVID=zebulon"} {
+		for _, senders := range []bool{false, true} {
+			if got := last(senders, "C: "+mail, "S: 550 zebulon may not", "C: QUIT", "S: 221 bye, ZEBULON"); strings.Contains(strings.ToLower(got), "zebul") {
+				t.Errorf("%s: %s", mail, got)
+			}
+		}
+	}
+	h := said("S: 220 mx", "C: MAIL FROM:<a=b@x.example> SIZE=1 BODY=8BITMIME SMTPUTF8 RET=HDRS", "C: RCPT TO:<b=c@x.example> NOTIFY=NEVER")
+	if h.s.said.secrets.n != 0 {
+		t.Errorf("%d secrets", h.s.said.secrets.n)
+	}
+	addresses := ""
+	said("S: 220 mx", `C: MAIL FROM:<anna@x.example AUTH=jdoe`, `C: MAIL FROM:< otto@y.example >`).s.Senders(func(a []byte) { addresses += string(a) + "|" })
+	if addresses != "anna@x.example|otto@y.example|" {
+		t.Errorf("addresses %s", addresses)
+	}
+}
+
 // A line of a message that was refused is no HELO, be it that it begins like one; behind a refused DATA that is none of a
 // message, HELO is one.
 func TestHeloInARefusedMessage(t *testing.T) {

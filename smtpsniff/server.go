@@ -551,7 +551,6 @@ func (l *Listener) answered(s *Session, v Verb) {
 			l.flag(s, DataRefused)
 			switch {
 			case p.mode == waitData:
-				p.spill = true
 				l.releaseCommands(s)
 			case p.mode == message && p.lossy: // what refused it may have been its end
 				p.mode = commands

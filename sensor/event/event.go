@@ -163,7 +163,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 		}
 	}
 	if s.HeloCmd != "" { // the name may be empty
-		d.Str("helo", w.text(s.Helo)).Str("helo_cmd", s.HeloCmd)
+		d.Str("helo", w.text(w.cfg.Evidence.hide(s.Helo))).Str("helo_cmd", s.HeloCmd)
 	}
 	from, more := w.senders(s.MailFrom)
 	d.Strs("mail_from", from)
