@@ -427,7 +427,7 @@ func (l *Listener) lostBoth(s *Session) {
 	l.flag(s, Ambiguous)
 	p.queue.clear()
 	l.giveBack(&p.held)
-	p.mode, p.overflown = commands, false
+	p.mode, p.spill, p.overflown = commands, true, false
 	p.line.lose(l)
 }
 
@@ -461,13 +461,11 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 		l.flag(s, Ambiguous)
 		fallthrough
 	case p.refused || !fits(endOfData, code):
-		p.mode = commands
-		p.line.lose(l)
+		l.leaveMessage(s)
 		l.answered(s, NoVerb)
 		return NoVerb
 	default:
-		p.mode = commands
-		p.line.lose(l)
+		l.leaveMessage(s)
 		l.push(s, endOfData)
 	}
 	return endOfData
@@ -481,8 +479,7 @@ func (l *Listener) lostData(s *Session) {
 	p.queue.pop()
 	if p.mode == message && p.lossy {
 		l.flag(s, Ambiguous) // the reply to its end, or to what follows
-		p.mode = commands
-		p.line.lose(l)
+		l.leaveMessage(s)
 		l.push(s, endOfData)
 	}
 	if p.mode != waitData {
@@ -495,10 +492,17 @@ func (l *Listener) lostData(s *Session) {
 	l.releaseMessage(s)
 	p.guessed = true
 	if p.mode == message {
-		p.mode = commands
-		p.line.lose(l)
+		l.leaveMessage(s)
 		l.push(s, endOfData)
 	}
+}
+
+// leaveMessage has the client be in its commands, as far as is known: a line that begins like one may be one of
+// the message.
+func (l *Listener) leaveMessage(s *Session) {
+	p := &s.client
+	p.mode, p.spill = commands, true
+	p.line.lose(l)
 }
 
 // heldMessage reports whether what was sent since DATA has the end of a message in it.
@@ -553,8 +557,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 			case p.mode == waitData:
 				l.releaseCommands(s)
 			case p.mode == message && p.lossy: // what refused it may have been its end
-				p.mode = commands
-				p.line.lose(l)
+				l.leaveMessage(s)
 			case p.mode == message:
 				p.refused = true
 			}
