@@ -41,16 +41,10 @@ func (s *shard) answers(p *packet, f *flow) {
 	}
 }
 
-// gather takes in what the shards counted in the row. The caller holds tickMu.
-func (x *pairs) gather(e *Engine) {
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		x.n[0] += s.pairs[0]
-		x.n[1] += s.pairs[1]
-		s.pairs = [2]uint64{}
-		s.t.Unlock()
-	}
+// add takes in connections. The caller holds tickMu.
+func (x *pairs) add(e *Engine, n [2]uint64) {
+	x.n[0] += n[0]
+	x.n[1] += n[1]
 	state := untold
 	switch {
 	case x.n[1]*16 >= max(1, x.n[0]):

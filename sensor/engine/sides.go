@@ -29,16 +29,32 @@ const (
 	sideSpan = 1 << 20
 )
 
-// gather takes in what the shards counted in the row. The caller holds tickMu.
-func (x *sides) gather(e *Engine) {
+// gatherSides takes in what the shards counted in the row, for sides and pairs. The caller holds tickMu.
+func (e *Engine) gatherSides() {
+	var sides [2]int64
+	var pairs [2]uint64
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		x.n[0] += s.sides[0]
-		x.n[1] += s.sides[1]
-		s.sides = [2]int64{}
+		for j := range sides {
+			sides[j] += s.sides[j]
+			pairs[j] += s.pairs[j]
+		}
+		s.sides, s.pairs = [2]int64{}, [2]uint64{}
 		s.t.Unlock()
 	}
+	if sides != [2]int64{} {
+		e.sides.add(sides)
+	}
+	if pairs != [2]uint64{} {
+		e.pairs.add(e, pairs)
+	}
+}
+
+// add takes in connections.
+func (x *sides) add(n [2]int64) {
+	x.n[0] += n[0]
+	x.n[1] += n[1]
 	if x.n[0]+x.n[1] >= sideSpan {
 		x.n[0], x.n[1] = x.n[0]/2, x.n[1]/2
 	}

@@ -43,7 +43,7 @@ func (s *shard) arrives(src *source, p *packet) {
 
 // appears notes a session of a source with IPv4.
 func (s *shard) appears(src *source, p *packet, f *flow) {
-	if p.key.Scope.V6() || !p.toServer || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
+	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > faithful || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
 		return
 	}
 	far := src.flags&home == 0 || !detect.FirstTTL(p.ttl)
@@ -91,6 +91,8 @@ const (
 	lineal = 4
 	// maxPast is how many addresses of a machine are told and looked at, maxSeen how many are known when they come again.
 	maxPast, maxSeen = 64, 1024
+	// faithful is after how many sessions a source is not looked at any more: it is not one of many addresses.
+	faithful = 64
 	// succession is how long an address may have been silent when the next one comes.
 	succession = 24 * hour
 )
@@ -122,7 +124,11 @@ func (e *Engine) arrived(a *arrival) []move {
 	case a.far:
 		l.far++
 		return nil
-	case was.source == a.source || was.time == 0:
+	case was.source == a.source:
+		l.latest.time = a.time
+		l.near++
+		return nil
+	case was.time == 0:
 	case a.source.Scope != was.source.Scope || a.time-was.time >= succession:
 		e.machines.leave(l)
 	case a.source.Scope.V6():

@@ -214,8 +214,7 @@ func (w *Worker) run(shared bool) {
 
 // exchange gives out what was found in the row, and has the shards tell each other what they found out. The caller holds tickMu.
 func (e *Engine) exchange() {
-	e.sides.gather(e)
-	e.pairs.gather(e)
+	e.gatherSides()
 	var moves []move
 	e.guarded(func() { moves = e.followArrivals() })
 	e.flushRecords()
