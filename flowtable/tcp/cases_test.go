@@ -173,6 +173,10 @@ func TestCases(t *testing.T) {
 		{"the end of a server that was not opened", "C-1Y S-1Y S0F^0", "S|", "C 1/0 S 2/0 closing opened:1"},
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict:1"},
 	}
+	// Where a capture was made by hand all numbers may be zero.
+	if out, counts := tally(t, [2]Seq{0xffffffff, 0}, "C-1Y S-1Y C0^-1 C0:ab^-1 S-1:x^0", false); out != "C:ab S:x" || counts != "C 3/2 S 2/1 established opened:1" {
+		t.Errorf("numbers of zero: %s, %s", out, counts)
+	}
 	for _, r := range cases {
 		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}, {0x7ffffffe, 0x80000000}} {
 			handshake := !strings.Contains(r.in, "Y") && r.name != "midstream"

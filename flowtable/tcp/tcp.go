@@ -487,6 +487,11 @@ func (c *Conn) judgeAck(y *half, s *Segment) reach {
 	if s.Flags&(SYN|RST|ACK) != ACK || !y.known || !y.seen {
 		return sent
 	}
+	if s.Ack == 0 && s.Seq == 0 && y.isn == 0 && y.began && c.state == Replied && s.Dir == Client && c.half[Client].next == 0 {
+		// A capture that was made by hand, with all numbers left at zero: no server chooses them so.
+		y.isn, y.next, y.top = y.isn.Add(-1), 0, 0
+		return sent
+	}
 	if y.two && c.state == Replied && s.Ack == y.other.Add(1) && y.top == y.isn.Add(1) {
 		y.isn, y.other = y.other, y.isn
 		y.next, y.top = s.Ack, s.Ack

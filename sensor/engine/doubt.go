@@ -56,25 +56,30 @@ const (
 	diesEarly = 32
 )
 
-// look is what a flow remembers of segments of its two sides.
+// look is what a flow remembers of segments of its two sides. Link-layer addresses are hashes, zero is none.
+//
+// They tell something where the client's frames come from where the server's go to. They do not where a
+// capture's addresses were replaced by random ones.
 type look struct {
-	gateway uint16 // hash of the server's link-layer sender, zero if it is not known
-	far     uint8  // time to live of the server's segments
-	to      uint16 // hash of the link-layer receiver of a segment of the client that is not doubtful, zero if there was none
+	own     uint16 // to whom the server's SYN-ACK went
+	gateway uint16 // from whom it came
+	to      uint16 // to whom the latest segment of the client went that is not doubtful
 	ttl     uint8  // of that segment
+	far     uint8  // of the server's SYN-ACK
 	hint    uint8  // of the SYN
-	right   bool   // the checksums of one were
+	right   bool   // the checksums of a segment of the client were
+	steady  bool   // a segment of the client came from own
 }
 
 // replyDoubts compares a segment of the server with those before it. A client can forge them: then they
 // come from its own link-layer address, and have not come as far.
 func (l *look) replyDoubts(p *packet) (d tcp.Doubt) {
-	if l.gateway == 0 && l.far == 0 || p.flags.Has(wire.SYN) {
-		l.gateway, l.far = p.to, p.ttl
+	if l.far == 0 || p.flags.Has(wire.SYN) {
+		l.gateway, l.own, l.far = p.to, p.own, p.ttl
 		return 0
 	}
-	if p.to != 0 && l.gateway != 0 && p.to != l.gateway {
-		d = tcp.Elsewhere
+	if l.steady && (p.to != l.gateway || p.own != l.own) || p.to != 0 && p.to == l.own && p.to != l.gateway {
+		d = tcp.Elsewhere // from the client itself, for example
 	}
 	// A firewall resets a connection from nearer than its server.
 	if p.flags&wire.RST == 0 && max(p.ttl, l.far)-min(p.ttl, l.far) > shorter {
@@ -104,17 +109,21 @@ func (l *look) doubts(p *packet) (d tcp.Doubt) {
 	case l.hint != 0 && p.ttl < diesEarly && p.ttl>>5 < l.hint>>hintTTL&7:
 		d |= tcp.Hops
 	}
+	hinted := l.hint & hintTo
 	switch {
-	case p.to == 0 || p.to == l.gateway || p.to == l.to:
-	case l.to != 0:
-		d |= tcp.Elsewhere
-	case l.hint != 0 && (uint8(p.to)&hintTo != l.hint&hintTo || l.hint&hintTo == uint8(l.gateway)&hintTo):
-		d |= tcp.Elsewhere // the SYN went to another one; or to where the server's answer came from
+	case l.steady:
+		if p.own != l.own || p.to != l.gateway && p.to != l.to {
+			d |= tcp.Elsewhere
+		}
+	case l.own == 0 || p.own != l.own || p.to == l.gateway:
+	case l.hint != 0 && (uint8(p.to)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
+		d |= tcp.Elsewhere // the SYN went to another one, or to where the server's answer came from
 	}
 	if d != 0 {
 		return d
 	}
 	l.ttl, l.to = p.ttl, p.to
 	l.right = l.right || p.sums == wire.Right
+	l.steady = l.steady || l.own != 0 && p.own == l.own
 	return 0
 }

@@ -88,12 +88,17 @@ func stamps(val, echo uint32) []byte {
 func TestDecoys(t *testing.T) {
 	md5 := append([]byte{1, 1, 19, 18}, make([]byte, 16)...)
 	for name, spoil := range map[string]func(x *segmentFrame){
-		"TCP checksum":        func(x *segmentFrame) { x.tcpSum = 0x5a },
-		"IPv4 checksum":       func(x *segmentFrame) { x.ipSum = 0x5a },
-		"signature":           func(x *segmentFrame) { x.tcp.Options = md5 },
-		"malformed option":    func(x *segmentFrame) { x.tcp.Options = append([]byte{30, 1}, make([]byte, 18)...) },
-		"time to live":        func(x *segmentFrame) { x.ip.TTL = 3 },
-		"another machine":     func(x *segmentFrame) { x.eth.Dst = [6]byte{2, 9, 9, 9, 9, 9} },
+		"TCP checksum":     func(x *segmentFrame) { x.tcpSum = 0x5a },
+		"IPv4 checksum":    func(x *segmentFrame) { x.ipSum = 0x5a },
+		"signature":        func(x *segmentFrame) { x.tcp.Options = md5 },
+		"malformed option": func(x *segmentFrame) { x.tcp.Options = append([]byte{30, 1}, make([]byte, 18)...) },
+		"time to live":     func(x *segmentFrame) { x.ip.TTL = 3 },
+		"another machine":  func(x *segmentFrame) { x.eth.Dst = [6]byte{2, 9, 9, 9, 9, 9} },
+		"from another machine": func(x *segmentFrame) {
+			if x.eth.Dst[1] = 9; x.text != "" { // what is before the first segment says nothing
+				x.eth.Src = [6]byte{2, 8, 8, 8, 8, 8}
+			}
+		},
 		"old timestamp":       func(x *segmentFrame) { x.tcp.Options = stamps(900, 700) },
 		"acknowledges ahead":  func(x *segmentFrame) { x.tcp.Ack += 3000 },
 		"acknowledges wildly": func(x *segmentFrame) { x.tcp.Ack += 1 << 30 },
@@ -156,6 +161,17 @@ func TestNoDecoys(t *testing.T) {
 		}),
 		"signed, and the server does not mind": dialogue(func(n int, x segmentFrame) [][]byte {
 			x.tcp.Options = append([]byte{1, 1, 19, 18}, make([]byte, 16)...)
+			return [][]byte{x.frame()}
+		}),
+		"link-layer addresses replaced at random": spoilt(slices.Clone(plain), func(i int, f []byte) []byte {
+			f = slices.Clone(f)
+			for at := range 12 {
+				f[at] = byte(i*37+at*11) &^ 1
+			}
+			return f
+		}),
+		"another router for each direction": dialogue(func(n int, x segmentFrame) [][]byte {
+			x.eth = Ethernet{Src: [6]byte{2, 7}, Dst: [6]byte{2, uint8(n)}}
 			return [][]byte{x.frame()}
 		}),
 		"seen before and behind a router": dialogue(func(n int, x segmentFrame) [][]byte {

@@ -40,15 +40,17 @@ type packet struct {
 	vlan   [2]uint16
 	from   uint16
 	mac    [6]byte
-	to     uint16 // hash of the link-layer receiver of a client's segment, of the sender of a server's
-	urgent uint16 // see wire.Packet
-	stamp  uint32
-	sums   wire.Checksum
-	marks  marks
-	flags  wire.Flags
-	kind   wire.Kind
-	tags   uint8
-	ttl    uint8
+	// own is a hash of the client's link-layer address, to of the other one: the receiver of its
+	// frames, and the sender of the server's.
+	own, to uint16
+	urgent  uint16 // see wire.Packet
+	stamp   uint32
+	sums    wire.Checksum
+	marks   marks
+	flags   wire.Flags
+	kind    wire.Kind
+	tags    uint8
+	ttl     uint8
 	// toServer says that the client sent it.
 	toServer bool
 }
@@ -187,10 +189,9 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	if w.Signed {
 		x.marks |= signed
 	}
-	if toServer {
-		x.to = p.e.hashMAC(&w.To)
-	} else {
-		x.to = p.e.hashMAC(&w.MAC)
+	x.own, x.to = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
+	if !toServer {
+		x.own, x.to = x.to, x.own
 	}
 }
 
