@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"spamsensor/bench/corpus"
 )
 
 // A sensor that is killed again and again while a bot is at work, and that has not saved its state since it began: no
@@ -64,4 +66,36 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 		t.Errorf("nothing is tested: %d events of findings, open %v", len(list), open)
 	}
 	t.Logf("R18: %d kills, no checkpoint in between: %d events of findings, 0 told twice, 0 opened twice (goal 0)", kills, len(list))
+}
+
+// A machine that takes one address after the other, and the first ones again: the events of their findings have numbers of their
+// own, whatever was forgotten in between.
+func TestAddressThatComesBack(t *testing.T) {
+	b, err := os.ReadFile(corpus.Case(t, "hostile", "evade-ipv4-per-mail.pcap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := recordsOf(t, b)
+	first, last := littleEndian.Uint32(records[0]), littleEndian.Uint32(records[len(records)-1])
+	capture := append([]byte(nil), b[:24]...)
+	for round := range uint32(4) {
+		for _, r := range records {
+			r = append([]byte(nil), r...)
+			littleEndian.PutUint32(r, littleEndian.Uint32(r)+round*(last-first+60))
+			capture = append(capture, r...)
+		}
+	}
+	events, _, _ := readCapture(t, capture)
+	seen, n := map[string]bool{}, 0
+	for _, e := range ofType(events, "finding") {
+		number := fmt.Sprint(e.Finding.ID, " ", e.Finding.Seq)
+		if seen[number] {
+			t.Errorf("%s is told twice", number)
+		}
+		seen[number] = true
+		n++
+	}
+	if n < 4 {
+		t.Errorf("nothing is tested: %d events", n)
+	}
 }

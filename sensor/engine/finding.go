@@ -50,7 +50,11 @@ func (h *host) superseded() bool {
 // findingOf is a host's finding of a class, made if there is none.
 func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c detect.Class) *finding {
 	if hst.findings[c] == nil {
-		hst.findings[c] = &finding{class: c, id: fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)}
+		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
+		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
+			id += fmt.Sprintf("-%d", src.facts.Attempts)
+		}
+		hst.findings[c] = &finding{class: c, id: id}
 	}
 	return hst.findings[c]
 }

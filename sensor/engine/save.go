@@ -29,6 +29,8 @@ type SavedSource struct {
 	Facts detect.Facts
 	// Outside says that it tried port 25 past our servers and relays.
 	Outside bool `json:",omitempty"`
+	// Former says that what was found of it before was forgotten.
+	Former bool `json:",omitempty"`
 	// Host is nil if it was not judged.
 	Host *SavedHost `json:",omitempty"`
 }
@@ -171,7 +173,7 @@ func (s *shard) locked(f func()) {
 
 func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
-		Outside: src.flags&outside != 0}
+		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
 	if hst := s.hosts.at(src.host); hst != nil {
 		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
@@ -219,6 +221,9 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	src.tags = uint8(copy(src.vlan[:], d.VLAN))
 	if d.Outside {
 		src.flags |= outside
+	}
+	if d.Former {
+		src.flags |= former
 	}
 	if d.Host == nil || s.hosts.len() >= s.maxHosts {
 		return

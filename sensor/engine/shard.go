@@ -192,7 +192,7 @@ type source struct {
 	host  uint32
 }
 
-type sourceFlags uint8
+type sourceFlags uint16
 
 const (
 	home     sourceFlags = 1 << iota // in one of our networks
@@ -203,6 +203,7 @@ const (
 	serving                          // it is a mail server that is watched
 	near                             // no router has passed on its first packet
 	again                            // it had to make room for another host while it had a finding
+	former                           // what was found of it was forgotten once: its next findings are others
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one

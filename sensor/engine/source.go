@@ -504,6 +504,7 @@ func (s *shard) forgetHost(src *source, k flowtable.Host, now int64, reason stri
 	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
 	src.host = 0
+	src.flags |= former
 }
 
 // sourceGone is a source that had to make room.

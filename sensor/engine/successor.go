@@ -324,7 +324,7 @@ func (h *host) take(old *host) {
 		if f != nil && (h.findings[c] == nil || f.open && !h.findings[c].open) {
 			h.findings[c] = f
 		} else if f != nil {
-			h.findings[c].id = f.id
+			h.findings[c].id, h.findings[c].seq = f.id, max(f.seq, h.findings[c].seq)
 		}
 	}
 	h.evidence = append(slices.Clone(old.evidence), h.evidence...)
