@@ -72,10 +72,10 @@ func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
 		b = b[1:]
 	}
-	if l.key == 0 {
-		l.key = rand.Uint64() | 1
+	if l.Seed == 0 {
+		l.Seed = rand.Uint64() | 1
 	}
-	h := l.key
+	h := l.Seed
 	i := 0
 	for i < len(b) && letter(b[i]) { // each round takes a byte at least
 		r, size := rune(b[i]), 1

@@ -12,6 +12,9 @@ type Listener struct {
 	// Account makes a number of the name of an account, in lower case: a keyed hash, because the number
 	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
 	Account func(name []byte) uint32
+	// Seed makes the hashes of what clients say unpredictable. Zero means drawn at random: then a collision of two hashes, once in
+	// four billion pairs of words, differs from one reading of a file to the next.
+	Seed uint64
 	// ShowSenders has the local parts of senders be shown in what servers say of them; those of recipients never
 	// are.
 	ShowSenders bool
@@ -23,7 +26,6 @@ type Listener struct {
 	ListName func(text []byte) string
 
 	credential [maxCredential]byte // empty between calls
-	key        uint64              // of the hashes of words
 	plain      [maxCredential]byte // empty between calls, but for texts of servers
 	out        []byte              // the text that was shown last
 	texts      []byte              // of the events

@@ -231,6 +231,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.talkBytes = e.cfg.Limits.TalkBytes / n
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
+	s.sniff.Seed = e.table.Secret.Bytes([]byte("what clients say"))
 	s.sniff.ShowSenders, s.sniff.KnownHost = e.cfg.ShowSenders, knownHost
 	s.sniff.ListName = func(text []byte) string {
 		if c := detect.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
