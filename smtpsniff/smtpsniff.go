@@ -188,10 +188,11 @@ const (
 	maxReply   = 256  // of the text of a reply
 	maxSenders = 32   // MAIL commands with their address
 	maxText    = 2048 // of all texts of a session
-	maxCodes   = 12   // different reply codes
-	maxRefusal = 3    // refusals with their text
-	maxAuth    = 16   // lines after AUTH
-	maxRuns    = 12   // different commands in a row that wait for a reply
+	usualText  = 128
+	maxCodes   = 12 // different reply codes
+	maxRefusal = 3  // refusals with their text
+	maxAuth    = 16 // lines after AUTH
+	maxRuns    = 12 // different commands in a row that wait for a reply
 )
 
 // CodeCount is how often a reply code came.
@@ -252,6 +253,9 @@ func (s *Session) at(p span) []byte { return s.text[p.off : p.off+p.len] }
 func (l *Listener) keep(s *Session, b []byte, max int) span {
 	n := min(len(b), max, maxText-len(s.text))
 	p := span{uint16(len(s.text)), uint16(n)}
+	if s.text == nil { // most sessions have no more
+		s.text = l.memory.get(usualText)
+	}
 	s.text = l.memory.append(s.text, b[:n])
 	return p
 }
