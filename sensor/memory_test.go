@@ -238,6 +238,45 @@ func TestMemoryPartialLines(t *testing.T) {
 	}
 }
 
+// Files that overlap are merged: each has a window, and they are many.
+func TestMemoryManyFiles(t *testing.T) {
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	const files, frames = 40, 25_000
+	for i := range uint32(files) {
+		out, err := os.Create(filepath.Join(dir, fmt.Sprintf("%02d.pcap", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFlood(out, files*1e5)
+		f.now += int64(i) * 1e5
+		for k := range uint32(frames) {
+			f.send(home10+k%5000, 0xc0000200+i, uint16(k), 25, wiretest.SYN, k*7919, 0, "")
+		}
+		f.out.Flush()
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const limit = 64
+	var stderr strings.Builder
+	cmd := exec.Command(name, "read", "--no-progress", "--set", fmt.Sprintf("limits.memory=%dMiB", limit), dir)
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	high := watchMemory(cmd)
+	err = cmd.Wait()
+	peak := high()
+	if err != nil || peak > limit<<20 {
+		t.Errorf("limit %d MiB: %d MiB, %v: %s", limit, peak>>20, err, stderr.String())
+	}
+	t.Logf("R8: %d files of %d frames that overlap: %d MiB (goal %d MiB)", files, frames, peak>>20, limit)
+}
+
 // A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the flood.
 func TestSpammerInTheFlood(t *testing.T) {
 	const every = 83_000

@@ -87,8 +87,8 @@ func (p *pipeline) limitMemory() {
 	}
 }
 
-// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and two windows of a file.
-const programMemory = 20 << 20
+// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows of files.
+const programMemory = 28 << 20
 
 func (p *pipeline) session(s *detect.Session) uint64 {
 	var n uint64

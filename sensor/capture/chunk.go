@@ -12,6 +12,9 @@ type format interface {
 // stretch holds the records that begin in it. It is counted on the decompressed input.
 const stretch = 4 << 20
 
+// shortStretch is that of inputs that are merged with more than two others: each holds one, and there may be maxActive.
+const shortStretch = 64 << 10
+
 // maxFrames is how many frames a stream gives at a time.
 const maxFrames = 4096
 
@@ -27,11 +30,20 @@ type chunk struct {
 	sieve       Sieve
 	from        uint16
 	more        [][]Frame // frames of further lanes
+	short       bool      // stretches are short
 }
 
 // clear begins anew, with the same memory.
 func (c *chunk) clear() {
-	*c = chunk{frames: c.frames[:0], sieve: c.sieve, from: c.from, more: c.more[:0]}
+	*c = chunk{frames: c.frames[:0], sieve: c.sieve, from: c.from, more: c.more[:0], short: c.short}
+}
+
+// stretch is how long stretches of this input are, in bytes.
+func (c *chunk) stretch() int64 {
+	if c.short {
+		return shortStretch
+	}
+	return stretch
 }
 
 // add takes in a frame, or counts that it was left out. If the sieve panics nothing was done.

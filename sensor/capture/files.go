@@ -192,6 +192,7 @@ func (s *Files) probe(f *file) error {
 		return &NoInputError{Name: f.name, Reason: "too many input files (65535 at a time)"}
 	}
 	reopen := f.raw == nil
+	f.chunk.short = reopen // the first frame is enough
 	if err := f.open(&s.cfg, 0); err != nil {
 		f.close()
 		return partial(f.name, err)
@@ -402,7 +403,7 @@ func (s *Files) Next() (*Batch, error) {
 func (s *Files) activate() {
 	f := s.future[0]
 	s.future = s.future[1:]
-	f.sieve, f.chunk.from = s.cfg.Sieve, f.index
+	f.sieve, f.chunk.from, f.chunk.short = s.cfg.Sieve, f.index, len(s.active) >= 2
 	if f.format == nil {
 		if err := f.open(&s.cfg, max(1, s.cfg.Workers)); err != nil {
 			s.faults = append(s.faults, partial(f.name, err))

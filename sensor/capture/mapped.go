@@ -90,7 +90,8 @@ var errShrunk = errors.New("the file became shorter while it was read")
 func (m *mapped) stretch(c *chunk) error {
 	// Records that begin in the stretch may end behind it.
 	page := m.pos &^ int64(os.Getpagesize()-1)
-	limit := m.pos/stretch*stretch + stretch
+	long := c.stretch()
+	limit := m.pos/long*long + long
 	size := min(limit+int64(m.header)+maxCaplen, m.size) - page
 	window, err := unix.Mmap(int(m.f.Fd()), page, int(size), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {

@@ -139,7 +139,7 @@ func (f *pcapFile) next(c *chunk) error {
 		return f.why(f.b.have(), nil)
 	}
 	b, pos := f.b.have(), 0
-	limit := stretch - int(f.b.offset()%stretch)
+	limit := int(c.stretch() - f.b.offset()%c.stretch())
 	err := c.walk(func() error {
 		for pos < limit && len(c.frames) < maxFrames {
 			next := f.one(b, pos, c)

@@ -174,7 +174,7 @@ func (f *ngFile) walk(c *chunk) error {
 		if c.count > 0 && len(f.b.have()) < 12 {
 			return nil
 		}
-		if at := f.b.offset() / stretch; at != f.at {
+		if at := f.b.offset() / c.stretch(); at != f.at {
 			f.at, c.end = at, true
 			return nil
 		}
