@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -819,7 +820,13 @@ func TestConversationJudge(t *testing.T) {
 		x.mu.Unlock()
 		return true
 	})
-	for what, sensor := range map[string]map[netip.Addr]heardBy{"live": heardLive(seen), "read": heardRead(t, seen)} {
+	one := heardLive(seen, 1)
+	for _, workers := range []int{2, 8} {
+		if many := heardLive(seen, workers); !maps.Equal(one, many) {
+			t.Errorf("%d workers hear something else than one", workers)
+		}
+	}
+	for what, sensor := range map[string]map[netip.Addr]heardBy{"live": one, "read": heardRead(t, seen)} {
 		agree, differ := 0, 0
 		for i, c := range callers {
 			addr := netip.MustParseAddr(c.src)
@@ -912,10 +919,10 @@ func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []ca
 }
 
 // heardLive is what the engine hears in frames as the capture gave them.
-func heardLive(frames []capture.Frame) map[netip.Addr]heardBy {
+func heardLive(frames []capture.Frame, workers int) map[netip.Addr]heardBy {
 	out := map[netip.Addr]heardBy{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-	e := engine.New(engine.Config{Home: everywhere, AllSessions: true, Seed: []byte("kernel")}, engine.Output{
+	e := engine.New(engine.Config{Home: everywhere, AllSessions: true, Helpers: workers, Seed: []byte("kernel")}, engine.Output{
 		Source: func(s *detect.SourceRecord) {
 			if s.Facts.Sessions > 0 && !out[s.Addr].accepted {
 				out[s.Addr] = heardBy{accepted: true, words: wordsOf(nil)}

@@ -144,6 +144,16 @@ func cut(n, size int) (parts []part) {
 	return parts
 }
 
+// everySecond puts the parts with odd numbers in front.
+func everySecond(parts []part) (list []part) {
+	for _, first := range []int{1, 0} {
+		for i := first; i < len(parts); i += 2 {
+			list = append(list, parts[i])
+		}
+	}
+	return list
+}
+
 func reversed(parts []part) (out []part) {
 	for i := len(parts) - 1; i >= 0; i-- {
 		out = append(out, parts[i])
@@ -389,6 +399,12 @@ func (m *maker) joined(v6 bool) {
 	all("of 24 bytes, with data", 0, 100, cut(120, 24)...)
 	all("of 24 bytes, with data, reversed", 0, 100, reversed(cut(120, 24))...)
 	all("30 in order", 4, 696, cut(720, 24)...)
+	all("30 reversed", 4, 696, reversed(cut(720, 24))...)
+	all("30, every second first", 4, 696, everySecond(cut(720, 24))...)
+	if !v6 { // IPv6 wants the header in the first
+		all("of 8 bytes, with 200 of data, reversed", 4, 200, reversed(cut(224, 8))...)
+		all("of 8 bytes, with 200 of data, every second first", 4, 200, everySecond(cut(224, 8))...)
+	}
 	all("of 400 bytes", 0, 1180, cut(1200, 400)...)
 	all("first twice", 4, 8, part{0, 24, true}, part{0, 24, true}, part{24, 8, false})
 	all("last twice, first last", 4, 8, part{24, 8, false}, part{24, 8, false}, part{0, 24, true})
