@@ -115,3 +115,28 @@ func heirOf(session func(c *conn)) (frames []frame) {
 	}
 	return frames
 }
+
+// A SYN from another link-layer address loses nothing, also if the sensor is started again after it.
+func TestSetAsideIsSaved(t *testing.T) {
+	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+	begin := func(told *[]detect.Finding) (*Engine, *feeder) {
+		e := New(cfg, Output{Finding: func(f *detect.Finding) { *told = append(*told, *f) }})
+		return e, &feeder{w: e.Worker(), size: 1}
+	}
+	var before, after []detect.Finding
+	e, w := begin(&before)
+	for _, f := range together(bot(30, refusing), from(at(newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames, 5*minute), 9)) {
+		w.take(f)
+	}
+	saved, _ := checkpoint(t, e)
+	e, w = begin(&after)
+	e.Restore(saved)
+	for _, f := range at(newConn("10.0.0.5", "192.0.2.26", 40001, 25).open().mail().close().frames, 10*minute) {
+		w.take(f)
+	}
+	e.Finish("shutdown")
+	last := after[len(after)-1]
+	if last.Class != detect.Spambot || last.Level != detect.Confirmed || last.Source.MAC[4] != 0 || last.ID != before[len(before)-1].ID {
+		t.Errorf("%s: %s of %v", story(after, "10.0.0.5"), last.ID, last.Source.MAC)
+	}
+}

@@ -174,7 +174,11 @@ func (s *shard) locked(f func()) {
 func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
-	if hst := s.hosts.at(src.host); hst != nil {
+	hst := s.hosts.at(src.host)
+	if hst != nil && hst.aside != nil { // of the two the former has the evidence; what the other one does is found again
+		d.MAC, hst = hst.aside.mac, hst.aside.old
+	}
+	if hst != nil {
 		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
