@@ -170,7 +170,9 @@ type truth struct {
 
 // dissent is where the truth's tools and we differ, and the packet that decides.
 var dissent = map[string]map[string]string{
-	"auth-long-command.pcap":      {"helo": "the name has 4,000 bytes; evidence keeps 255"},
+	"auth-long-command.pcap": {"helo": "the name has 4,000 bytes; evidence keeps 255"},
+	"enc-pcapng-two-linktypes.pcapng": {"exit": "the frames of its second interface have times in the year 586,000, and are left out",
+		"all_syn": "one of its two first SYNs is among them"},
 	"loss-one-side-only.pcap":     {"sessions": "tshark's handshake needs the server's half; with one half a session is the client's ACK after its SYN (frame 2)"},
 	"loss-phantom-direction.pcap": {"codes": "the EHLO reply 250-... spans frames 8 and 10 and is one reply; tshark counts it once per frame"},
 	"refused-odd-replies.pcap":    {"codes": "on port 465 the server speaks plain text, 220 (frame 149) and five refusals (frame 153); tshark takes the port for TLS"},
@@ -204,9 +206,6 @@ func TestCorpusRecorded(t *testing.T) {
 
 func compareWithTruth(t *testing.T, file string, want *truth) {
 	events, code, stderr := readEvents(t, "--set", "evidence.mail_from=full", file)
-	if code != exitOK {
-		t.Errorf("exit code %d: %s", code, stderr)
-	}
 	differs := func(what, format string, args ...any) {
 		t.Helper()
 		if why := dissent[want.File][what]; why != "" {
@@ -214,6 +213,9 @@ func compareWithTruth(t *testing.T, file string, want *truth) {
 			return
 		}
 		t.Errorf(what+": "+format, args...)
+	}
+	if code != exitOK {
+		differs("exit", "exit code %d: %s", code, stderr)
 	}
 	sources := map[string]*sourceFields{}
 	for _, e := range ofType(events, "source") {
