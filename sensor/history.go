@@ -103,16 +103,14 @@ func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bo
 	fail := func(err error) (int, error, error) {
 		return n, nil, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)
 	}
-	first, last, damaged, err := state.HistoryDays(dir)
+	days, damaged, err := state.HistoryDays(dir)
 	if err != nil {
 		return fail(err)
 	}
-	if q.ToDay != 0 {
-		last = min(last, q.ToDay)
-	}
-	for day := max(first, q.FromDay); day <= last; day += daysAtOnce {
+	days = slices.DeleteFunc(days, func(day int64) bool { return day < q.FromDay || q.ToDay != 0 && day > q.ToDay })
+	for part := range slices.Chunk(days, daysAtOnce) { // days can be far apart
 		some := q
-		some.FromDay, some.ToDay = day, min(last, day+daysAtOnce-1)
+		some.FromDay, some.ToDay = part[0], part[len(part)-1]
 		var lines []historyLine
 		err := state.ReadHistory(dir, some, func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
 			lines = append(lines, split(day, host, server, hours, byHour)...)

@@ -72,7 +72,7 @@ func TestDamagedRow(t *testing.T) {
 		bad := bytes.Clone(b)
 		bad[at] ^= 1 << bit
 		os.WriteFile(h.name, bad, 0o600)
-		if _, _, damaged, err := HistoryDays(dir); err != nil || damaged == nil || !strings.Contains(damaged.Error(), "599 rows (a host's day each) are good, 1 are lost") {
+		if _, damaged, err := HistoryDays(dir); err != nil || damaged == nil || !strings.Contains(damaged.Error(), "599 rows (a host's day each) are good, 1 are lost") {
 			t.Errorf("bit %d: %v, %v", bit, damaged, err)
 		}
 		again, refused, err := OpenHistory(dir, HistoryConfig{})
@@ -94,7 +94,7 @@ func TestDamagedRow(t *testing.T) {
 		if got, n := rowsOf(t, dir); n != 600 || !strings.Contains(got[fmt.Sprint(1, host(77))], "5") {
 			t.Errorf("%d rows", n)
 		}
-		if _, _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
+		if _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
 			t.Error(damaged, err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestAnyDamage(t *testing.T) {
 					t.Errorf("%s: to write into it: %v", name, err)
 				}
 			}
-			if _, _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
+			if _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
 				t.Errorf("%s: it is not mended: %v, %v", name, damaged, err)
 			}
 		})
@@ -334,7 +334,7 @@ func TestHistoryOfVersion1(t *testing.T) {
 	if err := h.Add(attempts(24, 1)); err != nil {
 		t.Error(err)
 	}
-	if _, _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
+	if _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
 		t.Error(damaged, err)
 	}
 }

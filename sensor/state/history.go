@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -608,24 +609,24 @@ type Query struct {
 	FromDay, ToDay int64
 }
 
-// HistoryDays are the first and the last day of the history in a directory; 0 and -1 if it is empty. It
-// looks all of the file through: damaged says what is lost of it, nil if nothing is.
-func HistoryDays(dir string) (first, last int64, damaged, err error) {
-	last = -1
+// HistoryDays are the days of the history in a directory, in order. It looks all of the file through:
+// damaged says what is lost of it, nil if nothing is.
+func HistoryDays(dir string) (days []int64, damaged, err error) {
+	seen := map[int64]bool{}
 	f, err := survey(filepath.Join(dir, "history.db"), nil, nil, func(k []byte, _ *row) {
-		day := int64(binary.BigEndian.Uint32(k))
-		if last < 0 {
-			first = day
+		if day := int64(binary.BigEndian.Uint32(k)); !seen[day] {
+			seen[day] = true
+			days = append(days, day)
 		}
-		first, last = min(first, day), max(last, day)
 	})
 	if err != nil {
-		return 0, -1, nil, err
+		return nil, nil, err
 	}
 	if f.wrong > 0 || f.bad > 0 || f.lost != 0 {
 		damaged = f.loss()
 	}
-	return first, last, damaged, nil
+	slices.Sort(days)
+	return days, damaged, nil
 }
 
 // ReadHistory reads the history in a directory; see Read.

@@ -207,7 +207,7 @@ func TestHistoryDamage(t *testing.T) {
 	if err := h.Read(Query{}, func(int64, netip.Addr, bool, *[24]engine.Counts) { n++ }); err != nil || n >= 9000 {
 		t.Errorf("half a file: %d rows, %v", n, err)
 	}
-	if _, _, damaged, err := HistoryDays(dir); err != nil || damaged == nil {
+	if _, damaged, err := HistoryDays(dir); err != nil || damaged == nil {
 		t.Errorf("half a file is taken for a whole one: %v", err)
 	}
 }
