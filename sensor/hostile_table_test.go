@@ -55,7 +55,7 @@ var hostileInputs = []struct {
 	{36, "other bytes in the same place", []string{"sensor TestHostileDialogues: other bytes in a retransmission"}},
 	{37, "an urgent byte in MAIL", []string{"sensor TestHostileDialogues: an urgent byte in MAIL"}},
 	{38, "one direction only, from the middle", []string{"sensor TestHostileDialogues: client only", "sensor TestHostileDialogues: server only", "sensor TestHostileDialogues: from the middle"}},
-	{39, "10 million forged SYNs", []string{"sensor TestMemoryIsBounded: 10 M spoofed sources", "sensor TestSpammerInTheFlood"}},
+	{39, "10 million forged SYNs", []string{"sensor TestMemoryIsBounded: spoofed sources", "sensor TestSpammerInTheFlood"}},
 	{40, "100,000 sources with one hash", []string{"flowtable TestHashAttack"}},
 	// SMTP.
 	{41, "a line without an end", []string{"sensor TestHostileDialogues: a line without an end", "smtpsniff TestLinearTime: a client's line without an end"}},
