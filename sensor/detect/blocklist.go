@@ -150,35 +150,69 @@ var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected b
 // ParseCitation reads the text of a refusal. It finds names it was never told of: the
 // host behind a cue, or that of a link in a text that speaks of a list.
 func ParseCitation(text string) (c Citation) {
-	low := strings.ToLower(text)
+	name, addr := mayCite(text)
+	if name {
+		c.List, c.Link = citedList(strings.ToLower(text))
+	}
+	if addr {
+		c.Addrs = citedAddrs(text)
+	}
+	return c
+}
+
+// citedAddrs are the global addresses in a text.
+func citedAddrs(text string) (list []netip.Addr) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }) {
+		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
+			list = append(list, a.Unmap())
+		}
+	}
+	return list
+}
+
+// mayCite reports whether a text can hold the name of a host, whose last label begins behind a dot with
+// a letter, or with what can become one in small letters; and whether it can hold an address, which has three dots before digits
+// or two colons. Most refusals hold neither, and are read once here.
+func mayCite(text string) (name, addr bool) {
+	dots, colons := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == ':':
+			colons++
+		case text[i] != '.' || i+1 == len(text):
+		case text[i+1] >= 'A': // which are the letters, some signs and all that is not ASCII
+			name = true
+		case text[i+1] >= '0' && text[i+1] <= '9':
+			dots++
+		}
+	}
+	return name, dots >= 3 || colons >= 2
+}
+
+// citedList is the list that a text in small letters names, and whether that is the host of a link.
+func citedList(low string) (list string, link bool) {
 	for _, cue := range cues {
-		for rest := low; c.List == ""; { // each round leaves a cue behind, of a reply of 256 bytes
+		for rest := low; list == ""; { // each round leaves a cue behind, of a reply of 256 bytes
 			i := strings.Index(rest, cue)
 			if i < 0 {
 				break
 			}
 			rest = rest[i+len(cue):]
 			if name := hostName(firstWord(rest)); name != "" && (cue != "using " || speaksOfList(low)) {
-				c.List = name
+				list = name
 			}
 		}
 	}
-	if c.List == "" && speaksOfList(low) {
+	if list == "" && speaksOfList(low) {
 		for _, scheme := range []string{"https://", "http://", "www."} {
 			if i := strings.Index(low, scheme); i >= 0 {
-				if c.List = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); c.List != "" {
-					c.Link = true
-					break
+				if list = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); list != "" {
+					return list, true
 				}
 			}
 		}
 	}
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }) {
-		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
-			c.Addrs = append(c.Addrs, a.Unmap())
-		}
-	}
-	return c
+	return list, false
 }
 
 // HiddenList stands for the name of a list that is not shown, because it may be something else that the client said.

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -184,6 +185,39 @@ func TestParseCitation(t *testing.T) {
 		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
 			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
 		}
+	}
+}
+
+// TestMayCite: a text that is not read further names no list and quotes no address.
+func TestMayCite(t *testing.T) {
+	pieces := append([]string{".", ":", "::", "1", "203.0.113.9", "2a01:4f8::1", "::ffff:203.0.113.9", " ", "bl.example.net", "BL.EXAMPLE.NET", "a", "de",
+		".\u212ay", ".\u0130o", "\xff", "-", "_", "[", "]", "https://", "www.", "listed", "blocked", "5.1.1 User unknown", "\n", "%eth0"}, cues...)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	skipped := [2]int{}
+	for range 200000 {
+		var text string
+		for range 1 + rnd.IntN(6) {
+			text += pieces[rnd.IntN(len(pieces))]
+		}
+		name, addr := mayCite(text)
+		if list, _ := citedList(strings.ToLower(text)); !name && list != "" {
+			t.Fatalf("%q names %s", text, list)
+		}
+		if list := citedAddrs(text); !addr && len(list) > 0 {
+			t.Fatalf("%q quotes %v", text, list)
+		}
+		if !name {
+			skipped[0]++
+		}
+		if !addr {
+			skipped[1]++
+		}
+	}
+	if skipped[0] < 1000 || skipped[1] < 1000 {
+		t.Errorf("only %v texts are not read further", skipped)
+	}
+	if name, addr := mayCite("5.1.1 User unknown"); name || addr {
+		t.Error("a usual refusal is read further")
 	}
 }
 
