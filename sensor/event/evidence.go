@@ -88,12 +88,34 @@ func nextAt(text string) (at, n int) {
 	return at, n
 }
 
+// marks are the bytes of which each of ats has one, and the one that stands behind a local part alone.
+var marks = func() (t [256]bool) {
+	for _, c := range []byte("@%=&([{<>") {
+		t[c] = true
+	}
+	return t
+}()
+
+// mayAddress reports whether hide may have to change a text. Most hold nothing that an address is written with.
+func mayAddress(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if marks[text[i]] {
+			return true
+		}
+	}
+	return false
+}
+
 // hide shortens the addresses in a text from the wire: servers quote senders and recipients. Sendmail writes the
 // local part alone, as in "<name>... User unknown".
 func (v Evidence) hide(text string) string {
-	if v.Mode == Full || text == "" {
+	if v.Mode == Full || !mayAddress(text) {
 		return text
 	}
+	return hidden(text)
+}
+
+func hidden(text string) string {
 	var b strings.Builder
 	for { // each round takes an address
 		at, n := nextAt(text)

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -77,5 +78,31 @@ func TestCleanIsOneSafeLine(t *testing.T) {
 		if r, bad := unsafeRune(got); bad || len(got) > 512 {
 			t.Errorf("%q: %U, %d bytes", text, r, len(got))
 		}
+	}
+}
+
+// TestMayAddress: a text that is not read further holds nothing to hide.
+func TestMayAddress(t *testing.T) {
+	pieces := append([]string{"a", "B.c", "example.org", "\"", "\\", ">... ", ">: ", "<", ">", ".", ": ", "User unknown", "\u212a", "\xff", "&COMMAT;", " (AT) ", "4", "0"}, ats...)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	skipped := 0
+	for range 200000 {
+		var text string
+		for range rnd.IntN(6) {
+			text += pieces[rnd.IntN(len(pieces))]
+		}
+		if mayAddress(text) {
+			continue
+		}
+		skipped++
+		if got := hidden(text); got != text {
+			t.Fatalf("%q becomes %q", text, got)
+		}
+	}
+	if skipped < 1000 {
+		t.Errorf("only %d texts are not read further", skipped)
+	}
+	if mayAddress("2.0.0 Ok: queued as 4Xy1") {
+		t.Error("a usual reply is read further")
 	}
 }
