@@ -292,13 +292,16 @@ func (l *Listener) showPart(s *Session, part []byte, how secrecy, list string, s
 
 // showNames writes a part of a text without the words of names.
 func (l *Listener) showNames(s *Session, part []byte) {
-	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
+	word := bytes.TrimRight(part, ".,:;!?")
+	bare := true // but for the end, it is one word
+	for _, c := range word {
+		bare = bare && letter(c)
+	}
+	// Most parts are ordinary words, which are no other words decoded.
+	if !(bare && inVocabulary(word)) &&
+		l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
 		l.hide()
 		return
-	}
-	bare := true // but for the end, it is one word
-	for _, c := range bytes.TrimRight(part, ".,:;!?") {
-		bare = bare && letter(c)
 	}
 	named := func(b []byte) bool {
 		word, _, _, n := l.nextWord(b)
@@ -469,11 +472,15 @@ func (l *Listener) binary(run []byte, f func(plain []byte) bool) bool {
 	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
 		return true
 	}
-	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		n, err := e.Decode(room, run[:len(run)/4*4+[]int{0, 0, 2, 3}[len(run)%4]])
-		if err != nil || n == 0 {
-			continue
-		}
+	encoding := base64.RawStdEncoding
+	if bytes.ContainsAny(run, "-_") {
+		encoding = base64.RawURLEncoding // differs from the other in these two characters alone
+	}
+	whole := len(run) / 4 * 4
+	if rest := len(run) % 4; rest > 1 {
+		whole += rest
+	}
+	if n, err := encoding.Decode(room, run[:whole]); err == nil && n > 0 {
 		plain := room[:n]
 		if f(plain) {
 			return true
