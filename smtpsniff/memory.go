@@ -86,12 +86,14 @@ func (l *Listener) Bytes() int { return l.memory.bytes + l.live*sessionBytes }
 // Feed or Gap.
 type holders struct{ first, last *Session }
 
-// note puts a session in its place among the holders.
+// note puts a session in its place among the holders. Most sessions are none, and hold nothing: then their links,
+// which are far from what Feed uses, are not looked at.
 func (l *Listener) note(s *Session) {
 	p := &s.client
 	if p.line.buf != nil || s.server.line.buf != nil || p.held != nil || p.other != nil {
 		if l.holders.last != s {
 			l.leave(s)
+			s.holds = true
 			if s.before = l.holders.last; s.before != nil {
 				s.before.behind = s
 			} else {
@@ -101,11 +103,14 @@ func (l *Listener) note(s *Session) {
 		}
 		return
 	}
-	l.leave(s)
+	if s.holds {
+		l.leave(s)
+	}
 }
 
 // leave takes a session from the holders, if it is one.
 func (l *Listener) leave(s *Session) {
+	s.holds = false
 	switch {
 	case s.before != nil:
 		s.before.behind = s.behind

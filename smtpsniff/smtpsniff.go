@@ -215,6 +215,7 @@ type Session struct {
 	Offers     Extensions // by the last answer to EHLO
 	HeloVerb   Verb       // of the latest HELO, EHLO or LHLO
 	Loose      bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
+	holds      bool       // it is among the holders; see Listener.GiveUp
 	// Counters; they stop at their largest value.
 	Mails, Rcpts, RcptsRejected uint32 // commands, and refused ones
 	Messages                    uint32 // taken
