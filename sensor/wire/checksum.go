@@ -1,5 +1,7 @@
 package wire
 
+import "math/bits"
+
 // Checksum says whether the checksums of a segment are right: that of the IPv4 header and
 // that of TCP. It is known of segments to mail ports, because what a receiver drops is neither an attempt nor
 // anybody's word.
@@ -42,24 +44,34 @@ func checkTCP(pseudo uint64, tcp []byte) Checksum {
 	return Wrong
 }
 
-// sum adds to a one's complement sum (RFC 1071). Words of four bytes in a wide integer need no
-// care for carries.
+// sum adds to a one's complement sum (RFC 1071), which may be done in words of any length and, up to the end, in the
+// other order of bytes.
 func sum(s uint64, b []byte) uint64 {
-	for ; len(b) >= 16; b = b[16:] {
-		x, y := be.Uint64(b), be.Uint64(b[8:])
-		s += x>>32 + x&0xffffffff + y>>32 + y&0xffffffff
+	var t, c uint64
+	for ; len(b) >= 32; b = b[32:] { // each round takes 32 bytes
+		t, c = bits.Add64(t, le.Uint64(b), 0)
+		t, c = bits.Add64(t, le.Uint64(b[8:]), c)
+		t, c = bits.Add64(t, le.Uint64(b[16:]), c)
+		t, c = bits.Add64(t, le.Uint64(b[24:]), c)
+		t += c // a carry leaves room for itself
 	}
-	for ; len(b) >= 4; b = b[4:] {
-		s += uint64(be.Uint32(b))
+	for ; len(b) >= 8; b = b[8:] { // three rounds at most
+		t, c = bits.Add64(t, le.Uint64(b), 0)
+		t += c
+	}
+	t = t>>32 + t&0xffffffff
+	if len(b) >= 4 {
+		t += uint64(le.Uint32(b))
+		b = b[4:]
 	}
 	if len(b) >= 2 {
-		s += uint64(be.Uint16(b)) << 16
+		t += uint64(le.Uint16(b))
 		b = b[2:]
 	}
 	if len(b) == 1 {
-		s += uint64(b[0]) << 8
+		t += uint64(b[0])
 	}
-	return s
+	return s + uint64(bits.ReverseBytes16(fold(t)))
 }
 
 // whole reports whether a one's complement sum that is not zero stands for zero, as that of bytes with a right checksum does.
