@@ -302,7 +302,21 @@ var evasions = []evasion{
 	{"IPv4 and link-layer address each", each(func(c *conn, d script) {
 		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
 		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i), 1})
-	}), [2]detect.Level{}}, // as many machines that mail once; each is told to mail straight to the Internet
+	}), likelyBoth},
+	{"IPv6 and link-layer address each", each(func(c *conn, d script) {
+		c.client, c.server = fmt.Sprintf("fd00::2:%x", 1+d.i), fmt.Sprintf("2001:db8:%x::25", 1000+d.i)
+		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i), 1})
+	}), likelyBoth},
+	{"IPv4 and link-layer address each two mails", each(func(c *conn, d script) {
+		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i/2)
+		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i / 2), 1})
+	}), likelyBoth},
+	{"IPv4 and link-layer address each, lines 5 s apart", each(func(c *conn, d script) {
+		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
+		c.open().told("220 mx ESMTP\r\n")
+		d.play(c, func(line string) { c.wait(5 * second).says(line + "\r\n") })
+		withMAC(c.close(), [6]byte{2, 0, 0, 0, byte(d.i), 1})
+	}), likelyBoth},
 	{"one SYN each, dropped", each(func(c *conn, _ script) { c.syn() }), suspectBoth},
 }
 

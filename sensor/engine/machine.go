@@ -21,6 +21,8 @@ type machines struct {
 	lineages  map[[6]byte]*lineage
 	lines     map[flowtable.Host]*lineage // those of machines with several addresses
 	forgotten atomic.Uint64
+	swarms    map[swarmKey]*swarm
+	held      []record // findings that are held back
 }
 
 type machine struct {

@@ -282,12 +282,13 @@ func (e *Engine) emit(r *record) {
 		t.Lock()
 		r.finding.Evidence = slices.Clone(r.host.evidence)
 		t.Unlock()
+		if e.machines.holds(r) {
+			return
+		}
+		e.release(r)
 		if e.machines.merge(r.key, r.finding, r.lists) {
 			e.machines.follow(r.finding)
-			if r.kept != nil {
-				e.out.Keep(r.kept)
-			}
-			e.out.Finding(r.finding)
+			e.giveFinding(r)
 		}
 	}
 }

@@ -41,6 +41,7 @@ type shard struct {
 	budget   budget                    // of findings that are suspect
 	unsaid   uint64                    // notes and arrivals for which there was no room
 	arrivals []arrival                 // new sources with IPv6
+	visits   []visit                   // sessions of sources that have had few
 
 	envelopes []*envelope // transactions of sessions, by their number
 	mailBytes int         // what there is room for in them

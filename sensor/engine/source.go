@@ -423,6 +423,7 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 		src.flags |= changed
 	}
 	s.over(k, f, talk, src, hst)
+	s.visited(k, f, talk, src, hst)
 	if f.has(opened) || f.has(midstream) && talk != nil && talk.Commands+talk.Replies > 0 {
 		s.tellSession(k, f, talk, src, hst, reason)
 	}

@@ -74,6 +74,7 @@ type lineage struct {
 	one       bool             // the latest ones are the same machine's
 	members   []flowtable.Host // those
 	findings  [detect.Classes]shown
+	swarm     *swarm // nil if it is known by its link-layer address
 }
 
 // shown is a finding of a machine with several addresses, as it was given out.
@@ -202,6 +203,11 @@ func (m *machines) lineage(a *arrival) *lineage {
 			m.forgotten.Add(uint64(len(m.lineages)))
 			clear(m.lineages)
 			clear(m.lines)
+			for _, c := range m.swarms {
+				for _, h := range c.line.members {
+					m.lines[h] = &c.line
+				}
+			}
 		}
 	}
 	l := &lineage{}
@@ -346,6 +352,9 @@ func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news b
 	if l == nil || !l.one {
 		return true
 	}
+	if l.swarm != nil && ofOne(f.Class) {
+		return l.swarm.news(k, f)
+	}
 	if f.Class == detect.DirectSMTP || f.Class == detect.OnBlocklist {
 		for _, c := range verdicts { // it is superseded
 			if l.findings[c].open && !l.findings[f.Class].open {
@@ -379,7 +388,10 @@ func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news b
 	t.open, t.level, t.updated, t.lists = f.Action != "closed", f.Level, f.Time, max(t.lists, lists)
 	f.ID, f.Seq = t.id, t.seq
 	list := l.past
-	if k.Scope.V6() {
+	if l.swarm != nil {
+		l.swarm.tell(f)
+	}
+	if k.Scope.V6() || l.swarm != nil {
 		list = l.members
 	}
 	for _, h := range list[max(0, len(list)-maxAddresses):] {

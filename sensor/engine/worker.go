@@ -216,7 +216,7 @@ func (w *Worker) run(shared bool) {
 func (e *Engine) exchange() {
 	e.gatherSides()
 	var moves []move
-	e.guarded(func() { moves = e.followArrivals() })
+	e.guarded(func() { moves = append(e.followArrivals(), e.followVisits()...) })
 	e.flushRecords()
 	defer e.rescue()
 	e.handOver()

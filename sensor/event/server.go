@@ -80,6 +80,8 @@ func serverFamily(code string) string {
 	switch code {
 	case "direct_smtp":
 		return "A"
+	case "new_addresses":
+		return "D"
 	case "not_smtp":
 		return "E"
 	}

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"spamsensor/sensor/detect"
+)
+
+// visitor is the connection of machine number i of a network, that comes for the round-th time.
+func visitor(i, round int) (*conn, script) {
+	c := baseConn(i, minute)
+	c.at += int64(round) * hour
+	c.cport += uint16(round) * 100
+	c.client = fmt.Sprintf("10.0.2.%d", 1+i)
+	return c, baseScript(i)
+}
+
+// machinesDo has n machines of a network, each with its own link-layer address, do something in turn.
+func machinesDo(n, rounds int, do func(c *conn, d script)) []frame {
+	var lists [][]frame
+	for round := range rounds {
+		for i := range n {
+			c, d := visitor(i, round)
+			do(c, d)
+			lists = append(lists, withMAC(c, [6]byte{2, 0, 0, 0, byte(i), 1}).frames)
+		}
+	}
+	return together(lists...)
+}
+
+// inTLS is a session that goes over to TLS.
+func inTLS(c *conn) {
+	c.open().told("220 mx ESMTP\r\n").says("EHLO pc\r\n").told("250-mx\r\n250 STARTTLS\r\n").says("STARTTLS\r\n").told("220 go\r\n").
+		says("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").told("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
+}
+
+func roams(f detect.Finding) bool {
+	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r detect.ReasonText) bool { return r.Server == "new_addresses" })
+}
+
+// A bot that takes another IP address and another link-layer address for each mail has one finding, and
+// those about its single addresses end, and stop, however long its sessions last.
+func TestSwarm(t *testing.T) {
+	var others []frame // a PC that reads its mail, so that rows are long enough for helpers
+	for i := range 900 {
+		c := newConn("10.0.9.9", "192.0.2.25", uint16(20000+i), 587)
+		c.at += int64(i-600) * 6 * second
+		inTLS(c)
+		others = append(others, c.frames...)
+	}
+	for name, pause := range map[string]int64{"short sessions": 0, "long ones": 3 * second} {
+		frames := machinesDo(30, 1, func(c *conn, d script) {
+			c.open().told("220 mx ESMTP\r\n")
+			d.play(c, func(line string) { c.wait(pause).says(line + "\r\n") })
+			c.close()
+		})
+		frames = together(others, frames)
+		var told []string
+		for _, helpers := range []int{1, 2, 8} {
+			for _, row := range []int{1, 40000} {
+				list := analyseRows(Config{Helpers: helpers, Seed: []byte("a seed of 32 bytes, for all alike")}, frames, row).findings
+				open, ids := map[string]int{}, map[string]bool{}
+				direct, best := 0, detect.NoLevel
+				for _, f := range list {
+					if seq := open[f.ID]; f.Seq != seq+1 {
+						t.Errorf("%s: event %d of %s has number %d", name, seq+1, f.ID, f.Seq)
+					}
+					open[f.ID] = f.Seq
+					switch f.Class {
+					case detect.Spambot:
+						ids[f.ID], best = true, max(best, f.Level)
+						if !roams(f) || len(f.Also) == 0 || f.Roams.String() != "10.0.2.0/24" || !strings.Contains(f.SameMachine(), "new addresses") || !strings.Contains(f.Advice, "switch port") {
+							t.Errorf("%s: %s %v %v: %s", name, f.ID, f.Reasons, f.Also, f.Advice)
+						}
+					case detect.DirectSMTP:
+						if f.Action == "opened" {
+							direct++
+						}
+					}
+					if f.Action == "closed" {
+						open[f.ID] = 0
+						delete(open, f.ID)
+					}
+				}
+				if len(ids) != 1 || best < detect.Likely || direct > swarmFrom || len(open) > 0 {
+					t.Errorf("%s, %d helpers, rows of %d: %d findings of a spambot, %s, and %d about an address; left open %v", name, helpers, row, len(ids), best, direct, open)
+				}
+				if row == 40000 {
+					told = append(told, fmt.Sprintf("%+v", list))
+				}
+			}
+		}
+		for _, x := range told[1:] {
+			if x != told[0] {
+				t.Errorf("%s: the findings depend on how many work", name)
+			}
+		}
+	}
+}
+
+// Machines that are many are not taken for one.
+func TestNoSwarm(t *testing.T) {
+	sends := func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n")
+		d.play(c, plainly(c))
+		c.close()
+	}
+	auth := func(c *conn, d script) {
+		c.open().told("220 mx ESMTP\r\n").says(d.helo + "\r\n").told("250-mx\r\n250 AUTH PLAIN\r\n").says("AUTH PLAIN AGEAYg==\r\n").told("235 ok\r\n")
+		d.helo = ""
+		d.play(c, plainly(c))
+		c.close()
+	}
+	taken := func(d script) script { d.i = 0; return d } // it is not refused
+	for _, c := range []struct {
+		name   string
+		frames []frame
+		bots   bool // each of them is one
+	}{
+		{"guests who submit a mail each with AUTH", machinesDo(40, 1, func(c *conn, d script) { c.sport = 587; auth(c, d) }), false},
+		{"guests who submit with AUTH on port 25", machinesDo(40, 1, auth), false},
+		{"guests who submit with TLS", machinesDo(40, 1, func(c *conn, d script) { c.sport = 587; inTLS(c) }), false},
+		{"guests who use TLS on port 25", machinesDo(40, 1, func(c *conn, d script) { inTLS(c) }), false},
+		{"office PCs with a mail each to one server", machinesDo(40, 1, func(c *conn, d script) { c.server = "198.51.9.25"; sends(c, d) }), false},
+		{"PCs whose mail is taken", machinesDo(40, 1, func(c *conn, d script) { sends(c, taken(d)) }), false},
+		{"servers that give the name of their sender", machinesDo(40, 1, func(c *conn, d script) {
+			d.helo, d.from = fmt.Sprintf("EHLO www.shop%d.example", d.i), fmt.Sprintf("MAIL FROM:<root@www.shop%d.example>", d.i)
+			sends(c, d)
+		}), false},
+		{"servers of one operator", machinesDo(40, 1, func(c *conn, d script) {
+			d.helo, d.from = fmt.Sprintf("EHLO web%d.operator.example", d.i), "MAIL FROM:<root@operator.example>"
+			sends(c, d)
+		}), false},
+		{"PCs that mail at the same time", machinesDo(40, 1, func(c *conn, d script) { c.at = epoch + int64(d.i)*1e6; sends(c, d) }), false},
+		{"PCs that read their mail, too", together(machinesDo(40, 1, func(c *conn, d script) { c.sport, c.at = 587, c.at-hour; inTLS(c) }), machinesDo(40, 1, sends)), false},
+		{"infected PCs that live on", machinesDo(6, 10, func(c *conn, d script) {
+			c.at -= 50 * minute * ((c.at - epoch) / hour)
+			d.i += int(c.cport-40000) / 100
+			c.server = fmt.Sprintf("198.%d.%d.25", 18+d.i, int(c.cport)%250)
+			sends(c, d)
+		}), true},
+	} {
+		for _, row := range []int{1, 4000} {
+			for _, f := range analyseRows(Config{}, c.frames, row).findings {
+				if f.Roams.IsValid() || f.Class == detect.Spambot && !c.bots {
+					t.Errorf("%s: %s %s %s %s, %v", c.name, f.Source.Addr, f.Action, f.Class, f.Level, f.Reasons)
+					break
+				}
+			}
+		}
+	}
+}
+
+// Members that come again after a swarm was taken for one machine show that it is none, and what follows is judged alone.
+func TestSwarmThatComesAgain(t *testing.T) {
+	frames := machinesDo(12, 3, func(c *conn, d script) { wholeSession(c, d) })
+	list := analyse(Config{}, frames).findings
+	last := list[len(list)-1]
+	if !slices.ContainsFunc(list, roams) || roams(last) {
+		t.Errorf("%s %s %v", last.Action, last.Class, last.Roams)
+	}
+}
+
+// Another machine of the network that mails straight to the Internet is told of within minutes.
+func TestSwarmsNeighbour(t *testing.T) {
+	c := newConn("10.0.2.200", "198.51.200.25", 41000, 25)
+	c.at += 12*minute + 30*second
+	c.open().told("220 mx ESMTP\r\n").says("EHLO www.shop.example\r\n").told("250 mx\r\n").says("MAIL FROM:<root@www.shop.example>\r\n").told("250 ok\r\n").
+		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("hello\r\n.\r\n").told("250 taken\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	frames := together(withMAC(c, [6]byte{2, 0, 0, 0, 99, 1}).frames, machinesDo(30, 1, func(c *conn, d script) { wholeSession(c, d) }))
+	if got := story(analyse(Config{}, frames).findings, "10.0.2.200"); got != "opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)" {
+		t.Error(got)
+	}
+}
+
+// What is known of swarms has a bound.
+func TestSwarmsAreBounded(t *testing.T) {
+	var m machines
+	for i := range 3 * maxSwarms {
+		v := visit{end: int64(1 + i)}
+		v.source.Addr[13], v.source.Addr[14] = byte(i>>8), byte(i)
+		m.swarm(&v).end = v.end
+	}
+	if len(m.swarms) != maxSwarms || m.forgotten.Load() != 2*maxSwarms {
+		t.Errorf("%d swarms, %d forgotten", len(m.swarms), m.forgotten.Load())
+	}
+}
