@@ -55,7 +55,7 @@ func (s *shard) touch(list []packet) {
 		p := &list[i]
 		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
 			f := s.t.Flows.At(r)
-			sum += uint32(f.start)
+			sum += f.conn.Touch(dirOf(p)) + uint32(f.flags)
 			if talk := s.sessions.at(f.session); talk != nil {
 				sum += uint32(talk.Touch())
 			}
