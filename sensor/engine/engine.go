@@ -126,6 +126,7 @@ type Engine struct {
 	over      bool // nobody will be answered any more
 	homeSeen  atomic.Bool
 	emitted   []record  // scratch of flush
+	places    []place   // the same
 	arrivals  []arrival // scratch of followArrivals
 	site      site
 	machines  machines

@@ -208,6 +208,12 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64
 	return d
 }
 
+// place is where a record is among those of a batch.
+type place struct {
+	order uint64 // of the packet
+	at    uint32
+}
+
 // flushRecords gives out the records of all shards in order. The caller holds tickMu.
 func (e *Engine) flushRecords() {
 	all := e.emitted[:0]
@@ -222,10 +228,17 @@ func (e *Engine) flushRecords() {
 	if len(all) == 0 {
 		return
 	}
-	slices.SortFunc(all, func(a, b record) int {
+	// The records are large and hold pointers, so that their places are sorted.
+	places := e.places[:0]
+	for i := range all {
+		places = append(places, place{all[i].order, uint32(i)})
+	}
+	slices.SortFunc(places, func(x, y place) int {
+		if x.order != y.order {
+			return cmp.Compare(x.order, y.order)
+		}
+		a, b := &all[x.at], &all[y.at]
 		switch {
-		case a.order != b.order:
-			return cmp.Compare(a.order, b.order)
 		case a.packet != b.packet:
 			if b.packet {
 				return -1
@@ -237,9 +250,10 @@ func (e *Engine) flushRecords() {
 		// A tick: nothing caused these but time.
 		return cmp.Or(cmp.Compare(a.time, b.time), a.who().Compare(b.who()), cmp.Compare(a.sub, b.sub))
 	})
-	for i := range all {
-		e.given(&all[i])
+	for _, p := range places {
+		e.given(&all[p.at])
 	}
+	e.places = places
 	clear(all)
 	e.emitted = all[:0]
 }
