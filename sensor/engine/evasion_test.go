@@ -311,6 +311,10 @@ var evasions = []evasion{
 		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i/2)
 		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i / 2), 1})
 	}), likelyBoth},
+	{"an IPv4 address each, a link-layer address for two", each(func(c *conn, d script) {
+		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
+		withMAC(wholeSession(c, d), [6]byte{2, 0, 0, 0, byte(d.i / 2), 1})
+	}), likelyBoth},
 	{"IPv4 and link-layer address each, lines 5 s apart", each(func(c *conn, d script) {
 		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
 		c.open().told("220 mx ESMTP\r\n")

@@ -267,8 +267,9 @@ func (e *Engine) oneMachine(c *swarm) bool {
 }
 
 // bad reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of their
-// own, from link-layer addresses of their own, with names that their senders do not have; one in five
-// was refused, three at least; and the senders or the names are many.
+// own, with names that their senders do not have; one in five was refused, three at least; and the
+// senders or the names are many. A link-layer address that has more than three of the addresses is
+// known by itself; see lineal.
 func (c *swarm) bad() bool {
 	n, refused, foreign := len(c.visits), 0, 0
 	nets, macs := map[uint32]bool{}, map[[6]byte]bool{}
@@ -289,7 +290,7 @@ func (c *swarm) bad() bool {
 			refused++
 		}
 	}
-	return min(len(nets), len(macs), foreign)*4 >= n*3 && refused >= 3 && refused*5 >= n &&
+	return min(len(nets), foreign)*4 >= n*3 && len(macs)*3 >= n && refused >= 3 && refused*5 >= n &&
 		(len(names)*4 >= n*3 || len(senders)*2 >= n)
 }
 
