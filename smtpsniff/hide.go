@@ -297,15 +297,27 @@ func (l *Listener) showNames(s *Session, part []byte) {
 	for _, c := range word {
 		bare = bare && letter(c)
 	}
-	// Most parts are ordinary words, which are no other words decoded.
-	if !(bare && inVocabulary(word)) &&
-		l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
+	if bare && inVocabulary(word) { // "service" says nothing of the mailbox of that name
+		l.out = append(l.out, part...)
+		return
+	}
+	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
 		l.hide()
 		return
 	}
+	// named reports whether b has a word of a name. In the domain of an address, behind its @, ordinary words are none.
 	named := func(b []byte) bool {
-		word, _, _, n := l.nextWord(b)
-		return l.hasWord(b, 1, s.said.names.has) && !(bare && n <= 3 && inVocabulary(word))
+		domain := bytes.HasSuffix(l.out, []byte("@")) && bytes.IndexByte(b, '.') > 0
+		for { // each round takes a word
+			word, rest, h, n := l.nextWord(b)
+			if n == 0 {
+				return false
+			}
+			if s.said.names.has(h) && !(domain && inVocabulary(word)) {
+				return true
+			}
+			b = rest
+		}
 	}
 	for len(part) > 0 { // each round takes a byte at least
 		end := 0

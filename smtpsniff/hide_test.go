@@ -141,7 +141,7 @@ func TestShown(t *testing.T) {
 	}{
 		{mail, "550 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/203.0.113.9",
 			"5.7.1 Service unavailable; Client host [203.0.113.9] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/203.0.113.9"},
-		{mail, "550 5.1.1 <user@x.example>: Recipient address rejected: User unknown", "5.1.1 <...@x.example>: Recipient address rejected: ... unknown"},
+		{mail, "550 5.1.1 <user@x.example>: Recipient address rejected: User unknown", "5.1.1 <...@x.example>: Recipient address rejected: User unknown"},
 		{mail, "450 4.2.0 <user@x.example>: Greylisted for 300 seconds (see http://postgrey.schweikert.ch/help/x.html)",
 			"4.2.0 <...@x.example>: Greylisted for 300 seconds (see http://postgrey.schweikert.ch/help/x.html)"},
 		{auth, "553 5.7.1 <anna@corp.example>: Sender address rejected: not owned by user jdoe77", "5.7.1 ... Sender address rejected: not owned by ..."},

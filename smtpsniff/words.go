@@ -70,7 +70,7 @@ information infrastructure initial input insecure inside instead insufficient in
 internal internet into invalid ip ips ipv is isp issue issues it its itself join junk just keep
 keepalive key kind known large last later latest least left length less let letter level like
 likely limit limited limits line lines link links list listed listing listings lists literal little
-load loaded local locally location locked log login logged long longer look lookup loop low lower
+load loaded local locally location locked log login logged long longer look looks lookup loop low lower
 machine mail mailbox mailboxes mailer mailers mailing mails mailserver maintenance make malformed
 malicious malware man many marked match matched matches matching max maximum may me means mechanism
 media memory message messages method mime minimum minute minutes misconfigured missing mismatch

@@ -27,14 +27,15 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.causes[hash%uint64(len(s.causes))]
 	if c.hash != hash || c.cites {
-		text = string(ev.Text)
-		cited = detect.ParseCitation(text)
-		if shown := string(ev.Shown); shown != text {
+		said := string(ev.Text)
+		cited = detect.ParseCitation(said)
+		text = said
+		if shown := string(ev.Shown); shown != said {
 			if text = shown; cited.List != "" && detect.ParseCitation(shown).List != cited.List {
 				cited.List = detect.HiddenList
 			}
 		}
-		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), text), cited.List != "" || len(cited.Addrs) > 0}
+		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
 		if talk := s.sessions.at(s.t.Flows.At(s.current).session); talk != nil {
 			cited = ofOthers(cited, talk.Banner())
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -153,11 +154,22 @@ func hidden(text string) string {
 		if to < 0 {
 			continue
 		}
-		if from := strings.LastIndexByte(text[:to], '<'); from >= 0 && !strings.ContainsAny(text[from:to], "@ ") {
+		if from := strings.LastIndexByte(text[:to], '<'); from >= 0 && !strings.ContainsAny(text[from:to], "@ ") && !isClient(text[from+1:to]) {
 			text = text[:from+1] + "..." + text[to:]
 		}
 	}
 	return text
+}
+
+// isClient reports whether servers write a client so, which is no mailbox: an address of IP, with the client's
+// name before it, or the only name that each machine has.
+func isClient(text string) bool {
+	_, address, both := strings.Cut(strings.TrimSuffix(text, "]"), "[")
+	if !both {
+		address = text
+	}
+	_, err := netip.ParseAddr(strings.TrimPrefix(address, "IPv6:"))
+	return err == nil || text == "localhost"
 }
 
 // openingQuote finds the quote before the last of a quoted string, which text is without its last quote; -1 is none. What is
