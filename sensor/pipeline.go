@@ -38,7 +38,8 @@ type pipeline struct {
 	flight  int64  // how many can be on their way between the sources and the engine
 }
 
-// keep has what the next finding leaves behind kept when its event was written.
+// keep has what the next finding leaves behind kept before its event is written: a sensor that is killed in
+// between goes on with an update of it.
 func (p *pipeline) keep(saved *engine.Saved) {
 	p.kept = func() { p.cfg.journal.Add(saved) }
 }
@@ -101,7 +102,7 @@ func (p *pipeline) session(s *detect.Session) uint64 {
 
 func (p *pipeline) finding(f *detect.Finding) {
 	if p.events != nil {
-		p.events.Then(p.kept)
+		p.events.Before(p.kept)
 		p.events.Finding(f)
 		p.kept = nil
 	}

@@ -42,13 +42,13 @@ type Config struct {
 
 // Writer makes events. Its methods must be called by one goroutine at a time.
 type Writer struct {
-	cfg   Config
-	queue *Queue
-	log   zerolog.Logger
-	seq   uint64
-	left  int // bytes of evidence that fit into the event in hand
-	kind  Type
-	then  func()
+	cfg    Config
+	queue  *Queue
+	log    zerolog.Logger
+	seq    uint64
+	left   int // bytes of evidence that fit into the event in hand
+	kind   Type
+	before func()
 }
 
 // Type is the kind of an event.
@@ -83,13 +83,13 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {
-	w.queue.putThen(w.kind, line, w.then)
-	w.then = nil
+	w.queue.putAfter(w.kind, line, w.before)
+	w.before = nil
 	return len(line), nil
 }
 
-// Then has f called, by another goroutine, when the event that is made next was written.
-func (w *Writer) Then(f func()) { w.then = f }
+// Before has f called, by another goroutine, before the event that is made next is written.
+func (w *Writer) Before(f func()) { w.before = f }
 
 // maxEvidence bounds the evidence in an event, in bytes after escaping, so that an
 // event has at most 4 KiB, and a finding with all its reasons 8.

@@ -61,9 +61,9 @@ type replacement struct {
 }
 
 type line struct {
-	kind Type
-	text []byte
-	then func() // called when it was written; may be nil
+	kind   Type
+	text   []byte
+	before func() // called once, before it is written for the first time; may be nil
 }
 
 const (
@@ -94,10 +94,10 @@ func NewQueue(out io.Writer, block bool) *Queue {
 }
 
 // put adds a line, which is copied.
-func (q *Queue) put(k Type, text []byte) { q.putThen(k, text, nil) }
+func (q *Queue) put(k Type, text []byte) { q.putAfter(k, text, nil) }
 
-// putThen adds a line, and has then called by the writing goroutine when it was written.
-func (q *Queue) putThen(k Type, text []byte, then func()) {
+// putAfter adds a line, and has before called by the writing goroutine before it is written.
+func (q *Queue) putAfter(k Type, text []byte, before func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	limit := room
@@ -114,7 +114,7 @@ func (q *Queue) putThen(k Type, text []byte, then func()) {
 		return
 	}
 	q.pending[k]++
-	q.lines = append(q.lines, line{k, append([]byte(nil), text...), then})
+	q.lines = append(q.lines, line{k, append([]byte(nil), text...), before})
 	q.bytes += len(text)
 	q.changed.Broadcast()
 }
@@ -199,14 +199,14 @@ func (q *Queue) run() {
 // retry tries what is held, in order, until something fails again.
 func (q *Queue) retry() error {
 	for len(q.held) > 0 {
-		l := q.held[0]
+		l := &q.held[0]
 		if err := q.write(l); err != nil {
 			q.failed(err)
 			return err
 		}
 		q.held = q.held[1:]
 		q.hold(-1)
-		q.gone(l, nil)
+		q.gone(*l, nil)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func (q *Queue) retry() error {
 func (q *Queue) deliver(l line) {
 	err := q.retry()
 	if err == nil {
-		err = q.write(l)
+		err = q.write(&l)
 	}
 	switch {
 	case err == nil:
@@ -251,7 +251,7 @@ func (q *Queue) hold(n int) {
 func hungUp(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) }
 
 // write writes one line.
-func (q *Queue) write(l line) error {
+func (q *Queue) write(l *line) error {
 	q.replace()
 	q.mu.Lock()
 	err, torn, failing := q.broken, q.torn, q.failing
@@ -279,13 +279,17 @@ func (q *Queue) write(l line) error {
 		}
 		q.tear(false)
 	}
+	if l.before != nil {
+		l.before()
+		l.before = nil
+	}
 	n, err := q.out.Write(l.text)
 	q.disk.wrote(n)
 	if err == nil && n < len(l.text) {
 		err = io.ErrShortWrite
 	}
 	if err == nil {
-		q.pipe.wrote(l)
+		q.pipe.wrote(*l)
 		return nil
 	}
 	if whole := q.hungUp(err, n); n > 0 && !whole && !q.disk.takeBack(n) {
@@ -341,9 +345,6 @@ func (q *Queue) failed(err error) {
 
 // gone takes a line that was written, or lost with an error, out of the account.
 func (q *Queue) gone(l line, err error) {
-	if err == nil && l.then != nil {
-		l.then()
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.pending[l.kind] == 0 { // Close gave up and has counted it

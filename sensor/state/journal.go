@@ -19,7 +19,7 @@ import (
 //
 //	0a1b2c3d {"at":...,"kept":...}
 //
-// It is appended when the event was written, and not flushed to the disk: the journal outlives the process
+// It is appended before the event is written, so that none is told twice, and not flushed to the disk: the journal outlives the process
 // and not the machine. There are two files: findings.log, and findings.old while a
 // checkpoint is saved that will hold all of it. Its methods may be called by several goroutines.
 type Journal struct {
