@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func TestHangupReopensTheFile(t *testing.T) {
 	}
 	until("the file", func() bool { return size() == 0 })
 	for _, args := range [][]string{{"run", "-i", "v1", "--set", "output.file=" + events}, {"read", "--events", events, file}} {
-		q := launch(t, &stdout, exec.Command("ip", append([]string{"netns", "exec", ns, name}, args...)...))
+		q := launch(t, io.Discard, exec.Command("ip", append([]string{"netns", "exec", ns, name}, args...)...))
 		if code := q.code(); code != exitUsage || !strings.Contains(q.stderr.String(), "another process is writing to it") {
 			t.Errorf("%s, to the file of a sensor: exit code %d: %s", args[0], code, q.stderr.String())
 		}

@@ -401,7 +401,7 @@ func ways() (list []struct {
 	}{
 		{"no timestamp", seg{bare: true}}, {"a timestamp ahead", seg{stampOff: 1 << 20}}, {"NOPs", seg{options: []byte{1, 1, 1, 1}}},
 	} {
-		add(s.name, func(c *caller, line string) { s.s.text = line; c.put(s.s) })
+		add(s.name, func(c *caller, line string) { one := s.s; one.text = line; c.put(one) })
 		stamped()
 	}
 	for _, s := range []struct {
