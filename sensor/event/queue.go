@@ -165,6 +165,7 @@ func (q *Queue) replace() {
 func (q *Queue) run() {
 	defer close(q.done)
 	defer q.replace()
+	var spare []line
 	for {
 		q.mu.Lock()
 		for len(q.lines) == 0 && !q.closed {
@@ -184,7 +185,7 @@ func (q *Queue) run() {
 			q.changed.Wait()
 		}
 		lines := q.lines
-		q.lines = nil
+		q.lines = spare[:0]
 		q.mu.Unlock()
 		if len(lines) == 0 {
 			q.forget(q.retry())
@@ -193,6 +194,8 @@ func (q *Queue) run() {
 		for _, l := range lines {
 			q.deliver(l)
 		}
+		clear(lines)
+		spare = lines
 	}
 }
 
