@@ -13,14 +13,21 @@ func communityID(a, b netip.AddrPort) string {
 	if b.Addr().Less(a.Addr()) || a.Addr() == b.Addr() && b.Port() < a.Port() {
 		a, b = b, a
 	}
-	h := sha1.New()
-	h.Write([]byte{0, 0}) // seed
-	h.Write(a.Addr().AsSlice())
-	h.Write(b.Addr().AsSlice())
-	h.Write([]byte{6, 0}) // TCP, padding
-	var ports [4]byte
-	binary.BigEndian.PutUint16(ports[:], a.Port())
-	binary.BigEndian.PutUint16(ports[2:], b.Port())
-	h.Write(ports[:])
-	return "1:" + base64.StdEncoding.EncodeToString(h.Sum(nil))
+	var room [2 + 16 + 16 + 2 + 4]byte
+	m := append(room[:0], 0, 0) // seed
+	m = appendAddr(appendAddr(m, a.Addr()), b.Addr())
+	m = append(m, 6, 0) // TCP, padding
+	sum := sha1.Sum(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(m, a.Port()), b.Port()))
+	var id [64]byte
+	return string(base64.StdEncoding.AppendEncode(append(id[:0], "1:"...), sum[:]))
+}
+
+// appendAddr appends the 4 or 16 bytes of an address.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if a.Is4() {
+		x := a.As4()
+		return append(b, x[:]...)
+	}
+	x := a.As16()
+	return append(b, x[:]...)
 }

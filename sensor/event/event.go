@@ -142,8 +142,9 @@ func digits(b []byte, v, div int) []byte {
 func (w *Writer) Session(s *detect.Session) uint64 {
 	e := w.input(w.begin(SessionEvent, zerolog.InfoLevel, s.End), s.Input)
 	vlan(e, s.VLAN)
-	e.Str("src_ip", s.Client.Addr().String()).Uint16("src_port", s.Client.Port()).
-		Str("dest_ip", s.Server.Addr().String()).Uint16("dest_port", s.Server.Port()).
+	client, server := s.Client.Addr().String(), s.Server.Addr().String()
+	e.Str("src_ip", client).Uint16("src_port", s.Client.Port()).
+		Str("dest_ip", server).Uint16("dest_port", s.Server.Port()).
 		Str("proto", "TCP").Str("app_proto", s.App).Uint64("flow_id", s.FlowID).Str("community_id", communityID(s.Client, s.Server))
 	if s.MAC != [6]byte{} {
 		e.Str("mac", mac(s.MAC))
@@ -206,31 +207,34 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 		d.Array("refusals", list)
 	}
 	d.Strs("flags", nonNil(s.Flags))
-	e.Dict("smtp", d).Msg(sessionMessage(s))
+	e.Dict("smtp", d).Msg(sessionMessage(s, client, server))
 	return w.seq
 }
 
-func sessionMessage(s *detect.Session) string {
-	m := s.Client.Addr().String() + " to " + s.Server.Addr().String() + ":" + strconv.Itoa(int(s.Server.Port())) + ": "
+// sessionMessage says in words what a session was. client and server are its addresses.
+func sessionMessage(s *detect.Session, client, server string) string {
+	b := make([]byte, 0, 160)
+	b = append(append(append(b, client...), " to "...), server...)
+	b = append(strconv.AppendUint(append(b, ':'), uint64(s.Server.Port()), 10), ": "...)
 	switch {
 	case s.App == "smtp" && s.Messages == 1:
-		m += "1 message"
+		b = append(b, "1 message"...)
 	case s.App == "smtp":
-		m += strconv.Itoa(int(s.Messages)) + " messages"
+		b = append(strconv.AppendUint(b, uint64(s.Messages), 10), " messages"...)
 	case s.App == "tls":
-		m += "encrypted"
+		b = append(b, "encrypted"...)
 	case s.App == "failed":
-		m += "not SMTP"
+		b = append(b, "not SMTP"...)
 	default:
-		m += "nothing was said"
+		b = append(b, "nothing was said"...)
 	}
 	if s.TLS == "starttls" {
-		m += ", then encrypted"
+		b = append(b, ", then encrypted"...)
 	}
 	if n := s.Rejected + s.Deferred + s.RcptsRejected; n > 0 {
-		m += ", " + strconv.Itoa(int(n)) + " refusals"
+		b = append(strconv.AppendUint(append(b, ", "...), uint64(n), 10), " refusals"...)
 	}
-	return m
+	return string(b)
 }
 
 // Source writes what is known of a source.
