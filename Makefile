@@ -25,8 +25,11 @@ vet:
 
 # Without the race detector where there is one goroutine and much to compute.
 SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/reliability
+# Tests of one goroutine, too, in packages that have others.
+SLOW = ^(TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestSwarm|TestNoSwarm|TestDamage|TestAnyDamage)$$
 unit:
-	$(GO) test -race -timeout 12m $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(GO) test -race -timeout 12m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
 
 # Speed: of every stage, and of the whole beside the other tools that are installed. The
