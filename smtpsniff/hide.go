@@ -301,23 +301,17 @@ func (l *Listener) showNames(s *Session, part []byte) {
 		l.out = append(l.out, part...)
 		return
 	}
-	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, s.said.names.has) }) {
+	name := func(_ []byte, hash uint32) bool { return s.said.names.has(hash) }
+	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, name) }) {
 		l.hide()
 		return
 	}
 	// named reports whether b has a word of a name. In the domain of an address, behind its @, ordinary words are none.
 	named := func(b []byte) bool {
 		domain := bytes.HasSuffix(l.out, []byte("@")) && bytes.IndexByte(b, '.') > 0
-		for { // each round takes a word
-			word, rest, h, n := l.nextWord(b)
-			if n == 0 {
-				return false
-			}
-			if s.said.names.has(h) && !(domain && inVocabulary(word)) {
-				return true
-			}
-			b = rest
-		}
+		return l.hasWord(b, 1, func(word []byte, hash uint32) bool {
+			return name(word, hash) && !(domain && inVocabulary(word))
+		})
 	}
 	for len(part) > 0 { // each round takes a byte at least
 		end := 0
@@ -338,13 +332,13 @@ func (l *Listener) showNames(s *Session, part []byte) {
 }
 
 // hasWord reports whether a word of at least so many letters is one of a set.
-func (l *Listener) hasWord(b []byte, least int, in func(hash uint32) bool) bool {
+func (l *Listener) hasWord(b []byte, least int, in func(word []byte, hash uint32) bool) bool {
 	for { // each round takes a word
-		_, rest, h, n := l.nextWord(b)
+		word, rest, h, n := l.nextWord(b)
 		if n == 0 {
 			return false
 		}
-		if n >= least && in(h) {
+		if n >= least && in(word, h) {
 			return true
 		}
 		b = rest
@@ -353,7 +347,7 @@ func (l *Listener) hasWord(b []byte, least int, in func(hash uint32) bool) bool 
 
 // repeats reports whether a word that the client said is in a part of a text.
 func (l *Listener) repeats(s *Session, part []byte) bool {
-	in := func(h uint32) bool { return s.said.secrets.has(h) || s.said.names.has(h) }
+	in := func(_ []byte, h uint32) bool { return s.said.secrets.has(h) || s.said.names.has(h) }
 	return l.hasWord(part, 2, in) || l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
 }
 
