@@ -69,9 +69,11 @@ func (l *Listener) Free(s *Session) {
 	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held, &s.client.other, &s.text} {
 		l.giveBack(b)
 	}
-	if l.live--; (len(l.sessions)+1)*sessionBytes <= max(leastSpare, l.live*sessionBytes/4) {
+	l.live--
+	n, most := len(l.sessions), max(leastSpare, l.live*sessionBytes/4)
+	if (n+1)*sessionBytes <= most {
 		l.sessions = append(l.sessions, s)
-	} else if n := len(l.sessions); n > 0 && n*sessionBytes > max(leastSpare, l.live*sessionBytes/4) {
+	} else if n*sessionBytes > most { // there are ever fewer in use
 		l.sessions[n-1] = nil
 		l.sessions = l.sessions[:n-1]
 	}

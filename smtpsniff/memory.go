@@ -44,9 +44,9 @@ func (m *blocks) get(n int) []byte {
 func (m *blocks) put(b []byte) {
 	size := cap(b)
 	m.bytes -= size
-	c := class(size)
-	if m.spare+size > max(leastSpare, m.bytes/4) {
-		if k := len(m.free[c]); k > 0 && m.spare > max(leastSpare, m.bytes/4) { // there are ever fewer in use
+	c, most := class(size), max(leastSpare, m.bytes/4)
+	if m.spare+size > most {
+		if k := len(m.free[c]); k > 0 && m.spare > most { // there are ever fewer in use
 			m.free[c][k-1] = nil
 			m.free[c], m.spare = m.free[c][:k-1], m.spare-size
 		}
