@@ -207,18 +207,20 @@ type Facts struct {
 	addrs, nets, helos, senders few
 }
 
+// counters are the numbers that add up over addresses and times, each beside that of o.
+func (f *Facts) counters(o *Facts) [12][2]*uint32 {
+	return [...][2]*uint32{{&f.Attempts, &o.Attempts}, {&f.Retransmits, &o.Retransmits}, {&f.Sessions, &o.Sessions},
+		{&f.Refused, &o.Refused}, {&f.Unreachable, &o.Unreachable}, {&f.Messages, &o.Messages}, {&f.Rejected, &o.Rejected},
+		{&f.Deferred, &o.Deferred}, {&f.Recipients, &o.Recipients}, {&f.RecipientsRejected, &o.RecipientsRejected},
+		{&f.TLSSessions, &o.TLSSessions}, {&f.AuthSessions, &o.AuthSessions}}
+}
+
 // Since are the facts of the machine that has had the address from a time on; before are those of that time.
 func (f *Facts) Since(before *Facts, at int64) Facts {
 	d := *f
 	d.First = at
-	for _, n := range []struct {
-		of *uint32
-		b  uint32
-	}{{&d.Attempts, before.Attempts}, {&d.Retransmits, before.Retransmits}, {&d.Sessions, before.Sessions}, {&d.Refused, before.Refused},
-		{&d.Unreachable, before.Unreachable}, {&d.Messages, before.Messages}, {&d.Rejected, before.Rejected}, {&d.Deferred, before.Deferred},
-		{&d.Recipients, before.Recipients}, {&d.RecipientsRejected, before.RecipientsRejected}, {&d.TLSSessions, before.TLSSessions},
-		{&d.AuthSessions, before.AuthSessions}} {
-		*n.of -= min(*n.of, n.b)
+	for _, n := range d.counters(before) {
+		*n[0] -= min(*n[0], *n[1])
 	}
 	for i := range d.Ports { // these keep their places
 		d.Ports[i].Count -= min(d.Ports[i].Count, before.Ports[i].Count)
@@ -232,14 +234,8 @@ func (f *Facts) Since(before *Facts, at int64) Facts {
 func (f *Facts) Plus(before *Facts) Facts {
 	d := *f
 	d.First, d.Last = min(d.First, before.First), max(d.Last, before.Last)
-	for _, n := range []struct {
-		to *uint32
-		b  uint32
-	}{{&d.Attempts, before.Attempts}, {&d.Retransmits, before.Retransmits}, {&d.Sessions, before.Sessions}, {&d.Refused, before.Refused},
-		{&d.Unreachable, before.Unreachable}, {&d.Messages, before.Messages}, {&d.Rejected, before.Rejected}, {&d.Deferred, before.Deferred},
-		{&d.Recipients, before.Recipients}, {&d.RecipientsRejected, before.RecipientsRejected}, {&d.TLSSessions, before.TLSSessions},
-		{&d.AuthSessions, before.AuthSessions}} {
-		*n.to += min(n.b, math.MaxUint32-*n.to)
+	for _, n := range d.counters(before) {
+		*n[0] += min(*n[1], math.MaxUint32-*n[0])
 	}
 	d.ConcurrentMax = max(d.ConcurrentMax, before.ConcurrentMax)
 	for _, p := range before.Ports {
