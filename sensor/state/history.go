@@ -161,7 +161,7 @@ func (h *History) inspect() error {
 		os.Remove(fresh)
 		return err
 	}
-	if r.wrong > 0 || r.bad > 0 || r.lost != 0 {
+	if r.damaged() {
 		if err := h.putAside(r.loss()); err != nil {
 			return err
 		}
@@ -240,9 +240,10 @@ type found struct {
 }
 
 // sound reports whether the file can be used as it is.
-func (r *found) sound() bool {
-	return r.wrong == 0 && r.bad == 0 && r.lost == 0 && r.version == historyVersion
-}
+func (r *found) sound() bool { return !r.damaged() && r.version == historyVersion }
+
+// damaged reports whether anything of it is lost, or may be.
+func (r *found) damaged() bool { return r.wrong > 0 || r.bad > 0 || r.lost != 0 }
 
 // loss says what is lost of a file.
 func (r *found) loss() error {
@@ -622,7 +623,7 @@ func HistoryDays(dir string) (days []int64, damaged, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.wrong > 0 || f.bad > 0 || f.lost != 0 {
+	if f.damaged() {
 		damaged = f.loss()
 	}
 	slices.Sort(days)
