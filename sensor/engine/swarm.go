@@ -148,7 +148,8 @@ func (e *Engine) visit(v *visit) (moves []move) {
 		return nil // its link-layer address says whose it is
 	}
 	c := m.swarm(v)
-	if c.expire(v.end-succession) && c.line.one && len(c.visits) == 0 {
+	c.visits = slices.DeleteFunc(c.visits, func(x visit) bool { return x.end < v.end-succession })
+	if c.line.one && len(c.visits) == 0 {
 		m.leave(&c.line)
 	}
 	at := slices.IndexFunc(c.visits, func(x visit) bool { return x.source == v.source && x.mac == v.mac })
@@ -224,13 +225,6 @@ func (m *machines) swarm(v *visit) *swarm {
 func (k *swarmKey) compare(o *swarmKey) int {
 	return cmp.Or(bytes.Compare(k.net.Addr[:], o.net.Addr[:]), cmp.Compare(k.net.Scope, o.net.Scope),
 		cmp.Compare(k.sign.ttl, o.sign.ttl), cmp.Compare(k.sign.to, o.sign.to))
-}
-
-// expire forgets the visits before a time, and reports whether there were any.
-func (c *swarm) expire(before int64) bool {
-	n := len(c.visits)
-	c.visits = slices.DeleteFunc(c.visits, func(v visit) bool { return v.end < before })
-	return len(c.visits) < n
 }
 
 // serial reports whether the members come one after the other, and few come again.
@@ -399,13 +393,9 @@ func (c *swarm) tell(f *detect.Finding) {
 	f.Roams = netip.PrefixFrom(a, bits)
 	var some []string
 	first, last := int64(0), int64(0)
-	for i := range c.visits {
-		v := &c.visits[i]
-		if first == 0 {
-			first = v.start
-		}
-		last = v.end
-		if i >= len(c.visits)-3 {
+	if n := len(c.visits); n > 0 {
+		first, last = c.visits[0].start, c.visits[n-1].end
+		for _, v := range c.visits[max(0, n-3):] {
 			some = append(some, fmt.Sprintf("%s (MAC %s)", addr(v.source.Addr, v.source.Scope.V6()), net.HardwareAddr(v.mac[:])))
 		}
 	}
