@@ -23,7 +23,7 @@ type health struct {
 	badAt, calm              int64         // when output failed last, and how long it must not before it is cleared
 	// looks says that links, silence and output are looked after between the stats events; see look.go.
 	looks       bool
-	over        bool // this is the last check
+	over        bool // this is the last check: no frame is on its way any more
 	quiet       quiet
 	arrivedThen uint64         // as the last frame came
 	changes     []event.Health // of the check in hand

@@ -32,7 +32,6 @@ type pipeline struct {
 	sources func() capture.Stats // of all sources together
 	health  health
 	last    event.Stats
-	over    bool   // no frame is on its way any more
 	lost    int64  // frames in no part of the account, as of the last look
 	kept    func() // keeps what the finding in hand leaves behind; nil if nothing is kept
 	flight  int64  // how many can be on their way between the sources and the engine
@@ -142,7 +141,7 @@ func (p *pipeline) stats(now int64) {
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)
 	lost := p.last.Lost()
-	if !p.over && p.flight > 0 {
+	if !p.health.over && p.flight > 0 {
 		// Other workers go on while we look: frames were given that are not yet counted.
 		lost = max(0, int64(before.Frames-st.Frames)-p.flight) + min(0, lost)
 	}
@@ -190,7 +189,7 @@ const settleTime = 2 * time.Second
 // finish ends everything. Its error says what went wrong with the sensor itself, with the exit
 // code for it; nil if nothing did.
 func (p *pipeline) finish(reason string) error {
-	p.over, p.health.over = true, true
+	p.health.over = true
 	if p.queue != nil { // so that the last stats event knows what was lost before it
 		p.queue.Settle(settleTime)
 	}

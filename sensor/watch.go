@@ -40,7 +40,7 @@ const (
 type job struct {
 	name  string
 	turns atomic.Uint64  // odd while it has a batch
-	moved *atomic.Uint64 // progress within a batch; nil where there is no such count
+	moved *atomic.Uint64 // progress within a batch
 	// waits says that the job may wait for its input in the middle of a batch: only time in
 	// which the process computes counts.
 	waits bool
@@ -121,14 +121,11 @@ func (w *watch) look(passed, cpu time.Duration, blocked, closing bool) string {
 	}
 	busy := false
 	for _, j := range w.jobs {
-		turns, moved := j.turns.Load(), uint64(0)
-		if j.moved != nil {
-			moved = j.moved.Load()
-		}
-		if turns%2 == 0 || turns != j.seen || moved != j.seenMoved {
+		turns, moved := j.turns.Load(), j.moved.Load()
+		same := turns == j.seen && moved == j.seenMoved
+		if turns%2 == 0 || !same {
 			j.stuck = 0
 		}
-		same := turns == j.seen && moved == j.seenMoved
 		j.seen, j.seenMoved = turns, moved
 		if turns%2 == 0 || blocked {
 			continue

@@ -146,7 +146,7 @@ func TestWatch(t *testing.T) {
 		}
 	}
 	w := new(watch)
-	j := w.add("it", nil, false)
+	j := w.add("it", new(atomic.Uint64), false)
 	for range 100 { // one batch after the other, each in hand when somebody looks
 		j.begin()
 		if what := w.look(s/4, s/4, false, false); what != "" {
