@@ -136,7 +136,7 @@ func (s *Files) add(name string) error {
 		if r == nil {
 			r = os.Stdin
 		}
-		return s.probe(&file{name: "standard input", raw: s.counter(r)})
+		return s.probe(&file{name: "standard input", raw: s.cfg.counter(r)})
 	}
 	info, err := os.Stat(name)
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *Files) add(name string) error {
 	return err
 }
 
-func (s *Files) counter(r io.Reader) *counter { return &counter{r: r, steps: s.cfg.Steps} }
+func (cfg *FilesConfig) counter(r io.Reader) *counter { return &counter{r: r, steps: cfg.Steps} }
 
 func (s *Files) addFile(name string, info fs.FileInfo) error {
 	f := &file{name: name, size: info.Size(), info: info}
@@ -180,7 +180,7 @@ func (s *Files) addFile(name string, info fs.FileInfo) error {
 		if err != nil {
 			return openError(name, err)
 		}
-		f.raw, f.closer = s.counter(r), r
+		f.raw, f.closer = s.cfg.counter(r), r
 	}
 	return s.probe(f)
 }
@@ -296,7 +296,7 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 			}
 			return err
 		}
-		f.raw, f.closer = &counter{r: r, steps: cfg.Steps}, r
+		f.raw, f.closer = cfg.counter(r), r
 		if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
 			return errReplaced
 		}
