@@ -478,3 +478,5 @@ func TestTimestamp(t *testing.T) {
 		}
 	}
 }
+
+func (q *Queue) put(k Type, text []byte) { q.putAfter(k, text, nil) }

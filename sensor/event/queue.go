@@ -37,7 +37,7 @@ type Queue struct {
 	held    []line // that could not be written and are tried again; of the writing goroutine alone
 	nheld   int
 	bytes   int // of lines and of held
-	stalled int // calls of put that wait for room
+	stalled int // calls of putAfter that wait for room
 	closed  bool
 	next    *replacement
 	broken  error // Close gave up
@@ -93,10 +93,8 @@ func NewQueue(out io.Writer, block bool) *Queue {
 	return q
 }
 
-// put adds a line, which is copied.
-func (q *Queue) put(k Type, text []byte) { q.putAfter(k, text, nil) }
-
-// putAfter adds a line, and has before called by the writing goroutine before it is written.
+// putAfter adds a line, which is copied, and has before called by the writing goroutine before it is
+// written, if it is not nil.
 func (q *Queue) putAfter(k Type, text []byte, before func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
