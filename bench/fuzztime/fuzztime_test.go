@@ -18,7 +18,7 @@ func (r *recorder) Errorf(format string, a ...any) { r.failed = fmt.Sprintf(form
 
 // spin computes for so long.
 func spin(d time.Duration) {
-	for began := processorTime(); processorTime()-began < d; {
+	for began := ProcessorTime(); ProcessorTime()-began < d; {
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
@@ -108,13 +108,6 @@ var linearFamilies = []struct {
 	}},
 }
 
-// processorTime is what this process has had of the processors: the machine may be busy with others.
-func processorTime() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // Twice as many frames take twice as long.
 func TestLinearFrames(t *testing.T) {
 	took := func(frames []frame) time.Duration {
@@ -125,7 +118,7 @@ func TestLinearFrames(t *testing.T) {
 		for _, f := range frames {
 			list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
 		}
-		began := processorTime()
+		began := fuzztime.ProcessorTime()
 		for len(list) > 0 {
 			n := min(512, len(list))
 			w.Take([][]wire.Frame{list[:n]})
@@ -133,7 +126,7 @@ func TestLinearFrames(t *testing.T) {
 			list = list[n:]
 		}
 		e.Finish("end_of_input")
-		return processorTime() - began
+		return fuzztime.ProcessorTime() - began
 	}
 	const n, most = 8_000, 2.5
 	worst := 0.0
