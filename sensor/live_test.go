@@ -128,14 +128,7 @@ func (s *span) until(what string, ok func() bool) {
 // the bot with probability none and takes no mail for unknown recipients.
 func (s *span) postfix() {
 	dir := filepath.Join(s.dir, "postfix")
-	s.startPostfix("b", dir, fmt.Sprintf(`compatibility_level = 3.6
-queue_directory = %[1]s/queue
-data_directory = %[1]s/data
-meta_directory = %[1]s/etc
-maillog_file = %[1]s/log/mail.log
-maillog_file_prefixes = %[1]s/log
-inet_protocols = ipv4
-mynetworks = 127.0.0.1
+	s.startPostfix("b", dir, `mynetworks = 127.0.0.1
 myhostname = mx.example.net
 mydestination =
 alias_maps =
@@ -148,7 +141,7 @@ virtual_mailbox_maps = regexp:{{/^info@/ ok}}
 smtpd_relay_restrictions = reject_unauth_destination
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
-`, dir))
+`)
 }
 
 // postfixServices is what a Postfix of ours runs.
@@ -168,8 +161,20 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `
 
-// startPostfix starts a private Postfix in a namespace.
-func (s *span) startPostfix(ns, dir, main string) {
+// postfixMain is the main.cf of a private Postfix in a directory, with these settings.
+func postfixMain(dir, settings string) string {
+	return fmt.Sprintf(`compatibility_level = 3.6
+queue_directory = %[1]s/queue
+data_directory = %[1]s/data
+meta_directory = %[1]s/etc
+maillog_file = %[1]s/log/mail.log
+maillog_file_prefixes = %[1]s/log
+inet_protocols = ipv4
+`, dir) + settings
+}
+
+// startPostfix starts a private Postfix in a namespace, with these settings in its main.cf.
+func (s *span) startPostfix(ns, dir, settings string) {
 	for _, d := range []string{"etc", "queue", "data", "log"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			s.t.Fatal(err)
@@ -196,7 +201,7 @@ func (s *span) startPostfix(ns, dir, main string) {
 		}
 	}
 	write("postfix-files", strings.Join(keep, ""))
-	write("main.cf", main)
+	write("main.cf", postfixMain(dir, settings))
 	write("master.cf", postfixServices)
 	if out, err := s.in(ns, "postfix", "-c", filepath.Join(dir, "etc"), "start").CombinedOutput(); err != nil {
 		s.t.Fatalf("Postfix does not start: %v\n%s", err, out)

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -131,24 +130,6 @@ func waitFor(t *testing.T, text string, said func() string) time.Duration {
 	return 0
 }
 
-// saying is a buffer that may be looked at while it is filled.
-type saying struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *saying) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *saying) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 // ipIn runs ip in a namespace.
 func ipIn(t *testing.T, ns string, args ...string) {
 	t.Helper()
@@ -165,7 +146,7 @@ func TestLinkIsWatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out, said saying
+	var out, said locked
 	c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1")
 	c.Stdout, c.Stderr = &out, &said
 	if err := c.Start(); err != nil {
@@ -190,7 +171,7 @@ func TestLinkIsWatched(t *testing.T) {
 		for _, args := range step.do {
 			ipIn(t, ns, args...)
 		}
-		since := func(s *saying, from int) func() string { return func() string { return s.String()[from:] } }
+		since := func(s *locked, from int) func() string { return func() string { return s.String()[from:] } }
 		if step.text == "" {
 			if time.Sleep(1200 * time.Millisecond); since(&said, told[0])() != "" {
 				t.Errorf("step %d: %s", i, since(&said, told[0])())
@@ -225,20 +206,20 @@ func TestReaderOfNamedPipeComesBack(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip(err)
 	}
-	var said saying
+	var said locked
 	c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set", "output.sessions=all", "--set", "output.file="+pipe)
 	c.Stderr = &said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { c.Process.Kill(); c.Wait() }()
-	read := func() (*os.File, *saying) {
+	read := func() (*os.File, *locked) {
 		t.Helper()
 		r, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := &saying{}
+		got := &locked{}
 		go func() {
 			for b := make([]byte, 4096); ; {
 				n, err := r.Read(b)
@@ -275,7 +256,7 @@ func TestReaderOfNamedPipeComesBack(t *testing.T) {
 		if took := waitFor(t, "nobody reads the events", since); took > 3*time.Second {
 			t.Errorf("said after %v", took)
 		}
-		var got *saying
+		var got *locked
 		r, got = read()
 		if took := waitFor(t, "events are written again; lost in between: ", since); took > 8*time.Second {
 			t.Errorf("it is said after %v that events are written again", took)

@@ -37,21 +37,28 @@ func newFlood(out io.Writer, step int64) *flood {
 	return f
 }
 
-// send writes a segment.
-func (f *flood) send(src, dst uint32, sport, dport uint16, flags uint8, seq, ack uint32, text string) {
+// head fills in the heads of the record, of n bytes, and of its IPv4 packet.
+func (f *flood) head(n int, proto byte, offset uint16, src, dst uint32) {
 	r, be, le := f.record[:], binary.BigEndian, binary.LittleEndian
-	n := 54 + copy(r[70:], text)
 	le.PutUint32(r[0:], uint32(f.now/1e9))
 	le.PutUint32(r[4:], uint32(f.now%1e9/1000))
 	le.PutUint32(r[8:], uint32(n))
 	le.PutUint32(r[12:], uint32(n))
-	ip, tcp := r[30:50], r[50:70]
+	ip := r[30:50]
 	be.PutUint16(ip[2:], uint16(n-14))
-	be.PutUint16(ip[4:], f.id)
-	be.PutUint16(ip[6:], f.offset)
-	ip[9] = 6
+	be.PutUint16(ip[6:], offset)
+	ip[9] = proto
 	be.PutUint32(ip[12:], src)
 	be.PutUint32(ip[16:], dst)
+}
+
+// send writes a segment.
+func (f *flood) send(src, dst uint32, sport, dport uint16, flags uint8, seq, ack uint32, text string) {
+	r, be, le := f.record[:], binary.BigEndian, binary.LittleEndian
+	n := 54 + copy(r[70:], text)
+	f.head(n, 6, f.offset, src, dst)
+	be.PutUint16(r[34:], f.id)
+	tcp := r[50:70]
 	be.PutUint16(tcp[0:], sport)
 	be.PutUint16(tcp[2:], dport)
 	be.PutUint32(tcp[4:], seq)
@@ -75,18 +82,10 @@ func (f *flood) ask(src uint32, id uint16, labels ...string) {
 		msg = append(append(msg, byte(len(l))), l...)
 	}
 	msg = append(msg, 0, 0, 15, 0, 1)
-	r, be, le := f.record[:], binary.BigEndian, binary.LittleEndian
+	r, be := f.record[:], binary.BigEndian
 	n := 42 + copy(r[58:], msg)
-	le.PutUint32(r[0:], uint32(f.now/1e9))
-	le.PutUint32(r[4:], uint32(f.now%1e9/1000))
-	le.PutUint32(r[8:], uint32(n))
-	le.PutUint32(r[12:], uint32(n))
-	ip, udp := r[30:50], r[50:58]
-	be.PutUint16(ip[2:], uint16(n-14))
-	be.PutUint16(ip[6:], 0)
-	ip[9] = 17
-	be.PutUint32(ip[12:], src)
-	be.PutUint32(ip[16:], 0x0a0000fe)
+	f.head(n, 17, 0, src, 0x0a0000fe)
+	udp := r[50:58]
 	be.PutUint16(udp[0:], portOf(uint32(id)))
 	be.PutUint16(udp[2:], 53)
 	be.PutUint16(udp[4:], uint16(8+len(msg)))

@@ -50,14 +50,14 @@ func TestOddStateDirectories(t *testing.T) {
 			if err := c.make(t, dir); err != nil {
 				t.Fatal(err)
 			}
-			var listing saying
+			var listing locked
 			q := launch(t, &listing, exec.Command(name, "history", "--set", "state.dir="+dir))
 			ended := time.AfterFunc(20*time.Second, func() { q.Process.Kill() })
 			if code := q.code(); code != c.code {
 				t.Errorf("the history command: exit code %d, want %d: %s", code, c.code, q.stderr.String())
 			}
 			ended.Stop()
-			var out, said saying
+			var out, said locked
 			cmd := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set", "state.dir="+dir, "--set", "state.every=200ms")
 			cmd.Stdout, cmd.Stderr = &out, &said
 			if err := cmd.Start(); err != nil {

@@ -53,15 +53,8 @@ func TestRelayStranger(t *testing.T) {
 	}
 }
 
-const relayMain = `compatibility_level = 3.6
-queue_directory = %[1]s/queue
-data_directory = %[1]s/data
-meta_directory = %[1]s/etc
-maillog_file = %[1]s/log/mail.log
-maillog_file_prefixes = %[1]s/log
-inet_protocols = ipv4
-inet_interfaces = all
-mynetworks = %[2]s
+const relayMain = `inet_interfaces = all
+mynetworks = %s
 myhostname = mail.corp.example
 mydestination =
 alias_maps =
@@ -83,7 +76,7 @@ disable_dns_lookups = yes
 func TestLiveRelay(t *testing.T) {
 	s := newSpan(t, "postfix", "postconf", "smtp-sink")
 	dir := filepath.Join(s.dir, "postfix")
-	s.startPostfix("a", dir, fmt.Sprintf(relayMain, dir, "127.0.0.1"))
+	s.startPostfix("a", dir, fmt.Sprintf(relayMain, "127.0.0.1"))
 	s.start(s.in("b", "smtp-sink", "-u", "nobody", "198.18.0.99:25", "10"))
 
 	binary := filepath.Join(s.dir, "spamsensor")
@@ -130,7 +123,7 @@ func TestLiveRelay(t *testing.T) {
 	if n := relays(); n != 0 {
 		t.Fatalf("%d events of an open relay while it was closed:\n%s", n, out.String())
 	}
-	if err := os.WriteFile(filepath.Join(dir, "etc", "main.cf"), fmt.Appendf(nil, relayMain, dir, "0.0.0.0/0"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "etc", "main.cf"), []byte(postfixMain(dir, fmt.Sprintf(relayMain, "0.0.0.0/0"))), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.must("ip", "netns", "exec", s.ns("a"), "postfix", "-c", filepath.Join(dir, "etc"), "reload")

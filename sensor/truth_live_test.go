@@ -439,14 +439,7 @@ func TestServersTruth(t *testing.T) {
 		t.Logf("seed %d", seed)
 	}
 	dir := filepath.Join(s.dir, "postfix")
-	s.startPostfix("b", dir, fmt.Sprintf(`compatibility_level = 3.6
-queue_directory = %[1]s/queue
-data_directory = %[1]s/data
-meta_directory = %[1]s/etc
-maillog_file = %[1]s/log/mail.log
-maillog_file_prefixes = %[1]s/log
-inet_protocols = ipv4
-inet_interfaces = all
+	s.startPostfix("b", dir, `inet_interfaces = all
 mynetworks = 127.0.0.1
 myhostname = mx.example.net
 mydestination =
@@ -465,7 +458,7 @@ smtpd_hard_error_limit = 1000
 smtpd_junk_command_limit = 1000
 debug_peer_list = 192.168.88.0/24
 debug_peer_level = 1
-`, dir))
+`)
 	plain := s.in("b", os.Args[0], "-test.run", "^TestTruthServer$", "-test.v")
 	plain.Env = append(os.Environ(), "SPAMSENSOR_TEST_TRUTH=server")
 	var took locked

@@ -27,7 +27,7 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 	bot := filepath.Join(dir, "bot.pcap")
 	os.WriteFile(bot, testdata(t, "bot.pcap"), 0o600)
 	for i := range kills {
-		var said saying
+		var said locked
 		c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set", "state.dir="+filepath.Join(dir, "state"), "--set", "state.every=1h", "--set", "output.file="+events)
 		c.Stderr = &said
 		if err := c.Start(); err != nil {
