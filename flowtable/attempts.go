@@ -136,7 +136,8 @@ func (a *Attempt) Again(now int64) (after int64) {
 	return after
 }
 
-// lastMask are the bits of a time in Attempt.last: four hours, and an attempt is remembered for minutes.
+// lastMask are the bits of a time in Attempt.last: four hours, and an attempt is remembered for
+// minutes.
 const lastMask = 1<<24 - 1
 
 // Hint is a byte that the owner has given the attempt, zero at first.

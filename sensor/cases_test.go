@@ -89,7 +89,8 @@ func TestHostileCasesComplete(t *testing.T) {
 	}
 }
 
-// innocent wants that no finding says more of a host than that something may be wrong, and no session of it.
+// innocent wants that no finding says more of a host than that something may be wrong, and no
+// session of it.
 func innocent(host string) func(*testing.T, outcome) {
 	return func(t *testing.T, got outcome) {
 		sound(t, got)

@@ -377,8 +377,9 @@ func (c *config) kernelBuffers() int {
 	return max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)
 }
 
-// share is what is left of the memory for the engine. `read` has no buffers in the kernel, but windows of the files, longer rows of
-// packets, and a report that grows: a quarter, as the buffers take by default.
+// share is what is left of the memory for the engine. `read` has no buffers in the kernel, but
+// windows of the files, longer rows of packets, and a report that grows: a quarter, as the buffers
+// take by default.
 func (r *resolver) share(c *config) int {
 	left := c.memory - c.kernelBuffers() - ownMemory
 	if c.fromFiles && left > leastShare {

@@ -21,7 +21,8 @@ type health struct {
 	dropped                  event.Dropped
 	raisedAt                 event.Dropped // what had been lost when output was raised
 	badAt, calm              int64         // when output failed last, and how long it must not before it is cleared
-	// looks says that links, silence and output are looked after between the stats events; see look.go.
+	// looks says that links, silence and output are looked after between the stats events; see
+	// look.go.
 	looks       bool
 	over        bool // this is the last check: no frame is on its way any more
 	quiet       quiet

@@ -98,7 +98,8 @@ func (a *app) history(o *historyOptions) error {
 // while they are printed: the sensor has to wait for it, and whoever reads what we print may be in no hurry.
 const daysAtOnce = 8
 
-// eachDays gives the lines of a query, some days at a time. damaged says what is lost of the history.
+// eachDays gives the lines of a query, some days at a time. damaged says what is lost of the
+// history.
 func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bool) (n int, damaged, err error) {
 	fail := func(err error) (int, error, error) {
 		return n, nil, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)

@@ -558,7 +558,8 @@ func ways() (list []struct {
 	return list
 }
 
-// byRule are callers, by the beginning of their names, of whom the sensor says something else than the kernel.
+// byRule are callers, by the beginning of their names, of whom the sensor says something else than
+// the kernel.
 var byRule = []struct{ name, reason string }{
 	{"third segment: flags 00000010, then right", "a SYN in the window ends a handshake (tcp_check_req), and who sends one is heard all the same"},
 	{"reset exactly there", "who goes on behind his own reset is heard, because it can have died on the way"},
@@ -748,8 +749,9 @@ func wordsOf(data []byte) string {
 	return fmt.Sprintf("%q %q %d recipients, %d messages, unknown %v", helo, from, rcpts, messages, unknown > 0)
 }
 
-// TestConversationJudge has callers of every kind talk to the kernel of this machine and to a program that listens
-// there: what the sensor takes for a session, and what it hears in it, is what the program got.
+// TestConversationJudge has callers of every kind talk to the kernel of this machine and to a
+// program that listens there: what the sensor takes for a session, and what it hears in it, is what
+// the program got.
 func TestConversationJudge(t *testing.T) {
 	k := newKernel(t)
 	listener, live := k.listen(t)

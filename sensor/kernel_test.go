@@ -143,8 +143,8 @@ func inside(t *testing.T, ns string, f func() error) {
 	}
 }
 
-// kernelUnderTest is two network namespaces and a wire between them: what is written to wire reaches the
-// kernel in the other one, whose interface is k1.
+// kernelUnderTest is two network namespaces and a wire between them: what is written to wire
+// reaches the kernel in the other one, whose interface is k1.
 type kernelUnderTest struct {
 	sender, receiver string
 	wire             int // packet socket
@@ -211,8 +211,8 @@ func (k *kernelUnderTest) listen(t *testing.T) (listener net.Listener, live *cap
 	return listener, live
 }
 
-// The kernel of this machine is asked: every variant is sent over a wire to a listener on port
-// 25, and it is an attempt where a SYN-ACK comes back. The sensor listens on the receiver's interface,
+// The kernel of this machine is asked: every variant is sent over a wire to a listener on port 25,
+// and it is an attempt where a SYN-ACK comes back. The sensor listens on the receiver's interface,
 // through the kernel's filter.
 func TestKernelJudge(t *testing.T) {
 	k := newKernel(t)

@@ -22,8 +22,9 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// wordings are what servers say, with what they repeat: the account, the password, the local parts of the sender and of the
-// recipient, a word of a message or of a line that is no command. Those of products are marked with their name.
+// wordings are what servers say, with what they repeat: the account, the password, the local parts
+// of the sender and of the recipient, a word of a message or of a line that is no command. Those of
+// products are marked with their name.
 var wordings = []string{
 	"553 5.7.1 <{from}@corp.example>: Sender address rejected: not owned by user {user}",                              // Postfix
 	"550 5.1.1 <{rcpt}@x.example>: Recipient address rejected: User unknown in virtual mailbox table",                 // Postfix
@@ -74,7 +75,8 @@ type leaks struct {
 	n       int
 }
 
-// secret makes a word that nothing else resembles; any six letters of it, in any case, or as many of its forms, betray it.
+// secret makes a word that nothing else resembles; any six letters of it, in any case, or as many
+// of its forms, betray it.
 func (c *leaks) secret() string {
 	b := make([]byte, 14)
 	for i := range b {
@@ -119,7 +121,8 @@ func (c *leaks) find(t *testing.T, where, text string) int {
 	return len(found)
 }
 
-// confidences makes dialogues in which clients say secrets and servers repeat them, as lines of talk.
+// confidences makes dialogues in which clients say secrets and servers repeat them, as lines of
+// talk.
 func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	user, pass, word, rcpt, body, subject, from := c.secret(), c.secret(), c.secret(), c.secret(), c.secret(), c.secret(), senders.secret()
 	spell := func(s string) map[string]string {
@@ -232,8 +235,8 @@ func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	return lines
 }
 
-// TestNothingLeaks has servers repeat all that clients say in confidence, in every setting of the evidence, and looks
-// for it in all that is written: events, report, log, checkpoints, history.
+// TestNothingLeaks has servers repeat all that clients say in confidence, in every setting of the
+// evidence, and looks for it in all that is written: events, report, log, checkpoints, history.
 func TestNothingLeaks(t *testing.T) {
 	dialogues, seed := 420, uint64(31)
 	if os.Getenv("SPAMSENSOR_LONG") != "" {

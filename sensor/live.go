@@ -144,8 +144,8 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	return failed
 }
 
-// reopen opens the file of the events again at each SIGHUP, for who rotates it, and a named pipe that nobody
-// reads where another one has taken its place.
+// reopen opens the file of the events again at each SIGHUP, for who rotates it, and a named pipe
+// that nobody reads where another one has taken its place.
 func reopen(ctx context.Context, hangups <-chan os.Signal, name string, u *untouchable, p *pipeline, log zerolog.Logger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

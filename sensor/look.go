@@ -16,13 +16,14 @@ import (
 )
 
 // The stats event comes once a minute, and is late for what ends the sensor's sight or its voice: a
-// link that is down, nothing that arrives, an output that fails. So the sensor looks after these twice a
-// second, and says them in an event and on standard error as well: the events may be what is broken.
+// link that is down, nothing that arrives, an output that fails. So the sensor looks after these
+// twice a second, and says them in an event and on standard error as well: the events may be what
+// is broken.
 const (
 	// lookAround is how often that is.
 	lookAround = 500 * time.Millisecond
-	// silence is how long no frame of interest may come, deadSilence how long nothing at all may arrive:
-	// a mirror port brings at least the broadcasts of its network.
+	// silence is how long no frame of interest may come, deadSilence how long nothing at all may
+	// arrive: a mirror port brings at least the broadcasts of its network.
 	silence, deadSilence = 60 * time.Second, 30 * time.Second
 	// calm is how long an output must have lost nothing before it is well again.
 	calm = 2 * time.Second
@@ -156,7 +157,8 @@ func (s *speaker) failing(now time.Time, err error, dropped event.Dropped) {
 	s.log.Error().Err(err).Str("lost", dropped.String()).Msg("events still cannot be written")
 }
 
-// replaced reports whether the named pipe that the events go to, and that nobody reads, is another one by now.
+// replaced reports whether the named pipe that the events go to, and that nobody reads, is another
+// one by now.
 func (p *pipeline) replaced(name string) bool {
 	former, ok := p.closer.(*os.File)
 	if !ok || !errors.Is(p.queue.Failing(), syscall.EPIPE) {

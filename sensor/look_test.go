@@ -18,8 +18,8 @@ import (
 	"spamsensor/sensor/event"
 )
 
-// When nothing comes, that is said a minute after the last frame, or half a minute after anything arrived at all, and
-// not when two stats events have passed.
+// When nothing comes, that is said a minute after the last frame, or half a minute after anything
+// arrived at all, and not when two stats events have passed.
 func TestSilence(t *testing.T) {
 	h := health{live: true, looks: true}
 	now, c := int64(1e18), capture.Stats{Frames: 10, Arrived: 100}
@@ -53,7 +53,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// An output is well again when it has lost nothing for a while, and standard error is not flooded by one that fails now and then.
+// An output is well again when it has lost nothing for a while, and standard error is not flooded
+// by one that fails now and then.
 func TestFlappingOutput(t *testing.T) {
 	out := &gate{}
 	q := event.NewQueue(out, false)
@@ -193,8 +194,9 @@ func TestLinkIsWatched(t *testing.T) {
 	t.Logf("R19: link down, no carrier, deleted, and back each time: said within %.1f s, in an event and on standard error (goal 5 s)", most.Seconds())
 }
 
-// A reader of the named pipe of the events goes away, and another one comes, at the same pipe or at a new one
-// of its name: standard error says both at once, and the reader gets whole lines and the account of what it missed.
+// A reader of the named pipe of the events goes away, and another one comes, at the same pipe or at
+// a new one of its name: standard error says both at once, and the reader gets whole lines and the
+// account of what it missed.
 func TestReaderOfNamedPipeComesBack(t *testing.T) {
 	ns := veth(t)
 	name, err := built()

@@ -166,8 +166,9 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 	return told, stats, peak
 }
 
-// watchMemory looks at a process from its start on. The result is to be called when it has ended: it gives the most memory
-// that it had, in bytes. (What the system tells of a process that has ended includes what we had when it began.)
+// watchMemory looks at a process from its start on. The result is to be called when it has ended:
+// it gives the most memory that it had, in bytes. (What the system tells of a process that has
+// ended includes what we had when it began.)
 func watchMemory(cmd *exec.Cmd) (high func() int64) {
 	var peak int64
 	over, watched := make(chan struct{}), make(chan struct{})

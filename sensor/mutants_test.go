@@ -64,8 +64,9 @@ func exchanges(t testing.TB) (list []*exchange) {
 	return list
 }
 
-// mutator plays exchanges beside each other, with addresses and ports of its own, and changes their times, lengths,
-// numbers, flags and bytes, loses frames, doubles and swaps them. With the same seed it plays the same.
+// mutator plays exchanges beside each other, with addresses and ports of its own, and changes their
+// times, lengths, numbers, flags and bytes, loses frames, doubles and swaps them. With the same
+// seed it plays the same.
 type mutator struct {
 	rng    *rand.Rand
 	all    []*exchange
@@ -211,7 +212,8 @@ func (m *mutator) mutate(x *wire.Frame) {
 	}
 }
 
-// mutantSettings are those of an epoch: tables of all sizes, and what makes a difference to the code.
+// mutantSettings are those of an epoch: tables of all sizes, and what makes a difference to the
+// code.
 func mutantSettings(seed uint64) (set []string, workers int) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	set = append(set, "limits.memory=64MiB", "limits.flows="+strconv.Itoa([]int{64, 400, 2000, 20_000}[rng.IntN(4)]),
@@ -278,8 +280,9 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 	}
 }
 
-// Mutated frames of recorded dialogues, through the engine and the events: no panic, no batch that hangs, and the account
-// holds. SPAMSENSOR_MUTANTS says how many millions of frames there are, SPAMSENSOR_MUTANT_SEED which seed is the first.
+// Mutated frames of recorded dialogues, through the engine and the events: no panic, no batch that
+// hangs, and the account holds. SPAMSENSOR_MUTANTS says how many millions of frames there are,
+// SPAMSENSOR_MUTANT_SEED which seed is the first.
 func TestMutants(t *testing.T) {
 	millions, seed := 1, uint64(1)
 	switch {

@@ -12,8 +12,9 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// A state directory with a damaged history, an empty one, or named pipes in the place of files: the sensor starts, says so in
-// an event and on standard error, and ends by SIGTERM; the history command comes back.
+// A state directory with a damaged history, an empty one, or named pipes in the place of files: the
+// sensor starts, says so in an event and on standard error, and ends by SIGTERM; the history
+// command comes back.
 func TestOddStateDirectories(t *testing.T) {
 	ns := veth(t)
 	name, err := built()

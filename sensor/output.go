@@ -18,7 +18,8 @@ import (
 // readerWait is how long a named pipe may lack a reader: a shell starts both at once.
 var readerWait = 5 * time.Second
 
-// untouchable are files that no output may go to: what the command reads, and the state of a sensor.
+// untouchable are files that no output may go to: what the command reads, and the state of a
+// sensor.
 type untouchable struct {
 	files    []touched
 	stateDir string
@@ -103,9 +104,10 @@ func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
 }
 
 // openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
-// device or a pipe stays what it is, and a named pipe may lack a reader for so long. check refuses a file before anything is changed. A regular file is
-// locked (flock) until it is closed, so that no two processes write to one; a file that another
-// process holds is refused, with the exit code of wrong usage.
+// device or a pipe stays what it is, and a named pipe may lack a reader for so long. check refuses
+// a file before anything is changed. A regular file is locked (flock) until it is closed, so that
+// no two processes write to one; a file that another process holds is refused, with the exit code
+// of wrong usage.
 func openEvents(name string, fresh bool, wait time.Duration, stdout io.Writer, check func(string, fs.FileInfo) error) (io.Writer, io.Closer, error) {
 	if name == "-" {
 		return stdout, hold(stdout), nil
@@ -177,7 +179,8 @@ func claim(f *os.File, name string, fresh bool, check func(string, fs.FileInfo) 
 const maxLine = 64 << 10
 
 // mend ends a file whose last line has no end, because the sensor or the machine died while it was
-// written: the half event is taken off, so that each line is an event, and a line of somebody else is ended.
+// written: the half event is taken off, so that each line is an event, and a line of somebody else
+// is ended.
 func mend(f *os.File, name string, size int64) error {
 	r, err := os.Open(name)
 	if err != nil || size == 0 {
@@ -209,7 +212,8 @@ func mend(f *os.File, name string, size int64) error {
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // hold locks standard output if that is a regular file, and gives what unlocks it: whoever started
-// the command may keep it open. Several sensors may append to one, so that a lock of another's is no error.
+// the command may keep it open. Several sensors may append to one, so that a lock of another's is
+// no error.
 func hold(stdout io.Writer) io.Closer {
 	f, ok := stdout.(*os.File)
 	if !ok {

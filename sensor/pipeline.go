@@ -37,8 +37,8 @@ type pipeline struct {
 	flight  int64  // how many can be on their way between the sources and the engine
 }
 
-// keep has what the next finding leaves behind kept before its event is written: a sensor that is killed in
-// between goes on with an update of it.
+// keep has what the next finding leaves behind kept before its event is written: a sensor that is
+// killed in between goes on with an update of it.
 func (p *pipeline) keep(saved *engine.Saved) {
 	p.kept = func() { p.cfg.journal.Add(saved) }
 }
@@ -75,9 +75,9 @@ func (p *pipeline) watchedBy(w *watch) {
 	w.output(p.queue)
 }
 
-// limitMemory tells the collector what is left beside the tables, the kernel's buffers, and the program itself with the windows of
-// files, none of which it knows. There is little for it to do, so it may do that twice as often: a flood then has less
-// to spread over.
+// limitMemory tells the collector what is left beside the tables, the kernel's buffers, and the
+// program itself with the windows of files, none of which it knows. There is little for it to do,
+// so it may do that twice as often: a flood then has less to spread over.
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - int64(p.cfg.kernelBuffers()) - programMemory)
@@ -87,7 +87,8 @@ func (p *pipeline) limitMemory() {
 	}
 }
 
-// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows of files.
+// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows
+// of files.
 const programMemory = 28 << 20
 
 func (p *pipeline) session(s *detect.Session) uint64 {

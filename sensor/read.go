@@ -136,7 +136,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 }
 
 // pump takes all frames from the files to the engine. Faults of the engine end nothing, however
-// many there are: each costs what caused it, and all other files are judged. The exit code tells of them.
+// many there are: each costs what caused it, and all other files are judged. The exit code tells of
+// them.
 func (a *app) pump(ctx context.Context, files *capture.Files, steps *atomic.Uint64, p *pipeline, o readOptions) (problems []error, interrupted bool) {
 	w := p.engine.Worker()
 	reading := p.watch.add("the reading of a file", steps, true)

@@ -35,7 +35,8 @@ func ngCapture(records [][]byte, offset int64) []byte {
 	return b
 }
 
-// A file with times before 1970 or after 2262 costs itself alone: the bot in the next file is found.
+// A file with times before 1970 or after 2262 costs itself alone: the bot in the next file is
+// found.
 func TestTimesBeyondEverything(t *testing.T) {
 	bot := testdata(t, "bot.pcap")
 	records := recordsOf(t, testdata(t, "deliveries.pcap"))
@@ -122,7 +123,8 @@ func TestFaultsInOneFile(t *testing.T) {
 	}
 }
 
-// The same input gives the same bytes, whenever it is read, and by however many workers: also where nothing of it is mail.
+// The same input gives the same bytes, whenever it is read, and by however many workers: also where
+// nothing of it is mail.
 func TestReadTwice(t *testing.T) {
 	arp := wiretest.Frame(wiretest.Ethernet{}, wiretest.Bytes(make([]byte, 46)))
 	for name, b := range map[string][]byte{

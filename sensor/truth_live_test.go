@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// script is a dialogue that a client holds: what it sends at once, piece by piece, and behind which pieces it waits for an
-// answer.
+// script is a dialogue that a client holds: what it sends at once, piece by piece, and behind which
+// pieces it waits for an answer.
 type script struct {
 	N      int
 	Server string // address and port
@@ -42,8 +42,8 @@ type held struct{ N, Port int }
 // place is a connection, by the client's port and the server's.
 type place struct{ client, server int }
 
-// TestTruthClient is no test: it is the client of TestServersTruth, which starts it in the clients' namespace. It reads
-// scripts, a line each, and writes the port from which it held each.
+// TestTruthClient is no test: it is the client of TestServersTruth, which starts it in the clients'
+// namespace. It reads scripts, a line each, and writes the port from which it held each.
 func TestTruthClient(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_TRUTH") != "client" {
 		t.Skip("only as a part of TestServersTruth")
@@ -132,8 +132,9 @@ type taken struct {
 	Messages []string // senders of the messages that it took
 }
 
-// TestTruthServer is no test: it is a plain server for TestServersTruth, which starts it in the servers' namespace. It
-// writes what it took. It knows CHUNKING where its port is 587, and refuses it where it is 2525.
+// TestTruthServer is no test: it is a plain server for TestServersTruth, which starts it in the
+// servers' namespace. It writes what it took. It knows CHUNKING where its port is 587, and refuses
+// it where it is 2525.
 func TestTruthServer(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_TRUTH") != "server" {
 		t.Skip("only as a part of TestServersTruth")

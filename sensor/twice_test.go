@@ -11,8 +11,9 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// A sensor that is killed again and again while a bot is at work, and that has not saved its state since it began: no
-// number of a finding is told twice, none that is open is opened again, and each event is whole.
+// A sensor that is killed again and again while a bot is at work, and that has not saved its state
+// since it began: no number of a finding is told twice, none that is open is opened again, and each
+// event is whole.
 func TestKilledSensorTellsNothingTwice(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -62,15 +63,16 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 		}
 		open[who] = f.Action != "closed"
 	}
-	// What was kept and not written yet at a kill is missing: the finding goes on with its next event.
+	// What was kept and not written yet at a kill is missing: the finding goes on with its next
+	// event.
 	if len(list) < 2 || !open["spambot of 192.168.77.66"] {
 		t.Errorf("nothing is tested: %d events of findings, open %v", len(list), open)
 	}
 	t.Logf("R18: %d kills, no checkpoint in between: %d events of findings, 0 told twice, 0 opened twice (goal 0)", kills, len(list))
 }
 
-// A machine that takes one address after the other, and the first ones again: the events of their findings have numbers of their
-// own, whatever was forgotten in between.
+// A machine that takes one address after the other, and the first ones again: the events of their
+// findings have numbers of their own, whatever was forgotten in between.
 func TestAddressThatComesBack(t *testing.T) {
 	b, err := os.ReadFile(corpus.Case(t, "hostile", "evade-ipv4-per-mail.pcap"))
 	if err != nil {

@@ -15,14 +15,15 @@ import (
 	"spamsensor/sensor/event"
 )
 
-// A loop without an end, or locks that wait for each other, would stop the sensor without a word: no
-// panic is raised, and SIGTERM waits for a batch that never ends. So a goroutine of its own looks, four
-// times a second, whether what is being worked on makes progress, and ends the process where it does not:
-// exit code 70, the stacks of all goroutines on standard error, the events that wait written.
+// A loop without an end, or locks that wait for each other, would stop the sensor without a word:
+// no panic is raised, and SIGTERM waits for a batch that never ends. So a goroutine of its own
+// looks, four times a second, whether what is being worked on makes progress, and ends the process
+// where it does not: exit code 70, the stacks of all goroutines on standard error, the events that
+// wait written.
 //
-// What counts is work in hand. A worker without a batch, one that waits for room in the output, and a
-// reader that waits for its input are not stuck. A process that was stopped or a machine that slept
-// is not either: what a look adds is bounded, however late it comes.
+// What counts is work in hand. A worker without a batch, one that waits for room in the output, and
+// a reader that waits for its input are not stuck. A process that was stopped or a machine that
+// slept is not either: what a look adds is bounded, however late it comes.
 const (
 	lookEvery = 250 * time.Millisecond
 	// maxLook bounds what one look adds.
@@ -63,7 +64,8 @@ type watch struct {
 	closing time.Duration
 }
 
-// watchOver starts to look until the command ends; stop is to be called then. ctx ends with SIGTERM.
+// watchOver starts to look until the command ends; stop is to be called then. ctx ends with
+// SIGTERM.
 func watchOver(ctx context.Context, stderr io.Writer) (w *watch, stop func()) {
 	w = &watch{stderr: stderr}
 	over := make(chan struct{})
@@ -111,8 +113,8 @@ func (w *watch) run(ctx context.Context, over <-chan struct{}) {
 	}
 }
 
-// look takes in that some time has passed since the last look, and how much of the processor the process
-// had in it. The result says what is stuck; it is empty if nothing is.
+// look takes in that some time has passed since the last look, and how much of the processor the
+// process had in it. The result says what is stuck; it is empty if nothing is.
 func (w *watch) look(passed, cpu time.Duration, blocked, closing bool) string {
 	passed = min(passed, maxLook)
 	limit := stuckAfter
@@ -169,8 +171,8 @@ func (w *watch) giveUp(what string) {
 	os.Exit(exitInternal)
 }
 
-// stacks are those of all goroutines, at most 1 MiB, without the arguments of functions: these may be
-// bytes from the wire.
+// stacks are those of all goroutines, at most 1 MiB, without the arguments of functions: these may
+// be bytes from the wire.
 func stacks() []byte {
 	b := make([]byte, 1<<20)
 	b = b[:runtime.Stack(b, true)]

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// loopInstead makes the test binary the command whose worker loops, with a shard locked; see TestMain.
+// loopInstead makes the test binary the command whose worker loops, with a shard locked; see
+// TestMain.
 const loopInstead = "SPAMSENSOR_TEST_LOOP"
 
 // looping starts the command with a worker that loops.
@@ -41,7 +42,8 @@ func gaveUp(t *testing.T, p *process, since time.Time, most time.Duration) {
 	}
 }
 
-// A batch that never ends does not stop the sensor for ever: the process ends with the stacks, and SIGTERM ends it sooner.
+// A batch that never ends does not stop the sensor for ever: the process ends with the stacks, and
+// SIGTERM ends it sooner.
 func TestStuckWorker(t *testing.T) {
 	file := testdata(t, "bot.pcap")
 	path := filepath.Join(t.TempDir(), "bot.pcap")

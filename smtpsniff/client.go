@@ -63,8 +63,8 @@ type parser struct {
 	doubted    bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
-	// (waitData), BDAT (waitChunk) or STARTTLS (waitTLS), all since the beginning of what looks like TLS
-	// (hello), or all since a line with a dot that may have ended the message (loose).
+	// (waitData), BDAT (waitChunk) or STARTTLS (waitTLS), all since the beginning of what looks
+	// like TLS (hello), or all since a line with a dot that may have ended the message (loose).
 	held      []byte
 	helloAt   uint16 // where TLS begins in it; what is before stood behind STARTTLS
 	loose     bool
@@ -72,8 +72,9 @@ type parser struct {
 	overflown bool // held is not all
 	resume    mark // where to go back to
 
-	// other is what the client sent since a BDAT that was refused, as long as both readings of it explain the
-	// replies: the server may have stepped over the chunk, as is assumed, or read it as commands.
+	// other is what the client sent since a BDAT that was refused, as long as both readings of it
+	// explain the replies: the server may have stepped over the chunk, as is assumed, or read it as
+	// commands.
 	other      []byte
 	otherSince uint32 // replies that the usual reading explained since then
 	otherMark  mark   // where to go back to
@@ -233,9 +234,9 @@ func (l *Listener) isTLS(s *Session) {
 	}
 }
 
-// plainAgain is a reply in the clear to what looked like TLS: the server reads commands. What
-// the client said since is read again. If the server spoke TLS before, it has ended that: then the client
-// goes on in the clear with its next command, or not at all.
+// plainAgain is a reply in the clear to what looked like TLS: the server reads commands. What the
+// client said since is read again. If the server spoke TLS before, it has ended that: then the
+// client goes on in the clear with its next command, or not at all.
 func (l *Listener) plainAgain(s *Session) {
 	p := &s.client
 	was := p.mode
@@ -335,7 +336,8 @@ func (l *Listener) releaseCommands(s *Session) {
 	l.reread(s)
 }
 
-// releaseChunk takes what was held back since BDAT for its chunk, and what is behind that for commands.
+// releaseChunk takes what was held back since BDAT for its chunk, and what is behind that for
+// commands.
 func (l *Listener) releaseChunk(s *Session) {
 	p := &s.client
 	if uint64(len(p.held)) > p.left {
@@ -345,8 +347,8 @@ func (l *Listener) releaseChunk(s *Session) {
 	l.reread(s)
 }
 
-// eitherChunk is releaseChunk where the server has refused BDAT: some servers step over the chunk then and some take
-// it for commands. The replies show which.
+// eitherChunk is releaseChunk where the server has refused BDAT: some servers step over the chunk
+// then and some take it for commands. The replies show which.
 func (l *Listener) eitherChunk(s *Session) {
 	p := &s.client
 	if p.other == nil {
@@ -358,7 +360,8 @@ func (l *Listener) eitherChunk(s *Session) {
 	l.releaseChunk(s)
 }
 
-// contradicts reports whether a reply to this command shows that the server read a refused chunk as commands.
+// contradicts reports whether a reply to this command shows that the server read a refused chunk as
+// commands.
 func (p *parser) contradicts(v Verb, code uint16) bool {
 	return p.other != nil && (v == NoVerb || !fits(v, code) || v == someLine && code < 400)
 }
@@ -509,7 +512,8 @@ func (l *Listener) pushAll(s *Session, v Verb, n uint32) bool {
 	return true
 }
 
-// pipelined notes that a client did not wait for a reply. That is usual with servers that offer it: no weird.
+// pipelined notes that a client did not wait for a reply. That is usual with servers that offer it:
+// no weird.
 func (l *Listener) pipelined(s *Session) {
 	s.Flags |= Pipelined
 	if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
@@ -655,8 +659,9 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 }
 
-// spilled takes a line behind a refused DATA that is one of the message, be it that it begins like a command:
-// "Helo WORD" where the client has greeted, MAIL without FROM. A sender, RSET or QUIT begin something else.
+// spilled takes a line behind a refused DATA that is one of the message, be it that it begins like
+// a command: "Helo WORD" where the client has greeted, MAIL without FROM. A sender, RSET or QUIT
+// begin something else.
 func (l *Listener) spilled(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	switch verb {
@@ -768,10 +773,11 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 	return false
 }
 
-// bdat is BDAT size [LAST] (RFC 3030, section 2). The chunk is sent whatever the server thinks of it, and a server that
-// does not know BDAT takes it for commands: its reply tells, as that to DATA does, and what is held back until then is
-// a chunk unless it says otherwise. A size that is none leaves the client in its commands. Exim (4.96) takes a sign before the
-// size and anything behind it, others take neither.
+// bdat is BDAT size [LAST] (RFC 3030, section 2). The chunk is sent whatever the server thinks of
+// it, and a server that does not know BDAT takes it for commands: its reply tells, as that to DATA
+// does, and what is held back until then is a chunk unless it says otherwise. A size that is none
+// leaves the client in its commands. Exim (4.96) takes a sign before the size and anything behind
+// it, others take neither.
 func (l *Listener) bdat(s *Session, rest []byte) {
 	p := &s.client
 	rest = trimLeft(rest)
@@ -935,8 +941,9 @@ func (l *Listener) clientEnd(s *Session) {
 	}
 }
 
-// hello collects what a client says in what looks like TLS: its first message has a name in it, and all of it is commands if the
-// server says so before it speaks TLS itself. over tells that there will be no more.
+// hello collects what a client says in what looks like TLS: its first message has a name in it, and
+// all of it is commands if the server says so before it speaks TLS itself. over tells that there
+// will be no more.
 func (l *Listener) hello(s *Session, b []byte, over bool) {
 	p := &s.client
 	p.hold(l, b)

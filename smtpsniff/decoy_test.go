@@ -25,8 +25,8 @@ var decoys = []struct {
 	{"AUTH LOGIN", []string{"503 no", "535 no", "504 no"}},
 }
 
-// What a client says behind a decoy is heard if it waits for the replies, and if it does not; in whatever
-// pieces it comes.
+// What a client says behind a decoy is heard if it waits for the replies, and if it does not; in
+// whatever pieces it comes.
 func TestDecoys(t *testing.T) {
 	said := "MAIL FROM:<anna@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"
 	for _, d := range decoys {

@@ -39,8 +39,8 @@ func checkWaiting(s *Session) error {
 	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want, p.queue.runs[:p.queue.n])
 }
 
-// With any number of commands in the queue before it, a command whose reply decides what follows is in
-// the queue, or what follows is read as commands; with replies lost and any reply after them.
+// With any number of commands in the queue before it, a command whose reply decides what follows is
+// in the queue, or what follows is read as commands; with replies lost and any reply after them.
 func TestQueueAtEveryLevel(t *testing.T) {
 	var now string
 	within(t, 20*time.Second, func() string { return now }, func() {

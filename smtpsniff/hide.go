@@ -11,16 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// Replies repeat what the client said: the user's name that may not use this sender, the line that was no command, the
-// mailbox that does not exist. What their texts may show depends on that.
+// Replies repeat what the client said: the user's name that may not use this sender, the line that
+// was no command, the mailbox that does not exist. What their texts may show depends on that.
 //
 //	nothing secret was said        words of the recipients, and of the senders unless they are shown, are hidden
 //	something may have been        words of a closed vocabulary, addresses of the network and the names of
 //	                               blocklists are shown, if the client did not say them
 //	more was said than is known    the names of well-known blocklists are shown
 //
-// The words that a client said are known by keyed hashes of their first six letters, so that a reply with a part of
-// one is hidden, too. Letters are compared without their case, and after each way to write them that servers have.
+// The words that a client said are known by keyed hashes of their first six letters, so that a
+// reply with a part of one is hidden, too. Letters are compared without their case, and after each
+// way to write them that servers have.
 
 // Bounds of what is known of a client's words.
 const (
@@ -28,8 +29,8 @@ const (
 	wordBegin = 6  // letters of a word that are compared
 )
 
-// words is a set of words that the client said, by their hashes. A place more is taken where they were
-// too many.
+// words is a set of words that the client said, by their hashes. A place more is taken where they
+// were too many.
 type words struct {
 	hash [maxWords]uint32
 	n    uint8
@@ -66,8 +67,9 @@ type spoken struct {
 	secrets words // of all else that must not be shown
 }
 
-// nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its beginning in small letters; n is how
-// many letters it has, up to wordBegin, zero where there is no more.
+// nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its
+// beginning in small letters; n is how many letters it has, up to wordBegin, zero where there is no
+// more.
 func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
 		b = b[1:]
@@ -136,8 +138,8 @@ func (l *Listener) secret(s *Session, b []byte) {
 	clear(l.plain[:])
 }
 
-// isText reports whether what was decoded is text, or fields of text that NUL and 1 separate, as credentials are (RFC 4616, RFC
-// 7628).
+// isText reports whether what was decoded is text, or fields of text that NUL and 1 separate, as
+// credentials are (RFC 4616, RFC 7628).
 func isText(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c > 1 && c != '\r' && c != '\n' && c != '\t' {
@@ -156,8 +158,8 @@ func (l *Listener) name(s *Session, address []byte) {
 	l.addAll(&s.said.names, local)
 }
 
-// parameters notes what stands behind the path of MAIL or RCPT, but for what is about the message and no person (RFC 1870,
-// 6152, 3461).
+// parameters notes what stands behind the path of MAIL or RCPT, but for what is about the message
+// and no person (RFC 1870, 6152, 3461).
 func (l *Listener) parameters(s *Session, rest []byte) {
 	_, path, _ := bytes.Cut(rest, []byte(":"))
 	path = trimLeft(path)
@@ -184,7 +186,8 @@ func (l *Listener) parameters(s *Session, rest []byte) {
 	}
 }
 
-// splitName takes a HELO name apart that is the address of a person. Person is nil where it is none.
+// splitName takes a HELO name apart that is the address of a person. Person is nil where it is
+// none.
 func splitName(name []byte) (person, host []byte) {
 	for _, at := range []string{"@", "%40"} {
 		if i := bytes.LastIndex(name, []byte(at)); i >= 0 {
@@ -261,8 +264,8 @@ func (l *Listener) hide() {
 	}
 }
 
-// showPart writes what may be shown of a part of a text without blanks. A text may name the list that it cites, and the
-// server that says it.
+// showPart writes what may be shown of a part of a text without blanks. A text may name the list
+// that it cites, and the server that says it.
 func (l *Listener) showPart(s *Session, part []byte, how secrecy, list string, server []byte) {
 	if isEnhanced(part) {
 		l.out = append(l.out, part...)
@@ -306,7 +309,8 @@ func (l *Listener) showNames(s *Session, part []byte) {
 		l.hide()
 		return
 	}
-	// named reports whether b has a word of a name. In the domain of an address, behind its @, ordinary words are none.
+	// named reports whether b has a word of a name. In the domain of an address, behind its @,
+	// ordinary words are none.
 	named := func(b []byte) bool {
 		domain := bytes.HasSuffix(l.out, []byte("@")) && bytes.IndexByte(b, '.') > 0
 		return l.hasWord(b, 1, func(word []byte, hash uint32) bool {
@@ -441,9 +445,9 @@ func equalLower(b []byte, lower string) bool {
 	return true
 }
 
-// decoded calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986, section 2.1), equals signs (RFC
-// 2045, section 6.7), plus signs (RFC 3461, section 4), from base64, from hexadecimal digits; until f says true. It reports
-// whether that was so.
+// decoded calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986,
+// section 2.1), equals signs (RFC 2045, section 6.7), plus signs (RFC 3461, section 4), from
+// base64, from hexadecimal digits; until f says true. It reports whether that was so.
 func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
 	if len(part) > maxCredential {
 		part = part[:maxCredential]
@@ -471,8 +475,8 @@ func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
 	return false
 }
 
-// binary calls f for what a run of letters and digits is as base64, with and without a beginning that is none, and as
-// hexadecimal digits.
+// binary calls f for what a run of letters and digits is as base64, with and without a beginning
+// that is none, and as hexadecimal digits.
 func (l *Listener) binary(run []byte, f func(plain []byte) bool) bool {
 	room := l.plain[:]
 	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
@@ -507,7 +511,8 @@ func (l *Listener) binary(run []byte, f func(plain []byte) bool) bool {
 	return false
 }
 
-// unquote decodes a mark and two hexadecimal digits, also where that gives the same again. ok tells that there was one.
+// unquote decodes a mark and two hexadecimal digits, also where that gives the same again. ok tells
+// that there was one.
 func unquote(room, b []byte, mark byte) (plain []byte, ok bool) {
 	for i := 0; i < len(b); i++ {
 		if b[i] == mark && i+2 < len(b) {

@@ -32,8 +32,9 @@ func last(senders bool, lines ...string) string {
 	return b.String()
 }
 
-// quotations are ways in which servers write the address of a person, of whom only the local part counts. The
-// first are of Postfix, pypolicyd-spf, sendmail, Exim, qmail, Exchange, and large providers.
+// quotations are ways in which servers write the address of a person, of whom only the local part
+// counts. The first are of Postfix, pypolicyd-spf, sendmail, Exim, qmail, Exchange, and large
+// providers.
 var quotations = []string{
 	"5.1.1 <LOCAL@DOMAIN>: Recipient address rejected: User unknown in virtual mailbox table",
 	"5.7.1 <LOCAL@DOMAIN>: Sender address rejected: not owned by user LOCAL",
@@ -81,8 +82,8 @@ func betrays(text, local string) bool {
 	return false
 }
 
-// No way to quote a sender or a recipient shows the local part, to which command ever the reply comes; a sender
-// is shown where senders are.
+// No way to quote a sender or a recipient shows the local part, to which command ever the reply
+// comes; a sender is shown where senders are.
 func TestLocalPartsAreHidden(t *testing.T) {
 	n := 0
 	for _, local := range []string{"anna", "zacharias.quimby", "x.wolfgang-amadeus", "o_tto99", `qxu"zoted\wilma`} {
@@ -161,8 +162,8 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// Parameters of MAIL and RCPT name persons, too: with brackets and without, behind blanks of any kind. Those about the message are
-// nothing to hide.
+// Parameters of MAIL and RCPT name persons, too: with brackets and without, behind blanks of any
+// kind. Those about the message are nothing to hide.
 func TestParametersAreHidden(t *testing.T) {
 	for _, mail := range []string{"MAIL FROM:<x1@corp.example> AUTH=zebulon", "MAIL FROM:<x1@corp.example>\tAUTH=zebulon", "MAIL FROM:x1@corp.example AUTH=zebulon",
 		"MAIL FROM:<x1@corp.example AUTH=zebulon", "MAIL FROM: <x1@corp.example> SIZE=5 AUTH=z+65bulon BODY=7BIT", "MAIL FROM:<> zebulon", "MAIL FROM:<x1@corp.example> ENVID=zebulon"} {
@@ -183,8 +184,8 @@ func TestParametersAreHidden(t *testing.T) {
 	}
 }
 
-// A line of a message that was refused is no HELO, be it that it begins like one; behind a refused DATA that is none of a
-// message, HELO is one.
+// A line of a message that was refused is no HELO, be it that it begins like one; behind a refused
+// DATA that is none of a message, HELO is one.
 func TestHeloInARefusedMessage(t *testing.T) {
 	mail := []string{"C: MAIL FROM:<a@corp.example>", "S: 250 ok", "C: RCPT TO:<b@x.example>", "S: 250 ok", "C: DATA"}
 	for _, lines := range [][]string{

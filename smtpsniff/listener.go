@@ -12,17 +12,18 @@ type Listener struct {
 	// Account makes a number of the name of an account, in lower case: a keyed hash, because the number
 	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
 	Account func(name []byte) uint32
-	// Seed makes the hashes of what clients say unpredictable. Zero means drawn at random: then a collision of two hashes, once in
-	// four billion pairs of words, differs from one reading of a file to the next.
+	// Seed makes the hashes of what clients say unpredictable. Zero means drawn at random: then a
+	// collision of two hashes, once in four billion pairs of words, differs from one reading of a
+	// file to the next.
 	Seed uint64
-	// ShowSenders has the local parts of senders be shown in what servers say of them; those of recipients never
-	// are.
+	// ShowSenders has the local parts of senders be shown in what servers say of them; those of
+	// recipients never are.
 	ShowSenders bool
-	// KnownHost reports whether a host name is that of a well-known blocklist or mail provider: it is shown whoever said
-	// it. Nil knows none.
+	// KnownHost reports whether a host name is that of a well-known blocklist or mail provider: it
+	// is shown whoever said it. Nil knows none.
 	KnownHost func(host []byte) bool
-	// ListName is the name of the blocklist that the text of a refusal cites, in small letters; empty if it cites none. Nil
-	// finds none.
+	// ListName is the name of the blocklist that the text of a refusal cites, in small letters;
+	// empty if it cites none. Nil finds none.
 	ListName func(text []byte) string
 
 	credential [maxCredential]byte // empty between calls
@@ -36,7 +37,8 @@ type Listener struct {
 	holders    holders
 }
 
-// LastReply is the text of a session's last reply, as far as it may be shown. It is borrowed until the next call.
+// LastReply is the text of a session's last reply, as far as it may be shown. It is borrowed until
+// the next call.
 func (l *Listener) LastReply(s *Session) []byte {
 	return l.shown(s, s.server.text[:s.lastLen], s.server.answered)
 }

@@ -5,9 +5,10 @@ import (
 	"unsafe"
 )
 
-// What a dialogue takes beside its Session are its texts, the beginning of a line in each direction, and what is held
-// back: 11 KiB at most, and a few hundred bytes usually. All of it are blocks of 64 bytes to 8 KiB that belong to the listener, which
-// counts them: who follows many dialogues looks at Bytes before each Feed, and has GiveUp make room.
+// What a dialogue takes beside its Session are its texts, the beginning of a line in each
+// direction, and what is held back: 11 KiB at most, and a few hundred bytes usually. All of it are
+// blocks of 64 bytes to 8 KiB that belong to the listener, which counts them: who follows many
+// dialogues looks at Bytes before each Feed, and has GiveUp make room.
 
 // blocks are the bytes that the sessions of a listener share.
 type blocks struct {
@@ -82,12 +83,12 @@ const sessionBytes = int(unsafe.Sizeof(Session{}))
 // Bytes is what the sessions take that were begun and not taken back.
 func (l *Listener) Bytes() int { return l.memory.bytes + l.live*sessionBytes }
 
-// holders are the sessions with the beginning of a line, or with something that is held back, in the order of their last
-// Feed or Gap.
+// holders are the sessions with the beginning of a line, or with something that is held back, in
+// the order of their last Feed or Gap.
 type holders struct{ first, last *Session }
 
-// note puts a session in its place among the holders. Most sessions are none, and hold nothing: then their links,
-// which are far from what Feed uses, are not looked at.
+// note puts a session in its place among the holders. Most sessions are none, and hold nothing:
+// then their links, which are far from what Feed uses, are not looked at.
 func (l *Listener) note(s *Session) {
 	p := &s.client
 	if p.line.buf != nil || s.server.line.buf != nil || p.held != nil || p.other != nil {
@@ -127,9 +128,10 @@ func (l *Listener) leave(s *Session) {
 	s.before, s.behind = nil, nil
 }
 
-// GiveUp makes room: the session that has been silent longest of those that wait for the rest of a line, or for
-// a reply that decides what was sent ahead of it, loses these bytes as if they had not been seen, and has the flag
-// CutShort from then on. It reports false if there is none. It gives no events.
+// GiveUp makes room: the session that has been silent longest of those that wait for the rest of a
+// line, or for a reply that decides what was sent ahead of it, loses these bytes as if they had not
+// been seen, and has the flag CutShort from then on. It reports false if there is none. It gives no
+// events.
 func (l *Listener) GiveUp() bool {
 	s := l.holders.first
 	if s == nil {
@@ -174,7 +176,8 @@ func (l *Listener) GiveUp() bool {
 	return true
 }
 
-// Abandon is Free of a session that is not to be looked at any more, because to do so has caused a panic: nothing of it is used again.
+// Abandon is Free of a session that is not to be looked at any more, because to do so has caused a
+// panic: nothing of it is used again.
 func (l *Listener) Abandon(s *Session) {
 	l.leave(s)
 	l.live--

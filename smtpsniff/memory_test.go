@@ -86,8 +86,8 @@ func TestGiveUpOrder(t *testing.T) {
 	}
 }
 
-// Wherever a dialogue is cut short, nothing of a body or a credential is heard, no message is invented without a doubt, and
-// no block is lost.
+// Wherever a dialogue is cut short, nothing of a body or a credential is heard, no message is
+// invented without a doubt, and no block is lost.
 func TestDialoguesCutShort(t *testing.T) {
 	cuts := 0
 	for _, d := range allDialogues(t) {

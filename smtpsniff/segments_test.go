@@ -79,8 +79,8 @@ func cutUp(steps []step, cut func(left int) int, rng *rand.Rand) (segs []piece) 
 		}
 	}
 	for i := 0; i+3 <= len(segs); i += 3 { // the mirror swaps some
-		// A segment that overlaps one before it and acknowledges more may not come before that: it is taken for one
-		// that its receiver drops.
+		// A segment that overlaps one before it and acknowledges more may not come before that: it
+		// is taken for one that its receiver drops.
 		if rng.IntN(2) == 0 && !overlaps(segs[i:i+3]) {
 			rng.Shuffle(3, func(a, b int) { segs[i+a], segs[i+b] = segs[i+b], segs[i+a] })
 		}

@@ -497,8 +497,8 @@ func (l *Listener) lostData(s *Session) {
 	}
 }
 
-// leaveMessage has the client be in its commands, as far as is known: a line that begins like one may be one of
-// the message.
+// leaveMessage has the client be in its commands, as far as is known: a line that begins like one
+// may be one of the message.
 func (l *Listener) leaveMessage(s *Session) {
 	p := &s.client
 	p.mode, p.spill = commands, true
@@ -672,8 +672,9 @@ func (l *Listener) refused(s *Session, v Verb, phase Phase, text []byte) {
 	}
 }
 
-// remember notes the reply as the last one and returns its text, unless it is one that has nothing else to say than what
-// line the server did not understand. What of the text is shown is another matter; see shown.
+// remember notes the reply as the last one and returns its text, unless it is one that has nothing
+// else to say than what line the server did not understand. What of the text is shown is another
+// matter; see shown.
 func (l *Listener) remember(s *Session, v Verb) []byte {
 	r := &s.server
 	s.LastCode, s.LastEnhanced, s.lastLen, r.answered = r.code, r.enhanced, 0, v

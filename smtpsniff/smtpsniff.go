@@ -23,10 +23,10 @@
 // some accept a bare LF around the dot) is taken for text at first; when more replies come
 // than that explains, the listener goes back and reads on from there as the server did.
 //
-// Nothing is ever remembered of message bodies, of lines that are no command, and of
-// what follows AUTH: they may hold a password. Servers repeat such things; see hide.go for what of their replies is
-// shown. Of the name in AUTH PLAIN and AUTH LOGIN a number is
-// kept, if the Listener has a function that makes one.
+// Nothing is ever remembered of message bodies, of lines that are no command, and of what follows
+// AUTH: they may hold a password. Servers repeat such things; see hide.go for what of their replies
+// is shown. Of the name in AUTH PLAIN and AUTH LOGIN a number is kept, if the Listener has a
+// function that makes one.
 //
 // What it does not do: look into TLS, decode MIME, judge.
 package smtpsniff

@@ -2,7 +2,8 @@ package smtpsniff
 
 import "strings"
 
-// inVocabulary reports whether a word is one of those that are shown though the client may have said anything.
+// inVocabulary reports whether a word is one of those that are shown though the client may have
+// said anything.
 func inVocabulary(word []byte) bool {
 	var low [20]byte
 	if len(word) > len(low) {
@@ -17,9 +18,9 @@ func inVocabulary(word []byte) bool {
 	return commonWords[string(low[:len(word)])]
 }
 
-// commonWords are ordinary words of servers' replies: those of RFC 5321, RFC 3463, of common servers' own texts (Postfix, Exim,
-// sendmail, qmail, Exchange, and those of large providers), of blocklists, in English, and some in German and French. They hold no
-// names of persons.
+// commonWords are ordinary words of servers' replies: those of RFC 5321, RFC 3463, of common
+// servers' own texts (Postfix, Exim, sendmail, qmail, Exchange, and those of large providers), of
+// blocklists, in English, and some in German and French. They hold no names of persons.
 var commonWords = func() map[string]bool {
 	m := map[string]bool{}
 	for _, w := range strings.Fields(commonText) {

@@ -265,8 +265,8 @@ func TestHeldIsBounded(t *testing.T) {
 	}
 }
 
-// What the client says before anybody answers is held, in its order, and is given when it may be; when there is no
-// more room, or no more to come, it is given all the same.
+// What the client says before anybody answers is held, in its order, and is given when it may be;
+// when there is no more room, or no more to come, it is given all the same.
 func TestWait(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -71,11 +71,12 @@ func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok
 	return le.Uint32(r[:]), Seq(le.Uint32(r[8:])), r[recordHead : recordHead+n], true
 }
 
-// firstCopies compares a segment with what is known of the bytes it repeats: those that were
-// given, and those that wait. differs tells whether there were any that are not the same. Which copy counts is as in
-// Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c): bytes that the receiver has are not
-// replaced; a segment that follows them is taken whole; of two that are ahead of them the one that covers
-// the other, and else the one that begins first. It returns the segment's bytes as they count.
+// firstCopies compares a segment with what is known of the bytes it repeats: those that were given,
+// and those that wait. differs tells whether there were any that are not the same. Which copy
+// counts is as in Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c): bytes that
+// the receiver has are not replaced; a segment that follows them is taken whole; of two that are
+// ahead of them the one that covers the other, and else the one that begins first. It returns the
+// segment's bytes as they count.
 func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	c := st.c
 	x := &c.half[s.Dir]
@@ -145,8 +146,8 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	return b, differs
 }
 
-// received is up to where the receiver has all bytes of a half: some may still wait here for what they
-// acknowledge. The segments that wait bound the rounds.
+// received is up to where the receiver has all bytes of a half: some may still wait here for what
+// they acknowledge. The segments that wait bound the rounds.
 func (st *Stream) received(d Dir) Seq {
 	c := st.c
 	at := c.half[d].next

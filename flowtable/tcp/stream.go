@@ -143,10 +143,10 @@ func (st *Stream) Flush(c *Conn) {
 	}
 }
 
-// drop forgets the segments of a half that wait, hold one of the bytes from one number up to another,
-// and acknowledge more than the other half is known to have sent: where a segment that its receiver can take repeats
-// these bytes, and where the connection was not opened, they were not taken. So it forgets those that are
-// void. At most maxHeld wait.
+// drop forgets the segments of a half that wait, hold one of the bytes from one number up to
+// another, and acknowledge more than the other half is known to have sent: where a segment that its
+// receiver can take repeats these bytes, and where the connection was not opened, they were not
+// taken. So it forgets those that are void. At most maxHeld wait.
 func (st *Stream) drop(d Dir, from, to Seq) {
 	c := st.c
 	st.forget(func(n *node) bool {
@@ -226,8 +226,8 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 }
 
 // ready reports whether a segment can be given: nothing before it is missing, everything that it
-// acknowledges was given, and its receiver has acknowledged it, if it is doubtful. Where the receiver is not
-// seen, a sender that goes on behind it says so.
+// acknowledges was given, and its receiver has acknowledged it, if it is doubtful. Where the
+// receiver is not seen, a sender that goes on behind it says so.
 func (c *Conn) ready(n *node) bool {
 	x := &c.half[n.dir]
 	return !(c.waits && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
@@ -277,8 +277,8 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	return true
 }
 
-// takeReady takes a waiting segment that is ready out of the list, into lent: of the half of the one that came
-// first the one that begins first.
+// takeReady takes a waiting segment that is ready out of the list, into lent: of the half of the
+// one that came first the one that begins first.
 func (st *Stream) takeReady() bool {
 	var best *uint32
 	for at := &st.c.held; *at != 0; at = &st.nodes[*at].next {
@@ -316,8 +316,8 @@ func (st *Stream) each(f func(n *node)) {
 	}
 }
 
-// hole is the next one that keeps segments waiting: missing bytes of half d up to end. There is none where
-// all that wait are doubtful.
+// hole is the next one that keeps segments waiting: missing bytes of half d up to end. There is
+// none where all that wait are doubtful.
 func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 	c := st.c
 	found := false
@@ -381,8 +381,8 @@ func (st *Stream) maxBytes() int {
 
 // untie looks for segments that need not wait for the hole, and has them given without what they
 // acknowledge. One kind has the bytes of the hole: it is there when two segments acknowledge each
-// other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to have
-// sent: there is no hole, as far as is known.
+// other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to
+// have sent: there is no hole, as far as is known.
 func (st *Stream) untie() (found bool) {
 	c := st.c
 	d, end, ok := st.hole()
@@ -402,8 +402,8 @@ func (st *Stream) untie() (found bool) {
 	return found
 }
 
-// decide is the end of waiting for doubtful segments, where no others wait: those that their receiver
-// drops for certain are forgotten, the others count.
+// decide is the end of waiting for doubtful segments, where no others wait: those that their
+// receiver drops for certain are forgotten, the others count.
 func (st *Stream) decide() {
 	st.each(func(n *node) {
 		if n.void = n.doubt&refused != 0; !n.void {

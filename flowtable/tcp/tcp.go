@@ -17,22 +17,24 @@
 // that nobody will send it again and three more segments went by; or too much is held.
 // Then it is a gap, and is told as one.
 //
-// An acknowledgment ahead of what the other half has sent is one that its receiver drops with all that
-// comes with it, or the capture has lost segments. Such a segment waits too: a copy that acknowledges no more
-// than was sent takes its place, and there is a gap once the other half goes on behind it. Before the
-// server has spoken, only the acknowledgment of its SYN-ACK opens the connection.
+// An acknowledgment ahead of what the other half has sent is one that its receiver drops with all
+// that comes with it, or the capture has lost segments. Such a segment waits too: a copy that
+// acknowledges no more than was sent takes its place, and there is a gap once the other half goes
+// on behind it. Before the server has spoken, only the acknowledgment of its SYN-ACK opens the
+// connection.
 //
-// Of two copies of a byte the one is given that Linux takes, usually the first; where another one differs the connection is marked with
-// Conflict, because the receiver may have taken the other. To know it, the bytes that were
-// given last are remembered; see recall. A reset or an end outside the window changes
-// nothing.
+// Of two copies of a byte the one is given that Linux takes, usually the first; where another one
+// differs the connection is marked with Conflict, because the receiver may have taken the other. To
+// know it, the bytes that were given last are remembered; see recall. A reset or an end outside the
+// window changes nothing.
 //
 // A segment of which the caller, or its timestamp, says that the receiver may drop it waits for the
-// acknowledgment of its bytes; see Doubt. Where other bytes come in a segment without doubt meanwhile, those
-// are given.
+// acknowledgment of its bytes; see Doubt. Where other bytes come in a segment without doubt
+// meanwhile, those are given.
 //
-// What it does not do: window scaling, checksums, and options but timestamps. The one byte of urgent data is left
-// out, as nearly all receivers do, and the connection is marked, because a program can have it in its place.
+// What it does not do: window scaling, checksums, and options but timestamps. The one byte of
+// urgent data is left out, as nearly all receivers do, and the connection is marked, because a
+// program can have it in its place.
 package tcp
 
 // Seq is a sequence number; comparison wraps around (RFC 9293, section 3.4).
@@ -83,7 +85,8 @@ type Segment struct {
 	Payload  []byte
 	Doubt    Doubt
 	Urgent   uint16 // the urgent pointer, with URG
-	// Stamp is the TSval of its timestamps option, or the TSecr of that of a SYN-ACK; valid if Stamped.
+	// Stamp is the TSval of its timestamps option, or the TSecr of that of a SYN-ACK; valid if
+	// Stamped.
 	Stamp   uint32
 	Stamped bool
 }
@@ -91,8 +94,9 @@ type Segment struct {
 // Doubt is why the receiver may drop a segment that its sender wrote.
 type Doubt uint8
 
-// The bits of Doubt. Who captures cannot know of any of them what the receiver does, but for the first
-// and the last: a segment with one of these is not taken, unless what says so is wrong for this sender.
+// The bits of Doubt. Who captures cannot know of any of them what the receiver does, but for the
+// first and the last: a segment with one of these is not taken, unless what says so is wrong for
+// this sender.
 const (
 	BadSum    Doubt = 1 << iota // its checksum is wrong, and those of its sender are right
 	Partial                     // the same, but a network card would have finished it
@@ -140,7 +144,8 @@ type Conn struct {
 	Resetter Dir     // who sent the RST
 	fin      [2]bool // halves that were given to their end
 	odd      Odd
-	// conflicts counts segments of the client that repeat bytes with others; it stays at its maximum.
+	// conflicts counts segments of the client that repeat bytes with others; it stays at its
+	// maximum.
 	conflicts uint16
 	since     uint32
 	rst       Seq      // its sequence number
@@ -212,8 +217,8 @@ func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) { return c.half[d].p
 // ISN is the initial sequence number of a direction, if a segment told it.
 func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
 
-// Answered reports whether the other half has acknowledged bytes of a direction, beyond its SYN. Where the direction
-// itself is not seen, the first acknowledgment is taken for that of its SYN.
+// Answered reports whether the other half has acknowledged bytes of a direction, beyond its SYN.
+// Where the direction itself is not seen, the first acknowledgment is taken for that of its SYN.
 func (c *Conn) Answered(d Dir) bool {
 	h := &c.half[d]
 	return h.known && h.ackOK && h.acked.Sub(h.isn) > 1
@@ -266,15 +271,15 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 	c.SYNSeen = true
 }
 
-// Touch reads what Push needs first of a segment from one side, so that the waits for memory of many
-// connections overlap.
+// Touch reads what Push needs first of a segment from one side, so that the waits for memory of
+// many connections overlap.
 func (c *Conn) Touch(d Dir) uint32 { return uint32(c.half[d].next) + c.half[d].pkts + uint32(c.state) }
 
 // Resent tells the connection of another copy of the client's SYN, after it was answered.
 func (c *Conn) Resent() { c.half[Client].pkts++ }
 
-// Wait has what the client says be held, as far as there is room for it, until Go is called: a SYN can
-// carry data that its server does not take, and a client that nobody answers can say anything.
+// Wait has what the client says be held, as far as there is room for it, until Go is called: a SYN
+// can carry data that its server does not take, and a client that nobody answers can say anything.
 func (c *Conn) Wait() { c.waits = true }
 
 // Go ends Wait. What is held comes from the next Pop.
@@ -369,8 +374,8 @@ func (c *Conn) accept(s *Segment) (r Result) {
 }
 
 // stamp compares the timestamp of a client's segment with the latest that the server has taken, as
-// Linux does (tcp_validate_incoming and tcp_replace_ts_recent in net/ipv4/tcp_input.c): that is one of a segment
-// that begins no later than what the server had acknowledged.
+// Linux does (tcp_validate_incoming and tcp_replace_ts_recent in net/ipv4/tcp_input.c): that is one
+// of a segment that begins no later than what the server had acknowledged.
 func (c *Conn) stamp(x *half, s *Segment) {
 	switch {
 	case !s.Stamped:
@@ -386,10 +391,11 @@ func (c *Conn) stamp(x *half, s *Segment) {
 	}
 }
 
-// urgent takes in an urgent pointer. It stands behind the urgent byte, which is given to the receiver's
-// program apart from the others (RFC 9293, section 3.8.5; RFC 6093, section 3.1). As in Linux (tcp_check_urg
-// in net/ipv4/tcp_input.c) zero is the first byte of the segment, a pointer into what is there already changes nothing,
-// and a newer one takes the place of one whose byte has not come yet, so that this byte is ordinary.
+// urgent takes in an urgent pointer. It stands behind the urgent byte, which is given to the
+// receiver's program apart from the others (RFC 9293, section 3.8.5; RFC 6093, section 3.1). As in
+// Linux (tcp_check_urg in net/ipv4/tcp_input.c) zero is the first byte of the segment, a pointer
+// into what is there already changes nothing, and a newer one takes the place of one whose byte has
+// not come yet, so that this byte is ordinary.
 func (c *Conn) urgent(x *half, s *Segment, start Seq) {
 	at := start.Add(max(0, int(s.Urgent)-1))
 	if x.known && at.Less(x.next) || x.mark && !x.urg.Less(at) {
@@ -476,8 +482,8 @@ const (
 	never               // no receiver takes a segment with it
 )
 
-// longLoss is how many bytes of a client the capture can have lost in a row, a message for example, where
-// the server acknowledges them.
+// longLoss is how many bytes of a client the capture can have lost in a row, a message for example,
+// where the server acknowledges them.
 const longLoss = 1 << 28
 
 // judgeAck compares an acknowledgment with what the other half, y, has sent (RFC 9293, section
@@ -485,14 +491,15 @@ const longLoss = 1 << 28
 // that of its SYN-ACK: to anything else the server answers with a reset. Where the server has sent
 // several SYN-ACKs with numbers of their own, as it does with SYN cookies, any of them counts.
 //
-// The lower bound is the initial sequence number. Below it Linux drops a segment but where it predicts
-// the header (tcp_rcv_established), so that it is doubtful.
+// The lower bound is the initial sequence number. Below it Linux drops a segment but where it
+// predicts the header (tcp_rcv_established), so that it is doubtful.
 func (c *Conn) judgeAck(y *half, s *Segment) reach {
 	if s.Flags&(SYN|RST|ACK) != ACK || !y.known || !y.seen {
 		return sent
 	}
 	if s.Ack == 0 && s.Seq == 0 && y.isn == 0 && y.began && c.state == Replied && s.Dir == Client && c.half[Client].next == 0 {
-		// A capture that was made by hand, with all numbers left at zero: no server chooses them so.
+		// A capture that was made by hand, with all numbers left at zero: no server chooses them
+		// so.
 		y.isn, y.next, y.top = y.isn.Add(-1), 0, 0
 		return sent
 	}
@@ -528,9 +535,9 @@ func (s *Segment) end() Seq {
 	return e
 }
 
-// opens reports whether the segment completes the handshake: the client answers the
-// SYN-ACK or, where only its half is seen, goes on after its SYN; or the server does what it
-// does only where a client has answered: it sends data or its end, or acknowledges more than the SYN.
+// opens reports whether the segment completes the handshake: the client answers the SYN-ACK or,
+// where only its half is seen, goes on after its SYN; or the server does what it does only where a
+// client has answered: it sends data or its end, or acknowledges more than the SYN.
 func (c *Conn) opens(s *Segment) bool {
 	if s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
 		return false
@@ -550,8 +557,9 @@ func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
 	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
 }
 
-// ahead reports whether a segment acknowledges bytes that the other half is not known to have sent. A
-// receiver drops it; or the capture has lost those bytes, and then the other half goes on behind them.
+// ahead reports whether a segment acknowledges bytes that the other half is not known to have sent.
+// A receiver drops it; or the capture has lost those bytes, and then the other half goes on behind
+// them.
 func (c *Conn) ahead(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
 	return f.Has(ACK) && y.seen && y.top.Less(ack)

@@ -87,8 +87,9 @@ type Stats struct {
 	Arrived  uint64
 	Errors   uint64 // inputs that could not be read whole
 	BadTimes uint64 // records whose fraction of a second is no fraction
-	// Untimed are frames that were left out because their time lies outside of [1970-01-01, 2262-04-11).
-	// They are part of Frames, and of Batch.Skipped under the class of the configuration.
+	// Untimed are frames that were left out because their time lies outside of [1970-01-01,
+	// 2262-04-11). They are part of Frames, and of Batch.Skipped under the class of the
+	// configuration.
 	Untimed uint64
 }
 

@@ -12,7 +12,8 @@ type format interface {
 // stretch holds the records that begin in it. It is counted on the decompressed input.
 const stretch = 4 << 20
 
-// shortStretch is that of inputs that are merged with more than two others: each holds one, and there may be maxActive.
+// shortStretch is that of inputs that are merged with more than two others: each holds one, and
+// there may be maxActive.
 const shortStretch = 64 << 10
 
 // maxFrames is how many frames a stream gives at a time.

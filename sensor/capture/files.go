@@ -31,8 +31,8 @@ type FilesConfig struct {
 	Untimed uint8
 	// Workers is how many goroutines walk a file. Zero means one.
 	Workers int
-	// Steps counts whatever is read, so that a long file without a frame is not taken for a hang, in
-	// OpenFiles as in Next. Nil means that nobody wants to know.
+	// Steps counts whatever is read, so that a long file without a frame is not taken for a hang,
+	// in OpenFiles as in Next. Nil means that nobody wants to know.
 	Steps *atomic.Uint64
 }
 
@@ -245,8 +245,8 @@ func (f *file) read() error {
 	return nil
 }
 
-// Reads says which input in a directory is this file, if one is: a capture, or a damaged one. Inputs
-// that were named themselves are the caller's to know.
+// Reads says which input in a directory is this file, if one is: a capture, or a damaged one.
+// Inputs that were named themselves are the caller's to know.
 func (s *Files) Reads(info fs.FileInfo) (name string, ok bool) {
 	for _, f := range s.found {
 		if os.SameFile(f.info, info) {

@@ -279,9 +279,9 @@ func (l *Live) Drain(take func(*Batch)) {
 	}
 }
 
-// Problem says in a word or two why no frame can come: the interface is gone, or down, or nothing is
-// connected to it; "" where nothing is known to be wrong. An interface that was renamed is the same. It may be
-// called from any goroutine.
+// Problem says in a word or two why no frame can come: the interface is gone, or down, or nothing
+// is connected to it; "" where nothing is known to be wrong. An interface that was renamed is the
+// same. It may be called from any goroutine.
 func (l *Live) Problem() string {
 	index := int(l.index.Load())
 	if l.gone.Load() {

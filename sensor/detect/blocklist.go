@@ -170,9 +170,10 @@ func citedAddrs(text string) (list []netip.Addr) {
 	return list
 }
 
-// mayCite reports whether a text can hold the name of a host, whose last label begins behind a dot with
-// a letter, or with what can become one in small letters; and whether it can hold an address, which has three dots before digits
-// or two colons. Most refusals hold neither, and are read once here.
+// mayCite reports whether a text can hold the name of a host, whose last label begins behind a dot
+// with a letter, or with what can become one in small letters; and whether it can hold an address,
+// which has three dots before digits or two colons. Most refusals hold neither, and are read once
+// here.
 func mayCite(text string) (name, addr bool) {
 	dots, colons := 0, 0
 	for i := 0; i < len(text); i++ {
@@ -215,7 +216,8 @@ func citedList(low string) (list string, link bool) {
 	return list, false
 }
 
-// HiddenList stands for the name of a list that is not shown, because it may be something else that the client said.
+// HiddenList stands for the name of a list that is not shown, because it may be something else that
+// the client said.
 const HiddenList = "(not shown)"
 
 // speaksOfList reports whether a text is about lists at all.

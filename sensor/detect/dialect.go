@@ -14,7 +14,8 @@ func init() {
 	}}
 }
 
-// Conflicting is the observation of a session in which the client sent bytes again, and others. It comes once per session.
+// Conflicting is the observation of a session in which the client sent bytes again, and others. It
+// comes once per session.
 func (h *Host) Conflicting(now int64) {
 	inc(&h.conflicting)
 	if h.conflicting >= fewConflicts && h.conflicting*4 >= h.opened {
@@ -22,7 +23,8 @@ func (h *Host) Conflicting(now int64) {
 	}
 }
 
-// fewConflicts is how many sessions with other bytes in the same place are no accident, if it is a quarter of all.
+// fewConflicts is how many sessions with other bytes in the same place are no accident, if it is a
+// quarter of all.
 const fewConflicts = 3
 
 // Oddity is something that a correct client does not do.

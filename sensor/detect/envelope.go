@@ -33,8 +33,8 @@ type envelope struct {
 // domains is refused in one session of fifty, and two of its first nine hardly ever are.
 const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 
-// Sender is the observation of a sender's domain, and reports whether it is new. direct says that the server is none of
-// ours.
+// Sender is the observation of a sender's domain, and reports whether it is new. direct says that
+// the server is none of ours.
 func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) (fresh bool) {
 	e := &h.envelope
 	fresh = e.distinct.add(hash, nil)

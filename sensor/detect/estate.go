@@ -31,8 +31,9 @@ func (h *Host) Estate(f *Facts) *Estate {
 	return e
 }
 
-// Inherit has a Host take over what is known of its machine's addresses before, and adds what it did under this one. f are its own
-// facts: what it has done so far is not more than they hold. Its verdict is to be judged.
+// Inherit has a Host take over what is known of its machine's addresses before, and adds what it
+// did under this one. f are its own facts: what it has done so far is not more than they hold. Its
+// verdict is to be judged.
 func (h *Host) Inherit(c *Config, e *Estate, f *Facts) {
 	own := *h
 	*h = e.host
@@ -50,8 +51,9 @@ func (h *Host) Inherit(c *Config, e *Estate, f *Facts) {
 	h.Adopt(c, f)
 }
 
-// add adds what another Host, o, knows to what h does, as if it were one that saw all of it, o's after its own. What needs the single
-// observations in their order (the tests on rates) is only about right. f are o's facts.
+// add adds what another Host, o, knows to what h does, as if it were one that saw all of it, o's
+// after its own. What needs the single observations in their order (the tests on rates) is only
+// about right. f are o's facts.
 func (h *Host) add(c *Config, o *Host, f *Facts) {
 	now := f.Last
 	if o.lookups != nil {

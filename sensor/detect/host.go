@@ -253,15 +253,15 @@ const c25 = 25
 // Heard is the observation that the client said something in a session.
 func (h *Host) Heard() { inc(&h.heard) }
 
-// Attested is the observation of a session in which the server answered what the client said. It comes once per session,
-// after Heard.
+// Attested is the observation of a session in which the server answered what the client said. It
+// comes once per session, after Heard.
 func (h *Host) Attested() {
 	inc(&h.attested)
 	h.changed = h.changed || h.attested == 1 // see spoke
 }
 
-// OneSide says whether the capture shows one side of connections alone, and reports whether that is new for the host. Only then what
-// one side says of a connection counts as much as what both do.
+// OneSide says whether the capture shows one side of connections alone, and reports whether that is
+// new for the host. Only then what one side says of a connection counts as much as what both do.
 func (h *Host) OneSide(is bool) (news bool) {
 	news = h.oneSide != is && h.opened > 0
 	h.oneSide = is
@@ -278,8 +278,8 @@ func (h *Host) Whole(net uint32) {
 	h.changed = h.changed || h.whole == 1 // see real
 }
 
-// Opened is the observation of a completed handshake; oneSide says that only one of its sides was seen so far. net needs to
-// be known if the host is Unproved.
+// Opened is the observation of a completed handshake; oneSide says that only one of its sides was
+// seen so far. net needs to be known if the host is Unproved.
 func (h *Host) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, now int64) {
 	inc(&h.opened)
 	h.changed = h.changed || h.opened == 1 // see real

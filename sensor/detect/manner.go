@@ -117,8 +117,9 @@ const fewChecks = 2
 // wants to know.
 func (m *manner) verifies() bool { return m.checks >= fewChecks && m.checks*5 >= m.welcomed*4 }
 
-// washes reports whether a host only asks for addresses of which a quarter does not exist, or is refused, although nobody brings it mail
-// and it has none itself: who cleans a list for spam does so. A mail server that verifies senders takes their mail in.
+// washes reports whether a host only asks for addresses of which a quarter does not exist, or is
+// refused, although nobody brings it mail and it has none itself: who cleans a list for spam does
+// so. A mail server that verifies senders takes their mail in.
 func (h *Host) washes() bool {
 	m, t := &h.manner, &h.refusal
 	return m.verifies() && m.checks >= manyChecks && !h.has(Serves) && t.taken == 0 && t.refused*4 >= t.refused+int(m.checks)

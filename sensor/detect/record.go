@@ -111,7 +111,8 @@ type Finding struct {
 	Incident string
 	Since    int64
 	Also     []netip.Addr
-	// Roams is the network of which the machine takes a new address each time, with a new link-layer address.
+	// Roams is the network of which the machine takes a new address each time, with a new
+	// link-layer address.
 	Roams netip.Prefix
 }
 

@@ -333,7 +333,8 @@ func (s *MailServer) Sound(room *Room) {
 	}
 }
 
-// sound has means be numbers that a count can have: versions before this one made others after 255 weeks.
+// sound has means be numbers that a count can have: versions before this one made others after 255
+// weeks.
 func (s *Series) sound() {
 	for slot, mean := range s.Mean {
 		if !(mean >= 0 && mean <= math.MaxUint32) {

@@ -342,18 +342,19 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 	}
 }
 
-// A few frames whose time lies weeks ahead move the time of every server on by as much, and to go through
-// each five minutes of a month takes milliseconds. So that this cannot be asked for again and again, hours
-// of silence are gone through on credit: catchMost of them, and catchEach more for each hour in which something
-// was counted. Four days are an office's longest weekend. What goes beyond is caught up hour by hour, with what silence
-// does to the means and to the record of the last weeks, and without what it says about how much counts vary.
+// A few frames whose time lies weeks ahead move the time of every server on by as much, and to go
+// through each five minutes of a month takes milliseconds. So that this cannot be asked for again
+// and again, hours of silence are gone through on credit: catchMost of them, and catchEach more for
+// each hour in which something was counted. Four days are an office's longest weekend. What goes
+// beyond is caught up hour by hour, with what silence does to the means and to the record of the
+// last weeks, and without what it says about how much counts vary.
 const (
 	catchMost = 96
 	catchEach = 6
 )
 
-// catchUp is called at a full hour when a later one than the next is to be reached. It takes the hour from the credit and
-// reports false, or goes to that later hour.
+// catchUp is called at a full hour when a later one than the next is to be reached. It takes the
+// hour from the credit and reports false, or goes to that later hour.
 func (v *Traffic) catchUp(to int64) bool {
 	if v.caught < catchMost {
 		v.caught++
@@ -422,7 +423,8 @@ func (v *Traffic) begin(bin int64) {
 	}
 }
 
-// beginFive takes down what is known when five minutes begin; limits goes on from there when something is counted.
+// beginFive takes down what is known when five minutes begin; limits goes on from there when
+// something is counted.
 func (s *Series) beginFive(v *Traffic, m Metric) {
 	now := v.Bin * five
 	_, s.ready = s.meanOf(v)
@@ -439,8 +441,9 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 	s.flush5, s.flush60 = s.expects(v, m)
 }
 
-// limits reckons from which count on these five minutes, or the hour up to them, are a burst. That takes a microsecond or
-// two, and most five minutes of most metrics are without a count: it is called where there is one.
+// limits reckons from which count on these five minutes, or the hour up to them, are a burst. That
+// takes a microsecond or two, and most five minutes of most metrics are without a count: it is
+// called where there is one.
 func (s *Series) limits(v *Traffic, m Metric) {
 	if s.limited {
 		return

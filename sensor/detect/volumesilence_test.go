@@ -97,8 +97,8 @@ func quiet(weeks int) *Traffic {
 	return v
 }
 
-// A silence of a long weekend in one go is the same as that silence minute by minute; of a longer one the means and the
-// record of the last weeks are.
+// A silence of a long weekend in one go is the same as that silence minute by minute; of a longer
+// one the means and the record of the last weeks are.
 func TestSilenceInOneGo(t *testing.T) {
 	for _, hours := range []int64{2, 10, 60, 95, 200, 700} {
 		from := monday + 42*day

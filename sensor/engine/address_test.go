@@ -84,8 +84,9 @@ func TestAddressPerMail(t *testing.T) {
 	}
 }
 
-// Many addresses under one link-layer address are not one machine's where a router brings them, where they have connections at the same time,
-// where they come again and again, or where nobody refuses what they send.
+// Many addresses under one link-layer address are not one machine's where a router brings them,
+// where they have connections at the same time, where they come again and again, or where nobody
+// refuses what they send.
 func TestManyMachinesBehindOne(t *testing.T) {
 	welcome := func(list [][]frame) (frames []frame) {
 		for i := range list {

@@ -9,8 +9,8 @@ const (
 	year   = 8766 * hour
 )
 
-// endOfTime is 2262-04-11, the last midnight that nanoseconds since 1970 reach in 63 bits. Frames of that time and
-// later, and those from before 1970, are counted as bad_time and not looked at.
+// endOfTime is 2262-04-11, the last midnight that nanoseconds since 1970 reach in 63 bits. Frames
+// of that time and later, and those from before 1970, are counted as bad_time and not looked at.
 const endOfTime = 9_223_286_400e9
 
 // clock is the time of the packets: the highest that is believed.

@@ -8,8 +8,9 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// A machine that sends other bytes in the same place, session after session, hides something. A mirror port that delivers each
-// frame twice shows no such thing, nor does a firewall that changes what it passes on, before and behind which frames are seen.
+// A machine that sends other bytes in the same place, session after session, hides something. A
+// mirror port that delivers each frame twice shows no such thing, nor does a firewall that changes
+// what it passes on, before and behind which frames are seen.
 func TestConflictsAreAReason(t *testing.T) {
 	mails := func(change func(c *conn, line string)) []frame {
 		var lists [][]frame

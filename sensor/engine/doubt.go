@@ -7,11 +7,12 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// A client that writes its own segments can put one before each real one that the sensor reads and the
-// server does not: with a wrong checksum, a signature, a life too short, to another machine. What
-// such a decoy differs in is compared with the other segments of the same client in the same connection, because what
-// is right depends on where the capture is made: on the sending host no checksum is. A doubtful segment
-// waits until the server acknowledges it, or a better one says something else; see tcp.Doubt.
+// A client that writes its own segments can put one before each real one that the sensor reads and
+// the server does not: with a wrong checksum, a signature, a life too short, to another machine.
+// What such a decoy differs in is compared with the other segments of the same client in the same
+// connection, because what is right depends on where the capture is made: on the sending host no
+// checksum is. A doubtful segment waits until the server acknowledges it, or a better one says
+// something else; see tcp.Doubt.
 
 // marks are bits of what was found in a segment's header.
 type marks uint8
@@ -21,8 +22,9 @@ const (
 	signed                    // see wire.Packet.Signed
 )
 
-// The bits of a hint, which is what an attempt keeps of its SYN: whether the checksums are right, the time to live
-// in units of 32, and four bits of the hash of the link-layer receiver. Zero is nothing.
+// The bits of a hint, which is what an attempt keeps of its SYN: whether the checksums are right,
+// the time to live in units of 32, and four bits of the hash of the link-layer receiver. Zero is
+// nothing.
 const (
 	hintRight = 1 << 7
 	hintTTL   = 4 // shift
@@ -56,10 +58,11 @@ const (
 	diesEarly = 32
 )
 
-// look is what a flow remembers of segments of its two sides. Link-layer addresses are hashes, zero is none.
+// look is what a flow remembers of segments of its two sides. Link-layer addresses are hashes, zero
+// is none.
 //
-// They tell something where the client's frames come from where the server's go to. They do not where a
-// capture's addresses were replaced by random ones.
+// They tell something where the client's frames come from where the server's go to. They do not
+// where a capture's addresses were replaced by random ones.
 type look struct {
 	own     uint16 // to whom the server's SYN-ACK went
 	gateway uint16 // from whom it came
@@ -71,8 +74,8 @@ type look struct {
 	steady  bool   // a segment of the client came from own
 }
 
-// replyDoubts compares a segment of the server with those before it. A client can forge them: then they
-// come from its own link-layer address, and have not come as far.
+// replyDoubts compares a segment of the server with those before it. A client can forge them: then
+// they come from its own link-layer address, and have not come as far.
 func (l *look) replyDoubts(p *packet) (d tcp.Doubt) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
 		l.gateway, l.own, l.far = p.to, p.own, p.ttl

@@ -127,8 +127,8 @@ func TestDecoys(t *testing.T) {
 	}
 }
 
-// Where every segment of a client is like that, nothing is a decoy: the capture is made on the sending
-// host, or behind a router that changes what it forwards.
+// Where every segment of a client is like that, nothing is a decoy: the capture is made on the
+// sending host, or behind a router that changes what it forwards.
 func TestNoDecoys(t *testing.T) {
 	spoilt := func(frames []frame, change func(i int, f []byte) []byte) []frame {
 		for i := range frames {

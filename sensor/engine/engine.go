@@ -62,8 +62,8 @@ type Config struct {
 	Limits Limits
 	// Detect holds the detectors' thresholds. Zero means detect.DefaultConfig.
 	Detect detect.Config
-	// ShowSenders has the local parts of senders be shown where servers quote them; those of recipients, names of accounts and
-	// what else clients say never are.
+	// ShowSenders has the local parts of senders be shown where servers quote them; those of
+	// recipients, names of accounts and what else clients say never are.
 	ShowSenders bool
 	// AllSessions gives out every session; otherwise only those that belong to a finding.
 	AllSessions bool
@@ -83,8 +83,8 @@ type Config struct {
 	// Seed makes hashes unpredictable; nobody who sends traffic may know it. Nil means drawn
 	// at random. With the same seed the same file gives the same events.
 	Seed []byte
-	// Probe is called under a shard's lock before each 64 packets that are worked on. It is for tests of
-	// what looks after the engine; nil means that nothing is called.
+	// Probe is called under a shard's lock before each 64 packets that are worked on. It is for
+	// tests of what looks after the engine; nil means that nothing is called.
 	Probe func()
 }
 
@@ -95,8 +95,9 @@ type Output struct {
 	// Session returns the number of the event that was made of it.
 	Session func(*detect.Session) uint64
 	Finding func(*detect.Finding)
-	// Keep is called before Finding with what the finding leaves behind: its host or server alone, as of that moment. A
-	// sensor that ends before the next Save can go on from it, see Saved.Replay. The record may be kept.
+	// Keep is called before Finding with what the finding leaves behind: its host or server alone,
+	// as of that moment. A sensor that ends before the next Save can go on from it, see
+	// Saved.Replay. The record may be kept.
 	Keep   func(*Saved)
 	Source func(*detect.SourceRecord)
 	Server func(*detect.ServerRecord)

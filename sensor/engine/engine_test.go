@@ -423,7 +423,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// Frames whose times cannot be represented are counted and not looked at; the first hours of 1970 are times like any others.
+// Frames whose times cannot be represented are counted and not looked at; the first hours of 1970
+// are times like any others.
 func TestAbsurdTimes(t *testing.T) {
 	for _, helpers := range []int{0, 2} {
 		c := delivery()

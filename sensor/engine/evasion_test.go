@@ -10,8 +10,8 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// A base bot: 30 sessions to 30 networks, 28 sender domains, 40 % refused, a HELO name drawn for each. M has one each minute, S each 20
-// minutes. A way to hide is how it has its session number i.
+// A base bot: 30 sessions to 30 networks, 28 sender domains, 40 % refused, a HELO name drawn for
+// each. M has one each minute, S each 20 minutes. A way to hide is how it has its session number i.
 const (
 	baseSessions = 30
 	paceM, paceS = minute, 20 * minute
@@ -100,7 +100,8 @@ func withMAC(c *conn, mac [6]byte) *conn {
 	return c
 }
 
-// spoiled is a copy of the latest frame whose TCP checksum is wrong, or whose hop limit does not suffice.
+// spoiled is a copy of the latest frame whose TCP checksum is wrong, or whose hop limit does not
+// suffice.
 func (c *conn) spoil(sum bool) {
 	d := c.frames[len(c.frames)-1].data
 	if sum {
@@ -151,7 +152,8 @@ var (
 	suspectBoth = [2]detect.Level{detect.Suspect, detect.Suspect}
 )
 
-// inbound is a mail that a host outside brings to the bot; mac is where the frames from outside come from.
+// inbound is a mail that a host outside brings to the bot; mac is where the frames from outside
+// come from.
 func inbound(i int, mac byte) []frame {
 	c := newConn(fmt.Sprintf("203.0.113.%d", 10+i), "10.0.0.5", uint16(30000+i), 25)
 	c.at -= int64(1+i) * second
@@ -324,7 +326,8 @@ var evasions = []evasion{
 	{"one SYN each, dropped", each(func(c *conn, _ script) { c.syn() }), suspectBoth},
 }
 
-// selfPraise has two forged mails come in and 25 forged sessions that go well, from then on; the frames of both sides are the bot's.
+// selfPraise has two forged mails come in and 25 forged sessions that go well, from then on; the
+// frames of both sides are the bot's.
 func selfPraise(from int64) func(pace int64) []frame {
 	return func(pace int64) []frame {
 		lists := [][]frame{at(inbound(0, 1), from), at(inbound(1, 1), from)}

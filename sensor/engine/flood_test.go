@@ -8,7 +8,8 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// flooded are SYNs in the name of n addresses below a prefix, each to so many servers. The frames are made one by one, to be handed on at once.
+// flooded are SYNs in the name of n addresses below a prefix, each to so many servers. The frames
+// are made one by one, to be handed on at once.
 func flooded(prefix byte, n, each int, gap int64, give func(f frame)) {
 	syn := Frame(Ethernet{Src: [6]byte{2, 9, 9, 9, 9, 9}}, IP{Src: "10.0.0.1", Dst: "198.51.0.25"}, TCP{SrcPort: 1024, DstPort: 25, Flags: SYN, Seq: 1})
 	at := epoch
@@ -47,7 +48,8 @@ func limited(hosts int, frames []frame) (findings []detect.Finding, stats Stats)
 	return findings, e.Stats()
 }
 
-// SYNs in the name of thousands of addresses of ours make a bounded number of findings, and a bot among them is found.
+// SYNs in the name of thousands of addresses of ours make a bounded number of findings, and a bot
+// among them is found.
 func TestFloodOfOurAddresses(t *testing.T) {
 	var frames []frame
 	flooded(10, 20_000, 4, 30*second/80_000, func(f frame) { frames = append(frames, f) })

@@ -18,7 +18,8 @@ func said(i uint16) string {
 // goes is the rest of a dialogue that nobody answers.
 func goes(c *conn) *conn { return c.send(0, ACK, "").says(said(c.cport)).send(0, FIN|ACK, "") }
 
-// framing is what somebody can send in the name of a host from anywhere, without the server's answers.
+// framing is what somebody can send in the name of a host from anywhere, without the server's
+// answers.
 var framing = map[string]func(c *conn){
 	"SYNs":             func(c *conn) { c.syn() },
 	"SYNs, copied":     func(c *conn) { c.syn(); c.frames = append(c.frames, c.frames[0]) },
@@ -87,7 +88,8 @@ var framing = map[string]func(c *conn){
 	"resets and ends":                 func(c *conn) { c.syn().send(0, RST, "").send(0, FIN|ACK, "") },
 }
 
-// blind is a handshake and a dialogue by somebody who has guessed the server's number wrong, by so much.
+// blind is a handshake and a dialogue by somebody who has guessed the server's number wrong, by so
+// much.
 func (c *conn) blind(by uint32) {
 	c.syn().send(1, SYN|ACK, "")
 	c.seq[1] += by
@@ -148,8 +150,9 @@ func forgery(client string, way func(c *conn)) (frames []frame) {
 	return frames
 }
 
-// Where both sides of connections are seen, one side alone opens no session, and nobody is accused for it, whenever in the capture
-// it comes, and whether the host has sessions of its own. Where it is all that there is, it is believed.
+// Where both sides of connections are seen, one side alone opens no session, and nobody is accused
+// for it, whenever in the capture it comes, and whether the host has sessions of its own. Where it
+// is all that there is, it is believed.
 func TestFraming(t *testing.T) {
 	tried := 0
 	for name, way := range framing {
@@ -194,7 +197,8 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// A client that goes on without ever acknowledging a word of its server has none, also where nobody else is seen.
+// A client that goes on without ever acknowledging a word of its server has none, also where nobody
+// else is seen.
 func TestSilentServerIsNone(t *testing.T) {
 	for name, way := range framing {
 		if strings.HasPrefix(name, "the answer alone") { // as a capture of servers alone has it
@@ -208,8 +212,9 @@ func TestSilentServerIsNone(t *testing.T) {
 	}
 }
 
-// Whoever forges both sides of connections can have anybody found. If his frames come from a machine of ours, either both sides have its
-// link-layer address, and nothing is believed, or the finding says that the host's frames came from another one than usual.
+// Whoever forges both sides of connections can have anybody found. If his frames come from a
+// machine of ours, either both sides have its link-layer address, and nothing is believed, or the
+// finding says that the host's frames came from another one than usual.
 func TestBothSidesForged(t *testing.T) {
 	usual := at(others(1), -100*second)
 	c := newConn("10.0.0.5", "192.0.2.25", 30000, 587)

@@ -21,8 +21,8 @@ type cause struct {
 	cites bool
 }
 
-// causeOf reads a refusal, as the server wrote it. What it cites, and the text, are what may be shown of it; the text is empty where
-// it names no blocklist and no address.
+// causeOf reads a refusal, as the server wrote it. What it cites, and the text, are what may be
+// shown of it; the text is empty where it names no blocklist and no address.
 func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
 	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.causes[hash%uint64(len(s.causes))]

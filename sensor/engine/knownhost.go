@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/dns"
 )
 
-// knownHost reports whether a host belongs to a well-known blocklist or mail provider: its name betrays nothing of what a
-// client said.
+// knownHost reports whether a host belongs to a well-known blocklist or mail provider: its name
+// betrays nothing of what a client said.
 func knownHost(host []byte) bool {
 	return knownHosts[dns.Registered(strings.ToLower(string(host)))]
 }

@@ -18,8 +18,8 @@ type Limits struct {
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
-	// TalkBytes bounds what the dialogues take together, with their texts and with what waits for the rest of a
-	// line or for a reply.
+	// TalkBytes bounds what the dialogues take together, with their texts and with what waits for
+	// the rest of a line or for a reply.
 	TalkBytes int
 	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
 	// servers share for what waits in their queues.

@@ -21,7 +21,8 @@ func from(frames []frame, mac byte) []frame {
 	return out
 }
 
-// A bot whose link-layer addresses take turns is judged as one machine, at any pace; so is one that takes a new one each time.
+// A bot whose link-layer addresses take turns is judged as one machine, at any pace; so is one that
+// takes a new one each time.
 func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
 		for kinds, mac := range map[string]func(i int) byte{
@@ -49,8 +50,9 @@ func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 	}
 }
 
-// One SYN from another link-layer address changes nothing, whenever it comes, nor does a machine that follows within hours. After
-// that the first session shows that the address is another machine's, or hours of attempts that nobody answers.
+// One SYN from another link-layer address changes nothing, whenever it comes, nor does a machine
+// that follows within hours. After that the first session shows that the address is another
+// machine's, or hours of attempts that nobody answers.
 func TestEvidenceOutlivesSYNs(t *testing.T) {
 	syn := func() []frame { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames }
 	tries := func(n int, every int64) (frames []frame) {
@@ -86,7 +88,8 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 	}
 }
 
-// Who gets the address of a bot minutes after it is not accused for it, whether its sessions are seen or its SYNs alone.
+// Who gets the address of a bot minutes after it is not accused for it, whether its sessions are
+// seen or its SYNs alone.
 func TestHeirIsNotAccused(t *testing.T) {
 	for name, frames := range map[string][]frame{
 		"sessions": heirOf(func(c *conn) { c.open().mail().close() }),
@@ -116,7 +119,8 @@ func heirOf(session func(c *conn)) (frames []frame) {
 	return frames
 }
 
-// A SYN from another link-layer address loses nothing, also if the sensor is started again after it.
+// A SYN from another link-layer address loses nothing, also if the sensor is started again after
+// it.
 func TestSetAsideIsSaved(t *testing.T) {
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func(told *[]detect.Finding) (*Engine, *feeder) {

@@ -5,11 +5,13 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// An address can be given to another machine, and one machine can have several link-layer addresses: teamed network cards take turns, and
-// so do machines that hide. An attempt from another link-layer address than before begins an account of its own, and the
-// former one is set aside: nothing of it is forgotten, and its findings stay open. If the former comes back, or a third one comes, it
-// is one machine, or nobody can tell, and the accounts are put together for good. If it stays away for hours, and the
-// other one has more than a few SYNs, which anybody can send, the address is another machine's: the findings of the former are closed.
+// An address can be given to another machine, and one machine can have several link-layer
+// addresses: teamed network cards take turns, and so do machines that hide. An attempt from another
+// link-layer address than before begins an account of its own, and the former one is set aside:
+// nothing of it is forgotten, and its findings stay open. If the former comes back, or a third one
+// comes, it is one machine, or nobody can tell, and the accounts are put together for good. If it
+// stays away for hours, and the other one has more than a few SYNs, which anybody can send, the
+// address is another machine's: the findings of the former are closed.
 
 // newMAC is what is known of link-layer addresses that are not the source's.
 type newMAC struct {
@@ -27,19 +29,21 @@ type aside struct {
 }
 
 const (
-	// apart is for how long the former link-layer address must have been silent when the other one comes. Addresses that take turns
-	// faster are judged together from the beginning.
+	// apart is for how long the former link-layer address must have been silent when the other one
+	// comes. Addresses that take turns faster are judged together from the beginning.
 	apart = minute
 	// vacant is for how long it must be silent to be gone.
 	vacant = 6 * hour
-	// waitedFor is for how long it is waited for if the other one has hardly tried: as long as a level takes to drop to none.
+	// waitedFor is for how long it is waited for if the other one has hardly tried: as long as a
+	// level takes to drop to none.
 	waitedFor = 72 * hour
-	// steady is how many attempts the other one must have made, in an hour or more, if it has no session.
+	// steady is how many attempts the other one must have made, in an hour or more, if it has no
+	// session.
 	steady = 8
 )
 
-// moved notices an attempt from another link-layer address. Frames that a router passed on have the router's, and there may be two that
-// take turns.
+// moved notices an attempt from another link-layer address. Frames that a router passed on have the
+// router's, and there may be two that take turns.
 func (s *shard) moved(src *source, p *packet) {
 	if p.mac == src.mac {
 		src.flags &^= strange

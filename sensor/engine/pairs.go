@@ -6,10 +6,11 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// pairs tells whether the frames of two ends of a connection have different link-layer senders, as they do unless a capture was
-// rewritten. Then a connection of a machine of ours (no router has passed on its frames) whose other end has the same sender is one that the
-// machine plays with itself: in its own name, so that it seems to be a mail server, or in somebody else's. What is said in it
-// speaks neither for nor against anybody.
+// pairs tells whether the frames of two ends of a connection have different link-layer senders, as
+// they do unless a capture was rewritten. Then a connection of a machine of ours (no router has
+// passed on its frames) whose other end has the same sender is one that the machine plays with
+// itself: in its own name, so that it seems to be a mail server, or in somebody else's. What is
+// said in it speaks neither for nor against anybody.
 type pairs struct {
 	n     [2]uint64 // connections with the same sender and with different ones; under tickMu
 	state atomic.Uint32
@@ -23,7 +24,8 @@ const (
 	allSame               // and in many
 )
 
-// pairsShown is how many connections must have the same sender before an accusation may rest on them.
+// pairsShown is how many connections must have the same sender before an accusation may rest on
+// them.
 const pairsShown = 64
 
 // answers takes in the first answer of a flow's server.
@@ -59,7 +61,8 @@ func (x *pairs) add(e *Engine, n [2]uint64) {
 	}
 }
 
-// disown takes back what speaks for hosts, when it turns out that senders differ: until now, all but one connection in 16 had the same.
+// disown takes back what speaks for hosts, when it turns out that senders differ: until now, all
+// but one connection in 16 had the same.
 func (e *Engine) disown() {
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -80,7 +83,8 @@ func (x *pairs) differ() bool { return x.state.Load() == unlike }
 // all says that there is no more to come.
 func (x *pairs) all() { x.state.CompareAndSwap(alike, allSame) }
 
-// hearsay reports whether a connection counts of which both sides were not seen from different machines: the capture shows nothing else.
+// hearsay reports whether a connection counts of which both sides were not seen from different
+// machines: the capture shows nothing else.
 func (e *Engine) hearsay() bool {
 	return e.sides.shown() || e.pairs.state.Load() == allSame
 }

@@ -64,8 +64,9 @@ type SavedFinding struct {
 	Decided  detect.Decision
 }
 
-// Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved; after says that it was, by the
-// clock. It reports whether there was anything new. Of two entries the later one is to be replayed last.
+// Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved;
+// after says that it was, by the clock. It reports whether there was anything new. Of two entries
+// the later one is to be replayed last.
 func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	if d.Seed == nil { // nothing was saved yet
 		d.Seed = kept.Seed
@@ -101,7 +102,8 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	return news
 }
 
-// tells reports whether a host told something of a finding that another copy of it does not know of.
+// tells reports whether a host told something of a finding that another copy of it does not know
+// of.
 func (h *SavedHost) tells(than *SavedHost) bool {
 	if h == nil {
 		return false

@@ -134,8 +134,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// A sensor that stopped and begins again does not open a finding of a host's first contact, to close
-// it again at the verdict that had been there before.
+// A sensor that stopped and begins again does not open a finding of a host's first contact, to
+// close it again at the verdict that had been there before.
 func TestVerdictComesBackAlone(t *testing.T) {
 	for _, wait := range []int64{0, 5 * second, 3 * minute} {
 		var told []detect.Finding
@@ -172,8 +172,8 @@ func TestVerdictComesBackAlone(t *testing.T) {
 	}
 }
 
-// A sensor that is killed between two checkpoints tells nothing twice: no number of a finding comes again, and none
-// that is open is opened again.
+// A sensor that is killed between two checkpoints tells nothing twice: no number of a finding comes
+// again, and none that is open is opened again.
 func TestNothingIsToldTwice(t *testing.T) {
 	for _, c := range []struct {
 		host    string
@@ -242,8 +242,8 @@ func TestNothingIsToldTwice(t *testing.T) {
 	}
 }
 
-// What is closed because the sensor stops before a frame came is closed now, and not in 1970; what was
-// restored ages without frames.
+// What is closed because the sensor stops before a frame came is closed now, and not in 1970; what
+// was restored ages without frames.
 func TestClosedWithoutAFrame(t *testing.T) {
 	var told []detect.Finding
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}

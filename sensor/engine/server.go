@@ -167,7 +167,8 @@ func (e *Engine) tickServers(now int64) {
 	}
 }
 
-// quietHours is how many hours in which nothing came are told one by one, and quietEach how many more for each hour in which something did.
+// quietHours is how many hours in which nothing came are told one by one, and quietEach how many
+// more for each hour in which something did.
 const (
 	quietHours = 48
 	quietEach  = 4

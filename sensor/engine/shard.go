@@ -438,7 +438,8 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.begin(p, payload)
 		return
 	case f.has(claimed) && !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.seq) != f.conn.ISN(tcp.Server):
-		// The client acknowledged another SYN-ACK before there was one: it does not see the server's answers.
+		// The client acknowledged another SYN-ACK before there was one: it does not see the
+		// server's answers.
 		s.forget(r, &p.key, f)
 		s.begin(p, payload)
 		return
@@ -470,9 +471,9 @@ func (s *shard) begin(p *packet, payload []byte) {
 	switch {
 	case synAck, a != nil:
 	case len(payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
-		// In the middle of a connection that began before we listened. With a full table it is
-		// not followed: it could be a forgery, and somebody else would have to go.
-		// What its client says is that of a source that is known, once it is answered: it may have been silent for long.
+		// In the middle of a connection that began before we listened. With a full table it is not
+		// followed: it could be a forgery, and somebody else would have to go. What its client says
+		// is that of a source that is known, once it is answered: it may have been silent for long.
 		ref := flowtable.Ref(0)
 		if fromClient {
 			h := p.key.Host()
@@ -639,9 +640,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	}
 }
 
-// handshake follows whether a flow is a session: its handshake is complete, and both sides were seen, or the
-// capture shows one side alone: a server that speaks, or a client that acknowledges what its server said. What its client says
-// is held until then.
+// handshake follows whether a flow is a session: its handshake is complete, and both sides were
+// seen, or the capture shows one side alone: a server that speaks, or a client that acknowledges
+// what its server said. What its client says is held until then.
 func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 	if f.has(unanswered) && !p.toServer && p.flags&wire.RST == 0 {
 		f.flags &^= unanswered
@@ -678,7 +679,8 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 	}
 }
 
-// seenWhole reports whether both sides of a flow were seen: the client, and an answer of the server.
+// seenWhole reports whether both sides of a flow were seen: the client, and an answer of the
+// server.
 func (f *flow) seenWhole() bool { return !f.has(unanswered) && f.conn.Seen(tcp.Client) }
 
 // drain takes what the stream gives to the listener, and what that heard to the source.

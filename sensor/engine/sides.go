@@ -2,12 +2,14 @@ package engine
 
 import "sync/atomic"
 
-// sides tells whether the capture shows one side of the connections alone: a tap in one direction, a mirror port that is
-// set up for ingress, a network whose answers come another way. There a handshake is complete by what one side
-// says of the other, and its words are taken for heard. Anybody can write one side of a connection in somebody
-// else's name, so where both sides are seen a connection of which one is missing is none.
+// sides tells whether the capture shows one side of the connections alone: a tap in one direction,
+// a mirror port that is set up for ingress, a network whose answers come another way. There a
+// handshake is complete by what one side says of the other, and its words are taken for heard.
+// Anybody can write one side of a connection in somebody else's name, so where both sides are seen
+// a connection of which one is missing is none.
 //
-// Connections are counted in the shards and added up when a row is done, so that the result is the same with any number of helpers.
+// Connections are counted in the shards and added up when a row is done, so that the result is the
+// same with any number of helpers.
 type sides struct {
 	n     [2]int64 // connections of which one side was seen, and both; under tickMu
 	state atomic.Uint32
@@ -21,7 +23,8 @@ const (
 )
 
 const (
-	// scarce is how many connections of one side there must be for each of both for this to count as not seen at all.
+	// scarce is how many connections of one side there must be for each of both for this to count
+	// as not seen at all.
 	scarce = 50
 	// sideShown is how many must have shown one side alone before an accusation may rest on it.
 	sideShown = 16
@@ -29,7 +32,8 @@ const (
 	sideSpan = 1 << 20
 )
 
-// gatherSides takes in what the shards counted in the row, for sides and pairs. The caller holds tickMu.
+// gatherSides takes in what the shards counted in the row, for sides and pairs. The caller holds
+// tickMu.
 func (e *Engine) gatherSides() {
 	var sides [2]int64
 	var pairs [2]uint64

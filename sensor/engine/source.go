@@ -31,8 +31,8 @@ type host struct {
 	waiting    bool   // it is in shard.waiting
 	withheld   bool   // a finding of it waits; see budget
 	left       bool   // its machine has another address now: it is to be forgotten
-	// condemned says that there was a verdict when the sensor stopped: what it does next publishes that
-	// again, and until then nothing is said of its first contact.
+	// condemned says that there was a verdict when the sensor stopped: what it does next publishes
+	// that again, and until then nothing is said of its first contact.
 	condemned bool
 }
 
@@ -282,8 +282,9 @@ func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
 	hst.Attested()
 }
 
-// conflicting notes once per session that a client sent other bytes in the place of earlier ones. What a firewall on the way has changed
-// does not count, where the mirror port shows frames before and behind it.
+// conflicting notes once per session that a client sent other bytes in the place of earlier ones.
+// What a firewall on the way has changed does not count, where the mirror port shows frames before
+// and behind it.
 func (s *shard) conflicting(p *packet, f *flow) {
 	if talk := s.sessions.at(f.session); talk != nil {
 		s.sniff.Doubt(talk)
@@ -322,9 +323,10 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	s.because(f, src, hst, ev, now)
 }
 
-// decide notes once per session, or per domain that it had not sent from before, whether it was refused or a message was taken. Where one of
-// the two is not heard that is what the other's going on shows: without it more servers would be
-// taken for bots (bench campaigns, variants outbound and inbound).
+// decide notes once per session, or per domain that it had not sent from before, whether it was
+// refused or a message was taken. Where one of the two is not heard that is what the other's going
+// on shows: without it more servers would be taken for bots (bench campaigns, variants outbound and
+// inbound).
 func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 	if f.has(decided) {
 		return
@@ -437,8 +439,8 @@ func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
 // sampled is how many are compared when one has to make room.
 const sampled = 16
 
-// makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier segment
-// had stored, and there are only as many as bytes are too many.
+// makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier
+// segment had stored, and there are only as many as bytes are too many.
 func (s *shard) makeRoom(f *flow) {
 	if f.session == 0 && s.sessions.len() >= s.maxTalks {
 		s.dropTalk(f)

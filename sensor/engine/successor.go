@@ -9,15 +9,17 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// arrival is a sign of life of a machine under one of its addresses. A bot can take another address for each mail: of IPv6 it has
-// 2^64 to choose from, of IPv4 what its network has free. So that no address is judged by a handful of attempts, the machine is judged, by
-// its link-layer address.
+// arrival is a sign of life of a machine under one of its addresses. A bot can take another address
+// for each mail: of IPv6 it has 2^64 to choose from, of IPv4 what its network has free. So that no
+// address is judged by a handful of attempts, the machine is judged, by its link-layer address.
 //
-// Temporary addresses of IPv6 (RFC 8981) change every day, so there the first packet of a new address within one /64 is enough. Of IPv4 a
-// link-layer address can have several for better reasons: it is a router's, whose other machines are behind it (it reduces the hop limit
-// and brings addresses from outside), a bridge's that hides theirs, or a server's with an address for each customer. So what counts is a session
-// with a server outside on port 25, seen from both sides, and four addresses must have followed one another (see lineal): none comes
-// again, none has a connection left when the next one has its own, and two of them were refused.
+// Temporary addresses of IPv6 (RFC 8981) change every day, so there the first packet of a new
+// address within one /64 is enough. Of IPv4 a link-layer address can have several for better
+// reasons: it is a router's, whose other machines are behind it (it reduces the hop limit and
+// brings addresses from outside), a bridge's that hides theirs, or a server's with an address for
+// each customer. So what counts is a session with a server outside on port 25, seen from both
+// sides, and four addresses must have followed one another (see lineal): none comes again, none has
+// a connection left when the next one has its own, and two of them were refused.
 //
 // Like a note, an arrival is followed up at the end of the row of frames. What is known moves and is not copied: a machine
 // has one host, however many addresses somebody takes in its name, and one finding of each class.
@@ -32,8 +34,8 @@ type arrival struct {
 // maxArrivals bounds what is kept until the end of the row. Who is left out is judged alone.
 const maxArrivals = 256
 
-// arrives notes a new source with IPv6. A packet that a router passed on has the router's address, and a hop limit that no system begins
-// with.
+// arrives notes a new source with IPv6. A packet that a router passed on has the router's address,
+// and a hop limit that no system begins with.
 func (s *shard) arrives(src *source, p *packet) {
 	if !p.key.Scope.V6() || !detect.FirstTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
 		return
@@ -88,11 +90,14 @@ type shown struct {
 }
 
 const (
-	// lineal is how many addresses with IPv4 must have followed one another before they are taken for one machine's.
+	// lineal is how many addresses with IPv4 must have followed one another before they are taken
+	// for one machine's.
 	lineal = 4
-	// maxPast is how many addresses of a machine are told and looked at, maxSeen how many are known when they come again.
+	// maxPast is how many addresses of a machine are told and looked at, maxSeen how many are known
+	// when they come again.
 	maxPast, maxSeen = 64, 1024
-	// faithful is after how many sessions a source is not looked at any more: it is not one of many addresses.
+	// faithful is after how many sessions a source is not looked at any more: it is not one of many
+	// addresses.
 	faithful = 64
 	// succession is how long an address may have been silent when the next one comes.
 	succession = 24 * hour
@@ -184,7 +189,8 @@ func (e *Engine) arrived(a *arrival) []move {
 	return moves
 }
 
-// lineage is what is known of the machine of an arrival. There may be maxMachines; then those of a day ago are forgotten, or all.
+// lineage is what is known of the machine of an arrival. There may be maxMachines; then those of a
+// day ago are forgotten, or all.
 func (m *machines) lineage(a *arrival) *lineage {
 	if l := m.lineages[a.mac]; l != nil {
 		return l
@@ -215,7 +221,8 @@ func (m *machines) lineage(a *arrival) *lineage {
 	return l
 }
 
-// belongs says that addresses are those of one machine. There are at most maxPast for each; the oldest makes room.
+// belongs says that addresses are those of one machine. There are at most maxPast for each; the
+// oldest makes room.
 func (m *machines) belongs(l *lineage, list ...flowtable.Host) {
 	for _, h := range list {
 		if m.lines[h] == l {
@@ -343,8 +350,9 @@ func (h *host) take(old *host) {
 	h.foreign += old.foreign
 }
 
-// merge makes one finding of those of a machine with several addresses, and reports whether it is to be given out: what
-// is found of its latest address alone says less than what is known of the machine.
+// merge makes one finding of those of a machine with several addresses, and reports whether it is
+// to be given out: what is found of its latest address alone says less than what is known of the
+// machine.
 //
 // What it gives out names the addresses of the machine.
 func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news bool) {

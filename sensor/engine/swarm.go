@@ -19,12 +19,12 @@ import (
 // outside. A bot that takes another IP address and another link-layer address for each mail is as
 // many machines by either; each of them visits once.
 //
-// The addresses of one network (/24, /64) whose frames look alike are a swarm. A swarm is one machine
-// if its members come one after the other, none comes again, each has another link-layer address and
-// turns to another network, several are refused, and the names that they give belong neither to
-// their senders nor to each other. Machines that live on are none: guests and office PCs submit
-// with AUTH or TLS or to one server, servers give names of their senders' domains, and infected
-// machines come again, and are found one by one.
+// The addresses of one network (/24, /64) whose frames look alike are a swarm. A swarm is one
+// machine if its members come one after the other, none comes again, each has another link-layer
+// address and turns to another network, several are refused, and the names that they give belong
+// neither to their senders nor to each other. Machines that live on are none: guests and office PCs
+// submit with AUTH or TLS or to one server, servers give names of their senders' domains, and
+// infected machines come again, and are found one by one.
 //
 // Like an arrival, a visit is followed up at the end of the row of frames, and what is known moves
 // from each address to the next. A swarm is not saved: after a restart it is known again after as
@@ -52,9 +52,8 @@ const (
 	// maxVisits bounds what a shard keeps until the end of the row, maxSwarms how many swarms are
 	// known. The members of a swarm are at most maxPast.
 	maxVisits, maxSwarms = 64, 128
-	// holdNews is how long a finding about one new address of a swarm's network is held back, because
-	// its session may show that it is of the swarm. maxHeld bounds
-	// how many are.
+	// holdNews is how long a finding about one new address of a swarm's network is held back,
+	// because its session may show that it is of the swarm. maxHeld bounds how many are.
 	holdNews, maxHeld = 5 * minute, 64
 )
 
@@ -85,7 +84,8 @@ type quiet struct {
 	class  detect.Class
 }
 
-// ofOne reports whether a class says little about an address alone, and nothing that is news of a swarm.
+// ofOne reports whether a class says little about an address alone, and nothing that is news of a
+// swarm.
 func ofOne(c detect.Class) bool { return c == detect.DirectSMTP || c == detect.OnBlocklist }
 
 // network is the network of an address of ours: its /24, or /64.
@@ -192,8 +192,8 @@ func (e *Engine) visit(v *visit) (moves []move) {
 	return moves
 }
 
-// swarm is the swarm of a visit. There may be maxSwarms; then the one that was silent for the longest
-// time is forgotten.
+// swarm is the swarm of a visit. There may be maxSwarms; then the one that was silent for the
+// longest time is forgotten.
 func (m *machines) swarm(v *visit) *swarm {
 	k := swarmKey{network(v.source), v.sign}
 	if c := m.swarms[k]; c != nil {
@@ -260,10 +260,10 @@ func (e *Engine) oneMachine(c *swarm) bool {
 	return len(c.visits) >= swarmFrom && c.bad()
 }
 
-// bad reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of their
-// own, with names that their senders do not have; one in five was refused, three at least; and the
-// senders or the names are many. A link-layer address that has more than three of the addresses is
-// known by itself; see lineal.
+// bad reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of
+// their own, with names that their senders do not have; one in five was refused, three at least;
+// and the senders or the names are many. A link-layer address that has more than three of the
+// addresses is known by itself; see lineal.
 func (c *swarm) bad() bool {
 	n, refused, foreign := len(c.visits), 0, 0
 	nets, macs := map[uint32]bool{}, map[[6]byte]bool{}
@@ -316,8 +316,8 @@ func (m *machines) heldBack(k *flowtable.Host, c detect.Class) int {
 	return slices.IndexFunc(m.held, func(r record) bool { return r.key == *k && r.finding.Class == c })
 }
 
-// holds reports whether a finding is held back: that an address which was not seen before mails straight
-// to the Internet, or is refused, in the network of a swarm that is one machine.
+// holds reports whether a finding is held back: that an address which was not seen before mails
+// straight to the Internet, or is refused, in the network of a swarm that is one machine.
 func (m *machines) holds(r *record) bool {
 	f := r.finding
 	if !ofOne(f.Class) || f.Action != "opened" || f.Reopened > 0 || m.lines[r.key] != nil ||
@@ -363,8 +363,8 @@ func (e *Engine) giveFinding(r *record) {
 	e.out.Finding(r.finding)
 }
 
-// news reports whether a finding of a member's own is to be given out: it is superseded, so only the
-// end of one that was given out is.
+// news reports whether a finding of a member's own is to be given out: it is superseded, so only
+// the end of one that was given out is.
 func (c *swarm) news(k flowtable.Host, f *detect.Finding) bool {
 	q := quiet{k, f.Class}
 	at := slices.Index(c.quiet, q)

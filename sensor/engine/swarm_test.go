@@ -18,7 +18,8 @@ func visitor(i, round int) (*conn, script) {
 	return c, baseScript(i)
 }
 
-// machinesDo has n machines of a network, each with its own link-layer address, do something in turn.
+// machinesDo has n machines of a network, each with its own link-layer address, do something in
+// turn.
 func machinesDo(n, rounds int, do func(c *conn, d script)) []frame {
 	var lists [][]frame
 	for round := range rounds {
@@ -41,8 +42,8 @@ func roams(f detect.Finding) bool {
 	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r detect.ReasonText) bool { return r.Server == "new_addresses" })
 }
 
-// A bot that takes another IP address and another link-layer address for each mail has one finding, and
-// those about its single addresses end, and stop, however long its sessions last.
+// A bot that takes another IP address and another link-layer address for each mail has one finding,
+// and those about its single addresses end, and stop, however long its sessions last.
 func TestSwarm(t *testing.T) {
 	var others []frame // a PC that reads its mail, so that rows are long enough for helpers
 	for i := range 900 {
@@ -154,7 +155,8 @@ func TestNoSwarm(t *testing.T) {
 	}
 }
 
-// Members that come again after a swarm was taken for one machine show that it is none, and what follows is judged alone.
+// Members that come again after a swarm was taken for one machine show that it is none, and what
+// follows is judged alone.
 func TestSwarmThatComesAgain(t *testing.T) {
 	frames := machinesDo(12, 3, func(c *conn, d script) { wholeSession(c, d) })
 	list := analyse(Config{}, frames).findings

@@ -2,11 +2,12 @@ package engine
 
 import "spamsensor/sensor/detect"
 
-// Anybody on a network of ours can send SYNs in the name of all its addresses, and each of them would be judged, found suspect, and
-// forgotten again to make room for the next: more events than packets, and much work. So a finding whose level is suspect is given out only as
-// often as budget says, if the host has no session or if the host was forgotten while it had a finding; a
-// host that has to wait is asked again every minute. What is likely or confirmed, and what is found of hosts with sessions, is never
-// withheld.
+// Anybody on a network of ours can send SYNs in the name of all its addresses, and each of them
+// would be judged, found suspect, and forgotten again to make room for the next: more events than
+// packets, and much work. So a finding whose level is suspect is given out only as often as budget
+// says, if the host has no session or if the host was forgotten while it had a finding; a host that
+// has to wait is asked again every minute. What is likely or confirmed, and what is found of hosts
+// with sessions, is never withheld.
 //
 // Where all places are taken, a host gets none from one that is known as well; see crowded.
 
@@ -53,8 +54,9 @@ func (s *shard) mayOpen(src *source, hst *host, level detect.Level, now int64) b
 	return false
 }
 
-// crowded reports whether a source must do without a place among the hosts: all are taken, and who would have to make room is no less
-// known. Otherwise hosts that are many would take turns, and none would be known for long enough.
+// crowded reports whether a source must do without a place among the hosts: all are taken, and who
+// would have to make room is no less known. Otherwise hosts that are many would take turns, and
+// none would be known for long enough.
 func (s *shard) crowded(src *source) bool {
 	if s.hosts.len() < s.maxHosts {
 		return false

@@ -42,8 +42,9 @@ func (e *Engine) Worker() *Worker {
 	return w
 }
 
-// Progress is a count that grows with each 64 packets, and with each record that is given out: while Take or Tell
-// runs and it stays the same for seconds, something is wrong. It may be read by any goroutine.
+// Progress is a count that grows with each 64 packets, and with each record that is given out:
+// while Take or Tell runs and it stays the same for seconds, something is wrong. It may be read by
+// any goroutine.
 func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
 // Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
@@ -212,7 +213,8 @@ func (w *Worker) run(shared bool) {
 	e.tickMu.Unlock()
 }
 
-// exchange gives out what was found in the row, and has the shards tell each other what they found out. The caller holds tickMu.
+// exchange gives out what was found in the row, and has the shards tell each other what they found
+// out. The caller holds tickMu.
 func (e *Engine) exchange() {
 	e.gatherSides()
 	var moves []move

@@ -89,7 +89,8 @@ func nextAt(text string) (at, n int) {
 	return at, n
 }
 
-// marks are the bytes of which each of ats has one, and the one that stands behind a local part alone.
+// marks are the bytes of which each of ats has one, and the one that stands behind a local part
+// alone.
 var marks = func() (t [256]bool) {
 	for _, c := range []byte("@%=&([{<>") {
 		t[c] = true
@@ -97,7 +98,8 @@ var marks = func() (t [256]bool) {
 	return t
 }()
 
-// mayAddress reports whether hide may have to change a text. Most hold nothing that an address is written with.
+// mayAddress reports whether hide may have to change a text. Most hold nothing that an address is
+// written with.
 func mayAddress(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if marks[text[i]] {
@@ -107,8 +109,8 @@ func mayAddress(text string) bool {
 	return false
 }
 
-// hide shortens the addresses in a text from the wire: servers quote senders and recipients. Sendmail writes the
-// local part alone, as in "<name>... User unknown".
+// hide shortens the addresses in a text from the wire: servers quote senders and recipients.
+// Sendmail writes the local part alone, as in "<name>... User unknown".
 func (v Evidence) hide(text string) string {
 	if v.Mode == Full || !mayAddress(text) {
 		return text
@@ -161,8 +163,8 @@ func hidden(text string) string {
 	return text
 }
 
-// isClient reports whether servers write a client so, which is no mailbox: an address of IP, with the client's
-// name before it, or the only name that each machine has.
+// isClient reports whether servers write a client so, which is no mailbox: an address of IP, with
+// the client's name before it, or the only name that each machine has.
 func isClient(text string) bool {
 	_, address, both := strings.Cut(strings.TrimSuffix(text, "]"), "[")
 	if !both {
@@ -172,8 +174,8 @@ func isClient(text string) bool {
 	return err == nil || text == "localhost"
 }
 
-// openingQuote finds the quote before the last of a quoted string, which text is without its last quote; -1 is none. What is
-// behind a backslash ends no quoted string (RFC 5321, section 4.1.2).
+// openingQuote finds the quote before the last of a quoted string, which text is without its last
+// quote; -1 is none. What is behind a backslash ends no quoted string (RFC 5321, section 4.1.2).
 func openingQuote(text string) int {
 	for i := len(text) - 1; i >= 0; i-- {
 		if text[i] == '"' && (i == 0 || text[i-1] != '\\') {
@@ -186,8 +188,8 @@ func openingQuote(text string) int {
 // Clean is a text from the wire as it may be printed.
 func (v Evidence) Clean(text string) string { return Escape(v.hide(text), 512) }
 
-// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), a backslash, and
-// all that is not ASCII (RFC 6531).
+// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), a backslash,
+// and all that is not ASCII (RFC 6531).
 func atext(c byte) bool {
 	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.\\", c) >= 0
 }

@@ -53,8 +53,8 @@ func (p *pipe) wrote(l line) {
 }
 
 // recall empties the pipe, which has no reader, and gives the lines of which a part was in it. The
-// last bytes that were written, half of them, are of a line that is none of these. It reports false if the
-// pipe could not be emptied.
+// last bytes that were written, half of them, are of a line that is none of these. It reports false
+// if the pipe could not be emptied.
 func (p *pipe) recall(half int) (lines []line, ok bool) {
 	if p == nil {
 		return nil, false

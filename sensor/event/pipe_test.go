@@ -19,9 +19,9 @@ func numbered(i int) []byte {
 	return fmt.Appendf(nil, `{"n":%d,"text":"%s"}`+"\n", i, strings.Repeat("x", 180))
 }
 
-// The reader of a named pipe goes away, in the middle of a line and with more in the pipe, and another
-// one comes: it gets whole lines, from the one on that was not read to its end. What was lost in between
-// is counted by type, and findings are not among it.
+// The reader of a named pipe goes away, in the middle of a line and with more in the pipe, and
+// another one comes: it gets whole lines, from the one on that was not read to its end. What was
+// lost in between is counted by type, and findings are not among it.
 func TestReaderComesBack(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {

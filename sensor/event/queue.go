@@ -21,8 +21,8 @@ import (
 // last of a disk is kept for them (see disk); and one that could not be written is
 // held and tried again, before anything else, until there is no room for it or the end has come.
 //
-// Whatever fails, each line is whole. What a full disk took of a line is taken off again, and a reader
-// of a pipe that went away is waited for: what it did not take is written to the next one.
+// Whatever fails, each line is whole. What a full disk took of a line is taken off again, and a
+// reader of a pipe that went away is waited for: what it did not take is written to the next one.
 type Queue struct {
 	out  io.Writer
 	disk *disk // nil where out is no file on a disk
@@ -75,7 +75,8 @@ const (
 	// patience is how long Close waits for a reader that takes nothing, when in a hurry.
 	patience = 5 * time.Second
 	// again is how often what is held is tried again while nothing else is to be written, and
-	// firstAgain how soon a pipe without a reader is tried again at first: twice as late each time, up to again.
+	// firstAgain how soon a pipe without a reader is tried again at first: twice as late each time,
+	// up to again.
 	again, firstAgain = time.Second, 100 * time.Millisecond
 )
 
@@ -93,8 +94,8 @@ func NewQueue(out io.Writer, block bool) *Queue {
 	return q
 }
 
-// putAfter adds a line, which is copied, and has before called by the writing goroutine before it is
-// written, if it is not nil.
+// putAfter adds a line, which is copied, and has before called by the writing goroutine before it
+// is written, if it is not nil.
 func (q *Queue) putAfter(k Type, text []byte, before func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -306,8 +307,9 @@ func (q *Queue) tear(torn bool) {
 	q.torn = torn
 }
 
-// hungUp takes in, if an error says so, that the reader of a pipe has gone: what it did not take is to be
-// written again. half is how much of a line was written last. It reports whether the pipe is empty.
+// hungUp takes in, if an error says so, that the reader of a pipe has gone: what it did not take is
+// to be written again. half is how much of a line was written last. It reports whether the pipe is
+// empty.
 func (q *Queue) hungUp(err error, half int) (empty bool) {
 	if !hungUp(err) {
 		return false
@@ -517,8 +519,8 @@ func (d *disk) full(n int) error {
 	return nil
 }
 
-// takeBack takes the last n bytes, which were written last, off the file again. It reports false if that
-// cannot be done; a file that somebody else has written to since is left as it is.
+// takeBack takes the last n bytes, which were written last, off the file again. It reports false if
+// that cannot be done; a file that somebody else has written to since is left as it is.
 func (d *disk) takeBack(n int) bool {
 	if d == nil {
 		return false

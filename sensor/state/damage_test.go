@@ -61,7 +61,8 @@ func within(t *testing.T, most time.Duration, what string, f func()) {
 	}
 }
 
-// A row that is damaged costs itself alone: all others are there, what is lost is said, and counts go on.
+// A row that is damaged costs itself alone: all others are there, what is lost is said, and counts
+// go on.
 func TestDamagedRow(t *testing.T) {
 	dir := t.TempDir()
 	h := manyRows(t, dir, 3, 200)
@@ -100,8 +101,8 @@ func TestDamagedRow(t *testing.T) {
 	}
 }
 
-// Whatever is done to the file: opening comes back, each row that is given is one that was written, none is missing
-// without a word, and counts go on.
+// Whatever is done to the file: opening comes back, each row that is given is one that was written,
+// none is missing without a word, and counts go on.
 func TestAnyDamage(t *testing.T) {
 	rounds := 60
 	if os.Getenv("SPAMSENSOR_LONG") != "" {
@@ -232,8 +233,8 @@ func TestHistoryHang(t *testing.T) {
 	})
 }
 
-// What is no regular file, or holds nothing, under a name of the state does not keep the sensor from starting,
-// and is said.
+// What is no regular file, or holds nothing, under a name of the state does not keep the sensor
+// from starting, and is said.
 func TestOddFilesInTheirPlaces(t *testing.T) {
 	for kind, place := range map[string]func(name string) error{
 		"a named pipe": func(name string) error { return syscall.Mkfifo(name, 0o600) },

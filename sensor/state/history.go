@@ -59,10 +59,11 @@ type HistoryConfig struct {
 	Hosts int
 }
 
-// A row ends with a CRC-32C over its key and the rest of it, and the file holds the number of all rows
-// and a sum over them. At the start, and where somebody else has written to it, the file is looked through (see
-// tree.go): 200,000 rows, 32 MiB, take 0.25 s. If anything is wrong the rows that are good are written to a new file, the
-// damaged one is kept aside, and what is lost is said: 2.3 s.
+// A row ends with a CRC-32C over its key and the rest of it, and the file holds the number of all
+// rows and a sum over them. At the start, and where somebody else has written to it, the file is
+// looked through (see tree.go): 200,000 rows, 32 MiB, take 0.25 s. If anything is wrong the rows
+// that are good are written to a new file, the damaged one is kept aside, and what is lost is said:
+// 2.3 s.
 
 // History is the file. Its methods are called by one goroutine.
 type History struct {
@@ -263,8 +264,8 @@ func (r *found) loss() error {
 	return errors.New(text)
 }
 
-// survey reads a file, and calls each, if it is not nil, for its good rows with keys in [from, to]. Only without
-// bounds all of the file is looked at. An error says that nothing of it can be used.
+// survey reads a file, and calls each, if it is not nil, for its good rows with keys in [from, to].
+// Only without bounds all of the file is looked at. An error says that nothing of it can be used.
 func survey(name string, from, to []byte, each func(k []byte, r *row)) (f *found, err error) {
 	t, err := openTree(name, lockWait)
 	if err != nil {
@@ -416,8 +417,8 @@ func (d *digest) text() []byte {
 	return sealed(digestKey, binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, d.rows), d.sum))
 }
 
-// update runs f in a transaction. The file is open only as long as that. A damaged file is an error: the
-// library panics on some, and a file that was cut faults when it is read.
+// update runs f in a transaction. The file is open only as long as that. A damaged file is an
+// error: the library panics on some, and a file that was cut faults when it is read.
 func (h *History) update(f func(tx *bbolt.Tx, d *digest) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -610,8 +611,8 @@ type Query struct {
 	FromDay, ToDay int64
 }
 
-// HistoryDays are the days of the history in a directory, in order. It looks all of the file through:
-// damaged says what is lost of it, nil if nothing is.
+// HistoryDays are the days of the history in a directory, in order. It looks all of the file
+// through: damaged says what is lost of it, nil if nothing is.
 func HistoryDays(dir string) (days []int64, damaged, err error) {
 	seen := map[int64]bool{}
 	f, err := survey(filepath.Join(dir, "history.db"), nil, nil, func(k []byte, _ *row) {
@@ -636,8 +637,8 @@ func ReadHistory(dir string, q Query, f func(day int64, host netip.Addr, server 
 	return h.Read(q, f)
 }
 
-// Read calls f for each host's day, in the order of days and addresses: counts by hour. Rows that are damaged
-// are left out; see HistoryDays.
+// Read calls f for each host's day, in the order of days and addresses: counts by hour. Rows that
+// are damaged are left out; see HistoryDays.
 func (h *History) Read(q Query, f func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts)) error {
 	from := binary.BigEndian.AppendUint32(nil, uint32(q.FromDay))
 	to := bytes.Repeat([]byte{0xff}, keyLen)

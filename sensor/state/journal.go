@@ -14,14 +14,16 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// Journal holds what was told of findings since the last checkpoint: a sensor that is killed would tell
-// it again after its restart. An entry is a line of a sum, a time and what the finding leaves behind:
+// Journal holds what was told of findings since the last checkpoint: a sensor that is killed would
+// tell it again after its restart. An entry is a line of a sum, a time and what the finding leaves
+// behind:
 //
 //	0a1b2c3d {"at":...,"kept":...}
 //
-// It is appended before the event is written, so that none is told twice, and not flushed to the disk: the journal outlives the process
-// and not the machine. There are two files: findings.log, and findings.old while a
-// checkpoint is saved that will hold all of it. Its methods may be called by several goroutines.
+// It is appended before the event is written, so that none is told twice, and not flushed to the
+// disk: the journal outlives the process and not the machine. There are two files: findings.log,
+// and findings.old while a checkpoint is saved that will hold all of it. Its methods may be called
+// by several goroutines.
 type Journal struct {
 	dir     string
 	mu      sync.Mutex
@@ -30,8 +32,8 @@ type Journal struct {
 	skipped uint64 // entries for which there was no room, or that could not be written
 }
 
-// maxJournal bounds the entries between two checkpoints, in bytes: 4,000 hosts. Findings beyond that
-// may be told twice after a crash.
+// maxJournal bounds the entries between two checkpoints, in bytes: 4,000 hosts. Findings beyond
+// that may be told twice after a crash.
 const maxJournal = 16 << 20
 
 // Entry is one of the journal.
@@ -40,8 +42,8 @@ type Entry struct {
 	Kept *engine.Saved `json:"kept"`
 }
 
-// OpenJournal uses the journal in a directory that is locked (see Open), and gives what is in it. What was cut or
-// damaged is left out.
+// OpenJournal uses the journal in a directory that is locked (see Open), and gives what is in it.
+// What was cut or damaged is left out.
 func OpenJournal(dir string) (j *Journal, entries []Entry) {
 	j = &Journal{dir: dir}
 	for _, name := range []string{"findings.old", "findings.log"} {
@@ -94,8 +96,8 @@ func (j *Journal) Add(kept *engine.Saved) {
 	}
 }
 
-// Cut begins a new file: a checkpoint that is made from now on holds all that is in the old one. While the last
-// one could not be saved all goes on in the same file.
+// Cut begins a new file: a checkpoint that is made from now on holds all that is in the old one.
+// While the last one could not be saved all goes on in the same file.
 func (j *Journal) Cut() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -109,8 +111,8 @@ func (j *Journal) Cut() {
 	}
 }
 
-// Saved forgets what came before Cut: the checkpoint is saved. skipped is how many entries there was no
-// room for since the last one.
+// Saved forgets what came before Cut: the checkpoint is saved. skipped is how many entries there
+// was no room for since the last one.
 func (j *Journal) Saved() (skipped uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

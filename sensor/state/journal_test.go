@@ -17,8 +17,8 @@ func told(seq int) *engine.Saved {
 		Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1", Seq: seq, Open: true}}}}}}
 }
 
-// What was told since the last checkpoint is in the journal, whenever the sensor is killed, and what a checkpoint
-// holds is not taken over again.
+// What was told since the last checkpoint is in the journal, whenever the sensor is killed, and
+// what a checkpoint holds is not taken over again.
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	seq := func(c *Checkpoint) int {

@@ -245,8 +245,8 @@ func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
 	return gen, nil
 }
 
-// Owns reports whether a file is part of the state of a sensor: by its name, in a directory that has
-// the lock of one, or as one of the files in dir under whatever name; dir may be empty.
+// Owns reports whether a file is part of the state of a sensor: by its name, in a directory that
+// has the lock of one, or as one of the files in dir under whatever name; dir may be empty.
 func Owns(dir, name string, info os.FileInfo) bool {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real

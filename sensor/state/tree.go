@@ -15,20 +15,21 @@ import (
 // # Reading a history
 //
 // bbolt trusts its file: on one that is damaged it panics, gives other rows than were written, or
-// never comes back. So it only writes, and only into a file that was looked through. Rows are read here. Each
-// page is looked at once, everything in it is within its bounds, and a page or a row that is not as it
-// should be costs itself alone.
+// never comes back. So it only writes, and only into a file that was looked through. Rows are read
+// here. Each page is looked at once, everything in it is within its bounds, and a page or a row
+// that is not as it should be costs itself alone.
 //
-// The format, version 2, in the byte order of the machine: a file is a row of pages, with a head of 16
-// bytes (number 8, kind 2, count 2, further pages that belong to it 4). Pages 0 and 1 hold a meta block each; the
-// valid one with the higher transaction is in force:
+// The format, version 2, in the byte order of the machine: a file is a row of pages, with a head of
+// 16 bytes (number 8, kind 2, count 2, further pages that belong to it 4). Pages 0 and 1 hold a
+// meta block each; the valid one with the higher transaction is in force:
 //
 //	magic 4, version 4, page size 4, flags 4, root page 8, sequence 8, page of free pages 8,
 //	number of pages 8, transaction 8, FNV-1a of all before 8
 //
-// A branch page holds elements of offset 4, length of the key 4, page 8; a leaf page of flags 4, offset 4,
-// length of the key 4, of the value 4; offsets count from the element. A leaf's element with the flag 1 is a bucket: its value is
-// a root page 8 and a sequence 8, and behind them a page, where the root is zero.
+// A branch page holds elements of offset 4, length of the key 4, page 8; a leaf page of flags 4,
+// offset 4, length of the key 4, of the value 4; offsets count from the element. A leaf's element
+// with the flag 1 is a bucket: its value is a root page 8 and a sequence 8, and behind them a page,
+// where the root is zero.
 const (
 	pageHead   = 16
 	branchPage = 1
@@ -36,7 +37,8 @@ const (
 	freePage   = 16
 	magic      = 0xED0CDAED
 
-	// maxDepth is more than a tree of 2^63 pages has, maxRun how many pages a page of rows may extend over.
+	// maxDepth is more than a tree of 2^63 pages has, maxRun how many pages a page of rows may
+	// extend over.
 	maxDepth, maxRun = 64, 256
 )
 
@@ -143,7 +145,8 @@ func (t *tree) head() error {
 	return nil
 }
 
-// page reads a page that was not looked at before, with those that belong to it; nil if that is not possible.
+// page reads a page that was not looked at before, with those that belong to it; nil if that is not
+// possible.
 func (t *tree) page(n uint64) []byte {
 	if n < 2 || n >= t.pages || t.seen[n] {
 		t.bad("page %d of %d is not there, or is in two places", n, t.pages)
@@ -178,8 +181,8 @@ func (t *tree) page(n uint64) []byte {
 	return b
 }
 
-// scan calls f for what is in leaf pages to which nothing leads: those below a page that is damaged, and
-// older ones, whose rows were written anew elsewhere.
+// scan calls f for what is in leaf pages to which nothing leads: those below a page that is
+// damaged, and older ones, whose rows were written anew elsewhere.
 func (t *tree) scan(f func(e *element)) {
 	u := tree{f: t.f, pageSize: t.pageSize, pages: t.pages, seen: t.seen} // what is wrong there is no news
 	for n := uint64(2); n < u.pages; n++ {

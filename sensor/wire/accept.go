@@ -1,7 +1,7 @@
 package wire
 
-// What a receiver looks at before it takes a segment, beside the numbers: checksums, a signature, and the
-// timestamp. A segment that it drops can say anything to somebody who only listens.
+// What a receiver looks at before it takes a segment, beside the numbers: checksums, a signature,
+// and the timestamp. A segment that it drops can say anything to somebody who only listens.
 
 // TCP options (https://www.iana.org/assignments/tcp-parameters).
 const (
@@ -13,8 +13,8 @@ const (
 // padding, kind, length (RFC 7323, appendix A).
 const plainStamp = 0x0101080a
 
-// inspectPlain is inspect for what plain decoded: ip begins at an IPv4 header of five words. A segment to a mail
-// port is looked at whole, any other only if it is a SYN-ACK.
+// inspectPlain is inspect for what plain decoded: ip begins at an IPv4 header of five words. A
+// segment to a mail port is looked at whole, any other only if it is a SYN-ACK.
 func (d *Decoder) inspectPlain(ip []byte, p *Packet) {
 	mail := d.IsMailPort(p.DstPort)
 	if !mail && !p.Flags.Has(SYN) {
@@ -40,8 +40,8 @@ func (d *Decoder) inspectPlain(ip []byte, p *Packet) {
 	p.Checksum = checkTCP(addresses+protoTCP+uint64(total-20), ip[20:total])
 }
 
-// inspect judges a segment to a mail port, or a SYN-ACK from one, further: b is its TCP header, of offset
-// bytes, and what follows, of which cut bytes were not captured.
+// inspect judges a segment to a mail port, or a SYN-ACK from one, further: b is its TCP header, of
+// offset bytes, and what follows, of which cut bytes were not captured.
 func (d *Decoder) inspect(p *Packet, ipv4, b []byte, offset, cut int) {
 	mail := d.IsMailPort(p.DstPort)
 	if offset > 20 && offset <= len(b) {

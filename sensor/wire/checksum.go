@@ -2,9 +2,9 @@ package wire
 
 import "math/bits"
 
-// Checksum says whether the checksums of a segment are right: that of the IPv4 header and
-// that of TCP. It is known of segments to mail ports, because what a receiver drops is neither an attempt nor
-// anybody's word.
+// Checksum says whether the checksums of a segment are right: that of the IPv4 header and that of
+// TCP. It is known of segments to mail ports, because what a receiver drops is neither an attempt
+// nor anybody's word.
 type Checksum uint8
 
 const (
@@ -44,8 +44,8 @@ func checkTCP(pseudo uint64, tcp []byte) Checksum {
 	return Wrong
 }
 
-// sum adds to a one's complement sum (RFC 1071), which may be done in words of any length and, up to the end, in the
-// other order of bytes.
+// sum adds to a one's complement sum (RFC 1071), which may be done in words of any length and, up
+// to the end, in the other order of bytes.
 func sum(s uint64, b []byte) uint64 {
 	var t, c uint64
 	for ; len(b) >= 32; b = b[32:] { // each round takes 32 bytes
@@ -74,7 +74,8 @@ func sum(s uint64, b []byte) uint64 {
 	return s + uint64(bits.ReverseBytes16(fold(t)))
 }
 
-// whole reports whether a one's complement sum that is not zero stands for zero, as that of bytes with a right checksum does.
+// whole reports whether a one's complement sum that is not zero stands for zero, as that of bytes
+// with a right checksum does.
 func whole(s uint64) bool { return s%0xffff == 0 }
 
 // fold brings a sum of less than 2^48 to 16 bits.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSum compares sum with the sum of one word after the other (RFC 1071, section 1), for each length of an Ethernet
-// frame.
+// TestSum compares sum with the sum of one word after the other (RFC 1071, section 1), for each
+// length of an Ethernet frame.
 func TestSum(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	fills := map[string]func() byte{

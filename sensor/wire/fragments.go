@@ -4,11 +4,12 @@ import "hash/maphash"
 
 const (
 	maxDatagrams = 4096
-	// fewRuns is how many stretches of a datagram may stand apart in its own place. Fragments in their
-	// order make one of any number.
+	// fewRuns is how many stretches of a datagram may stand apart in its own place. Fragments in
+	// their order make one of any number.
 	fewRuns = 8
-	// maxRuns is how many they may be in a place for scattered ones, of which there are maxScattered: the
-	// bytes that one Ethernet frame would have carried, in fragments of eight bytes and in any order, are fewer.
+	// maxRuns is how many they may be in a place for scattered ones, of which there are
+	// maxScattered: the bytes that one Ethernet frame would have carried, in fragments of eight
+	// bytes and in any order, are fewer.
 	maxRuns, maxScattered = 192, 64
 	// fragmentLife is how long a datagram is waited for.
 	fragmentLife = 5e9
@@ -166,8 +167,8 @@ func (f *Fragments) runs(d *datagram) []run {
 	return d.few[:]
 }
 
-// place finds room for a stretch among the runs of a datagram. Like Linux it joins runs only where a
-// fragment follows the farthest one: a copy is one that lies in a single run.
+// place finds room for a stretch among the runs of a datagram. Like Linux it joins runs only where
+// a fragment follows the farthest one: a copy is one that lies in a single run.
 func (f *Fragments) place(i uint16, start, end int32) Outcome {
 	d := &f.slots[i]
 	runs := f.runs(d)
@@ -204,8 +205,8 @@ func (f *Fragments) place(i uint16, start, end int32) Outcome {
 	return Mail
 }
 
-// scatter moves the runs of a datagram to where there is room for more. It has the oldest of those that
-// are there make room, if need be.
+// scatter moves the runs of a datagram to where there is room for more. It has the oldest of those
+// that are there make room, if need be.
 func (f *Fragments) scatter(i uint16) []run {
 	if f.scattered == nil {
 		f.scattered = new([maxScattered]scatter)

@@ -156,8 +156,8 @@ func TestFragmentOutcomes(t *testing.T) {
 	}
 }
 
-// What one Ethernet frame would have carried, in fragments of eight bytes: in any order it is joined, and with
-// one that overlaps it is not.
+// What one Ethernet frame would have carried, in fragments of eight bytes: in any order it is
+// joined, and with one that overlaps it is not.
 func TestManyFragments(t *testing.T) {
 	text := string(bytes.Repeat([]byte("0123456789"), 146))
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -201,7 +201,8 @@ func TestManyFragments(t *testing.T) {
 	}
 }
 
-// Scattered datagrams that are never completed make room for one another, and take no memory of their own.
+// Scattered datagrams that are never completed make room for one another, and take no memory of
+// their own.
 func TestScatteredFlood(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet

@@ -97,14 +97,14 @@ type Packet struct {
 	TTL    uint8
 	// Checksum is known of segments to mail ports, and of first SYNs from them.
 	Checksum Checksum
-	// Stamp is the TSval of the timestamps option of a segment to a mail port, or the TSecr of that of a
-	// SYN-ACK from one (RFC 7323, section 3.2); Stamped says whether there is one.
+	// Stamp is the TSval of the timestamps option of a segment to a mail port, or the TSecr of that
+	// of a SYN-ACK from one (RFC 7323, section 3.2); Stamped says whether there is one.
 	Stamp   uint32
 	Stamped bool
 	// Urgent is the urgent pointer, where the URG flag is set.
 	Urgent uint16
-	// Signed says that a segment to a mail port has a signature, or options in which Linux cannot look for
-	// one: where none was agreed on, it drops the segment (RFC 2385; RFC 5925).
+	// Signed says that a segment to a mail port has a signature, or options in which Linux cannot
+	// look for one: where none was agreed on, it drops the segment (RFC 2385; RFC 5925).
 	Signed bool
 	// ICMPType and ICMPCode are set for ICMPError only.
 	ICMPType, ICMPCode uint8
