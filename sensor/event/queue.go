@@ -34,7 +34,8 @@ type Queue struct {
 	hurry   bool
 	patient time.Duration // see patience
 	lines   []line
-	held    []line // that could not be written and are tried again; of the writing goroutine alone
+	free    [][]byte // texts of lines that were written, for lines to come
+	held    []line   // that could not be written and are tried again; of the writing goroutine alone
 	nheld   int
 	bytes   int // of lines and of held
 	stalled int // calls of putAfter that wait for room
@@ -72,6 +73,8 @@ const (
 	room         = 8 << 20
 	roomFindings = 16 << 20
 	roomWaiting  = 1 << 20
+	// maxFree bounds the texts that are kept for lines to come: of at most 8 KiB each.
+	maxFree = 256
 	// patience is how long Close waits for a reader that takes nothing, when in a hurry.
 	patience = 5 * time.Second
 	// again is how often what is held is tried again while nothing else is to be written, and
@@ -113,9 +116,15 @@ func (q *Queue) putAfter(k Type, text []byte, before func()) {
 		return
 	}
 	q.pending[k]++
-	q.lines = append(q.lines, line{k, append([]byte(nil), text...), before})
+	var buf []byte
+	if n := len(q.free); n > 0 {
+		buf, q.free = q.free[n-1], q.free[:n-1]
+	}
+	q.lines = append(q.lines, line{k, append(buf[:0], text...), before})
 	q.bytes += len(text)
-	q.changed.Broadcast()
+	if len(q.lines) == 1 { // the writing goroutine waits for nothing else
+		q.changed.Broadcast()
+	}
 }
 
 // Hurry says that nobody may be kept waiting any more: put refuses what there is no room
@@ -356,6 +365,9 @@ func (q *Queue) gone(l line, err error) {
 	q.pending[l.kind]--
 	q.bytes -= len(l.text)
 	q.moved++
+	if q.pipe == nil && len(q.free) < maxFree { // a pipe's lines may be written once more
+		q.free = append(q.free, l.text)
+	}
 	if err == nil {
 		q.written++
 		q.failing, q.hangup = false, nil
