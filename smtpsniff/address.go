@@ -45,8 +45,10 @@ scan:
 			end, closed = i, true
 		}
 	}
-	if i := bytes.IndexAny(b, " \t"); !closed && i >= 0 { // a bracket that never ends: what is behind a blank are parameters
-		end = i
+	if !closed { // a bracket that never ends: what is behind a blank are parameters
+		if i := bytes.IndexAny(b, " \t"); i >= 0 {
+			end = i
+		}
 	}
 	a := trim(b[:end])
 	if len(a) > 0 && a[0] == '@' {

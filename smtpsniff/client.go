@@ -42,6 +42,7 @@ type parser struct {
 
 	body       body
 	left       uint64 // bytes of the chunk that are still to come
+	otherSince uint32 // replies that the usual reading explained since other began; see there
 	strict     bool   // the chunk's size is written as the standard has it
 	rejected   bool   // BDAT was refused, or answered before its chunk was there: did the server wait for that?
 	lines      uint8  // after AUTH
@@ -75,9 +76,8 @@ type parser struct {
 	// other is what the client sent since a BDAT that was refused, as long as both readings of it
 	// explain the replies: the server may have stepped over the chunk, as is assumed, or read it as
 	// commands.
-	other      []byte
-	otherSince uint32 // replies that the usual reading explained since then
-	otherMark  mark   // where to go back to
+	other     []byte
+	otherMark mark // where to go back to
 }
 
 // mark is what a session counted before the bytes that may have to be read again.

@@ -381,6 +381,9 @@ func shortNumber(word []byte) bool {
 
 // isEnhanced reports whether a part of a text is an enhanced status code.
 func isEnhanced(part []byte) bool {
+	if bytes.IndexByte(part, '.') < 0 { // most words: told at once
+		return false
+	}
 	part = bytes.Trim(part, "#()[]:")
 	n := 0
 	for i, c := range part {
@@ -396,6 +399,9 @@ func isEnhanced(part []byte) bool {
 
 // isAddress reports whether a part of a text is an address of IP, with what servers put around it.
 func isAddress(part []byte) bool {
+	if bytes.IndexByte(part, '.') < 0 && bytes.IndexByte(part, ':') < 0 { // most words: told at once
+		return false
+	}
 	part = bytes.Trim(part, "[](){}<>\"',;.")
 	part = bytes.TrimRight(part, ":")
 	for _, prefix := range []string{"IPv6:", "ip=", "IP=", "address=", "client="} {
@@ -411,6 +417,9 @@ func isAddress(part []byte) bool {
 
 // hostIn is the host name in a part of a text: that of a link, or all of it. Nil is none.
 func hostIn(part []byte) (host []byte, link bool) {
+	if bytes.IndexByte(part, '.') < 0 { // most words: told at once
+		return nil, false
+	}
 	part = bytes.TrimLeft(part, "[](){}<>\"'")
 	for _, scheme := range []string{"https://", "http://", "HTTPS://", "HTTP://"} {
 		if rest, ok := bytes.CutPrefix(part, []byte(scheme)); ok {
