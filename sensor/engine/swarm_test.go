@@ -102,6 +102,24 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
+// A capture may end before any of the sessions does.
+func TestSwarmAtTheEnd(t *testing.T) {
+	frames := machinesDo(30, 1, func(c *conn, d script) {
+		c.at -= int64(d.i) * 59 * second
+		c.open().told("220 mx ESMTP\r\n")
+		d.play(c, plainly(c))
+	})
+	for _, row := range []int{1, 40000} {
+		found := false
+		for _, f := range analyseRows(Config{}, frames, row).findings {
+			found = found || f.Class == detect.Spambot && roams(f)
+		}
+		if !found {
+			t.Errorf("rows of %d: the machine was not found", row)
+		}
+	}
+}
+
 // Machines that are many are not taken for one.
 func TestNoSwarm(t *testing.T) {
 	sends := func(c *conn, d script) {

@@ -173,10 +173,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.end(r, k, f, reason) })
 		s.t.Unlock()
 	}
-	moves := e.followArrivals()
-	e.flushRecords()
-	e.handOver()
-	e.succeed(moves)
+	e.share()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()

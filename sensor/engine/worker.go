@@ -217,6 +217,11 @@ func (w *Worker) run(shared bool) {
 // out. The caller holds tickMu.
 func (e *Engine) exchange() {
 	e.gatherSides()
+	e.share()
+}
+
+// share is the part of exchange that holds for the end, too, when the sides are known.
+func (e *Engine) share() {
 	var moves []move
 	e.guarded(func() { moves = append(e.followArrivals(), e.followVisits()...) })
 	e.flushRecords()
