@@ -69,6 +69,7 @@ type parser struct {
 	held      []byte
 	helloAt   uint16 // where TLS begins in it; what is before stood behind STARTTLS
 	loose     bool
+	ahead     bool // what is read was held back, and is all that could be
 	unsettled bool // it is commands, perhaps
 	overflown bool // held is not all
 	resume    mark // where to go back to
@@ -174,8 +175,10 @@ func (l *Listener) client(s *Session, b []byte) {
 			p.hold(l, b[:n])
 			b = b[n:]
 			switch {
-			case len(p.held) == maxHeld:
-				l.releaseChunk(s) // as in waitData
+			case len(p.held) == maxHeld: // as in waitData
+				p.ahead = true
+				l.releaseChunk(s)
+				p.ahead = false
 			case p.rejected && uint64(len(p.held)) > p.left:
 				l.eitherChunk(s)
 			}
@@ -811,7 +814,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	p.left, p.strict, p.rejected = size, strict, false
 	switch {
 	case size == 0:
-	case strict && (p.alone || s.server.gap || !waits || p.loose):
+	case strict && (p.alone || p.ahead || s.server.gap || !waits || p.loose):
 		p.mode, p.wrote = chunk, true
 	case waits:
 		p.mode, p.overflown = waitChunk, false

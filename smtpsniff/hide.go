@@ -63,8 +63,9 @@ func (w *words) has(h uint32) bool {
 
 // spoken is what the client of a session said that replies may repeat.
 type spoken struct {
-	names   words // of recipients, of senders, of the transaction in hand
-	secrets words // of all else that must not be shown
+	names   words     // of recipients, of senders, of the transaction in hand
+	secrets words     // of all else that must not be shown
+	latest  [2]uint64 // the hashes of the secrets that were noted last
 }
 
 // nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its
@@ -74,10 +75,7 @@ func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
 		b = b[1:]
 	}
-	if l.Seed == 0 {
-		l.Seed = rand.Uint64() | 1
-	}
-	h := l.Seed
+	h := l.seed()
 	i := 0
 	for i < len(b) && letter(b[i]) { // each round takes a byte at least
 		r, size := rune(b[i]), 1
@@ -95,6 +93,14 @@ func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 		i += size
 	}
 	return b[:i], b[i:], uint32(h>>32) ^ uint32(h), n
+}
+
+// seed is Seed, or one that is drawn now.
+func (l *Listener) seed() uint64 {
+	if l.Seed == 0 {
+		l.Seed = rand.Uint64() | 1
+	}
+	return l.Seed
 }
 
 func letter(c byte) bool {
@@ -128,6 +134,15 @@ func (l *Listener) secret(s *Session, b []byte) {
 		w.fill()
 		return
 	}
+	h := l.seed()
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 0x100000001b3
+	}
+	last := &s.said.latest
+	if w.n > 0 && (h == last[0] || h == last[1]) { // a client that tries again and again costs no more than others
+		return
+	}
+	last[0], last[1] = h, last[0]
 	l.addAll(w, b)
 	l.decoded(b, func(plain []byte) bool {
 		if isText(plain) {
@@ -461,25 +476,46 @@ func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
 	if len(part) > maxCredential {
 		part = part[:maxCredential]
 	}
-	for _, mark := range []byte("%=+") {
-		if bytes.IndexByte(part, mark) >= 0 {
-			if plain, ok := unquote(l.plain[:0], part, mark); ok && f(plain) {
-				return true
+	quoting, extra := false, false
+	for _, c := range part {
+		switch c {
+		case '%', '=':
+			quoting = true
+		case '+':
+			quoting, extra = true, true
+		case '/', '-', '_':
+			extra = true
+		}
+	}
+	if quoting {
+		for _, mark := range []byte("%=+") {
+			if bytes.IndexByte(part, mark) >= 0 {
+				if plain, ok := unquote(l.plain[:0], part, mark); ok && f(plain) {
+					return true
+				}
 			}
 		}
 	}
-	for _, more := range []string{"", "+/-_"} { // these may stand between words, or in one
-		for i := 0; i < len(part); { // each round takes a byte at least
-			end, extra := i, more == ""
-			for end < len(part) && (letter(part[end]) && part[end] < 0x80 || strings.IndexByte(more, part[end]) >= 0) {
-				extra = extra || !letter(part[end])
-				end++
-			}
-			if run := part[i:end]; len(run) >= 4 && extra && l.binary(run, f) {
-				return true
-			}
-			i = end + 1
+	// The other characters of base64 may stand between words, or in one.
+	return l.runs(part, "", f) || extra && l.runs(part, runExtra, f)
+}
+
+// runExtra is what base64 has besides letters and digits, in either of its alphabets.
+const runExtra = "+/-_"
+
+// runs calls f for what the runs of letters, digits and more are as base64 and hexadecimal digits,
+// until f says true. Runs without any of more are left out where there is more.
+func (l *Listener) runs(part []byte, more string, f func(plain []byte) bool) bool {
+	for i := 0; i < len(part); { // each round takes a byte at least
+		end, extra := i, more == ""
+		for end < len(part) && (letter(part[end]) && part[end] < 0x80 || strings.IndexByte(more, part[end]) >= 0) {
+			extra = extra || !letter(part[end])
+			end++
 		}
+		if run := part[i:end]; len(run) >= 4 && extra && l.binary(run, f) {
+			return true
+		}
+		i = end + 1
 	}
 	return false
 }
