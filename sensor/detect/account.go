@@ -21,28 +21,35 @@ import (
 //
 // The fields are the format of the checkpoint.
 type Accounts struct {
-	Known   map[uint32]Account `json:",omitempty"`
-	Senders map[uint64]uint32  `json:",omitempty"` // who submitted in a sender's name today, by the hashes
-	Day     int64
-	Full    uint64 // that found no room
+	Known   map[uint32]Account `json:"Known,omitempty"`
+	Senders map[uint64]uint32  `json:"Senders,omitempty"` // who submitted in a sender's name today, by the hashes
+	Day     int64              `json:"Day"`
+	Full    uint64             `json:"Full"` // that found no room
 }
 
 // Account is what is known of one.
 type Account struct {
-	First, Last   int64
-	Nets          []Seen     // of its clients outside
-	Domains       []Seen     // of its senders
-	Client        netip.Addr // the latest outside
-	Hour          int64
-	Recipients    uint32 // in it
-	Peak, Peaking uint32 // busiest hour of the days before, and of this day
-	Tried, Absent uint32 // recipients that the world answered to today, and that do not exist
-	Told          Level
-	ToldAt        int64
+	First      int64      `json:"First"`
+	Last       int64      `json:"Last"`
+	Nets       []Seen     `json:"Nets"`    // of its clients outside
+	Domains    []Seen     `json:"Domains"` // of its senders
+	Client     netip.Addr `json:"Client"`  // the latest outside
+	Hour       int64      `json:"Hour"`
+	Recipients uint32     `json:"Recipients"` // in it
+	Peak       uint32     `json:"Peak"`       // busiest hour of the days before, and of this day
+	Peaking    uint32     `json:"Peaking"`
+	Tried      uint32     `json:"Tried"` // recipients that the world answered to today, and that do not exist
+	Absent     uint32     `json:"Absent"`
+	Told       Level      `json:"Told"`
+	ToldAt     int64      `json:"ToldAt"`
 }
 
 // Seen is something that was seen, by its hash, and when: first and last, in seconds.
-type Seen struct{ Hash, First, Last uint32 }
+type Seen struct {
+	Hash  uint32 `json:"Hash"`
+	First uint32 `json:"First"`
+	Last  uint32 `json:"Last"`
+}
 
 const (
 	maxAccounts     = 256

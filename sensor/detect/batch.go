@@ -11,8 +11,9 @@ import (
 // one at that place in another month: the same day, the last one, the first or last working day, the
 // second Tuesday. One that comes every week says nothing about months.
 type Batch struct {
-	Hour        int64  // since 1970
-	Count, Five uint32 // in the hour, and in its largest five minutes
+	Hour  int64  `json:"Hour"`  // since 1970
+	Count uint32 `json:"Count"` // in the hour, and in its largest five minutes
+	Five  uint32 `json:"Five"`
 }
 
 const (

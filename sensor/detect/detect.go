@@ -177,30 +177,35 @@ var detectors [Codes]detector
 // Reason is what a detector found. First is when it was found, Last when it was found
 // again.
 type Reason struct {
-	First, Last      int64
-	Value, Threshold float64
-	Weight           float64
+	First     int64   `json:"First"`
+	Last      int64   `json:"Last"`
+	Value     float64 `json:"Value"`
+	Threshold float64 `json:"Threshold"`
+	Weight    float64 `json:"Weight"`
 }
 
 // Facts are what is counted of every source, judged or not. They hold no pointers.
 type Facts struct {
-	First, Last        int64 // attempts
-	Attempts           uint32
-	Retransmits        uint32 // SYNs of attempts that were made before
-	Sessions           uint32
-	Refused            uint32
-	Unreachable        uint32
-	Concurrent         uint32 // open now: attempts without an answer, and sessions
-	ConcurrentMax      uint32
-	Messages           uint32
-	Rejected, Deferred uint32
-	Recipients         uint32
-	RecipientsRejected uint32
-	TLSSessions        uint32
-	AuthSessions       uint32
-	Ports              [4]PortCount // the first four ports; more are in Attempts only
-	ToServer, ToClient uint64       // payload bytes
-	ErrorBound         uint32       // attempts that may have been counted and forgotten before
+	First              int64        `json:"First"` // attempts
+	Last               int64        `json:"Last"`
+	Attempts           uint32       `json:"Attempts"`
+	Retransmits        uint32       `json:"Retransmits"` // SYNs of attempts that were made before
+	Sessions           uint32       `json:"Sessions"`
+	Refused            uint32       `json:"Refused"`
+	Unreachable        uint32       `json:"Unreachable"`
+	Concurrent         uint32       `json:"Concurrent"` // open now: attempts without an answer, and sessions
+	ConcurrentMax      uint32       `json:"ConcurrentMax"`
+	Messages           uint32       `json:"Messages"`
+	Rejected           uint32       `json:"Rejected"`
+	Deferred           uint32       `json:"Deferred"`
+	Recipients         uint32       `json:"Recipients"`
+	RecipientsRejected uint32       `json:"RecipientsRejected"`
+	TLSSessions        uint32       `json:"TLSSessions"`
+	AuthSessions       uint32       `json:"AuthSessions"`
+	Ports              [4]PortCount `json:"Ports"`    // the first four ports; more are in Attempts only
+	ToServer           uint64       `json:"ToServer"` // payload bytes
+	ToClient           uint64       `json:"ToClient"`
+	ErrorBound         uint32       `json:"ErrorBound"` // attempts that may have been counted and forgotten before
 	recent             [8]uint32    // attempts by second, to know those that still wait
 	recentAt           int64
 	// Distinct values, exactly as long as they are few; with more a Host takes over.
@@ -275,8 +280,8 @@ func (s *few) add(h uint32) (full bool) {
 
 // PortCount is the attempts to one port.
 type PortCount struct {
-	Port  uint16
-	Count uint32
+	Port  uint16 `json:"Port"`
+	Count uint32 `json:"Count"`
 }
 
 // AnswerTime is how long an attempt may wait for an answer before it counts as silent.

@@ -5,8 +5,8 @@ import "math"
 // Phi is how much more than a Poisson process a count varies, less one: the mean of z squared,
 // over N counts.
 type Phi struct {
-	F float64
-	N uint32
+	F float64 `json:"F"`
+	N uint32  `json:"N"`
 }
 
 // learn takes in a count. It is cut off at nine times what is usual, so that no single one makes

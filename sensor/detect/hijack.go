@@ -12,9 +12,11 @@ import "fmt"
 //
 // The fields are the format of the checkpoint.
 type Hijack struct {
-	Spread, Volume, Refused int64 // when the alarm was given last
-	Told                    Level
-	ToldAt                  int64
+	Spread  int64 `json:"Spread"` // when the alarm was given last
+	Volume  int64 `json:"Volume"`
+	Refused int64 `json:"Refused"`
+	Told    Level `json:"Told"`
+	ToldAt  int64 `json:"ToldAt"`
 }
 
 const together = 30 * minute

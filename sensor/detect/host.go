@@ -56,16 +56,16 @@ type Host struct {
 
 // Decision is when a verdict was reached.
 type Decision struct {
-	At       int64
-	Attempts uint32
+	At       int64  `json:"At"`
+	Attempts uint32 `json:"Attempts"`
 }
 
 // Verdict is the sum of what the detectors found.
 type Verdict struct {
-	Class    Class
-	Level    Level
-	Score    float64
-	Families int
+	Class    Class   `json:"Class"`
+	Level    Level   `json:"Level"`
+	Score    float64 `json:"Score"`
+	Families int     `json:"Families"`
 }
 
 // Adopt takes over what was counted before there was a Host. It must be called before

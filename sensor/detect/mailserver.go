@@ -10,30 +10,36 @@ import (
 //
 // The fields are the format of the checkpoint.
 type MailServer struct {
-	First, Last int64 // observation
-	Traffic     Traffic
-	Queue       Queue
-	Relay       Relay
-	Hijack      Hijack
-	Accounts    Accounts
-	Count       ServerCounts
+	First    int64        `json:"First"` // observation
+	Last     int64        `json:"Last"`
+	Traffic  Traffic      `json:"Traffic"`
+	Queue    Queue        `json:"Queue"`
+	Relay    Relay        `json:"Relay"`
+	Hijack   Hijack       `json:"Hijack"`
+	Accounts Accounts     `json:"Accounts"`
+	Count    ServerCounts `json:"Count"`
 }
 
 // ServerCounts are what is counted of a server since it was first seen.
 type ServerCounts struct {
-	MessagesOut, MessagesIn uint64
-	SessionsOut, SessionsIn uint64
-	RecipientsOut           uint64
-	FailedOut, DeferredOut  uint64 // deliveries refused for good, and for now
-	AbsentOut               uint64 // recipients that do not exist
-	BytesOut                uint64
-	AuthOK, AuthFailed      uint64               // sessions from outside
-	Listed                  uint64               // refusals that named a blocklist
-	FailedBy                [PhaseClasses]uint64 // refusals of either kind
-	FailedWhy               [Causes]uint64       // the same, by what the replies say
-	BouncesOut              uint64               // messages without a sender
-	Port25In, SubmitIn      uint64               // sessions of our own hosts, by port: where they submit
-	Port25                  []netip.Addr         `json:",omitempty"` // who of them uses port 25, up to 16
+	MessagesOut   uint64               `json:"MessagesOut"`
+	MessagesIn    uint64               `json:"MessagesIn"`
+	SessionsOut   uint64               `json:"SessionsOut"`
+	SessionsIn    uint64               `json:"SessionsIn"`
+	RecipientsOut uint64               `json:"RecipientsOut"`
+	FailedOut     uint64               `json:"FailedOut"` // deliveries refused for good, and for now
+	DeferredOut   uint64               `json:"DeferredOut"`
+	AbsentOut     uint64               `json:"AbsentOut"` // recipients that do not exist
+	BytesOut      uint64               `json:"BytesOut"`
+	AuthOK        uint64               `json:"AuthOK"` // sessions from outside
+	AuthFailed    uint64               `json:"AuthFailed"`
+	Listed        uint64               `json:"Listed"`     // refusals that named a blocklist
+	FailedBy      [PhaseClasses]uint64 `json:"FailedBy"`   // refusals of either kind
+	FailedWhy     [Causes]uint64       `json:"FailedWhy"`  // the same, by what the replies say
+	BouncesOut    uint64               `json:"BouncesOut"` // messages without a sender
+	Port25In      uint64               `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
+	SubmitIn      uint64               `json:"SubmitIn"`
+	Port25        []netip.Addr         `json:"Port25,omitempty"` // who of them uses port 25, up to 16
 }
 
 // backscatterLeast is how many messages there must be before a share of bounces means something.

@@ -18,17 +18,17 @@ import (
 //
 // The fields are the format of the checkpoint.
 type Queue struct {
-	Waiting      map[uint64]Deferred `json:",omitempty"` // by hash of sender and recipient
-	Silent       map[uint32]Silent   `json:",omitempty"` // destinations that do not answer, by their hashes
-	Destinations Destinations
-	Each         int64 // when the server was last seen to try several letters at a silent destination
-	Hidden       int64 // when a session of it was last encrypted
-	Pauses       Pauses
-	Hours        [168]uint32 // estimates of the last week's hours, plus one
-	Hour         int64       // the latest of them, since 1970
-	Full         uint64      // deliveries and tries that found no room: where there are any, the estimate is a lower bound
-	High         bool
-	Outage       Outage
+	Waiting      map[uint64]Deferred `json:"Waiting,omitempty"` // by hash of sender and recipient
+	Silent       map[uint32]Silent   `json:"Silent,omitempty"`  // destinations that do not answer, by their hashes
+	Destinations Destinations        `json:"Destinations"`
+	Each         int64               `json:"Each"`   // when the server was last seen to try several letters at a silent destination
+	Hidden       int64               `json:"Hidden"` // when a session of it was last encrypted
+	Pauses       Pauses              `json:"Pauses"`
+	Hours        [168]uint32         `json:"Hours"` // estimates of the last week's hours, plus one
+	Hour         int64               `json:"Hour"`  // the latest of them, since 1970
+	Full         uint64              `json:"Full"`  // deliveries and tries that found no room: where there are any, the estimate is a lower bound
+	High         bool                `json:"High"`
+	Outage       Outage              `json:"Outage"`
 
 	trying  []try
 	room    *Room // shared with other servers; nil means that only the bounds below hold
@@ -37,10 +37,11 @@ type Queue struct {
 
 // Deferred is what waits.
 type Deferred struct {
-	Net         uint32
-	First, Last int64
-	Gap         int64 // longest pause between two tries
-	Listed      bool  // a blocklist is the reason
+	Net    uint32 `json:"Net"`
+	First  int64  `json:"First"`
+	Last   int64  `json:"Last"`
+	Gap    int64  `json:"Gap"`    // longest pause between two tries
+	Listed bool   `json:"Listed"` // a blocklist is the reason
 }
 
 const (

@@ -9,16 +9,16 @@ import "slices"
 
 // Destinations are what is known of them. The fields are the format of the checkpoint.
 type Destinations struct {
-	Of    map[uint32]Destination `json:",omitempty"` // by network
-	Usual map[uint32]uint32      `json:",omitempty"` // messages that were taken, by destination, halved now and then
-	Total uint32                 // of them all
-	Taken uint64                 // since ever
+	Of    map[uint32]Destination `json:"Of,omitempty"`    // by network
+	Usual map[uint32]uint32      `json:"Usual,omitempty"` // messages that were taken, by destination, halved now and then
+	Total uint32                 `json:"Total"`           // of them all
+	Taken uint64                 `json:"Taken"`           // since ever
 }
 
 // Destination is what a network belongs to.
 type Destination struct {
-	Name  uint32 // hash
-	Named bool   // it is the name of its servers, and not that of a recipient's domain
+	Name  uint32 `json:"Name"`  // hash
+	Named bool   `json:"Named"` // it is the name of its servers, and not that of a recipient's domain
 }
 
 const (
@@ -114,14 +114,14 @@ func (d *Destinations) usual(name uint32) (share float64, known bool) {
 // Round is the tries of a moment: each host of a destination, and how often it was tried. As many letters were tried as the
 // host that was tried most often.
 type Round struct {
-	Last  int64
-	Hosts []HostTries `json:",omitempty"`
+	Last  int64       `json:"Last"`
+	Hosts []HostTries `json:"Hosts,omitempty"`
 }
 
 // HostTries is how often a host was tried.
 type HostTries struct {
-	Host  uint32
-	Tries uint16
+	Host  uint32 `json:"Host"`
+	Tries uint16 `json:"Tries"`
 }
 
 const (

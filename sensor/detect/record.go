@@ -71,10 +71,11 @@ type Site struct {
 
 // ListSeen is a blocklist that receiving servers named.
 type ListSeen struct {
-	Name        string
-	First, Last int64
-	Count       uint32
-	Sample      string
+	Name   string `json:"Name"`
+	First  int64  `json:"First"`
+	Last   int64  `json:"Last"`
+	Count  uint32 `json:"Count"`
+	Sample string `json:"Sample"`
 }
 
 // Finding is a verdict that was published.
@@ -118,9 +119,9 @@ type Finding struct {
 
 // ReasonText is a reason as it is told.
 type ReasonText struct {
-	Code   Code
-	Reason Reason
-	Text   string
+	Code   Code   `json:"Code"`
+	Reason Reason `json:"Reason"`
+	Text   string `json:"Text"`
 	// Server is the name of a reason about a mail server; Code says nothing then.
-	Server string
+	Server string `json:"Server"`
 }

@@ -30,16 +30,16 @@ import (
 //
 // The fields are the format of the checkpoint.
 type Relay struct {
-	Start      int64
-	Domains    map[uint32]LearnedDomain `json:",omitempty"` // by hash
-	Denied     uint64                   // strangers' foreign recipients that were refused
-	DeniedLast int64
-	Strangers  []uint32 `json:",omitempty"` // networks of those, up to 256
-	Possible   uint64   // foreign recipients of strangers that were accepted without a message
-	Relayed    uint64   // messages
-	Last       int64    // of them
-	Confirmed  bool     // one of them was seen to leave
-	Suspected  bool
+	Start      int64                    `json:"Start"`
+	Domains    map[uint32]LearnedDomain `json:"Domains,omitempty"` // by hash
+	Denied     uint64                   `json:"Denied"`            // strangers' foreign recipients that were refused
+	DeniedLast int64                    `json:"DeniedLast"`
+	Strangers  []uint32                 `json:"Strangers,omitempty"` // networks of those, up to 256
+	Possible   uint64                   `json:"Possible"`            // foreign recipients of strangers that were accepted without a message
+	Relayed    uint64                   `json:"Relayed"`             // messages
+	Last       int64                    `json:"Last"`                // of them
+	Confirmed  bool                     `json:"Confirmed"`           // one of them was seen to leave
+	Suspected  bool                     `json:"Suspected"`
 
 	waiting map[uint64]passing         // recipients that may leave again
 	joined  map[uint32]map[uint32]bool // domains that went out again today, by who brought them
@@ -51,9 +51,9 @@ type Relay struct {
 
 // LearnedDomain is a domain for which strangers brought mail.
 type LearnedDomain struct {
-	First int64
-	Nets  [3]uint32 // of them
-	N     uint8
+	First int64     `json:"First"`
+	Nets  [3]uint32 `json:"Nets"` // of them
+	N     uint8     `json:"N"`
 }
 
 // passing is a message that a stranger brought.
@@ -67,10 +67,10 @@ type passing struct {
 
 // RelayProof is the session that proves it.
 type RelayProof struct {
-	Client     netip.Addr
-	MailFrom   string `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
-	RcptDomain string
-	ReplyCode  uint16
+	Client     netip.Addr `json:"Client"`
+	MailFrom   string     `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
+	RcptDomain string     `json:"RcptDomain"`
+	ReplyCode  uint16     `json:"ReplyCode"`
 }
 
 const (

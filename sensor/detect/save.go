@@ -14,72 +14,90 @@ import (
 // still sends fills them again. What the windows had proved is in the reasons. Hashes need the
 // same secret.
 type Memory struct {
-	Verdict Verdict
-	Decided Decision
+	Verdict Verdict  `json:"Verdict"`
+	Decided Decision `json:"Decided"`
 	// Reasons by name, because their numbers are those of one version.
-	Reasons map[string]SavedReason `json:",omitempty"`
+	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
 
-	Nets, Addrs, HeloNames, SenderDomains SavedSet // so that they are not new again
+	Nets          SavedSet `json:"Nets"` // so that they are not new again
+	Addrs         SavedSet `json:"Addrs"`
+	HeloNames     SavedSet `json:"HeloNames"`
+	SenderDomains SavedSet `json:"SenderDomains"`
 
-	External, Repeated, Answered, Opened, Heard uint32
-	Whole, Attested, Conflicting                uint32
-	Spread                                      SavedSpread
-	Contacts                                    SavedContacts
-	Replies                                     SavedReplies
-	Server                                      SavedServerLike
-	Manner                                      SavedManner
-	Names                                       SavedNames
-	Lists                                       SavedLists
-	Oddities                                    []uint16 `json:",omitempty"`
-	Own, OwnServers                             []uint32 `json:",omitempty"` // networks and servers that it turned to itself
-	Mails                                       uint32
+	External    uint32          `json:"External"`
+	Repeated    uint32          `json:"Repeated"`
+	Answered    uint32          `json:"Answered"`
+	Opened      uint32          `json:"Opened"`
+	Heard       uint32          `json:"Heard"`
+	Whole       uint32          `json:"Whole"`
+	Attested    uint32          `json:"Attested"`
+	Conflicting uint32          `json:"Conflicting"`
+	Spread      SavedSpread     `json:"Spread"`
+	Contacts    SavedContacts   `json:"Contacts"`
+	Replies     SavedReplies    `json:"Replies"`
+	Server      SavedServerLike `json:"Server"`
+	Manner      SavedManner     `json:"Manner"`
+	Names       SavedNames      `json:"Names"`
+	Lists       SavedLists      `json:"Lists"`
+	Oddities    []uint16        `json:"Oddities,omitempty"`
+	Own         []uint32        `json:"Own,omitempty"` // networks and servers that it turned to itself
+	OwnServers  []uint32        `json:"OwnServers,omitempty"`
+	Mails       uint32          `json:"Mails"`
 }
 
 // SavedReason is a reason, and how it was told: what the text is made of is not all kept.
 type SavedReason struct {
 	Reason
-	Text string `json:",omitempty"`
+	Text string `json:"Text,omitempty"`
 }
 
 // SavedSet is a set: its hashes, or when they are many the bits by which they are counted.
 type SavedSet struct {
-	Hashes []uint32 `json:",omitempty"`
-	Bits   []byte   `json:",omitempty"`
+	Hashes []uint32 `json:"Hashes,omitempty"`
+	Bits   []byte   `json:"Bits,omitempty"`
 }
 
 // SavedSpread is the test of new networks.
 type SavedSpread struct {
-	Sums []float64
-	At   int64
+	Sums []float64 `json:"Sums"`
+	At   int64     `json:"At"`
 }
 
 // SavedContacts is the test of first contacts, but for those that wait for an answer.
 type SavedContacts struct {
-	LLR            float64
-	Failed, Worked int
-	Ports          []SavedPort `json:",omitempty"`
+	LLR    float64     `json:"LLR"`
+	Failed int         `json:"Failed"`
+	Worked int         `json:"Worked"`
+	Ports  []SavedPort `json:"Ports,omitempty"`
 }
 
 // SavedPort is what became of the attempts to a port.
 type SavedPort struct {
-	Port                                             uint16
-	Attempts, Answered, Opened, Refused, Unreachable uint32
+	Port        uint16 `json:"Port"`
+	Attempts    uint32 `json:"Attempts"`
+	Answered    uint32 `json:"Answered"`
+	Opened      uint32 `json:"Opened"`
+	Refused     uint32 `json:"Refused"`
+	Unreachable uint32 `json:"Unreachable"`
 }
 
 // SavedReplies is the test of refusals, and the count of unknown recipients.
 type SavedReplies struct {
 	SavedRefusals
-	Unlisted            SavedRefusals // without those that name a blocklist
-	Recipients, Unknown uint32
-	UnknownLLR          float64
-	UnknownProved       bool
+	Unlisted      SavedRefusals `json:"Unlisted"` // without those that name a blocklist
+	Recipients    uint32        `json:"Recipients"`
+	Unknown       uint32        `json:"Unknown"`
+	UnknownLLR    float64       `json:"UnknownLLR"`
+	UnknownProved bool          `json:"UnknownProved"`
 }
 
 // SavedRefusals is one test of refusals.
 type SavedRefusals struct {
-	LLR               float64
-	Sessions, Refused int
-	Taken, All        uint32
+	LLR      float64 `json:"LLR"`
+	Sessions int     `json:"Sessions"`
+	Refused  int     `json:"Refused"`
+	Taken    uint32  `json:"Taken"`
+	All      uint32  `json:"All"`
 }
 
 func (t *refusal) save() SavedRefusals {
@@ -92,34 +110,47 @@ func (r *SavedRefusals) refusal() refusal {
 
 // SavedServerLike is what speaks for a mail server.
 type SavedServerLike struct {
-	Name, Sessions             uint32
-	Several                    bool
-	Deferrals, Retried, Served uint32
+	Name      uint32 `json:"Name"`
+	Sessions  uint32 `json:"Sessions"`
+	Several   bool   `json:"Several"`
+	Deferrals uint32 `json:"Deferrals"`
+	Retried   uint32 `json:"Retried"`
+	Served    uint32 `json:"Served"`
 }
 
 // SavedManner is how the host goes about it.
 type SavedManner struct {
-	Internal, Attempts, HalfOpen, Mute, Sessions, Welcomed, Checks, Mails, First uint32
-	Last                                                                         int64
-	Gaps, Mean, Squares                                                          float64
-	TTL                                                                          [][2]uint32 // and how often
-	TTLs                                                                         uint32
-	Addr                                                                         uint32
-	Ports                                                                        uint8
-	Swept                                                                        uint32
+	Internal uint32      `json:"Internal"`
+	Attempts uint32      `json:"Attempts"`
+	HalfOpen uint32      `json:"HalfOpen"`
+	Mute     uint32      `json:"Mute"`
+	Sessions uint32      `json:"Sessions"`
+	Welcomed uint32      `json:"Welcomed"`
+	Checks   uint32      `json:"Checks"`
+	Mails    uint32      `json:"Mails"`
+	First    uint32      `json:"First"`
+	Last     int64       `json:"Last"`
+	Gaps     float64     `json:"Gaps"`
+	Mean     float64     `json:"Mean"`
+	Squares  float64     `json:"Squares"`
+	TTL      [][2]uint32 `json:"TTL"` // and how often
+	TTLs     uint32      `json:"TTLs"`
+	Addr     uint32      `json:"Addr"`
+	Ports    uint8       `json:"Ports"`
+	Swept    uint32      `json:"Swept"`
 }
 
 // SavedNames are the names that it introduced itself with.
 type SavedNames struct {
-	Names []string `json:",omitempty"`
-	Given uint32
-	Worst string `json:",omitempty"`
+	Names []string `json:"Names,omitempty"`
+	Given uint32   `json:"Given"`
+	Worst string   `json:"Worst,omitempty"`
 }
 
 // SavedLists are the blocklists that servers named.
 type SavedLists struct {
-	Names  []string `json:",omitempty"`
-	Sample string   `json:",omitempty"`
+	Names  []string `json:"Names,omitempty"`
+	Sample string   `json:"Sample,omitempty"`
 }
 
 // Memory is what is to be kept of a host.

@@ -16,25 +16,32 @@ import (
 // share of all messages that the destination usually takes, of what the others took meanwhile. Where
 // that is not known, the estimate is a lower bound.
 type Silent struct {
-	Listed bool
-	Since  int64  // the first try that failed
-	Taken  uint64 // what all had taken then; see Destinations
+	Listed bool   `json:"Listed"`
+	Since  int64  `json:"Since"` // the first try that failed
+	Taken  uint64 `json:"Taken"` // what all had taken then; see Destinations
 	// Share is how much of all messages the destination took then, and Known that it is known well: what others take while it is
 	// silent would make it less and less.
-	Share   float64
-	Known   bool
-	Works   bool // mail was taken since: who is not tried any more has gone
-	Left    int  // how many waited when it did, less those that went
-	Round   Round
-	Letters []Letter
+	Share   float64  `json:"Share"`
+	Known   bool     `json:"Known"`
+	Works   bool     `json:"Works"` // mail was taken since: who is not tried any more has gone
+	Left    int      `json:"Left"`  // how many waited when it did, less those that went
+	Round   Round    `json:"Round"`
+	Letters []Letter `json:"Letters"`
 }
 
 // Letter is one that waits, as far as tries tell.
-type Letter struct{ First, Last int64 }
+type Letter struct {
+	First int64 `json:"First"`
+	Last  int64 `json:"Last"`
+}
 
 // Pauses are how long the server waits before it tries again, in seconds by the age of the letter,
 // learned from the deliveries that can be told apart. Steps of the age are doublings of five minutes.
-type Pauses [12]struct{ N, Sum, Squares float64 }
+type Pauses [12]struct {
+	N       float64 `json:"N"`
+	Sum     float64 `json:"Sum"`
+	Squares float64 `json:"Squares"`
+}
 
 func ageStep(age int64) int { return min(bits.Len64(uint64(age/(5*minute))), len(Pauses{})-1) }
 

@@ -13,8 +13,9 @@ type Tops [topDays]Top
 
 // Top is what one day had most of.
 type Top struct {
-	Day         uint32 // since 1970
-	Five, Above uint32
+	Day   uint32 `json:"Day"` // since 1970
+	Five  uint32 `json:"Five"`
+	Above uint32 `json:"Above"`
 }
 
 const (

@@ -68,47 +68,55 @@ func (m Metric) String() string {
 //
 // The fields are the format of the checkpoint.
 type Traffic struct {
-	Start          int64 // when the first was counted
-	Bin            int64 // the five minutes in hand, since 1970
-	From           int64 // those in which listening began
-	Series         [Metrics]Series
-	Down, Flushing bool             // an outage, and what comes after it; see Outage
-	Sums           [Metrics]float64 // counts of the last weeks, for their proportions
+	Start    int64            `json:"Start"` // when the first was counted
+	Bin      int64            `json:"Bin"`   // the five minutes in hand, since 1970
+	From     int64            `json:"From"`  // those in which listening began
+	Series   [Metrics]Series  `json:"Series"`
+	Down     bool             `json:"Down"` // an outage, and what comes after it; see Outage
+	Flushing bool             `json:"Flushing"`
+	Sums     [Metrics]float64 `json:"Sums"` // counts of the last weeks, for their proportions
 	// DownUsual and DownSent are messages in the latest outage: what is usual, and what was sent all the same; see during.
-	DownUsual, DownSent float64
-	outage              Outage // the latest
-	waiting             int    // in the queue
-	known               bool   // servers said so
-	caught              int64  // hours of silence that were gone through on credit; see catchUp
+	DownUsual float64 `json:"DownUsual"`
+	DownSent  float64 `json:"DownSent"`
+	outage    Outage  // the latest
+	waiting   int     // in the queue
+	known     bool    // servers said so
+	caught    int64   // hours of silence that were gone through on credit; see catchUp
 	// Domains, Networks and Senders are sketches of what was seen in this hour.
-	Domains, Networks, Senders [16]uint64
+	Domains  [16]uint64 `json:"Domains"`
+	Networks [16]uint64 `json:"Networks"`
+	Senders  [16]uint64 `json:"Senders"`
 }
 
 // Series is one metric of a server.
 type Series struct {
-	Five, Hour uint64       // counts of the five minutes and the hour in hand
-	Last       [12]uint32   // of the last five minutes, by their number
-	Mean       [168]float32 // by hour of the week
-	Weeks      [168]uint8   // how many went into it
+	Five  uint64       `json:"Five"` // counts of the five minutes and the hour in hand
+	Hour  uint64       `json:"Hour"`
+	Last  [12]uint32   `json:"Last"`  // of the last five minutes, by their number
+	Mean  [168]float32 `json:"Mean"`  // by hour of the week
+	Weeks [168]uint8   `json:"Weeks"` // how many went into it
 	// Past and Past5 are the counts of the last 30 days' hours and the largest five minutes in
 	// them, plus one; zero is an hour that was not seen.
-	Past, Past5 [pastHours]uint32
-	Batches     []Batch `json:",omitempty"` // hours that stood out, the oldest first
-	Tops        Tops    // what the last days had most of; see there
+	Past    [pastHours]uint32 `json:"Past"`
+	Past5   [pastHours]uint32 `json:"Past5"`
+	Batches []Batch           `json:"Batches,omitempty"` // hours that stood out, the oldest first
+	Tops    Tops              `json:"Tops"`              // what the last days had most of; see there
 	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
-	Fives, Hours Spread
-	Within       Spread // of hours, beside how busy the day is
-	Days         [2]Phi // of working days and of weekends
-	Peak5        uint32 // of this hour
-	Cusum, Day   float64
-	Before       PastHour // the last whole hour
-	High         bool     // an alarm was given and is not over
-	Calm         uint8    // hours since
-	Empty        uint8    // hours without anything where something was expected
-	Idle         uint8    // hours without anything
-	DayOff       bool     // it was silent for a whole day before, and came back
+	Fives  Spread   `json:"Fives"`
+	Hours  Spread   `json:"Hours"`
+	Within Spread   `json:"Within"` // of hours, beside how busy the day is
+	Days   [2]Phi   `json:"Days"`   // of working days and of weekends
+	Peak5  uint32   `json:"Peak5"`  // of this hour
+	Cusum  float64  `json:"Cusum"`
+	Day    float64  `json:"Day"`
+	Before PastHour `json:"Before"` // the last whole hour
+	High   bool     `json:"High"`   // an alarm was given and is not over
+	Calm   uint8    `json:"Calm"`   // hours since
+	Empty  uint8    `json:"Empty"`  // hours without anything where something was expected
+	Idle   uint8    `json:"Idle"`   // hours without anything
+	DayOff bool     `json:"DayOff"` // it was silent for a whole day before, and came back
 
-	Lack            float64     // how much more may come after an outage; see Outage
+	Lack            float64     `json:"Lack"` // how much more may come after an outage; see Outage
 	paid            [12]float64 // of it, in the last five minutes by their number
 	ended           uint64      // the count of the last whole hour
 	special         bool        // a batch is usual in this hour
@@ -126,8 +134,10 @@ type Series struct {
 
 // PastHour is an hour that ended.
 type PastHour struct {
-	Count, Mean, Z float64
-	Known          bool // there was a mean to compare it with
+	Count float64 `json:"Count"`
+	Mean  float64 `json:"Mean"`
+	Z     float64 `json:"Z"`
+	Known bool    `json:"Known"` // there was a mean to compare it with
 }
 
 // VolumeAlarm is a count that is not as usual.

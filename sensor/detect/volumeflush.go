@@ -15,8 +15,9 @@ import "math"
 //
 // The fields are the format of the checkpoint.
 type Outage struct {
-	From, To  int64   // To is zero while it lasts
-	Waited    int     // most that waited meanwhile
+	From      int64   `json:"From"` // To is zero while it lasts
+	To        int64   `json:"To"`
+	Waited    int     `json:"Waited"` // most that waited meanwhile
 	good, bad float64 // tries, half of them forgotten after a quarter of an hour
 	at        int64   // when that was done last
 	nets      [3]slot // that failed

@@ -14,54 +14,54 @@ import (
 // format. Connections and their dialogues do not: they are over, or begin in the middle.
 type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
-	Seed    []byte
-	Sources []SavedSource `json:",omitempty"`
-	Servers []SavedServer `json:",omitempty"`
-	Site    SavedSite
+	Seed    []byte        `json:"Seed"`
+	Sources []SavedSource `json:"Sources,omitempty"`
+	Servers []SavedServer `json:"Servers,omitempty"`
+	Site    SavedSite     `json:"Site"`
 }
 
 // SavedSource is a host of ours, or one with a finding.
 type SavedSource struct {
-	Addr  netip.Addr
-	Scope uint32
-	MAC   [6]byte
-	VLAN  []uint16 `json:",omitempty"`
-	Facts detect.Facts
+	Addr  netip.Addr   `json:"Addr"`
+	Scope uint32       `json:"Scope"`
+	MAC   [6]byte      `json:"MAC"`
+	VLAN  []uint16     `json:"VLAN,omitempty"`
+	Facts detect.Facts `json:"Facts"`
 	// Outside says that it tried port 25 past our servers and relays.
-	Outside bool `json:",omitempty"`
+	Outside bool `json:"Outside,omitempty"`
 	// Former says that what was found of it before was forgotten.
-	Former bool `json:",omitempty"`
+	Former bool `json:"Former,omitempty"`
 	// Host is nil if it was not judged.
-	Host *SavedHost `json:",omitempty"`
+	Host *SavedHost `json:"Host,omitempty"`
 }
 
 // SavedHost is what was published of a source, and why.
 type SavedHost struct {
-	Memory     detect.Memory
-	Findings   []SavedFinding `json:",omitempty"`
-	Given      int
-	Suppressed uint64
-	Opaque     uint32
-	OneWay     uint32
-	Doubtful   uint32
-	Foreign    uint32
-	Since      int64         `json:",omitempty"` // see host
-	Before     *detect.Facts `json:",omitempty"`
+	Memory     detect.Memory  `json:"Memory"`
+	Findings   []SavedFinding `json:"Findings,omitempty"`
+	Given      int            `json:"Given"`
+	Suppressed uint64         `json:"Suppressed"`
+	Opaque     uint32         `json:"Opaque"`
+	OneWay     uint32         `json:"OneWay"`
+	Doubtful   uint32         `json:"Doubtful"`
+	Foreign    uint32         `json:"Foreign"`
+	Since      int64          `json:"Since,omitempty"` // see host
+	Before     *detect.Facts  `json:"Before,omitempty"`
 }
 
 // SavedFinding is a finding, open or closed: one that was closed may be opened again.
 type SavedFinding struct {
-	ID       string
-	Seq      int
-	Class    detect.Class
-	Level    detect.Level
-	Open     bool
-	Updated  int64
-	Closed   int64  `json:",omitempty"`
-	Clean    int64  `json:",omitempty"`
-	Reopened uint32 `json:",omitempty"`
-	Lists    int    `json:",omitempty"`
-	Decided  detect.Decision
+	ID       string          `json:"ID"`
+	Seq      int             `json:"Seq"`
+	Class    detect.Class    `json:"Class"`
+	Level    detect.Level    `json:"Level"`
+	Open     bool            `json:"Open"`
+	Updated  int64           `json:"Updated"`
+	Closed   int64           `json:"Closed,omitempty"`
+	Clean    int64           `json:"Clean,omitempty"`
+	Reopened uint32          `json:"Reopened,omitempty"`
+	Lists    int             `json:"Lists,omitempty"`
+	Decided  detect.Decision `json:"Decided"`
 }
 
 // Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved;
@@ -255,14 +255,14 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 
 // SavedSite is what was learned about our networks as a whole.
 type SavedSite struct {
-	Addrs []SavedAddr       `json:",omitempty"`
-	Lists []detect.ListSeen `json:",omitempty"`
+	Addrs []SavedAddr       `json:"Addrs,omitempty"`
+	Lists []detect.ListSeen `json:"Lists,omitempty"`
 }
 
 // SavedAddr is an address under which servers saw us.
 type SavedAddr struct {
-	Addr    netip.Addr
-	Servers []netip.Addr
+	Addr    netip.Addr   `json:"Addr"`
+	Servers []netip.Addr `json:"Servers"`
 }
 
 func (e *Engine) saveSite() (d SavedSite) {

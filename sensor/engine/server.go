@@ -226,9 +226,9 @@ func (e *Engine) allServers() (list []*mailServer) {
 
 // SavedServer is a mail server in the checkpoint.
 type SavedServer struct {
-	Addr     netip.Addr
-	State    *detect.MailServer
-	Findings map[detect.Class]*serverFinding `json:",omitempty"`
+	Addr     netip.Addr                      `json:"Addr"`
+	State    *detect.MailServer              `json:"State"`
+	Findings map[detect.Class]*serverFinding `json:"Findings,omitempty"`
 }
 
 // saveServers copies the servers. What refers to nothing outside is copied by writing and reading

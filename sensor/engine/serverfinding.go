@@ -11,18 +11,18 @@ import (
 
 // serverFinding is an open finding about a server.
 type serverFinding struct {
-	ID      string
-	Seq     int
-	Level   detect.Level
-	Opened  int64
-	Last    int64 // verdict
-	Reasons []detect.ReasonText
-	Relay   *detect.RelayProof
-	Client  netip.Addr // whose sessions are evidence
-	To      netip.Addr // and where what it brought was passed on to, at ToAt
-	ToAt    int64
-	Events  []uint64 // of them
-	told    int      // of these
+	ID      string              `json:"ID"`
+	Seq     int                 `json:"Seq"`
+	Level   detect.Level        `json:"Level"`
+	Opened  int64               `json:"Opened"`
+	Last    int64               `json:"Last"` // verdict
+	Reasons []detect.ReasonText `json:"Reasons"`
+	Relay   *detect.RelayProof  `json:"Relay"`
+	Client  netip.Addr          `json:"Client"` // whose sessions are evidence
+	To      netip.Addr          `json:"To"`     // and where what it brought was passed on to, at ToAt
+	ToAt    int64               `json:"ToAt"`
+	Events  []uint64            `json:"Events"` // of them
+	told    int                 // of these
 	toldAt  int64
 }
 
