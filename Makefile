@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup bench servers fuzz fuzz-short reliability clean
+.PHONY: demo build test vet unit setup golden bench servers fuzz fuzz-short reliability clean
 
 # The main job: a recorded capture in, a finding with its reasons out.
 demo: build
@@ -31,6 +31,11 @@ unit:
 	$(GO) test -race -timeout 12m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
+
+# Results that stay as they are, byte for byte, while only the structure of the code changes; after
+# a change that is meant to change them: sh .ci/golden update
+golden: setup
+	sh .ci/golden
 
 # Speed: of every stage, and of the whole beside the other tools that are installed. The
 # workloads (3.9 GB) are made once, outside the tree; BENCH_MB=300 makes smaller ones, BENCH_ARGS
