@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+)
+
+// Counts are what a host did in a time; CountNames has their names.
+type Counts [8]uint64
+
+// The counts.
+const (
+	CountAttempts = iota
+	CountSessions
+	CountMessages
+	CountRecipients
+	CountRejected
+	CountDeferred
+	CountSessionsIn // of a mail server: what others did with it
+	CountMessagesIn
+)
+
+// CountNames are the names of Counts in their order.
+var CountNames = [len(Counts{})]string{"attempts", "sessions", "messages", "recipients", "rejected", "deferred", "sessions_in", "messages_in"}
+
+// Activity is what a host did since Activity was called before.
+type Activity struct {
+	Addr   netip.Addr
+	Server bool  // it is a mail server
+	Hour   int64 // since 1970, of the packets' time
+	Counts Counts
+}
+
+// Activity gives what the hosts of ours did since it was called before. What came between two
+// calls belongs to the hour of the second. It may be called while workers run, by one goroutine.
+func (e *Engine) Activity() (list []Activity) {
+	now := e.clock.Now()
+	if now == 0 {
+		return nil
+	}
+	seen := make(map[flowtable.Host]Counts, len(e.told))
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			if src.flags&(home|declared|serving) != 0 && src.facts.Attempts > 0 {
+				seen[*k] = countsOf(&src.facts)
+			}
+		})
+		s.t.Unlock()
+	}
+	e.tickMu.Lock()
+	for a, s := range *e.servers.known.Load() {
+		if s.First != 0 {
+			k := flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
+			seen[k] = seen[k].and(countsIn(&s.Count))
+		}
+	}
+	e.tickMu.Unlock()
+	for k, is := range seen {
+		if d := is.since(e.told[k]); d != (Counts{}) {
+			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watching(k.Addr) != nil, now / hour, d})
+		}
+	}
+	e.told = seen
+	slices.SortFunc(list, func(a, b Activity) int { return a.Addr.Compare(b.Addr) })
+	return list
+}
+
+func countsOf(f *detect.Facts) Counts {
+	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions), CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
+		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
+}
+
+func countsIn(c *detect.ServerCounts) Counts {
+	return Counts{CountSessionsIn: c.SessionsIn, CountMessagesIn: c.MessagesIn}
+}
+
+func (c Counts) and(more Counts) Counts {
+	for i, n := range more {
+		c[i] += n
+	}
+	return c
+}
+
+// since is what was added to an earlier count. One that is smaller was forgotten in between
+// and began anew.
+func (c Counts) since(before Counts) (d Counts) {
+	for i, n := range c {
+		if n < before[i] {
+			return c
+		}
+		d[i] = n - before[i]
+	}
+	return d
+}

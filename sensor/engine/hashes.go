@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+)
+
+// destination is the hash by which detect knows a server.
+func (e *Engine) destination(a *flowtable.Addr) uint32 { return uint32(e.table.Secret.Bytes(a[:])) }
+
+// net is the hash of an address's network: /24, or /48.
+func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
+	if v6 {
+		clear(a[6:])
+	} else {
+		a[15] = 0
+	}
+	return uint32(e.table.Secret.Bytes(a[:]))
+}
+
+// expected is the same, where it is wanted.
+func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
+	if !hst.Expecting() && !hst.Unproved() {
+		return 0
+	}
+	return s.e.destination(&k.Server)
+}
+
+// unproved is the hash of a server's network, where it is wanted.
+func (s *shard) unproved(hst *host, k *flowtable.Key) uint32 {
+	if !hst.Unproved() {
+		return 0
+	}
+	return s.e.net(k.Server, k.Scope.V6())
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// helpers are goroutines that work on shards of a large batch.
+type helpers struct {
+	wake []chan struct{}
+	done sync.WaitGroup
+	next atomic.Int64
+	n    int
+	work func(i int)
+	one  sync.Mutex // one batch at a time
+}
+
+func newHelpers(n int) *helpers {
+	h := &helpers{}
+	for range n {
+		c := make(chan struct{}, 1)
+		h.wake = append(h.wake, c)
+		go func() {
+			for range c {
+				h.run()
+				h.done.Done()
+			}
+		}()
+	}
+	return h
+}
+
+// share has work called for 0 to n-1, by the caller and the helpers, and waits for all.
+func (h *helpers) share(n int, work func(i int)) {
+	h.one.Lock()
+	defer h.one.Unlock()
+	h.n, h.work = n, work
+	h.next.Store(0)
+	h.done.Add(len(h.wake))
+	for _, c := range h.wake {
+		c <- struct{}{}
+	}
+	h.run()
+	h.done.Wait()
+}
+
+func (h *helpers) run() {
+	for { // once for each piece or shard, among all who run
+		i := int(h.next.Add(1)) - 1
+		if i >= h.n {
+			return
+		}
+		h.work(i)
+	}
+}
+
+func (h *helpers) stop() {
+	for _, c := range h.wake {
+		close(c)
+	}
+}

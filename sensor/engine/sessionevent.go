@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff"
+)
+
+// sessionRecord is the evidence of one session.
+func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, reason string) *detect.Session {
+	v6 := k.Scope.V6()
+	d := &detect.Session{
+		Client: netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort), Server: netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
+		V6: v6, Input: f.input, FlowID: s.flowID(k, f), Start: f.start, End: max(f.start, f.last), State: f.conn.State().String(), Reason: endReason(f, reason),
+		SYNs: f.syns, App: smtpsniff.Unknown.String(), TLS: smtpsniff.Plain.String(), Auth: smtpsniff.NoAuth.String(),
+		Direction: s.direction(k)}
+	d.VLAN = slices.Clone(f.vlan[:f.tags])
+	if src != nil {
+		d.MAC = src.mac
+	}
+	switch {
+	case !f.conn.Seen(tcp.Server):
+		d.Seen = "client"
+	case !f.conn.Seen(tcp.Client):
+		d.Seen = "server"
+	default:
+		d.Seen = "both"
+	}
+	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
+	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
+	d.Conflicts = f.conn.Conflicts()
+	if f.conn.Odd()&tcp.Conflict != 0 {
+		d.Flags = append(d.Flags, "conflict")
+	}
+	if f.conn.Odd()&tcp.Urgent != 0 {
+		d.Flags = append(d.Flags, "urgent")
+	}
+	if talk == nil {
+		if f.has(midstream) {
+			d.Flags = append(d.Flags, "midstream")
+		}
+		return d
+	}
+	d.App, d.TLS, d.Auth, d.HeloCmd = talk.Proto.String(), talk.Encryption.String(), talk.Auth.String(), talk.HeloVerb.String()
+	d.Banner, d.Helo, d.SNI, d.LastReply = string(talk.Banner()), string(talk.Helo()), string(talk.SNI()), string(s.sniff.LastReply(talk))
+	talk.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
+	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = talk.Mails, talk.Rcpts, talk.RcptsRejected, talk.Messages
+	d.Rejected, d.Deferred = talk.Rejected, talk.Deferred
+	d.LastCode, d.LastEnhanced = talk.LastCode, enhanced(talk.LastEnhanced)
+	talk.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
+	talk.Refusals(func(r smtpsniff.Refusal, text []byte) {
+		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
+		if d.Blocklist == "" {
+			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), talk.Banner()).List
+		}
+	})
+	for i, name := range smtpsniff.FlagNames {
+		if talk.Flags>>i&1 != 0 {
+			d.Flags = append(d.Flags, name)
+		}
+	}
+	return d
+}
+
+func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subject, e.Detail} }
+
+// flowID is a number for the flow, the same whenever the file is read.
+func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
+	fixed := flowtable.Secret{1, 2}
+	h := k.Host()
+	return fixed.Flow(fixed.Host(&h)^uint64(f.start), k) >> 11 // 53 bits: JavaScript can hold it
+}
+
+// endReason is why the flow is over: by the connection itself, or what ended our
+// listening.
+func endReason(f *flow, reason string) string {
+	switch f.conn.State() {
+	case tcp.Closed:
+		return "fin"
+	case tcp.Reset:
+		return "rst"
+	}
+	return reason
+}
+
+func (s *shard) direction(k *flowtable.Key) string {
+	v6 := k.Scope.V6()
+	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
+	case from && to:
+		return "internal"
+	case from:
+		return "outbound"
+	case to:
+		return "inbound"
+	}
+	return "transit"
+}
+
+// sourceRecord is what is known of a source.
+func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
+	var known *detect.Host
+	settled := now
+	if s.e.over {
+		settled += hour
+	}
+	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
+		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
+	if hst != nil {
+		known = &hst.Host
+		d.Level, d.Score = hst.Level(), hst.Score()
+		d.GivenUp = min(d.Silent, hst.GivenUp())
+		if l := hst.Lookups(); l != nil {
+			d.MXLookups = l.MX
+		}
+	}
+	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
+	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
+	return d
+}
