@@ -33,7 +33,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	workers := flags.Int("workers", runtime.GOMAXPROCS(0), "sites that live at a time; the result does not depend on it")
 	suricata := flags.Bool("suricata", true, "run suricata too, where it is installed")
 	write := flags.String("write", "", "write the frames of each site, and the truth about its hosts, to this directory")
-	each := flags.Bool("misses", false, "list every host of which not all was right")
+	listMisses := flags.Bool("misses", false, "list every host of which not all was right")
 	asJSON := flags.Bool("json", false, "print JSON")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench campaigns [options]")
@@ -51,9 +51,9 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		cfg.Scenarios, err = pickScenarios(*scenarios)
 	}
-	var list []*campaign.Variant
+	var variantList []*campaign.Variant
 	if err == nil {
-		list, err = pickVariants(*variants)
+		variantList, err = pickVariants(*variants)
 	}
 	if err == nil && (*hosts < 1 || *days <= 0 || *days > 60 || *workers < 1) {
 		err = fmt.Errorf("hosts and workers must be at least 1, days between 0 and 60")
@@ -67,14 +67,14 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 	if err != nil || !*suricata {
 		tool = ""
 	}
-	base, err := runVariant(cfg, campaign.Plain, *workers, copies{tool, *write})
+	base, err := runVariant(cfg, campaign.Plain, *workers, copyOptions{tool, *write})
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1
 	}
 	r := newReport(*seed, cfg, base)
-	for _, v := range list {
-		run, err := runVariant(cfg, v, *workers, copies{dir: *write})
+	for _, v := range variantList {
+		run, err := runVariant(cfg, v, *workers, copyOptions{dir: *write})
 		if err != nil {
 			fmt.Fprintf(stderr, "bench: %v\n", err)
 			return 1
@@ -92,7 +92,7 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	r.print(stdout, *each)
+	r.print(stdout, *listMisses)
 	return 0
 }
 

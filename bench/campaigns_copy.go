@@ -11,22 +11,22 @@ import (
 	"spamsensor/bench/campaign"
 )
 
-// copies are the files that a run leaves, or needs for suricata. The zero value makes none.
-type copies struct {
+// copyOptions are the files that a run leaves, or needs for suricata. The zero value makes none.
+type copyOptions struct {
 	suricata string // the program; empty is not run
 	dir      string // where files stay; empty is nowhere
 }
 
 // siteCopy is a site's frames in a file; nil is none.
 type siteCopy struct {
-	copies
+	copyOptions
 	file *os.File
 	pcap *campaign.File
 	temp string
 }
 
-func (c copies) open(site *campaign.Site, v *campaign.Variant) (*siteCopy, error) {
-	if c == (copies{}) {
+func (c copyOptions) open(site *campaign.Site, v *campaign.Variant) (*siteCopy, error) {
+	if c == (copyOptions{}) {
 		return nil, nil
 	}
 	temp, err := os.MkdirTemp("", "campaign")
@@ -44,7 +44,7 @@ func (c copies) open(site *campaign.Site, v *campaign.Variant) (*siteCopy, error
 	if err != nil {
 		return nil, err
 	}
-	return &siteCopy{copies: c, file: f, pcap: campaign.NewFile(f, v.Link()), temp: temp}, nil
+	return &siteCopy{copyOptions: c, file: f, pcap: campaign.NewFile(f, v.Link()), temp: temp}, nil
 }
 
 func (c *siteCopy) write(at int64, data []byte, length int) {
@@ -63,7 +63,7 @@ func (c *siteCopy) close(site *campaign.Site) (alarms map[netip.Addr]int64, err 
 		return nil, err
 	}
 	if c.dir != "" {
-		text, err := json.MarshalIndent(truth(site), "", " ")
+		text, err := json.MarshalIndent(groundTruth(site), "", " ")
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +107,7 @@ type hostTruth struct {
 	Frames   int        `json:"frames"`
 }
 
-func truth(site *campaign.Site) (list []hostTruth) {
+func groundTruth(site *campaign.Site) (list []hostTruth) {
 	for _, h := range site.Hosts {
 		list = append(list, hostTruth{Addr: h.Seen(), Scenario: h.Scenario.Name, Kind: h.Kind, Role: h.Role, Infected: h.Infected(), Expect: h.Scenario.Expect.Class, Declared: h.Declared,
 			From: h.From, Until: h.Until, Bad: h.Bad, Attempts: len(h.Marks.Attempts), Sessions: len(h.Marks.Sessions), Frames: h.Frames})

@@ -13,25 +13,25 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// outcome is what was said of a host, beside the truth.
-type outcome struct {
+// hostResult is what was said of a host, beside the truth.
+type hostResult struct {
 	host *campaign.Host
 	// reached is when each level was first reached by a finding of the expected class, or, of a clean
 	// host, of a class that accuses it; zero if never.
-	reached [4]int64
-	right   int64 // when the diagnosis was first as expected
-	named   int64 // when a finding first said what it must name
-	score   float64
-	wrong   map[string]detect.Level // classes that must not be said of it
-	said    map[string]detect.Level // all classes
-	anchors []int64                 // when each first named it
-	why     string                  // the reasons of the latest finding
-	// decided is what the sensor says of its own decisions: after how many attempts, and when.
-	decided []detect.Decision
+	reached      [4]int64
+	diagnosedAt  int64 // when the diagnosis was first as expected
+	namedAt      int64 // when a finding first said what it must name
+	score        float64
+	wrongClasses map[string]detect.Level // classes that must not be said of it
+	classes      map[string]detect.Level // all classes
+	references   []int64                 // when each first named it
+	reasons      string                  // the reasons of the latest finding
+	// decisions is what the sensor says of its own decisions: after how many attempts, and when.
+	decisions []detect.Decision
 }
 
-// accused is the level of the gravest finding that counts for precision and recall.
-func (o *outcome) accused() detect.Level {
+// highestLevel is the level of the gravest finding that counts for precision and recall.
+func (o *hostResult) highestLevel() detect.Level {
 	l := detect.NoLevel
 	for i := detect.Suspect; i <= detect.Confirmed; i++ {
 		if o.reached[i] != 0 {
@@ -41,16 +41,16 @@ func (o *outcome) accused() detect.Level {
 	return l
 }
 
-// seconds is from the first bad moment to a time.
-func (o *outcome) seconds(at int64) float64 { return float64(at-o.host.Bad) / 1e9 }
+// secondsSinceBad is from the first bad moment to a time.
+func (o *hostResult) secondsSinceBad(at int64) float64 { return float64(at-o.host.Bad) / 1e9 }
 
 // correct reports whether all that should be said of the host was said, and nothing else.
-func (o *outcome) correct() bool {
-	return len(o.wrong) == 0 && (!o.host.Infected() || o.right != 0)
+func (o *hostResult) correct() bool {
+	return len(o.wrongClasses) == 0 && (!o.host.Infected() || o.diagnosedAt != 0)
 }
 
-// units are how many bad acts there were until a time: relayed messages, or attempts.
-func (o *outcome) units(at int64) int {
+// badActs are how many bad acts there were until a time: relayed messages, or attempts.
+func (o *hostResult) badActs(at int64) int {
 	if m := &o.host.Marks; len(m.Relayed) > 0 {
 		return campaign.Before(m.Relayed, at)
 	}
@@ -59,15 +59,15 @@ func (o *outcome) units(at int64) int {
 
 // run is one campaign in one variant.
 type runResult struct {
-	variant   *campaign.Variant
-	outcomes  []*outcome
-	packets   uint64
-	strangers int // findings about addresses that no host of ours had then
-	anchors   []string
+	variant      *campaign.Variant
+	hosts        []*hostResult
+	packets      uint64
+	unknownHosts int // findings about addresses that no host of ours had then
+	references   []string
 }
 
 // runVariant lets all sites live and listens to them, as many at a time as there are workers.
-func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copies) (*runResult, error) {
+func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copyOptions) (*runResult, error) {
 	cfg.V6, cfg.TLS = v.V6, v.TLS
 	sites := campaign.Sites(cfg)
 	runs := make([]*siteRun, len(sites))
@@ -77,7 +77,7 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copies)
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				runs[i], errs[i] = listen(sites[i], v, cfg.Seed, c)
+				runs[i], errs[i] = runSite(sites[i], v, cfg.Seed, c)
 			}
 		})
 	}
@@ -88,52 +88,52 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copies)
 	wg.Wait()
 	r := &runResult{variant: v}
 	for _, a := range reference.Anchors() {
-		r.anchors = append(r.anchors, a.Name())
+		r.references = append(r.references, a.Name())
 	}
 	if c.suricata != "" {
-		r.anchors = append(r.anchors, "suricata")
+		r.references = append(r.references, "suricata")
 	}
 	for i, run := range runs {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}
 		r.packets += run.packets
-		r.strangers += run.strangers
-		r.outcomes = append(r.outcomes, run.outcomes...)
+		r.unknownHosts += run.unknownHosts
+		r.hosts = append(r.hosts, run.hosts...)
 	}
 	return r, nil
 }
 
 // siteRun is one site, listened to by the sensor and by the anchors.
 type siteRun struct {
-	site      *campaign.Site
-	outcomes  []*outcome
-	of        map[*campaign.Host]*outcome
-	says      map[*campaign.Scenario]*regexp.Regexp
-	packets   uint64
-	strangers int
+	site         *campaign.Site
+	hosts        []*hostResult
+	results      map[*campaign.Host]*hostResult
+	textPatterns map[*campaign.Scenario]*regexp.Regexp
+	packets      uint64
+	unknownHosts int
 }
 
-func newRun(site *campaign.Site) *siteRun {
-	run := &siteRun{site: site, of: map[*campaign.Host]*outcome{}, says: map[*campaign.Scenario]*regexp.Regexp{}}
+func newSiteRun(site *campaign.Site) *siteRun {
+	run := &siteRun{site: site, results: map[*campaign.Host]*hostResult{}, textPatterns: map[*campaign.Scenario]*regexp.Regexp{}}
 	for _, h := range site.Hosts {
-		o := &outcome{host: h, score: detect.Prior, wrong: map[string]detect.Level{}, said: map[string]detect.Level{}}
-		run.of[h] = o
-		run.outcomes = append(run.outcomes, o)
+		o := &hostResult{host: h, score: detect.Prior, wrongClasses: map[string]detect.Level{}, classes: map[string]detect.Level{}}
+		run.results[h] = o
+		run.hosts = append(run.hosts, o)
 		if e := h.Scenario.Expect.Says; e != "" {
-			run.says[h.Scenario] = regexp.MustCompile(e)
+			run.textPatterns[h.Scenario] = regexp.MustCompile(e)
 		}
 	}
 	return run
 }
 
-// listen runs a site. The sensor is told of the declared servers and of nothing else; it runs as
+// runSite runs a site. The sensor is told of the declared servers and of nothing else; it runs as
 // live, so that time goes on when no frame comes.
-func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*siteRun, error) {
-	run := newRun(site)
+func runSite(site *campaign.Site, v *campaign.Variant, seed uint64, c copyOptions) (*siteRun, error) {
+	run := newSiteRun(site)
 	e := engine.New(engine.Config{MailServers: site.Declared(), LocalDomains: site.LocalDomains(), Live: true, Seed: []byte{1}},
 		engine.Output{Finding: run.finding, Source: run.source, Session: func(*detect.Session) uint64 { return 0 }})
-	f := &feed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
+	f := &frameFeed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.Anchors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
 	copied, err := c.open(site, v)
@@ -143,12 +143,12 @@ func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*s
 	defer copied.remove()
 	site.Run(v.Through(seed+uint64(site.Number), func(p *campaign.Packet) {
 		frame := framer.Frame(p)
-		f.give(p.Time, v.Cut(frame), len(frame))
+		f.add(p.Time, v.Cut(frame), len(frame))
 		copied.write(p.Time, v.Cut(frame), len(frame))
 		suite.See(p, v.Captured(p))
 	}))
 	f.flush()
-	f.idle(f.now + int64(120e9))
+	f.advance(f.now + int64(120e9))
 	e.Finish("shutdown")
 	run.packets = f.packets
 	all := suite.Alarms
@@ -159,20 +159,20 @@ func listen(site *campaign.Site, v *campaign.Variant, seed uint64, c copies) (*s
 	if alarms != nil {
 		all = append(all, alarms)
 	}
-	for _, o := range run.outcomes {
-		o.anchors = make([]int64, len(all))
+	for _, o := range run.hosts {
+		o.references = make([]int64, len(all))
 		for i, alarms := range all {
 			// A host that had the address before may have caused it.
 			if at := alarms[o.host.Seen()]; at >= o.host.From && site.Lookup(o.host.Seen(), at) == o.host {
-				o.anchors[i] = at
+				o.references[i] = at
 			}
 		}
 	}
 	return run, nil
 }
 
-// feed gives frames to an engine in batches, and lets its clock go on in between.
-type feed struct {
+// frameFeed gives frames to an engine in batches, and lets its clock go on in between.
+type frameFeed struct {
 	w       *engine.Worker
 	link    uint16
 	now     int64
@@ -181,10 +181,10 @@ type feed struct {
 	packets uint64
 }
 
-func (f *feed) give(at int64, frame []byte, length int) {
+func (f *frameFeed) add(at int64, frame []byte, length int) {
 	if len(f.data)+len(frame) > cap(f.data) || len(f.frames) == 1024 || at-f.now > 2e9 {
 		f.flush()
-		f.idle(at - 1)
+		f.advance(at - 1)
 	}
 	i := len(f.data)
 	f.data = append(f.data, frame...)
@@ -193,7 +193,7 @@ func (f *feed) give(at int64, frame []byte, length int) {
 	f.packets++
 }
 
-func (f *feed) flush() {
+func (f *frameFeed) flush() {
 	if len(f.frames) > 0 {
 		f.w.Take([][]capture.Frame{f.frames})
 		f.w.Tell()
@@ -201,9 +201,9 @@ func (f *feed) flush() {
 	f.frames, f.data = f.frames[:0], f.data[:0]
 }
 
-// idle is the time that went by without a frame, in steps as an idle interface has them: seconds at first,
+// advance is the time that went by without a frame, in steps as an idle interface has them: seconds at first,
 // when something may wait for an answer.
-func (f *feed) idle(until int64) {
+func (f *frameFeed) advance(until int64) {
 	if f.now == 0 {
 		return
 	}
@@ -223,47 +223,47 @@ func (run *siteRun) finding(f *detect.Finding) {
 	}
 	h := run.site.Lookup(f.Source.Addr.Unmap(), f.Time)
 	if h == nil {
-		run.strangers++
+		run.unknownHosts++
 		return
 	}
-	o := run.of[h]
+	o := run.results[h]
 	class, sc := f.Class.String(), h.Scenario
-	o.said[class] = max(o.said[class], f.Level)
+	o.classes[class] = max(o.classes[class], f.Level)
 	o.score = max(o.score, f.Score)
 	text, families := "", ""
-	o.why = ""
+	o.reasons = ""
 	for i := range f.Reasons {
 		r := &f.Reasons[i]
 		text += r.Text + "\n"
 		families += r.Code.Family().String()
-		o.why += fmt.Sprintf(" %s:%s %.1f", r.Code.Family(), r.Code, r.Reason.Weight)
+		o.reasons += fmt.Sprintf(" %s:%s %.1f", r.Code.Family(), r.Code, r.Reason.Weight)
 	}
-	if class == "spambot" && (len(o.decided) == 0 || o.decided[len(o.decided)-1] != f.Decided) {
-		o.decided = append(o.decided, f.Decided)
+	if class == "spambot" && (len(o.decisions) == 0 || o.decisions[len(o.decisions)-1] != f.Decided) {
+		o.decisions = append(o.decisions, f.Decided)
 	}
 	if !h.Infected() {
 		if !allowed(sc, class) {
-			o.wrong[class] = max(o.wrong[class], f.Level)
-			o.reach(f)
+			o.wrongClasses[class] = max(o.wrongClasses[class], f.Level)
+			o.reachLevels(f)
 		}
 		return
 	}
 	switch {
 	case class == sc.Expect.Class && f.Time >= h.Bad:
-		o.reach(f)
+		o.reachLevels(f)
 	case class != sc.Expect.Class && !allowed(sc, class) && class != "direct_smtp" && class != "blocklisted" && class != "not_smtp",
 		class == sc.Expect.Class: // before it did anything
-		o.wrong[class] = max(o.wrong[class], f.Level)
+		o.wrongClasses[class] = max(o.wrongClasses[class], f.Level)
 	}
 	named := h.Says == "" || strings.Contains(text, h.Says)
-	if o.named == 0 && h.Says != "" && named {
-		o.named = f.Time
+	if o.namedAt == 0 && h.Says != "" && named {
+		o.namedAt = f.Time
 	}
 	least, _ := detect.ParseLevel(sc.Expect.Level)
-	says := run.says[sc]
-	if o.right == 0 && class == sc.Expect.Class && f.Level >= least && named && strings.Contains(families, sc.Expect.Family) &&
+	says := run.textPatterns[sc]
+	if o.diagnosedAt == 0 && class == sc.Expect.Class && f.Level >= least && named && strings.Contains(families, sc.Expect.Family) &&
 		(says == nil || says.MatchString(text)) && (sc.Expect.Egress == "" || sc.Expect.Egress == f.Egress) && f.Time >= h.Bad {
-		o.right = f.Time
+		o.diagnosedAt = f.Time
 	}
 }
 
@@ -276,7 +276,7 @@ func allowed(sc *campaign.Scenario, class string) bool {
 	return false
 }
 
-func (o *outcome) reach(f *detect.Finding) {
+func (o *hostResult) reachLevels(f *detect.Finding) {
 	for l := detect.Suspect; l <= f.Level; l++ {
 		if o.reached[l] == 0 {
 			o.reached[l] = f.Time
@@ -291,7 +291,7 @@ func (run *siteRun) source(r *detect.SourceRecord) {
 		return
 	}
 	if h := run.site.Lookup(r.Addr.Unmap(), r.Time); h != nil {
-		o := run.of[h]
+		o := run.results[h]
 		o.score = max(o.score, r.Score)
 	}
 }

@@ -39,15 +39,15 @@ func shareOf(k, n int) share {
 	return s
 }
 
-// spread is the median and the 95th percentile over all hosts; whoever never got there counts as
+// percentiles is the median and the 95th percentile over all hosts; whoever never got there counts as
 // infinitely late, and a percentile that falls on such a one is -1.
-type spread struct {
+type percentiles struct {
 	Median float64 `json:"median"`
 	P95    float64 `json:"p95"`
 }
 
-func spreadOf(values []float64) spread {
-	return spread{finite(quantile(values, 0.5)), finite(quantile(values, 0.95))}
+func percentilesOf(values []float64) percentiles {
+	return percentiles{finite(quantile(values, 0.5)), finite(quantile(values, 0.95))}
 }
 
 // quantile is the smallest value that at least this share of them do not exceed.
@@ -68,37 +68,37 @@ func finite(v float64) float64 {
 
 // scenarioResult is the row of a scenario.
 type scenarioResult struct {
-	Name     string            `json:"name"`
-	Ten      string            `json:"ten,omitempty"`
-	Infected bool              `json:"infected"`
-	Limit    bool              `json:"limit,omitempty"`
-	Hosts    int               `json:"hosts"`
-	Days     float64           `json:"host_days"`
-	Reached  map[string]int    `json:"reached"`
-	Right    share             `json:"right"`
-	Likely   share             `json:"likely"` // recall at likely; of clean hosts, those that were accused
-	Attempts map[string]spread `json:"attempts,omitempty"`
-	Seconds  map[string]spread `json:"seconds,omitempty"`
-	Wrong    map[string]int    `json:"wrong_classes,omitempty"`
-	Said     map[string]int    `json:"said"`
+	Name     string                 `json:"name"`
+	Ten      string                 `json:"ten,omitempty"`
+	Infected bool                   `json:"infected"`
+	Limit    bool                   `json:"limit,omitempty"`
+	Hosts    int                    `json:"hosts"`
+	Days     float64                `json:"host_days"`
+	Reached  map[string]int         `json:"reached"`
+	Right    share                  `json:"right"`
+	Likely   share                  `json:"likely"` // recall at likely; of clean hosts, those that were accused
+	Attempts map[string]percentiles `json:"attempts,omitempty"`
+	Seconds  map[string]percentiles `json:"seconds,omitempty"`
+	Wrong    map[string]int         `json:"wrong_classes,omitempty"`
+	Classes  map[string]int         `json:"said"`
 	// FalsePer1000 is the false findings at likely or above in 1,000 host-days.
-	FalsePer1000 float64                 `json:"false_per_1000_host_days"`
-	Anchors      map[string]anchorResult `json:"anchors"`
+	FalsePer1000 float64                    `json:"false_per_1000_host_days"`
+	References   map[string]referenceResult `json:"anchors"`
 }
 
-// anchorResult is what a reference detector made of a scenario.
-type anchorResult struct {
-	Found   int    `json:"found"`
-	Seconds spread `json:"seconds"`
+// referenceResult is what a reference detector made of a scenario.
+type referenceResult struct {
+	Found   int         `json:"found"`
+	Seconds percentiles `json:"seconds"`
 }
 
 var levels = [...]detect.Level{detect.Suspect, detect.Likely, detect.Confirmed}
 
-// score makes a scenario's row of its hosts.
-func score(sc *campaign.Scenario, list []*outcome, anchors []string) *scenarioResult {
+// scoreScenario makes a scenario's row of its hosts.
+func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) *scenarioResult {
 	r := &scenarioResult{Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "", Limit: sc.Limit, Hosts: len(list),
-		Reached: map[string]int{}, Wrong: map[string]int{}, Said: map[string]int{}, Anchors: map[string]anchorResult{}}
-	right, false1 := 0, 0
+		Reached: map[string]int{}, Wrong: map[string]int{}, Classes: map[string]int{}, References: map[string]referenceResult{}}
+	right, falseAlarms := 0, 0
 	attempts, seconds := map[string][]float64{}, map[string][]float64{}
 	anchored := make([][]float64, len(anchors))
 	for _, o := range list {
@@ -109,32 +109,32 @@ func score(sc *campaign.Scenario, list []*outcome, anchors []string) *scenarioRe
 			if at != 0 {
 				r.Reached[l.String()]++
 				if r.Infected {
-					n, s = float64(o.units(at)), o.seconds(at)
+					n, s = float64(o.badActs(at)), o.secondsSinceBad(at)
 				}
 			}
 			attempts[l.String()] = append(attempts[l.String()], n)
 			seconds[l.String()] = append(seconds[l.String()], s)
 		}
-		for c, l := range o.said {
-			r.Said[c+" "+l.String()]++
+		for c, l := range o.classes {
+			r.Classes[c+" "+l.String()]++
 		}
-		for c, l := range o.wrong {
+		for c, l := range o.wrongClasses {
 			r.Wrong[c+" "+l.String()]++
 		}
-		if !r.Infected && o.accused() >= detect.Likely {
-			false1++
+		if !r.Infected && o.highestLevel() >= detect.Likely {
+			falseAlarms++
 		}
-		if r.Infected && o.right != 0 || !r.Infected && len(o.wrong) == 0 {
+		if r.Infected && o.diagnosedAt != 0 || !r.Infected && len(o.wrongClasses) == 0 {
 			right++
 		}
-		for i, at := range o.anchors {
+		for i, at := range o.references {
 			s := math.Inf(1)
 			if at != 0 {
-				a := r.Anchors[anchors[i]]
+				a := r.References[anchors[i]]
 				a.Found++
-				r.Anchors[anchors[i]] = a
+				r.References[anchors[i]] = a
 				if s = 0; r.Infected && o.host.Bad != 0 {
-					s = o.seconds(at)
+					s = o.secondsSinceBad(at)
 				}
 			}
 			anchored[i] = append(anchored[i], s)
@@ -142,19 +142,19 @@ func score(sc *campaign.Scenario, list []*outcome, anchors []string) *scenarioRe
 	}
 	r.Right, r.Likely = shareOf(right, len(list)), shareOf(r.Reached["likely"], len(list))
 	if r.Infected {
-		r.Attempts, r.Seconds = map[string]spread{}, map[string]spread{}
+		r.Attempts, r.Seconds = map[string]percentiles{}, map[string]percentiles{}
 		for _, l := range levels {
-			r.Attempts[l.String()], r.Seconds[l.String()] = spreadOf(attempts[l.String()]), spreadOf(seconds[l.String()])
+			r.Attempts[l.String()], r.Seconds[l.String()] = percentilesOf(attempts[l.String()]), percentilesOf(seconds[l.String()])
 		}
 	}
 	if r.Days > 0 {
-		r.FalsePer1000 = float64(false1) / r.Days * 1000
+		r.FalsePer1000 = float64(falseAlarms) / r.Days * 1000
 	}
 	for i, name := range anchors {
 		if i < len(anchored) {
-			a := r.Anchors[name]
-			a.Seconds = spreadOf(anchored[i])
-			r.Anchors[name] = a
+			a := r.References[name]
+			a.Seconds = percentilesOf(anchored[i])
+			r.References[name] = a
 		}
 	}
 	return r
@@ -173,7 +173,7 @@ type total struct {
 }
 
 // totalOf counts hosts that something names; named says of each whether it is.
-func totalOf(list []*outcome, named func(*outcome) bool) (t total) {
+func totalOf(list []*hostResult, named func(*hostResult) bool) (t total) {
 	var tp, fp, fn, tn, limits, found int
 	for _, o := range list {
 		yes := named(o)
@@ -206,32 +206,32 @@ func totalOf(list []*outcome, named func(*outcome) bool) (t total) {
 
 // atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the level
 // that is expected: a volume has no level of certainty.
-func atLikely(o *outcome) bool {
+func atLikely(o *hostResult) bool {
 	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
 		l, _ := detect.ParseLevel(e.Level)
-		return o.accused() >= l
+		return o.highestLevel() >= l
 	}
-	return o.accused() >= detect.Likely
+	return o.highestLevel() >= detect.Likely
 }
 
-// bots leaves out the scenarios of servers, of which SYNs alone can say nothing.
-func bots(list []*outcome) []*outcome {
-	return slices.DeleteFunc(slices.Clone(list), func(o *outcome) bool {
+// withoutServers leaves out the scenarios of servers, of which SYNs alone can say nothing.
+func withoutServers(list []*hostResult) []*hostResult {
+	return slices.DeleteFunc(slices.Clone(list), func(o *hostResult) bool {
 		c := o.host.Scenario.Expect.Class
 		return c != "" && c != "spambot"
 	})
 }
 
-// honesty is how often the number of attempts after which the sensor says it decided is the true one, over
+// attemptAccuracy is how often the number of attempts after which the sensor says it decided is the true one, over
 // hosts that did nothing but what they should be found for.
-func honesty(list []*outcome) share {
+func attemptAccuracy(list []*hostResult) share {
 	k, n := 0, 0
 	for _, o := range list {
 		m := o.host.Marks.Attempts
 		if !o.host.Infected() || o.host.Attempts != len(m) {
 			continue
 		}
-		for _, d := range o.decided {
+		for _, d := range o.decisions {
 			n++
 			// What time decides is decided before the packet that brought the time.
 			if a := int(d.Attempts); a == campaign.Before(m, d.At) || a == campaign.Before(m, d.At-1) {
@@ -249,7 +249,7 @@ type calibration struct {
 	Bots     share
 }
 
-func calibrate(list []*outcome) (c []calibration) {
+func calibrate(list []*hostResult) (c []calibration) {
 	edges := []float64{math.Inf(-1), -4.6, -2.3, 0, 2.3, 4.6, 6.9, 9.2, math.Inf(1)}
 	for i := range edges[1:] {
 		k, n := 0, 0
@@ -273,12 +273,12 @@ type target struct {
 	name, want string
 	scenarios  []string
 	bound      float64
-	value      func(*outcome) float64
+	value      func(*hostResult) float64
 }
 
 // reached is what a list of marks counts when a level is reached, infinite if it never is.
-func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*outcome) float64 {
-	return func(o *outcome) float64 {
+func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*hostResult) float64 {
+	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
 			return math.Inf(1)
 		}
@@ -286,12 +286,12 @@ func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*outcome) fl
 	}
 }
 
-func secondsAt(l detect.Level) func(*outcome) float64 {
-	return func(o *outcome) float64 {
+func secondsAt(l detect.Level) func(*hostResult) float64 {
+	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
 			return math.Inf(1)
 		}
-		return o.seconds(o.reached[l])
+		return o.secondsSinceBad(o.reached[l])
 	}
 }
 
@@ -303,7 +303,7 @@ func relayedOf(m *campaign.Marks) []int64  { return m.Relayed }
 
 // firstReadable is the attempts until likely; a verdict in the first session that can be read is in
 // time whenever that is.
-func firstReadable(o *outcome) float64 {
+func firstReadable(o *hostResult) float64 {
 	n := countAt(detect.Likely, attemptsOf)(o)
 	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) && campaign.Before(r, o.reached[detect.Likely]) <= 1 {
 		return math.Min(n, 12)
@@ -312,11 +312,11 @@ func firstReadable(o *outcome) float64 {
 }
 
 // repliesUntilNamed is how many replies named a blocklist until a finding did.
-func repliesUntilNamed(o *outcome) float64 {
-	if o.named == 0 {
+func repliesUntilNamed(o *hostResult) float64 {
+	if o.namedAt == 0 {
 		return math.Inf(1)
 	}
-	return float64(campaign.Before(o.host.Marks.Listed, o.named))
+	return float64(campaign.Before(o.host.Marks.Listed, o.namedAt))
 }
 
 var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "blocked-reset", "blocked-icmp"}
@@ -340,17 +340,17 @@ var targets = []target{
 
 // targetResult says whether a row is met.
 type targetResult struct {
-	Name    string  `json:"scenario"`
-	Want    string  `json:"target"`
-	Within  share   `json:"within"`
-	Measure spread  `json:"measured"`
-	Bound   float64 `json:"bound"`
-	State   string  `json:"state"` // met, not met, not run
+	Name    string      `json:"scenario"`
+	Want    string      `json:"target"`
+	Within  share       `json:"within"`
+	Measure percentiles `json:"measured"`
+	Bound   float64     `json:"bound"`
+	State   string      `json:"state"` // met, not met, not run
 	// Each is the share of hosts within the bound, of each of several scenarios.
 	Each map[string]share `json:"each,omitempty"`
 }
 
-func judgeTargets(list []*outcome) (results []targetResult) {
+func judgeTargets(list []*hostResult) (results []targetResult) {
 	for _, t := range targets {
 		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met", Each: map[string]share{}}
 		var values []float64
@@ -372,7 +372,7 @@ func judgeTargets(list []*outcome) (results []targetResult) {
 				r.Each[name] = shareOf(k, n)
 			}
 		}
-		r.Within, r.Measure = shareOf(in, len(values)), spreadOf(values)
+		r.Within, r.Measure = shareOf(in, len(values)), percentilesOf(values)
 		switch {
 		case len(values) == 0:
 			r.State = "not run"
@@ -384,22 +384,22 @@ func judgeTargets(list []*outcome) (results []targetResult) {
 	return results
 }
 
-// differ counts hosts of which two runs say different things: another class, or another level.
-func differ(a, b *runResult) (n int, some []string) {
-	key := func(o *outcome) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
-	said := map[[2]any]*outcome{}
-	for _, o := range a.outcomes {
+// changedVerdicts counts hosts of which two runs say different things: another class, or another level.
+func changedVerdicts(a, b *runResult) (n int, some []string) {
+	key := func(o *hostResult) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
+	said := map[[2]any]*hostResult{}
+	for _, o := range a.hosts {
 		said[key(o)] = o
 	}
-	for _, o := range b.outcomes {
+	for _, o := range b.hosts {
 		before := said[key(o)]
-		if before == nil || len(before.said) != len(o.said) {
+		if before == nil || len(before.classes) != len(o.classes) {
 			n++
 			some = append(some, o.host.Scenario.Name)
 			continue
 		}
-		for c, l := range o.said {
-			if had, ok := before.said[c]; !ok || had != l {
+		for c, l := range o.classes {
+			if had, ok := before.classes[c]; !ok || had != l {
 				n++
 				some = append(some, o.host.Scenario.Name)
 				break

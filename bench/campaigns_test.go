@@ -35,14 +35,14 @@ func TestSpread(t *testing.T) {
 	inf := math.Inf(1)
 	for _, c := range []struct {
 		values []float64
-		want   spread
+		want   percentiles
 	}{
-		{[]float64{3, 1, 2}, spread{2, 3}},
-		{[]float64{1, inf}, spread{1, -1}},
-		{[]float64{inf, inf, 1}, spread{-1, -1}},
-		{nil, spread{-1, -1}},
+		{[]float64{3, 1, 2}, percentiles{2, 3}},
+		{[]float64{1, inf}, percentiles{1, -1}},
+		{[]float64{inf, inf, 1}, percentiles{-1, -1}},
+		{nil, percentiles{-1, -1}},
 	} {
-		if got := spreadOf(c.values); got != c.want {
+		if got := percentilesOf(c.values); got != c.want {
 			t.Errorf("%v: %v, want %v", c.values, got, c.want)
 		}
 	}
@@ -50,7 +50,7 @@ func TestSpread(t *testing.T) {
 	for i := range 20 {
 		twenty = append(twenty, float64(i+1))
 	}
-	if got := spreadOf(twenty); got != (spread{10, 19}) { // one of twenty may be late
+	if got := percentilesOf(twenty); got != (percentiles{10, 19}) { // one of twenty may be late
 		t.Errorf("1 to 20: %v", got)
 	}
 }
@@ -59,14 +59,14 @@ func TestTotals(t *testing.T) {
 	bad := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot"}}
 	limit := &campaign.Scenario{Expect: bad.Expect, Limit: true}
 	clean := &campaign.Scenario{}
-	made := func(sc *campaign.Scenario, found bool) *outcome {
-		o := &outcome{host: &campaign.Host{Scenario: sc, Until: 86400e9}}
+	made := func(sc *campaign.Scenario, found bool) *hostResult {
+		o := &hostResult{host: &campaign.Host{Scenario: sc, Until: 86400e9}}
 		if found {
 			o.reached[detect.Likely] = 1
 		}
 		return o
 	}
-	list := []*outcome{made(bad, true), made(bad, true), made(bad, false), made(clean, true), made(clean, false), made(clean, false), made(limit, false), made(limit, true)}
+	list := []*hostResult{made(bad, true), made(bad, true), made(bad, false), made(clean, true), made(clean, false), made(clean, false), made(limit, false), made(limit, true)}
 	got := totalOf(list, atLikely)
 	if got.Precision.K != 2 || got.Precision.N != 3 || got.Recall.N != 3 || got.Specific.K != 2 || got.Correct.K != 4 || got.Correct.N != 6 || got.Limits.K != 1 || got.CleanDays != 3 || math.Abs(got.Per1000-1000./3) > 1e-9 {
 		t.Errorf("%+v", got)
@@ -103,8 +103,8 @@ func TestCampaigns(t *testing.T) {
 		t.Errorf("one worker and three differ:\n%s\n%s", a, b)
 	}
 	for _, v := range reports[0].Variants {
-		if v.Name != "syn-only" && v.Differ != 0 {
-			t.Errorf("%s: %d hosts have another verdict (%v)", v.Name, v.Differ, v.Where)
+		if v.Name != "syn-only" && v.Changed != 0 {
+			t.Errorf("%s: %d hosts have another verdict (%v)", v.Name, v.Changed, v.ChangedIn)
 		}
 	}
 	for _, args := range [][]string{{"-seed", "0"}, {"-seed", "held-out-x"}, {"-scenario", "none"}, {"-variants", "x"}, {"-hosts", "0"}, {"-days", "-1"}, {"more"}, {"-nonsense"}} {
@@ -130,7 +130,7 @@ func TestWholeProcess(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cfg := campaign.Config{Seed: 2, Hosts: 1, Days: 0.3, Scenarios: must(pickScenarios("plaintext-bot,starttls-bot,slow-bot,undeclared-server,mobile"))}
-	run, err := runVariant(cfg, campaign.Plain, 1, copies{dir: dir})
+	run, err := runVariant(cfg, campaign.Plain, 1, copyOptions{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,12 +159,12 @@ func TestWholeProcess(t *testing.T) {
 			said[e.Src][e.Finding.Class] = e.Finding.Level // the last is the gravest
 		}
 	}
-	for _, o := range run.outcomes {
+	for _, o := range run.hosts {
 		got := said[o.host.Seen().String()]
-		if len(got) != len(o.said) {
-			t.Errorf("%s: the command says %v, the engine %v", o.host.Scenario.Name, got, o.said)
+		if len(got) != len(o.classes) {
+			t.Errorf("%s: the command says %v, the engine %v", o.host.Scenario.Name, got, o.classes)
 		}
-		for class, level := range o.said {
+		for class, level := range o.classes {
 			if got[class] != level.String() {
 				t.Errorf("%s: the command says %s %q, the engine %s", o.host.Scenario.Name, class, got[class], level)
 			}
@@ -185,24 +185,24 @@ func must[T any](v T, err error) T {
 // Whatever is around the packets, the verdicts are those of the packets.
 func TestEncapsulations(t *testing.T) {
 	cfg := campaign.Config{Seed: 4, Hosts: 1, Days: 0.1, Scenarios: must(pickScenarios("burst-2009,blocked-icmp"))}
-	plain, err := runVariant(cfg, campaign.Plain, 1, copies{})
+	plain, err := runVariant(cfg, campaign.Plain, 1, copyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain.outcomes[0].accused() == detect.NoLevel {
+	if plain.hosts[0].highestLevel() == detect.NoLevel {
 		t.Fatal("the plain campaign finds nothing: there is nothing to compare")
 	}
 	for _, v := range campaign.Wrapped() {
-		wrapped, err := runVariant(cfg, v, 1, copies{})
+		wrapped, err := runVariant(cfg, v, 1, copyOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, where := differ(plain, wrapped); n > 0 {
+		if n, where := changedVerdicts(plain, wrapped); n > 0 {
 			t.Errorf("%s: %d hosts have another verdict (%v)", v.Name, n, where)
 		}
 	}
-	silent := must(runVariant(cfg, &campaign.Variant{Name: "lost", Loss: 1}, 1, copies{}))
-	if n, _ := differ(plain, silent); n == 0 {
+	silent := must(runVariant(cfg, &campaign.Variant{Name: "lost", Loss: 1}, 1, copyOptions{}))
+	if n, _ := changedVerdicts(plain, silent); n == 0 {
 		t.Error("when everything is lost the verdicts are the same: differ sees nothing")
 	}
 }
@@ -215,13 +215,13 @@ func TestSuricata(t *testing.T) {
 		t.Skip("suricata is not installed")
 	}
 	cfg := campaign.Config{Seed: 2, Hosts: 2, Days: 0.15, Scenarios: must(pickScenarios("hammerer,rcpt-rejected,slow-bot"))}
-	r, err := runVariant(cfg, campaign.Plain, 1, copies{suricata: tool})
+	r, err := runVariant(cfg, campaign.Plain, 1, copyOptions{suricata: tool})
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, real, alarms := slices.Index(r.anchors, "ET 10 MAIL/120 s"), slices.Index(r.anchors, "suricata"), 0
-	for _, o := range r.outcomes {
-		a, b := o.anchors[own], o.anchors[real]
+	own, real, alarms := slices.Index(r.references, "ET 10 MAIL/120 s"), slices.Index(r.references, "suricata"), 0
+	for _, o := range r.hosts {
+		a, b := o.references[own], o.references[real]
 		if (a == 0) != (b == 0) || math.Abs(float64(a-b)) > 1e3 {
 			t.Errorf("%s: ours says %d, suricata %d", o.host.Scenario.Name, a, b)
 		}
@@ -237,9 +237,9 @@ func TestSuricata(t *testing.T) {
 // That a mail server nobody declared is on a blocklist is said beside what it is.
 func TestListed(t *testing.T) {
 	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7, Scenarios: must(pickScenarios("undeclared-listed"))}
-	for _, o := range must(runVariant(cfg, campaign.Plain, 1, copies{})).outcomes {
-		if o.said["undeclared_server"] == detect.NoLevel || o.said["blocklisted"] == detect.NoLevel || o.said["spambot"] > detect.Suspect {
-			t.Errorf("%s: %v", o.host.Kind, o.said)
+	for _, o := range must(runVariant(cfg, campaign.Plain, 1, copyOptions{})).hosts {
+		if o.classes["undeclared_server"] == detect.NoLevel || o.classes["blocklisted"] == detect.NoLevel || o.classes["spambot"] > detect.Suspect {
+			t.Errorf("%s: %v", o.host.Kind, o.classes)
 		}
 	}
 }
@@ -277,16 +277,16 @@ func TestJudge(t *testing.T) {
 		{"of who had the address before", at + 250, "updated", detect.Spambot, detect.Likely, good, 0, false, false, detect.Likely},
 	} {
 		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}
-		run := newRun(site)
+		run := newSiteRun(site)
 		run.finding(&detect.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time, Source: detect.SourceRecord{Addr: addr}, Reasons: []detect.ReasonText{c.reason}})
-		b, h := run.of[bot], run.of[heir]
-		if b.accused() != c.reached || (b.right != 0) != c.right || (len(b.wrong) > 0) != c.wrong || h.accused() != c.heir || (len(h.wrong) > 0) != (c.heir > 0) {
-			t.Errorf("%s: bot %s, right %t, wrong %v; heir %s", c.name, b.accused(), b.right != 0, b.wrong, h.accused())
+		b, h := run.results[bot], run.results[heir]
+		if b.highestLevel() != c.reached || (b.diagnosedAt != 0) != c.right || (len(b.wrongClasses) > 0) != c.wrong || h.highestLevel() != c.heir || (len(h.wrongClasses) > 0) != (c.heir > 0) {
+			t.Errorf("%s: bot %s, right %t, wrong %v; heir %s", c.name, b.highestLevel(), b.diagnosedAt != 0, b.wrongClasses, h.highestLevel())
 		}
 	}
-	run := newRun(&campaign.Site{Hosts: []*campaign.Host{bot}})
+	run := newSiteRun(&campaign.Site{Hosts: []*campaign.Host{bot}})
 	run.finding(&detect.Finding{Action: "opened", Time: at, Source: detect.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
-	if run.strangers != 1 {
+	if run.unknownHosts != 1 {
 		t.Error("a finding about nobody is not counted")
 	}
 }

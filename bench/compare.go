@@ -16,10 +16,10 @@ import (
 
 // compareOptions are the options of compare.
 type compareOptions struct {
-	rounds         int
-	workers        []string
-	only, skip     []string
-	slow, patience time.Duration
+	rounds        int
+	workers       []string
+	only, skip    []string
+	slow, timeout time.Duration
 }
 
 // compare times the sensor and every peer that is installed on the same files.
@@ -32,7 +32,7 @@ func compare(args []string, stdout, stderr io.Writer) int {
 	only := flags.String("only", "", "peers to run, by tool or row, separated by semicolons (default: all that are installed)")
 	skip := flags.String("skip", "", "peers to leave out, likewise")
 	flags.DurationVar(&o.slow, "slow", 20*time.Second, "a peer that takes longer than this runs 3 rounds, and one that takes five times as long runs once")
-	flags.DurationVar(&o.patience, "patience", 10*time.Minute, "a peer that takes longer than this is stopped, as is one that takes half of the machine's memory")
+	flags.DurationVar(&o.timeout, "patience", 10*time.Minute, "a peer that takes longer than this is stopped, as is one that takes half of the machine's memory")
 	markdown := flags.Bool("markdown", false, "print Markdown")
 	asJSON := flags.Bool("json", false, "print JSON, with every run")
 	flags.Usage = func() {
@@ -48,7 +48,7 @@ func compare(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	for _, name := range append(o.only, o.skip...) {
-		if !known(name) {
+		if !isTool(name) {
 			fmt.Fprintf(stderr, "bench: there is no peer %q\n", name)
 			return 2
 		}
@@ -80,9 +80,9 @@ func split(list, sep string) (out []string) {
 	return out
 }
 
-func known(name string) bool {
-	for _, c := range peers {
-		if c.in([]string{name}) {
+func isTool(name string) bool {
+	for _, c := range tools {
+		if c.matches([]string{name}) {
 			return true
 		}
 	}
@@ -96,17 +96,17 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 			return nil, err
 		}
 	}
-	dir, sensor, err := workshop()
+	dir, sensor, err := buildSensor()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	c := &comparison{Machine: thisMachine(), When: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
-	list, missing := contestants(sensor, o.workers, o.only, o.skip)
+	c := &comparison{Machine: thisMachine(), Date: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
+	list, missing := selectTools(sensor, o.workers, o.only, o.skip)
 	c.Missing = missing
 	c.describe(list, sensor)
 	for _, name := range files {
-		t, err := o.file(name, dir, list, log)
+		t, err := o.measureFile(name, dir, list, log)
 		if err != nil {
 			return nil, err
 		}
@@ -114,15 +114,15 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 	}
 	// At the end: the memory that this takes would be counted as that of small tools.
 	for i, name := range files {
-		if c.Files[i].Packets, err = packets(name); err != nil {
+		if c.Files[i].Packets, err = countPackets(name); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-// workshop is a temporary folder with the command in it, built as it is in the tree.
-func workshop() (dir, sensor string, err error) {
+// buildSensor is a temporary folder with the command in it, built as it is in the tree.
+func buildSensor() (dir, sensor string, err error) {
 	if dir, err = os.MkdirTemp("", "spamsensor-bench-"); err != nil {
 		return "", "", err
 	}
@@ -134,8 +134,8 @@ func workshop() (dir, sensor string, err error) {
 	return dir, sensor, nil
 }
 
-// file runs all rounds on one file.
-func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer) (*fileTimes, error) {
+// measureFile runs all rounds on one file.
+func (o *compareOptions) measureFile(name, dir string, list []tool, log io.Writer) (*fileTimes, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer
 	}
 	t := &fileTimes{Name: filepath.Base(name), Bytes: uint64(info.Size())}
 	for i := range list {
-		t.Rows = append(t.Rows, row{Name: list[i].name, wanted: o.rounds, Runs: make([]*sample, o.rounds)})
+		t.Rows = append(t.Rows, row{Name: list[i].name, rounds: o.rounds, Runs: make([]*sample, o.rounds)})
 	}
 	for round := range o.rounds {
 		for k := range list {
@@ -154,13 +154,13 @@ func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer
 			// must not always be the same.
 			i := (k + round*len(list)/o.rounds) % len(list)
 			r := &t.Rows[i]
-			if round >= r.wanted || r.Failed != "" {
+			if round >= r.rounds || r.Failed != "" {
 				continue
 			}
-			if err := warm(path); err != nil {
+			if err := fillPageCache(path); err != nil {
 				return nil, err
 			}
-			s, said, err := list[i].run(path, dir, limits{o.patience, thisMachine().Memory / 2})
+			s, errorLine, err := list[i].run(path, dir, limits{o.timeout, thisMachine().Memory / 2})
 			if f := failure(""); errors.As(err, &f) {
 				if i < len(sensors)*len(o.workers) {
 					return nil, fmt.Errorf("%s: %w", r.Name, err)
@@ -173,16 +173,16 @@ func (o *compareOptions) file(name, dir string, list []contestant, log io.Writer
 				return nil, err
 			}
 			r.Runs[round] = &s
-			r.Said = firstText(r.Said, said)
-			r.wanted = min(r.wanted, o.patienceFor(s.Seconds))
+			r.ErrorLine = firstText(r.ErrorLine, errorLine)
+			r.rounds = min(r.rounds, o.roundsFor(s.Seconds))
 			fmt.Fprintf(log, "%s: %s: %.3f s\n", t.Name, r.Name, s.Seconds)
 		}
 	}
 	return t, nil
 }
 
-// patienceFor is how many rounds a command gets that takes so long.
-func (o *compareOptions) patienceFor(seconds float64) int {
+// roundsFor is how many rounds a command gets that takes so long.
+func (o *compareOptions) roundsFor(seconds float64) int {
 	switch slow := o.slow.Seconds(); {
 	case seconds > 5*slow:
 		return 1
@@ -200,22 +200,22 @@ func firstText(a, b string) string {
 }
 
 // run runs the command once, in a folder that is removed again.
-func (c *contestant) run(file, parent string, most limits) (s sample, said string, err error) {
+func (c *tool) run(file, parent string, limit limits) (s sample, errorLine string, err error) {
 	dir, err := os.MkdirTemp(parent, "run-")
 	if err != nil {
 		return s, "", err
 	}
 	defer os.RemoveAll(dir)
-	for name, text := range c.files {
+	for name, text := range c.inputs {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return s, "", err
 		}
 	}
-	return clocked(c.args(file), dir, most)
+	return measureCommand(c.args(file), dir, limit)
 }
 
-// packets counts the packets of a file, without looking at them.
-func packets(name string) (uint64, error) {
+// countPackets counts the packets of a file, without looking at them.
+func countPackets(name string) (uint64, error) {
 	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: func(uint16) error { return nil },
 		Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
 	if err != nil {

@@ -54,11 +54,11 @@ func TestCompare(t *testing.T) {
 	}
 	for _, name := range []string{"spamsensor, 1 worker", "spamsensor with events, 1 worker", "cat"} {
 		r := rows[name]
-		if len(r.Runs) != 2 || r.Runs[0] == nil || r.Runs[1] == nil || r.Runs[1].Seconds <= 0 || r.Failed != "" || r.Said != "" {
+		if len(r.Runs) != 2 || r.Runs[0] == nil || r.Runs[1] == nil || r.Runs[1].Seconds <= 0 || r.Failed != "" || r.ErrorLine != "" {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	if s := rows["spamsensor, 1 worker"].Runs[0]; s.CPU <= 0 || s.RSS < 1<<20 && s.Seconds >= 2*glance.Seconds() {
+	if s := rows["spamsensor, 1 worker"].Runs[0]; s.CPU <= 0 || s.RSS < 1<<20 && s.Seconds >= 2*sampleEvery.Seconds() {
 		t.Errorf("the sensor took %+v", s)
 	}
 	for name, want := range map[string]string{"argus, filter": "exit status 3: argus: cannot map the file", "nfpcapd, filter": "stopped after 2s"} {
@@ -66,7 +66,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %+v, want the reason %q", name, r, want)
 		}
 	}
-	if r := rows["capinfos"]; r.Said != "Error: 2 packets were left out" || r.Runs[1] == nil {
+	if r := rows["capinfos"]; r.ErrorLine != "Error: 2 packets were left out" || r.Runs[1] == nil {
 		t.Errorf("what a peer says is lost: %+v", r)
 	}
 	if left, _ := os.ReadDir(temp); len(left) != 0 {
@@ -122,7 +122,7 @@ func TestTable(t *testing.T) {
 
 // A command that takes too much memory is stopped, and that is told.
 func TestMemoryLimit(t *testing.T) {
-	_, _, err := clocked([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(), limits{time.Minute, 1000})
+	_, _, err := measureCommand([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(), limits{time.Minute, 1000})
 	if err == nil || !strings.Contains(err.Error(), "stopped at 0.0 GB of memory") {
 		t.Errorf("%v", err)
 	}
@@ -131,7 +131,7 @@ func TestMemoryLimit(t *testing.T) {
 func TestSlowPeersRunLess(t *testing.T) {
 	o := compareOptions{rounds: 5, slow: 20 * time.Second}
 	for seconds, want := range map[float64]int{0.1: 5, 20: 5, 21: 3, 101: 1} {
-		if got := o.patienceFor(seconds); got != want {
+		if got := o.roundsFor(seconds); got != want {
 			t.Errorf("%v s: %d rounds, want %d", seconds, got, want)
 		}
 	}
@@ -139,9 +139,9 @@ func TestSlowPeersRunLess(t *testing.T) {
 
 // What the peers here say of their versions can be read.
 func TestVersions(t *testing.T) {
-	for _, c := range peers {
-		if _, err := exec.LookPath(c.tool()); err == nil && version(c.tool(), c.tool()) == "" {
-			t.Errorf("%s has no version", c.tool())
+	for _, c := range tools {
+		if _, err := exec.LookPath(c.program()); err == nil && version(c.program(), c.program()) == "" {
+			t.Errorf("%s has no version", c.program())
 		}
 	}
 }

@@ -61,7 +61,7 @@ func live(args []string, stdout, stderr io.Writer) int {
 		flags.Usage()
 		return 2
 	}
-	if why := cannotLive(); why != "" {
+	if why := liveUnavailable(); why != "" {
 		fmt.Fprintf(stdout, "skipped: %s\n", why)
 		return 0
 	}
@@ -78,8 +78,8 @@ func live(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// cannotLive says why live cannot run here; empty if it can.
-func cannotLive() string {
+// liveUnavailable says why live cannot run here; empty if it can.
+func liveUnavailable() string {
 	if os.Getuid() != 0 {
 		return "it needs root, for network namespaces"
 	}
@@ -91,17 +91,17 @@ func cannotLive() string {
 	return ""
 }
 
-// lab is a cable between two network namespaces, in which nothing else sends:
+// vethLink is a cable between two network namespaces, in which nothing else sends:
 //
 //	sender: tcpreplay -- tx0 ======== rx0 -- listener
-type lab struct {
+type vethLink struct {
 	sender, listener string
 	file             string
 }
 
-func newLab(file string) (*lab, error) {
+func newVethLink(file string) (*vethLink, error) {
 	id := strconv.Itoa(os.Getpid())
-	l := &lab{sender: "spam-tx" + id, listener: "spam-rx" + id, file: file}
+	l := &vethLink{sender: "spam-tx" + id, listener: "spam-rx" + id, file: file}
 	for _, line := range []string{
 		"netns add " + l.sender,
 		"netns add " + l.listener,
@@ -113,21 +113,21 @@ func newLab(file string) (*lab, error) {
 	} {
 		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 			l.close()
-			return nil, fmt.Errorf("ip %s: %w: %s", line, err, short(string(out)))
+			return nil, fmt.Errorf("ip %s: %w: %s", line, err, shortLine(string(out)))
 		}
 	}
 	return l, nil
 }
 
 // close removes the namespaces; the cable goes with them.
-func (l *lab) close() {
+func (l *vethLink) close() {
 	for _, ns := range []string{l.sender, l.listener} {
 		exec.Command("ip", "netns", "del", ns).Run()
 	}
 }
 
-// in is a command in a namespace, on some of the processors.
-func in(ctx context.Context, ns, cpus string, args ...string) *exec.Cmd {
+// commandIn is a command in a namespace, on some of the processors.
+func commandIn(ctx context.Context, ns, cpus string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "ip", slices.Concat([]string{"netns", "exec", ns, "taskset", "-c", cpus}, args)...)
 	c.WaitDelay = time.Second
 	return c
@@ -145,17 +145,17 @@ func cpus(n int) (sender, listener string) {
 	return "0", "1-" + strconv.Itoa(n-1)
 }
 
-// listener is a tool that captures, and how it says what it took and what the kernel dropped.
-type listener struct {
-	name           string
-	args           []string
-	ready          string
-	stop           syscall.Signal
-	taken, dropped *regexp.Regexp
+// captureTool is a tool that captures, and how it says what it took and what the kernel dropped.
+type captureTool struct {
+	name              string
+	args              []string
+	ready             string
+	stop              syscall.Signal
+	captured, dropped *regexp.Regexp
 }
 
-func listeners(sensor string, buffer int) []listener {
-	return []listener{
+func captureTools(sensor string, buffer int) []captureTool {
+	return []captureTool{
 		{"spamsensor", []string{sensor, "run", "-i", "rx0", "--color", "never", "--set", fmt.Sprintf("capture.buffer=%dMiB", buffer)}, "listening", syscall.SIGTERM,
 			regexp.MustCompile(`"frames":(\d+)`), regexp.MustCompile(`"kernel_drops":(\d+)`)},
 		{"tcpdump", []string{"tcpdump", "-Z", "root", "-n", "-i", "rx0", "-B", strconv.Itoa(buffer << 10), "-w", "/dev/null"}, "listening", syscall.SIGINT,
@@ -166,39 +166,39 @@ func listeners(sensor string, buffer int) []listener {
 // replay is one run: what was sent, what arrived at the interface, what the tool took, what
 // was dropped because it did not keep up.
 type replay struct {
-	sent, arrived, taken, dropped uint64
-	rate                          float64 // packets a second, as sent
-	cpu                           time.Duration
+	sent, received, captured, dropped uint64
+	rate                              float64 // packets a second, as sent
+	cpu                               time.Duration
 }
 
-// output is what a command has said so far.
-type output struct {
+// lockedBuffer is what a command has said so far.
+type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *lockedBuffer) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-func (o *output) String() string {
+func (o *lockedBuffer) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
 }
 
-// settle is how long a listener may work on what is in its buffer.
-const settle = time.Second
+// drainTime is how long a listener may work on what is in its buffer.
+const drainTime = time.Second
 
-// play has a listener listen while the file is sent.
-func (l *lab) play(ctx context.Context, who *listener, o *liveOptions, rate int, stall time.Duration) (s replay, err error) {
-	sender, others := cpus(thisMachine().Cores)
-	c := in(ctx, l.listener, others, who.args...)
-	var said output
-	c.Stderr = &said
-	before, err := l.arrived()
+// run has a listener listen while the file is sent.
+func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, rate int, stall time.Duration) (s replay, err error) {
+	senderCPU, listenerCPUs := cpus(thisMachine().Cores)
+	c := commandIn(ctx, l.listener, listenerCPUs, tool.args...)
+	var stderr lockedBuffer
+	c.Stderr = &stderr
+	before, err := l.received()
 	if err != nil {
 		return s, err
 	}
@@ -211,39 +211,39 @@ func (l *lab) play(ctx context.Context, who *listener, o *liveOptions, rate int,
 			c.Wait()
 		}
 	}()
-	for began := time.Now(); !strings.Contains(said.String(), who.ready); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(stderr.String(), tool.ready); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > 10*time.Second {
-			return s, fmt.Errorf("%s does not begin to listen: %s", who.name, reason(said.String()))
+			return s, fmt.Errorf("%s does not begin to listen: %s", tool.name, failureReason(stderr.String()))
 		}
 	}
 	if stall > 0 {
 		ctx, done := context.WithCancel(ctx)
 		defer done()
-		go l.stop(ctx, c.Process, before, o.duration/2, stall)
+		go l.suspend(ctx, c.Process, before, o.duration/2, stall)
 	}
-	if err := l.send(ctx, sender, rate, o.duration, &s); err != nil {
+	if err := l.send(ctx, senderCPU, rate, o.duration, &s); err != nil {
 		return s, err
 	}
-	time.Sleep(settle)
-	c.Process.Signal(who.stop)
-	late := time.AfterFunc(10*time.Second, func() { c.Process.Kill() })
+	time.Sleep(drainTime)
+	c.Process.Signal(tool.stop)
+	timer := time.AfterFunc(10*time.Second, func() { c.Process.Kill() })
 	err = c.Wait()
-	late.Stop()
+	timer.Stop()
 	if err != nil {
-		return s, fmt.Errorf("%s: %w: %s", who.name, err, reason(said.String()))
+		return s, fmt.Errorf("%s: %w: %s", tool.name, err, failureReason(stderr.String()))
 	}
-	after, err := l.arrived()
-	s.arrived = after - before
-	use := c.ProcessState
-	s.cpu = use.UserTime() + use.SystemTime()
-	return s, errors.Join(err, number(said.String(), who.taken, &s.taken), number(said.String(), who.dropped, &s.dropped))
+	after, err := l.received()
+	s.received = after - before
+	usage := c.ProcessState
+	s.cpu = usage.UserTime() + usage.SystemTime()
+	return s, errors.Join(err, parseNumber(stderr.String(), tool.captured, &s.captured), parseNumber(stderr.String(), tool.dropped, &s.dropped))
 }
 
-// stop stops a process for a while, some time after the first packet has arrived: a large file is read
+// suspend stops a process for a while, some time after the first packet has arrived: a large file is read
 // long before it is sent.
-func (l *lab) stop(ctx context.Context, p *os.Process, before uint64, after, stall time.Duration) {
+func (l *vethLink) suspend(ctx context.Context, p *os.Process, before uint64, after, stall time.Duration) {
 	for ctx.Err() == nil {
-		if n, err := l.arrived(); err == nil && n > before {
+		if n, err := l.received(); err == nil && n > before {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -258,13 +258,13 @@ func (l *lab) stop(ctx context.Context, p *os.Process, before uint64, after, sta
 }
 
 var (
-	sentPackets = regexp.MustCompile(`Actual: (\d+) packets`)
-	sentSeconds = regexp.MustCompile(`sent in ([0-9.]+) seconds`)
-	arrivedAt   = regexp.MustCompile(`(?s)RX:[^\n]*\n\s*\d+\s+(\d+)`)
+	sentPackets     = regexp.MustCompile(`Actual: (\d+) packets`)
+	sentSeconds     = regexp.MustCompile(`sent in ([0-9.]+) seconds`)
+	receivedPackets = regexp.MustCompile(`(?s)RX:[^\n]*\n\s*\d+\s+(\d+)`)
 )
 
 // send replays the file for a while.
-func (l *lab) send(ctx context.Context, cpu string, rate int, d time.Duration, s *replay) error {
+func (l *vethLink) send(ctx context.Context, cpu string, rate int, d time.Duration, s *replay) error {
 	args := []string{"tcpreplay", "-q", "-i", "tx0", "--preload-pcap", "--no-flow-stats", "--loop=0"}
 	if rate == 0 {
 		// Without a rate only the duration can end it.
@@ -272,39 +272,39 @@ func (l *lab) send(ctx context.Context, cpu string, rate int, d time.Duration, s
 	} else {
 		args = append(args, fmt.Sprintf("--pps=%d", rate), fmt.Sprintf("--limit=%d", int(float64(rate)*d.Seconds())))
 	}
-	out, err := in(ctx, l.sender, cpu, append(args, l.file)...).CombinedOutput()
+	out, err := commandIn(ctx, l.sender, cpu, append(args, l.file)...).CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("tcpreplay: %w: %s", err, reason(string(out)))
+		return fmt.Errorf("tcpreplay: %w: %s", err, failureReason(string(out)))
 	}
-	took, err := strconv.ParseFloat(string(second(sentSeconds.FindSubmatch(out))), 64)
+	took, err := strconv.ParseFloat(string(submatch(sentSeconds.FindSubmatch(out))), 64)
 	if err != nil {
-		return fmt.Errorf("tcpreplay does not say how long it sent: %s", short(string(out)))
+		return fmt.Errorf("tcpreplay does not say how long it sent: %s", shortLine(string(out)))
 	}
-	err = number(string(out), sentPackets, &s.sent)
+	err = parseNumber(string(out), sentPackets, &s.sent)
 	s.rate = float64(s.sent) / took
 	return err
 }
 
-func second(list [][]byte) []byte {
+func submatch(list [][]byte) []byte {
 	if len(list) < 2 {
 		return nil
 	}
 	return list[1]
 }
 
-// arrived is how many packets the interface has received so far.
-func (l *lab) arrived() (n uint64, err error) {
+// received is how many packets the interface has received so far.
+func (l *vethLink) received() (n uint64, err error) {
 	out, err := exec.Command("ip", "-n", l.listener, "-s", "link", "show", "rx0").Output()
 	if err != nil {
 		return 0, err
 	}
-	return n, number(string(out), arrivedAt, &n)
+	return n, parseNumber(string(out), receivedPackets, &n)
 }
 
-// number finds a number in a text.
-func number(text string, where *regexp.Regexp, n *uint64) (err error) {
-	if *n, err = strconv.ParseUint(string(second(where.FindSubmatch([]byte(text)))), 10, 64); err != nil {
-		return fmt.Errorf("no %s in %q", where, short(text))
+// parseNumber finds a number in a text.
+func parseNumber(text string, where *regexp.Regexp, n *uint64) (err error) {
+	if *n, err = strconv.ParseUint(string(submatch(where.FindSubmatch([]byte(text)))), 10, 64); err != nil {
+		return fmt.Errorf("no %s in %q", where, shortLine(text))
 	}
 	return nil
 }
@@ -318,11 +318,11 @@ type liveCase struct {
 
 // liveResult is all that live found.
 type liveResult struct {
-	o         *liveOptions
-	machine   machine
-	file      string
-	listeners []listener
-	cases     []liveCase
+	o       *liveOptions
+	machine machine
+	file    string
+	tools   []captureTool
+	cases   []liveCase
 }
 
 func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liveResult, error) {
@@ -333,17 +333,17 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 	if _, err := os.Stat(file); err != nil {
 		return nil, err
 	}
-	dir, sensor, err := workshop()
+	dir, sensor, err := buildSensor()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	l, err := newLab(file)
+	l, err := newVethLink(file)
 	if err != nil {
 		return nil, err
 	}
 	defer l.close()
-	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(file), listeners: listeners(sensor, o.buffer)}
+	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(file), tools: captureTools(sensor, o.buffer)}
 	for _, rate := range o.rates {
 		r.cases = append(r.cases, liveCase{rate: rate})
 	}
@@ -352,14 +352,14 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 	}
 	for i := range r.cases {
 		c := &r.cases[i]
-		c.runs = make([][]replay, len(r.listeners))
+		c.runs = make([][]replay, len(r.tools))
 		for range o.rounds {
-			for k := range r.listeners {
-				s, err := l.play(ctx, &r.listeners[k], o, c.rate, c.stall)
+			for k := range r.tools {
+				s, err := l.run(ctx, &r.tools[k], o, c.rate, c.stall)
 				if err = errors.Join(ctx.Err(), err); err != nil {
 					return nil, err
 				}
-				fmt.Fprintf(log, "%s, %s: %.0f packets/s, %d dropped\n", r.name(c), r.listeners[k].name, s.rate, s.dropped)
+				fmt.Fprintf(log, "%s, %s: %.0f packets/s, %d dropped\n", r.caseName(c), r.tools[k].name, s.rate, s.dropped)
 				c.runs[k] = append(c.runs[k], s)
 			}
 		}
@@ -367,7 +367,7 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 	return r, nil
 }
 
-func (r *liveResult) name(c *liveCase) string {
+func (r *liveResult) caseName(c *liveCase) string {
 	s := strconv.Itoa(c.rate) + "/s"
 	if c.rate == 0 {
 		s = "as fast as possible"
@@ -378,13 +378,13 @@ func (r *liveResult) name(c *liveCase) string {
 	return s
 }
 
-// together adds the runs of a case up; the rate is their median.
-func together(runs []replay) (t replay) {
+// sumRuns adds the runs of a case up; the rate is their median.
+func sumRuns(runs []replay) (t replay) {
 	var rates []float64
 	for _, s := range runs {
 		t.sent += s.sent
-		t.arrived += s.arrived
-		t.taken += s.taken
+		t.received += s.received
+		t.captured += s.captured
 		t.dropped += s.dropped
 		t.cpu += s.cpu
 		rates = append(rates, s.rate)
@@ -393,46 +393,48 @@ func together(runs []replay) (t replay) {
 	return t
 }
 
-// share is how much of what the tool should have taken was dropped.
-func (s *replay) share() float64 { return float64(s.dropped) / float64(max(1, s.taken+s.dropped)) }
+// dropShare is how much of what the tool should have taken was dropped.
+func (s *replay) dropShare() float64 {
+	return float64(s.dropped) / float64(max(1, s.captured+s.dropped))
+}
 
 func (r *liveResult) grid() *grid {
 	g := &grid{head: []string{"asked for", "sent/s", "arrived", "tool", "taken", "dropped", "share", "CPU ns/packet", ""}}
 	for _, c := range r.cases {
 		for k, runs := range c.runs {
-			t := together(runs)
+			t := sumRuns(runs)
 			remark := ""
-			if t.arrived != t.sent {
-				remark = fmt.Sprintf("%d did not arrive", int64(t.sent-t.arrived))
+			if t.received != t.sent {
+				remark = fmt.Sprintf("%d did not arrive", int64(t.sent-t.received))
 			}
-			g.rows = append(g.rows, []string{r.name(&c), fmt.Sprintf("%.0f", t.rate), strconv.FormatUint(t.arrived, 10), r.listeners[k].name,
-				strconv.FormatUint(t.taken, 10), strconv.FormatUint(t.dropped, 10), fmt.Sprintf("%.3f %%", 100*t.share()),
-				fmt.Sprintf("%.0f", float64(t.cpu)/float64(max(1, t.arrived))), remark})
+			g.rows = append(g.rows, []string{r.caseName(&c), fmt.Sprintf("%.0f", t.rate), strconv.FormatUint(t.received, 10), r.tools[k].name,
+				strconv.FormatUint(t.captured, 10), strconv.FormatUint(t.dropped, 10), fmt.Sprintf("%.3f %%", 100*t.dropShare()),
+				fmt.Sprintf("%.0f", float64(t.cpu)/float64(max(1, t.received))), remark})
 		}
 	}
 	return g
 }
 
-// onset is the lowest rate, as sent, at which a listener lost anything, leaving out the case with
+// firstDrops is the lowest rate, as sent, at which a listener lost anything, leaving out the case with
 // a stall; 0 if it never did. most is the highest rate.
-func (r *liveResult) onset(k int) (rate, most float64) {
+func (r *liveResult) firstDrops(k int) (rate, highest float64) {
 	for _, c := range r.cases {
 		if c.stall > 0 {
 			continue
 		}
-		t := together(c.runs[k])
-		most = max(most, t.rate)
+		t := sumRuns(c.runs[k])
+		highest = max(highest, t.rate)
 		if t.dropped > 0 && (rate == 0 || t.rate < rate) {
 			rate = t.rate
 		}
 	}
-	return rate, most
+	return rate, highest
 }
 
 func (r *liveResult) print(w io.Writer, markdown bool) error {
-	sender, others := cpus(r.machine.Cores)
+	senderCPU, listenerCPUs := cpus(r.machine.Cores)
 	fmt.Fprintf(w, "%s\n%s over veth, sender on processor %s, listener on %s; %s of %s each, in turns; buffer %d MiB.\n\n",
-		r.machine, r.file, sender, others, counted(strconv.Itoa(r.o.rounds), "run"), r.o.duration, r.o.buffer)
+		r.machine, r.file, senderCPU, listenerCPUs, quantity(strconv.Itoa(r.o.rounds), "run"), r.o.duration, r.o.buffer)
 	print := r.grid().text
 	if markdown {
 		print = r.grid().markdown
@@ -441,10 +443,10 @@ func (r *liveResult) print(w io.Writer, markdown bool) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	for k, l := range r.listeners {
-		rate, most := r.onset(k)
+	for k, l := range r.tools {
+		rate, highest := r.firstDrops(k)
 		if rate == 0 {
-			fmt.Fprintf(w, "%s: no drops up to %.0f packets/s, which is all that was sent\n", l.name, most)
+			fmt.Fprintf(w, "%s: no drops up to %.0f packets/s, which is all that was sent\n", l.name, highest)
 			continue
 		}
 		fmt.Fprintf(w, "%s: drops begin at %.0f packets/s\n", l.name, rate)

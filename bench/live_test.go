@@ -25,7 +25,7 @@ func TestLive(t *testing.T) {
 	if code := run(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
-	if why := cannotLive(); why != "" {
+	if why := liveUnavailable(); why != "" {
 		if !strings.Contains(out.String(), why) {
 			t.Errorf("it does not say that %s", why)
 		}
@@ -52,15 +52,15 @@ func TestLiveRefuses(t *testing.T) {
 // Drops begin at the lowest rate at which anything was lost in any run; a stall does not count.
 func TestOnset(t *testing.T) {
 	r := &liveResult{cases: []liveCase{
-		{rate: 100, runs: [][]replay{{{rate: 100, taken: 9}, {rate: 100, taken: 9}}}},
-		{rate: 300, runs: [][]replay{{{rate: 300, taken: 9}, {rate: 300, taken: 5, dropped: 5}}}},
-		{rate: 200, runs: [][]replay{{{rate: 200, taken: 9}, {rate: 200, taken: 9, dropped: 1}}}},
+		{rate: 100, runs: [][]replay{{{rate: 100, captured: 9}, {rate: 100, captured: 9}}}},
+		{rate: 300, runs: [][]replay{{{rate: 300, captured: 9}, {rate: 300, captured: 5, dropped: 5}}}},
+		{rate: 200, runs: [][]replay{{{rate: 200, captured: 9}, {rate: 200, captured: 9, dropped: 1}}}},
 		{rate: 50, stall: time.Second, runs: [][]replay{{{rate: 50, dropped: 7}}}},
 	}}
-	if rate, most := r.onset(0); rate != 200 || most != 300 {
+	if rate, most := r.firstDrops(0); rate != 200 || most != 300 {
 		t.Errorf("drops begin at %v of %v", rate, most)
 	}
-	if s := together(r.cases[1].runs[0]); s.share() != 5.0/19 {
-		t.Errorf("share %v", s.share())
+	if s := sumRuns(r.cases[1].runs[0]); s.dropShare() != 5.0/19 {
+		t.Errorf("share %v", s.dropShare())
 	}
 }

@@ -44,5 +44,5 @@ func field(file, key, sep string) string {
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %s, %.1f GiB, %s, %s, %s", m.CPU, counted(strconv.Itoa(m.Cores), "core"), float64(m.Memory)/(1<<30), m.Kernel, m.System, m.Go)
+	return fmt.Sprintf("%s, %s, %.1f GiB, %s, %s, %s", m.CPU, quantity(strconv.Itoa(m.Cores), "core"), float64(m.Memory)/(1<<30), m.Kernel, m.System, m.Go)
 }

@@ -136,7 +136,7 @@ func measure(args []string, stdout, stderr io.Writer) int {
 				}
 				if err == nil && *detectors {
 					var without result
-					without, err = read(name, n, unjudged)
+					without, err = read(name, n, withoutVerdicts)
 					fmt.Fprintf(stdout, "BenchmarkUnjudged/%s-%d\t%s\n", of, runtime.GOMAXPROCS(0), without)
 					ratios = append(ratios, r.took.Seconds()/without.took.Seconds())
 				}
@@ -178,8 +178,8 @@ func (r result) String() string {
 		r.packets, s*1e9/n, float64(r.bytes)/1e6/s, float64(r.packets)/s, float64(r.heap)/n, float64(r.allocs)/n)
 }
 
-// unjudged has all packets decoded, tracked, heard and counted, and no source judged: none is ours.
-var unjudged = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true}
+// withoutVerdicts has all packets decoded, tracked, heard and counted, and no source judged: none is ours.
+var withoutVerdicts = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true}
 
 // read takes a file through the engine as `spamsensor read` does, without writing
 // events.

@@ -30,13 +30,13 @@ func (f failure) Error() string { return string(f) }
 // limits are what a command may take before it is stopped. Some peers keep every flow of a flood, and
 // would take all memory of the machine.
 type limits struct {
-	time   time.Duration
-	memory uint64 // bytes
+	timeout time.Duration
+	memory  uint64 // bytes
 }
 
-// clocked runs a command to its end and measures it. said is the first line on its standard error that
+// measureCommand runs a command to its end and measures it. said is the first line on its standard error that
 // tells of an error although it succeeded.
-func clocked(args []string, dir string, most limits) (s sample, said string, err error) {
+func measureCommand(args []string, dir string, limit limits) (s sample, errorLine string, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir
 	// A file and no pipe: nobody has to read along while the time runs.
@@ -54,45 +54,45 @@ func clocked(args []string, dir string, most limits) (s sample, said string, err
 		reason.Store(failure(why)) // before the end that it is the reason of
 		c.Process.Kill()
 	}
-	var late, large atomic.Value
-	timer := time.AfterFunc(most.time, func() { stop(&late, "stopped after "+most.time.String()) })
-	peak := watch(c.Process.Pid, func(rss uint64) {
-		if rss > most.memory {
-			stop(&large, fmt.Sprintf("stopped at %.1f GB of memory", float64(most.memory)/1e9))
+	var timedOut, tooLarge atomic.Value
+	timer := time.AfterFunc(limit.timeout, func() { stop(&timedOut, "stopped after "+limit.timeout.String()) })
+	peak := samplePeak(c.Process.Pid, func(rss uint64) {
+		if rss > limit.memory {
+			stop(&tooLarge, fmt.Sprintf("stopped at %.1f GB of memory", float64(limit.memory)/1e9))
 		}
 	})
 	err = c.Wait()
 	s.Seconds = time.Since(began).Seconds()
 	timer.Stop()
 	s.RSS = peak()
-	use := c.ProcessState.SysUsage().(*syscall.Rusage)
-	s.CPU = time.Duration(use.Utime.Nano() + use.Stime.Nano()).Seconds()
-	switch rss := uint64(use.Maxrss) << 10; {
-	case rss > ownPeak():
+	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
+	s.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
+	switch rss := uint64(usage.Maxrss) << 10; {
+	case rss > selfPeak():
 		s.RSS = rss
-	case s.Seconds < 2*glance.Seconds():
+	case s.Seconds < 2*sampleEvery.Seconds():
 		s.RSS = 0
 	}
-	text := ends(errs)
+	text := headAndTail(errs)
 	switch exit := new(exec.ExitError); {
-	case err != nil && large.Load() != nil:
-		return s, "", large.Load().(failure)
-	case err != nil && late.Load() != nil:
-		return s, "", late.Load().(failure)
+	case err != nil && tooLarge.Load() != nil:
+		return s, "", tooLarge.Load().(failure)
+	case err != nil && timedOut.Load() != nil:
+		return s, "", timedOut.Load().(failure)
 	case errors.As(err, &exit):
-		return s, "", failure(fmt.Sprintf("%v: %s", exit, reason(text)))
+		return s, "", failure(fmt.Sprintf("%v: %s", exit, failureReason(text)))
 	case err != nil:
 		return s, "", err
 	}
-	return s, complaint(text), nil
+	return s, firstErrorLine(text), nil
 }
 
-// glance is how often watch looks.
-const glance = 20 * time.Millisecond
+// sampleEvery is how often watch looks.
+const sampleEvery = 20 * time.Millisecond
 
-// watch looks at a process's peak memory, and tells it, until the result is called. The kernel's own account of
+// samplePeak looks at a process's peak memory, and tells it, until the result is called. The kernel's own account of
 // a process that has ended begins with the memory of who started it, us: for a small tool that is all it says.
-func watch(pid int, tell func(rss uint64)) (peak func() uint64) {
+func samplePeak(pid int, observe func(rss uint64)) (peak func() uint64) {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {
 		var high uint64
@@ -101,13 +101,13 @@ func watch(pid int, tell func(rss uint64)) (peak func() uint64) {
 			if _, after, ok := strings.Cut(string(b), "VmHWM:"); ok {
 				n, _ := strconv.ParseUint(strings.Fields(after)[0], 10, 64)
 				high = max(high, n<<10)
-				tell(high)
+				observe(high)
 			}
 			select {
 			case <-stop:
 				done <- high
 				return
-			case <-time.After(glance):
+			case <-time.After(sampleEvery):
 			}
 		}
 	}()
@@ -117,8 +117,8 @@ func watch(pid int, tell func(rss uint64)) (peak func() uint64) {
 	}
 }
 
-// ownPeak is the most memory that this process had.
-func ownPeak() uint64 {
+// selfPeak is the most memory that this process had.
+func selfPeak() uint64 {
 	var use syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &use) != nil {
 		return 0
@@ -126,14 +126,14 @@ func ownPeak() uint64 {
 	return uint64(use.Maxrss) << 10
 }
 
-// ends is the beginning and the end of a file that may be long.
-func ends(f *os.File) string {
-	const most = 32 << 10
-	head := make([]byte, most)
+// headAndTail is the beginning and the end of a file that may be long.
+func headAndTail(f *os.File) string {
+	const part = 32 << 10
+	head := make([]byte, part)
 	n, _ := f.ReadAt(head, 0)
 	text := string(head[:n])
-	if info, err := f.Stat(); err == nil && info.Size() > most {
-		tail := make([]byte, min(most, info.Size()-most))
+	if info, err := f.Stat(); err == nil && info.Size() > part {
+		tail := make([]byte, min(part, info.Size()-part))
 		n, _ = f.ReadAt(tail, info.Size()-int64(len(tail)))
 		text += "\n" + string(tail[:n])
 	}
@@ -142,26 +142,26 @@ func ends(f *os.File) string {
 
 var errorWords = regexp.MustCompile(`(?i)\b(errors?|fatal|failed|failure|cannot|can't|could not|couldn't|unable|denied|invalid|not found|no such|truncated|aborted)\b`)
 
-// complaint is the first line that tells of an error; none is empty.
-func complaint(text string) string {
+// firstErrorLine is the first line that tells of an error; none is empty.
+func firstErrorLine(text string) string {
 	for line := range strings.Lines(text) {
 		if errorWords.MatchString(line) {
-			return short(line)
+			return shortLine(line)
 		}
 	}
 	return ""
 }
 
-// reason is why a command failed: its first line about an error, or else its last line.
-func reason(text string) string {
-	if c := complaint(text); c != "" {
+// failureReason is why a command failed: its first line about an error, or else its last line.
+func failureReason(text string) string {
+	if c := firstErrorLine(text); c != "" {
 		return c
 	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return short(lines[len(lines)-1])
+	return shortLine(lines[len(lines)-1])
 }
 
-func short(line string) string {
+func shortLine(line string) string {
 	line = strings.Join(strings.Fields(line), " ")
 	if len(line) > 160 {
 		line = line[:160] + " ..."
@@ -169,8 +169,8 @@ func short(line string) string {
 	return line
 }
 
-// warm reads a file, so that whoever reads it next finds it in memory.
-func warm(file string) error {
+// fillPageCache reads a file, so that whoever reads it next finds it in memory.
+func fillPageCache(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err

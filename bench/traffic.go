@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Answers are what a generated file holds, counted while it was made.
-type Answers struct {
+// contents are what a generated file holds, counted while it was made.
+type contents struct {
 	Packets     uint64 `json:"packets"`
 	Bytes       uint64 `json:"bytes"` // of the file
 	Mail        uint64 `json:"mail_packets"`
@@ -26,27 +26,27 @@ type Answers struct {
 	Attempted   uint64 `json:"spammer_attempts,omitempty"`
 }
 
-// writer writes frames to a pcap file: Ethernet, IPv4, TCP or UDP, right checksums.
-type writer struct {
-	out     *bufio.Writer
-	now     uint64 // nanoseconds since 1970
-	step    uint64 // between two frames
-	frame   [1600]byte
-	answers Answers
-	id      uint16
+// pcapWriter writes frames to a pcap file: Ethernet, IPv4, TCP or UDP, right checksums.
+type pcapWriter struct {
+	out      *bufio.Writer
+	now      uint64 // nanoseconds since 1970
+	step     uint64 // between two frames
+	frame    [1600]byte
+	contents contents
+	id       uint16
 }
 
-const genesis = 1_700_000_000 * 1e9 // the first frame
+const firstFrame = 1_700_000_000 * 1e9 // the first frame
 
-func newWriter(out io.Writer, step uint64) *writer {
-	w := &writer{out: bufio.NewWriterSize(out, 1<<20), now: genesis, step: step}
+func newPcapWriter(out io.Writer, step uint64) *pcapWriter {
+	w := &pcapWriter{out: bufio.NewWriterSize(out, 1<<20), now: firstFrame, step: step}
 	le := binary.LittleEndian
 	h := le.AppendUint32(nil, 0xa1b23c4d) // nanoseconds
 	h = le.AppendUint16(le.AppendUint16(h, 2), 4)
 	h = append(h, 0, 0, 0, 0, 0, 0, 0, 0)
 	h = le.AppendUint32(le.AppendUint32(h, 262144), 1)
 	w.out.Write(h)
-	w.answers.Bytes = uint64(len(h))
+	w.contents.Bytes = uint64(len(h))
 	return w
 }
 
@@ -59,8 +59,8 @@ const (
 	ack
 )
 
-// sum adds 16-bit words (RFC 1071).
-func sum(s uint32, b []byte) uint32 {
+// addWords adds 16-bit words (RFC 1071).
+func addWords(s uint32, b []byte) uint32 {
 	for ; len(b) > 1; b = b[2:] {
 		s += uint32(b[0])<<8 | uint32(b[1])
 	}
@@ -70,15 +70,15 @@ func sum(s uint32, b []byte) uint32 {
 	return s
 }
 
-func fold(s uint32) uint16 {
+func checksum(s uint32) uint16 {
 	for s > 0xffff {
 		s = s&0xffff + s>>16
 	}
 	return ^uint16(s)
 }
 
-// ip writes the headers up to IP and returns the place of the transport header.
-func (w *writer) ip(src, dst uint32, proto byte, length int) []byte {
+// ipHeader writes the headers up to IP and returns the place of the transport header.
+func (w *pcapWriter) ipHeader(src, dst uint32, proto byte, length int) []byte {
 	be := binary.BigEndian
 	f := w.frame[:]
 	copy(f, []byte{2, 0, 0, 0, 0, 1, 2, 0})
@@ -94,13 +94,13 @@ func (w *writer) ip(src, dst uint32, proto byte, length int) []byte {
 	be.PutUint16(h[10:], 0)
 	be.PutUint32(h[12:], src)
 	be.PutUint32(h[16:], dst)
-	be.PutUint16(h[10:], fold(sum(0, h)))
+	be.PutUint16(h[10:], checksum(addWords(0, h)))
 	return f[34 : 34+length]
 }
 
 // record writes the frame that ip began; length is that of the IP payload. Ethernet's
 // shortest frame has 60 bytes.
-func (w *writer) record(length int) {
+func (w *pcapWriter) record(length int) {
 	n := 34 + length
 	for n < 60 {
 		w.frame[n] = 0
@@ -115,14 +115,14 @@ func (w *writer) record(length int) {
 	w.out.Write(h[:])
 	w.out.Write(w.frame[:n])
 	w.now += w.step
-	w.answers.Packets++
-	w.answers.Bytes += uint64(16 + n)
+	w.contents.Packets++
+	w.contents.Bytes += uint64(16 + n)
 }
 
-func (w *writer) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, flags byte, payload []byte) {
+func (w *pcapWriter) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, flags byte, payload []byte) {
 	be := binary.BigEndian
 	length := 20 + len(payload)
-	h := w.ip(src, dst, 6, length)
+	h := w.ipHeader(src, dst, 6, length)
 	be.PutUint16(h, sport)
 	be.PutUint16(h[2:], dport)
 	be.PutUint32(h[4:], seq)
@@ -131,15 +131,15 @@ func (w *writer) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, fl
 	be.PutUint16(h[14:], 64240)
 	be.PutUint32(h[16:], 0)
 	copy(h[20:], payload)
-	s := sum(uint32(6+length), w.frame[26:34])
-	be.PutUint16(h[16:], fold(sum(s, h)))
+	s := addWords(uint32(6+length), w.frame[26:34])
+	be.PutUint16(h[16:], checksum(addWords(s, h)))
 	w.record(length)
 }
 
-func (w *writer) udp(src, dst uint32, sport, dport uint16, payload []byte) {
+func (w *pcapWriter) udp(src, dst uint32, sport, dport uint16, payload []byte) {
 	be := binary.BigEndian
 	length := 8 + len(payload)
-	h := w.ip(src, dst, 17, length)
+	h := w.ipHeader(src, dst, 17, length)
 	be.PutUint16(h, sport)
 	be.PutUint16(h[2:], dport)
 	be.PutUint16(h[4:], uint16(length))
@@ -148,8 +148,8 @@ func (w *writer) udp(src, dst uint32, sport, dport uint16, payload []byte) {
 	w.record(length)
 }
 
-// talk is a TCP connection that is played step by step.
-type talk struct {
+// flow is a TCP connection that is played step by step.
+type flow struct {
 	client, server uint32
 	cport, sport   uint16
 	seq            [2]uint32
@@ -164,8 +164,8 @@ type step struct {
 	payload []byte
 }
 
-// play writes the talk's next frame and reports whether there is another.
-func (w *writer) play(t *talk) bool {
+// writeNext writes the talk's next frame and reports whether there is another.
+func (w *pcapWriter) writeNext(t *flow) bool {
 	s := &t.steps[t.next]
 	t.next++
 	if s.server {
@@ -196,128 +196,128 @@ var (
 	handshake = []step{{false, syn, nil}, {true, syn | ack, nil}, {false, ack, nil}}
 	closing   = []step{{false, fin | ack, nil}, {true, fin | ack, nil}, {false, ack, nil}}
 
-	silent  = []step{{false, syn, nil}, {false, syn, nil}}
-	refused = []step{{false, syn, nil}, {true, rst | ack, nil}, {false, syn, nil}, {true, rst | ack, nil}}
+	synsUnanswered = []step{{false, syn, nil}, {false, syn, nil}}
+	synsRefused    = []step{{false, syn, nil}, {true, rst | ack, nil}, {false, syn, nil}, {true, rst | ack, nil}}
 )
 
-func says(s string) step { return step{false, psh | ack, []byte(s)} }
-func told(s string) step { return step{true, psh | ack, []byte(s)} }
+func fromClient(s string) step { return step{false, psh | ack, []byte(s)} }
+func fromServer(s string) step { return step{true, psh | ack, []byte(s)} }
 
-// mail is a dialogue; accepted says whether the recipient is taken.
-func mail(helo, from string, accepted bool) []step {
-	steps := slices.Concat(handshake, []step{told("220 mx.example.net ESMTP\r\n"), says("EHLO " + helo + "\r\n"),
-		told("250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING\r\n"), says("MAIL FROM:<" + from + ">\r\n"),
-		told("250 2.1.0 Ok\r\n"), says("RCPT TO:<someone@example.net>\r\n")})
+// mailDialogue is a dialogue; accepted says whether the recipient is taken.
+func mailDialogue(helo, from string, accepted bool) []step {
+	steps := slices.Concat(handshake, []step{fromServer("220 mx.example.net ESMTP\r\n"), fromClient("EHLO " + helo + "\r\n"),
+		fromServer("250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING\r\n"), fromClient("MAIL FROM:<" + from + ">\r\n"),
+		fromServer("250 2.1.0 Ok\r\n"), fromClient("RCPT TO:<someone@example.net>\r\n")})
 	if accepted {
 		body := []byte("Subject: hello\r\nFrom: " + from + "\r\n\r\n")
 		for len(body) < 1400 {
 			body = append(body, "A line of a message.\r\n"...)
 		}
-		steps = append(steps, told("250 2.1.5 Ok\r\n"), says("DATA\r\n"), told("354 End data with <CR><LF>.<CR><LF>\r\n"),
-			step{false, ack, body}, step{false, psh | ack, body[:700]}, step{true, ack, nil}, says(".\r\n"), told("250 2.0.0 Ok: queued as 4TkX2b1\r\n"))
+		steps = append(steps, fromServer("250 2.1.5 Ok\r\n"), fromClient("DATA\r\n"), fromServer("354 End data with <CR><LF>.<CR><LF>\r\n"),
+			step{false, ack, body}, step{false, psh | ack, body[:700]}, step{true, ack, nil}, fromClient(".\r\n"), fromServer("250 2.0.0 Ok: queued as 4TkX2b1\r\n"))
 	} else {
-		steps = append(steps, told("550 5.1.1 User unknown\r\n"))
+		steps = append(steps, fromServer("550 5.1.1 User unknown\r\n"))
 	}
-	return slices.Concat(steps, []step{says("QUIT\r\n"), told("221 2.0.0 Bye\r\n")}, closing)
+	return slices.Concat(steps, []step{fromClient("QUIT\r\n"), fromServer("221 2.0.0 Bye\r\n")}, closing)
 }
 
-// crowd plays many talks at a time, in an order that the seed decides.
-type crowd struct {
-	w      *writer
+// flowMix plays many talks at a time, in an order that the seed decides.
+type flowMix struct {
+	w      *pcapWriter
 	rng    *rand.Rand
-	active []*talk
-	spare  []*talk
+	active []*flow
+	free   []*flow
 	size   int
-	fresh  func(t *talk) // begins the next talk
+	begin  func(t *flow) // begins the next talk
 	mail   bool          // frames count as mail
 }
 
 // frame plays one frame of one talk.
-func (c *crowd) frame() {
+func (c *flowMix) frame() {
 	if len(c.active) < c.size {
-		t := new(talk)
-		if n := len(c.spare); n > 0 {
-			t = c.spare[n-1]
-			c.spare = c.spare[:n-1]
+		t := new(flow)
+		if n := len(c.free); n > 0 {
+			t = c.free[n-1]
+			c.free = c.free[:n-1]
 		}
-		*t = talk{}
-		c.fresh(t)
+		*t = flow{}
+		c.begin(t)
 		c.active = append(c.active, t)
 	}
 	i := c.rng.IntN(len(c.active))
 	c.play(i)
 }
 
-func (c *crowd) play(i int) {
+func (c *flowMix) play(i int) {
 	t := c.active[i]
 	if c.mail {
-		c.w.answers.Mail++
+		c.w.contents.Mail++
 		if s := t.steps[t.next]; s.flags == syn && !s.server {
-			c.w.answers.SYNs++
+			c.w.contents.SYNs++
 		}
 	}
-	if !c.w.play(t) {
+	if !c.w.writeNext(t) {
 		last := len(c.active) - 1
 		c.active[i] = c.active[last]
 		c.active = c.active[:last]
-		c.spare = append(c.spare, t)
+		c.free = append(c.free, t)
 	}
 }
 
 // drain plays all talks to their end.
-func (c *crowd) drain() {
+func (c *flowMix) drain() {
 	for len(c.active) > 0 {
 		c.play(len(c.active) - 1)
 	}
 }
 
-// port gives client ports that come back only after all others.
-func port(n uint64) uint16 { return uint16(1024 + n%64000) }
+// clientPort gives client ports that come back only after all others.
+func clientPort(n uint64) uint16 { return uint16(1024 + n%64000) }
 
-// mailCrowd makes talks of many bots that all send mail: the storm of W2.
-func mailCrowd(w *writer, rng *rand.Rand, sources int, size int) *crowd {
+// mailFlows makes talks of many bots that all send mail: the storm of W2.
+func mailFlows(w *pcapWriter, rng *rand.Rand, sources int, size int) *flowMix {
 	scripts := make([][]step, 0, 64)
 	for i := range 64 {
-		scripts = append(scripts, mail(fmt.Sprintf("host%d.example.org", i), fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
+		scripts = append(scripts, mailDialogue(fmt.Sprintf("host%d.example.org", i), fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
 	}
 	n := make([]uint64, sources) // talks of each source so far
-	c := &crowd{w: w, rng: rng, size: size, mail: true}
-	c.fresh = func(t *talk) {
+	c := &flowMix{w: w, rng: rng, size: size, mail: true}
+	c.begin = func(t *flow) {
 		src := rng.IntN(sources)
 		k := n[src]
 		if n[src]++; k == 0 {
-			w.answers.Sources++
+			w.contents.Sources++
 		}
 		t.client = 0x0a000000 | uint32(src+1)
 		t.server = 0xc6120000 + uint32(rng.IntN(60000)) // 198.18.0.0/15
-		t.cport, t.sport = port(k), 25
+		t.cport, t.sport = clientPort(k), 25
 		t.seq = [2]uint32{rng.Uint32(), rng.Uint32()}
-		w.answers.Attempts++
+		w.contents.Attempts++
 		switch r := rng.IntN(100); {
 		case r < 35:
 			t.steps = scripts[rng.IntN(len(scripts))]
-			w.answers.Sessions++
-			w.answers.Dialogues++
+			w.contents.Sessions++
+			w.contents.Dialogues++
 			if len(t.steps) > 15 {
-				w.answers.Messages++
+				w.contents.Messages++
 			}
 		case r < 40:
 			t.steps = slices.Concat(handshake, closing)
-			w.answers.Sessions++
+			w.contents.Sessions++
 		case r < 70:
-			t.steps = refused
-			w.answers.Refused++
-			w.answers.Retransmits++
+			t.steps = synsRefused
+			w.contents.Refused++
+			w.contents.Retransmits++
 		default:
-			t.steps = silent
-			w.answers.Retransmits++
+			t.steps = synsUnanswered
+			w.contents.Retransmits++
 		}
 	}
 	return c
 }
 
-// otherCrowd makes web traffic, most of it in large frames.
-func otherCrowd(w *writer, rng *rand.Rand) *crowd {
+// webFlows makes web traffic, most of it in large frames.
+func webFlows(w *pcapWriter, rng *rand.Rand) *flowMix {
 	full := make([]byte, 1440)
 	for i := range full {
 		full[i] = byte(i)
@@ -337,12 +337,12 @@ func otherCrowd(w *writer, rng *rand.Rand) *crowd {
 		scripts = append(scripts, append(steps, closing...))
 	}
 	var k uint64
-	c := &crowd{w: w, rng: rng, size: 3000}
-	c.fresh = func(t *talk) {
+	c := &flowMix{w: w, rng: rng, size: 3000}
+	c.begin = func(t *flow) {
 		k++
 		t.client = 0x0a010000 | uint32(1+rng.IntN(4000))
 		t.server = 0x5db80000 + uint32(rng.IntN(5000))
-		t.cport, t.sport = port(k), 443
+		t.cport, t.sport = clientPort(k), 443
 		t.seq = [2]uint32{rng.Uint32(), rng.Uint32()}
 		t.steps = scripts[rng.IntN(len(scripts))]
 	}
@@ -350,16 +350,16 @@ func otherCrowd(w *writer, rng *rand.Rand) *crowd {
 }
 
 // workload writes one of the files that speed is measured on, of about size bytes.
-func workload(name string, size uint64, seed uint64, out io.Writer) (*Answers, error) {
+func workload(name string, size uint64, seed uint64, out io.Writer) (*contents, error) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	var w *writer
+	var w *pcapWriter
 	switch name {
 	case "w1": // mixed enterprise traffic, 1.7 % of it mail
-		w = newWriter(out, 60_000)
-		m, o := mailCrowd(w, rng, 200, 60), otherCrowd(w, rng)
+		w = newPcapWriter(out, 60_000)
+		m, o := mailFlows(w, rng, 200, 60), webFlows(w, rng)
 		query := make([]byte, 40)
 		quic := make([]byte, 1200)
-		for w.answers.Bytes < size {
+		for w.contents.Bytes < size {
 			switch r := rng.IntN(1000); {
 			case r < 17:
 				m.frame()
@@ -373,40 +373,40 @@ func workload(name string, size uint64, seed uint64, out io.Writer) (*Answers, e
 		}
 		m.drain()
 	case "w2": // a storm of short mail flows
-		w = newWriter(out, 11_000)
-		m := mailCrowd(w, rng, 1000, 4000)
-		for w.answers.Bytes < size {
+		w = newPcapWriter(out, 11_000)
+		m := mailFlows(w, rng, 1000, 4000)
+		for w.contents.Bytes < size {
 			m.frame()
 		}
 		m.drain()
 	case "w3": // a flood of SYNs from random sources, and one spammer in it
-		w = newWriter(out, 1_000)
+		w = newPcapWriter(out, 1_000)
 		const spammer = 0x0a4d4d4d
-		w.answers.Spammer, w.answers.Sources = "10.77.77.77", 0
-		for w.answers.Bytes < size {
+		w.contents.Spammer, w.contents.Sources = "10.77.77.77", 0
+		for w.contents.Bytes < size {
 			src, dst := rng.Uint32(), 0xc0000219|rng.Uint32N(200)<<8
-			if w.answers.Packets%83_000 == 41_000 {
+			if w.contents.Packets%83_000 == 41_000 {
 				src = spammer
-				w.answers.Attempted++
+				w.contents.Attempted++
 			}
-			w.tcp(src, dst, port(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
-			w.answers.Mail++
-			w.answers.SYNs++
-			w.answers.Attempts++
+			w.tcp(src, dst, clientPort(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
+			w.contents.Mail++
+			w.contents.SYNs++
+			w.contents.Attempts++
 		}
 	case "w2flood": // the storm under seven times as many SYNs
-		w = newWriter(out, 2_000)
-		m := mailCrowd(w, rng, 1000, 4000)
-		for w.answers.Bytes < size {
+		w = newPcapWriter(out, 2_000)
+		m := mailFlows(w, rng, 1000, 4000)
+		for w.contents.Bytes < size {
 			if rng.IntN(8) == 0 {
 				m.frame()
 				continue
 			}
-			w.tcp(0x50000000|rng.Uint32()>>4, 0xc0000219|rng.Uint32N(200)<<8, port(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
+			w.tcp(0x50000000|rng.Uint32()>>4, 0xc0000219|rng.Uint32N(200)<<8, clientPort(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
 		}
 		m.drain()
 	default:
 		return nil, fmt.Errorf("there is no workload %q: w1, w2, w2flood, w3", name)
 	}
-	return &w.answers, w.out.Flush()
+	return &w.contents, w.out.Flush()
 }

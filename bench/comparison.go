@@ -12,7 +12,7 @@ import (
 // comparison is all that compare found.
 type comparison struct {
 	Machine  machine      `json:"machine"`
-	When     string       `json:"date"`
+	Date     string       `json:"date"`
 	Rounds   int          `json:"rounds"`
 	Filter   string       `json:"filter"`
 	Versions []string     `json:"versions"` // "tool 1.2.3"
@@ -33,17 +33,17 @@ type fileTimes struct {
 
 // row is one contestant on one file.
 type row struct {
-	Name   string    `json:"name"`
-	Runs   []*sample `json:"runs"` // by round; nil where it did not run
-	Failed string    `json:"failed,omitempty"`
-	Said   string    `json:"said,omitempty"`
-	wanted int       // rounds
+	Name      string    `json:"name"`
+	Runs      []*sample `json:"runs"` // by round; nil where it did not run
+	Failed    string    `json:"failed,omitempty"`
+	ErrorLine string    `json:"said,omitempty"`
+	rounds    int       // rounds
 }
 
 // describe notes the versions and the command lines.
-func (c *comparison) describe(list []contestant, sensor string) {
+func (c *comparison) describe(list []tool, sensor string) {
 	for i := range list {
-		tool := list[i].tool()
+		tool := list[i].program()
 		name := filepath.Base(tool)
 		if v := name + " " + version(tool, name); !slices.Contains(c.Versions, v) {
 			c.Versions = append(c.Versions, v)
@@ -53,8 +53,8 @@ func (c *comparison) describe(list []contestant, sensor string) {
 	}
 }
 
-// over gives a figure of every run.
-func (r *row) over(f func(*sample) float64) (list []float64) {
+// figures gives a figure of every run.
+func (r *row) figures(f func(*sample) float64) (list []float64) {
 	for _, s := range r.Runs {
 		if s != nil {
 			list = append(list, f(s))
@@ -65,9 +65,9 @@ func (r *row) over(f func(*sample) float64) (list []float64) {
 
 func seconds(s *sample) float64 { return s.Seconds }
 
-// times is how many times as long as another this one takes: the median over the rounds in
+// ratio is how many times as long as another this one takes: the median over the rounds in
 // which both ran, because what disturbs a round disturbs both. 0 if there is none.
-func (r *row) times(other *row) float64 {
+func (r *row) ratio(other *row) float64 {
 	var list []float64
 	for i, s := range r.Runs {
 		if o := other.Runs[i]; s != nil && o != nil && o.Seconds > 0 {
@@ -88,24 +88,24 @@ func median(list []float64) float64 {
 
 // cells are the columns of a row.
 func (t *fileTimes) cells(r *row, baselines int) []string {
-	took := r.over(seconds)
+	took := r.figures(seconds)
 	if len(took) == 0 {
 		return slices.Concat([]string{r.Name}, make([]string, 4+baselines), []string{r.Failed})
 	}
-	cells := []string{r.Name, digits(median(took)), digits(slices.Min(took)) + " to " + digits(slices.Max(took))}
+	cells := []string{r.Name, threeDigits(median(took)), threeDigits(slices.Min(took)) + " to " + threeDigits(slices.Max(took))}
 	for i := range baselines {
-		cells = append(cells, digits(r.times(&t.Rows[i]))+"x")
+		cells = append(cells, threeDigits(r.ratio(&t.Rows[i]))+"x")
 	}
 	rss := "-"
-	if n := median(r.over(func(s *sample) float64 { return float64(s.RSS) })); n > 0 {
+	if n := median(r.figures(func(s *sample) float64 { return float64(s.RSS) })); n > 0 {
 		rss = fmt.Sprintf("%.0f", n/1e6)
 	}
-	cells = append(cells, digits(median(r.over(func(s *sample) float64 { return s.CPU }))), rss)
+	cells = append(cells, threeDigits(median(r.figures(func(s *sample) float64 { return s.CPU }))), rss)
 	var remarks []string
 	if len(took) < len(r.Runs) {
-		remarks = append(remarks, counted(fmt.Sprint(len(took)), "run"))
+		remarks = append(remarks, quantity(fmt.Sprint(len(took)), "run"))
 	}
-	for _, s := range []string{r.Failed, r.Said} {
+	for _, s := range []string{r.Failed, r.ErrorLine} {
 		if s != "" {
 			remarks = append(remarks, s)
 		}
@@ -126,8 +126,8 @@ func (c *comparison) grid(t *fileTimes) *grid {
 	return g
 }
 
-// digits shows three digits that matter.
-func digits(v float64) string {
+// threeDigits shows three digits that matter.
+func threeDigits(v float64) string {
 	switch {
 	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
@@ -140,7 +140,7 @@ func digits(v float64) string {
 }
 
 func (c *comparison) conditions() string {
-	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as long as the sensor takes.", c.When, c.Machine, counted(fmt.Sprint(c.Rounds), "round"))
+	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as long as the sensor takes.", c.Date, c.Machine, quantity(fmt.Sprint(c.Rounds), "round"))
 }
 
 func (t *fileTimes) title() string {

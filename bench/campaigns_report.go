@@ -14,24 +14,24 @@ import (
 
 // report is what one call of `bench campaigns` found.
 type report struct {
-	Seed      string            `json:"seed"`
-	Hosts     int               `json:"hosts"`
-	Days      float64           `json:"host_days"`
-	Packets   uint64            `json:"packets"`
-	Took      float64           `json:"seconds"`
-	Scenarios []*scenarioResult `json:"scenarios"`
-	Likely    total             `json:"at_likely"`
-	Bots      total             `json:"bots_at_likely"` // without the scenarios of servers
-	Levels    map[string]total  `json:"by_level"`
-	Anchors   map[string]total  `json:"anchors"`
-	Bins      []calibrationJSON `json:"calibration"`
-	Targets   []targetResult    `json:"targets"`
-	Variants  []variantResult   `json:"variants"`
-	Honest    share             `json:"attempts_as_said"`
-	Misses    []miss            `json:"misses,omitempty"`
-	Goals     []goal            `json:"goals"`
-	Strangers int               `json:"findings_about_nobody"`
-	anchors   []string
+	Seed          string            `json:"seed"`
+	Hosts         int               `json:"hosts"`
+	Days          float64           `json:"host_days"`
+	Packets       uint64            `json:"packets"`
+	Took          float64           `json:"seconds"`
+	Scenarios     []*scenarioResult `json:"scenarios"`
+	Likely        total             `json:"at_likely"`
+	Bots          total             `json:"bots_at_likely"` // without the scenarios of servers
+	Levels        map[string]total  `json:"by_level"`
+	References    map[string]total  `json:"anchors"`
+	Bins          []calibrationJSON `json:"calibration"`
+	Targets       []targetResult    `json:"targets"`
+	Variants      []variantResult   `json:"variants"`
+	AttemptsExact share             `json:"attempts_as_said"`
+	Misses        []miss            `json:"misses,omitempty"`
+	Goals         []goal            `json:"goals"`
+	UnknownHosts  int               `json:"findings_about_nobody"`
+	references    []string
 }
 
 type calibrationJSON struct {
@@ -44,21 +44,21 @@ type miss struct {
 	Scenario string            `json:"scenario"`
 	Number   int               `json:"number"`
 	Kind     string            `json:"kind"`
-	Said     map[string]string `json:"said"`
+	Classes  map[string]string `json:"said"`
 	Score    float64           `json:"score"`
-	Why      string            `json:"reasons"`
+	Reasons  string            `json:"reasons"`
 }
 
-func misses(list []*outcome) (all []miss) {
+func misses(list []*hostResult) (all []miss) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b *outcome) int { return place(a.host.Scenario) - place(b.host.Scenario) })
+	slices.SortStableFunc(list, func(a, b *hostResult) int { return reportOrder(a.host.Scenario) - reportOrder(b.host.Scenario) })
 	for _, o := range list {
 		if o.correct() {
 			continue
 		}
-		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score, strings.TrimSpace(o.why)}
-		for class, level := range o.said {
-			m.Said[class] = level.String()
+		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score, strings.TrimSpace(o.reasons)}
+		for class, level := range o.classes {
+			m.Classes[class] = level.String()
 		}
 		all = append(all, m)
 	}
@@ -70,43 +70,43 @@ func printMisses(out io.Writer, list []miss) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range list {
 		var said []string
-		for class, level := range m.Said {
+		for class, level := range m.Classes {
 			said = append(said, class+" "+level)
 		}
 		slices.Sort(said)
-		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score, strings.Join(said, ", "), m.Why)
+		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score, strings.Join(said, ", "), m.Reasons)
 	}
 	w.Flush()
 }
 
 // variantResult is a variant's row.
 type variantResult struct {
-	Name      string            `json:"name"`
-	About     string            `json:"about"`
-	Likely    total             `json:"at_likely"`
-	Bots      total             `json:"bots_at_likely"` // without the scenarios of servers
-	Suspect   total             `json:"at_suspect"`
-	Ten       int               `json:"ten_right"`
-	Honest    share             `json:"attempts_as_said"`
-	Misses    []miss            `json:"misses,omitempty"`
-	Differ    int               `json:"hosts_with_another_verdict"`
-	Where     []string          `json:"where"`
-	Scenarios []*scenarioResult `json:"scenarios"`
-	Targets   []targetResult    `json:"targets"`
-	Anchors   map[string]total  `json:"anchors"`
+	Name          string            `json:"name"`
+	About         string            `json:"about"`
+	Likely        total             `json:"at_likely"`
+	Bots          total             `json:"bots_at_likely"` // without the scenarios of servers
+	Suspect       total             `json:"at_suspect"`
+	Ten           int               `json:"ten_right"`
+	AttemptsExact share             `json:"attempts_as_said"`
+	Misses        []miss            `json:"misses,omitempty"`
+	Changed       int               `json:"hosts_with_another_verdict"`
+	ChangedIn     []string          `json:"where"`
+	Scenarios     []*scenarioResult `json:"scenarios"`
+	Targets       []targetResult    `json:"targets"`
+	References    map[string]total  `json:"anchors"`
 }
 
 func newReport(seed string, cfg campaign.Config, run *runResult) *report {
-	r := &report{Seed: seed, Hosts: len(run.outcomes), Packets: run.packets, Strangers: run.strangers, anchors: run.anchors,
-		Scenarios: scores(run), Likely: totalOf(run.outcomes, atLikely), Bots: totalOf(bots(run.outcomes), atLikely), Levels: map[string]total{}, Anchors: anchorTotals(run), Targets: judgeTargets(run.outcomes)}
-	r.Honest, r.Misses = honesty(run.outcomes), misses(run.outcomes)
-	for _, o := range run.outcomes {
+	r := &report{Seed: seed, Hosts: len(run.hosts), Packets: run.packets, UnknownHosts: run.unknownHosts, references: run.references,
+		Scenarios: scoreScenarios(run), Likely: totalOf(run.hosts, atLikely), Bots: totalOf(withoutServers(run.hosts), atLikely), Levels: map[string]total{}, References: referenceTotals(run), Targets: judgeTargets(run.hosts)}
+	r.AttemptsExact, r.Misses = attemptAccuracy(run.hosts), misses(run.hosts)
+	for _, o := range run.hosts {
 		r.Days += float64(o.host.Until-o.host.From) / 86400e9
 	}
 	for _, l := range levels {
-		r.Levels[l.String()] = totalOf(run.outcomes, func(o *outcome) bool { return o.accused() >= l })
+		r.Levels[l.String()] = totalOf(run.hosts, func(o *hostResult) bool { return o.highestLevel() >= l })
 	}
-	for _, c := range calibrate(run.outcomes) {
+	for _, c := range calibrate(run.hosts) {
 		r.Bins = append(r.Bins, calibrationJSON{scoreRange(c.From, c.To), c.Bots})
 	}
 	return r
@@ -122,55 +122,55 @@ func scoreRange(from, to float64) string {
 	return fmt.Sprintf("%.1f to %.1f", from, to)
 }
 
-// place is where a scenario comes in the report.
-func place(sc *campaign.Scenario) int {
+// reportOrder is where a scenario comes in the report.
+func reportOrder(sc *campaign.Scenario) int {
 	if i := slices.Index(campaign.All, sc); i >= 0 {
 		return i
 	}
 	return len(campaign.All)
 }
 
-// scores are the rows of all scenarios, in the order of campaign.All.
-func scores(run *runResult) (list []*scenarioResult) {
-	by := map[*campaign.Scenario][]*outcome{}
+// scoreScenarios are the rows of all scenarios, in the order of campaign.All.
+func scoreScenarios(run *runResult) (list []*scenarioResult) {
+	by := map[*campaign.Scenario][]*hostResult{}
 	var order []*campaign.Scenario
-	for _, o := range run.outcomes {
+	for _, o := range run.hosts {
 		sc := o.host.Scenario
 		if by[sc] == nil {
 			order = append(order, sc)
 		}
 		by[sc] = append(by[sc], o)
 	}
-	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int { return place(a) - place(b) })
+	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int { return reportOrder(a) - reportOrder(b) })
 	for _, sc := range order {
-		list = append(list, score(sc, by[sc], run.anchors))
+		list = append(list, scoreScenario(sc, by[sc], run.references))
 	}
 	return list
 }
 
 const sensor = "sensor, likely"
 
-// anchorTotals leaves out hosts that are declared, of which the anchors are not told.
-func anchorTotals(run *runResult) map[string]total {
+// referenceTotals leaves out hosts that are declared, of which the anchors are not told.
+func referenceTotals(run *runResult) map[string]total {
 	totals := map[string]total{}
-	list := slices.DeleteFunc(slices.Clone(run.outcomes), func(o *outcome) bool { return o.host.Declared })
+	list := slices.DeleteFunc(slices.Clone(run.hosts), func(o *hostResult) bool { return o.host.Declared })
 	totals[sensor] = totalOf(list, atLikely)
-	for i, name := range run.anchors {
-		totals[name] = totalOf(list, func(o *outcome) bool { return i < len(o.anchors) && o.anchors[i] != 0 })
+	for i, name := range run.references {
+		totals[name] = totalOf(list, func(o *hostResult) bool { return i < len(o.references) && o.references[i] != 0 })
 	}
 	return totals
 }
 
 func (r *report) add(v *campaign.Variant, base, run *runResult) {
-	list := scores(run)
-	n, where := differ(base, run)
-	r.Variants = append(r.Variants, variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.outcomes, atLikely), Bots: totalOf(bots(run.outcomes), atLikely),
-		Suspect: totalOf(run.outcomes, func(o *outcome) bool { return o.accused() >= detect.Suspect }),
-		Ten:     tenRight(list), Honest: honesty(run.outcomes), Misses: misses(run.outcomes), Differ: n, Where: where, Scenarios: list, Targets: judgeTargets(run.outcomes), Anchors: anchorTotals(run)})
+	list := scoreScenarios(run)
+	n, where := changedVerdicts(base, run)
+	r.Variants = append(r.Variants, variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.hosts, atLikely), Bots: totalOf(withoutServers(run.hosts), atLikely),
+		Suspect: totalOf(run.hosts, func(o *hostResult) bool { return o.highestLevel() >= detect.Suspect }),
+		Ten:     tenDiagnosed(list), AttemptsExact: attemptAccuracy(run.hosts), Misses: misses(run.hosts), Changed: n, ChangedIn: where, Scenarios: list, Targets: judgeTargets(run.hosts), References: referenceTotals(run)})
 }
 
-// tenRight counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed as expected.
-func tenRight(list []*scenarioResult) (n int) {
+// tenDiagnosed counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed as expected.
+func tenDiagnosed(list []*scenarioResult) (n int) {
 	for _, s := range list {
 		if s.Ten != "" && s.Right.Share >= 0.95 {
 			n++
@@ -179,7 +179,7 @@ func tenRight(list []*scenarioResult) (n int) {
 	return n
 }
 
-func (r *report) print(out io.Writer, each bool) {
+func (r *report) print(out io.Writer, listMisses bool) {
 	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts, r.Days, r.Packets, r.Took)
 	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad moment: median / 95th percentile over all hosts, - is never.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -192,14 +192,14 @@ func (r *report) print(out io.Writer, each bool) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), percent(s.Right))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), percent(s.Right))
 		for _, l := range levels {
 			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
 		}
 		for _, l := range levels {
 			fmt.Fprintf(w, "%s\t", s.Seconds[l.String()])
 		}
-		fmt.Fprintf(w, "%s\n", counts(s.Wrong))
+		fmt.Fprintf(w, "%s\n", countsText(s.Wrong))
 	}
 	w.Flush()
 	fmt.Fprintln(out, "\nHosts that should be left alone.")
@@ -213,14 +213,14 @@ func (r *report) print(out io.Writer, each bool) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], bounds(s.Likely), s.FalsePer1000, counts(s.Wrong), counts(s.Said))
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), s.FalsePer1000, countsText(s.Wrong), countsText(s.Classes))
 	}
 	w.Flush()
 	r.printTotals(out)
-	r.printAnchors(out)
+	r.printReferences(out)
 	r.printVariants(out)
 	r.printGoals(out)
-	if each {
+	if listMisses {
 		fmt.Fprintln(out, "\nEvery host of which not all was right: what was drawn, the highest score, what was said, and the reasons of the latest finding.")
 		printMisses(out, r.Misses)
 		for _, v := range r.Variants {
@@ -238,8 +238,8 @@ type goal struct {
 	State    string `json:"state"` // met, not met, not run
 }
 
-// same names the variants that must not change a verdict, beside the encapsulations.
-var same = []string{"doubled", "loss-1", "ipv6"}
+// unchangedBy names the variants that must not change a verdict, beside the encapsulations.
+var unchangedBy = []string{"doubled", "loss-1", "ipv6"}
 
 // goals compares the run with what a release must reach.
 func (r *report) goals() (list []goal) {
@@ -270,7 +270,7 @@ func (r *report) goals() (list []goal) {
 			ran++
 		}
 	}
-	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenRight(r.Scenarios), ran), ran == 10, tenRight(r.Scenarios) == 10)
+	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenDiagnosed(r.Scenarios), ran), ran == 10, tenDiagnosed(r.Scenarios) == 10)
 	for _, row := range r.Targets {
 		add(row.Name+": "+row.Want, "95 of 100 hosts", percent(row.Within), row.State != "not run", row.State == "met")
 	}
@@ -279,8 +279,8 @@ func (r *report) goals() (list []goal) {
 			p, c := v.Bots.Precision, v.Bots.Recall
 			add("precision and recall of bots at likely from SYNs alone", ">= 0.97", interval(p)+", "+interval(c), true, p.Share >= 0.97 && c.Share >= 0.97)
 		}
-		if slices.Contains(same, v.Name) || slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool { return e.Name == v.Name }) {
-			add("the same verdicts: "+v.Name, "all hosts", fmt.Sprintf("%d of %d differ", v.Differ, r.Hosts), true, v.Differ == 0)
+		if slices.Contains(unchangedBy, v.Name) || slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool { return e.Name == v.Name }) {
+			add("the same verdicts: "+v.Name, "all hosts", fmt.Sprintf("%d of %d differ", v.Changed, r.Hosts), true, v.Changed == 0)
 		}
 	}
 	return list
@@ -317,24 +317,24 @@ func (r *report) printTotals(out io.Writer) {
 	fmt.Fprintln(out, "\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {
-		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State, each(t.Each))
+		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State, sharesText(t.Each))
 	}
 	w.Flush()
-	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenRight(r.Scenarios))
-	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n", interval(r.Honest))
-	if r.Strangers > 0 {
-		fmt.Fprintf(out, "%d findings name an address that no host had.\n", r.Strangers)
+	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenDiagnosed(r.Scenarios))
+	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n", interval(r.AttemptsExact))
+	if r.UnknownHosts > 0 {
+		fmt.Fprintf(out, "%d findings name an address that no host had.\n", r.UnknownHosts)
 	}
 }
 
-func (r *report) printAnchors(out io.Writer) {
+func (r *report) printReferences(out io.Writer) {
 	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median of seconds. Precision and recall are those of hosts that are not declared.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "scenario\thosts\t"+sensor+"\t%s\n", strings.Join(r.anchors, "\t"))
+	fmt.Fprintf(w, "scenario\thosts\t"+sensor+"\t%s\n", strings.Join(r.references, "\t"))
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts, found(s.Reached["likely"], s.Seconds["likely"], s.Infected))
-		for _, a := range r.anchors {
-			fmt.Fprintf(w, "\t%s", found(s.Anchors[a].Found, s.Anchors[a].Seconds, s.Infected))
+		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts, foundText(s.Reached["likely"], s.Seconds["likely"], s.Infected))
+		for _, a := range r.references {
+			fmt.Fprintf(w, "\t%s", foundText(s.References[a].Found, s.References[a].Seconds, s.Infected))
 		}
 		fmt.Fprintln(w)
 	}
@@ -342,9 +342,9 @@ func (r *report) printAnchors(out io.Writer) {
 		name string
 		of   func(total) share
 	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share { return t.Recall }}} {
-		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.Anchors[sensor])))
-		for _, a := range r.anchors {
-			fmt.Fprintf(w, "\t%s", percent(row.of(r.Anchors[a])))
+		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.References[sensor])))
+		for _, a := range r.references {
+			fmt.Fprintf(w, "\t%s", percent(row.of(r.References[a])))
 		}
 		fmt.Fprintln(w)
 	}
@@ -369,12 +369,12 @@ func (r *report) printVariants(out io.Writer) {
 			}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\t%s\n", v.Name, v.About, interval(v.Likely.Precision), interval(v.Likely.Recall), percent(v.Suspect.Recall), percent(v.Bots.Precision), percent(v.Bots.Recall),
-			v.Ten, met, of, v.Differ, r.Hosts, shorten(v.Where, 6), falseOnes(v.Scenarios))
+			v.Ten, met, of, v.Changed, r.Hosts, firstNames(v.ChangedIn, 6), falseScenarios(v.Scenarios))
 	}
 	w.Flush()
 }
 
-func each(m map[string]share) string {
+func sharesText(m map[string]share) string {
 	var list []string
 	for name, s := range m {
 		list = append(list, name+" "+percent(s))
@@ -383,35 +383,35 @@ func each(m map[string]share) string {
 	return strings.Join(list, ", ")
 }
 
-// falseOnes are the scenarios of clean hosts that were accused at likely or above.
-func falseOnes(list []*scenarioResult) string {
+// falseScenarios are the scenarios of clean hosts that were accused at likely or above.
+func falseScenarios(list []*scenarioResult) string {
 	m := map[string]int{}
 	for _, s := range list {
 		if n := s.Reached["likely"]; !s.Infected && n > 0 {
 			m[s.Name] = n
 		}
 	}
-	return counts(m)
+	return countsText(m)
 }
 
-func shorten(list []string, n int) string {
+func firstNames(list []string, n int) string {
 	if len(list) > n {
 		return strings.Join(list[:n], " ") + fmt.Sprintf(" and %d more", len(list)-n)
 	}
 	return strings.Join(list, " ")
 }
 
-func found(n int, s spread, infected bool) string {
+func foundText(n int, s percentiles, infected bool) string {
 	switch {
 	case n == 0:
 		return "-"
 	case !infected || s.Median < 0:
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%d %ss", n, figure(s.Median))
+	return fmt.Sprintf("%d %ss", n, shortNumber(s.Median))
 }
 
-func counts(m map[string]int) string {
+func countsText(m map[string]int) string {
 	var list []string
 	for k, n := range m {
 		list = append(list, fmt.Sprintf("%d %s", n, k))
@@ -427,8 +427,8 @@ func percent(s share) string {
 	return fmt.Sprintf("%.1f %%", 100*s.Share)
 }
 
-// bounds is a share as its interval alone.
-func bounds(s share) string { return fmt.Sprintf("%.2f [%.2f-%.2f]", s.Share, s.Low, s.High) }
+// shareBounds is a share as its interval alone.
+func shareBounds(s share) string { return fmt.Sprintf("%.2f [%.2f-%.2f]", s.Share, s.Low, s.High) }
 
 func interval(s share) string {
 	if s.N == 0 {
@@ -438,9 +438,9 @@ func interval(s share) string {
 }
 
 // String is the median and the 95th percentile.
-func (s spread) String() string { return figure(s.Median) + " / " + figure(s.P95) }
+func (s percentiles) String() string { return shortNumber(s.Median) + " / " + shortNumber(s.P95) }
 
-func figure(v float64) string {
+func shortNumber(v float64) string {
 	switch {
 	case v < 0:
 		return "-"
