@@ -15,8 +15,8 @@ import (
 	"spamsensor/bench/campaign"
 )
 
-// campaigns draws campaigns, has the sensor and the reference detectors listen to them, and prints what
-// was right, what was wrong and how long it took.
+// campaigns draws campaigns, has the sensor and the reference detectors listen to them, and prints
+// what was right, what was wrong and how long it took.
 //
 //	go run ./bench campaigns                              all scenarios, one day, the usual variants
 //	go run ./bench campaigns -scenario ten -variants none the ten of DETECTION 3.2
@@ -25,14 +25,19 @@ import (
 func campaigns(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("campaigns", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	seed := flags.String("seed", "1", "1, 2, ... are for calibrating; held-out-1, held-out-2, ... are for reporting only")
-	scenarios := flags.String("scenario", "all", "all, ten, bots, clean, limits, or names separated by commas")
+	seed := flags.String("seed", "1", "1, 2, ... are for calibrating; held-out-1, held-out-2, "+
+		"... are for reporting only")
+	scenarios := flags.String("scenario", "all",
+		"all, ten, bots, clean, limits, or names separated by commas")
 	hosts := flags.Int("hosts", 10, "hosts of each scenario")
 	days := flags.Float64("days", 1, "days that hosts live")
-	variants := flags.String("variants", "usual", "usual, encapsulations, all, none, or names separated by commas")
-	workers := flags.Int("workers", runtime.GOMAXPROCS(0), "sites that live at a time; the result does not depend on it")
+	variants := flags.String("variants", "usual",
+		"usual, encapsulations, all, none, or names separated by commas")
+	workers := flags.Int("workers", runtime.GOMAXPROCS(0),
+		"sites that live at a time; the result does not depend on it")
 	suricata := flags.Bool("suricata", true, "run suricata too, where it is installed")
-	write := flags.String("write", "", "write the frames of each site, and the truth about its hosts, to this directory")
+	write := flags.String("write", "", "write the frames of each site, and the truth about its "+
+		"hosts, to this directory")
 	listMisses := flags.Bool("misses", false, "list every host of which not all was right")
 	asJSON := flags.Bool("json", false, "print JSON")
 	flags.Usage = func() {
@@ -105,7 +110,8 @@ func parseSeed(s string) (uint64, error) {
 	}
 	v, err := strconv.ParseUint(n, 10, 32)
 	if err != nil || v == 0 {
-		return 0, fmt.Errorf("%q is no seed: say 1, 2 and so on, or held-out-1, held-out-2 and so on", s)
+		return 0, fmt.Errorf("%q is no seed: say 1, 2 and so on, or held-out-1, held-out-2 and "+
+			"so on", s)
 	}
 	return base + v, nil
 }
@@ -115,7 +121,8 @@ func pickScenarios(names string) (list []*campaign.Scenario, err error) {
 		found := false
 		for _, sc := range campaign.All {
 			infected := sc.Expect.Class != ""
-			if name == "all" || name == sc.Name || name == "ten" && sc.Ten != "" || name == "bots" && infected && !sc.Limit ||
+			if name == "all" || name == sc.Name || name == "ten" && sc.Ten != "" ||
+				name == "bots" && infected && !sc.Limit ||
 				name == "clean" && !infected || name == "limits" && sc.Limit {
 				found = true
 				if !slices.Contains(list, sc) {
@@ -135,13 +142,15 @@ func pickVariants(names string) (list []*campaign.Variant, err error) {
 		found := name == "none"
 		for i, v := range slices.Concat(campaign.Variants, campaign.Wrapped()) {
 			usual := i < len(campaign.Variants)
-			if name == "all" || name == v.Name || name == "usual" && usual || name == "encapsulations" && !usual {
+			if name == "all" || name == v.Name || name == "usual" && usual ||
+				name == "encapsulations" && !usual {
 				found = true
 				list = append(list, v)
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("no variant %q: usual, encapsulations, all, none, or names separated by commas", name)
+			return nil, fmt.Errorf("no variant %q: usual, encapsulations, all, none, or names "+
+				"separated by commas", name)
 		}
 	}
 	return list, nil

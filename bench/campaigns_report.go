@@ -51,12 +51,15 @@ type miss struct {
 
 func misses(list []*hostResult) (all []miss) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b *hostResult) int { return reportOrder(a.host.Scenario) - reportOrder(b.host.Scenario) })
+	slices.SortStableFunc(list, func(a, b *hostResult) int {
+		return reportOrder(a.host.Scenario) - reportOrder(b.host.Scenario)
+	})
 	for _, o := range list {
 		if o.correct() {
 			continue
 		}
-		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score, strings.TrimSpace(o.reasons)}
+		m := miss{o.host.Scenario.Name, o.host.Number, o.host.Kind, map[string]string{}, o.score,
+			strings.TrimSpace(o.reasons)}
 		for class, level := range o.classes {
 			m.Classes[class] = level.String()
 		}
@@ -74,7 +77,8 @@ func printMisses(out io.Writer, list []miss) {
 			said = append(said, class+" "+level)
 		}
 		slices.Sort(said)
-		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score, strings.Join(said, ", "), m.Reasons)
+		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score,
+			strings.Join(said, ", "), m.Reasons)
 	}
 	w.Flush()
 }
@@ -97,14 +101,19 @@ type variantResult struct {
 }
 
 func newReport(seed string, cfg campaign.Config, run *runResult) *report {
-	r := &report{Seed: seed, Hosts: len(run.hosts), Packets: run.packets, UnknownHosts: run.unknownHosts, references: run.references,
-		Scenarios: scoreScenarios(run), Likely: totalOf(run.hosts, atLikely), Bots: totalOf(withoutServers(run.hosts), atLikely), Levels: map[string]total{}, References: referenceTotals(run), Targets: judgeTargets(run.hosts)}
+	r := &report{Seed: seed, Hosts: len(run.hosts), Packets: run.packets,
+		UnknownHosts: run.unknownHosts, references: run.references,
+		Scenarios: scoreScenarios(run), Likely: totalOf(run.hosts, atLikely),
+		Bots: totalOf(withoutServers(run.hosts), atLikely), Levels: map[string]total{},
+		References: referenceTotals(run), Targets: judgeTargets(run.hosts)}
 	r.AttemptsExact, r.Misses = attemptAccuracy(run.hosts), misses(run.hosts)
 	for _, o := range run.hosts {
 		r.Days += float64(o.host.Until-o.host.From) / 86400e9
 	}
 	for _, l := range levels {
-		r.Levels[l.String()] = totalOf(run.hosts, func(o *hostResult) bool { return o.highestLevel() >= l })
+		r.Levels[l.String()] = totalOf(run.hosts, func(o *hostResult) bool {
+			return o.highestLevel() >= l
+		})
 	}
 	for _, c := range calibrate(run.hosts) {
 		r.Bins = append(r.Bins, calibrationJSON{scoreRange(c.From, c.To), c.Bots})
@@ -141,7 +150,9 @@ func scoreScenarios(run *runResult) (list []*scenarioResult) {
 		}
 		by[sc] = append(by[sc], o)
 	}
-	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int { return reportOrder(a) - reportOrder(b) })
+	slices.SortStableFunc(order, func(a, b *campaign.Scenario) int {
+		return reportOrder(a) - reportOrder(b)
+	})
 	for _, sc := range order {
 		list = append(list, scoreScenario(sc, by[sc], run.references))
 	}
@@ -153,10 +164,14 @@ const sensor = "sensor, likely"
 // referenceTotals leaves out hosts that are declared, of which the anchors are not told.
 func referenceTotals(run *runResult) map[string]total {
 	totals := map[string]total{}
-	list := slices.DeleteFunc(slices.Clone(run.hosts), func(o *hostResult) bool { return o.host.Declared })
+	list := slices.DeleteFunc(slices.Clone(run.hosts), func(o *hostResult) bool {
+		return o.host.Declared
+	})
 	totals[sensor] = totalOf(list, atLikely)
 	for i, name := range run.references {
-		totals[name] = totalOf(list, func(o *hostResult) bool { return i < len(o.references) && o.references[i] != 0 })
+		totals[name] = totalOf(list, func(o *hostResult) bool {
+			return i < len(o.references) && o.references[i] != 0
+		})
 	}
 	return totals
 }
@@ -164,12 +179,19 @@ func referenceTotals(run *runResult) map[string]total {
 func (r *report) add(v *campaign.Variant, base, run *runResult) {
 	list := scoreScenarios(run)
 	n, where := changedVerdicts(base, run)
-	r.Variants = append(r.Variants, variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.hosts, atLikely), Bots: totalOf(withoutServers(run.hosts), atLikely),
-		Suspect: totalOf(run.hosts, func(o *hostResult) bool { return o.highestLevel() >= detect.Suspect }),
-		Ten:     tenDiagnosed(list), AttemptsExact: attemptAccuracy(run.hosts), Misses: misses(run.hosts), Changed: n, ChangedIn: where, Scenarios: list, Targets: judgeTargets(run.hosts), References: referenceTotals(run)})
+	r.Variants = append(r.Variants,
+		variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.hosts, atLikely),
+			Bots: totalOf(withoutServers(run.hosts), atLikely),
+			Suspect: totalOf(run.hosts, func(o *hostResult) bool {
+				return o.highestLevel() >= detect.Suspect
+			}),
+			Ten: tenDiagnosed(list), AttemptsExact: attemptAccuracy(run.hosts),
+			Misses: misses(run.hosts), Changed: n, ChangedIn: where, Scenarios: list,
+			Targets: judgeTargets(run.hosts), References: referenceTotals(run)})
 }
 
-// tenDiagnosed counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed as expected.
+// tenDiagnosed counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed
+// as expected.
 func tenDiagnosed(list []*scenarioResult) (n int) {
 	for _, s := range list {
 		if s.Ten != "" && s.Right.Share >= 0.95 {
@@ -180,10 +202,14 @@ func tenDiagnosed(list []*scenarioResult) (n int) {
 }
 
 func (r *report) print(out io.Writer, listMisses bool) {
-	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts, r.Days, r.Packets, r.Took)
-	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad moment: median / 95th percentile over all hosts, - is never.")
+	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts,
+		r.Days, r.Packets, r.Took)
+	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad "+
+		"moment: median / 95th percentile over all hosts, - is never.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at likely\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to suspect\tlikely\tconfirmed\twrong classes")
+	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at "+
+		"likely\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to "+
+		"suspect\tlikely\tconfirmed\twrong classes")
 	for _, s := range r.Scenarios {
 		if !s.Infected {
 			continue
@@ -192,7 +218,8 @@ func (r *report) print(out io.Writer, listMisses bool) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), percent(s.Right))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"],
+			s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), percent(s.Right))
 		for _, l := range levels {
 			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
 		}
@@ -204,7 +231,8 @@ func (r *report) print(out io.Writer, listMisses bool) {
 	w.Flush()
 	fmt.Fprintln(out, "\nHosts that should be left alone.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at likely\tper 1,000 host-days\twrong classes\tsaid")
+	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at "+
+		"likely\tper 1,000 host-days\twrong classes\tsaid")
 	for _, s := range r.Scenarios {
 		if s.Infected {
 			continue
@@ -213,7 +241,9 @@ func (r *report) print(out io.Writer, listMisses bool) {
 		if s.Ten != "" {
 			name = s.Ten + " " + name
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days, s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), s.FalsePer1000, countsText(s.Wrong), countsText(s.Classes))
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days,
+			s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"],
+			shareBounds(s.Likely), s.FalsePer1000, countsText(s.Wrong), countsText(s.Classes))
 	}
 	w.Flush()
 	r.printTotals(out)
@@ -221,7 +251,8 @@ func (r *report) print(out io.Writer, listMisses bool) {
 	r.printVariants(out)
 	r.printGoals(out)
 	if listMisses {
-		fmt.Fprintln(out, "\nEvery host of which not all was right: what was drawn, the highest score, what was said, and the reasons of the latest finding.")
+		fmt.Fprintln(out, "\nEvery host of which not all was right: what was drawn, the highest "+
+			"score, what was said, and the reasons of the latest finding.")
 		printMisses(out, r.Misses)
 		for _, v := range r.Variants {
 			fmt.Fprintf(out, "\nThe same, %s.\n", v.Name)
@@ -254,8 +285,10 @@ func (r *report) goals() (list []goal) {
 		list = append(list, g)
 	}
 	t := r.Likely
-	add("precision at likely, all scenarios, servers as expected", ">= 0.99", interval(t.Precision), t.Precision.N > 0, t.Precision.Share >= 0.99)
-	add("recall at likely, all scenarios, servers as expected", ">= 0.98", interval(t.Recall), t.Recall.N > 0, t.Recall.Share >= 0.98)
+	add("precision at likely, all scenarios, servers as expected", ">= 0.99", interval(t.Precision),
+		t.Precision.N > 0, t.Precision.Share >= 0.99)
+	add("recall at likely, all scenarios, servers as expected", ">= 0.98", interval(t.Recall),
+		t.Recall.N > 0, t.Recall.Share >= 0.98)
 	hard, days := 0, 0.0
 	for _, s := range r.Scenarios {
 		if !s.Infected {
@@ -263,24 +296,32 @@ func (r *report) goals() (list []goal) {
 			days += s.Days
 		}
 	}
-	add("clean hosts at likely or above", "0 in >= 10,000 host-days", fmt.Sprintf("%d in %.0f host-days", hard, days), hard > 0 || days >= 10_000, hard == 0)
+	add("clean hosts at likely or above", "0 in >= 10,000 host-days",
+		fmt.Sprintf("%d in %.0f host-days", hard, days), hard > 0 || days >= 10_000, hard == 0)
 	ran := 0
 	for _, s := range r.Scenarios {
 		if s.Ten != "" {
 			ran++
 		}
 	}
-	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenDiagnosed(r.Scenarios), ran), ran == 10, tenDiagnosed(r.Scenarios) == 10)
+	add("the ten scenarios", "10 of 10", fmt.Sprintf("%d of %d", tenDiagnosed(r.Scenarios), ran),
+		ran == 10, tenDiagnosed(r.Scenarios) == 10)
 	for _, row := range r.Targets {
-		add(row.Name+": "+row.Want, "95 of 100 hosts", percent(row.Within), row.State != "not run", row.State == "met")
+		add(row.Name+": "+row.Want, "95 of 100 hosts", percent(row.Within), row.State != "not run",
+			row.State == "met")
 	}
 	for _, v := range r.Variants {
 		if v.Name == "syn-only" {
 			p, c := v.Bots.Precision, v.Bots.Recall
-			add("precision and recall of bots at likely from SYNs alone", ">= 0.97", interval(p)+", "+interval(c), true, p.Share >= 0.97 && c.Share >= 0.97)
+			add("precision and recall of bots at likely from SYNs alone", ">= 0.97",
+				interval(p)+", "+interval(c), true, p.Share >= 0.97 && c.Share >= 0.97)
 		}
-		if slices.Contains(unchangedBy, v.Name) || slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool { return e.Name == v.Name }) {
-			add("the same verdicts: "+v.Name, "all hosts", fmt.Sprintf("%d of %d differ", v.Changed, r.Hosts), true, v.Changed == 0)
+		if slices.Contains(unchangedBy, v.Name) ||
+			slices.ContainsFunc(campaign.Encapsulations, func(e *campaign.Encapsulation) bool {
+				return e.Name == v.Name
+			}) {
+			add("the same verdicts: "+v.Name, "all hosts",
+				fmt.Sprintf("%d of %d differ", v.Changed, r.Hosts), true, v.Changed == 0)
 		}
 	}
 	return list
@@ -296,11 +337,14 @@ func (r *report) printGoals(out io.Writer) {
 }
 
 func (r *report) printTotals(out io.Writer) {
-	fmt.Fprintln(out, "\nAll hosts but the declared limits (95 % intervals by Wilson). The share of bots here is that of the scenarios, not that of a real network.")
+	fmt.Fprintln(out, "\nAll hosts but the declared limits (95 % intervals by Wilson). The "+
+		"share of bots here is that of the scenarios, not that of a real network.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\tprecision\trecall\tclean hosts left alone\tfalse per 1,000 host-days\tlimits found")
+	fmt.Fprintln(w, "\tprecision\trecall\tclean hosts left alone\tfalse per 1,000 "+
+		"host-days\tlimits found")
 	row := func(name string, t total) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\n", name, interval(t.Precision), interval(t.Recall), interval(t.Specific), t.Per1000, percent(t.Limits))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\n", name, interval(t.Precision),
+			interval(t.Recall), interval(t.Specific), t.Per1000, percent(t.Limits))
 	}
 	for _, l := range levels {
 		row(l.String(), r.Levels[l.String()])
@@ -308,7 +352,8 @@ func (r *report) printTotals(out io.Writer) {
 	row("likely, servers as expected", r.Likely)
 	row("likely, without servers", r.Bots)
 	w.Flush()
-	fmt.Fprintln(out, "\nCalibration: the highest score of a host, and the share of bots among those with such a score.")
+	fmt.Fprintln(out, "\nCalibration: the highest score of a host, and the share of bots among "+
+		"those with such a score.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, b := range r.Bins {
 		fmt.Fprintf(w, "L %s\t%s\n", b.Range, interval(b.Bots))
@@ -317,31 +362,39 @@ func (r *report) printTotals(out io.Writer) {
 	fmt.Fprintln(out, "\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {
-		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure, percent(t.Within), t.State, sharesText(t.Each))
+		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure,
+			percent(t.Within), t.State, sharesText(t.Each))
 	}
 	w.Flush()
-	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 of 100 hosts or more).\n", tenDiagnosed(r.Scenarios))
-	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n", interval(r.AttemptsExact))
+	fmt.Fprintf(out, "\nThe ten scenarios of DETECTION 3.2: %d of 10 diagnosed as expected (95 "+
+		"of 100 hosts or more).\n", tenDiagnosed(r.Scenarios))
+	fmt.Fprintf(out, "The sensor's own count of attempts at its decisions is the true one in %s.\n",
+		interval(r.AttemptsExact))
 	if r.UnknownHosts > 0 {
 		fmt.Fprintf(out, "%d findings name an address that no host had.\n", r.UnknownHosts)
 	}
 }
 
 func (r *report) printReferences(out io.Writer) {
-	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median of seconds. Precision and recall are those of hosts that are not declared.")
+	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median "+
+		"of seconds. Precision and recall are those of hosts that are not declared.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "scenario\thosts\t"+sensor+"\t%s\n", strings.Join(r.references, "\t"))
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts, foundText(s.Reached["likely"], s.Seconds["likely"], s.Infected))
+		fmt.Fprintf(w, "%s\t%d\t%s", s.Name, s.Hosts,
+			foundText(s.Reached["likely"], s.Seconds["likely"], s.Infected))
 		for _, a := range r.references {
-			fmt.Fprintf(w, "\t%s", foundText(s.References[a].Found, s.References[a].Seconds, s.Infected))
+			fmt.Fprintf(w, "\t%s", foundText(s.References[a].Found, s.References[a].Seconds,
+				s.Infected))
 		}
 		fmt.Fprintln(w)
 	}
 	for _, row := range []struct {
 		name string
 		of   func(total) share
-	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share { return t.Recall }}} {
+	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share {
+		return t.Recall
+	}}} {
 		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.References[sensor])))
 		for _, a := range r.references {
 			fmt.Fprintf(w, "\t%s", percent(row.of(r.References[a])))
@@ -355,9 +408,12 @@ func (r *report) printVariants(out io.Writer) {
 	if len(r.Variants) == 0 {
 		return
 	}
-	fmt.Fprintln(out, "\nThe same hosts, seen differently. Another verdict: another class or level than in the plain campaign.")
+	fmt.Fprintln(out, "\nThe same hosts, seen differently. Another verdict: another class or "+
+		"level than in the plain campaign.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at suspect\twithout servers: precision\trecall\tten\ttargets met\tanother verdict\twhere\tclean hosts at likely")
+	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at "+
+		"suspect\twithout servers: precision\trecall\tten\ttargets met\tanother "+
+		"verdict\twhere\tclean hosts at likely")
 	for _, v := range r.Variants {
 		met, of := 0, 0
 		for _, t := range v.Targets {
@@ -368,8 +424,11 @@ func (r *report) printVariants(out io.Writer) {
 				met++
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\t%s\n", v.Name, v.About, interval(v.Likely.Precision), interval(v.Likely.Recall), percent(v.Suspect.Recall), percent(v.Bots.Precision), percent(v.Bots.Recall),
-			v.Ten, met, of, v.Changed, r.Hosts, firstNames(v.ChangedIn, 6), falseScenarios(v.Scenarios))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d/10\t%d/%d\t%d of %d\t%s\t%s\n", v.Name,
+			v.About, interval(v.Likely.Precision), interval(v.Likely.Recall),
+			percent(v.Suspect.Recall), percent(v.Bots.Precision), percent(v.Bots.Recall),
+			v.Ten, met, of, v.Changed, r.Hosts, firstNames(v.ChangedIn, 6),
+			falseScenarios(v.Scenarios))
 	}
 	w.Flush()
 }

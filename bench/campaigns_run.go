@@ -16,8 +16,8 @@ import (
 // hostResult is what was said of a host, beside the truth.
 type hostResult struct {
 	host *campaign.Host
-	// reached is when each level was first reached by a finding of the expected class, or, of a clean
-	// host, of a class that accuses it; zero if never.
+	// reached is when each level was first reached by a finding of the expected class, or, of a
+	// clean host, of a class that accuses it; zero if never.
 	reached      [4]int64
 	diagnosedAt  int64 // when the diagnosis was first as expected
 	namedAt      int64 // when a finding first said what it must name
@@ -67,7 +67,8 @@ type runResult struct {
 }
 
 // runVariant lets all sites live and listens to them, as many at a time as there are workers.
-func runVariant(cfg campaign.Config, v *campaign.Variant, workers int, c copyOptions) (*runResult, error) {
+func runVariant(cfg campaign.Config, v *campaign.Variant, workers int,
+	c copyOptions) (*runResult, error) {
 	cfg.V6, cfg.TLS = v.V6, v.TLS
 	sites := campaign.Sites(cfg)
 	runs := make([]*siteRun, len(sites))
@@ -115,9 +116,11 @@ type siteRun struct {
 }
 
 func newSiteRun(site *campaign.Site) *siteRun {
-	run := &siteRun{site: site, results: map[*campaign.Host]*hostResult{}, textPatterns: map[*campaign.Scenario]*regexp.Regexp{}}
+	run := &siteRun{site: site, results: map[*campaign.Host]*hostResult{},
+		textPatterns: map[*campaign.Scenario]*regexp.Regexp{}}
 	for _, h := range site.Hosts {
-		o := &hostResult{host: h, score: detect.Prior, wrongClasses: map[string]detect.Level{}, classes: map[string]detect.Level{}}
+		o := &hostResult{host: h, score: detect.Prior, wrongClasses: map[string]detect.Level{},
+			classes: map[string]detect.Level{}}
 		run.results[h] = o
 		run.hosts = append(run.hosts, o)
 		if e := h.Scenario.Expect.Says; e != "" {
@@ -129,10 +132,13 @@ func newSiteRun(site *campaign.Site) *siteRun {
 
 // runSite runs a site. The sensor is told of the declared servers and of nothing else; it runs as
 // live, so that time goes on when no frame comes.
-func runSite(site *campaign.Site, v *campaign.Variant, seed uint64, c copyOptions) (*siteRun, error) {
+func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
+	c copyOptions) (*siteRun, error) {
 	run := newSiteRun(site)
-	e := engine.New(engine.Config{MailServers: site.Declared(), LocalDomains: site.LocalDomains(), Live: true, Seed: []byte{1}},
-		engine.Output{Finding: run.finding, Source: run.source, Session: func(*detect.Session) uint64 { return 0 }})
+	e := engine.New(engine.Config{MailServers: site.Declared(), LocalDomains: site.LocalDomains(),
+		Live: true, Seed: []byte{1}},
+		engine.Output{Finding: run.finding, Source: run.source,
+			Session: func(*detect.Session) uint64 { return 0 }})
 	f := &frameFeed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.Anchors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
@@ -163,7 +169,8 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64, c copyOption
 		o.references = make([]int64, len(all))
 		for i, alarms := range all {
 			// A host that had the address before may have caused it.
-			if at := alarms[o.host.Seen()]; at >= o.host.From && site.Lookup(o.host.Seen(), at) == o.host {
+			if at := alarms[o.host.Seen()]; at >= o.host.From &&
+				site.Lookup(o.host.Seen(), at) == o.host {
 				o.references[i] = at
 			}
 		}
@@ -188,7 +195,8 @@ func (f *frameFeed) add(at int64, frame []byte, length int) {
 	}
 	i := len(f.data)
 	f.data = append(f.data, frame...)
-	f.frames = append(f.frames, capture.Frame{Data: f.data[i:len(f.data):len(f.data)], Time: at, Len: length, Link: f.link})
+	f.frames = append(f.frames, capture.Frame{Data: f.data[i:len(f.data):len(f.data)], Time: at,
+		Len: length, Link: f.link})
 	f.now = max(f.now, at)
 	f.packets++
 }
@@ -201,8 +209,8 @@ func (f *frameFeed) flush() {
 	f.frames, f.data = f.frames[:0], f.data[:0]
 }
 
-// advance is the time that went by without a frame, in steps as an idle interface has them: seconds at first,
-// when something may wait for an answer.
+// advance is the time that went by without a frame, in steps as an idle interface has them: seconds
+// at first, when something may wait for an answer.
 func (f *frameFeed) advance(until int64) {
 	if f.now == 0 {
 		return
@@ -238,7 +246,8 @@ func (run *siteRun) finding(f *detect.Finding) {
 		families += r.Code.Family().String()
 		o.reasons += fmt.Sprintf(" %s:%s %.1f", r.Code.Family(), r.Code, r.Reason.Weight)
 	}
-	if class == "spambot" && (len(o.decisions) == 0 || o.decisions[len(o.decisions)-1] != f.Decided) {
+	if class == "spambot" && (len(o.decisions) == 0 ||
+		o.decisions[len(o.decisions)-1] != f.Decided) {
 		o.decisions = append(o.decisions, f.Decided)
 	}
 	if !h.Infected() {
@@ -251,7 +260,8 @@ func (run *siteRun) finding(f *detect.Finding) {
 	switch {
 	case class == sc.Expect.Class && f.Time >= h.Bad:
 		o.reachLevels(f)
-	case class != sc.Expect.Class && !allowed(sc, class) && class != "direct_smtp" && class != "blocklisted" && class != "not_smtp",
+	case class != sc.Expect.Class && !allowed(sc, class) && class != "direct_smtp" &&
+		class != "blocklisted" && class != "not_smtp",
 		class == sc.Expect.Class: // before it did anything
 		o.wrongClasses[class] = max(o.wrongClasses[class], f.Level)
 	}
@@ -261,8 +271,10 @@ func (run *siteRun) finding(f *detect.Finding) {
 	}
 	least, _ := detect.ParseLevel(sc.Expect.Level)
 	says := run.textPatterns[sc]
-	if o.diagnosedAt == 0 && class == sc.Expect.Class && f.Level >= least && named && strings.Contains(families, sc.Expect.Family) &&
-		(says == nil || says.MatchString(text)) && (sc.Expect.Egress == "" || sc.Expect.Egress == f.Egress) && f.Time >= h.Bad {
+	if o.diagnosedAt == 0 && class == sc.Expect.Class && f.Level >= least && named &&
+		strings.Contains(families, sc.Expect.Family) &&
+		(says == nil || says.MatchString(text)) &&
+		(sc.Expect.Egress == "" || sc.Expect.Egress == f.Egress) && f.Time >= h.Bad {
 		o.diagnosedAt = f.Time
 	}
 }
@@ -284,8 +296,8 @@ func (o *hostResult) reachLevels(f *detect.Finding) {
 	}
 }
 
-// source takes in the score of hosts of which nothing was said. A score of exactly zero is that of a
-// host that was never judged.
+// source takes in the score of hosts of which nothing was said. A score of exactly zero is that of
+// a host that was never judged.
 func (run *siteRun) source(r *detect.SourceRecord) {
 	if r.Score == 0 {
 		return

@@ -39,8 +39,8 @@ func shareOf(k, n int) share {
 	return s
 }
 
-// percentiles is the median and the 95th percentile over all hosts; whoever never got there counts as
-// infinitely late, and a percentile that falls on such a one is -1.
+// percentiles is the median and the 95th percentile over all hosts; whoever never got there counts
+// as infinitely late, and a percentile that falls on such a one is -1.
 type percentiles struct {
 	Median float64 `json:"median"`
 	P95    float64 `json:"p95"`
@@ -68,15 +68,16 @@ func finite(v float64) float64 {
 
 // scenarioResult is the row of a scenario.
 type scenarioResult struct {
-	Name     string                 `json:"name"`
-	Ten      string                 `json:"ten,omitempty"`
-	Infected bool                   `json:"infected"`
-	Limit    bool                   `json:"limit,omitempty"`
-	Hosts    int                    `json:"hosts"`
-	Days     float64                `json:"host_days"`
-	Reached  map[string]int         `json:"reached"`
-	Right    share                  `json:"right"`
-	Likely   share                  `json:"likely"` // recall at likely; of clean hosts, those that were accused
+	Name     string         `json:"name"`
+	Ten      string         `json:"ten,omitempty"`
+	Infected bool           `json:"infected"`
+	Limit    bool           `json:"limit,omitempty"`
+	Hosts    int            `json:"hosts"`
+	Days     float64        `json:"host_days"`
+	Reached  map[string]int `json:"reached"`
+	Right    share          `json:"right"`
+	// recall at likely; of clean hosts, those that were accused
+	Likely   share                  `json:"likely"`
 	Attempts map[string]percentiles `json:"attempts,omitempty"`
 	Seconds  map[string]percentiles `json:"seconds,omitempty"`
 	Wrong    map[string]int         `json:"wrong_classes,omitempty"`
@@ -96,8 +97,10 @@ var levels = [...]detect.Level{detect.Suspect, detect.Likely, detect.Confirmed}
 
 // scoreScenario makes a scenario's row of its hosts.
 func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) *scenarioResult {
-	r := &scenarioResult{Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "", Limit: sc.Limit, Hosts: len(list),
-		Reached: map[string]int{}, Wrong: map[string]int{}, Classes: map[string]int{}, References: map[string]referenceResult{}}
+	r := &scenarioResult{Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "",
+		Limit: sc.Limit, Hosts: len(list),
+		Reached: map[string]int{}, Wrong: map[string]int{}, Classes: map[string]int{},
+		References: map[string]referenceResult{}}
 	right, falseAlarms := 0, 0
 	attempts, seconds := map[string][]float64{}, map[string][]float64{}
 	anchored := make([][]float64, len(anchors))
@@ -144,7 +147,8 @@ func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) 
 	if r.Infected {
 		r.Attempts, r.Seconds = map[string]percentiles{}, map[string]percentiles{}
 		for _, l := range levels {
-			r.Attempts[l.String()], r.Seconds[l.String()] = percentilesOf(attempts[l.String()]), percentilesOf(seconds[l.String()])
+			r.Attempts[l.String()], r.Seconds[l.String()] = percentilesOf(attempts[l.String()]),
+				percentilesOf(seconds[l.String()])
 		}
 	}
 	if r.Days > 0 {
@@ -160,8 +164,8 @@ func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) 
 	return r
 }
 
-// total is the whole of a run: hosts that should be found against hosts that should not. Declared limits
-// are left out, and counted beside.
+// total is the whole of a run: hosts that should be found against hosts that should not. Declared
+// limits are left out, and counted beside.
 type total struct {
 	Precision share   `json:"precision"`
 	Recall    share   `json:"recall"`
@@ -204,8 +208,8 @@ func totalOf(list []*hostResult, named func(*hostResult) bool) (t total) {
 	return t
 }
 
-// atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the level
-// that is expected: a volume has no level of certainty.
+// atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the
+// level that is expected: a volume has no level of certainty.
 func atLikely(o *hostResult) bool {
 	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
 		l, _ := detect.ParseLevel(e.Level)
@@ -222,8 +226,8 @@ func withoutServers(list []*hostResult) []*hostResult {
 	})
 }
 
-// attemptAccuracy is how often the number of attempts after which the sensor says it decided is the true one, over
-// hosts that did nothing but what they should be found for.
+// attemptAccuracy is how often the number of attempts after which the sensor says it decided is the
+// true one, over hosts that did nothing but what they should be found for.
 func attemptAccuracy(list []*hostResult) share {
 	k, n := 0, 0
 	for _, o := range list {
@@ -234,7 +238,8 @@ func attemptAccuracy(list []*hostResult) share {
 		for _, d := range o.decisions {
 			n++
 			// What time decides is decided before the packet that brought the time.
-			if a := int(d.Attempts); a == campaign.Before(m, d.At) || a == campaign.Before(m, d.At-1) {
+			if a := int(d.Attempts); a == campaign.Before(m, d.At) ||
+				a == campaign.Before(m, d.At-1) {
 				k++
 			}
 		}
@@ -255,7 +260,8 @@ func calibrate(list []*hostResult) (c []calibration) {
 		k, n := 0, 0
 		for _, o := range list {
 			e := o.host.Scenario.Expect.Class
-			if o.host.Scenario.Limit || o.host.Declared || e != "" && e != "spambot" || o.score < edges[i] || o.score >= edges[i+1] {
+			if o.host.Scenario.Limit || o.host.Declared || e != "" && e != "spambot" ||
+				o.score < edges[i] || o.score >= edges[i+1] {
 				continue
 			}
 			n++
@@ -305,7 +311,8 @@ func relayedOf(m *campaign.Marks) []int64  { return m.Relayed }
 // time whenever that is.
 func firstReadable(o *hostResult) float64 {
 	n := countAt(detect.Likely, attemptsOf)(o)
-	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) && campaign.Before(r, o.reached[detect.Likely]) <= 1 {
+	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) &&
+		campaign.Before(r, o.reached[detect.Likely]) <= 1 {
 		return math.Min(n, 12)
 	}
 	return n
@@ -319,23 +326,36 @@ func repliesUntilNamed(o *hostResult) float64 {
 	return float64(campaign.Before(o.host.Marks.Listed, o.namedAt))
 }
 
-var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "blocked-reset", "blocked-icmp"}
+var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "blocked-reset",
+	"blocked-icmp"}
 
 // targets are the rows of DETECTION 2.8. A row is met when 95 of 100 hosts are within the bound.
 var targets = []target{
-	{"burst bot, any ports, TLS or blocked", "suspect within 4 destinations", burst, 4, countAt(detect.Suspect, netsOf)},
-	{"burst bot, any ports, TLS or blocked", "likely within 12 attempts or in the first readable session", burst, 12, firstReadable},
-	{"cleartext bot on :25", "likely within 6 sessions", []string{"plaintext-bot"}, 6, countAt(detect.Likely, sessionsOf)},
-	{"slow bot, 1 per 15 s", "suspect within 5 sessions", []string{"slow-bot"}, 5, countAt(detect.Suspect, sessionsOf)},
-	{"very slow, 12 destinations a day", "suspect within 10 contacts", []string{"twelve-a-day"}, 10, countAt(detect.Suspect, attemptsOf)},
-	{"one-provider hammerer", "suspect within 20 attempts", []string{"hammerer"}, 20, countAt(detect.Suspect, attemptsOf)},
-	{"submission bot, stolen accounts", "suspect within 6 servers", []string{"stolen-accounts", "bot-587"}, 6, countAt(detect.Suspect, serversOf)},
-	{"open relay, clear", "confirmed at 1 relayed message", []string{"open-relay"}, 1, countAt(detect.Confirmed, relayedOf)},
-	{"open relay, TLS", "suspect within 30 min", []string{"relay-tls"}, 1800, secondsAt(detect.Suspect)},
-	{"declared server, tenfold volume", "suspect within 1 h", []string{"server-x10"}, 3600, secondsAt(detect.Suspect)},
-	{"declared server, fiftyfold volume", "suspect within 10 min", []string{"server-x50"}, 600, secondsAt(detect.Suspect)},
+	{"burst bot, any ports, TLS or blocked", "suspect within 4 destinations", burst, 4,
+		countAt(detect.Suspect, netsOf)},
+	{"burst bot, any ports, TLS or blocked",
+		"likely within 12 attempts or in the first readable session", burst, 12, firstReadable},
+	{"cleartext bot on :25", "likely within 6 sessions", []string{"plaintext-bot"}, 6,
+		countAt(detect.Likely, sessionsOf)},
+	{"slow bot, 1 per 15 s", "suspect within 5 sessions", []string{"slow-bot"}, 5,
+		countAt(detect.Suspect, sessionsOf)},
+	{"very slow, 12 destinations a day", "suspect within 10 contacts", []string{"twelve-a-day"}, 10,
+		countAt(detect.Suspect, attemptsOf)},
+	{"one-provider hammerer", "suspect within 20 attempts", []string{"hammerer"}, 20,
+		countAt(detect.Suspect, attemptsOf)},
+	{"submission bot, stolen accounts", "suspect within 6 servers",
+		[]string{"stolen-accounts", "bot-587"}, 6, countAt(detect.Suspect, serversOf)},
+	{"open relay, clear", "confirmed at 1 relayed message", []string{"open-relay"}, 1,
+		countAt(detect.Confirmed, relayedOf)},
+	{"open relay, TLS", "suspect within 30 min", []string{"relay-tls"}, 1800,
+		secondsAt(detect.Suspect)},
+	{"declared server, tenfold volume", "suspect within 1 h", []string{"server-x10"}, 3600,
+		secondsAt(detect.Suspect)},
+	{"declared server, fiftyfold volume", "suspect within 10 min", []string{"server-x50"}, 600,
+		secondsAt(detect.Suspect)},
 	{"blacklisting of a bot", "named at 1 reply", []string{"blocklist-text"}, 1, repliesUntilNamed},
-	{"blacklisting of a server", "named at 1 reply", []string{"listed-server"}, 1, repliesUntilNamed},
+	{"blacklisting of a server", "named at 1 reply", []string{"listed-server"}, 1,
+		repliesUntilNamed},
 }
 
 // targetResult says whether a row is met.
@@ -352,7 +372,8 @@ type targetResult struct {
 
 func judgeTargets(list []*hostResult) (results []targetResult) {
 	for _, t := range targets {
-		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met", Each: map[string]share{}}
+		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met",
+			Each: map[string]share{}}
 		var values []float64
 		in := 0
 		for _, name := range t.scenarios {
@@ -384,7 +405,8 @@ func judgeTargets(list []*hostResult) (results []targetResult) {
 	return results
 }
 
-// changedVerdicts counts hosts of which two runs say different things: another class, or another level.
+// changedVerdicts counts hosts of which two runs say different things: another class, or another
+// level.
 func changedVerdicts(a, b *runResult) (n int, some []string) {
 	key := func(o *hostResult) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
 	said := map[[2]any]*hostResult{}

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// suricataRule is Emerging Threats' idea of a spamming host in its tuned form: 10 MAIL FROM in 120 s by one
-// address. It is written here in our own words, for a file that lives as long as the run. Said of packets (tcp-pkt) and not of
-// streams it is at its best: a stream is inspected when 2,560 bytes of it are there or when it
-// is over, so that matches come late and in heaps.
+// suricataRule is Emerging Threats' idea of a spamming host in its tuned form: 10 MAIL FROM in 120
+// s by one address. It is written here in our own words, for a file that lives as long as the run.
+// Said of packets (tcp-pkt) and not of streams it is at its best: a stream is inspected when 2,560
+// bytes of it are there or when it is over, so that matches come late and in heaps.
 const suricataRule = `alert tcp-pkt $HOME_NET any -> !$HOME_NET 25 (msg:"10 MAIL FROM in 120 s"; flow:established,to_server; content:"mail from|3a|"; nocase; threshold:type threshold, track by_src, count 10, seconds 120; sid:1000001; rev:1;)` + "\n"
 
 const suricataConfig = `%YAML 1.1
@@ -40,7 +40,8 @@ func suricata(tool, dir, file string) (map[netip.Addr]int64, error) {
 			return nil, err
 		}
 	}
-	if out, err := exec.Command(tool, "-c", config, "-S", rules, "-l", dir, "-r", file, "-k", "none", "--runmode", "single").CombinedOutput(); err != nil {
+	if out, err := exec.Command(tool, "-c", config, "-S", rules, "-l", dir, "-r", file, "-k",
+		"none", "--runmode", "single").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("suricata: %w: %s", err, out)
 	}
 	f, err := os.Open(filepath.Join(dir, "eve.json"))

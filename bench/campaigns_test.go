@@ -22,7 +22,8 @@ func TestWilson(t *testing.T) {
 		k, n   int
 		lo, hi float64
 	}{
-		{0, 10, 0, 0.2775}, {10, 10, 0.7225, 1}, {5, 10, 0.2366, 0.7634}, {1, 20, 0.0089, 0.2361}, {95, 100, 0.8882, 0.9785}, {0, 0, 0, 1},
+		{0, 10, 0, 0.2775}, {10, 10, 0.7225, 1}, {5, 10, 0.2366, 0.7634}, {1, 20, 0.0089, 0.2361},
+		{95, 100, 0.8882, 0.9785}, {0, 0, 0, 1},
 	} {
 		lo, hi := wilson(c.k, c.n)
 		if math.Abs(lo-c.lo) > 1e-4 || math.Abs(hi-c.hi) > 1e-4 {
@@ -66,9 +67,12 @@ func TestTotals(t *testing.T) {
 		}
 		return o
 	}
-	list := []*hostResult{made(bad, true), made(bad, true), made(bad, false), made(clean, true), made(clean, false), made(clean, false), made(limit, false), made(limit, true)}
+	list := []*hostResult{made(bad, true), made(bad, true), made(bad, false), made(clean, true),
+		made(clean, false), made(clean, false), made(limit, false), made(limit, true)}
 	got := totalOf(list, atLikely)
-	if got.Precision.K != 2 || got.Precision.N != 3 || got.Recall.N != 3 || got.Specific.K != 2 || got.Correct.K != 4 || got.Correct.N != 6 || got.Limits.K != 1 || got.CleanDays != 3 || math.Abs(got.Per1000-1000./3) > 1e-9 {
+	if got.Precision.K != 2 || got.Precision.N != 3 || got.Recall.N != 3 || got.Specific.K != 2 ||
+		got.Correct.K != 4 || got.Correct.N != 6 || got.Limits.K != 1 || got.CleanDays != 3 ||
+		math.Abs(got.Per1000-1000./3) > 1e-9 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -76,12 +80,16 @@ func TestTotals(t *testing.T) {
 // The whole command, small: it prints every table, and the same numbers however many sites live at
 // a time.
 func TestCampaigns(t *testing.T) {
-	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer", "-hosts", "2", "-days", "0.1", "-variants", "doubled,syn-only,vlan", "-suricata=false", "-misses"}
+	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer",
+		"-hosts", "2", "-days", "0.1", "-variants", "doubled,syn-only,vlan", "-suricata=false",
+		"-misses"}
 	var out, errs bytes.Buffer
 	if code := run(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
-	for _, want := range []string{"A plaintext-bot", "blocked-drop", "printer", "Calibration", "Time to detect", "Reference detectors", "netstat >2", "syn-only", "vlan", "What a release must reach", "Every host of which not all was right"} {
+	for _, want := range []string{"A plaintext-bot", "blocked-drop", "printer", "Calibration",
+		"Time to detect", "Reference detectors", "netstat >2", "syn-only", "vlan",
+		"What a release must reach", "Every host of which not all was right"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("nothing about %q:\n%s", want, out.String())
 		}
@@ -107,7 +115,8 @@ func TestCampaigns(t *testing.T) {
 			t.Errorf("%s: %d hosts have another verdict (%v)", v.Name, v.Changed, v.ChangedIn)
 		}
 	}
-	for _, args := range [][]string{{"-seed", "0"}, {"-seed", "held-out-x"}, {"-scenario", "none"}, {"-variants", "x"}, {"-hosts", "0"}, {"-days", "-1"}, {"more"}, {"-nonsense"}} {
+	for _, args := range [][]string{{"-seed", "0"}, {"-seed", "held-out-x"}, {"-scenario", "none"},
+		{"-variants", "x"}, {"-hosts", "0"}, {"-days", "-1"}, {"more"}, {"-nonsense"}} {
 		if code := run(append([]string{"campaigns"}, args...), &out, &errs); code != 2 {
 			t.Errorf("%q is accepted", args)
 		}
@@ -129,16 +138,20 @@ func TestWholeProcess(t *testing.T) {
 		t.Skip("builds and runs the command")
 	}
 	dir := t.TempDir()
-	cfg := campaign.Config{Seed: 2, Hosts: 1, Days: 0.3, Scenarios: must(pickScenarios("plaintext-bot,starttls-bot,slow-bot,undeclared-server,mobile"))}
+	cfg := campaign.Config{Seed: 2, Hosts: 1, Days: 0.3,
+		Scenarios: must(pickScenarios(
+			"plaintext-bot,starttls-bot,slow-bot,undeclared-server,mobile"))}
 	run, err := runVariant(cfg, campaign.Plain, 1, copyOptions{dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tool := filepath.Join(dir, "spamsensor")
-	if out, err := exec.Command("go", "build", "-o", tool, "spamsensor/sensor").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", tool,
+		"spamsensor/sensor").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	out, err := exec.Command(tool, "read", "--events", "-", "-q", filepath.Join(dir, "plain-0.pcap")).Output()
+	out, err := exec.Command(tool, "read", "--events", "-", "-q",
+		filepath.Join(dir, "plain-0.pcap")).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +179,8 @@ func TestWholeProcess(t *testing.T) {
 		}
 		for class, level := range o.classes {
 			if got[class] != level.String() {
-				t.Errorf("%s: the command says %s %q, the engine %s", o.host.Scenario.Name, class, got[class], level)
+				t.Errorf("%s: the command says %s %q, the engine %s", o.host.Scenario.Name, class,
+					got[class], level)
 			}
 		}
 	}
@@ -184,7 +198,8 @@ func must[T any](v T, err error) T {
 
 // Whatever is around the packets, the verdicts are those of the packets.
 func TestEncapsulations(t *testing.T) {
-	cfg := campaign.Config{Seed: 4, Hosts: 1, Days: 0.1, Scenarios: must(pickScenarios("burst-2009,blocked-icmp"))}
+	cfg := campaign.Config{Seed: 4, Hosts: 1, Days: 0.1,
+		Scenarios: must(pickScenarios("burst-2009,blocked-icmp"))}
 	plain, err := runVariant(cfg, campaign.Plain, 1, copyOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -214,12 +229,14 @@ func TestSuricata(t *testing.T) {
 	if err != nil {
 		t.Skip("suricata is not installed")
 	}
-	cfg := campaign.Config{Seed: 2, Hosts: 2, Days: 0.15, Scenarios: must(pickScenarios("hammerer,rcpt-rejected,slow-bot"))}
+	cfg := campaign.Config{Seed: 2, Hosts: 2, Days: 0.15,
+		Scenarios: must(pickScenarios("hammerer,rcpt-rejected,slow-bot"))}
 	r, err := runVariant(cfg, campaign.Plain, 1, copyOptions{suricata: tool})
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, real, alarms := slices.Index(r.references, "ET 10 MAIL/120 s"), slices.Index(r.references, "suricata"), 0
+	own, real, alarms := slices.Index(r.references, "ET 10 MAIL/120 s"),
+		slices.Index(r.references, "suricata"), 0
 	for _, o := range r.hosts {
 		a, b := o.references[own], o.references[real]
 		if (a == 0) != (b == 0) || math.Abs(float64(a-b)) > 1e3 {
@@ -236,9 +253,11 @@ func TestSuricata(t *testing.T) {
 
 // That a mail server nobody declared is on a blocklist is said beside what it is.
 func TestListed(t *testing.T) {
-	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7, Scenarios: must(pickScenarios("undeclared-listed"))}
+	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7,
+		Scenarios: must(pickScenarios("undeclared-listed"))}
 	for _, o := range must(runVariant(cfg, campaign.Plain, 1, copyOptions{})).hosts {
-		if o.classes["undeclared_server"] == detect.NoLevel || o.classes["blocklisted"] == detect.NoLevel || o.classes["spambot"] > detect.Suspect {
+		if o.classes["undeclared_server"] == detect.NoLevel ||
+			o.classes["blocklisted"] == detect.NoLevel || o.classes["spambot"] > detect.Suspect {
 			t.Errorf("%s: %v", o.host.Kind, o.classes)
 		}
 	}
@@ -248,10 +267,12 @@ func TestListed(t *testing.T) {
 // that had the address then.
 func TestJudge(t *testing.T) {
 	const at = campaign.Epoch
-	sc := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot", Level: "likely", Family: "C", Says: "(?i)unknown"}, Allowed: []string{"direct_smtp"}}
+	sc := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot", Level: "likely", Family: "C",
+		Says: "(?i)unknown"}, Allowed: []string{"direct_smtp"}}
 	clean := &campaign.Scenario{Allowed: []string{"direct_smtp"}}
 	addr := netip.MustParseAddr("10.0.0.1")
-	bot := &campaign.Host{Addr: addr, Scenario: sc, From: at, Until: at + 100, Bad: at + 10, Says: "bl.example"}
+	bot := &campaign.Host{Addr: addr, Scenario: sc, From: at, Until: at + 100, Bad: at + 10,
+		Says: "bl.example"}
 	heir := &campaign.Host{Addr: addr, Scenario: clean, From: at + 200, Until: at + 300}
 	good := detect.ReasonText{Code: detect.Blocklisted, Text: "User Unknown; bl.example"}
 	for _, c := range []struct {
@@ -265,27 +286,44 @@ func TestJudge(t *testing.T) {
 		right, wrong bool         // of the bot
 		heir         detect.Level
 	}{
-		{"as expected", at + 20, "opened", detect.Spambot, detect.Likely, good, detect.Likely, true, false, 0},
-		{"updated", at + 20, "updated", detect.Spambot, detect.Confirmed, good, detect.Confirmed, true, false, 0},
+		{"as expected", at + 20, "opened", detect.Spambot, detect.Likely, good, detect.Likely, true,
+			false, 0},
+		{"updated", at + 20, "updated", detect.Spambot, detect.Confirmed, good, detect.Confirmed,
+			true, false, 0},
 		{"closed", at + 20, "closed", detect.Spambot, detect.Likely, good, 0, false, false, 0},
-		{"level too low", at + 20, "opened", detect.Spambot, detect.Suspect, good, detect.Suspect, false, false, 0},
-		{"another family", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, detect.Likely, false, false, 0},
-		{"does not say it", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, detect.Likely, false, false, 0},
-		{"does not name it", at + 20, "opened", detect.Spambot, detect.Likely, detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, detect.Likely, false, false, 0},
-		{"before it was bad", at + 5, "opened", detect.Spambot, detect.Likely, good, 0, false, true, 0},
-		{"allowed class", at + 20, "opened", detect.DirectSMTP, detect.Suspect, good, 0, false, false, 0},
-		{"of who had the address before", at + 250, "updated", detect.Spambot, detect.Likely, good, 0, false, false, detect.Likely},
+		{"level too low", at + 20, "opened", detect.Spambot, detect.Suspect, good, detect.Suspect,
+			false, false, 0},
+		{"another family", at + 20, "opened", detect.Spambot, detect.Likely,
+			detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, detect.Likely, false,
+			false, 0},
+		{"does not say it", at + 20, "opened", detect.Spambot, detect.Likely,
+			detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, detect.Likely, false,
+			false, 0},
+		{"does not name it", at + 20, "opened", detect.Spambot, detect.Likely,
+			detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, detect.Likely, false,
+			false, 0},
+		{"before it was bad", at + 5, "opened", detect.Spambot, detect.Likely, good, 0, false, true,
+			0},
+		{"allowed class", at + 20, "opened", detect.DirectSMTP, detect.Suspect, good, 0, false,
+			false, 0},
+		{"of who had the address before", at + 250, "updated", detect.Spambot, detect.Likely, good,
+			0, false, false, detect.Likely},
 	} {
 		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}
 		run := newSiteRun(site)
-		run.finding(&detect.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time, Source: detect.SourceRecord{Addr: addr}, Reasons: []detect.ReasonText{c.reason}})
+		run.finding(&detect.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time,
+			Source: detect.SourceRecord{Addr: addr}, Reasons: []detect.ReasonText{c.reason}})
 		b, h := run.results[bot], run.results[heir]
-		if b.highestLevel() != c.reached || (b.diagnosedAt != 0) != c.right || (len(b.wrongClasses) > 0) != c.wrong || h.highestLevel() != c.heir || (len(h.wrongClasses) > 0) != (c.heir > 0) {
-			t.Errorf("%s: bot %s, right %t, wrong %v; heir %s", c.name, b.highestLevel(), b.diagnosedAt != 0, b.wrongClasses, h.highestLevel())
+		if b.highestLevel() != c.reached || (b.diagnosedAt != 0) != c.right ||
+			(len(b.wrongClasses) > 0) != c.wrong || h.highestLevel() != c.heir ||
+			(len(h.wrongClasses) > 0) != (c.heir > 0) {
+			t.Errorf("%s: bot %s, right %t, wrong %v; heir %s", c.name, b.highestLevel(),
+				b.diagnosedAt != 0, b.wrongClasses, h.highestLevel())
 		}
 	}
 	run := newSiteRun(&campaign.Site{Hosts: []*campaign.Host{bot}})
-	run.finding(&detect.Finding{Action: "opened", Time: at, Source: detect.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
+	run.finding(&detect.Finding{Action: "opened", Time: at,
+		Source: detect.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
 	if run.unknownHosts != 1 {
 		t.Error("a finding about nobody is not counted")
 	}

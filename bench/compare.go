@@ -27,12 +27,17 @@ func compare(args []string, stdout, stderr io.Writer) int {
 	var o compareOptions
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs everybody once, so that a disturbance hits all alike")
-	workers := flags.String("workers", "1,2", "numbers of workers of the sensor, separated by commas")
-	only := flags.String("only", "", "peers to run, by tool or row, separated by semicolons (default: all that are installed)")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs everybody once, so that a "+
+		"disturbance hits all alike")
+	workers := flags.String("workers", "1,2",
+		"numbers of workers of the sensor, separated by commas")
+	only := flags.String("only", "", "peers to run, by tool or row, separated by semicolons "+
+		"(default: all that are installed)")
 	skip := flags.String("skip", "", "peers to leave out, likewise")
-	flags.DurationVar(&o.slow, "slow", 20*time.Second, "a peer that takes longer than this runs 3 rounds, and one that takes five times as long runs once")
-	flags.DurationVar(&o.timeout, "patience", 10*time.Minute, "a peer that takes longer than this is stopped, as is one that takes half of the machine's memory")
+	flags.DurationVar(&o.slow, "slow", 20*time.Second, "a peer that takes longer than this runs "+
+		"3 rounds, and one that takes five times as long runs once")
+	flags.DurationVar(&o.timeout, "patience", 10*time.Minute, "a peer that takes longer than "+
+		"this is stopped, as is one that takes half of the machine's memory")
 	markdown := flags.Bool("markdown", false, "print Markdown")
 	asJSON := flags.Bool("json", false, "print JSON, with every run")
 	flags.Usage = func() {
@@ -101,7 +106,8 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	c := &comparison{Machine: thisMachine(), Date: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
+	c := &comparison{Machine: thisMachine(), Date: time.Now().UTC().Format(time.DateOnly),
+		Rounds: o.rounds, Baselines: len(o.workers), Filter: mailFilter}
 	list, missing := selectTools(sensor, o.workers, o.only, o.skip)
 	c.Missing = missing
 	c.describe(list, sensor)
@@ -127,7 +133,8 @@ func buildSensor() (dir, sensor string, err error) {
 		return "", "", err
 	}
 	sensor = filepath.Join(dir, "spamsensor")
-	if text, err := exec.Command("go", "build", "-o", sensor, "spamsensor/sensor").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "build", "-o", sensor,
+		"spamsensor/sensor").CombinedOutput(); err != nil {
 		os.RemoveAll(dir)
 		return "", "", fmt.Errorf("building the sensor: %w\n%s", err, text)
 	}
@@ -135,7 +142,8 @@ func buildSensor() (dir, sensor string, err error) {
 }
 
 // measureFile runs all rounds on one file.
-func (o *compareOptions) measureFile(name, dir string, list []tool, log io.Writer) (*fileTimes, error) {
+func (o *compareOptions) measureFile(name, dir string, list []tool,
+	log io.Writer) (*fileTimes, error) {
 	path, err := filepath.Abs(name)
 	if err != nil {
 		return nil, err
@@ -146,12 +154,13 @@ func (o *compareOptions) measureFile(name, dir string, list []tool, log io.Write
 	}
 	t := &fileTimes{Name: filepath.Base(name), Bytes: uint64(info.Size())}
 	for i := range list {
-		t.Rows = append(t.Rows, row{Name: list[i].name, rounds: o.rounds, Runs: make([]*sample, o.rounds)})
+		t.Rows = append(t.Rows,
+			row{Name: list[i].name, rounds: o.rounds, Runs: make([]*sample, o.rounds)})
 	}
 	for round := range o.rounds {
 		for k := range list {
-			// Each round begins with somebody else: who runs first, after the last of the round before,
-			// must not always be the same.
+			// Each round begins with somebody else: who runs first, after the last of the round
+			// before, must not always be the same.
 			i := (k + round*len(list)/o.rounds) % len(list)
 			r := &t.Rows[i]
 			if round >= r.rounds || r.Failed != "" {
@@ -216,8 +225,9 @@ func (c *tool) run(file, parent string, limit limits) (s sample, errorLine strin
 
 // countPackets counts the packets of a file, without looking at them.
 func countPackets(name string) (uint64, error) {
-	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: func(uint16) error { return nil },
-		Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
+	files, err := capture.OpenFiles([]string{name},
+		capture.FilesConfig{KnownLink: func(uint16) error { return nil },
+			Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
 	if err != nil {
 		return 0, err
 	}

@@ -18,7 +18,8 @@ func fakes(t *testing.T, scripts map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range scripts {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text),
+			0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -35,7 +36,8 @@ func TestCompare(t *testing.T) {
 	})
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	args := []string{"compare", "-rounds", "2", "-workers", "1", "-patience", "2s", "-only", "cat;argus;capinfos;nfpcapd", botPcap}
+	args := []string{"compare", "-rounds", "2", "-workers", "1", "-patience", "2s", "-only",
+		"cat;argus;capinfos;nfpcapd", botPcap}
 	var out, errs bytes.Buffer
 	if code := run(append([]string{args[0], "-json"}, args[1:]...), &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
@@ -52,16 +54,20 @@ func TestCompare(t *testing.T) {
 	for _, r := range f.Rows {
 		rows[r.Name] = r
 	}
-	for _, name := range []string{"spamsensor, 1 worker", "spamsensor with events, 1 worker", "cat"} {
+	for _, name := range []string{"spamsensor, 1 worker", "spamsensor with events, 1 worker",
+		"cat"} {
 		r := rows[name]
-		if len(r.Runs) != 2 || r.Runs[0] == nil || r.Runs[1] == nil || r.Runs[1].Seconds <= 0 || r.Failed != "" || r.ErrorLine != "" {
+		if len(r.Runs) != 2 || r.Runs[0] == nil || r.Runs[1] == nil || r.Runs[1].Seconds <= 0 ||
+			r.Failed != "" || r.ErrorLine != "" {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	if s := rows["spamsensor, 1 worker"].Runs[0]; s.CPU <= 0 || s.RSS < 1<<20 && s.Seconds >= 2*sampleEvery.Seconds() {
+	if s := rows["spamsensor, 1 worker"].Runs[0]; s.CPU <= 0 ||
+		s.RSS < 1<<20 && s.Seconds >= 2*sampleEvery.Seconds() {
 		t.Errorf("the sensor took %+v", s)
 	}
-	for name, want := range map[string]string{"argus, filter": "exit status 3: argus: cannot map the file", "nfpcapd, filter": "stopped after 2s"} {
+	for name, want := range map[string]string{"argus, filter": "exit status 3: argus: cannot " +
+		"map the file", "nfpcapd, filter": "stopped after 2s"} {
 		if r := rows[name]; r.Failed != want || r.Runs[0] != nil {
 			t.Errorf("%s: %+v, want the reason %q", name, r, want)
 		}
@@ -75,9 +81,11 @@ func TestCompare(t *testing.T) {
 }
 
 func TestCompareRefuses(t *testing.T) {
-	for _, args := range [][]string{{}, {"-rounds", "0", botPcap}, {"-only", "nonsense", botPcap}, {"-json", "-markdown", botPcap}, {"-only", "cat", "nowhere.pcap"}} {
+	for _, args := range [][]string{{}, {"-rounds", "0", botPcap}, {"-only", "nonsense", botPcap},
+		{"-json", "-markdown", botPcap}, {"-only", "cat", "nowhere.pcap"}} {
 		var out, errs bytes.Buffer
-		if code := run(append([]string{"compare"}, args...), &out, &errs); code == 0 || errs.Len() == 0 {
+		if code := run(append([]string{"compare"}, args...), &out, &errs); code == 0 ||
+			errs.Len() == 0 {
 			t.Errorf("%q is accepted", args)
 		}
 	}
@@ -92,10 +100,12 @@ func twoRounds() *comparison {
 		}
 		return s
 	}
-	return &comparison{Rounds: 2, Baselines: 1, Filter: mailFilter, Files: []*fileTimes{{Name: "x.pcap", Bytes: 1e6, Packets: 7, Rows: []row{
-		{Name: "spamsensor", Runs: at(1, 4)}, {Name: "faster", Runs: at(0.5, 2)}, {Name: "slow", Runs: at(30, 0)},
-		{Name: "broken", Runs: at(1, 0)[1:], Failed: "it broke | here"},
-	}}}}
+	return &comparison{Rounds: 2, Baselines: 1, Filter: mailFilter,
+		Files: []*fileTimes{{Name: "x.pcap", Bytes: 1e6, Packets: 7, Rows: []row{
+			{Name: "spamsensor", Runs: at(1, 4)}, {Name: "faster", Runs: at(0.5, 2)},
+			{Name: "slow", Runs: at(30, 0)},
+			{Name: "broken", Runs: at(1, 0)[1:], Failed: "it broke | here"},
+		}}}}
 }
 
 func TestTable(t *testing.T) {
@@ -108,12 +118,14 @@ func TestTable(t *testing.T) {
 	if err := c.markdown(&md); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"faster      1.25     0.50 to 2.00  0.50x", "slow        30.0     30.0 to 30.0  30.0x", "1 run", "it broke | here"} {
+	for _, want := range []string{"faster      1.25     0.50 to 2.00  0.50x",
+		"slow        30.0     30.0 to 30.0  30.0x", "1 run", "it broke | here"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, text.String())
 		}
 	}
-	for _, want := range []string{"| slow | 30.0 | 30.0 to 30.0 | 30.0x | 30.0 | 5 | 1 run |", "| broken |  |  |  |  |  | it broke \\| here |", "|---|---:|"} {
+	for _, want := range []string{"| slow | 30.0 | 30.0 to 30.0 | 30.0x | 30.0 | 5 | 1 run |",
+		"| broken |  |  |  |  |  | it broke \\| here |", "|---|---:|"} {
 		if !strings.Contains(md.String(), want) {
 			t.Errorf("there is no %q in\n%s", want, md.String())
 		}
@@ -122,7 +134,8 @@ func TestTable(t *testing.T) {
 
 // A command that takes too much memory is stopped, and that is told.
 func TestMemoryLimit(t *testing.T) {
-	_, _, err := measureCommand([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(), limits{time.Minute, 1000})
+	_, _, err := measureCommand([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(),
+		limits{time.Minute, 1000})
 	if err == nil || !strings.Contains(err.Error(), "stopped at 0.0 GB of memory") {
 		t.Errorf("%v", err)
 	}
@@ -140,7 +153,8 @@ func TestSlowPeersRunLess(t *testing.T) {
 // What the peers here say of their versions can be read.
 func TestVersions(t *testing.T) {
 	for _, c := range tools {
-		if _, err := exec.LookPath(c.program()); err == nil && version(c.program(), c.program()) == "" {
+		if _, err := exec.LookPath(c.program()); err == nil &&
+			version(c.program(), c.program()) == "" {
 			t.Errorf("%s has no version", c.program())
 		}
 	}

@@ -92,7 +92,8 @@ func (t *fileTimes) cells(r *row, baselines int) []string {
 	if len(took) == 0 {
 		return slices.Concat([]string{r.Name}, make([]string, 4+baselines), []string{r.Failed})
 	}
-	cells := []string{r.Name, threeDigits(median(took)), threeDigits(slices.Min(took)) + " to " + threeDigits(slices.Max(took))}
+	cells := []string{r.Name, threeDigits(median(took)), threeDigits(slices.Min(took)) + " to " +
+		threeDigits(slices.Max(took))}
 	for i := range baselines {
 		cells = append(cells, threeDigits(r.ratio(&t.Rows[i]))+"x")
 	}
@@ -100,7 +101,8 @@ func (t *fileTimes) cells(r *row, baselines int) []string {
 	if n := median(r.figures(func(s *sample) float64 { return float64(s.RSS) })); n > 0 {
 		rss = fmt.Sprintf("%.0f", n/1e6)
 	}
-	cells = append(cells, threeDigits(median(r.figures(func(s *sample) float64 { return s.CPU }))), rss)
+	cells = append(cells, threeDigits(median(r.figures(func(s *sample) float64 { return s.CPU }))),
+		rss)
 	var remarks []string
 	if len(took) < len(r.Runs) {
 		remarks = append(remarks, quantity(fmt.Sprint(len(took)), "run"))
@@ -140,7 +142,8 @@ func threeDigits(v float64) string {
 }
 
 func (c *comparison) conditions() string {
-	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as long as the sensor takes.", c.Date, c.Machine, quantity(fmt.Sprint(c.Rounds), "round"))
+	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as "+
+		"long as the sensor takes.", c.Date, c.Machine, quantity(fmt.Sprint(c.Rounds), "round"))
 }
 
 func (t *fileTimes) title() string {

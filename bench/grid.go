@@ -22,7 +22,8 @@ func (g *grid) text(w io.Writer) error {
 }
 
 func (g *grid) markdown(w io.Writer) error {
-	fmt.Fprintf(w, "| %s |\n|---|%s---|\n", strings.Join(g.head, " | "), strings.Repeat("---:|", len(g.head)-2))
+	fmt.Fprintf(w, "| %s |\n|---|%s---|\n", strings.Join(g.head, " | "),
+		strings.Repeat("---:|", len(g.head)-2))
 	for _, cells := range g.rows {
 		line := strings.ReplaceAll(strings.Join(cells, "\t"), "|", `\|`)
 		if _, err := fmt.Fprintf(w, "| %s |\n", strings.ReplaceAll(line, "\t", " | ")); err != nil {

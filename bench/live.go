@@ -35,11 +35,14 @@ func live(args []string, stdout, stderr io.Writer) int {
 	var o liveOptions
 	flags := flag.NewFlagSet("live", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	rates := flags.String("rates", "200000,400000,600000,800000,1000000,0", "packets a second, separated by commas; 0 is as fast as the sender can")
+	rates := flags.String("rates", "200000,400000,600000,800000,1000000,0",
+		"packets a second, separated by commas; 0 is as fast as the sender can")
 	flags.IntVar(&o.rounds, "rounds", 3, "runs of each tool at each rate, in turns")
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, "how long each run sends; a short file is sent again and again")
+	flags.DurationVar(&o.duration, "duration", 2*time.Second,
+		"how long each run sends; a short file is sent again and again")
 	flags.IntVar(&o.buffer, "buffer", 64, "the kernel's buffer for each tool, in MiB")
-	flags.DurationVar(&o.stall, "stall", 200*time.Millisecond, "how long the reader is stopped in the last case; 0 leaves that out")
+	flags.DurationVar(&o.stall, "stall", 200*time.Millisecond,
+		"how long the reader is stopped in the last case; 0 leaves that out")
 	flags.IntVar(&o.stallAt, "stall-at", 800_000, "the rate of that case")
 	markdown := flags.Bool("markdown", false, "print Markdown")
 	flags.Usage = func() {
@@ -128,7 +131,8 @@ func (l *vethLink) close() {
 
 // commandIn is a command in a namespace, on some of the processors.
 func commandIn(ctx context.Context, ns, cpus string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, "ip", slices.Concat([]string{"netns", "exec", ns, "taskset", "-c", cpus}, args)...)
+	c := exec.CommandContext(ctx, "ip",
+		slices.Concat([]string{"netns", "exec", ns, "taskset", "-c", cpus}, args)...)
 	c.WaitDelay = time.Second
 	return c
 }
@@ -156,10 +160,13 @@ type captureTool struct {
 
 func captureTools(sensor string, buffer int) []captureTool {
 	return []captureTool{
-		{"spamsensor", []string{sensor, "run", "-i", "rx0", "--color", "never", "--set", fmt.Sprintf("capture.buffer=%dMiB", buffer)}, "listening", syscall.SIGTERM,
+		{"spamsensor", []string{sensor, "run", "-i", "rx0", "--color", "never", "--set",
+			fmt.Sprintf("capture.buffer=%dMiB", buffer)}, "listening", syscall.SIGTERM,
 			regexp.MustCompile(`"frames":(\d+)`), regexp.MustCompile(`"kernel_drops":(\d+)`)},
-		{"tcpdump", []string{"tcpdump", "-Z", "root", "-n", "-i", "rx0", "-B", strconv.Itoa(buffer << 10), "-w", "/dev/null"}, "listening", syscall.SIGINT,
-			regexp.MustCompile(`(\d+) packets? captured`), regexp.MustCompile(`(\d+) packets? dropped by kernel`)},
+		{"tcpdump", []string{"tcpdump", "-Z", "root", "-n", "-i", "rx0", "-B",
+			strconv.Itoa(buffer << 10), "-w", "/dev/null"}, "listening", syscall.SIGINT,
+			regexp.MustCompile(`(\d+) packets? captured`),
+			regexp.MustCompile(`(\d+) packets? dropped by kernel`)},
 	}
 }
 
@@ -193,7 +200,8 @@ func (o *lockedBuffer) String() string {
 const drainTime = time.Second
 
 // run has a listener listen while the file is sent.
-func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, rate int, stall time.Duration) (s replay, err error) {
+func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, rate int,
+	stall time.Duration) (s replay, err error) {
 	senderCPU, listenerCPUs := cpus(thisMachine().Cores)
 	c := commandIn(ctx, l.listener, listenerCPUs, tool.args...)
 	var stderr lockedBuffer
@@ -211,9 +219,11 @@ func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, r
 			c.Wait()
 		}
 	}()
-	for began := time.Now(); !strings.Contains(stderr.String(), tool.ready); time.Sleep(10 * time.Millisecond) {
+	for began := time.Now(); !strings.Contains(stderr.String(),
+		tool.ready); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > 10*time.Second {
-			return s, fmt.Errorf("%s does not begin to listen: %s", tool.name, failureReason(stderr.String()))
+			return s, fmt.Errorf("%s does not begin to listen: %s", tool.name,
+				failureReason(stderr.String()))
 		}
 	}
 	if stall > 0 {
@@ -236,12 +246,14 @@ func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, r
 	s.received = after - before
 	usage := c.ProcessState
 	s.cpu = usage.UserTime() + usage.SystemTime()
-	return s, errors.Join(err, parseNumber(stderr.String(), tool.captured, &s.captured), parseNumber(stderr.String(), tool.dropped, &s.dropped))
+	return s, errors.Join(err, parseNumber(stderr.String(), tool.captured, &s.captured),
+		parseNumber(stderr.String(), tool.dropped, &s.dropped))
 }
 
-// suspend stops a process for a while, some time after the first packet has arrived: a large file is read
-// long before it is sent.
-func (l *vethLink) suspend(ctx context.Context, p *os.Process, before uint64, after, stall time.Duration) {
+// suspend stops a process for a while, some time after the first packet has arrived: a large file
+// is read long before it is sent.
+func (l *vethLink) suspend(ctx context.Context, p *os.Process, before uint64, after,
+	stall time.Duration) {
 	for ctx.Err() == nil {
 		if n, err := l.received(); err == nil && n > before {
 			break
@@ -264,13 +276,16 @@ var (
 )
 
 // send replays the file for a while.
-func (l *vethLink) send(ctx context.Context, cpu string, rate int, d time.Duration, s *replay) error {
-	args := []string{"tcpreplay", "-q", "-i", "tx0", "--preload-pcap", "--no-flow-stats", "--loop=0"}
+func (l *vethLink) send(ctx context.Context, cpu string, rate int, d time.Duration,
+	s *replay) error {
+	args := []string{"tcpreplay", "-q", "-i", "tx0", "--preload-pcap", "--no-flow-stats",
+		"--loop=0"}
 	if rate == 0 {
 		// Without a rate only the duration can end it.
 		args = append(args, "--topspeed", fmt.Sprintf("--duration=%d", max(1, int(d.Seconds()))))
 	} else {
-		args = append(args, fmt.Sprintf("--pps=%d", rate), fmt.Sprintf("--limit=%d", int(float64(rate)*d.Seconds())))
+		args = append(args, fmt.Sprintf("--pps=%d", rate),
+			fmt.Sprintf("--limit=%d", int(float64(rate)*d.Seconds())))
 	}
 	out, err := commandIn(ctx, l.sender, cpu, append(args, l.file)...).CombinedOutput()
 	if err != nil {
@@ -303,7 +318,8 @@ func (l *vethLink) received() (n uint64, err error) {
 
 // parseNumber finds a number in a text.
 func parseNumber(text string, where *regexp.Regexp, n *uint64) (err error) {
-	if *n, err = strconv.ParseUint(string(submatch(where.FindSubmatch([]byte(text)))), 10, 64); err != nil {
+	if *n, err = strconv.ParseUint(string(submatch(where.FindSubmatch([]byte(text)))), 10,
+		64); err != nil {
 		return fmt.Errorf("no %s in %q", where, shortLine(text))
 	}
 	return nil
@@ -343,7 +359,8 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 		return nil, err
 	}
 	defer l.close()
-	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(file), tools: captureTools(sensor, o.buffer)}
+	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(file),
+		tools: captureTools(sensor, o.buffer)}
 	for _, rate := range o.rates {
 		r.cases = append(r.cases, liveCase{rate: rate})
 	}
@@ -359,7 +376,8 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 				if err = errors.Join(ctx.Err(), err); err != nil {
 					return nil, err
 				}
-				fmt.Fprintf(log, "%s, %s: %.0f packets/s, %d dropped\n", r.caseName(c), r.tools[k].name, s.rate, s.dropped)
+				fmt.Fprintf(log, "%s, %s: %.0f packets/s, %d dropped\n", r.caseName(c),
+					r.tools[k].name, s.rate, s.dropped)
 				c.runs[k] = append(c.runs[k], s)
 			}
 		}
@@ -399,7 +417,8 @@ func (s *replay) dropShare() float64 {
 }
 
 func (r *liveResult) grid() *grid {
-	g := &grid{head: []string{"asked for", "sent/s", "arrived", "tool", "taken", "dropped", "share", "CPU ns/packet", ""}}
+	g := &grid{head: []string{"asked for", "sent/s", "arrived", "tool", "taken", "dropped", "share",
+		"CPU ns/packet", ""}}
 	for _, c := range r.cases {
 		for k, runs := range c.runs {
 			t := sumRuns(runs)
@@ -407,16 +426,18 @@ func (r *liveResult) grid() *grid {
 			if t.received != t.sent {
 				remark = fmt.Sprintf("%d did not arrive", int64(t.sent-t.received))
 			}
-			g.rows = append(g.rows, []string{r.caseName(&c), fmt.Sprintf("%.0f", t.rate), strconv.FormatUint(t.received, 10), r.tools[k].name,
-				strconv.FormatUint(t.captured, 10), strconv.FormatUint(t.dropped, 10), fmt.Sprintf("%.3f %%", 100*t.dropShare()),
+			g.rows = append(g.rows, []string{r.caseName(&c), fmt.Sprintf("%.0f", t.rate),
+				strconv.FormatUint(t.received, 10), r.tools[k].name,
+				strconv.FormatUint(t.captured, 10), strconv.FormatUint(t.dropped, 10),
+				fmt.Sprintf("%.3f %%", 100*t.dropShare()),
 				fmt.Sprintf("%.0f", float64(t.cpu)/float64(max(1, t.received))), remark})
 		}
 	}
 	return g
 }
 
-// firstDrops is the lowest rate, as sent, at which a listener lost anything, leaving out the case with
-// a stall; 0 if it never did. most is the highest rate.
+// firstDrops is the lowest rate, as sent, at which a listener lost anything, leaving out the case
+// with a stall; 0 if it never did. most is the highest rate.
 func (r *liveResult) firstDrops(k int) (rate, highest float64) {
 	for _, c := range r.cases {
 		if c.stall > 0 {
@@ -433,8 +454,10 @@ func (r *liveResult) firstDrops(k int) (rate, highest float64) {
 
 func (r *liveResult) print(w io.Writer, markdown bool) error {
 	senderCPU, listenerCPUs := cpus(r.machine.Cores)
-	fmt.Fprintf(w, "%s\n%s over veth, sender on processor %s, listener on %s; %s of %s each, in turns; buffer %d MiB.\n\n",
-		r.machine, r.file, senderCPU, listenerCPUs, quantity(strconv.Itoa(r.o.rounds), "run"), r.o.duration, r.o.buffer)
+	fmt.Fprintf(w, "%s\n%s over veth, sender on processor %s, listener on %s; %s of %s each, in "+
+		"turns; buffer %d MiB.\n\n",
+		r.machine, r.file, senderCPU, listenerCPUs, quantity(strconv.Itoa(r.o.rounds), "run"),
+		r.o.duration, r.o.buffer)
 	print := r.grid().text
 	if markdown {
 		print = r.grid().markdown
@@ -446,7 +469,8 @@ func (r *liveResult) print(w io.Writer, markdown bool) error {
 	for k, l := range r.tools {
 		rate, highest := r.firstDrops(k)
 		if rate == 0 {
-			fmt.Fprintf(w, "%s: no drops up to %.0f packets/s, which is all that was sent\n", l.name, highest)
+			fmt.Fprintf(w, "%s: no drops up to %.0f packets/s, which is all that was sent\n",
+				l.name, highest)
 			continue
 		}
 		fmt.Fprintf(w, "%s: drops begin at %.0f packets/s\n", l.name, rate)

@@ -21,7 +21,8 @@ func TestLive(t *testing.T) {
 		t.Fatal(errs.String())
 	}
 	out.Reset()
-	args := []string{"live", "-rounds", "1", "-duration", "200ms", "-rates", "20000", "-stall", "50ms", "-stall-at", "20000", file}
+	args := []string{"live", "-rounds", "1", "-duration", "200ms", "-rates", "20000", "-stall",
+		"50ms", "-stall-at", "20000", file}
 	if code := run(args, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
@@ -31,7 +32,8 @@ func TestLive(t *testing.T) {
 		}
 		t.Skip(why)
 	}
-	if n := len(regexp.MustCompile(`4000 +(spamsensor|tcpdump) +4000 +0 `).FindAllString(out.String(), -1)); n != 4 {
+	if n := len(regexp.MustCompile(`4000 +(spamsensor|tcpdump) +4000 +0 `).FindAllString(
+		out.String(), -1)); n != 4 {
 		t.Errorf("want four runs over 4000 packets without drops:\n%s", out.String())
 	}
 	names, _ := exec.Command("ip", "netns").Output()
@@ -53,8 +55,10 @@ func TestLiveRefuses(t *testing.T) {
 func TestOnset(t *testing.T) {
 	r := &liveResult{cases: []liveCase{
 		{rate: 100, runs: [][]replay{{{rate: 100, captured: 9}, {rate: 100, captured: 9}}}},
-		{rate: 300, runs: [][]replay{{{rate: 300, captured: 9}, {rate: 300, captured: 5, dropped: 5}}}},
-		{rate: 200, runs: [][]replay{{{rate: 200, captured: 9}, {rate: 200, captured: 9, dropped: 1}}}},
+		{rate: 300, runs: [][]replay{{{rate: 300, captured: 9},
+			{rate: 300, captured: 5, dropped: 5}}}},
+		{rate: 200, runs: [][]replay{{{rate: 200, captured: 9},
+			{rate: 200, captured: 9, dropped: 1}}}},
 		{rate: 50, stall: time.Second, runs: [][]replay{{{rate: 50, dropped: 7}}}},
 	}}
 	if rate, most := r.firstDrops(0); rate != 200 || most != 300 {

@@ -19,11 +19,13 @@ type machine struct {
 }
 
 func thisMachine() machine {
-	m := machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), Kernel: runtime.GOOS, Go: runtime.Version()}
+	m := machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), Kernel: runtime.GOOS,
+		Go: runtime.Version()}
 	if name := field("/proc/cpuinfo", "model name", ":"); name != "" {
 		m.CPU = strings.Join(strings.Fields(name), " ")
 	}
-	kb, _ := strconv.ParseUint(strings.TrimSuffix(field("/proc/meminfo", "MemTotal", ":"), " kB"), 10, 64)
+	kb, _ := strconv.ParseUint(strings.TrimSuffix(field("/proc/meminfo", "MemTotal", ":"), " kB"),
+		10, 64)
 	m.Memory = kb << 10
 	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = "Linux " + strings.TrimSpace(string(b))
@@ -44,5 +46,7 @@ func field(file, key, sep string) string {
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %s, %.1f GiB, %s, %s, %s", m.CPU, quantity(strconv.Itoa(m.Cores), "core"), float64(m.Memory)/(1<<30), m.Kernel, m.System, m.Go)
+	return fmt.Sprintf("%s, %s, %.1f GiB, %s, %s, %s", m.CPU,
+		quantity(strconv.Itoa(m.Cores), "core"), float64(m.Memory)/(1<<30), m.Kernel, m.System,
+		m.Go)
 }

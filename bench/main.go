@@ -92,8 +92,10 @@ func measure(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	count := flags.Int("count", 5, "runs of each file")
-	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)), "numbers of workers, separated by commas")
-	detectors := flags.Bool("detectors", false, "after each run one in which no source is judged: the difference is what the detectors cost")
+	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)),
+		"numbers of workers, separated by commas")
+	detectors := flags.Bool("detectors", false, "after each run one in which no source is "+
+		"judged: the difference is what the detectors cost")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench [options] FILE...")
@@ -119,7 +121,8 @@ func measure(args []string, stdout, stderr io.Writer) int {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	fmt.Fprintf(stdout, "goos: %s\ngoarch: %s\npkg: spamsensor/bench\n", runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(stdout, "goos: %s\ngoarch: %s\npkg: spamsensor/bench\n", runtime.GOOS,
+		runtime.GOARCH)
 	for _, name := range flags.Args() {
 		for _, w := range unique(strings.Split(*workers, ",")) {
 			n, err := strconv.Atoi(w)
@@ -137,7 +140,8 @@ func measure(args []string, stdout, stderr io.Writer) int {
 				if err == nil && *detectors {
 					var without result
 					without, err = read(name, n, withoutVerdicts)
-					fmt.Fprintf(stdout, "BenchmarkUnjudged/%s-%d\t%s\n", of, runtime.GOMAXPROCS(0), without)
+					fmt.Fprintf(stdout, "BenchmarkUnjudged/%s-%d\t%s\n", of, runtime.GOMAXPROCS(0),
+						without)
 					ratios = append(ratios, r.took.Seconds()/without.took.Seconds())
 				}
 				if err != nil {
@@ -146,7 +150,8 @@ func measure(args []string, stdout, stderr io.Writer) int {
 				}
 			}
 			if len(ratios) > 0 {
-				fmt.Fprintf(stdout, "# %s: with the detectors it takes %.3f times as long (median of %d pairs)\n", of, median(ratios), len(ratios))
+				fmt.Fprintf(stdout, "# %s: with the detectors it takes %.3f times as long "+
+					"(median of %d pairs)\n", of, median(ratios), len(ratios))
 			}
 		}
 	}
@@ -175,11 +180,14 @@ func (r result) String() string {
 	n := float64(max(r.packets, 1))
 	s := r.took.Seconds()
 	return fmt.Sprintf("%d\t%.1f ns/op\t%.1f MB/s\t%.0f packets/s\t%.2f B/op\t%.4f allocs/op",
-		r.packets, s*1e9/n, float64(r.bytes)/1e6/s, float64(r.packets)/s, float64(r.heap)/n, float64(r.allocs)/n)
+		r.packets, s*1e9/n, float64(r.bytes)/1e6/s, float64(r.packets)/s, float64(r.heap)/n,
+		float64(r.allocs)/n)
 }
 
-// withoutVerdicts has all packets decoded, tracked, heard and counted, and no source judged: none is ours.
-var withoutVerdicts = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true}
+// withoutVerdicts has all packets decoded, tracked, heard and counted, and no source judged: none
+// is ours.
+var withoutVerdicts = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix(
+	"255.255.255.255/32")}, Live: true}
 
 // read takes a file through the engine as `spamsensor read` does, without writing
 // events.
@@ -188,7 +196,9 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Sieve(nil), Workers: workers})
+	files, err := capture.OpenFiles([]string{name},
+		capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Sieve(nil),
+			Workers: workers})
 	if err != nil {
 		return r, err
 	}

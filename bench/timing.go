@@ -27,16 +27,17 @@ type failure string
 
 func (f failure) Error() string { return string(f) }
 
-// limits are what a command may take before it is stopped. Some peers keep every flow of a flood, and
-// would take all memory of the machine.
+// limits are what a command may take before it is stopped. Some peers keep every flow of a flood,
+// and would take all memory of the machine.
 type limits struct {
 	timeout time.Duration
 	memory  uint64 // bytes
 }
 
-// measureCommand runs a command to its end and measures it. said is the first line on its standard error that
-// tells of an error although it succeeded.
-func measureCommand(args []string, dir string, limit limits) (s sample, errorLine string, err error) {
+// measureCommand runs a command to its end and measures it. said is the first line on its standard
+// error that tells of an error although it succeeded.
+func measureCommand(args []string, dir string,
+	limit limits) (s sample, errorLine string, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir
 	// A file and no pipe: nobody has to read along while the time runs.
@@ -55,7 +56,8 @@ func measureCommand(args []string, dir string, limit limits) (s sample, errorLin
 		c.Process.Kill()
 	}
 	var timedOut, tooLarge atomic.Value
-	timer := time.AfterFunc(limit.timeout, func() { stop(&timedOut, "stopped after "+limit.timeout.String()) })
+	timer := time.AfterFunc(limit.timeout,
+		func() { stop(&timedOut, "stopped after "+limit.timeout.String()) })
 	peak := samplePeak(c.Process.Pid, func(rss uint64) {
 		if rss > limit.memory {
 			stop(&tooLarge, fmt.Sprintf("stopped at %.1f GB of memory", float64(limit.memory)/1e9))
@@ -90,8 +92,9 @@ func measureCommand(args []string, dir string, limit limits) (s sample, errorLin
 // sampleEvery is how often watch looks.
 const sampleEvery = 20 * time.Millisecond
 
-// samplePeak looks at a process's peak memory, and tells it, until the result is called. The kernel's own account of
-// a process that has ended begins with the memory of who started it, us: for a small tool that is all it says.
+// samplePeak looks at a process's peak memory, and tells it, until the result is called. The
+// kernel's own account of a process that has ended begins with the memory of who started it, us:
+// for a small tool that is all it says.
 func samplePeak(pid int, observe func(rss uint64)) (peak func() uint64) {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {
@@ -140,7 +143,8 @@ func headAndTail(f *os.File) string {
 	return text
 }
 
-var errorWords = regexp.MustCompile(`(?i)\b(errors?|fatal|failed|failure|cannot|can't|could not|couldn't|unable|denied|invalid|not found|no such|truncated|aborted)\b`)
+var errorWords = regexp.MustCompile(`(?i)\b(errors?|fatal|failed|failure|cannot|can't|could not|` +
+	`couldn't|unable|denied|invalid|not found|no such|truncated|aborted)\b`)
 
 // firstErrorLine is the first line that tells of an error; none is empty.
 func firstErrorLine(text string) string {
@@ -176,6 +180,7 @@ func fillPageCache(file string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+	_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f},
+		make([]byte, 256<<10))
 	return err
 }

@@ -21,8 +21,9 @@ type tool struct {
 	inputs map[string]string // what must be in the folder
 }
 
-// tools are the tools that read the same file, each as it is called for the most similar work: with a
-// filter where it takes one, with as little output as it has. The comment says what it gives for its time.
+// tools are the tools that read the same file, each as it is called for the most similar work: with
+// a filter where it takes one, with as little output as it has. The comment says what it gives for
+// its time.
 var tools = []tool{
 	// Reading the file, and nothing else.
 	{name: "cat", line: "cat FILE"},
@@ -40,17 +41,21 @@ var tools = []tool{
 	// The bytes of connections, in order.
 	{name: "tcpflow, filter", line: "tcpflow -q -r FILE -c -X /dev/null FILTER"},
 	// What was said in SMTP.
-	{name: "suricata single, filter", line: "suricata -c suricata.yaml -S /dev/null -l . --runmode single -r FILE FILTER", inputs: suricataInputs},
-	{name: "suricata autofp, filter", line: "suricata -c suricata.yaml -S /dev/null -l . --runmode autofp -r FILE FILTER", inputs: suricataInputs},
+	{name: "suricata single, filter", line: "suricata -c suricata.yaml -S /dev/null -l . " +
+		"--runmode single -r FILE FILTER", inputs: suricataInputs},
+	{name: "suricata autofp, filter", line: "suricata -c suricata.yaml -S /dev/null -l . " +
+		"--runmode autofp -r FILE FILTER", inputs: suricataInputs},
 	{name: "zeek, filter", line: "zeek -C -r FILE -f FILTER"},
-	{name: "tshark", line: "tshark -r FILE -Y smtp -T fields -e frame.time_epoch -e ip.src -e ip.dst -e smtp.req.command -e smtp.req.parameter -e smtp.response.code"},
+	{name: "tshark", line: "tshark -r FILE -Y smtp -T fields -e frame.time_epoch -e ip.src -e " +
+		"ip.dst -e smtp.req.command -e smtp.req.parameter -e smtp.response.code"},
 }
 
-// sensors are how the sensor runs: for its report; and with every session, source and finding written as an
-// event as well. The peers are compared with the first.
+// sensors are how the sensor runs: for its report; and with every session, source and finding
+// written as an event as well. The peers are compared with the first.
 var sensors = []tool{
 	{name: "spamsensor", line: "spamsensor read --no-progress --workers N FILE"},
-	{name: "spamsensor with events", line: "spamsensor read --no-progress --workers N --events events.json FILE"},
+	{name: "spamsensor with events", line: "spamsensor read --no-progress --workers N --events " +
+		"events.json FILE"},
 }
 
 // suricataInputs have suricata log SMTP and nothing else, without a rule. The memory is that of the
@@ -70,9 +75,11 @@ flow: {memcap: 128mb, hash-size: 65536, prealloc: 10000}
 stream: {memcap: 64mb, checksum-validation: no, reassembly: {memcap: 256mb, depth: 1mb}}
 `}
 
-// selectTools are the sensor with each number of workers, and the peers that are there and wanted; only and
-// skip are names of tools or of rows, an empty only means all. missing are tools that are not installed.
-func selectTools(sensor string, workers []string, only, skip []string) (list []tool, missing []string) {
+// selectTools are the sensor with each number of workers, and the peers that are there and wanted;
+// only and skip are names of tools or of rows, an empty only means all. missing are tools that are
+// not installed.
+func selectTools(sensor string, workers []string, only,
+	skip []string) (list []tool, missing []string) {
 	for _, c := range sensors {
 		for _, w := range workers {
 			line := strings.NewReplacer("spamsensor", sensor, "N", w).Replace(c.line)
@@ -132,7 +139,8 @@ func (c *tool) args(file string) []string {
 }
 
 // versionOptions says how to ask a tool for its version, where it is not --version.
-var versionOptions = map[string]string{"suricata": "-V", "ndpiReader": "-h", "nfpcapd": "-V", "softflowd": "-h", "argus": "-h", "spamsensor": "version"}
+var versionOptions = map[string]string{"suricata": "-V", "ndpiReader": "-h", "nfpcapd": "-V",
+	"softflowd": "-h", "argus": "-h", "spamsensor": "version"}
 
 var versionNumber = regexp.MustCompile(`[0-9]+\.[0-9]+[0-9.]*`)
 

@@ -119,7 +119,8 @@ func (w *pcapWriter) record(length int) {
 	w.contents.Bytes += uint64(16 + n)
 }
 
-func (w *pcapWriter) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, flags byte, payload []byte) {
+func (w *pcapWriter) tcp(src, dst uint32, sport, dport uint16, seq, acked uint32, flags byte,
+	payload []byte) {
 	be := binary.BigEndian
 	length := 20 + len(payload)
 	h := w.ipHeader(src, dst, 6, length)
@@ -181,7 +182,8 @@ func (w *pcapWriter) writeNext(t *flow) bool {
 	if s.server {
 		d = 1
 	}
-	again := t.next < len(t.steps) && s.flags&syn != 0 && !s.server && t.steps[t.next].flags == s.flags && !t.steps[t.next].server
+	again := t.next < len(t.steps) && s.flags&syn != 0 && !s.server &&
+		t.steps[t.next].flags == s.flags && !t.steps[t.next].server
 	if !again { // a repeated SYN has the same number
 		t.seq[d] += uint32(len(s.payload))
 		if s.flags&(syn|fin) != 0 {
@@ -197,7 +199,8 @@ var (
 	closing   = []step{{false, fin | ack, nil}, {true, fin | ack, nil}, {false, ack, nil}}
 
 	synsUnanswered = []step{{false, syn, nil}, {false, syn, nil}}
-	synsRefused    = []step{{false, syn, nil}, {true, rst | ack, nil}, {false, syn, nil}, {true, rst | ack, nil}}
+	synsRefused    = []step{{false, syn, nil}, {true, rst | ack, nil}, {false, syn, nil},
+		{true, rst | ack, nil}}
 )
 
 func fromClient(s string) step { return step{false, psh | ack, []byte(s)} }
@@ -205,20 +208,25 @@ func fromServer(s string) step { return step{true, psh | ack, []byte(s)} }
 
 // mailDialogue is a dialogue; accepted says whether the recipient is taken.
 func mailDialogue(helo, from string, accepted bool) []step {
-	steps := slices.Concat(handshake, []step{fromServer("220 mx.example.net ESMTP\r\n"), fromClient("EHLO " + helo + "\r\n"),
-		fromServer("250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING\r\n"), fromClient("MAIL FROM:<" + from + ">\r\n"),
+	steps := slices.Concat(handshake, []step{fromServer("220 mx.example.net ESMTP\r\n"),
+		fromClient("EHLO " + helo + "\r\n"),
+		fromServer("250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING\r\n"),
+		fromClient("MAIL FROM:<" + from + ">\r\n"),
 		fromServer("250 2.1.0 Ok\r\n"), fromClient("RCPT TO:<someone@example.net>\r\n")})
 	if accepted {
 		body := []byte("Subject: hello\r\nFrom: " + from + "\r\n\r\n")
 		for len(body) < 1400 {
 			body = append(body, "A line of a message.\r\n"...)
 		}
-		steps = append(steps, fromServer("250 2.1.5 Ok\r\n"), fromClient("DATA\r\n"), fromServer("354 End data with <CR><LF>.<CR><LF>\r\n"),
-			step{false, ack, body}, step{false, psh | ack, body[:700]}, step{true, ack, nil}, fromClient(".\r\n"), fromServer("250 2.0.0 Ok: queued as 4TkX2b1\r\n"))
+		steps = append(steps, fromServer("250 2.1.5 Ok\r\n"), fromClient("DATA\r\n"),
+			fromServer("354 End data with <CR><LF>.<CR><LF>\r\n"),
+			step{false, ack, body}, step{false, psh | ack, body[:700]}, step{true, ack, nil},
+			fromClient(".\r\n"), fromServer("250 2.0.0 Ok: queued as 4TkX2b1\r\n"))
 	} else {
 		steps = append(steps, fromServer("550 5.1.1 User unknown\r\n"))
 	}
-	return slices.Concat(steps, []step{fromClient("QUIT\r\n"), fromServer("221 2.0.0 Bye\r\n")}, closing)
+	return slices.Concat(steps, []step{fromClient("QUIT\r\n"), fromServer("221 2.0.0 Bye\r\n")},
+		closing)
 }
 
 // flowMix plays many talks at a time, in an order that the seed decides.
@@ -278,7 +286,8 @@ func clientPort(n uint64) uint16 { return uint16(1024 + n%64000) }
 func mailFlows(w *pcapWriter, rng *rand.Rand, sources int, size int) *flowMix {
 	scripts := make([][]step, 0, 64)
 	for i := range 64 {
-		scripts = append(scripts, mailDialogue(fmt.Sprintf("host%d.example.org", i), fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
+		scripts = append(scripts, mailDialogue(fmt.Sprintf("host%d.example.org", i),
+			fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
 	}
 	n := make([]uint64, sources) // talks of each source so far
 	c := &flowMix{w: w, rng: rng, size: size, mail: true}
@@ -364,9 +373,11 @@ func workload(name string, size uint64, seed uint64, out io.Writer) (*contents, 
 			case r < 17:
 				m.frame()
 			case r < 50:
-				w.udp(0x0a010001+uint32(rng.IntN(4000)), 0x0a000035, uint16(1024+rng.IntN(60000)), 53, query)
+				w.udp(0x0a010001+uint32(rng.IntN(4000)), 0x0a000035, uint16(1024+rng.IntN(60000)),
+					53, query)
 			case r < 150:
-				w.udp(0x5db80000+uint32(rng.IntN(5000)), 0x0a010001+uint32(rng.IntN(4000)), 443, uint16(1024+rng.IntN(60000)), quic)
+				w.udp(0x5db80000+uint32(rng.IntN(5000)), 0x0a010001+uint32(rng.IntN(4000)), 443,
+					uint16(1024+rng.IntN(60000)), quic)
 			default:
 				o.frame()
 			}
@@ -402,7 +413,8 @@ func workload(name string, size uint64, seed uint64, out io.Writer) (*contents, 
 				m.frame()
 				continue
 			}
-			w.tcp(0x50000000|rng.Uint32()>>4, 0xc0000219|rng.Uint32N(200)<<8, clientPort(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
+			w.tcp(0x50000000|rng.Uint32()>>4, 0xc0000219|rng.Uint32N(200)<<8,
+				clientPort(uint64(rng.Uint32())), 25, rng.Uint32(), 0, syn, nil)
 		}
 		m.drain()
 	default:

@@ -57,7 +57,8 @@ func (b *spammer) step() int64 {
 // spam makes a bot that begins within the first two hours.
 func (h *Host) spam() *spammer { return h.spamFrom(h.From + between(h.rng, 0, 2*hour)) }
 
-// refuse has servers refuse a share of the sessions with one of these replies, and no others. on is the blocklist that they name.
+// refuse has servers refuse a share of the sessions with one of these replies, and no others. on is
+// the blocklist that they name.
 func (b *spammer) refuse(share float64, on string, replies ...no) {
 	r, public, say := b.h.rng, b.h.site.Public, b.talk
 	b.talk = func(d dest, port uint16) *talk {
@@ -76,7 +77,8 @@ func (h *Host) spamFrom(at int64) *spammer {
 	b.to = func() dest { return s.world.anywhere(r) }
 	b.port = func() uint16 { return 25 }
 	b.fate = func(dest, uint16) fate { // of port 25 without a firewall: nine of ten answer [A]
-		return draw(r, share[fate]{0.9, answered}, share[fate]{0.06, silent}, share[fate]{0.04, refused})
+		return draw(r, share[fate]{0.9, answered}, share[fate]{0.06, silent},
+			share[fate]{0.04, refused})
 	}
 	b.talk = h.speech(mailRefusals)
 	switch r.IntN(3) {
@@ -90,7 +92,8 @@ func (h *Host) spamFrom(at int64) *spammer {
 }
 
 // asksMX looks up the MX of every domain, as a mail server does; asksNames the addresses of mail.X
-// and smtp.X, as Emotet did: no MX query for 687 names, of which 158 began with mail. and 136 with smtp. [M]
+// and smtp.X, as Emotet did: no MX query for 687 names, of which 158 began with mail. and 136 with
+// smtp. [M]
 func (h *Host) asksMX(d dest) {
 	h.lookup(typeMX, d.domain, d, true)
 	h.lookup(typeA, d.name, d, true)
@@ -102,8 +105,8 @@ func (h *Host) asksNames(d dest) {
 
 // speech is how a bot talks: one style for its whole life.
 //
-// Ground: Emotet refused in 12 of the first 13 sessions; other bots 20 to 60 % (unverified); 20 senders
-// and 108 recipients; HELO nine times, EHLO three times; MAIL FROM: with a space [M].
+// Ground: Emotet refused in 12 of the first 13 sessions; other bots 20 to 60 % (unverified); 20
+// senders and 108 recipients; HELO nine times, EHLO three times; MAIL FROM: with a space [M].
 func (h *Host) speech(texts []share[no]) func(d dest, port uint16) *talk {
 	r := h.rng
 	kind, name := heloStyle(r, h.site.Public)
@@ -111,7 +114,8 @@ func (h *Host) speech(texts []share[no]) func(d dest, port uint16) *talk {
 	if r.IntN(2) == 0 {
 		rejects = uniform(r, 0.2, 0.6)
 	}
-	old, loose, abrupt, early, messy := r.Float64() < 0.6, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(8) == 0, r.IntN(4) == 0
+	old, loose, abrupt, early, messy := r.Float64() < 0.6, r.IntN(2) == 0, r.IntN(2) == 0,
+		r.IntN(8) == 0, r.IntN(4) == 0
 	senders := make([]string, 20)
 	for i := range senders {
 		senders[i] = mailbox(r, word(r, 3)+"."+oneOf(r, tops))
@@ -120,8 +124,10 @@ func (h *Host) speech(texts []share[no]) func(d dest, port uint16) *talk {
 	rest, _, _ := strings.Cut(h.Kind, "; helo") // what an earlier draw was
 	h.Kind = fmt.Sprintf("%s; helo %s; %.0f %% refused", rest, kind, 100*rejects)
 	return func(d dest, port uint16) *talk {
-		t := &talk{port: port, to: d, helo: name(), old: old, loose: loose, abrupt: abrupt, early: early && port == 25, messy: messy,
-			from: oneOf(r, senders), rcpts: []string{mailbox(r, d.domain)}, size: 300 + r.IntN(4000)}
+		t := &talk{port: port, to: d, helo: name(), old: old, loose: loose, abrupt: abrupt,
+			early: early && port == 25, messy: messy,
+			from: oneOf(r, senders), rcpts: []string{mailbox(r, d.domain)},
+			size: 300 + r.IntN(4000)}
 		if r.Float64() < rejects {
 			t.refused(r, draw(r, texts...), h.site.Public, blocklist)
 		}
@@ -141,8 +147,8 @@ func constant(r *rand.Rand, perSecond float64) func() int64 {
 	return func() int64 { return int64(mean * uniform(r, 0.95, 1.05)) }
 }
 
-// batches are attempts in a row and a pause: ten within a fifth of a second, then 8 s (Emotet [M]); twelve within
-// 0.1 s (2009 [M]).
+// batches are attempts in a row and a pause: ten within a fifth of a second, then 8 s (Emotet [M]);
+// twelve within 0.1 s (2009 [M]).
 func batches(r *rand.Rand, size int, gap, pause int64) func() int64 {
 	left := size
 	return func() int64 {
@@ -161,8 +167,9 @@ func emotetPorts(r *rand.Rand) func() uint16 {
 	}
 }
 
-// emotetFate is what became of Emotet's first 860 attempts: 10 of 14 to port 25 were answered, 1 of 387 to
-// port 465, 3 of 459 to port 587; of the others 85 % were reset late, the rest got nothing [M].
+// emotetFate is what became of Emotet's first 860 attempts: 10 of 14 to port 25 were answered, 1 of
+// 387 to port 465, 3 of 459 to port 587; of the others 85 % were reset late, the rest got nothing
+// [M].
 func emotetFate(r *rand.Rand) func(dest, uint16) fate {
 	return func(_ dest, port uint16) fate {
 		p := 10. / 14
@@ -172,7 +179,8 @@ func emotetFate(r *rand.Rand) func(dest, uint16) fate {
 		case 587:
 			p = 3. / 459
 		}
-		return draw(r, share[fate]{p, answered}, share[fate]{0.85 * (1 - p), late}, share[fate]{0.15 * (1 - p), silent})
+		return draw(r, share[fate]{p, answered}, share[fate]{0.85 * (1 - p), late},
+			share[fate]{0.15 * (1 - p), silent})
 	}
 }
 
@@ -262,7 +270,8 @@ func submissionBot(s *Site, sc *Scenario, n int) {
 	rate := logUniform(r, 0.05, 2)
 	h.Kind = fmt.Sprintf("%.2f/s", rate)
 	b.pace = poisson(r, rate)
-	b.port = func() uint16 { return draw(r, share[uint16]{0.44, 465}, share[uint16]{0.56, 587}) } // Emotet without port 25 [M]
+	// Emotet without port 25 [M]
+	b.port = func() uint16 { return draw(r, share[uint16]{0.44, 465}, share[uint16]{0.56, 587}) }
 	b.ask = h.asksNames
 	b.talk = h.speech(botRefusals)
 	h.encrypts(b)
@@ -276,7 +285,8 @@ func unknownBot(s *Site, sc *Scenario, n int) {
 	unknown := uniform(r, 0.5, 0.95)
 	h.Kind = fmt.Sprintf("%.0f %% unknown", 100*unknown)
 	b.refuse(unknown, "",
-		no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in virtual mailbox table", false},
+		no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in virtual " +
+			"mailbox table", false},
 		no{atRcpt, "550 5.1.1 User unknown", false}, no{atRcpt, "550 No such user here", false},
 		no{atRcpt, "553 5.1.2 <RCPT> does not exist", false})
 	h.plain(b)
@@ -343,9 +353,11 @@ func randomBot(s *Site, sc *Scenario, n int) {
 	case 1:
 		kind, b.pace = "constant", constant(r, rate)
 	case 2:
-		kind, b.pace = "batches of 10", batches(r, 10, 20*millisecond, max(int64(10*float64(second)/rate), second))
+		kind, b.pace = "batches of 10",
+			batches(r, 10, 20*millisecond, max(int64(10*float64(second)/rate), second))
 	default:
-		kind, b.pace = "batches of 12", batches(r, 12, 8*millisecond, max(int64(12*float64(second)/rate), second))
+		kind, b.pace = "batches of 12",
+			batches(r, 12, 8*millisecond, max(int64(12*float64(second)/rate), second))
 	}
 	ports := "25"
 	switch r.IntN(3) {
@@ -369,8 +381,8 @@ func randomBot(s *Site, sc *Scenario, n int) {
 	h.Kind = fmt.Sprintf("%.3g/s, %s, ports %s%s", rate, kind, ports, h.Kind)
 }
 
-// rotating is a bot with IPv6 that takes another address for every third mail (RFC 8981 lets a host have as many as it likes), 40 in
-// all. That bots do so is an assumption [A].
+// rotating is a bot with IPv6 that takes another address for every third mail (RFC 8981 lets a host
+// have as many as it likes), 40 in all. That bots do so is an assumption [A].
 func rotating(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "40 addresses")
 	h.six, h.ttl = true, 64
@@ -434,7 +446,9 @@ func stolenAccounts(s *Site, sc *Scenario, n int) {
 	b.fate = nil
 	from := mailbox(r, word(r, 3)+".com")
 	b.talk = func(d dest, port uint16) *talk {
-		return &talk{port: port, to: d, helo: "[" + h.Addr.String() + "]", from: from, rcpts: []string{mailbox(r, "example.com"), mailbox(r, "example.org")}, size: 3000, tls: true, auth: true}
+		return &talk{port: port, to: d, helo: "[" + h.Addr.String() + "]", from: from,
+			rcpts: []string{mailbox(r, "example.com"), mailbox(r, "example.org")}, size: 3000,
+			tls: true, auth: true}
 	}
 }
 
@@ -484,7 +498,8 @@ func limitThree(s *Site, sc *Scenario, n int) {
 	b.fate = nil
 	b.talk = func(d dest, port uint16) *talk {
 		d.tls = true
-		return &talk{port: port, to: d, helo: name, from: "info@" + name[5:], rcpts: []string{mailbox(r, d.domain)}, size: 3000, tls: true}
+		return &talk{port: port, to: d, helo: name, from: "info@" + name[5:],
+			rcpts: []string{mailbox(r, d.domain)}, size: 3000, tls: true}
 	}
 }
 
@@ -501,7 +516,8 @@ func limitPerfect(s *Site, sc *Scenario, n int) {
 	name := word(r, 3) + ".com"
 	h.Kind = "perfect"
 	b.talk = func(d dest, port uint16) *talk {
-		return &talk{port: port, to: d, helo: "pc." + name, from: mailbox(r, d.domain), rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true, auth: true}
+		return &talk{port: port, to: d, helo: "pc." + name, from: mailbox(r, d.domain),
+			rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true, auth: true}
 	}
 }
 

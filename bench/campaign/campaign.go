@@ -64,7 +64,8 @@ type Host struct {
 	Kind     string // what was drawn: rate, port mix, names
 	Declared bool   // the sensor is told that it is a mail server
 	Domain   string // what a server takes mail for
-	Says     string // what a right diagnosis must name, beside what the scenario expects; empty is nothing
+	// what a right diagnosis must name, beside what the scenario expects; empty is nothing
+	Says string
 
 	// From and Until bound its life; Bad is when it first did what it must not, zero if it never
 	// does.
@@ -155,7 +156,8 @@ func (s *Site) Declared() (list []netip.Addr) {
 	return list
 }
 
-// LocalDomains are what the declared servers take mail for; an administrator who declares a server knows it.
+// LocalDomains are what the declared servers take mail for; an administrator who declares a server
+// knows it.
 func (s *Site) LocalDomains() (list []string) {
 	for _, h := range s.Hosts {
 		if h.Declared && h.Domain != "" {
@@ -188,11 +190,13 @@ func (h *Host) onWire(a netip.Addr) netip.Addr {
 
 // has reports whether an address was ever the host's.
 func (h *Host) has(a netip.Addr) bool {
-	return h.Seen() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool { return h.onWire(other) == a })
+	return h.Seen() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool {
+		return h.onWire(other) == a
+	})
 }
 
-// Sites draws who lives where. Scenarios that need a closed firewall have their own sites, with clean
-// hosts beside the bots.
+// Sites draws who lives where. Scenarios that need a closed firewall have their own sites, with
+// clean hosts beside the bots.
 func Sites(cfg Config) []*Site {
 	if cfg.Scenarios == nil {
 		cfg.Scenarios = All
@@ -216,7 +220,8 @@ func Sites(cfg Config) []*Site {
 					current = newSite(&cfg, w, len(sites), egress)
 					sites = append(sites, current)
 					for n := range 10 {
-						if egress != Open { // whose mail goes through, so that the firewall is not the whole truth
+						// whose mail goes through, so that the firewall is not the whole truth
+						if egress != Open {
 							Workstation.settle(current, 1000*len(sites)+n)
 						}
 					}
@@ -248,7 +253,8 @@ func (s *Site) newHost(sc *Scenario, n int, kind string) *Host {
 	rng := s.world.source(sc.Name+"/"+kind, n)
 	addr := s.address()
 	b := addr.As4()
-	h := &Host{Addr: addr, MAC: [6]byte{2, 0x10, b[1], b[2], b[3], 1}, Scenario: sc, Number: n, Role: "workstation", Kind: kind,
+	h := &Host{Addr: addr, MAC: [6]byte{2, 0x10, b[1], b[2], b[3], 1}, Scenario: sc, Number: n,
+		Role: "workstation", Kind: kind,
 		From: Epoch, Until: Epoch + int64(s.cfg.Days*float64(day)), rng: rng, site: s, ttl: 128,
 		ports: uint16(rng.IntN(28000)), nets: map[[3]byte]bool{}, servers: map[netip.Addr]bool{}}
 	s.Hosts = append(s.Hosts, h)

@@ -34,7 +34,9 @@ func digest(t *testing.T, cfg Config) (sum uint64, packets int) {
 	return h.Sum64(), packets
 }
 
-var small = Config{Seed: 5, Hosts: 1, Days: 0.5, Scenarios: []*Scenario{named("plaintext-bot"), named("blocked-drop"), named("burst-mixed"), named("mobile"), named("undeclared-server")}}
+var small = Config{Seed: 5, Hosts: 1, Days: 0.5,
+	Scenarios: []*Scenario{named("plaintext-bot"), named("blocked-drop"), named("burst-mixed"),
+		named("mobile"), named("undeclared-server")}}
 
 func named(name string) *Scenario {
 	i := slices.IndexFunc(All, func(sc *Scenario) bool { return sc.Name == name })
@@ -91,7 +93,8 @@ func TestScenarios(t *testing.T) {
 		s.Run(func(*Packet) {})
 		for _, h := range s.Hosts {
 			if h.Infected() != (h.Bad != 0) {
-				t.Errorf("%s: expects %q, first bad moment %d", h.Scenario.Name, h.Scenario.Expect.Class, h.Bad)
+				t.Errorf("%s: expects %q, first bad moment %d", h.Scenario.Name,
+					h.Scenario.Expect.Class, h.Bad)
 			}
 			if h.Frames == 0 && h.Scenario.Name != "workstation" {
 				t.Errorf("%s sent nothing", h.Scenario.Name)
@@ -131,7 +134,8 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	if _, err := exec.LookPath("tshark"); err != nil {
 		t.Skip("tshark is not installed")
 	}
-	args := []string{"-n", "-r", file, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", filter, "-T", "fields"}
+	args := []string{"-n", "-r", file, "-o", "tcp.check_checksum:TRUE", "-o",
+		"ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-Y", filter, "-T", "fields"}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
@@ -144,7 +148,9 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 
 // The truth agrees with what somebody else counts in the frames, and no frame is malformed.
 func TestTruthAgainstTshark(t *testing.T) {
-	cfg := Config{Seed: 9, Hosts: 1, Days: 0.12, Scenarios: []*Scenario{named("plaintext-bot"), named("burst-mixed"), named("starttls-bot"), named("mobile")}}
+	cfg := Config{Seed: 9, Hosts: 1, Days: 0.12,
+		Scenarios: []*Scenario{named("plaintext-bot"), named("burst-mixed"), named("starttls-bot"),
+			named("mobile")}}
 	file, hosts := write(t, cfg)
 	type count struct{ attempts, sessions, hellos int }
 	counted := map[string]*count{}
@@ -156,7 +162,9 @@ func TestTruthAgainstTshark(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	const payload = 9
-	for _, line := range tshark(t, file, "frame", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.flags", "_ws.malformed", "tcp.checksum.status", "ip.checksum.status", "tcp.payload") {
+	for _, line := range tshark(t, file, "frame", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport",
+		"tcp.seq_raw", "tcp.flags", "_ws.malformed", "tcp.checksum.status", "ip.checksum.status",
+		"tcp.payload") {
 		f := strings.Split(line, "\t")
 		if f[6] != "" || f[7] == "0" || f[8] == "0" {
 			t.Fatalf("malformed, or a wrong checksum: %s", line)
@@ -168,7 +176,9 @@ func TestTruthAgainstTshark(t *testing.T) {
 			of(f[0]).attempts++
 		case flags&(SYN|ACK) == SYN|ACK:
 			of(f[1]).sessions++
-		case strings.HasPrefix(f[payload], "45484c4f20"), strings.HasPrefix(f[payload], "48454c4f20"): // EHLO, HELO
+		// EHLO, HELO
+		case strings.HasPrefix(f[payload], "45484c4f20"),
+			strings.HasPrefix(f[payload], "48454c4f20"):
 			of(f[0]).hellos++
 		}
 	}
@@ -177,12 +187,16 @@ func TestTruthAgainstTshark(t *testing.T) {
 			continue
 		}
 		c := of(h.Addr.String())
-		if c.attempts != len(h.Marks.Attempts) || c.sessions != len(h.Marks.Sessions) || c.attempts == 0 {
-			t.Errorf("%s %s: the truth says %d attempts and %d sessions, tshark counts %d and %d", h.Scenario.Name, h.Addr, len(h.Marks.Attempts), len(h.Marks.Sessions), c.attempts, c.sessions)
+		if c.attempts != len(h.Marks.Attempts) || c.sessions != len(h.Marks.Sessions) ||
+			c.attempts == 0 {
+			t.Errorf("%s %s: the truth says %d attempts and %d sessions, tshark counts %d and %d",
+				h.Scenario.Name, h.Addr, len(h.Marks.Attempts), len(h.Marks.Sessions), c.attempts,
+				c.sessions)
 		}
 		// Who is refused in the banner says nothing.
 		if c.hellos > c.sessions || c.hellos != len(h.Marks.Readable) {
-			t.Errorf("%s %s: the truth says %d sessions that can be read, tshark counts %d", h.Scenario.Name, h.Addr, len(h.Marks.Readable), c.hellos)
+			t.Errorf("%s %s: the truth says %d sessions that can be read, tshark counts %d",
+				h.Scenario.Name, h.Addr, len(h.Marks.Readable), c.hellos)
 		}
 	}
 }
@@ -190,7 +204,8 @@ func TestTruthAgainstTshark(t *testing.T) {
 // Every encapsulation is what others take it for: they find the same SYNs in it. Those of one link
 // type are in one file, one behind the other.
 func TestEncapsulations(t *testing.T) {
-	site := Sites(Config{Seed: 9, Hosts: 1, Days: 0.1, Scenarios: []*Scenario{named("burst-2009")}})[0]
+	site := Sites(Config{Seed: 9, Hosts: 1, Days: 0.1,
+		Scenarios: []*Scenario{named("burst-2009")}})[0]
 	var packets []Packet
 	site.Run(func(p *Packet) {
 		if p.Payload = slices.Clone(p.Payload); len(packets) < 60 {
@@ -230,7 +245,8 @@ func TestEncapsulations(t *testing.T) {
 		}
 		out.Close()
 		got := make([]int, len(list))
-		for _, line := range tshark(t, name, "tcp.dstport == 25 and tcp.flags.syn == 1", "frame.number") {
+		for _, line := range tshark(t, name, "tcp.dstport == 25 and tcp.flags.syn == 1",
+			"frame.number") {
 			n, _ := strconv.Atoi(line)
 			got[(n-1)/len(packets)]++
 		}
@@ -243,7 +259,8 @@ func TestEncapsulations(t *testing.T) {
 }
 
 func TestVariants(t *testing.T) {
-	p := &Packet{Proto: TCP, Flags: ACK, Inside: true, Src: netip.MustParseAddrPort("10.0.0.1:1"), Dst: netip.MustParseAddrPort("192.0.2.1:25"), Payload: bytes.Repeat([]byte("x"), 100)}
+	p := &Packet{Proto: TCP, Flags: ACK, Inside: true, Src: netip.MustParseAddrPort("10.0.0.1:1"),
+		Dst: netip.MustParseAddrPort("192.0.2.1:25"), Payload: bytes.Repeat([]byte("x"), 100)}
 	through := func(v *Variant, n int, p *Packet) (passed int) {
 		next := v.Through(1, func(*Packet) { passed++ })
 		for range n {

@@ -5,8 +5,9 @@ import (
 	"net/netip"
 )
 
-// The lives of clean hosts. How many mails people send, and when, is an assumption [A] throughout; that a mail client
-// has one to three accounts, and that a clean host meets up to 0.5 new networks a day, is the design's.
+// The lives of clean hosts. How many mails people send, and when, is an assumption [A] throughout;
+// that a mail client has one to three accounts, and that a clean host meets up to 0.5 new networks
+// a day, is the design's.
 
 // working is the next moment in working hours after a pause of this mean: 8 to 18 h, Monday to
 // Friday; one in ten also at other times.
@@ -53,7 +54,8 @@ type account struct {
 func (h *Host) accounts() (list []account) {
 	r := h.rng
 	for range 1 + r.IntN(3) {
-		a := account{provider: r.IntN(12), port: draw(r, share[uint16]{0.7, 587}, share[uint16]{0.3, 465})}
+		a := account{provider: r.IntN(12),
+			port: draw(r, share[uint16]{0.7, 587}, share[uint16]{0.3, 465})}
 		a.box = mailbox(r, h.site.world.provider(a.provider, 0).domain)
 		list = append(list, a)
 	}
@@ -67,7 +69,9 @@ func (h *Host) submit(a account, own string) {
 	if r.IntN(4) == 0 {
 		h.lookup(typeA, d.name, d, true)
 	}
-	t := &talk{port: a.port, to: d, helo: "[" + own + "]", from: a.box, rcpts: []string{mailbox(r, "example.com")}, size: int(logUniform(r, 500, 50_000)), tls: true, auth: true}
+	t := &talk{port: a.port, to: d, helo: "[" + own + "]", from: a.box,
+		rcpts: []string{mailbox(r, "example.com")}, size: int(logUniform(r, 500, 50_000)),
+		tls: true, auth: true}
 	h.open(netip.AddrPortFrom(d.addr, a.port), false, dialogue(r, t))
 }
 
@@ -78,14 +82,18 @@ func (h *Host) office() {
 	perDay := uniform(r, 3, 30)
 	mean := int64(10 * float64(hour) / perDay)
 	next := func() int64 { return h.working(mean) }
-	h.every(h.From+between(r, 0, 10*hour), next, func() { h.submit(oneOf(r, list), h.Addr.String()) })
+	h.every(h.From+between(r, 0, 10*hour), next,
+		func() { h.submit(oneOf(r, list), h.Addr.String()) })
 	// New networks: 0 to 0.5 a day.
 	rate := uniform(r, 0, 0.5)
 	mean2 := int64(float64(day) / rate)
-	h.every(h.From+exponential(r, mean2), func() int64 { return h.site.now + exponential(r, mean2) }, func() {
+	h.every(h.From+exponential(r, mean2), func() int64 {
+		return h.site.now + exponential(r, mean2)
+	}, func() {
 		d := h.site.world.single(r.IntN(200_000))
 		d.tls = true
-		t := &talk{port: 587, to: d, helo: "[" + h.Addr.String() + "]", from: list[0].box, rcpts: []string{mailbox(r, d.domain)}, size: 2000, tls: true, auth: true}
+		t := &talk{port: 587, to: d, helo: "[" + h.Addr.String() + "]", from: list[0].box,
+			rcpts: []string{mailbox(r, d.domain)}, size: 2000, tls: true, auth: true}
 		h.open(netip.AddrPortFrom(d.addr, 587), false, dialogue(r, t))
 	})
 }
@@ -101,14 +109,15 @@ func mobile(s *Site, sc *Scenario, n int) {
 	r := h.rng
 	list := h.accounts()
 	mean := int64(float64(day) / uniform(r, 3, 20))
-	h.every(h.From+exponential(r, mean), func() int64 { return h.site.now + exponential(r, mean) }, func() {
-		if r.IntN(10) == 0 { // without a network for a moment
-			d := s.world.provider(list[0].provider, r.IntN(20))
-			h.open(netip.AddrPortFrom(d.addr, list[0].port), false, knock(r, silent))
-			return
-		}
-		h.submit(oneOf(r, list), h.Addr.String())
-	})
+	h.every(h.From+exponential(r, mean), func() int64 { return h.site.now + exponential(r, mean) },
+		func() {
+			if r.IntN(10) == 0 { // without a network for a moment
+				d := s.world.provider(list[0].provider, r.IntN(20))
+				h.open(netip.AddrPortFrom(d.addr, list[0].port), false, knock(r, silent))
+				return
+			}
+			h.submit(oneOf(r, list), h.Addr.String())
+		})
 }
 
 // crowd has a host be the address of many people: a NAT gateway or a VPN pool.
@@ -140,7 +149,8 @@ func scannerInside(s *Site, sc *Scenario, n int) {
 	h.Role = "scanner"
 	r := h.rng
 	net := s.lan.As4()
-	ports := []uint16{21, 22, 23, 25, 80, 110, 139, 143, 443, 445, 465, 587, 993, 2525, 3306, 3389, 8080}
+	ports := []uint16{21, 22, 23, 25, 80, 110, 139, 143, 443, 445, 465, 587, 993, 2525, 3306, 3389,
+		8080}
 	i := 0
 	start := h.From + between(r, 0, 8*hour)
 	gap := between(r, 200*microsecond, 5*millisecond)
@@ -151,7 +161,9 @@ func scannerInside(s *Site, sc *Scenario, n int) {
 		}
 		net[2], net[3] = byte(2+n%50), byte(1+host)
 		to := netip.AddrPortFrom(netip.AddrFrom4(net), port)
-		h.open(to, false, oneOf(r, [][]step{{{flags: SYN}}, {{flags: SYN}, {wait: millisecond, server: true, flags: RST | ACK}}}))
+		h.open(to, false, oneOf(r,
+			[][]step{{{flags: SYN}},
+				{{flags: SYN}, {wait: millisecond, server: true, flags: RST | ACK}}}))
 		return s.now + gap
 	}))
 }
@@ -161,7 +173,8 @@ func scannerOutside(s *Site, sc *Scenario, n int) {
 	h.Role = "scanner"
 	r := h.rng
 	nets := [][3]byte{network(r), network(r), network(r)}
-	ports := []uint16{21, 22, 23, 25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 2525, 3306, 3389, 5432, 8080, 8443}
+	ports := []uint16{21, 22, 23, 25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 2525, 3306, 3389,
+		5432, 8080, 8443}
 	i := 0
 	gap := between(r, millisecond, 50*millisecond)
 	s.begin(h.From+between(r, 0, 8*hour), life(func() int64 {
@@ -173,7 +186,9 @@ func scannerOutside(s *Site, sc *Scenario, n int) {
 		if port == 25 && s.Egress != Open {
 			h.open(to, false, knock(r, s.Egress.blocked()))
 		} else {
-			h.open(to, false, oneOf(r, [][]step{{{flags: SYN}}, {{flags: SYN}, {wait: 20 * millisecond, server: true, flags: RST | ACK}}}))
+			h.open(to, false, oneOf(r,
+				[][]step{{{flags: SYN}},
+					{{flags: SYN}, {wait: 20 * millisecond, server: true, flags: RST | ACK}}}))
 		}
 		return s.now + gap
 	}))
@@ -191,14 +206,17 @@ func probe(s *Site, sc *Scenario, n int) {
 	period := oneOf(r, []int64{minute, 5 * minute})
 	port := oneOf(r, []uint16{25, 587})
 	ehlo := r.IntN(2) == 0
-	h.every(h.From+between(r, 0, hour), func() int64 { return s.now + period + between(r, 0, period/50) - period/100 }, func() {
+	h.every(h.From+between(r, 0, hour), func() int64 {
+		return s.now + period + between(r, 0, period/50) - period/100
+	}, func() {
 		for _, d := range servers {
 			t := &talk{port: port, to: d, helo: "monitor." + word(r, 1) + ".local", look: true}
 			if ehlo {
 				t.look, t.verify = false, true
 				t.from = "probe@example.com"
 				t.helo = "monitor.example.com"
-				steps := dialogue(r, &talk{port: port, to: d, helo: t.helo, refuse: atHelo, reply: welcome(t, true, false)})
+				steps := dialogue(r, &talk{port: port, to: d, helo: t.helo, refuse: atHelo,
+					reply: welcome(t, true, false)})
 				h.open(netip.AddrPortFrom(d.addr, port), false, steps)
 				continue
 			}
@@ -217,7 +235,8 @@ func printer(s *Site, sc *Scenario, n int) {
 	name := fmt.Sprintf("BRN%06X", r.IntN(1<<24))
 	mean := int64(10 * float64(hour) / uniform(r, 1, 30))
 	h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() {
-		t := &talk{port: port, to: d, helo: name, from: "scanner@" + d.domain, rcpts: []string{mailbox(r, d.domain)}, size: 60_000, tls: d.tls, auth: port == 587}
+		t := &talk{port: port, to: d, helo: name, from: "scanner@" + d.domain,
+			rcpts: []string{mailbox(r, d.domain)}, size: 60_000, tls: d.tls, auth: port == 587}
 		h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 	})
 }
@@ -233,7 +252,9 @@ func backupReports(s *Site, sc *Scenario, n int) {
 	h.every(h.From+night, func() int64 { return s.now + day }, func() {
 		for i := range 20 + r.IntN(41) {
 			s.begin(s.now+int64(i)*between(r, second, 4*second), life(func() int64 {
-				t := &talk{port: port, to: d, helo: name, from: "root@" + name, rcpts: []string{"admin@" + d.domain}, size: 3000, tls: r.IntN(2) == 0, auth: port == 587}
+				t := &talk{port: port, to: d, helo: name, from: "root@" + name,
+					rcpts: []string{"admin@" + d.domain}, size: 3000, tls: r.IntN(2) == 0,
+					auth: port == 587}
 				h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 				return 0
 			}))
@@ -252,7 +273,9 @@ func connectionPool(s *Site, sc *Scenario, n int) {
 		for range 40 {
 			s.begin(s.now+between(r, 0, 500*millisecond), life(func() int64 {
 				d := s.world.provider(p, 2)
-				t := &talk{port: port, to: d, helo: name, from: "noreply@" + name, rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true, auth: port != 25, think: 300 * millisecond}
+				t := &talk{port: port, to: d, helo: name, from: "noreply@" + name,
+					rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true,
+					auth: port != 25, think: 300 * millisecond}
 				h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 				return 0
 			}))
@@ -283,7 +306,8 @@ func fiveMX(s *Site, sc *Scenario, n int) {
 	name := "web." + word(r, 2) + ".com"
 	start := h.From + between(r, 0, 6*hour)
 	tries, i := 0, 0
-	s.begin(start, life(func() int64 { // each is given 30 s; the round again every half hour (RFC 5321, 4.5.4.1)
+	// each is given 30 s; the round again every half hour (RFC 5321, 4.5.4.1)
+	s.begin(start, life(func() int64 {
 		d := mx[i]
 		last := i == len(mx)-1
 		if i = (i + 1) % len(mx); last {
@@ -294,7 +318,8 @@ func fiveMX(s *Site, sc *Scenario, n int) {
 		case tries < 4 || !last:
 			h.open(to, false, knock(r, silent))
 		default:
-			t := &talk{port: 25, to: d, helo: name, from: "www@" + name, rcpts: []string{mailbox(r, d.domain)}, size: 2000}
+			t := &talk{port: 25, to: d, helo: name, from: "www@" + name,
+				rcpts: []string{mailbox(r, d.domain)}, size: 2000}
 			h.open(to, false, dialogue(r, t))
 			return 0
 		}
@@ -321,7 +346,9 @@ func accountSetup(s *Site, sc *Scenario, n int) {
 				h.lookup(typeA, first+d.domain, other, i < 2)
 				for _, port := range []uint16{587, 465, 25} {
 					if i == 1 && port == 587 {
-						t := &talk{port: port, to: d, helo: "[" + h.Addr.String() + "]", refuse: atHelo, reply: "250-" + d.name + "\r\n250-STARTTLS\r\n250 AUTH PLAIN"}
+						t := &talk{port: port, to: d, helo: "[" + h.Addr.String() + "]",
+							refuse: atHelo, reply: "250-" + d.name +
+								"\r\n250-STARTTLS\r\n250 AUTH PLAIN"}
 						h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 						continue
 					}
@@ -337,8 +364,8 @@ func accountSetup(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-// privacy is a host with IPv6 that takes a new address every day (RFC 8981): one Host for each day, with
-// the same MAC.
+// privacy is a host with IPv6 that takes a new address every day (RFC 8981): one Host for each day,
+// with the same MAC.
 func privacy(s *Site, sc *Scenario, n int) {
 	days := int(max(1, s.cfg.Days))
 	var mac [6]byte
@@ -353,7 +380,9 @@ func privacy(s *Site, sc *Scenario, n int) {
 		r := h.rng
 		h.From, h.Until = Epoch+int64(d)*day, Epoch+int64(d+1)*day
 		mean := int64(10 * float64(hour) / uniform(r, 5, 20))
-		h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() { h.submit(oneOf(r, list), h.Addr.String()) })
+		h.every(h.From+between(r, 0, 10*hour), func() int64 {
+			return h.working(mean)
+		}, func() { h.submit(oneOf(r, list), h.Addr.String()) })
 		h.six = true
 	}
 }
@@ -364,7 +393,9 @@ func developer(s *Site, sc *Scenario, n int) {
 	h.office()
 	h.every(h.From+9*hour, func() int64 { return h.working(20 * minute) }, func() {
 		d := s.own()
-		t := &talk{port: 25, to: d, helo: oneOf(r, []string{"localhost", "localhost.localdomain", "dev"}), from: "test@localhost", rcpts: []string{"me@" + d.domain}, size: 500}
+		t := &talk{port: 25, to: d,
+			helo: oneOf(r, []string{"localhost", "localhost.localdomain", "dev"}),
+			from: "test@localhost", rcpts: []string{"me@" + d.domain}, size: 500}
 		h.open(netip.AddrPortFrom(d.addr, 25), false, dialogue(r, t))
 	})
 }
@@ -373,5 +404,6 @@ func developer(s *Site, sc *Scenario, n int) {
 func (s *Site) own() dest {
 	b := s.lan.As4()
 	b[3] = 25
-	return dest{domain: "corp.example", name: "mail.corp.example", addr: netip.AddrFrom4(b), slow: 5 * millisecond}
+	return dest{domain: "corp.example", name: "mail.corp.example", addr: netip.AddrFrom4(b),
+		slow: 5 * millisecond}
 }

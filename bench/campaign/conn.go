@@ -45,7 +45,8 @@ func (h *Host) port() uint16 {
 
 // start begins a connection between any two addresses.
 func (h *Host) start(from, to netip.AddrPort, bad bool, steps []step) *conn {
-	c := &conn{h: h, client: from, server: to, bad: bad, steps: steps, ttl: h.ttl, seq: [2]uint32{h.rng.Uint32(), h.rng.Uint32()}}
+	c := &conn{h: h, client: from, server: to, bad: bad, steps: steps, ttl: h.ttl,
+		seq: [2]uint32{h.rng.Uint32(), h.rng.Uint32()}}
 	c.inbound = h.site.outside(from.Addr())
 	h.site.begin(h.site.now+steps[0].wait, c)
 	return c
@@ -178,9 +179,11 @@ type fate int
 const (
 	answered fate = iota
 	silent        // nothing comes back
-	late          // a reset when the client has long given up: 72.6 s after the last SYN (median) in Emotet's trace [M]
-	refused       // a reset at once
-	admin         // ICMP, administratively prohibited
+	// a reset when the client has long given up: 72.6 s after the last SYN (median) in Emotet's
+	// trace [M]
+	late
+	refused // a reset at once
+	admin   // ICMP, administratively prohibited
 )
 
 // knock is an attempt that does not become a session. Every attempt is two SYNs, 3 s apart: 3,045
@@ -191,12 +194,16 @@ func knock(r *rand.Rand, f fate) []step {
 	case silent:
 		return []step{syn, again}
 	case late:
-		return []step{syn, again, {wait: between(r, 60*second, 80*second), server: true, flags: RST | ACK}}
+		return []step{syn, again, {wait: between(r, 60*second, 80*second), server: true,
+			flags: RST | ACK}}
 	case refused:
 		rtt := between(r, 5*millisecond, 150*millisecond)
-		return []step{syn, {wait: rtt, server: true, flags: RST | ACK}, {flags: SYN, again: true, wait: 500 * millisecond}, {wait: rtt, server: true, flags: RST | ACK}}
+		return []step{syn, {wait: rtt, server: true, flags: RST | ACK},
+			{flags: SYN, again: true, wait: 500 * millisecond},
+			{wait: rtt, server: true, flags: RST | ACK}}
 	}
-	return []step{syn, {wait: millisecond, server: true, admin: true}, again, {wait: millisecond, server: true, admin: true}}
+	return []step{syn, {wait: millisecond, server: true, admin: true}, again,
+		{wait: millisecond, server: true, admin: true}}
 }
 
 // blocked is what the site's firewall makes of an attempt.

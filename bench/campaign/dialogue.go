@@ -48,11 +48,14 @@ var software = []struct {
 	banner, mail, rcpt, queued string
 	pipelining                 bool
 }{
-	{"220 %s ESMTP Postfix", "250 2.1.0 Ok", "250 2.1.5 Ok", "250 2.0.0 Ok: queued as 4TkX2b1", true},
+	{"220 %s ESMTP Postfix", "250 2.1.0 Ok", "250 2.1.5 Ok", "250 2.0.0 Ok: queued as 4TkX2b1",
+		true},
 	{"220 %s ESMTP Exim 4.96", "250 OK", "250 Accepted", "250 OK id=1rAbCd-0001", true},
-	{"220 %s Microsoft ESMTP MAIL Service ready", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK", "250 2.6.0 Queued mail for delivery", true},
+	{"220 %s Microsoft ESMTP MAIL Service ready", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK",
+		"250 2.6.0 Queued mail for delivery", true},
 	{"220 %s ESMTP", "250 ok", "250 ok", "250 ok 1507651043 qp 4711", false},
-	{"220 %s ESMTP Sendmail 8.15.2/8.15.2", "250 2.1.0 Sender ok", "250 2.1.5 Recipient ok", "250 2.0.0 Message accepted for delivery", true},
+	{"220 %s ESMTP Sendmail 8.15.2/8.15.2", "250 2.1.0 Sender ok", "250 2.1.5 Recipient ok",
+		"250 2.0.0 Message accepted for delivery", true},
 }
 
 // script collects the steps of a session.
@@ -71,13 +74,15 @@ func (s *script) add(server bool, wait int64, flags uint8, data []byte) *step {
 // client is a line that the client says, reply one of the server. A side answers as soon as it
 // has heard the other.
 func (s *script) client(text string) *step {
-	st := s.add(false, s.think+between(s.rng, 200*microsecond, 3*millisecond), PSH|ACK, []byte(text+"\r\n"))
+	st := s.add(false, s.think+between(s.rng, 200*microsecond, 3*millisecond), PSH|ACK,
+		[]byte(text+"\r\n"))
 	st.clear = true
 	return st
 }
 
 func (s *script) reply(text string) *step {
-	return s.add(true, s.rtt+between(s.rng, millisecond, 30*millisecond), PSH|ACK, []byte(text+"\r\n"))
+	return s.add(true, s.rtt+between(s.rng, millisecond, 30*millisecond), PSH|ACK,
+		[]byte(text+"\r\n"))
 }
 
 func (s *script) handshake() {
@@ -94,7 +99,8 @@ func (s *script) hangup(server bool) {
 
 // dialogue is the whole session of a talk, from the SYN to the end.
 func dialogue(r *rand.Rand, t *talk) []step {
-	s := &script{rng: r, rtt: max(t.to.slow, 5*millisecond), think: t.think, steps: make([]step, 0, 32)}
+	s := &script{rng: r, rtt: max(t.to.slow, 5*millisecond), think: t.think,
+		steps: make([]step, 0, 32)}
 	s.handshake()
 	if t.port == 465 {
 		s.secret(t.to.name, len(t.rcpts)*40+t.size)
@@ -248,11 +254,13 @@ func (s *script) batch(t *talk) {
 
 func refusal(t *talk, rcpt string) string { return strings.ReplaceAll(t.reply, "RCPT", rcpt) }
 
-var filler = []byte(strings.Repeat("Pellentesque habitant morbi tristique senectus et netus et malesuada.\r\n", 20))
+var filler = []byte(strings.Repeat("Pellentesque habitant morbi tristique senectus et netus et "+
+	"malesuada.\r\n", 20))
 
 // message is what follows DATA.
 func (s *script) message(t *talk) {
-	s.client("From: <" + t.from + ">\r\nTo: <" + t.rcpts[0] + ">\r\nSubject: " + word(s.rng, 3) + "\r\n")
+	s.client("From: <" + t.from + ">\r\nTo: <" + t.rcpts[0] + ">\r\nSubject: " + word(s.rng, 3) +
+		"\r\n")
 	for n := t.size; n > 0; n -= 1400 {
 		s.add(false, 200*microsecond, ACK, filler[:min(n, 1400)])
 	}

@@ -29,21 +29,28 @@ var Encapsulations = []*Encapsulation{
 	{"gre-key", 1, routed(w.GRE{Present: 0xb000, Key: 9})},
 	{"gre-ethernet", 1, tunnelled(w.GRE{})},
 	{"erspan-1", 1, tunnelled(w.GRE{Type: 0x88be})},
-	{"erspan-2", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x88be}, w.Bytes{0x10, 7, 0, 3, 0, 0, 0, 0})},
-	{"erspan-3", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x22eb}, w.Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0})},
+	{"erspan-2", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x88be},
+		w.Bytes{0x10, 7, 0, 3, 0, 0, 0, 0})},
+	{"erspan-3", 1, tunnelled(w.GRE{Present: 0x1000, Type: 0x22eb},
+		w.Bytes{0x20, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0})},
 	{"vxlan", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 4789}, w.VXLAN{Network: 9})},
 	{"vxlan-linux", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 8472}, w.VXLAN{Network: 9})},
-	{"geneve", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 6081}, w.GENEVE{Network: 9, Options: make([]byte, 8)})},
+	{"geneve", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 6081},
+		w.GENEVE{Network: 9, Options: make([]byte, 8)})},
 	{"ip-in-ip", 1, routed()},
-	{"802.1ah", 1, func(e []byte) []byte { return w.Frame(station, w.ITag{Service: 7}, w.Whole(e)) }},
-	{"tzsp", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 37008}, w.Bytes{1, 0, 0, 1, 10, 1, 200, 1})},
+	{"802.1ah", 1, func(e []byte) []byte {
+		return w.Frame(station, w.ITag{Service: 7}, w.Whole(e))
+	}},
+	{"tzsp", 1, tunnelled(w.UDP{SrcPort: 50000, DstPort: 37008},
+		w.Bytes{1, 0, 0, 1, 10, 1, 200, 1})},
 	{"etherip", 1, func(e []byte) []byte {
 		outer := transit
 		outer.Protocol = 97
 		return w.Frame(station, outer, w.Bytes{0x30, 0}, w.Whole(e))
 	}},
 	{"radiotap", 127, func(e []byte) []byte {
-		return join([]byte{0, 0, 8, 0, 0, 0, 0, 0, 0x08, 1, 0, 0}, station.Dst[:], e[6:12], e[:6], []byte{0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, e[12:])
+		return join([]byte{0, 0, 8, 0, 0, 0, 0, 0, 0x08, 1, 0, 0}, station.Dst[:], e[6:12], e[:6],
+			[]byte{0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, e[12:])
 	}},
 	{"ppi", 192, func(e []byte) []byte { return join([]byte{0, 0, 8, 0, 1, 0, 0, 0}, e) }},
 	{"pflog", 117, func(e []byte) []byte {

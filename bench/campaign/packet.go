@@ -49,9 +49,11 @@ type Packet struct {
 func mapped(a netip.Addr) netip.Addr {
 	b := a.As4()
 	if b[0] == 10 {
-		return netip.AddrFrom16([16]byte{0xfd, 0x10, 0, 0, 0, 0, b[1], b[2], 2, 0, 0, 0xff, 0xfe, 0, 0, b[3]})
+		return netip.AddrFrom16([16]byte{0xfd, 0x10, 0, 0, 0, 0, b[1], b[2], 2, 0, 0, 0xff, 0xfe, 0,
+			0, b[3]})
 	}
-	return netip.AddrFrom16([16]byte{0x2a, 0x0a, b[0], b[1], b[2], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b[3]})
+	return netip.AddrFrom16([16]byte{0x2a, 0x0a, b[0], b[1], b[2], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		b[3]})
 }
 
 // Framer makes frames of packets: Ethernet, IP, TCP, UDP or ICMP with right checksums, and
@@ -163,7 +165,8 @@ func (f *Framer) unreachable(b []byte, p *Packet, v6 bool) []byte {
 		b = append(append(b, s[:]...), d[:]...)
 		be.PutUint16(b[at+10:], wiretest.Checksum(b[at:at+20]))
 	}
-	return append(segment(b, p.Quoted.FromPort, p.Quoted.To.Port(), p.Quoted.Seq, 0, 6<<4, SYN), 2, 4, 5, 0xb4)
+	return append(segment(b, p.Quoted.FromPort, p.Quoted.To.Port(), p.Quoted.Seq, 0, 6<<4, SYN), 2,
+		4, 5, 0xb4)
 }
 
 // pseudo is the checksum of what follows at, with the addresses in front of it.

@@ -7,8 +7,8 @@ import (
 
 // mta is a mail server: it delivers, tries again what was put off, and takes mail from outside.
 //
-// Ground: retries back off from 300 s to 4,000 s for five days (Postfix's defaults [V]); 1 to 5 % of the
-// sessions are refused (unverified [A]); 70 % of the sessions go over to TLS [A].
+// Ground: retries back off from 300 s to 4,000 s for five days (Postfix's defaults [V]); 1 to 5 %
+// of the sessions are refused (unverified [A]); 70 % of the sessions go over to TLS [A].
 type mta struct {
 	h       *Host
 	name    string
@@ -22,7 +22,8 @@ type mta struct {
 
 func (h *Host) server(domain string) *mta {
 	h.Role, h.ttl, h.Domain = "mta", 64, domain
-	return &mta{h: h, name: "mail." + domain, domain: domain, tls: 0.7, refuse: uniform(h.rng, 0.01, 0.05)}
+	return &mta{h: h, name: "mail." + domain, domain: domain, tls: 0.7,
+		refuse: uniform(h.rng, 0.01, 0.05)}
 }
 
 // deliver sends a message to somebody, now and until it is taken.
@@ -48,13 +49,17 @@ func (m *mta) try(d dest, wait, giveUp int64, first bool) {
 		again()
 		return
 	}
-	t := &talk{port: 25, to: d, helo: m.name, from: mailbox(r, m.domain), rcpts: []string{mailbox(r, d.domain)}, size: int(logUniform(r, 500, 20_000)), tls: r.Float64() < m.tls || s.cfg.TLS}
+	t := &talk{port: 25, to: d, helo: m.name, from: mailbox(r, m.domain),
+		rcpts: []string{mailbox(r, d.domain)}, size: int(logUniform(r, 500, 20_000)),
+		tls: r.Float64() < m.tls || s.cfg.TLS}
 	if first && r.IntN(4) == 0 {
 		h.lookup(typeMX, d.domain, d, true)
 		h.lookup(typeA, d.name, d, true)
 	}
 	if m.listed != "" && r.Float64() < m.listing {
-		t.refused(r, no{atRcpt, "554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true}, s.Public, m.listed)
+		t.refused(r, no{atRcpt,
+			"554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true}, s.Public,
+			m.listed)
 	} else if first && r.Float64() < m.refuse {
 		n := draw(r, cleanRefusals...)
 		t.refused(r, n, s.Public, "") // inside TLS nobody can read it
@@ -70,15 +75,19 @@ func (m *mta) receive() {
 	r, s := m.h.rng, m.h.site
 	from := s.world.anywhere(r)
 	d := m.inside()
-	t := &talk{port: 25, to: d, helo: from.name, from: mailbox(r, from.domain), rcpts: []string{mailbox(r, m.domain)}, size: int(logUniform(r, 500, 20_000)), tls: d.tls && r.Float64() < m.tls}
+	t := &talk{port: 25, to: d, helo: from.name, from: mailbox(r, from.domain),
+		rcpts: []string{mailbox(r, m.domain)}, size: int(logUniform(r, 500, 20_000)),
+		tls: d.tls && r.Float64() < m.tls}
 	switch r.IntN(20) {
 	case 0:
-		t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in local recipient table", false}, s.Public, "")
+		t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in " +
+			"local recipient table", false}, s.Public, "")
 	case 1: // a stranger who looks for a relay, and is refused
 		t.rcpts = []string{mailbox(r, "example.net")}
 		t.refused(r, no{atRcpt, "554 5.7.1 <RCPT>: Relay access denied", false}, s.Public, "")
 	}
-	m.h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))), netip.AddrPortFrom(m.h.Addr, 25), false, dialogue(r, t))
+	m.h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))),
+		netip.AddrPortFrom(m.h.Addr, 25), false, dialogue(r, t))
 }
 
 // inside is the server as others see it.
@@ -128,13 +137,14 @@ func undeclaredServer(s *Site, sc *Scenario, n int) {
 	m.perDay(out, out/2)
 }
 
-// undeclaredLocal is the server of a small office, or a website that sends its own mail: it gives a name that
-// no one outside can look up, as such systems do until somebody sets it [A].
+// undeclaredLocal is the server of a small office, or a website that sends its own mail: it gives a
+// name that no one outside can look up, as such systems do until somebody sets it [A].
 func undeclaredLocal(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
 	r := h.rng
 	m := h.server(word(r, 3) + ".com")
-	m.name = oneOf(r, []string{"server." + word(r, 2) + ".local", "srv01." + word(r, 2) + ".lan", "localhost.localdomain", "exchange." + word(r, 2) + ".internal"})
+	m.name = oneOf(r, []string{"server." + word(r, 2) + ".local", "srv01." + word(r, 2) + ".lan",
+		"localhost.localdomain", "exchange." + word(r, 2) + ".internal"})
 	out := logUniform(r, 3, 300)
 	h.Kind = fmt.Sprintf("%s, %.0f a day", m.name, out)
 	m.perDay(out, out/4)
@@ -155,7 +165,8 @@ func newsletter(s *Site, sc *Scenario, n int) {
 		for i := range rcpts {
 			rcpts[i] = mailbox(r, d.domain)
 		}
-		t := &talk{port: 25, to: d, helo: m.name, from: from, rcpts: rcpts, size: 8000, tls: r.IntN(2) == 0}
+		t := &talk{port: 25, to: d, helo: m.name, from: from, rcpts: rcpts, size: 8000,
+			tls: r.IntN(2) == 0}
 		if r.IntN(4) == 0 { // old addresses
 			t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
 			t.some = 1 + r.IntN(k)
@@ -193,7 +204,8 @@ func verifier(s *Site, sc *Scenario, n int) {
 	mean := between(r, 20*second, 5*minute)
 	h.every(h.From+hour, func() int64 { return s.now + exponential(r, mean) }, func() {
 		d := s.world.anywhere(r)
-		t := &talk{port: 25, to: d, helo: m.name, rcpts: []string{mailbox(r, d.domain)}, verify: true}
+		t := &talk{port: 25, to: d, helo: m.name, rcpts: []string{mailbox(r, d.domain)},
+			verify: true}
 		if r.IntN(3) == 0 {
 			t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
 		}
@@ -214,15 +226,18 @@ func (m *mta) relay(from int64, encrypted bool) {
 			stranger = s.world.single(r.IntN(200_000))
 		}
 		box, rcpt := mailbox(r, word(r, 3)+".com"), s.world.anywhere(r)
-		t := &talk{port: 25, to: d, helo: word(r, 3), from: box, rcpts: []string{mailbox(r, rcpt.domain)}, size: 2000, tls: encrypted, relay: true}
+		t := &talk{port: 25, to: d, helo: word(r, 3), from: box,
+			rcpts: []string{mailbox(r, rcpt.domain)}, size: 2000, tls: encrypted, relay: true}
 		steps := dialogue(r, t)
 		if encrypted { // nothing in it can be read; the mark is set all the same
 			steps[len(steps)-1].relay = true
 		}
-		c := h.start(netip.AddrPortFrom(stranger.addr, uint16(1024+r.IntN(60000))), netip.AddrPortFrom(h.Addr, 25), false, steps)
+		c := h.start(netip.AddrPortFrom(stranger.addr, uint16(1024+r.IntN(60000))),
+			netip.AddrPortFrom(h.Addr, 25), false, steps)
 		c.over = func() {
 			s.begin(s.now+between(r, second, 10*second), life(func() int64 {
-				out := &talk{port: 25, to: rcpt, helo: m.name, from: box, rcpts: t.rcpts, size: 2000, tls: encrypted}
+				out := &talk{port: 25, to: rcpt, helo: m.name, from: box, rcpts: t.rcpts,
+					size: 2000, tls: encrypted}
 				h.open(netip.AddrPortFrom(rcpt.addr, 25), false, dialogue(r, out))
 				return 0
 			}))
@@ -292,10 +307,13 @@ func stolenLogin(s *Site, sc *Scenario, n int) {
 	login := func(from dest) {
 		d := m.inside()
 		d.tls = encrypted
-		t := &talk{port: 587, to: d, helo: "[192.168.1.7]", from: "anna@" + m.domain, rcpts: []string{mailbox(r, "example.org")}, size: 2000, tls: encrypted, auth: true}
-		h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))), netip.AddrPortFrom(h.Addr, 587), false, dialogue(r, t))
+		t := &talk{port: 587, to: d, helo: "[192.168.1.7]", from: "anna@" + m.domain,
+			rcpts: []string{mailbox(r, "example.org")}, size: 2000, tls: encrypted, auth: true}
+		h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))),
+			netip.AddrPortFrom(h.Addr, 587), false, dialogue(r, t))
 	}
-	h.every(h.From+hour, func() int64 { return s.now + exponential(r, 20*minute) }, func() { login(oneOf(r, staff)) })
+	h.every(h.From+hour, func() int64 { return s.now + exponential(r, 20*minute) },
+		func() { login(oneOf(r, staff)) })
 	i := 0
 	s.begin(h.From+12*hour+between(r, 0, 6*hour), life(func() int64 {
 		h.turn(s.now)
@@ -309,8 +327,8 @@ func stolenLogin(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-// listedServer is a clean server whose public address is on a list from a time on: not infected, but the administrator must
-// know.
+// listedServer is a clean server whose public address is on a list from a time on: not infected,
+// but the administrator must know.
 func listedServer(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
@@ -325,8 +343,9 @@ func listedServer(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-// undeclaredListed is the same of a server that nobody declared. It has worked for a while when it comes on the list: what
-// is listed from the first packet on, and takes no mail in yet, cannot be told from a bot with a proper name.
+// undeclaredListed is the same of a server that nobody declared. It has worked for a while when it
+// comes on the list: what is listed from the first packet on, and takes no mail in yet, cannot be
+// told from a bot with a proper name.
 func undeclaredListed(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
 	m := h.server(word(h.rng, 3) + ".com")

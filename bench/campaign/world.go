@@ -8,9 +8,9 @@ import (
 
 // world is the Internet that all sites see: who receives mail, and where.
 //
-// Destinations are Zipf over the farms of large providers, and a uniform tail of single servers. Ground: Emotet
-// made 1,560 attempts to 679 hosts in 495 /24 [M]; Zipf for the large ones is an assumption
-// [A].
+// Destinations are Zipf over the farms of large providers, and a uniform tail of single servers.
+// Ground: Emotet made 1,560 attempts to 679 hosts in 495 /24 [M]; Zipf for the large ones is an
+// assumption [A].
 type world struct {
 	seed  uint64
 	farms []farm
@@ -37,7 +37,8 @@ func newWorld(cfg *Config) *world {
 	w := &world{seed: cfg.Seed, tls: cfg.TLS}
 	rng := w.source("farms", 0)
 	for i := range 25 {
-		f := farm{name: word(rng, 2) + oneOf(rng, []string{"mail", "host", "online", "net", "box"}) + "." + oneOf(rng, tops)}
+		f := farm{name: word(rng, 2) +
+			oneOf(rng, []string{"mail", "host", "online", "net", "box"}) + "." + oneOf(rng, tops)}
 		for range 1 + rng.IntN(20) {
 			f.nets = append(f.nets, network(rng))
 		}
@@ -50,7 +51,8 @@ func newWorld(cfg *Config) *world {
 var tops = []string{"com", "net", "org", "de", "fr", "it", "pl", "nl", "co.uk", "br", "jp", "ru"}
 
 // firsts are first bytes of networks in public use, none of them reserved (RFC 6890).
-var firsts = []byte{5, 23, 31, 37, 46, 52, 62, 77, 80, 81, 82, 83, 84, 85, 87, 88, 89, 91, 93, 94, 95, 109, 151, 176, 178, 185, 188, 193, 194, 195, 212, 213, 217}
+var firsts = []byte{5, 23, 31, 37, 46, 52, 62, 77, 80, 81, 82, 83, 84, 85, 87, 88, 89, 91, 93, 94,
+	95, 109, 151, 176, 178, 185, 188, 193, 194, 195, 212, 213, 217}
 
 func network(r *rand.Rand) [3]byte {
 	return [3]byte{oneOf(r, firsts), byte(r.IntN(256)), byte(r.IntN(256))}
@@ -87,14 +89,16 @@ func (w *world) rank(r *rand.Rand) int {
 func (w *world) atFarm(r *rand.Rand, i int) dest {
 	f := &w.farms[i]
 	n := r.IntN(len(f.nets) * 3)
-	return dest{domain: word(r, 3) + "." + oneOf(r, tops), name: fmt.Sprintf("mx%d.%s", n, f.name), addr: inNet(f.nets[n/3], 10+n%3),
+	return dest{domain: word(r, 3) + "." + oneOf(r, tops), name: fmt.Sprintf("mx%d.%s", n, f.name),
+		addr: inNet(f.nets[n/3], 10+n%3),
 		soft: i % len(software), tls: true, slow: int64(20+10*(i%9)) * millisecond}
 }
 
 // single is server number i of the tail.
 func (w *world) single(i int) dest {
 	r := w.source("single", i)
-	d := dest{domain: word(r, 3) + "." + oneOf(r, tops), addr: inNet(network(r), 1+r.IntN(254)), soft: r.IntN(len(software))}
+	d := dest{domain: word(r, 3) + "." + oneOf(r, tops), addr: inNet(network(r), 1+r.IntN(254)),
+		soft: r.IntN(len(software))}
 	d.name = oneOf(r, []string{"mail.", "mx.", "mx1.", "smtp.", "mail2.", "in."}) + d.domain
 	d.tls = w.tls || r.Float64() < 0.8 // share of servers with STARTTLS [A]
 	d.slow = between(r, 10*millisecond, 200*millisecond)
@@ -110,10 +114,12 @@ func (w *world) provider(i, n int) dest {
 	for j := range nets {
 		nets[j] = network(r)
 	}
-	return dest{domain: name, name: "smtp." + name, addr: inNet(nets[n%len(nets)], 20+n%5), soft: r.IntN(len(software)), tls: true, slow: between(r, 10*millisecond, 60*millisecond)}
+	return dest{domain: name, name: "smtp." + name, addr: inNet(nets[n%len(nets)], 20+n%5),
+		soft: r.IntN(len(software)), tls: true, slow: between(r, 10*millisecond, 60*millisecond)}
 }
 
-var syllables = []string{"ba", "ber", "co", "dan", "el", "fir", "ga", "hol", "in", "ka", "lum", "mar", "no", "or", "pel", "qua", "ri", "sol", "tam", "ur", "ven", "wes", "xan", "yo", "zet"}
+var syllables = []string{"ba", "ber", "co", "dan", "el", "fir", "ga", "hol", "in", "ka", "lum",
+	"mar", "no", "or", "pel", "qua", "ri", "sol", "tam", "ur", "ven", "wes", "xan", "yo", "zet"}
 
 func word(r *rand.Rand, n int) (s string) {
 	for range n {
@@ -124,5 +130,6 @@ func word(r *rand.Rand, n int) (s string) {
 
 // mailbox is an address of somebody in a domain.
 func mailbox(r *rand.Rand, domain string) string {
-	return word(r, 2) + oneOf(r, []string{"", ".", "-", "_"}) + word(r, 1) + oneOf(r, []string{"", "1", "22", "77"}) + "@" + domain
+	return word(r, 2) + oneOf(r, []string{"", ".", "-", "_"}) + word(r, 1) +
+		oneOf(r, []string{"", "1", "22", "77"}) + "@" + domain
 }

@@ -30,7 +30,8 @@ func Check(t testing.TB, work func() (bytes int)) {
 	for range 1 + again {
 		began, cpu := time.Now(), ProcessorTime()
 		n := work()
-		took, limit = min(time.Since(began), ProcessorTime()-cpu), slack*(apart+time.Duration(n)*perByte)
+		took, limit = min(time.Since(began), ProcessorTime()-cpu),
+			slack*(apart+time.Duration(n)*perByte)
 		if took <= limit || t.Failed() {
 			return
 		}

@@ -31,9 +31,14 @@ func TestCheck(t *testing.T) {
 		failed bool
 	}{
 		{"fast", 10, func(int) time.Duration { return 0 }, 1, false},
-		{"slow once", 10, func(run int) time.Duration { return time.Duration(1-min(run, 1)) * slack * 30 * time.Millisecond }, 2, false},
-		{"slow for its size", 10, func(int) time.Duration { return slack * 15 * time.Millisecond }, 4, true},
-		{"large", 1_000_000, func(int) time.Duration { return slack * 15 * time.Millisecond }, 1, false},
+		{"slow once", 10, func(run int) time.Duration {
+			return time.Duration(1-min(run, 1)) * slack * 30 * time.Millisecond
+		}, 2, false},
+		{"slow for its size", 10, func(int) time.Duration {
+			return slack * 15 * time.Millisecond
+		}, 4, true},
+		{"large", 1_000_000, func(int) time.Duration { return slack * 15 * time.Millisecond }, 1,
+			false},
 	} {
 		r, runs := &recorder{TB: t}, 0
 		Check(r, func() int {

@@ -4,7 +4,8 @@
 //	go run ./bench/reliability            all tests
 //	go run ./bench/reliability -long      with the long forms of those that have one (SPAMSENSOR_LONG)
 //
-// Goals that are times are judged here alone (SPAMSENSOR_FIGURES): any other run may share its machine.
+// Goals that are times are judged here alone (SPAMSENSOR_FIGURES): any other run may share its
+// machine.
 //
 // A test tells a figure with t.Logf("R15: what was measured (goal what was to be reached)").
 package main
@@ -30,12 +31,14 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // wanted are the goals that must have a figure.
-var wanted = []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 28, 29, 30, 31}
+var wanted = []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 28, 29,
+	30, 31}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("reliability", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	long := flags.Bool("long", false, "run the long forms of the tests, which may take half an hour")
+	long := flags.Bool("long", false,
+		"run the long forms of the tests, which may take half an hour")
 	if flags.Parse(args) != nil {
 		return 2
 	}
@@ -43,7 +46,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(packages) == 0 {
 		packages = []string{"./..."}
 	}
-	c := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=60m"}, packages...)...)
+	c := exec.Command("go", append([]string{"test", "-json", "-count=1", "-timeout=60m"},
+		packages...)...)
 	c.Stderr = stderr
 	c.Env = append(os.Environ(), "SPAMSENSOR_FIGURES=1")
 	if *long {
@@ -105,7 +109,8 @@ func gather(r io.Reader) (figures []figure, failed []string) {
 		}
 	}
 	for i := range figures {
-		figures[i].verdict = cmp.Or(verdicts[figures[i].test], "FAIL") // a test that did not end has failed
+		// a test that did not end has failed
+		figures[i].verdict = cmp.Or(verdicts[figures[i].test], "FAIL")
 	}
 	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.goal, b.goal) })
 	return figures, failed
@@ -119,7 +124,8 @@ func show(w io.Writer, figures []figure) bool {
 	t.AppendHeader(table.Row{"goal", "verdict", "measured", "test"})
 	for _, n := range wanted {
 		if !slices.ContainsFunc(figures, func(f figure) bool { return f.goal == n }) {
-			figures = append(figures, figure{goal: n, verdict: "MISSING", text: "no test tells a figure"})
+			figures = append(figures,
+				figure{goal: n, verdict: "MISSING", text: "no test tells a figure"})
 		}
 	}
 	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.goal, b.goal) })
@@ -129,6 +135,7 @@ func show(w io.Writer, figures []figure) bool {
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{{Name: "measured", WidthMax: 90}})
 	t.Render()
-	fmt.Fprintf(w, "%s/%s, %s, %d processors\n", runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU())
+	fmt.Fprintf(w, "%s/%s, %s, %d processors\n", runtime.GOOS, runtime.GOARCH, runtime.Version(),
+		runtime.NumCPU())
 	return good
 }

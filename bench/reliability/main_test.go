@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The output of tests as go test -json writes it: figures get the verdict of their test, a test that never
-// ended has failed, and a goal without a figure is missing.
+// The output of tests as go test -json writes it: figures get the verdict of their test, a test
+// that never ended has failed, and a goal without a figure is missing.
 func TestGather(t *testing.T) {
 	const output = `{"Action":"output","Package":"spamsensor/a","Test":"TestOne","Output":"    a_test.go:7: R15: 3 of 3 (goal 3)\n"}
 {"Action":"output","Package":"spamsensor/a","Test":"TestOne","Output":"    a_test.go:8: something else: R4: no\n"}
@@ -21,7 +21,8 @@ no JSON
 	if len(figures) != 3 || len(failed) != 1 || failed[0] != "b TestTwo/case" {
 		t.Fatalf("%v %v", figures, failed)
 	}
-	for i, want := range []figure{{3, "1 crash (goal 0)", "b TestTwo/case", "FAIL"}, {15, "3 of 3 (goal 3)", "a TestOne", "PASS"}, {20, "30 files", "b TestThree", "FAIL"}} {
+	for i, want := range []figure{{3, "1 crash (goal 0)", "b TestTwo/case", "FAIL"},
+		{15, "3 of 3 (goal 3)", "a TestOne", "PASS"}, {20, "30 files", "b TestThree", "FAIL"}} {
 		if figures[i] != want {
 			t.Errorf("%v, want %v", figures[i], want)
 		}
@@ -30,7 +31,8 @@ no JSON
 	if show(&out, figures) {
 		t.Error("it is good although goals have no figure")
 	}
-	if s := out.String(); strings.Count(s, "MISSING") != len(wanted)-3 || !strings.Contains(s, "R29") {
+	if s := out.String(); strings.Count(s, "MISSING") != len(wanted)-3 ||
+		!strings.Contains(s, "R29") {
 		t.Errorf("%s", s)
 	}
 	var all []figure

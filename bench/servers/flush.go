@@ -18,8 +18,9 @@ func (f *flushResult) good() bool {
 	return f.alarms == 0 && len(f.rise.took) == f.rise.tried && f.rise.worst() <= 7200
 }
 
-// flushes has everybody refuse a server's mail for two to ten hours of a working day in the seventh week. Afterwards the
-// queue is emptied; in half of the cases somebody sends ten times as much as usual from then on.
+// flushes has everybody refuse a server's mail for two to ten hours of a working day in the seventh
+// week. Afterwards the queue is emptied; in half of the cases somebody sends ten times as much as
+// usual from then on.
 func flushes(seed uint64) (list []flushResult) {
 	for i := range kinds {
 		k := &kinds[i]
@@ -41,7 +42,9 @@ func flushes(seed uint64) (list []flushResult) {
 				}
 				return 1
 			}, func(t int64) bool { return t >= begin && t < end }, func(v detect.ServerVerdict) {
-				if alarm == 0 && v.Time >= end && (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") {
+				if alarm == 0 && v.Time >= end &&
+					(v.Code == "volume_burst" || v.Code == "volume_rise") &&
+					!strings.Contains(v.Text, "refusals") {
 					alarm = v.Time
 				}
 			})

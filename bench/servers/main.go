@@ -34,25 +34,35 @@ func report(out io.Writer, seed uint64, years int) (good bool) {
 		good = false
 		return "FAIL"
 	}
-	fmt.Fprintf(out, "false alarms of quiet servers, the goal is at most one per metric and year; seed %d\n", seed)
+	fmt.Fprintf(out, "false alarms of quiet servers, the goal is at most one per metric and "+
+		"year; seed %d\n", seed)
 	for _, q := range quiet(seed, years) {
-		fmt.Fprintf(out, "  %-16s %3d metric-years  %2d alarms  worst metric-year %d  %s\n", q.name, q.metricYears, q.alarms, q.worst, judge(q.worst <= 1))
+		fmt.Fprintf(out, "  %-16s %3d metric-years  %2d alarms  worst metric-year %d  %s\n", q.name,
+			q.metricYears, q.alarms, q.worst, judge(q.worst <= 1))
 	}
-	fmt.Fprintf(out, "rises, seconds until found, the goal is 3600 for ten times and 600 for fifty\n")
+	fmt.Fprintf(out, "rises, seconds until found, the goal is 3600 for ten times and 600 for "+
+		"fifty\n")
 	for _, r := range rises(seed) {
-		fmt.Fprintf(out, "  %-16s x%-3.0f  found %2d of %2d  median %4d  worst %4d  %s\n", r.name, r.factor, len(r.took), r.tried, r.median(), r.worst(), judge(r.good()))
+		fmt.Fprintf(out, "  %-16s x%-3.0f  found %2d of %2d  median %4d  worst %4d  %s\n", r.name,
+			r.factor, len(r.took), r.tried, r.median(), r.worst(), judge(r.good()))
 	}
-	fmt.Fprintf(out, "queues that are emptied after an outage, the goal is no alarm, and ten times the usual volume at that moment found within two hours\n")
+	fmt.Fprintf(out, "queues that are emptied after an outage, the goal is no alarm, and ten "+
+		"times the usual volume at that moment found within two hours\n")
 	for _, f := range flushes(seed) {
-		fmt.Fprintf(out, "  %-16s %2d alarms in %d  x10 found %2d of %2d  median %4d  worst %4d  %s\n", f.name, f.alarms, f.tried, len(f.rise.took), f.rise.tried, f.rise.median(), f.rise.worst(), judge(f.good()))
+		fmt.Fprintf(out, "  %-16s %2d alarms in %d  x10 found %2d of %2d  median %4d  worst %4d "+
+			" %s\n", f.name, f.alarms, f.tried, len(f.rise.took), f.rise.tried, f.rise.median(),
+			f.rise.worst(), judge(f.good()))
 	}
 	fmt.Fprintf(out, "relays, the goal is the first message, and none where there is none\n")
 	for _, r := range relays(seed) {
-		fmt.Fprintf(out, "  %-34s %4d messages  %-9s at relayed message %d  %s\n", r.name, r.messages, r.level, r.at, judge(r.good))
+		fmt.Fprintf(out, "  %-34s %4d messages  %-9s at relayed message %d  %s\n", r.name,
+			r.messages, r.level, r.at, judge(r.good))
 	}
-	fmt.Fprintf(out, "queues, estimate against truth at every full hour, the goal is within 10 %% (or one)\n")
+	fmt.Fprintf(out, "queues, estimate against truth at every full hour, the goal is within 10 "+
+		"%% (or one)\n")
 	for _, q := range queues(seed) {
-		fmt.Fprintf(out, "  %-34s truth up to %4d  median error %4.1f %%  within 10 %% in %5.1f %% of %3d hours  %s\n", q.name, q.most, q.median, q.within, q.hours, q.verdict(judge))
+		fmt.Fprintf(out, "  %-34s truth up to %4d  median error %4.1f %%  within 10 %% in %5.1f "+
+			"%% of %3d hours  %s\n", q.name, q.most, q.median, q.within, q.hours, q.verdict(judge))
 	}
 	return good
 }

@@ -31,10 +31,12 @@ func TestQuietYear(t *testing.T) {
 	for i := range kinds[:2] {
 		var s detect.MailServer
 		by := map[string]int{}
-		kinds[i].run(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usual, func(v detect.ServerVerdict) {
-			by[metric(v)]++
-			t.Logf("%s day %d hour %d: %s", kinds[i].name, (v.Time-monday)/day, v.Time/hour%24, v.Text)
-		})
+		kinds[i].run(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usual,
+			func(v detect.ServerVerdict) {
+				by[metric(v)]++
+				t.Logf("%s day %d hour %d: %s", kinds[i].name, (v.Time-monday)/day, v.Time/hour%24,
+					v.Text)
+			})
 		for what, n := range by {
 			if n > 1 {
 				t.Errorf("%s: %d alarms in half a year: %s", kinds[i].name, n, what)

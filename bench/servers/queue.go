@@ -20,7 +20,8 @@ type queueResult struct {
 
 func (q *queueResult) verdict(judge func(bool) string) string {
 	if q.need == 0 {
-		return "reckoned from what usually goes there; half of the hours within 25 %: " + judge(q.median <= 25)
+		return "reckoned from what usually goes there; half of the hours within 25 %: " +
+			judge(q.median <= 25)
 	}
 	return judge(q.within >= q.need)
 }
@@ -35,7 +36,8 @@ type letter struct {
 	began   int64 // when the first host was tried this time
 }
 
-// later has it tried again after the time that it has been waiting, no sooner than 300 s and no later than 4000 s.
+// later has it tried again after the time that it has been waiting, no sooner than 300 s and no
+// later than 4000 s.
 func (l *letter) later() {
 	l.host = 0
 	l.next = l.began + max(300*second, min(4000*second, l.began-l.arrived))
@@ -50,8 +52,8 @@ func (l letters) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
 func (l *letters) Push(x any)        { *l = append(*l, x.(letter)) }
 func (l *letters) Pop() any          { n := len(*l); x := (*l)[n-1]; *l = (*l)[:n-1]; return x }
 
-// trouble says what a destination answers to a letter at a time: "" is that it takes it, "none" and "reset" that nobody
-// answers.
+// trouble says what a destination answers to a letter at a time: "" is that it takes it, "none" and
+// "reset" that nobody answers.
 type trouble func(l *letter, at int64) string
 
 // queueCase is a mix of destinations.
@@ -96,7 +98,8 @@ func cases() []queueCase {
 		case dest%10 == 1:
 			return outage(rnd, 8, "451 4.3.0 out of order")
 		case dest%10 == 2:
-			return outage(rnd, 20, "450 4.7.1 Client host [198.51.100.80] blocked using bl.example.org")
+			return outage(rnd, 20, "450 4.7.1 Client host [198.51.100.80] blocked using "+
+				"bl.example.org")
 		case dest%20 == 3:
 			return outage(rnd, 200, "452 4.2.2 mailbox full") // many are never delivered
 		}
@@ -113,22 +116,26 @@ func cases() []queueCase {
 	blocked := func(rnd *rand.Rand, dest int) trouble {
 		return outage(rnd, 24, "421 4.7.0 listed at bl.example.org")
 	}
-	// Where deliveries can be told apart all but every hour must be right, and nine of ten where only tries are seen.
-	// A server that tries a silent destination with one letter only shows no more than that it is silent: then the estimate is what
-	// usually goes there, give or take what chance does with a dozen letters.
-	return []queueCase{{name: "refused for now", need: 95, draw: mixed}, {name: "all on a blocklist for a day", need: 95, draw: blocked},
-		{name: "a quarter is silent", need: 90, draw: down("none")}, {name: "a quarter resets", need: 90, draw: down("reset")},
+	// Where deliveries can be told apart all but every hour must be right, and nine of ten where
+	// only tries are seen. A server that tries a silent destination with one letter only shows no
+	// more than that it is silent: then the estimate is what usually goes there, give or take what
+	// chance does with a dozen letters.
+	return []queueCase{{name: "refused for now", need: 95, draw: mixed},
+		{name: "all on a blocklist for a day", need: 95, draw: blocked},
+		{name: "a quarter is silent", need: 90, draw: down("none")},
+		{name: "a quarter resets", need: 90, draw: down("reset")},
 		{name: "a quarter is silent, one try each", perDest: true, draw: down("none")},
 		{name: "three MX, all on a blocklist", need: 95, hosts: 3, draw: blocked},
 		{name: "three MX, a quarter is silent", need: 90, hosts: 3, dns: true, draw: down("none")},
 		{name: "three MX, a quarter resets", need: 90, hosts: 3, dns: true, draw: down("reset")},
 		// The second takes at once what the first did not: nothing waits.
-		{name: "three MX, the first often silent", need: 90, hosts: 3, first: true, draw: down("none")}}
+		{name: "three MX, the first often silent", need: 90, hosts: 3, first: true,
+			draw: down("none")}}
 }
 
-// queues simulates five days and more. Retries are Postfix's: after the time that a letter has been waiting, but no
-// sooner than 300 s and no later than 4000 s, looked at every 300 s; five days and it
-// is returned (its documented defaults).
+// queues simulates five days and more. Retries are Postfix's: after the time that a letter has been
+// waiting, but no sooner than 300 s and no later than 4000 s, looked at every 300 s; five days and
+// it is returned (its documented defaults).
 func queues(seed uint64) (list []queueResult) {
 	for i, c := range cases() {
 		rnd := rand.New(rand.NewPCG(seed, uint64(900+i)))
@@ -219,7 +226,9 @@ func (c *queueCase) run(rnd *rand.Rand) queueResult {
 	var errs []float64
 	good := 0
 	for _, rec := range n.records {
-		i, _ := slices.BinarySearchFunc(truth, rec.Time, func(m mark, t int64) int { return cmp.Compare(m.at, t) })
+		i, _ := slices.BinarySearchFunc(truth, rec.Time, func(m mark, t int64) int {
+			return cmp.Compare(m.at, t)
+		})
 		if i == 0 || rec.Time > end {
 			continue
 		}

@@ -51,7 +51,8 @@ func foreign(rnd *rand.Rand) string {
 
 // incoming is what a server gets all day: mail from many for its domain.
 func incoming(rnd *rand.Rand, i int) step {
-	return step{client: outsider(rnd.IntN(5000)), port: 25, from: foreign(rnd), rcpts: []string{person(rnd, "corp.example")}, reply: "250 ok"}
+	return step{client: outsider(rnd.IntN(5000)), port: 25, from: foreign(rnd),
+		rcpts: []string{person(rnd, "corp.example")}, reply: "250 ok"}
 }
 
 func scenarios() []scenario {
@@ -79,16 +80,21 @@ func scenarios() []scenario {
 	}
 	roaming := func(rnd *rand.Rand, i int) step {
 		r := []string{foreign(rnd)}
-		return step{client: outsider(rnd.IntN(900)), port: 587, auth: true, from: person(rnd, "corp.example"), rcpts: r, reply: "250 ok", onward: r, to: sink}
+		return step{client: outsider(rnd.IntN(900)), port: 587, auth: true,
+			from: person(rnd, "corp.example"), rcpts: r, reply: "250 ok", onward: r, to: sink}
 	}
-	chain := func(rnd *rand.Rand, i int) step { // an internal server hands on to ours, which hands on to the provider's
+	// an internal server hands on to ours, which hands on to the provider's
+	chain := func(rnd *rand.Rand, i int) step {
 		r := []string{foreign(rnd)}
-		return step{client: "10.0.0.26", port: 25, from: person(rnd, "corp.example"), rcpts: r, reply: "250 ok", onward: r, to: "198.51.100.40"}
+		return step{client: "10.0.0.26", port: 25, from: person(rnd, "corp.example"), rcpts: r,
+			reply: "250 ok", onward: r, to: "198.51.100.40"}
 	}
 	closed := func(rnd *rand.Rand, i int) step {
 		s := incoming(rnd, i)
 		if i%5 == 0 {
-			s.rcpts, s.reply = []string{foreign(rnd)}, []string{"554 5.7.1 Relay access denied", "550 5.7.1 relaying denied", "454 4.7.1 try later", "553 not in my rcpthosts"}[rnd.IntN(4)]
+			s.rcpts, s.reply = []string{foreign(rnd)},
+				[]string{"554 5.7.1 Relay access denied", "550 5.7.1 relaying denied",
+					"454 4.7.1 try later", "553 not in my rcpthosts"}[rnd.IntN(4)]
 		}
 		return s
 	}
@@ -97,7 +103,8 @@ func scenarios() []scenario {
 			return closed(rnd, i)
 		}
 		r := []string{foreign(rnd)}
-		return step{client: outsider(7), port: 25, from: "offers@bulk.example", rcpts: r, reply: "250 ok", onward: r, to: sink, relayed: true}
+		return step{client: outsider(7), port: 25, from: "offers@bulk.example", rcpts: r,
+			reply: "250 ok", onward: r, to: sink, relayed: true}
 	}
 	var all []scenario
 	for _, local := range [][]string{known, nil} {
@@ -105,15 +112,19 @@ func scenarios() []scenario {
 		if local == nil {
 			tag, limit, want = ", domains not told", 10, detect.Likely
 		}
-		all = append(all, scenario{"open relay" + tag, local, want, limit, opened}, scenario{"closed" + tag, local, detect.NoLevel, 0, closed},
-			scenario{"forwarding" + tag, local, detect.NoLevel, 0, forward}, scenario{"mailing list" + tag, local, detect.NoLevel, 0, list},
-			scenario{"backup MX" + tag, local, detect.NoLevel, 0, backup}, scenario{"roaming users" + tag, local, detect.NoLevel, 0, roaming},
+		all = append(all, scenario{"open relay" + tag, local, want, limit, opened},
+			scenario{"closed" + tag, local, detect.NoLevel, 0, closed},
+			scenario{"forwarding" + tag, local, detect.NoLevel, 0, forward},
+			scenario{"mailing list" + tag, local, detect.NoLevel, 0, list},
+			scenario{"backup MX" + tag, local, detect.NoLevel, 0, backup},
+			scenario{"roaming users" + tag, local, detect.NoLevel, 0, roaming},
 			scenario{"smarthost chain" + tag, local, detect.NoLevel, 0, chain})
 	}
 	return all
 }
 
-// relays plays the scenarios, a message every ten to thirty minutes, so that a week and more goes by.
+// relays plays the scenarios, a message every ten to thirty minutes, so that a week and more goes
+// by.
 func relays(seed uint64) (list []relayResult) {
 	for i, sc := range scenarios() {
 		rnd := rand.New(rand.NewPCG(seed, uint64(500+i)))
@@ -126,9 +137,11 @@ func relays(seed uint64) (list []relayResult) {
 				relayed++
 			}
 			before := len(n.findings)
-			n.dialogue(at, s.client, ours, s.port, mail(s.auth, s.from, s.rcpts, s.reply, "250 queued"))
+			n.dialogue(at, s.client, ours, s.port,
+				mail(s.auth, s.from, s.rcpts, s.reply, "250 queued"))
 			if len(s.onward) > 0 {
-				n.dialogue(at+3*second, ours, s.to, 25, mail(false, s.from, s.onward, "250 ok", "250 queued"))
+				n.dialogue(at+3*second, ours, s.to, 25,
+					mail(false, s.from, s.onward, "250 ok", "250 queued"))
 			}
 			for _, f := range n.findings[before:] {
 				suspected = suspected || f.Level == detect.Suspect

@@ -32,8 +32,10 @@ const (
 
 func newNetwork(local ...string) *network {
 	n := &network{now: monday, port: 10000}
-	n.e = engine.New(engine.Config{Live: true, MailServers: []netip.Addr{netip.MustParseAddr(ours)}, LocalDomains: local,
-		Limits: engine.Limits{Attempts: 1 << 14, Flows: 1 << 12, Sources: 1 << 12, Sessions: 1 << 10, Hosts: 1 << 9}, Seed: []byte("campaigns of mail servers")},
+	n.e = engine.New(engine.Config{Live: true, MailServers: []netip.Addr{netip.MustParseAddr(ours)},
+		LocalDomains: local,
+		Limits: engine.Limits{Attempts: 1 << 14, Flows: 1 << 12, Sources: 1 << 12,
+			Sessions: 1 << 10, Hosts: 1 << 9}, Seed: []byte("campaigns of mail servers")},
 		engine.Output{
 			Finding: func(f *detect.Finding) {
 				if f.Class == detect.OpenRelay {
@@ -62,8 +64,11 @@ func (n *network) syn(at int64, client, server string, reset bool) {
 	n.w.Tell()
 }
 
-func segment(from, to string, sport, dport uint16, flags uint8, seq, ack uint32, text string) []byte {
-	return wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to}, wiretest.TCP{SrcPort: sport, DstPort: dport, Flags: flags, Seq: seq, Ack: ack}, wiretest.Text(text))
+func segment(from, to string, sport, dport uint16, flags uint8, seq, ack uint32,
+	text string) []byte {
+	return wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to},
+		wiretest.TCP{SrcPort: sport, DstPort: dport, Flags: flags, Seq: seq, Ack: ack},
+		wiretest.Text(text))
 }
 
 // dialogue is a connection in which lines are said: "C: ..." and "S: ...".
@@ -101,17 +106,22 @@ func (n *network) dialogue(at int64, client, server string, port uint16, lines [
 // lookup asks for the address of a mail host.
 func (n *network) lookup(at int64, client, name, addr string) {
 	n.port = max(10000, n.port+1)
-	q := dnsmessage.Message{Header: dnsmessage.Header{ID: n.port}, Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name + "."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+	q := dnsmessage.Message{Header: dnsmessage.Header{ID: n.port},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(name + "."),
+			Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
 	send := func(from, to string, sport, dport uint16) {
 		b, err := q.Pack()
 		if err != nil {
 			panic(err)
 		}
-		n.give(at, wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to}, wiretest.UDP{SrcPort: sport, DstPort: dport}, wiretest.Bytes(b)))
+		n.give(at, wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to},
+			wiretest.UDP{SrcPort: sport, DstPort: dport}, wiretest.Bytes(b)))
 	}
 	send(client, resolver, n.port, 53)
 	q.Header.Response = true
-	q.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Questions[0].Name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET, TTL: 3600}, Body: &dnsmessage.AResource{A: netip.MustParseAddr(addr).As4()}}}
+	q.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Questions[0].Name,
+		Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET, TTL: 3600},
+		Body: &dnsmessage.AResource{A: netip.MustParseAddr(addr).As4()}}}
 	send(resolver, client, 53, n.port)
 }
 

@@ -36,18 +36,28 @@ type server struct {
 	invoices      int     // on the first working day of a month at six, and on the 15th at eleven
 	fortnight     int     // every second Wednesday at three in the afternoon
 	vary          float64 // deviation of the logarithm of a batch's size
-	people        bool    // a quarter of an hour more or less for each batch; thirteen holidays; a clock that is put forward in March, and back in October
+	// a quarter of an hour more or less for each batch; thirteen holidays; a clock that is put
+	// forward in March, and back in October
+	people bool
 }
 
 var kinds = []server{
-	{name: "small office", office: 12, night: 0.2, weekend: 0.1, busy: 0.2, refused: 0.02, submitters: 1},
-	{name: "office", office: 300, night: 5, weekend: 0.1, batch: 200, busy: 0.2, refused: 0.03, submitters: 6},
-	{name: "newsletter", office: 60, night: 2, weekend: 0.2, letter: 6000, busy: 0.3, refused: 0.05, submitters: 2},
-	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, busy: 0.3, refused: 0.02, submitters: 1},
-	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, letter: 20000, busy: 0.1, refused: 0.04, submitters: 200},
-	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, busy: 0.5, refused: 0.02, submitters: 0.2},
-	{name: "invoices", office: 100, night: 2, weekend: 0.1, batch: 100, busy: 0.3, refused: 0.03, submitters: 3, invoices: 2500, fortnight: 1500, vary: 0.2},
-	{name: "people", office: 150, night: 3, weekend: 0.1, batch: 150, letter: 3000, busy: 0.3, refused: 0.03, submitters: 4, vary: 0.2, people: true},
+	{name: "small office", office: 12, night: 0.2, weekend: 0.1, busy: 0.2, refused: 0.02,
+		submitters: 1},
+	{name: "office", office: 300, night: 5, weekend: 0.1, batch: 200, busy: 0.2, refused: 0.03,
+		submitters: 6},
+	{name: "newsletter", office: 60, night: 2, weekend: 0.2, letter: 6000, busy: 0.3, refused: 0.05,
+		submitters: 2},
+	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, busy: 0.3,
+		refused: 0.02, submitters: 1},
+	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, letter: 20000,
+		busy: 0.1, refused: 0.04, submitters: 200},
+	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, busy: 0.5, refused: 0.02,
+		submitters: 0.2},
+	{name: "invoices", office: 100, night: 2, weekend: 0.1, batch: 100, busy: 0.3, refused: 0.03,
+		submitters: 3, invoices: 2500, fortnight: 1500, vary: 0.2},
+	{name: "people", office: 150, night: 3, weekend: 0.1, batch: 150, letter: 3000, busy: 0.3,
+		refused: 0.03, submitters: 4, vary: 0.2, people: true},
 }
 
 // batches is how many messages of batches begin in the five minutes of a time, which is the
@@ -67,7 +77,9 @@ func (k *server) batches(rnd *rand.Rand, seed uint64, t int64) (n int) {
 
 // planned is how many messages are to be sent at a full hour.
 func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
-	size := func(mean int) int { return poisson(rnd, float64(mean)*math.Exp(k.vary*rnd.NormFloat64())) }
+	size := func(mean int) int {
+		return poisson(rnd, float64(mean)*math.Exp(k.vary*rnd.NormFloat64()))
+	}
 	date := time.Unix(plan*3600, 0).UTC()
 	of, weekday := date.Hour(), date.Weekday()
 	n = size(k.hourly)
@@ -81,31 +93,37 @@ func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
 		n += size(k.fortnight)
 	}
 	workday := weekday != time.Saturday && weekday != time.Sunday
-	if of == 6 && workday && (date.Day() == 1 || weekday == time.Monday && date.Day() <= 3) || of == 11 && date.Day() == 15 {
+	if of == 6 && workday && (date.Day() == 1 || weekday == time.Monday && date.Day() <= 3) ||
+		of == 11 && date.Day() == 15 {
 		n += size(k.invoices)
 	}
 	return n
 }
 
-// holiday reports whether a day is one on which nobody works: the first Monday of a month, and Christmas.
+// holiday reports whether a day is one on which nobody works: the first Monday of a month, and
+// Christmas.
 func holiday(date time.Time) bool {
-	return date.Weekday() == time.Monday && date.Day() <= 7 || date.Month() == time.December && date.Day() == 25
+	return date.Weekday() == time.Monday && date.Day() <= 7 ||
+		date.Month() == time.December && date.Day() == 25
 }
 
 // run lets a server send from a time on, in steps of five minutes.
-func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, tell func(detect.ServerVerdict)) {
+func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, tell func(detect.ServerVerdict)) {
 	k.runDown(s, rnd, from, days, factor, func(int64) bool { return false }, tell)
 }
 
-// runDown is the same of one for which everybody has a temporary error at some times. What it could not deliver then is sent within twenty minutes
-// when the time is over, or tried again every hour.
-func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days int, factor func(t int64) float64, down func(t int64) bool, tell func(detect.ServerVerdict)) {
+// runDown is the same of one for which everybody has a temporary error at some times. What it could
+// not deliver then is sent within twenty minutes when the time is over, or tried again every hour.
+func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, down func(t int64) bool, tell func(detect.ServerVerdict)) {
 	busy, seed := 1.0, rnd.Uint64()
 	var backlog []detect.Mail
 	portion := 0
 	for t := from; t < from+int64(days)*day; t += five {
 		local := t
-		if date := time.Unix(t/second, 0).UTC(); k.people && date.Month() >= time.April && date.Month() < time.November {
+		if date := time.Unix(t/second, 0).UTC(); k.people && date.Month() >= time.April &&
+			date.Month() < time.November {
 			local += hour
 		}
 		slot := (local - monday) / hour % 168
@@ -127,7 +145,8 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			at := t + int64(i)*five/int64(n+1)
 			// A message has one recipient, seldom some, to one of a few hundred domains by
 			// Zipf's law; its size is log-normal around 30 kB.
-			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(), FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
+			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
+				FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
 			rcpts := 1
 			if rnd.Float64() < 0.1 {
 				rcpts += poisson(rnd, 4)
@@ -138,7 +157,8 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			}
 			domain := uint32(300 * math.Pow(rnd.Float64(), 3))
 			for range rcpts {
-				m.Rcpts = append(m.Rcpts, detect.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
+				m.Rcpts = append(m.Rcpts,
+					detect.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
 			}
 			if down(t) {
 				backlog = append(backlog, m)
@@ -168,7 +188,9 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			}
 		}
 		for range poisson(rnd, submit/12) {
-			s.Session(&detect.ServerSession{Time: t, Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true, External: true, Submit: true, Auth: true}, tell)
+			s.Session(&detect.ServerSession{Time: t,
+				Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true,
+				External: true, Submit: true, Auth: true}, tell)
 		}
 	}
 }
@@ -176,7 +198,8 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 // send delivers a message.
 func send(s *detect.MailServer, m *detect.Mail, rnd *rand.Rand, tell func(detect.ServerVerdict)) {
 	s.Sent(m, true, tell)
-	s.Session(&detect.ServerSession{Time: m.Time, Net: m.Net, External: true, Messages: 1, Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
+	s.Session(&detect.ServerSession{Time: m.Time, Net: m.Net, External: true, Messages: 1,
+		Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
 }
 
 // refuse has a message be refused for now.
@@ -230,7 +253,8 @@ func quiet(seed uint64, years int) (list []quietResult) {
 		for y := range n {
 			var s detect.MailServer
 			by := map[string]int{}
-			k.run(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+777*second, 365, usual, func(v detect.ServerVerdict) {
+			k.run(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+
+				777*second, 365, usual, func(v detect.ServerVerdict) {
 				r.alarms++
 				by[metric(v)]++
 			})
@@ -273,7 +297,8 @@ func rises(seed uint64) (list []riseResult) {
 	for i := range kinds {
 		k := &kinds[i]
 		if k.office < 5 || k.office >= 1000 {
-			continue // ten times almost nothing is almost nothing; and a provider takes long to simulate
+			// ten times almost nothing is almost nothing; and a provider takes long to simulate
+			continue
 		}
 		for _, factor := range []float64{10, 50} {
 			r := riseResult{name: k.name, factor: factor}

@@ -139,8 +139,9 @@ func (d *botflex) See(f *Fact) bool {
 	return len(w.at) >= 20
 }
 
-// servers counts different servers: ntopng's alert on more than five SMTP servers (its window is not given: an
-// hour is assumed), NEMEA's more than ten within 300 s, Zeek's 25 failed ones within 5 minutes [V].
+// servers counts different servers: ntopng's alert on more than five SMTP servers (its window is
+// not given: an hour is assumed), NEMEA's more than ten within 300 s, Zeek's 25 failed ones within
+// 5 minutes [V].
 type servers struct {
 	name       string
 	limit      int
@@ -170,8 +171,8 @@ func (d *servers) See(f *Fact) bool {
 	return w.distinct(d.limit) >= d.limit
 }
 
-// et is Emerging Threats' rule 2000328 as it is meant: 10 MAIL FROM in 120 s by one host. Suricata's threshold begins a
-// window with the first match and another when it is over.
+// et is Emerging Threats' rule 2000328 as it is meant: 10 MAIL FROM in 120 s by one host.
+// Suricata's threshold begins a window with the first match and another when it is over.
 type et struct {
 	hosts map[netip.Addr]*struct {
 		since int64
@@ -193,8 +194,8 @@ func (d *et) See(f *Fact) bool {
 	return w.n >= 10
 }
 
-// sprt is a sequential test (Wald): it alarms when the sum reaches ln((1-beta)/alpha), with alpha = beta
-// = 0.01, and begins anew at the lower bound.
+// sprt is a sequential test (Wald): it alarms when the sum reaches ln((1-beta)/alpha), with alpha =
+// beta = 0.01, and begins anew at the lower bound.
 type sprt struct {
 	name  string
 	step  func(f *Fact) float64
@@ -217,7 +218,8 @@ func (d *sprt) See(f *Fact) bool {
 	return *sum >= math.Log((1-beta)/alpha)
 }
 
-// trw is the threshold random walk on first contacts: a clean host succeeds in 80 %, a scanner in 20 %.
+// trw is the threshold random walk on first contacts: a clean host succeeds in 80 %, a scanner in
+// 20 %.
 func trw(f *Fact) float64 {
 	switch {
 	case !f.New:

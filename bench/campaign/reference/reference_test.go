@@ -24,9 +24,11 @@ func play(acts []act, until int64) map[string]int64 {
 	host := netip.MustParseAddr("10.0.0.9")
 	for _, a := range acts {
 		up := netip.AddrPortFrom(host, uint16(30000+a.dst+a.port))
-		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, byte(a.dst / 250), byte(a.dst % 250), 7}), 25)
+		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, byte(a.dst / 250), byte(a.dst % 250),
+			7}), 25)
 		for _, c := range a.what {
-			p := campaign.Packet{Time: a.at * ms, Src: up, Dst: to, Proto: campaign.TCP, Flags: campaign.ACK}
+			p := campaign.Packet{Time: a.at * ms, Src: up, Dst: to, Proto: campaign.TCP,
+				Flags: campaign.ACK}
 			if c != 's' && c != 'm' {
 				p.Src, p.Dst = to, up
 			}
@@ -80,22 +82,40 @@ func TestAnchors(t *testing.T) {
 		{"two at a time", row(2, 10, false, "s"), map[string]int64{}},
 		{"three at a time", row(3, 10, false, "s"), map[string]int64{"netstat >2": 21}},
 		{"three one after the other", row(3, 10, false, "sof"), map[string]int64{}},
-		{"a SYN that is repeated", append(row(2, 10, false, "s"), act{at: 50, dst: 1, what: "s"}, act{at: 60, dst: 0, what: "s"}), map[string]int64{}},
-		{"six servers, one at a time", row(6, 100, false, "sof"), map[string]int64{"ntopng >5": 501}},
-		{"eleven servers, one at a time", row(11, 100, false, "sof"), map[string]int64{"ntopng >5": 501, "NEMEA >10/300 s": 1001}},
-		{"eleven servers, one a minute", row(11, 60_000, false, "sof"), map[string]int64{"ntopng >5": 300_001}},
-		{"ten at a time, answered", row(10, 1, false, "so"), map[string]int64{"netstat >2": 3, "MikroTik 10": 10, "ntopng >5": 6}},
+		{"a SYN that is repeated", append(row(2, 10, false, "s"), act{at: 50, dst: 1, what: "s"},
+			act{at: 60, dst: 0, what: "s"}), map[string]int64{}},
+		{"six servers, one at a time", row(6, 100, false, "sof"),
+			map[string]int64{"ntopng >5": 501}},
+		{"eleven servers, one at a time", row(11, 100, false, "sof"),
+			map[string]int64{"ntopng >5": 501, "NEMEA >10/300 s": 1001}},
+		{"eleven servers, one a minute", row(11, 60_000, false, "sof"),
+			map[string]int64{"ntopng >5": 300_001}},
+		{"ten at a time, answered", row(10, 1, false, "so"),
+			map[string]int64{"netstat >2": 3, "MikroTik 10": 10, "ntopng >5": 6}},
 		{"19 connections to one server", row(19, 1000, true, "sof"), map[string]int64{}},
 		{"four refused", row(4, 10, false, "sr"), map[string]int64{"TRW": 31}},
-		{"four silent ones: alarms at 5 s", row(4, 10, false, "s"), map[string]int64{"netstat >2": 21, "TRW": 5031}},
+		{"four silent ones: alarms at 5 s", row(4, 10, false, "s"),
+			map[string]int64{"netstat >2": 21, "TRW": 5031}},
 		{"refused by one server again and again", row(8, 10, true, "sr"), map[string]int64{}},
-		{"three refused, one answered", append(row(3, 100, false, "sr"), act{at: 1000, dst: 7, what: "sof"}), map[string]int64{}},
-		{"ten mails in one session", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 2, dst: 0, what: "m"}}, map[string]int64{"ET 10 MAIL/120 s": 2}},
-		{"nine mails, and one after two minutes", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 120_002, dst: 0, what: "m"}}, map[string]int64{}},
-		{"nine mails, and one within two minutes", []act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 119_000, dst: 0, what: "m"}}, map[string]int64{"ET 10 MAIL/120 s": 119_000}},
-		{"four sessions refused", row(4, 100, false, "so5f"), map[string]int64{"SPOT on rejects": 301}},
-		{"three refused, one delivered", append(row(3, 100, false, "so5f"), act{at: 400, dst: 9, what: "so32f"}), map[string]int64{}},
-		{"a refusal after a delivery is not counted", row(5, 100, false, "so325f"), map[string]int64{}},
+		{"three refused, one answered",
+			append(row(3, 100, false, "sr"), act{at: 1000, dst: 7, what: "sof"}),
+			map[string]int64{}},
+		{"ten mails in one session",
+			[]act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 2, dst: 0, what: "m"}},
+			map[string]int64{"ET 10 MAIL/120 s": 2}},
+		{"nine mails, and one after two minutes",
+			[]act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 120_002, dst: 0, what: "m"}},
+			map[string]int64{}},
+		{"nine mails, and one within two minutes",
+			[]act{{at: 1, dst: 0, what: "sommmmmmmmm"}, {at: 119_000, dst: 0, what: "m"}},
+			map[string]int64{"ET 10 MAIL/120 s": 119_000}},
+		{"four sessions refused", row(4, 100, false, "so5f"),
+			map[string]int64{"SPOT on rejects": 301}},
+		{"three refused, one delivered",
+			append(row(3, 100, false, "so5f"), act{at: 400, dst: 9, what: "so32f"}),
+			map[string]int64{}},
+		{"a refusal after a delivery is not counted", row(5, 100, false, "so325f"),
+			map[string]int64{}},
 	} {
 		for name, at := range play(c.acts, 10_000) {
 			if at != c.want[name] {
@@ -114,7 +134,8 @@ func TestAnchors(t *testing.T) {
 		t.Errorf("20 connections to one server: %v", got)
 	}
 	many := append(row(250, 10, false, "sr"), row(30, 20, false, "s")...)
-	if got := play(many, 1); got["BotFlex 20/5 min or MX"] != 191 || got["Zeek 25 failed/5 min"] != 241 {
+	if got := play(many, 1); got["BotFlex 20/5 min or MX"] != 191 ||
+		got["Zeek 25 failed/5 min"] != 241 {
 		t.Errorf("250 refused in a row: %v", got)
 	}
 }
@@ -134,7 +155,8 @@ func TestMXQuery(t *testing.T) {
 }
 
 func TestSays(t *testing.T) {
-	for text, want := range map[string]bool{"MAIL FROM:<a>": true, "x: y\r\nmail from: <a>": true, "RCPT TO:<mail from>": false, "MAIL FROM <a>": false, "": false, ":": false} {
+	for text, want := range map[string]bool{"MAIL FROM:<a>": true, "x: y\r\nmail from: <a>": true,
+		"RCPT TO:<mail from>": false, "MAIL FROM <a>": false, "": false, ":": false} {
 		if says([]byte(text)) != want {
 			t.Errorf("%q: %t", text, !want)
 		}
@@ -145,7 +167,9 @@ func TestDeclaredAreLeftOut(t *testing.T) {
 	host := netip.MustParseAddr("10.0.0.9")
 	s := NewSuite(Anchors(), []netip.Addr{host})
 	for i := range 50 {
-		s.See(&campaign.Packet{Time: int64(i) * ms, Src: netip.AddrPortFrom(host, uint16(1000+i)), Dst: netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 0, byte(i), 1}), 25), Proto: campaign.TCP, Flags: campaign.SYN}, nil)
+		s.See(&campaign.Packet{Time: int64(i) * ms, Src: netip.AddrPortFrom(host, uint16(1000+i)),
+			Dst:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 0, byte(i), 1}), 25),
+			Proto: campaign.TCP, Flags: campaign.SYN}, nil)
 	}
 	for i, a := range s.Alarms {
 		if len(a) > 0 {

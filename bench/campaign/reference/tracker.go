@@ -38,7 +38,8 @@ type wait struct {
 
 // NewSuite makes a suite of detectors.
 func NewSuite(list []Detector, declared []netip.Addr) *Suite {
-	s := &Suite{Detectors: list, Declared: map[netip.Addr]bool{}, conns: map[key]*conn{}, known: map[pair]bool{}}
+	s := &Suite{Detectors: list, Declared: map[netip.Addr]bool{}, conns: map[key]*conn{},
+		known: map[pair]bool{}}
 	for range list {
 		s.Alarms = append(s.Alarms, map[netip.Addr]int64{})
 	}
@@ -86,7 +87,8 @@ func (s *Suite) See(p *campaign.Packet, payload []byte) {
 		}
 		c = &conn{key: k, seq: p.Seq, last: p.Time}
 		s.conns[k] = c
-		s.soon, s.later = append(s.soon, wait{p.Time + 5*second, c}), append(s.later, wait{p.Time + 21*second, c})
+		s.soon, s.later = append(s.soon, wait{p.Time + 5*second, c}),
+			append(s.later, wait{p.Time + 21*second, c})
 		s.tell(Attempt, p.Time, k)
 		return
 	}
@@ -125,7 +127,8 @@ func (s *Suite) reply(c *conn, now int64, b []byte) {
 		s.tell(Delivered, now, c.key)
 	}
 	c.data = c.data || b[0] == '3'
-	for i := range b { // the last line of a batch of replies may be the 354, and one of them a refusal
+	// the last line of a batch of replies may be the 354, and one of them a refusal
+	for i := range b {
 		if i+3 < len(b) && b[i] == '\n' && !c.decided {
 			c.data = c.data || b[i+1] == '3'
 			if b[i+1] == '4' || b[i+1] == '5' {
@@ -162,13 +165,15 @@ func (s *Suite) close(c *conn, now int64) {
 
 func (s *Suite) outcome(k Kind, c *conn, now int64) {
 	p := pair{c.key.client.Addr(), c.key.server.Addr()}
-	f := Fact{Kind: k, Time: now, Src: p.src, Dst: p.dst, Port: c.key.server.Port(), New: !s.known[p]}
+	f := Fact{Kind: k, Time: now, Src: p.src, Dst: p.dst, Port: c.key.server.Port(),
+		New: !s.known[p]}
 	s.known[p] = true
 	s.give(&f)
 }
 
 func (s *Suite) tell(k Kind, now int64, of key) {
-	s.give(&Fact{Kind: k, Time: now, Src: of.client.Addr(), Dst: of.server.Addr(), Port: of.server.Port()})
+	s.give(&Fact{Kind: k, Time: now, Src: of.client.Addr(), Dst: of.server.Addr(),
+		Port: of.server.Port()})
 }
 
 func (s *Suite) give(f *Fact) {
