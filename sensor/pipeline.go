@@ -14,6 +14,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/report"
 )
 
@@ -116,7 +117,7 @@ func (p *pipeline) source(s *detect.SourceRecord) {
 	p.report.Source(s)
 }
 
-func (p *pipeline) server(s *detect.ServerRecord) {
+func (p *pipeline) server(s *mailserver.Record) {
 	if p.events != nil {
 		p.events.Server(s)
 	}

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // flushResult is what servers gave that emptied their queue after an outage.
@@ -30,8 +30,8 @@ func flushes(seed uint64) (list []flushResult) {
 		r := flushResult{name: k.name, rise: riseResult{name: k.name, factor: 10}}
 		for n := range 12 {
 			rnd := rand.New(rand.NewPCG(seed+78, uint64(i*1000+n)))
-			var s detect.MailServer
-			k.run(&s, rnd, monday, 42, usual, func(detect.ServerVerdict) {})
+			var s mailserver.Server
+			k.run(&s, rnd, monday, 42, usual, func(mailserver.Verdict) {})
 			begin := monday + 43*day + 7*hour + int64(rnd.Uint64N(uint64(3*hour)))/five*five
 			end := begin + 2*hour + int64(rnd.Uint64N(uint64(5*hour)))/five*five
 			rises := n%2 == 1
@@ -41,7 +41,7 @@ func flushes(seed uint64) (list []flushResult) {
 					return 10
 				}
 				return 1
-			}, func(t int64) bool { return t >= begin && t < end }, func(v detect.ServerVerdict) {
+			}, func(t int64) bool { return t >= begin && t < end }, func(v mailserver.Verdict) {
 				if alarm == 0 && v.Time >= end &&
 					(v.Code == "volume_burst" || v.Code == "volume_rise") &&
 					!strings.Contains(v.Text, "refusals") {

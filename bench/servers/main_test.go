@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // The short form of what the command prints; with another seed.
@@ -29,10 +29,10 @@ func TestQueues(t *testing.T) {
 
 func TestQuietYear(t *testing.T) {
 	for i := range kinds[:2] {
-		var s detect.MailServer
+		var s mailserver.Server
 		by := map[string]int{}
 		kinds[i].run(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usual,
-			func(v detect.ServerVerdict) {
+			func(v mailserver.Verdict) {
 				by[metric(v)]++
 				t.Logf("%s day %d hour %d: %s", kinds[i].name, (v.Time-monday)/day, v.Time/hour%24,
 					v.Text)

@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
-
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -20,7 +20,7 @@ type network struct {
 	port     uint16
 	now      int64
 	findings []detect.Finding // about mail servers
-	records  []detect.ServerRecord
+	records  []mailserver.Record
 }
 
 const (
@@ -42,7 +42,7 @@ func newNetwork(local ...string) *network {
 					n.findings = append(n.findings, *f)
 				}
 			},
-			Server: func(r *detect.ServerRecord) { n.records = append(n.records, *r) },
+			Server: func(r *mailserver.Record) { n.records = append(n.records, *r) },
 		})
 	n.w = n.e.Worker()
 	return n

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 const (
@@ -108,17 +109,17 @@ func holiday(date time.Time) bool {
 }
 
 // run lets a server send from a time on, in steps of five minutes.
-func (k *server) run(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, tell func(detect.ServerVerdict)) {
+func (k *server) run(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, tell func(mailserver.Verdict)) {
 	k.runDown(s, rnd, from, days, factor, func(int64) bool { return false }, tell)
 }
 
 // runDown is the same of one for which everybody has a temporary error at some times. What it could
 // not deliver then is sent within twenty minutes when the time is over, or tried again every hour.
-func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, down func(t int64) bool, tell func(detect.ServerVerdict)) {
+func (k *server) runDown(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, down func(t int64) bool, tell func(mailserver.Verdict)) {
 	busy, seed := 1.0, rnd.Uint64()
-	var backlog []detect.Mail
+	var backlog []mailserver.Mail
 	portion := 0
 	for t := from; t < from+int64(days)*day; t += five {
 		local := t
@@ -145,7 +146,7 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			at := t + int64(i)*five/int64(n+1)
 			// A message has one recipient, seldom some, to one of a few hundred domains by
 			// Zipf's law; its size is log-normal around 30 kB.
-			m := detect.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
+			m := mailserver.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
 				FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
 			rcpts := 1
 			if rnd.Float64() < 0.1 {
@@ -158,7 +159,7 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			domain := uint32(300 * math.Pow(rnd.Float64(), 3))
 			for range rcpts {
 				m.Rcpts = append(m.Rcpts,
-					detect.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
+					mailserver.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
 			}
 			if down(t) {
 				backlog = append(backlog, m)
@@ -188,7 +189,7 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 			}
 		}
 		for range poisson(rnd, submit/12) {
-			s.Session(&detect.ServerSession{Time: t,
+			s.Session(&mailserver.Session{Time: t,
 				Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true,
 				External: true, Submit: true, Auth: true}, tell)
 		}
@@ -196,17 +197,17 @@ func (k *server) runDown(s *detect.MailServer, rnd *rand.Rand, from int64, days 
 }
 
 // send delivers a message.
-func send(s *detect.MailServer, m *detect.Mail, rnd *rand.Rand, tell func(detect.ServerVerdict)) {
+func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, tell func(mailserver.Verdict)) {
 	s.Sent(m, true, tell)
-	s.Session(&detect.ServerSession{Time: m.Time, Net: m.Net, External: true, Messages: 1,
+	s.Session(&mailserver.Session{Time: m.Time, Net: m.Net, External: true, Messages: 1,
 		Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
 }
 
 // refuse has a message be refused for now.
-func refuse(s *detect.MailServer, m detect.Mail, at int64, tell func(detect.ServerVerdict)) {
-	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, detect.AtMail, detect.Busy
+func refuse(s *mailserver.Server, m mailserver.Mail, at int64, tell func(mailserver.Verdict)) {
+	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, detect.Busy
 	s.Sent(&m, true, tell)
-	s.Session(&detect.ServerSession{Time: at, Net: m.Net, External: true, Bytes: 500}, tell)
+	s.Session(&mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, tell)
 }
 
 func poisson(rnd *rand.Rand, mean float64) (n int) {
@@ -228,14 +229,14 @@ type quietResult struct {
 }
 
 // metric is what a verdict is about.
-func metric(v detect.ServerVerdict) string {
-	for m := detect.OutMessages; m < detect.Metrics; m++ {
+func metric(v mailserver.Verdict) string {
+	for m := mailserver.OutMessages; m < mailserver.Metrics; m++ {
 		if strings.Contains(v.Text, " "+m.String()) {
 			return m.String()
 		}
 	}
 	if strings.Contains(v.Text, "MiB") {
-		return detect.OutBytes.String()
+		return mailserver.OutBytes.String()
 	}
 	return v.Code
 }
@@ -244,17 +245,17 @@ func metric(v detect.ServerVerdict) string {
 func quiet(seed uint64, years int) (list []quietResult) {
 	for i := range kinds {
 		k := &kinds[i]
-		r := quietResult{name: k.name, metricYears: years * int(detect.Metrics)}
+		r := quietResult{name: k.name, metricYears: years * int(mailserver.Metrics)}
 		n := years
 		if k.office >= 1000 {
 			n = max(1, years/4) // half a minute a year
-			r.metricYears = n * int(detect.Metrics)
+			r.metricYears = n * int(mailserver.Metrics)
 		}
 		for y := range n {
-			var s detect.MailServer
+			var s mailserver.Server
 			by := map[string]int{}
 			k.run(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+
-				777*second, 365, usual, func(v detect.ServerVerdict) {
+				777*second, 365, usual, func(v mailserver.Verdict) {
 				r.alarms++
 				by[metric(v)]++
 			})
@@ -304,8 +305,8 @@ func rises(seed uint64) (list []riseResult) {
 			r := riseResult{name: k.name, factor: factor}
 			for n := range 6 {
 				rnd := rand.New(rand.NewPCG(seed+77, uint64(i*1000+n)))
-				var s detect.MailServer
-				k.run(&s, rnd, monday, 42, usual, func(detect.ServerVerdict) {})
+				var s mailserver.Server
+				k.run(&s, rnd, monday, 42, usual, func(mailserver.Verdict) {})
 				begin := monday + 43*day + 8*hour + int64(rnd.Uint64N(uint64(9*hour)))/five*five
 				found := int64(0)
 				k.run(&s, rnd, monday+42*day, 2, func(t int64) float64 {
@@ -313,7 +314,7 @@ func rises(seed uint64) (list []riseResult) {
 						return factor
 					}
 					return 1
-				}, func(v detect.ServerVerdict) {
+				}, func(v mailserver.Verdict) {
 					if found == 0 && v.Time >= begin {
 						found = v.Time
 					}

@@ -28,7 +28,7 @@ type lists struct {
 // quoted is an address in refusals, and the servers that quoted it.
 type quoted struct {
 	addr    netip.Addr
-	servers [8]slot
+	servers [8]Slot
 }
 
 // Cited is the observation that a server named a blocklist in a refusal. The address
@@ -71,8 +71,8 @@ func (l *lists) add(from *lists) {
 			if q := &l.address[i]; x.addr.IsValid() && (q.addr == x.addr || !q.addr.IsValid()) {
 				q.addr = x.addr
 				for _, server := range x.servers {
-					if server.at != 0 {
-						recently(q.servers[:], server.hash, server.at, 30*86400)
+					if server.At != 0 {
+						Recently(q.servers[:], server.hash, server.At, 30*86400)
 					}
 				}
 				break
@@ -88,7 +88,7 @@ func (h *Host) Quoted(addr netip.Addr, server uint32, now int64) (fresh bool) {
 		q := &h.lists.address[i]
 		if q.addr == addr || !q.addr.IsValid() {
 			q.addr = addr
-			if _, fresh = recently(q.servers[:], server, stamp(now), 30*86400); fresh {
+			if _, fresh = Recently(q.servers[:], server, Stamp(now), 30*86400); fresh {
 				h.changed = true
 			}
 			return fresh
@@ -117,7 +117,7 @@ func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 func (h *Host) PublicAddress(now int64) (addr netip.Addr, servers int) {
 	for i := range h.lists.address {
 		q := &h.lists.address[i]
-		if n := within(q.servers[:], stamp(now), 30*86400); n >= 2 && n > servers {
+		if n := within(q.servers[:], Stamp(now), 30*86400); n >= 2 && n > servers {
 			addr, servers = q.addr, n
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 func init() {
 	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", count(uint32(r.Value), "session"))
+		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", Plural(uint32(r.Value), "session"))
 	}}
 	detectors[Oddities] = detector{"oddities", Dialect, func(h *Host, f *Facts, r *Reason) string {
 		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.told(), ", ") + "."
@@ -64,7 +64,7 @@ const twice = 2
 func (d *dialect) told() (list []string) {
 	for i, n := range d {
 		if n >= twice {
-			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, count(uint32(n), "session")))
+			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, Plural(uint32(n), "session")))
 		}
 	}
 	return list

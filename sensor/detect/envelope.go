@@ -22,8 +22,8 @@ func tries(f *Facts, does, only string) string {
 // envelope holds in whose name a host sends, and to whom.
 type envelope struct {
 	distinct   set // domains ever sent from
-	senders    [maxDomains]slot
-	recipients [maxWindow]slot
+	senders    [maxDomains]Slot
+	recipients [maxWindow]Slot
 	mails      uint32
 }
 
@@ -45,7 +45,7 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) (fresh boo
 	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.Lately(SenderDomains, now) {
 		return fresh
 	}
-	n, _ := recently(e.senders[:], hash, stamp(now), 86400)
+	n, _ := Recently(e.senders[:], hash, Stamp(now), 86400)
 	h.judgeSenders(c, n, now)
 	return fresh
 }
@@ -73,7 +73,7 @@ func (h *Host) Recipient(c *Config, hash uint32, direct bool, now int64) {
 	if !direct {
 		return
 	}
-	if n, _ := recently(h.envelope.recipients[:], hash, stamp(now), 3600); n >= c.RecipientDomains {
+	if n, _ := Recently(h.envelope.recipients[:], hash, Stamp(now), 3600); n >= c.RecipientDomains {
 		h.found(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
 	}
 }

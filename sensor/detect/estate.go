@@ -65,10 +65,10 @@ func (h *Host) add(c *Config, o *Host, f *Facts) {
 			h.spread.contact(c, h, o.contacted(v, f))
 		}
 	})
-	slots := func(to, from []slot, span uint32) (most int) {
+	slots := func(to, from []Slot, span uint32) (most int) {
 		for _, x := range from {
-			if x.at != 0 {
-				n, _ := recently(to, x.hash, x.at, span)
+			if x.At != 0 {
+				n, _ := Recently(to, x.hash, x.At, span)
 				most = max(most, n)
 			}
 		}
@@ -123,7 +123,7 @@ func (h *Host) add(c *Config, o *Host, f *Facts) {
 }
 
 // addSaid is the part of add that is about what was said and answered.
-func (h *Host) addSaid(c *Config, o *Host, now int64, slots func(to, from []slot, span uint32) int) {
+func (h *Host) addSaid(c *Config, o *Host, now int64, slots func(to, from []Slot, span uint32) int) {
 	_, lower := c.bounds()
 	for _, t := range [][2]*refusal{{&h.refusal, &o.refusal}, {&h.unlisted, &o.unlisted}} {
 		to, from := t[0], t[1]
@@ -172,15 +172,15 @@ func (h *Host) addSaid(c *Config, o *Host, now int64, slots func(to, from []slot
 		h.judgeRefusals(c, now)
 	}
 	if o.envelope.mails > 0 || o.refusal.refused > 0 {
-		h.judgeSenders(c, max(senders, within(v.senders[:], stamp(now), 86400)), now)
+		h.judgeSenders(c, max(senders, within(v.senders[:], Stamp(now), 86400)), now)
 	}
 }
 
 // contacted is when a network was contacted, as far as that is known.
 func (h *Host) contacted(net uint32, f *Facts) int64 {
 	for _, x := range h.hour {
-		if x.at != 0 && x.hash == net {
-			return int64(x.at) * second
+		if x.At != 0 && x.hash == net {
+			return int64(x.At) * second
 		}
 	}
 	return f.First
@@ -245,16 +245,16 @@ func (s *serverLike) add(from *serverLike) {
 		s.sessions += from.sessions
 	}
 	for _, d := range from.deferred {
-		if d.at != 0 {
-			recently(s.deferred[:], d.hash, d.at, 4*3600)
+		if d.At != 0 {
+			Recently(s.deferred[:], d.hash, d.At, 4*3600)
 		}
 	}
 	s.deferrals += from.deferrals
 	s.retried += from.retried
 	n := 0
 	for _, x := range from.clients {
-		if x.at != 0 {
-			n, _ = recently(s.clients[:], x.hash, x.at, 30*86400)
+		if x.At != 0 {
+			n, _ = Recently(s.clients[:], x.hash, x.At, 30*86400)
 		}
 	}
 	s.served = max(s.served, from.served, uint32(n))

@@ -5,9 +5,9 @@ import "fmt"
 func init() {
 	detectors[Flood] = detector{"flood", Volume, func(h *Host, f *Facts, r *Reason) string {
 		if r.Threshold >= float64(floodAttempts) {
-			return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, span(floodTime))
+			return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, Span(floodTime))
 		}
-		return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three times in a row.", floodServers, span(floodTime))
+		return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three times in a row.", floodServers, Span(floodTime))
 	}}
 }
 

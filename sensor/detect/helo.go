@@ -104,7 +104,7 @@ const maxNames = 8
 // names are the HELO names of a host.
 type names struct {
 	distinct set
-	day      [maxNames]slot // names given lately
+	day      [maxNames]Slot // names given lately
 	name     [4]string      // the first ones
 	n        uint8
 	given    uint32 // how often it gave one
@@ -128,7 +128,7 @@ func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, no
 	if h.reasons[HeloNames].Value >= maxNames && h.Lately(HeloNames, now) && h.reasons[HeloName].Weight >= 3.9 && h.Lately(HeloName, now) {
 		return // nothing more can be found
 	}
-	distinct, fresh := recently(w.day[:], hash, stamp(now), 86400)
+	distinct, fresh := Recently(w.day[:], hash, Stamp(now), 86400)
 	if distinct >= c.HeloNames {
 		h.found(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
 	}

@@ -11,8 +11,8 @@ type Host struct {
 	addrs, nets set // destinations ever tried
 
 	spread   spread
-	hour     [maxWindow]slot // networks contacted lately
-	submit   [maxSubmit]slot // the same, for submission
+	hour     [maxWindow]Slot // networks contacted lately
+	submit   [maxSubmit]Slot // the same, for submission
 	fast     fast
 	flood    flood
 	outcome  outcome
@@ -20,13 +20,13 @@ type Host struct {
 	refusal  refusal
 	unlisted refusal // the same, without those that name a blocklist
 	unknown  unknown
-	denied   [4]slot // servers that wanted to know who it is
+	denied   [4]Slot // servers that wanted to know who it is
 	lists    lists
 	names    names
 	dialect  dialect
 	envelope envelope
 	lookups  *Lookups
-	servers  [maxDomains]slot // domains of servers that TLS handshakes named
+	servers  [maxDomains]Slot // domains of servers that TLS handshakes named
 	server   serverLike
 	manner   manner
 	own      own
@@ -77,7 +77,7 @@ func (h *Host) Adopt(c *Config, f *Facts) {
 	for _, n := range f.nets.hash[:f.nets.n] {
 		if h.nets.add(n, h.Room) {
 			h.spread.contact(c, h, f.First)
-			recently(h.hour[:], n, stamp(f.First), 3600)
+			Recently(h.hour[:], n, Stamp(f.First), 3600)
 		}
 	}
 }

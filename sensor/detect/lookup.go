@@ -22,10 +22,10 @@ func init() {
 const namesTime, burstNames, burstTime = 600, 6, 20
 
 // mailNames judges a list of domains whose mail servers were named.
-func (h *Host) mailNames(c *Config, code Code, list []slot, now int64) {
-	if n := within(list, stamp(now), namesTime); n >= c.MailNames {
+func (h *Host) mailNames(c *Config, code Code, list []Slot, now int64) {
+	if n := within(list, Stamp(now), namesTime); n >= c.MailNames {
 		h.found(code, now, float64(n), float64(c.MailNames), 3)
-	} else if n := within(list, stamp(now), burstTime); n >= burstNames {
+	} else if n := within(list, Stamp(now), burstTime); n >= burstNames {
 		h.found(code, now, float64(n), burstNames, 3)
 	}
 }
@@ -41,7 +41,7 @@ func (r *Reason) within() string {
 // ServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
 // domain. It says what a lookup says, and is seen where the DNS is not.
 func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
-	recently(h.servers[:], domain, stamp(now), namesTime)
+	Recently(h.servers[:], domain, Stamp(now), namesTime)
 	h.mailNames(c, TLSNames, h.servers[:], now)
 }
 
@@ -50,8 +50,8 @@ func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
 type Lookups struct {
 	MX       uint32 // queries
 	LastUsed int64
-	mx       [maxDomains]slot // domains whose servers were asked for
-	hosts    [maxDomains]slot // domains with a mail host that was looked up
+	mx       [maxDomains]Slot // domains whose servers were asked for
+	hosts    [maxDomains]Slot // domains with a mail host that was looked up
 	lists    uint32
 	list     string
 	answers  [8]answer
@@ -94,9 +94,9 @@ func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now i
 	switch q {
 	case AsksMX:
 		inc(&l.MX)
-		recently(l.mx[:], domain, stamp(now), 3600)
+		Recently(l.mx[:], domain, Stamp(now), 3600)
 	case AsksHost:
-		recently(l.hosts[:], domain, stamp(now), namesTime)
+		Recently(l.hosts[:], domain, Stamp(now), namesTime)
 	case AsksList:
 		inc(&l.lists)
 		l.list = name
@@ -136,7 +136,7 @@ func (l *Lookups) example() string {
 	if l.linked == "" {
 		return ""
 	}
-	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, span(l.linkedIn))
+	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, Span(l.linkedIn))
 }
 
 // setUp is how many domains more may be a mail client in which somebody sets up his accounts, one after the other: that counts
@@ -159,7 +159,7 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 	if h.maybeServer() {
 		return
 	}
-	if n := within(l.mx[:], stamp(now), 3600); n >= c.MXDomains {
+	if n := within(l.mx[:], Stamp(now), 3600); n >= c.MXDomains {
 		weight := 4.6
 		if n < c.MXDomains+setUp {
 			weight = 2.3

@@ -176,7 +176,7 @@ func (h *Host) Ways() string {
 	var list []string
 	for _, w := range ways {
 		if w.n > 0 {
-			list = append(list, fmt.Sprintf("%d in %s", w.ttl, count(w.n, "attempt")))
+			list = append(list, fmt.Sprintf("%d in %s", w.ttl, Plural(w.n, "attempt")))
 		}
 	}
 	return strings.Join(list, ", ")

@@ -9,7 +9,7 @@ func init() {
 	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Host, f *Facts, r *Reason) string {
 		if e := h.Egress(); e.Blocked() {
 			p := &h.ports[h.busiest()]
-			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", count(max(p.attempts, f.before(p.port)), "attempt"), p.port, e.text())
+			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", Plural(max(p.attempts, f.before(p.port)), "attempt"), p.port, e.text())
 			if h.level >= Likely {
 				text += " The machine is infected all the same."
 			}
@@ -66,7 +66,7 @@ func (o *outcome) wait(a *Attempt) {
 	}
 	for i := range o.contacts {
 		if w := &o.contacts[i]; w.state == settled {
-			*w = contact{addr: a.Addr, at: stamp(a.Time), state: waiting}
+			*w = contact{addr: a.Addr, at: Stamp(a.Time), state: waiting}
 			o.open++
 			return
 		}

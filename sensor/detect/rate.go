@@ -4,7 +4,7 @@ import "fmt"
 
 func init() {
 	detectors[FastAttempts] = detector{"fast_attempts", Volume, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold), span(int64(r.Value*float64(second))))
+		return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold), Span(int64(r.Value*float64(second))))
 	}}
 	detectors[Concurrent] = detector{"concurrent", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It had up to %d connections to mail servers open or half open at a time; a desktop has one or two.", int(r.Value))

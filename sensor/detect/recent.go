@@ -1,21 +1,21 @@
 package detect
 
-// slot is something that was seen, by its hash, and the second in which it was seen last.
+// Slot is something that was seen, by its hash, and the second in which it was seen last.
 // The zero slot is free.
-type slot struct{ hash, at uint32 }
+type Slot struct{ hash, At uint32 }
 
-// stamp is a time in the seconds of slots.
-func stamp(now int64) uint32 { return uint32(now / second) }
+// Stamp is a time in the seconds of slots.
+func Stamp(now int64) uint32 { return uint32(now / second) }
 
-// recently notes a hash in a list and says how many different ones were seen within the
+// Recently notes a hash in a list and says how many different ones were seen within the
 // last span seconds, this one included. When the list is full the oldest makes room: a
 // list tells apart as many as it has slots, and a higher count makes no difference to any
 // detector.
-func recently(list []slot, hash, now, span uint32) (distinct int, fresh bool) {
+func Recently(list []Slot, hash, now, span uint32) (distinct int, fresh bool) {
 	at, oldest := -1, 0
 	for i := range list {
 		s := &list[i]
-		if s.at == 0 { // and so are those behind it
+		if s.At == 0 { // and so are those behind it
 			if oldest = i; at < 0 {
 				at, fresh = i, true
 			}
@@ -23,24 +23,24 @@ func recently(list []slot, hash, now, span uint32) (distinct int, fresh bool) {
 		}
 		if s.hash == hash {
 			at = i
-		} else if s.at+span > now {
+		} else if s.At+span > now {
 			distinct++
 		}
-		if s.at < list[oldest].at {
+		if s.At < list[oldest].At {
 			oldest = i
 		}
 	}
 	if at < 0 {
 		at, fresh = oldest, true
 	}
-	list[at] = slot{hash, now}
+	list[at] = Slot{hash, now}
 	return min(distinct+1, len(list)), fresh
 }
 
 // within is how many different ones were seen within the last span seconds.
-func within(list []slot, now, span uint32) (n int) {
+func within(list []Slot, now, span uint32) (n int) {
 	for _, s := range list {
-		if s.at != 0 && s.at+span > now {
+		if s.At != 0 && s.At+span > now {
 			n++
 		}
 	}

@@ -125,3 +125,11 @@ type ReasonText struct {
 	// Server is the name of a reason about a mail server; Code says nothing then.
 	Server string `json:"Server"`
 }
+
+// RelayProof is the session that proves it.
+type RelayProof struct {
+	Client     netip.Addr `json:"Client"`
+	MailFrom   string     `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
+	RcptDomain string     `json:"RcptDomain"`
+	ReplyCode  uint16     `json:"ReplyCode"`
+}

@@ -9,12 +9,12 @@ func init() {
 	detectors[Refusals] = detector{"refusals", Replies, func(h *Host, f *Facts, r *Reason) string {
 		t := h.refusals()
 		if t.refused == t.sessions {
-			return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", count(t.sessions, "session"))
+			return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", Plural(t.sessions, "session"))
 		}
-		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", t.refused, count(t.sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", t.refused, Plural(t.sessions, "session"))
 	}}
 	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknown.unknown, count(h.unknown.recipients, "recipient"))
+		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknown.unknown, Plural(h.unknown.recipients, "recipient"))
 	}}
 	detectors[Strangers] = detector{"strangers", Replies, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", orMore(r.Value, len(h.denied)))
@@ -66,7 +66,7 @@ func (h *Host) SessionDecided(c *Config, refused, listed bool, now int64) {
 	}
 	if refused && !(listed && h.has(Serves)) {
 		h.judgeRefusals(c, now)
-		h.judgeSenders(c, within(h.envelope.senders[:], stamp(now), 86400), now)
+		h.judgeSenders(c, within(h.envelope.senders[:], Stamp(now), 86400), now)
 	}
 	if !refused && h.has(Refusals) && !decided && h.refusals().llr < partly {
 		h.reasons[Refusals] = Reason{} // the test was on its way, and is not any more
@@ -140,7 +140,7 @@ func (h *Host) judgeUnknown(c *Config, now int64) {
 // Denied is the observation that a server refused because it does not know the client. Two servers that do
 // are one too many.
 func (h *Host) Denied(server uint32, now int64) {
-	if n, _ := recently(h.denied[:], server, stamp(now), 86400); n >= 2 {
+	if n, _ := Recently(h.denied[:], server, Stamp(now), 86400); n >= 2 {
 		h.found(Strangers, now, float64(n), 2, 4.6)
 	}
 }

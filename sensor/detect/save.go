@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -323,53 +321,4 @@ func (c *Class) UnmarshalText(name []byte) error {
 		}
 	}
 	return fmt.Errorf("there is no class %q", name)
-}
-
-// Clone is a copy of what a checkpoint holds.
-func (s *MailServer) Clone() *MailServer {
-	c := *s
-	c.Queue.Waiting, c.Queue.Silent = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Silent)
-	for net, d := range c.Queue.Silent {
-		d.Letters, d.Round.Hosts = slices.Clone(d.Letters), slices.Clone(d.Round.Hosts)
-		c.Queue.Silent[net] = d
-	}
-	c.Queue.Destinations.Of, c.Queue.Destinations.Usual = maps.Clone(s.Queue.Destinations.Of), maps.Clone(s.Queue.Destinations.Usual)
-	c.Accounts.Known, c.Accounts.Senders = maps.Clone(s.Accounts.Known), maps.Clone(s.Accounts.Senders)
-	c.Count.Port25 = slices.Clone(s.Count.Port25)
-	for hash, x := range c.Accounts.Known {
-		x.Nets, x.Domains = slices.Clone(x.Nets), slices.Clone(x.Domains)
-		c.Accounts.Known[hash] = x
-	}
-	for i := range c.Traffic.Series {
-		c.Traffic.Series[i].Batches = slices.Clone(s.Traffic.Series[i].Batches)
-	}
-	c.Relay.Domains, c.Relay.Strangers = maps.Clone(s.Relay.Domains), slices.Clone(s.Relay.Strangers)
-	return &c
-}
-
-// Sound corrects what a checkpoint cannot hold unless somebody wrote into it: indexes that point
-// nowhere. room is what its queue shares with others from now on.
-func (s *MailServer) Sound(room *Room) {
-	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
-	for i := range s.Traffic.Series {
-		past := &s.Traffic.Series[i].Batches
-		*past = (*past)[:min(len(*past), maxBatches)]
-		s.Traffic.Series[i].sound()
-	}
-	s.Queue.Hour = max(0, s.Queue.Hour)
-	s.Queue.share(room)
-	for k, d := range s.Relay.Domains {
-		d.N = min(d.N, uint8(len(d.Nets)))
-		s.Relay.Domains[k] = d
-	}
-}
-
-// sound has means be numbers that a count can have: versions before this one made others after 255
-// weeks.
-func (s *Series) sound() {
-	for slot, mean := range s.Mean {
-		if !(mean >= 0 && mean <= math.MaxUint32) {
-			s.Mean[slot], s.Weeks[slot] = 0, 0
-		}
-	}
 }

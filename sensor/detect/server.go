@@ -8,13 +8,13 @@ func init() {
 	}}
 	detectors[Welcome] = detector{"welcome", Favour, func(h *Host, f *Facts, r *Reason) string {
 		t := h.refusals()
-		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.taken, count(t.all, "session"))
+		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.taken, Plural(t.all, "session"))
 	}}
 	detectors[Retries] = detector{"retries", Favour, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.server.retried, count(h.server.deferrals, "deferral"))
+		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.server.retried, Plural(h.server.deferrals, "deferral"))
 	}}
 	detectors[Serves] = detector{"serves", Favour, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("In its favour: %s from outside bring it mail.", count(h.server.served, "host"))
+		return fmt.Sprintf("In its favour: %s from outside bring it mail.", Plural(h.server.served, "host"))
 	}}
 }
 
@@ -23,10 +23,10 @@ type serverLike struct {
 	name      uint32 // the one HELO name; see named
 	sessions  uint32 // in which it was given
 	several   bool
-	deferred  [8]slot // servers that said "later"
+	deferred  [8]Slot // servers that said "later"
 	deferrals uint32
 	retried   uint32
-	clients   [2]slot // hosts from outside that it serves
+	clients   [2]Slot // hosts from outside that it serves
 	served    uint32
 }
 
@@ -45,7 +45,7 @@ func (s *serverLike) named(hash uint32, name []byte) {
 // Deferred is the observation that a server asked to come back later.
 func (h *Host) Deferred(server uint32, now int64) {
 	inc(&h.server.deferrals)
-	recently(h.server.deferred[:], server, stamp(now), 4*3600)
+	Recently(h.server.deferred[:], server, Stamp(now), 4*3600)
 }
 
 // A queue tries again after minutes: Postfix between 300 s and 4,000 s, RFC 5321 (section
@@ -59,7 +59,7 @@ func (s *serverLike) tried(a *Attempt) {
 	}
 	for i := range s.deferred {
 		d := &s.deferred[i]
-		if age := stamp(a.Time) - d.at; d.hash == a.Addr && d.at != 0 && age >= retryFrom && age <= retryTo {
+		if age := Stamp(a.Time) - d.At; d.hash == a.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
 			inc(&s.retried)
 			d.hash = ^a.Addr // counted
 		}
@@ -74,7 +74,7 @@ func (h *Host) Disown() {
 
 // Served is the observation that the host took a message from a client outside.
 func (h *Host) Served(client uint32, now int64) {
-	n, _ := recently(h.server.clients[:], client, stamp(now), 30*86400)
+	n, _ := Recently(h.server.clients[:], client, Stamp(now), 30*86400)
 	h.server.served = max(h.server.served, uint32(n))
 	h.changed = true
 }

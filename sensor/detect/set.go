@@ -25,7 +25,8 @@ const (
 // Room is what sets may take beyond their share, in words of four bytes. Nil is none.
 type Room struct{ Words int }
 
-func (r *Room) take(n int) bool {
+// Take takes n words, and reports whether there were as many.
+func (r *Room) Take(n int) bool {
 	if r == nil || n > r.Words {
 		return false
 	}
@@ -62,7 +63,7 @@ func (s *set) add(h uint32, room *Room) bool {
 // grow doubles the table, or goes over to bits.
 func (s *set) grow(room *Room) {
 	old, n := s.table, max(16, 2*len(s.table))
-	if s.rough = n > setWords && (n > maxWords || !room.take(n)); s.rough {
+	if s.rough = n > setWords && (n > maxWords || !room.Take(n)); s.rough {
 		n, s.n = setWords, 0
 	}
 	s.table = make([]uint32, n)

@@ -8,7 +8,7 @@ import (
 func init() {
 	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-			count(h.attempts(f), "connection"), count(h.nets.len(), "different mail network"), span(f.Last-h.since(f)))
+			Plural(h.attempts(f), "connection"), Plural(h.nets.len(), "different mail network"), Span(f.Last-h.since(f)))
 	}}
 	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
 		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))
@@ -77,7 +77,7 @@ func judgeWindow(c *Config, h *Host, a *Attempt) {
 	if h.reasons[ManyNetworks].Weight >= massWeight && h.Lately(ManyNetworks, a.Time) {
 		return
 	}
-	n, _ := recently(h.hour[:], a.Net, stamp(a.Time), 3600)
+	n, _ := Recently(h.hour[:], a.Net, Stamp(a.Time), 3600)
 	switch {
 	case n >= c.MassNetworks:
 		h.found(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), massWeight)
@@ -92,7 +92,7 @@ func judgeSubmit(c *Config, h *Host, a *Attempt) {
 	if a.Port == 25 || h.Lately(SubmitSpread, a.Time) {
 		return
 	}
-	if n, _ := recently(h.submit[:], a.Net, stamp(a.Time), 3600); n >= c.SubmitNetworks {
+	if n, _ := Recently(h.submit[:], a.Net, Stamp(a.Time), 3600); n >= c.SubmitNetworks {
 		h.found(SubmitSpread, a.Time, float64(n), float64(c.SubmitNetworks), 4.6)
 	}
 }

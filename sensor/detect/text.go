@@ -15,8 +15,8 @@ func (h *Host) Text(code Code, f *Facts) string {
 	return detectors[code].text(h, f, &h.reasons[code])
 }
 
-// count is "1 session" or "2 sessions".
-func count[N int | uint32](n N, what string) string {
+// Plural is "1 session" or "2 sessions".
+func Plural[N int | uint32](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -73,8 +73,8 @@ func (f *Finding) Straight() string {
 	return "tries to reach mail servers on the Internet"
 }
 
-// span is a duration as people say it.
-func span(ns int64) string {
+// Span is a duration as people say it.
+func Span(ns int64) string {
 	d := time.Duration(ns)
 	switch {
 	case d < time.Second:

@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // Counts are what a host did in a time; CountNames has their names.
@@ -75,7 +76,7 @@ func countsOf(f *detect.Facts) Counts {
 		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
 }
 
-func countsIn(c *detect.ServerCounts) Counts {
+func countsIn(c *mailserver.Counts) Counts {
 	return Counts{CountSessionsIn: c.SessionsIn, CountMessagesIn: c.MessagesIn}
 }
 

@@ -33,6 +33,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/wire"
 )
 
@@ -100,7 +101,7 @@ type Output struct {
 	// Saved.Replay. The record may be kept.
 	Keep   func(*Saved)
 	Source func(*detect.SourceRecord)
-	Server func(*detect.ServerRecord)
+	Server func(*mailserver.Record)
 	Site   func(*detect.Site)
 	Stats  func(now int64)
 }

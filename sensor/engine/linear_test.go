@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -112,7 +113,7 @@ var linearFamilies = []struct {
 func TestLinearFrames(t *testing.T) {
 	took := func(frames []frame) time.Duration {
 		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}, AllSessions: true, Limits: Limits{Memory: 32 << 20}, Seed: []byte("linear")},
-			Output{Session: func(*detect.Session) uint64 { return 1 }, Finding: func(*detect.Finding) {}, Source: func(*detect.SourceRecord) {}, Server: func(*detect.ServerRecord) {}})
+			Output{Session: func(*detect.Session) uint64 { return 1 }, Finding: func(*detect.Finding) {}, Source: func(*detect.SourceRecord) {}, Server: func(*mailserver.Record) {}})
 		w := e.Worker()
 		var list []wire.Frame
 		for _, f := range frames {

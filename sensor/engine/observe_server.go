@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/smtpsniff"
 )
 
@@ -17,8 +18,8 @@ type serverSeen struct {
 	client, server flowtable.Addr
 	v6             bool
 	outside        bool // the server is none of ours
-	mail           *detect.Mail
-	session        *detect.ServerSession
+	mail           *mailserver.Mail
+	session        *mailserver.Session
 	attempt        tryState
 	net, host      uint32
 	answer         *nameAnswer
@@ -45,7 +46,7 @@ const maxRcpts = 100
 
 // envelope is the transaction of a session in hand.
 type envelope struct {
-	mail     detect.Mail
+	mail     mailserver.Mail
 	open     bool
 	answered int // replies to RCPT so far
 	refused  bool
@@ -112,7 +113,7 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 				continue
 			}
 			x.open = true
-			x.mail = detect.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			x.mail = mailserver.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
 			}
@@ -134,11 +135,11 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 
 // locality is whose domain a recipient of a session has. The configured domains are those of the declared servers, if
 // there are any: another server of ours then has domains that nobody configured, and they are learned.
-func (e *Engine) locality(k *flowtable.Key, domain string) detect.Locality {
+func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	where := e.servers.local.Locality(domain)
 	known := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
-	if where == detect.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
-		return detect.UnknownDomain
+	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
+		return mailserver.UnknownDomain
 	}
 	return where
 }
@@ -153,7 +154,7 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 			x.mail.Listed, x.listed = true, true
 		}
 	}
-	over := func(phase detect.PhaseClass) {
+	over := func(phase mailserver.PhaseClass) {
 		if x.open && refused {
 			x.mail.Code, x.mail.Phase = ev.Code, phase
 			s.endMail(f, k, talk, x)
@@ -168,21 +169,21 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	case smtpsniff.Helo:
 		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
 	case smtpsniff.Mail:
-		over(detect.AtMail)
+		over(mailserver.AtMail)
 	case smtpsniff.Rcpt:
 		if x.open && x.answered < len(x.mail.Rcpts) {
 			to := &x.mail.Rcpts[x.answered]
 			to.Code = ev.Code
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
-				x.mail.Phase = detect.AtRcpt
+				x.mail.Phase = mailserver.AtRcpt
 				why, _, _ := s.causeOf(ev)
 				to.Absent = why == detect.UserUnknown
 			}
 		}
 		x.answered++
 	case smtpsniff.Data, smtpsniff.EndOfData:
-		over(detect.AtData)
+		over(mailserver.AtData)
 	}
 }
 
@@ -224,7 +225,7 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	x.open = false
 	s.release(x)
 	m := x.mail
-	x.mail = detect.Mail{}
+	x.mail = mailserver.Mail{}
 	m.Time, m.Over = f.last, !m.Taken
 	v6 := k.Scope.V6()
 	other := k.Server
@@ -237,8 +238,8 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 		}
 	}
 	m.Name = x.name
-	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool {
-		return to.Code/100 == 2 && (to.Where != detect.LocalDomain || to.Onward != 0)
+	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
+		return to.Code/100 == 2 && (to.Where != mailserver.LocalDomain || to.Onward != 0)
 	}) {
 		f.flags |= relayed
 	}
@@ -284,7 +285,7 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	}
 	v6 := k.Scope.V6()
 	_, up := f.conn.Counts(tcp.Client)
-	d := &detect.ServerSession{Time: f.last, Inbound: f.has(inside), External: true, Submit: k.ServerPort != 25, Bytes: up}
+	d := &mailserver.Session{Time: f.last, Inbound: f.has(inside), External: true, Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
 	if d.Inbound {
 		other = k.Client

@@ -6,23 +6,23 @@ import (
 	"strings"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/smtpsniff"
 )
 
 // recipient is what a path in RCPT means: a mailbox in lower case, without the route to it (RFC 5321, appendix C: "@a,@b:user@c") and
 // without the dot that some write behind a domain. So it is the same when it leaves as when it came.
-func (s *shard) recipient(k *flowtable.Key, path []byte) detect.Recipient {
+func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(unrouted(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
-	to := detect.Recipient{Hash: s.e.table.Secret.Bytes(mailbox), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
+	to := mailserver.Recipient{Hash: s.e.table.Secret.Bytes(mailbox), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
 	if literal := literal(domain); literal.IsValid() && s.e.elsewhere(k, literal) {
-		if to.Where = detect.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
-			to.Where, to.Onward, to.OnwardName = detect.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
+		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
+			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
 		}
 		return to
 	}
-	if to.Where == detect.ForeignDomain {
+	if to.Where == mailserver.ForeignDomain {
 		return to
 	}
 	local := mailbox
@@ -30,7 +30,7 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) detect.Recipient {
 		local = mailbox[:len(mailbox)-len(domain)-1]
 	}
 	if next := onward(local); next != nil {
-		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != detect.LocalDomain {
+		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != mailserver.LocalDomain {
 			to.Onward, to.OnwardName = s.e.table.Secret.Bytes(next), domain
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // Mail servers of ours are watched besides: a server's sessions are in the shards of its
@@ -19,7 +20,7 @@ import (
 // servers are all that are watched.
 type servers struct {
 	known  atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
-	local  detect.Domains
+	local  mailserver.Domains
 	full   atomic.Uint64 // servers, senders and recipients that found no room
 	next   int64         // when records are given out
 	ticked int64         // the latest second
@@ -29,7 +30,7 @@ type servers struct {
 
 // mailServer is one of them. The fields belong to who holds tickMu.
 type mailServer struct {
-	detect.MailServer
+	mailserver.Server
 	addr     netip.Addr
 	declared bool
 	open     [detect.Classes]*serverFinding
@@ -40,7 +41,7 @@ type mailServer struct {
 const maxBehind = hour
 
 // at moves a server's time on.
-func (s *mailServer) at(now int64, tell func(detect.ServerVerdict)) {
+func (s *mailServer) at(now int64, tell func(mailserver.Verdict)) {
 	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
 		s.Resume(now)
@@ -64,7 +65,7 @@ func (e *Engine) initServers() {
 	}
 	e.servers.known.Store(&known)
 	if len(e.cfg.LocalDomains) > 0 {
-		e.servers.local = detect.Domains{}
+		e.servers.local = mailserver.Domains{}
 		for _, d := range e.cfg.LocalDomains {
 			e.servers.local[d] = true
 		}
@@ -144,8 +145,8 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 }
 
 // answered reports whether the server said something to a recipient.
-func answered(m *detect.Mail) bool {
-	return slices.ContainsFunc(m.Rcpts, func(to detect.Recipient) bool { return to.Code != 0 })
+func answered(m *mailserver.Mail) bool {
+	return slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool { return to.Code != 0 })
 }
 
 // tickServers moves the servers' time on, once a second, and gives out their records when it
@@ -227,7 +228,7 @@ func (e *Engine) allServers() (list []*mailServer) {
 // SavedServer is a mail server in the checkpoint.
 type SavedServer struct {
 	Addr     netip.Addr                      `json:"Addr"`
-	State    *detect.MailServer              `json:"State"`
+	State    *mailserver.Server              `json:"State"`
 	Findings map[detect.Class]*serverFinding `json:"Findings,omitempty"`
 }
 
@@ -247,7 +248,7 @@ func (e *Engine) saveServers() (list []SavedServer) {
 
 // save copies a server. The caller holds tickMu.
 func (s *mailServer) save() SavedServer {
-	d := SavedServer{Addr: s.addr, State: s.MailServer.Clone(), Findings: map[detect.Class]*serverFinding{}}
+	d := SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: map[detect.Class]*serverFinding{}}
 	for c, f := range s.open {
 		if f != nil {
 			copied := *f
@@ -275,8 +276,8 @@ func (e *Engine) restoreServers(list []SavedServer) {
 		if s == nil {
 			continue
 		}
-		s.MailServer = *d.State
-		s.MailServer.Sound(&e.servers.room)
+		s.Server = *d.State
+		s.Server.Sound(&e.servers.room)
 		s.resumed = true
 		for c, f := range d.Findings {
 			if c >= detect.OpenRelay && c < detect.Classes && f != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // dialogue speaks lines: "C:" and "S:".
@@ -49,13 +50,13 @@ type play struct {
 	at       int64
 	port     uint16
 	findings []detect.Finding
-	servers  map[string]detect.ServerRecord
+	servers  map[string]mailserver.Record
 	sites    []detect.Site
 	given    []*detect.Session
 }
 
 func newPlay(cfg Config) *play {
-	p := &play{at: epoch, port: 40000, servers: map[string]detect.ServerRecord{}}
+	p := &play{at: epoch, port: 40000, servers: map[string]mailserver.Record{}}
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
 	p.e = New(cfg, Output{
 		Finding: func(f *detect.Finding) {
@@ -63,7 +64,7 @@ func newPlay(cfg Config) *play {
 				p.findings = append(p.findings, *f)
 			}
 		},
-		Server: func(s *detect.ServerRecord) { p.servers[s.Addr.String()] = *s },
+		Server: func(s *mailserver.Record) { p.servers[s.Addr.String()] = *s },
 		Session: func(s *detect.Session) uint64 {
 			p.given = append(p.given, s)
 			if len(s.MailFrom) > 0 && s.Client.Addr().String() == stranger && s.Messages > 0 {
@@ -231,7 +232,7 @@ func TestServerQueue(t *testing.T) {
 	p.e.Finish("end_of_input")
 	s := p.servers[ourServer]
 	if s.Queue.Estimate != 3 || s.Queue.Listed != 1 || s.Count.FailedOut != 1 || s.Count.DeferredOut != 3 || s.Count.Listed != 2 ||
-		s.Count.FailedBy != [detect.PhaseClasses]uint64{detect.AtConnect: 1, detect.AtRcpt: 3, detect.AtData: 1} {
+		s.Count.FailedBy != [mailserver.PhaseClasses]uint64{mailserver.AtConnect: 1, mailserver.AtRcpt: 3, mailserver.AtData: 1} {
 		t.Errorf("%+v", s)
 	}
 	if why := s.Count.FailedWhy; why[detect.OnList] != 2 || why[detect.UserUnknown] != 1 || why[detect.OtherCause]+why[detect.Busy] != 2 || s.Count.AbsentOut != 1 {

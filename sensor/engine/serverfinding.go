@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/smtpsniff"
 )
 
@@ -34,8 +35,8 @@ const (
 )
 
 // teller makes findings of verdicts about a server.
-func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
-	return func(v detect.ServerVerdict) {
+func (e *Engine) teller(s *mailServer) func(mailserver.Verdict) {
+	return func(v mailserver.Verdict) {
 		f := s.open[v.Class]
 		action := "updated"
 		if f == nil {
@@ -63,7 +64,7 @@ func (e *Engine) teller(s *mailServer) func(detect.ServerVerdict) {
 }
 
 // because notes a reason; fresh says that it is a new one.
-func (f *serverFinding) because(v *detect.ServerVerdict) (fresh bool) {
+func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
 	for i := range f.Reasons {
 		r := &f.Reasons[i]
 		if r.Server == v.Code {

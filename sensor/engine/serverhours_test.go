@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/wire"
 )
 
@@ -16,7 +17,7 @@ func TestHours(t *testing.T) {
 		p := newPlay(relayConfig())
 		p.w.size = size
 		var hours []int64
-		p.e.out.Server = func(r *detect.ServerRecord) { hours = append(hours, r.Time) }
+		p.e.out.Server = func(r *mailserver.Record) { hours = append(hours, r.Time) }
 		p.e.out.Finding = func(f *detect.Finding) {
 			if f.Class == detect.OpenRelay && f.Action == "closed" && f.CloseReason == "quiet" {
 				closed = f.Time
@@ -106,7 +107,7 @@ func TestQuietHoursAreBounded(t *testing.T) {
 		least, most int   // records
 	}{{hour, 30, 45}, {10 * hour, 50, 220}, {47 * hour, 40, 130}} {
 		told := 0
-		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}}, Output{Server: func(*detect.ServerRecord) { told++ }})
+		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}}, Output{Server: func(*mailserver.Record) { told++ }})
 		w := e.Worker()
 		for i := range 40 {
 			d := newConn("10.0.0.25", "192.0.2.25", uint16(40000+i), 25)

@@ -15,9 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 func schema(t *testing.T) *jsonschema.Schema {
@@ -113,8 +113,8 @@ func everything(text string) func(*Writer) {
 		w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external", Time: 1e18})
 		w.Stats(1e18, &Stats{Frames: 10, Refused: 1, Decode: []Count{{"tcp_mail", 9}, {"short_tcp_header", 1}}})
 		w.Health(1e18, &Health{Check: "drops", State: "raised", Text: "drops", Hint: "buffer", Since: 1e18})
-		w.Server(&detect.ServerRecord{Addr: netip.MustParseAddr("10.0.0.25"), Declared: true, First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
-			Hour: detect.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true}, Queue: detect.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
+		w.Server(&mailserver.Record{Addr: netip.MustParseAddr("10.0.0.25"), Declared: true, First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
+			Hour: mailserver.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true}, Queue: mailserver.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
 		w.Site(&detect.Site{Time: 1e18, PublicIP: netip.MustParseAddr("192.0.2.80"), Servers: 2,
 			Lists: []detect.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2, Sample: text}}})
 		w.Finding(relayFinding(text))

@@ -5,20 +5,20 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
-
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // Server writes what is known of a mail server. Counts are since it was first seen; the
 // baseline is that of the last whole hour.
-func (w *Writer) Server(s *detect.ServerRecord) {
+func (w *Writer) Server(s *mailserver.Record) {
 	c := &s.Count
 	d := zerolog.Dict().Bool("declared", s.Declared).Str("first_seen", Timestamp(s.First)).Bool("learning", s.Learning).
 		Uint64("messages_out", c.MessagesOut).Uint64("messages_in", c.MessagesIn).Uint64("sessions_out", c.SessionsOut).Uint64("sessions_in", c.SessionsIn).
 		Uint64("recipients_out", c.RecipientsOut).Uint64("bytes_out", c.BytesOut).Uint64("failed_out", c.FailedOut).Uint64("deferred_out", c.DeferredOut)
 	by := zerolog.Dict()
 	for p, n := range c.FailedBy {
-		by.Uint64(detect.PhaseClass(p).String(), n)
+		by.Uint64(mailserver.PhaseClass(p).String(), n)
 	}
 	why := zerolog.Dict()
 	for c, n := range c.FailedWhy {
@@ -55,7 +55,7 @@ func (w *Writer) Server(s *detect.ServerRecord) {
 func round(f float64) float64 { return float64(int64(f*100)) / 100 }
 
 // ServerText is a server in one line.
-func ServerText(s *detect.ServerRecord) string {
+func ServerText(s *mailserver.Record) string {
 	t := fmt.Sprintf("%s sent %d messages, took %d, %d wait", s.Addr, s.Count.MessagesOut, s.Count.MessagesIn, s.Queue.Estimate)
 	if s.RelayDenied > 0 {
 		t += fmt.Sprintf("; it refused to relay %d times, for %d strangers", s.RelayDenied, s.RelayStrangers)

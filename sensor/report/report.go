@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // Report collects what was found. Its methods are called by one goroutine. A nil Report takes in
@@ -28,7 +29,7 @@ type Report struct {
 	talkers  top // of ours, undeclared, that tried to mail
 	others   int // external sources
 	health   []string
-	mail     map[netip.Addr]detect.ServerRecord
+	mail     map[netip.Addr]mailserver.Record
 	site     *detect.Site
 	homes    homes
 }

@@ -9,17 +9,17 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
 )
 
 // Server takes in what is known of a mail server; the latest counts.
-func (r *Report) Server(s *detect.ServerRecord) {
+func (r *Report) Server(s *mailserver.Record) {
 	if r == nil {
 		return
 	}
 	if r.mail == nil {
-		r.mail = map[netip.Addr]detect.ServerRecord{}
+		r.mail = map[netip.Addr]mailserver.Record{}
 	}
 	r.mail[s.Addr] = *s
 }
@@ -29,7 +29,7 @@ func (r *Report) mailServers(p *printer) {
 	if len(r.mail) == 0 {
 		return
 	}
-	list := slices.SortedFunc(maps.Values(r.mail), func(a, b detect.ServerRecord) int {
+	list := slices.SortedFunc(maps.Values(r.mail), func(a, b mailserver.Record) int {
 		return cmp.Or(-cmp.Compare(a.Count.MessagesOut, b.Count.MessagesOut), a.Addr.Compare(b.Addr))
 	})
 	p.section(fmt.Sprintf("Mail servers (%d)", len(list)))
@@ -51,7 +51,7 @@ func (r *Report) mailServers(p *printer) {
 }
 
 // sent is how many messages a server sent. Of one that nobody declared the first are known by what is counted of every source only.
-func (r *Report) sent(s *detect.ServerRecord) uint64 {
+func (r *Report) sent(s *mailserver.Record) uint64 {
 	n := s.Count.MessagesOut
 	if s.Declared {
 		return n
@@ -70,7 +70,7 @@ func (r *Report) sent(s *detect.ServerRecord) uint64 {
 }
 
 // serverDetails is what a table has no room for: a sentence for each thing that is worth one.
-func (r *Report) serverDetails(p *printer, s *detect.ServerRecord) {
+func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 	c := &s.Count
 	say := func(format string, args ...any) {
 		p.item(fmt.Sprintf("%s: ", s.Addr) + fmt.Sprintf(format, args...))
@@ -137,7 +137,7 @@ func (r *Report) serverDetails(p *printer, s *detect.ServerRecord) {
 	}
 }
 
-var phaseText = [detect.PhaseClasses]string{detect.AtConnect: "at the greeting", detect.AtMail: "the sender", detect.AtRcpt: "a recipient", detect.AtData: "the message"}
+var phaseText = [mailserver.PhaseClasses]string{mailserver.AtConnect: "at the greeting", mailserver.AtMail: "the sender", mailserver.AtRcpt: "a recipient", mailserver.AtData: "the message"}
 
 func refusals(n uint64) string {
 	if n == 1 {
@@ -198,7 +198,7 @@ func yes(b bool) string {
 }
 
 // relaying is the standing test of a server: what it did with strangers' foreign recipients.
-func relaying(s *detect.ServerRecord) string {
+func relaying(s *mailserver.Record) string {
 	switch {
 	case s.Relayed > 0:
 		return fmt.Sprintf("FAILED: %d relayed", s.Relayed)

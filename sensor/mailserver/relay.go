@@ -1,9 +1,10 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
+
+	"spamsensor/sensor/detect"
 )
 
 // Relay decides whether a mail server passes on mail for strangers: whether it is an open
@@ -60,17 +61,9 @@ type LearnedDomain struct {
 type passing struct {
 	at, first   int64
 	net, domain uint32
-	proof       RelayProof
+	proof       detect.RelayProof
 	proved      bool
 	onward      bool // it was for one of ours, and asked to be passed on
-}
-
-// RelayProof is the session that proves it.
-type RelayProof struct {
-	Client     netip.Addr `json:"Client"`
-	MailFrom   string     `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
-	RcptDomain string     `json:"RcptDomain"`
-	ReplyCode  uint16     `json:"ReplyCode"`
 }
 
 const (
@@ -117,7 +110,7 @@ func (d Domains) Locality(domain string) Locality {
 }
 
 // In is the observation of a message, or an attempt at one, that somebody brought.
-func (r *Relay) In(m *Mail, tell func(ServerVerdict)) {
+func (r *Relay) In(m *Mail, tell func(Verdict)) {
 	if r.Start == 0 {
 		r.Start = m.Time
 	}
@@ -137,7 +130,7 @@ func (r *Relay) In(m *Mail, tell func(ServerVerdict)) {
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
-				tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
+				tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
 					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
@@ -170,11 +163,11 @@ func (r *Relay) deny(m *Mail) {
 }
 
 // taken is a stranger's message that was taken for a domain that is not known to be local.
-func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(ServerVerdict)) {
+func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(Verdict)) {
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
-		tell(ServerVerdict{Class: OpenRelay, Level: Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
+		tell(Verdict{Class: detect.OpenRelay, Level: detect.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
 			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
@@ -235,7 +228,7 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 }
 
 // Out is the observation of a message that the server delivers to somebody outside.
-func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
+func (r *Relay) Out(m *Mail, tell func(Verdict)) {
 	for i := range m.Rcpts {
 		p, ok := r.waiting[m.Rcpts[i].Hash]
 		if !ok || m.Time-p.at > joinTime {
@@ -246,13 +239,13 @@ func (r *Relay) Out(m *Mail, tell func(ServerVerdict)) {
 		if p.onward {
 			r.Confirmed, r.Last = true, m.Time
 			r.Relayed++
-			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			tell(Verdict{Class: detect.OpenRelay, Level: detect.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says that it shall go on to %s, as in user%%%s@your.domain, and passed it on to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain, m.Client)})
 			continue
 		}
 		if p.proved {
 			r.Confirmed = true
-			tell(ServerVerdict{Class: OpenRelay, Level: Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			tell(Verdict{Class: detect.OpenRelay, Level: detect.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
@@ -269,7 +262,7 @@ func afterwards(ns int64) string {
 }
 
 // join counts domains that came and went while no domain is configured.
-func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
+func (r *Relay) join(p *passing, m *Mail, tell func(Verdict)) {
 	if r.joined == nil {
 		r.joined = map[uint32]map[uint32]bool{}
 	}
@@ -287,11 +280,11 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+	v := Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
-			p.proof.Client, count(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
+			p.proof.Client, detect.Plural(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
-		v.Level = Likely
+		v.Level = detect.Likely
 	}
 	if n == 1 && r.Suspected {
 		return
@@ -303,7 +296,7 @@ func (r *Relay) join(p *passing, m *Mail, tell func(ServerVerdict)) {
 // Session is the observation of a session that strangers' bytes came in: where nothing can be
 // read, a server that suddenly sends much while one network brings most of what comes is
 // suspicious.
-func (r *Relay) Session(s *ServerSession, tell func(ServerVerdict)) {
+func (r *Relay) Session(s *Session, tell func(Verdict)) {
 	switch {
 	case !s.External || s.Bytes < submitted:
 	case s.Inbound && s.Hidden && !s.Auth && !s.Submit:
@@ -326,7 +319,7 @@ func (r *Relay) Session(s *ServerSession, tell func(ServerVerdict)) {
 const minInBytes = 256 << 10
 
 // Burst is called when the server sends more than usual.
-func (r *Relay) Burst(a *VolumeAlarm, tell func(ServerVerdict)) {
+func (r *Relay) Burst(a *VolumeAlarm, tell func(Verdict)) {
 	var sum, top uint64
 	for _, n := range r.in {
 		sum += n
@@ -335,7 +328,7 @@ func (r *Relay) Burst(a *VolumeAlarm, tell func(ServerVerdict)) {
 	if a.Time/hour != r.inHour || sum < minInBytes || top*2 <= sum {
 		return
 	}
-	tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
+	tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
 		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% of what comes in: it may be relaying for it.", 100*top/sum)})
 }
 

@@ -1,6 +1,10 @@
-package detect
+package mailserver
 
-import "math"
+import (
+	"math"
+
+	"spamsensor/sensor/detect"
+)
 
 // Outage is a time in which most of what a server tries to deliver fails: its line is down, its name servers are, or everybody
 // refuses it for now. What it could not send waits, and is sent when the time is over, with ten and more
@@ -15,13 +19,13 @@ import "math"
 //
 // The fields are the format of the checkpoint.
 type Outage struct {
-	From      int64   `json:"From"` // To is zero while it lasts
-	To        int64   `json:"To"`
-	Waited    int     `json:"Waited"` // most that waited meanwhile
-	good, bad float64 // tries, half of them forgotten after a quarter of an hour
-	at        int64   // when that was done last
-	nets      [3]slot // that failed
-	most      bool    // one that usually takes half
+	From      int64          `json:"From"` // To is zero while it lasts
+	To        int64          `json:"To"`
+	Waited    int            `json:"Waited"` // most that waited meanwhile
+	good, bad float64        // tries, half of them forgotten after a quarter of an hour
+	at        int64          // when that was done last
+	nets      [3]detect.Slot // that failed
+	most      bool           // one that usually takes half
 }
 
 const (
@@ -41,7 +45,7 @@ func (o *Outage) failed(net uint32, fresh bool, share float64, now int64) {
 		return
 	}
 	o.bad++
-	recently(o.nets[:], net, stamp(now), 2*3600)
+	detect.Recently(o.nets[:], net, detect.Stamp(now), 2*3600)
 }
 
 func (o *Outage) worked() { o.good++ }
@@ -50,7 +54,7 @@ func (o *Outage) worked() { o.good++ }
 func (o *Outage) tick(now int64, waiting int) bool {
 	n := 0
 	for _, s := range o.nets {
-		if s.at != 0 && stamp(now)-s.at < 2*3600 {
+		if s.At != 0 && detect.Stamp(now)-s.At < 2*3600 {
 			n++
 		}
 	}

@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"spamsensor/sensor/detect"
 )
 
 // sane reports what in a server's baseline is no number that a count can have.
@@ -73,14 +75,14 @@ func TestEdgesOfTime(t *testing.T) {
 
 // A checkpoint with means that are no numbers does no harm.
 func TestUnsoundMeans(t *testing.T) {
-	var s MailServer
+	var s Server
 	for i, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), -2, float32(math.Inf(-1))} {
 		s.Traffic.Series[OutMessages].Mean[i], s.Traffic.Series[OutMessages].Weeks[i] = bad, 255
 	}
-	s.Sound(&Room{Words: 1000})
+	s.Sound(&detect.Room{Words: 1000})
 	sane(t, &s.Traffic, 0)
 	for i := range int64(400) {
-		s.Tick(monday+i*hour, func(ServerVerdict) {})
+		s.Tick(monday+i*hour, func(Verdict) {})
 		sane(t, &s.Traffic, i*hour)
 	}
 	for _, mean := range []float64{math.NaN(), math.Inf(-1), -2, -1, 0, 1e300, math.Inf(1)} {

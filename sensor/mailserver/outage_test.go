@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 func TestFlush(t *testing.T) {
 	for _, factor := range []int{1, 10} {
 		rnd := rand.New(rand.NewPCG(5, uint64(factor)))
-		var s MailServer
-		var alarms []ServerVerdict
-		tell := func(v ServerVerdict) {
+		var s Server
+		var alarms []Verdict
+		tell := func(v Verdict) {
 			if (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") { // refusals are one while it lasts
 				alarms = append(alarms, v)
 			}
@@ -88,10 +88,10 @@ func TestFlush(t *testing.T) {
 // usual, and nothing but what came during the outage says so.
 func TestFlushOnSlowDay(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 6))
-	var s MailServer
+	var s Server
 	found := int64(0)
 	end := monday + 22*day + 14*hour
-	tell := func(v ServerVerdict) {
+	tell := func(v Verdict) {
 		if found == 0 && v.Time >= end && v.Code == "volume_burst" && !strings.Contains(v.Text, "refusals") {
 			found = v.Time
 		}

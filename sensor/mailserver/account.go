@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"spamsensor/sensor/detect"
 )
 
 // Accounts are those of a mail server, by a keyed hash of their names: it is known where names are sent
@@ -29,19 +31,19 @@ type Accounts struct {
 
 // Account is what is known of one.
 type Account struct {
-	First      int64      `json:"First"`
-	Last       int64      `json:"Last"`
-	Nets       []Seen     `json:"Nets"`    // of its clients outside
-	Domains    []Seen     `json:"Domains"` // of its senders
-	Client     netip.Addr `json:"Client"`  // the latest outside
-	Hour       int64      `json:"Hour"`
-	Recipients uint32     `json:"Recipients"` // in it
-	Peak       uint32     `json:"Peak"`       // busiest hour of the days before, and of this day
-	Peaking    uint32     `json:"Peaking"`
-	Tried      uint32     `json:"Tried"` // recipients that the world answered to today, and that do not exist
-	Absent     uint32     `json:"Absent"`
-	Told       Level      `json:"Told"`
-	ToldAt     int64      `json:"ToldAt"`
+	First      int64        `json:"First"`
+	Last       int64        `json:"Last"`
+	Nets       []Seen       `json:"Nets"`    // of its clients outside
+	Domains    []Seen       `json:"Domains"` // of its senders
+	Client     netip.Addr   `json:"Client"`  // the latest outside
+	Hour       int64        `json:"Hour"`
+	Recipients uint32       `json:"Recipients"` // in it
+	Peak       uint32       `json:"Peak"`       // busiest hour of the days before, and of this day
+	Peaking    uint32       `json:"Peaking"`
+	Tried      uint32       `json:"Tried"` // recipients that the world answered to today, and that do not exist
+	Absent     uint32       `json:"Absent"`
+	Told       detect.Level `json:"Told"`
+	ToldAt     int64        `json:"ToldAt"`
 }
 
 // Seen is something that was seen, by its hash, and when: first and last, in seconds.
@@ -80,7 +82,7 @@ func (a *Accounts) of(hash uint32, now int64) (x Account, ok bool) {
 
 // seen notes something in a list, in which the oldest makes room.
 func seen(list []Seen, hash uint32, now int64) []Seen {
-	at := stamp(now)
+	at := detect.Stamp(now)
 	for i := range list {
 		if list[i].Hash == hash {
 			list[i].Last = at
@@ -100,7 +102,7 @@ func seen(list []Seen, hash uint32, now int64) []Seen {
 }
 
 // session is one in which a client outside authenticated.
-func (a *Accounts) session(s *ServerSession, tell func(ServerVerdict)) {
+func (a *Accounts) session(s *Session, tell func(Verdict)) {
 	if x, ok := a.of(s.Account, s.Time); ok {
 		x.Nets, x.Client, x.Last = seen(x.Nets, s.Net, s.Time), s.Client, s.Time
 		a.judge(s.Account, x, s.Time, tell)
@@ -108,7 +110,7 @@ func (a *Accounts) session(s *ServerSession, tell func(ServerVerdict)) {
 }
 
 // submitted is mail that an account brought.
-func (a *Accounts) submitted(m *Mail, tell func(ServerVerdict)) {
+func (a *Accounts) submitted(m *Mail, tell func(Verdict)) {
 	x, ok := a.of(m.Account, m.Time)
 	if !ok {
 		return
@@ -135,7 +137,7 @@ func (a *Accounts) submitted(m *Mail, tell func(ServerVerdict)) {
 }
 
 // answered is the world's answer to a recipient of mail that an account may have brought.
-func (a *Accounts) answered(from uint64, absent bool, now int64, tell func(ServerVerdict)) {
+func (a *Accounts) answered(from uint64, absent bool, now int64, tell func(Verdict)) {
 	hash, ok := a.Senders[from]
 	x, known := a.Known[hash]
 	if !ok || !known {
@@ -149,11 +151,11 @@ func (a *Accounts) answered(from uint64, absent bool, now int64, tell func(Serve
 }
 
 // judge weighs the signs, and keeps the account.
-func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(ServerVerdict)) {
+func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) {
 	var why []string
 	spread := 0
 	for _, n := range x.Nets {
-		if stamp(now)-n.Last < 86400 {
+		if detect.Stamp(now)-n.Last < 86400 {
 			spread++
 		}
 	}
@@ -172,25 +174,25 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(ServerVerd
 	}
 	fresh := 0
 	for _, d := range x.Domains {
-		if d.First > stamp(x.First)+86400 && stamp(now)-d.First < 86400 {
+		if d.First > detect.Stamp(x.First)+86400 && detect.Stamp(now)-d.First < 86400 {
 			fresh++
 		}
 	}
 	if fresh >= accountSenders {
-		why = append(why, fmt.Sprintf("in the name of %s that it had never used", count(fresh, "domain")))
+		why = append(why, fmt.Sprintf("in the name of %s that it had never used", detect.Plural(fresh, "domain")))
 	}
 	signs := len(why)
 	if spread >= accountNets {
 		signs++
 	}
-	level := Level(min(signs, int(Confirmed)))
-	if level > x.Told || level > NoLevel && now-x.ToldAt >= day {
+	level := detect.Level(min(signs, int(detect.Confirmed)))
+	if level > x.Told || level > detect.NoLevel && now-x.ToldAt >= day {
 		x.Told, x.ToldAt = level, now
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
-		tell(ServerVerdict{Class: HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
+		tell(Verdict{Class: detect.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
 	}
 	a.Known[hash] = x
 }

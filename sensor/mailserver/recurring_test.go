@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"math/rand/v2"

@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 // Tops are the largest five minutes of each of the last 60 days, and how far its busiest hour was above the mean of that hour. People
 // do not send one by one: who invites forty sends them at once, and a server where that happens has such five minutes now and then, at any time of

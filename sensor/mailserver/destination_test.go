@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import "testing"
 
@@ -151,8 +151,8 @@ func TestDestinationsAreBounded(t *testing.T) {
 // TestClockPutBack: what a checkpoint of a clock that went ahead holds becomes old nevertheless.
 func TestClockPutBack(t *testing.T) {
 	ahead, now := 1900000000*second, 1700000000*second
-	var s MailServer
-	tell := func(ServerVerdict) {}
+	var s Server
+	tell := func(Verdict) {}
 	s.Tick(ahead, tell)
 	for i := range uint64(30) {
 		s.Queue.Defer(i, uint32(i), uint32(i), false, ahead)

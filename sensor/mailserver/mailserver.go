@@ -1,45 +1,47 @@
-package detect
+package mailserver
 
 import (
 	"net/netip"
 	"slices"
+
+	"spamsensor/sensor/detect"
 )
 
-// MailServer is all that is known of a mail server of ours. The zero value knows nothing. Its
+// Server is all that is known of a mail server of ours. The zero value knows nothing. Its
 // size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
 //
 // The fields are the format of the checkpoint.
-type MailServer struct {
-	First    int64        `json:"First"` // observation
-	Last     int64        `json:"Last"`
-	Traffic  Traffic      `json:"Traffic"`
-	Queue    Queue        `json:"Queue"`
-	Relay    Relay        `json:"Relay"`
-	Hijack   Hijack       `json:"Hijack"`
-	Accounts Accounts     `json:"Accounts"`
-	Count    ServerCounts `json:"Count"`
+type Server struct {
+	First    int64    `json:"First"` // observation
+	Last     int64    `json:"Last"`
+	Traffic  Traffic  `json:"Traffic"`
+	Queue    Queue    `json:"Queue"`
+	Relay    Relay    `json:"Relay"`
+	Hijack   Hijack   `json:"Hijack"`
+	Accounts Accounts `json:"Accounts"`
+	Count    Counts   `json:"Count"`
 }
 
-// ServerCounts are what is counted of a server since it was first seen.
-type ServerCounts struct {
-	MessagesOut   uint64               `json:"MessagesOut"`
-	MessagesIn    uint64               `json:"MessagesIn"`
-	SessionsOut   uint64               `json:"SessionsOut"`
-	SessionsIn    uint64               `json:"SessionsIn"`
-	RecipientsOut uint64               `json:"RecipientsOut"`
-	FailedOut     uint64               `json:"FailedOut"` // deliveries refused for good, and for now
-	DeferredOut   uint64               `json:"DeferredOut"`
-	AbsentOut     uint64               `json:"AbsentOut"` // recipients that do not exist
-	BytesOut      uint64               `json:"BytesOut"`
-	AuthOK        uint64               `json:"AuthOK"` // sessions from outside
-	AuthFailed    uint64               `json:"AuthFailed"`
-	Listed        uint64               `json:"Listed"`     // refusals that named a blocklist
-	FailedBy      [PhaseClasses]uint64 `json:"FailedBy"`   // refusals of either kind
-	FailedWhy     [Causes]uint64       `json:"FailedWhy"`  // the same, by what the replies say
-	BouncesOut    uint64               `json:"BouncesOut"` // messages without a sender
-	Port25In      uint64               `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
-	SubmitIn      uint64               `json:"SubmitIn"`
-	Port25        []netip.Addr         `json:"Port25,omitempty"` // who of them uses port 25, up to 16
+// Counts are what is counted of a server since it was first seen.
+type Counts struct {
+	MessagesOut   uint64                `json:"MessagesOut"`
+	MessagesIn    uint64                `json:"MessagesIn"`
+	SessionsOut   uint64                `json:"SessionsOut"`
+	SessionsIn    uint64                `json:"SessionsIn"`
+	RecipientsOut uint64                `json:"RecipientsOut"`
+	FailedOut     uint64                `json:"FailedOut"` // deliveries refused for good, and for now
+	DeferredOut   uint64                `json:"DeferredOut"`
+	AbsentOut     uint64                `json:"AbsentOut"` // recipients that do not exist
+	BytesOut      uint64                `json:"BytesOut"`
+	AuthOK        uint64                `json:"AuthOK"` // sessions from outside
+	AuthFailed    uint64                `json:"AuthFailed"`
+	Listed        uint64                `json:"Listed"`     // refusals that named a blocklist
+	FailedBy      [PhaseClasses]uint64  `json:"FailedBy"`   // refusals of either kind
+	FailedWhy     [detect.Causes]uint64 `json:"FailedWhy"`  // the same, by what the replies say
+	BouncesOut    uint64                `json:"BouncesOut"` // messages without a sender
+	Port25In      uint64                `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
+	SubmitIn      uint64                `json:"SubmitIn"`
+	Port25        []netip.Addr          `json:"Port25,omitempty"` // who of them uses port 25, up to 16
 }
 
 // backscatterLeast is how many messages there must be before a share of bounces means something.
@@ -47,7 +49,7 @@ const backscatterLeast = 50
 
 // Backscatter reports whether much of what is sent are bounces: mail to forged senders is taken, and then
 // returned to people who never sent it.
-func (c *ServerCounts) Backscatter() bool {
+func (c *Counts) Backscatter() bool {
 	return c.MessagesOut >= backscatterLeast && c.BouncesOut*5 > c.MessagesOut
 }
 
@@ -84,8 +86,8 @@ type Mail struct {
 	Over     bool   // it ended without a message
 	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
 	Phase    PhaseClass
-	Why      Cause // of the refusal that came last
-	Listed   bool  // a refusal named a blocklist
+	Why      detect.Cause // of the refusal that came last
+	Listed   bool         // a refusal named a blocklist
 }
 
 // Recipient is one of a Mail.
@@ -102,12 +104,12 @@ type Recipient struct {
 	OnwardName string // its domain
 }
 
-func (m *Mail) proof(to *Recipient) *RelayProof {
-	return &RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
+func (m *Mail) proof(to *Recipient) *detect.RelayProof {
+	return &detect.RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
 }
 
-// ServerSession is the observation of a session with a mail server that ended.
-type ServerSession struct {
+// Session is the observation of a session with a mail server that ended.
+type Session struct {
 	Time     int64
 	Net      uint32
 	Host     uint32 // hash of its address
@@ -122,27 +124,27 @@ type ServerSession struct {
 	AuthFail bool
 	Hidden   bool // encrypted: what was said is not known
 	Messages uint32
-	Bytes    uint64 // from the client
-	Refused  bool   // it ended before a sender could be named
-	Why      Cause  // of that
+	Bytes    uint64       // from the client
+	Refused  bool         // it ended before a sender could be named
+	Why      detect.Cause // of that
 	Listed   bool
 }
 
-// ServerVerdict is something to be published about a server.
-type ServerVerdict struct {
-	Class            Class
-	Level            Level
+// Verdict is something to be published about a server.
+type Verdict struct {
+	Class            detect.Class
+	Level            detect.Level
 	Code             string
 	Time             int64
 	Value, Threshold float64
 	Text             string
-	Relay            *RelayProof
+	Relay            *detect.RelayProof
 	Client           netip.Addr // whose sessions are evidence, if anybody's
 	To               netip.Addr // where the server brought at that time what is evidence, too
 }
 
 // Tick moves the time on. It must be called before every observation, with its time.
-func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
+func (s *Server) Tick(now int64, tell func(Verdict)) {
 	if s.First == 0 {
 		s.First = now
 	}
@@ -158,9 +160,9 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 	s.Traffic.Outage(&s.Queue.Outage, now, &q)
 	if alarm {
 		// Destinations that defer are an outage more often than an abuse.
-		v := ServerVerdict{Class: VolumeAnomaly, Level: Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
+		v := Verdict{Class: detect.VolumeAnomaly, Level: detect.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
 		if 2*q.Listed > q.Estimate {
-			v.Code, v.Level = "queue_blocklisted", Likely // that its address is on a list is a finding of its own
+			v.Code, v.Level = "queue_blocklisted", detect.Likely // that its address is on a list is a finding of its own
 		}
 		tell(v)
 	}
@@ -168,15 +170,15 @@ func (s *MailServer) Tick(now int64, tell func(ServerVerdict)) {
 
 // Resume is to be called after a restart: what the server did in between is not known. If the clock was put back meanwhile, nothing
 // that is known may lie ahead: it would never become old.
-func (s *MailServer) Resume(now int64) {
+func (s *Server) Resume(now int64) {
 	s.First, s.Last = min(s.First, now), min(s.Last, now)
 	s.Traffic.Start = min(s.Traffic.Start, now)
 	s.Traffic.Resume(now)
 	s.Queue.resume(now)
 }
 
-func (s *MailServer) alarm(a VolumeAlarm, tell func(ServerVerdict)) {
-	v := ServerVerdict{Class: VolumeAnomaly, Level: Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
+func (s *Server) alarm(a VolumeAlarm, tell func(Verdict)) {
+	v := Verdict{Class: detect.VolumeAnomaly, Level: detect.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
 	if a.Metric != SubmitNetworks {
 		tell(v)
 	}
@@ -186,14 +188,14 @@ func (s *MailServer) alarm(a VolumeAlarm, tell func(ServerVerdict)) {
 	}
 }
 
-func (s *MailServer) add(m Metric, n uint64, now int64, tell func(ServerVerdict)) {
+func (s *Server) add(m Metric, n uint64, now int64, tell func(Verdict)) {
 	if a, ok := s.Traffic.Add(m, n, now); ok {
 		s.alarm(a, tell)
 	}
 }
 
 // Brought is the observation of mail that somebody brings to the server.
-func (s *MailServer) Brought(m *Mail, tell func(ServerVerdict)) {
+func (s *Server) Brought(m *Mail, tell func(Verdict)) {
 	if m.Taken {
 		s.Count.MessagesIn++
 		if m.Account != 0 {
@@ -205,7 +207,7 @@ func (s *MailServer) Brought(m *Mail, tell func(ServerVerdict)) {
 
 // Sent is the observation of mail that the server takes to another one. outside says
 // that the other one is none of ours: only that is its traffic.
-func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
+func (s *Server) Sent(m *Mail, outside bool, tell func(Verdict)) {
 	if !outside {
 		return
 	}
@@ -278,7 +280,7 @@ func (s *MailServer) Sent(m *Mail, outside bool, tell func(ServerVerdict)) {
 }
 
 // Session is the observation of a session that ended.
-func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
+func (s *Server) Session(x *Session, tell func(Verdict)) {
 	s.Relay.Session(x, tell)
 	if x.Inbound {
 		s.Count.SessionsIn++
@@ -330,7 +332,7 @@ func (s *MailServer) Session(x *ServerSession, tell func(ServerVerdict)) {
 }
 
 // submits notes where one of our own hosts submits.
-func (c *ServerCounts) submits(x *ServerSession) {
+func (c *Counts) submits(x *Session) {
 	if x.Submit {
 		c.SubmitIn++
 		return
@@ -345,14 +347,14 @@ func (c *ServerCounts) submits(x *ServerSession) {
 // credentials stay below it.
 const submitted = 2500
 
-// ServerRecord is what is told of a server.
-type ServerRecord struct {
+// Record is what is told of a server.
+type Record struct {
 	Addr     netip.Addr
 	Declared bool
 	First    int64
 	Time     int64
 	Learning bool
-	Count    ServerCounts
+	Count    Counts
 	Accounts int      // that are told apart
 	Hour     PastHour // messages out in the last whole hour
 	Queue    QueueState
@@ -366,8 +368,8 @@ type ServerRecord struct {
 }
 
 // Record is what is to be told at a time.
-func (s *MailServer) Record(now int64) ServerRecord {
-	return ServerRecord{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
+func (s *Server) Record(now int64) Record {
+	return Record{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
 		Queue: s.Queue.State(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
 		AccountsFull: s.Accounts.Full}
 }

@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ func TestRelayInTLS(t *testing.T) {
 		"a newsletter, from the second hour on":    {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return 8 * many(), sink(rnd) }, false},
 		"one destination, from the second hour on": {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return many(), 999 }, false},
 	} {
-		var s MailServer
+		var s Server
 		var got told
 		late = false
 		rnd := rand.New(rand.NewPCG(3, 9))
@@ -50,11 +50,11 @@ func TestRelayInTLS(t *testing.T) {
 			}
 			size := uint64(4000 + rnd.ExpFloat64()*20000)
 			s.Tick(at, got.tell)
-			s.Session(&ServerSession{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}, got.tell)
+			s.Session(&Session{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}, got.tell)
 			outs, _ := row.does(rnd, net, own)
 			for i := range outs {
 				_, to := row.does(rnd, net, own)
-				s.Session(&ServerSession{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}, got.tell)
+				s.Session(&Session{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}, got.tell)
 			}
 		}
 		text := fmt.Sprint(got)

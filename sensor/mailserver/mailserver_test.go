@@ -1,4 +1,4 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // told collects verdicts as text: class level code.
 type told []string
 
-func (t *told) tell(v ServerVerdict) {
+func (t *told) tell(v Verdict) {
 	*t = append(*t, fmt.Sprintf("%s %s %s", v.Class, v.Level, v.Code))
 }
 
@@ -71,7 +71,7 @@ func TestRelay(t *testing.T) {
 			out: []*Mail{mail(now+second, 5, false, true, to(local, "a@one.example", 250), to(local, "b@two.example", 250))}},
 		"roaming user": {in: []*Mail{mail(now, 1, false, true, foreign(250))}, out: []*Mail{mail(now+second, 5, false, true, foreign(250))}},
 	} {
-		var s MailServer
+		var s Server
 		var got told
 		for _, m := range row.in {
 			s.Tick(m.Time, got.tell)
@@ -90,7 +90,7 @@ func TestRelay(t *testing.T) {
 // TestRelayLearned: without a configuration nothing is proved at once, a domain that several
 // strangers bring mail for is local, and a relay for many domains is found all the same.
 func TestRelayLearned(t *testing.T) {
-	var s MailServer
+	var s Server
 	var got told
 	pass := func(at int64, net uint32, address string) {
 		s.Tick(at, got.tell)
@@ -121,7 +121,7 @@ func TestRelayLearned(t *testing.T) {
 }
 
 func TestQueue(t *testing.T) {
-	var s MailServer
+	var s Server
 	var got told
 	at := 1700000000 * second
 	send := func(address string, net uint32, taken bool, code uint16, listed bool) {
@@ -141,7 +141,7 @@ func TestQueue(t *testing.T) {
 	send("c@y.example", 2, false, 550, false)
 	send("d@y.example", 2, true, 250, false)
 	check("two deferred", 2, 1, 1)
-	s.Session(&ServerSession{Time: at, Net: 3, External: true, Refused: true}, got.tell)
+	s.Session(&Session{Time: at, Net: 3, External: true, Refused: true}, got.tell)
 	check("a banner refused", 3, 1, 2)
 	s.Queue.Connecting(4, 4, at)
 	at += 31 * second
@@ -199,7 +199,7 @@ func TestHijack(t *testing.T) {
 		"volume, spread, refused": {[]VolumeAlarm{alarm(OutMessages, hour), alarm(SubmitNetworks, hour+minute), alarm(OutRefusals, hour+2*minute)}, "volume_anomaly likely volume_burst; hijacked_account likely submission_spread_volume; volume_anomaly likely volume_burst; hijacked_account confirmed submission_spread_volume_refused"},
 		"volume an hour later":    {[]VolumeAlarm{alarm(SubmitNetworks, hour), alarm(OutMessages, 2*hour)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst"},
 	} {
-		var s MailServer
+		var s Server
 		var got told
 		for _, a := range row.alarms {
 			s.alarm(a, got.tell)
@@ -214,12 +214,12 @@ func TestHijack(t *testing.T) {
 // most of it is suspicious, and one to which many bring it is not.
 func TestRelayByVolume(t *testing.T) {
 	for nets, want := range map[uint32]int{1: 1, 8: 0} {
-		var s MailServer
+		var s Server
 		var got told
 		at := 1700000000 * second
 		s.Tick(at, got.tell)
 		for i := range uint32(40) {
-			s.Session(&ServerSession{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}, got.tell)
+			s.Session(&Session{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}, got.tell)
 		}
 		got = nil
 		s.alarm(VolumeAlarm{Metric: OutSessions, Kind: "burst", Time: at, Value: 400, Expected: 3}, got.tell)

@@ -1,9 +1,11 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"spamsensor/sensor/detect"
 )
 
 // hiddenRelay looks for relaying where sessions are encrypted: a stranger's session, and within seconds
@@ -51,7 +53,7 @@ const (
 )
 
 // in is a stranger's session with the server.
-func (h *hiddenRelay) in(x *ServerSession) {
+func (h *hiddenRelay) in(x *Session) {
 	if now := x.Time / hour; now != h.hour {
 		h.hour, h.sessions, h.followed = now, 0, 0
 		clear(h.nets)
@@ -80,7 +82,7 @@ func (h *hiddenRelay) in(x *ServerSession) {
 }
 
 // out is a session of the server with another one.
-func (h *hiddenRelay) out(x *ServerSession, tell func(ServerVerdict)) {
+func (h *hiddenRelay) out(x *Session, tell func(Verdict)) {
 	h.recent = slices.DeleteFunc(h.recent, func(r hiddenIn) bool { return x.Time-r.at > hiddenTime })
 	now := h.surge.at(x.Time)
 	now.out++
@@ -114,10 +116,10 @@ func (h *hiddenRelay) out(x *ServerSession, tell func(ServerVerdict)) {
 		h.judge(r.net, &n, x.Time, tell)
 	}
 	if paired && h.surge.found(x.Time) {
-		tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
+		tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
 			Value: float64(now.paired), Threshold: surgeLeast,
 			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
-				now.paired, now.in, span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
+				now.paired, now.in, detect.Span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
 	}
 }
 
@@ -167,7 +169,7 @@ func (s *surge) found(now int64) bool {
 	return true
 }
 
-func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(ServerVerdict)) {
+func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Verdict)) {
 	rest, restFollowed := h.sessions-n.sessions, h.followed-n.followed
 	_, told := h.told[net]
 	if told || len(h.told) >= maxStrangers || n.followed < hiddenLeast || n.followed*5 < n.sessions*4 || len(n.to) < hiddenDests ||
@@ -175,7 +177,7 @@ func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Serve
 		return
 	}
 	h.told[net] = now
-	tell(ServerVerdict{Class: OpenRelay, Level: Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
+	tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

@@ -1,8 +1,10 @@
-package detect
+package mailserver
 
 import (
 	"fmt"
 	"slices"
+
+	"spamsensor/sensor/detect"
 )
 
 // Queue estimates from outside how much mail waits in a mail server: what was refused for now
@@ -31,8 +33,8 @@ type Queue struct {
 	Outage       Outage              `json:"Outage"`
 
 	trying  []try
-	room    *Room // shared with other servers; nil means that only the bounds below hold
-	letters int   // in Silent
+	room    *detect.Room // shared with other servers; nil means that only the bounds below hold
+	letters int          // in Silent
 }
 
 // Deferred is what waits.
@@ -58,7 +60,7 @@ const (
 )
 
 // share has the queue share its memory with others. What does not fit is forgotten.
-func (q *Queue) share(room *Room) {
+func (q *Queue) share(room *detect.Room) {
 	q.room, q.letters = room, 0
 	for k := range q.Waiting {
 		if !q.take() {
@@ -100,7 +102,7 @@ func (q *Queue) resume(now int64) {
 	q.trying = nil
 }
 
-func (q *Queue) take() bool { return q.room == nil || q.room.take(deferredWords) }
+func (q *Queue) take() bool { return q.room == nil || q.room.Take(deferredWords) }
 
 func (q *Queue) giveBack(n int) {
 	if q.room != nil {
@@ -263,7 +265,7 @@ func (s *QueueState) Text() string {
 	if s.LowerBound {
 		about = "At least"
 	}
-	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), count(s.Destinations, "destination"), duration(s.Oldest))
+	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, detect.Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), detect.Plural(s.Destinations, "destination"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
 	}
