@@ -54,7 +54,7 @@ func TestHashAttack(t *testing.T) {
 		binary.LittleEndian.PutUint64(a[8:], i*0xd1342543de82ef95)
 		random = append(random, a)
 	}
-	table := newTest(Config{Flows: 16, Attempts: 16, Newcomers: 16, Sources: 2 * n})
+	table := newTest(Config{Flows: 16, Attempts: 16, SYNs: 16, Sources: 2 * n})
 	fill := func(list []Addr) (took time.Duration, worst float64) {
 		count := make([]int, table.Shards())
 		start := time.Now()

@@ -129,7 +129,7 @@ func (l *Attempts) drop() {
 }
 
 // Again notes another SYN of the attempt and reports how long after the one before it came.
-func (a *Attempt) Again(now int64) (after int64) {
+func (a *Attempt) Retransmitted(now int64) (after int64) {
 	ms := uint32(min(max(0, now-a.Time)/1e6, lastMask))
 	after = now - a.Time - int64(a.last&lastMask)*1e6
 	a.last = a.last&^lastMask | ms

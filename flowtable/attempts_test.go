@@ -58,7 +58,7 @@ func TestAttemptsWrap(t *testing.T) {
 func TestAgain(t *testing.T) {
 	a := Attempt{Time: 1000 * second}
 	for _, c := range []struct{ at, after int64 }{{1000*second + 1e6, 1e6}, {1001 * second, second - 1e6}, {1004 * second, 3 * second}} {
-		if got := a.Again(c.at); got != c.after {
+		if got := a.Retransmitted(c.at); got != c.after {
 			t.Errorf("SYN at %d came %d after the one before, want %d", c.at, got, c.after)
 		}
 	}

@@ -68,13 +68,13 @@ func (p *Pool[K, V]) memory() (used, limit uint64) {
 // indexBytes is what an entry takes in its index, at most.
 const indexBytes = 8 * 4
 
-// FlowBytes and SourceBytes are what an entry of a pool takes, NewcomerBytes and AttemptBytes one
+// FlowBytes and SourceBytes are what an entry of a pool takes, SYNEntryBytes and AttemptBytes one
 // of a ring, at most.
 func FlowBytes[F any]() uintptr   { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
 func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[Host, S]{}) + indexBytes }
 
-// NewcomerBytes: see FlowBytes.
-func NewcomerBytes[N any]() uintptr { return unsafe.Sizeof(Newcomer[N]{}) + indexBytes/2 }
+// SYNEntryBytes: see FlowBytes.
+func SYNEntryBytes[N any]() uintptr { return unsafe.Sizeof(SYNEntry[N]{}) + indexBytes/2 }
 
 // AttemptBytes: see FlowBytes.
 const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
@@ -167,8 +167,8 @@ func (p *Pool[K, V]) lowest(hash uint64) Ref {
 
 // candidate is the entry of the least worth so far.
 type candidate struct {
-	ref   Ref
-	worth int64
+	ref      Ref
+	priority int64
 }
 
 // compare looks for an entry of lower worth in a bucket, and says how many it holds.
@@ -179,7 +179,7 @@ func (p *Pool[K, V]) compare(least *candidate, bucket []uint32) (n int) {
 		}
 		n++
 		r := p.ref(w)
-		if v := p.rank(&p.slab[r].value); least.ref == 0 || v < least.worth {
+		if v := p.rank(&p.slab[r].value); least.ref == 0 || v < least.priority {
 			*least = candidate{Ref(r), v}
 		}
 	}

@@ -18,8 +18,8 @@ type testTable = Table[int64, int64, int64]
 
 func newTest(cfg Config) *testTable {
 	return New(cfg, Owner[int64, int64, int64]{
-		FlowWorth:   func(v *int64) int64 { return *v },
-		SourceWorth: func(v *int64) int64 { return *v },
+		FlowPriority:   func(v *int64) int64 { return *v },
+		SourcePriority: func(v *int64) int64 { return *v },
 	})
 }
 
@@ -36,8 +36,8 @@ func FuzzPool(f *testing.F) {
 			model := map[Key]int64{}
 			due := map[Key]int64{}
 			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
-				FlowWorth:   func(v *int64) int64 { return *v },
-				SourceWorth: func(v *int64) int64 { return *v },
+				FlowPriority:   func(v *int64) int64 { return *v },
+				SourcePriority: func(v *int64) int64 { return *v },
 				FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
 					if have, ok := model[*k]; !ok || have != *v {
 						t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)

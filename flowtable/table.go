@@ -9,14 +9,14 @@
 // needs one lock and a source is never shared between two.
 //
 //	           hash of the client            hash of the flow
-//	packet --> shard --+--> Newcomers [index | ring of 72-byte records]  one SYN, nobody known
+//	packet --> shard --+--> SYNs      [index | ring of 72-byte records]  one SYN of an unknown host
 //	                   +--> Sources   [index | slab]                     who did more
 //	                   +--> Attempts  [index | ring of 32-byte records]  first SYNs of sources
 //	                   +--> Flows     [index | slab | wheel]             answered
 //
-// They are kept apart because they are worth differently: anybody can make newcomers and
+// They are kept apart because they are worth differently: anybody can make SYN entries and
 // attempts without limit, a flow takes two that agree, a source is what we are after. A flood
-// of SYNs overwrites the oldest newcomers and attempts and nothing else.
+// of SYNs overwrites the oldest SYN entries and attempts and nothing else.
 //
 // Hashes are xxhash over a secret prefix; they choose the place, and the full key is
 // compared. Memory is taken once and bounded: when a table is full the entry of the
@@ -27,11 +27,11 @@
 // the tables, and a batch of packets can touch the lines it needs before it works on
 // them, so that the waits for memory overlap.
 //
-// What measuring showed, on one core: in a flood of SYNs a source for each sender costs 1,060 ns a packet, a
-// newcomer 245; records that are filled in where they stay, and not copied from a literal, save another 17 %
-// there and 8 % of a storm of short sessions (see Key.Set). Half as many newcomers take the flood from 100 to 85 MB, and are
-// enough. The hash of four bytes of address instead of sixteen saves nothing that could be seen: the waits
-// for memory hide it.
+// What measuring showed, on one core: in a flood of SYNs a source for each sender costs 1,060 ns a
+// packet, an entry of the SYN cache 245; records that are filled in where they stay, and not copied
+// from a literal, save another 17 % there and 8 % of a storm of short sessions (see Key.Set). Half
+// as many SYN entries take the flood from 100 to 85 MB, and are enough. The hash of four bytes of
+// address instead of sixteen saves nothing that could be seen: the waits for memory hide it.
 //
 // What it does not do: know TCP or SMTP (its values are the caller's), grow, keep an
 // exact order of use.
@@ -46,9 +46,10 @@ import (
 
 // Config sizes a table. The numbers are totals over all shards.
 type Config struct {
-	// Attempts, Newcomers, Flows and Sources are how many are remembered at a time. Zero means
-	// 262144, 262144, 262144 and 131072. The former two are rounded up to powers of two.
-	Attempts, Newcomers, Flows, Sources int
+	// Attempts, SYNs (entries of the SYN cache), Flows and Sources are how many are remembered at a
+	// time. Zero means 262144, 262144, 262144 and 131072. The former two are rounded up to powers
+	// of two.
+	Attempts, SYNs, Flows, Sources int
 	// Shards is how many locks there are, a power of two. Zero means 16. More of them let
 	// more workers go on side by side; each also makes a batch of packets take more locks.
 	Shards int
@@ -56,7 +57,8 @@ type Config struct {
 	Secret Secret
 }
 
-// Table is a sharded table with values F for flows, S for sources and N for newcomers.
+// Table is a sharded table with values F for flows, S for sources and N for entries of the SYN
+// cache.
 type Table[F, S, N any] struct {
 	Secret Secret
 	shards []Shard[F, S, N]
@@ -66,11 +68,11 @@ type Table[F, S, N any] struct {
 // Shard is a part of the table. Its fields are guarded by its lock.
 type Shard[F, S, N any] struct {
 	sync.Mutex
-	Attempts  Attempts
-	Newcomers Newcomers[N]
-	Flows     Pool[Key, F]
-	Sources   Pool[Host, S]
-	_         [64]byte // keeps the locks of two shards out of one cache line
+	Attempts Attempts
+	SYNs     SYNCache[N]
+	Flows    Pool[Key, F]
+	Sources  Pool[Host, S]
+	_        [64]byte // keeps the locks of two shards out of one cache line
 }
 
 // Memory is what the shard's tables hold now, about, and what they can hold, in bytes.
@@ -78,26 +80,26 @@ func (s *Shard[F, S, N]) Memory() (used, limit uint64) {
 	a, b := s.Flows.memory()
 	c, d := s.Sources.memory()
 	e, f := s.Attempts.memory()
-	g, h := s.Newcomers.memory()
+	g, h := s.SYNs.memory()
 	return a + c + e + g, b + d + f + h
 }
 
 // Owner is who is asked and told by a table. All functions run under a shard's lock.
 type Owner[F, S, N any] struct {
 	// FlowWorth and SourceWorth rank entries: the lowest makes room.
-	FlowWorth   func(*F) int64
-	SourceWorth func(*S) int64
-	// FlowEvicted, SourceEvicted, AttemptGone and NewcomerEvicted are called with what has to go.
-	FlowEvicted     func(shard int, r Ref, k *Key, v *F)
-	SourceEvicted   func(shard int, r Ref, h *Host, v *S)
-	AttemptGone     func(shard int, a *Attempt)
-	NewcomerEvicted func(shard int, n *Newcomer[N])
+	FlowPriority   func(*F) int64
+	SourcePriority func(*S) int64
+	// FlowEvicted, SourceEvicted, AttemptExpired and SYNEvicted are called with what has to go.
+	FlowEvicted    func(shard int, r Ref, k *Key, v *F)
+	SourceEvicted  func(shard int, r Ref, h *Host, v *S)
+	AttemptExpired func(shard int, a *Attempt)
+	SYNEvicted     func(shard int, n *SYNEntry[N])
 }
 
 // New makes a table.
 func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
 	cfg.Attempts = cmp.Or(cfg.Attempts, 1<<18)
-	cfg.Newcomers = cmp.Or(cfg.Newcomers, 1<<18)
+	cfg.SYNs = cmp.Or(cfg.SYNs, 1<<18)
 	cfg.Flows = cmp.Or(cfg.Flows, 1<<18)
 	cfg.Sources = cmp.Or(cfg.Sources, 1<<17)
 	cfg.Shards = cmp.Or(cfg.Shards, 16)
@@ -109,18 +111,18 @@ func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
 	ring := ringSize(cfg.Attempts / cfg.Shards)
 	words, attempts := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[Attempt](a, ring*cfg.Shards)
 	for i := range t.shards {
-		t.shards[i].Attempts.init(part(words, i, cfg.Shards), part(attempts, i, cfg.Shards), cfg.Secret[1], bind(i, o.AttemptGone))
+		t.shards[i].Attempts.init(part(words, i, cfg.Shards), part(attempts, i, cfg.Shards), cfg.Secret[1], bind(i, o.AttemptExpired))
 	}
-	ring = ringSize(cfg.Newcomers / cfg.Shards)
-	words, newcomers := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[Newcomer[N]](a, ring*cfg.Shards)
+	ring = ringSize(cfg.SYNs / cfg.Shards)
+	words, entries := slice[uint32](a, indexSize(ring, 4)*cfg.Shards), slice[SYNEntry[N]](a, ring*cfg.Shards)
 	for i := range t.shards {
-		t.shards[i].Newcomers.init(part(words, i, cfg.Shards), part(newcomers, i, cfg.Shards), cfg.Secret, bind(i, o.NewcomerEvicted))
+		t.shards[i].SYNs.init(part(words, i, cfg.Shards), part(entries, i, cfg.Shards), cfg.Secret, bind(i, o.SYNEvicted))
 	}
 	initPools(a, max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
-		return &t.shards[i].Flows, o.FlowWorth, bind3(i, o.FlowEvicted)
+		return &t.shards[i].Flows, o.FlowPriority, bind3(i, o.FlowEvicted)
 	})
 	initPools(a, max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[Host, S], func(*S) int64, func(Ref, *Host, *S)) {
-		return &t.shards[i].Sources, o.SourceWorth, bind3(i, o.SourceEvicted)
+		return &t.shards[i].Sources, o.SourcePriority, bind3(i, o.SourceEvicted)
 	})
 	freeWith(a, &t.shards[0])
 	return t

@@ -69,7 +69,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		"nothing is lost; a forged packet that no receiver would take is counted as well. ethtool -K INTERFACE tx off on that host shows the real ones")
 	odd := st.OddTimes - h.before.OddTimes + c.BadTimes + c.Untimed - h.badTimes
 	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right, or follow a jump of the clock", odd), "the capturing machine's clock jumped, or the file is damaged")
-	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.TalksEvicted + st.TalksCut - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.TalksEvicted - h.before.TalksCut
+	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.SMTPSessionsEvicted + st.SMTPSessionsCut - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.SMTPSessionsEvicted - h.before.SMTPSessionsCut
 	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
 		"a flood, or limits that are too low for this network")
 	withheld := st.Withheld - h.before.Withheld

@@ -276,7 +276,7 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 func (c *Conn) Touch(d Dir) uint32 { return uint32(c.half[d].next) + c.half[d].pkts + uint32(c.state) }
 
 // Resent tells the connection of another copy of the client's SYN, after it was answered.
-func (c *Conn) Resent() { c.half[Client].pkts++ }
+func (c *Conn) SYNRetransmitted() { c.half[Client].pkts++ }
 
 // Wait has what the client says be held, as far as there is room for it, until Go is called: a SYN
 // can carry data that its server does not take, and a client that nobody answers can say anything.

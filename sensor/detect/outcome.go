@@ -130,7 +130,7 @@ func (h *Host) step(c *Config, failed bool, now int64) {
 
 // Repeated is the observation that the SYN of an attempt was sent again, after so long. net and isn, its initial sequence number,
 // need to be known if the host is Unproved, addr also if it is Expecting.
-func (h *Host) Repeated(c *Config, addr, net, isn uint32, after, now int64) {
+func (h *Host) SYNRetransmitted(c *Config, addr, net, isn uint32, after, now int64) {
 	// Linux repeats a SYN after 1 s, 2 s, 4 s, Windows after 3 s, or half a second behind a RST.
 	if after < second*4/10 || after > 10*second {
 		return

@@ -20,7 +20,7 @@ func (s *scene) mine(n int) *scene {
 func (s *scene) forge(n int, isn uint32) *scene {
 	for range n {
 		s.tries(1, 25, 0, true)
-		s.h.Repeated(&s.cfg, mix(s.dest), mix(s.dest+1<<20), isn, second, s.now)
+		s.h.SYNRetransmitted(&s.cfg, mix(s.dest), mix(s.dest+1<<20), isn, second, s.now)
 		s.judge()
 		s.wait(0.5)
 	}
@@ -31,7 +31,7 @@ func (s *scene) forge(n int, isn uint32) *scene {
 func (s *scene) waits(n int) *scene {
 	s.tries(1000, 25, 0.1, true)
 	for i := range n {
-		s.h.Repeated(&s.cfg, mix(uint32(i)), 1, uint32(i)*7919+1, second, s.now)
+		s.h.SYNRetransmitted(&s.cfg, mix(uint32(i)), 1, uint32(i)*7919+1, second, s.now)
 		s.judge()
 	}
 	return s

@@ -6,7 +6,7 @@ import "testing"
 func (s *scene) again(n int, interval float64) *scene {
 	for range n {
 		s.tries(1, 25, 1, true)
-		s.h.Repeated(&s.cfg, mix(s.dest), mix(s.dest+1<<20), mix(s.dest+1<<21), second, s.now)
+		s.h.SYNRetransmitted(&s.cfg, mix(s.dest), mix(s.dest+1<<20), mix(s.dest+1<<21), second, s.now)
 		s.judge()
 		s.wait(interval - 1)
 		s.h.Settle(&s.cfg, s.now)

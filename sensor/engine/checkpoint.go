@@ -138,7 +138,7 @@ func (e *Engine) save() *Saved {
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
-					list = append(list, ranked{i, *k, src.worth()})
+					list = append(list, ranked{i, *k, src.keepPriority()})
 				}
 			})
 		})

@@ -19,9 +19,9 @@ func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, net ui
 }
 
 // repeated is another SYN of an attempt.
-func (s *shard) repeated(src *source, p *packet, after int64) {
+func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Repeated(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.seq, after, p.time)
+		hst.SYNRetransmitted(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.seq, after, p.time)
 		s.judge(src, hst, p.time)
 	}
 }

@@ -63,7 +63,7 @@ const (
 //
 // They tell something where the client's frames come from where the server's go to. They do not
 // where a capture's addresses were replaced by random ones.
-type look struct {
+type headerTrace struct {
 	own     uint16 // to whom the server's SYN-ACK went
 	gateway uint16 // from whom it came
 	to      uint16 // to whom the latest segment of the client went that is not doubtful
@@ -76,7 +76,7 @@ type look struct {
 
 // replyDoubts compares a segment of the server with those before it. A client can forge them: then
 // they come from its own link-layer address, and have not come as far.
-func (l *look) replyDoubts(p *packet) (d tcp.Doubt) {
+func (l *headerTrace) replyDoubts(p *packet) (d tcp.Doubt) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
 		l.gateway, l.own, l.far = p.to, p.own, p.ttl
 		return 0
@@ -92,7 +92,7 @@ func (l *look) replyDoubts(p *packet) (d tcp.Doubt) {
 }
 
 // doubts compares a segment of the client with those before it.
-func (l *look) doubts(p *packet) (d tcp.Doubt) {
+func (l *headerTrace) doubts(p *packet) (d tcp.Doubt) {
 	if p.flags.Has(wire.SYN) {
 		return 0
 	}

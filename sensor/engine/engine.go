@@ -113,7 +113,7 @@ type Engine struct {
 	home   prefixes
 	relays prefixes
 	allow  allowances
-	table  *flowtable.Table[flow, source, newcomer]
+	table  *flowtable.Table[flow, source, synDetails]
 	shards []shard
 	clock  clock
 	sides  sides
@@ -170,14 +170,14 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)
 	}
-	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, Newcomers: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
-		flowtable.Owner[flow, source, newcomer]{
-			FlowWorth:       func(f *flow) int64 { return f.worth() },
-			SourceWorth:     func(s *source) int64 { return s.worth() },
-			FlowEvicted:     func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].end(r, k, f, "evicted") },
-			SourceEvicted:   func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceGone(h, s) },
-			AttemptGone:     func(i int, a *flowtable.Attempt) { e.shards[i].attemptGone(a) },
-			NewcomerEvicted: func(i int, n *flowtable.Newcomer[newcomer]) { e.shards[i].newcomerGone(n) },
+	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, SYNs: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
+		flowtable.Owner[flow, source, synDetails]{
+			FlowPriority:   func(f *flow) int64 { return f.keepPriority() },
+			SourcePriority: func(s *source) int64 { return s.keepPriority() },
+			FlowEvicted:    func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].closeFlow(r, k, f, "evicted") },
+			SourceEvicted:  func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceEvicted(h, s) },
+			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].attemptExpired(a) },
+			SYNEvicted:     func(i int, n *flowtable.SYNEntry[synDetails]) { e.shards[i].synEvicted(n) },
 		})
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {

@@ -13,14 +13,14 @@ type Limits struct {
 	// Memory is what the engine takes when everything is full, in bytes, but for the packets in
 	// hand. Zero means 152 MiB.
 	Memory int
-	// Attempts, Flows and Sources are how many of a kind are remembered at a time; strangers of whom one
-	// attempt is known are half as many as Attempts, and beside them.
+	// Attempts, Flows and Sources are how many of a kind are remembered at a time; SYN entries of external
+	// hosts are half as many as Attempts, and beside them.
 	Attempts, Flows, Sources int
 	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
 	Sessions, Hosts int
 	// TalkBytes bounds what the dialogues take together, with their texts and with what waits for
 	// the rest of a line or for a reply.
-	TalkBytes int
+	SessionBytes int
 	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
 	// servers share for what waits in their queues.
 	Servers, QueueBytes int
@@ -40,7 +40,7 @@ const defaultMemory = 152 << 20
 const hostBytes = 6 << 10
 
 // talkBytes is what a dialogue with short texts takes.
-const talkBytes = int(unsafe.Sizeof(smtpsniff.Session{})) + 192
+const sessionSize = int(unsafe.Sizeof(smtpsniff.Session{})) + 192
 
 // serverBytes is what a watched mail server takes beside its queue, about: 60 KB, the domains that it
 // learned, and the accounts of its users, at most 90 KB.
@@ -54,16 +54,16 @@ func (l *Limits) fill() {
 			*n = l.Memory / 100 * percent / int(size)
 		}
 	}
-	attempt, newcomers := flowtable.AttemptBytes, flowtable.NewcomerBytes[newcomer]()
+	attempt, syn := flowtable.AttemptBytes, flowtable.SYNEntryBytes[synDetails]()
 	if l.Attempts == 0 { // rings have sizes that are powers of two
-		for l.Attempts = 256; l.Attempts*int(2*attempt+newcomers) <= l.Memory/100*16; {
+		for l.Attempts = 256; l.Attempts*int(2*attempt+syn) <= l.Memory/100*16; {
 			l.Attempts *= 2
 		}
 	}
 	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
-	l.TalkBytes = max(cmp.Or(l.TalkBytes, l.Memory/100*18), l.Sessions*talkBytes)
-	l.Sessions = cmp.Or(l.Sessions, l.TalkBytes/talkBytes)
+	l.SessionBytes = max(cmp.Or(l.SessionBytes, l.Memory/100*18), l.Sessions*sessionSize)
+	l.Sessions = cmp.Or(l.Sessions, l.SessionBytes/sessionSize)
 	room(&l.Hosts, 15, hostBytes)
 	room(&l.Servers, 3, serverBytes)
 	room(&l.QueueBytes, 3, 1)

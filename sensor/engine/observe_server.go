@@ -98,7 +98,7 @@ func (s *shard) watch(f *flow, k *flowtable.Key) {
 
 // overheard follows the transactions of a session with a server of ours. It reads the events of the
 // listener that heard is called for.
-func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
+func (s *shard) overheard(f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
 	}
@@ -108,7 +108,7 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
 		case smtpsniff.MailSaid:
-			s.endMail(f, k, talk, x)
+			s.endMail(f, k, session, x)
 			if x.answered, x.full = 0, false; !s.hold(x, len(ev.Text)) {
 				continue
 			}
@@ -126,9 +126,9 @@ func (s *shard) overheard(f *flow, talk *smtpsniff.Session) {
 			}
 		case smtpsniff.Accepted:
 			x.mail.Taken = true
-			s.endMail(f, k, talk, x)
+			s.endMail(f, k, session, x)
 		case smtpsniff.Replied:
-			s.replied(f, k, talk, x, ev)
+			s.replied(f, k, session, x, ev)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 }
 
 // replied is a reply to a part of a transaction.
-func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
+func (s *shard) replied(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
 		why, c, _ := s.causeOf(ev)
@@ -157,14 +157,14 @@ func (s *shard) replied(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	over := func(phase mailserver.PhaseClass) {
 		if x.open && refused {
 			x.mail.Code, x.mail.Phase = ev.Code, phase
-			s.endMail(f, k, talk, x)
+			s.endMail(f, k, session, x)
 		}
 	}
 	switch ev.Phase {
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
 		if !f.has(inside) {
-			x.name = s.domainOf(greeting(talk.Banner()))
+			x.name = s.domainOf(greeting(session.Banner()))
 		}
 	case smtpsniff.Helo:
 		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
@@ -218,7 +218,7 @@ func (s *shard) answeredName(m *dns.Message, now int64) {
 }
 
 // endMail gives out the transaction in hand.
-func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *envelope) {
+func (s *shard) endMail(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *envelope) {
 	if !x.open {
 		return
 	}
@@ -232,9 +232,9 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, talk *smtpsniff.Session, x *e
 	if f.has(inside) {
 		other = k.Client
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
-			(talk.Auth < smtpsniff.AuthTried || talk.Auth == smtpsniff.AuthFailed)
-		if talk.Auth == smtpsniff.AuthOK {
-			m.Account = talk.Account
+			(session.Auth < smtpsniff.AuthTried || session.Auth == smtpsniff.AuthFailed)
+		if session.Auth == smtpsniff.AuthOK {
+			m.Account = session.Account
 		}
 	}
 	m.Name = x.name
@@ -265,21 +265,21 @@ func (s *shard) envelope(f *flow) *envelope {
 }
 
 // letGo ends the transaction in hand, and frees the place for another session.
-func (s *shard) letGo(f *flow, k *flowtable.Key, talk *smtpsniff.Session) (x envelope) {
-	if talk == nil || int(f.session) >= len(s.envelopes) || s.envelopes[f.session] == nil {
+func (s *shard) letGo(f *flow, k *flowtable.Key, session *smtpsniff.Session) (x envelope) {
+	if session == nil || int(f.session) >= len(s.envelopes) || s.envelopes[f.session] == nil {
 		return x
 	}
-	s.endMail(f, k, talk, s.envelopes[f.session])
+	s.endMail(f, k, session, s.envelopes[f.session])
 	x, *s.envelopes[f.session] = *s.envelopes[f.session], x
 	return x
 }
 
 // serverSession is the end of a flow, if one end of it is a server of ours.
-func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session) {
+func (s *shard) serverSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
 	}
-	x := s.letGo(f, k, talk)
+	x := s.letGo(f, k, session)
 	if !f.has(opened) {
 		return
 	}
@@ -294,14 +294,14 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 		d.Own = s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil
 	}
 	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
-	if talk != nil {
-		d.Auth, d.AuthFail = talk.Auth == smtpsniff.AuthOK, talk.Auth == smtpsniff.AuthFailed
+	if session != nil {
+		d.Auth, d.AuthFail = session.Auth == smtpsniff.AuthOK, session.Auth == smtpsniff.AuthFailed
 		if d.Auth && d.Inbound {
-			d.Account = talk.Account
+			d.Account = session.Account
 		}
-		d.Hidden, d.Messages = talk.Encryption != smtpsniff.Plain, talk.Messages
+		d.Hidden, d.Messages = session.Encryption != smtpsniff.Plain, session.Messages
 		d.Name = x.name
-		d.Refused, d.Listed, d.Why = x.refused && talk.Mails == 0, x.listed, x.why
+		d.Refused, d.Listed, d.Why = x.refused && session.Mails == 0, x.listed, x.why
 	}
 	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
 }

@@ -36,8 +36,8 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 			}
 		}
 		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
-		if talk := s.sessions.at(s.t.Flows.At(s.current).session); talk != nil {
-			cited = ofOthers(cited, talk.Banner())
+		if session := s.sessions.at(s.t.Flows.At(s.current).session); session != nil {
+			cited = ofOthers(cited, session.Banner())
 		}
 	}
 	return c.why, cited, text
@@ -136,7 +136,7 @@ func (s *shard) foreign(f *flow, src *source, hst *host) {
 }
 
 // over is the end of a connection, as observations about its source.
-func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host) {
+func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
 	if hst == nil || f.has(midstream) {
 		return
 	}
@@ -146,18 +146,18 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 		}
 		return
 	}
-	if talk == nil {
+	if session == nil {
 		hst.SessionOver(f.conn.Seen(tcp.Client), false, false, false)
 		return
 	}
-	plain := talk.Encryption == smtpsniff.Plain
-	refused := talk.Rejected+talk.Deferred > 0 // then there was nothing to say, or no more
-	welcomed := f.conn.Seen(tcp.Server) && talk.Flags&smtpsniff.GapServer == 0 && talk.Rcpts > talk.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && wantsNothing(talk) && !refused, talk.Mails > 0, welcomed, welcomed && !dataBegan(talk))
-	if f.has(external) && k.ServerPort == 25 && plain && talk.Proto == smtpsniff.SMTP {
-		hst.Spoke(oddities(f, talk), f.last)
+	plain := session.Encryption == smtpsniff.Plain
+	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
+	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 && session.Rcpts > session.RcptsRejected
+	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && wantsNothing(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
+		hst.Spoke(oddities(f, session), f.last)
 	}
-	if name := talk.SNI(); len(name) > 0 && f.has(external) {
+	if name := session.SNI(); len(name) > 0 && f.has(external) {
 		hst.ServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
 	}
 	if src != nil {
@@ -168,51 +168,51 @@ func (s *shard) over(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *so
 // wantsNothing reports whether a client had nothing to deliver: it said nothing, or nothing but
 // hello and goodbye although it was answered. Where a part of what it said was not heard, or it went
 // over to TLS, that is not known.
-func wantsNothing(talk *smtpsniff.Session) bool {
-	if talk.Encryption != smtpsniff.Plain || talk.Auth >= smtpsniff.AuthTried || talk.Mails+talk.Rcpts+talk.Messages > 0 || talk.Flags&smtpsniff.GapClient != 0 {
+func wantsNothing(session *smtpsniff.Session) bool {
+	if session.Encryption != smtpsniff.Plain || session.Auth >= smtpsniff.AuthTried || session.Mails+session.Rcpts+session.Messages > 0 || session.Flags&smtpsniff.GapClient != 0 {
 		return false
 	}
-	return talk.Commands == 0 || talk.Proto == smtpsniff.SMTP && talk.Replies > 1
+	return session.Commands == 0 || session.Proto == smtpsniff.SMTP && session.Replies > 1
 }
 
 // dataBegan reports whether the client went on to a message, be it that the server did not want it.
-func dataBegan(talk *smtpsniff.Session) (began bool) {
-	talk.Codes(func(c smtpsniff.CodeCount) { began = began || c.Code == 354 })
-	return began || talk.Messages > 0 || talk.Flags&smtpsniff.DataRefused != 0
+func dataBegan(session *smtpsniff.Session) (began bool) {
+	session.Codes(func(c smtpsniff.CodeCount) { began = began || c.Code == 354 })
+	return began || session.Messages > 0 || session.Flags&smtpsniff.DataRefused != 0
 }
 
 // oddities is what a correct client would not have done in a session.
-func oddities(f *flow, talk *smtpsniff.Session) (o detect.Oddity) {
+func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	for _, x := range []struct {
 		flag smtpsniff.Flags
 		odd  detect.Oddity
 	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed}, {smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello},
 		{smtpsniff.Impatient, detect.Impatient}} {
-		if talk.Flags&x.flag != 0 {
+		if session.Flags&x.flag != 0 {
 			o |= x.odd
 		}
 	}
-	if talk.HeloVerb == smtpsniff.HELO && bytes.Contains(talk.Banner(), []byte("ESMTP")) {
+	if session.HeloVerb == smtpsniff.HELO && bytes.Contains(session.Banner(), []byte("ESMTP")) {
 		o |= detect.OldHello
 	}
-	if talk.Loose {
+	if session.Loose {
 		o |= detect.LooseSyntax
 	}
-	if talk.Flags&smtpsniff.DataRefused != 0 && talk.Flags&smtpsniff.Pipelined == 0 && talk.Rcpts > 0 && talk.Rcpts == talk.RcptsRejected {
+	if session.Flags&smtpsniff.DataRefused != 0 && session.Flags&smtpsniff.Pipelined == 0 && session.Rcpts > 0 && session.Rcpts == session.RcptsRejected {
 		o |= detect.WentOn
 	}
-	if talk.Offers&smtpsniff.OffersSTARTTLS != 0 && talk.Mails > 0 && talk.Flags&smtpsniff.STARTTLSRefused == 0 {
+	if session.Offers&smtpsniff.OffersSTARTTLS != 0 && session.Mails > 0 && session.Flags&smtpsniff.STARTTLSRefused == 0 {
 		o |= detect.Unencrypted
 	}
 	bye, greeted := false, false
-	talk.Codes(func(c smtpsniff.CodeCount) {
+	session.Codes(func(c smtpsniff.CodeCount) {
 		bye = bye || c.Code == 221 || c.Code == 421
 		greeted = greeted || c.Code == 220
 	})
 	if !greeted { // then the greeting was not seen, and who spoke first is not known
 		o &^= detect.Early
 	}
-	if !bye && f.conn.Over() && talk.Mails > 0 && talk.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
+	if !bye && f.conn.Over() && session.Mails > 0 && session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
 		o |= detect.NoGoodbye
 	}
 	return o

@@ -43,7 +43,7 @@ func (s *shard) touch(list []packet) {
 		p := &list[i]
 		sum += s.t.Flows.Touch(p.flow)
 		if p.first() {
-			sum += s.t.Attempts.Touch(p.flow) + s.t.Sources.Touch(p.host) + s.t.Newcomers.Touch(p.host)
+			sum += s.t.Attempts.Touch(p.flow) + s.t.Sources.Touch(p.host) + s.t.SYNs.Touch(p.host)
 		}
 	}
 	for i := range list {
@@ -51,8 +51,8 @@ func (s *shard) touch(list []packet) {
 		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
 			f := s.t.Flows.At(r)
 			sum += f.conn.Touch(dirOf(p)) + uint32(f.flags)
-			if talk := s.sessions.at(f.session); talk != nil {
-				sum += uint32(talk.Touch())
+			if session := s.sessions.at(f.session); session != nil {
+				sum += uint32(session.Touch())
 			}
 		}
 	}

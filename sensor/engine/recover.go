@@ -196,22 +196,22 @@ func (s *shard) giveUp(pieces []piece, order uint64) {
 func (s *shard) quarantine(x *packet) {
 	s.e.guarded(func() {
 		if r := s.t.Flows.Find(x.flow, &x.key); r != 0 {
-			if s.t.Flows.At(r).has(rivaled) {
-				r = s.pick(x, r)
+			if s.t.Flows.At(r).has(portsReused) {
+				r = s.matchFlow(x, r)
 			}
-			s.discard(r, s.t.Flows.At(r))
+			s.dropBroken(r, s.t.Flows.At(r))
 		}
 	})
 	s.sniff.Events = s.sniff.Events[:0]
 }
 
 // discard takes a flow out of the table without looking at what is in it.
-func (s *shard) discard(r flowtable.Ref, f *flow) {
+func (s *shard) dropBroken(r flowtable.Ref, f *flow) {
 	s.count.discarded++
 	s.stream.Abandon(&f.conn)
 	if uint64(f.session) < uint64(len(s.sessions.list)) && f.session != 0 {
-		if talk := s.sessions.at(f.session); talk != nil {
-			s.sniff.Abandon(talk)
+		if session := s.sessions.at(f.session); session != nil {
+			s.sniff.Abandon(session)
 		}
 		s.sessions.remove(f.session)
 		s.forgetEnvelope(f.session)
@@ -219,19 +219,19 @@ func (s *shard) discard(r flowtable.Ref, f *flow) {
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
 		src.facts.Closed()
 	}
-	s.remove(r, s.t.Flows.KeyOf(r), f)
+	s.removeFlow(r, s.t.Flows.KeyOf(r), f)
 }
 
 // end gives what waits in a flow, concludes its session and removes it.
-func (s *shard) end(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
+func (s *shard) closeFlow(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.e.note(describe(p))
-			s.discard(r, f)
+			s.dropBroken(r, f)
 			s.sniff.Events = s.sniff.Events[:0]
 		}
 	}()
-	s.finish(r, k, f, reason)
+	s.drainAndClose(r, k, f, reason)
 }
 
 // given tells a record, or counts that it could not be told.

@@ -99,24 +99,24 @@ func network(h flowtable.Host) flowtable.Host {
 }
 
 // visited notes a session that is over.
-func (s *shard) visited(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host) {
-	if hst == nil || talk == nil || k.ServerPort != 25 || !f.has(external) || f.has(relay|selfMade) || !f.seenWhole() ||
-		talk.Mails == 0 || talk.Encryption != smtpsniff.Plain || talk.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxStay || src.mac == [6]byte{} || !detect.FirstTTL(f.look.ttl) {
+func (s *shard) visited(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
+	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) || f.has(relay|selfMade) || !f.seenWhole() ||
+		session.Mails == 0 || session.Encryption != smtpsniff.Plain || session.Auth != smtpsniff.NoAuth ||
+		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxStay || src.mac == [6]byte{} || !detect.FirstTTL(f.trace.ttl) {
 		return
 	}
 	if len(s.visits) >= maxVisits {
 		s.unsaid++
 		return
 	}
-	v := visit{source: k.Host(), mac: src.mac, sign: sign{f.look.ttl, f.look.to}, start: f.start, end: f.last,
+	v := visit{source: k.Host(), mac: src.mac, sign: sign{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
 		net: s.e.net(k.Server, k.Scope.V6()), refused: hst.Unwelcome(), sessions: 1}
-	name := bytes.ToLower(talk.Helo())
+	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.Bytes(name)))
 	}
 	v.foreign = true
-	talk.Senders(func(a []byte) {
+	session.Senders(func(a []byte) {
 		domain := dns.Registered(strings.ToLower(string(smtpsniff.Domain(a))))
 		if len(domain) == 0 {
 			return

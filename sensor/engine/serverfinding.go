@@ -83,14 +83,14 @@ func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
 // mayProve reports whether a session can be what a finding about a server of ours rests on: a stranger's whose message
 // was taken for somebody else, one with a login, one that cannot be read, or one in which the server passed something on. Whether it is
 // is known where findings are made.
-func (s *shard) mayProve(f *flow, talk *smtpsniff.Session) bool {
+func (s *shard) mayProve(f *flow, session *smtpsniff.Session) bool {
 	switch {
-	case talk == nil || !f.has(watched):
+	case session == nil || !f.has(watched):
 		return false
 	case !f.has(inside):
-		return talk.Messages > 0
+		return session.Messages > 0
 	}
-	return f.has(relayed) || talk.Auth == smtpsniff.AuthOK || talk.Encryption != smtpsniff.Plain
+	return f.has(relayed) || session.Auth == smtpsniff.AuthOK || session.Encryption != smtpsniff.Plain
 }
 
 // restsOn calls do for each open finding about a server that rests on a session and has room for its event: on that of a

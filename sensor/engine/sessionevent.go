@@ -11,7 +11,7 @@ import (
 )
 
 // sessionRecord is the evidence of one session.
-func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, reason string) *detect.Session {
+func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, reason string) *detect.Session {
 	v6 := k.Scope.V6()
 	d := &detect.Session{
 		Client: netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort), Server: netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
@@ -39,27 +39,27 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, talk *smtpsniff.Session
 	if f.conn.Odd()&tcp.Urgent != 0 {
 		d.Flags = append(d.Flags, "urgent")
 	}
-	if talk == nil {
+	if session == nil {
 		if f.has(midstream) {
 			d.Flags = append(d.Flags, "midstream")
 		}
 		return d
 	}
-	d.App, d.TLS, d.Auth, d.HeloCmd = talk.Proto.String(), talk.Encryption.String(), talk.Auth.String(), talk.HeloVerb.String()
-	d.Banner, d.Helo, d.SNI, d.LastReply = string(talk.Banner()), string(talk.Helo()), string(talk.SNI()), string(s.sniff.LastReply(talk))
-	talk.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
-	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = talk.Mails, talk.Rcpts, talk.RcptsRejected, talk.Messages
-	d.Rejected, d.Deferred = talk.Rejected, talk.Deferred
-	d.LastCode, d.LastEnhanced = talk.LastCode, enhanced(talk.LastEnhanced)
-	talk.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
-	talk.Refusals(func(r smtpsniff.Refusal, text []byte) {
+	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(), session.Auth.String(), session.HeloVerb.String()
+	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()), string(session.SNI()), string(s.sniff.LastReply(session))
+	session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
+	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts, session.RcptsRejected, session.Messages
+	d.Rejected, d.Deferred = session.Rejected, session.Deferred
+	d.LastCode, d.LastEnhanced = session.LastCode, enhanced(session.LastEnhanced)
+	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
+	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), talk.Banner()).List
+			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {
-		if talk.Flags>>i&1 != 0 {
+		if session.Flags>>i&1 != 0 {
 			d.Flags = append(d.Flags, name)
 		}
 	}

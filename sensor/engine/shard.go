@@ -15,15 +15,15 @@ import (
 type shard struct {
 	e      *Engine
 	i      int
-	t      *flowtable.Shard[flow, source, newcomer]
+	t      *flowtable.Shard[flow, source, synDetails]
 	stream tcp.Stream
 	sniff  smtpsniff.Listener
 
-	sessions  refs[smtpsniff.Session] // dialogues of flows
-	hosts     refs[host]              // sources that are judged
-	maxHosts  int
-	maxTalks  int
-	talkBytes int // what dialogues may take
+	sessions        refs[smtpsniff.Session] // dialogues of flows
+	hosts           refs[host]              // sources that are judged
+	maxHosts        int
+	maxSessions     int
+	maxSessionBytes int // what dialogues may take
 
 	progress *atomic.Uint64 // progress of who works on the packets in hand
 	current  flowtable.Ref  // the flow in hand
@@ -48,9 +48,9 @@ type shard struct {
 
 	causes [256]cause // what refusals said, by the hash of their text
 
-	jumped int64 // when the clock was last found to be elsewhere: idle times are counted from there
+	clockJumpAt int64 // when the clock was last found to be elsewhere: idle times are counted from there
 
-	lost uint32 // attempts that a source had at most when it had to make room
+	evictedAttempts uint32 // attempts that a source had at most when it had to make room
 
 	records  []record // to be given out when the batch is done
 	count    counters
@@ -124,34 +124,34 @@ type flow struct {
 	tags      uint8
 	syns      uint8
 	flags     flowFlags
-	look      look
+	trace     headerTrace
 }
 
 type flowFlags uint32
 
 const (
-	counted    flowFlags = 1 << iota // the attempt was counted
-	opened                           // it is a session
-	refused                          // a RST answered the SYN
-	external                         // the server is none of ours
-	relay                            // the server is an allowed relay
-	midstream                        // its beginning was not seen
-	decided                          // refused, or a message was taken
-	encrypted                        // TLS began
-	lingering                        // it ended; what still comes is waited for
-	told                             // its session was given out
-	inside                           // the server is ours
-	watched                          // one end can be a mail server of ours
-	rivaled                          // there is, or was, another flow with its ports; see rival.go
-	relayed                          // a stranger's message in it was taken for somebody else
-	early                            // its SYN carried data, and what becomes of the attempt is not known yet
-	rival                            // when it began there was another flow with its ports
-	unanswered                       // nothing was seen from its server, or only resets
-	claimed                          // its handshake is complete by what one side says, and that is not believed yet
-	attested                         // the server answered what the client said
-	hearsay                          // one of its sides is missing
-	conflicted                       // its client sent bytes twice that differ
-	selfMade                         // the frames of both sides come from one machine
+	counted         flowFlags = 1 << iota // the attempt was counted
+	opened                                // it is a session
+	refused                               // a RST answered the SYN
+	external                              // the server is none of ours
+	relay                                 // the server is an allowed relay
+	midstream                             // its beginning was not seen
+	decided                               // refused, or a message was taken
+	encrypted                             // TLS began
+	lingering                             // it ended; what still comes is waited for
+	sessionEmitted                        // its session was given out
+	inside                                // the server is ours
+	watched                               // one end can be a mail server of ours
+	portsReused                           // there is, or was, another flow with its ports; see rival.go
+	relayed                               // a stranger's message in it was taken for somebody else
+	fastOpenPending                       // its SYN carried data, and what becomes of the attempt is not known yet
+	reusesPorts                           // when it began there was another flow with its ports
+	unanswered                            // nothing was seen from its server, or only resets
+	claimed                               // its handshake is complete by what one side says, and that is not believed yet
+	attested                              // the server answered what the client said
+	oneSided                              // one of its sides is missing
+	conflicted                            // its client sent bytes twice that differ
+	selfMade                              // the frames of both sides come from one machine
 )
 
 func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
@@ -172,7 +172,7 @@ const (
 
 // worth ranks flows when one has to make room: what ended first, then what never began, then
 // the one that was silent longest.
-func (f *flow) worth() int64 {
+func (f *flow) keepPriority() int64 {
 	switch {
 	case f.has(lingering):
 		return f.last/second - 3<<32
@@ -209,7 +209,7 @@ const (
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
 // attempt each, and must not push out who has many, or is ours, or had a session.
-func (s *source) worth() int64 {
+func (s *source) keepPriority() int64 {
 	w := int64(min(s.facts.Attempts, math.MaxInt32))
 	if s.facts.Sessions > 0 {
 		w += 1 << 40
@@ -228,8 +228,8 @@ func (s *shard) init(e *Engine, i int) {
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
 	s.stream.MaxBytes = e.cfg.Limits.HeldBytes / n
 	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
-	s.maxTalks = max(4, e.cfg.Limits.Sessions/n)
-	s.talkBytes = e.cfg.Limits.TalkBytes / n
+	s.maxSessions = max(4, e.cfg.Limits.Sessions/n)
+	s.maxSessionBytes = e.cfg.Limits.SessionBytes / n
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
 	s.sniff.Seed = e.table.Secret.Bytes([]byte("what clients say"))
@@ -250,7 +250,7 @@ func (s *shard) packet(p *packet, payload []byte) {
 	case p.kind == wire.DNS:
 		s.lookup(p, payload)
 	case p.kind == wire.ICMPError:
-		s.settle(p, p.seq, flowtable.Unreachable)
+		s.resolveAttempt(p, p.seq, flowtable.Unreachable)
 	case p.first():
 		s.syn(p, payload)
 	default:
@@ -268,11 +268,11 @@ func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
 	h := p.key.Host()
 	ref := s.t.Sources.Find(p.host, &h)
-	if ref == 0 && s.newcomer(p, payload) {
+	if ref == 0 && s.cacheSYN(p, payload) {
 		return
 	}
 	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
-		after := a.Again(p.time)
+		after := a.Retransmitted(p.time)
 		if after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
 			return
@@ -290,10 +290,10 @@ func (s *shard) syn(p *packet, payload []byte) {
 		if src := s.sourceOf(a.Source, a.Gen); src != nil {
 			src.facts.Retransmits++
 			src.flags |= changed
-			s.insist(a.Source, src)
-			s.repeated(src, p, after)
+			s.confirm(a.Source, src)
+			s.observeRetransmit(src, p, after)
 		}
-		s.resent(p)
+		s.synRetransmitted(p)
 		return
 	}
 	if ref == 0 { // but a newcomer may just have become one
@@ -305,7 +305,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	a.SetHint(p.hint())
 	// Where frames are swapped the SYN-ACK may have come first.
-	if f := s.known(p); f != nil {
+	if f := s.flowBeforeSYN(p); f != nil {
 		f.syns++
 		a.Outcome = flowtable.Answered
 		if f.has(counted) {
@@ -334,18 +334,18 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 	if !f.conn.Over() {
 		return false
 	}
-	s.end(r, &p.key, f, "")
+	s.closeFlow(r, &p.key, f, "")
 	return true
 }
 
 // resent adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
-func (s *shard) resent(p *packet) {
+func (s *shard) synRetransmitted(p *packet) {
 	r := s.t.Flows.Find(p.flow, &p.key)
 	if r == 0 {
 		return
 	}
 	if f := s.t.Flows.At(r); f.conn.SYNSeen && f.conn.ISN(tcp.Client) == tcp.Seq(p.seq) {
-		f.conn.Resent()
+		f.conn.SYNRetransmitted()
 		f.last = max(f.last, p.time)
 		if f.syns < 255 {
 			f.syns++
@@ -358,7 +358,7 @@ const copyWindow = 5e6
 
 // known is the flow that a SYN belongs to although it comes late; nil usually. Only a
 // flow that began without its SYN is looked for.
-func (s *shard) known(p *packet) *flow {
+func (s *shard) flowBeforeSYN(p *packet) *flow {
 	r := s.t.Flows.Find(p.flow, &p.key)
 	if r == 0 {
 		return nil
@@ -376,7 +376,7 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 		return
 	}
 	r, f := s.newFlow(p, src)
-	f.flags |= counted | early
+	f.flags |= counted | fastOpenPending
 	f.syns = 1
 	f.conn.Wait()
 	s.push(p, payload, r, f)
@@ -384,20 +384,20 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 
 // notTaken reports whether a segment shows that the server did not take the data of a SYN: it acknowledges the SYN alone, or the
 // client begins there again. Whatever those data said, the dialogue is what follows.
-func (f *flow) notTaken(p *packet) bool {
+func (f *flow) fastOpenRejected(p *packet) bool {
 	first := f.conn.ISN(tcp.Client).Add(1)
 	if p.toServer {
-		return f.has(early) && tcp.Seq(p.seq) == first
+		return f.has(fastOpenPending) && tcp.Seq(p.seq) == first
 	}
-	return f.has(early) && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
+	return f.has(fastOpenPending) && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
 }
 
 // settleEarly has the attempt of a SYN with data know what became of it.
-func (s *shard) settleEarly(p *packet, f *flow, outcome flowtable.Outcome) {
-	if !f.has(early) {
+func (s *shard) resolveFastOpen(p *packet, f *flow, outcome flowtable.Outcome) {
+	if !f.has(fastOpenPending) {
 		return
 	}
-	f.flags &^= early
+	f.flags &^= fastOpenPending
 	if a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client))); a != nil {
 		a.Outcome = outcome
 	}
@@ -410,8 +410,8 @@ func (s *shard) segment(p *packet, payload []byte) {
 		s.begin(p, payload)
 		return
 	}
-	if s.t.Flows.At(r).has(rivaled) {
-		r = s.pick(p, r)
+	if s.t.Flows.At(r).has(portsReused) {
+		r = s.matchFlow(p, r)
 	}
 	f := s.t.Flows.At(r)
 	isn := f.conn.ISN(tcp.Client)
@@ -419,8 +419,8 @@ func (s *shard) segment(p *packet, payload []byte) {
 	case p.toServer && p.flags.Has(wire.SYN):
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
-	case f.notTaken(p):
-		s.forget(r, &p.key, f)
+	case f.fastOpenRejected(p):
+		s.dropFlow(r, &p.key, f)
 		s.begin(p, payload)
 		return
 	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
@@ -430,23 +430,23 @@ func (s *shard) segment(p *packet, payload []byte) {
 			s.count.strays++
 			return
 		}
-		s.again(p, payload, r, f)
+		s.reopen(p, payload, r, f)
 		return
-	case f.has(told) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
+	case f.has(sessionEmitted) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
 		// Who ended the connection goes on where the end stood: both ends were forged.
-		s.end(r, &p.key, f, "")
+		s.closeFlow(r, &p.key, f, "")
 		s.begin(p, payload)
 		return
 	case f.has(claimed) && !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.seq) != f.conn.ISN(tcp.Server):
 		// The client acknowledged another SYN-ACK before there was one: it does not see the
 		// server's answers.
-		s.forget(r, &p.key, f)
+		s.dropFlow(r, &p.key, f)
 		s.begin(p, payload)
 		return
 	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
 		// The same, where only the client is heard.
 		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
-			s.again(p, payload, r, f)
+			s.reopen(p, payload, r, f)
 			return
 		}
 	}
@@ -458,7 +458,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	fromClient := p.toServer
 	if p.flags.Has(wire.RST) {
 		if !fromClient {
-			s.settle(p, p.ack-1, flowtable.Refused)
+			s.resolveAttempt(p, p.ack-1, flowtable.Refused)
 		}
 		return
 	}
@@ -504,7 +504,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	}
 	r, f := s.newFlow(p, ref)
 	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
-	f.start, f.syns, f.look.hint = a.Time, a.SYNs, a.Hint()
+	f.start, f.syns, f.trace.hint = a.Time, a.SYNs, a.Hint()
 	f.flags |= counted
 	if a.Outcome == flowtable.Answered && !synAck && p.length > 0 {
 		// Its flow had to make room for others. The session was counted, and told as far as it went.
@@ -517,7 +517,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 		a.Outcome = flowtable.Answered
 	}
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && synAck {
-		s.insist(f.source, src)
+		s.confirm(f.source, src)
 		s.answered(src, p)
 	}
 	s.push(p, payload, r, f)
@@ -525,10 +525,10 @@ func (s *shard) begin(p *packet, payload []byte) {
 
 // settle notes that an attempt was refused, or is unreachable: by a RST from the server
 // while there is no flow, or by an ICMP error that quotes the SYN.
-func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
+func (s *shard) resolveAttempt(p *packet, isn uint32, outcome flowtable.Outcome) {
 	a := s.t.Attempts.Find(p.flow, &p.key, isn)
 	if a == nil {
-		if n := s.newcomerOf(p, isn); n != nil && n.Outcome == flowtable.Waiting {
+		if n := s.synEntryOf(p, isn); n != nil && n.Outcome == flowtable.Waiting {
 			n.Outcome = outcome
 		}
 		return
@@ -542,7 +542,7 @@ func (s *shard) settle(p *packet, isn uint32, outcome flowtable.Outcome) {
 		return
 	}
 	s.serverAttempt(p.time, src, &p.key, tryRefused)
-	src.settled(outcome)
+	src.countOutcome(outcome)
 	src.flags |= changed
 	s.failed(src, p, outcome == flowtable.Unreachable)
 }
@@ -579,7 +579,7 @@ func dirOf(p *packet) tcp.Dir {
 
 // push gives a segment to its flow.
 func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
-	if p.length > 0 && (f.session == 0 && s.sessions.len() >= s.maxTalks || s.sniff.Bytes() > s.talkBytes) {
+	if p.length > 0 && (f.session == 0 && s.sessions.len() >= s.maxSessions || s.sniff.Bytes() > s.maxSessionBytes) {
 		s.makeRoom(f)
 	}
 	s.current = r
@@ -589,9 +589,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
 	seg.Stamp, seg.Stamped, seg.Doubt, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
 	if dir == tcp.Client {
-		seg.Doubt = f.look.doubts(p)
+		seg.Doubt = f.trace.doubts(p)
 	} else {
-		seg.Doubt = f.look.replyDoubts(p)
+		seg.Doubt = f.trace.replyDoubts(p)
 	}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, seg)
@@ -619,7 +619,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	s.handshake(p, f, res)
 	if res&tcp.Aborted != 0 && (before < tcp.Established || f.has(claimed)) && dir == tcp.Server && f.has(counted) && !f.has(refused) {
 		f.flags |= refused
-		s.settleEarly(p, f, flowtable.Refused)
+		s.resolveFastOpen(p, f, flowtable.Refused)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
 			s.failed(src, p, false)
@@ -635,8 +635,8 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	}
 	// All was given, and nothing is on its way any more; after a reset something may follow. Where the
 	// last acknowledgment is lost, the flow ends when its time is over.
-	if f.conn.Acknowledged() && !f.has(told) {
-		s.conclude(&p.key, f, "")
+	if f.conn.Acknowledged() && !f.has(sessionEmitted) {
+		s.closeSession(&p.key, f, "")
 	}
 }
 
@@ -654,13 +654,13 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 	if res&tcp.Opened != 0 && !f.has(midstream) {
 		f.flags |= claimed
 	}
-	if !f.has(claimed | hearsay) {
+	if !f.has(claimed | oneSided) {
 		return
 	}
 	whole := f.seenWhole()
 	switch {
-	case whole && f.has(hearsay):
-		f.flags &^= hearsay
+	case whole && f.has(oneSided):
+		f.flags &^= oneSided
 		s.sides[0]--
 		s.sides[1]++
 		if f.has(opened) {
@@ -668,11 +668,11 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 		}
 	case whole:
 		s.sides[1]++
-	case !f.has(hearsay) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server)):
-		f.flags |= hearsay
+	case !f.has(oneSided) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server)):
+		f.flags |= oneSided
 		s.sides[0]++
 	}
-	if f.has(claimed) && (whole || f.has(hearsay) && s.e.sides.one()) {
+	if f.has(claimed) && (whole || f.has(oneSided) && s.e.sides.one()) {
 		f.flags &^= claimed
 		f.conn.Go()
 		s.opened(p, f)
@@ -688,33 +688,33 @@ func (s *shard) drain(port uint16, f *flow) {
 	var c tcp.Chunk
 	for s.stream.Pop(&c) {
 		side := smtpsniff.Side(c.Dir)
-		talk := s.sessions.at(f.session)
-		if talk == nil {
-			if c.Kind == tcp.End || f.has(told) {
+		session := s.sessions.at(f.session)
+		if session == nil {
+			if c.Kind == tcp.End || f.has(sessionEmitted) {
 				continue
 			}
-			talk = s.newTalk(f)
+			session = s.newSession(f)
 		}
 		switch c.Kind {
 		case tcp.Data:
 			s.count.streamed += uint64(len(c.Bytes))
-			s.sniff.Feed(talk, side, c.Bytes)
+			s.sniff.Feed(session, side, c.Bytes)
 		case tcp.Gap:
 			s.count.gaps++
 			s.count.missing += uint64(c.Len)
-			s.sniff.Gap(talk, side, c.Len)
+			s.sniff.Gap(session, side, c.Len)
 		case tcp.End:
-			s.sniff.End(talk, side)
+			s.sniff.End(session, side)
 		}
 		if len(s.sniff.Events) > 0 {
-			s.heard(port, f, talk)
+			s.heard(port, f, session)
 		}
 	}
 }
 
 // newTalk begins a dialogue.
-func (s *shard) newTalk(f *flow) *smtpsniff.Session {
-	talk := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
-	f.session = s.sessions.add(talk, s.current)
-	return talk
+func (s *shard) newSession(f *flow) *smtpsniff.Session {
+	session := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
+	f.session = s.sessions.add(session, s.current)
+	return session
 }

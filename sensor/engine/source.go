@@ -126,7 +126,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		}
 	}
 	if src.facts.Attempts > 0 {
-		s.insist(ref, src)
+		s.confirm(ref, src)
 	}
 	hst := s.hosts.at(src.host)
 	if full := src.facts.Attempted(&a); full && hst == nil && !s.crowded(src) {
@@ -149,7 +149,7 @@ func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attemp
 
 // insist is called when a source does more than send one SYN, which anybody can send
 // in anybody's name: it has an answer, or tries again. From then on it is judged.
-func (s *shard) insist(ref flowtable.Ref, src *source) {
+func (s *shard) confirm(ref flowtable.Ref, src *source) {
 	if src.host != 0 || !s.judges(src) || s.crowded(src) {
 		return
 	}
@@ -190,11 +190,11 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 // heard is what the listener heard: it becomes observations about the source.
 //
 // What was said in no session is nobody's word: no server took it.
-func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
+func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 	if !f.has(opened) && !f.has(midstream) || f.has(selfMade) && s.e.pairs.differ() {
 		return
 	}
-	s.overheard(f, talk)
+	s.overheard(f, session)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil || f.has(midstream) && !f.seenWhole() {
 		return
@@ -203,7 +203,7 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 	src.flags |= changed
 	facts := &src.facts
 	direct := f.has(external) && !f.has(relay) && port == 25
-	s.insist(f.source, src)
+	s.confirm(f.source, src)
 	hst := s.hosts.at(src.host)
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
@@ -246,9 +246,9 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
 			switch {
-			case talk.Commands > 0 && port == 25:
+			case session.Commands > 0 && port == 25:
 				s.served(src)
-			case hst != nil && talk.Commands == 0:
+			case hst != nil && session.Commands == 0:
 				hst.opaque++
 				hst.Heard()
 			}
@@ -265,14 +265,14 @@ func (s *shard) heard(port uint16, f *flow, talk *smtpsniff.Session) {
 		}
 	}
 	if hst != nil {
-		s.attest(f, hst, talk)
+		s.attest(f, hst, session)
 		s.judge(src, hst, now)
 	}
 }
 
 // attest notes once per session that the server answered what the client said.
-func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
-	if f.has(attested|selfMade) || !f.seenWhole() || talk.Commands == 0 && talk.Encryption == smtpsniff.Plain {
+func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
+	if f.has(attested|selfMade) || !f.seenWhole() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
 		return
 	}
 	if _, down := f.conn.Counts(tcp.Server); down == 0 {
@@ -286,8 +286,8 @@ func (s *shard) attest(f *flow, hst *host, talk *smtpsniff.Session) {
 // What a firewall on the way has changed does not count, where the mirror port shows frames before
 // and behind it.
 func (s *shard) conflicting(p *packet, f *flow) {
-	if talk := s.sessions.at(f.session); talk != nil {
-		s.sniff.Doubt(talk)
+	if session := s.sessions.at(f.session); session != nil {
+		s.sniff.Doubt(session)
 	}
 	src, hst := s.sender(f)
 	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.FirstTTL(p.ttl) {
@@ -341,7 +341,7 @@ func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 func (s *shard) opened(p *packet, f *flow) {
 	f.flags |= opened
 	s.count.sessions++
-	s.settleEarly(p, f, flowtable.Answered)
+	s.resolveFastOpen(p, f, flowtable.Answered)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil {
 		var r flowtable.Ref
@@ -376,62 +376,62 @@ func (s *shard) whole(p *packet, f *flow) {
 
 // finish is the end of a flow: what is still held is given, the session is told, the
 // entry is free.
-func (s *shard) finish(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
-	if !f.has(told) {
+func (s *shard) drainAndClose(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
+	if !f.has(sessionEmitted) {
 		was := s.current
 		s.current = r
 		s.stream.Flush(&f.conn)
 		s.drain(k.ServerPort, f)
-		s.conclude(k, f, reason)
+		s.closeSession(k, f, reason)
 		s.current = was
 	}
-	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) && !f.has(early) {
+	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) && !f.has(fastOpenPending) {
 		src.facts.Closed() // an early one when its attempt is forgotten
 	}
-	s.remove(r, k, f)
+	s.removeFlow(r, k, f)
 }
 
 // forget removes a flow of which nothing is to be told.
-func (s *shard) forget(r flowtable.Ref, k *flowtable.Key, f *flow) {
+func (s *shard) dropFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
 	s.stream.Abandon(&f.conn)
-	if talk := s.sessions.at(f.session); talk != nil {
+	if session := s.sessions.at(f.session); session != nil {
 		s.forgetEnvelope(f.session)
 		s.sessions.remove(f.session)
-		s.sniff.Free(talk)
+		s.sniff.Free(session)
 	}
-	s.remove(r, k, f)
+	s.removeFlow(r, k, f)
 }
 
 // conclude tells the session of a flow and lets go of its dialogue.
-func (s *shard) conclude(k *flowtable.Key, f *flow, reason string) {
-	f.flags |= told
-	talk := s.sessions.at(f.session)
-	if talk != nil {
-		s.sniff.Finish(talk)
+func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
+	f.flags |= sessionEmitted
+	session := s.sessions.at(f.session)
+	if session != nil {
+		s.sniff.Finish(session)
 		if len(s.sniff.Events) > 0 {
-			s.heard(k.ServerPort, f, talk)
+			s.heard(k.ServerPort, f, session)
 		}
 	}
-	s.serverSession(k, f, talk)
+	s.serverSession(k, f, session)
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
 		_, up := f.conn.Counts(tcp.Client)
 		_, down := f.conn.Counts(tcp.Server)
 		src.facts.ToServer += up
 		src.facts.ToClient += down
-		if talk != nil && talk.Auth >= smtpsniff.AuthTried {
+		if session != nil && session.Auth >= smtpsniff.AuthTried {
 			src.facts.AuthSessions++
 		}
 		src.flags |= changed
 	}
-	s.over(k, f, talk, src, hst)
-	s.visited(k, f, talk, src, hst)
-	if f.has(opened) || f.has(midstream) && talk != nil && talk.Commands+talk.Replies > 0 {
-		s.tellSession(k, f, talk, src, hst, reason)
+	s.observeEnd(k, f, session, src, hst)
+	s.visited(k, f, session, src, hst)
+	if f.has(opened) || f.has(midstream) && session != nil && session.Commands+session.Replies > 0 {
+		s.tellSession(k, f, session, src, hst, reason)
 	}
-	if talk != nil {
+	if session != nil {
 		s.sessions.remove(f.session)
-		s.sniff.Free(talk)
+		s.sniff.Free(session)
 		f.session = 0
 	}
 }
@@ -442,26 +442,26 @@ const sampled = 16
 // makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier
 // segment had stored, and there are only as many as bytes are too many.
 func (s *shard) makeRoom(f *flow) {
-	if f.session == 0 && s.sessions.len() >= s.maxTalks {
-		s.dropTalk(f)
+	if f.session == 0 && s.sessions.len() >= s.maxSessions {
+		s.evictSession(f)
 	}
-	for s.sniff.Bytes() > s.talkBytes && (s.sniff.GiveUp() || s.dropTalk(f)) {
+	for s.sniff.Bytes() > s.maxSessionBytes && (s.sniff.GiveUp() || s.evictSession(f)) {
 	}
 }
 
 // dropTalk ends the session that is worth least among a few. It reports false if there is no other.
-func (s *shard) dropTalk(except *flow) bool {
+func (s *shard) evictSession(except *flow) bool {
 	var least flowtable.Ref
 	for range min(sampled, s.sessions.len()) {
 		r := s.sessions.sample()
 		f := s.t.Flows.At(r)
-		if f != except && (least == 0 || f.worth() < s.t.Flows.At(least).worth()) {
+		if f != except && (least == 0 || f.keepPriority() < s.t.Flows.At(least).keepPriority()) {
 			least = r
 		}
 	}
 	if least != 0 {
-		s.count.talksEvicted++
-		s.end(least, s.t.Flows.KeyOf(least), s.t.Flows.At(least), "evicted")
+		s.count.sessionsEvicted++
+		s.closeFlow(least, s.t.Flows.KeyOf(least), s.t.Flows.At(least), "evicted")
 	}
 	return least != 0
 }
@@ -482,14 +482,14 @@ func (s *shard) dropHost(except *source) {
 func (s *shard) leastHost(except *source) (least *source) {
 	for range min(sampled, s.hosts.len()) {
 		src := s.t.Sources.At(s.hosts.sample())
-		if src != except && (least == nil || s.hostWorth(src) < s.hostWorth(least)) {
+		if src != except && (least == nil || s.profilePriority(src) < s.profilePriority(least)) {
 			least = src
 		}
 	}
 	return least
 }
 
-func (s *shard) hostWorth(src *source) int64 {
+func (s *shard) profilePriority(src *source) int64 {
 	h := s.hosts.at(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
 	if h.SeenWhole() { // that cannot be forged as SYNs can
@@ -511,16 +511,16 @@ func (s *shard) forgetHost(src *source, k flowtable.Host, now int64, reason stri
 }
 
 // sourceGone is a source that had to make room.
-func (s *shard) sourceGone(k *flowtable.Host, src *source) {
+func (s *shard) sourceEvicted(k *flowtable.Host, src *source) {
 	s.count.sourcesEvicted++
-	s.lost = max(s.lost, src.facts.Attempts)
+	s.evictedAttempts = max(s.evictedAttempts, src.facts.Attempts)
 	if src.host != 0 {
 		s.forgetHost(src, *k, src.facts.Last, "evicted")
 	}
 }
 
 // attemptGone is an attempt that is forgotten: if nobody answered, nobody will.
-func (s *shard) attemptGone(a *flowtable.Attempt) {
+func (s *shard) attemptExpired(a *flowtable.Attempt) {
 	if a.Outcome != flowtable.Waiting {
 		return
 	}

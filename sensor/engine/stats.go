@@ -17,17 +17,17 @@ type Stats struct {
 	TCP      []Count
 	SMTP     []Count
 
-	Attempts, Sessions                     uint64
-	FlowsActive, FlowsTotal, FlowsEvicted  uint64
-	AttemptsEvicted                        uint64
-	SourcesActive, SourcesEvicted          uint64
-	HostsActive, HostsEvicted              uint64
-	TalksActive, TalksEvicted              uint64
-	TalksCut                               uint64 // dialogues of which a part had to make room
-	SeenBoth, SeenClient, SeenServer, Gaps uint64
-	Midstream                              uint64
-	Duplicates                             uint64
-	OddTimes                               uint64
+	Attempts, Sessions                      uint64
+	FlowsActive, FlowsTotal, FlowsEvicted   uint64
+	AttemptsEvicted                         uint64
+	SourcesActive, SourcesEvicted           uint64
+	HostsActive, HostsEvicted               uint64
+	SMTPSessionsActive, SMTPSessionsEvicted uint64
+	SMTPSessionsCut                         uint64 // dialogues of which a part had to make room
+	SeenBoth, SeenClient, SeenServer, Gaps  uint64
+	Midstream                               uint64
+	Duplicates                              uint64
+	OddTimes                                uint64
 	// Of first SYNs: those whose checksums could be judged, and those that were wrong and were counted all the same.
 	ChecksumsJudged, ChecksumsIgnored uint64
 	// StreamBytes are the bytes of dialogues that were heard, MissingBytes those that were sent and
@@ -97,9 +97,9 @@ func (e *Engine) Stats() Stats {
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
-		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.Newcomers.Len())
+		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.SYNs.Len())
 		t.HostsActive += uint64(s.hosts.len())
-		t.TalksActive += uint64(s.sessions.len())
+		t.SMTPSessionsActive += uint64(s.sessions.len())
 		used, limit := s.t.Memory()
 		t.Memory += used
 		t.MemoryCap += limit
@@ -107,7 +107,7 @@ func (e *Engine) Stats() Stats {
 	}
 	t.SYN = outcomes[wire.OtherSYN] + c.syns
 	t.Attempts, t.Sessions, t.FlowsTotal = c.attempts, c.sessions, c.flows
-	t.SourcesEvicted, t.HostsEvicted, t.TalksEvicted = c.sourcesEvicted, c.hostsEvicted, c.talksEvicted
+	t.SourcesEvicted, t.HostsEvicted, t.SMTPSessionsEvicted = c.sourcesEvicted, c.hostsEvicted, c.sessionsEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
 	t.Duplicates = c.duplicates
 	t.Withheld = c.withheld
@@ -124,14 +124,14 @@ func (e *Engine) Stats() Stats {
 			t.TCP = append(t.TCP, n)
 		}
 	}
-	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.talksEvicted},
+	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.sessionsEvicted},
 		{Name: "bytes", N: c.streamed}, {Name: "bytes_missing", N: c.missing}}
 	for j, name := range smtpsniff.FlagNames {
 		if weird[j] > 0 {
 			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
 		}
 	}
-	t.TalksCut = weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
+	t.SMTPSessionsCut = weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
 	e.clock.mu.Lock()
 	t.OddTimes = e.clock.odd
 	e.clock.mu.Unlock()
@@ -149,7 +149,7 @@ func (e *Engine) Stats() Stats {
 type counters struct {
 	duplicates, retransmits, foreign, strays, synAcks uint64
 	attempts, sessions, flows, syns                   uint64
-	sourcesEvicted, hostsEvicted, talksEvicted        uint64
+	sourcesEvicted, hostsEvicted, sessionsEvicted     uint64
 	gaps, midstream, conflicts, doubted               uint64
 	withheld                                          uint64
 	streamed, missing, discarded                      uint64
@@ -168,7 +168,7 @@ func (c *counters) add(o *counters) {
 	c.syns += o.syns
 	c.sourcesEvicted += o.sourcesEvicted
 	c.hostsEvicted += o.hostsEvicted
-	c.talksEvicted += o.talksEvicted
+	c.sessionsEvicted += o.sessionsEvicted
 	c.gaps += o.gaps
 	c.streamed += o.streamed
 	c.missing += o.missing

@@ -16,7 +16,7 @@ import (
 func (s *shard) tick(t tick) {
 	s.order, s.sub, s.ticking = t.order, 0, true
 	if t.jump { // no time has passed for who is in the middle of something
-		s.jumped = t.now
+		s.clockJumpAt = t.now
 	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
@@ -67,12 +67,12 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	case !f.has(opened) && !f.has(midstream):
 		wait = idleNew
 	}
-	if at := max(f.last, s.jumped) + wait; at > now {
+	if at := max(f.last, s.clockJumpAt) + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
-	s.outlive(r, k, f)
-	s.end(r, k, f, "timeout")
+	s.endReplaced(r, k, f)
+	s.closeFlow(r, k, f, "timeout")
 }
 
 // tellSources gives out the sources that changed, or all of them: first those that are
@@ -132,10 +132,10 @@ func (e *Engine) tellSources(now int64, all bool) {
 					e.out.Source(&d)
 				}
 			})
-			s.t.Newcomers.All(func(n *flowtable.Newcomer[newcomer]) {
+			s.t.SYNs.All(func(n *flowtable.SYNEntry[synDetails]) {
 				if all || !n.Value.told {
 					n.Value.told = true
-					d = s.newcomerRecord(n, now)
+					d = s.synRecord(n, now)
 					e.progress.Add(1)
 					e.out.Source(&d)
 				}
@@ -170,7 +170,7 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order, s.sub, s.ticking = math.MaxUint64-1, 0, true
-		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.end(r, k, f, reason) })
+		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.closeFlow(r, k, f, reason) })
 		s.t.Unlock()
 	}
 	e.share()

@@ -7,17 +7,17 @@ import (
 )
 
 // The ring against a map: who came lately and was not taken is found, nobody else.
-func TestNewcomers(t *testing.T) {
+func TestSYNCache(t *testing.T) {
 	var evicted int
 	model := map[Key]int64{}
-	table := New(Config{Newcomers: 256, Shards: 1}, Owner[int64, int64, int64]{NewcomerEvicted: func(_ int, n *Newcomer[int64]) {
+	table := New(Config{SYNs: 256, Shards: 1}, Owner[int64, int64, int64]{SYNEvicted: func(_ int, n *SYNEntry[int64]) {
 		if at, ok := model[n.Key]; !ok || at != n.Value || n.Time != at {
 			t.Fatalf("evicted %v of %d, the model has %d", n.Key, n.Value, at)
 		}
 		delete(model, n.Key)
 		evicted++
 	}})
-	l := &table.Shard(0).Newcomers
+	l := &table.Shard(0).SYNs
 	rng := rand.New(rand.NewPCG(1, 2))
 	for now := range int64(20_000) {
 		var k Key
@@ -40,14 +40,14 @@ func TestNewcomers(t *testing.T) {
 			delete(model, k)
 		}
 		if l.Len() != len(model) {
-			t.Fatalf("%d newcomers, the model has %d", l.Len(), len(model))
+			t.Fatalf("%d entries, the model has %d", l.Len(), len(model))
 		}
 	}
 	if evicted == 0 || uint64(evicted) != l.Evicted {
 		t.Errorf("%d evicted, counted %d", evicted, l.Evicted)
 	}
 	last, seen := int64(-1), 0
-	l.All(func(n *Newcomer[int64]) {
+	l.All(func(n *SYNEntry[int64]) {
 		if n.Time <= last || model[n.Key] != n.Value {
 			t.Fatalf("%v of %d after %d", n.Key, n.Time, last)
 		}
@@ -59,12 +59,12 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
-// Newcomers whose hashes choose the same bucket: the oldest makes room and is told, and none is
+// Entries whose hashes choose the same bucket: the oldest is evicted and reported, and none is
 // found in another's place.
-func TestNewcomersOfOneBucket(t *testing.T) {
+func TestSYNCacheOneBucket(t *testing.T) {
 	told := 0
-	table := New(Config{Newcomers: 256, Shards: 1}, Owner[int64, int64, int64]{NewcomerEvicted: func(int, *Newcomer[int64]) { told++ }})
-	l := &table.Shard(0).Newcomers
+	table := New(Config{SYNs: 256, Shards: 1}, Owner[int64, int64, int64]{SYNEvicted: func(int, *SYNEntry[int64]) { told++ }})
+	l := &table.Shard(0).SYNs
 	var keys [40]Key
 	var hashes [40]uint64
 	for i, n := 0, uint32(0); i < len(keys); n++ {
@@ -80,10 +80,10 @@ func TestNewcomersOfOneBucket(t *testing.T) {
 	for i := range uint32(40) {
 		n := l.Find(hashes[i], &keys[i])
 		if found := n != nil; found != (i >= 40-ways) {
-			t.Errorf("newcomer %d: found %v", i, found)
+			t.Errorf("entry %d: found %v", i, found)
 		}
 		if n != nil && n.ISN != i {
-			t.Errorf("newcomer %d was found as %d", i, n.ISN)
+			t.Errorf("entry %d was found as %d", i, n.ISN)
 		}
 	}
 	if told != 40-ways || l.Len() != ways {

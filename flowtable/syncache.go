@@ -1,25 +1,25 @@
 package flowtable
 
-// Newcomers are the sources of which one SYN was seen and nothing else: not a second one, no
-// answer. A flood of SYNs with random senders consists of these, and a source's entry would
-// be ten times as large as what there is to know. They are kept in a ring, in the order of
-// their time, with an index by host. Who does more is taken out, and becomes a source with an
-// attempt.
+// SYNCache holds the hosts of which one SYN was seen and nothing else: no second SYN, no answer.
+// A flood of SYNs with random senders consists of such hosts, and a source's entry would be ten
+// times as large as what there is to know. The entries are in a ring, in the order of their time,
+// with an index by host. The owner takes a host that does more out of the cache, and makes a source
+// and an attempt of the entry.
 //
 // Values V are the caller's and hold no Go pointers.
-type Newcomers[V any] struct {
+type SYNCache[V any] struct {
 	index
-	ring []Newcomer[V]
+	ring []SYNEntry[V]
 	head uint32 // position that is written next
 	live int
-	// Evicted counts newcomers that were overwritten.
+	// Evicted counts entries that were overwritten.
 	Evicted uint64
-	evicted func(n *Newcomer[V])
+	evicted func(n *SYNEntry[V])
 	secret  Secret
 }
 
-// Newcomer is a source's only SYN.
-type Newcomer[V any] struct {
+// SYNEntry is the only SYN of a host.
+type SYNEntry[V any] struct {
 	Time    int64 // of the SYN, nanoseconds
 	Key     Key
 	ISN     uint32
@@ -30,20 +30,21 @@ type Newcomer[V any] struct {
 
 const gone, there = 0, 1 // the states
 
-func (l *Newcomers[V]) init(words []uint32, ring []Newcomer[V], secret Secret, evicted func(n *Newcomer[V])) {
+func (l *SYNCache[V]) init(words []uint32, ring []SYNEntry[V], secret Secret, evicted func(n *SYNEntry[V])) {
 	l.index, l.ring, l.secret, l.evicted = newIndex(words, laps*len(ring)), ring, secret, evicted
 }
 
 // Touch fetches what Find will look at.
-func (l *Newcomers[V]) Touch(host uint64) uint32 {
+func (l *SYNCache[V]) Touch(host uint64) uint32 {
 	if l.live == 0 {
 		return 0
 	}
 	return l.bucket(host)[0]
 }
 
-// Find is the newcomer that is the client of k, or nil. host is its hash. The pointer is good until the next Add.
-func (l *Newcomers[V]) Find(host uint64, k *Key) *Newcomer[V] {
+// Find is the entry of the client of k, or nil. host is the client's hash. The pointer is valid
+// until the next Add.
+func (l *SYNCache[V]) Find(host uint64, k *Key) *SYNEntry[V] {
 	if l.live == 0 {
 		return nil
 	}
@@ -59,13 +60,13 @@ func (l *Newcomers[V]) Find(host uint64, k *Key) *Newcomer[V] {
 	return nil
 }
 
-// at is the newcomer that a word refers to, or whoever took its place.
-func (l *Newcomers[V]) at(word uint32) *Newcomer[V] {
+// at is the entry that a word refers to, or the entry that took its place in the ring.
+func (l *SYNCache[V]) at(word uint32) *SYNEntry[V] {
 	return &l.ring[word&uint32(len(l.ring)-1)]
 }
 
-// Add makes a newcomer that Find did not find, with a zero value.
-func (l *Newcomers[V]) Add(host uint64, k *Key, isn uint32, now int64) *Newcomer[V] {
+// Add makes an entry, with a zero value, for a host that Find did not find.
+func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[V] {
 	n := l.at(l.head)
 	if n.state == there {
 		n.state = gone
@@ -90,8 +91,9 @@ func (l *Newcomers[V]) Add(host uint64, k *Key, isn uint32, now int64) *Newcomer
 	return n
 }
 
-// Take takes a newcomer out. What it points to is good until the next Add. host is the hash of its client.
-func (l *Newcomers[V]) Take(host uint64, n *Newcomer[V]) {
+// Take takes an entry out of the cache. Its memory is valid until the next Add. host is the hash of
+// its client.
+func (l *SYNCache[V]) Take(host uint64, n *SYNEntry[V]) {
 	b := l.bucket(host)
 	for i, w := range b {
 		if l.at(w) == n && w>>l.refs == l.tag(host) {
@@ -102,8 +104,8 @@ func (l *Newcomers[V]) Take(host uint64, n *Newcomer[V]) {
 	l.live--
 }
 
-// All calls f for every newcomer, the oldest first.
-func (l *Newcomers[V]) All(f func(n *Newcomer[V])) {
+// All calls f for every entry, the oldest first.
+func (l *SYNCache[V]) All(f func(n *SYNEntry[V])) {
 	if l.live == 0 {
 		return
 	}
@@ -114,13 +116,13 @@ func (l *Newcomers[V]) All(f func(n *Newcomer[V])) {
 	}
 }
 
-// Len is how many newcomers there are.
-func (l *Newcomers[V]) Len() int { return l.live }
+// Len is how many entries there are.
+func (l *SYNCache[V]) Len() int { return l.live }
 
 // Cap is how many there can be.
-func (l *Newcomers[V]) Cap() int { return len(l.ring) }
+func (l *SYNCache[V]) Cap() int { return len(l.ring) }
 
-func (l *Newcomers[V]) memory() (used, limit uint64) {
-	size := uint64(NewcomerBytes[V]())
+func (l *SYNCache[V]) memory() (used, limit uint64) {
+	size := uint64(SYNEntryBytes[V]())
 	return uint64(l.live) * size, uint64(len(l.ring)) * size
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // newcomer is what is kept of a stranger's first SYN beside its addresses.
-type newcomer struct {
+type synDetails struct {
 	mac   [6]byte
 	vlan  [2]uint16
 	input uint16
@@ -18,19 +18,19 @@ type newcomer struct {
 
 // stranger reports whether a packet's client is neither ours nor declared. Anybody can
 // send a SYN in the name of strangers, and there are four thousand million of them.
-func (s *shard) stranger(k *flowtable.Key) bool {
+func (s *shard) isExternal(k *flowtable.Key) bool {
 	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client) && s.e.watching(k.Client) == nil
 }
 
 // newcomer takes in a first SYN of an unknown source, if it is enough to remember it as
 // a newcomer. Otherwise it is to be handled like the SYN of a source.
-func (s *shard) newcomer(p *packet, payload []byte) bool {
-	if len(payload) > 0 || !s.stranger(&p.key) || s.known(p) != nil {
+func (s *shard) cacheSYN(p *packet, payload []byte) bool {
+	if len(payload) > 0 || !s.isExternal(&p.key) || s.flowBeforeSYN(p) != nil {
 		return false
 	}
-	n := s.t.Newcomers.Find(p.host, &p.key)
+	n := s.t.SYNs.Find(p.host, &p.key)
 	if n == nil {
-		n = s.t.Newcomers.Add(p.host, &p.key, p.seq, p.time)
+		n = s.t.SYNs.Add(p.host, &p.key, p.seq, p.time)
 		v := &n.Value
 		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.from, p.tags, p.ttl, p.hint()
 		s.count.attempts++
@@ -51,7 +51,7 @@ func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
 	if a := s.t.Attempts.Find(p.flow, &p.key, isn); a != nil {
 		return a
 	}
-	if n := s.newcomerOf(p, isn); n != nil {
+	if n := s.synEntryOf(p, isn); n != nil {
 		return s.promote(p.host, n)
 	}
 	return nil
@@ -59,21 +59,21 @@ func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
 
 // newcomerOf is the newcomer whose only SYN was that of a packet's flow, with this initial sequence
 // number; nil if there is none.
-func (s *shard) newcomerOf(p *packet, isn uint32) *flowtable.Newcomer[newcomer] {
-	if n := s.t.Newcomers.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+func (s *shard) synEntryOf(p *packet, isn uint32) *flowtable.SYNEntry[synDetails] {
+	if n := s.t.SYNs.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
 		return n
 	}
 	return nil
 }
 
 // promote makes a source and an attempt of a newcomer.
-func (s *shard) promote(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.Attempt {
-	s.t.Newcomers.Take(host, n)
-	return s.adopt(host, n)
+func (s *shard) promote(host uint64, n *flowtable.SYNEntry[synDetails]) *flowtable.Attempt {
+	s.t.SYNs.Take(host, n)
+	return s.sourceFromSYN(host, n)
 }
 
 // adopt makes a source and an attempt of one who is a newcomer no more.
-func (s *shard) adopt(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.Attempt {
+func (s *shard) sourceFromSYN(host uint64, n *flowtable.SYNEntry[synDetails]) *flowtable.Attempt {
 	k := n.Key
 	ref, src := s.addSource(host, &k, n.Value.input)
 	n.Value.describe(src)
@@ -81,15 +81,15 @@ func (s *shard) adopt(host uint64, n *flowtable.Newcomer[newcomer]) *flowtable.A
 	a.Outcome = n.Outcome
 	a.SetHint(n.Value.hint)
 	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
-	src.settled(n.Outcome)
+	src.countOutcome(n.Outcome)
 	return a
 }
 
 // describe copies what was kept.
-func (n *newcomer) describe(src *source) { src.mac, src.tags, src.vlan = n.mac, n.tags, n.vlan }
+func (n *synDetails) describe(src *source) { src.mac, src.tags, src.vlan = n.mac, n.tags, n.vlan }
 
 // settled counts the outcome of an attempt that did not come to a connection.
-func (s *source) settled(o flowtable.Outcome) {
+func (s *source) countOutcome(o flowtable.Outcome) {
 	switch o {
 	case flowtable.Refused:
 		s.facts.Refused++
@@ -102,12 +102,12 @@ func (s *source) settled(o flowtable.Outcome) {
 }
 
 // newcomerRecord is what is known of a newcomer.
-func (s *shard) newcomerRecord(n *flowtable.Newcomer[newcomer], now int64) detect.SourceRecord {
+func (s *shard) synRecord(n *flowtable.SYNEntry[synDetails], now int64) detect.SourceRecord {
 	src := source{input: n.Value.input}
 	n.Value.describe(&src)
 	a := s.e.attempted(&n.Key, n.Time, n.Value.ttl)
 	src.facts.Attempted(&a)
-	src.settled(n.Outcome)
+	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= forgetAttempt {
 		src.facts.Closed()
 	}
@@ -116,10 +116,10 @@ func (s *shard) newcomerRecord(n *flowtable.Newcomer[newcomer], now int64) detec
 
 // newcomerGone is a newcomer that was overwritten. As long as there is room, its attempt is
 // remembered among the sources.
-func (s *shard) newcomerGone(n *flowtable.Newcomer[newcomer]) {
+func (s *shard) synEvicted(n *flowtable.SYNEntry[synDetails]) {
 	if s.t.Sources.Len() < s.t.Sources.Cap()/2 {
 		h := n.Key.Host()
-		s.adopt(s.e.table.Secret.Host(&h), n)
+		s.sourceFromSYN(s.e.table.Secret.Host(&h), n)
 		return
 	}
 	s.count.sourcesEvicted++
@@ -130,8 +130,8 @@ func (s *shard) newcomerGone(n *flowtable.Newcomer[newcomer]) {
 // any source had that had to make room.
 func (s *shard) forgotten() uint32 {
 	laps := uint64(0)
-	if n := s.t.Newcomers.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
-		laps = n/uint64(s.t.Newcomers.Cap()) + 1
+	if n := s.t.SYNs.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
+		laps = n/uint64(s.t.SYNs.Cap()) + 1
 	}
-	return uint32(laps) + s.lost
+	return uint32(laps) + s.evictedAttempts
 }

@@ -15,20 +15,20 @@ import (
 // of the first meanwhile, the first is over too: nobody can have both.
 
 // again begins a flow with the ports of another one.
-func (s *shard) again(p *packet, payload []byte, r flowtable.Ref, f *flow) {
+func (s *shard) reopen(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	if f.conn.Over() {
-		s.end(r, &p.key, f, "replaced")
+		s.closeFlow(r, &p.key, f, "replaced")
 		s.begin(p, payload)
 		return
 	}
 	if second := s.t.Flows.Find(^p.flow, &p.key); second != 0 {
-		s.end(second, &p.key, s.t.Flows.At(second), "replaced")
+		s.closeFlow(second, &p.key, s.t.Flows.At(second), "replaced")
 	}
 	s.begin(p, payload)
 }
 
 // pick is which of two flows with the same ports a packet belongs to. first may have no second any more.
-func (s *shard) pick(p *packet, first flowtable.Ref) flowtable.Ref {
+func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
 	second := s.t.Flows.Find(^p.flow, &p.key)
 	if second == 0 {
 		return first
@@ -48,9 +48,9 @@ func (s *shard) addFlow(p *packet) flowtable.Ref {
 	if first == 0 {
 		return s.t.Flows.Add(p.flow, &p.key)
 	}
-	s.t.Flows.At(first).flags |= rivaled
+	s.t.Flows.At(first).flags |= portsReused
 	r := s.t.Flows.Add(^p.flow, &p.key)
-	s.t.Flows.At(r).flags |= rival
+	s.t.Flows.At(r).flags |= reusesPorts
 	if s.t.Flows.Find(p.flow, &p.key) == 0 { // it was the one that had to make room
 		s.t.Flows.Move(r, p.flow)
 	}
@@ -58,22 +58,22 @@ func (s *shard) addFlow(p *packet) flowtable.Ref {
 }
 
 // outlive ends the first flow when its second one is over, if that was a session and the first was silent since.
-func (s *shard) outlive(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	if !f.has(rival) || !f.has(opened) || !f.conn.Over() {
+func (s *shard) endReplaced(r flowtable.Ref, k *flowtable.Key, f *flow) {
+	if !f.has(reusesPorts) || !f.has(opened) || !f.conn.Over() {
 		return
 	}
 	first := s.t.Flows.Find(^s.t.Flows.HashOf(r), k)
 	if first == 0 {
 		return
 	}
-	if x := s.t.Flows.At(first); x.has(rivaled) && x.last < f.start {
-		s.end(first, k, x, "replaced")
+	if x := s.t.Flows.At(first); x.has(portsReused) && x.last < f.start {
+		s.closeFlow(first, k, x, "replaced")
 	}
 }
 
 // remove takes a flow out of the table. A second one takes its place.
-func (s *shard) remove(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	hash, hadSecond := s.t.Flows.HashOf(r), f.has(rivaled)
+func (s *shard) removeFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
+	hash, hadSecond := s.t.Flows.HashOf(r), f.has(portsReused)
 	s.t.Flows.Remove(r)
 	if !hadSecond {
 		return
