@@ -9,33 +9,33 @@ import (
 )
 
 func init() {
-	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s", strings.Join(h.Lists(), ", "), h.lists.sample, h.publicText(r.Last))
+	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Profile, f *Counters, r *Reason) string {
+		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s", strings.Join(h.Blocklists(), ", "), h.blocklists.sample, h.publicText(r.Last))
 	}}
 }
 
 // maxLists is how many blocklists are remembered by name.
 const maxLists = 4
 
-// lists are the blocklists that servers named, and the addresses that they quoted.
-type lists struct {
+// blocklists are the blocklists that servers named, and the addresses that they quoted.
+type blocklists struct {
 	name    [maxLists]string
 	n       int
 	sample  string
-	address [2]quoted
+	address [2]quotedAddress
 }
 
-// quoted is an address in refusals, and the servers that quoted it.
-type quoted struct {
+// quotedAddress is an address in refusals, and the servers that quoted it.
+type quotedAddress struct {
 	addr    netip.Addr
 	servers [8]Slot
 }
 
-// Cited is the observation that a server named a blocklist in a refusal. The address
+// BlocklistNamed is the observation that a server named a blocklist in a refusal. The address
 // on it may be shared with others, so this alone weighs little; and nothing when the list is of
 // addresses that should not send mail, whoever uses them.
-func (h *Host) Cited(list, text string, why Cause, now int64) {
-	l := &h.lists
+func (h *Profile) BlocklistNamed(list, text string, why Cause, now int64) {
+	l := &h.blocklists
 	known := false
 	for _, name := range l.name[:l.n] {
 		known = known || name == list
@@ -52,11 +52,11 @@ func (h *Host) Cited(list, text string, why Cause, now int64) {
 	if why == DynamicRange {
 		weight = 0
 	}
-	h.found(Blocklisted, now, float64(l.n), 1, weight)
+	h.raise(Blocklisted, now, float64(l.n), 1, weight)
 }
 
-// add: see Host.add.
-func (l *lists) add(from *lists) {
+// add: see Profile.add.
+func (l *blocklists) add(from *blocklists) {
 	for _, name := range from.name[:from.n] {
 		if l.n < maxLists && !slices.Contains(l.name[:l.n], name) {
 			l.name[l.n] = name
@@ -81,11 +81,11 @@ func (l *lists) add(from *lists) {
 	}
 }
 
-// Quoted is the observation that a server quoted a global address that is not its own: as the
+// AddressQuoted is the observation that a server quoted a global address that is not its own: as the
 // one it refuses, or as the one it greets. fresh says that this server had not yet.
-func (h *Host) Quoted(addr netip.Addr, server uint32, now int64) (fresh bool) {
-	for i := range h.lists.address {
-		q := &h.lists.address[i]
+func (h *Profile) AddressQuoted(addr netip.Addr, server uint32, now int64) (fresh bool) {
+	for i := range h.blocklists.address {
+		q := &h.blocklists.address[i]
 		if q.addr == addr || !q.addr.IsValid() {
 			q.addr = addr
 			if _, fresh = Recently(q.servers[:], server, Stamp(now), 30*86400); fresh {
@@ -114,9 +114,9 @@ func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 
 // PublicAddress is the address under which the host appears on the Internet, as at least
 // two servers quoted it, and how many did; none if it has to be translated by nobody.
-func (h *Host) PublicAddress(now int64) (addr netip.Addr, servers int) {
-	for i := range h.lists.address {
-		q := &h.lists.address[i]
+func (h *Profile) PublicAddress(now int64) (addr netip.Addr, servers int) {
+	for i := range h.blocklists.address {
+		q := &h.blocklists.address[i]
 		if n := within(q.servers[:], Stamp(now), 30*86400); n >= 2 && n > servers {
 			addr, servers = q.addr, n
 		}
@@ -124,7 +124,7 @@ func (h *Host) PublicAddress(now int64) (addr netip.Addr, servers int) {
 	return addr, servers
 }
 
-func (h *Host) publicText(now int64) string {
+func (h *Profile) publicText(now int64) string {
 	addr, servers := h.PublicAddress(now)
 	if servers == 0 {
 		return ""
@@ -132,8 +132,8 @@ func (h *Host) publicText(now int64) string {
 	return fmt.Sprintf(" Your public address seems to be %s (%d servers quoted it).", addr, servers)
 }
 
-// Lists are the blocklists that were named.
-func (h *Host) Lists() []string { return h.lists.name[:h.lists.n] }
+// Blocklists are the blocklists that were named.
+func (h *Profile) Blocklists() []string { return h.blocklists.name[:h.blocklists.n] }
 
 // Citation is what a refusal says about blocklists.
 type Citation struct {

@@ -70,7 +70,7 @@ func (c *Config) Validate() error {
 	bad(c.NewNetworksThreshold > 0, "new_networks_threshold is %g, and must be above 0", c.NewNetworksThreshold)
 	bad(c.ManyNetworks > 1 && c.ManyNetworks <= c.MassNetworks && c.MassNetworks <= maxWindow,
 		"many_networks and mass_networks are %d and %d, and must rise within 2 and %d", c.ManyNetworks, c.MassNetworks, maxWindow)
-	bad(c.FastAttempts > 1 && c.FastAttempts <= maxFast, "fast_attempts is %d, and must be within 2 and %d", c.FastAttempts, maxFast)
+	bad(c.FastAttempts > 1 && c.FastAttempts <= maxBurst, "fast_attempts is %d, and must be within 2 and %d", c.FastAttempts, maxBurst)
 	bad(c.FastTime > 0, "fast_time is %s, and must be above 0", c.FastTime)
 	bad(c.Concurrent > 1 && c.Concurrent <= c.MassConcurrent, "concurrent and mass_concurrent are %d and %d, and must rise from 2", c.Concurrent, c.MassConcurrent)
 	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxSubmit, "submit_networks is %d, and must be within 2 and %d", c.SubmitNetworks, maxSubmit)

@@ -1,8 +1,8 @@
 // Package detect turns observations about a host into a verdict: does this machine send
 // spam, how sure is that, and why.
 //
-// Words: an observation is one fact (an attempt, a HELO name, a reply); Facts are the
-// counts kept of every source; a Host is all that is known of a source that is
+// Words: an observation is one fact (an attempt, a HELO name, a reply); Counters are the
+// counts kept of every source; a Profile is all that is known of a source that is
 // judged; a reason is what one detector found, with its numbers; a verdict is the sum.
 //
 // The idea is a calibrated sum. Each detector is one test with a known error rate and gives
@@ -104,14 +104,14 @@ type Family uint8
 
 // The families.
 const (
-	Volume   Family = iota // A: how many networks, how fast
-	Outcome                // B: whether first contacts work
-	Replies                // C: what the servers say
-	Identity               // D: how it introduces itself
-	Dialect                // E: how it speaks SMTP
-	Envelope               // F: in whose name, and to whom
-	Names                  // G: what it asks the DNS
-	Favour                 // N: what speaks for it; its weights are negative
+	Volume     Family = iota // A: how many networks, how fast
+	Outcome                  // B: whether first contacts work
+	Replies                  // C: what the servers say
+	Identity                 // D: how it introduces itself
+	Dialect                  // E: how it speaks SMTP
+	Envelope                 // F: in whose name, and to whom
+	Names                    // G: what it asks the DNS
+	Mitigating               // N: what speaks for it; its weights are negative
 	Families
 )
 
@@ -121,7 +121,7 @@ func (f Family) String() string { return [...]string{"A", "B", "C", "D", "E", "F
 // familyCap bounds what a family can add to the score, favourCap what can be taken off it.
 var familyCap = [Families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9, Dialect: 4.6, Envelope: 4.6, Names: 6.9}
 
-const favourCap = 6.9
+const mitigatingCap = 6.9
 
 // Prior is the logarithm of the odds that an arbitrary host sends spam.
 const Prior = -6.9
@@ -133,14 +133,14 @@ type Code uint8
 const (
 	NewNetworks      Code = iota // A1
 	ManyNetworks                 // A2
-	FastAttempts                 // A3
+	Burst                        // A3
 	Concurrent                   // A4
 	SubmitSpread                 // A5
 	Flood                        // A, where only SYNs are seen
 	Failures                     // B
 	Refusals                     // C1
 	UnknownUsers                 // C2
-	Strangers                    // C3
+	RelayDenials                 // C3
 	Blocklisted                  // C4
 	HeloName                     // D
 	HeloNames                    // D2
@@ -169,7 +169,7 @@ func (c Code) Family() Family { return detectors[c].family }
 type detector struct {
 	name   string
 	family Family
-	text   func(h *Host, f *Facts, r *Reason) string
+	text   func(h *Profile, f *Counters, r *Reason) string
 }
 
 var detectors [Codes]detector
@@ -184,8 +184,8 @@ type Reason struct {
 	Weight    float64 `json:"Weight"`
 }
 
-// Facts are what is counted of every source, judged or not. They hold no pointers.
-type Facts struct {
+// Counters are what is counted of every source, judged or not. They hold no pointers.
+type Counters struct {
 	First              int64        `json:"First"` // attempts
 	Last               int64        `json:"Last"`
 	Attempts           uint32       `json:"Attempts"`
@@ -208,12 +208,12 @@ type Facts struct {
 	ErrorBound         uint32       `json:"ErrorBound"` // attempts that may have been counted and forgotten before
 	recent             [8]uint32    // attempts by second, to know those that still wait
 	recentAt           int64
-	// Distinct values, exactly as long as they are few; with more a Host takes over.
+	// Distinct values, exactly as long as they are few; with more a Profile takes over.
 	addrs, nets, helos, senders few
 }
 
-// counters are the numbers that add up over addresses and times, each beside that of o.
-func (f *Facts) counters(o *Facts) [12][2]*uint32 {
+// sums are the numbers that add up over addresses and times, each beside that of o.
+func (f *Counters) sums(o *Counters) [12][2]*uint32 {
 	return [...][2]*uint32{{&f.Attempts, &o.Attempts}, {&f.Retransmits, &o.Retransmits}, {&f.Sessions, &o.Sessions},
 		{&f.Refused, &o.Refused}, {&f.Unreachable, &o.Unreachable}, {&f.Messages, &o.Messages}, {&f.Rejected, &o.Rejected},
 		{&f.Deferred, &o.Deferred}, {&f.Recipients, &o.Recipients}, {&f.RecipientsRejected, &o.RecipientsRejected},
@@ -221,10 +221,10 @@ func (f *Facts) counters(o *Facts) [12][2]*uint32 {
 }
 
 // Since are the facts of the machine that has had the address from a time on; before are those of that time.
-func (f *Facts) Since(before *Facts, at int64) Facts {
+func (f *Counters) Since(before *Counters, at int64) Counters {
 	d := *f
 	d.First = at
-	for _, n := range d.counters(before) {
+	for _, n := range d.sums(before) {
 		*n[0] -= min(*n[0], *n[1])
 	}
 	for i := range d.Ports { // these keep their places
@@ -236,10 +236,10 @@ func (f *Facts) Since(before *Facts, at int64) Facts {
 }
 
 // Plus are the facts of a machine that had another address before; its facts under that are added.
-func (f *Facts) Plus(before *Facts) Facts {
+func (f *Counters) Plus(before *Counters) Counters {
 	d := *f
 	d.First, d.Last = min(d.First, before.First), max(d.Last, before.Last)
-	for _, n := range d.counters(before) {
+	for _, n := range d.sums(before) {
 		*n[0] += min(*n[1], math.MaxUint32-*n[0])
 	}
 	d.ConcurrentMax = max(d.ConcurrentMax, before.ConcurrentMax)
@@ -304,9 +304,9 @@ type Attempt struct {
 	Relay     bool  // the destination is an allowed relay
 }
 
-// Attempted counts an attempt. full says that the destinations are too many for Facts
-// alone: a Host is needed to count them.
-func (f *Facts) Attempted(a *Attempt) (full bool) {
+// Attempted counts an attempt. full says that the destinations are too many for Counters
+// alone: a Profile is needed to count them.
+func (f *Counters) Attempted(a *Attempt) (full bool) {
 	if f.Attempts == 0 || a.Time < f.First {
 		f.First = a.Time
 	}
@@ -328,11 +328,11 @@ func (f *Facts) Attempted(a *Attempt) (full bool) {
 
 // Helo and Sender count HELO names and sender domains by their hashes; full is as in
 // Attempted.
-func (f *Facts) Helo(hash uint32) (full bool)   { return f.helos.add(hash) }
-func (f *Facts) Sender(hash uint32) (full bool) { return f.senders.add(hash) }
+func (f *Counters) Helo(hash uint32) (full bool)   { return f.helos.add(hash) }
+func (f *Counters) Sender(hash uint32) (full bool) { return f.senders.add(hash) }
 
 // tick forgets the seconds between the last attempt and now.
-func (f *Facts) tick(now int64) {
+func (f *Counters) tick(now int64) {
 	n := int64(len(f.recent))
 	at := now / second
 	if at <= f.recentAt {
@@ -345,13 +345,13 @@ func (f *Facts) tick(now int64) {
 }
 
 // Opened and Closed follow how many connections are open.
-func (f *Facts) Opened() {
+func (f *Counters) Opened() {
 	f.Concurrent++
 	f.ConcurrentMax = max(f.ConcurrentMax, f.Concurrent)
 }
 
 // Closed is the opposite of Opened.
-func (f *Facts) Closed() {
+func (f *Counters) Closed() {
 	if f.Concurrent > 0 {
 		f.Concurrent--
 	}
@@ -359,7 +359,7 @@ func (f *Facts) Closed() {
 
 // Silent is how many attempts had no answer within five seconds. Sessions, refused,
 // unreachable and silent ones add up to the attempts once all have had their time.
-func (f *Facts) Silent(now int64) uint32 {
+func (f *Counters) Silent(now int64) uint32 {
 	settled := f.Sessions + f.Refused + f.Unreachable
 	waiting := uint32(0)
 	for i, n := range f.recent {
@@ -374,7 +374,7 @@ func (f *Facts) Silent(now int64) uint32 {
 
 // DestIPs, DestNets, HeloNames and SenderDomains are how many different ones there were;
 // h may be nil.
-func (f *Facts) DestIPs(h *Host) int {
+func (f *Counters) DestIPs(h *Profile) int {
 	if h != nil {
 		return h.addrs.len()
 	}
@@ -382,7 +382,7 @@ func (f *Facts) DestIPs(h *Host) int {
 }
 
 // DestNets: see DestIPs.
-func (f *Facts) DestNets(h *Host) int {
+func (f *Counters) DestNets(h *Profile) int {
 	if h != nil {
 		return h.nets.len()
 	}
@@ -390,15 +390,15 @@ func (f *Facts) DestNets(h *Host) int {
 }
 
 // HeloNames: see DestIPs.
-func (f *Facts) HeloNames(h *Host) int {
+func (f *Counters) HeloNames(h *Profile) int {
 	if h != nil {
-		return max(h.names.distinct.len(), int(f.helos.n))
+		return max(h.heloNames.distinct.len(), int(f.helos.n))
 	}
 	return int(f.helos.n)
 }
 
 // SenderDomains: see DestIPs.
-func (f *Facts) SenderDomains(h *Host) int {
+func (f *Counters) SenderDomains(h *Profile) int {
 	if h != nil {
 		return max(h.envelope.distinct.len(), int(f.senders.n))
 	}

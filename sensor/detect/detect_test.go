@@ -11,8 +11,8 @@ import (
 
 // A scene is a row of observations about one host, in seconds from its beginning.
 type scene struct {
-	f     Facts
-	h     Host
+	f     Counters
+	h     Profile
 	cfg   Config
 	now   int64
 	dest  uint32
@@ -47,7 +47,7 @@ func (s *scene) tries(n int, port uint16, interval float64, spread bool) *scene 
 		s.h.Attempted(&s.cfg, &s.f, &a)
 		s.judge()
 		s.wait(interval)
-		s.h.Settle(&s.cfg, s.now)
+		s.h.ExpireContacts(&s.cfg, s.now)
 		s.judge()
 		s.f.Closed()
 	}
@@ -60,7 +60,7 @@ func (s *scene) helo(name string) *scene {
 		h = h*31 + uint32(c)
 	}
 	s.h.Opened(&s.cfg, 0, mix(s.dest+1<<20), 25, false, s.now)
-	s.h.Heard()
+	s.h.ClientSpoke()
 	s.h.Attested()
 	s.h.Helo(&s.cfg, []byte(name), h, true, true, s.now)
 	s.judge()
@@ -77,7 +77,7 @@ func (s *scene) sessions(n int, refused bool) *scene {
 }
 
 func (s *scene) listed() *scene {
-	s.h.Cited("zen.spamhaus.org", "blocked using zen.spamhaus.org", OnList, s.now)
+	s.h.BlocklistNamed("zen.spamhaus.org", "blocked using zen.spamhaus.org", OnList, s.now)
 	s.judge()
 	return s
 }
@@ -327,7 +327,7 @@ func TestSet(t *testing.T) {
 // R: a host takes about four kilobytes however much it does, unless there is room for more.
 func TestHostSize(t *testing.T) {
 	s := newScene().tries(100_000, 25, 0.01, true)
-	n := int(unsafe.Sizeof(s.h)) + 4*(cap(s.h.addrs.table)+cap(s.h.nets.table)+cap(s.h.names.distinct.table)+cap(s.h.envelope.distinct.table))
+	n := int(unsafe.Sizeof(s.h)) + 4*(cap(s.h.addrs.table)+cap(s.h.nets.table)+cap(s.h.heloNames.distinct.table)+cap(s.h.envelope.distinct.table))
 	if n > 6<<10 {
 		t.Errorf("%d bytes, of which %d are the host itself", n, unsafe.Sizeof(s.h))
 	}
@@ -337,7 +337,7 @@ func TestHostSize(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	var f Facts
+	var f Counters
 	for i := range 20 {
 		f.Attempted(&Attempt{Time: begin + int64(i)*second, Addr: uint32(i + 1), Net: 1, Port: 25})
 	}
@@ -370,12 +370,12 @@ func TestSentencesOfManyThings(t *testing.T) {
 		s.helo("host" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
 		s.h.Sender(&s.cfg, mix(uint32(i)), true, s.now)
 		s.h.Recipient(&s.cfg, mix(uint32(i)), true, s.now)
-		s.h.Denied(mix(uint32(i)), s.now)
+		s.h.RelayDenied(mix(uint32(i)), s.now)
 		s.h.SessionDecided(&s.cfg, true, false, s.now)
 		s.judge()
 	}
 	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",
-		RecipientDomains: " or more domains", Strangers: "4 or more servers", Refusals: "refused something in"} {
+		RecipientDomains: " or more domains", RelayDenials: "4 or more servers", Refusals: "refused something in"} {
 		if !s.h.has(code) {
 			t.Errorf("%s was not found", code)
 		} else if text := s.h.Text(code, &s.f); !strings.Contains(text, want) {

@@ -6,20 +6,20 @@ import (
 )
 
 func init() {
-	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Host, f *Facts, r *Reason) string {
+	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", Plural(uint32(r.Value), "session"))
 	}}
-	detectors[Oddities] = detector{"oddities", Dialect, func(h *Host, f *Facts, r *Reason) string {
-		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.told(), ", ") + "."
+	detectors[Oddities] = detector{"oddities", Dialect, func(h *Profile, f *Counters, r *Reason) string {
+		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.list(), ", ") + "."
 	}}
 }
 
 // Conflicting is the observation of a session in which the client sent bytes again, and others. It
 // comes once per session.
-func (h *Host) Conflicting(now int64) {
+func (h *Profile) Conflicting(now int64) {
 	inc(&h.conflicting)
-	if h.conflicting >= fewConflicts && h.conflicting*4 >= h.opened {
-		h.found(Conflicts, now, float64(h.conflicting), fewConflicts, 4.6)
+	if h.conflicting >= fewConflicts && h.conflicting*4 >= h.sessions {
+		h.raise(Conflicts, now, float64(h.conflicting), fewConflicts, 4.6)
 	}
 }
 
@@ -58,21 +58,21 @@ var oddities = [...]struct {
 // dialect counts the sessions with each oddity.
 type dialect [len(oddities)]uint16
 
-// twice is how many sessions must show an oddity: once is an accident.
-const twice = 2
+// minOddSessions is how many sessions must show an oddity: once is an accident.
+const minOddSessions = 2
 
-func (d *dialect) told() (list []string) {
+func (d *dialect) list() (list []string) {
 	for i, n := range d {
-		if n >= twice {
+		if n >= minOddSessions {
 			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, Plural(uint32(n), "session")))
 		}
 	}
 	return list
 }
 
-// Spoke is the observation of how a session on port 25 with a server that is not ours was
+// Dialect is the observation of how a session on port 25 with a server that is not ours was
 // spoken.
-func (h *Host) Spoke(o Oddity, now int64) {
+func (h *Profile) Dialect(o Oddity, now int64) {
 	for i := range h.dialect {
 		if n := &h.dialect[i]; o>>i&1 != 0 && *n < 65535 {
 			*n++
@@ -84,18 +84,18 @@ func (h *Host) Spoke(o Oddity, now int64) {
 }
 
 // judgeDialect is called when a session was odd.
-func (h *Host) judgeDialect(now int64) {
+func (h *Profile) judgeDialect(now int64) {
 	weight, kinds := 0.0, 0
 	for i, n := range h.dialect {
-		if n >= twice {
+		if n >= minOddSessions {
 			weight += oddities[i].weight
 			kinds++
 		}
 	}
 	if kinds > 0 {
-		h.found(Oddities, now, float64(kinds), 1, weight)
+		h.raise(Oddities, now, float64(kinds), 1, weight)
 	}
 }
 
-// odd reports whether there are two oddities, or a grave one.
-func (h *Host) odd() bool { return h.reasons[Oddities].Weight >= 1.4 }
+// speaksOddly reports whether there are two oddities, or a grave one.
+func (h *Profile) speaksOddly() bool { return h.reasons[Oddities].Weight >= 1.4 }

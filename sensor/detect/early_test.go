@@ -12,8 +12,8 @@ func (s *scene) from(domain uint32, refused bool) *scene {
 
 // odd is two sessions that are spoken so.
 func (s *scene) odd(o Oddity) *scene {
-	s.h.Spoke(o, s.now)
-	s.h.Spoke(o, s.now)
+	s.h.Dialect(o, s.now)
+	s.h.Dialect(o, s.now)
 	return s
 }
 
@@ -71,7 +71,7 @@ func TestNamesInABurst(t *testing.T) {
 	}{{5, 0.1, false, ""}, {6, 0.1, true, "20 s"}, {6, 5, false, ""}, {9, 30, false, ""}, {10, 30, true, "ten minutes"}} {
 		s := newScene()
 		for i := range c.n {
-			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.h.TLSServerNamed(&s.cfg, uint32(i+1), s.now)
 			s.wait(c.every)
 		}
 		if s.h.has(TLSNames) != c.many || c.many && s.h.reasons[TLSNames].within() != c.seconds {
@@ -109,7 +109,7 @@ func TestUnknownRecipients(t *testing.T) {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true)
 		s.sessions(8, false).sessions(2, true)
 		for i := range 6 {
-			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.h.TLSServerNamed(&s.cfg, uint32(i+1), s.now)
 		}
 		for _, n := range c.unknown {
 			for i := range 10 {
@@ -191,7 +191,7 @@ func TestServerNamesInTLS(t *testing.T) {
 		}
 		s.tries(10, 25, 20, true)
 		for i := range 12 {
-			s.h.ServerNamed(&s.cfg, uint32(i+1), s.now)
+			s.h.TLSServerNamed(&s.cfg, uint32(i+1), s.now)
 			s.judge()
 		}
 		if v := s.h.Judge(&s.f, s.now); v.Level != want {

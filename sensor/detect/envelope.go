@@ -3,16 +3,16 @@ package detect
 import "fmt"
 
 func init() {
-	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
+	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or two.", tries(f, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
 	}}
-	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Host, f *Facts, r *Reason) string {
+	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It %s to recipients in %s domains within an hour.", tries(f, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
 	}}
 }
 
 // tries is what a host does, or only tries: none of its messages was seen to be taken.
-func tries(f *Facts, does, only string) string {
+func tries(f *Counters, does, only string) string {
 	if f.Messages == 0 {
 		return only
 	}
@@ -35,14 +35,14 @@ const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 
 // Sender is the observation of a sender's domain, and reports whether it is new. direct says that
 // the server is none of ours.
-func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) (fresh bool) {
+func (h *Profile) Sender(c *Config, hash uint32, direct bool, now int64) (fresh bool) {
 	e := &h.envelope
 	fresh = e.distinct.add(hash, nil)
 	if !direct {
 		return fresh
 	}
 	inc(&e.mails)
-	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.Lately(SenderDomains, now) {
+	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.FoundLately(SenderDomains, now) {
 		return fresh
 	}
 	n, _ := Recently(e.senders[:], hash, Stamp(now), 86400)
@@ -51,29 +51,29 @@ func (h *Host) Sender(c *Config, hash uint32, direct bool, now int64) (fresh boo
 }
 
 // judgeSenders is for n domains of senders within a day.
-func (h *Host) judgeSenders(c *Config, n int, now int64) {
+func (h *Profile) judgeSenders(c *Config, n int, now int64) {
 	e := &h.envelope
-	early, refused := e.mails < fewMails, h.refusals().refused
-	if h.odd() {
+	early, refused := e.mails < fewMails, h.refusalTestInForce().refused
+	if h.speaksOddly() {
 		refused *= refusedOfFew
 	}
 	switch {
 	case early && (refused < refusedOfFew || n*5 < int(e.mails)*4):
 	case early && n >= manyOfFew:
-		h.found(SenderDomains, now, float64(n), manyOfFew, 4.6)
+		h.raise(SenderDomains, now, float64(n), manyOfFew, 4.6)
 	case n >= c.MassSenderDomains:
-		h.found(SenderDomains, now, float64(n), float64(c.MassSenderDomains), 4.6)
+		h.raise(SenderDomains, now, float64(n), float64(c.MassSenderDomains), 4.6)
 	case n >= c.SenderDomains:
-		h.found(SenderDomains, now, float64(n), float64(c.SenderDomains), 2.3)
+		h.raise(SenderDomains, now, float64(n), float64(c.SenderDomains), 2.3)
 	}
 }
 
 // Recipient is the observation of a recipient's domain.
-func (h *Host) Recipient(c *Config, hash uint32, direct bool, now int64) {
+func (h *Profile) Recipient(c *Config, hash uint32, direct bool, now int64) {
 	if !direct {
 		return
 	}
 	if n, _ := Recently(h.envelope.recipients[:], hash, Stamp(now), 3600); n >= c.RecipientDomains {
-		h.found(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
+		h.raise(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
 	}
 }

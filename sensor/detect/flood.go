@@ -3,7 +3,7 @@ package detect
 import "fmt"
 
 func init() {
-	detectors[Flood] = detector{"flood", Volume, func(h *Host, f *Facts, r *Reason) string {
+	detectors[Flood] = detector{"flood", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		if r.Threshold >= float64(floodAttempts) {
 			return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, Span(floodTime))
 		}
@@ -37,7 +37,7 @@ const (
 const floodWeight, floodLift = 4.6, 2.3
 
 // attempted takes in an attempt; fresh says that the server was never contacted before.
-func (w *flood) attempted(h *Host, a *Attempt, fresh bool) {
+func (w *flood) attempted(h *Profile, a *Attempt, fresh bool) {
 	if late := a.Time - w.began; late >= floodTime || late < 0 {
 		w.rows++
 		if w.servers < floodServers || late >= 2*floodTime || late < 0 {
@@ -53,11 +53,11 @@ func (w *flood) attempted(h *Host, a *Attempt, fresh bool) {
 		return
 	}
 	if w.attempts >= floodAttempts {
-		h.found(Flood, a.Time, float64(w.attempts), floodAttempts, floodWeight)
+		h.raise(Flood, a.Time, float64(w.attempts), floodAttempts, floodWeight)
 	} else if w.rows >= floodRows-1 {
-		h.found(Flood, a.Time, floodServers, floodServers, floodWeight)
+		h.raise(Flood, a.Time, floodServers, floodServers, floodWeight)
 	}
 }
 
-// unheard reports whether no session of the host was seen although it floods: whatever else could be judged is hidden.
-func (h *Host) unheard() bool { return h.has(Flood) && h.opened == 0 && !h.Several() }
+// synOnlyFlood reports whether no session of the host was seen although it floods: whatever else could be judged is hidden.
+func (h *Profile) synOnlyFlood() bool { return h.has(Flood) && h.sessions == 0 && !h.BehindNAT() }

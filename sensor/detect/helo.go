@@ -8,11 +8,11 @@ import (
 )
 
 func init() {
-	detectors[HeloName] = detector{"helo_name", Identity, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full name.", h.names.worst, HeloClass(r.Value).text())
+	detectors[HeloName] = detector{"helo_name", Identity, func(h *Profile, f *Counters, r *Reason) string {
+		return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full name.", h.heloNames.worst, HeloClass(r.Value).text())
 	}}
-	detectors[HeloNames] = detector{"helo_names", Identity, func(h *Host, f *Facts, r *Reason) string {
-		return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(h.names.quoted(), ", "))
+	detectors[HeloNames] = detector{"helo_names", Identity, func(h *Profile, f *Counters, r *Reason) string {
+		return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(h.heloNames.quoted(), ", "))
 	}}
 }
 
@@ -101,8 +101,8 @@ func embedsAddress(name string) bool {
 // maxNames is how many HELO names are remembered.
 const maxNames = 8
 
-// names are the HELO names of a host.
-type names struct {
+// heloNames are the HELO names of a host.
+type heloNames struct {
 	distinct set
 	day      [maxNames]Slot // names given lately
 	name     [4]string      // the first ones
@@ -115,22 +115,22 @@ type names struct {
 // server that is not ours: internal clients may well give their bare name to their own, and mail clients to
 // their provider, which is abroad. A bare address is nobody's custom anywhere: the standard wants it in brackets, and
 // mail clients write it so.
-func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, now int64) {
-	w := &h.names
+func (h *Profile) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, now int64) {
+	w := &h.heloNames
 	inc(&w.given)
 	w.distinct.add(hash, nil)
 	if !direct && (!abroad || ClassifyHelo(string(name)) != HeloBareIP) {
 		return
 	}
 	if direct {
-		h.server.named(hash, name)
+		h.mta.named(hash, name)
 	}
-	if h.reasons[HeloNames].Value >= maxNames && h.Lately(HeloNames, now) && h.reasons[HeloName].Weight >= 3.9 && h.Lately(HeloName, now) {
+	if h.reasons[HeloNames].Value >= maxNames && h.FoundLately(HeloNames, now) && h.reasons[HeloName].Weight >= 3.9 && h.FoundLately(HeloName, now) {
 		return // nothing more can be found
 	}
 	distinct, fresh := Recently(w.day[:], hash, Stamp(now), 86400)
 	if distinct >= c.HeloNames {
-		h.found(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
+		h.raise(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
 	}
 	if !fresh {
 		return
@@ -140,21 +140,21 @@ func (h *Host) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, no
 	if weight := heloWeights[class]; weight > h.reasons[HeloName].Weight {
 		w.worst = string(name)
 		h.reasons[HeloName].Value = 0
-		h.found(HeloName, now, float64(class), 0, weight)
+		h.raise(HeloName, now, float64(class), 0, weight)
 	} else if weight > 0 {
 		h.reasons[HeloName].Last = now
 	}
 }
 
 // remember keeps a name, if it is one of the first.
-func (w *names) remember(name string) {
+func (w *heloNames) remember(name string) {
 	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], name) {
 		w.name[w.n] = name
 		w.n++
 	}
 }
 
-func (w *names) quoted() (q []string) {
+func (w *heloNames) quoted() (q []string) {
 	for _, s := range w.name[:w.n] {
 		q = append(q, fmt.Sprintf("%q", s))
 	}

@@ -3,16 +3,16 @@ package detect
 import "fmt"
 
 func init() {
-	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only a mail server needs to know them.%s", orMore(r.Value, maxDomains), h.lookups.example())
 	}}
-	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within %s.%s", orMore(r.Value, maxDomains), r.within(), h.lookups.example())
 	}}
-	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Host, f *Facts, r *Reason) string {
+	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", h.lookups.list)
 	}}
-	detectors[TLSNames] = detector{"tls_names", Names, func(h *Host, f *Facts, r *Reason) string {
+	detectors[TLSNames] = detector{"tls_names", Names, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; a mail client has one to three accounts.", orMore(r.Value, maxDomains), r.within())
 	}}
 }
@@ -22,11 +22,11 @@ func init() {
 const namesTime, burstNames, burstTime = 600, 6, 20
 
 // mailNames judges a list of domains whose mail servers were named.
-func (h *Host) mailNames(c *Config, code Code, list []Slot, now int64) {
+func (h *Profile) mailNames(c *Config, code Code, list []Slot, now int64) {
 	if n := within(list, Stamp(now), namesTime); n >= c.MailNames {
-		h.found(code, now, float64(n), float64(c.MailNames), 3)
+		h.raise(code, now, float64(n), float64(c.MailNames), 3)
 	} else if n := within(list, Stamp(now), burstTime); n >= burstNames {
-		h.found(code, now, float64(n), burstNames, 3)
+		h.raise(code, now, float64(n), burstNames, 3)
 	}
 }
 
@@ -38,11 +38,11 @@ func (r *Reason) within() string {
 	return "ten minutes"
 }
 
-// ServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
+// TLSServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
 // domain. It says what a lookup says, and is seen where the DNS is not.
-func (h *Host) ServerNamed(c *Config, domain uint32, now int64) {
-	Recently(h.servers[:], domain, Stamp(now), namesTime)
-	h.mailNames(c, TLSNames, h.servers[:], now)
+func (h *Profile) TLSServerNamed(c *Config, domain uint32, now int64) {
+	Recently(h.tlsServers[:], domain, Stamp(now), namesTime)
+	h.mailNames(c, TLSNames, h.tlsServers[:], now)
 }
 
 // Lookups are what a host asked the DNS about mail. They are kept for hosts that
@@ -59,7 +59,7 @@ type Lookups struct {
 	// linked is the first answer that led to an attempt.
 	linked   string
 	linkedIn int64
-	serves   bool // it answers queries: a resolver asks for others
+	resolver bool // it answers queries: a resolver asks for others
 	last     [4]uint32
 }
 
@@ -126,8 +126,8 @@ func (l *Lookups) Connected(addr *[16]byte, now int64) bool {
 	return false
 }
 
-// Serves is the observation that the host is asked by others: then its queries are theirs.
-func (l *Lookups) Serves() { l.serves = true }
+// ServesOthers is the observation that the host is asked by others: then its queries are theirs.
+func (l *Lookups) ServesOthers() { l.resolver = true }
 
 // Linked reports whether an answer has led to an attempt.
 func (l *Lookups) Linked() bool { return l.linked != "" }
@@ -144,9 +144,9 @@ func (l *Lookups) example() string {
 const setUp = 2
 
 // LookedUp tells a host of its lookups, which changed.
-func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
+func (h *Profile) LookedUp(c *Config, l *Lookups, now int64) {
 	h.lookups = l
-	if l.serves {
+	if l.resolver {
 		for _, code := range []Code{MXLookups, HostLookups, ListLookups} {
 			h.changed = h.changed || h.has(code)
 			h.reasons[code] = Reason{}
@@ -154,9 +154,9 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 		return
 	}
 	if l.lists > 0 {
-		h.found(ListLookups, now, float64(l.lists), 1, 3.9)
+		h.raise(ListLookups, now, float64(l.lists), 1, 3.9)
 	}
-	if h.maybeServer() {
+	if h.maybeMTA() {
 		return
 	}
 	if n := within(l.mx[:], Stamp(now), 3600); n >= c.MXDomains {
@@ -164,10 +164,10 @@ func (h *Host) LookedUp(c *Config, l *Lookups, now int64) {
 		if n < c.MXDomains+setUp {
 			weight = 2.3
 		}
-		h.found(MXLookups, now, float64(n), float64(c.MXDomains), weight)
+		h.raise(MXLookups, now, float64(n), float64(c.MXDomains), weight)
 	}
 	h.mailNames(c, HostLookups, l.hosts[:], now)
 }
 
 // Lookups is nil if the host asked nothing.
-func (h *Host) Lookups() *Lookups { return h.lookups }
+func (h *Profile) Lookups() *Lookups { return h.lookups }

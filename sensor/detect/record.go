@@ -52,7 +52,7 @@ type SourceRecord struct {
 	Role  string
 	Level Level
 	Score float64
-	Facts Facts
+	Facts Counters
 	Time  int64
 
 	Silent                                      uint32

@@ -8,10 +8,10 @@ import (
 	"slices"
 )
 
-// Memory is what of a Host survives a restart. Windows of minutes and hours do not: a host that
+// Saved is what of a Profile survives a restart. Windows of minutes and hours do not: a host that
 // still sends fills them again. What the windows had proved is in the reasons. Hashes need the
 // same secret.
-type Memory struct {
+type Saved struct {
 	Verdict Verdict  `json:"Verdict"`
 	Decided Decision `json:"Decided"`
 	// Reasons by name, because their numbers are those of one version.
@@ -22,25 +22,25 @@ type Memory struct {
 	HeloNames     SavedSet `json:"HeloNames"`
 	SenderDomains SavedSet `json:"SenderDomains"`
 
-	External    uint32          `json:"External"`
-	Repeated    uint32          `json:"Repeated"`
-	Answered    uint32          `json:"Answered"`
-	Opened      uint32          `json:"Opened"`
-	Heard       uint32          `json:"Heard"`
-	Whole       uint32          `json:"Whole"`
-	Attested    uint32          `json:"Attested"`
-	Conflicting uint32          `json:"Conflicting"`
-	Spread      SavedSpread     `json:"Spread"`
-	Contacts    SavedContacts   `json:"Contacts"`
-	Replies     SavedReplies    `json:"Replies"`
-	Server      SavedServerLike `json:"Server"`
-	Manner      SavedManner     `json:"Manner"`
-	Names       SavedNames      `json:"Names"`
-	Lists       SavedLists      `json:"Lists"`
-	Oddities    []uint16        `json:"Oddities,omitempty"`
-	Own         []uint32        `json:"Own,omitempty"` // networks and servers that it turned to itself
-	OwnServers  []uint32        `json:"OwnServers,omitempty"`
-	Mails       uint32          `json:"Mails"`
+	External      uint32           `json:"External"`
+	Retransmitted uint32           `json:"Repeated"`
+	Answered      uint32           `json:"Answered"`
+	Opened        uint32           `json:"Opened"`
+	Heard         uint32           `json:"Heard"`
+	Whole         uint32           `json:"Whole"`
+	Attested      uint32           `json:"Attested"`
+	Conflicting   uint32           `json:"Conflicting"`
+	NewNetworks   SavedNewNetworks `json:"Spread"`
+	Contacts      SavedContacts    `json:"Contacts"`
+	Replies       SavedReplies     `json:"Replies"`
+	MTA           SavedMTALike     `json:"Server"`
+	Behaviour     SavedBehaviour   `json:"Manner"`
+	Names         SavedNames       `json:"Names"`
+	Lists         SavedLists       `json:"Lists"`
+	Oddities      []uint16         `json:"Oddities,omitempty"`
+	GuardNetworks []uint32         `json:"Own,omitempty"` // networks and servers that it turned to itself
+	GuardServers  []uint32         `json:"OwnServers,omitempty"`
+	Mails         uint32           `json:"Mails"`
 }
 
 // SavedReason is a reason, and how it was told: what the text is made of is not all kept.
@@ -55,8 +55,8 @@ type SavedSet struct {
 	Bits   []byte   `json:"Bits,omitempty"`
 }
 
-// SavedSpread is the test of new networks.
-type SavedSpread struct {
+// SavedNewNetworks is the test of new networks.
+type SavedNewNetworks struct {
 	Sums []float64 `json:"Sums"`
 	At   int64     `json:"At"`
 }
@@ -94,20 +94,20 @@ type SavedRefusals struct {
 	LLR      float64 `json:"LLR"`
 	Sessions int     `json:"Sessions"`
 	Refused  int     `json:"Refused"`
-	Taken    uint32  `json:"Taken"`
-	All      uint32  `json:"All"`
+	Accepted uint32  `json:"Taken"`
+	Total    uint32  `json:"All"`
 }
 
-func (t *refusal) save() SavedRefusals {
-	return SavedRefusals{t.llr, t.sessions, t.refused, t.taken, t.all}
+func (t *refusalTest) save() SavedRefusals {
+	return SavedRefusals{t.llr, t.sessions, t.refused, t.accepted, t.total}
 }
 
-func (r *SavedRefusals) refusal() refusal {
-	return refusal{r.LLR, r.Sessions, r.Refused, r.Taken, r.All}
+func (r *SavedRefusals) refusal() refusalTest {
+	return refusalTest{r.LLR, r.Sessions, r.Refused, r.Accepted, r.Total}
 }
 
-// SavedServerLike is what speaks for a mail server.
-type SavedServerLike struct {
+// SavedMTALike is what speaks for a mail server.
+type SavedMTALike struct {
 	Name      uint32 `json:"Name"`
 	Sessions  uint32 `json:"Sessions"`
 	Several   bool   `json:"Several"`
@@ -116,26 +116,26 @@ type SavedServerLike struct {
 	Served    uint32 `json:"Served"`
 }
 
-// SavedManner is how the host goes about it.
-type SavedManner struct {
-	Internal uint32      `json:"Internal"`
-	Attempts uint32      `json:"Attempts"`
-	HalfOpen uint32      `json:"HalfOpen"`
-	Mute     uint32      `json:"Mute"`
-	Sessions uint32      `json:"Sessions"`
-	Welcomed uint32      `json:"Welcomed"`
-	Checks   uint32      `json:"Checks"`
-	Mails    uint32      `json:"Mails"`
-	First    uint32      `json:"First"`
-	Last     int64       `json:"Last"`
-	Gaps     float64     `json:"Gaps"`
-	Mean     float64     `json:"Mean"`
-	Squares  float64     `json:"Squares"`
-	TTL      [][2]uint32 `json:"TTL"` // and how often
-	TTLs     uint32      `json:"TTLs"`
-	Addr     uint32      `json:"Addr"`
-	Ports    uint8       `json:"Ports"`
-	Swept    uint32      `json:"Swept"`
+// SavedBehaviour is how the host goes about it.
+type SavedBehaviour struct {
+	Internal         uint32      `json:"Internal"`
+	Attempts         uint32      `json:"Attempts"`
+	HalfOpen         uint32      `json:"HalfOpen"`
+	SilentSessions   uint32      `json:"Mute"`
+	Sessions         uint32      `json:"Sessions"`
+	AcceptedSessions uint32      `json:"Welcomed"`
+	Callouts         uint32      `json:"Checks"`
+	MailSessions     uint32      `json:"Mails"`
+	First            uint32      `json:"First"`
+	Last             int64       `json:"Last"`
+	Gaps             float64     `json:"Gaps"`
+	Mean             float64     `json:"Mean"`
+	Squares          float64     `json:"Squares"`
+	TTL              [][2]uint32 `json:"TTL"` // and how often
+	TTLs             uint32      `json:"TTLs"`
+	Addr             uint32      `json:"Addr"`
+	Ports            uint8       `json:"Ports"`
+	Sweeps           uint32      `json:"Swept"`
 }
 
 // SavedNames are the names that it introduced itself with.
@@ -151,24 +151,24 @@ type SavedLists struct {
 	Sample string   `json:"Sample,omitempty"`
 }
 
-// Memory is what is to be kept of a host.
-func (h *Host) Memory(f *Facts) Memory {
-	o, s, m := &h.outcome, &h.server, &h.manner
-	d := Memory{Verdict: h.verdict, Decided: h.decided,
-		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.names.distinct.save(), SenderDomains: h.envelope.distinct.save(),
-		External: h.external, Repeated: h.repeated, Answered: h.answered, Opened: h.opened, Heard: h.heard, Whole: h.whole, Attested: h.attested, Conflicting: h.conflicting,
-		Spread:   SavedSpread{slices.Clone(h.spread.s[:]), h.spread.at},
-		Contacts: SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
-		Replies:  SavedReplies{h.refusal.save(), h.unlisted.save(), h.unknown.recipients, h.unknown.unknown, h.unknown.llr, h.unknown.proved},
-		Server:   SavedServerLike{s.name, s.sessions, s.several, s.deferrals, s.retried, s.served},
-		Manner: SavedManner{m.internal, m.attempts, m.halfOpen, m.mute, m.sessions, m.welcomed, m.checks, m.mails, m.first, m.last, m.gaps, m.mean, m.squares,
-			nil, m.ttls, m.addr, m.ports, m.swept},
-		Names:    SavedNames{slices.Clone(h.names.name[:h.names.n]), h.names.given, h.names.worst},
-		Lists:    SavedLists{slices.Clone(h.Lists()), Anonymous(h.lists.sample)},
-		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, Own: slices.Clone(h.own.nets[:h.own.n]), OwnServers: slices.Clone(h.own.servers[:h.own.m])}
+// Saved is what is to be kept of a host.
+func (h *Profile) Save(f *Counters) Saved {
+	o, s, m := &h.contacts, &h.mta, &h.behaviour
+	d := Saved{Verdict: h.verdict, Decided: h.decided,
+		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.heloNames.distinct.save(), SenderDomains: h.envelope.distinct.save(),
+		External: h.external, Retransmitted: h.retransmitted, Answered: h.answered, Opened: h.sessions, Heard: h.spoken, Whole: h.twoSided, Attested: h.attested, Conflicting: h.conflicting,
+		NewNetworks: SavedNewNetworks{slices.Clone(h.newNetworks.s[:]), h.newNetworks.at},
+		Contacts:    SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
+		Replies:     SavedReplies{h.refusalTest.save(), h.refusalTestUnlisted.save(), h.unknownUsers.recipients, h.unknownUsers.unknown, h.unknownUsers.llr, h.unknownUsers.proved},
+		MTA:         SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served},
+		Behaviour: SavedBehaviour{m.internal, m.attempts, m.halfOpen, m.silentSessions, m.sessions, m.acceptedSessions, m.callouts, m.mailSessions, m.first, m.last, m.gaps, m.mean, m.squares,
+			nil, m.ttls, m.addr, m.ports, m.sweeps},
+		Names:    SavedNames{slices.Clone(h.heloNames.name[:h.heloNames.n]), h.heloNames.given, h.heloNames.worst},
+		Lists:    SavedLists{slices.Clone(h.Blocklists()), Anonymous(h.blocklists.sample)},
+		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, GuardNetworks: slices.Clone(h.guard.nets[:h.guard.n]), GuardServers: slices.Clone(h.guard.servers[:h.guard.m])}
 	d.Verdict.Level = h.level
 	for _, t := range m.ttl {
-		d.Manner.TTL = append(d.Manner.TTL, [2]uint32{uint32(t.ttl), t.n})
+		d.Behaviour.TTL = append(d.Behaviour.TTL, [2]uint32{uint32(t.ttl), t.n})
 	}
 	for _, p := range h.ports {
 		if p.port != 0 {
@@ -186,52 +186,52 @@ func (h *Host) Memory(f *Facts) Memory {
 	return d
 }
 
-// Recall is the opposite of Memory. It is to be called for a Host that has seen nothing yet.
+// Restore is the opposite of Memory. It is to be called for a Profile that has seen nothing yet.
 // published says that a finding is open at its level; without one, the next observation publishes
 // the verdict anew.
-func (h *Host) Recall(d *Memory, published bool) {
+func (h *Profile) Restore(d *Saved, published bool) {
 	for code := range h.reasons {
-		if r, ok := d.Reasons[Code(code).String()]; ok && h.off>>code&1 == 0 {
+		if r, ok := d.Reasons[Code(code).String()]; ok && h.ignored>>code&1 == 0 {
 			h.reasons[code] = r.Reason
-			if h.recalled == nil {
-				h.recalled = map[Code]SavedReason{}
+			if h.restored == nil {
+				h.restored = map[Code]SavedReason{}
 			}
-			h.recalled[Code(code)] = r
+			h.restored[Code(code)] = r
 		}
 	}
 	h.nets.load(&d.Nets, h.Room)
 	h.addrs.load(&d.Addrs, h.Room)
-	h.names.distinct.load(&d.HeloNames, nil)
+	h.heloNames.distinct.load(&d.HeloNames, nil)
 	h.envelope.distinct.load(&d.SenderDomains, nil)
-	h.external, h.repeated, h.answered, h.opened, h.heard = d.External, d.Repeated, d.Answered, d.Opened, d.Heard
-	h.whole, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
+	h.external, h.retransmitted, h.answered, h.sessions, h.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
+	h.twoSided, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
 	if d.Verdict.Level > Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
-		h.whole, h.attested = min(1, d.Opened), min(1, d.Heard)
+		h.twoSided, h.attested = min(1, d.Opened), min(1, d.Heard)
 	}
-	copy(h.spread.s[:], d.Spread.Sums)
-	h.spread.at = d.Spread.At
-	h.outcome.llr, h.outcome.failed, h.outcome.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
+	copy(h.newNetworks.s[:], d.NewNetworks.Sums)
+	h.newNetworks.at = d.NewNetworks.At
+	h.contacts.llr, h.contacts.failed, h.contacts.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
 	for i, p := range d.Contacts.Ports[:min(len(d.Contacts.Ports), len(h.ports))] {
 		h.ports[i] = portOutcome{p.Attempts, p.Answered, p.Opened, p.Refused, p.Unreachable, p.Port}
 	}
 	r := &d.Replies
-	h.refusal, h.unlisted = r.refusal(), r.Unlisted.refusal()
-	h.unknown = unknown{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
-	s := &d.Server
-	h.server.name, h.server.sessions, h.server.several = s.Name, s.Sessions, s.Several
-	h.server.deferrals, h.server.retried, h.server.served = s.Deferrals, s.Retried, s.Served
-	m := &d.Manner
-	h.manner = manner{m.Internal, m.Attempts, m.HalfOpen, m.Mute, m.Sessions, m.Welcomed, m.Checks, m.Mails, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
-		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Swept}
-	for i, t := range m.TTL[:min(len(m.TTL), len(h.manner.ttl))] {
-		h.manner.ttl[i] = ttlCount{uint8(t[0]), t[1]}
+	h.refusalTest, h.refusalTestUnlisted = r.refusal(), r.Unlisted.refusal()
+	h.unknownUsers = unknownUsers{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
+	s := &d.MTA
+	h.mta.name, h.mta.sessions, h.mta.severalNames = s.Name, s.Sessions, s.Several
+	h.mta.deferrals, h.mta.retried, h.mta.served = s.Deferrals, s.Retried, s.Served
+	m := &d.Behaviour
+	h.behaviour = behaviour{m.Internal, m.Attempts, m.HalfOpen, m.SilentSessions, m.Sessions, m.AcceptedSessions, m.Callouts, m.MailSessions, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
+		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Sweeps}
+	for i, t := range m.TTL[:min(len(m.TTL), len(h.behaviour.ttl))] {
+		h.behaviour.ttl[i] = ttlCount{uint8(t[0]), t[1]}
 	}
-	h.names.n = uint8(copy(h.names.name[:], d.Names.Names))
-	h.names.given, h.names.worst = d.Names.Given, d.Names.Worst
-	h.lists.n = copy(h.lists.name[:], d.Lists.Names)
-	h.lists.sample = d.Lists.Sample
+	h.heloNames.n = uint8(copy(h.heloNames.name[:], d.Names.Names))
+	h.heloNames.given, h.heloNames.worst = d.Names.Given, d.Names.Worst
+	h.blocklists.n = copy(h.blocklists.name[:], d.Lists.Names)
+	h.blocklists.sample = d.Lists.Sample
 	copy(h.dialect[:], d.Oddities)
-	h.own.n, h.own.m = uint8(copy(h.own.nets[:], d.Own)), uint8(copy(h.own.servers[:], d.OwnServers))
+	h.guard.n, h.guard.m = uint8(copy(h.guard.nets[:], d.GuardNetworks)), uint8(copy(h.guard.servers[:], d.GuardServers))
 	h.envelope.mails = d.Mails
 	h.verdict, h.decided = d.Verdict, d.Decided
 	h.verdict.Level = min(d.Verdict.Level, Confirmed)
@@ -243,8 +243,8 @@ func (h *Host) Recall(d *Memory, published bool) {
 }
 
 // told reports whether a reason stands as it was before a restart, and how it was told.
-func (h *Host) told(code Code) (text string, ok bool) {
-	r, ok := h.recalled[code]
+func (h *Profile) restoredText(code Code) (text string, ok bool) {
+	r, ok := h.restored[code]
 	return r.Text, ok && h.reasons[code].Last == r.Last
 }
 

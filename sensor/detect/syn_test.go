@@ -9,7 +9,7 @@ func (s *scene) again(n int, interval float64) *scene {
 		s.h.SYNRetransmitted(&s.cfg, mix(s.dest), mix(s.dest+1<<20), mix(s.dest+1<<21), second, s.now)
 		s.judge()
 		s.wait(interval - 1)
-		s.h.Settle(&s.cfg, s.now)
+		s.h.ExpireContacts(&s.cfg, s.now)
 		s.judge()
 	}
 	return s
@@ -18,7 +18,7 @@ func (s *scene) again(n int, interval float64) *scene {
 // ways has the SYNs of a scene come from machines behind it, by their TTL in turn.
 func (s *scene) ways(ttl ...uint8) *scene {
 	for i, t := range ttl {
-		s.h.manner.ttl[i] = ttlCount{t, 1000}
+		s.h.behaviour.ttl[i] = ttlCount{t, 1000}
 	}
 	return s
 }
@@ -38,7 +38,7 @@ func TestSYNsAlone(t *testing.T) {
 		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(4, 20).tries(70, 25, 15, true), Likely, []Code{Flood}, []Code{Failures}},
 		{"twenty in five minutes, once", newScene().again(4, 20).tries(20, 25, 15, true), Suspect, nil, []Code{Flood, Failures}},
 		{"a busy server, 60 an hour", newScene().again(4, 60).tries(300, 25, 60, true), Suspect, nil, []Code{Flood, Failures}},
-		{"a queue of 500 to one server", newScene().again(3, 20).tries(500, 25, 0.5, false), NoLevel, []Code{FastAttempts}, []Code{Flood, Failures}},
+		{"a queue of 500 to one server", newScene().again(3, 20).tries(500, 25, 0.5, false), NoLevel, []Code{Burst}, []Code{Flood, Failures}},
 		{"none of ten answers", newScene().again(10, 20), Likely, []Code{Failures}, []Code{Flood}},
 		{"a line that is down for a while", newScene().tries(40, 25, 60, true).again(20, 60), Suspect, nil, []Code{Failures, Flood}},
 	} {
@@ -87,11 +87,11 @@ func TestOneDirection(t *testing.T) {
 		s.tries(1, 587, 0, true)
 		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, false, s.now)
 		s.wait(30)
-		s.h.Settle(&s.cfg, s.now)
+		s.h.ExpireContacts(&s.cfg, s.now)
 		s.judge()
 	}
-	if s.h.has(Failures) || s.h.outcome.worked != 20 {
-		t.Errorf("%d failed, %d worked", s.h.outcome.failed, s.h.outcome.worked)
+	if s.h.has(Failures) || s.h.contacts.worked != 20 {
+		t.Errorf("%d failed, %d worked", s.h.contacts.failed, s.h.contacts.worked)
 	}
 	if s.won != Suspect {
 		t.Errorf("%s", s.won)
@@ -109,11 +109,11 @@ func TestSeveral(t *testing.T) {
 		{[]uint8{64, 64, 64, 128, 128, 128}, true},
 		{[]uint8{255, 64, 64, 64, 128, 128, 128}, true},
 	} {
-		var h Host
+		var h Profile
 		for _, ttl := range c.ttl {
-			h.manner.attempted(&Attempt{Time: begin, TTL: ttl}, false)
+			h.behaviour.attempted(&Attempt{Time: begin, TTL: ttl}, false)
 		}
-		if h.Several() != c.want {
+		if h.BehindNAT() != c.want {
 			t.Errorf("%v: several %v", c.ttl, !c.want)
 		}
 	}
@@ -121,11 +121,11 @@ func TestSeveral(t *testing.T) {
 		ttl  []uint8
 		near bool
 	}{{[]uint8{64, 64}, true}, {[]uint8{128}, true}, {[]uint8{255}, true}, {[]uint8{63}, false}, {[]uint8{127, 127}, false}, {[]uint8{64, 63}, false}, {nil, false}} {
-		var h Host
+		var h Profile
 		for _, ttl := range c.ttl {
-			h.manner.attempted(&Attempt{Time: begin, TTL: ttl}, false)
+			h.behaviour.attempted(&Attempt{Time: begin, TTL: ttl}, false)
 		}
-		if h.Near() != c.near {
+		if h.OnLink() != c.near {
 			t.Errorf("%v: near %v", c.ttl, !c.near)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // Text tells a reason in a sentence.
-func (h *Host) Text(code Code, f *Facts) string {
-	if text, ok := h.told(code); ok {
+func (h *Profile) Text(code Code, f *Counters) string {
+	if text, ok := h.restoredText(code); ok {
 		return text
 	}
 	return detectors[code].text(h, f, &h.reasons[code])

@@ -71,7 +71,7 @@ func (e *Engine) Activity() (list []Activity) {
 	return list
 }
 
-func countsOf(f *detect.Facts) Counts {
+func countsOf(f *detect.Counters) Counts {
 	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions), CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
 		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
 }

@@ -37,7 +37,7 @@ const maxArrivals = 256
 // arrives notes a new source with IPv6. A packet that a router passed on has the router's address,
 // and a hop limit that no system begins with.
 func (s *shard) arrives(src *source, p *packet) {
-	if !p.key.Scope.V6() || !detect.FirstTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
+	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
 		return
 	}
 	s.arrive(arrival{source: p.key.Host(), mac: p.mac, time: p.time, ttl: p.ttl})
@@ -48,7 +48,7 @@ func (s *shard) appears(src *source, p *packet, f *flow) {
 	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > faithful || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
 		return
 	}
-	far := src.flags&home == 0 || !detect.FirstTTL(p.ttl)
+	far := src.flags&home == 0 || !detect.InitialTTL(p.ttl)
 	if !far && (!f.has(external) || f.has(relay) || !s.judges(src)) {
 		return
 	}
@@ -267,7 +267,7 @@ func (e *Engine) unwelcome(list []flowtable.Host) bool {
 	n := 0
 	for i := range list {
 		e.at(&list[i], func(_ *shard, _ flowtable.Ref, _ *source, hst *host) {
-			if hst != nil && hst.Unwelcome() {
+			if hst != nil && hst.WasRefused() {
 				n++
 			}
 		})
@@ -287,13 +287,13 @@ func (e *Engine) handDown(m *move) {
 	from, to := &m.from, &m.to
 	line := e.machines.lines[*from]
 	var old *host
-	var estate *detect.Estate
-	var facts detect.Facts
+	var estate *detect.Snapshot
+	var facts detect.Counters
 	e.at(from, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}
-		estate = hst.Estate(&src.facts)
+		estate = hst.Snapshot(&src.facts)
 		facts = src.facts
 		if hst.elsewhere != nil {
 			facts = facts.Plus(hst.elsewhere)
@@ -315,7 +315,7 @@ func (e *Engine) handDown(m *move) {
 		if hst == nil {
 			hst = s.newHost(r, src)
 		}
-		hst.Inherit(&e.cfg.Detect, estate, &src.facts)
+		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
 		hst.Came(m.ttl)
 		hst.left, hst.elsewhere = false, &facts
 		if line != nil && line == e.machines.lines[*to] {

@@ -18,7 +18,7 @@ func (h *host) blind(src *source) (blind []string) {
 	switch {
 	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
 		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
-	case f.Sessions == 0 && h.GivenUp() > 0:
+	case f.Sessions == 0 && h.HalfOpenCount() > 0:
 		blind = append(blind, "no session was completed: what was answered was not gone on with")
 	case f.Sessions == 0:
 		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
@@ -40,14 +40,14 @@ func (h *host) blind(src *source) (blind []string) {
 	if h.Lookups() == nil {
 		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or they are not on this mirror port, or encrypted")
 	}
-	if h.Several() {
-		blind = append(blind, fmt.Sprintf("several machines seem to be behind this address: packets arrive with different hop limits (%s; Windows begins with 128, most others with 64). Which of them it is can be seen only on their side of the gateway", h.Ways()))
+	if h.BehindNAT() {
+		blind = append(blind, fmt.Sprintf("several machines seem to be behind this address: packets arrive with different hop limits (%s; Windows begins with 128, most others with 64). Which of them it is can be seen only on their side of the gateway", h.HopLimits()))
 	}
 	return blind
 }
 
 // mailPort is how many attempts went to port 25.
-func mailPort(f *detect.Facts) uint32 {
+func mailPort(f *detect.Counters) uint32 {
 	for _, p := range f.Ports {
 		if p.Port == 25 {
 			return p.Count
@@ -83,7 +83,7 @@ func advice(f *detect.Finding, h *host) string {
 	case detect.OnBlocklist:
 		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen account), then ask the list to remove the address. Until then what %s sends to users of the list is refused.", who)
 	}
-	if h.Several() {
+	if h.BehindNAT() {
 		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its translation table, to find the machine behind it. Block outgoing port 25 for all but your mail servers.", who)
 	}
 	if f.Level == detect.Suspect {
@@ -101,7 +101,7 @@ func advice(f *detect.Finding, h *host) string {
 	} else {
 		text += " Block outgoing port 25 for all but your mail servers."
 	}
-	if len(h.Lists()) > 0 {
+	if len(h.Blocklists()) > 0 {
 		text += " When it is clean, ask the blocklist to remove your address."
 	}
 	return text

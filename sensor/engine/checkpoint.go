@@ -22,11 +22,11 @@ type Saved struct {
 
 // SavedSource is a host of ours, or one with a finding.
 type SavedSource struct {
-	Addr  netip.Addr   `json:"Addr"`
-	Scope uint32       `json:"Scope"`
-	MAC   [6]byte      `json:"MAC"`
-	VLAN  []uint16     `json:"VLAN,omitempty"`
-	Facts detect.Facts `json:"Facts"`
+	Addr  netip.Addr      `json:"Addr"`
+	Scope uint32          `json:"Scope"`
+	MAC   [6]byte         `json:"MAC"`
+	VLAN  []uint16        `json:"VLAN,omitempty"`
+	Facts detect.Counters `json:"Facts"`
 	// Outside says that it tried port 25 past our servers and relays.
 	Outside bool `json:"Outside,omitempty"`
 	// Former says that what was found of it before was forgotten.
@@ -37,16 +37,16 @@ type SavedSource struct {
 
 // SavedHost is what was published of a source, and why.
 type SavedHost struct {
-	Memory     detect.Memory  `json:"Memory"`
-	Findings   []SavedFinding `json:"Findings,omitempty"`
-	Given      int            `json:"Given"`
-	Suppressed uint64         `json:"Suppressed"`
-	Opaque     uint32         `json:"Opaque"`
-	OneWay     uint32         `json:"OneWay"`
-	Doubtful   uint32         `json:"Doubtful"`
-	Foreign    uint32         `json:"Foreign"`
-	Since      int64          `json:"Since,omitempty"` // see host
-	Before     *detect.Facts  `json:"Before,omitempty"`
+	Memory     detect.Saved     `json:"Memory"`
+	Findings   []SavedFinding   `json:"Findings,omitempty"`
+	Given      int              `json:"Given"`
+	Suppressed uint64           `json:"Suppressed"`
+	Opaque     uint32           `json:"Opaque"`
+	OneWay     uint32           `json:"OneWay"`
+	Doubtful   uint32           `json:"Doubtful"`
+	Foreign    uint32           `json:"Foreign"`
+	Since      int64            `json:"Since,omitempty"` // see host
+	Before     *detect.Counters `json:"Before,omitempty"`
 }
 
 // SavedFinding is a finding, open or closed: one that was closed may be opened again.
@@ -181,7 +181,7 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 		d.MAC, hst = hst.aside.mac, hst.aside.old
 	}
 	if hst != nil {
-		d.Host = &SavedHost{Memory: hst.Memory(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
+		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
 			if f != nil {
@@ -250,7 +250,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
 		s.direct = append(s.direct, r) // its finding may have been closed because the sensor stopped
 	}
-	hst.Recall(&d.Host.Memory, hst.main() != nil)
+	hst.Restore(&d.Host.Memory, hst.main() != nil)
 }
 
 // SavedSite is what was learned about our networks as a whole.

@@ -9,12 +9,12 @@ import (
 
 // attempted looks after a host that has just made an attempt.
 func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32, now int64) {
-	if hst.Waiting() && !hst.waiting {
+	if hst.HasPending() && !hst.waiting {
 		hst.waiting = true
 		s.later = append(s.later, ref)
 	}
-	if l := hst.Lookups(); l != nil && (hst.Unproved() || !l.Linked()) && l.Connected(&k.Server, now) {
-		hst.Own(net)
+	if l := hst.Lookups(); l != nil && (hst.Undecided() || !l.Linked()) && l.Connected(&k.Server, now) {
+		hst.ConfirmNetwork(net)
 	}
 }
 
@@ -50,8 +50,8 @@ func (s *shard) tickOutcomes(now int64) {
 		if hst == nil {
 			continue
 		}
-		hst.Settle(&s.e.cfg.Detect, now)
-		if hst.Waiting() {
+		hst.ExpireContacts(&s.e.cfg.Detect, now)
+		if hst.HasPending() {
 			list = append(list, r)
 		} else {
 			hst.waiting = false

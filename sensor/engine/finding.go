@@ -77,7 +77,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 			s.close(src, hst, d, k, now, "superseded")
 		}
 	}
-	if v.Class == detect.UndeclaredServer && len(hst.Lists()) > 0 && (hst.findings[detect.OnBlocklist] == nil || !hst.findings[detect.OnBlocklist].open) {
+	if v.Class == detect.UndeclaredServer && len(hst.Blocklists()) > 0 && (hst.findings[detect.OnBlocklist] == nil || !hst.findings[detect.OnBlocklist].open) {
 		s.report(src, hst, k, detect.OnBlocklist, false, now)
 	}
 	f := s.findingOf(src, hst, k, v.Class)
@@ -88,7 +88,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 		}
 		f.level = v.Level
 		s.opens(src, hst, f, k, now)
-	case v.Level != f.level, len(hst.Lists()) > f.lists: // a list is what the reader waits for: they are few
+	case v.Level != f.level, len(hst.Blocklists()) > f.lists: // a list is what the reader waits for: they are few
 		f.level = v.Level
 		s.tell(src, hst, f, k, "updated", now, "")
 	}
@@ -152,7 +152,7 @@ func (s *shard) follow(src *source) {
 // tell gives out an event of a finding.
 func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
 	f.seq++
-	f.updated, f.lists = now, len(hst.Lists())
+	f.updated, f.lists = now, len(hst.Blocklists())
 	var kept *Saved
 	if s.e.out.Keep != nil {
 		kept = &Saved{Seed: s.e.cfg.Seed, Sources: []SavedSource{s.saveSource(&k, src)}}
@@ -174,7 +174,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
-	d.Near = hst.Near()
+	d.Near = hst.OnLink()
 	first := max(src.facts.First, hst.since)
 	d.Decided = detect.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
 	switch f.class {
@@ -254,7 +254,7 @@ func (s *shard) tickFindings(now int64) {
 		}
 		if now-hst.judged >= minute && src.flags&home != 0 && s.judges(src) {
 			hst.judged = now
-			hst.OneSide(s.e.hearsay())
+			hst.SetOneSided(s.e.hearsay())
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)
 		}
 		for _, f := range hst.findings {

@@ -19,7 +19,7 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 
 // expected is the same, where it is wanted.
 func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
-	if !hst.Expecting() && !hst.Unproved() {
+	if !hst.Expecting() && !hst.Undecided() {
 		return 0
 	}
 	return s.e.destination(&k.Server)
@@ -27,7 +27,7 @@ func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
 
 // unproved is the hash of a server's network, where it is wanted.
 func (s *shard) unproved(hst *host, k *flowtable.Key) uint32 {
-	if !hst.Unproved() {
+	if !hst.Undecided() {
 		return 0
 	}
 	return s.e.net(k.Server, k.Scope.V6())

@@ -49,7 +49,7 @@ func (s *shard) moved(src *source, p *packet) {
 		src.flags &^= strange
 		return
 	}
-	if !detect.FirstTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+	if !detect.InitialTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
@@ -90,9 +90,9 @@ func (s *shard) reunite(src *source, hst *host, p *packet) {
 	hst.aside = nil
 	s.closeFindings(src, hst, p.key.Host(), p.time, "superseded")
 	hst.findings = [detect.Classes]*finding{}
-	estate := a.old.Estate(&detect.Facts{})
+	estate := a.old.Snapshot(&detect.Counters{})
 	a.old.Release()
-	hst.Inherit(&s.e.cfg.Detect, estate, &src.facts)
+	hst.TakeOver(&s.e.cfg.Detect, estate, &src.facts)
 	hst.take(a.old)
 	hst.before, hst.since, hst.mixed = a.old.before, a.old.since, true
 	hst.mac = newMAC{mac: src.mac, all: a.old.mac.all + tried}

@@ -12,7 +12,7 @@ import (
 // machines follows what was found of a machine when its address changes: another DHCP lease, or a
 // temporary address of IPv6 (RFC 8981), of which it takes a new one every day. Its link-layer address tells that it is
 // the same, if the frames are its own: those that a router passed on have the router's address, and a hop
-// limit that is less than any system begins with; see detect.Host.Near.
+// limit that is less than any system begins with; see detect.Profile.Near.
 //
 // Each address is judged and has its finding, because that is what can be looked up and blocked; the findings of one
 // machine name the others, and are one incident.

@@ -81,7 +81,7 @@ func (s *shard) lookup(p *packet, payload []byte) {
 		if l == nil {
 			l = s.names.add(k)
 		}
-		l.Serves()
+		l.ServesOthers()
 		l.LastUsed = p.time
 	case !dns.Parse(payload, &m):
 		return

@@ -77,13 +77,13 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	case ev.Code < 500:
 		hst.Deferred(server, now)
 	case why == detect.NoRelaying, why == detect.WantsLogin, why == detect.LoginFailed:
-		hst.Denied(server, now)
+		hst.RelayDenied(server, now)
 	}
 	s.quotes(hst, k, &cited, text, now)
 	if cited.List != "" {
-		known := len(hst.Lists())
-		hst.Cited(cited.List, text, why, now)
-		if len(hst.Lists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
+		known := len(hst.Blocklists())
+		hst.BlocklistNamed(cited.List, text, why, now)
+		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
 			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
 		}
 	}
@@ -93,7 +93,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && hst.Quoted(a, s.e.destination(&k.Server), now) {
+		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server), now) {
 			news = append(news, a)
 		}
 	}
@@ -120,10 +120,10 @@ func (s *shard) listed(f *flow, src *source, k *flowtable.Key, c *detect.Citatio
 	if hst == nil {
 		hst = s.newHost(f.source, src)
 	}
-	known := len(hst.Lists())
+	known := len(hst.Blocklists())
 	s.quotes(hst, k, c, text, now)
-	hst.Cited(c.List, text, detect.OnList, now)
-	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Lists()) > known, now)
+	hst.BlocklistNamed(c.List, text, detect.OnList, now)
+	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
 // foreign is a session that is neither SMTP nor TLS.
@@ -155,10 +155,10 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 && session.Rcpts > session.RcptsRejected
 	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && wantsNothing(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
 	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
-		hst.Spoke(oddities(f, session), f.last)
+		hst.Dialect(oddities(f, session), f.last)
 	}
 	if name := session.SNI(); len(name) > 0 && f.has(external) {
-		hst.ServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
+		hst.TLSServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
 	}
 	if src != nil {
 		s.judge(src, hst, f.last)

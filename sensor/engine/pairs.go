@@ -37,7 +37,7 @@ func (s *shard) answers(p *packet, f *flow) {
 	switch {
 	case p.mac != src.mac:
 		s.pairs[1]++
-	case src.flags&home != 0 && src.flags&near != 0, src.flags&home == 0 && !f.has(external) && detect.FirstTTL(p.ttl):
+	case src.flags&home != 0 && src.flags&near != 0, src.flags&home == 0 && !f.has(external) && detect.InitialTTL(p.ttl):
 		s.pairs[0]++
 		f.flags |= selfMade
 	}

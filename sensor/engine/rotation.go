@@ -102,7 +102,7 @@ func network(h flowtable.Host) flowtable.Host {
 func (s *shard) visited(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
 	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) || f.has(relay|selfMade) || !f.seenWhole() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain || session.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxStay || src.mac == [6]byte{} || !detect.FirstTTL(f.trace.ttl) {
+		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxStay || src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
 		return
 	}
 	if len(s.visits) >= maxVisits {
@@ -110,7 +110,7 @@ func (s *shard) visited(k *flowtable.Key, f *flow, session *smtpsniff.Session, s
 		return
 	}
 	v := visit{source: k.Host(), mac: src.mac, sign: sign{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
-		net: s.e.net(k.Server, k.Scope.V6()), refused: hst.Unwelcome(), sessions: 1}
+		net: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.Bytes(name)))

@@ -165,7 +165,7 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	if c == detect.OpenRelay || c == detect.HijackedAccount {
 		d.Severity = [...]detect.Severity{detect.Info, detect.Medium, detect.High, detect.Critical}[f.Level]
 	}
-	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Facts{First: s.First, Last: f.Last}}
+	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Counters{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr, f.Reasons)
 	if e.servers.local == nil && c == detect.OpenRelay {

@@ -102,7 +102,7 @@ func (s *shard) direction(k *flowtable.Key) string {
 
 // sourceRecord is what is known of a source.
 func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
-	var known *detect.Host
+	var known *detect.Profile
 	settled := now
 	if s.e.over {
 		settled += hour
@@ -110,9 +110,9 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
 		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
 	if hst != nil {
-		known = &hst.Host
+		known = &hst.Profile
 		d.Level, d.Score = hst.Level(), hst.Score()
-		d.GivenUp = min(d.Silent, hst.GivenUp())
+		d.GivenUp = min(d.Silent, hst.HalfOpenCount())
 		if l := hst.Lookups(); l != nil {
 			d.MXLookups = l.MX
 		}

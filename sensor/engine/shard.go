@@ -184,7 +184,7 @@ func (f *flow) keepPriority() int64 {
 
 // source is a host as the client of flows.
 type source struct {
-	facts detect.Facts
+	facts detect.Counters
 	mac   [6]byte
 	vlan  [2]uint16
 	tags  uint8

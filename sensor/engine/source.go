@@ -11,7 +11,7 @@ import (
 
 // host is a source that is judged, and what was published of it.
 type host struct {
-	detect.Host
+	detect.Profile
 	findings   [detect.Classes]*finding
 	recent     []*detect.Session // a few sessions before a finding, as evidence
 	evidence   []uint64          // numbers of session events
@@ -19,12 +19,12 @@ type host struct {
 	suppressed uint64            // sessions that were not given out
 	opaque     uint32            // sessions that were encrypted before anything was said
 	oneWay     uint32
-	doubtful   uint32        // sessions whose bytes a server may have read in another way
-	foreign    uint32        // sessions that were neither SMTP nor TLS
-	judged     int64         // when time alone was last asked to change the verdict
-	since      int64         // when another machine took the address, zero if none did
-	before     *detect.Facts // of the source at that time
-	elsewhere  *detect.Facts // of its machine under other addresses
+	doubtful   uint32           // sessions whose bytes a server may have read in another way
+	foreign    uint32           // sessions that were neither SMTP nor TLS
+	judged     int64            // when time alone was last asked to change the verdict
+	since      int64            // when another machine took the address, zero if none did
+	before     *detect.Counters // of the source at that time
+	elsewhere  *detect.Counters // of its machine under other addresses
 	mac        newMAC
 	aside      *aside // the account of the link-layer address before, nil if there is none
 	mixed      bool   // its link-layer addresses take turns
@@ -45,7 +45,7 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	r, src := s.addSource(p.host, &p.key, p.from)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
-		if detect.FirstTTL(p.ttl) {
+		if detect.InitialTTL(p.ttl) {
 			src.flags |= near
 		}
 		s.arrives(src, p)
@@ -176,7 +176,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if hst.left || !s.judges(src) || !hst.OneSide(s.e.hearsay()) && !hst.Changed() {
+	if hst.left || !s.judges(src) || !hst.SetOneSided(s.e.hearsay()) && !hst.Changed() {
 		return
 	}
 	hst.condemned = false
@@ -214,7 +214,7 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 				hst = s.newHost(f.source, src)
 			}
 			if hst != nil {
-				hst.Heard()
+				hst.ClientSpoke()
 				hst.Helo(cfg, ev.Text, hash, direct, f.has(external) && !f.has(relay), now)
 			}
 		case smtpsniff.MailSaid:
@@ -233,7 +233,7 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 			}
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
-			if hst != nil && !hst.Lately(detect.RecipientDomains, now) {
+			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
 				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
 			}
 		case smtpsniff.Accepted:
@@ -250,7 +250,7 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 				s.served(src)
 			case hst != nil && session.Commands == 0:
 				hst.opaque++
-				hst.Heard()
+				hst.ClientSpoke()
 			}
 		case smtpsniff.Replied:
 			if ev.Code >= 400 {
@@ -290,7 +290,7 @@ func (s *shard) conflicting(p *packet, f *flow) {
 		s.sniff.Doubt(session)
 	}
 	src, hst := s.sender(f)
-	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.FirstTTL(p.ttl) {
+	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.InitialTTL(p.ttl) {
 		return
 	}
 	f.flags |= conflicted
@@ -370,7 +370,7 @@ func (s *shard) opened(p *packet, f *flow) {
 // whole is a session of which the other side is seen, too, later than it was believed.
 func (s *shard) whole(p *packet, f *flow) {
 	if _, hst := s.sender(f); hst != nil && !f.has(selfMade) {
-		hst.Whole(s.unproved(hst, &p.key))
+		hst.TwoSided(s.unproved(hst, &p.key))
 	}
 }
 
@@ -492,7 +492,7 @@ func (s *shard) leastHost(except *source) (least *source) {
 func (s *shard) profilePriority(src *source) int64 {
 	h := s.hosts.at(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
-	if h.SeenWhole() { // that cannot be forged as SYNs can
+	if h.SeenTwoSided() { // that cannot be forged as SYNs can
 		w += 1 << 51
 	}
 	if src.flags&home != 0 {

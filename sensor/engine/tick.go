@@ -214,7 +214,7 @@ func (s *shard) closeAll(now int64, reason string) {
 func (s *shard) judgeForeign() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		hst := s.hosts.at(src.host)
-		if hst != nil && hst.OneSide(s.e.hearsay()) {
+		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
 			hst.Judge(&src.facts, src.facts.Last)
 		}
 		if hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
@@ -227,7 +227,7 @@ func (s *shard) judgeForeign() {
 func (s *shard) judgeLast(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
-			hst.OneSide(s.e.hearsay())
+			hst.SetOneSided(s.e.hearsay())
 			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 
 // A host that was never seen to mail is not said to.
 func TestHeadlineSaysWhatWasSeen(t *testing.T) {
-	for want, facts := range map[string]detect.Facts{
+	for want, facts := range map[string]detect.Counters{
 		"mails straight to the Internet":                    {Attempts: 2, Sessions: 1, Messages: 1},
 		"connects straight to mail servers on the Internet": {Attempts: 2, Sessions: 2},
 		"tries to reach mail servers on the Internet":       {Attempts: 2},

@@ -13,7 +13,7 @@ import (
 
 // told is what a finding with this number leaves behind.
 func told(seq int) *engine.Saved {
-	return &engine.Saved{Seed: []byte("0123456789abcdef"), Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"), Facts: detect.Facts{Attempts: uint32(seq)},
+	return &engine.Saved{Seed: []byte("0123456789abcdef"), Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"), Facts: detect.Counters{Attempts: uint32(seq)},
 		Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1", Seq: seq, Open: true}}}}}}
 }
 

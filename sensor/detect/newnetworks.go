@@ -6,14 +6,14 @@ import (
 )
 
 func init() {
-	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
+	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
 			Plural(h.attempts(f), "connection"), Plural(h.nets.len(), "different mail network"), Span(f.Last-h.since(f)))
 	}}
-	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Host, f *Facts, r *Reason) string {
+	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))
 	}}
-	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Host, f *Facts, r *Reason) string {
+	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", orMore(r.Value, int(r.Threshold)))
 	}}
 }
@@ -25,15 +25,15 @@ func init() {
 //	S <- max(0, S - dt (l1 - l0)) + ln(l1/l0) at each new network; found when S >= h
 //
 // Simulated benign hosts with up to 0.5 new networks a day: no alarm in 1,000 host-years.
-type spread struct {
+type newNetworksTest struct {
 	s  [len(scales)]float64
 	at int64 // of the latest new network
 }
 
 // failOver reports whether all there was is one burst: a mail that was tried at up to five
 // servers of its recipient's provider, and nothing new for an hour since.
-func (h *Host) failOver(now int64) bool {
-	return h.nets.len() <= 5 && now-h.spread.at > hour
+func (h *Profile) failOver(now int64) bool {
+	return h.nets.len() <= 5 && now-h.newNetworks.at > hour
 }
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
@@ -45,13 +45,13 @@ type scale struct{ fall, step float64 }
 
 func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 
-func (s *spread) contact(c *Config, h *Host, now int64) {
+func (s *newNetworksTest) contact(c *Config, h *Profile, now int64) {
 	dt := math.Max(0, float64(now-s.at)/float64(second))
 	s.at = max(s.at, now)
 	for i, r := range scales {
 		s.s[i] = max(0, s.s[i]-dt*r.fall) + r.step
 		if s.s[i] >= c.NewNetworksThreshold {
-			h.found(NewNetworks, now, float64(h.nets.len()), 4, 6.9)
+			h.raise(NewNetworks, now, float64(h.nets.len()), 4, 6.9)
 		}
 	}
 }
@@ -73,26 +73,26 @@ func many(r *Reason) string {
 const massWeight = 4.6
 
 // judgeWindow is for different networks within the hour, new or not.
-func judgeWindow(c *Config, h *Host, a *Attempt) {
-	if h.reasons[ManyNetworks].Weight >= massWeight && h.Lately(ManyNetworks, a.Time) {
+func judgeWindow(c *Config, h *Profile, a *Attempt) {
+	if h.reasons[ManyNetworks].Weight >= massWeight && h.FoundLately(ManyNetworks, a.Time) {
 		return
 	}
 	n, _ := Recently(h.hour[:], a.Net, Stamp(a.Time), 3600)
 	switch {
 	case n >= c.MassNetworks:
-		h.found(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), massWeight)
+		h.raise(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), massWeight)
 	case n >= c.ManyNetworks:
-		h.found(ManyNetworks, a.Time, float64(n), float64(c.ManyNetworks), 2.3)
+		h.raise(ManyNetworks, a.Time, float64(n), float64(c.ManyNetworks), 2.3)
 	}
 }
 
 // judgeSubmit is for the same on the ports of submission, where a mail client talks to
 // its providers and to nobody else.
-func judgeSubmit(c *Config, h *Host, a *Attempt) {
-	if a.Port == 25 || h.Lately(SubmitSpread, a.Time) {
+func judgeSubmit(c *Config, h *Profile, a *Attempt) {
+	if a.Port == 25 || h.FoundLately(SubmitSpread, a.Time) {
 		return
 	}
 	if n, _ := Recently(h.submit[:], a.Net, Stamp(a.Time), 3600); n >= c.SubmitNetworks {
-		h.found(SubmitSpread, a.Time, float64(n), float64(c.SubmitNetworks), 4.6)
+		h.raise(SubmitSpread, a.Time, float64(n), float64(c.SubmitNetworks), 4.6)
 	}
 }

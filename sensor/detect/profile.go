@@ -2,56 +2,56 @@ package detect
 
 import "math"
 
-// Host is all that is known of a source that is judged. The zero value knows nothing. It takes
+// Profile is all that is known of a source that is judged. The zero value knows nothing. It takes
 // about four kilobytes, however much the source does; see set for what may come on top.
-type Host struct {
+type Profile struct {
 	// Room is what the sets may take beyond their share.
 	Room *Room
 
 	addrs, nets set // destinations ever tried
 
-	spread   spread
-	hour     [maxWindow]Slot // networks contacted lately
-	submit   [maxSubmit]Slot // the same, for submission
-	fast     fast
-	flood    flood
-	outcome  outcome
-	ports    [4]portOutcome
-	refusal  refusal
-	unlisted refusal // the same, without those that name a blocklist
-	unknown  unknown
-	denied   [4]Slot // servers that wanted to know who it is
-	lists    lists
-	names    names
-	dialect  dialect
-	envelope envelope
-	lookups  *Lookups
-	servers  [maxDomains]Slot // domains of servers that TLS handshakes named
-	server   serverLike
-	manner   manner
-	own      own
-	hearsay  own // the same, with connections of which one side was seen
+	newNetworks         newNetworksTest
+	hour                [maxWindow]Slot // networks contacted lately
+	submit              [maxSubmit]Slot // the same, for submission
+	burst               burst
+	flood               flood
+	contacts            contacts
+	ports               [4]portOutcome
+	refusalTest         refusalTest
+	refusalTestUnlisted refusalTest // the same, without those that name a blocklist
+	unknownUsers        unknownUsers
+	relayDenied         [4]Slot // servers that wanted to know who it is
+	blocklists          blocklists
+	heloNames           heloNames
+	dialect             dialect
+	envelope            envelope
+	lookups             *Lookups
+	tlsServers          [maxDomains]Slot // domains of servers that TLS handshakes named
+	mta                 mtaLike
+	behaviour           behaviour
+	guard               spoofGuard
+	guardOneSided       spoofGuard // the same, with connections of which one side was seen
 
-	external    uint32 // attempts to destinations that are not ours
-	repeated    uint32 // attempts whose SYN a TCP sent again
-	answered    uint32 // attempts that got a SYN-ACK
-	opened      uint32 // sessions
-	heard       uint32 // sessions in which the client said something
-	whole       uint32 // sessions of which both sides were seen
-	attested    uint32 // of these, in which the server answered what the client said
-	conflicting uint32 // sessions in which the client sent other bytes in the same place
-	oneSide     bool   // the capture shows one side of connections alone; see OneSide
+	external      uint32 // attempts to destinations that are not ours
+	retransmitted uint32 // attempts whose SYN a TCP sent again
+	answered      uint32 // attempts that got a SYN-ACK
+	sessions      uint32 // sessions
+	spoken        uint32 // sessions in which the client said something
+	twoSided      uint32 // sessions of which both sides were seen
+	attested      uint32 // of these, in which the server answered what the client said
+	conflicting   uint32 // sessions in which the client sent other bytes in the same place
+	oneSided      bool   // the capture shows one side of connections alone; see OneSide
 
 	reasons [Codes]Reason
 	changed bool // a reason is new, or weighs more
 	// What was judged last.
-	verdict Verdict
-	level   Level
-	decided Decision
-	off     uint32 // codes that do not count for this host, by bit
-	earlier earlier
-	// recalled are the reasons of before a restart, nil if there was none.
-	recalled map[Code]SavedReason
+	verdict  Verdict
+	level    Level
+	decided  Decision
+	ignored  uint32 // codes that do not count for this host, by bit
+	previous previous
+	// restored are the reasons of before a restart, nil if there was none.
+	restored map[Code]SavedReason
 }
 
 // Decision is when a verdict was reached.
@@ -68,43 +68,43 @@ type Verdict struct {
 	Families int     `json:"Families"`
 }
 
-// Adopt takes over what was counted before there was a Host. It must be called before
+// Adopt takes over what was counted before there was a Profile. It must be called before
 // the observation that made one necessary is given to it.
-func (h *Host) Adopt(c *Config, f *Facts) {
+func (h *Profile) Adopt(c *Config, f *Counters) {
 	for _, a := range f.addrs.hash[:f.addrs.n] {
 		h.addrs.add(a, h.Room)
 	}
 	for _, n := range f.nets.hash[:f.nets.n] {
 		if h.nets.add(n, h.Room) {
-			h.spread.contact(c, h, f.First)
+			h.newNetworks.contact(c, h, f.First)
 			Recently(h.hour[:], n, Stamp(f.First), 3600)
 		}
 	}
 }
 
 // Release gives back what the host took of the Room.
-func (h *Host) Release() {
+func (h *Profile) Release() {
 	h.Room.release(h.addrs.table)
 	h.Room.release(h.nets.table)
 }
 
 // Ignore says that a family of detectors does not count for this host.
-func (h *Host) Ignore(family Family) {
+func (h *Profile) Ignore(family Family) {
 	for code := Code(0); code < Codes; code++ {
 		if code.Family() == family {
-			h.off |= 1 << code
+			h.ignored |= 1 << code
 		}
 	}
 }
 
-// Attempted is the observation of an attempt, which Facts have counted already.
-func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
+// Attempted is the observation of an attempt, which Counters have counted already.
+func (h *Profile) Attempted(c *Config, f *Counters, a *Attempt) {
 	unknown := h.addrs.add(a.Addr, h.Room)
 	fresh := (unknown || h.addrs.rough) && h.nets.add(a.Net, h.Room) // a known address is in a known network
 	if a.External {
 		inc(&h.external)
 	}
-	h.manner.attempted(a, h.addrs.len() <= probed)
+	h.behaviour.attempted(a, h.addrs.len() <= probeTargets)
 	if a.Relay {
 		return // where mail is meant to go
 	}
@@ -112,24 +112,24 @@ func (h *Host) Attempted(c *Config, f *Facts, a *Attempt) {
 		inc(&p.attempts)
 	}
 	if fresh {
-		h.spread.contact(c, h, a.Time)
+		h.newNetworks.contact(c, h, a.Time)
 		if h.reasons[Failures].Weight < 4.6 {
-			h.outcome.wait(a)
+			h.contacts.begin(a)
 		}
 	}
-	h.server.tried(a)
+	h.mta.tried(a)
 	judgeWindow(c, h, a)
 	judgeSubmit(c, h, a)
-	judgeFast(c, h, f, a)
+	judgeBurst(c, h, f, a)
 	judgeConcurrent(c, h, f, a.Time)
-	if a.External && h.opened == 0 {
+	if a.External && h.sessions == 0 {
 		h.flood.attempted(h, a, unknown)
 	}
 }
 
-// found notes what a detector found.
-func (h *Host) found(code Code, now int64, value, threshold, weight float64) {
-	if h.off>>code&1 != 0 {
+// raise notes what a detector found.
+func (h *Profile) raise(code Code, now int64, value, threshold, weight float64) {
+	if h.ignored>>code&1 != 0 {
 		return
 	}
 	r := &h.reasons[code]
@@ -144,18 +144,18 @@ func (h *Host) found(code Code, now int64, value, threshold, weight float64) {
 	}
 }
 
-// Lately reports whether a detector found something within the last minute: what it looks at
+// FoundLately reports whether a detector found something within the last minute: what it looks at
 // need not be looked at again so soon.
-func (h *Host) Lately(code Code, now int64) bool {
+func (h *Profile) FoundLately(code Code, now int64) bool {
 	r := &h.reasons[code]
 	return r.First != 0 && now-r.Last < minute
 }
 
 // has reports whether a detector found something.
-func (h *Host) has(code Code) bool { return h.reasons[code].First != 0 }
+func (h *Profile) has(code Code) bool { return h.reasons[code].First != 0 }
 
 // Changed reports whether Judge can have something new to say.
-func (h *Host) Changed() bool { return h.changed }
+func (h *Profile) Changed() bool { return h.changed }
 
 // Times of the verdict's life.
 const (
@@ -167,19 +167,19 @@ const (
 )
 
 // Judge sums up.
-func (h *Host) Judge(f *Facts, now int64) Verdict {
+func (h *Profile) Judge(f *Counters, now int64) Verdict {
 	h.changed = false
-	h.favour(f, now)
-	if h.maybeServer() {
+	h.judgeMitigating(f, now)
+	if h.maybeMTA() {
 		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
 		if h.has(OneName) { // by then its name speaks for it, and what it names in TLS is what it looked up
 			h.reasons[TLSNames] = Reason{}
 		}
 	}
-	if h.lineDown() {
+	if h.uplinkOutage() {
 		h.reasons[Failures] = Reason{}
 	}
-	if h.Several() { // many people have many providers
+	if h.BehindNAT() { // many people have many providers
 		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
 	}
 	var sums [Families]float64
@@ -195,7 +195,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 		}
 		family := Code(code).Family()
 		sums[family] += r.Weight
-		if family != Favour {
+		if family != Mitigating {
 			latest = max(latest, r.Last)
 		}
 	}
@@ -205,7 +205,7 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	v := Verdict{Score: Prior}
 	for i, s := range sums {
 		limit := familyCap[i]
-		if Family(i) == Volume && h.unheard() {
+		if Family(i) == Volume && h.synOnlyFlood() {
 			limit += floodLift
 		}
 		v.Score += math.Min(s, limit)
@@ -213,23 +213,23 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 			v.Families++
 		}
 	}
-	if s := sums[Favour]; s < -favourCap {
-		v.Score += -favourCap - s
+	if s := sums[Mitigating]; s < -mitigatingCap {
+		v.Score += -mitigatingCap - s
 	}
 	v.Score = math.Round(v.Score*100)/100 + 0 // no negative zero
-	if h.hammers() {
+	if h.suspectByRate() {
 		v.Score = max(v.Score, 0)
 	}
 	switch {
-	case v.Score >= 9.2 && h.spoke() && (v.Families >= 3 || v.Families == 2 && h.names.given == 0 && h.nets.len() >= c25):
+	case v.Score >= 9.2 && h.dialogueProven() && (v.Families >= 3 || v.Families == 2 && h.heloNames.given == 0 && h.nets.len() >= networksUnread):
 		v.Level = Confirmed
-	case v.Score >= 4.6 && (v.Families >= 2 || h.unheard()) && h.real():
+	case v.Score >= 4.6 && (v.Families >= 2 || h.synOnlyFlood()) && h.notSpoofed():
 		v.Level = Likely
 	case v.Score >= 0:
 		v.Level = Suspect
 	}
 	switch v.Class = h.class(); {
-	case h.probes():
+	case h.isProbe():
 		v.Level = NoLevel
 	case v.Class == UndeclaredServer && (h.has(NewNetworks) || h.has(ManyNetworks)):
 		v.Level = Suspect // whatever speaks for it: it is not declared
@@ -247,73 +247,73 @@ func (h *Host) Judge(f *Facts, now int64) Verdict {
 	return v
 }
 
-// c25 is how many networks stand in for the third family where nothing can be read.
-const c25 = 25
+// networksUnread is how many networks stand in for the third family where nothing can be read.
+const networksUnread = 25
 
-// Heard is the observation that the client said something in a session.
-func (h *Host) Heard() { inc(&h.heard) }
+// ClientSpoke is the observation that the client said something in a session.
+func (h *Profile) ClientSpoke() { inc(&h.spoken) }
 
 // Attested is the observation of a session in which the server answered what the client said. It
 // comes once per session, after Heard.
-func (h *Host) Attested() {
+func (h *Profile) Attested() {
 	inc(&h.attested)
 	h.changed = h.changed || h.attested == 1 // see spoke
 }
 
-// OneSide says whether the capture shows one side of connections alone, and reports whether that is
+// SetOneSided says whether the capture shows one side of connections alone, and reports whether that is
 // new for the host. Only then what one side says of a connection counts as much as what both do.
-func (h *Host) OneSide(is bool) (news bool) {
-	news = h.oneSide != is && h.opened > 0
-	h.oneSide = is
+func (h *Profile) SetOneSided(is bool) (news bool) {
+	news = h.oneSided != is && h.sessions > 0
+	h.oneSided = is
 	return news
 }
 
-// spoke reports whether the machine itself is known to have said something in a session.
-func (h *Host) spoke() bool { return h.attested > 0 || h.oneSide && h.heard > 0 }
+// dialogueProven reports whether the machine itself is known to have said something in a session.
+func (h *Profile) dialogueProven() bool { return h.attested > 0 || h.oneSided && h.spoken > 0 }
 
-// Whole is the observation of the second side of a session, of which one was known.
-func (h *Host) Whole(net uint32) {
-	inc(&h.whole)
-	h.Own(net)
-	h.changed = h.changed || h.whole == 1 // see real
+// TwoSided is the observation of the second side of a session, of which one was known.
+func (h *Profile) TwoSided(net uint32) {
+	inc(&h.twoSided)
+	h.ConfirmNetwork(net)
+	h.changed = h.changed || h.twoSided == 1 // see real
 }
 
 // Opened is the observation of a completed handshake; oneSide says that only one of its sides was
 // seen so far. net needs to be known if the host is Unproved.
-func (h *Host) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, now int64) {
-	inc(&h.opened)
-	h.changed = h.changed || h.opened == 1 // see real
+func (h *Profile) Opened(c *Config, addr, net uint32, port uint16, oneSide bool, now int64) {
+	inc(&h.sessions)
+	h.changed = h.changed || h.sessions == 1 // see real
 	if oneSide {
-		h.changed = h.hearsay.turned(net) || h.changed
+		h.changed = h.guardOneSided.confirm(net) || h.changed
 	} else {
-		h.Whole(net)
+		h.TwoSided(net)
 	}
 	if p := h.port(port); p != nil {
 		inc(&p.opened)
 	}
-	h.letIn(c, addr, now)
+	h.contactSucceeded(c, addr, now)
 }
 
-// SeenWhole reports whether both sides of a session were seen.
-func (h *Host) SeenWhole() bool { return h.whole > 0 }
+// SeenTwoSided reports whether both sides of a session were seen.
+func (h *Profile) SeenTwoSided() bool { return h.twoSided > 0 }
 
 // Sessions are how many there were.
-func (h *Host) Sessions() uint32 { return h.opened }
+func (h *Profile) Sessions() uint32 { return h.sessions }
 
 // Level is the level in force.
-func (h *Host) Level() Level { return h.level }
+func (h *Profile) Level() Level { return h.level }
 
 // Verdict is what was judged last.
-func (h *Host) Verdict() Verdict { return h.verdict }
+func (h *Profile) Verdict() Verdict { return h.verdict }
 
 // Score is the sum that was reached last.
-func (h *Host) Score() float64 { return h.verdict.Score }
+func (h *Profile) Score() float64 { return h.verdict.Score }
 
 // Decided is when the level was reached.
-func (h *Host) Decided() Decision { return h.decided }
+func (h *Profile) Decided() Decision { return h.decided }
 
 // Reasons calls f for what was found, in the order of the families.
-func (h *Host) Reasons(f func(code Code, r *Reason)) {
+func (h *Profile) Reasons(f func(code Code, r *Reason)) {
 	for code := range h.reasons {
 		if h.reasons[code].First != 0 {
 			f(Code(code), &h.reasons[code])
@@ -323,7 +323,7 @@ func (h *Host) Reasons(f func(code Code, r *Reason)) {
 
 // Mode says what the verdict rests on: "syn" on attempts alone, "flow" on their outcome
 // as well, "clear" on what was said.
-func (h *Host) Mode(f *Facts) string {
+func (h *Profile) Mode(f *Counters) string {
 	for code := range h.reasons {
 		if h.reasons[code].First != 0 && readable[Code(code).Family()] {
 			return "clear"

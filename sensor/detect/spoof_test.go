@@ -8,7 +8,7 @@ func (s *scene) mine(n int) *scene {
 		s.tries(1, 587, 0, true)
 		s.h.Answered(&s.cfg, mix(s.dest), 587, s.now)
 		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, false, s.now)
-		s.h.Heard()
+		s.h.ClientSpoke()
 		s.judge()
 		s.wait(600)
 	}
@@ -61,7 +61,7 @@ func TestForgedSYNs(t *testing.T) {
 	} {
 		if c.s.won != c.want {
 			v := c.s.h.Judge(&c.s.f, c.s.now)
-			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.h.own.n, c.want)
+			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.h.guard.n, c.want)
 		}
 	}
 }
