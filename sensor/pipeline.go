@@ -81,16 +81,16 @@ func (p *pipeline) watchedBy(w *watch) {
 // so it may do that twice as often: a flood then has less to spread over.
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - int64(p.cfg.kernelBuffers()) - programMemory)
+		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - int64(p.cfg.captureBuffers()) - nonHeapMemory)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
 }
 
-// programMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows
+// nonHeapMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows
 // of files.
-const programMemory = 28 << 20
+const nonHeapMemory = 28 << 20
 
 func (p *pipeline) session(s *detect.Session) uint64 {
 	var n uint64

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"spamsensor/sensor/capture"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/engine"
+	"spamsensor/sensor/event"
+	"spamsensor/sensor/state"
+)
+
+// resolve makes the configuration in force of the file and the --set options. Defaults take the
+// place of values that were refused; r.errs then has the errors.
+func (r *resolver) resolve(f *fileConfig) *config {
+	c := &config{name: f.Sensor.Name, output: f.Output.File}
+	if c.name == "" {
+		c.name, _ = os.Hostname()
+	}
+	r.capture(c, f)
+	r.network(&c.engine, f)
+	r.limits(c, f)
+	c.engine.SessionsPerFinding = f.Evidence.SessionsPerFinding
+	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
+	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
+	r.state(c, f)
+	interval := r.duration("output.source_interval", f.Output.SourceInterval, 0)
+	c.engine.SourceInterval = int64(interval)
+	c.engine.Detect = r.detect(f)
+	r.evidence(c, f)
+	return c
+}
+
+func (r *resolver) capture(c *config, f *fileConfig) {
+	c.interfaces, c.snaplen, c.workers = f.Capture.Interfaces, f.Capture.Snaplen, f.Capture.Workers
+	c.buffer = r.bytes("capture.buffer", f.Capture.Buffer)
+	if c.snaplen < 0 || c.snaplen > 262144 {
+		r.reject("capture.snaplen", "%d is no snapshot length (up to 262144)", c.snaplen)
+	}
+	if c.workers < 0 || c.workers > 64 {
+		r.reject("capture.workers", "%d workers are not possible (1 to 64)", c.workers)
+	}
+	e := &c.engine
+	for i, p := range f.Capture.Ports {
+		e.Ports = append(e.Ports, r.port(fmt.Sprintf("capture.ports[%d]", i), p)...)
+	}
+	e.SeparateVLANs, e.SeparateTunnels = f.Capture.SeparateVLANs, f.Capture.SeparateTunnels
+}
+
+// network resolves the keys that describe the network: addresses, roles, domains, and the hosts
+// whose findings are ignored.
+func (r *resolver) network(e *engine.Config, f *fileConfig) {
+	for i, h := range f.HomeNet {
+		e.Home = append(e.Home, r.prefix(fmt.Sprintf("home_net[%d]", i), h))
+	}
+	for i, s := range f.SMTPServers {
+		at := fmt.Sprintf("smtp_servers[%d]", i)
+		kind := r.oneOf(at+".role", s.Role, engine.RoleKinds...)
+		role := engine.Role{Addr: r.addr(at+".ip", s.IP), Kind: cmp.Or(kind, "mailserver")}
+		e.Roles = append(e.Roles, role)
+	}
+	for i, a := range f.AllowedRelays {
+		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
+	}
+	for i, d := range f.LocalDomains {
+		e.LocalDomains = append(e.LocalDomains, r.domain(fmt.Sprintf("local_domains[%d]", i), d))
+	}
+	for i, x := range f.Ignore {
+		at := fmt.Sprintf("ignore[%d]", i)
+		if strings.TrimSpace(x.Why) == "" {
+			r.reject(at, "why is missing: somebody will ask")
+		}
+		ignore := engine.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
+		ignore.Until = r.date(at+".until", x.Until)
+		e.Ignore = append(e.Ignore, ignore)
+	}
+}
+
+// maxEntries bounds the tables that the limits.* keys size.
+const maxEntries = 1 << 26
+
+func (r *resolver) limits(c *config, f *fileConfig) {
+	c.memory = cmp.Or(r.bytes("limits.memory", f.Limits.Memory), defaultMemory)
+	l := &f.Limits
+	c.engine.Limits = engine.Limits{Attempts: l.Attempts, Flows: l.Flows, Sources: l.Sources,
+		Sessions: l.Sessions, Hosts: l.Hosts}
+	for _, x := range []struct {
+		name string
+		n    int
+	}{
+		{"attempts", l.Attempts}, {"flows", l.Flows}, {"sources", l.Sources},
+		{"sessions", l.Sessions}, {"hosts", l.Hosts},
+	} {
+		if x.n < 0 || x.n > maxEntries {
+			r.reject("limits."+x.name,
+				"%d is no number of %s (1 to %d, or nothing for the default)", x.n, x.name, maxEntries)
+		}
+	}
+}
+
+func (r *resolver) state(c *config, f *fileConfig) {
+	days := f.State.HistoryDays
+	c.state = stateConfig{dir: f.State.Dir, history: state.HistoryConfig{Days: days}}
+	c.state.every = r.duration("state.every", f.State.Every, 10*time.Second)
+	if days < 0 || days > 36500 {
+		r.reject("state.history_days",
+			"%d is no number of days (1 to 36500, or nothing for 400)", days)
+	}
+}
+
+// detect takes the defaults, and the thresholds of the file where it has any.
+func (r *resolver) detect(f *fileConfig) detect.Config {
+	d, x := detect.DefaultConfig(), &f.Detect
+	set(&d.Alpha, x.Alpha)
+	set(&d.NewNetworksThreshold, x.NewNetworksThreshold)
+	set(&d.ManyNetworks, x.ManyNetworks)
+	set(&d.MassNetworks, x.MassNetworks)
+	set(&d.FastAttempts, x.FastAttempts)
+	set(&d.Concurrent, x.Concurrent)
+	set(&d.MassConcurrent, x.MassConcurrent)
+	set(&d.SubmitNetworks, x.SubmitNetworks)
+	set(&d.RefusalLow, x.RefusalLow)
+	set(&d.RefusalHigh, x.RefusalHigh)
+	set(&d.HeloNames, x.HeloNames)
+	set(&d.UnknownShare, x.UnknownShare)
+	set(&d.UnknownRecipients, x.UnknownRecipients)
+	set(&d.SenderDomains, x.SenderDomains)
+	set(&d.MassSenderDomains, x.MassSenderDomains)
+	set(&d.RecipientDomains, x.RecipientDomains)
+	set(&d.MXDomains, x.MXDomains)
+	set(&d.MailNames, x.MailNames)
+	d.FastTime = r.duration("detect.fast_time", x.FastTime, d.FastTime)
+	if err := d.Validate(); err != nil {
+		r.errs = append(r.errs, fmt.Errorf("detect: %w", err))
+	}
+	return d
+}
+
+func (r *resolver) evidence(c *config, f *fileConfig) {
+	if f.Evidence.MailFrom != "" {
+		m, err := event.ParseMode(f.Evidence.MailFrom)
+		if err != nil {
+			r.reject("evidence.mail_from", "%v", err)
+		}
+		c.evidence.Mode = m
+		c.engine.ShowSenders = m == event.Full
+	}
+	if name := f.Evidence.HashKeyFile; name != "" {
+		c.hashKeyFile = name
+		key, err := os.ReadFile(name)
+		if err != nil || len(bytes.TrimSpace(key)) < 16 {
+			r.reject("evidence.hash_key_file",
+				"%s must be a readable file with at least 16 bytes", name)
+		}
+		c.evidence.Key = bytes.TrimSpace(key)
+	} else if c.evidence.Mode == event.Hash {
+		r.reject("evidence.mail_from",
+			"hash needs a key, so that the hashes stay the same: set evidence.hash_key_file")
+	}
+}
+
+// set overwrites a default with a value of the file; the zero value means that the key is absent.
+func set[T comparable](to *T, v T) {
+	var zero T
+	if v != zero {
+		*to = v
+	}
+}
+
+const (
+	// defaultMemory limits the process unless limits.memory is set.
+	defaultMemory = 256 << 20
+	// processMemory is reserved for the process beside tables and capture buffers.
+	processMemory = 40 << 20
+	// minTableMemory is the least that the engine's tables need.
+	minTableMemory = 16 << 20
+)
+
+// captureBuffers returns the bytes of the capture buffers in the kernel; read has none.
+func (c *config) captureBuffers() int {
+	if c.fromFiles {
+		return 0
+	}
+	return max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)
+}
+
+// tableMemory returns the bytes of limits.memory that are left for the engine's tables. read has no
+// capture buffers, but mapped windows of the files, longer batches of packets, and a report that
+// grows: it leaves as much for these, a quarter, as the capture buffers take by default.
+func (r *resolver) tableMemory(c *config) int {
+	left := c.memory - c.captureBuffers() - processMemory
+	if c.fromFiles && left > minTableMemory {
+		left = max(minTableMemory, left/27*19)
+	}
+	switch {
+	case left >= minTableMemory:
+		return left
+	case c.fromFiles:
+		r.reject("limits.memory",
+			"%d MiB are too little: the program takes %d MiB, and the tables need %d MiB",
+			c.memory>>20, processMemory>>20, minTableMemory>>20)
+	default:
+		r.reject("limits.memory", "%d MiB are too little: capture buffers take %d MiB, "+
+			"the program %d MiB, and the tables need %d MiB",
+			c.memory>>20, c.captureBuffers()>>20, processMemory>>20, minTableMemory>>20)
+	}
+	return 0
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
+)
+
+// settingYAML makes YAML of a --set option such as evidence.mail_from=full.
+func settingYAML(s string) ([]byte, error) {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok || key == "" {
+		return nil, fmt.Errorf("--set %s: want key=value, for example evidence.mail_from=full", s)
+	}
+	var b strings.Builder
+	for i, k := range strings.Split(key, ".") {
+		b.WriteString(strings.Repeat("  ", i) + k + ":")
+		if i < strings.Count(key, ".") {
+			b.WriteByte('\n')
+		}
+	}
+	return []byte(b.String() + " " + value + "\n"), nil
+}
+
+const (
+	// maxConfig bounds the size of a configuration, in bytes. Real ones have a few kilobytes.
+	maxConfig = 1 << 20
+	// maxAliases bounds the growth of a small text: eight lists, each with nine aliases of the list
+	// before it, took two minutes to expand.
+	maxAliases = 16
+)
+
+// decode reads one text strictly: an unknown key is an error with its line and column.
+func decode(t settings, into *fileConfig) (err error) {
+	// The library panics on some invalid texts, such as a tag before a broken list.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s is not valid YAML", t.name)
+		}
+	}()
+	if len(bytes.TrimSpace(t.text)) == 0 {
+		return nil
+	}
+	if len(t.text) > maxConfig {
+		return fmt.Errorf("%s: a configuration of %d bytes (at most %d)",
+			t.name, len(t.text), maxConfig)
+	}
+	aliases := 0
+	for _, k := range lexer.Tokenize(string(t.text)) {
+		if k.Type == token.AliasType {
+			if aliases++; aliases > maxAliases {
+				return fmt.Errorf("%s:%d:%d: more than %d aliases",
+					t.name, k.Position.Line, k.Position.Column, maxAliases)
+			}
+		}
+	}
+	err = yaml.UnmarshalWithOptions(t.text, into, yaml.Strict())
+	var at yaml.Error
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &at) || at.GetToken() == nil:
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	message := at.GetMessage()
+	var unknown *yaml.UnknownFieldError
+	if errors.As(err, &unknown) {
+		key := at.GetToken().Value
+		message = fmt.Sprintf("there is no setting %q here", key)
+		if near := nearest(key, settingNames(reflect.TypeFor[fileConfig]())); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		}
+	}
+	p := at.GetToken().Position
+	return fmt.Errorf("%s:%d:%d: %s\n%s", t.name, p.Line, p.Column, message, excerpt(at))
+}
+
+// excerpt returns the lines around the place of an error, without the error's message.
+func excerpt(e yaml.Error) string {
+	_, source, _ := strings.Cut(e.FormatError(false, true), "\n")
+	return strings.TrimRight(source, "\n")
+}
+
+// settingNames returns the names of all keys of a configuration type, nested ones included.
+func settingNames(t reflect.Type) (names []string) {
+	switch t.Kind() {
+	case reflect.Slice:
+		return settingNames(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			names = append(append(names, f.Tag.Get("yaml")), settingNames(f.Type)...)
+		}
+	}
+	return names
+}
+
+// nearest returns the name with the least Levenshtein distance from s, or "" if every distance is
+// above a third of the length of s.
+func nearest(s string, names []string) (best string) {
+	limit := max(1, len(s)/3) + 1
+	for _, n := range names {
+		if d := distance(s, n); d < limit {
+			best, limit = n, d
+		}
+	}
+	return best
+}
+
+// distance returns the Levenshtein distance of two names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

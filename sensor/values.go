@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// resolver converts texts to values and collects the errors.
+type resolver struct {
+	texts []settings
+	errs  []error
+}
+
+// reject adds an error about the value at a path such as detect.fast_time. The error quotes the
+// last text that has the path.
+func (r *resolver) reject(path, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	for _, t := range slices.Backward(r.texts) {
+		p, err := yaml.PathString("$." + path)
+		if err != nil {
+			continue
+		}
+		file, err := parser.ParseBytes(t.text, 0)
+		if err != nil {
+			continue
+		}
+		node, err := p.FilterFile(file)
+		if err != nil || node == nil {
+			continue
+		}
+		at := node.GetToken().Position
+		source, err := p.AnnotateSource(t.text, false)
+		if err != nil {
+			continue
+		}
+		r.errs = append(r.errs, fmt.Errorf("%s:%d:%d: %s\n%s", t.name, at.Line, at.Column, message,
+			strings.TrimRight(string(source), "\n")))
+		return
+	}
+	r.errs = append(r.errs, fmt.Errorf("%s: %s", path, message))
+}
+
+// duration parses a positive duration; otherwise is the value of an absent or a wrong one.
+func (r *resolver) duration(path, s string, otherwise time.Duration) time.Duration {
+	if s == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		r.reject(path, "%q is not a duration (try 30s, 5m, 1h)", s)
+		return otherwise
+	}
+	return d
+}
+
+// sizeUnits maps a unit to the power of two that it stands for.
+var sizeUnits = map[string]int{
+	"": 0, "B": 0, "K": 10, "KiB": 10, "M": 20, "MiB": 20, "G": 30, "GiB": 30,
+}
+
+// bytes parses a size in bytes, with an optional unit (K, KiB, M, MiB, G, GiB); 0 means absent.
+func (r *resolver) bytes(path, s string) int {
+	if s == "" {
+		return 0
+	}
+	number := strings.TrimRight(s, "KMGiB")
+	n, err := strconv.Atoi(strings.TrimSpace(number))
+	shift, ok := sizeUnits[s[len(number):]]
+	if err != nil || !ok || n <= 0 || n > 1<<(40-shift) {
+		r.reject(path, "%q is not a size (try 64MiB)", s)
+		return 0
+	}
+	return n << shift
+}
+
+// prefix parses a network, or an address as a network of one.
+func (r *resolver) prefix(path, s string) netip.Prefix {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, errA := netip.ParseAddr(s)
+		if errA != nil {
+			r.reject(path, "%q is not a network (try 192.0.2.0/24)", s)
+			return netip.Prefix{}
+		}
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	return p
+}
+
+// addr parses an address.
+func (r *resolver) addr(path, s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		r.reject(path, "%q is not an address (try 192.0.2.25)", s)
+	}
+	return a
+}
+
+// domain parses a domain name: lower case, without leading and trailing dots.
+func (r *resolver) domain(path, s string) string {
+	d := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, "."), "."))
+	if d == "" || strings.ContainsAny(d, " @/") {
+		r.reject(path, "%q is not a domain (try example.org; those below it are included)", s)
+	}
+	return d
+}
+
+// date parses a day and returns its end, in nanoseconds since 1970; 0 means no end.
+func (r *resolver) date(path, s string) int64 {
+	if s == "" {
+		return 0
+	}
+	d, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		r.reject(path, "%q is not a day (try 2027-01-31)", s)
+	}
+	return d.AddDate(0, 0, 1).UnixNano()
+}
+
+// oneOf accepts one of the values, or nothing.
+func (r *resolver) oneOf(path, s string, values ...string) string {
+	if s != "" && !slices.Contains(values, s) {
+		r.reject(path, "%q is none of %s", s, strings.Join(values, ", "))
+	}
+	return s
+}
+
+// port parses a port or a range of ports.
+func (r *resolver) port(path, s string) (ports []uint16) {
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		last = first
+	}
+	a, errA := strconv.ParseUint(first, 10, 16)
+	b, errB := strconv.ParseUint(last, 10, 16)
+	if errA != nil || errB != nil || a == 0 || b < a {
+		r.reject(path, "%q is not a port (try 25 or 1-1024)", s)
+		return nil
+	}
+	for p := a; p <= b; p++ {
+		ports = append(ports, uint16(p))
+	}
+	return ports
+}
