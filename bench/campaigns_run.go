@@ -204,7 +204,7 @@ func (f *frameFeed) add(at int64, frame []byte, length int) {
 func (f *frameFeed) flush() {
 	if len(f.frames) > 0 {
 		f.w.Take([][]capture.Frame{f.frames})
-		f.w.Tell()
+		f.w.EmitDue()
 	}
 	f.frames, f.data = f.frames[:0], f.data[:0]
 }

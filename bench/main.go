@@ -197,7 +197,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	files, err := capture.OpenFiles([]string{name},
-		capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Sieve(nil),
+		capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Prefilter(nil),
 			Workers: workers})
 	if err != nil {
 		return r, err
@@ -212,7 +212,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 		w.Skip(b.Skipped[:], b.First, b.Last)
 		w.Take(b.Parts)
 		if b.End || err != nil {
-			w.Tell()
+			w.EmitDue()
 		}
 	}
 	if err != io.EOF {

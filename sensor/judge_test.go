@@ -940,7 +940,7 @@ func heardLive(frames []capture.Frame, workers int) map[netip.Addr]heardBy {
 		}})
 	w := e.Worker()
 	w.Take([][]capture.Frame{frames})
-	w.Tell()
+	w.EmitDue()
 	e.Finish("end_of_input")
 	return out
 }

@@ -37,7 +37,7 @@ func attempted(t *testing.T, frames []capture.Frame, workers int) (map[netip.Add
 		engine.Output{Source: func(s *detect.SourceRecord) { who[s.Addr] = s.Facts.Attempts > 0 }})
 	w := e.Worker()
 	w.Take([][]capture.Frame{frames})
-	w.Tell()
+	w.EmitDue()
 	e.Finish("end_of_input")
 	return who, e.Stats()
 }

@@ -187,7 +187,7 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *
 		b, err := s.Next()
 		work.begin()
 		if take(w, b); len(b.Parts) > 0 {
-			w.Tell()
+			w.EmitDue()
 		} else {
 			w.Idle(time.Now().UnixNano())
 		}

@@ -265,7 +265,7 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 		})
 		before := cpuTime()
 		w.Take([][]wire.Frame{batch})
-		w.Tell()
+		w.EmitDue()
 		took := cpuTime() - before
 		stuck.Stop()
 		if took > hang {

@@ -82,7 +82,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return err
 	}
 	opening.begin()
-	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Sieve(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers, Steps: steps})
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Prefilter(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers, Steps: steps})
 	opening.end()
 	if err != nil {
 		return exit(exitUsage, errors.New(shown(err.Error())))
@@ -151,7 +151,7 @@ func (a *app) pump(ctx context.Context, files *capture.Files, steps *atomic.Uint
 		work.begin()
 		take(w, b)
 		if b.End || err != nil {
-			w.Tell()
+			w.EmitDue()
 		}
 		work.end()
 		if b.End || err != nil {

@@ -61,7 +61,7 @@ func (n *network) syn(at int64, client, server string, reset bool) {
 	if reset {
 		n.give(at+5e6, segment(server, client, 25, n.port, wiretest.RST|wiretest.ACK, 0, 100, ""))
 	}
-	n.w.Tell()
+	n.w.EmitDue()
 }
 
 func segment(from, to string, sport, dport uint16, flags uint8, seq, ack uint32,
@@ -100,7 +100,7 @@ func (n *network) dialogue(at int64, client, server string, port uint16, lines [
 	send(0, wiretest.FIN|wiretest.ACK, "")
 	send(1, wiretest.FIN|wiretest.ACK, "")
 	send(0, wiretest.ACK, "")
-	n.w.Tell()
+	n.w.EmitDue()
 }
 
 // lookup asks for the address of a mail host.

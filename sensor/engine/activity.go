@@ -42,7 +42,7 @@ func (e *Engine) Activity() (list []Activity) {
 	if now == 0 {
 		return nil
 	}
-	seen := make(map[flowtable.Host]Counts, len(e.told))
+	seen := make(map[flowtable.Host]Counts, len(e.activityReported))
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -62,11 +62,11 @@ func (e *Engine) Activity() (list []Activity) {
 	}
 	e.tickMu.Unlock()
 	for k, is := range seen {
-		if d := is.since(e.told[k]); d != (Counts{}) {
-			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watching(k.Addr) != nil, now / hour, d})
+		if d := is.since(e.activityReported[k]); d != (Counts{}) {
+			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil, now / hour, d})
 		}
 	}
-	e.told = seen
+	e.activityReported = seen
 	slices.SortFunc(list, func(a, b Activity) int { return a.Addr.Compare(b.Addr) })
 	return list
 }

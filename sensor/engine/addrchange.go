@@ -9,7 +9,7 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// arrival is a sign of life of a machine under one of its addresses. A bot can take another address
+// newAddress is a sign of life of a machine under one of its addresses. A bot can take another address
 // for each mail: of IPv6 it has 2^64 to choose from, of IPv4 what its network has free. So that no
 // address is judged by a handful of attempts, the machine is judged, by its link-layer address.
 //
@@ -18,69 +18,69 @@ import (
 // reasons: it is a router's, whose other machines are behind it (it reduces the hop limit and
 // brings addresses from outside), a bridge's that hides theirs, or a server's with an address for
 // each customer. So what counts is a session with a server outside on port 25, seen from both
-// sides, and four addresses must have followed one another (see lineal): none comes again, none has
+// sides, and four addresses must have followed one another (see minChain): none comes again, none has
 // a connection left when the next one has its own, and two of them were refused.
 //
 // Like a note, an arrival is followed up at the end of the row of frames. What is known moves and is not copied: a machine
 // has one host, however many addresses somebody takes in its name, and one finding of each class.
-type arrival struct {
+type newAddress struct {
 	source flowtable.Host
 	mac    [6]byte
 	time   int64
 	ttl    uint8
-	far    bool // a router has passed it on, or it comes from outside
+	routed bool // a router has passed it on, or it comes from outside
 }
 
-// maxArrivals bounds what is kept until the end of the row. Who is left out is judged alone.
-const maxArrivals = 256
+// maxNewAddresses bounds what is kept until the end of the row. Who is left out is judged alone.
+const maxNewAddresses = 256
 
-// arrives notes a new source with IPv6. A packet that a router passed on has the router's address,
+// noteAddress notes a new source with IPv6. A packet that a router passed on has the router's address,
 // and a hop limit that no system begins with.
-func (s *shard) arrives(src *source, p *packet) {
+func (s *shard) noteAddress(src *source, p *packet) {
 	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
 		return
 	}
-	s.arrive(arrival{source: p.key.Host(), mac: p.mac, time: p.time, ttl: p.ttl})
+	s.addNewAddress(newAddress{source: p.key.Host(), mac: p.mac, time: p.time, ttl: p.ttl})
 }
 
-// appears notes a session of a source with IPv4.
-func (s *shard) appears(src *source, p *packet, f *flow) {
-	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > faithful || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
+// noteSessionAddress notes a session of a source with IPv4.
+func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
+	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > steadySessions || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
 		return
 	}
 	far := src.flags&home == 0 || !detect.InitialTTL(p.ttl)
 	if !far && (!f.has(external) || f.has(relay) || !s.judges(src)) {
 		return
 	}
-	s.arrive(arrival{p.key.Host(), p.mac, p.time, p.ttl, far})
+	s.addNewAddress(newAddress{p.key.Host(), p.mac, p.time, p.ttl, far})
 }
 
-func (s *shard) arrive(a arrival) {
-	if n := len(s.arrivals); n > 0 && s.arrivals[n-1].source == a.source && s.arrivals[n-1].mac == a.mac {
+func (s *shard) addNewAddress(a newAddress) {
+	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].source == a.source && s.newAddresses[n-1].mac == a.mac {
 		return
 	}
-	if len(s.arrivals) >= maxArrivals {
-		s.unsaid++
+	if len(s.newAddresses) >= maxNewAddresses {
+		s.notesDropped++
 		return
 	}
-	s.arrivals = append(s.arrivals, a)
+	s.newAddresses = append(s.newAddresses, a)
 }
 
-// lineage is a machine, by its link-layer address, and the addresses that it has had.
-type lineage struct {
-	latest    arrival
-	seen      []uint32         // hashes of those with IPv4, the latest of them last
-	past      []flowtable.Host // the latest of these that followed one another
-	row       int              // how many followed one another
-	near, far uint32           // sessions with IPv4
-	one       bool             // the latest ones are the same machine's
-	members   []flowtable.Host // those
-	findings  [detect.Classes]shown
-	swarm     *swarm // nil if it is known by its link-layer address
+// addressChain is a machine, by its link-layer address, and the addresses that it has had.
+type addressChain struct {
+	latest                      newAddress
+	seen                        []uint32         // hashes of those with IPv4, the latest of them last
+	past                        []flowtable.Host // the latest of these that followed one another
+	consecutive                 int              // how many followed one another
+	ownSessions, routedSessions uint32           // sessions with IPv4
+	sameMachine                 bool             // the latest ones are the same machine's
+	members                     []flowtable.Host // those
+	findings                    [detect.Classes]emittedFinding
+	rotation                    *rotation // nil if it is known by its link-layer address
 }
 
-// shown is a finding of a machine with several addresses, as it was given out.
-type shown struct {
+// emittedFinding is a finding of a machine with several addresses, as it was given out.
+type emittedFinding struct {
 	id      string
 	seq     int
 	level   detect.Level
@@ -90,162 +90,162 @@ type shown struct {
 }
 
 const (
-	// lineal is how many addresses with IPv4 must have followed one another before they are taken
+	// minChain is how many addresses with IPv4 must have followed one another before they are taken
 	// for one machine's.
-	lineal = 4
-	// maxPast is how many addresses of a machine are told and looked at, maxSeen how many are known
+	minChain = 4
+	// maxChain is how many addresses of a machine are told and looked at, maxSeen how many are known
 	// when they come again.
-	maxPast, maxSeen = 64, 1024
-	// faithful is after how many sessions a source is not looked at any more: it is not one of many
+	maxChain, maxSeen = 64, 1024
+	// steadySessions is after how many sessions a source is not looked at any more: it is not one of many
 	// addresses.
-	faithful = 64
-	// succession is how long an address may have been silent when the next one comes.
-	succession = 24 * hour
+	steadySessions = 64
+	// maxSilence is how long an address may have been silent when the next one comes.
+	maxSilence = 24 * hour
 )
 
-// move is that a machine has another address.
-type move struct {
+// addressChange is that a machine has another address.
+type addressChange struct {
 	from, to flowtable.Host
 	ttl      uint8 // of its packets
 }
 
-// followArrivals notes what arrived in the row, and says what has moved. The caller holds tickMu.
-func (e *Engine) followArrivals() (moves []move) {
-	e.arrivals = gather(e, e.arrivals[:0], func(s *shard) *[]arrival { return &s.arrivals })
-	all := e.arrivals
-	slices.SortFunc(all, func(a, b arrival) int {
+// trackAddresses notes what arrived in the row, and says what has moved. The caller holds tickMu.
+func (e *Engine) trackAddresses() (moves []addressChange) {
+	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress { return &s.newAddresses })
+	all := e.newAddresses
+	slices.SortFunc(all, func(a, b newAddress) int {
 		return cmp.Or(cmp.Compare(a.time, b.time), bytes.Compare(a.source.Addr[:], b.source.Addr[:]), bytes.Compare(a.mac[:], b.mac[:]))
 	})
 	for i := range all {
-		moves = append(moves, e.arrived(&all[i])...)
+		moves = append(moves, e.trackAddress(&all[i])...)
 	}
 	return moves
 }
 
-// arrived takes in one arrival.
-func (e *Engine) arrived(a *arrival) []move {
-	l := e.machines.lineage(a)
+// trackAddress takes in one arrival.
+func (e *Engine) trackAddress(a *newAddress) []addressChange {
+	l := e.machines.chain(a)
 	was := l.latest
 	switch {
-	case a.far:
-		l.far++
+	case a.routed:
+		l.routedSessions++
 		return nil
 	case was.source == a.source:
 		l.latest.time = a.time
-		l.near++
+		l.ownSessions++
 		return nil
 	case was.time == 0:
-	case a.source.Scope != was.source.Scope || a.time-was.time >= succession:
-		e.machines.leave(l)
+	case a.source.Scope != was.source.Scope || a.time-was.time >= maxSilence:
+		e.machines.dissolve(l)
 	case a.source.Scope.V6():
 		if [8]byte(was.source.Addr[:8]) == [8]byte(a.source.Addr[:8]) {
 			l.latest = *a
-			l.one = true
-			e.machines.belongs(l, was.source, a.source)
-			return []move{{was.source, a.source, a.ttl}}
+			l.sameMachine = true
+			e.machines.addMembers(l, was.source, a.source)
+			return []addressChange{{was.source, a.source, a.ttl}}
 		}
-		e.machines.leave(l)
+		e.machines.dissolve(l)
 	}
 	l.latest = *a
 	if a.source.Scope.V6() {
 		return nil
 	}
-	l.near++
+	l.ownSessions++
 	hash := uint32(e.table.Secret.Host(&a.source))
 	if slices.Contains(l.seen, hash) {
 		if was.source != a.source { // it comes again
-			l.past, l.row = append(l.past[:0], a.source), 1
-			e.machines.leave(l)
+			l.past, l.consecutive = append(l.past[:0], a.source), 1
+			e.machines.dissolve(l)
 		}
 		return nil
 	}
 	if l.seen = append(l.seen, hash); len(l.seen) > maxSeen {
 		l.seen = slices.Delete(l.seen, 0, maxSeen/2)
 	}
-	if len(l.past) == maxPast {
-		delete(e.machines.lines, l.past[0])
+	if len(l.past) == maxChain {
+		delete(e.machines.chainOf, l.past[0])
 		l.past = slices.Delete(l.past, 0, 1)
 	}
 	l.past = append(l.past, a.source)
-	if l.row++; l.far*2 > l.near || l.row > 1 && e.busy(&was.source) {
-		l.row = 1
-		e.machines.leave(l)
+	if l.consecutive++; l.routedSessions*2 > l.ownSessions || l.consecutive > 1 && e.hasConnection(&was.source) {
+		l.consecutive = 1
+		e.machines.dissolve(l)
 		return nil
 	}
-	if l.one {
-		e.machines.belongs(l, a.source)
-		return []move{{was.source, a.source, a.ttl}}
+	if l.sameMachine {
+		e.machines.addMembers(l, a.source)
+		return []addressChange{{was.source, a.source, a.ttl}}
 	}
-	row := l.past[max(0, len(l.past)-l.row):]
-	if l.row < lineal || !e.unwelcome(row) {
+	row := l.past[max(0, len(l.past)-l.consecutive):]
+	if l.consecutive < minChain || !e.wereRefused(row) {
 		return nil
 	}
-	l.one = true
-	e.machines.belongs(l, a.source)
-	var moves []move
+	l.sameMachine = true
+	e.machines.addMembers(l, a.source)
+	var moves []addressChange
 	for i := range len(row) - 1 {
-		moves = append(moves, move{row[i], row[i+1], a.ttl})
+		moves = append(moves, addressChange{row[i], row[i+1], a.ttl})
 	}
 	return moves
 }
 
-// lineage is what is known of the machine of an arrival. There may be maxMachines; then those of a
+// chain is what is known of the machine of an arrival. There may be maxMachines; then those of a
 // day ago are forgotten, or all.
-func (m *machines) lineage(a *arrival) *lineage {
-	if l := m.lineages[a.mac]; l != nil {
+func (m *machines) chain(a *newAddress) *addressChain {
+	if l := m.chains[a.mac]; l != nil {
 		return l
 	}
-	if m.lineages == nil {
-		m.lineages, m.lines = map[[6]byte]*lineage{}, map[flowtable.Host]*lineage{}
+	if m.chains == nil {
+		m.chains, m.chainOf = map[[6]byte]*addressChain{}, map[flowtable.Host]*addressChain{}
 	}
-	if len(m.lineages) >= maxMachines {
-		for mac, old := range m.lineages {
-			if a.time-old.latest.time >= succession {
-				m.leave(old)
-				delete(m.lineages, mac)
+	if len(m.chains) >= maxMachines {
+		for mac, old := range m.chains {
+			if a.time-old.latest.time >= maxSilence {
+				m.dissolve(old)
+				delete(m.chains, mac)
 			}
 		}
-		if len(m.lineages) >= maxMachines {
-			m.forgotten.Add(uint64(len(m.lineages)))
-			clear(m.lineages)
-			clear(m.lines)
-			for _, c := range m.swarms {
-				for _, h := range c.line.members {
-					m.lines[h] = &c.line
+		if len(m.chains) >= maxMachines {
+			m.forgotten.Add(uint64(len(m.chains)))
+			clear(m.chains)
+			clear(m.chainOf)
+			for _, c := range m.rotations {
+				for _, h := range c.chain.members {
+					m.chainOf[h] = &c.chain
 				}
 			}
 		}
 	}
-	l := &lineage{}
-	m.lineages[a.mac] = l
+	l := &addressChain{}
+	m.chains[a.mac] = l
 	return l
 }
 
-// belongs says that addresses are those of one machine. There are at most maxPast for each; the
+// addMembers says that addresses are those of one machine. There are at most maxPast for each; the
 // oldest makes room.
-func (m *machines) belongs(l *lineage, list ...flowtable.Host) {
+func (m *machines) addMembers(l *addressChain, list ...flowtable.Host) {
 	for _, h := range list {
-		if m.lines[h] == l {
+		if m.chainOf[h] == l {
 			continue
 		}
-		m.lines[h] = l
-		if l.members = append(l.members, h); len(l.members) > maxPast {
-			delete(m.lines, l.members[0])
+		m.chainOf[h] = l
+		if l.members = append(l.members, h); len(l.members) > maxChain {
+			delete(m.chainOf, l.members[0])
 			l.members = slices.Delete(l.members, 0, 1)
 		}
 	}
 }
 
-// leave ends that addresses are taken for one machine's.
-func (m *machines) leave(l *lineage) {
+// dissolve ends that addresses are taken for one machine's.
+func (m *machines) dissolve(l *addressChain) {
 	for _, h := range l.members {
-		delete(m.lines, h)
+		delete(m.chainOf, h)
 	}
-	l.members, l.one, l.findings = nil, false, [detect.Classes]shown{}
+	l.members, l.sameMachine, l.findings = nil, false, [detect.Classes]emittedFinding{}
 }
 
-// at calls f, under the lock, for a source that is judged.
-func (e *Engine) at(h *flowtable.Host, f func(s *shard, r flowtable.Ref, src *source, hst *host)) {
+// withSource calls f, under the lock, for a source that is judged.
+func (e *Engine) withSource(h *flowtable.Host, f func(s *shard, r flowtable.Ref, src *source, hst *host)) {
 	hash := e.table.Secret.Host(h)
 	s := &e.shards[e.table.ShardOf(hash)]
 	s.t.Lock()
@@ -256,17 +256,17 @@ func (e *Engine) at(h *flowtable.Host, f func(s *shard, r flowtable.Ref, src *so
 	}
 }
 
-// busy reports whether a source has a connection left.
-func (e *Engine) busy(h *flowtable.Host) (is bool) {
-	e.at(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) { is = src.facts.Concurrent > 0 })
+// hasConnection reports whether a source has a connection left.
+func (e *Engine) hasConnection(h *flowtable.Host) (is bool) {
+	e.withSource(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) { is = src.facts.Concurrent > 0 })
 	return is
 }
 
-// unwelcome reports whether two of the sources were refused.
-func (e *Engine) unwelcome(list []flowtable.Host) bool {
+// wereRefused reports whether two of the sources were refused.
+func (e *Engine) wereRefused(list []flowtable.Host) bool {
 	n := 0
 	for i := range list {
-		e.at(&list[i], func(_ *shard, _ flowtable.Ref, _ *source, hst *host) {
+		e.withSource(&list[i], func(_ *shard, _ flowtable.Ref, _ *source, hst *host) {
 			if hst != nil && hst.WasRefused() {
 				n++
 			}
@@ -275,64 +275,64 @@ func (e *Engine) unwelcome(list []flowtable.Host) bool {
 	return n >= 2
 }
 
-// succeed moves what is known of sources to their successors. The caller holds tickMu.
-func (e *Engine) succeed(moves []move) {
+// mergeAddresses moves what is known of sources to their successors. The caller holds tickMu.
+func (e *Engine) mergeAddresses(moves []addressChange) {
 	for i := range moves {
-		e.handDown(&moves[i])
+		e.transfer(&moves[i])
 	}
 }
 
-// handDown moves what is known of one source to another, and its findings.
-func (e *Engine) handDown(m *move) {
+// transfer moves what is known of one source to another, and its findings.
+func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
-	line := e.machines.lines[*from]
+	line := e.machines.chainOf[*from]
 	var old *host
 	var estate *detect.Snapshot
 	var facts detect.Counters
-	e.at(from, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
+	e.withSource(from, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}
 		estate = hst.Snapshot(&src.facts)
 		facts = src.facts
-		if hst.elsewhere != nil {
-			facts = facts.Plus(hst.elsewhere)
+		if hst.otherAddresses != nil {
+			facts = facts.Plus(hst.otherAddresses)
 		}
 		old = hst
-		if line != nil && line == e.machines.lines[*to] { // its findings go along
+		if line != nil && line == e.machines.chainOf[*to] { // its findings go along
 			copied := *hst
 			old = &copied
 			hst.findings = [detect.Classes]*finding{}
 		}
-		if hst.left = true; !hst.anyOpen() {
+		if hst.addressChanged = true; !hst.anyOpen() {
 			s.forgetHost(src, *from, 0, "address_changed")
 		}
 	})
 	if old == nil {
 		return
 	}
-	e.at(to, func(s *shard, r flowtable.Ref, src *source, hst *host) {
+	e.withSource(to, func(s *shard, r flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			hst = s.newHost(r, src)
 		}
 		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
 		hst.Came(m.ttl)
-		hst.left, hst.elsewhere = false, &facts
-		if line != nil && line == e.machines.lines[*to] {
-			hst.take(old)
+		hst.addressChanged, hst.otherAddresses = false, &facts
+		if line != nil && line == e.machines.chainOf[*to] {
+			hst.takeFindings(old)
 			if hst.anyOpen() {
 				s.follow(src)
 			}
 		}
-		if !hst.waiting { // the tick has it judged
-			hst.waiting = true
-			s.later = append(s.later, r)
+		if !hst.contactsPending { // the tick has it judged
+			hst.contactsPending = true
+			s.pendingContacts = append(s.pendingContacts, r)
 		}
 	})
 }
 
-// take takes over the findings of the machine's address before.
-func (h *host) take(old *host) {
+// takeFindings takes over the findings of the machine's address before.
+func (h *host) takeFindings(old *host) {
 	for c, f := range old.findings {
 		if f != nil && (h.findings[c] == nil || f.open && !h.findings[c].open) {
 			h.findings[c] = f
@@ -342,7 +342,7 @@ func (h *host) take(old *host) {
 	}
 	h.evidence = append(slices.Clone(old.evidence), h.evidence...)
 	h.evidence = h.evidence[:min(len(h.evidence), maxEvidence)]
-	h.given += old.given
+	h.sessionsEmitted += old.sessionsEmitted
 	h.suppressed += old.suppressed
 	h.opaque += old.opaque
 	h.oneWay += old.oneWay
@@ -356,12 +356,12 @@ func (h *host) take(old *host) {
 //
 // What it gives out names the addresses of the machine.
 func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news bool) {
-	l := m.lines[k]
-	if l == nil || !l.one {
+	l := m.chainOf[k]
+	if l == nil || !l.sameMachine {
 		return true
 	}
-	if l.swarm != nil && ofOne(f.Class) {
-		return l.swarm.news(k, f)
+	if l.rotation != nil && singleAddressClass(f.Class) {
+		return l.rotation.emitsMember(k, f)
 	}
 	if f.Class == detect.DirectSMTP || f.Class == detect.OnBlocklist {
 		for _, c := range verdicts { // it is superseded
@@ -396,10 +396,10 @@ func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news b
 	t.open, t.level, t.updated, t.lists = f.Action != "closed", f.Level, f.Time, max(t.lists, lists)
 	f.ID, f.Seq = t.id, t.seq
 	list := l.past
-	if l.swarm != nil {
-		l.swarm.tell(f)
+	if l.rotation != nil {
+		l.rotation.describe(f)
 	}
-	if k.Scope.V6() || l.swarm != nil {
+	if k.Scope.V6() || l.rotation != nil {
 		list = l.members
 	}
 	for _, h := range list[max(0, len(list)-maxAddresses):] {

@@ -36,8 +36,8 @@ func hop(frames []frame, ttl byte) []frame {
 	return frames
 }
 
-// rotation is 30 mails, each from another address of one link-layer address.
-func rotation(v6 bool, every int64) (list [][]frame) {
+// takeTurns is 30 mails, each from another address of one link-layer address.
+func takeTurns(v6 bool, every int64) (list [][]frame) {
 	for i := range 30 {
 		client, server := fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i)
 		if v6 {
@@ -56,7 +56,7 @@ func TestAddressPerMail(t *testing.T) {
 	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
 		for _, v6 := range []bool{false, true} {
 			for _, row := range []int{1, 100, 1000} { // live, and as files are read
-				list := analyseRows(Config{}, together(rotation(v6, every)...), row).findings
+				list := analyseRows(Config{}, together(takeTurns(v6, every)...), row).findings
 				level, opened, closed, ids := detect.NoLevel, 0, 0, map[string]bool{}
 				for _, f := range list {
 					if f.Class != detect.Spambot {
@@ -102,7 +102,7 @@ func TestManyMachinesBehindOne(t *testing.T) {
 		c.at += int64(i) * minute
 		outside = append(outside, c.open().mail().close().frames...)
 	}
-	for i, frames := range rotation(false, minute) {
+	for i, frames := range takeTurns(false, minute) {
 		again = append(again, frames...)
 		c := newConn("10.0.2.1", "198.51.0.25", uint16(50000+i), 25)
 		c.at = epoch + int64(i)*minute + 30*second
@@ -111,11 +111,11 @@ func TestManyMachinesBehindOne(t *testing.T) {
 		across = append(across, at(frames[len(frames)-3:], 90*second)...)
 	}
 	for name, frames := range map[string][]frame{
-		"a router":          hop(together(rotation(false, minute)...), 63),
-		"from outside, too": together(together(rotation(false, minute)...), at(outside, -second)),
+		"a router":          hop(together(takeTurns(false, minute)...), 63),
+		"from outside, too": together(together(takeTurns(false, minute)...), at(outside, -second)),
 		"at the same time":  together(across),
 		"one comes again":   together(again),
-		"nobody is refused": together(welcome(rotation(false, minute))),
+		"nobody is refused": together(welcome(takeTurns(false, minute))),
 	} {
 		for _, f := range analyse(Config{}, frames).findings {
 			if f.Level > detect.Suspect || f.Class == detect.Spambot && strings.HasPrefix(f.Source.Addr.String(), "10.0.2.") && len(f.Also) > 0 {

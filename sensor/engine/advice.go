@@ -29,13 +29,13 @@ func (h *host) blind(src *source) (blind []string) {
 	add(f.TLSSessions-min(f.TLSSessions, h.opaque), "%s over to TLS: what was said after that is not known", detect.Count(f.TLSSessions-min(f.TLSSessions, h.opaque), "session went", "sessions went"))
 	add(h.oneWay, "of %s only one direction was seen", detect.Count(h.oneWay, "session", "sessions"))
 	add(h.doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server may have read something else", detect.Count(h.doubtful, "session", "sessions"))
-	if a := h.aside; a != nil {
+	if a := h.former; a != nil {
 		blind = append(blind, fmt.Sprintf("until lately this address had another link-layer address, %s: either another machine has it now, or it sends in its name, and can then answer for the servers, too",
 			net.HardwareAddr(a.mac[:])))
 	}
-	if n := h.mac.all; n > 0 {
+	if n := h.candidate.attempts; n > 0 {
 		blind = append(blind, fmt.Sprintf("%s came from another link-layer address than the others, the latest from %s: a machine with several network cards does that, and so does another one that sends in this address' name, and can then answer for it",
-			detect.Count(n, "attempt", "attempts"), net.HardwareAddr(h.mac.mac[:])))
+			detect.Count(n, "attempt", "attempts"), net.HardwareAddr(h.candidate.mac[:])))
 	}
 	if h.Lookups() == nil {
 		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or they are not on this mirror port, or encrypted")

@@ -81,7 +81,7 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 		case at < 0:
 			d.Sources = slices.Insert(d.Sources, 0, *k) // there may be no room for the last ones
 			news = true
-		case k.Host.tells(d.Sources[at].Host):
+		case k.Host.knowsMore(d.Sources[at].Host):
 			d.Sources[at] = *k
 			news = true
 		}
@@ -102,9 +102,9 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	return news
 }
 
-// tells reports whether a host told something of a finding that another copy of it does not know
+// knowsMore reports whether a host told something of a finding that another copy of it does not know
 // of.
-func (h *SavedHost) tells(than *SavedHost) bool {
+func (h *SavedHost) knowsMore(than *SavedHost) bool {
 	if h == nil {
 		return false
 	}
@@ -177,11 +177,11 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
 	hst := s.hosts.at(src.host)
-	if hst != nil && hst.aside != nil { // of the two the former has the evidence; what the other one does is found again
-		d.MAC, hst = hst.aside.mac, hst.aside.old
+	if hst != nil && hst.former != nil { // of the two the former has the evidence; what the other one does is found again
+		d.MAC, hst = hst.former.mac, hst.former.profile
 	}
 	if hst != nil {
-		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.given, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
+		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.sessionsEmitted, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
 			if f != nil {
@@ -197,10 +197,10 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 func (e *Engine) Restore(saved *Saved) {
 	e.restoreServers(saved.Servers)
 	e.restoreSite(&saved.Site)
-	e.told = map[flowtable.Host]Counts{}
+	e.activityReported = map[flowtable.Host]Counts{}
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
-			e.told[flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
+			e.activityReported[flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
 		}
 	}
 	for i := range saved.Sources {
@@ -212,7 +212,7 @@ func (e *Engine) Restore(saved *Saved) {
 		hash := e.table.Secret.Host(&k)
 		s := &e.shards[e.table.ShardOf(hash)]
 		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
-		e.told[k] = countsOf(&d.Facts).and(e.told[k]) // the history has these
+		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k]) // the history has these
 	}
 }
 
@@ -235,7 +235,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 		return
 	}
 	hst := s.newHost(r, src)
-	hst.given, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
+	hst.sessionsEmitted, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
 	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign, d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
 		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
@@ -244,11 +244,11 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 		}
 	}
 	if hst.anyOpen() {
-		s.open = append(s.open, r)
+		s.openFindings = append(s.openFindings, r)
 	}
 	hst.condemned = d.Host.Memory.Verdict.Level > detect.NoLevel && hst.main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
-		s.direct = append(s.direct, r) // its finding may have been closed because the sensor stopped
+		s.pendingDirect = append(s.pendingDirect, r) // its finding may have been closed because the sensor stopped
 	}
 	hst.Restore(&d.Host.Memory, hst.main() != nil)
 }

@@ -12,7 +12,7 @@ import "spamsensor/sensor/wire"
 // it is an addition for each piece.
 type checksums struct {
 	right, wrong    uint32 // of late: both are halved at every full window
-	filled          uint32 // of the window
+	inWindow        uint32 // of the window
 	suspects        [256]suspect
 	suspected       bool   // there is one
 	judged, ignored uint64 // SYNs that could be judged, and those that were wrong and counted
@@ -27,49 +27,49 @@ type suspect struct {
 
 const (
 	window = 1024
-	// own is how many wrong checksums in a row make a source one whose card writes them.
-	own = 3
-	// benefit is how many wrong ones there may be before there are as many right ones to compare with.
-	benefit = 4
+	// offloadRun is how many wrong checksums in a row make a source one whose card writes them.
+	offloadRun = 3
+	// wrongAllowance is how many wrong ones there may be before there are as many right ones to compare with.
+	wrongAllowance = 4
 )
 
-// syn is a first SYN of a piece that could be judged.
-type syn struct {
+// checkedSYN is a first SYN of a piece that could be judged.
+type checkedSYN struct {
 	queue, index uint32
-	is           wire.Checksum
+	checksum     wire.Checksum
 }
 
 // add takes in n SYNs of one kind, as if one by one.
 func (c *checksums) add(n uint32, count *uint32) {
 	for n > 0 { // once for each window of SYNs
-		k := min(n, window-c.filled)
+		k := min(n, window-c.inWindow)
 		*count += k
-		c.filled += k
+		c.inWindow += k
 		n -= k
-		if c.filled == window {
-			c.right, c.wrong, c.filled = c.right/2, c.wrong/2, 0
+		if c.inWindow == window {
+			c.right, c.wrong, c.inWindow = c.right/2, c.wrong/2, 0
 		}
 	}
 }
 
 // judge decides about the SYNs of a piece. One that is refused keeps its place in the queue,
 // with no kind.
-func (c *checksums) judge(p *piece) {
+func (c *checksums) judge(p *decodeBatch) {
 	c.judged += uint64(len(p.syns))
-	if p.wrong == 0 && !c.suspected {
+	if p.wrongSYNs == 0 && !c.suspected {
 		c.add(uint32(len(p.syns)), &c.right)
 		return
 	}
 	for _, s := range p.syns {
 		x := &p.queues[s.queue][s.index]
-		if s.is == wire.Right {
+		if s.checksum == wire.Right {
 			c.add(1, &c.right)
 			if at := c.suspect(&x.key.Client); at.src == x.key.Client {
 				at.wrong = 0
 			}
 			continue
 		}
-		if s.is == wire.Wrong && c.refuses(x) {
+		if s.checksum == wire.Wrong && c.rejects(x) {
 			x.kind = 0
 			p.outcome[wire.Mail]--
 			p.outcome[wire.BadChecksum]++
@@ -80,17 +80,17 @@ func (c *checksums) judge(p *piece) {
 	}
 }
 
-// refuses decides about a wrong checksum.
-func (c *checksums) refuses(x *packet) bool {
+// rejects decides about a wrong checksum.
+func (c *checksums) rejects(x *packet) bool {
 	at := c.suspect(&x.key.Client)
 	if at.src != x.key.Client {
 		*at = suspect{src: x.key.Client}
 		c.suspected = true
 	}
 	if at.wrong == 0 || at.sum != x.sum {
-		at.wrong, at.sum = min(at.wrong+1, own+1), x.sum
+		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), x.sum
 	}
-	return c.right > 0 && c.wrong < benefit+c.right/4 && at.wrong <= own
+	return c.right > 0 && c.wrong < wrongAllowance+c.right/4 && at.wrong <= offloadRun
 }
 
 func (c *checksums) suspect(src *wire.Addr) *suspect {

@@ -157,8 +157,8 @@ func TestChecksumWindow(t *testing.T) {
 		for range n / 3 {
 			single.add(1, &single.wrong)
 		}
-		if bulk.right != single.right || bulk.wrong != single.wrong || bulk.filled != single.filled || bulk.right+bulk.wrong > 2*window {
-			t.Fatalf("after %d: %d and %d of %d, one by one %d and %d of %d", n, bulk.right, bulk.wrong, bulk.filled, single.right, single.wrong, single.filled)
+		if bulk.right != single.right || bulk.wrong != single.wrong || bulk.inWindow != single.inWindow || bulk.right+bulk.wrong > 2*window {
+			t.Fatalf("after %d: %d and %d of %d, one by one %d and %d of %d", n, bulk.right, bulk.wrong, bulk.inWindow, single.right, single.wrong, single.inWindow)
 		}
 	}
 }

@@ -19,12 +19,12 @@ const endOfTime = 9_223_286_400e9
 // ahead must not make everything expire. So a jump is believed only when the frames that
 // follow it agree. Captures that were merged from several years have such jumps too; there they do.
 type clock struct {
-	mu   sync.Mutex
-	now  int64
-	jump int64  // a time far from now that the latest frames agree on
-	seq  uint64 // of the latest of them
-	seen int    // how many there were
-	odd  uint64 // frames whose time was not believed, and jumps back
+	mu          sync.Mutex
+	now         int64
+	jump        int64  // a time far from now that the latest frames agree on
+	seq         uint64 // of the latest of them
+	agreeing    int    // how many there were
+	implausible uint64 // frames whose time was not believed, and jumps back
 }
 
 const (
@@ -32,42 +32,42 @@ const (
 	maxStep = 10 * minute
 	// maxBack is how far behind: several interfaces and a swapped frame are within it.
 	maxBack = minute
-	// believe is how many frames in a row must agree on a jump.
-	believe = 5
+	// jumpFrames is how many frames in a row must agree on a jump.
+	jumpFrames = 5
 )
 
-// see takes in the time of frame seq when it is outside the window. ok says that the
+// advance takes in the time of frame seq when it is outside the window. ok says that the
 // clock moved, and to when; t.jump that it did not get there by the passing of time.
-func (c *clock) see(t int64, seq uint64) (to tick, ok bool) {
+func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.now == 0:
 		c.now = t
 		if t < 10*year {
-			c.odd++ // a clock that was never set
+			c.implausible++ // a clock that was never set
 		}
 		return tick{order: seq, now: t}, true
 	case t < c.now && t >= c.now-maxBack:
 		return to, false // within the window of another worker
 	case t >= c.now && t < c.now+maxStep:
-		c.now, c.seen = t, 0
+		c.now, c.agreeing = t, 0
 		return tick{order: seq, now: t}, true
 	}
-	c.odd++
-	if c.seen == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
-		c.seen = 0
+	c.implausible++
+	if c.agreeing == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
+		c.agreeing = 0
 	}
-	c.seen++
+	c.agreeing++
 	c.jump, c.seq = t, seq
-	if c.seen < believe {
+	if c.agreeing < jumpFrames {
 		return to, false
 	}
-	c.odd -= believe
+	c.implausible -= jumpFrames
 	if t < c.now {
-		c.odd++ // forward it may be another capture
+		c.implausible++ // forward it may be another capture
 	}
-	c.now, c.seen = t, 0
+	c.now, c.agreeing = t, 0
 	return tick{order: seq, now: t, jump: true}, true
 }
 
@@ -95,12 +95,12 @@ func (c *clock) Now() int64 {
 	return c.now
 }
 
-// idle moves the clock if the wall's is ahead of it by more than a moment, in which frames
+// advanceIdle moves the clock if the wall's is ahead of it by more than a moment, in which frames
 // may still be on their way.
-func (c *clock) idle(now int64) (ok, jump bool) {
+func (c *clock) advanceIdle(now int64) (ok, jump bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now == 0 || now-c.now < 2*second || now-c.now > maxStep && c.seen > 0 {
+	if c.now == 0 || now-c.now < 2*second || now-c.now > maxStep && c.agreeing > 0 {
 		return false, false
 	}
 	jump = now-c.now > maxStep

@@ -7,11 +7,11 @@ import (
 // What becomes of attempts, as observations about a source that is judged. A source that
 // is not judged yet has sent one SYN, and it is counted.
 
-// attempted looks after a host that has just made an attempt.
-func (s *shard) attempted(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32, now int64) {
-	if hst.HasPending() && !hst.waiting {
-		hst.waiting = true
-		s.later = append(s.later, ref)
+// afterAttempt looks after a host that has just made an attempt.
+func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32, now int64) {
+	if hst.HasPending() && !hst.contactsPending {
+		hst.contactsPending = true
+		s.pendingContacts = append(s.pendingContacts, ref)
 	}
 	if l := hst.Lookups(); l != nil && (hst.Undecided() || !l.Linked()) && l.Connected(&k.Server, now) {
 		hst.ConfirmNetwork(net)
@@ -26,26 +26,26 @@ func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	}
 }
 
-// answered is a SYN-ACK.
-func (s *shard) answered(src *source, p *packet) {
+// observeSYNACK is a SYN-ACK.
+func (s *shard) observeSYNACK(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
 		s.judge(src, hst, p.time)
 	}
 }
 
-// failed is a RST or an ICMP error for a SYN.
-func (s *shard) failed(src *source, p *packet, icmp bool) {
+// observeFailure is a RST or an ICMP error for a SYN.
+func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
 		s.judge(src, hst, p.time)
 	}
 }
 
-// tickOutcomes takes first contacts for failed that nobody answered in time.
-func (s *shard) tickOutcomes(now int64) {
-	list := s.later[:0]
-	for _, r := range s.later {
+// expireContacts takes first contacts for failed that nobody answered in time.
+func (s *shard) expireContacts(now int64) {
+	list := s.pendingContacts[:0]
+	for _, r := range s.pendingContacts {
 		src, hst := s.hostAt(r)
 		if hst == nil {
 			continue
@@ -54,9 +54,9 @@ func (s *shard) tickOutcomes(now int64) {
 		if hst.HasPending() {
 			list = append(list, r)
 		} else {
-			hst.waiting = false
+			hst.contactsPending = false
 		}
 		s.judge(src, hst, now)
 	}
-	s.later = list
+	s.pendingContacts = list
 }

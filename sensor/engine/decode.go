@@ -7,64 +7,64 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// piece is a row of frames that are decoded one after the other, and the packets that were
+// decodeBatch is a row of frames that are decoded one after the other, and the packets that were
 // in them, by shard. Several pieces can be decoded side by side.
-type piece struct {
-	e       *Engine
-	frames  [][]wire.Frame
-	done    int // frames so far
-	decoder wire.Decoder
-	packet  wire.Packet // the one in hand
-	queues  [][]packet  // one for each shard
-	bytes   []byte      // the payloads of the packets
-	times   []int64     // of the packets
-	base    uint64      // how many packets came before the first
-	outcome [wire.Outcomes]uint64
-	unsure  bool // what a packet is depends on those before it
-	syns    []syn
-	wrong   int // of syns, those that are not right
+type decodeBatch struct {
+	e          *Engine
+	frames     [][]wire.Frame
+	decoded    int // frames so far
+	decoder    wire.Decoder
+	packet     wire.Packet // the one in hand
+	queues     [][]packet  // one for each shard
+	bytes      []byte      // the payloads of the packets
+	times      []int64     // of the packets
+	base       uint64      // how many packets came before the first
+	outcome    [wire.Outcomes]uint64
+	needsOrder bool // what a packet is depends on those before it
+	syns       []checkedSYN
+	wrongSYNs  int // of syns, those that are not right
 }
 
 // packet is what the shards need of a wire.Packet; its payload is a copy.
 type packet struct {
-	key    flowtable.Key
-	host   uint64 // hash of its client
-	flow   uint64 // hash of key
-	time   int64
-	number uint32 // in the piece, from 1
-	seq    uint32
-	ack    uint32
-	sum    uint32
-	length uint32 // of the payload on the wire
-	at, n  uint32 // of the captured part in piece.bytes
-	vlan   [2]uint16
-	from   uint16
-	mac    [6]byte
-	// own is a hash of the client's link-layer address, to of the other one: the receiver of its
+	key              flowtable.Key
+	host             uint64 // hash of its client
+	flow             uint64 // hash of key
+	time             int64
+	number           uint32 // in the piece, from 1
+	seq              uint32
+	ack              uint32
+	sum              uint32
+	length           uint32 // of the payload on the wire
+	offset, captured uint32 // of the captured part in decodeBatch.bytes
+	vlan             [2]uint16
+	input            uint16
+	mac              [6]byte
+	// clientLink is a hash of the client's link-layer address, to of the other one: the receiver of its
 	// frames, and the sender of the server's.
-	own, to uint16
-	urgent  uint16 // see wire.Packet
-	stamp   uint32
-	sums    wire.Checksum
-	marks   marks
-	flags   wire.Flags
-	kind    wire.Kind
-	tags    uint8
-	ttl     uint8
+	clientLink, peerLink uint16
+	urgent               uint16 // see wire.Packet
+	stamp                uint32
+	checksum             wire.Checksum
+	marks                marks
+	flags                wire.Flags
+	kind                 wire.Kind
+	tags                 uint8
+	ttl                  uint8
 	// toServer says that the client sent it.
 	toServer bool
 }
 
-func newPiece(e *Engine) piece {
-	p := piece{e: e, queues: make([][]packet, len(e.shards))}
+func newDecodeBatch(e *Engine) decodeBatch {
+	p := decodeBatch{e: e, queues: make([][]packet, len(e.shards))}
 	p.decoder.SetPorts(e.cfg.Ports)
 	return p
 }
 
-func (p *piece) clear() {
+func (p *decodeBatch) clear() {
 	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
-	p.done, p.unsure = 0, false
-	p.syns, p.wrong = p.syns[:0], 0
+	p.decoded, p.needsOrder = 0, false
+	p.syns, p.wrongSYNs = p.syns[:0], 0
 	p.outcome = [wire.Outcomes]uint64{}
 	for i := range p.queues {
 		p.queues[i] = p.queues[i][:0]
@@ -78,13 +78,13 @@ func (p *piece) clear() {
 // Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
 // reading them is a fault; what had not been read then is counted as vanished. A frame that
 // makes us panic is counted, and the next one is decoded.
-func (p *piece) decode(o *serial) {
-	for !p.decodeOn(o) { // each call that is not the last gives up a frame
+func (p *decodeBatch) decode(o *orderedDecode) {
+	for !p.decodeRest(o) { // each call that is not the last gives up a frame
 	}
 }
 
-// decodeOn decodes what was not decoded yet. It reports false if there is more.
-func (p *piece) decodeOn(o *serial) (over bool) {
+// decodeRest decodes what was not decoded yet. It reports false if there is more.
+func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	p.decoder.SetFragments(nil)
 	if o != nil {
 		p.decoder.SetFragments(&o.fragments)
@@ -98,21 +98,21 @@ func (p *piece) decodeOn(o *serial) (over bool) {
 			for _, list := range p.frames {
 				p.outcome[wire.Vanished] += uint64(len(list))
 			}
-			p.outcome[wire.Vanished] -= uint64(p.done)
+			p.outcome[wire.Vanished] -= uint64(p.decoded)
 			over = true
 		default:
-			p.e.note(describe(r))
+			p.e.recordPanic(describe(r))
 			p.outcome[wire.Panicked]++
-			p.done++
+			p.decoded++
 		}
 	}()
-	skip := p.done
+	skip := p.decoded
 	for _, list := range p.frames {
 		n := min(skip, len(list))
 		skip -= n
 		list = list[n:]
 		for i := range list {
-			if !p.frame(&list[i], o) {
+			if !p.decodeFrame(&list[i], o) {
 				return true
 			}
 		}
@@ -120,10 +120,10 @@ func (p *piece) decodeOn(o *serial) (over bool) {
 	return true
 }
 
-func (p *piece) frame(f *wire.Frame, o *serial) bool {
+func (p *decodeBatch) decodeFrame(f *wire.Frame, o *orderedDecode) bool {
 	if uint64(f.Time) >= endOfTime {
 		p.outcome[wire.BadTime]++
-		p.done++
+		p.decoded++
 		return true
 	}
 	w := &p.packet
@@ -135,25 +135,25 @@ func (p *piece) frame(f *wire.Frame, o *serial) bool {
 		toServer := p.decoder.IsMailPort(w.DstPort)
 		if toServer && w.Kind == wire.TCP && p.decoder.IsMailPort(w.SrcPort) {
 			if o == nil {
-				p.unsure = true
+				p.needsOrder = true
 				return false
 			}
 			toServer = o.toServer(w)
 		}
 		p.enqueue(w, f, toServer)
 	} else if outcome == wire.TCPFragment && o == nil {
-		p.unsure = true
+		p.needsOrder = true
 		return false
 	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
-		p.lookup(w, f)
+		p.enqueueDNS(w, f)
 	}
 	p.outcome[outcome]++
-	p.done++
+	p.decoded++
 	return true
 }
 
 // enqueue copies the packet in hand to the queue of its client's shard.
-func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
+func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
 	if !toServer {
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort
@@ -163,9 +163,9 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	shard := t.ShardOf(hash)
 	q := &p.queues[shard]
 	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
-		p.syns = append(p.syns, syn{uint32(shard), uint32(len(*q)), w.Checksum})
+		p.syns = append(p.syns, checkedSYN{uint32(shard), uint32(len(*q)), w.Checksum})
 		if w.Checksum != wire.Right {
-			p.wrong++
+			p.wrongSYNs++
 		}
 	}
 	at := len(p.bytes)
@@ -178,20 +178,20 @@ func (p *piece) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	x.key.Set(client, server, clientPort, serverPort, scope)
 	x.host, x.flow, x.time, x.number = hash, t.Secret.Flow(hash, &x.key), f.Time, uint32(len(p.times))
 	x.seq, x.ack, x.sum, x.length = w.Seq, w.Ack, w.Sum, w.Len
-	x.at, x.n = uint32(at), uint32(len(w.Payload))
+	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
-	x.mac, x.from, x.ttl = w.MAC, f.From, w.TTL
+	x.mac, x.input, x.ttl = w.MAC, f.From, w.TTL
 	x.flags, x.kind, x.toServer = w.Flags, w.Kind, toServer
-	x.stamp, x.sums, x.marks, x.urgent = w.Stamp, w.Checksum, 0, w.Urgent
+	x.stamp, x.checksum, x.marks, x.urgent = w.Stamp, w.Checksum, 0, w.Urgent
 	if w.Stamped {
 		x.marks |= stamped
 	}
 	if w.Signed {
 		x.marks |= signed
 	}
-	x.own, x.to = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
+	x.clientLink, x.peerLink = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
 	if !toServer {
-		x.own, x.to = x.to, x.own
+		x.clientLink, x.peerLink = x.peerLink, x.clientLink
 	}
 }
 

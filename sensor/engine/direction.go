@@ -4,17 +4,17 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// orient remembers who opened a connection whose two ports both are mail ports: an old
+// directionCache remembers who opened a connection whose two ports both are mail ports: an old
 // mail server sends from port 25 too. Without a SYN the lower port is the server's.
 // The memory is small and forgets by overwriting.
-type orient struct {
+type directionCache struct {
 	seen [256]struct {
 		src, dst     wire.Addr
 		sport, dport uint16
 	}
 }
 
-func (o *orient) toServer(p *wire.Packet) bool {
+func (o *directionCache) toServer(p *wire.Packet) bool {
 	slot := &o.seen[(uint(p.Src[15])+uint(p.Dst[15])+uint(p.SrcPort)+uint(p.DstPort))%uint(len(o.seen))]
 	switch p.Flags & (wire.SYN | wire.ACK) {
 	case wire.SYN:

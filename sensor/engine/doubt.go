@@ -33,8 +33,8 @@ const (
 
 // hint is what is to be remembered of a SYN.
 func (p *packet) hint() uint8 {
-	h := p.ttl>>5<<hintTTL | uint8(p.to)&hintTo
-	if p.sums == wire.Right {
+	h := p.ttl>>5<<hintTTL | uint8(p.peerLink)&hintTo
+	if p.checksum == wire.Right {
 		h |= hintRight
 	}
 	return h
@@ -78,10 +78,10 @@ type headerTrace struct {
 // they come from its own link-layer address, and have not come as far.
 func (l *headerTrace) replyDoubts(p *packet) (d tcp.Doubt) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
-		l.gateway, l.own, l.far = p.to, p.own, p.ttl
+		l.gateway, l.own, l.far = p.peerLink, p.clientLink, p.ttl
 		return 0
 	}
-	if l.steady && (p.to != l.gateway || p.own != l.own) || p.to != 0 && p.to == l.own && p.to != l.gateway {
+	if l.steady && (p.peerLink != l.gateway || p.clientLink != l.own) || p.peerLink != 0 && p.peerLink == l.own && p.peerLink != l.gateway {
 		d = tcp.Elsewhere // from the client itself, for example
 	}
 	// A firewall resets a connection from nearer than its server.
@@ -96,8 +96,8 @@ func (l *headerTrace) doubts(p *packet) (d tcp.Doubt) {
 	if p.flags.Has(wire.SYN) {
 		return 0
 	}
-	if p.sums > wire.Right && (l.right || l.hint&hintRight != 0) {
-		if d = tcp.BadSum; p.sums == wire.Offloaded {
+	if p.checksum > wire.Right && (l.right || l.hint&hintRight != 0) {
+		if d = tcp.BadSum; p.checksum == wire.Offloaded {
 			d = tcp.Partial
 		}
 	}
@@ -115,18 +115,18 @@ func (l *headerTrace) doubts(p *packet) (d tcp.Doubt) {
 	hinted := l.hint & hintTo
 	switch {
 	case l.steady:
-		if p.own != l.own || p.to != l.gateway && p.to != l.to {
+		if p.clientLink != l.own || p.peerLink != l.gateway && p.peerLink != l.to {
 			d |= tcp.Elsewhere
 		}
-	case l.own == 0 || p.own != l.own || p.to == l.gateway:
-	case l.hint != 0 && (uint8(p.to)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
+	case l.own == 0 || p.clientLink != l.own || p.peerLink == l.gateway:
+	case l.hint != 0 && (uint8(p.peerLink)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
 		d |= tcp.Elsewhere // the SYN went to another one, or to where the server's answer came from
 	}
 	if d != 0 {
 		return d
 	}
-	l.ttl, l.to = p.ttl, p.to
-	l.right = l.right || p.sums == wire.Right
-	l.steady = l.steady || l.own != 0 && p.own == l.own
+	l.ttl, l.to = p.ttl, p.peerLink
+	l.right = l.right || p.checksum == wire.Right
+	l.steady = l.steady || l.own != 0 && p.clientLink == l.own
 	return 0
 }

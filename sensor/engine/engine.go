@@ -1,7 +1,7 @@
 // Package engine puts the parts together: the life of a packet, the tick, the findings.
 //
 //	Worker.Take      a row of frames:
-//	  piece.decode     wire.Decode: a packet, or an outcome that is counted
+//	  decodeBatch.decode     wire.Decode: a packet, or an outcome that is counted
 //	                   (not ours: done)
 //	                   copied to the queue of its client's shard
 //	  shard.work       for each shard, under its lock, packet after packet:
@@ -108,34 +108,34 @@ type Output struct {
 
 // Engine is the whole of detection. Its workers may run concurrently.
 type Engine struct {
-	cfg    Config
-	out    Output
-	home   prefixes
-	relays prefixes
-	allow  allowances
-	table  *flowtable.Table[flow, source, synDetails]
-	shards []shard
-	clock  clock
-	sides  sides
-	pairs  pairs
-	faults faults
+	cfg      Config
+	out      Output
+	home     prefixSet
+	relays   prefixSet
+	declared declarations
+	table    *flowtable.Table[flow, source, synDetails]
+	shards   []shard
+	clock    clock
+	sides    sides
+	pairs    pairs
+	faults   faults
 
-	tickMu    sync.Mutex     // held by whoever ticks, and for what the Output gets
-	progress  *atomic.Uint64 // progress of who holds tickMu, never nil
-	finishing atomic.Uint64  // progress of Finish
-	nextStats int64
-	nextSrcs  int64
-	over      bool // nobody will be answered any more
-	homeSeen  atomic.Bool
-	emitted   []record  // scratch of flush
-	places    []place   // the same
-	arrivals  []arrival // scratch of followArrivals
-	site      site
-	machines  machines
-	workers   []*Worker
-	pool      *helpers
-	servers   servers
-	told      map[flowtable.Host]Counts // by Activity
+	tickMu           sync.Mutex     // held by whoever ticks, and for what the Output gets
+	progress         *atomic.Uint64 // progress of who holds tickMu, never nil
+	finishing        atomic.Uint64  // progress of Finish
+	nextStats        int64
+	nextSrcs         int64
+	ended            bool // nobody will be answered any more
+	homeSeen         atomic.Bool
+	entries          []entry      // scratch of flush
+	positions        []position   // the same
+	newAddresses     []newAddress // scratch of trackAddresses
+	site             site
+	machines         machines
+	workers          []*Worker
+	pool             *helperPool
+	servers          servers
+	activityReported map[flowtable.Host]Counts // by Activity
 }
 
 // DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
@@ -164,7 +164,7 @@ func New(cfg Config, out Output) *Engine {
 	e.progress = &e.finishing
 	e.home.set(cfg.Home)
 	e.relays.set(cfg.AllowedRelays)
-	e.allow.set(&cfg)
+	e.declared.set(&cfg)
 	e.initServers()
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
@@ -184,7 +184,7 @@ func New(cfg Config, out Output) *Engine {
 		e.shards[i].init(e, i)
 	}
 	if cfg.Helpers > 1 {
-		e.pool = newHelpers(cfg.Helpers - 1)
+		e.pool = newHelperPool(cfg.Helpers - 1)
 	}
 	return e
 }

@@ -129,7 +129,7 @@ func (f *feeder) flush() {
 	}
 	f.w.Skip(f.none[:], first, last)
 	f.w.Take(f.parts[:])
-	f.w.Tell()
+	f.w.EmitDue()
 	f.list = f.list[:0]
 }
 

@@ -66,7 +66,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 		s.close(src, hst, was, k, now, "quiet")
 		return
 	}
-	if v.Level == detect.NoLevel || s.e.ignored(k, now) {
+	if v.Level == detect.NoLevel || s.e.isIgnored(k, now) {
 		return
 	}
 	if was != nil && was.class != v.Class {
@@ -96,7 +96,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 
 // report opens a finding that is no verdict of the sum, or tells it again if there is news.
 func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class, news bool, now int64) {
-	if s.e.ignored(k, now) {
+	if s.e.isIgnored(k, now) {
 		return
 	}
 	f := s.findingOf(src, hst, k, c)
@@ -128,7 +128,7 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 			hst.suppressed++
 			continue
 		}
-		s.give(old, hst)
+		s.emitSession(old, hst)
 	}
 	hst.recent = nil
 	s.tell(src, hst, f, k, "opened", now, "")
@@ -136,7 +136,7 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 
 func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now int64, reason string) {
 	f.open, f.closed = false, now
-	if s.e.over { // it is not that the host was clean: we stopped
+	if s.e.ended { // it is not that the host was clean: we stopped
 		f.closed = 0
 	}
 	s.tell(src, hst, f, k, "closed", now, reason)
@@ -144,8 +144,8 @@ func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now 
 
 // follow has the tick look after a source's findings.
 func (s *shard) follow(src *source) {
-	if r := s.hosts.owner[src.host]; !slices.Contains(s.open, r) {
-		s.open = append(s.open, r)
+	if r := s.hosts.owner[src.host]; !slices.Contains(s.openFindings, r) {
+		s.openFindings = append(s.openFindings, r)
 	}
 }
 
@@ -164,9 +164,9 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 		src, former = &own, hst.before.Attempts
 	}
 	told := src.facts // for reasons, which know the attempts of before
-	if hst.elsewhere != nil {
+	if hst.otherAddresses != nil {
 		own := *src
-		own.facts = src.facts.Plus(hst.elsewhere)
+		own.facts = src.facts.Plus(hst.otherAddresses)
 		told = own.facts
 		told.Attempts = src.facts.Attempts
 		src = &own
@@ -209,7 +209,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	}
 	d.Advice = advice(d, hst)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.record(record{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
+	s.addEntry(entry{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
 }
 
 // severity is how soon somebody should act.
@@ -230,7 +230,7 @@ func severity(c detect.Class, l detect.Level) detect.Severity {
 // tickFindings opens what was waiting for a tick, and has time do its part in those that are
 // open.
 func (s *shard) tickFindings(now int64) {
-	s.direct = slices.DeleteFunc(s.direct, func(r flowtable.Ref) bool {
+	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
 		if hst == nil || hst.main() != nil || !hst.findings[detect.DirectSMTP].untold() {
 			return true
@@ -241,14 +241,14 @@ func (s *shard) tickFindings(now int64) {
 		s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
 		return !hst.withheld
 	})
-	s.open = slices.DeleteFunc(s.open, func(r flowtable.Ref) bool {
+	s.openFindings = slices.DeleteFunc(s.openFindings, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
 		if hst == nil || !hst.anyOpen() && !hst.withheld {
 			return true
 		}
 		k := *s.t.Sources.KeyOf(r)
-		s.outlives(src, hst, k, now)
-		if hst.left {
+		s.expireFormer(src, hst, k, now)
+		if hst.addressChanged {
 			s.forgetHost(src, k, now, "address_changed")
 			return true
 		}
@@ -271,7 +271,7 @@ func (s *shard) tickFindings(now int64) {
 func (f *finding) untold() bool { return f == nil || !f.open && f.closed == 0 }
 
 func (h *host) anyOpen() bool {
-	if h.aside != nil {
+	if h.former != nil {
 		return true
 	}
 	for _, f := range h.findings {
@@ -295,7 +295,7 @@ func (s *shard) closeFindings(src *source, hst *host, k flowtable.Host, now int6
 			s.close(src, hst, f, k, now, reason)
 		}
 	}
-	if hst.aside != nil {
-		s.leave(src, hst, k, now, reason)
+	if hst.former != nil {
+		s.closeFormer(src, hst, k, now, reason)
 	}
 }

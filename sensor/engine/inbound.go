@@ -7,21 +7,21 @@ import (
 	"spamsensor/flowtable"
 )
 
-// note is an observation about a host that belongs to another shard than the packet in
+// inboundNote is an observation about a host that belongs to another shard than the packet in
 // hand: it is handed over at the end of the row of frames, so that the result does not depend on who
 // worked on what when.
-type note struct {
+type inboundNote struct {
 	about  flowtable.Host
 	client uint32
 }
 
-// maxNotes bounds what is kept until the end of the row. What is left out comes again: a mail
+// maxInboundNotes bounds what is kept until the end of the row. What is left out comes again: a mail
 // server is served all day.
-const maxNotes = 256
+const maxInboundNotes = 256
 
-// served notes that a host of ours took a message from a client that is not ours, or went over to TLS with it: what was said
+// noteInbound notes that a host of ours took a message from a client that is not ours, or went over to TLS with it: what was said
 // then nobody hears, but who answers EHLO and STARTTLS is a mail server.
-func (s *shard) served(src *source) {
+func (s *shard) noteInbound(src *source) {
 	if src.flags&home != 0 {
 		return
 	}
@@ -29,18 +29,18 @@ func (s *shard) served(src *source) {
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		return
 	}
-	n := note{flowtable.Host{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.Bytes(k.Client[:]))}
+	n := inboundNote{flowtable.Host{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.Bytes(k.Client[:]))}
 	switch {
-	case slices.Contains(s.notes, n):
-	case len(s.notes) >= maxNotes:
-		s.unsaid++
+	case slices.Contains(s.inboundNotes, n):
+	case len(s.inboundNotes) >= maxInboundNotes:
+		s.notesDropped++
 	default:
-		s.notes = append(s.notes, n)
+		s.inboundNotes = append(s.inboundNotes, n)
 	}
 }
 
-// gather takes what all shards have in a list for each other, into all.
-func gather[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
+// drainShards takes what all shards have in a list for each other, into all.
+func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -52,11 +52,11 @@ func gather[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	return all
 }
 
-// handOver gives the notes of all shards to those they are about. The caller holds
+// deliverInbound gives the notes of all shards to those they are about. The caller holds
 // tickMu.
-func (e *Engine) handOver() {
-	all := gather(e, nil, func(s *shard) *[]note { return &s.notes })
-	slices.SortFunc(all, func(a, b note) int {
+func (e *Engine) deliverInbound() {
+	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.inboundNotes })
+	slices.SortFunc(all, func(a, b inboundNote) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]), cmp.Compare(a.client, b.client))
 	})
 	for i := range all {
@@ -71,28 +71,28 @@ func (e *Engine) handOver() {
 		if hst != nil {
 			hst.Served(n.client, e.clock.Now())
 		} else {
-			s.servedBefore(n, e.clock.Now())
+			s.keepInbound(n, e.clock.Now())
 		}
 		s.t.Unlock()
 	}
 }
 
-// takers are the first and the latest that brought mail to a host of which nothing else is known yet, and when: as many as make a mail
+// pendingInbound are the first and the latest that brought mail to a host of which nothing else is known yet, and when: as many as make a mail
 // server of it.
-type takers struct {
+type pendingInbound struct {
 	client [2]uint32
 	at     [2]int64
 }
 
-// maxTakers bounds how many such hosts a shard remembers, of 24 bytes and their key.
-const maxTakers = 1024
+// maxPendingInbound bounds how many such hosts a shard remembers, of 24 bytes and their key.
+const maxPendingInbound = 1024
 
-// servedBefore keeps a note about a host that has sent nothing so far: mail comes to most servers before they send any.
-func (s *shard) servedBefore(n *note, now int64) {
-	t, known := s.takers[n.about]
+// keepInbound keeps a note about a host that has sent nothing so far: mail comes to most servers before they send any.
+func (s *shard) keepInbound(n *inboundNote, now int64) {
+	t, known := s.pendingInbound[n.about]
 	switch {
-	case !known && len(s.takers) >= maxTakers:
-		s.unsaid++
+	case !known && len(s.pendingInbound) >= maxPendingInbound:
+		s.notesDropped++
 		return
 	case slices.Contains(t.client[:], n.client):
 		return
@@ -101,15 +101,15 @@ func (s *shard) servedBefore(n *note, now int64) {
 	default:
 		t.client[1], t.at[1] = n.client, now
 	}
-	if s.takers == nil {
-		s.takers = map[flowtable.Host]takers{}
+	if s.pendingInbound == nil {
+		s.pendingInbound = map[flowtable.Host]pendingInbound{}
 	}
-	s.takers[n.about] = t
+	s.pendingInbound[n.about] = t
 }
 
-// recallServed tells a host what was noted before it was one.
-func (s *shard) recallServed(hst *host, k *flowtable.Host) {
-	t, known := s.takers[*k]
+// applyInbound tells a host what was noted before it was one.
+func (s *shard) applyInbound(hst *host, k *flowtable.Host) {
+	t, known := s.pendingInbound[*k]
 	if !known {
 		return
 	}
@@ -118,5 +118,5 @@ func (s *shard) recallServed(hst *host, k *flowtable.Host) {
 			hst.Served(t.client[i], at)
 		}
 	}
-	delete(s.takers, *k)
+	delete(s.pendingInbound, *k)
 }

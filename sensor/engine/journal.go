@@ -11,28 +11,28 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// record is something to give out, in the order of the packets that caused it.
-type record struct {
-	order    uint64 // of the packet
-	packet   bool   // a packet caused it, and not the tick before it
-	sub      uint32 // among the records of this packet
-	shard    int
-	time     int64
-	session  *detect.Session
-	finding  *detect.Finding
-	kept     *Saved         // what it leaves behind; nil if nobody keeps that
-	key      flowtable.Host // of its source
-	lists    int            // blocklists that it names
-	citation *citation
-	host     *host // whose evidence a session becomes
-	server   *serverSeen
-	offered  bool // the session is given out only if a finding about a server rests on its client
+// entry is something to give out, in the order of the packets that caused it.
+type entry struct {
+	order          uint64 // of the packet
+	fromPacket     bool   // a packet caused it, and not the tick before it
+	seqInPacket    uint32 // among the records of this packet
+	shard          int
+	time           int64
+	session        *detect.Session
+	finding        *detect.Finding
+	kept           *Saved         // what it leaves behind; nil if nobody keeps that
+	key            flowtable.Host // of its source
+	lists          int            // blocklists that it names
+	citation       *citation
+	host           *host // whose evidence a session becomes
+	server         *serverObservation
+	onlyIfEvidence bool // the session is given out only if a finding about a server rests on its client
 }
 
-func (s *shard) record(r record) {
-	r.order, r.packet, r.sub, r.shard = s.order, !s.ticking, s.sub, s.i
-	s.sub++
-	s.records = append(s.records, r)
+func (s *shard) addEntry(r entry) {
+	r.order, r.fromPacket, r.seqInPacket, r.shard = s.order, !s.inTick, s.seqInPacket, s.i
+	s.seqInPacket++
+	s.journal = append(s.journal, r)
 }
 
 // maxEvidence is how many session events a finding names.
@@ -41,8 +41,8 @@ const maxEvidence = 10
 // maxRecent is how many sessions of a source are kept until there may be a finding.
 const maxRecent = 3
 
-// tellSession gives out a session, or keeps it, or counts that it did neither.
-func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host, reason string) {
+// emitOrKeepSession gives out a session, or keeps it, or counts that it did neither.
+func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host, reason string) {
 	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
 	switch seen {
 	case [2]bool{true, true}:
@@ -63,20 +63,20 @@ func (s *shard) tellSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, 
 	}
 	found := hst != nil && hst.anyOpen()
 	switch {
-	case s.e.cfg.AllSessions, found && hst.given < s.e.cfg.SessionsPerFinding:
-		s.give(s.sessionRecord(k, f, talk, src, reason), hst)
+	case s.e.cfg.AllSessions, found && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
+		s.emitSession(s.sessionRecord(k, f, talk, src, reason), hst)
 	case found:
 		hst.suppressed++
 	case s.mayProve(f, talk):
-		s.record(record{session: s.sessionRecord(k, f, talk, src, reason), offered: true, time: f.last})
-	case hst != nil && src.flags&home != 0 && hst.roomFor(talk):
+		s.addEntry(entry{session: s.sessionRecord(k, f, talk, src, reason), onlyIfEvidence: true, time: f.last})
+	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(talk):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
 	}
 }
 
-// roomFor makes room for a session among those that are kept until there may be a finding: one in which mail was named shows
+// makeRoomForSession makes room for a session among those that are kept until there may be a finding: one in which mail was named shows
 // more than one that was encrypted, which a mail client has all day.
-func (h *host) roomFor(talk *smtpsniff.Session) bool {
+func (h *host) makeRoomForSession(talk *smtpsniff.Session) bool {
 	if len(h.recent) < maxRecent {
 		return true
 	}
@@ -88,66 +88,66 @@ func (h *host) roomFor(talk *smtpsniff.Session) bool {
 	return true
 }
 
-// give gives out a session.
-func (s *shard) give(d *detect.Session, hst *host) {
+// emitSession gives out a session.
+func (s *shard) emitSession(d *detect.Session, hst *host) {
 	if hst != nil {
-		hst.given++
+		hst.sessionsEmitted++
 	}
-	s.record(record{session: d, host: hst, time: d.End})
+	s.addEntry(entry{session: d, host: hst, time: d.End})
 }
 
-// place is where a record is among those of a batch.
-type place struct {
+// position is where a record is among those of a batch.
+type position struct {
 	order uint64 // of the packet
 	at    uint32
 }
 
-// flushRecords gives out the records of all shards in order. The caller holds tickMu.
-func (e *Engine) flushRecords() {
-	all := e.emitted[:0]
+// drainJournals gives out the records of all shards in order. The caller holds tickMu.
+func (e *Engine) drainJournals() {
+	all := e.entries[:0]
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		all = append(all, s.records...)
-		clear(s.records)
-		s.records = s.records[:0]
+		all = append(all, s.journal...)
+		clear(s.journal)
+		s.journal = s.journal[:0]
 		s.t.Unlock()
 	}
 	if len(all) == 0 {
 		return
 	}
 	// The records are large and hold pointers, so that their places are sorted.
-	places := e.places[:0]
+	places := e.positions[:0]
 	for i := range all {
-		places = append(places, place{all[i].order, uint32(i)})
+		places = append(places, position{all[i].order, uint32(i)})
 	}
-	slices.SortFunc(places, func(x, y place) int {
+	slices.SortFunc(places, func(x, y position) int {
 		if x.order != y.order {
 			return cmp.Compare(x.order, y.order)
 		}
 		a, b := &all[x.at], &all[y.at]
 		switch {
-		case a.packet != b.packet:
-			if b.packet {
+		case a.fromPacket != b.fromPacket:
+			if b.fromPacket {
 				return -1
 			}
 			return 1
-		case a.packet:
-			return cmp.Compare(a.sub, b.sub)
+		case a.fromPacket:
+			return cmp.Compare(a.seqInPacket, b.seqInPacket)
 		}
 		// A tick: nothing caused these but time.
-		return cmp.Or(cmp.Compare(a.time, b.time), a.who().Compare(b.who()), cmp.Compare(a.sub, b.sub))
+		return cmp.Or(cmp.Compare(a.time, b.time), a.client().Compare(b.client()), cmp.Compare(a.seqInPacket, b.seqInPacket))
 	})
 	for _, p := range places {
-		e.given(&all[p.at])
+		e.emitRecovered(&all[p.at])
 	}
-	e.places = places
+	e.positions = places
 	clear(all)
-	e.emitted = all[:0]
+	e.entries = all[:0]
 }
 
-// who is the client of a record, for an order among those of one time.
-func (r *record) who() netip.AddrPort {
+// client is the client of a record, for an order among those of one time.
+func (r *entry) client() netip.AddrPort {
 	switch {
 	case r.session != nil:
 		return r.session.Client
@@ -159,13 +159,13 @@ func (r *record) who() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-func (e *Engine) emit(r *record) {
+func (e *Engine) emit(r *entry) {
 	switch {
 	case r.server != nil:
 		now := min(r.time, e.clock.Now()) // a frame can have any time
-		e.passHours(now)
-		e.observe(r.server, now)
-	case r.offered && !e.proved(r.session):
+		e.rollHours(now)
+		e.judgeServer(r.server, now)
+	case r.onlyIfEvidence && !e.proved(r.session):
 	case r.session != nil:
 		n := e.out.Session(r.session)
 		e.proves(r.session, n)
@@ -184,13 +184,13 @@ func (e *Engine) emit(r *record) {
 		t.Lock()
 		r.finding.Evidence = slices.Clone(r.host.evidence)
 		t.Unlock()
-		if e.machines.holds(r) {
+		if e.machines.hold(r) {
 			return
 		}
-		e.release(r)
+		e.releaseHeld(r)
 		if e.machines.merge(r.key, r.finding, r.lists) {
 			e.machines.follow(r.finding)
-			e.giveFinding(r)
+			e.outputFinding(r)
 		}
 	}
 }

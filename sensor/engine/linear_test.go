@@ -123,7 +123,7 @@ func TestLinearFrames(t *testing.T) {
 		for len(list) > 0 {
 			n := min(512, len(list))
 			w.Take([][]wire.Frame{list[:n]})
-			w.Tell()
+			w.EmitDue()
 			list = list[n:]
 		}
 		e.Finish("end_of_input")

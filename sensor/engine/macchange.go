@@ -13,114 +13,114 @@ import (
 // stays away for hours, and the other one has more than a few SYNs, which anybody can send, the
 // address is another machine's: the findings of the former are closed.
 
-// newMAC is what is known of link-layer addresses that are not the source's.
-type newMAC struct {
-	mac   [6]byte // the latest
-	kinds uint32  // how many since the source's own was seen
-	all   uint32  // attempts from them, at any time
-	gone  int64   // the latest attempt from the source's own
+// candidateMAC is what is known of link-layer addresses that are not the source's.
+type candidateMAC struct {
+	mac      [6]byte // the latest
+	distinct uint32  // how many since the source's own was seen
+	attempts uint32  // attempts from them, at any time
+	ownLast  int64   // the latest attempt from the source's own
 }
 
-// aside is the account of the link-layer address that a source had before.
-type aside struct {
-	old  *host
-	mac  [6]byte
-	gone int64 // its latest attempt
+// formerAccount is the account of the link-layer address that a source had before.
+type formerAccount struct {
+	profile *host
+	mac     [6]byte
+	last    int64 // its latest attempt
 }
 
 const (
-	// apart is for how long the former link-layer address must have been silent when the other one
+	// minAbsence is for how long the former link-layer address must have been silent when the other one
 	// comes. Addresses that take turns faster are judged together from the beginning.
-	apart = minute
-	// vacant is for how long it must be silent to be gone.
-	vacant = 6 * hour
-	// waitedFor is for how long it is waited for if the other one has hardly tried: as long as a
+	minAbsence = minute
+	// goneAfter is for how long it must be silent to be gone.
+	goneAfter = 6 * hour
+	// maxAbsence is for how long it is waited for if the other one has hardly tried: as long as a
 	// level takes to drop to none.
-	waitedFor = 72 * hour
-	// steady is how many attempts the other one must have made, in an hour or more, if it has no
+	maxAbsence = 72 * hour
+	// minOwnAttempts is how many attempts the other one must have made, in an hour or more, if it has no
 	// session.
-	steady = 8
+	minOwnAttempts = 8
 )
 
-// moved notices an attempt from another link-layer address. Frames that a router passed on have the
+// macChanged notices an attempt from another link-layer address. Frames that a router passed on have the
 // router's, and there may be two that take turns.
-func (s *shard) moved(src *source, p *packet) {
+func (s *shard) macChanged(src *source, p *packet) {
 	if p.mac == src.mac {
-		src.flags &^= strange
+		src.flags &^= macSuspect
 		return
 	}
 	if !detect.InitialTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
-	if hst.aside != nil {
-		s.reunite(src, hst, p)
+	if hst.former != nil {
+		s.mergeAccounts(src, hst, p)
 		if p.mac == src.mac {
 			return
 		}
 	}
-	m := &hst.mac
-	if src.flags&strange == 0 {
-		src.flags |= strange
-		*m = newMAC{gone: src.facts.Last, all: m.all}
+	m := &hst.candidate
+	if src.flags&macSuspect == 0 {
+		src.flags |= macSuspect
+		*m = candidateMAC{ownLast: src.facts.Last, attempts: m.attempts}
 	}
 	if m.mac != p.mac {
 		m.mac = p.mac
-		m.kinds++
+		m.distinct++
 	}
-	m.all++
-	if silent := p.time - m.gone; m.kinds == 1 && (silent >= vacant || silent >= apart && !hst.mixed) {
-		s.setAside(src, hst, p)
+	m.attempts++
+	if silent := p.time - m.ownLast; m.distinct == 1 && (silent >= goneAfter || silent >= minAbsence && !hst.alternatesMACs) {
+		s.splitAccount(src, hst, p)
 	}
 }
 
-// setAside begins anew with a source for another link-layer address.
-func (s *shard) setAside(src *source, hst *host, p *packet) {
+// splitAccount begins anew with a source for another link-layer address.
+func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	old, before := *hst, src.facts
-	*hst = host{since: p.time, before: &before, waiting: old.waiting, aside: &aside{&old, src.mac, old.mac.gone}}
+	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending, former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
 	hst.Room = &s.room
 	src.mac = p.mac
-	src.flags &^= strange
+	src.flags &^= macSuspect
 	s.follow(src)
 }
 
-// reunite puts the account that was set aside and that of now together.
-func (s *shard) reunite(src *source, hst *host, p *packet) {
-	a, tried := hst.aside, src.facts.Attempts-hst.before.Attempts
-	hst.aside = nil
+// mergeAccounts puts the account that was set aside and that of now together.
+func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
+	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
+	hst.former = nil
 	s.closeFindings(src, hst, p.key.Host(), p.time, "superseded")
 	hst.findings = [detect.Classes]*finding{}
-	estate := a.old.Snapshot(&detect.Counters{})
-	a.old.Release()
+	estate := a.profile.Snapshot(&detect.Counters{})
+	a.profile.Release()
 	hst.TakeOver(&s.e.cfg.Detect, estate, &src.facts)
-	hst.take(a.old)
-	hst.before, hst.since, hst.mixed = a.old.before, a.old.since, true
-	hst.mac = newMAC{mac: src.mac, all: a.old.mac.all + tried}
+	hst.takeFindings(a.profile)
+	hst.before, hst.since, hst.alternatesMACs = a.profile.before, a.profile.since, true
+	hst.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}
 	src.mac = a.mac
-	src.flags &^= strange
+	src.flags &^= macSuspect
 	s.follow(src)
 }
 
-// outlives ends the account that was set aside when its time is over.
-func (s *shard) outlives(src *source, hst *host, k flowtable.Host, now int64) {
-	a := hst.aside
+// expireFormer ends the account that was set aside when its time is over.
+func (s *shard) expireFormer(src *source, hst *host, k flowtable.Host, now int64) {
+	a := hst.former
 	if a == nil {
 		return
 	}
 	switch own := src.facts.Attempts - hst.before.Attempts; {
-	case now-a.gone >= vacant && (hst.Sessions() > 0 || own >= steady && src.facts.Last-hst.since >= hour):
-		s.leave(src, hst, k, now, "mac_changed")
-	case now-a.gone >= waitedFor:
-		s.leave(src, hst, k, now, "quiet")
+	case now-a.last >= goneAfter && (hst.Sessions() > 0 || own >= minOwnAttempts && src.facts.Last-hst.since >= hour):
+		s.closeFormer(src, hst, k, now, "mac_changed")
+	case now-a.last >= maxAbsence:
+		s.closeFormer(src, hst, k, now, "quiet")
 	}
 }
 
-// leave ends the account that was set aside.
-func (s *shard) leave(src *source, hst *host, k flowtable.Host, now int64, reason string) {
-	a := hst.aside
-	hst.aside = nil
+// closeFormer ends the account that was set aside.
+func (s *shard) closeFormer(src *source, hst *host, k flowtable.Host, now int64, reason string) {
+	a := hst.former
+	hst.former = nil
 	own := *src
 	own.facts, own.mac = *hst.before, a.mac
-	s.closeFindings(&own, a.old, k, now, reason)
-	a.old.Release()
+	s.closeFindings(&own, a.profile, k, now, reason)
+	a.profile.Release()
 }

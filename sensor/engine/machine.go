@@ -18,11 +18,11 @@ import (
 // machine name the others, and are one incident.
 type machines struct {
 	known     map[machine]*incident
-	lineages  map[[6]byte]*lineage
-	lines     map[flowtable.Host]*lineage // those of machines with several addresses
+	chains    map[[6]byte]*addressChain
+	chainOf   map[flowtable.Host]*addressChain // those of machines with several addresses
 	forgotten atomic.Uint64
-	swarms    map[swarmKey]*swarm
-	held      []record // findings that are held back
+	rotations map[rotationKey]*rotation
+	held      []entry // findings that are held back
 }
 
 type machine struct {

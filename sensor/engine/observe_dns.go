@@ -10,10 +10,10 @@ import (
 // portDNS is the server's port.
 const portDNS = 53
 
-// lookup puts a DNS message that says something about mail into the queue of its client's
+// enqueueDNS puts a DNS message that says something about mail into the queue of its client's
 // shard. A query to a resolver of ours goes to that one's shard too: what it asks, it
 // asks for others.
-func (p *piece) lookup(w *wire.Packet, f *wire.Frame) {
+func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *wire.Frame) {
 	if w.Flags != 0 { // over TCP
 		w.Payload = dns.TCP(w.Payload)
 	}
@@ -34,25 +34,25 @@ func (p *piece) lookup(w *wire.Packet, f *wire.Frame) {
 	}
 }
 
-// names holds what hosts asked the DNS about mail, and for how long.
-type names struct {
+// dnsLookups holds what hosts asked the DNS about mail, and for how long.
+type dnsLookups struct {
 	known     map[flowtable.Host]*detect.Lookups
 	forgotten uint64 // hosts
 }
 
-// maxNames is how many hosts a shard remembers the lookups of: each takes about a kilobyte.
-const maxNames = 512
+// maxLookupHosts is how many hosts a shard remembers the lookups of: each takes about a kilobyte.
+const maxLookupHosts = 512
 
 // of is nil for a host that asked nothing.
-func (n *names) of(k flowtable.Host) *detect.Lookups { return n.known[k] }
+func (n *dnsLookups) of(k flowtable.Host) *detect.Lookups { return n.known[k] }
 
 // add makes room for a host, at the cost of the one that asked nothing for the longest
 // time.
-func (n *names) add(k flowtable.Host) *detect.Lookups {
+func (n *dnsLookups) add(k flowtable.Host) *detect.Lookups {
 	if n.known == nil {
 		n.known = map[flowtable.Host]*detect.Lookups{}
 	}
-	if len(n.known) >= maxNames {
+	if len(n.known) >= maxLookupHosts {
 		var oldest flowtable.Host
 		var at int64
 		for h, l := range n.known { // maxNames
@@ -71,15 +71,15 @@ func (n *names) add(k flowtable.Host) *detect.Lookups {
 // questions are the queries that count.
 var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost, dns.List: detect.AsksList}
 
-// lookup is a DNS message.
-func (s *shard) lookup(p *packet, payload []byte) {
+// observeDNS is a DNS message.
+func (s *shard) observeDNS(p *packet, payload []byte) {
 	k := p.key.Host()
-	l := s.names.of(k)
+	l := s.dnsLookups.of(k)
 	var m dns.Message
 	switch {
 	case p.seq == 1:
 		if l == nil {
-			l = s.names.add(k)
+			l = s.dnsLookups.add(k)
 		}
 		l.ServesOthers()
 		l.LastUsed = p.time
@@ -92,11 +92,11 @@ func (s *shard) lookup(p *packet, payload []byte) {
 		for i := range m.NAddrs {
 			l.Answered(m.Name, m.Addrs[i], p.time)
 		}
-		s.answeredName(&m, p.time)
+		s.observeDNSAnswer(&m, p.time)
 		return
 	default:
 		if l == nil {
-			l = s.names.add(k)
+			l = s.dnsLookups.add(k)
 		}
 		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.Bytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
 	}

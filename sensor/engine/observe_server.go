@@ -13,82 +13,82 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// serverSeen is an observation of a server: one of mail, session, attempt and answer is set.
-type serverSeen struct {
+// serverObservation is an observation of a server: one of mail, session, attempt and answer is set.
+type serverObservation struct {
 	client, server flowtable.Addr
 	v6             bool
 	outside        bool // the server is none of ours
 	mail           *mailserver.Mail
 	session        *mailserver.Session
-	attempt        tryState
+	attempt        attemptState
 	net, host      uint32
-	answer         *nameAnswer
+	dnsAnswer      *dnsAnswer
 }
 
-// nameAnswer says which networks the servers of a name are in: the DNS said it.
-type nameAnswer struct {
+// dnsAnswer says which networks the servers of a name are in: the DNS said it.
+type dnsAnswer struct {
 	name uint32   // hash of the registered domain
 	nets []uint32 // hashes
 }
 
-// tryState says what became of an attempt of a server.
-type tryState int8
+// attemptState says what became of an attempt of a server.
+type attemptState int8
 
 const (
-	tryBegins tryState = 1 + iota
-	tryAnswered
-	tryRefused
+	attemptBegan attemptState = 1 + iota
+	attemptAnswered
+	attemptRefused
 )
 
 // maxRcpts bounds the recipients of a transaction that are looked at; RFC 5321, section
 // 4.5.3.1.8, has servers take 100.
 const maxRcpts = 100
 
-// envelope is the transaction of a session in hand.
-type envelope struct {
-	mail     mailserver.Mail
-	open     bool
-	answered int // replies to RCPT so far
-	refused  bool
-	listed   bool
-	why      detect.Cause // of the latest refusal
-	name     uint32       // hash of the domain in the server's greeting; zero if it names none
-	full     bool         // a recipient found no room: those behind it are not looked at
-	held     int          // bytes taken of shard.mailBytes, about
+// transaction is the transaction of a session in hand.
+type transaction struct {
+	mail         mailserver.Mail
+	open         bool
+	rcptReplies  int // replies to RCPT so far
+	refused      bool
+	listed       bool
+	reason       detect.Cause // of the latest refusal
+	serverDomain uint32       // hash of the domain in the server's greeting; zero if it names none
+	rcptsFull    bool         // a recipient found no room: those behind it are not looked at
+	reserved     int          // bytes taken of shard.mailBytes, about
 }
 
-// hold takes room for a part of a transaction with a text of n bytes.
-func (s *shard) hold(x *envelope, n int) bool {
+// reserve takes room for a part of a transaction with a text of n bytes.
+func (s *shard) reserve(x *transaction, n int) bool {
 	if n += 128; n > s.mailBytes {
 		s.e.servers.full.Add(1)
 		return false
 	}
-	x.held += n
+	x.reserved += n
 	s.mailBytes -= n
 	return true
 }
 
 // release gives the room back.
-func (s *shard) release(x *envelope) {
-	s.mailBytes += x.held
-	x.held = 0
+func (s *shard) release(x *transaction) {
+	s.mailBytes += x.reserved
+	x.reserved = 0
 }
 
-// forgetEnvelope lets go of the transaction of a session that is not looked at any more.
-func (s *shard) forgetEnvelope(session uint32) {
-	if int(session) < len(s.envelopes) && s.envelopes[session] != nil {
-		s.release(s.envelopes[session])
-		s.envelopes[session] = nil
+// dropTransaction lets go of the transaction of a session that is not looked at any more.
+func (s *shard) dropTransaction(session uint32) {
+	if int(session) < len(s.transactions) && s.transactions[session] != nil {
+		s.release(s.transactions[session])
+		s.transactions[session] = nil
 	}
 }
 
-// watch notes at a flow's beginning whether one end can be a server of ours: any host inside
+// markWatched notes at a flow's beginning whether one end can be a server of ours: any host inside
 // can, and a declared one may have an address that home_net does not name.
-func (s *shard) watch(f *flow, k *flowtable.Key) {
-	if !f.has(external) || s.e.watching(k.Server) != nil {
+func (s *shard) markWatched(f *flow, k *flowtable.Key) {
+	if !f.has(external) || s.e.watchedServer(k.Server) != nil {
 		f.flags |= inside | watched
 	}
-	if s.e.watching(k.Client) != nil {
+	if s.e.watchedServer(k.Client) != nil {
 		f.flags |= watched
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.flags |= serving
@@ -96,20 +96,20 @@ func (s *shard) watch(f *flow, k *flowtable.Key) {
 	}
 }
 
-// overheard follows the transactions of a session with a server of ours. It reads the events of the
+// observeTransaction follows the transactions of a session with a server of ours. It reads the events of the
 // listener that heard is called for.
-func (s *shard) overheard(f *flow, session *smtpsniff.Session) {
+func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
 	}
 	k := s.t.Flows.KeyOf(s.current)
-	x := s.envelope(f)
+	x := s.transactionOf(f)
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
 		case smtpsniff.MailSaid:
-			s.endMail(f, k, session, x)
-			if x.answered, x.full = 0, false; !s.hold(x, len(ev.Text)) {
+			s.completeMail(f, k, session, x)
+			if x.rcptReplies, x.rcptsFull = 0, false; !s.reserve(x, len(ev.Text)) {
 				continue
 			}
 			x.open = true
@@ -118,17 +118,17 @@ func (s *shard) overheard(f *flow, session *smtpsniff.Session) {
 				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
 			}
 		case smtpsniff.RcptSaid:
-			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.full {
-				if x.full = !s.hold(x, len(ev.Text)); x.full {
+			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.rcptsFull {
+				if x.rcptsFull = !s.reserve(x, len(ev.Text)); x.rcptsFull {
 					continue
 				}
 				x.mail.Rcpts = append(x.mail.Rcpts, s.recipient(k, ev.Text))
 			}
 		case smtpsniff.Accepted:
 			x.mail.Taken = true
-			s.endMail(f, k, session, x)
+			s.completeMail(f, k, session, x)
 		case smtpsniff.Replied:
-			s.replied(f, k, session, x, ev)
+			s.observeReply(f, k, session, x, ev)
 		}
 	}
 }
@@ -136,20 +136,20 @@ func (s *shard) overheard(f *flow, session *smtpsniff.Session) {
 // locality is whose domain a recipient of a session has. The configured domains are those of the declared servers, if
 // there are any: another server of ours then has domains that nobody configured, and they are learned.
 func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
-	where := e.servers.local.Locality(domain)
-	known := e.allow.roles[k.Server] != nil || e.allow.roles[k.Client] != nil
+	where := e.servers.localDomains.Locality(domain)
+	known := e.declared.roles[k.Server] != nil || e.declared.roles[k.Client] != nil
 	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
 		return mailserver.UnknownDomain
 	}
 	return where
 }
 
-// replied is a reply to a part of a transaction.
-func (s *shard) replied(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *envelope, ev *smtpsniff.Event) {
+// observeReply is a reply to a part of a transaction.
+func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction, ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
-		why, c, _ := s.causeOf(ev)
-		x.mail.Why, x.why = why, why
+		why, c, _ := s.refusalReason(ev)
+		x.mail.Why, x.reason = why, why
 		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
 		}
@@ -157,39 +157,39 @@ func (s *shard) replied(f *flow, k *flowtable.Key, session *smtpsniff.Session, x
 	over := func(phase mailserver.PhaseClass) {
 		if x.open && refused {
 			x.mail.Code, x.mail.Phase = ev.Code, phase
-			s.endMail(f, k, session, x)
+			s.completeMail(f, k, session, x)
 		}
 	}
 	switch ev.Phase {
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
 		if !f.has(inside) {
-			x.name = s.domainOf(greeting(session.Banner()))
+			x.serverDomain = s.domainHash(greetingName(session.Banner()))
 		}
 	case smtpsniff.Helo:
 		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
 	case smtpsniff.Mail:
 		over(mailserver.AtMail)
 	case smtpsniff.Rcpt:
-		if x.open && x.answered < len(x.mail.Rcpts) {
-			to := &x.mail.Rcpts[x.answered]
+		if x.open && x.rcptReplies < len(x.mail.Rcpts) {
+			to := &x.mail.Rcpts[x.rcptReplies]
 			to.Code = ev.Code
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
-				why, _, _ := s.causeOf(ev)
+				why, _, _ := s.refusalReason(ev)
 				to.Absent = why == detect.UserUnknown
 			}
 		}
-		x.answered++
+		x.rcptReplies++
 	case smtpsniff.Data, smtpsniff.EndOfData:
 		over(mailserver.AtData)
 	}
 }
 
-// greeting is the name that a server gives in its greeting (RFC 5321, section 4.2: it is the first word), in lower case; empty if
+// greetingName is the name that a server gives in its greeting (RFC 5321, section 4.2: it is the first word), in lower case; empty if
 // it is none.
-func greeting(banner []byte) string {
+func greetingName(banner []byte) string {
 	word, _, _ := bytes.Cut(banner, []byte{' '})
 	if name := string(bytes.ToLower(word)); detect.ClassifyHelo(name) == detect.HeloProper {
 		return name
@@ -197,28 +197,28 @@ func greeting(banner []byte) string {
 	return ""
 }
 
-// domainOf is the hash of the registered domain of a mail server's name, zero for none.
-func (s *shard) domainOf(name string) uint32 {
+// domainHash is the hash of the registered domain of a mail server's name, zero for none.
+func (s *shard) domainHash(name string) uint32 {
 	if name == "" {
 		return 0
 	}
 	return uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(name))))
 }
 
-// answeredName hands on where the DNS says the servers of a name are, if there are servers of ours to use that.
-func (s *shard) answeredName(m *dns.Message, now int64) {
+// observeDNSAnswer hands on where the DNS says the servers of a name are, if there are servers of ours to use that.
+func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 	if len(*s.e.servers.known.Load()) == 0 {
 		return
 	}
-	a := &nameAnswer{name: s.domainOf(m.Name)}
+	a := &dnsAnswer{name: s.domainHash(m.Name)}
 	for _, ip := range m.Addrs[:m.NAddrs] {
 		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
 	}
-	s.record(record{server: &serverSeen{answer: a}, time: now})
+	s.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
 }
 
-// endMail gives out the transaction in hand.
-func (s *shard) endMail(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *envelope) {
+// completeMail gives out the transaction in hand.
+func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction) {
 	if !x.open {
 		return
 	}
@@ -231,55 +231,55 @@ func (s *shard) endMail(f *flow, k *flowtable.Key, session *smtpsniff.Session, x
 	other := k.Server
 	if f.has(inside) {
 		other = k.Client
-		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
+		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
 			(session.Auth < smtpsniff.AuthTried || session.Auth == smtpsniff.AuthFailed)
 		if session.Auth == smtpsniff.AuthOK {
 			m.Account = session.Account
 		}
 	}
-	m.Name = x.name
+	m.Name = x.serverDomain
 	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
 		return to.Code/100 == 2 && (to.Where != mailserver.LocalDomain || to.Onward != 0)
 	}) {
 		f.flags |= relayed
 	}
 	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
-	s.seen(f.last, k, !f.has(inside), serverSeen{mail: &m})
+	s.observeServer(f.last, k, !f.has(inside), serverObservation{mail: &m})
 }
 
-// seen gives out an observation.
-func (s *shard) seen(now int64, k *flowtable.Key, outside bool, x serverSeen) {
+// observeServer gives out an observation.
+func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
-	s.record(record{server: &x, time: now})
+	s.addEntry(entry{server: &x, time: now})
 }
 
-// envelope is the one of a flow's session.
-func (s *shard) envelope(f *flow) *envelope {
-	for int(f.session) >= len(s.envelopes) { // there are as many as sessions at most
-		s.envelopes = append(s.envelopes, nil)
+// transactionOf is the one of a flow's session.
+func (s *shard) transactionOf(f *flow) *transaction {
+	for int(f.session) >= len(s.transactions) { // there are as many as sessions at most
+		s.transactions = append(s.transactions, nil)
 	}
-	if s.envelopes[f.session] == nil {
-		s.envelopes[f.session] = &envelope{}
+	if s.transactions[f.session] == nil {
+		s.transactions[f.session] = &transaction{}
 	}
-	return s.envelopes[f.session]
+	return s.transactions[f.session]
 }
 
-// letGo ends the transaction in hand, and frees the place for another session.
-func (s *shard) letGo(f *flow, k *flowtable.Key, session *smtpsniff.Session) (x envelope) {
-	if session == nil || int(f.session) >= len(s.envelopes) || s.envelopes[f.session] == nil {
+// closeTransaction ends the transaction in hand, and frees the place for another session.
+func (s *shard) closeTransaction(f *flow, k *flowtable.Key, session *smtpsniff.Session) (x transaction) {
+	if session == nil || int(f.session) >= len(s.transactions) || s.transactions[f.session] == nil {
 		return x
 	}
-	s.endMail(f, k, session, s.envelopes[f.session])
-	x, *s.envelopes[f.session] = *s.envelopes[f.session], x
+	s.completeMail(f, k, session, s.transactions[f.session])
+	x, *s.transactions[f.session] = *s.transactions[f.session], x
 	return x
 }
 
-// serverSession is the end of a flow, if one end of it is a server of ours.
-func (s *shard) serverSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
+// observeServerSession is the end of a flow, if one end of it is a server of ours.
+func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
 	}
-	x := s.letGo(f, k, session)
+	x := s.closeTransaction(f, k, session)
 	if !f.has(opened) {
 		return
 	}
@@ -289,9 +289,9 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
-		d.External = !s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil && !s.e.relays.has(k.Client, v6)
+		d.External = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil && !s.e.relays.has(k.Client, v6)
 		d.Client = addr(k.Client, v6)
-		d.Own = s.e.home.has(k.Client, v6) && s.e.watching(k.Client) == nil
+		d.Own = s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil
 	}
 	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
 	if session != nil {
@@ -300,21 +300,21 @@ func (s *shard) serverSession(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 			d.Account = session.Account
 		}
 		d.Hidden, d.Messages = session.Encryption != smtpsniff.Plain, session.Messages
-		d.Name = x.name
-		d.Refused, d.Listed, d.Why = x.refused && session.Mails == 0, x.listed, x.why
+		d.Name = x.serverDomain
+		d.Refused, d.Listed, d.Why = x.refused && session.Mails == 0, x.listed, x.reason
 	}
-	s.seen(f.last, k, !d.Inbound, serverSeen{session: d})
+	s.observeServer(f.last, k, !d.Inbound, serverObservation{session: d})
 }
 
-// serverAttempt is an attempt of a server to reach another one.
-func (s *shard) serverAttempt(now int64, src *source, k *flowtable.Key, what tryState) {
+// observeServerAttempt is an attempt of a server to reach another one.
+func (s *shard) observeServerAttempt(now int64, src *source, k *flowtable.Key, what attemptState) {
 	if src.flags&serving == 0 { // it may have been found since, and nobody answered it, so that no flow of it began
-		if src.flags&home == 0 || s.e.watching(k.Client) == nil {
+		if src.flags&home == 0 || s.e.watchedServer(k.Client) == nil {
 			return
 		}
 		src.flags |= serving
 	}
-	if v6 := k.Scope.V6(); s.e.watching(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.seen(now, k, true, serverSeen{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
+	if v6 := k.Scope.V6(); s.e.watchedServer(k.Server) == nil && !s.e.home.has(k.Server, v6) {
+		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
 	}
 }

@@ -12,20 +12,20 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// cause is what the text of a refusal says. Servers say the same again and again, so the
+// cachedReason is what the text of a refusal says. Servers say the same again and again, so the
 // texts are read once.
-type cause struct {
+type cachedReason struct {
 	hash uint64
 	why  detect.Cause
 	// cites says that the text names a blocklist or an address: then it is read again.
 	cites bool
 }
 
-// causeOf reads a refusal, as the server wrote it. What it cites, and the text, are what may be
+// refusalReason reads a refusal, as the server wrote it. What it cites, and the text, are what may be
 // shown of it; the text is empty where it names no blocklist and no address.
-func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
+func (s *shard) refusalReason(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
 	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
-	c := &s.causes[hash%uint64(len(s.causes))]
+	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
 		cited = detect.ParseCitation(said)
@@ -35,26 +35,26 @@ func (s *shard) causeOf(ev *smtpsniff.Event) (why detect.Cause, cited detect.Cit
 				cited.List = detect.HiddenList
 			}
 		}
-		*c = cause{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
+		*c = cachedReason{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
 		if session := s.sessions.at(s.t.Flows.At(s.current).session); session != nil {
-			cited = ofOthers(cited, session.Banner())
+			cited = dropHelpLink(cited, session.Banner())
 		}
 	}
 	return c.why, cited, text
 }
 
-// ofOthers leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
+// dropHelpLink leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
 // support.google.com is no blocklist.
-func ofOthers(c detect.Citation, banner []byte) detect.Citation {
-	if name := greeting(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
+func dropHelpLink(c detect.Citation, banner []byte) detect.Citation {
+	if name := greetingName(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
 		c.List, c.Link = "", false
 	}
 	return c
 }
 
-// because follows up a refusal: why it was made, and what it says about the client.
-func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
-	why, cited, text := s.causeOf(ev)
+// observeRefusal follows up a refusal: why it was made, and what it says about the client.
+func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+	why, cited, text := s.refusalReason(ev)
 	if !why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.decide(f, hst, true, why == detect.OnList || cited.List != "", now)
 	}
@@ -63,7 +63,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	}
 	k := s.t.Flows.KeyOf(s.current)
 	if src.flags&declared != 0 && cited.List != "" {
-		s.listed(f, src, k, &cited, text, now)
+		s.observeListing(f, src, k, &cited, text, now)
 		return
 	}
 	if hst == nil {
@@ -79,7 +79,7 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	case why == detect.NoRelaying, why == detect.WantsLogin, why == detect.LoginFailed:
 		hst.RelayDenied(server, now)
 	}
-	s.quotes(hst, k, &cited, text, now)
+	s.observeCitation(hst, k, &cited, text, now)
 	if cited.List != "" {
 		known := len(hst.Blocklists())
 		hst.BlocklistNamed(cited.List, text, why, now)
@@ -89,8 +89,8 @@ func (s *shard) because(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 	}
 }
 
-// quotes follows up what a server's text quotes: our address, a blocklist.
-func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+// observeCitation follows up what a server's text quotes: our address, a blocklist.
+func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
 		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server), now) {
@@ -99,35 +99,35 @@ func (s *shard) quotes(hst *host, k *flowtable.Key, c *detect.Citation, text str
 	}
 	if c.List != "" || len(news) > 0 {
 		c.Addrs = news
-		s.record(record{citation: &citation{*c, k.Server, text}, time: now})
+		s.addEntry(entry{citation: &citation{*c, k.Server, text}, time: now})
 	}
 }
 
-// greeted is the answer to EHLO. It may say under which address the server sees us.
-func (s *shard) greeted(f *flow, hst *host, text []byte, now int64) {
+// observeGreeting is the answer to EHLO. It may say under which address the server sees us.
+func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.has(external) {
 		return
 	}
 	a, ok := detect.GreetedAddress(text)
 	if k := s.t.Flows.KeyOf(s.current); ok && a != addr(k.Client, k.Scope.V6()) {
-		s.quotes(hst, k, &detect.Citation{Addrs: []netip.Addr{a}}, "", now)
+		s.observeCitation(hst, k, &detect.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
 
-// listed is a refusal of our own mail server that names a blocklist.
-func (s *shard) listed(f *flow, src *source, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+// observeListing is a refusal of our own mail server that names a blocklist.
+func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *detect.Citation, text string, now int64) {
 	hst := s.hosts.at(src.host)
 	if hst == nil {
 		hst = s.newHost(f.source, src)
 	}
 	known := len(hst.Blocklists())
-	s.quotes(hst, k, c, text, now)
+	s.observeCitation(hst, k, c, text, now)
 	hst.BlocklistNamed(c.List, text, detect.OnList, now)
 	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
-// foreign is a session that is neither SMTP nor TLS.
-func (s *shard) foreign(f *flow, src *source, hst *host) {
+// observeForeign is a session that is neither SMTP nor TLS.
+func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 	if hst == nil || !f.has(opened) || !f.has(external) || src.flags&home == 0 || !s.judges(src) {
 		return
 	}
@@ -153,7 +153,7 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	plain := session.Encryption == smtpsniff.Plain
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
 	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 && session.Rcpts > session.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && wantsNothing(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && nothingToDeliver(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
 	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		hst.Dialect(oddities(f, session), f.last)
 	}
@@ -165,10 +165,10 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	}
 }
 
-// wantsNothing reports whether a client had nothing to deliver: it said nothing, or nothing but
+// nothingToDeliver reports whether a client had nothing to deliver: it said nothing, or nothing but
 // hello and goodbye although it was answered. Where a part of what it said was not heard, or it went
 // over to TLS, that is not known.
-func wantsNothing(session *smtpsniff.Session) bool {
+func nothingToDeliver(session *smtpsniff.Session) bool {
 	if session.Encryption != smtpsniff.Plain || session.Auth >= smtpsniff.AuthTried || session.Mails+session.Rcpts+session.Messages > 0 || session.Flags&smtpsniff.GapClient != 0 {
 		return false
 	}

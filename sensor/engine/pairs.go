@@ -72,7 +72,7 @@ func (e *Engine) disown() {
 				hst.Disown()
 			}
 		}
-		clear(s.takers)
+		clear(s.pendingInbound)
 		s.t.Unlock()
 	}
 }

@@ -5,18 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// helpers are goroutines that work on shards of a large batch.
-type helpers struct {
+// helperPool are goroutines that work on shards of a large batch.
+type helperPool struct {
 	wake []chan struct{}
 	done sync.WaitGroup
 	next atomic.Int64
 	n    int
 	work func(i int)
-	one  sync.Mutex // one batch at a time
+	mu   sync.Mutex // one batch at a time
 }
 
-func newHelpers(n int) *helpers {
-	h := &helpers{}
+func newHelperPool(n int) *helperPool {
+	h := &helperPool{}
 	for range n {
 		c := make(chan struct{}, 1)
 		h.wake = append(h.wake, c)
@@ -30,10 +30,10 @@ func newHelpers(n int) *helpers {
 	return h
 }
 
-// share has work called for 0 to n-1, by the caller and the helpers, and waits for all.
-func (h *helpers) share(n int, work func(i int)) {
-	h.one.Lock()
-	defer h.one.Unlock()
+// each has work called for 0 to n-1, by the caller and the helpers, and waits for all.
+func (h *helperPool) each(n int, work func(i int)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.n, h.work = n, work
 	h.next.Store(0)
 	h.done.Add(len(h.wake))
@@ -44,7 +44,7 @@ func (h *helpers) share(n int, work func(i int)) {
 	h.done.Wait()
 }
 
-func (h *helpers) run() {
+func (h *helperPool) run() {
 	for { // once for each piece or shard, among all who run
 		i := int(h.next.Add(1)) - 1
 		if i >= h.n {
@@ -54,7 +54,7 @@ func (h *helpers) run() {
 	}
 }
 
-func (h *helpers) stop() {
+func (h *helperPool) stop() {
 	for _, c := range h.wake {
 		close(c)
 	}

@@ -1,22 +1,22 @@
 package engine
 
-// ahead is how many packets are prepared before they are worked on.
-const ahead = 64
+// prefetchPackets is how many packets are prepared before they are worked on.
+const prefetchPackets = 64
 
-// swiftly works on the packets of this shard in all pieces, and does what is due at the ticks
+// process works on the packets of this shard in all pieces, and does what is due at the ticks
 // between them. The caller holds the lock; see panic.go.
-func (s *shard) swiftly(pieces []piece, ticks []tick) {
+func (s *shard) process(pieces []decodeBatch, ticks []tick) {
 	for i := range pieces {
 		p := &pieces[i]
 		for list := p.queues[s.i]; len(list) > 0; {
-			n := min(ahead, len(list))
+			n := min(prefetchPackets, len(list))
 			s.progress.Add(1)
 			if s.e.cfg.Probe != nil {
 				s.e.cfg.Probe()
 			}
-			s.touching = true
-			s.touch(list[:n])
-			s.touching = false
+			s.prefetching = true
+			s.prefetch(list[:n])
+			s.prefetching = false
 			for j := range list[:n] {
 				x := &list[j]
 				order := p.base + uint64(x.number)
@@ -24,8 +24,8 @@ func (s *shard) swiftly(pieces []piece, ticks []tick) {
 					s.tick(ticks[0])
 					ticks = ticks[1:]
 				}
-				s.order, s.sub = order, 0
-				s.packet(x, p.bytes[x.at:x.at+x.n])
+				s.order, s.seqInPacket = order, 0
+				s.packet(x, p.bytes[x.offset:x.offset+x.captured])
 			}
 			list = list[n:]
 		}
@@ -35,9 +35,9 @@ func (s *shard) swiftly(pieces []piece, ticks []tick) {
 	}
 }
 
-// touch fetches what these packets need, so that the waits for memory overlap: first the
+// prefetch fetches what these packets need, so that the waits for memory overlap: first the
 // lines of the indexes, then what these lead to.
-func (s *shard) touch(list []packet) {
+func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
@@ -56,5 +56,5 @@ func (s *shard) touch(list []packet) {
 			}
 		}
 	}
-	s.touched += sum
+	s.prefetchSum += sum
 }

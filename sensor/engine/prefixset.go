@@ -9,31 +9,31 @@ import (
 	"spamsensor/flowtable"
 )
 
-// prefixes is a set of networks.
-type prefixes struct {
-	mu sync.RWMutex
-	t  bart.Lite
-	n  int
+// prefixSet is a set of networks.
+type prefixSet struct {
+	mu    sync.RWMutex
+	table bart.Lite
+	size  int
 }
 
-func (s *prefixes) set(list []netip.Prefix) {
+func (s *prefixSet) set(list []netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.t = bart.Lite{}
-	s.n = len(list)
+	s.table = bart.Lite{}
+	s.size = len(list)
 	for _, p := range list {
-		s.t.Insert(p.Masked())
+		s.table.Insert(p.Masked())
 	}
 }
 
 // has reports whether an address is in one of the networks.
-func (s *prefixes) has(a flowtable.Addr, v6 bool) bool {
-	if s.n == 0 {
+func (s *prefixSet) has(a flowtable.Addr, v6 bool) bool {
+	if s.size == 0 {
 		return false
 	}
 	addr := netip.AddrFrom16(a)
 	if !v6 {
 		addr = addr.Unmap()
 	}
-	return s.t.Contains(addr)
+	return s.table.Contains(addr)
 }

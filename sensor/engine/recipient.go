@@ -13,10 +13,10 @@ import (
 // recipient is what a path in RCPT means: a mailbox in lower case, without the route to it (RFC 5321, appendix C: "@a,@b:user@c") and
 // without the dot that some write behind a domain. So it is the same when it leaves as when it came.
 func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
-	mailbox := bytes.TrimSuffix(bytes.ToLower(unrouted(path)), []byte{'.'})
+	mailbox := bytes.TrimSuffix(bytes.ToLower(stripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
 	to := mailserver.Recipient{Hash: s.e.table.Secret.Bytes(mailbox), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
-	if literal := literal(domain); literal.IsValid() && s.e.elsewhere(k, literal) {
+	if literal := addressLiteral(domain); literal.IsValid() && s.e.isElsewhere(k, literal) {
 		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
 			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
 		}
@@ -29,7 +29,7 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	if domain != "" {
 		local = mailbox[:len(mailbox)-len(domain)-1]
 	}
-	if next := onward(local); next != nil {
+	if next := percentHack(local); next != nil {
 		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != mailserver.LocalDomain {
 			to.Onward, to.OnwardName = s.e.table.Secret.Bytes(next), domain
 		}
@@ -37,8 +37,8 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	return to
 }
 
-// unrouted is a path without its source route.
-func unrouted(path []byte) []byte {
+// stripSourceRoute is a path without its source route.
+func stripSourceRoute(path []byte) []byte {
 	if len(path) > 0 && path[0] == '@' {
 		if colon := bytes.IndexByte(path, ':'); colon > 0 {
 			return path[colon+1:]
@@ -47,9 +47,9 @@ func unrouted(path []byte) []byte {
 	return path
 }
 
-// onward is the address that a local part asks the server to pass mail on to, nil if it asks for none: user%host, host!user, and "user@host" in
+// percentHack is the address that a local part asks the server to pass mail on to, nil if it asks for none: user%host, host!user, and "user@host" in
 // quotes. Many an open relay refuses foreign domains and takes these.
-func onward(local []byte) []byte {
+func percentHack(local []byte) []byte {
 	local = bytes.Trim(local, `"`)
 	user, host := local, []byte(nil)
 	if i := bytes.LastIndexAny(local, "@%"); i > 0 {
@@ -63,8 +63,8 @@ func onward(local []byte) []byte {
 	return append(append(bytes.Clone(user), '@'), host...)
 }
 
-// literal is the address in a domain such as [192.0.2.1] or [ipv6:2001:db8::1], not valid if there is none.
-func literal(domain string) netip.Addr {
+// addressLiteral is the address in a domain such as [192.0.2.1] or [ipv6:2001:db8::1], not valid if there is none.
+func addressLiteral(domain string) netip.Addr {
 	if len(domain) < 2 || domain[0] != '[' || domain[len(domain)-1] != ']' {
 		return netip.Addr{}
 	}
@@ -72,8 +72,8 @@ func literal(domain string) netip.Addr {
 	return a
 }
 
-// elsewhere reports whether an address is neither the server's nor in our networks.
-func (e *Engine) elsewhere(k *flowtable.Key, a netip.Addr) bool {
+// isElsewhere reports whether an address is neither the server's nor in our networks.
+func (e *Engine) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
 	b := flowtable.Addr(a.As16())
-	return b != k.Server && !e.home.has(b, a.Is6() && !a.Is4In6()) && e.watching(b) == nil
+	return b != k.Server && !e.home.has(b, a.Is6() && !a.Is4In6()) && e.watchedServer(b) == nil
 }

@@ -35,8 +35,8 @@ type faults struct {
 	err    error
 }
 
-// note takes in a panic, as describe gives it.
-func (e *Engine) note(what string) {
+// recordPanic takes in a panic, as describe gives it.
+func (e *Engine) recordPanic(what string) {
 	now := e.clock.Now()
 	f := &e.faults
 	f.mu.Lock()
@@ -94,23 +94,23 @@ func isFault(reason any) bool {
 
 // work works on the packets of this shard in all pieces, and does what is due at the ticks between
 // them. progress counts the progress.
-func (s *shard) work(pieces []piece, ticks []tick, progress *atomic.Uint64) {
+func (s *shard) work(pieces []decodeBatch, ticks []tick, progress *atomic.Uint64) {
 	s.t.Lock()
 	defer s.t.Unlock()
 	s.progress = progress
-	s.order, s.ticking, s.touching = 0, false, false
-	what := caught(func() { s.swiftly(pieces, ticks) })
+	s.order, s.inTick, s.prefetching = 0, false, false
+	what := caught(func() { s.process(pieces, ticks) })
 	if what == "" {
 		return
 	}
 	// What panics where packets are prepared does so again where they are worked on, and is counted
 	// there.
-	prepared := s.touching
+	prepared := s.prefetching
 	if !prepared {
-		s.e.note(what)
+		s.e.recordPanic(what)
 	}
-	if s.carefully(pieces, ticks) == 0 && prepared {
-		s.e.note(what)
+	if s.resume(pieces, ticks) == 0 && prepared {
+		s.e.recordPanic(what)
 	}
 }
 
@@ -127,25 +127,25 @@ func caught(f func()) (what string) {
 
 // guarded calls f, and reports false if it panicked.
 func (e *Engine) guarded(f func()) (ok bool) {
-	defer e.rescue()
+	defer e.recoverPanic()
 	f()
 	return true
 }
 
-// rescue is to be deferred: it notes a panic and ends it.
-func (e *Engine) rescue() {
+// recoverPanic is to be deferred: it notes a panic and ends it.
+func (e *Engine) recoverPanic() {
 	if r := recover(); r != nil {
-		e.note(describe(r))
+		e.recordPanic(describe(r))
 	}
 }
 
-// carefully goes on after a panic, where swiftly was, and says how many more there were.
-func (s *shard) carefully(pieces []piece, ticks []tick) (panics int) {
-	at, ticked := s.order, s.ticking
-	if !s.touching && !ticked {
-		s.giveUp(pieces, at)
+// resume goes on after a panic, where process was, and says how many more there were.
+func (s *shard) resume(pieces []decodeBatch, ticks []tick) (panics int) {
+	at, ticked := s.order, s.inTick
+	if !s.prefetching && !ticked {
+		s.quarantineCurrent(pieces, at)
 	}
-	// done says whether swiftly has done what belongs to this number. With a tick in hand the packet
+	// done says whether process has done what belongs to this number. With a tick in hand the packet
 	// of that number is still to come.
 	done := func(order uint64, isTick bool) bool { return order < at || order == at && (isTick || !ticked) }
 	tickTo := func(order uint64) {
@@ -165,21 +165,21 @@ func (s *shard) carefully(pieces []piece, ticks []tick) (panics int) {
 			if done(order, false) {
 				continue
 			}
-			s.order, s.sub, s.ticking = order, 0, false
+			s.order, s.seqInPacket, s.inTick = order, 0, false
 			s.progress.Add(1)
-			if !s.e.guarded(func() { s.packet(x, p.bytes[x.at:x.at+x.n]) }) {
+			if !s.e.guarded(func() { s.packet(x, p.bytes[x.offset:x.offset+x.captured]) }) {
 				s.quarantine(x)
 				panics++
 			}
 		}
 	}
 	tickTo(math.MaxUint64)
-	s.ticking = false
+	s.inTick = false
 	return panics
 }
 
-// giveUp ends the connection of the packet with this number.
-func (s *shard) giveUp(pieces []piece, order uint64) {
+// quarantineCurrent ends the connection of the packet with this number.
+func (s *shard) quarantineCurrent(pieces []decodeBatch, order uint64) {
 	for i := range pieces {
 		p := &pieces[i]
 		for j := range p.queues[s.i] {
@@ -214,7 +214,7 @@ func (s *shard) dropBroken(r flowtable.Ref, f *flow) {
 			s.sniff.Abandon(session)
 		}
 		s.sessions.remove(f.session)
-		s.forgetEnvelope(f.session)
+		s.dropTransaction(f.session)
 	}
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
 		src.facts.Closed()
@@ -226,7 +226,7 @@ func (s *shard) dropBroken(r flowtable.Ref, f *flow) {
 func (s *shard) closeFlow(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.e.note(describe(p))
+			s.e.recordPanic(describe(p))
 			s.dropBroken(r, f)
 			s.sniff.Events = s.sniff.Events[:0]
 		}
@@ -234,9 +234,9 @@ func (s *shard) closeFlow(r flowtable.Ref, k *flowtable.Key, f *flow, reason str
 	s.drainAndClose(r, k, f, reason)
 }
 
-// given tells a record, or counts that it could not be told.
-func (e *Engine) given(r *record) {
-	defer e.rescue()
+// emitRecovered tells a record, or counts that it could not be told.
+func (e *Engine) emitRecovered(r *entry) {
+	defer e.recoverPanic()
 	e.progress.Add(1)
 	e.emit(r)
 }

@@ -59,7 +59,7 @@ func (r *panicRun) take(frames []frame) {
 		list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
 	}
 	r.w.Take([][]wire.Frame{list})
-	r.w.Tell()
+	r.w.EmitDue()
 }
 
 // hurt breaks the state of every n-th dialogue, so that whatever looks at it panics.

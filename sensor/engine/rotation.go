@@ -15,7 +15,7 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// visit is a session of an address that has had few: in clear, without AUTH, on port 25 of a server
+// briefSender is a session of an address that has had few: in clear, without AUTH, on port 25 of a server
 // outside. A bot that takes another IP address and another link-layer address for each mail is as
 // many machines by either; each of them visits once.
 //
@@ -29,67 +29,69 @@ import (
 // Like an arrival, a visit is followed up at the end of the row of frames, and what is known moves
 // from each address to the next. A swarm is not saved: after a restart it is known again after as
 // many visits as at first.
-type visit struct {
-	source     flowtable.Host
-	mac        [6]byte
-	sign       sign
-	start, end int64
-	net        uint32 // hashes: of the server's network,
-	name       uint32 // of the HELO name, zero if none was given,
-	sender     uint32 // of the sender's domain, zero for the null sender
-	foreign    bool   // the name is not one of the sender's domain
-	refused    bool
-	overlaps   bool // an earlier one was not over
-	back       bool // the address lives on: it came again after another one, or does more than that
-	sessions   int
+type briefSender struct {
+	source      flowtable.Host
+	mac         [6]byte
+	signature   frameSignature
+	start, end  int64
+	serverNet   uint32 // hashes: of the server's network,
+	name        uint32 // of the HELO name, zero if none was given,
+	sender      uint32 // of the sender's domain, zero for the null sender
+	foreignName bool   // the name is not one of the sender's domain
+	refused     bool
+	overlaps    bool // an earlier one was not over
+	returned    bool // the address lives on: it came again after another one, or does more than that
+	sessions    int
 }
 
 const (
-	// swarmFrom is how many visits there must be before a swarm is taken for one machine.
-	swarmFrom = 8
-	// maxStay is how many sessions an address may have before it makes room for the next.
-	maxStay = 4
-	// maxVisits bounds what a shard keeps until the end of the row, maxSwarms how many swarms are
+	// minRotation is how many visits there must be before a swarm is taken for one machine.
+	minRotation = 8
+	// maxBriefSessions is how many sessions an address may have before it makes room for the next.
+	maxBriefSessions = 4
+	// maxBriefSenders bounds what a shard keeps until the end of the row, maxSwarms how many swarms are
 	// known. The members of a swarm are at most maxPast.
-	maxVisits, maxSwarms = 64, 128
-	// holdNews is how long a finding about one new address of a swarm's network is held back,
+	maxBriefSenders, maxRotations = 64, 128
+	// maxHold is how long a finding about one new address of a swarm's network is held back,
 	// because its session may show that it is of the swarm. maxHeld bounds how many are.
-	holdNews, maxHeld = 5 * minute, 64
+	maxHold, maxHeld = 5 * minute, 64
 )
 
-// sign is what the members of a swarm have in common, beside their network: the hop limit of their
+// frameSignature is what the members of a swarm have in common, beside their network: the hop limit of their
 // frames and a hash of the link-layer address to which these go.
-type sign struct {
-	ttl uint8
-	to  uint16
+type frameSignature struct {
+	ttl     uint8
+	nextHop uint16
 }
 
-type swarmKey struct {
-	net  flowtable.Host
-	sign sign
+type rotationKey struct {
+	net       flowtable.Host
+	signature frameSignature
 }
 
-// swarm is the addresses of a network that have visited lately.
-type swarm struct {
-	key    swarmKey
-	line   lineage
-	visits []visit // in the order of their ends, one for each address
-	end    int64   // of the latest
-	quiet  []quiet
+// rotation is the addresses of a network that have visited lately.
+type rotation struct {
+	key      rotationKey
+	chain    addressChain
+	senders  []briefSender // in the order of their ends, one for each address
+	end      int64         // of the latest
+	withheld []withheldFinding
 }
 
-// quiet is a finding that was not given out.
-type quiet struct {
+// withheldFinding is a finding that was not given out.
+type withheldFinding struct {
 	source flowtable.Host
 	class  detect.Class
 }
 
-// ofOne reports whether a class says little about an address alone, and nothing that is news of a
+// singleAddressClass reports whether a class says little about an address alone, and nothing that is news of a
 // swarm.
-func ofOne(c detect.Class) bool { return c == detect.DirectSMTP || c == detect.OnBlocklist }
+func singleAddressClass(c detect.Class) bool {
+	return c == detect.DirectSMTP || c == detect.OnBlocklist
+}
 
-// network is the network of an address of ours: its /24, or /64.
-func network(h flowtable.Host) flowtable.Host {
+// localNetwork is the network of an address of ours: its /24, or /64.
+func localNetwork(h flowtable.Host) flowtable.Host {
 	if h.Scope.V6() {
 		clear(h.Addr[8:])
 	} else {
@@ -98,186 +100,186 @@ func network(h flowtable.Host) flowtable.Host {
 	return h
 }
 
-// visited notes a session that is over.
-func (s *shard) visited(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
+// noteBriefSender notes a session that is over.
+func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
 	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) || f.has(relay|selfMade) || !f.seenWhole() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain || session.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxStay || src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
+		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxBriefSessions || src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
 		return
 	}
-	if len(s.visits) >= maxVisits {
-		s.unsaid++
+	if len(s.briefSenders) >= maxBriefSenders {
+		s.notesDropped++
 		return
 	}
-	v := visit{source: k.Host(), mac: src.mac, sign: sign{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
-		net: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
+	v := briefSender{source: k.Host(), mac: src.mac, signature: frameSignature{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
+		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.Bytes(name)))
 	}
-	v.foreign = true
+	v.foreignName = true
 	session.Senders(func(a []byte) {
 		domain := dns.Registered(strings.ToLower(string(smtpsniff.Domain(a))))
 		if len(domain) == 0 {
 			return
 		}
 		v.sender = max(1, uint32(s.e.table.Secret.Bytes([]byte(domain))))
-		v.foreign = v.foreign && domain != dns.Registered(string(name))
+		v.foreignName = v.foreignName && domain != dns.Registered(string(name))
 	})
-	s.visits = append(s.visits, v)
+	s.briefSenders = append(s.briefSenders, v)
 }
 
-// followVisits notes who visited in the row, and says what has moved. The caller holds tickMu.
-func (e *Engine) followVisits() (moves []move) {
-	all := gather(e, nil, func(s *shard) *[]visit { return &s.visits })
-	slices.SortFunc(all, func(a, b visit) int {
+// trackRotations notes who visited in the row, and says what has moved. The caller holds tickMu.
+func (e *Engine) trackRotations() (moves []addressChange) {
+	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.briefSenders })
+	slices.SortFunc(all, func(a, b briefSender) int {
 		return cmp.Or(cmp.Compare(a.end, b.end), bytes.Compare(a.source.Addr[:], b.source.Addr[:]),
 			cmp.Compare(a.source.Scope, b.source.Scope), cmp.Compare(a.start, b.start))
 	})
 	for i := range all {
-		moves = append(moves, e.visit(&all[i])...)
+		moves = append(moves, e.trackBriefSender(&all[i])...)
 	}
-	e.releaseLate()
+	e.releaseExpired()
 	return moves
 }
 
-// visit takes in one visit.
-func (e *Engine) visit(v *visit) (moves []move) {
+// trackBriefSender takes in one visit.
+func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 	m := &e.machines
-	if l := m.lines[v.source]; l != nil && l.swarm == nil {
+	if l := m.chainOf[v.source]; l != nil && l.rotation == nil {
 		return nil // its link-layer address says whose it is
 	}
-	c := m.swarm(v)
-	c.visits = slices.DeleteFunc(c.visits, func(x visit) bool { return x.end < v.end-succession })
-	if c.line.one && len(c.visits) == 0 {
-		m.leave(&c.line)
+	c := m.rotation(v)
+	c.senders = slices.DeleteFunc(c.senders, func(x briefSender) bool { return x.end < v.end-maxSilence })
+	if c.chain.sameMachine && len(c.senders) == 0 {
+		m.dissolve(&c.chain)
 	}
-	at := slices.IndexFunc(c.visits, func(x visit) bool { return x.source == v.source && x.mac == v.mac })
+	at := slices.IndexFunc(c.senders, func(x briefSender) bool { return x.source == v.source && x.mac == v.mac })
 	if at >= 0 {
-		x := &c.visits[at]
+		x := &c.senders[at]
 		x.sessions++
 		x.end, x.refused = v.end, x.refused || v.refused
-		x.back = x.back || at < len(c.visits)-1 || x.sessions > maxStay
-		if c.line.one && !c.serial() {
-			m.leave(&c.line)
+		x.returned = x.returned || at < len(c.senders)-1 || x.sessions > maxBriefSessions
+		if c.chain.sameMachine && !c.oneByOne() {
+			m.dissolve(&c.chain)
 		}
 		return nil
 	}
-	if c.line.one && !v.foreign {
+	if c.chain.sameMachine && !v.foreignName {
 		return nil
 	}
 	v.overlaps = v.start < c.end
 	c.end = max(c.end, v.end)
-	if len(c.visits) == maxPast {
-		c.visits = slices.Delete(c.visits, 0, 1)
+	if len(c.senders) == maxChain {
+		c.senders = slices.Delete(c.senders, 0, 1)
 	}
-	c.visits = append(c.visits, *v)
-	from := max(0, len(c.visits)-2) // whose successor is the first that is new
-	if !c.line.one {
+	c.senders = append(c.senders, *v)
+	from := max(0, len(c.senders)-2) // whose successor is the first that is new
+	if !c.chain.sameMachine {
 		if !e.oneMachine(c) {
 			return nil
 		}
-		c.line.one, from = true, 0
-		for i := range c.visits {
-			e.joins(c, &c.visits[i], v.end)
+		c.chain.sameMachine, from = true, 0
+		for i := range c.senders {
+			e.join(c, &c.senders[i], v.end)
 		}
 	} else {
-		e.joins(c, v, v.end)
+		e.join(c, v, v.end)
 	}
-	for i := from; i+1 < len(c.visits); i++ { // maxPast at most
-		if a, b := c.visits[i].source, c.visits[i+1].source; a != b {
-			moves = append(moves, move{a, b, v.sign.ttl})
+	for i := from; i+1 < len(c.senders); i++ { // maxPast at most
+		if a, b := c.senders[i].source, c.senders[i+1].source; a != b {
+			moves = append(moves, addressChange{a, b, v.signature.ttl})
 		}
 	}
 	return moves
 }
 
-// swarm is the swarm of a visit. There may be maxSwarms; then the one that was silent for the
+// rotation is the swarm of a visit. There may be maxSwarms; then the one that was silent for the
 // longest time is forgotten.
-func (m *machines) swarm(v *visit) *swarm {
-	k := swarmKey{network(v.source), v.sign}
-	if c := m.swarms[k]; c != nil {
+func (m *machines) rotation(v *briefSender) *rotation {
+	k := rotationKey{localNetwork(v.source), v.signature}
+	if c := m.rotations[k]; c != nil {
 		return c
 	}
-	if m.swarms == nil {
-		m.swarms = map[swarmKey]*swarm{}
+	if m.rotations == nil {
+		m.rotations = map[rotationKey]*rotation{}
 	}
-	if m.lines == nil {
-		m.lines = map[flowtable.Host]*lineage{}
+	if m.chainOf == nil {
+		m.chainOf = map[flowtable.Host]*addressChain{}
 	}
-	if len(m.swarms) >= maxSwarms {
-		var oldest *swarm
-		for _, c := range m.swarms {
+	if len(m.rotations) >= maxRotations {
+		var oldest *rotation
+		for _, c := range m.rotations {
 			if oldest == nil || cmp.Or(cmp.Compare(c.end, oldest.end), c.key.compare(&oldest.key)) < 0 {
 				oldest = c
 			}
 		}
-		m.leave(&oldest.line)
-		delete(m.swarms, oldest.key)
+		m.dissolve(&oldest.chain)
+		delete(m.rotations, oldest.key)
 		m.forgotten.Add(1)
 	}
-	c := &swarm{key: k}
-	c.line.swarm = c
-	m.swarms[k] = c
+	c := &rotation{key: k}
+	c.chain.rotation = c
+	m.rotations[k] = c
 	return c
 }
 
-func (k *swarmKey) compare(o *swarmKey) int {
+func (k *rotationKey) compare(o *rotationKey) int {
 	return cmp.Or(bytes.Compare(k.net.Addr[:], o.net.Addr[:]), cmp.Compare(k.net.Scope, o.net.Scope),
-		cmp.Compare(k.sign.ttl, o.sign.ttl), cmp.Compare(k.sign.to, o.sign.to))
+		cmp.Compare(k.signature.ttl, o.signature.ttl), cmp.Compare(k.signature.nextHop, o.signature.nextHop))
 }
 
-// serial reports whether the members come one after the other, and few come again.
-func (c *swarm) serial() bool {
+// oneByOne reports whether the members come one after the other, and few come again.
+func (c *rotation) oneByOne() bool {
 	overlaps, back := 0, 0
-	for i := range c.visits {
-		if c.visits[i].overlaps {
+	for i := range c.senders {
+		if c.senders[i].overlaps {
 			overlaps++
 		}
-		if c.visits[i].back {
+		if c.senders[i].returned {
 			back++
 		}
 	}
-	return max(overlaps, back)*4 <= len(c.visits)
+	return max(overlaps, back)*4 <= len(c.senders)
 }
 
 // oneMachine reports whether a swarm is taken for one machine. Those that live on are none of it.
-func (e *Engine) oneMachine(c *swarm) bool {
-	if len(c.visits) < swarmFrom || !c.serial() || !c.bad() {
+func (e *Engine) oneMachine(c *rotation) bool {
+	if len(c.senders) < minRotation || !c.oneByOne() || !c.looksHostile() {
 		return false
 	}
-	for i := range c.visits { // maxPast at most
-		v := &c.visits[i]
-		e.at(&v.source, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
+	for i := range c.senders { // maxPast at most
+		v := &c.senders[i]
+		e.withSource(&v.source, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
 			f := &src.facts
-			v.back = v.back || f.AuthSessions > 0 || f.TLSSessions > 0 || f.Attempts > 2*maxStay || src.flags&serving != 0
+			v.returned = v.returned || f.AuthSessions > 0 || f.TLSSessions > 0 || f.Attempts > 2*maxBriefSessions || src.flags&serving != 0
 		})
 	}
-	if !c.serial() {
+	if !c.oneByOne() {
 		return false
 	}
-	c.visits = slices.DeleteFunc(c.visits, func(v visit) bool { return v.back })
-	return len(c.visits) >= swarmFrom && c.bad()
+	c.senders = slices.DeleteFunc(c.senders, func(v briefSender) bool { return v.returned })
+	return len(c.senders) >= minRotation && c.looksHostile()
 }
 
-// bad reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of
+// looksHostile reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of
 // their own, with names that their senders do not have; one in five was refused, three at least;
 // and the senders or the names are many. A link-layer address that has more than three of the
-// addresses is known by itself; see lineal.
-func (c *swarm) bad() bool {
-	n, refused, foreign := len(c.visits), 0, 0
+// addresses is known by itself; see minChain.
+func (c *rotation) looksHostile() bool {
+	n, refused, foreign := len(c.senders), 0, 0
 	nets, macs := map[uint32]bool{}, map[[6]byte]bool{}
 	names, senders := map[uint32]bool{}, map[uint32]bool{}
-	for i := range c.visits {
-		v := &c.visits[i]
-		nets[v.net], macs[v.mac] = true, true
+	for i := range c.senders {
+		v := &c.senders[i]
+		nets[v.serverNet], macs[v.mac] = true, true
 		if v.name != 0 {
 			names[v.name] = true
 		}
 		if v.sender != 0 {
 			senders[v.sender] = true
 		}
-		if v.foreign {
+		if v.foreignName {
 			foreign++
 		}
 		if v.refused {
@@ -288,44 +290,44 @@ func (c *swarm) bad() bool {
 		(len(names)*4 >= n*3 || len(senders)*2 >= n)
 }
 
-// joins has an address belong to a swarm. Its own findings are superseded; what was not given out
+// join has an address belong to a swarm. Its own findings are superseded; what was not given out
 // of them never was there.
-func (e *Engine) joins(c *swarm, v *visit, now int64) {
+func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m := &e.machines
-	m.belongs(&c.line, v.source)
-	e.at(&v.source, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
+	m.addMembers(&c.chain, v.source)
+	e.withSource(&v.source, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}
 		for _, f := range hst.findings {
-			if f == nil || !f.open || !ofOne(f.class) {
+			if f == nil || !f.open || !singleAddressClass(f.class) {
 				continue
 			}
-			if m.heldBack(&v.source, f.class) >= 0 {
+			if m.heldIndex(&v.source, f.class) >= 0 {
 				hst.findings[f.class] = nil
 			} else {
 				s.close(src, hst, f, v.source, now, "superseded")
 			}
 		}
 	})
-	m.held = slices.DeleteFunc(m.held, func(r record) bool { return r.key == v.source })
+	m.held = slices.DeleteFunc(m.held, func(r entry) bool { return r.key == v.source })
 }
 
-// heldBack is where the finding of a source is in held; less than zero if it is not.
-func (m *machines) heldBack(k *flowtable.Host, c detect.Class) int {
-	return slices.IndexFunc(m.held, func(r record) bool { return r.key == *k && r.finding.Class == c })
+// heldIndex is where the finding of a source is in held; less than zero if it is not.
+func (m *machines) heldIndex(k *flowtable.Host, c detect.Class) int {
+	return slices.IndexFunc(m.held, func(r entry) bool { return r.key == *k && r.finding.Class == c })
 }
 
-// holds reports whether a finding is held back: that an address which was not seen before mails
+// hold reports whether a finding is held back: that an address which was not seen before mails
 // straight to the Internet, or is refused, in the network of a swarm that is one machine.
-func (m *machines) holds(r *record) bool {
+func (m *machines) hold(r *entry) bool {
 	f := r.finding
-	if !ofOne(f.Class) || f.Action != "opened" || f.Reopened > 0 || m.lines[r.key] != nil ||
-		f.Source.Facts.Attempts > maxStay || len(m.held) >= maxHeld {
+	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 || m.chainOf[r.key] != nil ||
+		f.Source.Facts.Attempts > maxBriefSessions || len(m.held) >= maxHeld {
 		return false
 	}
-	for _, c := range m.swarms { // maxSwarms at most
-		if c.line.one && c.key.net == network(r.key) {
+	for _, c := range m.rotations { // maxSwarms at most
+		if c.chain.sameMachine && c.key.net == localNetwork(r.key) {
 			m.held = append(m.held, *r)
 			return true
 		}
@@ -333,58 +335,58 @@ func (m *machines) holds(r *record) bool {
 	return false
 }
 
-// release gives out the finding of a source that was held back, because there is news of it.
-func (e *Engine) release(r *record) {
+// releaseHeld gives out the finding of a source that was held back, because there is news of it.
+func (e *Engine) releaseHeld(r *entry) {
 	m := &e.machines
 	if len(m.held) == 0 {
 		return
 	}
-	if i := m.heldBack(&r.key, r.finding.Class); i >= 0 { // one at most
+	if i := m.heldIndex(&r.key, r.finding.Class); i >= 0 { // one at most
 		h := m.held[i]
 		m.held = slices.Delete(m.held, i, i+1)
-		e.giveFinding(&h)
+		e.outputFinding(&h)
 	}
 }
 
-// releaseLate gives out the findings that were held back for long enough.
-func (e *Engine) releaseLate() {
+// releaseExpired gives out the findings that were held back for long enough.
+func (e *Engine) releaseExpired() {
 	m := &e.machines
-	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= holdNews { // maxHeld at most
+	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= maxHold { // maxHeld at most
 		h := m.held[0]
 		m.held = slices.Delete(m.held, 0, 1)
-		e.giveFinding(&h)
+		e.outputFinding(&h)
 	}
 }
 
-func (e *Engine) giveFinding(r *record) {
+func (e *Engine) outputFinding(r *entry) {
 	if r.kept != nil {
 		e.out.Keep(r.kept)
 	}
 	e.out.Finding(r.finding)
 }
 
-// news reports whether a finding of a member's own is to be given out: it is superseded, so only
+// emitsMember reports whether a finding of a member's own is to be given out: it is superseded, so only
 // the end of one that was given out is.
-func (c *swarm) news(k flowtable.Host, f *detect.Finding) bool {
-	q := quiet{k, f.Class}
-	at := slices.Index(c.quiet, q)
+func (c *rotation) emitsMember(k flowtable.Host, f *detect.Finding) bool {
+	q := withheldFinding{k, f.Class}
+	at := slices.Index(c.withheld, q)
 	if f.Action == "closed" {
 		if at >= 0 {
-			c.quiet = slices.Delete(c.quiet, at, at+1)
+			c.withheld = slices.Delete(c.withheld, at, at+1)
 		}
 		return at < 0
 	}
 	if f.Action == "opened" && at < 0 {
-		if len(c.quiet) == maxPast {
-			c.quiet = slices.Delete(c.quiet, 0, 1)
+		if len(c.withheld) == maxChain {
+			c.withheld = slices.Delete(c.withheld, 0, 1)
 		}
-		c.quiet = append(c.quiet, q)
+		c.withheld = append(c.withheld, q)
 	}
 	return false
 }
 
-// tell has a finding say that it is about a machine that takes new addresses.
-func (c *swarm) tell(f *detect.Finding) {
+// describe has a finding say that it is about a machine that takes new addresses.
+func (c *rotation) describe(f *detect.Finding) {
 	bits := 24
 	a := addr(c.key.net.Addr, c.key.net.Scope.V6())
 	if a.Is6() {
@@ -393,15 +395,15 @@ func (c *swarm) tell(f *detect.Finding) {
 	f.Roams = netip.PrefixFrom(a, bits)
 	var some []string
 	first, last := int64(0), int64(0)
-	if n := len(c.visits); n > 0 {
-		first, last = c.visits[0].start, c.visits[n-1].end
-		for _, v := range c.visits[max(0, n-3):] {
+	if n := len(c.senders); n > 0 {
+		first, last = c.senders[0].start, c.senders[n-1].end
+		for _, v := range c.senders[max(0, n-3):] {
 			some = append(some, fmt.Sprintf("%s (MAC %s)", addr(v.source.Addr, v.source.Scope.V6()), net.HardwareAddr(v.mac[:])))
 		}
 	}
 	f.Reasons = append(slices.Clip(f.Reasons), detect.ReasonText{Server: "new_addresses",
-		Reason: detect.Reason{First: first, Last: last, Value: float64(len(c.visits)), Threshold: swarmFrom},
+		Reason: detect.Reason{First: first, Last: last, Value: float64(len(c.senders)), Threshold: minRotation},
 		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address for each mail: %d of them mailed one after the other, each to a network of its own, and none came again; the latest are %s.",
-			f.Roams, len(c.visits), strings.Join(some, ", "))})
+			f.Roams, len(c.senders), strings.Join(some, ", "))})
 	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer addresses showed: the machine does not keep its addresses. If they are several machines of %s, each of them is to be looked at. ", f.Roams) + f.Advice
 }

@@ -86,7 +86,7 @@ func TestSwarm(t *testing.T) {
 						delete(open, f.ID)
 					}
 				}
-				if len(ids) != 1 || best < detect.Likely || direct > swarmFrom || len(open) > 0 {
+				if len(ids) != 1 || best < detect.Likely || direct > minRotation || len(open) > 0 {
 					t.Errorf("%s, %d helpers, rows of %d: %d findings of a spambot, %s, and %d about an address; left open %v", name, helpers, row, len(ids), best, direct, open)
 				}
 				if row == 40000 {
@@ -199,12 +199,12 @@ func TestSwarmsNeighbour(t *testing.T) {
 // What is known of swarms has a bound.
 func TestSwarmsAreBounded(t *testing.T) {
 	var m machines
-	for i := range 3 * maxSwarms {
-		v := visit{end: int64(1 + i)}
+	for i := range 3 * maxRotations {
+		v := briefSender{end: int64(1 + i)}
 		v.source.Addr[13], v.source.Addr[14] = byte(i>>8), byte(i)
-		m.swarm(&v).end = v.end
+		m.rotation(&v).end = v.end
 	}
-	if len(m.swarms) != maxSwarms || m.forgotten.Load() != 2*maxSwarms {
-		t.Errorf("%d swarms, %d forgotten", len(m.swarms), m.forgotten.Load())
+	if len(m.rotations) != maxRotations || m.forgotten.Load() != 2*maxRotations {
+		t.Errorf("%d swarms, %d forgotten", len(m.rotations), m.forgotten.Load())
 	}
 }

@@ -19,13 +19,13 @@ import (
 
 // servers are all that are watched.
 type servers struct {
-	known  atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
-	local  mailserver.Domains
-	full   atomic.Uint64 // servers, senders and recipients that found no room
-	next   int64         // when records are given out
-	ticked int64         // the latest second
-	quiet  int64         // hours in which nothing came that were told one by one
-	room   detect.Room   // for what waits in their queues
+	known        atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
+	localDomains mailserver.Domains
+	full         atomic.Uint64 // servers, senders and recipients that found no room
+	nextHour     int64         // when records are given out
+	lastTick     int64         // the latest second
+	quietSpent   int64         // hours in which nothing came that were told one by one
+	room         detect.Room   // for what waits in their queues
 }
 
 // mailServer is one of them. The fields belong to who holds tickMu.
@@ -33,19 +33,19 @@ type mailServer struct {
 	mailserver.Server
 	addr     netip.Addr
 	declared bool
-	open     [detect.Classes]*serverFinding
+	findings [detect.Classes]*serverFinding
 	resumed  bool // what it did since the checkpoint is not known
 }
 
 // maxBehind is how far behind a server's own time that of the packets can be, unless a clock was put back.
 const maxBehind = hour
 
-// at moves a server's time on.
-func (s *mailServer) at(now int64, tell func(mailserver.Verdict)) {
+// advance moves a server's time on.
+func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
 	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
 		s.Resume(now)
-		for _, f := range s.open {
+		for _, f := range s.findings {
 			if f != nil {
 				f.Last = min(f.Last, now)
 			}
@@ -57,7 +57,7 @@ func (s *mailServer) at(now int64, tell func(mailserver.Verdict)) {
 func (e *Engine) initServers() {
 	e.servers.room.Words = e.cfg.Limits.QueueBytes / 4
 	known := map[flowtable.Addr]*mailServer{}
-	for a, r := range e.allow.roles {
+	for a, r := range e.declared.roles {
 		if r.server {
 			known[a] = &mailServer{addr: r.net.Addr(), declared: true}
 			known[a].Sound(&e.servers.room)
@@ -65,15 +65,15 @@ func (e *Engine) initServers() {
 	}
 	e.servers.known.Store(&known)
 	if len(e.cfg.LocalDomains) > 0 {
-		e.servers.local = mailserver.Domains{}
+		e.servers.localDomains = mailserver.Domains{}
 		for _, d := range e.cfg.LocalDomains {
-			e.servers.local[d] = true
+			e.servers.localDomains[d] = true
 		}
 	}
 }
 
-// watching is a watched server, nil if it is none.
-func (e *Engine) watching(a flowtable.Addr) *mailServer {
+// watchedServer is a watched server, nil if it is none.
+func (e *Engine) watchedServer(a flowtable.Addr) *mailServer {
 	known := *e.servers.known.Load()
 	if len(known) == 0 {
 		return nil
@@ -81,8 +81,8 @@ func (e *Engine) watching(a flowtable.Addr) *mailServer {
 	return known[a]
 }
 
-// found begins to watch a server that nobody declared.
-func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
+// watchServer begins to watch a server that nobody declared.
+func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 	known := *e.servers.known.Load()
 	if len(known) >= e.cfg.Limits.Servers {
 		e.servers.full.Add(1)
@@ -98,24 +98,24 @@ func (e *Engine) found(a flowtable.Addr, v6 bool) *mailServer {
 	return more[a]
 }
 
-// observe works on an observation. The caller holds tickMu.
-func (e *Engine) observe(x *serverSeen, now int64) {
-	if x.answer != nil {
+// judgeServer works on an observation. The caller holds tickMu.
+func (e *Engine) judgeServer(x *serverObservation, now int64) {
+	if x.dnsAnswer != nil {
 		for _, s := range e.allServers() {
-			for _, net := range x.answer.nets {
-				s.Queue.Belongs(net, x.answer.name, true)
+			for _, net := range x.dnsAnswer.nets {
+				s.Queue.Belongs(net, x.dnsAnswer.name, true)
 			}
 		}
 		return
 	}
 	if !x.outside {
-		s := e.watching(x.server)
+		s := e.watchedServer(x.server)
 		if s == nil && x.mail != nil && answered(x.mail) {
-			s = e.found(x.server, x.v6)
+			s = e.watchServer(x.server, x.v6)
 		}
 		if s != nil {
 			tell := e.teller(s)
-			s.at(now, tell)
+			s.advance(now, tell)
 			switch {
 			case x.mail != nil:
 				s.Brought(x.mail, tell)
@@ -124,22 +124,22 @@ func (e *Engine) observe(x *serverSeen, now int64) {
 			}
 		}
 	}
-	s := e.watching(x.client)
+	s := e.watchedServer(x.client)
 	if s == nil {
 		return
 	}
 	tell := e.teller(s)
-	s.at(now, tell)
+	s.advance(now, tell)
 	switch {
 	case x.mail != nil:
 		s.Sent(x.mail, x.outside, tell)
 	case x.session != nil && x.outside:
 		s.Session(x.session, tell)
-	case x.attempt == tryBegins:
+	case x.attempt == attemptBegan:
 		s.Queue.Connecting(x.net, x.host, now)
-	case x.attempt == tryAnswered:
+	case x.attempt == attemptAnswered:
 		s.Queue.Answer(x.net, x.host)
-	case x.attempt == tryRefused:
+	case x.attempt == attemptRefused:
 		s.Queue.Fail(x.net, x.host, false, now)
 	}
 }
@@ -152,14 +152,14 @@ func answered(m *mailserver.Mail) bool {
 // tickServers moves the servers' time on, once a second, and gives out their records when it
 // is time. What a server does moves its time on as well.
 func (e *Engine) tickServers(now int64) {
-	if now/second == e.servers.ticked {
+	if now/second == e.servers.lastTick {
 		return
 	}
-	e.servers.ticked = now / second
-	e.passHours(now)
+	e.servers.lastTick = now / second
+	e.rollHours(now)
 	for _, s := range e.allServers() {
 		if s.First != 0 {
-			s.at(now, e.teller(s))
+			s.advance(now, e.teller(s))
 			e.closeCalm(s, now)
 			if e.cfg.Live { // a file's end is near
 				e.tellProof(s, now)
@@ -175,42 +175,42 @@ const (
 	quietEach  = 4
 )
 
-// passHours gives out the servers' records at each full hour up to now, and closes what was quiet. Live that is a second's work, but what
+// rollHours gives out the servers' records at each full hour up to now, and closes what was quiet. Live that is a second's work, but what
 // is read from a file comes in portions that can be days long: it is called between the records, too.
-func (e *Engine) passHours(now int64) {
+func (e *Engine) rollHours(now int64) {
 	full := now - now%hour
-	if e.servers.next == 0 || full > e.servers.next+quietHours*hour || full < e.servers.next-quietHours*hour {
-		e.servers.next = full + hour
+	if e.servers.nextHour == 0 || full > e.servers.nextHour+quietHours*hour || full < e.servers.nextHour-quietHours*hour {
+		e.servers.nextHour = full + hour
 		return
 	}
-	switch quiet := (full - e.servers.next) / hour; {
-	case quiet > quietHours-e.servers.quiet: // so that a few frames cannot ask for 48 records of each server again and again
-		e.servers.next = full + hour
+	switch quiet := (full - e.servers.nextHour) / hour; {
+	case quiet > quietHours-e.servers.quietSpent: // so that a few frames cannot ask for 48 records of each server again and again
+		e.servers.nextHour = full + hour
 		return
 	case quiet > 0:
-		e.servers.quiet += quiet
-	case quiet == 0 && now >= e.servers.next:
-		e.servers.quiet = max(0, e.servers.quiet-quietEach)
+		e.servers.quietSpent += quiet
+	case quiet == 0 && now >= e.servers.nextHour:
+		e.servers.quietSpent = max(0, e.servers.quietSpent-quietEach)
 	}
-	for ; now >= e.servers.next; e.servers.next += hour { // quietHours and one at most
+	for ; now >= e.servers.nextHour; e.servers.nextHour += hour { // quietHours and one at most
 		for _, s := range e.allServers() {
 			if s.First != 0 {
-				s.at(e.servers.next, e.teller(s))
-				e.closeCalm(s, e.servers.next)
+				s.advance(e.servers.nextHour, e.teller(s))
+				e.closeCalm(s, e.servers.nextHour)
 			}
 		}
-		e.tellServers(e.servers.next)
+		e.emitServers(e.servers.nextHour)
 	}
 }
 
-// tellServers gives out what is known of each server that was seen.
-func (e *Engine) tellServers(now int64) {
+// emitServers gives out what is known of each server that was seen.
+func (e *Engine) emitServers(now int64) {
 	for _, s := range e.allServers() {
 		if s.First == 0 || e.out.Server == nil {
 			continue
 		}
 		r := s.Record(now)
-		r.Addr, r.Declared, r.DomainsTold = s.addr, s.declared, e.servers.local != nil
+		r.Addr, r.Declared, r.DomainsTold = s.addr, s.declared, e.servers.localDomains != nil
 		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}
@@ -249,7 +249,7 @@ func (e *Engine) saveServers() (list []SavedServer) {
 // save copies a server. The caller holds tickMu.
 func (s *mailServer) save() SavedServer {
 	d := SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: map[detect.Class]*serverFinding{}}
-	for c, f := range s.open {
+	for c, f := range s.findings {
 		if f != nil {
 			copied := *f
 			copied.Reasons = slices.Clone(f.Reasons)
@@ -269,9 +269,9 @@ func (e *Engine) restoreServers(list []SavedServer) {
 			continue
 		}
 		a := d.Addr.As16()
-		s := e.watching(a)
+		s := e.watchedServer(a)
 		if s == nil {
-			s = e.found(a, d.Addr.Is6())
+			s = e.watchServer(a, d.Addr.Is6())
 		}
 		if s == nil {
 			continue
@@ -282,7 +282,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 		for c, f := range d.Findings {
 			if c >= detect.OpenRelay && c < detect.Classes && f != nil {
 				f.Level = min(f.Level, detect.Confirmed)
-				s.open[c] = f
+				s.findings[c] = f
 			}
 		}
 	}
@@ -295,12 +295,12 @@ func (e *Engine) finishServers(now int64, reason string) {
 		if s.First == 0 {
 			continue
 		}
-		s.at(now, e.teller(s))
-		for c, f := range s.open {
+		s.advance(now, e.teller(s))
+		for c, f := range s.findings {
 			if f != nil {
 				e.tellFinding(s, detect.Class(c), "closed", now, reason)
 			}
 		}
 	}
-	e.tellServers(now)
+	e.emitServers(now)
 }

@@ -37,12 +37,12 @@ const (
 // teller makes findings of verdicts about a server.
 func (e *Engine) teller(s *mailServer) func(mailserver.Verdict) {
 	return func(v mailserver.Verdict) {
-		f := s.open[v.Class]
+		f := s.findings[v.Class]
 		action := "updated"
 		if f == nil {
 			action = "opened"
 			f = &serverFinding{ID: fmt.Sprintf("%s-%s-%d", v.Class, s.addr, v.Time/second), Opened: v.Time}
-			s.open[v.Class] = f
+			s.findings[v.Class] = f
 		}
 		f.Last = v.Time
 		worse := v.Level > f.Level
@@ -97,11 +97,11 @@ func (s *shard) mayProve(f *flow, session *smtpsniff.Session) bool {
 // client, or on the server's own in which it passed on what the client had brought.
 func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
 	about := func(server netip.Addr, rests func(f *serverFinding) bool) {
-		s := e.watching(server.As16())
+		s := e.watchedServer(server.As16())
 		if s == nil {
 			return
 		}
-		for _, f := range s.open {
+		for _, f := range s.findings {
 			if f != nil && len(f.Events) < maxEvidence && rests(f) {
 				do(f)
 			}
@@ -128,7 +128,7 @@ func (e *Engine) proves(x *detect.Session, event uint64) {
 
 // tellProof tells findings again whose sessions ended after they had been opened: at the first, and then now and then.
 func (e *Engine) tellProof(s *mailServer, now int64) {
-	for c, f := range s.open {
+	for c, f := range s.findings {
 		if f != nil && len(f.Events) > f.told && (f.told == 0 || now-f.toldAt >= updateEvery) {
 			e.tellFinding(s, detect.Class(c), "updated", now, "")
 		}
@@ -137,7 +137,7 @@ func (e *Engine) tellProof(s *mailServer, now int64) {
 
 // closeCalm closes findings for which nothing came any more.
 func (e *Engine) closeCalm(s *mailServer, now int64) {
-	for c, f := range s.open {
+	for c, f := range s.findings {
 		wait := int64(calm)
 		if detect.Class(c) == detect.OpenRelay {
 			wait = calmRelay
@@ -150,11 +150,11 @@ func (e *Engine) closeCalm(s *mailServer, now int64) {
 
 // tellFinding gives out an event of a finding about a server; a closed one is forgotten.
 func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now int64, reason string) {
-	f := s.open[c]
+	f := s.findings[c]
 	f.Seq++
 	f.told, f.toldAt = len(f.Events), now
 	if action == "closed" {
-		s.open[c] = nil
+		s.findings[c] = nil
 	}
 	if e.out.Finding == nil {
 		return
@@ -168,7 +168,7 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Counters{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr, f.Reasons)
-	if e.servers.local == nil && c == detect.OpenRelay {
+	if e.servers.localDomains == nil && c == detect.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	if e.out.Keep != nil {

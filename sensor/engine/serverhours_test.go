@@ -69,7 +69,7 @@ func TestServerTime(t *testing.T) {
 		p.w.take(f)
 	}
 	bring()
-	s := p.e.watching(netip.MustParseAddr(ourServer).As16())
+	s := p.e.watchedServer(netip.MustParseAddr(ourServer).As16())
 	if s.Last > p.at {
 		t.Errorf("the server is %d days ahead", (s.Last-p.at)/(24*hour))
 	}
@@ -117,7 +117,7 @@ func TestQuietHoursAreBounded(t *testing.T) {
 				list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
 			}
 			w.Take([][]wire.Frame{list})
-			w.Tell()
+			w.EmitDue()
 		}
 		e.Finish("end_of_input")
 		if told < c.least || told > c.most {

@@ -55,7 +55,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = ofOthers(detect.ParseCitation(string(text)), session.Banner()).List
+			d.Blocklist = dropHelpLink(detect.ParseCitation(string(text)), session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {
@@ -104,7 +104,7 @@ func (s *shard) direction(k *flowtable.Key) string {
 func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
 	var known *detect.Profile
 	settled := now
-	if s.e.over {
+	if s.e.ended {
 		settled += hour
 	}
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,

@@ -29,36 +29,36 @@ type shard struct {
 	current  flowtable.Ref  // the flow in hand
 	inHand   tcp.Segment    // scratch of push
 
-	direct   []flowtable.Ref           // sources whose first direct connection was not told yet
-	open     []flowtable.Ref           // sources with an open finding
-	later    []flowtable.Ref           // sources whose first contacts wait for an answer
-	room     detect.Room               // for sets of more than their share
-	names    names                     // what hosts asked the DNS
-	notes    []note                    // for sources in other shards
-	takers   map[flowtable.Host]takers // what was noted about hosts that are not known yet
-	pairs    [2]uint64                 // flows of this row: see pairs
-	sides    [2]int64                  // the same: see sides
-	budget   budget                    // of findings that are suspect
-	unsaid   uint64                    // notes and arrivals for which there was no room
-	arrivals []arrival                 // new sources with IPv6
-	visits   []visit                   // sessions of sources that have had few
+	pendingDirect   []flowtable.Ref                   // sources whose first direct connection was not told yet
+	openFindings    []flowtable.Ref                   // sources with an open finding
+	pendingContacts []flowtable.Ref                   // sources whose first contacts wait for an answer
+	room            detect.Room                       // for sets of more than their share
+	dnsLookups      dnsLookups                        // what hosts asked the DNS
+	inboundNotes    []inboundNote                     // for sources in other shards
+	pendingInbound  map[flowtable.Host]pendingInbound // what was noted about hosts that are not known yet
+	pairs           [2]uint64                         // flows of this row: see pairs
+	sides           [2]int64                          // the same: see sides
+	budget          budget                            // of findings that are suspect
+	notesDropped    uint64                            // notes and arrivals for which there was no room
+	newAddresses    []newAddress                      // new sources with IPv6
+	briefSenders    []briefSender                     // sessions of sources that have had few
 
-	envelopes []*envelope // transactions of sessions, by their number
-	mailBytes int         // what there is room for in them
+	transactions []*transaction // transactions of sessions, by their number
+	mailBytes    int            // what there is room for in them
 
-	causes [256]cause // what refusals said, by the hash of their text
+	reasonCache [256]cachedReason // what refusals said, by the hash of their text
 
 	clockJumpAt int64 // when the clock was last found to be elsewhere: idle times are counted from there
 
 	evictedAttempts uint32 // attempts that a source had at most when it had to make room
 
-	records  []record // to be given out when the batch is done
-	count    counters
-	order    uint64 // of the packet in hand
-	ticking  bool   // it is the tick before it
-	touching bool   // packets are prepared, none is in hand
-	sub      uint32 // records of this packet
-	touched  uint32 // keeps the compiler from leaving out the reads of Touch
+	journal     []entry // to be given out when the batch is done
+	count       counters
+	order       uint64 // of the packet in hand
+	inTick      bool   // it is the tick before it
+	prefetching bool   // packets are prepared, none is in hand
+	seqInPacket uint32 // records of this packet
+	prefetchSum uint32 // keeps the compiler from leaving out the reads of Touch
 }
 
 // refs is a slab of pointers that entries of the table refer to by number, because the
@@ -196,15 +196,15 @@ type source struct {
 type sourceFlags uint16
 
 const (
-	home     sourceFlags = 1 << iota // in one of our networks
-	declared                         // a mail server
-	changed                          // since it was last given out
-	outside                          // tried port 25 past our servers and relays
-	strange                          // the latest attempt came from another link-layer address
-	serving                          // it is a mail server that is watched
-	near                             // no router has passed on its first packet
-	again                            // it had to make room for another host while it had a finding
-	former                           // what was found of it was forgotten once: its next findings are others
+	home       sourceFlags = 1 << iota // in one of our networks
+	declared                           // a mail server
+	changed                            // since it was last given out
+	outside                            // tried port 25 past our servers and relays
+	macSuspect                         // the latest attempt came from another link-layer address
+	serving                            // it is a mail server that is watched
+	near                               // no router has passed on its first packet
+	again                              // it had to make room for another host while it had a finding
+	former                             // what was found of it was forgotten once: its next findings are others
 )
 
 // worth ranks sources when one has to make room: a flood of spoofed addresses has one
@@ -248,7 +248,7 @@ func (s *shard) packet(p *packet, payload []byte) {
 	switch {
 	case p.kind == 0: // refused; see checksums
 	case p.kind == wire.DNS:
-		s.lookup(p, payload)
+		s.observeDNS(p, payload)
 	case p.kind == wire.ICMPError:
 		s.resolveAttempt(p, p.seq, flowtable.Unreachable)
 	case p.first():
@@ -300,7 +300,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 		ref, _ = s.source(p)
 	}
 	src := s.t.Sources.At(ref)
-	s.moved(src, p)
+	s.macChanged(src, p)
 	gen := s.t.Sources.Gen(ref)
 	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
 	a.SetHint(p.hint())
@@ -518,7 +518,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	}
 	if src := s.sourceOf(f.source, f.sourceGen); src != nil && synAck {
 		s.confirm(f.source, src)
-		s.answered(src, p)
+		s.observeSYNACK(src, p)
 	}
 	s.push(p, payload, r, f)
 }
@@ -541,10 +541,10 @@ func (s *shard) resolveAttempt(p *packet, isn uint32, outcome flowtable.Outcome)
 	if src == nil {
 		return
 	}
-	s.serverAttempt(p.time, src, &p.key, tryRefused)
+	s.observeServerAttempt(p.time, src, &p.key, attemptRefused)
 	src.countOutcome(outcome)
 	src.flags |= changed
-	s.failed(src, p, outcome == flowtable.Unreachable)
+	s.observeFailure(src, p, outcome == flowtable.Unreachable)
 }
 
 // newFlow makes a flow for a packet.
@@ -552,7 +552,7 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	r := s.addFlow(p)
 	f := s.t.Flows.At(r)
 	s.count.flows++
-	f.start, f.last, f.input = p.time, p.time, p.from
+	f.start, f.last, f.input = p.time, p.time, p.input
 	f.source = src
 	if src != 0 {
 		f.sourceGen = s.t.Sources.Gen(src)
@@ -565,7 +565,7 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 		f.flags |= relay
 	}
 	f.flags |= unanswered
-	s.watch(f, &p.key)
+	s.markWatched(f, &p.key)
 	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
 	return r, f
 }
@@ -622,7 +622,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		s.resolveFastOpen(p, f, flowtable.Refused)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
 			src.facts.Refused++
-			s.failed(src, p, false)
+			s.observeFailure(src, p, false)
 		}
 	}
 	s.drain(p.key.ServerPort, f)
@@ -707,7 +707,7 @@ func (s *shard) drain(port uint16, f *flow) {
 			s.sniff.End(session, side)
 		}
 		if len(s.sniff.Events) > 0 {
-			s.heard(port, f, session)
+			s.observeDialogue(port, f, session)
 		}
 	}
 }

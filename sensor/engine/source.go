@@ -12,25 +12,25 @@ import (
 // host is a source that is judged, and what was published of it.
 type host struct {
 	detect.Profile
-	findings   [detect.Classes]*finding
-	recent     []*detect.Session // a few sessions before a finding, as evidence
-	evidence   []uint64          // numbers of session events
-	given      int               // session events of the finding
-	suppressed uint64            // sessions that were not given out
-	opaque     uint32            // sessions that were encrypted before anything was said
-	oneWay     uint32
-	doubtful   uint32           // sessions whose bytes a server may have read in another way
-	foreign    uint32           // sessions that were neither SMTP nor TLS
-	judged     int64            // when time alone was last asked to change the verdict
-	since      int64            // when another machine took the address, zero if none did
-	before     *detect.Counters // of the source at that time
-	elsewhere  *detect.Counters // of its machine under other addresses
-	mac        newMAC
-	aside      *aside // the account of the link-layer address before, nil if there is none
-	mixed      bool   // its link-layer addresses take turns
-	waiting    bool   // it is in shard.waiting
-	withheld   bool   // a finding of it waits; see budget
-	left       bool   // its machine has another address now: it is to be forgotten
+	findings        [detect.Classes]*finding
+	recent          []*detect.Session // a few sessions before a finding, as evidence
+	evidence        []uint64          // numbers of session events
+	sessionsEmitted int               // session events of the finding
+	suppressed      uint64            // sessions that were not given out
+	opaque          uint32            // sessions that were encrypted before anything was said
+	oneWay          uint32
+	doubtful        uint32           // sessions whose bytes a server may have read in another way
+	foreign         uint32           // sessions that were neither SMTP nor TLS
+	judged          int64            // when time alone was last asked to change the verdict
+	since           int64            // when another machine took the address, zero if none did
+	before          *detect.Counters // of the source at that time
+	otherAddresses  *detect.Counters // of its machine under other addresses
+	candidate       candidateMAC
+	former          *formerAccount // the account of the link-layer address before, nil if there is none
+	alternatesMACs  bool           // its link-layer addresses take turns
+	contactsPending bool           // it is in shard.waiting
+	withheld        bool           // a finding of it waits; see budget
+	addressChanged  bool           // its machine has another address now: it is to be forgotten
 	// condemned says that there was a verdict when the sensor stopped: what it does next publishes
 	// that again, and until then nothing is said of its first contact.
 	condemned bool
@@ -42,13 +42,13 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r, src := s.addSource(p.host, &p.key, p.from)
+	r, src := s.addSource(p.host, &p.key, p.input)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
 		if detect.InitialTTL(p.ttl) {
 			src.flags |= near
 		}
-		s.arrives(src, p)
+		s.noteAddress(src, p)
 	}
 	return r, src
 }
@@ -75,10 +75,10 @@ func (s *shard) makeSource(hash uint64, h *flowtable.Host) (flowtable.Ref, *sour
 			s.e.homeSeen.Store(true)
 		}
 	}
-	if s.e.declares(h.Addr) {
+	if s.e.isDeclared(h.Addr) {
 		src.flags |= declared
 	}
-	if s.e.watching(h.Addr) != nil {
+	if s.e.watchedServer(h.Addr) != nil {
 		src.flags |= serving
 	}
 	return r, src
@@ -117,12 +117,12 @@ func (s *shard) judges(src *source) bool {
 // attempt counts a first SYN of a source and has the source judged.
 func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
-	s.serverAttempt(now, src, k, tryBegins)
+	s.observeServerAttempt(now, src, k, attemptBegan)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
 		if src.host != 0 && src.flags&home != 0 && s.judges(src) { // until now it did something else
-			s.direct = append(s.direct, ref)
+			s.pendingDirect = append(s.pendingDirect, ref)
 		}
 	}
 	if src.facts.Attempts > 0 {
@@ -136,7 +136,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 		return
 	}
 	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
-	s.attempted(ref, hst, k, a.Net, now)
+	s.afterAttempt(ref, hst, k, a.Net, now)
 	s.judge(src, hst, now)
 }
 
@@ -144,7 +144,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
 	v6 := k.Scope.V6()
 	return detect.Attempt{Time: now, Addr: e.destination(&k.Server), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
-		External: !e.home.has(k.Server, v6), Relay: e.relay(k.Server, v6)}
+		External: !e.home.has(k.Server, v6), Relay: e.isRelay(k.Server, v6)}
 }
 
 // insist is called when a source does more than send one SYN, which anybody can send
@@ -155,7 +155,7 @@ func (s *shard) confirm(ref flowtable.Ref, src *source) {
 	}
 	s.newHost(ref, src)
 	if src.flags&(outside|home) == outside|home {
-		s.direct = append(s.direct, ref)
+		s.pendingDirect = append(s.pendingDirect, ref)
 	}
 }
 
@@ -167,16 +167,16 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	}
 	hst := &host{}
 	hst.Room = &s.room
-	s.prepare(hst, s.t.Sources.KeyOf(ref))
+	s.applyRole(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
-	s.recallServed(hst, s.t.Sources.KeyOf(ref))
+	s.applyInbound(hst, s.t.Sources.KeyOf(ref))
 	src.host = s.hosts.add(hst, ref)
 	return hst
 }
 
 // judge publishes a verdict that changed.
 func (s *shard) judge(src *source, hst *host, now int64) {
-	if hst.left || !s.judges(src) || !hst.SetOneSided(s.e.hearsay()) && !hst.Changed() {
+	if hst.addressChanged || !s.judges(src) || !hst.SetOneSided(s.e.hearsay()) && !hst.Changed() {
 		return
 	}
 	hst.condemned = false
@@ -187,14 +187,14 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 	s.publish(src, hst, *s.t.Sources.KeyOf(s.hosts.owner[src.host]), v, now)
 }
 
-// heard is what the listener heard: it becomes observations about the source.
+// observeDialogue is what the listener heard: it becomes observations about the source.
 //
 // What was said in no session is nobody's word: no server took it.
-func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
+func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session) {
 	if !f.has(opened) && !f.has(midstream) || f.has(selfMade) && s.e.pairs.differ() {
 		return
 	}
-	s.overheard(f, session)
+	s.observeTransaction(f, session)
 	src := s.sourceOf(f.source, f.sourceGen)
 	if src == nil || f.has(midstream) && !f.seenWhole() {
 		return
@@ -238,7 +238,7 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 			}
 		case smtpsniff.Accepted:
 			facts.Messages++
-			s.served(src)
+			s.noteInbound(src)
 			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
 				s.decide(f, hst, false, false, now)
 			}
@@ -247,7 +247,7 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 			f.flags |= encrypted | decided
 			switch {
 			case session.Commands > 0 && port == 25:
-				s.served(src)
+				s.noteInbound(src)
 			case hst != nil && session.Commands == 0:
 				hst.opaque++
 				hst.ClientSpoke()
@@ -258,10 +258,10 @@ func (s *shard) heard(port uint16, f *flow, session *smtpsniff.Session) {
 			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
 				hst.RecipientAnswered(cfg, false, now)
 			} else if ev.Phase == smtpsniff.Helo {
-				s.greeted(f, hst, ev.Text, now)
+				s.observeGreeting(f, hst, ev.Text, now)
 			}
 		case smtpsniff.Foreign:
-			s.foreign(f, src, hst)
+			s.observeForeign(f, src, hst)
 		}
 	}
 	if hst != nil {
@@ -314,13 +314,13 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
-		if why, _, _ := s.causeOf(ev); why < detect.UserUnknown || why == detect.LoginFailed {
+		if why, _, _ := s.refusalReason(ev); why < detect.UserUnknown || why == detect.LoginFailed {
 			return
 		}
 	default:
 		return // says nothing about the mail
 	}
-	s.because(f, src, hst, ev, now)
+	s.observeRefusal(f, src, hst, ev, now)
 }
 
 // decide notes once per session, or per domain that it had not sent from before, whether it was
@@ -358,8 +358,8 @@ func (s *shard) opened(p *packet, f *flow) {
 		}
 	}
 	src.facts.Sessions++
-	s.appears(src, p, f)
-	s.serverAttempt(p.time, src, &p.key, tryAnswered)
+	s.noteSessionAddress(src, p, f)
+	s.observeServerAttempt(p.time, src, &p.key, attemptAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
 	}
@@ -395,7 +395,7 @@ func (s *shard) drainAndClose(r flowtable.Ref, k *flowtable.Key, f *flow, reason
 func (s *shard) dropFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
 	s.stream.Abandon(&f.conn)
 	if session := s.sessions.at(f.session); session != nil {
-		s.forgetEnvelope(f.session)
+		s.dropTransaction(f.session)
 		s.sessions.remove(f.session)
 		s.sniff.Free(session)
 	}
@@ -409,10 +409,10 @@ func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
 	if session != nil {
 		s.sniff.Finish(session)
 		if len(s.sniff.Events) > 0 {
-			s.heard(k.ServerPort, f, session)
+			s.observeDialogue(k.ServerPort, f, session)
 		}
 	}
-	s.serverSession(k, f, session)
+	s.observeServerSession(k, f, session)
 	src, hst := s.sender(f)
 	if src != nil && (f.has(counted) || f.has(opened)) {
 		_, up := f.conn.Counts(tcp.Client)
@@ -425,9 +425,9 @@ func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
 		src.flags |= changed
 	}
 	s.observeEnd(k, f, session, src, hst)
-	s.visited(k, f, session, src, hst)
+	s.noteBriefSender(k, f, session, src, hst)
 	if f.has(opened) || f.has(midstream) && session != nil && session.Commands+session.Replies > 0 {
-		s.tellSession(k, f, session, src, hst, reason)
+		s.emitOrKeepSession(k, f, session, src, hst, reason)
 	}
 	if session != nil {
 		s.sessions.remove(f.session)

@@ -62,11 +62,11 @@ func (e *Engine) Stats() Stats {
 			t.First = first
 		}
 		t.Last = max(t.Last, w.last.Load())
-		t.ChecksumsJudged += w.serial.judged.Load()
-		t.ChecksumsIgnored += w.serial.ignored.Load()
-		waiting += w.serial.waiting.Load()
-		expired += w.serial.expired.Load()
-		evicted += w.serial.evicted.Load()
+		t.ChecksumsJudged += w.ordered.judged.Load()
+		t.ChecksumsIgnored += w.ordered.ignored.Load()
+		waiting += w.ordered.waiting.Load()
+		expired += w.ordered.expired.Load()
+		evicted += w.ordered.evicted.Load()
 	}
 	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
 		n := outcomes[o]
@@ -92,8 +92,8 @@ func (e *Engine) Stats() Stats {
 			weird[j] += n
 		}
 		overflows += s.stream.Overflows
-		forgotten += s.names.forgotten
-		unsaid += s.unsaid
+		forgotten += s.dnsLookups.forgotten
+		unsaid += s.notesDropped
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
@@ -133,7 +133,7 @@ func (e *Engine) Stats() Stats {
 	}
 	t.SMTPSessionsCut = weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
 	e.clock.mu.Lock()
-	t.OddTimes = e.clock.odd
+	t.OddTimes = e.clock.implausible
 	e.clock.mu.Unlock()
 	e.faults.mu.Lock()
 	t.Panics, t.PanicAt = e.faults.n, e.faults.latest

@@ -19,7 +19,7 @@ type synDetails struct {
 // stranger reports whether a packet's client is neither ours nor declared. Anybody can
 // send a SYN in the name of strangers, and there are four thousand million of them.
 func (s *shard) isExternal(k *flowtable.Key) bool {
-	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.declares(k.Client) && s.e.watching(k.Client) == nil
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) && s.e.watchedServer(k.Client) == nil
 }
 
 // newcomer takes in a first SYN of an unknown source, if it is enough to remember it as
@@ -32,7 +32,7 @@ func (s *shard) cacheSYN(p *packet, payload []byte) bool {
 	if n == nil {
 		n = s.t.SYNs.Add(p.host, &p.key, p.seq, p.time)
 		v := &n.Value
-		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.from, p.tags, p.ttl, p.hint()
+		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.input, p.tags, p.ttl, p.hint()
 		s.count.attempts++
 		s.homeServer(&p.key)
 		return true

@@ -14,26 +14,26 @@ import (
 // tick does what is due in a shard at a time: all packets that came before have been
 // worked on.
 func (s *shard) tick(t tick) {
-	s.order, s.sub, s.ticking = t.order, 0, true
+	s.order, s.seqInPacket, s.inTick = t.order, 0, true
 	if t.jump { // no time has passed for who is in the middle of something
 		s.clockJumpAt = t.now
 	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
-	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.due(t.now, r, k, f) })
-	s.tickOutcomes(t.now)
+	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.closeIfIdle(t.now, r, k, f) })
+	s.expireContacts(t.now)
 	s.tickFindings(t.now)
-	s.ticking = false
+	s.inTick = false
 }
 
-// tell gives out the sources and the counters whose time has come. progress counts its progress.
-func (e *Engine) tell(progress *atomic.Uint64) {
+// emitDue gives out the sources and the counters whose time has come. progress counts its progress.
+func (e *Engine) emitDue(progress *atomic.Uint64) {
 	now := e.clock.Now()
 	if now == 0 {
 		return
 	}
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	defer e.rescue()
+	defer e.recoverPanic()
 	e.progress = progress
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
@@ -42,7 +42,7 @@ func (e *Engine) tell(progress *atomic.Uint64) {
 	e.guarded(func() { e.tickServers(now) })
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
-		e.tellSources(now, false)
+		e.emitSources(now, false)
 	}
 	if now >= e.nextStats {
 		e.nextStats = now + e.cfg.StatsInterval
@@ -52,8 +52,8 @@ func (e *Engine) tell(progress *atomic.Uint64) {
 	}
 }
 
-// due ends a flow whose time is over, or says when it will be.
-func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
+// closeIfIdle ends a flow whose time is over, or says when it will be.
+func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
 	f.last = min(f.last, now) // a frame of it may have had any time
 	switch {
@@ -75,9 +75,9 @@ func (s *shard) due(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	s.closeFlow(r, k, f, "timeout")
 }
 
-// tellSources gives out the sources that changed, or all of them: first those that are
+// emitSources gives out the sources that changed, or all of them: first those that are
 // sources indeed, the worst first, then strangers of whom one attempt is known, and newcomers.
-func (e *Engine) tellSources(now int64, all bool) {
+func (e *Engine) emitSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
 	}
@@ -95,7 +95,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 		s := &e.shards[i]
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-				if src.once() || !src.news(all) {
+				if src.singleAttempt() || !src.takeChanged(all) {
 					return
 				}
 				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r, gen: s.t.Sources.Gen(r), shard: uint16(i)}
@@ -126,7 +126,7 @@ func (e *Engine) tellSources(now int64, all bool) {
 		s := &e.shards[i]
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
-				if src.once() && src.news(all) {
+				if src.singleAttempt() && src.takeChanged(all) {
 					d = s.sourceRecord(src, nil, *k, now)
 					e.progress.Add(1)
 					e.out.Source(&d)
@@ -144,13 +144,13 @@ func (e *Engine) tellSources(now int64, all bool) {
 	}
 }
 
-// once reports whether a source is a stranger of whom one attempt is known and nothing else.
-func (s *source) once() bool {
+// singleAttempt reports whether a source is a stranger of whom one attempt is known and nothing else.
+func (s *source) singleAttempt() bool {
 	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.host == 0
 }
 
-// news reports whether a source is to be given out, and takes it that it is.
-func (s *source) news(all bool) bool {
+// takeChanged reports whether a source is to be given out, and takes it that it is.
+func (s *source) takeChanged(all bool) bool {
 	if s.facts.Attempts == 0 || !all && s.flags&changed == 0 {
 		return false
 	}
@@ -161,7 +161,7 @@ func (s *source) news(all bool) bool {
 // finish ends everything. The caller holds tickMu.
 func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
-	e.over = true
+	e.ended = true
 	if !e.cfg.Live {
 		e.sides.all()
 		e.pairs.all()
@@ -169,11 +169,11 @@ func (e *Engine) finish(reason string) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		s.order, s.sub, s.ticking = math.MaxUint64-1, 0, true
+		s.order, s.seqInPacket, s.inTick = math.MaxUint64-1, 0, true
 		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.closeFlow(r, k, f, reason) })
 		s.t.Unlock()
 	}
-	e.share()
+	e.exchangeNotes()
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
@@ -181,13 +181,13 @@ func (e *Engine) finish(reason string) {
 		e.guarded(func() { s.closeAll(now, reason) })
 		s.t.Unlock()
 	}
-	e.flushRecords()
+	e.drainJournals()
 	e.guarded(func() { e.finishServers(now, reason) })
 	e.guarded(func() {
 		if addr, servers := e.site.public(); e.site.told > 0 {
 			e.tellSite(addr, servers, now)
 		}
-		e.tellSources(now, true)
+		e.emitSources(now, true)
 	})
 	if e.out.Stats != nil {
 		e.guarded(func() { e.out.Stats(now) })
@@ -196,10 +196,10 @@ func (e *Engine) finish(reason string) {
 
 // closeAll ends the findings of a shard.
 func (s *shard) closeAll(now int64, reason string) {
-	s.tickOutcomes(now)
-	s.judgeLast(now)
+	s.expireContacts(now)
+	s.judgeAtEnd(now)
 	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
-		s.judgeForeign()
+		s.judgeExternal()
 	}
 	s.tickFindings(now)
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
@@ -209,9 +209,9 @@ func (s *shard) closeAll(now int64, reason string) {
 	})
 }
 
-// judgeForeign publishes the verdicts on all sources: a file that holds no address of
+// judgeExternal publishes the verdicts on all sources: a file that holds no address of
 // ours must be about somebody.
-func (s *shard) judgeForeign() {
+func (s *shard) judgeExternal() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		hst := s.hosts.at(src.host)
 		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
@@ -223,8 +223,8 @@ func (s *shard) judgeForeign() {
 	})
 }
 
-// judgeLast gives what is known only now its place in the verdicts.
-func (s *shard) judgeLast(now int64) {
+// judgeAtEnd gives what is known only now its place in the verdicts.
+func (s *shard) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
 			hst.SetOneSided(s.e.hearsay())

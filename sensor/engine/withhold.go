@@ -42,7 +42,7 @@ func (b *budget) take(now int64) bool {
 
 // mayOpen reports whether a finding may be opened. If not, the tick asks again.
 func (s *shard) mayOpen(src *source, hst *host, level detect.Level, now int64) bool {
-	if level > detect.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.aside != nil || s.budget.take(now) {
+	if level > detect.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.former != nil || s.budget.take(now) {
 		hst.withheld = false
 		return true
 	}

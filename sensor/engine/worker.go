@@ -8,22 +8,22 @@ import (
 
 // Worker takes in the frames of one goroutine.
 type Worker struct {
-	e        *Engine
-	serial   serial
-	pieces   []piece // those of used, and behind them others that keep their memory
-	used     []piece
-	row      [][]wire.Frame // scratch of Take
-	ticks    []tick
-	frames   uint64 // so far
-	seq      uint64 // packets that were ours
-	outcome  [wire.Outcomes]atomic.Uint64
-	lo       int64 // times from here for span nanoseconds need no thought
-	span     uint64
-	first    atomic.Int64 // lowest and highest time of any frame
-	last     atomic.Int64
-	progress atomic.Uint64 // see Progress
+	e         *Engine
+	ordered   orderedDecode
+	batchPool []decodeBatch // those of used, and behind them others that keep their memory
+	batches   []decodeBatch
+	round     [][]wire.Frame // scratch of Take
+	ticks     []tick
+	frames    uint64 // so far
+	seq       uint64 // packets that were ours
+	outcome   [wire.Outcomes]atomic.Uint64
+	quietFrom int64 // times from here for span nanoseconds need no thought
+	quietSpan uint64
+	first     atomic.Int64 // lowest and highest time of any frame
+	last      atomic.Int64
+	progress  atomic.Uint64 // see Progress
 	// What helpers do, kept because making a closure is an allocation.
-	decode, work func(i int)
+	decodeOne, processOne func(i int)
 }
 
 // tick says that time has come to now before the packet with this number.
@@ -36,8 +36,8 @@ type tick struct {
 // Worker makes a worker. All must be made before the first frame.
 func (e *Engine) Worker() *Worker {
 	w := &Worker{e: e}
-	w.decode = func(i int) { w.used[i].decode(nil); w.progress.Add(1) }
-	w.work = func(i int) { e.shards[i].work(w.used, w.ticks, &w.progress) }
+	w.decodeOne = func(i int) { w.batches[i].decode(nil); w.progress.Add(1) }
+	w.processOne = func(i int) { e.shards[i].work(w.batches, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
 }
@@ -47,9 +47,9 @@ func (e *Engine) Worker() *Worker {
 // any goroutine.
 func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
-// Sieve returns what says of a frame, by its ports, that it is none of ours; the class is that
+// Prefilter returns what says of a frame, by its ports, that it is none of ours; the class is that
 // of Worker.Skip. It may be called by several goroutines.
-func Sieve(ports []uint16) func(link uint16, data []byte, wire int) (class uint8, skip bool) {
+func Prefilter(ports []uint16) func(link uint16, data []byte, wire int) (class uint8, skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
 	}
@@ -64,7 +64,7 @@ func Sieve(ports []uint16) func(link uint16, data []byte, wire int) (class uint8
 // Untimed is the class, for Worker.Skip, of frames that were left out because of their time.
 const Untimed = uint8(wire.BadTime)
 
-// Skip counts frames that a Sieve left out, by class. first and last are the lowest and the highest
+// Skip counts frames that a Prefilter left out, by class. first and last are the lowest and the highest
 // time of all frames, those that Take gets included; zero if there were none.
 func (w *Worker) Skip(skipped []uint64, first, last int64) {
 	for o := range w.outcome {
@@ -80,61 +80,61 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 
 // Take takes in frames and gives out what they cause. The parts follow one another.
 func (w *Worker) Take(parts [][]wire.Frame) {
-	w.row = w.row[:0]
-	total, most := 0, w.rowSize()
+	w.round = w.round[:0]
+	total, most := 0, w.roundSize()
 	for _, part := range parts {
 		for len(part) >= most-total {
-			w.row = append(w.row, part[:most-total])
+			w.round = append(w.round, part[:most-total])
 			part = part[most-total:]
-			w.take(w.row, most)
-			w.row, total, most = w.row[:0], 0, w.rowSize()
+			w.takeRound(w.round, most)
+			w.round, total, most = w.round[:0], 0, w.roundSize()
 		}
 		if len(part) > 0 {
-			w.row = append(w.row, part)
+			w.round = append(w.round, part)
 			total += len(part)
 		}
 	}
 	if total > 0 {
-		w.take(w.row, total)
+		w.takeRound(w.round, total)
 	}
 }
 
-// atOnce is how many frames are worked on at a time: what is kept of them in between stays in the
+// maxRound is how many frames are worked on at a time: what is kept of them in between stays in the
 // processor's cache, and there are enough of them for each shard. A storm of short sessions takes 9 % longer with 8192
 // and 16 % with 2048; a flood of SYNs is the same with all.
-const atOnce = 16384
+const maxRound = 16384
 
-// rowSize is less than atOnce at the beginning: that a host is a mail server, takes mail in or has another address now is known to
+// roundSize is less than atOnce at the beginning: that a host is a mail server, takes mail in or has another address now is known to
 // the shards when the row is done in which it showed, and a short capture is to tell of it too.
-func (w *Worker) rowSize() int { return int(min(atOnce, max(64, w.frames/4))) }
+func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// take takes in a row of frames, total in all.
-func (w *Worker) take(parts [][]wire.Frame, total int) {
+// takeRound takes in a row of frames, total in all.
+func (w *Worker) takeRound(parts [][]wire.Frame, total int) {
 	w.frames += uint64(total)
 	shared := w.e.pool != nil && total >= shareFrom
 	if shared {
-		w.cut(parts, total)
-		w.e.pool.share(len(w.used), w.decode)
+		w.split(parts, total)
+		w.e.pool.each(len(w.batches), w.decodeOne)
 	}
-	if !shared || w.unsure() {
-		w.clear(1)
-		w.used[0].frames = append(w.used[0].frames, parts...)
-		w.used[0].decode(&w.serial)
+	if !shared || w.needsOrder() {
+		w.resetBatches(1)
+		w.batches[0].frames = append(w.batches[0].frames, parts...)
+		w.batches[0].decode(&w.ordered)
 		w.progress.Add(1)
 	}
 	w.ticks = w.ticks[:0]
-	for i := range w.used {
-		w.serial.sums.judge(&w.used[i])
-		w.count(&w.used[i])
+	for i := range w.batches {
+		w.ordered.checksums.judge(&w.batches[i])
+		w.countBatch(&w.batches[i])
 	}
-	w.serial.publish()
-	w.run(shared)
+	w.ordered.publish()
+	w.runShards(shared)
 }
 
-// unsure reports whether the pieces cannot be decoded side by side.
-func (w *Worker) unsure() bool {
-	for i := range w.used {
-		if w.used[i].unsure {
+// needsOrder reports whether the pieces cannot be decoded side by side.
+func (w *Worker) needsOrder() bool {
+	for i := range w.batches {
+		if w.batches[i].needsOrder {
 			return true
 		}
 	}
@@ -144,11 +144,11 @@ func (w *Worker) unsure() bool {
 // shareFrom is how many frames there must be for helpers to be woken up.
 const shareFrom = 1024
 
-// cut makes pieces of about the same size, two for each helper.
-func (w *Worker) cut(parts [][]wire.Frame, total int) {
+// split makes pieces of about the same size, two for each helper.
+func (w *Worker) split(parts [][]wire.Frame, total int) {
 	n := 2 * w.e.cfg.Helpers
 	size := (total + n - 1) / n
-	w.clear(n)
+	w.resetBatches(n)
 	i, room := 0, size
 	for _, part := range parts {
 		for len(part) > 0 {
@@ -156,25 +156,25 @@ func (w *Worker) cut(parts [][]wire.Frame, total int) {
 				i, room = i+1, size
 			}
 			k := min(room, len(part))
-			w.used[i].frames = append(w.used[i].frames, part[:k])
+			w.batches[i].frames = append(w.batches[i].frames, part[:k])
 			part, room = part[k:], room-k
 		}
 	}
 }
 
-// clear makes n empty pieces.
-func (w *Worker) clear(n int) {
-	for len(w.pieces) < n {
-		w.pieces = append(w.pieces, newPiece(w.e))
+// resetBatches makes n empty pieces.
+func (w *Worker) resetBatches(n int) {
+	for len(w.batchPool) < n {
+		w.batchPool = append(w.batchPool, newDecodeBatch(w.e))
 	}
-	w.used = w.pieces[:n]
-	for i := range w.used {
-		w.used[i].clear()
+	w.batches = w.batchPool[:n]
+	for i := range w.batches {
+		w.batches[i].clear()
 	}
 }
 
-// count takes over what a piece counted, and finds the ticks among its packets.
-func (w *Worker) count(p *piece) {
+// countBatch takes over what a piece counted, and finds the ticks among its packets.
+func (w *Worker) countBatch(p *decodeBatch) {
 	for o, n := range p.outcome {
 		if n > 0 {
 			w.outcome[o].Add(n)
@@ -183,28 +183,28 @@ func (w *Worker) count(p *piece) {
 	p.base = w.seq
 	for _, time := range p.times {
 		w.seq++
-		if uint64(time-w.lo) >= w.span {
-			w.advance(time)
+		if uint64(time-w.quietFrom) >= w.quietSpan {
+			w.advanceClock(time)
 		}
 	}
 }
 
-// advance moves the clock to the time of packet number w.seq.
-func (w *Worker) advance(time int64) {
-	if t, ok := w.e.clock.see(time, w.seq); ok {
+// advanceClock moves the clock to the time of packet number w.seq.
+func (w *Worker) advanceClock(time int64) {
+	if t, ok := w.e.clock.advance(time, w.seq); ok {
 		w.ticks = append(w.ticks, t)
 	}
-	w.lo, w.span = w.e.clock.window()
+	w.quietFrom, w.quietSpan = w.e.clock.window()
 }
 
-// run has all shards work on their packets, and gives out what came of it.
-func (w *Worker) run(shared bool) {
+// runShards has all shards work on their packets, and gives out what came of it.
+func (w *Worker) runShards(shared bool) {
 	e := w.e
 	if shared {
-		e.pool.share(len(e.shards), w.work)
+		e.pool.each(len(e.shards), w.processOne)
 	} else {
 		for i := range e.shards {
-			w.work(i)
+			w.processOne(i)
 		}
 	}
 	e.tickMu.Lock()
@@ -217,36 +217,36 @@ func (w *Worker) run(shared bool) {
 // out. The caller holds tickMu.
 func (e *Engine) exchange() {
 	e.gatherSides()
-	e.share()
+	e.exchangeNotes()
 }
 
-// share is the part of exchange that holds for the end, too, when the sides are known.
-func (e *Engine) share() {
-	var moves []move
-	e.guarded(func() { moves = append(e.followArrivals(), e.followVisits()...) })
-	e.flushRecords()
-	defer e.rescue()
-	e.handOver()
-	e.succeed(moves)
+// exchangeNotes is the part of exchange that holds for the end, too, when the sides are known.
+func (e *Engine) exchangeNotes() {
+	var moves []addressChange
+	e.guarded(func() { moves = append(e.trackAddresses(), e.trackRotations()...) })
+	e.drainJournals()
+	defer e.recoverPanic()
+	e.deliverInbound()
+	e.mergeAddresses(moves)
 }
 
-// Tell gives out the sources and the counters whose time has come. It is to be called between
+// EmitDue gives out the sources and the counters whose time has come. It is to be called between
 // calls of Take, where the input itself has a mark, so that the counters are the same
 // however the frames were handed over.
-func (w *Worker) Tell() {
-	w.serial.expire(w.e.clock.Now())
-	w.e.tell(&w.progress)
+func (w *Worker) EmitDue() {
+	w.ordered.expire(w.e.clock.Now())
+	w.e.emitDue(&w.progress)
 }
 
 // Idle tells the engine that no frame came although time went by: now is the time
 // of the wall. Without it nothing would expire on a silent interface.
 func (w *Worker) Idle(now int64) {
 	e := w.e
-	if ok, jump := e.clock.idle(now); ok {
+	if ok, jump := e.clock.advanceIdle(now); ok {
 		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
-		w.clear(0)
-		w.run(false)
-		w.Tell()
-		w.lo, w.span = e.clock.window()
+		w.resetBatches(0)
+		w.runShards(false)
+		w.EmitDue()
+		w.quietFrom, w.quietSpan = e.clock.window()
 	}
 }
