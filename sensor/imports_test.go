@@ -26,7 +26,7 @@ var allowed = map[string]struct {
 	"sensor/report":            {[]string{"sensor/detect", "sensor/mailserver"}, "it tells verdicts"},
 	"sensor/state":             {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/wire", "sensor/wire/wiretest", "sensor/mailserver"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
-	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver"}, "the life of a packet, from frame to verdict"},
+	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch"}, "the life of a packet, from frame to verdict"},
 	"sensor/capture":           {nil, "frames are bytes"},
 	"sensor/wire":              {nil, "packets are headers"},
 	"sensor/dns":               {nil, "a message knows no packet"},
@@ -35,8 +35,9 @@ var allowed = map[string]struct {
 	"flowtable/tcp":            {nil, "a connection knows no table"},
 	"smtpsniff":                {[]string{"smtpsniff/tlshello"}, "a dialogue may turn into TLS"},
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
-	"sensor/mailserver":        {[]string{"sensor/detect"}, "a verdict about a server rests on observations alone, too"},
-	"sensor/detect":            {nil, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/mailserver":        {[]string{"sensor/detect", "sensor/sketch"}, "a verdict about a server rests on observations alone, too"},
+	"sensor/sketch":            {nil, "hashes have no meaning"},
+	"sensor/detect":            {[]string{"sensor/sketch"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home says where an outside package may be used, and nowhere else.

@@ -141,12 +141,12 @@ func (h *Profile) isScanner() bool {
 	if m.isVerifier() && (h.has(SenderDomains) || !h.oneName()) {
 		return true
 	}
-	if h.addrs.len() < 10 || m.mailSessions > 0 {
+	if h.addrs.Len() < 10 || m.mailSessions > 0 {
 		return false
 	}
 	inside := m.internal*2 >= m.attempts
 	silent := m.silentSessions+m.halfOpen >= 5 && (m.silentSessions+m.halfOpen)*5 >= (m.sessions+m.halfOpen)*4
-	sweeps := m.sweeps >= 5 && int(m.sweeps)*2 >= h.addrs.len()
+	sweeps := m.sweeps >= 5 && int(m.sweeps)*2 >= h.addrs.Len()
 	return inside || silent || sweeps
 }
 
@@ -156,7 +156,7 @@ const probeTargets = 5
 // isProbe reports whether a host looks at the same few servers again and again, in step.
 func (h *Profile) isProbe() bool {
 	m := &h.behaviour
-	return !h.disqualified() && m.mailSessions == 0 && h.addrs.len() <= probeTargets && m.gaps >= 10 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
+	return !h.disqualified() && m.mailSessions == 0 && h.addrs.Len() <= probeTargets && m.gaps >= 10 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
 }
 
 // BehindNAT reports whether more than one machine speaks through this address: its SYNs have

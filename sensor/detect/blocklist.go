@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"spamsensor/sensor/sketch"
 )
 
 func init() {
@@ -28,7 +30,7 @@ type blocklists struct {
 // quotedAddress is an address in refusals, and the servers that quoted it.
 type quotedAddress struct {
 	addr    netip.Addr
-	servers [8]Slot
+	servers [8]sketch.Slot
 }
 
 // BlocklistNamed is the observation that a server named a blocklist in a refusal. The address
@@ -72,7 +74,7 @@ func (l *blocklists) add(from *blocklists) {
 				q.addr = x.addr
 				for _, server := range x.servers {
 					if server.At != 0 {
-						Recently(q.servers[:], server.hash, server.At, 30*86400)
+						sketch.AddRecent(q.servers[:], server.Hash, server.At, 30*86400)
 					}
 				}
 				break
@@ -88,7 +90,7 @@ func (h *Profile) AddressQuoted(addr netip.Addr, server uint32, now int64) (fres
 		q := &h.blocklists.address[i]
 		if q.addr == addr || !q.addr.IsValid() {
 			q.addr = addr
-			if _, fresh = Recently(q.servers[:], server, Stamp(now), 30*86400); fresh {
+			if _, fresh = sketch.AddRecent(q.servers[:], server, sketch.Stamp(now), 30*86400); fresh {
 				h.changed = true
 			}
 			return fresh
@@ -117,7 +119,7 @@ func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 func (h *Profile) PublicAddress(now int64) (addr netip.Addr, servers int) {
 	for i := range h.blocklists.address {
 		q := &h.blocklists.address[i]
-		if n := within(q.servers[:], Stamp(now), 30*86400); n >= 2 && n > servers {
+		if n := sketch.CountRecent(q.servers[:], sketch.Stamp(now), 30*86400); n >= 2 && n > servers {
 			addr, servers = q.addr, n
 		}
 	}

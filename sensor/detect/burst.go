@@ -49,7 +49,7 @@ func judgeBurst(c *Config, h *Profile, f *Counters, a *Attempt) {
 // nothing else of it is seen. To accuse it more is needed, as of everybody. A printer or a job that sends its reports has the same few
 // servers, and one to which others bring mail may have a queue.
 func (h *Profile) suspectByRate() bool {
-	return h.has(Burst) && !h.has(Serves) && h.addrs.len() > probeTargets
+	return h.has(Burst) && !h.has(Serves) && h.addrs.Len() > probeTargets
 }
 
 // judgeConcurrent is for connections that are open at a time. What goes to our own

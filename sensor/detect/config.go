@@ -3,7 +3,6 @@ package detect
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -88,9 +87,3 @@ func (c *Config) Validate() error {
 
 // maxDomains is how many domains of senders, or of lookups, are told apart.
 const maxDomains = 16
-
-// linearCount estimates how many distinct values set ones of m bits.
-func linearCount(ones, m int) int {
-	zero := max(m-ones, 1)
-	return int(math.Round(float64(m) * math.Log(float64(m)/float64(zero))))
-}

@@ -3,6 +3,8 @@ package detect
 import (
 	"fmt"
 	"math"
+
+	"spamsensor/sensor/sketch"
 )
 
 func init() {
@@ -66,7 +68,7 @@ func (o *contacts) begin(a *Attempt) {
 	}
 	for i := range o.pending {
 		if w := &o.pending[i]; w.state == resolved {
-			*w = contact{addr: a.Addr, at: Stamp(a.Time), state: waiting}
+			*w = contact{addr: a.Addr, at: sketch.Stamp(a.Time), state: waiting}
 			o.unresolved++
 			return
 		}
@@ -292,7 +294,7 @@ func (h *Profile) Egress() Egress {
 	switch {
 	case p.answered+p.opened > 0:
 		return OpenEgress
-	case p.attempts < blockedAfter || h.nets.len() < 4:
+	case p.attempts < blockedAfter || h.nets.Len() < 4:
 		return UnknownEgress
 	case p.unreachable*2 > p.attempts:
 		return ICMPEgress

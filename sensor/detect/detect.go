@@ -35,7 +35,11 @@
 // nanoseconds since 1970. One detector is one file.
 package detect
 
-import "math"
+import (
+	"math"
+
+	"spamsensor/sensor/sketch"
+)
 
 // Level is how sure a verdict is.
 type Level uint8
@@ -209,7 +213,7 @@ type Counters struct {
 	recent             [8]uint32    // attempts by second, to know those that still wait
 	recentAt           int64
 	// Distinct values, exactly as long as they are few; with more a Profile takes over.
-	addrs, nets, helos, senders few
+	addrs, nets, helos, senders sketch.SmallSet
 }
 
 // sums are the numbers that add up over addresses and times, each beside that of o.
@@ -257,27 +261,6 @@ func (f *Counters) Plus(before *Counters) Counters {
 	return d
 }
 
-// few is a set of up to three hashes.
-type few struct {
-	hash [3]uint32
-	n    uint8
-}
-
-// add reports whether the set was too small.
-func (s *few) add(h uint32) (full bool) {
-	for _, have := range s.hash[:s.n] {
-		if have == h {
-			return false
-		}
-	}
-	if int(s.n) == len(s.hash) {
-		return true
-	}
-	s.hash[s.n] = h
-	s.n++
-	return false
-}
-
 // PortCount is the attempts to one port.
 type PortCount struct {
 	Port  uint16 `json:"Port"`
@@ -323,13 +306,13 @@ func (f *Counters) Attempted(a *Attempt) (full bool) {
 	f.tick(a.Time)
 	f.recent[uint64(a.Time/second)%uint64(len(f.recent))]++
 	f.Opened()
-	return f.addrs.add(a.Addr) || f.nets.add(a.Net)
+	return f.addrs.Add(a.Addr) || f.nets.Add(a.Net)
 }
 
 // Helo and Sender count HELO names and sender domains by their hashes; full is as in
 // Attempted.
-func (f *Counters) Helo(hash uint32) (full bool)   { return f.helos.add(hash) }
-func (f *Counters) Sender(hash uint32) (full bool) { return f.senders.add(hash) }
+func (f *Counters) Helo(hash uint32) (full bool)   { return f.helos.Add(hash) }
+func (f *Counters) Sender(hash uint32) (full bool) { return f.senders.Add(hash) }
 
 // tick forgets the seconds between the last attempt and now.
 func (f *Counters) tick(now int64) {
@@ -376,33 +359,33 @@ func (f *Counters) Silent(now int64) uint32 {
 // h may be nil.
 func (f *Counters) DestIPs(h *Profile) int {
 	if h != nil {
-		return h.addrs.len()
+		return h.addrs.Len()
 	}
-	return int(f.addrs.n)
+	return f.addrs.Len()
 }
 
 // DestNets: see DestIPs.
 func (f *Counters) DestNets(h *Profile) int {
 	if h != nil {
-		return h.nets.len()
+		return h.nets.Len()
 	}
-	return int(f.nets.n)
+	return f.nets.Len()
 }
 
 // HeloNames: see DestIPs.
 func (f *Counters) HeloNames(h *Profile) int {
 	if h != nil {
-		return max(h.heloNames.distinct.len(), int(f.helos.n))
+		return max(h.heloNames.distinct.Len(), f.helos.Len())
 	}
-	return int(f.helos.n)
+	return f.helos.Len()
 }
 
 // SenderDomains: see DestIPs.
 func (f *Counters) SenderDomains(h *Profile) int {
 	if h != nil {
-		return max(h.envelope.distinct.len(), int(f.senders.n))
+		return max(h.envelope.distinct.Len(), f.senders.Len())
 	}
-	return int(f.senders.n)
+	return f.senders.Len()
 }
 
 func inc(n *uint32) {

@@ -291,47 +291,14 @@ func mix(i uint32) uint32 { // splitmix64
 	return uint32(z ^ z>>31)
 }
 
-func TestSet(t *testing.T) {
-	for _, c := range []struct {
-		room  *Room
-		exact int // up to here nothing is estimated
-	}{{nil, 190}, {&Room{Words: 512 + 1024}, 380}, {&Room{Words: 1 << 20}, 6000}} {
-		before := 0
-		if c.room != nil {
-			before = c.room.Words
-		}
-		var s set
-		for i := range uint32(20_000) {
-			fresh := s.add(mix(i+1), c.room)
-			n := s.len()
-			if int(i) < c.exact && (!fresh || n != int(i)+1 || s.add(mix(i/2+1), c.room)) {
-				t.Fatalf("%d of %d are known with %+v", n, i+1, c.room)
-			}
-			if d := n - int(i) - 1; i%1000 == 0 && max(d, -d)*20 > int(i)+100 {
-				t.Errorf("%d of %d", n, i+1)
-			}
-			if len(s.table) > maxWords {
-				t.Fatalf("%d words", len(s.table))
-			}
-		}
-		if s.add(mix(7), c.room) {
-			t.Error("a known element is new")
-		}
-		c.room.release(s.table)
-		if c.room != nil && c.room.Words != before {
-			t.Errorf("of %d words %d come back", before, c.room.Words)
-		}
-	}
-}
-
 // R: a host takes about four kilobytes however much it does, unless there is room for more.
 func TestHostSize(t *testing.T) {
 	s := newScene().tries(100_000, 25, 0.01, true)
-	n := int(unsafe.Sizeof(s.h)) + 4*(cap(s.h.addrs.table)+cap(s.h.nets.table)+cap(s.h.heloNames.distinct.table)+cap(s.h.envelope.distinct.table))
+	n := int(unsafe.Sizeof(s.h)) + 4*(s.h.addrs.Words()+s.h.nets.Words()+s.h.heloNames.distinct.Words()+s.h.envelope.distinct.Words())
 	if n > 6<<10 {
 		t.Errorf("%d bytes, of which %d are the host itself", n, unsafe.Sizeof(s.h))
 	}
-	if got := s.h.nets.len(); got < 50_000 {
+	if got := s.h.nets.Len(); got < 50_000 {
 		t.Errorf("%d of 100,000 networks", got)
 	}
 }

@@ -1,6 +1,10 @@
 package detect
 
-import "fmt"
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+)
 
 func init() {
 	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Profile, f *Counters, r *Reason) string {
@@ -21,9 +25,9 @@ func tries(f *Counters, does, only string) string {
 
 // envelope holds in whose name a host sends, and to whom.
 type envelope struct {
-	distinct   set // domains ever sent from
-	senders    [maxDomains]Slot
-	recipients [maxWindow]Slot
+	distinct   sketch.Set // domains ever sent from
+	senders    [maxDomains]sketch.Slot
+	recipients [maxWindow]sketch.Slot
 	mails      uint32
 }
 
@@ -37,7 +41,7 @@ const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 // the server is none of ours.
 func (h *Profile) Sender(c *Config, hash uint32, direct bool, now int64) (fresh bool) {
 	e := &h.envelope
-	fresh = e.distinct.add(hash, nil)
+	fresh = e.distinct.Add(hash, nil)
 	if !direct {
 		return fresh
 	}
@@ -45,7 +49,7 @@ func (h *Profile) Sender(c *Config, hash uint32, direct bool, now int64) (fresh 
 	if int(h.reasons[SenderDomains].Value) >= c.MassSenderDomains && h.FoundLately(SenderDomains, now) {
 		return fresh
 	}
-	n, _ := Recently(e.senders[:], hash, Stamp(now), 86400)
+	n, _ := sketch.AddRecent(e.senders[:], hash, sketch.Stamp(now), 86400)
 	h.judgeSenders(c, n, now)
 	return fresh
 }
@@ -73,7 +77,7 @@ func (h *Profile) Recipient(c *Config, hash uint32, direct bool, now int64) {
 	if !direct {
 		return
 	}
-	if n, _ := Recently(h.envelope.recipients[:], hash, Stamp(now), 3600); n >= c.RecipientDomains {
+	if n, _ := sketch.AddRecent(h.envelope.recipients[:], hash, sketch.Stamp(now), 3600); n >= c.RecipientDomains {
 		h.raise(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
 	}
 }

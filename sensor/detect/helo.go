@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"spamsensor/sensor/sketch"
 )
 
 func init() {
@@ -103,9 +105,9 @@ const maxNames = 8
 
 // heloNames are the HELO names of a host.
 type heloNames struct {
-	distinct set
-	day      [maxNames]Slot // names given lately
-	name     [4]string      // the first ones
+	distinct sketch.Set
+	day      [maxNames]sketch.Slot // names given lately
+	name     [4]string             // the first ones
 	n        uint8
 	given    uint32 // how often it gave one
 	worst    string
@@ -118,7 +120,7 @@ type heloNames struct {
 func (h *Profile) Helo(c *Config, name []byte, hash uint32, direct, abroad bool, now int64) {
 	w := &h.heloNames
 	inc(&w.given)
-	w.distinct.add(hash, nil)
+	w.distinct.Add(hash, nil)
 	if !direct && (!abroad || ClassifyHelo(string(name)) != HeloBareIP) {
 		return
 	}
@@ -128,7 +130,7 @@ func (h *Profile) Helo(c *Config, name []byte, hash uint32, direct, abroad bool,
 	if h.reasons[HeloNames].Value >= maxNames && h.FoundLately(HeloNames, now) && h.reasons[HeloName].Weight >= 3.9 && h.FoundLately(HeloName, now) {
 		return // nothing more can be found
 	}
-	distinct, fresh := Recently(w.day[:], hash, Stamp(now), 86400)
+	distinct, fresh := sketch.AddRecent(w.day[:], hash, sketch.Stamp(now), 86400)
 	if distinct >= c.HeloNames {
 		h.raise(HeloNames, now, float64(distinct), float64(c.HeloNames), 3.9)
 	}
@@ -158,7 +160,7 @@ func (w *heloNames) quoted() (q []string) {
 	for _, s := range w.name[:w.n] {
 		q = append(q, fmt.Sprintf("%q", s))
 	}
-	if w.distinct.len() > len(q) {
+	if w.distinct.Len() > len(q) {
 		q = append(q, "...")
 	}
 	return q

@@ -1,6 +1,10 @@
 package detect
 
-import "fmt"
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+)
 
 func init() {
 	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
@@ -22,10 +26,10 @@ func init() {
 const namesTime, burstNames, burstTime = 600, 6, 20
 
 // mailNames judges a list of domains whose mail servers were named.
-func (h *Profile) mailNames(c *Config, code Code, list []Slot, now int64) {
-	if n := within(list, Stamp(now), namesTime); n >= c.MailNames {
+func (h *Profile) mailNames(c *Config, code Code, list []sketch.Slot, now int64) {
+	if n := sketch.CountRecent(list, sketch.Stamp(now), namesTime); n >= c.MailNames {
 		h.raise(code, now, float64(n), float64(c.MailNames), 3)
-	} else if n := within(list, Stamp(now), burstTime); n >= burstNames {
+	} else if n := sketch.CountRecent(list, sketch.Stamp(now), burstTime); n >= burstNames {
 		h.raise(code, now, float64(n), burstNames, 3)
 	}
 }
@@ -41,7 +45,7 @@ func (r *Reason) within() string {
 // TLSServerNamed is the observation of the server name in a TLS handshake, by the hash of its registered
 // domain. It says what a lookup says, and is seen where the DNS is not.
 func (h *Profile) TLSServerNamed(c *Config, domain uint32, now int64) {
-	Recently(h.tlsServers[:], domain, Stamp(now), namesTime)
+	sketch.AddRecent(h.tlsServers[:], domain, sketch.Stamp(now), namesTime)
 	h.mailNames(c, TLSNames, h.tlsServers[:], now)
 }
 
@@ -50,8 +54,8 @@ func (h *Profile) TLSServerNamed(c *Config, domain uint32, now int64) {
 type Lookups struct {
 	MX       uint32 // queries
 	LastUsed int64
-	mx       [maxDomains]Slot // domains whose servers were asked for
-	hosts    [maxDomains]Slot // domains with a mail host that was looked up
+	mx       [maxDomains]sketch.Slot // domains whose servers were asked for
+	hosts    [maxDomains]sketch.Slot // domains with a mail host that was looked up
 	lists    uint32
 	list     string
 	answers  [8]answer
@@ -94,9 +98,9 @@ func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now i
 	switch q {
 	case AsksMX:
 		inc(&l.MX)
-		Recently(l.mx[:], domain, Stamp(now), 3600)
+		sketch.AddRecent(l.mx[:], domain, sketch.Stamp(now), 3600)
 	case AsksHost:
-		Recently(l.hosts[:], domain, Stamp(now), namesTime)
+		sketch.AddRecent(l.hosts[:], domain, sketch.Stamp(now), namesTime)
 	case AsksList:
 		inc(&l.lists)
 		l.list = name
@@ -159,7 +163,7 @@ func (h *Profile) LookedUp(c *Config, l *Lookups, now int64) {
 	if h.maybeMTA() {
 		return
 	}
-	if n := within(l.mx[:], Stamp(now), 3600); n >= c.MXDomains {
+	if n := sketch.CountRecent(l.mx[:], sketch.Stamp(now), 3600); n >= c.MXDomains {
 		weight := 4.6
 		if n < c.MXDomains+setUp {
 			weight = 2.3

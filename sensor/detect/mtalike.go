@@ -1,6 +1,10 @@
 package detect
 
-import "fmt"
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+)
 
 func init() {
 	detectors[OneName] = detector{"one_name", Mitigating, func(h *Profile, f *Counters, r *Reason) string {
@@ -23,10 +27,10 @@ type mtaLike struct {
 	name         uint32 // the one HELO name; see named
 	sessions     uint32 // in which it was given
 	severalNames bool
-	deferred     [8]Slot // servers that said "later"
+	deferred     [8]sketch.Slot // servers that said "later"
 	deferrals    uint32
 	retried      uint32
-	clients      [2]Slot // hosts from outside that it serves
+	clients      [2]sketch.Slot // hosts from outside that it serves
 	served       uint32
 }
 
@@ -45,7 +49,7 @@ func (s *mtaLike) named(hash uint32, name []byte) {
 // Deferred is the observation that a server asked to come back later.
 func (h *Profile) Deferred(server uint32, now int64) {
 	inc(&h.mta.deferrals)
-	Recently(h.mta.deferred[:], server, Stamp(now), 4*3600)
+	sketch.AddRecent(h.mta.deferred[:], server, sketch.Stamp(now), 4*3600)
 }
 
 // A queue tries again after minutes: Postfix between 300 s and 4,000 s, RFC 5321 (section
@@ -59,9 +63,9 @@ func (s *mtaLike) tried(a *Attempt) {
 	}
 	for i := range s.deferred {
 		d := &s.deferred[i]
-		if age := Stamp(a.Time) - d.At; d.hash == a.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
+		if age := sketch.Stamp(a.Time) - d.At; d.Hash == a.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
 			inc(&s.retried)
-			d.hash = ^a.Addr // counted
+			d.Hash = ^a.Addr // counted
 		}
 	}
 }
@@ -74,7 +78,7 @@ func (h *Profile) Disown() {
 
 // Served is the observation that the host took a message from a client outside.
 func (h *Profile) Served(client uint32, now int64) {
-	n, _ := Recently(h.mta.clients[:], client, Stamp(now), 30*86400)
+	n, _ := sketch.AddRecent(h.mta.clients[:], client, sketch.Stamp(now), 30*86400)
 	h.mta.served = max(h.mta.served, uint32(n))
 	h.changed = true
 }

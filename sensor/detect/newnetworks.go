@@ -3,12 +3,14 @@ package detect
 import (
 	"fmt"
 	"math"
+
+	"spamsensor/sensor/sketch"
 )
 
 func init() {
 	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-			Plural(h.attempts(f), "connection"), Plural(h.nets.len(), "different mail network"), Span(f.Last-h.since(f)))
+			Plural(h.attempts(f), "connection"), Plural(h.nets.Len(), "different mail network"), Span(f.Last-h.since(f)))
 	}}
 	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
 		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))
@@ -33,7 +35,7 @@ type newNetworksTest struct {
 // failOver reports whether all there was is one burst: a mail that was tried at up to five
 // servers of its recipient's provider, and nothing new for an hour since.
 func (h *Profile) failOver(now int64) bool {
-	return h.nets.len() <= 5 && now-h.newNetworks.at > hour
+	return h.nets.Len() <= 5 && now-h.newNetworks.at > hour
 }
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
@@ -51,7 +53,7 @@ func (s *newNetworksTest) contact(c *Config, h *Profile, now int64) {
 	for i, r := range scales {
 		s.s[i] = max(0, s.s[i]-dt*r.fall) + r.step
 		if s.s[i] >= c.NewNetworksThreshold {
-			h.raise(NewNetworks, now, float64(h.nets.len()), 4, 6.9)
+			h.raise(NewNetworks, now, float64(h.nets.Len()), 4, 6.9)
 		}
 	}
 }
@@ -77,7 +79,7 @@ func judgeWindow(c *Config, h *Profile, a *Attempt) {
 	if h.reasons[ManyNetworks].Weight >= massWeight && h.FoundLately(ManyNetworks, a.Time) {
 		return
 	}
-	n, _ := Recently(h.hour[:], a.Net, Stamp(a.Time), 3600)
+	n, _ := sketch.AddRecent(h.hour[:], a.Net, sketch.Stamp(a.Time), 3600)
 	switch {
 	case n >= c.MassNetworks:
 		h.raise(ManyNetworks, a.Time, float64(n), float64(c.MassNetworks), massWeight)
@@ -92,7 +94,7 @@ func judgeSubmit(c *Config, h *Profile, a *Attempt) {
 	if a.Port == 25 || h.FoundLately(SubmitSpread, a.Time) {
 		return
 	}
-	if n, _ := Recently(h.submit[:], a.Net, Stamp(a.Time), 3600); n >= c.SubmitNetworks {
+	if n, _ := sketch.AddRecent(h.submit[:], a.Net, sketch.Stamp(a.Time), 3600); n >= c.SubmitNetworks {
 		h.raise(SubmitSpread, a.Time, float64(n), float64(c.SubmitNetworks), 4.6)
 	}
 }

@@ -1,18 +1,22 @@
 package detect
 
-import "math"
+import (
+	"math"
+
+	"spamsensor/sensor/sketch"
+)
 
 // Profile is all that is known of a source that is judged. The zero value knows nothing. It takes
-// about four kilobytes, however much the source does; see set for what may come on top.
+// about four kilobytes, however much the source does; see sketch.Set for what may come on top.
 type Profile struct {
-	// Room is what the sets may take beyond their share.
-	Room *Room
+	// Budget is the memory that sets may take beyond their own kilobyte.
+	Budget *sketch.Budget
 
-	addrs, nets set // destinations ever tried
+	addrs, nets sketch.Set // destinations ever tried
 
 	newNetworks         newNetworksTest
-	hour                [maxWindow]Slot // networks contacted lately
-	submit              [maxSubmit]Slot // the same, for submission
+	hour                [maxWindow]sketch.Slot // networks contacted lately
+	submit              [maxSubmit]sketch.Slot // the same, for submission
 	burst               burst
 	flood               flood
 	contacts            contacts
@@ -20,13 +24,13 @@ type Profile struct {
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without those that name a blocklist
 	unknownUsers        unknownUsers
-	relayDenied         [4]Slot // servers that wanted to know who it is
+	relayDenied         [4]sketch.Slot // servers that wanted to know who it is
 	blocklists          blocklists
 	heloNames           heloNames
 	dialect             dialect
 	envelope            envelope
 	lookups             *Lookups
-	tlsServers          [maxDomains]Slot // domains of servers that TLS handshakes named
+	tlsServers          [maxDomains]sketch.Slot // domains of servers that TLS handshakes named
 	mta                 mtaLike
 	behaviour           behaviour
 	guard               spoofGuard
@@ -71,21 +75,21 @@ type Verdict struct {
 // Adopt takes over what was counted before there was a Profile. It must be called before
 // the observation that made one necessary is given to it.
 func (h *Profile) Adopt(c *Config, f *Counters) {
-	for _, a := range f.addrs.hash[:f.addrs.n] {
-		h.addrs.add(a, h.Room)
+	for _, a := range f.addrs.All() {
+		h.addrs.Add(a, h.Budget)
 	}
-	for _, n := range f.nets.hash[:f.nets.n] {
-		if h.nets.add(n, h.Room) {
+	for _, n := range f.nets.All() {
+		if h.nets.Add(n, h.Budget) {
 			h.newNetworks.contact(c, h, f.First)
-			Recently(h.hour[:], n, Stamp(f.First), 3600)
+			sketch.AddRecent(h.hour[:], n, sketch.Stamp(f.First), 3600)
 		}
 	}
 }
 
-// Release gives back what the host took of the Room.
+// Release returns what the host took of the budget.
 func (h *Profile) Release() {
-	h.Room.release(h.addrs.table)
-	h.Room.release(h.nets.table)
+	h.addrs.Release(h.Budget)
+	h.nets.Release(h.Budget)
 }
 
 // Ignore says that a family of detectors does not count for this host.
@@ -99,12 +103,12 @@ func (h *Profile) Ignore(family Family) {
 
 // Attempted is the observation of an attempt, which Counters have counted already.
 func (h *Profile) Attempted(c *Config, f *Counters, a *Attempt) {
-	unknown := h.addrs.add(a.Addr, h.Room)
-	fresh := (unknown || h.addrs.rough) && h.nets.add(a.Net, h.Room) // a known address is in a known network
+	unknown := h.addrs.Add(a.Addr, h.Budget)
+	fresh := (unknown || h.addrs.Estimated()) && h.nets.Add(a.Net, h.Budget) // a known address is in a known network
 	if a.External {
 		inc(&h.external)
 	}
-	h.behaviour.attempted(a, h.addrs.len() <= probeTargets)
+	h.behaviour.attempted(a, h.addrs.Len() <= probeTargets)
 	if a.Relay {
 		return // where mail is meant to go
 	}
@@ -221,7 +225,7 @@ func (h *Profile) Judge(f *Counters, now int64) Verdict {
 		v.Score = max(v.Score, 0)
 	}
 	switch {
-	case v.Score >= 9.2 && h.dialogueProven() && (v.Families >= 3 || v.Families == 2 && h.heloNames.given == 0 && h.nets.len() >= networksUnread):
+	case v.Score >= 9.2 && h.dialogueProven() && (v.Families >= 3 || v.Families == 2 && h.heloNames.given == 0 && h.nets.Len() >= networksUnread):
 		v.Level = Confirmed
 	case v.Score >= 4.6 && (v.Families >= 2 || h.synOnlyFlood()) && h.notSpoofed():
 		v.Level = Likely

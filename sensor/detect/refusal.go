@@ -3,6 +3,8 @@ package detect
 import (
 	"fmt"
 	"math"
+
+	"spamsensor/sensor/sketch"
 )
 
 func init() {
@@ -66,7 +68,7 @@ func (h *Profile) SessionDecided(c *Config, refused, listed bool, now int64) {
 	}
 	if refused && !(listed && h.has(Serves)) {
 		h.judgeRefusals(c, now)
-		h.judgeSenders(c, within(h.envelope.senders[:], Stamp(now), 86400), now)
+		h.judgeSenders(c, sketch.CountRecent(h.envelope.senders[:], sketch.Stamp(now), 86400), now)
 	}
 	if !refused && h.has(Refusals) && !decided && h.refusalTestInForce().llr < partialLLR {
 		h.reasons[Refusals] = Reason{} // the test was on its way, and is not any more
@@ -86,7 +88,7 @@ func (h *Profile) judgeRefusals(c *Config, now int64) {
 	switch upper, _ := c.bounds(); {
 	case t.llr >= upper-1e-9:
 		h.raise(Refusals, now, float64(t.refused), 6, 4.6)
-	case t.llr >= partialLLR && (h.nets.len() > 1 || h.envelope.distinct.len() >= c.MassSenderDomains) && !h.has(Serves): // part of the way counts for as much, unless one server is the trouble of a few senders, or mail that others brought
+	case t.llr >= partialLLR && (h.nets.Len() > 1 || h.envelope.distinct.Len() >= c.MassSenderDomains) && !h.has(Serves): // part of the way counts for as much, unless one server is the trouble of a few senders, or mail that others brought
 		h.raise(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 }
@@ -140,7 +142,7 @@ func (h *Profile) judgeUnknown(c *Config, now int64) {
 // RelayDenied is the observation that a server refused because it does not know the client. Two servers that do
 // are one too many.
 func (h *Profile) RelayDenied(server uint32, now int64) {
-	if n, _ := Recently(h.relayDenied[:], server, Stamp(now), 86400); n >= 2 {
+	if n, _ := sketch.AddRecent(h.relayDenied[:], server, sketch.Stamp(now), 86400); n >= 2 {
 		h.raise(RelayDenials, now, float64(n), 2, 4.6)
 	}
 }

@@ -2,10 +2,10 @@ package detect
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"slices"
+
+	"spamsensor/sensor/sketch"
 )
 
 // Saved is what of a Profile survives a restart. Windows of minutes and hours do not: a host that
@@ -17,10 +17,10 @@ type Saved struct {
 	// Reasons by name, because their numbers are those of one version.
 	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
 
-	Nets          SavedSet `json:"Nets"` // so that they are not new again
-	Addrs         SavedSet `json:"Addrs"`
-	HeloNames     SavedSet `json:"HeloNames"`
-	SenderDomains SavedSet `json:"SenderDomains"`
+	Nets          sketch.Saved `json:"Nets"` // so that they are not new again
+	Addrs         sketch.Saved `json:"Addrs"`
+	HeloNames     sketch.Saved `json:"HeloNames"`
+	SenderDomains sketch.Saved `json:"SenderDomains"`
 
 	External      uint32           `json:"External"`
 	Retransmitted uint32           `json:"Repeated"`
@@ -47,12 +47,6 @@ type Saved struct {
 type SavedReason struct {
 	Reason
 	Text string `json:"Text,omitempty"`
-}
-
-// SavedSet is a set: its hashes, or when they are many the bits by which they are counted.
-type SavedSet struct {
-	Hashes []uint32 `json:"Hashes,omitempty"`
-	Bits   []byte   `json:"Bits,omitempty"`
 }
 
 // SavedNewNetworks is the test of new networks.
@@ -155,7 +149,7 @@ type SavedLists struct {
 func (h *Profile) Save(f *Counters) Saved {
 	o, s, m := &h.contacts, &h.mta, &h.behaviour
 	d := Saved{Verdict: h.verdict, Decided: h.decided,
-		Nets: h.nets.save(), Addrs: h.addrs.save(), HeloNames: h.heloNames.distinct.save(), SenderDomains: h.envelope.distinct.save(),
+		Nets: h.nets.Save(), Addrs: h.addrs.Save(), HeloNames: h.heloNames.distinct.Save(), SenderDomains: h.envelope.distinct.Save(),
 		External: h.external, Retransmitted: h.retransmitted, Answered: h.answered, Opened: h.sessions, Heard: h.spoken, Whole: h.twoSided, Attested: h.attested, Conflicting: h.conflicting,
 		NewNetworks: SavedNewNetworks{slices.Clone(h.newNetworks.s[:]), h.newNetworks.at},
 		Contacts:    SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
@@ -199,10 +193,10 @@ func (h *Profile) Restore(d *Saved, published bool) {
 			h.restored[Code(code)] = r
 		}
 	}
-	h.nets.load(&d.Nets, h.Room)
-	h.addrs.load(&d.Addrs, h.Room)
-	h.heloNames.distinct.load(&d.HeloNames, nil)
-	h.envelope.distinct.load(&d.SenderDomains, nil)
+	h.nets.Load(&d.Nets, h.Budget)
+	h.addrs.Load(&d.Addrs, h.Budget)
+	h.heloNames.distinct.Load(&d.HeloNames, nil)
+	h.envelope.distinct.Load(&d.SenderDomains, nil)
 	h.external, h.retransmitted, h.answered, h.sessions, h.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
 	h.twoSided, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
 	if d.Verdict.Level > Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
@@ -260,48 +254,6 @@ func Anonymous(text string) string {
 		b = append(b, text[i])
 	}
 	return string(b)
-}
-
-// save is the set as a checkpoint holds it.
-func (s *set) save() (d SavedSet) {
-	if !s.rough && s.n*4 <= setWords*3 {
-		for _, v := range s.table {
-			if v != 0 {
-				d.Hashes = append(d.Hashes, v)
-			}
-		}
-		slices.Sort(d.Hashes)
-		return d
-	}
-	rough := s
-	if !s.rough {
-		rough = &set{table: make([]uint32, setWords), rough: true}
-		for _, v := range s.table {
-			if v != 0 {
-				rough.mark(v)
-			}
-		}
-	}
-	for _, word := range rough.table {
-		d.Bits = binary.LittleEndian.AppendUint32(d.Bits, word)
-	}
-	return d
-}
-
-// load takes over what save gave; nothing of it if it is neither.
-func (s *set) load(d *SavedSet, room *Room) {
-	if len(d.Bits) == setWords*4 {
-		room.release(s.table)
-		*s = set{table: make([]uint32, setWords), rough: true}
-		for i := range s.table {
-			s.table[i] = binary.LittleEndian.Uint32(d.Bits[i*4:])
-			s.n += bits.OnesCount32(s.table[i])
-		}
-		return
-	}
-	for _, v := range d.Hashes[:min(len(d.Hashes), setWords)] {
-		s.add(v, room)
-	}
 }
 
 // MarshalText and UnmarshalText have checkpoints name classes, because their numbers are those of

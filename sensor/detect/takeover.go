@@ -3,12 +3,14 @@ package detect
 import (
 	"math"
 	"slices"
+
+	"spamsensor/sensor/sketch"
 )
 
 // Snapshot is what a machine takes with it to another address.
 type Snapshot struct {
 	host        Profile
-	nets, addrs SavedSet
+	nets, addrs sketch.Saved
 }
 
 // previous are the attempts of a machine under other addresses.
@@ -19,11 +21,11 @@ type previous struct {
 
 // Estate: see Inherit. It shares nothing with the Profile.
 func (h *Profile) Snapshot(f *Counters) *Snapshot {
-	e := &Snapshot{*h, h.nets.save(), h.addrs.save()}
+	e := &Snapshot{*h, h.nets.Save(), h.addrs.Save()}
 	w := &e.host
-	w.heloNames.distinct.table = slices.Clone(w.heloNames.distinct.table)
-	w.envelope.distinct.table = slices.Clone(w.envelope.distinct.table)
-	w.nets, w.addrs = set{}, set{}
+	w.heloNames.distinct = w.heloNames.distinct.Clone()
+	w.envelope.distinct = w.envelope.distinct.Clone()
+	w.nets, w.addrs = sketch.Set{}, sketch.Set{}
 	if w.previous.attempts == 0 {
 		w.previous.first = f.First
 	}
@@ -37,14 +39,14 @@ func (h *Profile) Snapshot(f *Counters) *Snapshot {
 func (h *Profile) TakeOver(c *Config, e *Snapshot, f *Counters) {
 	own := *h
 	*h = e.host
-	h.Room, h.ignored = own.Room, own.ignored
+	h.Budget, h.ignored = own.Budget, own.ignored
 	for code := range h.reasons {
 		if h.ignored>>code&1 != 0 {
 			h.reasons[code] = Reason{}
 		}
 	}
-	h.nets.load(&e.nets, h.Room)
-	h.addrs.load(&e.addrs, h.Room)
+	h.nets.Load(&e.nets, h.Budget)
+	h.addrs.Load(&e.addrs, h.Budget)
 	h.add(c, &own, f)
 	own.Release()
 	h.level, h.changed = NoLevel, true
@@ -59,16 +61,16 @@ func (h *Profile) add(c *Config, o *Profile, f *Counters) {
 	if o.lookups != nil {
 		h.lookups = o.lookups
 	}
-	o.addrs.each(func(v uint32) { h.addrs.add(v, h.Room) })
-	o.nets.each(func(v uint32) {
-		if h.nets.add(v, h.Room) {
+	o.addrs.Each(func(v uint32) { h.addrs.Add(v, h.Budget) })
+	o.nets.Each(func(v uint32) {
+		if h.nets.Add(v, h.Budget) {
 			h.newNetworks.contact(c, h, o.contacted(v, f))
 		}
 	})
-	slots := func(to, from []Slot, span uint32) (most int) {
+	slots := func(to, from []sketch.Slot, span uint32) (most int) {
 		for _, x := range from {
 			if x.At != 0 {
-				n, _ := Recently(to, x.hash, x.At, span)
+				n, _ := sketch.AddRecent(to, x.Hash, x.At, span)
 				most = max(most, n)
 			}
 		}
@@ -123,7 +125,7 @@ func (h *Profile) add(c *Config, o *Profile, f *Counters) {
 }
 
 // addSaid is the part of add that is about what was said and answered.
-func (h *Profile) addSaid(c *Config, o *Profile, now int64, slots func(to, from []Slot, span uint32) int) {
+func (h *Profile) addSaid(c *Config, o *Profile, now int64, slots func(to, from []sketch.Slot, span uint32) int) {
 	_, lower := c.bounds()
 	for _, t := range [][2]*refusalTest{{&h.refusalTest, &o.refusalTest}, {&h.refusalTestUnlisted, &o.refusalTestUnlisted}} {
 		to, from := t[0], t[1]
@@ -147,7 +149,7 @@ func (h *Profile) addSaid(c *Config, o *Profile, now int64, slots func(to, from 
 	h.blocklists.add(&o.blocklists)
 	w := &h.heloNames
 	w.given += o.heloNames.given
-	o.heloNames.distinct.each(func(v uint32) { w.distinct.add(v, nil) })
+	o.heloNames.distinct.Each(func(v uint32) { w.distinct.Add(v, nil) })
 	if n := slots(w.day[:], o.heloNames.day[:], 86400); n >= c.HeloNames {
 		h.raise(HeloNames, now, float64(n), float64(c.HeloNames), 3.9)
 	}
@@ -163,7 +165,7 @@ func (h *Profile) addSaid(c *Config, o *Profile, now int64, slots func(to, from 
 	h.judgeDialect(now)
 	v := &h.envelope
 	v.mails += o.envelope.mails
-	o.envelope.distinct.each(func(x uint32) { v.distinct.add(x, nil) })
+	o.envelope.distinct.Each(func(x uint32) { v.distinct.Add(x, nil) })
 	senders := slots(v.senders[:], o.envelope.senders[:], 86400)
 	if n := slots(v.recipients[:], o.envelope.recipients[:], 3600); n >= c.RecipientDomains {
 		h.raise(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
@@ -172,14 +174,14 @@ func (h *Profile) addSaid(c *Config, o *Profile, now int64, slots func(to, from 
 		h.judgeRefusals(c, now)
 	}
 	if o.envelope.mails > 0 || o.refusalTest.refused > 0 {
-		h.judgeSenders(c, max(senders, within(v.senders[:], Stamp(now), 86400)), now)
+		h.judgeSenders(c, max(senders, sketch.CountRecent(v.senders[:], sketch.Stamp(now), 86400)), now)
 	}
 }
 
 // contacted is when a network was contacted, as far as that is known.
 func (h *Profile) contacted(net uint32, f *Counters) int64 {
 	for _, x := range h.hour {
-		if x.At != 0 && x.hash == net {
+		if x.At != 0 && x.Hash == net {
 			return int64(x.At) * second
 		}
 	}
@@ -246,7 +248,7 @@ func (s *mtaLike) add(from *mtaLike) {
 	}
 	for _, d := range from.deferred {
 		if d.At != 0 {
-			Recently(s.deferred[:], d.hash, d.At, 4*3600)
+			sketch.AddRecent(s.deferred[:], d.Hash, d.At, 4*3600)
 		}
 	}
 	s.deferrals += from.deferrals
@@ -254,7 +256,7 @@ func (s *mtaLike) add(from *mtaLike) {
 	n := 0
 	for _, x := range from.clients {
 		if x.At != 0 {
-			n, _ = Recently(s.clients[:], x.hash, x.At, 30*86400)
+			n, _ = sketch.AddRecent(s.clients[:], x.Hash, x.At, 30*86400)
 		}
 	}
 	s.served = max(s.served, from.served, uint32(n))

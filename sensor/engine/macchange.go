@@ -78,7 +78,7 @@ func (s *shard) macChanged(src *source, p *packet) {
 func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	old, before := *hst, src.facts
 	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending, former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
-	hst.Room = &s.room
+	hst.Budget = &s.room
 	src.mac = p.mac
 	src.flags &^= macSuspect
 	s.follow(src)

@@ -8,6 +8,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/sketch"
 )
 
 // Mail servers of ours are watched besides: a server's sessions are in the shards of its
@@ -25,7 +26,7 @@ type servers struct {
 	nextHour     int64         // when records are given out
 	lastTick     int64         // the latest second
 	quietSpent   int64         // hours in which nothing came that were told one by one
-	room         detect.Room   // for what waits in their queues
+	budget       sketch.Budget // for what waits in their queues
 }
 
 // mailServer is one of them. The fields belong to who holds tickMu.
@@ -55,12 +56,12 @@ func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
 }
 
 func (e *Engine) initServers() {
-	e.servers.room.Words = e.cfg.Limits.QueueBytes / 4
+	e.servers.budget.Words = e.cfg.Limits.QueueBytes / 4
 	known := map[flowtable.Addr]*mailServer{}
 	for a, r := range e.declared.roles {
 		if r.server {
 			known[a] = &mailServer{addr: r.net.Addr(), declared: true}
-			known[a].Sound(&e.servers.room)
+			known[a].Sound(&e.servers.budget)
 		}
 	}
 	e.servers.known.Store(&known)
@@ -93,7 +94,7 @@ func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 		more[k] = s
 	}
 	more[a] = &mailServer{addr: addr(a, v6)}
-	more[a].Sound(&e.servers.room)
+	more[a].Sound(&e.servers.budget)
 	e.servers.known.Store(&more)
 	return more[a]
 }
@@ -277,7 +278,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 			continue
 		}
 		s.Server = *d.State
-		s.Server.Sound(&e.servers.room)
+		s.Server.Sound(&e.servers.budget)
 		s.resumed = true
 		for c, f := range d.Findings {
 			if c >= detect.OpenRelay && c < detect.Classes && f != nil {

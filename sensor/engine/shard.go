@@ -7,6 +7,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
 )
@@ -32,7 +33,7 @@ type shard struct {
 	pendingDirect   []flowtable.Ref                   // sources whose first direct connection was not told yet
 	openFindings    []flowtable.Ref                   // sources with an open finding
 	pendingContacts []flowtable.Ref                   // sources whose first contacts wait for an answer
-	room            detect.Room                       // for sets of more than their share
+	room            sketch.Budget                     // for sets of more than their share
 	dnsLookups      dnsLookups                        // what hosts asked the DNS
 	inboundNotes    []inboundNote                     // for sources in other shards
 	pendingInbound  map[flowtable.Host]pendingInbound // what was noted about hosts that are not known yet

@@ -166,7 +166,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 		s.dropHost(src)
 	}
 	hst := &host{}
-	hst.Room = &s.room
+	hst.Budget = &s.room
 	s.applyRole(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
 	s.applyInbound(hst, s.t.Sources.KeyOf(ref))

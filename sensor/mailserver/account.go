@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 )
 
 // Accounts are those of a mail server, by a keyed hash of their names: it is known where names are sent
@@ -82,7 +83,7 @@ func (a *Accounts) of(hash uint32, now int64) (x Account, ok bool) {
 
 // seen notes something in a list, in which the oldest makes room.
 func seen(list []Seen, hash uint32, now int64) []Seen {
-	at := detect.Stamp(now)
+	at := sketch.Stamp(now)
 	for i := range list {
 		if list[i].Hash == hash {
 			list[i].Last = at
@@ -155,7 +156,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) 
 	var why []string
 	spread := 0
 	for _, n := range x.Nets {
-		if detect.Stamp(now)-n.Last < 86400 {
+		if sketch.Stamp(now)-n.Last < 86400 {
 			spread++
 		}
 	}
@@ -174,7 +175,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) 
 	}
 	fresh := 0
 	for _, d := range x.Domains {
-		if d.First > detect.Stamp(x.First)+86400 && detect.Stamp(now)-d.First < 86400 {
+		if d.First > sketch.Stamp(x.First)+86400 && sketch.Stamp(now)-d.First < 86400 {
 			fresh++
 		}
 	}

@@ -3,7 +3,7 @@ package mailserver
 import (
 	"math"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 )
 
 // Outage is a time in which most of what a server tries to deliver fails: its line is down, its name servers are, or everybody
@@ -24,7 +24,7 @@ type Outage struct {
 	Waited    int            `json:"Waited"` // most that waited meanwhile
 	good, bad float64        // tries, half of them forgotten after a quarter of an hour
 	at        int64          // when that was done last
-	nets      [3]detect.Slot // that failed
+	nets      [3]sketch.Slot // that failed
 	most      bool           // one that usually takes half
 }
 
@@ -45,7 +45,7 @@ func (o *Outage) failed(net uint32, fresh bool, share float64, now int64) {
 		return
 	}
 	o.bad++
-	detect.Recently(o.nets[:], net, detect.Stamp(now), 2*3600)
+	sketch.AddRecent(o.nets[:], net, sketch.Stamp(now), 2*3600)
 }
 
 func (o *Outage) worked() { o.good++ }
@@ -54,7 +54,7 @@ func (o *Outage) worked() { o.good++ }
 func (o *Outage) tick(now int64, waiting int) bool {
 	n := 0
 	for _, s := range o.nets {
-		if s.At != 0 && detect.Stamp(now)-s.At < 2*3600 {
+		if s.At != 0 && sketch.Stamp(now)-s.At < 2*3600 {
 			n++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 )
 
 // Queue estimates from outside how much mail waits in a mail server: what was refused for now
@@ -33,8 +34,8 @@ type Queue struct {
 	Outage       Outage              `json:"Outage"`
 
 	trying  []try
-	room    *detect.Room // shared with other servers; nil means that only the bounds below hold
-	letters int          // in Silent
+	budget  *sketch.Budget // shared with other servers; nil means that only the bounds below hold
+	letters int            // in Silent
 }
 
 // Deferred is what waits.
@@ -60,8 +61,8 @@ const (
 )
 
 // share has the queue share its memory with others. What does not fit is forgotten.
-func (q *Queue) share(room *detect.Room) {
-	q.room, q.letters = room, 0
+func (q *Queue) share(budget *sketch.Budget) {
+	q.budget, q.letters = budget, 0
 	for k := range q.Waiting {
 		if !q.take() {
 			delete(q.Waiting, k)
@@ -102,11 +103,11 @@ func (q *Queue) resume(now int64) {
 	q.trying = nil
 }
 
-func (q *Queue) take() bool { return q.room == nil || q.room.Take(deferredWords) }
+func (q *Queue) take() bool { return q.budget == nil || q.budget.Take(deferredWords) }
 
 func (q *Queue) giveBack(n int) {
-	if q.room != nil {
-		q.room.Words += n * deferredWords
+	if q.budget != nil {
+		q.budget.Words += n * deferredWords
 	}
 }
 

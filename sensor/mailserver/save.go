@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 )
 
 // Clone is a copy of what a checkpoint holds.
@@ -31,8 +31,8 @@ func (s *Server) Clone() *Server {
 }
 
 // Sound corrects what a checkpoint cannot hold unless somebody wrote into it: indexes that point
-// nowhere. room is what its queue shares with others from now on.
-func (s *Server) Sound(room *detect.Room) {
+// nowhere. budget is what its queue shares with others from now on.
+func (s *Server) Sound(budget *sketch.Budget) {
 	s.Traffic.Bin, s.Traffic.From = max(0, s.Traffic.Bin), max(0, s.Traffic.From)
 	for i := range s.Traffic.Series {
 		past := &s.Traffic.Series[i].Batches
@@ -40,7 +40,7 @@ func (s *Server) Sound(room *detect.Room) {
 		s.Traffic.Series[i].sound()
 	}
 	s.Queue.Hour = max(0, s.Queue.Hour)
-	s.Queue.share(room)
+	s.Queue.share(budget)
 	for k, d := range s.Relay.Domains {
 		d.N = min(d.N, uint8(len(d.Nets)))
 		s.Relay.Domains[k] = d

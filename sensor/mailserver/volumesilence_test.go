@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/sketch"
 )
 
 // sane reports what in a server's baseline is no number that a count can have.
@@ -79,7 +79,7 @@ func TestUnsoundMeans(t *testing.T) {
 	for i, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), -2, float32(math.Inf(-1))} {
 		s.Traffic.Series[OutMessages].Mean[i], s.Traffic.Series[OutMessages].Weeks[i] = bad, 255
 	}
-	s.Sound(&detect.Room{Words: 1000})
+	s.Sound(&sketch.Budget{Words: 1000})
 	sane(t, &s.Traffic, 0)
 	for i := range int64(400) {
 		s.Tick(monday+i*hour, func(Verdict) {})

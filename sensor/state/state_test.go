@@ -15,6 +15,7 @@ import (
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/sketch"
 )
 
 // sample is a checkpoint in which nothing is zero that can be something.
@@ -25,7 +26,7 @@ func sample(n int64) *Checkpoint {
 		c.Engine.Sources = append(c.Engine.Sources, engine.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2}, VLAN: []uint16{7},
 			Facts: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
 			Host: &engine.SavedHost{Memory: detect.Saved{Verdict: detect.Verdict{Level: detect.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: detect.Reason{First: 1, Weight: 6.9}, Text: "many"}},
-				Nets: detect.SavedSet{Hashes: []uint32{1, 2, 3}}, Addrs: detect.SavedSet{Bits: make([]byte, 1024)}, Lists: detect.SavedLists{Names: []string{"list.example"}}},
+				Nets: sketch.Saved{Hashes: []uint32{1, 2, 3}}, Addrs: sketch.Saved{Bits: make([]byte, 1024)}, Lists: detect.SavedLists{Names: []string{"list.example"}}},
 				Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3, Level: detect.Likely, Open: true}}}})
 	}
 	return c

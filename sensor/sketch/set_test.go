@@ -1,0 +1,43 @@
+package sketch
+
+import "testing"
+
+func TestSet(t *testing.T) {
+	for _, c := range []struct {
+		budget *Budget
+		exact  int // up to here nothing is estimated
+	}{{nil, 190}, {&Budget{Words: 512 + 1024}, 380}, {&Budget{Words: 1 << 20}, 6000}} {
+		before := 0
+		if c.budget != nil {
+			before = c.budget.Words
+		}
+		var s Set
+		for i := range uint32(20_000) {
+			fresh := s.Add(mix(i+1), c.budget)
+			n := s.Len()
+			if int(i) < c.exact && (!fresh || n != int(i)+1 || s.Add(mix(i/2+1), c.budget)) {
+				t.Fatalf("%d of %d are known with %+v", n, i+1, c.budget)
+			}
+			if d := n - int(i) - 1; i%1000 == 0 && max(d, -d)*20 > int(i)+100 {
+				t.Errorf("%d of %d", n, i+1)
+			}
+			if len(s.table) > maxWords {
+				t.Fatalf("%d words", len(s.table))
+			}
+		}
+		if s.Add(mix(7), c.budget) {
+			t.Error("a known element is new")
+		}
+		c.budget.release(s.table)
+		if c.budget != nil && c.budget.Words != before {
+			t.Errorf("of %d words %d come back", before, c.budget.Words)
+		}
+	}
+}
+
+func mix(i uint32) uint32 { // splitmix64
+	z := uint64(i) * 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return uint32(z ^ z>>31)
+}
