@@ -9,8 +9,8 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// Whether time grows with the length of the input alone: files of the same kind, one twice as long
-// as the other, read whole. An operation is a file.
+// BenchmarkLength shows whether the time grows with the length of the input alone: it reads
+// captures of the same workload, one twice as long as the other. An operation is a file.
 func BenchmarkLength(b *testing.B) {
 	for _, kind := range []string{"w1", "w2", "w3"} {
 		for _, mb := range []uint64{32, 64} {

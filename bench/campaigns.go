@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,31 +16,72 @@ import (
 	"spamsensor/bench/campaign"
 )
 
-// campaigns draws campaigns, has the sensor and the reference detectors listen to them, and prints
-// what was right, what was wrong and how long it took.
+// campaigns draws campaigns, passes their packets to the sensor and the reference detectors, and
+// prints the share of right verdicts, the wrong ones, and the time until each was given.
 //
 //	go run ./bench campaigns                              all scenarios, one day, the usual variants
 //	go run ./bench campaigns -scenario ten -variants none the ten of DETECTION 3.2
-//	go run ./bench campaigns -seed held-out-1             a seed that no threshold was looked at with
+//	go run ./bench campaigns -seed held-out-1         a seed that no threshold was chosen on
 //	go run ./bench campaigns -scenario clean -hosts 100 -days 6 -variants none -suricata=false
 func campaigns(args []string, stdout, stderr io.Writer) int {
+	o, err := parseCampaignOptions(args, stderr)
+	if errors.Is(err, errUsage) {
+		return 2
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 2
+	}
+	r, err := o.run()
+	if err == nil && o.asJSON {
+		e := json.NewEncoder(stdout)
+		e.SetIndent("", " ")
+		err = e.Encode(r)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	if !o.asJSON {
+		r.print(stdout, o.listMisses)
+	}
+	return 0
+}
+
+// campaignOptions are the options of campaigns.
+type campaignOptions struct {
+	cfg        campaign.Config
+	seed       string
+	variants   []*campaign.Variant // beside the plain campaign
+	workers    int
+	suricata   bool
+	write      string
+	listMisses bool
+	asJSON     bool
+}
+
+// errUsage means that the flag package has printed the error.
+var errUsage = errors.New("usage")
+
+// parseCampaignOptions reads the command line. stderr gets the usage.
+func parseCampaignOptions(args []string, stderr io.Writer) (o campaignOptions, err error) {
 	flags := flag.NewFlagSet("campaigns", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	seed := flags.String("seed", "1", "1, 2, ... are for calibrating; held-out-1, held-out-2, "+
-		"... are for reporting only")
+	flags.StringVar(&o.seed, "seed", "1",
+		"1, 2, ... are for calibrating; held-out-1, held-out-2, ... are for reporting only")
 	scenarios := flags.String("scenario", "all",
 		"all, ten, bots, clean, limits, or names separated by commas")
-	hosts := flags.Int("hosts", 10, "hosts of each scenario")
-	days := flags.Float64("days", 1, "days that hosts live")
+	flags.IntVar(&o.cfg.Hosts, "hosts", 10, "hosts of each scenario")
+	flags.Float64Var(&o.cfg.Days, "days", 1, "days that hosts live")
 	variants := flags.String("variants", "usual",
 		"usual, encapsulations, all, none, or names separated by commas")
-	workers := flags.Int("workers", runtime.GOMAXPROCS(0),
+	flags.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0),
 		"sites that live at a time; the result does not depend on it")
-	suricata := flags.Bool("suricata", true, "run suricata too, where it is installed")
-	write := flags.String("write", "", "write the frames of each site, and the truth about its "+
-		"hosts, to this directory")
-	listMisses := flags.Bool("misses", false, "list every host of which not all was right")
-	asJSON := flags.Bool("json", false, "print JSON")
+	flags.BoolVar(&o.suricata, "suricata", true, "run suricata too, where it is installed")
+	flags.StringVar(&o.write, "write", "",
+		"write the frames of each site, and the truth about its hosts, to this directory")
+	flags.BoolVar(&o.listMisses, "misses", false, "list every host of which not all was right")
+	flags.BoolVar(&o.asJSON, "json", false, "print JSON")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: bench campaigns [options]")
 		flags.PrintDefaults()
@@ -49,59 +91,49 @@ func campaigns(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
-		return 2
+		return o, errUsage
 	}
-	number, err := parseSeed(*seed)
-	cfg := campaign.Config{Seed: number, Hosts: *hosts, Days: *days}
-	if err == nil {
-		cfg.Scenarios, err = pickScenarios(*scenarios)
+	if o.cfg.Seed, err = parseSeed(o.seed); err != nil {
+		return o, err
 	}
-	var variantList []*campaign.Variant
-	if err == nil {
-		variantList, err = pickVariants(*variants)
+	if o.cfg.Scenarios, err = pickScenarios(*scenarios); err != nil {
+		return o, err
 	}
-	if err == nil && (*hosts < 1 || *days <= 0 || *days > 60 || *workers < 1) {
+	if o.variants, err = pickVariants(*variants); err != nil {
+		return o, err
+	}
+	if o.cfg.Hosts < 1 || o.cfg.Days <= 0 || o.cfg.Days > 60 || o.workers < 1 {
 		err = fmt.Errorf("hosts and workers must be at least 1, days between 0 and 60")
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return 2
-	}
+	return o, err
+}
+
+// run runs the plain campaign and its variants.
+func (o *campaignOptions) run() (*report, error) {
 	began := time.Now()
-	tool, err := exec.LookPath("suricata")
-	if err != nil || !*suricata {
-		tool = ""
+	program, err := exec.LookPath("suricata")
+	if err != nil || !o.suricata {
+		program = ""
 	}
-	base, err := runVariant(cfg, campaign.Plain, *workers, copyOptions{tool, *write})
+	base, err := runVariant(o.cfg, campaign.Plain, o.workers, copyOptions{program, o.write})
 	if err != nil {
-		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return 1
+		return nil, err
 	}
-	r := newReport(*seed, cfg, base)
-	for _, v := range variantList {
-		run, err := runVariant(cfg, v, *workers, copyOptions{dir: *write})
+	r := newReport(o.seed, base)
+	for _, v := range o.variants {
+		run, err := runVariant(o.cfg, v, o.workers, copyOptions{dir: o.write})
 		if err != nil {
-			fmt.Fprintf(stderr, "bench: %v\n", err)
-			return 1
+			return nil, err
 		}
 		r.add(v, base, run)
 	}
 	r.Goals = r.goals()
 	r.Took = time.Since(began).Seconds()
-	if *asJSON {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", " ")
-		if err := e.Encode(r); err != nil {
-			fmt.Fprintf(stderr, "bench: %v\n", err)
-			return 1
-		}
-		return 0
-	}
-	r.print(stdout, *listMisses)
-	return 0
+	return r, nil
 }
 
-// parseSeed keeps the two kinds of seeds apart: whoever has looked at a seed has calibrated on it.
+// parseSeed returns the number of a seed. Seeds for calibration and held-out seeds never have the
+// same number: a seed whose results somebody has looked at is a seed for calibration.
 func parseSeed(s string) (uint64, error) {
 	base := uint64(0)
 	n, held := strings.CutPrefix(s, "held-out-")
@@ -116,6 +148,7 @@ func parseSeed(s string) (uint64, error) {
 	return base + v, nil
 }
 
+// pickScenarios returns the scenarios of a list of names and groups, each once.
 func pickScenarios(names string) (list []*campaign.Scenario, err error) {
 	for _, name := range strings.Split(names, ",") {
 		found := false
@@ -137,6 +170,7 @@ func pickScenarios(names string) (list []*campaign.Scenario, err error) {
 	return list, nil
 }
 
+// pickVariants returns the variants of a list of names and groups.
 func pickVariants(names string) (list []*campaign.Variant, err error) {
 	for _, name := range strings.Split(names, ",") {
 		found := name == "none"

@@ -11,13 +11,13 @@ import (
 	"spamsensor/bench/campaign"
 )
 
-// copyOptions are the files that a run leaves, or needs for suricata. The zero value makes none.
+// copyOptions say which files a run leaves, or needs for Suricata. The zero value makes none.
 type copyOptions struct {
-	suricata string // the program; empty is not run
-	dir      string // where files stay; empty is nowhere
+	suricata string // path of the program; "" means that it is not run
+	dir      string // directory of files that stay; "" means none
 }
 
-// siteCopy is a site's frames in a file; nil is none.
+// siteCopy is a capture file of a site's frames. A nil *siteCopy writes nothing.
 type siteCopy struct {
 	copyOptions
 	file *os.File
@@ -25,6 +25,7 @@ type siteCopy struct {
 	temp string
 }
 
+// open creates a site's capture file; it returns nil if the options ask for none.
 func (c copyOptions) open(site *campaign.Site, v *campaign.Variant) (*siteCopy, error) {
 	if c == (copyOptions{}) {
 		return nil, nil
@@ -47,13 +48,16 @@ func (c copyOptions) open(site *campaign.Site, v *campaign.Variant) (*siteCopy, 
 	return &siteCopy{copyOptions: c, file: f, pcap: campaign.NewFile(f, v.Link()), temp: temp}, nil
 }
 
+// write writes a frame; length is its length on the wire.
 func (c *siteCopy) write(at int64, data []byte, length int) {
 	if c != nil {
 		c.pcap.Write(at, data, length)
 	}
 }
 
-// close ends the file, writes the truth beside it, and has suricata read it.
+// close ends the file, writes the truth about its hosts beside it, and runs Suricata on it. alarms
+// are the times of Suricata's first alarm about each host that is not declared; nil if it did not
+// run.
 func (c *siteCopy) close(site *campaign.Site) (alarms map[netip.Addr]int64, err error) {
 	if c == nil {
 		return nil, nil
@@ -83,6 +87,7 @@ func (c *siteCopy) close(site *campaign.Site) (alarms map[netip.Addr]int64, err 
 	return alarms, nil
 }
 
+// remove removes the temporary files.
 func (c *siteCopy) remove() {
 	if c != nil {
 		c.file.Close()
@@ -90,7 +95,7 @@ func (c *siteCopy) remove() {
 	}
 }
 
-// hostTruth is what a file's reader must know of a host to judge a verdict.
+// hostTruth is the truth about a host, as the reader of a capture file needs it to judge a verdict.
 type hostTruth struct {
 	Addr     netip.Addr `json:"addr"`
 	Scenario string     `json:"scenario"`
@@ -107,13 +112,15 @@ type hostTruth struct {
 	Frames   int        `json:"frames"`
 }
 
+// groundTruth lists the truth about all hosts of a site.
 func groundTruth(site *campaign.Site) (list []hostTruth) {
 	for _, h := range site.Hosts {
-		list = append(list, hostTruth{Addr: h.Seen(), Scenario: h.Scenario.Name, Kind: h.Kind,
-			Role: h.Role, Infected: h.Infected(), Expect: h.Scenario.Expect.Class,
-			Declared: h.Declared,
-			From:     h.From, Until: h.Until, Bad: h.Bad, Attempts: len(h.Marks.Attempts),
-			Sessions: len(h.Marks.Sessions), Frames: h.Frames})
+		list = append(list, hostTruth{
+			Addr: h.Seen(), Scenario: h.Scenario.Name, Kind: h.Kind, Role: h.Role,
+			Infected: h.Infected(), Expect: h.Scenario.Expect.Class, Declared: h.Declared,
+			From: h.From, Until: h.Until, Bad: h.Bad, Attempts: len(h.Marks.Attempts),
+			Sessions: len(h.Marks.Sessions), Frames: h.Frames,
+		})
 	}
 	return list
 }

@@ -12,7 +12,7 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// report is what one call of `bench campaigns` found.
+// report is the result of one call of `bench campaigns`.
 type report struct {
 	Seed          string            `json:"seed"`
 	Hosts         int               `json:"hosts"`
@@ -39,7 +39,7 @@ type calibrationJSON struct {
 	Bots  share  `json:"bots"`
 }
 
-// miss is a host of which not all that should be said was said, or something else.
+// miss is a host without a finding that it should have, or with a wrong one.
 type miss struct {
 	Scenario string            `json:"scenario"`
 	Number   int               `json:"number"`
@@ -49,6 +49,7 @@ type miss struct {
 	Reasons  string            `json:"reasons"`
 }
 
+// misses are the hosts with a wrong result, in the order of the report.
 func misses(list []*hostResult) (all []miss) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b *hostResult) int {
@@ -68,7 +69,7 @@ func misses(list []*hostResult) (all []miss) {
 	return all
 }
 
-// printMisses lists them: what was drawn, what was said, and why.
+// printMisses lists hosts: the draw, the findings, and the reasons of the latest finding.
 func printMisses(out io.Writer, list []miss) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range list {
@@ -83,7 +84,7 @@ func printMisses(out io.Writer, list []miss) {
 	w.Flush()
 }
 
-// variantResult is a variant's row.
+// variantResult is the row of a variant in the report.
 type variantResult struct {
 	Name          string            `json:"name"`
 	About         string            `json:"about"`
@@ -100,7 +101,8 @@ type variantResult struct {
 	References    map[string]total  `json:"anchors"`
 }
 
-func newReport(seed string, cfg campaign.Config, run *runResult) *report {
+// newReport makes the report of the plain campaign.
+func newReport(seed string, run *runResult) *report {
 	r := &report{Seed: seed, Hosts: len(run.hosts), Packets: run.packets,
 		UnknownHosts: run.unknownHosts, references: run.references,
 		Scenarios: scoreScenarios(run), Likely: totalOf(run.hosts, atLikely),
@@ -121,6 +123,7 @@ func newReport(seed string, cfg campaign.Config, run *runResult) *report {
 	return r
 }
 
+// scoreRange is a range of scores in words.
 func scoreRange(from, to float64) string {
 	switch {
 	case math.IsInf(from, -1):
@@ -131,7 +134,7 @@ func scoreRange(from, to float64) string {
 	return fmt.Sprintf("%.1f to %.1f", from, to)
 }
 
-// reportOrder is where a scenario comes in the report.
+// reportOrder is the place of a scenario in the report.
 func reportOrder(sc *campaign.Scenario) int {
 	if i := slices.Index(campaign.All, sc); i >= 0 {
 		return i
@@ -139,7 +142,7 @@ func reportOrder(sc *campaign.Scenario) int {
 	return len(campaign.All)
 }
 
-// scoreScenarios are the rows of all scenarios, in the order of campaign.All.
+// scoreScenarios returns the rows of all scenarios, in the order of campaign.All.
 func scoreScenarios(run *runResult) (list []*scenarioResult) {
 	by := map[*campaign.Scenario][]*hostResult{}
 	var order []*campaign.Scenario
@@ -159,9 +162,11 @@ func scoreScenarios(run *runResult) (list []*scenarioResult) {
 	return list
 }
 
+// sensor is the name of the sensor among the references.
 const sensor = "sensor, likely"
 
-// referenceTotals leaves out hosts that are declared, of which the anchors are not told.
+// referenceTotals returns the totals of the sensor and of the references. Declared hosts are left
+// out, because the references have no declarations.
 func referenceTotals(run *runResult) map[string]total {
 	totals := map[string]total{}
 	list := slices.DeleteFunc(slices.Clone(run.hosts), func(o *hostResult) bool {
@@ -176,6 +181,7 @@ func referenceTotals(run *runResult) map[string]total {
 	return totals
 }
 
+// add adds a variant; base is the plain campaign.
 func (r *report) add(v *campaign.Variant, base, run *runResult) {
 	list := scoreScenarios(run)
 	n, where := changedVerdicts(base, run)
@@ -190,7 +196,7 @@ func (r *report) add(v *campaign.Variant, base, run *runResult) {
 			Targets: judgeTargets(run.hosts), References: referenceTotals(run)})
 }
 
-// tenDiagnosed counts those of the ten scenarios of which at least 95 of 100 hosts were diagnosed
+// tenDiagnosed is the number of the ten scenarios in which at least 95 of 100 hosts were diagnosed
 // as expected.
 func tenDiagnosed(list []*scenarioResult) (n int) {
 	for _, s := range list {
@@ -201,51 +207,12 @@ func tenDiagnosed(list []*scenarioResult) (n int) {
 	return n
 }
 
+// print prints all tables.
 func (r *report) print(out io.Writer, listMisses bool) {
 	fmt.Fprintf(out, "seed %s: %d hosts, %.0f host-days, %d packets, %.0f s\n", r.Seed, r.Hosts,
 		r.Days, r.Packets, r.Took)
-	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad "+
-		"moment: median / 95th percentile over all hosts, - is never.")
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at "+
-		"likely\tright\tattempts to suspect\tlikely\tconfirmed\tseconds to "+
-		"suspect\tlikely\tconfirmed\twrong classes")
-	for _, s := range r.Scenarios {
-		if !s.Infected {
-			continue
-		}
-		name := s.Name
-		if s.Ten != "" {
-			name = s.Ten + " " + name
-		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", name, s.Hosts, s.Reached["suspect"],
-			s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), percent(s.Right))
-		for _, l := range levels {
-			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
-		}
-		for _, l := range levels {
-			fmt.Fprintf(w, "%s\t", s.Seconds[l.String()])
-		}
-		fmt.Fprintf(w, "%s\n", countsText(s.Wrong))
-	}
-	w.Flush()
-	fmt.Fprintln(out, "\nHosts that should be left alone.")
-	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at "+
-		"likely\tper 1,000 host-days\twrong classes\tsaid")
-	for _, s := range r.Scenarios {
-		if s.Infected {
-			continue
-		}
-		name := s.Name
-		if s.Ten != "" {
-			name = s.Ten + " " + name
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", name, s.Hosts, s.Days,
-			s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"],
-			shareBounds(s.Likely), s.FalsePer1000, countsText(s.Wrong), countsText(s.Classes))
-	}
-	w.Flush()
+	r.printInfected(out)
+	r.printClean(out)
 	r.printTotals(out)
 	r.printReferences(out)
 	r.printVariants(out)
@@ -261,6 +228,56 @@ func (r *report) print(out io.Writer, listMisses bool) {
 	}
 }
 
+// printInfected prints the scenarios of hosts that should be found.
+func (r *report) printInfected(out io.Writer) {
+	fmt.Fprintln(out, "\nHosts that should be found. Attempts and seconds since the first bad "+
+		"moment: median / 95th percentile over all hosts, - is never.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\thosts\tsuspect\tlikely\tconfirmed\trecall at likely\tright\t"+
+		"attempts to suspect\tlikely\tconfirmed\tseconds to suspect\tlikely\tconfirmed\t"+
+		"wrong classes")
+	for _, s := range r.Scenarios {
+		if !s.Infected {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\t", s.title(), s.Hosts, s.Reached["suspect"],
+			s.Reached["likely"], s.Reached["confirmed"], shareBounds(s.Likely), percent(s.Right))
+		for _, l := range levels {
+			fmt.Fprintf(w, "%s\t", s.Attempts[l.String()])
+		}
+		for _, l := range levels {
+			fmt.Fprintf(w, "%s\t", s.Seconds[l.String()])
+		}
+		fmt.Fprintf(w, "%s\n", countsText(s.Wrong))
+	}
+	w.Flush()
+}
+
+// printClean prints the scenarios of hosts that should not be accused.
+func (r *report) printClean(out io.Writer) {
+	fmt.Fprintln(out, "\nHosts that should be left alone.")
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\thosts\thost-days\tsuspect\tlikely\tconfirmed\taccused at likely\t"+
+		"per 1,000 host-days\twrong classes\tsaid")
+	for _, s := range r.Scenarios {
+		if s.Infected {
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t%d\t%d\t%s\t%.1f\t%s\t%s\n", s.title(), s.Hosts, s.Days,
+			s.Reached["suspect"], s.Reached["likely"], s.Reached["confirmed"],
+			shareBounds(s.Likely), s.FalsePer1000, countsText(s.Wrong), countsText(s.Classes))
+	}
+	w.Flush()
+}
+
+// title is the name of the scenario, with its letter if it is one of the ten.
+func (s *scenarioResult) title() string {
+	if s.Ten != "" {
+		return s.Ten + " " + s.Name
+	}
+	return s.Name
+}
+
 // goal is a figure that a release must reach.
 type goal struct {
 	Name     string `json:"name"`
@@ -269,10 +286,10 @@ type goal struct {
 	State    string `json:"state"` // met, not met, not run
 }
 
-// unchangedBy names the variants that must not change a verdict, beside the encapsulations.
+// unchangedBy are the variants that must not change a verdict, beside the encapsulations.
 var unchangedBy = []string{"doubled", "loss-1", "ipv6"}
 
-// goals compares the run with what a release must reach.
+// goals compares the run with the figures that a release must reach.
 func (r *report) goals() (list []goal) {
 	add := func(name, want, measured string, run, met bool) {
 		g := goal{name, want, measured, "not met"}
@@ -327,6 +344,7 @@ func (r *report) goals() (list []goal) {
 	return list
 }
 
+// printGoals prints the figures that a release must reach.
 func (r *report) printGoals(out io.Writer) {
 	fmt.Fprintln(out, "\nWhat a release must reach.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -336,12 +354,13 @@ func (r *report) printGoals(out io.Writer) {
 	w.Flush()
 }
 
+// printTotals prints the totals, the calibration and the targets.
 func (r *report) printTotals(out io.Writer) {
 	fmt.Fprintln(out, "\nAll hosts but the declared limits (95 % intervals by Wilson). The "+
 		"share of bots here is that of the scenarios, not that of a real network.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\tprecision\trecall\tclean hosts left alone\tfalse per 1,000 "+
-		"host-days\tlimits found")
+	fmt.Fprintln(w, "\tprecision\trecall\tclean hosts left alone\tfalse per 1,000 host-days\t"+
+		"limits found")
 	row := func(name string, t total) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f\t%s\n", name, interval(t.Precision),
 			interval(t.Recall), interval(t.Specific), t.Per1000, percent(t.Limits))
@@ -359,7 +378,8 @@ func (r *report) printTotals(out io.Writer) {
 		fmt.Fprintf(w, "L %s\t%s\n", b.Range, interval(b.Bots))
 	}
 	w.Flush()
-	fmt.Fprintln(out, "\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
+	fmt.Fprintln(out,
+		"\nTime to detect (DETECTION 2.8). Met: 95 of 100 hosts are within the bound.")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {
 		fmt.Fprintf(w, "%s\t%s\tmeasured %s\twithin %s\t%s\t%s\n", t.Name, t.Want, t.Measure,
@@ -375,6 +395,7 @@ func (r *report) printTotals(out io.Writer) {
 	}
 }
 
+// printReferences prints the reference detectors beside the sensor.
 func (r *report) printReferences(out io.Writer) {
 	fmt.Fprintln(out, "\nReference detectors on the same packets: hosts found, and the median "+
 		"of seconds. Precision and recall are those of hosts that are not declared.")
@@ -392,9 +413,10 @@ func (r *report) printReferences(out io.Writer) {
 	for _, row := range []struct {
 		name string
 		of   func(total) share
-	}{{"precision", func(t total) share { return t.Precision }}, {"recall", func(t total) share {
-		return t.Recall
-	}}} {
+	}{
+		{"precision", func(t total) share { return t.Precision }},
+		{"recall", func(t total) share { return t.Recall }},
+	} {
 		fmt.Fprintf(w, "%s\t\t%s", row.name, percent(row.of(r.References[sensor])))
 		for _, a := range r.references {
 			fmt.Fprintf(w, "\t%s", percent(row.of(r.References[a])))
@@ -404,6 +426,7 @@ func (r *report) printReferences(out io.Writer) {
 	w.Flush()
 }
 
+// printVariants prints a row for each variant.
 func (r *report) printVariants(out io.Writer) {
 	if len(r.Variants) == 0 {
 		return
@@ -411,9 +434,9 @@ func (r *report) printVariants(out io.Writer) {
 	fmt.Fprintln(out, "\nThe same hosts, seen differently. Another verdict: another class or "+
 		"level than in the plain campaign.")
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at "+
-		"suspect\twithout servers: precision\trecall\tten\ttargets met\tanother "+
-		"verdict\twhere\tclean hosts at likely")
+	fmt.Fprintln(w, "variant\t\tprecision at likely\trecall at likely\trecall at suspect\t"+
+		"without servers: precision\trecall\tten\ttargets met\tanother verdict\twhere\t"+
+		"clean hosts at likely")
 	for _, v := range r.Variants {
 		met, of := 0, 0
 		for _, t := range v.Targets {
@@ -433,6 +456,7 @@ func (r *report) printVariants(out io.Writer) {
 	w.Flush()
 }
 
+// sharesText lists shares by name.
 func sharesText(m map[string]share) string {
 	var list []string
 	for name, s := range m {
@@ -442,7 +466,8 @@ func sharesText(m map[string]share) string {
 	return strings.Join(list, ", ")
 }
 
-// falseScenarios are the scenarios of clean hosts that were accused at likely or above.
+// falseScenarios names the scenarios of clean hosts that were accused at likely or above, with
+// counts.
 func falseScenarios(list []*scenarioResult) string {
 	m := map[string]int{}
 	for _, s := range list {
@@ -453,6 +478,7 @@ func falseScenarios(list []*scenarioResult) string {
 	return countsText(m)
 }
 
+// firstNames lists the first n names and the number of the others.
 func firstNames(list []string, n int) string {
 	if len(list) > n {
 		return strings.Join(list[:n], " ") + fmt.Sprintf(" and %d more", len(list)-n)
@@ -460,6 +486,7 @@ func firstNames(list []string, n int) string {
 	return strings.Join(list, " ")
 }
 
+// foundText is the number of hosts found, and for infected hosts the median of seconds.
 func foundText(n int, s percentiles, infected bool) string {
 	switch {
 	case n == 0:
@@ -470,6 +497,7 @@ func foundText(n int, s percentiles, infected bool) string {
 	return fmt.Sprintf("%d %ss", n, shortNumber(s.Median))
 }
 
+// countsText lists counts by name.
 func countsText(m map[string]int) string {
 	var list []string
 	for k, n := range m {
@@ -479,6 +507,7 @@ func countsText(m map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
+// percent is a share in percent, "-" for a share of nothing.
 func percent(s share) string {
 	if s.N == 0 {
 		return "-"
@@ -486,9 +515,10 @@ func percent(s share) string {
 	return fmt.Sprintf("%.1f %%", 100*s.Share)
 }
 
-// shareBounds is a share as its interval alone.
+// shareBounds is a share with its interval, without the counts.
 func shareBounds(s share) string { return fmt.Sprintf("%.2f [%.2f-%.2f]", s.Share, s.Low, s.High) }
 
+// interval is a share with its interval and its counts.
 func interval(s share) string {
 	if s.N == 0 {
 		return "-"
@@ -496,9 +526,10 @@ func interval(s share) string {
 	return fmt.Sprintf("%.3f [%.3f-%.3f] %d/%d", s.Share, s.Low, s.High, s.K, s.N)
 }
 
-// String is the median and the 95th percentile.
+// String is the median and the 95th percentile, "-" for never.
 func (s percentiles) String() string { return shortNumber(s.Median) + " / " + shortNumber(s.P95) }
 
+// shortNumber formats a number with few digits, -1 (never) as "-".
 func shortNumber(v float64) string {
 	switch {
 	case v < 0:

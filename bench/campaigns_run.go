@@ -13,24 +13,26 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// hostResult is what was said of a host, beside the truth.
+// hostResult holds the findings about a host, beside the truth. Times are nanoseconds since 1970;
+// zero means never.
 type hostResult struct {
 	host *campaign.Host
-	// reached is when each level was first reached by a finding of the expected class, or, of a
-	// clean host, of a class that accuses it; zero if never.
+	// reached is the time at which each level was first reached by a finding of the expected class
+	// or, for a clean host, of a class that accuses it.
 	reached      [4]int64
-	diagnosedAt  int64 // when the diagnosis was first as expected
-	namedAt      int64 // when a finding first said what it must name
+	diagnosedAt  int64 // the first diagnosis as expected
+	namedAt      int64 // the first finding that names what it must name
 	score        float64
-	wrongClasses map[string]detect.Level // classes that must not be said of it
-	classes      map[string]detect.Level // all classes
-	references   []int64                 // when each first named it
+	wrongClasses map[string]detect.Level // the level of each class that is wrong for it
+	classes      map[string]detect.Level // the level of each class of its findings
+	references   []int64                 // the first alarm of each reference
 	reasons      string                  // the reasons of the latest finding
-	// decisions is what the sensor says of its own decisions: after how many attempts, and when.
+	// decisions are the sensor's statements about its decisions: the number of attempts, and the
+	// time.
 	decisions []detect.Decision
 }
 
-// highestLevel is the level of the gravest finding that counts for precision and recall.
+// highestLevel is the highest level of a finding that counts for precision and recall.
 func (o *hostResult) highestLevel() detect.Level {
 	l := detect.NoLevel
 	for i := detect.Suspect; i <= detect.Confirmed; i++ {
@@ -41,15 +43,15 @@ func (o *hostResult) highestLevel() detect.Level {
 	return l
 }
 
-// secondsSinceBad is from the first bad moment to a time.
+// secondsSinceBad is the time in seconds from the first bad act to at.
 func (o *hostResult) secondsSinceBad(at int64) float64 { return float64(at-o.host.Bad) / 1e9 }
 
-// correct reports whether all that should be said of the host was said, and nothing else.
+// correct reports whether the host has the findings that it should have, and no wrong one.
 func (o *hostResult) correct() bool {
 	return len(o.wrongClasses) == 0 && (!o.host.Infected() || o.diagnosedAt != 0)
 }
 
-// badActs are how many bad acts there were until a time: relayed messages, or attempts.
+// badActs is the number of bad acts until a time: relayed messages, or attempts.
 func (o *hostResult) badActs(at int64) int {
 	if m := &o.host.Marks; len(m.Relayed) > 0 {
 		return campaign.Before(m.Relayed, at)
@@ -57,16 +59,17 @@ func (o *hostResult) badActs(at int64) int {
 	return campaign.Before(o.host.Marks.Attempts, at)
 }
 
-// run is one campaign in one variant.
+// runResult is the result of one campaign in one variant.
 type runResult struct {
 	variant      *campaign.Variant
 	hosts        []*hostResult
 	packets      uint64
-	unknownHosts int // findings about addresses that no host of ours had then
+	unknownHosts int // findings about addresses that no host had at that time
 	references   []string
 }
 
-// runVariant lets all sites live and listens to them, as many at a time as there are workers.
+// runVariant runs all sites of a campaign through the sensor and the references, as many sites at a
+// time as there are workers.
 func runVariant(cfg campaign.Config, v *campaign.Variant, workers int,
 	c copyOptions) (*runResult, error) {
 	cfg.V6, cfg.TLS = v.V6, v.TLS
@@ -105,7 +108,7 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int,
 	return r, nil
 }
 
-// siteRun is one site, listened to by the sensor and by the anchors.
+// siteRun is one site with the results of the sensor and the references.
 type siteRun struct {
 	site         *campaign.Site
 	hosts        []*hostResult
@@ -115,6 +118,7 @@ type siteRun struct {
 	unknownHosts int
 }
 
+// newSiteRun makes empty results for all hosts of a site.
 func newSiteRun(site *campaign.Site) *siteRun {
 	run := &siteRun{site: site, results: map[*campaign.Host]*hostResult{},
 		textPatterns: map[*campaign.Scenario]*regexp.Regexp{}}
@@ -130,8 +134,8 @@ func newSiteRun(site *campaign.Site) *siteRun {
 	return run
 }
 
-// runSite runs a site. The sensor is told of the declared servers and of nothing else; it runs as
-// live, so that time goes on when no frame comes.
+// runSite runs a site. The sensor's configuration holds the declared servers and their domains, and
+// nothing else. It runs as on a live interface, so that its clock advances when no frame comes.
 func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 	c copyOptions) (*siteRun, error) {
 	run := newSiteRun(site)
@@ -168,7 +172,7 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 	for _, o := range run.hosts {
 		o.references = make([]int64, len(all))
 		for i, alarms := range all {
-			// A host that had the address before may have caused it.
+			// A host that had the address before may have caused the alarm.
 			if at := alarms[o.host.Seen()]; at >= o.host.From &&
 				site.Lookup(o.host.Seen(), at) == o.host {
 				o.references[i] = at
@@ -178,7 +182,7 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 	return run, nil
 }
 
-// frameFeed gives frames to an engine in batches, and lets its clock go on in between.
+// frameFeed passes frames to an engine in batches, and advances its clock between them.
 type frameFeed struct {
 	w       *engine.Worker
 	link    uint16
@@ -188,6 +192,7 @@ type frameFeed struct {
 	packets uint64
 }
 
+// add copies a frame to the batch; length is its length on the wire.
 func (f *frameFeed) add(at int64, frame []byte, length int) {
 	if len(f.data)+len(frame) > cap(f.data) || len(f.frames) == 1024 || at-f.now > 2e9 {
 		f.flush()
@@ -201,6 +206,7 @@ func (f *frameFeed) add(at int64, frame []byte, length int) {
 	f.packets++
 }
 
+// flush passes the batch to the engine.
 func (f *frameFeed) flush() {
 	if len(f.frames) > 0 {
 		f.w.Take([][]capture.Frame{f.frames})
@@ -209,8 +215,8 @@ func (f *frameFeed) flush() {
 	f.frames, f.data = f.frames[:0], f.data[:0]
 }
 
-// advance is the time that went by without a frame, in steps as an idle interface has them: seconds
-// at first, when something may wait for an answer.
+// advance moves the engine's clock over a time without frames, in steps as an idle interface has
+// them: 2 s at first, when an attempt may wait for an answer, later up to 64 s.
 func (f *frameFeed) advance(until int64) {
 	if f.now == 0 {
 		return
@@ -224,7 +230,7 @@ func (f *frameFeed) advance(until int64) {
 	}
 }
 
-// finding takes in what the sensor says.
+// finding takes in a finding of the sensor.
 func (run *siteRun) finding(f *detect.Finding) {
 	if f.Action == "closed" {
 		return
@@ -262,7 +268,7 @@ func (run *siteRun) finding(f *detect.Finding) {
 		o.reachLevels(f)
 	case class != sc.Expect.Class && !allowed(sc, class) && class != "direct_smtp" &&
 		class != "blocklisted" && class != "not_smtp",
-		class == sc.Expect.Class: // before it did anything
+		class == sc.Expect.Class: // before its first bad act
 		o.wrongClasses[class] = max(o.wrongClasses[class], f.Level)
 	}
 	named := h.Says == "" || strings.Contains(text, h.Says)
@@ -279,6 +285,7 @@ func (run *siteRun) finding(f *detect.Finding) {
 	}
 }
 
+// allowed reports whether the scenario allows findings of a class.
 func allowed(sc *campaign.Scenario, class string) bool {
 	for _, a := range sc.Allowed {
 		if a == class {
@@ -288,6 +295,7 @@ func allowed(sc *campaign.Scenario, class string) bool {
 	return false
 }
 
+// reachLevels notes the time at which a finding first reached each level.
 func (o *hostResult) reachLevels(f *detect.Finding) {
 	for l := detect.Suspect; l <= f.Level; l++ {
 		if o.reached[l] == 0 {
@@ -296,8 +304,8 @@ func (o *hostResult) reachLevels(f *detect.Finding) {
 	}
 }
 
-// source takes in the score of hosts of which nothing was said. A score of exactly zero is that of
-// a host that was never judged.
+// source takes in the score of a host without a finding. The score is exactly zero for a host that
+// was never judged.
 func (run *siteRun) source(r *detect.SourceRecord) {
 	if r.Score == 0 {
 		return

@@ -8,7 +8,7 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// wilson is the interval in which a share lies with 95 % confidence when k of n were seen
+// wilson is the interval in which a share lies with 95 % confidence when k of n are observed
 // (Wilson 1927; z = 1.96).
 func wilson(k, n int) (lo, hi float64) {
 	if n == 0 {
@@ -21,7 +21,7 @@ func wilson(k, n int) (lo, hi float64) {
 	return max(0, mid-half), min(1, mid+half)
 }
 
-// share is k of n with its interval.
+// share is k of n with its interval by Wilson.
 type share struct {
 	K     int     `json:"k"`
 	N     int     `json:"n"`
@@ -39,8 +39,8 @@ func shareOf(k, n int) share {
 	return s
 }
 
-// percentiles is the median and the 95th percentile over all hosts; whoever never got there counts
-// as infinitely late, and a percentile that falls on such a one is -1.
+// percentiles are the median and the 95th percentile over all hosts. A host that never reached the
+// level counts as infinitely late; a percentile that falls on such a host is -1.
 type percentiles struct {
 	Median float64 `json:"median"`
 	P95    float64 `json:"p95"`
@@ -50,7 +50,8 @@ func percentilesOf(values []float64) percentiles {
 	return percentiles{finite(quantile(values, 0.5)), finite(quantile(values, 0.95))}
 }
 
-// quantile is the smallest value that at least this share of them do not exceed.
+// quantile is the smallest value that at least a share q of the values do not exceed; infinite for
+// no values.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.Inf(1)
@@ -59,6 +60,7 @@ func quantile(values []float64, q float64) float64 {
 	return v[max(0, int(math.Ceil(q*float64(len(v))))-1)]
 }
 
+// finite is a value, or -1 if it is infinite.
 func finite(v float64) float64 {
 	if math.IsInf(v, 1) {
 		return -1
@@ -66,7 +68,7 @@ func finite(v float64) float64 {
 	return v
 }
 
-// scenarioResult is the row of a scenario.
+// scenarioResult is the row of a scenario in the report.
 type scenarioResult struct {
 	Name     string         `json:"name"`
 	Ten      string         `json:"ten,omitempty"`
@@ -76,18 +78,18 @@ type scenarioResult struct {
 	Days     float64        `json:"host_days"`
 	Reached  map[string]int `json:"reached"`
 	Right    share          `json:"right"`
-	// recall at likely; of clean hosts, those that were accused
+	// Likely is the recall at likely; for clean hosts, the share that was accused.
 	Likely   share                  `json:"likely"`
 	Attempts map[string]percentiles `json:"attempts,omitempty"`
 	Seconds  map[string]percentiles `json:"seconds,omitempty"`
 	Wrong    map[string]int         `json:"wrong_classes,omitempty"`
 	Classes  map[string]int         `json:"said"`
-	// FalsePer1000 is the false findings at likely or above in 1,000 host-days.
+	// FalsePer1000 is the number of false findings at likely or above in 1,000 host-days.
 	FalsePer1000 float64                    `json:"false_per_1000_host_days"`
 	References   map[string]referenceResult `json:"anchors"`
 }
 
-// referenceResult is what a reference detector made of a scenario.
+// referenceResult is the result of a reference detector for a scenario.
 type referenceResult struct {
 	Found   int         `json:"found"`
 	Seconds percentiles `json:"seconds"`
@@ -96,28 +98,16 @@ type referenceResult struct {
 var levels = [...]detect.Level{detect.Suspect, detect.Likely, detect.Confirmed}
 
 // scoreScenario makes a scenario's row of its hosts.
-func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) *scenarioResult {
-	r := &scenarioResult{Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "",
-		Limit: sc.Limit, Hosts: len(list),
+func scoreScenario(sc *campaign.Scenario, list []*hostResult, references []string) *scenarioResult {
+	r := &scenarioResult{
+		Name: sc.Name, Ten: sc.Ten, Infected: sc.Expect.Class != "", Limit: sc.Limit,
+		Hosts:   len(list),
 		Reached: map[string]int{}, Wrong: map[string]int{}, Classes: map[string]int{},
-		References: map[string]referenceResult{}}
+		References: map[string]referenceResult{},
+	}
 	right, falseAlarms := 0, 0
-	attempts, seconds := map[string][]float64{}, map[string][]float64{}
-	anchored := make([][]float64, len(anchors))
 	for _, o := range list {
 		r.Days += float64(o.host.Until-o.host.From) / 86400e9
-		for _, l := range levels {
-			at := o.reached[l]
-			n, s := math.Inf(1), math.Inf(1)
-			if at != 0 {
-				r.Reached[l.String()]++
-				if r.Infected {
-					n, s = float64(o.badActs(at)), o.secondsSinceBad(at)
-				}
-			}
-			attempts[l.String()] = append(attempts[l.String()], n)
-			seconds[l.String()] = append(seconds[l.String()], s)
-		}
 		for c, l := range o.classes {
 			r.Classes[c+" "+l.String()]++
 		}
@@ -130,42 +120,63 @@ func scoreScenario(sc *campaign.Scenario, list []*hostResult, anchors []string) 
 		if r.Infected && o.diagnosedAt != 0 || !r.Infected && len(o.wrongClasses) == 0 {
 			right++
 		}
-		for i, at := range o.references {
-			s := math.Inf(1)
-			if at != 0 {
-				a := r.References[anchors[i]]
-				a.Found++
-				r.References[anchors[i]] = a
-				if s = 0; r.Infected && o.host.Bad != 0 {
-					s = o.secondsSinceBad(at)
-				}
-			}
-			anchored[i] = append(anchored[i], s)
-		}
 	}
+	r.scoreLevels(list)
 	r.Right, r.Likely = shareOf(right, len(list)), shareOf(r.Reached["likely"], len(list))
-	if r.Infected {
-		r.Attempts, r.Seconds = map[string]percentiles{}, map[string]percentiles{}
-		for _, l := range levels {
-			r.Attempts[l.String()], r.Seconds[l.String()] = percentilesOf(attempts[l.String()]),
-				percentilesOf(seconds[l.String()])
-		}
-	}
 	if r.Days > 0 {
 		r.FalsePer1000 = float64(falseAlarms) / r.Days * 1000
 	}
-	for i, name := range anchors {
-		if i < len(anchored) {
-			a := r.References[name]
-			a.Seconds = percentilesOf(anchored[i])
-			r.References[name] = a
-		}
+	for i, name := range references {
+		r.References[name] = r.scoreReference(list, i)
 	}
 	return r
 }
 
-// total is the whole of a run: hosts that should be found against hosts that should not. Declared
-// limits are left out, and counted beside.
+// scoreLevels counts the hosts that reached each level and, if they are infected, the attempts and
+// seconds until then.
+func (r *scenarioResult) scoreLevels(list []*hostResult) {
+	if r.Infected {
+		r.Attempts, r.Seconds = map[string]percentiles{}, map[string]percentiles{}
+	}
+	for _, l := range levels {
+		var attempts, seconds []float64
+		for _, o := range list {
+			n, s := math.Inf(1), math.Inf(1)
+			if at := o.reached[l]; at != 0 {
+				r.Reached[l.String()]++
+				n, s = float64(o.badActs(at)), o.secondsSinceBad(at)
+			}
+			attempts, seconds = append(attempts, n), append(seconds, s)
+		}
+		if r.Infected {
+			r.Attempts[l.String()], r.Seconds[l.String()] = percentilesOf(attempts),
+				percentilesOf(seconds)
+		}
+	}
+}
+
+// scoreReference counts the hosts that reference i named, and the seconds until then.
+func (r *scenarioResult) scoreReference(list []*hostResult, i int) (result referenceResult) {
+	var seconds []float64
+	for _, o := range list {
+		if i >= len(o.references) {
+			continue
+		}
+		s := math.Inf(1)
+		if at := o.references[i]; at != 0 {
+			result.Found++
+			if s = 0; r.Infected && o.host.Bad != 0 {
+				s = o.secondsSinceBad(at)
+			}
+		}
+		seconds = append(seconds, s)
+	}
+	result.Seconds = percentilesOf(seconds)
+	return result
+}
+
+// total is the result of a whole run: hosts that should be found against hosts that should not. The
+// scenarios of declared limits are left out, and counted apart.
 type total struct {
 	Precision share   `json:"precision"`
 	Recall    share   `json:"recall"`
@@ -176,7 +187,7 @@ type total struct {
 	Per1000   float64 `json:"false_per_1000_host_days"`
 }
 
-// totalOf counts hosts that something names; named says of each whether it is.
+// totalOf counts the hosts that a detector names; named reports whether it names a host.
 func totalOf(list []*hostResult, named func(*hostResult) bool) (t total) {
 	var tp, fp, fn, tn, limits, found int
 	for _, o := range list {
@@ -208,8 +219,8 @@ func totalOf(list []*hostResult, named func(*hostResult) bool) (t total) {
 	return t
 }
 
-// atLikely is a verdict that counts: likely or above. What is expected of servers is counted at the
-// level that is expected: a volume has no level of certainty.
+// atLikely reports whether the verdict about a host counts: likely or above. For the scenarios of
+// servers the expected level is enough, because a volume has no level of certainty.
 func atLikely(o *hostResult) bool {
 	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
 		l, _ := detect.ParseLevel(e.Level)
@@ -218,7 +229,7 @@ func atLikely(o *hostResult) bool {
 	return o.highestLevel() >= detect.Likely
 }
 
-// withoutServers leaves out the scenarios of servers, of which SYNs alone can say nothing.
+// withoutServers leaves out the scenarios of servers, in which SYNs alone show nothing.
 func withoutServers(list []*hostResult) []*hostResult {
 	return slices.DeleteFunc(slices.Clone(list), func(o *hostResult) bool {
 		c := o.host.Scenario.Expect.Class
@@ -226,8 +237,8 @@ func withoutServers(list []*hostResult) []*hostResult {
 	})
 }
 
-// attemptAccuracy is how often the number of attempts after which the sensor says it decided is the
-// true one, over hosts that did nothing but what they should be found for.
+// attemptAccuracy is the share of decisions at which the sensor's number of attempts is the true
+// number, over the hosts whose attempts are all bad.
 func attemptAccuracy(list []*hostResult) share {
 	k, n := 0, 0
 	for _, o := range list {
@@ -237,7 +248,7 @@ func attemptAccuracy(list []*hostResult) share {
 		}
 		for _, d := range o.decisions {
 			n++
-			// What time decides is decided before the packet that brought the time.
+			// A timer decides before the packet that advanced the clock.
 			if a := int(d.Attempts); a == campaign.Before(m, d.At) ||
 				a == campaign.Before(m, d.At-1) {
 				k++
@@ -247,13 +258,14 @@ func attemptAccuracy(list []*hostResult) share {
 	return shareOf(k, n)
 }
 
-// calibration is the share of true bots among the hosts with a score in a range. Only scores of
-// spambots are meant: scenarios of servers and declared limits are left out.
+// calibration is the share of true bots among the hosts with a score in a range. The score is that
+// of a spambot: scenarios of servers and declared limits are left out.
 type calibration struct {
 	From, To float64
 	Bots     share
 }
 
+// calibrate returns the calibration in ranges of the score.
 func calibrate(list []*hostResult) (c []calibration) {
 	edges := []float64{math.Inf(-1), -4.6, -2.3, 0, 2.3, 4.6, 6.9, 9.2, math.Inf(1)}
 	for i := range edges[1:] {
@@ -274,7 +286,7 @@ func calibrate(list []*hostResult) (c []calibration) {
 	return c
 }
 
-// target is a row of DETECTION 2.8.
+// target is a row of DETECTION 2.8: a bound on the attempts or seconds until a level.
 type target struct {
 	name, want string
 	scenarios  []string
@@ -282,7 +294,7 @@ type target struct {
 	value      func(*hostResult) float64
 }
 
-// reached is what a list of marks counts when a level is reached, infinite if it never is.
+// countAt is the number of marks in a list when a level is reached, infinite if it never is.
 func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*hostResult) float64 {
 	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
@@ -292,6 +304,7 @@ func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*hostResult)
 	}
 }
 
+// secondsAt is the time in seconds until a level is reached, infinite if it never is.
 func secondsAt(l detect.Level) func(*hostResult) float64 {
 	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
@@ -307,8 +320,8 @@ func serversOf(m *campaign.Marks) []int64  { return m.Servers }
 func sessionsOf(m *campaign.Marks) []int64 { return m.Sessions }
 func relayedOf(m *campaign.Marks) []int64  { return m.Relayed }
 
-// firstReadable is the attempts until likely; a verdict in the first session that can be read is in
-// time whenever that is.
+// firstReadable is the number of attempts until likely. A verdict in the first readable session is
+// always in time: it counts as 12 attempts at most.
 func firstReadable(o *hostResult) float64 {
 	n := countAt(detect.Likely, attemptsOf)(o)
 	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) &&
@@ -318,7 +331,7 @@ func firstReadable(o *hostResult) float64 {
 	return n
 }
 
-// repliesUntilNamed is how many replies named a blocklist until a finding did.
+// repliesUntilNamed is the number of replies that named a blocklist until a finding named it.
 func repliesUntilNamed(o *hostResult) float64 {
 	if o.namedAt == 0 {
 		return math.Inf(1)
@@ -329,7 +342,7 @@ func repliesUntilNamed(o *hostResult) float64 {
 var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "blocked-reset",
 	"blocked-icmp"}
 
-// targets are the rows of DETECTION 2.8. A row is met when 95 of 100 hosts are within the bound.
+// targets are the rows of DETECTION 2.8. A row is met if 95 of 100 hosts are within the bound.
 var targets = []target{
 	{"burst bot, any ports, TLS or blocked", "suspect within 4 destinations", burst, 4,
 		countAt(detect.Suspect, netsOf)},
@@ -358,7 +371,7 @@ var targets = []target{
 		repliesUntilNamed},
 }
 
-// targetResult says whether a row is met.
+// targetResult is the result for a row of targets.
 type targetResult struct {
 	Name    string      `json:"scenario"`
 	Want    string      `json:"target"`
@@ -366,10 +379,11 @@ type targetResult struct {
 	Measure percentiles `json:"measured"`
 	Bound   float64     `json:"bound"`
 	State   string      `json:"state"` // met, not met, not run
-	// Each is the share of hosts within the bound, of each of several scenarios.
+	// Each is the share of hosts within the bound for each scenario, if there are several.
 	Each map[string]share `json:"each,omitempty"`
 }
 
+// judgeTargets compares the hosts with all targets.
 func judgeTargets(list []*hostResult) (results []targetResult) {
 	for _, t := range targets {
 		r := targetResult{Name: t.name, Want: t.want, Bound: t.bound, State: "not met",
@@ -405,8 +419,8 @@ func judgeTargets(list []*hostResult) (results []targetResult) {
 	return results
 }
 
-// changedVerdicts counts hosts of which two runs say different things: another class, or another
-// level.
+// changedVerdicts counts the hosts about which two runs differ: another class, or another level.
+// some are the names of their scenarios.
 func changedVerdicts(a, b *runResult) (n int, some []string) {
 	key := func(o *hostResult) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
 	said := map[[2]any]*hostResult{}

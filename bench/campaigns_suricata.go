@@ -11,11 +11,14 @@ import (
 	"time"
 )
 
-// suricataRule is Emerging Threats' idea of a spamming host in its tuned form: 10 MAIL FROM in 120
-// s by one address. It is written here in our own words, for a file that lives as long as the run.
-// Said of packets (tcp-pkt) and not of streams it is at its best: a stream is inspected when 2,560
-// bytes of it are there or when it is over, so that matches come late and in heaps.
-const suricataRule = `alert tcp-pkt $HOME_NET any -> !$HOME_NET 25 (msg:"10 MAIL FROM in 120 s"; flow:established,to_server; content:"mail from|3a|"; nocase; threshold:type threshold, track by_src, count 10, seconds 120; sid:1000001; rev:1;)` + "\n"
+// suricataRule is the rule of Emerging Threats for a spamming host in its tuned form: 10 MAIL FROM
+// in 120 s by one address. The text is our own; its file exists as long as the run. The rule
+// inspects packets (tcp-pkt) and not streams, which is its best form: Suricata inspects a stream
+// when 2,560 bytes of it are there or when it is over, so that matches come late and many at a
+// time.
+const suricataRule = `alert tcp-pkt $HOME_NET any -> !$HOME_NET 25 (msg:"10 MAIL FROM in 120 s"; ` +
+	`flow:established,to_server; content:"mail from|3a|"; nocase; ` +
+	`threshold:type threshold, track by_src, count 10, seconds 120; sid:1000001; rev:1;)` + "\n"
 
 const suricataConfig = `%YAML 1.1
 ---
@@ -32,7 +35,7 @@ logging:
   default-log-level: error
 `
 
-// suricata reads a file and returns when it first named each host.
+// suricata runs Suricata on a file and returns the time of the first alarm about each host.
 func suricata(tool, dir, file string) (map[netip.Addr]int64, error) {
 	rules, config := filepath.Join(dir, "rules"), filepath.Join(dir, "yaml")
 	for name, text := range map[string]string{rules: suricataRule, config: suricataConfig} {

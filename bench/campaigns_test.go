@@ -16,7 +16,8 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// Known values: Brown, Cai, DasGupta 2001 and every textbook; 0 of 10 gives 0.2775 above.
+// TestWilson compares with known values (Brown, Cai, DasGupta 2001, and textbooks): the upper bound
+// of 0 of 10 is 0.2775.
 func TestWilson(t *testing.T) {
 	for _, c := range []struct {
 		k, n   int
@@ -32,7 +33,7 @@ func TestWilson(t *testing.T) {
 	}
 }
 
-func TestSpread(t *testing.T) {
+func TestPercentiles(t *testing.T) {
 	inf := math.Inf(1)
 	for _, c := range []struct {
 		values []float64
@@ -77,8 +78,8 @@ func TestTotals(t *testing.T) {
 	}
 }
 
-// The whole command, small: it prints every table, and the same numbers however many sites live at
-// a time.
+// TestCampaigns runs the whole command on a small campaign: it prints every table, and the numbers
+// do not depend on the number of sites that run at a time.
 func TestCampaigns(t *testing.T) {
 	args := []string{"campaigns", "-scenario", "plaintext-bot,blocked-drop,mobile,printer",
 		"-hosts", "2", "-days", "0.1", "-variants", "doubled,syn-only,vlan", "-suricata=false",
@@ -131,8 +132,8 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// The command that users run finds the same on a file of the same frames: the way through the
-// engine alone leaves nothing out.
+// TestWholeProcess compares with the sensor's command on a capture file of the same frames: it has
+// the same findings as the engine that the benchmark calls directly.
 func TestWholeProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs the command")
@@ -196,7 +197,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Whatever is around the packets, the verdicts are those of the packets.
+// TestEncapsulations checks that no encapsulation changes a verdict.
 func TestEncapsulations(t *testing.T) {
 	cfg := campaign.Config{Seed: 4, Hosts: 1, Days: 0.1,
 		Scenarios: must(pickScenarios("burst-2009,blocked-icmp"))}
@@ -222,8 +223,8 @@ func TestEncapsulations(t *testing.T) {
 	}
 }
 
-// Suricata and our own small program of the same rule agree on the host and, but for its clock of
-// microseconds, on the time.
+// TestSuricata checks that Suricata and the reference detector of the same rule agree on the host
+// and on the time, to a microsecond, which is the resolution of Suricata's clock.
 func TestSuricata(t *testing.T) {
 	tool, err := exec.LookPath("suricata")
 	if err != nil {
@@ -251,7 +252,7 @@ func TestSuricata(t *testing.T) {
 	}
 }
 
-// That a mail server nobody declared is on a blocklist is said beside what it is.
+// TestListed checks that an undeclared mail server on a blocklist has both findings.
 func TestListed(t *testing.T) {
 	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7,
 		Scenarios: must(pickScenarios("undeclared-listed"))}
@@ -263,8 +264,8 @@ func TestListed(t *testing.T) {
 	}
 }
 
-// How a finding is judged: by the class, the level, the reason, the name, the time and the host
-// that had the address then.
+// TestJudge checks how a finding is judged: by its class, level, reason, text and time, and by the
+// host that had the address at that time.
 func TestJudge(t *testing.T) {
 	const at = campaign.Epoch
 	sc := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot", Level: "likely", Family: "C",

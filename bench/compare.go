@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 	"spamsensor/sensor/capture"
 )
 
-// compareOptions are the options of compare.
+// compareOptions are the options of compare. slow and timeout are named -slow and -patience.
 type compareOptions struct {
 	rounds        int
 	workers       []string
@@ -22,7 +23,7 @@ type compareOptions struct {
 	slow, timeout time.Duration
 }
 
-// compare times the sensor and every peer that is installed on the same files.
+// compare times the sensor and each other tool that is installed, on the same files.
 func compare(args []string, stdout, stderr io.Writer) int {
 	var o compareOptions
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
@@ -76,6 +77,7 @@ func compare(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// split returns the parts of a list without spaces around them; empty parts are left out.
 func split(list, sep string) (out []string) {
 	for s := range strings.SplitSeq(list, sep) {
 		if s = strings.TrimSpace(s); s != "" {
@@ -85,6 +87,7 @@ func split(list, sep string) (out []string) {
 	return out
 }
 
+// isTool reports whether a name is the name of a row or a program in tools.
 func isTool(name string) bool {
 	for _, c := range tools {
 		if c.matches([]string{name}) {
@@ -94,7 +97,8 @@ func isTool(name string) bool {
 	return false
 }
 
-// run measures all files. Everything that is written lies in one temporary folder.
+// run measures all files. All files that the tools write lie in one temporary folder, which is
+// removed at the end.
 func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error) {
 	for _, name := range files {
 		if _, err := os.Stat(name); err != nil {
@@ -118,7 +122,8 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 		}
 		c.Files = append(c.Files, t)
 	}
-	// At the end: the memory that this takes would be counted as that of small tools.
+	// The packets are counted at the end: the peak memory of this process is the least peak that
+	// the kernel reports for a small tool, and the count would raise it.
 	for i, name := range files {
 		if c.Files[i].Packets, err = countPackets(name); err != nil {
 			return nil, err
@@ -127,7 +132,8 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 	return c, nil
 }
 
-// buildSensor is a temporary folder with the command in it, built as it is in the tree.
+// buildSensor builds the sensor from the source tree, in a temporary folder. The caller removes
+// dir.
 func buildSensor() (dir, sensor string, err error) {
 	if dir, err = os.MkdirTemp("", "spamsensor-bench-"); err != nil {
 		return "", "", err
@@ -141,7 +147,7 @@ func buildSensor() (dir, sensor string, err error) {
 	return dir, sensor, nil
 }
 
-// measureFile runs all rounds on one file.
+// measureFile runs all rounds on one file. log gets a line for each run.
 func (o *compareOptions) measureFile(name, dir string, list []tool,
 	log io.Writer) (*fileTimes, error) {
 	path, err := filepath.Abs(name)
@@ -159,8 +165,8 @@ func (o *compareOptions) measureFile(name, dir string, list []tool,
 	}
 	for round := range o.rounds {
 		for k := range list {
-			// Each round begins with somebody else: who runs first, after the last of the round
-			// before, must not always be the same.
+			// Each round begins with another tool, so that no tool is always the first, which runs
+			// after the last tool of the round before.
 			i := (k + round*len(list)/o.rounds) % len(list)
 			r := &t.Rows[i]
 			if round >= r.rounds || r.Failed != "" {
@@ -182,7 +188,7 @@ func (o *compareOptions) measureFile(name, dir string, list []tool,
 				return nil, err
 			}
 			r.Runs[round] = &s
-			r.ErrorLine = firstText(r.ErrorLine, errorLine)
+			r.ErrorLine = cmp.Or(r.ErrorLine, errorLine)
 			r.rounds = min(r.rounds, o.roundsFor(s.Seconds))
 			fmt.Fprintf(log, "%s: %s: %.3f s\n", t.Name, r.Name, s.Seconds)
 		}
@@ -190,7 +196,7 @@ func (o *compareOptions) measureFile(name, dir string, list []tool,
 	return t, nil
 }
 
-// roundsFor is how many rounds a command gets that takes so long.
+// roundsFor is the number of rounds of a tool that takes so many seconds.
 func (o *compareOptions) roundsFor(seconds float64) int {
 	switch slow := o.slow.Seconds(); {
 	case seconds > 5*slow:
@@ -201,14 +207,7 @@ func (o *compareOptions) roundsFor(seconds float64) int {
 	return o.rounds
 }
 
-func firstText(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-// run runs the command once, in a folder that is removed again.
+// run runs the tool once on a file, in a folder below parent that is removed afterwards.
 func (c *tool) run(file, parent string, limit limits) (s sample, errorLine string, err error) {
 	dir, err := os.MkdirTemp(parent, "run-")
 	if err != nil {
@@ -223,7 +222,7 @@ func (c *tool) run(file, parent string, limit limits) (s sample, errorLine strin
 	return measureCommand(c.args(file), dir, limit)
 }
 
-// countPackets counts the packets of a file, without looking at them.
+// countPackets counts the packets of a file without decoding them.
 func countPackets(name string) (uint64, error) {
 	files, err := capture.OpenFiles([]string{name},
 		capture.FilesConfig{KnownLink: func(uint16) error { return nil },

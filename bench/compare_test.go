@@ -13,7 +13,7 @@ import (
 
 const botPcap = "../sensor/testdata/bot.pcap"
 
-// fakes puts tools of our own in front of the PATH.
+// fakes puts scripts with the names of tools in front of the PATH.
 func fakes(t *testing.T, scripts map[string]string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,8 +26,8 @@ func fakes(t *testing.T, scripts map[string]string) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// The sensor and its peers on a small file: who fails, complains or takes too long is told
-// with the reason, and nothing stays behind.
+// TestCompare runs the sensor and other tools on a small file: the result gives the reason if a
+// tool fails, prints an error or takes too long, and no file stays behind.
 func TestCompare(t *testing.T) {
 	fakes(t, map[string]string{
 		"argus":    "echo 'argus: cannot map the file' >&2; exit 3",
@@ -91,7 +91,7 @@ func TestCompareRefuses(t *testing.T) {
 	}
 }
 
-// twoRounds is a comparison in which the second round was disturbed, and everybody in it.
+// twoRounds is a comparison with a disturbance of all tools in the second round.
 func twoRounds() *comparison {
 	at := func(a, b float64) []*sample {
 		s := []*sample{{Seconds: a, CPU: a, RSS: 5e6}, {Seconds: b, CPU: a, RSS: 5e6}}
@@ -108,7 +108,7 @@ func twoRounds() *comparison {
 		}}}}
 }
 
-func TestTable(t *testing.T) {
+func TestComparisonTables(t *testing.T) {
 	var text, md strings.Builder
 	c := twoRounds()
 	c.Files[0].Rows[3].Runs = []*sample{nil, nil}
@@ -132,7 +132,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// A command that takes too much memory is stopped, and that is told.
+// TestMemoryLimit checks that a command with too much memory is stopped, with the reason.
 func TestMemoryLimit(t *testing.T) {
 	_, _, err := measureCommand([]string{"sh", "-c", "sleep 10; true"}, t.TempDir(),
 		limits{time.Minute, 1000})
@@ -141,7 +141,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-func TestSlowPeersRunLess(t *testing.T) {
+func TestRoundsOfSlowTools(t *testing.T) {
 	o := compareOptions{rounds: 5, slow: 20 * time.Second}
 	for seconds, want := range map[float64]int{0.1: 5, 20: 5, 21: 3, 101: 1} {
 		if got := o.roundsFor(seconds); got != want {
@@ -150,7 +150,7 @@ func TestSlowPeersRunLess(t *testing.T) {
 	}
 }
 
-// What the peers here say of their versions can be read.
+// TestVersions checks that the version of each installed tool can be read.
 func TestVersions(t *testing.T) {
 	for _, c := range tools {
 		if _, err := exec.LookPath(c.program()); err == nil &&

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// comparison is all that compare found.
+// comparison is the result of compare.
 type comparison struct {
 	Machine  machine      `json:"machine"`
 	Date     string       `json:"date"`
@@ -19,11 +19,12 @@ type comparison struct {
 	Commands [][2]string  `json:"commands"` // row, command line
 	Missing  []string     `json:"not_installed,omitempty"`
 	Files    []*fileTimes `json:"files"`
-	// The first so many rows are the sensor; the others are compared with each of them.
+	// Baselines is the number of rows at the top that are the sensor. All rows are compared with
+	// each of them.
 	Baselines int `json:"baselines"`
 }
 
-// fileTimes is what was measured on one file.
+// fileTimes holds the times on one file.
 type fileTimes struct {
 	Name    string `json:"name"`
 	Bytes   uint64 `json:"bytes"`
@@ -31,16 +32,17 @@ type fileTimes struct {
 	Rows    []row  `json:"rows"`
 }
 
-// row is one contestant on one file.
+// row is one tool on one file.
 type row struct {
 	Name      string    `json:"name"`
-	Runs      []*sample `json:"runs"` // by round; nil where it did not run
+	Runs      []*sample `json:"runs"` // by round; nil if it did not run
 	Failed    string    `json:"failed,omitempty"`
 	ErrorLine string    `json:"said,omitempty"`
-	rounds    int       // rounds
+	rounds    int       // the number of rounds that it runs
 }
 
-// describe notes the versions and the command lines.
+// describe adds the versions and the command lines of the tools. sensor is the path of the sensor,
+// which is shown by its name.
 func (c *comparison) describe(list []tool, sensor string) {
 	for i := range list {
 		tool := list[i].program()
@@ -53,7 +55,7 @@ func (c *comparison) describe(list []tool, sensor string) {
 	}
 }
 
-// figures gives a figure of every run.
+// figures returns a figure of each run.
 func (r *row) figures(f func(*sample) float64) (list []float64) {
 	for _, s := range r.Runs {
 		if s != nil {
@@ -65,8 +67,8 @@ func (r *row) figures(f func(*sample) float64) (list []float64) {
 
 func seconds(s *sample) float64 { return s.Seconds }
 
-// ratio is how many times as long as another this one takes: the median over the rounds in
-// which both ran, because what disturbs a round disturbs both. 0 if there is none.
+// ratio is this tool's time divided by another's: the median over the rounds in which both ran,
+// because a disturbance of a round disturbs both. It is 0 if there is no such round.
 func (r *row) ratio(other *row) float64 {
 	var list []float64
 	for i, s := range r.Runs {
@@ -77,6 +79,7 @@ func (r *row) ratio(other *row) float64 {
 	return median(list)
 }
 
+// median is the middle of a list, or the mean of the two in the middle; 0 for an empty list.
 func median(list []float64) float64 {
 	n := len(list)
 	if n == 0 {
@@ -86,7 +89,7 @@ func median(list []float64) float64 {
 	return (list[(n-1)/2] + list[n/2]) / 2
 }
 
-// cells are the columns of a row.
+// cells returns the columns of a row.
 func (t *fileTimes) cells(r *row, baselines int) []string {
 	took := r.figures(seconds)
 	if len(took) == 0 {
@@ -115,7 +118,7 @@ func (t *fileTimes) cells(r *row, baselines int) []string {
 	return append(cells, strings.Join(remarks, "; "))
 }
 
-// grid is the table of a file.
+// grid returns the table of a file.
 func (c *comparison) grid(t *fileTimes) *grid {
 	g := &grid{head: []string{"", "seconds", "range"}}
 	for _, r := range t.Rows[:c.Baselines] {
@@ -128,7 +131,7 @@ func (c *comparison) grid(t *fileTimes) *grid {
 	return g
 }
 
-// threeDigits shows three digits that matter.
+// threeDigits formats a number with three significant digits.
 func threeDigits(v float64) string {
 	switch {
 	case v >= 100:
@@ -141,6 +144,7 @@ func threeDigits(v float64) string {
 	return fmt.Sprintf("%.3f", v)
 }
 
+// conditions is the line above the tables: date, machine and method.
 func (c *comparison) conditions() string {
 	return fmt.Sprintf("%s: %s. Medians of %s in turns, file in the page cache; 2x is twice as "+
 		"long as the sensor takes.", c.Date, c.Machine, quantity(fmt.Sprint(c.Rounds), "round"))
@@ -150,6 +154,7 @@ func (t *fileTimes) title() string {
 	return fmt.Sprintf("%s: %.1f MB, %d packets", t.Name, float64(t.Bytes)/1e6, t.Packets)
 }
 
+// footer names the versions and the tools that are not installed.
 func (c *comparison) footer() string {
 	s := "Versions: " + strings.Join(c.Versions, ", ") + "."
 	if len(c.Missing) > 0 {
@@ -158,12 +163,14 @@ func (c *comparison) footer() string {
 	return s
 }
 
+// json prints all, with each run.
 func (c *comparison) json(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
 	return e.Encode(c)
 }
 
+// text prints tables with aligned columns, and the command lines.
 func (c *comparison) text(w io.Writer) error {
 	fmt.Fprintln(w, c.conditions())
 	for _, t := range c.Files {
@@ -179,6 +186,7 @@ func (c *comparison) text(w io.Writer) error {
 	return nil
 }
 
+// markdown prints the same in Markdown.
 func (c *comparison) markdown(w io.Writer) error {
 	fmt.Fprintln(w, c.conditions())
 	for _, t := range c.Files {

@@ -7,12 +7,13 @@ import (
 	"text/tabwriter"
 )
 
-// grid is a table of text. The last column is a remark, the first a name, all others are numbers.
+// grid is a table of text. Its first column is a name, its last a remark, all others are numbers.
 type grid struct {
 	head []string
 	rows [][]string
 }
 
+// text prints the table with aligned columns.
 func (g *grid) text(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, cells := range append([][]string{g.head}, g.rows...) {
@@ -21,6 +22,7 @@ func (g *grid) text(w io.Writer) error {
 	return tw.Flush()
 }
 
+// markdown prints the table in Markdown.
 func (g *grid) markdown(w io.Writer) error {
 	fmt.Fprintf(w, "| %s |\n|---|%s---|\n", strings.Join(g.head, " | "),
 		strings.Repeat("---:|", len(g.head)-2))

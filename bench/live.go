@@ -20,9 +20,10 @@ import (
 	"time"
 )
 
-// liveOptions are the options of live.
+// liveOptions are the options of live. stall and stallAt are the time for which the capturing
+// process is stopped in the last case, and the packet rate of that case.
 type liveOptions struct {
-	rates    []int // packets a second; 0 is as fast as the sender can
+	rates    []int // packets a second; 0 means as fast as the sender can
 	rounds   int
 	duration time.Duration
 	buffer   int // MiB
@@ -30,7 +31,8 @@ type liveOptions struct {
 	stallAt  int
 }
 
-// live replays a file at rising rates to the sensor and to tcpdump, and says what they lost.
+// live replays a file at rising rates to the sensor and to tcpdump, and prints how many packets
+// each of them dropped.
 func live(args []string, stdout, stderr io.Writer) int {
 	var o liveOptions
 	flags := flag.NewFlagSet("live", flag.ContinueOnError)
@@ -81,7 +83,7 @@ func live(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// liveUnavailable says why live cannot run here; empty if it can.
+// liveUnavailable is the reason why live cannot run on this machine, "" if it can.
 func liveUnavailable() string {
 	if os.Getuid() != 0 {
 		return "it needs root, for network namespaces"
@@ -94,9 +96,9 @@ func liveUnavailable() string {
 	return ""
 }
 
-// vethLink is a cable between two network namespaces, in which nothing else sends:
+// vethLink is a virtual cable between two network namespaces, in which nothing else sends:
 //
-//	sender: tcpreplay -- tx0 ======== rx0 -- listener
+//	sender: tcpreplay -- tx0 ======== rx0 -- listener: a captureTool
 type vethLink struct {
 	sender, listener string
 	file             string
@@ -122,14 +124,14 @@ func newVethLink(file string) (*vethLink, error) {
 	return l, nil
 }
 
-// close removes the namespaces; the cable goes with them.
+// close removes the namespaces, and with them the cable.
 func (l *vethLink) close() {
 	for _, ns := range []string{l.sender, l.listener} {
 		exec.Command("ip", "netns", "del", ns).Run()
 	}
 }
 
-// commandIn is a command in a namespace, on some of the processors.
+// commandIn is a command in a namespace, bound to some of the processors.
 func commandIn(ctx context.Context, ns, cpus string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "ip",
 		slices.Concat([]string{"netns", "exec", ns, "taskset", "-c", cpus}, args)...)
@@ -137,8 +139,8 @@ func commandIn(ctx context.Context, ns, cpus string, args ...string) *exec.Cmd {
 	return c
 }
 
-// cpus gives the sender the first processor and the listener the others, if there are any:
-// on a real network the sender is another machine.
+// cpus divides n processors: the first is the sender's and the others are the listener's, if there
+// are any, because on a real network the sender is another machine.
 func cpus(n int) (sender, listener string) {
 	switch n {
 	case 1:
@@ -149,7 +151,9 @@ func cpus(n int) (sender, listener string) {
 	return "0", "1-" + strconv.Itoa(n-1)
 }
 
-// captureTool is a tool that captures, and how it says what it took and what the kernel dropped.
+// captureTool is a program that captures. ready is the text that it prints when it listens, stop
+// the signal that ends it; captured and dropped find in its output the packets that it received and
+// those that the kernel dropped.
 type captureTool struct {
 	name              string
 	args              []string
@@ -170,15 +174,15 @@ func captureTools(sensor string, buffer int) []captureTool {
 	}
 }
 
-// replay is one run: what was sent, what arrived at the interface, what the tool took, what
-// was dropped because it did not keep up.
+// replay is one run: the packets that were sent, that arrived at the interface, that the tool
+// captured, and that the kernel dropped because the tool did not keep up.
 type replay struct {
 	sent, received, captured, dropped uint64
 	rate                              float64 // packets a second, as sent
 	cpu                               time.Duration
 }
 
-// lockedBuffer is what a command has said so far.
+// lockedBuffer is the output of a command so far.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -196,10 +200,11 @@ func (o *lockedBuffer) String() string {
 	return o.text.String()
 }
 
-// drainTime is how long a listener may work on what is in its buffer.
+// drainTime is the time that a tool has to read the rest of its buffer.
 const drainTime = time.Second
 
-// run has a listener listen while the file is sent.
+// run sends the file while a tool captures it. With a stall the tool is stopped for that time in
+// the middle of the run.
 func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, rate int,
 	stall time.Duration) (s replay, err error) {
 	senderCPU, listenerCPUs := cpus(thisMachine().Cores)
@@ -250,8 +255,8 @@ func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, r
 		parseNumber(stderr.String(), tool.dropped, &s.dropped))
 }
 
-// suspend stops a process for a while, some time after the first packet has arrived: a large file
-// is read long before it is sent.
+// suspend stops a process for the time stall. It waits until the first packet has arrived and then
+// for the time after, because tcpreplay reads a large file long before it sends the first packet.
 func (l *vethLink) suspend(ctx context.Context, p *os.Process, before uint64, after,
 	stall time.Duration) {
 	for ctx.Err() == nil {
@@ -275,13 +280,13 @@ var (
 	receivedPackets = regexp.MustCompile(`(?s)RX:[^\n]*\n\s*\d+\s+(\d+)`)
 )
 
-// send replays the file for a while.
+// send replays the file for the time d, at a rate in packets a second.
 func (l *vethLink) send(ctx context.Context, cpu string, rate int, d time.Duration,
 	s *replay) error {
 	args := []string{"tcpreplay", "-q", "-i", "tx0", "--preload-pcap", "--no-flow-stats",
 		"--loop=0"}
 	if rate == 0 {
-		// Without a rate only the duration can end it.
+		// Without a rate only a duration ends tcpreplay.
 		args = append(args, "--topspeed", fmt.Sprintf("--duration=%d", max(1, int(d.Seconds()))))
 	} else {
 		args = append(args, fmt.Sprintf("--pps=%d", rate),
@@ -300,6 +305,7 @@ func (l *vethLink) send(ctx context.Context, cpu string, rate int, d time.Durati
 	return err
 }
 
+// submatch is the first group of a match, nil if there was no match.
 func submatch(list [][]byte) []byte {
 	if len(list) < 2 {
 		return nil
@@ -307,7 +313,7 @@ func submatch(list [][]byte) []byte {
 	return list[1]
 }
 
-// received is how many packets the interface has received so far.
+// received is the number of packets that the interface has received so far.
 func (l *vethLink) received() (n uint64, err error) {
 	out, err := exec.Command("ip", "-n", l.listener, "-s", "link", "show", "rx0").Output()
 	if err != nil {
@@ -316,7 +322,7 @@ func (l *vethLink) received() (n uint64, err error) {
 	return n, parseNumber(string(out), receivedPackets, &n)
 }
 
-// parseNumber finds a number in a text.
+// parseNumber finds a number in a text: the first group of where.
 func parseNumber(text string, where *regexp.Regexp, n *uint64) (err error) {
 	if *n, err = strconv.ParseUint(string(submatch(where.FindSubmatch([]byte(text)))), 10,
 		64); err != nil {
@@ -325,14 +331,14 @@ func parseNumber(text string, where *regexp.Regexp, n *uint64) (err error) {
 	return nil
 }
 
-// liveCase is a rate, with or without a stall, and the runs of each listener.
+// liveCase is a rate, with or without a stall, and the runs of each tool.
 type liveCase struct {
 	rate  int
 	stall time.Duration
 	runs  [][]replay
 }
 
-// liveResult is all that live found.
+// liveResult is the result of live.
 type liveResult struct {
 	o       *liveOptions
 	machine machine
@@ -341,6 +347,7 @@ type liveResult struct {
 	cases   []liveCase
 }
 
+// run runs all cases, each round with every tool in turn. log gets a line for each run.
 func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liveResult, error) {
 	file, err := filepath.Abs(name)
 	if err != nil {
@@ -385,6 +392,7 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 	return r, nil
 }
 
+// caseName is a case in words, for the table.
 func (r *liveResult) caseName(c *liveCase) string {
 	s := strconv.Itoa(c.rate) + "/s"
 	if c.rate == 0 {
@@ -396,7 +404,7 @@ func (r *liveResult) caseName(c *liveCase) string {
 	return s
 }
 
-// sumRuns adds the runs of a case up; the rate is their median.
+// sumRuns is the sum of the runs of a case; its rate is their median.
 func sumRuns(runs []replay) (t replay) {
 	var rates []float64
 	for _, s := range runs {
@@ -411,11 +419,12 @@ func sumRuns(runs []replay) (t replay) {
 	return t
 }
 
-// dropShare is how much of what the tool should have taken was dropped.
+// dropShare is the share of the packets for the tool that the kernel dropped.
 func (s *replay) dropShare() float64 {
 	return float64(s.dropped) / float64(max(1, s.captured+s.dropped))
 }
 
+// grid returns the table of all cases.
 func (r *liveResult) grid() *grid {
 	g := &grid{head: []string{"asked for", "sent/s", "arrived", "tool", "taken", "dropped", "share",
 		"CPU ns/packet", ""}}
@@ -436,8 +445,8 @@ func (r *liveResult) grid() *grid {
 	return g
 }
 
-// firstDrops is the lowest rate, as sent, at which a listener lost anything, leaving out the case
-// with a stall; 0 if it never did. most is the highest rate.
+// firstDrops is the lowest rate, as sent, at which the kernel dropped packets of a tool, without
+// the case with a stall; 0 if there is none. highest is the highest rate.
 func (r *liveResult) firstDrops(k int) (rate, highest float64) {
 	for _, c := range r.cases {
 		if c.stall > 0 {
@@ -452,6 +461,7 @@ func (r *liveResult) firstDrops(k int) (rate, highest float64) {
 	return rate, highest
 }
 
+// print prints the conditions, the table, and for each tool the rate at which drops begin.
 func (r *liveResult) print(w io.Writer, markdown bool) error {
 	senderCPU, listenerCPUs := cpus(r.machine.Cores)
 	fmt.Fprintf(w, "%s\n%s over veth, sender on processor %s, listener on %s; %s of %s each, in "+

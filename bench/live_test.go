@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A short replay: what is sent arrives, nobody loses anything at a low rate, and no
+// TestLive runs a short replay: all packets arrive, no tool drops packets at a low rate, and no
 // namespace stays behind.
 func TestLive(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "w2.pcap")
@@ -51,8 +51,9 @@ func TestLiveRefuses(t *testing.T) {
 	}
 }
 
-// Drops begin at the lowest rate at which anything was lost in any run; a stall does not count.
-func TestOnset(t *testing.T) {
+// TestFirstDrops checks that drops begin at the lowest rate at which a run has drops; a stall does
+// not count.
+func TestFirstDrops(t *testing.T) {
 	r := &liveResult{cases: []liveCase{
 		{rate: 100, runs: [][]replay{{{rate: 100, captured: 9}, {rate: 100, captured: 9}}}},
 		{rate: 300, runs: [][]replay{{{rate: 300, captured: 9},

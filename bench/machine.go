@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// machine is what a figure depends on.
+// machine describes the machine and the software that a figure depends on.
 type machine struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
@@ -34,7 +34,7 @@ func thisMachine() machine {
 	return m
 }
 
-// field is the value behind a key, from a file of lines.
+// field is the value of a key in a file of lines "key sep value", "" if there is none.
 func field(file, key, sep string) string {
 	b, _ := os.ReadFile(file)
 	for line := range strings.Lines(string(b)) {

@@ -1,15 +1,28 @@
-// Command bench measures the product on recorded traffic: frames from a file through the
-// whole engine, with all detectors and evidence on.
+// Command bench measures the sensor: how fast it reads a capture, how its time compares with other
+// tools, how many packets it drops on a live interface, and how often its verdicts are right.
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
-//	go run ./bench -detectors FILE    the same with and without a verdict, in turns: what the detectors cost
-//	go run ./bench generate w2 FILE   a file to measure on, with what is in it
-//	go run ./bench compare FILE...    the sensor beside every peer that is installed
-//	go run ./bench live FILE          what it loses at rising rates, beside tcpdump (root)
-//	go run ./bench campaigns          simulated networks, and how right the verdicts are
+//	go run ./bench -detectors FILE    the same with and without verdicts, in turns: detectors' cost
+//	go run ./bench generate w2 FILE   a capture to measure on, and the counts of its contents
+//	go run ./bench compare FILE...    the sensor beside each other tool that is installed
+//	go run ./bench live FILE          drops at rising rates, beside tcpdump (needs root)
+//	go run ./bench campaigns          simulated networks, and the share of right verdicts
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
-// The first and the last give Go's benchmark format; an operation is one packet.
+// The first and the last print Go's benchmark format; an operation is one packet. Frames go from
+// the file through the whole engine, with all detectors and evidence on.
+//
+// Words: a workload is a kind of generated capture (w1, w2, w2flood, w3: see workload); a tool is a
+// command line that is timed, the sensor's or another; a round runs each tool once, so that a
+// disturbance of the machine hits all alike; a sample is one run of a tool. A campaign is a set of
+// simulated sites (package campaign), a variant is a way in which the sensor sees it, a host result
+// holds the verdicts about one simulated host beside the truth, and a reference is a well-known
+// detector on the same packets (package reference).
+//
+// bench has no figures of its own to compare with: it does not say whether a time is good, and
+// times of two machines, or of two days, are not comparable. It measures neither the writing of
+// events (except as a row of compare) nor real mail: generated and simulated traffic only has the
+// properties that its source names.
 package main
 
 import (
@@ -49,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return measure(args, stdout, stderr)
 }
 
-// generate writes a workload to a file and prints what it holds.
+// generate writes a workload to a file and prints the counts of its contents.
 func generate(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -158,6 +171,7 @@ func measure(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// unique returns the different strings of a list, in the order of their first places.
 func unique(list []string) (out []string) {
 	seen := map[string]bool{}
 	for _, s := range list {
@@ -169,12 +183,15 @@ func unique(list []string) (out []string) {
 	return out
 }
 
-// result is one run over a file.
+// result is one run of the engine over a file.
 type result struct {
 	packets, bytes uint64
 	took           time.Duration
-	allocs, heap   uint64
+	allocs         uint64 // number of allocations
+	heap           uint64 // bytes allocated
 }
+
+// String is the run as a line of Go's benchmark format, without the name.
 
 func (r result) String() string {
 	n := float64(max(r.packets, 1))
@@ -184,13 +201,13 @@ func (r result) String() string {
 		float64(r.allocs)/n)
 }
 
-// withoutVerdicts has all packets decoded, tracked, heard and counted, and no source judged: none
-// is ours.
-var withoutVerdicts = engine.Config{Home: []netip.Prefix{netip.MustParsePrefix(
-	"255.255.255.255/32")}, Live: true}
+// withoutVerdicts is a configuration with which the engine decodes, tracks and counts all packets
+// and gives no verdict: no source of a capture is inside its home network.
+var withoutVerdicts = engine.Config{
+	Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true,
+}
 
-// read takes a file through the engine as `spamsensor read` does, without writing
-// events.
+// read passes a file through the engine as `spamsensor read` does, without writing events.
 func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -19,28 +19,28 @@ import (
 type sample struct {
 	Seconds float64 `json:"seconds"`
 	CPU     float64 `json:"cpu_seconds"`    // user and system
-	RSS     uint64  `json:"peak_rss_bytes"` // 0 where it could not be found out
+	RSS     uint64  `json:"peak_rss_bytes"` // 0 if unknown
 }
 
-// failure says why a command gave no time.
+// failure is the reason why a command gave no time.
 type failure string
 
 func (f failure) Error() string { return string(f) }
 
-// limits are what a command may take before it is stopped. Some peers keep every flow of a flood,
+// limits bound what a command may take before it is stopped. Some tools keep every flow of a flood,
 // and would take all memory of the machine.
 type limits struct {
 	timeout time.Duration
 	memory  uint64 // bytes
 }
 
-// measureCommand runs a command to its end and measures it. said is the first line on its standard
-// error that tells of an error although it succeeded.
+// measureCommand runs a command to its end and measures it. errorLine is the first line on its
+// standard error that mentions an error although the command succeeded.
 func measureCommand(args []string, dir string,
 	limit limits) (s sample, errorLine string, err error) {
 	c := exec.Command(args[0], args[1:]...)
 	c.Dir = dir
-	// A file and no pipe: nobody has to read along while the time runs.
+	// A file and not a pipe, which this process would have to read while the time runs.
 	errs, err := os.Create(filepath.Join(dir, "stderr"))
 	if err != nil {
 		return s, "", err
@@ -52,7 +52,7 @@ func measureCommand(args []string, dir string,
 		return s, "", failure(err.Error())
 	}
 	stop := func(reason *atomic.Value, why string) {
-		reason.Store(failure(why)) // before the end that it is the reason of
+		reason.Store(failure(why)) // before the command ends
 		c.Process.Kill()
 	}
 	var timedOut, tooLarge atomic.Value
@@ -89,12 +89,12 @@ func measureCommand(args []string, dir string,
 	return s, firstErrorLine(text), nil
 }
 
-// sampleEvery is how often watch looks.
+// sampleEvery is the time between two samples of samplePeak.
 const sampleEvery = 20 * time.Millisecond
 
-// samplePeak looks at a process's peak memory, and tells it, until the result is called. The
-// kernel's own account of a process that has ended begins with the memory of who started it, us:
-// for a small tool that is all it says.
+// samplePeak samples a process's peak memory, and passes each sample to observe, until peak is
+// called. The kernel's own account of a process that has ended begins with the memory of the
+// process that started it, this one: for a small tool it says nothing else.
 func samplePeak(pid int, observe func(rss uint64)) (peak func() uint64) {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {
@@ -120,7 +120,7 @@ func samplePeak(pid int, observe func(rss uint64)) (peak func() uint64) {
 	}
 }
 
-// selfPeak is the most memory that this process had.
+// selfPeak is the peak memory of this process in bytes, 0 if unknown.
 func selfPeak() uint64 {
 	var use syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &use) != nil {
@@ -129,7 +129,7 @@ func selfPeak() uint64 {
 	return uint64(use.Maxrss) << 10
 }
 
-// headAndTail is the beginning and the end of a file that may be long.
+// headAndTail is the beginning and the end of a file that may be long, 32 KiB of each.
 func headAndTail(f *os.File) string {
 	const part = 32 << 10
 	head := make([]byte, part)
@@ -146,7 +146,7 @@ func headAndTail(f *os.File) string {
 var errorWords = regexp.MustCompile(`(?i)\b(errors?|fatal|failed|failure|cannot|can't|could not|` +
 	`couldn't|unable|denied|invalid|not found|no such|truncated|aborted)\b`)
 
-// firstErrorLine is the first line that tells of an error; none is empty.
+// firstErrorLine is the first line of a text that mentions an error, "" if there is none.
 func firstErrorLine(text string) string {
 	for line := range strings.Lines(text) {
 		if errorWords.MatchString(line) {
@@ -156,7 +156,8 @@ func firstErrorLine(text string) string {
 	return ""
 }
 
-// failureReason is why a command failed: its first line about an error, or else its last line.
+// failureReason is the reason why a command failed: its first line about an error, or else its last
+// line.
 func failureReason(text string) string {
 	if c := firstErrorLine(text); c != "" {
 		return c
@@ -165,6 +166,7 @@ func failureReason(text string) string {
 	return shortLine(lines[len(lines)-1])
 }
 
+// shortLine is a line with single spaces, cut after 160 bytes.
 func shortLine(line string) string {
 	line = strings.Join(strings.Fields(line), " ")
 	if len(line) > 160 {
@@ -173,7 +175,7 @@ func shortLine(line string) string {
 	return line
 }
 
-// fillPageCache reads a file, so that whoever reads it next finds it in memory.
+// fillPageCache reads a file, so that the next process that reads it finds it in the page cache.
 func fillPageCache(file string) error {
 	f, err := os.Open(file)
 	if err != nil {

@@ -9,39 +9,40 @@ import (
 	"slices"
 )
 
-// contents are what a generated file holds, counted while it was made.
+// contents counts what a generated file holds. The generator counts while it writes.
 type contents struct {
 	Packets     uint64 `json:"packets"`
-	Bytes       uint64 `json:"bytes"` // of the file
+	Bytes       uint64 `json:"bytes"` // of the whole file
 	Mail        uint64 `json:"mail_packets"`
-	SYNs        uint64 `json:"syns"` // to mail ports, repeated ones included
+	SYNs        uint64 `json:"syns"` // to mail ports, with retransmissions
 	Attempts    uint64 `json:"attempts"`
 	Retransmits uint64 `json:"retransmits"`
 	Sessions    uint64 `json:"sessions"`
 	Dialogues   uint64 `json:"dialogues"` // sessions with EHLO and MAIL FROM
 	Messages    uint64 `json:"messages"`
 	Refused     uint64 `json:"refused"`
-	Sources     uint64 `json:"sources"` // of sessions
+	Sources     uint64 `json:"sources"` // hosts that began a flow
 	Spammer     string `json:"spammer,omitempty"`
 	Attempted   uint64 `json:"spammer_attempts,omitempty"`
 }
 
-// pcapWriter writes frames to a pcap file: Ethernet, IPv4, TCP or UDP, right checksums.
+// pcapWriter writes frames to a pcap file: Ethernet, IPv4, TCP or UDP, with right checksums.
 type pcapWriter struct {
 	out      *bufio.Writer
-	now      uint64 // nanoseconds since 1970
-	step     uint64 // between two frames
+	now      uint64 // time of the next frame, nanoseconds since 1970
+	step     uint64 // nanoseconds between two frames
 	frame    [1600]byte
 	contents contents
 	id       uint16
 }
 
-const firstFrame = 1_700_000_000 * 1e9 // the first frame
+// firstFrame is the time of the first frame, 2023-11-14 22:13:20 UTC, in nanoseconds since 1970.
+const firstFrame = 1_700_000_000 * 1e9
 
 func newPcapWriter(out io.Writer, step uint64) *pcapWriter {
 	w := &pcapWriter{out: bufio.NewWriterSize(out, 1<<20), now: firstFrame, step: step}
 	le := binary.LittleEndian
-	h := le.AppendUint32(nil, 0xa1b23c4d) // nanoseconds
+	h := le.AppendUint32(nil, 0xa1b23c4d) // the magic number of files with nanoseconds
 	h = le.AppendUint16(le.AppendUint16(h, 2), 4)
 	h = append(h, 0, 0, 0, 0, 0, 0, 0, 0)
 	h = le.AppendUint32(le.AppendUint32(h, 262144), 1)
@@ -50,7 +51,7 @@ func newPcapWriter(out io.Writer, step uint64) *pcapWriter {
 	return w
 }
 
-// The flag bits.
+// The flags of a TCP header (RFC 9293, section 3.1).
 const (
 	fin = 1 << iota
 	syn
@@ -59,7 +60,7 @@ const (
 	ack
 )
 
-// addWords adds 16-bit words (RFC 1071).
+// addWords adds the 16-bit words of b to a sum (RFC 1071).
 func addWords(s uint32, b []byte) uint32 {
 	for ; len(b) > 1; b = b[2:] {
 		s += uint32(b[0])<<8 | uint32(b[1])
@@ -70,6 +71,7 @@ func addWords(s uint32, b []byte) uint32 {
 	return s
 }
 
+// checksum folds a sum to the Internet checksum (RFC 1071).
 func checksum(s uint32) uint16 {
 	for s > 0xffff {
 		s = s&0xffff + s>>16
@@ -77,7 +79,8 @@ func checksum(s uint32) uint16 {
 	return ^uint16(s)
 }
 
-// ipHeader writes the headers up to IP and returns the place of the transport header.
+// ipHeader writes the Ethernet and IP headers and returns the place of the transport header. length
+// is the length of the IP payload.
 func (w *pcapWriter) ipHeader(src, dst uint32, proto byte, length int) []byte {
 	be := binary.BigEndian
 	f := w.frame[:]
@@ -98,8 +101,8 @@ func (w *pcapWriter) ipHeader(src, dst uint32, proto byte, length int) []byte {
 	return f[34 : 34+length]
 }
 
-// record writes the frame that ip began; length is that of the IP payload. Ethernet's
-// shortest frame has 60 bytes.
+// record writes the frame that ipHeader began; length is the length of the IP payload. The shortest
+// frame of Ethernet has 60 bytes.
 func (w *pcapWriter) record(length int) {
 	n := 34 + length
 	for n < 60 {
@@ -149,7 +152,7 @@ func (w *pcapWriter) udp(src, dst uint32, sport, dport uint16, payload []byte) {
 	w.record(length)
 }
 
-// flow is a TCP connection that is played step by step.
+// flow is a TCP connection that is written step by step. next is the number of its next step.
 type flow struct {
 	client, server uint32
 	cport, sport   uint16
@@ -158,14 +161,14 @@ type flow struct {
 	next           int
 }
 
-// step is one frame of a talk: who sends it, with which flags, what.
+// step is one frame of a flow: its sender, its flags and its payload.
 type step struct {
 	server  bool
 	flags   byte
 	payload []byte
 }
 
-// writeNext writes the talk's next frame and reports whether there is another.
+// writeNext writes the flow's next frame and reports whether there is another.
 func (w *pcapWriter) writeNext(t *flow) bool {
 	s := &t.steps[t.next]
 	t.next++
@@ -182,9 +185,9 @@ func (w *pcapWriter) writeNext(t *flow) bool {
 	if s.server {
 		d = 1
 	}
-	again := t.next < len(t.steps) && s.flags&syn != 0 && !s.server &&
+	retransmitted := t.next < len(t.steps) && s.flags&syn != 0 && !s.server &&
 		t.steps[t.next].flags == s.flags && !t.steps[t.next].server
-	if !again { // a repeated SYN has the same number
+	if !retransmitted { // a retransmitted SYN has the same sequence number
 		t.seq[d] += uint32(len(s.payload))
 		if s.flags&(syn|fin) != 0 {
 			t.seq[d]++
@@ -193,7 +196,7 @@ func (w *pcapWriter) writeNext(t *flow) bool {
 	return t.next < len(t.steps)
 }
 
-// Scripts of talks, shared by all that follow them.
+// Steps of flows. All flows with the same steps share them.
 var (
 	handshake = []step{{false, syn, nil}, {true, syn | ack, nil}, {false, ack, nil}}
 	closing   = []step{{false, fin | ack, nil}, {true, fin | ack, nil}, {false, ack, nil}}
@@ -203,10 +206,11 @@ var (
 		{true, rst | ack, nil}}
 )
 
+// fromClient and fromServer are steps with a line or lines of a dialogue.
 func fromClient(s string) step { return step{false, psh | ack, []byte(s)} }
 func fromServer(s string) step { return step{true, psh | ack, []byte(s)} }
 
-// mailDialogue is a dialogue; accepted says whether the recipient is taken.
+// mailDialogue is an SMTP session with one recipient, which the server accepts or refuses.
 func mailDialogue(helo, from string, accepted bool) []step {
 	steps := slices.Concat(handshake, []step{fromServer("220 mx.example.net ESMTP\r\n"),
 		fromClient("EHLO " + helo + "\r\n"),
@@ -229,18 +233,18 @@ func mailDialogue(helo, from string, accepted bool) []step {
 		closing)
 }
 
-// flowMix plays many talks at a time, in an order that the seed decides.
+// flowMix writes the frames of many flows at a time, in an order that the seed decides.
 type flowMix struct {
 	w      *pcapWriter
 	rng    *rand.Rand
 	active []*flow
 	free   []*flow
 	size   int
-	begin  func(t *flow) // begins the next talk
-	mail   bool          // frames count as mail
+	begin  func(t *flow) // fills in the next flow
+	mail   bool          // its frames count as mail
 }
 
-// frame plays one frame of one talk.
+// frame writes one frame of one flow.
 func (c *flowMix) frame() {
 	if len(c.active) < c.size {
 		t := new(flow)
@@ -253,10 +257,11 @@ func (c *flowMix) frame() {
 		c.active = append(c.active, t)
 	}
 	i := c.rng.IntN(len(c.active))
-	c.play(i)
+	c.writeFrame(i)
 }
 
-func (c *flowMix) play(i int) {
+// writeFrame writes the next frame of flow i, and removes the flow after its last.
+func (c *flowMix) writeFrame(i int) {
 	t := c.active[i]
 	if c.mail {
 		c.w.contents.Mail++
@@ -272,24 +277,25 @@ func (c *flowMix) play(i int) {
 	}
 }
 
-// drain plays all talks to their end.
+// drain writes the rest of all flows.
 func (c *flowMix) drain() {
 	for len(c.active) > 0 {
-		c.play(len(c.active) - 1)
+		c.writeFrame(len(c.active) - 1)
 	}
 }
 
-// clientPort gives client ports that come back only after all others.
+// clientPort is client port number n; a port comes back only after all others.
 func clientPort(n uint64) uint16 { return uint16(1024 + n%64000) }
 
-// mailFlows makes talks of many bots that all send mail: the storm of W2.
+// mailFlows makes the flows of many bots that all send mail, the storm of workload w2: 35 % are
+// sessions with a dialogue, 5 % close after the handshake, 30 % are refused, 30 % are unanswered.
 func mailFlows(w *pcapWriter, rng *rand.Rand, sources int, size int) *flowMix {
 	scripts := make([][]step, 0, 64)
 	for i := range 64 {
 		scripts = append(scripts, mailDialogue(fmt.Sprintf("host%d.example.org", i),
 			fmt.Sprintf("user%d@domain%d.example", i, i%16), i%2 == 0))
 	}
-	n := make([]uint64, sources) // talks of each source so far
+	n := make([]uint64, sources) // flows of each source so far
 	c := &flowMix{w: w, rng: rng, size: size, mail: true}
 	c.begin = func(t *flow) {
 		src := rng.IntN(sources)
@@ -325,7 +331,7 @@ func mailFlows(w *pcapWriter, rng *rand.Rand, sources int, size int) *flowMix {
 	return c
 }
 
-// webFlows makes web traffic, most of it in large frames.
+// webFlows makes web traffic, most of it in large frames: HTTPS of 4,000 clients.
 func webFlows(w *pcapWriter, rng *rand.Rand) *flowMix {
 	full := make([]byte, 1440)
 	for i := range full {
@@ -358,12 +364,13 @@ func webFlows(w *pcapWriter, rng *rand.Rand) *flowMix {
 	return c
 }
 
-// workload writes one of the files that speed is measured on, of about size bytes.
+// workload writes a capture of about size bytes on which speed is measured: w1, w2, w2flood or w3.
+// The same seed gives the same file.
 func workload(name string, size uint64, seed uint64, out io.Writer) (*contents, error) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var w *pcapWriter
 	switch name {
-	case "w1": // mixed enterprise traffic, 1.7 % of it mail
+	case "w1": // mixed traffic of a company, 1.7 % of the frames mail
 		w = newPcapWriter(out, 60_000)
 		m, o := mailFlows(w, rng, 200, 60), webFlows(w, rng)
 		query := make([]byte, 40)
@@ -405,7 +412,7 @@ func workload(name string, size uint64, seed uint64, out io.Writer) (*contents, 
 			w.contents.SYNs++
 			w.contents.Attempts++
 		}
-	case "w2flood": // the storm under seven times as many SYNs
+	case "w2flood": // the storm of w2 among seven times as many SYNs of random sources
 		w = newPcapWriter(out, 2_000)
 		m := mailFlows(w, rng, 1000, 4000)
 		for w.contents.Bytes < size {
