@@ -52,8 +52,8 @@ func (c *checksums) add(n uint32, count *uint32) {
 	}
 }
 
-// judge decides about the SYNs of a piece. One that is refused keeps its place in the queue,
-// with no kind.
+// judge decides about the SYNs of a batch. A rejected SYN keeps its place in the queue and is
+// marked badChecksum.
 func (c *checksums) judge(p *decodeBatch) {
 	c.judged += uint64(len(p.syns))
 	if p.wrongSYNs == 0 && !c.suspected {
@@ -70,7 +70,7 @@ func (c *checksums) judge(p *decodeBatch) {
 			continue
 		}
 		if s.checksum == wire.Wrong && c.rejects(x) {
-			x.kind = 0
+			x.badChecksum = true
 			p.outcome[wire.Mail]--
 			p.outcome[wire.BadChecksum]++
 		} else {

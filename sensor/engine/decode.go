@@ -53,6 +53,10 @@ type packet struct {
 	ttl                  uint8
 	// toServer says that the client sent it.
 	toServer bool
+	// badChecksum says that checksums.judge rejected it: the shard skips it.
+	badChecksum bool
+	// resolver says that it is a DNS query to an internal resolver, in the queue of that resolver.
+	resolver bool
 }
 
 func newDecodeBatch(e *Engine) decodeBatch {
@@ -153,7 +157,7 @@ func (p *decodeBatch) decodeFrame(f *wire.Frame, o *orderedDecode) bool {
 }
 
 // enqueue copies the packet in hand to the queue of its client's shard.
-func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
+func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) *packet {
 	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
 	if !toServer {
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort
@@ -193,6 +197,7 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) {
 	if !toServer {
 		x.clientLink, x.peerLink = x.peerLink, x.clientLink
 	}
+	return x
 }
 
 // scope sets overlapping address spaces apart, if the site has them.

@@ -25,12 +25,9 @@ func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *wire.Frame) {
 	if toServer == (w.Payload[2]&0x80 != 0) {
 		return // a query from the server, or an answer to it
 	}
-	w.Seq = 0
 	p.enqueue(w, f, toServer)
 	if toServer && p.e.home.has(w.Dst, w.V6) {
-		w.Seq = 1 // about the server
-		w.Src, w.Dst, w.SrcPort, w.DstPort = w.Dst, w.Src, w.DstPort, w.SrcPort
-		p.enqueue(w, f, true)
+		p.enqueue(w, f, false).resolver = true // as if the resolver were the client
 	}
 }
 
@@ -77,7 +74,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 	l := s.dnsLookups.of(k)
 	var m dns.Message
 	switch {
-	case p.seq == 1:
+	case p.resolver:
 		if l == nil {
 			l = s.dnsLookups.add(k)
 		}

@@ -247,7 +247,7 @@ func (s *shard) init(e *Engine, i int) {
 // packet works on one packet.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
-	case p.kind == 0: // refused; see checksums
+	case p.badChecksum: // see checksums.judge
 	case p.kind == wire.DNS:
 		s.observeDNS(p, payload)
 	case p.kind == wire.ICMPError:
