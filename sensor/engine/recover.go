@@ -2,12 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"path"
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"spamsensor/flowtable"
 )
@@ -92,37 +90,22 @@ func isFault(reason any) bool {
 	return ok && f.Addr() >= 4096
 }
 
-// work works on the packets of this shard in all pieces, and does what is due at the ticks between
-// them. progress counts the progress.
-func (s *shard) work(pieces []decodeBatch, ticks []tick, progress *atomic.Uint64) {
-	s.t.Lock()
-	defer s.t.Unlock()
-	s.progress = progress
-	s.order, s.inTick, s.prefetching = 0, false, false
-	what := caught(func() { s.process(pieces, ticks) })
-	if what == "" {
+// quarantineCurrent records a panic and drops the flow of the packet that caused it. The rest of a
+// tick is dropped. A packet that panics while it is prefetched panics again where it is processed,
+// and is recorded there.
+func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
+	c := &s.cursor
+	c.noPrefetch = true
+	if c.prefetching {
+		c.prefetching, c.prefetchPanic = false, what
 		return
 	}
-	// What panics where packets are prepared does so again where they are worked on, and is counted
-	// there.
-	prepared := s.prefetching
-	if !prepared {
-		s.e.recordPanic(what)
+	c.prefetchPanic = ""
+	s.e.recordPanic(what)
+	if !s.inTick {
+		s.quarantine(&batches[c.batch].queues[s.i][c.packet-1])
 	}
-	if s.resume(pieces, ticks) == 0 && prepared {
-		s.e.recordPanic(what)
-	}
-}
-
-// caught calls f and describes the panic that ended it, if one did.
-func caught(f func()) (what string) {
-	defer func() {
-		if r := recover(); r != nil {
-			what = describe(r)
-		}
-	}()
-	f()
-	return ""
+	s.inTick = false
 }
 
 // guarded calls f, and reports false if it panicked.
@@ -136,58 +119,6 @@ func (e *Engine) guarded(f func()) (ok bool) {
 func (e *Engine) recoverPanic() {
 	if r := recover(); r != nil {
 		e.recordPanic(describe(r))
-	}
-}
-
-// resume goes on after a panic, where process was, and says how many more there were.
-func (s *shard) resume(pieces []decodeBatch, ticks []tick) (panics int) {
-	at, ticked := s.order, s.inTick
-	if !s.prefetching && !ticked {
-		s.quarantineCurrent(pieces, at)
-	}
-	// done says whether process has done what belongs to this number. With a tick in hand the packet
-	// of that number is still to come.
-	done := func(order uint64, isTick bool) bool { return order < at || order == at && (isTick || !ticked) }
-	tickTo := func(order uint64) {
-		for ; len(ticks) > 0 && ticks[0].order <= order; ticks = ticks[1:] {
-			if t := ticks[0]; !done(t.order, true) && !s.e.guarded(func() { s.tick(t) }) {
-				panics++
-			}
-		}
-	}
-	for i := range pieces {
-		p := &pieces[i]
-		q := p.queues[s.i]
-		for j := range q {
-			x := &q[j]
-			order := p.base + uint64(x.number)
-			tickTo(order)
-			if done(order, false) {
-				continue
-			}
-			s.order, s.seqInPacket, s.inTick = order, 0, false
-			s.progress.Add(1)
-			if !s.e.guarded(func() { s.packet(x, p.bytes[x.offset:x.offset+x.captured]) }) {
-				s.quarantine(x)
-				panics++
-			}
-		}
-	}
-	tickTo(math.MaxUint64)
-	s.inTick = false
-	return panics
-}
-
-// quarantineCurrent ends the connection of the packet with this number.
-func (s *shard) quarantineCurrent(pieces []decodeBatch, order uint64) {
-	for i := range pieces {
-		p := &pieces[i]
-		for j := range p.queues[s.i] {
-			if x := &p.queues[s.i][j]; p.base+uint64(x.number) == order {
-				s.quarantine(x)
-				return
-			}
-		}
 	}
 }
 

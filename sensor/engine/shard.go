@@ -57,7 +57,7 @@ type shard struct {
 	count       counters
 	order       uint64 // of the packet in hand
 	inTick      bool   // it is the tick before it
-	prefetching bool   // packets are prepared, none is in hand
+	cursor      cursor // its place in the round
 	seqInPacket uint32 // records of this packet
 	prefetchSum uint32 // keeps the compiler from leaving out the reads of Touch
 }

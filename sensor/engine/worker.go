@@ -37,7 +37,7 @@ type tick struct {
 func (e *Engine) Worker() *Worker {
 	w := &Worker{e: e}
 	w.decodeOne = func(i int) { w.batches[i].decode(nil); w.progress.Add(1) }
-	w.processOne = func(i int) { e.shards[i].work(w.batches, w.ticks, &w.progress) }
+	w.processOne = func(i int) { e.shards[i].process(w.batches, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
 }

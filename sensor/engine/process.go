@@ -1,0 +1,103 @@
+package engine
+
+import "sync/atomic"
+
+// prefetchPackets is how many packets are prepared before they are worked on.
+const prefetchPackets = 64
+
+// process processes a round's packets of this shard in all batches, and the ticks between them.
+// progress counts its progress. The caller does not hold the shard's lock.
+func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Uint64) {
+	s.t.Lock()
+	defer s.t.Unlock()
+	s.progress = progress
+	s.order, s.inTick = 0, false
+	s.cursor = cursor{}
+	for !s.processRest(batches, ticks) { // each call but the last ends in a panic
+	}
+	if s.cursor.prefetchPanic != "" {
+		s.e.recordPanic(s.cursor.prefetchPanic)
+	}
+}
+
+// cursor is a shard's place in a round. It is moved before the work is done: after a panic the next
+// packet or tick follows.
+type cursor struct {
+	batch, packet, tick int // the next ones
+	prefetching         bool
+	noPrefetch          bool   // something panicked in this round
+	prefetchPanic       string // that no packet has shown again so far
+}
+
+// processRest processes the packets and ticks from the cursor on. It reports false if one of them
+// panicked.
+func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.quarantineCurrent(batches, describe(r))
+		}
+	}()
+	c := &s.cursor
+	for ; c.batch < len(batches); c.batch, c.packet = c.batch+1, 0 {
+		b := &batches[c.batch]
+		queue := b.queues[s.i]
+		for c.packet < len(queue) {
+			list := queue[c.packet:min(c.packet+prefetchPackets, len(queue))]
+			s.prepare(list)
+			for i := range list {
+				p := &list[i]
+				order := b.base + uint64(p.number)
+				for c.tick < len(ticks) && ticks[c.tick].order <= order {
+					c.tick++
+					s.tick(ticks[c.tick-1])
+				}
+				c.packet++
+				s.order, s.seqInPacket = order, 0
+				s.packet(p, b.bytes[p.offset:p.offset+p.captured])
+			}
+		}
+	}
+	for c.tick < len(ticks) {
+		c.tick++
+		s.tick(ticks[c.tick-1])
+	}
+	return true
+}
+
+// prepare counts progress and prefetches what the next packets need.
+func (s *shard) prepare(list []packet) {
+	s.progress.Add(1)
+	if s.cursor.noPrefetch {
+		return
+	}
+	s.cursor.prefetching = true
+	if s.e.cfg.Probe != nil {
+		s.e.cfg.Probe()
+	}
+	s.prefetch(list)
+	s.cursor.prefetching = false
+}
+
+// prefetch fetches what these packets need, so that the waits for memory overlap: first the
+// lines of the indexes, then what these lead to.
+func (s *shard) prefetch(list []packet) {
+	sum := uint32(0)
+	for i := range list {
+		p := &list[i]
+		sum += s.t.Flows.Touch(p.flow)
+		if p.first() {
+			sum += s.t.Attempts.Touch(p.flow) + s.t.Sources.Touch(p.host) + s.t.SYNs.Touch(p.host)
+		}
+	}
+	for i := range list {
+		p := &list[i]
+		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
+			f := s.t.Flows.At(r)
+			sum += f.conn.Touch(dirOf(p)) + uint32(f.flags)
+			if session := s.sessions.at(f.session); session != nil {
+				sum += uint32(session.Touch())
+			}
+		}
+	}
+	s.prefetchSum += sum
+}
