@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 
 	"spamsensor/bench/campaign"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // report is the result of one call of `bench campaigns`.
@@ -189,7 +189,7 @@ func (r *report) add(v *campaign.Variant, base, run *runResult) {
 		variantResult{Name: v.Name, About: v.About, Likely: totalOf(run.hosts, atLikely),
 			Bots: totalOf(withoutServers(run.hosts), atLikely),
 			Suspect: totalOf(run.hosts, func(o *hostResult) bool {
-				return o.highestLevel() >= detect.Suspect
+				return o.highestLevel() >= verdict.Suspect
 			}),
 			Ten: tenDiagnosed(list), AttemptsExact: attemptAccuracy(run.hosts),
 			Misses: misses(run.hosts), Changed: n, ChangedIn: where, Scenarios: list,

@@ -11,6 +11,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/verdict"
 )
 
 // hostResult holds the findings about a host, beside the truth. Times are nanoseconds since 1970;
@@ -23,19 +24,19 @@ type hostResult struct {
 	diagnosedAt  int64 // the first diagnosis as expected
 	namedAt      int64 // the first finding that names what it must name
 	score        float64
-	wrongClasses map[string]detect.Level // the level of each class that is wrong for it
-	classes      map[string]detect.Level // the level of each class of its findings
-	references   []int64                 // the first alarm of each reference
-	reasons      string                  // the reasons of the latest finding
+	wrongClasses map[string]verdict.Level // the level of each class that is wrong for it
+	classes      map[string]verdict.Level // the level of each class of its findings
+	references   []int64                  // the first alarm of each reference
+	reasons      string                   // the reasons of the latest finding
 	// decisions are the sensor's statements about its decisions: the number of attempts, and the
 	// time.
-	decisions []detect.Decision
+	decisions []verdict.Decision
 }
 
 // highestLevel is the highest level of a finding that counts for precision and recall.
-func (o *hostResult) highestLevel() detect.Level {
-	l := detect.NoLevel
-	for i := detect.Suspect; i <= detect.Confirmed; i++ {
+func (o *hostResult) highestLevel() verdict.Level {
+	l := verdict.NoLevel
+	for i := verdict.Suspect; i <= verdict.Confirmed; i++ {
 		if o.reached[i] != 0 {
 			l = i
 		}
@@ -123,8 +124,8 @@ func newSiteRun(site *campaign.Site) *siteRun {
 	run := &siteRun{site: site, results: map[*campaign.Host]*hostResult{},
 		textPatterns: map[*campaign.Scenario]*regexp.Regexp{}}
 	for _, h := range site.Hosts {
-		o := &hostResult{host: h, score: detect.Prior, wrongClasses: map[string]detect.Level{},
-			classes: map[string]detect.Level{}}
+		o := &hostResult{host: h, score: detect.Prior, wrongClasses: map[string]verdict.Level{},
+			classes: map[string]verdict.Level{}}
 		run.results[h] = o
 		run.hosts = append(run.hosts, o)
 		if e := h.Scenario.Expect.Says; e != "" {
@@ -275,7 +276,7 @@ func (run *siteRun) finding(f *detect.Finding) {
 	if o.namedAt == 0 && h.Says != "" && named {
 		o.namedAt = f.Time
 	}
-	least, _ := detect.ParseLevel(sc.Expect.Level)
+	least, _ := verdict.ParseLevel(sc.Expect.Level)
 	says := run.textPatterns[sc]
 	if o.diagnosedAt == 0 && class == sc.Expect.Class && f.Level >= least && named &&
 		strings.Contains(families, sc.Expect.Family) &&
@@ -297,7 +298,7 @@ func allowed(sc *campaign.Scenario, class string) bool {
 
 // reachLevels notes the time at which a finding first reached each level.
 func (o *hostResult) reachLevels(f *detect.Finding) {
-	for l := detect.Suspect; l <= f.Level; l++ {
+	for l := verdict.Suspect; l <= f.Level; l++ {
 		if o.reached[l] == 0 {
 			o.reached[l] = f.Time
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"spamsensor/bench/campaign"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // wilson is the interval in which a share lies with 95 % confidence when k of n are observed
@@ -95,7 +95,7 @@ type referenceResult struct {
 	Seconds percentiles `json:"seconds"`
 }
 
-var levels = [...]detect.Level{detect.Suspect, detect.Likely, detect.Confirmed}
+var levels = [...]verdict.Level{verdict.Suspect, verdict.Likely, verdict.Confirmed}
 
 // scoreScenario makes a scenario's row of its hosts.
 func scoreScenario(sc *campaign.Scenario, list []*hostResult, references []string) *scenarioResult {
@@ -114,7 +114,7 @@ func scoreScenario(sc *campaign.Scenario, list []*hostResult, references []strin
 		for c, l := range o.wrongClasses {
 			r.Wrong[c+" "+l.String()]++
 		}
-		if !r.Infected && o.highestLevel() >= detect.Likely {
+		if !r.Infected && o.highestLevel() >= verdict.Likely {
 			falseAlarms++
 		}
 		if r.Infected && o.diagnosedAt != 0 || !r.Infected && len(o.wrongClasses) == 0 {
@@ -223,10 +223,10 @@ func totalOf(list []*hostResult, named func(*hostResult) bool) (t total) {
 // servers the expected level is enough, because a volume has no level of certainty.
 func atLikely(o *hostResult) bool {
 	if e := o.host.Scenario.Expect; e.Class != "" && e.Class != "spambot" {
-		l, _ := detect.ParseLevel(e.Level)
+		l, _ := verdict.ParseLevel(e.Level)
 		return o.highestLevel() >= l
 	}
-	return o.highestLevel() >= detect.Likely
+	return o.highestLevel() >= verdict.Likely
 }
 
 // withoutServers leaves out the scenarios of servers, in which SYNs alone show nothing.
@@ -295,7 +295,7 @@ type target struct {
 }
 
 // countAt is the number of marks in a list when a level is reached, infinite if it never is.
-func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*hostResult) float64 {
+func countAt(l verdict.Level, of func(*campaign.Marks) []int64) func(*hostResult) float64 {
 	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
 			return math.Inf(1)
@@ -305,7 +305,7 @@ func countAt(l detect.Level, of func(*campaign.Marks) []int64) func(*hostResult)
 }
 
 // secondsAt is the time in seconds until a level is reached, infinite if it never is.
-func secondsAt(l detect.Level) func(*hostResult) float64 {
+func secondsAt(l verdict.Level) func(*hostResult) float64 {
 	return func(o *hostResult) float64 {
 		if o.reached[l] == 0 {
 			return math.Inf(1)
@@ -323,9 +323,9 @@ func relayedOf(m *campaign.Marks) []int64  { return m.Relayed }
 // firstReadable is the number of attempts until likely. A verdict in the first readable session is
 // always in time: it counts as 12 attempts at most.
 func firstReadable(o *hostResult) float64 {
-	n := countAt(detect.Likely, attemptsOf)(o)
+	n := countAt(verdict.Likely, attemptsOf)(o)
 	if r := o.host.Marks.Readable; len(r) > 0 && !math.IsInf(n, 1) &&
-		campaign.Before(r, o.reached[detect.Likely]) <= 1 {
+		campaign.Before(r, o.reached[verdict.Likely]) <= 1 {
 		return math.Min(n, 12)
 	}
 	return n
@@ -345,27 +345,27 @@ var burst = []string{"burst-mixed", "burst-tls", "burst-2009", "blocked-drop", "
 // targets are the rows of DETECTION 2.8. A row is met if 95 of 100 hosts are within the bound.
 var targets = []target{
 	{"burst bot, any ports, TLS or blocked", "suspect within 4 destinations", burst, 4,
-		countAt(detect.Suspect, netsOf)},
+		countAt(verdict.Suspect, netsOf)},
 	{"burst bot, any ports, TLS or blocked",
 		"likely within 12 attempts or in the first readable session", burst, 12, firstReadable},
 	{"cleartext bot on :25", "likely within 6 sessions", []string{"plaintext-bot"}, 6,
-		countAt(detect.Likely, sessionsOf)},
+		countAt(verdict.Likely, sessionsOf)},
 	{"slow bot, 1 per 15 s", "suspect within 5 sessions", []string{"slow-bot"}, 5,
-		countAt(detect.Suspect, sessionsOf)},
+		countAt(verdict.Suspect, sessionsOf)},
 	{"very slow, 12 destinations a day", "suspect within 10 contacts", []string{"twelve-a-day"}, 10,
-		countAt(detect.Suspect, attemptsOf)},
+		countAt(verdict.Suspect, attemptsOf)},
 	{"one-provider hammerer", "suspect within 20 attempts", []string{"hammerer"}, 20,
-		countAt(detect.Suspect, attemptsOf)},
+		countAt(verdict.Suspect, attemptsOf)},
 	{"submission bot, stolen accounts", "suspect within 6 servers",
-		[]string{"stolen-accounts", "bot-587"}, 6, countAt(detect.Suspect, serversOf)},
+		[]string{"stolen-accounts", "bot-587"}, 6, countAt(verdict.Suspect, serversOf)},
 	{"open relay, clear", "confirmed at 1 relayed message", []string{"open-relay"}, 1,
-		countAt(detect.Confirmed, relayedOf)},
+		countAt(verdict.Confirmed, relayedOf)},
 	{"open relay, TLS", "suspect within 30 min", []string{"relay-tls"}, 1800,
-		secondsAt(detect.Suspect)},
+		secondsAt(verdict.Suspect)},
 	{"declared server, tenfold volume", "suspect within 1 h", []string{"server-x10"}, 3600,
-		secondsAt(detect.Suspect)},
+		secondsAt(verdict.Suspect)},
 	{"declared server, fiftyfold volume", "suspect within 10 min", []string{"server-x50"}, 600,
-		secondsAt(detect.Suspect)},
+		secondsAt(verdict.Suspect)},
 	{"blacklisting of a bot", "named at 1 reply", []string{"blocklist-text"}, 1, repliesUntilNamed},
 	{"blacklisting of a server", "named at 1 reply", []string{"listed-server"}, 1,
 		repliesUntilNamed},

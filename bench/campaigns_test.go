@@ -14,6 +14,7 @@ import (
 
 	"spamsensor/bench/campaign"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // TestWilson compares with known values (Brown, Cai, DasGupta 2001, and textbooks): the upper bound
@@ -64,7 +65,7 @@ func TestTotals(t *testing.T) {
 	made := func(sc *campaign.Scenario, found bool) *hostResult {
 		o := &hostResult{host: &campaign.Host{Scenario: sc, Until: 86400e9}}
 		if found {
-			o.reached[detect.Likely] = 1
+			o.reached[verdict.Likely] = 1
 		}
 		return o
 	}
@@ -205,7 +206,7 @@ func TestEncapsulations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plain.hosts[0].highestLevel() == detect.NoLevel {
+	if plain.hosts[0].highestLevel() == verdict.NoLevel {
 		t.Fatal("the plain campaign finds nothing: there is nothing to compare")
 	}
 	for _, v := range campaign.Wrapped() {
@@ -257,8 +258,8 @@ func TestListed(t *testing.T) {
 	cfg := campaign.Config{Seed: 3, Hosts: 2, Days: 0.7,
 		Scenarios: must(pickScenarios("undeclared-listed"))}
 	for _, o := range must(runVariant(cfg, campaign.Plain, 1, copyOptions{})).hosts {
-		if o.classes["undeclared_server"] == detect.NoLevel ||
-			o.classes["blocklisted"] == detect.NoLevel || o.classes["spambot"] > detect.Suspect {
+		if o.classes["undeclared_server"] == verdict.NoLevel ||
+			o.classes["blocklisted"] == verdict.NoLevel || o.classes["spambot"] > verdict.Suspect {
 			t.Errorf("%s: %v", o.host.Kind, o.classes)
 		}
 	}
@@ -280,35 +281,35 @@ func TestJudge(t *testing.T) {
 		name         string
 		time         int64
 		action       string
-		class        detect.Class
-		level        detect.Level
+		class        verdict.Class
+		level        verdict.Level
 		reason       detect.ReasonText
-		reached      detect.Level // of the bot
-		right, wrong bool         // of the bot
-		heir         detect.Level
+		reached      verdict.Level // of the bot
+		right, wrong bool          // of the bot
+		heir         verdict.Level
 	}{
-		{"as expected", at + 20, "opened", detect.Spambot, detect.Likely, good, detect.Likely, true,
+		{"as expected", at + 20, "opened", verdict.Spambot, verdict.Likely, good, verdict.Likely, true,
 			false, 0},
-		{"updated", at + 20, "updated", detect.Spambot, detect.Confirmed, good, detect.Confirmed,
+		{"updated", at + 20, "updated", verdict.Spambot, verdict.Confirmed, good, verdict.Confirmed,
 			true, false, 0},
-		{"closed", at + 20, "closed", detect.Spambot, detect.Likely, good, 0, false, false, 0},
-		{"level too low", at + 20, "opened", detect.Spambot, detect.Suspect, good, detect.Suspect,
+		{"closed", at + 20, "closed", verdict.Spambot, verdict.Likely, good, 0, false, false, 0},
+		{"level too low", at + 20, "opened", verdict.Spambot, verdict.Suspect, good, verdict.Suspect,
 			false, false, 0},
-		{"another family", at + 20, "opened", detect.Spambot, detect.Likely,
-			detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, detect.Likely, false,
+		{"another family", at + 20, "opened", verdict.Spambot, verdict.Likely,
+			detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, verdict.Likely, false,
 			false, 0},
-		{"does not say it", at + 20, "opened", detect.Spambot, detect.Likely,
-			detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, detect.Likely, false,
+		{"does not say it", at + 20, "opened", verdict.Spambot, verdict.Likely,
+			detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, verdict.Likely, false,
 			false, 0},
-		{"does not name it", at + 20, "opened", detect.Spambot, detect.Likely,
-			detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, detect.Likely, false,
+		{"does not name it", at + 20, "opened", verdict.Spambot, verdict.Likely,
+			detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, verdict.Likely, false,
 			false, 0},
-		{"before it was bad", at + 5, "opened", detect.Spambot, detect.Likely, good, 0, false, true,
+		{"before it was bad", at + 5, "opened", verdict.Spambot, verdict.Likely, good, 0, false, true,
 			0},
-		{"allowed class", at + 20, "opened", detect.DirectSMTP, detect.Suspect, good, 0, false,
+		{"allowed class", at + 20, "opened", verdict.DirectSMTP, verdict.Suspect, good, 0, false,
 			false, 0},
-		{"of who had the address before", at + 250, "updated", detect.Spambot, detect.Likely, good,
-			0, false, false, detect.Likely},
+		{"of who had the address before", at + 250, "updated", verdict.Spambot, verdict.Likely, good,
+			0, false, false, verdict.Likely},
 	} {
 		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}
 		run := newSiteRun(site)

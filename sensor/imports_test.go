@@ -14,19 +14,19 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver"}, "the command puts the parts together"},
-	"bench": {[]string{"sensor/capture", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict"}, "the command puts the parts together"},
+	"bench": {[]string{"sensor/capture", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference", "sensor/verdict"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
 	"bench/fuzztime":           {nil, "it times what a test does"},
 	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
 	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "who draws what is to be found must not know how it is found"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},
-	"sensor/event":             {[]string{"sensor/detect", "sensor/mailserver"}, "it writes verdicts and their evidence, however they came about"},
-	"sensor/report":            {[]string{"sensor/detect", "sensor/mailserver"}, "it tells verdicts"},
+	"sensor/event":             {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict"}, "it writes verdicts and their evidence, however they came about"},
+	"sensor/report":            {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict"}, "it tells verdicts"},
 	"sensor/state":             {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},
-	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/wire", "sensor/wire/wiretest", "sensor/mailserver"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
-	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch"}, "the life of a packet, from frame to verdict"},
+	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/wire", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
+	"sensor/engine":            {[]string{"sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict"}, "the life of a packet, from frame to verdict"},
 	"sensor/capture":           {nil, "frames are bytes"},
 	"sensor/wire":              {nil, "packets are headers"},
 	"sensor/dns":               {nil, "a message knows no packet"},
@@ -35,9 +35,10 @@ var allowed = map[string]struct {
 	"flowtable/tcp":            {nil, "a connection knows no table"},
 	"smtpsniff":                {[]string{"smtpsniff/tlshello"}, "a dialogue may turn into TLS"},
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
-	"sensor/mailserver":        {[]string{"sensor/detect", "sensor/sketch"}, "a verdict about a server rests on observations alone, too"},
+	"sensor/mailserver":        {[]string{"sensor/detect", "sensor/sketch", "sensor/verdict"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/sketch":            {nil, "hashes have no meaning"},
-	"sensor/detect":            {[]string{"sensor/sketch"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
+	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home says where an outside package may be used, and nowhere else.

@@ -61,7 +61,7 @@ func compare(t *testing.T, what string, list []wiretest.Variant, kernel map[stri
 	agree, differ := 0, 0
 	for _, v := range list {
 		k, s := kernel[v.Name], sensor[v.Src]
-		text := fmt.Sprintf("%-60s kernel %-8s %s %s", v.Name, verdict(k), what, verdict(s))
+		text := fmt.Sprintf("%-60s kernel %-8s %s %s", v.Name, attemptText(k), what, attemptText(s))
 		switch {
 		case k == s:
 			agree++
@@ -76,7 +76,7 @@ func compare(t *testing.T, what string, list []wiretest.Variant, kernel map[stri
 	t.Logf("R1: %s: of %d variants of a SYN the sensor sees %d as a kernel does, %d differ by rule, %d without reason (goal 500, all but the rule's, 0)", what, len(list), agree, len(list)-agree-differ, differ)
 }
 
-func verdict(attempt bool) string {
+func attemptText(attempt bool) string {
 	if attempt {
 		return "attempt"
 	}
@@ -277,7 +277,7 @@ func TestKernelJudge(t *testing.T) {
 	if *update {
 		var b strings.Builder
 		for _, v := range list {
-			fmt.Fprintf(&b, "%s\t%s\n", verdict(kernel[v.Name]), v.Name)
+			fmt.Fprintf(&b, "%s\t%s\n", attemptText(kernel[v.Name]), v.Name)
 		}
 		if err := os.WriteFile(kernelGolden, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)

@@ -15,12 +15,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/report"
+	"spamsensor/sensor/verdict"
 )
 
 // readOptions are the options of `read`.
@@ -61,8 +60,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	failOn, ok := detect.ParseLevel(o.failOn)
-	if o.failOn != "" && (!ok || failOn == detect.NoLevel) {
+	failOn, ok := verdict.ParseLevel(o.failOn)
+	if o.failOn != "" && (!ok || failOn == verdict.NoLevel) {
 		return exit(exitUsage, fmt.Errorf("--fail-on %s: want suspect, likely or confirmed", o.failOn))
 	}
 	watch, stop := watchOver(ctx, a.stderr)
@@ -129,7 +128,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return failed
 	case len(problems) > 0:
 		return exit(exitPartial, nil)
-	case failOn != detect.NoLevel && p.report.Worst() >= failOn:
+	case failOn != verdict.NoLevel && p.report.Worst() >= failOn:
 		return exit(exitFindings, nil)
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // relayResult is what a scenario gave.
@@ -34,8 +34,8 @@ type step struct {
 type scenario struct {
 	name  string
 	local []string
-	want  detect.Level // at the first relayed message; for others there must be none above
-	limit int          // relayed messages until want
+	want  verdict.Level // at the first relayed message; for others there must be none above
+	limit int           // relayed messages until want
 	draw  func(rnd *rand.Rand, i int) step
 }
 
@@ -108,17 +108,17 @@ func scenarios() []scenario {
 	}
 	var all []scenario
 	for _, local := range [][]string{known, nil} {
-		tag, limit, want := "", 1, detect.Likely
+		tag, limit, want := "", 1, verdict.Likely
 		if local == nil {
-			tag, limit, want = ", domains not told", 10, detect.Likely
+			tag, limit, want = ", domains not told", 10, verdict.Likely
 		}
 		all = append(all, scenario{"open relay" + tag, local, want, limit, opened},
-			scenario{"closed" + tag, local, detect.NoLevel, 0, closed},
-			scenario{"forwarding" + tag, local, detect.NoLevel, 0, forward},
-			scenario{"mailing list" + tag, local, detect.NoLevel, 0, list},
-			scenario{"backup MX" + tag, local, detect.NoLevel, 0, backup},
-			scenario{"roaming users" + tag, local, detect.NoLevel, 0, roaming},
-			scenario{"smarthost chain" + tag, local, detect.NoLevel, 0, chain})
+			scenario{"closed" + tag, local, verdict.NoLevel, 0, closed},
+			scenario{"forwarding" + tag, local, verdict.NoLevel, 0, forward},
+			scenario{"mailing list" + tag, local, verdict.NoLevel, 0, list},
+			scenario{"backup MX" + tag, local, verdict.NoLevel, 0, backup},
+			scenario{"roaming users" + tag, local, verdict.NoLevel, 0, roaming},
+			scenario{"smarthost chain" + tag, local, verdict.NoLevel, 0, chain})
 	}
 	return all
 }
@@ -129,8 +129,8 @@ func relays(seed uint64) (list []relayResult) {
 	for i, sc := range scenarios() {
 		rnd := rand.New(rand.NewPCG(seed, uint64(500+i)))
 		n := newNetwork(sc.local...)
-		r := relayResult{name: sc.name, messages: 800, level: detect.NoLevel.String(), good: true}
-		at, relayed, worst, suspected := monday+9*hour, 0, detect.NoLevel, false
+		r := relayResult{name: sc.name, messages: 800, level: verdict.NoLevel.String(), good: true}
+		at, relayed, worst, suspected := monday+9*hour, 0, verdict.NoLevel, false
 		for j := range r.messages {
 			s := sc.draw(rnd, j)
 			if s.relayed {
@@ -144,10 +144,10 @@ func relays(seed uint64) (list []relayResult) {
 					mail(false, s.from, s.onward, "250 ok", "250 queued"))
 			}
 			for _, f := range n.findings[before:] {
-				suspected = suspected || f.Level == detect.Suspect
+				suspected = suspected || f.Level == verdict.Suspect
 				if f.Level > worst {
 					worst = f.Level
-					if worst >= detect.Likely && r.at == 0 {
+					if worst >= verdict.Likely && r.at == 0 {
 						r.at = relayed
 					}
 				}
@@ -155,9 +155,9 @@ func relays(seed uint64) (list []relayResult) {
 			at += 10*minute + int64(rnd.Uint64N(uint64(20*minute)))
 		}
 		r.level = worst.String()
-		if sc.want == detect.NoLevel {
+		if sc.want == verdict.NoLevel {
 			// Without domains a suspicion, with the advice to declare them, is no false alarm.
-			r.good = worst == detect.NoLevel || sc.local == nil && worst == detect.Suspect
+			r.good = worst == verdict.NoLevel || sc.local == nil && worst == verdict.Suspect
 		} else {
 			r.good = worst >= sc.want && r.at >= 1 && r.at <= sc.limit
 		}

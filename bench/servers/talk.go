@@ -9,6 +9,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -38,7 +39,7 @@ func newNetwork(local ...string) *network {
 			Sessions: 1 << 10, Hosts: 1 << 9}, Seed: []byte("campaigns of mail servers")},
 		engine.Output{
 			Finding: func(f *detect.Finding) {
-				if f.Class == detect.OpenRelay {
+				if f.Class == verdict.OpenRelay {
 					n.findings = append(n.findings, *f)
 				}
 			},

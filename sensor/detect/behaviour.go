@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"spamsensor/sensor/verdict"
 )
 
 // behaviour is how a host uses its connections, to tell what it is.
@@ -178,7 +180,7 @@ func (h *Profile) HopLimits() string {
 	var list []string
 	for _, w := range ways {
 		if w.n > 0 {
-			list = append(list, fmt.Sprintf("%d in %s", w.ttl, Plural(w.n, "attempt")))
+			list = append(list, fmt.Sprintf("%d in %s", w.ttl, verdict.Plural(w.n, "attempt")))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -210,12 +212,12 @@ func (h *Profile) Role() string {
 }
 
 // class is the class of a verdict.
-func (h *Profile) class() Class {
+func (h *Profile) class() verdict.Class {
 	switch {
 	case h.isScanner():
-		return Scanner
+		return verdict.Scanner
 	case h.actsAsMTA():
-		return UndeclaredServer
+		return verdict.UndeclaredServer
 	}
-	return Spambot
+	return verdict.Spambot
 }

@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Blocklisted] = detector{"blocklisted", Replies, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s", strings.Join(h.Blocklists(), ", "), h.blocklists.sample, h.publicText(r.Last))
 	}}
 }

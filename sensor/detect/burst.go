@@ -1,12 +1,16 @@
 package detect
 
-import "fmt"
+import (
+	"fmt"
+
+	"spamsensor/sensor/verdict"
+)
 
 func init() {
-	detectors[Burst] = detector{"fast_attempts", Volume, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold), Span(int64(r.Value*float64(second))))
+	detectors[Burst] = detector{"fast_attempts", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold), verdict.Span(int64(r.Value*float64(second))))
 	}}
-	detectors[Concurrent] = detector{"concurrent", Volume, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Concurrent] = detector{"concurrent", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It had up to %d connections to mail servers open or half open at a time; a desktop has one or two.", int(r.Value))
 	}}
 }

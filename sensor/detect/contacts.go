@@ -5,14 +5,15 @@ import (
 	"math"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		if e := h.Egress(); e.Blocked() {
 			p := &h.ports[h.busiest()]
-			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", Plural(max(p.attempts, f.attemptsBefore(p.port)), "attempt"), p.port, e.text())
-			if h.level >= Likely {
+			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", verdict.Plural(max(p.attempts, f.attemptsBefore(p.port)), "attempt"), p.port, e.text())
+			if h.level >= verdict.Likely {
 				text += " The machine is infected all the same."
 			}
 			return text
@@ -125,7 +126,7 @@ func (h *Profile) contactResult(c *Config, failed bool, now int64) {
 	case o.llr >= upper*partialShare && failed: // most of the way counts half
 		h.raise(Failures, now, float64(o.failed), math.Ceil(upper*partialShare/contactStep), 2.3)
 	case h.has(Failures) && (o.llr < decided/2 || math.IsInf(upper, 1)):
-		h.reasons[Failures] = Reason{} // answers came late
+		h.reasons[Failures] = verdict.Reason{} // answers came late
 		h.changed = true
 	}
 }

@@ -39,69 +39,8 @@ import (
 	"math"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
-
-// Level is how sure a verdict is.
-type Level uint8
-
-// The levels.
-const (
-	NoLevel Level = iota
-	Suspect
-	Likely
-	Confirmed
-)
-
-// String is the name used in events; NoLevel is "none".
-func (l Level) String() string { return [...]string{"none", "suspect", "likely", "confirmed"}[l] }
-
-// ParseLevel is the opposite of String.
-func ParseLevel(s string) (Level, bool) {
-	for l := NoLevel; l <= Confirmed; l++ {
-		if l.String() == s {
-			return l, true
-		}
-	}
-	return NoLevel, false
-}
-
-// Severity is how soon somebody should act.
-type Severity uint8
-
-// The severities.
-const (
-	Info Severity = iota
-	Low
-	Medium
-	High
-	Critical
-)
-
-// String is the name used in events.
-func (s Severity) String() string { return [...]string{"info", "low", "medium", "high", "critical"}[s] }
-
-// Class is what a finding says.
-type Class uint8
-
-// The classes.
-const (
-	Spambot          Class = iota // it sends spam, or tries to
-	DirectSMTP                    // an undeclared host mails straight to the Internet
-	UndeclaredServer              // an undeclared host that sends as a mail server does
-	Scanner                       // it looks for mail servers, and has nothing to deliver
-	NotSMTP                       // it uses a mail port for something else
-	OnBlocklist                   // receiving servers say that our mail server is on a blocklist
-	// Of mail servers that are watched.
-	OpenRelay       // it passes on mail for strangers
-	HijackedAccount // somebody else uses an account of it
-	VolumeAnomaly   // it sends more or less than usual, or its queue grows
-	Classes
-)
-
-// String is the name used in events.
-func (c Class) String() string {
-	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp", "blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
-}
 
 // Family is a group of detectors that look at the same aspect.
 type Family uint8
@@ -173,20 +112,10 @@ func (c Code) Family() Family { return detectors[c].family }
 type detector struct {
 	name   string
 	family Family
-	text   func(h *Profile, f *Counters, r *Reason) string
+	text   func(h *Profile, f *Counters, r *verdict.Reason) string
 }
 
 var detectors [Codes]detector
-
-// Reason is what a detector found. First is when it was found, Last when it was found
-// again.
-type Reason struct {
-	First     int64   `json:"First"`
-	Last      int64   `json:"Last"`
-	Value     float64 `json:"Value"`
-	Threshold float64 `json:"Threshold"`
-	Weight    float64 `json:"Weight"`
-}
 
 // Counters are what is counted of every source, judged or not. They hold no pointers.
 type Counters struct {

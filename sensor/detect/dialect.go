@@ -3,13 +3,15 @@ package detect
 import (
 	"fmt"
 	"strings"
+
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", Plural(uint32(r.Value), "session"))
+	detectors[Conflicts] = detector{"conflicting_data", Dialect, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", verdict.Plural(uint32(r.Value), "session"))
 	}}
-	detectors[Oddities] = detector{"oddities", Dialect, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Oddities] = detector{"oddities", Dialect, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(h.dialect.list(), ", ") + "."
 	}}
 }
@@ -64,7 +66,7 @@ const minOddSessions = 2
 func (d *dialect) list() (list []string) {
 	for i, n := range d {
 		if n >= minOddSessions {
-			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, Plural(uint32(n), "session")))
+			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, verdict.Plural(uint32(n), "session")))
 		}
 	}
 	return list

@@ -1,6 +1,10 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/verdict"
+)
 
 // from is a mail in the name of a domain, in a session that is refused or not.
 func (s *scene) from(domain uint32, refused bool) *scene {
@@ -25,14 +29,14 @@ func TestFirstMails(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		s    *scene
-		want Level
+		want verdict.Level
 	}{
-		{"a server with one domain, two recipients of six unknown", begun().from(1, true).from(1, true).from(1, false).from(1, false).from(1, false).from(1, false), Suspect},
-		{"a server with many domains, all taken", begun().from(1, false).from(2, false).from(3, false).from(4, false).from(5, false).from(6, false), Suspect},
-		{"a server with many domains, one refused", begun().from(1, false).from(2, false).from(3, true).from(4, false).from(5, false).from(6, false), Suspect},
-		{"a bot with a proper name, two of five refused", begun().from(1, false).from(2, true).from(3, false).from(4, true).from(5, false), Likely},
-		{"a server with many domains that speaks oddly, one refused", begun().odd(OldHello|NoGoodbye).from(1, false).from(2, false).from(3, true).from(4, false).from(5, false), Likely},
-		{"two senders in turn", begun().from(1, false).from(2, true).from(1, false).from(2, true).from(1, false), Suspect},
+		{"a server with one domain, two recipients of six unknown", begun().from(1, true).from(1, true).from(1, false).from(1, false).from(1, false).from(1, false), verdict.Suspect},
+		{"a server with many domains, all taken", begun().from(1, false).from(2, false).from(3, false).from(4, false).from(5, false).from(6, false), verdict.Suspect},
+		{"a server with many domains, one refused", begun().from(1, false).from(2, false).from(3, true).from(4, false).from(5, false).from(6, false), verdict.Suspect},
+		{"a bot with a proper name, two of five refused", begun().from(1, false).from(2, true).from(3, false).from(4, true).from(5, false), verdict.Likely},
+		{"a server with many domains that speaks oddly, one refused", begun().odd(OldHello|NoGoodbye).from(1, false).from(2, false).from(3, true).from(4, false).from(5, false), verdict.Likely},
+		{"two senders in turn", begun().from(1, false).from(2, true).from(1, false).from(2, true).from(1, false), verdict.Suspect},
 	} {
 		if c.s.won != c.want {
 			v := c.s.h.Judge(&c.s.f, c.s.now)
@@ -46,8 +50,8 @@ func TestFirstMails(t *testing.T) {
 func TestLineDown(t *testing.T) {
 	for _, c := range []struct {
 		delivered int
-		want      Level
-	}{{0, Likely}, {3, Suspect}} {
+		want      verdict.Level
+	}{{0, verdict.Likely}, {3, verdict.Suspect}} {
 		s := newScene()
 		for range c.delivered {
 			s.tries(1, 25, 0, true)
@@ -74,8 +78,8 @@ func TestNamesInABurst(t *testing.T) {
 			s.h.TLSServerNamed(&s.cfg, uint32(i+1), s.now)
 			s.wait(c.every)
 		}
-		if s.h.has(TLSNames) != c.many || c.many && s.h.reasons[TLSNames].within() != c.seconds {
-			t.Errorf("%d names every %.1f s: %v %s", c.n, c.every, !c.many, s.h.reasons[TLSNames].within())
+		if s.h.has(TLSNames) != c.many || c.many && within(&s.h.reasons[TLSNames]) != c.seconds {
+			t.Errorf("%d names every %.1f s: %v %s", c.n, c.every, !c.many, within(&s.h.reasons[TLSNames]))
 		}
 	}
 }
@@ -99,12 +103,12 @@ func TestUnknownRecipients(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		unknown []int // of each row of ten
-		want    Level
+		want    verdict.Level
 	}{
-		{"two of ten", []int{2}, Suspect},
-		{"two of ten, and none of ninety", []int{2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, Suspect},
-		{"six of ten", []int{6}, Likely},
-		{"a quarter, all the time", []int{2, 3, 2, 3, 2, 3, 2, 3, 2, 3}, Likely},
+		{"two of ten", []int{2}, verdict.Suspect},
+		{"two of ten, and none of ninety", []int{2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, verdict.Suspect},
+		{"six of ten", []int{6}, verdict.Likely},
+		{"a quarter, all the time", []int{2, 3, 2, 3, 2, 3, 2, 3, 2, 3}, verdict.Likely},
 	} {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true)
 		s.sessions(8, false).sessions(2, true)
@@ -131,13 +135,13 @@ func TestListedServer(t *testing.T) {
 		name   string
 		served int // before the refusals, 1 and behind them, 2
 		listed bool
-		level  Level
-		atLast Class
+		level  verdict.Level
+		atLast verdict.Class
 	}{
-		{"nobody brings it mail", 0, true, Likely, Spambot},
-		{"a server", 1, true, Suspect, UndeclaredServer},
-		{"it shows late", 2, true, Likely, UndeclaredServer},
-		{"a server that sends spam", 1, false, Likely, Spambot},
+		{"nobody brings it mail", 0, true, verdict.Likely, verdict.Spambot},
+		{"a server", 1, true, verdict.Suspect, verdict.UndeclaredServer},
+		{"it shows late", 2, true, verdict.Likely, verdict.UndeclaredServer},
+		{"a server that sends spam", 1, false, verdict.Likely, verdict.Spambot},
 	} {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true).sessions(10, false)
 		serve := func() {
@@ -156,7 +160,7 @@ func TestListedServer(t *testing.T) {
 		if c.served == 2 {
 			serve()
 		}
-		if last := s.h.Judge(&s.f, s.now); s.won < c.level || s.won > c.level && c.level < Likely || last.Class != c.atLast {
+		if last := s.h.Judge(&s.f, s.now); s.won < c.level || s.won > c.level && c.level < verdict.Likely || last.Class != c.atLast {
 			t.Errorf("%s: %s, at last %s (score %.1f), want %s and %s", c.name, s.won, last.Class, last.Score, c.level, c.atLast)
 		}
 	}
@@ -169,11 +173,11 @@ func TestRefusalsOnTheWay(t *testing.T) {
 		name  string
 		s     *scene
 		has   bool
-		class Class
+		class verdict.Class
 	}{
-		{"three of five", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true), true, Spambot},
-		{"and then 20 taken", newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true).sessions(20, false), false, UndeclaredServer},
-		{"a decision stands", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(6, true).sessions(20, false), true, Spambot},
+		{"three of five", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true), true, verdict.Spambot},
+		{"and then 20 taken", newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true).sessions(2, false).sessions(3, true).sessions(20, false), false, verdict.UndeclaredServer},
+		{"a decision stands", newScene().helo("mail.example.org").tries(12, 25, 20, true).sessions(6, true).sessions(20, false), true, verdict.Spambot},
 	} {
 		v := c.s.h.Judge(&c.s.f, c.s.now)
 		if c.s.h.has(Refusals) != c.has || v.Class != c.class {
@@ -184,7 +188,7 @@ func TestRefusalsOnTheWay(t *testing.T) {
 
 // A server with one name names in TLS whom it has looked up; before it has given its name for a while that is not known.
 func TestServerNamesInTLS(t *testing.T) {
-	for n, want := range map[int]Level{4: Likely, 20: Suspect} {
+	for n, want := range map[int]verdict.Level{4: verdict.Likely, 20: verdict.Suspect} {
 		s := newScene()
 		for range n {
 			s.tries(1, 25, 1, true).helo("mail.example.org")
@@ -223,7 +227,7 @@ func TestLookupsOfOneName(t *testing.T) {
 
 // Four domains looked up one after the other may be accounts that are set up, five are not.
 func TestAccountsAreSetUp(t *testing.T) {
-	for n, want := range map[int]Level{4: Suspect, 5: Likely} {
+	for n, want := range map[int]verdict.Level{4: verdict.Suspect, 5: verdict.Likely} {
 		s := newScene().again(4, 20)
 		l := &Lookups{}
 		for i := range n {
@@ -238,7 +242,7 @@ func TestAccountsAreSetUp(t *testing.T) {
 
 // A server that forwards what others bring it is refused for some of it; only a decision makes a bot of it.
 func TestForwarder(t *testing.T) {
-	for refused, want := range map[int]Class{3: UndeclaredServer, 8: Spambot} {
+	for refused, want := range map[int]verdict.Class{3: verdict.UndeclaredServer, 8: verdict.Spambot} {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)
 		s.h.Served(1, s.now)
 		s.h.Served(2, s.now)

@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[SenderDomains] = detector{"sender_domains", Envelope, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or two.", tries(f, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
 	}}
-	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[RecipientDomains] = detector{"recipient_domains", Envelope, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It %s to recipients in %s domains within an hour.", tries(f, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
 	}}
 }

@@ -1,13 +1,17 @@
 package detect
 
-import "fmt"
+import (
+	"fmt"
+
+	"spamsensor/sensor/verdict"
+)
 
 func init() {
-	detectors[Flood] = detector{"flood", Volume, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Flood] = detector{"flood", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		if r.Threshold >= float64(floodAttempts) {
-			return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, Span(floodTime))
+			return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, verdict.Span(floodTime))
 		}
-		return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three times in a row.", floodServers, Span(floodTime))
+		return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three times in a row.", floodServers, verdict.Span(floodTime))
 	}}
 }
 

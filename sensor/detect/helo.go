@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[HeloName] = detector{"helo_name", Identity, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[HeloName] = detector{"helo_name", Identity, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full name.", h.heloNames.worst, HeloClass(r.Value).text())
 	}}
-	detectors[HeloNames] = detector{"helo_names", Identity, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[HeloNames] = detector{"helo_names", Identity, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(h.heloNames.quoted(), ", "))
 	}}
 }

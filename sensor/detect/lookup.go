@@ -4,20 +4,21 @@ import (
 	"fmt"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[MXLookups] = detector{"mx_lookups", Names, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only a mail server needs to know them.%s", orMore(r.Value, maxDomains), h.lookups.example())
 	}}
-	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within %s.%s", orMore(r.Value, maxDomains), r.within(), h.lookups.example())
+	detectors[HostLookups] = detector{"mail_host_lookups", Names, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within %s.%s", orMore(r.Value, maxDomains), within(r), h.lookups.example())
 	}}
-	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[ListLookups] = detector{"list_lookups", Names, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", h.lookups.list)
 	}}
-	detectors[TLSNames] = detector{"tls_names", Names, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; a mail client has one to three accounts.", orMore(r.Value, maxDomains), r.within())
+	detectors[TLSNames] = detector{"tls_names", Names, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; a mail client has one to three accounts.", orMore(r.Value, maxDomains), within(r))
 	}}
 }
 
@@ -35,7 +36,7 @@ func (h *Profile) mailNames(c *Config, code Code, list []sketch.Slot, now int64)
 }
 
 // within is the time in which names were counted.
-func (r *Reason) within() string {
+func within(r *verdict.Reason) string {
 	if r.Threshold == burstNames {
 		return fmt.Sprintf("%d s", burstTime)
 	}
@@ -140,7 +141,7 @@ func (l *Lookups) example() string {
 	if l.linked == "" {
 		return ""
 	}
-	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, Span(l.linkedIn))
+	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, verdict.Span(l.linkedIn))
 }
 
 // setUp is how many domains more may be a mail client in which somebody sets up his accounts, one after the other: that counts
@@ -153,7 +154,7 @@ func (h *Profile) LookedUp(c *Config, l *Lookups, now int64) {
 	if l.resolver {
 		for _, code := range []Code{MXLookups, HostLookups, ListLookups} {
 			h.changed = h.changed || h.has(code)
-			h.reasons[code] = Reason{}
+			h.reasons[code] = verdict.Reason{}
 		}
 		return
 	}

@@ -4,21 +4,22 @@ import (
 	"fmt"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[OneName] = detector{"one_name", Mitigating, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[OneName] = detector{"one_name", Mitigating, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server does.", h.heloNames.name[0])
 	}}
-	detectors[Welcome] = detector{"welcome", Mitigating, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Welcome] = detector{"welcome", Mitigating, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		t := h.refusalTestInForce()
-		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.accepted, Plural(t.total, "session"))
+		return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.accepted, verdict.Plural(t.total, "session"))
 	}}
-	detectors[Retries] = detector{"retries", Mitigating, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.mta.retried, Plural(h.mta.deferrals, "deferral"))
+	detectors[Retries] = detector{"retries", Mitigating, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", h.mta.retried, verdict.Plural(h.mta.deferrals, "deferral"))
 	}}
-	detectors[Serves] = detector{"serves", Mitigating, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("In its favour: %s from outside bring it mail.", Plural(h.mta.served, "host"))
+	detectors[Serves] = detector{"serves", Mitigating, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("In its favour: %s from outside bring it mail.", verdict.Plural(h.mta.served, "host"))
 	}}
 }
 
@@ -89,7 +90,7 @@ func (h *Profile) judgeMitigating(f *Counters, now int64) {
 	h.setMitigating(Serves, s.served >= 2, now, float64(s.served), 2)
 	t := h.refusalTestInForce()
 	if h.has(Serves) && !served && (t.refused*5 <= t.sessions || h.reasons[Refusals].Weight < 4.6) { // it was refused because of a list alone, or the test was on its way
-		h.reasons[Refusals] = Reason{}
+		h.reasons[Refusals] = verdict.Reason{}
 	}
 	h.setMitigating(OneName, !s.severalNames && s.sessions >= 20, now, float64(s.sessions), 20)
 	h.setMitigating(Welcome, t.total >= 10 && t.accepted*20 >= t.total*19, now, float64(t.accepted)/float64(max(1, t.total)), 0.95)
@@ -98,14 +99,14 @@ func (h *Profile) judgeMitigating(f *Counters, now int64) {
 
 func (h *Profile) setMitigating(code Code, holds bool, now int64, value, threshold float64) {
 	if !holds {
-		h.reasons[code] = Reason{}
+		h.reasons[code] = verdict.Reason{}
 		return
 	}
 	r := &h.reasons[code]
 	if r.First == 0 {
 		r.First = now
 	}
-	*r = Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: -2.3}
+	*r = verdict.Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: -2.3}
 }
 
 // oneName reports whether the host has always given the same full name.

@@ -5,17 +5,18 @@ import (
 	"math"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[NewNetworks] = detector{"new_networks", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-			Plural(h.attempts(f), "connection"), Plural(h.nets.Len(), "different mail network"), Span(f.Last-h.since(f)))
+			verdict.Plural(h.attempts(f), "connection"), verdict.Plural(h.nets.Len(), "different mail network"), verdict.Span(f.Last-h.since(f)))
 	}}
-	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[ManyNetworks] = detector{"many_networks", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It contacted %s different mail networks within one hour.", many(r))
 	}}
-	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[SubmitSpread] = detector{"submission_spread", Volume, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", orMore(r.Value, int(r.Threshold)))
 	}}
 }
@@ -65,7 +66,7 @@ const (
 )
 
 // many is a number of networks; at the higher threshold nobody counts on.
-func many(r *Reason) string {
+func many(r *verdict.Reason) string {
 	if r.Weight >= massWeight {
 		return fmt.Sprintf("%d or more", int(r.Value))
 	}

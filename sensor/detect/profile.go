@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Profile is all that is known of a source that is judged. The zero value knows nothing. It takes
@@ -46,30 +47,16 @@ type Profile struct {
 	conflicting   uint32 // sessions in which the client sent other bytes in the same place
 	oneSided      bool   // the capture shows one side of connections alone; see OneSide
 
-	reasons [Codes]Reason
+	reasons [Codes]verdict.Reason
 	changed bool // a reason is new, or weighs more
 	// What was judged last.
-	verdict  Verdict
-	level    Level
-	decided  Decision
+	verdict  verdict.Verdict
+	level    verdict.Level
+	decided  verdict.Decision
 	ignored  uint32 // codes that do not count for this host, by bit
 	previous previous
 	// restored are the reasons of before a restart, nil if there was none.
 	restored map[Code]SavedReason
-}
-
-// Decision is when a verdict was reached.
-type Decision struct {
-	At       int64  `json:"At"`
-	Attempts uint32 `json:"Attempts"`
-}
-
-// Verdict is the sum of what the detectors found.
-type Verdict struct {
-	Class    Class   `json:"Class"`
-	Level    Level   `json:"Level"`
-	Score    float64 `json:"Score"`
-	Families int     `json:"Families"`
 }
 
 // Adopt takes over what was counted before there was a Profile. It must be called before
@@ -171,20 +158,20 @@ const (
 )
 
 // Judge sums up.
-func (h *Profile) Judge(f *Counters, now int64) Verdict {
+func (h *Profile) Judge(f *Counters, now int64) verdict.Verdict {
 	h.changed = false
 	h.judgeMitigating(f, now)
 	if h.maybeMTA() {
-		h.reasons[MXLookups], h.reasons[HostLookups] = Reason{}, Reason{}
+		h.reasons[MXLookups], h.reasons[HostLookups] = verdict.Reason{}, verdict.Reason{}
 		if h.has(OneName) { // by then its name speaks for it, and what it names in TLS is what it looked up
-			h.reasons[TLSNames] = Reason{}
+			h.reasons[TLSNames] = verdict.Reason{}
 		}
 	}
 	if h.uplinkOutage() {
-		h.reasons[Failures] = Reason{}
+		h.reasons[Failures] = verdict.Reason{}
 	}
 	if h.BehindNAT() { // many people have many providers
-		h.reasons[TLSNames], h.reasons[SubmitSpread] = Reason{}, Reason{}
+		h.reasons[TLSNames], h.reasons[SubmitSpread] = verdict.Reason{}, verdict.Reason{}
 	}
 	var sums [Families]float64
 	latest := int64(0)
@@ -194,7 +181,7 @@ func (h *Profile) Judge(f *Counters, now int64) Verdict {
 			continue
 		}
 		if now-r.Last > forgetReason {
-			*r = Reason{}
+			*r = verdict.Reason{}
 			continue
 		}
 		family := Code(code).Family()
@@ -206,7 +193,7 @@ func (h *Profile) Judge(f *Counters, now int64) Verdict {
 	if h.failOver(now) {
 		sums[Volume] /= 2
 	}
-	v := Verdict{Score: Prior}
+	v := verdict.Verdict{Score: Prior}
 	for i, s := range sums {
 		limit := familyCap[i]
 		if Family(i) == Volume && h.synOnlyFlood() {
@@ -226,26 +213,26 @@ func (h *Profile) Judge(f *Counters, now int64) Verdict {
 	}
 	switch {
 	case v.Score >= 9.2 && h.dialogueProven() && (v.Families >= 3 || v.Families == 2 && h.heloNames.given == 0 && h.nets.Len() >= networksUnread):
-		v.Level = Confirmed
+		v.Level = verdict.Confirmed
 	case v.Score >= 4.6 && (v.Families >= 2 || h.synOnlyFlood()) && h.notSpoofed():
-		v.Level = Likely
+		v.Level = verdict.Likely
 	case v.Score >= 0:
-		v.Level = Suspect
+		v.Level = verdict.Suspect
 	}
 	switch v.Class = h.class(); {
 	case h.isProbe():
-		v.Level = NoLevel
-	case v.Class == UndeclaredServer && (h.has(NewNetworks) || h.has(ManyNetworks)):
-		v.Level = Suspect // whatever speaks for it: it is not declared
-	case v.Class != Spambot:
-		v.Level = min(v.Level, Suspect)
+		v.Level = verdict.NoLevel
+	case v.Class == verdict.UndeclaredServer && (h.has(NewNetworks) || h.has(ManyNetworks)):
+		v.Level = verdict.Suspect // whatever speaks for it: it is not declared
+	case v.Class != verdict.Spambot:
+		v.Level = min(v.Level, verdict.Suspect)
 	}
-	if v.Level < Suspect && h.level == Suspect && h.failOver(now) {
-		v.Level = Suspect // until the day is over
+	if v.Level < verdict.Suspect && h.level == verdict.Suspect && h.failOver(now) {
+		v.Level = verdict.Suspect // until the day is over
 	}
-	v.Level -= min(v.Level, Level(max(0, now-latest)/holdLevel))
-	if v.Level > h.level || v.Level == h.level && v.Level > NoLevel && v.Class != h.verdict.Class {
-		h.decided = Decision{At: max(latest, h.since(f)), Attempts: h.attempts(f)}
+	v.Level -= min(v.Level, verdict.Level(max(0, now-latest)/holdLevel))
+	if v.Level > h.level || v.Level == h.level && v.Level > verdict.NoLevel && v.Class != h.verdict.Class {
+		h.decided = verdict.Decision{At: max(latest, h.since(f)), Attempts: h.attempts(f)}
 	}
 	h.level, h.verdict = v.Level, v
 	return v
@@ -305,19 +292,19 @@ func (h *Profile) SeenTwoSided() bool { return h.twoSided > 0 }
 func (h *Profile) Sessions() uint32 { return h.sessions }
 
 // Level is the level in force.
-func (h *Profile) Level() Level { return h.level }
+func (h *Profile) Level() verdict.Level { return h.level }
 
 // Verdict is what was judged last.
-func (h *Profile) Verdict() Verdict { return h.verdict }
+func (h *Profile) Verdict() verdict.Verdict { return h.verdict }
 
 // Score is the sum that was reached last.
 func (h *Profile) Score() float64 { return h.verdict.Score }
 
 // Decided is when the level was reached.
-func (h *Profile) Decided() Decision { return h.decided }
+func (h *Profile) Decided() verdict.Decision { return h.decided }
 
 // Reasons calls f for what was found, in the order of the families.
-func (h *Profile) Reasons(f func(code Code, r *Reason)) {
+func (h *Profile) Reasons(f func(code Code, r *verdict.Reason)) {
 	for code := range h.reasons {
 		if h.reasons[code].First != 0 {
 			f(Code(code), &h.reasons[code])

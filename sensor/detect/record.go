@@ -1,6 +1,10 @@
 package detect
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"spamsensor/sensor/verdict"
+)
 
 // Session is the record of one mail session: evidence. Texts are what the sides sent,
 // byte for byte.
@@ -50,7 +54,7 @@ type SourceRecord struct {
 	VLAN  []uint16
 	Input uint16
 	Role  string
-	Level Level
+	Level verdict.Level
 	Score float64
 	Facts Counters
 	Time  int64
@@ -83,16 +87,16 @@ type Finding struct {
 	ID       string
 	Seq      int    // counts the events of this finding, from 1
 	Action   string // opened, updated, closed
-	Class    Class
-	Level    Level
-	Severity Severity
+	Class    verdict.Class
+	Level    verdict.Level
+	Severity verdict.Severity
 	Score    float64
 	Mode     string
 	Egress   string
 
 	Source    SourceRecord
 	Time      int64 // of this event
-	Decided   Decision
+	Decided   verdict.Decision
 	DecidedIn int64 // from the first attempt to the decision
 
 	Reasons     []ReasonText
@@ -100,10 +104,10 @@ type Finding struct {
 	Blind       []string
 	Advice      string
 	CloseReason string
-	Suppressed  uint64      // session events left out
-	Reopened    uint32      // how often it came back after it was closed
-	CleanFor    int64       // how long it had been quiet then
-	Relay       *RelayProof // of an open relay
+	Suppressed  uint64              // session events left out
+	Reopened    uint32              // how often it came back after it was closed
+	CleanFor    int64               // how long it had been quiet then
+	Relay       *verdict.RelayProof // of an open relay
 
 	// Near says that the source's link-layer address is its own, as far as can be told. Then a
 	// machine that was found under other addresses is known again: Incident is the first of its findings, Since when
@@ -119,17 +123,9 @@ type Finding struct {
 
 // ReasonText is a reason as it is told.
 type ReasonText struct {
-	Code   Code   `json:"Code"`
-	Reason Reason `json:"Reason"`
-	Text   string `json:"Text"`
+	Code   Code           `json:"Code"`
+	Reason verdict.Reason `json:"Reason"`
+	Text   string         `json:"Text"`
 	// Server is the name of a reason about a mail server; Code says nothing then.
 	Server string `json:"Server"`
-}
-
-// RelayProof is the session that proves it.
-type RelayProof struct {
-	Client     netip.Addr `json:"Client"`
-	MailFrom   string     `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
-	RcptDomain string     `json:"RcptDomain"`
-	ReplyCode  uint16     `json:"ReplyCode"`
 }

@@ -5,20 +5,21 @@ import (
 	"math"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 func init() {
-	detectors[Refusals] = detector{"refusals", Replies, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[Refusals] = detector{"refusals", Replies, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		t := h.refusalTestInForce()
 		if t.refused == t.sessions {
-			return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", Plural(t.sessions, "session"))
+			return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", verdict.Plural(t.sessions, "session"))
 		}
-		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", t.refused, Plural(t.sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", t.refused, verdict.Plural(t.sessions, "session"))
 	}}
-	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Profile, f *Counters, r *Reason) string {
-		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknownUsers.unknown, Plural(h.unknownUsers.recipients, "recipient"))
+	detectors[UnknownUsers] = detector{"unknown_users", Replies, func(h *Profile, f *Counters, r *verdict.Reason) string {
+		return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", h.unknownUsers.unknown, verdict.Plural(h.unknownUsers.recipients, "recipient"))
 	}}
-	detectors[RelayDenials] = detector{"strangers", Replies, func(h *Profile, f *Counters, r *Reason) string {
+	detectors[RelayDenials] = detector{"strangers", Replies, func(h *Profile, f *Counters, r *verdict.Reason) string {
 		return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", orMore(r.Value, len(h.relayDenied)))
 	}}
 }
@@ -71,7 +72,7 @@ func (h *Profile) SessionDecided(c *Config, refused, listed bool, now int64) {
 		h.judgeSenders(c, sketch.CountRecent(h.envelope.senders[:], sketch.Stamp(now), 86400), now)
 	}
 	if !refused && h.has(Refusals) && !decided && h.refusalTestInForce().llr < partialLLR {
-		h.reasons[Refusals] = Reason{} // the test was on its way, and is not any more
+		h.reasons[Refusals] = verdict.Reason{} // the test was on its way, and is not any more
 		h.changed = true
 	}
 }

@@ -2,18 +2,18 @@ package detect
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Saved is what of a Profile survives a restart. Windows of minutes and hours do not: a host that
 // still sends fills them again. What the windows had proved is in the reasons. Hashes need the
 // same secret.
 type Saved struct {
-	Verdict Verdict  `json:"Verdict"`
-	Decided Decision `json:"Decided"`
+	Verdict verdict.Verdict  `json:"Verdict"`
+	Decided verdict.Decision `json:"Decided"`
 	// Reasons by name, because their numbers are those of one version.
 	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
 
@@ -45,7 +45,7 @@ type Saved struct {
 
 // SavedReason is a reason, and how it was told: what the text is made of is not all kept.
 type SavedReason struct {
-	Reason
+	verdict.Reason
 	Text string `json:"Text,omitempty"`
 }
 
@@ -199,7 +199,7 @@ func (h *Profile) Restore(d *Saved, published bool) {
 	h.envelope.distinct.Load(&d.SenderDomains, nil)
 	h.external, h.retransmitted, h.answered, h.sessions, h.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
 	h.twoSided, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
-	if d.Verdict.Level > Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
+	if d.Verdict.Level > verdict.Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
 		h.twoSided, h.attested = min(1, d.Opened), min(1, d.Heard)
 	}
 	copy(h.newNetworks.s[:], d.NewNetworks.Sums)
@@ -228,7 +228,7 @@ func (h *Profile) Restore(d *Saved, published bool) {
 	h.guard.n, h.guard.m = uint8(copy(h.guard.nets[:], d.GuardNetworks)), uint8(copy(h.guard.servers[:], d.GuardServers))
 	h.envelope.mails = d.Mails
 	h.verdict, h.decided = d.Verdict, d.Decided
-	h.verdict.Level = min(d.Verdict.Level, Confirmed)
+	h.verdict.Level = min(d.Verdict.Level, verdict.Confirmed)
 	if published {
 		h.level = h.verdict.Level
 	} else {
@@ -254,23 +254,4 @@ func Anonymous(text string) string {
 		b = append(b, text[i])
 	}
 	return string(b)
-}
-
-// MarshalText and UnmarshalText have checkpoints name classes, because their numbers are those of
-// one version.
-func (c Class) MarshalText() ([]byte, error) {
-	if c >= Classes {
-		return nil, fmt.Errorf("there is no class %d", c)
-	}
-	return []byte(c.String()), nil
-}
-
-// UnmarshalText: see MarshalText.
-func (c *Class) UnmarshalText(name []byte) error {
-	for *c = 0; *c < Classes; *c++ {
-		if c.String() == string(name) {
-			return nil
-		}
-	}
-	return fmt.Errorf("there is no class %q", name)
 }

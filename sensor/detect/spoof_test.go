@@ -1,6 +1,10 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/verdict"
+)
 
 // mine is n sessions with n providers.
 func (s *scene) mine(n int) *scene {
@@ -48,16 +52,16 @@ func TestForgedSYNs(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		s    *scene
-		want Level
+		want verdict.Level
 	}{
-		"who did nothing":                                        {newScene().tries(10_000, 25, 0.1, true), Suspect},
-		"who has three providers":                                {newScene().mine(3).tries(10_000, 25, 0.1, true), Suspect},
-		"who has three providers, in a second":                   {newScene().mine(3).tries(10_000, 25, 0.0001, true), Suspect},
-		"who looked up its provider":                             {asked().tries(10_000, 25, 0.1, true), Suspect},
-		"who has a provider, by a program that sends SYNs again": {newScene().mine(1).forge(1000, 4711), Suspect},
-		"nobody: a TCP waits for six servers of one provider":    {newScene().waits(6), Likely},
-		"who waits for five of its provider's":                   {newScene().waits(5), Suspect},
-		"nobody: a TCP chooses its numbers":                      {newScene().mine(1).again(20, 20), Likely},
+		"who did nothing":                                        {newScene().tries(10_000, 25, 0.1, true), verdict.Suspect},
+		"who has three providers":                                {newScene().mine(3).tries(10_000, 25, 0.1, true), verdict.Suspect},
+		"who has three providers, in a second":                   {newScene().mine(3).tries(10_000, 25, 0.0001, true), verdict.Suspect},
+		"who looked up its provider":                             {asked().tries(10_000, 25, 0.1, true), verdict.Suspect},
+		"who has a provider, by a program that sends SYNs again": {newScene().mine(1).forge(1000, 4711), verdict.Suspect},
+		"nobody: a TCP waits for six servers of one provider":    {newScene().waits(6), verdict.Likely},
+		"who waits for five of its provider's":                   {newScene().waits(5), verdict.Suspect},
+		"nobody: a TCP chooses its numbers":                      {newScene().mine(1).again(20, 20), verdict.Likely},
 	} {
 		if c.s.won != c.want {
 			v := c.s.h.Judge(&c.s.f, c.s.now)

@@ -1,6 +1,10 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/verdict"
+)
 
 // again is n further attempts as tries makes them, each with its SYN sent again after a second.
 func (s *scene) again(n int, interval float64) *scene {
@@ -28,19 +32,19 @@ func TestSYNsAlone(t *testing.T) {
 	for _, r := range []struct {
 		name string
 		s    *scene
-		want Level
+		want verdict.Level
 		has  []Code
 		not  []Code
 	}{
-		{"a flood in somebody's name", newScene().tries(10_000, 25, 0.1, true), Suspect, []Code{Flood}, []Code{Failures}},
-		{"a flood from a TCP that waits for some of its answers", newScene().again(4, 20).tries(150, 25, 1, true), Likely, []Code{Flood}, []Code{Failures}},
-		{"the same from many machines", newScene().ways(64, 128).again(4, 20).tries(150, 25, 1, true), Suspect, []Code{Flood}, []Code{Failures}},
-		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(4, 20).tries(70, 25, 15, true), Likely, []Code{Flood}, []Code{Failures}},
-		{"twenty in five minutes, once", newScene().again(4, 20).tries(20, 25, 15, true), Suspect, nil, []Code{Flood, Failures}},
-		{"a busy server, 60 an hour", newScene().again(4, 60).tries(300, 25, 60, true), Suspect, nil, []Code{Flood, Failures}},
-		{"a queue of 500 to one server", newScene().again(3, 20).tries(500, 25, 0.5, false), NoLevel, []Code{Burst}, []Code{Flood, Failures}},
-		{"none of ten answers", newScene().again(10, 20), Likely, []Code{Failures}, []Code{Flood}},
-		{"a line that is down for a while", newScene().tries(40, 25, 60, true).again(20, 60), Suspect, nil, []Code{Failures, Flood}},
+		{"a flood in somebody's name", newScene().tries(10_000, 25, 0.1, true), verdict.Suspect, []Code{Flood}, []Code{Failures}},
+		{"a flood from a TCP that waits for some of its answers", newScene().again(4, 20).tries(150, 25, 1, true), verdict.Likely, []Code{Flood}, []Code{Failures}},
+		{"the same from many machines", newScene().ways(64, 128).again(4, 20).tries(150, 25, 1, true), verdict.Suspect, []Code{Flood}, []Code{Failures}},
+		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(4, 20).tries(70, 25, 15, true), verdict.Likely, []Code{Flood}, []Code{Failures}},
+		{"twenty in five minutes, once", newScene().again(4, 20).tries(20, 25, 15, true), verdict.Suspect, nil, []Code{Flood, Failures}},
+		{"a busy server, 60 an hour", newScene().again(4, 60).tries(300, 25, 60, true), verdict.Suspect, nil, []Code{Flood, Failures}},
+		{"a queue of 500 to one server", newScene().again(3, 20).tries(500, 25, 0.5, false), verdict.NoLevel, []Code{Burst}, []Code{Flood, Failures}},
+		{"none of ten answers", newScene().again(10, 20), verdict.Likely, []Code{Failures}, []Code{Flood}},
+		{"a line that is down for a while", newScene().tries(40, 25, 60, true).again(20, 60), verdict.Suspect, nil, []Code{Failures, Flood}},
 	} {
 		if r.s.won != r.want {
 			v := r.s.h.Judge(&r.s.f, r.s.now)
@@ -93,7 +97,7 @@ func TestOneDirection(t *testing.T) {
 	if s.h.has(Failures) || s.h.contacts.worked != 20 {
 		t.Errorf("%d failed, %d worked", s.h.contacts.failed, s.h.contacts.worked)
 	}
-	if s.won != Suspect {
+	if s.won != verdict.Suspect {
 		t.Errorf("%s", s.won)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Snapshot is what a machine takes with it to another address.
@@ -42,14 +43,14 @@ func (h *Profile) TakeOver(c *Config, e *Snapshot, f *Counters) {
 	h.Budget, h.ignored = own.Budget, own.ignored
 	for code := range h.reasons {
 		if h.ignored>>code&1 != 0 {
-			h.reasons[code] = Reason{}
+			h.reasons[code] = verdict.Reason{}
 		}
 	}
 	h.nets.Load(&e.nets, h.Budget)
 	h.addrs.Load(&e.addrs, h.Budget)
 	h.add(c, &own, f)
 	own.Release()
-	h.level, h.changed = NoLevel, true
+	h.level, h.changed = verdict.NoLevel, true
 	h.Adopt(c, f)
 }
 

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"time"
+
+	"spamsensor/sensor/verdict"
 )
 
 // Text tells a reason in a sentence.
@@ -13,22 +14,6 @@ func (h *Profile) Text(code Code, f *Counters) string {
 		return text
 	}
 	return detectors[code].text(h, f, &h.reasons[code])
-}
-
-// Plural is "1 session" or "2 sessions".
-func Plural[N int | uint32](n N, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// Count is a number with the right one of two words.
-func Count(n uint32, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // orMore is a number that was not counted beyond a limit.
@@ -40,7 +25,7 @@ func orMore(v float64, limit int) string {
 }
 
 // atLeast is the value of a reason that is not counted further once it weighs as much as it can.
-func atLeast(r *Reason, most float64, limit int) string {
+func atLeast(r *verdict.Reason, most float64, limit int) string {
 	if r.Weight >= most {
 		limit = int(r.Value)
 	}
@@ -71,20 +56,4 @@ func (f *Finding) Straight() string {
 		return "connects straight to mail servers on the Internet"
 	}
 	return "tries to reach mail servers on the Internet"
-}
-
-// Span is a duration as people say it.
-func Span(ns int64) string {
-	d := time.Duration(ns)
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%.1f s", max(0.1, d.Seconds()))
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f minutes", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.1f hours", d.Hours())
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }

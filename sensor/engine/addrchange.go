@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // newAddress is a sign of life of a machine under one of its addresses. A bot can take another address
@@ -75,7 +76,7 @@ type addressChain struct {
 	ownSessions, routedSessions uint32           // sessions with IPv4
 	sameMachine                 bool             // the latest ones are the same machine's
 	members                     []flowtable.Host // those
-	findings                    [detect.Classes]emittedFinding
+	findings                    [verdict.Classes]emittedFinding
 	rotation                    *rotation // nil if it is known by its link-layer address
 }
 
@@ -83,7 +84,7 @@ type addressChain struct {
 type emittedFinding struct {
 	id      string
 	seq     int
-	level   detect.Level
+	level   verdict.Level
 	open    bool
 	updated int64
 	lists   int
@@ -241,7 +242,7 @@ func (m *machines) dissolve(l *addressChain) {
 	for _, h := range l.members {
 		delete(m.chainOf, h)
 	}
-	l.members, l.sameMachine, l.findings = nil, false, [detect.Classes]emittedFinding{}
+	l.members, l.sameMachine, l.findings = nil, false, [verdict.Classes]emittedFinding{}
 }
 
 // withSource calls f, under the lock, for a source that is judged.
@@ -302,7 +303,7 @@ func (e *Engine) transfer(m *addressChange) {
 		if line != nil && line == e.machines.chainOf[*to] { // its findings go along
 			copied := *hst
 			old = &copied
-			hst.findings = [detect.Classes]*finding{}
+			hst.findings = [verdict.Classes]*finding{}
 		}
 		if hst.addressChanged = true; !hst.anyOpen() {
 			s.forgetHost(src, *from, 0, "address_changed")
@@ -363,7 +364,7 @@ func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news b
 	if l.rotation != nil && singleAddressClass(f.Class) {
 		return l.rotation.emitsMember(k, f)
 	}
-	if f.Class == detect.DirectSMTP || f.Class == detect.OnBlocklist {
+	if f.Class == verdict.DirectSMTP || f.Class == verdict.OnBlocklist {
 		for _, c := range verdicts { // it is superseded
 			if l.findings[c].open && !l.findings[f.Class].open {
 				return false

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // spam is one mail of a bot: every fifth is refused for its client, others for their recipients.
@@ -57,9 +57,9 @@ func TestAddressPerMail(t *testing.T) {
 		for _, v6 := range []bool{false, true} {
 			for _, row := range []int{1, 100, 1000} { // live, and as files are read
 				list := analyseRows(Config{}, together(takeTurns(v6, every)...), row).findings
-				level, opened, closed, ids := detect.NoLevel, 0, 0, map[string]bool{}
+				level, opened, closed, ids := verdict.NoLevel, 0, 0, map[string]bool{}
 				for _, f := range list {
-					if f.Class != detect.Spambot {
+					if f.Class != verdict.Spambot {
 						continue
 					}
 					ids[f.ID] = true
@@ -73,7 +73,7 @@ func TestAddressPerMail(t *testing.T) {
 						}
 					}
 				}
-				if level < detect.Likely || opened != 1 || closed != 1 || len(ids) != 1 {
+				if level < verdict.Likely || opened != 1 || closed != 1 || len(ids) != 1 {
 					t.Errorf("%s, IPv6 %v, rows of %d: %s, %d opened, %d closed, %d findings", pace, v6, row, level, opened, closed, len(ids))
 				}
 				if most := 14 + int(30*every/updateEvery); len(list) > most { // an open finding is told again every half hour
@@ -118,7 +118,7 @@ func TestManyMachinesBehindOne(t *testing.T) {
 		"nobody is refused": together(welcome(takeTurns(false, minute))),
 	} {
 		for _, f := range analyse(Config{}, frames).findings {
-			if f.Level > detect.Suspect || f.Class == detect.Spambot && strings.HasPrefix(f.Source.Addr.String(), "10.0.2.") && len(f.Also) > 0 {
+			if f.Level > verdict.Suspect || f.Class == verdict.Spambot && strings.HasPrefix(f.Source.Addr.String(), "10.0.2.") && len(f.Also) > 0 {
 				t.Errorf("%s: %s %s at %s, also %v", name, f.Level, f.Class, f.Source.Addr, f.Also)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // blind says what the verdict could not rest on.
@@ -24,18 +25,18 @@ func (h *host) blind(src *source) (blind []string) {
 		blind = append(blind, "no session was completed: only attempts to connect were seen, and anybody can send those in this address' name")
 	}
 	if h.opaque > 0 {
-		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte", detect.Count(f.Sessions, "session", "sessions"), detect.Count(h.opaque, "was", "were")))
+		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte", verdict.Count(f.Sessions, "session", "sessions"), verdict.Count(h.opaque, "was", "were")))
 	}
-	add(f.TLSSessions-min(f.TLSSessions, h.opaque), "%s over to TLS: what was said after that is not known", detect.Count(f.TLSSessions-min(f.TLSSessions, h.opaque), "session went", "sessions went"))
-	add(h.oneWay, "of %s only one direction was seen", detect.Count(h.oneWay, "session", "sessions"))
-	add(h.doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server may have read something else", detect.Count(h.doubtful, "session", "sessions"))
+	add(f.TLSSessions-min(f.TLSSessions, h.opaque), "%s over to TLS: what was said after that is not known", verdict.Count(f.TLSSessions-min(f.TLSSessions, h.opaque), "session went", "sessions went"))
+	add(h.oneWay, "of %s only one direction was seen", verdict.Count(h.oneWay, "session", "sessions"))
+	add(h.doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server may have read something else", verdict.Count(h.doubtful, "session", "sessions"))
 	if a := h.former; a != nil {
 		blind = append(blind, fmt.Sprintf("until lately this address had another link-layer address, %s: either another machine has it now, or it sends in its name, and can then answer for the servers, too",
 			net.HardwareAddr(a.mac[:])))
 	}
 	if n := h.candidate.attempts; n > 0 {
 		blind = append(blind, fmt.Sprintf("%s came from another link-layer address than the others, the latest from %s: a machine with several network cards does that, and so does another one that sends in this address' name, and can then answer for it",
-			detect.Count(n, "attempt", "attempts"), net.HardwareAddr(h.candidate.mac[:])))
+			verdict.Count(n, "attempt", "attempts"), net.HardwareAddr(h.candidate.mac[:])))
 	}
 	if h.Lookups() == nil {
 		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or they are not on this mirror port, or encrypted")
@@ -64,29 +65,29 @@ func advice(f *detect.Finding, h *host) string {
 	}
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
 	switch f.Class {
-	case detect.DirectSMTP:
+	case verdict.DirectSMTP:
 		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send by way of your provider's server, name that one in allowed_relays. "+
 			"Otherwise it should send through your own server, on port 587.", f.Source.Addr, declare)
 		if c := &f.Source.Facts; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
 			text = "The only server that it tries gave it no session: look at its mail settings. " + text
 		}
 		return text
-	case detect.UndeclaredServer:
+	case verdict.UndeclaredServer:
 		if f.Source.Role == "verifier" {
 			return fmt.Sprintf("%s asks servers whether addresses exist, and sends nothing where they do: servers answer that with blocklists. If it is a mail server that verifies senders, %s. If not, find out whose addresses it asks for, and block outgoing port 25 for it.", who, declare)
 		}
 		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it up, and block outgoing port 25 for it.", who, declare)
-	case detect.Scanner:
+	case verdict.Scanner:
 		return fmt.Sprintf("Ask what runs on %s. If it is meant to look for mail servers (an inventory, a vulnerability scanner), declare it in smtp_servers with the role scanner.", who)
-	case detect.NotSMTP:
+	case verdict.NotSMTP:
 		return fmt.Sprintf("Find out which program on %s uses a mail port for something else: malware hides there, because firewalls let mail out.", who)
-	case detect.OnBlocklist:
+	case verdict.OnBlocklist:
 		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen account), then ask the list to remove the address. Until then what %s sends to users of the list is refused.", who)
 	}
 	if h.BehindNAT() {
 		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its translation table, to find the machine behind it. Block outgoing port 25 for all but your mail servers.", who)
 	}
-	if f.Level == detect.Suspect {
+	if f.Level == verdict.Suspect {
 		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many networks, %s.", who, declare)
 	}
 	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the passwords used on it.", who)

@@ -8,6 +8,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Saved is what of an engine survives a restart: plain values, in the checkpoint's
@@ -51,17 +52,17 @@ type SavedHost struct {
 
 // SavedFinding is a finding, open or closed: one that was closed may be opened again.
 type SavedFinding struct {
-	ID       string          `json:"ID"`
-	Seq      int             `json:"Seq"`
-	Class    detect.Class    `json:"Class"`
-	Level    detect.Level    `json:"Level"`
-	Open     bool            `json:"Open"`
-	Updated  int64           `json:"Updated"`
-	Closed   int64           `json:"Closed,omitempty"`
-	Clean    int64           `json:"Clean,omitempty"`
-	Reopened uint32          `json:"Reopened,omitempty"`
-	Lists    int             `json:"Lists,omitempty"`
-	Decided  detect.Decision `json:"Decided"`
+	ID       string           `json:"ID"`
+	Seq      int              `json:"Seq"`
+	Class    verdict.Class    `json:"Class"`
+	Level    verdict.Level    `json:"Level"`
+	Open     bool             `json:"Open"`
+	Updated  int64            `json:"Updated"`
+	Closed   int64            `json:"Closed,omitempty"`
+	Clean    int64            `json:"Clean,omitempty"`
+	Reopened uint32           `json:"Reopened,omitempty"`
+	Lists    int              `json:"Lists,omitempty"`
+	Decided  verdict.Decision `json:"Decided"`
 }
 
 // Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved;
@@ -238,15 +239,15 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
 	hst.sessionsEmitted, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
 	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign, d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
-		if f.Class < detect.OpenRelay && hst.findings[f.Class] == nil {
-			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, detect.Confirmed), open: f.Open,
+		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
+			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, verdict.Confirmed), open: f.Open,
 				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists, decided: f.Decided}
 		}
 	}
 	if hst.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
-	hst.condemned = d.Host.Memory.Verdict.Level > detect.NoLevel && hst.main() == nil
+	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
 		s.pendingDirect = append(s.pendingDirect, r) // its finding may have been closed because the sensor stopped
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -480,7 +481,7 @@ func TestDirectSMTP(t *testing.T) {
 			frames = append(newConn("10.0.0.5", "192.0.2.99", 40001, 587).open().mail().close().frames, at(frames, second)...)
 		}
 		for _, f := range analyse(c.cfg, frames).findings {
-			if f.Class != detect.DirectSMTP || f.Severity != detect.Info {
+			if f.Class != verdict.DirectSMTP || f.Severity != verdict.Info {
 				t.Errorf("%s: %v %v", c.name, f.Class, f.Severity)
 			}
 			switch f.Action {
@@ -510,7 +511,7 @@ func TestNoHome(t *testing.T) {
 	for _, f := range r.findings {
 		levels = append(levels, f.Action+" "+f.Level.String())
 	}
-	if len(r.findings) < 2 || r.findings[0].Source.Addr.String() != "203.0.113.9" || r.findings[0].Level < detect.Likely {
+	if len(r.findings) < 2 || r.findings[0].Source.Addr.String() != "203.0.113.9" || r.findings[0].Level < verdict.Likely {
 		t.Errorf("findings: %v", levels)
 	}
 	if r = analyse(Config{Live: true}, frames); len(r.findings) != 0 {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -131,7 +131,7 @@ func padded(text string, n int) string {
 type evasion struct {
 	name string
 	make func(pace int64) []frame
-	goal [2]detect.Level // with M and S
+	goal [2]verdict.Level // with M and S
 }
 
 // each makes the sessions of a way one by one.
@@ -148,8 +148,8 @@ func each(session func(c *conn, d script)) func(pace int64) []frame {
 }
 
 var (
-	likelyBoth  = [2]detect.Level{detect.Likely, detect.Likely}
-	suspectBoth = [2]detect.Level{detect.Suspect, detect.Suspect}
+	likelyBoth  = [2]verdict.Level{verdict.Likely, verdict.Likely}
+	suspectBoth = [2]verdict.Level{verdict.Suspect, verdict.Suspect}
 )
 
 // inbound is a mail that a host outside brings to the bot; mac is where the frames from outside
@@ -169,7 +169,7 @@ func inbound(i int, mac byte) []frame {
 }
 
 var evasions = []evasion{
-	{"none", each(func(c *conn, d script) { wholeSession(c, d) }), [2]detect.Level{detect.Confirmed, detect.Confirmed}},
+	{"none", each(func(c *conn, d script) { wholeSession(c, d) }), [2]verdict.Level{verdict.Confirmed, verdict.Confirmed}},
 	{"1-byte segments", each(func(c *conn, d script) {
 		c.open().told("220 mx ESMTP\r\n")
 		d.play(c, func(line string) {
@@ -374,13 +374,13 @@ func TestEvasion(t *testing.T) {
 	for _, e := range evasions {
 		var got [2]string
 		for j, pace := range []int64{paceM, paceS} {
-			level, after := detect.NoLevel, uint32(0)
+			level, after := verdict.NoLevel, uint32(0)
 			var classes []string
 			for _, f := range analyse(Config{}, e.make(pace)).findings {
 				if c := f.Class.String(); !slices.Contains(classes, c) {
 					classes = append(classes, c)
 				}
-				if f.Class == detect.Spambot && f.Level > level {
+				if f.Class == verdict.Spambot && f.Level > level {
 					level, after = f.Level, f.Decided.Attempts
 				}
 			}

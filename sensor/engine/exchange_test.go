@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // A file that is given at once tells of a host that takes mail in while it goes on, not only at its end: refusals that name a
@@ -30,7 +31,7 @@ func TestServesShowsInAShortCapture(t *testing.T) {
 		w.take(f)
 	}
 	e.Finish("end_of_input")
-	if slices.ContainsFunc(found, func(f detect.Finding) bool { return f.Class == detect.Spambot && f.Level >= detect.Likely }) {
+	if slices.ContainsFunc(found, func(f detect.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
 		t.Error(story(found, "10.0.0.5"))
 	}
 }

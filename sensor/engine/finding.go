@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // finding is a verdict that was published. It stays when it is closed: a host that comes
@@ -13,22 +14,22 @@ import (
 type finding struct {
 	id       string
 	seq      int
-	class    detect.Class
-	level    detect.Level
+	class    verdict.Class
+	level    verdict.Level
 	open     bool
 	updated  int64
 	closed   int64  // when it was last
 	clean    int64  // how long it had been quiet when it was opened again
 	reopened uint32 // how often
 	lists    int    // blocklists that were told
-	decided  detect.Decision
+	decided  verdict.Decision
 }
 
 // updateEvery is how often an open finding is told again although its level is the same.
 const updateEvery = 30 * minute
 
 // verdicts are the classes that a host's verdict can have: it has one at a time.
-var verdicts = []detect.Class{detect.Spambot, detect.UndeclaredServer, detect.Scanner}
+var verdicts = []verdict.Class{verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner}
 
 // main is the open finding that a host's verdict is published in, nil if there is none.
 func (h *host) main() *finding {
@@ -44,11 +45,11 @@ func (h *host) main() *finding {
 // news of its own.
 func (h *host) superseded() bool {
 	f := h.main()
-	return f != nil && f.class != detect.UndeclaredServer
+	return f != nil && f.class != verdict.UndeclaredServer
 }
 
 // findingOf is a host's finding of a class, made if there is none.
-func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c detect.Class) *finding {
+func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c verdict.Class) *finding {
 	if hst.findings[c] == nil {
 		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
 		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
@@ -60,25 +61,25 @@ func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c detect.Cla
 }
 
 // publish has a source's findings follow its verdict.
-func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdict, now int64) {
+func (s *shard) publish(src *source, hst *host, k flowtable.Host, v verdict.Verdict, now int64) {
 	was := hst.main()
-	if was != nil && v.Level == detect.NoLevel {
+	if was != nil && v.Level == verdict.NoLevel {
 		s.close(src, hst, was, k, now, "quiet")
 		return
 	}
-	if v.Level == detect.NoLevel || s.e.isIgnored(k, now) {
+	if v.Level == verdict.NoLevel || s.e.isIgnored(k, now) {
 		return
 	}
 	if was != nil && was.class != v.Class {
 		s.close(src, hst, was, k, now, "reclassified")
 	}
-	for _, c := range []detect.Class{detect.DirectSMTP, detect.OnBlocklist} {
-		if d := hst.findings[c]; d != nil && d.open && (c == detect.DirectSMTP || v.Class != detect.UndeclaredServer) {
+	for _, c := range []verdict.Class{verdict.DirectSMTP, verdict.OnBlocklist} {
+		if d := hst.findings[c]; d != nil && d.open && (c == verdict.DirectSMTP || v.Class != verdict.UndeclaredServer) {
 			s.close(src, hst, d, k, now, "superseded")
 		}
 	}
-	if v.Class == detect.UndeclaredServer && len(hst.Blocklists()) > 0 && (hst.findings[detect.OnBlocklist] == nil || !hst.findings[detect.OnBlocklist].open) {
-		s.report(src, hst, k, detect.OnBlocklist, false, now)
+	if v.Class == verdict.UndeclaredServer && len(hst.Blocklists()) > 0 && (hst.findings[verdict.OnBlocklist] == nil || !hst.findings[verdict.OnBlocklist].open) {
+		s.report(src, hst, k, verdict.OnBlocklist, false, now)
 	}
 	f := s.findingOf(src, hst, k, v.Class)
 	switch {
@@ -95,15 +96,15 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v detect.Verdi
 }
 
 // report opens a finding that is no verdict of the sum, or tells it again if there is news.
-func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class, news bool, now int64) {
+func (s *shard) report(src *source, hst *host, k flowtable.Host, c verdict.Class, news bool, now int64) {
 	if s.e.isIgnored(k, now) {
 		return
 	}
 	f := s.findingOf(src, hst, k, c)
-	if !f.open && !s.mayOpen(src, hst, detect.Suspect, now) {
+	if !f.open && !s.mayOpen(src, hst, verdict.Suspect, now) {
 		return
 	}
-	f.level = detect.Suspect
+	f.level = verdict.Suspect
 	if !f.open {
 		s.opens(src, hst, f, k, now)
 	} else if news {
@@ -114,9 +115,9 @@ func (s *shard) report(src *source, hst *host, k flowtable.Host, c detect.Class,
 // opens gives out that a finding is open, for the first time or again.
 func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now int64) {
 	f.open = true
-	f.decided = detect.Decision{At: now, Attempts: src.facts.Attempts}
-	if p := &src.facts.Ports[0]; f.class == detect.DirectSMTP && p.Port == 25 {
-		f.decided = detect.Decision{At: max(src.facts.First, hst.since), Attempts: 1}
+	f.decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
+	if p := &src.facts.Ports[0]; f.class == verdict.DirectSMTP && p.Port == 25 {
+		f.decided = verdict.Decision{At: max(src.facts.First, hst.since), Attempts: 1}
 	}
 	if f.closed != 0 {
 		f.reopened++
@@ -176,32 +177,32 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 	d.Source = s.sourceRecord(src, hst, k, now)
 	d.Near = hst.OnLink()
 	first := max(src.facts.First, hst.since)
-	d.Decided = detect.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
+	d.Decided = verdict.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
 	switch f.class {
-	case detect.DirectSMTP:
-		d.Reasons = []detect.ReasonText{{Server: "direct_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
+	case verdict.DirectSMTP:
+		d.Reasons = []detect.ReasonText{{Server: "direct_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
 			Text: "It turned to a mail server outside on port 25; it is not declared, and that server is no allowed relay."}}
-	case detect.NotSMTP:
-		d.Reasons = []detect.ReasonText{{Server: "not_smtp", Reason: detect.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
-			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, detect.Count(src.facts.Sessions, "session", "sessions"))}}
-	case detect.Spambot, detect.UndeclaredServer, detect.Scanner:
+	case verdict.NotSMTP:
+		d.Reasons = []detect.ReasonText{{Server: "not_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
+			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, verdict.Count(src.facts.Sessions, "session", "sessions"))}}
+	case verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()
-		hst.Reasons(func(code detect.Code, r *detect.Reason) {
+		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
 			d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 		})
-	case detect.OnBlocklist:
-		hst.Reasons(func(code detect.Code, r *detect.Reason) {
+	case verdict.OnBlocklist:
+		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
 			if code == detect.Blocklisted {
 				d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 			}
 		})
 	}
 	d.Severity = severity(f.class, f.level)
-	if f.class == detect.OnBlocklist && src.flags&declared == 0 {
-		d.Severity = detect.Medium
+	if f.class == verdict.OnBlocklist && src.flags&declared == 0 {
+		d.Severity = verdict.Medium
 	}
-	if d.Severity > detect.Info {
+	if d.Severity > verdict.Info {
 		d.Blind = hst.blind(src)
 	}
 	if d.Decided.Attempts > former {
@@ -213,18 +214,18 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, actio
 }
 
 // severity is how soon somebody should act.
-func severity(c detect.Class, l detect.Level) detect.Severity {
+func severity(c verdict.Class, l verdict.Level) verdict.Severity {
 	switch c {
-	case detect.DirectSMTP:
-		return detect.Info
-	case detect.UndeclaredServer, detect.NotSMTP:
-		return detect.Medium
-	case detect.Scanner:
-		return detect.Low
-	case detect.OnBlocklist:
-		return detect.High
+	case verdict.DirectSMTP:
+		return verdict.Info
+	case verdict.UndeclaredServer, verdict.NotSMTP:
+		return verdict.Medium
+	case verdict.Scanner:
+		return verdict.Low
+	case verdict.OnBlocklist:
+		return verdict.High
 	}
-	return [...]detect.Severity{detect.Info, detect.Low, detect.High, detect.Critical}[l]
+	return [...]verdict.Severity{verdict.Info, verdict.Low, verdict.High, verdict.Critical}[l]
 }
 
 // tickFindings opens what was waiting for a tick, and has time do its part in those that are
@@ -232,13 +233,13 @@ func severity(c detect.Class, l detect.Level) detect.Severity {
 func (s *shard) tickFindings(now int64) {
 	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
-		if hst == nil || hst.main() != nil || !hst.findings[detect.DirectSMTP].untold() {
+		if hst == nil || hst.main() != nil || !hst.findings[verdict.DirectSMTP].untold() {
 			return true
 		}
 		if hst.condemned {
 			return false
 		}
-		s.report(src, hst, *s.t.Sources.KeyOf(r), detect.DirectSMTP, false, now)
+		s.report(src, hst, *s.t.Sources.KeyOf(r), verdict.DirectSMTP, false, now)
 		return !hst.withheld
 	})
 	s.openFindings = slices.DeleteFunc(s.openFindings, func(r flowtable.Ref) bool {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -54,15 +55,15 @@ func TestFloodOfOurAddresses(t *testing.T) {
 	var frames []frame
 	flooded(10, 20_000, 4, 30*second/80_000, func(f frame) { frames = append(frames, f) })
 	findings, stats := limited(256, together(frames, bot(30, refusing)))
-	events, level := 0, detect.NoLevel
+	events, level := 0, verdict.NoLevel
 	for _, f := range findings {
 		if f.Source.Addr.String() == "10.0.0.5" {
-			if f.Class == detect.Spambot {
+			if f.Class == verdict.Spambot {
 				level = max(level, f.Level)
 			}
 			continue
 		}
-		if events++; f.Level > detect.Suspect {
+		if events++; f.Level > verdict.Suspect {
 			t.Errorf("%s is %s", f.Source.Addr, f.Level)
 		}
 	}
@@ -70,7 +71,7 @@ func TestFloodOfOurAddresses(t *testing.T) {
 	if events > most+80 || stats.Withheld == 0 {
 		t.Errorf("%d events of %d packets, %d findings withheld", events, len(frames), stats.Withheld)
 	}
-	if level != detect.Confirmed {
+	if level != verdict.Confirmed {
 		t.Errorf("the bot is %s", level)
 	}
 	t.Logf("R31: 4 SYNs from each of 20,000 addresses of ours: %d finding events of %d packets, %d withheld, the bot among them %s (goal at most %d, confirmed)", events, len(frames), stats.Withheld, level, most+80)
@@ -94,7 +95,7 @@ func TestHostsWithoutAPlace(t *testing.T) {
 	findings, stats := limited(100, together(frames))
 	suspects := 0
 	for _, f := range findings {
-		if f.Level == detect.Suspect {
+		if f.Level == verdict.Suspect {
 			suspects++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -174,7 +175,7 @@ func TestFraming(t *testing.T) {
 					r := analyse(Config{}, together(forgery(client, way), real))
 					tried++
 					for _, f := range r.findings {
-						if f.Level > detect.Suspect {
+						if f.Level > verdict.Suspect {
 							t.Errorf("%s, %s, others before %v, %d sessions of its own: %s %s", name, client, before, own, f.Class, f.Level)
 						}
 					}
@@ -191,7 +192,7 @@ func TestFraming(t *testing.T) {
 		if n := r.sources["10.0.0.5"].Facts.Sessions; n != 30 || r.sessions[0].Seen != seen {
 			t.Errorf("%s only: %d sessions, the first seen from %s", seen, n, r.sessions[0].Seen)
 		}
-		if !slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == detect.Spambot && f.Level >= detect.Likely }) {
+		if !slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
 			t.Errorf("%s only: %s", seen, story(r.findings, "10.0.0.5"))
 		}
 	}
@@ -205,7 +206,7 @@ func TestSilentServerIsNone(t *testing.T) {
 			continue
 		}
 		for _, f := range analyse(Config{}, forgery("10.0.0.5", way)).findings {
-			if f.Level > detect.Suspect {
+			if f.Level > verdict.Suspect {
 				t.Errorf("%s: %s %s", name, f.Class, f.Level)
 			}
 		}
@@ -225,13 +226,13 @@ func TestBothSidesForged(t *testing.T) {
 		f.data[6], f.data[10], f.data[11] = 2, 9, 1 // whichever side
 	}
 	for _, f := range analyse(Config{}, together(usual, both)).findings {
-		if f.Level > detect.Suspect {
+		if f.Level > verdict.Suspect {
 			t.Errorf("from one machine: %s %s", f.Class, f.Level)
 		}
 	}
 	said := false
 	for _, f := range analyse(Config{}, together(usual, forgery("10.0.0.5", refusing))).findings {
-		if f.Level > detect.Suspect && f.Class == detect.Spambot {
+		if f.Level > verdict.Suspect && f.Class == verdict.Spambot {
 			said = true
 			if !slices.ContainsFunc(f.Blind, func(s string) bool { return strings.Contains(s, "another link-layer address") }) || f.Source.MAC[4] != 9 {
 				t.Errorf("from a router and a machine: %s at %v, %q", f.Level, f.Source.MAC, f.Blind)

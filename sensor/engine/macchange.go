@@ -3,6 +3,7 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // An address can be given to another machine, and one machine can have several link-layer
@@ -89,7 +90,7 @@ func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
 	s.closeFindings(src, hst, p.key.Host(), p.time, "superseded")
-	hst.findings = [detect.Classes]*finding{}
+	hst.findings = [verdict.Classes]*finding{}
 	estate := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
 	hst.TakeOver(&s.e.cfg.Detect, estate, &src.facts)

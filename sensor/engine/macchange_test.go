@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // from gives the client's frames another link-layer address.
@@ -81,7 +82,7 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 			t.Errorf("%s: %s", c.name, got)
 		}
 		for _, f := range list {
-			if f.CloseReason == "mac_changed" && (f.Level != detect.Confirmed && f.Class == detect.Spambot || f.Source.MAC[4] != 0) {
+			if f.CloseReason == "mac_changed" && (f.Level != verdict.Confirmed && f.Class == verdict.Spambot || f.Source.MAC[4] != 0) {
 				t.Errorf("%s: closed at %s, of %v", c.name, f.Level, f.Source.MAC)
 			}
 		}
@@ -97,10 +98,10 @@ func TestHeirIsNotAccused(t *testing.T) {
 	} {
 		list := analyse(Config{}, together(bot(30, refusing), from(at(frames, 10*minute), 9))).findings
 		for _, f := range list {
-			if f.Source.MAC[4] == 9 && f.Class != detect.DirectSMTP {
+			if f.Source.MAC[4] == 9 && f.Class != verdict.DirectSMTP {
 				t.Errorf("%s: %s %s %s after %d minutes", name, f.Action, f.Class, f.Level, (f.Time-epoch)/minute)
 			}
-			if f.Class == detect.Spambot && f.Action == "closed" && (f.Level != detect.Confirmed || f.CloseReason != "mac_changed" || f.Source.Facts.Attempts != 30) {
+			if f.Class == verdict.Spambot && f.Action == "closed" && (f.Level != verdict.Confirmed || f.CloseReason != "mac_changed" || f.Source.Facts.Attempts != 30) {
 				t.Errorf("%s: closed at %s with %d attempts (%s)", name, f.Level, f.Source.Facts.Attempts, f.CloseReason)
 			}
 		}
@@ -140,7 +141,7 @@ func TestSetAsideIsSaved(t *testing.T) {
 	}
 	e.Finish("shutdown")
 	last := after[len(after)-1]
-	if last.Class != detect.Spambot || last.Level != detect.Confirmed || last.Source.MAC[4] != 0 || last.ID != before[len(before)-1].ID {
+	if last.Class != verdict.Spambot || last.Level != verdict.Confirmed || last.Source.MAC[4] != 0 || last.ID != before[len(before)-1].ID {
 		t.Errorf("%s: %s of %v", story(after, "10.0.0.5"), last.ID, last.Source.MAC)
 	}
 }

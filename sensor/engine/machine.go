@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // machines follows what was found of a machine when its address changes: another DHCP lease, or a
@@ -27,7 +28,7 @@ type machines struct {
 
 type machine struct {
 	mac   [6]byte
-	class detect.Class
+	class verdict.Class
 }
 
 type incident struct {
@@ -42,7 +43,7 @@ const maxMachines, maxAddresses = 1024, 8
 
 // follow tells a finding what was found of the same machine before.
 func (m *machines) follow(f *detect.Finding) {
-	if !f.Near || f.Source.MAC == [6]byte{} || f.Class == detect.DirectSMTP {
+	if !f.Near || f.Source.MAC == [6]byte{} || f.Class == verdict.DirectSMTP {
 		return
 	}
 	if m.known == nil {

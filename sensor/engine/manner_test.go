@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -67,13 +68,13 @@ func TestVerifierIsRefused(t *testing.T) {
 		})
 	}
 	r := analyse(Config{}, asks("probe.example.org"))
-	if s := r.sources["10.0.0.5"]; s.Role != "verifier" || s.Level > detect.Suspect {
+	if s := r.sources["10.0.0.5"]; s.Role != "verifier" || s.Level > verdict.Suspect {
 		t.Errorf("%s, %s", s.Role, story(r.findings, "10.0.0.5"))
 	}
 	if f := r.findings[len(r.findings)-1]; !strings.Contains(f.Advice, "whether addresses exist") {
 		t.Error(f.Advice)
 	}
-	if r = analyse(Config{}, asks("ANNAS-PC")); r.sources["10.0.0.5"].Level > detect.Suspect || r.sources["10.0.0.5"].Role != "scanner" {
+	if r = analyse(Config{}, asks("ANNAS-PC")); r.sources["10.0.0.5"].Level > verdict.Suspect || r.sources["10.0.0.5"].Role != "scanner" {
 		t.Errorf("with two names: %s, %s", r.sources["10.0.0.5"].Role, story(r.findings, "10.0.0.5"))
 	}
 }
@@ -134,7 +135,7 @@ func TestDecidedOnce(t *testing.T) {
 	r := analyse(Config{}, append(slices.Clone(noise.frames), at(bot(3, func(c *conn) { c.open().mail().close() }), minute)...))
 	n := 0
 	for _, f := range r.findings {
-		if f.Class == detect.NotSMTP {
+		if f.Class == verdict.NotSMTP {
 			if n++; f.Decided.Attempts != 1 || f.DecidedIn > second {
 				t.Errorf("%s: after %d attempts, %d s", f.Action, f.Decided.Attempts, f.DecidedIn/second)
 			}
@@ -260,7 +261,7 @@ func TestHammerer(t *testing.T) {
 	} {
 		got := ""
 		e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{Finding: func(f *detect.Finding) {
-			if f.Class == detect.Spambot && got == "" {
+			if f.Class == verdict.Spambot && got == "" {
 				got = fmt.Sprintf("%s after %d", f.Level, f.Decided.Attempts)
 			}
 		}})

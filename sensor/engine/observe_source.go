@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 )
 
@@ -84,7 +85,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 		known := len(hst.Blocklists())
 		hst.BlocklistNamed(cited.List, text, why, now)
 		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
-			s.report(src, hst, k.Host(), detect.OnBlocklist, true, now)
+			s.report(src, hst, k.Host(), verdict.OnBlocklist, true, now)
 		}
 	}
 }
@@ -123,7 +124,7 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *detect
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
 	hst.BlocklistNamed(c.List, text, detect.OnList, now)
-	s.report(src, hst, k.Host(), detect.OnBlocklist, len(hst.Blocklists()) > known, now)
+	s.report(src, hst, k.Host(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
 // observeForeign is a session that is neither SMTP nor TLS.
@@ -132,7 +133,7 @@ func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 		return
 	}
 	hst.foreign++
-	s.report(src, hst, s.t.Flows.KeyOf(s.current).Host(), detect.NotSMTP, false, f.last)
+	s.report(src, hst, s.t.Flows.KeyOf(s.current).Host(), verdict.NotSMTP, false, f.last)
 }
 
 // over is the end of a connection, as observations about its source.

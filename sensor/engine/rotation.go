@@ -12,6 +12,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 )
 
@@ -81,13 +82,13 @@ type rotation struct {
 // withheldFinding is a finding that was not given out.
 type withheldFinding struct {
 	source flowtable.Host
-	class  detect.Class
+	class  verdict.Class
 }
 
 // singleAddressClass reports whether a class says little about an address alone, and nothing that is news of a
 // swarm.
-func singleAddressClass(c detect.Class) bool {
-	return c == detect.DirectSMTP || c == detect.OnBlocklist
+func singleAddressClass(c verdict.Class) bool {
+	return c == verdict.DirectSMTP || c == verdict.OnBlocklist
 }
 
 // localNetwork is the network of an address of ours: its /24, or /64.
@@ -314,7 +315,7 @@ func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 }
 
 // heldIndex is where the finding of a source is in held; less than zero if it is not.
-func (m *machines) heldIndex(k *flowtable.Host, c detect.Class) int {
+func (m *machines) heldIndex(k *flowtable.Host, c verdict.Class) int {
 	return slices.IndexFunc(m.held, func(r entry) bool { return r.key == *k && r.finding.Class == c })
 }
 
@@ -402,7 +403,7 @@ func (c *rotation) describe(f *detect.Finding) {
 		}
 	}
 	f.Reasons = append(slices.Clip(f.Reasons), detect.ReasonText{Server: "new_addresses",
-		Reason: detect.Reason{First: first, Last: last, Value: float64(len(c.senders)), Threshold: minRotation},
+		Reason: verdict.Reason{First: first, Last: last, Value: float64(len(c.senders)), Threshold: minRotation},
 		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address for each mail: %d of them mailed one after the other, each to a network of its own, and none came again; the latest are %s.",
 			f.Roams, len(c.senders), strings.Join(some, ", "))})
 	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer addresses showed: the machine does not keep its addresses. If they are several machines of %s, each of them is to be looked at. ", f.Roams) + f.Advice

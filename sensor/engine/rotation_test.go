@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // visitor is the connection of machine number i of a network, that comes for the round-th time.
@@ -64,19 +65,19 @@ func TestSwarm(t *testing.T) {
 			for _, row := range []int{1, 40000} {
 				list := analyseRows(Config{Helpers: helpers, Seed: []byte("a seed of 32 bytes, for all alike")}, frames, row).findings
 				open, ids := map[string]int{}, map[string]bool{}
-				direct, best := 0, detect.NoLevel
+				direct, best := 0, verdict.NoLevel
 				for _, f := range list {
 					if seq := open[f.ID]; f.Seq != seq+1 {
 						t.Errorf("%s: event %d of %s has number %d", name, seq+1, f.ID, f.Seq)
 					}
 					open[f.ID] = f.Seq
 					switch f.Class {
-					case detect.Spambot:
+					case verdict.Spambot:
 						ids[f.ID], best = true, max(best, f.Level)
 						if !roams(f) || len(f.Also) == 0 || f.Roams.String() != "10.0.2.0/24" || !strings.Contains(f.SameMachine(), "new addresses") || !strings.Contains(f.Advice, "switch port") {
 							t.Errorf("%s: %s %v %v: %s", name, f.ID, f.Reasons, f.Also, f.Advice)
 						}
-					case detect.DirectSMTP:
+					case verdict.DirectSMTP:
 						if f.Action == "opened" {
 							direct++
 						}
@@ -86,7 +87,7 @@ func TestSwarm(t *testing.T) {
 						delete(open, f.ID)
 					}
 				}
-				if len(ids) != 1 || best < detect.Likely || direct > minRotation || len(open) > 0 {
+				if len(ids) != 1 || best < verdict.Likely || direct > minRotation || len(open) > 0 {
 					t.Errorf("%s, %d helpers, rows of %d: %d findings of a spambot, %s, and %d about an address; left open %v", name, helpers, row, len(ids), best, direct, open)
 				}
 				if row == 40000 {
@@ -112,7 +113,7 @@ func TestSwarmAtTheEnd(t *testing.T) {
 	for _, row := range []int{1, 40000} {
 		found := false
 		for _, f := range analyseRows(Config{}, frames, row).findings {
-			found = found || f.Class == detect.Spambot && roams(f)
+			found = found || f.Class == verdict.Spambot && roams(f)
 		}
 		if !found {
 			t.Errorf("rows of %d: the machine was not found", row)
@@ -164,7 +165,7 @@ func TestNoSwarm(t *testing.T) {
 	} {
 		for _, row := range []int{1, 4000} {
 			for _, f := range analyseRows(Config{}, c.frames, row).findings {
-				if f.Roams.IsValid() || f.Class == detect.Spambot && !c.bots {
+				if f.Roams.IsValid() || f.Class == verdict.Spambot && !c.bots {
 					t.Errorf("%s: %s %s %s %s, %v", c.name, f.Source.Addr, f.Action, f.Class, f.Level, f.Reasons)
 					break
 				}

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Mail servers of ours are watched besides: a server's sessions are in the shards of its
@@ -34,7 +34,7 @@ type mailServer struct {
 	mailserver.Server
 	addr     netip.Addr
 	declared bool
-	findings [detect.Classes]*serverFinding
+	findings [verdict.Classes]*serverFinding
 	resumed  bool // what it did since the checkpoint is not known
 }
 
@@ -228,9 +228,9 @@ func (e *Engine) allServers() (list []*mailServer) {
 
 // SavedServer is a mail server in the checkpoint.
 type SavedServer struct {
-	Addr     netip.Addr                      `json:"Addr"`
-	State    *mailserver.Server              `json:"State"`
-	Findings map[detect.Class]*serverFinding `json:"Findings,omitempty"`
+	Addr     netip.Addr                       `json:"Addr"`
+	State    *mailserver.Server               `json:"State"`
+	Findings map[verdict.Class]*serverFinding `json:"Findings,omitempty"`
 }
 
 // saveServers copies the servers. What refers to nothing outside is copied by writing and reading
@@ -249,13 +249,13 @@ func (e *Engine) saveServers() (list []SavedServer) {
 
 // save copies a server. The caller holds tickMu.
 func (s *mailServer) save() SavedServer {
-	d := SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: map[detect.Class]*serverFinding{}}
+	d := SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: map[verdict.Class]*serverFinding{}}
 	for c, f := range s.findings {
 		if f != nil {
 			copied := *f
 			copied.Reasons = slices.Clone(f.Reasons)
 			copied.Events = nil // numbers of one run
-			d.Findings[detect.Class(c)] = &copied
+			d.Findings[verdict.Class(c)] = &copied
 		}
 	}
 	return d
@@ -281,8 +281,8 @@ func (e *Engine) restoreServers(list []SavedServer) {
 		s.Server.Sound(&e.servers.budget)
 		s.resumed = true
 		for c, f := range d.Findings {
-			if c >= detect.OpenRelay && c < detect.Classes && f != nil {
-				f.Level = min(f.Level, detect.Confirmed)
+			if c >= verdict.OpenRelay && c < verdict.Classes && f != nil {
+				f.Level = min(f.Level, verdict.Confirmed)
 				s.findings[c] = f
 			}
 		}
@@ -299,7 +299,7 @@ func (e *Engine) finishServers(now int64, reason string) {
 		s.advance(now, e.teller(s))
 		for c, f := range s.findings {
 			if f != nil {
-				e.tellFinding(s, detect.Class(c), "closed", now, reason)
+				e.tellFinding(s, verdict.Class(c), "closed", now, reason)
 			}
 		}
 	}

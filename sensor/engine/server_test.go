@@ -11,6 +11,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // dialogue speaks lines: "C:" and "S:".
@@ -60,7 +61,7 @@ func newPlay(cfg Config) *play {
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
 	p.e = New(cfg, Output{
 		Finding: func(f *detect.Finding) {
-			if f.Class >= detect.OpenRelay {
+			if f.Class >= verdict.OpenRelay {
 				p.findings = append(p.findings, *f)
 			}
 		},
@@ -213,7 +214,7 @@ func TestFoundAtOnce(t *testing.T) {
 	}
 	p.w.flush()
 	p.e.Finish("end_of_input")
-	if s := p.servers[ourServer]; s.Count.MessagesOut < 4 || !slices.ContainsFunc(p.findings, func(f detect.Finding) bool { return f.Class == detect.OpenRelay }) {
+	if s := p.servers[ourServer]; s.Count.MessagesOut < 4 || !slices.ContainsFunc(p.findings, func(f detect.Finding) bool { return f.Class == verdict.OpenRelay }) {
 		t.Errorf("%d of 8 messages were seen to leave, findings %+v", s.Count.MessagesOut, p.findings)
 	}
 }
@@ -310,7 +311,7 @@ func TestSaveRestore(t *testing.T) {
 	if s.Relayed != 2 || s.Queue.Estimate != 0 || s.Count.MessagesOut != 1 || s.Count.DeferredOut != 1 || s.First != p.servers[ourServer].First && s.First == 0 {
 		t.Errorf("%+v", s)
 	}
-	i := slices.IndexFunc(q.findings, func(f detect.Finding) bool { return f.Class == detect.OpenRelay })
+	i := slices.IndexFunc(q.findings, func(f detect.Finding) bool { return f.Class == verdict.OpenRelay })
 	if i < 0 || q.findings[i].Seq != 3 || q.findings[i].ID != p.findings[0].ID {
 		t.Errorf("the finding does not go on: %+v", q.findings)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 )
 
@@ -14,11 +15,11 @@ import (
 type serverFinding struct {
 	ID      string              `json:"ID"`
 	Seq     int                 `json:"Seq"`
-	Level   detect.Level        `json:"Level"`
+	Level   verdict.Level       `json:"Level"`
 	Opened  int64               `json:"Opened"`
 	Last    int64               `json:"Last"` // verdict
 	Reasons []detect.ReasonText `json:"Reasons"`
-	Relay   *detect.RelayProof  `json:"Relay"`
+	Relay   *verdict.RelayProof `json:"Relay"`
 	Client  netip.Addr          `json:"Client"` // whose sessions are evidence
 	To      netip.Addr          `json:"To"`     // and where what it brought was passed on to, at ToAt
 	ToAt    int64               `json:"ToAt"`
@@ -75,7 +76,7 @@ func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
 	}
 	if len(f.Reasons) < maxServerReasons {
 		f.Reasons = append(f.Reasons, detect.ReasonText{Server: v.Code, Text: v.Text,
-			Reason: detect.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
+			Reason: verdict.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
 	}
 	return true
 }
@@ -130,7 +131,7 @@ func (e *Engine) proves(x *detect.Session, event uint64) {
 func (e *Engine) tellProof(s *mailServer, now int64) {
 	for c, f := range s.findings {
 		if f != nil && len(f.Events) > f.told && (f.told == 0 || now-f.toldAt >= updateEvery) {
-			e.tellFinding(s, detect.Class(c), "updated", now, "")
+			e.tellFinding(s, verdict.Class(c), "updated", now, "")
 		}
 	}
 }
@@ -139,17 +140,17 @@ func (e *Engine) tellProof(s *mailServer, now int64) {
 func (e *Engine) closeCalm(s *mailServer, now int64) {
 	for c, f := range s.findings {
 		wait := int64(calm)
-		if detect.Class(c) == detect.OpenRelay {
+		if verdict.Class(c) == verdict.OpenRelay {
 			wait = calmRelay
 		}
 		if f != nil && now-f.Last > wait {
-			e.tellFinding(s, detect.Class(c), "closed", now, "quiet")
+			e.tellFinding(s, verdict.Class(c), "closed", now, "quiet")
 		}
 	}
 }
 
 // tellFinding gives out an event of a finding about a server; a closed one is forgotten.
-func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now int64, reason string) {
+func (e *Engine) tellFinding(s *mailServer, c verdict.Class, action string, now int64, reason string) {
 	f := s.findings[c]
 	f.Seq++
 	f.told, f.toldAt = len(f.Events), now
@@ -160,15 +161,15 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 		return
 	}
 	d := &detect.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
-		Decided: detect.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
-	d.Severity = [...]detect.Severity{detect.Info, detect.Low, detect.Medium, detect.High}[f.Level]
-	if c == detect.OpenRelay || c == detect.HijackedAccount {
-		d.Severity = [...]detect.Severity{detect.Info, detect.Medium, detect.High, detect.Critical}[f.Level]
+		Decided: verdict.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
+	d.Severity = [...]verdict.Severity{verdict.Info, verdict.Low, verdict.Medium, verdict.High}[f.Level]
+	if c == verdict.OpenRelay || c == verdict.HijackedAccount {
+		d.Severity = [...]verdict.Severity{verdict.Info, verdict.Medium, verdict.High, verdict.Critical}[f.Level]
 	}
 	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Counters{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr, f.Reasons)
-	if e.servers.localDomains == nil && c == detect.OpenRelay {
+	if e.servers.localDomains == nil && c == verdict.OpenRelay {
 		d.Blind = append(d.Blind, "your domains are not configured (local_domains): that these are not yours is inferred")
 	}
 	if e.out.Keep != nil {
@@ -178,11 +179,11 @@ func (e *Engine) tellFinding(s *mailServer, c detect.Class, action string, now i
 }
 
 // serverAdvice says what to do; reasons are the finding's, the latest last.
-func serverAdvice(c detect.Class, a netip.Addr, reasons []detect.ReasonText) string {
+func serverAdvice(c verdict.Class, a netip.Addr, reasons []detect.ReasonText) string {
 	switch c {
-	case detect.OpenRelay:
+	case verdict.OpenRelay:
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)
-	case detect.HijackedAccount:
+	case verdict.HijackedAccount:
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many recipients), lock it, change its password, and remove its mail from the queue.", a)
 	}
 	code := ""

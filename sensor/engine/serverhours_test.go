@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 	"spamsensor/sensor/wire"
 )
 
@@ -19,7 +20,7 @@ func TestHours(t *testing.T) {
 		var hours []int64
 		p.e.out.Server = func(r *mailserver.Record) { hours = append(hours, r.Time) }
 		p.e.out.Finding = func(f *detect.Finding) {
-			if f.Class == detect.OpenRelay && f.Action == "closed" && f.CloseReason == "quiet" {
+			if f.Class == verdict.OpenRelay && f.Action == "closed" && f.CloseReason == "quiet" {
 				closed = f.Time
 			}
 		}

@@ -6,13 +6,14 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 )
 
 // host is a source that is judged, and what was published of it.
 type host struct {
 	detect.Profile
-	findings        [detect.Classes]*finding
+	findings        [verdict.Classes]*finding
 	recent          []*detect.Session // a few sessions before a finding, as evidence
 	evidence        []uint64          // numbers of session events
 	sessionsEmitted int               // session events of the finding

@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // tick does what is due in a shard at a time: all packets that came before have been
@@ -87,7 +88,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		ref      flowtable.Ref
 		gen      uint16
 		shard    uint16
-		level    detect.Level
+		level    verdict.Level
 	}
 	var list []line
 	var d detect.SourceRecord // one for all: a flood has hundreds of thousands
@@ -217,7 +218,7 @@ func (s *shard) judgeExternal() {
 		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
 			hst.Judge(&src.facts, src.facts.Last)
 		}
-		if hst != nil && hst.Level() > detect.NoLevel && src.flags&declared == 0 {
+		if hst != nil && hst.Level() > verdict.NoLevel && src.flags&declared == 0 {
 			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -111,7 +112,7 @@ func TestVerdictsLive(t *testing.T) {
 		}
 		if c.name == "a bot that comes back" {
 			last := r.findings[len(r.findings)-1]
-			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool { return f.Class == detect.Spambot })].ID {
+			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.Spambot })].ID {
 				t.Errorf("it came back %d times after %d h as %s", last.Reopened, last.CleanFor/hour, last.ID)
 			}
 		}
@@ -154,7 +155,7 @@ func TestNoFraming(t *testing.T) {
 			t.Errorf("%s: %d sessions", name, r.stats.Sessions)
 		}
 		for _, f := range r.findings {
-			if f.Level > detect.Suspect {
+			if f.Level > verdict.Suspect {
 				t.Errorf("%s: %s %s", name, f.Class, f.Level)
 			}
 		}
@@ -188,7 +189,7 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 	}
 	r := analyse(Config{}, together(bot(30, refusing), heir))
 	f := r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool {
-		return f.Class == detect.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
+		return f.Class == verdict.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
 	})]
 	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+7*hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
 		t.Errorf("decided after %d: %+v", f.Decided.Attempts, f.Source)
@@ -232,14 +233,14 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 	list := analyse(Config{}, together(botAt("10.0.0.5", 30, refusing), at(botAt("10.0.0.6", 30, refusing), days), at(botAt("10.0.0.5", 30, refusing), 2*days))).findings
 	incidents := map[string]string{}
 	for _, f := range list {
-		if f.Class == detect.Spambot && f.Action != "closed" {
+		if f.Class == verdict.Spambot && f.Action != "closed" {
 			incidents[f.Source.Addr.String()] = f.Incident
 			if f.Incident != "" && (f.Since != epoch || len(f.Also) != 1 || f.SameMachine() == "") {
 				t.Errorf("%s: since %d, also %v", f.Source.Addr, f.Since-epoch, f.Also)
 			}
 		}
 	}
-	first := list[slices.IndexFunc(list, func(f detect.Finding) bool { return f.Class == detect.Spambot })].ID
+	first := list[slices.IndexFunc(list, func(f detect.Finding) bool { return f.Class == verdict.Spambot })].ID
 	if incidents["10.0.0.6"] != first || incidents["10.0.0.5"] != first {
 		t.Errorf("%v, want %s for both", incidents, first)
 	}
@@ -267,9 +268,9 @@ func TestRotatingAddresses(t *testing.T) {
 		want bool
 	}{{64, true}, {63, false}} {
 		r := analyse(Config{}, together(rotating(9, c.ttl), at(newConn("fd00::5", "2001:db8:5::7", 9999, 587).open().frames, 3*minute)))
-		level, text, open := detect.NoLevel, "", 0
+		level, text, open := verdict.NoLevel, "", 0
 		for _, f := range r.findings {
-			if f.Class != detect.Spambot {
+			if f.Class != verdict.Spambot {
 				continue
 			}
 			if strings.HasPrefix(f.Source.Addr.String(), "fd00::5") {
@@ -288,7 +289,7 @@ func TestRotatingAddresses(t *testing.T) {
 				t.Errorf("%d findings are open", open)
 			}
 		}
-		if (level >= detect.Likely) != c.want || c.want && !strings.Contains(text, "It tried 30 connections to 30 different mail networks in 10 minutes") {
+		if (level >= verdict.Likely) != c.want || c.want && !strings.Contains(text, "It tried 30 connections to 30 different mail networks in 10 minutes") {
 			t.Errorf("hop limit %d: %s: %s", c.ttl, level, text)
 		}
 	}

@@ -1,6 +1,6 @@
 package engine
 
-import "spamsensor/sensor/detect"
+import "spamsensor/sensor/verdict"
 
 // Anybody on a network of ours can send SYNs in the name of all its addresses, and each of them
 // would be judged, found suspect, and forgotten again to make room for the next: more events than
@@ -41,8 +41,8 @@ func (b *budget) take(now int64) bool {
 }
 
 // mayOpen reports whether a finding may be opened. If not, the tick asks again.
-func (s *shard) mayOpen(src *source, hst *host, level detect.Level, now int64) bool {
-	if level > detect.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.former != nil || s.budget.take(now) {
+func (s *shard) mayOpen(src *source, hst *host, level verdict.Level, now int64) bool {
+	if level > verdict.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.former != nil || s.budget.take(now) {
 		hst.withheld = false
 		return true
 	}
@@ -66,7 +66,7 @@ func (s *shard) crowded(src *source) bool {
 		return false
 	}
 	switch level := s.hosts.at(least.host).Level(); {
-	case level >= detect.Likely:
+	case level >= verdict.Likely:
 		return true
 	case (least.facts.Sessions > 0) != (src.facts.Sessions > 0):
 		return least.facts.Sessions > 0

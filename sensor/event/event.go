@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Version of the schema. Within a version there are only additions.
@@ -299,9 +299,9 @@ func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event
 // Finding writes an event of a finding.
 func (w *Writer) Finding(f *detect.Finding) {
 	level := zerolog.WarnLevel
-	if f.Severity == detect.Info {
+	if f.Severity == verdict.Info {
 		level = zerolog.InfoLevel
-	} else if f.Severity >= detect.High {
+	} else if f.Severity >= verdict.High {
 		level = zerolog.ErrorLevel
 	}
 	e := w.source(w.begin(FindingEvent, level, f.Time), &f.Source)
@@ -357,21 +357,21 @@ func Headline(f *detect.Finding) string {
 	switch {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
-	case f.Class == detect.DirectSMTP:
-		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(), detect.Count(n, "attempt", "attempts"))
-	case f.Class == detect.UndeclaredServer:
+	case f.Class == verdict.DirectSMTP:
+		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(), verdict.Count(n, "attempt", "attempts"))
+	case f.Class == verdict.UndeclaredServer:
 		return fmt.Sprintf("%s sends as a mail server does and is not declared (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
-	case f.Class == detect.Scanner:
+	case f.Class == verdict.Scanner:
 		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr, n, f.Source.DestIPs)
-	case f.Class == detect.NotSMTP:
+	case f.Class == verdict.NotSMTP:
 		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
-	case f.Class == detect.OnBlocklist:
+	case f.Class == verdict.OnBlocklist:
 		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
 	case f.Action == "opened" && f.Reopened > 0:
 		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)", f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
-	case f.Level == detect.Confirmed:
+	case f.Level == verdict.Confirmed:
 		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
-	case f.Level == detect.Likely:
+	case f.Level == verdict.Likely:
 		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	}
 	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)

@@ -18,6 +18,7 @@ import (
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 func schema(t *testing.T) *jsonschema.Schema {
@@ -87,7 +88,7 @@ func session(text string) *detect.Session {
 }
 
 func finding(text string) *detect.Finding {
-	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: detect.Spambot, Level: detect.Likely, Severity: detect.High, Mode: "clear",
+	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot, Level: verdict.Likely, Severity: verdict.High, Mode: "clear",
 		Egress: "open", Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,
 		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look", CloseReason: "shutdown", Reopened: 1, CleanFor: 3 * 86400e9,
 		Incident: "spambot-10.0.0.4-1", Since: 1e18, Also: []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("2001:db8::4")}}
@@ -99,7 +100,7 @@ func finding(text string) *detect.Finding {
 
 func relayFinding(text string) *detect.Finding {
 	f := finding(text)
-	f.Class, f.Relay = detect.OpenRelay, &detect.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text, RcptDomain: text, ReplyCode: 250}
+	f.Class, f.Relay = verdict.OpenRelay, &verdict.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text, RcptDomain: text, ReplyCode: 250}
 	for i, code := range []string{"relay_proved", "volume_burst", "queue_grew"} {
 		f.Reasons[i].Server = code
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // Server writes what is known of a mail server. Counts are since it was first seen; the
@@ -67,7 +68,7 @@ func ServerText(s *mailserver.Record) string {
 }
 
 // relay is the session that proves an open relay.
-func (w *Writer) relay(p *detect.RelayProof) *zerolog.Event {
+func (w *Writer) relay(p *verdict.RelayProof) *zerolog.Event {
 	d := zerolog.Dict().Str("client_ip", p.Client.String())
 	if from, ok := w.cfg.Evidence.address(p.MailFrom); ok {
 		d.Str("mail_from", w.text(from))
@@ -97,16 +98,16 @@ func serverFamily(code string) string {
 // serverHeadline is a finding about a mail server in one line; empty if it is about
 // something else.
 func serverHeadline(f *detect.Finding) string {
-	what := map[detect.Class]string{
-		detect.OpenRelay:       "relays mail for strangers",
-		detect.HijackedAccount: "has an account that somebody else seems to use",
-		detect.VolumeAnomaly:   "does not send as usual",
+	what := map[verdict.Class]string{
+		verdict.OpenRelay:       "relays mail for strangers",
+		verdict.HijackedAccount: "has an account that somebody else seems to use",
+		verdict.VolumeAnomaly:   "does not send as usual",
 	}[f.Class]
 	if what == "" || f.Action == "closed" {
 		return ""
 	}
-	how := map[detect.Level]string{detect.Suspect: " possibly", detect.Likely: " very likely"}[f.Level]
-	if f.Class == detect.VolumeAnomaly {
+	how := map[verdict.Level]string{verdict.Suspect: " possibly", verdict.Likely: " very likely"}[f.Level]
+	if f.Class == verdict.VolumeAnomaly {
 		how = ""
 	}
 	return fmt.Sprintf("the mail server %s%s %s", f.Source.Addr, how, what)

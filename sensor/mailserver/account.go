@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Accounts are those of a mail server, by a keyed hash of their names: it is known where names are sent
@@ -32,19 +32,19 @@ type Accounts struct {
 
 // Account is what is known of one.
 type Account struct {
-	First      int64        `json:"First"`
-	Last       int64        `json:"Last"`
-	Nets       []Seen       `json:"Nets"`    // of its clients outside
-	Domains    []Seen       `json:"Domains"` // of its senders
-	Client     netip.Addr   `json:"Client"`  // the latest outside
-	Hour       int64        `json:"Hour"`
-	Recipients uint32       `json:"Recipients"` // in it
-	Peak       uint32       `json:"Peak"`       // busiest hour of the days before, and of this day
-	Peaking    uint32       `json:"Peaking"`
-	Tried      uint32       `json:"Tried"` // recipients that the world answered to today, and that do not exist
-	Absent     uint32       `json:"Absent"`
-	Told       detect.Level `json:"Told"`
-	ToldAt     int64        `json:"ToldAt"`
+	First      int64         `json:"First"`
+	Last       int64         `json:"Last"`
+	Nets       []Seen        `json:"Nets"`    // of its clients outside
+	Domains    []Seen        `json:"Domains"` // of its senders
+	Client     netip.Addr    `json:"Client"`  // the latest outside
+	Hour       int64         `json:"Hour"`
+	Recipients uint32        `json:"Recipients"` // in it
+	Peak       uint32        `json:"Peak"`       // busiest hour of the days before, and of this day
+	Peaking    uint32        `json:"Peaking"`
+	Tried      uint32        `json:"Tried"` // recipients that the world answered to today, and that do not exist
+	Absent     uint32        `json:"Absent"`
+	Told       verdict.Level `json:"Told"`
+	ToldAt     int64         `json:"ToldAt"`
 }
 
 // Seen is something that was seen, by its hash, and when: first and last, in seconds.
@@ -180,20 +180,20 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) 
 		}
 	}
 	if fresh >= accountSenders {
-		why = append(why, fmt.Sprintf("in the name of %s that it had never used", detect.Plural(fresh, "domain")))
+		why = append(why, fmt.Sprintf("in the name of %s that it had never used", verdict.Plural(fresh, "domain")))
 	}
 	signs := len(why)
 	if spread >= accountNets {
 		signs++
 	}
-	level := detect.Level(min(signs, int(detect.Confirmed)))
-	if level > x.Told || level > detect.NoLevel && now-x.ToldAt >= day {
+	level := verdict.Level(min(signs, int(verdict.Confirmed)))
+	if level > x.Told || level > verdict.NoLevel && now-x.ToldAt >= day {
 		x.Told, x.ToldAt = level, now
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
-		tell(Verdict{Class: detect.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
+		tell(Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
 	}
 	a.Known[hash] = x
 }

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // hiddenRelay looks for relaying where sessions are encrypted: a stranger's session, and within seconds
@@ -116,10 +116,10 @@ func (h *hiddenRelay) out(x *Session, tell func(Verdict)) {
 		h.judge(r.net, &n, x.Time, tell)
 	}
 	if paired && h.surge.found(x.Time) {
-		tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
+		tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
 			Value: float64(now.paired), Threshold: surgeLeast,
 			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
-				now.paired, now.in, detect.Span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
+				now.paired, now.in, verdict.Span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
 	}
 }
 
@@ -177,7 +177,7 @@ func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Verdi
 		return
 	}
 	h.told[net] = now
-	tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
+	tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

@@ -3,7 +3,7 @@ package mailserver
 import (
 	"fmt"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Hijack looks for an account of a mail server that somebody else uses: the password was
@@ -16,11 +16,11 @@ import (
 //
 // The fields are the format of the checkpoint.
 type Hijack struct {
-	Spread  int64        `json:"Spread"` // when the alarm was given last
-	Volume  int64        `json:"Volume"`
-	Refused int64        `json:"Refused"`
-	Told    detect.Level `json:"Told"`
-	ToldAt  int64        `json:"ToldAt"`
+	Spread  int64         `json:"Spread"` // when the alarm was given last
+	Volume  int64         `json:"Volume"`
+	Refused int64         `json:"Refused"`
+	Told    verdict.Level `json:"Told"`
+	ToldAt  int64         `json:"ToldAt"`
 }
 
 const together = 30 * minute
@@ -43,13 +43,13 @@ func (h *Hijack) Alarm(a *VolumeAlarm, tell func(Verdict)) {
 		return
 	}
 	volume, refused := h.Volume != 0 && a.Time-h.Volume <= together, h.Refused != 0 && a.Time-h.Refused <= together
-	v := Verdict{Class: detect.HijackedAccount, Level: detect.Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
+	v := Verdict{Class: verdict.HijackedAccount, Level: verdict.Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
 		Text: fmt.Sprintf("Clients from %.0f networks submitted mail within an hour, where %.1f are usual.", a.Value, a.Expected)}
 	switch {
 	case volume && refused:
-		v.Level, v.Code = detect.Confirmed, "submission_spread_volume_refused"
+		v.Level, v.Code = verdict.Confirmed, "submission_spread_volume_refused"
 	case volume || refused:
-		v.Level, v.Code = detect.Likely, "submission_spread_volume"
+		v.Level, v.Code = verdict.Likely, "submission_spread_volume"
 	}
 	if a.Metric != SubmitNetworks {
 		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.Text()

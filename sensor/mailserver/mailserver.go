@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Server is all that is known of a mail server of ours. The zero value knows nothing. Its
@@ -104,8 +105,8 @@ type Recipient struct {
 	OnwardName string // its domain
 }
 
-func (m *Mail) proof(to *Recipient) *detect.RelayProof {
-	return &detect.RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
+func (m *Mail) proof(to *Recipient) *verdict.RelayProof {
+	return &verdict.RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
 }
 
 // Session is the observation of a session with a mail server that ended.
@@ -132,13 +133,13 @@ type Session struct {
 
 // Verdict is something to be published about a server.
 type Verdict struct {
-	Class            detect.Class
-	Level            detect.Level
+	Class            verdict.Class
+	Level            verdict.Level
 	Code             string
 	Time             int64
 	Value, Threshold float64
 	Text             string
-	Relay            *detect.RelayProof
+	Relay            *verdict.RelayProof
 	Client           netip.Addr // whose sessions are evidence, if anybody's
 	To               netip.Addr // where the server brought at that time what is evidence, too
 }
@@ -160,9 +161,9 @@ func (s *Server) Tick(now int64, tell func(Verdict)) {
 	s.Traffic.Outage(&s.Queue.Outage, now, &q)
 	if alarm {
 		// Destinations that defer are an outage more often than an abuse.
-		v := Verdict{Class: detect.VolumeAnomaly, Level: detect.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
+		v := Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
 		if 2*q.Listed > q.Estimate {
-			v.Code, v.Level = "queue_blocklisted", detect.Likely // that its address is on a list is a finding of its own
+			v.Code, v.Level = "queue_blocklisted", verdict.Likely // that its address is on a list is a finding of its own
 		}
 		tell(v)
 	}
@@ -178,7 +179,7 @@ func (s *Server) Resume(now int64) {
 }
 
 func (s *Server) alarm(a VolumeAlarm, tell func(Verdict)) {
-	v := Verdict{Class: detect.VolumeAnomaly, Level: detect.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
+	v := Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
 	if a.Metric != SubmitNetworks {
 		tell(v)
 	}

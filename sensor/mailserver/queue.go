@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // Queue estimates from outside how much mail waits in a mail server: what was refused for now
@@ -266,7 +266,7 @@ func (s *QueueState) Text() string {
 	if s.LowerBound {
 		about = "At least"
 	}
-	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, detect.Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), detect.Plural(s.Destinations, "destination"), duration(s.Oldest))
+	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, verdict.Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), verdict.Plural(s.Destinations, "destination"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
 	}

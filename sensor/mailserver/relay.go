@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Relay decides whether a mail server passes on mail for strangers: whether it is an open
@@ -61,7 +61,7 @@ type LearnedDomain struct {
 type passing struct {
 	at, first   int64
 	net, domain uint32
-	proof       detect.RelayProof
+	proof       verdict.RelayProof
 	proved      bool
 	onward      bool // it was for one of ours, and asked to be passed on
 }
@@ -130,7 +130,7 @@ func (r *Relay) In(m *Mail, tell func(Verdict)) {
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
-				tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
+				tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
 					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
@@ -167,7 +167,7 @@ func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(Verdict)) 
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
-		tell(Verdict{Class: detect.OpenRelay, Level: detect.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
+		tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
 			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
@@ -239,13 +239,13 @@ func (r *Relay) Out(m *Mail, tell func(Verdict)) {
 		if p.onward {
 			r.Confirmed, r.Last = true, m.Time
 			r.Relayed++
-			tell(Verdict{Class: detect.OpenRelay, Level: detect.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says that it shall go on to %s, as in user%%%s@your.domain, and passed it on to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain, m.Client)})
 			continue
 		}
 		if p.proved {
 			r.Confirmed = true
-			tell(Verdict{Class: detect.OpenRelay, Level: detect.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
@@ -280,11 +280,11 @@ func (r *Relay) join(p *passing, m *Mail, tell func(Verdict)) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+	v := Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
-			p.proof.Client, detect.Plural(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
+			p.proof.Client, verdict.Plural(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
-		v.Level = detect.Likely
+		v.Level = verdict.Likely
 	}
 	if n == 1 && r.Suspected {
 		return
@@ -328,7 +328,7 @@ func (r *Relay) Burst(a *VolumeAlarm, tell func(Verdict)) {
 	if a.Time/hour != r.inHour || sum < minInBytes || top*2 <= sum {
 		return
 	}
-	tell(Verdict{Class: detect.OpenRelay, Level: detect.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
+	tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
 		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% of what comes in: it may be relaying for it.", 100*top/sum)})
 }
 

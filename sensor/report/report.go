@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // Report collects what was found. Its methods are called by one goroutine. A nil Report takes in
@@ -23,7 +24,7 @@ type Report struct {
 	byID     map[string]int
 	accused  map[netip.Addr]bool // who has a finding
 	more     int                 // findings that are only counted
-	worst    detect.Level        // of those
+	worst    verdict.Level       // of those
 	proof    map[netip.Addr][]session
 	servers  top
 	talkers  top // of ours, undeclared, that tried to mail
@@ -138,14 +139,14 @@ func (r *Report) Finding(f *detect.Finding) {
 	i, known := r.byID[f.ID]
 	if !known {
 		limit := maxFindings
-		if f.Severity == detect.Info {
+		if f.Severity == verdict.Info {
 			limit = maxInfos
 		}
 		if len(r.findings) >= limit {
 			if f.Action == "opened" {
 				r.more++
 			}
-			if f.Severity > detect.Info {
+			if f.Severity > verdict.Info {
 				r.worst = max(r.worst, f.Level)
 			}
 			return
@@ -210,10 +211,10 @@ func (r *Report) Health(text string) {
 }
 
 // Worst is the highest level of any finding that is more than information.
-func (r *Report) Worst() detect.Level {
+func (r *Report) Worst() verdict.Level {
 	worst := r.worst
 	for _, f := range r.findings {
-		if f.Severity > detect.Info {
+		if f.Severity > verdict.Info {
 			worst = max(worst, f.Level)
 		}
 	}

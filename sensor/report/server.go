@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // Server takes in what is known of a mail server; the latest counts.
@@ -118,8 +119,8 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 		if q.LowerBound {
 			about = "at least"
 		}
-		text := fmt.Sprintf(about+" %s for %s, the oldest for %s", detect.Count(uint32(q.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"),
-			detect.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
+		text := fmt.Sprintf(about+" %s for %s, the oldest for %s", verdict.Count(uint32(q.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"),
+			verdict.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
 		if q.Listed > 0 {
 			text += fmt.Sprintf("; %d of them because a blocklist names your address: find out why it is listed before you ask for removal", q.Listed)
 		}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
 )
 
 // Text writes the report for a terminal, 100 columns wide.
@@ -147,11 +147,11 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
-		case f.Class >= detect.OpenRelay, f.Class == detect.OnBlocklist && f.Source.Role == "mailserver":
+		case f.Class >= verdict.OpenRelay, f.Class == verdict.OnBlocklist && f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
-		case f.Severity >= detect.High:
+		case f.Severity >= verdict.High:
 			bots = once(bots, a)
-		case f.Severity > detect.Info:
+		case f.Severity > verdict.Info:
 			maybe = once(maybe, a)
 		default:
 			info = once(info, a)
@@ -200,21 +200,21 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-var classText = [detect.Classes]string{detect.Spambot: "spambot",
-	detect.UndeclaredServer: "sends as a mail server does, and is not declared", detect.Scanner: "looks for mail servers",
-	detect.NotSMTP: "uses a mail port for something that is not mail", detect.OnBlocklist: "is refused because of a blocklist",
-	detect.OpenRelay: "relays mail for strangers", detect.HijackedAccount: "has a hijacked account", detect.VolumeAnomaly: "does not send as usual"}
+var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
+	verdict.UndeclaredServer: "sends as a mail server does, and is not declared", verdict.Scanner: "looks for mail servers",
+	verdict.NotSMTP: "uses a mail port for something that is not mail", verdict.OnBlocklist: "is refused because of a blocklist",
+	verdict.OpenRelay: "relays mail for strangers", verdict.HijackedAccount: "has a hijacked account", verdict.VolumeAnomaly: "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
-	if f.Class == detect.DirectSMTP {
+	if f.Class == verdict.DirectSMTP {
 		head = fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, f.Straight())
-	} else if f.Class == detect.Spambot {
+	} else if f.Class == verdict.Spambot {
 		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
-	} else if f.Severity > detect.Info {
+	} else if f.Severity > verdict.Info {
 		head += fmt.Sprintf(", severity %s", f.Severity)
 	}
-	if f.Class >= detect.OpenRelay {
+	if f.Class >= verdict.OpenRelay {
 		r.serverFinding(p, n, f)
 		return
 	}
@@ -233,11 +233,11 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	}
 	p.wrap("   ", "   ", where)
 	how := modeText[f.Mode]
-	if f.Severity == detect.Info {
+	if f.Severity == verdict.Info {
 		how = ""
 	}
 	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First), clock(s.Facts.Last),
-		detect.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
+		verdict.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
 	fa := &s.Facts
 	givenUp := ""
 	if s.GivenUp > 0 {
@@ -245,7 +245,7 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	}
 	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
 		counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"), counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
-		grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp, grouped(uint64(s.Silent-s.GivenUp)), detect.Count(fa.Messages, "message was taken", "messages were taken")))
+		grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp, grouped(uint64(s.Silent-s.GivenUp)), verdict.Count(fa.Messages, "message was taken", "messages were taken")))
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}
@@ -253,7 +253,7 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 		p.wrap("   ", "   ", text)
 	}
 	r.why(p, f)
-	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class != detect.DirectSMTP {
+	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class != verdict.DirectSMTP {
 		p.line("   Proof")
 		for _, s := range proof {
 			p.item(r.proofText(&s))
@@ -379,7 +379,7 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 		hints = append(hints, hint)
 	}
 	for _, f := range found {
-		if f.Class == detect.DirectSMTP {
+		if f.Class == verdict.DirectSMTP {
 			hints = append(hints, fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr, f.Source.Addr))
 			break
 		}
