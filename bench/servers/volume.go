@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/smtpsniff/refusal"
 )
 
 const (
@@ -205,7 +205,7 @@ func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, tell func(ma
 
 // refuse has a message be refused for now.
 func refuse(s *mailserver.Server, m mailserver.Mail, at int64, tell func(mailserver.Verdict)) {
-	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, detect.Busy
+	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, refusal.Busy
 	s.Sent(&m, true, tell)
 	s.Session(&mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, tell)
 }

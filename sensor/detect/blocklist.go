@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 func init() {
@@ -37,7 +37,7 @@ type quotedAddress struct {
 // BlocklistNamed is the observation that a server named a blocklist in a refusal. The address
 // on it may be shared with others, so this alone weighs little; and nothing when the list is of
 // addresses that should not send mail, whoever uses them.
-func (h *Profile) BlocklistNamed(list, text string, why Cause, now int64) {
+func (h *Profile) BlocklistNamed(list, text string, why refusal.Reason, now int64) {
 	l := &h.blocklists
 	known := false
 	for _, name := range l.name[:l.n] {
@@ -52,7 +52,7 @@ func (h *Profile) BlocklistNamed(list, text string, why Cause, now int64) {
 	}
 	h.changed = h.changed || !known
 	weight := 2.3
-	if why == DynamicRange {
+	if why == refusal.DynamicRange {
 		weight = 0
 	}
 	h.raise(Blocklisted, now, float64(l.n), 1, weight)
@@ -100,21 +100,6 @@ func (h *Profile) AddressQuoted(addr netip.Addr, server uint32, now int64) (fres
 	return false
 }
 
-// GreetedAddress is the address in a server's answer to EHLO: many servers say whom they
-// see, "250 mx.example.org Hello pc [203.0.113.7]".
-func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
-	from := bytes.IndexByte(text, '[')
-	if from < 0 {
-		return a, false
-	}
-	to := bytes.IndexByte(text[from:], ']')
-	if to < 0 || to > len("[IPv6:ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]") {
-		return a, false
-	}
-	a, err := netip.ParseAddr(strings.TrimPrefix(string(text[from+1:from+to]), "IPv6:"))
-	return a.Unmap(), err == nil && global(a)
-}
-
 // PublicAddress is the address under which the host appears on the Internet, as at least
 // two servers quoted it, and how many did; none if it has to be translated by nobody.
 func (h *Profile) PublicAddress(now int64) (addr netip.Addr, servers int) {
@@ -137,133 +122,3 @@ func (h *Profile) publicText(now int64) string {
 
 // Blocklists are the blocklists that were named.
 func (h *Profile) Blocklists() []string { return h.blocklists.name[:h.blocklists.n] }
-
-// Citation is what a refusal says about blocklists.
-type Citation struct {
-	List  string       // host name of the list; empty if none is named
-	Link  bool         // that is the host of a link: of the server's own help, if it belongs to its house
-	Addrs []netip.Addr // global addresses that the text quotes
-}
-
-// cues are the words in front of a list's name. Postfix's own text is "blocked using".
-var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ", "listed in ", "listed on ", "listed by ",
-	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
-	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ", "refused by ", "denied by ", "using "}
-
-// ParseCitation reads the text of a refusal. It finds names it was never told of: the
-// host behind a cue, or that of a link in a text that speaks of a list.
-func ParseCitation(text string) (c Citation) {
-	name, addr := mayCite(text)
-	if name {
-		c.List, c.Link = citedList(strings.ToLower(text))
-	}
-	if addr {
-		c.Addrs = citedAddrs(text)
-	}
-	return c
-}
-
-// citedAddrs are the global addresses in a text.
-func citedAddrs(text string) (list []netip.Addr) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }) {
-		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
-			list = append(list, a.Unmap())
-		}
-	}
-	return list
-}
-
-// mayCite reports whether a text can hold the name of a host, whose last label begins behind a dot
-// with a letter, or with what can become one in small letters; and whether it can hold an address,
-// which has three dots before digits or two colons. Most refusals hold neither, and are read once
-// here.
-func mayCite(text string) (name, addr bool) {
-	dots, colons := 0, 0
-	for i := 0; i < len(text); i++ {
-		switch {
-		case text[i] == ':':
-			colons++
-		case text[i] != '.' || i+1 == len(text):
-		case text[i+1] >= 'A': // which are the letters, some signs and all that is not ASCII
-			name = true
-		case text[i+1] >= '0' && text[i+1] <= '9':
-			dots++
-		}
-	}
-	return name, dots >= 3 || colons >= 2
-}
-
-// citedList is the list that a text in small letters names, and whether that is the host of a link.
-func citedList(low string) (list string, link bool) {
-	for _, cue := range cues {
-		for rest := low; list == ""; { // each round leaves a cue behind, of a reply of 256 bytes
-			i := strings.Index(rest, cue)
-			if i < 0 {
-				break
-			}
-			rest = rest[i+len(cue):]
-			if name := hostName(firstWord(rest)); name != "" && (cue != "using " || speaksOfList(low)) {
-				list = name
-			}
-		}
-	}
-	if list == "" && speaksOfList(low) {
-		for _, scheme := range []string{"https://", "http://", "www."} {
-			if i := strings.Index(low, scheme); i >= 0 {
-				if list = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); list != "" {
-					return list, true
-				}
-			}
-		}
-	}
-	return list, false
-}
-
-// HiddenList stands for the name of a list that is not shown, because it may be something else that
-// the client said.
-const HiddenList = "(not shown)"
-
-// speaksOfList reports whether a text is about lists at all.
-func speaksOfList(low string) bool {
-	low = strings.ReplaceAll(low, "greylist", "") // a reason to try again, no list of offenders
-	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "listed", "blocked"} {
-		if strings.Contains(low, w) {
-			return true
-		}
-	}
-	return false
-}
-
-func firstWord(s string) string {
-	s = strings.TrimLeft(s, " \"'([<")
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-	if i := strings.IndexAny(s, " \t\"')]>;,/?:"); i >= 0 {
-		s = s[:i]
-	}
-	return strings.TrimRight(s, ".")
-}
-
-// hostName returns s if it looks like a full host name.
-func hostName(s string) string {
-	labels := strings.Split(s, ".")
-	if len(labels) < 2 || len(s) > 253 {
-		return ""
-	}
-	for _, l := range labels {
-		if l == "" || len(l) > 63 || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return ""
-		}
-	}
-	if top := labels[len(labels)-1]; len(top) < 2 || strings.Trim(top, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return "" // a number, or an address
-	}
-	return s
-}
-
-// global reports whether an address can be one that the Internet sees.
-func global(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a.Unmap())
-}
-
-// sharedSpace is for carriers' NAT (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")

@@ -1,14 +1,13 @@
 package detect
 
 import (
-	"math/rand/v2"
-	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
 	"unsafe"
 
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // A scene is a row of observations about one host, in seconds from its beginning.
@@ -79,7 +78,7 @@ func (s *scene) sessions(n int, refused bool) *scene {
 }
 
 func (s *scene) listed() *scene {
-	s.h.BlocklistNamed("zen.spamhaus.org", "blocked using zen.spamhaus.org", OnList, s.now)
+	s.h.BlocklistNamed("zen.spamhaus.org", "blocked using zen.spamhaus.org", refusal.Blocklisted, s.now)
 	s.judge()
 	return s
 }
@@ -166,124 +165,6 @@ func TestClassifyHelo(t *testing.T) {
 			t.Errorf("%q: %s, want %s", name, got.text(), want.text())
 		}
 	}
-}
-
-func TestParseCitation(t *testing.T) {
-	for text, want := range map[string]Citation{
-		"5.7.1 Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/77.234.40.37": {List: "zen.spamhaus.org", Addrs: addrs("77.234.40.37")},
-		"5.7.1 Your IP 203.0.113.9 is listed at bl.example.net. See http://bl.example.net/q":                                                   {List: "bl.example.net", Addrs: addrs("203.0.113.9")},
-		"Blocked - see https://www.spamcop.net/bl.shtml?203.0.113.9":                                                                           {List: "spamcop.net", Addrs: nil},
-		"rejected: 203.0.113.9 found in dnsbl.sorbs.net":                                                                                       {List: "dnsbl.sorbs.net", Addrs: addrs("203.0.113.9")},
-		"Mail from 203.0.113.9 refused, see RBL xbl.spamhaus.org":                                                                              {List: "xbl.spamhaus.org", Addrs: addrs("203.0.113.9")},
-		"User unknown <b@example.org>":                                                                                                         {List: "", Addrs: nil},
-		"Relay access denied, see http://www.example.org/help":                                                                                 {List: "", Addrs: nil},
-		"temporarily deferred due to user complaints - 4.16.55.1; see https://help.yahoo.example/kb":                                           {List: "", Addrs: addrs("4.16.55.1")},
-		"Mail from 203.0.113.9 refused by blacklist: bl.example.net":                                                                           {List: "bl.example.net", Addrs: addrs("203.0.113.9")},
-		"your address is on the blocklist \"ix.dnsbl.manitu.net\"":                                                                             {List: "ix.dnsbl.manitu.net", Addrs: nil},
-		"greylisted using example.org":                                                                                                         {List: "", Addrs: nil},
-		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {List: "b.barracudacentral.org", Addrs: nil},
-		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {List: "dbl.spamhaus.org", Addrs: nil},
-	} {
-		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
-			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
-		}
-	}
-}
-
-// TestMayCite: a text that is not read further names no list and quotes no address.
-func TestMayCite(t *testing.T) {
-	pieces := append([]string{".", ":", "::", "1", "203.0.113.9", "2a01:4f8::1", "::ffff:203.0.113.9", " ", "bl.example.net", "BL.EXAMPLE.NET", "a", "de",
-		".\u212ay", ".\u0130o", "\xff", "-", "_", "[", "]", "https://", "www.", "listed", "blocked", "5.1.1 User unknown", "\n", "%eth0"}, cues...)
-	rnd := rand.New(rand.NewPCG(1, 2))
-	skipped := [2]int{}
-	for range 200000 {
-		var text string
-		for range 1 + rnd.IntN(6) {
-			text += pieces[rnd.IntN(len(pieces))]
-		}
-		name, addr := mayCite(text)
-		if list, _ := citedList(strings.ToLower(text)); !name && list != "" {
-			t.Fatalf("%q names %s", text, list)
-		}
-		if list := citedAddrs(text); !addr && len(list) > 0 {
-			t.Fatalf("%q quotes %v", text, list)
-		}
-		if !name {
-			skipped[0]++
-		}
-		if !addr {
-			skipped[1]++
-		}
-	}
-	if skipped[0] < 1000 || skipped[1] < 1000 {
-		t.Errorf("only %v texts are not read further", skipped)
-	}
-	if name, addr := mayCite("5.1.1 User unknown"); name || addr {
-		t.Error("a usual refusal is read further")
-	}
-}
-
-func TestClassifyRefusal(t *testing.T) {
-	for _, c := range []struct {
-		code     uint16
-		enhanced [3]uint16
-		text     string
-		want     Cause
-	}{
-		{554, [3]uint16{5, 7, 1}, "Service unavailable; Client host [77.234.40.37] blocked using zen.spamhaus.org", OnList},
-		{554, [3]uint16{5, 7, 1}, "Client host blocked using pbl.spamhaus.org", DynamicRange},
-		{550, [3]uint16{5, 1, 1}, "<a@b.example>: Recipient address rejected: User unknown in virtual mailbox table", UserUnknown},
-		{550, [3]uint16{5, 7, 1}, "Relaying denied", NoRelaying},
-		{553, [3]uint16{}, "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", NoRelaying},
-		{530, [3]uint16{}, "authentication required", WantsLogin},
-		{550, [3]uint16{}, "Authentication is required for relay", NoRelaying},
-		{530, [3]uint16{5, 7, 0}, "Must issue a STARTTLS command first", WantsTLS},
-		{535, [3]uint16{5, 7, 8}, "", LoginFailed},
-		{450, [3]uint16{4, 7, 1}, "Recipient address rejected: Greylisted, see http://postgrey.example", Greylisted},
-		{450, [3]uint16{4, 7, 1}, "Client host rejected: cannot find your reverse hostname", NoReverse},
-		{550, [3]uint16{5, 7, 23}, "SPF validation failed", SenderPolicy},
-		{421, [3]uint16{4, 7, 0}, "Too many connections", Busy},
-		{451, [3]uint16{4, 3, 0}, "Temporary local problem, try again later", Busy},
-		{451, [3]uint16{4, 3, 0}, "Queue file write error", Busy},
-		{451, [3]uint16{}, "Requested action aborted: local error in processing", Busy},
-		{553, [3]uint16{5, 3, 0}, "Blocked, see our policy", SpamSeen},
-		{552, [3]uint16{5, 2, 2}, "", MailboxFull},
-		{421, [3]uint16{4, 7, 0}, "[TS01] Messages from 192.0.2.1 temporarily deferred due to user complaints - 4.16.55.1", SpamSeen},
-		{421, [3]uint16{4, 7, 28}, "an unusual rate of unsolicited mail originating from your IP address. To protect our users from spam, mail sent from your IP address has been temporarily rate limited", SpamSeen},
-		{451, [3]uint16{4, 7, 650}, "The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation", SpamSeen},
-		{550, [3]uint16{5, 7, 606}, "Access denied, banned sending IP [192.0.2.1]", SpamSeen},
-		{450, [3]uint16{4, 2, 1}, "The user you are trying to contact is receiving mail too quickly", Busy},
-		{554, [3]uint16{}, "delivery error: dd This user doesn't have a yahoo.com account", UserUnknown},
-		{550, [3]uint16{}, "Administrative prohibition", OtherCause},
-		{554, [3]uint16{5, 7, 1}, "Message rejected as spam by content filtering", SpamSeen},
-	} {
-		if got := ClassifyRefusal(c.code, c.enhanced, c.text); got != c.want {
-			t.Errorf("%d %v %q: %s, want %s", c.code, c.enhanced, c.text, got, c.want)
-		}
-	}
-}
-
-func TestGreetedAddress(t *testing.T) {
-	for text, want := range map[string]string{
-		"mx.example.org Hello 10.0.0.13 [203.0.113.7]":            "203.0.113.7",
-		"mx.example.org hello [203.0.113.7], pleased to meet you": "203.0.113.7",
-		"mx.example.org Hello [IPv6:2600::7]":                     "2600::7",
-		"mx.example.org Hello [10.0.0.13]":                        "",
-		"mx.example.org [not an address]":                         "",
-		"mx.example.org [":                                        "",
-		"mx.example.org":                                          "",
-	} {
-		if a, ok := GreetedAddress([]byte(text)); ok != (want != "") || ok && a.String() != want {
-			t.Errorf("%q: %v %v, want %q", text, a, ok, want)
-		}
-	}
-}
-
-func addrs(list ...string) (a []netip.Addr) {
-	for _, s := range list {
-		a = append(a, netip.MustParseAddr(s))
-	}
-	return a
 }
 
 func mix(i uint32) uint32 { // splitmix64

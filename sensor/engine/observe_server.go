@@ -11,6 +11,7 @@ import (
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // serverObservation is an observation of a server: one of mail, session, attempt and answer is set.
@@ -51,10 +52,10 @@ type transaction struct {
 	rcptReplies  int // replies to RCPT so far
 	refused      bool
 	listed       bool
-	reason       detect.Cause // of the latest refusal
-	serverDomain uint32       // hash of the domain in the server's greeting; zero if it names none
-	rcptsFull    bool         // a recipient found no room: those behind it are not looked at
-	reserved     int          // bytes taken of shard.mailBytes, about
+	reason       refusal.Reason // of the latest refusal
+	serverDomain uint32         // hash of the domain in the server's greeting; zero if it names none
+	rcptsFull    bool           // a recipient found no room: those behind it are not looked at
+	reserved     int            // bytes taken of shard.mailBytes, about
 }
 
 // reserve takes room for a part of a transaction with a text of n bytes.
@@ -178,7 +179,7 @@ func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
 				why, _, _ := s.refusalReason(ev)
-				to.Absent = why == detect.UserUnknown
+				to.Absent = why == refusal.UserUnknown
 			}
 		}
 		x.rcptReplies++

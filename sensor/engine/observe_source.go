@@ -11,32 +11,33 @@ import (
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // cachedReason is what the text of a refusal says. Servers say the same again and again, so the
 // texts are read once.
 type cachedReason struct {
 	hash uint64
-	why  detect.Cause
+	why  refusal.Reason
 	// cites says that the text names a blocklist or an address: then it is read again.
 	cites bool
 }
 
 // refusalReason reads a refusal, as the server wrote it. What it cites, and the text, are what may be
 // shown of it; the text is empty where it names no blocklist and no address.
-func (s *shard) refusalReason(ev *smtpsniff.Event) (why detect.Cause, cited detect.Citation, text string) {
+func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation, text string) {
 	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
-		cited = detect.ParseCitation(said)
+		cited = refusal.ParseCitation(said)
 		text = said
 		if shown := string(ev.Shown); shown != said {
-			if text = shown; cited.List != "" && detect.ParseCitation(shown).List != cited.List {
-				cited.List = detect.HiddenList
+			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
+				cited.List = refusal.HiddenList
 			}
 		}
-		*c = cachedReason{hash, detect.ClassifyRefusal(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
+		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
 		if session := s.sessions.at(s.t.Flows.At(s.current).session); session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
@@ -46,7 +47,7 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why detect.Cause, cited dete
 
 // dropHelpLink leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
 // support.google.com is no blocklist.
-func dropHelpLink(c detect.Citation, banner []byte) detect.Citation {
+func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 	if name := greetingName(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
 		c.List, c.Link = "", false
 	}
@@ -56,8 +57,8 @@ func dropHelpLink(c detect.Citation, banner []byte) detect.Citation {
 // observeRefusal follows up a refusal: why it was made, and what it says about the client.
 func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	why, cited, text := s.refusalReason(ev)
-	if !why.Innocent() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.decide(f, hst, true, why == detect.OnList || cited.List != "", now)
+	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
+		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
 	}
 	if !f.has(external) {
 		return
@@ -72,12 +73,12 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 	}
 	server := s.e.destination(&k.Server)
 	if ev.Phase == smtpsniff.Rcpt {
-		hst.RecipientAnswered(&s.e.cfg.Detect, why == detect.UserUnknown, now)
+		hst.RecipientAnswered(&s.e.cfg.Detect, why == refusal.UserUnknown, now)
 	}
 	switch {
 	case ev.Code < 500:
 		hst.Deferred(server, now)
-	case why == detect.NoRelaying, why == detect.WantsLogin, why == detect.LoginFailed:
+	case why == refusal.NoRelaying, why == refusal.WantsLogin, why == refusal.LoginFailed:
 		hst.RelayDenied(server, now)
 	}
 	s.observeCitation(hst, k, &cited, text, now)
@@ -91,7 +92,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 }
 
 // observeCitation follows up what a server's text quotes: our address, a blocklist.
-func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string, now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
 		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server), now) {
@@ -109,21 +110,21 @@ func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.has(external) {
 		return
 	}
-	a, ok := detect.GreetedAddress(text)
+	a, ok := refusal.GreetedAddress(text)
 	if k := s.t.Flows.KeyOf(s.current); ok && a != addr(k.Client, k.Scope.V6()) {
-		s.observeCitation(hst, k, &detect.Citation{Addrs: []netip.Addr{a}}, "", now)
+		s.observeCitation(hst, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
 
 // observeListing is a refusal of our own mail server that names a blocklist.
-func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *detect.Citation, text string, now int64) {
+func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusal.Citation, text string, now int64) {
 	hst := s.hosts.at(src.host)
 	if hst == nil {
 		hst = s.newHost(f.source, src)
 	}
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
-	hst.BlocklistNamed(c.List, text, detect.OnList, now)
+	hst.BlocklistNamed(c.List, text, refusal.Blocklisted, now)
 	s.report(src, hst, k.Host(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 

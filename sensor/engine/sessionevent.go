@@ -8,6 +8,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // sessionRecord is the evidence of one session.
@@ -55,7 +56,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = dropHelpLink(detect.ParseCitation(string(text)), session.Banner()).List
+			d.Blocklist = dropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {

@@ -10,6 +10,7 @@ import (
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // shard is what is kept beside a shard of the table, under the same lock.
@@ -236,7 +237,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.sniff.Seed = e.table.Secret.Bytes([]byte("what clients say"))
 	s.sniff.ShowSenders, s.sniff.KnownHost = e.cfg.ShowSenders, knownHost
 	s.sniff.ListName = func(text []byte) string {
-		if c := detect.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
+		if c := refusal.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
 			return c.List
 		}
 		return ""

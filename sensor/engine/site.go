@@ -5,11 +5,12 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // citation is what a refusal said about our public address and about blocklists.
 type citation struct {
-	detect.Citation
+	refusal.Citation
 	server flowtable.Addr
 	text   string
 }

@@ -8,6 +8,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // host is a source that is judged, and what was published of it.
@@ -315,7 +316,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
-		if why, _, _ := s.refusalReason(ev); why < detect.UserUnknown || why == detect.LoginFailed {
+		if why, _, _ := s.refusalReason(ev); why < refusal.UserUnknown || why == refusal.LoginFailed {
 			return
 		}
 	default:

@@ -8,6 +8,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // Server writes what is known of a mail server. Counts are since it was first seen; the
@@ -24,7 +25,7 @@ func (w *Writer) Server(s *mailserver.Record) {
 	why := zerolog.Dict()
 	for c, n := range c.FailedWhy {
 		if n > 0 {
-			why.Uint64(strings.ReplaceAll(detect.Cause(c).String(), " ", "_"), n)
+			why.Uint64(strings.ReplaceAll(refusal.Reason(c).String(), " ", "_"), n)
 		}
 	}
 	port25 := zerolog.Arr()

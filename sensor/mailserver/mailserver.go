@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // Server is all that is known of a mail server of ours. The zero value knows nothing. Its
@@ -25,24 +25,24 @@ type Server struct {
 
 // Counts are what is counted of a server since it was first seen.
 type Counts struct {
-	MessagesOut   uint64                `json:"MessagesOut"`
-	MessagesIn    uint64                `json:"MessagesIn"`
-	SessionsOut   uint64                `json:"SessionsOut"`
-	SessionsIn    uint64                `json:"SessionsIn"`
-	RecipientsOut uint64                `json:"RecipientsOut"`
-	FailedOut     uint64                `json:"FailedOut"` // deliveries refused for good, and for now
-	DeferredOut   uint64                `json:"DeferredOut"`
-	AbsentOut     uint64                `json:"AbsentOut"` // recipients that do not exist
-	BytesOut      uint64                `json:"BytesOut"`
-	AuthOK        uint64                `json:"AuthOK"` // sessions from outside
-	AuthFailed    uint64                `json:"AuthFailed"`
-	Listed        uint64                `json:"Listed"`     // refusals that named a blocklist
-	FailedBy      [PhaseClasses]uint64  `json:"FailedBy"`   // refusals of either kind
-	FailedWhy     [detect.Causes]uint64 `json:"FailedWhy"`  // the same, by what the replies say
-	BouncesOut    uint64                `json:"BouncesOut"` // messages without a sender
-	Port25In      uint64                `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
-	SubmitIn      uint64                `json:"SubmitIn"`
-	Port25        []netip.Addr          `json:"Port25,omitempty"` // who of them uses port 25, up to 16
+	MessagesOut   uint64                  `json:"MessagesOut"`
+	MessagesIn    uint64                  `json:"MessagesIn"`
+	SessionsOut   uint64                  `json:"SessionsOut"`
+	SessionsIn    uint64                  `json:"SessionsIn"`
+	RecipientsOut uint64                  `json:"RecipientsOut"`
+	FailedOut     uint64                  `json:"FailedOut"` // deliveries refused for good, and for now
+	DeferredOut   uint64                  `json:"DeferredOut"`
+	AbsentOut     uint64                  `json:"AbsentOut"` // recipients that do not exist
+	BytesOut      uint64                  `json:"BytesOut"`
+	AuthOK        uint64                  `json:"AuthOK"` // sessions from outside
+	AuthFailed    uint64                  `json:"AuthFailed"`
+	Listed        uint64                  `json:"Listed"`     // refusals that named a blocklist
+	FailedBy      [PhaseClasses]uint64    `json:"FailedBy"`   // refusals of either kind
+	FailedWhy     [refusal.Reasons]uint64 `json:"FailedWhy"`  // the same, by what the replies say
+	BouncesOut    uint64                  `json:"BouncesOut"` // messages without a sender
+	Port25In      uint64                  `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
+	SubmitIn      uint64                  `json:"SubmitIn"`
+	Port25        []netip.Addr            `json:"Port25,omitempty"` // who of them uses port 25, up to 16
 }
 
 // backscatterLeast is how many messages there must be before a share of bounces means something.
@@ -87,8 +87,8 @@ type Mail struct {
 	Over     bool   // it ended without a message
 	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
 	Phase    PhaseClass
-	Why      detect.Cause // of the refusal that came last
-	Listed   bool         // a refusal named a blocklist
+	Why      refusal.Reason // of the refusal that came last
+	Listed   bool           // a refusal named a blocklist
 }
 
 // Recipient is one of a Mail.
@@ -125,9 +125,9 @@ type Session struct {
 	AuthFail bool
 	Hidden   bool // encrypted: what was said is not known
 	Messages uint32
-	Bytes    uint64       // from the client
-	Refused  bool         // it ended before a sender could be named
-	Why      detect.Cause // of that
+	Bytes    uint64         // from the client
+	Refused  bool           // it ended before a sender could be named
+	Why      refusal.Reason // of that
 	Listed   bool
 }
 

@@ -12,6 +12,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // Server takes in what is known of a mail server; the latest counts.
@@ -84,13 +85,13 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 			at = append(at, fmt.Sprintf("%s %s", phaseText[phase], grouped(n)))
 		}
 	}
-	causes := make([]detect.Cause, 0, detect.Causes)
+	causes := make([]refusal.Reason, 0, refusal.Reasons)
 	for cause, n := range c.FailedWhy {
 		if n > 0 {
-			causes = append(causes, detect.Cause(cause))
+			causes = append(causes, refusal.Reason(cause))
 		}
 	}
-	slices.SortStableFunc(causes, func(a, b detect.Cause) int { return cmp.Compare(c.FailedWhy[b], c.FailedWhy[a]) })
+	slices.SortStableFunc(causes, func(a, b refusal.Reason) int { return cmp.Compare(c.FailedWhy[b], c.FailedWhy[a]) })
 	for _, cause := range causes {
 		why = append(why, fmt.Sprintf("%s %s", cause, grouped(c.FailedWhy[cause])))
 	}

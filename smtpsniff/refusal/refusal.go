@@ -1,44 +1,44 @@
-package detect
+package refusal
 
 import "strings"
 
-// Cause is why a server refused, as far as its reply says. The kinds are those that
-// bounce processors tell apart (Sisimai has 29); the phrases are our own.
-type Cause uint8
+// Reason is why a server refused, as far as its reply says. Bounce processors distinguish these kinds
+// (Sisimai has 29); the phrases are our own.
+type Reason uint8
 
-// The causes.
+// The reasons.
 const (
-	OtherCause   Cause = iota
-	Greylisted         // come back later
-	Busy               // too many connections, too fast, no resources now
-	MailboxFull        //
-	TooBig             // the message
-	NoReverse          // the client's address has no name, or one that does not match
-	DynamicRange       // the client's address is one that should not send, whoever uses it
-	SenderPolicy       // SPF, DKIM, DMARC, a sender domain that does not exist
-	WantsTLS           // STARTTLS first
-	UserUnknown        // no such recipient
-	NoRelaying         // not for strangers
-	WantsLogin         // authentication required
-	LoginFailed        //
-	OnList             // the client is on a blocklist
-	SpamSeen           // the message, or the client's reputation
-	Causes
+	Other        Reason = iota
+	Greylisted          // come back later
+	Busy                // too many connections, too fast, no resources now
+	MailboxFull         //
+	TooBig              // the message
+	NoReverse           // the client's address has no name, or one that does not match
+	DynamicRange        // the client's address is one that should not send, whoever uses it
+	SenderPolicy        // SPF, DKIM, DMARC, a sender domain that does not exist
+	WantsTLS            // STARTTLS first
+	UserUnknown         // no such recipient
+	NoRelaying          // not for strangers
+	WantsLogin          // authentication required
+	LoginFailed         //
+	Blocklisted         // the client is on a blocklist
+	SpamSeen            // the message, or the client's reputation
+	Reasons
 )
 
-// String names the cause in a few words.
-func (c Cause) String() string {
+// String is the reason in a few words.
+func (c Reason) String() string {
 	return [...]string{"other", "greylisted", "busy", "mailbox full", "too big", "no reverse name", "dynamic address", "sender policy", "encryption required",
 		"unknown user", "no relaying", "authentication required", "authentication failed", "on a blocklist", "spam"}[c]
 }
 
-// Innocent reports whether a refusal says nothing about an infection: honest senders are
-// refused for it every day.
-func (c Cause) Innocent() bool { return c >= Greylisted && c <= WantsTLS }
+// Neutral reports whether a refusal says nothing about an infection: honest senders are refused for
+// this reason every day.
+func (c Reason) Neutral() bool { return c >= Greylisted && c <= WantsTLS }
 
-// enhancedCauses maps subject and detail of an enhanced status code (RFC 3463, RFC 7372,
-// RFC 7505) to a cause.
-var enhancedCauses = map[[2]uint16]Cause{
+// enhancedReasons maps subject and detail of an enhanced status code (RFC 3463, RFC 7372,
+// RFC 7505) to a reason.
+var enhancedReasons = map[[2]uint16]Reason{
 	{1, 1}: UserUnknown, {1, 2}: UserUnknown, {1, 6}: UserUnknown, {1, 10}: UserUnknown, {2, 1}: UserUnknown, {1, 8}: SenderPolicy, {1, 7}: SenderPolicy,
 	{2, 2}: MailboxFull, {2, 3}: TooBig, {3, 4}: TooBig, {3, 2}: Busy, {4, 5}: Busy, {3, 1}: Busy,
 	{7, 8}: LoginFailed, {7, 9}: LoginFailed, {7, 27}: SenderPolicy,
@@ -47,12 +47,12 @@ var enhancedCauses = map[[2]uint16]Cause{
 
 // phrases are looked for in this order.
 var phrases = []struct {
-	cause Cause
-	any   []string
+	reason Reason
+	any    []string
 }{
 	{Greylisted, []string{"greylist", "graylist", "grey list", "try again in", "come back later", "postgrey"}},
 	{DynamicRange, []string{"pbl.", "/pbl", "dynamic ip", "dynamic address", "dynamic range", "dial-up", "dialup", "dul.", "residential ip", "dynamically assigned", "dynamic pool"}},
-	{OnList, []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "blocked using", "listed at", "listed in", "listed on", "listed by", "is listed", "spamhaus", "spamcop", "barracuda", "sorbs.net"}},
+	{Blocklisted, []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "blocked using", "listed at", "listed in", "listed on", "listed by", "is listed", "spamhaus", "spamcop", "barracuda", "sorbs.net"}},
 	{NoReverse, []string{"reverse dns", "reverse lookup", "reverse hostname", "rdns", "ptr record", "ptr resource", "no ptr", "cannot find your hostname", "cannot find your reverse"}},
 	{SenderPolicy, []string{"spf ", "spf:", "spf-", "dkim", "dmarc", "domain of sender address", "sender address rejected: domain", "sender domain must", "sender verify failed", "domain not found", "domain does not exist"}},
 	{WantsTLS, []string{"starttls", "must use tls", "encryption required", "tls required", "requires tls"}},
@@ -69,21 +69,21 @@ var phrases = []struct {
 	{SpamSeen, []string{"spam", "reputation", "unsolicited", "bulk", "blocked", "abuse", "virus", "malware", "suspicious", "poor sender"}},
 }
 
-// ClassifyRefusal says why a server refused: by the enhanced code where that is clear,
+// Classify is why a server refused: by the enhanced code where that is clear,
 // else by what the text says, else by the reply code.
-func ClassifyRefusal(code uint16, enhanced [3]uint16, text string) Cause {
+func Classify(code uint16, enhanced [3]uint16, text string) Reason {
 	low := strings.ToLower(text)
-	byCode, clear := enhancedCauses[[2]uint16{enhanced[1], enhanced[2]}]
+	byCode, clear := enhancedReasons[[2]uint16{enhanced[1], enhanced[2]}]
 	if enhanced[0] != 0 && clear && byCode != UserUnknown {
 		return byCode
 	}
 	for _, p := range phrases {
 		for _, word := range p.any {
 			if strings.Contains(low, word) {
-				if p.cause == OnList && strings.Contains(low, "not listed") {
+				if p.reason == Blocklisted && strings.Contains(low, "not listed") {
 					continue
 				}
-				return p.cause
+				return p.reason
 			}
 		}
 	}
@@ -103,5 +103,5 @@ func ClassifyRefusal(code uint16, enhanced [3]uint16, text string) Cause {
 	case code == 421:
 		return Busy
 	}
-	return OtherCause
+	return Other
 }
