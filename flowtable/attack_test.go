@@ -59,8 +59,8 @@ func TestHashAttack(t *testing.T) {
 		count := make([]int, table.Shards())
 		start := time.Now()
 		for _, a := range list {
-			h := Host{Addr: a, Scope: NewScope(true, 0)}
-			hash := table.Secret.Host(&h)
+			h := HostKey{Addr: a, Scope: NewScope(true, 0)}
+			hash := table.Secret.HashHost(&h)
 			i := table.ShardOf(hash)
 			count[i]++
 			if s := &table.Shard(i).Sources; s.Find(hash, &h) == 0 {
@@ -70,7 +70,7 @@ func TestHashAttack(t *testing.T) {
 		took = time.Since(start)
 		for i, c := range count {
 			worst = max(worst, float64(c*len(count))/n)
-			table.Shard(i).Sources.All(func(r Ref, _ *Host, _ *int64) { table.Shard(i).Sources.Remove(r) })
+			table.Shard(i).Sources.All(func(r Ref, _ *HostKey, _ *int64) { table.Shard(i).Sources.Remove(r) })
 		}
 		return took, worst
 	}

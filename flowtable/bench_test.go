@@ -14,8 +14,8 @@ func benchTable(n int) (p *Pool[Key, int64], keys []Key, hashes []uint64) {
 	for i := range keys {
 		j := i * 7919 % n
 		keys[j] = number(uint32(i))
-		host := keys[j].Host()
-		hashes[j] = table.Secret.Flow(table.Secret.Host(&host), &keys[j])
+		host := keys[j].ClientKey()
+		hashes[j] = table.Secret.HashFlow(table.Secret.HashHost(&host), &keys[j])
 		p.Add(hashes[j], &keys[j])
 	}
 	return p, keys, hashes
@@ -46,7 +46,7 @@ func BenchmarkPool(b *testing.B) {
 				}
 				if i%batch == 0 {
 					for k := i; k < i+batch; k++ {
-						touched += uint64(p.Touch(hashes[k]))
+						touched += uint64(p.Prefetch(hashes[k]))
 					}
 				}
 				*p.At(p.Find(hashes[i], &keys[i]))++

@@ -40,8 +40,8 @@ func putAddr(b []byte, a *Addr) {
 	binary.LittleEndian.PutUint64(b[8:], le64(a[8:]))
 }
 
-// Host identifies a host as the sender of mail.
-type Host struct {
+// HostKey identifies a host as the sender of mail.
+type HostKey struct {
 	Addr  Addr
 	Scope Scope
 }
@@ -53,8 +53,8 @@ type Key struct {
 	Scope                  Scope
 }
 
-// Host is the client of the flow.
-func (k *Key) Host() Host { return Host{k.Client, k.Scope} }
+// ClientKey is the client of the flow.
+func (k *Key) ClientKey() HostKey { return HostKey{k.Client, k.Scope} }
 
 // Secret makes hashes unpredictable. Without one, 100,000 keys that all have the same
 // hash can be written down in closed form.
@@ -77,12 +77,12 @@ func SecretFrom(b []byte) (s Secret) {
 	return s
 }
 
-// Host is the hash of a host: its upper bits choose the shard, so that a source and all its flows
+// HashHost is the hash of a host: its upper bits choose the shard, so that a source and all its flows
 // are under one lock.
-func (s *Secret) Host(h *Host) uint64 { return s.Client(&h.Addr, h.Scope) }
+func (s *Secret) HashHost(h *HostKey) uint64 { return s.HashAddr(&h.Addr, h.Scope) }
 
-// Client is the same for the host with an address.
-func (s *Secret) Client(a *Addr, scope Scope) uint64 { return sum(s[0], a, uint32(scope), scope) }
+// HashAddr is the same for the host with an address.
+func (s *Secret) HashAddr(a *Addr, scope Scope) uint64 { return sum(s[0], a, uint32(scope), scope) }
 
 // sum is the hash of an address and 32 bits more. Of IPv4 it takes the four bytes that differ: it is half as
 // long then, and no two addresses have the same hash.
@@ -98,13 +98,13 @@ func sum(secret uint64, a *Addr, more uint32, scope Scope) uint64 {
 	return xxhash.Sum64(b[:])
 }
 
-// Flow is the hash of a flow whose client has the hash host.
-func (s *Secret) Flow(host uint64, k *Key) uint64 {
+// HashFlow is the hash of a flow whose client has the hash host.
+func (s *Secret) HashFlow(host uint64, k *Key) uint64 {
 	return sum(host^s[1], &k.Server, uint32(k.ClientPort)|uint32(k.ServerPort)<<16, k.Scope)
 }
 
-// Bytes is a hash of any bytes, for sets of names and networks.
-func (s *Secret) Bytes(b []byte) uint64 {
+// HashBytes is a hash of any bytes, for sets of names and networks.
+func (s *Secret) HashBytes(b []byte) uint64 {
 	var buf [8 + 256]byte
 	binary.LittleEndian.PutUint64(buf[:], s[1])
 	n := copy(buf[8:], b)

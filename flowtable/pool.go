@@ -15,8 +15,8 @@ type Pool[K comparable, V any] struct {
 	top  uint32   // entries beyond this were never used
 	live int
 
-	// rank says how much an entry is worth; when there is no room the lowest is evicted.
-	rank func(v *V) int64
+	// keepPriority says how much an entry is worth; when there is no room the lowest is evicted.
+	keepPriority func(v *V) int64
 	// evicted is called with an entry that has to make room.
 	evicted func(r Ref, k *K, v *V)
 	// Evicted counts entries that had to make room.
@@ -53,7 +53,7 @@ func part[T any](s []T, i, n int) []T {
 func (p *Pool[K, V]) init(words []uint32, slab []entry[K, V], rank func(*V) int64, evicted func(Ref, *K, *V)) {
 	p.index, p.slab = newIndex(words, len(slab)), slab // entry 0 is none
 	p.top = 1
-	p.rank, p.evicted = rank, evicted
+	p.keepPriority, p.evicted = rank, evicted
 }
 
 // Len is how many entries there are.
@@ -71,7 +71,7 @@ const indexBytes = 8 * 4
 // FlowBytes and SourceBytes are what an entry of a pool takes, SYNEntryBytes and AttemptBytes one
 // of a ring, at most.
 func FlowBytes[F any]() uintptr   { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
-func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[Host, S]{}) + indexBytes }
+func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[HostKey, S]{}) + indexBytes }
 
 // SYNEntryBytes: see FlowBytes.
 func SYNEntryBytes[N any]() uintptr { return unsafe.Sizeof(SYNEntry[N]{}) + indexBytes/2 }
@@ -82,9 +82,9 @@ const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
 // Cap is how many entries there can be.
 func (p *Pool[K, V]) Cap() int { return len(p.slab) - 1 }
 
-// Touch fetches what Find will look at, so that the memory accesses of many packets
+// Prefetch fetches what Find will look at, so that the memory accesses of many packets
 // overlap instead of following each other.
-func (p *Pool[K, V]) Touch(hash uint64) uint32 {
+func (p *Pool[K, V]) Prefetch(hash uint64) uint32 {
 	if p.live == 0 {
 		return 0
 	}
@@ -167,8 +167,8 @@ func (p *Pool[K, V]) lowest(hash uint64) Ref {
 
 // candidate is the entry of the least worth so far.
 type candidate struct {
-	ref      Ref
-	priority int64
+	ref          Ref
+	keepPriority int64
 }
 
 // compare looks for an entry of lower worth in a bucket, and says how many it holds.
@@ -179,7 +179,7 @@ func (p *Pool[K, V]) compare(least *candidate, bucket []uint32) (n int) {
 		}
 		n++
 		r := p.ref(w)
-		if v := p.rank(&p.slab[r].value); least.ref == 0 || v < least.priority {
+		if v := p.keepPriority(&p.slab[r].value); least.ref == 0 || v < least.keepPriority {
 			*least = candidate{Ref(r), v}
 		}
 	}

@@ -17,9 +17,9 @@ func number(n uint32) (k Key) {
 type testTable = Table[int64, int64, int64]
 
 func newTest(cfg Config) *testTable {
-	return New(cfg, Owner[int64, int64, int64]{
-		FlowPriority:   func(v *int64) int64 { return *v },
-		SourcePriority: func(v *int64) int64 { return *v },
+	return New(cfg, Callbacks[int64, int64, int64]{
+		FlowKeepPriority:   func(v *int64) int64 { return *v },
+		SourceKeepPriority: func(v *int64) int64 { return *v },
 	})
 }
 
@@ -35,9 +35,9 @@ func FuzzPool(f *testing.F) {
 			var evicted int
 			model := map[Key]int64{}
 			due := map[Key]int64{}
-			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
-				FlowPriority:   func(v *int64) int64 { return *v },
-				SourcePriority: func(v *int64) int64 { return *v },
+			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Callbacks[int64, int64, int64]{
+				FlowKeepPriority:   func(v *int64) int64 { return *v },
+				SourceKeepPriority: func(v *int64) int64 { return *v },
 				FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
 					if have, ok := model[*k]; !ok || have != *v {
 						t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
@@ -51,8 +51,8 @@ func FuzzPool(f *testing.F) {
 			now := int64(1e18)
 			for ; len(program) >= 2; program = program[2:] {
 				k := number(uint32(program[1]))
-				host := k.Host()
-				h := table.Secret.Flow(table.Secret.Host(&host), &k)
+				host := k.ClientKey()
+				h := table.Secret.HashFlow(table.Secret.HashHost(&host), &k)
 				r := p.Find(h, &k)
 				if _, ok := model[k]; ok != (r != 0) {
 					t.Fatalf("%v: found %v, the model says %v", k, r != 0, ok)
@@ -125,8 +125,8 @@ func TestEvictionKeepsWhatIsWorthMore(t *testing.T) {
 	p := &table.Shard(0).Flows
 	add := func(n uint32, worth int64) {
 		k := number(n)
-		host := k.Host()
-		h := table.Secret.Flow(table.Secret.Host(&host), &k)
+		host := k.ClientKey()
+		h := table.Secret.HashFlow(table.Secret.HashHost(&host), &k)
 		if p.Find(h, &k) == 0 {
 			*p.At(p.Add(h, &k)) = worth
 		}
@@ -181,14 +181,14 @@ func TestShardsAreEven(t *testing.T) {
 	table := newTest(Config{Flows: 1024, Sources: 1024, Attempts: 1024, Shards: 16})
 	var n [16]int
 	for i := range uint32(100_000) {
-		var host Host
+		var host HostKey
 		binary.BigEndian.PutUint32(host.Addr[12:], i)
-		n[table.ShardOf(table.Secret.Host(&host))]++
+		n[table.ShardOf(table.Secret.HashHost(&host))]++
 	}
 	other := NewSecret()
 	k := number(1)
-	h := k.Host()
-	if other.Host(&h) == table.Secret.Host(&h) {
+	h := k.ClientKey()
+	if other.HashHost(&h) == table.Secret.HashHost(&h) {
 		t.Error("two secrets give the same hash")
 	}
 	for i, c := range n {

@@ -28,14 +28,14 @@ type SYNEntry[V any] struct {
 	Value   V
 }
 
-const gone, there = 0, 1 // the states
+const vacant, occupied = 0, 1 // the states
 
 func (l *SYNCache[V]) init(words []uint32, ring []SYNEntry[V], secret Secret, evicted func(n *SYNEntry[V])) {
 	l.index, l.ring, l.secret, l.evicted = newIndex(words, laps*len(ring)), ring, secret, evicted
 }
 
-// Touch fetches what Find will look at.
-func (l *SYNCache[V]) Touch(host uint64) uint32 {
+// Prefetch fetches what Find will look at.
+func (l *SYNCache[V]) Prefetch(host uint64) uint32 {
 	if l.live == 0 {
 		return 0
 	}
@@ -53,7 +53,7 @@ func (l *SYNCache[V]) Find(host uint64, k *Key) *SYNEntry[V] {
 		if w>>l.refs != t {
 			continue
 		}
-		if n := l.at(w); n.state == there && n.Key.Client == k.Client && n.Key.Scope == k.Scope {
+		if n := l.at(w); n.state == occupied && n.Key.Client == k.Client && n.Key.Scope == k.Scope {
 			return n
 		}
 	}
@@ -68,8 +68,8 @@ func (l *SYNCache[V]) at(word uint32) *SYNEntry[V] {
 // Add makes an entry, with a zero value, for a host that Find did not find.
 func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[V] {
 	n := l.at(l.head)
-	if n.state == there {
-		n.state = gone
+	if n.state == occupied {
+		n.state = vacant
 		l.Evicted++
 		l.live--
 		l.evicted(n)
@@ -77,30 +77,30 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 	word, age := l.place(host, l.head, uint32(len(l.ring)-1))
 	// One bucket in a million is full: its oldest cannot be found any more. But a word that was not
 	// replaced for several laps looks young again, and points to somebody of another bucket.
-	if old := l.at(*word); age > 0 && old.state == there && l.secret.Client(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
-		old.state = gone
+	if old := l.at(*word); age > 0 && old.state == occupied && l.secret.HashAddr(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
+		old.state = vacant
 		l.Evicted++
 		l.live--
 		l.evicted(old)
 	}
 	*word = l.word(host, l.ref(l.head))
 	var none V
-	n.Time, n.Key, n.ISN, n.Outcome, n.state, n.Value = now, *k, isn, Waiting, there, none
+	n.Time, n.Key, n.ISN, n.Outcome, n.state, n.Value = now, *k, isn, Waiting, occupied, none
 	l.head++
 	l.live++
 	return n
 }
 
-// Take takes an entry out of the cache. Its memory is valid until the next Add. host is the hash of
+// Remove takes an entry out of the cache. Its memory is valid until the next Add. host is the hash of
 // its client.
-func (l *SYNCache[V]) Take(host uint64, n *SYNEntry[V]) {
+func (l *SYNCache[V]) Remove(host uint64, n *SYNEntry[V]) {
 	b := l.bucket(host)
 	for i, w := range b {
 		if l.at(w) == n && w>>l.refs == l.tag(host) {
 			b[i] = 0
 		}
 	}
-	n.state = gone
+	n.state = vacant
 	l.live--
 }
 
@@ -110,7 +110,7 @@ func (l *SYNCache[V]) All(f func(n *SYNEntry[V])) {
 		return
 	}
 	for i := range uint32(len(l.ring)) {
-		if n := l.at(l.head + i); n.state == there {
+		if n := l.at(l.head + i); n.state == occupied {
 			f(n)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 func TestSYNCache(t *testing.T) {
 	var evicted int
 	model := map[Key]int64{}
-	table := New(Config{SYNs: 256, Shards: 1}, Owner[int64, int64, int64]{SYNEvicted: func(_ int, n *SYNEntry[int64]) {
+	table := New(Config{SYNs: 256, Shards: 1}, Callbacks[int64, int64, int64]{SYNEvicted: func(_ int, n *SYNEntry[int64]) {
 		if at, ok := model[n.Key]; !ok || at != n.Value || n.Time != at {
 			t.Fatalf("evicted %v of %d, the model has %d", n.Key, n.Value, at)
 		}
@@ -22,8 +22,8 @@ func TestSYNCache(t *testing.T) {
 	for now := range int64(20_000) {
 		var k Key
 		binary.BigEndian.PutUint16(k.Client[14:], uint16(rng.IntN(1000)))
-		host := k.Host()
-		hash := table.Secret.Host(&host)
+		host := k.ClientKey()
+		hash := table.Secret.HashHost(&host)
 		n := l.Find(hash, &k)
 		if _, ok := model[k]; ok != (n != nil) {
 			t.Fatalf("%v: found %v, the model says %v", k, n != nil, ok)
@@ -36,7 +36,7 @@ func TestSYNCache(t *testing.T) {
 			if n.Value != model[k] || n.ISN != 7 {
 				t.Fatalf("%v: %+v, the model has %d", k, n, model[k])
 			}
-			l.Take(hash, n)
+			l.Remove(hash, n)
 			delete(model, k)
 		}
 		if l.Len() != len(model) {
@@ -63,14 +63,14 @@ func TestSYNCache(t *testing.T) {
 // found in another's place.
 func TestSYNCacheOneBucket(t *testing.T) {
 	told := 0
-	table := New(Config{SYNs: 256, Shards: 1}, Owner[int64, int64, int64]{SYNEvicted: func(int, *SYNEntry[int64]) { told++ }})
+	table := New(Config{SYNs: 256, Shards: 1}, Callbacks[int64, int64, int64]{SYNEvicted: func(int, *SYNEntry[int64]) { told++ }})
 	l := &table.Shard(0).SYNs
 	var keys [40]Key
 	var hashes [40]uint64
 	for i, n := 0, uint32(0); i < len(keys); n++ {
 		keys[i] = number(n << 16)
-		host := keys[i].Host()
-		if hashes[i] = table.Secret.Host(&host); hashes[i]&l.mask == hashes[0]&l.mask {
+		host := keys[i].ClientKey()
+		if hashes[i] = table.Secret.HashHost(&host); hashes[i]&l.mask == hashes[0]&l.mask {
 			i++
 		}
 	}

@@ -68,10 +68,10 @@ type Table[F, S, N any] struct {
 // Shard is a part of the table. Its fields are guarded by its lock.
 type Shard[F, S, N any] struct {
 	sync.Mutex
-	Attempts Attempts
+	Attempts AttemptLog
 	SYNs     SYNCache[N]
 	Flows    Pool[Key, F]
-	Sources  Pool[Host, S]
+	Sources  Pool[HostKey, S]
 	_        [64]byte // keeps the locks of two shards out of one cache line
 }
 
@@ -84,20 +84,20 @@ func (s *Shard[F, S, N]) Memory() (used, limit uint64) {
 	return a + c + e + g, b + d + f + h
 }
 
-// Owner is who is asked and told by a table. All functions run under a shard's lock.
-type Owner[F, S, N any] struct {
+// Callbacks is who is asked and told by a table. All functions run under a shard's lock.
+type Callbacks[F, S, N any] struct {
 	// FlowWorth and SourceWorth rank entries: the lowest makes room.
-	FlowPriority   func(*F) int64
-	SourcePriority func(*S) int64
+	FlowKeepPriority   func(*F) int64
+	SourceKeepPriority func(*S) int64
 	// FlowEvicted, SourceEvicted, AttemptExpired and SYNEvicted are called with what has to go.
 	FlowEvicted    func(shard int, r Ref, k *Key, v *F)
-	SourceEvicted  func(shard int, r Ref, h *Host, v *S)
+	SourceEvicted  func(shard int, r Ref, h *HostKey, v *S)
 	AttemptExpired func(shard int, a *Attempt)
 	SYNEvicted     func(shard int, n *SYNEntry[N])
 }
 
 // New makes a table.
-func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
+func New[F, S, N any](cfg Config, o Callbacks[F, S, N]) *Table[F, S, N] {
 	cfg.Attempts = cmp.Or(cfg.Attempts, 1<<18)
 	cfg.SYNs = cmp.Or(cfg.SYNs, 1<<18)
 	cfg.Flows = cmp.Or(cfg.Flows, 1<<18)
@@ -119,10 +119,10 @@ func New[F, S, N any](cfg Config, o Owner[F, S, N]) *Table[F, S, N] {
 		t.shards[i].SYNs.init(part(words, i, cfg.Shards), part(entries, i, cfg.Shards), cfg.Secret, bind(i, o.SYNEvicted))
 	}
 	initPools(a, max(16, cfg.Flows/cfg.Shards), cfg.Shards, func(i int) (*Pool[Key, F], func(*F) int64, func(Ref, *Key, *F)) {
-		return &t.shards[i].Flows, o.FlowPriority, bind3(i, o.FlowEvicted)
+		return &t.shards[i].Flows, o.FlowKeepPriority, bind3(i, o.FlowEvicted)
 	})
-	initPools(a, max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[Host, S], func(*S) int64, func(Ref, *Host, *S)) {
-		return &t.shards[i].Sources, o.SourcePriority, bind3(i, o.SourceEvicted)
+	initPools(a, max(16, cfg.Sources/cfg.Shards), cfg.Shards, func(i int) (*Pool[HostKey, S], func(*S) int64, func(Ref, *HostKey, *S)) {
+		return &t.shards[i].Sources, o.SourceKeepPriority, bind3(i, o.SourceEvicted)
 	})
 	freeWith(a, &t.shards[0])
 	return t

@@ -154,8 +154,8 @@ func (m *wheelModel) check() {
 func TestWheelModel(t *testing.T) {
 	for seed := range uint64(300) {
 		m := &wheelModel{t: t, rng: rand.New(rand.NewPCG(seed, 1)), live: map[Ref]uint16{}, due: map[Ref]int64{}}
-		m.p = &New(Config{Flows: 48, Sources: 16, Attempts: 16, Shards: 1}, Owner[int64, int64, int64]{
-			FlowPriority: func(v *int64) int64 { return *v }, SourcePriority: func(v *int64) int64 { return *v },
+		m.p = &New(Config{Flows: 48, Sources: 16, Attempts: 16, Shards: 1}, Callbacks[int64, int64, int64]{
+			FlowKeepPriority: func(v *int64) int64 { return *v }, SourceKeepPriority: func(v *int64) int64 { return *v },
 			FlowEvicted: func(_ int, r Ref, _ *Key, _ *int64) { delete(m.live, r); delete(m.due, r) },
 		}).Shard(0).Flows
 		m.now = []int64{0, -3000 * second, 1e18, math.MaxInt64 - 1e15, math.MinInt64 + 1e15}[seed%5]

@@ -24,9 +24,9 @@ const (
 type end uint8
 
 const (
-	noEnd     end = iota
-	strictEnd     // the standard's
-	looseEnd      // some servers'
+	noEnd      end = iota
+	strictEnd      // the standard's
+	lenientEnd     // some servers'
 )
 
 // scan reads on to the end of the message and returns how many bytes it took.
@@ -69,7 +69,7 @@ func (s *body) scan(b []byte) (n int, e end) {
 				continue
 			case '\n':
 				*s = startLF
-				return i + 1, looseEnd
+				return i + 1, lenientEnd
 			}
 			*s = inLine
 			continue
@@ -80,7 +80,7 @@ func (s *body) scan(b []byte) (n int, e end) {
 				if strict {
 					return i + 1, strictEnd
 				}
-				return i + 1, looseEnd
+				return i + 1, lenientEnd
 			}
 			*s = inLine
 			if c == '\r' {

@@ -18,7 +18,7 @@ const (
 	authing   // credentials until the server ends it
 	waitTLS   // STARTTLS was sent and not answered
 	hello     // the TLS handshake begins, as it seems
-	deaf      // nothing that follows can be read, unless the server answers in the clear
+	encrypted // nothing that follows can be read, unless the server answers in the clear
 )
 
 // parser is the client's side of a session.
@@ -28,7 +28,7 @@ type parser struct {
 	queue    queue
 	heard    bool
 	together bool // a command was read from the bytes in hand before
-	alone    bool // nothing of the server is seen: nobody will confirm anything
+	oneSided bool // nothing of the server is seen: nobody will confirm anything
 	early    bool // spoke before anything of the server was heard
 	begun    bool // what comes next cannot be a TLS handshake
 	start    start
@@ -61,18 +61,18 @@ type parser struct {
 	wrote      bool   // it sent a message
 	spill      bool   // DATA was refused, and lines of its message may come all the same
 	odd        uint32 // lines that were no command
-	doubted    bool   // the server may have got other bytes than we
+	ambiguous  bool   // the server may have got other bytes than we
 
 	// held is what the client sent ahead of a reply that decides what it is: all since DATA
 	// (waitData), BDAT (waitChunk) or STARTTLS (waitTLS), all since the beginning of what looks
 	// like TLS (hello), or all since a line with a dot that may have ended the message (loose).
-	held      []byte
-	helloAt   uint16 // where TLS begins in it; what is before stood behind STARTTLS
-	loose     bool
-	ahead     bool // what is read was held back, and is all that could be
-	unsettled bool // it is commands, perhaps
-	overflown bool // held is not all
-	resume    mark // where to go back to
+	held       []byte
+	helloAt    uint16 // where TLS begins in it; what is before stood behind STARTTLS
+	lenientEnd bool
+	ahead      bool // what is read was held back, and is all that could be
+	unsettled  bool // it is commands, perhaps
+	overflown  bool // held is not all
+	resume     mark // where to go back to
 
 	// other is what the client sent since a BDAT that was refused, as long as both readings of it
 	// explain the replies: the server may have stepped over the chunk, as is assumed, or read it as
@@ -97,7 +97,7 @@ func (s *Session) mark() mark {
 // client takes in bytes of the client.
 func (l *Listener) client(s *Session, b []byte) {
 	p := &s.client
-	if p.loose {
+	if p.lenientEnd {
 		p.hold(l, b)
 	}
 	if p.other != nil {
@@ -141,7 +141,7 @@ func (l *Listener) client(s *Session, b []byte) {
 			}
 			l.command(s, line, long, bare)
 		case waitData:
-			if p.alone {
+			if p.oneSided {
 				p.startMessage()
 				continue
 			}
@@ -157,9 +157,9 @@ func (l *Listener) client(s *Session, b []byte) {
 			switch e {
 			case strictEnd:
 				l.endMessage(s)
-			case looseEnd:
-				if !p.loose {
-					p.loose, p.overflown, p.resume = true, false, s.mark()
+			case lenientEnd:
+				if !p.lenientEnd {
+					p.lenientEnd, p.overflown, p.resume = true, false, s.mark()
 					p.hold(l, b)
 				}
 			}
@@ -196,7 +196,7 @@ func (l *Listener) client(s *Session, b []byte) {
 		case hello:
 			l.hello(s, b, false)
 			return
-		case deaf:
+		case encrypted:
 			return
 		}
 	}
@@ -212,7 +212,7 @@ func (l *Listener) tlsBegins(s *Session) {
 	}
 	s.client.toHello(s, 0)
 	s.Encryption = kind
-	if s.client.alone {
+	if s.client.oneSided {
 		l.isTLS(s)
 	}
 }
@@ -232,7 +232,7 @@ func (l *Listener) isTLS(s *Session) {
 		l.emit(Encrypted, NoPhase, nil)
 	}
 	if p.mode == hello && p.named {
-		p.mode, p.overflown = deaf, false
+		p.mode, p.overflown = encrypted, false
 		l.giveBack(&p.held)
 	}
 }
@@ -245,7 +245,7 @@ func (l *Listener) plainAgain(s *Session) {
 	was := p.mode
 	p.mode, p.revoked = commands, true
 	switch {
-	case s.server.tls.seen, was == deaf:
+	case s.server.tls.seen, was == encrypted:
 		p.overflown = false
 		l.giveBack(&p.held)
 		p.line.lose(l)
@@ -303,7 +303,7 @@ func (l *Listener) encrypt(s *Session) {
 	if p.mode >= hello {
 		return // it began already
 	}
-	p.forgetLoose(l)
+	p.dropLenientEnd(l)
 	p.overflown = false
 	p.toHello(s, len(p.held))
 }
@@ -374,7 +374,7 @@ func (l *Listener) otherChunk(s *Session) {
 	p := &s.client
 	l.flag(s, BadBDAT)
 	l.backTo(s, &p.otherMark)
-	p.forgetLoose(l)
+	p.dropLenientEnd(l)
 	l.giveBack(&p.held)
 	p.held, p.other, p.overflown, p.unsettled, p.rejected, p.left = p.other, nil, false, false, false, 0
 	l.reread(s)
@@ -401,7 +401,7 @@ func (l *Listener) noChunk(s *Session) {
 func (l *Listener) reread(s *Session) {
 	p := &s.client
 	held, missing := p.held, p.overflown
-	p.held, p.loose, p.overflown = nil, false, false
+	p.held, p.lenientEnd, p.overflown = nil, false, false
 	if len(held) > 0 {
 		l.client(s, held)
 	}
@@ -427,12 +427,12 @@ func (l *Listener) endMessage(s *Session) {
 		l.pushAll(s, endOfData, max(1, n))
 	}
 	p.rcpts, p.good, p.mail = 0, 0, false
-	if p.alone {
+	if p.oneSided {
 		l.accept(s)
-		if p.loose && p.heldCommand() {
+		if p.lenientEnd && p.heldCommand() {
 			l.flag(s, Ambiguous)
 		}
-		p.forgetLoose(l)
+		p.dropLenientEnd(l)
 		p.queue.clear()
 	}
 }
@@ -453,9 +453,9 @@ func (p *parser) heldCommand() bool {
 	return v != NoVerb
 }
 
-// endLoosely goes back to the line with a dot that only some servers take for the end of
+// endLeniently goes back to the line with a dot that only some servers take for the end of
 // a message: this one did. What followed it is read again, as commands.
-func (l *Listener) endLoosely(s *Session) {
+func (l *Listener) endLeniently(s *Session) {
 	p := &s.client
 	if p.heldCommand() {
 		l.flag(s, Smuggling)
@@ -479,16 +479,16 @@ func (l *Listener) backTo(s *Session, m *mark) {
 
 // unheld takes what is held back for commands if no reply can be the one that it is held for.
 func (l *Listener) unheld(s *Session) {
-	want := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, deaf: NoVerb}[s.client.mode]
+	want := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, encrypted: NoVerb}[s.client.mode]
 	if last := s.client.queue.last(); want != NoVerb && last != want && (want != BDAT || last != bdatLast) {
 		l.releaseCommands(s)
 	}
 }
 
-// forgetLoose drops the other reading of a message's end.
-func (p *parser) forgetLoose(l *Listener) {
-	if p.loose {
-		p.loose, p.overflown = false, false
+// dropLenientEnd drops the other reading of a message's end.
+func (p *parser) dropLenientEnd(l *Listener) {
+	if p.lenientEnd {
+		p.lenientEnd, p.overflown = false, false
 		l.giveBack(&p.held)
 	}
 }
@@ -504,7 +504,7 @@ func (l *Listener) pushAll(s *Session, v Verb, n uint32) bool {
 		waiting-- // a client that speaks early
 	}
 	// After lost replies, only commands in one segment show that nobody waited for them.
-	if waiting > 0 && v != endOfData && !p.alone && (!s.server.gap || p.together) && p.queue.last() != someLine {
+	if waiting > 0 && v != endOfData && !p.oneSided && (!s.server.gap || p.together) && p.queue.last() != someLine {
 		l.pipelined(s)
 	}
 	p.together, p.unheard = true, false
@@ -556,7 +556,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	if p.proxied && s.Commands == 0 && s.server.heard == 0 {
 		p.early = true
 	}
-	if p.asked && s.Encryption == Plain && p.alone {
+	if p.asked && s.Encryption == Plain && p.oneSided {
 		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
 	}
 	if bare {
@@ -590,7 +590,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 			l.flag(s, NoHelo)
 		}
 		address, found := parsePath(rest, "FROM")
-		s.Loose = s.Loose || found && !strictPath(rest, "FROM:<")
+		s.LenientPath = s.LenientPath || found && !strictPath(rest, "FROM:<")
 		inc(&s.Mails)
 		if found && int(s.nsenders) < maxSenders {
 			s.senders[s.nsenders] = l.keep(s, address, maxName)
@@ -602,14 +602,14 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.push(s, MAIL)
 		l.parameters(s, rest)
 		p.rcpts, p.mail = 0, true
-		if p.alone && hasControl(address) {
+		if p.oneSided && hasControl(address) {
 			l.flag(s, Ambiguous) // some servers refuse it
 		}
 		if found {
 			l.emit(MailSaid, Mail, address)
 		}
 	case RCPT:
-		s.Loose = s.Loose || !strictPath(rest, "TO:<")
+		s.LenientPath = s.LenientPath || !strictPath(rest, "TO:<")
 		inc(&s.Rcpts)
 		inc(&p.rcpts)
 		l.push(s, RCPT)
@@ -620,18 +620,18 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.parameters(s, rest)
 	case DATA:
 		waits := l.push(s, DATA)
-		if p.alone && !p.mail && s.Flags&(Midstream|GapClient) == 0 {
+		if p.oneSided && !p.mail && s.Flags&(Midstream|GapClient) == 0 {
 			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
 			return
 		}
-		if !waits && !p.alone {
+		if !waits && !p.oneSided {
 			return // no reply can be the one to it; a 354 begins the message all the same
 		}
 		p.mode, p.body, p.overflown, p.lossy = waitData, startCRLF, false, false
 		if bare {
 			p.body = startLF
 		}
-		p.forgetLoose(l)
+		p.dropLenientEnd(l)
 	case BDAT:
 		l.bdat(s, rest)
 	case AUTH:
@@ -644,12 +644,12 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		}
 	case STARTTLS:
 		waits := l.push(s, STARTTLS)
-		if p.loose && p.heldCommand() {
+		if p.lenientEnd && p.heldCommand() {
 			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
 		}
-		p.forgetLoose(l)
+		p.dropLenientEnd(l)
 		p.mode, p.asked = waitTLS, true
-		if p.alone || !waits {
+		if p.oneSided || !waits {
 			p.mode, p.begun = commands, false // what comes next shows whether the server agreed
 		}
 	case RSET:
@@ -695,7 +695,7 @@ func (l *Listener) spilled(s *Session, verb Verb, rest []byte) bool {
 // whether it took the line.
 func (l *Listener) unsure(s *Session, line []byte) bool {
 	p := &s.client
-	if p.alone && s.Flags&Midstream == 0 {
+	if p.oneSided && s.Flags&Midstream == 0 {
 		// Nobody will confirm it. The first line that is a command must do.
 		v, _ := parseVerb(line)
 		p.line.lost = v == NoVerb
@@ -713,9 +713,9 @@ func (l *Listener) unsure(s *Session, line []byte) bool {
 	return true
 }
 
-// settle decides about the commands that were held back. They were commands if nothing
+// classifyHeld decides about the commands that were held back. They were commands if nothing
 // else came with them; lines of a message come in numbers.
-func (l *Listener) settle(s *Session) {
+func (l *Listener) classifyHeld(s *Session) {
 	p := &s.client
 	if !p.unsettled {
 		return
@@ -765,7 +765,7 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 			return true
 		}
 	case QUIT, RSET, STARTTLS:
-		if p.alone { // nobody tells when it ends
+		if p.oneSided { // nobody tells when it ends
 			p.mode = commands
 			return true
 		}
@@ -802,7 +802,7 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	if none || !strict {
 		l.flag(s, BadBDAT)
 	}
-	if none || !strict && p.alone {
+	if none || !strict && p.oneSided {
 		l.push(s, BDAT)
 		return
 	}
@@ -814,13 +814,13 @@ func (l *Listener) bdat(s *Session, rest []byte) {
 	p.left, p.strict, p.rejected = size, strict, false
 	switch {
 	case size == 0:
-	case strict && (p.alone || p.ahead || s.server.gap || !waits || p.loose):
+	case strict && (p.oneSided || p.ahead || s.server.gap || !waits || p.lenientEnd):
 		p.mode, p.wrote = chunk, true
 	case waits:
 		p.mode, p.overflown = waitChunk, false
-		p.forgetLoose(l)
+		p.dropLenientEnd(l)
 	}
-	if last && p.alone {
+	if last && p.oneSided {
 		l.accept(s)
 	}
 }
@@ -840,7 +840,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 	if p.start.n > 0 {
 		p.begun, p.start.n = true, 0
 	}
-	if p.loose || p.mode == waitData && len(p.held) > 0 {
+	if p.lenientEnd || p.mode == waitData && len(p.held) > 0 {
 		p.overflown = true
 	}
 	switch p.mode {
@@ -863,7 +863,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 	case hello:
 		p.named = true
 		if p.sure || len(p.held) == 0 {
-			p.mode = deaf
+			p.mode = encrypted
 			l.giveBack(&p.held)
 		} else {
 			p.overflown = true
@@ -888,7 +888,7 @@ func (l *Listener) cutCommand(s *Session) {
 		return
 	}
 	if p.line.lost {
-		if !p.alone || s.Flags&Midstream != 0 {
+		if !p.oneSided || s.Flags&Midstream != 0 {
 			return
 		}
 		l.flag(s, Ambiguous) // as in unsure
@@ -922,8 +922,8 @@ func (l *Listener) cutCommand(s *Session) {
 // clientEnd is the end of the client's half.
 func (l *Listener) clientEnd(s *Session) {
 	p := &s.client
-	if p.alone {
-		l.settle(s)
+	if p.oneSided {
+		l.classifyHeld(s)
 	}
 	switch {
 	case p.mode == commands && p.line.buf != nil:
@@ -933,11 +933,11 @@ func (l *Listener) clientEnd(s *Session) {
 			inc(&s.Commands)
 		}
 		l.giveBack(&p.line.buf)
-	case p.mode == message && p.loose && p.alone:
+	case p.mode == message && p.lenientEnd && p.oneSided:
 		// Only a loose end was seen, and nobody tells whether it was one.
 		l.flag(s, Ambiguous)
 		l.accept(s)
-		l.endLoosely(s)
+		l.endLeniently(s)
 	}
 	if p.mode == hello && p.held != nil {
 		l.hello(s, nil, true) // it will not become longer

@@ -96,7 +96,7 @@ func TestTLSStays(t *testing.T) {
 			}
 			h.feed(Client, []byte(record(0x16, 300)))
 			h.feed(Server, []byte(record(0x16, 900)))
-			if held := h.s.client.held; held != nil || h.s.client.mode != deaf || !strings.Contains(h.said.String(), "encrypted\n") {
+			if held := h.s.client.held; held != nil || h.s.client.mode != encrypted || !strings.Contains(h.said.String(), "encrypted\n") {
 				t.Errorf("starttls %v: %d bytes are held when the server speaks TLS, mode %d, %s", starttls, len(held), h.s.client.mode, h.said.String())
 			}
 			h.feed(Client, []byte(record(0x17, 700)))

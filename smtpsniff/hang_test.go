@@ -29,7 +29,7 @@ func within(t *testing.T, limit time.Duration, what func() string, f func()) {
 func checkWaiting(s *Session) error {
 	p := &s.client
 	want := map[mode]string{waitData: "DATA", waitTLS: "STARTTLS", waitChunk: "BDAT"}[p.mode]
-	if want == "" || p.alone || p.mode == waitChunk && p.rejected { // that waits for one that no command explains
+	if want == "" || p.oneSided || p.mode == waitChunk && p.rejected { // that waits for one that no command explains
 		return nil
 	}
 	switch v := p.queue.last(); {

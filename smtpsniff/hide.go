@@ -229,8 +229,8 @@ func (s *Session) secrecy(v Verb) secrecy {
 		return listsOnly
 	case v == connect && s.Commands == 0 && s.Flags&(Midstream|GapClient) == 0: // nobody said anything yet
 		return allButNames
-	case v == NoVerb && !s.allHeard(), v == endOfData, v == bdatLast, v == BDAT, p.wrote, s.said.secrets.n > 0, s.said.names.full(), s.Auth >= AuthTried, p.doubted, !p.heard,
-		p.other != nil, p.loose, p.unsettled,
+	case v == NoVerb && !s.allHeard(), v == endOfData, v == bdatLast, v == BDAT, p.wrote, s.said.secrets.n > 0, s.said.names.full(), s.Auth >= AuthTried, p.ambiguous, !p.heard,
+		p.other != nil, p.lenientEnd, p.unsettled,
 		s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine|PlainAfterSTARTTLS|AfterSTARTTLS|CutShort) != 0:
 		return vocabulary
 	}

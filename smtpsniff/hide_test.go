@@ -27,7 +27,7 @@ func last(senders bool, lines ...string) string {
 	fmt.Fprintf(&b, "last %s\n", h.l.LastReply(h.s))
 	fmt.Fprintf(&b, "banner %s helo %s\n", h.s.Banner(), h.s.Helo())
 	for _, e := range h.l.Events {
-		fmt.Fprintf(&b, "shown %s\n", e.Shown)
+		fmt.Fprintf(&b, "shown %s\n", e.Redacted)
 	}
 	return b.String()
 }

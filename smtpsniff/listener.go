@@ -45,7 +45,7 @@ func (l *Listener) LastReply(s *Session) []byte {
 
 // New begins a session. midstream says that its beginning was not seen, alone that
 // nothing of the server was, not even its part of the handshake: then nobody will answer the client.
-func (l *Listener) New(midstream, alone bool) *Session {
+func (l *Listener) New(midstream, oneSided bool) *Session {
 	var s *Session
 	if n := len(l.sessions); n > 0 {
 		s = l.sessions[n-1]
@@ -55,7 +55,7 @@ func (l *Listener) New(midstream, alone bool) *Session {
 		s = new(Session)
 	}
 	l.live++
-	s.client.alone = alone
+	s.client.oneSided = oneSided
 	if midstream {
 		s.Flags |= Midstream
 		s.client.line.lost, s.server.line.lost = true, true
@@ -88,7 +88,7 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 		return
 	}
 	if side == Server {
-		l.appears(s)
+		l.serverSeen(s)
 		l.server(s, b)
 	} else {
 		l.feedClient(s, b)
@@ -104,8 +104,8 @@ func (l *Listener) feedClient(s *Session, b []byte) {
 		p.otherSince = 0
 		l.giveBack(&p.other) // the usual reading explains all of it
 	}
-	if p := &s.client; p.loose && p.mode == commands && p.queue.all == 0 && p.line.buf == nil {
-		p.forgetLoose(l) // it does so here, too: a server that ended the message there has more replies
+	if p := &s.client; p.lenientEnd && p.mode == commands && p.queue.all == 0 && p.line.buf == nil {
+		p.dropLenientEnd(l) // it does so here, too: a server that ended the message there has more replies
 	}
 	if !s.client.heard {
 		s.client.heard = true
@@ -125,7 +125,7 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 	}
 	if side == Server {
 		l.flag(s, GapServer)
-		l.appears(s)
+		l.serverSeen(s)
 		l.serverGap(s, n)
 	} else {
 		l.flag(s, GapClient)
@@ -153,22 +153,22 @@ func (l *Listener) serverGap(s *Session, n int) {
 	r.start.n = 0
 }
 
-// appears notes that there is a server to be heard. It may still have to answer messages that were
+// serverSeen notes that there is a server to be heard. It may still have to answer messages that were
 // counted because nobody would confirm them.
-func (l *Listener) appears(s *Session) {
+func (l *Listener) serverSeen(s *Session) {
 	p := &s.client
-	if !p.alone {
+	if !p.oneSided {
 		return
 	}
-	p.alone, p.again = false, s.Messages
+	p.oneSided, p.again = false, s.Messages
 	if p.again > 0 {
 		l.flag(s, Ambiguous)
 	}
 }
 
-// Doubt tells that the server may have got other bytes of the client than were fed: then what it asks for
+// MarkAmbiguous tells that the server may have got other bytes of the client than were fed: then what it asks for
 // counts.
-func (l *Listener) Doubt(s *Session) { s.client.doubted = true }
+func (l *Listener) MarkAmbiguous(s *Session) { s.client.ambiguous = true }
 
 // End tells that a side will send no more, or that nobody will listen any more.
 func (l *Listener) End(s *Session, side Side) {
@@ -182,9 +182,9 @@ func (l *Listener) End(s *Session, side Side) {
 // Finish settles what is still open when a session is over.
 func (l *Listener) Finish(s *Session) {
 	l.begin()
-	if s.server.heard == 0 && !s.client.alone {
+	if s.server.heard == 0 && !s.client.oneSided {
 		// The server took part in the handshake and never said a word.
-		s.client.alone = true
+		s.client.oneSided = true
 		if s.client.mode == waitData {
 			l.releaseMessage(s)
 		}

@@ -128,11 +128,11 @@ func (l *Listener) leave(s *Session) {
 	s.before, s.behind = nil, nil
 }
 
-// GiveUp makes room: the session that has been silent longest of those that wait for the rest of a
+// DropOldest makes room: the session that has been silent longest of those that wait for the rest of a
 // line, or for a reply that decides what was sent ahead of it, loses these bytes as if they had not
 // been seen, and has the flag CutShort from then on. It reports false if there is none. It gives no
 // events.
-func (l *Listener) GiveUp() bool {
+func (l *Listener) DropOldest() bool {
 	s := l.holders.first
 	if s == nil {
 		return false
@@ -154,7 +154,7 @@ func (l *Listener) GiveUp() bool {
 		case p.mode == waitData:
 			p.lossy, p.overflown = true, false
 		case p.mode == hello:
-			p.mode, p.named, p.helloAt, p.overflown = deaf, true, 0, false
+			p.mode, p.named, p.helloAt, p.overflown = encrypted, true, 0, false
 		default: // waitTLS, waitChunk, or behind a loose end
 			p.overflown = true
 		}

@@ -62,14 +62,14 @@ func TestGiveUpOrder(t *testing.T) {
 	l.Feed(list[3], Server, []byte("-mx\r\n250 ok\r\n")) // waits for nothing
 	for _, want := range []int{1, 2, 4, 0} {
 		before := l.Bytes()
-		if !l.GiveUp() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
+		if !l.DropOldest() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
 			t.Fatalf("session %d should have made room: %d bytes, %d before", want, l.Bytes(), before)
 		}
 		if len(l.Events) > 0 && l.Events[0].Kind != Replied { // of the Feed before
 			t.Errorf("events: %v", l.Events)
 		}
 	}
-	if l.GiveUp() || list[3].Flags&CutShort != 0 || l.Weird[bits.TrailingZeros(uint(CutShort))] != 4 || FlagNames[bits.TrailingZeros(uint(CutShort))] != "cut_short" {
+	if l.DropOldest() || list[3].Flags&CutShort != 0 || l.Weird[bits.TrailingZeros(uint(CutShort))] != 4 || FlagNames[bits.TrailingZeros(uint(CutShort))] != "cut_short" {
 		t.Errorf("somebody else made room: %v", l.Weird)
 	}
 	s := list[1]
@@ -122,7 +122,7 @@ func TestDialoguesCutShort(t *testing.T) {
 					}
 					if j == i {
 						said := len(h.l.Events)
-						gave = h.l.GiveUp()
+						gave = h.l.DropOldest()
 						if len(h.l.Events) != said {
 							t.Errorf("%s, cut behind %q: an event", d.name, one.data)
 						}
@@ -158,7 +158,7 @@ func TestGiveUpAtRandom(t *testing.T) {
 			case 0:
 				l.Gap(s, side, 1+rng.IntN(300))
 			case 1, 2:
-				l.GiveUp()
+				l.DropOldest()
 			default:
 				var b bytes.Buffer
 				for range 1 + rng.IntN(4) {
@@ -176,7 +176,7 @@ func TestGiveUpAtRandom(t *testing.T) {
 				t.Fatalf("%d bytes are counted, %d in use", l.Bytes(), sum)
 			}
 		}
-		for l.GiveUp() {
+		for l.DropOldest() {
 		}
 		for _, s := range list {
 			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held != nil || s.client.other != nil {

@@ -94,7 +94,7 @@ func fromCapture(file string) (list []*dialogue, err error) {
 				}
 				k := talks[key]
 				first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
-				if k == nil || first && dir == tcp.Client && k.conn.Over() {
+				if k == nil || first && dir == tcp.Client && k.conn.Ended() {
 					k = &talk{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file), len(order))}, started: first && dir == tcp.Client}
 					talks[key] = k
 					order = append(order, k)

@@ -46,7 +46,7 @@ func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.R
 		}
 		st.Flush(&conn)
 		drain()
-		if conn.Odd() != 0 {
+		if conn.Anomalies() != 0 {
 			panic("an overlap with the same bytes is no conflict")
 		}
 	})

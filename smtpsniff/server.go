@@ -85,7 +85,7 @@ func (l *Listener) server(s *Session, b []byte) {
 		}
 		r.heard = 1
 		if tls && !s.client.heard {
-			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, deaf
+			s.Proto, s.Encryption, s.client.mode = TLS, Implicit, encrypted
 			l.emit(Encrypted, NoPhase, nil)
 		}
 		l.server(s, first)
@@ -265,7 +265,7 @@ func (l *Listener) reply(s *Session) {
 		l.answered(s, STARTTLS)
 		return
 	}
-	l.settle(s)
+	l.classifyHeld(s)
 	if p.asLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 { // the server does not know PROXY
 		l.flag(s, UnknownCommand)
 		l.answered(s, someLine)
@@ -281,7 +281,7 @@ func (l *Listener) reply(s *Session) {
 		p.queue.pop() // the greeting was not seen
 	}
 	verb := p.queue.front()
-	if !p.loose && p.other == nil && !fits(verb, r.code) && p.queue.answers(r.code) {
+	if !p.lenientEnd && p.other == nil && !fits(verb, r.code) && p.queue.answers(r.code) {
 		// Something was not answered. A code that has one meaning tells what it belongs to.
 		for !fits(p.queue.front(), r.code) { // at most once for each command that was pushed
 			p.queue.pop()
@@ -294,7 +294,7 @@ func (l *Listener) reply(s *Session) {
 	} else if p.other != nil {
 		inc(&p.otherSince)
 	}
-	if p.doubted && r.code == 354 && verb != DATA && p.mode == commands {
+	if p.ambiguous && r.code == 354 && verb != DATA && p.mode == commands {
 		// It asks for a message, whatever the client was heard to say.
 		p.queue.clear()
 		p.startMessage()
@@ -305,12 +305,12 @@ func (l *Listener) reply(s *Session) {
 	case p.rejected && (p.mode == chunk || p.mode == waitChunk) && verb == NoVerb:
 		l.noChunk(s)
 		verb = p.queue.front()
-	case p.loose && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
+	case p.lenientEnd && p.missed && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost
-		p.forgetLoose(l)
-	case p.loose && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
+		p.dropLenientEnd(l)
+	case p.lenientEnd && p.mode != message && (verb == NoVerb || !fits(verb, r.code)):
 		// More replies than commands: the message ended before its end.
-		l.endLoosely(s)
+		l.endLeniently(s)
 		verb = p.queue.front()
 	case verb == NoVerb && r.code == 354: // to a DATA that was lost
 		if s.Flags&(GapClient|Midstream) == 0 {
@@ -323,7 +323,7 @@ func (l *Listener) reply(s *Session) {
 		l.remember(s, DATA)
 		return
 	case verb == NoVerb && p.mode == message:
-		if verb = l.lostEnd(s, gap && lost); verb == NoVerb {
+		if verb = l.inferEndOfData(s, gap && lost); verb == NoVerb {
 			return
 		}
 	case verb == DATA && r.code/100 == 2 && (s.Flags&GapServer == 0 || p.mode == waitData && len(p.held) == 0 && !p.lossy):
@@ -332,13 +332,13 @@ func (l *Listener) reply(s *Session) {
 		l.answered(s, NoVerb)
 		return
 	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.lossy && !p.heldMessage() && !p.heldCommand():
-		l.lostBoth(s)
+		l.inferNothing(s)
 		verb = NoVerb
 	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldMessage():
-		l.lostData(s)
+		l.inferDataReply(s)
 		verb = p.queue.front()
-	case p.loose && verb != NoVerb && verb != endOfData && p.mode != message:
-		p.forgetLoose(l) // the usual reading explains it
+	case p.lenientEnd && verb != NoVerb && verb != endOfData && p.mode != message:
+		p.dropLenientEnd(l) // the usual reading explains it
 	}
 	if verb == NoVerb && p.line.lost {
 		p.line.lost = false // whatever it answers, the client's next line is a command
@@ -379,7 +379,7 @@ func (l *Listener) lostReplies(s *Session) {
 	r, p := &s.server, &s.client
 	q := &p.queue
 	if r.paused && p.mode == waitData && (len(p.held) > 0 || p.lossy) {
-		l.lostGo(s)
+		l.inferGoAhead(s)
 		return
 	}
 	r.unsure = r.unsure || q.all > 1
@@ -402,14 +402,14 @@ func (l *Listener) lostReplies(s *Session) {
 	}
 }
 
-// lostGo is a client that went on behind DATA while replies were lost: all its commands were
+// inferGoAhead is a client that went on behind DATA while replies were lost: all its commands were
 // answered there. It went on with the message or, refused, with commands: those get replies that
 // no message gets.
-func (l *Listener) lostGo(s *Session) {
+func (l *Listener) inferGoAhead(s *Session) {
 	r, p := &s.server, &s.client
 	switch {
 	case p.lossy || p.overflown:
-		l.lostBoth(s)
+		l.inferNothing(s)
 	case r.code == 500, r.code == 502:
 		p.queue.clear()
 		l.releaseCommands(s)
@@ -420,9 +420,9 @@ func (l *Listener) lostGo(s *Session) {
 	}
 }
 
-// lostBoth gives up on what follows DATA: what the server said to it is lost, and what it was, or a
+// inferNothing gives up on what follows DATA: what the server said to it is lost, and what it was, or a
 // part of it.
-func (l *Listener) lostBoth(s *Session) {
+func (l *Listener) inferNothing(s *Session) {
 	p := &s.client
 	l.flag(s, Ambiguous)
 	p.queue.clear()
@@ -431,19 +431,19 @@ func (l *Listener) lostBoth(s *Session) {
 	p.line.lose(l)
 }
 
-// lostEnd is a reply while the client is in a message, as far as we saw: the server
+// inferEndOfData is a reply while the client is in a message, as far as we saw: the server
 // knows better. It returns the command that the reply answers. lost tells that a reply was lost.
-func (l *Listener) lostEnd(s *Session, lost bool) Verb {
+func (l *Listener) inferEndOfData(s *Session, lost bool) Verb {
 	p, code := &s.client, s.server.code
-	if p.loose && p.lossy { // it ended there, or at an end that was lost
+	if p.lenientEnd && p.lossy { // it ended there, or at an end that was lost
 		l.flag(s, Ambiguous)
-		p.forgetLoose(l)
+		p.dropLenientEnd(l)
 	}
 	switch {
-	case p.loose:
+	case p.lenientEnd:
 		l.push(s, endOfData)
 		held := p.queue
-		l.endLoosely(s)
+		l.endLeniently(s)
 		after := p.queue
 		p.queue = held
 		for _, r := range after.runs[:after.n] {
@@ -471,10 +471,10 @@ func (l *Listener) lostEnd(s *Session, lost bool) Verb {
 	return endOfData
 }
 
-// lostData is a positive reply to DATA, which has none but 354, or any reply after one was lost
+// inferDataReply is a positive reply to DATA, which has none but 354, or any reply after one was lost
 // and a message was sent: what was lost is the reply to DATA. What the client sent
 // since tells which one it was.
-func (l *Listener) lostData(s *Session) {
+func (l *Listener) inferDataReply(s *Session) {
 	p := &s.client
 	p.queue.pop()
 	if p.mode == message && p.lossy {
@@ -605,7 +605,7 @@ func (l *Listener) answered(s *Session, v Verb) {
 	e.Code, e.Enhanced = code, r.enhanced
 	if n := len(l.texts); len(shown) > 0 {
 		l.texts = append(l.texts, shown...)
-		e.Shown = l.texts[n:]
+		e.Redacted = l.texts[n:]
 	}
 }
 
@@ -690,7 +690,7 @@ func (l *Listener) remember(s *Session, v Verb) []byte {
 // allHeard reports whether all that the client said so far were commands, none of them AUTH: then no reply
 // can quote a password, not even one to nothing.
 func (s *Session) allHeard() bool {
-	return s.client.heard && s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine) == 0 && s.Auth < AuthTried && !s.client.doubted
+	return s.client.heard && s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine) == 0 && s.Auth < AuthTried && !s.client.ambiguous
 }
 
 // overheard is a reply to a client that is not heard.

@@ -176,8 +176,8 @@ type Event struct {
 	Code     uint16
 	Enhanced Enhanced
 	Text     []byte
-	// Shown is what of the text of a reply may be kept and shown. It is set for refusals.
-	Shown []byte
+	// Redacted is what of the text of a reply may be kept and shown. It is set for refusals.
+	Redacted []byte
 }
 
 // Bounds of what is remembered of a session.
@@ -208,14 +208,14 @@ type Refusal struct {
 
 // Session is one dialogue. Get one from [Listener.New].
 type Session struct {
-	Proto      Proto
-	Encryption Encryption
-	Auth       Auth
-	Flags      Flags
-	Offers     Extensions // by the last answer to EHLO
-	HeloVerb   Verb       // of the latest HELO, EHLO or LHLO
-	Loose      bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
-	holds      bool       // it is among the holders; see Listener.GiveUp
+	Proto       Proto
+	Encryption  Encryption
+	Auth        Auth
+	Flags       Flags
+	Offers      Extensions // by the last answer to EHLO
+	HeloVerb    Verb       // of the latest HELO, EHLO or LHLO
+	LenientPath bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
+	holds       bool       // it is among the holders; see Listener.GiveUp
 	// Counters; they stop at their largest value.
 	Mails, Rcpts, RcptsRejected uint32 // commands, and refused ones
 	Messages                    uint32 // taken
@@ -304,8 +304,8 @@ func (s *Session) Refusals(f func(r Refusal, text []byte)) {
 	}
 }
 
-// Touch fetches what Feed will look at first.
-func (s *Session) Touch() uint64 {
+// Prefetch fetches what Feed will look at first.
+func (s *Session) Prefetch() uint64 {
 	return uint64(s.client.mode) + uint64(s.server.code) + uint64(s.Commands) + uint64(s.client.left)
 }
 

@@ -23,7 +23,7 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 			continue
 		}
 		r := st.Push(&c, s.segment(t, text))
-		for bit := Duplicate; bit != 0 && bit <= Doubted; bit <<= 1 {
+		for bit := Duplicate; bit != 0 && bit <= Unconfirmed; bit <<= 1 {
 			if r&bit != 0 {
 				said[bit]++
 			}
@@ -44,18 +44,18 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	for _, r := range []struct {
 		bit  Result
 		name string
-	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}, {Blind, "blind"}, {Doubted, "doubted"}} {
+	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}, {BlindAck, "blind"}, {Unconfirmed, "doubted"}} {
 		if said[r.bit] > 0 {
 			counts += fmt.Sprintf(" %s:%d", r.name, said[r.bit])
 		}
 	}
-	if c.Odd()&Conflict != 0 {
+	if c.Anomalies()&Conflict != 0 {
 		counts += " conflict"
 	}
 	if n := c.Conflicts(); n > 0 {
 		counts += fmt.Sprintf(":%d", n)
 	}
-	if c.Odd()&Urgent != 0 {
+	if c.Anomalies()&Urgent != 0 {
 		counts += " urgent"
 	}
 	return strings.TrimSpace(b.String()), counts
@@ -202,7 +202,7 @@ func TestFit(t *testing.T) {
 		for in, want := range map[string]int{"C2^1": 2, "C2:cd^1": 2, "S1^2": 2, "C0:ab": 1, "C3^1": 1, "C1048578^1": 1, "C1048579^1": 0, "C-1048575^1": 0, "C2^1048577": 2, "C2^1048578": 0,
 			"C90000000^1": 0, "C2^90000000": 0, "C2R^90000000": 0, "C90000000R": 0, "S0Y^0": 2, "S5000Y^0": 2, "S0Y^1": 0} {
 			seg := s.segment(t, in)
-			if got := c.Fit(seg.Dir, seg.Flags, seg.Seq, seg.Ack); got != want {
+			if got := c.Score(seg.Dir, seg.Flags, seg.Seq, seg.Ack); got != want {
 				t.Errorf("%x: %s fits %d, want %d", isn, in, got, want)
 			}
 		}
@@ -210,14 +210,14 @@ func TestFit(t *testing.T) {
 	_, c := play(t, [2]Seq{1000, 9000}, "")
 	*c = Conn{}
 	c.Open(1000, 1) // nothing of the server is known
-	if c.Fit(Client, ACK, 1001, 77) != 2 || c.Fit(Server, ACK, 77, 1001) != 1 || c.Fit(Server, SYN|ACK, 77, 1001) != 2 {
+	if c.Score(Client, ACK, 1001, 77) != 2 || c.Score(Server, ACK, 77, 1001) != 1 || c.Score(Server, SYN|ACK, 77, 1001) != 2 {
 		t.Error("what is not known contradicts nothing")
 	}
 }
 
 // Bytes of another half are no first copies, wherever a half that was silent for long is led to.
 func TestRecallOfAnother(t *testing.T) {
-	var m memory
+	var m history
 	mine, other := half{isn: 7, next: 8}, half{isn: 9, next: 8}
 	m.keep(&mine, []byte("mine"))
 	if _, seq, b, ok := m.at(mine.past, &mine); !ok || seq != 8 || string(b) != "mine" {
@@ -274,13 +274,13 @@ func TestWait(t *testing.T) {
 		end      func(st *Stream, c *Conn)
 		early    bool // some is given before the end
 	}{
-		{"then it may", 3, func(_ *Stream, c *Conn) { c.Go() }, false},
+		{"then it may", 3, func(_ *Stream, c *Conn) { c.ReleaseClient() }, false},
 		{"no more comes", 3, func(st *Stream, c *Conn) { st.Flush(c) }, false},
 		{"too much", maxHeld + 1, func(*Stream, *Conn) {}, true},
 	} {
 		var st Stream
 		var conn Conn
-		conn.Wait()
+		conn.HoldClient()
 		got, want := "", ""
 		take := func() {
 			var x Chunk

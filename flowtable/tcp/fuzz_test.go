@@ -134,7 +134,7 @@ func FuzzFirstCopy(f *testing.F) {
 			}
 			st.Flush(&c)
 			check()
-			if got := c.Odd()&Conflict != 0; got != conflict && !maybe {
+			if got := c.Anomalies()&Conflict != 0; got != conflict && !maybe {
 				t.Fatalf("conflict is %v, must be %v", got, conflict)
 			}
 			return 64 * size

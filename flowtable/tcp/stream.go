@@ -17,11 +17,11 @@ type Stream struct {
 	// maxHeld and maxAhead: what was missing before them was told as a gap.
 	Overflows uint64
 
-	nodes  []node // nodes[0] is none
-	free   uint32
-	bytes  int
-	memory memory
-	merged []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
+	nodes   []node // nodes[0] is none
+	free    uint32
+	bytes   int
+	history history
+	merged  []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
 
 	c     *Conn
 	now   uint32 // time of the segment of Push, microseconds
@@ -39,15 +39,15 @@ type Stream struct {
 
 // node is a segment that waits.
 type node struct {
-	next  uint32
-	dir   Dir
-	flags Flags
-	doubt Doubt
-	void  bool // a segment that its receiver can take has other bytes in its place
-	seq   Seq  // of the first byte of buf
-	ack   Seq
-	len   int // on the wire; buf is shorter where the capture cut the frame
-	buf   []byte
+	next     uint32
+	dir      Dir
+	flags    Flags
+	dropRisk DropRisk
+	void     bool // a segment that its receiver can take has other bytes in its place
+	seq      Seq  // of the first byte of buf
+	ack      Seq
+	len      int // on the wire; buf is shorter where the capture cut the frame
+	buf      []byte
 }
 
 // end is the sequence number behind the segment; an end of the half takes one.
@@ -88,7 +88,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		if !again {
 			return Duplicate
 		}
-		if _, differs := st.firstCopies(s); !differs {
+		if _, differs := st.compareOverlap(s); !differs {
 			return Duplicate
 		}
 	}
@@ -99,15 +99,15 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	payload := s.Payload
 	if again {
 		var differs bool
-		if payload, differs = st.firstCopies(s); differs {
-			c.odd |= Conflict
+		if payload, differs = st.compareOverlap(s); differs {
+			c.anomalies |= Conflict
 			if s.Dir == Client && c.conflicts < math.MaxUint16 {
 				c.conflicts++
 			}
 			r |= Differs
 		}
 	}
-	if c.held != 0 && s.Len > 0 && s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
+	if c.held != 0 && s.Len > 0 && s.DropRisk == 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
 		st.drop(s.Dir, s.Seq, s.end())
 	}
 	st.now = uint32(s.Time / 1e3)
@@ -123,7 +123,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
 		n := &st.cur // field by field: a literal would be made elsewhere and copied
 		n.next, n.dir, n.flags, n.seq, n.ack, n.len, n.buf = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack, s.Len, payload
-		n.doubt, n.void = s.Doubt, false
+		n.dropRisk, n.void = s.DropRisk, false
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
@@ -202,16 +202,16 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 		case c.held == 0 && !st.have:
 			c.waited = 0
 			return false
-		case c.waits && !st.force && (!st.have || st.roomToWait()):
+		case c.holdClient && !st.force && (!st.have || st.roomToWait()):
 			if !st.have {
 				return false
 			}
 			st.have = false
 			st.hold()
-		case c.waits:
-			c.waits = false
+		case c.holdClient:
+			c.holdClient = false
 		case st.giveUp():
-			if st.untie() {
+			if st.forceGap() {
 				continue
 			}
 			st.gap(chunk)
@@ -230,8 +230,8 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 // receiver is not seen, a sender that goes on behind it says so.
 func (c *Conn) ready(n *node) bool {
 	x := &c.half[n.dir]
-	return !(c.waits && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
-		(n.doubt == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.top))
+	return !(c.holdClient && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
+		(n.dropRisk == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.top))
 }
 
 // roomToWait reports whether the segment of Push can be held until Go is called.
@@ -254,11 +254,11 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 	if len(b) == 0 {
 		return false // but something follows
 	}
-	st.memory.keep(x, b)
+	st.history.keep(x, b)
 	urgent := x.urg.Sub(x.next)
 	x.next = x.next.Add(len(b))
-	if n.doubt != 0 {
-		st.c.trust[n.dir] |= n.doubt &^ perSegment
+	if n.dropRisk != 0 {
+		st.c.trust[n.dir] |= n.dropRisk &^ perSegment
 		if x.top.Less(n.end()) {
 			x.top = n.end()
 		}
@@ -323,7 +323,7 @@ func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 	found := false
 	var first *node
 	st.each(func(n *node) {
-		if first == nil && n.doubt == 0 {
+		if first == nil && n.dropRisk == 0 {
 			first = n
 		}
 	})
@@ -336,7 +336,7 @@ func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 		end, found = first.ack, true
 	}
 	st.each(func(n *node) {
-		if n.dir == d && n.doubt == 0 && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
+		if n.dir == d && n.dropRisk == 0 && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
 			end, found = n.seq, true
 		}
 	})
@@ -379,11 +379,11 @@ func (st *Stream) maxBytes() int {
 	return st.MaxBytes
 }
 
-// untie looks for segments that need not wait for the hole, and has them given without what they
+// forceGap looks for segments that need not wait for the hole, and has them given without what they
 // acknowledge. One kind has the bytes of the hole: it is there when two segments acknowledge each
 // other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to
 // have sent: there is no hole, as far as is known.
-func (st *Stream) untie() (found bool) {
+func (st *Stream) forceGap() (found bool) {
 	c := st.c
 	d, end, ok := st.hole()
 	if !ok {
@@ -393,9 +393,9 @@ func (st *Stream) untie() (found bool) {
 	next := c.half[d].next
 	beyond := c.half[d].seen && c.half[d].top.Less(end)
 	st.each(func(n *node) {
-		if n.doubt&refused == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags)) {
+		if n.dropRisk&surelyDropped == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags)) {
 			n.flags &^= ACK
-			n.doubt = 0
+			n.dropRisk = 0
 			found = true
 		}
 	})
@@ -406,8 +406,8 @@ func (st *Stream) untie() (found bool) {
 // receiver drops for certain are forgotten, the others count.
 func (st *Stream) decide() {
 	st.each(func(n *node) {
-		if n.void = n.doubt&refused != 0; !n.void {
-			n.doubt = 0
+		if n.void = n.dropRisk&surelyDropped != 0; !n.void {
+			n.dropRisk = 0
 		}
 	})
 	st.have = st.have && !st.cur.void
@@ -461,4 +461,22 @@ func (st *Stream) release(i uint32) {
 	}
 	n.next = st.free
 	st.free = i
+}
+
+// Abandon forgets all that waits in a connection, and what Pop would have given next, whatever
+// state they are in. It is for a connection that is given up because of a fault of ours.
+func (st *Stream) Abandon(c *Conn) {
+	if st.lent != 0 {
+		st.release(st.lent)
+	}
+	st.lent, st.have, st.force, st.miss, st.fin = 0, false, false, 0, false
+	for range st.nodes { // a list that runs in a circle ends too
+		i := c.held
+		if i == 0 || int(i) >= len(st.nodes) {
+			break
+		}
+		c.held = st.nodes[i].next
+		st.release(i)
+	}
+	c.held, c.nheld = 0, 0
 }

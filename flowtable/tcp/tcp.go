@@ -83,7 +83,7 @@ type Segment struct {
 	Sum      uint32 // tells a second copy of a frame from a retransmission
 	Time     int64  // nanoseconds
 	Payload  []byte
-	Doubt    Doubt
+	DropRisk DropRisk
 	Urgent   uint16 // the urgent pointer, with URG
 	// Stamp is the TSval of its timestamps option, or the TSecr of that of a SYN-ACK; valid if
 	// Stamped.
@@ -91,24 +91,24 @@ type Segment struct {
 	Stamped bool
 }
 
-// Doubt is why the receiver may drop a segment that its sender wrote.
-type Doubt uint8
+// DropRisk is why the receiver may drop a segment that its sender wrote.
+type DropRisk uint8
 
 // The bits of Doubt. Who captures cannot know of any of them what the receiver does, but for the
 // first and the last: a segment with one of these is not taken, unless what says so is wrong for
 // this sender.
 const (
-	BadSum    Doubt = 1 << iota // its checksum is wrong, and those of its sender are right
-	Partial                     // the same, but a network card would have finished it
-	Signed                      // a signature that nobody asked for (RFC 2385)
-	Hops                        // it lives shorter than other segments of its sender, or has come less far
-	Elsewhere                   // the frame is for another machine than those of other segments, or from another
-	Old                         // its timestamp is older than one that was taken (RFC 7323, section 5)
-	Behind                      // it acknowledges what was before the first byte of the other half
+	BadChecksum     DropRisk = 1 << iota // its checksum is wrong, and those of its sender are right
+	PartialChecksum                      // the same, but a network card would have finished it
+	UnaskedMD5                           // a signature that nobody asked for (RFC 2385)
+	LowHops                              // it lives shorter than other segments of its sender, or has come less far
+	OtherMAC                             // the frame is for another machine than those of other segments, or from another
+	OldTimestamp                         // its timestamp is older than one that was taken (RFC 7323, section 5)
+	OldAck                               // it acknowledges what was before the first byte of the other half
 
-	refused = BadSum | Old
+	surelyDropped = BadChecksum | OldTimestamp
 	// perSegment are those of which another one says nothing.
-	perSegment = Old | Behind
+	perSegment = OldTimestamp | OldAck
 )
 
 // State is how far a connection has come.
@@ -137,36 +137,36 @@ type Conn struct {
 	state State
 	// waited counts segments since something was held and nothing could be given; since is when
 	// the first of them came, in microseconds.
-	waited   uint8
-	nheld    uint8
-	SYNSeen  bool
-	waits    bool    // what the client says is held; see Wait
-	Resetter Dir     // who sent the RST
-	fin      [2]bool // halves that were given to their end
-	odd      Odd
+	waited     uint8
+	nheld      uint8
+	SYNSeen    bool
+	holdClient bool    // what the client says is held; see Wait
+	Resetter   Dir     // who sent the RST
+	fin        [2]bool // halves that were given to their end
+	anomalies  Anomaly
 	// conflicts counts segments of the client that repeat bytes with others; it stays at its
 	// maximum.
 	conflicts uint16
 	since     uint32
-	rst       Seq      // its sequence number
-	trust     [2]Doubt // of a kind of which one of the half was acknowledged
-	opened    bool     // Opened was told
-	recent    uint32   // the client's latest timestamp that the server has taken; valid if stamps
-	stamps    bool     // timestamps were agreed on
-	blind     bool     // the client acknowledged something else than the SYN-ACK
+	rst       Seq         // its sequence number
+	trust     [2]DropRisk // of a kind of which one of the half was acknowledged
+	opened    bool        // Opened was told
+	recent    uint32      // the client's latest timestamp that the server has taken; valid if stamps
+	stamps    bool        // timestamps were agreed on
+	blind     bool        // the client acknowledged something else than the SYN-ACK
 }
 
-// Odd is what makes it doubtful that the receiver got the bytes that are given.
-type Odd uint8
+// Anomaly is what makes it doubtful that the receiver got the bytes that are given.
+type Anomaly uint8
 
 // The bits of Odd.
 const (
-	Conflict Odd = 1 << iota // two copies of a byte differ; the first was given
-	Urgent                   // urgent data
+	Conflict Anomaly = 1 << iota // two copies of a byte differ; the first was given
+	Urgent                       // urgent data
 )
 
-// Odd is what was odd in the connection so far.
-func (c *Conn) Odd() Odd { return c.odd }
+// Anomalies is what was odd in the connection so far.
+func (c *Conn) Anomalies() Anomaly { return c.anomalies }
 
 // Conflicts is how many segments of the client repeat bytes of it with others, at most 65,535. An
 // honest TCP sends none: who writes one wants us to read what the server does not.
@@ -197,8 +197,8 @@ type half struct {
 // State is how far the connection has come.
 func (c *Conn) State() State { return c.state }
 
-// Over reports whether the connection has ended.
-func (c *Conn) Over() bool { return c.state >= Closed }
+// Ended reports whether the connection has ended.
+func (c *Conn) Ended() bool { return c.state >= Closed }
 
 // Acknowledged reports whether both sides have said that they are done, and have heard it of
 // each other.
@@ -224,22 +224,19 @@ func (c *Conn) Answered(d Dir) bool {
 	return h.known && h.ackOK && h.acked.Sub(h.isn) > 1
 }
 
-// Holding reports whether segments wait for others.
-func (c *Conn) Holding() bool { return c.held != 0 }
-
 // Result is what a segment did.
 type Result uint8
 
 // The bits of Result.
 const (
-	Duplicate  Result = 1 << iota // a second copy of a frame; nothing was counted
-	Retransmit                    // it carries nothing new
-	Foreign                       // outside the window: of another connection, or forged
-	Opened                        // the handshake was completed just now
-	Aborted                       // a reset ended the connection just now
-	Differs                       // it repeats bytes, and they are not what they were
-	Blind                         // before the server has spoken, it acknowledges something else than the SYN-ACK
-	Doubted                       // see Doubt: it counts when the receiver acknowledges it
+	Duplicate   Result = 1 << iota // a second copy of a frame; nothing was counted
+	Retransmit                     // it carries nothing new
+	Foreign                        // outside the window: of another connection, or forged
+	Opened                         // the handshake was completed just now
+	Aborted                        // a reset ended the connection just now
+	Differs                        // it repeats bytes, and they are not what they were
+	BlindAck                       // before the server has spoken, it acknowledges something else than the SYN-ACK
+	Unconfirmed                    // see Doubt: it counts when the receiver acknowledges it
 )
 
 const (
@@ -271,19 +268,21 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 	c.SYNSeen = true
 }
 
-// Touch reads what Push needs first of a segment from one side, so that the waits for memory of
+// Prefetch reads what Push needs first of a segment from one side, so that the waits for memory of
 // many connections overlap.
-func (c *Conn) Touch(d Dir) uint32 { return uint32(c.half[d].next) + c.half[d].pkts + uint32(c.state) }
+func (c *Conn) Prefetch(d Dir) uint32 {
+	return uint32(c.half[d].next) + c.half[d].pkts + uint32(c.state)
+}
 
 // Resent tells the connection of another copy of the client's SYN, after it was answered.
 func (c *Conn) SYNRetransmitted() { c.half[Client].pkts++ }
 
-// Wait has what the client says be held, as far as there is room for it, until Go is called: a SYN
+// HoldClient has what the client says be held, as far as there is room for it, until Go is called: a SYN
 // can carry data that its server does not take, and a client that nobody answers can say anything.
-func (c *Conn) Wait() { c.waits = true }
+func (c *Conn) HoldClient() { c.holdClient = true }
 
-// Go ends Wait. What is held comes from the next Pop.
-func (c *Conn) Go() { c.waits = false }
+// ReleaseClient ends Wait. What is held comes from the next Pop.
+func (c *Conn) ReleaseClient() { c.holdClient = false }
 
 // Next is the sequence number of the next byte that a half has to give.
 func (c *Conn) Next(d Dir) Seq { return c.half[d].next }
@@ -295,7 +294,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if s.Flags.Has(SYN) {
 		start = start.Add(1)
 	}
-	if x.known && !s.Flags.Has(SYN) && c.foreign(x, y, s) {
+	if x.known && !s.Flags.Has(SYN) && c.outOfWindow(x, y, s) {
 		return Foreign
 	}
 	ack := c.judgeAck(y, s)
@@ -304,16 +303,16 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		return Foreign
 	}
 	c.stamp(x, s)
-	if s.Doubt &^= c.trust[s.Dir]; s.Doubt != 0 {
+	if s.DropRisk &^= c.trust[s.Dir]; s.DropRisk != 0 {
 		switch {
-		case s.Flags.Has(RST), !y.seen && s.Doubt&refused != 0:
+		case s.Flags.Has(RST), !y.seen && s.DropRisk&surelyDropped != 0:
 			return Foreign
 		case x.known:
 			x.pkts++
 			x.bytes += uint64(s.Len)
-			return Doubted
+			return Unconfirmed
 		}
-		s.Doubt = 0 // there is nothing to compare it with
+		s.DropRisk = 0 // there is nothing to compare it with
 	}
 	blind := ack == unsent && s.Dir == Client && c.state == Replied
 	x.pkts++
@@ -353,7 +352,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	switch {
 	case blind:
 		c.blind = true
-		r |= Blind
+		r |= BlindAck
 	case c.state < Established && c.opens(s):
 		c.state, c.opened = Established, true
 		r |= Opened
@@ -385,8 +384,8 @@ func (c *Conn) stamp(x *half, s *Segment) {
 		}
 	case !c.stamps || s.Flags&(SYN|RST) != 0:
 	case int32(c.recent-s.Stamp) > 0 && c.recent != 0:
-		s.Doubt |= Old
-	case s.Doubt == 0 && x.ackOK && !x.acked.Less(s.Seq):
+		s.DropRisk |= OldTimestamp
+	case s.DropRisk == 0 && x.ackOK && !x.acked.Less(s.Seq):
 		c.recent = s.Stamp
 	}
 }
@@ -402,7 +401,7 @@ func (c *Conn) urgent(x *half, s *Segment, start Seq) {
 		return
 	}
 	x.urg, x.mark = at, true
-	c.odd |= Urgent
+	c.anomalies |= Urgent
 }
 
 // copy reports whether this frame is the same as one of the latest two, delivered
@@ -420,10 +419,10 @@ func (h *half) copy(s *Segment) bool {
 	return false
 }
 
-// foreign reports whether a segment cannot belong to this connection. After a long loss
+// outOfWindow reports whether a segment cannot belong to this connection. After a long loss
 // it can, though: what the receiver has acknowledged is believed, and three in a row that carry
 // data and fit the other half.
-func (c *Conn) foreign(x, y *half, s *Segment) bool {
+func (c *Conn) outOfWindow(x, y *half, s *Segment) bool {
 	ahead := s.Seq.Sub(x.next)
 	if c.fin[s.Dir] && ahead == -1 && s.Len > 1 {
 		c.unfinish(s.Dir)
@@ -453,9 +452,9 @@ func (c *Conn) foreign(x, y *half, s *Segment) bool {
 	return true
 }
 
-// Fit is how well the numbers of a segment agree with where a connection stands: 2 for the segment
+// Score is how well the numbers of a segment agree with where a connection stands: 2 for the segment
 // that comes next, 1 for one near it, 0 for another connection's.
-func (c *Conn) Fit(d Dir, f Flags, seq, ack Seq) int {
+func (c *Conn) Score(d Dir, f Flags, seq, ack Seq) int {
 	x, y := &c.half[d], &c.half[1-d]
 	switch {
 	case f.Has(SYN | ACK):
@@ -516,7 +515,7 @@ func (c *Conn) judgeAck(y *half, s *Segment) reach {
 	case ahead >= far, y.began && s.Ack.Sub(y.isn) < 1 && c.state < Established:
 		return never
 	case y.began && s.Ack.Sub(y.isn) < 1:
-		s.Doubt |= Behind
+		s.DropRisk |= OldAck
 	case ahead > 0:
 		return unsent
 	}

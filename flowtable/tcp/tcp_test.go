@@ -76,11 +76,11 @@ func (s *script) segment(t testing.TB, text string) *Segment {
 		case 'U':
 			seg.Flags |= URG
 		case 'B':
-			seg.Doubt = BadSum
+			seg.DropRisk = BadChecksum
 		case 'P':
-			seg.Doubt = Partial
+			seg.DropRisk = PartialChecksum
 		case 'H':
-			seg.Doubt = Hops
+			seg.DropRisk = LowHops
 		}
 	}
 	n, err := strconv.Atoi(strings.TrimRight(head, "FRYUBPH"))
@@ -433,7 +433,7 @@ func FuzzStream(f *testing.F) {
 				clock += int64(p[5]) * 1e6
 				seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK), Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
 					Ack: Seq(p[3]), Len: int(p[4]), Time: clock,
-					Doubt: [...]Doubt{0, BadSum, Partial, Hops}[p[0]>>2&3]}
+					DropRisk: [...]DropRisk{0, BadChecksum, PartialChecksum, LowHops}[p[0]>>2&3]}
 				seg.Payload = make([]byte, seg.Len/(1+int(p[0]>>1&1)))
 				st.Push(&c, seg)
 				check()

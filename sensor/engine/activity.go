@@ -42,11 +42,11 @@ func (e *Engine) Activity() (list []Activity) {
 	if now == 0 {
 		return nil
 	}
-	seen := make(map[flowtable.Host]Counts, len(e.activityReported))
+	seen := make(map[flowtable.HostKey]Counts, len(e.activityReported))
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 			if src.flags&(home|declared|serving) != 0 && src.facts.Attempts > 0 {
 				seen[*k] = countsOf(&src.facts)
 			}
@@ -56,7 +56,7 @@ func (e *Engine) Activity() (list []Activity) {
 	e.tickMu.Lock()
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
-			k := flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
+			k := flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
 			seen[k] = seen[k].and(countsIn(&s.Count))
 		}
 	}

@@ -25,7 +25,7 @@ import (
 // Like a note, an arrival is followed up at the end of the row of frames. What is known moves and is not copied: a machine
 // has one host, however many addresses somebody takes in its name, and one finding of each class.
 type newAddress struct {
-	source flowtable.Host
+	source flowtable.HostKey
 	mac    [6]byte
 	time   int64
 	ttl    uint8
@@ -41,7 +41,7 @@ func (s *shard) noteAddress(src *source, p *packet) {
 	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
 		return
 	}
-	s.addNewAddress(newAddress{source: p.key.Host(), mac: p.mac, time: p.time, ttl: p.ttl})
+	s.addNewAddress(newAddress{source: p.key.ClientKey(), mac: p.mac, time: p.time, ttl: p.ttl})
 }
 
 // noteSessionAddress notes a session of a source with IPv4.
@@ -53,7 +53,7 @@ func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
 	if !far && (!f.has(external) || f.has(relay) || !s.judges(src)) {
 		return
 	}
-	s.addNewAddress(newAddress{p.key.Host(), p.mac, p.time, p.ttl, far})
+	s.addNewAddress(newAddress{p.key.ClientKey(), p.mac, p.time, p.ttl, far})
 }
 
 func (s *shard) addNewAddress(a newAddress) {
@@ -70,12 +70,12 @@ func (s *shard) addNewAddress(a newAddress) {
 // addressChain is a machine, by its link-layer address, and the addresses that it has had.
 type addressChain struct {
 	latest                      newAddress
-	seen                        []uint32         // hashes of those with IPv4, the latest of them last
-	past                        []flowtable.Host // the latest of these that followed one another
-	consecutive                 int              // how many followed one another
-	ownSessions, routedSessions uint32           // sessions with IPv4
-	sameMachine                 bool             // the latest ones are the same machine's
-	members                     []flowtable.Host // those
+	seen                        []uint32            // hashes of those with IPv4, the latest of them last
+	past                        []flowtable.HostKey // the latest of these that followed one another
+	consecutive                 int                 // how many followed one another
+	ownSessions, routedSessions uint32              // sessions with IPv4
+	sameMachine                 bool                // the latest ones are the same machine's
+	members                     []flowtable.HostKey // those
 	findings                    [verdict.Classes]emittedFinding
 	rotation                    *rotation // nil if it is known by its link-layer address
 }
@@ -106,7 +106,7 @@ const (
 
 // addressChange is that a machine has another address.
 type addressChange struct {
-	from, to flowtable.Host
+	from, to flowtable.HostKey
 	ttl      uint8 // of its packets
 }
 
@@ -152,7 +152,7 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		return nil
 	}
 	l.ownSessions++
-	hash := uint32(e.table.Secret.Host(&a.source))
+	hash := uint32(e.table.Secret.HashHost(&a.source))
 	if slices.Contains(l.seen, hash) {
 		if was.source != a.source { // it comes again
 			l.past, l.consecutive = append(l.past[:0], a.source), 1
@@ -197,7 +197,7 @@ func (m *machines) chain(a *newAddress) *addressChain {
 		return l
 	}
 	if m.chains == nil {
-		m.chains, m.chainOf = map[[6]byte]*addressChain{}, map[flowtable.Host]*addressChain{}
+		m.chains, m.chainOf = map[[6]byte]*addressChain{}, map[flowtable.HostKey]*addressChain{}
 	}
 	if len(m.chains) >= maxMachines {
 		for mac, old := range m.chains {
@@ -224,7 +224,7 @@ func (m *machines) chain(a *newAddress) *addressChain {
 
 // addMembers says that addresses are those of one machine. There are at most maxPast for each; the
 // oldest makes room.
-func (m *machines) addMembers(l *addressChain, list ...flowtable.Host) {
+func (m *machines) addMembers(l *addressChain, list ...flowtable.HostKey) {
 	for _, h := range list {
 		if m.chainOf[h] == l {
 			continue
@@ -246,8 +246,8 @@ func (m *machines) dissolve(l *addressChain) {
 }
 
 // withSource calls f, under the lock, for a source that is judged.
-func (e *Engine) withSource(h *flowtable.Host, f func(s *shard, r flowtable.Ref, src *source, hst *host)) {
-	hash := e.table.Secret.Host(h)
+func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.Ref, src *source, hst *host)) {
+	hash := e.table.Secret.HashHost(h)
 	s := &e.shards[e.table.ShardOf(hash)]
 	s.t.Lock()
 	defer s.t.Unlock()
@@ -258,13 +258,13 @@ func (e *Engine) withSource(h *flowtable.Host, f func(s *shard, r flowtable.Ref,
 }
 
 // hasConnection reports whether a source has a connection left.
-func (e *Engine) hasConnection(h *flowtable.Host) (is bool) {
+func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
 	e.withSource(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) { is = src.facts.Concurrent > 0 })
 	return is
 }
 
 // wereRefused reports whether two of the sources were refused.
-func (e *Engine) wereRefused(list []flowtable.Host) bool {
+func (e *Engine) wereRefused(list []flowtable.HostKey) bool {
 	n := 0
 	for i := range list {
 		e.withSource(&list[i], func(_ *shard, _ flowtable.Ref, _ *source, hst *host) {
@@ -356,7 +356,7 @@ func (h *host) takeFindings(old *host) {
 // machine.
 //
 // What it gives out names the addresses of the machine.
-func (m *machines) merge(k flowtable.Host, f *detect.Finding, lists int) (news bool) {
+func (m *machines) merge(k flowtable.HostKey, f *detect.Finding, lists int) (news bool) {
 	l := m.chainOf[k]
 	if l == nil || !l.sameMachine {
 		return true

@@ -130,14 +130,14 @@ func (e *Engine) save() *Saved {
 	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
 	type ranked struct { // copies of all at once would take much memory
 		shard int
-		key   flowtable.Host
+		key   flowtable.HostKey
 		worth int64
 	}
 	var list []ranked
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.locked(func() {
-			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
 					list = append(list, ranked{i, *k, src.keepPriority()})
 				}
@@ -156,7 +156,7 @@ func (e *Engine) save() *Saved {
 				if l.shard != i {
 					continue
 				}
-				if r := s.t.Sources.Find(e.table.Secret.Host(&l.key), &l.key); r != 0 {
+				if r := s.t.Sources.Find(e.table.Secret.HashHost(&l.key), &l.key); r != 0 {
 					saved.Sources[n] = s.saveSource(&l.key, s.t.Sources.At(r))
 				}
 			}
@@ -174,7 +174,7 @@ func (s *shard) locked(f func()) {
 	f()
 }
 
-func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
+func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
 	hst := s.hosts.at(src.host)
@@ -198,10 +198,10 @@ func (s *shard) saveSource(k *flowtable.Host, src *source) SavedSource {
 func (e *Engine) Restore(saved *Saved) {
 	e.restoreServers(saved.Servers)
 	e.restoreSite(&saved.Site)
-	e.activityReported = map[flowtable.Host]Counts{}
+	e.activityReported = map[flowtable.HostKey]Counts{}
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
-			e.activityReported[flowtable.Host{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
+			e.activityReported[flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
 		}
 	}
 	for i := range saved.Sources {
@@ -209,15 +209,15 @@ func (e *Engine) Restore(saved *Saved) {
 		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Sources/2 <= i {
 			continue
 		}
-		k := flowtable.Host{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
-		hash := e.table.Secret.Host(&k)
+		k := flowtable.HostKey{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
+		hash := e.table.Secret.HashHost(&k)
 		s := &e.shards[e.table.ShardOf(hash)]
 		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
 		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k]) // the history has these
 	}
 }
 
-func (s *shard) restoreSource(hash uint64, k *flowtable.Host, d *SavedSource) {
+func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource) {
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
 	}

@@ -99,7 +99,7 @@ func (e *Engine) isRelay(a flowtable.Addr, v6 bool) bool {
 }
 
 // isIgnored reports whether nobody wants to hear of a host.
-func (e *Engine) isIgnored(k flowtable.Host, now int64) bool {
+func (e *Engine) isIgnored(k flowtable.HostKey, now int64) bool {
 	for i := range e.declared.ignore {
 		if x := &e.declared.ignore[i]; x.net.Contains(addr(k.Addr, k.Scope.V6())) && (x.until == 0 || now < x.until) {
 			x.hits.Add(1)
@@ -132,7 +132,7 @@ func (e *Engine) Unused() (list []string) {
 }
 
 // applyRole sets up what a host's declared role changes.
-func (s *shard) applyRole(hst *host, k *flowtable.Host) {
+func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
 	if r := s.e.declared.roles[k.Addr]; r != nil && r.kind == "bulk" {
 		hst.Ignore(detect.Volume)
 	}
@@ -142,7 +142,7 @@ func (s *shard) applyRole(hst *host, k *flowtable.Host) {
 }
 
 // role is what a source is: as declared, or as it behaves.
-func (s *shard) role(src *source, hst *host, k *flowtable.Host) string {
+func (s *shard) role(src *source, hst *host, k *flowtable.HostKey) string {
 	if r := s.e.declared.roles[k.Addr]; r != nil {
 		return r.kind
 	}

@@ -163,7 +163,7 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) *pac
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort
 	}
 	t, scope := p.e.table, p.e.scope(w)
-	hash := t.Secret.Client(client, scope)
+	hash := t.Secret.HashAddr(client, scope)
 	shard := t.ShardOf(hash)
 	q := &p.queues[shard]
 	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
@@ -180,7 +180,7 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) *pac
 	*q = append(*q, packet{})
 	x := &(*q)[len(*q)-1]
 	x.key.Set(client, server, clientPort, serverPort, scope)
-	x.host, x.flow, x.time, x.number = hash, t.Secret.Flow(hash, &x.key), f.Time, uint32(len(p.times))
+	x.host, x.flow, x.time, x.number = hash, t.Secret.HashFlow(hash, &x.key), f.Time, uint32(len(p.times))
 	x.seq, x.ack, x.sum, x.length = w.Seq, w.Ack, w.Sum, w.Len
 	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)

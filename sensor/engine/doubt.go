@@ -76,51 +76,51 @@ type headerTrace struct {
 
 // replyDoubts compares a segment of the server with those before it. A client can forge them: then
 // they come from its own link-layer address, and have not come as far.
-func (l *headerTrace) replyDoubts(p *packet) (d tcp.Doubt) {
+func (l *headerTrace) replyDoubts(p *packet) (d tcp.DropRisk) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
 		l.gateway, l.own, l.far = p.peerLink, p.clientLink, p.ttl
 		return 0
 	}
 	if l.steady && (p.peerLink != l.gateway || p.clientLink != l.own) || p.peerLink != 0 && p.peerLink == l.own && p.peerLink != l.gateway {
-		d = tcp.Elsewhere // from the client itself, for example
+		d = tcp.OtherMAC // from the client itself, for example
 	}
 	// A firewall resets a connection from nearer than its server.
 	if p.flags&wire.RST == 0 && max(p.ttl, l.far)-min(p.ttl, l.far) > shorter {
-		d |= tcp.Hops
+		d |= tcp.LowHops
 	}
 	return d
 }
 
 // doubts compares a segment of the client with those before it.
-func (l *headerTrace) doubts(p *packet) (d tcp.Doubt) {
+func (l *headerTrace) doubts(p *packet) (d tcp.DropRisk) {
 	if p.flags.Has(wire.SYN) {
 		return 0
 	}
 	if p.checksum > wire.Right && (l.right || l.hint&hintRight != 0) {
-		if d = tcp.BadSum; p.checksum == wire.Offloaded {
-			d = tcp.Partial
+		if d = tcp.BadChecksum; p.checksum == wire.Offloaded {
+			d = tcp.PartialChecksum
 		}
 	}
 	if p.marks&signed != 0 {
-		d |= tcp.Signed
+		d |= tcp.UnaskedMD5
 	}
 	switch {
 	case l.ttl != 0:
 		if p.ttl < l.ttl && l.ttl-p.ttl > shorter {
-			d |= tcp.Hops
+			d |= tcp.LowHops
 		}
 	case l.hint != 0 && p.ttl < diesEarly && p.ttl>>5 < l.hint>>hintTTL&7:
-		d |= tcp.Hops
+		d |= tcp.LowHops
 	}
 	hinted := l.hint & hintTo
 	switch {
 	case l.steady:
 		if p.clientLink != l.own || p.peerLink != l.gateway && p.peerLink != l.to {
-			d |= tcp.Elsewhere
+			d |= tcp.OtherMAC
 		}
 	case l.own == 0 || p.clientLink != l.own || p.peerLink == l.gateway:
 	case l.hint != 0 && (uint8(p.peerLink)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
-		d |= tcp.Elsewhere // the SYN went to another one, or to where the server's answer came from
+		d |= tcp.OtherMAC // the SYN went to another one, or to where the server's answer came from
 	}
 	if d != 0 {
 		return d

@@ -34,7 +34,7 @@ func TestEarlyConnectionEndsOnce(t *testing.T) {
 		found := false
 		for i := range e.shards {
 			s := &e.shards[i]
-			s.t.Sources.All(func(_ flowtable.Ref, _ *flowtable.Host, src *source) {
+			s.t.Sources.All(func(_ flowtable.Ref, _ *flowtable.HostKey, src *source) {
 				found = true
 				if n := src.facts.Concurrent; n != 1 {
 					t.Errorf("%s: %d connections at a time, want one", c.name, n)

@@ -135,7 +135,7 @@ type Engine struct {
 	workers          []*Worker
 	pool             *helperPool
 	servers          servers
-	activityReported map[flowtable.Host]Counts // by Activity
+	activityReported map[flowtable.HostKey]Counts // by Activity
 }
 
 // DefaultPorts are the ports on which mail is sent: RFC 5321 (25), RFC 8314 (465), RFC 6409
@@ -171,13 +171,13 @@ func New(cfg Config, out Output) *Engine {
 		secret = flowtable.SecretFrom(cfg.Seed)
 	}
 	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts, SYNs: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources, Secret: secret},
-		flowtable.Owner[flow, source, synDetails]{
-			FlowPriority:   func(f *flow) int64 { return f.keepPriority() },
-			SourcePriority: func(s *source) int64 { return s.keepPriority() },
-			FlowEvicted:    func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].closeFlow(r, k, f, "evicted") },
-			SourceEvicted:  func(i int, r flowtable.Ref, h *flowtable.Host, s *source) { e.shards[i].sourceEvicted(h, s) },
-			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].attemptExpired(a) },
-			SYNEvicted:     func(i int, n *flowtable.SYNEntry[synDetails]) { e.shards[i].synEvicted(n) },
+		flowtable.Callbacks[flow, source, synDetails]{
+			FlowKeepPriority:   func(f *flow) int64 { return f.keepPriority() },
+			SourceKeepPriority: func(s *source) int64 { return s.keepPriority() },
+			FlowEvicted:        func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) { e.shards[i].closeFlow(r, k, f, "evicted") },
+			SourceEvicted:      func(i int, r flowtable.Ref, h *flowtable.HostKey, s *source) { e.shards[i].sourceEvicted(h, s) },
+			AttemptExpired:     func(i int, a *flowtable.Attempt) { e.shards[i].attemptExpired(a) },
+			SYNEvicted:         func(i int, n *flowtable.SYNEntry[synDetails]) { e.shards[i].synEvicted(n) },
 		})
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {

@@ -49,7 +49,7 @@ func (h *host) superseded() bool {
 }
 
 // findingOf is a host's finding of a class, made if there is none.
-func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c verdict.Class) *finding {
+func (s *shard) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *finding {
 	if hst.findings[c] == nil {
 		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
 		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
@@ -61,7 +61,7 @@ func (s *shard) findingOf(src *source, hst *host, k flowtable.Host, c verdict.Cl
 }
 
 // publish has a source's findings follow its verdict.
-func (s *shard) publish(src *source, hst *host, k flowtable.Host, v verdict.Verdict, now int64) {
+func (s *shard) publish(src *source, hst *host, k flowtable.HostKey, v verdict.Verdict, now int64) {
 	was := hst.main()
 	if was != nil && v.Level == verdict.NoLevel {
 		s.close(src, hst, was, k, now, "quiet")
@@ -96,7 +96,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.Host, v verdict.Verd
 }
 
 // report opens a finding that is no verdict of the sum, or tells it again if there is news.
-func (s *shard) report(src *source, hst *host, k flowtable.Host, c verdict.Class, news bool, now int64) {
+func (s *shard) report(src *source, hst *host, k flowtable.HostKey, c verdict.Class, news bool, now int64) {
 	if s.e.isIgnored(k, now) {
 		return
 	}
@@ -113,7 +113,7 @@ func (s *shard) report(src *source, hst *host, k flowtable.Host, c verdict.Class
 }
 
 // opens gives out that a finding is open, for the first time or again.
-func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now int64) {
+func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.HostKey, now int64) {
 	f.open = true
 	f.decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
 	if p := &src.facts.Ports[0]; f.class == verdict.DirectSMTP && p.Port == 25 {
@@ -135,7 +135,7 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.Host, now 
 	s.tell(src, hst, f, k, "opened", now, "")
 }
 
-func (s *shard) close(src *source, hst *host, f *finding, k flowtable.Host, now int64, reason string) {
+func (s *shard) close(src *source, hst *host, f *finding, k flowtable.HostKey, now int64, reason string) {
 	f.open, f.closed = false, now
 	if s.e.ended { // it is not that the host was clean: we stopped
 		f.closed = 0
@@ -151,7 +151,7 @@ func (s *shard) follow(src *source) {
 }
 
 // tell gives out an event of a finding.
-func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.Host, action string, now int64, reason string) {
+func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.HostKey, action string, now int64, reason string) {
 	f.seq++
 	f.updated, f.lists = now, len(hst.Blocklists())
 	var kept *Saved
@@ -290,7 +290,7 @@ func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
 }
 
 // closeFindings ends all findings of a source.
-func (s *shard) closeFindings(src *source, hst *host, k flowtable.Host, now int64, reason string) {
+func (s *shard) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	for _, f := range hst.findings {
 		if f != nil && f.open {
 			s.close(src, hst, f, k, now, reason)

@@ -5,7 +5,7 @@ import (
 )
 
 // destination is the hash by which detect knows a server.
-func (e *Engine) destination(a *flowtable.Addr) uint32 { return uint32(e.table.Secret.Bytes(a[:])) }
+func (e *Engine) destination(a *flowtable.Addr) uint32 { return uint32(e.table.Secret.HashBytes(a[:])) }
 
 // net is the hash of an address's network: /24, or /48.
 func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
@@ -14,7 +14,7 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 	} else {
 		a[15] = 0
 	}
-	return uint32(e.table.Secret.Bytes(a[:]))
+	return uint32(e.table.Secret.HashBytes(a[:]))
 }
 
 // expected is the same, where it is wanted.

@@ -11,7 +11,7 @@ import (
 // hand: it is handed over at the end of the row of frames, so that the result does not depend on who
 // worked on what when.
 type inboundNote struct {
-	about  flowtable.Host
+	about  flowtable.HostKey
 	client uint32
 }
 
@@ -29,7 +29,7 @@ func (s *shard) noteInbound(src *source) {
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		return
 	}
-	n := inboundNote{flowtable.Host{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.Bytes(k.Client[:]))}
+	n := inboundNote{flowtable.HostKey{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.HashBytes(k.Client[:]))}
 	switch {
 	case slices.Contains(s.inboundNotes, n):
 	case len(s.inboundNotes) >= maxInboundNotes:
@@ -61,7 +61,7 @@ func (e *Engine) deliverInbound() {
 	})
 	for i := range all {
 		n := &all[i]
-		hash := e.table.Secret.Host(&n.about)
+		hash := e.table.Secret.HashHost(&n.about)
 		s := &e.shards[e.table.ShardOf(hash)]
 		s.t.Lock()
 		var hst *host
@@ -102,13 +102,13 @@ func (s *shard) keepInbound(n *inboundNote, now int64) {
 		t.client[1], t.at[1] = n.client, now
 	}
 	if s.pendingInbound == nil {
-		s.pendingInbound = map[flowtable.Host]pendingInbound{}
+		s.pendingInbound = map[flowtable.HostKey]pendingInbound{}
 	}
 	s.pendingInbound[n.about] = t
 }
 
 // applyInbound tells a host what was noted before it was one.
-func (s *shard) applyInbound(hst *host, k *flowtable.Host) {
+func (s *shard) applyInbound(hst *host, k *flowtable.HostKey) {
 	t, known := s.pendingInbound[*k]
 	if !known {
 		return

@@ -20,9 +20,9 @@ type entry struct {
 	time           int64
 	session        *detect.Session
 	finding        *detect.Finding
-	kept           *Saved         // what it leaves behind; nil if nobody keeps that
-	key            flowtable.Host // of its source
-	lists          int            // blocklists that it names
+	kept           *Saved            // what it leaves behind; nil if nobody keeps that
+	key            flowtable.HostKey // of its source
+	lists          int               // blocklists that it names
 	citation       *citation
 	host           *host // whose evidence a session becomes
 	server         *serverObservation
@@ -55,7 +55,7 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Ses
 	if hst != nil && !(seen[0] && seen[1]) {
 		hst.oneWay++
 	}
-	if hst != nil && f.conn.Odd() != 0 {
+	if hst != nil && f.conn.Anomalies() != 0 {
 		hst.doubtful++
 	}
 	if s.e.out.Session == nil {

@@ -89,7 +89,7 @@ func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
-	s.closeFindings(src, hst, p.key.Host(), p.time, "superseded")
+	s.closeFindings(src, hst, p.key.ClientKey(), p.time, "superseded")
 	hst.findings = [verdict.Classes]*finding{}
 	estate := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
@@ -103,7 +103,7 @@ func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 }
 
 // expireFormer ends the account that was set aside when its time is over.
-func (s *shard) expireFormer(src *source, hst *host, k flowtable.Host, now int64) {
+func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now int64) {
 	a := hst.former
 	if a == nil {
 		return
@@ -117,7 +117,7 @@ func (s *shard) expireFormer(src *source, hst *host, k flowtable.Host, now int64
 }
 
 // closeFormer ends the account that was set aside.
-func (s *shard) closeFormer(src *source, hst *host, k flowtable.Host, now int64, reason string) {
+func (s *shard) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	a := hst.former
 	hst.former = nil
 	own := *src

@@ -20,7 +20,7 @@ import (
 type machines struct {
 	known     map[machine]*incident
 	chains    map[[6]byte]*addressChain
-	chainOf   map[flowtable.Host]*addressChain // those of machines with several addresses
+	chainOf   map[flowtable.HostKey]*addressChain // those of machines with several addresses
 	forgotten atomic.Uint64
 	rotations map[rotationKey]*rotation
 	held      []entry // findings that are held back

@@ -33,7 +33,7 @@ func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *wire.Frame) {
 
 // dnsLookups holds what hosts asked the DNS about mail, and for how long.
 type dnsLookups struct {
-	known     map[flowtable.Host]*detect.Lookups
+	known     map[flowtable.HostKey]*detect.Lookups
 	forgotten uint64 // hosts
 }
 
@@ -41,16 +41,16 @@ type dnsLookups struct {
 const maxLookupHosts = 512
 
 // of is nil for a host that asked nothing.
-func (n *dnsLookups) of(k flowtable.Host) *detect.Lookups { return n.known[k] }
+func (n *dnsLookups) of(k flowtable.HostKey) *detect.Lookups { return n.known[k] }
 
 // add makes room for a host, at the cost of the one that asked nothing for the longest
 // time.
-func (n *dnsLookups) add(k flowtable.Host) *detect.Lookups {
+func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 	if n.known == nil {
-		n.known = map[flowtable.Host]*detect.Lookups{}
+		n.known = map[flowtable.HostKey]*detect.Lookups{}
 	}
 	if len(n.known) >= maxLookupHosts {
-		var oldest flowtable.Host
+		var oldest flowtable.HostKey
 		var at int64
 		for h, l := range n.known { // maxNames
 			if at == 0 || l.LastUsed < at || l.LastUsed == at && string(h.Addr[:]) < string(oldest.Addr[:]) {
@@ -70,7 +70,7 @@ var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.Ask
 
 // observeDNS is a DNS message.
 func (s *shard) observeDNS(p *packet, payload []byte) {
-	k := p.key.Host()
+	k := p.key.ClientKey()
 	l := s.dnsLookups.of(k)
 	var m dns.Message
 	switch {
@@ -95,7 +95,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		if l == nil {
 			l = s.dnsLookups.add(k)
 		}
-		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.Bytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
+		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.HashBytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
 	}
 	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		src := s.t.Sources.At(r)

@@ -114,9 +114,9 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 				continue
 			}
 			x.open = true
-			x.mail = mailserver.Mail{From: s.e.table.Secret.Bytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			x.mail = mailserver.Mail{From: s.e.table.Secret.HashBytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
-				x.mail.FromDomain = uint32(s.e.table.Secret.Bytes(bytes.ToLower(domain)))
+				x.mail.FromDomain = uint32(s.e.table.Secret.HashBytes(bytes.ToLower(domain)))
 			}
 		case smtpsniff.RcptSaid:
 			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.rcptsFull {
@@ -203,7 +203,7 @@ func (s *shard) domainHash(name string) uint32 {
 	if name == "" {
 		return 0
 	}
-	return uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(name))))
+	return uint32(s.e.table.Secret.HashBytes([]byte(dns.Registered(name))))
 }
 
 // observeDNSAnswer hands on where the DNS says the servers of a name are, if there are servers of ours to use that.

@@ -26,13 +26,13 @@ type cachedReason struct {
 // refusalReason reads a refusal, as the server wrote it. What it cites, and the text, are what may be
 // shown of it; the text is empty where it names no blocklist and no address.
 func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation, text string) {
-	hash := s.e.table.Secret.Bytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
+	hash := s.e.table.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
 		cited = refusal.ParseCitation(said)
 		text = said
-		if shown := string(ev.Shown); shown != said {
+		if shown := string(ev.Redacted); shown != said {
 			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
 				cited.List = refusal.HiddenList
 			}
@@ -86,7 +86,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 		known := len(hst.Blocklists())
 		hst.BlocklistNamed(cited.List, text, why, now)
 		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
-			s.report(src, hst, k.Host(), verdict.OnBlocklist, true, now)
+			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
 	hst.BlocklistNamed(c.List, text, refusal.Blocklisted, now)
-	s.report(src, hst, k.Host(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
+	s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
 // observeForeign is a session that is neither SMTP nor TLS.
@@ -134,7 +134,7 @@ func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 		return
 	}
 	hst.foreign++
-	s.report(src, hst, s.t.Flows.KeyOf(s.current).Host(), verdict.NotSMTP, false, f.last)
+	s.report(src, hst, s.t.Flows.KeyOf(s.current).ClientKey(), verdict.NotSMTP, false, f.last)
 }
 
 // over is the end of a connection, as observations about its source.
@@ -155,12 +155,12 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	plain := session.Encryption == smtpsniff.Plain
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
 	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 && session.Rcpts > session.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Over() && nothingToDeliver(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Ended() && nothingToDeliver(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
 	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		hst.Dialect(oddities(f, session), f.last)
 	}
 	if name := session.SNI(); len(name) > 0 && f.has(external) {
-		hst.TLSServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.Bytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
+		hst.TLSServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.HashBytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
 	}
 	if src != nil {
 		s.judge(src, hst, f.last)
@@ -197,7 +197,7 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	if session.HeloVerb == smtpsniff.HELO && bytes.Contains(session.Banner(), []byte("ESMTP")) {
 		o |= detect.OldHello
 	}
-	if session.Loose {
+	if session.LenientPath {
 		o |= detect.LooseSyntax
 	}
 	if session.Flags&smtpsniff.DataRefused != 0 && session.Flags&smtpsniff.Pipelined == 0 && session.Rcpts > 0 && session.Rcpts == session.RcptsRejected {
@@ -214,7 +214,7 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	if !greeted { // then the greeting was not seen, and who spoke first is not known
 		o &^= detect.Early
 	}
-	if !bye && f.conn.Over() && session.Mails > 0 && session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
+	if !bye && f.conn.Ended() && session.Mails > 0 && session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
 		o |= detect.NoGoodbye
 	}
 	return o

@@ -16,7 +16,7 @@ import (
 
 // again begins a flow with the ports of another one.
 func (s *shard) reopen(p *packet, payload []byte, r flowtable.Ref, f *flow) {
-	if f.conn.Over() {
+	if f.conn.Ended() {
 		s.closeFlow(r, &p.key, f, "replaced")
 		s.begin(p, payload)
 		return
@@ -34,7 +34,7 @@ func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
 		return first
 	}
 	fit := func(r flowtable.Ref) int {
-		return s.t.Flows.At(r).conn.Fit(dirOf(p), tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack))
+		return s.t.Flows.At(r).conn.Score(dirOf(p), tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack))
 	}
 	if fit(second) > fit(first) {
 		return second
@@ -59,7 +59,7 @@ func (s *shard) addFlow(p *packet) flowtable.Ref {
 
 // outlive ends the first flow when its second one is over, if that was a session and the first was silent since.
 func (s *shard) endReplaced(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	if !f.has(reusesPorts) || !f.has(opened) || !f.conn.Over() {
+	if !f.has(reusesPorts) || !f.has(opened) || !f.conn.Ended() {
 		return
 	}
 	first := s.t.Flows.Find(^s.t.Flows.HashOf(r), k)

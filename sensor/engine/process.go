@@ -84,18 +84,18 @@ func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
-		sum += s.t.Flows.Touch(p.flow)
+		sum += s.t.Flows.Prefetch(p.flow)
 		if p.first() {
-			sum += s.t.Attempts.Touch(p.flow) + s.t.Sources.Touch(p.host) + s.t.SYNs.Touch(p.host)
+			sum += s.t.Attempts.Prefetch(p.flow) + s.t.Sources.Prefetch(p.host) + s.t.SYNs.Prefetch(p.host)
 		}
 	}
 	for i := range list {
 		p := &list[i]
 		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
 			f := s.t.Flows.At(r)
-			sum += f.conn.Touch(dirOf(p)) + uint32(f.flags)
+			sum += f.conn.Prefetch(dirOf(p)) + uint32(f.flags)
 			if session := s.sessions.at(f.session); session != nil {
-				sum += uint32(session.Touch())
+				sum += uint32(session.Prefetch())
 			}
 		}
 	}

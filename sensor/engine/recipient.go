@@ -15,7 +15,7 @@ import (
 func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(stripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
-	to := mailserver.Recipient{Hash: s.e.table.Secret.Bytes(mailbox), Domain: uint32(s.e.table.Secret.Bytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
+	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox), Domain: uint32(s.e.table.Secret.HashBytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
 	if literal := addressLiteral(domain); literal.IsValid() && s.e.isElsewhere(k, literal) {
 		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
 			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
@@ -31,7 +31,7 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	}
 	if next := percentHack(local); next != nil {
 		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != mailserver.LocalDomain {
-			to.Onward, to.OnwardName = s.e.table.Secret.Bytes(next), domain
+			to.Onward, to.OnwardName = s.e.table.Secret.HashBytes(next), domain
 		}
 	}
 	return to

@@ -31,7 +31,7 @@ import (
 // from each address to the next. A swarm is not saved: after a restart it is known again after as
 // many visits as at first.
 type briefSender struct {
-	source      flowtable.Host
+	source      flowtable.HostKey
 	mac         [6]byte
 	signature   frameSignature
 	start, end  int64
@@ -66,7 +66,7 @@ type frameSignature struct {
 }
 
 type rotationKey struct {
-	net       flowtable.Host
+	net       flowtable.HostKey
 	signature frameSignature
 }
 
@@ -81,7 +81,7 @@ type rotation struct {
 
 // withheldFinding is a finding that was not given out.
 type withheldFinding struct {
-	source flowtable.Host
+	source flowtable.HostKey
 	class  verdict.Class
 }
 
@@ -92,7 +92,7 @@ func singleAddressClass(c verdict.Class) bool {
 }
 
 // localNetwork is the network of an address of ours: its /24, or /64.
-func localNetwork(h flowtable.Host) flowtable.Host {
+func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 	if h.Scope.V6() {
 		clear(h.Addr[8:])
 	} else {
@@ -112,11 +112,11 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 		s.notesDropped++
 		return
 	}
-	v := briefSender{source: k.Host(), mac: src.mac, signature: frameSignature{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
+	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
 		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
-		v.name = max(1, uint32(s.e.table.Secret.Bytes(name)))
+		v.name = max(1, uint32(s.e.table.Secret.HashBytes(name)))
 	}
 	v.foreignName = true
 	session.Senders(func(a []byte) {
@@ -124,7 +124,7 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 		if len(domain) == 0 {
 			return
 		}
-		v.sender = max(1, uint32(s.e.table.Secret.Bytes([]byte(domain))))
+		v.sender = max(1, uint32(s.e.table.Secret.HashBytes([]byte(domain))))
 		v.foreignName = v.foreignName && domain != dns.Registered(string(name))
 	})
 	s.briefSenders = append(s.briefSenders, v)
@@ -206,7 +206,7 @@ func (m *machines) rotation(v *briefSender) *rotation {
 		m.rotations = map[rotationKey]*rotation{}
 	}
 	if m.chainOf == nil {
-		m.chainOf = map[flowtable.Host]*addressChain{}
+		m.chainOf = map[flowtable.HostKey]*addressChain{}
 	}
 	if len(m.rotations) >= maxRotations {
 		var oldest *rotation
@@ -315,7 +315,7 @@ func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 }
 
 // heldIndex is where the finding of a source is in held; less than zero if it is not.
-func (m *machines) heldIndex(k *flowtable.Host, c verdict.Class) int {
+func (m *machines) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
 	return slices.IndexFunc(m.held, func(r entry) bool { return r.key == *k && r.finding.Class == c })
 }
 
@@ -368,7 +368,7 @@ func (e *Engine) outputFinding(r *entry) {
 
 // emitsMember reports whether a finding of a member's own is to be given out: it is superseded, so only
 // the end of one that was given out is.
-func (c *rotation) emitsMember(k flowtable.Host, f *detect.Finding) bool {
+func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
 	q := withheldFinding{k, f.Class}
 	at := slices.Index(c.withheld, q)
 	if f.Action == "closed" {

@@ -34,10 +34,10 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
 	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
 	d.Conflicts = f.conn.Conflicts()
-	if f.conn.Odd()&tcp.Conflict != 0 {
+	if f.conn.Anomalies()&tcp.Conflict != 0 {
 		d.Flags = append(d.Flags, "conflict")
 	}
-	if f.conn.Odd()&tcp.Urgent != 0 {
+	if f.conn.Anomalies()&tcp.Urgent != 0 {
 		d.Flags = append(d.Flags, "urgent")
 	}
 	if session == nil {
@@ -72,8 +72,8 @@ func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subj
 // flowID is a number for the flow, the same whenever the file is read.
 func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
-	h := k.Host()
-	return fixed.Flow(fixed.Host(&h)^uint64(f.start), k) >> 11 // 53 bits: JavaScript can hold it
+	h := k.ClientKey()
+	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.start), k) >> 11 // 53 bits: JavaScript can hold it
 }
 
 // endReason is why the flow is over: by the connection itself, or what ended our
@@ -102,7 +102,7 @@ func (s *shard) direction(k *flowtable.Key) string {
 }
 
 // sourceRecord is what is known of a source.
-func (s *shard) sourceRecord(src *source, hst *host, k flowtable.Host, now int64) detect.SourceRecord {
+func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey, now int64) detect.SourceRecord {
 	var known *detect.Profile
 	settled := now
 	if s.e.ended {

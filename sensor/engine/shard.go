@@ -31,19 +31,19 @@ type shard struct {
 	current  flowtable.Ref  // the flow in hand
 	inHand   tcp.Segment    // scratch of push
 
-	pendingDirect   []flowtable.Ref                   // sources whose first direct connection was not told yet
-	openFindings    []flowtable.Ref                   // sources with an open finding
-	pendingContacts []flowtable.Ref                   // sources whose first contacts wait for an answer
-	room            sketch.Budget                     // for sets of more than their share
-	dnsLookups      dnsLookups                        // what hosts asked the DNS
-	inboundNotes    []inboundNote                     // for sources in other shards
-	pendingInbound  map[flowtable.Host]pendingInbound // what was noted about hosts that are not known yet
-	pairs           [2]uint64                         // flows of this row: see pairs
-	sides           [2]int64                          // the same: see sides
-	budget          budget                            // of findings that are suspect
-	notesDropped    uint64                            // notes and arrivals for which there was no room
-	newAddresses    []newAddress                      // new sources with IPv6
-	briefSenders    []briefSender                     // sessions of sources that have had few
+	pendingDirect   []flowtable.Ref                      // sources whose first direct connection was not told yet
+	openFindings    []flowtable.Ref                      // sources with an open finding
+	pendingContacts []flowtable.Ref                      // sources whose first contacts wait for an answer
+	room            sketch.Budget                        // for sets of more than their share
+	dnsLookups      dnsLookups                           // what hosts asked the DNS
+	inboundNotes    []inboundNote                        // for sources in other shards
+	pendingInbound  map[flowtable.HostKey]pendingInbound // what was noted about hosts that are not known yet
+	pairs           [2]uint64                            // flows of this row: see pairs
+	sides           [2]int64                             // the same: see sides
+	budget          budget                               // of findings that are suspect
+	notesDropped    uint64                               // notes and arrivals for which there was no room
+	newAddresses    []newAddress                         // new sources with IPv6
+	briefSenders    []briefSender                        // sessions of sources that have had few
 
 	transactions []*transaction // transactions of sessions, by their number
 	mailBytes    int            // what there is room for in them
@@ -234,7 +234,7 @@ func (s *shard) init(e *Engine, i int) {
 	s.maxSessionBytes = e.cfg.Limits.SessionBytes / n
 	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.mailBytes = e.cfg.Limits.MailBytes / n
-	s.sniff.Seed = e.table.Secret.Bytes([]byte("what clients say"))
+	s.sniff.Seed = e.table.Secret.HashBytes([]byte("what clients say"))
 	s.sniff.ShowSenders, s.sniff.KnownHost = e.cfg.ShowSenders, knownHost
 	s.sniff.ListName = func(text []byte) string {
 		if c := refusal.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
@@ -242,7 +242,7 @@ func (s *shard) init(e *Engine, i int) {
 		}
 		return ""
 	}
-	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.Bytes(name))) }
+	s.sniff.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.HashBytes(name))) }
 }
 
 // packet works on one packet.
@@ -268,7 +268,7 @@ func (p *packet) first() bool {
 // syn is a first SYN, or a repeated one.
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
-	h := p.key.Host()
+	h := p.key.ClientKey()
 	ref := s.t.Sources.Find(p.host, &h)
 	if ref == 0 && s.cacheSYN(p, payload) {
 		return
@@ -280,7 +280,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 			return
 		}
 		if s.reused(p, a) {
-			a.Forget()
+			a.Unindex()
 			s.syn(p, payload)
 			s.count.syns--
 			return
@@ -333,7 +333,7 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 		return true
 	}
 	f := s.t.Flows.At(r)
-	if !f.conn.Over() {
+	if !f.conn.Ended() {
 		return false
 	}
 	s.closeFlow(r, &p.key, f, "")
@@ -380,7 +380,7 @@ func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
 	r, f := s.newFlow(p, src)
 	f.flags |= counted | fastOpenPending
 	f.syns = 1
-	f.conn.Wait()
+	f.conn.HoldClient()
 	s.push(p, payload, r, f)
 }
 
@@ -428,7 +428,7 @@ func (s *shard) segment(p *packet, payload []byte) {
 	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
 		// The answer to another SYN: the port was used again. In a connection that goes on it is forged, or that SYN is
 		// known, if SYNs are seen.
-		if !f.conn.Over() && p.time-f.last < idleNew && f.conn.Seen(tcp.Client) && s.attemptOf(p, p.ack-1) == nil {
+		if !f.conn.Ended() && p.time-f.last < idleNew && f.conn.Seen(tcp.Client) && s.attemptOf(p, p.ack-1) == nil {
 			s.count.strays++
 			return
 		}
@@ -478,14 +478,14 @@ func (s *shard) begin(p *packet, payload []byte) {
 		// is that of a source that is known, once it is answered: it may have been silent for long.
 		ref := flowtable.Ref(0)
 		if fromClient {
-			h := p.key.Host()
+			h := p.key.ClientKey()
 			ref = s.t.Sources.Find(p.host, &h)
 		}
 		r, f := s.newFlow(p, ref)
 		f.flags |= midstream
 		s.count.midstream++
 		if ref != 0 {
-			f.conn.Wait()
+			f.conn.HoldClient()
 		}
 		s.push(p, payload, r, f)
 		return
@@ -496,7 +496,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a == nil {
 		s.count.synAcks++ // the SYN was not seen, or is forgotten
 		r, f := s.newFlow(p, 0)
-		f.conn.Wait()
+		f.conn.HoldClient()
 		s.push(p, payload, r, f)
 		return
 	}
@@ -513,7 +513,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 		f.flags |= midstream
 		s.count.midstream++
 	} else {
-		f.conn.Wait()
+		f.conn.HoldClient()
 	}
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
@@ -589,11 +589,11 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg := &s.inHand
 	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
-	seg.Stamp, seg.Stamped, seg.Doubt, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
+	seg.Stamp, seg.Stamped, seg.DropRisk, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
 	if dir == tcp.Client {
-		seg.Doubt = f.trace.doubts(p)
+		seg.DropRisk = f.trace.doubts(p)
 	} else {
-		seg.Doubt = f.trace.replyDoubts(p)
+		seg.DropRisk = f.trace.replyDoubts(p)
 	}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, seg)
@@ -610,9 +610,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	case res&tcp.Foreign != 0:
 		s.count.foreign++
 		return
-	case res&tcp.Blind != 0:
+	case res&tcp.BlindAck != 0:
 		s.count.foreign++
-	case res&tcp.Doubted != 0:
+	case res&tcp.Unconfirmed != 0:
 		s.count.doubted++
 	case res&tcp.Retransmit != 0:
 		s.count.retransmits++
@@ -628,7 +628,7 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		}
 	}
 	s.drain(p.key.ServerPort, f)
-	if f.conn.Over() && !f.has(lingering) {
+	if f.conn.Ended() && !f.has(lingering) {
 		f.flags |= lingering
 		s.t.Flows.Schedule(r, p.time, p.time+linger)
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
@@ -650,7 +650,7 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 		f.flags &^= unanswered
 		s.answers(p, f)
 		if f.has(midstream) {
-			f.conn.Go()
+			f.conn.ReleaseClient()
 		}
 	}
 	if res&tcp.Opened != 0 && !f.has(midstream) {
@@ -676,7 +676,7 @@ func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
 	}
 	if f.has(claimed) && (whole || f.has(oneSided) && s.e.sides.one()) {
 		f.flags &^= claimed
-		f.conn.Go()
+		f.conn.ReleaseClient()
 		s.opened(p, f)
 	}
 }

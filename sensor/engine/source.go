@@ -40,7 +40,7 @@ type host struct {
 
 // source finds the source of a packet's client, or makes it.
 func (s *shard) source(p *packet) (flowtable.Ref, *source) {
-	k := p.key.Host()
+	k := p.key.ClientKey()
 	if r := s.t.Sources.Find(p.host, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
@@ -57,7 +57,7 @@ func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 
 // addSource makes a source of the client of k.
 func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtable.Ref, *source) {
-	h := k.Host()
+	h := k.ClientKey()
 	r, src := s.makeSource(hash, &h)
 	if src.flags&home == 0 {
 		s.homeServer(k)
@@ -68,7 +68,7 @@ func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtabl
 }
 
 // makeSource makes the entry of a source, with what its address says.
-func (s *shard) makeSource(hash uint64, h *flowtable.Host) (flowtable.Ref, *source) {
+func (s *shard) makeSource(hash uint64, h *flowtable.HostKey) (flowtable.Ref, *source) {
 	r := s.t.Sources.Add(hash, h)
 	src := s.t.Sources.At(r)
 	if s.e.home.has(h.Addr, h.Scope.V6()) {
@@ -211,7 +211,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
 		case smtpsniff.HeloSaid:
-			hash := uint32(s.e.table.Secret.Bytes(ev.Text))
+			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
 				hst = s.newHost(f.source, src)
 			}
@@ -224,7 +224,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 			if len(domain) == 0 {
 				continue
 			}
-			hash := uint32(s.e.table.Secret.Bytes(domain))
+			hash := uint32(s.e.table.Secret.HashBytes(domain))
 			if facts.Sender(hash) && hst == nil {
 				hst = s.newHost(f.source, src)
 			}
@@ -236,7 +236,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 		case smtpsniff.RcptSaid:
 			facts.Recipients++
 			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
-				hst.Recipient(cfg, uint32(s.e.table.Secret.Bytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
+				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
 			}
 		case smtpsniff.Accepted:
 			facts.Messages++
@@ -289,7 +289,7 @@ func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
 // and behind it.
 func (s *shard) conflicting(p *packet, f *flow) {
 	if session := s.sessions.at(f.session); session != nil {
-		s.sniff.Doubt(session)
+		s.sniff.MarkAmbiguous(session)
 	}
 	src, hst := s.sender(f)
 	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.InitialTTL(p.ttl) {
@@ -447,7 +447,7 @@ func (s *shard) makeRoom(f *flow) {
 	if f.session == 0 && s.sessions.len() >= s.maxSessions {
 		s.evictSession(f)
 	}
-	for s.sniff.Bytes() > s.maxSessionBytes && (s.sniff.GiveUp() || s.evictSession(f)) {
+	for s.sniff.Bytes() > s.maxSessionBytes && (s.sniff.DropOldest() || s.evictSession(f)) {
 	}
 }
 
@@ -504,7 +504,7 @@ func (s *shard) profilePriority(src *source) int64 {
 }
 
 // forgetHost ends the findings of a source and forgets why there were any.
-func (s *shard) forgetHost(src *source, k flowtable.Host, now int64, reason string) {
+func (s *shard) forgetHost(src *source, k flowtable.HostKey, now int64, reason string) {
 	s.closeFindings(src, s.hosts.at(src.host), k, now, reason)
 	s.hosts.at(src.host).Release()
 	s.hosts.remove(src.host)
@@ -513,7 +513,7 @@ func (s *shard) forgetHost(src *source, k flowtable.Host, now int64, reason stri
 }
 
 // sourceGone is a source that had to make room.
-func (s *shard) sourceEvicted(k *flowtable.Host, src *source) {
+func (s *shard) sourceEvicted(k *flowtable.HostKey, src *source) {
 	s.count.sourcesEvicted++
 	s.evictedAttempts = max(s.evictedAttempts, src.facts.Attempts)
 	if src.host != 0 {

@@ -68,7 +68,7 @@ func (s *shard) synEntryOf(p *packet, isn uint32) *flowtable.SYNEntry[synDetails
 
 // promote makes a source and an attempt of a newcomer.
 func (s *shard) promote(host uint64, n *flowtable.SYNEntry[synDetails]) *flowtable.Attempt {
-	s.t.SYNs.Take(host, n)
+	s.t.SYNs.Remove(host, n)
 	return s.sourceFromSYN(host, n)
 }
 
@@ -77,7 +77,7 @@ func (s *shard) sourceFromSYN(host uint64, n *flowtable.SYNEntry[synDetails]) *f
 	k := n.Key
 	ref, src := s.addSource(host, &k, n.Value.input)
 	n.Value.describe(src)
-	a := s.t.Attempts.Add(s.e.table.Secret.Flow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
+	a := s.t.Attempts.Add(s.e.table.Secret.HashFlow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
 	a.Outcome = n.Outcome
 	a.SetHint(n.Value.hint)
 	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
@@ -111,15 +111,15 @@ func (s *shard) synRecord(n *flowtable.SYNEntry[synDetails], now int64) detect.S
 	if n.Outcome == flowtable.Waiting && now-n.Time >= forgetAttempt {
 		src.facts.Closed()
 	}
-	return s.sourceRecord(&src, nil, n.Key.Host(), now)
+	return s.sourceRecord(&src, nil, n.Key.ClientKey(), now)
 }
 
 // newcomerGone is a newcomer that was overwritten. As long as there is room, its attempt is
 // remembered among the sources.
 func (s *shard) synEvicted(n *flowtable.SYNEntry[synDetails]) {
 	if s.t.Sources.Len() < s.t.Sources.Cap()/2 {
-		h := n.Key.Host()
-		s.sourceFromSYN(s.e.table.Secret.Host(&h), n)
+		h := n.Key.ClientKey()
+		s.sourceFromSYN(s.e.table.Secret.HashHost(&h), n)
 		return
 	}
 	s.count.sourcesEvicted++

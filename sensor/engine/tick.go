@@ -58,7 +58,7 @@ func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flo
 	wait := int64(idleOpen)
 	f.last = min(f.last, now) // a frame of it may have had any time
 	switch {
-	case f.has(lingering) && !f.conn.Over(): // the reset was not believed
+	case f.has(lingering) && !f.conn.Ended(): // the reset was not believed
 		f.flags &^= lingering
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
 			src.facts.Opened()
@@ -95,7 +95,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.locked(func() {
-			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 				if src.singleAttempt() || !src.takeChanged(all) {
 					return
 				}
@@ -126,7 +126,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.locked(func() {
-			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 				if src.singleAttempt() && src.takeChanged(all) {
 					d = s.sourceRecord(src, nil, *k, now)
 					e.progress.Add(1)
@@ -203,7 +203,7 @@ func (s *shard) closeAll(now int64, reason string) {
 		s.judgeExternal()
 	}
 	s.tickFindings(now)
-	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil {
 			s.closeFindings(src, hst, *k, now, reason)
 		}
@@ -213,7 +213,7 @@ func (s *shard) closeAll(now int64, reason string) {
 // judgeExternal publishes the verdicts on all sources: a file that holds no address of
 // ours must be about somebody.
 func (s *shard) judgeExternal() {
-	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		hst := s.hosts.at(src.host)
 		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
 			hst.Judge(&src.facts, src.facts.Last)
@@ -226,7 +226,7 @@ func (s *shard) judgeExternal() {
 
 // judgeAtEnd gives what is known only now its place in the verdicts.
 func (s *shard) judgeAtEnd(now int64) {
-	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.Host, src *source) {
+	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
 			hst.SetOneSided(s.e.hearsay())
 			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)

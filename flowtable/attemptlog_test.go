@@ -10,7 +10,7 @@ func TestAttempts(t *testing.T) {
 	var gone []uint32
 	l := newAttempts(64, 12345, func(a *Attempt) { gone = append(gone, a.ISN) })
 	secret := Secret{1, 2}
-	hash := func(k *Key) uint64 { h := k.Host(); return secret.Flow(secret.Host(&h), k) }
+	hash := func(k *Key) uint64 { h := k.ClientKey(); return secret.HashFlow(secret.HashHost(&h), k) }
 	for i := range uint32(1000) {
 		k := number(i % 200)
 		if a := l.Find(hash(&k), &k, i); a != nil {
@@ -72,10 +72,17 @@ func TestPrintIsAnotherHash(t *testing.T) {
 	seen := map[uint64]bool{}
 	for i := range uint32(10_000) {
 		k := number(i)
-		p := l.print(42, &k)
+		p := l.fingerprint(42, &k)
 		if seen[p] {
 			t.Fatalf("key %d has the print of another", i)
 		}
 		seen[p] = true
 	}
+}
+
+// newAttempts makes a log of n attempts, a power of two.
+func newAttempts(n int, secret uint64, expired func(a *Attempt)) *AttemptLog {
+	l := new(AttemptLog)
+	l.init(make([]uint32, indexSize(n, 4)), make([]Attempt, n), secret, expired)
+	return l
 }

@@ -11,7 +11,7 @@ const (
 	Unreachable                // ICMP
 )
 
-// Attempts is a log of connection attempts in the order of their time, with an index.
+// AttemptLog is a log of connection attempts in the order of their time, with an index.
 //
 // A first SYN is the one thing that anybody can send in any number, so it must cost
 // little: 32 bytes in a ring and a word in the index, written one after the other, instead of
@@ -24,7 +24,7 @@ const (
 //
 // An attempt is recognised by 64 bits of its flow's hash under a second secret and its
 // initial sequence number: a match of the index alone merges nothing.
-type Attempts struct {
+type AttemptLog struct {
 	index
 	ring       []Attempt
 	head, tail uint32 // positions; the ring holds [tail, head)
@@ -36,31 +36,24 @@ type Attempts struct {
 
 // Attempt is one (client, server, ports, initial sequence number).
 type Attempt struct {
-	print   uint64
-	Time    int64 // of the first SYN, nanoseconds
-	ISN     uint32
-	Source  Ref    // entry of the client among the sources
-	last    uint32 // of the latest SYN, in milliseconds since the first, and the hint in the upper byte
-	Gen     uint16 // of Source
-	SYNs    uint8  // how many SYNs, saturating
-	Outcome Outcome
+	fingerprint uint64
+	Time        int64 // of the first SYN, nanoseconds
+	ISN         uint32
+	Source      Ref    // entry of the client among the sources
+	last        uint32 // of the latest SYN, in milliseconds since the first, and the hint in the upper byte
+	Gen         uint16 // of Source
+	SYNs        uint8  // how many SYNs, saturating
+	Outcome     Outcome
 }
 
-func (l *Attempts) init(words []uint32, ring []Attempt, secret uint64, expired func(a *Attempt)) {
+func (l *AttemptLog) init(words []uint32, ring []Attempt, secret uint64, expired func(a *Attempt)) {
 	l.index, l.ring = newIndex(words, laps*len(ring)), ring
 	l.secret, l.expired = secret, expired
 }
 
-// newAttempts is a log of n attempts, a power of two.
-func newAttempts(n int, secret uint64, expired func(a *Attempt)) *Attempts {
-	l := new(Attempts)
-	l.init(make([]uint32, indexSize(n, 4)), make([]Attempt, n), secret, expired)
-	return l
-}
-
-// print is what recognises the flow of an attempt. Keys that collide in the first hash
+// fingerprint is what recognises the flow of an attempt. Keys that collide in the first hash
 // under every secret exist; the server's and the client's bytes go in here another way.
-func (l *Attempts) print(hash uint64, k *Key) uint64 {
+func (l *AttemptLog) fingerprint(hash uint64, k *Key) uint64 {
 	p := hash ^ l.secret
 	for _, half := range [4]uint64{le64(k.Client[:8]), le64(k.Client[8:]), le64(k.Server[:8]), le64(k.Server[8:])} {
 		p = mix(p^half, l.secret|1)
@@ -68,8 +61,8 @@ func (l *Attempts) print(hash uint64, k *Key) uint64 {
 	return mix(p^uint64(k.ClientPort)<<48^uint64(k.ServerPort)<<32^uint64(k.Scope), l.secret|1)
 }
 
-// Touch fetches what Find will look at.
-func (l *Attempts) Touch(hash uint64) uint32 {
+// Prefetch fetches what Find will look at.
+func (l *AttemptLog) Prefetch(hash uint64) uint32 {
 	if l.head == l.tail {
 		return 0
 	}
@@ -78,7 +71,7 @@ func (l *Attempts) Touch(hash uint64) uint32 {
 
 // Find is the latest attempt of this flow with this initial sequence number, or nil.
 // The pointer is good until the next Add.
-func (l *Attempts) Find(hash uint64, k *Key, isn uint32) *Attempt {
+func (l *AttemptLog) Find(hash uint64, k *Key, isn uint32) *Attempt {
 	if l.head == l.tail {
 		return nil
 	}
@@ -87,7 +80,7 @@ func (l *Attempts) Find(hash uint64, k *Key, isn uint32) *Attempt {
 		if w>>l.refs != t {
 			continue
 		}
-		if a := l.at(w); a != nil && a.ISN == isn && a.print == l.print(hash, k) {
+		if a := l.at(w); a != nil && a.ISN == isn && a.fingerprint == l.fingerprint(hash, k) {
 			return a
 		}
 	}
@@ -99,7 +92,7 @@ func (l *Attempts) Find(hash uint64, k *Key, isn uint32) *Attempt {
 const laps = 4
 
 // at is the attempt that a word refers to, nil if it is gone.
-func (l *Attempts) at(word uint32) *Attempt {
+func (l *AttemptLog) at(word uint32) *Attempt {
 	// How many attempts ago it was written; the latest has 1.
 	if age := l.ref(l.head - word); age == 0 || age > l.head-l.tail {
 		return nil
@@ -108,7 +101,7 @@ func (l *Attempts) at(word uint32) *Attempt {
 }
 
 // Add writes an attempt that Find did not find. src is its client's entry.
-func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen uint16) *Attempt {
+func (l *AttemptLog) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen uint16) *Attempt {
 	if l.head-l.tail == uint32(len(l.ring)) {
 		l.Evicted++
 		l.drop()
@@ -116,13 +109,13 @@ func (l *Attempts) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, gen 
 	word, _ := l.place(hash, l.head, l.head-l.tail)
 	*word = l.word(hash, l.ref(l.head))
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
-	*a = Attempt{print: l.print(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}
+	*a = Attempt{fingerprint: l.fingerprint(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}
 	l.head++
 	return a
 }
 
 // drop ends the oldest attempt.
-func (l *Attempts) drop() {
+func (l *AttemptLog) drop() {
 	a := &l.ring[l.tail&uint32(len(l.ring)-1)]
 	l.tail++
 	l.expired(a)
@@ -146,23 +139,23 @@ func (a *Attempt) Hint() uint8 { return uint8(a.last >> 24) }
 // SetHint gives the attempt a byte to keep.
 func (a *Attempt) SetHint(h uint8) { a.last = a.last&lastMask | uint32(h)<<24 }
 
-// Forget has Find pass the attempt by; in its time it ends like others.
-func (a *Attempt) Forget() { a.print = 0 }
+// Unindex has Find pass the attempt by; in its time it ends like others.
+func (a *Attempt) Unindex() { a.fingerprint = 0 }
 
 // Expire ends the attempts that began before the given time (nanoseconds).
-func (l *Attempts) Expire(before int64) {
+func (l *AttemptLog) Expire(before int64) {
 	for l.tail != l.head && l.ring[l.tail&uint32(len(l.ring)-1)].Time < before {
 		l.drop()
 	}
 }
 
-func (l *Attempts) memory() (used, limit uint64) {
+func (l *AttemptLog) memory() (used, limit uint64) {
 	const size = uint64(AttemptBytes)
 	return uint64(l.Len()) * size, uint64(l.Cap()) * size
 }
 
 // Len is how many attempts are remembered.
-func (l *Attempts) Len() int { return int(l.head - l.tail) }
+func (l *AttemptLog) Len() int { return int(l.head - l.tail) }
 
 // Cap is how many can be.
-func (l *Attempts) Cap() int { return len(l.ring) }
+func (l *AttemptLog) Cap() int { return len(l.ring) }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// memory remembers the bytes that were given last, over all connections of a Stream, so that a
+// history remembers the bytes that were given last, over all connections of a Stream, so that a
 // second copy of them can be compared. It is a ring of records; those of a half are
 // chained, newest first:
 //
@@ -21,7 +21,7 @@ import (
 //
 // Who waits with the second copy until 64 KiB of other bytes were given in the shard is not
 // found out. A receiver drops it all the same: by then it has acknowledged the first.
-type memory struct {
+type history struct {
 	ring *[memorySize]byte
 	end  uint32 // where the next record goes, without the one
 }
@@ -39,7 +39,7 @@ const (
 var le = binary.LittleEndian
 
 // keep remembers bytes that a half gives now.
-func (m *memory) keep(x *half, b []byte) {
+func (m *history) keep(x *half, b []byte) {
 	if m.ring == nil {
 		m.ring = new([memorySize]byte)
 	}
@@ -58,7 +58,7 @@ func (m *memory) keep(x *half, b []byte) {
 }
 
 // at is the record at a place, if it is still there and the half's.
-func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
+func (m *history) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
 	from := place - 1
 	if age := m.end - from; place == 0 || age == 0 || age > memorySize || from%memorySize > memorySize-recordHead-maxRecord {
 		return
@@ -71,13 +71,13 @@ func (m *memory) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok
 	return le.Uint32(r[:]), Seq(le.Uint32(r[8:])), r[recordHead : recordHead+n], true
 }
 
-// firstCopies compares a segment with what is known of the bytes it repeats: those that were given,
+// compareOverlap compares a segment with what is known of the bytes it repeats: those that were given,
 // and those that wait. differs tells whether there were any that are not the same. Which copy
 // counts is as in Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c): bytes that
 // the receiver has are not replaced; a segment that follows them is taken whole; of two that are
 // ahead of them the one that covers the other, and else the one that begins first. It returns the
 // segment's bytes as they count.
-func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
+func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	c := st.c
 	x := &c.half[s.Dir]
 	seq := s.Seq
@@ -90,7 +90,7 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	}
 	place := x.past
 	for range maxRecall {
-		before, from, first, ok := st.memory.at(place, x)
+		before, from, first, ok := st.history.at(place, x)
 		if !ok || len(b) == 0 {
 			break
 		}
@@ -105,7 +105,7 @@ func (st *Stream) firstCopies(s *Segment) (b []byte, differs bool) {
 	if c.held == 0 {
 		return b, differs
 	}
-	copied, sound := false, s.Doubt == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
+	copied, sound := false, s.DropRisk == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
 	received, end := st.received(s.Dir), s.end()
 	for i := c.held; i != 0; i = st.nodes[i].next {
 		n := &st.nodes[i]
@@ -163,7 +163,7 @@ func (st *Stream) received(d Dir) Seq {
 }
 
 // weak reports whether a segment that waits is one that its receiver may drop.
-func (n *node) weak(c *Conn) bool { return n.doubt != 0 || c.ahead(n.dir, n.ack, n.flags) }
+func (n *node) weak(c *Conn) bool { return n.dropRisk != 0 || c.ahead(n.dir, n.ack, n.flags) }
 
 // overlap is the part that two rows of bytes share, in each.
 func overlap(a Seq, x []byte, b Seq, y []byte) (inX, inY []byte) {
