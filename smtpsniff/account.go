@@ -5,13 +5,13 @@ import (
 	"encoding/base64"
 )
 
-// credential says what the next line after AUTH is.
-type credential uint8
+// authLine says what the next line after AUTH is.
+type authLine uint8
 
 const (
-	noName     credential = iota // nothing that holds a name, or it was there
-	plainName                    // identity NUL name NUL password (RFC 4616)
-	loginsName                   // the name alone; the password is the line after it
+	noName    authLine = iota // nothing that holds a name, or it was there
+	saslPlain                 // identity NUL name NUL password (RFC 4616)
+	saslLogin                 // the name alone; the password is the line after it
 )
 
 // maxCredential bounds what is looked at; addresses have 254 bytes at most.
@@ -20,13 +20,13 @@ const maxCredential = 512
 // auth is the argument of AUTH: a mechanism, and perhaps the first credential.
 func (l *Listener) auth(s *Session, rest []byte) {
 	p := &s.client
-	p.credential = noName
+	p.auth.next = noName
 	mechanism, first, _ := bytes.Cut(trim(rest), []byte(" "))
 	switch {
 	case equalFold(mechanism, "PLAIN"):
-		p.credential = plainName
+		p.auth.next = saslPlain
 	case equalFold(mechanism, "LOGIN"):
-		p.credential = loginsName
+		p.auth.next = saslLogin
 	}
 	if first = trim(first); len(first) > 0 {
 		l.account(s, first)
@@ -37,15 +37,15 @@ func (l *Listener) auth(s *Session, rest []byte) {
 // what else is in the line is kept.
 func (l *Listener) account(s *Session, line []byte) {
 	p := &s.client
-	what := p.credential
-	p.credential = noName
+	what := p.auth.next
+	p.auth.next = noName
 	if what == noName || l.Account == nil || len(line) > maxCredential {
 		return
 	}
-	room := &l.credential // it would be allocated, because Account gets it
+	room := &l.decodeBuf // it would be allocated, because Account gets it
 	n, err := base64.StdEncoding.Decode(room[:], line)
 	name := room[:n]
-	if what == plainName {
+	if what == saslPlain {
 		_, after, ok := bytes.Cut(name, []byte{0})
 		name, _, _ = bytes.Cut(after, []byte{0})
 		if !ok {

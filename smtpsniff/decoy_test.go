@@ -36,7 +36,7 @@ func TestDecoys(t *testing.T) {
 					continue // then it is a chunk, or the credentials may be what comes next
 				}
 				for _, cut := range []int{1, 3, 17, 1000} {
-					var h hearing
+					var h recorder
 					h.s = h.l.New(false, false)
 					feed := func(side Side, text string) {
 						for text != "" {
@@ -86,18 +86,18 @@ func TestTLSStays(t *testing.T) {
 	}
 	for _, starttls := range []bool{false, true} {
 		for _, end := range []string{"", record(0x15, 2), record(0x15, 2) + "421 4.4.2 timeout\r\n", "454 4.3.0 handshake failed\r\n"} {
-			h := said("S: 220 mx", "C: EHLO a", "S: 250 mx")
+			h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 			if starttls {
 				h.feed(Client, []byte("STARTTLS\r\n"))
 				h.feed(Server, []byte("220 go\r\n"))
 			} else {
-				h = &hearing{}
+				h = &recorder{}
 				h.s = h.l.New(false, false)
 			}
 			h.feed(Client, []byte(record(0x16, 300)))
 			h.feed(Server, []byte(record(0x16, 900)))
-			if held := h.s.client.held; held != nil || h.s.client.mode != encrypted || !strings.Contains(h.said.String(), "encrypted\n") {
-				t.Errorf("starttls %v: %d bytes are held when the server speaks TLS, mode %d, %s", starttls, len(held), h.s.client.mode, h.said.String())
+			if held := h.s.client.held.bytes; held != nil || h.s.client.mode != encrypted || !strings.Contains(h.log.String(), "encrypted\n") {
+				t.Errorf("starttls %v: %d bytes are held when the server speaks TLS, mode %d, %s", starttls, len(held), h.s.client.mode, h.log.String())
 			}
 			h.feed(Client, []byte(record(0x17, 700)))
 			h.feed(Server, []byte(record(0x17, 200)+end))

@@ -94,18 +94,18 @@ func dialogues(t testing.TB) (list []*dialogue) {
 	return list
 }
 
-// overhear plays steps to a listener and writes down what it heard.
-func overhear(midstream bool, steps []step) string {
-	return overhearSession(midstream, steps, new(*Session))
+// listen plays steps to a listener and writes down what it heard.
+func listen(midstream bool, steps []step) string {
+	return listenSession(midstream, steps, new(*Session))
 }
 
-// overhearSession also gives the session, which is good until another one begins.
-func overhearSession(midstream bool, steps []step, session **Session) string {
+// listenSession also gives the session, which is good until another one begins.
+func listenSession(midstream bool, steps []step, session **Session) string {
 	alone := true
 	for _, st := range steps {
 		alone = alone && st.side == Client
 	}
-	return overheard(midstream, alone, session, func(h *hearing) {
+	return listenWith(midstream, alone, session, func(h *recorder) {
 		for _, st := range steps {
 			if st.gap > 0 {
 				h.gap(st.side, st.gap)
@@ -116,55 +116,55 @@ func overhearSession(midstream bool, steps []step, session **Session) string {
 	})
 }
 
-// hearing is a listener in a test, with what it says.
-type hearing struct {
-	l    Listener
-	s    *Session
-	said strings.Builder
+// recorder is a listener in a test, with what it says.
+type recorder struct {
+	l   Listener
+	s   *Session
+	log strings.Builder
 }
 
-func (h *hearing) feed(side Side, b []byte) { h.l.Feed(h.s, side, b); h.note() }
-func (h *hearing) gap(side Side, n int)     { h.l.Gap(h.s, side, n); h.note() }
+func (h *recorder) feed(side Side, b []byte) { h.l.Feed(h.s, side, b); h.record() }
+func (h *recorder) gap(side Side, n int)     { h.l.Gap(h.s, side, n); h.record() }
 
-func (h *hearing) note() {
+func (h *recorder) record() {
 	for _, e := range h.l.Events {
 		switch e.Kind {
-		case HeloSaid, MailSaid, RcptSaid:
-			fmt.Fprintf(&h.said, "%s %q\n", [...]string{HeloSaid: "helo", MailSaid: "mail", RcptSaid: "rcpt"}[e.Kind], e.Text)
-		case Replied:
-			fmt.Fprintf(&h.said, "reply %s %d", e.Phase, e.Code)
+		case HeloCommand, MailCommand, RcptCommand:
+			fmt.Fprintf(&h.log, "%s %q\n", [...]string{HeloCommand: "helo", MailCommand: "mail", RcptCommand: "rcpt"}[e.Kind], e.Text)
+		case Reply:
+			fmt.Fprintf(&h.log, "reply %s %d", e.Phase, e.Code)
 			if e.Enhanced != (Enhanced{}) {
-				fmt.Fprintf(&h.said, " %d.%d.%d", e.Enhanced.Class, e.Enhanced.Subject, e.Enhanced.Detail)
+				fmt.Fprintf(&h.log, " %d.%d.%d", e.Enhanced.Class, e.Enhanced.Subject, e.Enhanced.Detail)
 			}
-			fmt.Fprintf(&h.said, " %q\n", e.Text)
-		case Accepted:
-			h.said.WriteString("message\n")
-		case Encrypted:
-			h.said.WriteString("encrypted\n")
-		case Foreign:
-			h.said.WriteString("foreign\n")
+			fmt.Fprintf(&h.log, " %q\n", e.Text)
+		case MessageAccepted:
+			h.log.WriteString("message\n")
+		case TLSStarted:
+			h.log.WriteString("encrypted\n")
+		case NotSMTPFound:
+			h.log.WriteString("foreign\n")
 		}
 	}
 }
 
-// overheard has play speak to a listener and writes down what that heard.
-func overheard(midstream, alone bool, session **Session, play func(h *hearing)) string {
-	var h hearing
+// listenWith has play speak to a listener and writes down what that heard.
+func listenWith(midstream, alone bool, session **Session, play func(h *recorder)) string {
+	var h recorder
 	h.s = h.l.New(midstream, alone)
 	*session = h.s
 	play(&h)
 	for _, side := range []Side{Client, Server} {
 		h.l.End(h.s, side)
-		h.note()
+		h.record()
 	}
 	h.l.Finish(h.s)
-	h.note()
+	h.record()
 	sum := summary(&h.l, h.s)
 	kept := *h.s
 	kept.text = bytes.Clone(kept.text)
 	*session = &kept
 	h.l.Free(h.s)
-	return h.said.String() + sum
+	return h.log.String() + sum
 }
 
 func summary(l *Listener, s *Session) string {
@@ -192,7 +192,7 @@ func summary(l *Listener, s *Session) string {
 
 func TestDialogues(t *testing.T) {
 	for _, d := range dialogues(t) {
-		got := overhear(d.midstream, d.steps)
+		got := listen(d.midstream, d.steps)
 		if *update {
 			if err := os.WriteFile("testdata/dialogues/"+d.name+".txt", []byte(d.text+"---\n"+got), 0o644); err != nil {
 				t.Fatal(err)
@@ -243,7 +243,7 @@ func TestDialoguesAtEveryCut(t *testing.T) {
 		whole := joined(d.steps)
 		// Cuts of a long dialogue fall into its messages and into TLS: not all are tried.
 		every := max(1, d.size()*d.size()/10_000_000)
-		want := overhear(d.midstream, whole)
+		want := listen(d.midstream, whole)
 		var bytes []step
 		for i, s := range whole {
 			for cut := 1; cut < len(s.data); cut++ {
@@ -253,7 +253,7 @@ func TestDialoguesAtEveryCut(t *testing.T) {
 				steps := append([]step{}, whole[:i]...)
 				steps = append(steps, step{side: s.side, data: s.data[:cut]}, step{side: s.side, data: s.data[cut:]})
 				steps = append(steps, whole[i+1:]...)
-				if got := overhear(d.midstream, steps); got != want {
+				if got := listen(d.midstream, steps); got != want {
 					t.Errorf("%s cut at byte %d of %.40q:\n%s", d.name, cut, s.data, diff(got, want))
 					break
 				}
@@ -266,7 +266,7 @@ func TestDialoguesAtEveryCut(t *testing.T) {
 				bytes = append(bytes, step{side: s.side, data: s.data[j : j+1]})
 			}
 		}
-		if got := overhear(d.midstream, bytes); got != want {
+		if got := listen(d.midstream, bytes); got != want {
 			t.Errorf("%s byte by byte:\n%s", d.name, diff(got, want))
 		}
 	}
@@ -293,7 +293,7 @@ func TestDialoguesWithEveryLineLost(t *testing.T) {
 	lost := 0
 	for _, d := range allDialogues(t) {
 		var s *Session
-		said := overhearSession(d.midstream, d.steps, &s)
+		said := listenSession(d.midstream, d.steps, &s)
 		messages := s.Messages
 		steps := lines(d.steps)
 		for i, one := range steps {
@@ -303,7 +303,7 @@ func TestDialoguesWithEveryLineLost(t *testing.T) {
 			lost++
 			less := append([]step{}, steps...)
 			less[i] = step{side: one.side, gap: len(one.data)}
-			got := overhearSession(d.midstream, less, &s)
+			got := listenSession(d.midstream, less, &s)
 			doubtful := s.Flags&Ambiguous != 0
 			if s.Messages > messages && !doubtful {
 				t.Errorf("%s without %q: %d messages, there are %d", d.name, one.data, s.Messages, messages)

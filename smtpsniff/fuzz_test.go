@@ -8,16 +8,16 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// heardAlike plays steps uncut and as a network may bring them, and fails where that makes a
+// checkSegmentation plays steps uncut and as a network may bring them, and fails where that makes a
 // difference, or where a bound does not hold.
-func heardAlike(t *testing.T, midstream bool, steps []step, seed uint64) {
+func checkSegmentation(t *testing.T, midstream bool, steps []step, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	steps = joined(steps)
 	if len(steps) == 0 {
 		return
 	}
 	var s *Session
-	want := overhearSession(midstream, steps, &s)
+	want := listenSession(midstream, steps, &s)
 	if len(s.text) > maxText || int(s.nsenders) > maxSenders || s.Messages > s.Commands+s.Replies {
 		t.Fatalf("%d bytes of text, %d senders, %d messages in %d commands and %d replies", len(s.text), s.nsenders, s.Messages, s.Commands, s.Replies)
 	}
@@ -65,7 +65,7 @@ func FuzzClient(f *testing.F) {
 					steps = append(steps, step{side: Server, data: "250 ok\r\n"})
 				}
 			}
-			heardAlike(t, seed&4 != 0, steps, seed)
+			checkSegmentation(t, seed&4 != 0, steps, seed)
 			return len(said)
 		})
 	})
@@ -90,7 +90,7 @@ func FuzzServer(f *testing.F) {
 					n++
 				}
 			}
-			heardAlike(t, seed&4 != 0, steps, seed)
+			checkSegmentation(t, seed&4 != 0, steps, seed)
 			return len(said)
 		})
 	})

@@ -29,14 +29,14 @@ func within(t *testing.T, limit time.Duration, what func() string, f func()) {
 func checkWaiting(s *Session) error {
 	p := &s.client
 	want := map[mode]string{waitData: "DATA", waitTLS: "STARTTLS", waitChunk: "BDAT"}[p.mode]
-	if want == "" || p.oneSided || p.mode == waitChunk && p.rejected { // that waits for one that no command explains
+	if want == "" || p.seen.oneSided || p.mode == waitChunk && p.chunk.rejected { // that waits for one that no command explains
 		return nil
 	}
-	switch v := p.queue.last(); {
+	switch v := p.pending.last(); {
 	case p.mode == waitData && v == DATA, p.mode == waitTLS && v == STARTTLS, p.mode == waitChunk && (v == BDAT || v == bdatLast):
 		return nil
 	}
-	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want, p.queue.runs[:p.queue.n])
+	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want, p.pending.runs[:p.pending.n])
 }
 
 // With any number of commands in the queue before it, a command whose reply decides what follows is
@@ -50,7 +50,7 @@ func TestQueueAtEveryLevel(t *testing.T) {
 					for _, reply := range []string{"220 a", "221 a", "235 a", "250 a", "250-a\r\n250 b", "334 a", "354 a", "421 a", "451 a", "500 a", "502 a", "503 a", "554 a"} {
 						for _, next := range []string{"", "x\r\n", "x\r\n.\r\n", "NOOP\r\n", "QUIT\r\n"} {
 							now = fmt.Sprintf("%d commands, %s, %d bytes lost, %q, %q", level, command, lost, next, reply)
-							h := said("S: 220 mx", "C: EHLO a", "S: 250 mx")
+							h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 							for i := range level {
 								h.feed(Client, []byte([]string{"NOOP\r\n", "RSET\r\n"}[i%2]))
 							}
@@ -82,7 +82,7 @@ func TestQueueAtEveryLevel(t *testing.T) {
 // A command is decoded behind a queue that was full, whatever waits for the reply that came last.
 func TestFullQueueEmpties(t *testing.T) {
 	for _, command := range []string{"DATA", "STARTTLS", "AUTH LOGIN"} {
-		h := said("S: 220 mx", "C: EHLO a", "S: 250 mx")
+		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 		for i := range 3 * maxRuns {
 			h.feed(Client, []byte([]string{"NOOP\r\n", "RSET\r\n"}[i%2]))
 		}
@@ -101,7 +101,7 @@ func TestFullQueueEmpties(t *testing.T) {
 
 // An LMTP message costs no more for the recipients of the message before it.
 func TestRecipientsOfTheMessageBefore(t *testing.T) {
-	h := said("S: 220 mx", "C: LHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok")
+	h := play("S: 220 mx", "C: LHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok")
 	for range 1000 {
 		h.feed(Client, []byte("RCPT TO:<b@b.example>\r\n"))
 		h.feed(Server, []byte("250 ok\r\n"))
@@ -110,7 +110,7 @@ func TestRecipientsOfTheMessageBefore(t *testing.T) {
 		h.feed(Client, []byte("DATA\r\n"))
 		h.feed(Server, []byte("354 go\r\n"))
 		h.feed(Client, []byte("x\r\n.\r\n"))
-		if got := h.s.client.queue.all; got != waiting {
+		if got := h.s.client.pending.total; got != waiting {
 			t.Errorf("%d replies are awaited, want %d", got, waiting)
 		}
 		for range waiting {
@@ -140,7 +140,7 @@ func TestRandomPrograms(t *testing.T) {
 		for seed = range uint64(programs) {
 			rng := rand.New(rand.NewPCG(seed, 5))
 			program = program[:0]
-			var h hearing
+			var h recorder
 			h.s = h.l.New(rng.IntN(8) == 0, rng.IntN(8) == 0)
 			some := func(words []string, most int) []byte {
 				var b strings.Builder
@@ -179,11 +179,11 @@ func TestRandomPrograms(t *testing.T) {
 			h.l.Finish(h.s)
 			h.l.Free(h.s)
 			seen := map[*byte]bool{}
-			if h.l.Bytes() != cap(h.l.lent) || h.l.holders != (holders{}) {
+			if h.l.Bytes() != cap(h.l.lentLine) || h.l.holders != (holders{}) {
 				t.Errorf("seed %d: %d bytes are in use when all is over\n%q", seed, h.l.Bytes(), program)
 				return
 			}
-			for _, b := range slices.Concat(h.l.memory.free[:]...) {
+			for _, b := range slices.Concat(h.l.blocks.free[:]...) {
 				if p := &b[:1][0]; seen[p] {
 					t.Errorf("seed %d: a buffer was given back twice\n%q", seed, program)
 					return

@@ -7,7 +7,7 @@ import (
 
 // A chunk with an odd size may be longer than what is held back for the reply.
 func TestLongLenientChunk(t *testing.T) {
-	h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok", "C: RCPT TO:<b@b.example>", "S: 250 ok", "C: BDAT +20000 LAST")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok", "C: RCPT TO:<b@b.example>", "S: 250 ok", "C: BDAT +20000 LAST")
 	body := strings.Repeat("MAIL FROM:<x@evil.example>\r\n", 1000)[:20000]
 	h.feed(Client, []byte(body[:9000]))
 	h.feed(Client, []byte(body[9000:]+"NOOP\r\n"))
@@ -19,7 +19,7 @@ func TestLongLenientChunk(t *testing.T) {
 
 // What follows missing bytes behind such a BDAT is not joined to what came before them.
 func TestHeldChunkIsNotJoined(t *testing.T) {
-	h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: BDAT +3 LAST")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: BDAT +3 LAST")
 	h.feed(Client, []byte("MAIL FROM:<a@a"))
 	h.gap(Client, 9)
 	h.feed(Client, []byte("b.example>\r\n"))
@@ -29,7 +29,7 @@ func TestHeldChunkIsNotJoined(t *testing.T) {
 
 // Where the server is not heard, such a BDAT is none.
 func TestLenientChunkAlone(t *testing.T) {
-	h := &hearing{}
+	h := &recorder{}
 	h.s = h.l.New(false, true)
 	h.feed(Client, []byte("EHLO a\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nBDAT +6 LAST\r\nNOOP\r\n"))
 	h.l.Finish(h.s)
@@ -40,21 +40,21 @@ func TestLenientChunkAlone(t *testing.T) {
 
 // Recipients of LMTP count anew with each MAIL.
 func TestLMTPCountsAnew(t *testing.T) {
-	h := said("S: 220 mx", "C: LHLO a", "S: 250 mx")
+	h := play("S: 220 mx", "C: LHLO a", "S: 250 mx")
 	for _, recipients := range []int{3, 1} {
 		h.feed(Client, []byte("MAIL FROM:<a@a.example>\r\n"+strings.Repeat("RCPT TO:<b@b.example>\r\n", recipients)+"DATA\r\n"))
 		h.feed(Server, []byte(strings.Repeat("250 ok\r\n", 1+recipients)+"354 go\r\n"))
 		h.feed(Client, []byte("x\r\n.\r\n"))
 		h.feed(Server, []byte(strings.Repeat("250 taken\r\n", recipients)))
 	}
-	if h.s.Messages != 2 || h.s.client.queue.all != 0 {
-		t.Errorf("%d messages, %d commands wait", h.s.Messages, h.s.client.queue.all)
+	if h.s.Messages != 2 || h.s.client.pending.total != 0 {
+		t.Errorf("%d messages, %d commands wait", h.s.Messages, h.s.client.pending.total)
 	}
 }
 
 // A refusal of DATA was lost, and bytes of the client: what is seen to be a command is one.
 func TestCommandsBehindLostRefusal(t *testing.T) {
-	h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
 	h.gap(Client, 6)
 	h.feed(Client, []byte("MAIL FROM:<a@a.example>\r\n"))
 	h.gap(Server, 40)
@@ -67,7 +67,7 @@ func TestCommandsBehindLostRefusal(t *testing.T) {
 // A client that does not wait, and whose DATA is refused when more of its message was sent than is held back: its
 // end is no end of a message.
 func TestLongMessageRefusedAhead(t *testing.T) {
-	h := said("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
 	h.feed(Client, []byte(strings.Repeat("a line of the message here, 32 \r\n", maxHeld/32+1)[:maxHeld])) // to the byte
 	h.feed(Client, []byte("\r\n"))
 	h.feed(Server, []byte("503 no\r\n"))

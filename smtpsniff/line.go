@@ -2,9 +2,9 @@ package smtpsniff
 
 import "bytes"
 
-// liner cuts a side's bytes into lines. A line that is whole in what it is given is not
+// lineReader cuts a side's bytes into lines. A line that is whole in what it is given is not
 // copied; only the beginning of one that continues later is.
-type liner struct {
+type lineReader struct {
 	buf  []byte // beginning of a line; nil when there is none
 	long bool   // its middle was left out
 	lost bool   // bytes were lost: only what surely is a command or a reply is believed
@@ -12,7 +12,7 @@ type liner struct {
 
 // next cuts a line off b. The line is without its end, and valid until the next call;
 // bare tells that it ended with LF alone. ok is false when b holds no end of a line: all of it was taken.
-func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {
+func (n *lineReader) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
 		n.append(l, b)
@@ -22,8 +22,8 @@ func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok b
 	if n.buf != nil || len(line) > maxLine {
 		n.append(l, line)
 		line, long = n.buf, n.long
-		l.giveBack(&l.lent)
-		l.lent, n.buf, n.long = n.buf, nil, false
+		l.giveBack(&l.lentLine)
+		l.lentLine, n.buf, n.long = n.buf, nil, false
 	}
 	bare = true
 	if k := len(line) - 1; k >= 0 && line[k] == '\r' {
@@ -34,15 +34,15 @@ func (n *liner) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok b
 
 // append adds to the beginning of a line and keeps its first and its last 512 bytes: the
 // verb stands at the front, the domain of an address near the end.
-func (n *liner) append(l *Listener, b []byte) {
+func (n *lineReader) append(l *Listener, b []byte) {
 	const half = maxLine / 2
 	if len(n.buf)+len(b) <= maxLine && !n.long {
-		n.buf = l.memory.append(n.buf, b)
+		n.buf = l.blocks.append(n.buf, b)
 		return
 	}
 	if !n.long {
 		k := min(len(b), maxLine-len(n.buf))
-		n.buf = l.memory.append(n.buf, b[:k])
+		n.buf = l.blocks.append(n.buf, b[:k])
 		b = b[k:]
 		n.long = true
 	}
@@ -56,7 +56,7 @@ func (n *liner) append(l *Listener, b []byte) {
 }
 
 // lose forgets the beginning of a line because bytes are missing.
-func (n *liner) lose(l *Listener) {
+func (n *lineReader) lose(l *Listener) {
 	l.giveBack(&n.buf)
 	n.long, n.lost = false, true
 }

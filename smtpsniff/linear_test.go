@@ -27,16 +27,16 @@ var families = []struct {
 	{"replies to nothing", repeatedly(Server, strings.Repeat("250 ok\r\n", 8)), 0},
 	{"BDAT 1", repeatedly(Client, strings.Repeat("BDAT 1\r\nx", 7)), 0},
 	{"AUTH again and again", repeatedly(Client, strings.Repeat("AUTH LOGIN\r\nAAAA\r\n", 3)), 0},
-	{"a message of dots", inMessage(strings.Repeat("\r\n..\n.x\r", 8)), 0},
-	{"a message of loose ends", inMessage(strings.Repeat("\n.\r\nxx", 10)), 0},
-	{"a message of line feeds", inMessage(strings.Repeat("\n", 64)), 0},
+	{"a message of dots", withinMessage(strings.Repeat("\r\n..\n.x\r", 8)), 0},
+	{"a message of loose ends", withinMessage(strings.Repeat("\n.\r\nxx", 10)), 0},
+	{"a message of line feeds", withinMessage(strings.Repeat("\n", 64)), 0},
 	{"a message held back behind DATA", func(l *Listener, s *Session, n int) {
 		l.Feed(s, Server, []byte("220 mx\r\n"))
 		l.Feed(s, Client, []byte("DATA\r\n"))
 		repeatedly(Client, strings.Repeat("MAIL FROM:<>\r\n.\r\n", 4))(l, s, n)
 	}, 0},
 	{"loose ends, each answered", func(l *Listener, s *Session, n int) {
-		inMessage("x")(l, s, 1)
+		withinMessage("x")(l, s, 1)
 		for range n {
 			l.Feed(s, Client, looseThenMail)
 			l.Feed(s, Server, fiveReplies)
@@ -66,8 +66,8 @@ func repeatedly(side Side, text string) func(*Listener, *Session, int) {
 	}
 }
 
-// inMessage is text in a message that the server asked for.
-func inMessage(text string) func(*Listener, *Session, int) {
+// withinMessage is text in a message that the server asked for.
+func withinMessage(text string) func(*Listener, *Session, int) {
 	return func(l *Listener, s *Session, n int) {
 		l.Feed(s, Server, []byte("220 mx\r\n"))
 		l.Feed(s, Client, []byte("DATA\r\n"))
@@ -152,8 +152,8 @@ func TestConstantMemory(t *testing.T) {
 		if per := testing.AllocsPerRun(3, func() { f.play(&l, s, 2000) }); per > 20 {
 			t.Errorf("%s: %.0f allocations for 2000 calls", f.name, per)
 		}
-		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || l.Bytes() > sessionBytes+4*maxHeld || l.memory.spare > leastSpare {
-			t.Errorf("%s: %d bytes of text, %d of blocks, %d free", f.name, cap(s.text), l.memory.bytes, l.memory.spare)
+		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || l.Bytes() > sessionBytes+4*maxHeld || l.blocks.spare > leastSpare {
+			t.Errorf("%s: %d bytes of text, %d of blocks, %d free", f.name, cap(s.text), l.blocks.bytes, l.blocks.spare)
 		}
 	}
 }

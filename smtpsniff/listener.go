@@ -1,7 +1,5 @@
 package smtpsniff
 
-import "bytes"
-
 // Listener follows sessions; it owns the memory that they share. The zero value is
 // ready. It is not safe for concurrent use: have one per shard.
 type Listener struct {
@@ -26,21 +24,21 @@ type Listener struct {
 	// empty if it cites none. Nil finds none.
 	ListName func(text []byte) string
 
-	credential [maxCredential]byte // empty between calls
-	plain      [maxCredential]byte // empty between calls, but for texts of servers
-	out        []byte              // the text that was shown last
-	texts      []byte              // of the events
-	sessions   []*Session          // free ones
-	live       int                 // sessions in use
-	memory     blocks
-	lent       []byte // the line in hand, if it was put together in a block
-	holders    holders
+	decodeBuf [maxCredential]byte // empty between calls
+	plainBuf  [maxCredential]byte // empty between calls, but for texts of servers
+	redacted  []byte              // the text that was shown last
+	eventText []byte              // of the events
+	sessions  []*Session          // free ones
+	live      int                 // sessions in use
+	blocks    blockPool
+	lentLine  []byte // the line in hand, if it was put together in a block
+	holders   holders
 }
 
 // LastReply is the text of a session's last reply, as far as it may be shown. It is borrowed until
 // the next call.
 func (l *Listener) LastReply(s *Session) []byte {
-	return l.shown(s, s.server.text[:s.lastLen], s.server.answered)
+	return l.redact(s, s.server.text[:s.lastLen], s.server.answered)
 }
 
 // New begins a session. midstream says that its beginning was not seen, alone that
@@ -55,20 +53,20 @@ func (l *Listener) New(midstream, oneSided bool) *Session {
 		s = new(Session)
 	}
 	l.live++
-	s.client.oneSided = oneSided
+	s.client.seen.oneSided = oneSided
 	if midstream {
 		s.Flags |= Midstream
 		s.client.line.lost, s.server.line.lost = true, true
 	} else {
-		s.client.queue.push(connect)
+		s.client.pending.push(connect)
 	}
 	return s
 }
 
 // Free takes back a session that nobody will use any more.
 func (l *Listener) Free(s *Session) {
-	l.leave(s)
-	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held, &s.client.other, &s.text} {
+	l.removeHolder(s)
+	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held.bytes, &s.client.alt.bytes, &s.text} {
 		l.giveBack(b)
 	}
 	l.live--
@@ -83,43 +81,22 @@ func (l *Listener) Free(s *Session) {
 
 // Feed takes in the next bytes of a side.
 func (l *Listener) Feed(s *Session, side Side, b []byte) {
-	l.begin()
+	l.clearEvents()
 	if len(b) == 0 {
 		return
 	}
 	if side == Server {
 		l.serverSeen(s)
-		l.server(s, b)
+		l.parseServer(s, b)
 	} else {
 		l.feedClient(s, b)
 	}
-	l.note(s)
-}
-
-// feedClient takes in the next bytes of the client.
-func (l *Listener) feedClient(s *Session, b []byte) {
-	l.endCut(s)
-	s.client.again, s.client.guessed = 0, false // it goes on by what the server said so far
-	if p := &s.client; p.otherSince > 0 && p.queue.all == 0 {
-		p.otherSince = 0
-		l.giveBack(&p.other) // the usual reading explains all of it
-	}
-	if p := &s.client; p.lenientEnd && p.mode == commands && p.queue.all == 0 && p.line.buf == nil {
-		p.dropLenientEnd(l) // it does so here, too: a server that ended the message there has more replies
-	}
-	if !s.client.heard {
-		s.client.heard = true
-		if s.Flags&Midstream == 0 && s.server.heard == 0 {
-			s.client.early = true
-		}
-	}
-	s.client.together = false
-	l.client(s, b)
+	l.updateHolder(s)
 }
 
 // Gap tells that n bytes of a side were not seen.
 func (l *Listener) Gap(s *Session, side Side, n int) {
-	l.begin()
+	l.clearEvents()
 	if n <= 0 {
 		return
 	}
@@ -131,86 +108,54 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 		l.flag(s, GapClient)
 		l.clientGap(s, n)
 	}
-	l.note(s)
-}
-
-// serverGap is bytes of the server that were not seen.
-func (l *Listener) serverGap(s *Session, n int) {
-	r, p := &s.server, &s.client
-	l.cutReply(s)
-	l.giveBack(&p.other)
-	r.paused = r.gap && r.paused || p.mode == waitData && len(p.held) == 0 && !p.lossy
-	r.gap, r.several, r.tls.lost = true, false, true
-	if p.mode == waitChunk && p.strict {
-		l.releaseChunk(s) // what decides may be lost
-	}
-	r.open = p.queue.all
-	if p.unsettled { // commands, perhaps
-		r.open += uint32(bytes.Count(p.held, []byte{'\n'}))
-	}
-	r.lost += uint64(n)
-	r.line.lose(l)
-	r.start.n = 0
-}
-
-// serverSeen notes that there is a server to be heard. It may still have to answer messages that were
-// counted because nobody would confirm them.
-func (l *Listener) serverSeen(s *Session) {
-	p := &s.client
-	if !p.oneSided {
-		return
-	}
-	p.oneSided, p.again = false, s.Messages
-	if p.again > 0 {
-		l.flag(s, Ambiguous)
-	}
+	l.updateHolder(s)
 }
 
 // MarkAmbiguous tells that the server may have got other bytes of the client than were fed: then what it asks for
 // counts.
-func (l *Listener) MarkAmbiguous(s *Session) { s.client.ambiguous = true }
+func (l *Listener) MarkAmbiguous(s *Session) { s.client.seen.ambiguous = true }
 
 // End tells that a side will send no more, or that nobody will listen any more.
 func (l *Listener) End(s *Session, side Side) {
-	l.begin()
+	l.clearEvents()
 	if side == Client {
 		l.clientEnd(s)
-		l.note(s)
+		l.updateHolder(s)
 	}
 }
 
 // Finish settles what is still open when a session is over.
 func (l *Listener) Finish(s *Session) {
-	l.begin()
-	if s.server.heard == 0 && !s.client.oneSided {
+	l.clearEvents()
+	if s.server.lines == 0 && !s.client.seen.oneSided {
 		// The server took part in the handshake and never said a word.
-		s.client.oneSided = true
+		s.client.seen.oneSided = true
 		if s.client.mode == waitData {
-			l.releaseMessage(s)
+			l.rereadAsMessage(s)
 		}
 		if s.server.gap && s.Messages > 0 {
 			l.flag(s, Ambiguous) // it spoke, and what it said was not seen
 		}
 	}
-	if s.client.mode == waitChunk && s.client.strict {
-		l.releaseChunk(s)
+	if s.client.mode == waitChunk && s.client.chunk.strict {
+		l.rereadAsChunk(s)
 	}
 	l.clientEnd(s)
 	if s.Encryption != Plain {
-		l.isTLS(s) // nobody said otherwise
+		l.confirmTLS(s) // nobody said otherwise
 	}
-	if !s.client.heard && s.taken() {
+	if !s.client.seen.client && s.mayHaveAccepted() {
 		l.flag(s, Ambiguous)
 	}
-	if p := &s.client; s.Encryption == Plain && p.odd > 0 && p.odd == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
+	if p := &s.client; s.Encryption == Plain && p.seen.unknownLines > 0 && p.seen.unknownLines == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
 		l.flag(s, NotSMTP)
-		l.emit(Foreign, NoPhase, nil)
+		l.emit(NotSMTPFound, NoPhase, nil)
 	}
 }
 
-// taken reports whether a server whose client was not heard may have taken messages in
+// mayHaveAccepted reports whether a server whose client was not heard may have taken messages in
 // chunks: it said yes to more than a greeting, a sender and a recipient, and never asked for data.
-func (s *Session) taken() bool {
+func (s *Session) mayHaveAccepted() bool {
 	yes := uint16(0)
 	for _, c := range s.codes {
 		switch c.Code {
@@ -241,12 +186,12 @@ func (l *Listener) emit(k Kind, p Phase, text []byte) *Event {
 	l.Events = append(l.Events, Event{}) // filled in where it stays: one made elsewhere would wait to be copied
 	e := &l.Events[len(l.Events)-1]
 	e.Kind, e.Phase = k, p
-	if n := len(l.texts); len(text) > 0 {
-		l.texts = append(l.texts, text...)
-		e.Text = l.texts[n:]
+	if n := len(l.eventText); len(text) > 0 {
+		l.eventText = append(l.eventText, text...)
+		e.Text = l.eventText[n:]
 	}
 	return e
 }
 
-// begin forgets the events of the call before.
-func (l *Listener) begin() { l.Events, l.texts = l.Events[:0], l.texts[:0] }
+// clearEvents forgets the events of the call before.
+func (l *Listener) clearEvents() { l.Events, l.eventText = l.Events[:0], l.eventText[:0] }

@@ -23,7 +23,7 @@ func TestMessageIsCountedOnce(t *testing.T) {
 			{Client, "MAIL FROM:<a@a.example>\r\nRCPT TO:<nobody@b.example>\r\nDATA\r\n", 0}, {Server, "", 60},
 			{Client, "RSET\r\n" + dialogue[8:], 0}, {Server, replies, 0}}, 1},
 	} {
-		h := hearing{}
+		h := recorder{}
 		h.s = h.l.New(false, c.alone)
 		for _, st := range c.steps {
 			if st.gap > 0 {
@@ -41,7 +41,7 @@ func TestMessageIsCountedOnce(t *testing.T) {
 
 // What follows missing bytes is not joined to what came before them.
 func TestHeldBytesAreNotJoined(t *testing.T) {
-	h := hearing{}
+	h := recorder{}
 	h.s = h.l.New(false, false)
 	h.feed(Server, []byte("220 mx\r\n"))
 	h.feed(Client, []byte("EHLO a\r\n"))
@@ -55,7 +55,7 @@ func TestHeldBytesAreNotJoined(t *testing.T) {
 
 // A client that does not wait for the reply to DATA, and whose message is longer than what is held back.
 func TestLongMessageAhead(t *testing.T) {
-	h := hearing{}
+	h := recorder{}
 	h.s = h.l.New(false, false)
 	h.feed(Server, []byte("220 mx\r\n"))
 	h.feed(Client, []byte("EHLO a\r\n"))

@@ -10,8 +10,8 @@ import (
 // blocks of 64 bytes to 8 KiB that belong to the listener, which counts them: who follows many
 // dialogues looks at Bytes before each Feed, and has GiveUp make room.
 
-// blocks are the bytes that the sessions of a listener share.
-type blocks struct {
+// blockPool are the bytes that the sessions of a listener share.
+type blockPool struct {
 	free  [blockSizes][][]byte // by size
 	bytes int                  // of blocks in use
 	spare int                  // of free ones
@@ -28,7 +28,7 @@ const (
 // class is the index of the smallest blocks of n bytes or more; n is at most 8192.
 func class(n int) int { return max(bits.Len(uint(max(n, 1)-1)), smallest) - smallest }
 
-func (m *blocks) get(n int) []byte {
+func (m *blockPool) get(n int) []byte {
 	c := class(n)
 	size := 1 << (c + smallest)
 	m.bytes += size
@@ -42,7 +42,7 @@ func (m *blocks) get(n int) []byte {
 }
 
 // put takes a block back. Where many are free already the collector gets it.
-func (m *blocks) put(b []byte) {
+func (m *blockPool) put(b []byte) {
 	size := cap(b)
 	m.bytes -= size
 	c, most := class(size), max(leastSpare, m.bytes/4)
@@ -58,7 +58,7 @@ func (m *blocks) put(b []byte) {
 }
 
 // append is the builtin for blocks; to may be nil. The sum must not exceed 8192 bytes.
-func (m *blocks) append(to, b []byte) []byte {
+func (m *blockPool) append(to, b []byte) []byte {
 	if n := len(to) + len(b); to == nil || n > cap(to) {
 		more := append(m.get(n), to...)
 		if to != nil {
@@ -72,7 +72,7 @@ func (m *blocks) append(to, b []byte) []byte {
 // giveBack takes a block back from where it was in use.
 func (l *Listener) giveBack(b *[]byte) {
 	if *b != nil {
-		l.memory.put(*b)
+		l.blocks.put(*b)
 		*b = nil
 	}
 }
@@ -81,22 +81,22 @@ func (l *Listener) giveBack(b *[]byte) {
 const sessionBytes = int(unsafe.Sizeof(Session{}))
 
 // Bytes is what the sessions take that were begun and not taken back.
-func (l *Listener) Bytes() int { return l.memory.bytes + l.live*sessionBytes }
+func (l *Listener) Bytes() int { return l.blocks.bytes + l.live*sessionBytes }
 
 // holders are the sessions with the beginning of a line, or with something that is held back, in
 // the order of their last Feed or Gap.
 type holders struct{ first, last *Session }
 
-// note puts a session in its place among the holders. Most sessions are none, and hold nothing:
+// updateHolder puts a session in its place among the holders. Most sessions are none, and hold nothing:
 // then their links, which are far from what Feed uses, are not looked at.
-func (l *Listener) note(s *Session) {
+func (l *Listener) updateHolder(s *Session) {
 	p := &s.client
-	if p.line.buf != nil || s.server.line.buf != nil || p.held != nil || p.other != nil {
+	if p.line.buf != nil || s.server.line.buf != nil || p.held.bytes != nil || p.alt.bytes != nil {
 		if l.holders.last != s {
-			l.leave(s)
-			s.holds = true
-			if s.before = l.holders.last; s.before != nil {
-				s.before.behind = s
+			l.removeHolder(s)
+			s.isHolder = true
+			if s.prevHolder = l.holders.last; s.prevHolder != nil {
+				s.prevHolder.nextHolder = s
 			} else {
 				l.holders.first = s
 			}
@@ -104,28 +104,28 @@ func (l *Listener) note(s *Session) {
 		}
 		return
 	}
-	if s.holds {
-		l.leave(s)
+	if s.isHolder {
+		l.removeHolder(s)
 	}
 }
 
-// leave takes a session from the holders, if it is one.
-func (l *Listener) leave(s *Session) {
-	s.holds = false
+// removeHolder takes a session from the holders, if it is one.
+func (l *Listener) removeHolder(s *Session) {
+	s.isHolder = false
 	switch {
-	case s.before != nil:
-		s.before.behind = s.behind
+	case s.prevHolder != nil:
+		s.prevHolder.nextHolder = s.nextHolder
 	case l.holders.first == s:
-		l.holders.first = s.behind
+		l.holders.first = s.nextHolder
 	default:
 		return
 	}
-	if s.behind != nil {
-		s.behind.before = s.before
+	if s.nextHolder != nil {
+		s.nextHolder.prevHolder = s.prevHolder
 	} else {
-		l.holders.last = s.before
+		l.holders.last = s.prevHolder
 	}
-	s.before, s.behind = nil, nil
+	s.prevHolder, s.nextHolder = nil, nil
 }
 
 // DropOldest makes room: the session that has been silent longest of those that wait for the rest of a
@@ -137,40 +137,40 @@ func (l *Listener) DropOldest() bool {
 	if s == nil {
 		return false
 	}
-	l.leave(s)
+	l.removeHolder(s)
 	l.flag(s, CutShort)
 	p, r := &s.client, &s.server
-	if p.held != nil || p.line.buf != nil {
+	if p.held.bytes != nil || p.line.buf != nil {
 		l.flag(s, GapClient)
 	}
-	l.giveBack(&p.other)
-	p.otherSince = 0
-	if p.held != nil {
-		l.giveBack(&p.held)
-		p.missed, p.unheard = true, true
+	l.giveBack(&p.alt.bytes)
+	p.alt.replies = 0
+	if p.held.bytes != nil {
+		l.giveBack(&p.held.bytes)
+		p.tx.gapInMessage, p.seen.gapSinceCommand = true, true
 		switch {
-		case p.unsettled:
-			p.strays++
+		case p.held.uncertain:
+			p.seen.strays++
 		case p.mode == waitData:
-			p.lossy, p.overflown = true, false
-		case p.mode == hello:
-			p.mode, p.named, p.helloAt, p.overflown = encrypted, true, 0, false
+			p.tx.lossy, p.held.truncated = true, false
+		case p.mode == inHello:
+			p.mode, p.tls.nameRead, p.held.helloAt, p.held.truncated = encrypted, true, 0, false
 		default: // waitTLS, waitChunk, or behind a loose end
-			p.overflown = true
+			p.held.truncated = true
 		}
 	}
 	if p.line.buf != nil {
-		p.missed, p.unheard, r.unsure = true, true, true
-		if p.mode == commands {
+		p.tx.gapInMessage, p.seen.gapSinceCommand, r.uncertain = true, true, true
+		if p.mode == inCommands {
 			l.cutCommand(s)
 		}
 		p.line.lose(l)
 	}
 	if r.line.buf != nil {
 		l.flag(s, GapServer)
-		r.gap, r.several, r.tls.lost = true, false, true
-		r.open = p.queue.all
-		r.lost += uint64(len(r.line.buf))
+		r.gap, r.continues, r.tls.lost = true, false, true
+		r.pendingAtGap = p.pending.total
+		r.lostBytes += uint64(len(r.line.buf))
 		r.line.lose(l)
 	}
 	return true
@@ -179,9 +179,9 @@ func (l *Listener) DropOldest() bool {
 // Abandon is Free of a session that is not to be looked at any more, because to do so has caused a
 // panic: nothing of it is used again.
 func (l *Listener) Abandon(s *Session) {
-	l.leave(s)
+	l.removeHolder(s)
 	l.live--
-	for _, b := range [][]byte{s.client.line.buf, s.server.line.buf, s.client.held, s.client.other, s.text} {
-		l.memory.bytes -= cap(b)
+	for _, b := range [][]byte{s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes, s.text} {
+		l.blocks.bytes -= cap(b)
 	}
 }

@@ -31,18 +31,18 @@ func TestBytesOfManySessions(t *testing.T) {
 		}
 		sum := n * sessionBytes
 		for _, s := range list {
-			for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held, s.client.other} {
+			for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes} {
 				sum += cap(b)
 			}
 		}
-		if l.Bytes() != sum+cap(l.lent) || l.Bytes() > n*(sessionBytes+c.most)+maxLine {
+		if l.Bytes() != sum+cap(l.lentLine) || l.Bytes() > n*(sessionBytes+c.most)+maxLine {
 			t.Errorf("%s: %d bytes are counted, %d in use; a session takes %d (at most %d)", c.what, l.Bytes(), sum, sum/n-sessionBytes, c.most)
 		}
 		for _, s := range list {
 			l.Free(s)
 		}
-		if l.Bytes() != cap(l.lent) || l.memory.spare > leastSpare || len(l.sessions)*sessionBytes > leastSpare {
-			t.Errorf("%s: %d bytes in use at the end, %d free and %d sessions", c.what, l.Bytes(), l.memory.spare, len(l.sessions))
+		if l.Bytes() != cap(l.lentLine) || l.blocks.spare > leastSpare || len(l.sessions)*sessionBytes > leastSpare {
+			t.Errorf("%s: %d bytes in use at the end, %d free and %d sessions", c.what, l.Bytes(), l.blocks.spare, len(l.sessions))
 		}
 	}
 }
@@ -65,7 +65,7 @@ func TestGiveUpOrder(t *testing.T) {
 		if !l.DropOldest() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
 			t.Fatalf("session %d should have made room: %d bytes, %d before", want, l.Bytes(), before)
 		}
-		if len(l.Events) > 0 && l.Events[0].Kind != Replied { // of the Feed before
+		if len(l.Events) > 0 && l.Events[0].Kind != Reply { // of the Feed before
 			t.Errorf("events: %v", l.Events)
 		}
 	}
@@ -92,7 +92,7 @@ func TestDialoguesCutShort(t *testing.T) {
 	cuts := 0
 	for _, d := range allDialogues(t) {
 		var s *Session
-		overhearSession(d.midstream, d.steps, &s)
+		listenSession(d.midstream, d.steps, &s)
 		messages := s.Messages
 		var pieces []step // lines in two halves, so that there is something to be given up
 		for _, one := range lines(d.steps) {
@@ -113,7 +113,7 @@ func TestDialoguesCutShort(t *testing.T) {
 				}
 			}
 			var gave bool
-			got := overheard(d.midstream, false, &s, func(h *hearing) {
+			got := listenWith(d.midstream, false, &s, func(h *recorder) {
 				for j, one := range pieces {
 					if one.gap > 0 {
 						h.gap(one.side, one.gap)
@@ -166,9 +166,9 @@ func TestGiveUpAtRandom(t *testing.T) {
 				}
 				l.Feed(s, side, b.Bytes())
 			}
-			sum := len(list)*sessionBytes + cap(l.lent)
+			sum := len(list)*sessionBytes + cap(l.lentLine)
 			for _, s := range list {
-				for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held, s.client.other} {
+				for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes} {
 					sum += cap(b)
 				}
 			}
@@ -179,13 +179,13 @@ func TestGiveUpAtRandom(t *testing.T) {
 		for l.DropOldest() {
 		}
 		for _, s := range list {
-			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held != nil || s.client.other != nil {
+			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held.bytes != nil || s.client.alt.bytes != nil {
 				t.Fatal("a session that nobody knew of holds something")
 			}
 			l.Finish(s)
 			l.Free(s)
 		}
-		if l.Bytes() != cap(l.lent) || l.holders != (holders{}) {
+		if l.Bytes() != cap(l.lentLine) || l.holders != (holders{}) {
 			t.Fatalf("%d bytes in use at the end", l.Bytes())
 		}
 	}

@@ -11,10 +11,12 @@ const proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 // proxyHeader steps over a header of version 2: signature 12, version and command 1, family 1, length 2, and
 // as many bytes.
 type proxyHeader struct {
-	head [len(proxySignature) + 4]byte
-	n    uint8
-	over bool
-	left uint16
+	head   [len(proxySignature) + 4]byte
+	n      uint8
+	over   bool // it ended, or is none
+	left   uint16
+	found  bool // there was one, of either version
+	isLine bool // of version 1: the server may reply to it as to a command
 }
 
 // skip takes a header, or the beginning of one, off b. before is what it took earlier and what is none.
@@ -54,6 +56,6 @@ func isProxyLine(line []byte) bool {
 // proxied notes that what comes next is the client's, and the first that it says.
 func (l *Listener) proxied(s *Session) {
 	p := &s.client
-	p.proxied, p.early, p.begun = true, false, false
+	p.proxy.found, p.seen.spokeFirst, p.opened = true, false, false
 	l.flag(s, Proxied)
 }

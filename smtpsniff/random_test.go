@@ -104,13 +104,13 @@ func TestRandomDialogues(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		steps, senders, messages := randomDialogue(rng)
 		var s *Session
-		want := overhearSession(false, steps, &s)
+		want := listenSession(false, steps, &s)
 		var from []string
 		s.Senders(func(a []byte) { from = append(from, string(a)) })
 		if int(s.Messages) != messages || !slices.Equal(from, senders) || s.Flags&Ambiguous != 0 {
 			t.Fatalf("seed %d: %d messages from %q, there were %d from %q\n%s\n%q", seed, s.Messages, from, messages, senders, want, fmt.Sprint(steps))
 		}
-		if r, ok := refer(steps); !ok || r.facts() != heard(steps) {
+		if r, ok := refer(steps); !ok || r.facts() != listenerFacts(steps) {
 			t.Fatalf("seed %d: the reference says %v %v\n%s", seed, ok, r, want)
 		}
 		if got := segmented(false, steps, func(left int) int { return 1 + rng.IntN(left) }, rng); got != want {
@@ -120,7 +120,7 @@ func TestRandomDialogues(t *testing.T) {
 		i := rng.IntN(len(less))
 		gone := less[i]
 		less[i] = step{side: gone.side, gap: len(gone.data)}
-		got := overhearSession(false, less, &s)
+		got := listenSession(false, less, &s)
 		lost++
 		if int(s.Messages) < messages {
 			short++

@@ -264,10 +264,10 @@ var oddSize = regexp.MustCompile(`(?i)^BDAT\s+\+?([0-9]{1,9})\s*(.*)$`)
 // in it is a source route, which is left out (appendix C).
 var mailPath = regexp.MustCompile(`(?is)^\s*mail[\s:]+from\s*:?\s*(?:<\s*(?:@[^:>]*:)?((?:"(?:[^"\\]|\\.)*"|[^">])*?)\s*>|([^\s<>:]+))`)
 
-// heard is the same of the listener.
-func heard(steps []step) string {
+// listenerFacts is the same of the listener.
+func listenerFacts(steps []step) string {
 	var s *Session
-	overhearSession(false, steps, &s)
+	listenSession(false, steps, &s)
 	r := reference{Helo: string(s.Helo()), Mails: int(s.Mails), Rcpts: int(s.Rcpts), Messages: int(s.Messages), Auth: s.Auth.String(), TLS: s.Encryption == StartTLS}
 	if r.Auth == "offered" {
 		r.Auth = "none"
@@ -314,7 +314,7 @@ func TestReference(t *testing.T) {
 			continue
 		}
 		judged++
-		if got, want := heard(d.steps), r.facts(); got != want {
+		if got, want := listenerFacts(d.steps), r.facts(); got != want {
 			t.Errorf("%s:\n got %s\nwant %s", d.name, got, want)
 		}
 	}

@@ -27,7 +27,7 @@ func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.R
 		st.Push(&conn, &tcp.Segment{Dir: tcp.Server, Flags: tcp.SYN | tcp.ACK, Seq: isn[Server], Ack: isn[Client].Add(1)})
 		st.Push(&conn, &tcp.Segment{Dir: tcp.Client, Flags: tcp.ACK, Seq: isn[Client].Add(1), Ack: isn[Server].Add(1)})
 	}
-	return overheard(midstream, one, new(*Session), func(h *hearing) {
+	return listenWith(midstream, one, new(*Session), func(h *recorder) {
 		drain := func() {
 			var c tcp.Chunk
 			for st.Pop(&c) {
@@ -111,7 +111,7 @@ func TestDialoguesInSegments(t *testing.T) {
 	played := 0
 	for _, d := range list {
 		whole := joined(d.steps)
-		want := overhear(d.midstream, whole)
+		want := listen(d.midstream, whole)
 		for i := range rounds {
 			cut := func(left int) int { return 1 + rng.IntN(1+rng.IntN(min(left, 100))) }
 			if i == 0 {

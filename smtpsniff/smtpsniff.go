@@ -159,13 +159,13 @@ type Kind uint8
 
 // The kinds of events.
 const (
-	HeloSaid  Kind = iota // Text is the name
-	MailSaid              // Text is the address, without brackets
-	RcptSaid              // Text is the address
-	Replied               // a reply: Phase, Code, Enhanced, Text
-	Accepted              // a message was taken
-	Encrypted             // TLS begins
-	Foreign               // this is not SMTP
+	HeloCommand     Kind = iota // Text is the name
+	MailCommand                 // Text is the address, without brackets
+	RcptCommand                 // Text is the address
+	Reply                       // a reply: Phase, Code, Enhanced, Text
+	MessageAccepted             // a message was taken
+	TLSStarted                  // TLS begins
+	NotSMTPFound                // this is not SMTP
 )
 
 // Event is something that was said. Text is borrowed until the next call of Feed, Gap
@@ -215,7 +215,7 @@ type Session struct {
 	Offers      Extensions // by the last answer to EHLO
 	HeloVerb    Verb       // of the latest HELO, EHLO or LHLO
 	LenientPath bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
-	holds       bool       // it is among the holders; see Listener.GiveUp
+	isHolder    bool       // it is among the holders; see Listener.GiveUp
 	// Counters; they stop at their largest value.
 	Mails, Rcpts, RcptsRejected uint32 // commands, and refused ones
 	Messages                    uint32 // taken
@@ -230,7 +230,7 @@ type Session struct {
 	nrefusal uint8
 
 	text     []byte // all texts below
-	fixed    uint16 // how much of it stays whatever the client turns out to have said
+	fixedLen uint16 // how much of it stays whatever the client turns out to have said
 	banner   span
 	helo     span
 	senders  [maxSenders]span
@@ -238,11 +238,11 @@ type Session struct {
 	lastLen  uint16 // of server.text, which holds the last reply
 	sni      span
 
-	client parser
-	server replies
-	said   spoken
+	client clientParser
+	server serverParser
+	words  clientWords
 
-	before, behind *Session // among the holders; see Listener.GiveUp
+	prevHolder, nextHolder *Session // among the holders; see Listener.GiveUp
 }
 
 // span is a part of a session's text.
@@ -250,21 +250,21 @@ type span struct{ off, len uint16 }
 
 func (s *Session) at(p span) []byte { return s.text[p.off : p.off+p.len] }
 
-// keep remembers a text of up to max bytes, as far as there is room.
-func (l *Listener) keep(s *Session, b []byte, max int) span {
+// keepText remembers a text of up to max bytes, as far as there is room.
+func (l *Listener) keepText(s *Session, b []byte, max int) span {
 	n := min(len(b), max, maxText-len(s.text))
 	p := span{uint16(len(s.text)), uint16(n)}
 	if s.text == nil { // most sessions have no more
-		s.text = l.memory.get(usualText)
+		s.text = l.blocks.get(usualText)
 	}
-	s.text = l.memory.append(s.text, b[:n])
+	s.text = l.blocks.append(s.text, b[:n])
 	return p
 }
 
-// fix is keep of what stays whatever the client turns out to have said.
-func (l *Listener) fix(s *Session, b []byte, max int) span {
-	p := l.keep(s, b, max)
-	s.fixed = uint16(len(s.text))
+// keepFixed is keep of what stays whatever the client turns out to have said.
+func (l *Listener) keepFixed(s *Session, b []byte, max int) span {
+	p := l.keepText(s, b, max)
+	s.fixedLen = uint16(len(s.text))
 	return p
 }
 
@@ -306,7 +306,7 @@ func (s *Session) Refusals(f func(r Refusal, text []byte)) {
 
 // Prefetch fetches what Feed will look at first.
 func (s *Session) Prefetch() uint64 {
-	return uint64(s.client.mode) + uint64(s.server.code) + uint64(s.Commands) + uint64(s.client.left)
+	return uint64(s.client.mode) + uint64(s.server.code) + uint64(s.Commands) + uint64(s.client.chunk.left)
 }
 
 func inc(n *uint32) {

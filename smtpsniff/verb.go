@@ -30,7 +30,7 @@ const (
 	connect    // waits for the banner
 	endOfData  // the line with the dot
 	bdatLast   // the last chunk
-	someLine   // a line that is no command; servers answer those too
+	notCommand // a line that is no command; servers answer those too
 	verbsTotal // how many there are
 )
 
@@ -113,81 +113,3 @@ func trim(b []byte) []byte {
 	}
 	return b
 }
-
-// queue holds the commands that wait for a reply, as runs of the same command, so that
-// ten thousand pipelined recipients take one place. The last place is only for commands whose
-// reply decides what the client's next bytes are: those must not be missing.
-type queue struct {
-	runs [maxRuns + 1]run
-	n    uint8
-	all  uint32 // how many wait
-}
-
-type run struct {
-	verb  Verb
-	count uint32
-}
-
-// push reports whether there was room.
-func (q *queue) push(v Verb) bool { return q.pushAll(v, 1) }
-
-// pushAll is push of the same command n times, n > 0: all of them or none.
-func (q *queue) pushAll(v Verb, n uint32) bool {
-	if q.all > ^uint32(0)-n {
-		return false
-	}
-	if q.n > 0 && q.runs[q.n-1].verb == v {
-		q.runs[q.n-1].count += n
-	} else {
-		if int(q.n) >= maxRuns && (int(q.n) == len(q.runs) || v != DATA && v != STARTTLS && v != AUTH) {
-			return false
-		}
-		q.runs[q.n] = run{v, n}
-		q.n++
-	}
-	q.all += n
-	return true
-}
-
-// front is the command that waits longest; NoVerb if none does.
-func (q *queue) front() Verb {
-	if q.n == 0 {
-		return NoVerb
-	}
-	return q.runs[0].verb
-}
-
-// last is the command that was pushed last.
-func (q *queue) last() Verb {
-	if q.n == 0 {
-		return NoVerb
-	}
-	return q.runs[q.n-1].verb
-}
-
-func (q *queue) pop() {
-	if q.n == 0 {
-		return
-	}
-	q.all--
-	if q.runs[0].count--; q.runs[0].count == 0 {
-		copy(q.runs[:], q.runs[1:q.n])
-		q.n--
-	}
-}
-
-// answers reports whether a command in the queue can be answered with a code that only
-// one command is answered with.
-func (q *queue) answers(code uint16) bool {
-	if code != 354 && code != 221 && code != 220 && code != 235 && code != 334 {
-		return false
-	}
-	for _, r := range q.runs[:q.n] {
-		if fits(r.verb, code) {
-			return true
-		}
-	}
-	return false
-}
-
-func (q *queue) clear() { q.n, q.all = 0, 0 }

@@ -108,7 +108,7 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
-		case smtpsniff.MailSaid:
+		case smtpsniff.MailCommand:
 			s.completeMail(f, k, session, x)
 			if x.rcptReplies, x.rcptsFull = 0, false; !s.reserve(x, len(ev.Text)) {
 				continue
@@ -118,17 +118,17 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				x.mail.FromDomain = uint32(s.e.table.Secret.HashBytes(bytes.ToLower(domain)))
 			}
-		case smtpsniff.RcptSaid:
+		case smtpsniff.RcptCommand:
 			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.rcptsFull {
 				if x.rcptsFull = !s.reserve(x, len(ev.Text)); x.rcptsFull {
 					continue
 				}
 				x.mail.Rcpts = append(x.mail.Rcpts, s.recipient(k, ev.Text))
 			}
-		case smtpsniff.Accepted:
+		case smtpsniff.MessageAccepted:
 			x.mail.Taken = true
 			s.completeMail(f, k, session, x)
-		case smtpsniff.Replied:
+		case smtpsniff.Reply:
 			s.observeReply(f, k, session, x, ev)
 		}
 	}

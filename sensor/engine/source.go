@@ -210,7 +210,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
-		case smtpsniff.HeloSaid:
+		case smtpsniff.HeloCommand:
 			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
 				hst = s.newHost(f.source, src)
@@ -219,7 +219,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 				hst.ClientSpoke()
 				hst.Helo(cfg, ev.Text, hash, direct, f.has(external) && !f.has(relay), now)
 			}
-		case smtpsniff.MailSaid:
+		case smtpsniff.MailCommand:
 			domain := smtpsniff.Domain(ev.Text)
 			if len(domain) == 0 {
 				continue
@@ -233,18 +233,18 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 					f.flags &^= decided // in another name it is another decision: a bot can have one session for all
 				}
 			}
-		case smtpsniff.RcptSaid:
+		case smtpsniff.RcptCommand:
 			facts.Recipients++
 			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
 				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
 			}
-		case smtpsniff.Accepted:
+		case smtpsniff.MessageAccepted:
 			facts.Messages++
 			s.noteInbound(src)
 			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
 				s.decide(f, hst, false, false, now)
 			}
-		case smtpsniff.Encrypted:
+		case smtpsniff.TLSStarted:
 			facts.TLSSessions++
 			f.flags |= encrypted | decided
 			switch {
@@ -254,7 +254,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 				hst.opaque++
 				hst.ClientSpoke()
 			}
-		case smtpsniff.Replied:
+		case smtpsniff.Reply:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
@@ -262,7 +262,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 			} else if ev.Phase == smtpsniff.Helo {
 				s.observeGreeting(f, hst, ev.Text, now)
 			}
-		case smtpsniff.Foreign:
+		case smtpsniff.NotSMTPFound:
 			s.observeForeign(f, src, hst)
 		}
 	}

@@ -2,16 +2,16 @@ package smtpsniff
 
 import "bytes"
 
-// body looks for the end of a message: a line with nothing but a dot.
+// endScanner looks for the end of a message: a line with nothing but a dot.
 //
 // The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a
 // bare LF for the end of a line know three more, and Postfix (3.7) passes over further CRs before LF; whether this one does is told by its
 // replies.
-type body uint8
+type endScanner uint8
 
 const (
-	inLine   body = iota
-	inLineCR      // the last byte was CR
+	inLine   endScanner = iota
+	inLineCR            // the last byte was CR
 	startCRLF
 	startLF // at the start of a line that a bare LF ended
 	dotCRLF
@@ -30,7 +30,7 @@ const (
 )
 
 // scan reads on to the end of the message and returns how many bytes it took.
-func (s *body) scan(b []byte) (n int, e end) {
+func (s *endScanner) scan(b []byte) (n int, e end) {
 	for i := 0; i < len(b); {
 		c := b[i]
 		switch *s {

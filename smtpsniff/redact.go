@@ -25,23 +25,23 @@ import (
 
 // Bounds of what is known of a client's words.
 const (
-	maxWords  = 12 // of each kind
-	wordBegin = 6  // letters of a word that are compared
+	maxWords   = 12 // of each kind
+	wordPrefix = 6  // letters of a word that are compared
 )
 
-// words is a set of words that the client said, by their hashes. A place more is taken where they
+// wordSet is a set of words that the client said, by their hashes. A place more is taken where they
 // were too many.
-type words struct {
+type wordSet struct {
 	hash [maxWords]uint32
 	n    uint8
 }
 
-func (w *words) full() bool { return w.n > maxWords }
+func (w *wordSet) full() bool { return w.n > maxWords }
 
 // fill has the set be one that is not known.
-func (w *words) fill() { w.n = maxWords + 1 }
+func (w *wordSet) fill() { w.n = maxWords + 1 }
 
-func (w *words) add(h uint32) {
+func (w *wordSet) add(h uint32) {
 	if w.full() || w.has(h) {
 		return
 	}
@@ -52,7 +52,7 @@ func (w *words) add(h uint32) {
 }
 
 // has is bounded by maxWords.
-func (w *words) has(h uint32) bool {
+func (w *wordSet) has(h uint32) bool {
 	for _, x := range w.hash[:min(w.n, maxWords)] {
 		if x == h {
 			return true
@@ -61,11 +61,11 @@ func (w *words) has(h uint32) bool {
 	return false
 }
 
-// spoken is what the client of a session said that replies may repeat.
-type spoken struct {
-	names   words     // of recipients, of senders, of the transaction in hand
-	secrets words     // of all else that must not be shown
-	latest  [2]uint64 // the hashes of the secrets that were noted last
+// clientWords is what the client of a session said that replies may repeat.
+type clientWords struct {
+	localParts wordSet   // of recipients, of senders, of the transaction in hand
+	sensitive  wordSet   // of all else that must not be shown
+	lastHashes [2]uint64 // the hashes of the secrets that were noted last
 }
 
 // nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its
@@ -86,7 +86,7 @@ func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 		case r >= 'A' && r <= 'Z':
 			r += 'a' - 'A'
 		}
-		if n < wordBegin {
+		if n < wordPrefix {
 			h = (h ^ uint64(r)) * 0x100000001b3
 			n++
 		}
@@ -107,8 +107,8 @@ func letter(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
 }
 
-// addAll adds the words of b. A single letter is one only where it is all.
-func (l *Listener) addAll(w *words, b []byte) {
+// addWords adds the words of b. A single letter is one only where it is all.
+func (l *Listener) addWords(w *wordSet, b []byte) {
 	whole := b
 	for !w.full() { // each round takes a word
 		var word []byte
@@ -124,9 +124,9 @@ func (l *Listener) addAll(w *words, b []byte) {
 	}
 }
 
-// secret notes what must not be shown, as it is and decoded.
-func (l *Listener) secret(s *Session, b []byte) {
-	w := &s.said.secrets
+// addSensitive notes what must not be shown, as it is and decoded.
+func (l *Listener) addSensitive(s *Session, b []byte) {
+	w := &s.words.sensitive
 	if w.full() || len(b) == 0 {
 		return
 	}
@@ -138,19 +138,19 @@ func (l *Listener) secret(s *Session, b []byte) {
 	for _, c := range b {
 		h = (h ^ uint64(c)) * 0x100000001b3
 	}
-	last := &s.said.latest
+	last := &s.words.lastHashes
 	if w.n > 0 && (h == last[0] || h == last[1]) { // a client that tries again and again costs no more than others
 		return
 	}
 	last[0], last[1] = h, last[0]
-	l.addAll(w, b)
-	l.decoded(b, func(plain []byte) bool {
+	l.addWords(w, b)
+	l.eachDecoding(b, func(plain []byte) bool {
 		if isText(plain) {
-			l.addAll(w, plain)
+			l.addWords(w, plain)
 		}
 		return false
 	})
-	clear(l.plain[:])
+	clear(l.plainBuf[:])
 }
 
 // isText reports whether what was decoded is text, or fields of text that NUL and 1 separate, as
@@ -164,18 +164,18 @@ func isText(b []byte) bool {
 	return utf8.Valid(b)
 }
 
-// name notes the local part of an address. Quotes and backslashes separate words, as dots do.
-func (l *Listener) name(s *Session, address []byte) {
+// addLocalPart notes the local part of an address. Quotes and backslashes separate words, as dots do.
+func (l *Listener) addLocalPart(s *Session, address []byte) {
 	local := address
 	if d := Domain(address); d != nil {
 		local = address[:len(address)-len(d)-1]
 	}
-	l.addAll(&s.said.names, local)
+	l.addWords(&s.words.localParts, local)
 }
 
-// parameters notes what stands behind the path of MAIL or RCPT, but for what is about the message
+// addParameters notes what stands behind the path of MAIL or RCPT, but for what is about the message
 // and no person (RFC 1870, 6152, 3461).
-func (l *Listener) parameters(s *Session, rest []byte) {
+func (l *Listener) addParameters(s *Session, rest []byte) {
 	_, path, _ := bytes.Cut(rest, []byte(":"))
 	path = trimLeft(path)
 	end := bytes.IndexByte(path, '>') + 1
@@ -193,17 +193,17 @@ func (l *Listener) parameters(s *Session, rest []byte) {
 		switch {
 		case equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"), equalFold(key, "NOTIFY"):
 		case len(value) > 0:
-			l.secret(s, value)
+			l.addSensitive(s, value)
 		case !equalFold(key[:min(len(key), 7)], "SMTPUTF"): // and 8; equalFold is for letters
-			l.secret(s, key)
+			l.addSensitive(s, key)
 		}
 		b = b[n:]
 	}
 }
 
-// splitName takes a HELO name apart that is the address of a person. Person is nil where it is
+// splitHelo takes a HELO name apart that is the address of a person. Person is nil where it is
 // none.
-func splitName(name []byte) (person, host []byte) {
+func splitHelo(name []byte) (person, host []byte) {
 	for _, at := range []string{"@", "%40"} {
 		if i := bytes.LastIndex(name, []byte(at)); i >= 0 {
 			return name[:i], name[i+len(at):]
@@ -212,51 +212,51 @@ func splitName(name []byte) (person, host []byte) {
 	return nil, name
 }
 
-// secrecy is how much of a reply may be shown.
-type secrecy uint8
+// redaction is how much of a reply may be shown.
+type redaction uint8
 
 const (
-	allButNames secrecy = iota
-	vocabulary
-	listsOnly
+	localPartsOnly redaction = iota
+	allButVocabulary
+	allButLists
 )
 
-// secrecy tells it for a reply to this command, at this moment.
-func (s *Session) secrecy(v Verb) secrecy {
+// redaction tells it for a reply to this command, at this moment.
+func (s *Session) redaction(v Verb) redaction {
 	p := &s.client
 	switch {
-	case s.said.secrets.full():
-		return listsOnly
+	case s.words.sensitive.full():
+		return allButLists
 	case v == connect && s.Commands == 0 && s.Flags&(Midstream|GapClient) == 0: // nobody said anything yet
-		return allButNames
-	case v == NoVerb && !s.allHeard(), v == endOfData, v == bdatLast, v == BDAT, p.wrote, s.said.secrets.n > 0, s.said.names.full(), s.Auth >= AuthTried, p.ambiguous, !p.heard,
-		p.other != nil, p.lenientEnd, p.unsettled,
+		return localPartsOnly
+	case v == NoVerb && !s.onlyCommands(), v == endOfData, v == bdatLast, v == BDAT, p.seen.message, s.words.sensitive.n > 0, s.words.localParts.full(), s.Auth >= AuthTried, p.seen.ambiguous, !p.seen.client,
+		p.alt.bytes != nil, p.held.lenientEnd, p.held.uncertain,
 		s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine|PlainAfterSTARTTLS|AfterSTARTTLS|CutShort) != 0:
-		return vocabulary
+		return allButVocabulary
 	}
-	return allButNames
+	return localPartsOnly
 }
 
-// hidden stands for what is not shown.
-const hidden = "..."
+// ellipsis stands for what is not shown.
+const ellipsis = "..."
 
-// shown is a reply's text as it may be shown. It is borrowed until the next call.
-func (l *Listener) shown(s *Session, text []byte, v Verb) []byte {
-	how := s.secrecy(v)
-	if len(text) == 0 || how == allButNames && s.said.names.n == 0 {
+// redact is a reply's text as it may be shown. It is borrowed until the next call.
+func (l *Listener) redact(s *Session, text []byte, v Verb) []byte {
+	how := s.redaction(v)
+	if len(text) == 0 || how == localPartsOnly && s.words.localParts.n == 0 {
 		return text
 	}
 	list, server := "", []byte(nil)
-	if how == vocabulary {
+	if how == allButVocabulary {
 		server, _, _ = bytes.Cut(s.Banner(), []byte(" "))
 		if l.ListName != nil {
 			list = l.ListName(text)
 		}
 	}
-	l.out = l.out[:0]
+	l.redacted = l.redacted[:0]
 	for i := 0; i < len(text); { // each round takes a byte at least
 		if blank(text[i]) {
-			l.out = append(l.out, text[i])
+			l.redacted = append(l.redacted, text[i])
 			i++
 			continue
 		}
@@ -264,70 +264,70 @@ func (l *Listener) shown(s *Session, text []byte, v Verb) []byte {
 		for end < len(text) && !blank(text[end]) {
 			end++
 		}
-		l.showPart(s, text[i:end], how, list, server)
+		l.redactPart(s, text[i:end], how, list, server)
 		i = end
 	}
-	return l.out[:min(len(l.out), maxReply)]
+	return l.redacted[:min(len(l.redacted), maxReply)]
 }
 
-// hide writes that something is hidden, once for all that is in a row.
-func (l *Listener) hide() {
-	if !bytes.HasSuffix(bytes.TrimRight(l.out, " "), []byte(hidden)) {
-		l.out = append(l.out, hidden...)
+// writeEllipsis writes that something is hidden, once for all that is in a row.
+func (l *Listener) writeEllipsis() {
+	if !bytes.HasSuffix(bytes.TrimRight(l.redacted, " "), []byte(ellipsis)) {
+		l.redacted = append(l.redacted, ellipsis...)
 	} else {
-		l.out = bytes.TrimRight(l.out, " ")
+		l.redacted = bytes.TrimRight(l.redacted, " ")
 	}
 }
 
-// showPart writes what may be shown of a part of a text without blanks. A text may name the list
+// redactPart writes what may be shown of a part of a text without blanks. A text may name the list
 // that it cites, and the server that says it.
-func (l *Listener) showPart(s *Session, part []byte, how secrecy, list string, server []byte) {
+func (l *Listener) redactPart(s *Session, part []byte, how redaction, list string, server []byte) {
 	if isEnhanced(part) {
-		l.out = append(l.out, part...)
+		l.redacted = append(l.redacted, part...)
 		return
 	}
-	if how == allButNames {
-		l.showNames(s, part)
+	if how == localPartsOnly {
+		l.redactLocalParts(s, part)
 		return
 	}
 	host, link := hostIn(part)
-	own := how == vocabulary && host != nil && (equalLower(host, list) || bytes.Equal(host, server))
+	own := how == allButVocabulary && host != nil && (equalLower(host, list) || bytes.Equal(host, server))
 	switch {
-	case host != nil && l.KnownHost != nil && l.KnownHost(host), own && !l.repeats(s, part):
+	case host != nil && l.KnownHost != nil && l.KnownHost(host), own && !l.quotesClient(s, part):
 		if link {
-			l.out = append(l.out, "https://"...)
+			l.redacted = append(l.redacted, "https://"...)
 		}
-		l.out = append(l.out, host...)
+		l.redacted = append(l.redacted, host...)
 		if link {
-			l.out = append(l.out, "/..."...)
+			l.redacted = append(l.redacted, "/..."...)
 		}
-	case how == vocabulary && (isAddress(part) || l.common(part)) && !l.repeats(s, part):
-		l.out = append(l.out, part...)
+	case how == allButVocabulary && (isAddress(part) || l.isCommon(part)) && !l.quotesClient(s, part):
+		l.redacted = append(l.redacted, part...)
 	default:
-		l.hide()
+		l.writeEllipsis()
 	}
 }
 
-// showNames writes a part of a text without the words of names.
-func (l *Listener) showNames(s *Session, part []byte) {
+// redactLocalParts writes a part of a text without the words of names.
+func (l *Listener) redactLocalParts(s *Session, part []byte) {
 	word := bytes.TrimRight(part, ".,:;!?")
 	bare := true // but for the end, it is one word
 	for _, c := range word {
 		bare = bare && letter(c)
 	}
 	if bare && inVocabulary(word) { // "service" says nothing of the mailbox of that name
-		l.out = append(l.out, part...)
+		l.redacted = append(l.redacted, part...)
 		return
 	}
-	name := func(_ []byte, hash uint32) bool { return s.said.names.has(hash) }
-	if l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, name) }) {
-		l.hide()
+	name := func(_ []byte, hash uint32) bool { return s.words.localParts.has(hash) }
+	if l.eachDecoding(part, func(plain []byte) bool { return l.hasWord(plain, 3, name) }) {
+		l.writeEllipsis()
 		return
 	}
 	// named reports whether b has a word of a name. In the domain of an address, behind its @,
 	// ordinary words are none.
 	named := func(b []byte) bool {
-		domain := bytes.HasSuffix(l.out, []byte("@")) && bytes.IndexByte(b, '.') > 0
+		domain := bytes.HasSuffix(l.redacted, []byte("@")) && bytes.IndexByte(b, '.') > 0
 		return l.hasWord(b, 1, func(word []byte, hash uint32) bool {
 			return name(word, hash) && !(domain && inVocabulary(word))
 		})
@@ -339,12 +339,12 @@ func (l *Listener) showNames(s *Session, part []byte) {
 		}
 		switch {
 		case end == 0:
-			l.out = append(l.out, part[0])
+			l.redacted = append(l.redacted, part[0])
 			end = 1
 		case named(part[:end]):
-			l.hide()
+			l.writeEllipsis()
 		default:
-			l.out = append(l.out, part[:end]...)
+			l.redacted = append(l.redacted, part[:end]...)
 		}
 		part = part[end:]
 	}
@@ -364,15 +364,15 @@ func (l *Listener) hasWord(b []byte, least int, in func(word []byte, hash uint32
 	}
 }
 
-// repeats reports whether a word that the client said is in a part of a text.
-func (l *Listener) repeats(s *Session, part []byte) bool {
-	in := func(_ []byte, h uint32) bool { return s.said.secrets.has(h) || s.said.names.has(h) }
-	return l.hasWord(part, 2, in) || l.decoded(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
+// quotesClient reports whether a word that the client said is in a part of a text.
+func (l *Listener) quotesClient(s *Session, part []byte) bool {
+	in := func(_ []byte, h uint32) bool { return s.words.sensitive.has(h) || s.words.localParts.has(h) }
+	return l.hasWord(part, 2, in) || l.eachDecoding(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
 }
 
-// common reports whether a part of a text has no other words than those of the vocabulary and short
+// isCommon reports whether a part of a text has no other words than those of the vocabulary and short
 // numbers, and nothing that is written in another way.
-func (l *Listener) common(part []byte) bool {
+func (l *Listener) isCommon(part []byte) bool {
 	for { // each round takes a word
 		word, rest, _, n := l.nextWord(part)
 		if n == 0 {
@@ -469,10 +469,10 @@ func equalLower(b []byte, lower string) bool {
 	return true
 }
 
-// decoded calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986,
+// eachDecoding calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986,
 // section 2.1), equals signs (RFC 2045, section 6.7), plus signs (RFC 3461, section 4), from
 // base64, from hexadecimal digits; until f says true. It reports whether that was so.
-func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
+func (l *Listener) eachDecoding(part []byte, f func(plain []byte) bool) bool {
 	if len(part) > maxCredential {
 		part = part[:maxCredential]
 	}
@@ -490,29 +490,29 @@ func (l *Listener) decoded(part []byte, f func(plain []byte) bool) bool {
 	if quoting {
 		for _, mark := range []byte("%=+") {
 			if bytes.IndexByte(part, mark) >= 0 {
-				if plain, ok := unquote(l.plain[:0], part, mark); ok && f(plain) {
+				if plain, ok := unquote(l.plainBuf[:0], part, mark); ok && f(plain) {
 					return true
 				}
 			}
 		}
 	}
 	// The other characters of base64 may stand between words, or in one.
-	return l.runs(part, "", f) || extra && l.runs(part, runExtra, f)
+	return l.eachRun(part, "", f) || extra && l.eachRun(part, runExtra, f)
 }
 
 // runExtra is what base64 has besides letters and digits, in either of its alphabets.
 const runExtra = "+/-_"
 
-// runs calls f for what the runs of letters, digits and more are as base64 and hexadecimal digits,
+// eachRun calls f for what the runs of letters, digits and more are as base64 and hexadecimal digits,
 // until f says true. Runs without any of more are left out where there is more.
-func (l *Listener) runs(part []byte, more string, f func(plain []byte) bool) bool {
+func (l *Listener) eachRun(part []byte, more string, f func(plain []byte) bool) bool {
 	for i := 0; i < len(part); { // each round takes a byte at least
 		end, extra := i, more == ""
 		for end < len(part) && (letter(part[end]) && part[end] < 0x80 || strings.IndexByte(more, part[end]) >= 0) {
 			extra = extra || !letter(part[end])
 			end++
 		}
-		if run := part[i:end]; len(run) >= 4 && extra && l.binary(run, f) {
+		if run := part[i:end]; len(run) >= 4 && extra && l.eachBinary(run, f) {
 			return true
 		}
 		i = end + 1
@@ -520,10 +520,10 @@ func (l *Listener) runs(part []byte, more string, f func(plain []byte) bool) boo
 	return false
 }
 
-// binary calls f for what a run of letters and digits is as base64, with and without a beginning
+// eachBinary calls f for what a run of letters and digits is as base64, with and without a beginning
 // that is none, and as hexadecimal digits.
-func (l *Listener) binary(run []byte, f func(plain []byte) bool) bool {
-	room := l.plain[:]
+func (l *Listener) eachBinary(run []byte, f func(plain []byte) bool) bool {
+	room := l.plainBuf[:]
 	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
 		return true
 	}

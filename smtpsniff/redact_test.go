@@ -10,7 +10,7 @@ import (
 
 // last plays a dialogue that begins with a greeting, and returns all that is shown of it.
 func last(senders bool, lines ...string) string {
-	h := &hearing{}
+	h := &recorder{}
 	h.l.ShowSenders = senders
 	h.l.KnownHost = func(host []byte) bool { return strings.HasSuffix(string(host), "spamhaus.org") }
 	h.l.ListName = func(text []byte) string {
@@ -173,12 +173,12 @@ func TestParametersAreHidden(t *testing.T) {
 			}
 		}
 	}
-	h := said("S: 220 mx", "C: MAIL FROM:<a=b@x.example> SIZE=1 BODY=8BITMIME SMTPUTF8 RET=HDRS", "C: RCPT TO:<b=c@x.example> NOTIFY=NEVER")
-	if h.s.said.secrets.n != 0 {
-		t.Errorf("%d secrets", h.s.said.secrets.n)
+	h := play("S: 220 mx", "C: MAIL FROM:<a=b@x.example> SIZE=1 BODY=8BITMIME SMTPUTF8 RET=HDRS", "C: RCPT TO:<b=c@x.example> NOTIFY=NEVER")
+	if h.s.words.sensitive.n != 0 {
+		t.Errorf("%d secrets", h.s.words.sensitive.n)
 	}
 	addresses := ""
-	said("S: 220 mx", `C: MAIL FROM:<anna@x.example AUTH=jdoe`, `C: MAIL FROM:< otto@y.example >`).s.Senders(func(a []byte) { addresses += string(a) + "|" })
+	play("S: 220 mx", `C: MAIL FROM:<anna@x.example AUTH=jdoe`, `C: MAIL FROM:< otto@y.example >`).s.Senders(func(a []byte) { addresses += string(a) + "|" })
 	if addresses != "anna@x.example|otto@y.example|" {
 		t.Errorf("addresses %s", addresses)
 	}
@@ -197,7 +197,7 @@ func TestHeloInARefusedMessage(t *testing.T) {
 			t.Errorf("%q: %s", lines, got)
 		}
 	}
-	if h := said("S: 220 mx", "C: DATA", "S: 503 no", "C: EHLO a.example", "S: 250 mx"); string(h.s.Helo()) != "a.example" {
+	if h := play("S: 220 mx", "C: DATA", "S: 503 no", "C: EHLO a.example", "S: 250 mx"); string(h.s.Helo()) != "a.example" {
 		t.Errorf("the name is %q", h.s.Helo())
 	}
 }

@@ -1,0 +1,256 @@
+package smtpsniff
+
+// command is a line of the client outside messages.
+func (l *Listener) command(s *Session, line []byte, long, bare bool) {
+	p := &s.client
+	if p.line.lost && l.holdUncertain(s, line) {
+		return
+	}
+	verb, rest := parseVerb(line)
+	if p.mode == inAuth && !l.endsAuth(s, verb, rest) {
+		if !long {
+			l.account(s, trim(line))
+		}
+		l.addSensitive(s, line)
+		return
+	}
+	if long {
+		l.flag(s, LongLine)
+	}
+	if p.tx.spill && l.spillLine(s, verb, rest) {
+		return
+	}
+	if verb == NoVerb {
+		if s.Commands == 0 && !p.proxy.found && s.Flags&Midstream == 0 && isProxyLine(line) {
+			l.proxied(s)
+			p.proxy.isLine = true
+			return
+		}
+		l.unknownLine(s, line)
+		return
+	}
+	if p.proxy.found && s.Commands == 0 && s.server.lines == 0 {
+		p.seen.spokeFirst = true
+	}
+	if p.tls.requested && s.Encryption == Plain && p.seen.oneSided {
+		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
+	}
+	if bare {
+		l.flag(s, BareLF)
+	}
+	if p.tls.revoked && !s.server.tls.seen {
+		s.Encryption, s.Proto = Plain, SMTP
+	}
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+	inc(&s.Commands)
+	switch verb {
+	case HELO, EHLO, LHLO:
+		s.HeloVerb = verb
+		l.push(s, verb)
+		if name := trim(rest); s.Flags&Midstream != 0 && s.banner.len == 0 { // it may be a line of a message
+			l.addSensitive(s, name)
+		} else {
+			if person, host := splitHelo(name); person != nil {
+				if l.addSensitive(s, person); !l.ShowSenders {
+					name = host
+				}
+			}
+			s.helo = l.keepText(s, name, maxName)
+			l.emit(HeloCommand, Helo, name[:min(len(name), maxName)])
+		}
+		p.tx.rcpts, p.tx.hasSender = 0, false
+	case MAIL:
+		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
+			l.flag(s, NoHelo)
+		}
+		address, found := parsePath(rest, "FROM")
+		s.LenientPath = s.LenientPath || found && !strictPath(rest, "FROM:<")
+		inc(&s.Mails)
+		if found && int(s.nsenders) < maxSenders {
+			s.senders[s.nsenders] = l.keepText(s, address, maxName)
+			s.nsenders++
+		}
+		if !l.ShowSenders {
+			l.addLocalPart(s, address)
+		}
+		l.push(s, MAIL)
+		l.addParameters(s, rest)
+		p.tx.rcpts, p.tx.hasSender = 0, true
+		if p.seen.oneSided && hasControl(address) {
+			l.flag(s, Ambiguous) // some servers refuse it
+		}
+		if found {
+			l.emit(MailCommand, Mail, address)
+		}
+	case RCPT:
+		s.LenientPath = s.LenientPath || !strictPath(rest, "TO:<")
+		inc(&s.Rcpts)
+		inc(&p.tx.rcpts)
+		l.push(s, RCPT)
+		if address, found := parsePath(rest, "TO"); found {
+			l.emit(RcptCommand, Rcpt, address)
+			l.addLocalPart(s, address)
+		}
+		l.addParameters(s, rest)
+	case DATA:
+		waits := l.push(s, DATA)
+		if p.seen.oneSided && !p.tx.hasSender && s.Flags&(Midstream|GapClient) == 0 {
+			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
+			return
+		}
+		if !waits && !p.seen.oneSided {
+			return // no reply can be the one to it; a 354 begins the message all the same
+		}
+		p.mode, p.body, p.held.truncated, p.tx.lossy = waitData, startCRLF, false, false
+		if bare {
+			p.body = startLF
+		}
+		p.dropLenientEnd(l)
+	case BDAT:
+		l.bdat(s, rest)
+	case AUTH:
+		s.Auth = max(s.Auth, AuthTried)
+		l.push(s, AUTH)
+		p.mode, p.auth.lines = inAuth, 0
+		l.addSensitive(s, rest)
+		if s.Account = 0; !long {
+			l.auth(s, rest)
+		}
+	case STARTTLS:
+		waits := l.push(s, STARTTLS)
+		if p.held.lenientEnd && p.heldIsCommand() {
+			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
+		}
+		p.dropLenientEnd(l)
+		p.mode, p.tls.requested = waitTLS, true
+		if p.seen.oneSided || !waits {
+			p.mode, p.opened = inCommands, false // what comes next shows whether the server agreed
+		}
+	case RSET:
+		p.tx.rcpts, p.tx.hasSender = 0, false
+		l.addSensitive(s, trim(rest))
+		l.push(s, verb)
+	default:
+		l.addSensitive(s, trim(rest)) // a mailbox, or anything
+		l.push(s, verb)
+	}
+}
+
+// unknownLine is a line that is no command. It is counted and not remembered.
+func (l *Listener) unknownLine(s *Session, line []byte) {
+	p := &s.client
+	l.addSensitive(s, line)
+	l.flag(s, UnknownCommand)
+	if s.Proto == Unknown && s.server.lines == 0 && s.Commands == 0 {
+		s.Proto = OtherApp
+	}
+	inc(&s.Commands)
+	inc(&p.seen.unknownLines)
+	l.push(s, notCommand)
+}
+
+// endsAuth reports whether a line after AUTH is a command and no credential: those have
+// no blank or colon in them (RFC 4954, section 4: base64).
+func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
+	p := &s.client
+	p.auth.lines++
+	switch verb {
+	case MAIL, RCPT, EHLO, HELO, LHLO:
+		if len(rest) > 1 {
+			p.mode = inCommands
+			return true
+		}
+	case QUIT, RSET, STARTTLS:
+		if p.seen.oneSided { // nobody tells when it ends
+			p.mode = inCommands
+			return true
+		}
+	}
+	if p.auth.lines >= maxAuth {
+		p.mode = inCommands
+	}
+	return false
+}
+
+// cutCommand is a command whose line was not seen to its end, as in a capture of short frames. It is
+// counted; what it says is not known.
+func (l *Listener) cutCommand(s *Session) {
+	p := &s.client
+	verb, rest := parseVerb(p.line.buf)
+	if len(rest) == 0 { // the verb itself may be longer
+		return
+	}
+	if p.line.lost {
+		if !p.seen.oneSided || s.Flags&Midstream != 0 {
+			return
+		}
+		l.flag(s, Ambiguous) // as in unsure
+	}
+	switch verb {
+	case NoVerb, DATA, BDAT, STARTTLS: // what follows them depends on what is missing
+		return
+	case HELO, EHLO, LHLO:
+		s.HeloVerb = verb
+		p.tx.rcpts, p.tx.hasSender = 0, false
+	case MAIL:
+		inc(&s.Mails)
+		p.tx.rcpts, p.tx.hasSender = 0, true
+	case RCPT:
+		inc(&s.Rcpts)
+		inc(&p.tx.rcpts)
+	case RSET:
+		p.tx.rcpts, p.tx.hasSender = 0, false
+	case AUTH:
+		s.Auth, s.Account = max(s.Auth, AuthTried), 0
+		p.mode, p.auth.lines, p.auth.next = inAuth, 0, noName
+	}
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+	inc(&s.Commands)
+	l.push(s, verb)
+	p.seen.gapSinceCommand = true
+}
+
+// push has a command wait for its reply. It reports whether there was room.
+func (l *Listener) push(s *Session, v Verb) bool { return l.pushN(s, v, 1) }
+
+// pushN is push of a command that gets n replies.
+func (l *Listener) pushN(s *Session, v Verb, n uint32) bool {
+	p := &s.client
+	waiting := p.pending.total
+	if p.pending.front() == connect {
+		waiting-- // a client that speaks early
+	}
+	// After lost replies, only commands in one segment show that nobody waited for them.
+	if waiting > 0 && v != endOfData && !p.seen.oneSided && (!s.server.gap || p.seen.commandInFeed) && p.pending.last() != notCommand {
+		l.pipelined(s)
+	}
+	p.seen.commandInFeed, p.seen.gapSinceCommand = true, false
+	if !p.pending.pushN(v, n) {
+		l.flag(s, TooManyPending)
+		return false
+	}
+	return true
+}
+
+// pipelined notes that a client did not wait for a reply. That is usual with servers that offer it:
+// no weird.
+func (l *Listener) pipelined(s *Session) {
+	s.Flags |= Pipelined
+	if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
+		s.Flags |= Impatient
+	}
+}
+
+// hasControl reports whether there is a control character.
+func hasControl(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}

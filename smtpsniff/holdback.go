@@ -1,0 +1,204 @@
+package smtpsniff
+
+// snapshot is what a session counted before the bytes that may have to be read again.
+type snapshot struct {
+	mails, rcpts, commands uint32
+	nsenders               uint8
+	text                   uint16
+	helo                   span
+	heloVerb               Verb
+}
+
+func (s *Session) snapshot() snapshot {
+	return snapshot{s.Mails, s.Rcpts, s.Commands, s.nsenders, uint16(len(s.text)), s.helo, s.HeloVerb}
+}
+
+// rewind forgets what the client said since then. Its commands begin there.
+func (l *Listener) rewind(s *Session, m *snapshot) {
+	p := &s.client
+	s.Mails, s.Rcpts, s.Commands, s.nsenders, s.helo, s.HeloVerb = m.mails, m.rcpts, m.commands, m.nsenders, m.helo, m.heloVerb
+	s.text = s.text[:max(m.text, s.fixedLen)]
+	p.pending.clear()
+	l.giveBack(&p.line.buf)
+	p.line.long = false
+	p.mode = inCommands
+}
+
+// hold keeps what the client sent ahead, up to the first bytes that are missing.
+func (p *clientParser) hold(l *Listener, b []byte) {
+	if p.held.truncated && len(p.held.bytes) > 0 {
+		return
+	}
+	n := min(len(b), maxHeld-len(p.held.bytes))
+	p.held.bytes = l.blocks.append(p.held.bytes, b[:n])
+	if n < len(b) {
+		p.held.truncated = true
+	}
+}
+
+// reread feeds what was held back again.
+func (l *Listener) reread(s *Session) {
+	p := &s.client
+	held, missing := p.held.bytes, p.held.truncated
+	p.held.bytes, p.held.lenientEnd, p.held.truncated = nil, false, false
+	if len(held) > 0 {
+		l.parseClient(s, held)
+	}
+	if missing {
+		l.clientGap(s, 1) // at least
+	}
+	if held != nil {
+		l.blocks.put(held)
+	}
+}
+
+// heldIsCommand reports whether what follows a loose end of a message is a command.
+func (p *clientParser) heldIsCommand() bool {
+	line := p.held.bytes
+	for i, c := range line {
+		if c == '\n' {
+			line = line[:i]
+			break
+		}
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	v, _ := parseVerb(line)
+	return v != NoVerb
+}
+
+// heldHasEnd reports whether what was sent since DATA has the end of a message in it.
+func (p *clientParser) heldHasEnd() bool {
+	var scan endScanner = startCRLF
+	_, e := scan.scan(p.held.bytes)
+	return e != noEnd
+}
+
+// holdUncertain takes a line after bytes were lost, or at the beginning of a session that we
+// joined late: it may be a command, the rest of one, or a line of a message. Commands are held back
+// until a reply shows that the client is in its commands; see settle. It reports
+// whether it took the line.
+func (l *Listener) holdUncertain(s *Session, line []byte) bool {
+	p := &s.client
+	if p.seen.oneSided && s.Flags&Midstream == 0 {
+		// Nobody will confirm it. The first line that is a command must do.
+		v, _ := parseVerb(line)
+		p.line.lost = v == NoVerb
+		l.flag(s, Ambiguous)
+		return p.line.lost
+	}
+	if v, _ := parseVerb(line); v == NoVerb {
+		p.seen.strays++
+		l.addSensitive(s, line)
+		return true
+	}
+	p.held.uncertain = true
+	p.hold(l, line)
+	p.hold(l, []byte("\r\n"))
+	return true
+}
+
+// classifyHeld decides about the commands that were held back. They were commands if nothing
+// else came with them; lines of a message come in numbers.
+func (l *Listener) classifyHeld(s *Session) {
+	p := &s.client
+	if !p.held.uncertain {
+		return
+	}
+	p.held.uncertain = false
+	if p.seen.strays > 0 || p.held.truncated {
+		p.held.truncated = false
+		l.giveBack(&p.held.bytes)
+		return
+	}
+	p.line.lost = false
+	l.reread(s)
+}
+
+// releaseUnawaited takes what is held back for commands if no reply can be the one that it is held for.
+func (l *Listener) releaseUnawaited(s *Session) {
+	want := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, encrypted: NoVerb}[s.client.mode]
+	if last := s.client.pending.last(); want != NoVerb && last != want && (want != BDAT || last != bdatLast) {
+		l.rereadAsCommands(s)
+	}
+}
+
+// rereadAsMessage takes what was held back since DATA for a message.
+func (l *Listener) rereadAsMessage(s *Session) {
+	s.client.startMessage()
+	l.reread(s)
+}
+
+// rereadAsCommands takes what was held back since DATA for commands.
+func (l *Listener) rereadAsCommands(s *Session) {
+	s.client.tx.spill = s.client.tx.spill || s.client.mode == waitData
+	s.client.mode = inCommands
+	l.reread(s)
+}
+
+// rereadAsChunk takes what was held back since BDAT for its chunk, and what is behind that for
+// commands.
+func (l *Listener) rereadAsChunk(s *Session) {
+	p := &s.client
+	if uint64(len(p.held.bytes)) > p.chunk.left {
+		l.pipelined(s)
+	}
+	p.mode, p.seen.message = inChunk, true
+	l.reread(s)
+}
+
+// rereadAsEither is releaseChunk where the server has refused BDAT: some servers step over the chunk
+// then and some take it for commands. The replies show which.
+func (l *Listener) rereadAsEither(s *Session) {
+	p := &s.client
+	if p.alt.bytes == nil {
+		other, m := l.blocks.append(nil, p.held.bytes), s.snapshot()
+		l.rereadAsChunk(s)
+		p.alt.bytes, p.alt.replies, p.alt.resume = other, 0, m
+		return
+	}
+	l.rereadAsChunk(s)
+}
+
+// contradictsChunk reports whether a reply to this command shows that the server read a refused chunk as
+// commands.
+func (p *clientParser) contradictsChunk(v Verb, code uint16) bool {
+	return p.alt.bytes != nil && (v == NoVerb || !fits(v, code) || v == notCommand && code < 400)
+}
+
+// switchToAlternative goes back to where a refused chunk began, and reads it as commands.
+func (l *Listener) switchToAlternative(s *Session) {
+	p := &s.client
+	l.flag(s, BadBDAT)
+	l.rewind(s, &p.alt.resume)
+	p.dropLenientEnd(l)
+	l.giveBack(&p.held.bytes)
+	p.held.bytes, p.alt.bytes, p.held.truncated, p.held.uncertain, p.chunk.rejected, p.chunk.left = p.alt.bytes, nil, false, false, false, 0
+	l.reread(s)
+	for ; p.alt.replies > 0 && p.pending.n > 0; p.alt.replies-- { // at most once for each reply
+		p.pending.pop()
+	}
+	l.releaseUnawaited(s)
+}
+
+// chunkWasCommands takes a chunk for commands: the server, which refused BDAT, answers what is in it.
+func (l *Listener) chunkWasCommands(s *Session) {
+	p := &s.client
+	l.flag(s, BadBDAT)
+	p.chunk.rejected = false
+	if p.mode == waitChunk {
+		l.rereadAsCommands(s)
+		return
+	}
+	p.mode, p.chunk.left = inCommands, 0
+	p.line.lose(l)
+}
+
+// dropLenientEnd drops the other reading of a message's end.
+func (p *clientParser) dropLenientEnd(l *Listener) {
+	if p.held.lenientEnd {
+		p.held.lenientEnd, p.held.truncated = false, false
+		l.giveBack(&p.held.bytes)
+	}
+}

@@ -1,0 +1,99 @@
+package smtpsniff
+
+// pendingQueue holds the commands that wait for a reply, as runs of the same command, so that
+// ten thousand pipelined recipients take one place. The last place is only for commands whose
+// reply decides what the client's next bytes are: those must not be missing.
+type pendingQueue struct {
+	runs  [maxRuns + 1]run
+	n     uint8
+	total uint32 // how many wait
+}
+
+type run struct {
+	verb  Verb
+	count uint32
+}
+
+// push reports whether there was room.
+func (q *pendingQueue) push(v Verb) bool { return q.pushN(v, 1) }
+
+// pushN is push of the same command n times, n > 0: all of them or none.
+func (q *pendingQueue) pushN(v Verb, n uint32) bool {
+	if q.total > ^uint32(0)-n {
+		return false
+	}
+	if q.n > 0 && q.runs[q.n-1].verb == v {
+		q.runs[q.n-1].count += n
+	} else {
+		if int(q.n) >= maxRuns && (int(q.n) == len(q.runs) || v != DATA && v != STARTTLS && v != AUTH) {
+			return false
+		}
+		q.runs[q.n] = run{v, n}
+		q.n++
+	}
+	q.total += n
+	return true
+}
+
+// front is the command that waits longest; NoVerb if none does.
+func (q *pendingQueue) front() Verb {
+	if q.n == 0 {
+		return NoVerb
+	}
+	return q.runs[0].verb
+}
+
+// last is the command that was pushed last.
+func (q *pendingQueue) last() Verb {
+	if q.n == 0 {
+		return NoVerb
+	}
+	return q.runs[q.n-1].verb
+}
+
+func (q *pendingQueue) pop() {
+	if q.n == 0 {
+		return
+	}
+	q.total--
+	if q.runs[0].count--; q.runs[0].count == 0 {
+		copy(q.runs[:], q.runs[1:q.n])
+		q.n--
+	}
+}
+
+// answers reports whether a command in the queue can be answered with a code that only
+// one command is answered with.
+func (q *pendingQueue) answers(code uint16) bool {
+	if code != 354 && code != 221 && code != 220 && code != 235 && code != 334 {
+		return false
+	}
+	for _, r := range q.runs[:q.n] {
+		if fits(r.verb, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *pendingQueue) clear() { q.n, q.total = 0, 0 }
+
+// fits reports whether a server can answer a command with this code. Refusals fit all.
+func fits(v Verb, code uint16) bool {
+	if code >= 400 {
+		return true
+	}
+	switch v {
+	case connect:
+		return code == 220
+	case DATA:
+		return code == 354
+	case QUIT:
+		return code == 221
+	case STARTTLS:
+		return code == 220
+	case AUTH:
+		return code == 235 || code == 334
+	}
+	return code/100 == 2 && code != 220 && code != 221 && code != 235
+}
