@@ -106,7 +106,7 @@ func (l *AttemptLog) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, ge
 		l.Evicted++
 		l.drop()
 	}
-	word, _ := l.place(hash, l.head, l.head-l.tail)
+	word, _ := l.slotFor(hash, l.head, l.head-l.tail)
 	*word = l.word(hash, l.ref(l.head))
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
 	*a = Attempt{fingerprint: l.fingerprint(hash, k), Time: now, ISN: isn, Source: src, Gen: gen, SYNs: 1}

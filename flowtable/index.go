@@ -44,10 +44,10 @@ func (x *index) word(hash uint64, ref uint32) uint32 { return x.tag(hash)<<x.ref
 // ref is the reference of a word.
 func (x *index) ref(word uint32) uint32 { return word & (1<<x.refs - 1) }
 
-// place is the word of the hash's bucket to write next where references are positions in a ring: the first that is free or refers
+// slotFor is the word of the hash's bucket to write next where references are positions in a ring: the first that is free or refers
 // to none of the latest live positions before head, or else the oldest, whose age is then told. The records
 // themselves are not looked at: each would be a wait for memory.
-func (x *index) place(hash uint64, head, live uint32) (word *uint32, age uint32) {
+func (x *index) slotFor(hash uint64, head, live uint32) (word *uint32, age uint32) {
 	b := x.bucket(hash)
 	word = &b[0]
 	for i, w := range b {

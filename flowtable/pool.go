@@ -129,7 +129,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	}
 	if at < 0 {
 		var least candidate
-		p.compare(&least, b)
+		p.lowestIn(&least, b)
 		p.evict(least.ref)
 		return p.Add(hash, k) // finds the place of what was evicted
 	}
@@ -160,7 +160,7 @@ const sample = 16
 func (p *Pool[K, V]) lowest(hash uint64) Ref {
 	var least candidate
 	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ { // once around the index at most; it is called when the slab is full
-		seen += p.compare(&least, p.bucket(hash+i))
+		seen += p.lowestIn(&least, p.bucket(hash+i))
 	}
 	return least.ref
 }
@@ -171,8 +171,8 @@ type candidate struct {
 	keepPriority int64
 }
 
-// compare looks for an entry of lower worth in a bucket, and says how many it holds.
-func (p *Pool[K, V]) compare(least *candidate, bucket []uint32) (n int) {
+// lowestIn looks for an entry of lower worth in a bucket, and says how many it holds.
+func (p *Pool[K, V]) lowestIn(least *candidate, bucket []uint32) (n int) {
 	for _, w := range bucket {
 		if w == 0 {
 			continue

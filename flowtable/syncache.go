@@ -74,7 +74,7 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 		l.live--
 		l.evicted(n)
 	}
-	word, age := l.place(host, l.head, uint32(len(l.ring)-1))
+	word, age := l.slotFor(host, l.head, uint32(len(l.ring)-1))
 	// One bucket in a million is full: its oldest cannot be found any more. But a word that was not
 	// replaced for several laps looks young again, and points to somebody of another bucket.
 	if old := l.at(*word); age > 0 && old.state == occupied && l.secret.HashAddr(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {

@@ -66,7 +66,7 @@ func (p *Pool[K, V]) unschedule(r uint32) {
 func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 	w := &p.wheel
 	to := now / second
-	p.give(f) // what a panic has left
+	p.callDue(f) // what a panic has left
 	if p.live == 0 {
 		w.now, w.began = to, true
 		return
@@ -87,12 +87,12 @@ func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 func (p *Pool[K, V]) expire(slot int, f func(r Ref, k *K, v *V)) {
 	// The slot is taken off as a whole, because f may schedule into it again.
 	p.wheel.due, p.wheel.head[slot] = p.wheel.head[slot], 0
-	p.give(f)
+	p.callDue(f)
 }
 
-// give calls f for the entries that were taken off a slot. Their number bounds the loop: nothing
+// callDue calls f for the entries that were taken off a slot. Their number bounds the loop: nothing
 // is added to them.
-func (p *Pool[K, V]) give(f func(r Ref, k *K, v *V)) {
+func (p *Pool[K, V]) callDue(f func(r Ref, k *K, v *V)) {
 	for p.wheel.due != 0 {
 		r := p.wheel.due
 		p.unschedule(r)

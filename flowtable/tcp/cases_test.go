@@ -32,8 +32,8 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	}
 	st.Flush(&c)
 	drain(&st, &b)
-	if c.held != 0 || st.bytes != 0 {
-		t.Errorf("%s: %d bytes wait after the end", segments, st.bytes)
+	if c.held != 0 || st.heldBytes != 0 {
+		t.Errorf("%s: %d bytes wait after the end", segments, st.heldBytes)
 	}
 	var n [2]string
 	for d := range n {
@@ -219,18 +219,18 @@ func TestFit(t *testing.T) {
 func TestRecallOfAnother(t *testing.T) {
 	var m history
 	mine, other := half{isn: 7, next: 8}, half{isn: 9, next: 8}
-	m.keep(&mine, []byte("mine"))
-	if _, seq, b, ok := m.at(mine.past, &mine); !ok || seq != 8 || string(b) != "mine" {
+	m.add(&mine, []byte("mine"))
+	if _, seq, b, ok := m.record(mine.lastRecord, &mine); !ok || seq != 8 || string(b) != "mine" {
 		t.Errorf("%d %q %v", seq, b, ok)
 	}
-	if _, _, b, ok := m.at(mine.past, &other); ok {
+	if _, _, b, ok := m.record(mine.lastRecord, &other); ok {
 		t.Errorf("%q is of another half", b)
 	}
-	place := mine.past
-	for m.end < memorySize+place { // it is overwritten, by the half itself
-		m.keep(&mine, []byte("mine"))
+	place := mine.lastRecord
+	for m.end < historySize+place { // it is overwritten, by the half itself
+		m.add(&mine, []byte("mine"))
 	}
-	if _, _, b, ok := m.at(place, &mine); ok {
+	if _, _, b, ok := m.record(place, &mine); ok {
 		t.Errorf("%q is remembered for too long", b)
 	}
 }
@@ -313,8 +313,8 @@ func TestWait(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %q, want %q", c.name, got, want)
 		}
-		if conn.held != 0 || st.bytes != 0 {
-			t.Errorf("%s: %d bytes are still held", c.name, st.bytes)
+		if conn.held != 0 || st.heldBytes != 0 {
+			t.Errorf("%s: %d bytes are still held", c.name, st.heldBytes)
 		}
 	}
 }

@@ -22,48 +22,48 @@ import (
 // Who waits with the second copy until 64 KiB of other bytes were given in the shard is not
 // found out. A receiver drops it all the same: by then it has acknowledged the first.
 type history struct {
-	ring *[memorySize]byte
+	ring *[historySize]byte
 	end  uint32 // where the next record goes, without the one
 }
 
 const (
-	memorySize = 64 << 10
-	recordHead = 16
+	historySize = 64 << 10
+	recordHead  = 16
 	// maxRecord is how much of a segment is remembered. Commands and replies are shorter
 	// (RFC 5321, section 4.5.3.1).
 	maxRecord = 256
-	// maxRecall is how many records of a half are looked at.
-	maxRecall = 32
+	// maxCompared is how many records of a half are looked at.
+	maxCompared = 32
 )
 
 var le = binary.LittleEndian
 
-// keep remembers bytes that a half gives now.
-func (m *history) keep(x *half, b []byte) {
+// add remembers bytes that a half gives now.
+func (m *history) add(x *half, b []byte) {
 	if m.ring == nil {
-		m.ring = new([memorySize]byte)
+		m.ring = new([historySize]byte)
 	}
 	b = b[:min(len(b), maxRecord)]
-	at := m.end % memorySize
-	if at > memorySize-recordHead-maxRecord { // records are not split
-		m.end += memorySize - at
+	at := m.end % historySize
+	if at > historySize-recordHead-maxRecord { // records are not split
+		m.end += historySize - at
 		at = 0
 	}
 	r := (*[recordHead + maxRecord]byte)(m.ring[at:])
-	le.PutUint64(r[:], uint64(x.past)|uint64(x.isn)<<32)
+	le.PutUint64(r[:], uint64(x.lastRecord)|uint64(x.isn)<<32)
 	le.PutUint64(r[8:], uint64(x.next)|uint64(len(b))<<32)
 	copy(r[recordHead:], b)
-	x.past = m.end + 1
+	x.lastRecord = m.end + 1
 	m.end += uint32(recordHead+len(b)+3) &^ 3
 }
 
-// at is the record at a place, if it is still there and the half's.
-func (m *history) at(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
+// record is the record at a place, if it is still there and the half's.
+func (m *history) record(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
 	from := place - 1
-	if age := m.end - from; place == 0 || age == 0 || age > memorySize || from%memorySize > memorySize-recordHead-maxRecord {
+	if age := m.end - from; place == 0 || age == 0 || age > historySize || from%historySize > historySize-recordHead-maxRecord {
 		return
 	}
-	r := (*[recordHead + maxRecord]byte)(m.ring[from%memorySize:])
+	r := (*[recordHead + maxRecord]byte)(m.ring[from%historySize:])
 	n := le.Uint32(r[12:])
 	if Seq(le.Uint32(r[4:])) != x.isn || n > maxRecord {
 		return
@@ -78,7 +78,7 @@ func (m *history) at(place uint32, x *half) (before uint32, seq Seq, b []byte, o
 // ahead of them the one that covers the other, and else the one that begins first. It returns the
 // segment's bytes as they count.
 func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
-	c := st.c
+	c := st.conn
 	x := &c.half[s.Dir]
 	seq := s.Seq
 	if s.Flags.Has(SYN) {
@@ -88,9 +88,9 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	if s.Len == 1 && seq.Add(1) == x.next {
 		return b, false // a keep-alive: its byte may be anything (RFC 9293, section 3.8.4)
 	}
-	place := x.past
-	for range maxRecall {
-		before, from, first, ok := st.history.at(place, x)
+	place := x.lastRecord
+	for range maxCompared {
+		before, from, first, ok := st.history.record(place, x)
 		if !ok || len(b) == 0 {
 			break
 		}
@@ -105,8 +105,8 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	if c.held == 0 {
 		return b, differs
 	}
-	copied, sound := false, s.DropRisk == 0 && !c.ahead(s.Dir, s.Ack, s.Flags)
-	received, end := st.received(s.Dir), s.end()
+	copied, sound := false, s.DropRisk == 0 && !c.acksUnsent(s.Dir, s.Ack, s.Flags)
+	received, end := st.receivedUpTo(s.Dir), s.end()
 	for i := c.held; i != 0; i = st.nodes[i].next {
 		n := &st.nodes[i]
 		if n.dir != s.Dir || !n.seq.Less(end) || !seq.Less(n.end()) {
@@ -116,18 +116,18 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 		same := bytes.Equal(mine, its)
 		differs = differs || !same
 		switch {
-		case sound && n.weak(c):
-			n.void = n.void || !same // its receiver drops what waits; see Stream.drop
+		case sound && n.droppable(c):
+			n.superseded = n.superseded || !same // its receiver drops what waits; see Stream.drop
 			continue
 		case !sound, !received.Less(n.end()):
 			// What waits was there first.
 		case !received.Less(seq):
 			continue // this one is taken whole, and of what waits the rest
 		case !seq.Less(n.seq) && !n.end().Less(end):
-			st.present = true
+			st.curCovered = true
 			continue
 		case !n.seq.Less(seq) && !end.Less(n.end()):
-			n.void = true
+			n.superseded = true
 			continue
 		default:
 			continue // the one that begins first is taken whole; see takeReady
@@ -146,15 +146,15 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	return b, differs
 }
 
-// received is up to where the receiver has all bytes of a half: some may still wait here for what
+// receivedUpTo is up to where the receiver has all bytes of a half: some may still wait here for what
 // they acknowledge. The segments that wait bound the rounds.
-func (st *Stream) received(d Dir) Seq {
-	c := st.c
+func (st *Stream) receivedUpTo(d Dir) Seq {
+	c := st.conn
 	at := c.half[d].next
 	for more := true; more; {
 		more = false
 		for i := c.held; i != 0; i = st.nodes[i].next {
-			if n := &st.nodes[i]; n.dir == d && !at.Less(n.seq) && at.Less(n.end()) && !n.weak(c) {
+			if n := &st.nodes[i]; n.dir == d && !at.Less(n.seq) && at.Less(n.end()) && !n.droppable(c) {
 				at, more = n.end(), true
 			}
 		}
@@ -162,8 +162,8 @@ func (st *Stream) received(d Dir) Seq {
 	return at
 }
 
-// weak reports whether a segment that waits is one that its receiver may drop.
-func (n *node) weak(c *Conn) bool { return n.dropRisk != 0 || c.ahead(n.dir, n.ack, n.flags) }
+// droppable reports whether a segment that waits is one that its receiver may drop.
+func (n *node) droppable(c *Conn) bool { return n.dropRisk != 0 || c.acksUnsent(n.dir, n.ack, n.flags) }
 
 // overlap is the part that two rows of bytes share, in each.
 func overlap(a Seq, x []byte, b Seq, y []byte) (inX, inY []byte) {

@@ -17,37 +17,37 @@ type Stream struct {
 	// maxHeld and maxAhead: what was missing before them was told as a gap.
 	Overflows uint64
 
-	nodes   []node // nodes[0] is none
-	free    uint32
-	bytes   int
-	history history
-	merged  []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
+	nodes     []node // nodes[0] is none
+	free      uint32
+	heldBytes int
+	history   history
+	merged    []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
 
-	c     *Conn
-	now   uint32 // time of the segment of Push, microseconds
-	cur   node   // the segment of Push, not copied yet
-	have  bool   // cur was not given yet
-	force bool   // holes are gaps now
-	lent  uint32
-	// present says that the segment of Push lies in one that waits.
-	present bool
+	conn     *Conn
+	now      uint32 // time of the segment of Push, microseconds
+	cur      node   // the segment of Push, not copied yet
+	hasCur   bool   // cur was not given yet
+	force    bool   // holes are gaps now
+	lentNode uint32
+	// curCovered says that the segment of Push lies in one that waits.
+	curCovered bool
 	// What follows the chunk that was given last.
-	dir  Dir
-	miss int
-	fin  bool
+	dir     Dir
+	gapNext int
+	endNext bool
 }
 
 // node is a segment that waits.
 type node struct {
-	next     uint32
-	dir      Dir
-	flags    Flags
-	dropRisk DropRisk
-	void     bool // a segment that its receiver can take has other bytes in its place
-	seq      Seq  // of the first byte of buf
-	ack      Seq
-	len      int // on the wire; buf is shorter where the capture cut the frame
-	buf      []byte
+	next       uint32
+	dir        Dir
+	flags      Flags
+	dropRisk   DropRisk
+	superseded bool // a segment that its receiver can take has other bytes in its place
+	seq        Seq  // of the first byte of buf
+	ack        Seq
+	len        int // on the wire; buf is shorter where the capture cut the frame
+	buf        []byte
 }
 
 // end is the sequence number behind the segment; an end of the half takes one.
@@ -80,11 +80,11 @@ type Chunk struct {
 // Push takes in a segment of a connection. What can be given then comes from Pop, which
 // must be called until it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
-	st.c, st.force, st.have = c, false, false
+	st.conn, st.force, st.hasCur = c, false, false
 	x, was := &c.half[s.Dir], c.state
-	st.present = false
+	st.curCovered = false
 	again := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
-	if x.copy(s) {
+	if x.isCopy(s) {
 		if !again {
 			return Duplicate
 		}
@@ -107,60 +107,60 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 			r |= Differs
 		}
 	}
-	if c.held != 0 && s.Len > 0 && s.DropRisk == 0 && !c.ahead(s.Dir, s.Ack, s.Flags) {
-		st.drop(s.Dir, s.Seq, s.end())
+	if c.held != 0 && s.Len > 0 && s.DropRisk == 0 && !c.acksUnsent(s.Dir, s.Ack, s.Flags) {
+		st.dropUntaken(s.Dir, s.Seq, s.end())
 	}
 	st.now = uint32(s.Time / 1e3)
-	if c.held != 0 && c.waited < 255 {
-		c.waited++
+	if c.held != 0 && c.stalled < 255 {
+		c.stalled++
 	}
 	if c.state == Reset {
 		st.force = true // nothing will be sent again
 		if was == Replied {
-			st.drop(Client, c.half[Client].next, c.half[Client].next.Add(window))
+			st.dropUntaken(Client, c.half[Client].next, c.half[Client].next.Add(window))
 		}
 	}
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
 		n := &st.cur // field by field: a literal would be made elsewhere and copied
 		n.next, n.dir, n.flags, n.seq, n.ack, n.len, n.buf = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack, s.Len, payload
-		n.dropRisk, n.void = s.DropRisk, false
+		n.dropRisk, n.superseded = s.DropRisk, false
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
 		}
-		if st.present || !c.half[s.Dir].next.Less(st.cur.end()) {
+		if st.curCovered || !c.half[s.Dir].next.Less(st.cur.end()) {
 			return r | Retransmit
 		}
-		st.have = true
+		st.hasCur = true
 	}
 	return r
 }
 
 // Flush makes Pop give all that waits in a connection that will get no more segments.
 func (st *Stream) Flush(c *Conn) {
-	st.c, st.force, st.have = c, true, false
+	st.conn, st.force, st.hasCur = c, true, false
 	if c.state == Replied {
-		st.drop(Client, c.half[Client].next, c.half[Client].next.Add(window))
+		st.dropUntaken(Client, c.half[Client].next, c.half[Client].next.Add(window))
 	}
 }
 
-// drop forgets the segments of a half that wait, hold one of the bytes from one number up to
+// dropUntaken forgets the segments of a half that wait, hold one of the bytes from one number up to
 // another, and acknowledge more than the other half is known to have sent: where a segment that its
 // receiver can take repeats these bytes, and where the connection was not opened, they were not
 // taken. So it forgets those that are void. At most maxHeld wait.
-func (st *Stream) drop(d Dir, from, to Seq) {
-	c := st.c
-	st.forget(func(n *node) bool {
-		return n.void || n.dir == d && c.ahead(d, n.ack, n.flags) && n.seq.Less(to) && from.Less(n.end())
+func (st *Stream) dropUntaken(d Dir, from, to Seq) {
+	c := st.conn
+	st.removeHeld(func(n *node) bool {
+		return n.superseded || n.dir == d && c.acksUnsent(d, n.ack, n.flags) && n.seq.Less(to) && from.Less(n.end())
 	})
 }
 
-// forget takes those of the segments that wait out of the list of which f says so.
-func (st *Stream) forget(f func(n *node) bool) {
-	for at := &st.c.held; *at != 0; {
+// removeHeld takes those of the segments that wait out of the list of which f says so.
+func (st *Stream) removeHeld(f func(n *node) bool) {
+	for at := &st.conn.held; *at != 0; {
 		i := *at
 		if n := &st.nodes[i]; f(n) {
 			*at = n.next
-			st.c.nheld--
+			st.conn.nheld--
 			st.release(i)
 		} else {
 			at = &n.next
@@ -170,54 +170,54 @@ func (st *Stream) forget(f func(n *node) bool) {
 
 // Pop gives the next chunk, if there is one.
 func (st *Stream) Pop(chunk *Chunk) bool {
-	c := st.c
-	if st.lent != 0 {
-		st.release(st.lent)
-		st.lent = 0
+	c := st.conn
+	if st.lentNode != 0 {
+		st.release(st.lentNode)
+		st.lentNode = 0
 	}
 	for {
 		switch {
-		case st.miss > 0:
-			*chunk = Chunk{Dir: st.dir, Kind: Gap, Len: st.miss}
-			c.half[st.dir].next = c.half[st.dir].next.Add(st.miss)
-			st.miss = 0
+		case st.gapNext > 0:
+			*chunk = Chunk{Dir: st.dir, Kind: Gap, Len: st.gapNext}
+			c.half[st.dir].next = c.half[st.dir].next.Add(st.gapNext)
+			st.gapNext = 0
 			return true
-		case st.fin:
-			st.fin = false
+		case st.endNext:
+			st.endNext = false
 			c.half[st.dir].next = c.half[st.dir].next.Add(1)
-			c.finish(st.dir)
+			c.endHalf(st.dir)
 			*chunk = Chunk{Dir: st.dir, Kind: End}
 			return true
-		case st.have && c.ready(&st.cur) && (c.held == 0 || !st.earlier()):
-			st.have = false
-			if st.give(&st.cur, chunk) {
+		case st.hasCur && c.ready(&st.cur) && (c.held == 0 || !st.earlierHeld()):
+			st.hasCur = false
+			if st.deliver(&st.cur, chunk) {
 				return true
 			}
 		case c.held != 0 && st.takeReady():
-			if st.give(&st.nodes[st.lent], chunk) {
+			if st.deliver(&st.nodes[st.lentNode], chunk) {
 				return true
 			}
-			st.release(st.lent)
-			st.lent = 0
-		case c.held == 0 && !st.have:
-			c.waited = 0
+			st.release(st.lentNode)
+			st.lentNode = 0
+		case c.held == 0 && !st.hasCur:
+			c.stalled = 0
 			return false
-		case c.holdClient && !st.force && (!st.have || st.roomToWait()):
-			if !st.have {
+		case c.holdClient && !st.force && (!st.hasCur || st.roomToHold()):
+			if !st.hasCur {
 				return false
 			}
-			st.have = false
+			st.hasCur = false
 			st.hold()
 		case c.holdClient:
 			c.holdClient = false
-		case st.giveUp():
+		case st.holeIsGap():
 			if st.forceGap() {
 				continue
 			}
-			st.gap(chunk)
+			st.deliverGap(chunk)
 			return true
-		case st.have:
-			st.have = false
+		case st.hasCur:
+			st.hasCur = false
 			st.hold()
 		default:
 			return false
@@ -230,41 +230,41 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 // receiver is not seen, a sender that goes on behind it says so.
 func (c *Conn) ready(n *node) bool {
 	x := &c.half[n.dir]
-	return !(c.holdClient && n.dir == Client) && !x.next.Less(n.seq) && !c.tooEarly(n.dir, n.ack, n.flags) &&
-		(n.dropRisk == 0 || x.ackOK && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.top))
+	return !(c.holdClient && n.dir == Client) && !x.next.Less(n.seq) && !c.acksUndelivered(n.dir, n.ack, n.flags) &&
+		(n.dropRisk == 0 || x.ackedKnown && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.maxEnd))
 }
 
-// roomToWait reports whether the segment of Push can be held until Go is called.
-func (st *Stream) roomToWait() bool {
-	return st.c.nheld < maxHeld && st.bytes+len(st.cur.buf) <= st.maxBytes()
+// roomToHold reports whether the segment of Push can be held until Go is called.
+func (st *Stream) roomToHold() bool {
+	return st.conn.nheld < maxHeld && st.heldBytes+len(st.cur.buf) <= st.maxBytes()
 }
 
-// give makes a chunk of the part of a segment that is new, and says whether there is any.
-func (st *Stream) give(n *node, chunk *Chunk) bool {
-	x := &st.c.half[n.dir]
-	st.c.waited, st.c.since = 0, st.now
+// deliver makes a chunk of the part of a segment that is new, and says whether there is any.
+func (st *Stream) deliver(n *node, chunk *Chunk) bool {
+	x := &st.conn.half[n.dir]
+	st.conn.stalled, st.conn.stalledSince = 0, st.now
 	if !x.next.Less(n.end()) {
 		return false
 	}
 	old := x.next.Sub(n.seq)
 	b := n.buf[min(old, len(n.buf)):]
 	st.dir = n.dir
-	st.miss = max(0, n.len-old-len(b))
-	st.fin = n.flags.Has(FIN)
+	st.gapNext = max(0, n.len-old-len(b))
+	st.endNext = n.flags.Has(FIN)
 	if len(b) == 0 {
 		return false // but something follows
 	}
-	st.history.keep(x, b)
-	urgent := x.urg.Sub(x.next)
+	st.history.add(x, b)
+	urgent := x.urgentSeq.Sub(x.next)
 	x.next = x.next.Add(len(b))
 	if n.dropRisk != 0 {
-		st.c.trust[n.dir] |= n.dropRisk &^ perSegment
-		if x.top.Less(n.end()) {
-			x.top = n.end()
+		st.conn.trusted[n.dir] |= n.dropRisk &^ perSegment
+		if x.maxEnd.Less(n.end()) {
+			x.maxEnd = n.end()
 		}
 	}
-	if x.mark && urgent < len(b) {
-		x.mark = false
+	if x.urgentPending && urgent < len(b) {
+		x.urgentPending = false
 		if urgent >= 0 { // or it was in a gap
 			st.merged = append(append(st.merged[:0], b[:urgent]...), b[urgent+1:]...)
 			b = st.merged
@@ -281,37 +281,37 @@ func (st *Stream) give(n *node, chunk *Chunk) bool {
 // one that came first the one that begins first.
 func (st *Stream) takeReady() bool {
 	var best *uint32
-	for at := &st.c.held; *at != 0; at = &st.nodes[*at].next {
+	for at := &st.conn.held; *at != 0; at = &st.nodes[*at].next {
 		n := &st.nodes[*at]
-		if st.c.ready(n) && (best == nil || n.dir == st.nodes[*best].dir && n.seq.Less(st.nodes[*best].seq)) {
+		if st.conn.ready(n) && (best == nil || n.dir == st.nodes[*best].dir && n.seq.Less(st.nodes[*best].seq)) {
 			best = at
 		}
 	}
 	if best == nil {
 		return false
 	}
-	st.lent = *best
-	*best = st.nodes[st.lent].next
-	st.c.nheld--
+	st.lentNode = *best
+	*best = st.nodes[st.lentNode].next
+	st.conn.nheld--
 	return true
 }
 
-// earlier reports whether one that waits is ready and begins before the segment of Push.
-func (st *Stream) earlier() bool {
-	for i := st.c.held; i != 0; i = st.nodes[i].next {
-		if n := &st.nodes[i]; n.dir == st.cur.dir && n.seq.Less(st.cur.seq) && st.c.ready(n) {
+// earlierHeld reports whether one that waits is ready and begins before the segment of Push.
+func (st *Stream) earlierHeld() bool {
+	for i := st.conn.held; i != 0; i = st.nodes[i].next {
+		if n := &st.nodes[i]; n.dir == st.cur.dir && n.seq.Less(st.cur.seq) && st.conn.ready(n) {
 			return true
 		}
 	}
 	return false
 }
 
-// each calls f for all segments that wait, in the order in which they came.
-func (st *Stream) each(f func(n *node)) {
-	for i := st.c.held; i != 0; i = st.nodes[i].next {
+// eachWaiting calls f for all segments that wait, in the order in which they came.
+func (st *Stream) eachWaiting(f func(n *node)) {
+	for i := st.conn.held; i != 0; i = st.nodes[i].next {
 		f(&st.nodes[i])
 	}
-	if st.have {
+	if st.hasCur {
 		f(&st.cur)
 	}
 }
@@ -319,10 +319,10 @@ func (st *Stream) each(f func(n *node)) {
 // hole is the next one that keeps segments waiting: missing bytes of half d up to end. There is
 // none where all that wait are doubtful.
 func (st *Stream) hole() (d Dir, end Seq, ok bool) {
-	c := st.c
+	c := st.conn
 	found := false
 	var first *node
-	st.each(func(n *node) {
+	st.eachWaiting(func(n *node) {
 		if first == nil && n.dropRisk == 0 {
 			first = n
 		}
@@ -335,7 +335,7 @@ func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 		d = 1 - d
 		end, found = first.ack, true
 	}
-	st.each(func(n *node) {
+	st.eachWaiting(func(n *node) {
 		if n.dir == d && n.dropRisk == 0 && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
 			end, found = n.seq, true
 		}
@@ -343,29 +343,29 @@ func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 	return d, end, true
 }
 
-// giveUp reports whether the hole that keeps segments waiting is to be told as a gap.
-func (st *Stream) giveUp() bool {
-	c := st.c
+// holeIsGap reports whether the hole that keeps segments waiting is to be told as a gap.
+func (st *Stream) holeIsGap() bool {
+	c := st.conn
 	if st.force {
 		return true
 	}
 	d, end, ok := st.hole()
 	x := &c.half[d]
-	limit := uint8(resend)
+	limit := uint8(resendPatience)
 	// An acknowledgment is believed when its bytes were sent: the half goes on behind them.
-	if ok && x.ackOK && !x.acked.Less(end) && !(x.seen && x.top.Less(end)) {
-		if limit = patience; int32(st.now-c.since) < swapTime {
-			limit = swapped
+	if ok && x.ackedKnown && !x.acked.Less(end) && !(x.seen && x.maxEnd.Less(end)) {
+		if limit = ackedPatience; int32(st.now-c.stalledSince) < swapTime {
+			limit = swapPatience
 		}
 	}
-	if c.waited >= limit {
+	if c.stalled >= limit {
 		return true
 	}
-	if !st.have {
+	if !st.hasCur {
 		return false
 	}
 	ahead := max(st.cur.seq.Sub(c.half[st.cur.dir].next), 0) + st.cur.len
-	if c.nheld == maxHeld || ahead > maxAhead && c.held != 0 || st.bytes+len(st.cur.buf) > st.maxBytes() {
+	if c.nheld == maxHeld || ahead > maxAhead && c.held != 0 || st.heldBytes+len(st.cur.buf) > st.maxBytes() {
 		st.Overflows++
 		return true
 	}
@@ -384,16 +384,16 @@ func (st *Stream) maxBytes() int {
 // other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to
 // have sent: there is no hole, as far as is known.
 func (st *Stream) forceGap() (found bool) {
-	c := st.c
+	c := st.conn
 	d, end, ok := st.hole()
 	if !ok {
-		st.decide()
+		st.resolveDropRisk()
 		return true
 	}
 	next := c.half[d].next
-	beyond := c.half[d].seen && c.half[d].top.Less(end)
-	st.each(func(n *node) {
-		if n.dropRisk&surelyDropped == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.ahead(n.dir, n.ack, n.flags)) {
+	beyond := c.half[d].seen && c.half[d].maxEnd.Less(end)
+	st.eachWaiting(func(n *node) {
+		if n.dropRisk&surelyDropped == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.acksUnsent(n.dir, n.ack, n.flags)) {
 			n.flags &^= ACK
 			n.dropRisk = 0
 			found = true
@@ -402,22 +402,22 @@ func (st *Stream) forceGap() (found bool) {
 	return found
 }
 
-// decide is the end of waiting for doubtful segments, where no others wait: those that their
+// resolveDropRisk is the end of waiting for doubtful segments, where no others wait: those that their
 // receiver drops for certain are forgotten, the others count.
-func (st *Stream) decide() {
-	st.each(func(n *node) {
-		if n.void = n.dropRisk&surelyDropped != 0; !n.void {
+func (st *Stream) resolveDropRisk() {
+	st.eachWaiting(func(n *node) {
+		if n.superseded = n.dropRisk&surelyDropped != 0; !n.superseded {
 			n.dropRisk = 0
 		}
 	})
-	st.have = st.have && !st.cur.void
-	st.forget(func(n *node) bool { return n.void })
+	st.hasCur = st.hasCur && !st.cur.superseded
+	st.removeHeld(func(n *node) bool { return n.superseded })
 }
 
-// gap tells the hole.
-func (st *Stream) gap(chunk *Chunk) {
+// deliverGap tells the hole.
+func (st *Stream) deliverGap(chunk *Chunk) {
 	d, end, _ := st.hole()
-	x := &st.c.half[d]
+	x := &st.conn.half[d]
 	*chunk = Chunk{Dir: d, Kind: Gap, Len: end.Sub(x.next)}
 	x.next = end
 }
@@ -438,16 +438,16 @@ func (st *Stream) hold() {
 	buf := append(n.buf[:0], st.cur.buf...)
 	*n = st.cur
 	n.buf, n.next = buf, 0
-	st.bytes += len(buf)
-	at := &st.c.held
+	st.heldBytes += len(buf)
+	at := &st.conn.held
 	if *at == 0 {
-		st.c.since = st.now
+		st.conn.stalledSince = st.now
 	}
 	for *at != 0 {
 		at = &st.nodes[*at].next
 	}
 	*at = i
-	st.c.nheld++
+	st.conn.nheld++
 }
 
 // keepBytes is how large a buffer may be to be kept for the next segment.
@@ -455,7 +455,7 @@ const keepBytes = 2048
 
 func (st *Stream) release(i uint32) {
 	n := &st.nodes[i]
-	st.bytes -= len(n.buf)
+	st.heldBytes -= len(n.buf)
 	if cap(n.buf) > keepBytes {
 		n.buf = nil
 	}
@@ -466,10 +466,10 @@ func (st *Stream) release(i uint32) {
 // Abandon forgets all that waits in a connection, and what Pop would have given next, whatever
 // state they are in. It is for a connection that is given up because of a fault of ours.
 func (st *Stream) Abandon(c *Conn) {
-	if st.lent != 0 {
-		st.release(st.lent)
+	if st.lentNode != 0 {
+		st.release(st.lentNode)
 	}
-	st.lent, st.have, st.force, st.miss, st.fin = 0, false, false, 0, false
+	st.lentNode, st.hasCur, st.force, st.gapNext, st.endNext = 0, false, false, 0, false
 	for range st.nodes { // a list that runs in a circle ends too
 		i := c.held
 		if i == 0 || int(i) >= len(st.nodes) {

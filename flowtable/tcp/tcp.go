@@ -135,9 +135,9 @@ type Conn struct {
 	half  [2]half
 	held  uint32 // first node in Stream.nodes, 0 is none
 	state State
-	// waited counts segments since something was held and nothing could be given; since is when
+	// stalled counts segments since something was held and nothing could be given; since is when
 	// the first of them came, in microseconds.
-	waited     uint8
+	stalled    uint8
 	nheld      uint8
 	SYNSeen    bool
 	holdClient bool    // what the client says is held; see Wait
@@ -146,14 +146,14 @@ type Conn struct {
 	anomalies  Anomaly
 	// conflicts counts segments of the client that repeat bytes with others; it stays at its
 	// maximum.
-	conflicts uint16
-	since     uint32
-	rst       Seq         // its sequence number
-	trust     [2]DropRisk // of a kind of which one of the half was acknowledged
-	opened    bool        // Opened was told
-	recent    uint32      // the client's latest timestamp that the server has taken; valid if stamps
-	stamps    bool        // timestamps were agreed on
-	blind     bool        // the client acknowledged something else than the SYN-ACK
+	conflicts      uint16
+	stalledSince   uint32
+	rstSeq         Seq         // its sequence number
+	trusted        [2]DropRisk // of a kind of which one of the half was acknowledged
+	openedReported bool        // Opened was told
+	tsRecent       uint32      // the client's latest timestamp that the server has taken; valid if stamps
+	tsAgreed       bool        // timestamps were agreed on
+	blindAck       bool        // the client acknowledged something else than the SYN-ACK
 }
 
 // Anomaly is what makes it doubtful that the receiver got the bytes that are given.
@@ -174,24 +174,24 @@ func (c *Conn) Conflicts() int { return int(c.conflicts) }
 
 // half is one direction.
 type half struct {
-	next  Seq // the next byte to give
-	acked Seq // the highest acknowledgment of this half's bytes
-	top   Seq // behind the furthest byte of the segments that were seen; valid if seen
-	isn   Seq
-	other Seq       // the initial sequence number of another SYN before that of isn; valid if two
-	sum   [2]uint32 // digests of the latest two frames, to know a second copy
-	when  [2]uint32 // their times, milliseconds
-	pkts  uint32
-	bytes uint64 // payload, retransmissions included
-	known bool   // next is valid
-	seen  bool   // a segment of this half was seen
-	ackOK bool   // acked is valid
-	began bool   // its SYN was seen: isn is not derived
-	two   bool   // so was another one
-	mark  bool   // a byte that is still to come is urgent
-	far   uint8  // segments in a row from outside the window
-	urg   Seq    // its number; valid if mark
-	past  uint32 // where the bytes that were given last are remembered; see recall
+	next          Seq // the next byte to give
+	acked         Seq // the highest acknowledgment of this half's bytes
+	maxEnd        Seq // behind the furthest byte of the segments that were seen; valid if seen
+	isn           Seq
+	otherISN      Seq       // the initial sequence number of another SYN before that of isn; valid if two
+	digests       [2]uint32 // digests of the latest two frames, to know a second copy
+	times         [2]uint32 // their times, milliseconds
+	packets       uint32
+	bytes         uint64 // payload, retransmissions included
+	nextKnown     bool   // next is valid
+	seen          bool   // a segment of this half was seen
+	ackedKnown    bool   // acked is valid
+	synSeen       bool   // its SYN was seen: isn is not derived
+	hasOtherISN   bool   // so was another one
+	urgentPending bool   // a byte that is still to come is urgent
+	farRun        uint8  // segments in a row from outside the window
+	urgentSeq     Seq    // its number; valid if mark
+	lastRecord    uint32 // where the bytes that were given last are remembered; see recall
 }
 
 // State is how far the connection has come.
@@ -204,7 +204,7 @@ func (c *Conn) Ended() bool { return c.state >= Closed }
 // each other.
 func (c *Conn) Acknowledged() bool {
 	x, y := &c.half[Client], &c.half[Server]
-	return c.state == Closed && x.ackOK && y.ackOK && !x.acked.Less(x.next) && !y.acked.Less(y.next)
+	return c.state == Closed && x.ackedKnown && y.ackedKnown && !x.acked.Less(x.next) && !y.acked.Less(y.next)
 }
 
 // Seen reports whether segments of this direction were seen.
@@ -212,7 +212,9 @@ func (c *Conn) Seen(d Dir) bool { return c.half[d].seen }
 
 // Counts are the segments and payload bytes of a direction, without second copies of
 // frames.
-func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) { return c.half[d].pkts, c.half[d].bytes }
+func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) {
+	return c.half[d].packets, c.half[d].bytes
+}
 
 // ISN is the initial sequence number of a direction, if a segment told it.
 func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
@@ -221,7 +223,7 @@ func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
 // Where the direction itself is not seen, the first acknowledgment is taken for that of its SYN.
 func (c *Conn) Answered(d Dir) bool {
 	h := &c.half[d]
-	return h.known && h.ackOK && h.acked.Sub(h.isn) > 1
+	return h.nextKnown && h.ackedKnown && h.acked.Sub(h.isn) > 1
 }
 
 // Result is what a segment did.
@@ -252,30 +254,30 @@ const (
 	// maxHeld and maxAhead bound what waits for a hole: segments per connection, and bytes
 	// that the furthest of them is ahead.
 	maxHeld, maxAhead = 16, 64 << 10
-	// patience is how many further segments are waited for when the receiver has
+	// ackedPatience is how many further segments are waited for when the receiver has
 	// acknowledged a hole: it is not going to be filled, unless the mirror swaps frames. That it does
 	// within swapTime (microseconds), in which a dialogue on a short path goes on by more: then swapped are waited for.
-	patience, swapped, swapTime = 3, 12, 2000
-	// resend is the same for a hole that the sender will fill.
-	resend = 24
+	ackedPatience, swapPatience, swapTime = 3, 12, 2000
+	// resendPatience is the same for a hole that the sender will fill.
+	resendPatience = 24
 )
 
 // Open tells the connection of a client's SYN that was seen elsewhere, and how often.
 func (c *Conn) Open(isn Seq, syns uint32) {
 	h := &c.half[Client]
-	h.isn, h.next, h.top, h.known, h.seen, h.began = isn, isn.Add(1), isn.Add(1), true, true, true
-	h.pkts += syns
+	h.isn, h.next, h.maxEnd, h.nextKnown, h.seen, h.synSeen = isn, isn.Add(1), isn.Add(1), true, true, true
+	h.packets += syns
 	c.SYNSeen = true
 }
 
 // Prefetch reads what Push needs first of a segment from one side, so that the waits for memory of
 // many connections overlap.
 func (c *Conn) Prefetch(d Dir) uint32 {
-	return uint32(c.half[d].next) + c.half[d].pkts + uint32(c.state)
+	return uint32(c.half[d].next) + c.half[d].packets + uint32(c.state)
 }
 
 // Resent tells the connection of another copy of the client's SYN, after it was answered.
-func (c *Conn) SYNRetransmitted() { c.half[Client].pkts++ }
+func (c *Conn) SYNRetransmitted() { c.half[Client].packets++ }
 
 // HoldClient has what the client says be held, as far as there is room for it, until Go is called: a SYN
 // can carry data that its server does not take, and a client that nobody answers can say anything.
@@ -294,128 +296,128 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	if s.Flags.Has(SYN) {
 		start = start.Add(1)
 	}
-	if x.known && !s.Flags.Has(SYN) && c.outOfWindow(x, y, s) {
+	if x.nextKnown && !s.Flags.Has(SYN) && c.outOfWindow(x, y, s) {
 		return Foreign
 	}
-	ack := c.judgeAck(y, s)
-	if ack == never {
-		c.blind = c.blind || s.Dir == Client && c.state == Replied
+	ack := c.classifyAck(y, s)
+	if ack == ackInvalid {
+		c.blindAck = c.blindAck || s.Dir == Client && c.state == Replied
 		return Foreign
 	}
-	c.stamp(x, s)
-	if s.DropRisk &^= c.trust[s.Dir]; s.DropRisk != 0 {
+	c.checkTimestamp(x, s)
+	if s.DropRisk &^= c.trusted[s.Dir]; s.DropRisk != 0 {
 		switch {
 		case s.Flags.Has(RST), !y.seen && s.DropRisk&surelyDropped != 0:
 			return Foreign
-		case x.known:
-			x.pkts++
+		case x.nextKnown:
+			x.packets++
 			x.bytes += uint64(s.Len)
 			return Unconfirmed
 		}
 		s.DropRisk = 0 // there is nothing to compare it with
 	}
-	blind := ack == unsent && s.Dir == Client && c.state == Replied
-	x.pkts++
+	blind := ack == ackAhead && s.Dir == Client && c.state == Replied
+	x.packets++
 	x.bytes += uint64(s.Len)
 	if s.Flags.Has(SYN) {
-		if !x.known || c.state < Established && x.isn != s.Seq {
-			if x.began {
-				x.other, x.two = x.isn, true
+		if !x.nextKnown || c.state < Established && x.isn != s.Seq {
+			if x.synSeen {
+				x.otherISN, x.hasOtherISN = x.isn, true
 			}
-			x.isn, x.next, x.top, x.known = s.Seq, start, start, true
+			x.isn, x.next, x.maxEnd, x.nextKnown = s.Seq, start, start, true
 		}
-		x.began = true
+		x.synSeen = true
 		if s.Dir == Client {
 			c.SYNSeen = true
 		} else if c.state == New {
 			c.state = Replied
 		}
 	}
-	if s.Flags.Has(URG) && ack == sent {
-		c.urgent(x, s, start)
+	if s.Flags.Has(URG) && ack == ackSent {
+		c.noteUrgent(x, s, start)
 	}
-	if end := s.end(); !s.Flags.Has(RST) && (!x.seen || x.top.Less(end)) {
-		x.top = end
+	if end := s.end(); !s.Flags.Has(RST) && (!x.seen || x.maxEnd.Less(end)) {
+		x.maxEnd = end
 	}
 	x.seen = true
 	if s.Flags.Has(ACK) && !blind {
-		if !y.known {
-			y.next, y.isn, y.known = s.Ack, s.Ack.Add(-1), true
+		if !y.nextKnown {
+			y.next, y.isn, y.nextKnown = s.Ack, s.Ack.Add(-1), true
 		}
-		if !y.ackOK || y.acked.Less(s.Ack) {
-			y.acked, y.ackOK = s.Ack, true
+		if !y.ackedKnown || y.acked.Less(s.Ack) {
+			y.acked, y.ackedKnown = s.Ack, true
 		}
 	}
-	if !x.known {
-		x.next, x.isn, x.known = start, start.Add(-1), true
+	if !x.nextKnown {
+		x.next, x.isn, x.nextKnown = start, start.Add(-1), true
 	}
 	switch {
 	case blind:
-		c.blind = true
+		c.blindAck = true
 		r |= BlindAck
-	case c.state < Established && c.opens(s):
-		c.state, c.opened = Established, true
+	case c.state < Established && c.completesHandshake(s):
+		c.state, c.openedReported = Established, true
 		r |= Opened
 	}
 	switch {
 	case s.Flags.Has(RST) && c.state < Closed:
-		c.state, c.Resetter, c.rst = Reset, s.Dir, s.Seq
+		c.state, c.Resetter, c.rstSeq = Reset, s.Dir, s.Seq
 		r |= Aborted
-	case c.state == Reset && s.Dir == c.Resetter && s.Len > 0 && c.rst.Less(start.Add(s.Len)):
+	case c.state == Reset && s.Dir == c.Resetter && s.Len > 0 && c.rstSeq.Less(start.Add(s.Len)):
 		// Who reset the connection goes on in it: the reset was forged, or meant another.
 		c.state = Established
-		if !c.opened && c.SYNSeen && s.Dir == Server {
-			c.opened = true // the reset came before the client's answer
+		if !c.openedReported && c.SYNSeen && s.Dir == Server {
+			c.openedReported = true // the reset came before the client's answer
 			r |= Opened
 		}
 	}
 	return r
 }
 
-// stamp compares the timestamp of a client's segment with the latest that the server has taken, as
+// checkTimestamp compares the timestamp of a client's segment with the latest that the server has taken, as
 // Linux does (tcp_validate_incoming and tcp_replace_ts_recent in net/ipv4/tcp_input.c): that is one
 // of a segment that begins no later than what the server had acknowledged.
-func (c *Conn) stamp(x *half, s *Segment) {
+func (c *Conn) checkTimestamp(x *half, s *Segment) {
 	switch {
 	case !s.Stamped:
 	case s.Dir == Server:
 		if s.Flags.Has(SYN|ACK) && c.state < Established {
-			c.recent, c.stamps = s.Stamp, true
+			c.tsRecent, c.tsAgreed = s.Stamp, true
 		}
-	case !c.stamps || s.Flags&(SYN|RST) != 0:
-	case int32(c.recent-s.Stamp) > 0 && c.recent != 0:
+	case !c.tsAgreed || s.Flags&(SYN|RST) != 0:
+	case int32(c.tsRecent-s.Stamp) > 0 && c.tsRecent != 0:
 		s.DropRisk |= OldTimestamp
-	case s.DropRisk == 0 && x.ackOK && !x.acked.Less(s.Seq):
-		c.recent = s.Stamp
+	case s.DropRisk == 0 && x.ackedKnown && !x.acked.Less(s.Seq):
+		c.tsRecent = s.Stamp
 	}
 }
 
-// urgent takes in an urgent pointer. It stands behind the urgent byte, which is given to the
+// noteUrgent takes in an urgent pointer. It stands behind the urgent byte, which is given to the
 // receiver's program apart from the others (RFC 9293, section 3.8.5; RFC 6093, section 3.1). As in
 // Linux (tcp_check_urg in net/ipv4/tcp_input.c) zero is the first byte of the segment, a pointer
 // into what is there already changes nothing, and a newer one takes the place of one whose byte has
 // not come yet, so that this byte is ordinary.
-func (c *Conn) urgent(x *half, s *Segment, start Seq) {
+func (c *Conn) noteUrgent(x *half, s *Segment, start Seq) {
 	at := start.Add(max(0, int(s.Urgent)-1))
-	if x.known && at.Less(x.next) || x.mark && !x.urg.Less(at) {
+	if x.nextKnown && at.Less(x.next) || x.urgentPending && !x.urgentSeq.Less(at) {
 		return
 	}
-	x.urg, x.mark = at, true
+	x.urgentSeq, x.urgentPending = at, true
 	c.anomalies |= Urgent
 }
 
-// copy reports whether this frame is the same as one of the latest two, delivered
+// isCopy reports whether this frame is the same as one of the latest two, delivered
 // again.
-func (h *half) copy(s *Segment) bool {
+func (h *half) isCopy(s *Segment) bool {
 	ms := uint32(s.Time / 1e6)
 	sum := (uint32(s.Seq)*0x9e3779b1 ^ uint32(s.Ack)*0x85ebca6b ^ uint32(s.Flags)<<24 ^ uint32(s.Len)) ^ (s.Sum^s.Stamp)*0xc2b2ae35
-	for i := range h.sum {
-		if h.sum[i] == sum && h.pkts > uint32(i) && int32(ms-h.when[i]) <= copyWindow && int32(ms-h.when[i]) >= -copyWindow {
+	for i := range h.digests {
+		if h.digests[i] == sum && h.packets > uint32(i) && int32(ms-h.times[i]) <= copyWindow && int32(ms-h.times[i]) >= -copyWindow {
 			return true
 		}
 	}
-	h.sum[1], h.when[1] = h.sum[0], h.when[0]
-	h.sum[0], h.when[0] = sum, ms
+	h.digests[1], h.times[1] = h.digests[0], h.times[0]
+	h.digests[0], h.times[0] = sum, ms
 	return false
 }
 
@@ -425,10 +427,10 @@ func (h *half) copy(s *Segment) bool {
 func (c *Conn) outOfWindow(x, y *half, s *Segment) bool {
 	ahead := s.Seq.Sub(x.next)
 	if c.fin[s.Dir] && ahead == -1 && s.Len > 1 {
-		c.unfinish(s.Dir)
+		c.revokeEnd(s.Dir)
 	}
 	if s.Flags.Has(RST) {
-		if c.blind && c.state == Replied && s.Dir == Server && s.Seq != x.top {
+		if c.blindAck && c.state == Replied && s.Dir == Server && s.Seq != x.maxEnd {
 			return true // it answers a forged acknowledgment, at its number; the handshake goes on
 		}
 		// A reset must be where the next byte is expected, or a little further when we
@@ -439,15 +441,15 @@ func (c *Conn) outOfWindow(x, y *half, s *Segment) bool {
 	if s.Len > 0 || s.Flags.Has(FIN) {
 		near = maxAhead // what is further ahead would make all before it a gap
 	}
-	if ahead >= -window && ahead <= near || ahead > 0 && ahead <= window && x.ackOK && !x.acked.Less(s.Seq) {
-		x.far = 0
+	if ahead >= -window && ahead <= near || ahead > 0 && ahead <= window && x.ackedKnown && !x.acked.Less(s.Seq) {
+		x.farRun = 0
 		return false
 	}
-	if s.Len > 0 && s.Flags.Has(ACK) && y.known && y.seen && abs(s.Ack.Sub(y.next)) < maxAhead && ahead > 0 {
-		if x.far < 3 {
-			x.far++
+	if s.Len > 0 && s.Flags.Has(ACK) && y.nextKnown && y.seen && abs(s.Ack.Sub(y.next)) < maxAhead && ahead > 0 {
+		if x.farRun < 3 {
+			x.farRun++
 		}
-		return x.far < 3
+		return x.farRun < 3
 	}
 	return true
 }
@@ -458,13 +460,13 @@ func (c *Conn) Score(d Dir, f Flags, seq, ack Seq) int {
 	x, y := &c.half[d], &c.half[1-d]
 	switch {
 	case f.Has(SYN | ACK):
-		if y.known && ack == y.isn.Add(1) {
+		if y.nextKnown && ack == y.isn.Add(1) {
 			return 2
 		}
 		return 0
-	case x.known && abs(seq.Sub(x.next)) > window, y.known && f.Has(ACK) && abs(ack.Sub(y.next)) > window:
+	case x.nextKnown && abs(seq.Sub(x.next)) > window, y.nextKnown && f.Has(ACK) && abs(ack.Sub(y.next)) > window:
 		return 0
-	case x.known && seq == x.next:
+	case x.nextKnown && seq == x.next:
 		return 2
 	}
 	return 1
@@ -472,54 +474,54 @@ func (c *Conn) Score(d Dir, f Flags, seq, ack Seq) int {
 
 func abs(n int) int { return max(n, -n) }
 
-// reach says where an acknowledgment lies in what the other half has sent.
-type reach uint8
+// ackClass says where an acknowledgment lies in what the other half has sent.
+type ackClass uint8
 
 const (
-	sent   reach = iota // within it, or it cannot be told
-	unsent              // ahead of what was seen: the receiver drops it, unless the capture has lost segments
-	never               // no receiver takes a segment with it
+	ackSent    ackClass = iota // within it, or it cannot be told
+	ackAhead                   // ahead of what was seen: the receiver drops it, unless the capture has lost segments
+	ackInvalid                 // no receiver takes a segment with it
 )
 
 // longLoss is how many bytes of a client the capture can have lost in a row, a message for example,
 // where the server acknowledges them.
 const longLoss = 1 << 28
 
-// judgeAck compares an acknowledgment with what the other half, y, has sent (RFC 9293, section
+// classifyAck compares an acknowledgment with what the other half, y, has sent (RFC 9293, section
 // 3.10.7.4; RFC 5961, section 5). Until the server has spoken one value only opens the connection,
 // that of its SYN-ACK: to anything else the server answers with a reset. Where the server has sent
 // several SYN-ACKs with numbers of their own, as it does with SYN cookies, any of them counts.
 //
 // The lower bound is the initial sequence number. Below it Linux drops a segment but where it
 // predicts the header (tcp_rcv_established), so that it is doubtful.
-func (c *Conn) judgeAck(y *half, s *Segment) reach {
-	if s.Flags&(SYN|RST|ACK) != ACK || !y.known || !y.seen {
-		return sent
+func (c *Conn) classifyAck(y *half, s *Segment) ackClass {
+	if s.Flags&(SYN|RST|ACK) != ACK || !y.nextKnown || !y.seen {
+		return ackSent
 	}
-	if s.Ack == 0 && s.Seq == 0 && y.isn == 0 && y.began && c.state == Replied && s.Dir == Client && c.half[Client].next == 0 {
+	if s.Ack == 0 && s.Seq == 0 && y.isn == 0 && y.synSeen && c.state == Replied && s.Dir == Client && c.half[Client].next == 0 {
 		// A capture that was made by hand, with all numbers left at zero: no server chooses them
 		// so.
-		y.isn, y.next, y.top = y.isn.Add(-1), 0, 0
-		return sent
+		y.isn, y.next, y.maxEnd = y.isn.Add(-1), 0, 0
+		return ackSent
 	}
-	if y.two && c.state == Replied && s.Ack == y.other.Add(1) && y.top == y.isn.Add(1) {
-		y.isn, y.other = y.other, y.isn
-		y.next, y.top = s.Ack, s.Ack
-		return sent
+	if y.hasOtherISN && c.state == Replied && s.Ack == y.otherISN.Add(1) && y.maxEnd == y.isn.Add(1) {
+		y.isn, y.otherISN = y.otherISN, y.isn
+		y.next, y.maxEnd = s.Ack, s.Ack
+		return ackSent
 	}
-	ahead, far := s.Ack.Sub(y.top), window
+	ahead, far := s.Ack.Sub(y.maxEnd), window
 	if s.Dir == Server {
 		far = longLoss
 	}
 	switch {
-	case ahead >= far, y.began && s.Ack.Sub(y.isn) < 1 && c.state < Established:
-		return never
-	case y.began && s.Ack.Sub(y.isn) < 1:
+	case ahead >= far, y.synSeen && s.Ack.Sub(y.isn) < 1 && c.state < Established:
+		return ackInvalid
+	case y.synSeen && s.Ack.Sub(y.isn) < 1:
 		s.DropRisk |= OldAck
 	case ahead > 0:
-		return unsent
+		return ackAhead
 	}
-	return sent
+	return ackSent
 }
 
 // end is the sequence number behind the segment; a SYN and an end of the half take one each.
@@ -534,10 +536,10 @@ func (s *Segment) end() Seq {
 	return e
 }
 
-// opens reports whether the segment completes the handshake: the client answers the SYN-ACK or,
+// completesHandshake reports whether the segment completes the handshake: the client answers the SYN-ACK or,
 // where only its half is seen, goes on after its SYN; or the server does what it does only where a
 // client has answered: it sends data or its end, or acknowledges more than the SYN.
-func (c *Conn) opens(s *Segment) bool {
+func (c *Conn) completesHandshake(s *Segment) bool {
 	if s.Flags&(SYN|RST) != 0 || !s.Flags.Has(ACK) {
 		return false
 	}
@@ -546,27 +548,27 @@ func (c *Conn) opens(s *Segment) bool {
 		ahead := s.Seq.Sub(x.isn.Add(1))
 		return c.SYNSeen && ahead >= 0 && c.state == New || c.state == Replied && ahead >= 0 && ahead < synWindow
 	}
-	return c.state == Replied && (s.Len > 0 || s.Flags.Has(FIN) || x.began && x.isn.Add(1).Less(s.Ack))
+	return c.state == Replied && (s.Len > 0 || s.Flags.Has(FIN) || x.synSeen && x.isn.Add(1).Less(s.Ack))
 }
 
-// tooEarly reports whether a segment acknowledges bytes of the other half that were not
+// acksUndelivered reports whether a segment acknowledges bytes of the other half that were not
 // given yet. Where the other half is not seen at all there is nothing to wait for.
-func (c *Conn) tooEarly(d Dir, ack Seq, f Flags) bool {
+func (c *Conn) acksUndelivered(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
-	return f.Has(ACK) && y.seen && y.known && y.next.Less(ack) && ack.Sub(y.next) < window
+	return f.Has(ACK) && y.seen && y.nextKnown && y.next.Less(ack) && ack.Sub(y.next) < window
 }
 
-// ahead reports whether a segment acknowledges bytes that the other half is not known to have sent.
+// acksUnsent reports whether a segment acknowledges bytes that the other half is not known to have sent.
 // A receiver drops it; or the capture has lost those bytes, and then the other half goes on behind
 // them.
-func (c *Conn) ahead(d Dir, ack Seq, f Flags) bool {
+func (c *Conn) acksUnsent(d Dir, ack Seq, f Flags) bool {
 	y := &c.half[1-d]
-	return f.Has(ACK) && y.seen && y.top.Less(ack)
+	return f.Has(ACK) && y.seen && y.maxEnd.Less(ack)
 }
 
-// unfinish takes back the end of a half: its sender goes on where that stood, as if it had not been
+// revokeEnd takes back the end of a half: its sender goes on where that stood, as if it had not been
 // there. It was forged, or its receiver never got it. A single byte there is a keep-alive.
-func (c *Conn) unfinish(d Dir) {
+func (c *Conn) revokeEnd(d Dir) {
 	if c.state != Closing {
 		return
 	}
@@ -577,8 +579,8 @@ func (c *Conn) unfinish(d Dir) {
 	}
 }
 
-// finish notes that a half was given to its end.
-func (c *Conn) finish(d Dir) {
+// endHalf notes that a half was given to its end.
+func (c *Conn) endHalf(d Dir) {
 	c.fin[d] = true
 	switch {
 	case c.state >= Closed:

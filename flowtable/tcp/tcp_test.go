@@ -366,8 +366,8 @@ func TestAnySegmentation(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), text) {
 			t.Fatalf("%d bytes came out, %d went in", got.Len(), len(text))
 		}
-		if st.bytes != 0 || c.held != 0 {
-			t.Fatalf("%d bytes still wait", st.bytes)
+		if st.heldBytes != 0 || c.held != 0 {
+			t.Fatalf("%d bytes still wait", st.heldBytes)
 		}
 	}
 }
@@ -382,8 +382,8 @@ func TestBounds(t *testing.T) {
 		st.Push(c, s.segment(t, "C5:"+strings.Repeat("x", 100)))
 		drain(&st, new(strings.Builder))
 	}
-	if st.bytes > 10_000 || st.Overflows != 900 {
-		t.Errorf("%d bytes wait, %d were not allowed to", st.bytes, st.Overflows)
+	if st.heldBytes > 10_000 || st.Overflows != 900 {
+		t.Errorf("%d bytes wait, %d were not allowed to", st.heldBytes, st.Overflows)
 	}
 	var c Conn
 	st = Stream{}
@@ -424,8 +424,8 @@ func FuzzStream(f *testing.F) {
 						t.Fatalf("%+v", ch)
 					}
 				}
-				if st.bytes > 4096 || st.bytes < 0 || int(c.nheld) > maxHeld {
-					t.Fatalf("%d bytes in %d segments wait", st.bytes, c.nheld)
+				if st.heldBytes > 4096 || st.heldBytes < 0 || int(c.nheld) > maxHeld {
+					t.Fatalf("%d bytes in %d segments wait", st.heldBytes, c.nheld)
 				}
 			}
 			for ; len(program) >= 6; program = program[6:] {
@@ -440,8 +440,8 @@ func FuzzStream(f *testing.F) {
 			}
 			st.Flush(&c)
 			check()
-			if c.held != 0 || st.bytes != 0 {
-				t.Fatalf("%d bytes wait after the end", st.bytes)
+			if c.held != 0 || st.heldBytes != 0 {
+				t.Fatalf("%d bytes wait after the end", st.heldBytes)
 			}
 			return 64 * n
 		})
