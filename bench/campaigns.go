@@ -174,7 +174,7 @@ func pickScenarios(names string) (list []*campaign.Scenario, err error) {
 func pickVariants(names string) (list []*campaign.Variant, err error) {
 	for _, name := range strings.Split(names, ",") {
 		found := name == "none"
-		for i, v := range slices.Concat(campaign.Variants, campaign.Wrapped()) {
+		for i, v := range slices.Concat(campaign.Variants, campaign.EncapsulationVariants()) {
 			usual := i < len(campaign.Variants)
 			if name == "all" || name == v.Name || name == "usual" && usual ||
 				name == "encapsulations" && !usual {

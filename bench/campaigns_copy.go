@@ -116,7 +116,7 @@ type hostTruth struct {
 func groundTruth(site *campaign.Site) (list []hostTruth) {
 	for _, h := range site.Hosts {
 		list = append(list, hostTruth{
-			Addr: h.Seen(), Scenario: h.Scenario.Name, Kind: h.Kind, Role: h.Role,
+			Addr: h.WireAddr(), Scenario: h.Scenario.Name, Kind: h.Kind, Role: h.Role,
 			Infected: h.Infected(), Expect: h.Scenario.Expect.Class, Declared: h.Declared,
 			From: h.From, Until: h.Until, Bad: h.Bad, Attempts: len(h.Marks.Attempts),
 			Sessions: len(h.Marks.Sessions), Frames: h.Frames,

@@ -92,7 +92,7 @@ func runVariant(cfg campaign.Config, v *campaign.Variant, workers int,
 	close(next)
 	wg.Wait()
 	r := &runResult{variant: v}
-	for _, a := range reference.Anchors() {
+	for _, a := range reference.NewDetectors() {
 		r.references = append(r.references, a.Name())
 	}
 	if c.suricata != "" {
@@ -128,7 +128,7 @@ func newSiteRun(site *campaign.Site) *siteRun {
 			classes: map[string]verdict.Level{}}
 		run.results[h] = o
 		run.hosts = append(run.hosts, o)
-		if e := h.Scenario.Expect.Says; e != "" {
+		if e := h.Scenario.Expect.Pattern; e != "" {
 			run.textPatterns[h.Scenario] = regexp.MustCompile(e)
 		}
 	}
@@ -145,18 +145,18 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 		engine.Output{Finding: run.finding, Source: run.source,
 			Session: func(*detect.Session) uint64 { return 0 }})
 	f := &frameFeed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
-	suite := reference.NewSuite(reference.Anchors(), site.Declared())
+	suite := reference.NewSuite(reference.NewDetectors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
 	copied, err := c.open(site, v)
 	if err != nil {
 		return nil, err
 	}
 	defer copied.remove()
-	site.Run(v.Through(seed+uint64(site.Number), func(p *campaign.Packet) {
+	site.Run(v.Filter(seed+uint64(site.Number), func(p *campaign.Packet) {
 		frame := framer.Frame(p)
-		f.add(p.Time, v.Cut(frame), len(frame))
-		copied.write(p.Time, v.Cut(frame), len(frame))
-		suite.See(p, v.Captured(p))
+		f.add(p.Time, v.Truncate(frame), len(frame))
+		copied.write(p.Time, v.Truncate(frame), len(frame))
+		suite.Packet(p, v.CapturedPayload(p))
 	}))
 	f.flush()
 	f.advance(f.now + int64(120e9))
@@ -174,8 +174,8 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 		o.references = make([]int64, len(all))
 		for i, alarms := range all {
 			// A host that had the address before may have caused the alarm.
-			if at := alarms[o.host.Seen()]; at >= o.host.From &&
-				site.Lookup(o.host.Seen(), at) == o.host {
+			if at := alarms[o.host.WireAddr()]; at >= o.host.From &&
+				site.HostAt(o.host.WireAddr(), at) == o.host {
 				o.references[i] = at
 			}
 		}
@@ -236,7 +236,7 @@ func (run *siteRun) finding(f *detect.Finding) {
 	if f.Action == "closed" {
 		return
 	}
-	h := run.site.Lookup(f.Source.Addr.Unmap(), f.Time)
+	h := run.site.HostAt(f.Source.Addr.Unmap(), f.Time)
 	if h == nil {
 		run.unknownHosts++
 		return
@@ -272,8 +272,8 @@ func (run *siteRun) finding(f *detect.Finding) {
 		class == sc.Expect.Class: // before its first bad act
 		o.wrongClasses[class] = max(o.wrongClasses[class], f.Level)
 	}
-	named := h.Says == "" || strings.Contains(text, h.Says)
-	if o.namedAt == 0 && h.Says != "" && named {
+	named := h.MustName == "" || strings.Contains(text, h.MustName)
+	if o.namedAt == 0 && h.MustName != "" && named {
 		o.namedAt = f.Time
 	}
 	least, _ := verdict.ParseLevel(sc.Expect.Level)
@@ -311,7 +311,7 @@ func (run *siteRun) source(r *detect.SourceRecord) {
 	if r.Score == 0 {
 		return
 	}
-	if h := run.site.Lookup(r.Addr.Unmap(), r.Time); h != nil {
+	if h := run.site.HostAt(r.Addr.Unmap(), r.Time); h != nil {
 		o := run.results[h]
 		o.score = max(o.score, r.Score)
 	}

@@ -175,7 +175,7 @@ func TestWholeProcess(t *testing.T) {
 		}
 	}
 	for _, o := range run.hosts {
-		got := said[o.host.Seen().String()]
+		got := said[o.host.WireAddr().String()]
 		if len(got) != len(o.classes) {
 			t.Errorf("%s: the command says %v, the engine %v", o.host.Scenario.Name, got, o.classes)
 		}
@@ -209,7 +209,7 @@ func TestEncapsulations(t *testing.T) {
 	if plain.hosts[0].highestLevel() == verdict.NoLevel {
 		t.Fatal("the plain campaign finds nothing: there is nothing to compare")
 	}
-	for _, v := range campaign.Wrapped() {
+	for _, v := range campaign.EncapsulationVariants() {
 		wrapped, err := runVariant(cfg, v, 1, copyOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -270,11 +270,11 @@ func TestListed(t *testing.T) {
 func TestJudge(t *testing.T) {
 	const at = campaign.Epoch
 	sc := &campaign.Scenario{Expect: campaign.Expect{Class: "spambot", Level: "likely", Family: "C",
-		Says: "(?i)unknown"}, Allowed: []string{"direct_smtp"}}
+		Pattern: "(?i)unknown"}, Allowed: []string{"direct_smtp"}}
 	clean := &campaign.Scenario{Allowed: []string{"direct_smtp"}}
 	addr := netip.MustParseAddr("10.0.0.1")
 	bot := &campaign.Host{Addr: addr, Scenario: sc, From: at, Until: at + 100, Bad: at + 10,
-		Says: "bl.example"}
+		MustName: "bl.example"}
 	heir := &campaign.Host{Addr: addr, Scenario: clean, From: at + 200, Until: at + 300}
 	good := detect.ReasonText{Code: detect.Blocklisted, Text: "User Unknown; bl.example"}
 	for _, c := range []struct {

@@ -1,24 +1,29 @@
-// Package campaign draws networks on which some hosts send spam and the others do not, lets
-// them live for hours or days, and says of every host what it was.
+// Package campaign simulates networks on which some hosts send spam and the others do not. It runs
+// their hosts for hours or days, emits every packet, and records the truth about each host.
 //
-// It is the measuring instrument of the verdicts, and so it knows nothing of the detectors: no
-// constant is shared, and nothing of ours is imported but what builds headers. Every
-// distribution has its ground in the comment beside it, with the marks of the design:
-// [M] measured on a real capture, [V] read in a named public source, [A] an assumption.
+// It is the instrument that measures the verdicts. Therefore it does not depend on the detectors:
+// it shares no constant with them, and of the project it imports only the package that builds
+// headers. The comment beside each distribution names its source, with the marks of the design: [M]
+// measured on a real capture, [V] read in a named public source, [A] an assumption.
 //
-// Words: a scenario is a way of living, good or bad; a site is a network with one mirror port, its
-// hosts drawn from several scenarios; a campaign is a row of sites. A host has marks: when it did
-// what, by its own account, before anything was lost on the way to the sensor.
+// Words: a scenario is a way in which a host behaves, good or bad; a site is a network with one
+// mirror port, its hosts drawn from several scenarios; a campaign is a list of sites. The marks of
+// a host are the times of its acts by its own account, before packets are lost on their way to the
+// sensor. The server of a session is a destination, drawn from the world that all sites share. A
+// variant is a way in which the sensor sees the packets of a site.
 //
-// A site is a heap of what happens next: hosts that decide, connections that play their next
-// segment. So packets come in the order of time, and memory follows the connections that
-// are open, not the length of the campaign. The same seed gives the same packets; a host's life
-// depends on the seed, its scenario and its number alone, not on who else is there.
+// A site is a heap of tasks by time: hosts that decide, connections that send their next segment.
+// So packets come in the order of time, and memory grows with the open connections, not with the
+// length of the campaign. The same seed gives the same packets. The behaviour of a host depends on
+// the seed, its scenario and its number alone, not on the other hosts.
 //
-//	Sites              who lives where
-//	Site.Run           packets, in order of time
-//	Variant.Through    what of them reaches the sensor, and how often
-//	Framer.Frame       the bytes of a frame, in any encapsulation
+//	Sites              draws the hosts of each site
+//	Site.Run           emits packets, in order of time
+//	Variant.Filter     drops or repeats packets on their way to the sensor
+//	Framer.Frame       makes the bytes of a frame, in any encapsulation
+//
+// It does not simulate TCP: no window, no congestion, and only SYNs are retransmitted. It does
+// not simulate mail filters, and the text of its messages has no meaning.
 package campaign
 
 import (
@@ -29,21 +34,21 @@ import (
 	"slices"
 )
 
-// Config says what to draw. The zero value is not valid: Hosts and Days must be above zero.
+// Config is the size of a campaign. The zero value is not valid: Hosts and Days must be above zero.
 type Config struct {
 	Seed      uint64
 	Hosts     int         // of each scenario
-	Days      float64     // that clean hosts live, and bots that are slow
+	Days      float64     // life of clean hosts, and of slow bots
 	Scenarios []*Scenario // nil means All
-	V6        bool        // IPv6 takes the place of IPv4
-	TLS       bool        // whoever can use TLS does
-	SiteHosts int         // hosts on a site, that is, seen by one sensor; zero means 150
+	V6        bool        // IPv6 instead of IPv4
+	TLS       bool        // each session uses TLS where it can
+	SiteHosts int         // hosts of a site, which one sensor sees; zero means 150
 }
 
-// Epoch is when every campaign begins: a Monday, 0:00 UTC.
+// Epoch is the begin of every campaign in nanoseconds since 1970: a Monday, 0:00 UTC.
 const Epoch = int64(1772409600e9) // 2026-03-02
 
-// Spans of time in nanoseconds, as everywhere in this package.
+// Durations in nanoseconds. All times and durations of this package are in nanoseconds.
 const (
 	microsecond = int64(1e3)
 	millisecond = int64(1e6)
@@ -56,58 +61,59 @@ const (
 // Host is one machine and the truth about it.
 type Host struct {
 	Addr     netip.Addr
-	Others   []netip.Addr // that it takes one after the other, with the same MAC
+	Others   []netip.Addr // further addresses, used one after the other with the same MAC
 	MAC      [6]byte
 	Scenario *Scenario
 	Number   int    // among the hosts of its scenario
-	Role     string // what it is meant to be
-	Kind     string // what was drawn: rate, port mix, names
-	Declared bool   // the sensor is told that it is a mail server
-	Domain   string // what a server takes mail for
-	// what a right diagnosis must name, beside what the scenario expects; empty is nothing
-	Says string
+	Role     string // workstation, mta, nat, printer, ...
+	Kind     string // the draw in words: rate, port mix, names
+	Declared bool   // the sensor's configuration declares it as a mail server
+	Domain   string // the domain of a server's own mail
+	// MustName is a text that a right diagnosis must contain, beside the scenario's expectation.
+	MustName string
 
-	// From and Until bound its life; Bad is when it first did what it must not, zero if it never
-	// does.
+	// From and Until bound its life. Bad is the time of its first bad act, zero if there is none.
 	From, Until, Bad int64
 	Marks            Marks
-	Attempts         int // connections begun, good and bad
-	Frames           int // that it caused
+	Attempts         int // connections that it began, good and bad
+	Frames           int // frames of all its connections, in both directions
 
-	rng     *rand.Rand
-	site    *Site
-	ports   uint16
-	ttl     uint8
-	six     bool             // has IPv6 whatever the campaign has
-	nets    map[[3]byte]bool // networks of bad attempts
-	servers map[netip.Addr]bool
+	rng        *rand.Rand
+	site       *Site
+	lastPort   uint16
+	ttl        uint8
+	ipv6       bool             // uses IPv6 in every campaign
+	badNets    map[[3]byte]bool // the /24 of bad attempts
+	badServers map[netip.Addr]bool
 }
 
-// Infected reports whether the host is one that should be found.
+// Infected reports whether a finding is expected about the host.
 func (h *Host) Infected() bool { return h.Scenario.Expect.Class != "" }
 
-// Marks are the times of what a host did, each list in order and at most maxMarks long. Of
-// a host that turns bad they hold only what it did since.
+// Marks are the times of a host's acts, each list in order and at most maxMarks long. For a host
+// that becomes bad the lists begin with its first bad act.
 type Marks struct {
-	Attempts []int64 // connections begun
-	Nets     []int64 // the same, to a /24 it had not contacted
-	Servers  []int64 // the same, to an address it had not contacted
-	Sessions []int64 // handshakes completed
-	Readable []int64 // sessions in which the client said something in clear
+	Attempts []int64 // connections that it began
+	Nets     []int64 // connections to a new /24
+	Servers  []int64 // connections to a new address
+	Sessions []int64 // completed handshakes
+	Readable []int64 // sessions with a command of the client in clear
 	Listed   []int64 // replies that name a blocklist
-	Relayed  []int64 // messages of strangers that it took for strangers
+	Relayed  []int64 // accepted messages of external senders for external recipients
 }
 
-// maxMarks bounds each list of Marks: whoever is not found by then is not found by a count.
+// maxMarks bounds each list of Marks. A host that is not found after so many acts is not found by a
+// count.
 const maxMarks = 4096
 
+// mark adds a time to a list of Marks.
 func mark(list *[]int64, at int64) {
 	if len(*list) < maxMarks {
 		*list = append(*list, at)
 	}
 }
 
-// Before is how many of a list are not later than at.
+// Before is the number of times in a list that are not later than at.
 func Before(list []int64, at int64) int {
 	n := 0
 	for n < len(list) && list[n] <= at {
@@ -116,10 +122,10 @@ func Before(list []int64, at int64) int {
 	return n
 }
 
-// Egress is what the site's firewall does with port 25 of hosts that are not declared.
+// Egress is the action of the site's firewall on connections to port 25 of undeclared hosts.
 type Egress string
 
-// The kinds of egress.
+// The actions of the firewall.
 const (
 	Open  Egress = "open"
 	Drop  Egress = "drop"
@@ -127,37 +133,36 @@ const (
 	Admin Egress = "icmp" // ICMP type 3 code 13 (RFC 1812, 5.2.7.1)
 )
 
-// Site is one network.
+// Site is one network with one mirror port.
 type Site struct {
 	Number int
 	Egress Egress
-	DNS    bool // lookups are on the mirror
-	Public netip.Addr
+	DNS    bool       // the mirror port sees DNS lookups
+	Public netip.Addr // the address of the site on the Internet
 	Hosts  []*Host
 
-	cfg    *Config
-	world  *world
-	lan    netip.Addr // .0.0
-	rng    *rand.Rand
-	queue  queue
-	now    int64
-	emit   func(*Packet)
-	packet Packet
-	used   int // addresses given out
+	cfg           *Config
+	world         *world
+	lan           netip.Addr // internal network, a /16
+	rng           *rand.Rand
+	queue         queue
+	now           int64
+	emit          func(*Packet)
+	packet        Packet
+	addressesUsed int // number of addresses in use
 }
 
-// Declared are the addresses of the mail servers that the sensor is told of.
+// Declared are the addresses of the mail servers in the sensor's configuration.
 func (s *Site) Declared() (list []netip.Addr) {
 	for _, h := range s.Hosts {
 		if h.Declared {
-			list = append(list, h.Seen())
+			list = append(list, h.WireAddr())
 		}
 	}
 	return list
 }
 
-// LocalDomains are what the declared servers take mail for; an administrator who declares a server
-// knows it.
+// LocalDomains are the domains of the declared servers, which an administrator knows.
 func (s *Site) LocalDomains() (list []string) {
 	for _, h := range s.Hosts {
 		if h.Declared && h.Domain != "" {
@@ -167,8 +172,8 @@ func (s *Site) LocalDomains() (list []string) {
 	return list
 }
 
-// Lookup is the host that had an address at a time, nil if there was none.
-func (s *Site) Lookup(a netip.Addr, at int64) *Host {
+// HostAt is the host that had an address at a time, nil if no host ever has it.
+func (s *Site) HostAt(a netip.Addr, at int64) *Host {
 	var found *Host
 	for _, h := range s.Hosts {
 		if h.has(a) && (found == nil || at >= h.From && h.From >= found.From) {
@@ -178,25 +183,26 @@ func (s *Site) Lookup(a netip.Addr, at int64) *Host {
 	return found
 }
 
-// Seen is the host's address as it is on the wire.
-func (h *Host) Seen() netip.Addr { return h.onWire(h.Addr) }
+// WireAddr is the host's address in packets, which may be its IPv6 address (see mapped).
+func (h *Host) WireAddr() netip.Addr { return h.wireAddr(h.Addr) }
 
-func (h *Host) onWire(a netip.Addr) netip.Addr {
-	if h.six || h.site != nil && h.site.cfg.V6 {
+// wireAddr is an IPv4 address of the host as it is in packets.
+func (h *Host) wireAddr(a netip.Addr) netip.Addr {
+	if h.ipv6 || h.site != nil && h.site.cfg.V6 {
 		return mapped(a)
 	}
 	return a
 }
 
-// has reports whether an address was ever the host's.
+// has reports whether an address ever belongs to the host.
 func (h *Host) has(a netip.Addr) bool {
-	return h.Seen() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool {
-		return h.onWire(other) == a
+	return h.WireAddr() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool {
+		return h.wireAddr(other) == a
 	})
 }
 
-// Sites draws who lives where. Scenarios that need a closed firewall have their own sites, with
-// clean hosts beside the bots.
+// Sites draws the sites of a campaign and their hosts. Scenarios that need a closed firewall have
+// their own sites, with clean hosts beside the bots.
 func Sites(cfg Config) []*Site {
 	if cfg.Scenarios == nil {
 		cfg.Scenarios = All
@@ -220,103 +226,104 @@ func Sites(cfg Config) []*Site {
 					current = newSite(&cfg, w, len(sites), egress)
 					sites = append(sites, current)
 					for n := range 10 {
-						// whose mail goes through, so that the firewall is not the whole truth
-						if egress != Open {
-							Workstation.settle(current, 1000*len(sites)+n)
+						if egress != Open { // clean hosts whose mail gets through the firewall
+							Workstation.addTo(current, 1000*len(sites)+n)
 						}
 					}
 				}
-				sc.settle(current, n)
+				sc.addTo(current, n)
 			}
 		}
 	}
 	return sites
 }
 
+// newSite adds a site without hosts. The mirror port of every second site sees DNS lookups.
 func newSite(cfg *Config, w *world, n int, egress Egress) *Site {
-	s := &Site{Number: n, Egress: egress, cfg: cfg, world: w, rng: w.source("site", n),
+	s := &Site{Number: n, Egress: egress, cfg: cfg, world: w, rng: w.rand("site", n),
 		lan: netip.AddrFrom4([4]byte{10, byte(n), 0, 0})}
 	s.DNS = s.rng.IntN(2) == 0
-	s.Public = w.single(s.rng.IntN(1 << 20)).addr
+	s.Public = w.singleServer(s.rng.IntN(1 << 20)).addr
 	return s
 }
 
-// source is the randomness of something with a name and a number.
-func (w *world) source(name string, n int) *rand.Rand {
+// rand is the random source of an object with a name and a number.
+func (w *world) rand(name string, n int) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s/%d", name, n)
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
-// newHost gives a host its address and its own randomness.
+// newHost adds a host with an address and a random source of its own.
 func (s *Site) newHost(sc *Scenario, n int, kind string) *Host {
-	rng := s.world.source(sc.Name+"/"+kind, n)
-	addr := s.address()
+	rng := s.world.rand(sc.Name+"/"+kind, n)
+	addr := s.freeAddress()
 	b := addr.As4()
 	h := &Host{Addr: addr, MAC: [6]byte{2, 0x10, b[1], b[2], b[3], 1}, Scenario: sc, Number: n,
 		Role: "workstation", Kind: kind,
 		From: Epoch, Until: Epoch + int64(s.cfg.Days*float64(day)), rng: rng, site: s, ttl: 128,
-		ports: uint16(rng.IntN(28000)), nets: map[[3]byte]bool{}, servers: map[netip.Addr]bool{}}
+		lastPort: uint16(rng.IntN(28000)), badNets: map[[3]byte]bool{},
+		badServers: map[netip.Addr]bool{}}
 	s.Hosts = append(s.Hosts, h)
 	return h
 }
 
-// address is one that nobody has.
-func (s *Site) address() netip.Addr {
-	i := s.used
-	s.used++
+// freeAddress is an address that no host has.
+func (s *Site) freeAddress() netip.Addr {
+	i := s.addressesUsed
+	s.addressesUsed++
 	b := s.lan.As4()
 	b[2], b[3] = byte(1+i/200), byte(20+i%200)
 	return netip.AddrFrom4(b)
 }
 
-// Run lets the site live. emit gets every packet, in order of time; it must not keep it.
-// A site can be run once.
+// Run runs the site. emit gets every packet, in order of time; the packet and its payload are valid
+// until emit returns. A site can be run once.
 func (s *Site) Run(emit func(*Packet)) {
 	s.emit = emit
 	for len(s.queue.list) > 0 {
 		e := &s.queue.list[0]
 		s.now = e.at
-		if next := e.do.step(); next != 0 {
-			s.queue.later(max(next, s.now))
+		if next := e.task.step(); next != 0 {
+			s.queue.postpone(max(next, s.now))
 		} else {
-			s.queue.drop()
+			s.queue.removeFirst()
 		}
 	}
 }
 
-// begin has something happen at a time.
+// begin adds a task that is due at a time.
 func (s *Site) begin(at int64, t task) { s.queue.add(at, t) }
 
-// task is something that happens in steps: step does the next and says when the one after
-// it is due, zero if there is none.
+// task is a list of steps. step takes the next one and returns the time at which the one after it
+// is due, zero if there is none.
 type task interface{ step() (next int64) }
 
-// life is a task that is a function.
-type life func() (next int64)
+// taskFunc is a function as a task.
+type taskFunc func() (next int64)
 
-func (f life) step() int64 { return f() }
+func (f taskFunc) step() int64 { return f() }
 
-// queue is a heap of tasks by time; those of one time come in the order of their coming.
+// queue is a heap of tasks by time. Tasks of the same time come in the order of their insertion.
 type queue struct {
-	list []due
-	n    uint64
+	list   []dueTask
+	serial uint64
 }
 
-type due struct {
-	at int64
-	n  uint64
-	do task
+type dueTask struct {
+	at     int64
+	serial uint64
+	task   task
 }
 
 func (q *queue) less(i, j int) bool {
 	a, b := &q.list[i], &q.list[j]
-	return a.at < b.at || a.at == b.at && a.n < b.n
+	return a.at < b.at || a.at == b.at && a.serial < b.serial
 }
 
 func (q *queue) add(at int64, t task) {
-	q.n++
-	q.list = append(q.list, due{at, q.n, t})
+	q.serial++
+	q.list = append(q.list, dueTask{at, q.serial, t})
 	for i := len(q.list) - 1; i > 0; {
 		up := (i - 1) / 2
 		if !q.less(i, up) {
@@ -327,23 +334,23 @@ func (q *queue) add(at int64, t task) {
 	}
 }
 
-// later puts the first task off. The task may have added others: it still is the first, for none
-// is earlier than now.
-func (q *queue) later(at int64) {
-	q.n++
-	q.list[0].at, q.list[0].n = at, q.n
-	q.sink()
+// postpone moves the first task to a later time. The task may have added others: it still is the
+// first, because no other is earlier than now.
+func (q *queue) postpone(at int64) {
+	q.serial++
+	q.list[0].at, q.list[0].serial = at, q.serial
+	q.siftDown()
 }
 
-func (q *queue) drop() {
+func (q *queue) removeFirst() {
 	last := len(q.list) - 1
 	q.list[0] = q.list[last]
-	q.list[last] = due{}
+	q.list[last] = dueTask{}
 	q.list = q.list[:last]
-	q.sink()
+	q.siftDown()
 }
 
-func (q *queue) sink() {
+func (q *queue) siftDown() {
 	for i := 0; ; {
 		least := i
 		for _, c := range [2]int{2*i + 1, 2*i + 2} {

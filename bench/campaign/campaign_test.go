@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// digest runs all sites and sums up every frame; it fails if time goes back.
+// digest runs all sites and returns a hash of all frames. Packets must be in the order of time.
 func digest(t *testing.T, cfg Config) (sum uint64, packets int) {
 	t.Helper()
 	h := fnv.New64a()
@@ -34,31 +34,32 @@ func digest(t *testing.T, cfg Config) (sum uint64, packets int) {
 	return h.Sum64(), packets
 }
 
-var small = Config{Seed: 5, Hosts: 1, Days: 0.5,
-	Scenarios: []*Scenario{named("plaintext-bot"), named("blocked-drop"), named("burst-mixed"),
-		named("mobile"), named("undeclared-server")}}
+var smallConfig = Config{Seed: 5, Hosts: 1, Days: 0.5,
+	Scenarios: []*Scenario{scenarioNamed("plaintext-bot"), scenarioNamed("blocked-drop"),
+		scenarioNamed("burst-mixed"),
+		scenarioNamed("mobile"), scenarioNamed("undeclared-server")}}
 
-func named(name string) *Scenario {
+func scenarioNamed(name string) *Scenario {
 	i := slices.IndexFunc(All, func(sc *Scenario) bool { return sc.Name == name })
 	return All[i]
 }
 
-func TestSameSeedSameFrames(t *testing.T) {
-	a, n := digest(t, small)
-	b, _ := digest(t, small)
+func TestSeedDeterminesFrames(t *testing.T) {
+	a, n := digest(t, smallConfig)
+	b, _ := digest(t, smallConfig)
 	if a != b || n == 0 {
 		t.Errorf("two runs of one seed give %x and %x, %d packets", a, b, n)
 	}
-	other := small
+	other := smallConfig
 	other.Seed++
 	if c, _ := digest(t, other); c == a {
 		t.Error("another seed gives the same frames")
 	}
 }
 
-// A host's life must not depend on who else is there, or a scenario that is run alone would be
-// another one.
-func TestLifeOfItsOwn(t *testing.T) {
+// TestHostsAreIndependent checks that the behaviour of a host does not depend on the other hosts,
+// so that a scenario behaves the same when it runs alone.
+func TestHostsAreIndependent(t *testing.T) {
 	life := func(cfg Config) (times []int64) {
 		for _, s := range Sites(cfg) {
 			s.Run(func(p *Packet) {
@@ -69,14 +70,15 @@ func TestLifeOfItsOwn(t *testing.T) {
 		}
 		return times
 	}
-	alone := small
-	alone.Scenarios = small.Scenarios[:1]
-	if a, b := life(small), life(alone); !slices.Equal(a, b) || len(a) == 0 {
+	alone := smallConfig
+	alone.Scenarios = smallConfig.Scenarios[:1]
+	if a, b := life(smallConfig), life(alone); !slices.Equal(a, b) || len(a) == 0 {
 		t.Errorf("%d SYNs among others, %d alone", len(a), len(b))
 	}
 }
 
-// Every scenario lives, and its hosts turn bad if and only if they should be found.
+// TestScenarios checks that the hosts of each scenario send packets, and have a first bad act if
+// and only if a finding is expected.
 func TestScenarios(t *testing.T) {
 	names, ten := map[string]bool{}, ""
 	for _, sc := range All {
@@ -106,7 +108,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// write makes a file of a site's frames, and returns its hosts.
+// write makes a capture file of a site's frames, and returns its hosts.
 func write(t *testing.T, cfg Config) (string, []*Host) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "site.pcap")
@@ -128,7 +130,7 @@ func write(t *testing.T, cfg Config) (string, []*Host) {
 	return name, s.Hosts
 }
 
-// tshark returns the fields of the frames that a filter lets through, a line for each.
+// tshark returns the fields of the frames that match a filter, one line for each.
 func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
 	if _, err := exec.LookPath("tshark"); err != nil {
@@ -146,11 +148,13 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 }
 
-// The truth agrees with what somebody else counts in the frames, and no frame is malformed.
+// TestTruthAgainstTshark checks that the truth agrees with the counts of tshark, and that no frame
+// is malformed.
 func TestTruthAgainstTshark(t *testing.T) {
 	cfg := Config{Seed: 9, Hosts: 1, Days: 0.12,
-		Scenarios: []*Scenario{named("plaintext-bot"), named("burst-mixed"), named("starttls-bot"),
-			named("mobile")}}
+		Scenarios: []*Scenario{scenarioNamed("plaintext-bot"), scenarioNamed("burst-mixed"),
+			scenarioNamed("starttls-bot"),
+			scenarioNamed("mobile")}}
 	file, hosts := write(t, cfg)
 	type count struct{ attempts, sessions, hellos int }
 	counted := map[string]*count{}
@@ -171,14 +175,13 @@ func TestTruthAgainstTshark(t *testing.T) {
 		}
 		flags, _ := strconv.ParseUint(strings.TrimPrefix(f[5], "0x"), 16, 16)
 		switch id := strings.Join(f[:5], " "); {
-		case flags&(SYN|ACK) == SYN && !seen[id]: // a repeated SYN is the same attempt
+		case flags&(SYN|ACK) == SYN && !seen[id]: // a retransmission is the same attempt
 			seen[id] = true
 			of(f[0]).attempts++
 		case flags&(SYN|ACK) == SYN|ACK:
 			of(f[1]).sessions++
-		// EHLO, HELO
 		case strings.HasPrefix(f[payload], "45484c4f20"),
-			strings.HasPrefix(f[payload], "48454c4f20"):
+			strings.HasPrefix(f[payload], "48454c4f20"): // EHLO, HELO
 			of(f[0]).hellos++
 		}
 	}
@@ -193,7 +196,7 @@ func TestTruthAgainstTshark(t *testing.T) {
 				h.Scenario.Name, h.Addr, len(h.Marks.Attempts), len(h.Marks.Sessions), c.attempts,
 				c.sessions)
 		}
-		// Who is refused in the banner says nothing.
+		// A client that is refused in the banner sends no command.
 		if c.hellos > c.sessions || c.hellos != len(h.Marks.Readable) {
 			t.Errorf("%s %s: the truth says %d sessions that can be read, tshark counts %d",
 				h.Scenario.Name, h.Addr, len(h.Marks.Readable), c.hellos)
@@ -201,11 +204,11 @@ func TestTruthAgainstTshark(t *testing.T) {
 	}
 }
 
-// Every encapsulation is what others take it for: they find the same SYNs in it. Those of one link
-// type are in one file, one behind the other.
+// TestEncapsulations checks that tshark finds the same SYNs in every encapsulation. Encapsulations
+// of one link type are in one file, one after the other.
 func TestEncapsulations(t *testing.T) {
 	site := Sites(Config{Seed: 9, Hosts: 1, Days: 0.1,
-		Scenarios: []*Scenario{named("burst-2009")}})[0]
+		Scenarios: []*Scenario{scenarioNamed("burst-2009")}})[0]
 	var packets []Packet
 	site.Run(func(p *Packet) {
 		if p.Payload = slices.Clone(p.Payload); len(packets) < 60 {
@@ -222,7 +225,7 @@ func TestEncapsulations(t *testing.T) {
 	for _, e := range Encapsulations {
 		switch e.Name {
 		case "mpls-ethernet", "vxlan-linux", "qinq-9100":
-			continue // tshark has to be told; a test of the command has the product read them
+			continue // tshark needs options for them; a test of the sensor reads them
 		}
 		byLink[e.Link] = append(byLink[e.Link], e)
 	}
@@ -262,7 +265,7 @@ func TestVariants(t *testing.T) {
 	p := &Packet{Proto: TCP, Flags: ACK, Inside: true, Src: netip.MustParseAddrPort("10.0.0.1:1"),
 		Dst: netip.MustParseAddrPort("192.0.2.1:25"), Payload: bytes.Repeat([]byte("x"), 100)}
 	through := func(v *Variant, n int, p *Packet) (passed int) {
-		next := v.Through(1, func(*Packet) { passed++ })
+		next := v.Filter(1, func(*Packet) { passed++ })
 		for range n {
 			next(p)
 		}
@@ -290,13 +293,16 @@ func TestVariants(t *testing.T) {
 	}
 	v := Variant{Snap: 96}
 	var f Framer
-	if got := string(v.Cut(f.Frame(p))[54:]); got != string(v.Captured(p)) || len(got) != 42 {
-		t.Errorf("of the payload %q is kept, and %q is said to be", got, v.Captured(p))
+	if got := string(v.Truncate(f.Frame(p))[54:]); got != string(v.CapturedPayload(p)) ||
+		len(got) != 42 {
+		t.Errorf("of the payload %q is kept, and %q is said to be", got, v.CapturedPayload(p))
 	}
 	six := *p
 	six.Src, six.Dst = mappedPort(netip.MustParseAddrPort("10.0.0.1:1")), mappedPort(p.Dst)
-	if got := string(v.Cut(f.Frame(&six))[74:]); got != string(v.Captured(&six)) || len(got) != 22 {
-		t.Errorf("of the payload in IPv6 %q is kept, and %q is said to be", got, v.Captured(&six))
+	if got := string(v.Truncate(f.Frame(&six))[74:]); got != string(v.CapturedPayload(&six)) ||
+		len(got) != 22 {
+		t.Errorf("of the payload in IPv6 %q is kept, and %q is said to be", got,
+			v.CapturedPayload(&six))
 	}
 }
 
@@ -321,11 +327,11 @@ func TestDistributions(t *testing.T) {
 	if n["a"] < 7300 || n["a"] > 7700 {
 		t.Errorf("weights 3 and 1 give %v", n)
 	}
-	// As in Emotet's trace: 1,560 attempts reached 679 hosts in 495 networks.
+	// In Emotet's trace 1,560 attempts reached 679 hosts in 495 networks.
 	w := newWorld(&Config{Seed: 1})
 	hosts, nets := map[netip.Addr]bool{}, map[netip.Prefix]bool{}
 	for range 1560 {
-		a := w.anywhere(r).addr
+		a := w.randomServer(r).addr
 		hosts[a] = true
 		net, _ := a.Prefix(24)
 		nets[net] = true

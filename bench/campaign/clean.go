@@ -5,13 +5,13 @@ import (
 	"net/netip"
 )
 
-// The lives of clean hosts. How many mails people send, and when, is an assumption [A] throughout;
-// that a mail client has one to three accounts, and that a clean host meets up to 0.5 new networks
-// a day, is the design's.
+// The scenarios of clean hosts. The number of mails that people send, and the times, are
+// assumptions [A] throughout. The design gives two figures: a mail client has one to three
+// accounts, and a clean host contacts up to 0.5 new networks a day.
 
-// working is the next moment in working hours after a pause of this mean: 8 to 18 h, Monday to
-// Friday; one in ten also at other times.
-func (h *Host) working(mean int64) int64 {
+// nextInWorkingHours is the next time in working hours after a pause with this mean: 8 to 18 h,
+// Monday to Friday. One in ten falls outside working hours.
+func (h *Host) nextInWorkingHours(mean int64) int64 {
 	at := h.site.now
 	for {
 		at += exponential(h.rng, mean)
@@ -30,9 +30,10 @@ func (h *Host) working(mean int64) int64 {
 	}
 }
 
-// every has a host do something again and again until its end. next gives the time of the next.
+// every calls do at the time first and then at each time that next returns, until the end of the
+// host's life.
 func (h *Host) every(first int64, next func() int64, do func()) {
-	h.site.begin(first, life(func() int64 {
+	h.site.begin(first, taskFunc(func() int64 {
 		if h.site.now >= h.Until {
 			return 0
 		}
@@ -43,45 +44,45 @@ func (h *Host) every(first int64, next func() int64, do func()) {
 	}))
 }
 
-// account is where somebody submits mail.
+// account is an account for mail submission.
 type account struct {
 	provider int
 	port     uint16
 	box      string
 }
 
-// accounts draws one to three.
+// accounts draws one to three accounts.
 func (h *Host) accounts() (list []account) {
 	r := h.rng
 	for range 1 + r.IntN(3) {
 		a := account{provider: r.IntN(12),
 			port: draw(r, share[uint16]{0.7, 587}, share[uint16]{0.3, 465})}
-		a.box = mailbox(r, h.site.world.provider(a.provider, 0).domain)
+		a.box = mailbox(r, h.site.world.submissionServer(a.provider, 0).domain)
 		list = append(list, a)
 	}
 	return list
 }
 
-// submit sends a mail with an account. A client introduces itself with its own address.
-func (h *Host) submit(a account, own string) {
+// submit sends a mail with an account. The client's HELO name is its own address.
+func (h *Host) submit(a account, address string) {
 	r := h.rng
-	d := h.site.world.provider(a.provider, r.IntN(20))
+	d := h.site.world.submissionServer(a.provider, r.IntN(20))
 	if r.IntN(4) == 0 {
 		h.lookup(typeA, d.name, d, true)
 	}
-	t := &talk{port: a.port, to: d, helo: "[" + own + "]", from: a.box,
+	t := &session{port: a.port, to: d, helo: "[" + address + "]", from: a.box,
 		rcpts: []string{mailbox(r, "example.com")}, size: int(logUniform(r, 500, 50_000)),
 		tls: true, auth: true}
 	h.open(netip.AddrPortFrom(d.addr, a.port), false, dialogue(r, t))
 }
 
-// office has a host send mail as people do at work.
-func (h *Host) office() {
+// officeUser makes a host send mail as people do at work.
+func (h *Host) officeUser() {
 	r := h.rng
 	list := h.accounts()
 	perDay := uniform(r, 3, 30)
 	mean := int64(10 * float64(hour) / perDay)
-	next := func() int64 { return h.working(mean) }
+	next := func() int64 { return h.nextInWorkingHours(mean) }
 	h.every(h.From+between(r, 0, 10*hour), next,
 		func() { h.submit(oneOf(r, list), h.Addr.String()) })
 	// New networks: 0 to 0.5 a day.
@@ -90,9 +91,9 @@ func (h *Host) office() {
 	h.every(h.From+exponential(r, mean2), func() int64 {
 		return h.site.now + exponential(r, mean2)
 	}, func() {
-		d := h.site.world.single(r.IntN(200_000))
+		d := h.site.world.singleServer(r.IntN(200_000))
 		d.tls = true
-		t := &talk{port: 587, to: d, helo: "[" + h.Addr.String() + "]", from: list[0].box,
+		t := &session{port: 587, to: d, helo: "[" + h.Addr.String() + "]", from: list[0].box,
 			rcpts: []string{mailbox(r, d.domain)}, size: 2000, tls: true, auth: true}
 		h.open(netip.AddrPortFrom(d.addr, 587), false, dialogue(r, t))
 	})
@@ -100,7 +101,7 @@ func (h *Host) office() {
 
 func workstation(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "office")
-	h.office()
+	h.officeUser()
 }
 
 func mobile(s *Site, sc *Scenario, n int) {
@@ -111,29 +112,32 @@ func mobile(s *Site, sc *Scenario, n int) {
 	mean := int64(float64(day) / uniform(r, 3, 20))
 	h.every(h.From+exponential(r, mean), func() int64 { return h.site.now + exponential(r, mean) },
 		func() {
-			if r.IntN(10) == 0 { // without a network for a moment
-				d := s.world.provider(list[0].provider, r.IntN(20))
-				h.open(netip.AddrPortFrom(d.addr, list[0].port), false, knock(r, silent))
+			if r.IntN(10) == 0 { // the telephone has no network at the moment
+				d := s.world.submissionServer(list[0].provider, r.IntN(20))
+				h.open(netip.AddrPortFrom(d.addr, list[0].port), false,
+					failedAttempt(r, unanswered))
 				return
 			}
 			h.submit(oneOf(r, list), h.Addr.String())
 		})
 }
 
-// crowd has a host be the address of many people: a NAT gateway or a VPN pool.
-func (h *Host) crowd(people int) {
+// natUsers makes a host the address of many people: a NAT gateway or a VPN pool.
+func (h *Host) natUsers(people int) {
 	r := h.rng
 	for range people {
 		list := h.accounts()
-		for i := range list { // people at home have providers of all kinds
+		for i := range list { // people at home use more providers than an office
 			list[i].provider = r.IntN(60)
 		}
 		ttl := oneOf(r, []uint8{63, 127, 63, 127, 254})
-		own := fmt.Sprintf("192.168.%d.%d", r.IntN(4), 2+r.IntN(250))
+		address := fmt.Sprintf("192.168.%d.%d", r.IntN(4), 2+r.IntN(250))
 		mean := int64(10 * float64(hour) / uniform(r, 2, 15))
-		h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() {
+		h.every(h.From+between(r, 0, 10*hour), func() int64 {
+			return h.nextInWorkingHours(mean)
+		}, func() {
 			h.ttl = ttl
-			h.submit(oneOf(r, list), own)
+			h.submit(oneOf(r, list), address)
 		})
 	}
 }
@@ -141,7 +145,7 @@ func (h *Host) crowd(people int) {
 func natPool(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "30 people")
 	h.Role = "nat"
-	h.crowd(30)
+	h.natUsers(30)
 }
 
 func scannerInside(s *Site, sc *Scenario, n int) {
@@ -154,7 +158,7 @@ func scannerInside(s *Site, sc *Scenario, n int) {
 	i := 0
 	start := h.From + between(r, 0, 8*hour)
 	gap := between(r, 200*microsecond, 5*millisecond)
-	s.begin(start, life(func() int64 {
+	s.begin(start, taskFunc(func() int64 {
 		host, port := i/len(ports), ports[i%len(ports)]
 		if i++; host >= 250 {
 			return 0
@@ -172,19 +176,19 @@ func scannerOutside(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "audit")
 	h.Role = "scanner"
 	r := h.rng
-	nets := [][3]byte{network(r), network(r), network(r)}
+	nets := [][3]byte{randomNetwork(r), randomNetwork(r), randomNetwork(r)}
 	ports := []uint16{21, 22, 23, 25, 53, 80, 110, 143, 443, 465, 587, 993, 995, 2525, 3306, 3389,
 		5432, 8080, 8443}
 	i := 0
 	gap := between(r, millisecond, 50*millisecond)
-	s.begin(h.From+between(r, 0, 8*hour), life(func() int64 {
+	s.begin(h.From+between(r, 0, 8*hour), taskFunc(func() int64 {
 		host, port := i/len(ports), ports[i%len(ports)]
 		if i++; host >= 40 {
 			return 0
 		}
-		to := netip.AddrPortFrom(inNet(nets[host%3], 10+host), port)
+		to := netip.AddrPortFrom(addrIn(nets[host%3], 10+host), port)
 		if port == 25 && s.Egress != Open {
-			h.open(to, false, knock(r, s.Egress.blocked()))
+			h.open(to, false, failedAttempt(r, s.Egress.blocked()))
 		} else {
 			h.open(to, false, oneOf(r,
 				[][]step{{{flags: SYN}},
@@ -198,9 +202,9 @@ func probe(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
 	h.Role = "probe"
 	r := h.rng
-	servers := make([]dest, 1+r.IntN(5))
+	servers := make([]destination, 1+r.IntN(5))
 	for i := range servers {
-		servers[i] = s.world.single(r.IntN(200_000))
+		servers[i] = s.world.singleServer(r.IntN(200_000))
 	}
 	h.Kind = fmt.Sprintf("%d servers", len(servers))
 	period := oneOf(r, []int64{minute, 5 * minute})
@@ -210,13 +214,14 @@ func probe(s *Site, sc *Scenario, n int) {
 		return s.now + period + between(r, 0, period/50) - period/100
 	}, func() {
 		for _, d := range servers {
-			t := &talk{port: port, to: d, helo: "monitor." + word(r, 1) + ".local", look: true}
+			t := &session{port: port, to: d, helo: "monitor." + word(r, 1) + ".local",
+				bannerOnly: true}
 			if ehlo {
-				t.look, t.verify = false, true
+				t.bannerOnly, t.callout = false, true
 				t.from = "probe@example.com"
 				t.helo = "monitor.example.com"
-				steps := dialogue(r, &talk{port: port, to: d, helo: t.helo, refuse: atHelo,
-					reply: welcome(t, true, false)})
+				steps := dialogue(r, &session{port: port, to: d, helo: t.helo, refusePhase: atHelo,
+					reply: ehloReply(t, true, false)})
 				h.open(netip.AddrPortFrom(d.addr, port), false, steps)
 				continue
 			}
@@ -229,13 +234,15 @@ func printer(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "printer")
 	h.Role, h.ttl = "printer", 64
 	r := h.rng
-	d := s.world.provider(r.IntN(12), 0)
+	d := s.world.submissionServer(r.IntN(12), 0)
 	d.tls = r.IntN(2) == 0
 	port := oneOf(r, []uint16{25, 587})
 	name := fmt.Sprintf("BRN%06X", r.IntN(1<<24))
 	mean := int64(10 * float64(hour) / uniform(r, 1, 30))
-	h.every(h.From+between(r, 0, 10*hour), func() int64 { return h.working(mean) }, func() {
-		t := &talk{port: port, to: d, helo: name, from: "scanner@" + d.domain,
+	h.every(h.From+between(r, 0, 10*hour), func() int64 {
+		return h.nextInWorkingHours(mean)
+	}, func() {
+		t := &session{port: port, to: d, helo: name, from: "scanner@" + d.domain,
 			rcpts: []string{mailbox(r, d.domain)}, size: 60_000, tls: d.tls, auth: port == 587}
 		h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 	})
@@ -245,14 +252,14 @@ func backupReports(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "reports")
 	h.Role = "server"
 	r := h.rng
-	d := s.world.provider(r.IntN(12), 1)
+	d := s.world.submissionServer(r.IntN(12), 1)
 	port := oneOf(r, []uint16{25, 587})
 	name := "backup." + word(r, 2) + ".com"
 	night := between(r, hour, 4*hour)
 	h.every(h.From+night, func() int64 { return s.now + day }, func() {
 		for i := range 20 + r.IntN(41) {
-			s.begin(s.now+int64(i)*between(r, second, 4*second), life(func() int64 {
-				t := &talk{port: port, to: d, helo: name, from: "root@" + name,
+			s.begin(s.now+int64(i)*between(r, second, 4*second), taskFunc(func() int64 {
+				t := &session{port: port, to: d, helo: name, from: "root@" + name,
 					rcpts: []string{"admin@" + d.domain}, size: 3000, tls: r.IntN(2) == 0,
 					auth: port == 587}
 				h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
@@ -271,11 +278,11 @@ func connectionPool(s *Site, sc *Scenario, n int) {
 	name := "app." + word(r, 2) + ".com"
 	h.every(h.From+9*hour+between(r, 0, hour), func() int64 { return s.now + 6*hour }, func() {
 		for range 40 {
-			s.begin(s.now+between(r, 0, 500*millisecond), life(func() int64 {
-				d := s.world.provider(p, 2)
-				t := &talk{port: port, to: d, helo: name, from: "noreply@" + name,
+			s.begin(s.now+between(r, 0, 500*millisecond), taskFunc(func() int64 {
+				d := s.world.submissionServer(p, 2)
+				t := &session{port: port, to: d, helo: name, from: "noreply@" + name,
 					rcpts: []string{mailbox(r, "example.org")}, size: 3000, tls: true,
-					auth: port != 25, think: 300 * millisecond}
+					auth: port != 25, thinkTime: 300 * millisecond}
 				h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 				return 0
 			}))
@@ -286,28 +293,28 @@ func connectionPool(s *Site, sc *Scenario, n int) {
 func dhcpHeir(s *Site, sc *Scenario, n int) {
 	before := s.newHost(dhcpBot, n, "until 6:00")
 	before.Until = before.From + 6*hour
-	b := before.spam()
+	b := before.newBot()
 	b.pace = poisson(before.rng, logUniform(before.rng, 0.1, 2))
 	h := s.newHost(sc, n, "heir")
 	h.Addr = before.Addr
 	h.From = before.Until + 10*minute
 	h.Until = max(h.Until, h.From+12*hour)
-	h.office()
+	h.officeUser()
 }
 
 func fiveMX(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "one mail")
 	h.Role = "server"
 	r := h.rng
-	var mx []dest
+	var mx []destination
 	for range 5 {
-		mx = append(mx, s.world.single(r.IntN(200_000)))
+		mx = append(mx, s.world.singleServer(r.IntN(200_000)))
 	}
 	name := "web." + word(r, 2) + ".com"
 	start := h.From + between(r, 0, 6*hour)
 	tries, i := 0, 0
-	// each is given 30 s; the round again every half hour (RFC 5321, 4.5.4.1)
-	s.begin(start, life(func() int64 {
+	// Each server has 30 s to answer; the next round begins after half an hour (RFC 5321, 4.5.4.1).
+	s.begin(start, taskFunc(func() int64 {
 		d := mx[i]
 		last := i == len(mx)-1
 		if i = (i + 1) % len(mx); last {
@@ -316,9 +323,9 @@ func fiveMX(s *Site, sc *Scenario, n int) {
 		to := netip.AddrPortFrom(d.addr, 25)
 		switch {
 		case tries < 4 || !last:
-			h.open(to, false, knock(r, silent))
+			h.open(to, false, failedAttempt(r, unanswered))
 		default:
-			t := &talk{port: 25, to: d, helo: name, from: "www@" + name,
+			t := &session{port: 25, to: d, helo: name, from: "www@" + name,
 				rcpts: []string{mailbox(r, d.domain)}, size: 2000}
 			h.open(to, false, dialogue(r, t))
 			return 0
@@ -333,21 +340,21 @@ func fiveMX(s *Site, sc *Scenario, n int) {
 func accountSetup(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "set-up")
 	r := h.rng
-	h.office()
-	s.begin(h.From+9*hour+between(r, 0, 6*hour), life(func() int64 {
-		for range 1 + r.IntN(2) { // one or two accounts in a row
-			d := s.world.single(r.IntN(200_000))
+	h.officeUser()
+	s.begin(h.From+9*hour+between(r, 0, 6*hour), taskFunc(func() int64 {
+		for range 1 + r.IntN(2) { // one or two accounts
+			d := s.world.singleServer(r.IntN(200_000))
 			h.lookup(typeMX, d.domain, d, true)
 			for i, first := range []string{"smtp.", "mail.", "mx."} {
 				other := d
 				if i == 2 {
-					other = s.world.single(r.IntN(200_000))
+					other = s.world.singleServer(r.IntN(200_000))
 				}
 				h.lookup(typeA, first+d.domain, other, i < 2)
 				for _, port := range []uint16{587, 465, 25} {
 					if i == 1 && port == 587 {
-						t := &talk{port: port, to: d, helo: "[" + h.Addr.String() + "]",
-							refuse: atHelo, reply: "250-" + d.name +
+						t := &session{port: port, to: d, helo: "[" + h.Addr.String() + "]",
+							refusePhase: atHelo, reply: "250-" + d.name +
 								"\r\n250-STARTTLS\r\n250 AUTH PLAIN"}
 						h.open(netip.AddrPortFrom(d.addr, port), false, dialogue(r, t))
 						continue
@@ -356,7 +363,7 @@ func accountSetup(s *Site, sc *Scenario, n int) {
 					if port == 25 && s.Egress != Open {
 						f = s.Egress.blocked()
 					}
-					h.open(netip.AddrPortFrom(other.addr, port), false, knock(r, f))
+					h.open(netip.AddrPortFrom(other.addr, port), false, failedAttempt(r, f))
 				}
 			}
 		}
@@ -364,7 +371,7 @@ func accountSetup(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-// privacy is a host with IPv6 that takes a new address every day (RFC 8981): one Host for each day,
+// privacy is a workstation with a new IPv6 address every day (RFC 8981): one Host for each day, all
 // with the same MAC.
 func privacy(s *Site, sc *Scenario, n int) {
 	days := int(max(1, s.cfg.Days))
@@ -381,29 +388,29 @@ func privacy(s *Site, sc *Scenario, n int) {
 		h.From, h.Until = Epoch+int64(d)*day, Epoch+int64(d+1)*day
 		mean := int64(10 * float64(hour) / uniform(r, 5, 20))
 		h.every(h.From+between(r, 0, 10*hour), func() int64 {
-			return h.working(mean)
+			return h.nextInWorkingHours(mean)
 		}, func() { h.submit(oneOf(r, list), h.Addr.String()) })
-		h.six = true
+		h.ipv6 = true
 	}
 }
 
 func developer(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "localhost")
 	r := h.rng
-	h.office()
-	h.every(h.From+9*hour, func() int64 { return h.working(20 * minute) }, func() {
-		d := s.own()
-		t := &talk{port: 25, to: d,
+	h.officeUser()
+	h.every(h.From+9*hour, func() int64 { return h.nextInWorkingHours(20 * minute) }, func() {
+		d := s.ownServer()
+		t := &session{port: 25, to: d,
 			helo: oneOf(r, []string{"localhost", "localhost.localdomain", "dev"}),
 			from: "test@localhost", rcpts: []string{"me@" + d.domain}, size: 500}
 		h.open(netip.AddrPortFrom(d.addr, 25), false, dialogue(r, t))
 	})
 }
 
-// own is the site's own mail server, which takes mail from everybody inside.
-func (s *Site) own() dest {
+// ownServer is the site's own mail server, which accepts mail from all internal hosts.
+func (s *Site) ownServer() destination {
 	b := s.lan.As4()
 	b[3] = 25
-	return dest{domain: "corp.example", name: "mail.corp.example", addr: netip.AddrFrom4(b),
-		slow: 5 * millisecond}
+	return destination{domain: "corp.example", name: "mail.corp.example", addr: netip.AddrFrom4(b),
+		rtt: 5 * millisecond}
 }

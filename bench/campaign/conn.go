@@ -5,42 +5,43 @@ import (
 	"net/netip"
 )
 
-// step is one segment of a connection, wait after the one before it.
+// step is one segment of a connection. wait is the pause after the segment before it.
 type step struct {
-	wait   int64
-	server bool
-	flags  uint8
-	data   []byte
-	clear  bool // the client says something that can be read
-	listed bool // a reply that names a blocklist
-	relay  bool // a stranger's message for strangers was taken
-	again  bool // the segment before it once more
-	admin  bool // not a segment but an ICMP error about the SYN
+	wait           int64
+	server         bool
+	flags          uint8
+	data           []byte
+	readable       bool // a command of the client in clear
+	namesBlocklist bool // a reply that names a blocklist
+	relayed        bool // accepts an external message for external recipients
+	retransmit     bool // repeats the segment before it
+	icmp           bool // an ICMP error about the SYN instead of a segment
 }
 
-// conn plays a connection. One end is a host of the site.
+// conn is a connection that sends its segments step by step. One end is a host of the site.
 type conn struct {
-	h              *Host // whose doing it is
+	h              *Host // the host that caused it
 	client, server netip.AddrPort
 	inbound        bool // the client is outside
 	bad            bool
-	answered       bool // by the server, with a SYN-ACK
-	said           bool // something that can be read
+	answered       bool // the server sent a SYN-ACK
+	readable       bool // a readable command has been marked
 	seq            [2]uint32
 	steps          []step
-	at             int
+	next           int
 	ttl            uint8
-	over           func()
+	onClose        func()
 }
 
-// open begins a connection of a host now and plays it.
+// open begins a connection of a host now. bad means that its acts are marked.
 func (h *Host) open(to netip.AddrPort, bad bool, steps []step) *conn {
-	return h.start(netip.AddrPortFrom(h.Addr, h.port()), to, bad, steps)
+	return h.start(netip.AddrPortFrom(h.Addr, h.nextPort()), to, bad, steps)
 }
 
-func (h *Host) port() uint16 {
-	h.ports++
-	return 32768 + h.ports%28000
+// nextPort is the next port of a client.
+func (h *Host) nextPort() uint16 {
+	h.lastPort++
+	return 32768 + h.lastPort%28000
 }
 
 // start begins a connection between any two addresses.
@@ -52,65 +53,68 @@ func (h *Host) start(from, to netip.AddrPort, bad bool, steps []step) *conn {
 	return c
 }
 
+// outside reports whether an address is on the Internet.
 func (s *Site) outside(a netip.Addr) bool { return a.As4()[0] != 10 }
 
+// step sends the next segment.
 func (c *conn) step() int64 {
-	s := &c.steps[c.at]
-	c.at++
+	s := &c.steps[c.next]
+	c.next++
 	c.mark(s)
 	c.send(s)
-	if c.at == len(c.steps) {
-		if c.over != nil {
-			c.over()
+	if c.next == len(c.steps) {
+		if c.onClose != nil {
+			c.onClose()
 		}
 		return 0
 	}
-	return c.h.site.now + c.steps[c.at].wait
+	return c.h.site.now + c.steps[c.next].wait
 }
 
-// mark notes what the host did.
+// mark notes the act of a step in the marks of the host.
 func (c *conn) mark(s *step) {
 	h, now := c.h, c.h.site.now
-	if s.relay {
+	if s.relayed {
 		mark(&h.Marks.Relayed, now)
-		h.turn(now)
+		h.markBad(now)
 	}
-	if s.flags == SYN && !s.again && !c.inbound {
+	if s.flags == SYN && !s.retransmit && !c.inbound {
 		h.Attempts++
 	}
 	if !c.bad {
 		return
 	}
 	switch {
-	case s.flags == SYN && !s.again:
-		h.turn(now)
+	case s.flags == SYN && !s.retransmit:
+		h.markBad(now)
 		mark(&h.Marks.Attempts, now)
-		if to := c.server.Addr(); !h.servers[to] {
-			h.servers[to] = true
+		if to := c.server.Addr(); !h.badServers[to] {
+			h.badServers[to] = true
 			mark(&h.Marks.Servers, now)
 		}
 		b := c.server.Addr().As4()
-		if n := [3]byte(b[:3]); !h.nets[n] {
-			h.nets[n] = true
+		if n := [3]byte(b[:3]); !h.badNets[n] {
+			h.badNets[n] = true
 			mark(&h.Marks.Nets, now)
 		}
 	case s.flags == SYN|ACK:
 		mark(&h.Marks.Sessions, now)
-	case s.clear && !c.said:
-		c.said = true
+	case s.readable && !c.readable:
+		c.readable = true
 		mark(&h.Marks.Readable, now)
-	case s.listed:
+	case s.namesBlocklist:
 		mark(&h.Marks.Listed, now)
 	}
 }
 
-// turn notes the first moment at which a host is what it should be found for.
-func (h *Host) turn(now int64) {
+// markBad notes the time of the first bad act.
+func (h *Host) markBad(now int64) {
 	if h.Bad == 0 && h.Infected() {
 		h.Bad = now
 	}
 }
 
+// send sends the segment of a step.
 func (c *conn) send(s *step) {
 	site := c.h.site
 	p := &site.packet
@@ -120,8 +124,8 @@ func (c *conn) send(s *step) {
 		d = 1
 		p.Src, p.Dst = c.server, c.client
 	}
-	if s.again {
-		c.seq[d] = c.seq[d] - 1 // only SYNs are repeated
+	if s.retransmit {
+		c.seq[d] = c.seq[d] - 1 // only SYNs are retransmitted
 	}
 	p.Proto, p.Flags, p.Seq, p.Ack, p.Payload = TCP, s.flags, c.seq[d], c.seq[1-d], s.data
 	if s.flags&ACK == 0 {
@@ -129,9 +133,9 @@ func (c *conn) send(s *step) {
 	}
 	c.answered = c.answered || s.server && s.flags&SYN != 0
 	if s.server && s.flags&RST != 0 && !c.answered {
-		p.Seq = 0 // nothing was agreed on (RFC 9293, 3.10.7.1)
+		p.Seq = 0 // there is no connection (RFC 9293, 3.10.7.1)
 	}
-	if s.admin {
+	if s.icmp {
 		p.Proto, p.Payload = ICMP, nil
 		p.Src = netip.AddrPortFrom(gateway(site.lan), 0)
 		p.Quoted.To, p.Quoted.FromPort, p.Quoted.Seq = c.server, c.client.Port(), c.seq[0]-1
@@ -141,17 +145,19 @@ func (c *conn) send(s *step) {
 			c.seq[d]++
 		}
 	}
-	c.h.give(p, s.server == c.inbound, c.ttl)
+	c.h.emit(p, s.server == c.inbound, c.ttl)
 }
 
+// gateway is the router's internal address.
 func gateway(lan netip.Addr) netip.Addr {
 	b := lan.As4()
 	b[2], b[3] = 1, 1
 	return netip.AddrFrom4(b)
 }
 
-// give puts a packet on the wire.
-func (h *Host) give(p *Packet, inside bool, ttl uint8) {
+// emit completes a packet of the host's and passes it to the site. inside means that the host sends
+// it.
+func (h *Host) emit(p *Packet, inside bool, ttl uint8) {
 	s := h.site
 	p.Time, p.Host, p.Inside = s.now, h, inside
 	p.ID = uint16(s.rng.Uint32())
@@ -159,7 +165,7 @@ func (h *Host) give(p *Packet, inside bool, ttl uint8) {
 	if inside {
 		p.MAC, p.TTL = h.MAC, ttl
 	}
-	if s.cfg.V6 || h.six {
+	if s.cfg.V6 || h.ipv6 {
 		p.Src, p.Dst = mappedPort(p.Src), mappedPort(p.Dst)
 		if p.Proto == ICMP {
 			p.Quoted.To = mappedPort(p.Quoted.To)
@@ -173,46 +179,46 @@ func mappedPort(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(mapped(a.Addr()), a.Port())
 }
 
-// fate is what becomes of an attempt.
-type fate int
+// attemptResult is the result of a connection attempt.
+type attemptResult int
 
 const (
-	answered fate = iota
-	silent        // nothing comes back
-	// a reset when the client has long given up: 72.6 s after the last SYN (median) in Emotet's
-	// trace [M]
-	late
-	refused // a reset at once
-	admin   // ICMP, administratively prohibited
+	answered   attemptResult = iota
+	unanswered               // no answer
+	// lateReset is a reset after the client has given up: 72.6 s after the last SYN (median) in
+	// Emotet's trace [M].
+	lateReset
+	refused    // a reset at once
+	prohibited // ICMP, administratively prohibited
 )
 
-// knock is an attempt that does not become a session. Every attempt is two SYNs, 3 s apart: 3,045
-// SYNs for 1,560 attempts [M].
-func knock(r *rand.Rand, f fate) []step {
-	syn, again := step{flags: SYN}, step{flags: SYN, again: true, wait: 3 * second}
+// failedAttempt returns the steps of an attempt without a session. Each attempt has two SYNs, 3 s
+// apart: 3,045 SYNs for 1,560 attempts [M].
+func failedAttempt(r *rand.Rand, f attemptResult) []step {
+	syn, retransmit := step{flags: SYN}, step{flags: SYN, retransmit: true, wait: 3 * second}
 	switch f {
-	case silent:
-		return []step{syn, again}
-	case late:
-		return []step{syn, again, {wait: between(r, 60*second, 80*second), server: true,
+	case unanswered:
+		return []step{syn, retransmit}
+	case lateReset:
+		return []step{syn, retransmit, {wait: between(r, 60*second, 80*second), server: true,
 			flags: RST | ACK}}
 	case refused:
 		rtt := between(r, 5*millisecond, 150*millisecond)
 		return []step{syn, {wait: rtt, server: true, flags: RST | ACK},
-			{flags: SYN, again: true, wait: 500 * millisecond},
+			{flags: SYN, retransmit: true, wait: 500 * millisecond},
 			{wait: rtt, server: true, flags: RST | ACK}}
 	}
-	return []step{syn, {wait: millisecond, server: true, admin: true}, again,
-		{wait: millisecond, server: true, admin: true}}
+	return []step{syn, {wait: millisecond, server: true, icmp: true}, retransmit,
+		{wait: millisecond, server: true, icmp: true}}
 }
 
-// blocked is what the site's firewall makes of an attempt.
-func (e Egress) blocked() fate {
+// blocked is the result of an attempt that the site's firewall blocks.
+func (e Egress) blocked() attemptResult {
 	switch e {
 	case Drop:
-		return silent
+		return unanswered
 	case Reset:
 		return refused
 	}
-	return admin
+	return prohibited
 }

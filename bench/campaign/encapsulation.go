@@ -4,14 +4,14 @@ import (
 	w "spamsensor/sensor/wire/wiretest"
 )
 
-// Encapsulation is what a mirror port, a provider's line or a tap puts around a packet.
+// Encapsulation is the headers that a mirror port, a provider's line or a tap adds to a packet.
 type Encapsulation struct {
 	Name string
 	Link uint16 // link type of the capture; see https://www.tcpdump.org/linktypes.html
 	wrap func(ether []byte) []byte
 }
 
-// Encapsulations are all that the sensor says it can read.
+// Encapsulations are all encapsulations that the sensor reads, by its own statement.
 var Encapsulations = []*Encapsulation{
 	{"vlan", 1, tagged(w.VLAN{ID: 100})},
 	{"qinq", 1, tagged(w.VLAN{ID: 7, Type: 0x88a8}, w.VLAN{ID: 100})},
@@ -55,13 +55,15 @@ var Encapsulations = []*Encapsulation{
 	{"ppi", 192, func(e []byte) []byte { return join([]byte{0, 0, 8, 0, 1, 0, 0, 0}, e) }},
 	{"pflog", 117, func(e []byte) []byte {
 		head := make([]byte, 64)
-		head[0], head[1] = 61, family(e, 2, 24)[0]
+		head[0], head[1] = 61, loopbackFamily(e, 2, 24)[0]
 		return join(head, e[14:])
 	}},
 	{"nflog", 239, func(e []byte) []byte {
 		n := 4 + len(e) - 14
-		return join(family(e, 2, 10)[:1], []byte{0, 0, 5, 8, 0, 1, 0}, e[12:14], []byte{1, 0,
-			16, 0, 3, 0, 0, 6, 0, 0}, e[6:12], []byte{0, 0, byte(n), byte(n >> 8), 9, 0}, e[14:])
+		return join(loopbackFamily(e, 2, 10)[:1], []byte{0, 0, 5, 8, 0, 1, 0}, e[12:14],
+			[]byte{1, 0,
+				16, 0, 3, 0, 0, 6, 0, 0}, e[6:12], []byte{0, 0, byte(n), byte(n >> 8), 9, 0},
+			e[14:])
 	}},
 	{"sll", 113, func(e []byte) []byte {
 		return join([]byte{0, 0, 0, 1, 0, 6}, e[6:12], []byte{0, 0}, e[12:])
@@ -69,9 +71,9 @@ var Encapsulations = []*Encapsulation{
 	{"sll2", 276, func(e []byte) []byte {
 		return join(e[12:14], []byte{0, 0, 0, 0, 0, 1, 0, 1, 0, 6}, e[6:12], []byte{0, 0}, e[14:])
 	}},
-	{"null", 0, func(e []byte) []byte { return join(family(e, 2, 30), e[14:]) }},
+	{"null", 0, func(e []byte) []byte { return join(loopbackFamily(e, 2, 30), e[14:]) }},
 	{"loop", 108, func(e []byte) []byte {
-		n := family(e, 2, 24)
+		n := loopbackFamily(e, 2, 24)
 		return join([]byte{0, 0, 0, n[0]}, e[14:])
 	}},
 	{"raw", 101, func(e []byte) []byte { return join(e[14:]) }},
@@ -85,13 +87,13 @@ var Encapsulations = []*Encapsulation{
 	}},
 }
 
-// station and transit are the ends of tunnels.
+// station and transit are the outer Ethernet and IP headers of tunnels.
 var (
 	station = w.Ethernet{Dst: [6]byte{2, 0xee, 0, 0, 0, 1}, Src: [6]byte{2, 0xee, 0, 0, 0, 2}}
 	transit = w.IP{Src: "198.18.0.1", Dst: "198.18.0.2"}
 )
 
-// tagged puts layers between the Ethernet header and the IP packet.
+// tagged inserts layers between the Ethernet header and the IP packet.
 func tagged(layers ...w.Layer) func([]byte) []byte {
 	return func(e []byte) []byte {
 		all := append([]w.Layer{w.Ethernet{Dst: [6]byte(e), Src: [6]byte(e[6:])}}, layers...)
@@ -99,7 +101,7 @@ func tagged(layers ...w.Layer) func([]byte) []byte {
 	}
 }
 
-// routed carries the IP packet, tunnelled the whole frame.
+// routed puts the IP packet into a tunnel, tunnelled the whole frame.
 func routed(layers ...w.Layer) func([]byte) []byte {
 	return func(e []byte) []byte {
 		all := append([]w.Layer{station, transit}, layers...)
@@ -114,8 +116,8 @@ func tunnelled(layers ...w.Layer) func([]byte) []byte {
 	}
 }
 
-// family is the address family of BSD's loopback, little-endian.
-func family(e []byte, v4, v6 byte) []byte {
+// loopbackFamily is the header of BSD's loopback: the address family, little-endian.
+func loopbackFamily(e []byte, v4, v6 byte) []byte {
 	if e[14]>>4 == 6 {
 		return []byte{v6, 0, 0, 0}
 	}

@@ -23,7 +23,8 @@ const (
 	ACK = wiretest.ACK
 )
 
-// Packet is what the mirror port sees, before it is framed. Payload is borrowed.
+// Packet is a packet on the mirror port, before it is framed. Payload is borrowed from the
+// session's steps: it is valid during the call that gets the packet, and must not be changed.
 type Packet struct {
 	Time     int64 // nanoseconds since 1970
 	Src, Dst netip.AddrPort
@@ -32,20 +33,20 @@ type Packet struct {
 	Seq, Ack uint32
 	ID       uint16 // IPv4 identification
 	TTL      uint8
-	MAC      [6]byte // of whoever put it on this wire
-	Inside   bool    // one of the site's hosts sent it
+	MAC      [6]byte // of the host or router that sent the frame
+	Inside   bool    // one of the site's hosts is the sender
 	Payload  []byte
-	// Quoted is the segment that an ICMP error is about: it came from Dst.
+	// Quoted is the SYN of Dst that an ICMP error is about.
 	Quoted struct {
 		To       netip.AddrPort
 		FromPort uint16
 		Seq      uint32
 	}
-	Host *Host // whose doing it is
+	Host *Host // the host that caused it
 }
 
-// mapped is the IPv6 address that stands for one of IPv4: a /48 for each /24, and local ones in
-// fd00::/8 with a /64 for each /24.
+// mapped is the IPv6 address of an IPv4 address: a /48 for each public /24, and a /64 in fd00::/8
+// for each internal /24.
 func mapped(a netip.Addr) netip.Addr {
 	b := a.As4()
 	if b[0] == 10 {
@@ -56,13 +57,14 @@ func mapped(a netip.Addr) netip.Addr {
 		b[3]})
 }
 
-// Framer makes frames of packets: Ethernet, IP, TCP, UDP or ICMP with right checksums, and
-// around them what Wrap says. The zero value makes plain Ethernet.
+// Framer makes frames of packets: Ethernet, IP, TCP, UDP or ICMP with right checksums, inside the
+// encapsulation Wrap. The zero value makes plain Ethernet.
 type Framer struct {
 	Wrap *Encapsulation
 	buf  [2048]byte
 }
 
+// router is the MAC of the site's router.
 var router = [6]byte{2, 0xff, 0, 0, 0, 1}
 
 var be = binary.BigEndian
@@ -78,7 +80,7 @@ func (f *Framer) Frame(p *Packet) []byte {
 	copy(b[6:], p.MAC[:])
 	b = f.datagram(b, p)
 	if f.Wrap == nil || f.Wrap.wrap == nil {
-		for len(b) < 60 { // Ethernet's shortest
+		for len(b) < 60 { // the shortest frame of Ethernet
 			b = append(b, 0)
 		}
 		return b
@@ -92,7 +94,7 @@ func (f *Framer) datagram(b []byte, p *Packet) []byte {
 	v6 := src.Is6()
 	if v6 {
 		be.PutUint16(b[12:], 0x86dd)
-		b = append(b, 0x60, 0, 0, 0, 0, 0, next(p.Proto, true), p.TTL)
+		b = append(b, 0x60, 0, 0, 0, 0, 0, nextHeader(p.Proto, true), p.TTL)
 		s, d := src.As16(), dst.As16()
 		b = append(append(b, s[:]...), d[:]...)
 	} else {
@@ -113,18 +115,18 @@ func (f *Framer) datagram(b []byte, p *Packet) []byte {
 			b = append(b, 2, 4, 5, 0xb4) // MSS 1460
 		}
 		b = append(b, p.Payload...)
-		be.PutUint16(b[at+16:], pseudo(b, at, v6, TCP))
+		be.PutUint16(b[at+16:], pseudoChecksum(b, at, v6, TCP))
 	case UDP:
 		b = be.AppendUint16(be.AppendUint16(b, p.Src.Port()), p.Dst.Port())
 		b = append(be.AppendUint32(b, uint32(8+len(p.Payload))<<16), p.Payload...)
-		be.PutUint16(b[at+6:], pseudo(b, at, v6, UDP))
+		be.PutUint16(b[at+6:], pseudoChecksum(b, at, v6, UDP))
 	case ICMP:
 		b = f.unreachable(b, p, v6)
 	}
 	if v6 {
 		be.PutUint16(b[18:], uint16(len(b)-at))
 		if p.Proto == ICMP {
-			be.PutUint16(b[at+2:], pseudo(b, at, v6, 58))
+			be.PutUint16(b[at+2:], pseudoChecksum(b, at, v6, 58))
 		}
 		return b
 	}
@@ -136,13 +138,15 @@ func (f *Framer) datagram(b []byte, p *Packet) []byte {
 	return b
 }
 
-func next(proto uint8, v6 bool) uint8 {
+// nextHeader is the protocol number of a packet in IPv4 or IPv6: ICMPv6 is 58 (RFC 4443).
+func nextHeader(proto uint8, v6 bool) uint8 {
 	if proto == ICMP && v6 {
 		return 58
 	}
 	return proto
 }
 
+// segment appends a TCP header without a checksum; offset is its byte with the data offset.
 func segment(b []byte, from, to uint16, seq, ack uint32, offset, flags byte) []byte {
 	b = be.AppendUint16(be.AppendUint16(b, from), to)
 	b = be.AppendUint32(be.AppendUint32(b, seq), ack)
@@ -169,8 +173,9 @@ func (f *Framer) unreachable(b []byte, p *Packet, v6 bool) []byte {
 		4, 5, 0xb4)
 }
 
-// pseudo is the checksum of what follows at, with the addresses in front of it.
-func pseudo(b []byte, at int, v6 bool, proto byte) uint16 {
+// pseudoChecksum is the checksum of the bytes from at on, with the pseudo header of the addresses
+// in front of it (RFC 9293, 3.1; RFC 8200, 8.1).
+func pseudoChecksum(b []byte, at int, v6 bool, proto byte) uint16 {
 	addrs := b[at-8 : at]
 	if v6 {
 		addrs = b[at-32 : at]

@@ -6,13 +6,13 @@ import (
 	"io"
 )
 
-// File writes frames to a pcap file with nanoseconds (draft-ietf-opsawg-pcap).
+// File writes frames to a pcap file with timestamps in nanoseconds (draft-ietf-opsawg-pcap).
 type File struct {
 	out     *bufio.Writer
-	Packets uint64
+	Packets uint64 // frames written
 }
 
-// NewFile writes the file's header. Errors come with Close.
+// NewFile writes the file's header. Close returns errors of all writes.
 func NewFile(out io.Writer, link uint16) *File {
 	f := &File{out: bufio.NewWriterSize(out, 1<<20)}
 	le := binary.LittleEndian
@@ -23,7 +23,7 @@ func NewFile(out io.Writer, link uint16) *File {
 	return f
 }
 
-// Write writes a frame; length is that on the wire.
+// Write writes a frame. at is its time in nanoseconds since 1970, length its length on the wire.
 func (f *File) Write(at int64, data []byte, length int) {
 	var h [16]byte
 	le := binary.LittleEndian
@@ -36,5 +36,5 @@ func (f *File) Write(at int64, data []byte, length int) {
 	f.Packets++
 }
 
-// Close writes what is left. It does not close what it writes to.
+// Close writes the rest of the buffer. It does not close the underlying writer.
 func (f *File) Close() error { return f.out.Flush() }

@@ -5,97 +5,104 @@ import (
 	"net/netip"
 )
 
-// mta is a mail server: it delivers, tries again what was put off, and takes mail from outside.
+// mta is a mail server: it delivers mail, retries deferred mail, and accepts mail from outside.
 //
-// Ground: retries back off from 300 s to 4,000 s for five days (Postfix's defaults [V]); 1 to 5 %
-// of the sessions are refused (unverified [A]); 70 % of the sessions go over to TLS [A].
+// Source: the pause between retries grows from 300 s to 4,000 s, for five days (Postfix's defaults
+// [V]); 1 to 5 % of the sessions are refused (unverified [A]); 70 % of the sessions use TLS [A].
 type mta struct {
-	h       *Host
-	name    string
-	domain  string
-	tls     float64
-	refuse  float64
-	down    [2]int64 // nothing gets out between these times
-	listed  string   // a blocklist that many name
-	listing float64
+	h           *Host
+	name        string
+	domain      string
+	tls         float64
+	refuse      float64
+	down        [2]int64 // begin and end of an outage of its uplink
+	listed      string   // the blocklist that refusals name, "" for none
+	listedShare float64
 }
 
+// server makes a host a mail server for a domain.
 func (h *Host) server(domain string) *mta {
 	h.Role, h.ttl, h.Domain = "mta", 64, domain
 	return &mta{h: h, name: "mail." + domain, domain: domain, tls: 0.7,
 		refuse: uniform(h.rng, 0.01, 0.05)}
 }
 
-// deliver sends a message to somebody, now and until it is taken.
+// deliver sends a message to a random server, now, and again until the server accepts it.
 func (m *mta) deliver() {
-	m.try(m.h.site.world.anywhere(m.h.rng), 300*second, m.h.site.now+5*day, true)
+	m.attempt(m.h.site.world.randomServer(m.h.rng), 300*second, m.h.site.now+5*day, true)
 }
 
-func (m *mta) try(d dest, wait, giveUp int64, first bool) {
+// attempt sends a message to d. If it is deferred, the next attempt follows after wait, up to the
+// time giveUp.
+func (m *mta) attempt(d destination, wait, giveUp int64, first bool) {
 	h := m.h
 	r, s := h.rng, h.site
 	to := netip.AddrPortFrom(d.addr, 25)
-	again := func() {
+	retry := func() {
 		at := s.now + wait
 		if at < giveUp && at < h.Until {
-			s.begin(at, life(func() int64 {
-				m.try(d, min(2*wait, 4000*second), giveUp, false)
+			s.begin(at, taskFunc(func() int64 {
+				m.attempt(d, min(2*wait, 4000*second), giveUp, false)
 				return 0
 			}))
 		}
 	}
 	if s.now >= m.down[0] && s.now < m.down[1] {
-		h.open(to, false, knock(r, silent))
-		again()
+		h.open(to, false, failedAttempt(r, unanswered))
+		retry()
 		return
 	}
-	t := &talk{port: 25, to: d, helo: m.name, from: mailbox(r, m.domain),
+	t := &session{port: 25, to: d, helo: m.name, from: mailbox(r, m.domain),
 		rcpts: []string{mailbox(r, d.domain)}, size: int(logUniform(r, 500, 20_000)),
 		tls: r.Float64() < m.tls || s.cfg.TLS}
 	if first && r.IntN(4) == 0 {
 		h.lookup(typeMX, d.domain, d, true)
 		h.lookup(typeA, d.name, d, true)
 	}
-	if m.listed != "" && r.Float64() < m.listing {
-		t.refused(r, no{atRcpt,
+	if m.listed != "" && r.Float64() < m.listedShare {
+		t.refuseWith(r, refusal{atRcpt,
 			"554 5.7.1 Service unavailable; Client host [IP] blocked using LIST", true}, s.Public,
 			m.listed)
 	} else if first && r.Float64() < m.refuse {
 		n := draw(r, cleanRefusals...)
-		t.refused(r, n, s.Public, "") // inside TLS nobody can read it
+		t.refuseWith(r, n, s.Public, "") // not readable inside TLS
 		if n.text[0] == '4' {
-			again()
+			retry()
 		}
 	}
 	h.open(to, m.listed != "" && h.Infected(), dialogue(r, t))
 }
 
-// receive is somebody outside who gives a message for the server's own people.
+// receive is a session in which an external client brings mail for the server's own domain.
 func (m *mta) receive() {
 	r, s := m.h.rng, m.h.site
-	from := s.world.anywhere(r)
-	d := m.inside()
-	t := &talk{port: 25, to: d, helo: from.name, from: mailbox(r, from.domain),
+	from := s.world.randomServer(r)
+	d := m.destination()
+	t := &session{port: 25, to: d, helo: from.name, from: mailbox(r, from.domain),
 		rcpts: []string{mailbox(r, m.domain)}, size: int(logUniform(r, 500, 20_000)),
 		tls: d.tls && r.Float64() < m.tls}
 	switch r.IntN(20) {
 	case 0:
-		t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User unknown in " +
+		t.refuseWith(r, refusal{atRcpt, "550 5.1.1 <RCPT>: Recipient address rejected: User " +
+			"unknown in " +
 			"local recipient table", false}, s.Public, "")
-	case 1: // a stranger who looks for a relay, and is refused
+	case 1: // a client that tests for an open relay, and is refused
 		t.rcpts = []string{mailbox(r, "example.net")}
-		t.refused(r, no{atRcpt, "554 5.7.1 <RCPT>: Relay access denied", false}, s.Public, "")
+		t.refuseWith(r, refusal{atRcpt, "554 5.7.1 <RCPT>: Relay access denied", false}, s.Public,
+			"")
 	}
 	m.h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))),
 		netip.AddrPortFrom(m.h.Addr, 25), false, dialogue(r, t))
 }
 
-// inside is the server as others see it.
-func (m *mta) inside() dest {
-	return dest{domain: m.domain, name: m.name, addr: m.h.Addr, tls: true, slow: 40 * millisecond}
+// destination is the server as its clients see it.
+func (m *mta) destination() destination {
+	return destination{domain: m.domain, name: m.name, addr: m.h.Addr, tls: true,
+		rtt: 40 * millisecond}
 }
 
-// perDay has the server send and receive at a steady rate; the nights are quieter.
+// perDay makes the server send and receive so many messages a day, with a third of the rate at
+// night.
 func (m *mta) perDay(out, in float64) {
 	h := m.h
 	pace := func(n float64) func() int64 {
@@ -116,6 +123,7 @@ func (m *mta) perDay(out, in float64) {
 	}
 }
 
+// declaredHost adds a declared mail server.
 func (s *Site) declaredHost(sc *Scenario, n int) *mta {
 	h := s.newHost(sc, n, "")
 	h.Declared = true
@@ -137,8 +145,8 @@ func undeclaredServer(s *Site, sc *Scenario, n int) {
 	m.perDay(out, out/2)
 }
 
-// undeclaredLocal is the server of a small office, or a website that sends its own mail: it gives a
-// name that no one outside can look up, as such systems do until somebody sets it [A].
+// undeclaredLocal is the server of a small office, or a website that sends its own mail. Its HELO
+// name does not exist in the public DNS, as is usual until an administrator sets it [A].
 func undeclaredLocal(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
 	r := h.rng
@@ -150,6 +158,7 @@ func undeclaredLocal(s *Site, sc *Scenario, n int) {
 	m.perDay(out, out/4)
 }
 
+// newsletter is a bulk sender: 10,000 recipients in a morning.
 func newsletter(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
@@ -157,19 +166,19 @@ func newsletter(s *Site, sc *Scenario, n int) {
 	r := h.rng
 	from := "news@" + m.domain
 	left := 10_000
-	s.begin(h.From+9*hour+between(r, 0, hour), life(func() int64 {
+	s.begin(h.From+9*hour+between(r, 0, hour), taskFunc(func() int64 {
 		k := min(left, 1+r.IntN(50))
 		left -= k
-		d := s.world.anywhere(r)
+		d := s.world.randomServer(r)
 		rcpts := make([]string, k)
 		for i := range rcpts {
 			rcpts[i] = mailbox(r, d.domain)
 		}
-		t := &talk{port: 25, to: d, helo: m.name, from: from, rcpts: rcpts, size: 8000,
+		t := &session{port: 25, to: d, helo: m.name, from: from, rcpts: rcpts, size: 8000,
 			tls: r.IntN(2) == 0}
-		if r.IntN(4) == 0 { // old addresses
-			t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
-			t.some = 1 + r.IntN(k)
+		if r.IntN(4) == 0 { // recipients that do not exist any more
+			t.refuseWith(r, refusal{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
+			t.refusedRcpts = 1 + r.IntN(k)
 		}
 		h.open(netip.AddrPortFrom(d.addr, 25), false, dialogue(r, t))
 		if left == 0 {
@@ -179,7 +188,8 @@ func newsletter(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-func flush(m *mta) {
+// queueFlush is a server whose uplink has an outage of six hours.
+func queueFlush(m *mta) {
 	h := m.h
 	h.Until = max(h.Until, h.From+day)
 	m.down = [2]int64{h.From + 8*hour, h.From + 14*hour}
@@ -188,14 +198,16 @@ func flush(m *mta) {
 	m.perDay(out, out/2)
 }
 
-func flushDeclared(s *Site, sc *Scenario, n int) { flush(s.declaredHost(sc, n)) }
+func flushDeclared(s *Site, sc *Scenario, n int) { queueFlush(s.declaredHost(sc, n)) }
 
 func flushUndeclared(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
-	flush(h.server(word(h.rng, 3) + ".com"))
+	queueFlush(h.server(word(h.rng, 3) + ".com"))
 }
 
-func verifier(s *Site, sc *Scenario, n int) {
+// calloutServer is a server that verifies senders by callouts: it asks their servers with RCPT and
+// sends no message.
+func calloutServer(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
 	r := h.rng
@@ -203,40 +215,41 @@ func verifier(s *Site, sc *Scenario, n int) {
 	h.Kind = "call-outs"
 	mean := between(r, 20*second, 5*minute)
 	h.every(h.From+hour, func() int64 { return s.now + exponential(r, mean) }, func() {
-		d := s.world.anywhere(r)
-		t := &talk{port: 25, to: d, helo: m.name, rcpts: []string{mailbox(r, d.domain)},
-			verify: true}
+		d := s.world.randomServer(r)
+		t := &session{port: 25, to: d, helo: m.name, rcpts: []string{mailbox(r, d.domain)},
+			callout: true}
 		if r.IntN(3) == 0 {
-			t.refused(r, no{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
+			t.refuseWith(r, refusal{atRcpt, "550 5.1.1 <RCPT>: User unknown", false}, s.Public, "")
 		}
 		h.open(netip.AddrPortFrom(d.addr, 25), false, dialogue(r, t))
 	})
 }
 
-// relay has strangers use the server from a time on: first one who tries, then a flood.
-func (m *mta) relay(from int64, encrypted bool) {
+// relayFrom lets external clients relay through the server from a time on: one test message, and
+// after 20 minutes many.
+func (m *mta) relayFrom(from int64, encrypted bool) {
 	h := m.h
 	r, s := h.rng, h.site
 	left := 200
-	stranger := s.world.single(r.IntN(200_000))
-	s.begin(from, life(func() int64 {
-		d := m.inside()
+	stranger := s.world.singleServer(r.IntN(200_000))
+	s.begin(from, taskFunc(func() int64 {
+		d := m.destination()
 		d.tls = encrypted
 		if left < 200 && r.IntN(3) == 0 {
-			stranger = s.world.single(r.IntN(200_000))
+			stranger = s.world.singleServer(r.IntN(200_000))
 		}
-		box, rcpt := mailbox(r, word(r, 3)+".com"), s.world.anywhere(r)
-		t := &talk{port: 25, to: d, helo: word(r, 3), from: box,
-			rcpts: []string{mailbox(r, rcpt.domain)}, size: 2000, tls: encrypted, relay: true}
+		box, rcpt := mailbox(r, word(r, 3)+".com"), s.world.randomServer(r)
+		t := &session{port: 25, to: d, helo: word(r, 3), from: box,
+			rcpts: []string{mailbox(r, rcpt.domain)}, size: 2000, tls: encrypted, relayed: true}
 		steps := dialogue(r, t)
-		if encrypted { // nothing in it can be read; the mark is set all the same
-			steps[len(steps)-1].relay = true
+		if encrypted { // the replies are encrypted, so that the last step carries the mark
+			steps[len(steps)-1].relayed = true
 		}
 		c := h.start(netip.AddrPortFrom(stranger.addr, uint16(1024+r.IntN(60000))),
 			netip.AddrPortFrom(h.Addr, 25), false, steps)
-		c.over = func() {
-			s.begin(s.now+between(r, second, 10*second), life(func() int64 {
-				out := &talk{port: 25, to: rcpt, helo: m.name, from: box, rcpts: t.rcpts,
+		c.onClose = func() {
+			s.begin(s.now+between(r, second, 10*second), taskFunc(func() int64 {
+				out := &session{port: 25, to: rcpt, helo: m.name, from: box, rcpts: t.rcpts,
 					size: 2000, tls: encrypted}
 				h.open(netip.AddrPortFrom(rcpt.addr, 25), false, dialogue(r, out))
 				return 0
@@ -256,17 +269,17 @@ func openRelay(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	m.tls = 0.5
 	m.perDay(300, 300)
-	m.relay(m.h.From+4*hour+between(m.h.rng, 0, 8*hour), false)
+	m.relayFrom(m.h.From+4*hour+between(m.h.rng, 0, 8*hour), false)
 }
 
 func relayTLS(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	m.perDay(300, 300)
-	m.relay(m.h.From+12*hour+between(m.h.rng, 0, 8*hour), true)
+	m.relayFrom(m.h.From+12*hour+between(m.h.rng, 0, 8*hour), true)
 }
 
-// rise has a server send many times its volume for two hours after three days.
-func rise(s *Site, sc *Scenario, n int, times float64) {
+// volumeRise makes a server send a multiple of its volume for two hours after three days.
+func volumeRise(s *Site, sc *Scenario, n int, times float64) {
 	m := s.declaredHost(sc, n)
 	h := m.h
 	r := h.rng
@@ -276,8 +289,8 @@ func rise(s *Site, sc *Scenario, n int, times float64) {
 	m.perDay(out, out/2)
 	start := h.From + 3*day + 10*hour
 	mean := int64(float64(day) / out / times)
-	s.begin(start, life(func() int64 {
-		h.turn(s.now)
+	s.begin(start, taskFunc(func() int64 {
+		h.markBad(s.now)
 		mark(&h.Marks.Attempts, s.now)
 		m.deliver()
 		if s.now > start+2*hour {
@@ -287,10 +300,11 @@ func rise(s *Site, sc *Scenario, n int, times float64) {
 	}))
 }
 
-func serverTen(s *Site, sc *Scenario, n int)   { rise(s, sc, n, 10) }
-func serverFifty(s *Site, sc *Scenario, n int) { rise(s, sc, n, 50) }
+func serverTen(s *Site, sc *Scenario, n int)   { volumeRise(s, sc, n, 10) }
+func serverFifty(s *Site, sc *Scenario, n int) { volumeRise(s, sc, n, 50) }
 
-// stolenLogin is one account of a server used from many networks: 132 in a report of users [V].
+// stolenLogin is an account of a server that is used from many networks: 132 in a report of users
+// [V].
 func stolenLogin(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
@@ -300,14 +314,14 @@ func stolenLogin(s *Site, sc *Scenario, n int) {
 	networks := 40 + r.IntN(93)
 	encrypted := s.cfg.TLS || r.IntN(2) == 0
 	h.Kind = fmt.Sprintf("%d networks, TLS %t", networks, encrypted)
-	staff := make([]dest, 10) // people who travel
+	staff := make([]destination, 10) // networks of people who travel
 	for i := range staff {
-		staff[i] = s.world.single(r.IntN(200_000))
+		staff[i] = s.world.singleServer(r.IntN(200_000))
 	}
-	login := func(from dest) {
-		d := m.inside()
+	login := func(from destination) {
+		d := m.destination()
 		d.tls = encrypted
-		t := &talk{port: 587, to: d, helo: "[192.168.1.7]", from: "anna@" + m.domain,
+		t := &session{port: 587, to: d, helo: "[192.168.1.7]", from: "anna@" + m.domain,
 			rcpts: []string{mailbox(r, "example.org")}, size: 2000, tls: encrypted, auth: true}
 		h.start(netip.AddrPortFrom(from.addr, uint16(1024+r.IntN(60000))),
 			netip.AddrPortFrom(h.Addr, 587), false, dialogue(r, t))
@@ -315,10 +329,10 @@ func stolenLogin(s *Site, sc *Scenario, n int) {
 	h.every(h.From+hour, func() int64 { return s.now + exponential(r, 20*minute) },
 		func() { login(oneOf(r, staff)) })
 	i := 0
-	s.begin(h.From+12*hour+between(r, 0, 6*hour), life(func() int64 {
-		h.turn(s.now)
+	s.begin(h.From+12*hour+between(r, 0, 6*hour), taskFunc(func() int64 {
+		h.markBad(s.now)
 		mark(&h.Marks.Attempts, s.now)
-		login(s.world.single(r.IntN(200_000)))
+		login(s.world.singleServer(r.IntN(200_000)))
 		m.deliver()
 		if i++; i == networks*3 {
 			return 0
@@ -327,34 +341,34 @@ func stolenLogin(s *Site, sc *Scenario, n int) {
 	}))
 }
 
-// listedServer is a clean server whose public address is on a list from a time on: not infected,
-// but the administrator must know.
+// listedServer is a clean server whose public address is on a blocklist from a time on. It is not
+// infected, but the administrator must know.
 func listedServer(s *Site, sc *Scenario, n int) {
 	m := s.declaredHost(sc, n)
 	h := m.h
 	out := logUniform(h.rng, 100, 800)
 	m.perDay(out, out/2)
-	blocklist := list(h.rng)
+	blocklist := randomBlocklist(h.rng)
 	h.Kind = blocklist
-	h.Says = blocklist
-	s.begin(h.From+6*hour+between(h.rng, 0, 6*hour), life(func() int64 {
-		m.listed, m.listing = blocklist, 0.3
+	h.MustName = blocklist
+	s.begin(h.From+6*hour+between(h.rng, 0, 6*hour), taskFunc(func() int64 {
+		m.listed, m.listedShare = blocklist, 0.3
 		return 0
 	}))
 }
 
-// undeclaredListed is the same of a server that nobody declared. It has worked for a while when it
-// comes on the list: what is listed from the first packet on, and takes no mail in yet, cannot be
-// told from a bot with a proper name.
+// undeclaredListed is an undeclared server whose public address is on a blocklist from a time on.
+// It has worked for hours before, because a server that is listed from its first packet on, and has
+// not yet accepted mail, looks like a bot with a proper HELO name.
 func undeclaredListed(s *Site, sc *Scenario, n int) {
 	h := s.newHost(sc, n, "")
 	m := h.server(word(h.rng, 3) + ".com")
 	out := logUniform(h.rng, 100, 1500)
 	m.perDay(out, out/2)
-	blocklist, share := list(h.rng), uniform(h.rng, 0.1, 0.9)
+	blocklist, share := randomBlocklist(h.rng), uniform(h.rng, 0.1, 0.9)
 	h.Kind = fmt.Sprintf("%.0f a day, %.0f %% refused, %s", out, 100*share, blocklist)
-	s.begin(h.From+6*hour+between(h.rng, 0, 6*hour), life(func() int64 {
-		m.listed, m.listing = blocklist, share
+	s.begin(h.From+6*hour+between(h.rng, 0, 6*hour), taskFunc(func() int64 {
+		m.listed, m.listedShare = blocklist, share
 		return 0
 	}))
 }

@@ -2,13 +2,13 @@ package campaign
 
 import "math/rand/v2"
 
-// Variant is what lies between the network and the sensor: what gets lost, what comes twice,
-// what is wrapped. V6 and TLS change the campaign itself.
+// Variant describes the way of packets to the sensor: losses, duplicates, encapsulation. V6 and TLS
+// change the campaign itself.
 type Variant struct {
 	Name, About string
-	Loss        float64 // share of the frames, each by itself
-	Outbound    bool    // only what the site's hosts send
-	Inbound     bool    // only what is sent to them
+	Loss        float64 // share of the frames that are lost, each independently
+	Outbound    bool    // only packets of the site's hosts
+	Inbound     bool    // only packets to the site's hosts
 	Double      bool    // the mirror delivers every frame twice
 	Snap        int     // bytes kept of each frame, zero means all
 	SYN         bool    // only first SYNs
@@ -16,10 +16,10 @@ type Variant struct {
 	V6, TLS     bool
 }
 
-// Plain is the campaign as it is.
+// Plain is the campaign without a change.
 var Plain = &Variant{Name: "plain", About: "as it is"}
 
-// Variants are those of the design; those of Encapsulations are beside them.
+// Variants are the variants of the design. EncapsulationVariants has the others.
 var Variants = []*Variant{
 	{Name: "loss-1", About: "1 % of the frames lost", Loss: 0.01},
 	{Name: "loss-10", About: "10 % of the frames lost", Loss: 0.1},
@@ -32,8 +32,8 @@ var Variants = []*Variant{
 	{Name: "tls", About: "TLS wherever it can be", TLS: true},
 }
 
-// Wrapped are the variants of Encapsulations.
-func Wrapped() (list []*Variant) {
+// EncapsulationVariants has a variant for each of Encapsulations.
+func EncapsulationVariants() (list []*Variant) {
 	for _, e := range Encapsulations {
 		list = append(list, &Variant{Name: e.Name, About: "in " + e.Name, Wrap: e})
 	}
@@ -48,8 +48,8 @@ func (v *Variant) Link() uint16 {
 	return v.Wrap.Link
 }
 
-// Through returns what gives on to next whatever of the packets reaches the sensor.
-func (v *Variant) Through(seed uint64, next func(*Packet)) func(*Packet) {
+// Filter returns a function that passes to next the packets that reach the sensor.
+func (v *Variant) Filter(seed uint64, next func(*Packet)) func(*Packet) {
 	r := rand.New(rand.NewPCG(seed, 77))
 	return func(p *Packet) {
 		switch {
@@ -68,16 +68,16 @@ func (v *Variant) Through(seed uint64, next func(*Packet)) func(*Packet) {
 	}
 }
 
-// Cut is what a frame keeps.
-func (v *Variant) Cut(frame []byte) []byte {
+// Truncate is the part of a frame that is captured.
+func (v *Variant) Truncate(frame []byte) []byte {
 	if v.Snap > 0 && len(frame) > v.Snap {
 		return frame[:v.Snap]
 	}
 	return frame
 }
 
-// Captured is what is kept of a packet's payload.
-func (v *Variant) Captured(p *Packet) []byte {
+// CapturedPayload is the part of a packet's payload that is captured.
+func (v *Variant) CapturedPayload(p *Packet) []byte {
 	headers := 14 + 20 + 20
 	if p.Src.Addr().Is6() {
 		headers += 20

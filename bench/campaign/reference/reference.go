@@ -1,10 +1,14 @@
-// Package reference holds what people use today to find a spamming host, as tiny programs: what
-// the sensor is compared with, on the same packets.
+// Package reference holds small programs of the detectors that are in use today to find a spamming
+// host. The sensor is compared with them on the same packets.
 //
-// Each is told what a perfect connection tracker of our own would see (tracker.go), which is more
-// than most of them have; hosts that are declared to the sensor are left out for all of them,
-// though most have no such list. Where a source gives a threshold and no window, the window is an
-// assumption and said so.
+// Words: an observation is one fact about a connection of a host; a detector gets observations and
+// alarms about a host; a suite is a perfect connection tracker (tracker.go) that passes the same
+// observations to several detectors. [V] marks a threshold that was read in a named public source.
+//
+// The tracker sees more than most of these detectors do in practice. Hosts that are declared to the
+// sensor are left out for all detectors, though most have no such list. If a source gives a
+// threshold and no window, the window is an assumption, and the comment says so. The package does
+// not read frames: it gets the packets of package campaign.
 package reference
 
 import (
@@ -18,40 +22,40 @@ const (
 	minute = 60 * second
 )
 
-// Fact is what a detector is told of a host.
-type Fact struct {
-	Kind Kind
-	Time int64
-	Src  netip.Addr // the host
-	Dst  netip.Addr // the server
-	Port uint16
-	New  bool // Failed, Opened: the host never had an outcome of this server before
+// Observation is one fact about a host. Time is in nanoseconds since 1970.
+type Observation struct {
+	Kind         Kind
+	Time         int64
+	Src          netip.Addr // the host
+	Dst          netip.Addr // the server
+	Port         uint16
+	FirstContact bool // of Failed and Opened: the first of this host with this server
 }
 
-// Kind is the kind of a fact.
+// Kind is the kind of an observation.
 type Kind int
 
-// The kinds.
+// The kinds of observations.
 const (
-	Attempt   Kind = iota // a first SYN
-	Opened                // answered
-	Failed                // a reset, an ICMP error, or nothing for 5 s
-	GivenUp               // nothing for 21 s: a client's system gives up
-	Closed                // an opened one is over
+	Attempt   Kind = iota // a SYN that is no retransmission
+	Opened                // a SYN-ACK of the server
+	Failed                // a reset, an ICMP error, or no answer for 5 s
+	GivenUp               // no answer for 21 s, after which a client's system gives up
+	Closed                // the end of an opened connection
 	MailFrom              // a segment with MAIL FROM:
 	Rejected              // the session's first decision is a refusal
-	Delivered             // the session's first decision is a message taken
-	MXQuery
+	Delivered             // the session's first decision is an accepted message
+	MXQuery               // a DNS question for an MX
 )
 
-// Detector is one way to find a host. See reports whether the fact makes it alarm.
+// Detector is one way to find a host. Observe reports whether an observation causes an alarm.
 type Detector interface {
 	Name() string
-	See(f *Fact) bool
+	Observe(f *Observation) bool
 }
 
-// Anchors are all detectors, fresh.
-func Anchors() []Detector {
+// NewDetectors returns all detectors, each in its initial state.
+func NewDetectors() []Detector {
 	return []Detector{
 		&concurrent{name: "netstat >2", limit: 3, end: GivenUp},
 		&concurrent{name: "MikroTik 10", limit: 10, end: Failed},
@@ -66,8 +70,8 @@ func Anchors() []Detector {
 	}
 }
 
-// concurrent counts connections to port 25 that are there at a time, as netstat shows them or a
-// router's table holds them. A half-open one counts until end.
+// concurrent counts the simultaneous connections to port 25, as in the output of netstat or in the
+// table of a router. A half-open connection counts until an observation of kind end.
 type concurrent struct {
 	name  string
 	limit int
@@ -77,7 +81,7 @@ type concurrent struct {
 
 func (d *concurrent) Name() string { return d.name }
 
-func (d *concurrent) See(f *Fact) bool {
+func (d *concurrent) Observe(f *Observation) bool {
 	if d.open == nil {
 		d.open = map[netip.Addr]int{}
 	}
@@ -94,24 +98,25 @@ func (d *concurrent) See(f *Fact) bool {
 	return false
 }
 
-// window holds what happened lately.
+// window holds the servers of the observations of the last span of time.
 type window struct {
-	at  []int64
-	who []netip.Addr
+	at      []int64
+	servers []netip.Addr
 }
 
-func (w *window) add(at, span int64, who netip.Addr) {
+// add adds a server and removes those that are older than span.
+func (w *window) add(at, span int64, server netip.Addr) {
 	i := 0
 	for i < len(w.at) && w.at[i] <= at-span {
 		i++
 	}
-	w.at, w.who = append(w.at[i:], at), append(w.who[i:], who)
+	w.at, w.servers = append(w.at[i:], at), append(w.servers[i:], server)
 }
 
-// distinct counts different ones, up to limit.
+// distinct counts different servers, up to limit.
 func (w *window) distinct(limit int) int {
 	seen := make(map[netip.Addr]bool, limit)
-	for _, a := range w.who {
+	for _, a := range w.servers {
 		if seen[a] = true; len(seen) >= limit {
 			break
 		}
@@ -119,41 +124,41 @@ func (w *window) distinct(limit int) int {
 	return len(seen)
 }
 
-// botflex: 20 connections to port 25 in 5 minutes, or any MX query [V].
+// botflex alarms at 20 connections to port 25 in 5 minutes, or at any MX query [V].
 type botflex struct{ hosts map[netip.Addr]*window }
 
 func (d *botflex) Name() string { return "BotFlex 20/5 min or MX" }
 
-func (d *botflex) See(f *Fact) bool {
+func (d *botflex) Observe(f *Observation) bool {
 	switch {
 	case f.Kind == MXQuery:
 		return true
 	case f.Kind != Attempt || f.Port != 25:
 		return false
 	}
-	w := of(&d.hosts, f.Src)
+	w := entry(&d.hosts, f.Src)
 	w.add(f.Time, 5*minute, f.Dst)
 	if len(w.at) > 20 {
-		w.at, w.who = w.at[1:], w.who[1:]
+		w.at, w.servers = w.at[1:], w.servers[1:]
 	}
 	return len(w.at) >= 20
 }
 
-// servers counts different servers: ntopng's alert on more than five SMTP servers (its window is
-// not given: an hour is assumed), NEMEA's more than ten within 300 s, Zeek's 25 failed ones within
-// 5 minutes [V].
+// servers counts different servers: ntopng alerts on more than five SMTP servers (without a window:
+// one hour is an assumption), NEMEA on more than ten within 300 s, Zeek on 25 failed ones within 5
+// minutes [V].
 type servers struct {
 	name       string
 	limit      int
 	span       int64
-	submission bool // 465 and 587 too
+	submission bool // ports 465 and 587 as well
 	failed     bool
 	hosts      map[netip.Addr]*window
 }
 
 func (d *servers) Name() string { return d.name }
 
-func (d *servers) See(f *Fact) bool {
+func (d *servers) Observe(f *Observation) bool {
 	want := Attempt
 	if d.failed {
 		want = Failed
@@ -161,9 +166,9 @@ func (d *servers) See(f *Fact) bool {
 	if f.Kind != want || f.Port != 25 && !(d.submission && (f.Port == 465 || f.Port == 587)) {
 		return false
 	}
-	w := of(&d.hosts, f.Src)
-	for _, a := range w.who {
-		if a == f.Dst && len(w.who) > 4*d.limit { // no need to keep it twice
+	w := entry(&d.hosts, f.Src)
+	for _, a := range w.servers {
+		if a == f.Dst && len(w.servers) > 4*d.limit { // it is in the window
 			return false
 		}
 	}
@@ -171,8 +176,9 @@ func (d *servers) See(f *Fact) bool {
 	return w.distinct(d.limit) >= d.limit
 }
 
-// et is Emerging Threats' rule 2000328 as it is meant: 10 MAIL FROM in 120 s by one host.
-// Suricata's threshold begins a window with the first match and another when it is over.
+// et is rule 2000328 of Emerging Threats as its text describes it: 10 MAIL FROM in 120 s by one
+// host. Suricata's threshold begins a window with the first match, and the next with the first
+// match after its end.
 type et struct {
 	hosts map[netip.Addr]*struct {
 		since int64
@@ -182,11 +188,11 @@ type et struct {
 
 func (d *et) Name() string { return "ET 10 MAIL/120 s" }
 
-func (d *et) See(f *Fact) bool {
+func (d *et) Observe(f *Observation) bool {
 	if f.Kind != MailFrom || f.Port != 25 {
 		return false
 	}
-	w := of(&d.hosts, f.Src)
+	w := entry(&d.hosts, f.Src)
 	if w.n == 0 || f.Time-w.since > 120*second {
 		w.since, w.n = f.Time, 0
 	}
@@ -194,23 +200,23 @@ func (d *et) See(f *Fact) bool {
 	return w.n >= 10
 }
 
-// sprt is a sequential test (Wald): it alarms when the sum reaches ln((1-beta)/alpha), with alpha =
-// beta = 0.01, and begins anew at the lower bound.
+// sprt is a sequential test (Wald): it alarms if the sum reaches ln((1-beta)/alpha), with alpha =
+// beta = 0.01, and starts again at the lower bound.
 type sprt struct {
 	name  string
-	step  func(f *Fact) float64
+	step  func(f *Observation) float64
 	hosts map[netip.Addr]*float64
 }
 
 func (d *sprt) Name() string { return d.name }
 
-func (d *sprt) See(f *Fact) bool {
+func (d *sprt) Observe(f *Observation) bool {
 	step := d.step(f)
 	if step == 0 {
 		return false
 	}
 	const alpha, beta = 0.01, 0.01
-	sum := of(&d.hosts, f.Src)
+	sum := entry(&d.hosts, f.Src)
 	*sum += step
 	if *sum <= math.Log(beta/(1-alpha)) {
 		*sum = 0
@@ -218,11 +224,11 @@ func (d *sprt) See(f *Fact) bool {
 	return *sum >= math.Log((1-beta)/alpha)
 }
 
-// trw is the threshold random walk on first contacts: a clean host succeeds in 80 %, a scanner in
-// 20 %.
-func trw(f *Fact) float64 {
+// trw is the step of the threshold random walk on first contacts: 80 % of them succeed for a clean
+// host, 20 % for a scanner.
+func trw(f *Observation) float64 {
 	switch {
-	case !f.New:
+	case !f.FirstContact:
 		return 0
 	case f.Kind == Failed:
 		return math.Log(0.8 / 0.2)
@@ -232,9 +238,9 @@ func trw(f *Fact) float64 {
 	return 0
 }
 
-// spot is SPOT's test with refusals in the place of a content filter: a clean host has 20 % spam, a
-// bot 90 %.
-func spot(f *Fact) float64 {
+// spot is the step of SPOT's test, with refusals in place of a content filter: 20 % of a clean
+// host's mail is spam, 90 % of a bot's.
+func spot(f *Observation) float64 {
 	switch f.Kind {
 	case Rejected:
 		return math.Log(0.9 / 0.2)
@@ -244,7 +250,8 @@ func spot(f *Fact) float64 {
 	return 0
 }
 
-func of[T any](m *map[netip.Addr]*T, a netip.Addr) *T {
+// entry returns the value of an address in a map, and makes the map and the value if necessary.
+func entry[T any](m *map[netip.Addr]*T, a netip.Addr) *T {
 	if *m == nil {
 		*m = map[netip.Addr]*T{}
 	}
@@ -258,8 +265,8 @@ func of[T any](m *map[netip.Addr]*T, a netip.Addr) *T {
 
 var mailFrom = []byte("MAIL FROM:")
 
-// says reports whether a payload holds MAIL FROM: in any case of letters.
-func says(payload []byte) bool {
+// hasMailFrom reports whether a payload holds MAIL FROM: in upper or lower case.
+func hasMailFrom(payload []byte) bool {
 	for len(payload) >= len(mailFrom) {
 		i := bytes.IndexByte(payload, ':')
 		if i < 0 {

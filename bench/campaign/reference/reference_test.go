@@ -9,18 +9,19 @@ import (
 
 const ms = int64(1e6)
 
-// play gives a host's connections to a fresh suite and returns when each detector alarmed, in
-// milliseconds, 0 if it did not. What is a row of what happens at a time: s a SYN, r a reset, o an
-// answer, m MAIL FROM, 5 a refusal, 3 the go-ahead for data, 2 a 250, f the end.
+// act is a list of packets of one connection at one time. Each letter of what is a packet: s a SYN,
+// r a reset, o a SYN-ACK, m MAIL FROM, 5 a refusal, 3 a 354, 2 a 250, f a FIN.
 type act struct {
-	at   int64 // ms, from 1
+	at   int64 // milliseconds, from 1
 	dst  int
 	what string
-	port int // of the host, beside one for each server
+	port int // distinguishes connections to the same server
 }
 
+// play passes a host's connections to a fresh suite and returns the time of each detector's alarm,
+// in milliseconds, 0 for none.
 func play(acts []act, until int64) map[string]int64 {
-	s := NewSuite(Anchors(), nil)
+	s := NewSuite(NewDetectors(), nil)
 	host := netip.MustParseAddr("10.0.0.9")
 	for _, a := range acts {
 		up := netip.AddrPortFrom(host, uint16(30000+a.dst+a.port))
@@ -50,7 +51,7 @@ func play(acts []act, until int64) map[string]int64 {
 			case '2':
 				p.Payload = []byte("250 ok\r\n")
 			}
-			s.See(&p, p.Payload)
+			s.Packet(&p, p.Payload)
 		}
 	}
 	s.expire(until * ms)
@@ -61,7 +62,7 @@ func play(acts []act, until int64) map[string]int64 {
 	return got
 }
 
-// row repeats something with a gap; every time it is another server unless same.
+// row repeats packets with a gap; each time to another server, unless same.
 func row(n int, gap int64, same bool, what string) (acts []act) {
 	for i := range n {
 		a := act{at: 1 + int64(i)*gap, dst: i, what: what}
@@ -73,11 +74,11 @@ func row(n int, gap int64, same bool, what string) (acts []act) {
 	return acts
 }
 
-func TestAnchors(t *testing.T) {
+func TestDetectors(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		acts []act
-		want map[string]int64 // whoever is not named must be silent
+		want map[string]int64 // detectors without an entry must not alarm
 	}{
 		{"two at a time", row(2, 10, false, "s"), map[string]int64{}},
 		{"three at a time", row(3, 10, false, "s"), map[string]int64{"netstat >2": 21}},
@@ -154,10 +155,10 @@ func TestMXQuery(t *testing.T) {
 	}
 }
 
-func TestSays(t *testing.T) {
+func TestHasMailFrom(t *testing.T) {
 	for text, want := range map[string]bool{"MAIL FROM:<a>": true, "x: y\r\nmail from: <a>": true,
 		"RCPT TO:<mail from>": false, "MAIL FROM <a>": false, "": false, ":": false} {
-		if says([]byte(text)) != want {
+		if hasMailFrom([]byte(text)) != want {
 			t.Errorf("%q: %t", text, !want)
 		}
 	}
@@ -165,9 +166,10 @@ func TestSays(t *testing.T) {
 
 func TestDeclaredAreLeftOut(t *testing.T) {
 	host := netip.MustParseAddr("10.0.0.9")
-	s := NewSuite(Anchors(), []netip.Addr{host})
+	s := NewSuite(NewDetectors(), []netip.Addr{host})
 	for i := range 50 {
-		s.See(&campaign.Packet{Time: int64(i) * ms, Src: netip.AddrPortFrom(host, uint16(1000+i)),
+		s.Packet(&campaign.Packet{Time: int64(i) * ms,
+			Src:   netip.AddrPortFrom(host, uint16(1000+i)),
 			Dst:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{93, 0, byte(i), 1}), 25),
 			Proto: campaign.TCP, Flags: campaign.SYN}, nil)
 	}

@@ -6,16 +6,17 @@ import (
 	"spamsensor/bench/campaign"
 )
 
-// Suite tracks connections and tells the detectors.
+// Suite tracks connections and passes observations to the detectors.
 type Suite struct {
 	Detectors []Detector
-	Alarms    []map[netip.Addr]int64 // of each detector: when it first named a host
-	Declared  map[netip.Addr]bool    // hosts that are left out
-	conns     map[key]*conn
-	known     map[pair]bool // who had an outcome with whom
-	soon      []wait        // half-open ones, by time
-	later     []wait
-	swept     int64
+	// for each detector, the time of its first alarm about a host
+	Alarms       []map[netip.Addr]int64
+	Declared     map[netip.Addr]bool // hosts whose observations are left out
+	conns        map[key]*conn
+	contacted    map[pair]bool // pairs with a result
+	failTimers   []timer       // of half-open connections, by time
+	giveUpTimers []timer
+	lastSweep    int64
 }
 
 type key struct{ client, server netip.AddrPort }
@@ -23,23 +24,23 @@ type key struct{ client, server netip.AddrPort }
 type pair struct{ src, dst netip.Addr }
 
 type conn struct {
-	key            key
-	seq            uint32
-	last           int64
-	answered, over bool
-	failed         bool
-	data, decided  bool // after 354; a refusal or a delivery was seen
+	key              key
+	seq              uint32
+	last             int64
+	answered, closed bool
+	failed           bool
+	data, decided    bool // a 354 was seen; a refusal or a delivery was seen
 }
 
-type wait struct {
+type timer struct {
 	at int64
 	c  *conn
 }
 
-// NewSuite makes a suite of detectors.
+// NewSuite makes a suite of detectors. declared are hosts that are left out.
 func NewSuite(list []Detector, declared []netip.Addr) *Suite {
 	s := &Suite{Detectors: list, Declared: map[netip.Addr]bool{}, conns: map[key]*conn{},
-		known: map[pair]bool{}}
+		contacted: map[pair]bool{}}
 	for range list {
 		s.Alarms = append(s.Alarms, map[netip.Addr]int64{})
 	}
@@ -49,18 +50,18 @@ func NewSuite(list []Detector, declared []netip.Addr) *Suite {
 	return s
 }
 
-// Home reports whether an address is a host of the site.
+// Home reports whether an address is internal.
 func Home(a netip.Addr) bool { return a.IsPrivate() }
 
 func mailPort(p uint16) bool { return p == 25 || p == 465 || p == 587 || p == 2525 }
 
-// See takes in a packet; payload is what was captured of it.
-func (s *Suite) See(p *campaign.Packet, payload []byte) {
+// Packet takes in a packet; payload is the captured part of its payload, which is not kept.
+func (s *Suite) Packet(p *campaign.Packet, payload []byte) {
 	s.expire(p.Time)
 	switch p.Proto {
 	case campaign.UDP:
 		if p.Dst.Port() == 53 && mxQuery(payload) {
-			s.tell(MXQuery, p.Time, key{p.Src, p.Dst})
+			s.observe(MXQuery, p.Time, key{p.Src, p.Dst})
 		}
 		return
 	case campaign.ICMP:
@@ -80,19 +81,19 @@ func (s *Suite) See(p *campaign.Packet, payload []byte) {
 	c := s.conns[k]
 	if up && p.Flags&(campaign.SYN|campaign.ACK) == campaign.SYN {
 		if c != nil && c.seq == p.Seq {
-			return // the same attempt
+			return // a retransmission
 		}
 		if c != nil {
 			s.close(c, p.Time)
 		}
 		c = &conn{key: k, seq: p.Seq, last: p.Time}
 		s.conns[k] = c
-		s.soon, s.later = append(s.soon, wait{p.Time + 5*second, c}),
-			append(s.later, wait{p.Time + 21*second, c})
-		s.tell(Attempt, p.Time, k)
+		s.failTimers, s.giveUpTimers = append(s.failTimers, timer{p.Time + 5*second, c}),
+			append(s.giveUpTimers, timer{p.Time + 21*second, c})
+		s.observe(Attempt, p.Time, k)
 		return
 	}
-	if c == nil || c.over {
+	if c == nil || c.closed {
 		return
 	}
 	c.last = p.Time
@@ -103,17 +104,17 @@ func (s *Suite) See(p *campaign.Packet, payload []byte) {
 		s.close(c, p.Time)
 	case !up && p.Flags&campaign.SYN != 0:
 		if !c.answered && !c.failed {
-			s.outcome(Opened, c, p.Time)
+			s.contact(Opened, c, p.Time)
 		}
 		c.answered = true
-	case up && says(payload):
-		s.tell(MailFrom, p.Time, k)
+	case up && hasMailFrom(payload):
+		s.observe(MailFrom, p.Time, k)
 	case !up && !c.decided:
 		s.reply(c, p.Time, payload)
 	}
 }
 
-// reply looks for the first decision of a session: a refusal, or 250 at the end of data.
+// reply finds the first decision of a session: a refusal, or 250 at the end of data.
 func (s *Suite) reply(c *conn, now int64, b []byte) {
 	if len(b) < 4 || b[0] < '2' || b[0] > '5' || b[1] < '0' || b[1] > '9' {
 		return
@@ -121,67 +122,71 @@ func (s *Suite) reply(c *conn, now int64, b []byte) {
 	switch {
 	case b[0] >= '4':
 		c.decided = true
-		s.tell(Rejected, now, c.key)
+		s.observe(Rejected, now, c.key)
 	case c.data && b[0] == '2':
 		c.decided = true
-		s.tell(Delivered, now, c.key)
+		s.observe(Delivered, now, c.key)
 	}
 	c.data = c.data || b[0] == '3'
-	// the last line of a batch of replies may be the 354, and one of them a refusal
+	// One segment may hold several replies: the last may be the 354, and one of them a refusal.
 	for i := range b {
 		if i+3 < len(b) && b[i] == '\n' && !c.decided {
 			c.data = c.data || b[i+1] == '3'
 			if b[i+1] == '4' || b[i+1] == '5' {
 				c.decided = true
-				s.tell(Rejected, now, c.key)
+				s.observe(Rejected, now, c.key)
 			}
 		}
 	}
 }
 
+// fail ends an attempt that was refused.
 func (s *Suite) fail(c *conn, now int64) {
 	if !c.failed {
 		c.failed = true
-		s.outcome(Failed, c, now)
+		s.contact(Failed, c, now)
 	}
-	if !c.over {
-		c.over = true
-		s.tell(GivenUp, now, c.key)
+	if !c.closed {
+		c.closed = true
+		s.observe(GivenUp, now, c.key)
 	}
 }
 
-// close ends a connection; a half-open one was never in anybody's table for long.
+// close ends a connection. A half-open connection has failed.
 func (s *Suite) close(c *conn, now int64) {
-	if c.over {
+	if c.closed {
 		return
 	}
 	if !c.answered {
 		s.fail(c, now)
 		return
 	}
-	c.over = true
-	s.tell(Closed, now, c.key)
+	c.closed = true
+	s.observe(Closed, now, c.key)
 }
 
-func (s *Suite) outcome(k Kind, c *conn, now int64) {
+// contact observes the result of an attempt.
+func (s *Suite) contact(k Kind, c *conn, now int64) {
 	p := pair{c.key.client.Addr(), c.key.server.Addr()}
-	f := Fact{Kind: k, Time: now, Src: p.src, Dst: p.dst, Port: c.key.server.Port(),
-		New: !s.known[p]}
-	s.known[p] = true
-	s.give(&f)
+	f := Observation{Kind: k, Time: now, Src: p.src, Dst: p.dst, Port: c.key.server.Port(),
+		FirstContact: !s.contacted[p]}
+	s.contacted[p] = true
+	s.dispatch(&f)
 }
 
-func (s *Suite) tell(k Kind, now int64, of key) {
-	s.give(&Fact{Kind: k, Time: now, Src: of.client.Addr(), Dst: of.server.Addr(),
+// observe makes an observation about a connection.
+func (s *Suite) observe(k Kind, now int64, of key) {
+	s.dispatch(&Observation{Kind: k, Time: now, Src: of.client.Addr(), Dst: of.server.Addr(),
 		Port: of.server.Port()})
 }
 
-func (s *Suite) give(f *Fact) {
+// dispatch passes an observation to all detectors and notes their first alarms.
+func (s *Suite) dispatch(f *Observation) {
 	if s.Declared[f.Src] {
 		return
 	}
 	for i, d := range s.Detectors {
-		if d.See(f) {
+		if d.Observe(f) {
 			if _, known := s.Alarms[i][f.Src]; !known {
 				s.Alarms[i][f.Src] = f.Time
 			}
@@ -189,30 +194,30 @@ func (s *Suite) give(f *Fact) {
 	}
 }
 
-// expire does what time does to half-open connections, and forgets those that are over.
+// expire runs the timers of half-open connections, and removes closed connections.
 func (s *Suite) expire(now int64) {
-	for len(s.soon) > 0 && s.soon[0].at <= now {
-		w := s.soon[0]
-		s.soon = s.soon[1:]
+	for len(s.failTimers) > 0 && s.failTimers[0].at <= now {
+		w := s.failTimers[0]
+		s.failTimers = s.failTimers[1:]
 		if c := w.c; !c.answered && !c.failed {
 			c.failed = true
-			s.outcome(Failed, c, w.at)
+			s.contact(Failed, c, w.at)
 		}
 	}
-	for len(s.later) > 0 && s.later[0].at <= now {
-		w := s.later[0]
-		s.later = s.later[1:]
-		if c := w.c; !c.answered && !c.over {
-			c.over = true
-			s.tell(GivenUp, w.at, c.key)
+	for len(s.giveUpTimers) > 0 && s.giveUpTimers[0].at <= now {
+		w := s.giveUpTimers[0]
+		s.giveUpTimers = s.giveUpTimers[1:]
+		if c := w.c; !c.answered && !c.closed {
+			c.closed = true
+			s.observe(GivenUp, w.at, c.key)
 		}
 	}
-	if now-s.swept < 10*minute {
+	if now-s.lastSweep < 10*minute {
 		return
 	}
-	s.swept = now
+	s.lastSweep = now
 	for k, c := range s.conns {
-		if c.over && now-c.last > minute || now-c.last > 60*minute {
+		if c.closed && now-c.last > minute || now-c.last > 60*minute {
 			s.close(c, now)
 			delete(s.conns, k)
 		}
