@@ -55,7 +55,7 @@ func TestAttemptsWrap(t *testing.T) {
 	}
 }
 
-func TestAgain(t *testing.T) {
+func TestRetransmitted(t *testing.T) {
 	a := Attempt{Time: 1000 * second}
 	for _, c := range []struct{ at, after int64 }{{1000*second + 1e6, 1e6}, {1001 * second, second - 1e6}, {1004 * second, 3 * second}} {
 		if got := a.Retransmitted(c.at); got != c.after {
@@ -65,9 +65,8 @@ func TestAgain(t *testing.T) {
 }
 
 // A pair of keys that differ only in what the attacker chooses freely collides in the
-// first hash for every secret (xxhash has such pairs); the log's own print tells them
-// apart.
-func TestPrintIsAnotherHash(t *testing.T) {
+// first hash for every secret (xxhash has such pairs); the log's fingerprint distinguishes them.
+func TestFingerprintIsAnotherHash(t *testing.T) {
 	l := newAttempts(64, NewSecret()[1], func(*Attempt) {})
 	seen := map[uint64]bool{}
 	for i := range uint32(10_000) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// benchTable has one shard with n flows, and their keys and hashes in an order that is not
-// that of the memory.
+// benchTable has one shard with n flows, and their keys and hashes in an order that differs
+// from their order in memory.
 func benchTable(n int) (p *Pool[Key, int64], keys []Key, hashes []uint64) {
 	table := newTest(Config{Flows: n + n/8, Sources: 16, Attempts: 16, Shards: 1})
 	p = &table.Shard(0).Flows
@@ -21,7 +21,7 @@ func benchTable(n int) (p *Pool[Key, int64], keys []Key, hashes []uint64) {
 	return p, keys, hashes
 }
 
-// What a flow costs in a table of a thousand, which the cache holds, and of a million.
+// BenchmarkPool measures a flow in a table of a thousand, which the cache holds, and of a million.
 func BenchmarkPool(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		p, keys, hashes := benchTable(n)

@@ -7,15 +7,16 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Addr is an IP address in 16 bytes, IPv4 in its mapped form. A real IPv6 packet can
-// carry such an address too: that is why the keys have a Scope.
+// Addr is an IP address in 16 bytes, IPv4 in its mapped form. An IPv6 packet can carry such an
+// address too, so that keys have a Scope.
 type Addr = [16]byte
 
-// Scope sets addresses apart that look the same. Zero is IPv4 with nothing told apart.
+// Scope distinguishes addresses with equal bytes. Zero is IPv4 without a distinction of address
+// spaces.
 type Scope uint32
 
-// NewScope makes a scope. space is zero, or identifies the VLANs and the tunnel when
-// overlapping address spaces are to be told apart; its lowest bit is lost.
+// NewScope makes a scope. space is zero, or identifies the VLANs and the tunnel where address
+// spaces overlap; its lowest bit is not used.
 func NewScope(v6 bool, space uint32) Scope {
 	s := Scope(space &^ 1)
 	if v6 {
@@ -27,8 +28,9 @@ func NewScope(v6 bool, space uint32) Scope {
 // V6 reports whether the addresses are IPv6 ones.
 func (s Scope) V6() bool { return s&1 != 0 }
 
-// Set fills the key in. Addresses are copied in words of eight bytes, as they were written: a
-// processor cannot read sixteen that it has just written in parts before all of them have reached the cache.
+// Set fills the key in. It copies addresses in words of eight bytes, in the widths in which they
+// were written: a processor cannot forward a read of sixteen bytes from two recent writes of eight,
+// and would wait until both have reached the cache.
 func (k *Key) Set(client, server *Addr, clientPort, serverPort uint16, scope Scope) {
 	putAddr(k.Client[:], client)
 	putAddr(k.Server[:], server)
@@ -40,35 +42,35 @@ func putAddr(b []byte, a *Addr) {
 	binary.LittleEndian.PutUint64(b[8:], le64(a[8:]))
 }
 
-// HostKey identifies a host as the sender of mail.
+// HostKey identifies a host.
 type HostKey struct {
 	Addr  Addr
 	Scope Scope
 }
 
-// Key identifies a flow; both directions have the same one.
+// Key identifies a flow. Both directions of a flow have the same key.
 type Key struct {
 	Client, Server         Addr
 	ClientPort, ServerPort uint16
 	Scope                  Scope
 }
 
-// ClientKey is the client of the flow.
+// ClientKey is the key of the flow's client.
 func (k *Key) ClientKey() HostKey { return HostKey{k.Client, k.Scope} }
 
-// Secret makes hashes unpredictable. Without one, 100,000 keys that all have the same
-// hash can be written down in closed form.
+// Secret makes hashes unpredictable. Without a secret, 100,000 keys that all have the same hash can
+// be written down in closed form.
 type Secret [2]uint64
 
-// NewSecret draws a secret.
+// NewSecret draws a random secret.
 func NewSecret() (s Secret) {
 	var b [16]byte
 	rand.Read(b[:])
 	return SecretFrom(b[:])
 }
 
-// SecretFrom derives a secret from bytes that an attacker of the traffic does not choose,
-// so that the same capture file gives the same hashes again.
+// SecretFrom derives a secret from bytes that an attacker of the traffic does not choose, so that
+// the same capture file gives the same hashes again.
 func SecretFrom(b []byte) (s Secret) {
 	s[0] = xxhash.Sum64(b)
 	var again [8]byte
@@ -77,15 +79,15 @@ func SecretFrom(b []byte) (s Secret) {
 	return s
 }
 
-// HashHost is the hash of a host: its upper bits choose the shard, so that a source and all its flows
-// are under one lock.
+// HashHost is the hash of a host. Its upper bits select the shard, so that one lock guards a source
+// and all its flows.
 func (s *Secret) HashHost(h *HostKey) uint64 { return s.HashAddr(&h.Addr, h.Scope) }
 
-// HashAddr is the same for the host with an address.
+// HashAddr is HashHost for the host with this address and scope.
 func (s *Secret) HashAddr(a *Addr, scope Scope) uint64 { return sum(s[0], a, uint32(scope), scope) }
 
-// sum is the hash of an address and 32 bits more. Of IPv4 it takes the four bytes that differ: it is half as
-// long then, and no two addresses have the same hash.
+// sum is the hash of an address and 32 bits more. For IPv4 it takes the four bytes that differ: the
+// input is half as long, and no two addresses have the same hash.
 func sum(secret uint64, a *Addr, more uint32, scope Scope) uint64 {
 	var b [28]byte
 	binary.LittleEndian.PutUint64(b[0:], secret)
@@ -98,7 +100,7 @@ func sum(secret uint64, a *Addr, more uint32, scope Scope) uint64 {
 	return xxhash.Sum64(b[:])
 }
 
-// HashFlow is the hash of a flow whose client has the hash host.
+// HashFlow is the hash of a flow; host is the hash of its client.
 func (s *Secret) HashFlow(host uint64, k *Key) uint64 {
 	return sum(host^s[1], &k.Server, uint32(k.ClientPort)|uint32(k.ServerPort)<<16, k.Scope)
 }

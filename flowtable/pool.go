@@ -2,22 +2,21 @@ package flowtable
 
 import "unsafe"
 
-// Ref names an entry of a Pool until it is removed; zero names none.
+// Ref is the number of an entry of a Pool until the entry is removed; zero is none.
 type Ref uint32
 
-// Pool is a bounded table: an index over a slab of entries. Key and value hold no Go
-// pointers, so that the collector never looks at them. A Pool is guarded by its shard's
-// lock.
+// Pool is a bounded table: an index over a slab of entries. Key and value hold no Go pointers, so
+// that the collector never scans them. The lock of its shard guards a Pool.
 type Pool[K comparable, V any] struct {
 	index
 	slab []entry[K, V]
-	free []uint32 // removed entries, last first: the slab stays dense and warm
-	top  uint32   // entries beyond this were never used
+	free []uint32 // removed entries, used again last first: the slab stays dense and in the cache
+	top  uint32   // entries from here on were never used
 	live int
 
-	// keepPriority says how much an entry is worth; when there is no room the lowest is evicted.
+	// keepPriority ranks an entry; in a full pool the lowest is evicted.
 	keepPriority func(v *V) int64
-	// evicted is called with an entry that has to make room.
+	// evicted is called with an entry before it makes room.
 	evicted func(r Ref, k *K, v *V)
 	// Evicted counts entries that had to make room.
 	Evicted uint64
@@ -30,18 +29,14 @@ type entry[K comparable, V any] struct {
 	hash       uint64
 	prev, next uint32 // in a slot of the wheel
 	slot       uint16 // of the wheel, plus one; zero is none
-	gen        uint16 // counts how often the entry was used, to see that a Ref is stale
+	gen        uint16 // counts the uses of the entry, to recognise a stale Ref
 	used       bool
 	value      V
 }
 
-// initPools makes the pools of all shards, each with n entries.
-func initPools[K comparable, V any](a *arena, n, shards int, each func(i int) (p *Pool[K, V], rank func(*V) int64, evicted func(Ref, *K, *V))) {
-	words, slab := slice[uint32](a, indexSize(n, 4)*shards), slice[entry[K, V]](a, (n+1)*shards)
-	for i := range shards {
-		p, rank, evicted := each(i)
-		p.init(part(words, i, shards), part(slab, i, shards), rank, evicted)
-	}
+// poolMemory is the memory for the pools of all shards, each with n entries.
+func poolMemory[K comparable, V any](a *arena, n, shards int) (words []uint32, slab []entry[K, V]) {
+	return slice[uint32](a, indexSize(n, 4)*shards), slice[entry[K, V]](a, (n+1)*shards)
 }
 
 // part is the i-th of n equal parts.
@@ -50,13 +45,14 @@ func part[T any](s []T, i, n int) []T {
 	return s[i*size : (i+1)*size : (i+1)*size]
 }
 
-func (p *Pool[K, V]) init(words []uint32, slab []entry[K, V], rank func(*V) int64, evicted func(Ref, *K, *V)) {
+func (p *Pool[K, V]) init(words []uint32, slab []entry[K, V], keepPriority func(*V) int64,
+	evicted func(Ref, *K, *V)) {
 	p.index, p.slab = newIndex(words, len(slab)), slab // entry 0 is none
 	p.top = 1
-	p.keepPriority, p.evicted = rank, evicted
+	p.keepPriority, p.evicted = keepPriority, evicted
 }
 
-// Len is how many entries there are.
+// Len is the number of entries.
 func (p *Pool[K, V]) Len() int { return p.live }
 
 func (p *Pool[K, V]) memory() (used, limit uint64) {
@@ -65,25 +61,26 @@ func (p *Pool[K, V]) memory() (used, limit uint64) {
 	return uint64(p.live) * (size + per), uint64(p.Cap()) * (size + per)
 }
 
-// indexBytes is what an entry takes in its index, at most.
+// indexBytes is the share of the index that an entry takes, at most.
 const indexBytes = 8 * 4
 
-// FlowBytes and SourceBytes are what an entry of a pool takes, SYNEntryBytes and AttemptBytes one
-// of a ring, at most.
-func FlowBytes[F any]() uintptr   { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
+// FlowBytes is the size of a flow's entry with its share of the index, at most.
+func FlowBytes[F any]() uintptr { return unsafe.Sizeof(entry[Key, F]{}) + indexBytes }
+
+// SourceBytes is the size of a source's entry with its share of the index, at most.
 func SourceBytes[S any]() uintptr { return unsafe.Sizeof(entry[HostKey, S]{}) + indexBytes }
 
-// SYNEntryBytes: see FlowBytes.
+// SYNEntryBytes is the size of an entry of the SYN cache with its share of the index, at most.
 func SYNEntryBytes[N any]() uintptr { return unsafe.Sizeof(SYNEntry[N]{}) + indexBytes/2 }
 
-// AttemptBytes: see FlowBytes.
+// AttemptBytes is the size of an attempt with its share of the index, at most.
 const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
 
-// Cap is how many entries there can be.
+// Cap is the number of entries that fit.
 func (p *Pool[K, V]) Cap() int { return len(p.slab) - 1 }
 
-// Prefetch fetches what Find will look at, so that the memory accesses of many packets
-// overlap instead of following each other.
+// Prefetch reads the cache line that Find reads first, so that the memory accesses of many packets
+// overlap. The result has no meaning; its use keeps the compiler from removing the read.
 func (p *Pool[K, V]) Prefetch(hash uint64) uint32 {
 	if p.live == 0 {
 		return 0
@@ -91,7 +88,7 @@ func (p *Pool[K, V]) Prefetch(hash uint64) uint32 {
 	return p.bucket(hash)[0]
 }
 
-// Find looks an entry up.
+// Find returns the entry with this key, or zero.
 func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
 	if p.live == 0 {
 		return 0
@@ -107,17 +104,17 @@ func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
 	return 0
 }
 
-// At is the value of an entry.
+// At returns the value of an entry. The pointer is valid until the entry is removed.
 func (p *Pool[K, V]) At(r Ref) *V { return &p.slab[r].value }
 
-// KeyOf is the key of an entry.
+// KeyOf returns the key of an entry. The pointer is valid until the entry is removed.
 func (p *Pool[K, V]) KeyOf(r Ref) *K { return &p.slab[r].key }
 
 // Gen changes each time the entry is used for another key.
 func (p *Pool[K, V]) Gen(r Ref) uint16 { return p.slab[r].gen }
 
-// Add makes an entry with the zero value for a key that Find did not find. It always
-// succeeds, if need be at the cost of another entry.
+// Add makes an entry with the zero value for a key that Find did not find. It always succeeds, if
+// necessary by the eviction of another entry.
 func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	b := p.bucket(hash)
 	at := -1
@@ -131,7 +128,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 		var least candidate
 		p.lowestIn(&least, b)
 		p.evict(least.ref)
-		return p.Add(hash, k) // finds the place of what was evicted
+		return p.Add(hash, k) // finds the place of the evicted entry
 	}
 	var r uint32
 	switch {
@@ -152,26 +149,28 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	return Ref(r)
 }
 
-// sample is how many entries are compared when one has to go: the least of a random
-// sample is nearly the least of all, and costs no order.
+// sample is how many entries are compared for an eviction: the lowest of a random sample is nearly
+// the lowest of all, and needs no order.
 const sample = 16
 
-// lowest is the entry of the least worth among those near the hash.
+// lowest is the entry of the lowest priority among those near the hash.
 func (p *Pool[K, V]) lowest(hash uint64) Ref {
 	var least candidate
-	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ { // once around the index at most; it is called when the slab is full
+	// At most once around the index: the slab is full.
+	for i, seen := uint64(0), 0; seen < min(sample, p.live); i++ {
 		seen += p.lowestIn(&least, p.bucket(hash+i))
 	}
 	return least.ref
 }
 
-// candidate is the entry of the least worth so far.
+// candidate is the entry of the lowest priority so far.
 type candidate struct {
 	ref          Ref
 	keepPriority int64
 }
 
-// lowestIn looks for an entry of lower worth in a bucket, and says how many it holds.
+// lowestIn looks for an entry of a lower priority in a bucket, and returns how many entries it
+// holds.
 func (p *Pool[K, V]) lowestIn(least *candidate, bucket []uint32) (n int) {
 	for _, w := range bucket {
 		if w == 0 {
@@ -195,7 +194,7 @@ func (p *Pool[K, V]) evict(r Ref) {
 	}
 }
 
-// Remove forgets an entry.
+// Remove removes an entry.
 func (p *Pool[K, V]) Remove(r Ref) {
 	e := &p.slab[r]
 	p.index.remove(e.hash, uint32(r))
@@ -208,7 +207,8 @@ func (p *Pool[K, V]) Remove(r Ref) {
 // HashOf is the hash under which an entry is found.
 func (p *Pool[K, V]) HashOf(r Ref) uint64 { return p.slab[r].hash }
 
-// Move has an entry be found under another hash, under which an entry was removed just now: there is room.
+// Move changes the hash under which an entry is found. An entry with the new hash must have been
+// removed just before, so that its bucket has room.
 func (p *Pool[K, V]) Move(r Ref, hash uint64) {
 	e := &p.slab[r]
 	p.index.remove(e.hash, uint32(r))
@@ -221,14 +221,13 @@ func (p *Pool[K, V]) Move(r Ref, hash uint64) {
 	}
 }
 
-// Used reports whether r is an entry and was not used for another key since gen.
+// Used reports whether r is an entry and has the generation gen, so that its key is still the same.
 func (p *Pool[K, V]) Used(r Ref, gen uint16) bool {
 	e := &p.slab[r]
 	return e.used && e.gen == gen
 }
 
-// All calls f for every entry, in the order of the slab. f may remove the entry it is
-// given.
+// All calls f for every entry, in the order of the slab. f may remove the entry that it is given.
 func (p *Pool[K, V]) All(f func(r Ref, k *K, v *V)) {
 	for r := uint32(1); r < p.top; r++ {
 		if e := &p.slab[r]; e.used {

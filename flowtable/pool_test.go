@@ -148,7 +148,7 @@ func TestEvictionKeepsWhatIsWorthMore(t *testing.T) {
 	}
 }
 
-// The same 32 bits of hash, and in one shard: only the whole key tells entries apart.
+// Entries with the same 32 bits of hash in one shard: only the whole key distinguishes them.
 func TestFullKeyIsCompared(t *testing.T) {
 	table := newTest(Config{Flows: 64, Sources: 16, Attempts: 64, Shards: 1})
 	s := table.Shard(0)

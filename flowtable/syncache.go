@@ -28,13 +28,15 @@ type SYNEntry[V any] struct {
 	Value   V
 }
 
-const vacant, occupied = 0, 1 // the states
+// The states of an entry's place in the ring.
+const vacant, occupied = 0, 1
 
-func (l *SYNCache[V]) init(words []uint32, ring []SYNEntry[V], secret Secret, evicted func(n *SYNEntry[V])) {
+func (l *SYNCache[V]) init(words []uint32, ring []SYNEntry[V], secret Secret,
+	evicted func(n *SYNEntry[V])) {
 	l.index, l.ring, l.secret, l.evicted = newIndex(words, laps*len(ring)), ring, secret, evicted
 }
 
-// Prefetch fetches what Find will look at.
+// Prefetch reads the cache line that Find reads first; see Pool.Prefetch.
 func (l *SYNCache[V]) Prefetch(host uint64) uint32 {
 	if l.live == 0 {
 		return 0
@@ -75,9 +77,11 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 		l.evicted(n)
 	}
 	word, age := l.slotFor(host, l.head, uint32(len(l.ring)-1))
-	// One bucket in a million is full: its oldest cannot be found any more. But a word that was not
-	// replaced for several laps looks young again, and points to somebody of another bucket.
-	if old := l.at(*word); age > 0 && old.state == occupied && l.secret.HashAddr(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
+	// One bucket in a million is full: its oldest entry cannot be found any more, and is evicted.
+	// But a word that was not replaced for several laps looks young again, and points to an entry
+	// of another bucket, which stays.
+	if old := l.at(*word); age > 0 && old.state == occupied &&
+		l.secret.HashAddr(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
 		old.state = vacant
 		l.Evicted++
 		l.live--
@@ -91,8 +95,8 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 	return n
 }
 
-// Remove takes an entry out of the cache. Its memory is valid until the next Add. host is the hash of
-// its client.
+// Remove takes an entry out of the cache. Its memory is valid until the next Add. host is the hash
+// of its client.
 func (l *SYNCache[V]) Remove(host uint64, n *SYNEntry[V]) {
 	b := l.bucket(host)
 	for i, w := range b {
@@ -116,10 +120,10 @@ func (l *SYNCache[V]) All(f func(n *SYNEntry[V])) {
 	}
 }
 
-// Len is how many entries there are.
+// Len is the number of entries.
 func (l *SYNCache[V]) Len() int { return l.live }
 
-// Cap is how many there can be.
+// Cap is the number of entries that fit.
 func (l *SYNCache[V]) Cap() int { return len(l.ring) }
 
 func (l *SYNCache[V]) memory() (used, limit uint64) {

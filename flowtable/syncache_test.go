@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The ring against a map: who came lately and was not taken is found, nobody else.
+// The ring against a map: Find returns the recent entries that were not removed, and no others.
 func TestSYNCache(t *testing.T) {
 	var evicted int
 	model := map[Key]int64{}

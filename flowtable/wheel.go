@@ -1,24 +1,25 @@
 package flowtable
 
-// slots is how many seconds the wheel reaches ahead; what is due later waits in the last
-// slot and is looked at again.
+// slots is how many seconds the wheel reaches ahead. An entry that is due later waits in the last
+// slot and is scheduled again from there.
 const slots = 1024
 
-// wheel holds the entries of a pool by the second in which they must be looked at.
-// An entry does not move when it is used: when its slot comes up, its owner says when it is really due.
+// wheel holds the entries of a pool by the second in which they must be examined. Use of an entry
+// does not move it: when its slot comes up, its owner schedules it for the time at which it is
+// really due.
 type wheel struct {
 	head [slots]uint32
-	// due is the first of the entries that Expire has taken off a slot and has not given yet. They
-	// stay chained, so that unschedule takes any of them out while a callback runs.
+	// due is the first of the entries that Expire has taken off a slot and has not called back yet.
+	// They stay chained, so that unschedule removes any of them while a callback runs.
 	due   uint32
-	now   int64 // seconds; slots up to this were looked at
+	now   int64 // seconds; slots up to this one were examined
 	began bool  // now is valid
 }
 
 const second = int64(1e9)
 
-// Schedule has Expire call for the entry at or within two seconds after due; both times
-// are in nanoseconds, and may be negative. It replaces what was scheduled for the entry.
+// Schedule makes Expire call back for the entry at or within two seconds after due; both times are
+// in nanoseconds, and may be negative. It replaces an earlier schedule of the entry.
 func (p *Pool[K, V]) Schedule(r Ref, now, due int64) {
 	p.unschedule(uint32(r))
 	w := &p.wheel
@@ -37,7 +38,7 @@ func (p *Pool[K, V]) Schedule(r Ref, now, due int64) {
 	w.head[slot] = uint32(r)
 }
 
-// slotOf is the slot of a second. It is in range for negative ones too.
+// slotOf is the slot of a second. It is in range for negative seconds too.
 func slotOf(at int64) int { return int(uint64(at) % slots) }
 
 func (p *Pool[K, V]) unschedule(r uint32) {
@@ -60,13 +61,13 @@ func (p *Pool[K, V]) unschedule(r uint32) {
 }
 
 // Expire calls f for every entry that was scheduled up to now (nanoseconds). f may remove or
-// schedule the entry that it is given and any other one; an entry that it does neither with is not
-// looked at any more. f must not call Expire. After a panic of f the next Expire goes on behind
-// the entry in hand.
+// schedule the entry that it is given and any other; an entry with which it does neither is not
+// examined again. f must not call Expire. After a panic of f the next Expire continues behind the
+// entry in hand.
 func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 	w := &p.wheel
 	to := now / second
-	p.callDue(f) // what a panic has left
+	p.callDue(f) // entries that a panic has left
 	if p.live == 0 {
 		w.now, w.began = to, true
 		return
@@ -85,7 +86,7 @@ func (p *Pool[K, V]) Expire(now int64, f func(r Ref, k *K, v *V)) {
 }
 
 func (p *Pool[K, V]) expire(slot int, f func(r Ref, k *K, v *V)) {
-	// The slot is taken off as a whole, because f may schedule into it again.
+	// The whole slot is taken off, because f may schedule into it again.
 	p.wheel.due, p.wheel.head[slot] = p.wheel.head[slot], 0
 	p.callDue(f)
 }

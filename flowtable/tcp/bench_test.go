@@ -2,8 +2,8 @@ package tcp
 
 import "testing"
 
-// What a segment with 80 bytes costs: in order, as a mirror gives it with every second pair swapped, and
-// acknowledgments alone.
+// BenchmarkPush measures a segment with 80 bytes: in order, with every second pair swapped as by a
+// mirror port, and acknowledgments alone.
 func BenchmarkPush(b *testing.B) {
 	payload := make([]byte, 80)
 	for _, c := range []struct {

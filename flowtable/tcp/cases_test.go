@@ -61,9 +61,9 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	return strings.TrimSpace(b.String()), counts
 }
 
-// What an attacker, a mirror port or a bad line can do to a connection, with what comes out
-// and what is counted, exactly. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a SYN
-// have their own, the one in the middle of a connection has none.
+// An attacker, a mirror port or a bad line can do this to a connection; each row has the exact
+// delivery and counts. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a SYN have
+// their own, the one in the middle of a connection has none.
 func TestCases(t *testing.T) {
 	cases := []struct{ name, in, out, counts string }{
 		{"a dialogue", "S0:x C0:ab^1 S1:y^2 C2F^2 S2F^3 C3^3", "S:x C:ab S:y C| S|", "C 5/2 S 4/2 closed"},
@@ -194,7 +194,7 @@ func TestCases(t *testing.T) {
 	t.Logf("R22: %d cases, each with exact counters at three initial sequence numbers (goal 20)", len(cases))
 }
 
-// Which of two connections with the same ports a segment belongs to is told by its numbers.
+// The numbers of a segment decide to which of two connections with the same ports it belongs.
 func TestFit(t *testing.T) {
 	for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}} {
 		_, c := play(t, isn, "C0:ab S0:x^2")
@@ -235,7 +235,7 @@ func TestRecallOfAnother(t *testing.T) {
 	}
 }
 
-// What waits reaches no further ahead than 64 KiB, and the room of a long segment is given back.
+// Waiting segments reach at most 64 KiB ahead, and the buffer of a long one is released.
 func TestHeldIsBounded(t *testing.T) {
 	var st Stream
 	var c Conn
@@ -265,9 +265,9 @@ func TestHeldIsBounded(t *testing.T) {
 	}
 }
 
-// What the client says before anybody answers is held, in its order, and is given when it may be;
-// when there is no more room, or no more to come, it is given all the same.
-func TestWait(t *testing.T) {
+// The client's bytes before any answer are held, in their order, and delivered after ReleaseClient;
+// without room for more, or at the connection's end, they are delivered all the same.
+func TestHoldClient(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		segments int

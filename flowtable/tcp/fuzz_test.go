@@ -62,10 +62,10 @@ func (l *linux) append(e early) {
 	}
 }
 
-// Whatever segments come, each byte that is given is the one that a Linux receiver takes, and
-// Conflict tells whether there was another. The reference is that receiver; of bytes that it still
-// waits for, because they were told as a gap, nothing is known. A program has four bytes for each
-// segment: its half and what its bytes are, its place, its length, what it acknowledges.
+// For any segments, each delivered byte is the byte that a Linux receiver takes, and Conflict is
+// set if there was another. The reference is that receiver; nothing is known of bytes that it still
+// waits for, because they were delivered as a gap. A program has four bytes for each segment: its
+// half and its contents, its place, its length, its acknowledgment.
 func FuzzFirstCopy(f *testing.F) {
 	f.Add([]byte{0, 0, 4, 0, 2, 0, 4, 0})                            // other bytes
 	f.Add([]byte{0, 4, 2, 0, 2, 2, 6, 0, 0, 0, 2, 0})                // other bytes around what waits
@@ -100,8 +100,8 @@ func FuzzFirstCopy(f *testing.F) {
 				p := program
 				d := Dir(p[0] & 1)
 				seg := &Segment{Dir: d, Flags: ACK, Seq: s.isn[d].Add(1 + int(p[1])), Ack: s.isn[1-d].Add(1 + int(p[3])), Len: int(p[2]), Time: int64(n) * 1e9}
-				// What is ahead waits for what it acknowledges, and what is ahead of all that was
-				// sent loses to second copies; see TestCases.
+				// A segment ahead waits for the bytes that it acknowledges, and one ahead of all
+				// sent bytes loses to second copies; see TestCases.
 				if y := &c.half[1-d]; y.next.Less(seg.Ack) {
 					seg.Ack = y.next
 				}

@@ -5,40 +5,40 @@ import (
 	"encoding/binary"
 )
 
-// history remembers the bytes that were given last, over all connections of a Stream, so that a
-// second copy of them can be compared. It is a ring of records; those of a half are
-// chained, newest first:
+// history remembers the bytes that a Stream delivered last, over all its connections, so that a
+// later copy of them can be compared. It is a ring of records; the records of a half are chained,
+// newest first:
 //
-//	before 32  where the half's record before this one is
-//	half   32  whose it is: the initial sequence number
-//	seq    32  of the first byte
-//	length 32
-//	bytes
+// //	before 32  place of the half's record before this one
+// //	half   32  identity of the half: its initial sequence number
+// //	seq    32  sequence number of the first byte
+// //	length 32
+// //	bytes
 //
-// A place is the number of bytes that were ever written before it, and one more; zero is none. It counts
-// modulo 2^32, so that a half that was silent while 4 GiB were given may be led to a record
-// that is not its own: its initial sequence number tells.
+// A place is the number of bytes that were ever written before it, plus one; zero is none. It
+// counts modulo 2^32, so that a half that was silent while 4 GiB were delivered may be led to a
+// record of another half: its initial sequence number shows that.
 //
-// Who waits with the second copy until 64 KiB of other bytes were given in the shard is not
-// found out. A receiver drops it all the same: by then it has acknowledged the first.
+// A copy that comes after 64 KiB of other bytes in the shard is not compared. A receiver drops it
+// all the same: by then it has acknowledged the first.
 type history struct {
 	ring *[historySize]byte
-	end  uint32 // where the next record goes, without the one
+	end  uint32 // place of the next record, minus one
 }
 
 const (
 	historySize = 64 << 10
 	recordHead  = 16
-	// maxRecord is how much of a segment is remembered. Commands and replies are shorter
-	// (RFC 5321, section 4.5.3.1).
+	// maxRecord is how many bytes of a segment are remembered. Commands and replies are shorter
+	// (RFC 5321, section 4.5.3.1: 512 octets at most, and few reach 256).
 	maxRecord = 256
-	// maxCompared is how many records of a half are looked at.
+	// maxCompared is how many records of a half are compared.
 	maxCompared = 32
 )
 
 var le = binary.LittleEndian
 
-// add remembers bytes that a half gives now.
+// add remembers bytes that a half delivers now.
 func (m *history) add(x *half, b []byte) {
 	if m.ring == nil {
 		m.ring = new([historySize]byte)
@@ -57,10 +57,11 @@ func (m *history) add(x *half, b []byte) {
 	m.end += uint32(recordHead+len(b)+3) &^ 3
 }
 
-// record is the record at a place, if it is still there and the half's.
+// record is the record at a place, if it was not overwritten and belongs to the half.
 func (m *history) record(place uint32, x *half) (before uint32, seq Seq, b []byte, ok bool) {
 	from := place - 1
-	if age := m.end - from; place == 0 || age == 0 || age > historySize || from%historySize > historySize-recordHead-maxRecord {
+	if age := m.end - from; place == 0 || age == 0 || age > historySize ||
+		from%historySize > historySize-recordHead-maxRecord {
 		return
 	}
 	r := (*[recordHead + maxRecord]byte)(m.ring[from%historySize:])
@@ -71,12 +72,12 @@ func (m *history) record(place uint32, x *half) (before uint32, seq Seq, b []byt
 	return le.Uint32(r[:]), Seq(le.Uint32(r[8:])), r[recordHead : recordHead+n], true
 }
 
-// compareOverlap compares a segment with what is known of the bytes it repeats: those that were given,
-// and those that wait. differs tells whether there were any that are not the same. Which copy
-// counts is as in Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c): bytes that
-// the receiver has are not replaced; a segment that follows them is taken whole; of two that are
-// ahead of them the one that covers the other, and else the one that begins first. It returns the
-// segment's bytes as they count.
+// compareOverlap compares a segment with the known bytes that it repeats: bytes that were
+// delivered, and bytes that wait. differs reports whether some are not the same. The choice of the
+// copy that counts follows Linux (tcp_data_queue_ofo and tcp_ofo_queue in net/ipv4/tcp_input.c):
+// bytes that the receiver has are not replaced; a segment that follows them is taken whole; of two
+// segments ahead of them the one that covers the other is taken, and else the one that begins
+// first. It returns the segment's bytes as they count.
 func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	c := st.conn
 	x := &c.half[s.Dir]
@@ -95,7 +96,7 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 			break
 		}
 		if mine, its := overlap(seq, b, from, first); !bytes.Equal(mine, its) {
-			differs = true // they were given: what is new of b comes behind them
+			differs = true // the record was delivered: new bytes of b come behind it
 		}
 		if !seq.Less(from) {
 			break
@@ -117,12 +118,12 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 		differs = differs || !same
 		switch {
 		case sound && n.droppable(c):
-			n.superseded = n.superseded || !same // its receiver drops what waits; see Stream.drop
+			n.superseded = n.superseded || !same // the receiver drops it; see dropUntaken
 			continue
 		case !sound, !received.Less(n.end()):
-			// What waits was there first.
+			// The waiting segment came first.
 		case !received.Less(seq):
-			continue // this one is taken whole, and of what waits the rest
+			continue // this segment is taken whole, and the rest of the waiting one
 		case !seq.Less(n.seq) && !n.end().Less(end):
 			st.curCovered = true
 			continue
@@ -146,15 +147,17 @@ func (st *Stream) compareOverlap(s *Segment) (b []byte, differs bool) {
 	return b, differs
 }
 
-// receivedUpTo is up to where the receiver has all bytes of a half: some may still wait here for what
-// they acknowledge. The segments that wait bound the rounds.
+// receivedUpTo is the number up to which the receiver has all bytes of a half: some of them may
+// still wait here for bytes that they acknowledge. The number of waiting segments bounds the
+// rounds.
 func (st *Stream) receivedUpTo(d Dir) Seq {
 	c := st.conn
 	at := c.half[d].next
 	for more := true; more; {
 		more = false
 		for i := c.held; i != 0; i = st.nodes[i].next {
-			if n := &st.nodes[i]; n.dir == d && !at.Less(n.seq) && at.Less(n.end()) && !n.droppable(c) {
+			n := &st.nodes[i]
+			if n.dir == d && !at.Less(n.seq) && at.Less(n.end()) && !n.droppable(c) {
 				at, more = n.end(), true
 			}
 		}
@@ -162,10 +165,12 @@ func (st *Stream) receivedUpTo(d Dir) Seq {
 	return at
 }
 
-// droppable reports whether a segment that waits is one that its receiver may drop.
-func (n *node) droppable(c *Conn) bool { return n.dropRisk != 0 || c.acksUnsent(n.dir, n.ack, n.flags) }
+// droppable reports whether the receiver may drop a waiting segment.
+func (n *node) droppable(c *Conn) bool {
+	return n.dropRisk != 0 || c.acksUnsent(n.dir, n.ack, n.flags)
+}
 
-// overlap is the part that two rows of bytes share, in each.
+// overlap is the part that two byte ranges share, in each of them.
 func overlap(a Seq, x []byte, b Seq, y []byte) (inX, inY []byte) {
 	if d := b.Sub(a); d >= 0 {
 		x = x[min(d, len(x)):]

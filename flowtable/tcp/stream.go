@@ -2,39 +2,39 @@ package tcp
 
 import "math"
 
-// Stream gives the bytes of connections in order. One serves all connections of a shard:
-// it owns the memory in which segments wait. The zero value is ready. It is not safe for
+// Stream delivers the bytes of connections in order. One Stream serves all connections of a shard:
+// it owns the memory of the segments that wait. The zero value is ready. It is not safe for
 // concurrent use.
 //
-//	result := stream.Push(conn, segment)
-//	for stream.Pop(&chunk) {
-//		...
-//	}
+// //	result := stream.Push(conn, segment)
+// //	for stream.Pop(&chunk) {
+// //		...
+// //	}
 type Stream struct {
-	// MaxBytes bounds what waits, over all connections. Zero means 16 MiB.
+	// MaxBytes bounds the bytes that wait, over all connections. Zero means 16 MiB.
 	MaxBytes int
-	// Overflows counts segments that could not wait for lack of room, here or because of
-	// maxHeld and maxAhead: what was missing before them was told as a gap.
+	// Overflows counts segments that could not wait for lack of room, by MaxBytes, maxHeld or
+	// maxAhead: the bytes missing before them became a gap.
 	Overflows uint64
 
 	nodes     []node // nodes[0] is none
 	free      uint32
 	heldBytes int
 	history   history
-	merged    []byte // a segment in which bytes were replaced by their first copies, or without its urgent byte
+	merged    []byte // a segment with bytes of earlier copies, or without its urgent byte
 
 	conn     *Conn
 	now      uint32 // time of the segment of Push, microseconds
 	cur      node   // the segment of Push, not copied yet
-	hasCur   bool   // cur was not given yet
+	hasCur   bool   // cur was not delivered yet
 	force    bool   // holes are gaps now
 	lentNode uint32
-	// curCovered says that the segment of Push lies in one that waits.
+	// curCovered: a segment that waits covers the segment of Push.
 	curCovered bool
-	// What follows the chunk that was given last.
+	// The continuation of the chunk that was delivered last, in its half:
 	dir     Dir
-	gapNext int
-	endNext bool
+	gapNext int  // bytes of a gap
+	endNext bool // the half's end
 }
 
 // node is a segment that waits.
@@ -43,14 +43,14 @@ type node struct {
 	dir        Dir
 	flags      Flags
 	dropRisk   DropRisk
-	superseded bool // a segment that its receiver can take has other bytes in its place
+	superseded bool // a segment without a DropRisk has other bytes in its place
 	seq        Seq  // of the first byte of buf
 	ack        Seq
 	len        int // on the wire; buf is shorter where the capture cut the frame
 	buf        []byte
 }
 
-// end is the sequence number behind the segment; an end of the half takes one.
+// end is the sequence number behind the segment; a FIN takes one.
 func (n *node) end() Seq {
 	e := n.seq.Add(n.len)
 	if n.flags.Has(FIN) {
@@ -59,17 +59,17 @@ func (n *node) end() Seq {
 	return e
 }
 
-// Kind says what a Chunk is.
+// Kind is the kind of a Chunk.
 type Kind uint8
 
 // The kinds of chunks.
 const (
 	Data Kind = iota
 	Gap       // Len bytes were not seen
-	End       // the half was given to its end
+	End       // the half ends here
 )
 
-// Chunk is something that a half gives. Bytes are borrowed until the next Pop or Push.
+// Chunk is a part of a half. Bytes are borrowed until the next Pop or Push.
 type Chunk struct {
 	Dir   Dir
 	Kind  Kind
@@ -77,15 +77,15 @@ type Chunk struct {
 	Bytes []byte
 }
 
-// Push takes in a segment of a connection. What can be given then comes from Pop, which
-// must be called until it returns false.
+// Push adds a segment of a connection. Pop delivers what follows from it, and must be called until
+// it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
 	st.conn, st.force, st.hasCur = c, false, false
 	x, was := &c.half[s.Dir], c.state
 	st.curCovered = false
-	again := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
+	repeats := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
 	if x.isCopy(s) {
-		if !again {
+		if !repeats {
 			return Duplicate
 		}
 		if _, differs := st.compareOverlap(s); !differs {
@@ -97,7 +97,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 		return r
 	}
 	payload := s.Payload
-	if again {
+	if repeats {
 		var differs bool
 		if payload, differs = st.compareOverlap(s); differs {
 			c.anomalies |= Conflict
@@ -122,7 +122,8 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	}
 	if s.Len > 0 || s.Flags&(FIN|RST) == FIN {
 		n := &st.cur // field by field: a literal would be made elsewhere and copied
-		n.next, n.dir, n.flags, n.seq, n.ack, n.len, n.buf = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack, s.Len, payload
+		n.next, n.dir, n.flags, n.seq, n.ack = 0, s.Dir, s.Flags&^RST, s.Seq, s.Ack
+		n.len, n.buf = s.Len, payload
 		n.dropRisk, n.superseded = s.DropRisk, false
 		if s.Flags.Has(SYN) {
 			st.cur.seq = s.Seq.Add(1)
@@ -135,7 +136,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 	return r
 }
 
-// Flush makes Pop give all that waits in a connection that will get no more segments.
+// Flush makes Pop deliver all that waits in a connection that will get no more segments.
 func (st *Stream) Flush(c *Conn) {
 	st.conn, st.force, st.hasCur = c, true, false
 	if c.state == Replied {
@@ -143,18 +144,19 @@ func (st *Stream) Flush(c *Conn) {
 	}
 }
 
-// dropUntaken forgets the segments of a half that wait, hold one of the bytes from one number up to
-// another, and acknowledge more than the other half is known to have sent: where a segment that its
-// receiver can take repeats these bytes, and where the connection was not opened, they were not
-// taken. So it forgets those that are void. At most maxHeld wait.
+// dropUntaken removes the waiting segments of a half that hold one of the bytes from one number up
+// to another and acknowledge more than the other half is known to have sent: a segment without that
+// risk repeats these bytes, or the connection was not opened, so the receiver did not take them. It
+// also removes segments that are superseded. At most maxHeld segments wait.
 func (st *Stream) dropUntaken(d Dir, from, to Seq) {
 	c := st.conn
 	st.removeHeld(func(n *node) bool {
-		return n.superseded || n.dir == d && c.acksUnsent(d, n.ack, n.flags) && n.seq.Less(to) && from.Less(n.end())
+		return n.superseded ||
+			n.dir == d && c.acksUnsent(d, n.ack, n.flags) && n.seq.Less(to) && from.Less(n.end())
 	})
 }
 
-// removeHeld takes those of the segments that wait out of the list of which f says so.
+// removeHeld removes the waiting segments for which f returns true.
 func (st *Stream) removeHeld(f func(n *node) bool) {
 	for at := &st.conn.held; *at != 0; {
 		i := *at
@@ -168,7 +170,7 @@ func (st *Stream) removeHeld(f func(n *node) bool) {
 	}
 }
 
-// Pop gives the next chunk, if there is one.
+// Pop delivers the next chunk, and reports whether there is one.
 func (st *Stream) Pop(chunk *Chunk) bool {
 	c := st.conn
 	if st.lentNode != 0 {
@@ -225,21 +227,23 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 	}
 }
 
-// ready reports whether a segment can be given: nothing before it is missing, everything that it
-// acknowledges was given, and its receiver has acknowledged it, if it is doubtful. Where the
-// receiver is not seen, a sender that goes on behind it says so.
+// ready reports whether a segment can be delivered: no bytes before it are missing, all bytes that
+// it acknowledges were delivered, and its receiver has acknowledged it, if it has a DropRisk. Where
+// the receiver is not captured, a sender that continues behind the segment shows as much.
 func (c *Conn) ready(n *node) bool {
 	x := &c.half[n.dir]
-	return !(c.holdClient && n.dir == Client) && !x.next.Less(n.seq) && !c.acksUndelivered(n.dir, n.ack, n.flags) &&
-		(n.dropRisk == 0 || x.ackedKnown && !x.acked.Less(n.end()) || !x.next.Less(n.end()) || !c.half[1-n.dir].seen && n.end().Less(x.maxEnd))
+	return !(c.holdClient && n.dir == Client) && !x.next.Less(n.seq) &&
+		!c.acksUndelivered(n.dir, n.ack, n.flags) &&
+		(n.dropRisk == 0 || x.ackedKnown && !x.acked.Less(n.end()) || !x.next.Less(n.end()) ||
+			!c.half[1-n.dir].seen && n.end().Less(x.maxEnd))
 }
 
-// roomToHold reports whether the segment of Push can be held until Go is called.
+// roomToHold reports whether the segment of Push can be held until ReleaseClient.
 func (st *Stream) roomToHold() bool {
 	return st.conn.nheld < maxHeld && st.heldBytes+len(st.cur.buf) <= st.maxBytes()
 }
 
-// deliver makes a chunk of the part of a segment that is new, and says whether there is any.
+// deliver makes a chunk of the new part of a segment, and reports whether there is one.
 func (st *Stream) deliver(n *node, chunk *Chunk) bool {
 	x := &st.conn.half[n.dir]
 	st.conn.stalled, st.conn.stalledSince = 0, st.now
@@ -252,7 +256,7 @@ func (st *Stream) deliver(n *node, chunk *Chunk) bool {
 	st.gapNext = max(0, n.len-old-len(b))
 	st.endNext = n.flags.Has(FIN)
 	if len(b) == 0 {
-		return false // but something follows
+		return false // but a gap or an end may follow
 	}
 	st.history.add(x, b)
 	urgent := x.urgentSeq.Sub(x.next)
@@ -277,13 +281,16 @@ func (st *Stream) deliver(n *node, chunk *Chunk) bool {
 	return true
 }
 
-// takeReady takes a waiting segment that is ready out of the list, into lent: of the half of the
-// one that came first the one that begins first.
+// takeReady removes a ready segment from those that wait, into lentNode: of the half of the segment
+// that came first the one that begins first.
 func (st *Stream) takeReady() bool {
 	var best *uint32
 	for at := &st.conn.held; *at != 0; at = &st.nodes[*at].next {
 		n := &st.nodes[*at]
-		if st.conn.ready(n) && (best == nil || n.dir == st.nodes[*best].dir && n.seq.Less(st.nodes[*best].seq)) {
+		if !st.conn.ready(n) {
+			continue
+		}
+		if best == nil || n.dir == st.nodes[*best].dir && n.seq.Less(st.nodes[*best].seq) {
 			best = at
 		}
 	}
@@ -296,7 +303,7 @@ func (st *Stream) takeReady() bool {
 	return true
 }
 
-// earlierHeld reports whether one that waits is ready and begins before the segment of Push.
+// earlierHeld reports whether a waiting segment is ready and begins before the segment of Push.
 func (st *Stream) earlierHeld() bool {
 	for i := st.conn.held; i != 0; i = st.nodes[i].next {
 		if n := &st.nodes[i]; n.dir == st.cur.dir && n.seq.Less(st.cur.seq) && st.conn.ready(n) {
@@ -316,8 +323,8 @@ func (st *Stream) eachWaiting(f func(n *node)) {
 	}
 }
 
-// hole is the next one that keeps segments waiting: missing bytes of half d up to end. There is
-// none where all that wait are doubtful.
+// hole is the next hole that keeps segments waiting: missing bytes of half d up to end. There is
+// none where all waiting segments have a DropRisk.
 func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 	c := st.conn
 	found := false
@@ -336,14 +343,15 @@ func (st *Stream) hole() (d Dir, end Seq, ok bool) {
 		end, found = first.ack, true
 	}
 	st.eachWaiting(func(n *node) {
-		if n.dir == d && n.dropRisk == 0 && c.half[d].next.Less(n.seq) && (!found || n.seq.Less(end)) {
+		missing := n.dir == d && n.dropRisk == 0 && c.half[d].next.Less(n.seq)
+		if missing && (!found || n.seq.Less(end)) {
 			end, found = n.seq, true
 		}
 	})
 	return d, end, true
 }
 
-// holeIsGap reports whether the hole that keeps segments waiting is to be told as a gap.
+// holeIsGap reports whether the hole that keeps segments waiting becomes a gap now.
 func (st *Stream) holeIsGap() bool {
 	c := st.conn
 	if st.force {
@@ -352,7 +360,7 @@ func (st *Stream) holeIsGap() bool {
 	d, end, ok := st.hole()
 	x := &c.half[d]
 	limit := uint8(resendPatience)
-	// An acknowledgment is believed when its bytes were sent: the half goes on behind them.
+	// An acknowledgment counts when the half has sent its bytes: it continues behind them.
 	if ok && x.ackedKnown && !x.acked.Less(end) && !(x.seen && x.maxEnd.Less(end)) {
 		if limit = ackedPatience; int32(st.now-c.stalledSince) < swapTime {
 			limit = swapPatience
@@ -365,7 +373,8 @@ func (st *Stream) holeIsGap() bool {
 		return false
 	}
 	ahead := max(st.cur.seq.Sub(c.half[st.cur.dir].next), 0) + st.cur.len
-	if c.nheld == maxHeld || ahead > maxAhead && c.held != 0 || st.heldBytes+len(st.cur.buf) > st.maxBytes() {
+	if c.nheld == maxHeld || ahead > maxAhead && c.held != 0 ||
+		st.heldBytes+len(st.cur.buf) > st.maxBytes() {
 		st.Overflows++
 		return true
 	}
@@ -379,10 +388,10 @@ func (st *Stream) maxBytes() int {
 	return st.MaxBytes
 }
 
-// forceGap looks for segments that need not wait for the hole, and has them given without what they
-// acknowledge. One kind has the bytes of the hole: it is there when two segments acknowledge each
-// other's bytes, which honest ones do not. The other acknowledges bytes that nobody is known to
-// have sent: there is no hole, as far as is known.
+// forceGap looks for segments that need not wait for the hole, and lets the stream deliver them
+// without regard to what they acknowledge. The first kind has the bytes of the hole: it exists when
+// two segments acknowledge each other's bytes, which honest segments do not. The second kind
+// acknowledges bytes that no captured segment has: as far as is known there is no hole.
 func (st *Stream) forceGap() (found bool) {
 	c := st.conn
 	d, end, ok := st.hole()
@@ -393,7 +402,9 @@ func (st *Stream) forceGap() (found bool) {
 	next := c.half[d].next
 	beyond := c.half[d].seen && c.half[d].maxEnd.Less(end)
 	st.eachWaiting(func(n *node) {
-		if n.dropRisk&surelyDropped == 0 && (n.dir == d && !next.Less(n.seq) && next.Less(n.end()) || beyond && n.dir != d && c.acksUnsent(n.dir, n.ack, n.flags)) {
+		inHole := n.dir == d && !next.Less(n.seq) && next.Less(n.end())
+		if n.dropRisk&surelyDropped == 0 &&
+			(inHole || beyond && n.dir != d && c.acksUnsent(n.dir, n.ack, n.flags)) {
 			n.flags &^= ACK
 			n.dropRisk = 0
 			found = true
@@ -402,8 +413,8 @@ func (st *Stream) forceGap() (found bool) {
 	return found
 }
 
-// resolveDropRisk is the end of waiting for doubtful segments, where no others wait: those that their
-// receiver drops for certain are forgotten, the others count.
+// resolveDropRisk ends the wait of segments with a DropRisk where no others wait: those that the
+// receiver surely drops are removed, the others count.
 func (st *Stream) resolveDropRisk() {
 	st.eachWaiting(func(n *node) {
 		if n.superseded = n.dropRisk&surelyDropped != 0; !n.superseded {
@@ -414,7 +425,7 @@ func (st *Stream) resolveDropRisk() {
 	st.removeHeld(func(n *node) bool { return n.superseded })
 }
 
-// deliverGap tells the hole.
+// deliverGap delivers the hole as a gap.
 func (st *Stream) deliverGap(chunk *Chunk) {
 	d, end, _ := st.hole()
 	x := &st.conn.half[d]
@@ -450,7 +461,7 @@ func (st *Stream) hold() {
 	st.conn.nheld++
 }
 
-// keepBytes is how large a buffer may be to be kept for the next segment.
+// keepBytes is the largest capacity of a buffer that is kept for the next segment.
 const keepBytes = 2048
 
 func (st *Stream) release(i uint32) {
@@ -463,8 +474,9 @@ func (st *Stream) release(i uint32) {
 	st.free = i
 }
 
-// Abandon forgets all that waits in a connection, and what Pop would have given next, whatever
-// state they are in. It is for a connection that is given up because of a fault of ours.
+// Abandon removes all that waits in a connection, and what Pop would have delivered next, in
+// whatever state they are. It serves a connection that is given up because of a fault of the
+// program.
 func (st *Stream) Abandon(c *Conn) {
 	if st.lentNode != 0 {
 		st.release(st.lentNode)
