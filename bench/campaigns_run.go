@@ -8,9 +8,9 @@ import (
 
 	"spamsensor/bench/campaign"
 	"spamsensor/bench/campaign/reference"
-	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 )
 
@@ -144,7 +144,7 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 		Live: true, Seed: []byte{1}},
 		engine.Output{Finding: run.finding, Source: run.source,
 			Session: func(*detect.Session) uint64 { return 0 }})
-	f := &frameFeed{w: e.Worker(), link: v.Link(), data: make([]byte, 0, 1<<20)}
+	f := &frameFeed{w: e.Worker(), link: frame.LinkType(v.Link()), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.NewDetectors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
 	copied, err := c.open(site, v)
@@ -186,22 +186,22 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 // frameFeed passes frames to an engine in batches, and advances its clock between them.
 type frameFeed struct {
 	w       *engine.Worker
-	link    uint16
+	link    frame.LinkType
 	now     int64
-	frames  []capture.Frame
+	frames  []frame.Frame
 	data    []byte
 	packets uint64
 }
 
 // add copies a frame to the batch; length is its length on the wire.
-func (f *frameFeed) add(at int64, frame []byte, length int) {
-	if len(f.data)+len(frame) > cap(f.data) || len(f.frames) == 1024 || at-f.now > 2e9 {
+func (f *frameFeed) add(at int64, data []byte, length int) {
+	if len(f.data)+len(data) > cap(f.data) || len(f.frames) == 1024 || at-f.now > 2e9 {
 		f.flush()
 		f.advance(at - 1)
 	}
 	i := len(f.data)
-	f.data = append(f.data, frame...)
-	f.frames = append(f.frames, capture.Frame{Data: f.data[i:len(f.data):len(f.data)], Time: at,
+	f.data = append(f.data, data...)
+	f.frames = append(f.frames, frame.Frame{Data: f.data[i:len(f.data):len(f.data)], Time: at,
 		Len: length, Link: f.link})
 	f.now = max(f.now, at)
 	f.packets++
@@ -210,7 +210,7 @@ func (f *frameFeed) add(at int64, frame []byte, length int) {
 // flush passes the batch to the engine.
 func (f *frameFeed) flush() {
 	if len(f.frames) > 0 {
-		f.w.Take([][]capture.Frame{f.frames})
+		f.w.Take([][]frame.Frame{f.frames})
 		f.w.EmitDue()
 	}
 	f.frames, f.data = f.frames[:0], f.data[:0]

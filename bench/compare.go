@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/frame"
 )
 
 // compareOptions are the options of compare. slow and timeout are named -slow and -patience.
@@ -225,8 +226,8 @@ func (c *tool) run(file, parent string, limit limits) (s sample, errorLine strin
 // countPackets counts the packets of a file without decoding them.
 func countPackets(name string) (uint64, error) {
 	files, err := capture.OpenFiles([]string{name},
-		capture.FilesConfig{KnownLink: func(uint16) error { return nil },
-			Sieve: func(uint16, []byte, int) (uint8, bool) { return 0, true }})
+		capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil },
+			Prefilter: func(frame.LinkType, []byte, int) (uint8, bool) { return 0, true }})
 	if err != nil {
 		return 0, err
 	}

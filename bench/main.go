@@ -214,7 +214,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	files, err := capture.OpenFiles([]string{name},
-		capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Prefilter(nil),
+		capture.FilesConfig{KnownLink: engine.KnownLink, Prefilter: engine.Prefilter(nil),
 			Workers: workers})
 	if err != nil {
 		return r, err

@@ -23,6 +23,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire/wiretest"
 )
 
@@ -789,7 +790,7 @@ func TestConversationJudge(t *testing.T) {
 	stop := make(chan struct{})
 	var hearing sync.WaitGroup
 	hearing.Go(func() { deliver(k.wire, byAddr, stop) })
-	var seen []capture.Frame
+	var seen []frame.Frame
 	hearing.Go(func() { seen = keepFrames(t, live, stop) })
 	start := time.Now()
 	work := make(chan *caller)
@@ -896,7 +897,7 @@ func deliver(wire int, byAddr map[netip.Addr]*caller, stop chan struct{}) {
 }
 
 // keepFrames keeps what the sensor's capture gives until stop, and what is left then.
-func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []capture.Frame) {
+func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []frame.Frame) {
 	for {
 		b, err := live.Next()
 		if err != nil {
@@ -921,7 +922,7 @@ func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []ca
 }
 
 // heardLive is what the engine hears in frames as the capture gave them.
-func heardLive(frames []capture.Frame, workers int) map[netip.Addr]heardBy {
+func heardLive(frames []frame.Frame, workers int) map[netip.Addr]heardBy {
 	out := map[netip.Addr]heardBy{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	e := engine.New(engine.Config{Home: everywhere, AllSessions: true, Helpers: workers, Seed: []byte("kernel")}, engine.Output{
@@ -939,7 +940,7 @@ func heardLive(frames []capture.Frame, workers int) map[netip.Addr]heardBy {
 			return 1
 		}})
 	w := e.Worker()
-	w.Take([][]capture.Frame{frames})
+	w.Take([][]frame.Frame{frames})
 	w.EmitDue()
 	e.Finish("end_of_input")
 	return out
@@ -950,7 +951,7 @@ func wordsLine(helo string, from []string, rcpts, messages int, flags []string) 
 }
 
 // heardRead is what `read` hears in them.
-func heardRead(t *testing.T, frames []capture.Frame) map[netip.Addr]heardBy {
+func heardRead(t *testing.T, frames []frame.Frame) map[netip.Addr]heardBy {
 	t.Helper()
 	var records []record
 	for _, f := range frames {

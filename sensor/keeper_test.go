@@ -24,8 +24,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/state"
-	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
 
@@ -67,9 +67,9 @@ func TestKilledSensor(t *testing.T) {
 		if _, err := in.ReadByte(); err != nil {
 			break
 		}
-		frame := wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: fmt.Sprintf("10.0.0.%d", n%50), Dst: fmt.Sprintf("192.0.%d.%d", n/200%200, n%200)},
+		data := wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: fmt.Sprintf("10.0.0.%d", n%50), Dst: fmt.Sprintf("192.0.%d.%d", n/200%200, n%200)},
 			wiretest.TCP{SrcPort: uint16(n), DstPort: 25, Flags: wiretest.SYN, Seq: uint32(n)})
-		w.Take([][]wire.Frame{{{Data: frame, Time: time.Now().UnixNano(), Link: 1}}})
+		w.Take([][]frame.Frame{{{Data: data, Time: time.Now().UnixNano(), Link: 1}}})
 		made.Add(1)
 	}
 	saving.Wait()

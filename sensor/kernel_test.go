@@ -22,6 +22,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire/wiretest"
 )
 
@@ -29,27 +30,27 @@ import (
 const kernelGolden = "testdata/kernel.golden"
 
 // attempted runs frames through the engine and says who made attempts.
-func attempted(t *testing.T, frames []capture.Frame, workers int) (map[netip.Addr]bool, engine.Stats) {
+func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]bool, engine.Stats) {
 	t.Helper()
 	who := map[netip.Addr]bool{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	e := engine.New(engine.Config{Home: everywhere, Helpers: workers, Seed: []byte("kernel")},
 		engine.Output{Source: func(s *detect.SourceRecord) { who[s.Addr] = s.Facts.Attempts > 0 }})
 	w := e.Worker()
-	w.Take([][]capture.Frame{frames})
+	w.Take([][]frame.Frame{frames})
 	w.EmitDue()
 	e.Finish("end_of_input")
 	return who, e.Stats()
 }
 
 // asFrames puts the variants one behind the other.
-func asFrames(list []wiretest.Variant) (frames []capture.Frame) {
+func asFrames(list []wiretest.Variant) (frames []frame.Frame) {
 	now := time.Unix(1_800_000_000, 0).UnixNano()
 	for _, v := range list {
 		now += 10e6
 		for _, f := range v.Frames {
 			now += 10e3
-			frames = append(frames, capture.Frame{Data: f, Time: now, Len: len(f), Link: 1})
+			frames = append(frames, frame.Frame{Data: f, Time: now, Len: len(f), Link: 1})
 		}
 	}
 	return frames
@@ -244,7 +245,7 @@ func TestKernelJudge(t *testing.T) {
 			time.Sleep(100 * time.Microsecond)
 		}
 	}
-	var seen []capture.Frame
+	var seen []frame.Frame
 	hear := func() int {
 		b, err := live.Next()
 		if err != nil {

@@ -300,7 +300,7 @@ func stateOf(t *testing.T, file string, set ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Prefilter(cfg.engine.Ports), Untimed: engine.Untimed})
+	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: engine.KnownLink, Prefilter: engine.Prefilter(cfg.engine.Ports), Untimed: engine.Untimed})
 	if err != nil {
 		t.Fatal(err)
 	}

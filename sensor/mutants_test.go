@@ -15,7 +15,7 @@ import (
 
 	"spamsensor/bench/corpus"
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/wire"
+	"spamsensor/sensor/frame"
 )
 
 // exchange are the frames of one connection over Ethernet and IPv4, as they were recorded.
@@ -78,7 +78,7 @@ type mutator struct {
 		port   uint16
 	}
 	room  []byte
-	batch []wire.Frame
+	batch []frame.Frame
 }
 
 func newMutator(all []*exchange, seed uint64) *mutator {
@@ -86,7 +86,7 @@ func newMutator(all []*exchange, seed uint64) *mutator {
 }
 
 // fill makes n frames. They are good until the next call.
-func (m *mutator) fill(n int) []wire.Frame {
+func (m *mutator) fill(n int) []frame.Frame {
 	m.room, m.batch = m.room[:0], m.batch[:0]
 	for len(m.batch) < n {
 		m.frame()
@@ -151,7 +151,7 @@ func (m *mutator) frame() {
 		be.PutUint16(f[36:], a.port)
 		be.PutUint32(f[26:], server)
 	}
-	x := wire.Frame{Data: f, Time: m.now, Len: len(f), Link: 1}
+	x := frame.Frame{Data: f, Time: m.now, Len: len(f), Link: 1}
 	if m.odds(4) {
 		m.mutate(&x)
 	}
@@ -168,7 +168,7 @@ func (m *mutator) frame() {
 }
 
 // mutate changes a frame.
-func (m *mutator) mutate(x *wire.Frame) {
+func (m *mutator) mutate(x *frame.Frame) {
 	be, f, rng := binary.BigEndian, x.Data, m.rng
 	number := func(at int) {
 		n := be.Uint32(f[at:])
@@ -264,7 +264,7 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 			os.Exit(exitInternal)
 		})
 		before := cpuTime()
-		w.Take([][]wire.Frame{batch})
+		w.Take([][]frame.Frame{batch})
 		w.EmitDue()
 		took := cpuTime() - before
 		stuck.Stop()

@@ -7,26 +7,27 @@ import (
 	"testing"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 )
 
 // half is a capture of which only one side was seen: what the clients sent (0), or what the servers did.
 func half(t *testing.T, file string, dir int) string {
 	t.Helper()
-	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(uint16) error { return nil }})
+	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer files.Close()
 	var d wire.Decoder
 	d.SetPorts([]uint16{25})
-	k, link := new(talk), uint16(1)
+	k, link := new(talk), frame.Ethernet
 	for {
 		b, err := files.Next()
 		for _, part := range b.Parts {
 			for _, f := range part {
 				var p wire.Packet
-				if d.Decode(wire.LinkType(f.Link), f.Data, f.Len, &p) == wire.Mail && (p.DstPort == 25) == (dir == 0) {
+				if d.Decode(f.Link, f.Data, f.Len, &p) == wire.Mail && (p.DstPort == 25) == (dir == 0) {
 					k.sent = append(k.sent, sentFrame{f.Time, dir, slices.Clone(f.Data)})
 					link = f.Link
 				}

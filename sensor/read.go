@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
@@ -81,7 +82,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return err
 	}
 	opening.begin()
-	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Sieve: engine.Prefilter(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers, Steps: steps})
+	files, err := capture.OpenFiles(names, capture.FilesConfig{KnownLink: engine.KnownLink, Stdin: a.stdin, Prefilter: engine.Prefilter(cfg.engine.Ports), Untimed: engine.Untimed, Workers: workers, Steps: steps})
 	opening.end()
 	if err != nil {
 		return exit(exitUsage, errors.New(shown(err.Error())))

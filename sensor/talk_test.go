@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"spamsensor/sensor/frame"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -118,7 +119,7 @@ func randomCuts(rng *rand.Rand, most int) func(string) []string {
 func captured(t testing.TB, talks ...*talk) string { return capturedOn(t, 1, talks...) }
 
 // capturedOn is captured for another link type than Ethernet.
-func capturedOn(t testing.TB, link uint16, talks ...*talk) string {
+func capturedOn(t testing.TB, link frame.LinkType, talks ...*talk) string {
 	t.Helper()
 	var all []sentFrame
 	for _, k := range talks {

@@ -95,7 +95,7 @@ func TestFaultsInOneFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.engine.AllSessions = true
-	files, err := capture.OpenFiles([]string{sick, sound}, capture.FilesConfig{KnownLink: engine.KnownLink, Sieve: engine.Prefilter(nil), Untimed: engine.Untimed})
+	files, err := capture.OpenFiles([]string{sick, sound}, capture.FilesConfig{KnownLink: engine.KnownLink, Prefilter: engine.Prefilter(nil), Untimed: engine.Untimed})
 	if err != nil {
 		t.Fatal(err)
 	}

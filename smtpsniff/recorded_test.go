@@ -13,6 +13,7 @@ import (
 	"spamsensor/bench/corpus"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 )
 
@@ -44,7 +45,7 @@ var readRecorded = sync.OnceValues(func() (list []*dialogue, err error) {
 // fromCapture reads the dialogues of a capture: what each side said, in order. Connections
 // of which bytes or the beginning are missing are left out.
 func fromCapture(file string) (list []*dialogue, err error) {
-	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(uint16) error { return nil }})
+	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func fromCapture(file string) (list []*dialogue, err error) {
 		for _, part := range b.Parts {
 			for _, f := range part {
 				var p wire.Packet
-				if dec.Decode(wire.LinkType(f.Link), f.Data, f.Len, &p) != wire.Mail {
+				if dec.Decode(f.Link, f.Data, f.Len, &p) != wire.Mail {
 					continue
 				}
 				src, dst := endpoint{p.Src, p.SrcPort}, endpoint{p.Dst, p.DstPort}

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
+
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
-	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
 
@@ -51,7 +52,7 @@ func newNetwork(local ...string) *network {
 
 // give hands a frame to the engine.
 func (n *network) give(at int64, data []byte) {
-	n.w.Take([][]wire.Frame{{{Data: data, Time: at, Link: 1}}})
+	n.w.Take([][]frame.Frame{{{Data: data, Time: at, Link: 1}}})
 	n.now = max(n.now, at)
 }
 

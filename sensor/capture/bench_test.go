@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/frame"
 )
 
 // What a frame costs to read, out of files of 64 MB: mapped, by one goroutine or two, and as a stream; given, or
-// left out by a sieve that only says so.
+// left out by a prefilter that only says so.
 func BenchmarkFiles(b *testing.B) {
-	none := Sieve(func(uint16, []byte, int) (uint8, bool) { return 0, true })
+	none := Prefilter(func(frame.LinkType, []byte, int) (uint8, bool) { return 0, true })
 	for _, size := range []int{60, 700} {
 		records := make([]record, 64_000_000/(16+size))
 		for i := range records {
@@ -22,16 +24,16 @@ func BenchmarkFiles(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, way := range []struct {
-			name    string
-			workers int
-			sieve   Sieve
+			name      string
+			workers   int
+			prefilter Prefilter
 		}{{"mapped/workers=1", 1, nil}, {"mapped/workers=2", 2, nil}, {"streamed", 0, nil},
 			{"sifted/workers=1", 1, none}, {"sifted/workers=2", 2, none}} {
 			b.Run(fmt.Sprintf("%s/frame=%d", way.name, size), func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetBytes(int64(size))
 				for n := uint64(0); n < uint64(b.N); {
-					n += readUpTo(b, path, way.workers, way.sieve, uint64(b.N)-n)
+					n += readUpTo(b, path, way.workers, way.prefilter, uint64(b.N)-n)
 				}
 			})
 		}
@@ -39,8 +41,8 @@ func BenchmarkFiles(b *testing.B) {
 }
 
 // readUpTo reads about n frames of a file, as a stream where there are no workers, and says how many.
-func readUpTo(b *testing.B, path string, workers int, sieve Sieve, n uint64) uint64 {
-	cfg, name := FilesConfig{KnownLink: anyLink, Workers: workers, Sieve: sieve}, path
+func readUpTo(b *testing.B, path string, workers int, prefilter Prefilter, n uint64) uint64 {
+	cfg, name := FilesConfig{KnownLink: anyLink, Workers: workers, Prefilter: prefilter}, path
 	if workers == 0 {
 		f, err := os.Open(path)
 		if err != nil {

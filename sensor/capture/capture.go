@@ -6,7 +6,7 @@
 // the kernel's drops are in [Stats], a file that cannot be read to its end gives every
 // frame before the damage and then a [PartialError].
 //
-// Live, the kernel's filter sends away what is no mail; on a file a [Sieve] does, while the
+// Live, the kernel's filter sends away what is no mail; on a file a [Prefilter] does, while the
 // records are walked: 98 of 100 frames of mixed traffic end there.
 //
 // Files are not read through libpcap: it reads them 4 KiB at a time (366,238 calls for
@@ -22,31 +22,21 @@ package capture
 import (
 	"fmt"
 	"io"
+
+	"spamsensor/sensor/frame"
 )
 
-// Frame is one captured frame. Data is borrowed: it is valid until the next call of
-// Next on the Source that gave it. Time is in nanoseconds since 1970. Len is the length on
-// the wire, in bytes; at least len(Data) in a sane capture. Link is the link type, as in
-// https://www.tcpdump.org/linktypes.html, From the index of the input: Source.Input says
-// which file or interface that is.
-type Frame = struct {
-	Data       []byte
-	Time       int64
-	Len        int
-	Link, From uint16
-}
-
-// Sieve looks at a frame's bytes and its length on the wire alone and says whether it can be left out, and how
+// Prefilter looks at a frame's bytes and its length on the wire alone and says whether it can be left out, and how
 // that is to be counted: class is below Classes. It must be quick, and is called by several goroutines.
-type Sieve func(link uint16, data []byte, wire int) (class uint8, skip bool)
+type Prefilter func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool)
 
-// Classes bounds the numbers that a Sieve gives.
+// Classes bounds the numbers that a Prefilter gives.
 const Classes = 64
 
 // Batch is what a Source gives at a time. It is borrowed until the next call of Next.
 type Batch struct {
-	Parts   [][]Frame       // in the order of the input
-	Skipped [Classes]uint64 // frames that the sieve left out since the last batch
+	Parts   [][]frame.Frame // in the order of the input
+	Skipped [Classes]uint64 // frames that the prefilter left out since the last batch
 	// First and Last are the lowest and the highest time of all frames since the last batch, those left
 	// out included; zero if there were none.
 	First, Last int64
@@ -70,7 +60,7 @@ type Source interface {
 
 // Stats are a source's own counters, cumulative since it was opened.
 type Stats struct {
-	Frames uint64 // given by Next, or left out by the sieve
+	Frames uint64 // given by Next, or left out by the prefilter
 	Bytes  uint64 // of those, captured
 	// BytesRead is how much of the input was consumed, BytesTotal how much there is (0 if
 	// that is not known), both as on disk: before decompression.

@@ -16,13 +16,14 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"spamsensor/bench/corpus"
-
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcap"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"spamsensor/bench/corpus"
+	"spamsensor/sensor/frame"
 )
 
 // record is a frame for a test file.
@@ -65,8 +66,8 @@ func ngSectionBlock(order binary.AppendByteOrder) []byte {
 	return ngBlock(order, ngSection, append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
 }
 
-func ngInterfaceBlock(order binary.AppendByteOrder, link uint16, options ...byte) []byte {
-	b := order.AppendUint16(order.AppendUint16(nil, link), 0)
+func ngInterfaceBlock(order binary.AppendByteOrder, link frame.LinkType, options ...byte) []byte {
+	b := order.AppendUint16(order.AppendUint16(nil, uint16(link)), 0)
 	return ngBlock(order, ngInterface, append(order.AppendUint32(b, 0), options...))
 }
 
@@ -81,9 +82,9 @@ var (
 	three  = []record{{1e18 + 1000, "one"}, {1e18 + 2000, "two"}, {1e18 + 3000, "three"}}
 )
 
-func anyLink(uint16) error { return nil }
+func anyLink(frame.LinkType) error { return nil }
 
-func onlyEthernet(link uint16) error {
+func onlyEthernet(link frame.LinkType) error {
 	if link != 1 {
 		return fmt.Errorf("link type %d is not known", link)
 	}
@@ -120,7 +121,7 @@ func readAll(t *testing.T, s Source) (lines []string, errs []error) {
 	}
 }
 
-func open(t *testing.T, known func(uint16) error, names ...string) *Files {
+func open(t *testing.T, known func(frame.LinkType) error, names ...string) *Files {
 	t.Helper()
 	s, err := OpenFiles(names, FilesConfig{KnownLink: known})
 	if err != nil {
@@ -552,7 +553,9 @@ func told(t *testing.T, s *Files) (sums []string) {
 // A file says the same however it is read: mapped and walked by any number of goroutines,
 // from a stream, compressed, with its end cut off.
 func TestEveryWayOfReading(t *testing.T) {
-	sieve := func(link uint16, data []byte, _ int) (uint8, bool) { return uint8(len(data) % 3), len(data)%5 < 3 }
+	prefilter := func(link frame.LinkType, data []byte, _ int) (uint8, bool) {
+		return uint8(len(data) % 3), len(data)%5 < 3
+	}
 	for seed := range uint64(4) {
 		b := manyFrames(seed, 9<<20)
 		if seed > 0 {
@@ -568,13 +571,13 @@ func TestEveryWayOfReading(t *testing.T) {
 			defer s.Close()
 			return told(t, s)
 		}
-		for _, sift := range []Sieve{nil, sieve} {
-			want := read(FilesConfig{Workers: 1, Sieve: sift}, path)
+		for _, sift := range []Prefilter{nil, prefilter} {
+			want := read(FilesConfig{Workers: 1, Prefilter: sift}, path)
 			if len(want) < 3 {
 				t.Fatalf("%d stretches", len(want))
 			}
 			for _, workers := range []int{2, 3, 8} {
-				if got := read(FilesConfig{Workers: workers, Sieve: sift}, path); !slices.Equal(got, want) {
+				if got := read(FilesConfig{Workers: workers, Prefilter: sift}, path); !slices.Equal(got, want) {
 					t.Errorf("seed %d: %d workers tell\n%q and one\n%q", seed, workers, got, want)
 				}
 			}
@@ -640,7 +643,7 @@ func TestNoAllocationPerFrame(t *testing.T) {
 func TestFilter(t *testing.T) {
 	ports := []uint16{25, 465, 587, 2525}
 	for _, link := range []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeLinuxSLL, 12, layers.LinkTypeNull, layers.LinkTypePPP} {
-		if _, err := pcap.CompileBPFFilter(link, 65536, Filter(uint16(link), ports)); err != nil {
+		if _, err := pcap.CompileBPFFilter(link, 65536, Filter(frame.LinkType(link), ports)); err != nil {
 			t.Errorf("%s: %v", link, err)
 		}
 	}

@@ -1,5 +1,7 @@
 package capture
 
+import "spamsensor/sensor/frame"
+
 // format is a way of writing frames to a file: classic pcap or pcapng.
 type format interface {
 	// next gives more frames, up to the end of the stretch. Errors other than io.EOF are reasons
@@ -21,22 +23,22 @@ const maxFrames = 4096
 
 // chunk is what was walked at a time.
 type chunk struct {
-	frames      []Frame
+	frames      []frame.Frame
 	skipped     [Classes]uint64
 	count       uint64 // frames, those left out included
 	bytes       uint64
 	badTimes    uint64
 	first, last int64
 	end         bool // of the stretch
-	sieve       Sieve
+	prefilter   Prefilter
 	from        uint16
-	more        [][]Frame // frames of further lanes
-	short       bool      // stretches are short
+	more        [][]frame.Frame // frames of further lanes
+	short       bool            // stretches are short
 }
 
 // clear begins anew, with the same memory.
 func (c *chunk) clear() {
-	*c = chunk{frames: c.frames[:0], sieve: c.sieve, from: c.from, more: c.more[:0], short: c.short}
+	*c = chunk{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, more: c.more[:0], short: c.short}
 }
 
 // stretch is how long stretches of this input are, in bytes.
@@ -47,12 +49,12 @@ func (c *chunk) stretch() int64 {
 	return stretch
 }
 
-// add takes in a frame, or counts that it was left out. If the sieve panics nothing was done.
-func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
+// add takes in a frame, or counts that it was left out. If the prefilter panics nothing was done.
+func (c *chunk) add(data []byte, time int64, wire int, link frame.LinkType) {
 	var class uint8
 	var skip bool
-	if c.sieve != nil {
-		class, skip = c.sieve(link, data, wire)
+	if c.prefilter != nil {
+		class, skip = c.prefilter(link, data, wire)
 	}
 	if c.count == 0 || time < c.first {
 		c.first = time
@@ -64,7 +66,7 @@ func (c *chunk) add(data []byte, time int64, wire int, link uint16) {
 		c.skipped[class%Classes]++
 		return
 	}
-	c.frames = append(c.frames, Frame{}) // filled in where it stays: one made elsewhere would wait to be copied
+	c.frames = append(c.frames, frame.Frame{}) // filled in where it stays: one made elsewhere would wait to be copied
 	f := &c.frames[len(c.frames)-1]
 	f.Data, f.Time, f.Len, f.Link, f.From = data, time, wire, link, c.from
 }

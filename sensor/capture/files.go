@@ -15,17 +15,19 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
+
+	"spamsensor/sensor/frame"
 )
 
 // FilesConfig says what Files needs to know.
 type FilesConfig struct {
 	// KnownLink returns nil for a link type whose frames the caller can decode and
 	// otherwise an error that names it. Required.
-	KnownLink func(link uint16) error
+	KnownLink func(link frame.LinkType) error
 	// Stdin is what the name "-" stands for. Zero means os.Stdin.
 	Stdin io.Reader
-	// Sieve leaves frames out. Nil means none.
-	Sieve Sieve
+	// Prefilter leaves frames out. Nil means none.
+	Prefilter Prefilter
 	// Untimed is the class of Batch.Skipped under which frames are counted that are left out
 	// because of their time; below Classes. See Stats.Untimed.
 	Untimed uint8
@@ -50,7 +52,7 @@ type Files struct {
 	stats  Stats   // of what was given
 	print  hash.Hash
 	batch  Batch
-	merged []Frame
+	merged []frame.Frame
 	found  []found
 }
 
@@ -66,12 +68,12 @@ const maxActive = 64
 
 // file is one input: its reader, and the frames that were read and not yet given.
 type file struct {
-	name  string
-	index uint16
-	first int64       // time of the first frame
-	size  int64       // 0 where it is not known
-	info  fs.FileInfo // of a regular file when it was looked at first
-	sieve Sieve
+	name      string
+	index     uint16
+	first     int64       // time of the first frame
+	size      int64       // 0 where it is not known
+	info      fs.FileInfo // of a regular file when it was looked at first
+	prefilter Prefilter
 
 	raw    *counter
 	closer io.Closer
@@ -79,9 +81,9 @@ type file struct {
 	format format
 	frames uint64 // that were read
 	chunk  chunk
-	told   bool      // what chunk left out was told
-	late   untimed   // what of the format's untimed frames was told
-	wait   [][]Frame // what of chunk was not given yet
+	told   bool            // what chunk left out was told
+	late   untimed         // what of the format's untimed frames was told
+	wait   [][]frame.Frame // what of chunk was not given yet
 }
 
 // counter counts what is read from disk.
@@ -230,7 +232,7 @@ func (s *Files) probe(f *file) error {
 // read reads on until there are frames to give, or some were left out, or a stretch ended.
 func (f *file) read() error {
 	f.chunk.clear()
-	f.chunk.sieve = f.sieve
+	f.chunk.prefilter = f.prefilter
 	f.wait, f.told = f.wait[:0], false
 	f.raw.steps.Add(1)
 	for f.chunk.count == 0 && !f.chunk.end {
@@ -403,7 +405,7 @@ func (s *Files) Next() (*Batch, error) {
 func (s *Files) activate() {
 	f := s.future[0]
 	s.future = s.future[1:]
-	f.sieve, f.chunk.from, f.chunk.short = s.cfg.Sieve, f.index, len(s.active) >= 2
+	f.prefilter, f.chunk.from, f.chunk.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
 	if f.format == nil {
 		if err := f.open(&s.cfg, max(1, s.cfg.Workers)); err != nil {
 			s.faults = append(s.faults, partial(f.name, err))
@@ -486,7 +488,7 @@ func (s *Files) leave(b *Batch, f *file) {
 // moves the bytes that were given out.
 func (s *Files) merge(b *Batch) {
 	if cap(s.merged) == 0 {
-		s.merged = make([]Frame, 0, maxFrames)
+		s.merged = make([]frame.Frame, 0, maxFrames)
 	}
 	out := s.merged[:0]
 	for len(out) < maxFrames {

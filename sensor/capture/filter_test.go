@@ -12,6 +12,7 @@ import (
 
 	"spamsensor/bench/corpus"
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -29,7 +30,7 @@ func untagged(f []byte) []byte {
 }
 
 // keeps checks that the kernel's filter keeps whatever the decoder makes something of.
-func keeps(t *testing.T, link uint16, frames map[string][][]byte) {
+func keeps(t *testing.T, link frame.LinkType, frames map[string][][]byte) {
 	t.Helper()
 	ports := []uint16{25, 465, 587, 2525}
 	filter, err := pcap.NewBPF(layers.LinkType(link), 262144, capture.Filter(link, ports))
@@ -42,7 +43,7 @@ func keeps(t *testing.T, link uint16, frames map[string][][]byte) {
 	for name, list := range frames {
 		for _, f := range list {
 			var p wire.Packet
-			o := d.Decode(wire.LinkType(link), f, 0, &p)
+			o := d.Decode(link, f, 0, &p)
 			if !o.Wanted() && o != wire.TCPFragment && o != wire.OtherSYN {
 				continue
 			}

@@ -28,12 +28,12 @@ func attempt(f func()) (e ending) {
 	return whole
 }
 
-// walk calls f, which adds frames to the chunk and can be called again where it stopped. A sieve that
+// walk calls f, which adds frames to the chunk and can be called again where it stopped. A prefilter that
 // panics is taken away for the rest of the chunk: who takes the frames meets the same frame, with
-// a guard of his own, and counts it. An error says that it was not the sieve.
+// a guard of his own, and counts it. An error says that it was not the prefilter.
 func (c *chunk) walk(f func() error) (err error) {
 	for {
-		sifted := c.sieve != nil
+		sifted := c.prefilter != nil
 		switch attempt(func() { err = f() }) {
 		case whole:
 			return err
@@ -43,6 +43,6 @@ func (c *chunk) walk(f func() error) (err error) {
 		if !sifted {
 			return errFault
 		}
-		c.sieve = nil
+		c.prefilter = nil
 	}
 }

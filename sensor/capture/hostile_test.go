@@ -20,6 +20,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"spamsensor/bench/fuzztime"
+	"spamsensor/sensor/frame"
 )
 
 // long says that tests may take minutes.
@@ -429,7 +430,7 @@ func TestFilesThatChange(t *testing.T) {
 	}
 }
 
-// A sieve that panics is not asked again for the rest of the stretch; the frames are given, exactly once and
+// A prefilter that panics is not asked again for the rest of the stretch; the frames are given, exactly once and
 // in order, whoever reads.
 func TestSieveThatPanics(t *testing.T) {
 	b := manyFrames(3, 9<<20)
@@ -445,8 +446,8 @@ func TestSieveThatPanics(t *testing.T) {
 				if stream && workers > 1 {
 					continue
 				}
-				count := func(sieve Sieve) (frames, bytes uint64) {
-					cfg, input := FilesConfig{KnownLink: anyLink, Workers: workers, Sieve: sieve}, path
+				count := func(prefilter Prefilter) (frames, bytes uint64) {
+					cfg, input := FilesConfig{KnownLink: anyLink, Workers: workers, Prefilter: prefilter}, path
 					if stream {
 						f, err := os.Open(path)
 						if err != nil {
@@ -468,8 +469,8 @@ func TestSieveThatPanics(t *testing.T) {
 						}
 					}
 				}
-				frames, size := count(func(link uint16, data []byte, _ int) (uint8, bool) { return 1, len(data)%2 == 0 })
-				got, gotSize := count(func(link uint16, data []byte, _ int) (uint8, bool) {
+				frames, size := count(func(link frame.LinkType, data []byte, _ int) (uint8, bool) { return 1, len(data)%2 == 0 })
+				got, gotSize := count(func(link frame.LinkType, data []byte, _ int) (uint8, bool) {
 					if len(data)%97 == 13 {
 						panic("no")
 					}
@@ -505,7 +506,7 @@ func FuzzFiles(f *testing.F) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			read := func(name string, workers int) (frames []Frame, errs []string) {
+			read := func(name string, workers int) (frames []frame.Frame, errs []string) {
 				s, err := OpenFiles([]string{name}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b), Workers: workers})
 				if err != nil {
 					return nil, []string{strings.ReplaceAll(err.Error(), path, "standard input")}
@@ -536,7 +537,7 @@ func FuzzFiles(f *testing.F) {
 			if !slices.Equal(streamErrs, mappedErrs) {
 				t.Errorf("as a stream %q, mapped %q", streamErrs, mappedErrs)
 			}
-			if !slices.EqualFunc(stream, mapped, func(a, b Frame) bool {
+			if !slices.EqualFunc(stream, mapped, func(a, b frame.Frame) bool {
 				return bytes.Equal(a.Data, b.Data) && a.Time == b.Time && a.Len == b.Len && a.Link == b.Link
 			}) {
 				t.Errorf("as a stream %d frames, mapped %d", len(stream), len(mapped))

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/gopacket/pcap"
+
+	"spamsensor/sensor/frame"
 )
 
 // LiveConfig says how an interface is opened.
@@ -70,12 +72,12 @@ const LiveBatch = 512
 type Live struct {
 	cfg  LiveConfig
 	h    *pcap.Handle
-	link uint16
+	link frame.LinkType
 	// Frames are copied here, because libpcap gives them one by one and takes each back
 	// with the next. With the filter these are mail frames only.
 	arena  []byte
-	frames [LiveBatch]Frame
-	part   [1][]Frame
+	frames [LiveBatch]frame.Frame
+	part   [1][]frame.Frame
 	batch  Batch
 
 	retry     time.Time // when to open the interface again; h is nil then
@@ -127,7 +129,7 @@ func (l *Live) open() error {
 	if err != nil {
 		return l.refused(err, in.Error())
 	}
-	l.link = uint16(h.LinkType())
+	l.link = frame.LinkType(h.LinkType())
 	if !l.cfg.NoFilter {
 		if err := h.SetBPFFilter(Filter(l.link, l.cfg.Ports)); err != nil {
 			defer h.Close()
@@ -213,7 +215,7 @@ func (l *Live) fill() (n int, err error) {
 		to := l.arena[used : used+len(data) : used+len(data)]
 		copy(to, data)
 		used += len(data)
-		l.frames[n] = Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length, Link: l.link, From: l.cfg.From}
+		l.frames[n] = frame.Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length, Link: l.link, From: l.cfg.From}
 		n++
 		if ci.Timestamp.UnixNano()-l.frames[0].Time > int64(readTimeout) {
 			break
@@ -329,7 +331,7 @@ func (l *Live) Close() error {
 // The kernel takes the outermost VLAN tag off a frame before filters see it, so that a
 // tagged frame is matched like any other; an ethertype of 802.1Q in the frame means that
 // there is another tag.
-func Filter(link uint16, ports []uint16) string {
+func Filter(link frame.LinkType, ports []uint16) string {
 	var tcp []string
 	for _, p := range ports {
 		tcp = append(tcp, "tcp port "+strconv.Itoa(int(p)))
@@ -352,7 +354,7 @@ func Filter(link uint16, ports []uint16) string {
 		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081", "udp dst port 37008",
 	}
 	// 802.3, by the length that stands where the ethertype would, or as a cooked header says it
-	llc := map[uint16]string{1: "ether[12:2] < 1536", 113: "link[14:2] = 1 or link[14:2] = 4"}[link]
+	llc := map[frame.LinkType]string{frame.Ethernet: "ether[12:2] < 1536", frame.SLL: "link[14:2] = 1 or link[14:2] = 4"}[link]
 	if llc != "" {
 		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x88e7", "0x8847", "0x8848", "0x8864"} {
 			or = append(or, "ether proto "+t)
@@ -413,7 +415,7 @@ func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error
 		}
 		frames += n
 		for _, f := range l.frames[:n] {
-			if l.link != 1 || len(f.Data) < 16 {
+			if l.link != frame.Ethernet || len(f.Data) < 16 {
 				continue
 			}
 			if t := binary.BigEndian.Uint16(f.Data[12:]); t == 0x8100 || t == 0x88a8 {

@@ -108,7 +108,7 @@ func (m *mapped) stretch(c *chunk) error {
 		case faulted:
 			return errShrunk
 		case panicked:
-			if !m.unsift(m.lanes) {
+			if !m.dropPrefilter(m.lanes) {
 				return errFault
 			}
 		}
@@ -158,7 +158,7 @@ func (m *mapped) divide(c *chunk, start, limit int) {
 	m.lanes = m.lanes[:n]
 	for i := range m.lanes {
 		l := &m.lanes[i]
-		l.sieve, l.from = c.sieve, c.from
+		l.prefilter, l.from = c.prefilter, c.from
 		l.clear()
 		at := start + (limit-start)/n*i
 		*l = lane{chunk: l.chunk, start: at, pos: at, limit: start + (limit-start)/n*(i+1)}
@@ -185,7 +185,7 @@ func (m *mapped) group(lanes []lane, first bool) {
 		if e = attempt(func() { m.turns(lanes) }); e == whole {
 			return
 		}
-		if e == panicked && m.unsift(lanes) {
+		if e == panicked && m.dropPrefilter(lanes) {
 			e = whole
 		}
 	}
@@ -194,12 +194,12 @@ func (m *mapped) group(lanes []lane, first bool) {
 	}
 }
 
-// unsift takes the sieve away from lanes that panicked, and reports false if there is none: see
+// dropPrefilter takes the prefilter away from lanes that panicked, and reports false if there is none: see
 // chunk.walk.
-func (m *mapped) unsift(lanes []lane) (sifted bool) {
+func (m *mapped) dropPrefilter(lanes []lane) (sifted bool) {
 	for i := range lanes {
-		sifted = sifted || lanes[i].sieve != nil
-		lanes[i].sieve = nil
+		sifted = sifted || lanes[i].prefilter != nil
+		lanes[i].prefilter = nil
 	}
 	return sifted
 }

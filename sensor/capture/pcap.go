@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"spamsensor/sensor/frame"
 )
 
 var (
@@ -22,7 +24,7 @@ type records struct {
 	swap   bool  // big-endian
 	unit   int64 // nanoseconds of one unit of the fraction
 	header int   // length of a record header
-	link   uint16
+	link   frame.LinkType
 }
 
 const fileHeader = 24
@@ -38,7 +40,7 @@ func isPcap(magic [4]byte) bool {
 }
 
 // parseHeader reads the file header; known says which link types the caller can decode.
-func parseHeader(h []byte, known func(link uint16) error) (r records, err error) {
+func parseHeader(h []byte, known func(link frame.LinkType) error) (r records, err error) {
 	r = records{unit: 1000, header: 16}
 	order := binary.ByteOrder(binary.LittleEndian)
 	switch m := binary.LittleEndian.Uint32(h); m {
@@ -60,7 +62,7 @@ func parseHeader(h []byte, known func(link uint16) error) (r records, err error)
 	if link > 0xffff {
 		return r, fmt.Errorf("link type %d is not known", link)
 	}
-	r.link = uint16(link)
+	r.link = frame.LinkType(link)
 	return r, known(r.link)
 }
 
@@ -110,7 +112,7 @@ type pcapFile struct {
 	b *block
 }
 
-func openPcap(b *block, known func(link uint16) error) (*pcapFile, error) {
+func openPcap(b *block, known func(link frame.LinkType) error) (*pcapFile, error) {
 	if err := b.fill(fileHeader); err != nil {
 		return nil, errors.New(damage(err, "inside its header"))
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"math/bits"
+
+	"spamsensor/sensor/frame"
 )
 
 // Block types of pcapng (draft-ietf-opsawg-pcapng).
@@ -34,7 +36,7 @@ type ngFile struct {
 	ifs   []ngIf
 	left  int   // bytes of the block in hand that are still to be skipped
 	at    int64 // number of the stretch in hand
-	known func(link uint16) error
+	known func(link frame.LinkType) error
 	// unknown remembers a link type that nobody can decode, to say so if the file holds
 	// no frame of any other.
 	unknown error
@@ -49,7 +51,7 @@ type ngFile struct {
 type untimed struct{ frames, bytes uint64 }
 
 type ngIf struct {
-	link    uint16
+	link    frame.LinkType
 	known   bool
 	snaplen uint32
 	scale   timescale
@@ -120,7 +122,7 @@ var powers = func() (p [20]uint64) {
 	return p
 }()
 
-func openNg(b *block, known func(link uint16) error) (*ngFile, error) {
+func openNg(b *block, known func(link frame.LinkType) error) (*ngFile, error) {
 	f := &ngFile{b: b, known: known, order: binary.LittleEndian}
 	return f, f.section()
 }
@@ -307,7 +309,7 @@ func (f *ngFile) addInterface(b []byte) error {
 	if len(f.ifs) == maxInterfaces {
 		return fmt.Errorf("more than %d interfaces are described", maxInterfaces)
 	}
-	i := ngIf{link: f.order.Uint16(b), snaplen: f.order.Uint32(b[4:]), scale: timescale{exp: 6}}
+	i := ngIf{link: frame.LinkType(f.order.Uint16(b)), snaplen: f.order.Uint32(b[4:]), scale: timescale{exp: 6}}
 	if err := f.known(i.link); err != nil {
 		f.unknown = err
 	} else {

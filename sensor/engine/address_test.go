@@ -24,7 +24,7 @@ func spam(c *conn, i int) *conn {
 }
 
 // hop gives the client's frames (IPv4) another hop limit.
-func hop(frames []frame, ttl byte) []frame {
+func hop(frames []timedFrame, ttl byte) []timedFrame {
 	for _, f := range frames {
 		if d := f.data; d[11] == 1 {
 			sum := uint32(d[24])<<8 | uint32(d[25])
@@ -37,7 +37,7 @@ func hop(frames []frame, ttl byte) []frame {
 }
 
 // takeTurns is 30 mails, each from another address of one link-layer address.
-func takeTurns(v6 bool, every int64) (list [][]frame) {
+func takeTurns(v6 bool, every int64) (list [][]timedFrame) {
 	for i := range 30 {
 		client, server := fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i)
 		if v6 {
@@ -88,7 +88,7 @@ func TestAddressPerMail(t *testing.T) {
 // where they have connections at the same time, where they come again and again, or where nobody
 // refuses what they send.
 func TestManyMachinesBehindOne(t *testing.T) {
-	welcome := func(list [][]frame) (frames []frame) {
+	welcome := func(list [][]timedFrame) (frames []timedFrame) {
 		for i := range list {
 			c := newConn(fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
 			c.at += int64(i) * minute
@@ -96,7 +96,7 @@ func TestManyMachinesBehindOne(t *testing.T) {
 		}
 		return frames
 	}
-	var outside, again, across []frame
+	var outside, again, across []timedFrame
 	for i := range 30 {
 		c := newConn(fmt.Sprintf("203.0.113.%d", 1+i), "10.0.0.25", 40000, 25)
 		c.at += int64(i) * minute
@@ -110,7 +110,7 @@ func TestManyMachinesBehindOne(t *testing.T) {
 		across = append(across, frames[:len(frames)-3]...)
 		across = append(across, at(frames[len(frames)-3:], 90*second)...)
 	}
-	for name, frames := range map[string][]frame{
+	for name, frames := range map[string][]timedFrame{
 		"a router":          hop(together(takeTurns(false, minute)...), 63),
 		"from outside, too": together(together(takeTurns(false, minute)...), at(outside, -second)),
 		"at the same time":  together(across),

@@ -23,14 +23,14 @@ func TestChosenDestinations(t *testing.T) {
 		{"few registers", 5000, func(h uint64) bool { return h>>54 < 16 }},
 		{"high ranks", 1024, func(h uint64) bool { return h>>44&0x3ff == 0 }},
 	} {
-		var frames []frame
+		var frames []timedFrame
 		for i := uint32(1); len(frames) < c.n; i++ {
 			a := netip.AddrFrom4([4]byte{byte(192 + i>>24), byte(i >> 16), byte(i >> 8), byte(i)})
 			b := a.As16()
 			if !c.chosen(xxhash.Sum64(b[:])) || a.IsMulticast() {
 				continue
 			}
-			frames = append(frames, frame{epoch + int64(len(frames))*1e6, Frame(Ethernet{}, IP{Src: "10.0.0.66", Dst: a.String()},
+			frames = append(frames, timedFrame{epoch + int64(len(frames))*1e6, Frame(Ethernet{}, IP{Src: "10.0.0.66", Dst: a.String()},
 				TCP{SrcPort: uint16(1024 + len(frames)), DstPort: 25, Flags: SYN, Seq: i})})
 		}
 		r := analyse(Config{}, frames)

@@ -10,14 +10,14 @@ import (
 )
 
 // crowd is 200 connections side by side, in the order of their frames' times.
-func crowd(each func(c *conn)) (frames []frame) {
+func crowd(each func(c *conn)) (frames []timedFrame) {
 	for i := range 200 {
 		c := newConn(fmt.Sprintf("10.0.0.%d", 1+i%100), fmt.Sprintf("198.51.%d.1", i%50), uint16(40000+i), 25)
 		c.at += int64(i) * 1000
 		each(c)
 		frames = append(frames, c.frames...)
 	}
-	slices.SortStableFunc(frames, func(a, b frame) int { return cmp.Compare(a.at, b.at) })
+	slices.SortStableFunc(frames, func(a, b timedFrame) int { return cmp.Compare(a.at, b.at) })
 	return frames
 }
 
@@ -26,11 +26,11 @@ func crowd(each func(c *conn)) (frames []frame) {
 func BenchmarkPacket(b *testing.B) {
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 	}{
 		{"dialogue", crowd(func(c *conn) { c.open().mail().close() })},
 		{"syn", crowd(func(c *conn) { c.syn() })},
-		{"other", []frame{newConn("10.0.0.5", "192.0.2.25", 40000, 443).send(0, ACK, "GET /").frames[0]}},
+		{"other", []timedFrame{newConn("10.0.0.5", "192.0.2.25", 40000, 443).send(0, ACK, "GET /").frames[0]}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			e := New(Config{Live: true}, Output{})
@@ -39,7 +39,7 @@ func BenchmarkPacket(b *testing.B) {
 			at, i := int64(0), 0
 			for b.Loop() {
 				f := &c.frames[i]
-				w.take(frame{f.at + at, f.data})
+				w.take(timedFrame{f.at + at, f.data})
 				if i++; i == len(c.frames) {
 					i = 0
 					at += 20 * second
@@ -58,7 +58,7 @@ func BenchmarkGrowth(b *testing.B) {
 			now := epoch
 			take := func(data []byte) {
 				now += 1000
-				w.take(frame{now, data})
+				w.take(timedFrame{now, data})
 			}
 			acks := make([][]byte, n)
 			for i := range n {

@@ -18,7 +18,7 @@ const (
 )
 
 // synFrame is the n-th SYN of a source.
-func synFrame(src string, n, how int) frame {
+func synFrame(src string, n, how int) timedFrame {
 	f := Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 1}}, IP{Src: src, Dst: "192.0.2.25", ID: uint16(n)}, TCP{SrcPort: uint16(10000 + n), DstPort: 25, Seq: uint32(n) << 8, Flags: SYN})
 	sum := f[50:52]
 	switch how {
@@ -36,25 +36,25 @@ func synFrame(src string, n, how int) frame {
 		}
 		sum[0], sum[1] = byte(s>>8), byte(s)
 	}
-	return frame{epoch + int64(n)*1e6, f}
+	return timedFrame{epoch + int64(n)*1e6, f}
 }
 
 func TestChecksums(t *testing.T) {
 	// mixed gives SYNs of a source for each letter: r right, w wrong, z zero, o offloaded.
-	mixed := func(src, kinds string) (list []frame) {
+	mixed := func(src, kinds string) (list []timedFrame) {
 		for i, k := range kinds {
 			list = append(list, synFrame(src, i, map[rune]int{'r': right, 'w': wrong, 'z': zero, 'o': offloaded}[k]))
 		}
 		return list
 	}
-	var spoofed, halfOf []frame
+	var spoofed, halfOf []timedFrame
 	for i := range 40 {
 		spoofed = append(spoofed, synFrame(fmt.Sprintf("10.1.0.%d", i), i, i%8/7)) // every eighth is wrong
 		halfOf = append(halfOf, synFrame(fmt.Sprintf("10.1.0.%d", i), i, []int{wrong, right, wrong, wrong}[i%4]))
 	}
 	for _, c := range []struct {
 		name     string
-		frames   []frame
+		frames   []timedFrame
 		attempts uint64
 		ignored  uint64
 	}{
@@ -89,7 +89,7 @@ func TestChecksums(t *testing.T) {
 // batch, and wherever it is cut, the counters are the same.
 func TestWorkersDoNotMatterForFragmentsAndChecksums(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	var frames []frame
+	var frames []timedFrame
 	for i := range 12000 {
 		src := fmt.Sprintf("10.%d.%d.%d", rng.IntN(3), rng.IntN(20), rng.IntN(200))
 		how := right
@@ -115,7 +115,7 @@ func TestWorkersDoNotMatterForFragmentsAndChecksums(t *testing.T) {
 			}
 			part[24], part[25] = byte(^s>>8), byte(^s)
 			if rng.IntN(5) > 0 {
-				frames = append(frames, frame{f.at, part})
+				frames = append(frames, timedFrame{f.at, part})
 			}
 		}
 	}

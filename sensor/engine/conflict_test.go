@@ -12,8 +12,8 @@ import (
 // mirror port that delivers each frame twice shows no such thing, nor does a firewall that changes
 // what it passes on, before and behind which frames are seen.
 func TestConflictsAreAReason(t *testing.T) {
-	mails := func(change func(c *conn, line string)) []frame {
-		var lists [][]frame
+	mails := func(change func(c *conn, line string)) []timedFrame {
+		var lists [][]timedFrame
 		for i := range 12 {
 			c := baseConn(i, minute).open().told("220 mx ESMTP\r\n")
 			d := baseScript(i)
@@ -25,7 +25,7 @@ func TestConflictsAreAReason(t *testing.T) {
 		}
 		return together(lists...)
 	}
-	again := func(text func(line string) string, router bool) []frame {
+	again := func(text func(line string) string, router bool) []timedFrame {
 		return mails(func(c *conn, line string) {
 			c.says(line)
 			c.seq[0] -= uint32(len(line))
@@ -43,7 +43,7 @@ func TestConflictsAreAReason(t *testing.T) {
 	same := func(line string) string { return line }
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		want   bool
 	}{
 		{"other bytes", again(other, false), true},

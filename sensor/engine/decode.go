@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 )
 
@@ -11,7 +12,7 @@ import (
 // in them, by shard. Several pieces can be decoded side by side.
 type decodeBatch struct {
 	e          *Engine
-	frames     [][]wire.Frame
+	frames     [][]frame.Frame
 	decoded    int // frames so far
 	decoder    wire.Decoder
 	packet     wire.Packet // the one in hand
@@ -124,7 +125,7 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	return true
 }
 
-func (p *decodeBatch) decodeFrame(f *wire.Frame, o *orderedDecode) bool {
+func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 	if uint64(f.Time) >= endOfTime {
 		p.outcome[wire.BadTime]++
 		p.decoded++
@@ -134,7 +135,7 @@ func (p *decodeBatch) decodeFrame(f *wire.Frame, o *orderedDecode) bool {
 	if o != nil {
 		o.fragments.Now = f.Time
 	}
-	outcome := p.decoder.Decode(wire.LinkType(f.Link), f.Data, f.Len, w)
+	outcome := p.decoder.Decode(f.Link, f.Data, f.Len, w)
 	if outcome <= wire.MailError {
 		toServer := p.decoder.IsMailPort(w.DstPort)
 		if toServer && w.Kind == wire.TCP && p.decoder.IsMailPort(w.SrcPort) {
@@ -157,7 +158,7 @@ func (p *decodeBatch) decodeFrame(f *wire.Frame, o *orderedDecode) bool {
 }
 
 // enqueue copies the packet in hand to the queue of its client's shard.
-func (p *decodeBatch) enqueue(w *wire.Packet, f *wire.Frame, toServer bool) *packet {
+func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *packet {
 	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
 	if !toServer {
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort

@@ -42,7 +42,7 @@ func partial(f []byte) []byte {
 
 // dialogue is a connection with a message whose client's segments go through change, which gives
 // the frames that are sent for each: n counts them, 0 is the third of the handshake.
-func dialogue(change func(n int, x segmentFrame) [][]byte) (frames []frame) {
+func dialogue(change func(n int, x segmentFrame) [][]byte) (frames []timedFrame) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 	client, server, stamp := [6]byte{2, 0, 0, 0, 0, 1}, [6]byte{2, 0, 0, 0, 0, 2}, uint32(1000)
 	send := func(dir int, flags uint8, text string) *segmentFrame {
@@ -62,7 +62,7 @@ func dialogue(change func(n int, x segmentFrame) [][]byte) (frames []frame) {
 	}
 	add := func(list ...[]byte) {
 		for i, f := range list {
-			frames = append(frames, frame{c.at + int64(i)*1e6, f})
+			frames = append(frames, timedFrame{c.at + int64(i)*1e6, f})
 		}
 	}
 	add(send(0, SYN, "").frame())
@@ -130,7 +130,7 @@ func TestDecoys(t *testing.T) {
 // Where every segment of a client is like that, nothing is a decoy: the capture is made on the
 // sending host, or behind a router that changes what it forwards.
 func TestNoDecoys(t *testing.T) {
-	spoilt := func(frames []frame, change func(i int, f []byte) []byte) []frame {
+	spoilt := func(frames []timedFrame, change func(i int, f []byte) []byte) []timedFrame {
 		for i := range frames {
 			frames[i].data = change(i, frames[i].data)
 		}
@@ -138,7 +138,7 @@ func TestNoDecoys(t *testing.T) {
 	}
 	plain := dialogue(func(n int, x segmentFrame) [][]byte { return [][]byte{x.frame()} })
 	fromClient := func(f []byte) bool { return f[29] == 5 }
-	for name, frames := range map[string][]frame{
+	for name, frames := range map[string][]timedFrame{
 		"offload": spoilt(slices.Clone(plain), func(_ int, f []byte) []byte {
 			if fromClient(f) {
 				return partial(f)

@@ -33,6 +33,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/wire"
 )
@@ -190,9 +191,9 @@ func New(cfg Config, out Output) *Engine {
 }
 
 // KnownLink is for capture.FilesConfig: it names a link type that cannot be decoded.
-func KnownLink(link uint16) error {
-	if l := wire.LinkType(link); !l.Known() {
-		return fmt.Errorf("frames of link type %d, %s, cannot be decoded", link, l)
+func KnownLink(link frame.LinkType) error {
+	if !wire.Known(link) {
+		return fmt.Errorf("frames of link type %d, %s, cannot be decoded", link, link)
 	}
 	return nil
 }

@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// frame is a frame with its time.
-type frame struct {
+// timedFrame is a frame with its time.
+type timedFrame struct {
 	at   int64
 	data []byte
 }
@@ -28,7 +29,7 @@ type conn struct {
 	at             int64
 	seq            [2]uint32 // next of client and server
 	tags           [2][]Layer
-	frames         []frame
+	frames         []timedFrame
 	id             uint16
 }
 
@@ -50,7 +51,7 @@ func (c *conn) send(dir int, flags uint8, text string) *conn {
 		tcp.Ack = 0
 	}
 	layers := append([]Layer{Ethernet{Src: [6]byte{2, 0, 0, 0, 0, byte(dir + 1)}}}, c.tags[dir]...)
-	c.frames = append(c.frames, frame{c.at, Frame(append(layers, ip, tcp, Text(text))...)})
+	c.frames = append(c.frames, timedFrame{c.at, Frame(append(layers, ip, tcp, Text(text))...)})
 	c.seq[dir] += uint32(len(text))
 	if flags&(SYN|FIN) != 0 {
 		c.seq[dir]++
@@ -78,7 +79,7 @@ func (c *conn) mail() *conn {
 // Sessions that had to make room between the greeting and EHLO are followed on, and counted once.
 func TestEvictedSessionsAreCountedOnce(t *testing.T) {
 	const n = 5000
-	var begun, rest [][]frame
+	var begun, rest [][]timedFrame
 	for i := range n {
 		c := newConn(fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250), "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
 		shift := int64(i) * 1e6
@@ -111,13 +112,13 @@ func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open
 type feeder struct {
 	w     *Worker
 	size  int
-	list  []wire.Frame
-	parts [1][]wire.Frame
+	list  []frame.Frame
+	parts [1][]frame.Frame
 	none  [wire.Outcomes]uint64
 }
 
-func (f *feeder) take(x frame) {
-	if f.list = append(f.list, wire.Frame{Data: x.data, Time: x.at, Link: 1}); len(f.list) == f.size {
+func (f *feeder) take(x timedFrame) {
+	if f.list = append(f.list, frame.Frame{Data: x.data, Time: x.at, Link: 1}); len(f.list) == f.size {
 		f.flush()
 	}
 }
@@ -142,10 +143,10 @@ type results struct {
 	stats    Stats
 }
 
-func analyse(cfg Config, frames []frame) *results { return analyseRows(cfg, frames, 1) }
+func analyse(cfg Config, frames []timedFrame) *results { return analyseRows(cfg, frames, 1) }
 
 // analyseRows hands over so many frames at a time.
-func analyseRows(cfg Config, frames []frame, row int) *results {
+func analyseRows(cfg Config, frames []timedFrame, row int) *results {
 	r := &results{sources: map[string]detect.SourceRecord{}}
 	cfg.AllSessions = true
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
@@ -177,16 +178,16 @@ func (r *results) brief(addr string) string {
 }
 
 // doubled delivers every frame twice, the second time a moment later.
-func doubled(frames []frame) (out []frame) {
+func doubled(frames []timedFrame) (out []timedFrame) {
 	for _, f := range frames {
-		out = append(out, f, frame{f.at + 1e5, f.data})
+		out = append(out, f, timedFrame{f.at + 1e5, f.data})
 	}
 	return out
 }
 
 // swapped delivers every pair of frames in the other order, from the first or the second
 // on.
-func swapped(frames []frame, from int) []frame {
+func swapped(frames []timedFrame, from int) []timedFrame {
 	out := slices.Clone(frames)
 	for i := from; i+1 < len(out); i += 2 {
 		out[i].data, out[i+1].data = out[i+1].data, out[i].data
@@ -195,7 +196,7 @@ func swapped(frames []frame, from int) []frame {
 }
 
 // only keeps the frames of one direction.
-func only(frames []frame, dir byte) (out []frame) {
+func only(frames []timedFrame, dir byte) (out []timedFrame) {
 	for _, f := range frames {
 		if f.data[11] == dir+1 {
 			out = append(out, f)
@@ -204,7 +205,7 @@ func only(frames []frame, dir byte) (out []frame) {
 	return out
 }
 
-func shuffled(seed uint64, frames []frame) []frame {
+func shuffled(seed uint64, frames []timedFrame) []timedFrame {
 	out := slices.Clone(frames)
 	rng := rand.New(rand.NewPCG(seed, seed))
 	for i := 0; i+3 <= len(out); i += 3 {
@@ -220,7 +221,7 @@ func TestConnections(t *testing.T) {
 	}
 	refusedConn := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, RST|ACK, "")
 	icmpConn := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn()
-	icmpConn.frames = append(icmpConn.frames, frame{icmpConn.at, Frame(Ethernet{}, IP{Src: "10.0.0.1", Dst: "10.0.0.5"}, ICMP{Type: 3, Code: 13}, quoted(icmpConn))})
+	icmpConn.frames = append(icmpConn.frames, timedFrame{icmpConn.at, Frame(Ethernet{}, IP{Src: "10.0.0.1", Dst: "10.0.0.5"}, ICMP{Type: 3, Code: 13}, quoted(icmpConn))})
 	retried := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 	for i := range 6 {
 		retried.seq[0] = 1000
@@ -274,7 +275,7 @@ func TestConnections(t *testing.T) {
 
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		source string
 		want   string
 		seen   string // of the first session
@@ -340,14 +341,14 @@ func TestConnections(t *testing.T) {
 // directions under different ones. That is one connection, unless the site says that its
 // address spaces overlap.
 func TestVLANs(t *testing.T) {
-	twice := func() (frames []frame) {
+	twice := func() (frames []timedFrame) {
 		for _, vlan := range []uint16{10, 20} {
 			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 			c.at += int64(vlan) * 1e5
 			c.tags = [2][]Layer{{VLAN{ID: vlan}}, {VLAN{ID: vlan}}}
 			frames = append(frames, c.open().mail().close().frames...)
 		}
-		slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+		slices.SortStableFunc(frames, func(a, b timedFrame) int { return int(a.at - b.at) })
 		return frames
 	}
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
@@ -355,7 +356,7 @@ func TestVLANs(t *testing.T) {
 	directions := c.open().mail().close().frames
 	for _, r := range []struct {
 		name     string
-		frames   []frame
+		frames   []timedFrame
 		separate bool
 		want     string // attempts and sessions in all
 	}{
@@ -369,7 +370,7 @@ func TestVLANs(t *testing.T) {
 			t.Errorf("%s: %s attempts and sessions, want %s", r.name, s, r.want)
 		}
 	}
-	tunnels := func(network uint32) []frame {
+	tunnels := func(network uint32) []timedFrame {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 		outer := []Layer{IP{Src: "203.0.113.1", Dst: "203.0.113.2"}, UDP{SrcPort: 1, DstPort: 4789}, VXLAN{Network: network}, Ethernet{}}
 		c.tags = [2][]Layer{outer, outer}
@@ -377,7 +378,7 @@ func TestVLANs(t *testing.T) {
 		return c.open().mail().close().frames
 	}
 	both := append(tunnels(1), tunnels(2)...)
-	slices.SortStableFunc(both, func(a, b frame) int { return int(a.at - b.at) })
+	slices.SortStableFunc(both, func(a, b timedFrame) int { return int(a.at - b.at) })
 	if got := analyse(Config{}, both); got.stats.Attempts != 1 {
 		t.Errorf("two tunnels: %d attempts, want 1", got.stats.Attempts)
 	}
@@ -449,7 +450,7 @@ func TestAbsurdTimes(t *testing.T) {
 	}
 	for first := int64(0); first < 14*hour; first += 37 * minute {
 		server := netip.MustParseAddr("10.0.0.25")
-		var frames []frame
+		var frames []timedFrame
 		for i := range int64(300) { // a mail server of ours, through the day
 			c := newConn("10.0.0.25", "192.0.2.25", uint16(42000+i), 25)
 			c.at = first + i*11*minute
@@ -500,7 +501,7 @@ func TestDirectSMTP(t *testing.T) {
 // A file without any address of ours is about somebody: every source is judged, at the
 // end.
 func TestNoHome(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 30 {
 		c := newConn("203.0.113.9", fmt.Sprintf("198.51.%d.1", i), uint16(40000+i), 25)
 		c.at += int64(i) * 100e6
@@ -524,15 +525,15 @@ func TestNoHome(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 1024}}, Output{})
 	w := feeder{w: e.Worker(), size: 100}
-	var frames []frame
+	var frames []timedFrame
 	for i := range 200 {
 		c := newConn(fmt.Sprintf("10.0.0.%d", i%20), fmt.Sprintf("198.51.%d.1", i%50), uint16(40000+i), 25)
 		frames = append(frames, c.open().mail().close().frames...)
 	}
-	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+	slices.SortStableFunc(frames, func(a, b timedFrame) int { return int(a.at - b.at) })
 	round := func(n int64) {
 		for _, f := range frames {
-			w.take(frame{f.at + n*minute, f.data})
+			w.take(timedFrame{f.at + n*minute, f.data})
 		}
 	}
 	for n := range int64(35) { // and findings are told again every half hour

@@ -130,14 +130,14 @@ func padded(text string, n int) string {
 // evasion is a way to hide.
 type evasion struct {
 	name string
-	make func(pace int64) []frame
+	make func(pace int64) []timedFrame
 	goal [2]verdict.Level // with M and S
 }
 
 // each makes the sessions of a way one by one.
-func each(session func(c *conn, d script)) func(pace int64) []frame {
-	return func(pace int64) []frame {
-		var lists [][]frame
+func each(session func(c *conn, d script)) func(pace int64) []timedFrame {
+	return func(pace int64) []timedFrame {
+		var lists [][]timedFrame
 		for i := range baseSessions {
 			c := baseConn(i, pace)
 			session(c, baseScript(i))
@@ -154,7 +154,7 @@ var (
 
 // inbound is a mail that a host outside brings to the bot; mac is where the frames from outside
 // come from.
-func inbound(i int, mac byte) []frame {
+func inbound(i int, mac byte) []timedFrame {
 	c := newConn(fmt.Sprintf("203.0.113.%d", 10+i), "10.0.0.5", uint16(30000+i), 25)
 	c.at -= int64(1+i) * second
 	c.open().mail().close()
@@ -255,7 +255,7 @@ var evasions = []evasion{
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
-	{"16 minutes between lines", func(pace int64) []frame {
+	{"16 minutes between lines", func(pace int64) []timedFrame {
 		return each(func(c *conn, d script) {
 			c.open().told("220 mx ESMTP\r\n")
 			d.play(c, func(line string) { c.wait(16 * minute).says(line + "\r\n") })
@@ -287,7 +287,7 @@ var evasions = []evasion{
 	}), likelyBoth},
 	{"one session for all", oneSession("EHLO pc1"), likelyBoth},
 	{"one session for all, a full name", oneSession("EHLO mail.example.org"), likelyBoth},
-	{"two mails come in, one name", func(pace int64) []frame {
+	{"two mails come in, one name", func(pace int64) []timedFrame {
 		return together(inbound(0, 8), inbound(1, 8), each(func(c *conn, d script) { d.helo = "EHLO pc33432"; wholeSession(c, d) })(pace))
 	}, likelyBoth},
 	{"25 forged good sessions, two forged mails come in", selfPraise(0), likelyBoth},
@@ -328,9 +328,9 @@ var evasions = []evasion{
 
 // selfPraise has two forged mails come in and 25 forged sessions that go well, from then on; the
 // frames of both sides are the bot's.
-func selfPraise(from int64) func(pace int64) []frame {
-	return func(pace int64) []frame {
-		lists := [][]frame{at(inbound(0, 1), from), at(inbound(1, 1), from)}
+func selfPraise(from int64) func(pace int64) []timedFrame {
+	return func(pace int64) []timedFrame {
+		lists := [][]timedFrame{at(inbound(0, 1), from), at(inbound(1, 1), from)}
 		for i := range 25 {
 			c := newConn("10.0.0.5", fmt.Sprintf("192.0.%d.25", i), uint16(50000+i), 25)
 			c.at += int64(i)*minute + from
@@ -345,8 +345,8 @@ func selfPraise(from int64) func(pace int64) []frame {
 }
 
 // oneSession has 40 mails in one session, of which 16 are refused.
-func oneSession(helo string) func(pace int64) []frame {
-	return func(pace int64) []frame {
+func oneSession(helo string) func(pace int64) []timedFrame {
+	return func(pace int64) []timedFrame {
 		c := baseConn(0, pace).open().told("220 mx ESMTP\r\n").says(helo + "\r\n").told("250 mx\r\n")
 		for i := range 40 {
 			d := baseScript(i)
@@ -358,7 +358,7 @@ func oneSession(helo string) func(pace int64) []frame {
 }
 
 // decoys has a decoy before each line.
-func decoys(sum bool, text func(line string) string) func(pace int64) []frame {
+func decoys(sum bool, text func(line string) string) func(pace int64) []timedFrame {
 	return each(func(c *conn, d script) {
 		c.open().told("220 mx ESMTP\r\n")
 		d.play(c, func(line string) {

@@ -12,7 +12,7 @@ import (
 // A file that is given at once tells of a host that takes mail in while it goes on, not only at its end: refusals that name a
 // blocklist, after others have brought the host mail, make no bot of it.
 func TestServesShowsInAShortCapture(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 20 {
 		c := newConn(fmt.Sprintf("198.51.%d.7", i), "10.0.0.5", uint16(20000+i), 25)
 		c.at += int64(i) * second

@@ -11,7 +11,7 @@ import (
 
 // flooded are SYNs in the name of n addresses below a prefix, each to so many servers. The frames
 // are made one by one, to be handed on at once.
-func flooded(prefix byte, n, each int, gap int64, give func(f frame)) {
+func flooded(prefix byte, n, each int, gap int64, give func(f timedFrame)) {
 	syn := Frame(Ethernet{Src: [6]byte{2, 9, 9, 9, 9, 9}}, IP{Src: "10.0.0.1", Dst: "198.51.0.25"}, TCP{SrcPort: 1024, DstPort: 25, Flags: SYN, Seq: 1})
 	at := epoch
 	for i := range n {
@@ -30,14 +30,14 @@ func flooded(prefix byte, n, each int, gap int64, give func(f frame)) {
 			sum = sum&0xffff + sum>>16
 			sum = ^(sum&0xffff + sum>>16) & 0xffff
 			d[24], d[25] = byte(sum>>8), byte(sum)
-			give(frame{at, d})
+			give(timedFrame{at, d})
 			at += gap
 		}
 	}
 }
 
 // limited analyses frames with few places for hosts.
-func limited(hosts int, frames []frame) (findings []detect.Finding, stats Stats) {
+func limited(hosts int, frames []timedFrame) (findings []detect.Finding, stats Stats) {
 	e := New(Config{Limits: Limits{Attempts: 1 << 16, Flows: 8192, Sources: 8192, Sessions: 1024, Hosts: hosts}},
 		Output{Finding: func(f *detect.Finding) { findings = append(findings, *f) }})
 	w := feeder{w: e.Worker(), size: 256}
@@ -52,8 +52,8 @@ func limited(hosts int, frames []frame) (findings []detect.Finding, stats Stats)
 // SYNs in the name of thousands of addresses of ours make a bounded number of findings, and a bot
 // among them is found.
 func TestFloodOfOurAddresses(t *testing.T) {
-	var frames []frame
-	flooded(10, 20_000, 4, 30*second/80_000, func(f frame) { frames = append(frames, f) })
+	var frames []timedFrame
+	flooded(10, 20_000, 4, 30*second/80_000, func(f timedFrame) { frames = append(frames, f) })
 	findings, stats := limited(256, together(frames, bot(30, refusing)))
 	events, level := 0, verdict.NoLevel
 	for _, f := range findings {
@@ -79,7 +79,7 @@ func TestFloodOfOurAddresses(t *testing.T) {
 
 // Hosts of which only some have a place do not take turns in having findings.
 func TestHostsWithoutAPlace(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	sessions := 0
 	for round := range 12 {
 		for i := range 400 {

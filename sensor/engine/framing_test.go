@@ -105,7 +105,7 @@ func (c *conn) prohibited() {
 	if strings.Contains(c.client, ":") {
 		from, icmp = "fd00::1", ICMP{V6: true, Type: 1, Code: 1}
 	}
-	c.frames = append(c.frames, frame{c.at, Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 7}}, IP{Src: from, Dst: c.client}, icmp, quoted)})
+	c.frames = append(c.frames, timedFrame{c.at, Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 7}}, IP{Src: from, Dst: c.client}, icmp, quoted)})
 	c.at += 1e6
 }
 
@@ -121,13 +121,13 @@ func (c *conn) fragment() {
 		first, second := ip, ip
 		first.Frag, second.Frag = 0x2000, 3
 		c.frames[i].data = append(append([]byte{}, head...), Frame(first, Bytes(body[:24]))...)
-		c.frames = slices.Insert(c.frames, i+1, frame{at, append(append([]byte{}, head...), Frame(second, Bytes(body[24:]))...)})
+		c.frames = slices.Insert(c.frames, i+1, timedFrame{at, append(append([]byte{}, head...), Frame(second, Bytes(body[24:]))...)})
 		return
 	}
 }
 
 // others are honest sessions of other hosts, seen from both sides.
-func others(n int) (frames []frame) {
+func others(n int) (frames []timedFrame) {
 	for i := range n {
 		c := newConn(fmt.Sprintf("10.0.1.%d", 1+i), "192.0.2.25", uint16(20000+i), 587)
 		c.at += int64(i) * second
@@ -137,7 +137,7 @@ func others(n int) (frames []frame) {
 }
 
 // forgery is 12 connections in the name of an innocent host, within 12 seconds.
-func forgery(client string, way func(c *conn)) (frames []frame) {
+func forgery(client string, way func(c *conn)) (frames []timedFrame) {
 	for i := range 12 {
 		c := newConn(client, fmt.Sprintf("198.51.%d.7", i), uint16(10000+i), 25)
 		if strings.Contains(client, ":") {

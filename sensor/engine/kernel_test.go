@@ -11,7 +11,7 @@ import (
 )
 
 // readPcap reads a classic little-endian capture file.
-func readPcap(t *testing.T, name string) (frames []frame) {
+func readPcap(t *testing.T, name string) (frames []timedFrame) {
 	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -20,7 +20,7 @@ func readPcap(t *testing.T, name string) (frames []frame) {
 	le := binary.LittleEndian
 	for b = b[24:]; len(b) >= 16; {
 		n := le.Uint32(b[8:])
-		frames = append(frames, frame{int64(le.Uint32(b))*second + int64(le.Uint32(b[4:]))*1000, b[16 : 16+n]})
+		frames = append(frames, timedFrame{int64(le.Uint32(b))*second + int64(le.Uint32(b[4:]))*1000, b[16 : 16+n]})
 		b = b[16+n:]
 	}
 	return frames
@@ -38,7 +38,7 @@ func TestKernelTruth(t *testing.T) {
 	if want != 35 {
 		t.Fatalf("the index names %d, not 34 and LLC", want)
 	}
-	for name, list := range map[string][]frame{"": frames, "every frame twice, ": doubled(frames)} {
+	for name, list := range map[string][]timedFrame{"": frames, "every frame twice, ": doubled(frames)} {
 		r := analyse(Config{}, list)
 		if r.stats.Attempts != uint64(want) {
 			t.Errorf("%s%d attempts, want %d", name, r.stats.Attempts, want)

@@ -9,17 +9,17 @@ import (
 
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
-	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
 // linearFamilies are traffic of any length, in which something may be looked for again and again.
 var linearFamilies = []struct {
 	name string
-	play func(n int) []frame
+	play func(n int) []timedFrame
 }{
-	{"SYNs with the same ports", func(n int) (frames []frame) {
+	{"SYNs with the same ports", func(n int) (frames []timedFrame) {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 		for range n {
 			c.seq[0] += 77777
@@ -27,7 +27,7 @@ var linearFamilies = []struct {
 		}
 		return c.frames
 	}},
-	{"sessions with the same ports", func(n int) (frames []frame) {
+	{"sessions with the same ports", func(n int) (frames []timedFrame) {
 		at := int64(0)
 		for range n / 6 {
 			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
@@ -38,7 +38,7 @@ var linearFamilies = []struct {
 		}
 		return frames
 	}},
-	{"answers to no SYN", func(n int) (frames []frame) {
+	{"answers to no SYN", func(n int) (frames []timedFrame) {
 		for i := range n {
 			c := newConn("10.0.0.5", fmt.Sprintf("192.0.%d.%d", i>>8&255, i&255), uint16(i), 25)
 			c.at += int64(i) * 1e6
@@ -46,7 +46,7 @@ var linearFamilies = []struct {
 		}
 		return frames
 	}},
-	{"a host that turns to ever more servers", func(n int) (frames []frame) {
+	{"a host that turns to ever more servers", func(n int) (frames []timedFrame) {
 		for i := range n / 3 {
 			c := newConn("10.0.0.5", fmt.Sprintf("198.%d.%d.%d", 18+i>>16, i>>8&255, i&255), uint16(i), 25)
 			c.at += int64(i) * 10e6
@@ -54,7 +54,7 @@ var linearFamilies = []struct {
 		}
 		return frames
 	}},
-	{"hosts with a session each", func(n int) (frames []frame) {
+	{"hosts with a session each", func(n int) (frames []timedFrame) {
 		for i := range n / 5 {
 			c := newConn(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), "192.0.2.25", 40000, 25)
 			c.at += int64(i) * 10e6
@@ -62,21 +62,21 @@ var linearFamilies = []struct {
 		}
 		return frames
 	}},
-	{"one session with ever more senders", func(n int) []frame {
+	{"one session with ever more senders", func(n int) []timedFrame {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n")
 		for i := range n / 4 {
 			c.says(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i)).told("250 ok\r\n").says("RSET\r\n").told("250 ok\r\n")
 		}
 		return c.frames
 	}},
-	{"one message to ever more recipients, to a server of ours", func(n int) []frame {
+	{"one message to ever more recipients, to a server of ours", func(n int) []timedFrame {
 		c := newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n").says("MAIL FROM:<a@b.example>\r\n").told("250 ok\r\n")
 		for i := range n / 2 {
 			c.says(fmt.Sprintf("RCPT TO:<u%d@d%d.example>\r\n", i, i)).told([]string{"250 ok\r\n", "550 no\r\n"}[i%2])
 		}
 		return c.frames
 	}},
-	{"segments behind a hole", func(n int) []frame {
+	{"segments behind a hole", func(n int) []timedFrame {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
 		c.seq[0] += 100
 		for range n {
@@ -84,14 +84,14 @@ var linearFamilies = []struct {
 		}
 		return c.frames
 	}},
-	{"refusals that name ever other lists", func(n int) []frame {
+	{"refusals that name ever other lists", func(n int) []timedFrame {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n")
 		for i := range n / 2 {
 			c.says("MAIL FROM:<a@b.example>\r\n").told(fmt.Sprintf("550 5.7.1 [10.1.%d.%d] is on zen%d.example.org\r\n", i>>8&255, i&255, i))
 		}
 		return c.frames
 	}},
-	{"a mail server of ours and times that jump", func(n int) (frames []frame) {
+	{"a mail server of ours and times that jump", func(n int) (frames []timedFrame) {
 		for i := range n / 12 {
 			c := newConn("10.0.0.25", "192.0.2.25", uint16(i), 25)
 			c.at += int64(i) * 14 * 24 * hour
@@ -99,7 +99,7 @@ var linearFamilies = []struct {
 		}
 		return frames
 	}},
-	{"lines of 1,400 bytes that do not end", func(n int) []frame {
+	{"lines of 1,400 bytes that do not end", func(n int) []timedFrame {
 		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
 		text := strings.Repeat("x", 1400)
 		for range n {
@@ -111,18 +111,18 @@ var linearFamilies = []struct {
 
 // Twice as many frames take twice as long.
 func TestLinearFrames(t *testing.T) {
-	took := func(frames []frame) time.Duration {
+	took := func(frames []timedFrame) time.Duration {
 		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}, AllSessions: true, Limits: Limits{Memory: 32 << 20}, Seed: []byte("linear")},
 			Output{Session: func(*detect.Session) uint64 { return 1 }, Finding: func(*detect.Finding) {}, Source: func(*detect.SourceRecord) {}, Server: func(*mailserver.Record) {}})
 		w := e.Worker()
-		var list []wire.Frame
+		var list []frame.Frame
 		for _, f := range frames {
-			list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
+			list = append(list, frame.Frame{Data: f.data, Time: f.at, Link: 1})
 		}
 		began := fuzztime.ProcessorTime()
 		for len(list) > 0 {
 			n := min(512, len(list))
-			w.Take([][]wire.Frame{list[:n]})
+			w.Take([][]frame.Frame{list[:n]})
 			w.EmitDue()
 			list = list[n:]
 		}

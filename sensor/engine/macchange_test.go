@@ -11,7 +11,7 @@ import (
 )
 
 // from gives the client's frames another link-layer address.
-func from(frames []frame, mac byte) []frame {
+func from(frames []timedFrame, mac byte) []timedFrame {
 	out := slices.Clone(frames)
 	for i := range out {
 		if d := out[i].data; d[11] == 1 { // from the client
@@ -32,7 +32,7 @@ func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 			"one for each":   func(i int) byte { return byte(i) },
 			"one, then many": func(i int) byte { return byte(max(0, i-10)) },
 		} {
-			var frames []frame
+			var frames []timedFrame
 			for i := range 30 {
 				c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
 				c.at += int64(i) * every
@@ -55,8 +55,8 @@ func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 // that follows within hours. After that the first session shows that the address is another
 // machine's, or hours of attempts that nobody answers.
 func TestEvidenceOutlivesSYNs(t *testing.T) {
-	syn := func() []frame { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames }
-	tries := func(n int, every int64) (frames []frame) {
+	syn := func() []timedFrame { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames }
+	tries := func(n int, every int64) (frames []timedFrame) {
 		for i := range n {
 			c := newConn("10.0.0.5", "192.0.2.25", uint16(41000+i), 25)
 			c.at += int64(i) * every
@@ -67,7 +67,7 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		moved  bool
 	}{
 		{"a SYN, 2 minutes later", at(syn(), 2*minute), false},
@@ -92,7 +92,7 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 // Who gets the address of a bot minutes after it is not accused for it, whether its sessions are
 // seen or its SYNs alone.
 func TestHeirIsNotAccused(t *testing.T) {
-	for name, frames := range map[string][]frame{
+	for name, frames := range map[string][]timedFrame{
 		"sessions": heirOf(func(c *conn) { c.open().mail().close() }),
 		"SYNs":     heirOf(func(c *conn) { c.syn() }),
 	} {
@@ -109,7 +109,7 @@ func TestHeirIsNotAccused(t *testing.T) {
 }
 
 // heirOf is eight hours of one connection each half hour to the same server.
-func heirOf(session func(c *conn)) (frames []frame) {
+func heirOf(session func(c *conn)) (frames []timedFrame) {
 	for i := range 16 {
 		c := newConn("10.0.0.5", "192.0.2.25", uint16(45000+i), 587)
 		c.at += int64(i) * 30 * minute

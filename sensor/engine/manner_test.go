@@ -12,8 +12,8 @@ import (
 )
 
 // oneWay leaves out the frames of one side.
-func oneWay(frames []frame, side byte) []frame {
-	return slices.DeleteFunc(slices.Clone(frames), func(f frame) bool { return f.data[11] == side+1 })
+func oneWay(frames []timedFrame, side byte) []timedFrame {
+	return slices.DeleteFunc(slices.Clone(frames), func(f timedFrame) bool { return f.data[11] == side+1 })
 }
 
 // verify is a dialogue that asks for a recipient and delivers nothing.
@@ -31,7 +31,7 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		want   bool
 	}{
 		{"mail", mails, false},
@@ -57,7 +57,7 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 
 // Who only asks whether addresses exist is told so, also if every third does not, and never as a bot.
 func TestVerifierIsRefused(t *testing.T) {
-	asks := func(name string) []frame {
+	asks := func(name string) []timedFrame {
 		return bot(60, func(c *conn) {
 			if c.cport%3 > 0 {
 				verify(c, "")
@@ -83,7 +83,7 @@ func TestVerifierIsRefused(t *testing.T) {
 func TestEgressFromSYNs(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		want   string
 	}{
 		{"sent once", bot(30, func(c *conn) { c.syn() }), "unknown"},
@@ -98,7 +98,7 @@ func TestEgressFromSYNs(t *testing.T) {
 
 // Sentences agree with each other: the number of attempts, how sure we are, and what to do.
 func TestSentencesAgree(t *testing.T) {
-	last := func(frames []frame) string {
+	last := func(frames []timedFrame) string {
 		r := analyse(Config{}, frames)
 		f := r.findings[len(r.findings)-1]
 		text := f.Level.String() + ": "
@@ -113,7 +113,7 @@ func TestSentencesAgree(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name        string
-		frames      []frame
+		frames      []timedFrame
 		says, never string
 	}{
 		{"dropped", bot(20, insisting), "none of its 20 attempts", ""},
@@ -181,7 +181,7 @@ func TestManyTTLs(t *testing.T) {
 func TestLateSYN(t *testing.T) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open()
 	f := c.frames
-	c.frames = []frame{f[1], f[2], f[0]}
+	c.frames = []timedFrame{f[1], f[2], f[0]}
 	c.mail().close()
 	again := f[2]
 	again.at = c.at - 10e6
@@ -232,7 +232,7 @@ func TestFindingTellsHopLimits(t *testing.T) {
 // Who hammers one provider in TLS, with a proper name, is suspect at the twentieth attempt within five minutes (BotFlex); one to whom
 // others bring mail is a server with a queue.
 func TestHammerer(t *testing.T) {
-	hammer := func(servers, n int, step int64) (frames []frame) {
+	hammer := func(servers, n int, step int64) (frames []timedFrame) {
 		for i := range n {
 			c := newConn("10.0.0.5", fmt.Sprintf("192.0.2.%d", 25+i%servers), uint16(20000+i), 25)
 			c.at += hour + int64(i)*step + int64(i*i%7)*second // a probe keeps step
@@ -242,7 +242,7 @@ func TestHammerer(t *testing.T) {
 		}
 		return frames
 	}
-	var comesIn []frame
+	var comesIn []timedFrame
 	for i := range 3 {
 		c := newConn(fmt.Sprintf("203.0.%d.9", 113+i), "10.0.0.5", uint16(30000+i), 25)
 		c.at += int64(i) * minute
@@ -251,7 +251,7 @@ func TestHammerer(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		want   string
 	}{
 		{"a burst", hammer(14, 30, 10*second), "suspect after 20"},

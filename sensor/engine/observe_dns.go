@@ -4,6 +4,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 )
 
@@ -13,7 +14,7 @@ const portDNS = 53
 // enqueueDNS puts a DNS message that says something about mail into the queue of its client's
 // shard. A query to a resolver of ours goes to that one's shard too: what it asks, it
 // asks for others.
-func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *wire.Frame) {
+func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	if w.Flags != 0 { // over TCP
 		w.Payload = dns.TCP(w.Payload)
 	}

@@ -32,7 +32,7 @@ func TestLinkToOwnHelp(t *testing.T) {
 
 // What a bot said before it was found is told, although its user's mail client was there first.
 func TestEvidenceBeforeTheFinding(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 6 {
 		c := newConn("10.0.0.5", "192.0.2.25", uint16(20000+i), 465)
 		c.at += int64(i) * 60 * second

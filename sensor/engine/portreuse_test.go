@@ -12,7 +12,7 @@ import (
 const room = 16 // flows of a shard, the fewest there can be
 
 // cramped analyses with the smallest table.
-func cramped(frames []frame) (s Stats, told []*detect.Session) {
+func cramped(frames []timedFrame) (s Stats, told []*detect.Session) {
 	e := New(Config{AllSessions: true, Limits: Limits{Flows: 1}}, Output{Session: func(s *detect.Session) uint64 { told = append(told, s); return 0 }})
 	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range frames {
@@ -40,7 +40,7 @@ func TestRivalInAFullTable(t *testing.T) {
 
 // A SYN with data begins a flow while there is room; a flood of them does not push out those who talk.
 func TestFastOpenFlood(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 3 {
 		frames = append(frames, newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25).open().told("220 mx\r\n").frames...)
 	}
@@ -110,7 +110,7 @@ func TestReplacedIsTold(t *testing.T) {
 // second: each is told once, and nobody else's place is given away with them.
 func TestOutliveInTheSameSecond(t *testing.T) {
 	const pairs = 200
-	var frames []frame
+	var frames []timedFrame
 	for i := range pairs {
 		first := newConn("10.0.0.5", "192.0.2.25", uint16(30000+i), 25)
 		first.at += int64(i) * 3 * second // each pair in a slot of the wheel by itself
@@ -122,8 +122,8 @@ func TestOutliveInTheSameSecond(t *testing.T) {
 		again.open().send(1, RST|ACK, "")
 		frames = append(append(frames, first.frames...), again.frames...)
 	}
-	slices.SortStableFunc(frames, func(a, b frame) int { return cmp.Compare(a.at, b.at) })
-	var burst [][]frame // who takes their places, all at once
+	slices.SortStableFunc(frames, func(a, b timedFrame) int { return cmp.Compare(a.at, b.at) })
+	var burst [][]timedFrame // who takes their places, all at once
 	for i := range 3 * pairs {
 		c := newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25)
 		c.at = frames[len(frames)-1].at + 60*second

@@ -9,7 +9,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
-	"spamsensor/sensor/wire"
+	"spamsensor/sensor/frame"
 )
 
 // absent is a frame whose bytes stand at address 16: to decode it is to follow a nil pointer.
@@ -22,14 +22,14 @@ func absent() []byte {
 }
 
 // deliveries are n dialogues of n hosts, frame by frame in turns.
-func deliveries(n int) (frames []frame) {
+func deliveries(n int) (frames []timedFrame) {
 	var list []*conn
 	for i := range n {
 		list = append(list, newConn(fmt.Sprintf("10.0.%d.%d", i/250, i%250+1), "192.0.2.25", uint16(40000+i%1000), 25).open().mail().close())
 	}
 	for j := range list[0].frames {
 		for i, c := range list {
-			frames = append(frames, frame{c.frames[j].at + int64(i), c.frames[j].data})
+			frames = append(frames, timedFrame{c.frames[j].at + int64(i), c.frames[j].data})
 		}
 	}
 	return frames
@@ -53,12 +53,12 @@ func newPanicRun(helpers int) *panicRun {
 	return r
 }
 
-func (r *panicRun) take(frames []frame) {
-	list := make([]wire.Frame, 0, len(frames))
+func (r *panicRun) take(frames []timedFrame) {
+	list := make([]frame.Frame, 0, len(frames))
 	for _, f := range frames {
-		list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
+		list = append(list, frame.Frame{Data: f.data, Time: f.at, Link: 1})
 	}
-	r.w.Take([][]wire.Frame{list})
+	r.w.Take([][]frame.Frame{list})
 	r.w.EmitDue()
 }
 
@@ -103,11 +103,11 @@ func TestPanics(t *testing.T) {
 		r := newPanicRun(helpers)
 		r.take(frames[:half])
 		n := r.hurt(20)
-		var second []frame
+		var second []timedFrame
 		bad := 0
 		for i, f := range frames[half:] {
 			if i%1000 == 500 {
-				second = append(second, frame{f.at, absent()})
+				second = append(second, timedFrame{f.at, absent()})
 				bad++
 			}
 			second = append(second, f)
@@ -144,11 +144,11 @@ func TestPanics(t *testing.T) {
 // One panic in a thousand packets, over several minutes, and every other flow is exact.
 func TestPanicsOften(t *testing.T) {
 	r := newPanicRun(1)
-	var frames []frame
+	var frames []timedFrame
 	for i, f := range deliveries(1000) {
 		f.at = epoch + int64(i)*20e6
 		if frames = append(frames, f); i%1000 == 999 {
-			frames = append(frames, frame{f.at, absent()})
+			frames = append(frames, timedFrame{f.at, absent()})
 		}
 	}
 	for i := 0; i < len(frames); i += 500 {
@@ -167,7 +167,7 @@ func TestTooManyPanics(t *testing.T) {
 		r := newPanicRun(1)
 		frames := deliveries(1)
 		for range n {
-			frames = append(frames, frame{epoch + 1e9, absent()})
+			frames = append(frames, timedFrame{epoch + 1e9, absent()})
 		}
 		r.take(frames)
 		if err := r.e.Fault(); (err != nil) != stop {

@@ -21,8 +21,8 @@ func visitor(i, round int) (*conn, script) {
 
 // machinesDo has n machines of a network, each with its own link-layer address, do something in
 // turn.
-func machinesDo(n, rounds int, do func(c *conn, d script)) []frame {
-	var lists [][]frame
+func machinesDo(n, rounds int, do func(c *conn, d script)) []timedFrame {
+	var lists [][]timedFrame
 	for round := range rounds {
 		for i := range n {
 			c, d := visitor(i, round)
@@ -46,7 +46,7 @@ func roams(f detect.Finding) bool {
 // A bot that takes another IP address and another link-layer address for each mail has one finding,
 // and those about its single addresses end, and stop, however long its sessions last.
 func TestSwarm(t *testing.T) {
-	var others []frame // a PC that reads its mail, so that rows are long enough for helpers
+	var others []timedFrame // a PC that reads its mail, so that rows are long enough for helpers
 	for i := range 900 {
 		c := newConn("10.0.9.9", "192.0.2.25", uint16(20000+i), 587)
 		c.at += int64(i-600) * 6 * second
@@ -137,7 +137,7 @@ func TestNoSwarm(t *testing.T) {
 	taken := func(d script) script { d.i = 0; return d } // it is not refused
 	for _, c := range []struct {
 		name   string
-		frames []frame
+		frames []timedFrame
 		bots   bool // each of them is one
 	}{
 		{"guests who submit a mail each with AUTH", machinesDo(40, 1, func(c *conn, d script) { c.sport = 587; auth(c, d) }), false},

@@ -332,7 +332,7 @@ func TestSince(t *testing.T) {
 
 // TestServersDeterministic: any number of helpers gives the same findings and records.
 func TestServersDeterministic(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 300 {
 		c := newConn(fmt.Sprintf("203.0.%d.9", i%100), ourServer, uint16(20000+i), 25)
 		c.at = epoch + int64(i)*7*second
@@ -348,7 +348,7 @@ func TestServersDeterministic(t *testing.T) {
 		o.at = c.at - 40e6 // side by side with the other
 		frames = append(frames, o.dialogue(message("bob@corp.example", fmt.Sprintf("c%d@d.example", i), "451 later", "")).frames...)
 	}
-	slices.SortStableFunc(frames, func(a, b frame) int { return int(a.at - b.at) })
+	slices.SortStableFunc(frames, func(a, b timedFrame) int { return int(a.at - b.at) })
 	var first string
 	for _, helpers := range []int{0, 2, 4} {
 		cfg := relayConfig()

@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
-	"spamsensor/sensor/wire"
 )
 
 // TestHours: a server's records are hourly and its findings are closed in time however large the portions are in which a file is read.
@@ -113,11 +113,11 @@ func TestQuietHoursAreBounded(t *testing.T) {
 		for i := range 40 {
 			d := newConn("10.0.0.25", "192.0.2.25", uint16(40000+i), 25)
 			d.at += int64(i) * c.gap
-			var list []wire.Frame
+			var list []frame.Frame
 			for _, f := range d.open().mail().close().frames {
-				list = append(list, wire.Frame{Data: f.data, Time: f.at, Link: 1})
+				list = append(list, frame.Frame{Data: f.data, Time: f.at, Link: 1})
 			}
-			w.Take([][]wire.Frame{list})
+			w.Take([][]frame.Frame{list})
 			w.EmitDue()
 		}
 		e.Finish("end_of_input")

@@ -30,7 +30,7 @@ func story(list []detect.Finding, addr string) string {
 }
 
 // at moves frames in time.
-func at(frames []frame, ns int64) []frame {
+func at(frames []timedFrame, ns int64) []timedFrame {
 	out := slices.Clone(frames)
 	for i := range out {
 		out[i].at += ns
@@ -39,16 +39,16 @@ func at(frames []frame, ns int64) []frame {
 }
 
 // together puts conversations in the order of time.
-func together(lists ...[]frame) []frame {
+func together(lists ...[]timedFrame) []timedFrame {
 	out := slices.Concat(lists...)
-	slices.SortStableFunc(out, func(a, b frame) int { return int(a.at - b.at) })
+	slices.SortStableFunc(out, func(a, b timedFrame) int { return int(a.at - b.at) })
 	return out
 }
 
 // bot is n attempts to as many networks, one a second. answer is what comes of each.
-func bot(n int, answer func(c *conn)) (frames []frame) { return botAt("10.0.0.5", n, answer) }
+func bot(n int, answer func(c *conn)) (frames []timedFrame) { return botAt("10.0.0.5", n, answer) }
 
-func botAt(client string, n int, answer func(c *conn)) (frames []frame) {
+func botAt(client string, n int, answer func(c *conn)) (frames []timedFrame) {
 	for i := range n {
 		c := newConn(client, fmt.Sprintf("198.%d.%d.7", 18+i/250, i%250), uint16(10000+i), 25)
 		c.at += int64(i) * second
@@ -76,7 +76,7 @@ func insisting(c *conn) {
 
 func TestVerdictsLive(t *testing.T) {
 	quiet := newConn("10.0.0.9", "192.0.2.25", 40000, 587)
-	var ticks []frame // somebody else, once an hour, so that time goes by
+	var ticks []timedFrame // somebody else, once an hour, so that time goes by
 	for i := range 40 * 24 {
 		c := *quiet
 		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
@@ -86,7 +86,7 @@ func TestVerdictsLive(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		cfg    Config
-		frames []frame
+		frames []timedFrame
 		want   string
 	}{
 		{"a bot", Config{}, spam, "opened blocklisted suspect, opened direct_smtp suspect, closed direct_smtp suspect (superseded), closed blocklisted suspect (superseded), opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
@@ -206,7 +206,7 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 
 // Behind two routers that take turns a slow bot's frames come with either's link-layer address: it is one machine all the same.
 func TestRoutersTakeTurns(t *testing.T) {
-	var frames []frame
+	var frames []timedFrame
 	for i := range 30 {
 		c := newConn("10.0.0.5", fmt.Sprintf("198.51.%d.25", i), uint16(40000+i), 25)
 		c.at += int64(i) * 2 * minute
@@ -249,7 +249,7 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 // A bot that takes a new IPv6 address for every third attempt is judged as one machine, and another machine of the network is
 // not. What a router passed on has the router's address, and says nothing.
 func TestRotatingAddresses(t *testing.T) {
-	rotating := func(mac byte, ttl uint8) (frames []frame) {
+	rotating := func(mac byte, ttl uint8) (frames []timedFrame) {
 		for i := range 30 {
 			c := newConn(fmt.Sprintf("fd00::%x:%d", mac, 1+i/3), fmt.Sprintf("2001:db8:%x::7", 1000+i), uint16(10000+i), 25)
 			c.at, c.seq[0] = epoch+int64(i)*20*second, uint32(i)*7919
@@ -304,7 +304,7 @@ func TestServersAlone(t *testing.T) {
 		"535 5.7.8 Authentication failed\r\n":                                     false,
 		"500 5.5.1 What?\r\n":                                                     false,
 	} {
-		var frames []frame
+		var frames []timedFrame
 		for _, f := range bot(12, func(c *conn) {
 			c.open().told("220 mx ESMTP\r\n").says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").
 				says("RCPT TO:<b@example.net>\r\n").told(text).says("QUIT\r\n").told("221 bye\r\n").close()
@@ -344,15 +344,15 @@ func TestUnused(t *testing.T) {
 
 // What a host asks the DNS before it connects becomes evidence, unless it is a resolver that asks for others.
 func TestLookups(t *testing.T) {
-	query := func(src, dst string, i int, name string, typ byte) frame {
+	query := func(src, dst string, i int, name string, typ byte) timedFrame {
 		msg := []byte{name[0], byte(i), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
 		for _, label := range strings.Split(name, ".") {
 			msg = append(append(msg, byte(len(label))), label...)
 		}
 		msg = append(msg, 0, 0, typ, 0, 1)
-		return frame{epoch + int64(i)*second, Frame(Ethernet{}, IP{Src: src, Dst: dst}, UDP{SrcPort: uint16(5000 + i), DstPort: 53}, Bytes(msg))}
+		return timedFrame{epoch + int64(i)*second, Frame(Ethernet{}, IP{Src: src, Dst: dst}, UDP{SrcPort: uint16(5000 + i), DstPort: 53}, Bytes(msg))}
 	}
-	var asks []frame
+	var asks []timedFrame
 	for i := range 6 {
 		asks = append(asks, query("10.0.0.5", "192.0.2.53", i, fmt.Sprintf("domain%d.example.com", i), 15), query("10.0.0.5", "192.0.2.53", i, fmt.Sprintf("firm%d.com", i), 15))
 	}
@@ -380,7 +380,7 @@ func TestLookups(t *testing.T) {
 
 // The link-layer address of a router is not told as that of the machine that is to be found.
 func TestAdviceNamesNoRouter(t *testing.T) {
-	for routed, frames := range map[bool][]frame{false: bot(30, refusing), true: bot(30, refusing)} {
+	for routed, frames := range map[bool][]timedFrame{false: bot(30, refusing), true: bot(30, refusing)} {
 		for _, f := range frames {
 			if d := f.data; routed && d[11] == 1 { // from the client
 				d[22]--

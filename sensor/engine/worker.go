@@ -3,6 +3,7 @@ package engine
 import (
 	"sync/atomic"
 
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 )
 
@@ -12,7 +13,7 @@ type Worker struct {
 	ordered   orderedDecode
 	batchPool []decodeBatch // those of used, and behind them others that keep their memory
 	batches   []decodeBatch
-	round     [][]wire.Frame // scratch of Take
+	round     [][]frame.Frame // scratch of Take
 	ticks     []tick
 	frames    uint64 // so far
 	seq       uint64 // packets that were ours
@@ -49,14 +50,14 @@ func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
 // Prefilter returns what says of a frame, by its ports, that it is none of ours; the class is that
 // of Worker.Skip. It may be called by several goroutines.
-func Prefilter(ports []uint16) func(link uint16, data []byte, wire int) (class uint8, skip bool) {
+func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
 	}
 	d := new(wire.Decoder)
 	d.SetPorts(ports)
-	return func(link uint16, data []byte, length int) (uint8, bool) {
-		o, skip := d.Skip(wire.LinkType(link), data, max(length, len(data)))
+	return func(link frame.LinkType, data []byte, length int) (uint8, bool) {
+		o, skip := d.Skip(link, data, max(length, len(data)))
 		return uint8(o), skip
 	}
 }
@@ -79,7 +80,7 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 }
 
 // Take takes in frames and gives out what they cause. The parts follow one another.
-func (w *Worker) Take(parts [][]wire.Frame) {
+func (w *Worker) Take(parts [][]frame.Frame) {
 	w.round = w.round[:0]
 	total, most := 0, w.roundSize()
 	for _, part := range parts {
@@ -109,7 +110,7 @@ const maxRound = 16384
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
 // takeRound takes in a row of frames, total in all.
-func (w *Worker) takeRound(parts [][]wire.Frame, total int) {
+func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
 	w.frames += uint64(total)
 	shared := w.e.pool != nil && total >= shareFrom
 	if shared {
@@ -145,7 +146,7 @@ func (w *Worker) needsOrder() bool {
 const shareFrom = 1024
 
 // split makes pieces of about the same size, two for each helper.
-func (w *Worker) split(parts [][]wire.Frame, total int) {
+func (w *Worker) split(parts [][]frame.Frame, total int) {
 	n := 2 * w.e.cfg.Helpers
 	size := (total + n - 1) / n
 	w.resetBatches(n)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"spamsensor/bench/fuzztime"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -85,7 +86,7 @@ func TestFragmentsInAnyOrder(t *testing.T) {
 				var p wire.Packet
 				whole := 0
 				for _, f := range pieces(ip, segment, parts...) {
-					switch o := j.Decode(wire.Ethernet, f, 0, &p); o {
+					switch o := j.Decode(frame.Ethernet, f, 0, &p); o {
 					case wire.Mail:
 						whole++
 						if string(p.Payload) != text || p.Seq != 7 || p.SrcPort != 40000 || p.Checksum != wire.Right || int(p.Len) != len(text) {
@@ -126,7 +127,7 @@ func TestFragmentOutcomes(t *testing.T) {
 		j := newJoiner()
 		var p wire.Packet
 		for i, f := range pieces(ip4, segment, c.parts...) {
-			if o := j.Decode(wire.Ethernet, f, 0, &p); o != c.want[i] {
+			if o := j.Decode(frame.Ethernet, f, 0, &p); o != c.want[i] {
 				t.Errorf("%s: fragment %d is %s, want %s", c.name, i, o, c.want[i])
 			}
 		}
@@ -137,7 +138,7 @@ func TestFragmentOutcomes(t *testing.T) {
 	apart := 0
 	for at := 3200; at >= 16; at -= 16 {
 		apart++
-		last = j.Decode(wire.Ethernet, pieces(ip4, make([]byte, 3300), part{at, at + 8, true})[0], 0, &p)
+		last = j.Decode(frame.Ethernet, pieces(ip4, make([]byte, 3300), part{at, at + 8, true})[0], 0, &p)
 		if last.Refused() {
 			break
 		}
@@ -149,8 +150,8 @@ func TestFragmentOutcomes(t *testing.T) {
 	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail, 0xffff - 19: wire.BadFragment} {
 		long := append(segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: ACK}, ""), make([]byte, 0xffff)...)
 		frames := pieces(ip4, long, part{0, 32768, true}, part{32768, length, false})
-		j.Decode(wire.Ethernet, frames[0], 0, &p)
-		if o := j.Decode(wire.Ethernet, frames[1], 0, &p); o != want {
+		j.Decode(frame.Ethernet, frames[0], 0, &p)
+		if o := j.Decode(frame.Ethernet, frames[1], 0, &p); o != want {
 			t.Errorf("%d bytes in fragments: %s, want %s", length, o, want)
 		}
 	}
@@ -183,7 +184,7 @@ func TestManyFragments(t *testing.T) {
 			var o wire.Outcome
 			frames := pieces(ip, segment, order...)
 			for _, f := range frames {
-				if o = j.Decode(wire.Ethernet, f, 0, &p); o.Refused() {
+				if o = j.Decode(frame.Ethernet, f, 0, &p); o.Refused() {
 					t.Fatalf("%s, order %d: %s", ip.Src, i, o)
 				}
 			}
@@ -193,7 +194,7 @@ func TestManyFragments(t *testing.T) {
 			from := min(order[100].from, len(segment)-64) &^ 15
 			overlap := pieces(ip, segment, part{from, from + 24, true})[0]
 			for n, f := range append(slices.Clone(frames[:len(frames)-1]), overlap, frames[len(frames)-1]) {
-				if o = j.Decode(wire.Ethernet, f, 0, &p); n == len(frames)-1 && o != wire.FragmentOverlap || o == wire.Mail {
+				if o = j.Decode(frame.Ethernet, f, 0, &p); n == len(frames)-1 && o != wire.FragmentOverlap || o == wire.Mail {
 					t.Errorf("%s, order %d: fragment %d is %s", ip.Src, i, n, o)
 				}
 			}
@@ -223,7 +224,7 @@ func TestScatteredFlood(t *testing.T) {
 		ip.ID = uint16(i)
 		j.frags.Now = int64(i) * 1000
 		for _, f := range pieces(ip, segment, parts...) {
-			if o := j.Decode(wire.Ethernet, f, 0, &p); o != wire.TCPFragment {
+			if o := j.Decode(frame.Ethernet, f, 0, &p); o != wire.TCPFragment {
 				t.Fatalf("datagram %d: %s", i, o)
 			}
 		}
@@ -242,7 +243,7 @@ func TestScatteredFlood(t *testing.T) {
 		ip.ID = c.id
 		var o wire.Outcome
 		for _, f := range pieces(ip, segment, rest...) {
-			o = j.Decode(wire.Ethernet, f, 0, &p)
+			o = j.Decode(frame.Ethernet, f, 0, &p)
 		}
 		if o != c.want {
 			t.Errorf("datagram %d: %s, want %s", c.id, o, c.want)
@@ -255,7 +256,7 @@ func TestQuotedFragmentIsNotJoined(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
 	quote := pieces(ip4, segmentOf(ip4, syn, "12345678"), part{0, 24, true})[0][14:]
-	if o := j.Decode(wire.Ethernet, Frame(eth, IP{Src: "10.0.0.254", Dst: "10.0.0.1"}, ICMP{Type: 3, Code: 4}, Bytes(quote)), 0, &p); o != wire.OtherICMP || j.frags.Waiting != 0 {
+	if o := j.Decode(frame.Ethernet, Frame(eth, IP{Src: "10.0.0.254", Dst: "10.0.0.1"}, ICMP{Type: 3, Code: 4}, Bytes(quote)), 0, &p); o != wire.OtherICMP || j.frags.Waiting != 0 {
 		t.Errorf("%s, %d waiting", o, j.frags.Waiting)
 	}
 }
@@ -272,7 +273,7 @@ func TestFragmentsCut(t *testing.T) {
 		var o wire.Outcome
 		for _, f := range frames {
 			n := min(len(f), c.snaplen)
-			o = j.Decode(wire.Ethernet, f[:n:n], len(f), &p)
+			o = j.Decode(frame.Ethernet, f[:n:n], len(f), &p)
 		}
 		if o != wire.Mail || int(p.Len) != len(text) || len(p.Payload) != c.want || string(p.Payload) != text[:c.want] {
 			t.Errorf("snapshot length %d: %s, %d of %d bytes, want %d", c.snaplen, o, len(p.Payload), p.Len, c.want)
@@ -293,22 +294,22 @@ func TestFragmentTimes(t *testing.T) {
 		j := newJoiner()
 		var p wire.Packet
 		j.frags.Now = c.then * second
-		j.Decode(wire.Ethernet, f[0], 0, &p)
+		j.Decode(frame.Ethernet, f[0], 0, &p)
 		j.frags.Now = c.now * second
-		if o := j.Decode(wire.Ethernet, f[1], 0, &p); (o == wire.Mail) != c.joined || (j.frags.Expired == 1) == c.joined {
+		if o := j.Decode(frame.Ethernet, f[1], 0, &p); (o == wire.Mail) != c.joined || (j.frags.Expired == 1) == c.joined {
 			t.Errorf("at %d and %d: %s, %d expired", c.then, c.now, o, j.frags.Expired)
 		}
 	}
 	j := newJoiner()
 	var p wire.Packet
 	j.frags.Now = 100 * second
-	j.Decode(wire.Ethernet, f[0], 0, &p)
+	j.Decode(frame.Ethernet, f[0], 0, &p)
 	j.frags.Now = 1e18
 	other := ip4
 	other.ID = 9
-	j.Decode(wire.Ethernet, pieces(other, segment, part{0, 24, true})[0], 0, &p)
+	j.Decode(frame.Ethernet, pieces(other, segment, part{0, 24, true})[0], 0, &p)
 	j.frags.Now = 101 * second
-	if o := j.Decode(wire.Ethernet, f[1], 0, &p); o != wire.Mail {
+	if o := j.Decode(frame.Ethernet, f[1], 0, &p); o != wire.Mail {
 		t.Errorf("after a frame with a wild time: %s", o)
 	}
 	j.frags.Expire(102 * second)
@@ -352,10 +353,10 @@ func TestFragmentFlood(t *testing.T) {
 		check = check&0xffff + check>>16
 		binary.BigEndian.PutUint16(first[24:], ^uint16(check+check>>16))
 		j.frags.Now = int64(i) * 1000
-		j.Decode(wire.Ethernet, first, 0, &p)
+		j.Decode(frame.Ethernet, first, 0, &p)
 		if i%1000 == 0 {
-			j.Decode(wire.Ethernet, whole[0], 0, &p)
-			if j.Decode(wire.Ethernet, whole[1], 0, &p) == wire.Mail {
+			j.Decode(frame.Ethernet, whole[0], 0, &p)
+			if j.Decode(frame.Ethernet, whole[1], 0, &p) == wire.Mail {
 				joined++
 			}
 		}
@@ -391,7 +392,7 @@ func FuzzFragments(f *testing.F) {
 				if from > to {
 					continue
 				}
-				o := j.Decode(wire.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
+				o := j.Decode(frame.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
 				if o >= wire.Outcomes || j.frags.Waiting > 1 {
 					t.Fatalf("%s, %d waiting", o, j.frags.Waiting)
 				}

@@ -1,62 +1,24 @@
 package wire
 
-import "fmt"
-
-// LinkType is the kind of link a frame was captured on, numbered as in capture
-// files (https://www.tcpdump.org/linktypes.html).
-type LinkType uint16
-
-// The link types that Decode knows.
-const (
-	Null     LinkType = 0   // BSD loopback, family in the byte order of the capturing host
-	Ethernet LinkType = 1   //
-	PPP      LinkType = 9   // PPP, with or without HDLC address and control
-	RawBSD   LinkType = 12  // IP without link header, as some BSDs number it
-	RawOpen  LinkType = 14  // the same on OpenBSD
-	PPPHDLC  LinkType = 50  // PPP in HDLC-like framing (RFC 1662)
-	PPPEther LinkType = 51  // PPPoE without Ethernet
-	Raw      LinkType = 101 // IP without link header
-	CiscoHD  LinkType = 104 // Cisco HDLC
-	WLAN     LinkType = 105 // IEEE 802.11
-	Loop     LinkType = 108 // OpenBSD loopback, family in network byte order
-	SLL      LinkType = 113 // Linux cooked capture
-	PFLog    LinkType = 117 // OpenBSD's packet filter log
-	Radiotap LinkType = 127 // IEEE 802.11 behind what the radio says
-	PPI      LinkType = 192 // another link type behind what the receiver says
-	RawIPv4  LinkType = 228
-	RawIPv6  LinkType = 229
-	NFLog    LinkType = 239 // Linux netfilter log
-	SLL2     LinkType = 276 // Linux cooked capture version 2
-)
+import "spamsensor/sensor/frame"
 
 // Known reports whether Decode can read frames of this link type.
-func (l LinkType) Known() bool {
+func Known(l frame.LinkType) bool {
 	switch l {
-	case Null, Ethernet, PPP, RawBSD, RawOpen, PPPHDLC, PPPEther, Raw, CiscoHD, WLAN, Loop, SLL, PFLog, Radiotap, PPI, RawIPv4, RawIPv6, NFLog, SLL2:
+	case frame.Null, frame.Ethernet, frame.PPP, frame.RawBSD, frame.RawOpen, frame.PPPHDLC, frame.PPPEther,
+		frame.Raw, frame.CiscoHD, frame.WLAN, frame.Loop, frame.SLL, frame.PFLog, frame.Radiotap, frame.PPI,
+		frame.RawIPv4, frame.RawIPv6, frame.NFLog, frame.SLL2:
 		return true
 	}
 	return false
 }
 
-// String names the link type for messages.
-func (l LinkType) String() string {
-	names := map[LinkType]string{Null: "NULL", Ethernet: "Ethernet", PPP: "PPP", RawBSD: "raw IP", RawOpen: "raw IP",
-		PPPHDLC: "PPP over HDLC", Raw: "raw IP", CiscoHD: "Cisco HDLC", Loop: "LOOP", SLL: "Linux cooked",
-		RawIPv4: "raw IPv4", RawIPv6: "raw IPv6", SLL2: "Linux cooked v2",
-		PPPEther: "PPPoE", WLAN: "802.11", PFLog: "PFLOG", Radiotap: "802.11 radiotap", PPI: "PPI", NFLog: "NFLOG", 119: "802.11 Prism", 147: "user-defined (USER0)", 195: "802.15.4",
-		220: "USB", 189: "USB", 187: "Bluetooth", 201: "Bluetooth"}
-	if n, ok := names[l]; ok {
-		return n
-	}
-	return fmt.Sprintf("type %d", uint16(l))
-}
-
 // link strips the link header. cut is how many bytes of the frame the capture left out.
-func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
+func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcome {
 	switch link {
-	case Ethernet:
+	case frame.Ethernet:
 		return d.walk(layerEthernet, b, cut, p)
-	case SLL:
+	case frame.SLL:
 		// packet type 2, ARPHRD type 2, address length 2, address 8, protocol 2
 		if len(b) < 16 {
 			return short(cut, ShortLink)
@@ -66,7 +28,7 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 		}
 		d.group = isGroup(be.Uint16(b))
 		return d.walk(sllProto(be.Uint16(b[14:])), b[16:], cut, p)
-	case SLL2:
+	case frame.SLL2:
 		// protocol 2, reserved 2, interface 4, ARPHRD type 2, packet type 1, address length 1, address 8
 		if len(b) < 20 {
 			return short(cut, ShortLink)
@@ -76,9 +38,9 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 		}
 		d.group = isGroup(uint16(b[10]))
 		return d.walk(sllProto(be.Uint16(b)), b[20:], cut, p)
-	case Raw, RawBSD, RawOpen, RawIPv4, RawIPv6:
+	case frame.Raw, frame.RawBSD, frame.RawOpen, frame.RawIPv4, frame.RawIPv6:
 		return d.walk(layerIP, b, cut, p)
-	case Null, Loop:
+	case frame.Null, frame.Loop:
 		if len(b) < 4 {
 			return short(cut, ShortLink)
 		}
@@ -90,39 +52,39 @@ func (d *Decoder) link(link LinkType, b []byte, cut int, p *Packet) Outcome {
 			return d.walk(layerIP, b[4:], cut, p)
 		}
 		return OtherEther
-	case CiscoHD:
+	case frame.CiscoHD:
 		// address 1, control 1, ethertype 2
 		if len(b) < 4 {
 			return short(cut, ShortLink)
 		}
 		return d.walk(uint32(be.Uint16(b[2:])), b[4:], cut, p)
-	case PPP, PPPHDLC:
+	case frame.PPP, frame.PPPHDLC:
 		return d.walk(layerPPP, b, cut, p)
-	case PPPEther:
+	case frame.PPPEther:
 		return d.walk(etherPPPoE, b, cut, p)
-	case WLAN:
+	case frame.WLAN:
 		return d.walk(layerWLAN, b, cut, p)
-	case Radiotap:
+	case frame.Radiotap:
 		// version 1, padding 1, length 2 (little-endian), as many bytes in all (https://www.radiotap.org)
 		if len(b) < 4 || len(b) < int(le.Uint16(b[2:])) {
 			return short(cut, ShortLink)
 		}
 		return d.walk(layerWLAN, b[le.Uint16(b[2:]):], cut, p)
-	case PPI:
+	case frame.PPI:
 		// version 1, flags 1, length 2 (little-endian), link type 4 (little-endian)
 		if len(b) < 8 || len(b) < int(le.Uint16(b[2:])) {
 			return short(cut, ShortLink)
 		}
-		if inner := le.Uint32(b[4:]); inner != uint32(PPI) && inner <= 0xffff {
-			return d.link(LinkType(inner), b[le.Uint16(b[2:]):], cut, p)
+		if inner := le.Uint32(b[4:]); inner != uint32(frame.PPI) && inner <= 0xffff {
+			return d.link(frame.LinkType(inner), b[le.Uint16(b[2:]):], cut, p)
 		}
-	case PFLog:
+	case frame.PFLog:
 		// length 1, family 1, action 1, ...; padded to words
 		if len(b) < 1 || len(b) < (int(b[0])+3)&^3 {
 			return short(cut, ShortLink)
 		}
 		return d.walk(layerIP, b[(int(b[0])+3)&^3:], cut, p)
-	case NFLog:
+	case frame.NFLog:
 		return d.nflog(b, cut, p)
 	}
 	return UnknownLink

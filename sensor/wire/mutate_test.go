@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -18,7 +19,7 @@ func TestMutatedFrames(t *testing.T) {
 		frames, seed = 100_000_000, uint64(time.Now().UnixNano())
 	}
 	type sample struct {
-		link wire.LinkType
+		link frame.LinkType
 		data []byte
 	}
 	var samples []sample
@@ -27,11 +28,11 @@ func TestMutatedFrames(t *testing.T) {
 	}
 	for _, v := range wiretest.Variants() {
 		for _, f := range v.Frames {
-			samples = append(samples, sample{wire.Ethernet, f})
+			samples = append(samples, sample{frame.Ethernet, f})
 		}
 	}
-	links := []wire.LinkType{wire.Null, wire.Ethernet, wire.PPP, wire.Raw, wire.PPPHDLC, wire.CiscoHD, wire.Loop, wire.SLL, wire.SLL2,
-		wire.PPPEther, wire.WLAN, wire.PFLog, wire.Radiotap, wire.PPI, wire.NFLog}
+	links := []frame.LinkType{frame.Null, frame.Ethernet, frame.PPP, frame.Raw, frame.PPPHDLC, frame.CiscoHD, frame.Loop, frame.SLL, frame.SLL2,
+		frame.PPPEther, frame.WLAN, frame.PFLog, frame.Radiotap, frame.PPI, frame.NFLog}
 	rng := rand.New(rand.NewPCG(seed, 4))
 	d, joins := decoder(), newJoiner()
 	var p wire.Packet

@@ -5,12 +5,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
 // sameWays checks that the shortcuts of Decode come to what the slow way comes to.
-func sameWays(t *testing.T, d *wire.Decoder, link wire.LinkType, frame []byte, length int) wire.Outcome {
+func sameWays(t *testing.T, d *wire.Decoder, link frame.LinkType, frame []byte, length int) wire.Outcome {
 	t.Helper()
 	var fast, slow wire.Packet
 	of, os := d.Decode(link, frame, length, &fast), d.Slow(link, frame, length, &slow)
@@ -66,7 +67,7 @@ func TestShortcutsAgree(t *testing.T) {
 		Frame(eth, VLAN{ID: 7}, VLAN{ID: 7}, ip6, UDP{SrcPort: 443, DstPort: 40000}, Text("hello")),
 	}
 	for _, c := range decodes {
-		if c.link == wire.Ethernet {
+		if c.link == frame.Ethernet {
 			seeds = append(seeds, c.frame)
 		}
 	}
@@ -78,18 +79,18 @@ func TestShortcutsAgree(t *testing.T) {
 		rounds = 50
 	}
 	for _, seed := range seeds {
-		seen[sameWays(t, d, wire.Ethernet, seed, 0)]++
+		seen[sameWays(t, d, frame.Ethernet, seed, 0)]++
 		for range rounds {
-			frame := bytes.Clone(seed)
+			data := bytes.Clone(seed)
 			for range rng.IntN(3) {
-				if len(frame) > 0 {
-					frame[rng.IntN(len(frame))] = byte(rng.Uint32())
+				if len(data) > 0 {
+					data[rng.IntN(len(data))] = byte(rng.Uint32())
 				}
 			}
 			if rng.IntN(3) == 0 {
-				frame = frame[:rng.IntN(len(frame)+1)]
+				data = data[:rng.IntN(len(data)+1)]
 			}
-			seen[sameWays(t, d, wire.Ethernet, frame, len(frame)+rng.IntN(3)*rng.IntN(40))]++
+			seen[sameWays(t, d, frame.Ethernet, data, len(data)+rng.IntN(3)*rng.IntN(40))]++
 		}
 	}
 	for _, o := range []wire.Outcome{wire.Mail, wire.OtherTCP, wire.OtherSYN, wire.OtherUDP, wire.DNSMessage, wire.BadIPLength, wire.ShortTCP, wire.BadTCPFlags, wire.BadTCPOffset, wire.Truncated, wire.BadAddress} {

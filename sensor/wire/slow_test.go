@@ -8,6 +8,7 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"spamsensor/bench/fuzztime"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -56,24 +57,25 @@ func FuzzDecode(f *testing.F) {
 		f.Add(uint16(c.link), c.frame, uint16(0))
 	}
 	for _, v := range wiretest.Variants() {
-		f.Add(uint16(wire.Ethernet), v.Frames[len(v.Frames)-1], uint16(0))
+		f.Add(uint16(frame.Ethernet), v.Frames[len(v.Frames)-1], uint16(0))
 	}
 	ref := newSlow()
 	d, joins := decoder(), newJoiner()
-	f.Fuzz(func(t *testing.T, link uint16, frame []byte, cut uint16) {
+	f.Fuzz(func(t *testing.T, number uint16, data []byte, cut uint16) {
+		link := frame.LinkType(number)
 		fuzztime.Check(t, func() int {
 			var p wire.Packet
-			joins.Decode(wire.LinkType(link), frame, len(frame)+int(cut), &p)
-			sameWays(t, d, wire.LinkType(link), frame, len(frame)+int(cut))
-			o := d.Decode(wire.LinkType(link), frame, 0, &p)
+			joins.Decode(link, data, len(data)+int(cut), &p)
+			sameWays(t, d, link, data, len(data)+int(cut))
+			o := d.Decode(link, data, 0, &p)
 			if o >= wire.Outcomes {
 				t.Fatalf("outcome %d", o)
 			}
 			if o == wire.Mail && (int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort)) {
 				t.Fatalf("%+v", p)
 			}
-			if wire.LinkType(link) != wire.Ethernet || !ref.tcpOf(frame) {
-				return len(frame)
+			if link != frame.Ethernet || !ref.tcpOf(data) {
+				return len(data)
 			}
 			mine := d.IsMailPort(uint16(ref.tcp.SrcPort)) || d.IsMailPort(uint16(ref.tcp.DstPort))
 			switch {
@@ -91,7 +93,7 @@ func FuzzDecode(f *testing.F) {
 			default:
 				t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
 			}
-			return len(frame)
+			return len(data)
 		})
 	})
 }

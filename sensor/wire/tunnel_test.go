@@ -3,6 +3,7 @@ package wire_test
 import (
 	"testing"
 
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -26,12 +27,12 @@ func TestTunnelsHaveNoSender(t *testing.T) {
 		var d wire.Decoder
 		d.SetPorts([]uint16{25})
 		var p wire.Packet
-		frame := Frame(append([]Layer{Ethernet{Src: [6]byte{2, 5: 1}}}, c.layers...)...)
+		data := Frame(append([]Layer{Ethernet{Src: [6]byte{2, 5: 1}}}, c.layers...)...)
 		want := [6]byte{}
 		if c.want != 0 {
 			want = [6]byte{2, 5: c.want}
 		}
-		if o := d.Decode(wire.Ethernet, frame, len(frame), &p); o != wire.Mail || p.MAC != want {
+		if o := d.Decode(frame.Ethernet, data, len(data), &p); o != wire.Mail || p.MAC != want {
 			t.Errorf("%s: %s from %x, want %x", c.name, o, p.MAC, want)
 		}
 	}

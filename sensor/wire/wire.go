@@ -23,7 +23,11 @@
 // connection, decrypt anything.
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"spamsensor/sensor/frame"
+)
 
 // Addr is an IP address in 16 bytes; an IPv4 address stands in its mapped form
 // ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). A real IPv6 packet can carry such an
@@ -64,16 +68,6 @@ const (
 
 // Has reports whether every bit of f is set.
 func (f Flags) Has(bits Flags) bool { return f&bits == bits }
-
-// Frame is one captured frame; it is the same type as capture.Frame. Data is borrowed, Time is in
-// nanoseconds since 1970, Len is the length on the wire (0 means len(Data)), From is the index of the
-// input.
-type Frame = struct {
-	Data       []byte
-	Time       int64
-	Len        int
-	Link, From uint16
-}
 
 // Packet is what Decode found in a frame. Payload borrows the frame's bytes.
 type Packet struct {
@@ -155,12 +149,12 @@ var be, le = binary.BigEndian, binary.LittleEndian
 // Decode looks at one frame of the given link type. data is its captured part, wire
 // its length on the wire (0 means len(data)). Where the outcome is Wanted, p is set
 // but for Time; otherwise p's content is undefined. p borrows data.
-func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcome {
+func (d *Decoder) Decode(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
 	wire = max(wire, len(data))
 	if o, skip := d.Skip(link, data, wire); skip {
 		return o
 	}
-	if link == Ethernet && d.plain(data, wire, p) {
+	if link == frame.Ethernet && d.plain(data, wire, p) {
 		if !p.opens() {
 			d.inspectPlain(data[14:], p)
 			return Mail
@@ -171,7 +165,7 @@ func (d *Decoder) Decode(link LinkType, data []byte, wire int, p *Packet) Outcom
 }
 
 // slow is Decode without its shortcuts, which must give the same.
-func (d *Decoder) slow(link LinkType, data []byte, wire int, p *Packet) Outcome {
+func (d *Decoder) slow(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
 	d.tags, d.tunnel, d.wire, d.group = 0, 0, uint32(wire), false
 	d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, false
 	return d.link(link, data, wire-len(data), p)
@@ -181,9 +175,9 @@ func (d *Decoder) slow(link LinkType, data []byte, wire int, p *Packet) Outcome 
 // traffic 98 of 100 frames end here. It knows Ethernet with up to two tags, and IP
 // headers of the usual length; everything else is for Decode. wire is the frame's length on
 // the wire, at least len(data). It may be called by several goroutines.
-func (d *Decoder) Skip(link LinkType, data []byte, wire int) (Outcome, bool) {
+func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, bool) {
 	const shortest = 14 + 20 + 14 // up to the TCP flags
-	if link != Ethernet || len(data) < shortest {
+	if link != frame.Ethernet || len(data) < shortest {
 		return 0, false
 	}
 	typ, b := be.Uint16(data[12:]), data[14:]
