@@ -219,6 +219,7 @@ func TestScatteredFlood(t *testing.T) {
 	var before, after runtime.MemStats
 	for i := range 2000 {
 		if i == 100 {
+			runtime.GC()
 			runtime.ReadMemStats(&before)
 		}
 		ip.ID = uint16(i)
@@ -229,6 +230,7 @@ func TestScatteredFlood(t *testing.T) {
 			}
 		}
 	}
+	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if j.frags.Waiting != 64 || j.frags.Evicted != 2000-64 {
 		t.Errorf("%d waiting, %d evicted", j.frags.Waiting, j.frags.Evicted)
