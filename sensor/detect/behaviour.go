@@ -3,7 +3,6 @@ package detect
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -11,24 +10,25 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// behaviour is how a host uses its connections, to tell what it is.
+// behaviour is how a source uses its connections. The verdict reads from it what the source is: a
+// scanner, a probe, a verifier, or several machines; see verdict.go and mitigate.go.
 type behaviour struct {
 	internal, attempts uint32
-	halfOpen           uint32 // answered, and never completed
-	silentSessions     uint32 // sessions in which the client had nothing to deliver
-	sessions           uint32
+	halfOpen           uint32  // accepted by a server, and never completed
+	silentSessions     uint32  // sessions in which the client had nothing to deliver
+	sessions           uint32  // that ended
 	acceptedSessions   uint32  // sessions with an accepted recipient
-	callouts           uint32  // of these, those in which no message was begun
+	callouts           uint32  // of these, those in which the client began no message
 	mailSessions       uint32  // sessions with a sender
-	first              uint32  // the destination that was tried first
-	last               int64   // attempt at it
-	gaps               float64 // number of intervals between these, their mean, and the sum of squares around it
-	mean, squares      float64
+	first              uint32  // the destination of the first attempt
+	last               int64   // the latest attempt at it
+	gaps               float64 // the number of intervals between these attempts
+	mean, squares      float64 // the mean of the intervals in seconds, and the sum of squares around it
 	ttl                [4]ttlCount
 	ttls               uint32 // SYNs whose TTL is none of these
-	addr               uint32 // tried last
+	addr               uint32 // the destination of the latest attempt
 	ports              uint8  // of it, by bit
-	sweeps             uint32 // destinations that were tried on three mail ports in a row
+	sweeps             uint32 // destinations with attempts at three mail ports in a row
 }
 
 // ttlCount is how many SYNs had a TTL.
@@ -37,145 +37,102 @@ type ttlCount struct {
 	n   uint32
 }
 
-// attempted takes in an attempt; few says that the host has a handful of destinations.
-func (m *behaviour) attempted(a *Attempt, few bool) {
-	inc(&m.attempts)
-	if !a.External {
-		inc(&m.internal)
+// probeTargets is how many servers a probe looks at, at most.
+const probeTargets = 5
+
+// minCallouts is how many recipients must be accepted in sessions without a message. A client that has
+// mail to deliver delivers it once it may.
+const minCallouts = 2
+
+// washCallouts is the same for a source that cleans a list of addresses.
+const washCallouts = 10
+
+// attempted counts an attempt; few says that the source has a handful of destinations.
+func (b *behaviour) attempted(o *Observation, few bool) {
+	inc(&b.attempts)
+	if !o.External {
+		inc(&b.internal)
 	}
-	if a.Addr != m.addr {
-		m.addr, m.ports = a.Addr, 0
+	if o.Addr != b.addr {
+		b.addr, b.ports = o.Addr, 0
 	}
-	if bit := uint8(1) << (a.Port % 7); m.ports&bit == 0 { // 25, 465, 587 and 2525 are told apart
-		if m.ports |= bit; bits.OnesCount8(m.ports) == 3 {
-			inc(&m.sweeps)
+	if bit := uint8(1) << (o.Port % 7); b.ports&bit == 0 { // 25, 465, 587 and 2525 have bits of their own
+		if b.ports |= bit; bits.OnesCount8(b.ports) == 3 {
+			inc(&b.sweeps)
 		}
 	}
-	if m.attempts == 1 {
-		m.first = a.Addr
+	if b.attempts == 1 {
+		b.first = o.Addr
 	}
-	few = few && m.first == a.Addr
-	if few && m.last != 0 && a.Time >= m.last { // Welford's way to the variance
-		gap := float64(a.Time-m.last) / float64(second)
-		m.gaps++
-		d := gap - m.mean
-		m.mean += d / m.gaps
-		m.squares += d * (gap - m.mean)
+	few = few && b.first == o.Addr
+	if few && b.last != 0 && o.Time >= b.last { // Welford's method for the variance
+		gap := float64(o.Time-b.last) / float64(second)
+		b.gaps++
+		d := gap - b.mean
+		b.mean += d / b.gaps
+		b.squares += d * (gap - b.mean)
 	}
 	if few {
-		m.last = max(m.last, a.Time)
+		b.last = max(b.last, o.Time)
 	}
-	if a.TTL == 0 {
+	b.countTTL(o.TTL)
+}
+
+// countTTL counts the TTL of a SYN; zero is none.
+func (b *behaviour) countTTL(ttl uint8) {
+	if ttl == 0 {
 		return
 	}
-	for i := range m.ttl {
-		if t := &m.ttl[i]; t.ttl == a.TTL || t.n == 0 {
-			t.ttl = a.TTL
+	for i := range b.ttl {
+		if t := &b.ttl[i]; t.ttl == ttl || t.n == 0 {
+			t.ttl = ttl
 			t.n++
 			return
 		}
 	}
-	inc(&m.ttls)
+	inc(&b.ttls)
 }
 
-// Came is the observation of a packet with this hop limit, where none of the SYNs has shown one.
-func (h *Profile) Came(ttl uint8) {
-	if t := &h.behaviour.ttl[0]; t.n == 0 {
+// recordEnd counts a session that ended.
+func (p *Profile) recordEnd(o *Observation) {
+	b := &p.behaviour
+	inc(&b.sessions)
+	if o.Silent {
+		inc(&b.silentSessions)
+	}
+	if o.Mail {
+		inc(&b.mailSessions)
+	}
+	if o.Accepted {
+		inc(&b.acceptedSessions)
+	}
+	if o.Callout {
+		inc(&b.callouts)
+		p.changed = p.changed || b.callouts == minCallouts
+	}
+}
+
+// isVerifier reports whether the source asks servers whether addresses exist, and delivers nothing: a
+// mail server that verifies senders (callout verification), or a program that cleans a list. Many
+// refused recipients are the answer that it wants.
+func (b *behaviour) isVerifier() bool {
+	return b.callouts >= minCallouts && b.callouts*5 >= b.acceptedSessions*4
+}
+
+// SetHopLimit records the hop limit of a packet of a source whose SYNs have shown none.
+func (p *Profile) SetHopLimit(ttl uint8) {
+	if t := &p.behaviour.ttl[0]; t.n == 0 {
 		t.ttl, t.n = ttl, 1
 	}
 }
 
-// SessionOver is the observation of a session's end: whether the client had nothing to deliver, named a sender, had a recipient
-// accepted, and then began no message.
-func (h *Profile) SessionOver(mute, mail, welcomed, check bool) {
-	m := &h.behaviour
-	inc(&m.sessions)
-	if mute {
-		inc(&m.silentSessions)
-	}
-	if mail {
-		inc(&m.mailSessions)
-	}
-	if welcomed {
-		inc(&m.acceptedSessions)
-	}
-	if check {
-		inc(&m.callouts)
-		h.changed = h.changed || m.callouts == minCallouts
-	}
-}
+// HalfOpenCount is how many connections the source gave up after the answer of the server.
+func (p *Profile) HalfOpenCount() uint32 { return p.behaviour.halfOpen }
 
-// HalfOpen is the observation of a connection that was answered and given up at once.
-func (h *Profile) HalfOpen() { inc(&h.behaviour.halfOpen) }
-
-// HalfOpenCount is how many connections were answered and not gone on with.
-func (h *Profile) HalfOpenCount() uint32 { return h.behaviour.halfOpen }
-
-// minCallouts is how many recipients must be accepted in vain: who has something to send does so where it may.
-const minCallouts = 2
-
-// isVerifier reports whether the host asks servers whether addresses exist, and delivers
-// nothing: a mail server that verifies senders does that, and who cleans a list. That many recipients are refused is what it
-// wants to know.
-func (m *behaviour) isVerifier() bool {
-	return m.callouts >= minCallouts && m.callouts*5 >= m.acceptedSessions*4
-}
-
-// isListWasher reports whether a host only asks for addresses of which a quarter does not exist, or is
-// refused, although nobody brings it mail and it has none itself: who cleans a list for spam does
-// so. A mail server that verifies senders takes their mail in.
-func (h *Profile) isListWasher() bool {
-	m, t := &h.behaviour, &h.refusalTest
-	return m.isVerifier() && m.callouts >= washCallouts && !h.has(Serves) && t.accepted == 0 && t.refused*4 >= t.refused+int(m.callouts)
-}
-
-// washCallouts is how many recipients must have been accepted in vain for that.
-const washCallouts = 10
-
-// isScanner reports whether a host looks for mail servers: most of what it tries is in the house, or it
-// says nothing where it is let in, or it tries one port of a server after the other, or whether servers let
-// through what it never sends, in many names: a mail server that verifies senders does so in one name, or none.
-func (h *Profile) isScanner() bool {
-	m := &h.behaviour
-	if h.isListWasher() {
-		return false
-	}
-	if m.isVerifier() && (h.has(SenderDomains) || !h.oneName()) {
-		return true
-	}
-	if h.addrs.Len() < 10 || m.mailSessions > 0 {
-		return false
-	}
-	inside := m.internal*2 >= m.attempts
-	silent := m.silentSessions+m.halfOpen >= 5 && (m.silentSessions+m.halfOpen)*5 >= (m.sessions+m.halfOpen)*4
-	sweeps := m.sweeps >= 5 && int(m.sweeps)*2 >= h.addrs.Len()
-	return inside || silent || sweeps
-}
-
-// probeTargets is how many servers a probe looks at.
-const probeTargets = 5
-
-// isProbe reports whether a host looks at the same few servers again and again, in step.
-func (h *Profile) isProbe() bool {
-	m := &h.behaviour
-	return !h.disqualified() && m.mailSessions == 0 && h.addrs.Len() <= probeTargets && m.gaps >= 10 && m.mean > 0 && math.Sqrt(m.squares/m.gaps) < 0.1*m.mean
-}
-
-// BehindNAT reports whether more than one machine speaks through this address: its SYNs have
-// come different ways. A scanner that draws the TTL of each SYN (nmap does) comes a dozen ways.
-func (h *Profile) BehindNAT() bool {
-	all, first, second := h.behaviour.ttls, uint32(0), uint32(0)
-	for _, t := range h.behaviour.ttl {
-		all += t.n
-		first, second = max(first, t.n), max(second, min(first, t.n))
-	}
-	return second >= 3 && second*10 >= all && h.behaviour.ttls <= first+second
-}
-
-// HopLimits tells by which hop limits the SYNs came, the most frequent first, in words: each kind of machine behind a
-// gateway has its own.
-func (h *Profile) HopLimits() string {
-	ways := h.behaviour.ttl
+// HopLimits is a text with the hop limits of the SYNs, the most frequent first. Each kind of machine
+// behind a gateway has its own.
+func (p *Profile) HopLimits() string {
+	ways := p.behaviour.ttl
 	slices.SortStableFunc(ways[:], func(a, b ttlCount) int { return cmp.Compare(b.n, a.n) })
 	var list []string
 	for _, w := range ways {
@@ -186,38 +143,30 @@ func (h *Profile) HopLimits() string {
 	return strings.Join(list, ", ")
 }
 
-// OnLink reports whether the host's frames come from itself and not from a router: its SYNs have the hop
-// limit that systems begin with (64, 128 or 255), and all the same.
-func (h *Profile) OnLink() bool {
-	first, other := &h.behaviour.ttl[0], &h.behaviour.ttl[1]
+// OnLink reports whether the frames come from the source itself and not from a router: all its SYNs
+// have one hop limit, and systems begin with it.
+func (p *Profile) OnLink() bool {
+	first, other := &p.behaviour.ttl[0], &p.behaviour.ttl[1]
 	return InitialTTL(first.ttl) && other.n == 0
 }
 
-// InitialTTL reports whether systems begin with this hop limit: no router has passed the packet on.
+// InitialTTL reports whether systems begin with this hop limit: no router has forwarded the packet.
 func InitialTTL(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 }
 
-// Role is what the host seems to be.
-func (h *Profile) Role() string {
-	switch {
-	case h.BehindNAT():
-		return "nat"
-	case h.isScanner():
-		return "scanner"
-	case h.isProbe():
-		return "probe"
-	case h.behaviour.isVerifier():
-		return "verifier"
+// merge adds the behaviour of o. The intervals of a probe are those of b.
+func (b *behaviour) merge(o *behaviour) {
+	for _, n := range [][2]*uint32{{&b.internal, &o.internal}, {&b.attempts, &o.attempts}, {&b.halfOpen, &o.halfOpen},
+		{&b.silentSessions, &o.silentSessions}, {&b.sessions, &o.sessions}, {&b.acceptedSessions, &o.acceptedSessions},
+		{&b.callouts, &o.callouts}, {&b.mailSessions, &o.mailSessions}, {&b.ttls, &o.ttls}, {&b.sweeps, &o.sweeps}} {
+		*n[0] += *n[1]
 	}
-	return "workstation"
-}
-
-// class is the class of a verdict.
-func (h *Profile) class() verdict.Class {
-	switch {
-	case h.isScanner():
-		return verdict.Scanner
-	case h.actsAsMTA():
-		return verdict.UndeclaredServer
+	for _, x := range o.ttl {
+		for i := range b.ttl {
+			if t := &b.ttl[i]; x.n > 0 && (t.ttl == x.ttl || t.n == 0) {
+				t.ttl = x.ttl
+				t.n += x.n
+				break
+			}
+		}
 	}
-	return verdict.Spambot
 }

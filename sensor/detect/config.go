@@ -84,6 +84,3 @@ func (c *Config) Validate() error {
 	bad(c.MailNames > 1 && c.MailNames <= maxDomains, "mail_names is %d, and must be within 2 and %d", c.MailNames, maxDomains)
 	return errors.Join(errs...)
 }
-
-// maxDomains is how many domains of senders, or of lookups, are told apart.
-const maxDomains = 16

@@ -8,37 +8,23 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-func init() {
-	detectors[Failures] = detector{"failed_contacts", Outcome, func(h *Profile, f *Counters, r *verdict.Reason) string {
-		if e := h.Egress(); e.Blocked() {
-			p := &h.ports[h.busiest()]
-			text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", verdict.Plural(max(p.attempts, f.attemptsBefore(p.port)), "attempt"), p.port, e.text())
-			if h.level >= verdict.Likely {
-				text += " The machine is infected all the same."
-			}
-			return text
-		}
-		if h.contacts.worked == 0 {
-			return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to deliver knows where to.", int(r.Value))
-		}
-		return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), h.contacts.failed+h.contacts.worked)
-	}}
-}
-
-// contacts is threshold random walk (Jung, Paxson, Berger and Balakrishnan 2004) on the
-// first contacts with networks: a host that has mail to deliver is let in by most of the
-// servers it was told of, a host that works off a list is not.
+// contacts is threshold random walk (Jung, Paxson, Berger and Balakrishnan, "Fast Portscan Detection
+// Using Sequential Hypothesis Testing", 2004) on the first contacts with networks. Most first contacts
+// of a host that has mail to deliver succeed, because the DNS named the servers. Those of a host that
+// works off a list fail.
 //
-// An attempt that nobody answers fails when its SYN is sent again: a TCP that does so has had no answer for a second, and
-// waiting for the RST would take 75.7 s on a real bot's traffic. A SYN-ACK that comes later takes it back. A SYN that nobody
-// answers and that is not sent again says nothing: somebody else may have sent it in the host's name. Where no answer is ever
-// seen the mirror may show one direction alone, or first SYNs: there it is taken for an answered one.
+// An attempt without an answer fails when its SYN is sent again: a TCP that does so has had no answer
+// for a second, and waiting for the RST would take 75.7 s with a real bot's traffic. A SYN-ACK that
+// comes later takes the failure back. A SYN without an answer that is not sent again says nothing:
+// another machine may have sent it with the source's address. Where no answer is ever seen the mirror
+// port may show one direction alone, or first SYNs only: there such a contact counts as answered.
 type contacts struct {
 	pending    [16]contact
 	llr        float64
 	failed     int
 	worked     int
-	unresolved int // waiting, or silent and perhaps answered late
+	unresolved int     // of pending: waiting, or silent and perhaps answered late
+	accuse     float64 // the bound at which the test accuses, as of the latest result
 }
 
 // contact is the first attempt at a network.
@@ -61,250 +47,198 @@ const (
 	missRate                    = 0.01
 )
 
-// begin notes a first contact. When too many are open already this one is left out: a
-// handful decides.
-func (o *contacts) begin(a *Attempt) {
-	if o.failed+o.worked >= maxResults {
+// maxResults is how many results are looked at. A test that has not decided by then will not: the
+// attempts are neither those of a bot nor those of an honest host.
+const maxResults = 256
+
+// contactStep is what one result adds or takes away.
+var contactStep = math.Log(worksForHonest / worksForBot)
+
+// failuresPerSuccess is how many first contacts of a bot fail for each that works, at least.
+const failuresPerSuccess = 3
+
+// partialShare is the part of the way to a decision that counts half: five failures of seven. At four
+// failures, setting up a mail account would be enough.
+const partialShare = 0.75
+
+// lateTime is how long an answer may still come. A SYN is sent again for two minutes, but no program
+// waits for an answer after 20 s.
+const lateTime = 20 * second
+
+// contactKinds are the kinds that begin or end a first contact.
+var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable, KindEstablished)
+
+func observeContacts(p *Profile, c *Config, _ *Counters, o Observation) {
+	switch o.Kind {
+	case KindSYN:
+		if o.newNet && p.reasons[Failures].Weight < 4.6 {
+			p.contacts.begin(o.Addr, o.Time)
+		}
+	case KindRetransmit:
+		p.contactSilent(c, o.Addr, o.Time)
+	case KindSYNACK, KindEstablished:
+		p.contactSucceeded(c, o.Addr, o.Time)
+	case KindRefused, KindUnreachable:
+		p.contactFailed(c, o.Addr, o.Time)
+	}
+}
+
+// begin records a first contact. If too many are unresolved this one is left out: a handful decides.
+func (t *contacts) begin(addr uint32, now int64) {
+	if t.failed+t.worked >= maxResults {
 		return
 	}
-	for i := range o.pending {
-		if w := &o.pending[i]; w.state == resolved {
-			*w = contact{addr: a.Addr, at: sketch.Stamp(a.Time), state: waiting}
-			o.unresolved++
+	for i := range t.pending {
+		if w := &t.pending[i]; w.state == resolved {
+			*w = contact{addr: addr, at: sketch.Stamp(now), state: waiting}
+			t.unresolved++
 			return
 		}
 	}
 }
 
-// maxResults is how many outcomes are looked at. A test that has not decided by then will
-// not: the attempts are neither the one kind nor the other.
-const maxResults = 256
-
-func (o *contacts) find(addr uint32) *contact {
-	if o.unresolved == 0 {
+// find is the unresolved contact with a server, nil if there is none.
+func (t *contacts) find(addr uint32) *contact {
+	if t.unresolved == 0 {
 		return nil
 	}
-	for i := range o.pending {
-		if w := &o.pending[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
+	for i := range t.pending {
+		if w := &t.pending[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
 			return w
 		}
 	}
 	return nil
 }
 
-// contactStep is what one outcome adds or takes away.
-var contactStep = math.Log(worksForHonest / worksForBot)
-
-// failuresPerSuccess is how many first contacts of a bot fail for each that works, at least.
-const failuresPerSuccess = 3
-
-// partialShare is how far on the way to a decision the test counts half: five failures of seven.
-// At four, setting up a mail account is enough.
-const partialShare = 0.75
-
-// contactResult moves the test on.
-func (h *Profile) contactResult(c *Config, failed bool, now int64) {
-	o := &h.contacts
-	s := -contactStep
-	if failed {
-		s = contactStep
-		o.failed++
-	} else {
-		o.worked++
-	}
-	decided, lower := math.Log((1-missRate)/c.Alpha), math.Log(missRate/(1-c.Alpha))
-	upper := decided
-	o.llr = math.Max(lower, o.llr+s)
-	if o.failed < failuresPerSuccess*o.worked {
-		// A walk without end crosses any bound: a server that empties its queue after an outage meets
-		// as many that are gone as such that are there.
-		upper = math.Inf(1)
-	}
-	switch {
-	case o.llr >= upper:
-		h.raise(Failures, now, float64(o.failed), math.Ceil(upper/contactStep), 4.6)
-	case o.llr >= upper*partialShare && failed: // most of the way counts half
-		h.raise(Failures, now, float64(o.failed), math.Ceil(upper*partialShare/contactStep), 2.3)
-	case h.has(Failures) && (o.llr < decided/2 || math.IsInf(upper, 1)):
-		h.reasons[Failures] = verdict.Reason{} // answers came late
-		h.changed = true
-	}
-}
-
-// Repeated is the observation that the SYN of an attempt was sent again, after so long. net and isn, its initial sequence number,
-// need to be known if the host is Unproved, addr also if it is Expecting.
-func (h *Profile) SYNRetransmitted(c *Config, addr, net, isn uint32, after, now int64) {
-	// Linux repeats a SYN after 1 s, 2 s, 4 s, Windows after 3 s, or half a second behind a RST.
-	if after < second*4/10 || after > 10*second {
-		return
-	}
-	inc(&h.retransmitted)
-	h.confirmServer(addr, net, isn)
-	// A TCP that sends a SYN again has had no answer for a second: no need to wait longer.
-	if w := h.contacts.find(addr); w != nil && w.state == waiting {
+// contactSilent counts a contact as failed whose SYN was sent again: the TCP has had no answer for a
+// second, and there is no need to wait longer.
+func (p *Profile) contactSilent(c *Config, addr uint32, now int64) {
+	if w := p.contacts.find(addr); w != nil && w.state == waiting {
 		w.state = silent
-		h.contactResult(c, true, now)
+		p.contactResult(c, true, now)
 	}
 }
 
-// Answered is the observation of a SYN-ACK.
-func (h *Profile) Answered(c *Config, addr uint32, port uint16, now int64) {
-	inc(&h.answered)
-	if p := h.port(port); p != nil {
-		inc(&p.answered)
-	}
-	h.contactSucceeded(c, addr, now)
-}
-
-// contactSucceeded notes that a first contact works.
-func (h *Profile) contactSucceeded(c *Config, addr uint32, now int64) {
-	w := h.contacts.find(addr)
+// contactSucceeded counts a contact as one that works, also if it had counted as failed.
+func (p *Profile) contactSucceeded(c *Config, addr uint32, now int64) {
+	w := p.contacts.find(addr)
 	if w == nil {
 		return
 	}
-	if w.state == silent { // it counted as failed
-		h.contacts.llr -= contactStep
-		h.contacts.failed--
+	if w.state == silent {
+		p.contacts.llr -= contactStep
+		p.contacts.failed--
 	}
 	w.state = resolved
-	h.contacts.unresolved--
-	h.contactResult(c, false, now)
+	p.contacts.unresolved--
+	p.contactResult(c, false, now)
 }
 
-// Failed is the observation that an attempt was refused: by a RST, or by an ICMP error.
-func (h *Profile) Failed(c *Config, addr uint32, port uint16, icmp bool, now int64) {
-	if p := h.port(port); p != nil {
-		if icmp {
-			inc(&p.unreachable)
-		} else {
-			inc(&p.refused)
-		}
-	}
-	w := h.contacts.find(addr)
+// contactFailed counts a contact as failed, unless it has counted already.
+func (p *Profile) contactFailed(c *Config, addr uint32, now int64) {
+	w := p.contacts.find(addr)
 	if w == nil {
 		return
 	}
 	if w.state == waiting {
-		h.contactResult(c, true, now)
+		p.contactResult(c, true, now)
 	}
 	w.state = resolved
-	h.contacts.unresolved--
+	p.contacts.unresolved--
 }
 
-// Expecting reports whether Answered and Failed need to know the address.
-func (h *Profile) Expecting() bool { return h.contacts.unresolved > 0 }
+// contactResult moves the test on by one result.
+func (p *Profile) contactResult(c *Config, failed bool, now int64) {
+	t := &p.contacts
+	step := -contactStep
+	if failed {
+		step = contactStep
+		t.failed++
+	} else {
+		t.worked++
+	}
+	lower := math.Log(missRate / (1 - c.Alpha))
+	t.accuse = math.Log((1 - missRate) / c.Alpha)
+	t.llr = math.Max(lower, t.llr+step)
+	upper := t.accuse
+	if t.mostlyWorks() {
+		upper = math.Inf(1)
+	}
+	switch {
+	case t.llr >= upper:
+		p.raise(Failures, now, float64(t.failed), math.Ceil(upper/contactStep), 4.6)
+	case t.llr >= upper*partialShare && failed: // most of the way counts half
+		p.raise(Failures, now, float64(t.failed), math.Ceil(upper*partialShare/contactStep), 2.3)
+	default:
+		p.weaken(&lateAnswers)
+	}
+}
 
-// lateTime is how long an answer may still come: a SYN is sent again for two minutes, but
-// what comes after 20 s no program waits for.
-const lateTime = 20 * second
+// mostlyWorks reports whether too many contacts work for a bot. A walk without end crosses any bound:
+// a server that empties its queue after an outage meets as many servers that are gone as others.
+func (t *contacts) mostlyWorks() bool { return t.failed < failuresPerSuccess*t.worked }
 
-// HasPending reports whether Settle will have something to do.
-func (h *Profile) HasPending() bool { return h.contacts.unresolved > 0 }
+// contactsRecovered reports whether the test has turned back since it found Failures.
+func (p *Profile) contactsRecovered() bool {
+	t := &p.contacts
+	return p.has(Failures) && (t.llr < t.accuse/2 || t.mostlyWorks())
+}
 
-// ExpireContacts takes first contacts that nobody answered for failed. It is to be called every
-// second or so.
-func (h *Profile) ExpireContacts(c *Config, now int64) {
-	o := &h.contacts
-	if o.unresolved == 0 {
+// HasPending reports whether ExpireContacts has something to do.
+func (p *Profile) HasPending() bool { return p.contacts.unresolved > 0 }
+
+// ExpireContacts resolves first contacts that got no answer in time. The caller calls it every second
+// or so while HasPending.
+func (p *Profile) ExpireContacts(c *Config, now int64) {
+	t := &p.contacts
+	if t.unresolved == 0 {
 		return
 	}
-	for i := range o.pending {
-		w := &o.pending[i]
+	for i := range t.pending {
+		w := &t.pending[i]
 		switch age := now - int64(w.at)*second; {
 		case w.state == waiting && age >= AnswerTime:
 			w.state = resolved
-			o.unresolved--
-			if h.answered == 0 {
-				h.contactResult(c, false, now)
+			t.unresolved--
+			if p.answered == 0 {
+				p.contactResult(c, false, now)
 			}
 		case w.state == silent && age >= lateTime:
 			w.state = resolved
-			o.unresolved--
+			t.unresolved--
 		}
 	}
 }
 
-// portOutcome is what became of the attempts to a port.
-type portOutcome struct {
-	attempts, answered, opened, refused, unreachable uint32
-	port                                             uint16
+func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
+	if e := p.Egress(); e.Blocked() {
+		at := &p.ports[p.busiest()]
+		text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", verdict.Plural(max(at.attempts, n.attemptsBefore(at.port)), "attempt"), at.port, e.text())
+		if p.level >= verdict.Likely {
+			text += " The machine is infected all the same."
+		}
+		return text
+	}
+	if p.contacts.worked == 0 {
+		return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to deliver knows where to.", int(r.Value))
+	}
+	return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), p.contacts.failed+p.contacts.worked)
 }
 
-// port is nil for the fifth port and later.
-func (h *Profile) port(p uint16) *portOutcome {
-	for i := range h.ports {
-		if o := &h.ports[i]; o.port == p || o.port == 0 {
-			o.port = p
-			return o
+// merge adds the contacts of o, which came later.
+func (t *contacts) merge(c *Config, o *contacts) {
+	_, lower := c.bounds()
+	t.llr = math.Max(lower, t.llr+o.llr)
+	t.failed += o.failed
+	t.worked += o.worked
+	free := 0
+	for _, w := range o.pending {
+		for w.state != resolved && free < len(t.pending) && t.pending[free].state != resolved {
+			free++
+		}
+		if w.state != resolved && free < len(t.pending) {
+			t.pending[free] = w
+			t.unresolved++
 		}
 	}
-	return nil
-}
-
-// attemptsBefore is how many attempts to a port there were if none became a session: also those of the time
-// when there was no Profile yet.
-func (f *Counters) attemptsBefore(port uint16) uint32 {
-	for _, p := range f.Ports {
-		if p.Port == port && f.Sessions == 0 {
-			return p.Count
-		}
-	}
-	return 0
-}
-
-// busiest is the port with the most attempts.
-func (h *Profile) busiest() (best int) {
-	for i := range h.ports {
-		if h.ports[i].attempts > h.ports[best].attempts {
-			best = i
-		}
-	}
-	return best
-}
-
-// Egress is what becomes of a host's connections on their way out.
-type Egress uint8
-
-// The states of egress.
-const (
-	UnknownEgress Egress = iota
-	OpenEgress           // servers answer
-	DropEgress           // nobody ever answers
-	ResetEgress          // every attempt is answered with a RST
-	ICMPEgress           // a router says that it is prohibited, or unreachable
-)
-
-// String is the name used in events.
-func (e Egress) String() string { return [...]string{"unknown", "open", "drop", "reset", "icmp"}[e] }
-
-// Blocked reports whether something stops the host's connections.
-func (e Egress) Blocked() bool { return e >= DropEgress }
-
-func (e Egress) text() string {
-	return [...]string{DropEgress: "something on the way out drops them", ResetEgress: "something on the way out resets them",
-		ICMPEgress: "a router on the way out refuses them"}[e]
-}
-
-// blockedAfter is how many attempts without a single answer mean that egress is blocked:
-// had even one server in four answered, the chance of none in 16 were 1 %.
-const blockedAfter = 16
-
-// Egress is the state of egress on the port that the host tries most.
-func (h *Profile) Egress() Egress {
-	p := &h.ports[h.busiest()]
-	switch {
-	case p.answered+p.opened > 0:
-		return OpenEgress
-	case p.attempts < blockedAfter || h.nets.Len() < 4:
-		return UnknownEgress
-	case p.unreachable*2 > p.attempts:
-		return ICMPEgress
-	case p.refused*2 > p.attempts:
-		return ResetEgress
-	case h.answered == 0 && h.retransmitted*2 < p.attempts:
-		// A TCP without an answer sends the SYN again. This one got answers that are not in
-		// the capture, or it is no TCP.
-		return UnknownEgress
-	}
-	return DropEgress
 }

@@ -153,15 +153,15 @@ func TestReasons(t *testing.T) {
 }
 
 func TestClassifyHelo(t *testing.T) {
-	for name, want := range map[string]HeloClass{
-		"mail.example.org": HeloProper, "[192.0.2.1]": HeloProper, "[IPv6:2001:db8::1]": HeloProper, "mx1.a-b.example.co.uk.": HeloProper,
-		"mail-1-2.example.org": HeloProper, "host2024.example.org": HeloProper, "10.example.org": HeloProper,
-		"": HeloEmpty, "PC-ANNA": HeloPlain, "friend": HeloPlain, "localhost": HeloLocalhost, "localhost.example": HeloLocalhost, "LOCALHOST.localdomain": HeloHome,
-		"10.0.0.36": HeloBareIP, "2001:db8::1": HeloBareIP, "anna.home": HeloHome, "pc.fritz.lan": HeloHome, "x.local": HeloHome,
-		"173-66-46-112.wash.fios.example.net": HeloDynamic, "1.2.3.4.dsl.example.net": HeloDynamic, "ip-10-0-0-1.example.net": HeloDynamic,
-		"p5dd2a1b2.dip0.example.net": HeloProper, "999.1.2.3.example.net": HeloProper,
+	for name, want := range map[string]heloClass{
+		"mail.example.org": heloProper, "[192.0.2.1]": heloProper, "[IPv6:2001:db8::1]": heloProper, "mx1.a-b.example.co.uk.": heloProper,
+		"mail-1-2.example.org": heloProper, "host2024.example.org": heloProper, "10.example.org": heloProper,
+		"": heloEmpty, "PC-ANNA": heloPlain, "friend": heloPlain, "localhost": heloLocalhost, "localhost.example": heloLocalhost, "LOCALHOST.localdomain": heloHome,
+		"10.0.0.36": heloBareIP, "2001:db8::1": heloBareIP, "anna.home": heloHome, "pc.fritz.lan": heloHome, "x.local": heloHome,
+		"173-66-46-112.wash.fios.example.net": heloDynamic, "1.2.3.4.dsl.example.net": heloDynamic, "ip-10-0-0-1.example.net": heloDynamic,
+		"p5dd2a1b2.dip0.example.net": heloProper, "999.1.2.3.example.net": heloProper,
 	} {
-		if got := ClassifyHelo(name); got != want {
+		if got := classifyHelo(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got.text(), want.text())
 		}
 	}

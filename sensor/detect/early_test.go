@@ -78,8 +78,8 @@ func TestNamesInABurst(t *testing.T) {
 			s.h.TLSServerNamed(&s.cfg, uint32(i+1), s.now)
 			s.wait(c.every)
 		}
-		if s.h.has(TLSNames) != c.many || c.many && within(&s.h.reasons[TLSNames]) != c.seconds {
-			t.Errorf("%d names every %.1f s: %v %s", c.n, c.every, !c.many, within(&s.h.reasons[TLSNames]))
+		if s.h.has(TLSNames) != c.many || c.many && namesSpan(&s.h.reasons[TLSNames]) != c.seconds {
+			t.Errorf("%d names every %.1f s: %v %s", c.n, c.every, !c.many, namesSpan(&s.h.reasons[TLSNames]))
 		}
 	}
 }

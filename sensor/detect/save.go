@@ -146,35 +146,35 @@ type SavedLists struct {
 }
 
 // Saved is what is to be kept of a host.
-func (h *Profile) Save(f *Counters) Saved {
-	o, s, m := &h.contacts, &h.mta, &h.behaviour
-	d := Saved{Verdict: h.verdict, Decided: h.decided,
-		Nets: h.nets.Save(), Addrs: h.addrs.Save(), HeloNames: h.heloNames.distinct.Save(), SenderDomains: h.envelope.distinct.Save(),
-		External: h.external, Retransmitted: h.retransmitted, Answered: h.answered, Opened: h.sessions, Heard: h.spoken, Whole: h.twoSided, Attested: h.attested, Conflicting: h.conflicting,
-		NewNetworks: SavedNewNetworks{slices.Clone(h.newNetworks.s[:]), h.newNetworks.at},
+func (p *Profile) Save(n *Counters) Saved {
+	o, s, m := &p.contacts, &p.mta, &p.behaviour
+	d := Saved{Verdict: p.verdict, Decided: p.decided,
+		Nets: p.nets.Save(), Addrs: p.addrs.Save(), HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
+		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered, Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested, Conflicting: p.conflicting,
+		NewNetworks: SavedNewNetworks{slices.Clone(p.newNetworks.s[:]), p.newNetworks.at},
 		Contacts:    SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
-		Replies:     SavedReplies{h.refusalTest.save(), h.refusalTestUnlisted.save(), h.unknownUsers.recipients, h.unknownUsers.unknown, h.unknownUsers.llr, h.unknownUsers.proved},
+		Replies:     SavedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(), p.unknownUsers.recipients, p.unknownUsers.unknown, p.unknownUsers.llr, p.unknownUsers.proved},
 		MTA:         SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served},
 		Behaviour: SavedBehaviour{m.internal, m.attempts, m.halfOpen, m.silentSessions, m.sessions, m.acceptedSessions, m.callouts, m.mailSessions, m.first, m.last, m.gaps, m.mean, m.squares,
 			nil, m.ttls, m.addr, m.ports, m.sweeps},
-		Names:    SavedNames{slices.Clone(h.heloNames.name[:h.heloNames.n]), h.heloNames.given, h.heloNames.worst},
-		Lists:    SavedLists{slices.Clone(h.Blocklists()), Anonymous(h.blocklists.sample)},
-		Oddities: slices.Clone(h.dialect[:]), Mails: h.envelope.mails, GuardNetworks: slices.Clone(h.guard.nets[:h.guard.n]), GuardServers: slices.Clone(h.guard.servers[:h.guard.m])}
-	d.Verdict.Level = h.level
+		Names:    SavedNames{slices.Clone(p.heloNames.name[:p.heloNames.n]), p.heloNames.given, p.heloNames.worst},
+		Lists:    SavedLists{slices.Clone(p.Blocklists()), Anonymous(p.blocklists.sample)},
+		Oddities: slices.Clone(p.dialect[:]), Mails: p.envelope.mails, GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]), GuardServers: slices.Clone(p.guard.servers[:p.guard.m])}
+	d.Verdict.Level = p.level
 	for _, t := range m.ttl {
 		d.Behaviour.TTL = append(d.Behaviour.TTL, [2]uint32{uint32(t.ttl), t.n})
 	}
-	for _, p := range h.ports {
-		if p.port != 0 {
-			d.Contacts.Ports = append(d.Contacts.Ports, SavedPort{p.port, p.attempts, p.answered, p.opened, p.refused, p.unreachable})
+	for _, at := range p.ports {
+		if at.port != 0 {
+			d.Contacts.Ports = append(d.Contacts.Ports, SavedPort{at.port, at.attempts, at.answered, at.opened, at.refused, at.unreachable})
 		}
 	}
-	for code := range h.reasons {
-		if h.reasons[code].First != 0 {
+	for code := range p.reasons {
+		if p.reasons[code].First != 0 {
 			if d.Reasons == nil {
 				d.Reasons = map[string]SavedReason{}
 			}
-			d.Reasons[Code(code).String()] = SavedReason{h.reasons[code], Anonymous(h.Text(Code(code), f))}
+			d.Reasons[Code(code).String()] = SavedReason{p.reasons[code], Anonymous(p.Text(Code(code), n))}
 		}
 	}
 	return d
@@ -183,63 +183,63 @@ func (h *Profile) Save(f *Counters) Saved {
 // Restore is the opposite of Memory. It is to be called for a Profile that has seen nothing yet.
 // published says that a finding is open at its level; without one, the next observation publishes
 // the verdict anew.
-func (h *Profile) Restore(d *Saved, published bool) {
-	for code := range h.reasons {
-		if r, ok := d.Reasons[Code(code).String()]; ok && h.ignored>>code&1 == 0 {
-			h.reasons[code] = r.Reason
-			if h.restored == nil {
-				h.restored = map[Code]SavedReason{}
+func (p *Profile) Restore(d *Saved, published bool) {
+	for code := range p.reasons {
+		if r, ok := d.Reasons[Code(code).String()]; ok && p.ignored>>code&1 == 0 {
+			p.reasons[code] = r.Reason
+			if p.restored == nil {
+				p.restored = map[Code]SavedReason{}
 			}
-			h.restored[Code(code)] = r
+			p.restored[Code(code)] = r
 		}
 	}
-	h.nets.Load(&d.Nets, h.Budget)
-	h.addrs.Load(&d.Addrs, h.Budget)
-	h.heloNames.distinct.Load(&d.HeloNames, nil)
-	h.envelope.distinct.Load(&d.SenderDomains, nil)
-	h.external, h.retransmitted, h.answered, h.sessions, h.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
-	h.twoSided, h.attested, h.conflicting = d.Whole, d.Attested, d.Conflicting
+	p.nets.Load(&d.Nets, p.Budget)
+	p.addrs.Load(&d.Addrs, p.Budget)
+	p.heloNames.distinct.Load(&d.HeloNames, nil)
+	p.envelope.distinct.Load(&d.SenderDomains, nil)
+	p.external, p.retransmitted, p.answered, p.sessions, p.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
+	p.twoSided, p.attested, p.conflicting = d.Whole, d.Attested, d.Conflicting
 	if d.Verdict.Level > verdict.Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
-		h.twoSided, h.attested = min(1, d.Opened), min(1, d.Heard)
+		p.twoSided, p.attested = min(1, d.Opened), min(1, d.Heard)
 	}
-	copy(h.newNetworks.s[:], d.NewNetworks.Sums)
-	h.newNetworks.at = d.NewNetworks.At
-	h.contacts.llr, h.contacts.failed, h.contacts.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
-	for i, p := range d.Contacts.Ports[:min(len(d.Contacts.Ports), len(h.ports))] {
-		h.ports[i] = portOutcome{p.Attempts, p.Answered, p.Opened, p.Refused, p.Unreachable, p.Port}
+	copy(p.newNetworks.s[:], d.NewNetworks.Sums)
+	p.newNetworks.at = d.NewNetworks.At
+	p.contacts.llr, p.contacts.failed, p.contacts.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
+	for i, at := range d.Contacts.Ports[:min(len(d.Contacts.Ports), len(p.ports))] {
+		p.ports[i] = portOutcome{at.Attempts, at.Answered, at.Opened, at.Refused, at.Unreachable, at.Port}
 	}
 	r := &d.Replies
-	h.refusalTest, h.refusalTestUnlisted = r.refusal(), r.Unlisted.refusal()
-	h.unknownUsers = unknownUsers{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
+	p.refusalTest, p.refusalTestUnlisted = r.refusal(), r.Unlisted.refusal()
+	p.unknownUsers = unknownUsers{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
 	s := &d.MTA
-	h.mta.name, h.mta.sessions, h.mta.severalNames = s.Name, s.Sessions, s.Several
-	h.mta.deferrals, h.mta.retried, h.mta.served = s.Deferrals, s.Retried, s.Served
+	p.mta.name, p.mta.sessions, p.mta.severalNames = s.Name, s.Sessions, s.Several
+	p.mta.deferrals, p.mta.retried, p.mta.served = s.Deferrals, s.Retried, s.Served
 	m := &d.Behaviour
-	h.behaviour = behaviour{m.Internal, m.Attempts, m.HalfOpen, m.SilentSessions, m.Sessions, m.AcceptedSessions, m.Callouts, m.MailSessions, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
+	p.behaviour = behaviour{m.Internal, m.Attempts, m.HalfOpen, m.SilentSessions, m.Sessions, m.AcceptedSessions, m.Callouts, m.MailSessions, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
 		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Sweeps}
-	for i, t := range m.TTL[:min(len(m.TTL), len(h.behaviour.ttl))] {
-		h.behaviour.ttl[i] = ttlCount{uint8(t[0]), t[1]}
+	for i, t := range m.TTL[:min(len(m.TTL), len(p.behaviour.ttl))] {
+		p.behaviour.ttl[i] = ttlCount{uint8(t[0]), t[1]}
 	}
-	h.heloNames.n = uint8(copy(h.heloNames.name[:], d.Names.Names))
-	h.heloNames.given, h.heloNames.worst = d.Names.Given, d.Names.Worst
-	h.blocklists.n = copy(h.blocklists.name[:], d.Lists.Names)
-	h.blocklists.sample = d.Lists.Sample
-	copy(h.dialect[:], d.Oddities)
-	h.guard.n, h.guard.m = uint8(copy(h.guard.nets[:], d.GuardNetworks)), uint8(copy(h.guard.servers[:], d.GuardServers))
-	h.envelope.mails = d.Mails
-	h.verdict, h.decided = d.Verdict, d.Decided
-	h.verdict.Level = min(d.Verdict.Level, verdict.Confirmed)
+	p.heloNames.n = uint8(copy(p.heloNames.name[:], d.Names.Names))
+	p.heloNames.given, p.heloNames.worst = d.Names.Given, d.Names.Worst
+	p.blocklists.n = copy(p.blocklists.name[:], d.Lists.Names)
+	p.blocklists.sample = d.Lists.Sample
+	copy(p.dialect[:], d.Oddities)
+	p.guard.n, p.guard.m = uint8(copy(p.guard.nets[:], d.GuardNetworks)), uint8(copy(p.guard.servers[:], d.GuardServers))
+	p.envelope.mails = d.Mails
+	p.verdict, p.decided = d.Verdict, d.Decided
+	p.verdict.Level = min(d.Verdict.Level, verdict.Confirmed)
 	if published {
-		h.level = h.verdict.Level
+		p.level = p.verdict.Level
 	} else {
-		h.changed = len(d.Reasons) > 0
+		p.changed = len(d.Reasons) > 0
 	}
 }
 
 // told reports whether a reason stands as it was before a restart, and how it was told.
-func (h *Profile) restoredText(code Code) (text string, ok bool) {
-	r, ok := h.restored[code]
-	return r.Text, ok && h.reasons[code].Last == r.Last
+func (p *Profile) restoredText(code Code) (text string, ok bool) {
+	r, ok := p.restored[code]
+	return r.Text, ok && p.reasons[code].Last == r.Last
 }
 
 // Anonymous is a text from the wire as a checkpoint holds it: servers quote addresses, and of

@@ -115,7 +115,7 @@ func TestSeveral(t *testing.T) {
 	} {
 		var h Profile
 		for _, ttl := range c.ttl {
-			h.behaviour.attempted(&Attempt{Time: begin, TTL: ttl}, false)
+			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
 		}
 		if h.BehindNAT() != c.want {
 			t.Errorf("%v: several %v", c.ttl, !c.want)
@@ -127,7 +127,7 @@ func TestSeveral(t *testing.T) {
 	}{{[]uint8{64, 64}, true}, {[]uint8{128}, true}, {[]uint8{255}, true}, {[]uint8{63}, false}, {[]uint8{127, 127}, false}, {[]uint8{64, 63}, false}, {nil, false}} {
 		var h Profile
 		for _, ttl := range c.ttl {
-			h.behaviour.attempted(&Attempt{Time: begin, TTL: ttl}, false)
+			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
 		}
 		if h.OnLink() != c.near {
 			t.Errorf("%v: near %v", c.ttl, !c.near)

@@ -4,33 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
-
-	"spamsensor/sensor/verdict"
 )
-
-// Text tells a reason in a sentence.
-func (h *Profile) Text(code Code, f *Counters) string {
-	if text, ok := h.restoredText(code); ok {
-		return text
-	}
-	return detectors[code].text(h, f, &h.reasons[code])
-}
-
-// orMore is a number that was not counted beyond a limit.
-func orMore(v float64, limit int) string {
-	if int(v) >= limit {
-		return fmt.Sprintf("%d or more", int(v))
-	}
-	return fmt.Sprint(int(v))
-}
-
-// atLeast is the value of a reason that is not counted further once it weighs as much as it can.
-func atLeast(r *verdict.Reason, most float64, limit int) string {
-	if r.Weight >= most {
-		limit = int(r.Value)
-	}
-	return orMore(r.Value, limit)
-}
 
 // SameMachine says under which other addresses the machine of a finding was found; empty for one with no other.
 func (f *Finding) SameMachine() string {

@@ -1,0 +1,75 @@
+package detect
+
+// Egress is how a source's connections leave the network.
+type Egress uint8
+
+// The states of egress.
+const (
+	UnknownEgress Egress = iota
+	OpenEgress           // servers answer
+	DropEgress           // no server ever answers
+	ResetEgress          // every attempt is answered with a RST
+	ICMPEgress           // a router reports the destination as prohibited, or unreachable
+)
+
+// String is the name used in events.
+func (e Egress) String() string { return [...]string{"unknown", "open", "drop", "reset", "icmp"}[e] }
+
+// Blocked reports whether something stops the source's connections.
+func (e Egress) Blocked() bool { return e >= DropEgress }
+
+func (e Egress) text() string {
+	return [...]string{DropEgress: "something on the way out drops them", ResetEgress: "something on the way out resets them",
+		ICMPEgress: "a router on the way out refuses them"}[e]
+}
+
+// blockedAfter is how many attempts without a single answer mean that egress is blocked: if one
+// server in four answered, the chance of no answer in 16 were 1 %.
+const blockedAfter = 16
+
+// Egress is the state of egress on the port with the most attempts.
+func (p *Profile) Egress() Egress {
+	at := &p.ports[p.busiest()]
+	switch {
+	case at.answered+at.opened > 0:
+		return OpenEgress
+	case at.attempts < blockedAfter || p.nets.Len() < 4:
+		return UnknownEgress
+	case at.unreachable*2 > at.attempts:
+		return ICMPEgress
+	case at.refused*2 > at.attempts:
+		return ResetEgress
+	case p.answered == 0 && p.retransmitted*2 < at.attempts:
+		// A TCP without an answer sends the SYN again. This one got answers that are not in
+		// the capture, or it is no TCP.
+		return UnknownEgress
+	}
+	return DropEgress
+}
+
+// portOutcome counts the attempts to a port by their outcome.
+type portOutcome struct {
+	attempts, answered, opened, refused, unreachable uint32
+	port                                             uint16
+}
+
+// port is nil for the fifth port and later.
+func (p *Profile) port(number uint16) *portOutcome {
+	for i := range p.ports {
+		if at := &p.ports[i]; at.port == number || at.port == 0 {
+			at.port = number
+			return at
+		}
+	}
+	return nil
+}
+
+// busiest is the port with the most attempts.
+func (p *Profile) busiest() (best int) {
+	for i := range p.ports {
+		if p.ports[i].attempts > p.ports[best].attempts {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,75 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// maxNames is how many HELO names are kept.
+const maxNames = 8
+
+// heloNames are the HELO names of a source.
+type heloNames struct {
+	distinct sketch.Set
+	day      [maxNames]sketch.Slot // names given lately
+	name     [4]string             // the first ones
+	n        uint8
+	given    uint32 // how often the source gave one
+	worst    string
+}
+
+// recordHelo counts a name. Names count that are given to an external server on port 25: internal
+// clients may give their bare name to their own server, and mail clients to their provider, which is
+// external. A bare address counts for every external server: RFC 5321 wants it in brackets, and mail
+// clients write it so.
+func (p *Profile) recordHelo(o *Observation) {
+	w := &p.heloNames
+	inc(&w.given)
+	w.distinct.Add(o.Hash, nil)
+	if !o.direct() && (!o.External || o.Relay || classifyHelo(string(o.Text)) != heloBareIP) {
+		return
+	}
+	if p.reasons[HeloNames].Value >= maxNames && p.foundLately(HeloNames, o.Time) &&
+		p.reasons[HeloName].Weight >= maxHeloWeight && p.foundLately(HeloName, o.Time) {
+		return // nothing more can be found
+	}
+	o.inDay, o.newInDay = sketch.AddRecent(w.day[:], o.Hash, sketch.Stamp(o.Time), 86400)
+}
+
+// observeHeloNames counts the names within a day.
+func observeHeloNames(p *Profile, c *Config, _ *Counters, o Observation) {
+	p.judgeHeloNames(c, o.inDay, o.Time)
+}
+
+// judgeHeloNames is for n names within a day.
+func (p *Profile) judgeHeloNames(c *Config, n int, now int64) {
+	if n >= c.HeloNames {
+		p.raise(HeloNames, now, float64(n), float64(c.HeloNames), 3.9)
+	}
+}
+
+func textHeloNames(p *Profile, _ *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(p.heloNames.quoted(), ", "))
+}
+
+// remember keeps a name if it is one of the first.
+func (w *heloNames) remember(name string) {
+	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], name) {
+		w.name[w.n] = name
+		w.n++
+	}
+}
+
+func (w *heloNames) quoted() (q []string) {
+	for _, s := range w.name[:w.n] {
+		q = append(q, fmt.Sprintf("%q", s))
+	}
+	if w.distinct.Len() > len(q) {
+		q = append(q, "...")
+	}
+	return q
+}

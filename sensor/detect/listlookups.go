@@ -1,0 +1,18 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/verdict"
+)
+
+// observeListLookups notices a source that asks blocklists about addresses.
+func observeListLookups(p *Profile, _ *Config, _ *Counters, o Observation) {
+	if !p.isResolver() && p.lookups.lists > 0 {
+		p.raise(ListLookups, o.Time, float64(p.lookups.lists), 1, 3.9)
+	}
+}
+
+func textListLookups(p *Profile, _ *Counters, _ *verdict.Reason) string {
+	return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is listed already.", p.lookups.list)
+}

@@ -1,0 +1,41 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// maxWindow is how many networks are kept apart within an hour.
+const maxWindow = 32
+
+// massWeight is the weight of Config.MassNetworks. With it a source is not counted any further.
+const massWeight = 4.6
+
+// observeManyNetworks counts different networks within an hour, new or not.
+func observeManyNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
+	if p.reasons[ManyNetworks].Weight >= massWeight && p.foundLately(ManyNetworks, o.Time) {
+		return
+	}
+	n, _ := sketch.AddRecent(p.hour[:], o.Net, sketch.Stamp(o.Time), 3600)
+	p.judgeManyNetworks(c, n, o.Time)
+}
+
+// judgeManyNetworks is for n networks within an hour.
+func (p *Profile) judgeManyNetworks(c *Config, n int, now int64) {
+	switch {
+	case n >= c.MassNetworks:
+		p.raise(ManyNetworks, now, float64(n), float64(c.MassNetworks), massWeight)
+	case n >= c.ManyNetworks:
+		p.raise(ManyNetworks, now, float64(n), float64(c.ManyNetworks), 2.3)
+	}
+}
+
+func textManyNetworks(_ *Profile, _ *Counters, r *verdict.Reason) string {
+	many := fmt.Sprint(int(r.Value))
+	if r.Weight >= massWeight {
+		many = fmt.Sprintf("%d or more", int(r.Value))
+	}
+	return fmt.Sprintf("It contacted %s different mail networks within one hour.", many)
+}

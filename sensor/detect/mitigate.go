@@ -1,0 +1,151 @@
+package detect
+
+import (
+	"spamsensor/sensor/verdict"
+)
+
+// This file holds each case in which one thing that was seen weakens another. Cases that lower
+// reasons are rows; cases that change the score or the level are the predicates that Judge asks by
+// name, see verdict.go.
+
+// mitigation is a case in which reasons do not count any more.
+type mitigation struct {
+	name    string
+	when    func(p *Profile) bool
+	weakens []Code
+	// rejudge says that the verdict must be judged again if a reason was there. Cases that Judge
+	// itself looks at need no second time.
+	rejudge bool
+}
+
+// The cases that come with an observation.
+var (
+	// The queries of a resolver are those of its clients.
+	othersQueries = mitigation{"others resolve through it", (*Profile).isResolver,
+		[]Code{MXLookups, HostLookups, ListLookups}, true}
+
+	// Answers to first contacts can come late: then fewer of them failed than it seemed.
+	lateAnswers = mitigation{"late answers", (*Profile).contactsRecovered, []Code{Failures}, true}
+
+	// Two refusals in a row are a beginning; with messages accepted after them the test is not on
+	// its way to a decision any more.
+	acceptedMail = mitigation{"accepted mail", (*Profile).refusalsRecovered, []Code{Refusals}, true}
+)
+
+// The cases that Judge looks at, in its order.
+var (
+	// A host that accepts mail for people is a mail server. If it was refused because of a blocklist
+	// alone, or the test had not decided yet, the refusals say that it is listed and not that it is a
+	// bot. This is looked at once, when Serves appears.
+	listedServer = mitigation{"refused because of a list, and takes mail in", (*Profile).refusedForListAlone, []Code{Refusals}, false}
+
+	beforeSum = [...]mitigation{
+		// A mail server looks up the mail servers of recipients.
+		{"looks like an MTA", (*Profile).maybeMTA, []Code{MXLookups, HostLookups}, false},
+		// In TLS it names the servers that it looked up. That is believed once it gave its one name
+		// in 20 sessions.
+		{"looks like an MTA for long", (*Profile).maybeMTAForLong, []Code{TLSNames}, false},
+		// While an uplink is down, every contact fails.
+		{"uplink outage", (*Profile).uplinkOutage, []Code{Failures}, false},
+		// Many people behind one address have many providers.
+		{"several machines behind NAT", (*Profile).BehindNAT, []Code{TLSNames, SubmitSpread}, false},
+	}
+)
+
+// weaken lowers the reasons of a case if it holds.
+func (p *Profile) weaken(m *mitigation) {
+	if !m.when(p) {
+		return
+	}
+	for _, code := range m.weakens {
+		p.changed = p.changed || m.rejudge && p.has(code)
+		p.reasons[code] = verdict.Reason{}
+	}
+}
+
+// mitigate brings the signs of a mail server up to date and lowers the reasons that do not count in
+// their presence.
+func (p *Profile) mitigate(now int64) {
+	served := p.has(Serves)
+	p.refresh(Serves, now) // first: it decides which test of refusals is in force
+	if p.has(Serves) && !served {
+		p.weaken(&listedServer)
+	}
+	p.refresh(OneName, now)
+	p.refresh(Welcome, now)
+	p.refresh(Retries, now)
+	for i := range beforeSum {
+		p.weaken(&beforeSum[i])
+	}
+}
+
+// mitigatingWeight is the weight of each sign of a mail server.
+const mitigatingWeight = -2.3
+
+// refresh sets a reason of the mitigating family, or lowers it if it does not hold any more.
+func (p *Profile) refresh(code Code, now int64) {
+	holds, value, threshold := detectors[code].holds(p)
+	r := &p.reasons[code]
+	if !holds {
+		*r = verdict.Reason{}
+		return
+	}
+	if r.First == 0 {
+		r.First = now
+	}
+	*r = verdict.Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: mitigatingWeight}
+}
+
+// isResolver reports whether other hosts resolve names through the source.
+func (p *Profile) isResolver() bool { return p.lookups != nil && p.lookups.resolver }
+
+// maybeMTA reports whether nothing in a source's dialogues separates it from a mail server: it
+// gives one full name, and few of its sessions are refused.
+func (p *Profile) maybeMTA() bool {
+	t := p.refusalTestInForce()
+	// Two unknown recipients happen to every server, but hardly in a row. More happen to a server
+	// with one name in many sessions, of which those in TLS are not decided, and to a server that
+	// passes on what others bring.
+	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || p.has(OneName) || p.has(Serves)) && !p.has(Refusals)
+	return p.oneName() && few
+}
+
+// maybeMTAForLong is maybeMTA for a source whose name is one of the signs in its favour.
+func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName) }
+
+// uplinkOutage reports whether an outage of the uplink, or of servers, explains failed first contacts
+// better than a list of addresses: the source gave one full name in three sessions or more, reached
+// as many networks at the first contact, and is not refused. A small server that has delivered little
+// when the uplink goes down has not shown more yet.
+func (p *Profile) uplinkOutage() bool {
+	return p.maybeMTA() && p.mta.sessions >= 3 && p.contacts.worked >= 3
+}
+
+// BehindNAT reports whether more than one machine uses the address: its SYNs have come with several
+// hop limits. A scanner that draws the TTL of each SYN at random, as nmap does, has a dozen.
+func (p *Profile) BehindNAT() bool {
+	all, first, second := p.behaviour.ttls, uint32(0), uint32(0)
+	for _, t := range p.behaviour.ttl {
+		all += t.n
+		first, second = max(first, t.n), max(second, min(first, t.n))
+	}
+	return second >= 3 && second*10 >= all && p.behaviour.ttls <= first+second
+}
+
+// refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for people
+// stays one when its address comes on a blocklist, be it because of a stolen account or of another
+// machine behind the same address. So refusals that name a list are left out for it. Nobody delivers
+// mail to a bot.
+func (p *Profile) refusalTestInForce() *refusalTest {
+	if p.has(Serves) {
+		return &p.refusalTestUnlisted
+	}
+	return &p.refusalTest
+}
+
+// refusedForListAlone reports whether few sessions were refused for another reason than a list, or the
+// test had not decided.
+func (p *Profile) refusedForListAlone() bool {
+	t := p.refusalTestInForce()
+	return t.refused*5 <= t.sessions || !p.refusalsDecided()
+}

@@ -1,0 +1,199 @@
+package detect
+
+import (
+	"spamsensor/smtpsniff/refusal"
+)
+
+// Kind is what an observation is about. The comment names the fields of Observation that count
+// beside Kind and Time.
+type Kind uint8
+
+// The kinds.
+const (
+	KindSYN            Kind = iota // a first SYN: Addr, Net, Port, TTL, External, Relay
+	KindRetransmit                 // the SYN of an attempt again: Addr, Net, Hash (the sequence number), After
+	KindSYNACK                     // Addr, Port
+	KindRefused                    // a RST for a SYN: Addr, Port
+	KindUnreachable                // an ICMP error for a SYN: Addr, Port
+	KindEstablished                // a completed handshake: Addr, Net, Port, OneSided
+	KindBothSides                  // the second side of a session of which one was seen: Net
+	KindHalfOpen                   // a connection that a server accepted and the client never completed
+	KindClientSpoke                // the client sent something in a session
+	KindAttested                   // the server answered the client; once in a session, after KindClientSpoke
+	KindHelo                       // a HELO name: Text, Hash, Port, External, Relay
+	KindSender                     // the domain of a sender: Hash, External
+	KindRecipient                  // the domain of a recipient: Hash, External
+	KindRecipientReply             // the reply to a recipient: Unknown
+	KindDecided                    // a session was refused, or its message accepted: Refused, Listed
+	KindDeferred                   // a server asked the client to come back later: Addr
+	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
+	KindListed                     // a refusal names a blocklist: Listing
+	KindConflict                   // the client sent other bytes in the same place; once in a session
+	KindSessionEnd                 // Silent, Mail, Accepted, Callout
+	KindDialect                    // how the client spoke SMTP on port 25 to an external server: Oddities
+	KindTLSName                    // the server name in a TLS handshake: Hash of its registered domain
+	KindLookups                    // the DNS queries of the source changed: Lookups
+	KindServed                     // the source accepted a message from an external client: Hash of the client
+	kinds
+)
+
+// Kinds is a set of kinds.
+type Kinds uint32
+
+// sees is the set of the kinds.
+func sees(list ...Kind) (k Kinds) {
+	for _, kind := range list {
+		k |= 1 << kind
+	}
+	return k
+}
+
+func (k Kinds) has(kind Kind) bool { return k>>kind&1 != 0 }
+
+// Observation is one fact about a source. Hashes are keyed, so that nobody can choose what
+// collides. Zero is right for each field that the kind does not use.
+type Observation struct {
+	Kind     Kind
+	Time     int64  // nanoseconds since 1970, of the packet
+	Addr     uint32 // hash of the server's address
+	Net      uint32 // hash of the server's network: /24, or /48
+	Hash     uint32 // see the kinds
+	Port     uint16 // of the server
+	TTL      uint8  // of the SYN, as captured; zero if it is not known
+	External bool   // the server is none of ours
+	Relay    bool   // the server is a declared relay
+	OneSided bool   // only one side of the connection was seen so far
+	Refused  bool   // the session was refused; else a message was accepted
+	Listed   bool   // the refusal is because of a blocklist
+	Unknown  bool   // the server does not know the recipient
+	Silent   bool   // the client had nothing to deliver
+	Mail     bool   // the client named a sender
+	Accepted bool   // the server accepted a recipient
+	Callout  bool   // after that the client began no message
+	Oddities Oddity
+	After    int64  // nanoseconds since the SYN was sent first
+	Text     []byte // borrowed: valid until Observe returns
+	Listing  *Listing
+	Lookups  *Lookups // kept by the profile
+
+	// Profile.record sets these for the detectors.
+	newAddr  bool // the profile had no such address
+	newNet   bool // the profile had no such network
+	fresh    bool // the name or domain is new for the profile
+	inDay    int  // HELO names within a day, zero if this one does not count
+	newInDay bool // the HELO name is new within the day
+}
+
+// direct reports whether the client speaks to an external server as mail servers do.
+func (o *Observation) direct() bool { return o.External && !o.Relay && o.Port == 25 }
+
+// Listing is a refusal that names a blocklist.
+type Listing struct {
+	List string
+	Text string // of the refusal
+	Why  refusal.Reason
+}
+
+// Observe gives an observation to the detectors that look at its kind. The counters must hold it
+// already: see Counters.Observe. fresh reports whether a HELO name or the domain of a sender is new.
+func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
+	if !p.record(c, &o) {
+		return o.fresh
+	}
+	for i := range detectors {
+		if d := &detectors[i]; d.sees.has(o.Kind) {
+			d.observe(p, c, n, o)
+		}
+	}
+	return o.fresh
+}
+
+// record keeps what several detectors, or the verdict itself, look at. It reports false if no
+// detector has to see the observation.
+func (p *Profile) record(c *Config, o *Observation) bool {
+	switch o.Kind {
+	case KindSYN:
+		return p.recordSYN(o)
+	case KindRetransmit:
+		// Linux sends a SYN again after 1 s, 2 s, 4 s, Windows after 3 s, or half a second after a RST.
+		if o.After < second*4/10 || o.After > 10*second {
+			return false
+		}
+		inc(&p.retransmitted)
+		p.confirmServer(o.Addr, o.Net, o.Hash)
+	case KindSYNACK:
+		inc(&p.answered)
+		if at := p.port(o.Port); at != nil {
+			inc(&at.answered)
+		}
+	case KindRefused, KindUnreachable:
+		if at := p.port(o.Port); at != nil {
+			if o.Kind == KindUnreachable {
+				inc(&at.unreachable)
+			} else {
+				inc(&at.refused)
+			}
+		}
+	case KindEstablished:
+		p.recordEstablished(o)
+	case KindBothSides:
+		p.bothSides(o.Net)
+	case KindHalfOpen:
+		inc(&p.behaviour.halfOpen)
+	case KindClientSpoke:
+		inc(&p.spoken)
+	case KindAttested:
+		inc(&p.attested)
+		p.changed = p.changed || p.attested == 1 // see dialogueProven
+	case KindHelo:
+		p.recordHelo(o)
+	case KindSender:
+		o.fresh = p.envelope.distinct.Add(o.Hash, nil)
+	case KindSessionEnd:
+		p.recordEnd(o)
+	case KindLookups:
+		p.lookups = o.Lookups
+		p.weaken(&othersQueries)
+	}
+	return true
+}
+
+// recordSYN keeps an attempt. Attempts at a declared relay are not judged: mail is meant to go
+// there.
+func (p *Profile) recordSYN(o *Observation) (judged bool) {
+	o.newAddr = p.addrs.Add(o.Addr, p.Budget)
+	// A known address is in a known network.
+	o.newNet = (o.newAddr || p.addrs.Estimated()) && p.nets.Add(o.Net, p.Budget)
+	if o.External {
+		inc(&p.external)
+	}
+	p.behaviour.attempted(o, p.addrs.Len() <= probeTargets)
+	if o.Relay {
+		return false
+	}
+	if at := p.port(o.Port); at != nil {
+		inc(&at.attempts)
+	}
+	return true
+}
+
+// recordEstablished keeps a completed handshake.
+func (p *Profile) recordEstablished(o *Observation) {
+	inc(&p.sessions)
+	p.changed = p.changed || p.sessions == 1 // see notSpoofed
+	if o.OneSided {
+		p.confirmOneSided(o.Net)
+	} else {
+		p.bothSides(o.Net)
+	}
+	if at := p.port(o.Port); at != nil {
+		inc(&at.opened)
+	}
+}
+
+// bothSides counts a session of which both sides were seen.
+func (p *Profile) bothSides(net uint32) {
+	inc(&p.twoSided)
+	p.ConfirmNetwork(net)
+	p.changed = p.changed || p.twoSided == 1 // see notSpoofed
+}

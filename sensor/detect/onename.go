@@ -1,0 +1,35 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/verdict"
+)
+
+// manySessions is how many sessions with one full name are a sign of a mail server.
+const manySessions = 20
+
+// observeOneName compares the HELO names. Servers of small offices call themselves srv.firm.local.
+func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
+	if !o.direct() {
+		return
+	}
+	s := &p.mta
+	switch {
+	case s.sessions == 0:
+		class := classifyHelo(string(o.Text))
+		s.name, s.severalNames = o.Hash, class != heloProper && class != heloHome
+	case s.name != o.Hash:
+		s.severalNames = true
+	}
+	inc(&s.sessions)
+}
+
+func holdsOneName(p *Profile) (holds bool, value, threshold float64) {
+	s := &p.mta
+	return !s.severalNames && s.sessions >= manySessions, float64(s.sessions), manySessions
+}
+
+func textOneName(p *Profile, _ *Counters, _ *verdict.Reason) string {
+	return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server does.", p.heloNames.name[0])
+}

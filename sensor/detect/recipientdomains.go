@@ -1,0 +1,28 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// observeRecipientDomains counts the domains of recipients within an hour, of mail to external servers.
+func observeRecipientDomains(p *Profile, c *Config, _ *Counters, o Observation) {
+	if !o.External || p.foundLately(RecipientDomains, o.Time) {
+		return
+	}
+	n, _ := sketch.AddRecent(p.envelope.recipients[:], o.Hash, sketch.Stamp(o.Time), 3600)
+	p.judgeRecipientDomains(c, n, o.Time)
+}
+
+// judgeRecipientDomains is for n domains within an hour.
+func (p *Profile) judgeRecipientDomains(c *Config, n int, now int64) {
+	if n >= c.RecipientDomains {
+		p.raise(RecipientDomains, now, float64(n), float64(c.RecipientDomains), 2.3)
+	}
+}
+
+func textRecipientDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It %s to recipients in %s domains within an hour.", tries(n, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
+}

@@ -1,0 +1,28 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// fewDenials is how many servers within a day must have refused to relay, or wanted a login. A client
+// that knows its server never gets such a reply from two.
+const fewDenials = 2
+
+func observeRelayDenials(p *Profile, _ *Config, _ *Counters, o Observation) {
+	n, _ := sketch.AddRecent(p.relayDenied[:], o.Addr, sketch.Stamp(o.Time), 86400)
+	p.judgeRelayDenials(n, o.Time)
+}
+
+// judgeRelayDenials is for n servers within a day.
+func (p *Profile) judgeRelayDenials(n int, now int64) {
+	if n >= fewDenials {
+		p.raise(RelayDenials, now, float64(n), fewDenials, 4.6)
+	}
+}
+
+func textRelayDenials(p *Profile, _ *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", orMore(r.Value, len(p.relayDenied)))
+}

@@ -1,0 +1,42 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// A queue tries again after minutes: Postfix after 300 to 4,000 s; RFC 5321, section 4.5.4.1,
+// recommends 30 minutes.
+const retryFrom, retryTo = 240, 4 * 3600 // seconds
+
+// observeRetries counts deferrals, and attempts at servers that deferred.
+func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
+	s := &p.mta
+	if o.Kind == KindDeferred {
+		inc(&s.deferrals)
+		sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
+		return
+	}
+	if s.deferrals == 0 {
+		return
+	}
+	for i := range s.deferred {
+		d := &s.deferred[i]
+		if age := sketch.Stamp(o.Time) - d.At; d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
+			inc(&s.retried)
+			d.Hash = ^o.Addr // counted
+		}
+	}
+}
+
+// holdsRetries is for three deferrals or more of which 60 % were followed by another attempt.
+func holdsRetries(p *Profile) (holds bool, value, threshold float64) {
+	s := &p.mta
+	return s.deferrals >= 3 && s.retried*10 >= s.deferrals*6, float64(s.retried) / float64(max(1, s.deferrals)), 0.6
+}
+
+func textRetries(p *Profile, _ *Counters, _ *verdict.Reason) string {
+	return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", p.mta.retried, verdict.Plural(p.mta.deferrals, "deferral"))
+}

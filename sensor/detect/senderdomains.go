@@ -1,0 +1,76 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// maxDomains is how many domains of senders, or of lookups, are kept apart.
+const maxDomains = 16
+
+// envelope holds the domains of senders and recipients.
+type envelope struct {
+	distinct   sketch.Set // domains of senders, at any time
+	senders    [maxDomains]sketch.Slot
+	recipients [maxWindow]sketch.Slot
+	mails      uint32
+}
+
+// fewMails is how many senders must have been seen before several domains among them mean something.
+// By then the recipients of a mail server have accepted its mail. If two recipients refused it and
+// nearly every mail has another sender, manyOfFew domains are as much: an honest server with many
+// domains is refused in one session of fifty, and hardly ever in two of its first nine.
+const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
+
+// observeSenderDomains counts the domains of senders within a day. Mail to internal servers does not
+// count. A refused session can make few mails enough.
+func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
+	e := &p.envelope
+	if o.Kind == KindDecided {
+		if p.refusalCounts(&o) {
+			p.judgeSenderDomains(c, sketch.CountRecent(e.senders[:], sketch.Stamp(o.Time), 86400), o.Time)
+		}
+		return
+	}
+	if !o.External {
+		return
+	}
+	inc(&e.mails)
+	if int(p.reasons[SenderDomains].Value) >= c.MassSenderDomains && p.foundLately(SenderDomains, o.Time) {
+		return
+	}
+	n, _ := sketch.AddRecent(e.senders[:], o.Hash, sketch.Stamp(o.Time), 86400)
+	p.judgeSenderDomains(c, n, o.Time)
+}
+
+// judgeSenderDomains is for n domains within a day.
+func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
+	e := &p.envelope
+	early, refused := e.mails < fewMails, p.refusalTestInForce().refused
+	if p.speaksOddly() {
+		refused *= refusedOfFew
+	}
+	switch {
+	case early && (refused < refusedOfFew || n*5 < int(e.mails)*4):
+	case early && n >= manyOfFew:
+		p.raise(SenderDomains, now, float64(n), manyOfFew, 4.6)
+	case n >= c.MassSenderDomains:
+		p.raise(SenderDomains, now, float64(n), float64(c.MassSenderDomains), 4.6)
+	case n >= c.SenderDomains:
+		p.raise(SenderDomains, now, float64(n), float64(c.SenderDomains), 2.3)
+	}
+}
+
+func textSenderDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
+}
+
+// tries is the verb for a source, or the one for a source without an accepted message.
+func tries(n *Counters, does, only string) string {
+	if n.Messages == 0 {
+		return only
+	}
+	return does
+}

@@ -1,0 +1,32 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
+)
+
+// maxSubmit is how many networks are kept apart on the ports of submission within an hour.
+const maxSubmit = 16
+
+// observeSubmitSpread counts different networks within an hour on the ports of submission (RFC 6409,
+// RFC 8314), where a mail client connects to its providers only.
+func observeSubmitSpread(p *Profile, c *Config, _ *Counters, o Observation) {
+	if o.Port == 25 || p.foundLately(SubmitSpread, o.Time) {
+		return
+	}
+	n, _ := sketch.AddRecent(p.submit[:], o.Net, sketch.Stamp(o.Time), 3600)
+	p.judgeSubmitSpread(c, n, o.Time)
+}
+
+// judgeSubmitSpread is for n networks within an hour.
+func (p *Profile) judgeSubmitSpread(c *Config, n int, now int64) {
+	if n >= c.SubmitNetworks {
+		p.raise(SubmitSpread, now, float64(n), float64(c.SubmitNetworks), 4.6)
+	}
+}
+
+func textSubmitSpread(_ *Profile, _ *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", orMore(r.Value, int(r.Threshold)))
+}

@@ -1,0 +1,19 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/verdict"
+)
+
+// holdsWelcome is for the share of sessions in which the receiving server accepted a message: 95 % of
+// ten or more. The test of refusals has the counts.
+func holdsWelcome(p *Profile) (holds bool, value, threshold float64) {
+	t := p.refusalTestInForce()
+	return t.total >= 10 && t.accepted*20 >= t.total*19, float64(t.accepted) / float64(max(1, t.total)), 0.95
+}
+
+func textWelcome(p *Profile, _ *Counters, _ *verdict.Reason) string {
+	t := p.refusalTestInForce()
+	return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.accepted, verdict.Plural(t.total, "session"))
+}
