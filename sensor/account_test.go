@@ -37,13 +37,13 @@ func TestAccountAlarm(t *testing.T) {
 		p = newPipeline(cfg, "ab", false, &out, func(uint16) string { return "test" }, func() capture.Stats {
 			return capture.Stats{Frames: uint64(1000 + c.off)}
 		})
-		p.flight = c.workers
+		p.inFlight = c.workers
 		var skipped [capture.Classes]uint64
 		skipped[3] = 1000
 		p.engine.Worker().Skip(skipped[:], 1e18, 1e18)
 		p.stats(1e18)
 		p.stats(2e18)
-		if alarm := p.lost != 0; alarm != c.alarm {
+		if alarm := p.unaccounted != 0; alarm != c.alarm {
 			t.Errorf("%s: alarm %v while running", c.name, alarm)
 		}
 		err = p.finish("end_of_input")

@@ -10,82 +10,39 @@ import (
 	"spamsensor/sensor/event"
 )
 
-// health watches the sensor's own condition: whatever keeps it from seeing or telling
-// something is raised once, and cleared when it is over.
+// health checks the sensor's own condition. A fault that keeps the sensor from seeing or reporting
+// is raised once, and cleared when it is over.
 type health struct {
 	live   bool
 	raised map[string]event.Health
-	before engine.Stats
-	// Of the sources and the output, as of the last look.
+	before engine.Stats // of the last check
+	// Counters of the sources and of the output, as of the last check.
 	drops, badTimes, arrived uint64
 	dropped                  event.Dropped
-	raisedAt                 event.Dropped // what had been lost when output was raised
-	badAt, calm              int64         // when output failed last, and how long it must not before it is cleared
-	// looks says that links, silence and output are looked after between the stats events; see
-	// look.go.
-	looks       bool
-	over        bool // this is the last check: no frame is on its way any more
-	quiet       quiet
-	arrivedThen uint64         // as the last frame came
-	changes     []event.Health // of the check in hand
+	droppedAtRaise           event.Dropped // losses before the check "output" was raised
+	outputFailedAt           int64         // last failure of the output
+	recoveryTime             int64         // without a failure, until the output has recovered
+	// polled says that links, silence and output are checked between the stats events, see
+	// healthpoll.go.
+	polled             bool
+	final              bool // this is the last check: every frame is counted
+	lastArrival        lastArrival
+	arrivedAtLastFrame uint64         // counter of all frames when the filter last passed one
+	changes            []event.Health // of the check in hand
 }
 
-// check looks at what changed since the last time. lost is how many frames are in no part of
-// the account.
-func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue, lost int64) (changes []event.Health) {
+// check returns the changes since the last check. unaccounted is the number of frames that are in
+// no part of the account.
+func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Queue,
+	unaccounted int64) (changes []event.Health) {
 	h.changes = nil
-	set := func(name string, bad bool, value, threshold float64, text, hint string) {
-		h.set(now, name, bad, value, threshold, text, hint)
-	}
-	frames := st.Frames - h.before.Frames
-	drops := c.KernelDrops + c.InterfaceDrops - h.drops
-	set("drops", drops > 0, float64(drops), 0,
-		fmt.Sprintf("%d of %d frames were dropped before we could read them", drops, frames+drops),
-		"a larger capture.buffer helps against bursts; see the kernel's and the card's counters with: ip -s link")
-	if h.live {
-		if !h.looks || h.over && frames == 0 {
-			h.noPackets(now, frames == 0, c.Arrived-h.arrived)
-		}
-		set("home_net_unseen", frames > 0 && !st.HomeSeen && st.Attempts > 0, 0, 0, "no address of ours was seen in any mail connection",
-			"name your networks: home_net in the configuration, or --home")
-	}
-	sessions := st.SeenBoth + st.SeenClient + st.SeenServer - h.before.SeenBoth - h.before.SeenClient - h.before.SeenServer
-	oneWay := st.SeenClient + st.SeenServer - h.before.SeenClient - h.before.SeenServer
-	share := ratio(oneWay, sessions)
-	set("one_way", sessions >= 10 && share > 0.9, share, 0.9, fmt.Sprintf("of %d sessions, %d were seen in one direction only", sessions, oneWay),
-		"mirror both directions of the port: rx alone hides the replies")
-	refused, hidden := st.Refused-h.before.Refused, st.Hidden-h.before.Hidden
-	share = ratio(refused+hidden, frames)
-	set("encapsulated", frames >= 100 && share > 0.5, share, 0.5,
-		fmt.Sprintf("%d of %d frames could not be looked into: %d are in a tunnel or behind an ethertype that is not known, %d could not be decoded", refused+hidden, frames, hidden, refused),
-		"mail in them is not seen; the decode counters of the stats event name the reasons. Mirror the traffic where it is outside of the tunnel")
-	duplicates := st.Duplicates - h.before.Duplicates
-	share = ratio(duplicates, frames)
-	set("duplicates", frames >= 100 && share > 0.2, share, 0.2, fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
-		"the mirror copies a port in both directions, or two ports of one path; nothing is counted twice")
-	judged, ignored := st.ChecksumsJudged-h.before.ChecksumsJudged, st.ChecksumsIgnored-h.before.ChecksumsIgnored
-	share = ratio(ignored, judged)
-	set("checksum_offload", share > 0.5, share, 0.5, fmt.Sprintf("%d of %d connection attempts have a wrong checksum: this looks like a capture on the sending host, whose network card writes them (offload); they were counted all the same", ignored, judged),
-		"nothing is lost; a forged packet that no receiver would take is counted as well. ethtool -K INTERFACE tx off on that host shows the real ones")
-	odd := st.OddTimes - h.before.OddTimes + c.BadTimes + c.Untimed - h.badTimes
-	set("clock", odd > 0, float64(odd), 0, fmt.Sprintf("%d frames have a time that cannot be right, or follow a jump of the clock", odd), "the capturing machine's clock jumped, or the file is damaged")
-	evicted := st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted + st.SMTPSessionsEvicted + st.SMTPSessionsCut - h.before.FlowsEvicted - h.before.AttemptsEvicted - h.before.SourcesEvicted - h.before.SMTPSessionsEvicted - h.before.SMTPSessionsCut
-	set("table_full", evicted > 0, float64(evicted), 0, fmt.Sprintf("%d entries had to make room for others", evicted),
-		"a flood, or limits that are too low for this network")
-	withheld := st.Withheld - h.before.Withheld
-	set("findings_withheld", withheld > 0, float64(withheld), 0, fmt.Sprintf("%d hosts are suspect by their connection attempts alone, and were not told: too many at a time", withheld),
-		"somebody sends SYNs in the name of many addresses of yours, or there is an outbreak; what is likely or confirmed is always told, and the source events name the hosts")
-	missing, streamed := st.MissingBytes-h.before.MissingBytes, st.StreamBytes-h.before.StreamBytes
-	share = ratio(missing, missing+streamed)
-	set("loss", streamed+missing >= 10_000 && share > 0.005, share, 0.005,
-		fmt.Sprintf("%.1f %% of what mail connections sent is not in what was captured", 100*share),
-		"the mirror port or the capturing machine loses frames before anybody can count them: sessions lack commands and replies")
-	panics := st.Panics - h.before.Panics
-	set("panic", panics > 0, float64(panics), 0, fmt.Sprintf("%d packets or connections were given up because of a fault in spamsensor: %s", panics, st.PanicAt),
-		"everything else goes on; please report the fault with this text")
-	set("account", lost != 0, float64(lost), 0, fmt.Sprintf("%d frames are in no part of the account", lost),
+	h.checkCapture(now, st, c)
+	h.checkFrames(now, st, c)
+	h.checkEngine(now, st)
+	h.set(now, "account", unaccounted != 0, float64(unaccounted), 0,
+		fmt.Sprintf("%d frames are in no part of the account", unaccounted),
 		"this is a fault of spamsensor; please report it with the stats events")
-	if q != nil && (!h.looks || h.over) {
+	if q != nil && (!h.polled || h.final) {
 		h.output(now, q)
 	}
 	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes+c.Untimed
@@ -93,16 +50,110 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 	return h.changes
 }
 
-// set raises a check that is bad, or clears one that is not any more.
-func (h *health) set(now int64, check string, bad bool, value, threshold float64, text, hint string) {
+// checkCapture checks what reaches the sensor: drops, silence, our networks, both directions.
+func (h *health) checkCapture(now int64, st *engine.Stats, c *capture.Stats) {
+	was := &h.before
+	frames := st.Frames - was.Frames
+	drops := c.KernelDrops + c.InterfaceDrops - h.drops
+	h.set(now, "drops", drops > 0, float64(drops), 0,
+		fmt.Sprintf("%d of %d frames were dropped before we could read them", drops, frames+drops),
+		"a larger capture.buffer helps against bursts; "+
+			"see the kernel's and the card's counters with: ip -s link")
+	if h.live {
+		if !h.polled || h.final && frames == 0 {
+			h.noPackets(now, frames == 0, c.Arrived-h.arrived)
+		}
+		h.set(now, "home_net_unseen", frames > 0 && !st.HomeSeen && st.Attempts > 0, 0, 0,
+			"no address of ours was seen in any mail connection",
+			"name your networks: home_net in the configuration, or --home")
+	}
+	oneWay := st.SeenClient + st.SeenServer - was.SeenClient - was.SeenServer
+	sessions := oneWay + st.SeenBoth - was.SeenBoth
+	share := ratio(oneWay, sessions)
+	h.set(now, "one_way", sessions >= 10 && share > 0.9, share, 0.9,
+		fmt.Sprintf("of %d sessions, %d were seen in one direction only", sessions, oneWay),
+		"mirror both directions of the port: rx alone hides the replies")
+}
+
+// checkFrames checks the frames themselves: encapsulation, duplicates, checksums, times.
+func (h *health) checkFrames(now int64, st *engine.Stats, c *capture.Stats) {
+	was := &h.before
+	frames := st.Frames - was.Frames
+	refused, hidden := st.Refused-was.Refused, st.Hidden-was.Hidden
+	share := ratio(refused+hidden, frames)
+	h.set(now, "encapsulated", frames >= 100 && share > 0.5, share, 0.5,
+		fmt.Sprintf("%d of %d frames could not be looked into: %d are in a tunnel or behind "+
+			"an ethertype that is not known, %d could not be decoded",
+			refused+hidden, frames, hidden, refused),
+		"mail in them is not seen; the decode counters of the stats event name the reasons. "+
+			"Mirror the traffic where it is outside of the tunnel")
+	duplicates := st.Duplicates - was.Duplicates
+	share = ratio(duplicates, frames)
+	h.set(now, "duplicates", frames >= 100 && share > 0.2, share, 0.2,
+		fmt.Sprintf("%d of %d frames came twice", duplicates, frames),
+		"the mirror copies a port in both directions, or two ports of one path; "+
+			"nothing is counted twice")
+	judged := st.ChecksumsJudged - was.ChecksumsJudged
+	ignored := st.ChecksumsIgnored - was.ChecksumsIgnored
+	share = ratio(ignored, judged)
+	h.set(now, "checksum_offload", share > 0.5, share, 0.5,
+		fmt.Sprintf("%d of %d connection attempts have a wrong checksum: this looks like "+
+			"a capture on the sending host, whose network card writes them (offload); "+
+			"they were counted all the same", ignored, judged),
+		"nothing is lost; a forged packet that no receiver would take is counted as well. "+
+			"ethtool -K INTERFACE tx off on that host shows the real ones")
+	odd := st.OddTimes - was.OddTimes + c.BadTimes + c.Untimed - h.badTimes
+	h.set(now, "clock", odd > 0, float64(odd), 0,
+		fmt.Sprintf("%d frames have a time that cannot be right, "+
+			"or follow a jump of the clock", odd),
+		"the capturing machine's clock jumped, or the file is damaged")
+}
+
+// checkEngine checks the work on the frames: full tables, withheld findings, gaps, faults.
+func (h *health) checkEngine(now int64, st *engine.Stats) {
+	was := &h.before
+	evicted := evictions(st) - evictions(was)
+	h.set(now, "table_full", evicted > 0, float64(evicted), 0,
+		fmt.Sprintf("%d entries had to make room for others", evicted),
+		"a flood, or limits that are too low for this network")
+	withheld := st.Withheld - was.Withheld
+	h.set(now, "findings_withheld", withheld > 0, float64(withheld), 0,
+		fmt.Sprintf("%d hosts are suspect by their connection attempts alone, "+
+			"and were not told: too many at a time", withheld),
+		"somebody sends SYNs in the name of many addresses of yours, or there is an outbreak; "+
+			"what is likely or confirmed is always told, and the source events name the hosts")
+	missing, streamed := st.MissingBytes-was.MissingBytes, st.StreamBytes-was.StreamBytes
+	share := ratio(missing, missing+streamed)
+	h.set(now, "loss", streamed+missing >= 10_000 && share > 0.005, share, 0.005,
+		fmt.Sprintf("%.1f %% of what mail connections sent is not in what was captured", 100*share),
+		"the mirror port or the capturing machine loses frames before anybody can count them: "+
+			"sessions lack commands and replies")
+	panics := st.Panics - was.Panics
+	h.set(now, "panic", panics > 0, float64(panics), 0,
+		fmt.Sprintf("%d packets or connections were given up because of a fault in spamsensor: %s",
+			panics, st.PanicAt),
+		"everything else goes on; please report the fault with this text")
+}
+
+// evictions counts the entries that full tables gave up.
+func evictions(st *engine.Stats) uint64 {
+	return st.FlowsEvicted + st.AttemptsEvicted + st.SourcesEvicted +
+		st.SMTPSessionsEvicted + st.SMTPSessionsCut
+}
+
+// set raises a check that became bad, or clears one that is good again.
+func (h *health) set(now int64, check string, bad bool, value, threshold float64,
+	text, hint string) {
 	h.setKey(now, check, check, bad, value, threshold, text, hint)
 }
 
-// setKey is set, where a check is made of several things and key is one of them.
-func (h *health) setKey(now int64, key, check string, bad bool, value, threshold float64, text, hint string) {
+// setKey is set for a check that watches several things; key names one of them.
+func (h *health) setKey(now int64, key, check string, bad bool, value, threshold float64,
+	text, hint string) {
 	switch was, raised := h.raised[key]; {
 	case bad && !raised:
-		h.raise(key, event.Health{Check: check, State: "raised", Value: value, Threshold: threshold, Since: now, Text: text, Hint: hint})
+		h.raise(key, event.Health{Check: check, State: "raised", Value: value,
+			Threshold: threshold, Since: now, Text: text, Hint: hint})
 	case !bad && raised:
 		h.clear(key, value, "no longer: "+was.Text)
 	}
@@ -123,8 +174,8 @@ func (h *health) clear(key string, value float64, text string) {
 	h.changes = append(h.changes, was)
 }
 
-// output watches whether events can be written. What was lost is said when it begins, and
-// all of it when it is over.
+// output checks whether events can be written. The losses so far are reported when it is raised,
+// and all losses when it is cleared.
 func (h *health) output(now int64, q *event.Queue) {
 	_, dropped := q.Totals()
 	err := q.Failing()
@@ -134,11 +185,11 @@ func (h *health) output(now int64, q *event.Queue) {
 	before := h.dropped
 	h.dropped = dropped
 	if bad {
-		h.badAt = now
+		h.outputFailedAt = now
 	}
 	switch {
 	case bad && !raised:
-		h.raisedAt = before
+		h.droppedAtRaise = before
 		text := "events cannot be written"
 		if errors.Is(err, syscall.EPIPE) {
 			text = "nobody reads the events; a reader is waited for"
@@ -148,10 +199,11 @@ func (h *health) output(now int64, q *event.Queue) {
 		if lost.Sum() > 0 {
 			text += "; lost so far: " + lost.String()
 		}
-		h.raise("output", event.Health{Check: "output", State: "raised", Value: float64(lost.Sum()), Since: now, Text: text,
+		h.raise("output", event.Health{Check: "output", State: "raised",
+			Value: float64(lost.Sum()), Since: now, Text: text,
 			Hint: "capture goes on, and what is lost is counted by type; findings are lost last"})
-	case !bad && raised && (now-h.badAt >= h.calm || h.over):
-		lost = dropped.Since(h.raisedAt)
+	case !bad && raised && (now-h.outputFailedAt >= h.recoveryTime || h.final):
+		lost = dropped.Since(h.droppedAtRaise)
 		text := "events are written again; none was lost"
 		if lost.Sum() > 0 {
 			text = "events are written again; lost in between: " + lost.String()
@@ -160,6 +212,7 @@ func (h *health) output(now int64, q *event.Queue) {
 	}
 }
 
+// ratio returns a/b, and 0 if b is 0.
 func ratio(a, b uint64) float64 {
 	if b == 0 {
 		return 0

@@ -22,7 +22,7 @@ import (
 	"spamsensor/sensor/state"
 )
 
-// formats are those of a table.
+// formats are the output formats of a table.
 var formats = []string{"human", "json", "csv"}
 
 // historyOptions are the options of `history`.
@@ -36,12 +36,16 @@ func (a *app) historyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history",
 		Short: "Print what hosts did, by day or hour, from the history that run keeps",
-		Long: "history prints how many attempts, sessions and messages your hosts and mail servers had, by day or by hour, as\n" +
-			"far back as state.history_days says. Days and hours are UTC. It reads the directory state.dir, also while the sensor runs.\n" +
+		Long: "history prints how many attempts, sessions and messages your hosts and mail " +
+			"servers had, by day or by hour, as\n" +
+			"far back as state.history_days says. Days and hours are UTC. It reads the directory " +
+			"state.dir, also while the sensor runs.\n" +
 			"The host :: stands for all that were too many on a day.",
-		Example: "  spamsensor history -c /etc/spamsensor.yaml --servers\n  spamsensor history --set state.dir=/var/lib/spamsensor --host 10.20.4.37 --by hour --since 2026-11-01 -o csv",
-		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.history(&o) },
+		Example: "  spamsensor history -c /etc/spamsensor.yaml --servers\n" +
+			"  spamsensor history --set state.dir=/var/lib/spamsensor --host 10.20.4.37 " +
+			"--by hour --since 2026-11-01 -o csv",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.history(&o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.host, "host", "", "only this `IP`")
@@ -53,7 +57,7 @@ func (a *app) historyCommand() *cobra.Command {
 	return c
 }
 
-// historyLine is a line of the output.
+// historyLine is one line of the output: the counts of a host on a day or in an hour.
 type historyLine struct {
 	time   time.Time
 	host   netip.Addr
@@ -72,13 +76,16 @@ func (a *app) history(o *historyOptions) error {
 		return exit(exitUsage, err)
 	}
 	if cfg.state.dir == "" {
-		return exit(exitUsage, errors.New("where is the history? name it with -c FILE or --set state.dir=DIR"))
+		return exit(exitUsage, errors.New("where is the history? "+
+			"name it with -c FILE or --set state.dir=DIR"))
 	}
 	if _, err := os.Stat(filepath.Join(cfg.state.dir, "history.db")); err != nil {
-		return exit(exitFailed, fmt.Errorf("there is no history: %w (spamsensor run writes one where state.dir is set)", err))
+		return exit(exitFailed, fmt.Errorf("there is no history: %w "+
+			"(spamsensor run writes one where state.dir is set)", err))
 	}
 	out := o.writer(a.stdout)
-	n, damaged, err := eachDays(cfg.state.dir, q, func(l historyLine) error { return out.line(&l) }, o.by == "hour")
+	line := func(l historyLine) error { return out.line(&l) }
+	n, damaged, err := eachDay(cfg.state.dir, q, line, o.by == "hour")
 	if err == nil {
 		err = out.end()
 	}
@@ -86,41 +93,49 @@ func (a *app) history(o *historyOptions) error {
 		return exit(exitFailed, err)
 	}
 	if damaged != nil {
-		return exit(exitPartial, fmt.Errorf("%w; spamsensor run keeps the file aside at its start, and goes on with the good rows", damaged))
+		return exit(exitPartial, fmt.Errorf("%w; spamsensor run keeps the file aside "+
+			"at its start, and goes on with the good rows", damaged))
 	}
 	if n == 0 && !a.opt.quiet {
-		fmt.Fprintln(a.stderr, "nothing is in the history for this: no such host, or no such days")
+		fmt.Fprintln(a.stderr, "nothing is in the history for this: "+
+			"no such host, or no such days")
 	}
 	return nil
 }
 
-// daysAtOnce bounds what is held in memory. The file is open only while some days are read, and never
-// while they are printed: the sensor has to wait for it, and whoever reads what we print may be in no hurry.
-const daysAtOnce = 8
+// daysPerRead bounds the days in memory. The file is open only while some days are read, and never
+// while they are printed: a running sensor waits for the file, and the reader of the output may be
+// slow.
+const daysPerRead = 8
 
-// eachDays gives the lines of a query, some days at a time. damaged says what is lost of the
-// history.
-func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bool) (n int, damaged, err error) {
+// eachDay calls emit with the lines of a query, day by day, and returns their number. damaged
+// describes the rows that are lost.
+func eachDay(dir string, q state.Query, emit func(historyLine) error,
+	byHour bool) (n int, damaged, err error) {
 	fail := func(err error) (int, error, error) {
-		return n, nil, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside at its start and begins a new one)", err)
+		return n, nil, fmt.Errorf("%w (if it is damaged: spamsensor run keeps it aside "+
+			"at its start and begins a new one)", err)
 	}
 	days, damaged, err := state.HistoryDays(dir)
 	if err != nil {
 		return fail(err)
 	}
-	days = slices.DeleteFunc(days, func(day int64) bool { return day < q.FromDay || q.ToDay != 0 && day > q.ToDay })
-	for part := range slices.Chunk(days, daysAtOnce) { // days can be far apart
+	days = slices.DeleteFunc(days, func(day int64) bool {
+		return day < q.FromDay || q.ToDay != 0 && day > q.ToDay
+	})
+	for part := range slices.Chunk(days, daysPerRead) { // days can be far apart
 		some := q
 		some.FromDay, some.ToDay = part[0], part[len(part)-1]
 		var lines []historyLine
-		err := state.ReadHistory(dir, some, func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
+		add := func(day int64, host netip.Addr, server bool, hours *[24]engine.Counts) {
 			lines = append(lines, split(day, host, server, hours, byHour)...)
-		})
+		}
+		err := state.ReadHistory(dir, some, add)
 		if err != nil {
 			return fail(err)
 		}
 		for _, l := range lines {
-			if err := give(l); err != nil {
+			if err := emit(l); err != nil {
 				return n, damaged, err
 			}
 			n++
@@ -129,7 +144,7 @@ func eachDays(dir string, q state.Query, give func(historyLine) error, byHour bo
 	return n, damaged, nil
 }
 
-// query reads the options.
+// query makes the query of the options.
 func (o *historyOptions) query() (q state.Query, err error) {
 	q.Servers = o.servers
 	if o.host != "" {
@@ -162,12 +177,14 @@ func (o *historyOptions) query() (q state.Query, err error) {
 	return q, nil
 }
 
-// split makes lines of a row: one for the day, or one for each hour that has something.
-func split(day int64, host netip.Addr, server bool, hours *[24]engine.Counts, byHour bool) (lines []historyLine) {
+// split makes lines of a row of the history: one for the day, or one for each hour with counts.
+func split(day int64, host netip.Addr, server bool, hours *[24]engine.Counts,
+	byHour bool) (lines []historyLine) {
 	sum := historyLine{time: time.Unix(day*86400, 0).UTC(), host: host, server: server}
 	for h, c := range hours {
 		if byHour && c != (engine.Counts{}) {
-			lines = append(lines, historyLine{sum.time.Add(time.Duration(h) * time.Hour), host, server, c})
+			at := sum.time.Add(time.Duration(h) * time.Hour)
+			lines = append(lines, historyLine{at, host, server, c})
 		}
 		for i, n := range c {
 			sum.counts[i] += n
@@ -179,8 +196,9 @@ func split(day int64, host netip.Addr, server bool, hours *[24]engine.Counts, by
 	return lines
 }
 
-// historyWriter prints lines in one of the formats. Times are UTC; the host :: stands for all that were
-// too many on a day. A table is printed at its end, because its columns are as wide as its widest line.
+// historyWriter prints lines in one of the formats. Times are UTC; the host :: stands for all hosts
+// beyond the number that the history keeps for a day. A table is printed at its end, because its
+// columns are as wide as their widest cell.
 type historyWriter struct {
 	format, layout string
 	out            *bufio.Writer
@@ -215,7 +233,9 @@ func (o *historyOptions) writer(to io.Writer) *historyWriter {
 
 func (w *historyWriter) line(l *historyLine) error {
 	if w.json != nil {
-		m := map[string]any{"time": l.time.Format(time.RFC3339), "host": l.host, "server": l.server}
+		m := map[string]any{
+			"time": l.time.Format(time.RFC3339), "host": l.host, "server": l.server,
+		}
 		for i, n := range l.counts {
 			m[engine.CountNames[i]] = n
 		}
@@ -230,7 +250,7 @@ func (w *historyWriter) line(l *historyLine) error {
 	}
 	row := table.Row{cells[0], cells[1], cells[2]}
 	for _, n := range l.counts {
-		row = append(row, n) // a number stands on the right
+		row = append(row, n) // numbers are aligned to the right
 	}
 	w.table.AppendRow(row)
 	return nil

@@ -15,17 +15,18 @@ import (
 	"spamsensor/sensor/capture"
 )
 
-// interfaceLine is an interface in the output.
+// interfaceLine is one line of the output: an interface, and the traffic on it.
 type interfaceLine struct {
-	Name        string   `json:"name"`
-	Link        string   `json:"link"`
-	SpeedMbit   int      `json:"speed_mbit,omitempty"`
-	Promiscuous bool     `json:"promiscuous"`
-	Received    uint64   `json:"received"`
-	Dropped     uint64   `json:"dropped"`
-	PerSecond   *float64 `json:"packets_per_second,omitempty"` // none if it is down, or could not be listened on
-	VLANs       []uint16 `json:"vlans,omitempty"`
-	Addresses   []string `json:"addresses,omitempty"`
+	Name        string `json:"name"`
+	Link        string `json:"link"`
+	SpeedMbit   int    `json:"speed_mbit,omitempty"`
+	Promiscuous bool   `json:"promiscuous"`
+	Received    uint64 `json:"received"`
+	Dropped     uint64 `json:"dropped"`
+	// PerSecond is nil if the interface is down, or could not be captured on.
+	PerSecond *float64 `json:"packets_per_second,omitempty"`
+	VLANs     []uint16 `json:"vlans,omitempty"`
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 func (a *app) interfacesCommand() *cobra.Command {
@@ -62,7 +63,8 @@ func (a *app) interfaces(sample time.Duration, format string) error {
 		case !f.Carrier:
 			link = "no carrier"
 		}
-		lines[i] = interfaceLine{Name: f.Name, Link: link, SpeedMbit: f.SpeedMbit, Promiscuous: f.Promisc, Received: f.Packets, Dropped: f.Dropped, Addresses: f.Addresses}
+		lines[i] = interfaceLine{Name: f.Name, Link: link, SpeedMbit: f.SpeedMbit,
+			Promiscuous: f.Promisc, Received: f.Packets, Dropped: f.Dropped, Addresses: f.Addresses}
 		if !f.Up {
 			continue
 		}
@@ -88,7 +90,7 @@ func (a *app) interfaces(sample time.Duration, format string) error {
 	return nil
 }
 
-// printInterfaces prints a table, or one line of JSON or CSV for each.
+// printInterfaces prints a table, or one line of JSON or CSV for each interface.
 func printInterfaces(out io.Writer, lines []interfaceLine, format string) error {
 	if format == "json" {
 		enc := json.NewEncoder(out)
@@ -101,7 +103,8 @@ func printInterfaces(out io.Writer, lines []interfaceLine, format string) error 
 	}
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"interface", "link", "speed", "promiscuous", "received", "dropped", "packets", "VLANs", "addresses"})
+	t.AppendHeader(table.Row{"interface", "link", "speed", "promiscuous", "received", "dropped",
+		"packets", "VLANs", "addresses"})
 	for i := range lines {
 		l := &lines[i]
 		speed, promiscuous, rate := "", "", ""
@@ -114,7 +117,9 @@ func printInterfaces(out io.Writer, lines []interfaceLine, format string) error 
 		if l.PerSecond != nil {
 			rate = fmt.Sprintf("%.0f/s", *l.PerSecond)
 		}
-		t.AppendRow(table.Row{l.Name, l.Link, speed, promiscuous, l.Received, l.Dropped, rate, strings.Trim(fmt.Sprint(l.VLANs), "[]"), strings.Join(l.Addresses, " ")})
+		vlans := strings.Trim(fmt.Sprint(l.VLANs), "[]")
+		t.AppendRow(table.Row{l.Name, l.Link, speed, promiscuous, l.Received, l.Dropped, rate,
+			vlans, strings.Join(l.Addresses, " ")})
 	}
 	text := t.Render
 	if format == "csv" {

@@ -308,7 +308,7 @@ func stateOf(t *testing.T, file string, set ...string) string {
 	var events bytes.Buffer
 	p := newPipeline(cfg, "run", false, &events, files.Input, files.Stats)
 	k.restore(p.engine)
-	if problems, _ := a.pump(context.Background(), files, new(atomic.Uint64), p, readOptions{noProgress: true}); len(problems) > 0 {
+	if problems, _ := a.feedFiles(context.Background(), files, new(atomic.Uint64), p, readOptions{noProgress: true}); len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	if err := k.save(); err != nil {

@@ -24,21 +24,26 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var test bool
 	c := &cobra.Command{
-		Use:     "run [-i IF]...",
-		Short:   "Listen on interfaces and write events",
-		Long:    "run listens on one or several interfaces until it is told to stop, and writes events as JSON lines to standard output, or to output.file.",
+		Use:   "run [-i IF]...",
+		Short: "Listen on interfaces and write events",
+		Long: "run listens on one or several interfaces until it is told to stop, " +
+			"and writes events as JSON lines to standard output, or to output.file.",
 		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runLive(cmd.Context(), test) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runLive(cmd.Context(), test)
+		},
 	}
-	c.Flags().StringArrayVarP(&a.opt.interfaces, "interface", "i", nil, "capture on `IF`; repeatable")
+	c.Flags().StringArrayVarP(&a.opt.interfaces, "interface", "i", nil,
+		"capture on `IF`; repeatable")
 	c.Flags().BoolVarP(&test, "test", "T", false, "check the configuration and end")
 	return c
 }
 
-// liveSources are the interfaces that are captured on.
+// liveSources are the interfaces of a run.
 type liveSources []*capture.Live
 
+// Stats adds up the counters of all interfaces.
 func (l liveSources) Stats() (t capture.Stats) {
 	for _, s := range l {
 		n := s.Stats()
@@ -54,6 +59,7 @@ func (l liveSources) Stats() (t capture.Stats) {
 	return t
 }
 
+// Input returns the name of an interface by its number.
 func (l liveSources) Input(from uint16) string { return l[from].Input(0) }
 
 func (a *app) runLive(ctx context.Context, test bool) error {
@@ -66,127 +72,157 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		return nil
 	}
 	if len(cfg.interfaces) == 0 {
-		return exit(exitUsage, errors.New("no interface to listen on: -i IF, or capture.interfaces in the configuration (spamsensor interfaces lists them)"))
+		return exit(exitUsage, errors.New("no interface to listen on: -i IF, or "+
+			"capture.interfaces in the configuration (spamsensor interfaces lists them)"))
 	}
+	cfg.completeForLive()
 	log := a.logger(cfg)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	if cfg.engine.Home == nil {
-		cfg.engine.Home = append(append([]netip.Prefix{}, engine.DefaultHome...), ownNetworks()...)
+	sighups := make(chan os.Signal, 1)
+	signal.Notify(sighups, syscall.SIGHUP)
+	defer signal.Stop(sighups)
+	sources, err := openInterfaces(cfg)
+	if err != nil {
+		return err
 	}
-	if cfg.engine.Ports == nil {
-		cfg.engine.Ports = engine.DefaultPorts
-	}
-	var sources liveSources
-	for i, name := range cfg.interfaces {
-		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Buffer: cfg.buffer, Ports: cfg.engine.Ports, From: uint16(i)})
-		if err != nil {
-			code := exitFailed
-			if errors.Is(err, capture.ErrNoInterface) {
-				code = exitUsage
-			}
-			return exit(code, err)
-		}
-		sources = append(sources, s)
-	}
-	keep, err := openState(cfg, log)
+	checkpoints, err := openState(cfg, log)
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	reserved := a.untouchable(cfg)
-	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, readerWait, a.stdout, reserved.check)
+	protected := a.protectedFiles(cfg)
+	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, pipeReaderWait, a.stdout,
+		protected.check)
 	if err != nil {
 		return failedToOpen(err)
 	}
-	cfg.engine.Live = true
-	cfg.engine.AllSessions = cfg.sessions == "all"
-	if cfg.engine.SourceInterval == 0 {
-		cfg.engine.SourceInterval = int64(5 * time.Minute)
-	}
-	watch, unwatch := watchOver(ctx, a.stderr)
-	defer unwatch()
-	p := newPipeline(cfg, randomRun(), true, out, sources.Input, sources.Stats)
+	watchdog, stopWatchdog := startWatchdog(ctx, a.stderr)
+	defer stopWatchdog()
+	p := newPipeline(cfg, randomRunID(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
-	p.watchedBy(watch)
-	keep.restore(p.engine)
-	keep.tells(p)
+	p.setWatchdog(watchdog)
+	checkpoints.restore(p.engine)
+	checkpoints.emitTo(p)
 	p.engine.Start(time.Now().UnixNano())
-	p.flight = int64(len(sources)) * capture.LiveBatch
-	p.health.looks, p.health.calm = true, int64(calm)
+	p.inFlight = int64(len(sources)) * capture.LiveBatch
+	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
+
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	for _, s := range sources {
 		w := p.engine.Worker()
 		wg.Go(func() {
-			defer stop() // the others need not go on with an engine that gave up
+			defer stop() // an engine with too many faults ends all workers
 			a.listen(ctx, s, w, p, log)
 		})
 	}
-	wg.Go(func() { p.lookAround(ctx, sources, log) })
-	wg.Go(func() { keep.run(ctx) })
-	wg.Go(func() { reopen(ctx, hangups, cfg.output, reserved, p, log) })
+	wg.Go(func() { p.runHealthPoll(ctx, sources, log) })
+	wg.Go(func() { checkpoints.run(ctx) })
+	wg.Go(func() { reopen(ctx, sighups, cfg.output, protected, p, log) })
 	wg.Wait()
 	for _, s := range sources {
 		s.Close()
 	}
+	return p.finishLive(checkpoints, log)
+}
+
+// completeForLive sets what run has by default: networks of this machine are ours, sessions of
+// findings are written, sources every five minutes.
+func (c *config) completeForLive() {
+	e := &c.engine
+	e.Live = true
+	if e.Home == nil {
+		e.Home = append(append([]netip.Prefix{}, engine.DefaultHome...), localNetworks()...)
+	}
+	if e.Ports == nil {
+		e.Ports = engine.DefaultPorts
+	}
+	e.AllSessions = c.sessions == "all"
+	e.SourceInterval = cmp.Or(e.SourceInterval, int64(5*time.Minute))
+}
+
+// openInterfaces opens all interfaces. A missing one is wrong usage.
+func openInterfaces(cfg *config) (sources liveSources, err error) {
+	for i, name := range cfg.interfaces {
+		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen,
+			Buffer: cfg.buffer, Ports: cfg.engine.Ports, From: uint16(i)})
+		if err != nil {
+			code := exitFailed
+			if errors.Is(err, capture.ErrNoInterface) {
+				code = exitUsage
+			}
+			return nil, exit(code, err)
+		}
+		sources = append(sources, s)
+	}
+	return sources, nil
+}
+
+// finishLive ends the analysis, saves the state, and logs the account of the frames. The first
+// error has the exit code.
+func (p *pipeline) finishLive(checkpoints *checkpointer, log zerolog.Logger) error {
 	failed := p.finish("shutdown")
-	if lost := keep.close(); failed == nil {
+	if lost := checkpoints.close(); failed == nil {
 		failed = lost
 	} else if lost != nil {
 		log.Error().Err(lost).Msg("the state could not be saved")
 	}
 	st := p.engine.Stats()
-	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
+	log.Info().Str("account", p.last.Account()).Uint64("frames", st.Frames).
+		Uint64("kernel_drops", p.last.Capture.KernelDrops).Uint64("refused", st.Refused).
 		Uint64("attempts", st.Attempts).Uint64("sessions", st.Sessions).Msg("stopped")
 	return failed
 }
 
-// reopen opens the file of the events again at each SIGHUP, for who rotates it, and a named pipe
-// that nobody reads where another one has taken its place.
-func reopen(ctx context.Context, hangups <-chan os.Signal, name string, u *untouchable, p *pipeline, log zerolog.Logger) {
+// reopen opens the file of the events again at each SIGHUP, for log rotation. It also follows the
+// name of a named pipe without a reader to the pipe that has replaced it.
+func reopen(ctx context.Context, sighups <-chan os.Signal, name string, u *protectedFiles,
+	p *pipeline, log zerolog.Logger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
+		case <-sighups:
 		case <-tick.C:
-			if p.replaced(name) {
-				if again, err := p.reopen(name, 0, u.check); again && err == nil {
-					log.Info().Str("file", name).Msg("another named pipe has taken the place of the one that was open: events go there")
-				}
+			if !p.pipeReplaced(name) {
+				continue
+			}
+			if opened, err := p.reopen(name, 0, u.check); opened && err == nil {
+				log.Info().Str("file", name).Msg("another named pipe has taken the place of " +
+					"the one that was open: events go there")
 			}
 			continue
 		}
 		if name == "" || name == "-" {
-			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open again; settings are read at the start only")
+			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open " +
+				"again; settings are read at the start only")
 			continue
 		}
-		again, err := p.reopen(name, readerWait, u.check)
-		if err != nil {
+		opened, err := p.reopen(name, pipeReaderWait, u.check)
+		switch {
+		case err != nil:
 			log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
-			continue
+		case opened:
+			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again; " +
+				"settings are read at the start only")
+		default:
+			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same; " +
+				"settings are read at the start only")
 		}
-		if !again {
-			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same; settings are read at the start only")
-			continue
-		}
-		log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again; settings are read at the start only")
 	}
 }
 
-// listen takes frames from an interface to the engine until the context ends, and then what the
-// kernel still holds for us.
-func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *pipeline, log zerolog.Logger) {
-	work := p.watch.add("the work on a batch", w.Progress(), false)
+// listen delivers frames of an interface to the engine until the context ends, and then the frames
+// that are left in the kernel's buffer.
+func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *pipeline,
+	log zerolog.Logger) {
+	work := p.watchdog.add("the work on a batch", w.Progress(), false)
 	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
 		work.begin()
-		if take(w, b); len(b.Parts) > 0 {
+		if feed(w, b); len(b.Parts) > 0 {
 			w.EmitDue()
 		} else {
 			w.Idle(time.Now().UnixNano())
@@ -199,12 +235,12 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *
 	s.Drain(func(b *capture.Batch) {
 		work.begin()
 		defer work.end()
-		take(w, b)
+		feed(w, b)
 	})
 }
 
-// ownNetworks are the networks that this machine is in.
-func ownNetworks() (list []netip.Prefix) {
+// localNetworks returns the networks that this machine is in.
+func localNetworks() (list []netip.Prefix) {
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
 		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
@@ -214,7 +250,7 @@ func ownNetworks() (list []netip.Prefix) {
 	return list
 }
 
-// logger is the command's own log, on standard error.
+// logger returns the log of the command, on standard error.
 func (a *app) logger(cfg *config) zerolog.Logger {
 	level := zerolog.InfoLevel
 	if l, err := zerolog.ParseLevel(cfg.logLevel); err == nil && cfg.logLevel != "" {
@@ -227,7 +263,7 @@ func (a *app) logger(cfg *config) zerolog.Logger {
 		level = zerolog.DebugLevel
 	}
 	out := io.Writer(a.stderr)
-	if a.colored(a.stderr) {
+	if a.useColor(a.stderr) {
 		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()

@@ -1,5 +1,18 @@
-// Command spamsensor listens to mail traffic and says which machine sends spam, since
-// when, why, with the proof.
+// Command spamsensor listens to mail traffic and reports which machine sends spam, since when, and
+// why, with the proof.
+//
+// The package connects the parts and decides nothing about traffic:
+//
+//	read.go, live.go      the commands that analyse: files, interfaces
+//	pipeline.go           frames > engine > events and report, in both commands
+//	config.go, settings.go, values.go, resolve.go
+//	                      the configuration: its form, strict reading, values, what it amounts to
+//	output.go             the file of the events: protection, locks, log rotation
+//	checkpoint.go         the state that survives a restart
+//	health.go, healthpoll.go, watchdog.go
+//	                      faults that keep the sensor from seeing, reporting, or going on
+//	history.go, interfaces.go
+//	                      the commands that print a table
 package main
 
 import (
@@ -22,8 +35,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	// A reader that goes away must not end the process: the queue of events counts what
-	// is lost (a write then fails with EPIPE).
+	// A reader that goes away must not end the process: a write then fails with EPIPE, and the
+	// queue counts the lost events.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -48,8 +61,7 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// exit makes an error that ends the command with a code; without an error nothing more
-// is said.
+// exit makes an error that ends the command with an exit code. A nil err prints no message.
 func exit(code int, err error) error { return &exitError{code, err} }
 
 // run is the command. Tests call it as main does.
@@ -71,12 +83,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		}
 		return e.code
 	}
-	// Everything cobra finds wrong with the arguments.
+	// An error of cobra is about the arguments.
 	fmt.Fprintf(stderr, "%v\n  (spamsensor --help lists commands and options)\n", err)
 	return exitUsage
 }
 
-// app is what the commands share.
+// app has the streams and the global options that all commands share.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -88,9 +100,11 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spamsensor",
 		Short: "Find the machine that sends spam, by listening",
-		Long: "spamsensor listens to mail traffic on a mirror port, or reads it from capture files, and says\n" +
+		Long: "spamsensor listens to mail traffic on a mirror port, or reads it from " +
+			"capture files, and says\n" +
 			"which machine sends spam, since when, why, and what to do.",
-		Example:       "  spamsensor read monday.pcap.gz\n  sudo spamsensor run -i eth1\n  spamsensor read /captures --fail-on likely && echo clean",
+		Example: "  spamsensor read monday.pcap.gz\n  sudo spamsensor run -i eth1\n" +
+			"  spamsensor read /captures --fail-on likely && echo clean",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -109,14 +123,19 @@ func (a *app) command() *cobra.Command {
 	root.Flags().StringArrayVarP(&file, "read", "r", nil, "read `FILE`: short for read")
 	p := root.PersistentFlags()
 	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`")
-	p.StringArrayVar(&a.opt.home, "home", nil, "a network of ours, `CIDR`; repeatable (default: the private networks)")
-	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil, "`IP` of a mail server of ours; repeatable")
-	p.StringArrayVar(&a.opt.localDomains, "local-domain", nil, "a domain `NAME` that our mail servers take mail for; repeatable")
-	p.StringArrayVar(&a.opt.set, "set", nil, "a setting of the configuration file, `key=value`; repeatable")
+	p.StringArrayVar(&a.opt.home, "home", nil,
+		"a network of ours, `CIDR`; repeatable (default: the private networks)")
+	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil,
+		"`IP` of a mail server of ours; repeatable")
+	p.StringArrayVar(&a.opt.localDomains, "local-domain", nil,
+		"a domain `NAME` that our mail servers take mail for; repeatable")
+	p.StringArrayVar(&a.opt.set, "set", nil,
+		"a setting of the configuration file, `key=value`; repeatable")
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
 	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
 	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
-	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(), a.versionCommand())
+	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
+		a.versionCommand())
 	return root
 }
 
@@ -125,22 +144,31 @@ var version = "0.1.0"
 
 func (a *app) versionCommand() *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		revision := "unknown"
-		if info, ok := debug.ReadBuildInfo(); ok {
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					revision = s.Value
-				}
+	c := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				fmt.Fprintf(a.stdout, "{\"version\":%q,\"revision\":%q,\"go\":%q,\"libpcap\":%q}\n",
+					version, revision(), runtime.Version(), capture.LibpcapVersion())
+				return nil
 			}
-		}
-		if asJSON {
-			fmt.Fprintf(a.stdout, "{\"version\":%q,\"revision\":%q,\"go\":%q,\"libpcap\":%q}\n", version, revision, runtime.Version(), capture.LibpcapVersion())
+			fmt.Fprintf(a.stdout, "spamsensor %s (%s, %s)\n",
+				version, runtime.Version(), capture.LibpcapVersion())
 			return nil
-		}
-		fmt.Fprintf(a.stdout, "spamsensor %s (%s, %s)\n", version, runtime.Version(), capture.LibpcapVersion())
-		return nil
-	}}
+		},
+	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return c
+}
+
+// revision returns the commit that the program was built from, or "unknown".
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return "unknown"
 }

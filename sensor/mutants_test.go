@@ -275,8 +275,8 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 	}
 	r.frames += uint64(frames)
 	err = p.finish("end_of_input")
-	if st := p.engine.Stats(); st.Panics > 0 || p.lost != 0 || err != nil {
-		t.Errorf("seed %d: %d panics, the latest: %s; %d frames are in no part of the account; %v", seed, st.Panics, st.PanicAt, p.lost, err)
+	if st := p.engine.Stats(); st.Panics > 0 || p.unaccounted != 0 || err != nil {
+		t.Errorf("seed %d: %d panics, the latest: %s; %d frames are in no part of the account; %v", seed, st.Panics, st.PanicAt, p.unaccounted, err)
 	}
 }
 

@@ -15,69 +15,79 @@ import (
 	"spamsensor/sensor/state"
 )
 
-// readerWait is how long a named pipe may lack a reader: a shell starts both at once.
-var readerWait = 5 * time.Second
+// pipeReaderWait bounds the time that a named pipe may lack a reader: a shell starts both ends at
+// the same time.
+var pipeReaderWait = 5 * time.Second
 
-// untouchable are files that no output may go to: what the command reads, and the state of a
-// sensor.
-type untouchable struct {
-	files    []touched
+// protectedFiles are the files that no output may overwrite: the inputs of the command, and the
+// state of a sensor.
+type protectedFiles struct {
+	files    []protectedFile
 	stateDir string
-	captures func(fs.FileInfo) (name string, ok bool) // of capture.Files; nil if there are none
+	captures func(fs.FileInfo) (name string, ok bool) // capture.Files.Reads; nil without files
 }
 
-// touched is a file, and what the command uses it for.
-type touched struct {
+// protectedFile is a file, and its use in the command.
+type protectedFile struct {
 	use, name string
 	info      fs.FileInfo
 }
 
-// untouchable collects what the command reads beside captures.
-func (a *app) untouchable(cfg *config) *untouchable {
-	u := &untouchable{stateDir: cfg.state.dir}
+// protectedFiles collects the files that the command reads beside captures.
+func (a *app) protectedFiles(cfg *config) *protectedFiles {
+	u := &protectedFiles{stateDir: cfg.state.dir}
 	u.add("the configuration", a.opt.file)
 	u.add("the key of the hashes", cfg.hashKeyFile)
 	return u
 }
 
-// add takes in a file by its name. One that is not there, and a directory, cannot be overwritten.
-func (u *untouchable) add(use, name string) {
+// add protects a file by its name. A missing file and a directory cannot be overwritten.
+func (u *protectedFiles) add(use, name string) {
 	if info, err := os.Stat(name); err == nil && !info.IsDir() {
-		u.files = append(u.files, touched{use, name, info})
+		u.files = append(u.files, protectedFile{use, name, info})
 	}
 }
 
-// addStream takes in an open file, if it is one.
-func (u *untouchable) addStream(use, name string, stream any) {
+// addStream protects a stream, if it is a file.
+func (u *protectedFiles) addStream(use, name string, stream any) {
 	if f, ok := stream.(*os.File); ok {
 		if info, err := f.Stat(); err == nil {
-			u.files = append(u.files, touched{use, name, info})
+			u.files = append(u.files, protectedFile{use, name, info})
 		}
 	}
 }
 
-// check refuses an output, by the file that it is: links of both kinds lead to it as well as its
-// names do. The error has the exit code of wrong usage.
-func (u *untouchable) check(name string, info fs.FileInfo) error {
+// check refuses an output that is a protected file. Files are compared by device and inode, so that
+// hard and symbolic links are found as well. The error has the exit code of wrong usage.
+func (u *protectedFiles) check(name string, info fs.FileInfo) error {
 	for _, t := range u.files {
 		if os.SameFile(t.info, info) {
-			return exit(exitUsage, fmt.Errorf("nothing can be written to %s: it is %s %s, which would be destroyed", shown(name), t.use, shown(t.name)))
+			return refuseOutput(name, fmt.Sprintf("it is %s %s, which would be destroyed",
+				t.use, printable(t.name)))
 		}
 	}
 	if u.captures != nil {
 		if input, ok := u.captures(info); ok {
-			return exit(exitUsage, fmt.Errorf("nothing can be written to %s: it is the input %s, which would be destroyed", shown(name), shown(input)))
+			return refuseOutput(name, fmt.Sprintf("it is the input %s, which would be destroyed",
+				printable(input)))
 		}
 	}
 	if state.Owns(u.stateDir, name, info) {
-		return exit(exitUsage, fmt.Errorf("nothing can be written to %s: it is part of the state of a sensor", shown(name)))
+		return refuseOutput(name, "it is part of the state of a sensor")
 	}
 	return nil
 }
 
-// checkOutputs refuses a file for the events, "" for none, and standard output and standard error,
-// if they are files. Nothing was opened for writing yet.
-func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
+// refuseOutput makes the error of an output that must not be written, with the exit code of wrong
+// usage.
+func refuseOutput(name, why string) error {
+	return exit(exitUsage, fmt.Errorf("nothing can be written to %s: %s", printable(name), why))
+}
+
+// checkOutputs checks the file of the events ("" means none), and standard output and standard
+// error where they are files, before anything is opened for writing. Events and a stream must not
+// go into one file.
+func (u *protectedFiles) checkOutputs(events string, streams ...io.Writer) error {
 	at, err := os.Stat(events)
 	if err == nil {
 		if err := u.check(events, at); err != nil {
@@ -93,7 +103,9 @@ func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
 		}
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			if at != nil && os.SameFile(info, at) {
-				return exit(exitUsage, fmt.Errorf("events cannot go to %s: standard output or standard error goes there, too (--events - writes events to standard output)", shown(events)))
+				return exit(exitUsage, fmt.Errorf("events cannot go to %s: standard output or "+
+					"standard error goes there, too (--events - writes events to standard output)",
+					printable(events)))
 			}
 			if err := u.check(strings.TrimPrefix(f.Name(), "/dev/"), info); err != nil {
 				return err
@@ -103,14 +115,18 @@ func (u *untouchable) checkOutputs(events string, streams ...io.Writer) error {
 	return nil
 }
 
-// openEvents opens where events go: "-" is standard output. fresh empties a file that is there; a
-// device or a pipe stays what it is, and a named pipe may lack a reader for so long. check refuses
-// a file before anything is changed. A regular file is locked (flock) until it is closed, so that
-// no two processes write to one; a file that another process holds is refused, with the exit code
-// of wrong usage.
-func openEvents(name string, fresh bool, wait time.Duration, stdout io.Writer, check func(string, fs.FileInfo) error) (io.Writer, io.Closer, error) {
+// outputCheck refuses a file as output; see protectedFiles.check.
+type outputCheck func(name string, info fs.FileInfo) error
+
+// openEvents opens the output of the events; "-" is standard output. truncate empties an existing
+// regular file. A named pipe may lack a reader for as long as wait. check refuses a file before
+// anything is changed. A regular file is locked (flock) until it is closed, so that no two
+// processes write to it; a file with another process's lock is refused, with the exit code of wrong
+// usage.
+func openEvents(name string, truncate bool, wait time.Duration, stdout io.Writer,
+	check outputCheck) (io.Writer, io.Closer, error) {
 	if name == "-" {
-		return stdout, hold(stdout), nil
+		return stdout, lockStdout(stdout), nil
 	}
 	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	if at, err := os.Stat(name); err == nil {
@@ -118,10 +134,12 @@ func openEvents(name string, fresh bool, wait time.Duration, stdout io.Writer, c
 			return nil, nil, err
 		}
 		switch mode := at.Mode(); {
-		case mode.IsDir(), mode&fs.ModeSocket != 0, mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
-			return nil, nil, exit(exitUsage, fmt.Errorf("nothing can be written to %s: it is no file", shown(name)))
+		case mode.IsDir(), mode&fs.ModeSocket != 0,
+			mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0:
+			return nil, nil, refuseOutput(name, "it is no file")
 		case mode&fs.ModeNamedPipe != 0:
-			flags |= syscall.O_NONBLOCK // to open it would last until somebody reads, and no signal would end that
+			// Otherwise the call would wait for a reader, and no signal would end it.
+			flags |= syscall.O_NONBLOCK
 		}
 	}
 	f, err := os.OpenFile(name, flags, 0o640)
@@ -130,19 +148,20 @@ func openEvents(name string, fresh bool, wait time.Duration, stdout io.Writer, c
 		f, err = os.OpenFile(name, flags, 0o640)
 	}
 	if errors.Is(err, syscall.ENXIO) {
-		return nil, nil, fmt.Errorf("cannot write events: nobody reads the named pipe %s (start the reader first)", name)
+		return nil, nil, fmt.Errorf("cannot write events: nobody reads the named pipe %s "+
+			"(start the reader first)", name)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot write events: %w", err)
 	}
-	if err := claim(f, name, fresh, check); err != nil {
+	if err := lockOutput(f, name, truncate, check); err != nil {
 		f.Close()
 		return nil, nil, err
 	}
 	return f, f, nil
 }
 
-// failedToOpen gives an error of openEvents its exit code, if it has none of its own.
+// failedToOpen gives an error of openEvents the exit code 1, unless it has a code of its own.
 func failedToOpen(err error) error {
 	if e := new(exitError); errors.As(err, &e) {
 		return err
@@ -150,9 +169,9 @@ func failedToOpen(err error) error {
 	return exit(exitFailed, err)
 }
 
-// claim makes sure that an open file is ours before it is emptied: another one may have taken its
-// place since it was looked at.
-func claim(f *os.File, name string, fresh bool, check func(string, fs.FileInfo) error) error {
+// lockOutput checks and locks an open file before it is changed: another file may have taken its
+// name since the first check.
+func lockOutput(f *os.File, name string, truncate bool, check outputCheck) error {
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("cannot write events: %w", err)
@@ -164,10 +183,10 @@ func claim(f *os.File, name string, fresh bool, check func(string, fs.FileInfo) 
 		return nil
 	}
 	if errors.Is(lock(f), syscall.EWOULDBLOCK) {
-		return exit(exitUsage, fmt.Errorf("nothing can be written to %s: another process is writing to it", shown(name)))
+		return refuseOutput(name, "another process is writing to it")
 	}
-	if !fresh {
-		return mend(f, name, info.Size())
+	if !truncate {
+		return repairLastLine(f, name, info.Size())
 	}
 	if err := f.Truncate(0); err != nil {
 		return fmt.Errorf("cannot write events: %w", err)
@@ -175,16 +194,16 @@ func claim(f *os.File, name string, fresh bool, check func(string, fs.FileInfo) 
 	return nil
 }
 
-// maxLine is longer than any event.
+// maxLine is longer than any event, in bytes.
 const maxLine = 64 << 10
 
-// mend ends a file whose last line has no end, because the sensor or the machine died while it was
-// written: the half event is taken off, so that each line is an event, and a line of somebody else
-// is ended.
-func mend(f *os.File, name string, size int64) error {
+// repairLastLine completes a file whose last line has no newline, because the sensor or the machine
+// died while it was written. A partial event is removed, so that each line is an event; a line of
+// another program gets its newline.
+func repairLastLine(f *os.File, name string, size int64) error {
 	r, err := os.Open(name)
 	if err != nil || size == 0 {
-		return nil // it can be written and not read
+		return nil // the file cannot be read
 	}
 	defer r.Close()
 	at := max(0, size-maxLine)
@@ -193,11 +212,11 @@ func mend(f *os.File, name string, size int64) error {
 		return nil
 	}
 	i := bytes.LastIndexByte(b, '\n')
-	last := b[i+1:]
-	begins := i >= 0 || at == 0 // last is a line from its beginning on
+	last, start := b[i+1:], []byte(event.Start)
+	whole := i >= 0 || at == 0 // last starts at the start of a line
 	switch {
 	case len(last) == 0:
-	case begins && (bytes.HasPrefix(last, []byte(event.Start)) || bytes.HasPrefix([]byte(event.Start), last)):
+	case whole && (bytes.HasPrefix(last, start) || bytes.HasPrefix(start, last)):
 		err = f.Truncate(at + int64(i) + 1)
 	default:
 		_, err = f.Write([]byte{'\n'})
@@ -208,13 +227,13 @@ func mend(f *os.File, name string, size int64) error {
 	return nil
 }
 
-// lock takes the advisory lock of a file. Some file systems have none.
+// lock takes the advisory lock of a file. Some file systems have no locks.
 func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// hold locks standard output if that is a regular file, and gives what unlocks it: whoever started
-// the command may keep it open. Several sensors may append to one, so that a lock of another's is
-// no error.
-func hold(stdout io.Writer) io.Closer {
+// lockStdout locks standard output if it is a regular file, and returns the closer that unlocks it:
+// the process that started the command may keep the file open. Several sensors may append to one
+// file, so that another process's lock is no error.
+func lockStdout(stdout io.Writer) io.Closer {
 	f, ok := stdout.(*os.File)
 	if !ok {
 		return nil
@@ -225,15 +244,16 @@ func hold(stdout io.Writer) io.Closer {
 	return unlocker{f}
 }
 
-// unlocker gives up the lock of a file, and leaves it open.
+// unlocker releases the lock of a file, and leaves the file open.
 type unlocker struct{ f *os.File }
 
 // Close implements io.Closer.
 func (u unlocker) Close() error { return syscall.Flock(int(u.f.Fd()), syscall.LOCK_UN) }
 
-// reopen has the events go to a file that is opened by its name again: the former may have been
-// moved away. It reports false if the name still leads to the file that is open.
-func (p *pipeline) reopen(name string, wait time.Duration, check func(string, fs.FileInfo) error) (again bool, err error) {
+// reopen opens the output of the events by its name again, because log rotation may have moved the
+// file. It reports false if the name still leads to the open file.
+func (p *pipeline) reopen(name string, wait time.Duration,
+	check outputCheck) (opened bool, err error) {
 	if former, ok := p.closer.(*os.File); ok {
 		was, errWas := former.Stat()
 		is, errIs := os.Stat(name)

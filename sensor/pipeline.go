@@ -18,50 +18,56 @@ import (
 	"spamsensor/sensor/report"
 )
 
-// probe is called while a shard is locked, in tests that hold up a worker; see engine.Config.
+// probe is called while a shard is locked. It is for tests that stall a worker; see engine.Config.
 var probe func()
 
 // pipeline is the way from frames to events: what `read` and `run` share.
 type pipeline struct {
-	cfg     *config
-	watch   *watch // of watchedBy
-	engine  *engine.Engine
-	events  *event.Writer // nil without an output
-	queue   *event.Queue
-	closer  io.Closer
-	report  *report.Report
-	sources func() capture.Stats // of all sources together
-	health  health
-	last    event.Stats
-	lost    int64  // frames in no part of the account, as of the last look
-	kept    func() // keeps what the finding in hand leaves behind; nil if nothing is kept
-	flight  int64  // how many can be on their way between the sources and the engine
+	cfg      *config
+	watchdog *watchdog // set by setWatchdog
+	engine   *engine.Engine
+	events   *event.Writer // nil without an output
+	queue    *event.Queue
+	closer   io.Closer
+	report   *report.Report
+	sources  func() capture.Stats // counters of all sources together
+	health   health
+	last     event.Stats // the last stats event
+	// unaccounted is the number of frames in no part of the account, as of the last stats event.
+	unaccounted int64
+	// inFlight bounds the frames on their way from the sources to the engine.
+	inFlight int64
+	// beforeFinding writes the next finding to the journal; nil without a journal.
+	beforeFinding func()
 }
 
-// keep has what the next finding leaves behind kept before its event is written: a sensor that is
-// killed in between goes on with an update of it.
-func (p *pipeline) keep(saved *engine.Saved) {
-	p.kept = func() { p.cfg.journal.Add(saved) }
+// keepFinding writes the next finding to the journal, before its event is written: a sensor that is
+// killed in between continues with an update of the finding, and does not open it again.
+func (p *pipeline) keepFinding(saved *engine.Saved) {
+	p.beforeFinding = func() { p.cfg.journal.Add(saved) }
 }
 
-// newPipeline puts the parts together. out is where events go, nil for nowhere; block
-// says that events wait for room rather than being dropped.
-func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string, sources func() capture.Stats) *pipeline {
+// newPipeline connects engine, events and report. run is the id of the run, out the destination of
+// the events (nil: no events), input the name of a source by its number. A live pipeline has no
+// report, and drops events when the output is too slow; the other one waits.
+func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string,
+	sources func() capture.Stats) *pipeline {
 	p := &pipeline{cfg: cfg, sources: sources}
-	if !live { // a service has nobody to report to at its end, and no end
+	if !live { // a service has no end at which a report could be read
 		p.report = report.New(input, cfg.evidence.Clean)
 	}
-	o := engine.Output{Finding: p.finding, Source: p.source, Site: p.site, Stats: p.stats, Server: p.server}
+	o := engine.Output{Session: p.session, Finding: p.finding, Source: p.source, Site: p.site,
+		Stats: p.stats, Server: p.server}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)
-		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input, Evidence: cfg.evidence}, p.queue)
+		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input,
+			Evidence: cfg.evidence}, p.queue)
 	}
-	o.Session = p.session
 	if cfg.journal != nil {
-		o.Keep = p.keep
+		o.Keep = p.keepFinding
 	}
 	if out == nil && cfg.engine.AllSessions {
-		cfg.engine.AllSessions = false // the report needs only what belongs to findings
+		cfg.engine.AllSessions = false // the report shows only sessions of findings
 	}
 	cfg.engine.Probe = probe
 	p.engine = engine.New(cfg.engine, o)
@@ -70,26 +76,28 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 	return p
 }
 
-// watchedBy has its work be looked after. Without a call nobody does so.
-func (p *pipeline) watchedBy(w *watch) {
-	p.watch = w
+// setWatchdog has a watchdog check the work of the pipeline.
+func (p *pipeline) setWatchdog(w *watchdog) {
+	p.watchdog = w
 	w.output(p.queue)
 }
 
-// limitMemory tells the collector what is left beside the tables, the kernel's buffers, and the
-// program itself with the windows of files, none of which it knows. There is little for it to do,
-// so it may do that twice as often: a flood then has less to spread over.
+// limitMemory sets the limit of the garbage collector: limits.memory without the tables, the
+// capture buffers, and the memory outside of the heap, none of which the collector knows. The heap
+// is small, so it is collected twice as often as by default: garbage of a flood then takes less
+// memory.
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(p.cfg.memory) - int64(p.engine.Stats().MemoryCap) - int64(p.cfg.captureBuffers()) - nonHeapMemory)
+		tables, buffers := int64(p.engine.Stats().MemoryCap), int64(p.cfg.captureBuffers())
+		debug.SetMemoryLimit(int64(p.cfg.memory) - tables - buffers - nonHeapMemory)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
 }
 
-// nonHeapMemory is what the program takes beside its heap: its code, libpcap, stacks, and windows
-// of files.
+// nonHeapMemory is the memory of the process outside of the Go heap: code, libpcap, stacks, and
+// mapped windows of files.
 const nonHeapMemory = 28 << 20
 
 func (p *pipeline) session(s *detect.Session) uint64 {
@@ -103,9 +111,9 @@ func (p *pipeline) session(s *detect.Session) uint64 {
 
 func (p *pipeline) finding(f *detect.Finding) {
 	if p.events != nil {
-		p.events.Before(p.kept)
+		p.events.Before(p.beforeFinding)
 		p.events.Finding(f)
-		p.kept = nil
+		p.beforeFinding = nil
 	}
 	p.report.Finding(f)
 }
@@ -131,27 +139,29 @@ func (p *pipeline) site(s *detect.Site) {
 	p.report.Site(s)
 }
 
-// stats tells the counters, and what they say about the sensor's own condition.
+// stats writes the stats event, and the health events that follow from its counters. now is the
+// time of the packets; 0 means that there was no packet of mail.
 func (p *pipeline) stats(now int64) {
 	before := p.sources()
 	st := p.engine.Stats()
 	if now == 0 && p.health.live {
 		now = time.Now().UnixNano()
-	} else if now == 0 { // no packet of mail; 1970 where the input has no frame at all: reading it again says the same
+	} else if now == 0 { // 1970 where the input has no frame: the same file gives the same events
 		now = st.Last
 	}
 	c := p.sources()
 	p.last = eventStats(&st, &c, p.queue)
-	lost := p.last.Lost()
-	if !p.health.over && p.flight > 0 {
-		// Other workers go on while we look: frames were given that are not yet counted.
-		lost = max(0, int64(before.Frames-st.Frames)-p.flight) + min(0, lost)
+	unaccounted := p.last.Lost()
+	if !p.health.final && p.inFlight > 0 {
+		// The workers go on meanwhile: some frames were delivered and are not yet counted.
+		late := int64(before.Frames-st.Frames) - p.inFlight
+		unaccounted = max(0, late) + min(0, unaccounted)
 	}
-	p.lost = lost
+	p.unaccounted = unaccounted
 	if p.events != nil {
 		p.events.Stats(now, &p.last)
 	}
-	for _, h := range p.health.check(now, &st, &c, p.queue, lost) {
+	for _, h := range p.health.check(now, &st, &c, p.queue, unaccounted) {
 		if p.events != nil {
 			p.events.Health(now, &h)
 		}
@@ -159,10 +169,11 @@ func (p *pipeline) stats(now int64) {
 	}
 }
 
-// eventStats maps the counters of all parts to an event.
+// eventStats makes the stats event of the counters of all parts; q may be nil.
 func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats {
 	var s event.Stats
-	s.Capture.KernelPackets, s.Capture.KernelDrops, s.Capture.KernelIfdrops = c.Frames, c.KernelDrops, c.InterfaceDrops
+	s.Capture.KernelPackets, s.Capture.KernelDrops = c.Frames, c.KernelDrops
+	s.Capture.KernelIfdrops = c.InterfaceDrops
 	s.Capture.Errors, s.Capture.Bytes = c.Errors, c.Bytes
 	s.Frames, s.Refused, s.SYN = st.Frames, st.Refused, st.SYN
 	for _, n := range st.Outcomes {
@@ -185,17 +196,17 @@ func eventStats(st *engine.Stats, c *capture.Stats, q *event.Queue) event.Stats 
 	return s
 }
 
-// settleTime is how long the end waits for a slow output before it tells what was lost.
-const settleTime = 2 * time.Second
+// outputWait bounds the time that the end of the run waits for a slow output.
+const outputWait = 2 * time.Second
 
-// finish ends everything. Its error says what went wrong with the sensor itself, with the exit
-// code for it; nil if nothing did.
+// finish ends the analysis and the output. Its error has the exit code for lost events, frames that
+// are not accounted for, or a fault of the engine.
 func (p *pipeline) finish(reason string) error {
-	p.health.over = true
-	if p.queue != nil { // so that the last stats event knows what was lost before it
-		p.queue.Settle(settleTime)
+	p.health.final = true
+	if p.queue != nil { // the last stats event then counts the events lost before it
+		p.queue.Settle(outputWait)
 	}
-	ending := p.watch.add("the end of the analysis", p.engine.Finishing(), false)
+	ending := p.watchdog.add("the end of the analysis", p.engine.Finishing(), false)
 	ending.begin()
 	p.engine.Finish(reason)
 	ending.end()
@@ -211,8 +222,10 @@ func (p *pipeline) finish(reason string) error {
 			err = nil
 		}
 	}
-	if p.lost != 0 {
-		err = exit(exitInternal, errors.Join(fmt.Errorf("frames are unaccounted for (%d): %s; this is a fault of spamsensor, please report it", p.lost, p.last.Account()), err))
+	if p.unaccounted != 0 {
+		fault := fmt.Errorf("frames are unaccounted for (%d): %s; this is a fault of spamsensor, "+
+			"please report it", p.unaccounted, p.last.Account())
+		err = exit(exitInternal, errors.Join(fault, err))
 	}
 	if fault := p.engine.Fault(); fault != nil {
 		err = exit(exitInternal, errors.Join(fault, err))
@@ -220,8 +233,8 @@ func (p *pipeline) finish(reason string) error {
 	return err
 }
 
-// randomRun is the id of a live run.
-func randomRun() string {
+// randomRunID returns the id of a live run.
+func randomRunID() string {
 	var b [6]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

@@ -98,7 +98,8 @@ func (r *resolver) limits(c *config, f *fileConfig) {
 	} {
 		if x.n < 0 || x.n > maxEntries {
 			r.reject("limits."+x.name,
-				"%d is no number of %s (1 to %d, or nothing for the default)", x.n, x.name, maxEntries)
+				"%d is no number of %s (1 to %d, or nothing for the default)",
+				x.n, x.name, maxEntries)
 		}
 	}
 }

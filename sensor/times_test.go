@@ -107,7 +107,7 @@ func TestFaultsInOneFile(t *testing.T) {
 		}
 		return files.Input(from)
 	}, files.Stats)
-	problems, interrupted := a.pump(context.Background(), files, new(atomic.Uint64), p, readOptions{})
+	problems, interrupted := a.feedFiles(context.Background(), files, new(atomic.Uint64), p, readOptions{})
 	failed := p.finish("end_of_input")
 	told := 0
 	for _, e := range ofType(parseEvents(t, out.Bytes()), "session") {

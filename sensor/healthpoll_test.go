@@ -21,7 +21,7 @@ import (
 // When nothing comes, that is said a minute after the last frame, or half a minute after anything
 // arrived at all, and not when two stats events have passed.
 func TestSilence(t *testing.T) {
-	h := health{live: true, looks: true}
+	h := health{live: true, polled: true}
 	now, c := int64(1e18), capture.Stats{Frames: 10, Arrived: 100}
 	for _, step := range []struct {
 		after           time.Duration
@@ -60,9 +60,9 @@ func TestFlappingOutput(t *testing.T) {
 	q := event.NewQueue(out, false)
 	w := event.NewWriter(event.Config{Run: "ab", Host: "h", Input: func(uint16) string { return "x" }}, q)
 	session := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
-	h := health{live: true, looks: true, calm: int64(2 * time.Second)}
+	h := health{live: true, polled: true, recoveryTime: int64(2 * time.Second)}
 	var said bytes.Buffer
-	say := speaker{log: (&app{stderr: &said}).logger(&config{})}
+	messages := healthLog{log: (&app{stderr: &said}).logger(&config{})}
 	now := time.Unix(1e9, 0)
 	raised, cleared := 0, 0
 	for i := range 240 { // two minutes
@@ -78,13 +78,13 @@ func TestFlappingOutput(t *testing.T) {
 				cleared++
 			}
 		}
-		say.all(now, h.changes)
-		now = now.Add(lookAround)
+		messages.changes(now, h.changes)
+		now = now.Add(healthPollInterval)
 	}
 	out.closed.Store(false)
 	q.Close()
 	lines := strings.Count(said.String(), "\n")
-	if raised < 10 || cleared < 10 || lines > 2*sayAtMost+1 || lines < sayAtMost || !strings.Contains(said.String(), "lines_left_out") {
+	if raised < 10 || cleared < 10 || lines > 2*maxLogLines+1 || lines < maxLogLines || !strings.Contains(said.String(), "lines_left_out") {
 		t.Errorf("raised %d and cleared %d times; %d lines:\n%s", raised, cleared, lines, said.String())
 	}
 	if raised > 60 {
@@ -106,7 +106,7 @@ func TestHalfEventAtTheEnd(t *testing.T) {
 	} {
 		name := filepath.Join(t.TempDir(), "events")
 		os.WriteFile(name, []byte(c.before), 0o600)
-		_, closer, err := openEvents(name, false, 0, nil, (&untouchable{}).check)
+		_, closer, err := openEvents(name, false, 0, nil, (&protectedFiles{}).check)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -129,7 +129,7 @@ func TestWatch(t *testing.T) {
 		{name: "a reader that computes", waits: true, passed: s / 4, cpu: s / 4, looks: 21, want: "no progress for 5s"},
 		{name: "a machine that slept for hours", passed: 3600 * s, looks: 11, want: "no progress for 5s"},
 	} {
-		w := new(watch)
+		w := new(watchdog)
 		var moved atomic.Uint64
 		j := w.add("it", &moved, c.waits)
 		if !c.idle {
@@ -141,17 +141,17 @@ func TestWatch(t *testing.T) {
 			if c.moves {
 				moved.Add(1)
 			}
-			what = w.look(c.passed, c.cpu, c.blocked, c.closing)
+			what = w.check(c.passed, c.cpu, c.blocked, c.closing)
 		}
 		if c.looks == 0 && what != "" || c.looks != 0 && (n != c.looks || !strings.Contains(what, c.want)) {
 			t.Errorf("%s: %q after %d looks, want %d", c.name, what, n, c.looks)
 		}
 	}
-	w := new(watch)
+	w := new(watchdog)
 	j := w.add("it", new(atomic.Uint64), false)
 	for range 100 { // one batch after the other, each in hand when somebody looks
 		j.begin()
-		if what := w.look(s/4, s/4, false, false); what != "" {
+		if what := w.check(s/4, s/4, false, false); what != "" {
 			t.Fatal(what)
 		}
 		j.end()
