@@ -35,7 +35,7 @@ func gaveUp(t *testing.T, p *process, since time.Time, most time.Duration) {
 		t.Errorf("exit code %d after %v (want %d within %v): %s", code, took, exitInternal, most, p.stderr.String())
 	}
 	said := p.stderr.String()
-	for _, want := range []string{"the work on a batch has made no progress for ", "please report it", "goroutine ", "swiftly(...)", "flush.go:"} {
+	for _, want := range []string{"the work on a batch has made no progress for ", "please report it", "goroutine ", "process(...)", "process.go:"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("standard error lacks %q:\n%.3000s", want, said)
 		}
