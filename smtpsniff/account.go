@@ -18,7 +18,7 @@ const (
 const maxCredential = 512
 
 // auth is the argument of AUTH: a mechanism, and perhaps the first credential.
-func (l *Listener) auth(s *Session, rest []byte) {
+func (l *Listener) authArgument(s *Session, rest []byte) {
 	p := &s.client
 	p.auth.next = noName
 	mechanism, first, _ := bytes.Cut(trim(rest), []byte(" "))

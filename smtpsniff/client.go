@@ -140,26 +140,7 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 	}
 	for len(b) > 0 { // each round takes a byte of b at least, or leaves waitData or waitChunk
 		if !p.opened && p.mode == inCommands {
-			if !p.proxy.over && s.Flags&Midstream == 0 {
-				before, found := p.proxy.skip(&b)
-				if found {
-					l.proxied(s)
-				}
-				if len(before) > 0 {
-					p.opened = true
-					l.parseClient(s, before)
-				}
-				continue
-			}
-			first, tls, sure := p.first.startsTLS(&b, s.Flags&Midstream != 0)
-			if !sure {
-				return
-			}
-			p.opened = true
-			if tls {
-				l.beginTLS(s)
-			}
-			l.parseClient(s, first)
+			b = l.openClient(s, b)
 			continue
 		}
 		switch p.mode {
@@ -202,27 +183,9 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 				p.mode = inCommands
 			}
 		case waitChunk:
-			n := min(len(b), maxHeld-len(p.held.bytes))
-			p.hold(l, b[:n])
-			b = b[n:]
-			switch {
-			case len(p.held.bytes) == maxHeld: // as in waitData
-				p.held.complete = true
-				l.rereadAsChunk(s)
-				p.held.complete = false
-			case p.chunk.rejected && uint64(len(p.held.bytes)) > p.chunk.left:
-				l.rereadAsEither(s)
-			}
+			b = l.holdChunk(s, b)
 		case waitTLS:
-			p.hold(l, b)
-			switch tls, sure := startsTLS(p.held.bytes, false); {
-			case !sure:
-			case tls: // the server's consent was not seen yet; the queue has the STARTTLS
-				p.enterHello(s, 0)
-				l.readHello(s, nil, false)
-			default:
-				l.flag(s, AfterSTARTTLS)
-			}
+			l.holdAfterSTARTTLS(s, b)
 			return
 		case inHello:
 			l.readHello(s, b, false)
@@ -231,6 +194,34 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 			return
 		}
 	}
+}
+
+// openClient reads the first bytes of the client, which may be a PROXY header or the beginning of
+// TLS, and returns the bytes behind them.
+func (l *Listener) openClient(s *Session, b []byte) []byte {
+	p := &s.client
+	midstream := s.Flags&Midstream != 0
+	if !p.proxy.over && !midstream {
+		before, found := p.proxy.skip(&b)
+		if found {
+			l.proxied(s)
+		}
+		if len(before) > 0 {
+			p.opened = true
+			l.parseClient(s, before)
+		}
+		return b
+	}
+	first, tls, sure := p.first.startsTLS(&b, midstream)
+	if !sure { // all of b was taken
+		return nil
+	}
+	p.opened = true
+	if tls {
+		l.beginTLS(s)
+	}
+	l.parseClient(s, first)
+	return b
 }
 
 // clientGap is bytes of the client that were not seen.

@@ -1,6 +1,6 @@
 package smtpsniff
 
-// command is a line of the client outside messages.
+// command interprets a line of the client outside messages.
 func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	p := &s.client
 	if p.line.lost && l.holdUncertain(s, line) {
@@ -33,7 +33,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		p.seen.spokeFirst = true
 	}
 	if p.tls.requested && s.Encryption == Plain && p.seen.oneSided {
-		l.flag(s, Ambiguous) // did the server want TLS? It would not listen to this
+		l.flag(s, Ambiguous) // if the server has started TLS, it does not read this command
 	}
 	if bare {
 		l.flag(s, BareLF)
@@ -41,104 +41,138 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	if p.tls.revoked && !s.server.tls.seen {
 		s.Encryption, s.Proto = Plain, SMTP
 	}
-	if s.Proto == Unknown || s.Proto == OtherApp {
-		s.Proto = SMTP
-	}
+	s.speaksSMTP()
 	inc(&s.Commands)
 	switch verb {
 	case HELO, EHLO, LHLO:
-		s.HeloVerb = verb
-		l.push(s, verb)
-		if name := trim(rest); s.Flags&Midstream != 0 && s.banner.len == 0 { // it may be a line of a message
-			l.addSensitive(s, name)
-		} else {
-			if person, host := splitHelo(name); person != nil {
-				if l.addSensitive(s, person); !l.ShowSenders {
-					name = host
-				}
-			}
-			s.helo = l.keepText(s, name, maxName)
-			l.emit(HeloCommand, Helo, name[:min(len(name), maxName)])
-		}
-		p.tx.rcpts, p.tx.hasSender = 0, false
+		l.heloCommand(s, verb, rest)
 	case MAIL:
-		if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
-			l.flag(s, NoHelo)
-		}
-		address, found := parsePath(rest, "FROM")
-		s.LenientPath = s.LenientPath || found && !strictPath(rest, "FROM:<")
-		inc(&s.Mails)
-		if found && int(s.nsenders) < maxSenders {
-			s.senders[s.nsenders] = l.keepText(s, address, maxName)
-			s.nsenders++
-		}
-		if !l.ShowSenders {
-			l.addLocalPart(s, address)
-		}
-		l.push(s, MAIL)
-		l.addParameters(s, rest)
-		p.tx.rcpts, p.tx.hasSender = 0, true
-		if p.seen.oneSided && hasControl(address) {
-			l.flag(s, Ambiguous) // some servers refuse it
-		}
-		if found {
-			l.emit(MailCommand, Mail, address)
-		}
+		l.mailCommand(s, rest)
 	case RCPT:
-		s.LenientPath = s.LenientPath || !strictPath(rest, "TO:<")
-		inc(&s.Rcpts)
-		inc(&p.tx.rcpts)
-		l.push(s, RCPT)
-		if address, found := parsePath(rest, "TO"); found {
-			l.emit(RcptCommand, Rcpt, address)
-			l.addLocalPart(s, address)
-		}
-		l.addParameters(s, rest)
+		l.rcptCommand(s, rest)
 	case DATA:
-		waits := l.push(s, DATA)
-		if p.seen.oneSided && !p.tx.hasSender && s.Flags&(Midstream|GapClient) == 0 {
-			l.flag(s, Ambiguous) // servers refuse it, and then what follows are commands
-			return
-		}
-		if !waits && !p.seen.oneSided {
-			return // no reply can be the one to it; a 354 begins the message all the same
-		}
-		p.mode, p.body, p.held.truncated, p.tx.lossy = waitData, startCRLF, false, false
-		if bare {
-			p.body = startLF
-		}
-		p.dropLenientEnd(l)
+		l.dataCommand(s, bare)
 	case BDAT:
-		l.bdat(s, rest)
+		l.bdatCommand(s, rest)
 	case AUTH:
 		s.Auth = max(s.Auth, AuthTried)
 		l.push(s, AUTH)
 		p.mode, p.auth.lines = inAuth, 0
 		l.addSensitive(s, rest)
 		if s.Account = 0; !long {
-			l.auth(s, rest)
+			l.authArgument(s, rest)
 		}
 	case STARTTLS:
-		waits := l.push(s, STARTTLS)
-		if p.held.lenientEnd && p.heldIsCommand() {
-			l.flag(s, Ambiguous) // what is held back from here on is for the reply to STARTTLS
-		}
-		p.dropLenientEnd(l)
-		p.mode, p.tls.requested = waitTLS, true
-		if p.seen.oneSided || !waits {
-			p.mode, p.opened = inCommands, false // what comes next shows whether the server agreed
-		}
+		l.startTLSCommand(s)
 	case RSET:
 		p.tx.rcpts, p.tx.hasSender = 0, false
 		l.addSensitive(s, trim(rest))
 		l.push(s, verb)
 	default:
-		l.addSensitive(s, trim(rest)) // a mailbox, or anything
+		l.addSensitive(s, trim(rest)) // a mailbox, or any text
 		l.push(s, verb)
 	}
 }
 
-// unknownLine is a line that is no command. It is counted and not remembered.
+// speaksSMTP records that the session is SMTP, unless it is TLS.
+func (s *Session) speaksSMTP() {
+	if s.Proto == Unknown || s.Proto == OtherApp {
+		s.Proto = SMTP
+	}
+}
+
+// heloCommand is HELO, EHLO or LHLO.
+func (l *Listener) heloCommand(s *Session, verb Verb, rest []byte) {
+	s.HeloVerb = verb
+	l.push(s, verb)
+	s.client.tx.rcpts, s.client.tx.hasSender = 0, false
+	name := trim(rest)
+	if s.Flags&Midstream != 0 && s.banner.len == 0 { // it may be a line of a message
+		l.addSensitive(s, name)
+		return
+	}
+	if person, host := splitHelo(name); person != nil {
+		if l.addSensitive(s, person); !l.ShowSenders {
+			name = host
+		}
+	}
+	s.helo = l.keepText(s, name, maxName)
+	l.emit(HeloCommand, Helo, name[:min(len(name), maxName)])
+}
+
+// mailCommand is MAIL: it begins a transaction.
+func (l *Listener) mailCommand(s *Session, rest []byte) {
+	p := &s.client
+	if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
+		l.flag(s, NoHelo)
+	}
+	address, found := parsePath(rest, "FROM")
+	s.LenientPath = s.LenientPath || found && !strictPath(rest, "FROM:<")
+	inc(&s.Mails)
+	if found && int(s.nsenders) < maxSenders {
+		s.senders[s.nsenders] = l.keepText(s, address, maxName)
+		s.nsenders++
+	}
+	if !l.ShowSenders {
+		l.addLocalPart(s, address)
+	}
+	l.push(s, MAIL)
+	l.addParameters(s, rest)
+	p.tx.rcpts, p.tx.hasSender = 0, true
+	if p.seen.oneSided && hasControl(address) {
+		l.flag(s, Ambiguous) // some servers refuse it
+	}
+	if found {
+		l.emit(MailCommand, Mail, address)
+	}
+}
+
+// rcptCommand is RCPT.
+func (l *Listener) rcptCommand(s *Session, rest []byte) {
+	s.LenientPath = s.LenientPath || !strictPath(rest, "TO:<")
+	inc(&s.Rcpts)
+	inc(&s.client.tx.rcpts)
+	l.push(s, RCPT)
+	if address, found := parsePath(rest, "TO"); found {
+		l.emit(RcptCommand, Rcpt, address)
+		l.addLocalPart(s, address)
+	}
+	l.addParameters(s, rest)
+}
+
+// dataCommand is DATA. bare reports whether its line ended with LF alone.
+func (l *Listener) dataCommand(s *Session, bare bool) {
+	p := &s.client
+	waits := l.push(s, DATA)
+	if p.seen.oneSided && !p.tx.hasSender && s.Flags&(Midstream|GapClient) == 0 {
+		l.flag(s, Ambiguous) // servers refuse it, and then commands follow
+		return
+	}
+	if !waits && !p.seen.oneSided {
+		return // no reply can be recognised as that to DATA; a 354 begins the message all the same
+	}
+	p.mode, p.body, p.held.truncated, p.tx.lossy = waitData, startCRLF, false, false
+	if bare {
+		p.body = startLF
+	}
+	p.dropLenientEnd(l)
+}
+
+// startTLSCommand is STARTTLS.
+func (l *Listener) startTLSCommand(s *Session) {
+	p := &s.client
+	waits := l.push(s, STARTTLS)
+	if p.held.lenientEnd && p.heldIsCommand() {
+		l.flag(s, Ambiguous) // the bytes behind STARTTLS are held instead
+	}
+	p.dropLenientEnd(l)
+	p.mode, p.tls.requested = waitTLS, true
+	if p.seen.oneSided || !waits {
+		p.mode, p.opened = inCommands, false // the next bytes show whether the server agreed
+	}
+}
+
+// unknownLine counts a line that is no command. Nothing of it is kept.
 func (l *Listener) unknownLine(s *Session, line []byte) {
 	p := &s.client
 	l.addSensitive(s, line)
@@ -151,8 +185,8 @@ func (l *Listener) unknownLine(s *Session, line []byte) {
 	l.push(s, notCommand)
 }
 
-// endsAuth reports whether a line after AUTH is a command and no credential: those have
-// no blank or colon in them (RFC 4954, section 4: base64).
+// endsAuth reports whether a line behind AUTH is a command and no credential: credentials are
+// base64, without a blank or a colon (RFC 4954, section 4).
 func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	p.auth.lines++
@@ -163,7 +197,7 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 			return true
 		}
 	case QUIT, RSET, STARTTLS:
-		if p.seen.oneSided { // nobody tells when it ends
+		if p.seen.oneSided { // no reply shows the end of the exchange
 			p.mode = inCommands
 			return true
 		}
@@ -174,8 +208,8 @@ func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 	return false
 }
 
-// cutCommand is a command whose line was not seen to its end, as in a capture of short frames. It is
-// counted; what it says is not known.
+// cutCommand counts a command whose line was not captured to its end, as in a capture of short
+// frames. Its arguments are not known.
 func (l *Listener) cutCommand(s *Session) {
 	p := &s.client
 	verb, rest := parseVerb(p.line.buf)
@@ -186,10 +220,10 @@ func (l *Listener) cutCommand(s *Session) {
 		if !p.seen.oneSided || s.Flags&Midstream != 0 {
 			return
 		}
-		l.flag(s, Ambiguous) // as in unsure
+		l.flag(s, Ambiguous) // as in holdUncertain
 	}
 	switch verb {
-	case NoVerb, DATA, BDAT, STARTTLS: // what follows them depends on what is missing
+	case NoVerb, DATA, BDAT, STARTTLS: // the missing bytes decide how to read those behind them
 		return
 	case HELO, EHLO, LHLO:
 		s.HeloVerb = verb
@@ -206,15 +240,13 @@ func (l *Listener) cutCommand(s *Session) {
 		s.Auth, s.Account = max(s.Auth, AuthTried), 0
 		p.mode, p.auth.lines, p.auth.next = inAuth, 0, noName
 	}
-	if s.Proto == Unknown || s.Proto == OtherApp {
-		s.Proto = SMTP
-	}
+	s.speaksSMTP()
 	inc(&s.Commands)
 	l.push(s, verb)
 	p.seen.gapSinceCommand = true
 }
 
-// push has a command wait for its reply. It reports whether there was room.
+// push appends a command to those that wait for a reply. It reports whether there was room.
 func (l *Listener) push(s *Session, v Verb) bool { return l.pushN(s, v, 1) }
 
 // pushN is push of a command that gets n replies.
@@ -222,10 +254,11 @@ func (l *Listener) pushN(s *Session, v Verb, n uint32) bool {
 	p := &s.client
 	waiting := p.pending.total
 	if p.pending.front() == connect {
-		waiting-- // a client that speaks early
+		waiting-- // the client speaks before the greeting
 	}
-	// After lost replies, only commands in one segment show that nobody waited for them.
-	if waiting > 0 && v != endOfData && !p.seen.oneSided && (!s.server.gap || p.seen.commandInFeed) && p.pending.last() != notCommand {
+	// Where replies were lost, only commands in one segment show that the client did not wait.
+	shown := !s.server.gap || p.seen.commandInFeed
+	if waiting > 0 && v != endOfData && !p.seen.oneSided && shown && p.pending.last() != notCommand {
 		l.pipelined(s)
 	}
 	p.seen.commandInFeed, p.seen.gapSinceCommand = true, false
@@ -236,8 +269,8 @@ func (l *Listener) pushN(s *Session, v Verb, n uint32) bool {
 	return true
 }
 
-// pipelined notes that a client did not wait for a reply. That is usual with servers that offer it:
-// no weird.
+// pipelined records that a client did not wait for a reply. That is usual with servers that offer
+// PIPELINING, so that it is not counted as weird.
 func (l *Listener) pipelined(s *Session) {
 	s.Flags |= Pipelined
 	if s.Offers&OffersPipelining == 0 && s.Flags&(Midstream|GapClient|GapServer) == 0 {
@@ -245,7 +278,7 @@ func (l *Listener) pipelined(s *Session) {
 	}
 }
 
-// hasControl reports whether there is a control character.
+// hasControl reports whether b has a control character.
 func hasControl(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' || c == 0x7f {

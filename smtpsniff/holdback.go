@@ -36,6 +36,38 @@ func (p *clientParser) hold(l *Listener, b []byte) {
 	}
 }
 
+// holdChunk holds the bytes behind a BDAT without a reply, and returns those for which there is no
+// room.
+func (l *Listener) holdChunk(s *Session, b []byte) []byte {
+	p := &s.client
+	n := min(len(b), maxHeld-len(p.held.bytes))
+	p.hold(l, b[:n])
+	switch {
+	case len(p.held.bytes) == maxHeld: // as in waitData
+		p.held.complete = true
+		l.rereadAsChunk(s)
+		p.held.complete = false
+	case p.chunk.rejected && uint64(len(p.held.bytes)) > p.chunk.left:
+		l.rereadAsEither(s)
+	}
+	return b[n:]
+}
+
+// holdAfterSTARTTLS holds the bytes behind a STARTTLS without a reply, until they show whether they
+// are TLS.
+func (l *Listener) holdAfterSTARTTLS(s *Session, b []byte) {
+	p := &s.client
+	p.hold(l, b)
+	switch tls, sure := startsTLS(p.held.bytes, false); {
+	case !sure:
+	case tls: // the server's consent was not captured yet; STARTTLS stays pending
+		p.enterHello(s, 0)
+		l.readHello(s, nil, false)
+	default:
+		l.flag(s, AfterSTARTTLS)
+	}
+}
+
 // reread feeds what was held back again.
 func (l *Listener) reread(s *Session) {
 	p := &s.client

@@ -85,7 +85,7 @@ func (l *Listener) spillLine(s *Session, verb Verb, rest []byte) bool {
 // does, and what is held back until then is a chunk unless it says otherwise. A size that is none
 // leaves the client in its commands. Exim (4.96) takes a sign before the size and anything behind
 // it, others take neither.
-func (l *Listener) bdat(s *Session, rest []byte) {
+func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	p := &s.client
 	rest = trimLeft(rest)
 	signed := len(rest) > 0 && rest[0] == '+'

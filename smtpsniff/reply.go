@@ -1,6 +1,6 @@
 package smtpsniff
 
-// reply is a whole reply.
+// reply interprets a complete reply: which pending command it answers, and what that means.
 func (l *Listener) reply(s *Session) {
 	r, p := &s.server, &s.client
 	inc(&s.Replies)
@@ -9,32 +9,61 @@ func (l *Listener) reply(s *Session) {
 		l.replyToUnseen(s)
 		return
 	}
-	if p.mode >= inHello && p.pending.front() == NoVerb && r.code != 421 { // that is goodbye
+	if p.mode >= inHello && p.pending.front() == NoVerb && r.code != 421 { // 421 ends the session
 		l.revokeTLS(s)
 	}
-	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.pending.front() != connect { // to a STARTTLS that was lost
+	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.pending.front() != connect {
 		p.held.uncertain, p.line.lost = false, false
-		l.answer(s, STARTTLS)
+		l.answer(s, STARTTLS) // the command was lost
 		return
 	}
 	l.classifyHeld(s)
-	if p.proxy.isLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 { // the server does not know PROXY
-		l.flag(s, UnknownCommand)
+	if p.proxy.isLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 {
+		l.flag(s, UnknownCommand) // the server does not know PROXY
 		l.answer(s, notCommand)
 		return
 	}
 	p.seen.strays = 0
-	gap, lost := r.gap, r.lostBytes >= shortReply
+	gap, replyLost := r.gap, r.lostBytes >= shortReply
 	if gap {
 		l.skipLostReplies(s)
 	}
 	r.gap, r.lostBytes = false, 0
+	verb := l.matchPending(s)
+	if p.seen.ambiguous && r.code == 354 && verb != DATA && p.mode == inCommands {
+		// The server asks for a message, whatever bytes of the client the listener got.
+		p.pending.clear()
+		p.startMessage()
+		l.setLastReply(s, DATA)
+		return
+	}
+	verb, done := l.interpret(s, verb, gap, replyLost)
+	switch {
+	case done:
+	case verb == NoVerb:
+		l.replyToNothing(s)
+	case verb == AUTH && r.code == 334:
+		l.setLastReply(s, NoVerb) // a challenge: more credentials follow
+	default:
+		p.pending.pop()
+		p.line.lost = false
+		l.answer(s, verb)
+		if p.pending.total == 0 || r.code == 354 {
+			r.uncertain = false
+		}
+	}
+}
+
+// matchPending removes pending commands that got no reply, and returns the command that the reply
+// answers as far as the codes show; NoVerb if none is pending.
+func (l *Listener) matchPending(s *Session) Verb {
+	r, p := &s.server, &s.client
 	if p.pending.front() == connect && !fits(connect, r.code) {
-		p.pending.pop() // the greeting was not seen
+		p.pending.pop() // the greeting was lost
 	}
 	verb := p.pending.front()
 	if !p.held.lenientEnd && p.alt.bytes == nil && !fits(verb, r.code) && p.pending.answers(r.code) {
-		// Something was not answered. A code that has one meaning tells what it belongs to.
+		// A command got no reply. A code with a single meaning shows which command it answers.
 		for !fits(p.pending.front(), r.code) { // at most once for each command that was pushed
 			p.pending.pop()
 		}
@@ -46,81 +75,132 @@ func (l *Listener) reply(s *Session) {
 	} else if p.alt.bytes != nil {
 		inc(&p.alt.replies)
 	}
-	if p.seen.ambiguous && r.code == 354 && verb != DATA && p.mode == inCommands {
-		// It asks for a message, whatever the client was heard to say.
-		p.pending.clear()
-		p.startMessage()
-		l.setLastReply(s, DATA)
-		return
-	}
+	return verb
+}
+
+// replyCase is what a reply means where it does not simply answer the first pending command.
+type replyCase uint8
+
+const (
+	usualReply         replyCase = iota // it answers the first pending command, or none is pending
+	chunkWasRead                        // the server read a refused chunk as commands
+	lenientEndUnclear                   // it answers a command behind a lenient end, or a lost one
+	lenientEndTaken                     // the server ended the message at a lenient end
+	goAheadForLostData                  // it answers a DATA that was lost
+	replyInMessage                      // the end of the message was lost, or the server refuses early
+	replyBeforeData                     // it answers a lost command before DATA
+	dataUnknown                         // the reply to DATA was lost, and a part of what followed
+	dataReplyLost                       // the reply to DATA was lost, and the client continued
+	lenientEndNotTaken                  // the usual reading explains the reply
+)
+
+// replyCase is the table of these cases. The first row that applies counts; "pending" is the first
+// pending command, "unexplained" a reply to no pending command or with a code that does not fit it.
+//
+//	pending  reply        the client's bytes                        case
+//	none     any          a chunk that was refused                  chunkWasRead
+//	any      unexplained  behind a lenient end, with a gap          lenientEndUnclear
+//	any      unexplained  behind a lenient end                      lenientEndTaken
+//	none     354          any                                       goAheadForLostData
+//	none     any          in a message                              replyInMessage
+//	DATA     2xx          no gap of the server; or none since DATA  replyBeforeData
+//	DATA     2xx          some since DATA, with a gap in them       dataUnknown
+//	DATA     2xx          any other                                 dataReplyLost
+//	DATA     any          a whole message, and a gap of the server  dataReplyLost
+//	any      fits         behind a lenient end                      lenientEndNotTaken
+func (s *Session) replyCase(verb Verb, gap bool) replyCase {
+	p, code := &s.client, s.server.code
+	behindEnd := p.held.lenientEnd && p.mode != inMessage
+	unexplained := verb == NoVerb || !fits(verb, code)
+	waiting := p.mode == waitData
 	switch {
 	case p.chunk.rejected && (p.mode == inChunk || p.mode == waitChunk) && verb == NoVerb:
-		l.chunkWasCommands(s)
-		verb = p.pending.front()
-	case p.held.lenientEnd && p.tx.gapInMessage && p.mode != inMessage && (verb == NoVerb || !fits(verb, r.code)):
-		l.flag(s, Ambiguous) // it answers what the client said there, or a command that was lost
-		p.dropLenientEnd(l)
-	case p.held.lenientEnd && p.mode != inMessage && (verb == NoVerb || !fits(verb, r.code)):
-		// More replies than commands: the message ended before its end.
-		l.endLeniently(s)
-		verb = p.pending.front()
-	case verb == NoVerb && r.code == 354: // to a DATA that was lost
-		if s.Flags&(GapClient|Midstream) == 0 {
-			l.flag(s, Ambiguous) // or that was taken for answered
+		return chunkWasRead
+	case behindEnd && p.tx.gapInMessage && unexplained:
+		return lenientEndUnclear
+	case behindEnd && unexplained:
+		return lenientEndTaken
+	case verb == NoVerb && code == 354:
+		return goAheadForLostData
+	case verb == NoVerb && p.mode == inMessage:
+		return replyInMessage
+	case verb == DATA && code/100 == 2:
+		switch {
+		case s.Flags&GapServer == 0, waiting && len(p.held.bytes) == 0 && !p.tx.lossy:
+			return replyBeforeData
+		case waiting && p.tx.lossy && !p.heldHasEnd() && !p.heldIsCommand():
+			return dataUnknown
 		}
-		if p.seen.guessedMessage { // what was taken for a message were commands
+		return dataReplyLost
+	case verb == DATA && gap && waiting && p.heldHasEnd():
+		return dataReplyLost
+	case behindEnd && verb != endOfData:
+		return lenientEndNotTaken
+	}
+	return usualReply
+}
+
+// interpret acts on the case of a reply. It returns the command that the reply answers; done
+// reports that the reply needs no further action. gap and replyLost report that bytes of the server
+// were lost before it, and that they were enough for a reply.
+func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answered Verb, done bool) {
+	p := &s.client
+	switch s.replyCase(verb, gap) {
+	case chunkWasRead:
+		l.chunkWasCommands(s)
+		return p.pending.front(), false
+	case lenientEndUnclear:
+		l.flag(s, Ambiguous)
+		p.dropLenientEnd(l)
+	case lenientEndTaken:
+		l.endLeniently(s)
+		return p.pending.front(), false
+	case goAheadForLostData:
+		if s.Flags&(GapClient|Midstream) == 0 {
+			l.flag(s, Ambiguous) // or an earlier reply was wrongly taken for that to DATA
+		}
+		if p.seen.guessedMessage { // the bytes taken for a message were commands
 			p.seen.counted, p.seen.guessedMessage = 1, false
 		}
 		p.startMessage()
 		l.setLastReply(s, DATA)
-		return
-	case verb == NoVerb && p.mode == inMessage:
-		if verb = l.inferEndOfData(s, gap && lost); verb == NoVerb {
-			return
-		}
-	case verb == DATA && r.code/100 == 2 && (s.Flags&GapServer == 0 || p.mode == waitData && len(p.held.bytes) == 0 && !p.tx.lossy):
-		// It answers a command before DATA that was lost, or that was taken for answered:
-		// to the message it can be no reply, there is none.
+		return DATA, true
+	case replyInMessage:
+		verb = l.inferEndOfData(s, gap && replyLost)
+		return verb, verb == NoVerb
+	case replyBeforeData:
+		// It is no reply to a message: no message was sent.
 		l.answer(s, NoVerb)
-		return
-	case verb == DATA && r.code/100 == 2 && p.mode == waitData && p.tx.lossy && !p.heldHasEnd() && !p.heldIsCommand():
+		return NoVerb, true
+	case dataUnknown:
 		l.abandonData(s)
-		verb = NoVerb
-	case verb == DATA && r.code/100 == 2, verb == DATA && gap && p.mode == waitData && p.heldHasEnd():
+		return NoVerb, false
+	case dataReplyLost:
 		l.inferDataReply(s)
-		verb = p.pending.front()
-	case p.held.lenientEnd && verb != NoVerb && verb != endOfData && p.mode != inMessage:
-		p.dropLenientEnd(l) // the usual reading explains it
+		return p.pending.front(), false
+	case lenientEndNotTaken:
+		p.dropLenientEnd(l)
 	}
-	if verb == NoVerb && p.line.lost {
+	return verb, false
+}
+
+// replyToNothing handles a reply to no pending command.
+func (l *Listener) replyToNothing(s *Session) {
+	r, p := &s.server, &s.client
+	switch {
+	case p.line.lost:
 		p.line.lost = false // whatever it answers, the client's next line is a command
 		if r.code == 334 {  // or a credential
 			p.pending.push(AUTH)
 			p.mode, p.auth.lines = inAuth, 0
 		}
-		l.answer(s, NoVerb)
-		return
+	case r.code < 400 || r.code >= 500: // 421 and 451 announce that the server hangs up
+		l.flag(s, ExtraReply)
 	}
-	if verb == NoVerb {
-		if r.code < 400 || r.code >= 500 { // 421 and 451 announce that the server hangs up
-			l.flag(s, ExtraReply)
-		}
-		l.answer(s, NoVerb)
-		return
-	}
-	if verb == AUTH && r.code == 334 {
-		l.setLastReply(s, NoVerb) // a challenge: more credentials follow
-		return
-	}
-	p.pending.pop()
-	p.line.lost = false
-	l.answer(s, verb)
-	if p.pending.total == 0 || r.code == 354 {
-		r.uncertain = false
-	}
+	l.answer(s, NoVerb)
 }
 
-// answer is what a reply means for the command that it answers.
+// answer applies a reply to the command that it answers, and emits it.
 func (l *Listener) answer(s *Session, v Verb) {
 	r, p := &s.server, &s.client
 	code := r.code
@@ -131,7 +211,7 @@ func (l *Listener) answer(s *Session, v Verb) {
 	}
 	switch v {
 	case connect:
-		if s.Commands > 0 { // it may repeat what the client said before it
+		if s.Commands > 0 { // it may quote what the client sent before it
 			text = l.redact(s, text, v)
 		}
 		s.banner = l.keepFixed(s, text, maxReply)
@@ -154,25 +234,10 @@ func (l *Listener) answer(s *Session, v Verb) {
 			inc(&s.RcptsRejected)
 		}
 	case DATA:
-		switch {
-		case code/100 == 3 && p.mode == waitData: // clients go by the first digit
-			l.rereadAsMessage(s)
-		case positive && p.mode == waitData: // no reply to DATA, and it was all that waited
-			l.rereadAsCommands(s)
-		case !positive:
-			l.flag(s, DataRefused)
-			switch {
-			case p.mode == waitData:
-				l.rereadAsCommands(s)
-			case p.mode == inMessage && p.tx.lossy: // what refused it may have been its end
-				l.leaveMessage(s)
-			case p.mode == inMessage:
-				p.tx.refused = true
-			}
-		}
+		l.answerData(s)
 	case BDAT, endOfData, bdatLast:
 		if v != endOfData {
-			v = l.chunkAnswered(s, v)
+			v = l.answerChunk(s, v)
 		}
 		if v != BDAT && positive && fits(v, code) {
 			if r.uncertain && v == bdatLast {
@@ -191,38 +256,63 @@ func (l *Listener) answer(s *Session, v Verb) {
 			s.Auth = AuthFailed
 		}
 	case STARTTLS:
-		switch {
-		case code == 220:
-			l.acceptSTARTTLS(s)
-		default:
-			l.flag(s, STARTTLSRefused)
-			switch {
-			case p.mode == waitTLS:
-				l.rereadAsCommands(s)
-			case p.mode >= inHello:
-				l.revokeTLS(s)
-			}
-		}
+		l.answerSTARTTLS(s)
 	}
-	var shown []byte
+	var redacted []byte
 	if !positive {
-		shown = l.redact(s, text, v)
-		l.countRefusal(s, v, phase, shown)
+		redacted = l.redact(s, text, v)
+		l.countRefusal(s, v, phase, redacted)
 	}
 	e := l.emit(Reply, phase, text)
 	e.Code, e.Enhanced = code, r.enhanced
-	if n := len(l.eventText); len(shown) > 0 {
-		l.eventText = append(l.eventText, shown...)
+	if n := len(l.eventText); len(redacted) > 0 {
+		l.eventText = append(l.eventText, redacted...)
 		e.Redacted = l.eventText[n:]
 	}
 }
 
-// chunkAnswered is a reply to BDAT, which decides what is held back since. It returns the command
-// that counts as answered.
-func (l *Listener) chunkAnswered(s *Session, v Verb) Verb {
+// answerData applies the reply to DATA: it decides how to read the bytes behind the command.
+func (l *Listener) answerData(s *Session) {
+	p, code := &s.client, s.server.code
+	switch {
+	case code/100 == 3 && p.mode == waitData: // clients obey the first digit
+		l.rereadAsMessage(s)
+	case code < 400 && p.mode == waitData: // no reply to DATA, and no other command was pending
+		l.rereadAsCommands(s)
+	case code >= 400:
+		l.flag(s, DataRefused)
+		switch {
+		case p.mode == waitData:
+			l.rereadAsCommands(s)
+		case p.mode == inMessage && p.tx.lossy: // the end of the message may have been refused
+			l.leaveMessage(s)
+		case p.mode == inMessage:
+			p.tx.refused = true
+		}
+	}
+}
+
+// answerSTARTTLS applies the reply to STARTTLS.
+func (l *Listener) answerSTARTTLS(s *Session) {
+	if s.server.code == 220 {
+		l.acceptSTARTTLS(s)
+		return
+	}
+	l.flag(s, STARTTLSRefused)
+	switch p := &s.client; {
+	case p.mode == waitTLS:
+		l.rereadAsCommands(s)
+	case p.mode >= inHello:
+		l.revokeTLS(s)
+	}
+}
+
+// answerChunk applies the reply to a BDAT: it decides how to read the bytes behind the command. It
+// returns the command that counts as answered.
+func (l *Listener) answerChunk(s *Session, v Verb) Verb {
 	p, code := &s.client, s.server.code
 	unknown := code >= 500 && code <= 502 || code == 504 // the server does not know BDAT
-	if p.pending.total > 0 {                             // it is another BDAT's chunk that is open
+	if p.pending.total > 0 {                             // the open chunk is that of another BDAT
 		return v
 	}
 	if p.mode == inChunk { // nothing is held any more
@@ -233,15 +323,16 @@ func (l *Listener) chunkAnswered(s *Session, v Verb) Verb {
 	if p.mode != waitChunk {
 		return v
 	}
-	complete := uint64(len(p.held.bytes)) >= p.chunk.left
+	positive, complete := code < 400, uint64(len(p.held.bytes)) >= p.chunk.left
 	switch {
-	case !p.chunk.strict && code < 400 && s.Flags&GapServer == 0, p.chunk.strict && code < 400 && complete:
+	case !p.chunk.strict && positive && s.Flags&GapServer == 0,
+		p.chunk.strict && positive && complete:
 		l.rereadAsChunk(s)
 	case p.chunk.strict && s.server.uncertain: // it may be the reply to another command
 		p.chunk.rejected = true
 		l.rereadAsChunk(s)
 	case !p.chunk.strict:
-		if code < 400 { // the reply to it may be lost
+		if positive { // the reply to it may be lost
 			l.flag(s, Ambiguous)
 			v = BDAT
 		}
@@ -259,10 +350,10 @@ func (l *Listener) chunkAnswered(s *Session, v Verb) Verb {
 // countRefusal counts a refusal and keeps the first ones.
 func (l *Listener) countRefusal(s *Session, v Verb, phase Phase, text []byte) {
 	r := &s.server
-	old := phase == Helo && r.code >= 500 && r.code <= 504 // a server that knows no EHLO
+	noEHLO := phase == Helo && r.code >= 500 && r.code <= 504 // the server does not know EHLO
 	switch v {
 	case HELO, EHLO, LHLO, connect, MAIL, DATA, BDAT, endOfData, bdatLast:
-		if old {
+		if noEHLO {
 			break
 		}
 		if r.code >= 500 {
@@ -271,37 +362,42 @@ func (l *Listener) countRefusal(s *Session, v Verb, phase Phase, text []byte) {
 			inc(&s.Deferred)
 		}
 	}
-	if old && v == EHLO || v == notCommand || v == AUTH {
-		return // nothing that concerns the mail
+	if noEHLO && v == EHLO || v == notCommand || v == AUTH {
+		return // no refusal of mail
 	}
 	if int(s.nrefusal) < maxRefusal {
-		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced, text: l.keepFixed(s, text, maxReply)}
+		s.refusals[s.nrefusal] = Refusal{Phase: phase, Code: r.code, Enhanced: r.enhanced,
+			text: l.keepFixed(s, text, maxReply)}
 		s.nrefusal++
 	}
 }
 
-// setLastReply notes the reply as the last one and returns its text, unless it is one that has nothing
-// else to say than what line the server did not understand. What of the text is shown is another
-// matter; see shown.
+// setLastReply stores the reply as the last one and returns its text; the text is nil where the
+// reply may only quote a line that the server did not understand. See redact for the parts of the
+// text that may be shown.
 func (l *Listener) setLastReply(s *Session, v Verb) []byte {
-	r := &s.server
-	s.LastCode, s.LastEnhanced, s.lastLen, r.answered = r.code, r.enhanced, 0, v
+	r, code := &s.server, s.server.code
+	s.LastCode, s.LastEnhanced, s.lastLen, r.answered = code, r.enhanced, 0, v
 	switch {
-	case v == AUTH, v == notCommand, r.code == 235, v == NoVerb && r.code >= 300 && r.code != 354 && r.code != 421 && r.code < 550 && !(r.code == 451 && s.onlyCommands()),
-		r.code >= 500 && r.code <= 502 && v != connect && v != MAIL && v != RCPT:
+	case v == AUTH, v == notCommand, code == 235,
+		v == NoVerb && code >= 300 && code != 354 && code != 421 && code < 550 &&
+			!(code == 451 && s.onlyCommands()),
+		code >= 500 && code <= 502 && v != connect && v != MAIL && v != RCPT:
 		return nil
 	}
 	s.lastLen = r.textLen
 	return r.text[:s.lastLen]
 }
 
-// onlyCommands reports whether all that the client said so far were commands, none of them AUTH: then no reply
-// can quote a password, not even one to nothing.
+// onlyCommands reports whether the client has sent nothing but commands so far, none of them AUTH:
+// then no reply can quote a password, not even a reply to no command.
 func (s *Session) onlyCommands() bool {
-	return s.client.seen.client && s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine) == 0 && s.Auth < AuthTried && !s.client.seen.ambiguous
+	const unclear = Midstream | GapClient | GapServer | TooManyPending | UnknownCommand | LongLine
+	seen := &s.client.seen
+	return seen.client && s.Flags&unclear == 0 && s.Auth < AuthTried && !seen.ambiguous
 }
 
-// replyToUnseen is a reply to a client that is not heard.
+// replyToUnseen handles a reply to a client of which no byte was captured.
 func (l *Listener) replyToUnseen(s *Session) {
 	r := &s.server
 	v := s.client.pending.front()
@@ -318,7 +414,8 @@ func (l *Listener) replyToUnseen(s *Session) {
 	l.answer(s, v)
 }
 
-// countCode adds a reply code; when there are too many different ones, the rest is left out.
+// countCode counts a reply code. When there are too many different codes, further ones are not
+// counted.
 func (s *Session) countCode(code uint16) {
 	for i := range s.codes {
 		c := &s.codes[i]
