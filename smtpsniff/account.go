@@ -5,19 +5,20 @@ import (
 	"encoding/base64"
 )
 
-// authLine says what the next line after AUTH is.
+// authLine is the kind of the next line behind AUTH.
 type authLine uint8
 
 const (
-	noName    authLine = iota // nothing that holds a name, or it was there
+	noName    authLine = iota // it holds no name
 	saslPlain                 // identity NUL name NUL password (RFC 4616)
 	saslLogin                 // the name alone; the password is the line after it
 )
 
-// maxCredential bounds what is looked at; addresses have 254 bytes at most.
+// maxCredential bounds the bytes of a credential that are decoded; addresses have 254 bytes at
+// most.
 const maxCredential = 512
 
-// auth is the argument of AUTH: a mechanism, and perhaps the first credential.
+// authArgument reads the argument of AUTH: a mechanism, and perhaps the first credential.
 func (l *Listener) authArgument(s *Session, rest []byte) {
 	p := &s.client
 	p.auth.next = noName
@@ -33,8 +34,8 @@ func (l *Listener) authArgument(s *Session, rest []byte) {
 	}
 }
 
-// account takes the name of the account out of a credential, to have it hashed. Neither it nor
-// what else is in the line is kept.
+// account hashes the name of the account in a credential. Neither the name nor the rest of the line
+// is kept.
 func (l *Listener) account(s *Session, line []byte) {
 	p := &s.client
 	what := p.auth.next
@@ -42,7 +43,7 @@ func (l *Listener) account(s *Session, line []byte) {
 	if what == noName || l.Account == nil || len(line) > maxCredential {
 		return
 	}
-	room := &l.decodeBuf // it would be allocated, because Account gets it
+	room := &l.decodeBuf // a local buffer would be allocated, because it is passed to Account
 	n, err := base64.StdEncoding.Decode(room[:], line)
 	name := room[:n]
 	if what == saslPlain {

@@ -2,10 +2,10 @@ package smtpsniff
 
 import "bytes"
 
-// parsePath finds the address in what follows MAIL or RCPT: keyword is FROM or TO. It is as
-// tolerant as servers are: blanks around the colon, no brackets, parameters behind.
-// A source route is left out (RFC 5321, appendix C). found is false where there is
-// nothing like an address. The null sender gives an empty address.
+// parsePath finds the address behind MAIL or RCPT; keyword is FROM or TO. It is as tolerant as
+// servers are: blanks around the colon, no brackets, parameters behind. A source route is removed
+// (RFC 5321, appendix C). found is false where nothing looks like an address. The null sender gives
+// an empty address.
 func parsePath(b []byte, keyword string) (address []byte, found bool) {
 	b = trimLeft(b)
 	if len(b) >= len(keyword) && equalFold(b[:len(keyword)], keyword) {
@@ -40,12 +40,12 @@ scan:
 			break scan
 		}
 	}
-	if quoted { // a quote that never ends: take the last bracket
+	if quoted { // a quote without an end: the last bracket ends the address
 		if i := bytes.LastIndexByte(b, '>'); bracket && i >= 0 {
 			end, closed = i, true
 		}
 	}
-	if !closed { // a bracket that never ends: what is behind a blank are parameters
+	if !closed { // a bracket without an end: parameters follow the first blank
 		if i := bytes.IndexAny(b, " \t"); i >= 0 {
 			end = i
 		}
@@ -56,21 +56,20 @@ scan:
 			a = a[i+1:]
 		}
 	}
-	if len(a) > maxName { // longer than any may be: the domain is at its end
+	if len(a) > maxName { // longer than the standard allows: the domain is at its end
 		a = a[len(a)-maxName:]
 	}
 	return a, true
 }
 
-// strictPath reports whether what follows MAIL or RCPT begins as the standard has it.
+// strictPath reports whether the text behind MAIL or RCPT begins as in the standard.
 func strictPath(b []byte, begins string) bool {
 	b = trimLeft(b)
 	n := len(begins) - 2 // of the keyword
 	return len(b) > n+1 && equalFold(b[:n], begins[:n]) && b[n] == ':' && b[n+1] == '<'
 }
 
-// Domain is the part of an address behind the last @ that is not quoted; nil if there is
-// none.
+// Domain is the part of an address behind the last @ that is not quoted; nil if there is none.
 func Domain(address []byte) []byte {
 	at, quoted := -1, false
 	for i := 0; i < len(address); i++ {
@@ -84,7 +83,7 @@ func Domain(address []byte) []byte {
 		}
 	}
 	if at < 0 {
-		at = bytes.LastIndexByte(address, '@') // a quote that never ends
+		at = bytes.LastIndexByte(address, '@') // a quote without an end
 		if at < 0 || !quoted {
 			return nil
 		}

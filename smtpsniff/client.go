@@ -104,16 +104,17 @@ type alternative struct {
 	replies uint32   // replies since then that the first reading has explained
 }
 
-// feedClient takes in the next bytes of the client.
+// feedClient reads the next bytes of the client, which continues by the replies so far.
 func (l *Listener) feedClient(s *Session, b []byte) {
 	l.endCutReply(s)
-	s.client.seen.counted, s.client.seen.guessedMessage = 0, false // it goes on by what the server said so far
+	s.client.seen.counted, s.client.seen.guessedMessage = 0, false
 	if p := &s.client; p.alt.replies > 0 && p.pending.total == 0 {
 		p.alt.replies = 0
-		l.giveBack(&p.alt.bytes) // the usual reading explains all of it
+		l.giveBack(&p.alt.bytes) // the usual reading explains all replies
 	}
-	if p := &s.client; p.held.lenientEnd && p.mode == inCommands && p.pending.total == 0 && p.line.buf == nil {
-		p.dropLenientEnd(l) // it does so here, too: a server that ended the message there has more replies
+	if p := &s.client; p.held.lenientEnd && p.mode == inCommands && p.pending.total == 0 &&
+		p.line.buf == nil {
+		p.dropLenientEnd(l) // the same: a server that took that end would have sent more replies
 	}
 	if !s.client.seen.client {
 		s.client.seen.client = true
@@ -125,7 +126,7 @@ func (l *Listener) feedClient(s *Session, b []byte) {
 	l.parseClient(s, b)
 }
 
-// parseClient takes in bytes of the client.
+// parseClient reads bytes of the client.
 func (l *Listener) parseClient(s *Session, b []byte) {
 	p := &s.client
 	if p.held.lenientEnd {
@@ -159,7 +160,7 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 			}
 			p.hold(l, b)
 			if len(p.held.bytes) == maxHeld {
-				// More than a bold client's whole dialogue: it must be the message.
+				// No dialogue that is sent ahead is as long: these bytes are a message.
 				l.rereadAsMessage(s)
 			}
 			return
@@ -224,12 +225,12 @@ func (l *Listener) openClient(s *Session, b []byte) []byte {
 	return b
 }
 
-// clientGap is bytes of the client that were not seen.
+// clientGap handles a gap of n bytes in the client's half.
 func (l *Listener) clientGap(s *Session, n int) {
 	p := &s.client
 	l.giveBack(&p.alt.bytes)
 	if p.mode == waitChunk && p.chunk.strict {
-		l.rereadAsChunk(s) // its size tells where it ends
+		l.rereadAsChunk(s) // its size is known
 	}
 	p.tx.gapInMessage, p.seen.gapSinceCommand = true, true
 	if p.mode != inMessage && !(p.mode == inChunk && uint64(n) <= p.chunk.left) {
@@ -269,7 +270,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 		}
 	case inCommands, inAuth:
 		if p.held.uncertain {
-			p.seen.strays++ // what came with the commands that were held back may have been no command
+			p.seen.strays++ // a lost line between the held commands may be no command
 		}
 		if p.mode == inCommands {
 			l.cutCommand(s)
@@ -278,7 +279,7 @@ func (l *Listener) clientGap(s *Session, n int) {
 	}
 }
 
-// clientEnd is the end of the client's half.
+// clientEnd handles the end of the client's half.
 func (l *Listener) clientEnd(s *Session) {
 	p := &s.client
 	if p.seen.oneSided {
@@ -286,19 +287,19 @@ func (l *Listener) clientEnd(s *Session) {
 	}
 	switch {
 	case p.mode == inCommands && p.line.buf != nil:
-		// A last command without its line end: servers do not act on it, but a client
-		// that hangs up behind QUIT says so.
+		// A last command without its line end: servers do not obey it, but QUIT shows that the
+		// client hangs up on purpose.
 		if v, _ := parseVerb(p.line.buf); v == QUIT {
 			inc(&s.Commands)
 		}
 		l.giveBack(&p.line.buf)
 	case p.mode == inMessage && p.held.lenientEnd && p.seen.oneSided:
-		// Only a loose end was seen, and nobody tells whether it was one.
+		// Only a lenient end was captured, and no reply shows whether the server took it.
 		l.flag(s, Ambiguous)
 		l.countMessage(s)
 		l.endLeniently(s)
 	}
 	if p.mode == inHello && p.held.bytes != nil {
-		l.readHello(s, nil, true) // it will not become longer
+		l.readHello(s, nil, true) // no more bytes will come
 	}
 }

@@ -257,8 +257,8 @@ func (l *Listener) pushN(s *Session, v Verb, n uint32) bool {
 		waiting-- // the client speaks before the greeting
 	}
 	// Where replies were lost, only commands in one segment show that the client did not wait.
-	shown := !s.server.gap || p.seen.commandInFeed
-	if waiting > 0 && v != endOfData && !p.seen.oneSided && shown && p.pending.last() != notCommand {
+	shown := !p.seen.oneSided && (!s.server.gap || p.seen.commandInFeed)
+	if waiting > 0 && v != endOfData && shown && p.pending.last() != notCommand {
 		l.pipelined(s)
 	}
 	p.seen.commandInFeed, p.seen.gapSinceCommand = true, false

@@ -2,31 +2,31 @@ package smtpsniff
 
 import "bytes"
 
-// endScanner looks for the end of a message: a line with nothing but a dot.
+// endScanner finds the end of a message: a line with nothing but a dot.
 //
-// The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a
-// bare LF for the end of a line know three more, and Postfix (3.7) passes over further CRs before LF; whether this one does is told by its
-// replies.
+// The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a bare LF
+// for the end of a line know three more, and Postfix (3.7) ignores further CRs before LF; the
+// replies show which of them the server has taken.
 type endScanner uint8
 
 const (
 	inLine   endScanner = iota
 	inLineCR            // the last byte was CR
 	startCRLF
-	startLF // at the start of a line that a bare LF ended
+	startLF // at the start of a line, behind a bare LF
 	dotCRLF
 	dotLF
 	dotCRLFCR
 	dotLFCR
 )
 
-// end is what scan found.
+// end is the result of a scan.
 type end uint8
 
 const (
 	noEnd      end = iota
-	strictEnd      // the standard's
-	lenientEnd     // some servers'
+	strictEnd      // the standard's form
+	lenientEnd     // a form that some servers accept
 )
 
 // scan reads on to the end of the message and returns how many bytes it took.
@@ -59,7 +59,7 @@ func (s *endScanner) scan(b []byte) (n int, e end) {
 				i++
 				continue
 			}
-			*s = inLine // look at c again
+			*s = inLine // and c is read again
 			continue
 		case dotCRLF, dotLF:
 			switch c {
@@ -84,7 +84,7 @@ func (s *endScanner) scan(b []byte) (n int, e end) {
 			}
 			*s = inLine
 			if c == '\r' {
-				*s = dotLFCR // whichever LF comes, the standard does not have it
+				*s = dotLFCR // no LF behind it makes the standard's form
 				i++
 			}
 			continue

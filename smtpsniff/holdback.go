@@ -1,6 +1,6 @@
 package smtpsniff
 
-// snapshot is what a session counted before the bytes that may have to be read again.
+// snapshot has the counts of a session before bytes that may be read again.
 type snapshot struct {
 	mails, rcpts, commands uint32
 	nsenders               uint8
@@ -9,14 +9,17 @@ type snapshot struct {
 	heloVerb               Verb
 }
 
+// snapshot takes the counts.
 func (s *Session) snapshot() snapshot {
-	return snapshot{s.Mails, s.Rcpts, s.Commands, s.nsenders, uint16(len(s.text)), s.helo, s.HeloVerb}
+	return snapshot{mails: s.Mails, rcpts: s.Rcpts, commands: s.Commands, nsenders: s.nsenders,
+		text: uint16(len(s.text)), helo: s.helo, heloVerb: s.HeloVerb}
 }
 
-// rewind forgets what the client said since then. Its commands begin there.
+// rewind restores the counts of a snapshot. From there on the client is in its commands.
 func (l *Listener) rewind(s *Session, m *snapshot) {
 	p := &s.client
-	s.Mails, s.Rcpts, s.Commands, s.nsenders, s.helo, s.HeloVerb = m.mails, m.rcpts, m.commands, m.nsenders, m.helo, m.heloVerb
+	s.Mails, s.Rcpts, s.Commands = m.mails, m.rcpts, m.commands
+	s.nsenders, s.helo, s.HeloVerb = m.nsenders, m.helo, m.heloVerb
 	s.text = s.text[:max(m.text, s.fixedLen)]
 	p.pending.clear()
 	l.giveBack(&p.line.buf)
@@ -24,7 +27,7 @@ func (l *Listener) rewind(s *Session, m *snapshot) {
 	p.mode = inCommands
 }
 
-// hold keeps what the client sent ahead, up to the first bytes that are missing.
+// hold appends bytes of the client to those held, up to the first missing bytes.
 func (p *clientParser) hold(l *Listener, b []byte) {
 	if p.held.truncated && len(p.held.bytes) > 0 {
 		return
@@ -68,7 +71,7 @@ func (l *Listener) holdAfterSTARTTLS(s *Session, b []byte) {
 	}
 }
 
-// reread feeds what was held back again.
+// reread parses the held bytes again.
 func (l *Listener) reread(s *Session) {
 	p := &s.client
 	held, missing := p.held.bytes, p.held.truncated
@@ -84,7 +87,7 @@ func (l *Listener) reread(s *Session) {
 	}
 }
 
-// heldIsCommand reports whether what follows a loose end of a message is a command.
+// heldIsCommand reports whether the first held line is a command.
 func (p *clientParser) heldIsCommand() bool {
 	line := p.held.bytes
 	for i, c := range line {
@@ -100,21 +103,21 @@ func (p *clientParser) heldIsCommand() bool {
 	return v != NoVerb
 }
 
-// heldHasEnd reports whether what was sent since DATA has the end of a message in it.
+// heldHasEnd reports whether the held bytes have the end of a message in them.
 func (p *clientParser) heldHasEnd() bool {
 	var scan endScanner = startCRLF
 	_, e := scan.scan(p.held.bytes)
 	return e != noEnd
 }
 
-// holdUncertain takes a line after bytes were lost, or at the beginning of a session that we
-// joined late: it may be a command, the rest of one, or a line of a message. Commands are held back
-// until a reply shows that the client is in its commands; see settle. It reports
-// whether it took the line.
+// holdUncertain handles a line behind a gap, or at the beginning of a session that was captured
+// from its middle: it may be a command, the rest of one, or a line of a message. Commands are held
+// until a reply shows that the client is in its commands; see classifyHeld. It reports whether it
+// took the line.
 func (l *Listener) holdUncertain(s *Session, line []byte) bool {
 	p := &s.client
 	if p.seen.oneSided && s.Flags&Midstream == 0 {
-		// Nobody will confirm it. The first line that is a command must do.
+		// No reply will confirm it. The first line that looks like a command counts as one.
 		v, _ := parseVerb(line)
 		p.line.lost = v == NoVerb
 		l.flag(s, Ambiguous)
@@ -131,8 +134,8 @@ func (l *Listener) holdUncertain(s *Session, line []byte) bool {
 	return true
 }
 
-// classifyHeld decides about the commands that were held back. They were commands if nothing
-// else came with them; lines of a message come in numbers.
+// classifyHeld decides about held lines that may be commands. They are commands if no other line
+// came with them; a message has several lines.
 func (l *Listener) classifyHeld(s *Session) {
 	p := &s.client
 	if !p.held.uncertain {
@@ -148,29 +151,30 @@ func (l *Listener) classifyHeld(s *Session) {
 	l.reread(s)
 }
 
-// releaseUnawaited takes what is held back for commands if no reply can be the one that it is held for.
+// releaseUnawaited reads the held bytes as commands if no pending command can get the reply for
+// which they are held.
 func (l *Listener) releaseUnawaited(s *Session) {
-	want := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, encrypted: NoVerb}[s.client.mode]
-	if last := s.client.pending.last(); want != NoVerb && last != want && (want != BDAT || last != bdatLast) {
+	awaited := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, encrypted: NoVerb}
+	want, last := awaited[s.client.mode], s.client.pending.last()
+	if want != NoVerb && last != want && (want != BDAT || last != bdatLast) {
 		l.rereadAsCommands(s)
 	}
 }
 
-// rereadAsMessage takes what was held back since DATA for a message.
+// rereadAsMessage reads the bytes since DATA as a message.
 func (l *Listener) rereadAsMessage(s *Session) {
 	s.client.startMessage()
 	l.reread(s)
 }
 
-// rereadAsCommands takes what was held back since DATA for commands.
+// rereadAsCommands reads the held bytes as commands.
 func (l *Listener) rereadAsCommands(s *Session) {
 	s.client.tx.spill = s.client.tx.spill || s.client.mode == waitData
 	s.client.mode = inCommands
 	l.reread(s)
 }
 
-// rereadAsChunk takes what was held back since BDAT for its chunk, and what is behind that for
-// commands.
+// rereadAsChunk reads the bytes since BDAT as its chunk, and those behind it as commands.
 func (l *Listener) rereadAsChunk(s *Session) {
 	p := &s.client
 	if uint64(len(p.held.bytes)) > p.chunk.left {
@@ -180,8 +184,8 @@ func (l *Listener) rereadAsChunk(s *Session) {
 	l.reread(s)
 }
 
-// rereadAsEither is releaseChunk where the server has refused BDAT: some servers step over the chunk
-// then and some take it for commands. The replies show which.
+// rereadAsEither is rereadAsChunk where the server has refused BDAT: some servers skip the chunk
+// then, and some read it as commands. The replies show which; until then both readings are kept.
 func (l *Listener) rereadAsEither(s *Session) {
 	p := &s.client
 	if p.alt.bytes == nil {
@@ -193,20 +197,22 @@ func (l *Listener) rereadAsEither(s *Session) {
 	l.rereadAsChunk(s)
 }
 
-// contradictsChunk reports whether a reply to this command shows that the server read a refused chunk as
-// commands.
+// contradictsChunk reports whether a reply to this command shows that the server read a refused
+// chunk as commands.
 func (p *clientParser) contradictsChunk(v Verb, code uint16) bool {
 	return p.alt.bytes != nil && (v == NoVerb || !fits(v, code) || v == notCommand && code < 400)
 }
 
-// switchToAlternative goes back to where a refused chunk began, and reads it as commands.
+// switchToAlternative goes back to the beginning of a refused chunk, and reads it as commands.
 func (l *Listener) switchToAlternative(s *Session) {
 	p := &s.client
 	l.flag(s, BadBDAT)
 	l.rewind(s, &p.alt.resume)
 	p.dropLenientEnd(l)
 	l.giveBack(&p.held.bytes)
-	p.held.bytes, p.alt.bytes, p.held.truncated, p.held.uncertain, p.chunk.rejected, p.chunk.left = p.alt.bytes, nil, false, false, false, 0
+	p.held.bytes, p.alt.bytes = p.alt.bytes, nil
+	p.held.truncated, p.held.uncertain = false, false
+	p.chunk.rejected, p.chunk.left = false, 0
 	l.reread(s)
 	for ; p.alt.replies > 0 && p.pending.n > 0; p.alt.replies-- { // at most once for each reply
 		p.pending.pop()
@@ -214,7 +220,8 @@ func (l *Listener) switchToAlternative(s *Session) {
 	l.releaseUnawaited(s)
 }
 
-// chunkWasCommands takes a chunk for commands: the server, which refused BDAT, answers what is in it.
+// chunkWasCommands reads a chunk as commands: the server, which refused BDAT, answers what is in
+// it.
 func (l *Listener) chunkWasCommands(s *Session) {
 	p := &s.client
 	l.flag(s, BadBDAT)

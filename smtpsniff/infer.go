@@ -1,12 +1,12 @@
 package smtpsniff
 
-// shortReply is about what the shortest reply takes: "250 ok" and a line end.
+// shortReply is about the length of the shortest reply: "250 ok" and a line end.
 const shortReply = 8
 
-// skipLostReplies drops the commands whose replies were lost. A client that waits has one
-// command open, the last. One that pipelines went on because of what was lost (it must
-// wait for the replies to EHLO and DATA, RFC 2920, section 3.1), and then it is
-// the first that the reply fits.
+// skipLostReplies removes the commands whose replies were lost. A client that waits for replies has
+// one pending command, the last. A client that pipelines has continued because of the lost replies
+// (it must wait for the replies to EHLO and DATA, RFC 2920, section 3.1); then the reply answers
+// the first command that it fits.
 func (l *Listener) skipLostReplies(s *Session) {
 	r, p := &s.server, &s.client
 	q := &p.pending
@@ -16,27 +16,29 @@ func (l *Listener) skipLostReplies(s *Session) {
 	}
 	r.uncertain = r.uncertain || q.total > 1
 	if q.total > 1 && r.lostBytes < uint64(q.total-1)*shortReply {
-		s.Flags |= Pipelined // too little was lost for a client that waits
+		s.Flags |= Pipelined // too few bytes were lost for a client that waits
 	}
 	if s.Flags&Pipelined != 0 && q.total > r.pendingAtGap {
-		for ; r.pendingAtGap > 0; r.pendingAtGap-- { // at most once for each command that was pushed
+		// At most once for each command that was pushed, as the loop below.
+		for ; r.pendingAtGap > 0; r.pendingAtGap-- {
 			q.pop()
 		}
 	}
-	// At most once for each command that was pushed.
 	for q.total > 1 && (s.Flags&Pipelined == 0 || !fits(q.front(), r.code)) {
 		q.pop()
 	}
-	if v := q.front(); q.total == 1 && p.seen.gapSinceCommand && r.lostBytes >= shortReply && (v == endOfData || v == bdatLast) {
-		l.flag(s, Ambiguous) // the reply to it was lost, or this is it, and not one to what the client said since
+	v := q.front()
+	if q.total == 1 && p.seen.gapSinceCommand && r.lostBytes >= shortReply &&
+		(v == endOfData || v == bdatLast) {
+		l.flag(s, Ambiguous) // its reply was lost, or this is it; or it answers a lost command
 		q.pop()
 		l.releaseUnawaited(s)
 	}
 }
 
-// inferGoAhead is a client that went on behind DATA while replies were lost: all its commands were
-// answered there. It went on with the message or, refused, with commands: those get replies that
-// no message gets.
+// inferGoAhead handles a client that continued behind DATA while replies were lost: all its
+// commands were answered there. The client sent a message or, after a refusal, commands: those get
+// replies that no message gets.
 func (l *Listener) inferGoAhead(s *Session) {
 	r, p := &s.server, &s.client
 	switch {
@@ -46,14 +48,15 @@ func (l *Listener) inferGoAhead(s *Session) {
 		p.pending.clear()
 		l.rereadAsCommands(s)
 	default:
-		for p.pending.n > 0 && p.pending.front() != DATA { // at most once for each command that was pushed
+		// At most once for each command that was pushed.
+		for p.pending.n > 0 && p.pending.front() != DATA {
 			p.pending.pop()
 		}
 	}
 }
 
-// abandonData gives up on what follows DATA: what the server said to it is lost, and what it was, or a
-// part of it.
+// abandonData gives up on the bytes behind DATA: the reply to DATA was lost, and all of these bytes
+// or a part of them.
 func (l *Listener) abandonData(s *Session) {
 	p := &s.client
 	l.flag(s, Ambiguous)
@@ -63,11 +66,12 @@ func (l *Listener) abandonData(s *Session) {
 	p.line.lose(l)
 }
 
-// inferEndOfData is a reply while the client is in a message, as far as we saw: the server
-// knows better. It returns the command that the reply answers. lost tells that a reply was lost.
+// inferEndOfData handles a reply while the client is in a message, as far as was captured: the
+// server has seen an end. It returns the command that the reply answers. lost reports that a reply
+// was lost.
 func (l *Listener) inferEndOfData(s *Session, lost bool) Verb {
 	p, code := &s.client, s.server.code
-	if p.held.lenientEnd && p.tx.lossy { // it ended there, or at an end that was lost
+	if p.held.lenientEnd && p.tx.lossy { // the message ended there, or at an end that was lost
 		l.flag(s, Ambiguous)
 		p.dropLenientEnd(l)
 	}
@@ -85,11 +89,11 @@ func (l *Listener) inferEndOfData(s *Session, lost bool) Verb {
 		}
 		l.releaseUnawaited(s)
 	case code >= 400 && !p.tx.lossy:
-		// Refused before its end; the client may well go on sending.
+		// The server refused the message before its end; the client may continue it.
 		p.tx.refused = true
 		l.answer(s, endOfData)
 		return NoVerb
-	case p.tx.lossy && lost: // the end and its reply, and what this one answers
+	case p.tx.lossy && lost: // the end and its reply were lost, and the command of this reply
 		l.flag(s, Ambiguous)
 		fallthrough
 	case p.tx.refused || !fits(endOfData, code):
@@ -103,14 +107,14 @@ func (l *Listener) inferEndOfData(s *Session, lost bool) Verb {
 	return endOfData
 }
 
-// inferDataReply is a positive reply to DATA, which has none but 354, or any reply after one was lost
-// and a message was sent: what was lost is the reply to DATA. What the client sent
-// since tells which one it was.
+// inferDataReply handles a positive reply to DATA other than 354, or any reply after one was lost
+// and a message was sent: the reply to DATA was lost. The client's bytes since then show which one
+// it was.
 func (l *Listener) inferDataReply(s *Session) {
 	p := &s.client
 	p.pending.pop()
 	if p.mode == inMessage && p.tx.lossy {
-		l.flag(s, Ambiguous) // the reply to its end, or to what follows
+		l.flag(s, Ambiguous) // the reply to its end, or to a command behind it
 		l.leaveMessage(s)
 		l.push(s, endOfData)
 	}
@@ -118,7 +122,7 @@ func (l *Listener) inferDataReply(s *Session) {
 		return
 	}
 	if !p.heldHasEnd() && p.heldIsCommand() {
-		l.rereadAsCommands(s) // it was refused
+		l.rereadAsCommands(s) // DATA was refused
 		return
 	}
 	l.rereadAsMessage(s)

@@ -2,16 +2,16 @@ package smtpsniff
 
 import "bytes"
 
-// lineReader cuts a side's bytes into lines. A line that is whole in what it is given is not
-// copied; only the beginning of one that continues later is.
+// lineReader cuts a side's bytes into lines. It copies a line only where its bytes come in several
+// parts.
 type lineReader struct {
-	buf  []byte // beginning of a line; nil when there is none
+	buf  []byte // beginning of a line; nil if there is none
 	long bool   // its middle was left out
-	lost bool   // bytes were lost: only what surely is a command or a reply is believed
+	lost bool   // bytes were lost: a line counts only if it surely is a command or a reply
 }
 
-// next cuts a line off b. The line is without its end, and valid until the next call;
-// bare tells that it ended with LF alone. ok is false when b holds no end of a line: all of it was taken.
+// next cuts a line off b. The line is without its end, and valid until the next call; bare reports
+// that it ended with LF alone. ok is false when b has no end of a line: then all of b was taken.
 func (n *lineReader) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
@@ -32,8 +32,8 @@ func (n *lineReader) next(l *Listener, b []byte) (line, rest []byte, long, bare,
 	return line, rest, long, bare, true
 }
 
-// append adds to the beginning of a line and keeps its first and its last 512 bytes: the
-// verb stands at the front, the domain of an address near the end.
+// append adds to the beginning of a line and keeps its first and its last 512 bytes: the verb is at
+// the front, the domain of an address near the end.
 func (n *lineReader) append(l *Listener, b []byte) {
 	const half = maxLine / 2
 	if len(n.buf)+len(b) <= maxLine && !n.long {
@@ -55,7 +55,7 @@ func (n *lineReader) append(l *Listener, b []byte) {
 	copy(tail[half-len(b):], b)
 }
 
-// lose forgets the beginning of a line because bytes are missing.
+// lose drops the beginning of a line because bytes are missing.
 func (n *lineReader) lose(l *Listener) {
 	l.giveBack(&n.buf)
 	n.long, n.lost = false, true

@@ -1,24 +1,23 @@
 package smtpsniff
 
-// Listener follows sessions; it owns the memory that they share. The zero value is
-// ready. It is not safe for concurrent use: have one per shard.
+// Listener follows sessions and owns the memory that they share. The zero value is ready. It is not
+// safe for concurrent use: each shard has its own.
 type Listener struct {
-	// Events are what the last call of Feed, Gap or End found.
+	// Events are the events of the last call of Feed, Gap, End or Finish.
 	Events []Event
-	// Weird counts what was odd, by flag, once per session.
+	// Weird counts the sessions with each flag.
 	Weird [32]uint64
-	// Account makes a number of the name of an account, in lower case: a keyed hash, because the number
-	// is kept. The name is borrowed for the call. Nil means that no name is looked at.
+	// Account makes a number of the name of an account, in lower case: a keyed hash, because the
+	// number is kept. The name is borrowed for the call. Nil: no name is read.
 	Account func(name []byte) uint32
-	// Seed makes the hashes of what clients say unpredictable. Zero means drawn at random: then a
-	// collision of two hashes, once in four billion pairs of words, differs from one reading of a
-	// file to the next.
+	// Seed makes the hashes of a client's words unpredictable. Zero means random: then a collision
+	// of two hashes, once in four billion pairs of words, differs between two runs over a file.
 	Seed uint64
-	// ShowSenders has the local parts of senders be shown in what servers say of them; those of
-	// recipients never are.
+	// ShowSenders keeps the local parts of senders in redacted texts. Redaction always removes the
+	// local parts of recipients.
 	ShowSenders bool
-	// KnownHost reports whether a host name is that of a well-known blocklist or mail provider: it
-	// is shown whoever said it. Nil knows none.
+	// KnownHost reports whether a host name belongs to a well-known blocklist or mail provider:
+	// redaction keeps such a name even if the client has sent it. Nil knows none.
 	KnownHost func(host []byte) bool
 	// ListName is the name of the blocklist that the text of a refusal cites, in small letters;
 	// empty if it cites none. Nil finds none.
@@ -26,23 +25,22 @@ type Listener struct {
 
 	decodeBuf [maxCredential]byte // empty between calls
 	plainBuf  [maxCredential]byte // empty between calls, but for texts of servers
-	redacted  []byte              // the text that was shown last
-	eventText []byte              // of the events
+	redacted  []byte              // the latest result of redact
+	eventText []byte              // texts of Events
 	sessions  []*Session          // free ones
 	live      int                 // sessions in use
 	blocks    blockPool
-	lentLine  []byte // the line in hand, if it was put together in a block
+	lentLine  []byte // the block of the line in hand, if the line came in parts
 	holders   holders
 }
 
-// LastReply is the text of a session's last reply, as far as it may be shown. It is borrowed until
-// the next call.
+// LastReply is the text of a session's last reply, redacted. It is borrowed until the next call.
 func (l *Listener) LastReply(s *Session) []byte {
 	return l.redact(s, s.server.text[:s.lastLen], s.server.answered)
 }
 
-// New begins a session. midstream says that its beginning was not seen, alone that
-// nothing of the server was, not even its part of the handshake: then nobody will answer the client.
+// New begins a session. midstream: its beginning was not captured. oneSided: no packet of the
+// server was captured, not even its part of the handshake, so that no reply will come.
 func (l *Listener) New(midstream, oneSided bool) *Session {
 	var s *Session
 	if n := len(l.sessions); n > 0 {
@@ -63,23 +61,24 @@ func (l *Listener) New(midstream, oneSided bool) *Session {
 	return s
 }
 
-// Free takes back a session that nobody will use any more.
+// Free takes a session back. The caller must not use it any more.
 func (l *Listener) Free(s *Session) {
 	l.removeHolder(s)
-	for _, b := range []*[]byte{&s.client.line.buf, &s.server.line.buf, &s.client.held.bytes, &s.client.alt.bytes, &s.text} {
+	p := &s.client
+	for _, b := range []*[]byte{&p.line.buf, &s.server.line.buf, &p.held.bytes, &p.alt.bytes, &s.text} {
 		l.giveBack(b)
 	}
 	l.live--
 	n, most := len(l.sessions), max(leastSpare, l.live*sessionBytes/4)
 	if (n+1)*sessionBytes <= most {
 		l.sessions = append(l.sessions, s)
-	} else if n*sessionBytes > most { // there are ever fewer in use
+	} else if n*sessionBytes > most { // the number in use sinks
 		l.sessions[n-1] = nil
 		l.sessions = l.sessions[:n-1]
 	}
 }
 
-// Feed takes in the next bytes of a side.
+// Feed reads the next bytes of a side. They are borrowed for the call.
 func (l *Listener) Feed(s *Session, side Side, b []byte) {
 	l.clearEvents()
 	if len(b) == 0 {
@@ -94,7 +93,7 @@ func (l *Listener) Feed(s *Session, side Side, b []byte) {
 	l.updateHolder(s)
 }
 
-// Gap tells that n bytes of a side were not seen.
+// Gap records that n bytes of a side were not captured.
 func (l *Listener) Gap(s *Session, side Side, n int) {
 	l.clearEvents()
 	if n <= 0 {
@@ -111,11 +110,11 @@ func (l *Listener) Gap(s *Session, side Side, n int) {
 	l.updateHolder(s)
 }
 
-// MarkAmbiguous tells that the server may have got other bytes of the client than were fed: then what it asks for
-// counts.
+// MarkAmbiguous records that the server may have got other bytes of the client than the listener:
+// then a 354 of the server counts whatever the client seems to have sent.
 func (l *Listener) MarkAmbiguous(s *Session) { s.client.seen.ambiguous = true }
 
-// End tells that a side will send no more, or that nobody will listen any more.
+// End records that a side will send no more bytes, or that no more are captured.
 func (l *Listener) End(s *Session, side Side) {
 	l.clearEvents()
 	if side == Client {
@@ -124,17 +123,17 @@ func (l *Listener) End(s *Session, side Side) {
 	}
 }
 
-// Finish settles what is still open when a session is over.
+// Finish decides all that is still open at the end of a session.
 func (l *Listener) Finish(s *Session) {
 	l.clearEvents()
 	if s.server.lines == 0 && !s.client.seen.oneSided {
-		// The server took part in the handshake and never said a word.
+		// The server took part in the handshake and never sent a byte.
 		s.client.seen.oneSided = true
 		if s.client.mode == waitData {
 			l.rereadAsMessage(s)
 		}
 		if s.server.gap && s.Messages > 0 {
-			l.flag(s, Ambiguous) // it spoke, and what it said was not seen
+			l.flag(s, Ambiguous) // it sent bytes that were not captured
 		}
 	}
 	if s.client.mode == waitChunk && s.client.chunk.strict {
@@ -142,19 +141,22 @@ func (l *Listener) Finish(s *Session) {
 	}
 	l.clientEnd(s)
 	if s.Encryption != Plain {
-		l.confirmTLS(s) // nobody said otherwise
+		l.confirmTLS(s) // no reply contradicts it
 	}
 	if !s.client.seen.client && s.mayHaveAccepted() {
 		l.flag(s, Ambiguous)
 	}
-	if p := &s.client; s.Encryption == Plain && p.seen.unknownLines > 0 && p.seen.unknownLines == s.Commands && s.Flags&(Midstream|GapClient) == 0 || s.Proto == OtherApp {
+	odd := s.client.seen.unknownLines
+	onlyUnknown := odd > 0 && odd == s.Commands && s.Flags&(Midstream|GapClient) == 0
+	if s.Encryption == Plain && onlyUnknown || s.Proto == OtherApp {
 		l.flag(s, NotSMTP)
 		l.emit(NotSMTPFound, NoPhase, nil)
 	}
 }
 
-// mayHaveAccepted reports whether a server whose client was not heard may have taken messages in
-// chunks: it said yes to more than a greeting, a sender and a recipient, and never asked for data.
+// mayHaveAccepted reports whether a server whose client was not captured may have accepted messages
+// in chunks: it sent more 250 replies than a greeting, a sender and a recipient need, and never a
+// 354.
 func (s *Session) mayHaveAccepted() bool {
 	yes := uint16(0)
 	for _, c := range s.codes {
@@ -168,6 +170,7 @@ func (s *Session) mayHaveAccepted() bool {
 	return yes > 3
 }
 
+// flag sets a flag, and counts it once per session.
 func (l *Listener) flag(s *Session, f Flags) {
 	if s.Flags&f != 0 {
 		return
@@ -180,10 +183,10 @@ func (l *Listener) flag(s *Session, f Flags) {
 	}
 }
 
-// emit notes an event. Its text is copied: where it stands is used again within the same
-// call.
+// emit appends an event. It copies the text, because the memory of the text is used again within
+// the same call.
 func (l *Listener) emit(k Kind, p Phase, text []byte) *Event {
-	l.Events = append(l.Events, Event{}) // filled in where it stays: one made elsewhere would wait to be copied
+	l.Events = append(l.Events, Event{}) // filled in place: a literal would be copied
 	e := &l.Events[len(l.Events)-1]
 	e.Kind, e.Phase = k, p
 	if n := len(l.eventText); len(text) > 0 {
@@ -193,5 +196,5 @@ func (l *Listener) emit(k Kind, p Phase, text []byte) *Event {
 	return e
 }
 
-// clearEvents forgets the events of the call before.
+// clearEvents removes the events of the call before.
 func (l *Listener) clearEvents() { l.Events, l.eventText = l.Events[:0], l.eventText[:0] }

@@ -5,12 +5,12 @@ import (
 	"unsafe"
 )
 
-// What a dialogue takes beside its Session are its texts, the beginning of a line in each
-// direction, and what is held back: 11 KiB at most, and a few hundred bytes usually. All of it are
-// blocks of 64 bytes to 8 KiB that belong to the listener, which counts them: who follows many
-// dialogues looks at Bytes before each Feed, and has GiveUp make room.
+// Beside its Session a dialogue needs memory for its texts, the beginning of a line in each
+// direction, and held bytes: 11 KiB at most, and usually a few hundred bytes. They are in blocks of
+// 64 bytes to 8 KiB that belong to the listener, which counts them. A caller that follows many
+// dialogues compares Bytes with its limit before each Feed, and calls DropOldest to make room.
 
-// blockPool are the bytes that the sessions of a listener share.
+// blockPool holds the bytes that the sessions of a listener share.
 type blockPool struct {
 	free  [blockSizes][][]byte // by size
 	bytes int                  // of blocks in use
@@ -21,11 +21,11 @@ const (
 	smallest   = 6 // 64 bytes, as a power of two
 	largest    = 13
 	blockSizes = largest - smallest + 1
-	// leastSpare is how many bytes of free blocks and sessions are kept in any case.
+	// leastSpare is how many bytes of free blocks, and of free sessions, are always kept.
 	leastSpare = 64 << 10
 )
 
-// class is the index of the smallest blocks of n bytes or more; n is at most 8192.
+// class is the index of the smallest block size that holds n bytes; n is at most 8192.
 func class(n int) int { return max(bits.Len(uint(max(n, 1)-1)), smallest) - smallest }
 
 func (m *blockPool) get(n int) []byte {
@@ -41,13 +41,13 @@ func (m *blockPool) get(n int) []byte {
 	return make([]byte, 0, size)
 }
 
-// put takes a block back. Where many are free already the collector gets it.
+// put takes a block back. Where many are free already the garbage collector gets it.
 func (m *blockPool) put(b []byte) {
 	size := cap(b)
 	m.bytes -= size
 	c, most := class(size), max(leastSpare, m.bytes/4)
 	if m.spare+size > most {
-		if k := len(m.free[c]); k > 0 && m.spare > most { // there are ever fewer in use
+		if k := len(m.free[c]); k > 0 && m.spare > most { // the number in use sinks
 			m.free[c][k-1] = nil
 			m.free[c], m.spare = m.free[c][:k-1], m.spare-size
 		}
@@ -69,7 +69,7 @@ func (m *blockPool) append(to, b []byte) []byte {
 	return append(to, b...)
 }
 
-// giveBack takes a block back from where it was in use.
+// giveBack returns a block to the pool and clears its reference.
 func (l *Listener) giveBack(b *[]byte) {
 	if *b != nil {
 		l.blocks.put(*b)
@@ -77,18 +77,18 @@ func (l *Listener) giveBack(b *[]byte) {
 	}
 }
 
-// sessionBytes is what a session takes without its blocks.
+// sessionBytes is the size of a session without its blocks.
 const sessionBytes = int(unsafe.Sizeof(Session{}))
 
-// Bytes is what the sessions take that were begun and not taken back.
+// Bytes is the memory of the sessions that were begun and not freed.
 func (l *Listener) Bytes() int { return l.blocks.bytes + l.live*sessionBytes }
 
-// holders are the sessions with the beginning of a line, or with something that is held back, in
-// the order of their last Feed or Gap.
+// holders are the sessions with the beginning of a line or with held bytes, in the order of their
+// last Feed or Gap.
 type holders struct{ first, last *Session }
 
-// updateHolder puts a session in its place among the holders. Most sessions are none, and hold nothing:
-// then their links, which are far from what Feed uses, are not looked at.
+// updateHolder puts a session in its place among the holders, or removes it. Most sessions hold
+// nothing: then it does not read their links, which are far from the fields that Feed uses.
 func (l *Listener) updateHolder(s *Session) {
 	p := &s.client
 	if p.line.buf != nil || s.server.line.buf != nil || p.held.bytes != nil || p.alt.bytes != nil {
@@ -109,7 +109,7 @@ func (l *Listener) updateHolder(s *Session) {
 	}
 }
 
-// removeHolder takes a session from the holders, if it is one.
+// removeHolder removes a session from the holders, if it is one.
 func (l *Listener) removeHolder(s *Session) {
 	s.isHolder = false
 	switch {
@@ -128,10 +128,9 @@ func (l *Listener) removeHolder(s *Session) {
 	s.prevHolder, s.nextHolder = nil, nil
 }
 
-// DropOldest makes room: the session that has been silent longest of those that wait for the rest of a
-// line, or for a reply that decides what was sent ahead of it, loses these bytes as if they had not
-// been seen, and has the flag CutShort from then on. It reports false if there is none. It gives no
-// events.
+// DropOldest makes room: of the sessions that hold the beginning of a line or bytes for which a
+// reply decides, the one whose last bytes came first loses these bytes as in a gap, and has the
+// flag CutShort from then on. It reports false if there is none. It emits no events.
 func (l *Listener) DropOldest() bool {
 	s := l.holders.first
 	if s == nil {
@@ -155,7 +154,7 @@ func (l *Listener) DropOldest() bool {
 			p.tx.lossy, p.held.truncated = true, false
 		case p.mode == inHello:
 			p.mode, p.tls.nameRead, p.held.helloAt, p.held.truncated = encrypted, true, 0, false
-		default: // waitTLS, waitChunk, or behind a loose end
+		default: // waitTLS, waitChunk, or behind a lenient end
 			p.held.truncated = true
 		}
 	}
@@ -176,12 +175,12 @@ func (l *Listener) DropOldest() bool {
 	return true
 }
 
-// Abandon is Free of a session that is not to be looked at any more, because to do so has caused a
-// panic: nothing of it is used again.
+// Abandon is Free for a session whose processing has caused a panic: nothing of it is used again.
 func (l *Listener) Abandon(s *Session) {
 	l.removeHolder(s)
 	l.live--
-	for _, b := range [][]byte{s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes, s.text} {
+	p := &s.client
+	for _, b := range [][]byte{p.line.buf, s.server.line.buf, p.held.bytes, p.alt.bytes, s.text} {
 		l.blocks.bytes -= cap(b)
 	}
 }

@@ -8,13 +8,13 @@ func (p *clientParser) startMessage() {
 	p.tx.lossy, p.tx.gapInMessage, p.tx.refused, p.seen.message = false, false, false, true
 }
 
-// endMessage is the line with the dot.
+// endMessage handles the line with the dot.
 func (l *Listener) endMessage(s *Session) {
 	p := &s.client
 	p.mode, p.tx.counted = inCommands, false
 	n := uint32(1)
 	if s.HeloVerb == LHLO {
-		if n = p.tx.accepted; s.Flags&GapServer != 0 { // LMTP answers for each recipient that was taken
+		if n = p.tx.accepted; s.Flags&GapServer != 0 { // LMTP replies for each accepted recipient
 			n = p.tx.rcpts
 		}
 	}
@@ -32,8 +32,8 @@ func (l *Listener) endMessage(s *Session) {
 	}
 }
 
-// endLeniently goes back to the line with a dot that only some servers take for the end of
-// a message: this one did. What followed it is read again, as commands.
+// endLeniently goes back to a lenient end of a message: this server has ended the message there.
+// The bytes behind it are read again, as commands.
 func (l *Listener) endLeniently(s *Session) {
 	p := &s.client
 	if p.heldIsCommand() {
@@ -45,17 +45,17 @@ func (l *Listener) endLeniently(s *Session) {
 	l.reread(s)
 }
 
-// leaveMessage has the client be in its commands, as far as is known: a line that begins like one
-// may be one of the message.
+// leaveMessage records that the client is in its commands, as far as is known: a line that looks
+// like a command may still be one of the message.
 func (l *Listener) leaveMessage(s *Session) {
 	p := &s.client
 	p.mode, p.tx.spill = inCommands, true
 	p.line.lose(l)
 }
 
-// spillLine takes a line behind a refused DATA that is one of the message, be it that it begins like
-// a command: "Helo WORD" where the client has greeted, MAIL without FROM. A sender, RSET or QUIT
-// begin something else.
+// spillLine handles a line behind a refused DATA, and reports whether it belongs to the message:
+// the line may look like a command, as "Helo WORD" where the client has greeted, or MAIL without
+// FROM. A sender, RSET or QUIT begin something else.
 func (l *Listener) spillLine(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	switch verb {
@@ -80,33 +80,18 @@ func (l *Listener) spillLine(s *Session, verb Verb, rest []byte) bool {
 	return false
 }
 
-// bdat is BDAT size [LAST] (RFC 3030, section 2). The chunk is sent whatever the server thinks of
-// it, and a server that does not know BDAT takes it for commands: its reply tells, as that to DATA
-// does, and what is held back until then is a chunk unless it says otherwise. A size that is none
-// leaves the client in its commands. Exim (4.96) takes a sign before the size and anything behind
-// it, others take neither.
+// bdatCommand is BDAT size [LAST] (RFC 3030, section 2). The client sends the chunk whether or not
+// the server accepts BDAT, and a server that does not know BDAT reads the chunk as commands. As
+// with DATA the reply decides; the bytes held until then are a chunk unless it shows otherwise.
+// Without a valid size the client stays in its commands. Exim (4.96) accepts a sign before the size
+// and any text behind it, other servers accept neither.
 func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	p := &s.client
-	rest = trimLeft(rest)
-	signed := len(rest) > 0 && rest[0] == '+'
-	if signed {
-		rest = rest[1:]
-	}
-	size, digits := uint64(0), 0
-	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
-		if digits < 19 {
-			size = size*10 + uint64(rest[digits]-'0')
-		}
-		digits++
-	}
-	tail := trim(rest[digits:])
-	last := equalFold(tail, "LAST")
-	none := digits == 0 || digits > 18
-	strict := !signed && (len(tail) == 0 || last)
-	if none || !strict {
+	size, valid, strict, last := parseChunkSize(rest)
+	if !valid || !strict {
 		l.flag(s, BadBDAT)
 	}
-	if none || !strict && p.seen.oneSided {
+	if !valid || !strict && p.seen.oneSided {
 		l.push(s, BDAT)
 		return
 	}
@@ -118,7 +103,8 @@ func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	p.chunk.left, p.chunk.strict, p.chunk.rejected = size, strict, false
 	switch {
 	case size == 0:
-	case strict && (p.seen.oneSided || p.held.complete || s.server.gap || !waits || p.held.lenientEnd):
+	case strict && (p.seen.oneSided || p.held.complete || s.server.gap || !waits ||
+		p.held.lenientEnd):
 		p.mode, p.seen.message = inChunk, true
 	case waits:
 		p.mode, p.held.truncated = waitChunk, false
@@ -129,9 +115,29 @@ func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	}
 }
 
-// countMessage counts a message that was taken.
+// parseChunkSize reads the arguments of BDAT. The size is valid with 1 to 18 digits, which fit in
+// 63 bits; strict is the standard's form.
+func parseChunkSize(rest []byte) (size uint64, valid, strict, last bool) {
+	rest = trimLeft(rest)
+	signed := len(rest) > 0 && rest[0] == '+'
+	if signed {
+		rest = rest[1:]
+	}
+	digits := 0
+	for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
+		if digits < 19 {
+			size = size*10 + uint64(rest[digits]-'0')
+		}
+		digits++
+	}
+	tail := trim(rest[digits:])
+	last = equalFold(tail, "LAST")
+	return size, digits > 0 && digits <= 18, !signed && (len(tail) == 0 || last), last
+}
+
+// countMessage counts an accepted message.
 func (l *Listener) countMessage(s *Session) {
-	if s.client.tx.counted { // LMTP: another recipient's copy
+	if s.client.tx.counted { // LMTP: the copy for another recipient
 		return
 	}
 	s.client.tx.counted = s.HeloVerb == LHLO

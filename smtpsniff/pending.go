@@ -1,12 +1,12 @@
 package smtpsniff
 
-// pendingQueue holds the commands that wait for a reply, as runs of the same command, so that
-// ten thousand pipelined recipients take one place. The last place is only for commands whose
-// reply decides what the client's next bytes are: those must not be missing.
+// pendingQueue holds the commands that wait for a reply, as runs of equal commands, so that ten
+// thousand pipelined recipients take one place. Only commands whose reply decides how to read the
+// client's next bytes may take the last place: those must not be missing.
 type pendingQueue struct {
 	runs  [maxRuns + 1]run
 	n     uint8
-	total uint32 // how many wait
+	total uint32 // commands of all runs
 }
 
 type run struct {
@@ -14,7 +14,7 @@ type run struct {
 	count uint32
 }
 
-// push reports whether there was room.
+// push appends a command and reports whether there was room.
 func (q *pendingQueue) push(v Verb) bool { return q.pushN(v, 1) }
 
 // pushN is push of the same command n times, n > 0: all of them or none.
@@ -25,7 +25,8 @@ func (q *pendingQueue) pushN(v Verb, n uint32) bool {
 	if q.n > 0 && q.runs[q.n-1].verb == v {
 		q.runs[q.n-1].count += n
 	} else {
-		if int(q.n) >= maxRuns && (int(q.n) == len(q.runs) || v != DATA && v != STARTTLS && v != AUTH) {
+		decides := v == DATA || v == STARTTLS || v == AUTH
+		if int(q.n) >= maxRuns && (int(q.n) == len(q.runs) || !decides) {
 			return false
 		}
 		q.runs[q.n] = run{v, n}
@@ -35,7 +36,7 @@ func (q *pendingQueue) pushN(v Verb, n uint32) bool {
 	return true
 }
 
-// front is the command that waits longest; NoVerb if none does.
+// front is the command that has waited longest; NoVerb if none waits.
 func (q *pendingQueue) front() Verb {
 	if q.n == 0 {
 		return NoVerb
@@ -43,7 +44,7 @@ func (q *pendingQueue) front() Verb {
 	return q.runs[0].verb
 }
 
-// last is the command that was pushed last.
+// last is the latest command; NoVerb if none waits.
 func (q *pendingQueue) last() Verb {
 	if q.n == 0 {
 		return NoVerb
@@ -62,8 +63,7 @@ func (q *pendingQueue) pop() {
 	}
 }
 
-// answers reports whether a command in the queue can be answered with a code that only
-// one command is answered with.
+// answers reports whether the code is a reply to one command only, and such a command waits.
 func (q *pendingQueue) answers(code uint16) bool {
 	if code != 354 && code != 221 && code != 220 && code != 235 && code != 334 {
 		return false
@@ -78,7 +78,7 @@ func (q *pendingQueue) answers(code uint16) bool {
 
 func (q *pendingQueue) clear() { q.n, q.total = 0, 0 }
 
-// fits reports whether a server can answer a command with this code. Refusals fit all.
+// fits reports whether a server can answer a command with this code. Refusals fit all commands.
 func fits(v Verb, code uint16) bool {
 	if code >= 400 {
 		return true

@@ -11,25 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// Replies repeat what the client said: the user's name that may not use this sender, the line that
-// was no command, the mailbox that does not exist. What their texts may show depends on that.
+// Replies quote the client: the name of a user who may not use this sender, a line that is no
+// command, a mailbox that does not exist. Redaction removes such quotations. How much it removes
+// depends on the bytes that the client has sent:
 //
-//	nothing secret was said        words of the recipients, and of the senders unless they are shown, are hidden
-//	something may have been        words of a closed vocabulary, addresses of the network and the names of
-//	                               blocklists are shown, if the client did not say them
-//	more was said than is known    the names of well-known blocklists are shown
+//	no sensitive bytes         the words of local parts are removed: those of recipients, and
+//	                           those of senders unless Listener.ShowSenders is set
+//	perhaps sensitive bytes    all is removed but a closed vocabulary, network addresses and the
+//	                           names of blocklists, and of these what the client has sent
+//	more than can be kept      all is removed but the names of well-known blocklists
 //
-// The words that a client said are known by keyed hashes of their first six letters, so that a
-// reply with a part of one is hidden, too. Letters are compared without their case, and after each
-// way to write them that servers have.
+// Sensitive are credentials, lines that are no command, and parameters that may name a person. The
+// words of a client are kept as keyed hashes of their first six letters, so that a reply with a part
+// of a word is redacted too. Letters are compared without case, and after each encoding that servers
+// use.
 
-// Bounds of what is known of a client's words.
+// Bounds of the words of a client that are kept.
 const (
-	maxWords   = 12 // of each kind
+	maxWords   = 12 // in each set
 	wordPrefix = 6  // letters of a word that are compared
 )
 
-// wordSet is a set of words that the client said, by their hashes. A place more is taken where they
+// wordSet is a set of words of a client, by their hashes. n is one more than maxWords where there
 // were too many.
 type wordSet struct {
 	hash [maxWords]uint32
@@ -38,7 +41,7 @@ type wordSet struct {
 
 func (w *wordSet) full() bool { return w.n > maxWords }
 
-// fill has the set be one that is not known.
+// fill makes the set a full one, whose words are not known.
 func (w *wordSet) fill() { w.n = maxWords + 1 }
 
 func (w *wordSet) add(h uint32) {
@@ -51,7 +54,7 @@ func (w *wordSet) add(h uint32) {
 	w.n++
 }
 
-// has is bounded by maxWords.
+// has reports whether a hash is in the set; maxWords bounds it.
 func (w *wordSet) has(h uint32) bool {
 	for _, x := range w.hash[:min(w.n, maxWords)] {
 		if x == h {
@@ -61,16 +64,16 @@ func (w *wordSet) has(h uint32) bool {
 	return false
 }
 
-// clientWords is what the client of a session said that replies may repeat.
+// clientWords are the words of the client of a session that replies may quote.
 type clientWords struct {
-	localParts wordSet   // of recipients, of senders, of the transaction in hand
-	sensitive  wordSet   // of all else that must not be shown
-	lastHashes [2]uint64 // the hashes of the secrets that were noted last
+	localParts wordSet   // of recipients and senders
+	sensitive  wordSet   // of all other text that must not be shown
+	lastHashes [2]uint64 // hashes of the latest sensitive texts
 }
 
-// nextWord cuts the next word off b: letters, digits, and what is not ASCII. hash is that of its
-// beginning in small letters; n is how many letters it has, up to wordBegin, zero where there is no
-// more.
+// nextWord cuts the next word off b: letters, digits, and bytes beyond ASCII. hash is the hash of
+// its beginning in small letters; n is the number of its letters, up to wordPrefix, zero at the end
+// of b.
 func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
 		b = b[1:]
@@ -95,7 +98,7 @@ func (l *Listener) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	return b[:i], b[i:], uint32(h>>32) ^ uint32(h), n
 }
 
-// seed is Seed, or one that is drawn now.
+// seed is Seed, drawn at random if it is zero.
 func (l *Listener) seed() uint64 {
 	if l.Seed == 0 {
 		l.Seed = rand.Uint64() | 1
@@ -103,11 +106,15 @@ func (l *Listener) seed() uint64 {
 	return l.Seed
 }
 
+// letter reports whether c belongs to a word: a letter, a digit, or a byte beyond ASCII.
 func letter(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
 }
 
-// addWords adds the words of b. A single letter is one only where it is all.
+// asciiLetter reports whether c is an ASCII letter or digit.
+func asciiLetter(c byte) bool { return c < 0x80 && letter(c) }
+
+// addWords adds the words of b. A single letter counts only where it is all of b.
 func (l *Listener) addWords(w *wordSet, b []byte) {
 	whole := b
 	for !w.full() { // each round takes a word
@@ -124,7 +131,7 @@ func (l *Listener) addWords(w *wordSet, b []byte) {
 	}
 }
 
-// addSensitive notes what must not be shown, as it is and decoded.
+// addSensitive adds the words of a text that must not be shown, and those of its decodings.
 func (l *Listener) addSensitive(s *Session, b []byte) {
 	w := &s.words.sensitive
 	if w.full() || len(b) == 0 {
@@ -139,8 +146,8 @@ func (l *Listener) addSensitive(s *Session, b []byte) {
 		h = (h ^ uint64(c)) * 0x100000001b3
 	}
 	last := &s.words.lastHashes
-	if w.n > 0 && (h == last[0] || h == last[1]) { // a client that tries again and again costs no more than others
-		return
+	if w.n > 0 && (h == last[0] || h == last[1]) {
+		return // bounds the cost of a client that repeats its AUTH
 	}
 	last[0], last[1] = h, last[0]
 	l.addWords(w, b)
@@ -153,8 +160,8 @@ func (l *Listener) addSensitive(s *Session, b []byte) {
 	clear(l.plainBuf[:])
 }
 
-// isText reports whether what was decoded is text, or fields of text that NUL and 1 separate, as
-// credentials are (RFC 4616, RFC 7628).
+// isText reports whether a decoding is text, or fields of text that the bytes 0 and 1 separate, as
+// in credentials (RFC 4616, RFC 7628).
 func isText(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c > 1 && c != '\r' && c != '\n' && c != '\t' {
@@ -164,7 +171,8 @@ func isText(b []byte) bool {
 	return utf8.Valid(b)
 }
 
-// addLocalPart notes the local part of an address. Quotes and backslashes separate words, as dots do.
+// addLocalPart adds the words of an address's local part. Quotes and backslashes separate words, as
+// dots do.
 func (l *Listener) addLocalPart(s *Session, address []byte) {
 	local := address
 	if d := Domain(address); d != nil {
@@ -173,8 +181,8 @@ func (l *Listener) addLocalPart(s *Session, address []byte) {
 	l.addWords(&s.words.localParts, local)
 }
 
-// addParameters notes what stands behind the path of MAIL or RCPT, but for what is about the message
-// and no person (RFC 1870, 6152, 3461).
+// addParameters adds the words behind the path of MAIL or RCPT, without the parameters that
+// describe the message and no person (RFC 1870, 6152, 3461).
 func (l *Listener) addParameters(s *Session, rest []byte) {
 	_, path, _ := bytes.Cut(rest, []byte(":"))
 	path = trimLeft(path)
@@ -191,18 +199,18 @@ func (l *Listener) addParameters(s *Session, rest []byte) {
 		}
 		key, value, _ := bytes.Cut(b[:n], []byte("="))
 		switch {
-		case equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"), equalFold(key, "NOTIFY"):
+		case equalFold(key, "SIZE"), equalFold(key, "BODY"), equalFold(key, "RET"),
+			equalFold(key, "NOTIFY"):
 		case len(value) > 0:
 			l.addSensitive(s, value)
-		case !equalFold(key[:min(len(key), 7)], "SMTPUTF"): // and 8; equalFold is for letters
+		case !equalFold(key[:min(len(key), 7)], "SMTPUTF"): // SMTPUTF8; equalFold is for letters
 			l.addSensitive(s, key)
 		}
 		b = b[n:]
 	}
 }
 
-// splitHelo takes a HELO name apart that is the address of a person. Person is nil where it is
-// none.
+// splitHelo splits a HELO name that is the address of a person. Person is nil for other names.
 func splitHelo(name []byte) (person, host []byte) {
 	for _, at := range []string{"@", "%40"} {
 		if i := bytes.LastIndex(name, []byte(at)); i >= 0 {
@@ -212,35 +220,40 @@ func splitHelo(name []byte) (person, host []byte) {
 	return nil, name
 }
 
-// redaction is how much of a reply may be shown.
+// redaction is how much of a reply is removed.
 type redaction uint8
 
 const (
-	localPartsOnly redaction = iota
-	allButVocabulary
-	allButLists
+	localPartsOnly   redaction = iota // the words of local parts
+	allButVocabulary                  // all but the vocabulary, addresses, and lists
+	allButLists                       // all but the names of well-known lists
 )
 
-// redaction tells it for a reply to this command, at this moment.
+// redaction is the level for a reply to this command, with the bytes that the client has sent so
+// far.
 func (s *Session) redaction(v Verb) redaction {
-	p := &s.client
+	const unclear = Midstream | GapClient | GapServer | TooManyPending | UnknownCommand | LongLine |
+		PlainAfterSTARTTLS | AfterSTARTTLS | CutShort
+	p, w := &s.client, &s.words
 	switch {
-	case s.words.sensitive.full():
+	case w.sensitive.full():
 		return allButLists
-	case v == connect && s.Commands == 0 && s.Flags&(Midstream|GapClient) == 0: // nobody said anything yet
-		return localPartsOnly
-	case v == NoVerb && !s.onlyCommands(), v == endOfData, v == bdatLast, v == BDAT, p.seen.message, s.words.sensitive.n > 0, s.words.localParts.full(), s.Auth >= AuthTried, p.seen.ambiguous, !p.seen.client,
-		p.alt.bytes != nil, p.held.lenientEnd, p.held.uncertain,
-		s.Flags&(Midstream|GapClient|GapServer|TooManyPending|UnknownCommand|LongLine|PlainAfterSTARTTLS|AfterSTARTTLS|CutShort) != 0:
+	case v == connect && s.Commands == 0 && s.Flags&(Midstream|GapClient) == 0:
+		return localPartsOnly // the client has sent nothing yet
+	case v == NoVerb && !s.onlyCommands(), v == endOfData, v == bdatLast, v == BDAT,
+		w.sensitive.n > 0, w.localParts.full(), s.Auth >= AuthTried,
+		p.seen.message, p.seen.ambiguous, !p.seen.client,
+		p.alt.bytes != nil, p.held.lenientEnd, p.held.uncertain, s.Flags&unclear != 0:
 		return allButVocabulary
 	}
 	return localPartsOnly
 }
 
-// ellipsis stands for what is not shown.
+// ellipsis stands for text that was removed.
 const ellipsis = "..."
 
-// redact is a reply's text as it may be shown. It is borrowed until the next call.
+// redact returns a reply's text without what must not be kept or shown. It is borrowed until the
+// next call.
 func (l *Listener) redact(s *Session, text []byte, v Verb) []byte {
 	how := s.redaction(v)
 	if len(text) == 0 || how == localPartsOnly && s.words.localParts.n == 0 {
@@ -270,7 +283,7 @@ func (l *Listener) redact(s *Session, text []byte, v Verb) []byte {
 	return l.redacted[:min(len(l.redacted), maxReply)]
 }
 
-// writeEllipsis writes that something is hidden, once for all that is in a row.
+// writeEllipsis writes one ellipsis for all parts in a row that are removed.
 func (l *Listener) writeEllipsis() {
 	if !bytes.HasSuffix(bytes.TrimRight(l.redacted, " "), []byte(ellipsis)) {
 		l.redacted = append(l.redacted, ellipsis...)
@@ -279,8 +292,8 @@ func (l *Listener) writeEllipsis() {
 	}
 }
 
-// redactPart writes what may be shown of a part of a text without blanks. A text may name the list
-// that it cites, and the server that says it.
+// redactPart writes what may be shown of a part of a text without blanks. list and server are the
+// names of the blocklist that the text cites and of the server, which a text may show.
 func (l *Listener) redactPart(s *Session, part []byte, how redaction, list string, server []byte) {
 	if isEnhanced(part) {
 		l.redacted = append(l.redacted, part...)
@@ -291,9 +304,11 @@ func (l *Listener) redactPart(s *Session, part []byte, how redaction, list strin
 		return
 	}
 	host, link := hostIn(part)
-	own := how == allButVocabulary && host != nil && (equalLower(host, list) || bytes.Equal(host, server))
+	keep := how == allButVocabulary
+	named := keep && host != nil && (equalLower(host, list) || bytes.Equal(host, server))
 	switch {
-	case host != nil && l.KnownHost != nil && l.KnownHost(host), own && !l.quotesClient(s, part):
+	case host != nil && l.KnownHost != nil && l.KnownHost(host),
+		named && !l.quotesClient(s, part):
 		if link {
 			l.redacted = append(l.redacted, "https://"...)
 		}
@@ -301,21 +316,21 @@ func (l *Listener) redactPart(s *Session, part []byte, how redaction, list strin
 		if link {
 			l.redacted = append(l.redacted, "/..."...)
 		}
-	case how == allButVocabulary && (isAddress(part) || l.isCommon(part)) && !l.quotesClient(s, part):
+	case keep && (isAddress(part) || l.isCommon(part)) && !l.quotesClient(s, part):
 		l.redacted = append(l.redacted, part...)
 	default:
 		l.writeEllipsis()
 	}
 }
 
-// redactLocalParts writes a part of a text without the words of names.
+// redactLocalParts writes a part of a text without the words of local parts.
 func (l *Listener) redactLocalParts(s *Session, part []byte) {
 	word := bytes.TrimRight(part, ".,:;!?")
-	bare := true // but for the end, it is one word
+	bare := true // it is one word, but for punctuation at its end
 	for _, c := range word {
 		bare = bare && letter(c)
 	}
-	if bare && inVocabulary(word) { // "service" says nothing of the mailbox of that name
+	if bare && inVocabulary(word) { // the word "service" does not show the mailbox of that name
 		l.redacted = append(l.redacted, part...)
 		return
 	}
@@ -324,8 +339,8 @@ func (l *Listener) redactLocalParts(s *Session, part []byte) {
 		l.writeEllipsis()
 		return
 	}
-	// named reports whether b has a word of a name. In the domain of an address, behind its @,
-	// ordinary words are none.
+	// named reports whether b has a word of a local part. In the domain of an address, behind its
+	// @, ordinary words are none.
 	named := func(b []byte) bool {
 		domain := bytes.HasSuffix(l.redacted, []byte("@")) && bytes.IndexByte(b, '.') > 0
 		return l.hasWord(b, 1, func(word []byte, hash uint32) bool {
@@ -350,7 +365,7 @@ func (l *Listener) redactLocalParts(s *Session, part []byte) {
 	}
 }
 
-// hasWord reports whether a word of at least so many letters is one of a set.
+// hasWord reports whether b has a word of at least so many letters for which in returns true.
 func (l *Listener) hasWord(b []byte, least int, in func(word []byte, hash uint32) bool) bool {
 	for { // each round takes a word
 		word, rest, h, n := l.nextWord(b)
@@ -364,14 +379,16 @@ func (l *Listener) hasWord(b []byte, least int, in func(word []byte, hash uint32
 	}
 }
 
-// quotesClient reports whether a word that the client said is in a part of a text.
+// quotesClient reports whether a part of a text has a word that the client has sent.
 func (l *Listener) quotesClient(s *Session, part []byte) bool {
-	in := func(_ []byte, h uint32) bool { return s.words.sensitive.has(h) || s.words.localParts.has(h) }
-	return l.hasWord(part, 2, in) || l.eachDecoding(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
+	in := func(_ []byte, h uint32) bool {
+		return s.words.sensitive.has(h) || s.words.localParts.has(h)
+	}
+	return l.hasWord(part, 2, in) ||
+		l.eachDecoding(part, func(plain []byte) bool { return l.hasWord(plain, 3, in) })
 }
 
-// isCommon reports whether a part of a text has no other words than those of the vocabulary and short
-// numbers, and nothing that is written in another way.
+// isCommon reports whether all words of a part of a text are in the vocabulary or short numbers.
 func (l *Listener) isCommon(part []byte) bool {
 	for { // each round takes a word
 		word, rest, _, n := l.nextWord(part)
@@ -396,7 +413,7 @@ func shortNumber(word []byte) bool {
 
 // isEnhanced reports whether a part of a text is an enhanced status code.
 func isEnhanced(part []byte) bool {
-	if bytes.IndexByte(part, '.') < 0 { // most words: told at once
+	if bytes.IndexByte(part, '.') < 0 { // most words end here
 		return false
 	}
 	part = bytes.Trim(part, "#()[]:")
@@ -412,9 +429,10 @@ func isEnhanced(part []byte) bool {
 	return n == 2 && len(part) >= 5 && len(part) <= 9 && part[1] == '.' && digit(part[len(part)-1])
 }
 
-// isAddress reports whether a part of a text is an address of IP, with what servers put around it.
+// isAddress reports whether a part of a text is an IP address, with the characters that servers put
+// around it.
 func isAddress(part []byte) bool {
-	if bytes.IndexByte(part, '.') < 0 && bytes.IndexByte(part, ':') < 0 { // most words: told at once
+	if bytes.IndexByte(part, '.') < 0 && bytes.IndexByte(part, ':') < 0 { // most words end here
 		return false
 	}
 	part = bytes.Trim(part, "[](){}<>\"',;.")
@@ -430,9 +448,10 @@ func isAddress(part []byte) bool {
 	return err == nil
 }
 
-// hostIn is the host name in a part of a text: that of a link, or all of it. Nil is none.
+// hostIn is the host name that a part of a text is or links to; nil if there is none. link reports
+// that it is a link.
 func hostIn(part []byte) (host []byte, link bool) {
-	if bytes.IndexByte(part, '.') < 0 { // most words: told at once
+	if bytes.IndexByte(part, '.') < 0 { // most words end here
 		return nil, false
 	}
 	part = bytes.TrimLeft(part, "[](){}<>\"'")
@@ -442,12 +461,13 @@ func hostIn(part []byte) (host []byte, link bool) {
 		}
 	}
 	end := 0
-	for end < len(part) && (letter(part[end]) && part[end] < 0x80 || part[end] == '.' || part[end] == '-' || part[end] == '_') {
+	for end < len(part) && (asciiLetter(part[end]) || strings.IndexByte(".-_", part[end]) >= 0) {
 		end++
 	}
 	rest := part[end:]
 	host = bytes.TrimRight(part[:end], ".")
-	if !link && len(bytes.Trim(rest, "[](){}<>\"',;:.!?")) > 0 && rest[0] != '/' || bytes.IndexByte(host, '.') < 1 {
+	more := len(bytes.Trim(rest, "[](){}<>\"',;:.!?")) > 0 && rest[0] != '/'
+	if !link && more || bytes.IndexByte(host, '.') < 1 {
 		return nil, false
 	}
 	return host, link || len(rest) > 0 && rest[0] == '/'
@@ -469,9 +489,9 @@ func equalLower(b []byte, lower string) bool {
 	return true
 }
 
-// eachDecoding calls f for what a part of a text is when it is decoded: by percent signs (RFC 3986,
-// section 2.1), equals signs (RFC 2045, section 6.7), plus signs (RFC 3461, section 4), from
-// base64, from hexadecimal digits; until f says true. It reports whether that was so.
+// eachDecoding calls f for each decoding of a part of a text, until f returns true: percent signs
+// (RFC 3986, section 2.1), equals signs (RFC 2045, section 6.7), plus signs (RFC 3461, section 4),
+// base64, hexadecimal digits. It reports whether f returned true.
 func (l *Listener) eachDecoding(part []byte, f func(plain []byte) bool) bool {
 	if len(part) > maxCredential {
 		part = part[:maxCredential]
@@ -500,15 +520,15 @@ func (l *Listener) eachDecoding(part []byte, f func(plain []byte) bool) bool {
 	return l.eachRun(part, "", f) || extra && l.eachRun(part, runExtra, f)
 }
 
-// runExtra is what base64 has besides letters and digits, in either of its alphabets.
+// runExtra are the characters of base64 besides letters and digits, in both of its alphabets.
 const runExtra = "+/-_"
 
-// eachRun calls f for what the runs of letters, digits and more are as base64 and hexadecimal digits,
-// until f says true. Runs without any of more are left out where there is more.
+// eachRun calls f for the decodings of the runs of letters, digits and the characters of more,
+// until f returns true. With more it skips the runs without any of them.
 func (l *Listener) eachRun(part []byte, more string, f func(plain []byte) bool) bool {
 	for i := 0; i < len(part); { // each round takes a byte at least
 		end, extra := i, more == ""
-		for end < len(part) && (letter(part[end]) && part[end] < 0x80 || strings.IndexByte(more, part[end]) >= 0) {
+		for end < len(part) && (asciiLetter(part[end]) || strings.IndexByte(more, part[end]) >= 0) {
 			extra = extra || !letter(part[end])
 			end++
 		}
@@ -520,8 +540,8 @@ func (l *Listener) eachRun(part []byte, more string, f func(plain []byte) bool) 
 	return false
 }
 
-// eachBinary calls f for what a run of letters and digits is as base64, with and without a beginning
-// that is none, and as hexadecimal digits.
+// eachBinary calls f for a run of letters and digits decoded as hexadecimal digits and as base64,
+// with and without a beginning that is none.
 func (l *Listener) eachBinary(run []byte, f func(plain []byte) bool) bool {
 	room := l.plainBuf[:]
 	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
@@ -556,8 +576,8 @@ func (l *Listener) eachBinary(run []byte, f func(plain []byte) bool) bool {
 	return false
 }
 
-// unquote decodes a mark and two hexadecimal digits, also where that gives the same again. ok tells
-// that there was one.
+// unquote decodes a mark and two hexadecimal digits, also several times over. ok reports that there
+// was such a mark.
 func unquote(room, b []byte, mark byte) (plain []byte, ok bool) {
 	for i := 0; i < len(b); i++ {
 		if b[i] == mark && i+2 < len(b) {

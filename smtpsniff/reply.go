@@ -62,7 +62,8 @@ func (l *Listener) matchPending(s *Session) Verb {
 		p.pending.pop() // the greeting was lost
 	}
 	verb := p.pending.front()
-	if !p.held.lenientEnd && p.alt.bytes == nil && !fits(verb, r.code) && p.pending.answers(r.code) {
+	oneReading := !p.held.lenientEnd && p.alt.bytes == nil
+	if oneReading && !fits(verb, r.code) && p.pending.answers(r.code) {
 		// A command got no reply. A code with a single meaning shows which command it answers.
 		for !fits(p.pending.front(), r.code) { // at most once for each command that was pushed
 			p.pending.pop()
@@ -87,7 +88,7 @@ const (
 	lenientEndUnclear                   // it answers a command behind a lenient end, or a lost one
 	lenientEndTaken                     // the server ended the message at a lenient end
 	goAheadForLostData                  // it answers a DATA that was lost
-	replyInMessage                      // the end of the message was lost, or the server refuses early
+	replyInMessage                      // the message's end was lost, or the server refuses early
 	replyBeforeData                     // it answers a lost command before DATA
 	dataUnknown                         // the reply to DATA was lost, and a part of what followed
 	dataReplyLost                       // the reply to DATA was lost, and the client continued
@@ -143,7 +144,7 @@ func (s *Session) replyCase(verb Verb, gap bool) replyCase {
 // interpret acts on the case of a reply. It returns the command that the reply answers; done
 // reports that the reply needs no further action. gap and replyLost report that bytes of the server
 // were lost before it, and that they were enough for a reply.
-func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answered Verb, done bool) {
+func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answers Verb, done bool) {
 	p := &s.client
 	switch s.replyCase(verb, gap) {
 	case chunkWasRead:

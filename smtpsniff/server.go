@@ -2,30 +2,30 @@ package smtpsniff
 
 import "bytes"
 
-// serverParser is the server's side of a session.
+// serverParser is the state of the server's half.
 type serverParser struct {
 	line         lineReader
-	lines        uint8 // lines, up to 255
+	lines        uint8 // number of lines; it saturates
 	first        firstBytes
-	gap          bool   // replies may be missing: what the next one answers is uncertain
-	pendingAtGap uint32 // commands that were waiting when they were lost
-	dataAtGap    bool   // the last of them was DATA, and nothing was sent behind it
-	lostBytes    uint64 // bytes, since the last reply
-	uncertain    bool   // which command is answered, since something was lost; a 354 tells, and an empty queue
-	wantsMessage bool   // a client that is not heard was told to send a message
-	// The reply in hand, when it has several lines.
+	gap          bool   // replies may be missing: the next one may answer a later command
+	pendingAtGap uint32 // commands that waited for a reply at the gap
+	dataAtGap    bool   // the last of them was DATA, without bytes behind it
+	lostBytes    uint64 // since the last reply
+	uncertain    bool   // which command a reply answers, since a gap; until a 354 or an empty queue
+	wantsMessage bool   // the server has sent a 354 to a client that is not captured
+	// The reply in hand, which may have several lines.
 	code      uint16
 	enhanced  Enhanced
-	continues bool
-	cutShort  bool // its end was not seen, but the client will show whether it is over
+	continues bool // more lines follow
+	cutShort  bool // its end was not captured, but the client will show whether it has ended
 	offers    Extensions
 	text      [maxReply]byte
 	textLen   uint16
-	answered  Verb // by the last reply
+	answered  Verb // the command that the last reply answers
 	tls       recordSkipper
 }
 
-// parseServer takes in bytes of the server.
+// parseServer reads bytes of the server.
 func (l *Listener) parseServer(s *Session, b []byte) {
 	r := &s.server
 	if r.lines == 0 {
@@ -62,8 +62,8 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 	}
 }
 
-// replyLine is one line of a reply: three digits, a hyphen when more lines follow, text
-// (RFC 5321, section 4.2).
+// replyLine reads a line of a reply: three digits, a hyphen when more lines follow, text (RFC 5321,
+// section 4.2).
 func (l *Listener) replyLine(s *Session, line []byte) {
 	r := &s.server
 	if len(line) < 3 || !digit(line[0]) || !digit(line[1]) || !digit(line[2]) ||
@@ -95,7 +95,7 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	if code == 250 {
 		r.offers |= offered(text)
 	}
-	// A refusal is kept whole, of anything else the first line says enough.
+	// A refusal is kept whole; of any other reply the first line is enough.
 	if r.textLen == 0 || code >= 400 {
 		if r.textLen > 0 {
 			_, text = parseEnhanced(text, code) // each line repeats it
@@ -108,9 +108,11 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	}
 }
 
+// add appends to the text of the reply, as far as there is room.
 func (r *serverParser) add(b []byte) { r.textLen += uint16(copy(r.text[r.textLen:], b)) }
 
-// offered reads a line of an answer to EHLO. Some servers write AUTH=LOGIN, so a word is known by how it begins.
+// offered reads a line of an answer to EHLO. Some servers write AUTH=LOGIN, so that the beginning
+// of a word identifies it.
 func offered(text []byte) Extensions {
 	for _, x := range [...]struct {
 		word string
@@ -125,8 +127,8 @@ func offered(text []byte) Extensions {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
-// parseEnhanced reads class.subject.detail at the start of a text (RFC 2034, section 4)
-// and returns what follows it.
+// parseEnhanced reads class.subject.detail at the start of a text (RFC 2034, section 4), and
+// returns the text behind it.
 func parseEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
 	var n [3]uint16
 	rest = b
@@ -154,9 +156,9 @@ func parseEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
 	return Enhanced{n[0], n[1], n[2]}, trimLeft(rest)
 }
 
-// cutReply is a reply whose line was not seen to its end: it says no less for that. A word that may be cut is left
-// out. Whether the answer to EHLO ends in what is missing, the client tells: it waits for that
-// (RFC 2920, section 3.1).
+// cutReply reads a reply line whose end was not captured: it is as good as a whole one. A word that
+// may be cut is left out. The client shows whether the answer to EHLO ends in the missing bytes: it
+// waits for that end (RFC 2920, section 3.1).
 func (l *Listener) cutReply(s *Session) {
 	r := &s.server
 	if b := r.line.buf; len(b) >= 4 && s.client.mode < inHello {
@@ -170,7 +172,7 @@ func (l *Listener) cutReply(s *Session) {
 	r.cutShort = r.continues && s.client.pending.front() == EHLO
 }
 
-// endCutReply ends a reply whose end was not seen: the client goes on.
+// endCutReply ends a reply whose end was not captured: the client continues.
 func (l *Listener) endCutReply(s *Session) {
 	if r := &s.server; r.cutShort {
 		r.cutShort, r.gap, r.lostBytes = false, false, 0
@@ -178,18 +180,19 @@ func (l *Listener) endCutReply(s *Session) {
 	}
 }
 
-// serverGap is bytes of the server that were not seen.
+// serverGap handles a gap of n bytes in the server's half.
 func (l *Listener) serverGap(s *Session, n int) {
 	r, p := &s.server, &s.client
 	l.cutReply(s)
 	l.giveBack(&p.alt.bytes)
-	r.dataAtGap = r.gap && r.dataAtGap || p.mode == waitData && len(p.held.bytes) == 0 && !p.tx.lossy
+	emptyData := p.mode == waitData && len(p.held.bytes) == 0 && !p.tx.lossy
+	r.dataAtGap = r.gap && r.dataAtGap || emptyData
 	r.gap, r.continues, r.tls.lost = true, false, true
 	if p.mode == waitChunk && p.chunk.strict {
-		l.rereadAsChunk(s) // what decides may be lost
+		l.rereadAsChunk(s) // the reply that decides may be lost
 	}
 	r.pendingAtGap = p.pending.total
-	if p.held.uncertain { // commands, perhaps
+	if p.held.uncertain { // perhaps commands
 		r.pendingAtGap += uint32(bytes.Count(p.held.bytes, []byte{'\n'}))
 	}
 	r.lostBytes += uint64(n)
@@ -197,8 +200,8 @@ func (l *Listener) serverGap(s *Session, n int) {
 	r.first.n = 0
 }
 
-// serverSeen notes that there is a server to be heard. It may still have to answer messages that were
-// counted because nobody would confirm them.
+// serverSeen records that bytes of the server are captured. It may still have to answer messages
+// that were counted because no reply would confirm them.
 func (l *Listener) serverSeen(s *Session) {
 	p := &s.client
 	if !p.seen.oneSided {

@@ -1,34 +1,3 @@
-// Package smtpsniff overhears one SMTP dialogue from both sides, or from one, and says
-// what was said: who the client claims to be, from whom the mail is, how many
-// recipients it has, what the server answered, how many messages were taken.
-//
-// Words: client and server are the two sides; a transaction goes from MAIL to the end
-// of data; a gap is bytes of a side that were not seen; a message is a transaction whose
-// end of data got a 2xx reply.
-//
-// It is a listener and no server. It cannot ask again, it does not know what the
-// server thinks, and bytes may be missing. So it follows the pairs of command and
-// reply, assumes that commands are pipelined, and lets the replies decide where they
-// can:
-//
-//	client                     waiting for a reply       server
-//	                           [banner]                  220 mx ESMTP      banner
-//	EHLO a, MAIL, RCPT, DATA   [EHLO MAIL RCPT DATA]     250-... 250 250   three are answered
-//	                           [DATA]                    354               now the body comes
-//	body, a line with a dot    [end of data]             250               one message
-//
-// What a client sends behind a DATA that was not answered yet is kept back, up to 8 KiB,
-// until the answer says whether it is a message or commands. A line with a dot that
-// only some servers take for the end of data (RFC 5321, section 4.1.1.4 knows one form;
-// some accept a bare LF around the dot) is taken for text at first; when more replies come
-// than that explains, the listener goes back and reads on from there as the server did.
-//
-// Nothing is ever remembered of message bodies, of lines that are no command, and of what follows
-// AUTH: they may hold a password. Servers repeat such things; see hide.go for what of their replies
-// is shown. Of the name in AUTH PLAIN and AUTH LOGIN a number is kept, if the Listener has a
-// function that makes one.
-//
-// What it does not do: look into TLS, decode MIME, judge.
 package smtpsniff
 
 // Side is one end of the dialogue.
@@ -40,21 +9,21 @@ const (
 	Server
 )
 
-// Proto is what a session turned out to be.
+// Proto is the protocol that a session turned out to be.
 type Proto uint8
 
 // The protocols.
 const (
-	Unknown  Proto = iota // nothing was said
-	SMTP                  //
+	Unknown  Proto = iota // no command and no reply was captured
+	SMTP                  // also with STARTTLS
 	TLS                   // from the first byte
-	OtherApp              // something else
+	OtherApp              // another protocol
 )
 
-// String is the name used in events.
+// String is the protocol's name in events.
 func (p Proto) String() string { return [...]string{"unknown", "smtp", "tls", "failed"}[p] }
 
-// Encryption says how a session was encrypted.
+// Encryption is the kind of a session's encryption.
 type Encryption uint8
 
 // The kinds of encryption.
@@ -64,27 +33,27 @@ const (
 	Implicit            // from the first byte (RFC 8314)
 )
 
-// String is the name used in events.
+// String is the encryption's name in events.
 func (e Encryption) String() string { return [...]string{"none", "starttls", "implicit"}[e] }
 
-// Auth says how far authentication went.
+// Auth is how far authentication has come.
 type Auth uint8
 
 // The states of authentication.
 const (
 	NoAuth Auth = iota
 	AuthOffered
-	AuthTried // the outcome was not seen
+	AuthTried // the outcome was not captured
 	AuthFailed
 	AuthOK
 )
 
-// String is the name used in events.
+// String is the state's name in events.
 func (a Auth) String() string {
 	return [...]string{"none", "offered", "tried", "failed", "ok"}[a]
 }
 
-// Extensions are what a server offered in its answer to EHLO, of what matters here.
+// Extensions is the set of those extensions in a server's answer to EHLO that matter here.
 type Extensions uint8
 
 // The extensions.
@@ -94,67 +63,69 @@ const (
 	OffersPipelining                        // RFC 2920
 )
 
-// Phase is the part of a dialogue that a reply belongs to.
+// Phase is the part of a dialogue to which a reply belongs.
 type Phase uint8
 
 // The phases.
 const (
-	NoPhase Phase = iota // the command that it answers is not known
+	NoPhase Phase = iota // it is not known which command the reply answers
 	Banner
 	Helo
 	AuthPhase
 	TLSPhase
 	Mail
 	Rcpt
-	Data // the command
+	Data // the command DATA or BDAT
 	EndOfData
 	OtherPhase
 )
 
-// String is the name used in events.
+// String is the phase's name in events.
 func (p Phase) String() string {
-	return [...]string{"unknown", "banner", "helo", "auth", "starttls", "mail", "rcpt", "data", "end_of_data", "other"}[p]
+	return [...]string{"unknown", "banner", "helo", "auth", "starttls", "mail", "rcpt", "data",
+		"end_of_data", "other"}[p]
 }
 
-// Flags are what was odd in a session.
+// Flags is the set of a session's oddities.
 type Flags uint32
 
 // The flags. FlagNames has their names in events.
 const (
-	Midstream          Flags = 1 << iota // the beginning was not seen
-	GapClient                            // bytes of the client were not seen
-	GapServer                            // bytes of the server were not seen
+	Midstream          Flags = 1 << iota // the beginning was not captured
+	GapClient                            // bytes of the client were not captured
+	GapServer                            // bytes of the server were not captured
 	LongLine                             // a line over 1024 bytes
 	BareLF                               // a command ended with LF alone
 	EarlyTalker                          // the client spoke before the banner
 	Pipelined                            // commands were sent without waiting for replies
-	TooManyPending                       // so many that their replies cannot be told apart
+	TooManyPending                       // too many to know which command a reply answers
 	UnknownCommand                       // a line that is no command
 	BadReply                             // a server's line that is no reply
-	ExtraReply                           // a reply to nothing
+	ExtraReply                           // a reply to no command
 	Ambiguous                            // the number of messages is uncertain
 	Smuggling                            // the server ended a message where the standard does not
-	BadBDAT                              // BDAT with an impossible size, or one that the server read no chunk for
-	AfterSTARTTLS                        // plain text behind an unanswered STARTTLS
+	BadBDAT                              // a bad size, or the server read no chunk behind BDAT
+	AfterSTARTTLS                        // plain text behind a STARTTLS without a reply
 	PlainAfterSTARTTLS                   // no TLS although the server agreed to it
 	STARTTLSRefused                      // the server did not agree
 	NoHelo                               // MAIL without HELO or EHLO before it
 	DataRefused                          // DATA was refused
-	NotSMTP                              // the client speaks something else
-	Proxied                              // a load balancer said for whom it speaks
-	Impatient                            // commands were sent without waiting to a server that had not offered PIPELINING (RFC 2920)
-	CutShort                             // bytes that waited for what decides about them had to make room; see Listener.GiveUp
+	NotSMTP                              // the client speaks another protocol
+	Proxied                              // a load balancer has named the client
+	Impatient                            // Pipelined, without an offer of PIPELINING (RFC 2920)
+	CutShort                             // held bytes were dropped; see Listener.DropOldest
 )
 
-// FlagNames are the names of the flags, lowest bit first.
+// FlagNames are the names of the flags in events, lowest bit first.
 var FlagNames = []string{"midstream", "gap_client", "gap_server", "long_line", "bare_lf",
-	"early_talker", "pipelined", "too_many_pending", "unknown_command", "bad_reply", "extra_reply", "ambiguous", "smuggling",
-	"bad_bdat", "after_starttls", "plain_after_starttls", "starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied", "impatient", "cut_short"}
+	"early_talker", "pipelined", "too_many_pending", "unknown_command", "bad_reply", "extra_reply",
+	"ambiguous", "smuggling", "bad_bdat", "after_starttls", "plain_after_starttls",
+	"starttls_refused", "no_helo", "data_refused", "not_smtp", "proxied", "impatient", "cut_short"}
 
 // Enhanced is an enhanced status code (RFC 3463); the zero value is none.
 type Enhanced struct{ Class, Subject, Detail uint16 }
 
-// Kind says what an Event tells.
+// Kind is the kind of an Event.
 type Kind uint8
 
 // The kinds of events.
@@ -163,27 +134,27 @@ const (
 	MailCommand                 // Text is the address, without brackets
 	RcptCommand                 // Text is the address
 	Reply                       // a reply: Phase, Code, Enhanced, Text
-	MessageAccepted             // a message was taken
+	MessageAccepted             // a message was accepted
 	TLSStarted                  // TLS begins
-	NotSMTPFound                // this is not SMTP
+	NotSMTPFound                // the session is not SMTP
 )
 
-// Event is something that was said. Text is borrowed until the next call of Feed, Gap
-// or End on the Listener.
+// Event is an observation in a session. Text and Redacted are borrowed until the next call of Feed,
+// Gap or End on the Listener.
 type Event struct {
 	Kind     Kind
 	Phase    Phase
 	Code     uint16
 	Enhanced Enhanced
 	Text     []byte
-	// Redacted is what of the text of a reply may be kept and shown. It is set for refusals.
+	// Redacted is the text of a refusal without the parts that must not be kept or shown.
 	Redacted []byte
 }
 
-// Bounds of what is remembered of a session.
+// Bounds of what is kept of a session.
 const (
 	maxLine    = 1024 // of a line: its first and last 512 bytes
-	maxHeld    = 8192 // of what a client sent ahead
+	maxHeld    = 8192 // held bytes of the client
 	maxName    = 255  // of a HELO name or an address (RFC 5321, section 4.5.3.1)
 	maxReply   = 256  // of the text of a reply
 	maxSenders = 32   // MAIL commands with their address
@@ -191,11 +162,11 @@ const (
 	usualText  = 128
 	maxCodes   = 12 // different reply codes
 	maxRefusal = 3  // refusals with their text
-	maxAuth    = 16 // lines after AUTH
-	maxRuns    = 12 // different commands in a row that wait for a reply
+	maxAuth    = 16 // lines behind AUTH
+	maxRuns    = 12 // runs of equal commands that wait for a reply
 )
 
-// CodeCount is how often a reply code came.
+// CodeCount is the number of replies with a code.
 type CodeCount struct{ Code, Count uint16 }
 
 // Refusal is a reply that refused something.
@@ -206,7 +177,7 @@ type Refusal struct {
 	text     span
 }
 
-// Session is one dialogue. Get one from [Listener.New].
+// Session is one dialogue. [Listener.New] makes one.
 type Session struct {
 	Proto       Proto
 	Encryption  Encryption
@@ -214,15 +185,15 @@ type Session struct {
 	Flags       Flags
 	Offers      Extensions // by the last answer to EHLO
 	HeloVerb    Verb       // of the latest HELO, EHLO or LHLO
-	LenientPath bool       // a path was written otherwise than "FROM:<a@b>", as RFC 5321 (4.1.2) has it
-	isHolder    bool       // it is among the holders; see Listener.GiveUp
-	// Counters; they stop at their largest value.
+	LenientPath bool       // a path differs from the form "FROM:<a@b>" of RFC 5321 (4.1.2)
+	isHolder    bool       // it is in Listener.holders
+	// Counters; they saturate.
 	Mails, Rcpts, RcptsRejected uint32 // commands, and refused ones
-	Messages                    uint32 // taken
+	Messages                    uint32 // accepted
 	Rejected, Deferred          uint32 // refusals of a session, a sender or a message: 5xx, 4xx
 	Commands, Replies           uint32
 	LastCode                    uint16
-	Account                     uint32 // what Listener.Account made of the name given to AUTH; zero is none
+	Account                     uint32 // Listener.Account of the name in AUTH; zero is none
 	LastEnhanced                Enhanced
 
 	codes    [maxCodes]CodeCount
@@ -230,7 +201,7 @@ type Session struct {
 	nrefusal uint8
 
 	text     []byte // all texts below
-	fixedLen uint16 // how much of it stays whatever the client turns out to have said
+	fixedLen uint16 // how much of it stays when bytes of the client are read again
 	banner   span
 	helo     span
 	senders  [maxSenders]span
@@ -242,7 +213,7 @@ type Session struct {
 	server serverParser
 	words  clientWords
 
-	prevHolder, nextHolder *Session // among the holders; see Listener.GiveUp
+	prevHolder, nextHolder *Session // in Listener.holders
 }
 
 // span is a part of a session's text.
@@ -250,45 +221,44 @@ type span struct{ off, len uint16 }
 
 func (s *Session) at(p span) []byte { return s.text[p.off : p.off+p.len] }
 
-// keepText remembers a text of up to max bytes, as far as there is room.
+// keepText keeps a text of up to max bytes, as far as there is room.
 func (l *Listener) keepText(s *Session, b []byte, max int) span {
 	n := min(len(b), max, maxText-len(s.text))
 	p := span{uint16(len(s.text)), uint16(n)}
-	if s.text == nil { // most sessions have no more
+	if s.text == nil { // the usual size is enough for most sessions
 		s.text = l.blocks.get(usualText)
 	}
 	s.text = l.blocks.append(s.text, b[:n])
 	return p
 }
 
-// keepFixed is keep of what stays whatever the client turns out to have said.
+// keepFixed is keepText for a text that stays when bytes of the client are read again.
 func (l *Listener) keepFixed(s *Session, b []byte, max int) span {
 	p := l.keepText(s, b, max)
 	s.fixedLen = uint16(len(s.text))
 	return p
 }
 
-// The texts of a session are what the sides sent, byte for byte: whoever prints them
-// escapes them. They are borrowed until the session is fed again.
+// The texts of a session are the bytes that the sides sent: callers that print them must escape
+// them. They are borrowed until the session's next Feed.
 
 // Banner is the text of the first reply.
 func (s *Session) Banner() []byte { return s.at(s.banner) }
 
-// Helo is the name that the client gave last.
+// Helo is the latest name of the client.
 func (s *Session) Helo() []byte { return s.at(s.helo) }
 
 // SNI is the server name in the TLS handshake.
 func (s *Session) SNI() []byte { return s.at(s.sni) }
 
-// Senders calls f for the address of each MAIL command, up to 32; an empty one is the
-// null sender.
+// Senders calls f for the address of each MAIL command, up to 32; an empty one is the null sender.
 func (s *Session) Senders(f func(address []byte)) {
 	for _, p := range s.senders[:s.nsenders] {
 		f(s.at(p))
 	}
 }
 
-// Codes calls f for each reply code that came.
+// Codes calls f for each reply code and its count.
 func (s *Session) Codes(f func(CodeCount)) {
 	for _, c := range s.codes {
 		if c.Count > 0 {
@@ -297,18 +267,21 @@ func (s *Session) Codes(f func(CodeCount)) {
 	}
 }
 
-// Refusals calls f for the first replies that refused something.
+// Refusals calls f for the first replies that refused something, up to 3.
 func (s *Session) Refusals(f func(r Refusal, text []byte)) {
 	for _, r := range s.refusals[:s.nrefusal] {
 		f(r, s.at(r.text))
 	}
 }
 
-// Prefetch fetches what Feed will look at first.
+// Prefetch reads the cache lines that Feed reads first, so that the waits for memory of many
+// sessions overlap. The result has no meaning.
 func (s *Session) Prefetch() uint64 {
-	return uint64(s.client.mode) + uint64(s.server.code) + uint64(s.Commands) + uint64(s.client.chunk.left)
+	p := &s.client
+	return uint64(p.mode) + uint64(s.server.code) + uint64(s.Commands) + p.chunk.left
 }
 
+// inc increments a counter that saturates.
 func inc(n *uint32) {
 	if *n != ^uint32(0) {
 		*n++

@@ -2,8 +2,8 @@ package smtpsniff
 
 import "spamsensor/smtpsniff/tlshello"
 
-// startsTLS reports whether b begins like TLS: a handshake record, or SSL 2's hello. In the
-// middle of a connection any record will do. While b is too short to tell it is not sure.
+// startsTLS reports whether b begins like TLS: with a handshake record, or the hello of SSL 2. In
+// the middle of a connection any record will do. sure is false while b is too short to decide.
 func startsTLS(b []byte, midstream bool) (yes, sure bool) {
 	switch {
 	case len(b) == 0:
@@ -16,14 +16,14 @@ func startsTLS(b []byte, midstream bool) (yes, sure bool) {
 	return false, true
 }
 
-// firstBytes holds the first bytes of a side until they tell whether it speaks TLS.
+// firstBytes holds the first bytes of a side until they show whether it speaks TLS.
 type firstBytes struct {
 	bytes [3]byte
 	n     uint8
 }
 
-// startsTLS is startsTLS of the bytes so far. While it is not sure it takes what is in b; when it is,
-// first is what it took before.
+// startsTLS is the function of that name for the bytes so far. While it is not sure it takes all of
+// b; when it is, first are the bytes that it took before.
 func (t *firstBytes) startsTLS(b *[]byte, midstream bool) (first []byte, tls, sure bool) {
 	if t.n == 0 {
 		if tls, sure = startsTLS(*b, midstream); sure {
@@ -40,7 +40,7 @@ func (t *firstBytes) startsTLS(b *[]byte, midstream bool) (first []byte, tls, su
 	return first, tls, sure
 }
 
-// beginTLS notes that a client speaks TLS where commands were expected.
+// beginTLS records that a client speaks TLS where commands were expected.
 func (l *Listener) beginTLS(s *Session) {
 	kind := Implicit
 	if s.client.tls.requested {
@@ -55,29 +55,29 @@ func (l *Listener) beginTLS(s *Session) {
 	}
 }
 
-// enterHello has what the client holds back from this place on, and what it says next, be TLS.
+// enterHello reads the held bytes from this place on, and the client's next bytes, as TLS.
 func (p *clientParser) enterHello(s *Session, at int) {
 	s.Encryption = StartTLS
 	p.mode, p.tls.nameRead, p.tls.confirmed, p.held.helloAt = inHello, false, false, uint16(at)
 	s.server.tls = recordSkipper{}
 }
 
-// acceptSTARTTLS is the end of what can be read: TLS follows STARTTLS. Plain text that stood behind
-// STARTTLS is an attack, or nonsense; no server takes it for TLS.
+// acceptSTARTTLS is the server's consent to STARTTLS: TLS follows. Plain text behind STARTTLS is an
+// attack or an error; no server takes it for TLS.
 func (l *Listener) acceptSTARTTLS(s *Session) {
 	p := &s.client
 	p.pending.clear()
 	if p.mode >= inHello {
-		return // it began already
+		return // TLS has begun already
 	}
 	p.dropLenientEnd(l)
 	p.held.truncated = false
 	p.enterHello(s, len(p.held.bytes))
 }
 
-// readHello collects what a client says in what looks like TLS: its first message has a name in it, and
-// all of it is commands if the server says so before it speaks TLS itself. over tells that there
-// will be no more.
+// readHello reads bytes that look like TLS. The client's first message has the server name. The
+// bytes stay held: all of them are commands if the server replies in the clear before it speaks TLS
+// itself. over reports that no more bytes will come.
 func (l *Listener) readHello(s *Session, b []byte, over bool) {
 	p := &s.client
 	p.hold(l, b)
@@ -104,7 +104,8 @@ func (l *Listener) readHello(s *Session, b []byte, over bool) {
 	}
 }
 
-// confirmTLS notes that it is TLS indeed: the server speaks it, too, or nobody can say otherwise.
+// confirmTLS records that the session is TLS: the server speaks it too, or no reply can contradict
+// it.
 func (l *Listener) confirmTLS(s *Session) {
 	p := &s.client
 	if !p.tls.confirmed {
@@ -117,9 +118,9 @@ func (l *Listener) confirmTLS(s *Session) {
 	}
 }
 
-// revokeTLS is a reply in the clear to what looked like TLS: the server reads commands. What the
-// client said since is read again. If the server spoke TLS before, it has ended that: then the
-// client goes on in the clear with its next command, or not at all.
+// revokeTLS handles a reply in the clear to what looked like TLS: the server reads commands, and
+// the client's bytes since then are read again. If the server has spoken TLS before, it has ended
+// TLS: then the client continues in the clear with its next command, or not at all.
 func (l *Listener) revokeTLS(s *Session) {
 	p := &s.client
 	was := p.mode
@@ -137,17 +138,17 @@ func (l *Listener) revokeTLS(s *Session) {
 	}
 }
 
-// recordSkipper steps over TLS records (RFC 8446, section 5.1: type 8, version 16, length 16).
-// Some servers end TLS, or never begin it, and say goodbye in plain text.
+// recordSkipper skips TLS records (RFC 8446, section 5.1: type 8, version 16, length 16). Some
+// servers end TLS, or never begin it, and say goodbye in plain text.
 type recordSkipper struct {
 	head [5]byte
-	n    uint8  // bytes of head
+	n    uint8  // length of head
 	left uint32 // bytes of the record that are still to come
-	lost bool   // where records begin is not known
-	seen bool   // there was one
+	lost bool   // the place of the next record is not known
+	seen bool   // there was a record
 }
 
-// skip returns what is no TLS record but can be a reply.
+// skip returns the part of b that is no TLS record but can be a reply.
 func (t *recordSkipper) skip(b []byte) []byte {
 	for len(b) > 0 && !t.lost { // each round takes a byte of b, or all that is left of a record
 		if t.left > 0 {
@@ -174,10 +175,10 @@ func (t *recordSkipper) skip(b []byte) []byte {
 		t.seen = t.seen || len(b) > 0
 		return nil
 	}
-	return b // after a gap, and nothing yet was TLS
+	return b // behind a gap, without any TLS so far
 }
 
-// isBinary reports whether b has bytes that are in no reply.
+// isBinary reports whether b has bytes that no reply has.
 func isBinary(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x7f || c < ' ' && c != '\r' && c != '\n' && c != '\t' {

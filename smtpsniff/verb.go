@@ -3,8 +3,7 @@ package smtpsniff
 // Verb is a command.
 type Verb uint8
 
-// The commands of RFC 5321 and its extensions, and pseudo commands that also wait for a
-// reply.
+// The commands of RFC 5321 and its extensions, and pseudo commands that also wait for a reply.
 const (
 	NoVerb Verb = iota
 	HELO
@@ -27,21 +26,22 @@ const (
 	XCLIENT
 	XFORWARD
 
-	connect    // waits for the banner
+	connect    // the connection itself: the banner answers it
 	endOfData  // the line with the dot
-	bdatLast   // the last chunk
+	bdatLast   // BDAT with LAST
 	notCommand // a line that is no command; servers answer those too
-	verbsTotal // how many there are
+	verbsTotal // number of verbs
 )
 
-var verbNames = [verbsTotal]string{HELO: "HELO", EHLO: "EHLO", LHLO: "LHLO", MAIL: "MAIL", RCPT: "RCPT", DATA: "DATA",
-	BDAT: "BDAT", RSET: "RSET", NOOP: "NOOP", VRFY: "VRFY", EXPN: "EXPN", HELP: "HELP", AUTH: "AUTH", STARTTLS: "STARTTLS",
-	QUIT: "QUIT", ETRN: "ETRN", TURN: "TURN", XCLIENT: "XCLIENT", XFORWARD: "XFORWARD"}
+var verbNames = [verbsTotal]string{HELO: "HELO", EHLO: "EHLO", LHLO: "LHLO", MAIL: "MAIL",
+	RCPT: "RCPT", DATA: "DATA", BDAT: "BDAT", RSET: "RSET", NOOP: "NOOP", VRFY: "VRFY",
+	EXPN: "EXPN", HELP: "HELP", AUTH: "AUTH", STARTTLS: "STARTTLS", QUIT: "QUIT", ETRN: "ETRN",
+	TURN: "TURN", XCLIENT: "XCLIENT", XFORWARD: "XFORWARD"}
 
 // String is the verb as it is written.
 func (v Verb) String() string { return verbNames[v] }
 
-// phase is the part of the dialogue that the verb's reply belongs to.
+// phase is the part of the dialogue to which the verb's reply belongs.
 func (v Verb) phase() Phase {
 	switch v {
 	case connect:
@@ -64,9 +64,9 @@ func (v Verb) phase() Phase {
 	return OtherPhase
 }
 
-// parseVerb finds the verb at the start of a line and what follows it. Leading blanks are
-// skipped, as servers do. The verb must match in full: it ends at a blank, a tab, a
-// colon, or the end of the line.
+// parseVerb finds the verb at the start of a line, and returns what follows it. It skips leading
+// blanks, as servers do. The verb must match in full: a blank, a tab, a colon or the end of the
+// line ends it.
 func parseVerb(line []byte) (v Verb, rest []byte) {
 	line = trimLeft(line)
 	n := 0
@@ -84,7 +84,7 @@ func parseVerb(line []byte) (v Verb, rest []byte) {
 	return NoVerb, nil
 }
 
-// equalFold compares letters; upper is in upper case.
+// equalFold compares letters without case; upper is in upper case.
 func equalFold(b []byte, upper string) bool {
 	if len(b) != len(upper) {
 		return false
