@@ -164,10 +164,3 @@ func (s *shard) closeFlow(r flowtable.Ref, k *flowtable.Key, f *flow, reason str
 	}()
 	s.drainAndClose(r, k, f, reason)
 }
-
-// emitRecovered tells a record, or counts that it could not be told.
-func (e *Engine) emitRecovered(r *entry) {
-	defer e.recoverPanic()
-	e.progress.Add(1)
-	e.emit(r)
-}

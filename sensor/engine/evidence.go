@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/smtpsniff"
+)
+
+// Session events are the evidence of findings. A session is emitted while a finding of its source is
+// open. A few earlier sessions are kept, and are emitted if a finding is opened.
+
+// maxEvidence is how many session events a finding names.
+const maxEvidence = 10
+
+// maxRecent is how many sessions of a source are kept until there may be a finding.
+const maxRecent = 3
+
+// emitOrKeepSession gives out a session, or keeps it, or counts that it did neither.
+func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host, reason string) {
+	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
+	switch seen {
+	case [2]bool{true, true}:
+		s.count.seenBoth++
+	case [2]bool{true, false}:
+		s.count.seenClient++
+	default:
+		s.count.seenServer++
+	}
+	if hst != nil && !(seen[0] && seen[1]) {
+		hst.oneWay++
+	}
+	if hst != nil && f.conn.Anomalies() != 0 {
+		hst.doubtful++
+	}
+	if s.e.out.Session == nil {
+		return
+	}
+	found := hst != nil && hst.anyOpen()
+	switch {
+	case s.e.cfg.AllSessions, found && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
+		s.emitSession(s.sessionRecord(k, f, talk, src, reason), hst)
+	case found:
+		hst.suppressed++
+	case s.mayProve(f, talk):
+		s.addEntry(entry{session: s.sessionRecord(k, f, talk, src, reason), onlyIfEvidence: true, time: f.last})
+	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(talk):
+		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
+	}
+}
+
+// makeRoomForSession makes room for a session among those that are kept until there may be a finding: one in which mail was named shows
+// more than one that was encrypted, which a mail client has all day.
+func (h *host) makeRoomForSession(talk *smtpsniff.Session) bool {
+	if len(h.recent) < maxRecent {
+		return true
+	}
+	i := slices.IndexFunc(h.recent, func(d *detect.Session) bool { return d.Mails == 0 })
+	if i < 0 || talk == nil || talk.Mails == 0 {
+		return false
+	}
+	h.recent = slices.Delete(h.recent, i, i+1)
+	return true
+}
+
+// emitSession gives out a session.
+func (s *shard) emitSession(d *detect.Session, hst *host) {
+	if hst != nil {
+		hst.sessionsEmitted++
+	}
+	s.addEntry(entry{session: d, host: hst, time: d.End})
+}
