@@ -2,44 +2,47 @@ package engine
 
 import "spamsensor/sensor/wire"
 
-// checksums decides whether a first SYN with a wrong checksum counts. No receiver would take
-// it; but a host that captures itself sees checksums that its network card was yet to write.
-// So a wrong one is refused only while those of this input are generally right, and never
-// that of a host of which nothing else is seen.
+// checksums decides whether a first SYN with a wrong checksum counts. No receiver accepts it, but a
+// host that captures its own traffic sees checksums that its network card has yet to write. So a
+// wrong checksum is rejected only while the checksums of this input are generally right, and never
+// if it is all that is seen of its source.
 //
-// Decoding says of each SYN whether it is right, in any order and in several pieces; the
-// decision is made here, in the order of the packets. Where all are right, which is usual,
-// it is an addition for each piece.
+// Decoding reports for each SYN whether its checksum is right, in any order and in several batches.
+// The decision is made here, in packet order. If all checksums are right, which is usual, it is one
+// addition for each batch.
 type checksums struct {
-	right, wrong    uint32 // of late: both are halved at every full window
-	inWindow        uint32 // of the window
+	right, wrong    uint32 // in recent windows: both are halved when a window is full
+	inWindow        uint32 // SYNs in the current window
 	suspects        [256]suspect
-	suspected       bool   // there is one
-	judged, ignored uint64 // SYNs that could be judged, and those that were wrong and counted
+	suspected       bool   // suspects is not empty
+	judged, ignored uint64 // SYNs that could be verified, and wrong ones that counted all the same
 }
 
-// suspect is a source that sent a wrong checksum. Others may take its place.
+// suspect is a source that sent a wrong checksum. The table keeps one source for each slot, and the
+// latest replaces the one before.
 type suspect struct {
 	src   wire.Addr
-	sum   uint32 // of its latest, because a mirror may deliver it twice
+	sum   uint32 // the checksum of its latest SYN, because a mirror may deliver it twice
 	wrong uint8  // in a row
 }
 
 const (
 	window = 1024
-	// offloadRun is how many wrong checksums in a row make a source one whose card writes them.
+	// offloadRun is the number of wrong checksums in a row after which a source counts as one whose
+	// network card writes them.
 	offloadRun = 3
-	// wrongAllowance is how many wrong ones there may be before there are as many right ones to compare with.
+	// wrongAllowance is the number of wrong checksums that are rejected before there are right ones
+	// to compare with.
 	wrongAllowance = 4
 )
 
-// checkedSYN is a first SYN of a piece that could be judged.
+// checkedSYN is a first SYN of a batch whose checksum was verified: its place in the queues.
 type checkedSYN struct {
 	queue, index uint32
 	checksum     wire.Checksum
 }
 
-// add takes in n SYNs of one kind, as if one by one.
+// add adds n SYNs to count, with the same result as one at a time.
 func (c *checksums) add(n uint32, count *uint32) {
 	for n > 0 { // once for each window of SYNs
 		k := min(n, window-c.inWindow)
@@ -80,7 +83,7 @@ func (c *checksums) judge(p *decodeBatch) {
 	}
 }
 
-// rejects decides about a wrong checksum.
+// rejects reports whether a SYN with a wrong checksum is rejected.
 func (c *checksums) rejects(x *packet) bool {
 	at := c.suspect(&x.key.Client)
 	if at.src != x.key.Client {
@@ -93,6 +96,8 @@ func (c *checksums) rejects(x *packet) bool {
 	return c.right > 0 && c.wrong < wrongAllowance+c.right/4 && at.wrong <= offloadRun
 }
 
+// suspect returns the slot of a source.
 func (c *checksums) suspect(src *wire.Addr) *suspect {
-	return &c.suspects[(uint(src[15])^uint(src[14])*31^uint(src[13])*61^uint(src[7])*17)%uint(len(c.suspects))]
+	hash := uint(src[15]) ^ uint(src[14])*31 ^ uint(src[13])*61 ^ uint(src[7])*17
+	return &c.suspects[hash%uint(len(c.suspects))]
 }

@@ -8,41 +8,42 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// decodeBatch is a row of frames that are decoded one after the other, and the packets that were
-// in them, by shard. Several pieces can be decoded side by side.
+// decodeBatch is a row of frames that are decoded one after the other, and the packets that they
+// held, by shard. Several batches can be decoded side by side.
 type decodeBatch struct {
 	e          *Engine
 	frames     [][]frame.Frame
 	decoded    int // frames so far
 	decoder    wire.Decoder
-	packet     wire.Packet // the one in hand
-	queues     [][]packet  // one for each shard
+	packet     wire.Packet // scratch of decodeFrame
+	queues     [][]packet  // the packets, one queue for each shard
 	bytes      []byte      // the payloads of the packets
-	times      []int64     // of the packets
-	base       uint64      // how many packets came before the first
+	times      []int64     // the times of the packets, ns since 1970
+	base       uint64      // the number of packets before the first of this batch
 	outcome    [wire.Outcomes]uint64
-	needsOrder bool // what a packet is depends on those before it
-	syns       []checkedSYN
-	wrongSYNs  int // of syns, those that are not right
+	needsOrder bool // decoding stopped at a packet whose meaning depends on packets before it
+	// SYNs whose checksum was verified
+	syns      []checkedSYN
+	wrongSYNs int // how many of syns are not right
 }
 
-// packet is what the shards need of a wire.Packet; its payload is a copy.
+// packet is what the shards need of a wire.Packet. Its payload is copied to decodeBatch.bytes.
 type packet struct {
 	key              flowtable.Key
 	host             uint64 // hash of its client
 	flow             uint64 // hash of key
 	time             int64
-	number           uint32 // in the piece, from 1
+	number           uint32 // in the batch, from 1
 	seq              uint32
 	ack              uint32
 	sum              uint32
 	length           uint32 // of the payload on the wire
-	offset, captured uint32 // of the captured part in decodeBatch.bytes
+	offset, captured uint32 // the captured payload in decodeBatch.bytes
 	vlan             [2]uint16
 	input            uint16
 	mac              [6]byte
-	// clientLink is a hash of the client's link-layer address, to of the other one: the receiver of its
-	// frames, and the sender of the server's.
+	// Hashes of link-layer addresses: clientLink is the client's, peerLink is the other one, which
+	// receives the client's frames and sends the server's.
 	clientLink, peerLink uint16
 	urgent               uint16 // see wire.Packet
 	stamp                uint32
@@ -52,12 +53,9 @@ type packet struct {
 	kind                 wire.Kind
 	tags                 uint8
 	ttl                  uint8
-	// toServer says that the client sent it.
-	toServer bool
-	// badChecksum says that checksums.judge rejected it: the shard skips it.
-	badChecksum bool
-	// resolver says that it is a DNS query to an internal resolver, in the queue of that resolver.
-	resolver bool
+	toServer             bool // the client sent it
+	badChecksum          bool // checksums.judge rejected it: the shard skips it
+	resolver             bool // a DNS query to an internal resolver, in the queue of that resolver
 }
 
 func newDecodeBatch(e *Engine) decodeBatch {
@@ -76,19 +74,19 @@ func (p *decodeBatch) clear() {
 	}
 }
 
-// decode decodes the piece's frames. o holds what needs the packets in their order (who opened which
-// connection, where both ports are mail ports; fragments); without it decode stops at the first
-// packet for which that matters, and the piece is unsure.
+// decode decodes the batch's frames. o holds the state that needs packets in their order: the
+// opener of each connection between two mail ports, and fragments. Without o decoding stops at the
+// first packet that needs this state, and needsOrder is set.
 //
-// Frames of a file are borrowed from a mapping. If the file is cut in the meantime,
-// reading them is a fault; what had not been read then is counted as vanished. A frame that
-// makes us panic is counted, and the next one is decoded.
+// Frames of a file are borrowed from a mapping. If the file is truncated meanwhile, reading them
+// faults; the frames from there on are counted as vanished. A frame that panics is counted, and the
+// next one is decoded.
 func (p *decodeBatch) decode(o *orderedDecode) {
-	for !p.decodeRest(o) { // each call that is not the last gives up a frame
+	for !p.decodeRest(o) { // each call but the last drops a frame
 	}
 }
 
-// decodeRest decodes what was not decoded yet. It reports false if there is more.
+// decodeRest decodes the frames that are not decoded yet. It reports false if some are left.
 func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	p.decoder.SetFragments(nil)
 	if o != nil {
@@ -125,6 +123,7 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	return true
 }
 
+// decodeFrame decodes one frame and enqueues its packet. It reports false if the frame needs order.
 func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 	if uint64(f.Time) >= endOfTime {
 		p.outcome[wire.BadTime]++
@@ -157,7 +156,8 @@ func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 	return true
 }
 
-// enqueue copies the packet in hand to the queue of its client's shard.
+// enqueue copies a decoded packet to the queue of its client's shard. The result is valid until the
+// next call.
 func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *packet {
 	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
 	if !toServer {
@@ -176,12 +176,13 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	at := len(p.bytes)
 	p.bytes = append(p.bytes, w.Payload...)
 	p.times = append(p.times, f.Time)
-	// Field by field, where it will stay: a literal is made elsewhere first and then copied, which
+	// The fields are set in place: a literal is built elsewhere first and then copied, which
 	// takes three times as long (see flowtable.Key.Set).
 	*q = append(*q, packet{})
 	x := &(*q)[len(*q)-1]
 	x.key.Set(client, server, clientPort, serverPort, scope)
-	x.host, x.flow, x.time, x.number = hash, t.Secret.HashFlow(hash, &x.key), f.Time, uint32(len(p.times))
+	x.host, x.flow = hash, t.Secret.HashFlow(hash, &x.key)
+	x.time, x.number = f.Time, uint32(len(p.times))
 	x.seq, x.ack, x.sum, x.length = w.Seq, w.Ack, w.Sum, w.Len
 	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
 	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
@@ -201,7 +202,8 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	return x
 }
 
-// scope sets overlapping address spaces apart, if the site has them.
+// scope keeps overlapping address spaces apart, by VLAN or tunnel, if the configuration asks for
+// it.
 func (e *Engine) scope(p *wire.Packet) flowtable.Scope {
 	space := uint32(0)
 	if e.cfg.SeparateVLANs {

@@ -4,30 +4,35 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// directionCache remembers who opened a connection whose two ports both are mail ports: an old
-// mail server sends from port 25 too. Without a SYN the lower port is the server's.
-// The memory is small and forgets by overwriting.
-type directionCache struct {
-	seen [256]struct {
-		src, dst     wire.Addr
-		sport, dport uint16
-	}
+// directionCache remembers the client of each connection whose two ports both are mail ports: an
+// old mail server sends from port 25 too. Without a SYN the lower port is the server's. The cache
+// has 256 slots, and a new connection overwrites the slot of an old one.
+type directionCache struct{ seen [256]endpoints }
+
+// endpoints are the ends of a connection: client first.
+type endpoints struct {
+	client, server         wire.Addr
+	clientPort, serverPort uint16
 }
 
+// toServer reports whether the client sent a packet whose two ports both are mail ports.
 func (o *directionCache) toServer(p *wire.Packet) bool {
-	slot := &o.seen[(uint(p.Src[15])+uint(p.Dst[15])+uint(p.SrcPort)+uint(p.DstPort))%uint(len(o.seen))]
+	hash := uint(p.Src[15]) + uint(p.Dst[15]) + uint(p.SrcPort) + uint(p.DstPort)
+	slot := &o.seen[hash%uint(len(o.seen))]
+	forward := endpoints{p.Src, p.Dst, p.SrcPort, p.DstPort}
+	backward := endpoints{p.Dst, p.Src, p.DstPort, p.SrcPort}
 	switch p.Flags & (wire.SYN | wire.ACK) {
 	case wire.SYN:
-		slot.src, slot.dst, slot.sport, slot.dport = p.Src, p.Dst, p.SrcPort, p.DstPort
+		*slot = forward
 		return true
 	case wire.SYN | wire.ACK:
-		slot.src, slot.dst, slot.sport, slot.dport = p.Dst, p.Src, p.DstPort, p.SrcPort
+		*slot = backward
 		return false
 	}
 	switch {
-	case slot.src == p.Src && slot.dst == p.Dst && slot.sport == p.SrcPort && slot.dport == p.DstPort:
+	case *slot == forward:
 		return true
-	case slot.src == p.Dst && slot.dst == p.Src && slot.sport == p.DstPort && slot.dport == p.SrcPort:
+	case *slot == backward:
 		return false
 	case p.SrcPort != p.DstPort:
 		return p.DstPort < p.SrcPort

@@ -9,8 +9,8 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// Session events are the evidence of findings. A session is emitted while a finding of its source is
-// open. A few earlier sessions are kept, and are emitted if a finding is opened.
+// Session events are the evidence of findings. A session is emitted while a finding of its source
+// is open. A few earlier sessions are kept, and are emitted if a finding is opened.
 
 // maxEvidence is how many session events a finding names.
 const maxEvidence = 10

@@ -26,7 +26,7 @@ type entry struct {
 	time        int64 // of the packet or the tick, ns
 
 	session        *detect.Session
-	onlyIfEvidence bool  // the session is emitted only if a finding about a server rests on its client
+	onlyIfEvidence bool  // emitted only if a finding about a server rests on its client
 	host           *host // the source whose evidence the session or the finding is; may be nil
 
 	finding *detect.Finding
@@ -45,7 +45,7 @@ func (s *shard) addEntry(r entry) {
 	s.journal = append(s.journal, r)
 }
 
-// position is an entry's place in the merged journals.
+// position is the place of an entry in the merged journals.
 type position struct {
 	order uint64 // of the packet
 	at    uint32 // index of the entry
@@ -73,8 +73,8 @@ func (e *Engine) drainJournals() {
 	e.entries = all[:0]
 }
 
-// inOrder returns the positions of entries in packet order. Positions are sorted instead of entries,
-// because an entry is large and holds pointers. The result is valid until the next call.
+// inOrder returns the positions of entries in packet order. Positions are sorted instead of
+// entries, because an entry is large and holds pointers. The result is valid until the next call.
 func (e *Engine) inOrder(all []entry) []position {
 	list := e.positions[:0]
 	for i := range all {

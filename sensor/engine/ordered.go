@@ -6,20 +6,20 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// orderedDecode is what can be known only where packets are looked at one after the other: who
-// opened a connection between two mail ports, and what the fragments of a datagram are
-// together. A piece that meets such a packet without it stops, and the whole batch is decoded
-// again with it. What it knows of checksums needs no second time: see checksums.
+// orderedDecode is the state of decoding that needs packets in their order: the opener of each
+// connection between two mail ports, and the fragments of each datagram. A batch that meets such a
+// packet without this state stops, and the whole round is decoded again with it. Checksums need no
+// second pass: see checksums.
 type orderedDecode struct {
 	directionCache
 	fragments wire.Fragments
 	checksums checksums
-	// What Stats reads, from any goroutine.
+	// Copies for Stats, which reads them from any goroutine.
 	waiting, expired, evicted atomic.Uint64
 	judged, ignored           atomic.Uint64
 }
 
-// publish copies the counters to where Stats reads them.
+// publish copies the counters to the fields that Stats reads.
 func (s *orderedDecode) publish() {
 	f := &s.fragments
 	s.waiting.Store(f.Waiting)
@@ -29,7 +29,7 @@ func (s *orderedDecode) publish() {
 	s.ignored.Store(s.checksums.ignored)
 }
 
-// expire gives up datagrams that never became whole.
+// expire drops datagrams whose missing fragments did not come in time.
 func (s *orderedDecode) expire(now int64) {
 	if s.fragments.Waiting > 0 {
 		s.fragments.Expire(now)

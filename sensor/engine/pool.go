@@ -5,16 +5,17 @@ import (
 	"sync/atomic"
 )
 
-// helperPool are goroutines that work on shards of a large batch.
+// helperPool is a set of goroutines that share the work of a large round.
 type helperPool struct {
 	wake []chan struct{}
 	done sync.WaitGroup
 	next atomic.Int64
 	n    int
 	work func(i int)
-	mu   sync.Mutex // one batch at a time
+	mu   sync.Mutex // one round at a time
 }
 
+// newHelperPool starts n helpers.
 func newHelperPool(n int) *helperPool {
 	h := &helperPool{}
 	for range n {
@@ -30,7 +31,8 @@ func newHelperPool(n int) *helperPool {
 	return h
 }
 
-// each has work called for 0 to n-1, by the caller and the helpers, and waits for all.
+// each calls work for 0 to n-1, on the caller's goroutine and on the helpers, and waits for all
+// calls.
 func (h *helperPool) each(n int, work func(i int)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -44,8 +46,9 @@ func (h *helperPool) each(n int, work func(i int)) {
 	h.done.Wait()
 }
 
+// run calls work for the next number until none is left.
 func (h *helperPool) run() {
-	for { // once for each piece or shard, among all who run
+	for { // once for each batch or shard, over all goroutines
 		i := int(h.next.Add(1)) - 1
 		if i >= h.n {
 			return
@@ -54,6 +57,7 @@ func (h *helperPool) run() {
 	}
 }
 
+// stop ends the helpers' goroutines.
 func (h *helperPool) stop() {
 	for _, c := range h.wake {
 		close(c)

@@ -16,6 +16,7 @@ type prefixSet struct {
 	size  int
 }
 
+// set replaces the networks.
 func (s *prefixSet) set(list []netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

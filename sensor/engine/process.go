@@ -2,11 +2,11 @@ package engine
 
 import "sync/atomic"
 
-// prefetchPackets is how many packets are prepared before they are worked on.
+// prefetchPackets is the number of packets that are prefetched before they are processed.
 const prefetchPackets = 64
 
 // process processes a round's packets of this shard in all batches, and the ticks between them.
-// progress counts its progress. The caller does not hold the shard's lock.
+// progress counts the work. The caller does not hold the shard's lock.
 func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Uint64) {
 	s.t.Lock()
 	defer s.t.Unlock()
@@ -20,8 +20,8 @@ func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Ui
 	}
 }
 
-// cursor is a shard's place in a round. It is moved before the work is done: after a panic the next
-// packet or tick follows.
+// cursor is a shard's place in a round. It moves before each packet and tick, so that after a panic
+// the next packet or tick follows.
 type cursor struct {
 	batch, packet, tick int // the next ones
 	prefetching         bool
@@ -78,8 +78,8 @@ func (s *shard) prepare(list []packet) {
 	s.cursor.prefetching = false
 }
 
-// prefetch fetches what these packets need, so that the waits for memory overlap: first the
-// lines of the indexes, then what these lead to.
+// prefetch reads the memory that these packets need, so that the waits for it overlap: first the
+// lines of the indexes, then the entries that they refer to.
 func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {

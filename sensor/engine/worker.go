@@ -7,34 +7,38 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// Worker takes in the frames of one goroutine.
+// A Worker takes in the frames of one goroutine. It works in rounds of at most maxRound frames: it
+// decodes a round into the queues of the shards, has each shard process its queue, and exchanges
+// what the shards found for one another.
 type Worker struct {
 	e         *Engine
 	ordered   orderedDecode
-	batchPool []decodeBatch // those of used, and behind them others that keep their memory
+	batchPool []decodeBatch // batches, and behind them further batches that keep their memory
 	batches   []decodeBatch
 	round     [][]frame.Frame // scratch of Take
 	ticks     []tick
 	frames    uint64 // so far
-	seq       uint64 // packets that were ours
+	seq       uint64 // packets so far that passed the filter
 	outcome   [wire.Outcomes]atomic.Uint64
-	quietFrom int64 // times from here for span nanoseconds need no thought
+	// Packets with a time in the next quietSpan nanoseconds from quietFrom leave the clock as it
+	// is.
+	quietFrom int64
 	quietSpan uint64
-	first     atomic.Int64 // lowest and highest time of any frame
+	first     atomic.Int64 // lowest and highest time of any frame, ns since 1970
 	last      atomic.Int64
-	progress  atomic.Uint64 // see Progress
-	// What helpers do, kept because making a closure is an allocation.
+	progress  atomic.Uint64
+	// The work of the helper pool. Both closures are made once, because making one allocates.
 	decodeOne, processOne func(i int)
 }
 
-// tick says that time has come to now before the packet with this number.
+// tick says that the clock reaches now before the packet with number order.
 type tick struct {
 	order uint64
 	now   int64
-	jump  bool // by a clock that was set, or in a capture of several times
+	jump  bool // the clock was set, or the capture holds several times
 }
 
-// Worker makes a worker. All must be made before the first frame.
+// Worker makes a worker. All workers must be made before the first frame.
 func (e *Engine) Worker() *Worker {
 	w := &Worker{e: e}
 	w.decodeOne = func(i int) { w.batches[i].decode(nil); w.progress.Add(1) }
@@ -43,13 +47,14 @@ func (e *Engine) Worker() *Worker {
 	return w
 }
 
-// Progress is a count that grows with each 64 packets, and with each record that is given out:
-// while Take or Tell runs and it stays the same for seconds, something is wrong. It may be read by
-// any goroutine.
+// Progress returns a counter that grows with each 64 packets and with each event that is emitted.
+// If it stays the same for seconds while Take or EmitDue runs, the engine hangs. Any goroutine may
+// read it.
 func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
-// Prefilter returns what says of a frame, by its ports, that it is none of ours; the class is that
-// of Worker.Skip. It may be called by several goroutines.
+// Prefilter returns a function that reports, from the ports of a frame, whether the engine has no
+// use for the frame; class is the index for Worker.Skip. Nil ports mean DefaultPorts. The function
+// may be called by several goroutines.
 func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
@@ -65,8 +70,9 @@ func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) 
 // Untimed is the class, for Worker.Skip, of frames that were left out because of their time.
 const Untimed = uint8(wire.BadTime)
 
-// Skip counts frames that a Prefilter left out, by class. first and last are the lowest and the highest
-// time of all frames, those that Take gets included; zero if there were none.
+// Skip counts frames that a Prefilter left out, by class. first and last are the lowest and the
+// highest time of all frames, in ns since 1970, including the frames that Take gets; zero means
+// that there were none.
 func (w *Worker) Skip(skipped []uint64, first, last int64) {
 	for o := range w.outcome {
 		if n := skipped[o]; n > 0 {
@@ -79,7 +85,8 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 	w.last.Store(max(w.last.Load(), last))
 }
 
-// Take takes in frames and gives out what they cause. The parts follow one another.
+// Take takes in frames and emits the events that they cause. The parts follow one another. Take
+// borrows the frames' bytes until it returns.
 func (w *Worker) Take(parts [][]frame.Frame) {
 	w.round = w.round[:0]
 	total, most := 0, w.roundSize()
@@ -100,16 +107,17 @@ func (w *Worker) Take(parts [][]frame.Frame) {
 	}
 }
 
-// maxRound is how many frames are worked on at a time: what is kept of them in between stays in the
-// processor's cache, and there are enough of them for each shard. A storm of short sessions takes 9 % longer with 8192
-// and 16 % with 2048; a flood of SYNs is the same with all.
+// maxRound is the most frames of a round. A round's packets stay in the processor's cache, and each
+// shard has enough of them to prefetch. A storm of short sessions takes 9 % longer with rounds of
+// 8192 frames and 16 % longer with 2048; a flood of SYNs takes the same time with all three.
 const maxRound = 16384
 
-// roundSize is less than atOnce at the beginning: that a host is a mail server, takes mail in or has another address now is known to
-// the shards when the row is done in which it showed, and a short capture is to tell of it too.
+// roundSize returns the size of the next round. The first rounds are short: shards learn only at
+// the end of a round that a host is a mail server, accepts mail or has a new address, and the
+// findings of a short capture must profit from it too.
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// takeRound takes in a row of frames, total in all.
+// takeRound takes in a round of frames, total in all.
 func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
 	w.frames += uint64(total)
 	shared := w.e.pool != nil && total >= shareFrom
@@ -132,7 +140,7 @@ func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
 	w.runShards(shared)
 }
 
-// needsOrder reports whether the pieces cannot be decoded side by side.
+// needsOrder reports whether the batches cannot be decoded side by side.
 func (w *Worker) needsOrder() bool {
 	for i := range w.batches {
 		if w.batches[i].needsOrder {
@@ -142,10 +150,10 @@ func (w *Worker) needsOrder() bool {
 	return false
 }
 
-// shareFrom is how many frames there must be for helpers to be woken up.
+// shareFrom is the smallest round for which the helper pool is woken.
 const shareFrom = 1024
 
-// split makes pieces of about the same size, two for each helper.
+// split makes batches of about the same size, two for each helper.
 func (w *Worker) split(parts [][]frame.Frame, total int) {
 	n := 2 * w.e.cfg.Helpers
 	size := (total + n - 1) / n
@@ -163,7 +171,7 @@ func (w *Worker) split(parts [][]frame.Frame, total int) {
 	}
 }
 
-// resetBatches makes n empty pieces.
+// resetBatches makes n empty batches.
 func (w *Worker) resetBatches(n int) {
 	for len(w.batchPool) < n {
 		w.batchPool = append(w.batchPool, newDecodeBatch(w.e))
@@ -174,7 +182,7 @@ func (w *Worker) resetBatches(n int) {
 	}
 }
 
-// countBatch takes over what a piece counted, and finds the ticks among its packets.
+// countBatch adds a batch's counters to the worker's, and finds the ticks among its packets.
 func (w *Worker) countBatch(p *decodeBatch) {
 	for o, n := range p.outcome {
 		if n > 0 {
@@ -198,7 +206,7 @@ func (w *Worker) advanceClock(time int64) {
 	w.quietFrom, w.quietSpan = w.e.clock.window()
 }
 
-// runShards has all shards work on their packets, and gives out what came of it.
+// runShards has all shards process their packets, and emits the events of the round.
 func (w *Worker) runShards(shared bool) {
 	e := w.e
 	if shared {
@@ -214,14 +222,14 @@ func (w *Worker) runShards(shared bool) {
 	e.tickMu.Unlock()
 }
 
-// exchange gives out what was found in the row, and has the shards tell each other what they found
-// out. The caller holds tickMu.
+// exchange emits the events of a round, and hands each shard's observations to the shards that they
+// concern. The caller holds tickMu.
 func (e *Engine) exchange() {
 	e.gatherSides()
 	e.exchangeNotes()
 }
 
-// exchangeNotes is the part of exchange that holds for the end, too, when the sides are known.
+// exchangeNotes is exchange without gatherSides: at the end of the input the sides are final.
 func (e *Engine) exchangeNotes() {
 	var moves []addressChange
 	e.guarded(func() { moves = append(e.trackAddresses(), e.trackRotations()...) })
@@ -231,16 +239,16 @@ func (e *Engine) exchangeNotes() {
 	e.mergeAddresses(moves)
 }
 
-// EmitDue gives out the sources and the counters whose time has come. It is to be called between
-// calls of Take, where the input itself has a mark, so that the counters are the same
-// however the frames were handed over.
+// EmitDue emits the sources and the counters that are due. The caller calls it between calls of
+// Take, at marks of the input itself, so that the counters do not depend on how frames are split
+// over calls.
 func (w *Worker) EmitDue() {
 	w.ordered.expire(w.e.clock.Now())
 	w.e.emitDue(&w.progress)
 }
 
-// Idle tells the engine that no frame came although time went by: now is the time
-// of the wall. Without it nothing would expire on a silent interface.
+// Idle advances the clock when no frame came for a while: now is the wall clock, in ns since 1970.
+// Without it nothing would expire on a silent interface.
 func (w *Worker) Idle(now int64) {
 	e := w.e
 	if ok, jump := e.clock.advanceIdle(now); ok {
