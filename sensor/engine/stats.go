@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/bits"
+	"slices"
 
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
@@ -48,12 +49,78 @@ type Count struct {
 	Refused bool // frames that this counts could not be judged
 }
 
-// Stats sums up. It may be called while workers run; the numbers are then not of one
-// moment.
+// Stats sums the counters up. It may be called while workers run; the numbers are then not a
+// snapshot.
 func (e *Engine) Stats() Stats {
 	var t Stats
-	var outcomes [wire.Outcomes]uint64
-	var waiting, expired, evicted uint64 // datagrams in fragments
+	outcomes, fragments := e.addWorkers(&t)
+	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
+		n := outcomes[o]
+		t.Frames += n
+		if o.Refused() {
+			t.Refused += n
+		}
+		if o == wire.OtherTunnel || o == wire.OtherEther {
+			t.Hidden += n
+		}
+		if n > 0 {
+			t.Outcomes = append(t.Outcomes, Count{o.String(), n, o.Refused()})
+		}
+	}
+	c := e.addShards(&t)
+	t.SYN = outcomes[wire.OtherSYN] + c.syns
+	t.TCP = []Count{
+		{Name: "attempts", N: c.attempts},
+		{Name: "sessions", N: c.sessions},
+		{Name: "duplicate_frames", N: c.duplicates},
+		{Name: "retransmits", N: c.retransmits},
+		{Name: "out_of_window", N: c.foreign},
+		{Name: "doubtful", N: c.doubted},
+		{Name: "conflicts", N: c.conflicts},
+		{Name: "strays", N: c.strays},
+		{Name: "syn_unseen", N: c.synAcks},
+		{Name: "midstream", N: c.midstream},
+		{Name: "reassembly_overflows", N: c.overflows},
+		{Name: "attempts_evicted", N: t.AttemptsEvicted},
+		{Name: "sources_evicted", N: c.sourcesEvicted},
+		{Name: "hosts_evicted", N: c.hostsEvicted},
+		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
+		{Name: "notes_dropped", N: c.notesDropped},
+		{Name: "machines_forgotten", N: e.machines.forgotten.Load()},
+		{Name: "servers_full", N: e.servers.full.Load()},
+		{Name: "findings_withheld", N: c.withheld},
+	}
+	fragments = append(fragments, Count{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored})
+	t.TCP = append(t.TCP, slices.DeleteFunc(fragments, func(n Count) bool { return n.N == 0 })...)
+	t.SMTP = []Count{
+		{Name: "gaps", N: c.gaps},
+		{Name: "sessions_evicted", N: c.sessionsEvicted},
+		{Name: "bytes", N: c.streamed},
+		{Name: "bytes_missing", N: c.missing},
+	}
+	for j, name := range smtpsniff.FlagNames {
+		if c.weird[j] > 0 {
+			t.SMTP = append(t.SMTP, Count{Name: name, N: c.weird[j]})
+		}
+	}
+	t.SMTPSessionsCut = c.weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
+	e.clock.mu.Lock()
+	t.OddTimes = e.clock.implausible
+	e.clock.mu.Unlock()
+	e.faults.mu.Lock()
+	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
+	e.faults.mu.Unlock()
+	if c.discarded > 0 {
+		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
+	}
+	t.HomeSeen = e.homeSeen.Load()
+	return t
+}
+
+// addWorkers adds the workers' counters to t. It returns the frames by outcome and the counters of
+// fragmented datagrams.
+func (e *Engine) addWorkers(t *Stats) (outcomes [wire.Outcomes]uint64, fragments []Count) {
+	var waiting, expired, evicted uint64
 	for _, w := range e.workers {
 		for o := range w.outcome {
 			outcomes[o] += w.outcome[o].Load()
@@ -68,32 +135,32 @@ func (e *Engine) Stats() Stats {
 		expired += w.ordered.expired.Load()
 		evicted += w.ordered.evicted.Load()
 	}
-	for o := wire.Outcome(0); o < wire.Outcomes; o++ {
-		n := outcomes[o]
-		t.Frames += n
-		if o.Refused() {
-			t.Refused += n
-		}
-		if o == wire.OtherTunnel || o == wire.OtherEther {
-			t.Hidden += n
-		}
-		if n > 0 {
-			t.Outcomes = append(t.Outcomes, Count{o.String(), n, o.Refused()})
-		}
+	return outcomes, []Count{
+		{Name: "frag_waiting", N: waiting},
+		{Name: "frag_expired", N: expired},
+		{Name: "frag_evicted", N: evicted},
 	}
-	var c counters
-	var weird [32]uint64
-	var overflows, forgotten, unsaid uint64
+}
+
+// shardCounters are the counters of all shards.
+type shardCounters struct {
+	counters
+	weird                                     [32]uint64 // by smtpsniff.Flags
+	overflows, lookupsForgotten, notesDropped uint64
+}
+
+// addShards adds the shards' counters to t, and returns all of them.
+func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
 		c.add(&s.count)
 		for j, n := range s.sniff.Weird {
-			weird[j] += n
+			c.weird[j] += n
 		}
-		overflows += s.stream.Overflows
-		forgotten += s.dnsLookups.forgotten
-		unsaid += s.notesDropped
+		c.overflows += s.stream.Overflows
+		c.lookupsForgotten += s.dnsLookups.forgotten
+		c.notesDropped += s.notesDropped
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
@@ -105,44 +172,15 @@ func (e *Engine) Stats() Stats {
 		t.MemoryCap += limit
 		s.t.Unlock()
 	}
-	t.SYN = outcomes[wire.OtherSYN] + c.syns
 	t.Attempts, t.Sessions, t.FlowsTotal = c.attempts, c.sessions, c.flows
-	t.SourcesEvicted, t.HostsEvicted, t.SMTPSessionsEvicted = c.sourcesEvicted, c.hostsEvicted, c.sessionsEvicted
-	t.SeenBoth, t.SeenClient, t.SeenServer, t.Gaps, t.Midstream = c.seenBoth, c.seenClient, c.seenServer, c.gaps, c.midstream
+	t.SourcesEvicted, t.HostsEvicted = c.sourcesEvicted, c.hostsEvicted
+	t.SMTPSessionsEvicted = c.sessionsEvicted
+	t.SeenBoth, t.SeenClient, t.SeenServer = c.seenBoth, c.seenClient, c.seenServer
+	t.Gaps, t.Midstream = c.gaps, c.midstream
 	t.Duplicates = c.duplicates
 	t.Withheld = c.withheld
 	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
-	t.TCP = []Count{{Name: "attempts", N: c.attempts}, {Name: "sessions", N: c.sessions}, {Name: "duplicate_frames", N: c.duplicates},
-		{Name: "retransmits", N: c.retransmits}, {Name: "out_of_window", N: c.foreign}, {Name: "doubtful", N: c.doubted}, {Name: "conflicts", N: c.conflicts}, {Name: "strays", N: c.strays},
-		{Name: "syn_unseen", N: c.synAcks}, {Name: "midstream", N: c.midstream}, {Name: "reassembly_overflows", N: overflows},
-		{Name: "attempts_evicted", N: t.AttemptsEvicted}, {Name: "sources_evicted", N: c.sourcesEvicted}, {Name: "hosts_evicted", N: c.hostsEvicted},
-		{Name: "dns_hosts_forgotten", N: forgotten}, {Name: "notes_dropped", N: unsaid}, {Name: "machines_forgotten", N: e.machines.forgotten.Load()}, {Name: "servers_full", N: e.servers.full.Load()},
-		{Name: "findings_withheld", N: c.withheld}}
-	for _, n := range []Count{{Name: "frag_waiting", N: waiting}, {Name: "frag_expired", N: expired}, {Name: "frag_evicted", N: evicted},
-		{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored}} {
-		if n.N > 0 {
-			t.TCP = append(t.TCP, n)
-		}
-	}
-	t.SMTP = []Count{{Name: "gaps", N: c.gaps}, {Name: "sessions_evicted", N: c.sessionsEvicted},
-		{Name: "bytes", N: c.streamed}, {Name: "bytes_missing", N: c.missing}}
-	for j, name := range smtpsniff.FlagNames {
-		if weird[j] > 0 {
-			t.SMTP = append(t.SMTP, Count{Name: name, N: weird[j]})
-		}
-	}
-	t.SMTPSessionsCut = weird[bits.TrailingZeros(uint(smtpsniff.CutShort))]
-	e.clock.mu.Lock()
-	t.OddTimes = e.clock.implausible
-	e.clock.mu.Unlock()
-	e.faults.mu.Lock()
-	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
-	e.faults.mu.Unlock()
-	if c.discarded > 0 {
-		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
-	}
-	t.HomeSeen = e.homeSeen.Load()
-	return t
+	return c
 }
 
 // counters are summed over the shards for the stats event.
