@@ -9,34 +9,36 @@ import (
 	"spamsensor/sensor/mailserver"
 )
 
-// Counts are what a host did in a time; CountNames has their names.
+// Counts is what a host did in a period; CountNames has the names.
 type Counts [8]uint64
 
 // The counts.
 const (
+	// The indexes of Counts.
 	CountAttempts = iota
 	CountSessions
 	CountMessages
 	CountRecipients
 	CountRejected
 	CountDeferred
-	CountSessionsIn // of a mail server: what others did with it
+	CountSessionsIn // sessions and messages that a mail server received
 	CountMessagesIn
 )
 
 // CountNames are the names of Counts in their order.
-var CountNames = [len(Counts{})]string{"attempts", "sessions", "messages", "recipients", "rejected", "deferred", "sessions_in", "messages_in"}
+var CountNames = [len(Counts{})]string{"attempts", "sessions", "messages", "recipients", "rejected",
+	"deferred", "sessions_in", "messages_in"}
 
-// Activity is what a host did since Activity was called before.
+// Activity is what a host did since the call of Activity before.
 type Activity struct {
 	Addr   netip.Addr
 	Server bool  // it is a mail server
-	Hour   int64 // since 1970, of the packets' time
+	Hour   int64 // hours since 1970, of the packets' time
 	Counts Counts
 }
 
-// Activity gives what the hosts of ours did since it was called before. What came between two
-// calls belongs to the hour of the second. It may be called while workers run, by one goroutine.
+// Activity returns what the internal hosts did since the call before. Traffic between two calls
+// belongs to the hour of the second. It may be called while workers run, by one goroutine.
 func (e *Engine) Activity() (list []Activity) {
 	now := e.clock.Now()
 	if now == 0 {
@@ -63,7 +65,8 @@ func (e *Engine) Activity() (list []Activity) {
 	e.tickMu.Unlock()
 	for k, is := range seen {
 		if d := is.since(e.activityReported[k]); d != (Counts{}) {
-			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil, now / hour, d})
+			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil,
+				now / hour, d})
 		}
 	}
 	e.activityReported = seen
@@ -71,15 +74,20 @@ func (e *Engine) Activity() (list []Activity) {
 	return list
 }
 
+// countsOf returns the counts of a source.
 func countsOf(f *detect.Counters) Counts {
-	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions), CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
-		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected), CountDeferred: uint64(f.Deferred)}
+	return Counts{CountAttempts: uint64(f.Attempts), CountSessions: uint64(f.Sessions),
+		CountMessages: uint64(f.Messages), CountRecipients: uint64(f.Recipients),
+		CountRejected: uint64(f.Rejected) + uint64(f.RecipientsRejected),
+		CountDeferred: uint64(f.Deferred)}
 }
 
+// countsIn returns the counts of a mail server.
 func countsIn(c *mailserver.Counts) Counts {
 	return Counts{CountSessionsIn: c.SessionsIn, CountMessagesIn: c.MessagesIn}
 }
 
+// and returns a sum.
 func (c Counts) and(more Counts) Counts {
 	for i, n := range more {
 		c[i] += n
@@ -87,8 +95,8 @@ func (c Counts) and(more Counts) Counts {
 	return c
 }
 
-// since is what was added to an earlier count. One that is smaller was forgotten in between
-// and began anew.
+// since returns what was added to an earlier count. A smaller count belongs to a host that was
+// evicted in between and began anew.
 func (c Counts) since(before Counts) (d Counts) {
 	for i, n := range c {
 		if n < before[i] {

@@ -10,43 +10,46 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// newAddress is a sign of life of a machine under one of its addresses. A bot can take another address
-// for each mail: of IPv6 it has 2^64 to choose from, of IPv4 what its network has free. So that no
-// address is judged by a handful of attempts, the machine is judged, by its link-layer address.
+// newAddress is an observation of a machine under one of its addresses. A bot can take another
+// address for each mail: of IPv6 it has 2^64 to choose from, of IPv4 the free ones of its network.
+// So the evidence of one machine is joined over its addresses, by its link-layer address.
 //
 // Temporary addresses of IPv6 (RFC 8981) change every day, so there the first packet of a new
-// address within one /64 is enough. Of IPv4 a link-layer address can have several for better
-// reasons: it is a router's, whose other machines are behind it (it reduces the hop limit and
-// brings addresses from outside), a bridge's that hides theirs, or a server's with an address for
-// each customer. So what counts is a session with a server outside on port 25, seen from both
-// sides, and four addresses must have followed one another (see minChain): none comes again, none has
-// a connection left when the next one has its own, and two of them were refused.
+// address in the same /64 is enough. With IPv4 a link-layer address can have several addresses for
+// better reasons: a router's, which lowers the hop limit and forwards external addresses; a
+// bridge's that hides other machines; a server's with an address for each customer. So only a
+// session with an external server on port 25 counts, seen from both sides, and minChain addresses
+// must have followed one another: no address comes back, no address has an open flow when the next
+// one has its session, and two addresses were refused.
 //
-// Like a note, an arrival is followed up at the end of the row of frames. What is known moves and is not copied: a machine
-// has one host, however many addresses somebody takes in its name, and one finding of each class.
+// Like an inboundNote, a newAddress is handled at the end of a round. Knowledge moves and is not
+// copied: a machine has one profile, however many addresses somebody takes in its name, and one
+// finding of each class.
 type newAddress struct {
 	source flowtable.HostKey
 	mac    [6]byte
 	time   int64
 	ttl    uint8
-	routed bool // a router has passed it on, or it comes from outside
+	routed bool // a router forwarded the packet, or its source is external
 }
 
-// maxNewAddresses bounds what is kept until the end of the row. Who is left out is judged alone.
+// maxNewAddresses bounds the observations of a round. A source beyond it is judged alone.
 const maxNewAddresses = 256
 
-// noteAddress notes a new source with IPv6. A packet that a router passed on has the router's address,
-// and a hop limit that no system begins with.
+// noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
+// link-layer address, and a hop limit that no system begins with.
 func (s *shard) noteAddress(src *source, p *packet) {
-	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) || p.mac == [6]byte{} {
+	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) ||
+		p.mac == [6]byte{} {
 		return
 	}
 	s.addNewAddress(newAddress{source: p.key.ClientKey(), mac: p.mac, time: p.time, ttl: p.ttl})
 }
 
-// noteSessionAddress notes a session of a source with IPv4.
+// noteSessionAddress records a session of a source with IPv4.
 func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
-	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > steadySessions || p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
+	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > steadySessions ||
+		p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
 		return
 	}
 	far := src.flags&home == 0 || !detect.InitialTTL(p.ttl)
@@ -56,8 +59,10 @@ func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
 	s.addNewAddress(newAddress{p.key.ClientKey(), p.mac, p.time, p.ttl, far})
 }
 
+// addNewAddress adds an observation for the end of the round.
 func (s *shard) addNewAddress(a newAddress) {
-	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].source == a.source && s.newAddresses[n-1].mac == a.mac {
+	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].source == a.source &&
+		s.newAddresses[n-1].mac == a.mac {
 		return
 	}
 	if len(s.newAddresses) >= maxNewAddresses {
@@ -67,20 +72,22 @@ func (s *shard) addNewAddress(a newAddress) {
 	s.newAddresses = append(s.newAddresses, a)
 }
 
-// addressChain is a machine, by its link-layer address, and the addresses that it has had.
+// addressChain is a machine, known by its link-layer address, and its addresses.
 type addressChain struct {
-	latest                      newAddress
-	seen                        []uint32            // hashes of those with IPv4, the latest of them last
-	past                        []flowtable.HostKey // the latest of these that followed one another
-	consecutive                 int                 // how many followed one another
-	ownSessions, routedSessions uint32              // sessions with IPv4
-	sameMachine                 bool                // the latest ones are the same machine's
+	latest newAddress
+	seen   []uint32 // hashes of its IPv4 addresses, the latest last
+	// the latest addresses that followed one another
+	past        []flowtable.HostKey
+	consecutive int // how many addresses followed one another
+	// IPv4 sessions from the machine itself, and forwarded by it
+	ownSessions, routedSessions uint32
+	sameMachine                 bool                // the members are addresses of one machine
 	members                     []flowtable.HostKey // those
 	findings                    [verdict.Classes]emittedFinding
-	rotation                    *rotation // nil if it is known by its link-layer address
+	rotation                    *rotation // nil if the machine is known by its link-layer address
 }
 
-// emittedFinding is a finding of a machine with several addresses, as it was given out.
+// emittedFinding is a finding of a machine with several addresses, as it was emitted.
 type emittedFinding struct {
 	id      string
 	seq     int
@@ -91,31 +98,34 @@ type emittedFinding struct {
 }
 
 const (
-	// minChain is how many addresses with IPv4 must have followed one another before they are taken
-	// for one machine's.
+	// minChain is the number of IPv4 addresses that must have followed one another before they
+	// count as one machine's.
 	minChain = 4
-	// maxChain is how many addresses of a machine are told and looked at, maxSeen how many are known
-	// when they come again.
+	// maxChain bounds the addresses of a machine that are joined and named, maxSeen the addresses
+	// that are recognized when they come back.
 	maxChain, maxSeen = 64, 1024
-	// steadySessions is after how many sessions a source is not looked at any more: it is not one of many
-	// addresses.
+	// steadySessions is the number of sessions after which a source is not one of many addresses.
 	steadySessions = 64
 	// maxSilence is how long an address may have been silent when the next one comes.
 	maxSilence = 24 * hour
 )
 
-// addressChange is that a machine has another address.
+// addressChange says that a machine has another address.
 type addressChange struct {
 	from, to flowtable.HostKey
 	ttl      uint8 // of its packets
 }
 
-// trackAddresses notes what arrived in the row, and says what has moved. The caller holds tickMu.
+// trackAddresses handles the new addresses of a round, and returns the changes. The caller holds
+// tickMu.
 func (e *Engine) trackAddresses() (moves []addressChange) {
-	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress { return &s.newAddresses })
+	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress {
+		return &s.newAddresses
+	})
 	all := e.newAddresses
 	slices.SortFunc(all, func(a, b newAddress) int {
-		return cmp.Or(cmp.Compare(a.time, b.time), bytes.Compare(a.source.Addr[:], b.source.Addr[:]), bytes.Compare(a.mac[:], b.mac[:]))
+		return cmp.Or(cmp.Compare(a.time, b.time), bytes.Compare(a.source.Addr[:],
+			b.source.Addr[:]), bytes.Compare(a.mac[:], b.mac[:]))
 	})
 	for i := range all {
 		moves = append(moves, e.trackAddress(&all[i])...)
@@ -123,7 +133,7 @@ func (e *Engine) trackAddresses() (moves []addressChange) {
 	return moves
 }
 
-// trackAddress takes in one arrival.
+// trackAddress handles one new address.
 func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	l := e.machines.chain(a)
 	was := l.latest
@@ -154,7 +164,7 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	l.ownSessions++
 	hash := uint32(e.table.Secret.HashHost(&a.source))
 	if slices.Contains(l.seen, hash) {
-		if was.source != a.source { // it comes again
+		if was.source != a.source { // it comes back
 			l.past, l.consecutive = append(l.past[:0], a.source), 1
 			e.machines.dissolve(l)
 		}
@@ -168,7 +178,8 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		l.past = slices.Delete(l.past, 0, 1)
 	}
 	l.past = append(l.past, a.source)
-	if l.consecutive++; l.routedSessions*2 > l.ownSessions || l.consecutive > 1 && e.hasConnection(&was.source) {
+	if l.consecutive++; l.routedSessions*2 > l.ownSessions || l.consecutive > 1 &&
+		e.hasConnection(&was.source) {
 		l.consecutive = 1
 		e.machines.dissolve(l)
 		return nil
@@ -190,8 +201,8 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	return moves
 }
 
-// chain is what is known of the machine of an arrival. There may be maxMachines; then those of a
-// day ago are forgotten, or all.
+// chain returns the chain of a new address's machine. At maxMachines chains those without an
+// address for maxSilence are dropped, or all.
 func (m *machines) chain(a *newAddress) *addressChain {
 	if l := m.chains[a.mac]; l != nil {
 		return l
@@ -222,8 +233,7 @@ func (m *machines) chain(a *newAddress) *addressChain {
 	return l
 }
 
-// addMembers says that addresses are those of one machine. There are at most maxPast for each; the
-// oldest makes room.
+// addMembers joins addresses to a machine, at most maxChain; the oldest makes room.
 func (m *machines) addMembers(l *addressChain, list ...flowtable.HostKey) {
 	for _, h := range list {
 		if m.chainOf[h] == l {
@@ -237,7 +247,7 @@ func (m *machines) addMembers(l *addressChain, list ...flowtable.HostKey) {
 	}
 }
 
-// dissolve ends that addresses are taken for one machine's.
+// dissolve splits a machine into its addresses again.
 func (m *machines) dissolve(l *addressChain) {
 	for _, h := range l.members {
 		delete(m.chainOf, h)
@@ -245,8 +255,9 @@ func (m *machines) dissolve(l *addressChain) {
 	l.members, l.sameMachine, l.findings = nil, false, [verdict.Classes]emittedFinding{}
 }
 
-// withSource calls f, under the lock, for a source that is judged.
-func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.Ref, src *source, hst *host)) {
+// withSource calls f for a source, under its shard's lock; the profile may be nil.
+func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.Ref, src *source,
+	hst *host)) {
 	hash := e.table.Secret.HashHost(h)
 	s := &e.shards[e.table.ShardOf(hash)]
 	s.t.Lock()
@@ -257,9 +268,11 @@ func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.R
 	}
 }
 
-// hasConnection reports whether a source has a connection left.
+// hasConnection reports whether a source has an open flow.
 func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
-	e.withSource(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) { is = src.facts.Concurrent > 0 })
+	e.withSource(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
+		is = src.facts.Concurrent > 0
+	})
 	return is
 }
 
@@ -276,14 +289,14 @@ func (e *Engine) wereRefused(list []flowtable.HostKey) bool {
 	return n >= 2
 }
 
-// mergeAddresses moves what is known of sources to their successors. The caller holds tickMu.
+// mergeAddresses moves the profiles of sources to their next addresses. The caller holds tickMu.
 func (e *Engine) mergeAddresses(moves []addressChange) {
 	for i := range moves {
 		e.transfer(&moves[i])
 	}
 }
 
-// transfer moves what is known of one source to another, and its findings.
+// transfer moves the profile of one source to another, with its findings.
 func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
 	line := e.machines.chainOf[*from]
@@ -300,7 +313,7 @@ func (e *Engine) transfer(m *addressChange) {
 			facts = facts.Plus(hst.otherAddresses)
 		}
 		old = hst
-		if line != nil && line == e.machines.chainOf[*to] { // its findings go along
+		if line != nil && line == e.machines.chainOf[*to] { // its findings move, too
 			copied := *hst
 			old = &copied
 			hst.findings = [verdict.Classes]*finding{}
@@ -325,14 +338,14 @@ func (e *Engine) transfer(m *addressChange) {
 				s.follow(src)
 			}
 		}
-		if !hst.contactsPending { // the tick has it judged
+		if !hst.contactsPending { // the tick judges it
 			hst.contactsPending = true
 			s.pendingContacts = append(s.pendingContacts, r)
 		}
 	})
 }
 
-// takeFindings takes over the findings of the machine's address before.
+// takeFindings takes over the findings of the machine's former address.
 func (h *host) takeFindings(old *host) {
 	for c, f := range old.findings {
 		if f != nil && (h.findings[c] == nil || f.open && !h.findings[c].open) {
@@ -351,11 +364,9 @@ func (h *host) takeFindings(old *host) {
 	h.foreign += old.foreign
 }
 
-// merge makes one finding of those of a machine with several addresses, and reports whether it is
-// to be given out: what is found of its latest address alone says less than what is known of the
-// machine.
-//
-// What it gives out names the addresses of the machine.
+// merge joins the findings of a machine with several addresses into one, and reports whether it is
+// to be emitted: a finding about the latest address alone says less than the machine's finding. An
+// emitted finding names the addresses of the machine.
 func (m *machines) merge(k flowtable.HostKey, f *detect.Finding, lists int) (news bool) {
 	l := m.chainOf[k]
 	if l == nil || !l.sameMachine {
@@ -365,7 +376,7 @@ func (m *machines) merge(k flowtable.HostKey, f *detect.Finding, lists int) (new
 		return l.rotation.emitsMember(k, f)
 	}
 	if f.Class == verdict.DirectSMTP || f.Class == verdict.OnBlocklist {
-		for _, c := range verdicts { // it is superseded
+		for _, c := range verdicts { // a verdict supersedes it
 			if l.findings[c].open && !l.findings[f.Class].open {
 				return false
 			}

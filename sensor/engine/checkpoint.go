@@ -11,8 +11,9 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Saved is what of an engine survives a restart: plain values, in the checkpoint's
-// format. Connections and their dialogues do not: they are over, or begin in the middle.
+// Saved is the state of an engine that survives a restart: plain values, in the checkpoint's
+// format. Flows and their dialogues are not saved: after a restart they are over, or begin in the
+// middle.
 type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
 	Seed    []byte        `json:"Seed"`
@@ -21,22 +22,22 @@ type Saved struct {
 	Site    SavedSite     `json:"Site"`
 }
 
-// SavedSource is a host of ours, or one with a finding.
+// SavedSource is an internal host, or an external one with a finding.
 type SavedSource struct {
 	Addr  netip.Addr      `json:"Addr"`
 	Scope uint32          `json:"Scope"`
 	MAC   [6]byte         `json:"MAC"`
 	VLAN  []uint16        `json:"VLAN,omitempty"`
 	Facts detect.Counters `json:"Facts"`
-	// Outside says that it tried port 25 past our servers and relays.
+	// Outside says that it contacted an external server on port 25 that is not an allowed relay.
 	Outside bool `json:"Outside,omitempty"`
-	// Former says that what was found of it before was forgotten.
+	// Former says that it had a profile before that was evicted.
 	Former bool `json:"Former,omitempty"`
-	// Host is nil if it was not judged.
+	// Host is nil if the source has no profile.
 	Host *SavedHost `json:"Host,omitempty"`
 }
 
-// SavedHost is what was published of a source, and why.
+// SavedHost is a source's profile and its findings.
 type SavedHost struct {
 	Memory     detect.Saved     `json:"Memory"`
 	Findings   []SavedFinding   `json:"Findings,omitempty"`
@@ -50,7 +51,7 @@ type SavedHost struct {
 	Before     *detect.Counters `json:"Before,omitempty"`
 }
 
-// SavedFinding is a finding, open or closed: one that was closed may be opened again.
+// SavedFinding is a finding, open or closed: a closed finding may be reopened.
 type SavedFinding struct {
 	ID       string           `json:"ID"`
 	Seq      int              `json:"Seq"`
@@ -65,9 +66,9 @@ type SavedFinding struct {
 	Decided  verdict.Decision `json:"Decided"`
 }
 
-// Replay takes over what a finding left behind (see Output.Keep) that was told after d was saved;
-// after says that it was, by the clock. It reports whether there was anything new. Of two entries
-// the later one is to be replayed last.
+// Replay adds to d what a finding left behind (see Output.Keep) that was emitted after d was saved;
+// after says that it was, by the clock. Replay reports whether that was new. Of two entries the
+// later one is replayed last.
 func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	if d.Seed == nil { // nothing was saved yet
 		d.Seed = kept.Seed
@@ -77,10 +78,12 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	}
 	for i := range kept.Sources {
 		k := &kept.Sources[i]
-		at := slices.IndexFunc(d.Sources, func(s SavedSource) bool { return s.Addr == k.Addr && s.Scope == k.Scope })
+		at := slices.IndexFunc(d.Sources, func(s SavedSource) bool {
+			return s.Addr == k.Addr && s.Scope == k.Scope
+		})
 		switch {
 		case at < 0:
-			d.Sources = slices.Insert(d.Sources, 0, *k) // there may be no room for the last ones
+			d.Sources = slices.Insert(d.Sources, 0, *k) // at the limit the last ones are dropped
 			news = true
 		case k.Host.knowsMore(d.Sources[at].Host):
 			d.Sources[at] = *k
@@ -103,22 +106,24 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	return news
 }
 
-// knowsMore reports whether a host told something of a finding that another copy of it does not know
-// of.
+// knowsMore reports whether h has a finding, or a later event of one, that another copy of the host
+// does not have.
 func (h *SavedHost) knowsMore(than *SavedHost) bool {
 	if h == nil {
 		return false
 	}
 	return than == nil || slices.ContainsFunc(h.Findings, func(f SavedFinding) bool {
-		return !slices.ContainsFunc(than.Findings, func(g SavedFinding) bool { return g.ID == f.ID && g.Seq >= f.Seq })
+		return !slices.ContainsFunc(than.Findings, func(g SavedFinding) bool {
+			return g.ID == f.ID && g.Seq >= f.Seq
+		})
 	})
 }
 
-// maxSaved bounds Saved.Sources; those that are worth most are kept.
+// maxSaved bounds Saved.Sources; the sources of most worth are kept.
 const maxSaved = 8192
 
-// Save copies what is to survive, nil if that was not possible. It may be called while workers run; each shard's part is of
-// one moment.
+// Save copies the state that is to survive, nil after a panic. It may be called while workers run;
+// each shard's part is a snapshot.
 func (e *Engine) Save() (saved *Saved) {
 	if !e.guarded(func() { saved = e.save() }) {
 		return nil
@@ -126,9 +131,10 @@ func (e *Engine) Save() (saved *Saved) {
 	return saved
 }
 
+// save copies the state that is to survive.
 func (e *Engine) save() *Saved {
 	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
-	type ranked struct { // copies of all at once would take much memory
+	type ranked struct { // copies of all sources at once would take much memory
 		shard int
 		key   flowtable.HostKey
 		worth int64
@@ -145,13 +151,14 @@ func (e *Engine) save() *Saved {
 		})
 	}
 	slices.SortFunc(list, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(b.worth, a.worth), bytes.Compare(a.key.Addr[:], b.key.Addr[:]), cmp.Compare(a.key.Scope, b.key.Scope))
+		return cmp.Or(cmp.Compare(b.worth, a.worth), bytes.Compare(a.key.Addr[:], b.key.Addr[:]),
+			cmp.Compare(a.key.Scope, b.key.Scope))
 	})
 	list = list[:min(len(list), maxSaved)]
 	saved.Sources = make([]SavedSource, len(list))
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.locked(func() { // a shard's sources are of one moment
+		s.locked(func() { // a shard's sources are a snapshot
 			for n, l := range list {
 				if l.shard != i {
 					continue
@@ -162,46 +169,54 @@ func (e *Engine) save() *Saved {
 			}
 		})
 	}
-	// Who had to make room in between is left out.
-	saved.Sources = slices.DeleteFunc(saved.Sources, func(d SavedSource) bool { return d.Facts.Attempts == 0 })
+	// Sources that were evicted meanwhile are left out.
+	saved.Sources = slices.DeleteFunc(saved.Sources, func(d SavedSource) bool {
+		return d.Facts.Attempts == 0
+	})
 	return saved
 }
 
-// locked calls f with the shard's lock, and gives it back even after a panic.
+// locked calls f with the shard's lock, which is released after a panic, too.
 func (s *shard) locked(f func()) {
 	s.t.Lock()
 	defer s.t.Unlock()
 	f()
 }
 
+// saveSource copies a source.
 func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
-	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
+	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
+		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
 	hst := s.hosts.at(src.host)
-	if hst != nil && hst.former != nil { // of the two the former has the evidence; what the other one does is found again
+	// the former profile has the evidence; the other one's behaviour is found again
+	if hst != nil && hst.former != nil {
 		d.MAC, hst = hst.former.mac, hst.former.profile
 	}
 	if hst != nil {
-		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.sessionsEmitted, Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
+		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.sessionsEmitted,
+			Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
 			if f != nil {
-				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class, f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists, f.decided})
+				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class,
+					f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists, f.decided})
 			}
 		}
 	}
 	return d
 }
 
-// Restore takes over what Save copied. It must be called before the first frame. What is
-// impossible in it is left out: the file it comes from may be older than the limits.
+// Restore restores the state that Save copied. It must be called before the first frame. Invalid
+// entries are left out, and entries beyond the limits, which may be smaller than they were.
 func (e *Engine) Restore(saved *Saved) {
 	e.restoreServers(saved.Servers)
 	e.restoreSite(&saved.Site)
 	e.activityReported = map[flowtable.HostKey]Counts{}
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
-			e.activityReported[flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}] = countsIn(&s.Count)
+			e.activityReported[flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(),
+				0)}] = countsIn(&s.Count)
 		}
 	}
 	for i := range saved.Sources {
@@ -213,10 +228,12 @@ func (e *Engine) Restore(saved *Saved) {
 		hash := e.table.Secret.HashHost(&k)
 		s := &e.shards[e.table.ShardOf(hash)]
 		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
-		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k]) // the history has these
+		// the history has counted these
+		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k])
 	}
 }
 
+// restoreSource restores a source.
 func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource) {
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
@@ -236,12 +253,16 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 		return
 	}
 	hst := s.newHost(r, src)
-	hst.sessionsEmitted, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed, d.Host.Opaque, d.Host.OneWay
-	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign, d.Host.Since, d.Host.Before
+	hst.sessionsEmitted, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed,
+		d.Host.Opaque, d.Host.OneWay
+	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign,
+		d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
 		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
-			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class, level: min(f.Level, verdict.Confirmed), open: f.Open,
-				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened, lists: f.Lists, decided: f.Decided}
+			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class,
+				level: min(f.Level, verdict.Confirmed), open: f.Open,
+				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened,
+				lists: f.Lists, decided: f.Decided}
 		}
 	}
 	if hst.anyOpen() {
@@ -249,23 +270,25 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 	}
 	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
-		s.pendingDirect = append(s.pendingDirect, r) // its finding may have been closed because the sensor stopped
+		// its finding may have been closed because the sensor stopped
+		s.pendingDirect = append(s.pendingDirect, r)
 	}
 	hst.Restore(&d.Host.Memory, hst.main() != nil)
 }
 
-// SavedSite is what was learned about our networks as a whole.
+// SavedSite is the knowledge about our networks as a whole.
 type SavedSite struct {
 	Addrs []SavedAddr       `json:"Addrs,omitempty"`
 	Lists []detect.ListSeen `json:"Lists,omitempty"`
 }
 
-// SavedAddr is an address under which servers saw us.
+// SavedAddr is a public address and the servers that quoted it.
 type SavedAddr struct {
 	Addr    netip.Addr   `json:"Addr"`
 	Servers []netip.Addr `json:"Servers"`
 }
 
+// saveSite copies the knowledge about the site.
 func (e *Engine) saveSite() (d SavedSite) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
@@ -284,7 +307,7 @@ func (e *Engine) saveSite() (d SavedSite) {
 	return d
 }
 
-// restoreSite takes over what saveSite copied. It is not given out before there is news.
+// restoreSite restores what saveSite copied. It is not emitted before it changes.
 func (e *Engine) restoreSite(d *SavedSite) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()

@@ -10,34 +10,35 @@ const (
 )
 
 // endOfTime is 2262-04-11, the last midnight that nanoseconds since 1970 reach in 63 bits. Frames
-// of that time and later, and those from before 1970, are counted as bad_time and not looked at.
+// of that time and later, and frames from before 1970, are counted as bad_time and ignored.
 const endOfTime = 9_223_286_400e9
 
-// clock is the time of the packets: the highest that is believed.
+// clock is the time of the packets: the highest plausible one.
 //
-// A capture can hold a frame with any time: one that a broken clock stamped ten years
-// ahead must not make everything expire. So a jump is believed only when the frames that
-// follow it agree. Captures that were merged from several years have such jumps too; there they do.
+// A capture can hold a frame with any time: a frame that a broken clock stamped ten years ahead
+// must not make everything expire. So a jump is accepted only if the frames that follow it agree.
+// Merged captures of several years have such jumps too, and there the frames agree.
 type clock struct {
 	mu          sync.Mutex
 	now         int64
 	jump        int64  // a time far from now that the latest frames agree on
-	seq         uint64 // of the latest of them
-	agreeing    int    // how many there were
-	implausible uint64 // frames whose time was not believed, and jumps back
+	seq         uint64 // number of the latest of these frames
+	agreeing    int    // the number of these frames
+	implausible uint64 // frames whose time was not accepted, and jumps back
 }
 
 const (
-	// maxStep is how far ahead a frame can be without being a jump.
+	// maxStep is how far ahead a frame's time can be without being a jump.
 	maxStep = 10 * minute
-	// maxBack is how far behind: several interfaces and a swapped frame are within it.
+	// maxBack is how far behind a frame's time can be: several interfaces and swapped frames stay
+	// within it.
 	maxBack = minute
-	// jumpFrames is how many frames in a row must agree on a jump.
+	// jumpFrames is the number of frames in a row that must agree on a jump.
 	jumpFrames = 5
 )
 
-// advance takes in the time of frame seq when it is outside the window. ok says that the
-// clock moved, and to when; t.jump that it did not get there by the passing of time.
+// advance takes in the time of frame seq when it is outside the window. ok reports whether the
+// clock moved, and to holds its new time; to.jump reports a jump.
 func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +46,7 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	case c.now == 0:
 		c.now = t
 		if t < 10*year {
-			c.implausible++ // a clock that was never set
+			c.implausible++ // the capturing clock was never set
 		}
 		return tick{order: seq, now: t}, true
 	case t < c.now && t >= c.now-maxBack:
@@ -65,13 +66,13 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	}
 	c.implausible -= jumpFrames
 	if t < c.now {
-		c.implausible++ // forward it may be another capture
+		c.implausible++ // a jump forward may be the next capture of a merged file
 	}
 	c.now, c.agreeing = t, 0
 	return tick{order: seq, now: t, jump: true}, true
 }
 
-// window is the range of times that change nothing: up to the next full second.
+// window returns the range of times that leave the clock as it is: up to the next full second.
 func (c *clock) window() (lo int64, span uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,15 +89,15 @@ func (c *clock) start(now int64) {
 	}
 }
 
-// Now is the time.
+// Now returns the time in nanoseconds since 1970, zero before the first frame.
 func (c *clock) Now() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// advanceIdle moves the clock if the wall's is ahead of it by more than a moment, in which frames
-// may still be on their way.
+// advanceIdle moves the clock to the wall clock if that is more than two seconds ahead: frames may
+// be delayed that long.
 func (c *clock) advanceIdle(now int64) (ok, jump bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

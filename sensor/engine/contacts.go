@@ -4,29 +4,33 @@ import (
 	"spamsensor/flowtable"
 )
 
-// What becomes of attempts, as observations about a source that is judged. A source that
-// is not judged yet has sent one SYN, and it is counted.
+// The outcomes of attempts become observations of sources with a profile. A source without a
+// profile has sent one SYN, which its counters hold.
 
-// afterAttempt looks after a host that has just made an attempt.
-func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32, now int64) {
+// afterAttempt updates a source with a profile after an attempt: it schedules the expiry of first
+// contacts, and an attempt that follows a DNS lookup of its server confirms the server's network.
+func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32,
+	now int64) {
 	if hst.HasPending() && !hst.contactsPending {
 		hst.contactsPending = true
 		s.pendingContacts = append(s.pendingContacts, ref)
 	}
-	if l := hst.Lookups(); l != nil && (hst.Undecided() || !l.Linked()) && l.Connected(&k.Server, now) {
+	if l := hst.Lookups(); l != nil && (hst.Undecided() || !l.Linked()) &&
+		l.Connected(&k.Server, now) {
 		hst.ConfirmNetwork(net)
 	}
 }
 
-// repeated is another SYN of an attempt.
+// observeRetransmit observes a retransmitted SYN, after nanoseconds after the one before.
 func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.SYNRetransmitted(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.seq, after, p.time)
+		hst.SYNRetransmitted(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key),
+			p.seq, after, p.time)
 		s.judge(src, hst, p.time)
 	}
 }
 
-// observeSYNACK is a SYN-ACK.
+// observeSYNACK observes a SYN-ACK.
 func (s *shard) observeSYNACK(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
@@ -34,7 +38,7 @@ func (s *shard) observeSYNACK(src *source, p *packet) {
 	}
 }
 
-// observeFailure is a RST or an ICMP error for a SYN.
+// observeFailure observes a RST or an ICMP error that answers a SYN.
 func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
 		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
@@ -42,7 +46,7 @@ func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	}
 }
 
-// expireContacts takes first contacts for failed that nobody answered in time.
+// expireContacts counts first contacts as failed that no server answered in time.
 func (s *shard) expireContacts(now int64) {
 	list := s.pendingContacts[:0]
 	for _, r := range s.pendingContacts {

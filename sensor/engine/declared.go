@@ -9,51 +9,54 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// Role is a host of ours that is known for something.
+// Role is a host with a declared function.
 type Role struct {
 	Addr netip.Addr
-	// Kind is mailserver (mails to anybody), bulk (the same, to many networks that it never
-	// mailed to before), nat (several machines behind one address), scanner or probe (looks at mail servers, delivers
-	// nothing).
+	// Kind is one of RoleKinds. A mailserver sends to anybody; bulk is a mail server that also
+	// sends to many new networks; nat is several machines behind one address; scanner and probe
+	// connect to mail servers and deliver nothing.
 	Kind string
 }
 
 // RoleKinds are the kinds of roles.
 var RoleKinds = []string{"mailserver", "bulk", "nat", "scanner", "probe"}
 
-// Ignore is a host, or a network, whose findings are not given out.
+// Ignore is a host or a network whose findings are not emitted.
 type Ignore struct {
 	Net netip.Prefix
 	Why string
-	// Until is when it ends, nanoseconds since 1970; zero is never.
+	// Until is the end of the exception, in ns since 1970; zero means never.
 	Until int64
 }
 
-// declarations are what the configuration allows, and how often each entry was of use: one
-// that never was is a mistake in the configuration, or a machine that is gone.
+// declarations are the hosts and networks that the configuration names, each with the number of its
+// uses: an entry without a use is a mistake in the configuration, or its machine is gone.
 type declarations struct {
 	roles  map[flowtable.Addr]*declaration
-	hosts  []*declaration // the same, as they were declared
+	hosts  []*declaration // the same, in the order of the configuration
 	ignore []declaration
 	relays []declaration
 }
 
+// declaration is one entry of the configuration.
 type declaration struct {
 	kind   string
 	net    netip.Prefix
 	why    string
 	until  int64
 	hits   atomic.Uint64
-	server bool // its kind is a mail server's
+	server bool // its kind is mailserver or bulk
 }
 
+// set takes over the entries of the configuration.
 func (l *declarations) set(cfg *Config) {
 	l.roles = map[flowtable.Addr]*declaration{}
 	for _, a := range cfg.MailServers {
 		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
 	}
 	for _, r := range cfg.Roles {
-		a := &declaration{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()), server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		a := &declaration{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()),
+			server: r.Kind == "mailserver" || r.Kind == "bulk"}
 		l.roles[r.Addr.As16()] = a
 		l.hosts = append(l.hosts, a)
 	}
@@ -68,8 +71,8 @@ func (l *declarations) set(cfg *Config) {
 	}
 }
 
-// isDeclared reports whether a host is declared for something that is not judged as a bot:
-// all but bulk senders and NAT gateways.
+// isDeclared reports whether a host has a role that exempts it from the bot detectors: all roles
+// but bulk and nat.
 func (e *Engine) isDeclared(a flowtable.Addr) bool {
 	r := e.declared.roles[a]
 	if r == nil {
@@ -79,10 +82,10 @@ func (e *Engine) isDeclared(a flowtable.Addr) bool {
 	return r.kind != "bulk" && r.kind != "nat"
 }
 
-// isRelay reports whether a server is one that hosts are meant to send to.
+// isRelay reports whether hosts may send to this server on port 25.
 func (e *Engine) isRelay(a flowtable.Addr, v6 bool) bool {
 	if r := e.declared.roles[a]; r != nil && r.server {
-		if r.hits.Load() == 0 { // a server that only takes mail is of use, too
+		if r.hits.Load() == 0 { // a server that only receives mail counts as used, too
 			r.hits.Add(1)
 		}
 		return true
@@ -92,16 +95,17 @@ func (e *Engine) isRelay(a flowtable.Addr, v6 bool) bool {
 	}
 	for i := range e.declared.relays {
 		if r := &e.declared.relays[i]; r.net.Contains(addr(a, v6)) && r.hits.Load() == 0 {
-			r.hits.Add(1) // one is enough: this is the packets' path
+			r.hits.Add(1) // once is enough: this code runs for each packet
 		}
 	}
 	return true
 }
 
-// isIgnored reports whether nobody wants to hear of a host.
+// isIgnored reports whether the configuration suppresses the findings of a host.
 func (e *Engine) isIgnored(k flowtable.HostKey, now int64) bool {
 	for i := range e.declared.ignore {
-		if x := &e.declared.ignore[i]; x.net.Contains(addr(k.Addr, k.Scope.V6())) && (x.until == 0 || now < x.until) {
+		if x := &e.declared.ignore[i]; x.net.Contains(addr(k.Addr, k.Scope.V6())) &&
+			(x.until == 0 || now < x.until) {
 			x.hits.Add(1)
 			return true
 		}
@@ -109,16 +113,18 @@ func (e *Engine) isIgnored(k flowtable.HostKey, now int64) bool {
 	return false
 }
 
-// Unused names the entries of the configuration that were never of use.
+// Unused returns the entries of the configuration that had no use.
 func (e *Engine) Unused() (list []string) {
 	add := func(what string, a *declaration) {
 		if a.hits.Load() == 0 {
-			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(), "/32"), "/128"))
+			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(),
+				"/32"), "/128"))
 		}
 	}
 	known := *e.servers.known.Load()
 	for _, a := range e.declared.hosts {
-		if s := known[flowtable.Addr(a.net.Addr().As16())]; s == nil || s.First == 0 { // a server may only be mailed to
+		// a server may only receive mail
+		if s := known[flowtable.Addr(a.net.Addr().As16())]; s == nil || s.First == 0 {
 			add("smtp_servers", a)
 		}
 	}
@@ -131,7 +137,7 @@ func (e *Engine) Unused() (list []string) {
 	return list
 }
 
-// applyRole sets up what a host's declared role changes.
+// applyRole sets up a new profile for the host's declared role and its DNS lookups so far.
 func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
 	if r := s.e.declared.roles[k.Addr]; r != nil && r.kind == "bulk" {
 		hst.Ignore(detect.Volume)
@@ -141,7 +147,7 @@ func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
 	}
 }
 
-// role is what a source is: as declared, or as it behaves.
+// role returns a source's role: the declared one, or the one that its behaviour shows.
 func (s *shard) role(src *source, hst *host, k *flowtable.HostKey) string {
 	if r := s.e.declared.roles[k.Addr]; r != nil {
 		return r.kind

@@ -30,8 +30,8 @@ type decodeBatch struct {
 // packet is what the shards need of a wire.Packet. Its payload is copied to decodeBatch.bytes.
 type packet struct {
 	key              flowtable.Key
-	host             uint64 // hash of its client
-	flow             uint64 // hash of key
+	clientHash       uint64 // hash of its client
+	flowHash         uint64 // hash of key
 	time             int64
 	number           uint32 // in the batch, from 1
 	seq              uint32
@@ -58,12 +58,14 @@ type packet struct {
 	resolver             bool // a DNS query to an internal resolver, in the queue of that resolver
 }
 
+// newDecodeBatch makes an empty batch.
 func newDecodeBatch(e *Engine) decodeBatch {
 	p := decodeBatch{e: e, queues: make([][]packet, len(e.shards))}
 	p.decoder.SetPorts(e.cfg.Ports)
 	return p
 }
 
+// clear empties the batch and keeps its memory.
 func (p *decodeBatch) clear() {
 	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
 	p.decoded, p.needsOrder = 0, false
@@ -181,7 +183,7 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	*q = append(*q, packet{})
 	x := &(*q)[len(*q)-1]
 	x.key.Set(client, server, clientPort, serverPort, scope)
-	x.host, x.flow = hash, t.Secret.HashFlow(hash, &x.key)
+	x.clientHash, x.flowHash = hash, t.Secret.HashFlow(hash, &x.key)
 	x.time, x.number = f.Time, uint32(len(p.times))
 	x.seq, x.ack, x.sum, x.length = w.Seq, w.Ack, w.Sum, w.Len
 	x.offset, x.captured = uint32(at), uint32(len(w.Payload))

@@ -12,14 +12,16 @@ import (
 // Session events are the evidence of findings. A session is emitted while a finding of its source
 // is open. A few earlier sessions are kept, and are emitted if a finding is opened.
 
-// maxEvidence is how many session events a finding names.
+// maxEvidence is the number of session events that a finding names.
 const maxEvidence = 10
 
-// maxRecent is how many sessions of a source are kept until there may be a finding.
+// maxRecent is the number of sessions of a source that are kept until a finding is opened.
 const maxRecent = 3
 
-// emitOrKeepSession gives out a session, or keeps it, or counts that it did neither.
-func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source, hst *host, reason string) {
+// emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
+// there may be a finding later.
+func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source,
+	hst *host, reason string) {
 	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
 	switch seen {
 	case [2]bool{true, true}:
@@ -45,14 +47,15 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Ses
 	case found:
 		hst.suppressed++
 	case s.mayProve(f, talk):
-		s.addEntry(entry{session: s.sessionRecord(k, f, talk, src, reason), onlyIfEvidence: true, time: f.last})
+		s.addEntry(entry{session: s.sessionRecord(k, f, talk, src, reason), onlyIfEvidence: true,
+			time: f.last})
 	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(talk):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
 	}
 }
 
-// makeRoomForSession makes room for a session among those that are kept until there may be a finding: one in which mail was named shows
-// more than one that was encrypted, which a mail client has all day.
+// makeRoomForSession makes room among the kept sessions and reports whether there is any. A session
+// with a MAIL command shows more than an encrypted one, which a mail client has all day.
 func (h *host) makeRoomForSession(talk *smtpsniff.Session) bool {
 	if len(h.recent) < maxRecent {
 		return true
@@ -65,7 +68,7 @@ func (h *host) makeRoomForSession(talk *smtpsniff.Session) bool {
 	return true
 }
 
-// emitSession gives out a session.
+// emitSession emits a session as evidence of a source.
 func (s *shard) emitSession(d *detect.Session, hst *host) {
 	if hst != nil {
 		hst.sessionsEmitted++

@@ -4,10 +4,12 @@ import (
 	"spamsensor/flowtable"
 )
 
-// destination is the hash by which detect knows a server.
-func (e *Engine) destination(a *flowtable.Addr) uint32 { return uint32(e.table.Secret.HashBytes(a[:])) }
+// destination returns the hash by which the detectors know a server.
+func (e *Engine) destination(a *flowtable.Addr) uint32 {
+	return uint32(e.table.Secret.HashBytes(a[:]))
+}
 
-// net is the hash of an address's network: /24, or /48.
+// net returns the hash of an address's network: /24 for IPv4, /48 for IPv6.
 func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 	if v6 {
 		clear(a[6:])

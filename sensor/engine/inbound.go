@@ -7,20 +7,21 @@ import (
 	"spamsensor/flowtable"
 )
 
-// inboundNote is an observation about a host that belongs to another shard than the packet in
-// hand: it is handed over at the end of the row of frames, so that the result does not depend on who
-// worked on what when.
+// inboundNote says that an internal host accepted mail. The host may belong to another shard than
+// the packet, so notes are delivered at the end of a round: the result does not depend on the order
+// in which helpers process the shards.
 type inboundNote struct {
 	about  flowtable.HostKey
 	client uint32
 }
 
-// maxInboundNotes bounds what is kept until the end of the row. What is left out comes again: a mail
-// server is served all day.
+// maxInboundNotes bounds the notes of a round. A dropped note comes again: a mail server is served
+// all day.
 const maxInboundNotes = 256
 
-// noteInbound notes that a host of ours took a message from a client that is not ours, or went over to TLS with it: what was said
-// then nobody hears, but who answers EHLO and STARTTLS is a mail server.
+// noteInbound records that an internal host accepted mail from an external client, or began TLS
+// with one after EHLO and STARTTLS, when the rest of the dialogue is encrypted. Such a host is a
+// mail server.
 func (s *shard) noteInbound(src *source) {
 	if src.flags&home != 0 {
 		return
@@ -29,7 +30,8 @@ func (s *shard) noteInbound(src *source) {
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		return
 	}
-	n := inboundNote{flowtable.HostKey{Addr: k.Server, Scope: k.Scope}, uint32(s.e.table.Secret.HashBytes(k.Client[:]))}
+	n := inboundNote{flowtable.HostKey{Addr: k.Server, Scope: k.Scope},
+		uint32(s.e.table.Secret.HashBytes(k.Client[:]))}
 	switch {
 	case slices.Contains(s.inboundNotes, n):
 	case len(s.inboundNotes) >= maxInboundNotes:
@@ -39,7 +41,7 @@ func (s *shard) noteInbound(src *source) {
 	}
 }
 
-// drainShards takes what all shards have in a list for each other, into all.
+// drainShards appends the lists of all shards to all, and empties them.
 func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -52,12 +54,13 @@ func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	return all
 }
 
-// deliverInbound gives the notes of all shards to those they are about. The caller holds
-// tickMu.
+// deliverInbound delivers the notes of all shards to the hosts that they are about. The caller
+// holds tickMu.
 func (e *Engine) deliverInbound() {
 	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.inboundNotes })
 	slices.SortFunc(all, func(a, b inboundNote) int {
-		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]), cmp.Compare(a.client, b.client))
+		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]),
+			cmp.Compare(a.client, b.client))
 	})
 	for i := range all {
 		n := &all[i]
@@ -77,17 +80,18 @@ func (e *Engine) deliverInbound() {
 	}
 }
 
-// pendingInbound are the first and the latest that brought mail to a host of which nothing else is known yet, and when: as many as make a mail
-// server of it.
+// pendingInbound are the first and the latest client that brought mail to a host without a profile,
+// and their times in ns: two clients make it a mail server.
 type pendingInbound struct {
 	client [2]uint32
 	at     [2]int64
 }
 
-// maxPendingInbound bounds how many such hosts a shard remembers, of 24 bytes and their key.
+// maxPendingInbound bounds the hosts with pending notes in a shard, of 24 bytes and a key each.
 const maxPendingInbound = 1024
 
-// keepInbound keeps a note about a host that has sent nothing so far: mail comes to most servers before they send any.
+// keepInbound keeps a note about a host that has sent nothing so far: most servers receive mail
+// before they send any.
 func (s *shard) keepInbound(n *inboundNote, now int64) {
 	t, known := s.pendingInbound[n.about]
 	switch {
@@ -107,7 +111,7 @@ func (s *shard) keepInbound(n *inboundNote, now int64) {
 	s.pendingInbound[n.about] = t
 }
 
-// applyInbound tells a host what was noted before it was one.
+// applyInbound applies the pending notes of a host that gets a profile.
 func (s *shard) applyInbound(hst *host, k *flowtable.HostKey) {
 	t, known := s.pendingInbound[*k]
 	if !known {

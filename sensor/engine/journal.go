@@ -30,7 +30,7 @@ type entry struct {
 	host           *host // the source whose evidence the session or the finding is; may be nil
 
 	finding *detect.Finding
-	kept    *Saved            // for Output.Keep; nil if nobody keeps it
+	kept    *Saved            // for Output.Keep; nil without that function
 	key     flowtable.HostKey // of the finding's source
 	lists   int               // blocklists that the finding names
 

@@ -8,45 +8,46 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// Limits bound the memory. Numbers that are zero are derived from Memory.
+// Limits bound the memory. A limit that is zero is derived from Memory.
 type Limits struct {
-	// Memory is what the engine takes when everything is full, in bytes, but for the packets in
-	// hand. Zero means 152 MiB.
+	// Memory bounds what the engine allocates when every table is full, in bytes. The packets of a
+	// round come on top. Zero means 152 MiB.
 	Memory int
-	// Attempts, Flows and Sources are how many of a kind are remembered at a time; SYN entries of external
-	// hosts are half as many as Attempts, and beside them.
+	// Attempts, Flows and Sources bound the entries of the table. On top of Attempts the SYN cache
+	// holds half as many SYNs of external hosts.
 	Attempts, Flows, Sources int
-	// Sessions is how many dialogues are followed at a time, Hosts how many sources are judged.
+	// Sessions bounds the dialogues that are followed, Hosts the sources that have a profile.
 	Sessions, Hosts int
-	// TalkBytes bounds what the dialogues take together, with their texts and with what waits for
-	// the rest of a line or for a reply.
+	// SessionBytes bounds the memory of all dialogues together, with their texts, unfinished lines
+	// and data held for a reply.
 	SessionBytes int
-	// Servers is how many mail servers are watched that nobody declared, QueueBytes what all
-	// servers share for what waits in their queues.
+	// Servers bounds the watched mail servers that are not declared. QueueBytes bounds the memory
+	// of all servers' queues together.
 	Servers, QueueBytes int
-	// MailBytes bounds the transactions that these servers have in hand.
+	// MailBytes bounds the open transactions of watched servers.
 	MailBytes int
-	// ExactBytes is what the sets of all hosts share to count exactly beyond their own kilobyte.
+	// ExactBytes bounds what the sets of all hosts together may use beyond their own kilobyte to
+	// count exactly.
 	ExactBytes int
-	// HeldBytes bounds the segments that wait for missing ones.
+	// HeldBytes bounds the out-of-order segments that wait for missing ones.
 	HeldBytes int
 }
 
-// defaultMemory, with the capture's buffer of 64 MiB and what the program needs for itself, is
-// 256 MiB.
+// defaultMemory is 152 MiB. With the capture's buffer of 64 MiB and the program itself the process
+// takes 256 MiB.
 const defaultMemory = 152 << 20
 
-// hostBytes is what a judged source takes with its sets, about.
+// hostBytes is the typical size of a source's profile with its sets.
 const hostBytes = 6 << 10
 
-// talkBytes is what a dialogue with short texts takes.
+// sessionSize is the size of a dialogue with short texts.
 const sessionSize = int(unsafe.Sizeof(smtpsniff.Session{})) + 192
 
-// serverBytes is what a watched mail server takes beside its queue, about: 60 KB, the domains that it
-// learned, and the accounts of its users, at most 90 KB.
+// serverBytes is the typical size of a watched mail server without its queue: 60 KB, the domains
+// that it learned, and its users' accounts, at most 90 KB.
 const serverBytes = 200 << 10
 
-// fill derives what is not given. The shares are in percent.
+// fill derives the limits that are zero. The shares are in percent of Memory.
 func (l *Limits) fill() {
 	l.Memory = cmp.Or(l.Memory, defaultMemory)
 	room := func(n *int, percent int, size uintptr) {

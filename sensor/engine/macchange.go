@@ -6,45 +6,46 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// An address can be given to another machine, and one machine can have several link-layer
-// addresses: teamed network cards take turns, and so do machines that hide. An attempt from another
-// link-layer address than before begins an account of its own, and the former one is set aside:
-// nothing of it is forgotten, and its findings stay open. If the former comes back, or a third one
-// comes, it is one machine, or nobody can tell, and the accounts are put together for good. If it
-// stays away for hours, and the other one has more than a few SYNs, which anybody can send, the
-// address is another machine's: the findings of the former are closed.
+// An address can pass to another machine, and one machine can have several link-layer addresses:
+// teamed network cards alternate, and a bot may forge them. An attempt from another link-layer
+// address than before begins a new profile, and the former one is set aside: nothing of it is
+// dropped, and its findings stay open. If the former address comes back, or a third one comes, it
+// is one machine, or the capture cannot distinguish them, and both profiles are merged for good. If
+// the former address stays silent for hours, and the new one has more than a few SYNs, which can be
+// spoofed, then another machine has the address: the findings of the former one are closed.
 
-// candidateMAC is what is known of link-layer addresses that are not the source's.
+// candidateMAC is what is known of a source's frames with another link-layer address than its own.
 type candidateMAC struct {
 	mac      [6]byte // the latest
-	distinct uint32  // how many since the source's own was seen
-	attempts uint32  // attempts from them, at any time
-	ownLast  int64   // the latest attempt from the source's own
+	distinct uint32  // how many different ones since the source's own was seen
+	attempts uint32  // attempts from all of them, at any time
+	ownLast  int64   // time of the latest attempt from the source's own
 }
 
-// formerAccount is the account of the link-layer address that a source had before.
+// formerAccount is the profile of the link-layer address that a source had before.
 type formerAccount struct {
 	profile *host
 	mac     [6]byte
-	last    int64 // its latest attempt
+	last    int64 // time of its latest attempt
 }
 
 const (
-	// minAbsence is for how long the former link-layer address must have been silent when the other one
-	// comes. Addresses that take turns faster are judged together from the beginning.
+	// minAbsence is the silence of the former link-layer address, before the other one comes, from
+	// which on the two are judged apart. Addresses that alternate faster are judged together from
+	// the beginning.
 	minAbsence = minute
-	// goneAfter is for how long it must be silent to be gone.
+	// goneAfter is the silence after which the former link-layer address is gone.
 	goneAfter = 6 * hour
-	// maxAbsence is for how long it is waited for if the other one has hardly tried: as long as a
-	// level takes to drop to none.
+	// maxAbsence is the silence after which it is gone if the other address has hardly made an
+	// attempt: the time in which a level drops to none.
 	maxAbsence = 72 * hour
-	// minOwnAttempts is how many attempts the other one must have made, in an hour or more, if it has no
-	// session.
+	// minOwnAttempts is the number of attempts, over an hour or more, that the other address needs
+	// if it has no session.
 	minOwnAttempts = 8
 )
 
-// macChanged notices an attempt from another link-layer address. Frames that a router passed on have the
-// router's, and there may be two that take turns.
+// macChanged observes the link-layer address of an attempt. Frames that a router forwarded have the
+// router's address, and two routers may alternate.
 func (s *shard) macChanged(src *source, p *packet) {
 	if p.mac == src.mac {
 		src.flags &^= macSuspect
@@ -70,22 +71,24 @@ func (s *shard) macChanged(src *source, p *packet) {
 		m.distinct++
 	}
 	m.attempts++
-	if silent := p.time - m.ownLast; m.distinct == 1 && (silent >= goneAfter || silent >= minAbsence && !hst.alternatesMACs) {
+	if silent := p.time - m.ownLast; m.distinct == 1 &&
+		(silent >= goneAfter || silent >= minAbsence && !hst.alternatesMACs) {
 		s.splitAccount(src, hst, p)
 	}
 }
 
-// splitAccount begins anew with a source for another link-layer address.
+// splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	old, before := *hst, src.facts
-	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending, former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
+	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending,
+		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
 	hst.Budget = &s.room
 	src.mac = p.mac
 	src.flags &^= macSuspect
 	s.follow(src)
 }
 
-// mergeAccounts puts the account that was set aside and that of now together.
+// mergeAccounts merges the former profile and the current one.
 func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
@@ -102,21 +105,22 @@ func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	s.follow(src)
 }
 
-// expireFormer ends the account that was set aside when its time is over.
+// expireFormer closes the former profile when its address is gone.
 func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now int64) {
 	a := hst.former
 	if a == nil {
 		return
 	}
 	switch own := src.facts.Attempts - hst.before.Attempts; {
-	case now-a.last >= goneAfter && (hst.Sessions() > 0 || own >= minOwnAttempts && src.facts.Last-hst.since >= hour):
+	case now-a.last >= goneAfter && (hst.Sessions() > 0 || own >= minOwnAttempts &&
+		src.facts.Last-hst.since >= hour):
 		s.closeFormer(src, hst, k, now, "mac_changed")
 	case now-a.last >= maxAbsence:
 		s.closeFormer(src, hst, k, now, "quiet")
 	}
 }
 
-// closeFormer ends the account that was set aside.
+// closeFormer closes the findings of the former profile and drops it.
 func (s *shard) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	a := hst.former
 	hst.former = nil

@@ -8,12 +8,11 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// portDNS is the server's port.
+// portDNS is the port of DNS servers.
 const portDNS = 53
 
-// enqueueDNS puts a DNS message that says something about mail into the queue of its client's
-// shard. A query to a resolver of ours goes to that one's shard too: what it asks, it
-// asks for others.
+// enqueueDNS puts a DNS message about mail into the queue of its client's shard. A query to an
+// internal resolver also goes to the resolver's shard: its own queries are made for other hosts.
 func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	if w.Flags != 0 { // over TCP
 		w.Payload = dns.TCP(w.Payload)
@@ -32,20 +31,19 @@ func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	}
 }
 
-// dnsLookups holds what hosts asked the DNS about mail, and for how long.
+// dnsLookups holds the mail lookups of hosts.
 type dnsLookups struct {
 	known     map[flowtable.HostKey]*detect.Lookups
 	forgotten uint64 // hosts
 }
 
-// maxLookupHosts is how many hosts a shard remembers the lookups of: each takes about a kilobyte.
+// maxLookupHosts bounds the hosts of a shard whose lookups are kept, of about a kilobyte each.
 const maxLookupHosts = 512
 
-// of is nil for a host that asked nothing.
+// of returns the lookups of a host, nil if it had none.
 func (n *dnsLookups) of(k flowtable.HostKey) *detect.Lookups { return n.known[k] }
 
-// add makes room for a host, at the cost of the one that asked nothing for the longest
-// time.
+// add adds a host. At the limit the host with the oldest lookup is dropped.
 func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 	if n.known == nil {
 		n.known = map[flowtable.HostKey]*detect.Lookups{}
@@ -54,7 +52,8 @@ func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 		var oldest flowtable.HostKey
 		var at int64
 		for h, l := range n.known { // maxNames
-			if at == 0 || l.LastUsed < at || l.LastUsed == at && string(h.Addr[:]) < string(oldest.Addr[:]) {
+			if at == 0 || l.LastUsed < at || l.LastUsed == at &&
+				string(h.Addr[:]) < string(oldest.Addr[:]) {
 				oldest, at = h, l.LastUsed
 			}
 		}
@@ -66,10 +65,11 @@ func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 	return l
 }
 
-// questions are the queries that count.
-var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost, dns.List: detect.AsksList}
+// questions are the lookups that count.
+var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost,
+	dns.List: detect.AsksList}
 
-// observeDNS is a DNS message.
+// observeDNS observes a DNS message.
 func (s *shard) observeDNS(p *packet, payload []byte) {
 	k := p.key.ClientKey()
 	l := s.dnsLookups.of(k)
@@ -96,9 +96,10 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		if l == nil {
 			l = s.dnsLookups.add(k)
 		}
-		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.HashBytes([]byte(m.Domain))), m.Name, uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
+		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.HashBytes([]byte(m.Domain))), m.Name,
+			uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
 	}
-	if r := s.t.Sources.Find(p.host, &k); r != 0 {
+	if r := s.t.Sources.Find(p.clientHash, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
 		if hst := s.hosts.at(src.host); hst != nil {

@@ -14,11 +14,12 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// serverObservation is an observation of a server: one of mail, session, attempt and answer is set.
+// serverObservation is an observation of a mail server: one of mail, session, attempt and dnsAnswer
+// is set.
 type serverObservation struct {
 	client, server flowtable.Addr
 	v6             bool
-	outside        bool // the server is none of ours
+	outside        bool // the server is external: the observation is about the client
 	mail           *mailserver.Mail
 	session        *mailserver.Session
 	attempt        attemptState
@@ -26,13 +27,13 @@ type serverObservation struct {
 	dnsAnswer      *dnsAnswer
 }
 
-// dnsAnswer says which networks the servers of a name are in: the DNS said it.
+// dnsAnswer is a DNS answer: the networks of a domain's mail servers.
 type dnsAnswer struct {
 	name uint32   // hash of the registered domain
 	nets []uint32 // hashes
 }
 
-// attemptState says what became of an attempt of a server.
+// attemptState is the outcome of a server's attempt to connect to another server.
 type attemptState int8
 
 const (
@@ -41,24 +42,26 @@ const (
 	attemptRefused
 )
 
-// maxRcpts bounds the recipients of a transaction that are looked at; RFC 5321, section
-// 4.5.3.1.8, has servers take 100.
+// maxRcpts bounds the recipients of a transaction that are examined. RFC 5321, section 4.5.3.1.8,
+// requires servers to accept 100.
 const maxRcpts = 100
 
-// transaction is the transaction of a session in hand.
+// transaction is the current transaction of a session.
 type transaction struct {
-	mail         mailserver.Mail
-	open         bool
-	rcptReplies  int // replies to RCPT so far
-	refused      bool
-	listed       bool
-	reason       refusal.Reason // of the latest refusal
-	serverDomain uint32         // hash of the domain in the server's greeting; zero if it names none
-	rcptsFull    bool           // a recipient found no room: those behind it are not looked at
-	reserved     int            // bytes taken of shard.mailBytes, about
+	mail        mailserver.Mail
+	open        bool
+	rcptReplies int // replies to RCPT so far
+	refused     bool
+	listed      bool
+	reason      refusal.Reason // reason of the latest refusal
+	// hash of the domain in the server's greeting; zero if there is none
+	serverDomain uint32
+	// a recipient was dropped at the limit: the later ones are dropped, too
+	rcptsFull bool
+	reserved  int // bytes reserved from shard.mailBytes, about
 }
 
-// reserve takes room for a part of a transaction with a text of n bytes.
+// reserve reserves memory for a part of a transaction with a text of n bytes.
 func (s *shard) reserve(x *transaction, n int) bool {
 	if n += 128; n > s.mailBytes {
 		s.e.servers.full.Add(1)
@@ -69,13 +72,13 @@ func (s *shard) reserve(x *transaction, n int) bool {
 	return true
 }
 
-// release gives the room back.
+// release gives the reserved memory back.
 func (s *shard) release(x *transaction) {
 	s.mailBytes += x.reserved
 	x.reserved = 0
 }
 
-// dropTransaction lets go of the transaction of a session that is not looked at any more.
+// dropTransaction drops the transaction of a session that is evicted.
 func (s *shard) dropTransaction(session uint32) {
 	if int(session) < len(s.transactions) && s.transactions[session] != nil {
 		s.release(s.transactions[session])
@@ -83,8 +86,8 @@ func (s *shard) dropTransaction(session uint32) {
 	}
 }
 
-// markWatched notes at a flow's beginning whether one end can be a server of ours: any host inside
-// can, and a declared one may have an address that home_net does not name.
+// markWatched marks a new flow if one end can be a watched server: any internal host can be one,
+// and a declared server may have an address outside home_net.
 func (s *shard) markWatched(f *flow, k *flowtable.Key) {
 	if !f.has(external) || s.e.watchedServer(k.Server) != nil {
 		f.flags |= inside | watched
@@ -97,8 +100,8 @@ func (s *shard) markWatched(f *flow, k *flowtable.Key) {
 	}
 }
 
-// observeTransaction follows the transactions of a session with a server of ours. It reads the events of the
-// listener that heard is called for.
+// observeTransaction follows the transactions of a session with a watched server. It reads the
+// listener's events that observeDialogue reads.
 func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
@@ -114,7 +117,8 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 				continue
 			}
 			x.open = true
-			x.mail = mailserver.Mail{From: s.e.table.Secret.HashBytes(bytes.ToLower(ev.Text)), FromText: string(ev.Text)}
+			x.mail = mailserver.Mail{From: s.e.table.Secret.HashBytes(bytes.ToLower(ev.Text)),
+				FromText: string(ev.Text)}
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				x.mail.FromDomain = uint32(s.e.table.Secret.HashBytes(bytes.ToLower(domain)))
 			}
@@ -134,19 +138,21 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	}
 }
 
-// locality is whose domain a recipient of a session has. The configured domains are those of the declared servers, if
-// there are any: another server of ours then has domains that nobody configured, and they are learned.
+// locality returns whose domain a recipient of a session has. Configured domains belong to the
+// declared servers, if there are any: an undeclared internal server has domains that are learned.
 func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	where := e.servers.localDomains.Locality(domain)
 	known := e.declared.roles[k.Server] != nil || e.declared.roles[k.Client] != nil
-	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 && e.home.has(k.Server, k.Scope.V6()) {
+	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 &&
+		e.home.has(k.Server, k.Scope.V6()) {
 		return mailserver.UnknownDomain
 	}
 	return where
 }
 
-// observeReply is a reply to a part of a transaction.
-func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction, ev *smtpsniff.Event) {
+// observeReply observes the reply to a command of a transaction.
+func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
+	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.has(inside) {
 		why, c, _ := s.refusalReason(ev)
@@ -188,8 +194,8 @@ func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	}
 }
 
-// greetingName is the name that a server gives in its greeting (RFC 5321, section 4.2: it is the first word), in lower case; empty if
-// it is none.
+// greetingName returns the name in a server's greeting in lower case (RFC 5321, section 4.2: it is
+// the first word), empty if there is none.
 func greetingName(banner []byte) string {
 	word, _, _ := bytes.Cut(banner, []byte{' '})
 	if name := string(bytes.ToLower(word)); detect.ClassifyHelo(name) == detect.HeloProper {
@@ -198,7 +204,7 @@ func greetingName(banner []byte) string {
 	return ""
 }
 
-// domainHash is the hash of the registered domain of a mail server's name, zero for none.
+// domainHash returns the hash of the registered domain of a mail server's name, zero for no name.
 func (s *shard) domainHash(name string) uint32 {
 	if name == "" {
 		return 0
@@ -206,7 +212,7 @@ func (s *shard) domainHash(name string) uint32 {
 	return uint32(s.e.table.Secret.HashBytes([]byte(dns.Registered(name))))
 }
 
-// observeDNSAnswer hands on where the DNS says the servers of a name are, if there are servers of ours to use that.
+// observeDNSAnswer records the networks of a domain's mail servers, if there are watched servers.
 func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 	if len(*s.e.servers.known.Load()) == 0 {
 		return
@@ -218,8 +224,9 @@ func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 	s.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
 }
 
-// completeMail gives out the transaction in hand.
-func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction) {
+// completeMail adds the current transaction to the journal as an observation, and closes it.
+func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Session,
+	x *transaction) {
 	if !x.open {
 		return
 	}
@@ -232,7 +239,8 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	other := k.Server
 	if f.has(inside) {
 		other = k.Client
-		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil && !s.e.relays.has(k.Client, v6) &&
+		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
+			!s.e.relays.has(k.Client, v6) &&
 			(session.Auth < smtpsniff.AuthTried || session.Auth == smtpsniff.AuthFailed)
 		if session.Auth == smtpsniff.AuthOK {
 			m.Account = session.Account
@@ -248,15 +256,15 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	s.observeServer(f.last, k, !f.has(inside), serverObservation{mail: &m})
 }
 
-// observeServer gives out an observation.
+// observeServer adds an observation of a server to the journal.
 func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
 	s.addEntry(entry{server: &x, time: now})
 }
 
-// transactionOf is the one of a flow's session.
+// transactionOf returns the transaction of a flow's session.
 func (s *shard) transactionOf(f *flow) *transaction {
-	for int(f.session) >= len(s.transactions) { // there are as many as sessions at most
+	for int(f.session) >= len(s.transactions) { // at most as many as sessions
 		s.transactions = append(s.transactions, nil)
 	}
 	if s.transactions[f.session] == nil {
@@ -265,8 +273,9 @@ func (s *shard) transactionOf(f *flow) *transaction {
 	return s.transactions[f.session]
 }
 
-// closeTransaction ends the transaction in hand, and frees the place for another session.
-func (s *shard) closeTransaction(f *flow, k *flowtable.Key, session *smtpsniff.Session) (x transaction) {
+// closeTransaction completes the current transaction of a session and frees its slot.
+func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
+	session *smtpsniff.Session) (x transaction) {
 	if session == nil || int(f.session) >= len(s.transactions) || s.transactions[f.session] == nil {
 		return x
 	}
@@ -275,7 +284,7 @@ func (s *shard) closeTransaction(f *flow, k *flowtable.Key, session *smtpsniff.S
 	return x
 }
 
-// observeServerSession is the end of a flow, if one end of it is a server of ours.
+// observeServerSession observes the end of a session with a watched server.
 func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
@@ -286,11 +295,13 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsni
 	}
 	v6 := k.Scope.V6()
 	_, up := f.conn.Counts(tcp.Client)
-	d := &mailserver.Session{Time: f.last, Inbound: f.has(inside), External: true, Submit: k.ServerPort != 25, Bytes: up}
+	d := &mailserver.Session{Time: f.last, Inbound: f.has(inside), External: true,
+		Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
-		d.External = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil && !s.e.relays.has(k.Client, v6)
+		d.External = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
+			!s.e.relays.has(k.Client, v6)
 		d.Client = addr(k.Client, v6)
 		d.Own = s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil
 	}
@@ -307,15 +318,17 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsni
 	s.observeServer(f.last, k, !d.Inbound, serverObservation{session: d})
 }
 
-// observeServerAttempt is an attempt of a server to reach another one.
+// observeServerAttempt observes an attempt of a watched server to connect to an external one.
 func (s *shard) observeServerAttempt(now int64, src *source, k *flowtable.Key, what attemptState) {
-	if src.flags&serving == 0 { // it may have been found since, and nobody answered it, so that no flow of it began
+	// the server may be watched since then, and without a reply no flow of it began
+	if src.flags&serving == 0 {
 		if src.flags&home == 0 || s.e.watchedServer(k.Client) == nil {
 			return
 		}
 		src.flags |= serving
 	}
 	if v6 := k.Scope.V6(); s.e.watchedServer(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.net(k.Server, v6), host: s.e.destination(&k.Server)})
+		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.net(k.Server, v6),
+			host: s.e.destination(&k.Server)})
 	}
 }

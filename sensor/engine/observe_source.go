@@ -14,19 +14,21 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// cachedReason is what the text of a refusal says. Servers say the same again and again, so the
-// texts are read once.
+// cachedReason is what the text of a refusal says. Servers repeat their texts, so each is parsed
+// once.
 type cachedReason struct {
 	hash uint64
 	why  refusal.Reason
-	// cites says that the text names a blocklist or an address: then it is read again.
+	// cites says that the text names a blocklist or an address: then it is parsed each time.
 	cites bool
 }
 
-// refusalReason reads a refusal, as the server wrote it. What it cites, and the text, are what may be
-// shown of it; the text is empty where it names no blocklist and no address.
-func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation, text string) {
-	hash := s.e.table.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^ uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
+// refusalReason parses a refusal. The citation and the text may be shown to the administrator; the
+// text is empty if it names no blocklist and no address.
+func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation,
+	text string) {
+	hash := s.e.table.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
+		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
@@ -37,7 +39,8 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited re
 				cited.List = refusal.HiddenList
 			}
 		}
-		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said), cited.List != "" || len(cited.Addrs) > 0}
+		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said),
+			cited.List != "" || len(cited.Addrs) > 0}
 		if session := s.sessions.at(s.t.Flows.At(s.current).session); session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
@@ -45,16 +48,17 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited re
 	return c.why, cited, text
 }
 
-// dropHelpLink leaves out a list that is only the host of a link to the server's own help, by the name in its greeting: Gmail's
-// support.google.com is no blocklist.
+// dropHelpLink drops a list that is only the host of a link to the server's own help, by the name
+// in its greeting: Gmail's support.google.com is no blocklist.
 func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
-	if name := greetingName(banner); c.Link && name != "" && dns.Registered(name) == dns.Registered(c.List) {
+	if name := greetingName(banner); c.Link && name != "" &&
+		dns.Registered(name) == dns.Registered(c.List) {
 		c.List, c.Link = "", false
 	}
 	return c
 }
 
-// observeRefusal follows up a refusal: why it was made, and what it says about the client.
+// observeRefusal observes a refusal: its reason, and what it says about the client.
 func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	why, cited, text := s.refusalReason(ev)
 	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
@@ -85,17 +89,20 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 	if cited.List != "" {
 		known := len(hst.Blocklists())
 		hst.BlocklistNamed(cited.List, text, why, now)
-		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 && s.judges(src) {
+		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 &&
+			s.judges(src) {
 			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
 		}
 	}
 }
 
-// observeCitation follows up what a server's text quotes: our address, a blocklist.
-func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string, now int64) {
+// observeCitation observes what a server's text cites: our address, a blocklist.
+func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string,
+	now int64) {
 	var news []netip.Addr
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server), now) {
+		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server),
+			now) {
 			news = append(news, a)
 		}
 	}
@@ -105,7 +112,8 @@ func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation
 	}
 }
 
-// observeGreeting is the answer to EHLO. It may say under which address the server sees us.
+// observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
+// us.
 func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.has(external) {
 		return
@@ -116,8 +124,9 @@ func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
 	}
 }
 
-// observeListing is a refusal of our own mail server that names a blocklist.
-func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusal.Citation, text string, now int64) {
+// observeListing observes a refusal of a declared mail server that names a blocklist.
+func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusal.Citation,
+	text string, now int64) {
 	hst := s.hosts.at(src.host)
 	if hst == nil {
 		hst = s.newHost(f.source, src)
@@ -128,7 +137,7 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 	s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
-// observeForeign is a session that is neither SMTP nor TLS.
+// observeForeign observes a session that is neither SMTP nor TLS.
 func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 	if hst == nil || !f.has(opened) || !f.has(external) || src.flags&home == 0 || !s.judges(src) {
 		return
@@ -138,12 +147,14 @@ func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 }
 
 // over is the end of a connection, as observations about its source.
-func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
+func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+	hst *host) {
 	if hst == nil || f.has(midstream) {
 		return
 	}
 	if !f.has(opened) {
-		if !f.has(unanswered) && f.syns > 0 { // where the client is not heard, it is not known to be silent
+		// without the client's side its silence is not known
+		if !f.has(unanswered) && f.syns > 0 {
 			hst.HalfOpen()
 		}
 		return
@@ -154,41 +165,47 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	}
 	plain := session.Encryption == smtpsniff.Plain
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
-	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 && session.Rcpts > session.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Ended() && nothingToDeliver(session) && !refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
+		session.Rcpts > session.RcptsRejected
+	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Ended() && nothingToDeliver(session) &&
+		!refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
 	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		hst.Dialect(oddities(f, session), f.last)
 	}
 	if name := session.SNI(); len(name) > 0 && f.has(external) {
-		hst.TLSServerNamed(&s.e.cfg.Detect, uint32(s.e.table.Secret.HashBytes([]byte(dns.Registered(strings.ToLower(string(name)))))), f.last)
+		domain := dns.Registered(strings.ToLower(string(name)))
+		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
+		hst.TLSServerNamed(&s.e.cfg.Detect, hash, f.last)
 	}
 	if src != nil {
 		s.judge(src, hst, f.last)
 	}
 }
 
-// nothingToDeliver reports whether a client had nothing to deliver: it said nothing, or nothing but
-// hello and goodbye although it was answered. Where a part of what it said was not heard, or it went
-// over to TLS, that is not known.
+// nothingToDeliver reports whether a client had nothing to deliver: it sent nothing, or nothing but
+// hello and goodbye although the server replied. After a gap in its data or with TLS that is
+// unknown.
 func nothingToDeliver(session *smtpsniff.Session) bool {
-	if session.Encryption != smtpsniff.Plain || session.Auth >= smtpsniff.AuthTried || session.Mails+session.Rcpts+session.Messages > 0 || session.Flags&smtpsniff.GapClient != 0 {
+	if session.Encryption != smtpsniff.Plain || session.Auth >= smtpsniff.AuthTried ||
+		session.Mails+session.Rcpts+session.Messages > 0 || session.Flags&smtpsniff.GapClient != 0 {
 		return false
 	}
 	return session.Commands == 0 || session.Proto == smtpsniff.SMTP && session.Replies > 1
 }
 
-// dataBegan reports whether the client went on to a message, be it that the server did not want it.
+// dataBegan reports whether the client went on to a message, even if the server refused it.
 func dataBegan(session *smtpsniff.Session) (began bool) {
 	session.Codes(func(c smtpsniff.CodeCount) { began = began || c.Code == 354 })
 	return began || session.Messages > 0 || session.Flags&smtpsniff.DataRefused != 0
 }
 
-// oddities is what a correct client would not have done in a session.
+// oddities returns what a correct client would not have done in a session.
 func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	for _, x := range []struct {
 		flag smtpsniff.Flags
 		odd  detect.Oddity
-	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed}, {smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello},
+	}{{smtpsniff.EarlyTalker, detect.Early}, {smtpsniff.BareLF, detect.BareLineFeed},
+		{smtpsniff.UnknownCommand, detect.NoSuchCommand}, {smtpsniff.NoHelo, detect.NoHello},
 		{smtpsniff.Impatient, detect.Impatient}} {
 		if session.Flags&x.flag != 0 {
 			o |= x.odd
@@ -200,10 +217,12 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	if session.LenientPath {
 		o |= detect.LooseSyntax
 	}
-	if session.Flags&smtpsniff.DataRefused != 0 && session.Flags&smtpsniff.Pipelined == 0 && session.Rcpts > 0 && session.Rcpts == session.RcptsRejected {
+	if session.Flags&smtpsniff.DataRefused != 0 && session.Flags&smtpsniff.Pipelined == 0 &&
+		session.Rcpts > 0 && session.Rcpts == session.RcptsRejected {
 		o |= detect.WentOn
 	}
-	if session.Offers&smtpsniff.OffersSTARTTLS != 0 && session.Mails > 0 && session.Flags&smtpsniff.STARTTLSRefused == 0 {
+	if session.Offers&smtpsniff.OffersSTARTTLS != 0 && session.Mails > 0 &&
+		session.Flags&smtpsniff.STARTTLSRefused == 0 {
 		o |= detect.Unencrypted
 	}
 	bye, greeted := false, false
@@ -211,10 +230,11 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 		bye = bye || c.Code == 221 || c.Code == 421
 		greeted = greeted || c.Code == 220
 	})
-	if !greeted { // then the greeting was not seen, and who spoke first is not known
+	if !greeted { // then the greeting was not seen, and which side sent first is not known
 		o &^= detect.Early
 	}
-	if !bye && f.conn.Ended() && session.Mails > 0 && session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
+	if !bye && f.conn.Ended() && session.Mails > 0 &&
+		session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
 		o |= detect.NoGoodbye
 	}
 	return o

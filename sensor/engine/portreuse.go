@@ -21,7 +21,7 @@ func (s *shard) reopen(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 		s.begin(p, payload)
 		return
 	}
-	if second := s.t.Flows.Find(^p.flow, &p.key); second != 0 {
+	if second := s.t.Flows.Find(^p.flowHash, &p.key); second != 0 {
 		s.closeFlow(second, &p.key, s.t.Flows.At(second), "replaced")
 	}
 	s.begin(p, payload)
@@ -29,7 +29,7 @@ func (s *shard) reopen(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 
 // pick is which of two flows with the same ports a packet belongs to. first may have no second any more.
 func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
-	second := s.t.Flows.Find(^p.flow, &p.key)
+	second := s.t.Flows.Find(^p.flowHash, &p.key)
 	if second == 0 {
 		return first
 	}
@@ -44,15 +44,15 @@ func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
 
 // addFlow makes the entry of a flow, beside another one if there is one.
 func (s *shard) addFlow(p *packet) flowtable.Ref {
-	first := s.t.Flows.Find(p.flow, &p.key)
+	first := s.t.Flows.Find(p.flowHash, &p.key)
 	if first == 0 {
-		return s.t.Flows.Add(p.flow, &p.key)
+		return s.t.Flows.Add(p.flowHash, &p.key)
 	}
 	s.t.Flows.At(first).flags |= portsReused
-	r := s.t.Flows.Add(^p.flow, &p.key)
+	r := s.t.Flows.Add(^p.flowHash, &p.key)
 	s.t.Flows.At(r).flags |= reusesPorts
-	if s.t.Flows.Find(p.flow, &p.key) == 0 { // it was the one that had to make room
-		s.t.Flows.Move(r, p.flow)
+	if s.t.Flows.Find(p.flowHash, &p.key) == 0 { // it was the one that had to make room
+		s.t.Flows.Move(r, p.flowHash)
 	}
 	return r
 }

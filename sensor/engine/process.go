@@ -84,14 +84,15 @@ func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
-		sum += s.t.Flows.Prefetch(p.flow)
+		sum += s.t.Flows.Prefetch(p.flowHash)
 		if p.first() {
-			sum += s.t.Attempts.Prefetch(p.flow) + s.t.Sources.Prefetch(p.host) + s.t.SYNs.Prefetch(p.host)
+			sum += s.t.Attempts.Prefetch(p.flowHash) + s.t.Sources.Prefetch(p.clientHash) +
+				s.t.SYNs.Prefetch(p.clientHash)
 		}
 	}
 	for i := range list {
 		p := &list[i]
-		if r := s.t.Flows.Find(p.flow, &p.key); r != 0 {
+		if r := s.t.Flows.Find(p.flowHash, &p.key); r != 0 {
 			f := s.t.Flows.At(r)
 			sum += f.conn.Prefetch(dirOf(p)) + uint32(f.flags)
 			if session := s.sessions.at(f.session); session != nil {

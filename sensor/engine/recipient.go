@@ -10,15 +10,19 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// recipient is what a path in RCPT means: a mailbox in lower case, without the route to it (RFC 5321, appendix C: "@a,@b:user@c") and
-// without the dot that some write behind a domain. So it is the same when it leaves as when it came.
+// recipient returns the mailbox of a RCPT path in lower case, without its source route (RFC 5321,
+// appendix C: "@a,@b:user@c") and without a dot after the domain. So a recipient is the same when
+// the message leaves as when it came.
 func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(stripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
-	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox), Domain: uint32(s.e.table.Secret.HashBytes([]byte(domain))), Name: domain, Where: s.e.locality(k, domain)}
+	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox),
+		Domain: uint32(s.e.table.Secret.HashBytes([]byte(domain))), Name: domain,
+		Where: s.e.locality(k, domain)}
 	if literal := addressLiteral(domain); literal.IsValid() && s.e.isElsewhere(k, literal) {
 		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
-			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain // behind a NAT it may be the server's own
+			// behind NAT the literal may be the server's own address
+			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain
 		}
 		return to
 	}
@@ -30,14 +34,15 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 		local = mailbox[:len(mailbox)-len(domain)-1]
 	}
 	if next := percentHack(local); next != nil {
-		if domain := string(smtpsniff.Domain(next)); s.e.locality(k, domain) != mailserver.LocalDomain {
+		if domain := string(smtpsniff.Domain(next)); s.e.locality(k,
+			domain) != mailserver.LocalDomain {
 			to.Onward, to.OnwardName = s.e.table.Secret.HashBytes(next), domain
 		}
 	}
 	return to
 }
 
-// stripSourceRoute is a path without its source route.
+// stripSourceRoute returns a path without its source route.
 func stripSourceRoute(path []byte) []byte {
 	if len(path) > 0 && path[0] == '@' {
 		if colon := bytes.IndexByte(path, ':'); colon > 0 {
@@ -47,8 +52,9 @@ func stripSourceRoute(path []byte) []byte {
 	return path
 }
 
-// percentHack is the address that a local part asks the server to pass mail on to, nil if it asks for none: user%host, host!user, and "user@host" in
-// quotes. Many an open relay refuses foreign domains and takes these.
+// percentHack returns the address to which a local part asks the server to relay, nil if there is
+// none: user%host, host!user, and "user@host" in quotes. Many open relays refuse foreign domains
+// and accept these.
 func percentHack(local []byte) []byte {
 	local = bytes.Trim(local, `"`)
 	user, host := local, []byte(nil)
@@ -63,7 +69,8 @@ func percentHack(local []byte) []byte {
 	return append(append(bytes.Clone(user), '@'), host...)
 }
 
-// addressLiteral is the address in a domain such as [192.0.2.1] or [ipv6:2001:db8::1], not valid if there is none.
+// addressLiteral returns the address in a domain such as [192.0.2.1] or [ipv6:2001:db8::1]. It is
+// invalid if there is none.
 func addressLiteral(domain string) netip.Addr {
 	if len(domain) < 2 || domain[0] != '[' || domain[len(domain)-1] != ']' {
 		return netip.Addr{}
@@ -72,7 +79,7 @@ func addressLiteral(domain string) netip.Addr {
 	return a
 }
 
-// isElsewhere reports whether an address is neither the server's nor in our networks.
+// isElsewhere reports whether an address is neither the server's nor internal.
 func (e *Engine) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
 	b := flowtable.Addr(a.As16())
 	return b != k.Server && !e.home.has(b, a.Is6() && !a.Is4In6()) && e.watchedServer(b) == nil

@@ -15,8 +15,8 @@ import (
 // and its flow, the tick of a shard, the event that is emitted. Each panic is counted and reported
 // with its place in the code. If there are too many, Fault asks the caller to stop.
 //
-// There is no guard for each packet, which would cost 15 to 20 ns: one guard stands around a shard's
-// round, and the shard's cursor says which packet was processed and where to go on.
+// There is no guard for each packet, which would cost 15 to 20 ns: one guard stands around a
+// shard's round, and the shard's cursor says which packet was processed and where to go on.
 
 // maxPanics is the number of panics in a minute of packet time that the engine tolerates.
 const maxPanics = 100
@@ -126,7 +126,7 @@ func (e *Engine) recoverPanic() {
 // quarantine drops the flow of a packet that panicked. The counters of its source stay.
 func (s *shard) quarantine(x *packet) {
 	s.e.guarded(func() {
-		if r := s.t.Flows.Find(x.flow, &x.key); r != 0 {
+		if r := s.t.Flows.Find(x.flowHash, &x.key); r != 0 {
 			if s.t.Flows.At(r).has(portsReused) {
 				r = s.matchFlow(x, r)
 			}

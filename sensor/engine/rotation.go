@@ -16,82 +16,83 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// briefSender is a session of an address that has had few: in clear, without AUTH, on port 25 of a server
-// outside. A bot that takes another IP address and another link-layer address for each mail is as
-// many machines by either; each of them visits once.
+// briefSender is an address that has had few sessions: in clear, without AUTH, on port 25 of an
+// external server. A bot that takes another IP address and another link-layer address for each mail
+// looks like many machines by either; each of them is brief.
 //
-// The addresses of one network (/24, /64) whose frames look alike are a swarm. A swarm is one
-// machine if its members come one after the other, none comes again, each has another link-layer
-// address and turns to another network, several are refused, and the names that they give belong
-// neither to their senders nor to each other. Machines that live on are none: guests and office PCs
+// The addresses of one network (/24, /64) whose frames look alike are a rotation. A rotation is one
+// machine if its members come one after the other, none comes back, each has another link-layer
+// address and contacts another network, several are refused, and the names that they give belong
+// neither to their senders nor to each other. Lasting machines are not: guests and office PCs
 // submit with AUTH or TLS or to one server, servers give names of their senders' domains, and
-// infected machines come again, and are found one by one.
+// infected machines come back and have findings of their own.
 //
-// Like an arrival, a visit is followed up at the end of the row of frames, and what is known moves
-// from each address to the next. A swarm is not saved: after a restart it is known again after as
-// many visits as at first.
+// Like a newAddress, a briefSender is handled at the end of a round, and the profile moves from
+// each address to the next. A rotation is not saved: after a restart it needs as many senders as at
+// first.
 type briefSender struct {
 	source      flowtable.HostKey
 	mac         [6]byte
 	signature   frameSignature
 	start, end  int64
-	serverNet   uint32 // hashes: of the server's network,
-	name        uint32 // of the HELO name, zero if none was given,
-	sender      uint32 // of the sender's domain, zero for the null sender
-	foreignName bool   // the name is not one of the sender's domain
+	serverNet   uint32 // hash of the server's network
+	name        uint32 // hash of the HELO name, zero for none
+	sender      uint32 // hash of the sender's domain, zero for the null sender
+	foreignName bool   // the HELO name is not in the sender's domain
 	refused     bool
-	overlaps    bool // an earlier one was not over
-	returned    bool // the address lives on: it came again after another one, or does more than that
+	overlaps    bool // it began before the one before had ended
+	returned    bool // the address lasts: it came back after another one, or does more than send
 	sessions    int
 }
 
 const (
-	// minRotation is how many visits there must be before a swarm is taken for one machine.
+	// minRotation is the number of senders before a rotation counts as one machine.
 	minRotation = 8
-	// maxBriefSessions is how many sessions an address may have before it makes room for the next.
+	// maxBriefSessions is the number of sessions of an address before it makes room for the next.
 	maxBriefSessions = 4
-	// maxBriefSenders bounds what a shard keeps until the end of the row, maxSwarms how many swarms are
-	// known. The members of a swarm are at most maxPast.
+	// maxBriefSenders bounds the senders of a round in a shard, maxRotations the known rotations. A
+	// rotation has at most maxChain members.
 	maxBriefSenders, maxRotations = 64, 128
-	// maxHold is how long a finding about one new address of a swarm's network is held back,
-	// because its session may show that it is of the swarm. maxHeld bounds how many are.
+	// maxHold is how long a finding about one new address of a rotation's network is held back,
+	// because its session may show that it is a member. maxHeld bounds these findings.
 	maxHold, maxHeld = 5 * minute, 64
 )
 
-// frameSignature is what the members of a swarm have in common, beside their network: the hop limit of their
-// frames and a hash of the link-layer address to which these go.
+// frameSignature is what the members of a rotation share besides their network: the hop limit of
+// their frames and a hash of the link-layer address to which these go.
 type frameSignature struct {
 	ttl     uint8
 	nextHop uint16
 }
 
+// rotationKey identifies a rotation.
 type rotationKey struct {
 	net       flowtable.HostKey
 	signature frameSignature
 }
 
-// rotation is the addresses of a network that have visited lately.
+// rotation is the set of addresses of a network that were brief senders lately.
 type rotation struct {
 	key      rotationKey
 	chain    addressChain
 	senders  []briefSender // in the order of their ends, one for each address
-	end      int64         // of the latest
+	end      int64         // end of the latest
 	withheld []withheldFinding
 }
 
-// withheldFinding is a finding that was not given out.
+// withheldFinding names a finding that was not emitted.
 type withheldFinding struct {
 	source flowtable.HostKey
 	class  verdict.Class
 }
 
-// singleAddressClass reports whether a class says little about an address alone, and nothing that is news of a
-// swarm.
+// singleAddressClass reports whether a class says little about a single address and adds nothing to
+// the finding of a rotation.
 func singleAddressClass(c verdict.Class) bool {
 	return c == verdict.DirectSMTP || c == verdict.OnBlocklist
 }
 
-// localNetwork is the network of an address of ours: its /24, or /64.
+// localNetwork returns the network of an internal address: its /24 or /64.
 func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 	if h.Scope.V6() {
 		clear(h.Addr[8:])
@@ -101,18 +102,23 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 	return h
 }
 
-// noteBriefSender notes a session that is over.
-func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, hst *host) {
-	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) || f.has(relay|selfMade) || !f.seenWhole() ||
-		session.Mails == 0 || session.Encryption != smtpsniff.Plain || session.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxBriefSessions || src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
+// noteBriefSender records a closed session of a brief sender.
+func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+	hst *host) {
+	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) ||
+		f.has(relay|selfMade) || !f.seenWhole() ||
+		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
+		session.Auth != smtpsniff.NoAuth ||
+		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxBriefSessions ||
+		src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
 		return
 	}
 	if len(s.briefSenders) >= maxBriefSenders {
 		s.notesDropped++
 		return
 	}
-	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.trace.ttl, f.trace.to}, start: f.start, end: f.last,
+	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.trace.ttl,
+		f.trace.to}, start: f.start, end: f.last,
 		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
@@ -130,7 +136,8 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 	s.briefSenders = append(s.briefSenders, v)
 }
 
-// trackRotations notes who visited in the row, and says what has moved. The caller holds tickMu.
+// trackRotations handles the brief senders of a round, and returns the address changes. The caller
+// holds tickMu.
 func (e *Engine) trackRotations() (moves []addressChange) {
 	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.briefSenders })
 	slices.SortFunc(all, func(a, b briefSender) int {
@@ -144,18 +151,22 @@ func (e *Engine) trackRotations() (moves []addressChange) {
 	return moves
 }
 
-// trackBriefSender takes in one visit.
+// trackBriefSender handles one brief sender.
 func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 	m := &e.machines
 	if l := m.chainOf[v.source]; l != nil && l.rotation == nil {
-		return nil // its link-layer address says whose it is
+		return nil // the link-layer address identifies its machine
 	}
 	c := m.rotation(v)
-	c.senders = slices.DeleteFunc(c.senders, func(x briefSender) bool { return x.end < v.end-maxSilence })
+	c.senders = slices.DeleteFunc(c.senders, func(x briefSender) bool {
+		return x.end < v.end-maxSilence
+	})
 	if c.chain.sameMachine && len(c.senders) == 0 {
 		m.dissolve(&c.chain)
 	}
-	at := slices.IndexFunc(c.senders, func(x briefSender) bool { return x.source == v.source && x.mac == v.mac })
+	at := slices.IndexFunc(c.senders, func(x briefSender) bool {
+		return x.source == v.source && x.mac == v.mac
+	})
 	if at >= 0 {
 		x := &c.senders[at]
 		x.sessions++
@@ -175,7 +186,7 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 		c.senders = slices.Delete(c.senders, 0, 1)
 	}
 	c.senders = append(c.senders, *v)
-	from := max(0, len(c.senders)-2) // whose successor is the first that is new
+	from := max(0, len(c.senders)-2) // the first one whose next address is new
 	if !c.chain.sameMachine {
 		if !e.oneMachine(c) {
 			return nil
@@ -187,7 +198,7 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 	} else {
 		e.join(c, v, v.end)
 	}
-	for i := from; i+1 < len(c.senders); i++ { // maxPast at most
+	for i := from; i+1 < len(c.senders); i++ { // at most maxChain
 		if a, b := c.senders[i].source, c.senders[i+1].source; a != b {
 			moves = append(moves, addressChange{a, b, v.signature.ttl})
 		}
@@ -195,8 +206,8 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 	return moves
 }
 
-// rotation is the swarm of a visit. There may be maxSwarms; then the one that was silent for the
-// longest time is forgotten.
+// rotation returns the rotation of a brief sender. At maxRotations the one that was silent for the
+// longest time is dropped.
 func (m *machines) rotation(v *briefSender) *rotation {
 	k := rotationKey{localNetwork(v.source), v.signature}
 	if c := m.rotations[k]; c != nil {
@@ -211,7 +222,8 @@ func (m *machines) rotation(v *briefSender) *rotation {
 	if len(m.rotations) >= maxRotations {
 		var oldest *rotation
 		for _, c := range m.rotations {
-			if oldest == nil || cmp.Or(cmp.Compare(c.end, oldest.end), c.key.compare(&oldest.key)) < 0 {
+			if oldest == nil || cmp.Or(cmp.Compare(c.end, oldest.end),
+				c.key.compare(&oldest.key)) < 0 {
 				oldest = c
 			}
 		}
@@ -225,12 +237,15 @@ func (m *machines) rotation(v *briefSender) *rotation {
 	return c
 }
 
+// compare orders keys.
 func (k *rotationKey) compare(o *rotationKey) int {
-	return cmp.Or(bytes.Compare(k.net.Addr[:], o.net.Addr[:]), cmp.Compare(k.net.Scope, o.net.Scope),
-		cmp.Compare(k.signature.ttl, o.signature.ttl), cmp.Compare(k.signature.nextHop, o.signature.nextHop))
+	return cmp.Or(bytes.Compare(k.net.Addr[:], o.net.Addr[:]),
+		cmp.Compare(k.net.Scope, o.net.Scope),
+		cmp.Compare(k.signature.ttl, o.signature.ttl), cmp.Compare(k.signature.nextHop,
+			o.signature.nextHop))
 }
 
-// oneByOne reports whether the members come one after the other, and few come again.
+// oneByOne reports whether the members come one after the other, and few come back.
 func (c *rotation) oneByOne() bool {
 	overlaps, back := 0, 0
 	for i := range c.senders {
@@ -244,16 +259,17 @@ func (c *rotation) oneByOne() bool {
 	return max(overlaps, back)*4 <= len(c.senders)
 }
 
-// oneMachine reports whether a swarm is taken for one machine. Those that live on are none of it.
+// oneMachine reports whether a rotation counts as one machine. Lasting members are removed from it.
 func (e *Engine) oneMachine(c *rotation) bool {
 	if len(c.senders) < minRotation || !c.oneByOne() || !c.looksHostile() {
 		return false
 	}
-	for i := range c.senders { // maxPast at most
+	for i := range c.senders { // at most maxChain
 		v := &c.senders[i]
 		e.withSource(&v.source, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
 			f := &src.facts
-			v.returned = v.returned || f.AuthSessions > 0 || f.TLSSessions > 0 || f.Attempts > 2*maxBriefSessions || src.flags&serving != 0
+			v.returned = v.returned || f.AuthSessions > 0 || f.TLSSessions > 0 ||
+				f.Attempts > 2*maxBriefSessions || src.flags&serving != 0
 		})
 	}
 	if !c.oneByOne() {
@@ -263,10 +279,10 @@ func (e *Engine) oneMachine(c *rotation) bool {
 	return len(c.senders) >= minRotation && c.looksHostile()
 }
 
-// looksHostile reports whether a swarm behaves as a bot does: nearly all of its visits are to networks of
-// their own, with names that their senders do not have; one in five was refused, three at least;
-// and the senders or the names are many. A link-layer address that has more than three of the
-// addresses is known by itself; see minChain.
+// looksHostile reports whether a rotation behaves as a bot does: three in four of its members
+// contact networks of their own, with names that their senders do not have; one in five was
+// refused, three at least; and the senders or the names are many. A link-layer address with more
+// than three of the addresses is known by itself; see minChain.
 func (c *rotation) looksHostile() bool {
 	n, refused, foreign := len(c.senders), 0, 0
 	nets, macs := map[uint32]bool{}, map[[6]byte]bool{}
@@ -291,8 +307,8 @@ func (c *rotation) looksHostile() bool {
 		(len(names)*4 >= n*3 || len(senders)*2 >= n)
 }
 
-// join has an address belong to a swarm. Its own findings are superseded; what was not given out
-// of them never was there.
+// join adds an address to a rotation. Its own findings are superseded; findings that were held back
+// are dropped.
 func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m := &e.machines
 	m.addMembers(&c.chain, v.source)
@@ -314,20 +330,23 @@ func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m.held = slices.DeleteFunc(m.held, func(r entry) bool { return r.key == v.source })
 }
 
-// heldIndex is where the finding of a source is in held; less than zero if it is not.
+// heldIndex returns the index in held of a source's finding, less than zero if there is none.
 func (m *machines) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
-	return slices.IndexFunc(m.held, func(r entry) bool { return r.key == *k && r.finding.Class == c })
+	return slices.IndexFunc(m.held, func(r entry) bool {
+		return r.key == *k && r.finding.Class == c
+	})
 }
 
-// hold reports whether a finding is held back: that an address which was not seen before mails
-// straight to the Internet, or is refused, in the network of a swarm that is one machine.
+// hold holds a finding back and reports whether it did: a new address mails straight to the
+// Internet, or is refused, in the network of a rotation that is one machine.
 func (m *machines) hold(r *entry) bool {
 	f := r.finding
-	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 || m.chainOf[r.key] != nil ||
+	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 ||
+		m.chainOf[r.key] != nil ||
 		f.Source.Facts.Attempts > maxBriefSessions || len(m.held) >= maxHeld {
 		return false
 	}
-	for _, c := range m.rotations { // maxSwarms at most
+	for _, c := range m.rotations { // at most maxRotations
 		if c.chain.sameMachine && c.key.net == localNetwork(r.key) {
 			m.held = append(m.held, *r)
 			return true
@@ -336,7 +355,7 @@ func (m *machines) hold(r *entry) bool {
 	return false
 }
 
-// releaseHeld gives out the finding of a source that was held back, because there is news of it.
+// releaseHeld emits the held finding of a source before the next event of it.
 func (e *Engine) releaseHeld(r *entry) {
 	m := &e.machines
 	if len(m.held) == 0 {
@@ -349,16 +368,17 @@ func (e *Engine) releaseHeld(r *entry) {
 	}
 }
 
-// releaseExpired gives out the findings that were held back for long enough.
+// releaseExpired emits the findings that were held back for maxHold.
 func (e *Engine) releaseExpired() {
 	m := &e.machines
-	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= maxHold { // maxHeld at most
+	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= maxHold { // at most maxHeld
 		h := m.held[0]
 		m.held = slices.Delete(m.held, 0, 1)
 		e.outputFinding(&h)
 	}
 }
 
+// outputFinding calls the Output with a finding.
 func (e *Engine) outputFinding(r *entry) {
 	if r.kept != nil {
 		e.out.Keep(r.kept)
@@ -366,8 +386,8 @@ func (e *Engine) outputFinding(r *entry) {
 	e.out.Finding(r.finding)
 }
 
-// emitsMember reports whether a finding of a member's own is to be given out: it is superseded, so only
-// the end of one that was given out is.
+// emitsMember reports whether a member's own finding is to be emitted: the rotation's finding
+// supersedes it, so only the end of an emitted finding is.
 func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
 	q := withheldFinding{k, f.Class}
 	at := slices.Index(c.withheld, q)
@@ -386,7 +406,7 @@ func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
 	return false
 }
 
-// describe has a finding say that it is about a machine that takes new addresses.
+// describe adds to a finding that its machine takes new addresses.
 func (c *rotation) describe(f *detect.Finding) {
 	bits := 24
 	a := addr(c.key.net.Addr, c.key.net.Scope.V6())
@@ -399,12 +419,19 @@ func (c *rotation) describe(f *detect.Finding) {
 	if n := len(c.senders); n > 0 {
 		first, last = c.senders[0].start, c.senders[n-1].end
 		for _, v := range c.senders[max(0, n-3):] {
-			some = append(some, fmt.Sprintf("%s (MAC %s)", addr(v.source.Addr, v.source.Scope.V6()), net.HardwareAddr(v.mac[:])))
+			some = append(some, fmt.Sprintf("%s (MAC %s)", addr(v.source.Addr, v.source.Scope.V6()),
+				net.HardwareAddr(v.mac[:])))
 		}
 	}
 	f.Reasons = append(slices.Clip(f.Reasons), detect.ReasonText{Server: "new_addresses",
-		Reason: verdict.Reason{First: first, Last: last, Value: float64(len(c.senders)), Threshold: minRotation},
-		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address for each mail: %d of them mailed one after the other, each to a network of its own, and none came again; the latest are %s.",
+		Reason: verdict.Reason{First: first, Last: last, Value: float64(len(c.senders)),
+			Threshold: minRotation},
+		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address "+
+			"for each mail: %d of them mailed one after the other, each to a network of its own, "+
+			"and none came again; the latest are %s.",
 			f.Roams, len(c.senders), strings.Join(some, ", "))})
-	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer addresses showed: the machine does not keep its addresses. If they are several machines of %s, each of them is to be looked at. ", f.Roams) + f.Advice
+	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer "+
+		"addresses showed: the machine does not keep its addresses. "+
+		"If they are several machines of %s, "+
+		"each of them is to be looked at. ", f.Roams) + f.Advice
 }

@@ -11,34 +11,36 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Mail servers of ours are watched besides: a server's sessions are in the shards of its
-// clients, so what the shards see of it (a transaction that ended, a session, an attempt) goes the way of sessions and
-// findings, as records in the order of the packets, and is worked on where these are given out. There one
-// goroutine at a time owns all servers, and the result does not depend on how many workers there are.
+// Mail servers are watched as receivers, too. A server's sessions are in the shards of its clients,
+// so the shards add their observations of it (a completed transaction, a session, an attempt) to
+// their journals. At the end of a round they are judged in packet order, by the one goroutine that
+// holds tickMu. So the result does not depend on the number of workers.
 //
-// Servers are those that are declared, and hosts of ours that answered to a recipient.
+// Servers are the declared ones, and internal hosts that replied to a recipient.
 
-// servers are all that are watched.
+// servers are the watched mail servers.
 type servers struct {
-	known        atomic.Pointer[map[flowtable.Addr]*mailServer] // replaced when one is new; shards read it
+	// the map is replaced when a server is added; shards read it
+	known        atomic.Pointer[map[flowtable.Addr]*mailServer]
 	localDomains mailserver.Domains
-	full         atomic.Uint64 // servers, senders and recipients that found no room
-	nextHour     int64         // when records are given out
-	lastTick     int64         // the latest second
-	quietSpent   int64         // hours in which nothing came that were told one by one
-	budget       sketch.Budget // for what waits in their queues
+	full         atomic.Uint64 // servers, senders and recipients that were dropped at a limit
+	nextHour     int64         // the next full hour, at which server events are emitted
+	lastTick     int64         // the second of the latest tick
+	quietSpent   int64         // quiet hours that were emitted one by one; see rollHours
+	budget       sketch.Budget // for the queues of all servers
 }
 
-// mailServer is one of them. The fields belong to who holds tickMu.
+// mailServer is a watched server. The holder of tickMu owns its fields.
 type mailServer struct {
 	mailserver.Server
 	addr     netip.Addr
 	declared bool
 	findings [verdict.Classes]*serverFinding
-	resumed  bool // what it did since the checkpoint is not known
+	resumed  bool // restored, and not observed since the checkpoint
 }
 
-// maxBehind is how far behind a server's own time that of the packets can be, unless a clock was put back.
+// maxBehind is how far the packets' time can be behind a server's own time without a clock that was
+// put back.
 const maxBehind = hour
 
 // advance moves a server's time on.
@@ -55,6 +57,7 @@ func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
 	s.Tick(max(now, s.Last), tell)
 }
 
+// initServers begins to watch the declared servers.
 func (e *Engine) initServers() {
 	e.servers.budget.Words = e.cfg.Limits.QueueBytes / 4
 	known := map[flowtable.Addr]*mailServer{}
@@ -73,7 +76,7 @@ func (e *Engine) initServers() {
 	}
 }
 
-// watchedServer is a watched server, nil if it is none.
+// watchedServer returns a watched server, nil if the address is not one.
 func (e *Engine) watchedServer(a flowtable.Addr) *mailServer {
 	known := *e.servers.known.Load()
 	if len(known) == 0 {
@@ -82,7 +85,7 @@ func (e *Engine) watchedServer(a flowtable.Addr) *mailServer {
 	return known[a]
 }
 
-// watchServer begins to watch a server that nobody declared.
+// watchServer begins to watch an undeclared server. It returns nil at the limit.
 func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 	known := *e.servers.known.Load()
 	if len(known) >= e.cfg.Limits.Servers {
@@ -99,7 +102,8 @@ func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 	return more[a]
 }
 
-// judgeServer works on an observation. The caller holds tickMu.
+// judgeServer gives an observation to the detectors of the servers that it concerns: the DNS answer
+// to all, anything else to its server and its client. The caller holds tickMu.
 func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	if x.dnsAnswer != nil {
 		for _, s := range e.allServers() {
@@ -145,13 +149,13 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	}
 }
 
-// answered reports whether the server said something to a recipient.
+// answered reports whether the server replied to a recipient.
 func answered(m *mailserver.Mail) bool {
 	return slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool { return to.Code != 0 })
 }
 
-// tickServers moves the servers' time on, once a second, and gives out their records when it
-// is time. What a server does moves its time on as well.
+// tickServers moves the servers' time on once a second. A server's own observations move its time
+// on as well.
 func (e *Engine) tickServers(now int64) {
 	if now/second == e.servers.lastTick {
 		return
@@ -162,30 +166,33 @@ func (e *Engine) tickServers(now int64) {
 		if s.First != 0 {
 			s.advance(now, e.teller(s))
 			e.closeCalm(s, now)
-			if e.cfg.Live { // a file's end is near
+			if e.cfg.Live { // at the end of a file the findings are closed anyway
 				e.tellProof(s, now)
 			}
 		}
 	}
 }
 
-// quietHours is how many hours in which nothing came are told one by one, and quietEach how many
-// more for each hour in which something did.
 const (
+	// quietHours is how many hours without traffic are emitted one by one.
 	quietHours = 48
-	quietEach  = 4
+	// quietEach is how many more quiet hours each hour with traffic earns.
+	quietEach = 4
 )
 
-// rollHours gives out the servers' records at each full hour up to now, and closes what was quiet. Live that is a second's work, but what
-// is read from a file comes in portions that can be days long: it is called between the records, too.
+// rollHours emits the servers' events at each full hour up to now, and closes quiet findings. In a
+// live capture this is due once a second. A file comes in rounds that can span days, so it runs
+// between the journal's entries, too.
 func (e *Engine) rollHours(now int64) {
 	full := now - now%hour
-	if e.servers.nextHour == 0 || full > e.servers.nextHour+quietHours*hour || full < e.servers.nextHour-quietHours*hour {
+	if e.servers.nextHour == 0 || full > e.servers.nextHour+quietHours*hour ||
+		full < e.servers.nextHour-quietHours*hour {
 		e.servers.nextHour = full + hour
 		return
 	}
 	switch quiet := (full - e.servers.nextHour) / hour; {
-	case quiet > quietHours-e.servers.quietSpent: // so that a few frames cannot ask for 48 records of each server again and again
+	case quiet > quietHours-e.servers.quietSpent:
+		// so that a few frames cannot cause 48 events of each server again and again
 		e.servers.nextHour = full + hour
 		return
 	case quiet > 0:
@@ -193,7 +200,7 @@ func (e *Engine) rollHours(now int64) {
 	case quiet == 0 && now >= e.servers.nextHour:
 		e.servers.quietSpent = max(0, e.servers.quietSpent-quietEach)
 	}
-	for ; now >= e.servers.nextHour; e.servers.nextHour += hour { // quietHours and one at most
+	for ; now >= e.servers.nextHour; e.servers.nextHour += hour { // at most quietHours + 1
 		for _, s := range e.allServers() {
 			if s.First != 0 {
 				s.advance(e.servers.nextHour, e.teller(s))
@@ -204,7 +211,7 @@ func (e *Engine) rollHours(now int64) {
 	}
 }
 
-// emitServers gives out what is known of each server that was seen.
+// emitServers emits the event of each server that was seen.
 func (e *Engine) emitServers(now int64) {
 	for _, s := range e.allServers() {
 		if s.First == 0 || e.out.Server == nil {
@@ -217,7 +224,7 @@ func (e *Engine) emitServers(now int64) {
 	}
 }
 
-// allServers are the servers in the order of their addresses.
+// allServers returns the servers in the order of their addresses.
 func (e *Engine) allServers() (list []*mailServer) {
 	for _, s := range *e.servers.known.Load() {
 		list = append(list, s)
@@ -233,8 +240,7 @@ type SavedServer struct {
 	Findings map[verdict.Class]*serverFinding `json:"Findings,omitempty"`
 }
 
-// saveServers copies the servers. What refers to nothing outside is copied by writing and reading
-// it, because much of it is maps.
+// saveServers copies the servers.
 func (e *Engine) saveServers() (list []SavedServer) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
@@ -249,19 +255,20 @@ func (e *Engine) saveServers() (list []SavedServer) {
 
 // save copies a server. The caller holds tickMu.
 func (s *mailServer) save() SavedServer {
-	d := SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: map[verdict.Class]*serverFinding{}}
+	d := SavedServer{Addr: s.addr, State: s.Server.Clone(),
+		Findings: map[verdict.Class]*serverFinding{}}
 	for c, f := range s.findings {
 		if f != nil {
 			copied := *f
 			copied.Reasons = slices.Clone(f.Reasons)
-			copied.Events = nil // numbers of one run
+			copied.Events = nil // event numbers belong to one run
 			d.Findings[verdict.Class(c)] = &copied
 		}
 	}
 	return d
 }
 
-// restoreServers takes over what saveServers copied.
+// restoreServers restores the servers that saveServers copied.
 func (e *Engine) restoreServers(list []SavedServer) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
@@ -289,8 +296,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 	}
 }
 
-// finishServers ends the servers' findings and gives out their records. The caller holds
-// tickMu.
+// finishServers closes the servers' findings and emits their events. The caller holds tickMu.
 func (e *Engine) finishServers(now int64, reason string) {
 	for _, s := range e.allServers() {
 		if s.First == 0 {

@@ -11,14 +11,26 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// sessionRecord is the evidence of one session.
-func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source, reason string) *detect.Session {
+// sessionRecord returns the event of one session.
+func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+	reason string) *detect.Session {
 	v6 := k.Scope.V6()
 	d := &detect.Session{
-		Client: netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort), Server: netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
-		V6: v6, Input: f.input, FlowID: s.flowID(k, f), Start: f.start, End: max(f.start, f.last), State: f.conn.State().String(), Reason: endReason(f, reason),
-		SYNs: f.syns, App: smtpsniff.Unknown.String(), TLS: smtpsniff.Plain.String(), Auth: smtpsniff.NoAuth.String(),
-		Direction: s.direction(k)}
+		Client:    netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort),
+		Server:    netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
+		V6:        v6,
+		Input:     f.input,
+		FlowID:    s.flowID(k, f),
+		Start:     f.start,
+		End:       max(f.start, f.last),
+		State:     f.conn.State().String(),
+		Reason:    endReason(f, reason),
+		SYNs:      f.syns,
+		App:       smtpsniff.Unknown.String(),
+		TLS:       smtpsniff.Plain.String(),
+		Auth:      smtpsniff.NoAuth.String(),
+		Direction: s.direction(k),
+	}
 	d.VLAN = slices.Clone(f.vlan[:f.tags])
 	if src != nil {
 		d.MAC = src.mac
@@ -46,15 +58,19 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 		}
 		return d
 	}
-	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(), session.Auth.String(), session.HeloVerb.String()
-	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()), string(session.SNI()), string(s.sniff.LastReply(session))
+	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(),
+		session.Auth.String(), session.HeloVerb.String()
+	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()),
+		string(session.SNI()), string(s.sniff.LastReply(session))
 	session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
-	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts, session.RcptsRejected, session.Messages
+	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts,
+		session.RcptsRejected, session.Messages
 	d.Rejected, d.Deferred = session.Rejected, session.Deferred
 	d.LastCode, d.LastEnhanced = session.LastCode, enhanced(session.LastEnhanced)
 	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
-		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code, Enhanced: enhanced(r.Enhanced), Text: string(text)})
+		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code,
+			Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
 			d.Blocklist = dropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
 		}
@@ -67,17 +83,19 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	return d
 }
 
+// enhanced converts an enhanced status code (RFC 3463).
 func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subject, e.Detail} }
 
-// flowID is a number for the flow, the same whenever the file is read.
+// flowID returns a number for the flow that is the same each time the file is read.
 func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
-	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.start), k) >> 11 // 53 bits: JavaScript can hold it
+	// 53 bits: JavaScript can hold it
+	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.start), k) >> 11
 }
 
-// endReason is why the flow is over: by the connection itself, or what ended our
-// listening.
+// endReason returns the reason why the flow ended: fin or rst if the connection ended, and else
+// reason.
 func endReason(f *flow, reason string) string {
 	switch f.conn.State() {
 	case tcp.Closed:
@@ -88,6 +106,7 @@ func endReason(f *flow, reason string) string {
 	return reason
 }
 
+// direction returns whether a flow's client and server are internal.
 func (s *shard) direction(k *flowtable.Key) string {
 	v6 := k.Scope.V6()
 	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
@@ -101,15 +120,18 @@ func (s *shard) direction(k *flowtable.Key) string {
 	return "transit"
 }
 
-// sourceRecord is what is known of a source.
-func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey, now int64) detect.SourceRecord {
+// sourceRecord returns the event of a source.
+func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey,
+	now int64) detect.SourceRecord {
 	var known *detect.Profile
 	settled := now
 	if s.e.ended {
 		settled += hour
 	}
-	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac, VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled), Score: detect.Prior}
+	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
+		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
+		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled),
+		Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Profile
 		d.Level, d.Score = hst.Level(), hst.Score()

@@ -269,11 +269,11 @@ func (p *packet) first() bool {
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
 	h := p.key.ClientKey()
-	ref := s.t.Sources.Find(p.host, &h)
+	ref := s.t.Sources.Find(p.clientHash, &h)
 	if ref == 0 && s.cacheSYN(p, payload) {
 		return
 	}
-	if a := s.t.Attempts.Find(p.flow, &p.key, p.seq); a != nil {
+	if a := s.t.Attempts.Find(p.flowHash, &p.key, p.seq); a != nil {
 		after := a.Retransmitted(p.time)
 		if after >= 0 && after < int64(copyWindow) {
 			s.count.duplicates++
@@ -304,7 +304,7 @@ func (s *shard) syn(p *packet, payload []byte) {
 	src := s.t.Sources.At(ref)
 	s.macChanged(src, p)
 	gen := s.t.Sources.Gen(ref)
-	a := s.t.Attempts.Add(p.flow, &p.key, p.seq, p.time, ref, gen)
+	a := s.t.Attempts.Add(p.flowHash, &p.key, p.seq, p.time, ref, gen)
 	a.SetHint(p.hint())
 	// Where frames are swapped the SYN-ACK may have come first.
 	if f := s.flowBeforeSYN(p); f != nil {
@@ -328,7 +328,7 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 	if a.Outcome != flowtable.Answered {
 		return false
 	}
-	r := s.t.Flows.Find(p.flow, &p.key)
+	r := s.t.Flows.Find(p.flowHash, &p.key)
 	if r == 0 {
 		return true
 	}
@@ -342,7 +342,7 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 
 // resent adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
 func (s *shard) synRetransmitted(p *packet) {
-	r := s.t.Flows.Find(p.flow, &p.key)
+	r := s.t.Flows.Find(p.flowHash, &p.key)
 	if r == 0 {
 		return
 	}
@@ -361,7 +361,7 @@ const copyWindow = 5e6
 // known is the flow that a SYN belongs to although it comes late; nil usually. Only a
 // flow that began without its SYN is looked for.
 func (s *shard) flowBeforeSYN(p *packet) *flow {
-	r := s.t.Flows.Find(p.flow, &p.key)
+	r := s.t.Flows.Find(p.flowHash, &p.key)
 	if r == 0 {
 		return nil
 	}
@@ -374,7 +374,7 @@ func (s *shard) flowBeforeSYN(p *packet) *flow {
 
 // fastOpen begins a flow for a SYN that carries data (RFC 7413): the server may take it.
 func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
-	if s.t.Flows.Find(p.flow, &p.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
+	if s.t.Flows.Find(p.flowHash, &p.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
 		return
 	}
 	r, f := s.newFlow(p, src)
@@ -400,14 +400,14 @@ func (s *shard) resolveFastOpen(p *packet, f *flow, outcome flowtable.Outcome) {
 		return
 	}
 	f.flags &^= fastOpenPending
-	if a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client))); a != nil {
+	if a := s.t.Attempts.Find(p.flowHash, &p.key, uint32(f.conn.ISN(tcp.Client))); a != nil {
 		a.Outcome = outcome
 	}
 }
 
 // segment is anything but a first SYN.
 func (s *shard) segment(p *packet, payload []byte) {
-	r := s.t.Flows.Find(p.flow, &p.key)
+	r := s.t.Flows.Find(p.flowHash, &p.key)
 	if r == 0 {
 		s.begin(p, payload)
 		return
@@ -479,7 +479,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 		ref := flowtable.Ref(0)
 		if fromClient {
 			h := p.key.ClientKey()
-			ref = s.t.Sources.Find(p.host, &h)
+			ref = s.t.Sources.Find(p.clientHash, &h)
 		}
 		r, f := s.newFlow(p, ref)
 		f.flags |= midstream
@@ -528,7 +528,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 // settle notes that an attempt was refused, or is unreachable: by a RST from the server
 // while there is no flow, or by an ICMP error that quotes the SYN.
 func (s *shard) resolveAttempt(p *packet, isn uint32, outcome flowtable.Outcome) {
-	a := s.t.Attempts.Find(p.flow, &p.key, isn)
+	a := s.t.Attempts.Find(p.flowHash, &p.key, isn)
 	if a == nil {
 		if n := s.synEntryOf(p, isn); n != nil && n.Outcome == flowtable.Waiting {
 			n.Outcome = outcome

@@ -41,10 +41,10 @@ type host struct {
 // source finds the source of a packet's client, or makes it.
 func (s *shard) source(p *packet) (flowtable.Ref, *source) {
 	k := p.key.ClientKey()
-	if r := s.t.Sources.Find(p.host, &k); r != 0 {
+	if r := s.t.Sources.Find(p.clientHash, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r, src := s.addSource(p.host, &p.key, p.input)
+	r, src := s.addSource(p.clientHash, &p.key, p.input)
 	if p.toServer {
 		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
 		if detect.InitialTTL(p.ttl) {
@@ -352,7 +352,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	}
 	if !f.has(counted) {
 		f.flags |= counted
-		a := s.t.Attempts.Find(p.flow, &p.key, uint32(f.conn.ISN(tcp.Client)))
+		a := s.t.Attempts.Find(p.flowHash, &p.key, uint32(f.conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
 			s.count.attempts++

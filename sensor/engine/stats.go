@@ -8,11 +8,13 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// Stats are the engine's counters, cumulative.
+// Stats are the engine's counters. All are cumulative but those named Active, which are current.
 type Stats struct {
-	Frames   uint64
-	Refused  uint64 // frames that could not be judged
-	Hidden   uint64 // frames in tunnels that are not looked into, or behind an ethertype that is not known
+	Frames  uint64
+	Refused uint64 // frames that could not be decoded
+	// Hidden counts frames in tunnels that the decoder does not open, or behind an unknown
+	// ethertype.
+	Hidden   uint64
 	SYN      uint64 // first SYNs to any port
 	Outcomes []Count
 	TCP      []Count
@@ -24,29 +26,30 @@ type Stats struct {
 	SourcesActive, SourcesEvicted           uint64
 	HostsActive, HostsEvicted               uint64
 	SMTPSessionsActive, SMTPSessionsEvicted uint64
-	SMTPSessionsCut                         uint64 // dialogues of which a part had to make room
+	SMTPSessionsCut                         uint64 // dialogues that lost a part to the memory limit
 	SeenBoth, SeenClient, SeenServer, Gaps  uint64
 	Midstream                               uint64
 	Duplicates                              uint64
 	OddTimes                                uint64
-	// Of first SYNs: those whose checksums could be judged, and those that were wrong and were counted all the same.
+	// ChecksumsJudged counts first SYNs whose checksum could be verified, ChecksumsIgnored counts
+	// first SYNs with a wrong checksum that was ignored; see checksums.
 	ChecksumsJudged, ChecksumsIgnored uint64
-	// StreamBytes are the bytes of dialogues that were heard, MissingBytes those that were sent and
-	// not captured, as the gaps say.
+	// StreamBytes are the bytes of dialogues that the listener got, MissingBytes the bytes in the
+	// gaps: sent and not captured.
 	StreamBytes, MissingBytes uint64
 	Panics                    uint64 // see Fault
-	PanicAt                   string // the latest: what and where
+	PanicAt                   string // the latest: message and place in the code
 	Memory, MemoryCap         uint64 // of the tables, bytes
-	Withheld                  uint64 // findings that are suspect and were not given out; see budget
+	Withheld                  uint64 // suspect findings that were not emitted; see budget
 	HomeSeen                  bool
-	First, Last               int64 // time of the packets
+	First, Last               int64 // lowest and highest time of the frames, ns since 1970
 }
 
-// Count is a number with a name.
+// Count is a counter with a name.
 type Count struct {
 	Name    string
 	N       uint64
-	Refused bool // frames that this counts could not be judged
+	Refused bool // it counts frames that could not be decoded
 }
 
 // Stats sums the counters up. It may be called while workers run; the numbers are then not a
@@ -183,7 +186,7 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	return c
 }
 
-// counters are summed over the shards for the stats event.
+// counters are the counters of one shard, which Stats adds up.
 type counters struct {
 	duplicates, retransmits, foreign, strays, synAcks uint64
 	attempts, sessions, flows, syns                   uint64
@@ -194,6 +197,7 @@ type counters struct {
 	seenBoth, seenClient, seenServer                  uint64
 }
 
+// add adds the counters of another shard.
 func (c *counters) add(o *counters) {
 	c.duplicates += o.duplicates
 	c.retransmits += o.retransmits

@@ -28,9 +28,9 @@ func (s *shard) cacheSYN(p *packet, payload []byte) bool {
 	if len(payload) > 0 || !s.isExternal(&p.key) || s.flowBeforeSYN(p) != nil {
 		return false
 	}
-	n := s.t.SYNs.Find(p.host, &p.key)
+	n := s.t.SYNs.Find(p.clientHash, &p.key)
 	if n == nil {
-		n = s.t.SYNs.Add(p.host, &p.key, p.seq, p.time)
+		n = s.t.SYNs.Add(p.clientHash, &p.key, p.seq, p.time)
 		v := &n.Value
 		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.input, p.tags, p.ttl, p.hint()
 		s.count.attempts++
@@ -41,18 +41,18 @@ func (s *shard) cacheSYN(p *packet, payload []byte) bool {
 		s.count.duplicates++
 		return true
 	}
-	s.promote(p.host, n)
+	s.promote(p.clientHash, n)
 	return false
 }
 
 // attemptOf is the attempt of a packet's flow with this initial sequence number, nil if there was
 // none or it is forgotten. A newcomer whose SYN is answered becomes a source.
 func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
-	if a := s.t.Attempts.Find(p.flow, &p.key, isn); a != nil {
+	if a := s.t.Attempts.Find(p.flowHash, &p.key, isn); a != nil {
 		return a
 	}
 	if n := s.synEntryOf(p, isn); n != nil {
-		return s.promote(p.host, n)
+		return s.promote(p.clientHash, n)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
 // newcomerOf is the newcomer whose only SYN was that of a packet's flow, with this initial sequence
 // number; nil if there is none.
 func (s *shard) synEntryOf(p *packet, isn uint32) *flowtable.SYNEntry[synDetails] {
-	if n := s.t.SYNs.Find(p.host, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+	if n := s.t.SYNs.Find(p.clientHash, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
 		return n
 	}
 	return nil

@@ -12,21 +12,22 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// tick does what is due in a shard at a time: all packets that came before have been
-// worked on.
+// tick expires what is due in a shard. All packets before the tick have been processed.
 func (s *shard) tick(t tick) {
 	s.order, s.seqInPacket, s.inTick = t.order, 0, true
-	if t.jump { // no time has passed for who is in the middle of something
+	if t.jump { // idle times are counted from the jump on
 		s.clockJumpAt = t.now
 	}
 	s.t.Attempts.Expire(t.now - forgetAttempt)
-	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.closeIfIdle(t.now, r, k, f) })
+	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) {
+		s.closeIfIdle(t.now, r, k, f)
+	})
 	s.expireContacts(t.now)
 	s.tickFindings(t.now)
 	s.inTick = false
 }
 
-// emitDue gives out the sources and the counters whose time has come. progress counts its progress.
+// emitDue emits the sources and the counters that are due. progress counts its work.
 func (e *Engine) emitDue(progress *atomic.Uint64) {
 	now := e.clock.Now()
 	if now == 0 {
@@ -53,12 +54,12 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 	}
 }
 
-// closeIfIdle ends a flow whose time is over, or says when it will be.
+// closeIfIdle closes a flow that is idle for too long, or schedules the next check.
 func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
-	f.last = min(f.last, now) // a frame of it may have had any time
+	f.last = min(f.last, now) // a frame of it can have any time
 	switch {
-	case f.has(lingering) && !f.conn.Ended(): // the reset was not believed
+	case f.has(lingering) && !f.conn.Ended(): // the reset was not accepted
 		f.flags &^= lingering
 		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
 			src.facts.Opened()
@@ -76,13 +77,13 @@ func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flo
 	s.closeFlow(r, k, f, "timeout")
 }
 
-// emitSources gives out the sources that changed, or all of them: first those that are
-// sources indeed, the worst first, then strangers of whom one attempt is known, and newcomers.
+// emitSources emits the sources that changed, or all sources: first those with a profile or several
+// attempts, highest level first, then external sources with a single attempt, then the SYN cache.
 func (e *Engine) emitSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
 	}
-	type line struct { // what the order needs; records of all at once would take much memory
+	type line struct { // the sort keys; records of all sources at once would take much memory
 		addr     flowtable.Addr
 		attempts uint32
 		ref      flowtable.Ref
@@ -91,7 +92,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		level    verdict.Level
 	}
 	var list []line
-	var d detect.SourceRecord // one for all: a flood has hundreds of thousands
+	var d detect.SourceRecord // reused: a flood has hundreds of thousands of sources
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.locked(func() {
@@ -99,7 +100,8 @@ func (e *Engine) emitSources(now int64, all bool) {
 				if src.singleAttempt() || !src.takeChanged(all) {
 					return
 				}
-				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r, gen: s.t.Sources.Gen(r), shard: uint16(i)}
+				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r,
+					gen: s.t.Sources.Gen(r), shard: uint16(i)}
 				if hst := s.hosts.at(src.host); hst != nil {
 					l.level = hst.Level()
 				}
@@ -108,13 +110,14 @@ func (e *Engine) emitSources(now int64, all bool) {
 		})
 	}
 	slices.SortStableFunc(list, func(a, b line) int {
-		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts), bytes.Compare(a.addr[:], b.addr[:]))
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts),
+			bytes.Compare(a.addr[:], b.addr[:]))
 	})
 	for _, l := range list {
 		s := &e.shards[l.shard]
 		s.t.Lock()
 		src := s.sourceOf(l.ref, l.gen)
-		if src != nil { // it did not have to make room in between
+		if src != nil { // it was not evicted meanwhile
 			d = s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
 		}
 		s.t.Unlock()
@@ -145,12 +148,12 @@ func (e *Engine) emitSources(now int64, all bool) {
 	}
 }
 
-// singleAttempt reports whether a source is a stranger of whom one attempt is known and nothing else.
+// singleAttempt reports whether a source is external and known by one attempt alone.
 func (s *source) singleAttempt() bool {
 	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.host == 0
 }
 
-// takeChanged reports whether a source is to be given out, and takes it that it is.
+// takeChanged reports whether a source is to be emitted, and clears its changed flag.
 func (s *source) takeChanged(all bool) bool {
 	if s.facts.Attempts == 0 || !all && s.flags&changed == 0 {
 		return false
@@ -159,7 +162,7 @@ func (s *source) takeChanged(all bool) bool {
 	return true
 }
 
-// finish ends everything. The caller holds tickMu.
+// finish closes all flows and findings and emits the last events. The caller holds tickMu.
 func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
 	e.ended = true
@@ -171,7 +174,9 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		s.order, s.seqInPacket, s.inTick = math.MaxUint64-1, 0, true
-		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) { s.closeFlow(r, k, f, reason) })
+		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) {
+			s.closeFlow(r, k, f, reason)
+		})
 		s.t.Unlock()
 	}
 	e.exchangeNotes()
@@ -195,7 +200,7 @@ func (e *Engine) finish(reason string) {
 	}
 }
 
-// closeAll ends the findings of a shard.
+// closeAll closes the findings of a shard.
 func (s *shard) closeAll(now int64, reason string) {
 	s.expireContacts(now)
 	s.judgeAtEnd(now)
@@ -210,8 +215,8 @@ func (s *shard) closeAll(now int64, reason string) {
 	})
 }
 
-// judgeExternal publishes the verdicts on all sources: a file that holds no address of
-// ours must be about somebody.
+// judgeExternal publishes the verdicts on external sources: a file without an internal address can
+// only be about external hosts.
 func (s *shard) judgeExternal() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		hst := s.hosts.at(src.host)
@@ -224,7 +229,7 @@ func (s *shard) judgeExternal() {
 	})
 }
 
-// judgeAtEnd gives what is known only now its place in the verdicts.
+// judgeAtEnd judges all internal sources once more, with the final answer on one-sided captures.
 func (s *shard) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {

@@ -55,7 +55,8 @@ func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 // Prefilter returns a function that reports, from the ports of a frame, whether the engine has no
 // use for the frame; class is the index for Worker.Skip. Nil ports mean DefaultPorts. The function
 // may be called by several goroutines.
-func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool) {
+func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) (class uint8,
+	skip bool) {
 	if ports == nil {
 		ports = DefaultPorts
 	}
