@@ -1,6 +1,10 @@
-// Package corpus finds the recorded captures that the tests read. They are not part of the
-// project: they lie beside it, or where SPAMSENSOR_CORPUS points. Tests that need them skip,
-// with the reason, where they are missing.
+// Package corpus finds the recorded captures that the tests read. The captures are not part of the
+// project: they lie beside it, or in the directory that SPAMSENSOR_CORPUS names. A test that needs
+// a capture is skipped, with the reason, if the capture is missing. The package does not read
+// captures.
+//
+// Words: the corpus is the directory of recorded captures; a case is a capture that was once judged
+// wrongly, in a directory beside it.
 package corpus
 
 import (
@@ -9,8 +13,8 @@ import (
 	"testing"
 )
 
-// Variable is the environment variable that names the directory of captures. The directory of
-// cases (captures that were once judged wrongly) is expected beside it, under the name "cases".
+// Variable is the environment variable that names the directory of captures. The directory of cases
+// is beside it, under the name "cases".
 const Variable = "SPAMSENSOR_CORPUS"
 
 // Find returns the directory of captures, without symbolic links (filepath.WalkDir does not
@@ -31,7 +35,8 @@ func Find() string {
 	return dir
 }
 
-// projectRoot is the nearest directory upwards with a go.mod, "" if there is none.
+// projectRoot is the nearest directory with a go.mod, from the current one upwards; "" if there is
+// none.
 func projectRoot() string {
 	dir, err := os.Getwd()
 	for err == nil {
@@ -65,6 +70,7 @@ func Case(t testing.TB, elements ...string) string {
 	return existing(t, dir, elements)
 }
 
+// existing joins a path, and skips the test if there is no such file.
 func existing(t testing.TB, dir string, elements []string) string {
 	t.Helper()
 	if dir == "" {

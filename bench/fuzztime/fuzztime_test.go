@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// recorder takes down failures.
+// recorder records failures.
 type recorder struct {
 	testing.TB
 	failed string
@@ -16,7 +16,7 @@ func (r *recorder) Helper()                        {}
 func (r *recorder) Failed() bool                   { return r.failed != "" }
 func (r *recorder) Errorf(format string, a ...any) { r.failed = fmt.Sprintf(format, a...) }
 
-// spin computes for so long.
+// spin computes for a duration.
 func spin(d time.Duration) {
 	for began := ProcessorTime(); ProcessorTime()-began < d; {
 	}
@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	r, runs := &recorder{TB: t}, 0
-	Check(r, func() int { // what fails otherwise is not repeated
+	Check(r, func() int { // a run with another failure is not repeated
 		runs++
 		spin(slack * 15 * time.Millisecond)
 		r.Errorf("wrong")

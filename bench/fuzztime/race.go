@@ -2,5 +2,5 @@
 
 package fuzztime
 
-// slack is what the race detector multiplies times by.
+// slack is the factor by which the race detector slows the code down.
 const slack = 20

@@ -1,13 +1,15 @@
-// Command reliability runs the project's tests and prints, beside its goal, each figure that they
-// measured for a goal of reliability (R1, R2, ...), with the verdict of the test that measured it.
+// Command reliability runs the project's tests and prints each figure that they measure for a goal
+// of reliability (R1, R2, ...), beside the goal, with the verdict of the test.
 //
 //	go run ./bench/reliability            all tests
-//	go run ./bench/reliability -long      with the long forms of those that have one (SPAMSENSOR_LONG)
+//	go run ./bench/reliability -long      the long forms of tests that have one (SPAMSENSOR_LONG)
 //
-// Goals that are times are judged here alone (SPAMSENSOR_FIGURES): any other run may share its
-// machine.
+// Words: a goal is a property with a number; a figure is the measured value for a goal. A test
+// prints a figure with t.Logf("R15: figure (goal bound)"). A goal without a figure counts as not
+// reached.
 //
-// A test tells a figure with t.Logf("R15: what was measured (goal what was to be reached)").
+// Tests compare times with a goal only if this command runs them (SPAMSENSOR_FIGURES), because the
+// machine of any other run may be shared. The command does not judge figures itself: the tests do.
 package main
 
 import (
@@ -30,8 +32,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// wanted are the goals that must have a figure.
-var wanted = []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 28, 29,
+// goals are the numbers of the goals that must have a figure.
+var goals = []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 28, 29,
 	30, 31}
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -73,17 +75,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// figure is what a test measured.
+// figure is a measurement of a test for a goal.
 type figure struct {
 	goal       int
 	text, test string
 	verdict    string // of the test: PASS, FAIL or SKIP
 }
 
-// told is how a test tells a figure: file.go:12: R15: text
-var told = regexp.MustCompile(`^\s*\S+\.go:\d+: R(\d+): (.*)$`)
+// figureLine matches the line in which a test prints a figure: "file.go:12: R15: text".
+var figureLine = regexp.MustCompile(`^\s*\S+\.go:\d+: R(\d+): (.*)$`)
 
-// gather reads the output of go test -json.
+// gather reads the output of go test -json: all figures with the verdicts of their tests, and the
+// names of failed tests.
 func gather(r io.Reader) (figures []figure, failed []string) {
 	type event struct{ Action, Package, Test, Output string }
 	verdicts := map[string]string{}
@@ -97,7 +100,7 @@ func gather(r io.Reader) (figures []figure, failed []string) {
 		name := strings.TrimPrefix(e.Package, "spamsensor/") + " " + e.Test
 		switch e.Action {
 		case "output":
-			if m := told.FindStringSubmatch(strings.TrimRight(e.Output, "\n")); m != nil {
+			if m := figureLine.FindStringSubmatch(strings.TrimRight(e.Output, "\n")); m != nil {
 				n, _ := strconv.Atoi(m[1])
 				figures = append(figures, figure{goal: n, text: m[2], test: name})
 			}
@@ -109,20 +112,20 @@ func gather(r io.Reader) (figures []figure, failed []string) {
 		}
 	}
 	for i := range figures {
-		// a test that did not end has failed
+		// A test that did not end has failed.
 		figures[i].verdict = cmp.Or(verdicts[figures[i].test], "FAIL")
 	}
 	slices.SortStableFunc(figures, func(a, b figure) int { return cmp.Compare(a.goal, b.goal) })
 	return figures, failed
 }
 
-// show prints a table, and reports whether all that is wanted is there and passed.
+// show prints a table, and reports whether each goal has a figure and all tests passed.
 func show(w io.Writer, figures []figure) bool {
 	good := true
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
 	t.AppendHeader(table.Row{"goal", "verdict", "measured", "test"})
-	for _, n := range wanted {
+	for _, n := range goals {
 		if !slices.ContainsFunc(figures, func(f figure) bool { return f.goal == n }) {
 			figures = append(figures,
 				figure{goal: n, verdict: "MISSING", text: "no test tells a figure"})

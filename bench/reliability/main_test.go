@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The output of tests as go test -json writes it: figures get the verdict of their test, a test
-// that never ended has failed, and a goal without a figure is missing.
+// TestGather reads output in the form of go test -json: figures get the verdict of their test, a
+// test without an end has failed, and a goal without a figure is missing.
 func TestGather(t *testing.T) {
 	const output = `{"Action":"output","Package":"spamsensor/a","Test":"TestOne","Output":"    a_test.go:7: R15: 3 of 3 (goal 3)\n"}
 {"Action":"output","Package":"spamsensor/a","Test":"TestOne","Output":"    a_test.go:8: something else: R4: no\n"}
@@ -31,12 +31,12 @@ no JSON
 	if show(&out, figures) {
 		t.Error("it is good although goals have no figure")
 	}
-	if s := out.String(); strings.Count(s, "MISSING") != len(wanted)-3 ||
+	if s := out.String(); strings.Count(s, "MISSING") != len(goals)-3 ||
 		!strings.Contains(s, "R29") {
 		t.Errorf("%s", s)
 	}
 	var all []figure
-	for _, n := range wanted {
+	for _, n := range goals {
 		all = append(all, figure{goal: n, verdict: "PASS"})
 	}
 	if !show(&out, all) {

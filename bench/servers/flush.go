@@ -7,23 +7,24 @@ import (
 	"spamsensor/sensor/mailserver"
 )
 
-// flushResult is what servers gave that emptied their queue after an outage.
+// flushResult is the result of servers that empty their queue after an outage.
 type flushResult struct {
 	name          string
-	tried, alarms int        // of volume, after the outage
-	rise          riseResult // ten times the usual volume, from the end of the outage on
+	tried, alarms int        // servers without a rise; volume alarms after the outage
+	rise          riseResult // servers with a rise to ten times the usual volume
 }
 
+// good reports whether the goal is reached.
 func (f *flushResult) good() bool {
-	return f.alarms == 0 && len(f.rise.took) == f.rise.tried && f.rise.worst() <= 7200
+	return f.alarms == 0 && len(f.rise.seconds) == f.rise.tried && f.rise.worst() <= 7200
 }
 
-// flushes has everybody refuse a server's mail for two to ten hours of a working day in the seventh
-// week. Afterwards the queue is emptied; in half of the cases somebody sends ten times as much as
-// usual from then on.
-func flushes(seed uint64) (list []flushResult) {
-	for i := range kinds {
-		k := &kinds[i]
+// queueFlushes simulates an outage of all receiving servers for two to seven hours of a working day
+// in the seventh week, after which the server empties its queue. In half of the cases the volume
+// rises to ten times the usual volume at the end of the outage, for six hours.
+func queueFlushes(seed uint64) (list []flushResult) {
+	for i := range serverKinds {
+		k := &serverKinds[i]
 		if k.office < 5 || k.office >= 1000 {
 			continue
 		}
@@ -31,12 +32,13 @@ func flushes(seed uint64) (list []flushResult) {
 		for n := range 12 {
 			rnd := rand.New(rand.NewPCG(seed+78, uint64(i*1000+n)))
 			var s mailserver.Server
-			k.run(&s, rnd, monday, 42, usual, func(mailserver.Verdict) {})
-			begin := monday + 43*day + 7*hour + int64(rnd.Uint64N(uint64(3*hour)))/five*five
-			end := begin + 2*hour + int64(rnd.Uint64N(uint64(5*hour)))/five*five
+			k.simulate(&s, rnd, monday, 42, usualVolume, func(mailserver.Verdict) {})
+			begin := monday + 43*day + 7*hour +
+				int64(rnd.Uint64N(uint64(3*hour)))/fiveMinutes*fiveMinutes
+			end := begin + 2*hour + int64(rnd.Uint64N(uint64(5*hour)))/fiveMinutes*fiveMinutes
 			rises := n%2 == 1
 			alarm := int64(0)
-			k.runDown(&s, rnd, monday+42*day, 2, func(t int64) float64 {
+			k.simulateOutage(&s, rnd, monday+42*day, 2, func(t int64) float64 {
 				if rises && t >= end && t < end+6*hour {
 					return 10
 				}
@@ -52,7 +54,7 @@ func flushes(seed uint64) (list []flushResult) {
 			case rises:
 				r.rise.tried++
 				if alarm != 0 {
-					r.rise.took = append(r.rise.took, int((alarm-end)/second))
+					r.rise.seconds = append(r.rise.seconds, int((alarm-end)/second))
 				}
 			default:
 				r.tried++

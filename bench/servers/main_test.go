@@ -7,11 +7,11 @@ import (
 	"spamsensor/sensor/mailserver"
 )
 
-// The short form of what the command prints; with another seed.
+// The tests are short forms of the command, with another seed.
 func TestRelays(t *testing.T) {
 	for _, r := range relays(2) {
 		if !r.good {
-			t.Errorf("%s: %s at relayed message %d", r.name, r.level, r.at)
+			t.Errorf("%s: %s at relayed message %d", r.name, r.level, r.detectedAt)
 		}
 	}
 }
@@ -28,18 +28,19 @@ func TestQueues(t *testing.T) {
 }
 
 func TestQuietYear(t *testing.T) {
-	for i := range kinds[:2] {
+	for i := range serverKinds[:2] {
 		var s mailserver.Server
 		by := map[string]int{}
-		kinds[i].run(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usual,
+		serverKinds[i].simulate(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usualVolume,
 			func(v mailserver.Verdict) {
 				by[metric(v)]++
-				t.Logf("%s day %d hour %d: %s", kinds[i].name, (v.Time-monday)/day, v.Time/hour%24,
+				t.Logf("%s day %d hour %d: %s", serverKinds[i].name, (v.Time-monday)/day,
+					v.Time/hour%24,
 					v.Text)
 			})
 		for what, n := range by {
 			if n > 1 {
-				t.Errorf("%s: %d alarms in half a year: %s", kinds[i].name, n, what)
+				t.Errorf("%s: %d alarms in half a year: %s", serverKinds[i].name, n, what)
 			}
 		}
 	}

@@ -17,69 +17,74 @@ const (
 	minute      = 60 * second
 	hour        = 60 * minute
 	day         = 24 * hour
-	five        = 5 * minute
+	fiveMinutes = 5 * minute
 	// monday is Monday, 2023-11-20, 00:00 UTC.
 	monday = int64(1700438400) * second
 )
 
-// server is a kind of mail server. Sizes are those that administrators name when they
-// speak of "normal": a small office sends some hundred messages a day, a provider some ten
-// thousand an hour. Days vary by a factor (log-normal), as people do.
-type server struct {
-	name          string
-	office, night float64 // messages an hour in working hours, and otherwise
-	weekend       float64 // factor
-	batch, letter int     // every night at two; Sundays at ten
-	hourly        int     // a job every hour, at the full hour
-	busy          float64 // deviation of the logarithm of a day's factor
-	refused       float64 // share of messages
-	submitters    float64 // networks outside from which mail is submitted in an hour
-	invoices      int     // on the first working day of a month at six, and on the 15th at eleven
-	fortnight     int     // every second Wednesday at three in the afternoon
-	vary          float64 // deviation of the logarithm of a batch's size
-	// a quarter of an hour more or less for each batch; thirteen holidays; a clock that is put
-	// forward in March, and back in October
-	people bool
+// serverKind is a kind of mail server. The volumes are those that administrators call normal: a
+// small office sends some hundred messages a day, a provider some ten thousand an hour. Days vary
+// by a log-normal factor.
+type serverKind struct {
+	name              string
+	office, night     float64 // messages an hour, in working hours and otherwise
+	weekend           float64 // factor of the rate
+	batch, newsletter int     // messages every night at two; on Sundays at ten
+	hourly            int     // messages at every full hour
+	dayDeviation      float64 // standard deviation of the logarithm of a day's factor
+	refused           float64 // share of the messages
+	submitters        float64 // external networks an hour that submit mail
+	// messages on the first working day of a month at six, and on the 15th at eleven
+	invoices       int
+	fortnight      int     // messages on every second Wednesday at 15:00
+	batchDeviation float64 // standard deviation of the logarithm of a batch's size
+	// irregular means batches that are up to a quarter of an hour early or late, thirteen holidays,
+	// and summer time from April to October.
+	irregular bool
 }
 
-var kinds = []server{
-	{name: "small office", office: 12, night: 0.2, weekend: 0.1, busy: 0.2, refused: 0.02,
+// serverKinds are the kinds of servers.
+var serverKinds = []serverKind{
+	{name: "small office", office: 12, night: 0.2, weekend: 0.1, dayDeviation: 0.2, refused: 0.02,
 		submitters: 1},
-	{name: "office", office: 300, night: 5, weekend: 0.1, batch: 200, busy: 0.2, refused: 0.03,
+	{name: "office", office: 300, night: 5, weekend: 0.1, batch: 200, dayDeviation: 0.2,
+		refused:    0.03,
 		submitters: 6},
-	{name: "newsletter", office: 60, night: 2, weekend: 0.2, letter: 6000, busy: 0.3, refused: 0.05,
+	{name: "newsletter", office: 60, night: 2, weekend: 0.2, newsletter: 6000, dayDeviation: 0.3,
+		refused:    0.05,
 		submitters: 2},
-	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, busy: 0.3,
+	{name: "shop", office: 80, night: 20, weekend: 1.2, hourly: 40, batch: 1000, dayDeviation: 0.3,
 		refused: 0.02, submitters: 1},
-	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, letter: 20000,
-		busy: 0.1, refused: 0.04, submitters: 200},
-	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, busy: 0.5, refused: 0.02,
+	{name: "provider", office: 3000, night: 1000, weekend: 0.7, batch: 3000, newsletter: 20000,
+		dayDeviation: 0.1, refused: 0.04, submitters: 200},
+	{name: "almost idle", office: 0.3, night: 0.1, weekend: 1, dayDeviation: 0.5, refused: 0.02,
 		submitters: 0.2},
-	{name: "invoices", office: 100, night: 2, weekend: 0.1, batch: 100, busy: 0.3, refused: 0.03,
-		submitters: 3, invoices: 2500, fortnight: 1500, vary: 0.2},
-	{name: "people", office: 150, night: 3, weekend: 0.1, batch: 150, letter: 3000, busy: 0.3,
-		refused: 0.03, submitters: 4, vary: 0.2, people: true},
+	{name: "invoices", office: 100, night: 2, weekend: 0.1, batch: 100, dayDeviation: 0.3,
+		refused:    0.03,
+		submitters: 3, invoices: 2500, fortnight: 1500, batchDeviation: 0.2},
+	{name: "people", office: 150, night: 3, weekend: 0.1, batch: 150, newsletter: 3000,
+		dayDeviation: 0.3,
+		refused:      0.03, submitters: 4, batchDeviation: 0.2, irregular: true},
 }
 
-// batches is how many messages of batches begin in the five minutes of a time, which is the
-// server's own.
-func (k *server) batches(rnd *rand.Rand, seed uint64, t int64) (n int) {
+// batches is the number of messages of the batches that begin in the five minutes of a local time.
+func (k *serverKind) batches(rnd *rand.Rand, seed uint64, t int64) (n int) {
 	for _, plan := range [2]int64{t / hour, t/hour + 1} {
 		late := int64(0)
-		if k.people {
-			late = int64(rand.New(rand.NewPCG(seed, uint64(plan))).IntN(7)-3) * five
+		if k.irregular {
+			late = int64(rand.New(rand.NewPCG(seed, uint64(plan))).IntN(7)-3) * fiveMinutes
 		}
-		if (plan*hour+late)/five == t/five {
-			n += k.planned(rnd, plan)
+		if (plan*hour+late)/fiveMinutes == t/fiveMinutes {
+			n += k.plannedAt(rnd, plan)
 		}
 	}
 	return n
 }
 
-// planned is how many messages are to be sent at a full hour.
-func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
+// plannedAt is the number of messages of the batches that are planned at a full hour.
+func (k *serverKind) plannedAt(rnd *rand.Rand, plan int64) (n int) {
 	size := func(mean int) int {
-		return poisson(rnd, float64(mean)*math.Exp(k.vary*rnd.NormFloat64()))
+		return poisson(rnd, float64(mean)*math.Exp(k.batchDeviation*rnd.NormFloat64()))
 	}
 	date := time.Unix(plan*3600, 0).UTC()
 	of, weekday := date.Hour(), date.Weekday()
@@ -88,7 +93,7 @@ func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
 		n += size(k.batch)
 	}
 	if of == 10 && weekday == time.Sunday {
-		n += size(k.letter)
+		n += size(k.newsletter)
 	}
 	if of == 15 && weekday == time.Wednesday && (plan-monday/hour)/(7*24)%2 == 0 {
 		n += size(k.fortnight)
@@ -101,115 +106,143 @@ func (k *server) planned(rnd *rand.Rand, plan int64) (n int) {
 	return n
 }
 
-// holiday reports whether a day is one on which nobody works: the first Monday of a month, and
-// Christmas.
+// holiday reports whether a day is a holiday: the first Monday of a month, or Christmas.
 func holiday(date time.Time) bool {
 	return date.Weekday() == time.Monday && date.Day() <= 7 ||
 		date.Month() == time.December && date.Day() == 25
 }
 
-// run lets a server send from a time on, in steps of five minutes.
-func (k *server) run(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, tell func(mailserver.Verdict)) {
-	k.runDown(s, rnd, from, days, factor, func(int64) bool { return false }, tell)
+// simulate simulates days of a server's traffic in steps of five minutes. factor is the factor of
+// the usual volume at a time.
+func (k *serverKind) simulate(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, emit func(mailserver.Verdict)) {
+	k.simulateOutage(s, rnd, from, days, factor, func(int64) bool { return false }, emit)
 }
 
-// runDown is the same of one for which everybody has a temporary error at some times. What it could
-// not deliver then is sent within twenty minutes when the time is over, or tried again every hour.
-func (k *server) runDown(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, down func(t int64) bool, tell func(mailserver.Verdict)) {
+// simulateOutage is simulate with times at which all receiving servers answer with a temporary
+// error.
+func (k *serverKind) simulateOutage(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
+	factor func(t int64) float64, down func(t int64) bool, emit func(mailserver.Verdict)) {
 	busy, seed := 1.0, rnd.Uint64()
-	var backlog []mailserver.Mail
-	portion := 0
-	for t := from; t < from+int64(days)*day; t += five {
-		local := t
-		if date := time.Unix(t/second, 0).UTC(); k.people && date.Month() >= time.April &&
-			date.Month() < time.November {
-			local += hour
+	var deferred backlog
+	for t := from; t < from+int64(days)*day; t += fiveMinutes {
+		local := k.localTime(t)
+		if local%day < fiveMinutes {
+			busy = math.Exp(k.dayDeviation * rnd.NormFloat64())
 		}
-		slot := (local - monday) / hour % 168
-		if local%day < five {
-			busy = math.Exp(k.busy * rnd.NormFloat64())
-		}
-		work := slot%24 >= 8 && slot%24 < 18
-		rate, submit := k.night, k.submitters/5
-		if work {
-			rate, submit = k.office*busy, k.submitters
-		}
-		if slot >= 120 || k.people && holiday(time.Unix(local/second, 0).UTC()) {
-			rate, submit = rate*k.weekend, submit*k.weekend
-		}
-		rate *= factor(t)
-		n := poisson(rnd, rate/12) + k.batches(rnd, seed, local)
-		s.Tick(t, tell)
+		rate, submit := k.rates(local, busy)
+		n := poisson(rnd, rate*factor(t)/12) + k.batches(rnd, seed, local)
+		s.Tick(t, emit)
 		for i := range n {
-			at := t + int64(i)*five/int64(n+1)
-			// A message has one recipient, seldom some, to one of a few hundred domains by
-			// Zipf's law; its size is log-normal around 30 kB.
-			m := mailserver.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
-				FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
-			rcpts := 1
-			if rnd.Float64() < 0.1 {
-				rcpts += poisson(rnd, 4)
-			}
-			code := uint16(250)
-			if rnd.Float64() < k.refused {
-				m.Taken, code = false, 550
-			}
-			domain := uint32(300 * math.Pow(rnd.Float64(), 3))
-			for range rcpts {
-				m.Rcpts = append(m.Rcpts,
-					mailserver.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
-			}
+			m := k.message(rnd, t+int64(i)*fiveMinutes/int64(n+1))
 			if down(t) {
-				backlog = append(backlog, m)
-				refuse(s, m, at, tell)
+				deferred.messages = append(deferred.messages, m)
+				refuse(s, m, m.Time, emit)
 				continue
 			}
-			send(s, &m, rnd, tell)
+			send(s, &m, rnd, emit)
 		}
-		switch {
-		case len(backlog) == 0:
-		case !down(t):
-			if portion == 0 {
-				portion = len(backlog)/4 + 1
-			}
-			n := min(portion, len(backlog))
-			for i := range n {
-				m := backlog[i]
-				m.Time = t + 4*minute + int64(i)*minute/int64(n)
-				send(s, &m, rnd, tell)
-			}
-			if backlog = backlog[n:]; len(backlog) == 0 {
-				portion = 0
-			}
-		case t%hour < five:
-			for i := range backlog {
-				refuse(s, backlog[i], t+4*minute+int64(i)*minute/int64(len(backlog)), tell)
-			}
-		}
+		deferred.retry(s, rnd, t, down(t), emit)
 		for range poisson(rnd, submit/12) {
 			s.Session(&mailserver.Session{Time: t,
 				Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true,
-				External: true, Submit: true, Auth: true}, tell)
+				External: true, Submit: true, Auth: true}, emit)
 		}
 	}
 }
 
-// send delivers a message.
-func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, tell func(mailserver.Verdict)) {
-	s.Sent(m, true, tell)
+// localTime is the time of the server's clock, which may have summer time.
+func (k *serverKind) localTime(t int64) int64 {
+	date := time.Unix(t/second, 0).UTC()
+	if k.irregular && date.Month() >= time.April && date.Month() < time.November {
+		return t + hour
+	}
+	return t
+}
+
+// rates are the messages an hour, and the submitting networks an hour, at a local time; busy is the
+// factor of the day.
+func (k *serverKind) rates(local int64, busy float64) (rate, submit float64) {
+	slot := (local - monday) / hour % 168
+	rate, submit = k.night, k.submitters/5
+	if slot%24 >= 8 && slot%24 < 18 {
+		rate, submit = k.office*busy, k.submitters
+	}
+	if slot >= 120 || k.irregular && holiday(time.Unix(local/second, 0).UTC()) {
+		rate, submit = rate*k.weekend, submit*k.weekend
+	}
+	return rate, submit
+}
+
+// message draws a message: one recipient, in one of ten cases more, at one of a few hundred domains
+// by Zipf's law.
+func (k *serverKind) message(rnd *rand.Rand, at int64) mailserver.Mail {
+	m := mailserver.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
+		FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
+	rcpts := 1
+	if rnd.Float64() < 0.1 {
+		rcpts += poisson(rnd, 4)
+	}
+	code := uint16(250)
+	if rnd.Float64() < k.refused {
+		m.Taken, code = false, 550
+	}
+	domain := uint32(300 * math.Pow(rnd.Float64(), 3))
+	for range rcpts {
+		m.Rcpts = append(m.Rcpts,
+			mailserver.Recipient{Hash: rnd.Uint64(), Domain: domain * 0x9e3779b1, Code: code})
+	}
+	return m
+}
+
+// backlog holds the messages that were deferred in an outage. portion is the number of messages
+// that leave it in five minutes after the outage.
+type backlog struct {
+	messages []mailserver.Mail
+	portion  int
+}
+
+// retry sends the deferred messages within twenty minutes after the outage. During the outage it
+// tries them every hour.
+func (b *backlog) retry(s *mailserver.Server, rnd *rand.Rand, t int64, down bool,
+	emit func(mailserver.Verdict)) {
+	switch {
+	case len(b.messages) == 0:
+	case !down:
+		if b.portion == 0 {
+			b.portion = len(b.messages)/4 + 1
+		}
+		n := min(b.portion, len(b.messages))
+		for i := range n {
+			m := b.messages[i]
+			m.Time = t + 4*minute + int64(i)*minute/int64(n)
+			send(s, &m, rnd, emit)
+		}
+		if b.messages = b.messages[n:]; len(b.messages) == 0 {
+			b.portion = 0
+		}
+	case t%hour < fiveMinutes:
+		for i, m := range b.messages {
+			refuse(s, m, t+4*minute+int64(i)*minute/int64(len(b.messages)), emit)
+		}
+	}
+}
+
+// send is a message that the receiving server accepts or refuses for good.
+func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, emit func(mailserver.Verdict)) {
+	s.Sent(m, true, emit)
 	s.Session(&mailserver.Session{Time: m.Time, Net: m.Net, External: true, Messages: 1,
-		Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, tell)
+		Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, emit)
 }
 
-// refuse has a message be refused for now.
-func refuse(s *mailserver.Server, m mailserver.Mail, at int64, tell func(mailserver.Verdict)) {
+// refuse is a message that the receiving server defers.
+func refuse(s *mailserver.Server, m mailserver.Mail, at int64, emit func(mailserver.Verdict)) {
 	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, refusal.Busy
-	s.Sent(&m, true, tell)
-	s.Session(&mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, tell)
+	s.Sent(&m, true, emit)
+	s.Session(&mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, emit)
 }
 
+// poisson draws a Poisson number; a normal one above a mean of 50.
 func poisson(rnd *rand.Rand, mean float64) (n int) {
 	if mean > 50 {
 		return max(0, int(math.Round(mean+math.Sqrt(mean)*rnd.NormFloat64())))
@@ -220,15 +253,17 @@ func poisson(rnd *rand.Rand, mean float64) (n int) {
 	return n
 }
 
-func usual(int64) float64 { return 1 }
+// usualVolume is the factor of a server without a rise.
+func usualVolume(int64) float64 { return 1 }
 
-// quietResult is what quiet years gave.
+// quietResult is the result of years without a rise: the number of alarms, and the worst year of a
+// metric.
 type quietResult struct {
 	name                       string
 	metricYears, alarms, worst int
 }
 
-// metric is what a verdict is about.
+// metric is the name of the metric that a verdict is about.
 func metric(v mailserver.Verdict) string {
 	for m := mailserver.OutMessages; m < mailserver.Metrics; m++ {
 		if strings.Contains(v.Text, " "+m.String()) {
@@ -241,21 +276,21 @@ func metric(v mailserver.Verdict) string {
 	return v.Code
 }
 
-// quiet runs years of each kind, the year of learning included.
-func quiet(seed uint64, years int) (list []quietResult) {
-	for i := range kinds {
-		k := &kinds[i]
+// quietYears simulates years of each kind of server, each with its time of learning.
+func quietYears(seed uint64, years int) (list []quietResult) {
+	for i := range serverKinds {
+		k := &serverKinds[i]
 		r := quietResult{name: k.name, metricYears: years * int(mailserver.Metrics)}
 		n := years
 		if k.office >= 1000 {
-			n = max(1, years/4) // half a minute a year
+			n = max(1, years/4) // a year takes half a minute
 			r.metricYears = n * int(mailserver.Metrics)
 		}
 		for y := range n {
 			var s mailserver.Server
 			by := map[string]int{}
-			k.run(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+
-				777*second, 365, usual, func(v mailserver.Verdict) {
+			k.simulate(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+
+				777*second, 365, usualVolume, func(v mailserver.Verdict) {
 				r.alarms++
 				by[metric(v)]++
 			})
@@ -268,37 +303,46 @@ func quiet(seed uint64, years int) (list []quietResult) {
 	return list
 }
 
-// riseResult is how long rises took to be found.
+// riseResult is the time in seconds until rises were found.
 type riseResult struct {
-	name   string
-	factor float64
-	tried  int
-	took   []int
+	name    string
+	factor  float64
+	tried   int
+	seconds []int
 }
 
-func (r *riseResult) median() int { slices.Sort(r.took); return at(r.took, len(r.took)/2) }
-func (r *riseResult) worst() int  { slices.Sort(r.took); return at(r.took, len(r.took)-1) }
+// median, worst and good are the median, the maximum, and whether the goal is reached.
+func (r *riseResult) median() int {
+	slices.Sort(r.seconds)
+	return elementAt(r.seconds, len(r.seconds)/2)
+}
+func (r *riseResult) worst() int {
+	slices.Sort(r.seconds)
+	return elementAt(r.seconds, len(r.seconds)-1)
+}
 func (r *riseResult) good() bool {
 	limit := 3600
 	if r.factor >= 50 {
 		limit = 600
 	}
-	return len(r.took) == r.tried && r.worst() <= limit
+	return len(r.seconds) == r.tried && r.worst() <= limit
 }
 
-func at(list []int, i int) int {
+// elementAt is element i of a list, -1 if there is none.
+func elementAt(list []int, i int) int {
 	if i < 0 || i >= len(list) {
 		return -1
 	}
 	return list[i]
 }
 
-// rises begin at any time of a working day of the seventh week.
-func rises(seed uint64) (list []riseResult) {
-	for i := range kinds {
-		k := &kinds[i]
+// volumeRises simulates rises that begin at any time of a working day of the seventh week.
+func volumeRises(seed uint64) (list []riseResult) {
+	for i := range serverKinds {
+		k := &serverKinds[i]
 		if k.office < 5 || k.office >= 1000 {
-			// ten times almost nothing is almost nothing; and a provider takes long to simulate
+			// Ten times almost no volume is almost no volume; and a provider takes long to
+			// simulate.
 			continue
 		}
 		for _, factor := range []float64{10, 50} {
@@ -306,10 +350,11 @@ func rises(seed uint64) (list []riseResult) {
 			for n := range 6 {
 				rnd := rand.New(rand.NewPCG(seed+77, uint64(i*1000+n)))
 				var s mailserver.Server
-				k.run(&s, rnd, monday, 42, usual, func(mailserver.Verdict) {})
-				begin := monday + 43*day + 8*hour + int64(rnd.Uint64N(uint64(9*hour)))/five*five
+				k.simulate(&s, rnd, monday, 42, usualVolume, func(mailserver.Verdict) {})
+				begin := monday + 43*day + 8*hour +
+					int64(rnd.Uint64N(uint64(9*hour)))/fiveMinutes*fiveMinutes
 				found := int64(0)
-				k.run(&s, rnd, monday+42*day, 2, func(t int64) float64 {
+				k.simulate(&s, rnd, monday+42*day, 2, func(t int64) float64 {
 					if t >= begin && t < begin+2*hour {
 						return factor
 					}
@@ -321,7 +366,7 @@ func rises(seed uint64) (list []riseResult) {
 				})
 				r.tried++
 				if found != 0 {
-					r.took = append(r.took, int((found-begin)/second))
+					r.seconds = append(r.seconds, int((found-begin)/second))
 				}
 			}
 			list = append(list, r)

@@ -15,55 +15,59 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// net is a network with a sensor: dialogues go in, findings and records come out.
+// network is a network with a sensor. Its methods send packets; findings and records are collected.
 type network struct {
-	e        *engine.Engine
-	w        *engine.Worker
+	engine   *engine.Engine
+	worker   *engine.Worker
 	port     uint16
 	now      int64
-	findings []detect.Finding // about mail servers
+	findings []detect.Finding // of class open_relay
 	records  []mailserver.Record
 }
 
 const (
-	ours = "10.0.0.25"
-	sink = "192.0.2.99" // where what is relayed goes
-	// resolver is outside, so that what is asked is seen.
-	resolver = "192.0.2.53"
+	serverAddr  = "10.0.0.25"
+	relayTarget = "192.0.2.99" // the server that gets forwarded and relayed mail
+	// resolverAddr is external, so that the sensor sees the lookups.
+	resolverAddr = "192.0.2.53"
 )
 
+// newNetwork makes a network with one declared mail server and its local domains.
 func newNetwork(local ...string) *network {
 	n := &network{now: monday, port: 10000}
-	n.e = engine.New(engine.Config{Live: true, MailServers: []netip.Addr{netip.MustParseAddr(ours)},
-		LocalDomains: local,
-		Limits: engine.Limits{Attempts: 1 << 14, Flows: 1 << 12, Sources: 1 << 12,
-			Sessions: 1 << 10, Hosts: 1 << 9}, Seed: []byte("campaigns of mail servers")},
-		engine.Output{
-			Finding: func(f *detect.Finding) {
-				if f.Class == verdict.OpenRelay {
-					n.findings = append(n.findings, *f)
-				}
-			},
-			Server: func(r *mailserver.Record) { n.records = append(n.records, *r) },
-		})
-	n.w = n.e.Worker()
+	cfg := engine.Config{
+		Live: true, MailServers: []netip.Addr{netip.MustParseAddr(serverAddr)}, LocalDomains: local,
+		Limits: engine.Limits{
+			Attempts: 1 << 14, Flows: 1 << 12, Sources: 1 << 12, Sessions: 1 << 10, Hosts: 1 << 9,
+		},
+		Seed: []byte("campaigns of mail servers"),
+	}
+	n.engine = engine.New(cfg, engine.Output{
+		Finding: func(f *detect.Finding) {
+			if f.Class == verdict.OpenRelay {
+				n.findings = append(n.findings, *f)
+			}
+		},
+		Server: func(r *mailserver.Record) { n.records = append(n.records, *r) },
+	})
+	n.worker = n.engine.Worker()
 	return n
 }
 
-// give hands a frame to the engine.
-func (n *network) give(at int64, data []byte) {
-	n.w.Take([][]frame.Frame{{{Data: data, Time: at, Link: 1}}})
+// send passes a frame to the engine.
+func (n *network) send(at int64, data []byte) {
+	n.worker.Take([][]frame.Frame{{{Data: data, Time: at, Link: 1}}})
 	n.now = max(n.now, at)
 }
 
-// syn is an attempt without an answer, or with a RST.
+// syn is an attempt without an answer, or with a reset.
 func (n *network) syn(at int64, client, server string, reset bool) {
 	n.port = max(10000, n.port+1)
-	n.give(at, segment(client, server, n.port, 25, wiretest.SYN, 99, 0, ""))
+	n.send(at, segment(client, server, n.port, 25, wiretest.SYN, 99, 0, ""))
 	if reset {
-		n.give(at+5e6, segment(server, client, 25, n.port, wiretest.RST|wiretest.ACK, 0, 100, ""))
+		n.send(at+5e6, segment(server, client, 25, n.port, wiretest.RST|wiretest.ACK, 0, 100, ""))
 	}
-	n.w.EmitDue()
+	n.worker.EmitDue()
 }
 
 func segment(from, to string, sport, dport uint16, flags uint8, seq, ack uint32,
@@ -73,7 +77,7 @@ func segment(from, to string, sport, dport uint16, flags uint8, seq, ack uint32,
 		wiretest.Text(text))
 }
 
-// dialogue is a connection in which lines are said: "C: ..." and "S: ...".
+// dialogue is a connection with the lines of the client, "C: ...", and of the server, "S: ...".
 func (n *network) dialogue(at int64, client, server string, port uint16, lines []string) {
 	n.port = max(10000, n.port+1)
 	seq := [2]uint32{1000, 5000}
@@ -83,7 +87,7 @@ func (n *network) dialogue(at int64, client, server string, port uint16, lines [
 		if dir == 1 {
 			a = segment(server, client, port, n.port, flags, seq[1], seq[0], text)
 		}
-		n.give(at, a)
+		n.send(at, a)
 		seq[dir] += uint32(len(text))
 		if flags&(wiretest.SYN|wiretest.FIN) != 0 {
 			seq[dir]++
@@ -102,10 +106,10 @@ func (n *network) dialogue(at int64, client, server string, port uint16, lines [
 	send(0, wiretest.FIN|wiretest.ACK, "")
 	send(1, wiretest.FIN|wiretest.ACK, "")
 	send(0, wiretest.ACK, "")
-	n.w.EmitDue()
+	n.worker.EmitDue()
 }
 
-// lookup asks for the address of a mail host.
+// lookup is a DNS lookup of the address of a mail host.
 func (n *network) lookup(at int64, client, name, addr string) {
 	n.port = max(10000, n.port+1)
 	q := dnsmessage.Message{Header: dnsmessage.Header{ID: n.port},
@@ -116,24 +120,26 @@ func (n *network) lookup(at int64, client, name, addr string) {
 		if err != nil {
 			panic(err)
 		}
-		n.give(at, wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to},
+		n.send(at, wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: from, Dst: to},
 			wiretest.UDP{SrcPort: sport, DstPort: dport}, wiretest.Bytes(b)))
 	}
-	send(client, resolver, n.port, 53)
+	send(client, resolverAddr, n.port, 53)
 	q.Header.Response = true
 	q.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Questions[0].Name,
 		Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET, TTL: 3600},
 		Body: &dnsmessage.AResource{A: netip.MustParseAddr(addr).As4()}}}
-	send(resolver, client, 53, n.port)
+	send(resolverAddr, client, 53, n.port)
 }
 
-// mail is a dialogue with one message. auth adds authentication; each recipient has its reply.
-func mail(auth bool, from string, rcpts []string, reply, end string) []string {
-	return mailAt("mx", auth, from, rcpts, reply, end)
+// mailDialogue is a dialogue with one message. auth adds authentication. reply is the reply to
+// RCPT, end the reply to the message.
+func mailDialogue(auth bool, from string, rcpts []string, reply, end string) []string {
+	return mailDialogueAt("mx", auth, from, rcpts, reply, end)
 }
 
-// mailAt is the same at a server that has a name.
-func mailAt(name string, auth bool, from string, rcpts []string, reply, end string) []string {
+// mailDialogueAt is mailDialogue at a server with a name.
+func mailDialogueAt(name string, auth bool, from string, rcpts []string, reply,
+	end string) []string {
 	l := []string{"S: 220 " + name + " ESMTP", "C: EHLO client.example", "S: 250 mx"}
 	if auth {
 		l = append(l, "C: AUTH PLAIN AGEAYg==", "S: 235 ok")
@@ -148,4 +154,5 @@ func mailAt(name string, auth bool, from string, rcpts []string, reply, end stri
 	return append(l, "C: QUIT", "S: 221 bye")
 }
 
-func outsider(i int) string { return fmt.Sprintf("203.0.%d.%d", 100+i/200%100, 1+i%200) }
+// externalClient is the address of external client i.
+func externalClient(i int) string { return fmt.Sprintf("203.0.%d.%d", 100+i/200%100, 1+i%200) }
