@@ -64,8 +64,8 @@ func (l *Listener) New(midstream, oneSided bool) *Session {
 // Free takes a session back. The caller must not use it any more.
 func (l *Listener) Free(s *Session) {
 	l.removeHolder(s)
-	p := &s.client
-	for _, b := range []*[]byte{&p.line.buf, &s.server.line.buf, &p.held.bytes, &p.alt.bytes, &s.text} {
+	p, r := &s.client, &s.server
+	for _, b := range []*[]byte{&p.line.buf, &r.line.buf, &p.held.bytes, &p.alt.bytes, &s.text} {
 		l.giveBack(b)
 	}
 	l.live--

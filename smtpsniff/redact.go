@@ -15,16 +15,16 @@ import (
 // command, a mailbox that does not exist. Redaction removes such quotations. How much it removes
 // depends on the bytes that the client has sent:
 //
-//	no sensitive bytes         the words of local parts are removed: those of recipients, and
-//	                           those of senders unless Listener.ShowSenders is set
+//	no sensitive bytes         the words of recipients' local parts are removed, and of senders'
+//	                           unless Listener.ShowSenders is set
 //	perhaps sensitive bytes    all is removed but a closed vocabulary, network addresses and the
 //	                           names of blocklists, and of these what the client has sent
 //	more than can be kept      all is removed but the names of well-known blocklists
 //
 // Sensitive are credentials, lines that are no command, and parameters that may name a person. The
-// words of a client are kept as keyed hashes of their first six letters, so that a reply with a part
-// of a word is redacted too. Letters are compared without case, and after each encoding that servers
-// use.
+// words of a client are kept as keyed hashes of their first six letters, so that a reply with a
+// part of a word is redacted too. Letters are compared without case, and after each encoding that
+// servers use.
 
 // Bounds of the words of a client that are kept.
 const (
@@ -131,7 +131,7 @@ func (l *Listener) addWords(w *wordSet, b []byte) {
 	}
 }
 
-// addSensitive adds the words of a text that must not be shown, and those of its decodings.
+// addSensitive adds the words of a text that must not be shown, and the words of its decodings.
 func (l *Listener) addSensitive(s *Session, b []byte) {
 	w := &s.words.sensitive
 	if w.full() || len(b) == 0 {

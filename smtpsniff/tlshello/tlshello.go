@@ -1,11 +1,12 @@
-// Package tlshello reads the server name in a TLS ClientHello (RFC 8446, section 4.1.2;
-// RFC 6066, section 3). It is all of TLS that a listener can read.
+// Package tlshello reads the server name in a TLS ClientHello (RFC 8446, section 4.1.2; RFC 6066,
+// section 3), the only part of TLS that an observer needs. It decrypts nothing, and reads no
+// fragmented name: the name must lie in the first record.
 package tlshello
 
-// ServerName returns the name that a client asks for, borrowed from b, which is what it
-// sent first. more is true when b may be too short to hold it.
+// ServerName returns the server name in the first bytes of a client, borrowed from b; nil if there
+// is none. more reports that b may be too short to hold it.
 func ServerName(b []byte) (name []byte, more bool) {
-	// A ClientHello may be spread over records; only their headers stand between.
+	// A ClientHello may be spread over records. Only the first is read; its header is
 	//	type 8, version 16, length 16
 	if len(b) < 5 {
 		return nil, true
@@ -16,7 +17,8 @@ func ServerName(b []byte) (name []byte, more bool) {
 	record := int(b[3])<<8 | int(b[4])
 	whole := len(b)-5 >= record
 	h := b[5:min(len(b), 5+record)]
-	// handshake type 8, length 24; version 16, random 256, session id 8+, suites 16+, compression 8+, extensions 16+
+	// handshake type 8, length 24; version 16, random 256, session id 8+, suites 16+,
+	// compression 8+, extensions 16+
 	if len(h) < 4 {
 		return nil, !whole
 	}
