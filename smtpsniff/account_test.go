@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAccount: the name of the account is found, however it is sent, and nothing else is taken for it.
+// TestAccount: the listener finds the account's name in each form of AUTH, and no other text.
 func TestAccount(t *testing.T) {
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	plain := b64("\x00Bob@corp.example\x00secret")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// talk feeds the bytes of a dialogue, one step as one segment.
-func talk(l *Listener, steps []step, data [][]byte) {
+// feedAll feeds the bytes of a dialogue, one step as one segment.
+func feedAll(l *Listener, steps []step, data [][]byte) {
 	s := l.New(false, false)
 	for i := range steps {
 		l.Feed(s, steps[i].side, data[i])
@@ -15,8 +15,8 @@ func talk(l *Listener, steps []step, data [][]byte) {
 	l.Free(s)
 }
 
-// A whole dialogue with one message; the smaller one costs what its lines cost, the larger what the
-// bytes of a body cost.
+// BenchmarkDialogue measures a whole dialogue with one message. The small one shows the cost of
+// lines, the large one that of the message's bytes.
 func BenchmarkDialogue(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -43,11 +43,11 @@ func BenchmarkDialogue(b *testing.B) {
 				size += len(steps[i].data)
 				lines += strings.Count(steps[i].data, "\n")
 			}
-			talk(&l, steps, data)
+			feedAll(&l, steps, data)
 			b.ReportAllocs()
 			b.SetBytes(int64(size))
 			for b.Loop() {
-				talk(&l, steps, data)
+				feedAll(&l, steps, data)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines), "ns/line")
 		})

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// play plays lines "C: " and "S: " to a listener and gives the session.
+// play feeds lines "C: " and "S: " to a listener.
 func play(lines ...string) *recorder {
 	h := &recorder{}
 	h.s = h.l.New(false, false)
@@ -15,7 +15,7 @@ func play(lines ...string) *recorder {
 	return h
 }
 
-// The largest size of BDAT has 18 digits, 19 may not fit in 63 bits.
+// The largest size of BDAT has 18 digits; 19 may not fit in 63 bits.
 func TestBDATDigits(t *testing.T) {
 	for digits, bad := range map[int]bool{3: false, 18: false, 19: true, 20: true, 400: true} {
 		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: BDAT "+strings.Repeat("1", digits)+" LAST", "C: NOOP")
@@ -25,7 +25,8 @@ func TestBDATDigits(t *testing.T) {
 	}
 }
 
-// Sixteen lines after AUTH are credentials, whatever they look like; the one behind them is a command or none.
+// Sixteen lines after AUTH are credentials, even where they look like commands; the line behind
+// them is not.
 func TestAuthEnds(t *testing.T) {
 	for _, line := range []string{"NOOP", "QUIT", "RSET", "STARTTLS", "U0VDUkVU"} {
 		for lines, commands := range map[int]uint32{maxAuth - 1: 2, maxAuth: 2, maxAuth + 1: 3} {
@@ -40,12 +41,12 @@ func TestAuthEnds(t *testing.T) {
 	}
 }
 
-// Counters stop at their largest value: they never begin anew.
+// Counters saturate: they never wrap around.
 func TestCountersStop(t *testing.T) {
 	h := play("S: 220 mx")
 	h.feed(Server, []byte(strings.Repeat("250 ok\r\n", 255)))
 	if h.s.server.lines != 255 {
-		t.Errorf("%d lines of the server were heard", h.s.server.lines)
+		t.Errorf("%d lines of the server were counted", h.s.server.lines)
 	}
 	h.feed(Server, []byte(strings.Repeat("250 ok\r\n", 1<<16)))
 	h.s.Codes(func(c CodeCount) {
@@ -60,7 +61,7 @@ func TestCountersStop(t *testing.T) {
 	}
 }
 
-// The server takes the client over to TLS with 220, and with nothing else.
+// Only a 220 starts TLS after STARTTLS.
 func TestOnly220IsTLS(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 250 what", "C: MAIL FROM:<a@example.org>", "S: 250 ok")
 	if h.s.Encryption != Plain || h.s.Flags&STARTTLSRefused == 0 || h.s.Mails != 1 {
@@ -68,7 +69,8 @@ func TestOnly220IsTLS(t *testing.T) {
 	}
 }
 
-// Of a line whose end is missing the verb is believed where it is whole, and where it alone says what follows.
+// The verb of a line without its end counts where it is whole, and where it oneSided decides how to
+// read the bytes behind it.
 func TestCutCommands(t *testing.T) {
 	for text, commands := range map[string]uint32{"MAIL FROM:<a": 2, "MAIL ": 2, "RCPT\tTO": 2, "NOOP:x": 2, "AUTH PLAIN AA": 2, "RSET x": 2,
 		"MAIL": 1, "MAI": 1, "MAILS x": 1, "DATA x": 1, "BDAT 10": 1, "STARTTLS ": 1, "hello x": 1} {
@@ -80,7 +82,7 @@ func TestCutCommands(t *testing.T) {
 		}
 	}
 	h := recorder{}
-	h.s = h.l.New(false, true) // nobody will confirm it
+	h.s = h.l.New(false, true) // no reply will confirm it
 	h.gap(Client, 10)
 	h.feed(Client, []byte("MAIL FROM:<a"))
 	h.gap(Client, 10)
@@ -89,22 +91,22 @@ func TestCutCommands(t *testing.T) {
 	}
 }
 
-// Behind STARTTLS what a server says in the clear is heard where records of TLS are stepped over; behind
-// bytes that are no record nobody knows where it begins.
+// Behind STARTTLS a server's reply in the clear is read where TLS records can be skipped; behind
+// bytes that are no record its beginning is not known.
 func TestRecordsOfTLS(t *testing.T) {
-	for typ, heard := range map[byte]bool{0x00: false, 0x13: false, 0x14: true, 0x17: true, 0x18: true, 0x19: false, 0xff: false} {
+	for typ, read := range map[byte]bool{0x00: false, 0x13: false, 0x14: true, 0x17: true, 0x18: true, 0x19: false, 0xff: false} {
 		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 220 go")
 		h.feed(Client, []byte("\x16\x03\x01\x00\x05hello"))
 		before := h.s.Replies
 		h.feed(Server, []byte{typ, 3, 3, 0, 2, 'x', 'y'})
 		h.feed(Server, []byte("421 bye\r\n"))
-		if got := h.s.Replies > before; got != heard {
-			t.Errorf("type %#x: heard %v", typ, got)
+		if got := h.s.Replies > before; got != read {
+			t.Errorf("type %#x: read %v", typ, got)
 		}
 	}
 }
 
-// LMTP has an answer for each of a thousand recipients, and the next command has its own.
+// LMTP has a reply for each of a thousand recipients, and the next command has its own.
 func TestLMTPAnswersForEach(t *testing.T) {
 	const recipients = 1000
 	h := play("S: 220 mx", "C: LHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok")

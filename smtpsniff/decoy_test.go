@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// decoys are first lines, or lines before MAIL, behind which a listener may take what follows for
-// something else, while the server refuses them and reads on.
+// decoys are first lines, or lines before MAIL, that may make a listener misread the bytes behind
+// them, while the server refuses them and reads on.
 var decoys = []struct {
 	line    string
 	replies []string
@@ -25,15 +25,15 @@ var decoys = []struct {
 	{"AUTH LOGIN", []string{"503 no", "535 no", "504 no"}},
 }
 
-// What a client says behind a decoy is heard if it waits for the replies, and if it does not; in
-// whatever pieces it comes.
+// Commands behind a decoy are read, whether or not the client waits for the replies, at each
+// segmentation.
 func TestDecoys(t *testing.T) {
-	said := "MAIL FROM:<anna@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"
+	sent := "MAIL FROM:<anna@x.example>\r\nRCPT TO:<b@y.example>\r\nDATA\r\n"
 	for _, d := range decoys {
 		for _, reply := range d.replies {
 			for _, waits := range []bool{true, false} {
 				if !waits && (strings.HasPrefix(d.line, "BDAT") && strings.HasPrefix(reply, "250") || d.line == "AUTH LOGIN") {
-					continue // then it is a chunk, or the credentials may be what comes next
+					continue // then it is a chunk, or credentials may follow
 				}
 				for _, cut := range []int{1, 3, 17, 1000} {
 					var h recorder
@@ -54,12 +54,12 @@ func TestDecoys(t *testing.T) {
 					if waits {
 						feed(Client, d.line+"\r\n")
 						feed(Server, reply+"\r\n")
-						for i, line := range strings.SplitAfter(said, "\r\n")[:3] {
+						for i, line := range strings.SplitAfter(sent, "\r\n")[:3] {
 							feed(Client, line)
 							feed(Server, strings.SplitAfter(replies, "\r\n")[i])
 						}
 					} else {
-						feed(Client, d.line+"\r\n"+said)
+						feed(Client, d.line+"\r\n"+sent)
 						feed(Server, reply+"\r\n"+replies)
 					}
 					feed(Client, "Subject: x\r\n\r\nx\r\n.\r\n")
@@ -79,7 +79,7 @@ func TestDecoys(t *testing.T) {
 	}
 }
 
-// TLS that the server speaks, too, stays what it is, whatever it says when it has ended.
+// TLS that the server speaks too stays TLS, whatever the server sends in the clear after its end.
 func TestTLSStays(t *testing.T) {
 	record := func(typ byte, n int) string {
 		return string([]byte{typ, 3, 3, byte(n >> 8), byte(n)}) + strings.Repeat("\nMAIL FROM:<a@b.example>\r\n", n)[:n]

@@ -18,10 +18,10 @@ var update = flag.Bool("update", false, "rewrite what the dialogues are expected
 //	C: EHLO a       a line of the client, with CRLF
 //	S: 250 ok       a line of the server
 //	C| a\nb\r\n     bytes of the client, quoted as in Go
-//	gap C 7         bytes that were not seen
-//	midstream       the beginning was not seen
+//	gap C 7         bytes that were not captured
+//	midstream       the beginning was not captured
 //
-// and, behind a line with ---, what the listener must have heard.
+// and, behind a line with ---, the events of the listener and a summary of the session.
 type dialogue struct {
 	name      string
 	text      string
@@ -94,18 +94,18 @@ func dialogues(t testing.TB) (list []*dialogue) {
 	return list
 }
 
-// listen plays steps to a listener and writes down what it heard.
+// listen feeds steps to a listener and returns its events and the session's summary as text.
 func listen(midstream bool, steps []step) string {
 	return listenSession(midstream, steps, new(*Session))
 }
 
-// listenSession also gives the session, which is good until another one begins.
+// listenSession also returns the session, which is valid until another one begins.
 func listenSession(midstream bool, steps []step, session **Session) string {
-	alone := true
+	oneSided := true
 	for _, st := range steps {
-		alone = alone && st.side == Client
+		oneSided = oneSided && st.side == Client
 	}
-	return listenWith(midstream, alone, session, func(h *recorder) {
+	return listenWith(midstream, oneSided, session, func(h *recorder) {
 		for _, st := range steps {
 			if st.gap > 0 {
 				h.gap(st.side, st.gap)
@@ -116,7 +116,7 @@ func listenSession(midstream bool, steps []step, session **Session) string {
 	})
 }
 
-// recorder is a listener in a test, with what it says.
+// recorder is a listener in a test, with a log of its events.
 type recorder struct {
 	l   Listener
 	s   *Session
@@ -147,10 +147,10 @@ func (h *recorder) record() {
 	}
 }
 
-// listenWith has play speak to a listener and writes down what that heard.
-func listenWith(midstream, alone bool, session **Session, play func(h *recorder)) string {
+// listenWith calls play with a listener and returns its events and the session's summary as text.
+func listenWith(midstream, oneSided bool, session **Session, play func(h *recorder)) string {
 	var h recorder
-	h.s = h.l.New(midstream, alone)
+	h.s = h.l.New(midstream, oneSided)
 	*session = h.s
 	play(&h)
 	for _, side := range []Side{Client, Server} {
@@ -236,7 +236,7 @@ func joined(steps []step) (list []step) {
 	return list
 }
 
-// However the bytes of a side are cut into segments, the same is heard.
+// Each segmentation of a dialogue gives the same events.
 func TestDialoguesAtEveryCut(t *testing.T) {
 	cuts := 0
 	for _, d := range allDialogues(t) {
@@ -287,13 +287,13 @@ func lines(steps []step) (list []step) {
 	return list
 }
 
-// With any one line lost, no message and no sender is invented, what is missing is
-// flagged, and nothing of a body or a credential is heard.
+// With any one line lost the listener invents no message and no sender, flags the loss, and emits
+// nothing of a message or a credential.
 func TestDialoguesWithEveryLineLost(t *testing.T) {
 	lost := 0
 	for _, d := range allDialogues(t) {
 		var s *Session
-		said := listenSession(d.midstream, d.steps, &s)
+		sent := listenSession(d.midstream, d.steps, &s)
 		messages := s.Messages
 		steps := lines(d.steps)
 		for i, one := range steps {
@@ -312,14 +312,14 @@ func TestDialoguesWithEveryLineLost(t *testing.T) {
 				t.Errorf("%s without %q: %d messages of %d, and no doubt", d.name, one.data, s.Messages, messages)
 			}
 			s.Senders(func(a []byte) {
-				if !doubtful && !strings.Contains(said, fmt.Sprintf("mail %q\n", a)) {
+				if !doubtful && !strings.Contains(sent, fmt.Sprintf("mail %q\n", a)) {
 					t.Errorf("%s without %q: nobody sent from %q", d.name, one.data, a)
 				}
 			})
-			// With the DATA lost and nobody heard but the client, a command in its message
-			// looks like one.
+			// With the DATA lost in a one-sided session, a command in its message looks like
+			// one.
 			if strings.Contains(got, "SECRET") && !doubtful {
-				t.Errorf("%s without %q: what must not be heard is:\n%s", d.name, one.data, got)
+				t.Errorf("%s without %q: what must not be emitted is:\n%s", d.name, one.data, got)
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// checkSegmentation plays steps uncut and as a network may bring them, and fails where that makes a
-// difference, or where a bound does not hold.
+// checkSegmentation feeds steps uncut and as a network may deliver them, and fails where the events
+// differ or a bound does not hold.
 func checkSegmentation(t *testing.T, midstream bool, steps []step, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	steps = joined(steps)
@@ -27,33 +27,33 @@ func checkSegmentation(t *testing.T, midstream bool, steps []step, seed uint64) 
 	}
 }
 
-// addDialogues seeds a fuzzer with what a side says in all dialogues.
+// addDialogues seeds a fuzzer with the bytes of a side in all dialogues.
 func addDialogues(f *testing.F, side Side) {
 	for _, d := range dialogues(f) {
-		said := ""
+		sent := ""
 		for _, s := range d.steps {
 			if s.side == side {
-				said += s.data
+				sent += s.data
 			}
 		}
-		f.Add([]byte(said), uint64(len(said)))
+		f.Add([]byte(sent), uint64(len(sent)))
 	}
 }
 
-// The client says anything; the server answers some lines with this, some with that.
+// FuzzClient sends any bytes of the client; the server answers lines with different replies.
 func FuzzClient(f *testing.F) {
 	addDialogues(f, Client)
-	f.Fuzz(func(t *testing.T, said []byte, seed uint64) {
+	f.Fuzz(func(t *testing.T, sent []byte, seed uint64) {
 		fuzztime.Check(t, func() int {
-			if len(said) > 8192 {
-				return len(said)
+			if len(sent) > 8192 {
+				return len(sent)
 			}
 			rng := rand.New(rand.NewPCG(seed, 1))
 			steps := []step{{side: Server, data: "220 mx\r\n"}}
 			if seed&1 != 0 {
 				steps = nil
 			}
-			for line := range strings.Lines(string(said)) {
+			for line := range strings.Lines(string(sent)) {
 				steps = append(steps, step{side: Client, data: line})
 				switch n := rng.IntN(10); {
 				case seed&2 != 0 || n == 0: // no answer
@@ -66,24 +66,24 @@ func FuzzClient(f *testing.F) {
 				}
 			}
 			checkSegmentation(t, seed&4 != 0, steps, seed)
-			return len(said)
+			return len(sent)
 		})
 	})
 }
 
-// The server says anything, a line after each of the client's, and then the rest.
+// FuzzServer sends any bytes of the server, a line after each of the client's, and then the rest.
 func FuzzServer(f *testing.F) {
 	addDialogues(f, Server)
 	client := []string{"EHLO a\r\n", "AUTH LOGIN\r\n", "dXNlcg==\r\n", "MAIL FROM:<a@x.org>\r\n", "RCPT TO:<b@y.org>\r\nDATA\r\n", "hi\r\n.\nMAIL FROM:<c@x.org>\r\n.\r\n",
 		"STARTTLS\r\n", "NOOP\r\n", "BDAT 3 LAST\r\nabc", "QUIT\r\n"}
-	f.Fuzz(func(t *testing.T, said []byte, seed uint64) {
+	f.Fuzz(func(t *testing.T, sent []byte, seed uint64) {
 		fuzztime.Check(t, func() int {
-			if len(said) > 8192 {
-				return len(said)
+			if len(sent) > 8192 {
+				return len(sent)
 			}
 			var steps []step
 			n := 0
-			for line := range strings.Lines(string(said)) {
+			for line := range strings.Lines(string(sent)) {
 				steps = append(steps, step{side: Server, data: line})
 				if n < len(client) && (seed>>3+uint64(len(line)))%3 != 0 {
 					steps = append(steps, step{side: Client, data: client[n]})
@@ -91,7 +91,7 @@ func FuzzServer(f *testing.F) {
 				}
 			}
 			checkSegmentation(t, seed&4 != 0, steps, seed)
-			return len(said)
+			return len(sent)
 		})
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// within fails the test when f does not end in time. An endless loop cannot be stopped, so the
+// within fails the test when f does not end in time. An endless loop cannot be stopped, so that the
 // test binary ends with it.
 func within(t *testing.T, limit time.Duration, what func() string, f func()) {
 	t.Helper()
@@ -25,11 +25,11 @@ func within(t *testing.T, limit time.Duration, what func() string, f func()) {
 	}
 }
 
-// checkWaiting finds a client whose bytes are held for a reply that no command waits for.
+// checkWaiting finds a client whose bytes are held for the reply to a command that is not pending.
 func checkWaiting(s *Session) error {
 	p := &s.client
 	want := map[mode]string{waitData: "DATA", waitTLS: "STARTTLS", waitChunk: "BDAT"}[p.mode]
-	if want == "" || p.seen.oneSided || p.mode == waitChunk && p.chunk.rejected { // that waits for one that no command explains
+	if want == "" || p.seen.oneSided || p.mode == waitChunk && p.chunk.rejected { // it waits for a reply to no command
 		return nil
 	}
 	switch v := p.pending.last(); {
@@ -39,8 +39,9 @@ func checkWaiting(s *Session) error {
 	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want, p.pending.runs[:p.pending.n])
 }
 
-// With any number of commands in the queue before it, a command whose reply decides what follows is
-// in the queue, or what follows is read as commands; with replies lost and any reply after them.
+// With any number of pending commands, a command whose reply decides how to read the next bytes is
+// pending too, or these bytes are read as commands; also with lost replies and any reply after
+// them.
 func TestQueueAtEveryLevel(t *testing.T) {
 	var now string
 	within(t, 20*time.Second, func() string { return now }, func() {
@@ -79,7 +80,7 @@ func TestQueueAtEveryLevel(t *testing.T) {
 	})
 }
 
-// A command is decoded behind a queue that was full, whatever waits for the reply that came last.
+// A command is read behind a queue that was full, whatever command the last reply answers.
 func TestFullQueueEmpties(t *testing.T) {
 	for _, command := range []string{"DATA", "STARTTLS", "AUTH LOGIN"} {
 		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
@@ -99,7 +100,7 @@ func TestFullQueueEmpties(t *testing.T) {
 	}
 }
 
-// An LMTP message costs no more for the recipients of the message before it.
+// The recipients of one LMTP message do not count for the next.
 func TestRecipientsOfTheMessageBefore(t *testing.T) {
 	h := play("S: 220 mx", "C: LHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok")
 	for range 1000 {
@@ -119,7 +120,7 @@ func TestRecipientsOfTheMessageBefore(t *testing.T) {
 	}
 }
 
-// words of programs.
+// Lines of random programs.
 var (
 	programCommands = []string{"NOOP", "RSET", "HELP", "VRFY a", "EHLO a", "HELO a", "LHLO a", "MAIL FROM:<a@a.example>", "RCPT TO:<b@b.example>", "DATA", "BDAT 3", "BDAT +3", "BDAT 3 LAST",
 		"BDAT 0 LAST", "BDAT 4000000000", "STARTTLS", "AUTH LOGIN", "AUTH PLAIN AGEAYg==", "QUIT", "what is this", "", ".", "x", "\x16\x03\x01\x00\x05hello", "PROXY UNKNOWN"}
@@ -127,8 +128,8 @@ var (
 		"", "no reply", "\x16\x03\x03\x00\x02ab", "\x15\x03\x03\x00\x02ab"}
 )
 
-// Programs of pipelined commands, lost bytes and replies end, leave nobody waiting for a reply that
-// cannot come, and give back their buffers.
+// Programs of pipelined commands, lost bytes and replies end, leave no bytes held for a reply that
+// cannot come, and release their buffers.
 func TestRandomPrograms(t *testing.T) {
 	programs := 60_000
 	if testing.Short() {
@@ -144,7 +145,7 @@ func TestRandomPrograms(t *testing.T) {
 			h.s = h.l.New(rng.IntN(8) == 0, rng.IntN(8) == 0)
 			some := func(words []string, most int) []byte {
 				var b strings.Builder
-				few := rng.IntN(3) == 0 // commands, in turn: the queue fills
+				few := rng.IntN(3) == 0 // commands alternate: the queue fills
 				for i := range 1 + rng.IntN(most) {
 					word := words[rng.IntN(len(words))]
 					if few {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A chunk with an odd size may be longer than what is held back for the reply.
+// A chunk with an odd size may be longer than the held bytes.
 func TestLongLenientChunk(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok", "C: RCPT TO:<b@b.example>", "S: 250 ok", "C: BDAT +20000 LAST")
 	body := strings.Repeat("MAIL FROM:<x@evil.example>\r\n", 1000)[:20000]
@@ -17,7 +17,7 @@ func TestLongLenientChunk(t *testing.T) {
 	}
 }
 
-// What follows missing bytes behind such a BDAT is not joined to what came before them.
+// Bytes behind a gap after such a BDAT are not joined to the bytes before the gap.
 func TestHeldChunkIsNotJoined(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: BDAT +3 LAST")
 	h.feed(Client, []byte("MAIL FROM:<a@a"))
@@ -27,7 +27,7 @@ func TestHeldChunkIsNotJoined(t *testing.T) {
 	h.s.Senders(func(a []byte) { t.Errorf("nobody sent from %q", a) })
 }
 
-// Where the server is not heard, such a BDAT is none.
+// In a one-sided session such a BDAT is no chunk.
 func TestLenientChunkAlone(t *testing.T) {
 	h := &recorder{}
 	h.s = h.l.New(false, true)
@@ -38,7 +38,7 @@ func TestLenientChunkAlone(t *testing.T) {
 	}
 }
 
-// Recipients of LMTP count anew with each MAIL.
+// MAIL resets the number of LMTP recipients.
 func TestLMTPCountsAnew(t *testing.T) {
 	h := play("S: 220 mx", "C: LHLO a", "S: 250 mx")
 	for _, recipients := range []int{3, 1} {
@@ -52,7 +52,7 @@ func TestLMTPCountsAnew(t *testing.T) {
 	}
 }
 
-// A refusal of DATA was lost, and bytes of the client: what is seen to be a command is one.
+// A refusal of DATA and bytes of the client were lost: a line that looks like a command is one.
 func TestCommandsBehindLostRefusal(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
 	h.gap(Client, 6)
@@ -64,8 +64,8 @@ func TestCommandsBehindLostRefusal(t *testing.T) {
 	}
 }
 
-// A client that does not wait, and whose DATA is refused when more of its message was sent than is held back: its
-// end is no end of a message.
+// A client does not wait, and its DATA is refused after more bytes of its message than can be held:
+// the line with the dot ends no message.
 func TestLongMessageRefusedAhead(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
 	h.feed(Client, []byte(strings.Repeat("a line of the message here, 32 \r\n", maxHeld/32+1)[:maxHeld])) // to the byte

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A family is traffic that grows with n: 64 bytes for each, or about so, unless bytes says how many.
+// A family is traffic that grows with n: about 64 bytes for each unit of n, unless bytes is set.
 var families = []struct {
 	name  string
 	play  func(l *Listener, s *Session, n int)
@@ -28,33 +28,33 @@ var families = []struct {
 	{"BDAT 1", repeatedly(Client, strings.Repeat("BDAT 1\r\nx", 7)), 0},
 	{"AUTH again and again", repeatedly(Client, strings.Repeat("AUTH LOGIN\r\nAAAA\r\n", 3)), 0},
 	{"a message of dots", withinMessage(strings.Repeat("\r\n..\n.x\r", 8)), 0},
-	{"a message of loose ends", withinMessage(strings.Repeat("\n.\r\nxx", 10)), 0},
+	{"a message of lenient ends", withinMessage(strings.Repeat("\n.\r\nxx", 10)), 0},
 	{"a message of line feeds", withinMessage(strings.Repeat("\n", 64)), 0},
 	{"a message held back behind DATA", func(l *Listener, s *Session, n int) {
 		l.Feed(s, Server, []byte("220 mx\r\n"))
 		l.Feed(s, Client, []byte("DATA\r\n"))
 		repeatedly(Client, strings.Repeat("MAIL FROM:<>\r\n.\r\n", 4))(l, s, n)
 	}, 0},
-	{"loose ends, each answered", func(l *Listener, s *Session, n int) {
+	{"lenient ends, each answered", func(l *Listener, s *Session, n int) {
 		withinMessage("x")(l, s, 1)
 		for range n {
-			l.Feed(s, Client, looseThenMail)
+			l.Feed(s, Client, lenientThenMail)
 			l.Feed(s, Server, fiveReplies)
 		}
-	}, len(looseThenMail) + len(fiveReplies)},
+	}, len(lenientThenMail) + len(fiveReplies)},
 	{"gaps between commands", func(l *Listener, s *Session, n int) {
 		for range n {
-			l.Feed(s, Client, looseThenMail)
+			l.Feed(s, Client, lenientThenMail)
 			l.Gap(s, Client, 10)
 			l.Gap(s, Server, 10)
 			l.Feed(s, Server, fiveReplies)
 		}
-	}, len(looseThenMail) + len(fiveReplies)},
+	}, len(lenientThenMail) + len(fiveReplies)},
 }
 
 var (
-	looseThenMail = []byte("a\n.\nRSET\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
-	fiveReplies   = []byte("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
+	lenientThenMail = []byte("a\n.\nRSET\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n")
+	fiveReplies     = []byte("250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n")
 )
 
 func repeatedly(side Side, text string) func(*Listener, *Session, int) {
@@ -66,7 +66,7 @@ func repeatedly(side Side, text string) func(*Listener, *Session, int) {
 	}
 }
 
-// withinMessage is text in a message that the server asked for.
+// withinMessage feeds text within a message that the server has asked for.
 func withinMessage(text string) func(*Listener, *Session, int) {
 	return func(l *Listener, s *Session, n int) {
 		l.Feed(s, Server, []byte("220 mx\r\n"))
@@ -99,11 +99,12 @@ func took(play func(*Listener, *Session, int), n int) time.Duration {
 	return time.Since(began)
 }
 
-// Whatever is sent, twice as much takes about twice as long, and no byte much longer than one of
-// an ordinary dialogue. Times are the shortest of several, a ratio is that of the shortest or the
-// median of the pairs; where they do not fit, more are taken, because other programs get in between.
-// The goals are judged where figures are asked for (SPAMSENSOR_FIGURES, make reliability); in any
-// other run, on a busy machine or with the race detector, only what is plainly not linear fails.
+// Twice as many bytes of any family take about twice as long, and no byte much longer than one of
+// an ordinary dialogue. A time is the shortest of several, a ratio that of the shortest times or
+// the median of the pairs; more are measured where they do not fit, because other programs
+// interfere. The goals apply where figures are asked for (SPAMSENSOR_FIGURES, make reliability); in
+// any other run, on a busy machine or with the race detector, only clearly superlinear families
+// fail.
 func TestLinearTime(t *testing.T) {
 	const n = 2000 // short enough to be over before another program gets its turn
 	worstRatio, worstCost, worstByte := 0.0, 0.0, 0.0
@@ -118,7 +119,7 @@ func TestLinearTime(t *testing.T) {
 		var ratios []float64
 		for i := range 500 {
 			once, twice := took(f.play, n), took(f.play, 2*n)
-			least, leastTwice, dialogue = min(least, once), min(leastTwice, twice), min(dialogue, took(ordinary, 1000)) // in turns: the machine's speed changes
+			least, leastTwice, dialogue = min(least, once), min(leastTwice, twice), min(dialogue, took(ordinary, 1000)) // in turns: the machine's speed varies
 			ratios = append(ratios, float64(twice)/float64(once))
 			slices.Sort(ratios)
 			ratio, cost = min(ratios[len(ratios)/2], float64(leastTwice)/float64(least)), float64(least)/n*64/float64(size)*1000/float64(dialogue) // of 11 calls
@@ -142,7 +143,7 @@ func TestLinearTime(t *testing.T) {
 		len(families), worstRatio, worstCost, worstByte, worstByte*64/worstCost/280)
 }
 
-// Nor does it take more memory: after the first of it nothing is allocated.
+// Nor do more bytes take more memory: after the first ones nothing is allocated.
 func TestConstantMemory(t *testing.T) {
 	for _, f := range families {
 		var l Listener

@@ -5,26 +5,26 @@ import (
 	"testing"
 )
 
-// A message that was counted before something else showed better is not counted twice.
+// A message that was counted by a guess is not counted again by its reply.
 func TestMessageIsCountedOnce(t *testing.T) {
 	dialogue := "EHLO a\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n"
 	replies := "250 mx\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n"
 	for _, c := range []struct {
 		name     string
-		alone    bool // at first nothing of the server is seen
+		oneSided bool // at first no byte of the server is captured
 		steps    []step
 		messages uint32
 	}{
-		{"the server appears when all was said", true, []step{{Client, dialogue + "QUIT\r\n", 0}, {Server, "", 50}, {Server, replies, 0}}, 1},
+		{"the server is captured after the whole dialogue", true, []step{{Client, dialogue + "QUIT\r\n", 0}, {Server, "", 50}, {Server, replies, 0}}, 1},
 		{"and it answers two", true, []step{{Client, dialogue + dialogue[8:] + "QUIT\r\n", 0}, {Server, replies + replies[8:], 0}}, 2},
-		{"the server appears, and then there is another", true, []step{{Client, dialogue, 0}, {Server, "250 queued\r\n", 0},
+		{"the server is captured, and another message follows", true, []step{{Client, dialogue, 0}, {Server, "250 queued\r\n", 0},
 			{Client, dialogue[8:36] + "RCPT TO:<b@b.example>\r\nDATA\r\n", 0}, {Server, replies[8:36], 0}, {Client, "x\r\n.\r\n", 0}, {Server, "250 queued\r\n", 0}}, 2},
 		{"commands that were taken for a message", false, []step{{Server, "220 mx\r\n", 0}, {Client, "EHLO a\r\n", 0}, {Server, "250 mx\r\n", 0},
 			{Client, "MAIL FROM:<a@a.example>\r\nRCPT TO:<nobody@b.example>\r\nDATA\r\n", 0}, {Server, "", 60},
 			{Client, "RSET\r\n" + dialogue[8:], 0}, {Server, replies, 0}}, 1},
 	} {
 		h := recorder{}
-		h.s = h.l.New(false, c.alone)
+		h.s = h.l.New(false, c.oneSided)
 		for _, st := range c.steps {
 			if st.gap > 0 {
 				h.gap(st.side, st.gap)
@@ -39,7 +39,7 @@ func TestMessageIsCountedOnce(t *testing.T) {
 	}
 }
 
-// What follows missing bytes is not joined to what came before them.
+// Bytes behind a gap are not joined to the bytes before it.
 func TestHeldBytesAreNotJoined(t *testing.T) {
 	h := recorder{}
 	h.s = h.l.New(false, false)
@@ -53,7 +53,7 @@ func TestHeldBytesAreNotJoined(t *testing.T) {
 	h.s.Senders(func(a []byte) { t.Errorf("nobody sent from %q", a) })
 }
 
-// A client that does not wait for the reply to DATA, and whose message is longer than what is held back.
+// A client does not wait for the reply to DATA, and its message is longer than the held bytes.
 func TestLongMessageAhead(t *testing.T) {
 	h := recorder{}
 	h.s = h.l.New(false, false)

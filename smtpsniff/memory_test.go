@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The beginning of a line takes what it needs, and all of it is counted.
+// The beginning of a line takes the memory that it needs, and all of it is counted.
 func TestBytesOfManySessions(t *testing.T) {
 	for _, c := range []struct {
 		what           string
@@ -47,7 +47,7 @@ func TestBytesOfManySessions(t *testing.T) {
 	}
 }
 
-// Who has been silent longest makes room first, once; it goes on behind what is missing.
+// The session that has been silent longest is dropped first, once; it continues behind the gap.
 func TestGiveUpOrder(t *testing.T) {
 	var l Listener
 	var list []*Session
@@ -59,7 +59,7 @@ func TestGiveUpOrder(t *testing.T) {
 	}
 	l.Feed(list[0], Client, []byte("s")) // not silent any more
 	l.Feed(list[3], Client, []byte("shed\r\n"))
-	l.Feed(list[3], Server, []byte("-mx\r\n250 ok\r\n")) // waits for nothing
+	l.Feed(list[3], Server, []byte("-mx\r\n250 ok\r\n")) // holds nothing
 	for _, want := range []int{1, 2, 4, 0} {
 		before := l.Bytes()
 		if !l.DropOldest() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
@@ -81,20 +81,20 @@ func TestGiveUpOrder(t *testing.T) {
 	l.Feed(s, Server, []byte("354 go on\r\n"))
 	l.Feed(s, Client, []byte("text\r\n.\r\n"))
 	l.Feed(s, Server, []byte("250 taken\r\n"))
-	if s.Rcpts != 1 || s.Messages != 1 { // the MAIL is not believed, as behind any gap
+	if s.Rcpts != 1 || s.Messages != 1 { // the MAIL does not count, as behind any gap
 		t.Errorf("%d MAIL, %d RCPT, %d messages", s.Mails, s.Rcpts, s.Messages)
 	}
 }
 
-// Wherever a dialogue is cut short, nothing of a body or a credential is heard, no message is
-// invented without a doubt, and no block is lost.
+// A dialogue whose held bytes are dropped at any place emits nothing of a message or a credential,
+// invents no message without a flag, and loses no block.
 func TestDialoguesCutShort(t *testing.T) {
 	cuts := 0
 	for _, d := range allDialogues(t) {
 		var s *Session
 		listenSession(d.midstream, d.steps, &s)
 		messages := s.Messages
-		var pieces []step // lines in two halves, so that there is something to be given up
+		var pieces []step // lines in two halves, so that there are bytes to drop
 		for _, one := range lines(d.steps) {
 			if one.gap > 0 || len(one.data) < 4 {
 				pieces = append(pieces, one)
@@ -106,7 +106,7 @@ func TestDialoguesCutShort(t *testing.T) {
 		for i := 0; i < len(pieces); i += 1 + len(pieces)/200 {
 			cuts++
 			var l Listener
-			for j := range 3 { // others are not concerned
+			for j := range 3 { // other sessions are not affected
 				other := l.New(false, false)
 				if j < 2 {
 					l.Feed(other, Client, []byte("E"))
@@ -121,9 +121,9 @@ func TestDialoguesCutShort(t *testing.T) {
 						h.feed(one.side, []byte(one.data))
 					}
 					if j == i {
-						said := len(h.l.Events)
+						sent := len(h.l.Events)
 						gave = h.l.DropOldest()
-						if len(h.l.Events) != said {
+						if len(h.l.Events) != sent {
 							t.Errorf("%s, cut behind %q: an event", d.name, one.data)
 						}
 					}
@@ -141,7 +141,7 @@ func TestDialoguesCutShort(t *testing.T) {
 	t.Logf("cut short in %d places", cuts)
 }
 
-// Whatever many sessions say, and whenever they are cut short, all is counted.
+// The memory of many sessions is counted, whatever they send and whenever bytes are dropped.
 func TestGiveUpAtRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	words := []string{"EHLO a\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<a@b>\r\n", "DATA\r\n", "x", "\r\n", "\n.\n", "\r\n.\r\n", "BDAT 70\r\n", "BDAT +9 x\r\n", "STARTTLS\r\n", "AUTH LOGIN\r\n",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// randomDialogue makes up a client and a server that obey the standard but for bare line
-// feeds, and says what happened: the senders that were named and the messages that were taken.
+// randomDialogue makes a client and a server that obey the standard but for bare line feeds, and
+// returns the dialogue with its senders and the number of accepted messages.
 func randomDialogue(rng *rand.Rand) (steps []step, senders []string, messages int) {
 	var client, server strings.Builder // since the last wait
 	wait := func() {
@@ -35,7 +35,7 @@ func randomDialogue(rng *rand.Rand) (steps []step, senders []string, messages in
 		}
 		return code
 	}
-	loose := rng.IntN(2) == 0 // the server believes in bare line feeds
+	lenient := rng.IntN(2) == 0 // the server takes bare line feeds for line ends
 	text := func() string {
 		var b strings.Builder
 		for range rng.IntN(6) {
@@ -71,11 +71,12 @@ func randomDialogue(rng *rand.Rand) (steps []step, senders []string, messages in
 			say("DATA", 354)
 			client.WriteString(text() + "the end\r\n")
 			if rng.IntN(3) == 0 { // smuggles
-				// A dot behind a bare line feed; what is around it decides which servers it ends a message for.
+				// A dot behind a bare line feed: the bytes around it decide for which servers it
+				// ends a message.
 				client.WriteString("x\n" + []string{".\n", ".\r\n"}[rng.IntN(2)])
 				hidden := fmt.Sprintf("m%d@hidden.example", n)
 				client.WriteString("MAIL FROM:<" + hidden + ">\r\nRCPT TO:<v@example.net>\r\nDATA\r\n" + "hidden\r\n")
-				if loose {
+				if lenient {
 					server.WriteString("250 taken\r\n250 ok\r\n250 ok\r\n354 go\r\n")
 					senders = append(senders, hidden)
 					messages++
@@ -92,8 +93,8 @@ func randomDialogue(rng *rand.Rand) (steps []step, senders []string, messages in
 	return steps, senders, messages
 }
 
-// What is heard of made-up dialogues is what was said, and what the reference makes of them; in
-// whatever pieces they come. With a line lost nothing is invented.
+// The events of random dialogues agree with the dialogue and with the reference, at each
+// segmentation. With a line lost the listener invents nothing.
 func TestRandomDialogues(t *testing.T) {
 	rounds := 4000
 	if testing.Short() {
@@ -125,7 +126,7 @@ func TestRandomDialogues(t *testing.T) {
 		if int(s.Messages) < messages {
 			short++
 		}
-		// Without the BDAT nothing tells a chunk that reads like commands from commands.
+		// Without the BDAT a chunk that reads like commands looks like commands.
 		doubtful := s.Flags&Ambiguous != 0 || s.Flags&GapClient != 0 && strings.HasPrefix(gone.data, "BDAT")
 		if int(s.Messages) > messages && s.Flags&Ambiguous == 0 {
 			t.Errorf("seed %d without %q: %d messages, there are %d\n%s", seed, gone.data, s.Messages, messages, got)

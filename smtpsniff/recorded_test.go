@@ -17,7 +17,7 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// recorded are the dialogues in captures: ours, and those of the corpus where it is.
+// recorded are the dialogues in captures of the tree, and of the corpus where it is present.
 func recorded(t testing.TB) []*dialogue {
 	list, err := readRecorded()
 	if err != nil {
@@ -42,8 +42,8 @@ var readRecorded = sync.OnceValues(func() (list []*dialogue, err error) {
 	return list, nil
 })
 
-// fromCapture reads the dialogues of a capture: what each side said, in order. Connections
-// of which bytes or the beginning are missing are left out.
+// fromCapture reads the dialogues of a capture: the bytes of each side, in order. It skips
+// connections whose beginning or other bytes are missing.
 func fromCapture(file string) (list []*dialogue, err error) {
 	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
 	if err != nil {
@@ -54,16 +54,16 @@ func fromCapture(file string) (list []*dialogue, err error) {
 		addr wire.Addr
 		port uint16
 	}
-	type talk struct {
+	type recording struct {
 		conn    tcp.Conn
 		d       *dialogue
 		holes   bool
 		started bool
 	}
-	talks := map[[2]endpoint]*talk{}
-	var order []*talk
+	recordings := map[[2]endpoint]*recording{}
+	var order []*recording
 	var st tcp.Stream
-	drain := func(k *talk) {
+	drain := func(k *recording) {
 		var c tcp.Chunk
 		for st.Pop(&c) {
 			switch c.Kind {
@@ -78,7 +78,7 @@ func fromCapture(file string) (list []*dialogue, err error) {
 	dec.SetPorts([]uint16{25, 465, 587, 2525, 1224})
 	for {
 		b, err := files.Next()
-		partly := new(capture.PartialError) // some frames of a capture have times that are none
+		partly := new(capture.PartialError) // some frames of a capture have invalid times
 		if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &partly) {
 			return nil, err
 		}
@@ -93,11 +93,11 @@ func fromCapture(file string) (list []*dialogue, err error) {
 				if !dec.IsMailPort(p.DstPort) {
 					dir, key = tcp.Server, [2]endpoint{dst, src}
 				}
-				k := talks[key]
+				k := recordings[key]
 				first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
 				if k == nil || first && dir == tcp.Client && k.conn.Ended() {
-					k = &talk{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file), len(order))}, started: first && dir == tcp.Client}
-					talks[key] = k
+					k = &recording{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file), len(order))}, started: first && dir == tcp.Client}
+					recordings[key] = k
 					order = append(order, k)
 				}
 				st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags), Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum, Time: f.Time, Payload: p.Payload})
@@ -118,7 +118,7 @@ func fromCapture(file string) (list []*dialogue, err error) {
 	return list, nil
 }
 
-// oneSided reports whether only one side speaks.
+// oneSided reports whether only one side sends bytes.
 func (d *dialogue) oneSided() bool {
 	side := d.steps[0].side
 	return !slices.ContainsFunc(d.steps, func(s step) bool { return s.side != side })
@@ -134,7 +134,7 @@ func (d *dialogue) encrypted() bool {
 	return slices.ContainsFunc(d.steps[:min(2, len(d.steps))], func(s step) bool { return strings.HasPrefix(s.data, "\x16\x03") })
 }
 
-// size is how many bytes are said.
+// size is the number of bytes of both sides.
 func (d *dialogue) size() (n int) {
 	for _, s := range d.steps {
 		n += len(s.data)
@@ -142,5 +142,5 @@ func (d *dialogue) size() (n int) {
 	return n
 }
 
-// allDialogues are those of testdata and those of the captures.
+// allDialogues are the dialogues of testdata and of the captures.
 func allDialogues(t testing.TB) []*dialogue { return append(dialogues(t), recorded(t)...) }

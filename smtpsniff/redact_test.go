@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// last plays a dialogue that begins with a greeting, and returns all that is shown of it.
+// last feeds a dialogue that begins with a greeting, and returns all its texts after redaction.
 func last(senders bool, lines ...string) string {
 	h := &recorder{}
 	h.l.ShowSenders = senders
@@ -32,9 +32,8 @@ func last(senders bool, lines ...string) string {
 	return b.String()
 }
 
-// quotations are ways in which servers write the address of a person, of whom only the local part
-// counts. The first are of Postfix, pypolicyd-spf, sendmail, Exim, qmail, Exchange, and large
-// providers.
+// quotations are forms in which servers write the address of a person; only the local part counts.
+// The first are of Postfix, pypolicyd-spf, sendmail, Exim, qmail, Exchange, and large providers.
 var quotations = []string{
 	"5.1.1 <LOCAL@DOMAIN>: Recipient address rejected: User unknown in virtual mailbox table",
 	"5.7.1 <LOCAL@DOMAIN>: Sender address rejected: not owned by user LOCAL",
@@ -57,7 +56,7 @@ var quotations = []string{
 	"rfc822;LOCAL@DOMAIN", "to=<LOCAL@DOMAIN>, proto=ESMTP", "x-LOCAL-y", "_LOCAL_", "~LOCAL is full",
 }
 
-// spellings are ways to write a local part.
+// spellings are forms of a local part.
 var spellings = map[string]func(string) string{
 	"as it is": func(s string) string { return s }, "upper case": strings.ToUpper, "first letter": func(s string) string { return strings.ToUpper(s[:1]) + s[1:] },
 	"quoted": func(s string) string { return `"` + s + `"` }, "escaped": func(s string) string { return s[:1] + `"\` + s[1:] },
@@ -82,15 +81,15 @@ func betrays(text, local string) bool {
 	return false
 }
 
-// No way to quote a sender or a recipient shows the local part, to which command ever the reply
-// comes; a sender is shown where senders are.
+// No form of a quotation shows the local part of a sender or a recipient, in the reply to any
+// command; with ShowSenders it shows senders.
 func TestLocalPartsAreHidden(t *testing.T) {
 	n := 0
 	for _, local := range []string{"anna", "zacharias.quimby", "x.wolfgang-amadeus", "o_tto99", `qxu"zoted\wilma`} {
 		for _, q := range quotations {
 			for name, spell := range spellings {
 				if name == "escaped" && len(local) < 6 || strings.Contains(local, `"`) && (name == "quoted" || name == "escaped") {
-					continue // a"\nna are two words, neither of them hers
+					continue // a"\nna are two words, and neither is the local part
 				}
 				text := strings.ReplaceAll(strings.ReplaceAll(q, "LOCAL", spell(local)), "DOMAIN", "corp.example")
 				if name == "escaped" {
@@ -131,7 +130,7 @@ func TestLocalPartsAreHidden(t *testing.T) {
 	t.Logf("R13: %d dialogues in which servers quote a local part, none shown (goal 0)", n)
 }
 
-// What remains of replies says why a server refused.
+// Redacted replies still show why a server refused.
 func TestShown(t *testing.T) {
 	mail := []string{"C: MAIL FROM:<anna@corp.example>", "S: 250 ok", "C: RCPT TO:<user@x.example>"}
 	auth := append([]string{"C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: amRvZTc3", "S: 334 UGFzc3dvcmQ6", "C: c2VzYW1lIG9wZW4=", "S: 235 ok"}, mail...)
@@ -162,8 +161,8 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// Parameters of MAIL and RCPT name persons, too: with brackets and without, behind blanks of any
-// kind. Those about the message are nothing to hide.
+// Parameters of MAIL and RCPT name persons too: with brackets and without, behind blanks of any
+// kind. Parameters about the message are not sensitive.
 func TestParametersAreHidden(t *testing.T) {
 	for _, mail := range []string{"MAIL FROM:<x1@corp.example> AUTH=zebulon", "MAIL FROM:<x1@corp.example>\tAUTH=zebulon", "MAIL FROM:x1@corp.example AUTH=zebulon",
 		"MAIL FROM:<x1@corp.example AUTH=zebulon", "MAIL FROM: <x1@corp.example> SIZE=5 AUTH=z+65bulon BODY=7BIT", "MAIL FROM:<> zebulon", "MAIL FROM:<x1@corp.example> ENVID=zebulon"} {
@@ -184,8 +183,8 @@ func TestParametersAreHidden(t *testing.T) {
 	}
 }
 
-// A line of a message that was refused is no HELO, be it that it begins like one; behind a refused
-// DATA that is none of a message, HELO is one.
+// A line of a refused message is no HELO, even if it begins like one; behind a refused DATA without
+// a message HELO is one.
 func TestHeloInARefusedMessage(t *testing.T) {
 	mail := []string{"C: MAIL FROM:<a@corp.example>", "S: 250 ok", "C: RCPT TO:<b@x.example>", "S: 250 ok", "C: DATA"}
 	for _, lines := range [][]string{

@@ -9,19 +9,19 @@ import (
 	"testing"
 )
 
-// The reference reads a whole dialogue with hindsight, slowly: it plays a server that obeys RFC
-// 5321 and the extensions 1870, 2033, 2920, 3030, 3207 and 4954, and says at each command what the real
-// one said. Which lines with a dot this server takes for the end of a message is
-// not known, nor whether it takes odd sizes of chunks, so all kinds of server are tried, the standard's first. The first under which every
-// reply answers a command that was sent before it is the true one. It shares no code with the
-// listener, and can judge whole dialogues only.
+// The reference reads a whole dialogue with hindsight, slowly: it is a server that obeys RFC 5321
+// and the extensions 1870, 2033, 2920, 3030, 3207 and 4954, and replies to each command as the real
+// one did. It is not known which lines with a dot this server takes for the end of a message, nor
+// whether it accepts odd sizes of chunks, so that all kinds of server are tried, the standard's
+// first. The first kind under which every reply answers a command that was sent before it is the
+// true one. The reference shares no code with the listener, and can judge whole dialogues only.
 type reference struct {
 	client  []byte
 	codes   []int // of the server's replies
 	sent    []int // how much the client had sent when the reply came
 	ends    []string
-	lenient bool // takes sizes of chunks as Exim does
-	garbled bool // what the server said in the end was no reply
+	lenient bool // accepts sizes of chunks as Exim does
+	garbled bool // the last bytes of the server were no reply
 
 	pos, next int // in client, in codes
 	fails     bool
@@ -35,20 +35,21 @@ type reference struct {
 	TLS      bool
 }
 
-// standardEnd is the standard's end of a message; the others are what servers take for one that
-// believe in a bare LF (RFC 5321, section 4.1.1.4 forbids it), or, as Postfix, pass over a CR before CRLF.
+// standardEnd is the standard's end of a message. The others are accepted by servers that take a
+// bare LF for a line end (RFC 5321, section 4.1.1.4 forbids it), or ignore a CR before CRLF, as
+// Postfix.
 const standardEnd = "\r\n.\r\n"
 
-var looseEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r\r\n"}
+var lenientEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r\r\n"}
 
-// facts is what is compared.
+// facts are the values that are compared.
 func (r *reference) facts() string {
 	return fmt.Sprintf("helo %q mails %d from %q rcpts %d messages %d auth %s tls %v", r.Helo, r.Mails, r.Senders, r.Rcpts, r.Messages, r.Auth, r.TLS)
 }
 
 var replyLine = regexp.MustCompile(`^([2-5][0-9][0-9])(-| |\t|$)`)
 
-// refer reads a dialogue; ok is false when it is none that a server of the standard can have had.
+// refer reads a dialogue; ok is false when no server of the standard can have had it.
 func refer(steps []step) (r *reference, ok bool) {
 	var whole reference
 	var server []byte
@@ -83,7 +84,7 @@ func refer(steps []step) (r *reference, ok bool) {
 		one := whole
 		one.lenient = kinds == 16
 		one.ends = []string{standardEnd}
-		for i, e := range looseEnds {
+		for i, e := range lenientEnds {
 			if kinds>>i&1 != 0 {
 				one.ends = append(one.ends, e)
 			}
@@ -221,13 +222,13 @@ func (r *reference) read() {
 		}
 	}
 	for ; r.next < len(r.codes); r.next++ {
-		if c := r.codes[r.next]; c != 421 && c != 451 { // a server may say at any time that it hangs up
+		if c := r.codes[r.next]; c != 421 && c != 451 { // a server may announce at any time that it hangs up
 			r.fails = true
 		}
 	}
 }
 
-// body steps over a message, to behind its end.
+// body skips a message with its end.
 func (r *reference) body() bool {
 	// The line end of DATA itself is the one before the first line of the message.
 	from := r.pos - 1
@@ -247,7 +248,7 @@ func (r *reference) body() bool {
 	return true
 }
 
-// chunkSize is what follows BDAT (RFC 3030, section 2).
+// chunkSize reads the arguments of BDAT (RFC 3030, section 2).
 func chunkSize(words []string) (n int, last, valid bool) {
 	if len(words) == 0 || len(words) > 2 || len(words[0]) > 18 {
 		return 0, false, false
@@ -257,14 +258,14 @@ func chunkSize(words []string) (n int, last, valid bool) {
 	return n, last, err == nil && n >= 0 && words[0][0] != '+' && (last || len(words) == 1)
 }
 
-// oddSize is what Exim takes behind BDAT: it reads "%u %n", and compares the rest.
+// oddSize are the arguments of BDAT that Exim accepts: it reads "%u %n", and compares the rest.
 var oddSize = regexp.MustCompile(`(?i)^BDAT\s+\+?([0-9]{1,9})\s*(.*)$`)
 
-// mailPath is RFC 5321's Reverse-path with the liberties that servers take; what precedes the colon
-// in it is a source route, which is left out (appendix C).
+// mailPath is RFC 5321's Reverse-path with the liberties of servers. A source route, before the
+// colon in it, is left out (appendix C).
 var mailPath = regexp.MustCompile(`(?is)^\s*mail[\s:]+from\s*:?\s*(?:<\s*(?:@[^:>]*:)?((?:"(?:[^"\\]|\\.)*"|[^">])*?)\s*>|([^\s<>:]+))`)
 
-// listenerFacts is the same of the listener.
+// listenerFacts are the facts of the listener.
 func listenerFacts(steps []step) string {
 	var s *Session
 	listenSession(false, steps, &s)

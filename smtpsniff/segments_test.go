@@ -8,8 +8,8 @@ import (
 	"spamsensor/flowtable/tcp"
 )
 
-// segmented plays steps to a listener as a network would bring them: as segments that may be cut
-// anywhere, doubled, overlapping, out of order, with sequence numbers that wrap.
+// segmented feeds steps to a listener as a network may deliver them: in segments that are cut
+// anywhere, doubled, overlapping, out of order, with sequence numbers that wrap around.
 func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.Rand) string {
 	segs := cutUp(steps, cut, rng)
 	var st tcp.Stream
@@ -58,19 +58,19 @@ type piece struct {
 	data    string
 }
 
-// cutUp makes segments of steps. cut says how long the next one is.
+// cutUp makes segments of steps. cut returns the length of the next one.
 func cutUp(steps []step, cut func(left int) int, rng *rand.Rand) (segs []piece) {
-	var said [2]string
+	var sent [2]string
 	for _, s := range steps {
-		start := len(said[s.side])
-		said[s.side] += s.data
-		for at := start; at < len(said[s.side]); {
-			n := max(1, min(cut(len(said[s.side])-at), len(said[s.side])-at))
+		start := len(sent[s.side])
+		sent[s.side] += s.data
+		for at := start; at < len(sent[s.side]); {
+			n := max(1, min(cut(len(sent[s.side])-at), len(sent[s.side])-at))
 			from := at
 			if rng.IntN(4) == 0 { // it overlaps what was sent before
 				from -= rng.IntN(min(at, 30) + 1)
 			}
-			p := piece{s.side, from, len(said[1-s.side]), said[s.side][from : at+n]}
+			p := piece{s.side, from, len(sent[1-s.side]), sent[s.side][from : at+n]}
 			segs = append(segs, p)
 			if rng.IntN(6) == 0 {
 				segs = append(segs, p)
@@ -78,9 +78,9 @@ func cutUp(steps []step, cut func(left int) int, rng *rand.Rand) (segs []piece) 
 			at += n
 		}
 	}
-	for i := 0; i+3 <= len(segs); i += 3 { // the mirror swaps some
-		// A segment that overlaps one before it and acknowledges more may not come before that: it
-		// is taken for one that its receiver drops.
+	for i := 0; i+3 <= len(segs); i += 3 { // a mirror port swaps some
+		// A segment that overlaps an earlier one and acknowledges more must not come before that
+		// one: it would count as a segment that the receiver drops.
 		if rng.IntN(2) == 0 && !overlaps(segs[i:i+3]) {
 			rng.Shuffle(3, func(a, b int) { segs[i+a], segs[i+b] = segs[i+b], segs[i+a] })
 		}
@@ -100,7 +100,7 @@ func overlaps(segs []piece) bool {
 	return false
 }
 
-// However the network brings the bytes, the same is heard.
+// Each delivery of the segments gives the same events.
 func TestDialoguesInSegments(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 25))
 	list := slices.DeleteFunc(allDialogues(t), func(d *dialogue) bool { return d.holed() || d.size() > 40_000 })
@@ -124,5 +124,5 @@ func TestDialoguesInSegments(t *testing.T) {
 			played++
 		}
 	}
-	t.Logf("R5: %d dialogues, %d segmentations, all heard alike (goal 60, 30,000)", len(list), played)
+	t.Logf("R5: %d dialogues, %d segmentations, all with the same events (goal 60, 30,000)", len(list), played)
 }
