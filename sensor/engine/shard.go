@@ -591,9 +591,9 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
 	seg.Stamp, seg.Stamped, seg.DropRisk, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
 	if dir == tcp.Client {
-		seg.DropRisk = f.trace.doubts(p)
+		seg.DropRisk = f.trace.dropRisk(p)
 	} else {
-		seg.DropRisk = f.trace.replyDoubts(p)
+		seg.DropRisk = f.trace.replyDropRisk(p)
 	}
 	before := f.conn.State()
 	res := s.stream.Push(&f.conn, seg)

@@ -11,8 +11,8 @@ import (
 // the server does not: with a wrong checksum, a signature, a life too short, to another machine.
 // What such a decoy differs in is compared with the other segments of the same client in the same
 // connection, because what is right depends on where the capture is made: on the sending host no
-// checksum is. A doubtful segment waits until the server acknowledges it, or a better one says
-// something else; see tcp.Doubt.
+// checksum is. A segment with such a risk waits until the server acknowledges it, or a better one says
+// something else; see tcp.DropRisk.
 
 // marks are bits of what was found in a segment's header.
 type marks uint8
@@ -66,7 +66,7 @@ const (
 type headerTrace struct {
 	own     uint16 // to whom the server's SYN-ACK went
 	gateway uint16 // from whom it came
-	to      uint16 // to whom the latest segment of the client went that is not doubtful
+	to      uint16 // to whom the latest segment of the client went that has no such risk
 	ttl     uint8  // of that segment
 	far     uint8  // of the server's SYN-ACK
 	hint    uint8  // of the SYN
@@ -74,9 +74,9 @@ type headerTrace struct {
 	steady  bool   // a segment of the client came from own
 }
 
-// replyDoubts compares a segment of the server with those before it. A client can forge them: then
+// replyDropRisk compares a segment of the server with those before it. A client can forge them: then
 // they come from its own link-layer address, and have not come as far.
-func (l *headerTrace) replyDoubts(p *packet) (d tcp.DropRisk) {
+func (l *headerTrace) replyDropRisk(p *packet) (d tcp.DropRisk) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
 		l.gateway, l.own, l.far = p.peerLink, p.clientLink, p.ttl
 		return 0
@@ -91,8 +91,8 @@ func (l *headerTrace) replyDoubts(p *packet) (d tcp.DropRisk) {
 	return d
 }
 
-// doubts compares a segment of the client with those before it.
-func (l *headerTrace) doubts(p *packet) (d tcp.DropRisk) {
+// dropRisk compares a segment of the client with those before it.
+func (l *headerTrace) dropRisk(p *packet) (d tcp.DropRisk) {
 	if p.flags.Has(wire.SYN) {
 		return 0
 	}
