@@ -23,7 +23,7 @@ type behaviour struct {
 	first              uint32  // the destination of the first attempt
 	last               int64   // the latest attempt at it
 	gaps               float64 // the number of intervals between these attempts
-	mean, squares      float64 // the mean of the intervals in seconds, and the sum of squares around it
+	mean, squares      float64 // the mean interval in seconds, and the sum of squares around it
 	ttl                [4]ttlCount
 	ttls               uint32 // SYNs whose TTL is none of these
 	addr               uint32 // the destination of the latest attempt
@@ -40,8 +40,8 @@ type ttlCount struct {
 // probeTargets is how many servers a probe looks at, at most.
 const probeTargets = 5
 
-// minCallouts is how many recipients must be accepted in sessions without a message. A client that has
-// mail to deliver delivers it once it may.
+// minCallouts is how many recipients must be accepted in sessions without a message. A client that
+// has mail to deliver delivers it once it may.
 const minCallouts = 2
 
 // washCallouts is the same for a source that cleans a list of addresses.
@@ -56,7 +56,7 @@ func (b *behaviour) attempted(o *Observation, few bool) {
 	if o.Addr != b.addr {
 		b.addr, b.ports = o.Addr, 0
 	}
-	if bit := uint8(1) << (o.Port % 7); b.ports&bit == 0 { // 25, 465, 587 and 2525 have bits of their own
+	if bit := uint8(1) << (o.Port % 7); b.ports&bit == 0 { // 25, 465, 587 and 2525 differ
 		if b.ports |= bit; bits.OnesCount8(b.ports) == 3 {
 			inc(&b.sweeps)
 		}
@@ -112,8 +112,8 @@ func (p *Profile) recordEnd(o *Observation) {
 	}
 }
 
-// isVerifier reports whether the source asks servers whether addresses exist, and delivers nothing: a
-// mail server that verifies senders (callout verification), or a program that cleans a list. Many
+// isVerifier reports whether the source asks servers whether addresses exist, and delivers nothing:
+// a mail server that verifies senders (callout verification), or a program that cleans a list. Many
 // refused recipients are the answer that it wants.
 func (b *behaviour) isVerifier() bool {
 	return b.callouts >= minCallouts && b.callouts*5 >= b.acceptedSessions*4
@@ -129,8 +129,8 @@ func (p *Profile) SetHopLimit(ttl uint8) {
 // HalfOpenCount is how many connections the source gave up after the answer of the server.
 func (p *Profile) HalfOpenCount() uint32 { return p.behaviour.halfOpen }
 
-// HopLimits is a text with the hop limits of the SYNs, the most frequent first. Each kind of machine
-// behind a gateway has its own.
+// HopLimits is a text with the hop limits of the SYNs, the most frequent first. Each kind of
+// machine behind a gateway has its own.
 func (p *Profile) HopLimits() string {
 	ways := p.behaviour.ttl
 	slices.SortStableFunc(ways[:], func(a, b ttlCount) int { return cmp.Compare(b.n, a.n) })
@@ -155,9 +155,12 @@ func InitialTTL(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 }
 
 // merge adds the behaviour of o. The intervals of a probe are those of b.
 func (b *behaviour) merge(o *behaviour) {
-	for _, n := range [][2]*uint32{{&b.internal, &o.internal}, {&b.attempts, &o.attempts}, {&b.halfOpen, &o.halfOpen},
-		{&b.silentSessions, &o.silentSessions}, {&b.sessions, &o.sessions}, {&b.acceptedSessions, &o.acceptedSessions},
-		{&b.callouts, &o.callouts}, {&b.mailSessions, &o.mailSessions}, {&b.ttls, &o.ttls}, {&b.sweeps, &o.sweeps}} {
+	for _, n := range [][2]*uint32{
+		{&b.internal, &o.internal}, {&b.attempts, &o.attempts}, {&b.halfOpen, &o.halfOpen},
+		{&b.silentSessions, &o.silentSessions}, {&b.sessions, &o.sessions},
+		{&b.acceptedSessions, &o.acceptedSessions}, {&b.callouts, &o.callouts},
+		{&b.mailSessions, &o.mailSessions}, {&b.ttls, &o.ttls}, {&b.sweeps, &o.sweeps},
+	} {
 		*n[0] += *n[1]
 	}
 	for _, x := range o.ttl {

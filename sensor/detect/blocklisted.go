@@ -14,6 +14,9 @@ import (
 // maxLists is how many blocklists are kept by name.
 const maxLists = 4
 
+// quotedTime is how long a quoted address counts, in seconds: 30 days.
+const quotedTime = 30 * 86400
+
 // blocklists are the blocklists that servers named, and the addresses that they quoted.
 type blocklists struct {
 	name    [maxLists]string
@@ -29,8 +32,8 @@ type quotedAddress struct {
 }
 
 // observeBlocklisted takes in that a server named a blocklist in a refusal. Others may share the
-// address on the list, so this alone has a small weight. It has none if the list is of addresses that
-// should not send mail whoever uses them.
+// address on the list, so this alone has a small weight. It has none if the list is of addresses
+// that should not send mail whoever uses them.
 func observeBlocklisted(p *Profile, _ *Config, _ *Counters, o Observation) {
 	l := &p.blocklists
 	known := slices.Contains(l.name[:l.n], o.Listing.List)
@@ -56,27 +59,28 @@ func (p *Profile) AddressQuoted(addr netip.Addr, server uint32, now int64) (fres
 		q := &p.blocklists.address[i]
 		if q.addr == addr || !q.addr.IsValid() {
 			q.addr = addr
-			if _, fresh = sketch.AddRecent(q.servers[:], server, sketch.Stamp(now), 30*86400); fresh {
-				p.changed = true
-			}
+			_, fresh = sketch.AddRecent(q.servers[:], server, sketch.Stamp(now), quotedTime)
+			p.changed = p.changed || fresh
 			return fresh
 		}
 	}
 	return false
 }
 
-// publicAddress is the address with which the source appears on the Internet, as at least two servers
-// quoted it, and how many servers did; zero if no NAT is known.
+// publicAddress is the address with which the source appears on the Internet, as at least two
+// servers quoted it, and how many servers did; zero if no NAT is known.
 func (p *Profile) publicAddress(now int64) (addr netip.Addr, servers int) {
 	for i := range p.blocklists.address {
 		q := &p.blocklists.address[i]
-		if n := sketch.CountRecent(q.servers[:], sketch.Stamp(now), 30*86400); n >= 2 && n > servers {
+		n := sketch.CountRecent(q.servers[:], sketch.Stamp(now), quotedTime)
+		if n >= 2 && n > servers {
 			addr, servers = q.addr, n
 		}
 	}
 	return addr, servers
 }
 
+// publicText is a sentence with the public address, empty if none is known.
 func (p *Profile) publicText(now int64) string {
 	addr, servers := p.publicAddress(now)
 	if servers == 0 {
@@ -88,8 +92,10 @@ func (p *Profile) publicText(now int64) string {
 // Blocklists are the blocklists that servers named. The slice belongs to the profile.
 func (p *Profile) Blocklists() []string { return p.blocklists.name[:p.blocklists.n] }
 
+// textBlocklisted has the names of the lists and the first refusal that named one.
 func textBlocklisted(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s", strings.Join(p.Blocklists(), ", "), p.blocklists.sample, p.publicText(r.Last))
+	return fmt.Sprintf("A receiving server refused it and named the blocklist %s: \"%s\".%s",
+		strings.Join(p.Blocklists(), ", "), p.blocklists.sample, p.publicText(r.Last))
 }
 
 // merge adds the lists and addresses of o.
@@ -109,7 +115,7 @@ func (l *blocklists) merge(o *blocklists) {
 				q.addr = x.addr
 				for _, server := range x.servers {
 					if server.At != 0 {
-						sketch.AddRecent(q.servers[:], server.Hash, server.At, 30*86400)
+						sketch.AddRecent(q.servers[:], server.Hash, server.At, quotedTime)
 					}
 				}
 				break

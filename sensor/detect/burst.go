@@ -16,14 +16,17 @@ type burst struct {
 	next int
 }
 
-// observeBurst counts attempts within Config.FastTime. Attempts at internal servers do not count: an
-// application may send its reports through our own relay in one go.
+// observeBurst finds Config.FastAttempts attempts to port 25 within Config.FastTime: 20 in 5
+// minutes, as BotFlex. Attempts at internal servers do not count: an application may send its
+// reports through our own relay in one go. The detector alone makes a source suspect, see
+// suspectByRate.
 func observeBurst(p *Profile, c *Config, n *Counters, o Observation) {
 	if o.Port != 25 || !o.External {
 		return
 	}
 	w := &p.burst
-	if w.next == 0 && n.Attempts == 2 && n.Ports[0].Count == 2 { // the first came before there was a profile
+	if w.next == 0 && n.Attempts == 2 && n.Ports[0].Count == 2 {
+		// The first attempt came before there was a profile.
 		w.at[0], w.next = n.First, 1
 	}
 	w.at[w.next%maxBurst] = o.Time
@@ -42,6 +45,9 @@ func observeBurst(p *Profile, c *Config, n *Counters, o Observation) {
 	}
 }
 
+// textBurst has the attempts, r.Threshold, and the shortest time in seconds that they took,
+// r.Value.
 func textBurst(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold), verdict.Span(int64(r.Value*float64(second))))
+	return fmt.Sprintf("It tried %d connections to port 25 within %s.", int(r.Threshold),
+		verdict.Span(int64(r.Value*float64(second))))
 }

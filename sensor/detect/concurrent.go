@@ -6,8 +6,11 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// observeConcurrent looks at how many connections are open at a time. A source that mostly connects
-// to internal servers is left out: an application server has pools of connections.
+// observeConcurrent looks at how many connections are open at a time, when a further one begins:
+// those that wait for an answer, and sessions. A desktop has one or two. The thresholds are
+// Config.Concurrent, with half the weight, and Config.MassConcurrent, the numbers in use on
+// MikroTik routers. A source that mostly connects to internal servers is left out: an application
+// server has pools of connections.
 func observeConcurrent(p *Profile, c *Config, n *Counters, o Observation) {
 	if p.external*2 < n.Attempts {
 		return
@@ -20,6 +23,8 @@ func observeConcurrent(p *Profile, c *Config, n *Counters, o Observation) {
 	}
 }
 
+// textConcurrent has the largest number of open connections, r.Value.
 func textConcurrent(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It had up to %d connections to mail servers open or half open at a time; a desktop has one or two.", int(r.Value))
+	return fmt.Sprintf("It had up to %d connections to mail servers open or half open at a time; "+
+		"a desktop has one or two.", int(r.Value))
 }

@@ -51,10 +51,13 @@ type Config struct {
 
 // DefaultConfig is the configuration in force when nothing is said.
 func DefaultConfig() Config {
-	return Config{Alpha: 1e-4, NewNetworksThreshold: 11.5, ManyNetworks: 10, MassNetworks: 25,
-		FastAttempts: 20, FastTime: 5 * time.Minute, Concurrent: 10, MassConcurrent: 30, SubmitNetworks: 6,
-		RefusalLow: 0.1, RefusalHigh: 0.5, HeloNames: 3, UnknownShare: 0.2, UnknownRecipients: 10,
-		SenderDomains: 3, MassSenderDomains: 10, RecipientDomains: 20, MXDomains: 3, MailNames: 10}
+	return Config{
+		Alpha: 1e-4, NewNetworksThreshold: 11.5, ManyNetworks: 10, MassNetworks: 25,
+		FastAttempts: 20, FastTime: 5 * time.Minute, Concurrent: 10, MassConcurrent: 30,
+		SubmitNetworks: 6, RefusalLow: 0.1, RefusalHigh: 0.5, HeloNames: 3,
+		UnknownShare: 0.2, UnknownRecipients: 10, SenderDomains: 3, MassSenderDomains: 10,
+		RecipientDomains: 20, MXDomains: 3, MailNames: 10,
+	}
 }
 
 // Validate reports all that is wrong at once.
@@ -66,21 +69,35 @@ func (c *Config) Validate() error {
 		}
 	}
 	bad(c.Alpha > 0 && c.Alpha < 0.5, "alpha is %g, and must be between 0 and 0.5", c.Alpha)
-	bad(c.NewNetworksThreshold > 0, "new_networks_threshold is %g, and must be above 0", c.NewNetworksThreshold)
+	bad(c.NewNetworksThreshold > 0, "new_networks_threshold is %g, and must be above 0",
+		c.NewNetworksThreshold)
 	bad(c.ManyNetworks > 1 && c.ManyNetworks <= c.MassNetworks && c.MassNetworks <= maxWindow,
-		"many_networks and mass_networks are %d and %d, and must rise within 2 and %d", c.ManyNetworks, c.MassNetworks, maxWindow)
-	bad(c.FastAttempts > 1 && c.FastAttempts <= maxBurst, "fast_attempts is %d, and must be within 2 and %d", c.FastAttempts, maxBurst)
+		"many_networks and mass_networks are %d and %d, and must rise within 2 and %d",
+		c.ManyNetworks, c.MassNetworks, maxWindow)
+	bad(c.FastAttempts > 1 && c.FastAttempts <= maxBurst, "fast_attempts is %d, and must be "+
+		"within 2 and %d", c.FastAttempts, maxBurst)
 	bad(c.FastTime > 0, "fast_time is %s, and must be above 0", c.FastTime)
-	bad(c.Concurrent > 1 && c.Concurrent <= c.MassConcurrent, "concurrent and mass_concurrent are %d and %d, and must rise from 2", c.Concurrent, c.MassConcurrent)
-	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxSubmit, "submit_networks is %d, and must be within 2 and %d", c.SubmitNetworks, maxSubmit)
+	bad(c.Concurrent > 1 && c.Concurrent <= c.MassConcurrent, "concurrent and mass_concurrent "+
+		"are %d and %d, and must rise from 2", c.Concurrent, c.MassConcurrent)
+	bad(c.SubmitNetworks > 1 && c.SubmitNetworks <= maxSubmit, "submit_networks is %d, and must "+
+		"be within 2 and %d", c.SubmitNetworks, maxSubmit)
 	bad(c.RefusalLow > 0 && c.RefusalLow < c.RefusalHigh && c.RefusalHigh < 1,
-		"refusal_low and refusal_high are %g and %g, and must rise within 0 and 1", c.RefusalLow, c.RefusalHigh)
-	bad(c.HeloNames > 1 && c.HeloNames <= maxNames, "helo_names is %d, and must be within 2 and %d", c.HeloNames, maxNames)
-	bad(c.UnknownShare > 0 && c.UnknownShare <= 1 && c.UnknownRecipients > 0, "unknown_share and unknown_recipients are %g and %d, and must be a share and a number", c.UnknownShare, c.UnknownRecipients)
-	bad(c.SenderDomains > 1 && c.SenderDomains <= c.MassSenderDomains && c.MassSenderDomains <= maxDomains,
-		"sender_domains and mass_sender_domains are %d and %d, and must rise within 2 and %d", c.SenderDomains, c.MassSenderDomains, maxDomains)
-	bad(c.RecipientDomains > 1 && c.RecipientDomains <= maxWindow, "recipient_domains is %d, and must be within 2 and %d", c.RecipientDomains, maxWindow)
-	bad(c.MXDomains > 1 && c.MXDomains <= maxDomains, "mx_domains is %d, and must be within 2 and %d", c.MXDomains, maxDomains)
-	bad(c.MailNames > 1 && c.MailNames <= maxDomains, "mail_names is %d, and must be within 2 and %d", c.MailNames, maxDomains)
+		"refusal_low and refusal_high are %g and %g, and must rise within 0 and 1",
+		c.RefusalLow, c.RefusalHigh)
+	bad(c.HeloNames > 1 && c.HeloNames <= maxNames, "helo_names is %d, and must be within 2 and "+
+		"%d", c.HeloNames, maxNames)
+	bad(c.UnknownShare > 0 && c.UnknownShare <= 1 && c.UnknownRecipients > 0, "unknown_share and "+
+		"unknown_recipients are %g and %d, and must be a share and a number", c.UnknownShare,
+		c.UnknownRecipients)
+	bad(c.SenderDomains > 1 && c.SenderDomains <= c.MassSenderDomains &&
+		c.MassSenderDomains <= maxDomains,
+		"sender_domains and mass_sender_domains are %d and %d, and must rise within 2 and %d",
+		c.SenderDomains, c.MassSenderDomains, maxDomains)
+	bad(c.RecipientDomains > 1 && c.RecipientDomains <= maxWindow, "recipient_domains is %d, and "+
+		"must be within 2 and %d", c.RecipientDomains, maxWindow)
+	bad(c.MXDomains > 1 && c.MXDomains <= maxDomains, "mx_domains is %d, and must be within 2 "+
+		"and %d", c.MXDomains, maxDomains)
+	bad(c.MailNames > 1 && c.MailNames <= maxDomains, "mail_names is %d, and must be within 2 "+
+		"and %d", c.MailNames, maxDomains)
 	return errors.Join(errs...)
 }

@@ -6,12 +6,13 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// fewConflicts is how many sessions with other bytes in the same place are no accident, if they are a
-// quarter of all.
+// fewConflicts is how many sessions with other bytes in the same place are no accident, if they are
+// a quarter of all.
 const fewConflicts = 3
 
-// observeConflicts counts sessions in which the client sent bytes again, and others. No TCP does that
-// (RFC 9293, section 3.7): the client hides from a sensor what the server reads.
+// observeConflicts counts sessions in which the client sent bytes again, and others. No TCP does
+// that (RFC 9293, section 3.7): a program that writes its own segments hides from a sensor what the
+// server reads.
 func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
 	inc(&p.conflicting)
 	if p.conflicting >= fewConflicts && p.conflicting*4 >= p.sessions {
@@ -19,6 +20,9 @@ func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 }
 
+// textConflicts has the number of sessions, r.Value.
 func textConflicts(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does that: it hides from whoever listens what the servers read.", verdict.Plural(uint32(r.Value), "session"))
+	return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does "+
+		"that: it hides from whoever listens what the servers read.",
+		verdict.Plural(uint32(r.Value), "session"))
 }

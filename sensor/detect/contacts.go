@@ -8,16 +8,17 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// contacts is threshold random walk (Jung, Paxson, Berger and Balakrishnan, "Fast Portscan Detection
-// Using Sequential Hypothesis Testing", 2004) on the first contacts with networks. Most first contacts
-// of a host that has mail to deliver succeed, because the DNS named the servers. Those of a host that
-// works off a list fail.
+// contacts is threshold random walk (Jung, Paxson, Berger and Balakrishnan, "Fast Portscan
+// Detection Using Sequential Hypothesis Testing", 2004) on the first contacts with networks. Most
+// first contacts of a host that has mail to deliver succeed, because the DNS named the servers.
+// Those of a host that works off a list fail.
 //
-// An attempt without an answer fails when its SYN is sent again: a TCP that does so has had no answer
-// for a second, and waiting for the RST would take 75.7 s with a real bot's traffic. A SYN-ACK that
-// comes later takes the failure back. A SYN without an answer that is not sent again says nothing:
-// another machine may have sent it with the source's address. Where no answer is ever seen the mirror
-// port may show one direction alone, or first SYNs only: there such a contact counts as answered.
+// An attempt without an answer fails when its SYN is sent again: a TCP that does so has had no
+// answer for a second, and waiting for the RST would take 75.7 s with a real bot's traffic. A
+// SYN-ACK that comes later takes the failure back. A SYN without an answer that is not sent again
+// says nothing: another machine may have sent it with the source's address. Where no answer is ever
+// seen the mirror port may show one direction alone, or first SYNs only: there such a contact
+// counts as answered.
 type contacts struct {
 	pending    [16]contact
 	llr        float64
@@ -57,17 +58,20 @@ var contactStep = math.Log(worksForHonest / worksForBot)
 // failuresPerSuccess is how many first contacts of a bot fail for each that works, at least.
 const failuresPerSuccess = 3
 
-// partialShare is the part of the way to a decision that counts half: five failures of seven. At four
-// failures, setting up a mail account would be enough.
+// partialShare is the part of the way to a decision that counts half: five failures of seven. At
+// four failures, setting up a mail account would be enough.
 const partialShare = 0.75
 
-// lateTime is how long an answer may still come. A SYN is sent again for two minutes, but no program
-// waits for an answer after 20 s.
+// lateTime is how long an answer may still come. A SYN is sent again for two minutes, but no
+// program waits for an answer after 20 s.
 const lateTime = 20 * second
 
 // contactKinds are the kinds that begin or end a first contact.
-var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable, KindEstablished)
+var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable,
+	KindEstablished)
 
+// observeContacts begins a first contact with a SYN to a new network, and ends it with what comes
+// next for that server: a retransmission or an error is a failure, an answer a success.
 func observeContacts(p *Profile, c *Config, _ *Counters, o Observation) {
 	switch o.Kind {
 	case KindSYN:
@@ -83,7 +87,8 @@ func observeContacts(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 }
 
-// begin records a first contact. If too many are unresolved this one is left out: a handful decides.
+// begin records a first contact. If too many are unresolved this one is left out: a handful
+// decides.
 func (t *contacts) begin(addr uint32, now int64) {
 	if t.failed+t.worked >= maxResults {
 		return
@@ -110,8 +115,8 @@ func (t *contacts) find(addr uint32) *contact {
 	return nil
 }
 
-// contactSilent counts a contact as failed whose SYN was sent again: the TCP has had no answer for a
-// second, and there is no need to wait longer.
+// contactSilent counts a contact as failed whose SYN was sent again: the TCP has had no answer for
+// a second, and there is no need to wait longer.
 func (p *Profile) contactSilent(c *Config, addr uint32, now int64) {
 	if w := p.contacts.find(addr); w != nil && w.state == waiting {
 		w.state = silent
@@ -174,8 +179,9 @@ func (p *Profile) contactResult(c *Config, failed bool, now int64) {
 	}
 }
 
-// mostlyWorks reports whether too many contacts work for a bot. A walk without end crosses any bound:
-// a server that empties its queue after an outage meets as many servers that are gone as others.
+// mostlyWorks reports whether too many contacts work for a bot. A walk without end crosses any
+// bound: a server that empties its queue after an outage meets as many servers that are gone as
+// others.
 func (t *contacts) mostlyWorks() bool { return t.failed < failuresPerSuccess*t.worked }
 
 // contactsRecovered reports whether the test has turned back since it found Failures.
@@ -187,8 +193,8 @@ func (p *Profile) contactsRecovered() bool {
 // HasPending reports whether ExpireContacts has something to do.
 func (p *Profile) HasPending() bool { return p.contacts.unresolved > 0 }
 
-// ExpireContacts resolves first contacts that got no answer in time. The caller calls it every second
-// or so while HasPending.
+// ExpireContacts resolves first contacts that got no answer in time. The caller calls it every
+// second or so while HasPending.
 func (p *Profile) ExpireContacts(c *Config, now int64) {
 	t := &p.contacts
 	if t.unresolved == 0 {
@@ -210,19 +216,26 @@ func (p *Profile) ExpireContacts(c *Config, now int64) {
 	}
 }
 
+// textFailures explains the failures by blocked egress if no attempt was ever answered. Else
+// r.Value is the number of failures.
 func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
 	if e := p.Egress(); e.Blocked() {
 		at := &p.ports[p.busiest()]
-		text := fmt.Sprintf("It tried one new mail network after the other although none of its %s on port %d was answered: %s.", verdict.Plural(max(at.attempts, n.attemptsBefore(at.port)), "attempt"), at.port, e.text())
+		text := fmt.Sprintf("It tried one new mail network after the other although none of its "+
+			"%s on port %d was answered: %s.",
+			verdict.Plural(max(at.attempts, n.attemptsBefore(at.port)), "attempt"), at.port,
+			e.text())
 		if p.level >= verdict.Likely {
 			text += " The machine is infected all the same."
 		}
 		return text
 	}
 	if p.contacts.worked == 0 {
-		return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to deliver knows where to.", int(r.Value))
+		return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to "+
+			"deliver knows where to.", int(r.Value))
 	}
-	return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to deliver knows where to.", int(r.Value), p.contacts.failed+p.contacts.worked)
+	return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to "+
+		"deliver knows where to.", int(r.Value), p.contacts.failed+p.contacts.worked)
 }
 
 // merge adds the contacts of o, which came later.

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/sketch"
 )
 
-// Counters are the counts of every source, judged or not. They hold no pointers: they live in memory
-// that the garbage collector does not scan.
+// Counters are the counts of every source, judged or not. They hold no pointers: they live in
+// memory that the garbage collector does not scan.
 type Counters struct {
 	First              int64        `json:"First"` // attempts
 	Last               int64        `json:"Last"`
@@ -16,7 +16,7 @@ type Counters struct {
 	Sessions           uint32       `json:"Sessions"`
 	Refused            uint32       `json:"Refused"`
 	Unreachable        uint32       `json:"Unreachable"`
-	Concurrent         uint32       `json:"Concurrent"` // open now: attempts without an answer, and sessions
+	Concurrent         uint32       `json:"Concurrent"` // open: attempts without answer, sessions
 	ConcurrentMax      uint32       `json:"ConcurrentMax"`
 	Messages           uint32       `json:"Messages"`
 	Rejected           uint32       `json:"Rejected"`
@@ -25,10 +25,10 @@ type Counters struct {
 	RecipientsRejected uint32       `json:"RecipientsRejected"`
 	TLSSessions        uint32       `json:"TLSSessions"`
 	AuthSessions       uint32       `json:"AuthSessions"`
-	Ports              [4]PortCount `json:"Ports"`    // the first four ports; more are in Attempts only
+	Ports              [4]PortCount `json:"Ports"`    // the first four ports
 	ToServer           uint64       `json:"ToServer"` // payload bytes
 	ToClient           uint64       `json:"ToClient"`
-	ErrorBound         uint32       `json:"ErrorBound"` // attempts that may have been counted and evicted before
+	ErrorBound         uint32       `json:"ErrorBound"` // attempts that may have been evicted
 	recent             [8]uint32    // attempts by second, to know which still wait for an answer
 	recentAt           int64
 	// Distinct values, exact as long as they are few; with more a Profile counts them.
@@ -120,8 +120,8 @@ func (n *Counters) Silent(now int64) uint32 {
 	return all - min(all, waiting)
 }
 
-// attemptsBefore is how many attempts to a port there were if none became a session, with those before
-// there was a Profile.
+// attemptsBefore is how many attempts to a port there were if none became a session, with those
+// before there was a Profile.
 func (n *Counters) attemptsBefore(port uint16) uint32 {
 	for _, p := range n.Ports {
 		if p.Port == port && n.Sessions == 0 {
@@ -179,7 +179,8 @@ func (n *Counters) Since(before *Counters, at int64) Counters {
 	return d
 }
 
-// Plus is the counters of a machine that had another address before; those of that address are added.
+// Plus is the counters of a machine that had another address before; those of that address are
+// added.
 func (n *Counters) Plus(before *Counters) Counters {
 	d := *n
 	d.First, d.Last = min(d.First, before.First), max(d.Last, before.Last)
@@ -203,10 +204,13 @@ func (n *Counters) Plus(before *Counters) Counters {
 
 // sums are the counts that add up over addresses and times, each beside that of o.
 func (n *Counters) sums(o *Counters) [12][2]*uint32 {
-	return [...][2]*uint32{{&n.Attempts, &o.Attempts}, {&n.Retransmits, &o.Retransmits}, {&n.Sessions, &o.Sessions},
-		{&n.Refused, &o.Refused}, {&n.Unreachable, &o.Unreachable}, {&n.Messages, &o.Messages}, {&n.Rejected, &o.Rejected},
-		{&n.Deferred, &o.Deferred}, {&n.Recipients, &o.Recipients}, {&n.RecipientsRejected, &o.RecipientsRejected},
-		{&n.TLSSessions, &o.TLSSessions}, {&n.AuthSessions, &o.AuthSessions}}
+	return [...][2]*uint32{
+		{&n.Attempts, &o.Attempts}, {&n.Retransmits, &o.Retransmits}, {&n.Sessions, &o.Sessions},
+		{&n.Refused, &o.Refused}, {&n.Unreachable, &o.Unreachable}, {&n.Messages, &o.Messages},
+		{&n.Rejected, &o.Rejected}, {&n.Deferred, &o.Deferred}, {&n.Recipients, &o.Recipients},
+		{&n.RecipientsRejected, &o.RecipientsRejected}, {&n.TLSSessions, &o.TLSSessions},
+		{&n.AuthSessions, &o.AuthSessions},
+	}
 }
 
 func inc(n *uint32) {

@@ -27,7 +27,8 @@ const (
 func (f Family) String() string { return [...]string{"A", "B", "C", "D", "E", "F", "G", "N"}[f] }
 
 // familyCap bounds what a family can add to the score, mitigatingCap what can be taken off it.
-var familyCap = [Families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9, Dialect: 4.6, Envelope: 4.6, Names: 6.9}
+var familyCap = [Families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9,
+	Dialect: 4.6, Envelope: 4.6, Names: 6.9}
 
 const mitigatingCap = 6.9
 
@@ -83,31 +84,56 @@ type detector struct {
 
 // detectors is the table of contents of this package: each row is a file.
 var detectors = [Codes]detector{
-	NewNetworks:      {"new_networks", Volume, sees(KindSYN), observeNewNetworks, nil, textNewNetworks},
-	ManyNetworks:     {"many_networks", Volume, sees(KindSYN), observeManyNetworks, nil, textManyNetworks},
-	Burst:            {"fast_attempts", Volume, sees(KindSYN), observeBurst, nil, textBurst},
-	Concurrent:       {"concurrent", Volume, sees(KindSYN), observeConcurrent, nil, textConcurrent},
-	SubmitSpread:     {"submission_spread", Volume, sees(KindSYN), observeSubmitSpread, nil, textSubmitSpread},
-	Flood:            {"flood", Volume, sees(KindSYN), observeFlood, nil, textFlood},
-	Failures:         {"failed_contacts", Outcome, contactKinds, observeContacts, nil, textFailures},
-	Refusals:         {"refusals", Replies, sees(KindDecided), observeRefusals, nil, textRefusals},
-	UnknownUsers:     {"unknown_users", Replies, sees(KindRecipientReply), observeUnknownUsers, nil, textUnknownUsers},
-	RelayDenials:     {"strangers", Replies, sees(KindRelayDenied), observeRelayDenials, nil, textRelayDenials},
-	Blocklisted:      {"blocklisted", Replies, sees(KindListed), observeBlocklisted, nil, textBlocklisted},
-	HeloName:         {"helo_name", Identity, sees(KindHelo), observeHeloName, nil, textHeloName},
-	HeloNames:        {"helo_names", Identity, sees(KindHelo), observeHeloNames, nil, textHeloNames},
-	Oddities:         {"oddities", Dialect, sees(KindDialect), observeOddities, nil, textOddities},
-	Conflicts:        {"conflicting_data", Dialect, sees(KindConflict), observeConflicts, nil, textConflicts},
-	SenderDomains:    {"sender_domains", Envelope, sees(KindSender, KindDecided), observeSenderDomains, nil, textSenderDomains},
-	RecipientDomains: {"recipient_domains", Envelope, sees(KindRecipient), observeRecipientDomains, nil, textRecipientDomains},
-	MXLookups:        {"mx_lookups", Names, sees(KindLookups), observeMXLookups, nil, textMXLookups},
-	HostLookups:      {"mail_host_lookups", Names, sees(KindLookups), observeHostLookups, nil, textHostLookups},
-	ListLookups:      {"list_lookups", Names, sees(KindLookups), observeListLookups, nil, textListLookups},
-	TLSNames:         {"tls_names", Names, sees(KindTLSName), observeTLSNames, nil, textTLSNames},
-	OneName:          {"one_name", Mitigating, sees(KindHelo), observeOneName, holdsOneName, textOneName},
-	Welcome:          {"welcome", Mitigating, 0, nil, holdsWelcome, textWelcome},
-	Retries:          {"retries", Mitigating, sees(KindDeferred, KindSYN), observeRetries, holdsRetries, textRetries},
-	Serves:           {"serves", Mitigating, sees(KindServed), observeServes, holdsServes, textServes},
+	NewNetworks: {"new_networks", Volume, sees(KindSYN),
+		observeNewNetworks, nil, textNewNetworks},
+	ManyNetworks: {"many_networks", Volume, sees(KindSYN),
+		observeManyNetworks, nil, textManyNetworks},
+	Burst: {"fast_attempts", Volume, sees(KindSYN),
+		observeBurst, nil, textBurst},
+	Concurrent: {"concurrent", Volume, sees(KindSYN),
+		observeConcurrent, nil, textConcurrent},
+	SubmitSpread: {"submission_spread", Volume, sees(KindSYN),
+		observeSubmitSpread, nil, textSubmitSpread},
+	Flood: {"flood", Volume, sees(KindSYN),
+		observeFlood, nil, textFlood},
+	Failures: {"failed_contacts", Outcome, contactKinds,
+		observeContacts, nil, textFailures},
+	Refusals: {"refusals", Replies, sees(KindDecided),
+		observeRefusals, nil, textRefusals},
+	UnknownUsers: {"unknown_users", Replies, sees(KindRecipientReply),
+		observeUnknownUsers, nil, textUnknownUsers},
+	RelayDenials: {"strangers", Replies, sees(KindRelayDenied),
+		observeRelayDenials, nil, textRelayDenials},
+	Blocklisted: {"blocklisted", Replies, sees(KindListed),
+		observeBlocklisted, nil, textBlocklisted},
+	HeloName: {"helo_name", Identity, sees(KindHelo),
+		observeHeloName, nil, textHeloName},
+	HeloNames: {"helo_names", Identity, sees(KindHelo),
+		observeHeloNames, nil, textHeloNames},
+	Oddities: {"oddities", Dialect, sees(KindDialect),
+		observeOddities, nil, textOddities},
+	Conflicts: {"conflicting_data", Dialect, sees(KindConflict),
+		observeConflicts, nil, textConflicts},
+	SenderDomains: {"sender_domains", Envelope, sees(KindSender, KindDecided),
+		observeSenderDomains, nil, textSenderDomains},
+	RecipientDomains: {"recipient_domains", Envelope, sees(KindRecipient),
+		observeRecipientDomains, nil, textRecipientDomains},
+	MXLookups: {"mx_lookups", Names, sees(KindLookups),
+		observeMXLookups, nil, textMXLookups},
+	HostLookups: {"mail_host_lookups", Names, sees(KindLookups),
+		observeHostLookups, nil, textHostLookups},
+	ListLookups: {"list_lookups", Names, sees(KindLookups),
+		observeListLookups, nil, textListLookups},
+	TLSNames: {"tls_names", Names, sees(KindTLSName),
+		observeTLSNames, nil, textTLSNames},
+	OneName: {"one_name", Mitigating, sees(KindHelo),
+		observeOneName, holdsOneName, textOneName},
+	Welcome: {"welcome", Mitigating, 0,
+		nil, holdsWelcome, textWelcome},
+	Retries: {"retries", Mitigating, sees(KindDeferred, KindSYN),
+		observeRetries, holdsRetries, textRetries},
+	Serves: {"serves", Mitigating, sees(KindServed),
+		observeServes, holdsServes, textServes},
 }
 
 // String is the name used in events.
@@ -159,7 +185,8 @@ func orMore(v float64, limit int) string {
 	return fmt.Sprint(int(v))
 }
 
-// atLeast is the value of a reason as text. It is not counted further once its weight is the largest.
+// atLeast is the value of a reason as text. It is not counted further once its weight is the
+// largest.
 func atLeast(r *verdict.Reason, most float64, limit int) string {
 	if r.Weight >= most {
 		limit = int(r.Value)

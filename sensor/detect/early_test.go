@@ -45,8 +45,8 @@ func TestFirstMails(t *testing.T) {
 	}
 }
 
-// A server that has delivered three mails when the line goes down is no bot because nobody answers; who
-// never was let in may be.
+// A server that has delivered three mails when the line goes down is no bot because nobody answers;
+// who never was let in may be.
 func TestLineDown(t *testing.T) {
 	for _, c := range []struct {
 		delivered int
@@ -65,7 +65,8 @@ func TestLineDown(t *testing.T) {
 	}
 }
 
-// Half a dozen providers at once are no mail client; so many in the course of minutes may be its people's.
+// Half a dozen providers at once are no mail client; so many in the course of minutes may be its
+// people's.
 func TestNamesInABurst(t *testing.T) {
 	for _, c := range []struct {
 		n       int
@@ -97,8 +98,8 @@ func TestHeloToProviders(t *testing.T) {
 	}
 }
 
-// Two unknown recipients of the first ten happen to one honest server in fifty; who works off a list of
-// addresses has many more.
+// Two unknown recipients of the first ten happen to one honest server in fifty; who works off a
+// list of addresses has many more.
 func TestUnknownRecipients(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -128,8 +129,8 @@ func TestUnknownRecipients(t *testing.T) {
 	}
 }
 
-// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever of the two is seen first;
-// other refusals do.
+// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever
+// of the two is seen first; other refusals do.
 func TestListedServer(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -166,8 +167,8 @@ func TestListedServer(t *testing.T) {
 	}
 }
 
-// Three of five refused is a beginning, and no more when those that follow are taken; it must not make a bot of a server for
-// three days.
+// Three of five refused is a beginning, and no more when those that follow are taken; it must not
+// make a bot of a server for three days.
 func TestRefusalsOnTheWay(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -186,7 +187,8 @@ func TestRefusalsOnTheWay(t *testing.T) {
 	}
 }
 
-// A server with one name names in TLS whom it has looked up; before it has given its name for a while that is not known.
+// A server with one name names in TLS whom it has looked up; before it has given its name for a
+// while that is not known.
 func TestServerNamesInTLS(t *testing.T) {
 	for n, want := range map[int]verdict.Level{4: verdict.Likely, 20: verdict.Suspect} {
 		s := newScene()
@@ -204,8 +206,8 @@ func TestServerNamesInTLS(t *testing.T) {
 	}
 }
 
-// Three of eight refused in the clear are no reason to count its lookups against who gave one name in twenty sessions, most of
-// which went over to TLS.
+// Three of eight refused in the clear are no reason to count its lookups against who gave one name
+// in twenty sessions, most of which went over to TLS.
 func TestLookupsOfOneName(t *testing.T) {
 	for n, want := range map[int]bool{5: true, 20: false} {
 		s := newScene()
@@ -240,7 +242,8 @@ func TestAccountsAreSetUp(t *testing.T) {
 	}
 }
 
-// A server that forwards what others bring it is refused for some of it; only a decision makes a bot of it.
+// A server that forwards what others bring it is refused for some of it; only a decision makes a
+// bot of it.
 func TestForwarder(t *testing.T) {
 	for refused, want := range map[int]verdict.Class{3: verdict.UndeclaredServer, 8: verdict.Spambot} {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)

@@ -13,14 +13,20 @@ const (
 )
 
 // String is the name used in events.
-func (e Egress) String() string { return [...]string{"unknown", "open", "drop", "reset", "icmp"}[e] }
+func (e Egress) String() string {
+	return [...]string{"unknown", "open", "drop", "reset", "icmp"}[e]
+}
 
 // Blocked reports whether something stops the source's connections.
 func (e Egress) Blocked() bool { return e >= DropEgress }
 
+// text is the end of a sentence about a source whose egress is blocked.
 func (e Egress) text() string {
-	return [...]string{DropEgress: "something on the way out drops them", ResetEgress: "something on the way out resets them",
-		ICMPEgress: "a router on the way out refuses them"}[e]
+	return [...]string{
+		DropEgress:  "something on the way out drops them",
+		ResetEgress: "something on the way out resets them",
+		ICMPEgress:  "a router on the way out refuses them",
+	}[e]
 }
 
 // blockedAfter is how many attempts without a single answer mean that egress is blocked: if one

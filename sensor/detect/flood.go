@@ -6,14 +6,14 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// flood notices a source that keeps up the pace of mass mailing. CESNET's NEMEA reports more than 10
-// servers in 300 s as spam: the flood is three times as long. Or it is 100 attempts in that time,
-// five times as many as BotFlex reports, at as many servers. Only servers that were never contacted
-// before count, so that a queue that is flushed after an outage is no flood.
+// flood notices a source that keeps up the pace of mass mailing. CESNET's NEMEA reports more than
+// 10 servers in 300 s as spam: the flood is three times as long. Or it is 100 attempts in that
+// time, five times as many as BotFlex reports, at as many servers. Only servers that were never
+// contacted before count, so that a queue that is flushed after an outage is no flood.
 //
-// Where sessions are seen this adds nothing to what the family has found already. Where only SYNs are
-// seen, all that could speak for or against the source is hidden, and the flood stands in for the
-// second family, as 25 networks do for the third.
+// Where sessions are seen this adds nothing to what the family has found already. Where only SYNs
+// are seen, all that could speak for or against the source is hidden, and the flood stands in for
+// the second family, as 25 networks do for the third.
 type flood struct {
 	began    int64 // of the current period of floodTime
 	attempts uint32
@@ -28,10 +28,13 @@ const (
 	floodRows     = 3
 )
 
-// floodWeight is the weight of a flood, and floodLift by how much it lifts the cap of the family where
-// only SYNs are seen.
+// floodWeight is the weight of a flood, and floodLift by how much it lifts the cap of the family
+// where only SYNs are seen.
 const floodWeight, floodLift = 4.6, 2.3
 
+// observeFlood counts attempts at external servers in periods of floodTime, as long as no session
+// of the source was seen. A period with enough servers raises the reason if it has floodAttempts,
+// or if it is the third in a row.
 func observeFlood(p *Profile, _ *Config, _ *Counters, o Observation) {
 	if !o.External || p.sessions > 0 {
 		return
@@ -58,9 +61,13 @@ func observeFlood(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 }
 
+// textFlood has the attempts, r.Value, if they were many within one period, else the three periods.
+// r.Threshold separates the two.
 func textFlood(_ *Profile, _ *Counters, r *verdict.Reason) string {
 	if r.Threshold >= float64(floodAttempts) {
-		return fmt.Sprintf("It tried %d connections to %d or more servers that it had not contacted before, within %s.", int(r.Value), floodServers, verdict.Span(floodTime))
+		return fmt.Sprintf("It tried %d connections to %d or more servers that it had not "+
+			"contacted before, within %s.", int(r.Value), floodServers, verdict.Span(floodTime))
 	}
-	return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three times in a row.", floodServers, verdict.Span(floodTime))
+	return fmt.Sprintf("It contacted %d or more mail servers for the first time in %s, three "+
+		"times in a row.", floodServers, verdict.Span(floodTime))
 }

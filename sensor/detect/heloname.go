@@ -24,17 +24,20 @@ const (
 	heloEmpty                      // nothing
 )
 
-var heloWeights = [...]float64{heloPlain: 3.9, heloBareIP: 2.7, heloLocalhost: 3.9, heloHome: 2.2, heloDynamic: 3.9, heloEmpty: 3.9}
+var heloWeights = [...]float64{heloPlain: 3.9, heloBareIP: 2.7, heloLocalhost: 3.9, heloHome: 2.2,
+	heloDynamic: 3.9, heloEmpty: 3.9}
 
 // maxHeloWeight is the largest of them.
 const maxHeloWeight = 3.9
 
+// text is the kind of name in words, for a sentence with "which is".
 func (c heloClass) text() string {
-	return [...]string{"a full name", "a single word", "a bare address", "not a name of its own", "a name that exists at home only",
-		"the name of a dial-up address", "nothing at all"}[c]
+	return [...]string{"a full name", "a single word", "a bare address", "not a name of its own",
+		"a name that exists at home only", "the name of a dial-up address", "nothing at all"}[c]
 }
 
-// observeHeloName judges the kind of a name that is new within the day.
+// observeHeloName judges the kind of a name that is new within the day. Only the worst kind counts:
+// its weight and its name stay. Names that do not count are left out by recordHelo.
 func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	if !o.newInDay {
 		return
@@ -51,12 +54,14 @@ func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 }
 
+// textHeloName has the worst name and its kind, r.Value.
 func textHeloName(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full name.", p.heloNames.worst, heloClass(r.Value).text())
+	return fmt.Sprintf("It introduced itself as %q, which is %s; a mail server gives its full "+
+		"name.", p.heloNames.worst, heloClass(r.Value).text())
 }
 
-// classifyHelo is the kind of a name. RFC 5321, section 4.1.3, knows a full domain name and an address
-// literal in brackets.
+// classifyHelo is the kind of a name. RFC 5321, section 4.1.3, knows a full domain name and an
+// address literal in brackets.
 func classifyHelo(name string) heloClass {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	switch {
@@ -64,7 +69,8 @@ func classifyHelo(name string) heloClass {
 		return heloEmpty
 	case strings.HasPrefix(name, "["):
 		return heloProper
-	case name == "localhost" || strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain" || strings.HasSuffix(name, ".localhost"):
+	case name == "localhost", strings.HasSuffix(name, ".localhost"),
+		strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain":
 		return heloLocalhost
 	}
 	if _, err := netip.ParseAddr(name); err == nil {

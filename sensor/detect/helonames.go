@@ -23,9 +23,9 @@ type heloNames struct {
 }
 
 // recordHelo counts a name. Names count that are given to an external server on port 25: internal
-// clients may give their bare name to their own server, and mail clients to their provider, which is
-// external. A bare address counts for every external server: RFC 5321 wants it in brackets, and mail
-// clients write it so.
+// clients may give their bare name to their own server, and mail clients to their provider, which
+// is external. A bare address counts for every external server: RFC 5321 wants it in brackets, and
+// mail clients write it so.
 func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
 	inc(&w.given)
@@ -40,7 +40,8 @@ func (p *Profile) recordHelo(o *Observation) {
 	o.inDay, o.newInDay = sketch.AddRecent(w.day[:], o.Hash, sketch.Stamp(o.Time), 86400)
 }
 
-// observeHeloNames counts the names within a day.
+// observeHeloNames counts the names within a day. A mail server has one name, bots draw a new one
+// for each session. The threshold is Config.HeloNames.
 func observeHeloNames(p *Profile, c *Config, _ *Counters, o Observation) {
 	p.judgeHeloNames(c, o.inDay, o.Time)
 }
@@ -52,8 +53,10 @@ func (p *Profile) judgeHeloNames(c *Config, n int, now int64) {
 	}
 }
 
+// textHeloNames has the number of names, r.Value, and the first four of them.
 func textHeloNames(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It introduced itself with %s different names within a day (%s).", orMore(r.Value, maxNames), strings.Join(p.heloNames.quoted(), ", "))
+	return fmt.Sprintf("It introduced itself with %s different names within a day (%s).",
+		orMore(r.Value, maxNames), strings.Join(p.heloNames.quoted(), ", "))
 }
 
 // remember keeps a name if it is one of the first.
@@ -64,6 +67,7 @@ func (w *heloNames) remember(name string) {
 	}
 }
 
+// quoted are the names that are kept, in quotation marks, and "..." if there were more.
 func (w *heloNames) quoted() (q []string) {
 	for _, s := range w.name[:w.n] {
 		q = append(q, fmt.Sprintf("%q", s))

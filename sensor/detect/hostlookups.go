@@ -6,13 +6,17 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// observeHostLookups counts the domains with a mail host that the source looked up.
+// observeHostLookups counts the domains with a mail host (mail., smtp., mx. ...) that the source
+// looked up, within ten minutes or in a burst. Bots guess such names, and follow MX records to
+// them. A source that looks like a mail server is left out.
 func observeHostLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	if !p.isResolver() && !p.maybeMTA() {
 		p.judgeServerNames(c, HostLookups, p.lookups.hosts[:], o.Time)
 	}
 }
 
+// textHostLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textHostLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains within %s.%s", orMore(r.Value, maxDomains), namesSpan(r), p.lookups.example())
+	return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains "+
+		"within %s.%s", orMore(r.Value, maxDomains), namesSpan(r), p.lookups.example())
 }

@@ -7,8 +7,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Lookups are the DNS queries of a host that are about mail. They are kept also for hosts that never
-// tried to send any, because the query comes before the attempt.
+// Lookups are the DNS queries of a host that are about mail. They are kept also for hosts that
+// never tried to send any, because the query comes before the attempt.
 type Lookups struct {
 	MX       uint32 // queries for mail servers
 	LastUsed int64
@@ -46,8 +46,8 @@ const (
 // even 500 people behind one address do not begin mails to so many providers within 20 s.
 const namesTime, burstNames, burstTime = 600, 6, 20
 
-// Asked records a query. domain is the hash of the registered domain, name the whole name; id is the
-// same for a query, its copies and its repetitions.
+// Asked records a query. domain is the hash of the registered domain, name the whole name; id is
+// the same for a query, its copies and its repetitions.
 func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now int64) {
 	for _, have := range l.last {
 		if have == id {
@@ -103,7 +103,8 @@ func (l *Lookups) example() string {
 	if l.linked == "" {
 		return ""
 	}
-	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked, verdict.Span(l.linkedIn))
+	return fmt.Sprintf(" It looked up %s and connected there %s later.", l.linked,
+		verdict.Span(l.linkedIn))
 }
 
 // judgeServerNames looks at domains whose mail servers were named, in lookups or in TLS.

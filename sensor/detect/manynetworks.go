@@ -13,7 +13,11 @@ const maxWindow = 32
 // massWeight is the weight of Config.MassNetworks. With it a source is not counted any further.
 const massWeight = 4.6
 
-// observeManyNetworks counts different networks within an hour, new or not.
+// observeManyNetworks counts different networks within an hour, new or not. NewNetworks looks at
+// the rate of networks that the source never contacted before; this detector also sees a source
+// that goes round the same list again and again. The thresholds are Config.ManyNetworks, with half
+// the weight, and Config.MassNetworks. More than maxWindow networks are not kept apart: a higher
+// count makes no difference.
 func observeManyNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
 	if p.reasons[ManyNetworks].Weight >= massWeight && p.foundLately(ManyNetworks, o.Time) {
 		return
@@ -32,6 +36,8 @@ func (p *Profile) judgeManyNetworks(c *Config, n int, now int64) {
 	}
 }
 
+// textManyNetworks has the number of networks, r.Value. At the higher threshold the source is not
+// counted any further.
 func textManyNetworks(_ *Profile, _ *Counters, r *verdict.Reason) string {
 	many := fmt.Sprint(int(r.Value))
 	if r.Weight >= massWeight {

@@ -34,10 +34,12 @@ var (
 
 // The cases that Judge looks at, in its order.
 var (
-	// A host that accepts mail for people is a mail server. If it was refused because of a blocklist
-	// alone, or the test had not decided yet, the refusals say that it is listed and not that it is a
-	// bot. This is looked at once, when Serves appears.
-	listedServer = mitigation{"refused because of a list, and takes mail in", (*Profile).refusedForListAlone, []Code{Refusals}, false}
+	// A host that accepts mail for people is a mail server. If it was refused because of a
+	// blocklist alone, or the test had not decided yet, the refusals say that it is listed and not
+	// that it is a bot. This is looked at once, when Serves appears.
+	listedServer = mitigation{"refused because of a list, and takes mail in",
+		(*Profile).refusedForListAlone,
+		[]Code{Refusals}, false}
 
 	beforeSum = [...]mitigation{
 		// A mail server looks up the mail servers of recipients.
@@ -48,7 +50,8 @@ var (
 		// While an uplink is down, every contact fails.
 		{"uplink outage", (*Profile).uplinkOutage, []Code{Failures}, false},
 		// Many people behind one address have many providers.
-		{"several machines behind NAT", (*Profile).BehindNAT, []Code{TLSNames, SubmitSpread}, false},
+		{"several machines behind NAT", (*Profile).BehindNAT,
+			[]Code{TLSNames, SubmitSpread}, false},
 	}
 )
 
@@ -93,7 +96,8 @@ func (p *Profile) refresh(code Code, now int64) {
 	if r.First == 0 {
 		r.First = now
 	}
-	*r = verdict.Reason{First: r.First, Last: now, Value: value, Threshold: threshold, Weight: mitigatingWeight}
+	*r = verdict.Reason{First: r.First, Last: now, Value: value, Threshold: threshold,
+		Weight: mitigatingWeight}
 }
 
 // isResolver reports whether other hosts resolve names through the source.
@@ -106,17 +110,18 @@ func (p *Profile) maybeMTA() bool {
 	// Two unknown recipients happen to every server, but hardly in a row. More happen to a server
 	// with one name in many sessions, of which those in TLS are not decided, and to a server that
 	// passes on what others bring.
-	few := t.refused*5 <= t.sessions || t.llr < 0 || (t.refused < 3 || p.has(OneName) || p.has(Serves)) && !p.has(Refusals)
+	few := t.refused*5 <= t.sessions || t.llr < 0 ||
+		(t.refused < 3 || p.has(OneName) || p.has(Serves)) && !p.has(Refusals)
 	return p.oneName() && few
 }
 
 // maybeMTAForLong is maybeMTA for a source whose name is one of the signs in its favour.
 func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName) }
 
-// uplinkOutage reports whether an outage of the uplink, or of servers, explains failed first contacts
-// better than a list of addresses: the source gave one full name in three sessions or more, reached
-// as many networks at the first contact, and is not refused. A small server that has delivered little
-// when the uplink goes down has not shown more yet.
+// uplinkOutage reports whether an outage of the uplink, or of servers, explains failed first
+// contacts better than a list of addresses: the source gave one full name in three sessions or
+// more, reached as many networks at the first contact, and is not refused. A small server that has
+// delivered little when the uplink goes down has not shown more yet.
 func (p *Profile) uplinkOutage() bool {
 	return p.maybeMTA() && p.mta.sessions >= 3 && p.contacts.worked >= 3
 }
@@ -132,10 +137,10 @@ func (p *Profile) BehindNAT() bool {
 	return second >= 3 && second*10 >= all && p.behaviour.ttls <= first+second
 }
 
-// refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for people
-// stays one when its address comes on a blocklist, be it because of a stolen account or of another
-// machine behind the same address. So refusals that name a list are left out for it. Nobody delivers
-// mail to a bot.
+// refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for
+// people stays one when its address comes on a blocklist, be it because of a stolen account or of
+// another machine behind the same address. So refusals that name a list are left out for it. Nobody
+// delivers mail to a bot.
 func (p *Profile) refusalTestInForce() *refusalTest {
 	if p.has(Serves) {
 		return &p.refusalTestUnlisted
@@ -143,8 +148,8 @@ func (p *Profile) refusalTestInForce() *refusalTest {
 	return &p.refusalTest
 }
 
-// refusedForListAlone reports whether few sessions were refused for another reason than a list, or the
-// test had not decided.
+// refusedForListAlone reports whether few sessions were refused for another reason than a list, or
+// the test had not decided.
 func (p *Profile) refusedForListAlone() bool {
 	t := p.refusalTestInForce()
 	return t.refused*5 <= t.sessions || !p.refusalsDecided()

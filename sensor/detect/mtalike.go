@@ -4,8 +4,8 @@ import (
 	"spamsensor/sensor/sketch"
 )
 
-// mtaLike holds the signs of a mail server: see onename.go, retries.go and serves.go, and welcome.go
-// for the sign that the test of refusals holds.
+// mtaLike holds the signs of a mail server: see onename.go, retries.go and serves.go, and
+// welcome.go for the sign that the test of refusals holds.
 type mtaLike struct {
 	name         uint32         // the one HELO name
 	sessions     uint32         // in which it was given

@@ -11,7 +11,10 @@ import (
 // the other: that counts half.
 const setUp = 2
 
-// observeMXLookups counts the domains whose mail servers the source asked for within an hour.
+// observeMXLookups counts the domains whose mail servers the source asked for within an hour. Only
+// a mail server needs MX records (RFC 5321, section 5.1): a source that looks like one is left out.
+// A mail client asks for its own domain when an account is set up. The threshold is
+// Config.MXDomains.
 func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	if p.isResolver() || p.maybeMTA() {
 		return
@@ -25,6 +28,8 @@ func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 }
 
+// textMXLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textMXLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only a mail server needs to know them.%s", orMore(r.Value, maxDomains), p.lookups.example())
+	return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only "+
+		"a mail server needs to know them.%s", orMore(r.Value, maxDomains), p.lookups.example())
 }

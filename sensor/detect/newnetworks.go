@@ -21,13 +21,17 @@ type newNetworksTest struct {
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
 // and 6 an hour, 1 and 12 a day. They fire at the fourth, fourth and fifth contact.
-var scales = [...]scale{newScale(1./3600, 30./3600), newScale(.25/3600, 6./3600), newScale(1./86400, 12./86400)}
+var scales = [...]scale{newScale(1./3600, 30./3600), newScale(.25/3600, 6./3600),
+	newScale(1./86400, 12./86400)}
 
 // scale holds what a second takes away and a contact adds.
 type scale struct{ fall, step float64 }
 
+// newScale is the scale of two rates per second: l0 of a benign host, l1 of a bot.
 func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 
+// observeNewNetworks moves the test on when an attempt goes to a network that is new for the
+// source. Attempts at declared relays never come here.
 func observeNewNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
 	if o.newNet {
 		p.newNetwork(c, o.Time)
@@ -47,7 +51,9 @@ func (p *Profile) newNetwork(c *Config, now int64) {
 	}
 }
 
+// textNewNetworks has the attempts and networks of the machine since its first attempt.
 func textNewNetworks(p *Profile, n *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("It tried %s to %s in %s; a workstation normally uses one or two.",
-		verdict.Plural(p.attempts(n), "connection"), verdict.Plural(p.nets.Len(), "different mail network"), verdict.Span(n.Last-p.since(n)))
+		verdict.Plural(p.attempts(n), "connection"),
+		verdict.Plural(p.nets.Len(), "different mail network"), verdict.Span(n.Last-p.since(n)))
 }

@@ -11,29 +11,29 @@ type Kind uint8
 // The kinds.
 const (
 	KindSYN            Kind = iota // a first SYN: Addr, Net, Port, TTL, External, Relay
-	KindRetransmit                 // the SYN of an attempt again: Addr, Net, Hash (the sequence number), After
+	KindRetransmit                 // its SYN again: Addr, Net, Hash (its sequence number), After
 	KindSYNACK                     // Addr, Port
 	KindRefused                    // a RST for a SYN: Addr, Port
 	KindUnreachable                // an ICMP error for a SYN: Addr, Port
 	KindEstablished                // a completed handshake: Addr, Net, Port, OneSided
 	KindBothSides                  // the second side of a session of which one was seen: Net
-	KindHalfOpen                   // a connection that a server accepted and the client never completed
+	KindHalfOpen                   // a server answered, and the client never completed
 	KindClientSpoke                // the client sent something in a session
-	KindAttested                   // the server answered the client; once in a session, after KindClientSpoke
+	KindAttested                   // the server answered the client; once in a session
 	KindHelo                       // a HELO name: Text, Hash, Port, External, Relay
 	KindSender                     // the domain of a sender: Hash, External
 	KindRecipient                  // the domain of a recipient: Hash, External
 	KindRecipientReply             // the reply to a recipient: Unknown
-	KindDecided                    // a session was refused, or its message accepted: Refused, Listed
+	KindDecided                    // a refused session, or an accepted message: Refused, Listed
 	KindDeferred                   // a server asked the client to come back later: Addr
 	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
 	KindListed                     // a refusal names a blocklist: Listing
-	KindConflict                   // the client sent other bytes in the same place; once in a session
+	KindConflict                   // other bytes in the same place; once in a session
 	KindSessionEnd                 // Silent, Mail, Accepted, Callout
-	KindDialect                    // how the client spoke SMTP on port 25 to an external server: Oddities
-	KindTLSName                    // the server name in a TLS handshake: Hash of its registered domain
+	KindDialect                    // a session on port 25 with an external server: Oddities
+	KindTLSName                    // a server name in TLS: Hash of its registered domain
 	KindLookups                    // the DNS queries of the source changed: Lookups
-	KindServed                     // the source accepted a message from an external client: Hash of the client
+	KindServed                     // the source accepted mail: Hash of the external client
 	kinds
 )
 
@@ -95,7 +95,8 @@ type Listing struct {
 }
 
 // Observe gives an observation to the detectors that look at its kind. The counters must hold it
-// already: see Counters.Observe. fresh reports whether a HELO name or the domain of a sender is new.
+// already: see Counters.Observe. fresh reports whether a HELO name or the domain of a sender is
+// new.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 	if !p.record(c, &o) {
 		return o.fresh
@@ -115,7 +116,8 @@ func (p *Profile) record(c *Config, o *Observation) bool {
 	case KindSYN:
 		return p.recordSYN(o)
 	case KindRetransmit:
-		// Linux sends a SYN again after 1 s, 2 s, 4 s, Windows after 3 s, or half a second after a RST.
+		// Linux sends a SYN again after 1 s, 2 s, 4 s, Windows after 3 s, or half a second after a
+		// RST.
 		if o.After < second*4/10 || o.After > 10*second {
 			return false
 		}

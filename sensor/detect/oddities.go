@@ -19,8 +19,8 @@ const (
 	NoHello                          // MAIL without HELO or EHLO before it
 	NoGoodbye                        // the client hung up without QUIT
 	LooseSyntax                      // a blank behind the colon of MAIL FROM:, or no brackets
-	WentOn                           // DATA although no recipient was accepted, and the client knew it
-	Impatient                        // commands without waiting for replies, though PIPELINING was not offered
+	WentOn                           // DATA although all recipients were refused
+	Impatient                        // commands before replies, without PIPELINING
 	Unencrypted                      // MAIL in clear though STARTTLS was offered
 )
 
@@ -30,10 +30,18 @@ const (
 var oddities = [...]struct {
 	weight float64
 	text   string
-}{{2.3, "speaks before the server's greeting"}, {0.7, "says HELO where EHLO was offered"}, {1.2, "ends lines wrongly"},
-	{1.2, "sends lines that are no command"}, {1.6, "leaves out the introduction"}, {0.7, "hangs up without QUIT"},
-	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"}, {1.2, "goes on with the message when every recipient was refused"},
-	{1.6, "does not wait for answers although the server did not offer that"}, {0.7, "does not encrypt although the server offers it"}}
+}{
+	{2.3, "speaks before the server's greeting"},
+	{0.7, "says HELO where EHLO was offered"},
+	{1.2, "ends lines wrongly"},
+	{1.2, "sends lines that are no command"},
+	{1.6, "leaves out the introduction"},
+	{0.7, "hangs up without QUIT"},
+	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"},
+	{1.2, "goes on with the message when every recipient was refused"},
+	{1.6, "does not wait for answers although the server did not offer that"},
+	{0.7, "does not encrypt although the server offers it"},
+}
 
 // dialect counts the sessions with each oddity.
 type dialect [len(oddities)]uint16
@@ -41,15 +49,19 @@ type dialect [len(oddities)]uint16
 // minOddSessions is how many sessions must show an oddity: once is an accident.
 const minOddSessions = 2
 
+// list has a text for each oddity that enough sessions have shown.
 func (d *dialect) list() (list []string) {
 	for i, n := range d {
 		if n >= minOddSessions {
-			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text, verdict.Plural(uint32(n), "session")))
+			list = append(list, fmt.Sprintf("%s (%s)", oddities[i].text,
+				verdict.Plural(uint32(n), "session")))
 		}
 	}
 	return list
 }
 
+// observeOddities counts a session on port 25 with an external server. Its oddities count only in
+// dialogues that were read in clear from the beginning.
 func observeOddities(p *Profile, _ *Config, _ *Counters, o Observation) {
 	for i := range p.dialect {
 		if n := &p.dialect[i]; o.Oddities>>i&1 != 0 && *n < 65535 {
@@ -75,6 +87,8 @@ func (p *Profile) judgeOddities(now int64) {
 	}
 }
 
+// textOddities lists the oddities with their sessions.
 func textOddities(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return "It speaks SMTP as spam programs do and mail servers do not: it " + strings.Join(p.dialect.list(), ", ") + "."
+	return "It speaks SMTP as spam programs do and mail servers do not: it " +
+		strings.Join(p.dialect.list(), ", ") + "."
 }

@@ -9,7 +9,8 @@ import (
 // manySessions is how many sessions with one full name are a sign of a mail server.
 const manySessions = 20
 
-// observeOneName compares the HELO names. Servers of small offices call themselves srv.firm.local.
+// observeOneName compares the HELO names that count. A mail server gives its one full name in every
+// session. Servers of small offices call themselves srv.firm.local, so such a name is full too.
 func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	if !o.direct() {
 		return
@@ -25,11 +26,14 @@ func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	inc(&s.sessions)
 }
 
+// holdsOneName is for manySessions sessions with one full name.
 func holdsOneName(p *Profile) (holds bool, value, threshold float64) {
 	s := &p.mta
 	return !s.severalNames && s.sessions >= manySessions, float64(s.sessions), manySessions
 }
 
+// textOneName has the name.
 func textOneName(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server does.", p.heloNames.name[0])
+	return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server "+
+		"does.", p.heloNames.name[0])
 }

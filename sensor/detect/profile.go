@@ -5,8 +5,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Profile is what is known of a source that is judged. The zero value knows nothing. A profile takes
-// about four kilobytes, however much the source does; see set for what may come on top.
+// Profile is what is known of a source that is judged. The zero value knows nothing. A profile
+// takes about four kilobytes, however much the source does; see set for what may come on top.
 type Profile struct {
 	// Room is what the sets may take beyond their share.
 	Budget *sketch.Budget
@@ -58,8 +58,8 @@ type Profile struct {
 	restored map[Code]SavedReason
 }
 
-// Adopt takes over what the counters of the source hold. It comes before the observation that made a
-// profile necessary.
+// Adopt takes over what the counters of the source hold. It comes before the observation that made
+// a profile necessary.
 func (p *Profile) Adopt(c *Config, n *Counters) {
 	for _, a := range n.addrs.All() {
 		p.addrs.Add(a, p.Budget)
@@ -87,8 +87,9 @@ func (p *Profile) Ignore(family Family) {
 	}
 }
 
-// SetOneSided sets whether the capture shows one side of connections alone, and reports whether that is
-// new for the source. Only then a connection of which one side was seen counts as much as others.
+// SetOneSided sets whether the capture shows one side of connections alone, and reports whether
+// that is new for the source. Only then a connection of which one side was seen counts as much as
+// others.
 func (p *Profile) SetOneSided(is bool) (news bool) {
 	news = p.oneSided != is && p.sessions > 0
 	p.oneSided = is

@@ -7,7 +7,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// observeRecipientDomains counts the domains of recipients within an hour, of mail to external servers.
+// observeRecipientDomains counts the domains of recipients within an hour, of mail to external
+// servers. The threshold is Config.RecipientDomains.
 func observeRecipientDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 	if !o.External || p.foundLately(RecipientDomains, o.Time) {
 		return
@@ -23,6 +24,8 @@ func (p *Profile) judgeRecipientDomains(c *Config, n int, now int64) {
 	}
 }
 
+// textRecipientDomains has the number of domains, r.Value, as far as they are kept apart.
 func textRecipientDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s to recipients in %s domains within an hour.", tries(n, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
+	return fmt.Sprintf("It %s to recipients in %s domains within an hour.",
+		tries(n, "mails", "tries to mail"), atLeast(r, 2.3, maxWindow))
 }

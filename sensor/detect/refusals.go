@@ -28,9 +28,9 @@ const decidedWeight = 4.6
 // refused sessions in a row, or three of six.
 const partialLLR = 3.0
 
-// observeRefusals takes in that a session was refused, or that a message was accepted in it. A session
-// that goes over to TLS first is neither, and so is one whose refusal says nothing about the sender;
-// see Cause.Innocent.
+// observeRefusals takes in that a session was refused, or that a message was accepted in it. A
+// session that goes over to TLS first is neither, and so is one whose refusal says nothing about
+// the sender; see Cause.Innocent.
 func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 	decided := p.refusalsDecided()
 	p.refusalTest.step(c, o.Refused, decided)
@@ -45,8 +45,8 @@ func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 }
 
-// refusalCounts reports whether a refusal counts against the source: one that names a blocklist does
-// not count against a mail server, see refusalTestInForce.
+// refusalCounts reports whether a refusal counts against the source: one that names a blocklist
+// does not count against a mail server, see refusalTestInForce.
 func (p *Profile) refusalCounts(o *Observation) bool {
 	return o.Refused && !(o.Listed && p.has(Serves))
 }
@@ -71,14 +71,15 @@ func (t *refusalTest) step(c *Config, refused, decided bool) {
 	t.llr = math.Max(lower, t.llr+step)
 }
 
-// judgeRefusals is for a session that was refused. A test that is on its way counts in part, but not
-// if one server refuses few senders, or if others brought the mail.
+// judgeRefusals is for a session that was refused. A test that is on its way counts in part, but
+// not if one server refuses few senders, or if others brought the mail.
 func (p *Profile) judgeRefusals(c *Config, now int64) {
 	t := p.refusalTestInForce()
 	switch upper, _ := c.bounds(); {
 	case t.llr >= upper-1e-9:
 		p.raise(Refusals, now, float64(t.refused), 6, decidedWeight)
-	case t.llr >= partialLLR && (p.nets.Len() > 1 || p.envelope.distinct.Len() >= c.MassSenderDomains) && !p.has(Serves):
+	case t.llr >= partialLLR && !p.has(Serves) &&
+		(p.nets.Len() > 1 || p.envelope.distinct.Len() >= c.MassSenderDomains):
 		p.raise(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
 	}
 }
@@ -94,12 +95,15 @@ func (p *Profile) refusalsRecovered() bool {
 // WasRefused reports whether a server refused the source's mail, or named a blocklist.
 func (p *Profile) WasRefused() bool { return p.refusalTest.refused > 0 || p.blocklists.n > 0 }
 
+// textRefusals has the sessions of the test in force.
 func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
 	if t.refused == t.sessions {
-		return fmt.Sprintf("Receiving servers refused something in all of its first %s with a decision.", verdict.Plural(t.sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused something in all of its first %s with a "+
+			"decision.", verdict.Plural(t.sessions, "session"))
 	}
-	return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a decision.", t.refused, verdict.Plural(t.sessions, "session"))
+	return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a "+
+		"decision.", t.refused, verdict.Plural(t.sessions, "session"))
 }
 
 // merge adds the sessions of o.

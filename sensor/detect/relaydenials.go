@@ -7,10 +7,13 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// fewDenials is how many servers within a day must have refused to relay, or wanted a login. A client
-// that knows its server never gets such a reply from two.
+// fewDenials is how many servers within a day must have refused to relay, or wanted a login. A
+// client that knows its server never gets such a reply from two.
 const fewDenials = 2
 
+// observeRelayDenials counts servers within a day that refused because they do not know the client.
+// A bot tries servers of others as open relays, or with wrong passwords. A client that knows its
+// server is never refused so by two.
 func observeRelayDenials(p *Profile, _ *Config, _ *Counters, o Observation) {
 	n, _ := sketch.AddRecent(p.relayDenied[:], o.Addr, sketch.Stamp(o.Time), 86400)
 	p.judgeRelayDenials(n, o.Time)
@@ -23,6 +26,9 @@ func (p *Profile) judgeRelayDenials(n int, now int64) {
 	}
 }
 
+// textRelayDenials has the number of servers, r.Value, as far as they are kept apart.
 func textRelayDenials(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a login; a client that knows its server never hears that from two: it tries other people's servers.", orMore(r.Value, len(p.relayDenied)))
+	return fmt.Sprintf("%s servers told it that they do not relay for strangers, or want a "+
+		"login; a client that knows its server never hears that from two: it tries other "+
+		"people's servers.", orMore(r.Value, len(p.relayDenied)))
 }

@@ -11,7 +11,8 @@ import (
 // recommends 30 minutes.
 const retryFrom, retryTo = 240, 4 * 3600 // seconds
 
-// observeRetries counts deferrals, and attempts at servers that deferred.
+// observeRetries counts deferrals, and attempts at servers that deferred when a queue would come
+// back. Bots rarely have a queue: greylisting works because of that (RFC 6647).
 func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	s := &p.mta
 	if o.Kind == KindDeferred {
@@ -24,7 +25,8 @@ func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 	for i := range s.deferred {
 		d := &s.deferred[i]
-		if age := sketch.Stamp(o.Time) - d.At; d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
+		age := sketch.Stamp(o.Time) - d.At
+		if d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
 			inc(&s.retried)
 			d.Hash = ^o.Addr // counted
 		}
@@ -34,9 +36,12 @@ func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 // holdsRetries is for three deferrals or more of which 60 % were followed by another attempt.
 func holdsRetries(p *Profile) (holds bool, value, threshold float64) {
 	s := &p.mta
-	return s.deferrals >= 3 && s.retried*10 >= s.deferrals*6, float64(s.retried) / float64(max(1, s.deferrals)), 0.6
+	share := float64(s.retried) / float64(max(1, s.deferrals))
+	return s.deferrals >= 3 && s.retried*10 >= s.deferrals*6, share, 0.6
 }
 
+// textRetries has the deferrals and the retries.
 func textRetries(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.", p.mta.retried, verdict.Plural(p.mta.deferrals, "deferral"))
+	return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.",
+		p.mta.retried, verdict.Plural(p.mta.deferrals, "deferral"))
 }

@@ -8,16 +8,17 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Saved is what of a Profile survives a restart. Windows of minutes and hours do not: a host that
-// still sends fills them again. What the windows had proved is in the reasons. Hashes need the
-// same secret.
+// Saved is the part of a Profile that a checkpoint keeps. Windows of minutes and hours are left
+// out: a host that still sends fills them again, and what they had proved is in the reasons. The
+// hashes are good for the same secret only. The tags are the format: fields may be renamed, tags
+// may not.
 type Saved struct {
 	Verdict verdict.Verdict  `json:"Verdict"`
 	Decided verdict.Decision `json:"Decided"`
-	// Reasons by name, because their numbers are those of one version.
+	// Reasons by name, because the numbers of codes are those of one version.
 	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
 
-	Nets          sketch.Saved `json:"Nets"` // so that they are not new again
+	Nets          sketch.Saved `json:"Nets"` // so that they are not new after a restart
 	Addrs         sketch.Saved `json:"Addrs"`
 	HeloNames     sketch.Saved `json:"HeloNames"`
 	SenderDomains sketch.Saved `json:"SenderDomains"`
@@ -38,12 +39,12 @@ type Saved struct {
 	Names         SavedNames       `json:"Names"`
 	Lists         SavedLists       `json:"Lists"`
 	Oddities      []uint16         `json:"Oddities,omitempty"`
-	GuardNetworks []uint32         `json:"Own,omitempty"` // networks and servers that it turned to itself
+	GuardNetworks []uint32         `json:"Own,omitempty"` // see spoofGuard
 	GuardServers  []uint32         `json:"OwnServers,omitempty"`
 	Mails         uint32           `json:"Mails"`
 }
 
-// SavedReason is a reason, and how it was told: what the text is made of is not all kept.
+// SavedReason is a reason with its text. The profile does not keep all that the text is made of.
 type SavedReason struct {
 	verdict.Reason
 	Text string `json:"Text,omitempty"`
@@ -55,7 +56,7 @@ type SavedNewNetworks struct {
 	At   int64     `json:"At"`
 }
 
-// SavedContacts is the test of first contacts, but for those that wait for an answer.
+// SavedContacts is the test of first contacts, without the contacts that wait for an answer.
 type SavedContacts struct {
 	LLR    float64     `json:"LLR"`
 	Failed int         `json:"Failed"`
@@ -63,7 +64,7 @@ type SavedContacts struct {
 	Ports  []SavedPort `json:"Ports,omitempty"`
 }
 
-// SavedPort is what became of the attempts to a port.
+// SavedPort counts the attempts to a port by their outcome.
 type SavedPort struct {
 	Port        uint16 `json:"Port"`
 	Attempts    uint32 `json:"Attempts"`
@@ -92,15 +93,7 @@ type SavedRefusals struct {
 	Total    uint32  `json:"All"`
 }
 
-func (t *refusalTest) save() SavedRefusals {
-	return SavedRefusals{t.llr, t.sessions, t.refused, t.accepted, t.total}
-}
-
-func (r *SavedRefusals) refusal() refusalTest {
-	return refusalTest{r.LLR, r.Sessions, r.Refused, r.Accepted, r.Total}
-}
-
-// SavedMTALike is what speaks for a mail server.
+// SavedMTALike holds the signs of a mail server.
 type SavedMTALike struct {
 	Name      uint32 `json:"Name"`
 	Sessions  uint32 `json:"Sessions"`
@@ -110,7 +103,7 @@ type SavedMTALike struct {
 	Served    uint32 `json:"Served"`
 }
 
-// SavedBehaviour is how the host goes about it.
+// SavedBehaviour is how the source uses its connections.
 type SavedBehaviour struct {
 	Internal         uint32      `json:"Internal"`
 	Attempts         uint32      `json:"Attempts"`
@@ -132,7 +125,7 @@ type SavedBehaviour struct {
 	Sweeps           uint32      `json:"Swept"`
 }
 
-// SavedNames are the names that it introduced itself with.
+// SavedNames are the HELO names of the source.
 type SavedNames struct {
 	Names []string `json:"Names,omitempty"`
 	Given uint32   `json:"Given"`
@@ -145,87 +138,66 @@ type SavedLists struct {
 	Sample string   `json:"Sample,omitempty"`
 }
 
-// Saved is what is to be kept of a host.
+// Save is the profile as a checkpoint keeps it. It shares nothing with the profile.
 func (p *Profile) Save(n *Counters) Saved {
-	o, s, m := &p.contacts, &p.mta, &p.behaviour
 	d := Saved{Verdict: p.verdict, Decided: p.decided,
-		Nets: p.nets.Save(), Addrs: p.addrs.Save(), HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
-		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered, Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested, Conflicting: p.conflicting,
-		NewNetworks: SavedNewNetworks{slices.Clone(p.newNetworks.s[:]), p.newNetworks.at},
-		Contacts:    SavedContacts{LLR: o.llr, Failed: o.failed, Worked: o.worked},
-		Replies:     SavedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(), p.unknownUsers.recipients, p.unknownUsers.unknown, p.unknownUsers.llr, p.unknownUsers.proved},
-		MTA:         SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served},
-		Behaviour: SavedBehaviour{m.internal, m.attempts, m.halfOpen, m.silentSessions, m.sessions, m.acceptedSessions, m.callouts, m.mailSessions, m.first, m.last, m.gaps, m.mean, m.squares,
-			nil, m.ttls, m.addr, m.ports, m.sweeps},
-		Names:    SavedNames{slices.Clone(p.heloNames.name[:p.heloNames.n]), p.heloNames.given, p.heloNames.worst},
-		Lists:    SavedLists{slices.Clone(p.Blocklists()), Anonymous(p.blocklists.sample)},
-		Oddities: slices.Clone(p.dialect[:]), Mails: p.envelope.mails, GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]), GuardServers: slices.Clone(p.guard.servers[:p.guard.m])}
+		Nets: p.nets.Save(), Addrs: p.addrs.Save(),
+		HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
+		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered,
+		Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
+		Conflicting:   p.conflicting,
+		NewNetworks:   SavedNewNetworks{slices.Clone(p.newNetworks.s[:]), p.newNetworks.at},
+		Contacts:      p.saveContacts(),
+		Replies:       p.saveReplies(),
+		MTA:           p.mta.save(),
+		Behaviour:     p.behaviour.save(),
+		Names:         p.heloNames.save(),
+		Lists:         SavedLists{slices.Clone(p.Blocklists()), Anonymous(p.blocklists.sample)},
+		Oddities:      slices.Clone(p.dialect[:]),
+		GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]),
+		GuardServers:  slices.Clone(p.guard.servers[:p.guard.m]),
+		Mails:         p.envelope.mails}
 	d.Verdict.Level = p.level
-	for _, t := range m.ttl {
-		d.Behaviour.TTL = append(d.Behaviour.TTL, [2]uint32{uint32(t.ttl), t.n})
-	}
-	for _, at := range p.ports {
-		if at.port != 0 {
-			d.Contacts.Ports = append(d.Contacts.Ports, SavedPort{at.port, at.attempts, at.answered, at.opened, at.refused, at.unreachable})
-		}
-	}
 	for code := range p.reasons {
 		if p.reasons[code].First != 0 {
 			if d.Reasons == nil {
 				d.Reasons = map[string]SavedReason{}
 			}
-			d.Reasons[Code(code).String()] = SavedReason{p.reasons[code], Anonymous(p.Text(Code(code), n))}
+			text := Anonymous(p.Text(Code(code), n))
+			d.Reasons[Code(code).String()] = SavedReason{p.reasons[code], text}
 		}
 	}
 	return d
 }
 
-// Restore is the opposite of Memory. It is to be called for a Profile that has seen nothing yet.
-// published says that a finding is open at its level; without one, the next observation publishes
-// the verdict anew.
+// Restore is the opposite of Save. The profile must be new. published says that a finding is open
+// at the level of the verdict; without one, the next observation publishes the verdict again.
 func (p *Profile) Restore(d *Saved, published bool) {
-	for code := range p.reasons {
-		if r, ok := d.Reasons[Code(code).String()]; ok && p.ignored>>code&1 == 0 {
-			p.reasons[code] = r.Reason
-			if p.restored == nil {
-				p.restored = map[Code]SavedReason{}
-			}
-			p.restored[Code(code)] = r
-		}
-	}
+	p.restoreReasons(d)
 	p.nets.Load(&d.Nets, p.Budget)
 	p.addrs.Load(&d.Addrs, p.Budget)
 	p.heloNames.distinct.Load(&d.HeloNames, nil)
 	p.envelope.distinct.Load(&d.SenderDomains, nil)
-	p.external, p.retransmitted, p.answered, p.sessions, p.spoken = d.External, d.Retransmitted, d.Answered, d.Opened, d.Heard
-	p.twoSided, p.attested, p.conflicting = d.Whole, d.Attested, d.Conflicting
-	if d.Verdict.Level > verdict.Suspect && d.Whole == 0 { // an older version counted no such sessions, and wanted one for its verdict
+	p.external, p.retransmitted, p.answered = d.External, d.Retransmitted, d.Answered
+	p.sessions, p.spoken, p.twoSided, p.attested = d.Opened, d.Heard, d.Whole, d.Attested
+	p.conflicting = d.Conflicting
+	if d.Verdict.Level > verdict.Suspect && d.Whole == 0 {
+		// Older versions counted no such sessions, and needed one for this verdict.
 		p.twoSided, p.attested = min(1, d.Opened), min(1, d.Heard)
 	}
 	copy(p.newNetworks.s[:], d.NewNetworks.Sums)
 	p.newNetworks.at = d.NewNetworks.At
-	p.contacts.llr, p.contacts.failed, p.contacts.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
-	for i, at := range d.Contacts.Ports[:min(len(d.Contacts.Ports), len(p.ports))] {
-		p.ports[i] = portOutcome{at.Attempts, at.Answered, at.Opened, at.Refused, at.Unreachable, at.Port}
-	}
-	r := &d.Replies
-	p.refusalTest, p.refusalTestUnlisted = r.refusal(), r.Unlisted.refusal()
-	p.unknownUsers = unknownUsers{r.Recipients, r.Unknown, r.UnknownLLR, r.UnknownProved}
-	s := &d.MTA
-	p.mta.name, p.mta.sessions, p.mta.severalNames = s.Name, s.Sessions, s.Several
-	p.mta.deferrals, p.mta.retried, p.mta.served = s.Deferrals, s.Retried, s.Served
-	m := &d.Behaviour
-	p.behaviour = behaviour{m.Internal, m.Attempts, m.HalfOpen, m.SilentSessions, m.Sessions, m.AcceptedSessions, m.Callouts, m.MailSessions, m.First, m.Last, m.Gaps, m.Mean, m.Squares,
-		[4]ttlCount{}, m.TTLs, m.Addr, m.Ports, m.Sweeps}
-	for i, t := range m.TTL[:min(len(m.TTL), len(p.behaviour.ttl))] {
-		p.behaviour.ttl[i] = ttlCount{uint8(t[0]), t[1]}
-	}
+	p.restoreContacts(&d.Contacts)
+	p.restoreReplies(&d.Replies)
+	p.mta.restore(&d.MTA)
+	p.behaviour.restore(&d.Behaviour)
 	p.heloNames.n = uint8(copy(p.heloNames.name[:], d.Names.Names))
 	p.heloNames.given, p.heloNames.worst = d.Names.Given, d.Names.Worst
 	p.blocklists.n = copy(p.blocklists.name[:], d.Lists.Names)
 	p.blocklists.sample = d.Lists.Sample
 	copy(p.dialect[:], d.Oddities)
-	p.guard.n, p.guard.m = uint8(copy(p.guard.nets[:], d.GuardNetworks)), uint8(copy(p.guard.servers[:], d.GuardServers))
+	p.guard.n = uint8(copy(p.guard.nets[:], d.GuardNetworks))
+	p.guard.m = uint8(copy(p.guard.servers[:], d.GuardServers))
 	p.envelope.mails = d.Mails
 	p.verdict, p.decided = d.Verdict, d.Decided
 	p.verdict.Level = min(d.Verdict.Level, verdict.Confirmed)
@@ -236,14 +208,99 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	}
 }
 
-// told reports whether a reason stands as it was before a restart, and how it was told.
+// restoreReasons takes over the reasons that count for the source, with their texts.
+func (p *Profile) restoreReasons(d *Saved) {
+	for code := range p.reasons {
+		if r, ok := d.Reasons[Code(code).String()]; ok && p.ignored>>code&1 == 0 {
+			p.reasons[code] = r.Reason
+			if p.restored == nil {
+				p.restored = map[Code]SavedReason{}
+			}
+			p.restored[Code(code)] = r
+		}
+	}
+}
+
+// restoredText is the text of a reason from before a restart; ok reports whether the detector has
+// not found the reason again since.
 func (p *Profile) restoredText(code Code) (text string, ok bool) {
 	r, ok := p.restored[code]
 	return r.Text, ok && p.reasons[code].Last == r.Last
 }
 
-// Anonymous is a text from the wire as a checkpoint holds it: servers quote addresses, and of
-// these the names of people are left out.
+func (p *Profile) saveContacts() SavedContacts {
+	t := &p.contacts
+	d := SavedContacts{LLR: t.llr, Failed: t.failed, Worked: t.worked}
+	for _, at := range p.ports {
+		if at.port != 0 {
+			d.Ports = append(d.Ports, SavedPort{at.port, at.attempts, at.answered, at.opened,
+				at.refused, at.unreachable})
+		}
+	}
+	return d
+}
+
+func (p *Profile) restoreContacts(d *SavedContacts) {
+	p.contacts.llr, p.contacts.failed, p.contacts.worked = d.LLR, d.Failed, d.Worked
+	for i, at := range d.Ports[:min(len(d.Ports), len(p.ports))] {
+		p.ports[i] = portOutcome{at.Attempts, at.Answered, at.Opened, at.Refused, at.Unreachable,
+			at.Port}
+	}
+}
+
+func (p *Profile) saveReplies() SavedReplies {
+	u := &p.unknownUsers
+	return SavedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(),
+		u.recipients, u.unknown, u.llr, u.proved}
+}
+
+func (p *Profile) restoreReplies(d *SavedReplies) {
+	p.refusalTest, p.refusalTestUnlisted = d.restore(), d.Unlisted.restore()
+	p.unknownUsers = unknownUsers{d.Recipients, d.Unknown, d.UnknownLLR, d.UnknownProved}
+}
+
+func (t *refusalTest) save() SavedRefusals {
+	return SavedRefusals{t.llr, t.sessions, t.refused, t.accepted, t.total}
+}
+
+func (d *SavedRefusals) restore() refusalTest {
+	return refusalTest{d.LLR, d.Sessions, d.Refused, d.Accepted, d.Total}
+}
+
+func (s *mtaLike) save() SavedMTALike {
+	return SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served}
+}
+
+func (s *mtaLike) restore(d *SavedMTALike) {
+	s.name, s.sessions, s.severalNames = d.Name, d.Sessions, d.Several
+	s.deferrals, s.retried, s.served = d.Deferrals, d.Retried, d.Served
+}
+
+func (b *behaviour) save() SavedBehaviour {
+	d := SavedBehaviour{b.internal, b.attempts, b.halfOpen, b.silentSessions, b.sessions,
+		b.acceptedSessions, b.callouts, b.mailSessions, b.first, b.last, b.gaps, b.mean, b.squares,
+		nil, b.ttls, b.addr, b.ports, b.sweeps}
+	for _, t := range b.ttl {
+		d.TTL = append(d.TTL, [2]uint32{uint32(t.ttl), t.n})
+	}
+	return d
+}
+
+func (b *behaviour) restore(d *SavedBehaviour) {
+	*b = behaviour{d.Internal, d.Attempts, d.HalfOpen, d.SilentSessions, d.Sessions,
+		d.AcceptedSessions, d.Callouts, d.MailSessions, d.First, d.Last, d.Gaps, d.Mean, d.Squares,
+		[4]ttlCount{}, d.TTLs, d.Addr, d.Ports, d.Sweeps}
+	for i, t := range d.TTL[:min(len(d.TTL), len(b.ttl))] {
+		b.ttl[i] = ttlCount{uint8(t[0]), t[1]}
+	}
+}
+
+func (w *heloNames) save() SavedNames {
+	return SavedNames{slices.Clone(w.name[:w.n]), w.given, w.worst}
+}
+
+// Anonymous is a text from the wire as a checkpoint keeps it. Servers quote mail addresses; the
+// part before the @, which names a person, becomes an asterisk.
 func Anonymous(text string) string {
 	var b []byte
 	for i := range len(text) {

@@ -18,19 +18,23 @@ type envelope struct {
 	mails      uint32
 }
 
-// fewMails is how many senders must have been seen before several domains among them mean something.
-// By then the recipients of a mail server have accepted its mail. If two recipients refused it and
-// nearly every mail has another sender, manyOfFew domains are as much: an honest server with many
-// domains is refused in one session of fifty, and hardly ever in two of its first nine.
+// fewMails is how many senders must have been seen before several domains among them mean
+// something. By then the recipients of a mail server have accepted its mail. If two recipients
+// refused it and nearly every mail has another sender, manyOfFew domains are as much: an honest
+// server with many domains is refused in one session of fifty, and hardly ever in two of its first
+// nine.
 const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 
-// observeSenderDomains counts the domains of senders within a day. Mail to internal servers does not
-// count. A refused session can make few mails enough.
+// observeSenderDomains counts the domains of senders within a day. A workstation has one or two, a
+// bot draws them from its list. Mail to internal servers does not count. The thresholds are
+// Config.SenderDomains, with half the weight, and Config.MassSenderDomains. A refused session can
+// make few mails enough, see fewMails.
 func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 	e := &p.envelope
 	if o.Kind == KindDecided {
 		if p.refusalCounts(&o) {
-			p.judgeSenderDomains(c, sketch.CountRecent(e.senders[:], sketch.Stamp(o.Time), 86400), o.Time)
+			n := sketch.CountRecent(e.senders[:], sketch.Stamp(o.Time), 86400)
+			p.judgeSenderDomains(c, n, o.Time)
 		}
 		return
 	}
@@ -38,7 +42,8 @@ func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 		return
 	}
 	inc(&e.mails)
-	if int(p.reasons[SenderDomains].Value) >= c.MassSenderDomains && p.foundLately(SenderDomains, o.Time) {
+	if int(p.reasons[SenderDomains].Value) >= c.MassSenderDomains &&
+		p.foundLately(SenderDomains, o.Time) {
 		return
 	}
 	n, _ := sketch.AddRecent(e.senders[:], o.Hash, sketch.Stamp(o.Time), 86400)
@@ -63,8 +68,10 @@ func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 	}
 }
 
+// textSenderDomains has the number of domains, r.Value, at the higher threshold "or more".
 func textSenderDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
+	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or "+
+		"two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
 }
 
 // tries is the verb for a source, or the one for a source without an accepted message.

@@ -2,12 +2,13 @@ package detect
 
 import "slices"
 
-// spoofGuard separates a source's own attempts from SYNs that another machine sends with its address.
-// An attempt is genuine if the handshake was completed, if the SYN was sent again at the pace of a TCP
-// that waits for an answer, or if the DNS had just named that address to the source. Networks are
-// counted, and not attempts: a mail client has one to three providers whatever others send with its
-// address, and sessions with these prove nothing about other attempts. Servers are counted where SYNs
-// were sent again: a bot that uses one provider waits for more servers of it than a client has.
+// spoofGuard separates a source's own attempts from SYNs that another machine sends with its
+// address. An attempt is genuine if the handshake was completed, if the SYN was sent again at the
+// pace of a TCP that waits for an answer, or if the DNS had just named that address to the source.
+// Networks are counted, and not attempts: a mail client has one to three providers whatever others
+// send with its address, and sessions with these prove nothing about other attempts. Servers are
+// counted where SYNs were sent again: a bot that uses one provider waits for more servers of it
+// than a client has.
 //
 // A TCP chooses another initial sequence number for each connection (RFC 6528). SYNs of several
 // connections that are sent again with one number come from a program that writes its own.
@@ -20,8 +21,8 @@ type spoofGuard struct {
 	m       uint8
 }
 
-// guardNetworks is how many networks a source must have chosen itself: one more than a mail client has
-// providers.
+// guardNetworks is how many networks a source must have chosen itself: one more than a mail client
+// has providers.
 const guardNetworks = 4
 
 // guardServers is for how many servers a source must have waited: one more than a probe has.

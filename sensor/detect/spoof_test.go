@@ -19,8 +19,8 @@ func (s *scene) mine(n int) *scene {
 	return s
 }
 
-// forge is n attempts that somebody makes in the host's name, each with its SYN sent again, and all with one initial
-// sequence number.
+// forge is n attempts that somebody makes in the host's name, each with its SYN sent again, and all
+// with one initial sequence number.
 func (s *scene) forge(n int, isn uint32) *scene {
 	for range n {
 		s.tries(1, 25, 0, true)
@@ -31,7 +31,8 @@ func (s *scene) forge(n int, isn uint32) *scene {
 	return s
 }
 
-// waits is a flood of attempts at the servers of one network, and SYNs that were sent again to n of them.
+// waits is a flood of attempts at the servers of one network, and SYNs that were sent again to n of
+// them.
 func (s *scene) waits(n int) *scene {
 	s.tries(1000, 25, 0.1, true)
 	for i := range n {
@@ -41,7 +42,8 @@ func (s *scene) waits(n int) *scene {
 	return s
 }
 
-// SYNs that somebody sends in the name of a host make it suspect and no more, whatever sessions it has of its own (R23).
+// SYNs that somebody sends in the name of a host make it suspect and no more, whatever sessions it
+// has of its own (R23).
 func TestForgedSYNs(t *testing.T) {
 	asked := func() *scene {
 		s := newScene()

@@ -10,8 +10,10 @@ import (
 // maxSubmit is how many networks are kept apart on the ports of submission within an hour.
 const maxSubmit = 16
 
-// observeSubmitSpread counts different networks within an hour on the ports of submission (RFC 6409,
-// RFC 8314), where a mail client connects to its providers only.
+// observeSubmitSpread counts different networks within an hour on the ports of submission (RFC
+// 6409, RFC 8314), where a mail client connects to its one to three providers only. A bot with
+// stolen accounts connects to many. Several machines behind NAT have many providers together:
+// BehindNAT lowers the reason.
 func observeSubmitSpread(p *Profile, c *Config, _ *Counters, o Observation) {
 	if o.Port == 25 || p.foundLately(SubmitSpread, o.Time) {
 		return
@@ -27,6 +29,9 @@ func (p *Profile) judgeSubmitSpread(c *Config, n int, now int64) {
 	}
 }
 
+// textSubmitSpread has the number of networks, r.Value; it is not counted beyond the threshold.
 func textSubmitSpread(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports 465, 587, 2525); a mail client has one to three providers.", orMore(r.Value, int(r.Threshold)))
+	return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports "+
+		"465, 587, 2525); a mail client has one to three providers.",
+		orMore(r.Value, int(r.Threshold)))
 }

@@ -63,8 +63,8 @@ func TestSYNsAlone(t *testing.T) {
 	}
 }
 
-// That nothing comes back is known to be the firewall's doing only where an answer would be seen, or where a TCP
-// goes on asking.
+// That nothing comes back is known to be the firewall's doing only where an answer would be seen,
+// or where a TCP goes on asking.
 func TestEgressUnseen(t *testing.T) {
 	answered := newScene().tries(1, 587, 0, true)
 	answered.h.Answered(&answered.cfg, mix(answered.dest), 587, answered.now)
@@ -84,7 +84,8 @@ func TestEgressUnseen(t *testing.T) {
 	}
 }
 
-// Where one direction is seen, silence says nothing: a client that goes on with its handshake was answered.
+// Where one direction is seen, silence says nothing: a client that goes on with its handshake was
+// answered.
 func TestOneDirection(t *testing.T) {
 	s := newScene()
 	for range 20 {

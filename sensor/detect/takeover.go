@@ -54,11 +54,16 @@ func (p *Profile) TakeOver(c *Config, s *Snapshot, n *Counters) {
 }
 
 // merge adds the profile o, as if p had seen all of it after its own. Tests that need the single
-// observations in their order (the tests on rates) come out only about right. n are the counters of o.
+// observations in their order (the tests on rates) come out only about right. n are the counters of
+// o.
 func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 	p.mergeAttempts(c, o, n)
-	for _, x := range [][2]*uint32{{&p.external, &o.external}, {&p.retransmitted, &o.retransmitted}, {&p.answered, &o.answered},
-		{&p.sessions, &o.sessions}, {&p.spoken, &o.spoken}, {&p.conflicting, &o.conflicting}, {&p.twoSided, &o.twoSided}, {&p.attested, &o.attested}} {
+	for _, x := range [][2]*uint32{
+		{&p.external, &o.external}, {&p.retransmitted, &o.retransmitted},
+		{&p.answered, &o.answered}, {&p.sessions, &o.sessions},
+		{&p.spoken, &o.spoken}, {&p.conflicting, &o.conflicting},
+		{&p.twoSided, &o.twoSided}, {&p.attested, &o.attested},
+	} {
 		*x[0] += *x[1]
 	}
 	p.oneSided = o.oneSided
@@ -135,7 +140,8 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	for _, name := range o.heloNames.name[:o.heloNames.n] {
 		w.remember(name)
 	}
-	if heloWeights[classifyHelo(o.heloNames.worst)] > heloWeights[classifyHelo(w.worst)] || w.worst == "" {
+	theirs, ours := classifyHelo(o.heloNames.worst), classifyHelo(w.worst)
+	if heloWeights[theirs] > heloWeights[ours] || w.worst == "" {
 		w.worst = o.heloNames.worst
 	}
 	for i, n := range o.dialect {
@@ -151,7 +157,8 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 		p.judgeRefusals(c, now)
 	}
 	if o.envelope.mails > 0 || o.refusalTest.refused > 0 {
-		p.judgeSenderDomains(c, max(senders, sketch.CountRecent(e.senders[:], sketch.Stamp(now), 86400)), now)
+		senders = max(senders, sketch.CountRecent(e.senders[:], sketch.Stamp(now), 86400))
+		p.judgeSenderDomains(c, senders, now)
 	}
 }
 

@@ -21,6 +21,9 @@ type unknownUsers struct {
 // 5 % on.
 const unknownToHonest, unknownToBot = 0.05, 0.3
 
+// observeUnknownUsers counts the replies to recipients, and moves Wald's test on. A source that
+// works off a bought or guessed list of addresses meets many that do not exist. The thresholds of
+// the share are Config.UnknownShare of Config.UnknownRecipients recipients or more.
 func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 	t := &p.unknownUsers
 	inc(&t.recipients)
@@ -40,13 +43,17 @@ func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 // judgeUnknownUsers is for a recipient that was unknown.
 func (p *Profile) judgeUnknownUsers(c *Config, now int64) {
 	t := &p.unknownUsers
-	if int(t.recipients) >= c.UnknownRecipients && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
+	enough := int(t.recipients) >= c.UnknownRecipients
+	if enough && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
 		p.raise(UnknownUsers, now, float64(t.unknown)/float64(t.recipients), c.UnknownShare, 2.3)
 	}
 }
 
+// textUnknownUsers has the counts of now; r.Value is the share when it was largest.
 func textUnknownUsers(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off a list of addresses.", p.unknownUsers.unknown, verdict.Plural(p.unknownUsers.recipients, "recipient"))
+	return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off "+
+		"a list of addresses.", p.unknownUsers.unknown,
+		verdict.Plural(p.unknownUsers.recipients, "recipient"))
 }
 
 // merge adds the recipients of o.

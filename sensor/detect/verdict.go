@@ -34,7 +34,8 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 		v.Level = verdict.Suspect // until the day is over
 	}
 	v.Level -= min(v.Level, verdict.Level(max(0, now-latest)/holdLevel))
-	if v.Level > p.level || v.Level == p.level && v.Level > verdict.NoLevel && v.Class != p.verdict.Class {
+	if v.Level > p.level ||
+		v.Level == p.level && v.Level > verdict.NoLevel && v.Class != p.verdict.Class {
 		p.decided = verdict.Decision{At: max(latest, p.since(n)), Attempts: p.attempts(n)}
 	}
 	p.level, p.verdict = v.Level, v
@@ -99,9 +100,9 @@ func (p *Profile) failover(now int64) bool {
 func (p *Profile) synOnlyFlood() bool { return p.has(Flood) && p.sessions == 0 && !p.BehindNAT() }
 
 // suspectByRate reports whether the attempt rate alone makes a source suspect. A bot that uses one
-// provider contacts no new network, and in TLS no other detector sees it. A higher level needs other
-// reasons. A printer or a job that sends its reports has a few servers, always the same, and a server
-// to which others bring mail may have a queue.
+// provider contacts no new network, and in TLS no other detector sees it. A higher level needs
+// other reasons. A printer or a job that sends its reports has a few servers, always the same, and
+// a server to which others bring mail may have a queue.
 func (p *Profile) suspectByRate() bool {
 	return p.has(Burst) && !p.has(Serves) && p.addrs.Len() > probeTargets
 }
@@ -112,8 +113,8 @@ const networksUnread = 25
 // levelOf is the level that score, families and evidence allow.
 func (p *Profile) levelOf(v *verdict.Verdict) verdict.Level {
 	switch {
-	case v.Score >= confirmedScore && p.dialogueProven() &&
-		(v.Families >= 3 || v.Families == 2 && p.heloNames.given == 0 && p.nets.Len() >= networksUnread):
+	case v.Score >= confirmedScore && p.dialogueProven() && (v.Families >= 3 ||
+		v.Families == 2 && p.heloNames.given == 0 && p.nets.Len() >= networksUnread):
 		return verdict.Confirmed
 	case v.Score >= likelyScore && (v.Families >= 2 || p.synOnlyFlood()) && p.notSpoofed():
 		return verdict.Likely
@@ -126,10 +127,10 @@ func (p *Profile) levelOf(v *verdict.Verdict) verdict.Level {
 // dialogueProven reports whether the source itself is known to have said something in a session.
 func (p *Profile) dialogueProven() bool { return p.attested > 0 || p.oneSided && p.spoken > 0 }
 
-// notSpoofed reports whether the attempts are those of a machine with a TCP of its own, and not SYNs
-// that another machine sends in its name: a reason was read in a session, or the source itself chose
-// enough networks or servers. A source that may be spoofed is at most suspect, however many SYNs
-// there are.
+// notSpoofed reports whether the attempts are those of a machine with a TCP of its own, and not
+// SYNs that another machine sends in its name: a reason was read in a session, or the source itself
+// chose enough networks or servers. A source that may be spoofed is at most suspect, however many
+// SYNs there are.
 func (p *Profile) notSpoofed() bool {
 	if !p.guard.undecided() || p.oneSided && !p.guardOneSided.undecided() {
 		return true
@@ -154,9 +155,9 @@ func (p *Profile) class() verdict.Class {
 }
 
 // isScanner reports whether a source looks for mail servers: most of its destinations are internal,
-// or it says nothing in its sessions, or it tries one port of a server after the other. A source that
-// asks under many names whether servers accept addresses, and never sends, is a scanner too: a mail
-// server that verifies senders uses one name, or none.
+// or it says nothing in its sessions, or it tries one port of a server after the other. A source
+// that asks under many names whether servers accept addresses, and never sends, is a scanner too: a
+// mail server that verifies senders uses one name, or none.
 func (p *Profile) isScanner() bool {
 	b := &p.behaviour
 	if p.isListWasher() {
@@ -169,22 +170,24 @@ func (p *Profile) isScanner() bool {
 		return false
 	}
 	internal := b.internal*2 >= b.attempts
-	silent := b.silentSessions+b.halfOpen >= 5 && (b.silentSessions+b.halfOpen)*5 >= (b.sessions+b.halfOpen)*4
+	mute, all := b.silentSessions+b.halfOpen, b.sessions+b.halfOpen
+	silent := mute >= 5 && mute*5 >= all*4
 	sweeps := b.sweeps >= 5 && int(b.sweeps)*2 >= p.addrs.Len()
 	return internal || silent || sweeps
 }
 
-// isListWasher reports whether a source only asks for addresses, of which a quarter does not exist or
-// is refused, and neither receives mail nor sends any. Spammers clean their lists of addresses in
-// this way. A mail server that verifies senders accepts their mail.
+// isListWasher reports whether a source only asks for addresses, of which a quarter does not exist
+// or is refused, and neither receives mail nor sends any. Spammers clean their lists of addresses
+// in this way. A mail server that verifies senders accepts their mail.
 func (p *Profile) isListWasher() bool {
 	b, t := &p.behaviour, &p.refusalTest
-	return b.isVerifier() && b.callouts >= washCallouts && !p.has(Serves) && t.accepted == 0 && t.refused*4 >= t.refused+int(b.callouts)
+	return b.isVerifier() && b.callouts >= washCallouts && !p.has(Serves) &&
+		t.accepted == 0 && t.refused*4 >= t.refused+int(b.callouts)
 }
 
-// actsAsMTA reports whether a source sends as a mail server does: with one full name, and most of its
-// sessions accepted. Failed first contacts are no contrary proof: a queue that is flushed after an
-// outage has them too. A source that speaks oddly in more than one way is no mail server, unless
+// actsAsMTA reports whether a source sends as a mail server does: with one full name, and most of
+// its sessions accepted. Failed first contacts are no contrary proof: a queue that is flushed after
+// an outage has them too. A source that speaks oddly in more than one way is no mail server, unless
 // others bring it mail.
 func (p *Profile) actsAsMTA() bool {
 	if p.behaviour.isVerifier() {

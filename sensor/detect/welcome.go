@@ -6,14 +6,17 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// holdsWelcome is for the share of sessions in which the receiving server accepted a message: 95 % of
-// ten or more. The test of refusals has the counts.
+// holdsWelcome is for the share of sessions in which the receiving server accepted a message: 95 %
+// of ten or more. The test of refusals has the counts.
 func holdsWelcome(p *Profile) (holds bool, value, threshold float64) {
 	t := p.refusalTestInForce()
-	return t.total >= 10 && t.accepted*20 >= t.total*19, float64(t.accepted) / float64(max(1, t.total)), 0.95
+	share := float64(t.accepted) / float64(max(1, t.total))
+	return t.total >= 10 && t.accepted*20 >= t.total*19, share, 0.95
 }
 
+// textWelcome has the sessions of the test in force.
 func textWelcome(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
-	return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving servers.", t.accepted, verdict.Plural(t.total, "session"))
+	return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving "+
+		"servers.", t.accepted, verdict.Plural(t.total, "session"))
 }
