@@ -93,7 +93,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	opening.begin()
 	files, err := capture.OpenFiles(names, capture.FilesConfig{
 		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
-		Prefilter: engine.Prefilter(cfg.engine.Ports), Stdin: a.stdin, Workers: workers, Steps: steps,
+		Prefilter: engine.Prefilter(cfg.engine.Ports),
+		Stdin:     a.stdin, Workers: workers, Steps: steps,
 	})
 	opening.end()
 	if err != nil {

@@ -1,0 +1,125 @@
+package detect
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the tables of README.md anew")
+
+// detectorDoc is what the manual says of a detector beside its name and family.
+type detectorDoc struct {
+	sees      string
+	threshold string // with the values in force by default
+	source    string
+}
+
+// detectorDocs has a row for each code.
+func detectorDocs() map[Code]detectorDoc {
+	c := DefaultConfig()
+	f := fmt.Sprintf
+	lookups := "a mail client has one to three accounts"
+	mta := "habits of mail servers"
+	return map[Code]detectorDoc{
+		NewNetworks: {"the rate of mail networks (/24, /48) that the host never contacted before, at three time scales",
+			f("CUSUM above %g: the fourth or fifth new network", c.NewNetworksThreshold), "Page's CUSUM; no alarm in 1,000 simulated host-years"},
+		ManyNetworks: {"different mail networks within an hour, new or not", f("%d, then %d", c.ManyNetworks, c.MassNetworks),
+			"NEMEA: 10 in 300 s; Zeek: 25 failed ones in 5 minutes"},
+		Burst: {"attempts to port 25 in a short time", f("%d within %v", c.FastAttempts, c.FastTime), "BotFlex"},
+		Concurrent: {"connections open or half open at a time", f("%d, then %d", c.Concurrent, c.MassConcurrent),
+			"rules in use on MikroTik routers"},
+		SubmitSpread: {"networks on the ports of submission within an hour", f("%d", c.SubmitNetworks), "ntopng: more than 5"},
+		Flood: {"attempts at servers that were never contacted before, while no session is seen",
+			f("%d servers in %d minutes, %d times in a row; or %d attempts", floodServers, floodTime/minute, floodRows, floodAttempts),
+			"NEMEA and BotFlex, three and five times as much"},
+		Failures: {"whether first contacts with networks succeed", f("threshold random walk, alpha %g", c.Alpha),
+			"Jung, Paxson, Berger, Balakrishnan 2004"},
+		Refusals: {"sessions that servers refuse before a message is accepted",
+			f("Wald's test, %g against %g", c.RefusalLow, c.RefusalHigh), "Wald 1945"},
+		UnknownUsers: {"recipients that do not exist", f("%g of at least %d", c.UnknownShare, c.UnknownRecipients),
+			"advice of newsletter providers: clean a list from 2 to 5 % on"},
+		RelayDenials: {"servers that deny relaying, or want a login", "2 within a day", "one server per mail client"},
+		Blocklisted:  {"a refusal that names a blocklist", "1", "the blocklist"},
+		HeloName: {"a HELO name that is no full name: localhost, a single word, a bare address, .lan, a dial-up name, nothing",
+			"1", "RFC 5321, section 4.1.3; weights from SpamAssassin 4.0.1"},
+		HeloNames: {"different HELO names", f("%d within a day", c.HeloNames), "a machine has one name"},
+		Oddities: {"SMTP as spam programs speak it: ten habits, such as speaking before the greeting",
+			f("one habit in %d sessions", minOddSessions), "Postfix postscreen"},
+		Conflicts: {"sessions in which the client sends other bytes in the same place",
+			f("%d, and a quarter of all sessions", fewConflicts), "no TCP does so"},
+		SenderDomains: {"domains of senders", f("%d, then %d within a day", c.SenderDomains, c.MassSenderDomains),
+			"a workstation has one or two"},
+		RecipientDomains: {"domains of recipients", f("%d within an hour", c.RecipientDomains), "measured"},
+		MXLookups:        {"domains whose MX records the host asks for", f("%d within an hour", c.MXDomains), lookups},
+		HostLookups: {"domains of which the host looks up mail servers by name",
+			f("%d within %d minutes, or %d within %d s", c.MailNames, namesTime/60, burstNames, burstTime), lookups},
+		ListLookups: {"questions to blocklists about addresses", "1", "bots check whether they are listed"},
+		TLSNames: {"domains of mail servers named in TLS handshakes",
+			f("%d within %d minutes, or %d within %d s", c.MailNames, namesTime/60, burstNames, burstTime), lookups},
+		OneName: {"the same full HELO name in every session", "20 sessions", mta},
+		Welcome: {"sessions whose message is accepted", "0.95 of at least 10", mta},
+		Retries: {"a new attempt 4 minutes to 4 hours after a deferral", "0.6 of at least 3",
+			"RFC 5321, section 4.5.4.1; Postfix"},
+		Serves: {"external hosts that deliver mail to the host", "2", mta},
+	}
+}
+
+// detectorTables are the generated part of README.md.
+func detectorTables(t *testing.T) string {
+	var b strings.Builder
+	docs := detectorDocs()
+	b.WriteString("| reason | family | what it sees | threshold | source or reason |\n|---|---|---|---|---|\n")
+	for code := range Codes {
+		d, ok := docs[code]
+		if !ok {
+			t.Errorf("the detector %s has no row in detectorDocs", code)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", code, code.Family(), d.sees, d.threshold, d.source)
+	}
+	about := [...]string{
+		Volume: "how many networks, and how fast", Outcome: "whether first contacts succeed", Replies: "the answers of servers",
+		Identity: "how the host introduces itself", Dialect: "how it speaks SMTP",
+		Envelope: "the domains of senders and recipients", Names: "DNS lookups, and names in TLS handshakes",
+		Mitigating: "evidence in favour of the host; its weights are negative",
+	}
+	b.WriteString("\n| family | what its detectors look at | weighs at most | works without reading mail |\n|---|---|---:|---|\n")
+	for f := range Families {
+		limit, reads := familyCap[f], "yes"
+		if readable[f] {
+			reads = "no"
+		}
+		if f == Mitigating {
+			limit, reads = -mitigatingCap, "partly"
+		}
+		if f == Identity {
+			reads = "HELO names come before STARTTLS"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %g | %s |\n", f, about[f], limit, reads)
+	}
+	return b.String()
+}
+
+// The tables of the manual are made of the code: go test ./sensor/detect -run TestREADME -update
+func TestREADME(t *testing.T) {
+	const begin, end = "<!-- generated by TestREADME -->\n", "<!-- end -->"
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !ok || !ended {
+		t.Fatal("README.md lacks the marks of the generated part")
+	}
+	want := before + begin + detectorTables(t) + end + after
+	if *update {
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Error("the tables are out of date: go test ./sensor/detect -run TestREADME -update")
+	}
+}
