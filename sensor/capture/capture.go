@@ -1,22 +1,36 @@
-// Package capture gives frames: live from an interface through libpcap, or from
-// capture files. It is the only package with cgo.
+// Package capture reads frames: live from an interface through libpcap ([Live]), or from capture
+// files ([Files]). It is the only package with cgo.
 //
-// Both are a [Source]. Frames come in batches and borrow the source's memory, so that
-// reading costs no copy and no allocation. What could not be given is never silent:
-// the kernel's drops are in [Stats], a file that cannot be read to its end gives every
-// frame before the damage and then a [PartialError].
+// # Words
 //
-// Live, the kernel's filter sends away what is no mail; on a file a [Prefilter] does, while the
-// records are walked: 98 of 100 frames of mixed traffic end there.
+// An input is a file or an interface. A record is a frame as a file holds it. A [Batch] is what one
+// call of Next returns; its frames borrow the reader's memory, so that reading costs no copy and no
+// allocation. A window is the part of a file that is walked at a time, a lane is a part of a
+// window.
 //
-// Files are not read through libpcap: it reads them 4 KiB at a time (366,238 calls for
-// a file of 1.5 GB), refuses pcapng files with two link types and everything that is
-// compressed, and tells gopacket no more than "Read Error". There are two ways here:
+// # What is counted
 //
-//   - What comes in a stream (compressed, pcapng, standard input) is read in blocks of about
-//     256 KiB, which stay in the L2 cache, and the records are walked in place.
-//   - A plain pcap file on a disk is mapped, a stretch at a time, and walked in several
-//     lanes at once; see mapped.go.
+// No frame disappears silently. [Stats] holds the kernel's drops. A file that cannot be read to its
+// end gives every frame before the damage and then a [PartialError].
+//
+// The kernel's filter drops live frames that are not mail. A [Prefilter] does so for files while
+// the records are walked: 98 of 100 frames of mixed traffic end there.
+//
+// # Two ways to read a file
+//
+// Files are not read through libpcap. It reads 4 KiB at a time (366,238 calls for a file of 1.5
+// GB), refuses pcapng files with two link types and all compressed files, and gives gopacket no
+// other reason than "Read Error". Instead:
+//
+//   - A stream (compressed, pcapng, standard input) is read into a buffer of 288 KiB, which stays
+//     in the L2 cache, and its records are walked in place; see readbuffer.go.
+//   - A plain pcap file on a disk is mapped, a window at a time, and walked in several lanes at
+//     once; see mmap.go and lanes.go.
+//
+// # What it does not do
+//
+// It does not decode frames, does not write capture files and does not sort the frames of one
+// input by time.
 package capture
 
 import (
@@ -26,73 +40,62 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// Prefilter looks at a frame's bytes and its length on the wire alone and says whether it can be left out, and how
-// that is to be counted: class is below Classes. It must be quick, and is called by several goroutines.
+// Prefilter reports whether a frame can be skipped, and the class under which Batch.Skipped counts
+// it, which is below Classes. It decides from the captured bytes and the length on the wire alone.
+// It must be quick, and several goroutines call it at once.
 type Prefilter func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool)
 
-// Classes bounds the numbers that a Prefilter gives.
+// Classes bounds the classes that a Prefilter returns.
 const Classes = 64
 
-// Batch is what a Source gives at a time. It is borrowed until the next call of Next.
+// Batch is the result of one call of Next. It is borrowed until the next call.
 type Batch struct {
 	Parts   [][]frame.Frame // in the order of the input
-	Skipped [Classes]uint64 // frames that the prefilter left out since the last batch
-	// First and Last are the lowest and the highest time of all frames since the last batch, those left
-	// out included; zero if there were none.
+	Skipped [Classes]uint64 // frames that the prefilter skipped since the last batch, by class
+	// First and Last are the lowest and the highest time of all frames since the last batch,
+	// skipped ones included; zero if there were none.
 	First, Last int64
-	// End says that the batch ends at a place in the input that depends on nothing but the
-	// input: whoever tells counters then tells the same for every way of reading it.
+	// End reports that the batch ends at a place that depends on the input alone. Counters that
+	// are output at such places are the same for every number of workers.
 	End bool
 }
 
-// Source gives frames until it returns an error: io.EOF at the end, *PartialError where
-// an input is damaged (another call goes on with the next input, if there is one),
-// anything else when there will be no more. A call that gives frames gives no error.
-// A live source gives an empty batch when its timeout passed without a frame.
-// A Source is used by one goroutine.
-type Source interface {
-	Next() (*Batch, error)
-	// Input names the file or the interface with this number.
-	Input(from uint16) string
-	Stats() Stats
-	Close() error
-}
-
-// Stats are a source's own counters, cumulative since it was opened.
+// Stats are the counters of an open reader, cumulative.
 type Stats struct {
-	Frames uint64 // given by Next, or left out by the prefilter
-	Bytes  uint64 // of those, captured
-	// BytesRead is how much of the input was consumed, BytesTotal how much there is (0 if
-	// that is not known), both as on disk: before decompression.
+	Frames uint64 // returned by Next, or skipped by the prefilter
+	Bytes  uint64 // captured bytes of these frames
+	// BytesRead is the consumed part of the input, BytesTotal its size (0 if unknown), both as on
+	// disk: before decompression.
 	BytesRead, BytesTotal uint64
-	// Live only. KernelDrops is what the kernel could not give us because its buffer was
-	// full, InterfaceDrops what the interface or its driver lost. In pcapng files both are what the
-	// capturing program wrote down, if it did.
+	// KernelDrops are frames that the kernel dropped because its buffer was full, InterfaceDrops
+	// frames that the interface or its driver lost. In a pcapng file both are the counts that the
+	// capturing program wrote, if it did; other files have none.
 	KernelDrops, InterfaceDrops uint64
-	// Unread is what the kernel counted as received and did not drop, and that Next did not give: what
-	// is in its buffer, or was left there at the end. Live only.
+	// Unread are frames that the kernel received and did not drop, and that Next did not return:
+	// they are in its buffer, or were left there at the end. Live only.
 	Unread uint64
-	// Arrived is what the interface received, mail or not: the kernel's filter gives us a part of it. Live only,
-	// zero where the system does not tell.
+	// Arrived are frames that the interface received, mail or not; the kernel's filter passes a
+	// part of them. Live only, zero where the system has no such counter.
 	Arrived  uint64
 	Errors   uint64 // inputs that could not be read whole
-	BadTimes uint64 // records whose fraction of a second is no fraction
-	// Untimed are frames that were left out because their time lies outside of [1970-01-01,
-	// 2262-04-11). They are part of Frames, and of Batch.Skipped under the class of the
-	// configuration.
+	BadTimes uint64 // records whose fraction of a second is a second or more
+	// Untimed are frames that were skipped because their time lies outside of [1970-01-01,
+	// 2262-04-11). Frames includes them, and Batch.Skipped counts them under the class
+	// FilesConfig.Untimed.
 	Untimed uint64
 }
 
-// PartialError says that an input could not be read to its end. Everything before
-// Offset was given.
+// PartialError reports an input that could not be read to its end. All frames before Offset were
+// returned.
 type PartialError struct {
 	Name   string
-	Offset int64 // where the damage was found, in bytes of the (decompressed) input
+	Offset int64 // of the damage, in bytes of the decompressed input
 	Frames uint64
 	Reason string
 	cause  error
 }
 
+// Error implements error.
 func (e *PartialError) Error() string {
 	switch {
 	case e.Frames == 0 && e.Offset == 0:
@@ -100,13 +103,14 @@ func (e *PartialError) Error() string {
 	case e.Frames == 0:
 		return fmt.Sprintf("%s: %s (byte %d)", e.Name, e.Reason, e.Offset)
 	}
-	return fmt.Sprintf("%s: %s (byte %d); the %d frames before it were read", e.Name, e.Reason, e.Offset, e.Frames)
+	return fmt.Sprintf("%s: %s (byte %d); the %d frames before it were read",
+		e.Name, e.Reason, e.Offset, e.Frames)
 }
 
-// Unwrap makes errors.Is(err, io.ErrUnexpectedEOF) hold.
+// Unwrap makes errors.Is(err, io.ErrUnexpectedEOF) true.
 func (e *PartialError) Unwrap() []error { return []error{io.ErrUnexpectedEOF, e.cause} }
 
-// partial makes an error of what was found wrong with an input.
+// partial is the PartialError of an input without an offset.
 func partial(name string, cause error) *PartialError {
 	return &PartialError{Name: name, Reason: cause.Error(), cause: cause}
 }

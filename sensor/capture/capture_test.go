@@ -100,8 +100,8 @@ func put(t *testing.T, dir, name string, b []byte) string {
 	return path
 }
 
-// readAll reads a source to its end, as one line per frame.
-func readAll(t *testing.T, s Source) (lines []string, errs []error) {
+// readAll reads files to their end, as one line per frame.
+func readAll(t *testing.T, s *Files) (lines []string, errs []error) {
 	t.Helper()
 	for {
 		b, err := s.Next()

@@ -19,81 +19,82 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// FilesConfig says what Files needs to know.
+// FilesConfig configures Files.
 type FilesConfig struct {
 	// KnownLink returns nil for a link type whose frames the caller can decode and
 	// otherwise an error that names it. Required.
 	KnownLink func(link frame.LinkType) error
-	// Stdin is what the name "-" stands for. Zero means os.Stdin.
+	// Stdin is read for the name "-". Nil means os.Stdin.
 	Stdin io.Reader
-	// Prefilter leaves frames out. Nil means none.
+	// Prefilter skips frames. Nil means none.
 	Prefilter Prefilter
-	// Untimed is the class of Batch.Skipped under which frames are counted that are left out
-	// because of their time; below Classes. See Stats.Untimed.
+	// Untimed is the class of Batch.Skipped for frames that are skipped because of their time; it
+	// is below Classes. See Stats.Untimed.
 	Untimed uint8
-	// Workers is how many goroutines walk a file. Zero means one.
+	// Workers is the number of goroutines that walk a file. Zero means one.
 	Workers int
-	// Steps counts whatever is read, so that a long file without a frame is not taken for a hang,
-	// in OpenFiles as in Next. Nil means that nobody wants to know.
+	// Steps counts reads, in OpenFiles and in Next, so that a watchdog does not mistake a long
+	// file without a frame for a hang. Nil means no counter.
 	Steps *atomic.Uint64
 }
 
-// Files reads capture files in the order of their time. Files that overlap, such as
-// the two directions of a tap written apart, are merged frame by frame.
-// It implements [Source].
+// Files reads capture files in the order of their time. Files that overlap, such as the two
+// directions of a tap in a file each, are merged frame by frame. One goroutine uses it.
 type Files struct {
-	cfg    FilesConfig
-	names  []string
-	size   uint64
-	done   uint64  // bytes on disk of the inputs that are closed
-	future []*file // not yet reached, by the time of the first frame
-	active []*file // being read
-	faults []error // to be returned, oldest first
-	stats  Stats   // of what was given
-	print  hash.Hash
-	batch  Batch
-	merged []frame.Frame
-	found  []found
+	cfg     FilesConfig
+	names   []string
+	size    uint64  // bytes on disk of all inputs
+	closed  uint64  // bytes on disk of the inputs that are closed
+	pending []*file // not yet opened, by the time of the first frame
+	active  []*file // being read
+	errs    []error // to be returned, oldest first
+	stats   Stats   // of the frames that Next returned
+	batch   Batch
+	merged  []frame.Frame
+	listed  []listedFile
+
+	fingerprint hash.Hash
 }
 
-// found is a file of a directory that is an input.
-type found struct {
+// listedFile is a file of a directory that is an input.
+type listedFile struct {
 	name string
 	info fs.FileInfo
 }
 
-// maxActive bounds how many files are merged at a time; each holds a block. Beyond
-// it files wait for their turn, and their frames come late.
+// maxActive bounds the files that are merged at a time; each holds a buffer. Further files wait
+// for their turn, and their frames come late.
 const maxActive = 64
 
-// file is one input: its reader, and the frames that were read and not yet given.
+// file is one input: its reader, and the frames that were read and not yet returned.
 type file struct {
 	name      string
 	index     uint16
 	first     int64       // time of the first frame
-	size      int64       // 0 where it is not known
-	info      fs.FileInfo // of a regular file when it was looked at first
+	size      int64       // bytes on disk, 0 where unknown
+	info      fs.FileInfo // of a regular file when it was probed
 	prefilter Prefilter
 
-	raw    *counter
-	closer io.Closer
-	unpack func() // frees the decompressor
-	format format
-	frames uint64 // that were read
-	chunk  chunk
-	told   bool            // what chunk left out was told
-	late   untimed         // what of the format's untimed frames was told
-	wait   [][]frame.Frame // what of chunk was not given yet
+	raw           *countingReader
+	closer        io.Closer
+	closeUnpacker func() // frees the decompressor
+	format        format
+	frames        uint64 // that were read
+	batch         recordBatch
+	counted       bool            // Files has the counts of batch
+	untimed       untimed         // untimed frames of the format that Files has counted
+	queue         [][]frame.Frame // frames of batch that were not yet returned
 }
 
-// counter counts what is read from disk.
-type counter struct {
+// countingReader counts the bytes that are read from disk.
+type countingReader struct {
 	r     io.Reader
 	n     uint64
 	steps *atomic.Uint64 // may be nil
 }
 
-func (c *counter) Read(p []byte) (int, error) {
+// Read implements io.Reader.
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += uint64(n)
 	if c.steps != nil {
@@ -102,25 +103,25 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// OpenFiles opens files, directories (all captures in and below them) and "-". It fails
-// only when there is nothing to read: a file that is no capture, or a damaged one, is reported by Next.
+// OpenFiles opens files, directories (all captures in and below them) and "-". It fails only when
+// there is nothing to read: Next reports files that are damaged or no capture.
 func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
 	if cfg.Steps == nil {
 		cfg.Steps = new(atomic.Uint64)
 	}
-	s := &Files{cfg: cfg, print: sha256.New()}
+	s := &Files{cfg: cfg, fingerprint: sha256.New()}
 	for _, name := range names {
 		if err := s.add(name); err != nil {
-			s.faults = append(s.faults, err)
+			s.errs = append(s.errs, err)
 		}
 	}
-	if len(s.future) == 0 {
-		err := errors.Join(s.faults...)
+	if len(s.pending) == 0 {
+		err := errors.Join(s.errs...)
 		if missing := new(NoInputError); errors.As(err, &missing) {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(s.future, func(a, b *file) int {
+	slices.SortStableFunc(s.pending, func(a, b *file) int {
 		switch {
 		case a.first < b.first:
 			return -1
@@ -132,6 +133,7 @@ func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
 	return s, nil
 }
 
+// add probes the input with this name, or all inputs of a directory.
 func (s *Files) add(name string) error {
 	if name == "-" {
 		r := s.cfg.Stdin
@@ -147,32 +149,35 @@ func (s *Files) add(name string) error {
 	if !info.IsDir() {
 		return s.addFile(name, info)
 	}
-	before := len(s.found)
+	before := len(s.listed)
 	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			s.faults = append(s.faults, openError(path, err))
+			s.errs = append(s.errs, openError(path, err))
 			return nil
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			// What is no capture may well lie beside captures.
+			// Files of other kinds may well lie beside captures.
 			err := s.addFile(path, info)
 			if errors.Is(err, errNotCapture) {
 				return nil
 			}
 			if err != nil {
-				s.faults = append(s.faults, err)
+				s.errs = append(s.errs, err)
 			}
-			s.found = append(s.found, found{path, info})
+			s.listed = append(s.listed, listedFile{path, info})
 		}
 		return nil
 	})
-	if err == nil && len(s.found) == before {
-		err = &NoInputError{Name: name, Reason: "the directory holds no capture file (pcap or pcapng, plain or compressed)"}
+	if err == nil && len(s.listed) == before {
+		err = &NoInputError{Name: name, Reason: "the directory holds no capture file " +
+			"(pcap or pcapng, plain or compressed)"}
 	}
 	return err
 }
 
-func (cfg *FilesConfig) counter(r io.Reader) *counter { return &counter{r: r, steps: cfg.Steps} }
+func (cfg *FilesConfig) counter(r io.Reader) *countingReader {
+	return &countingReader{r: r, steps: cfg.Steps}
+}
 
 func (s *Files) addFile(name string, info fs.FileInfo) error {
 	f := &file{name: name, size: info.Size(), info: info}
@@ -187,30 +192,30 @@ func (s *Files) addFile(name string, info fs.FileInfo) error {
 	return s.probe(f)
 }
 
-// probe opens f, reads its first frame and takes f into the future. A regular
-// file is closed again until its time has come.
+// probe opens f, reads its first frame and appends f to the pending files. A regular file is closed
+// again until its turn.
 func (s *Files) probe(f *file) error {
 	if len(s.names) > math.MaxUint16 {
 		return &NoInputError{Name: f.name, Reason: "too many input files (65535 at a time)"}
 	}
 	reopen := f.raw == nil
-	f.chunk.short = reopen // the first frame is enough
+	f.batch.short = reopen // the first frame is enough
 	if err := f.open(&s.cfg, 0); err != nil {
 		f.close()
 		return partial(f.name, err)
 	}
 	f.index = uint16(len(s.names))
-	f.chunk.from = f.index
+	f.batch.from = f.index
 	err := f.read()
-	for err == nil && len(f.wait) == 0 { // a stretch without a frame; ends with the input
+	for err == nil && len(f.queue) == 0 { // a window without a frame; ends with the input
 		err = f.read()
 	}
 	switch {
-	case len(f.wait) > 0:
-		frame := &f.wait[0][0]
-		f.first = frame.Time
-		fmt.Fprintf(s.print, "%d %d %d %d\n", f.size, f.first, frame.Len, frame.Link)
-		s.print.Write(frame.Data)
+	case len(f.queue) > 0:
+		first := &f.queue[0][0]
+		f.first = first.Time
+		fmt.Fprintf(s.fingerprint, "%d %d %d %d\n", f.size, f.first, first.Len, first.Link)
+		s.fingerprint.Write(first.Data)
 	case err == io.EOF: // a capture that holds no frame is a capture
 		f.first = math.MaxInt64
 	default:
@@ -225,32 +230,32 @@ func (s *Files) probe(f *file) error {
 	}
 	s.names = append(s.names, f.name)
 	s.size += uint64(f.size)
-	s.future = append(s.future, f)
+	s.pending = append(s.pending, f)
 	return nil
 }
 
-// read reads on until there are frames to give, or some were left out, or a stretch ended.
+// read reads until there are frames, or frames were skipped, or a window ended.
 func (f *file) read() error {
-	f.chunk.clear()
-	f.chunk.prefilter = f.prefilter
-	f.wait, f.told = f.wait[:0], false
+	f.batch.clear()
+	f.batch.prefilter = f.prefilter
+	f.queue, f.counted = f.queue[:0], false
 	f.raw.steps.Add(1)
-	for f.chunk.count == 0 && !f.chunk.end {
-		if err := f.format.next(&f.chunk); err != nil {
+	for f.batch.count == 0 && !f.batch.end {
+		if err := f.format.next(&f.batch); err != nil {
 			return err
 		}
 	}
-	if len(f.chunk.frames) > 0 {
-		f.wait = append(f.wait, f.chunk.frames)
+	if len(f.batch.frames) > 0 {
+		f.queue = append(f.queue, f.batch.frames)
 	}
-	f.wait = append(f.wait, f.chunk.more...)
+	f.queue = append(f.queue, f.batch.more...)
 	return nil
 }
 
-// Reads says which input in a directory is this file, if one is: a capture, or a damaged one.
-// Inputs that were named themselves are the caller's to know.
+// Reads returns the name of the input in a directory that is this file, if one is: a capture, or a
+// damaged one. The caller knows the inputs that it named itself.
 func (s *Files) Reads(info fs.FileInfo) (name string, ok bool) {
-	for _, f := range s.found {
+	for _, f := range s.listed {
 		if os.SameFile(f.info, info) {
 			return f.name, true
 		}
@@ -258,19 +263,23 @@ func (s *Files) Reads(info fs.FileInfo) (name string, ok bool) {
 	return "", false
 }
 
-// Fingerprint is 32 bytes that are the same when the same captures are read again, and
-// that whoever sent the captured traffic cannot know.
-func (s *Files) Fingerprint() []byte { return s.print.Sum(nil) }
+// Fingerprint is 32 bytes that are the same when the same captures are read again. The senders of
+// the captured traffic cannot know them.
+func (s *Files) Fingerprint() []byte { return s.fingerprint.Sum(nil) }
 
-// NoInputError says that a name leads to nothing that could be read.
+// NoInputError reports a name under which nothing can be read.
 type NoInputError struct {
 	Name, Reason string
 	Err          error
 }
 
+// Error implements error.
 func (e *NoInputError) Error() string { return fmt.Sprintf("cannot read %s: %s", e.Name, e.Reason) }
+
+// Unwrap returns Err.
 func (e *NoInputError) Unwrap() error { return e.Err }
 
+// openError is the NoInputError of a file that cannot be opened.
 func openError(name string, err error) error {
 	reason := err.Error()
 	var path *fs.PathError
@@ -283,32 +292,24 @@ func openError(name string, err error) error {
 	return &NoInputError{Name: name, Reason: reason, Err: err}
 }
 
-var errReplaced = errors.New("another file has taken its place since it was looked at; what it held was not read")
+var errReplaced = errors.New("another file has taken its place since it was looked at; " +
+	"what it held was not read")
 
-// open finds out how the input is written. With workers a plain file is mapped and walked by as many. An error is the
-// reason why it cannot be read.
+// open finds the format of the input. If workers is not zero, a plain file is mapped and walked by
+// as many goroutines. The error is the reason why the input cannot be read.
 func (f *file) open(cfg *FilesConfig, workers int) error {
 	known := cfg.KnownLink
 	if f.raw == nil {
-		r, err := os.Open(f.name)
-		if err != nil {
-			var path *fs.PathError
-			if errors.As(err, &path) {
-				err = path.Err
-			}
+		if err := f.openFile(cfg); err != nil {
 			return err
 		}
-		f.raw, f.closer = cfg.counter(r), r
-		if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
-			return errReplaced
-		}
 	}
-	b := newBlock(f.raw)
+	b := newReadBuffer(f.raw)
 	for {
 		if err := b.fill(6); err != nil && err != io.EOF {
-			return errors.New(damage(err, "at its beginning"))
+			return errors.New(incomplete(err, "at its beginning"))
 		}
-		h := b.have()
+		h := b.bytes()
 		switch {
 		case len(h) == 0:
 			return errEmpty
@@ -319,8 +320,9 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 		case isPcap(magic):
 			p, err := openPcap(b, known)
 			f.format = p
-			if disk, ok := f.closer.(*os.File); err == nil && workers > 0 && ok && f.unpack == nil && f.size > 0 {
-				f.format = openMapped(disk, f.size, &f.raw.n, p.records, workers)
+			disk, ok := f.closer.(*os.File)
+			if err == nil && workers > 0 && ok && f.closeUnpacker == nil && f.size > 0 {
+				f.format = newMappedFile(disk, f.size, &f.raw.n, p.recordLayout, workers)
 			}
 			return err
 		case magic == [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
@@ -328,19 +330,44 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 			f.format = p
 			return err
 		}
-		if f.unpack != nil { // compressed twice is nobody's habit
+		if f.closeUnpacker != nil { // nobody compresses twice
 			return errNotCapture
 		}
-		r, unpack, err := decompress(io.MultiReader(strings.NewReader(string(h)), f.raw), h)
+		r, free, err := decompress(io.MultiReader(strings.NewReader(string(h)), f.raw), h)
 		if err != nil {
 			return err
 		}
-		f.unpack = unpack
-		b = newBlock(r)
+		f.closeUnpacker = free
+		b = newReadBuffer(r)
 	}
 }
 
-// decompress wraps r by what its first bytes are.
+// openFile opens the file for reading.
+func (f *file) openFile(cfg *FilesConfig) error {
+	r, err := os.Open(f.name)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return err
+	}
+	f.raw, f.closer = cfg.counter(r), r
+	if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
+		return errReplaced
+	}
+	return nil
+}
+
+// isZstd reports whether these bytes begin a zstd frame, or one that is to be skipped (RFC 8878,
+// section 3.1.2).
+func isZstd(head []byte) bool {
+	return [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd} ||
+		head[0]&0xf0 == 0x50 && [3]byte(head[1:4]) == [3]byte{0x2a, 0x4d, 0x18}
+}
+
+// decompress returns a reader of what r holds and a function that frees it. head are the first
+// bytes of r; at least four.
 func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 	switch {
 	case head[0] == 0x1f && head[1] == 0x8b:
@@ -349,8 +376,9 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 			return nil, nil, fmt.Errorf("gzip: %w", err)
 		}
 		return z, func() {}, nil
-	case [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd}, head[0]&0xf0 == 0x50 && [3]byte(head[1:4]) == [3]byte{0x2a, 0x4d, 0x18}: // the second is to be skipped (RFC 8878, section 3.1.2)
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
+	case isZstd(head):
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
 			return nil, nil, fmt.Errorf("zstd: %w", err)
 		}
@@ -366,49 +394,51 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 }
 
 func (f *file) close() {
-	if m, ok := f.format.(*mapped); ok {
+	if m, ok := f.format.(*mappedFile); ok {
 		m.unmap()
 	}
-	if f.unpack != nil {
-		f.unpack()
+	if f.closeUnpacker != nil {
+		f.closeUnpacker()
 	}
 	if f.closer != nil {
 		f.closer.Close()
 	}
 }
 
-// Next implements [Source].
+// Next returns frames, or io.EOF at the end, or *PartialError or *NoInputError for an input that
+// cannot be read to its end; another call goes on with the next input. A call that returns frames
+// returns no error.
 func (s *Files) Next() (*Batch, error) {
 	b := &s.batch
 	*b = Batch{Parts: b.Parts[:0]}
 	for {
-		if len(s.faults) > 0 {
-			err := s.faults[0]
-			s.faults = s.faults[1:]
+		if len(s.errs) > 0 {
+			err := s.errs[0]
+			s.errs = s.errs[1:]
 			s.stats.Errors++
 			return b, err
 		}
 		if len(s.active) == 0 {
-			if len(s.future) == 0 {
+			if len(s.pending) == 0 {
 				return b, io.EOF
 			}
-			s.activate()
+			s.openNext()
 			continue
 		}
-		if s.give(b) {
+		if s.fill(b) {
 			return b, nil
 		}
 	}
 }
 
-// activate moves the next file to those that are read.
-func (s *Files) activate() {
-	f := s.future[0]
-	s.future = s.future[1:]
-	f.prefilter, f.chunk.from, f.chunk.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
+// openNext opens the next pending file.
+func (s *Files) openNext() {
+	f := s.pending[0]
+	s.pending = s.pending[1:]
+	f.prefilter, f.batch.from, f.batch.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
 	if f.format == nil {
 		if err := f.open(&s.cfg, max(1, s.cfg.Workers)); err != nil {
-			s.faults = append(s.faults, partial(f.name, err))
+			s.errs = append(s.errs, partial(f.name, err))
 			f.close()
 			return
 		}
@@ -416,35 +446,36 @@ func (s *Files) activate() {
 	s.active = append(s.active, f)
 }
 
-// give gives what comes next, and reports whether there was anything.
-func (s *Files) give(b *Batch) bool {
+// fill adds the next frames to the batch, and reports whether there were any, also skipped ones.
+func (s *Files) fill(b *Batch) bool {
 	for i := 0; i < len(s.active); i++ {
 		f := s.active[i]
-		if len(f.wait) == 0 {
+		if len(f.queue) == 0 {
 			err := f.read()
-			s.leave(b, f)
+			s.addUntimed(b, f)
 			if err != nil {
 				s.retire(i, err)
 				i--
 				continue
 			}
 		}
-		if !f.told {
-			f.told = true
-			f.frames += f.chunk.count
-			s.left(b, &f.chunk)
+		if !f.counted {
+			f.counted = true
+			f.frames += f.batch.count
+			s.addCounts(b, &f.batch)
 		}
 	}
 	switch {
-	case len(s.active) == 1 && (len(s.future) == 0 || s.active[0].chunk.latest() < s.future[0].first):
+	case len(s.active) == 1 &&
+		(len(s.pending) == 0 || s.active[0].batch.latest() < s.pending[0].first):
 		// The usual case: files that follow each other.
 		f := s.active[0]
-		b.Parts = append(b.Parts, f.wait...)
-		b.End = b.End || f.chunk.end
-		for _, part := range f.wait {
+		b.Parts = append(b.Parts, f.queue...)
+		b.End = b.End || f.batch.end
+		for _, part := range f.queue {
 			s.stats.Frames += uint64(len(part))
 		}
-		f.wait = f.wait[:0]
+		f.queue = f.queue[:0]
 		return true
 	case len(s.active) > 0:
 		s.merge(b)
@@ -452,8 +483,8 @@ func (s *Files) give(b *Batch) bool {
 	return len(b.Parts) > 0 || b.First != 0
 }
 
-// left takes over what a file left out.
-func (s *Files) left(b *Batch, c *chunk) {
+// addCounts adds the counters of a file's batch.
+func (s *Files) addCounts(b *Batch, c *recordBatch) {
 	if c.count == 0 {
 		return
 	}
@@ -469,23 +500,23 @@ func (s *Files) left(b *Batch, c *chunk) {
 	s.stats.BadTimes += c.badTimes
 }
 
-// leave takes over which frames a file left out because of their time.
-func (s *Files) leave(b *Batch, f *file) {
+// addUntimed adds the frames that a file skipped because of their time.
+func (s *Files) addUntimed(b *Batch, f *file) {
 	ng, ok := f.format.(*ngFile)
 	if !ok {
 		return
 	}
-	frames := ng.untimed.frames - f.late.frames
+	frames := ng.untimed.frames - f.untimed.frames
 	b.Skipped[s.cfg.Untimed] += frames
 	s.stats.Frames += frames
 	s.stats.Untimed += frames
-	s.stats.Bytes += ng.untimed.bytes - f.late.bytes
-	f.late = ng.untimed
+	s.stats.Bytes += ng.untimed.bytes - f.untimed.bytes
+	f.untimed = ng.untimed
 }
 
-// merge gives frames in the order of their time over all active files, and brings in
-// those whose time has come. It stops as soon as a file runs out of frames, because reading on
-// moves the bytes that were given out.
+// merge returns frames in the order of their time over all active files, and opens pending files
+// whose first frame is due. It stops as soon as a file has no frame left, because a further read
+// moves the bytes of the frames in the batch.
 func (s *Files) merge(b *Batch) {
 	if cap(s.merged) == 0 {
 		s.merged = make([]frame.Frame, 0, maxFrames)
@@ -494,27 +525,28 @@ func (s *Files) merge(b *Batch) {
 	for len(out) < maxFrames {
 		var oldest *file
 		for _, f := range s.active {
-			if len(f.wait) == 0 {
-				oldest = nil // its frames were left out, or given
+			if len(f.queue) == 0 {
+				oldest = nil // its frames were skipped or returned
 				break
 			}
-			if oldest == nil || f.wait[0][0].Time < oldest.wait[0][0].Time {
+			if oldest == nil || f.queue[0][0].Time < oldest.queue[0][0].Time {
 				oldest = f
 			}
 		}
 		if oldest == nil {
 			break
 		}
-		if len(s.future) > 0 && len(s.active) < maxActive && s.future[0].first < oldest.wait[0][0].Time {
+		if len(s.pending) > 0 && len(s.active) < maxActive &&
+			s.pending[0].first < oldest.queue[0][0].Time {
 			if len(out) == 0 {
-				s.activate()
+				s.openNext()
 			}
 			break
 		}
-		out = append(out, oldest.wait[0][0])
+		out = append(out, oldest.queue[0][0])
 		s.stats.Frames++
-		if oldest.wait[0] = oldest.wait[0][1:]; len(oldest.wait[0]) == 0 {
-			oldest.wait = oldest.wait[1:]
+		if oldest.queue[0] = oldest.queue[0][1:]; len(oldest.queue[0]) == 0 {
+			oldest.queue = oldest.queue[1:]
 		}
 	}
 	if b.End = true; len(out) > 0 {
@@ -529,27 +561,27 @@ func (s *Files) retire(i int, err error) {
 	if err != io.EOF {
 		e := partial(f.name, err)
 		e.Offset, e.Frames = f.format.offset(), f.frames
-		s.faults = append(s.faults, e)
+		s.errs = append(s.errs, e)
 	}
-	if n := f.late.frames; n > 0 {
-		s.faults = append(s.faults, partial(f.name, fmt.Errorf("%d of its frames were left out: "+
+	if n := f.untimed.frames; n > 0 {
+		s.errs = append(s.errs, partial(f.name, fmt.Errorf("%d of its frames were left out: "+
 			"their times lie before 1970-01-01 or after 2262-04-10", n)))
 	}
 	if ng, ok := f.format.(*ngFile); ok {
 		s.stats.InterfaceDrops += ng.drops[0]
 		s.stats.KernelDrops += ng.drops[1]
 	}
-	s.done += f.raw.n
+	s.closed += f.raw.n
 	f.close()
 }
 
-// Input implements [Source].
+// Input is the name of the input with this index.
 func (s *Files) Input(from uint16) string { return s.names[from] }
 
-// Stats implements [Source].
+// Stats are the counters so far.
 func (s *Files) Stats() Stats {
 	t := s.stats
-	t.BytesRead, t.BytesTotal = s.done, s.size
+	t.BytesRead, t.BytesTotal = s.closed, s.size
 	for _, f := range s.active {
 		t.BytesRead += f.raw.n
 		if ng, ok := f.format.(*ngFile); ok {
@@ -560,14 +592,14 @@ func (s *Files) Stats() Stats {
 	return t
 }
 
-// Close implements [Source].
+// Close closes all inputs.
 func (s *Files) Close() error {
 	for _, f := range s.active {
 		f.close()
 	}
-	for _, f := range s.future {
+	for _, f := range s.pending {
 		f.close()
 	}
-	s.active, s.future = nil, nil
+	s.active, s.pending = nil, nil
 	return nil
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// gzipFile unpacks the members of a gzip file (RFC 1952, section 2.2). Zeros behind a member are padding, of tapes
-// and of block devices, and gzip(1) says nothing of them either. Of anything else that is no member it warns, and
-// ignores it; here it is an error, which comes when all before it was given.
+// gzipFile decompresses the members of a gzip file (RFC 1952, section 2.2). Zeros behind a member
+// are padding of tapes and block devices, and are skipped without a warning, as gzip(1) does. Other
+// data that is no member is an error after all members were read; gzip(1) warns and ignores it.
 type gzipFile struct {
 	r   *bufio.Reader
 	z   *gzip.Reader
 	err error
 }
 
-var errBehindGzip = errors.New("gzip: something that is not compressed follows; it was not read")
+var errAfterGzip = errors.New("gzip: something that is not compressed follows; " +
+	"it was not read")
 
 func newGzip(r io.Reader) (*gzipFile, error) {
 	g := &gzipFile{r: bufio.NewReaderSize(r, 64<<10)}
@@ -43,7 +44,7 @@ func (g *gzipFile) Read(p []byte) (n int, err error) {
 	return n, g.err
 }
 
-// next goes on to the next member; io.EOF says that there is none.
+// next begins the next member; io.EOF if there is none.
 func (g *gzipFile) next() error {
 	for {
 		c, err := g.r.ReadByte()
@@ -56,8 +57,9 @@ func (g *gzipFile) next() error {
 		g.r.UnreadByte()
 		break
 	}
-	if head, err := g.r.Peek(2); err == nil && (head[0] != 0x1f || head[1] != 0x8b) || err == io.EOF && head[0] != 0x1f {
-		return errBehindGzip
+	head, err := g.r.Peek(2)
+	if err == nil && (head[0] != 0x1f || head[1] != 0x8b) || err == io.EOF && head[0] != 0x1f {
+		return errAfterGzip
 	}
 	if err := g.z.Reset(g.r); err != nil {
 		return cut(err)

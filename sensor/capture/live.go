@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,30 +18,30 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// LiveConfig says how an interface is opened.
+// LiveConfig configures Live.
 type LiveConfig struct {
-	Interface string
-	// Snaplen is how much of a frame is kept, in bytes. Zero means 262144, all of it: a
-	// card may join segments to frames of 64 KiB, and with the filter only mail is copied.
+	Interface string // name of the interface; required
+	// Snaplen is the number of bytes of a frame that are captured. Zero means 262144, the whole
+	// frame: a card may join segments to frames of 64 KiB, and with the filter only mail is copied.
 	Snaplen int
-	// Buffer is the kernel's buffer in bytes. Zero means 64 MiB: a reader that stalls
-	// for 0.2 s at 0.8 million packets a second lost 7.4 % with 2 MiB and nothing with 64.
+	// Buffer is the kernel's buffer in bytes. Zero means DefaultBuffer, 64 MiB: a reader that
+	// stalls for 0.2 s at 0.8 million packets a second lost 7.4 % with 2 MiB and nothing with 64.
 	Buffer int
 	// Ports are the mail ports, for the kernel's filter.
 	Ports []uint16
-	// NoFilter hands every frame to us. Only for looking at what a mirror port delivers.
+	// NoFilter captures every frame. It serves to examine a mirror port.
 	NoFilter bool
 	// From is the index of this input, for Frame.From.
 	From uint16
-	// NoPromiscuous leaves the interface in its mode.
+	// NoPromiscuous does not set the interface to promiscuous mode.
 	NoPromiscuous bool
 }
 
-// readTimeout bounds how long Next waits and how long Close can take: with no timeout
-// and no traffic, Close would never return.
+// readTimeout bounds how long Next waits and how long Close takes. With no timeout and no traffic,
+// Close would never return.
 const readTimeout = 100 * time.Millisecond
 
-// InterfaceError says why an interface cannot be captured on, and what to do about it.
+// InterfaceError is the reason why an interface cannot be captured on, and a hint for the user.
 type InterfaceError struct {
 	Interface string
 	Reason    string
@@ -60,40 +59,41 @@ func (e *InterfaceError) Error() string {
 
 func (e *InterfaceError) Unwrap() error { return e.Err }
 
-// ErrNoInterface is in the chain of errors about a name that no interface has.
+// ErrNoInterface is wrapped by the error for a name that no interface has.
 var ErrNoInterface = errors.New("no such interface")
 
-// LiveBatch is the most frames that Live gives at a time.
+// LiveBatch is the most frames in a batch of Live.
 const LiveBatch = 512
 
-// Live captures on one interface. It implements [Source]. When the interface goes away
-// Next says so once and from then on tries to open it again, every second; Stats.Errors
-// counts how often that happened.
+// Live captures on one interface. When the interface goes away, Next returns one error and from
+// then on tries to open it again, every second; Stats.Errors counts these errors. One goroutine
+// uses it; Stats and Problem may be called from any.
 type Live struct {
-	cfg  LiveConfig
-	h    *pcap.Handle
-	link frame.LinkType
-	// Frames are copied here, because libpcap gives them one by one and takes each back
-	// with the next. With the filter these are mail frames only.
+	cfg    LiveConfig
+	handle *pcap.Handle
+	link   frame.LinkType
+	// Frames are copied here, because libpcap returns them one by one and reuses the memory with
+	// the next. With the filter these are mail frames only.
 	arena  []byte
 	frames [LiveBatch]frame.Frame
 	part   [1][]frame.Frame
 	batch  Batch
 
-	retry     time.Time // when to open the interface again; h is nil then
-	last      pcap.Stats
-	asked     time.Time // when last was read
-	linkCount uint64    // the interface's own counter, when it was read last
+	retry     time.Time  // when to open the interface again; handle is nil then
+	last      pcap.Stats // libpcap's counters when they were read last
+	countedAt time.Time  // when last was read
+	linkCount uint64     // the interface's own counter, when it was read last
 
-	// Written by the goroutine that calls Next, read by Stats from anywhere: libpcap's own
-	// counters are not safe to ask for from another goroutine.
-	gone                                                  atomic.Bool
-	index                                                 atomic.Int64 // of the interface, zero if it has none
-	given, bytes, received, drops, ifDrops, errs, arrived atomic.Uint64
+	// Written by the goroutine that calls Next, read by Stats from any: libpcap's own counters are
+	// not safe to read from another goroutine.
+	gone                          atomic.Bool
+	index                         atomic.Int64 // of the interface, zero if it has none
+	returned, bytes, received     atomic.Uint64
+	drops, ifDrops, errs, arrived atomic.Uint64
 }
 
-// DefaultBuffer holds what arrives in 200 ms at 0.8 Mpps: the sensor may be kept from
-// running that long.
+// DefaultBuffer holds the frames of 200 ms at 0.8 million packets a second: the system may stop the
+// sensor for that long.
 const DefaultBuffer = 64 << 20
 
 // OpenLive starts capturing. Errors are *InterfaceError.
@@ -108,11 +108,12 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 	return l, l.open()
 }
 
+// open opens the interface.
 func (l *Live) open() error {
 	name := l.cfg.Interface
 	in, err := pcap.NewInactiveHandle(name)
 	if err != nil {
-		return l.refused(err, nil)
+		return l.openError(err, nil)
 	}
 	defer in.CleanUp()
 	for _, set := range []func() error{
@@ -122,18 +123,18 @@ func (l *Live) open() error {
 		func() error { return in.SetBufferSize(l.cfg.Buffer) },
 	} {
 		if err := set(); err != nil {
-			return l.refused(err, in.Error())
+			return l.openError(err, in.Error())
 		}
 	}
 	h, err := in.Activate()
 	if err != nil {
-		return l.refused(err, in.Error())
+		return l.openError(err, in.Error())
 	}
 	l.link = frame.LinkType(h.LinkType())
 	if !l.cfg.NoFilter {
 		if err := h.SetBPFFilter(Filter(l.link, l.cfg.Ports)); err != nil {
 			defer h.Close()
-			return l.refused(fmt.Errorf("the kernel's filter: %w", err), h.Error())
+			return l.openError(fmt.Errorf("the kernel's filter: %w", err), h.Error())
 		}
 	}
 	l.index.Store(0)
@@ -141,12 +142,12 @@ func (l *Live) open() error {
 		l.index.Store(int64(is.Index))
 	}
 	l.gone.Store(false)
-	l.h, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
+	l.handle, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
 	return nil
 }
 
-// refused explains why the interface cannot be opened. cause is libpcap's own text.
-func (l *Live) refused(err, cause error) error {
+// openError is the InterfaceError of a failed open. cause is libpcap's own text.
+func (l *Live) openError(err, cause error) error {
 	e := &InterfaceError{Interface: l.cfg.Interface, Reason: err.Error(), Err: err}
 	if cause != nil && cause.Error() != "" {
 		e.Reason += ": " + cause.Error()
@@ -155,11 +156,13 @@ func (l *Live) refused(err, cause error) error {
 	switch _, missing := net.InterfaceByName(l.cfg.Interface); {
 	case missing != nil && l.cfg.Interface != "any":
 		e.Reason, e.Err = "there is no such interface", ErrNoInterface
-		e.Hint = "  there are: " + strings.Join(interfaceNames(), ", ") + "   (more with: spamsensor interfaces)"
+		e.Hint = "  there are: " + strings.Join(interfaceNames(), ", ") +
+			"   (more with: spamsensor interfaces)"
 	case strings.Contains(text, "permi") || strings.Contains(text, "not permitted"):
 		exe, _ := os.Executable()
 		e.Reason, e.Err = "permission denied", os.ErrPermission
-		e.Hint = "  as a service:  AmbientCapabilities=CAP_NET_RAW     once, by hand:  sudo setcap cap_net_raw+ep " + exe + "\n" +
+		e.Hint = "  as a service:  AmbientCapabilities=CAP_NET_RAW     " +
+			"once, by hand:  sudo setcap cap_net_raw+ep " + exe + "\n" +
 			"  in a container: --network host --cap-drop ALL --cap-add NET_RAW (user 0)"
 	case strings.Contains(text, "not up"):
 		e.Reason = "the interface is down"
@@ -176,7 +179,8 @@ func interfaceNames() (names []string) {
 	return names
 }
 
-// Next implements [Source].
+// Next returns frames, or an empty batch after 100 ms without a frame, or an *InterfaceError when
+// the interface goes away.
 func (l *Live) Next() (*Batch, error) {
 	l.batch = Batch{End: true}
 	n, err := l.fill()
@@ -188,9 +192,9 @@ func (l *Live) Next() (*Batch, error) {
 	return &l.batch, err
 }
 
-// fill takes frames until the kernel has no more, or some time has passed.
+// fill copies frames until the kernel has no more, or readTimeout has passed.
 func (l *Live) fill() (n int, err error) {
-	if l.h == nil {
+	if l.handle == nil {
 		if wait := time.Until(l.retry); wait > 0 {
 			time.Sleep(min(wait, readTimeout))
 			return 0, nil
@@ -202,54 +206,55 @@ func (l *Live) fill() (n int, err error) {
 	}
 	used := 0
 	for n < len(l.frames) && used+l.cfg.Snaplen <= len(l.arena) {
-		data, ci, err := l.h.ZeroCopyReadPacketData()
+		data, ci, err := l.handle.ZeroCopyReadPacketData()
 		if err == pcap.NextErrorTimeoutExpired {
 			break
 		}
 		if err != nil {
 			if n == 0 {
-				return 0, l.lost(err)
+				return 0, l.disconnect(err)
 			}
 			break // the next call meets the same error
 		}
 		to := l.arena[used : used+len(data) : used+len(data)]
 		copy(to, data)
 		used += len(data)
-		l.frames[n] = frame.Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length, Link: l.link, From: l.cfg.From}
+		l.frames[n] = frame.Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length,
+			Link: l.link, From: l.cfg.From}
 		n++
 		if ci.Timestamp.UnixNano()-l.frames[0].Time > int64(readTimeout) {
 			break
 		}
 	}
-	l.given.Add(uint64(n))
+	l.returned.Add(uint64(n))
 	l.bytes.Add(uint64(used))
-	if now := time.Now(); now.Sub(l.asked) >= time.Second {
-		l.asked = now
+	if now := time.Now(); now.Sub(l.countedAt) >= time.Second {
+		l.countedAt = now
 		l.count()
 	}
 	return n, nil
 }
 
-// lost closes the handle after an error. libpcap would repeat it for ever (247,319
+// disconnect closes the handle after an error. libpcap would repeat the error for ever (247,319
 // times in 1.4 s were seen), even when the interface is back under the same name.
-func (l *Live) lost(err error) error {
+func (l *Live) disconnect(err error) error {
 	e := &InterfaceError{Interface: l.cfg.Interface, Reason: err.Error(), Err: err}
-	if cause := l.h.Error(); cause != nil && cause.Error() != "" {
+	if cause := l.handle.Error(); cause != nil && cause.Error() != "" {
 		e.Reason += ": " + cause.Error()
 	}
 	l.count()
-	l.h.Close()
-	l.h = nil
+	l.handle.Close()
+	l.handle = nil
 	l.errs.Add(1)
 	l.gone.Store(true)
 	l.retry = time.Now().Add(time.Second)
 	return e
 }
 
-// count takes over libpcap's counters. They are 32 bits wide and wrap within hours on a
-// busy link, so differences are added up.
+// count adds libpcap's counters to ours. They are 32 bits wide and wrap within hours on a busy
+// link, so differences are added.
 func (l *Live) count() {
-	st, err := l.h.Stats()
+	st, err := l.handle.Stats()
 	if err != nil {
 		return
 	}
@@ -258,22 +263,22 @@ func (l *Live) count() {
 	l.ifDrops.Add(uint64(uint32(st.PacketsIfDropped - l.last.PacketsIfDropped)))
 	l.last = *st
 	n := received(sysDir(l.cfg.Interface))
-	l.arrived.Add(n - min(n, l.linkCount)) // it begins anew with an interface that was made again
+	l.arrived.Add(n - min(n, l.linkCount)) // the counter of a new interface begins at zero
 	l.linkCount = n
 }
 
-// drainTime bounds how long Drain reads on: four times what a full buffer takes at a million
-// packets a second.
+// drainTime bounds Drain: four times as long as a full buffer takes at a million packets a second.
 const drainTime = 2 * time.Second
 
-// Drain gives what the kernel had taken in for us when it was called.
+// Drain calls take for the frames that were in the kernel's buffer at the time of the call.
 func (l *Live) Drain(take func(*Batch)) {
-	if l.h == nil {
+	if l.handle == nil {
 		return
 	}
 	l.count()
 	wanted := l.received.Load()
-	for end := time.Now().Add(drainTime); time.Now().Before(end) && l.given.Load()+l.drops.Load() < wanted; {
+	end := time.Now().Add(drainTime)
+	for time.Now().Before(end) && l.returned.Load()+l.drops.Load() < wanted {
 		b, err := l.Next()
 		if take(b); err != nil || len(b.Parts) == 0 {
 			return
@@ -281,9 +286,9 @@ func (l *Live) Drain(take func(*Batch)) {
 	}
 }
 
-// Problem says in a word or two why no frame can come: the interface is gone, or down, or nothing
-// is connected to it; "" where nothing is known to be wrong. An interface that was renamed is the
-// same. It may be called from any goroutine.
+// Problem is a short text that explains why no frame can arrive: the interface is gone, or down, or
+// has no carrier; "" if no reason is known. A renamed interface is the same interface. It may be
+// called from any goroutine.
 func (l *Live) Problem() string {
 	index := int(l.index.Load())
 	if l.gone.Load() {
@@ -304,33 +309,35 @@ func (l *Live) Problem() string {
 	return ""
 }
 
-// Input implements [Source].
+// Input is the name of the interface.
 func (l *Live) Input(uint16) string { return l.cfg.Interface }
 
-// Stats implements [Source]. It may be called from any goroutine.
+// Stats are the counters so far. It may be called from any goroutine.
 func (l *Live) Stats() Stats {
-	given, drops, received := l.given.Load(), l.drops.Load(), l.received.Load()
-	return Stats{Frames: given, Unread: received - min(received, given+drops), Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(),
-		KernelDrops: drops, InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load(), Arrived: l.arrived.Load()}
+	returned, drops, received := l.returned.Load(), l.drops.Load(), l.received.Load()
+	return Stats{Frames: returned, Unread: received - min(received, returned+drops),
+		Bytes: l.bytes.Load(), BytesRead: l.bytes.Load(), KernelDrops: drops,
+		InterfaceDrops: l.ifDrops.Load(), Errors: l.errs.Load(), Arrived: l.arrived.Load()}
 }
 
-// Close implements [Source].
+// Close ends the capture.
 func (l *Live) Close() error {
-	if l.h != nil {
+	if l.handle != nil {
 		l.count()
-		l.h.Close()
-		l.h = nil
+		l.handle.Close()
+		l.handle = nil
 	}
 	return nil
 }
 
-// Filter is the kernel's filter for a link type: it keeps everything that can matter
-// and nothing else, and it errs on the side of keeping. `tcp port 25` alone would lose
-// fragments, every IPv6 extension header, frames with two tags and all tunnels.
+// Filter is the kernel's filter for a link type, in the syntax of pcap-filter(7). It passes all
+// frames that package wire may decode to mail or DNS, and some more where the syntax is too weak.
+// The filter `tcp port 25` alone would drop fragments, every IPv6 extension header, frames with two
+// tags and all tunnels.
 //
-// The kernel takes the outermost VLAN tag off a frame before filters see it, so that a
-// tagged frame is matched like any other; an ethertype of 802.1Q in the frame means that
-// there is another tag.
+// The kernel removes the outermost VLAN tag of a frame before the filter sees it, so that a tagged
+// frame matches like any other; an ethertype of 802.1Q in the frame means that there is another
+// tag.
 func Filter(link frame.LinkType, ports []uint16) string {
 	var tcp []string
 	for _, p := range ports {
@@ -339,24 +346,27 @@ func Filter(link frame.LinkType, ports []uint16) string {
 	or := []string{
 		strings.Join(tcp, " or "),
 		"port 53",
-		// fragments of TCP: any of them may hold the ports
+		// fragments of TCP: only one of them has the ports
 		"(ip proto 6 and ip[6:2] & 0x3fff != 0)",
 		// errors that quote a segment
 		"(icmp and (icmp[0] = 3 or icmp[0] = 11 or icmp[0] = 12))",
 		"(ip6 and ip6[6] = 58 and (ip6[40] = 1 or ip6[40] = 3 or ip6[40] = 4))",
-		// a first SYN to any port: who scans is no spammer
+		// a first SYN to any port: a scanner is no spammer
 		"(ip proto 6 and ip[6:2] & 0x1fff = 0 and tcp[13] & 0x12 = 2)",
 		"(ip6 and ip6[6] = 6 and ip6[53] & 0x12 = 2)",
 		// IPv6 with anything but TCP, UDP and ICMPv6 directly behind the header
 		"(ip6 and ip6[6] != 6 and ip6[6] != 17 and ip6[6] != 58)",
 		// tunnels
 		"ip proto 4", "ip proto 41", "ip proto 47", "ip proto 97", "ip proto 137",
-		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081", "udp dst port 37008",
+		"udp dst port 4789", "udp dst port 8472", "udp dst port 4790", "udp dst port 6081",
+		"udp dst port 37008",
 	}
-	// 802.3, by the length that stands where the ethertype would, or as a cooked header says it
-	llc := map[frame.LinkType]string{frame.Ethernet: "ether[12:2] < 1536", frame.SLL: "link[14:2] = 1 or link[14:2] = 4"}[link]
+	// 802.3: a length in place of the ethertype, or a protocol number of the cooked header
+	llc := map[frame.LinkType]string{frame.Ethernet: "ether[12:2] < 1536",
+		frame.SLL: "link[14:2] = 1 or link[14:2] = 4"}[link]
 	if llc != "" {
-		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x88e7", "0x8847", "0x8848", "0x8864"} {
+		for _, t := range []string{"0x8100", "0x88a8", "0x9100", "0x9200", "0x893f", "0x88e7",
+			"0x8847", "0x8848", "0x8864"} {
 			or = append(or, "ether proto "+t)
 		}
 		or = append(or, llc)
@@ -364,20 +374,20 @@ func Filter(link frame.LinkType, ports []uint16) string {
 	return strings.Join(or, " or ")
 }
 
-// Interface is what is known of a network interface.
+// Interface describes a network interface.
 type Interface struct {
 	Name      string
 	Up        bool // administratively
-	Carrier   bool // a cable with something at its other end
+	Carrier   bool // a cable with a device at its other end
 	Promisc   bool
 	Packets   uint64 // received since the machine started
 	Dropped   uint64
-	SpeedMbit int // 0 where it is not known
+	SpeedMbit int // 0 where unknown
 	Addresses []string
 }
 
-// Interfaces lists the real interfaces: what libpcap adds beside them (bluetooth, usb,
-// nflog, dbus) carries no mail.
+// Interfaces lists the system's interfaces. The further ones of libpcap (bluetooth, usb, nflog,
+// dbus) carry no mail and are not listed.
 func Interfaces() ([]Interface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
@@ -386,9 +396,11 @@ func Interfaces() ([]Interface, error) {
 	var list []Interface
 	for _, n := range all {
 		dir := sysDir(n.Name)
-		i := Interface{Name: n.Name, Up: n.Flags&net.FlagUp != 0, Carrier: sysNumber(dir, "carrier") == 1,
-			Packets: received(dir), Dropped: uint64(sysNumber(dir, "statistics/rx_dropped")),
-			Promisc: sysNumber(dir, "flags")&0x100 != 0, SpeedMbit: max(0, int(sysNumber(dir, "speed")))}
+		i := Interface{Name: n.Name, Up: n.Flags&net.FlagUp != 0,
+			Carrier: sysNumber(dir, "carrier") == 1, Packets: received(dir),
+			Dropped:   uint64(sysNumber(dir, "statistics/rx_dropped")),
+			Promisc:   sysNumber(dir, "flags")&0x100 != 0,
+			SpeedMbit: max(0, int(sysNumber(dir, "speed")))}
 		addrs, _ := n.Addrs()
 		for _, a := range addrs {
 			i.Addresses = append(i.Addresses, a.String())
@@ -399,8 +411,8 @@ func Interfaces() ([]Interface, error) {
 	return list, nil
 }
 
-// Sample captures everything on an interface for a while, and says how many frames came and
-// which VLAN ids their outermost tags had.
+// Sample captures all frames of an interface for the duration d, and returns their number and the
+// VLAN ids of their outermost tags.
 func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error) {
 	l, err := OpenLive(LiveConfig{Interface: name, Snaplen: 128, Buffer: 1 << 20, NoFilter: true})
 	if err != nil {
@@ -430,10 +442,11 @@ func Sample(name string, d time.Duration) (frames int, vlans []uint16, err error
 	return frames, vlans, nil
 }
 
-// sysDir is where the system tells about an interface.
+// sysDir is the directory with the system's data of an interface.
 func sysDir(name string) string { return filepath.Join("/sys/class/net", name) }
 
-// received is how many frames an interface has received since it was made, zero where that is not told.
+// received is the number of frames that an interface has received since it was made, zero if
+// unknown.
 func received(dir string) uint64 { return uint64(sysNumber(dir, "statistics/rx_packets")) }
 
 func sysNumber(dir, name string) int64 {
@@ -445,8 +458,5 @@ func sysNumber(dir, name string) int64 {
 	return v
 }
 
-// LibpcapVersion is what is linked.
+// LibpcapVersion is the version of the linked libpcap.
 func LibpcapVersion() string { return pcap.Version() }
-
-var _ = []Source{(*Live)(nil), (*Files)(nil)}
-var _ io.Closer = (*Live)(nil)

@@ -10,17 +10,18 @@ import (
 )
 
 var (
-	errEmpty      = errors.New("the file is empty")
-	errFault      = errors.New("a fault of spamsensor while reading this; please report it with the file")
-	errNotCapture = errors.New("this is no capture file (pcap or pcapng, plain or compressed with gzip, zstd or xz)")
+	errEmpty = errors.New("the file is empty")
+	errFault = errors.New("a fault of spamsensor while reading this; " +
+		"please report it with the file")
+	errNotCapture = errors.New("this is no capture file (pcap or pcapng, plain or compressed " +
+		"with gzip, zstd or xz)")
 )
 
-// records says how the records of a classic pcap file are written
-// (draft-ietf-opsawg-pcap).
+// recordLayout is the layout of the records of a classic pcap file (draft-ietf-opsawg-pcap).
 //
 //	file header:   magic 4, version 2+2, reserved 4+4, snapshot length 4, link type 4
 //	record header: seconds 4, fraction 4, captured length 4, length on the wire 4
-type records struct {
+type recordLayout struct {
 	swap   bool  // big-endian
 	unit   int64 // nanoseconds of one unit of the fraction
 	header int   // length of a record header
@@ -32,16 +33,18 @@ const fileHeader = 24
 // isPcap reports whether these four bytes begin a classic pcap file.
 func isPcap(magic [4]byte) bool {
 	switch magic {
-	case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xc3, 0xd4}, [4]byte{0x4d, 0x3c, 0xb2, 0xa1},
-		[4]byte{0xa1, 0xb2, 0x3c, 0x4d}, [4]byte{0x34, 0xcd, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xcd, 0x34}:
+	case [4]byte{0xd4, 0xc3, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xc3, 0xd4},
+		[4]byte{0x4d, 0x3c, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0x3c, 0x4d},
+		[4]byte{0x34, 0xcd, 0xb2, 0xa1}, [4]byte{0xa1, 0xb2, 0xcd, 0x34}:
 		return true
 	}
 	return false
 }
 
-// parseHeader reads the file header; known says which link types the caller can decode.
-func parseHeader(h []byte, known func(link frame.LinkType) error) (r records, err error) {
-	r = records{unit: 1000, header: 16}
+// parseHeader reads the file header; known returns an error for a link type that the caller cannot
+// decode.
+func parseHeader(h []byte, known func(link frame.LinkType) error) (r recordLayout, err error) {
+	r = recordLayout{unit: 1000, header: 16}
 	order := binary.ByteOrder(binary.LittleEndian)
 	switch m := binary.LittleEndian.Uint32(h); m {
 	case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34:
@@ -57,7 +60,7 @@ func parseHeader(h []byte, known func(link frame.LinkType) error) (r records, er
 	if v := order.Uint16(h[4:]); v != 2 {
 		return r, fmt.Errorf("pcap version %d.%d is not known (2.4 is)", v, order.Uint16(h[6:]))
 	}
-	// The upper bits hold the length of a frame check sequence; it counts as padding.
+	// The upper bits hold the length of a frame check sequence, which counts as padding.
 	link := order.Uint32(h[20:]) & 0x03ffffff
 	if link > 0xffff {
 		return r, fmt.Errorf("link type %d is not known", link)
@@ -66,17 +69,19 @@ func parseHeader(h []byte, known func(link frame.LinkType) error) (r records, er
 	return r, known(r.link)
 }
 
-// head is a record's header.
-func (r *records) head(b []byte) (sec, frac, caplen, wire uint32) {
+// head reads a record header.
+func (r *recordLayout) head(b []byte) (sec, frac, caplen, wire uint32) {
 	if r.swap {
-		return binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
+		be := binary.BigEndian
+		return be.Uint32(b), be.Uint32(b[4:]), be.Uint32(b[8:]), be.Uint32(b[12:])
 	}
-	return binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
+	le := binary.LittleEndian
+	return le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[8:]), le.Uint32(b[12:])
 }
 
-// one takes the record at pos into c and returns where the next one begins; -1 if this
-// one is not whole, or is longer than is believed.
-func (r *records) one(b []byte, pos int, c *chunk) int {
+// readRecord adds the record at pos to the batch and returns the position of the next one; -1 if
+// the record is not whole, or longer than maxCaplen.
+func (r *recordLayout) readRecord(b []byte, pos int, c *recordBatch) int {
 	if len(b)-pos < r.header {
 		return -1
 	}
@@ -94,29 +99,32 @@ func (r *records) one(b []byte, pos int, c *chunk) int {
 	return next
 }
 
-// why says what is wrong with the record at the beginning of b, where the input ends.
-func (r *records) why(b []byte, cause error) error {
+// recordFault is the fault of the record at the beginning of b, where the input ends. cause is the
+// error of the read.
+func (r *recordLayout) recordFault(b []byte, cause error) error {
 	if len(b) < r.header {
-		return errors.New(damage(cause, "inside a record header"))
+		return errors.New(incomplete(cause, "inside a record header"))
 	}
 	_, _, caplen, _ := r.head(b)
 	if caplen > maxCaplen {
-		return fmt.Errorf("a record claims %d bytes, more than any capture keeps (%d)", caplen, maxCaplen)
+		return fmt.Errorf("a record claims %d bytes, more than any capture keeps (%d)",
+			caplen, maxCaplen)
 	}
-	return errors.New(damage(cause, fmt.Sprintf("inside a record: %d of %d bytes are there", len(b)-r.header, caplen)))
+	return errors.New(incomplete(cause,
+		fmt.Sprintf("inside a record: %d of %d bytes are there", len(b)-r.header, caplen)))
 }
 
 // pcapFile reads the classic format from a stream.
 type pcapFile struct {
-	records
-	b *block
+	recordLayout
+	b *readBuffer
 }
 
-func openPcap(b *block, known func(link frame.LinkType) error) (*pcapFile, error) {
+func openPcap(b *readBuffer, known func(link frame.LinkType) error) (*pcapFile, error) {
 	if err := b.fill(fileHeader); err != nil {
-		return nil, errors.New(damage(err, "inside its header"))
+		return nil, errors.New(incomplete(err, "inside its header"))
 	}
-	r, err := parseHeader(b.have(), known)
+	r, err := parseHeader(b.bytes(), known)
 	if err != nil {
 		return nil, err
 	}
@@ -126,25 +134,25 @@ func openPcap(b *block, known func(link frame.LinkType) error) (*pcapFile, error
 
 func (f *pcapFile) offset() int64 { return f.b.offset() }
 
-func (f *pcapFile) next(c *chunk) error {
+func (f *pcapFile) next(c *recordBatch) error {
 	if err := f.b.fill(f.header); err != nil {
-		if len(f.b.have()) == 0 && err == io.EOF {
+		if len(f.b.bytes()) == 0 && err == io.EOF {
 			return io.EOF
 		}
-		return f.why(f.b.have(), err)
+		return f.recordFault(f.b.bytes(), err)
 	}
-	if _, _, caplen, _ := f.head(f.b.have()); caplen <= maxCaplen {
+	if _, _, caplen, _ := f.head(f.b.bytes()); caplen <= maxCaplen {
 		if err := f.b.fill(f.header + int(caplen)); err != nil {
-			return f.why(f.b.have(), err)
+			return f.recordFault(f.b.bytes(), err)
 		}
 	} else {
-		return f.why(f.b.have(), nil)
+		return f.recordFault(f.b.bytes(), nil)
 	}
-	b, pos := f.b.have(), 0
-	limit := int(c.stretch() - f.b.offset()%c.stretch())
+	b, pos := f.b.bytes(), 0
+	limit := int(c.windowSize() - f.b.offset()%c.windowSize())
 	err := c.walk(func() error {
 		for pos < limit && len(c.frames) < maxFrames {
-			next := f.one(b, pos, c)
+			next := f.readRecord(b, pos, c)
 			if next < 0 {
 				break
 			}

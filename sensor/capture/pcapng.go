@@ -21,29 +21,29 @@ const (
 	ngEnhanced   = 6
 )
 
-// maxInterfaces bounds what a section can make us remember.
+// maxInterfaces bounds the interfaces of a section that are kept in memory.
 const maxInterfaces = 4096
 
-// ngFile reads pcapng. A file is a row of blocks:
+// ngFile reads pcapng. A file is a sequence of blocks:
 //
 //	type 4, total length 4, body, total length 4
 //
-// in the byte order that the last section header announced. Interfaces may differ in
-// link type and time resolution.
+// in the byte order of the last section header. Interfaces may differ in link type and time
+// resolution.
 type ngFile struct {
-	b     *block
+	b     *readBuffer
 	order binary.ByteOrder
 	ifs   []ngIf
-	left  int   // bytes of the block in hand that are still to be skipped
-	at    int64 // number of the stretch in hand
+	left  int   // bytes of the current block that are still to be skipped
+	at    int64 // number of the current window
 	known func(link frame.LinkType) error
-	// unknown remembers a link type that nobody can decode, to say so if the file holds
-	// no frame of any other.
+	// unknown is the error of a link type that cannot be decoded. It is returned if the file has
+	// no frame of any other link type.
 	unknown error
 	good    bool // there was a frame of a known link type
-	// drops are what the capturing program says was lost: by the interfaces, by the system.
+	// drops are the losses that the capturing program wrote: of the interfaces, of the system.
 	drops [2]uint64
-	// untimed are the frames so far that were left out because of their time.
+	// untimed are the frames so far that were skipped because of their time.
 	untimed untimed
 }
 
@@ -55,11 +55,11 @@ type ngIf struct {
 	known   bool
 	snaplen uint32
 	scale   timescale
-	drops   [2]uint64 // as the last statistics block said
+	drops   [2]uint64 // of the last statistics block
 }
 
-// timescale turns an interface's timestamps to nanoseconds since 1970. A second has 10^exp
-// ticks, or 2^exp where binary is set.
+// timescale converts an interface's timestamps to nanoseconds since 1970. A second has 10^exp
+// ticks, or 2^exp if binary is set.
 type timescale struct {
 	exp    uint8 // 0 to 127 (draft-ietf-opsawg-pcapng, section 4.2, if_tsresol)
 	binary bool
@@ -67,10 +67,10 @@ type timescale struct {
 }
 
 // endOfTime is 2262-04-11, in seconds since 1970: the last midnight that fits into 63 bits of
-// nanoseconds. Times from there on, and those before 1970, are not representable.
+// nanoseconds. Later times, and times before 1970, are not representable.
 const endOfTime = 9_223_286_400
 
-// nanoseconds reports false for a time outside of [1970-01-01, 2262-04-11).
+// nanoseconds is the time of a timestamp; ok is false outside of [1970-01-01, 2262-04-11).
 func (t timescale) nanoseconds(ticks uint64) (ns int64, ok bool) {
 	sec, frac := t.split(ticks)
 	if t.offset >= 0 {
@@ -92,7 +92,7 @@ func (t timescale) nanoseconds(ticks uint64) (ns int64, ok bool) {
 	return int64(sec*1e9 + frac), true
 }
 
-// split gives whole seconds, and the nanoseconds beyond them.
+// split returns the whole seconds of a timestamp, and the remaining nanoseconds.
 func (t timescale) split(ticks uint64) (sec, ns uint64) {
 	switch {
 	case t.binary && t.exp < 64:
@@ -113,7 +113,7 @@ func (t timescale) split(ticks uint64) (sec, ns uint64) {
 	return 0, 0 // 2^64 ticks are less than a nanosecond
 }
 
-// powers are those of ten that fit into 64 bits.
+// powers are the powers of ten that fit into 64 bits.
 var powers = func() (p [20]uint64) {
 	p[0] = 1
 	for i := 1; i < len(p); i++ {
@@ -122,17 +122,17 @@ var powers = func() (p [20]uint64) {
 	return p
 }()
 
-func openNg(b *block, known func(link frame.LinkType) error) (*ngFile, error) {
+func openNg(b *readBuffer, known func(link frame.LinkType) error) (*ngFile, error) {
 	f := &ngFile{b: b, known: known, order: binary.LittleEndian}
 	return f, f.section()
 }
 
-// section reads a section header block, which stands at the start of what is in memory.
+// section reads the section header block at the start of the buffer.
 func (f *ngFile) section() error {
 	if err := f.b.fill(28); err != nil {
-		return errors.New(damage(err, "inside a section header"))
+		return errors.New(incomplete(err, "inside a section header"))
 	}
-	h := f.b.have()
+	h := f.b.bytes()
 	switch binary.LittleEndian.Uint32(h[8:]) {
 	case 0x1a2b3c4d:
 		f.order = binary.LittleEndian
@@ -142,7 +142,8 @@ func (f *ngFile) section() error {
 		return errors.New("a section header has no byte-order mark")
 	}
 	if major := f.order.Uint16(h[12:]); major != 1 {
-		return fmt.Errorf("pcapng version %d.%d is not known (1.0 is)", major, f.order.Uint16(h[14:]))
+		return fmt.Errorf("pcapng version %d.%d is not known (1.0 is)",
+			major, f.order.Uint16(h[14:]))
 	}
 	total := f.order.Uint32(h[4:])
 	if total < 28 || total%4 != 0 || total > math.MaxInt32 {
@@ -155,41 +156,27 @@ func (f *ngFile) section() error {
 
 func (f *ngFile) offset() int64 { return f.b.offset() }
 
-func (f *ngFile) next(c *chunk) error {
+func (f *ngFile) next(c *recordBatch) error {
 	return c.walk(func() error { return f.walk(c) })
 }
 
 // walk reads blocks. It can be called again where it stopped.
-func (f *ngFile) walk(c *chunk) error {
+func (f *ngFile) walk(c *recordBatch) error {
 	for len(c.frames) < maxFrames {
-		if f.left > 0 {
-			// Skipping moves the window only where it runs over its end; what was given
-			// out in this call must stay.
-			if c.count > 0 && f.left > len(f.b.have()) {
-				return nil
-			}
-			if err := f.b.skip(f.left); err != nil {
-				return errors.New(damage(err, "inside a block"))
-			}
-			f.left = 0
+		if ok, err := f.skipRest(c); !ok {
+			return err
 		}
-		if c.count > 0 && len(f.b.have()) < 12 {
-			return nil
-		}
-		if at := f.b.offset() / c.stretch(); at != f.at {
+		if at := f.b.offset() / c.windowSize(); at != f.at {
 			f.at, c.end = at, true
 			return nil
 		}
 		if err := f.b.fill(12); err != nil {
-			if len(f.b.have()) == 0 && err == io.EOF {
-				if !f.good && f.unknown != nil {
-					return f.unknown
-				}
-				return io.EOF
+			if len(f.b.bytes()) == 0 && err == io.EOF {
+				return f.ended()
 			}
-			return errors.New(damage(err, "inside a block header"))
+			return errors.New(incomplete(err, "inside a block header"))
 		}
-		h := f.b.have()
+		h := f.b.bytes()
 		typ, total := f.order.Uint32(h), f.order.Uint32(h[4:])
 		if typ == ngSection {
 			if c.count > 0 {
@@ -203,38 +190,33 @@ func (f *ngFile) walk(c *chunk) error {
 		if total < 12 || total%4 != 0 || total > math.MaxInt32 {
 			return after(c, fmt.Errorf("a block claims a length of %d bytes", total))
 		}
-		// Packets need their head and data in memory, interfaces and statistics all of it; everything else is skipped.
-		need := 0
-		switch typ {
-		case ngInterface, ngStatistics:
-			need = int(total)
-		case ngEnhanced, ngPacket:
-			need = min(int(total), 28+maxCaplen)
-		case ngSimple:
-			need = min(int(total), 12+maxCaplen)
-		}
-		if need > blockSize {
-			return after(c, fmt.Errorf("a block of type %d claims a length of %d bytes", typ, total))
+		need := neededBytes(typ, int(total))
+		if need > readBufferSize {
+			return after(c, fmt.Errorf("a block of type %d claims a length of %d bytes",
+				typ, total))
 		}
 		if len(h) < need {
 			if c.count > 0 {
 				return nil
 			}
 			if err := f.b.fill(need); err != nil {
-				return errors.New(damage(err, fmt.Sprintf("inside a block: %d of %d bytes are there", len(f.b.have()), total)))
+				where := fmt.Sprintf("inside a block: %d of %d bytes are there",
+					len(f.b.bytes()), total)
+				return errors.New(incomplete(err, where))
 			}
-			h = f.b.have()
+			h = f.b.bytes()
 		}
 		if need == int(total) && f.order.Uint32(h[total-4:]) != total {
-			return after(c, fmt.Errorf("a block is %d bytes long by its head and %d by its foot", total, f.order.Uint32(h[total-4:])))
+			return after(c, fmt.Errorf("a block is %d bytes long by its head and %d by its foot",
+				total, f.order.Uint32(h[total-4:])))
 		}
 		if need > 0 {
-			if err := f.block(typ, h[8:min(len(h), int(total)-4)], c); err != nil {
+			if err := f.body(typ, h[8:min(len(h), int(total)-4)], c); err != nil {
 				return after(c, err)
 			}
 		}
 		f.left = int(total)
-		if f.left <= len(f.b.have()) { // stay in these bytes: only the start moves
+		if f.left <= len(f.b.bytes()) { // the bytes stay in place: only the start moves
 			f.b.start += f.left
 			f.left = 0
 		}
@@ -242,17 +224,55 @@ func (f *ngFile) walk(c *chunk) error {
 	return nil
 }
 
-// after holds an error back until the frames before it were given: it will be found
-// again, because nothing of the bad block was consumed.
-func after(c *chunk, err error) error {
+// skipRest skips the rest of the last block. It reports false if walk has to return: with an error,
+// or because a further read would move the bytes of the frames in the batch.
+func (f *ngFile) skipRest(c *recordBatch) (ok bool, err error) {
+	if f.left > 0 {
+		// Skipping moves the buffer only where it goes beyond its end.
+		if c.count > 0 && f.left > len(f.b.bytes()) {
+			return false, nil
+		}
+		if err := f.b.skip(f.left); err != nil {
+			return false, errors.New(incomplete(err, "inside a block"))
+		}
+		f.left = 0
+	}
+	return c.count == 0 || len(f.b.bytes()) >= 12, nil
+}
+
+// ended is the error at the end of the file.
+func (f *ngFile) ended() error {
+	if !f.good && f.unknown != nil {
+		return f.unknown
+	}
+	return io.EOF
+}
+
+// neededBytes is how much of a block must be in memory: head and data of a packet, all of an
+// interface and of statistics, nothing of a block that is skipped.
+func neededBytes(typ uint32, total int) int {
+	switch typ {
+	case ngInterface, ngStatistics:
+		return total
+	case ngEnhanced, ngPacket:
+		return min(total, 28+maxCaplen)
+	case ngSimple:
+		return min(total, 12+maxCaplen)
+	}
+	return 0
+}
+
+// after withholds an error until the frames before it were returned. The next call meets the error
+// again, because no byte of the bad block was consumed.
+func after(c *recordBatch, err error) error {
 	if c.count > 0 {
 		return nil
 	}
 	return err
 }
 
-// block reads a block's body (without head and foot).
-func (f *ngFile) block(typ uint32, b []byte, c *chunk) error {
+// body reads a block without its head and foot.
+func (f *ngFile) body(typ uint32, b []byte, c *recordBatch) error {
 	switch typ {
 	case ngInterface:
 		return f.addInterface(b)
@@ -273,7 +293,8 @@ func (f *ngFile) block(typ uint32, b []byte, c *chunk) error {
 		i := &f.ifs[id]
 		caplen := f.order.Uint32(b[12:])
 		if caplen > maxCaplen || int(caplen) > len(b)-20 {
-			return fmt.Errorf("a packet claims %d bytes in a block that has room for %d", caplen, len(b)-20)
+			return fmt.Errorf("a packet claims %d bytes in a block that has room for %d",
+				caplen, len(b)-20)
 		}
 		ticks := uint64(f.order.Uint32(b[4:]))<<32 | uint64(f.order.Uint32(b[8:]))
 		f.good = f.good || i.known
@@ -300,8 +321,7 @@ func (f *ngFile) block(typ uint32, b []byte, c *chunk) error {
 	return nil
 }
 
-// addInterface reads an interface description: link type 2, reserved 2, snapshot
-// length 4, options.
+// addInterface reads an interface description: link type 2, reserved 2, snapshot length 4, options.
 func (f *ngFile) addInterface(b []byte) error {
 	if len(b) < 8 {
 		return errors.New("an interface description is cut")
@@ -309,7 +329,8 @@ func (f *ngFile) addInterface(b []byte) error {
 	if len(f.ifs) == maxInterfaces {
 		return fmt.Errorf("more than %d interfaces are described", maxInterfaces)
 	}
-	i := ngIf{link: frame.LinkType(f.order.Uint16(b)), snaplen: f.order.Uint32(b[4:]), scale: timescale{exp: 6}}
+	i := ngIf{link: frame.LinkType(f.order.Uint16(b)), snaplen: f.order.Uint32(b[4:]),
+		scale: timescale{exp: 6}}
 	if err := f.known(i.link); err != nil {
 		f.unknown = err
 	} else {
@@ -327,8 +348,8 @@ func (f *ngFile) addInterface(b []byte) error {
 	return nil
 }
 
-// statistics reads what the capturing program counted: interface 4, time 8, options.
-// The numbers are totals so far, per interface.
+// statistics reads the counters of the capturing program: interface 4, time 8, options. They are
+// cumulative, per interface.
 func (f *ngFile) statistics(b []byte) {
 	if len(b) < 12 {
 		return
@@ -353,7 +374,7 @@ func (f *ngFile) statistics(b []byte) {
 	})
 }
 
-// options walks code 2, length 2, value padded to four bytes.
+// options calls each for every option: code 2, length 2, value padded to four bytes.
 func (f *ngFile) options(b []byte, each func(code uint16, v []byte)) {
 	for len(b) >= 4 {
 		code, n := f.order.Uint16(b), int(f.order.Uint16(b[2:]))

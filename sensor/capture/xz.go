@@ -15,43 +15,48 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// xzFile unpacks an xz file (https://tukaani.org/xz/xz-file-format.txt). The library has a
-// reader too, but that allocates whatever dictionary a block asks for, up to 4 GiB and anew for each block, and
-// remembers every block until the end. Here the memory is bounded, whatever the file says:
+// xzFile decompresses an xz file (https://tukaani.org/xz/xz-file-format.txt). The library has a
+// reader too, but that reader allocates every dictionary that a block asks for, up to 4 GiB and
+// anew for each block, and keeps a record of every block until the end. The memory of xzFile is
+// bounded for every file:
 //
 //	stream:  header 12, blocks, index, footer 12; padding of fours between streams
 //	block:   header (size 1, flags 1, sizes, filters, CRC 4), LZMA2 data, padding, check
 //	index:   0, number of blocks, sizes of each, padding, CRC 4
 type xzFile struct {
-	r      *bufio.Reader
-	flags  [2]byte // of the stream
-	check  hash.Hash
-	data   io.Reader // of the block in hand, nil between blocks
-	packed *counter  // what it reads from
-	size   int64     // of the block unpacked, -1 if its header does not say
-	given  int64     // bytes of the block so far
-	blocks uint64    // of the stream
-	// credit is how many bytes of dictionary may still be allocated: what was unpacked earns
-	// more. Otherwise small blocks with large dictionaries would cost seconds for each kilobyte.
-	credit int64
+	r        *bufio.Reader
+	flags    [2]byte // of the stream
+	check    hash.Hash
+	data     io.Reader       // of the current block, nil between blocks
+	packed   *countingReader // the input of data
+	size     int64           // of the block decompressed, -1 if its header does not say
+	unpacked int64           // decompressed bytes of the block so far
+	blocks   uint64          // of the stream
+	// budget is the number of dictionary bytes that may still be allocated; decompressed bytes
+	// add to it. Without it small blocks with large dictionaries would cost seconds for each
+	// kilobyte.
+	budget int64
 	err    error
 }
 
 const (
-	// maxDictionary is what xz -9 uses. Larger ones have to be asked for by hand.
+	// maxDictionary is the dictionary of xz -9. Larger ones need further options of xz.
 	maxDictionary = 64 << 20
-	// dictionaryShare is how many bytes of dictionary a byte of contents is worth: xz makes blocks of
-	// three dictionaries, and pixz of one.
+	// dictionaryShare is the number of dictionary bytes that a decompressed byte adds to the
+	// budget: xz makes blocks of three dictionaries, and pixz of one.
 	dictionaryShare = 16
 	dictionaryStart = 16 * maxDictionary
 )
+
+// checkSizes are the sizes of a block's check in bytes, by its number.
+var checkSizes = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
 
 var errXZ = errors.New("xz: the compressed data is damaged")
 
 // newXZ reads the header of the first stream.
 func newXZ(r io.Reader) (*xzFile, error) {
-	x := &xzFile{r: bufio.NewReaderSize(r, 64<<10), credit: dictionaryStart}
-	return x, x.header()
+	x := &xzFile{r: bufio.NewReaderSize(r, 64<<10), budget: dictionaryStart}
+	return x, x.streamHeader()
 }
 
 // Read implements io.Reader.
@@ -72,26 +77,26 @@ func (x *xzFile) read(p []byte) (n int, err error) {
 		case err != nil:
 			return 0, cut(err)
 		case size == 0:
-			return 0, x.end()
+			return 0, x.index()
 		}
-		return 0, x.begin(size)
+		return 0, x.blockHeader(size)
 	}
 	n, err = x.data.Read(p)
-	x.given += int64(n)
-	x.credit += int64(n) * dictionaryShare
+	x.unpacked += int64(n)
+	x.budget += int64(n) * dictionaryShare
 	if x.check != nil {
 		x.check.Write(p[:n])
 	}
 	switch {
 	case err == io.EOF:
-		return n, x.finish()
+		return n, x.blockEnd()
 	case err != nil:
 		return n, fmt.Errorf("xz: %w", cut(err))
 	}
 	return n, nil
 }
 
-// cut turns the end of the input into an unexpected one.
+// cut replaces io.EOF by io.ErrUnexpectedEOF.
 func cut(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -106,13 +111,14 @@ func (x *xzFile) full(n int) ([]byte, error) {
 	return b, cut(err)
 }
 
-// header reads a stream header: magic 6, flags 2, CRC of the flags 4.
-func (x *xzFile) header() error {
+// streamHeader reads a stream header: magic 6, flags 2, CRC of the flags 4.
+func (x *xzFile) streamHeader() error {
 	b, err := x.full(12)
 	if err != nil {
 		return err
 	}
-	if string(b[:6]) != "\xfd7zXZ\x00" || crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:]) {
+	if string(b[:6]) != "\xfd7zXZ\x00" ||
+		crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:]) {
 		return errXZ
 	}
 	x.flags = [2]byte(b[6:])
@@ -132,9 +138,9 @@ func (x *xzFile) header() error {
 	return nil
 }
 
-// begin reads the rest of a block header, whose length is (size+1)*4 with the size, and the CRC behind
-// it.
-func (x *xzFile) begin(size byte) error {
+// blockHeader reads the rest of a block header, whose length is (size+1)*4 with the size byte, and
+// the CRC behind it.
+func (x *xzFile) blockHeader(size byte) error {
 	rest, err := x.full((int(size)+1)*4 - 1)
 	if err != nil {
 		return err
@@ -163,24 +169,26 @@ func (x *xzFile) begin(size byte) error {
 	if flags&0x80 != 0 {
 		x.size = int64(number())
 	}
-	if id, n := number(), number(); err != nil || id != 0x21 || n != 1 || len(b) == 0 || x.size < -1 {
+	id, n := number(), number()
+	if err != nil || id != 0x21 || n != 1 || len(b) == 0 || x.size < -1 {
 		return errXZ
 	}
 	want, err := lzma.DecodeDictCap(b[0])
 	if err != nil {
 		return errXZ
 	}
-	if x.size >= 0 { // more than the block holds is never needed
+	if x.size >= 0 { // a dictionary is never longer than the block
 		want = min(want, max(x.size, lzma.MinDictCap))
 	}
 	if want > maxDictionary {
-		return fmt.Errorf("xz: it takes %d MiB of memory to unpack, and %d are allowed (do it by hand: xz -dc FILE | spamsensor read -)", want>>20, maxDictionary>>20)
+		return fmt.Errorf("xz: it takes %d MiB of memory to unpack, and %d are allowed "+
+			"(do it by hand: xz -dc FILE | spamsensor read -)", want>>20, maxDictionary>>20)
 	}
-	if x.credit -= want; x.credit < 0 {
+	if x.budget -= want; x.budget < 0 {
 		return errors.New("xz: blocks that hold almost nothing ask for large dictionaries")
 	}
-	x.packed = &counter{r: x.r}
-	x.given = 0
+	x.packed = &countingReader{r: x.r}
+	x.unpacked = 0
 	if x.check != nil {
 		x.check.Reset()
 	}
@@ -192,16 +200,16 @@ func (x *xzFile) begin(size byte) error {
 	return nil
 }
 
-// finish reads what follows a block's data: padding to four, the check.
-func (x *xzFile) finish() error {
+// blockEnd reads the bytes behind a block's data: padding to four, the check.
+func (x *xzFile) blockEnd() error {
 	x.data = nil
 	x.blocks++
-	b, err := x.full(int(-x.packed.n&3) + [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[x.flags[1]&15])
+	b, err := x.full(int(-x.packed.n&3) + checkSizes[x.flags[1]&15])
 	if err != nil {
 		return err
 	}
 	pad := int(-x.packed.n & 3)
-	if x.size >= 0 && x.given != x.size || !bytes.Equal(b[:pad], make([]byte, pad)) {
+	if x.size >= 0 && x.unpacked != x.size || !bytes.Equal(b[:pad], make([]byte, pad)) {
 		return errXZ
 	}
 	if x.check == nil {
@@ -219,9 +227,9 @@ func (x *xzFile) finish() error {
 	return nil
 }
 
-// end reads the index, whose first byte was read, and the footer, and then the next
-// stream's header if there is one.
-func (x *xzFile) end() error {
+// index reads the index, whose first byte was read, and the footer, and then the next stream's
+// header if there is one.
+func (x *xzFile) index() error {
 	sum := crc32.NewIEEE()
 	sum.Write([]byte{0})
 	n := int64(1)
@@ -250,8 +258,9 @@ func (x *xzFile) end() error {
 		return err
 	}
 	le := binary.LittleEndian
-	if le.Uint32(b) != sum.Sum32() || le.Uint32(b[4:]) != crc32.ChecksumIEEE(b[8:14]) || (int64(le.Uint32(b[8:]))+1)*4 != n+4 ||
-		[2]byte(b[12:]) != x.flags || string(b[14:]) != "YZ" {
+	if le.Uint32(b) != sum.Sum32() || le.Uint32(b[4:]) != crc32.ChecksumIEEE(b[8:14]) ||
+		(int64(le.Uint32(b[8:]))+1)*4 != n+4 || [2]byte(b[12:]) != x.flags ||
+		string(b[14:]) != "YZ" {
 		return errXZ
 	}
 	for {
@@ -260,13 +269,14 @@ func (x *xzFile) end() error {
 			return io.EOF
 		}
 		if !bytes.Equal(next, make([]byte, 4)) {
-			return x.header()
+			return x.streamHeader()
 		}
 		x.r.Discard(4)
 	}
 }
 
-// byteReader makes an io.ByteReader of a function.
+// byteReader is a function as an io.ByteReader.
 type byteReader func() (byte, error)
 
+// ReadByte implements io.ByteReader.
 func (f byteReader) ReadByte() (byte, error) { return f() }

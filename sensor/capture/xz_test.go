@@ -24,7 +24,7 @@ func TestXZDictionariesAreEarned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.credit = 2 * dictionary
+		x.budget = 2 * dictionary
 		n, err := io.Copy(io.Discard, x)
 		if (err == nil) != whole || whole && n != int64(blocks*length) || n < int64(length) {
 			t.Errorf("blocks of %d bytes: %d were unpacked, %v", length, n, err)
