@@ -42,9 +42,9 @@ type evidence struct {
 	spokeFirst      bool   // the client spoke before the server did
 	gapSinceCommand bool   // bytes were lost since the last command
 	guessedMessage  bool   // bytes behind DATA were taken for a message though the reply was lost
-	message         bool   // the client has sent a message
+	sentMessage     bool   // the client has sent a message
 	ambiguous       bool   // the server may have got other bytes; see Listener.MarkAmbiguous
-	counted         uint32 // messages that were counted before their replies, which may still come
+	unconfirmed     uint32 // messages that were counted before their replies, which may still come
 	strays          uint32 // lines that are no command, since the last reply
 	unknownLines    uint32 // lines that are no command, in the whole session
 }
@@ -107,7 +107,7 @@ type alternative struct {
 // feedClient reads the next bytes of the client, which continues by the replies so far.
 func (l *Listener) feedClient(s *Session, b []byte) {
 	l.endCutReply(s)
-	s.client.seen.counted, s.client.seen.guessedMessage = 0, false
+	s.client.seen.unconfirmed, s.client.seen.guessedMessage = 0, false
 	if p := &s.client; p.alt.replies > 0 && p.pending.total == 0 {
 		p.alt.replies = 0
 		l.giveBack(&p.alt.bytes) // the usual reading explains all replies

@@ -180,7 +180,7 @@ func (l *Listener) rereadAsChunk(s *Session) {
 	if uint64(len(p.held.bytes)) > p.chunk.left {
 		l.pipelined(s)
 	}
-	p.mode, p.seen.message = inChunk, true
+	p.mode, p.seen.sentMessage = inChunk, true
 	l.reread(s)
 }
 

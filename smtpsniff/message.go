@@ -5,7 +5,7 @@ import "bytes"
 // startMessage begins to read a message.
 func (p *clientParser) startMessage() {
 	p.mode, p.body, p.line.lost = inMessage, startCRLF, false
-	p.tx.lossy, p.tx.gapInMessage, p.tx.refused, p.seen.message = false, false, false, true
+	p.tx.lossy, p.tx.gapInMessage, p.tx.refused, p.seen.sentMessage = false, false, false, true
 }
 
 // endMessage handles the line with the dot.
@@ -105,7 +105,7 @@ func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	case size == 0:
 	case strict && (p.seen.oneSided || p.held.complete || s.server.gap || !waits ||
 		p.held.lenientEnd):
-		p.mode, p.seen.message = inChunk, true
+		p.mode, p.seen.sentMessage = inChunk, true
 	case waits:
 		p.mode, p.held.truncated = waitChunk, false
 		p.dropLenientEnd(l)
@@ -141,8 +141,8 @@ func (l *Listener) countMessage(s *Session) {
 		return
 	}
 	s.client.tx.counted = s.HeloVerb == LHLO
-	if s.client.seen.counted > 0 {
-		s.client.seen.counted--
+	if s.client.seen.unconfirmed > 0 {
+		s.client.seen.unconfirmed--
 		return
 	}
 	inc(&s.Messages)

@@ -242,7 +242,7 @@ func (s *Session) redaction(v Verb) redaction {
 		return localPartsOnly // the client has sent nothing yet
 	case v == NoVerb && !s.onlyCommands(), v == endOfData, v == bdatLast, v == BDAT,
 		w.sensitive.n > 0, w.localParts.full(), s.Auth >= AuthTried,
-		p.seen.message, p.seen.ambiguous, !p.seen.client,
+		p.seen.sentMessage, p.seen.ambiguous, !p.seen.client,
 		p.alt.bytes != nil, p.held.lenientEnd, p.held.uncertain, s.Flags&unclear != 0:
 		return allButVocabulary
 	}

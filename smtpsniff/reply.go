@@ -161,7 +161,7 @@ func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answer
 			l.flag(s, Ambiguous) // or an earlier reply was wrongly taken for that to DATA
 		}
 		if p.seen.guessedMessage { // the bytes taken for a message were commands
-			p.seen.counted, p.seen.guessedMessage = 1, false
+			p.seen.unconfirmed, p.seen.guessedMessage = 1, false
 		}
 		p.startMessage()
 		l.setLastReply(s, DATA)

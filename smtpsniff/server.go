@@ -207,8 +207,8 @@ func (l *Listener) serverSeen(s *Session) {
 	if !p.seen.oneSided {
 		return
 	}
-	p.seen.oneSided, p.seen.counted = false, s.Messages
-	if p.seen.counted > 0 {
+	p.seen.oneSided, p.seen.unconfirmed = false, s.Messages
+	if p.seen.unconfirmed > 0 {
 		l.flag(s, Ambiguous)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// GreetedAddress is the public address in a server's answer to EHLO: many servers say whom they
-// see, "250 mx.example.org Hello pc [203.0.113.7]".
+// GreetedAddress is the public address in a server's answer to EHLO. Many servers name the address
+// that they see: "250 mx.example.org Hello pc [203.0.113.7]".
 func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 	from := bytes.IndexByte(text, '[')
 	if from < 0 {
@@ -21,20 +21,25 @@ func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 	return a.Unmap(), err == nil && global(a)
 }
 
-// Citation is what a refusal says about blocklists.
+// Citation is the part of a refusal about blocklists.
 type Citation struct {
-	List  string       // host name of the list; empty if none is named
-	Link  bool         // that is the host of a link: of the server's own help, if it belongs to its house
-	Addrs []netip.Addr // global addresses that the text quotes
+	List string // host name of the list; empty if the text names none
+	// Link: List is the host of a link. If it belongs to the server's own domain, the link leads to
+	// the server's help.
+	Link  bool
+	Addrs []netip.Addr // global addresses in the text
 }
 
-// cues are the words in front of a list's name. Postfix's own text is "blocked using".
-var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ", "listed in ", "listed on ", "listed by ",
-	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ", "blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
-	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ", "refused by ", "denied by ", "using "}
+// cues are the words before a list's name. "blocked using" is Postfix's own text.
+var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ",
+	"listed in ", "listed on ", "listed by ",
+	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ",
+	"blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
+	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ",
+	"refused by ", "denied by ", "using "}
 
-// ParseCitation reads the text of a refusal. It finds names it was never told of: the
-// host behind a cue, or that of a link in a text that speaks of a list.
+// ParseCitation reads the text of a refusal. It needs no table of lists: it takes the host behind a
+// cue, or the host of a link in a text about lists.
 func ParseCitation(text string) (c Citation) {
 	name, addr := mayCite(text)
 	if name {
@@ -48,7 +53,8 @@ func ParseCitation(text string) (c Citation) {
 
 // citedAddrs are the global addresses in a text.
 func citedAddrs(text string) (list []netip.Addr) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }) {
+	separator := func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }
+	for _, word := range strings.FieldsFunc(text, separator) {
 		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
 			list = append(list, a.Unmap())
 		}
@@ -56,10 +62,10 @@ func citedAddrs(text string) (list []netip.Addr) {
 	return list
 }
 
-// mayCite reports whether a text can hold the name of a host, whose last label begins behind a dot
-// with a letter, or with what can become one in small letters; and whether it can hold an address,
-// which has three dots before digits or two colons. Most refusals hold neither, and are read once
-// here.
+// mayCite reports whether a text can hold a host name, whose last label begins behind a dot with a
+// letter, or with a byte that can become one in small letters; and whether it can hold an address,
+// which has three dots before digits or two colons. Most refusals hold neither, and are read only
+// once here.
 func mayCite(text string) (name, addr bool) {
 	dots, colons := 0, 0
 	for i := 0; i < len(text); i++ {
@@ -67,7 +73,7 @@ func mayCite(text string) (name, addr bool) {
 		case text[i] == ':':
 			colons++
 		case text[i] != '.' || i+1 == len(text):
-		case text[i+1] >= 'A': // which are the letters, some signs and all that is not ASCII
+		case text[i+1] >= 'A': // letters, some signs and all bytes beyond ASCII
 			name = true
 		case text[i+1] >= '0' && text[i+1] <= '9':
 			dots++
@@ -76,7 +82,8 @@ func mayCite(text string) (name, addr bool) {
 	return name, dots >= 3 || colons >= 2
 }
 
-// citedList is the list that a text in small letters names, and whether that is the host of a link.
+// citedList is the list that a text in small letters names; link reports that it is the host of a
+// link.
 func citedList(low string) (list string, link bool) {
 	for _, cue := range cues {
 		for rest := low; list == ""; { // each round leaves a cue behind, of a reply of 256 bytes
@@ -85,31 +92,35 @@ func citedList(low string) (list string, link bool) {
 				break
 			}
 			rest = rest[i+len(cue):]
-			if name := hostName(firstWord(rest)); name != "" && (cue != "using " || speaksOfList(low)) {
+			name := hostName(firstWord(rest))
+			if name != "" && (cue != "using " || speaksOfList(low)) {
 				list = name
 			}
 		}
 	}
 	if list == "" && speaksOfList(low) {
 		for _, scheme := range []string{"https://", "http://", "www."} {
-			if i := strings.Index(low, scheme); i >= 0 {
-				if list = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www."))); list != "" {
-					return list, true
-				}
+			i := strings.Index(low, scheme)
+			if i < 0 {
+				continue
+			}
+			list = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www.")))
+			if list != "" {
+				return list, true
 			}
 		}
 	}
 	return list, false
 }
 
-// HiddenList stands for the name of a list that is not shown, because it may be something else that
-// the client said.
+// HiddenList stands for the name of a list that is not shown, because the client may have sent it.
 const HiddenList = "(not shown)"
 
-// speaksOfList reports whether a text is about lists at all.
+// speaksOfList reports whether a text is about blocklists.
 func speaksOfList(low string) bool {
-	low = strings.ReplaceAll(low, "greylist", "") // a reason to try again, no list of offenders
-	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl", "listed", "blocked"} {
+	low = strings.ReplaceAll(low, "greylist", "") // a temporary refusal, no list of offenders
+	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl",
+		"listed", "blocked"} {
 		if strings.Contains(low, w) {
 			return true
 		}
@@ -132,21 +143,22 @@ func hostName(s string) string {
 	if len(labels) < 2 || len(s) > 253 {
 		return ""
 	}
+	const letters = "abcdefghijklmnopqrstuvwxyz"
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		if l == "" || len(l) > 63 || strings.Trim(l, letters+"0123456789-_") != "" {
 			return ""
 		}
 	}
-	if top := labels[len(labels)-1]; len(top) < 2 || strings.Trim(top, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if top := labels[len(labels)-1]; len(top) < 2 || strings.Trim(top, letters) != "" {
 		return "" // a number, or an address
 	}
 	return s
 }
 
-// global reports whether an address can be one that the Internet sees.
+// global reports whether an address is one of the public Internet.
 func global(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a.Unmap())
 }
 
-// sharedSpace is for carriers' NAT (RFC 6598).
+// sharedSpace is the address space of carriers' NAT (RFC 6598).
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
