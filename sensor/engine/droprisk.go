@@ -7,31 +7,31 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// A client that writes its own segments can put one before each real one that the sensor reads and
-// the server does not: with a wrong checksum, a signature, a life too short, to another machine.
-// What such a decoy differs in is compared with the other segments of the same client in the same
-// connection, because what is right depends on where the capture is made: on the sending host no
-// checksum is. A segment with such a risk waits until the server acknowledges it, or a better one says
-// something else; see tcp.DropRisk.
+// A client that writes its own segments can put a decoy before each real one: a segment that the
+// sensor reads and the server drops, because of a wrong checksum, a signature, a hop limit that
+// expires on the way, or another link-layer address. A decoy is recognised by its difference from
+// the other segments of the same client in the same connection, because the right values depend on
+// the place of the capture: on the sending host no checksum is right. A segment with such a risk
+// waits until the server acknowledges it, or a segment without it replaces it; see tcp.DropRisk.
 
-// marks are bits of what was found in a segment's header.
+// marks are findings in a segment's header.
 type marks uint8
 
 const (
-	stamped marks = 1 << iota // it has a timestamp
+	stamped marks = 1 << iota // the segment has a timestamp
 	signed                    // see wire.Packet.Signed
 )
 
-// The bits of a hint, which is what an attempt keeps of its SYN: whether the checksums are right,
-// the time to live in units of 32, and four bits of the hash of the link-layer receiver. Zero is
-// nothing.
+// The bits of a hint, which an attempt keeps of its SYN (see flowtable.Attempt.Hint): whether the
+// checksums are right, the hop limit in units of 32, and four bits of the hash of the link-layer
+// receiver. Zero is no hint.
 const (
 	hintRight = 1 << 7
 	hintTTL   = 4 // shift
 	hintTo    = 0x0f
 )
 
-// hint is what is to be remembered of a SYN.
+// hint is the hint of a SYN.
 func (p *packet) hint() uint8 {
 	h := p.ttl>>5<<hintTTL | uint8(p.peerLink)&hintTo
 	if p.checksum == wire.Right {
@@ -51,40 +51,41 @@ func (e *Engine) hashMAC(mac *[6]byte) uint16 {
 }
 
 const (
-	// shorter is by how much the time to live of segments of one client may vary: the paths through
-	// a network differ by a hop or two.
+	// shorter is by how much the hop limit of segments of one client may vary: the paths through a
+	// network differ by a hop or two.
 	shorter = 2
-	// diesEarly is what a time to live is below that can end before the server.
+	// diesEarly: a segment with a lower hop limit can expire before the server.
 	diesEarly = 32
 )
 
-// look is what a flow remembers of segments of its two sides. Link-layer addresses are hashes, zero
+// headerTrace is the trace of a flow's headers, of both sides. Link-layer addresses are hashes, zero
 // is none.
 //
-// They tell something where the client's frames come from where the server's go to. They do not
-// where a capture's addresses were replaced by random ones.
+// The addresses are evidence only where the client's frames come from the address to which the
+// server's frames go. They are none where a capture's addresses were replaced by random ones.
 type headerTrace struct {
-	own     uint16 // to whom the server's SYN-ACK went
-	gateway uint16 // from whom it came
-	to      uint16 // to whom the latest segment of the client went that has no such risk
-	ttl     uint8  // of that segment
-	far     uint8  // of the server's SYN-ACK
+	own     uint16 // receiver of the server's SYN-ACK: the client's own address
+	gateway uint16 // sender of the server's SYN-ACK
+	to      uint16 // receiver of the client's latest segment without a risk
+	ttl     uint8  // hop limit of that segment
+	far     uint8  // hop limit of the server's SYN-ACK
 	hint    uint8  // of the SYN
-	right   bool   // the checksums of a segment of the client were
+	right   bool   // a segment of the client had right checksums
 	steady  bool   // a segment of the client came from own
 }
 
-// replyDropRisk compares a segment of the server with those before it. A client can forge them: then
-// they come from its own link-layer address, and have not come as far.
+// replyDropRisk compares a segment of the server with those before it. A client can forge such a
+// segment: then it comes from the client's own link-layer address, and over fewer hops.
 func (l *headerTrace) replyDropRisk(p *packet) (d tcp.DropRisk) {
 	if l.far == 0 || p.flags.Has(wire.SYN) {
 		l.gateway, l.own, l.far = p.peerLink, p.clientLink, p.ttl
 		return 0
 	}
-	if l.steady && (p.peerLink != l.gateway || p.clientLink != l.own) || p.peerLink != 0 && p.peerLink == l.own && p.peerLink != l.gateway {
-		d = tcp.OtherMAC // from the client itself, for example
+	moved := l.steady && (p.peerLink != l.gateway || p.clientLink != l.own)
+	if moved || p.peerLink != 0 && p.peerLink == l.own && p.peerLink != l.gateway {
+		d = tcp.OtherMAC // it comes from the client itself, for example
 	}
-	// A firewall resets a connection from nearer than its server.
+	// A firewall resets a connection, over fewer hops than its server.
 	if p.flags&wire.RST == 0 && max(p.ttl, l.far)-min(p.ttl, l.far) > shorter {
 		d |= tcp.LowHops
 	}
@@ -120,7 +121,7 @@ func (l *headerTrace) dropRisk(p *packet) (d tcp.DropRisk) {
 		}
 	case l.own == 0 || p.clientLink != l.own || p.peerLink == l.gateway:
 	case l.hint != 0 && (uint8(p.peerLink)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
-		d |= tcp.OtherMAC // the SYN went to another one, or to where the server's answer came from
+		d |= tcp.OtherMAC // the SYN went to another address, or to that of the server's answer
 	}
 	if d != 0 {
 		return d
