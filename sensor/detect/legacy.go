@@ -92,8 +92,6 @@ func (p *Profile) LookedUp(c *Config, l *Lookups, now int64) {
 func (p *Profile) Served(client uint32, now int64) {
 	p.Observe(nil, nil, Observation{Kind: KindServed, Hash: client, Time: now})
 }
-func (p *Profile) Undecided() bool                       { return true }
-func (p *Profile) Expecting() bool                       { return true }
 func (p *Profile) FoundLately(code Code, now int64) bool { return false }
 func (p *Profile) SeenTwoSided() bool                    { return p.twoSided > 0 }
 func (p *Profile) Score() float64                        { return p.verdict.Score }

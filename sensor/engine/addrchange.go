@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"sync/atomic"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
@@ -72,6 +73,15 @@ func (s *shard) addNewAddress(a newAddress) {
 	s.newAddresses = append(s.newAddresses, a)
 }
 
+// addressTracker joins the addresses of machines that change them. The holder of tickMu owns it.
+type addressTracker struct {
+	chains    map[[6]byte]*addressChain           // by link-layer address, at most maxMachines
+	chainOf   map[flowtable.HostKey]*addressChain // of the members
+	rotations map[rotationKey]*rotation           // at most maxRotations
+	held      []entry                             // findings that are held back, at most maxHeld
+	forgotten atomic.Uint64                       // machines that were dropped at a bound
+}
+
 // addressChain is a machine, known by its link-layer address, and its addresses.
 type addressChain struct {
 	latest newAddress
@@ -135,7 +145,7 @@ func (e *Engine) trackAddresses() (moves []addressChange) {
 
 // trackAddress handles one new address.
 func (e *Engine) trackAddress(a *newAddress) []addressChange {
-	l := e.machines.chain(a)
+	l := e.addresses.chain(a)
 	was := l.latest
 	switch {
 	case a.routed:
@@ -147,15 +157,15 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		return nil
 	case was.time == 0:
 	case a.source.Scope != was.source.Scope || a.time-was.time >= maxSilence:
-		e.machines.dissolve(l)
+		e.addresses.dissolve(l)
 	case a.source.Scope.V6():
 		if [8]byte(was.source.Addr[:8]) == [8]byte(a.source.Addr[:8]) {
 			l.latest = *a
 			l.sameMachine = true
-			e.machines.addMembers(l, was.source, a.source)
+			e.addresses.addMembers(l, was.source, a.source)
 			return []addressChange{{was.source, a.source, a.ttl}}
 		}
-		e.machines.dissolve(l)
+		e.addresses.dissolve(l)
 	}
 	l.latest = *a
 	if a.source.Scope.V6() {
@@ -166,7 +176,7 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	if slices.Contains(l.seen, hash) {
 		if was.source != a.source { // it comes back
 			l.past, l.consecutive = append(l.past[:0], a.source), 1
-			e.machines.dissolve(l)
+			e.addresses.dissolve(l)
 		}
 		return nil
 	}
@@ -174,18 +184,18 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		l.seen = slices.Delete(l.seen, 0, maxSeen/2)
 	}
 	if len(l.past) == maxChain {
-		delete(e.machines.chainOf, l.past[0])
+		delete(e.addresses.chainOf, l.past[0])
 		l.past = slices.Delete(l.past, 0, 1)
 	}
 	l.past = append(l.past, a.source)
 	if l.consecutive++; l.routedSessions*2 > l.ownSessions || l.consecutive > 1 &&
 		e.hasConnection(&was.source) {
 		l.consecutive = 1
-		e.machines.dissolve(l)
+		e.addresses.dissolve(l)
 		return nil
 	}
 	if l.sameMachine {
-		e.machines.addMembers(l, a.source)
+		e.addresses.addMembers(l, a.source)
 		return []addressChange{{was.source, a.source, a.ttl}}
 	}
 	row := l.past[max(0, len(l.past)-l.consecutive):]
@@ -193,7 +203,7 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		return nil
 	}
 	l.sameMachine = true
-	e.machines.addMembers(l, a.source)
+	e.addresses.addMembers(l, a.source)
 	var moves []addressChange
 	for i := range len(row) - 1 {
 		moves = append(moves, addressChange{row[i], row[i+1], a.ttl})
@@ -203,54 +213,54 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 
 // chain returns the chain of a new address's machine. At maxMachines chains those without an
 // address for maxSilence are dropped, or all.
-func (m *machines) chain(a *newAddress) *addressChain {
-	if l := m.chains[a.mac]; l != nil {
+func (t *addressTracker) chain(a *newAddress) *addressChain {
+	if l := t.chains[a.mac]; l != nil {
 		return l
 	}
-	if m.chains == nil {
-		m.chains, m.chainOf = map[[6]byte]*addressChain{}, map[flowtable.HostKey]*addressChain{}
+	if t.chains == nil {
+		t.chains, t.chainOf = map[[6]byte]*addressChain{}, map[flowtable.HostKey]*addressChain{}
 	}
-	if len(m.chains) >= maxMachines {
-		for mac, old := range m.chains {
+	if len(t.chains) >= maxMachines {
+		for mac, old := range t.chains {
 			if a.time-old.latest.time >= maxSilence {
-				m.dissolve(old)
-				delete(m.chains, mac)
+				t.dissolve(old)
+				delete(t.chains, mac)
 			}
 		}
-		if len(m.chains) >= maxMachines {
-			m.forgotten.Add(uint64(len(m.chains)))
-			clear(m.chains)
-			clear(m.chainOf)
-			for _, c := range m.rotations {
+		if len(t.chains) >= maxMachines {
+			t.forgotten.Add(uint64(len(t.chains)))
+			clear(t.chains)
+			clear(t.chainOf)
+			for _, c := range t.rotations {
 				for _, h := range c.chain.members {
-					m.chainOf[h] = &c.chain
+					t.chainOf[h] = &c.chain
 				}
 			}
 		}
 	}
 	l := &addressChain{}
-	m.chains[a.mac] = l
+	t.chains[a.mac] = l
 	return l
 }
 
 // addMembers joins addresses to a machine, at most maxChain; the oldest makes room.
-func (m *machines) addMembers(l *addressChain, list ...flowtable.HostKey) {
+func (t *addressTracker) addMembers(l *addressChain, list ...flowtable.HostKey) {
 	for _, h := range list {
-		if m.chainOf[h] == l {
+		if t.chainOf[h] == l {
 			continue
 		}
-		m.chainOf[h] = l
+		t.chainOf[h] = l
 		if l.members = append(l.members, h); len(l.members) > maxChain {
-			delete(m.chainOf, l.members[0])
+			delete(t.chainOf, l.members[0])
 			l.members = slices.Delete(l.members, 0, 1)
 		}
 	}
 }
 
 // dissolve splits a machine into its addresses again.
-func (m *machines) dissolve(l *addressChain) {
+func (t *addressTracker) dissolve(l *addressChain) {
 	for _, h := range l.members {
-		delete(m.chainOf, h)
+		delete(t.chainOf, h)
 	}
 	l.members, l.sameMachine, l.findings = nil, false, [verdict.Classes]emittedFinding{}
 }
@@ -299,7 +309,7 @@ func (e *Engine) mergeAddresses(moves []addressChange) {
 // transfer moves the profile of one source to another, with its findings.
 func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
-	line := e.machines.chainOf[*from]
+	line := e.addresses.chainOf[*from]
 	var old *host
 	var estate *detect.Snapshot
 	var facts detect.Counters
@@ -313,7 +323,7 @@ func (e *Engine) transfer(m *addressChange) {
 			facts = facts.Plus(hst.otherAddresses)
 		}
 		old = hst
-		if line != nil && line == e.machines.chainOf[*to] { // its findings move, too
+		if line != nil && line == e.addresses.chainOf[*to] { // its findings move, too
 			copied := *hst
 			old = &copied
 			hst.findings = [verdict.Classes]*finding{}
@@ -332,7 +342,7 @@ func (e *Engine) transfer(m *addressChange) {
 		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
 		hst.Came(m.ttl)
 		hst.addressChanged, hst.otherAddresses = false, &facts
-		if line != nil && line == e.machines.chainOf[*to] {
+		if line != nil && line == e.addresses.chainOf[*to] {
 			hst.takeFindings(old)
 			if hst.anyOpen() {
 				s.follow(src)
@@ -367,8 +377,8 @@ func (h *host) takeFindings(old *host) {
 // merge joins the findings of a machine with several addresses into one, and reports whether it is
 // to be emitted: a finding about the latest address alone says less than the machine's finding. An
 // emitted finding names the addresses of the machine.
-func (m *machines) merge(k flowtable.HostKey, f *detect.Finding, lists int) (news bool) {
-	l := m.chainOf[k]
+func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int) (news bool) {
+	l := t.chainOf[k]
 	if l == nil || !l.sameMachine {
 		return true
 	}
@@ -382,31 +392,31 @@ func (m *machines) merge(k flowtable.HostKey, f *detect.Finding, lists int) (new
 			}
 		}
 	}
-	t := &l.findings[f.Class]
-	late := f.Time-t.updated >= updateEvery
+	shown := &l.findings[f.Class]
+	late := f.Time-shown.updated >= updateEvery
 	switch f.Action {
 	case "opened":
-		if t.open {
+		if shown.open {
 			f.Action = "updated"
-			if f.Level <= t.level && !late {
+			if f.Level <= shown.level && !late {
 				return false
 			}
 		}
 	case "updated":
-		if t.open && (f.Level < t.level || f.Level == t.level && lists <= t.lists) && !late {
+		if shown.open && (f.Level < shown.level || f.Level == shown.level && lists <= shown.lists) && !late {
 			return false
 		}
 	case "closed":
-		if t.id != "" && !t.open {
+		if shown.id != "" && !shown.open {
 			return false
 		}
 	}
-	if t.id == "" {
-		t.id, t.seq = f.ID, f.Seq-1
+	if shown.id == "" {
+		shown.id, shown.seq = f.ID, f.Seq-1
 	}
-	t.seq++
-	t.open, t.level, t.updated, t.lists = f.Action != "closed", f.Level, f.Time, max(t.lists, lists)
-	f.ID, f.Seq = t.id, t.seq
+	shown.seq++
+	shown.open, shown.level, shown.updated, shown.lists = f.Action != "closed", f.Level, f.Time, max(shown.lists, lists)
+	f.ID, f.Seq = shown.id, shown.seq
 	list := l.past
 	if l.rotation != nil {
 		l.rotation.describe(f)

@@ -15,8 +15,7 @@ func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net
 		hst.contactsPending = true
 		s.pendingContacts = append(s.pendingContacts, ref)
 	}
-	if l := hst.Lookups(); l != nil && (hst.Undecided() || !l.Linked()) &&
-		l.Connected(&k.Server, now) {
+	if l := hst.Lookups(); l != nil && l.Connected(&k.Server, now) {
 		hst.ConfirmNetwork(net)
 	}
 }
@@ -24,7 +23,7 @@ func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net
 // observeRetransmit observes a retransmitted SYN, after nanoseconds after the one before.
 func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.SYNRetransmitted(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key),
+		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.key.Server), s.e.net(p.key.Server, p.key.Scope.V6()),
 			p.seq, after, p.time)
 		s.judge(src, hst, p.time)
 	}
@@ -33,7 +32,7 @@ func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 // observeSYNACK observes a SYN-ACK.
 func (s *shard) observeSYNACK(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Answered(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, p.time)
+		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.key.Server), p.key.ServerPort, p.time)
 		s.judge(src, hst, p.time)
 	}
 }
@@ -41,7 +40,7 @@ func (s *shard) observeSYNACK(src *source, p *packet) {
 // observeFailure observes a RST or an ICMP error that answers a SYN.
 func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Failed(&s.e.cfg.Detect, s.expected(hst, &p.key), p.key.ServerPort, icmp, p.time)
+		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.key.Server), p.key.ServerPort, icmp, p.time)
 		s.judge(src, hst, p.time)
 	}
 }

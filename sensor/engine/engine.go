@@ -135,7 +135,8 @@ type Engine struct {
 	positions        []position   // scratch of inOrder
 	newAddresses     []newAddress // scratch of trackAddresses
 	site             site
-	machines         machines
+	machines         machines // incidents of findings
+	addresses        addressTracker
 	workers          []*Worker
 	pool             *helperPool
 	servers          servers

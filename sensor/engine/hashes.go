@@ -18,19 +18,3 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 	}
 	return uint32(e.table.Secret.HashBytes(a[:]))
 }
-
-// expected is the same, where it is wanted.
-func (s *shard) expected(hst *host, k *flowtable.Key) uint32 {
-	if !hst.Expecting() && !hst.Undecided() {
-		return 0
-	}
-	return s.e.destination(&k.Server)
-}
-
-// unproved is the hash of a server's network, where it is wanted.
-func (s *shard) unproved(hst *host, k *flowtable.Key) uint32 {
-	if !hst.Undecided() {
-		return 0
-	}
-	return s.e.net(k.Server, k.Scope.V6())
-}

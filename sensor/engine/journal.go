@@ -161,11 +161,11 @@ func (e *Engine) outputHostFinding(r *entry) {
 	t.Lock()
 	r.finding.Evidence = slices.Clone(r.host.evidence)
 	t.Unlock()
-	if e.machines.hold(r) {
+	if e.addresses.hold(r) {
 		return
 	}
 	e.releaseHeld(r)
-	if e.machines.merge(r.key, r.finding, r.lists) {
+	if e.addresses.merge(r.key, r.finding, r.lists) {
 		e.machines.follow(r.finding)
 		e.outputFinding(r)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/verdict"
 )
@@ -19,11 +18,7 @@ import (
 // machine name the others, and are one incident.
 type machines struct {
 	known     map[machine]*incident
-	chains    map[[6]byte]*addressChain
-	chainOf   map[flowtable.HostKey]*addressChain // those of machines with several addresses
 	forgotten atomic.Uint64
-	rotations map[rotationKey]*rotation
-	held      []entry // findings that are held back
 }
 
 type machine struct {

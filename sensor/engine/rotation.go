@@ -153,7 +153,7 @@ func (e *Engine) trackRotations() (moves []addressChange) {
 
 // trackBriefSender handles one brief sender.
 func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
-	m := &e.machines
+	m := &e.addresses
 	if l := m.chainOf[v.source]; l != nil && l.rotation == nil {
 		return nil // the link-layer address identifies its machine
 	}
@@ -208,32 +208,32 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 
 // rotation returns the rotation of a brief sender. At maxRotations the one that was silent for the
 // longest time is dropped.
-func (m *machines) rotation(v *briefSender) *rotation {
+func (t *addressTracker) rotation(v *briefSender) *rotation {
 	k := rotationKey{localNetwork(v.source), v.signature}
-	if c := m.rotations[k]; c != nil {
+	if c := t.rotations[k]; c != nil {
 		return c
 	}
-	if m.rotations == nil {
-		m.rotations = map[rotationKey]*rotation{}
+	if t.rotations == nil {
+		t.rotations = map[rotationKey]*rotation{}
 	}
-	if m.chainOf == nil {
-		m.chainOf = map[flowtable.HostKey]*addressChain{}
+	if t.chainOf == nil {
+		t.chainOf = map[flowtable.HostKey]*addressChain{}
 	}
-	if len(m.rotations) >= maxRotations {
+	if len(t.rotations) >= maxRotations {
 		var oldest *rotation
-		for _, c := range m.rotations {
+		for _, c := range t.rotations {
 			if oldest == nil || cmp.Or(cmp.Compare(c.end, oldest.end),
 				c.key.compare(&oldest.key)) < 0 {
 				oldest = c
 			}
 		}
-		m.dissolve(&oldest.chain)
-		delete(m.rotations, oldest.key)
-		m.forgotten.Add(1)
+		t.dissolve(&oldest.chain)
+		delete(t.rotations, oldest.key)
+		t.forgotten.Add(1)
 	}
 	c := &rotation{key: k}
 	c.chain.rotation = c
-	m.rotations[k] = c
+	t.rotations[k] = c
 	return c
 }
 
@@ -310,7 +310,7 @@ func (c *rotation) looksHostile() bool {
 // join adds an address to a rotation. Its own findings are superseded; findings that were held back
 // are dropped.
 func (e *Engine) join(c *rotation, v *briefSender, now int64) {
-	m := &e.machines
+	m := &e.addresses
 	m.addMembers(&c.chain, v.source)
 	e.withSource(&v.source, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
@@ -331,24 +331,24 @@ func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 }
 
 // heldIndex returns the index in held of a source's finding, less than zero if there is none.
-func (m *machines) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
-	return slices.IndexFunc(m.held, func(r entry) bool {
+func (t *addressTracker) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
+	return slices.IndexFunc(t.held, func(r entry) bool {
 		return r.key == *k && r.finding.Class == c
 	})
 }
 
 // hold holds a finding back and reports whether it did: a new address mails straight to the
 // Internet, or is refused, in the network of a rotation that is one machine.
-func (m *machines) hold(r *entry) bool {
+func (t *addressTracker) hold(r *entry) bool {
 	f := r.finding
 	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 ||
-		m.chainOf[r.key] != nil ||
-		f.Source.Facts.Attempts > maxBriefSessions || len(m.held) >= maxHeld {
+		t.chainOf[r.key] != nil ||
+		f.Source.Facts.Attempts > maxBriefSessions || len(t.held) >= maxHeld {
 		return false
 	}
-	for _, c := range m.rotations { // at most maxRotations
+	for _, c := range t.rotations { // at most maxRotations
 		if c.chain.sameMachine && c.key.net == localNetwork(r.key) {
-			m.held = append(m.held, *r)
+			t.held = append(t.held, *r)
 			return true
 		}
 	}
@@ -357,7 +357,7 @@ func (m *machines) hold(r *entry) bool {
 
 // releaseHeld emits the held finding of a source before the next event of it.
 func (e *Engine) releaseHeld(r *entry) {
-	m := &e.machines
+	m := &e.addresses
 	if len(m.held) == 0 {
 		return
 	}
@@ -370,7 +370,7 @@ func (e *Engine) releaseHeld(r *entry) {
 
 // releaseExpired emits the findings that were held back for maxHold.
 func (e *Engine) releaseExpired() {
-	m := &e.machines
+	m := &e.addresses
 	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= maxHold { // at most maxHeld
 		h := m.held[0]
 		m.held = slices.Delete(m.held, 0, 1)

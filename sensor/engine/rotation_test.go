@@ -197,15 +197,15 @@ func TestSwarmsNeighbour(t *testing.T) {
 	}
 }
 
-// What is known of swarms has a bound.
-func TestSwarmsAreBounded(t *testing.T) {
-	var m machines
+// The number of rotations is bounded.
+func TestRotationsAreBounded(t *testing.T) {
+	var m addressTracker
 	for i := range 3 * maxRotations {
 		v := briefSender{end: int64(1 + i)}
 		v.source.Addr[13], v.source.Addr[14] = byte(i>>8), byte(i)
 		m.rotation(&v).end = v.end
 	}
 	if len(m.rotations) != maxRotations || m.forgotten.Load() != 2*maxRotations {
-		t.Errorf("%d swarms, %d forgotten", len(m.rotations), m.forgotten.Load())
+		t.Errorf("%d rotations, %d forgotten", len(m.rotations), m.forgotten.Load())
 	}
 }

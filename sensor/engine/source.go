@@ -363,7 +363,7 @@ func (s *shard) opened(p *packet, f *flow) {
 	s.noteSessionAddress(src, p, f)
 	s.observeServerAttempt(p.time, src, &p.key, attemptAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.expected(hst, &p.key), s.unproved(hst, &p.key), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
+		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.key.Server), s.e.net(p.key.Server, p.key.Scope.V6()), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
 	}
 	src.flags |= changed
 	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
@@ -372,7 +372,7 @@ func (s *shard) opened(p *packet, f *flow) {
 // whole is a session of which the other side is seen, too, later than it was believed.
 func (s *shard) whole(p *packet, f *flow) {
 	if _, hst := s.sender(f); hst != nil && !f.has(selfMade) {
-		hst.TwoSided(s.unproved(hst, &p.key))
+		hst.TwoSided(s.e.net(p.key.Server, p.key.Scope.V6()))
 	}
 }
 
