@@ -9,7 +9,8 @@ import (
 	"spamsensor/sensor/mailserver"
 )
 
-// Counts is what a host did in a period; CountNames has the names.
+// Counts is what a host did in a period; CountNames has the names. The sensor keeps them by hour
+// and host as its history.
 type Counts [8]uint64
 
 // The counts.
@@ -32,7 +33,7 @@ var CountNames = [len(Counts{})]string{"attempts", "sessions", "messages", "reci
 // Activity is what a host did since the call of Activity before.
 type Activity struct {
 	Addr   netip.Addr
-	Server bool  // it is a mail server
+	Server bool  // it is a watched mail server
 	Hour   int64 // hours since 1970, of the packets' time
 	Counts Counts
 }
@@ -44,6 +45,8 @@ func (e *Engine) Activity() (list []Activity) {
 	if now == 0 {
 		return nil
 	}
+	// The counters are cumulative. seen has the current ones, and the difference to the last call
+	// is reported.
 	seen := make(map[flowtable.HostKey]Counts, len(e.activityReported))
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -56,6 +59,7 @@ func (e *Engine) Activity() (list []Activity) {
 		s.t.Unlock()
 	}
 	e.tickMu.Lock()
+	// A mail server may also be a source: its two kinds of counts are added.
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
 			k := flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}

@@ -28,10 +28,10 @@ import (
 // finding of each class.
 type newAddress struct {
 	source flowtable.HostKey
-	mac    [6]byte
-	time   int64
-	ttl    uint8
-	routed bool // a router forwarded the packet, or its source is external
+	mac    [6]byte // the sender of the frame
+	time   int64   // ns since 1970
+	ttl    uint8   // hop limit of the packet
+	routed bool    // a router forwarded the packet, or its source is external
 }
 
 // maxNewAddresses bounds the observations of a round. A source beyond it is judged alone.
@@ -47,12 +47,15 @@ func (s *shard) noteAddress(src *source, p *packet) {
 	s.addNewAddress(newAddress{source: p.key.ClientKey(), mac: p.mac, time: p.time, ttl: p.ttl})
 }
 
-// noteSessionAddress records a session of a source with IPv4.
+// noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
+// recorded too: a link-layer address with many of them is a router's, and proves nothing.
 func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
 	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > steadySessions ||
 		p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
 		return
 	}
+	// An external source, or a hop limit below the initial one, says that a router forwarded the
+	// packet.
 	far := src.flags&home == 0 || !detect.InitialTTL(p.ttl)
 	if !far && (!f.has(external) || f.has(relay) || !s.judges(src)) {
 		return
@@ -62,6 +65,7 @@ func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
 
 // addNewAddress adds an observation for the end of the round.
 func (s *shard) addNewAddress(a newAddress) {
+	// The latest observation is often repeated, for example by several sessions of one source.
 	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].source == a.source &&
 		s.newAddresses[n-1].mac == a.mac {
 		return
@@ -82,19 +86,26 @@ type addressTracker struct {
 	forgotten atomic.Uint64                       // machines that were dropped at a bound
 }
 
-// addressChain is a machine, known by its link-layer address, and its addresses.
+// addressChain is a machine, known by its link-layer address, and its addresses. With IPv4 it goes
+// through three stages:
+//
+//	addresses follow one another   seen, past and consecutive grow
+//	minChain in a row, two refused sameMachine: profiles and findings are merged
+//	an address comes back, or      dissolve: each address is judged alone again,
+//	two are in use at once         and the count begins anew
 type addressChain struct {
 	latest newAddress
 	seen   []uint32 // hashes of its IPv4 addresses, the latest last
-	// the latest addresses that followed one another
+	// The latest addresses that followed one another, at most maxChain.
 	past        []flowtable.HostKey
 	consecutive int // how many addresses followed one another
-	// IPv4 sessions from the machine itself, and forwarded by it
+	// IPv4 sessions of the machine itself, and sessions that it forwarded as a router.
 	ownSessions, routedSessions uint32
 	sameMachine                 bool                // the members are addresses of one machine
 	members                     []flowtable.HostKey // those
-	findings                    [verdict.Classes]emittedFinding
-	rotation                    *rotation // nil if the machine is known by its link-layer address
+	// one of each class, for the machine
+	findings [verdict.Classes]emittedFinding
+	rotation *rotation // nil if the machine is known by its link-layer address
 }
 
 // emittedFinding is a finding of a machine with several addresses, as it was emitted.
@@ -103,8 +114,8 @@ type emittedFinding struct {
 	seq     int
 	level   verdict.Level
 	open    bool
-	updated int64
-	lists   int
+	updated int64 // time of its latest event, ns
+	lists   int   // blocklists that it named
 }
 
 const (
@@ -132,6 +143,8 @@ func (e *Engine) trackAddresses() (moves []addressChange) {
 	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress {
 		return &s.newAddresses
 	})
+	// Shards run in any order, so the observations of a round are sorted. Time comes first; the
+	// address and the link-layer address decide between equal times.
 	all := e.newAddresses
 	slices.SortFunc(all, func(a, b newAddress) int {
 		return cmp.Or(cmp.Compare(a.time, b.time), bytes.Compare(a.source.Addr[:],
@@ -148,17 +161,23 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	l := e.addresses.chain(a)
 	was := l.latest
 	switch {
+	// The machine acted as a router.
 	case a.routed:
 		l.routedSessions++
 		return nil
+	// The address stays the same.
 	case was.source == a.source:
 		l.latest.time = a.time
 		l.ownSessions++
 		return nil
+	// This is the first address of the machine.
 	case was.time == 0:
+	// Another VLAN or tunnel, another address family, or a pause: the old addresses say nothing
+	// about the new one.
 	case a.source.Scope != was.source.Scope || a.time-was.time >= maxSilence:
 		e.addresses.dissolve(l)
 	case a.source.Scope.V6():
+		// A new temporary address in the same /64 is enough; see RFC 8981.
 		if [8]byte(was.source.Addr[:8]) == [8]byte(a.source.Addr[:8]) {
 			l.latest = *a
 			l.sameMachine = true
@@ -173,6 +192,8 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	}
 	l.ownSessions++
 	hash := uint32(e.table.Secret.HashHost(&a.source))
+	// An address that comes back belongs to a machine that keeps several, for example a server with
+	// an address for each customer.
 	if slices.Contains(l.seen, hash) {
 		if was.source != a.source { // it comes back
 			l.past, l.consecutive = append(l.past[:0], a.source), 1
@@ -183,6 +204,7 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	if l.seen = append(l.seen, hash); len(l.seen) > maxSeen {
 		l.seen = slices.Delete(l.seen, 0, maxSeen/2)
 	}
+	// The bounds cost the oldest address its place in the chain.
 	if len(l.past) == maxChain {
 		delete(e.addresses.chainOf, l.past[0])
 		l.past = slices.Delete(l.past, 0, 1)
@@ -198,12 +220,15 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 		e.addresses.addMembers(l, a.source)
 		return []addressChange{{was.source, a.source, a.ttl}}
 	}
+	// Fewer than minChain addresses, or addresses that were not refused, may be a DHCP server's
+	// doing.
 	row := l.past[max(0, len(l.past)-l.consecutive):]
 	if l.consecutive < minChain || !e.wereRefused(row) {
 		return nil
 	}
 	l.sameMachine = true
 	e.addresses.addMembers(l, a.source)
+	// From here on the machine is known: the profiles move from each address to the next.
 	var moves []addressChange
 	for i := range len(row) - 1 {
 		moves = append(moves, addressChange{row[i], row[i+1], a.ttl})
@@ -221,6 +246,8 @@ func (t *addressTracker) chain(a *newAddress) *addressChain {
 		t.chains, t.chainOf = map[[6]byte]*addressChain{}, map[flowtable.HostKey]*addressChain{}
 	}
 	if len(t.chains) >= maxMachines {
+		// Chains that are silent for a day go first. If that is not enough, all go: a bridge or an
+		// attacker shows more link-layer addresses than can be followed.
 		for mac, old := range t.chains {
 			if a.time-old.latest.time >= maxSilence {
 				t.dissolve(old)
@@ -231,6 +258,7 @@ func (t *addressTracker) chain(a *newAddress) *addressChain {
 			t.forgotten.Add(uint64(len(t.chains)))
 			clear(t.chains)
 			clear(t.chainOf)
+			// Rotations have a bound of their own, and keep their members.
 			for _, c := range t.rotations {
 				for _, h := range c.chain.members {
 					t.chainOf[h] = &c.chain
@@ -243,7 +271,7 @@ func (t *addressTracker) chain(a *newAddress) *addressChain {
 	return l
 }
 
-// addMembers joins addresses to a machine, at most maxChain; the oldest makes room.
+// addMembers joins addresses to a machine, at most maxChain: a further one replaces the oldest.
 func (t *addressTracker) addMembers(l *addressChain, list ...flowtable.HostKey) {
 	for _, h := range list {
 		if t.chainOf[h] == l {
@@ -257,7 +285,8 @@ func (t *addressTracker) addMembers(l *addressChain, list ...flowtable.HostKey) 
 	}
 }
 
-// dissolve splits a machine into its addresses again.
+// dissolve splits a machine into its addresses again. Profiles that were merged stay merged, and
+// findings stay with the address that has them.
 func (t *addressTracker) dissolve(l *addressChain) {
 	for _, h := range l.members {
 		delete(t.chainOf, h)
@@ -265,7 +294,8 @@ func (t *addressTracker) dissolve(l *addressChain) {
 	l.members, l.sameMachine, l.findings = nil, false, [verdict.Classes]emittedFinding{}
 }
 
-// withSource calls f for a source, under its shard's lock; the profile may be nil.
+// withSource calls f for a source, under its shard's lock; the profile may be nil. It does nothing
+// if the source was evicted. f must not lock another shard.
 func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.Ref, src *source,
 	hst *host)) {
 	hash := e.table.Secret.HashHost(h)
@@ -306,7 +336,9 @@ func (e *Engine) mergeAddresses(moves []addressChange) {
 	}
 }
 
-// transfer moves the profile of one source to another, with its findings.
+// transfer moves the profile of one source to another, with its findings if both are addresses of
+// one machine. The two sources may be in different shards, so each is locked on its own, and the
+// profile is a Snapshot in between.
 func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
 	line := e.addresses.chainOf[*from]
@@ -317,6 +349,7 @@ func (e *Engine) transfer(m *addressChange) {
 		if hst == nil {
 			return
 		}
+		// The snapshot shares nothing with the profile, which may be dropped below.
 		estate = hst.Snapshot(&src.facts)
 		facts = src.facts
 		if hst.otherAddresses != nil {
@@ -328,6 +361,8 @@ func (e *Engine) transfer(m *addressChange) {
 			old = &copied
 			hst.findings = [verdict.Classes]*finding{}
 		}
+		// Without an open finding the old profile has no use any more. With one, it stays until the
+		// finding is closed.
 		if hst.addressChanged = true; !hst.anyOpen() {
 			s.forgetHost(src, *from, 0, "address_changed")
 		}
@@ -339,6 +374,8 @@ func (e *Engine) transfer(m *addressChange) {
 		if hst == nil {
 			hst = s.newHost(r, src)
 		}
+		// The counters of the old address stay separate: they appear in the texts of findings, but
+		// the new address did not cause them.
 		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
 		hst.Came(m.ttl)
 		hst.addressChanged, hst.otherAddresses = false, &facts
@@ -355,7 +392,8 @@ func (e *Engine) transfer(m *addressChange) {
 	})
 }
 
-// takeFindings takes over the findings of the machine's former address.
+// takeFindings takes over the findings of the machine's former address. If both addresses have a
+// finding of one class, the older id stays, so that the machine keeps one finding of each class.
 func (h *host) takeFindings(old *host) {
 	for c, f := range old.findings {
 		if f != nil && (h.findings[c] == nil || f.open && !h.findings[c].open) {
@@ -382,9 +420,11 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int
 	if l == nil || !l.sameMachine {
 		return true
 	}
+	// Members of a rotation come and go. Their own small findings would be one for each mail.
 	if l.rotation != nil && singleAddressClass(f.Class) {
 		return l.rotation.emitsMember(k, f)
 	}
+	// These two classes add nothing to an open verdict about the same machine.
 	if f.Class == verdict.DirectSMTP || f.Class == verdict.OnBlocklist {
 		for _, c := range verdicts { // a verdict supersedes it
 			if l.findings[c].open && !l.findings[f.Class].open {
@@ -393,6 +433,8 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int
 		}
 	}
 	shown := &l.findings[f.Class]
+	// The event is emitted if it says more than the last one: a higher level, a further blocklist,
+	// or the regular update.
 	late := f.Time-shown.updated >= updateEvery
 	switch f.Action {
 	case "opened":
@@ -403,7 +445,8 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int
 			}
 		}
 	case "updated":
-		if shown.open && (f.Level < shown.level || f.Level == shown.level && lists <= shown.lists) && !late {
+		if shown.open && (f.Level < shown.level || f.Level == shown.level &&
+			lists <= shown.lists) && !late {
 			return false
 		}
 	case "closed":
@@ -415,7 +458,9 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int
 		shown.id, shown.seq = f.ID, f.Seq-1
 	}
 	shown.seq++
-	shown.open, shown.level, shown.updated, shown.lists = f.Action != "closed", f.Level, f.Time, max(shown.lists, lists)
+	shown.open, shown.level, shown.updated, shown.lists = f.Action != "closed", f.Level, f.Time,
+		max(shown.lists, lists)
+	// Whatever address the event is about, it carries the machine's id.
 	f.ID, f.Seq = shown.id, shown.seq
 	list := l.past
 	if l.rotation != nil {
@@ -424,6 +469,7 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int
 	if k.Scope.V6() || l.rotation != nil {
 		list = l.members
 	}
+	// The reader gets the latest addresses, the one of the event apart.
 	for _, h := range list[max(0, len(list)-maxAddresses):] {
 		if h != k {
 			f.Also = append(f.Also, addr(h.Addr, h.Scope.V6()))

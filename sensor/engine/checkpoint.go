@@ -14,6 +14,8 @@ import (
 // Saved is the state of an engine that survives a restart: plain values, in the checkpoint's
 // format. Flows and their dialogues are not saved: after a restart they are over, or begin in the
 // middle.
+//
+// The json tags are the format. A field may be renamed, its tag may not; a new field is optional.
 type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
 	Seed    []byte        `json:"Seed"`
@@ -24,8 +26,10 @@ type Saved struct {
 
 // SavedSource is an internal host, or an external one with a finding.
 type SavedSource struct {
-	Addr  netip.Addr      `json:"Addr"`
-	Scope uint32          `json:"Scope"`
+	// Addr and Scope identify the source; see flowtable.HostKey.
+	Addr  netip.Addr `json:"Addr"`
+	Scope uint32     `json:"Scope"`
+	// MAC and VLAN are from its frames.
 	MAC   [6]byte         `json:"MAC"`
 	VLAN  []uint16        `json:"VLAN,omitempty"`
 	Facts detect.Counters `json:"Facts"`
@@ -37,21 +41,24 @@ type SavedSource struct {
 	Host *SavedHost `json:"Host,omitempty"`
 }
 
-// SavedHost is a source's profile and its findings.
+// SavedHost is a source's profile and its findings. The numbers count sessions, and Given and
+// Suppressed count their events; see host.
 type SavedHost struct {
-	Memory     detect.Saved     `json:"Memory"`
-	Findings   []SavedFinding   `json:"Findings,omitempty"`
-	Given      int              `json:"Given"`
-	Suppressed uint64           `json:"Suppressed"`
-	Opaque     uint32           `json:"Opaque"`
-	OneWay     uint32           `json:"OneWay"`
-	Doubtful   uint32           `json:"Doubtful"`
-	Foreign    uint32           `json:"Foreign"`
-	Since      int64            `json:"Since,omitempty"` // see host
-	Before     *detect.Counters `json:"Before,omitempty"`
+	Memory     detect.Saved   `json:"Memory"`
+	Findings   []SavedFinding `json:"Findings,omitempty"`
+	Given      int            `json:"Given"`
+	Suppressed uint64         `json:"Suppressed"`
+	Opaque     uint32         `json:"Opaque"`
+	OneWay     uint32         `json:"OneWay"`
+	Doubtful   uint32         `json:"Doubtful"`
+	Foreign    uint32         `json:"Foreign"`
+	// Since and Before describe the address's former machine; see host.
+	Since  int64            `json:"Since,omitempty"`
+	Before *detect.Counters `json:"Before,omitempty"`
 }
 
-// SavedFinding is a finding, open or closed: a closed finding may be reopened.
+// SavedFinding is a finding, open or closed: a closed finding may be reopened. Times are in ns
+// since 1970.
 type SavedFinding struct {
 	ID       string           `json:"ID"`
 	Seq      int              `json:"Seq"`
@@ -73,11 +80,14 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 	if d.Seed == nil { // nothing was saved yet
 		d.Seed = kept.Seed
 	}
+	// With another seed the hashes of the two do not match.
 	if !bytes.Equal(d.Seed, kept.Seed) {
 		return false
 	}
 	for i := range kept.Sources {
 		k := &kept.Sources[i]
+		// The sequence numbers of the findings say which copy of a source is newer. The clock need
+		// not be asked.
 		at := slices.IndexFunc(d.Sources, func(s SavedSource) bool {
 			return s.Addr == k.Addr && s.Scope == k.Scope
 		})
@@ -94,11 +104,13 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 		k := &kept.Servers[i]
 		at := slices.IndexFunc(d.Servers, func(s SavedServer) bool { return s.Addr == k.Addr })
 		switch {
+		// A server's findings have no such order, so the clock decides.
 		case !after:
 		case at < 0:
 			d.Servers = append(d.Servers, *k)
 			news = true
 		default:
+			// The server's state stays the one of the checkpoint: Keep does not save it.
 			d.Servers[at].Findings = k.Findings
 			news = true
 		}
@@ -134,6 +146,7 @@ func (e *Engine) Save() (saved *Saved) {
 // save copies the state that is to survive.
 func (e *Engine) save() *Saved {
 	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
+	// First pass: rank the sources, without copying them.
 	type ranked struct { // copies of all sources at once would take much memory
 		shard int
 		key   flowtable.HostKey
@@ -150,11 +163,13 @@ func (e *Engine) save() *Saved {
 			})
 		})
 	}
+	// The order is total, so that the same state gives the same bytes.
 	slices.SortFunc(list, func(a, b ranked) int {
 		return cmp.Or(cmp.Compare(b.worth, a.worth), bytes.Compare(a.key.Addr[:], b.key.Addr[:]),
 			cmp.Compare(a.key.Scope, b.key.Scope))
 	})
 	list = list[:min(len(list), maxSaved)]
+	// Second pass: copy the best of them, shard by shard.
 	saved.Sources = make([]SavedSource, len(list))
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -183,7 +198,7 @@ func (s *shard) locked(f func()) {
 	f()
 }
 
-// saveSource copies a source.
+// saveSource copies a source. The caller holds the shard's lock.
 func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
@@ -212,6 +227,7 @@ func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 func (e *Engine) Restore(saved *Saved) {
 	e.restoreServers(saved.Servers)
 	e.restoreSite(&saved.Site)
+	// Activity reports differences. The history before the restart has these counts.
 	e.activityReported = map[flowtable.HostKey]Counts{}
 	for a, s := range *e.servers.known.Load() {
 		if s.First != 0 {
@@ -221,6 +237,7 @@ func (e *Engine) Restore(saved *Saved) {
 	}
 	for i := range saved.Sources {
 		d := &saved.Sources[i]
+		// Half of the table stays free for sources of this run.
 		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || e.cfg.Limits.Sources/2 <= i {
 			continue
 		}
@@ -233,13 +250,14 @@ func (e *Engine) Restore(saved *Saved) {
 	}
 }
 
-// restoreSource restores a source.
+// restoreSource restores a source. The caller holds the shard's lock.
 func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource) {
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
 	}
 	r, src := s.makeSource(hash, k)
 	src.facts = d.Facts
+	// Flows of before the restart are not known any more.
 	src.facts.Concurrent = 0
 	src.mac = d.MAC
 	src.tags = uint8(copy(src.vlan[:], d.VLAN))
@@ -258,6 +276,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign,
 		d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
+		// The classes from OpenRelay on belong to servers.
 		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
 			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class,
 				level: min(f.Level, verdict.Confirmed), open: f.Open,
@@ -268,6 +287,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 	if hst.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
+	// The shutdown closed the finding of this verdict: the next observation publishes it again.
 	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
 		// its finding may have been closed because the sensor stopped
@@ -302,6 +322,7 @@ func (e *Engine) saveSite() (d SavedSite) {
 	}
 	d.Lists = slices.Clone(e.site.lists)
 	for i := range d.Lists {
+		// The checkpoint holds no user's address.
 		d.Lists[i].Sample = detect.Anonymous(d.Lists[i].Sample)
 	}
 	return d
@@ -312,6 +333,7 @@ func (e *Engine) restoreSite(d *SavedSite) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	for _, p := range d.Addrs[:min(len(d.Addrs), maxAddrs)] {
+		// The bounds hold for a file of another version, too.
 		servers := map[flowtable.Addr]bool{}
 		for _, a := range p.Servers[:min(len(p.Servers), maxServers)] {
 			servers[a.As16()] = true

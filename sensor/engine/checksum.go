@@ -27,6 +27,7 @@ type suspect struct {
 }
 
 const (
+	// window is the number of SYNs after which earlier ones count half.
 	window = 1024
 	// offloadRun is the number of wrong checksums in a row after which a source counts as one whose
 	// network card writes them.
@@ -42,7 +43,8 @@ type checkedSYN struct {
 	checksum     wire.Checksum
 }
 
-// add adds n SYNs to count, with the same result as one at a time.
+// add adds n SYNs to count, with the same result as one at a time: a window that fills up within
+// them halves both counters.
 func (c *checksums) add(n uint32, count *uint32) {
 	for n > 0 { // once for each window of SYNs
 		k := min(n, window-c.inWindow)
@@ -59,6 +61,7 @@ func (c *checksums) add(n uint32, count *uint32) {
 // marked badChecksum.
 func (c *checksums) judge(p *decodeBatch) {
 	c.judged += uint64(len(p.syns))
+	// The usual case: nothing to decide, and no suspect to clear.
 	if p.wrongSYNs == 0 && !c.suspected {
 		c.add(uint32(len(p.syns)), &c.right)
 		return
@@ -67,11 +70,14 @@ func (c *checksums) judge(p *decodeBatch) {
 		x := &p.queues[s.queue][s.index]
 		if s.checksum == wire.Right {
 			c.add(1, &c.right)
+			// A right checksum ends the run of wrong ones of this source.
 			if at := c.suspect(&x.key.Client); at.src == x.key.Client {
 				at.wrong = 0
 			}
 			continue
 		}
+		// A rejected SYN does not count as mail. An incomplete checksum, as a card leaves it,
+		// counts.
 		if s.checksum == wire.Wrong && c.rejects(x) {
 			x.badChecksum = true
 			p.outcome[wire.Mail]--
@@ -90,9 +96,11 @@ func (c *checksums) rejects(x *packet) bool {
 		*at = suspect{src: x.key.Client}
 		c.suspected = true
 	}
+	// Two copies of one frame count once.
 	if at.wrong == 0 || at.sum != x.sum {
 		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), x.sum
 	}
+	// Rejected while wrong ones are few against the right ones, and the source has no run of them.
 	return c.right > 0 && c.wrong < wrongAllowance+c.right/4 && at.wrong <= offloadRun
 }
 

@@ -3,6 +3,7 @@ package engine
 import "sync"
 
 const (
+	// Durations in nanoseconds; a year is 365.25 days.
 	second = int64(1e9)
 	minute = 60 * second
 	hour   = 60 * minute
@@ -18,6 +19,10 @@ const endOfTime = 9_223_286_400e9
 // A capture can hold a frame with any time: a frame that a broken clock stamped ten years ahead
 // must not make everything expire. So a jump is accepted only if the frames that follow it agree.
 // Merged captures of several years have such jumps too, and there the frames agree.
+//
+//	   maxBack        maxStep
+//	|-----------|--------------------|
+//	ignored    now   moves the clock   beyond: a jump, once jumpFrames agree
 type clock struct {
 	mu          sync.Mutex
 	now         int64
@@ -46,6 +51,7 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	case c.now == 0:
 		c.now = t
 		if t < 10*year {
+			// A time before 1980.
 			c.implausible++ // the capturing clock was never set
 		}
 		return tick{order: seq, now: t}, true
@@ -56,6 +62,8 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 		return tick{order: seq, now: t}, true
 	}
 	c.implausible++
+	// Frames agree if they follow one another, go in the same direction, and no time is behind the
+	// jump.
 	if c.agreeing == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
 		c.agreeing = 0
 	}
@@ -64,6 +72,7 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	if c.agreeing < jumpFrames {
 		return to, false
 	}
+	// The jump is accepted, so its frames were plausible.
 	c.implausible -= jumpFrames
 	if t < c.now {
 		c.implausible++ // a jump forward may be the next capture of a merged file
@@ -72,7 +81,8 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	return tick{order: seq, now: t, jump: true}, true
 }
 
-// window returns the range of times that leave the clock as it is: up to the next full second.
+// window returns the range of times that leave the clock as it is: up to the next full second. A
+// worker compares each packet with it and needs no lock for that.
 func (c *clock) window() (lo int64, span uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,10 +107,11 @@ func (c *clock) Now() int64 {
 }
 
 // advanceIdle moves the clock to the wall clock if that is more than two seconds ahead: frames may
-// be delayed that long.
+// be delayed that long. jump reports that more time went by than a step.
 func (c *clock) advanceIdle(now int64) (ok, jump bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// While frames suggest another time the wall clock does not decide.
 	if c.now == 0 || now-c.now < 2*second || now-c.now > maxStep && c.agreeing > 0 {
 		return false, false
 	}

@@ -12,18 +12,22 @@ import (
 func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32,
 	now int64) {
 	if hst.HasPending() && !hst.contactsPending {
+		// The source is listed once, however many contacts are pending.
 		hst.contactsPending = true
 		s.pendingContacts = append(s.pendingContacts, ref)
 	}
+	// A host that resolves a server's name before it connects gets the reply: it receives packets
+	// from outside, so its address is not spoofed.
 	if l := hst.Lookups(); l != nil && l.Connected(&k.Server, now) {
 		hst.ConfirmNetwork(net)
 	}
 }
 
-// observeRetransmit observes a retransmitted SYN, after nanoseconds after the one before.
+// observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.key.Server), s.e.net(p.key.Server, p.key.Scope.V6()),
+		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.key.Server),
+			s.e.net(p.key.Server, p.key.Scope.V6()),
 			p.seq, after, p.time)
 		s.judge(src, hst, p.time)
 	}
@@ -45,7 +49,8 @@ func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	}
 }
 
-// expireContacts counts first contacts as failed that no server answered in time.
+// expireContacts counts first contacts as failed that no server answered in time. It runs with each
+// tick.
 func (s *shard) expireContacts(now int64) {
 	list := s.pendingContacts[:0]
 	for _, r := range s.pendingContacts {

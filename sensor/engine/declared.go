@@ -23,6 +23,7 @@ var RoleKinds = []string{"mailserver", "bulk", "nat", "scanner", "probe"}
 
 // Ignore is a host or a network whose findings are not emitted.
 type Ignore struct {
+	// Net is the network, Why a note for the administrator.
 	Net netip.Prefix
 	Why string
 	// Until is the end of the exception, in ns since 1970; zero means never.
@@ -32,8 +33,8 @@ type Ignore struct {
 // declarations are the hosts and networks that the configuration names, each with the number of its
 // uses: an entry without a use is a mistake in the configuration, or its machine is gone.
 type declarations struct {
-	roles  map[flowtable.Addr]*declaration
-	hosts  []*declaration // the same, in the order of the configuration
+	roles  map[flowtable.Addr]*declaration // by address
+	hosts  []*declaration                  // the same, in the order of the configuration
 	ignore []declaration
 	relays []declaration
 }
@@ -43,15 +44,16 @@ type declaration struct {
 	kind   string
 	net    netip.Prefix
 	why    string
-	until  int64
-	hits   atomic.Uint64
-	server bool // its kind is mailserver or bulk
+	until  int64         // ns since 1970, zero for never
+	hits   atomic.Uint64 // how often it was used
+	server bool          // its kind is mailserver or bulk
 }
 
 // set takes over the entries of the configuration.
 func (l *declarations) set(cfg *Config) {
 	l.roles = map[flowtable.Addr]*declaration{}
 	for _, a := range cfg.MailServers {
+		// MailServers are a short form of the role mailserver.
 		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
 	}
 	for _, r := range cfg.Roles {
@@ -72,7 +74,7 @@ func (l *declarations) set(cfg *Config) {
 }
 
 // isDeclared reports whether a host has a role that exempts it from the bot detectors: all roles
-// but bulk and nat.
+// but bulk and nat. The detector for volume alone is switched off for bulk; see applyRole.
 func (e *Engine) isDeclared(a flowtable.Addr) bool {
 	r := e.declared.roles[a]
 	if r == nil {
@@ -82,7 +84,8 @@ func (e *Engine) isDeclared(a flowtable.Addr) bool {
 	return r.kind != "bulk" && r.kind != "nat"
 }
 
-// isRelay reports whether hosts may send to this server on port 25.
+// isRelay reports whether hosts may send to this server on port 25: a declared mail server or an
+// allowed relay.
 func (e *Engine) isRelay(a flowtable.Addr, v6 bool) bool {
 	if r := e.declared.roles[a]; r != nil && r.server {
 		if r.hits.Load() == 0 { // a server that only receives mail counts as used, too
@@ -113,7 +116,7 @@ func (e *Engine) isIgnored(k flowtable.HostKey, now int64) bool {
 	return false
 }
 
-// Unused returns the entries of the configuration that had no use.
+// Unused returns the entries of the configuration that had no use, for a hint to the administrator.
 func (e *Engine) Unused() (list []string) {
 	add := func(what string, a *declaration) {
 		if a.hits.Load() == 0 {
@@ -124,6 +127,7 @@ func (e *Engine) Unused() (list []string) {
 	known := *e.servers.known.Load()
 	for _, a := range e.declared.hosts {
 		// a server may only receive mail
+		// A server that only receives mail has no hits as a source.
 		if s := known[flowtable.Addr(a.net.Addr().As16())]; s == nil || s.First == 0 {
 			add("smtp_servers", a)
 		}
@@ -147,7 +151,8 @@ func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
 	}
 }
 
-// role returns a source's role: the declared one, or the one that its behaviour shows.
+// role returns a source's role: the declared one, or the one that its behaviour shows. Declared
+// roles come first, because an administrator knows more.
 func (s *shard) role(src *source, hst *host, k *flowtable.HostKey) string {
 	if r := s.e.declared.roles[k.Addr]; r != nil {
 		return r.kind

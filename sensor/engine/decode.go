@@ -9,7 +9,8 @@ import (
 )
 
 // decodeBatch is a row of frames that are decoded one after the other, and the packets that they
-// held, by shard. Several batches can be decoded side by side.
+// held, by shard. Several batches can be decoded side by side: a batch writes to nothing but its
+// own memory.
 type decodeBatch struct {
 	e          *Engine
 	frames     [][]frame.Frame
@@ -27,35 +28,39 @@ type decodeBatch struct {
 	wrongSYNs int // how many of syns are not right
 }
 
-// packet is what the shards need of a wire.Packet. Its payload is copied to decodeBatch.bytes.
+// packet is what the shards need of a wire.Packet. Its payload is copied to decodeBatch.bytes,
+// because frames are borrowed from the capture until Take returns, and a shard's packets should lie
+// together. The struct has 128 bytes, two cache lines.
 type packet struct {
-	key              flowtable.Key
-	clientHash       uint64 // hash of its client
+	key flowtable.Key
+	// Hash of the client's address and scope: it selects the shard. flowHash is the hash of key.
+	clientHash       uint64
 	flowHash         uint64 // hash of key
-	time             int64
+	time             int64  // ns since 1970
 	number           uint32 // in the batch, from 1
 	seq              uint32
 	ack              uint32
-	sum              uint32
+	sum              uint32 // the checksum field, for duplicates
 	length           uint32 // of the payload on the wire
 	offset, captured uint32 // the captured payload in decodeBatch.bytes
 	vlan             [2]uint16
 	input            uint16
-	mac              [6]byte
+	mac              [6]byte // the sender of the frame
 	// Hashes of link-layer addresses: clientLink is the client's, peerLink is the other one, which
 	// receives the client's frames and sends the server's.
 	clientLink, peerLink uint16
 	urgent               uint16 // see wire.Packet
-	stamp                uint32
-	checksum             wire.Checksum
-	marks                marks
-	flags                wire.Flags
-	kind                 wire.Kind
-	tags                 uint8
-	ttl                  uint8
-	toServer             bool // the client sent it
-	badChecksum          bool // checksums.judge rejected it: the shard skips it
-	resolver             bool // a DNS query to an internal resolver, in the queue of that resolver
+	// TCP timestamp; see marks
+	stamp       uint32
+	checksum    wire.Checksum
+	marks       marks
+	flags       wire.Flags
+	kind        wire.Kind
+	tags        uint8
+	ttl         uint8
+	toServer    bool // the client sent it
+	badChecksum bool // checksums.judge rejected it: the shard skips it
+	resolver    bool // a DNS query to an internal resolver, in the queue of that resolver
 }
 
 // newDecodeBatch makes an empty batch.
@@ -90,6 +95,8 @@ func (p *decodeBatch) decode(o *orderedDecode) {
 
 // decodeRest decodes the frames that are not decoded yet. It reports false if some are left.
 func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
+	// A fault in the mapped file becomes a panic that can be recovered. The setting holds for this
+	// goroutine until the function returns.
 	p.decoder.SetFragments(nil)
 	if o != nil {
 		p.decoder.SetFragments(&o.fragments)
@@ -99,6 +106,7 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 		r := recover()
 		switch {
 		case r == nil:
+		// The rest of the file is gone: every frame that is not decoded yet counts as vanished.
 		case isFault(r):
 			for _, list := range p.frames {
 				p.outcome[wire.Vanished] += uint64(len(list))
@@ -111,6 +119,7 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 			p.decoded++
 		}
 	}()
+	// After a panic decoding goes on behind the frame that caused it.
 	skip := p.decoded
 	for _, list := range p.frames {
 		n := min(skip, len(list))
@@ -127,6 +136,7 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 
 // decodeFrame decodes one frame and enqueues its packet. It reports false if the frame needs order.
 func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
+	// A negative time is a large unsigned number.
 	if uint64(f.Time) >= endOfTime {
 		p.outcome[wire.BadTime]++
 		p.decoded++
@@ -139,6 +149,7 @@ func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 	outcome := p.decoder.Decode(f.Link, f.Data, f.Len, w)
 	if outcome <= wire.MailError {
 		toServer := p.decoder.IsMailPort(w.DstPort)
+		// Both ports are mail ports: only the SYN shows which end is the client.
 		if toServer && w.Kind == wire.TCP && p.decoder.IsMailPort(w.SrcPort) {
 			if o == nil {
 				p.needsOrder = true
@@ -165,10 +176,12 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	if !toServer {
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort
 	}
+	// All packets of a client are in one shard, in both directions.
 	t, scope := p.e.table, p.e.scope(w)
 	hash := t.Secret.HashAddr(client, scope)
 	shard := t.ShardOf(hash)
 	q := &p.queues[shard]
+	// First SYNs are listed for checksums.judge.
 	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
 		p.syns = append(p.syns, checkedSYN{uint32(shard), uint32(len(*q)), w.Checksum})
 		if w.Checksum != wire.Right {
@@ -205,7 +218,8 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 }
 
 // scope keeps overlapping address spaces apart, by VLAN or tunnel, if the configuration asks for
-// it.
+// it. The constants are odd numbers without structure, so that different stacks of tags give
+// different scopes.
 func (e *Engine) scope(p *wire.Packet) flowtable.Scope {
 	space := uint32(0)
 	if e.cfg.SeparateVLANs {

@@ -22,6 +22,7 @@ func (o *directionCache) toServer(p *wire.Packet) bool {
 	forward := endpoints{p.Src, p.Dst, p.SrcPort, p.DstPort}
 	backward := endpoints{p.Dst, p.Src, p.DstPort, p.SrcPort}
 	switch p.Flags & (wire.SYN | wire.ACK) {
+	// A SYN comes from the client, a SYN-ACK goes to it. Both are remembered.
 	case wire.SYN:
 		*slot = forward
 		return true
@@ -34,8 +35,10 @@ func (o *directionCache) toServer(p *wire.Packet) bool {
 		return true
 	case *slot == backward:
 		return false
+	// The connection began before the capture, or another one took its slot.
 	case p.SrcPort != p.DstPort:
 		return p.DstPort < p.SrcPort
 	}
+	// With equal ports the choice is arbitrary, but the same for both directions.
 	return string(p.Src[:]) < string(p.Dst[:])
 }

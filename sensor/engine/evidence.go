@@ -19,8 +19,10 @@ const maxEvidence = 10
 const maxRecent = 3
 
 // emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
-// there may be a finding later.
-func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Session, src *source,
+// there may be a finding later. It also counts which sides of sessions were seen. session may be
+// nil: the flow had no dialogue.
+func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, session *smtpsniff.Session,
+	src *source,
 	hst *host, reason string) {
 	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
 	switch seen {
@@ -43,25 +45,28 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, talk *smtpsniff.Ses
 	found := hst != nil && hst.anyOpen()
 	switch {
 	case s.e.cfg.AllSessions, found && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
-		s.emitSession(s.sessionRecord(k, f, talk, src, reason), hst)
+		// A finding has at most SessionsPerFinding session events.
+		s.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
 	case found:
 		hst.suppressed++
-	case s.mayProve(f, talk):
-		s.addEntry(entry{session: s.sessionRecord(k, f, talk, src, reason), onlyIfEvidence: true,
+	case s.mayProve(f, session):
+		// Whether a finding about a server rests on this session is decided in packet order; see
+		// outputSession.
+		s.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason), onlyIfEvidence: true,
 			time: f.last})
-	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(talk):
-		hst.recent = append(hst.recent, s.sessionRecord(k, f, talk, src, reason))
+	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(session):
+		hst.recent = append(hst.recent, s.sessionRecord(k, f, session, src, reason))
 	}
 }
 
 // makeRoomForSession makes room among the kept sessions and reports whether there is any. A session
 // with a MAIL command shows more than an encrypted one, which a mail client has all day.
-func (h *host) makeRoomForSession(talk *smtpsniff.Session) bool {
+func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
 	if len(h.recent) < maxRecent {
 		return true
 	}
 	i := slices.IndexFunc(h.recent, func(d *detect.Session) bool { return d.Mails == 0 })
-	if i < 0 || talk == nil || talk.Mails == 0 {
+	if i < 0 || session == nil || session.Mails == 0 {
 		return false
 	}
 	h.recent = slices.Delete(h.recent, i, i+1)

@@ -12,7 +12,7 @@ import (
 // in which helpers process the shards.
 type inboundNote struct {
 	about  flowtable.HostKey
-	client uint32
+	client uint32 // hash of the client's address
 }
 
 // maxInboundNotes bounds the notes of a round. A dropped note comes again: a mail server is served
@@ -23,6 +23,7 @@ const maxInboundNotes = 256
 // with one after EHLO and STARTTLS, when the rest of the dialogue is encrypted. Such a host is a
 // mail server.
 func (s *shard) noteInbound(src *source) {
+	// Only external clients prove a mail server.
 	if src.flags&home != 0 {
 		return
 	}
@@ -41,7 +42,8 @@ func (s *shard) noteInbound(src *source) {
 	}
 }
 
-// drainShards appends the lists of all shards to all, and empties them.
+// drainShards appends the lists of all shards to all, and empties them. The result is in the order
+// of the shards; callers sort it.
 func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -58,6 +60,7 @@ func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 // holds tickMu.
 func (e *Engine) deliverInbound() {
 	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.inboundNotes })
+	// The order must not depend on which shard noted first.
 	slices.SortFunc(all, func(a, b inboundNote) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]),
 			cmp.Compare(a.client, b.client))
@@ -84,7 +87,7 @@ func (e *Engine) deliverInbound() {
 // and their times in ns: two clients make it a mail server.
 type pendingInbound struct {
 	client [2]uint32
-	at     [2]int64
+	at     [2]int64 // zero for an empty place
 }
 
 // maxPendingInbound bounds the hosts with pending notes in a shard, of 24 bytes and a key each.
@@ -100,6 +103,7 @@ func (s *shard) keepInbound(n *inboundNote, now int64) {
 		return
 	case slices.Contains(t.client[:], n.client):
 		return
+	// The first client stays, the second place takes the latest one: the two are different clients.
 	case t.at[0] == 0:
 		t.client[0], t.at[0] = n.client, now
 	default:

@@ -17,7 +17,8 @@ import (
 //	  handle        an observation of a mail server goes to its detectors;
 //	                a session, a finding or a citation goes to the Output
 
-// entry is one line of a journal: one of session, finding, citation and server is set.
+// entry is one line of a journal: one of session, finding, citation and server is set. Its records
+// are copies of what they need of a flow; host refers to the profile itself.
 type entry struct {
 	order       uint64 // number of the packet that caused it
 	fromPacket  bool   // false: the tick before that packet caused it
@@ -58,6 +59,7 @@ func (e *Engine) drainJournals() {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
+		// The entries are moved out, because an Output may take long and shards are not to wait.
 		all = append(all, s.journal...)
 		clear(s.journal)
 		s.journal = s.journal[:0]
@@ -81,11 +83,14 @@ func (e *Engine) inOrder(all []entry) []position {
 		list = append(list, position{all[i].order, uint32(i)})
 	}
 	slices.SortFunc(list, func(x, y position) int {
+		// Packets have different numbers; entries of one packet have the order in which they were
+		// added.
 		if x.order != y.order {
 			return cmp.Compare(x.order, y.order)
 		}
 		a, b := &all[x.at], &all[y.at]
 		switch {
+		// A tick comes before the packet with its number.
 		case a.fromPacket != b.fromPacket:
 			if b.fromPacket {
 				return -1

@@ -15,6 +15,12 @@ import (
 // spoofed, then another machine has the address: the findings of the former one are closed.
 
 // candidateMAC is what is known of a source's frames with another link-layer address than its own.
+// It decides whether the other address is a second network card or another machine:
+//
+//	other address comes after a silence   splitAccount: judged apart from now on
+//	  former one comes back, or a third   mergeAccounts: one machine
+//	  former one stays away               expireFormer: another machine has the IP address
+//	other address alternates quickly      judged together
 type candidateMAC struct {
 	mac      [6]byte // the latest
 	distinct uint32  // how many different ones since the source's own was seen
@@ -51,10 +57,13 @@ func (s *shard) macChanged(src *source, p *packet) {
 		src.flags &^= macSuspect
 		return
 	}
+	// A hop limit below the initial one shows a router's frame. A source without a profile has
+	// nothing to set aside.
 	if !detect.InitialTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
+	// Two profiles exist: this frame is from the former address, or from a third one.
 	if hst.former != nil {
 		s.mergeAccounts(src, hst, p)
 		if p.mac == src.mac {
@@ -64,6 +73,7 @@ func (s *shard) macChanged(src *source, p *packet) {
 	m := &hst.candidate
 	if src.flags&macSuspect == 0 {
 		src.flags |= macSuspect
+		// The first frame after the source's own address.
 		*m = candidateMAC{ownLast: src.facts.Last, attempts: m.attempts}
 	}
 	if m.mac != p.mac {
@@ -78,6 +88,7 @@ func (s *shard) macChanged(src *source, p *packet) {
 }
 
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
+// The counters in src stay cumulative; before holds the former machine's.
 func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	old, before := *hst, src.facts
 	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending,
@@ -88,7 +99,8 @@ func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	s.follow(src)
 }
 
-// mergeAccounts merges the former profile and the current one.
+// mergeAccounts merges the former profile and the current one. The current one's findings are
+// superseded, and the former one's go on. From now on the two addresses count as one machine's.
 func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
@@ -111,6 +123,7 @@ func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now in
 	if a == nil {
 		return
 	}
+	// A session cannot be spoofed as SYNs can, so one is enough.
 	switch own := src.facts.Attempts - hst.before.Attempts; {
 	case now-a.last >= goneAfter && (hst.Sessions() > 0 || own >= minOwnAttempts &&
 		src.facts.Last-hst.since >= hour):
@@ -120,7 +133,8 @@ func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now in
 	}
 }
 
-// closeFormer closes the findings of the former profile and drops it.
+// closeFormer closes the findings of the former profile and drops it. The events show the counters
+// and the link-layer address of the former machine.
 func (s *shard) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	a := hst.former
 	hst.former = nil

@@ -13,6 +13,7 @@ const portDNS = 53
 
 // enqueueDNS puts a DNS message about mail into the queue of its client's shard. A query to an
 // internal resolver also goes to the resolver's shard: its own queries are made for other hosts.
+// All other DNS messages are dropped here, before they cost anything.
 func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	if w.Flags != 0 { // over TCP
 		w.Payload = dns.TCP(w.Payload)
@@ -31,7 +32,9 @@ func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	}
 }
 
-// dnsLookups holds the mail lookups of hosts.
+// dnsLookups holds the mail lookups of hosts: MX records, addresses of mail servers, and
+// blocklists. A bot looks up the servers of many domains by itself; a workstation leaves that to
+// its mail server.
 type dnsLookups struct {
 	known     map[flowtable.HostKey]*detect.Lookups
 	forgotten uint64 // hosts
@@ -49,9 +52,10 @@ func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 		n.known = map[flowtable.HostKey]*detect.Lookups{}
 	}
 	if len(n.known) >= maxLookupHosts {
+		// Ties are broken by address, so that the result does not depend on the order of a map.
 		var oldest flowtable.HostKey
 		var at int64
-		for h, l := range n.known { // maxNames
+		for h, l := range n.known { // at most maxLookupHosts
 			if at == 0 || l.LastUsed < at || l.LastUsed == at &&
 				string(h.Addr[:]) < string(oldest.Addr[:]) {
 				oldest, at = h, l.LastUsed
@@ -69,7 +73,8 @@ func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost,
 	dns.List: detect.AsksList}
 
-// observeDNS observes a DNS message.
+// observeDNS observes a DNS message: a query of the client, a reply to it, or a query to the client
+// as a resolver.
 func (s *shard) observeDNS(p *packet, payload []byte) {
 	k := p.key.ClientKey()
 	l := s.dnsLookups.of(k)
@@ -83,6 +88,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		l.LastUsed = p.time
 	case !dns.Parse(payload, &m):
 		return
+	// A reply to a host without lookups is ignored.
 	case m.Response:
 		if l == nil {
 			return

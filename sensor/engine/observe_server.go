@@ -23,17 +23,19 @@ type serverObservation struct {
 	mail           *mailserver.Mail
 	session        *mailserver.Session
 	attempt        attemptState
-	net, host      uint32
-	dnsAnswer      *dnsAnswer
+	// Hashes of the server's network and address, for an attempt.
+	net, host uint32
+	dnsAnswer *dnsAnswer
 }
 
 // dnsAnswer is a DNS answer: the networks of a domain's mail servers.
 type dnsAnswer struct {
 	name uint32   // hash of the registered domain
-	nets []uint32 // hashes
+	nets []uint32 // hashes of the addresses' networks
 }
 
-// attemptState is the outcome of a server's attempt to connect to another server.
+// attemptState is the outcome of a server's attempt to connect to another server: it shows how a
+// queue drains.
 type attemptState int8
 
 const (
@@ -46,22 +48,26 @@ const (
 // requires servers to accept 100.
 const maxRcpts = 100
 
-// transaction is the current transaction of a session.
+// transaction is the current transaction of a session: MAIL, its recipients, and the replies to
+// them. After its end the struct serves the next transaction of the session.
 type transaction struct {
-	mail        mailserver.Mail
+	mail mailserver.Mail
+	// MAIL was sent, and no end was seen
 	open        bool
-	rcptReplies int // replies to RCPT so far
-	refused     bool
-	listed      bool
+	rcptReplies int            // replies to RCPT so far
+	refused     bool           // the greeting or EHLO was refused
+	listed      bool           // a refusal named a blocklist
 	reason      refusal.Reason // reason of the latest refusal
-	// hash of the domain in the server's greeting; zero if there is none
+	// Hash of the domain in the server's greeting; zero if there is none.
 	serverDomain uint32
-	// a recipient was dropped at the limit: the later ones are dropped, too
+	// A recipient was dropped at the memory limit: the later ones are dropped, too, because replies
+	// are counted.
 	rcptsFull bool
 	reserved  int // bytes reserved from shard.mailBytes, about
 }
 
-// reserve reserves memory for a part of a transaction with a text of n bytes.
+// reserve reserves memory for a part of a transaction with a text of n bytes, and 128 bytes for its
+// struct. It reports false at the limit, and counts that.
 func (s *shard) reserve(x *transaction, n int) bool {
 	if n += 128; n > s.mailBytes {
 		s.e.servers.full.Add(1)
@@ -100,8 +106,9 @@ func (s *shard) markWatched(f *flow, k *flowtable.Key) {
 	}
 }
 
-// observeTransaction follows the transactions of a session with a watched server. It reads the
-// listener's events that observeDialogue reads.
+// observeTransaction follows the transactions of a session with a watched server. It reads the same
+// events of the listener as observeDialogue. The events' texts are borrowed from the listener until
+// its next Feed, so texts are copied or hashed here.
 func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
@@ -111,17 +118,22 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
 		switch ev.Kind {
+		// A MAIL command while a transaction is open ends that one: the server lost it, or a RSET
+		// is missing.
 		case smtpsniff.MailCommand:
 			s.completeMail(f, k, session, x)
 			if x.rcptReplies, x.rcptsFull = 0, false; !s.reserve(x, len(ev.Text)) {
 				continue
 			}
 			x.open = true
+			// Addresses are compared by hashes of their lower case.
 			x.mail = mailserver.Mail{From: s.e.table.Secret.HashBytes(bytes.ToLower(ev.Text)),
 				FromText: string(ev.Text)}
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				x.mail.FromDomain = uint32(s.e.table.Secret.HashBytes(bytes.ToLower(domain)))
 			}
+		// Beyond maxRcpts or the memory limit recipients are ignored, and their replies find no
+		// place.
 		case smtpsniff.RcptCommand:
 			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.rcptsFull {
 				if x.rcptsFull = !s.reserve(x, len(ev.Text)); x.rcptsFull {
@@ -129,6 +141,7 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 				}
 				x.mail.Rcpts = append(x.mail.Rcpts, s.recipient(k, ev.Text))
 			}
+		// The reply to the end of the data was 250, or a later command shows that.
 		case smtpsniff.MessageAccepted:
 			x.mail.Taken = true
 			s.completeMail(f, k, session, x)
@@ -142,6 +155,7 @@ func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
 // declared servers, if there are any: an undeclared internal server has domains that are learned.
 func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	where := e.servers.localDomains.Locality(domain)
+	// Neither end is declared: its domains are unknown until they are learned.
 	known := e.declared.roles[k.Server] != nil || e.declared.roles[k.Client] != nil
 	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 &&
 		e.home.has(k.Server, k.Scope.V6()) {
@@ -150,7 +164,8 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	return where
 }
 
-// observeReply observes the reply to a command of a transaction.
+// observeReply observes the reply to a command of a transaction. For a session with an external
+// server the reason of a refusal is kept; an internal server's refusals are its own decision.
 func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
@@ -161,6 +176,7 @@ func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 			x.mail.Listed, x.listed = true, true
 		}
 	}
+	// over ends the transaction if this phase was refused.
 	over := func(phase mailserver.PhaseClass) {
 		if x.open && refused {
 			x.mail.Code, x.mail.Phase = ev.Code, phase
@@ -168,19 +184,24 @@ func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 		}
 	}
 	switch ev.Phase {
+	// A greeting of 4xx or 5xx refuses the whole session (RFC 5321, section 3.1).
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
 		if !f.has(inside) {
 			x.serverDomain = s.domainHash(greetingName(session.Banner()))
 		}
+	// 500 to 504 complain about the command or the name (RFC 5321, section 4.2.2), and not about
+	// the client.
 	case smtpsniff.Helo:
 		x.refused = x.refused || refused && (ev.Code < 500 || ev.Code > 504)
 	case smtpsniff.Mail:
 		over(mailserver.AtMail)
 	case smtpsniff.Rcpt:
+		// Replies come in the order of the RCPT commands, pipelined or not.
 		if x.open && x.rcptReplies < len(x.mail.Rcpts) {
 			to := &x.mail.Rcpts[x.rcptReplies]
 			to.Code = ev.Code
+			// The word "relay" in the text distinguishes a relay refusal from an unknown user.
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
@@ -224,7 +245,9 @@ func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 	s.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
 }
 
-// completeMail adds the current transaction to the journal as an observation, and closes it.
+// completeMail adds the current transaction to the journal as an observation, and closes it. It
+// also marks the flow if an external client without login had a message accepted for an external
+// recipient: the session is evidence of an open relay.
 func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Session,
 	x *transaction) {
 	if !x.open {
@@ -239,6 +262,8 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	other := k.Server
 	if f.has(inside) {
 		other = k.Client
+		// A client without login may not relay, unless it is internal, a server of ours or an
+		// allowed relay.
 		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
 			!s.e.relays.has(k.Client, v6) &&
 			(session.Auth < smtpsniff.AuthTried || session.Auth == smtpsniff.AuthFailed)
@@ -256,7 +281,8 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	s.observeServer(f.last, k, !f.has(inside), serverObservation{mail: &m})
 }
 
-// observeServer adds an observation of a server to the journal.
+// observeServer adds an observation of a server to the journal. Servers are judged in packet order
+// at the end of the round; see Engine.judgeServer.
 func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
 	s.addEntry(entry{server: &x, time: now})
@@ -273,7 +299,8 @@ func (s *shard) transactionOf(f *flow) *transaction {
 	return s.transactions[f.session]
 }
 
-// closeTransaction completes the current transaction of a session and frees its slot.
+// closeTransaction completes the current transaction of a session, frees its slot, and returns its
+// last state.
 func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
 	session *smtpsniff.Session) (x transaction) {
 	if session == nil || int(f.session) >= len(s.transactions) || s.transactions[f.session] == nil {
@@ -284,7 +311,8 @@ func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
 	return x
 }
 
-// observeServerSession observes the end of a session with a watched server.
+// observeServerSession observes the end of a session with a watched server. session may be nil: the
+// flow had no dialogue.
 func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
 	if !f.has(watched) {
 		return
@@ -295,6 +323,7 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsni
 	}
 	v6 := k.Scope.V6()
 	_, up := f.conn.Counts(tcp.Client)
+	// The client's bytes hold the messages.
 	d := &mailserver.Session{Time: f.last, Inbound: f.has(inside), External: true,
 		Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
@@ -307,6 +336,7 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsni
 	}
 	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
 	if session != nil {
+		// Logins, and what the dialogue shows of a refused session.
 		d.Auth, d.AuthFail = session.Auth == smtpsniff.AuthOK, session.Auth == smtpsniff.AuthFailed
 		if d.Auth && d.Inbound {
 			d.Account = session.Account

@@ -17,23 +17,27 @@ import (
 // cachedReason is what the text of a refusal says. Servers repeat their texts, so each is parsed
 // once.
 type cachedReason struct {
-	hash uint64
+	hash uint64 // hash of code and text
 	why  refusal.Reason
 	// cites says that the text names a blocklist or an address: then it is parsed each time.
 	cites bool
 }
 
 // refusalReason parses a refusal. The citation and the text may be shown to the administrator; the
-// text is empty if it names no blocklist and no address.
+// text is empty if it names no blocklist and no address. The cache has 256 slots for each shard,
+// and a text replaces another one in its slot.
 func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation,
 	text string) {
 	hash := s.e.table.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
 		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
+	// The code is part of the hash: the same text can come with 450 and 550.
 	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
 		cited = refusal.ParseCitation(said)
 		text = said
+		// The shown text has no addresses of users. A blocklist that only the full text names is
+		// reported as hidden.
 		if shown := string(ev.Redacted); shown != said {
 			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
 				cited.List = refusal.HiddenList
@@ -58,16 +62,19 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 	return c
 }
 
-// observeRefusal observes a refusal: its reason, and what it says about the client.
+// observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
+// AUTH and STARTTLS say nothing about the mail.
 func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	why, cited, text := s.refusalReason(ev)
 	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
 	}
+	// The rest concerns servers outside: what they say about our address and our clients.
 	if !f.has(external) {
 		return
 	}
 	k := s.t.Flows.KeyOf(s.current)
+	// A declared server is not judged as a bot, but its administrator wants to hear of a listing.
 	if src.flags&declared != 0 && cited.List != "" {
 		s.observeListing(f, src, k, &cited, text, now)
 		return
@@ -76,6 +83,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 		return
 	}
 	server := s.e.destination(&k.Server)
+	// Each RCPT reply also counts for the test of unknown users, whatever its reason.
 	if ev.Phase == smtpsniff.Rcpt {
 		hst.RecipientAnswered(&s.e.cfg.Detect, why == refusal.UserUnknown, now)
 	}
@@ -88,6 +96,8 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 	s.observeCitation(hst, k, &cited, text, now)
 	if cited.List != "" {
 		known := len(hst.Blocklists())
+		// A list that is named for the first time is news, unless a verdict about the source says
+		// more.
 		hst.BlocklistNamed(cited.List, text, why, now)
 		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 &&
 			s.judges(src) {
@@ -100,6 +110,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string,
 	now int64) {
 	var news []netip.Addr
+	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
 		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server),
 			now) {
@@ -118,13 +129,16 @@ func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.has(external) {
 		return
 	}
+	// The address differs from the client's if a NAT gateway is between them: it is our public
+	// address.
 	a, ok := refusal.GreetedAddress(text)
 	if k := s.t.Flows.KeyOf(s.current); ok && a != addr(k.Client, k.Scope.V6()) {
 		s.observeCitation(hst, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
 
-// observeListing observes a refusal of a declared mail server that names a blocklist.
+// observeListing observes a refusal of a declared mail server that names a blocklist. It makes a
+// profile, because a declared server has none otherwise.
 func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusal.Citation,
 	text string, now int64) {
 	hst := s.hosts.at(src.host)
@@ -137,7 +151,7 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 	s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
-// observeForeign observes a session that is neither SMTP nor TLS.
+// observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
 func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 	if hst == nil || !f.has(opened) || !f.has(external) || src.flags&home == 0 || !s.judges(src) {
 		return
@@ -146,7 +160,8 @@ func (s *shard) observeForeign(f *flow, src *source, hst *host) {
 	s.report(src, hst, s.t.Flows.KeyOf(s.current).ClientKey(), verdict.NotSMTP, false, f.last)
 }
 
-// over is the end of a connection, as observations about its source.
+// observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
+// and the name of the TLS server.
 func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
 	hst *host) {
 	if hst == nil || f.has(midstream) {
@@ -163,15 +178,21 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 		hst.SessionOver(f.conn.Seen(tcp.Client), false, false, false)
 		return
 	}
+	// From here on the session has a dialogue.
 	plain := session.Encryption == smtpsniff.Plain
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
+	// welcomed says that the server accepted a recipient, and that no part of its side is missing.
+	// A client that then leaves without DATA verifies addresses.
 	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
 	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Ended() && nothingToDeliver(session) &&
 		!refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		hst.Dialect(oddities(f, session), f.last)
 	}
+	// The name in the TLS handshake shows which provider the client wants, even if the rest is
+	// encrypted.
 	if name := session.SNI(); len(name) > 0 && f.has(external) {
 		domain := dns.Registered(strings.ToLower(string(name)))
 		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
@@ -199,7 +220,7 @@ func dataBegan(session *smtpsniff.Session) (began bool) {
 	return began || session.Messages > 0 || session.Flags&smtpsniff.DataRefused != 0
 }
 
-// oddities returns what a correct client would not have done in a session.
+// oddities returns the deviations from a correct client (RFC 5321) in a session.
 func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	for _, x := range []struct {
 		flag smtpsniff.Flags
@@ -211,20 +232,25 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 			o |= x.odd
 		}
 	}
+	// A client uses EHLO, above all with a server whose greeting says ESMTP (RFC 5321, section
+	// 3.2).
 	if session.HeloVerb == smtpsniff.HELO && bytes.Contains(session.Banner(), []byte("ESMTP")) {
 		o |= detect.OldHello
 	}
 	if session.LenientPath {
 		o |= detect.LooseSyntax
 	}
+	// DATA after all recipients were refused, although the client had read the replies.
 	if session.Flags&smtpsniff.DataRefused != 0 && session.Flags&smtpsniff.Pipelined == 0 &&
 		session.Rcpts > 0 && session.Rcpts == session.RcptsRejected {
 		o |= detect.WentOn
 	}
+	// Most mail servers use STARTTLS if it is offered.
 	if session.Offers&smtpsniff.OffersSTARTTLS != 0 && session.Mails > 0 &&
 		session.Flags&smtpsniff.STARTTLSRefused == 0 {
 		o |= detect.Unencrypted
 	}
+	// The codes of the replies show whether the greeting and the goodbye were seen.
 	bye, greeted := false, false
 	session.Codes(func(c smtpsniff.CodeCount) {
 		bye = bye || c.Code == 221 || c.Code == 421
@@ -233,6 +259,8 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	if !greeted { // then the greeting was not seen, and which side sent first is not known
 		o &^= detect.Early
 	}
+	// A client that drops the connection after its mail saves the QUIT (RFC 5321, section
+	// 4.1.1.10).
 	if !bye && f.conn.Ended() && session.Mails > 0 &&
 		session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
 		o |= detect.NoGoodbye

@@ -9,7 +9,7 @@ import (
 // orderedDecode is the state of decoding that needs packets in their order: the opener of each
 // connection between two mail ports, and the fragments of each datagram. A batch that meets such a
 // packet without this state stops, and the whole round is decoded again with it. Checksums need no
-// second pass: see checksums.
+// second pass: see checksums. One goroutine uses it at a time.
 type orderedDecode struct {
 	directionCache
 	fragments wire.Fragments

@@ -5,14 +5,16 @@ import (
 	"sync/atomic"
 )
 
-// helperPool is a set of goroutines that share the work of a large round.
+// helperPool is a set of goroutines that share the work of a large round. The caller of each works,
+// too, so n helpers make n+1 goroutines. Work is handed out by a counter: a goroutine that has a
+// slow shard takes fewer of them.
 type helperPool struct {
-	wake []chan struct{}
+	wake []chan struct{} // one channel for each helper
 	done sync.WaitGroup
-	next atomic.Int64
+	next atomic.Int64 // the next number
 	n    int
-	work func(i int)
-	mu   sync.Mutex // one round at a time
+	work func(i int) // of the current round
+	mu   sync.Mutex  // one round at a time
 }
 
 // newHelperPool starts n helpers.
@@ -57,7 +59,7 @@ func (h *helperPool) run() {
 	}
 }
 
-// stop ends the helpers' goroutines.
+// stop ends the helpers' goroutines. No round may run.
 func (h *helperPool) stop() {
 	for _, c := range h.wake {
 		close(c)

@@ -9,7 +9,8 @@ import (
 	"spamsensor/flowtable"
 )
 
-// prefixSet is a set of networks.
+// prefixSet is a set of networks. It may be read by several goroutines once set has returned. The
+// trie finds an address in a few memory accesses, whatever the number of networks.
 type prefixSet struct {
 	mu    sync.RWMutex
 	table bart.Lite
@@ -27,7 +28,8 @@ func (s *prefixSet) set(list []netip.Prefix) {
 	}
 }
 
-// has reports whether an address is in one of the networks.
+// has reports whether an address is in one of the networks. An IPv4 address is stored as the mapped
+// IPv6 address; v6 distinguishes the two.
 func (s *prefixSet) has(a flowtable.Addr, v6 bool) bool {
 	if s.size == 0 {
 		return false

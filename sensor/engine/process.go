@@ -2,7 +2,9 @@ package engine
 
 import "sync/atomic"
 
-// prefetchPackets is the number of packets that are prefetched before they are processed.
+// prefetchPackets is the number of packets that are prefetched before they are processed: enough
+// for the waits to overlap, and few enough for the lines to be still in the cache when their packet
+// is processed.
 const prefetchPackets = 64
 
 // process processes a round's packets of this shard in all batches, and the ticks between them.
@@ -23,14 +25,17 @@ func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Ui
 // cursor is a shard's place in a round. It moves before each packet and tick, so that after a panic
 // the next packet or tick follows.
 type cursor struct {
-	batch, packet, tick int // the next ones
-	prefetching         bool
+	batch, packet, tick int    // the next ones
+	prefetching         bool   // prefetch runs, no packet is processed
 	noPrefetch          bool   // something panicked in this round
 	prefetchPanic       string // that no packet has shown again so far
 }
 
 // processRest processes the packets and ticks from the cursor on. It reports false if one of them
 // panicked.
+//
+// A tick comes before the packet with its number, so expiry happens at the same place in packet
+// order whatever the number of batches, shards and helpers.
 func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -64,7 +69,8 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 	return true
 }
 
-// prepare counts progress and prefetches what the next packets need.
+// prepare counts progress and prefetches what the next packets need. After a panic nothing is
+// prefetched for the rest of the round: broken state would panic there again.
 func (s *shard) prepare(list []packet) {
 	s.progress.Add(1)
 	if s.cursor.noPrefetch {
@@ -79,12 +85,14 @@ func (s *shard) prepare(list []packet) {
 }
 
 // prefetch reads the memory that these packets need, so that the waits for it overlap: first the
-// lines of the indexes, then the entries that they refer to.
+// lines of the indexes, then the entries that they refer to. The sum of what it reads is kept,
+// because the compiler leaves out reads without a use.
 func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
 		sum += s.t.Flows.Prefetch(p.flowHash)
+		// A SYN also looks for its source, its attempt and the SYN cache.
 		if p.first() {
 			sum += s.t.Attempts.Prefetch(p.flowHash) + s.t.Sources.Prefetch(p.clientHash) +
 				s.t.SYNs.Prefetch(p.clientHash)

@@ -13,6 +13,14 @@ import (
 // recipient returns the mailbox of a RCPT path in lower case, without its source route (RFC 5321,
 // appendix C: "@a,@b:user@c") and without a dot after the domain. So a recipient is the same when
 // the message leaves as when it came.
+//
+// A relay test often hides the foreign recipient in one that looks local. The kinds that are
+// recognized:
+//
+//	user@[192.0.2.1]        address literal of another host
+//	user%foreign@local      percent hack
+//	foreign!user@local      bang path
+//	"user@foreign"@local    quoted
 func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(stripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
@@ -29,6 +37,7 @@ func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	if to.Where == mailserver.ForeignDomain {
 		return to
 	}
+	// The local part may name a further address to relay to.
 	local := mailbox
 	if domain != "" {
 		local = mailbox[:len(mailbox)-len(domain)-1]
@@ -54,7 +63,7 @@ func stripSourceRoute(path []byte) []byte {
 
 // percentHack returns the address to which a local part asks the server to relay, nil if there is
 // none: user%host, host!user, and "user@host" in quotes. Many open relays refuse foreign domains
-// and accept these.
+// and accept these. The result is a copy.
 func percentHack(local []byte) []byte {
 	local = bytes.Trim(local, `"`)
 	user, host := local, []byte(nil)
@@ -63,6 +72,7 @@ func percentHack(local []byte) []byte {
 	} else if i := bytes.IndexByte(local, '!'); i > 0 {
 		user, host = local[i+1:], local[:i]
 	}
+	// A host without a dot is a department or a folder, as in sales!anna or anna%home.
 	if len(user) == 0 || bytes.IndexByte(host, '.') < 1 {
 		return nil
 	}

@@ -32,17 +32,17 @@ import (
 // first.
 type briefSender struct {
 	source      flowtable.HostKey
-	mac         [6]byte
+	mac         [6]byte // link-layer address of the sender
 	signature   frameSignature
-	start, end  int64
+	start, end  int64  // of the session, ns
 	serverNet   uint32 // hash of the server's network
 	name        uint32 // hash of the HELO name, zero for none
 	sender      uint32 // hash of the sender's domain, zero for the null sender
 	foreignName bool   // the HELO name is not in the sender's domain
-	refused     bool
-	overlaps    bool // it began before the one before had ended
-	returned    bool // the address lasts: it came back after another one, or does more than send
-	sessions    int
+	refused     bool   // the server refused something for its client
+	overlaps    bool   // it began before the one before had ended
+	returned    bool   // the address lasts: it came back after another one, or does more than send
+	sessions    int    // how many were closed
 }
 
 const (
@@ -105,6 +105,8 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 // noteBriefSender records a closed session of a brief sender.
 func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
 	hst *host) {
+	// A brief sender's frames are its own (no router, both sides from different machines), and the
+	// whole dialogue is in clear.
 	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) ||
 		f.has(relay|selfMade) || !f.seenWhole() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
@@ -124,12 +126,15 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.HashBytes(name)))
 	}
+	// A name counts as foreign if no sender of the session has its domain. A session with the null
+	// sender alone stays foreign: a bounce has no domain to compare with.
 	v.foreignName = true
 	session.Senders(func(a []byte) {
 		domain := dns.Registered(strings.ToLower(string(smtpsniff.Domain(a))))
 		if len(domain) == 0 {
 			return
 		}
+		// Zero means none, so a hash of zero becomes 1.
 		v.sender = max(1, uint32(s.e.table.Secret.HashBytes([]byte(domain))))
 		v.foreignName = v.foreignName && domain != dns.Registered(string(name))
 	})
@@ -139,6 +144,7 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 // trackRotations handles the brief senders of a round, and returns the address changes. The caller
 // holds tickMu.
 func (e *Engine) trackRotations() (moves []addressChange) {
+	// Shards run in any order, so the senders of a round are sorted by the ends of their sessions.
 	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.briefSenders })
 	slices.SortFunc(all, func(a, b briefSender) int {
 		return cmp.Or(cmp.Compare(a.end, b.end), bytes.Compare(a.source.Addr[:], b.source.Addr[:]),
@@ -158,6 +164,7 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 		return nil // the link-layer address identifies its machine
 	}
 	c := m.rotation(v)
+	// A member that was silent for a day is no member any more.
 	c.senders = slices.DeleteFunc(c.senders, func(x briefSender) bool {
 		return x.end < v.end-maxSilence
 	})
@@ -168,6 +175,8 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 		return x.source == v.source && x.mac == v.mac
 	})
 	if at >= 0 {
+		// A known member: a further session within its stay is fine, a return after another member
+		// is not.
 		x := &c.senders[at]
 		x.sessions++
 		x.end, x.refused = v.end, x.refused || v.refused
@@ -177,11 +186,13 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 		}
 		return nil
 	}
+	// A sender with a name of its own domain is a mail server, and not the bot.
 	if c.chain.sameMachine && !v.foreignName {
 		return nil
 	}
 	v.overlaps = v.start < c.end
 	c.end = max(c.end, v.end)
+	// A full rotation drops its oldest member.
 	if len(c.senders) == maxChain {
 		c.senders = slices.Delete(c.senders, 0, 1)
 	}
@@ -199,6 +210,7 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 		e.join(c, v, v.end)
 	}
 	for i := from; i+1 < len(c.senders); i++ { // at most maxChain
+		// The profile goes from each member to the next one, so that the latest has all of it.
 		if a, b := c.senders[i].source, c.senders[i+1].source; a != b {
 			moves = append(moves, addressChange{a, b, v.signature.ttl})
 		}
@@ -219,6 +231,7 @@ func (t *addressTracker) rotation(v *briefSender) *rotation {
 	if t.chainOf == nil {
 		t.chainOf = map[flowtable.HostKey]*addressChain{}
 	}
+	// Ties are broken by key, so that the result does not depend on the order of a map.
 	if len(t.rotations) >= maxRotations {
 		var oldest *rotation
 		for _, c := range t.rotations {
@@ -245,7 +258,8 @@ func (k *rotationKey) compare(o *rotationKey) int {
 			o.signature.nextHop))
 }
 
-// oneByOne reports whether the members come one after the other, and few come back.
+// oneByOne reports whether the members come one after the other, and few come back: at most a
+// quarter overlaps the one before, and at most a quarter returns.
 func (c *rotation) oneByOne() bool {
 	overlaps, back := 0, 0
 	for i := range c.senders {
@@ -267,6 +281,8 @@ func (e *Engine) oneMachine(c *rotation) bool {
 	for i := range c.senders { // at most maxChain
 		v := &c.senders[i]
 		e.withSource(&v.source, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
+			// Sessions with AUTH or TLS, many attempts, or the role of a mail server show a machine
+			// that lasts. Its brief sessions were an accident.
 			f := &src.facts
 			v.returned = v.returned || f.AuthSessions > 0 || f.TLSSessions > 0 ||
 				f.Attempts > 2*maxBriefSessions || src.flags&serving != 0
@@ -303,12 +319,14 @@ func (c *rotation) looksHostile() bool {
 			refused++
 		}
 	}
+	// In this order: networks and names of their own; many link-layer addresses, because a machine
+	// with one is a chain; refusals; many names or senders.
 	return min(len(nets), foreign)*4 >= n*3 && len(macs)*3 >= n && refused >= 3 && refused*5 >= n &&
 		(len(names)*4 >= n*3 || len(senders)*2 >= n)
 }
 
-// join adds an address to a rotation. Its own findings are superseded; findings that were held back
-// are dropped.
+// join adds an address to a rotation. Its own findings are superseded: an emitted one is closed, a
+// held one is dropped as if it had never been opened.
 func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m := &e.addresses
 	m.addMembers(&c.chain, v.source)
@@ -338,11 +356,13 @@ func (t *addressTracker) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
 }
 
 // hold holds a finding back and reports whether it did: a new address mails straight to the
-// Internet, or is refused, in the network of a rotation that is one machine.
+// Internet, or is refused, in the network of a rotation that is one machine. Its session may soon
+// show that it is a member, and then the finding of the rotation says it all.
 func (t *addressTracker) hold(r *entry) bool {
 	f := r.finding
 	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 ||
 		t.chainOf[r.key] != nil ||
+		// Only the first event of a finding is held, and only of an address with few attempts.
 		f.Source.Facts.Attempts > maxBriefSessions || len(t.held) >= maxHeld {
 		return false
 	}
@@ -355,7 +375,8 @@ func (t *addressTracker) hold(r *entry) bool {
 	return false
 }
 
-// releaseHeld emits the held finding of a source before the next event of it.
+// releaseHeld emits the held finding of a source before the next event of it: an update or a close
+// needs the event that opened the finding.
 func (e *Engine) releaseHeld(r *entry) {
 	m := &e.addresses
 	if len(m.held) == 0 {
@@ -368,7 +389,8 @@ func (e *Engine) releaseHeld(r *entry) {
 	}
 }
 
-// releaseExpired emits the findings that were held back for maxHold.
+// releaseExpired emits the findings that were held back for maxHold. They are in the order of their
+// times.
 func (e *Engine) releaseExpired() {
 	m := &e.addresses
 	for len(m.held) > 0 && e.clock.Now()-m.held[0].time >= maxHold { // at most maxHeld
@@ -378,7 +400,8 @@ func (e *Engine) releaseExpired() {
 	}
 }
 
-// outputFinding calls the Output with a finding.
+// outputFinding calls the Output with a finding, and before that with the state that it leaves
+// behind; see Output.Keep.
 func (e *Engine) outputFinding(r *entry) {
 	if r.kept != nil {
 		e.out.Keep(r.kept)
@@ -391,6 +414,7 @@ func (e *Engine) outputFinding(r *entry) {
 func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
 	q := withheldFinding{k, f.Class}
 	at := slices.Index(c.withheld, q)
+	// A member's finding that was open before the member joined is closed for the reader, too.
 	if f.Action == "closed" {
 		if at >= 0 {
 			c.withheld = slices.Delete(c.withheld, at, at+1)

@@ -20,30 +20,31 @@ import (
 
 // servers are the watched mail servers.
 type servers struct {
-	// the map is replaced when a server is added; shards read it
+	// known is replaced as a whole when a server is added, so that shards read it without a lock.
 	known        atomic.Pointer[map[flowtable.Addr]*mailServer]
-	localDomains mailserver.Domains
-	full         atomic.Uint64 // servers, senders and recipients that were dropped at a limit
-	nextHour     int64         // the next full hour, at which server events are emitted
-	lastTick     int64         // the second of the latest tick
-	quietSpent   int64         // quiet hours that were emitted one by one; see rollHours
-	budget       sketch.Budget // for the queues of all servers
+	localDomains mailserver.Domains // the configured ones, nil if domains are learned
+	full         atomic.Uint64      // servers, senders and recipients that were dropped at a limit
+	nextHour     int64              // the next full hour, at which server events are emitted
+	lastTick     int64              // the second of the latest tick
+	quietSpent   int64              // quiet hours that were emitted one by one; see rollHours
+	budget       sketch.Budget      // for the queues of all servers
 }
 
 // mailServer is a watched server. The holder of tickMu owns its fields.
 type mailServer struct {
 	mailserver.Server
-	addr     netip.Addr
+	addr     netip.Addr // its address
 	declared bool
-	findings [verdict.Classes]*serverFinding
-	resumed  bool // restored, and not observed since the checkpoint
+	findings [verdict.Classes]*serverFinding // the open finding of each class
+	resumed  bool                            // restored, and not observed since the checkpoint
 }
 
 // maxBehind is how far the packets' time can be behind a server's own time without a clock that was
 // put back.
 const maxBehind = hour
 
-// advance moves a server's time on.
+// advance moves a server's time on. After a restart, or after a clock that was put back, the
+// server's series resume at the new time.
 func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
 	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
@@ -85,7 +86,8 @@ func (e *Engine) watchedServer(a flowtable.Addr) *mailServer {
 	return known[a]
 }
 
-// watchServer begins to watch an undeclared server. It returns nil at the limit.
+// watchServer begins to watch an undeclared server. It returns nil at the limit. The map is copied,
+// because shards read the old one meanwhile; this is rare.
 func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 	known := *e.servers.known.Load()
 	if len(known) >= e.cfg.Limits.Servers {
@@ -105,6 +107,7 @@ func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 // judgeServer gives an observation to the detectors of the servers that it concerns: the DNS answer
 // to all, anything else to its server and its client. The caller holds tickMu.
 func (e *Engine) judgeServer(x *serverObservation, now int64) {
+	// The answer concerns the queues of all servers.
 	if x.dnsAnswer != nil {
 		for _, s := range e.allServers() {
 			for _, net := range x.dnsAnswer.nets {
@@ -115,6 +118,7 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	}
 	if !x.outside {
 		s := e.watchedServer(x.server)
+		// A host that replied to a recipient is a mail server.
 		if s == nil && x.mail != nil && answered(x.mail) {
 			s = e.watchServer(x.server, x.v6)
 		}
@@ -140,6 +144,7 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 		s.Sent(x.mail, x.outside, tell)
 	case x.session != nil && x.outside:
 		s.Session(x.session, tell)
+	// An attempt concerns the queue: a message waits for that server.
 	case x.attempt == attemptBegan:
 		s.Queue.Connecting(x.net, x.host, now)
 	case x.attempt == attemptAnswered:
@@ -155,7 +160,7 @@ func answered(m *mailserver.Mail) bool {
 }
 
 // tickServers moves the servers' time on once a second. A server's own observations move its time
-// on as well.
+// on as well. The caller holds tickMu.
 func (e *Engine) tickServers(now int64) {
 	if now/second == e.servers.lastTick {
 		return
@@ -183,7 +188,11 @@ const (
 // rollHours emits the servers' events at each full hour up to now, and closes quiet findings. In a
 // live capture this is due once a second. A file comes in rounds that can span days, so it runs
 // between the journal's entries, too.
+//
+// Hours without traffic are emitted one by one while there are few, so that a reader sees a quiet
+// night. A jump of the clock by more than quietHours, in either direction, only sets the next hour.
 func (e *Engine) rollHours(now int64) {
+	// The first call and a jump only set the next hour.
 	full := now - now%hour
 	if e.servers.nextHour == 0 || full > e.servers.nextHour+quietHours*hour ||
 		full < e.servers.nextHour-quietHours*hour {
@@ -195,6 +204,7 @@ func (e *Engine) rollHours(now int64) {
 		// so that a few frames cannot cause 48 events of each server again and again
 		e.servers.nextHour = full + hour
 		return
+	// Emitted quiet hours are spent, and traffic earns them back.
 	case quiet > 0:
 		e.servers.quietSpent += quiet
 	case quiet == 0 && now >= e.servers.nextHour:
@@ -211,7 +221,7 @@ func (e *Engine) rollHours(now int64) {
 	}
 }
 
-// emitServers emits the event of each server that was seen.
+// emitServers emits the event of each server that was seen. now is its time, in ns.
 func (e *Engine) emitServers(now int64) {
 	for _, s := range e.allServers() {
 		if s.First == 0 || e.out.Server == nil {
@@ -224,7 +234,8 @@ func (e *Engine) emitServers(now int64) {
 	}
 }
 
-// allServers returns the servers in the order of their addresses.
+// allServers returns the servers in the order of their addresses, so that events do not depend on
+// the order of a map.
 func (e *Engine) allServers() (list []*mailServer) {
 	for _, s := range *e.servers.known.Load() {
 		list = append(list, s)
@@ -233,14 +244,14 @@ func (e *Engine) allServers() (list []*mailServer) {
 	return list
 }
 
-// SavedServer is a mail server in the checkpoint.
+// SavedServer is a mail server in the checkpoint: its state, and its open findings by class.
 type SavedServer struct {
 	Addr     netip.Addr                       `json:"Addr"`
 	State    *mailserver.Server               `json:"State"`
 	Findings map[verdict.Class]*serverFinding `json:"Findings,omitempty"`
 }
 
-// saveServers copies the servers.
+// saveServers copies the servers that were seen.
 func (e *Engine) saveServers() (list []SavedServer) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
@@ -268,7 +279,8 @@ func (s *mailServer) save() SavedServer {
 	return d
 }
 
-// restoreServers restores the servers that saveServers copied.
+// restoreServers restores the servers that saveServers copied. A server beyond the limit is
+// dropped, a finding of another class is dropped, and a level is at most confirmed.
 func (e *Engine) restoreServers(list []SavedServer) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
@@ -286,6 +298,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 		}
 		s.Server = *d.State
 		s.Server.Sound(&e.servers.budget)
+		// The time since the checkpoint is unknown: advance resumes the series at the next packet.
 		s.resumed = true
 		for c, f := range d.Findings {
 			if c >= verdict.OpenRelay && c < verdict.Classes && f != nil {
@@ -296,7 +309,8 @@ func (e *Engine) restoreServers(list []SavedServer) {
 	}
 }
 
-// finishServers closes the servers' findings and emits their events. The caller holds tickMu.
+// finishServers closes the servers' findings and emits their events at the end of the input. The
+// caller holds tickMu.
 func (e *Engine) finishServers(now int64, reason string) {
 	for _, s := range e.allServers() {
 		if s.First == 0 {

@@ -11,7 +11,9 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// sessionRecord returns the event of one session.
+// sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
+// none; src may be nil if the source was evicted. Texts are copied: the listener owns them. Texts
+// of clients are redacted already; see smtpsniff.
 func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
 	reason string) *detect.Session {
 	v6 := k.Scope.V6()
@@ -36,6 +38,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 		d.MAC = src.mac
 	}
 	switch {
+	// A capture with one direction alone shows one side.
 	case !f.conn.Seen(tcp.Server):
 		d.Seen = "client"
 	case !f.conn.Seen(tcp.Client):
@@ -46,12 +49,14 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
 	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
 	d.Conflicts = f.conn.Conflicts()
+	// The flags of the TCP layer come first, the ones of the dialogue follow.
 	if f.conn.Anomalies()&tcp.Conflict != 0 {
 		d.Flags = append(d.Flags, "conflict")
 	}
 	if f.conn.Anomalies()&tcp.Urgent != 0 {
 		d.Flags = append(d.Flags, "urgent")
 	}
+	// The dialogue: what the client and the server said of themselves.
 	if session == nil {
 		if f.has(midstream) {
 			d.Flags = append(d.Flags, "midstream")
@@ -67,6 +72,8 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 		session.RcptsRejected, session.Messages
 	d.Rejected, d.Deferred = session.Rejected, session.Deferred
 	d.LastCode, d.LastEnhanced = session.LastCode, enhanced(session.LastEnhanced)
+	// Reply codes, and the texts of refusals as evidence. The first blocklist that one names is the
+	// session's.
 	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code,
@@ -83,10 +90,11 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	return d
 }
 
-// enhanced converts an enhanced status code (RFC 3463).
+// enhanced converts an enhanced status code (RFC 3463: class, subject, detail).
 func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subject, e.Detail} }
 
-// flowID returns a number for the flow that is the same each time the file is read.
+// flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
+// secret, because the table's own is random by default.
 func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
@@ -106,7 +114,7 @@ func endReason(f *flow, reason string) string {
 	return reason
 }
 
-// direction returns whether a flow's client and server are internal.
+// direction returns whether a flow's client and server are internal, by the configured networks.
 func (s *shard) direction(k *flowtable.Key) string {
 	v6 := k.Scope.V6()
 	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
@@ -120,11 +128,13 @@ func (s *shard) direction(k *flowtable.Key) string {
 	return "transit"
 }
 
-// sourceRecord returns the event of a source.
+// sourceRecord returns the event of a source. hst is its profile, nil if it has none. The caller
+// holds the shard's lock.
 func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey,
 	now int64) detect.SourceRecord {
 	var known *detect.Profile
 	settled := now
+	// At the end all attempts without an answer count as silent, also the latest ones.
 	if s.e.ended {
 		settled += hour
 	}
@@ -140,6 +150,7 @@ func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey,
 			d.MXLookups = l.MX
 		}
 	}
+	// Without a profile the table entry gives the numbers.
 	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
 	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
 	return d

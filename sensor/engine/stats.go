@@ -14,23 +14,26 @@ type Stats struct {
 	Refused uint64 // frames that could not be decoded
 	// Hidden counts frames in tunnels that the decoder does not open, or behind an unknown
 	// ethertype.
-	Hidden   uint64
-	SYN      uint64 // first SYNs to any port
+	Hidden uint64
+	SYN    uint64 // first SYNs to any port
+	// Outcomes counts frames by the outcome of decoding, TCP and SMTP hold the other counters of
+	// the stats event. The names are part of the schema.
 	Outcomes []Count
 	TCP      []Count
 	SMTP     []Count
 
-	Attempts, Sessions                      uint64
-	FlowsActive, FlowsTotal, FlowsEvicted   uint64
+	Attempts, Sessions                      uint64 // attempts to connect, and completed handshakes
+	FlowsActive, FlowsTotal, FlowsEvicted   uint64 // entries in use, all so far, and evicted ones
 	AttemptsEvicted                         uint64
 	SourcesActive, SourcesEvicted           uint64
-	HostsActive, HostsEvicted               uint64
+	HostsActive, HostsEvicted               uint64 // sources with a profile
 	SMTPSessionsActive, SMTPSessionsEvicted uint64
 	SMTPSessionsCut                         uint64 // dialogues that lost a part to the memory limit
-	SeenBoth, SeenClient, SeenServer, Gaps  uint64
-	Midstream                               uint64
-	Duplicates                              uint64
-	OddTimes                                uint64
+	// Sessions by the sides that were seen, and gaps in their bytes.
+	SeenBoth, SeenClient, SeenServer, Gaps uint64
+	Midstream                              uint64
+	Duplicates                             uint64
+	OddTimes                               uint64
 	// ChecksumsJudged counts first SYNs whose checksum could be verified, ChecksumsIgnored counts
 	// first SYNs with a wrong checksum that was ignored; see checksums.
 	ChecksumsJudged, ChecksumsIgnored uint64
@@ -41,8 +44,8 @@ type Stats struct {
 	PanicAt                   string // the latest: message and place in the code
 	Memory, MemoryCap         uint64 // of the tables, bytes
 	Withheld                  uint64 // suspect findings that were not emitted; see budget
-	HomeSeen                  bool
-	First, Last               int64 // lowest and highest time of the frames, ns since 1970
+	HomeSeen                  bool   // an internal address was seen
+	First, Last               int64  // lowest and highest time of the frames, ns since 1970
 }
 
 // Count is a counter with a name.
@@ -93,6 +96,8 @@ func (e *Engine) Stats() Stats {
 		{Name: "servers_full", N: e.servers.full.Load()},
 		{Name: "findings_withheld", N: c.withheld},
 	}
+	// These counters are listed only if they count anything: most captures have neither fragments
+	// nor bad checksums.
 	fragments = append(fragments, Count{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored})
 	t.TCP = append(t.TCP, slices.DeleteFunc(fragments, func(n Count) bool { return n.N == 0 })...)
 	t.SMTP = []Count{
@@ -113,6 +118,7 @@ func (e *Engine) Stats() Stats {
 	e.faults.mu.Lock()
 	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
 	e.faults.mu.Unlock()
+	// Flows that a panic destroyed.
 	if c.discarded > 0 {
 		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
 	}
@@ -152,7 +158,8 @@ type shardCounters struct {
 	overflows, lookupsForgotten, notesDropped uint64
 }
 
-// addShards adds the shards' counters to t, and returns all of them.
+// addShards adds the shards' counters to t, and returns all of them. It takes the lock of one shard
+// at a time.
 func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -193,8 +200,9 @@ type counters struct {
 	sourcesEvicted, hostsEvicted, sessionsEvicted     uint64
 	gaps, midstream, conflicts, doubted               uint64
 	withheld                                          uint64
-	streamed, missing, discarded                      uint64
-	seenBoth, seenClient, seenServer                  uint64
+	// bytes that the listener got, bytes in gaps, and flows that a panic destroyed
+	streamed, missing, discarded     uint64
+	seenBoth, seenClient, seenServer uint64 // sessions by the sides that were seen
 }
 
 // add adds the counters of another shard.

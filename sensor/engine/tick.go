@@ -12,12 +12,15 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// tick expires what is due in a shard. All packets before the tick have been processed.
+// tick expires what is due in a shard. All packets before the tick have been processed. The caller
+// holds the shard's lock. Entries of the journal that a tick causes have no packet, and are ordered
+// by time; see inOrder.
 func (s *shard) tick(t tick) {
 	s.order, s.seqInPacket, s.inTick = t.order, 0, true
 	if t.jump { // idle times are counted from the jump on
 		s.clockJumpAt = t.now
 	}
+	// Expiry comes first: an expired flow closes its session, and that may change a verdict.
 	s.t.Attempts.Expire(t.now - forgetAttempt)
 	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) {
 		s.closeIfIdle(t.now, r, k, f)
@@ -27,7 +30,8 @@ func (s *shard) tick(t tick) {
 	s.inTick = false
 }
 
-// emitDue emits the sources and the counters that are due. progress counts its work.
+// emitDue emits the sources and the counters that are due. progress counts its work. It takes
+// tickMu, so it never runs beside the end of a round.
 func (e *Engine) emitDue(progress *atomic.Uint64) {
 	now := e.clock.Now()
 	if now == 0 {
@@ -37,6 +41,7 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 	defer e.tickMu.Unlock()
 	defer e.recoverPanic()
 	e.progress = progress
+	// The intervals begin with the first call.
 	if e.nextStats == 0 {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
@@ -54,7 +59,8 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 	}
 }
 
-// closeIfIdle closes a flow that is idle for too long, or schedules the next check.
+// closeIfIdle closes a flow that is idle for too long, or schedules the next check. The flow table
+// calls it at the scheduled time, which is only a lower bound: packets since then do not move it.
 func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
 	f.last = min(f.last, now) // a frame of it can have any time
@@ -73,12 +79,16 @@ func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flo
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
+	// A second flow with the same ports ends the first one, if that was silent.
 	s.endReplaced(r, k, f)
 	s.closeFlow(r, k, f, "timeout")
 }
 
 // emitSources emits the sources that changed, or all sources: first those with a profile or several
 // attempts, highest level first, then external sources with a single attempt, then the SYN cache.
+//
+// The first part is sorted and small. The other two can be hundreds of thousands in a flood of
+// spoofed SYNs, so they are emitted in the order of the table and not sorted.
 func (e *Engine) emitSources(now int64, all bool) {
 	if e.out.Source == nil {
 		return
@@ -109,6 +119,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 			})
 		})
 	}
+	// Highest level first, then most attempts, then by address.
 	slices.SortStableFunc(list, func(a, b line) int {
 		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts),
 			bytes.Compare(a.addr[:], b.addr[:]))
@@ -116,6 +127,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 	for _, l := range list {
 		s := &e.shards[l.shard]
 		s.t.Lock()
+		// The generation shows whether the entry still holds the same source.
 		src := s.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
 			d = s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
@@ -153,7 +165,8 @@ func (s *source) singleAttempt() bool {
 	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.host == 0
 }
 
-// takeChanged reports whether a source is to be emitted, and clears its changed flag.
+// takeChanged reports whether a source is to be emitted, and clears its changed flag. A source
+// without an attempt is not emitted: its entry exists for its flows alone.
 func (s *source) takeChanged(all bool) bool {
 	if s.facts.Attempts == 0 || !all && s.flags&changed == 0 {
 		return false
@@ -162,7 +175,14 @@ func (s *source) takeChanged(all bool) bool {
 	return true
 }
 
-// finish closes all flows and findings and emits the last events. The caller holds tickMu.
+// finish closes all flows and findings and emits the last events. The caller holds tickMu. The
+// order matters:
+//
+//	close all flows           their sessions may still open findings
+//	exchange notes            the last observations reach the other shards
+//	judge and close findings  with all evidence
+//	close the servers' ones   they rest on sessions
+//	emit sources and counters
 func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
 	e.ended = true
@@ -173,6 +193,7 @@ func (e *Engine) finish(reason string) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
+		// Entries of the end come behind all packets, in the order of their times.
 		s.order, s.seqInPacket, s.inTick = math.MaxUint64-1, 0, true
 		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) {
 			s.closeFlow(r, k, f, reason)
@@ -183,6 +204,7 @@ func (e *Engine) finish(reason string) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
+		// Verdicts come behind the last sessions.
 		s.order = math.MaxUint64
 		e.guarded(func() { s.closeAll(now, reason) })
 		s.t.Unlock()
@@ -200,8 +222,10 @@ func (e *Engine) finish(reason string) {
 	}
 }
 
-// closeAll closes the findings of a shard.
+// closeAll judges the sources of a shard for the last time and closes their findings. The caller
+// holds the shard's lock.
 func (s *shard) closeAll(now int64, reason string) {
+	// No reply comes any more: pending contacts are decided first.
 	s.expireContacts(now)
 	s.judgeAtEnd(now)
 	if !s.e.cfg.Live && !s.e.homeSeen.Load() {
@@ -229,7 +253,8 @@ func (s *shard) judgeExternal() {
 	})
 }
 
-// judgeAtEnd judges all internal sources once more, with the final answer on one-sided captures.
+// judgeAtEnd judges all internal sources once more. Only at the end is it certain whether the
+// capture shows one side of the connections alone.
 func (s *shard) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
