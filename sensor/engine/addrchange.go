@@ -40,27 +40,27 @@ const maxNewAddresses = 256
 // noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
 // link-layer address, and a hop limit that no system begins with.
 func (s *shard) noteAddress(src *source, p *packet) {
-	if !p.key.Scope.V6() || !detect.InitialTTL(p.ttl) || src.flags&home == 0 || !s.judges(src) ||
-		p.mac == [6]byte{} {
+	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.judges(src) ||
+		p.MAC == [6]byte{} {
 		return
 	}
-	s.addNewAddress(newAddress{source: p.key.ClientKey(), mac: p.mac, time: p.time, ttl: p.ttl})
+	s.addNewAddress(newAddress{source: p.Key.ClientKey(), mac: p.MAC, time: p.Time, ttl: p.TTL})
 }
 
 // noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
 // recorded too: a link-layer address with many of them is a router's, and proves nothing.
 func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
-	if p.key.Scope.V6() || !p.toServer || src.facts.Sessions > steadySessions ||
-		p.mac == [6]byte{} || p.key.ServerPort != 25 || !f.seenWhole() {
+	if p.Key.Scope.V6() || !p.ToServer || src.facts.Sessions > steadySessions ||
+		p.MAC == [6]byte{} || p.Key.ServerPort != 25 || !f.SeenBothSides() {
 		return
 	}
 	// An external source, or a hop limit below the initial one, says that a router forwarded the
 	// packet.
-	far := src.flags&home == 0 || !detect.InitialTTL(p.ttl)
-	if !far && (!f.has(external) || f.has(relay) || !s.judges(src)) {
+	far := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
+	if !far && (!f.Noted(external) || f.Noted(relay) || !s.judges(src)) {
 		return
 	}
-	s.addNewAddress(newAddress{p.key.ClientKey(), p.mac, p.time, p.ttl, far})
+	s.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, far})
 }
 
 // addNewAddress adds an observation for the end of the round.

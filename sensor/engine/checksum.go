@@ -71,7 +71,7 @@ func (c *checksums) judge(p *decodeBatch) {
 		if s.checksum == wire.Right {
 			c.add(1, &c.right)
 			// A right checksum ends the run of wrong ones of this source.
-			if at := c.suspect(&x.key.Client); at.src == x.key.Client {
+			if at := c.suspect(&x.Key.Client); at.src == x.Key.Client {
 				at.wrong = 0
 			}
 			continue
@@ -91,14 +91,14 @@ func (c *checksums) judge(p *decodeBatch) {
 
 // rejects reports whether a SYN with a wrong checksum is rejected.
 func (c *checksums) rejects(x *packet) bool {
-	at := c.suspect(&x.key.Client)
-	if at.src != x.key.Client {
-		*at = suspect{src: x.key.Client}
+	at := c.suspect(&x.Key.Client)
+	if at.src != x.Key.Client {
+		*at = suspect{src: x.Key.Client}
 		c.suspected = true
 	}
 	// Two copies of one frame count once.
-	if at.wrong == 0 || at.sum != x.sum {
-		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), x.sum
+	if at.wrong == 0 || at.sum != x.Sum {
+		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), x.Sum
 	}
 	// Rejected while wrong ones are few against the right ones, and the source has no run of them.
 	return c.right > 0 && c.wrong < wrongAllowance+c.right/4 && at.wrong <= offloadRun

@@ -26,26 +26,26 @@ func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.key.Server),
-			s.e.net(p.key.Server, p.key.Scope.V6()),
-			p.seq, after, p.time)
-		s.judge(src, hst, p.time)
+		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.Key.Server),
+			s.e.net(p.Key.Server, p.Key.Scope.V6()),
+			p.Seq, after, p.Time)
+		s.judge(src, hst, p.Time)
 	}
 }
 
 // observeSYNACK observes a SYN-ACK.
 func (s *shard) observeSYNACK(src *source, p *packet) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.key.Server), p.key.ServerPort, p.time)
-		s.judge(src, hst, p.time)
+		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, p.Time)
+		s.judge(src, hst, p.Time)
 	}
 }
 
 // observeFailure observes a RST or an ICMP error that answers a SYN.
 func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.key.Server), p.key.ServerPort, icmp, p.time)
-		s.judge(src, hst, p.time)
+		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, icmp, p.Time)
+		s.judge(src, hst, p.Time)
 	}
 }
 

@@ -32,35 +32,35 @@ type decodeBatch struct {
 // because frames are borrowed from the capture until Take returns, and a shard's packets should lie
 // together. The struct has 128 bytes, two cache lines.
 type packet struct {
-	key flowtable.Key
+	Key flowtable.Key
 	// Hash of the client's address and scope: it selects the shard. flowHash is the hash of key.
-	clientHash       uint64
-	flowHash         uint64 // hash of key
-	time             int64  // ns since 1970
+	ClientHash       uint64
+	FlowHash         uint64 // hash of key
+	Time             int64  // ns since 1970
 	number           uint32 // in the batch, from 1
-	seq              uint32
-	ack              uint32
-	sum              uint32 // the checksum field, for duplicates
-	length           uint32 // of the payload on the wire
+	Seq              uint32
+	Ack              uint32
+	Sum              uint32 // the checksum field, for duplicates
+	Len              uint32 // of the payload on the wire
 	offset, captured uint32 // the captured payload in decodeBatch.bytes
-	vlan             [2]uint16
-	input            uint16
-	mac              [6]byte // the sender of the frame
+	VLAN             [2]uint16
+	Input            uint16
+	MAC              [6]byte // the sender of the frame
 	// Hashes of link-layer addresses: clientLink is the client's, peerLink is the other one, which
 	// receives the client's frames and sends the server's.
-	clientLink, peerLink uint16
-	urgent               uint16 // see wire.Packet
+	ClientLink, PeerLink uint16
+	Urgent               uint16 // see wire.Packet
 	// TCP timestamp; see marks
-	stamp       uint32
-	checksum    wire.Checksum
-	marks       marks
-	flags       wire.Flags
-	kind        wire.Kind
-	tags        uint8
-	ttl         uint8
-	toServer    bool // the client sent it
-	badChecksum bool // checksums.judge rejected it: the shard skips it
-	resolver    bool // a DNS query to an internal resolver, in the queue of that resolver
+	Stamp           uint32
+	Checksum        wire.Checksum
+	Stamped, Signed bool // it has a timestamp; see wire.Packet.Signed
+	Flags           wire.Flags
+	Kind            wire.Kind
+	Tags            uint8
+	TTL             uint8
+	ToServer        bool // the client sent it
+	badChecksum     bool // checksums.judge rejected it: the shard skips it
+	resolver        bool // a DNS query to an internal resolver, in the queue of that resolver
 }
 
 // newDecodeBatch makes an empty batch.
@@ -195,24 +195,19 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	// takes three times as long (see flowtable.Key.Set).
 	*q = append(*q, packet{})
 	x := &(*q)[len(*q)-1]
-	x.key.Set(client, server, clientPort, serverPort, scope)
-	x.clientHash, x.flowHash = hash, t.Secret.HashFlow(hash, &x.key)
-	x.time, x.number = f.Time, uint32(len(p.times))
-	x.seq, x.ack, x.sum, x.length = w.Seq, w.Ack, w.Sum, w.Len
+	x.Key.Set(client, server, clientPort, serverPort, scope)
+	x.ClientHash, x.FlowHash = hash, t.Secret.HashFlow(hash, &x.Key)
+	x.Time, x.number = f.Time, uint32(len(p.times))
+	x.Seq, x.Ack, x.Sum, x.Len = w.Seq, w.Ack, w.Sum, w.Len
 	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
-	x.vlan[0], x.vlan[1], x.tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
-	x.mac, x.input, x.ttl = w.MAC, f.From, w.TTL
-	x.flags, x.kind, x.toServer = w.Flags, w.Kind, toServer
-	x.stamp, x.checksum, x.marks, x.urgent = w.Stamp, w.Checksum, 0, w.Urgent
-	if w.Stamped {
-		x.marks |= stamped
-	}
-	if w.Signed {
-		x.marks |= signed
-	}
-	x.clientLink, x.peerLink = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
+	x.VLAN[0], x.VLAN[1], x.Tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
+	x.MAC, x.Input, x.TTL = w.MAC, f.From, w.TTL
+	x.Flags, x.Kind, x.ToServer = w.Flags, w.Kind, toServer
+	x.Stamp, x.Checksum, x.Urgent = w.Stamp, w.Checksum, w.Urgent
+	x.Stamped, x.Signed = w.Stamped, w.Signed
+	x.ClientLink, x.PeerLink = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
 	if !toServer {
-		x.clientLink, x.peerLink = x.peerLink, x.clientLink
+		x.ClientLink, x.PeerLink = x.PeerLink, x.ClientLink
 	}
 	return x
 }

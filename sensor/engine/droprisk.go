@@ -14,14 +14,6 @@ import (
 // the place of the capture: on the sending host no checksum is right. A segment with such a risk
 // waits until the server acknowledges it, or a segment without it replaces it; see tcp.DropRisk.
 
-// marks are findings in a segment's header.
-type marks uint8
-
-const (
-	stamped marks = 1 << iota // the segment has a timestamp
-	signed                    // see wire.Packet.Signed
-)
-
 // The bits of a hint, which an attempt keeps of its SYN (see flowtable.Attempt.Hint): whether the
 // checksums are right, the hop limit in units of 32, and four bits of the hash of the link-layer
 // receiver. Zero is no hint.
@@ -33,8 +25,8 @@ const (
 
 // hint is the hint of a SYN.
 func (p *packet) hint() uint8 {
-	h := p.ttl>>5<<hintTTL | uint8(p.peerLink)&hintTo
-	if p.checksum == wire.Right {
+	h := p.TTL>>5<<hintTTL | uint8(p.PeerLink)&hintTo
+	if p.Checksum == wire.Right {
 		h |= hintRight
 	}
 	return h
@@ -63,71 +55,71 @@ const (
 //
 // The addresses are evidence only where the client's frames come from the address to which the
 // server's frames go. They are none where a capture's addresses were replaced by random ones.
-type headerTrace struct {
-	own     uint16 // receiver of the server's SYN-ACK: the client's own address
-	gateway uint16 // sender of the server's SYN-ACK
-	to      uint16 // receiver of the client's latest segment without a risk
-	ttl     uint8  // hop limit of that segment
-	far     uint8  // hop limit of the server's SYN-ACK
-	hint    uint8  // of the SYN
-	right   bool   // a segment of the client had right checksums
-	steady  bool   // a segment of the client came from own
+type HeaderTrace struct {
+	clientLink uint16 // receiver of the server's SYN-ACK: the client's own address
+	gateway    uint16 // sender of the server's SYN-ACK
+	PeerLink   uint16 // receiver of the client's latest segment without a risk
+	TTL        uint8  // hop limit of that segment
+	serverTTL  uint8  // hop limit of the server's SYN-ACK
+	synHint    uint8  // of the SYN
+	sumsRight  bool   // a segment of the client had right checksums
+	steady     bool   // a segment of the client came from own
 }
 
 // replyDropRisk compares a segment of the server with those before it. A client can forge such a
 // segment: then it comes from the client's own link-layer address, and over fewer hops.
-func (l *headerTrace) replyDropRisk(p *packet) (d tcp.DropRisk) {
-	if l.far == 0 || p.flags.Has(wire.SYN) {
-		l.gateway, l.own, l.far = p.peerLink, p.clientLink, p.ttl
+func (l *HeaderTrace) replyDropRisk(p *packet) (d tcp.DropRisk) {
+	if l.serverTTL == 0 || p.Flags.Has(wire.SYN) {
+		l.gateway, l.clientLink, l.serverTTL = p.PeerLink, p.ClientLink, p.TTL
 		return 0
 	}
-	moved := l.steady && (p.peerLink != l.gateway || p.clientLink != l.own)
-	if moved || p.peerLink != 0 && p.peerLink == l.own && p.peerLink != l.gateway {
+	moved := l.steady && (p.PeerLink != l.gateway || p.ClientLink != l.clientLink)
+	if moved || p.PeerLink != 0 && p.PeerLink == l.clientLink && p.PeerLink != l.gateway {
 		d = tcp.OtherMAC // it comes from the client itself, for example
 	}
 	// A firewall resets a connection, over fewer hops than its server.
-	if p.flags&wire.RST == 0 && max(p.ttl, l.far)-min(p.ttl, l.far) > shorter {
+	if p.Flags&wire.RST == 0 && max(p.TTL, l.serverTTL)-min(p.TTL, l.serverTTL) > shorter {
 		d |= tcp.LowHops
 	}
 	return d
 }
 
 // dropRisk compares a segment of the client with those before it.
-func (l *headerTrace) dropRisk(p *packet) (d tcp.DropRisk) {
-	if p.flags.Has(wire.SYN) {
+func (l *HeaderTrace) dropRisk(p *packet) (d tcp.DropRisk) {
+	if p.Flags.Has(wire.SYN) {
 		return 0
 	}
-	if p.checksum > wire.Right && (l.right || l.hint&hintRight != 0) {
-		if d = tcp.BadChecksum; p.checksum == wire.Offloaded {
+	if p.Checksum > wire.Right && (l.sumsRight || l.synHint&hintRight != 0) {
+		if d = tcp.BadChecksum; p.Checksum == wire.Offloaded {
 			d = tcp.PartialChecksum
 		}
 	}
-	if p.marks&signed != 0 {
+	if p.Signed {
 		d |= tcp.UnaskedMD5
 	}
 	switch {
-	case l.ttl != 0:
-		if p.ttl < l.ttl && l.ttl-p.ttl > shorter {
+	case l.TTL != 0:
+		if p.TTL < l.TTL && l.TTL-p.TTL > shorter {
 			d |= tcp.LowHops
 		}
-	case l.hint != 0 && p.ttl < diesEarly && p.ttl>>5 < l.hint>>hintTTL&7:
+	case l.synHint != 0 && p.TTL < diesEarly && p.TTL>>5 < l.synHint>>hintTTL&7:
 		d |= tcp.LowHops
 	}
-	hinted := l.hint & hintTo
+	hinted := l.synHint & hintTo
 	switch {
 	case l.steady:
-		if p.clientLink != l.own || p.peerLink != l.gateway && p.peerLink != l.to {
+		if p.ClientLink != l.clientLink || p.PeerLink != l.gateway && p.PeerLink != l.PeerLink {
 			d |= tcp.OtherMAC
 		}
-	case l.own == 0 || p.clientLink != l.own || p.peerLink == l.gateway:
-	case l.hint != 0 && (uint8(p.peerLink)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
+	case l.clientLink == 0 || p.ClientLink != l.clientLink || p.PeerLink == l.gateway:
+	case l.synHint != 0 && (uint8(p.PeerLink)&hintTo != hinted || uint8(l.gateway)&hintTo == hinted):
 		d |= tcp.OtherMAC // the SYN went to another address, or to that of the server's answer
 	}
 	if d != 0 {
 		return d
 	}
-	l.ttl, l.to = p.ttl, p.peerLink
-	l.right = l.right || p.checksum == wire.Right
-	l.steady = l.steady || l.own != 0 && p.clientLink == l.own
+	l.TTL, l.PeerLink = p.TTL, p.PeerLink
+	l.sumsRight = l.sumsRight || p.Checksum == wire.Right
+	l.steady = l.steady || l.clientLink != 0 && p.ClientLink == l.clientLink
 	return 0
 }

@@ -119,7 +119,7 @@ type Engine struct {
 	table    *flowtable.Table[flow, source, synDetails]
 	shards   []shard
 	clock    clock
-	sides    sides
+	sides    Sides
 	pairs    pairs
 	faults   faults
 
@@ -181,7 +181,7 @@ func New(cfg Config, out Output) *Engine {
 		SYNs: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources,
 		Secret: secret},
 		flowtable.Callbacks[flow, source, synDetails]{
-			FlowKeepPriority:   func(f *flow) int64 { return f.keepPriority() },
+			FlowKeepPriority:   func(f *flow) int64 { return f.KeepPriority() },
 			SourceKeepPriority: func(s *source) int64 { return s.keepPriority() },
 			FlowEvicted: func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) {
 				e.shards[i].closeFlow(r, k, f, "evicted")

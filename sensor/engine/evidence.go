@@ -24,7 +24,7 @@ const maxRecent = 3
 func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, session *smtpsniff.Session,
 	src *source,
 	hst *host, reason string) {
-	seen := [2]bool{f.conn.Seen(tcp.Client), f.conn.Seen(tcp.Server)}
+	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}
 	switch seen {
 	case [2]bool{true, true}:
 		s.count.seenBoth++
@@ -36,7 +36,7 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, session *smtpsniff.
 	if hst != nil && !(seen[0] && seen[1]) {
 		hst.oneWay++
 	}
-	if hst != nil && f.conn.Anomalies() != 0 {
+	if hst != nil && f.Conn.Anomalies() != 0 {
 		hst.doubtful++
 	}
 	if s.e.out.Session == nil {
@@ -53,7 +53,7 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, session *smtpsniff.
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
 		s.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason), onlyIfEvidence: true,
-			time: f.last})
+			time: f.Last})
 	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(session):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, session, src, reason))
 	}

@@ -53,20 +53,20 @@ const (
 // macChanged observes the link-layer address of an attempt. Frames that a router forwarded have the
 // router's address, and two routers may alternate.
 func (s *shard) macChanged(src *source, p *packet) {
-	if p.mac == src.mac {
+	if p.MAC == src.mac {
 		src.flags &^= macSuspect
 		return
 	}
 	// A hop limit below the initial one shows a router's frame. A source without a profile has
 	// nothing to set aside.
-	if !detect.InitialTTL(p.ttl) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+	if !detect.InitialTTL(p.TTL) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
 	hst := s.hosts.at(src.host)
 	// Two profiles exist: this frame is from the former address, or from a third one.
 	if hst.former != nil {
 		s.mergeAccounts(src, hst, p)
-		if p.mac == src.mac {
+		if p.MAC == src.mac {
 			return
 		}
 	}
@@ -76,12 +76,12 @@ func (s *shard) macChanged(src *source, p *packet) {
 		// The first frame after the source's own address.
 		*m = candidateMAC{ownLast: src.facts.Last, attempts: m.attempts}
 	}
-	if m.mac != p.mac {
-		m.mac = p.mac
+	if m.mac != p.MAC {
+		m.mac = p.MAC
 		m.distinct++
 	}
 	m.attempts++
-	if silent := p.time - m.ownLast; m.distinct == 1 &&
+	if silent := p.Time - m.ownLast; m.distinct == 1 &&
 		(silent >= goneAfter || silent >= minAbsence && !hst.alternatesMACs) {
 		s.splitAccount(src, hst, p)
 	}
@@ -91,10 +91,10 @@ func (s *shard) macChanged(src *source, p *packet) {
 // The counters in src stay cumulative; before holds the former machine's.
 func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 	old, before := *hst, src.facts
-	*hst = host{since: p.time, before: &before, contactsPending: old.contactsPending,
+	*hst = host{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
 	hst.Budget = &s.room
-	src.mac = p.mac
+	src.mac = p.MAC
 	src.flags &^= macSuspect
 	s.follow(src)
 }
@@ -104,7 +104,7 @@ func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
-	s.closeFindings(src, hst, p.key.ClientKey(), p.time, "superseded")
+	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
 	hst.findings = [verdict.Classes]*finding{}
 	estate := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()

@@ -76,7 +76,7 @@ var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.Ask
 // observeDNS observes a DNS message: a query of the client, a reply to it, or a query to the client
 // as a resolver.
 func (s *shard) observeDNS(p *packet, payload []byte) {
-	k := p.key.ClientKey()
+	k := p.Key.ClientKey()
 	l := s.dnsLookups.of(k)
 	var m dns.Message
 	switch {
@@ -85,7 +85,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 			l = s.dnsLookups.add(k)
 		}
 		l.ServesOthers()
-		l.LastUsed = p.time
+		l.LastUsed = p.Time
 	case !dns.Parse(payload, &m):
 		return
 	// A reply to a host without lookups is ignored.
@@ -94,23 +94,23 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 			return
 		}
 		for i := range m.NAddrs {
-			l.Answered(m.Name, m.Addrs[i], p.time)
+			l.Answered(m.Name, m.Addrs[i], p.Time)
 		}
-		s.observeDNSAnswer(&m, p.time)
+		s.observeDNSAnswer(&m, p.Time)
 		return
 	default:
 		if l == nil {
 			l = s.dnsLookups.add(k)
 		}
 		l.Asked(questions[m.Kind], uint32(s.e.table.Secret.HashBytes([]byte(m.Domain))), m.Name,
-			uint32(m.ID)<<16|uint32(p.key.ClientPort), p.time)
+			uint32(m.ID)<<16|uint32(p.Key.ClientPort), p.Time)
 	}
-	if r := s.t.Sources.Find(p.clientHash, &k); r != 0 {
+	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
 		if hst := s.hosts.at(src.host); hst != nil {
-			hst.LookedUp(&s.e.cfg.Detect, l, p.time)
-			s.judge(src, hst, p.time)
+			hst.LookedUp(&s.e.cfg.Detect, l, p.Time)
+			s.judge(src, hst, p.Time)
 		}
 	}
 }

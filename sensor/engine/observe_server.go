@@ -95,12 +95,12 @@ func (s *shard) dropTransaction(session uint32) {
 // markWatched marks a new flow if one end can be a watched server: any internal host can be one,
 // and a declared server may have an address outside home_net.
 func (s *shard) markWatched(f *flow, k *flowtable.Key) {
-	if !f.has(external) || s.e.watchedServer(k.Server) != nil {
-		f.flags |= inside | watched
+	if !f.Noted(external) || s.e.watchedServer(k.Server) != nil {
+		f.Notes |= inside | watched
 	}
 	if s.e.watchedServer(k.Client) != nil {
-		f.flags |= watched
-		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+		f.Notes |= watched
+		if src := s.sourceOf(f.Source, f.SourceGen); src != nil {
 			src.flags |= serving
 		}
 	}
@@ -110,7 +110,7 @@ func (s *shard) markWatched(f *flow, k *flowtable.Key) {
 // events of the listener as observeDialogue. The events' texts are borrowed from the listener until
 // its next Feed, so texts are copied or hashed here.
 func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
-	if !f.has(watched) {
+	if !f.Noted(watched) {
 		return
 	}
 	k := s.t.Flows.KeyOf(s.current)
@@ -169,7 +169,7 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
-	if refused && !f.has(inside) {
+	if refused && !f.Noted(inside) {
 		why, c, _ := s.refusalReason(ev)
 		x.mail.Why, x.reason = why, why
 		if c.List != "" {
@@ -187,7 +187,7 @@ func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	// A greeting of 4xx or 5xx refuses the whole session (RFC 5321, section 3.1).
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
-		if !f.has(inside) {
+		if !f.Noted(inside) {
 			x.serverDomain = s.domainHash(greetingName(session.Banner()))
 		}
 	// 500 to 504 complain about the command or the name (RFC 5321, section 4.2.2), and not about
@@ -257,10 +257,10 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	s.release(x)
 	m := x.mail
 	x.mail = mailserver.Mail{}
-	m.Time, m.Over = f.last, !m.Taken
+	m.Time, m.Over = f.Last, !m.Taken
 	v6 := k.Scope.V6()
 	other := k.Server
-	if f.has(inside) {
+	if f.Noted(inside) {
 		other = k.Client
 		// A client without login may not relay, unless it is internal, a server of ours or an
 		// allowed relay.
@@ -275,10 +275,10 @@ func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Sessi
 	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
 		return to.Code/100 == 2 && (to.Where != mailserver.LocalDomain || to.Onward != 0)
 	}) {
-		f.flags |= relayed
+		f.Notes |= relayed
 	}
 	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
-	s.observeServer(f.last, k, !f.has(inside), serverObservation{mail: &m})
+	s.observeServer(f.Last, k, !f.Noted(inside), serverObservation{mail: &m})
 }
 
 // observeServer adds an observation of a server to the journal. Servers are judged in packet order
@@ -290,41 +290,41 @@ func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serve
 
 // transactionOf returns the transaction of a flow's session.
 func (s *shard) transactionOf(f *flow) *transaction {
-	for int(f.session) >= len(s.transactions) { // at most as many as sessions
+	for int(f.Session) >= len(s.transactions) { // at most as many as sessions
 		s.transactions = append(s.transactions, nil)
 	}
-	if s.transactions[f.session] == nil {
-		s.transactions[f.session] = &transaction{}
+	if s.transactions[f.Session] == nil {
+		s.transactions[f.Session] = &transaction{}
 	}
-	return s.transactions[f.session]
+	return s.transactions[f.Session]
 }
 
 // closeTransaction completes the current transaction of a session, frees its slot, and returns its
 // last state.
 func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
 	session *smtpsniff.Session) (x transaction) {
-	if session == nil || int(f.session) >= len(s.transactions) || s.transactions[f.session] == nil {
+	if session == nil || int(f.Session) >= len(s.transactions) || s.transactions[f.Session] == nil {
 		return x
 	}
-	s.completeMail(f, k, session, s.transactions[f.session])
-	x, *s.transactions[f.session] = *s.transactions[f.session], x
+	s.completeMail(f, k, session, s.transactions[f.Session])
+	x, *s.transactions[f.Session] = *s.transactions[f.Session], x
 	return x
 }
 
 // observeServerSession observes the end of a session with a watched server. session may be nil: the
 // flow had no dialogue.
 func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
-	if !f.has(watched) {
+	if !f.Noted(watched) {
 		return
 	}
 	x := s.closeTransaction(f, k, session)
-	if !f.has(opened) {
+	if !f.Has(established) {
 		return
 	}
 	v6 := k.Scope.V6()
-	_, up := f.conn.Counts(tcp.Client)
+	_, up := f.Conn.Counts(tcp.Client)
 	// The client's bytes hold the messages.
-	d := &mailserver.Session{Time: f.last, Inbound: f.has(inside), External: true,
+	d := &mailserver.Session{Time: f.Last, Inbound: f.Noted(inside), External: true,
 		Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
 	if d.Inbound {
@@ -345,7 +345,7 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsni
 		d.Name = x.serverDomain
 		d.Refused, d.Listed, d.Why = x.refused && session.Mails == 0, x.listed, x.reason
 	}
-	s.observeServer(f.last, k, !d.Inbound, serverObservation{session: d})
+	s.observeServer(f.Last, k, !d.Inbound, serverObservation{session: d})
 }
 
 // observeServerAttempt observes an attempt of a watched server to connect to an external one.

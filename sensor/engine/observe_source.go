@@ -45,7 +45,7 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited re
 		}
 		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said),
 			cited.List != "" || len(cited.Addrs) > 0}
-		if session := s.sessions.at(s.t.Flows.At(s.current).session); session != nil {
+		if session := s.sessions.at(s.t.Flows.At(s.current).Session); session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
 	}
@@ -70,7 +70,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
-	if !f.has(external) {
+	if !f.Noted(external) {
 		return
 	}
 	k := s.t.Flows.KeyOf(s.current)
@@ -126,7 +126,7 @@ func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation
 // observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
 // us.
 func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
-	if hst == nil || !f.has(external) {
+	if hst == nil || !f.Noted(external) {
 		return
 	}
 	// The address differs from the client's if a NAT gateway is between them: it is our public
@@ -143,7 +143,7 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 	text string, now int64) {
 	hst := s.hosts.at(src.host)
 	if hst == nil {
-		hst = s.newHost(f.source, src)
+		hst = s.newHost(f.Source, src)
 	}
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
@@ -153,29 +153,29 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
 func (s *shard) observeForeign(f *flow, src *source, hst *host) {
-	if hst == nil || !f.has(opened) || !f.has(external) || src.flags&home == 0 || !s.judges(src) {
+	if hst == nil || !f.Has(established) || !f.Noted(external) || src.flags&home == 0 || !s.judges(src) {
 		return
 	}
 	hst.foreign++
-	s.report(src, hst, s.t.Flows.KeyOf(s.current).ClientKey(), verdict.NotSMTP, false, f.last)
+	s.report(src, hst, s.t.Flows.KeyOf(s.current).ClientKey(), verdict.NotSMTP, false, f.Last)
 }
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
 func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
 	hst *host) {
-	if hst == nil || f.has(midstream) {
+	if hst == nil || f.Has(midstream) {
 		return
 	}
-	if !f.has(opened) {
+	if !f.Has(established) {
 		// without the client's side its silence is not known
-		if !f.has(unanswered) && f.syns > 0 {
+		if !f.Has(unanswered) && f.SYNs > 0 {
 			hst.HalfOpen()
 		}
 		return
 	}
 	if session == nil {
-		hst.SessionOver(f.conn.Seen(tcp.Client), false, false, false)
+		hst.SessionOver(f.Conn.Seen(tcp.Client), false, false, false)
 		return
 	}
 	// From here on the session has a dialogue.
@@ -183,23 +183,23 @@ func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
 	// welcomed says that the server accepted a recipient, and that no part of its side is missing.
 	// A client that then leaves without DATA verifies addresses.
-	welcomed := f.conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
+	welcomed := f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
-	hst.SessionOver(f.conn.Seen(tcp.Client) && f.conn.Ended() && nothingToDeliver(session) &&
+	hst.SessionOver(f.Conn.Seen(tcp.Client) && f.Conn.Ended() && nothingToDeliver(session) &&
 		!refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
-	if f.has(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
-		hst.Dialect(oddities(f, session), f.last)
+	if f.Noted(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
+		hst.Dialect(oddities(f, session), f.Last)
 	}
 	// The name in the TLS handshake shows which provider the client wants, even if the rest is
 	// encrypted.
-	if name := session.SNI(); len(name) > 0 && f.has(external) {
+	if name := session.SNI(); len(name) > 0 && f.Noted(external) {
 		domain := dns.Registered(strings.ToLower(string(name)))
 		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
-		hst.TLSServerNamed(&s.e.cfg.Detect, hash, f.last)
+		hst.TLSServerNamed(&s.e.cfg.Detect, hash, f.Last)
 	}
 	if src != nil {
-		s.judge(src, hst, f.last)
+		s.judge(src, hst, f.Last)
 	}
 }
 
@@ -261,7 +261,7 @@ func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
 	}
 	// A client that drops the connection after its mail saves the QUIT (RFC 5321, section
 	// 4.1.1.10).
-	if !bye && f.conn.Ended() && session.Mails > 0 &&
+	if !bye && f.Conn.Ended() && session.Mails > 0 &&
 		session.Flags&(smtpsniff.GapServer|smtpsniff.GapClient) == 0 {
 		o |= detect.NoGoodbye
 	}

@@ -30,16 +30,16 @@ const pairsShown = 64
 
 // answers takes in the first answer of a flow's server.
 func (s *shard) answers(p *packet, f *flow) {
-	src := s.sourceOf(f.source, f.sourceGen)
-	if src == nil || src.mac == [6]byte{} || p.mac == [6]byte{} {
+	src := s.sourceOf(f.Source, f.SourceGen)
+	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} {
 		return
 	}
 	switch {
-	case p.mac != src.mac:
+	case p.MAC != src.mac:
 		s.pairs[1]++
-	case src.flags&home != 0 && src.flags&near != 0, src.flags&home == 0 && !f.has(external) && detect.InitialTTL(p.ttl):
+	case src.flags&home != 0 && src.flags&near != 0, src.flags&home == 0 && !f.Noted(external) && detect.InitialTTL(p.TTL):
 		s.pairs[0]++
-		f.flags |= selfMade
+		f.Notes |= selfMade
 	}
 }
 
@@ -86,5 +86,5 @@ func (x *pairs) all() { x.state.CompareAndSwap(alike, allSame) }
 // hearsay reports whether a connection counts of which both sides were not seen from different
 // machines: the capture shows nothing else.
 func (e *Engine) hearsay() bool {
-	return e.sides.shown() || e.pairs.state.Load() == allSame
+	return e.sides.OneSideShown() || e.pairs.state.Load() == allSame
 }

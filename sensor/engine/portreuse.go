@@ -16,25 +16,25 @@ import (
 
 // again begins a flow with the ports of another one.
 func (s *shard) reopen(p *packet, payload []byte, r flowtable.Ref, f *flow) {
-	if f.conn.Ended() {
-		s.closeFlow(r, &p.key, f, "replaced")
+	if f.Conn.Ended() {
+		s.closeFlow(r, &p.Key, f, "replaced")
 		s.begin(p, payload)
 		return
 	}
-	if second := s.t.Flows.Find(^p.flowHash, &p.key); second != 0 {
-		s.closeFlow(second, &p.key, s.t.Flows.At(second), "replaced")
+	if second := s.t.Flows.Find(^p.FlowHash, &p.Key); second != 0 {
+		s.closeFlow(second, &p.Key, s.t.Flows.At(second), "replaced")
 	}
 	s.begin(p, payload)
 }
 
 // pick is which of two flows with the same ports a packet belongs to. first may have no second any more.
 func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
-	second := s.t.Flows.Find(^p.flowHash, &p.key)
+	second := s.t.Flows.Find(^p.FlowHash, &p.Key)
 	if second == 0 {
 		return first
 	}
 	fit := func(r flowtable.Ref) int {
-		return s.t.Flows.At(r).conn.Score(dirOf(p), tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack))
+		return s.t.Flows.At(r).Conn.Score(DirOf(p), tcp.Flags(p.Flags), tcp.Seq(p.Seq), tcp.Seq(p.Ack))
 	}
 	if fit(second) > fit(first) {
 		return second
@@ -44,36 +44,36 @@ func (s *shard) matchFlow(p *packet, first flowtable.Ref) flowtable.Ref {
 
 // addFlow makes the entry of a flow, beside another one if there is one.
 func (s *shard) addFlow(p *packet) flowtable.Ref {
-	first := s.t.Flows.Find(p.flowHash, &p.key)
+	first := s.t.Flows.Find(p.FlowHash, &p.Key)
 	if first == 0 {
-		return s.t.Flows.Add(p.flowHash, &p.key)
+		return s.t.Flows.Add(p.FlowHash, &p.Key)
 	}
 	s.t.Flows.At(first).flags |= portsReused
-	r := s.t.Flows.Add(^p.flowHash, &p.key)
+	r := s.t.Flows.Add(^p.FlowHash, &p.Key)
 	s.t.Flows.At(r).flags |= reusesPorts
-	if s.t.Flows.Find(p.flowHash, &p.key) == 0 { // it was the one that had to make room
-		s.t.Flows.Move(r, p.flowHash)
+	if s.t.Flows.Find(p.FlowHash, &p.Key) == 0 { // it was the one that had to make room
+		s.t.Flows.Move(r, p.FlowHash)
 	}
 	return r
 }
 
 // outlive ends the first flow when its second one is over, if that was a session and the first was silent since.
 func (s *shard) endReplaced(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	if !f.has(reusesPorts) || !f.has(opened) || !f.conn.Ended() {
+	if !f.Has(reusesPorts) || !f.Has(established) || !f.Conn.Ended() {
 		return
 	}
 	first := s.t.Flows.Find(^s.t.Flows.HashOf(r), k)
 	if first == 0 {
 		return
 	}
-	if x := s.t.Flows.At(first); x.has(portsReused) && x.last < f.start {
+	if x := s.t.Flows.At(first); x.Has(portsReused) && x.Last < f.Start {
 		s.closeFlow(first, k, x, "replaced")
 	}
 }
 
 // remove takes a flow out of the table. A second one takes its place.
 func (s *shard) removeFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	hash, hadSecond := s.t.Flows.HashOf(r), f.has(portsReused)
+	hash, hadSecond := s.t.Flows.HashOf(r), f.Has(portsReused)
 	s.t.Flows.Remove(r)
 	if !hadSecond {
 		return

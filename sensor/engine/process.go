@@ -91,19 +91,19 @@ func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
 	for i := range list {
 		p := &list[i]
-		sum += s.t.Flows.Prefetch(p.flowHash)
+		sum += s.t.Flows.Prefetch(p.FlowHash)
 		// A SYN also looks for its source, its attempt and the SYN cache.
-		if p.first() {
-			sum += s.t.Attempts.Prefetch(p.flowHash) + s.t.Sources.Prefetch(p.clientHash) +
-				s.t.SYNs.Prefetch(p.clientHash)
+		if p.IsSYN() {
+			sum += s.t.Attempts.Prefetch(p.FlowHash) + s.t.Sources.Prefetch(p.ClientHash) +
+				s.t.SYNs.Prefetch(p.ClientHash)
 		}
 	}
 	for i := range list {
 		p := &list[i]
-		if r := s.t.Flows.Find(p.flowHash, &p.key); r != 0 {
+		if r := s.t.Flows.Find(p.FlowHash, &p.Key); r != 0 {
 			f := s.t.Flows.At(r)
-			sum += f.conn.Prefetch(dirOf(p)) + uint32(f.flags)
-			if session := s.sessions.at(f.session); session != nil {
+			sum += f.Conn.Prefetch(DirOf(p)) + uint32(f.flags)
+			if session := s.sessions.at(f.Session); session != nil {
 				sum += uint32(session.Prefetch())
 			}
 		}

@@ -126,8 +126,8 @@ func (e *Engine) recoverPanic() {
 // quarantine drops the flow of a packet that panicked. The counters of its source stay.
 func (s *shard) quarantine(x *packet) {
 	s.e.guarded(func() {
-		if r := s.t.Flows.Find(x.flowHash, &x.key); r != 0 {
-			if s.t.Flows.At(r).has(portsReused) {
+		if r := s.t.Flows.Find(x.FlowHash, &x.Key); r != 0 {
+			if s.t.Flows.At(r).Has(portsReused) {
 				r = s.matchFlow(x, r)
 			}
 			s.dropBroken(r, s.t.Flows.At(r))
@@ -139,15 +139,15 @@ func (s *shard) quarantine(x *packet) {
 // discard takes a flow out of the table without looking at what is in it.
 func (s *shard) dropBroken(r flowtable.Ref, f *flow) {
 	s.count.discarded++
-	s.stream.Abandon(&f.conn)
-	if uint64(f.session) < uint64(len(s.sessions.list)) && f.session != 0 {
-		if session := s.sessions.at(f.session); session != nil {
+	s.stream.Abandon(&f.Conn)
+	if uint64(f.Session) < uint64(len(s.sessions.list)) && f.Session != 0 {
+		if session := s.sessions.at(f.Session); session != nil {
 			s.sniff.Abandon(session)
 		}
-		s.sessions.remove(f.session)
-		s.dropTransaction(f.session)
+		s.sessions.remove(f.Session)
+		s.dropTransaction(f.Session)
 	}
-	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) {
+	if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) && !f.Has(lingering) {
 		src.facts.Closed()
 	}
 	s.removeFlow(r, s.t.Flows.KeyOf(r), f)

@@ -68,7 +68,7 @@ func (r *panicRun) hurt(n int) (count int) {
 		s := &r.e.shards[i]
 		s.t.Flows.All(func(_ flowtable.Ref, k *flowtable.Key, f *flow) {
 			if (int(k.Client[14])*250+int(k.Client[15]))%n == 0 {
-				f.session = 1 << 30
+				f.Session = 1 << 30
 				r.sick[addr(k.Client, false).String()] = true
 				count++
 			}

@@ -107,20 +107,20 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Se
 	hst *host) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.
-	if hst == nil || session == nil || k.ServerPort != 25 || !f.has(external) ||
-		f.has(relay|selfMade) || !f.seenWhole() ||
+	if hst == nil || session == nil || k.ServerPort != 25 || !f.Noted(external) ||
+		f.Noted(relay|selfMade) || !f.SeenBothSides() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
 		session.Auth != smtpsniff.NoAuth ||
 		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxBriefSessions ||
-		src.mac == [6]byte{} || !detect.InitialTTL(f.trace.ttl) {
+		src.mac == [6]byte{} || !detect.InitialTTL(f.Trace.TTL) {
 		return
 	}
 	if len(s.briefSenders) >= maxBriefSenders {
 		s.notesDropped++
 		return
 	}
-	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.trace.ttl,
-		f.trace.to}, start: f.start, end: f.last,
+	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.Trace.TTL,
+		f.Trace.PeerLink}, start: f.Start, end: f.Last,
 		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {

@@ -86,12 +86,12 @@ func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
 // is known where findings are made.
 func (s *shard) mayProve(f *flow, session *smtpsniff.Session) bool {
 	switch {
-	case session == nil || !f.has(watched):
+	case session == nil || !f.Noted(watched):
 		return false
-	case !f.has(inside):
+	case !f.Noted(inside):
 		return session.Messages > 0
 	}
-	return f.has(relayed) || session.Auth == smtpsniff.AuthOK || session.Encryption != smtpsniff.Plain
+	return f.Noted(relayed) || session.Auth == smtpsniff.AuthOK || session.Encryption != smtpsniff.Plain
 }
 
 // restsOn calls do for each open finding about a server that rests on a session and has room for its event: on that of a

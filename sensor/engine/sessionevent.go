@@ -21,44 +21,44 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 		Client:    netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort),
 		Server:    netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
 		V6:        v6,
-		Input:     f.input,
+		Input:     f.Input,
 		FlowID:    s.flowID(k, f),
-		Start:     f.start,
-		End:       max(f.start, f.last),
-		State:     f.conn.State().String(),
+		Start:     f.Start,
+		End:       max(f.Start, f.Last),
+		State:     f.Conn.State().String(),
 		Reason:    endReason(f, reason),
-		SYNs:      f.syns,
+		SYNs:      f.SYNs,
 		App:       smtpsniff.Unknown.String(),
 		TLS:       smtpsniff.Plain.String(),
 		Auth:      smtpsniff.NoAuth.String(),
 		Direction: s.direction(k),
 	}
-	d.VLAN = slices.Clone(f.vlan[:f.tags])
+	d.VLAN = slices.Clone(f.VLAN[:f.Tags])
 	if src != nil {
 		d.MAC = src.mac
 	}
 	switch {
 	// A capture with one direction alone shows one side.
-	case !f.conn.Seen(tcp.Server):
+	case !f.Conn.Seen(tcp.Server):
 		d.Seen = "client"
-	case !f.conn.Seen(tcp.Client):
+	case !f.Conn.Seen(tcp.Client):
 		d.Seen = "server"
 	default:
 		d.Seen = "both"
 	}
-	d.PktsToServer, d.ToServer = f.conn.Counts(tcp.Client)
-	d.PktsToClient, d.ToClient = f.conn.Counts(tcp.Server)
-	d.Conflicts = f.conn.Conflicts()
+	d.PktsToServer, d.ToServer = f.Conn.Counts(tcp.Client)
+	d.PktsToClient, d.ToClient = f.Conn.Counts(tcp.Server)
+	d.Conflicts = f.Conn.Conflicts()
 	// The flags of the TCP layer come first, the ones of the dialogue follow.
-	if f.conn.Anomalies()&tcp.Conflict != 0 {
+	if f.Conn.Anomalies()&tcp.Conflict != 0 {
 		d.Flags = append(d.Flags, "conflict")
 	}
-	if f.conn.Anomalies()&tcp.Urgent != 0 {
+	if f.Conn.Anomalies()&tcp.Urgent != 0 {
 		d.Flags = append(d.Flags, "urgent")
 	}
 	// The dialogue: what the client and the server said of themselves.
 	if session == nil {
-		if f.has(midstream) {
+		if f.Has(midstream) {
 			d.Flags = append(d.Flags, "midstream")
 		}
 		return d
@@ -99,13 +99,13 @@ func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
-	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.start), k) >> 11
+	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.Start), k) >> 11
 }
 
 // endReason returns the reason why the flow ended: fin or rst if the connection ended, and else
 // reason.
 func endReason(f *flow, reason string) string {
-	switch f.conn.State() {
+	switch f.Conn.State() {
 	case tcp.Closed:
 		return "fin"
 	case tcp.Reset:

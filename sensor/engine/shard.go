@@ -115,48 +115,56 @@ func (r *refs[T]) sample() flowtable.Ref {
 
 // flow is a connection that got an answer, or that began before we listened.
 type flow struct {
-	conn      tcp.Conn
-	start     int64
-	last      int64
-	source    flowtable.Ref
-	sourceGen uint16
-	input     uint16
-	session   uint32
-	vlan      [2]uint16
-	tags      uint8
-	syns      uint8
+	Conn      tcp.Conn
+	Start     int64
+	Last      int64
+	Source    flowtable.Ref
+	SourceGen uint16
+	Input     uint16
+	Session   uint32
+	VLAN      [2]uint16
+	Tags      uint8
+	SYNs      uint8
 	flags     flowFlags
-	trace     headerTrace
+	Notes     flowNotes
+	Trace     HeaderTrace
 }
 
-type flowFlags uint32
+type flowFlags uint16
 
 const (
 	counted         flowFlags = 1 << iota // the attempt was counted
-	opened                                // it is a session
+	established                           // it is a session
 	refused                               // a RST answered the SYN
-	external                              // the server is none of ours
-	relay                                 // the server is an allowed relay
 	midstream                             // its beginning was not seen
-	decided                               // refused, or a message was taken
-	encrypted                             // TLS began
-	lingering                             // it ended; what still comes is waited for
+	lingering                             // it ended; late segments are waited for
 	sessionEmitted                        // its session was given out
-	inside                                // the server is ours
-	watched                               // one end can be a mail server of ours
-	portsReused                           // there is, or was, another flow with its ports; see rival.go
-	relayed                               // a stranger's message in it was taken for somebody else
-	fastOpenPending                       // its SYN carried data, and what becomes of the attempt is not known yet
+	portsReused                           // there is, or was, another flow with its ports; see portreuse.go
+	fastOpenPending                       // its SYN carried data, and the attempt's outcome is not known yet
 	reusesPorts                           // when it began there was another flow with its ports
 	unanswered                            // nothing was seen from its server, or only resets
 	claimed                               // its handshake is complete by what one side says, and that is not believed yet
-	attested                              // the server answered what the client said
 	oneSided                              // one of its sides is missing
-	conflicted                            // its client sent bytes twice that differ
-	selfMade                              // the frames of both sides come from one machine
 )
 
-func (f *flow) has(x flowFlags) bool { return f.flags&x != 0 }
+// flowNotes are what detection remembers of a flow.
+type flowNotes uint16
+
+const (
+	external   flowNotes = 1 << iota // the server is none of ours
+	relay                            // the server is an allowed relay
+	decided                          // refused, or a message was taken
+	encrypted                        // TLS began
+	inside                           // the server is ours
+	watched                          // one end can be a mail server of ours
+	relayed                          // an external client's message in it was accepted for an external recipient
+	attested                         // the server answered what the client said
+	conflicted                       // its client sent bytes twice that differ
+	selfMade                         // the frames of both sides come from one machine
+)
+
+func (f *flow) Has(x flowFlags) bool   { return f.flags&x != 0 }
+func (f *flow) Noted(x flowNotes) bool { return f.Notes&x != 0 }
 
 // Times after which something is over.
 const (
@@ -164,7 +172,7 @@ const (
 	// after the last SYN in a real capture, and Linux repeats a SYN for 127 s.
 	forgetAttempt = 150 * second
 	// linger is how long an ended connection is kept for what is still on its way.
-	linger = 5 * second
+	lingerTime = 5 * second
 	// idleNew, idleOpen: a handshake that does not go on; a session in which nothing is said.
 	// Servers wait 5 minutes for a command and 10 for the reply to a message (RFC 5321,
 	// section 4.5.3.2).
@@ -174,14 +182,14 @@ const (
 
 // worth ranks flows when one has to make room: what ended first, then what never began, then
 // the one that was silent longest.
-func (f *flow) keepPriority() int64 {
+func (f *flow) KeepPriority() int64 {
 	switch {
-	case f.has(lingering):
-		return f.last/second - 3<<32
-	case f.has(midstream) || !f.has(opened):
-		return f.last/second - 2<<32
+	case f.Has(lingering):
+		return f.Last/second - 3<<32
+	case f.Has(midstream) || !f.Has(established):
+		return f.Last/second - 2<<32
 	}
-	return f.last / second
+	return f.Last / second
 }
 
 // source is a host as the client of flows.
@@ -249,11 +257,11 @@ func (s *shard) init(e *Engine, i int) {
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
 	case p.badChecksum: // see checksums.judge
-	case p.kind == wire.DNS:
+	case p.Kind == wire.DNS:
 		s.observeDNS(p, payload)
-	case p.kind == wire.ICMPError:
-		s.resolveAttempt(p, p.seq, flowtable.Unreachable)
-	case p.first():
+	case p.Kind == wire.ICMPError:
+		s.resolveAttempt(p, p.Seq, flowtable.Unreachable)
+	case p.IsSYN():
 		s.syn(p, payload)
 	default:
 		s.segment(p, payload)
@@ -261,21 +269,21 @@ func (s *shard) packet(p *packet, payload []byte) {
 }
 
 // first reports whether a packet is a client's SYN.
-func (p *packet) first() bool {
-	return p.toServer && p.flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
+func (p *packet) IsSYN() bool {
+	return p.ToServer && p.Flags&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
 }
 
 // syn is a first SYN, or a repeated one.
 func (s *shard) syn(p *packet, payload []byte) {
 	s.count.syns++
-	h := p.key.ClientKey()
-	ref := s.t.Sources.Find(p.clientHash, &h)
+	h := p.Key.ClientKey()
+	ref := s.t.Sources.Find(p.ClientHash, &h)
 	if ref == 0 && s.cacheSYN(p, payload) {
 		return
 	}
-	if a := s.t.Attempts.Find(p.flowHash, &p.key, p.seq); a != nil {
-		after := a.Retransmitted(p.time)
-		if after >= 0 && after < int64(copyWindow) {
+	if a := s.t.Attempts.Find(p.FlowHash, &p.Key, p.Seq); a != nil {
+		after := a.Retransmitted(p.Time)
+		if after >= 0 && after < int64(duplicateWindow) {
 			s.count.duplicates++
 			return
 		}
@@ -304,19 +312,19 @@ func (s *shard) syn(p *packet, payload []byte) {
 	src := s.t.Sources.At(ref)
 	s.macChanged(src, p)
 	gen := s.t.Sources.Gen(ref)
-	a := s.t.Attempts.Add(p.flowHash, &p.key, p.seq, p.time, ref, gen)
+	a := s.t.Attempts.Add(p.FlowHash, &p.Key, p.Seq, p.Time, ref, gen)
 	a.SetHint(p.hint())
 	// Where frames are swapped the SYN-ACK may have come first.
 	if f := s.flowBeforeSYN(p); f != nil {
-		f.syns++
+		f.SYNs++
 		a.Outcome = flowtable.Answered
-		if f.has(counted) {
+		if f.Has(counted) {
 			return
 		}
 		f.flags |= counted
 	}
 	s.count.attempts++
-	s.attempt(p.time, ref, src, &p.key, p.ttl)
+	s.attempt(p.Time, ref, src, &p.Key, p.TTL)
 	if len(payload) > 0 {
 		s.fastOpen(p, payload, ref)
 	}
@@ -328,45 +336,45 @@ func (s *shard) reused(p *packet, a *flowtable.Attempt) bool {
 	if a.Outcome != flowtable.Answered {
 		return false
 	}
-	r := s.t.Flows.Find(p.flowHash, &p.key)
+	r := s.t.Flows.Find(p.FlowHash, &p.Key)
 	if r == 0 {
 		return true
 	}
 	f := s.t.Flows.At(r)
-	if !f.conn.Ended() {
+	if !f.Conn.Ended() {
 		return false
 	}
-	s.closeFlow(r, &p.key, f, "")
+	s.closeFlow(r, &p.Key, f, "")
 	return true
 }
 
 // resent adds a repeated SYN to the flow that its attempt has become: the answer was lost, or crossed it.
 func (s *shard) synRetransmitted(p *packet) {
-	r := s.t.Flows.Find(p.flowHash, &p.key)
+	r := s.t.Flows.Find(p.FlowHash, &p.Key)
 	if r == 0 {
 		return
 	}
-	if f := s.t.Flows.At(r); f.conn.SYNSeen && f.conn.ISN(tcp.Client) == tcp.Seq(p.seq) {
-		f.conn.SYNRetransmitted()
-		f.last = max(f.last, p.time)
-		if f.syns < 255 {
-			f.syns++
+	if f := s.t.Flows.At(r); f.Conn.SYNSeen && f.Conn.ISN(tcp.Client) == tcp.Seq(p.Seq) {
+		f.Conn.SYNRetransmitted()
+		f.Last = max(f.Last, p.Time)
+		if f.SYNs < 255 {
+			f.SYNs++
 		}
 	}
 }
 
 // copyWindow is how far apart two copies of a frame can be; see package tcp.
-const copyWindow = 5e6
+const duplicateWindow = 5e6
 
 // known is the flow that a SYN belongs to although it comes late; nil usually. Only a
 // flow that began without its SYN is looked for.
 func (s *shard) flowBeforeSYN(p *packet) *flow {
-	r := s.t.Flows.Find(p.flowHash, &p.key)
+	r := s.t.Flows.Find(p.FlowHash, &p.Key)
 	if r == 0 {
 		return nil
 	}
 	f := s.t.Flows.At(r)
-	if f.conn.SYNSeen || f.conn.ISN(tcp.Client) != tcp.Seq(p.seq) || f.conn.State() == tcp.New {
+	if f.Conn.SYNSeen || f.Conn.ISN(tcp.Client) != tcp.Seq(p.Seq) || f.Conn.State() == tcp.New {
 		return nil
 	}
 	return f
@@ -374,80 +382,80 @@ func (s *shard) flowBeforeSYN(p *packet) *flow {
 
 // fastOpen begins a flow for a SYN that carries data (RFC 7413): the server may take it.
 func (s *shard) fastOpen(p *packet, payload []byte, src flowtable.Ref) {
-	if s.t.Flows.Find(p.flowHash, &p.key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
+	if s.t.Flows.Find(p.FlowHash, &p.Key) != 0 || s.t.Flows.Len() > s.t.Flows.Cap()/2 {
 		return
 	}
 	r, f := s.newFlow(p, src)
 	f.flags |= counted | fastOpenPending
-	f.syns = 1
-	f.conn.HoldClient()
+	f.SYNs = 1
+	f.Conn.HoldClient()
 	s.push(p, payload, r, f)
 }
 
 // notTaken reports whether a segment shows that the server did not take the data of a SYN: it acknowledges the SYN alone, or the
 // client begins there again. Whatever those data said, the dialogue is what follows.
 func (f *flow) fastOpenRejected(p *packet) bool {
-	first := f.conn.ISN(tcp.Client).Add(1)
-	if p.toServer {
-		return f.has(fastOpenPending) && tcp.Seq(p.seq) == first
+	first := f.Conn.ISN(tcp.Client).Add(1)
+	if p.ToServer {
+		return f.Has(fastOpenPending) && tcp.Seq(p.Seq) == first
 	}
-	return f.has(fastOpenPending) && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.ack) == first
+	return f.Has(fastOpenPending) && p.Flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.Ack) == first
 }
 
 // settleEarly has the attempt of a SYN with data know what became of it.
 func (s *shard) resolveFastOpen(p *packet, f *flow, outcome flowtable.Outcome) {
-	if !f.has(fastOpenPending) {
+	if !f.Has(fastOpenPending) {
 		return
 	}
 	f.flags &^= fastOpenPending
-	if a := s.t.Attempts.Find(p.flowHash, &p.key, uint32(f.conn.ISN(tcp.Client))); a != nil {
+	if a := s.t.Attempts.Find(p.FlowHash, &p.Key, uint32(f.Conn.ISN(tcp.Client))); a != nil {
 		a.Outcome = outcome
 	}
 }
 
 // segment is anything but a first SYN.
 func (s *shard) segment(p *packet, payload []byte) {
-	r := s.t.Flows.Find(p.flowHash, &p.key)
+	r := s.t.Flows.Find(p.FlowHash, &p.Key)
 	if r == 0 {
 		s.begin(p, payload)
 		return
 	}
-	if s.t.Flows.At(r).has(portsReused) {
+	if s.t.Flows.At(r).Has(portsReused) {
 		r = s.matchFlow(p, r)
 	}
 	f := s.t.Flows.At(r)
-	isn := f.conn.ISN(tcp.Client)
+	isn := f.Conn.ISN(tcp.Client)
 	switch {
-	case p.toServer && p.flags.Has(wire.SYN):
+	case p.ToServer && p.Flags.Has(wire.SYN):
 		s.count.strays++ // a SYN-ACK from a client: half of a simultaneous open, or nonsense
 		return
 	case f.fastOpenRejected(p):
-		s.dropFlow(r, &p.key, f)
+		s.dropFlow(r, &p.Key, f)
 		s.begin(p, payload)
 		return
-	case !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && (f.conn.State() != tcp.New || f.has(midstream)) && tcp.Seq(p.ack) != isn.Add(1):
+	case !p.ToServer && p.Flags.Has(wire.SYN|wire.ACK) && (f.Conn.State() != tcp.New || f.Has(midstream)) && tcp.Seq(p.Ack) != isn.Add(1):
 		// The answer to another SYN: the port was used again. In a connection that goes on it is forged, or that SYN is
 		// known, if SYNs are seen.
-		if !f.conn.Ended() && p.time-f.last < idleNew && f.conn.Seen(tcp.Client) && s.attemptOf(p, p.ack-1) == nil {
+		if !f.Conn.Ended() && p.Time-f.Last < idleNew && f.Conn.Seen(tcp.Client) && s.attemptOf(p, p.Ack-1) == nil {
 			s.count.strays++
 			return
 		}
 		s.reopen(p, payload, r, f)
 		return
-	case f.has(sessionEmitted) && p.length > 1 && f.conn.State() == tcp.Closed && f.conn.Next(dirOf(p)) == tcp.Seq(p.seq)+1:
+	case f.Has(sessionEmitted) && p.Len > 1 && f.Conn.State() == tcp.Closed && f.Conn.Next(DirOf(p)) == tcp.Seq(p.Seq)+1:
 		// Who ended the connection goes on where the end stood: both ends were forged.
-		s.closeFlow(r, &p.key, f, "")
+		s.closeFlow(r, &p.Key, f, "")
 		s.begin(p, payload)
 		return
-	case f.has(claimed) && !p.toServer && p.flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.seq) != f.conn.ISN(tcp.Server):
+	case f.Has(claimed) && !p.ToServer && p.Flags.Has(wire.SYN|wire.ACK) && tcp.Seq(p.Seq) != f.Conn.ISN(tcp.Server):
 		// The client acknowledged another SYN-ACK before there was one: it does not see the
 		// server's answers.
-		s.dropFlow(r, &p.key, f)
+		s.dropFlow(r, &p.Key, f)
 		s.begin(p, payload)
 		return
-	case p.toServer && f.conn.Next(tcp.Client) != tcp.Seq(p.seq):
+	case p.ToServer && f.Conn.Next(tcp.Client) != tcp.Seq(p.Seq):
 		// The same, where only the client is heard.
-		if a := s.attemptOf(p, p.seq-1); a != nil && a.Outcome == flowtable.Waiting {
+		if a := s.attemptOf(p, p.Seq-1); a != nil && a.Outcome == flowtable.Waiting {
 			s.reopen(p, payload, r, f)
 			return
 		}
@@ -457,19 +465,19 @@ func (s *shard) segment(p *packet, payload []byte) {
 
 // begin is a segment of no known flow.
 func (s *shard) begin(p *packet, payload []byte) {
-	fromClient := p.toServer
-	if p.flags.Has(wire.RST) {
+	fromClient := p.ToServer
+	if p.Flags.Has(wire.RST) {
 		if !fromClient {
-			s.resolveAttempt(p, p.ack-1, flowtable.Refused)
+			s.resolveAttempt(p, p.Ack-1, flowtable.Refused)
 		}
 		return
 	}
-	isn := p.seq - 1 // of the client's next segment
+	isn := p.Seq - 1 // of the client's next segment
 	if !fromClient {
-		isn = p.ack - 1
+		isn = p.Ack - 1
 	}
 	a := s.attemptOf(p, isn)
-	synAck := !fromClient && p.flags.Has(wire.SYN|wire.ACK)
+	synAck := !fromClient && p.Flags.Has(wire.SYN|wire.ACK)
 	switch {
 	case synAck, a != nil:
 	case len(payload) > 0 && s.t.Flows.Len() < s.t.Flows.Cap():
@@ -478,14 +486,14 @@ func (s *shard) begin(p *packet, payload []byte) {
 		// is that of a source that is known, once it is answered: it may have been silent for long.
 		ref := flowtable.Ref(0)
 		if fromClient {
-			h := p.key.ClientKey()
-			ref = s.t.Sources.Find(p.clientHash, &h)
+			h := p.Key.ClientKey()
+			ref = s.t.Sources.Find(p.ClientHash, &h)
 		}
 		r, f := s.newFlow(p, ref)
 		f.flags |= midstream
 		s.count.midstream++
 		if ref != 0 {
-			f.conn.HoldClient()
+			f.Conn.HoldClient()
 		}
 		s.push(p, payload, r, f)
 		return
@@ -496,7 +504,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 	if a == nil {
 		s.count.synAcks++ // the SYN was not seen, or is forgotten
 		r, f := s.newFlow(p, 0)
-		f.conn.HoldClient()
+		f.Conn.HoldClient()
 		s.push(p, payload, r, f)
 		return
 	}
@@ -505,21 +513,21 @@ func (s *shard) begin(p *packet, payload []byte) {
 		ref = 0
 	}
 	r, f := s.newFlow(p, ref)
-	f.conn.Open(tcp.Seq(isn), uint32(a.SYNs))
-	f.start, f.syns, f.trace.hint = a.Time, a.SYNs, a.Hint()
+	f.Conn.Open(tcp.Seq(isn), uint32(a.SYNs))
+	f.Start, f.SYNs, f.Trace.synHint = a.Time, a.SYNs, a.Hint()
 	f.flags |= counted
-	if a.Outcome == flowtable.Answered && !synAck && p.length > 0 {
+	if a.Outcome == flowtable.Answered && !synAck && p.Len > 0 {
 		// Its flow had to make room for others. The session was counted, and told as far as it went.
 		f.flags |= midstream
 		s.count.midstream++
 	} else {
-		f.conn.HoldClient()
+		f.Conn.HoldClient()
 	}
 	if a.Outcome == flowtable.Waiting {
 		a.Outcome = flowtable.Answered
 	}
-	if src := s.sourceOf(f.source, f.sourceGen); src != nil && synAck {
-		s.confirm(f.source, src)
+	if src := s.sourceOf(f.Source, f.SourceGen); src != nil && synAck {
+		s.confirm(f.Source, src)
 		s.observeSYNACK(src, p)
 	}
 	s.push(p, payload, r, f)
@@ -528,7 +536,7 @@ func (s *shard) begin(p *packet, payload []byte) {
 // settle notes that an attempt was refused, or is unreachable: by a RST from the server
 // while there is no flow, or by an ICMP error that quotes the SYN.
 func (s *shard) resolveAttempt(p *packet, isn uint32, outcome flowtable.Outcome) {
-	a := s.t.Attempts.Find(p.flowHash, &p.key, isn)
+	a := s.t.Attempts.Find(p.FlowHash, &p.Key, isn)
 	if a == nil {
 		if n := s.synEntryOf(p, isn); n != nil && n.Outcome == flowtable.Waiting {
 			n.Outcome = outcome
@@ -543,7 +551,7 @@ func (s *shard) resolveAttempt(p *packet, isn uint32, outcome flowtable.Outcome)
 	if src == nil {
 		return
 	}
-	s.observeServerAttempt(p.time, src, &p.key, attemptRefused)
+	s.observeServerAttempt(p.Time, src, &p.Key, attemptRefused)
 	src.countOutcome(outcome)
 	src.flags |= changed
 	s.observeFailure(src, p, outcome == flowtable.Unreachable)
@@ -554,26 +562,26 @@ func (s *shard) newFlow(p *packet, src flowtable.Ref) (flowtable.Ref, *flow) {
 	r := s.addFlow(p)
 	f := s.t.Flows.At(r)
 	s.count.flows++
-	f.start, f.last, f.input = p.time, p.time, p.input
-	f.source = src
+	f.Start, f.Last, f.Input = p.Time, p.Time, p.Input
+	f.Source = src
 	if src != 0 {
-		f.sourceGen = s.t.Sources.Gen(src)
+		f.SourceGen = s.t.Sources.Gen(src)
 	}
-	f.tags, f.vlan = p.tags, p.vlan
-	if !s.e.home.has(p.key.Server, p.key.Scope.V6()) {
-		f.flags |= external
+	f.Tags, f.VLAN = p.Tags, p.VLAN
+	if !s.e.home.has(p.Key.Server, p.Key.Scope.V6()) {
+		f.Notes |= external
 	}
-	if s.e.relays.has(p.key.Server, p.key.Scope.V6()) {
-		f.flags |= relay
+	if s.e.relays.has(p.Key.Server, p.Key.Scope.V6()) {
+		f.Notes |= relay
 	}
 	f.flags |= unanswered
-	s.markWatched(f, &p.key)
-	s.t.Flows.Schedule(r, p.time, p.time+idleNew)
+	s.markWatched(f, &p.Key)
+	s.t.Flows.Schedule(r, p.Time, p.Time+idleNew)
 	return r, f
 }
 
-func dirOf(p *packet) tcp.Dir {
-	if p.toServer {
+func DirOf(p *packet) tcp.Dir {
+	if p.ToServer {
 		return tcp.Client
 	}
 	return tcp.Server
@@ -581,22 +589,22 @@ func dirOf(p *packet) tcp.Dir {
 
 // push gives a segment to its flow.
 func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
-	if p.length > 0 && (f.session == 0 && s.sessions.len() >= s.maxSessions || s.sniff.Bytes() > s.maxSessionBytes) {
+	if p.Len > 0 && (f.Session == 0 && s.sessions.len() >= s.maxSessions || s.sniff.Bytes() > s.maxSessionBytes) {
 		s.makeRoom(f)
 	}
 	s.current = r
-	dir := dirOf(p)
+	dir := DirOf(p)
 	seg := &s.inHand
-	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.flags), tcp.Seq(p.seq), tcp.Seq(p.ack)
-	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.length), p.sum, p.time, payload
-	seg.Stamp, seg.Stamped, seg.DropRisk, seg.Urgent = p.stamp, p.marks&stamped != 0, 0, p.urgent
+	seg.Dir, seg.Flags, seg.Seq, seg.Ack = dir, tcp.Flags(p.Flags), tcp.Seq(p.Seq), tcp.Seq(p.Ack)
+	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.Len), p.Sum, p.Time, payload
+	seg.Stamp, seg.Stamped, seg.DropRisk, seg.Urgent = p.Stamp, p.Stamped, 0, p.Urgent
 	if dir == tcp.Client {
-		seg.DropRisk = f.trace.dropRisk(p)
+		seg.DropRisk = f.Trace.dropRisk(p)
 	} else {
-		seg.DropRisk = f.trace.replyDropRisk(p)
+		seg.DropRisk = f.Trace.replyDropRisk(p)
 	}
-	before := f.conn.State()
-	res := s.stream.Push(&f.conn, seg)
+	before := f.Conn.State()
+	res := s.stream.Push(&f.Conn, seg)
 	if res&tcp.Differs != 0 {
 		s.count.conflicts++
 		if dir == tcp.Client {
@@ -617,28 +625,28 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 	case res&tcp.Retransmit != 0:
 		s.count.retransmits++
 	}
-	f.last = max(f.last, p.time)
+	f.Last = max(f.Last, p.Time)
 	s.handshake(p, f, res)
-	if res&tcp.Aborted != 0 && (before < tcp.Established || f.has(claimed)) && dir == tcp.Server && f.has(counted) && !f.has(refused) {
+	if res&tcp.Aborted != 0 && (before < tcp.Established || f.Has(claimed)) && dir == tcp.Server && f.Has(counted) && !f.Has(refused) {
 		f.flags |= refused
 		s.resolveFastOpen(p, f, flowtable.Refused)
-		if src := s.sourceOf(f.source, f.sourceGen); src != nil {
+		if src := s.sourceOf(f.Source, f.SourceGen); src != nil {
 			src.facts.Refused++
 			s.observeFailure(src, p, false)
 		}
 	}
-	s.drain(p.key.ServerPort, f)
-	if f.conn.Ended() && !f.has(lingering) {
+	s.drain(p.Key.ServerPort, f)
+	if f.Conn.Ended() && !f.Has(lingering) {
 		f.flags |= lingering
-		s.t.Flows.Schedule(r, p.time, p.time+linger)
-		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
+		s.t.Flows.Schedule(r, p.Time, p.Time+lingerTime)
+		if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) {
 			src.facts.Closed()
 		}
 	}
 	// All was given, and nothing is on its way any more; after a reset something may follow. Where the
 	// last acknowledgment is lost, the flow ends when its time is over.
-	if f.conn.Acknowledged() && !f.has(sessionEmitted) {
-		s.closeSession(&p.key, f, "")
+	if f.Conn.Acknowledged() && !f.Has(sessionEmitted) {
+		s.closeSession(&p.Key, f, "")
 	}
 }
 
@@ -646,53 +654,53 @@ func (s *shard) push(p *packet, payload []byte, r flowtable.Ref, f *flow) {
 // seen, or the capture shows one side alone: a server that speaks, or a client that acknowledges
 // what its server said. What its client says is held until then.
 func (s *shard) handshake(p *packet, f *flow, res tcp.Result) {
-	if f.has(unanswered) && !p.toServer && p.flags&wire.RST == 0 {
+	if f.Has(unanswered) && !p.ToServer && p.Flags&wire.RST == 0 {
 		f.flags &^= unanswered
 		s.answers(p, f)
-		if f.has(midstream) {
-			f.conn.ReleaseClient()
+		if f.Has(midstream) {
+			f.Conn.ReleaseClient()
 		}
 	}
-	if res&tcp.Opened != 0 && !f.has(midstream) {
+	if res&tcp.Opened != 0 && !f.Has(midstream) {
 		f.flags |= claimed
 	}
-	if !f.has(claimed | oneSided) {
+	if !f.Has(claimed | oneSided) {
 		return
 	}
-	whole := f.seenWhole()
+	whole := f.SeenBothSides()
 	switch {
-	case whole && f.has(oneSided):
+	case whole && f.Has(oneSided):
 		f.flags &^= oneSided
 		s.sides[0]--
 		s.sides[1]++
-		if f.has(opened) {
-			s.whole(p, f)
+		if f.Has(established) {
+			s.observeBothSides(p, f)
 		}
 	case whole:
 		s.sides[1]++
-	case !f.has(oneSided) && (!f.conn.Seen(tcp.Client) || f.conn.Answered(tcp.Server)):
+	case !f.Has(oneSided) && (!f.Conn.Seen(tcp.Client) || f.Conn.Answered(tcp.Server)):
 		f.flags |= oneSided
 		s.sides[0]++
 	}
-	if f.has(claimed) && (whole || f.has(oneSided) && s.e.sides.one()) {
+	if f.Has(claimed) && (whole || f.Has(oneSided) && s.e.sides.OneSideSoFar()) {
 		f.flags &^= claimed
-		f.conn.ReleaseClient()
-		s.opened(p, f)
+		f.Conn.ReleaseClient()
+		s.establish(p, f)
 	}
 }
 
 // seenWhole reports whether both sides of a flow were seen: the client, and an answer of the
 // server.
-func (f *flow) seenWhole() bool { return !f.has(unanswered) && f.conn.Seen(tcp.Client) }
+func (f *flow) SeenBothSides() bool { return !f.Has(unanswered) && f.Conn.Seen(tcp.Client) }
 
 // drain takes what the stream gives to the listener, and what that heard to the source.
 func (s *shard) drain(port uint16, f *flow) {
 	var c tcp.Chunk
 	for s.stream.Pop(&c) {
 		side := smtpsniff.Side(c.Dir)
-		session := s.sessions.at(f.session)
+		session := s.sessions.at(f.Session)
 		if session == nil {
-			if c.Kind == tcp.End || f.has(sessionEmitted) {
+			if c.Kind == tcp.End || f.Has(sessionEmitted) {
 				continue
 			}
 			session = s.newSession(f)
@@ -716,7 +724,7 @@ func (s *shard) drain(port uint16, f *flow) {
 
 // newTalk begins a dialogue.
 func (s *shard) newSession(f *flow) *smtpsniff.Session {
-	session := s.sniff.New(f.has(midstream), !f.conn.Seen(tcp.Server))
-	f.session = s.sessions.add(session, s.current)
+	session := s.sniff.New(f.Has(midstream), !f.Conn.Seen(tcp.Server))
+	f.Session = s.sessions.add(session, s.current)
 	return session
 }

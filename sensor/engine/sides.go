@@ -10,7 +10,7 @@ import "sync/atomic"
 //
 // Connections are counted in the shards and added up when a row is done, so that the result is the
 // same with any number of helpers.
-type sides struct {
+type Sides struct {
 	n     [2]int64 // connections of which one side was seen, and both; under tickMu
 	state atomic.Uint32
 }
@@ -48,7 +48,7 @@ func (e *Engine) gatherSides() {
 		s.t.Unlock()
 	}
 	if sides != [2]int64{} {
-		e.sides.add(sides)
+		e.sides.Add(sides)
 	}
 	if pairs != [2]uint64{} {
 		e.pairs.add(e, pairs)
@@ -56,7 +56,7 @@ func (e *Engine) gatherSides() {
 }
 
 // add takes in connections.
-func (x *sides) add(n [2]int64) {
+func (x *Sides) Add(n [2]int64) {
 	x.n[0] += n[0]
 	x.n[1] += n[1]
 	if x.n[0]+x.n[1] >= sideSpan {
@@ -73,10 +73,10 @@ func (x *sides) add(n [2]int64) {
 }
 
 // one reports whether one side is all that was seen so far.
-func (x *sides) one() bool { return x.state.Load() != twoSides }
+func (x *Sides) OneSideSoFar() bool { return x.state.Load() != twoSides }
 
 // shown reports whether that is certain enough to accuse somebody.
-func (x *sides) shown() bool { return x.state.Load() == oneSide }
+func (x *Sides) OneSideShown() bool { return x.state.Load() == oneSide }
 
 // all says that there is no more to come.
-func (x *sides) all() { x.state.CompareAndSwap(oneSoFar, oneSide) }
+func (x *Sides) Finish() { x.state.CompareAndSwap(oneSoFar, oneSide) }

@@ -40,14 +40,14 @@ type host struct {
 
 // source finds the source of a packet's client, or makes it.
 func (s *shard) source(p *packet) (flowtable.Ref, *source) {
-	k := p.key.ClientKey()
-	if r := s.t.Sources.Find(p.clientHash, &k); r != 0 {
+	k := p.Key.ClientKey()
+	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
 		return r, s.t.Sources.At(r)
 	}
-	r, src := s.addSource(p.clientHash, &p.key, p.input)
-	if p.toServer {
-		src.mac, src.tags, src.vlan = p.mac, p.tags, p.vlan
-		if detect.InitialTTL(p.ttl) {
+	r, src := s.addSource(p.ClientHash, &p.Key, p.Input)
+	if p.ToServer {
+		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
+		if detect.InitialTTL(p.TTL) {
 			src.flags |= near
 		}
 		s.noteAddress(src, p)
@@ -103,7 +103,7 @@ func (s *shard) sourceOf(r flowtable.Ref, gen uint16) *source {
 
 // sender is the source of a flow and its host; both may be nil.
 func (s *shard) sender(f *flow) (*source, *host) {
-	src := s.sourceOf(f.source, f.sourceGen)
+	src := s.sourceOf(f.Source, f.SourceGen)
 	if src == nil {
 		return nil, nil
 	}
@@ -193,19 +193,19 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 //
 // What was said in no session is nobody's word: no server took it.
 func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session) {
-	if !f.has(opened) && !f.has(midstream) || f.has(selfMade) && s.e.pairs.differ() {
+	if !f.Has(established) && !f.Has(midstream) || f.Noted(selfMade) && s.e.pairs.differ() {
 		return
 	}
 	s.observeTransaction(f, session)
-	src := s.sourceOf(f.source, f.sourceGen)
-	if src == nil || f.has(midstream) && !f.seenWhole() {
+	src := s.sourceOf(f.Source, f.SourceGen)
+	if src == nil || f.Has(midstream) && !f.SeenBothSides() {
 		return
 	}
-	cfg, now := &s.e.cfg.Detect, f.last
+	cfg, now := &s.e.cfg.Detect, f.Last
 	src.flags |= changed
 	facts := &src.facts
-	direct := f.has(external) && !f.has(relay) && port == 25
-	s.confirm(f.source, src)
+	direct := f.Noted(external) && !f.Noted(relay) && port == 25
+	s.confirm(f.Source, src)
 	hst := s.hosts.at(src.host)
 	for i := range s.sniff.Events {
 		ev := &s.sniff.Events[i]
@@ -213,11 +213,11 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 		case smtpsniff.HeloCommand:
 			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
-				hst = s.newHost(f.source, src)
+				hst = s.newHost(f.Source, src)
 			}
 			if hst != nil {
 				hst.ClientSpoke()
-				hst.Helo(cfg, ev.Text, hash, direct, f.has(external) && !f.has(relay), now)
+				hst.Helo(cfg, ev.Text, hash, direct, f.Noted(external) && !f.Noted(relay), now)
 			}
 		case smtpsniff.MailCommand:
 			domain := smtpsniff.Domain(ev.Text)
@@ -226,27 +226,27 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 			}
 			hash := uint32(s.e.table.Secret.HashBytes(domain))
 			if facts.Sender(hash) && hst == nil {
-				hst = s.newHost(f.source, src)
+				hst = s.newHost(f.Source, src)
 			}
 			if hst != nil {
-				if hst.Sender(cfg, hash, f.has(external), now) && !f.has(encrypted) {
-					f.flags &^= decided // in another name it is another decision: a bot can have one session for all
+				if hst.Sender(cfg, hash, f.Noted(external), now) && !f.Noted(encrypted) {
+					f.Notes &^= decided // in another name it is another decision: a bot can have one session for all
 				}
 			}
 		case smtpsniff.RcptCommand:
 			facts.Recipients++
 			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
-				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.has(external), now)
+				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.Noted(external), now)
 			}
 		case smtpsniff.MessageAccepted:
 			facts.Messages++
 			s.noteInbound(src)
-			if f.conn.Seen(tcp.Server) { // else that it was taken is a guess
+			if f.Conn.Seen(tcp.Server) { // else that it was taken is a guess
 				s.decide(f, hst, false, false, now)
 			}
 		case smtpsniff.TLSStarted:
 			facts.TLSSessions++
-			f.flags |= encrypted | decided
+			f.Notes |= encrypted | decided
 			switch {
 			case session.Commands > 0 && port == 25:
 				s.noteInbound(src)
@@ -257,7 +257,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 		case smtpsniff.Reply:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
-			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.has(external) {
+			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.Noted(external) {
 				hst.RecipientAnswered(cfg, false, now)
 			} else if ev.Phase == smtpsniff.Helo {
 				s.observeGreeting(f, hst, ev.Text, now)
@@ -274,13 +274,13 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 
 // attest notes once per session that the server answered what the client said.
 func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
-	if f.has(attested|selfMade) || !f.seenWhole() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
+	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
 		return
 	}
-	if _, down := f.conn.Counts(tcp.Server); down == 0 {
+	if _, down := f.Conn.Counts(tcp.Server); down == 0 {
 		return
 	}
-	f.flags |= attested
+	f.Notes |= attested
 	hst.Attested()
 }
 
@@ -288,15 +288,15 @@ func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
 // What a firewall on the way has changed does not count, where the mirror port shows frames before
 // and behind it.
 func (s *shard) conflicting(p *packet, f *flow) {
-	if session := s.sessions.at(f.session); session != nil {
+	if session := s.sessions.at(f.Session); session != nil {
 		s.sniff.MarkAmbiguous(session)
 	}
 	src, hst := s.sender(f)
-	if hst == nil || f.has(conflicted) || p.mac != src.mac && !detect.InitialTTL(p.ttl) {
+	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
 	}
-	f.flags |= conflicted
-	hst.Conflicting(p.time)
+	f.Notes |= conflicted
+	hst.Conflicting(p.Time)
 }
 
 // refusal is a reply that refused something.
@@ -330,64 +330,64 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 // on shows: without it more servers would be taken for bots (bench campaigns, variants outbound and
 // inbound).
 func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
-	if f.has(decided) {
+	if f.Noted(decided) {
 		return
 	}
-	f.flags |= decided
-	if hst != nil && f.has(external) {
+	f.Notes |= decided
+	if hst != nil && f.Noted(external) {
 		hst.SessionDecided(&s.e.cfg.Detect, refused, listed, now)
 	}
 }
 
 // opened is a handshake that was completed.
-func (s *shard) opened(p *packet, f *flow) {
-	f.flags |= opened
+func (s *shard) establish(p *packet, f *flow) {
+	f.flags |= established
 	s.count.sessions++
 	s.resolveFastOpen(p, f, flowtable.Answered)
-	src := s.sourceOf(f.source, f.sourceGen)
+	src := s.sourceOf(f.Source, f.SourceGen)
 	if src == nil {
 		var r flowtable.Ref
 		r, src = s.source(p)
-		f.source, f.sourceGen = r, s.t.Sources.Gen(r)
+		f.Source, f.SourceGen = r, s.t.Sources.Gen(r)
 	}
-	if !f.has(counted) {
+	if !f.Has(counted) {
 		f.flags |= counted
-		a := s.t.Attempts.Find(p.flowHash, &p.key, uint32(f.conn.ISN(tcp.Client)))
+		a := s.t.Attempts.Find(p.FlowHash, &p.Key, uint32(f.Conn.ISN(tcp.Client)))
 		// A full log has forgotten attempts; this one was counted when it came.
 		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
 			s.count.attempts++
-			s.attempt(f.start, f.source, src, &p.key, 0)
+			s.attempt(f.Start, f.Source, src, &p.Key, 0)
 		}
 	}
 	src.facts.Sessions++
 	s.noteSessionAddress(src, p, f)
-	s.observeServerAttempt(p.time, src, &p.key, attemptAnswered)
+	s.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
 	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.key.Server), s.e.net(p.key.Server, p.key.Scope.V6()), p.key.ServerPort, !f.seenWhole() || f.has(selfMade), p.time)
+		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), s.e.net(p.Key.Server, p.Key.Scope.V6()), p.Key.ServerPort, !f.SeenBothSides() || f.Noted(selfMade), p.Time)
 	}
 	src.flags |= changed
-	s.t.Flows.Schedule(s.current, p.time, p.time+idleOpen)
+	s.t.Flows.Schedule(s.current, p.Time, p.Time+idleOpen)
 }
 
 // whole is a session of which the other side is seen, too, later than it was believed.
-func (s *shard) whole(p *packet, f *flow) {
-	if _, hst := s.sender(f); hst != nil && !f.has(selfMade) {
-		hst.TwoSided(s.e.net(p.key.Server, p.key.Scope.V6()))
+func (s *shard) observeBothSides(p *packet, f *flow) {
+	if _, hst := s.sender(f); hst != nil && !f.Noted(selfMade) {
+		hst.TwoSided(s.e.net(p.Key.Server, p.Key.Scope.V6()))
 	}
 }
 
 // finish is the end of a flow: what is still held is given, the session is told, the
 // entry is free.
 func (s *shard) drainAndClose(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
-	if !f.has(sessionEmitted) {
+	if !f.Has(sessionEmitted) {
 		was := s.current
 		s.current = r
-		s.stream.Flush(&f.conn)
+		s.stream.Flush(&f.Conn)
 		s.drain(k.ServerPort, f)
 		s.closeSession(k, f, reason)
 		s.current = was
 	}
-	if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) && !f.has(lingering) && !f.has(fastOpenPending) {
+	if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) && !f.Has(lingering) && !f.Has(fastOpenPending) {
 		src.facts.Closed() // an early one when its attempt is forgotten
 	}
 	s.removeFlow(r, k, f)
@@ -395,10 +395,10 @@ func (s *shard) drainAndClose(r flowtable.Ref, k *flowtable.Key, f *flow, reason
 
 // forget removes a flow of which nothing is to be told.
 func (s *shard) dropFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	s.stream.Abandon(&f.conn)
-	if session := s.sessions.at(f.session); session != nil {
-		s.dropTransaction(f.session)
-		s.sessions.remove(f.session)
+	s.stream.Abandon(&f.Conn)
+	if session := s.sessions.at(f.Session); session != nil {
+		s.dropTransaction(f.Session)
+		s.sessions.remove(f.Session)
 		s.sniff.Free(session)
 	}
 	s.removeFlow(r, k, f)
@@ -407,7 +407,7 @@ func (s *shard) dropFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
 // conclude tells the session of a flow and lets go of its dialogue.
 func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
 	f.flags |= sessionEmitted
-	session := s.sessions.at(f.session)
+	session := s.sessions.at(f.Session)
 	if session != nil {
 		s.sniff.Finish(session)
 		if len(s.sniff.Events) > 0 {
@@ -416,9 +416,9 @@ func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
 	}
 	s.observeServerSession(k, f, session)
 	src, hst := s.sender(f)
-	if src != nil && (f.has(counted) || f.has(opened)) {
-		_, up := f.conn.Counts(tcp.Client)
-		_, down := f.conn.Counts(tcp.Server)
+	if src != nil && (f.Has(counted) || f.Has(established)) {
+		_, up := f.Conn.Counts(tcp.Client)
+		_, down := f.Conn.Counts(tcp.Server)
 		src.facts.ToServer += up
 		src.facts.ToClient += down
 		if session != nil && session.Auth >= smtpsniff.AuthTried {
@@ -428,13 +428,13 @@ func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
 	}
 	s.observeEnd(k, f, session, src, hst)
 	s.noteBriefSender(k, f, session, src, hst)
-	if f.has(opened) || f.has(midstream) && session != nil && session.Commands+session.Replies > 0 {
+	if f.Has(established) || f.Has(midstream) && session != nil && session.Commands+session.Replies > 0 {
 		s.emitOrKeepSession(k, f, session, src, hst, reason)
 	}
 	if session != nil {
-		s.sessions.remove(f.session)
+		s.sessions.remove(f.Session)
 		s.sniff.Free(session)
-		f.session = 0
+		f.Session = 0
 	}
 }
 
@@ -444,7 +444,7 @@ const sampled = 16
 // makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier
 // segment had stored, and there are only as many as bytes are too many.
 func (s *shard) makeRoom(f *flow) {
-	if f.session == 0 && s.sessions.len() >= s.maxSessions {
+	if f.Session == 0 && s.sessions.len() >= s.maxSessions {
 		s.evictSession(f)
 	}
 	for s.sniff.Bytes() > s.maxSessionBytes && (s.sniff.DropOldest() || s.evictSession(f)) {
@@ -457,7 +457,7 @@ func (s *shard) evictSession(except *flow) bool {
 	for range min(sampled, s.sessions.len()) {
 		r := s.sessions.sample()
 		f := s.t.Flows.At(r)
-		if f != except && (least == 0 || f.keepPriority() < s.t.Flows.At(least).keepPriority()) {
+		if f != except && (least == 0 || f.KeepPriority() < s.t.Flows.At(least).KeepPriority()) {
 			least = r
 		}
 	}

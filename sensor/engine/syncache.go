@@ -7,13 +7,13 @@ import (
 
 // newcomer is what is kept of a stranger's first SYN beside its addresses.
 type synDetails struct {
-	mac   [6]byte
-	vlan  [2]uint16
-	input uint16
-	tags  uint8
-	ttl   uint8
-	hint  uint8 // see hint
-	told  bool  // as a source, since it came
+	MAC     [6]byte
+	VLAN    [2]uint16
+	Input   uint16
+	Tags    uint8
+	TTL     uint8
+	hint    uint8 // see hint
+	Emitted bool  // as a source, since it came
 }
 
 // stranger reports whether a packet's client is neither ours nor declared. Anybody can
@@ -25,34 +25,34 @@ func (s *shard) isExternal(k *flowtable.Key) bool {
 // newcomer takes in a first SYN of an unknown source, if it is enough to remember it as
 // a newcomer. Otherwise it is to be handled like the SYN of a source.
 func (s *shard) cacheSYN(p *packet, payload []byte) bool {
-	if len(payload) > 0 || !s.isExternal(&p.key) || s.flowBeforeSYN(p) != nil {
+	if len(payload) > 0 || !s.isExternal(&p.Key) || s.flowBeforeSYN(p) != nil {
 		return false
 	}
-	n := s.t.SYNs.Find(p.clientHash, &p.key)
+	n := s.t.SYNs.Find(p.ClientHash, &p.Key)
 	if n == nil {
-		n = s.t.SYNs.Add(p.clientHash, &p.key, p.seq, p.time)
+		n = s.t.SYNs.Add(p.ClientHash, &p.Key, p.Seq, p.Time)
 		v := &n.Value
-		v.mac, v.vlan, v.input, v.tags, v.ttl, v.hint = p.mac, p.vlan, p.input, p.tags, p.ttl, p.hint()
+		v.MAC, v.VLAN, v.Input, v.Tags, v.TTL, v.hint = p.MAC, p.VLAN, p.Input, p.Tags, p.TTL, p.hint()
 		s.count.attempts++
-		s.homeServer(&p.key)
+		s.homeServer(&p.Key)
 		return true
 	}
-	if n.ISN == p.seq && n.Key == p.key && p.time >= n.Time && p.time-n.Time < copyWindow {
+	if n.ISN == p.Seq && n.Key == p.Key && p.Time >= n.Time && p.Time-n.Time < duplicateWindow {
 		s.count.duplicates++
 		return true
 	}
-	s.promote(p.clientHash, n)
+	s.promote(p.ClientHash, n)
 	return false
 }
 
 // attemptOf is the attempt of a packet's flow with this initial sequence number, nil if there was
 // none or it is forgotten. A newcomer whose SYN is answered becomes a source.
 func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
-	if a := s.t.Attempts.Find(p.flowHash, &p.key, isn); a != nil {
+	if a := s.t.Attempts.Find(p.FlowHash, &p.Key, isn); a != nil {
 		return a
 	}
 	if n := s.synEntryOf(p, isn); n != nil {
-		return s.promote(p.clientHash, n)
+		return s.promote(p.ClientHash, n)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (s *shard) attemptOf(p *packet, isn uint32) *flowtable.Attempt {
 // newcomerOf is the newcomer whose only SYN was that of a packet's flow, with this initial sequence
 // number; nil if there is none.
 func (s *shard) synEntryOf(p *packet, isn uint32) *flowtable.SYNEntry[synDetails] {
-	if n := s.t.SYNs.Find(p.clientHash, &p.key); n != nil && n.ISN == isn && n.Key == p.key {
+	if n := s.t.SYNs.Find(p.ClientHash, &p.Key); n != nil && n.ISN == isn && n.Key == p.Key {
 		return n
 	}
 	return nil
@@ -75,18 +75,18 @@ func (s *shard) promote(host uint64, n *flowtable.SYNEntry[synDetails]) *flowtab
 // adopt makes a source and an attempt of one who is a newcomer no more.
 func (s *shard) sourceFromSYN(host uint64, n *flowtable.SYNEntry[synDetails]) *flowtable.Attempt {
 	k := n.Key
-	ref, src := s.addSource(host, &k, n.Value.input)
+	ref, src := s.addSource(host, &k, n.Value.Input)
 	n.Value.describe(src)
 	a := s.t.Attempts.Add(s.e.table.Secret.HashFlow(host, &k), &k, n.ISN, n.Time, ref, s.t.Sources.Gen(ref))
 	a.Outcome = n.Outcome
 	a.SetHint(n.Value.hint)
-	s.attempt(n.Time, ref, src, &k, n.Value.ttl)
+	s.attempt(n.Time, ref, src, &k, n.Value.TTL)
 	src.countOutcome(n.Outcome)
 	return a
 }
 
 // describe copies what was kept.
-func (n *synDetails) describe(src *source) { src.mac, src.tags, src.vlan = n.mac, n.tags, n.vlan }
+func (n *synDetails) describe(src *source) { src.mac, src.tags, src.vlan = n.MAC, n.Tags, n.VLAN }
 
 // settled counts the outcome of an attempt that did not come to a connection.
 func (s *source) countOutcome(o flowtable.Outcome) {
@@ -103,9 +103,9 @@ func (s *source) countOutcome(o flowtable.Outcome) {
 
 // newcomerRecord is what is known of a newcomer.
 func (s *shard) synRecord(n *flowtable.SYNEntry[synDetails], now int64) detect.SourceRecord {
-	src := source{input: n.Value.input}
+	src := source{input: n.Value.Input}
 	n.Value.describe(&src)
-	a := s.e.attempted(&n.Key, n.Time, n.Value.ttl)
+	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)
 	src.facts.Attempted(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= forgetAttempt {

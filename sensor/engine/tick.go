@@ -63,19 +63,19 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 // calls it at the scheduled time, which is only a lower bound: packets since then do not move it.
 func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
 	wait := int64(idleOpen)
-	f.last = min(f.last, now) // a frame of it can have any time
+	f.Last = min(f.Last, now) // a frame of it can have any time
 	switch {
-	case f.has(lingering) && !f.conn.Ended(): // the reset was not accepted
+	case f.Has(lingering) && !f.Conn.Ended(): // the reset was not accepted
 		f.flags &^= lingering
-		if src := s.sourceOf(f.source, f.sourceGen); src != nil && f.has(counted) {
+		if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) {
 			src.facts.Opened()
 		}
-	case f.has(lingering):
-		wait = linger
-	case !f.has(opened) && !f.has(midstream):
+	case f.Has(lingering):
+		wait = lingerTime
+	case !f.Has(established) && !f.Has(midstream):
 		wait = idleNew
 	}
-	if at := max(f.last, s.clockJumpAt) + wait; at > now {
+	if at := max(f.Last, s.clockJumpAt) + wait; at > now {
 		s.t.Flows.Schedule(r, now, at)
 		return
 	}
@@ -149,8 +149,8 @@ func (e *Engine) emitSources(now int64, all bool) {
 				}
 			})
 			s.t.SYNs.All(func(n *flowtable.SYNEntry[synDetails]) {
-				if all || !n.Value.told {
-					n.Value.told = true
+				if all || !n.Value.Emitted {
+					n.Value.Emitted = true
 					d = s.synRecord(n, now)
 					e.progress.Add(1)
 					e.out.Source(&d)
@@ -187,7 +187,7 @@ func (e *Engine) finish(reason string) {
 	now := e.clock.Now()
 	e.ended = true
 	if !e.cfg.Live {
-		e.sides.all()
+		e.sides.Finish()
 		e.pairs.all()
 	}
 	for i := range e.shards {
