@@ -8,6 +8,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
 
@@ -39,7 +40,7 @@ const maxNewAddresses = 256
 
 // noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
 // link-layer address, and a hop limit that no system begins with.
-func (s *shard) noteAddress(src *source, p *packet) {
+func (s *shard) noteAddress(src *source, p *track.Packet) {
 	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.judges(src) ||
 		p.MAC == [6]byte{} {
 		return
@@ -49,7 +50,7 @@ func (s *shard) noteAddress(src *source, p *packet) {
 
 // noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
 // recorded too: a link-layer address with many of them is a router's, and proves nothing.
-func (s *shard) noteSessionAddress(src *source, p *packet, f *flow) {
+func (s *shard) noteSessionAddress(src *source, p *track.Packet, f *track.Flow) {
 	if p.Key.Scope.V6() || !p.ToServer || src.facts.Sessions > steadySessions ||
 		p.MAC == [6]byte{} || p.Key.ServerPort != 25 || !f.SeenBothSides() {
 		return
@@ -304,7 +305,7 @@ func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.R
 	defer s.t.Unlock()
 	if r := s.t.Sources.Find(hash, h); r != 0 {
 		src := s.t.Sources.At(r)
-		f(s, r, src, s.hosts.at(src.host))
+		f(s, r, src, s.hosts.At(src.host))
 	}
 }
 

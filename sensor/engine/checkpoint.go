@@ -203,7 +203,7 @@ func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
-	hst := s.hosts.at(src.host)
+	hst := s.hosts.At(src.host)
 	// the former profile has the evidence; the other one's behaviour is found again
 	if hst != nil && hst.former != nil {
 		d.MAC, hst = hst.former.mac, hst.former.profile
@@ -255,7 +255,9 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
 	}
-	r, src := s.makeSource(hash, k)
+	r := s.t.Sources.Add(hash, k)
+	src := s.t.Sources.At(r)
+	s.describeSource(src, k)
 	src.facts = d.Facts
 	// Flows of before the restart are not known any more.
 	src.facts.Concurrent = 0
@@ -267,7 +269,7 @@ func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource)
 	if d.Former {
 		src.flags |= former
 	}
-	if d.Host == nil || s.hosts.len() >= s.maxHosts {
+	if d.Host == nil || s.hosts.Len() >= s.maxHosts {
 		return
 	}
 	hst := s.newHost(r, src)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"spamsensor/flowtable"
+	"spamsensor/sensor/track"
 )
 
 // The outcomes of attempts become observations of sources with a profile. A source without a
@@ -24,8 +25,8 @@ func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net
 }
 
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
-func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
-	if hst := s.hosts.at(src.host); hst != nil {
+func (s *shard) observeRetransmit(src *source, p *track.Packet, after int64) {
+	if hst := s.hosts.At(src.host); hst != nil {
 		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.Key.Server),
 			s.e.net(p.Key.Server, p.Key.Scope.V6()),
 			p.Seq, after, p.Time)
@@ -34,16 +35,16 @@ func (s *shard) observeRetransmit(src *source, p *packet, after int64) {
 }
 
 // observeSYNACK observes a SYN-ACK.
-func (s *shard) observeSYNACK(src *source, p *packet) {
-	if hst := s.hosts.at(src.host); hst != nil {
+func (s *shard) observeSYNACK(src *source, p *track.Packet) {
+	if hst := s.hosts.At(src.host); hst != nil {
 		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, p.Time)
 		s.judge(src, hst, p.Time)
 	}
 }
 
 // observeFailure observes a RST or an ICMP error that answers a SYN.
-func (s *shard) observeFailure(src *source, p *packet, icmp bool) {
-	if hst := s.hosts.at(src.host); hst != nil {
+func (s *shard) observeFailure(src *source, p *track.Packet, icmp bool) {
+	if hst := s.hosts.At(src.host); hst != nil {
 		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, icmp, p.Time)
 		s.judge(src, hst, p.Time)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
 
@@ -32,35 +33,11 @@ type decodeBatch struct {
 // because frames are borrowed from the capture until Take returns, and a shard's packets should lie
 // together. The struct has 128 bytes, two cache lines.
 type packet struct {
-	Key flowtable.Key
-	// Hash of the client's address and scope: it selects the shard. flowHash is the hash of key.
-	ClientHash       uint64
-	FlowHash         uint64 // hash of key
-	Time             int64  // ns since 1970
+	track.Packet
 	number           uint32 // in the batch, from 1
-	Seq              uint32
-	Ack              uint32
-	Sum              uint32 // the checksum field, for duplicates
-	Len              uint32 // of the payload on the wire
-	offset, captured uint32 // the captured payload in decodeBatch.bytes
-	VLAN             [2]uint16
-	Input            uint16
-	MAC              [6]byte // the sender of the frame
-	// Hashes of link-layer addresses: clientLink is the client's, peerLink is the other one, which
-	// receives the client's frames and sends the server's.
-	ClientLink, PeerLink uint16
-	Urgent               uint16 // see wire.Packet
-	// TCP timestamp; see marks
-	Stamp           uint32
-	Checksum        wire.Checksum
-	Stamped, Signed bool // it has a timestamp; see wire.Packet.Signed
-	Flags           wire.Flags
-	Kind            wire.Kind
-	Tags            uint8
-	TTL             uint8
-	ToServer        bool // the client sent it
-	badChecksum     bool // checksums.judge rejected it: the shard skips it
-	resolver        bool // a DNS query to an internal resolver, in the queue of that resolver
+	offset, captured uint32 // of the captured part in decodeBatch.bytes
+	badChecksum      bool   // checksums.judge rejected it: the shard skips it
+	resolver         bool   // a DNS query to an internal resolver, in the queue of that resolver
 }
 
 // newDecodeBatch makes an empty batch.

@@ -37,6 +37,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
 
@@ -116,10 +117,10 @@ type Engine struct {
 	home     prefixSet
 	relays   prefixSet
 	declared declarations
-	table    *flowtable.Table[flow, source, synDetails]
+	table    *track.Table[source]
 	shards   []shard
 	clock    clock
-	sides    Sides
+	sides    track.Sides
 	pairs    pairs
 	faults   faults
 
@@ -180,18 +181,18 @@ func New(cfg Config, out Output) *Engine {
 	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts,
 		SYNs: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources,
 		Secret: secret},
-		flowtable.Callbacks[flow, source, synDetails]{
-			FlowKeepPriority:   func(f *flow) int64 { return f.KeepPriority() },
+		flowtable.Callbacks[track.Flow, source, track.SYNDetails]{
+			FlowKeepPriority:   (*track.Flow).KeepPriority,
 			SourceKeepPriority: func(s *source) int64 { return s.keepPriority() },
-			FlowEvicted: func(i int, r flowtable.Ref, k *flowtable.Key, f *flow) {
-				e.shards[i].closeFlow(r, k, f, "evicted")
+			FlowEvicted: func(i int, r flowtable.Ref, k *flowtable.Key, f *track.Flow) {
+				e.shards[i].tracker.FlowEvicted(r, k, f)
 			},
 			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.HostKey, s *source) {
 				e.shards[i].sourceEvicted(h, s)
 			},
-			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].attemptExpired(a) },
-			SYNEvicted: func(i int, n *flowtable.SYNEntry[synDetails]) {
-				e.shards[i].synEvicted(n)
+			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].tracker.AttemptExpired(a) },
+			SYNEvicted: func(i int, n *track.SYNEntry) {
+				e.shards[i].tracker.SYNEvicted(n)
 			},
 		})
 	e.shards = make([]shard, e.table.Shards())

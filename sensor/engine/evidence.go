@@ -6,6 +6,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
 
@@ -21,7 +22,7 @@ const maxRecent = 3
 // emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
 // there may be a finding later. It also counts which sides of sessions were seen. session may be
 // nil: the flow had no dialogue.
-func (s *shard) emitOrKeepSession(k *flowtable.Key, f *flow, session *smtpsniff.Session,
+func (s *shard) emitOrKeepSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
 	src *source,
 	hst *host, reason string) {
 	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}

@@ -145,7 +145,7 @@ func (s *shard) close(src *source, hst *host, f *finding, k flowtable.HostKey, n
 
 // follow has the tick look after a source's findings.
 func (s *shard) follow(src *source) {
-	if r := s.hosts.owner[src.host]; !slices.Contains(s.openFindings, r) {
+	if r := s.hosts.Owner(src.host); !slices.Contains(s.openFindings, r) {
 		s.openFindings = append(s.openFindings, r)
 	}
 }
@@ -286,7 +286,7 @@ func (h *host) anyOpen() bool {
 // hostAt is the source at r and its host, nil if it is not judged any more.
 func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
 	src := s.t.Sources.At(r)
-	return src, s.hosts.at(src.host)
+	return src, s.hosts.At(src.host)
 }
 
 // closeFindings ends all findings of a source.

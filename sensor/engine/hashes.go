@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/binary"
+
 	"spamsensor/flowtable"
 )
 
@@ -19,4 +21,14 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 		a[15] = 0
 	}
 	return uint32(e.table.Secret.HashBytes(a[:]))
+}
+
+// hashMAC is a hash of a link-layer address under the table's secret; zero is none.
+func (e *Engine) hashMAC(mac *[6]byte) uint16 {
+	v := uint64(binary.LittleEndian.Uint32(mac[:])) | uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
+	if v == 0 {
+		return 0
+	}
+	v = (v ^ e.table.Secret[1]) * 0x9e3779b97f4a7c15
+	return uint16(v>>48) | 1
 }

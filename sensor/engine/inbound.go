@@ -27,7 +27,7 @@ func (s *shard) noteInbound(src *source) {
 	if src.flags&home != 0 {
 		return
 	}
-	k := s.t.Flows.KeyOf(s.current)
+	k := s.event.Key
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		return
 	}
@@ -72,7 +72,7 @@ func (e *Engine) deliverInbound() {
 		s.t.Lock()
 		var hst *host
 		if r := s.t.Sources.Find(hash, &n.about); r != 0 {
-			hst = s.hosts.at(s.t.Sources.At(r).host)
+			hst = s.hosts.At(s.t.Sources.At(r).host)
 		}
 		if hst != nil {
 			hst.Served(n.client, e.clock.Now())

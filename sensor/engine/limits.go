@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
 
@@ -55,13 +56,13 @@ func (l *Limits) fill() {
 			*n = l.Memory / 100 * percent / int(size)
 		}
 	}
-	attempt, syn := flowtable.AttemptBytes, flowtable.SYNEntryBytes[synDetails]()
+	attempt, syn := flowtable.AttemptBytes, flowtable.SYNEntryBytes[track.SYNDetails]()
 	if l.Attempts == 0 { // rings have sizes that are powers of two
 		for l.Attempts = 256; l.Attempts*int(2*attempt+syn) <= l.Memory/100*16; {
 			l.Attempts *= 2
 		}
 	}
-	room(&l.Flows, 21, flowtable.FlowBytes[flow]())
+	room(&l.Flows, 21, flowtable.FlowBytes[track.Flow]())
 	room(&l.Sources, 14, flowtable.SourceBytes[source]())
 	l.SessionBytes = max(cmp.Or(l.SessionBytes, l.Memory/100*18), l.Sessions*sessionSize)
 	l.Sessions = cmp.Or(l.Sessions, l.SessionBytes/sessionSize)

@@ -3,6 +3,7 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
 
@@ -52,7 +53,7 @@ const (
 
 // macChanged observes the link-layer address of an attempt. Frames that a router forwarded have the
 // router's address, and two routers may alternate.
-func (s *shard) macChanged(src *source, p *packet) {
+func (s *shard) macChanged(src *source, p *track.Packet) {
 	if p.MAC == src.mac {
 		src.flags &^= macSuspect
 		return
@@ -62,7 +63,7 @@ func (s *shard) macChanged(src *source, p *packet) {
 	if !detect.InitialTTL(p.TTL) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
 		return
 	}
-	hst := s.hosts.at(src.host)
+	hst := s.hosts.At(src.host)
 	// Two profiles exist: this frame is from the former address, or from a third one.
 	if hst.former != nil {
 		s.mergeAccounts(src, hst, p)
@@ -89,7 +90,7 @@ func (s *shard) macChanged(src *source, p *packet) {
 
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 // The counters in src stay cumulative; before holds the former machine's.
-func (s *shard) splitAccount(src *source, hst *host, p *packet) {
+func (s *shard) splitAccount(src *source, hst *host, p *track.Packet) {
 	old, before := *hst, src.facts
 	*hst = host{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
@@ -101,7 +102,7 @@ func (s *shard) splitAccount(src *source, hst *host, p *packet) {
 
 // mergeAccounts merges the former profile and the current one. The current one's findings are
 // superseded, and the former one's go on. From now on the two addresses count as one machine's.
-func (s *shard) mergeAccounts(src *source, hst *host, p *packet) {
+func (s *shard) mergeAccounts(src *source, hst *host, p *track.Packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
 	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")

@@ -108,7 +108,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
-		if hst := s.hosts.at(src.host); hst != nil {
+		if hst := s.hosts.At(src.host); hst != nil {
 			hst.LookedUp(&s.e.cfg.Detect, l, p.Time)
 			s.judge(src, hst, p.Time)
 		}

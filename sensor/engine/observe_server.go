@@ -10,6 +10,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
 )
@@ -94,13 +95,13 @@ func (s *shard) dropTransaction(session uint32) {
 
 // markWatched marks a new flow if one end can be a watched server: any internal host can be one,
 // and a declared server may have an address outside home_net.
-func (s *shard) markWatched(f *flow, k *flowtable.Key) {
+func (s *shard) markWatched(src *source, f *track.Flow, k *flowtable.Key) {
 	if !f.Noted(external) || s.e.watchedServer(k.Server) != nil {
 		f.Notes |= inside | watched
 	}
 	if s.e.watchedServer(k.Client) != nil {
 		f.Notes |= watched
-		if src := s.sourceOf(f.Source, f.SourceGen); src != nil {
+		if src != nil {
 			src.flags |= serving
 		}
 	}
@@ -109,14 +110,14 @@ func (s *shard) markWatched(f *flow, k *flowtable.Key) {
 // observeTransaction follows the transactions of a session with a watched server. It reads the same
 // events of the listener as observeDialogue. The events' texts are borrowed from the listener until
 // its next Feed, so texts are copied or hashed here.
-func (s *shard) observeTransaction(f *flow, session *smtpsniff.Session) {
+func (s *shard) observeTransaction(e *track.Event) {
+	f, session, k := e.Flow, e.Session, e.Key
 	if !f.Noted(watched) {
 		return
 	}
-	k := s.t.Flows.KeyOf(s.current)
 	x := s.transactionOf(f)
-	for i := range s.sniff.Events {
-		ev := &s.sniff.Events[i]
+	for i := range e.SMTP {
+		ev := &e.SMTP[i]
 		switch ev.Kind {
 		// A MAIL command while a transaction is open ends that one: the server lost it, or a RSET
 		// is missing.
@@ -166,7 +167,7 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 
 // observeReply observes the reply to a command of a transaction. For a session with an external
 // server the reason of a refusal is kept; an internal server's refusals are its own decision.
-func (s *shard) observeReply(f *flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
+func (s *shard) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.Noted(inside) {
@@ -248,7 +249,7 @@ func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 // completeMail adds the current transaction to the journal as an observation, and closes it. It
 // also marks the flow if an external client without login had a message accepted for an external
 // recipient: the session is evidence of an open relay.
-func (s *shard) completeMail(f *flow, k *flowtable.Key, session *smtpsniff.Session,
+func (s *shard) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session,
 	x *transaction) {
 	if !x.open {
 		return
@@ -289,7 +290,7 @@ func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serve
 }
 
 // transactionOf returns the transaction of a flow's session.
-func (s *shard) transactionOf(f *flow) *transaction {
+func (s *shard) transactionOf(f *track.Flow) *transaction {
 	for int(f.Session) >= len(s.transactions) { // at most as many as sessions
 		s.transactions = append(s.transactions, nil)
 	}
@@ -301,7 +302,7 @@ func (s *shard) transactionOf(f *flow) *transaction {
 
 // closeTransaction completes the current transaction of a session, frees its slot, and returns its
 // last state.
-func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
+func (s *shard) closeTransaction(f *track.Flow, k *flowtable.Key,
 	session *smtpsniff.Session) (x transaction) {
 	if session == nil || int(f.Session) >= len(s.transactions) || s.transactions[f.Session] == nil {
 		return x
@@ -313,12 +314,12 @@ func (s *shard) closeTransaction(f *flow, k *flowtable.Key,
 
 // observeServerSession observes the end of a session with a watched server. session may be nil: the
 // flow had no dialogue.
-func (s *shard) observeServerSession(k *flowtable.Key, f *flow, session *smtpsniff.Session) {
+func (s *shard) observeServerSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session) {
 	if !f.Noted(watched) {
 		return
 	}
 	x := s.closeTransaction(f, k, session)
-	if !f.Has(established) {
+	if !f.Established() {
 		return
 	}
 	v6 := k.Scope.V6()

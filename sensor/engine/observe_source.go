@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -45,7 +46,7 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited re
 		}
 		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said),
 			cited.List != "" || len(cited.Addrs) > 0}
-		if session := s.sessions.at(s.t.Flows.At(s.current).Session); session != nil {
+		if session := s.event.Session; session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
 	}
@@ -64,7 +65,7 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
 // AUTH and STARTTLS say nothing about the mail.
-func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+func (s *shard) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	why, cited, text := s.refusalReason(ev)
 	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
@@ -73,7 +74,7 @@ func (s *shard) observeRefusal(f *flow, src *source, hst *host, ev *smtpsniff.Ev
 	if !f.Noted(external) {
 		return
 	}
-	k := s.t.Flows.KeyOf(s.current)
+	k := s.event.Key
 	// A declared server is not judged as a bot, but its administrator wants to hear of a listing.
 	if src.flags&declared != 0 && cited.List != "" {
 		s.observeListing(f, src, k, &cited, text, now)
@@ -125,25 +126,25 @@ func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation
 
 // observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
 // us.
-func (s *shard) observeGreeting(f *flow, hst *host, text []byte, now int64) {
+func (s *shard) observeGreeting(f *track.Flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.Noted(external) {
 		return
 	}
 	// The address differs from the client's if a NAT gateway is between them: it is our public
 	// address.
 	a, ok := refusal.GreetedAddress(text)
-	if k := s.t.Flows.KeyOf(s.current); ok && a != addr(k.Client, k.Scope.V6()) {
+	if k := s.event.Key; ok && a != addr(k.Client, k.Scope.V6()) {
 		s.observeCitation(hst, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
 
 // observeListing observes a refusal of a declared mail server that names a blocklist. It makes a
 // profile, because a declared server has none otherwise.
-func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusal.Citation,
+func (s *shard) observeListing(f *track.Flow, src *source, k *flowtable.Key, c *refusal.Citation,
 	text string, now int64) {
-	hst := s.hosts.at(src.host)
+	hst := s.hosts.At(src.host)
 	if hst == nil {
-		hst = s.newHost(f.Source, src)
+		hst = s.newHost(s.event.Source, src)
 	}
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
@@ -152,24 +153,24 @@ func (s *shard) observeListing(f *flow, src *source, k *flowtable.Key, c *refusa
 }
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
-func (s *shard) observeForeign(f *flow, src *source, hst *host) {
-	if hst == nil || !f.Has(established) || !f.Noted(external) || src.flags&home == 0 || !s.judges(src) {
+func (s *shard) observeForeign(f *track.Flow, src *source, hst *host) {
+	if hst == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 || !s.judges(src) {
 		return
 	}
 	hst.foreign++
-	s.report(src, hst, s.t.Flows.KeyOf(s.current).ClientKey(), verdict.NotSMTP, false, f.Last)
+	s.report(src, hst, s.event.Key.ClientKey(), verdict.NotSMTP, false, f.Last)
 }
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
-func (s *shard) observeEnd(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+func (s *shard) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	hst *host) {
-	if hst == nil || f.Has(midstream) {
+	if hst == nil || f.Midstream() {
 		return
 	}
-	if !f.Has(established) {
+	if !f.Established() {
 		// without the client's side its silence is not known
-		if !f.Has(unanswered) && f.SYNs > 0 {
+		if f.Answered() && f.SYNs > 0 {
 			hst.HalfOpen()
 		}
 		return
@@ -221,7 +222,7 @@ func dataBegan(session *smtpsniff.Session) (began bool) {
 }
 
 // oddities returns the deviations from a correct client (RFC 5321) in a session.
-func oddities(f *flow, session *smtpsniff.Session) (o detect.Oddity) {
+func oddities(f *track.Flow, session *smtpsniff.Session) (o detect.Oddity) {
 	for _, x := range []struct {
 		flag smtpsniff.Flags
 		odd  detect.Oddity

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 )
 
 // pairs tells whether the frames of two ends of a connection have different link-layer senders, as
@@ -29,8 +30,7 @@ const (
 const pairsShown = 64
 
 // answers takes in the first answer of a flow's server.
-func (s *shard) answers(p *packet, f *flow) {
-	src := s.sourceOf(f.Source, f.SourceGen)
+func (s *shard) answers(src *source, p *track.Packet, f *track.Flow) {
 	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} {
 		return
 	}
@@ -67,11 +67,7 @@ func (e *Engine) disown() {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		for _, hst := range s.hosts.list {
-			if hst != nil {
-				hst.Disown()
-			}
-		}
+		s.hosts.All(func(hst *host) { hst.Disown() })
 		clear(s.pendingInbound)
 		s.t.Unlock()
 	}
@@ -87,4 +83,27 @@ func (x *pairs) all() { x.state.CompareAndSwap(alike, allSame) }
 // machines: the capture shows nothing else.
 func (e *Engine) hearsay() bool {
 	return e.sides.OneSideShown() || e.pairs.state.Load() == allSame
+}
+
+// gatherSides takes in what the shards counted in the row, for sides and pairs. The caller holds
+// tickMu.
+func (e *Engine) gatherSides() {
+	var sides [2]int64
+	var pairs [2]uint64
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.t.Lock()
+		for j, n := range s.tracker.TakeSides() {
+			sides[j] += n
+			pairs[j] += s.pairs[j]
+		}
+		s.pairs = [2]uint64{}
+		s.t.Unlock()
+	}
+	if sides != [2]int64{} {
+		e.sides.Add(sides)
+	}
+	if pairs != [2]uint64{} {
+		e.pairs.add(e, pairs)
+	}
 }

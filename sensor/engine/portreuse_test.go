@@ -118,7 +118,7 @@ func TestOutliveInTheSameSecond(t *testing.T) {
 		again := newConn("10.0.0.5", "192.0.2.25", uint16(30000+i), 25)
 		// The first one's time is over 15 minutes after its last segment, the second one's 5 s
 		// after its end.
-		again.seq, again.at = [2]uint32{700_001_000, 800_005_000}, first.at+int64(idleOpen)-lingerTime
+		again.seq, again.at = [2]uint32{700_001_000, 800_005_000}, first.at+int64(15*minute)-5*second
 		again.open().send(1, RST|ACK, "")
 		frames = append(append(frames, first.frames...), again.frames...)
 	}

@@ -102,8 +102,8 @@ func (s *shard) prefetch(list []packet) {
 		p := &list[i]
 		if r := s.t.Flows.Find(p.FlowHash, &p.Key); r != 0 {
 			f := s.t.Flows.At(r)
-			sum += f.Conn.Prefetch(DirOf(p)) + uint32(f.flags)
-			if session := s.sessions.at(f.Session); session != nil {
+			sum += f.Conn.Prefetch(p.Dir()) + f.Prefetch()
+			if session := s.tracker.Session(f); session != nil {
 				sum += uint32(session.Prefetch())
 			}
 		}

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-
-	"spamsensor/flowtable"
 )
 
 // A panic is a bug of ours, and an attacker who knows a packet that causes one could switch the
@@ -125,42 +123,6 @@ func (e *Engine) recoverPanic() {
 
 // quarantine drops the flow of a packet that panicked. The counters of its source stay.
 func (s *shard) quarantine(x *packet) {
-	s.e.guarded(func() {
-		if r := s.t.Flows.Find(x.FlowHash, &x.Key); r != 0 {
-			if s.t.Flows.At(r).Has(portsReused) {
-				r = s.matchFlow(x, r)
-			}
-			s.dropBroken(r, s.t.Flows.At(r))
-		}
-	})
-	s.sniff.Events = s.sniff.Events[:0]
-}
-
-// discard takes a flow out of the table without looking at what is in it.
-func (s *shard) dropBroken(r flowtable.Ref, f *flow) {
-	s.count.discarded++
-	s.stream.Abandon(&f.Conn)
-	if uint64(f.Session) < uint64(len(s.sessions.list)) && f.Session != 0 {
-		if session := s.sessions.at(f.Session); session != nil {
-			s.sniff.Abandon(session)
-		}
-		s.sessions.remove(f.Session)
-		s.dropTransaction(f.Session)
-	}
-	if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) && !f.Has(lingering) {
-		src.facts.Closed()
-	}
-	s.removeFlow(r, s.t.Flows.KeyOf(r), f)
-}
-
-// end gives what waits in a flow, concludes its session and removes it.
-func (s *shard) closeFlow(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.e.recordPanic(describe(p))
-			s.dropBroken(r, f)
-			s.sniff.Events = s.sniff.Events[:0]
-		}
-	}()
-	s.drainAndClose(r, k, f, reason)
+	s.e.guarded(func() { s.tracker.Quarantine(&x.Packet) })
+	s.tracker.Listener.Events = s.tracker.Listener.Events[:0]
 }

@@ -10,6 +10,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/track"
 )
 
 // absent is a frame whose bytes stand at address 16: to decode it is to follow a nil pointer.
@@ -66,7 +67,7 @@ func (r *panicRun) take(frames []timedFrame) {
 func (r *panicRun) hurt(n int) (count int) {
 	for i := range r.e.shards {
 		s := &r.e.shards[i]
-		s.t.Flows.All(func(_ flowtable.Ref, k *flowtable.Key, f *flow) {
+		s.t.Flows.All(func(_ flowtable.Ref, k *flowtable.Key, f *track.Flow) {
 			if (int(k.Client[14])*250+int(k.Client[15]))%n == 0 {
 				f.Session = 1 << 30
 				r.sick[addr(k.Client, false).String()] = true

@@ -12,6 +12,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 )
@@ -103,7 +104,7 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 }
 
 // noteBriefSender records a closed session of a brief sender.
-func (s *shard) noteBriefSender(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+func (s *shard) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	hst *host) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.

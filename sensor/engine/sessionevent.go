@@ -7,6 +7,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
 )
@@ -14,7 +15,7 @@ import (
 // sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
 // none; src may be nil if the source was evicted. Texts are copied: the listener owns them. Texts
 // of clients are redacted already; see smtpsniff.
-func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Session, src *source,
+func (s *shard) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	reason string) *detect.Session {
 	v6 := k.Scope.V6()
 	d := &detect.Session{
@@ -58,7 +59,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	}
 	// The dialogue: what the client and the server said of themselves.
 	if session == nil {
-		if f.Has(midstream) {
+		if f.Midstream() {
 			d.Flags = append(d.Flags, "midstream")
 		}
 		return d
@@ -66,7 +67,7 @@ func (s *shard) sessionRecord(k *flowtable.Key, f *flow, session *smtpsniff.Sess
 	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(),
 		session.Auth.String(), session.HeloVerb.String()
 	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()),
-		string(session.SNI()), string(s.sniff.LastReply(session))
+		string(session.SNI()), string(s.tracker.Listener.LastReply(session))
 	session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
 	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts,
 		session.RcptsRejected, session.Messages
@@ -95,7 +96,7 @@ func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subj
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
 // secret, because the table's own is random by default.
-func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
+func (s *shard) flowID(k *flowtable.Key, f *track.Flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
@@ -104,7 +105,7 @@ func (s *shard) flowID(k *flowtable.Key, f *flow) uint64 {
 
 // endReason returns the reason why the flow ended: fin or rst if the connection ended, and else
 // reason.
-func endReason(f *flow, reason string) string {
+func endReason(f *track.Flow, reason string) string {
 	switch f.Conn.State() {
 	case tcp.Closed:
 		return "fin"

@@ -6,6 +6,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -38,39 +39,8 @@ type host struct {
 	condemned bool
 }
 
-// source finds the source of a packet's client, or makes it.
-func (s *shard) source(p *packet) (flowtable.Ref, *source) {
-	k := p.Key.ClientKey()
-	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
-		return r, s.t.Sources.At(r)
-	}
-	r, src := s.addSource(p.ClientHash, &p.Key, p.Input)
-	if p.ToServer {
-		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
-		if detect.InitialTTL(p.TTL) {
-			src.flags |= near
-		}
-		s.noteAddress(src, p)
-	}
-	return r, src
-}
-
-// addSource makes a source of the client of k.
-func (s *shard) addSource(hash uint64, k *flowtable.Key, input uint16) (flowtable.Ref, *source) {
-	h := k.ClientKey()
-	r, src := s.makeSource(hash, &h)
-	if src.flags&home == 0 {
-		s.homeServer(k)
-	}
-	src.input = input
-	src.facts.ErrorBound = s.forgotten()
-	return r, src
-}
-
-// makeSource makes the entry of a source, with what its address says.
-func (s *shard) makeSource(hash uint64, h *flowtable.HostKey) (flowtable.Ref, *source) {
-	r := s.t.Sources.Add(hash, h)
-	src := s.t.Sources.At(r)
+// describeSource notes what the address of a new source says.
+func (s *shard) describeSource(src *source, h *flowtable.HostKey) {
 	if s.e.home.has(h.Addr, h.Scope.V6()) {
 		src.flags |= home
 		if !s.e.homeSeen.Load() {
@@ -83,7 +53,6 @@ func (s *shard) makeSource(hash uint64, h *flowtable.HostKey) (flowtable.Ref, *s
 	if s.e.watchedServer(h.Addr) != nil {
 		src.flags |= serving
 	}
-	return r, src
 }
 
 // homeServer notes that the server of k is in one of our networks.
@@ -99,15 +68,6 @@ func (s *shard) sourceOf(r flowtable.Ref, gen uint16) *source {
 		return nil
 	}
 	return s.t.Sources.At(r)
-}
-
-// sender is the source of a flow and its host; both may be nil.
-func (s *shard) sender(f *flow) (*source, *host) {
-	src := s.sourceOf(f.Source, f.SourceGen)
-	if src == nil {
-		return nil, nil
-	}
-	return src, s.hosts.at(src.host)
 }
 
 // judges reports whether a source can become a finding: it is ours and no mail server.
@@ -130,7 +90,7 @@ func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.
 	if src.facts.Attempts > 0 {
 		s.confirm(ref, src)
 	}
-	hst := s.hosts.at(src.host)
+	hst := s.hosts.At(src.host)
 	if full := src.facts.Attempted(&a); full && hst == nil && !s.crowded(src) {
 		hst = s.newHost(ref, src)
 	}
@@ -164,7 +124,7 @@ func (s *shard) confirm(ref flowtable.Ref, src *source) {
 // newHost has a source judged. When too many are, the one that is worth least is not
 // any more.
 func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
-	if s.hosts.len() >= s.maxHosts {
+	if s.hosts.Len() >= s.maxHosts {
 		s.dropHost(src)
 	}
 	hst := &host{}
@@ -172,7 +132,7 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	s.applyRole(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
 	s.applyInbound(hst, s.t.Sources.KeyOf(ref))
-	src.host = s.hosts.add(hst, ref)
+	src.host = s.hosts.Add(hst, ref)
 	return hst
 }
 
@@ -186,34 +146,35 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 	if src.flags&home == 0 { // who is not ours waits for the end of the file
 		return
 	}
-	s.publish(src, hst, *s.t.Sources.KeyOf(s.hosts.owner[src.host]), v, now)
+	s.publish(src, hst, *s.t.Sources.KeyOf(s.hosts.Owner(src.host)), v, now)
 }
 
 // observeDialogue is what the listener heard: it becomes observations about the source.
 //
 // What was said in no session is nobody's word: no server took it.
-func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session) {
-	if !f.Has(established) && !f.Has(midstream) || f.Noted(selfMade) && s.e.pairs.differ() {
+func (s *shard) observeDialogue(x *track.Event) {
+	f, session, port := x.Flow, x.Session, x.Key.ServerPort
+	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.differ() {
 		return
 	}
-	s.observeTransaction(f, session)
-	src := s.sourceOf(f.Source, f.SourceGen)
-	if src == nil || f.Has(midstream) && !f.SeenBothSides() {
+	s.observeTransaction(x)
+	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
 		return
 	}
+	src := s.t.Sources.At(x.Source)
 	cfg, now := &s.e.cfg.Detect, f.Last
 	src.flags |= changed
 	facts := &src.facts
 	direct := f.Noted(external) && !f.Noted(relay) && port == 25
-	s.confirm(f.Source, src)
-	hst := s.hosts.at(src.host)
-	for i := range s.sniff.Events {
-		ev := &s.sniff.Events[i]
+	s.confirm(x.Source, src)
+	hst := s.hosts.At(src.host)
+	for i := range x.SMTP {
+		ev := &x.SMTP[i]
 		switch ev.Kind {
 		case smtpsniff.HeloCommand:
 			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
 			if facts.Helo(hash) && hst == nil {
-				hst = s.newHost(f.Source, src)
+				hst = s.newHost(x.Source, src)
 			}
 			if hst != nil {
 				hst.ClientSpoke()
@@ -226,7 +187,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 			}
 			hash := uint32(s.e.table.Secret.HashBytes(domain))
 			if facts.Sender(hash) && hst == nil {
-				hst = s.newHost(f.Source, src)
+				hst = s.newHost(x.Source, src)
 			}
 			if hst != nil {
 				if hst.Sender(cfg, hash, f.Noted(external), now) && !f.Noted(encrypted) {
@@ -273,7 +234,7 @@ func (s *shard) observeDialogue(port uint16, f *flow, session *smtpsniff.Session
 }
 
 // attest notes once per session that the server answered what the client said.
-func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
+func (s *shard) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
 	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
 		return
 	}
@@ -287,11 +248,7 @@ func (s *shard) attest(f *flow, hst *host, session *smtpsniff.Session) {
 // conflicting notes once per session that a client sent other bytes in the place of earlier ones.
 // What a firewall on the way has changed does not count, where the mirror port shows frames before
 // and behind it.
-func (s *shard) conflicting(p *packet, f *flow) {
-	if session := s.sessions.at(f.Session); session != nil {
-		s.sniff.MarkAmbiguous(session)
-	}
-	src, hst := s.sender(f)
+func (s *shard) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
 	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
 	}
@@ -300,7 +257,7 @@ func (s *shard) conflicting(p *packet, f *flow) {
 }
 
 // refusal is a reply that refused something.
-func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+func (s *shard) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	facts := &src.facts
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
@@ -329,7 +286,7 @@ func (s *shard) refusal(f *flow, src *source, hst *host, ev *smtpsniff.Event, no
 // refused or a message was taken. Where one of the two is not heard that is what the other's going
 // on shows: without it more servers would be taken for bots (bench campaigns, variants outbound and
 // inbound).
-func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
+func (s *shard) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
 	if f.Noted(decided) {
 		return
 	}
@@ -339,151 +296,25 @@ func (s *shard) decide(f *flow, hst *host, refused, listed bool, now int64) {
 	}
 }
 
-// opened is a handshake that was completed.
-func (s *shard) establish(p *packet, f *flow) {
-	f.flags |= established
-	s.count.sessions++
-	s.resolveFastOpen(p, f, flowtable.Answered)
-	src := s.sourceOf(f.Source, f.SourceGen)
-	if src == nil {
-		var r flowtable.Ref
-		r, src = s.source(p)
-		f.Source, f.SourceGen = r, s.t.Sources.Gen(r)
-	}
-	if !f.Has(counted) {
-		f.flags |= counted
-		a := s.t.Attempts.Find(p.FlowHash, &p.Key, uint32(f.Conn.ISN(tcp.Client)))
-		// A full log has forgotten attempts; this one was counted when it came.
-		if a == nil && s.t.Attempts.Len() < s.t.Attempts.Cap() {
-			s.count.attempts++
-			s.attempt(f.Start, f.Source, src, &p.Key, 0)
-		}
-	}
-	src.facts.Sessions++
-	s.noteSessionAddress(src, p, f)
-	s.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
-	if hst := s.hosts.at(src.host); hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), s.e.net(p.Key.Server, p.Key.Scope.V6()), p.Key.ServerPort, !f.SeenBothSides() || f.Noted(selfMade), p.Time)
-	}
-	src.flags |= changed
-	s.t.Flows.Schedule(s.current, p.Time, p.Time+idleOpen)
-}
-
-// whole is a session of which the other side is seen, too, later than it was believed.
-func (s *shard) observeBothSides(p *packet, f *flow) {
-	if _, hst := s.sender(f); hst != nil && !f.Noted(selfMade) {
-		hst.TwoSided(s.e.net(p.Key.Server, p.Key.Scope.V6()))
-	}
-}
-
-// finish is the end of a flow: what is still held is given, the session is told, the
-// entry is free.
-func (s *shard) drainAndClose(r flowtable.Ref, k *flowtable.Key, f *flow, reason string) {
-	if !f.Has(sessionEmitted) {
-		was := s.current
-		s.current = r
-		s.stream.Flush(&f.Conn)
-		s.drain(k.ServerPort, f)
-		s.closeSession(k, f, reason)
-		s.current = was
-	}
-	if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) && !f.Has(lingering) && !f.Has(fastOpenPending) {
-		src.facts.Closed() // an early one when its attempt is forgotten
-	}
-	s.removeFlow(r, k, f)
-}
-
-// forget removes a flow of which nothing is to be told.
-func (s *shard) dropFlow(r flowtable.Ref, k *flowtable.Key, f *flow) {
-	s.stream.Abandon(&f.Conn)
-	if session := s.sessions.at(f.Session); session != nil {
-		s.dropTransaction(f.Session)
-		s.sessions.remove(f.Session)
-		s.sniff.Free(session)
-	}
-	s.removeFlow(r, k, f)
-}
-
-// conclude tells the session of a flow and lets go of its dialogue.
-func (s *shard) closeSession(k *flowtable.Key, f *flow, reason string) {
-	f.flags |= sessionEmitted
-	session := s.sessions.at(f.Session)
-	if session != nil {
-		s.sniff.Finish(session)
-		if len(s.sniff.Events) > 0 {
-			s.observeDialogue(k.ServerPort, f, session)
-		}
-	}
-	s.observeServerSession(k, f, session)
-	src, hst := s.sender(f)
-	if src != nil && (f.Has(counted) || f.Has(established)) {
-		_, up := f.Conn.Counts(tcp.Client)
-		_, down := f.Conn.Counts(tcp.Server)
-		src.facts.ToServer += up
-		src.facts.ToClient += down
-		if session != nil && session.Auth >= smtpsniff.AuthTried {
-			src.facts.AuthSessions++
-		}
-		src.flags |= changed
-	}
-	s.observeEnd(k, f, session, src, hst)
-	s.noteBriefSender(k, f, session, src, hst)
-	if f.Has(established) || f.Has(midstream) && session != nil && session.Commands+session.Replies > 0 {
-		s.emitOrKeepSession(k, f, session, src, hst, reason)
-	}
-	if session != nil {
-		s.sessions.remove(f.Session)
-		s.sniff.Free(session)
-		f.Session = 0
-	}
-}
-
 // sampled is how many are compared when one has to make room.
 const sampled = 16
-
-// makeRoom makes room for what a flow's next segment says. Each round lets go of what an earlier
-// segment had stored, and there are only as many as bytes are too many.
-func (s *shard) makeRoom(f *flow) {
-	if f.Session == 0 && s.sessions.len() >= s.maxSessions {
-		s.evictSession(f)
-	}
-	for s.sniff.Bytes() > s.maxSessionBytes && (s.sniff.DropOldest() || s.evictSession(f)) {
-	}
-}
-
-// dropTalk ends the session that is worth least among a few. It reports false if there is no other.
-func (s *shard) evictSession(except *flow) bool {
-	var least flowtable.Ref
-	for range min(sampled, s.sessions.len()) {
-		r := s.sessions.sample()
-		f := s.t.Flows.At(r)
-		if f != except && (least == 0 || f.KeepPriority() < s.t.Flows.At(least).KeepPriority()) {
-			least = r
-		}
-	}
-	if least != 0 {
-		s.count.sessionsEvicted++
-		s.closeFlow(least, s.t.Flows.KeyOf(least), s.t.Flows.At(least), "evicted")
-	}
-	return least != 0
-}
 
 // dropHost stops judging the source that is worth least among a few. What was counted of
 // it stays.
 func (s *shard) dropHost(except *source) {
 	if src := s.leastHost(except); src != nil {
 		s.count.hostsEvicted++
-		if s.hosts.at(src.host).anyOpen() {
+		if s.hosts.At(src.host).anyOpen() {
 			src.flags |= again
 		}
-		s.forgetHost(src, *s.t.Sources.KeyOf(s.hosts.owner[src.host]), src.facts.Last, "evicted")
+		s.forgetHost(src, *s.t.Sources.KeyOf(s.hosts.Owner(src.host)), src.facts.Last, "evicted")
 	}
 }
 
 // leastHost is the source that is worth least among a few that are judged.
 func (s *shard) leastHost(except *source) (least *source) {
-	for range min(sampled, s.hosts.len()) {
-		src := s.t.Sources.At(s.hosts.sample())
+	for range min(sampled, s.hosts.Len()) {
+		src := s.t.Sources.At(s.hosts.Sample())
 		if src != except && (least == nil || s.profilePriority(src) < s.profilePriority(least)) {
 			least = src
 		}
@@ -492,7 +323,7 @@ func (s *shard) leastHost(except *source) (least *source) {
 }
 
 func (s *shard) profilePriority(src *source) int64 {
-	h := s.hosts.at(src.host)
+	h := s.hosts.At(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
 	if h.SeenTwoSided() { // that cannot be forged as SYNs can
 		w += 1 << 51
@@ -505,9 +336,9 @@ func (s *shard) profilePriority(src *source) int64 {
 
 // forgetHost ends the findings of a source and forgets why there were any.
 func (s *shard) forgetHost(src *source, k flowtable.HostKey, now int64, reason string) {
-	s.closeFindings(src, s.hosts.at(src.host), k, now, reason)
-	s.hosts.at(src.host).Release()
-	s.hosts.remove(src.host)
+	s.closeFindings(src, s.hosts.At(src.host), k, now, reason)
+	s.hosts.At(src.host).Release()
+	s.hosts.Remove(src.host)
 	src.host = 0
 	src.flags |= former
 }
@@ -521,20 +352,56 @@ func (s *shard) sourceEvicted(k *flowtable.HostKey, src *source) {
 	}
 }
 
-// attemptGone is an attempt that is forgotten: if nobody answered, nobody will.
-func (s *shard) attemptExpired(a *flowtable.Attempt) {
-	if a.Outcome != flowtable.Waiting {
-		return
-	}
-	if src := s.sourceOf(a.Source, a.Gen); src != nil {
-		src.facts.Closed()
-	}
-}
-
 func addr(a flowtable.Addr, v6 bool) netip.Addr {
 	n := netip.AddrFrom16(a)
 	if !v6 {
 		n = n.Unmap()
 	}
 	return n
+}
+
+// stranger reports whether a packet's client is neither ours nor declared. Anybody can
+// send a SYN in the name of strangers, and there are four thousand million of them.
+func (s *shard) isExternal(k *flowtable.Key) bool {
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) && s.e.watchedServer(k.Client) == nil
+}
+
+// describe copies what was kept.
+func (s *source) describe(n *track.SYNDetails) { s.mac, s.tags, s.vlan = n.MAC, n.Tags, n.VLAN }
+
+// settled counts the outcome of an attempt that did not come to a connection.
+func (s *source) countOutcome(o flowtable.Outcome) {
+	switch o {
+	case flowtable.Refused:
+		s.facts.Refused++
+	case flowtable.Unreachable:
+		s.facts.Unreachable++
+	default:
+		return
+	}
+	s.facts.Closed()
+}
+
+// newcomerRecord is what is known of a newcomer.
+func (s *shard) synRecord(n *track.SYNEntry, now int64) detect.SourceRecord {
+	src := source{input: n.Value.Input}
+	src.describe(&n.Value)
+	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)
+	src.facts.Attempted(&a)
+	src.countOutcome(n.Outcome)
+	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {
+		src.facts.Closed()
+	}
+	return s.sourceRecord(&src, nil, n.Key.ClientKey(), now)
+}
+
+// forgotten is how many attempts of a source may have been counted and forgotten before it
+// was made: one for each time that the newcomers were all replaced, and as many as
+// any source had that had to make room.
+func (s *shard) forgotten() uint32 {
+	laps := uint64(0)
+	if n := s.t.SYNs.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
+		laps = n/uint64(s.t.SYNs.Cap()) + 1
+	}
+	return uint32(laps) + s.evictedAttempts
 }

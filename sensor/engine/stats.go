@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
 )
@@ -74,21 +75,21 @@ func (e *Engine) Stats() Stats {
 		}
 	}
 	c := e.addShards(&t)
-	t.SYN = outcomes[wire.OtherSYN] + c.syns
+	t.SYN = outcomes[wire.OtherSYN] + c.tracked.SYNs
 	t.TCP = []Count{
-		{Name: "attempts", N: c.attempts},
-		{Name: "sessions", N: c.sessions},
-		{Name: "duplicate_frames", N: c.duplicates},
-		{Name: "retransmits", N: c.retransmits},
-		{Name: "out_of_window", N: c.foreign},
-		{Name: "doubtful", N: c.doubted},
-		{Name: "conflicts", N: c.conflicts},
-		{Name: "strays", N: c.strays},
-		{Name: "syn_unseen", N: c.synAcks},
-		{Name: "midstream", N: c.midstream},
+		{Name: "attempts", N: c.tracked.Attempts},
+		{Name: "sessions", N: c.tracked.Sessions},
+		{Name: "duplicate_frames", N: c.tracked.Duplicates},
+		{Name: "retransmits", N: c.tracked.Retransmits},
+		{Name: "out_of_window", N: c.tracked.OutOfWindow},
+		{Name: "doubtful", N: c.tracked.Doubtful},
+		{Name: "conflicts", N: c.tracked.Conflicts},
+		{Name: "strays", N: c.tracked.Strays},
+		{Name: "syn_unseen", N: c.tracked.SYNUnseen},
+		{Name: "midstream", N: c.tracked.Midstream},
 		{Name: "reassembly_overflows", N: c.overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted},
-		{Name: "sources_evicted", N: c.sourcesEvicted},
+		{Name: "sources_evicted", N: c.sourcesEvicted + c.tracked.SYNsEvicted},
 		{Name: "hosts_evicted", N: c.hostsEvicted},
 		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
 		{Name: "notes_dropped", N: c.notesDropped},
@@ -101,10 +102,10 @@ func (e *Engine) Stats() Stats {
 	fragments = append(fragments, Count{Name: "bad_checksums_ignored", N: t.ChecksumsIgnored})
 	t.TCP = append(t.TCP, slices.DeleteFunc(fragments, func(n Count) bool { return n.N == 0 })...)
 	t.SMTP = []Count{
-		{Name: "gaps", N: c.gaps},
-		{Name: "sessions_evicted", N: c.sessionsEvicted},
-		{Name: "bytes", N: c.streamed},
-		{Name: "bytes_missing", N: c.missing},
+		{Name: "gaps", N: c.tracked.Gaps},
+		{Name: "sessions_evicted", N: c.tracked.SessionsEvicted},
+		{Name: "bytes", N: c.tracked.Streamed},
+		{Name: "bytes_missing", N: c.tracked.Missing},
 	}
 	for j, name := range smtpsniff.FlagNames {
 		if c.weird[j] > 0 {
@@ -119,8 +120,8 @@ func (e *Engine) Stats() Stats {
 	t.Panics, t.PanicAt = e.faults.n, e.faults.latest
 	e.faults.mu.Unlock()
 	// Flows that a panic destroyed.
-	if c.discarded > 0 {
-		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.discarded})
+	if c.tracked.Broken > 0 {
+		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.tracked.Broken})
 	}
 	t.HomeSeen = e.homeSeen.Load()
 	return t
@@ -154,6 +155,7 @@ func (e *Engine) addWorkers(t *Stats) (outcomes [wire.Outcomes]uint64, fragments
 // shardCounters are the counters of all shards.
 type shardCounters struct {
 	counters
+	tracked                                   track.Counters
 	weird                                     [32]uint64 // by smtpsniff.Flags
 	overflows, lookupsForgotten, notesDropped uint64
 }
@@ -165,68 +167,47 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 		s := &e.shards[i]
 		s.t.Lock()
 		c.add(&s.count)
-		for j, n := range s.sniff.Weird {
+		c.tracked.Add(&s.tracker.Count)
+		for j, n := range s.tracker.Listener.Weird {
 			c.weird[j] += n
 		}
-		c.overflows += s.stream.Overflows
+		c.overflows += s.tracker.Overflows()
 		c.lookupsForgotten += s.dnsLookups.forgotten
 		c.notesDropped += s.notesDropped
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
 		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.SYNs.Len())
-		t.HostsActive += uint64(s.hosts.len())
-		t.SMTPSessionsActive += uint64(s.sessions.len())
+		t.HostsActive += uint64(s.hosts.Len())
+		t.SMTPSessionsActive += uint64(s.tracker.Sessions())
 		used, limit := s.t.Memory()
 		t.Memory += used
 		t.MemoryCap += limit
 		s.t.Unlock()
 	}
-	t.Attempts, t.Sessions, t.FlowsTotal = c.attempts, c.sessions, c.flows
-	t.SourcesEvicted, t.HostsEvicted = c.sourcesEvicted, c.hostsEvicted
-	t.SMTPSessionsEvicted = c.sessionsEvicted
+	t.Attempts, t.Sessions, t.FlowsTotal = c.tracked.Attempts, c.tracked.Sessions, c.tracked.Flows
+	t.SourcesEvicted = c.sourcesEvicted + c.tracked.SYNsEvicted
+	t.HostsEvicted = c.hostsEvicted
+	t.SMTPSessionsEvicted = c.tracked.SessionsEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer = c.seenBoth, c.seenClient, c.seenServer
-	t.Gaps, t.Midstream = c.gaps, c.midstream
-	t.Duplicates = c.duplicates
+	t.Gaps, t.Midstream = c.tracked.Gaps, c.tracked.Midstream
+	t.Duplicates = c.tracked.Duplicates
 	t.Withheld = c.withheld
-	t.StreamBytes, t.MissingBytes = c.streamed, c.missing
+	t.StreamBytes, t.MissingBytes = c.tracked.Streamed, c.tracked.Missing
 	return c
 }
 
-// counters are the counters of one shard, which Stats adds up.
+// counters are the counters of one shard, which Stats adds up, beside those of its tracker.
 type counters struct {
-	duplicates, retransmits, foreign, strays, synAcks uint64
-	attempts, sessions, flows, syns                   uint64
-	sourcesEvicted, hostsEvicted, sessionsEvicted     uint64
-	gaps, midstream, conflicts, doubted               uint64
-	withheld                                          uint64
-	// bytes that the listener got, bytes in gaps, and flows that a panic destroyed
-	streamed, missing, discarded     uint64
-	seenBoth, seenClient, seenServer uint64 // sessions by the sides that were seen
+	sourcesEvicted, hostsEvicted, withheld uint64
+	seenBoth, seenClient, seenServer       uint64
 }
 
 // add adds the counters of another shard.
 func (c *counters) add(o *counters) {
-	c.duplicates += o.duplicates
-	c.retransmits += o.retransmits
-	c.foreign += o.foreign
-	c.strays += o.strays
-	c.synAcks += o.synAcks
-	c.attempts += o.attempts
-	c.sessions += o.sessions
-	c.flows += o.flows
-	c.syns += o.syns
 	c.sourcesEvicted += o.sourcesEvicted
 	c.hostsEvicted += o.hostsEvicted
-	c.sessionsEvicted += o.sessionsEvicted
-	c.gaps += o.gaps
-	c.streamed += o.streamed
-	c.missing += o.missing
-	c.discarded += o.discarded
-	c.midstream += o.midstream
-	c.conflicts += o.conflicts
 	c.withheld += o.withheld
-	c.doubted += o.doubted
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient
 	c.seenServer += o.seenServer

@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
 
@@ -17,14 +18,7 @@ import (
 // by time; see inOrder.
 func (s *shard) tick(t tick) {
 	s.order, s.seqInPacket, s.inTick = t.order, 0, true
-	if t.jump { // idle times are counted from the jump on
-		s.clockJumpAt = t.now
-	}
-	// Expiry comes first: an expired flow closes its session, and that may change a verdict.
-	s.t.Attempts.Expire(t.now - forgetAttempt)
-	s.t.Flows.Expire(t.now, func(r flowtable.Ref, k *flowtable.Key, f *flow) {
-		s.closeIfIdle(t.now, r, k, f)
-	})
+	s.tracker.Tick(t.now, t.jump)
 	s.expireContacts(t.now)
 	s.tickFindings(t.now)
 	s.inTick = false
@@ -59,31 +53,6 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 	}
 }
 
-// closeIfIdle closes a flow that is idle for too long, or schedules the next check. The flow table
-// calls it at the scheduled time, which is only a lower bound: packets since then do not move it.
-func (s *shard) closeIfIdle(now int64, r flowtable.Ref, k *flowtable.Key, f *flow) {
-	wait := int64(idleOpen)
-	f.Last = min(f.Last, now) // a frame of it can have any time
-	switch {
-	case f.Has(lingering) && !f.Conn.Ended(): // the reset was not accepted
-		f.flags &^= lingering
-		if src := s.sourceOf(f.Source, f.SourceGen); src != nil && f.Has(counted) {
-			src.facts.Opened()
-		}
-	case f.Has(lingering):
-		wait = lingerTime
-	case !f.Has(established) && !f.Has(midstream):
-		wait = idleNew
-	}
-	if at := max(f.Last, s.clockJumpAt) + wait; at > now {
-		s.t.Flows.Schedule(r, now, at)
-		return
-	}
-	// A second flow with the same ports ends the first one, if that was silent.
-	s.endReplaced(r, k, f)
-	s.closeFlow(r, k, f, "timeout")
-}
-
 // emitSources emits the sources that changed, or all sources: first those with a profile or several
 // attempts, highest level first, then external sources with a single attempt, then the SYN cache.
 //
@@ -112,7 +81,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 				}
 				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r,
 					gen: s.t.Sources.Gen(r), shard: uint16(i)}
-				if hst := s.hosts.at(src.host); hst != nil {
+				if hst := s.hosts.At(src.host); hst != nil {
 					l.level = hst.Level()
 				}
 				list = append(list, l)
@@ -130,7 +99,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		// The generation shows whether the entry still holds the same source.
 		src := s.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
-			d = s.sourceRecord(src, s.hosts.at(src.host), *s.t.Sources.KeyOf(l.ref), now)
+			d = s.sourceRecord(src, s.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref), now)
 		}
 		s.t.Unlock()
 		if src != nil {
@@ -148,7 +117,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 					e.out.Source(&d)
 				}
 			})
-			s.t.SYNs.All(func(n *flowtable.SYNEntry[synDetails]) {
+			s.t.SYNs.All(func(n *track.SYNEntry) {
 				if all || !n.Value.Emitted {
 					n.Value.Emitted = true
 					d = s.synRecord(n, now)
@@ -195,9 +164,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Lock()
 		// Entries of the end come behind all packets, in the order of their times.
 		s.order, s.seqInPacket, s.inTick = math.MaxUint64-1, 0, true
-		s.t.Flows.All(func(r flowtable.Ref, k *flowtable.Key, f *flow) {
-			s.closeFlow(r, k, f, reason)
-		})
+		s.tracker.CloseAll(reason)
 		s.t.Unlock()
 	}
 	e.exchangeNotes()
@@ -233,7 +200,7 @@ func (s *shard) closeAll(now int64, reason string) {
 	}
 	s.tickFindings(now)
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		if hst := s.hosts.at(src.host); hst != nil {
+		if hst := s.hosts.At(src.host); hst != nil {
 			s.closeFindings(src, hst, *k, now, reason)
 		}
 	})
@@ -243,7 +210,7 @@ func (s *shard) closeAll(now int64, reason string) {
 // only be about external hosts.
 func (s *shard) judgeExternal() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		hst := s.hosts.at(src.host)
+		hst := s.hosts.At(src.host)
 		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
 			hst.Judge(&src.facts, src.facts.Last)
 		}
@@ -257,7 +224,7 @@ func (s *shard) judgeExternal() {
 // capture shows one side of the connections alone.
 func (s *shard) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		if hst := s.hosts.at(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
+		if hst := s.hosts.At(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
 			hst.SetOneSided(s.e.hearsay())
 			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
 		}

@@ -58,14 +58,14 @@ func (s *shard) mayOpen(src *source, hst *host, level verdict.Level, now int64) 
 // would have to make room is no less known. Otherwise hosts that are many would take turns, and
 // none would be known for long enough.
 func (s *shard) crowded(src *source) bool {
-	if s.hosts.len() < s.maxHosts {
+	if s.hosts.Len() < s.maxHosts {
 		return false
 	}
 	least := s.leastHost(src)
 	if least == nil || src.facts.Last-least.facts.Last >= hour {
 		return false
 	}
-	switch level := s.hosts.at(least.host).Level(); {
+	switch level := s.hosts.At(least.host).Level(); {
 	case level >= verdict.Likely:
 		return true
 	case (least.facts.Sessions > 0) != (src.facts.Sessions > 0):

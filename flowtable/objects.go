@@ -1,0 +1,69 @@
+package flowtable
+
+// Objects holds Go objects that entries of a table refer to by number, because the entries hold no
+// pointers. Number zero is no object.
+type Objects[T any] struct {
+	list  []*T
+	owner []Ref // the entries that refer to them
+	free  []uint32
+	hand  uint32 // where Sample goes on
+}
+
+// Add takes in an object that an entry refers to, and returns its number.
+func (o *Objects[T]) Add(v *T, owner Ref) uint32 {
+	if n := len(o.free); n > 0 {
+		i := o.free[n-1]
+		o.free = o.free[:n-1]
+		o.list[i], o.owner[i] = v, owner
+		return i
+	}
+	if o.list == nil {
+		o.list, o.owner = append(o.list, nil), append(o.owner, 0)
+	}
+	o.list, o.owner = append(o.list, v), append(o.owner, owner)
+	return uint32(len(o.list) - 1)
+}
+
+// Remove forgets an object; its number may be used again.
+func (o *Objects[T]) Remove(i uint32) {
+	o.list[i] = nil
+	o.free = append(o.free, i)
+}
+
+// At is the object with a number, nil for zero.
+func (o *Objects[T]) At(i uint32) *T {
+	if i == 0 {
+		return nil
+	}
+	return o.list[i]
+}
+
+// Valid reports whether a number is one that Add returned at some time.
+func (o *Objects[T]) Valid(i uint32) bool { return i != 0 && uint64(i) < uint64(len(o.list)) }
+
+// Owner is the entry that refers to an object.
+func (o *Objects[T]) Owner(i uint32) Ref { return o.owner[i] }
+
+// Len is how many objects there are.
+func (o *Objects[T]) Len() int { return max(0, len(o.list)-1-len(o.free)) }
+
+// Sample is the owner of another object each time it is called, around and around. There must be one.
+func (o *Objects[T]) Sample() Ref {
+	for { // once around at most
+		if o.hand++; o.hand >= uint32(len(o.list)) {
+			o.hand = 1
+		}
+		if o.list[o.hand] != nil {
+			return o.owner[o.hand]
+		}
+	}
+}
+
+// All calls f for every object.
+func (o *Objects[T]) All(f func(v *T)) {
+	for _, v := range o.list {
+		if v != nil {
+			f(v)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"spamsensor/flowtable"
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/track"
+	"spamsensor/smtpsniff"
+)
+
+// The notes of a flow: what detection remembers of it.
+const (
+	external   track.Notes = 1 << iota // the server is none of ours
+	relay                              // the server is an allowed relay
+	decided                            // refused, or a message was taken
+	encrypted                          // TLS began
+	inside                             // the server is ours
+	watched                            // one end can be a mail server of ours
+	relayed                            // an external client's message in it was accepted for an external recipient
+	attested                           // the server answered what the client said
+	conflicted                         // its client sent bytes twice that differ
+	selfMade                           // the frames of both sides come from one machine
+)
+
+// observe is called by the tracker for each connection event, at once: it says what the event means
+// for the source, and for the mail servers that are watched.
+func (s *shard) observe(ev *track.Event) {
+	s.event = ev
+	var src *source
+	var hst *host
+	if ev.Source != 0 {
+		src = s.t.Sources.At(ev.Source)
+		hst = s.hosts.At(src.host)
+	}
+	switch ev.Kind {
+	case track.NewSource:
+		s.newSource(src, ev)
+	case track.CachedSYN:
+		s.homeServer(ev.Key)
+	case track.CachedOutcome:
+		src.countOutcome(ev.Outcome)
+	case track.FirstSYN:
+		s.macChanged(src, ev.Packet)
+	case track.Attempt:
+		s.attempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
+	case track.SYNRetransmit:
+		src.facts.Retransmits++
+		src.flags |= changed
+		s.confirm(ev.Source, src)
+		s.observeRetransmit(src, ev.Packet, ev.After)
+	case track.SYNACK:
+		s.confirm(ev.Source, src)
+		s.observeSYNACK(src, ev.Packet)
+	case track.AttemptFailed:
+		s.observeServerAttempt(ev.Time, src, ev.Key, attemptRefused)
+		src.countOutcome(ev.Outcome)
+		src.flags |= changed
+		s.observeFailure(src, ev.Packet, ev.Outcome == flowtable.Unreachable)
+	case track.FlowBegan:
+		s.noteServer(src, ev.Flow, ev.Key)
+	case track.ServerAnswered:
+		s.answers(src, ev.Packet, ev.Flow)
+	case track.Conflict:
+		s.conflicting(src, hst, ev.Packet, ev.Flow)
+	case track.FlowReset:
+		src.facts.Refused++
+		s.observeFailure(src, ev.Packet, false)
+	case track.Established:
+		s.observeEstablished(src, hst, ev)
+	case track.BothSides:
+		if hst != nil && !ev.Flow.Noted(selfMade) {
+			hst.TwoSided(s.e.net(ev.Key.Server, ev.Key.Scope.V6()))
+		}
+	case track.Said:
+		s.observeDialogue(ev)
+	case track.ConnectionOver:
+		src.facts.Closed()
+	case track.ConnectionRevived:
+		src.facts.Opened()
+	case track.SessionEnded:
+		s.observeSessionEnd(src, hst, ev)
+	case track.SessionDropped:
+		s.dropTransaction(ev.Flow.Session)
+	}
+	s.event = nil
+}
+
+// newSource sets up the entry that the tracker made for a source.
+func (s *shard) newSource(src *source, ev *track.Event) {
+	h := ev.Key.ClientKey()
+	s.describeSource(src, &h)
+	if src.flags&home == 0 {
+		s.homeServer(ev.Key)
+	}
+	src.facts.ErrorBound = s.forgotten()
+	if ev.SYN != nil {
+		src.input = ev.SYN.Value.Input
+		src.describe(&ev.SYN.Value)
+		return
+	}
+	p := ev.Packet
+	src.input = p.Input
+	if p.ToServer {
+		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
+		if detect.InitialTTL(p.TTL) {
+			src.flags |= near
+		}
+		s.noteAddress(src, p)
+	}
+}
+
+// noteServer notes of a new flow what its server is.
+func (s *shard) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
+	if !s.e.home.has(k.Server, k.Scope.V6()) {
+		f.Notes |= external
+	}
+	if s.e.relays.has(k.Server, k.Scope.V6()) {
+		f.Notes |= relay
+	}
+	s.markWatched(src, f, k)
+}
+
+// observeEstablished is a handshake that is complete and believed.
+func (s *shard) observeEstablished(src *source, hst *host, ev *track.Event) {
+	p, f := ev.Packet, ev.Flow
+	src.facts.Sessions++
+	s.noteSessionAddress(src, p, f)
+	s.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
+	if hst != nil {
+		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), s.e.net(p.Key.Server, p.Key.Scope.V6()), p.Key.ServerPort,
+			!f.SeenBothSides() || f.Noted(selfMade), p.Time)
+	}
+	src.flags |= changed
+}
+
+// observeSessionEnd is the end of a dialogue: the last observations of it, and its record.
+func (s *shard) observeSessionEnd(src *source, hst *host, ev *track.Event) {
+	k, f, session := ev.Key, ev.Flow, ev.Session
+	s.observeServerSession(k, f, session)
+	if src != nil && (f.Counted() || f.Established()) {
+		_, up := f.Conn.Counts(tcp.Client)
+		_, down := f.Conn.Counts(tcp.Server)
+		src.facts.ToServer += up
+		src.facts.ToClient += down
+		if session != nil && session.Auth >= smtpsniff.AuthTried {
+			src.facts.AuthSessions++
+		}
+		src.flags |= changed
+	}
+	s.observeEnd(k, f, session, src, hst)
+	s.noteBriefSender(k, f, session, src, hst)
+	if f.Established() || f.Midstream() && session != nil && session.Commands+session.Replies > 0 {
+		s.emitOrKeepSession(k, f, session, src, hst, ev.Reason)
+	}
+}
