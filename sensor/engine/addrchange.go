@@ -40,17 +40,17 @@ const maxNewAddresses = 256
 
 // noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
 // link-layer address, and a hop limit that no system begins with.
-func (s *shard) noteAddress(src *source, p *track.Packet) {
+func (s *sourceObserver) noteAddress(src *source, p *track.Packet) {
 	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.judges(src) ||
 		p.MAC == [6]byte{} {
 		return
 	}
-	s.addNewAddress(newAddress{source: p.Key.ClientKey(), mac: p.MAC, time: p.Time, ttl: p.TTL})
+	s.notes.addNewAddress(newAddress{source: p.Key.ClientKey(), mac: p.MAC, time: p.Time, ttl: p.TTL})
 }
 
 // noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
 // recorded too: a link-layer address with many of them is a router's, and proves nothing.
-func (s *shard) noteSessionAddress(src *source, p *track.Packet, f *track.Flow) {
+func (s *sourceObserver) noteSessionAddress(src *source, p *track.Packet, f *track.Flow) {
 	if p.Key.Scope.V6() || !p.ToServer || src.facts.Sessions > steadySessions ||
 		p.MAC == [6]byte{} || p.Key.ServerPort != 25 || !f.SeenBothSides() {
 		return
@@ -61,18 +61,18 @@ func (s *shard) noteSessionAddress(src *source, p *track.Packet, f *track.Flow) 
 	if !far && (!f.Noted(external) || f.Noted(relay) || !s.judges(src)) {
 		return
 	}
-	s.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, far})
+	s.notes.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, far})
 }
 
 // addNewAddress adds an observation for the end of the round.
-func (s *shard) addNewAddress(a newAddress) {
+func (s *shardNotes) addNewAddress(a newAddress) {
 	// The latest observation is often repeated, for example by several sessions of one source.
 	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].source == a.source &&
 		s.newAddresses[n-1].mac == a.mac {
 		return
 	}
 	if len(s.newAddresses) >= maxNewAddresses {
-		s.notesDropped++
+		s.dropped++
 		return
 	}
 	s.newAddresses = append(s.newAddresses, a)
@@ -142,7 +142,7 @@ type addressChange struct {
 // tickMu.
 func (e *Engine) trackAddresses() (moves []addressChange) {
 	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress {
-		return &s.newAddresses
+		return &s.notes.newAddresses
 	})
 	// Shards run in any order, so the observations of a round are sorted. Time comes first; the
 	// address and the link-layer address decide between equal times.
@@ -297,7 +297,7 @@ func (t *addressTracker) dissolve(l *addressChain) {
 
 // withSource calls f for a source, under its shard's lock; the profile may be nil. It does nothing
 // if the source was evicted. f must not lock another shard.
-func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.Ref, src *source,
+func (e *Engine) withSource(h *flowtable.HostKey, f func(s *sourceObserver, r flowtable.Ref, src *source,
 	hst *host)) {
 	hash := e.table.Secret.HashHost(h)
 	s := &e.shards[e.table.ShardOf(hash)]
@@ -305,13 +305,13 @@ func (e *Engine) withSource(h *flowtable.HostKey, f func(s *shard, r flowtable.R
 	defer s.t.Unlock()
 	if r := s.t.Sources.Find(hash, h); r != 0 {
 		src := s.t.Sources.At(r)
-		f(s, r, src, s.hosts.At(src.host))
+		f(&s.sources, r, src, s.sources.hosts.At(src.host))
 	}
 }
 
 // hasConnection reports whether a source has an open flow.
 func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
-	e.withSource(h, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
+	e.withSource(h, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *host) {
 		is = src.facts.Concurrent > 0
 	})
 	return is
@@ -321,7 +321,7 @@ func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
 func (e *Engine) wereRefused(list []flowtable.HostKey) bool {
 	n := 0
 	for i := range list {
-		e.withSource(&list[i], func(_ *shard, _ flowtable.Ref, _ *source, hst *host) {
+		e.withSource(&list[i], func(_ *sourceObserver, _ flowtable.Ref, _ *source, hst *host) {
 			if hst != nil && hst.WasRefused() {
 				n++
 			}
@@ -346,7 +346,7 @@ func (e *Engine) transfer(m *addressChange) {
 	var old *host
 	var estate *detect.Snapshot
 	var facts detect.Counters
-	e.withSource(from, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
+	e.withSource(from, func(s *sourceObserver, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}
@@ -371,7 +371,7 @@ func (e *Engine) transfer(m *addressChange) {
 	if old == nil {
 		return
 	}
-	e.withSource(to, func(s *shard, r flowtable.Ref, src *source, hst *host) {
+	e.withSource(to, func(s *sourceObserver, r flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			hst = s.newHost(r, src)
 		}

@@ -179,7 +179,7 @@ func (e *Engine) save() *Saved {
 					continue
 				}
 				if r := s.t.Sources.Find(e.table.Secret.HashHost(&l.key), &l.key); r != 0 {
-					saved.Sources[n] = s.saveSource(&l.key, s.t.Sources.At(r))
+					saved.Sources[n] = s.sources.saveSource(&l.key, s.t.Sources.At(r))
 				}
 			}
 		})
@@ -199,7 +199,7 @@ func (s *shard) locked(f func()) {
 }
 
 // saveSource copies a source. The caller holds the shard's lock.
-func (s *shard) saveSource(k *flowtable.HostKey, src *source) SavedSource {
+func (s *sourceObserver) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
@@ -244,14 +244,14 @@ func (e *Engine) Restore(saved *Saved) {
 		k := flowtable.HostKey{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
 		hash := e.table.Secret.HashHost(&k)
 		s := &e.shards[e.table.ShardOf(hash)]
-		e.guarded(func() { s.locked(func() { s.restoreSource(hash, &k, d) }) })
+		e.guarded(func() { s.locked(func() { s.sources.restoreSource(hash, &k, d) }) })
 		// the history has counted these
 		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k])
 	}
 }
 
 // restoreSource restores a source. The caller holds the shard's lock.
-func (s *shard) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource) {
+func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSource) {
 	if s.t.Sources.Find(hash, k) != 0 {
 		return
 	}

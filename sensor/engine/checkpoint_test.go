@@ -316,7 +316,7 @@ func TestMailBytes(t *testing.T) {
 	}
 	room := func() (n int) {
 		for i := range e.shards {
-			n += e.shards[i].mailBytes
+			n += e.shards[i].servers.mailBytes
 		}
 		return n
 	}

@@ -10,7 +10,7 @@ import (
 
 // afterAttempt updates a source with a profile after an attempt: it schedules the expiry of first
 // contacts, and an attempt that follows a DNS lookup of its server confirms the server's network.
-func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32,
+func (s *sourceObserver) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32,
 	now int64) {
 	if hst.HasPending() && !hst.contactsPending {
 		// The source is listed once, however many contacts are pending.
@@ -25,7 +25,7 @@ func (s *shard) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net
 }
 
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
-func (s *shard) observeRetransmit(src *source, p *track.Packet, after int64) {
+func (s *sourceObserver) observeRetransmit(src *source, p *track.Packet, after int64) {
 	if hst := s.hosts.At(src.host); hst != nil {
 		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.Key.Server),
 			s.e.net(p.Key.Server, p.Key.Scope.V6()),
@@ -35,7 +35,7 @@ func (s *shard) observeRetransmit(src *source, p *track.Packet, after int64) {
 }
 
 // observeSYNACK observes a SYN-ACK.
-func (s *shard) observeSYNACK(src *source, p *track.Packet) {
+func (s *sourceObserver) observeSYNACK(src *source, p *track.Packet) {
 	if hst := s.hosts.At(src.host); hst != nil {
 		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, p.Time)
 		s.judge(src, hst, p.Time)
@@ -43,7 +43,7 @@ func (s *shard) observeSYNACK(src *source, p *track.Packet) {
 }
 
 // observeFailure observes a RST or an ICMP error that answers a SYN.
-func (s *shard) observeFailure(src *source, p *track.Packet, icmp bool) {
+func (s *sourceObserver) observeFailure(src *source, p *track.Packet, icmp bool) {
 	if hst := s.hosts.At(src.host); hst != nil {
 		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, icmp, p.Time)
 		s.judge(src, hst, p.Time)
@@ -52,7 +52,7 @@ func (s *shard) observeFailure(src *source, p *track.Packet, icmp bool) {
 
 // expireContacts counts first contacts as failed that no server answered in time. It runs with each
 // tick.
-func (s *shard) expireContacts(now int64) {
+func (s *sourceObserver) expireContacts(now int64) {
 	list := s.pendingContacts[:0]
 	for _, r := range s.pendingContacts {
 		src, hst := s.hostAt(r)

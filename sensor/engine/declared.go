@@ -142,7 +142,7 @@ func (e *Engine) Unused() (list []string) {
 }
 
 // applyRole sets up a new profile for the host's declared role and its DNS lookups so far.
-func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
+func (s *sourceObserver) applyRole(hst *host, k *flowtable.HostKey) {
 	if r := s.e.declared.roles[k.Addr]; r != nil && r.kind == "bulk" {
 		hst.Ignore(detect.Volume)
 	}
@@ -153,7 +153,7 @@ func (s *shard) applyRole(hst *host, k *flowtable.HostKey) {
 
 // role returns a source's role: the declared one, or the one that its behaviour shows. Declared
 // roles come first, because an administrator knows more.
-func (s *shard) role(src *source, hst *host, k *flowtable.HostKey) string {
+func (s *sourceObserver) role(src *source, hst *host, k *flowtable.HostKey) string {
 	if r := s.e.declared.roles[k.Addr]; r != nil {
 		return r.kind
 	}

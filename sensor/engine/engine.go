@@ -188,7 +188,7 @@ func New(cfg Config, out Output) *Engine {
 				e.shards[i].tracker.FlowEvicted(r, k, f)
 			},
 			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.HostKey, s *source) {
-				e.shards[i].sourceEvicted(h, s)
+				e.shards[i].sources.sourceEvicted(h, s)
 			},
 			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].tracker.AttemptExpired(a) },
 			SYNEvicted: func(i int, n *track.SYNEntry) {

@@ -22,7 +22,7 @@ const maxRecent = 3
 // emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
 // there may be a finding later. It also counts which sides of sessions were seen. session may be
 // nil: the flow had no dialogue.
-func (s *shard) emitOrKeepSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
+func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
 	src *source,
 	hst *host, reason string) {
 	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}
@@ -47,13 +47,13 @@ func (s *shard) emitOrKeepSession(k *flowtable.Key, f *track.Flow, session *smtp
 	switch {
 	case s.e.cfg.AllSessions, found && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
 		// A finding has at most SessionsPerFinding session events.
-		s.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
+		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
 	case found:
 		hst.suppressed++
 	case s.mayProve(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
-		s.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason), onlyIfEvidence: true,
+		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason), onlyIfEvidence: true,
 			time: f.Last})
 	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(session):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, session, src, reason))
@@ -75,7 +75,7 @@ func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
 }
 
 // emitSession emits a session as evidence of a source.
-func (s *shard) emitSession(d *detect.Session, hst *host) {
+func (s *journal) emitSession(d *detect.Session, hst *host) {
 	if hst != nil {
 		hst.sessionsEmitted++
 	}

@@ -49,7 +49,7 @@ func (h *host) superseded() bool {
 }
 
 // findingOf is a host's finding of a class, made if there is none.
-func (s *shard) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *finding {
+func (s *sourceObserver) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *finding {
 	if hst.findings[c] == nil {
 		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
 		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
@@ -61,7 +61,7 @@ func (s *shard) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict
 }
 
 // publish has a source's findings follow its verdict.
-func (s *shard) publish(src *source, hst *host, k flowtable.HostKey, v verdict.Verdict, now int64) {
+func (s *sourceObserver) publish(src *source, hst *host, k flowtable.HostKey, v verdict.Verdict, now int64) {
 	was := hst.main()
 	if was != nil && v.Level == verdict.NoLevel {
 		s.close(src, hst, was, k, now, "quiet")
@@ -96,7 +96,7 @@ func (s *shard) publish(src *source, hst *host, k flowtable.HostKey, v verdict.V
 }
 
 // report opens a finding that is no verdict of the sum, or tells it again if there is news.
-func (s *shard) report(src *source, hst *host, k flowtable.HostKey, c verdict.Class, news bool, now int64) {
+func (s *sourceObserver) report(src *source, hst *host, k flowtable.HostKey, c verdict.Class, news bool, now int64) {
 	if s.e.isIgnored(k, now) {
 		return
 	}
@@ -113,7 +113,7 @@ func (s *shard) report(src *source, hst *host, k flowtable.HostKey, c verdict.Cl
 }
 
 // opens gives out that a finding is open, for the first time or again.
-func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.HostKey, now int64) {
+func (s *sourceObserver) opens(src *source, hst *host, f *finding, k flowtable.HostKey, now int64) {
 	f.open = true
 	f.decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
 	if p := &src.facts.Ports[0]; f.class == verdict.DirectSMTP && p.Port == 25 {
@@ -129,13 +129,13 @@ func (s *shard) opens(src *source, hst *host, f *finding, k flowtable.HostKey, n
 			hst.suppressed++
 			continue
 		}
-		s.emitSession(old, hst)
+		s.journal.emitSession(old, hst)
 	}
 	hst.recent = nil
 	s.tell(src, hst, f, k, "opened", now, "")
 }
 
-func (s *shard) close(src *source, hst *host, f *finding, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) close(src *source, hst *host, f *finding, k flowtable.HostKey, now int64, reason string) {
 	f.open, f.closed = false, now
 	if s.e.ended { // it is not that the host was clean: we stopped
 		f.closed = 0
@@ -144,14 +144,14 @@ func (s *shard) close(src *source, hst *host, f *finding, k flowtable.HostKey, n
 }
 
 // follow has the tick look after a source's findings.
-func (s *shard) follow(src *source) {
+func (s *sourceObserver) follow(src *source) {
 	if r := s.hosts.Owner(src.host); !slices.Contains(s.openFindings, r) {
 		s.openFindings = append(s.openFindings, r)
 	}
 }
 
 // tell gives out an event of a finding.
-func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.HostKey, action string, now int64, reason string) {
+func (s *sourceObserver) tell(src *source, hst *host, f *finding, k flowtable.HostKey, action string, now int64, reason string) {
 	f.seq++
 	f.updated, f.lists = now, len(hst.Blocklists())
 	var kept *Saved
@@ -210,7 +210,7 @@ func (s *shard) tell(src *source, hst *host, f *finding, k flowtable.HostKey, ac
 	}
 	d.Advice = advice(d, hst)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.addEntry(entry{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
+	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
 }
 
 // severity is how soon somebody should act.
@@ -230,7 +230,7 @@ func severity(c verdict.Class, l verdict.Level) verdict.Severity {
 
 // tickFindings opens what was waiting for a tick, and has time do its part in those that are
 // open.
-func (s *shard) tickFindings(now int64) {
+func (s *sourceObserver) tickFindings(now int64) {
 	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
 		if hst == nil || hst.main() != nil || !hst.findings[verdict.DirectSMTP].untold() {
@@ -284,13 +284,13 @@ func (h *host) anyOpen() bool {
 }
 
 // hostAt is the source at r and its host, nil if it is not judged any more.
-func (s *shard) hostAt(r flowtable.Ref) (*source, *host) {
+func (s *sourceObserver) hostAt(r flowtable.Ref) (*source, *host) {
 	src := s.t.Sources.At(r)
 	return src, s.hosts.At(src.host)
 }
 
 // closeFindings ends all findings of a source.
-func (s *shard) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	for _, f := range hst.findings {
 		if f != nil && f.open {
 			s.close(src, hst, f, k, now, reason)

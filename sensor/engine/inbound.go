@@ -19,15 +19,24 @@ type inboundNote struct {
 // all day.
 const maxInboundNotes = 256
 
+// shardNotes are what the packets of a shard say about hosts of other shards, until the round is over.
+type shardNotes struct {
+	e              *Engine
+	inboundNotes   []inboundNote
+	pendingInbound map[flowtable.HostKey]pendingInbound // about hosts that have no profile yet
+	newAddresses   []newAddress                         // signs of life of machines
+	briefSenders   []briefSender                        // sessions of sources that have had few
+	dropped        uint64                               // notes for which there was no room
+}
+
 // noteInbound records that an internal host accepted mail from an external client, or began TLS
 // with one after EHLO and STARTTLS, when the rest of the dialogue is encrypted. Such a host is a
 // mail server.
-func (s *shard) noteInbound(src *source) {
+func (s *shardNotes) noteInbound(src *source, k *flowtable.Key) {
 	// Only external clients prove a mail server.
 	if src.flags&home != 0 {
 		return
 	}
-	k := s.event.Key
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		return
 	}
@@ -36,7 +45,7 @@ func (s *shard) noteInbound(src *source) {
 	switch {
 	case slices.Contains(s.inboundNotes, n):
 	case len(s.inboundNotes) >= maxInboundNotes:
-		s.notesDropped++
+		s.dropped++
 	default:
 		s.inboundNotes = append(s.inboundNotes, n)
 	}
@@ -59,7 +68,7 @@ func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
 // deliverInbound delivers the notes of all shards to the hosts that they are about. The caller
 // holds tickMu.
 func (e *Engine) deliverInbound() {
-	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.inboundNotes })
+	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.notes.inboundNotes })
 	// The order must not depend on which shard noted first.
 	slices.SortFunc(all, func(a, b inboundNote) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]),
@@ -72,12 +81,12 @@ func (e *Engine) deliverInbound() {
 		s.t.Lock()
 		var hst *host
 		if r := s.t.Sources.Find(hash, &n.about); r != 0 {
-			hst = s.hosts.At(s.t.Sources.At(r).host)
+			hst = s.sources.hosts.At(s.t.Sources.At(r).host)
 		}
 		if hst != nil {
 			hst.Served(n.client, e.clock.Now())
 		} else {
-			s.keepInbound(n, e.clock.Now())
+			s.notes.keepInbound(n, e.clock.Now())
 		}
 		s.t.Unlock()
 	}
@@ -95,11 +104,11 @@ const maxPendingInbound = 1024
 
 // keepInbound keeps a note about a host that has sent nothing so far: most servers receive mail
 // before they send any.
-func (s *shard) keepInbound(n *inboundNote, now int64) {
+func (s *shardNotes) keepInbound(n *inboundNote, now int64) {
 	t, known := s.pendingInbound[n.about]
 	switch {
 	case !known && len(s.pendingInbound) >= maxPendingInbound:
-		s.notesDropped++
+		s.dropped++
 		return
 	case slices.Contains(t.client[:], n.client):
 		return
@@ -116,7 +125,7 @@ func (s *shard) keepInbound(n *inboundNote, now int64) {
 }
 
 // applyInbound applies the pending notes of a host that gets a profile.
-func (s *shard) applyInbound(hst *host, k *flowtable.HostKey) {
+func (s *shardNotes) applyInbound(hst *host, k *flowtable.HostKey) {
 	t, known := s.pendingInbound[*k]
 	if !known {
 		return

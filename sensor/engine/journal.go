@@ -39,11 +39,25 @@ type entry struct {
 	server   *serverObservation
 }
 
+// journal holds what a shard has to emit in a round, in the order of its packets.
+type journal struct {
+	shard       int
+	entries     []entry // to be emitted when the round is over
+	order       uint64  // of the packet in hand
+	inTick      bool    // the tick before that packet is in hand
+	seqInPacket uint32  // entries of this packet
+}
+
+// begin says which packet, or which tick before it, the next entries come from.
+func (s *journal) begin(order uint64, inTick bool) {
+	s.order, s.seqInPacket, s.inTick = order, 0, inTick
+}
+
 // addEntry appends an entry to the shard's journal and stamps it with its place in packet order.
-func (s *shard) addEntry(r entry) {
-	r.order, r.fromPacket, r.seqInPacket, r.shard = s.order, !s.inTick, s.seqInPacket, s.i
+func (s *journal) addEntry(r entry) {
+	r.order, r.fromPacket, r.seqInPacket, r.shard = s.order, !s.inTick, s.seqInPacket, s.shard
 	s.seqInPacket++
-	s.journal = append(s.journal, r)
+	s.entries = append(s.entries, r)
 }
 
 // position is the place of an entry in the merged journals.
@@ -60,9 +74,9 @@ func (e *Engine) drainJournals() {
 		s := &e.shards[i]
 		s.t.Lock()
 		// The entries are moved out, because an Output may take long and shards are not to wait.
-		all = append(all, s.journal...)
-		clear(s.journal)
-		s.journal = s.journal[:0]
+		all = append(all, s.journal.entries...)
+		clear(s.journal.entries)
+		s.journal.entries = s.journal.entries[:0]
 		s.t.Unlock()
 	}
 	if len(all) == 0 {

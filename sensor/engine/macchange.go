@@ -53,7 +53,7 @@ const (
 
 // macChanged observes the link-layer address of an attempt. Frames that a router forwarded have the
 // router's address, and two routers may alternate.
-func (s *shard) macChanged(src *source, p *track.Packet) {
+func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
 	if p.MAC == src.mac {
 		src.flags &^= macSuspect
 		return
@@ -90,7 +90,7 @@ func (s *shard) macChanged(src *source, p *track.Packet) {
 
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 // The counters in src stay cumulative; before holds the former machine's.
-func (s *shard) splitAccount(src *source, hst *host, p *track.Packet) {
+func (s *sourceObserver) splitAccount(src *source, hst *host, p *track.Packet) {
 	old, before := *hst, src.facts
 	*hst = host{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
@@ -102,7 +102,7 @@ func (s *shard) splitAccount(src *source, hst *host, p *track.Packet) {
 
 // mergeAccounts merges the former profile and the current one. The current one's findings are
 // superseded, and the former one's go on. From now on the two addresses count as one machine's.
-func (s *shard) mergeAccounts(src *source, hst *host, p *track.Packet) {
+func (s *sourceObserver) mergeAccounts(src *source, hst *host, p *track.Packet) {
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
 	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
@@ -119,7 +119,7 @@ func (s *shard) mergeAccounts(src *source, hst *host, p *track.Packet) {
 }
 
 // expireFormer closes the former profile when its address is gone.
-func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now int64) {
+func (s *sourceObserver) expireFormer(src *source, hst *host, k flowtable.HostKey, now int64) {
 	a := hst.former
 	if a == nil {
 		return
@@ -136,7 +136,7 @@ func (s *shard) expireFormer(src *source, hst *host, k flowtable.HostKey, now in
 
 // closeFormer closes the findings of the former profile and drops it. The events show the counters
 // and the link-layer address of the former machine.
-func (s *shard) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	a := hst.former
 	hst.former = nil
 	own := *src

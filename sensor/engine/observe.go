@@ -24,7 +24,7 @@ const (
 
 // observe is called by the tracker for each connection event, at once: it says what the event means
 // for the source, and for the mail servers that are watched.
-func (s *shard) observe(ev *track.Event) {
+func (s *sourceObserver) observe(ev *track.Event) {
 	s.event = ev
 	var src *source
 	var hst *host
@@ -52,7 +52,7 @@ func (s *shard) observe(ev *track.Event) {
 		s.confirm(ev.Source, src)
 		s.observeSYNACK(src, ev.Packet)
 	case track.AttemptFailed:
-		s.observeServerAttempt(ev.Time, src, ev.Key, attemptRefused)
+		s.servers.observeServerAttempt(ev.Time, src, ev.Key, attemptRefused)
 		src.countOutcome(ev.Outcome)
 		src.flags |= changed
 		s.observeFailure(src, ev.Packet, ev.Outcome == flowtable.Unreachable)
@@ -80,13 +80,13 @@ func (s *shard) observe(ev *track.Event) {
 	case track.SessionEnded:
 		s.observeSessionEnd(src, hst, ev)
 	case track.SessionDropped:
-		s.dropTransaction(ev.Flow.Session)
+		s.servers.dropTransaction(ev.Flow.Session)
 	}
 	s.event = nil
 }
 
 // newSource sets up the entry that the tracker made for a source.
-func (s *shard) newSource(src *source, ev *track.Event) {
+func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 	h := ev.Key.ClientKey()
 	s.describeSource(src, &h)
 	if src.flags&home == 0 {
@@ -110,22 +110,22 @@ func (s *shard) newSource(src *source, ev *track.Event) {
 }
 
 // noteServer notes of a new flow what its server is.
-func (s *shard) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
+func (s *sourceObserver) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		f.Notes |= external
 	}
 	if s.e.relays.has(k.Server, k.Scope.V6()) {
 		f.Notes |= relay
 	}
-	s.markWatched(src, f, k)
+	s.servers.markWatched(src, f, k)
 }
 
 // observeEstablished is a handshake that is complete and believed.
-func (s *shard) observeEstablished(src *source, hst *host, ev *track.Event) {
+func (s *sourceObserver) observeEstablished(src *source, hst *host, ev *track.Event) {
 	p, f := ev.Packet, ev.Flow
 	src.facts.Sessions++
 	s.noteSessionAddress(src, p, f)
-	s.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
+	s.servers.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
 	if hst != nil {
 		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), s.e.net(p.Key.Server, p.Key.Scope.V6()), p.Key.ServerPort,
 			!f.SeenBothSides() || f.Noted(selfMade), p.Time)
@@ -134,9 +134,9 @@ func (s *shard) observeEstablished(src *source, hst *host, ev *track.Event) {
 }
 
 // observeSessionEnd is the end of a dialogue: the last observations of it, and its record.
-func (s *shard) observeSessionEnd(src *source, hst *host, ev *track.Event) {
+func (s *sourceObserver) observeSessionEnd(src *source, hst *host, ev *track.Event) {
 	k, f, session := ev.Key, ev.Flow, ev.Session
-	s.observeServerSession(k, f, session)
+	s.servers.observeServerSession(k, f, session)
 	if src != nil && (f.Counted() || f.Established()) {
 		_, up := f.Conn.Counts(tcp.Client)
 		_, down := f.Conn.Counts(tcp.Server)

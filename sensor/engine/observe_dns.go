@@ -96,7 +96,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		for i := range m.NAddrs {
 			l.Answered(m.Name, m.Addrs[i], p.Time)
 		}
-		s.observeDNSAnswer(&m, p.Time)
+		s.servers.observeDNSAnswer(&m, p.Time)
 		return
 	default:
 		if l == nil {
@@ -108,9 +108,9 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
-		if hst := s.hosts.At(src.host); hst != nil {
+		if hst := s.sources.hosts.At(src.host); hst != nil {
 			hst.LookedUp(&s.e.cfg.Detect, l, p.Time)
-			s.judge(src, hst, p.Time)
+			s.sources.judge(src, hst, p.Time)
 		}
 	}
 }

@@ -67,9 +67,19 @@ type transaction struct {
 	reserved  int // bytes reserved from shard.mailBytes, about
 }
 
+// serverObserver follows the transactions of sessions with mail servers of ours. What it sees goes to
+// the journal, and on to the servers in the order of the packets.
+type serverObserver struct {
+	e            *Engine
+	journal      *journal
+	refusals     *refusalCache
+	transactions []*transaction // of sessions, by their number
+	mailBytes    int            // what there is room for in them
+}
+
 // reserve reserves memory for a part of a transaction with a text of n bytes, and 128 bytes for its
 // struct. It reports false at the limit, and counts that.
-func (s *shard) reserve(x *transaction, n int) bool {
+func (s *serverObserver) reserve(x *transaction, n int) bool {
 	if n += 128; n > s.mailBytes {
 		s.e.servers.full.Add(1)
 		return false
@@ -80,13 +90,13 @@ func (s *shard) reserve(x *transaction, n int) bool {
 }
 
 // release gives the reserved memory back.
-func (s *shard) release(x *transaction) {
+func (s *serverObserver) release(x *transaction) {
 	s.mailBytes += x.reserved
 	x.reserved = 0
 }
 
 // dropTransaction drops the transaction of a session that is evicted.
-func (s *shard) dropTransaction(session uint32) {
+func (s *serverObserver) dropTransaction(session uint32) {
 	if int(session) < len(s.transactions) && s.transactions[session] != nil {
 		s.release(s.transactions[session])
 		s.transactions[session] = nil
@@ -95,7 +105,7 @@ func (s *shard) dropTransaction(session uint32) {
 
 // markWatched marks a new flow if one end can be a watched server: any internal host can be one,
 // and a declared server may have an address outside home_net.
-func (s *shard) markWatched(src *source, f *track.Flow, k *flowtable.Key) {
+func (s *serverObserver) markWatched(src *source, f *track.Flow, k *flowtable.Key) {
 	if !f.Noted(external) || s.e.watchedServer(k.Server) != nil {
 		f.Notes |= inside | watched
 	}
@@ -110,7 +120,7 @@ func (s *shard) markWatched(src *source, f *track.Flow, k *flowtable.Key) {
 // observeTransaction follows the transactions of a session with a watched server. It reads the same
 // events of the listener as observeDialogue. The events' texts are borrowed from the listener until
 // its next Feed, so texts are copied or hashed here.
-func (s *shard) observeTransaction(e *track.Event) {
+func (s *serverObserver) observeTransaction(e *track.Event) {
 	f, session, k := e.Flow, e.Session, e.Key
 	if !f.Noted(watched) {
 		return
@@ -167,11 +177,11 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 
 // observeReply observes the reply to a command of a transaction. For a session with an external
 // server the reason of a refusal is kept; an internal server's refusals are its own decision.
-func (s *shard) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
+func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.Noted(inside) {
-		why, c, _ := s.refusalReason(ev)
+		why, c, _ := s.refusals.refusalReason(session, ev)
 		x.mail.Why, x.reason = why, why
 		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
@@ -206,7 +216,7 @@ func (s *shard) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
-				why, _, _ := s.refusalReason(ev)
+				why, _, _ := s.refusals.refusalReason(session, ev)
 				to.Absent = why == refusal.UserUnknown
 			}
 		}
@@ -227,7 +237,7 @@ func greetingName(banner []byte) string {
 }
 
 // domainHash returns the hash of the registered domain of a mail server's name, zero for no name.
-func (s *shard) domainHash(name string) uint32 {
+func (s *serverObserver) domainHash(name string) uint32 {
 	if name == "" {
 		return 0
 	}
@@ -235,7 +245,7 @@ func (s *shard) domainHash(name string) uint32 {
 }
 
 // observeDNSAnswer records the networks of a domain's mail servers, if there are watched servers.
-func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
+func (s *serverObserver) observeDNSAnswer(m *dns.Message, now int64) {
 	if len(*s.e.servers.known.Load()) == 0 {
 		return
 	}
@@ -243,13 +253,13 @@ func (s *shard) observeDNSAnswer(m *dns.Message, now int64) {
 	for _, ip := range m.Addrs[:m.NAddrs] {
 		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
 	}
-	s.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
+	s.journal.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
 }
 
 // completeMail adds the current transaction to the journal as an observation, and closes it. It
 // also marks the flow if an external client without login had a message accepted for an external
 // recipient: the session is evidence of an open relay.
-func (s *shard) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session,
+func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session,
 	x *transaction) {
 	if !x.open {
 		return
@@ -284,13 +294,13 @@ func (s *shard) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsniff
 
 // observeServer adds an observation of a server to the journal. Servers are judged in packet order
 // at the end of the round; see Engine.judgeServer.
-func (s *shard) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
+func (s *serverObserver) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
-	s.addEntry(entry{server: &x, time: now})
+	s.journal.addEntry(entry{server: &x, time: now})
 }
 
 // transactionOf returns the transaction of a flow's session.
-func (s *shard) transactionOf(f *track.Flow) *transaction {
+func (s *serverObserver) transactionOf(f *track.Flow) *transaction {
 	for int(f.Session) >= len(s.transactions) { // at most as many as sessions
 		s.transactions = append(s.transactions, nil)
 	}
@@ -302,7 +312,7 @@ func (s *shard) transactionOf(f *track.Flow) *transaction {
 
 // closeTransaction completes the current transaction of a session, frees its slot, and returns its
 // last state.
-func (s *shard) closeTransaction(f *track.Flow, k *flowtable.Key,
+func (s *serverObserver) closeTransaction(f *track.Flow, k *flowtable.Key,
 	session *smtpsniff.Session) (x transaction) {
 	if session == nil || int(f.Session) >= len(s.transactions) || s.transactions[f.Session] == nil {
 		return x
@@ -314,7 +324,7 @@ func (s *shard) closeTransaction(f *track.Flow, k *flowtable.Key,
 
 // observeServerSession observes the end of a session with a watched server. session may be nil: the
 // flow had no dialogue.
-func (s *shard) observeServerSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session) {
+func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session) {
 	if !f.Noted(watched) {
 		return
 	}
@@ -350,7 +360,7 @@ func (s *shard) observeServerSession(k *flowtable.Key, f *track.Flow, session *s
 }
 
 // observeServerAttempt observes an attempt of a watched server to connect to an external one.
-func (s *shard) observeServerAttempt(now int64, src *source, k *flowtable.Key, what attemptState) {
+func (s *serverObserver) observeServerAttempt(now int64, src *source, k *flowtable.Key, what attemptState) {
 	// the server may be watched since then, and without a reply no flow of it began
 	if src.flags&serving == 0 {
 		if src.flags&home == 0 || s.e.watchedServer(k.Client) == nil {

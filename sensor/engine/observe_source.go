@@ -24,15 +24,22 @@ type cachedReason struct {
 	cites bool
 }
 
+// refusalCache remembers what the texts of refusals say, by their hash. 256 of them are enough: a
+// provider has a few dozen.
+type refusalCache struct {
+	secret  *flowtable.Secret
+	entries [256]cachedReason
+}
+
 // refusalReason parses a refusal. The citation and the text may be shown to the administrator; the
 // text is empty if it names no blocklist and no address. The cache has 256 slots for each shard,
 // and a text replaces another one in its slot.
-func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation,
+func (s *refusalCache) refusalReason(session *smtpsniff.Session, ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation,
 	text string) {
-	hash := s.e.table.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
+	hash := s.secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
 		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	// The code is part of the hash: the same text can come with 450 and 550.
-	c := &s.reasonCache[hash%uint64(len(s.reasonCache))]
+	c := &s.entries[hash%uint64(len(s.entries))]
 	if c.hash != hash || c.cites {
 		said := string(ev.Text)
 		cited = refusal.ParseCitation(said)
@@ -46,7 +53,7 @@ func (s *shard) refusalReason(ev *smtpsniff.Event) (why refusal.Reason, cited re
 		}
 		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said),
 			cited.List != "" || len(cited.Addrs) > 0}
-		if session := s.event.Session; session != nil {
+		if session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
 	}
@@ -65,8 +72,8 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
 // AUTH and STARTTLS say nothing about the mail.
-func (s *shard) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
-	why, cited, text := s.refusalReason(ev)
+func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+	why, cited, text := s.refusals.refusalReason(s.event.Session, ev)
 	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
 	}
@@ -108,7 +115,7 @@ func (s *shard) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsn
 }
 
 // observeCitation observes what a server's text cites: our address, a blocklist.
-func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string,
+func (s *sourceObserver) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string,
 	now int64) {
 	var news []netip.Addr
 	// A server that quotes its own address says nothing about ours.
@@ -120,13 +127,13 @@ func (s *shard) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation
 	}
 	if c.List != "" || len(news) > 0 {
 		c.Addrs = news
-		s.addEntry(entry{citation: &citation{*c, k.Server, text}, time: now})
+		s.journal.addEntry(entry{citation: &citation{*c, k.Server, text}, time: now})
 	}
 }
 
 // observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
 // us.
-func (s *shard) observeGreeting(f *track.Flow, hst *host, text []byte, now int64) {
+func (s *sourceObserver) observeGreeting(f *track.Flow, hst *host, text []byte, now int64) {
 	if hst == nil || !f.Noted(external) {
 		return
 	}
@@ -140,7 +147,7 @@ func (s *shard) observeGreeting(f *track.Flow, hst *host, text []byte, now int64
 
 // observeListing observes a refusal of a declared mail server that names a blocklist. It makes a
 // profile, because a declared server has none otherwise.
-func (s *shard) observeListing(f *track.Flow, src *source, k *flowtable.Key, c *refusal.Citation,
+func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable.Key, c *refusal.Citation,
 	text string, now int64) {
 	hst := s.hosts.At(src.host)
 	if hst == nil {
@@ -153,7 +160,7 @@ func (s *shard) observeListing(f *track.Flow, src *source, k *flowtable.Key, c *
 }
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
-func (s *shard) observeForeign(f *track.Flow, src *source, hst *host) {
+func (s *sourceObserver) observeForeign(f *track.Flow, src *source, hst *host) {
 	if hst == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 || !s.judges(src) {
 		return
 	}
@@ -163,7 +170,7 @@ func (s *shard) observeForeign(f *track.Flow, src *source, hst *host) {
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
-func (s *shard) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	hst *host) {
 	if hst == nil || f.Midstream() {
 		return

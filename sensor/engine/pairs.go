@@ -30,7 +30,7 @@ const (
 const pairsShown = 64
 
 // answers takes in the first answer of a flow's server.
-func (s *shard) answers(src *source, p *track.Packet, f *track.Flow) {
+func (s *sourceObserver) answers(src *source, p *track.Packet, f *track.Flow) {
 	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} {
 		return
 	}
@@ -67,8 +67,8 @@ func (e *Engine) disown() {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		s.hosts.All(func(hst *host) { hst.Disown() })
-		clear(s.pendingInbound)
+		s.sources.hosts.All(func(hst *host) { hst.Disown() })
+		clear(s.notes.pendingInbound)
 		s.t.Unlock()
 	}
 }
@@ -95,9 +95,9 @@ func (e *Engine) gatherSides() {
 		s.t.Lock()
 		for j, n := range s.tracker.TakeSides() {
 			sides[j] += n
-			pairs[j] += s.pairs[j]
+			pairs[j] += s.sources.pairs[j]
 		}
-		s.pairs = [2]uint64{}
+		s.sources.pairs = [2]uint64{}
 		s.t.Unlock()
 	}
 	if sides != [2]int64{} {

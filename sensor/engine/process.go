@@ -13,7 +13,7 @@ func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Ui
 	s.t.Lock()
 	defer s.t.Unlock()
 	s.progress = progress
-	s.order, s.inTick = 0, false
+	s.journal.begin(0, false)
 	s.cursor = cursor{}
 	for !s.processRest(batches, ticks) { // each call but the last ends in a panic
 	}
@@ -57,7 +57,7 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 					s.tick(ticks[c.tick-1])
 				}
 				c.packet++
-				s.order, s.seqInPacket = order, 0
+				s.journal.begin(order, false)
 				s.packet(p, b.bytes[p.offset:p.offset+p.captured])
 			}
 		}

@@ -21,7 +21,7 @@ import (
 //	user%foreign@local      percent hack
 //	foreign!user@local      bang path
 //	"user@foreign"@local    quoted
-func (s *shard) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
+func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(stripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
 	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox),

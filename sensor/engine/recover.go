@@ -101,10 +101,10 @@ func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
 	}
 	c.prefetchPanic = ""
 	s.e.recordPanic(what)
-	if !s.inTick {
+	if !s.journal.inTick {
 		s.quarantine(&batches[c.batch].queues[s.i][c.packet-1])
 	}
-	s.inTick = false
+	s.journal.inTick = false
 }
 
 // guarded calls f, and reports false if it panicked.

@@ -104,7 +104,7 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 }
 
 // noteBriefSender records a closed session of a brief sender.
-func (s *shard) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	hst *host) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.
@@ -116,8 +116,8 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsn
 		src.mac == [6]byte{} || !detect.InitialTTL(f.Trace.TTL) {
 		return
 	}
-	if len(s.briefSenders) >= maxBriefSenders {
-		s.notesDropped++
+	if len(s.notes.briefSenders) >= maxBriefSenders {
+		s.notes.dropped++
 		return
 	}
 	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.Trace.TTL,
@@ -139,14 +139,14 @@ func (s *shard) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsn
 		v.sender = max(1, uint32(s.e.table.Secret.HashBytes([]byte(domain))))
 		v.foreignName = v.foreignName && domain != dns.Registered(string(name))
 	})
-	s.briefSenders = append(s.briefSenders, v)
+	s.notes.briefSenders = append(s.notes.briefSenders, v)
 }
 
 // trackRotations handles the brief senders of a round, and returns the address changes. The caller
 // holds tickMu.
 func (e *Engine) trackRotations() (moves []addressChange) {
 	// Shards run in any order, so the senders of a round are sorted by the ends of their sessions.
-	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.briefSenders })
+	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.notes.briefSenders })
 	slices.SortFunc(all, func(a, b briefSender) int {
 		return cmp.Or(cmp.Compare(a.end, b.end), bytes.Compare(a.source.Addr[:], b.source.Addr[:]),
 			cmp.Compare(a.source.Scope, b.source.Scope), cmp.Compare(a.start, b.start))
@@ -281,7 +281,7 @@ func (e *Engine) oneMachine(c *rotation) bool {
 	}
 	for i := range c.senders { // at most maxChain
 		v := &c.senders[i]
-		e.withSource(&v.source, func(_ *shard, _ flowtable.Ref, src *source, _ *host) {
+		e.withSource(&v.source, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *host) {
 			// Sessions with AUTH or TLS, many attempts, or the role of a mail server show a machine
 			// that lasts. Its brief sessions were an accident.
 			f := &src.facts
@@ -331,7 +331,7 @@ func (c *rotation) looksHostile() bool {
 func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m := &e.addresses
 	m.addMembers(&c.chain, v.source)
-	e.withSource(&v.source, func(s *shard, _ flowtable.Ref, src *source, hst *host) {
+	e.withSource(&v.source, func(s *sourceObserver, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}

@@ -85,7 +85,7 @@ func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
 // mayProve reports whether a session can be what a finding about a server of ours rests on: a stranger's whose message
 // was taken for somebody else, one with a login, one that cannot be read, or one in which the server passed something on. Whether it is
 // is known where findings are made.
-func (s *shard) mayProve(f *track.Flow, session *smtpsniff.Session) bool {
+func (s *sourceObserver) mayProve(f *track.Flow, session *smtpsniff.Session) bool {
 	switch {
 	case session == nil || !f.Noted(watched):
 		return false

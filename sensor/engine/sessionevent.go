@@ -15,7 +15,7 @@ import (
 // sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
 // none; src may be nil if the source was evicted. Texts are copied: the listener owns them. Texts
 // of clients are redacted already; see smtpsniff.
-func (s *shard) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
 	reason string) *detect.Session {
 	v6 := k.Scope.V6()
 	d := &detect.Session{
@@ -96,7 +96,7 @@ func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subj
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
 // secret, because the table's own is random by default.
-func (s *shard) flowID(k *flowtable.Key, f *track.Flow) uint64 {
+func (s *sourceObserver) flowID(k *flowtable.Key, f *track.Flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
@@ -116,7 +116,7 @@ func endReason(f *track.Flow, reason string) string {
 }
 
 // direction returns whether a flow's client and server are internal, by the configured networks.
-func (s *shard) direction(k *flowtable.Key) string {
+func (s *sourceObserver) direction(k *flowtable.Key) string {
 	v6 := k.Scope.V6()
 	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
 	case from && to:
@@ -131,7 +131,7 @@ func (s *shard) direction(k *flowtable.Key) string {
 
 // sourceRecord returns the event of a source. hst is its profile, nil if it has none. The caller
 // holds the shard's lock.
-func (s *shard) sourceRecord(src *source, hst *host, k flowtable.HostKey,
+func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKey,
 	now int64) detect.SourceRecord {
 	var known *detect.Profile
 	settled := now

@@ -12,46 +12,49 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// shard is what is kept beside a shard of the table, under the same lock.
+// shard is what works on the packets of the clients of one shard of the table, under the same lock:
+// the tracker of their connections, and the observers of what it tracks.
 type shard struct {
 	e       *Engine
 	i       int
 	t       *track.Shard[source]
 	tracker track.Tracker[source]
-	event   *track.Event // in hand, nil between events
 
-	hosts    flowtable.Objects[host] // sources that are judged
-	maxHosts int
+	sources    sourceObserver
+	servers    serverObserver
+	dnsLookups dnsLookups // what hosts asked the DNS
+	refusals   refusalCache
+	notes      shardNotes // for other shards
+	journal    journal
 
-	progress *atomic.Uint64 // progress of who works on the packets in hand
+	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
+	cursor      cursor         // place in the round
+	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
+}
 
-	pendingDirect   []flowtable.Ref                      // sources whose first direct connection was not told yet
-	openFindings    []flowtable.Ref                      // sources with an open finding
-	pendingContacts []flowtable.Ref                      // sources whose first contacts wait for an answer
-	room            sketch.Budget                        // for sets of more than their share
-	dnsLookups      dnsLookups                           // what hosts asked the DNS
-	inboundNotes    []inboundNote                        // for sources in other shards
-	pendingInbound  map[flowtable.HostKey]pendingInbound // what was noted about hosts that are not known yet
-	pairs           [2]uint64                            // flows of this row: see pairs
-	budget          budget                               // of findings that are suspect
-	notesDropped    uint64                               // notes and arrivals for which there was no room
-	newAddresses    []newAddress                         // new sources with IPv6
-	briefSenders    []briefSender                        // sessions of sources that have had few
+// sourceObserver follows what the clients of a shard do: their counters in the table, the profiles of
+// those that are judged, and what was found of them.
+type sourceObserver struct {
+	e          *Engine
+	t          *track.Shard[source]
+	tracker    *track.Tracker[source]
+	servers    *serverObserver
+	dnsLookups *dnsLookups
+	refusals   *refusalCache
+	notes      *shardNotes
+	journal    *journal
+	event      *track.Event // in hand, nil between events
 
-	transactions []*transaction // transactions of sessions, by their number
-	mailBytes    int            // what there is room for in them
-
-	reasonCache [256]cachedReason // what refusals said, by the hash of their text
-
-	evictedAttempts uint32 // attempts that a source had at most when it had to make room
-
-	journal     []entry // to be given out when the batch is done
-	count       counters
-	order       uint64 // of the packet in hand
-	inTick      bool   // it is the tick before it
-	cursor      cursor // its place in the round
-	seqInPacket uint32 // records of this packet
-	prefetchSum uint32 // keeps the compiler from leaving out the reads of Touch
+	hosts           flowtable.Objects[host] // sources that are judged
+	maxHosts        int
+	room            sketch.Budget   // what sets share that have outgrown their own kilobyte
+	evictedAttempts uint32          // the most attempts that an evicted source had
+	pendingDirect   []flowtable.Ref // sources whose first direct connection was not emitted yet
+	openFindings    []flowtable.Ref // sources with an open finding
+	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
+	budget          budget          // of findings whose level is suspect
+	pairs           [2]uint64       // connections of this round: see pairs
+	count           counters
 }
 
 // source is a host as the client of flows.
@@ -98,14 +101,20 @@ func (s *source) keepPriority() int64 {
 func (s *shard) init(e *Engine, i int) {
 	n := e.table.Shards()
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
-	s.maxHosts = max(4, e.cfg.Limits.Hosts/n)
-	s.room.Words = e.cfg.Limits.ExactBytes / 4 / n
-	s.mailBytes = e.cfg.Limits.MailBytes / n
+	s.journal.shard = i
+	s.refusals.secret = &e.table.Secret
+	s.notes.e = e
+	s.servers = serverObserver{e: e, journal: &s.journal, refusals: &s.refusals, mailBytes: e.cfg.Limits.MailBytes / n}
+	o := &s.sources
+	o.e, o.t, o.tracker, o.servers, o.dnsLookups = e, s.t, &s.tracker, &s.servers, &s.dnsLookups
+	o.refusals, o.notes, o.journal = &s.refusals, &s.notes, &s.journal
+	o.maxHosts = max(4, e.cfg.Limits.Hosts/n)
+	o.room.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.tracker.Init(track.Config[source]{
 		Table: s.t, Secret: &e.table.Secret, Sides: &e.sides,
 		MaxSessions: max(4, e.cfg.Limits.Sessions/n), MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
 		MaxHeldBytes: e.cfg.Limits.HeldBytes / n,
-		External:     s.isExternal, Observe: s.observe,
+		External:     o.isExternal, Observe: o.observe,
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
 	l := &s.tracker.Listener

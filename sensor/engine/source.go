@@ -40,7 +40,7 @@ type host struct {
 }
 
 // describeSource notes what the address of a new source says.
-func (s *shard) describeSource(src *source, h *flowtable.HostKey) {
+func (s *sourceObserver) describeSource(src *source, h *flowtable.HostKey) {
 	if s.e.home.has(h.Addr, h.Scope.V6()) {
 		src.flags |= home
 		if !s.e.homeSeen.Load() {
@@ -56,14 +56,14 @@ func (s *shard) describeSource(src *source, h *flowtable.HostKey) {
 }
 
 // homeServer notes that the server of k is in one of our networks.
-func (s *shard) homeServer(k *flowtable.Key) {
+func (s *sourceObserver) homeServer(k *flowtable.Key) {
 	if !s.e.homeSeen.Load() && s.e.home.has(k.Server, k.Scope.V6()) {
 		s.e.homeSeen.Store(true)
 	}
 }
 
 // sourceOf is the source that an attempt or a flow refers to, nil if it is gone.
-func (s *shard) sourceOf(r flowtable.Ref, gen uint16) *source {
+func (s *sourceObserver) sourceOf(r flowtable.Ref, gen uint16) *source {
 	if r == 0 || !s.t.Sources.Used(r, gen) {
 		return nil
 	}
@@ -72,14 +72,14 @@ func (s *shard) sourceOf(r flowtable.Ref, gen uint16) *source {
 
 // judges reports whether a source can become a finding: it is ours and no mail server.
 // A file that holds none of our addresses is judged as a whole at its end.
-func (s *shard) judges(src *source) bool {
+func (s *sourceObserver) judges(src *source) bool {
 	return src.flags&declared == 0 && (src.flags&home != 0 || !s.e.cfg.Live)
 }
 
 // attempt counts a first SYN of a source and has the source judged.
-func (s *shard) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
+func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
 	src.flags |= changed
-	s.observeServerAttempt(now, src, k, attemptBegan)
+	s.servers.observeServerAttempt(now, src, k, attemptBegan)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
@@ -111,7 +111,7 @@ func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attemp
 
 // insist is called when a source does more than send one SYN, which anybody can send
 // in anybody's name: it has an answer, or tries again. From then on it is judged.
-func (s *shard) confirm(ref flowtable.Ref, src *source) {
+func (s *sourceObserver) confirm(ref flowtable.Ref, src *source) {
 	if src.host != 0 || !s.judges(src) || s.crowded(src) {
 		return
 	}
@@ -123,7 +123,7 @@ func (s *shard) confirm(ref flowtable.Ref, src *source) {
 
 // newHost has a source judged. When too many are, the one that is worth least is not
 // any more.
-func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
+func (s *sourceObserver) newHost(ref flowtable.Ref, src *source) *host {
 	if s.hosts.Len() >= s.maxHosts {
 		s.dropHost(src)
 	}
@@ -131,13 +131,13 @@ func (s *shard) newHost(ref flowtable.Ref, src *source) *host {
 	hst.Budget = &s.room
 	s.applyRole(hst, s.t.Sources.KeyOf(ref))
 	hst.Adopt(&s.e.cfg.Detect, &src.facts)
-	s.applyInbound(hst, s.t.Sources.KeyOf(ref))
+	s.notes.applyInbound(hst, s.t.Sources.KeyOf(ref))
 	src.host = s.hosts.Add(hst, ref)
 	return hst
 }
 
 // judge publishes a verdict that changed.
-func (s *shard) judge(src *source, hst *host, now int64) {
+func (s *sourceObserver) judge(src *source, hst *host, now int64) {
 	if hst.addressChanged || !s.judges(src) || !hst.SetOneSided(s.e.hearsay()) && !hst.Changed() {
 		return
 	}
@@ -152,12 +152,12 @@ func (s *shard) judge(src *source, hst *host, now int64) {
 // observeDialogue is what the listener heard: it becomes observations about the source.
 //
 // What was said in no session is nobody's word: no server took it.
-func (s *shard) observeDialogue(x *track.Event) {
+func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
 	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.differ() {
 		return
 	}
-	s.observeTransaction(x)
+	s.servers.observeTransaction(x)
 	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
 		return
 	}
@@ -201,7 +201,7 @@ func (s *shard) observeDialogue(x *track.Event) {
 			}
 		case smtpsniff.MessageAccepted:
 			facts.Messages++
-			s.noteInbound(src)
+			s.notes.noteInbound(src, s.event.Key)
 			if f.Conn.Seen(tcp.Server) { // else that it was taken is a guess
 				s.decide(f, hst, false, false, now)
 			}
@@ -210,7 +210,7 @@ func (s *shard) observeDialogue(x *track.Event) {
 			f.Notes |= encrypted | decided
 			switch {
 			case session.Commands > 0 && port == 25:
-				s.noteInbound(src)
+				s.notes.noteInbound(src, s.event.Key)
 			case hst != nil && session.Commands == 0:
 				hst.opaque++
 				hst.ClientSpoke()
@@ -234,7 +234,7 @@ func (s *shard) observeDialogue(x *track.Event) {
 }
 
 // attest notes once per session that the server answered what the client said.
-func (s *shard) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
+func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
 	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
 		return
 	}
@@ -248,7 +248,7 @@ func (s *shard) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
 // conflicting notes once per session that a client sent other bytes in the place of earlier ones.
 // What a firewall on the way has changed does not count, where the mirror port shows frames before
 // and behind it.
-func (s *shard) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
+func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
 	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
 	}
@@ -257,7 +257,7 @@ func (s *shard) conflicting(src *source, hst *host, p *track.Packet, f *track.Fl
 }
 
 // refusal is a reply that refused something.
-func (s *shard) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
 	facts := &src.facts
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
@@ -273,7 +273,7 @@ func (s *shard) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Eve
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
-		if why, _, _ := s.refusalReason(ev); why < refusal.UserUnknown || why == refusal.LoginFailed {
+		if why, _, _ := s.refusals.refusalReason(s.event.Session, ev); why < refusal.UserUnknown || why == refusal.LoginFailed {
 			return
 		}
 	default:
@@ -286,7 +286,7 @@ func (s *shard) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Eve
 // refused or a message was taken. Where one of the two is not heard that is what the other's going
 // on shows: without it more servers would be taken for bots (bench campaigns, variants outbound and
 // inbound).
-func (s *shard) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
+func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
 	if f.Noted(decided) {
 		return
 	}
@@ -301,7 +301,7 @@ const sampled = 16
 
 // dropHost stops judging the source that is worth least among a few. What was counted of
 // it stays.
-func (s *shard) dropHost(except *source) {
+func (s *sourceObserver) dropHost(except *source) {
 	if src := s.leastHost(except); src != nil {
 		s.count.hostsEvicted++
 		if s.hosts.At(src.host).anyOpen() {
@@ -312,7 +312,7 @@ func (s *shard) dropHost(except *source) {
 }
 
 // leastHost is the source that is worth least among a few that are judged.
-func (s *shard) leastHost(except *source) (least *source) {
+func (s *sourceObserver) leastHost(except *source) (least *source) {
 	for range min(sampled, s.hosts.Len()) {
 		src := s.t.Sources.At(s.hosts.Sample())
 		if src != except && (least == nil || s.profilePriority(src) < s.profilePriority(least)) {
@@ -322,7 +322,7 @@ func (s *shard) leastHost(except *source) (least *source) {
 	return least
 }
 
-func (s *shard) profilePriority(src *source) int64 {
+func (s *sourceObserver) profilePriority(src *source) int64 {
 	h := s.hosts.At(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
 	if h.SeenTwoSided() { // that cannot be forged as SYNs can
@@ -335,7 +335,7 @@ func (s *shard) profilePriority(src *source) int64 {
 }
 
 // forgetHost ends the findings of a source and forgets why there were any.
-func (s *shard) forgetHost(src *source, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) forgetHost(src *source, k flowtable.HostKey, now int64, reason string) {
 	s.closeFindings(src, s.hosts.At(src.host), k, now, reason)
 	s.hosts.At(src.host).Release()
 	s.hosts.Remove(src.host)
@@ -344,7 +344,7 @@ func (s *shard) forgetHost(src *source, k flowtable.HostKey, now int64, reason s
 }
 
 // sourceGone is a source that had to make room.
-func (s *shard) sourceEvicted(k *flowtable.HostKey, src *source) {
+func (s *sourceObserver) sourceEvicted(k *flowtable.HostKey, src *source) {
 	s.count.sourcesEvicted++
 	s.evictedAttempts = max(s.evictedAttempts, src.facts.Attempts)
 	if src.host != 0 {
@@ -362,7 +362,7 @@ func addr(a flowtable.Addr, v6 bool) netip.Addr {
 
 // stranger reports whether a packet's client is neither ours nor declared. Anybody can
 // send a SYN in the name of strangers, and there are four thousand million of them.
-func (s *shard) isExternal(k *flowtable.Key) bool {
+func (s *sourceObserver) isExternal(k *flowtable.Key) bool {
 	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) && s.e.watchedServer(k.Client) == nil
 }
 
@@ -383,7 +383,7 @@ func (s *source) countOutcome(o flowtable.Outcome) {
 }
 
 // newcomerRecord is what is known of a newcomer.
-func (s *shard) synRecord(n *track.SYNEntry, now int64) detect.SourceRecord {
+func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) detect.SourceRecord {
 	src := source{input: n.Value.Input}
 	src.describe(&n.Value)
 	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)
@@ -398,7 +398,7 @@ func (s *shard) synRecord(n *track.SYNEntry, now int64) detect.SourceRecord {
 // forgotten is how many attempts of a source may have been counted and forgotten before it
 // was made: one for each time that the newcomers were all replaced, and as many as
 // any source had that had to make room.
-func (s *shard) forgotten() uint32 {
+func (s *sourceObserver) forgotten() uint32 {
 	laps := uint64(0)
 	if n := s.t.SYNs.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
 		laps = n/uint64(s.t.SYNs.Cap()) + 1

@@ -166,19 +166,19 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		c.add(&s.count)
+		c.add(&s.sources.count)
 		c.tracked.Add(&s.tracker.Count)
 		for j, n := range s.tracker.Listener.Weird {
 			c.weird[j] += n
 		}
 		c.overflows += s.tracker.Overflows()
 		c.lookupsForgotten += s.dnsLookups.forgotten
-		c.notesDropped += s.notesDropped
+		c.notesDropped += s.notes.dropped
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
 		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.SYNs.Len())
-		t.HostsActive += uint64(s.hosts.Len())
+		t.HostsActive += uint64(s.sources.hosts.Len())
 		t.SMTPSessionsActive += uint64(s.tracker.Sessions())
 		used, limit := s.t.Memory()
 		t.Memory += used

@@ -17,11 +17,11 @@ import (
 // holds the shard's lock. Entries of the journal that a tick causes have no packet, and are ordered
 // by time; see inOrder.
 func (s *shard) tick(t tick) {
-	s.order, s.seqInPacket, s.inTick = t.order, 0, true
+	s.journal.begin(t.order, true)
 	s.tracker.Tick(t.now, t.jump)
-	s.expireContacts(t.now)
-	s.tickFindings(t.now)
-	s.inTick = false
+	s.sources.expireContacts(t.now)
+	s.sources.tickFindings(t.now)
+	s.journal.inTick = false
 }
 
 // emitDue emits the sources and the counters that are due. progress counts its work. It takes
@@ -81,7 +81,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 				}
 				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r,
 					gen: s.t.Sources.Gen(r), shard: uint16(i)}
-				if hst := s.hosts.At(src.host); hst != nil {
+				if hst := s.sources.hosts.At(src.host); hst != nil {
 					l.level = hst.Level()
 				}
 				list = append(list, l)
@@ -97,9 +97,9 @@ func (e *Engine) emitSources(now int64, all bool) {
 		s := &e.shards[l.shard]
 		s.t.Lock()
 		// The generation shows whether the entry still holds the same source.
-		src := s.sourceOf(l.ref, l.gen)
+		src := s.sources.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
-			d = s.sourceRecord(src, s.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref), now)
+			d = s.sources.sourceRecord(src, s.sources.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref), now)
 		}
 		s.t.Unlock()
 		if src != nil {
@@ -112,7 +112,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 				if src.singleAttempt() && src.takeChanged(all) {
-					d = s.sourceRecord(src, nil, *k, now)
+					d = s.sources.sourceRecord(src, nil, *k, now)
 					e.progress.Add(1)
 					e.out.Source(&d)
 				}
@@ -120,7 +120,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 			s.t.SYNs.All(func(n *track.SYNEntry) {
 				if all || !n.Value.Emitted {
 					n.Value.Emitted = true
-					d = s.synRecord(n, now)
+					d = s.sources.synRecord(n, now)
 					e.progress.Add(1)
 					e.out.Source(&d)
 				}
@@ -163,7 +163,7 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		// Entries of the end come behind all packets, in the order of their times.
-		s.order, s.seqInPacket, s.inTick = math.MaxUint64-1, 0, true
+		s.journal.begin(math.MaxUint64-1, true)
 		s.tracker.CloseAll(reason)
 		s.t.Unlock()
 	}
@@ -172,8 +172,8 @@ func (e *Engine) finish(reason string) {
 		s := &e.shards[i]
 		s.t.Lock()
 		// Verdicts come behind the last sessions.
-		s.order = math.MaxUint64
-		e.guarded(func() { s.closeAll(now, reason) })
+		s.journal.order = math.MaxUint64
+		e.guarded(func() { s.sources.closeAll(now, reason) })
 		s.t.Unlock()
 	}
 	e.drainJournals()
@@ -191,7 +191,7 @@ func (e *Engine) finish(reason string) {
 
 // closeAll judges the sources of a shard for the last time and closes their findings. The caller
 // holds the shard's lock.
-func (s *shard) closeAll(now int64, reason string) {
+func (s *sourceObserver) closeAll(now int64, reason string) {
 	// No reply comes any more: pending contacts are decided first.
 	s.expireContacts(now)
 	s.judgeAtEnd(now)
@@ -208,7 +208,7 @@ func (s *shard) closeAll(now int64, reason string) {
 
 // judgeExternal publishes the verdicts on external sources: a file without an internal address can
 // only be about external hosts.
-func (s *shard) judgeExternal() {
+func (s *sourceObserver) judgeExternal() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		hst := s.hosts.At(src.host)
 		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
@@ -222,7 +222,7 @@ func (s *shard) judgeExternal() {
 
 // judgeAtEnd judges all internal sources once more. Only at the end is it certain whether the
 // capture shows one side of the connections alone.
-func (s *shard) judgeAtEnd(now int64) {
+func (s *sourceObserver) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
 		if hst := s.hosts.At(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
 			hst.SetOneSided(s.e.hearsay())

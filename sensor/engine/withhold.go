@@ -41,7 +41,7 @@ func (b *budget) take(now int64) bool {
 }
 
 // mayOpen reports whether a finding may be opened. If not, the tick asks again.
-func (s *shard) mayOpen(src *source, hst *host, level verdict.Level, now int64) bool {
+func (s *sourceObserver) mayOpen(src *source, hst *host, level verdict.Level, now int64) bool {
 	if level > verdict.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.former != nil || s.budget.take(now) {
 		hst.withheld = false
 		return true
@@ -57,7 +57,7 @@ func (s *shard) mayOpen(src *source, hst *host, level verdict.Level, now int64) 
 // crowded reports whether a source must do without a place among the hosts: all are taken, and who
 // would have to make room is no less known. Otherwise hosts that are many would take turns, and
 // none would be known for long enough.
-func (s *shard) crowded(src *source) bool {
+func (s *sourceObserver) crowded(src *source) bool {
 	if s.hosts.Len() < s.maxHosts {
 		return false
 	}
