@@ -283,12 +283,6 @@ func (h *host) anyOpen() bool {
 	return false
 }
 
-// hostAt is the source at r and its host, nil if it is not judged any more.
-func (s *sourceObserver) hostAt(r flowtable.Ref) (*source, *host) {
-	src := s.t.Sources.At(r)
-	return src, s.hosts.At(src.host)
-}
-
 // closeFindings ends all findings of a source.
 func (s *sourceObserver) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
 	for _, f := range hst.findings {

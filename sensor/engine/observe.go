@@ -3,7 +3,6 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -83,30 +82,6 @@ func (s *sourceObserver) observe(ev *track.Event) {
 		s.servers.dropTransaction(ev.Flow.Session)
 	}
 	s.event = nil
-}
-
-// newSource sets up the entry that the tracker made for a source.
-func (s *sourceObserver) newSource(src *source, ev *track.Event) {
-	h := ev.Key.ClientKey()
-	s.describeSource(src, &h)
-	if src.flags&home == 0 {
-		s.homeServer(ev.Key)
-	}
-	src.facts.ErrorBound = s.forgotten()
-	if ev.SYN != nil {
-		src.input = ev.SYN.Value.Input
-		src.describe(&ev.SYN.Value)
-		return
-	}
-	p := ev.Packet
-	src.input = p.Input
-	if p.ToServer {
-		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
-		if detect.InitialTTL(p.TTL) {
-			src.flags |= near
-		}
-		s.noteAddress(src, p)
-	}
 }
 
 // noteServer notes of a new flow what its server is.

@@ -15,6 +15,184 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
+// attempt counts an attempt of a source and judges the source.
+func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
+	src.flags |= changed
+	s.servers.observeServerAttempt(now, src, k, attemptBegan)
+	a := s.e.attempted(k, now, ttl)
+	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
+		src.flags |= outside
+		if src.host != 0 && src.flags&home != 0 && s.judges(src) { // until now it did something else
+			s.pendingDirect = append(s.pendingDirect, ref)
+		}
+	}
+	if src.facts.Attempts > 0 {
+		s.confirm(ref, src)
+	}
+	hst := s.hosts.At(src.host)
+	if full := src.facts.Attempted(&a); full && hst == nil && !s.crowded(src) {
+		hst = s.newHost(ref, src)
+	}
+	if hst == nil {
+		return
+	}
+	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
+	s.afterAttempt(ref, hst, k, a.Net, now)
+	s.judge(src, hst, now)
+}
+
+// attempted is the observation of an attempt.
+func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
+	v6 := k.Scope.V6()
+	return detect.Attempt{Time: now, Addr: e.destination(&k.Server), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
+		External: !e.home.has(k.Server, v6), Relay: e.isRelay(k.Server, v6)}
+}
+
+// observeDialogue turns what the listener heard into observations of the source. What was said without
+// a session counts for nobody: no server accepted it.
+func (s *sourceObserver) observeDialogue(x *track.Event) {
+	f, session, port := x.Flow, x.Session, x.Key.ServerPort
+	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.differ() {
+		return
+	}
+	s.servers.observeTransaction(x)
+	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
+		return
+	}
+	src := s.t.Sources.At(x.Source)
+	cfg, now := &s.e.cfg.Detect, f.Last
+	src.flags |= changed
+	facts := &src.facts
+	direct := f.Noted(external) && !f.Noted(relay) && port == 25
+	s.confirm(x.Source, src)
+	hst := s.hosts.At(src.host)
+	for i := range x.SMTP {
+		ev := &x.SMTP[i]
+		switch ev.Kind {
+		case smtpsniff.HeloCommand:
+			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
+			if facts.Helo(hash) && hst == nil {
+				hst = s.newHost(x.Source, src)
+			}
+			if hst != nil {
+				hst.ClientSpoke()
+				hst.Helo(cfg, ev.Text, hash, direct, f.Noted(external) && !f.Noted(relay), now)
+			}
+		case smtpsniff.MailCommand:
+			domain := smtpsniff.Domain(ev.Text)
+			if len(domain) == 0 {
+				continue
+			}
+			hash := uint32(s.e.table.Secret.HashBytes(domain))
+			if facts.Sender(hash) && hst == nil {
+				hst = s.newHost(x.Source, src)
+			}
+			if hst != nil {
+				if hst.Sender(cfg, hash, f.Noted(external), now) && !f.Noted(encrypted) {
+					f.Notes &^= decided // in another name it is another decision: a bot can have one session for all
+				}
+			}
+		case smtpsniff.RcptCommand:
+			facts.Recipients++
+			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
+				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.Noted(external), now)
+			}
+		case smtpsniff.MessageAccepted:
+			facts.Messages++
+			s.notes.noteInbound(src, s.event.Key)
+			if f.Conn.Seen(tcp.Server) { // else that it was taken is a guess
+				s.decide(f, hst, false, false, now)
+			}
+		case smtpsniff.TLSStarted:
+			facts.TLSSessions++
+			f.Notes |= encrypted | decided
+			switch {
+			case session.Commands > 0 && port == 25:
+				s.notes.noteInbound(src, s.event.Key)
+			case hst != nil && session.Commands == 0:
+				hst.opaque++
+				hst.ClientSpoke()
+			}
+		case smtpsniff.Reply:
+			if ev.Code >= 400 {
+				s.refusal(f, src, hst, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.Noted(external) {
+				hst.RecipientAnswered(cfg, false, now)
+			} else if ev.Phase == smtpsniff.Helo {
+				s.observeGreeting(f, hst, ev.Text, now)
+			}
+		case smtpsniff.NotSMTPFound:
+			s.observeForeign(f, src, hst)
+		}
+	}
+	if hst != nil {
+		s.attest(f, hst, session)
+		s.judge(src, hst, now)
+	}
+}
+
+// attest notes once per session that the server answered what the client said.
+func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
+	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
+		return
+	}
+	if _, down := f.Conn.Counts(tcp.Server); down == 0 {
+		return
+	}
+	f.Notes |= attested
+	hst.Attested()
+}
+
+// conflicting notes once per session that a client sent other bytes in the place of earlier ones. A
+// change by a firewall on the way does not count, where the mirror port shows frames before and behind
+// the firewall.
+func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
+	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
+		return
+	}
+	f.Notes |= conflicted
+	hst.Conflicting(p.Time)
+}
+
+// refusal observes a reply that refused something.
+func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+	facts := &src.facts
+	switch ev.Phase {
+	case smtpsniff.Rcpt:
+		facts.RecipientsRejected++
+	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
+	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
+		if ev.Phase == smtpsniff.Helo && (ev.Code == 500 || ev.Code == 502 || ev.Code == 503) {
+			return // an old server that knows no EHLO; 501 and 504 are about the name
+		}
+		if ev.Code >= 500 {
+			facts.Rejected++
+		} else {
+			facts.Deferred++
+		}
+	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
+		if why, _, _ := s.refusals.refusalReason(s.event.Session, ev); why < refusal.UserUnknown || why == refusal.LoginFailed {
+			return
+		}
+	default:
+		return // says nothing about the mail
+	}
+	s.observeRefusal(f, src, hst, ev, now)
+}
+
+// decide notes once per session, or per new sender domain, whether it was refused or a message was
+// accepted. Where one of the two was not captured, the client's next command shows it: without that
+// more servers would be taken for bots (bench campaigns, variants outbound and inbound).
+func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
+	if f.Noted(decided) {
+		return
+	}
+	f.Notes |= decided
+	if hst != nil && f.Noted(external) {
+		hst.SessionDecided(&s.e.cfg.Detect, refused, listed, now)
+	}
+}
+
 // cachedReason is what the text of a refusal says. Servers repeat their texts, so each is parsed
 // once.
 type cachedReason struct {

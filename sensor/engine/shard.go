@@ -1,12 +1,8 @@
 package engine
 
 import (
-	"math"
 	"sync/atomic"
 
-	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
-	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff/refusal"
@@ -30,72 +26,6 @@ type shard struct {
 	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
 	cursor      cursor         // place in the round
 	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
-}
-
-// sourceObserver follows what the clients of a shard do: their counters in the table, the profiles of
-// those that are judged, and what was found of them.
-type sourceObserver struct {
-	e          *Engine
-	t          *track.Shard[source]
-	tracker    *track.Tracker[source]
-	servers    *serverObserver
-	dnsLookups *dnsLookups
-	refusals   *refusalCache
-	notes      *shardNotes
-	journal    *journal
-	event      *track.Event // in hand, nil between events
-
-	hosts           flowtable.Objects[host] // sources that are judged
-	maxHosts        int
-	room            sketch.Budget   // what sets share that have outgrown their own kilobyte
-	evictedAttempts uint32          // the most attempts that an evicted source had
-	pendingDirect   []flowtable.Ref // sources whose first direct connection was not emitted yet
-	openFindings    []flowtable.Ref // sources with an open finding
-	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
-	budget          budget          // of findings whose level is suspect
-	pairs           [2]uint64       // connections of this round: see pairs
-	count           counters
-}
-
-// source is a host as the client of flows.
-type source struct {
-	facts detect.Counters
-	mac   [6]byte
-	vlan  [2]uint16
-	tags  uint8
-	flags sourceFlags
-	input uint16
-	host  uint32
-}
-
-type sourceFlags uint16
-
-const (
-	home       sourceFlags = 1 << iota // in one of our networks
-	declared                           // a mail server
-	changed                            // since it was last given out
-	outside                            // tried port 25 past our servers and relays
-	macSuspect                         // the latest attempt came from another link-layer address
-	serving                            // it is a mail server that is watched
-	near                               // no router has passed on its first packet
-	again                              // it had to make room for another host while it had a finding
-	former                             // what was found of it was forgotten once: its next findings are others
-)
-
-// worth ranks sources when one has to make room: a flood of spoofed addresses has one
-// attempt each, and must not push out who has many, or is ours, or had a session.
-func (s *source) keepPriority() int64 {
-	w := int64(min(s.facts.Attempts, math.MaxInt32))
-	if s.facts.Sessions > 0 {
-		w += 1 << 40
-	}
-	if s.host != 0 {
-		w += 1 << 41
-	}
-	if s.flags&(home|declared) != 0 {
-		w += 1 << 42
-	}
-	return w<<16 | (s.facts.Last/second)&0xffff
 }
 
 func (s *shard) init(e *Engine, i int) {

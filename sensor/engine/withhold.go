@@ -53,24 +53,3 @@ func (s *sourceObserver) mayOpen(src *source, hst *host, level verdict.Level, no
 	}
 	return false
 }
-
-// crowded reports whether a source must do without a place among the hosts: all are taken, and who
-// would have to make room is no less known. Otherwise hosts that are many would take turns, and
-// none would be known for long enough.
-func (s *sourceObserver) crowded(src *source) bool {
-	if s.hosts.Len() < s.maxHosts {
-		return false
-	}
-	least := s.leastHost(src)
-	if least == nil || src.facts.Last-least.facts.Last >= hour {
-		return false
-	}
-	switch level := s.hosts.At(least.host).Level(); {
-	case level >= verdict.Likely:
-		return true
-	case (least.facts.Sessions > 0) != (src.facts.Sessions > 0):
-		return least.facts.Sessions > 0
-	default:
-		return least.facts.Attempts >= src.facts.Attempts/2
-	}
-}
