@@ -6,25 +6,12 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// mine is n sessions with n providers.
-func (s *scene) mine(n int) *scene {
-	for range n {
-		s.tries(1, 587, 0, true)
-		s.h.Answered(&s.cfg, mix(s.dest), 587, s.now)
-		s.h.Opened(&s.cfg, mix(s.dest), mix(s.dest+1<<20), 587, false, s.now)
-		s.h.ClientSpoke()
-		s.judge()
-		s.wait(600)
-	}
-	return s
-}
-
 // forge is n attempts that somebody makes in the host's name, each with its SYN sent again, and all
 // with one initial sequence number.
 func (s *scene) forge(n int, isn uint32) *scene {
 	for range n {
 		s.tries(1, 25, 0, true)
-		s.h.SYNRetransmitted(&s.cfg, mix(s.dest), mix(s.dest+1<<20), isn, second, s.now)
+		s.see(Observation{Kind: KindRetransmit, Addr: mix(s.dest), Net: mix(s.dest + 1<<20), Hash: isn, After: second})
 		s.judge()
 		s.wait(0.5)
 	}
@@ -36,7 +23,7 @@ func (s *scene) forge(n int, isn uint32) *scene {
 func (s *scene) waits(n int) *scene {
 	s.tries(1000, 25, 0.1, true)
 	for i := range n {
-		s.h.SYNRetransmitted(&s.cfg, mix(uint32(i)), 1, uint32(i)*7919+1, second, s.now)
+		s.see(Observation{Kind: KindRetransmit, Addr: mix(uint32(i)), Net: 1, Hash: uint32(i)*7919 + 1, After: second})
 		s.judge()
 	}
 	return s
@@ -49,7 +36,7 @@ func TestForgedSYNs(t *testing.T) {
 		s := newScene()
 		l := &Lookups{}
 		l.Asked(AsksHost, 1, "smtp.example.org", 1, s.now)
-		s.h.LookedUp(&s.cfg, l, s.now)
+		s.see(Observation{Kind: KindLookups, Lookups: l})
 		return s
 	}
 	for name, c := range map[string]struct {
@@ -66,8 +53,8 @@ func TestForgedSYNs(t *testing.T) {
 		"nobody: a TCP chooses its numbers":                      {newScene().mine(1).again(20, 20), verdict.Likely},
 	} {
 		if c.s.won != c.want {
-			v := c.s.h.Judge(&c.s.f, c.s.now)
-			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.h.guard.n, c.want)
+			v := c.s.p.Judge(&c.s.n, c.s.now)
+			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.p.guard.n, c.want)
 		}
 	}
 }

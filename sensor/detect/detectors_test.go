@@ -1,0 +1,47 @@
+package detect
+
+import (
+	"strings"
+	"testing"
+)
+
+// Where counting stops the sentence says so: what it claims is true of a host that does more.
+func TestSentencesOfManyThings(t *testing.T) {
+	s := newScene().tries(2, 25, 1, true)
+	for i := range 40 {
+		s.helo("host" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
+		s.see(Observation{Kind: KindSender, Hash: mix(uint32(i)), External: true})
+		s.see(Observation{Kind: KindRecipient, Hash: mix(uint32(i)), External: true})
+		s.see(Observation{Kind: KindRelayDenied, Addr: mix(uint32(i))})
+		s.see(Observation{Kind: KindDecided, Refused: true, Listed: false})
+		s.judge()
+	}
+	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",
+		RecipientDomains: " or more domains", RelayDenials: "4 or more servers", Refusals: "refused something in"} {
+		if !s.p.has(code) {
+			t.Errorf("%s was not found", code)
+		} else if text := s.p.Text(code, &s.n); !strings.Contains(text, want) {
+			t.Errorf("%s: %q, want %q", code, text, want)
+		}
+	}
+}
+
+// TestTable: each row of the table has what its family needs, and a name of its own.
+func TestTable(t *testing.T) {
+	names := map[string]bool{}
+	seen := Kinds(0)
+	for code := range detectors {
+		d := &detectors[code]
+		if d.name == "" || names[d.name] || d.text == nil || d.family >= Families {
+			t.Errorf("code %d: %q of family %d", code, d.name, d.family)
+		}
+		if (d.observe == nil) != (d.sees == 0) || (d.holds == nil) != (d.family != Mitigating) {
+			t.Errorf("%s: its functions do not fit its kinds and family", d.name)
+		}
+		names[d.name] = true
+		seen |= d.sees
+	}
+	if seen>>kinds != 0 {
+		t.Errorf("kinds %b are none", seen>>kinds)
+	}
+}

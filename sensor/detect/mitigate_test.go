@@ -1,0 +1,106 @@
+package detect
+
+import (
+	"testing"
+
+	"spamsensor/sensor/verdict"
+)
+
+// A server that has delivered three mails when the line goes down is no bot because nobody answers;
+// who never was let in may be.
+func TestLineDown(t *testing.T) {
+	for _, c := range []struct {
+		delivered int
+		want      verdict.Level
+	}{{0, verdict.Likely}, {3, verdict.Suspect}} {
+		s := newScene()
+		for range c.delivered {
+			s.tries(1, 25, 0, true)
+			s.see(Observation{Kind: KindSYNACK, Addr: mix(s.dest), Port: 25})
+			s.helo("mail.example.org").wait(600)
+		}
+		if s.again(20, 300); s.won != c.want {
+			v := s.p.Judge(&s.n, s.now)
+			t.Errorf("%d delivered: %s (score %.1f), want %s", c.delivered, s.won, v.Score, c.want)
+		}
+	}
+}
+
+// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever
+// of the two is seen first; other refusals do.
+func TestListedServer(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		served int // before the refusals, 1 and behind them, 2
+		listed bool
+		level  verdict.Level
+		atLast verdict.Class
+	}{
+		{"nobody brings it mail", 0, true, verdict.Likely, verdict.Spambot},
+		{"a server", 1, true, verdict.Suspect, verdict.UndeclaredServer},
+		{"it shows late", 2, true, verdict.Likely, verdict.UndeclaredServer},
+		{"a server that sends spam", 1, false, verdict.Likely, verdict.Spambot},
+	} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(40, 25, 20, true).sessions(10, false)
+		serve := func() {
+			s.see(Observation{Kind: KindServed, Hash: 1})
+			s.see(Observation{Kind: KindServed, Hash: 2})
+			s.judge()
+		}
+		if c.served == 1 {
+			serve()
+		}
+		s.listed()
+		for range 20 {
+			s.see(Observation{Kind: KindDecided, Refused: true, Listed: c.listed})
+			s.judge()
+		}
+		if c.served == 2 {
+			serve()
+		}
+		if last := s.p.Judge(&s.n, s.now); s.won < c.level || s.won > c.level && c.level < verdict.Likely || last.Class != c.atLast {
+			t.Errorf("%s: %s, at last %s (score %.1f), want %s and %s", c.name, s.won, last.Class, last.Score, c.level, c.atLast)
+		}
+	}
+}
+
+// A server that forwards what others bring it is refused for some of it; only a decision makes a
+// bot of it.
+func TestForwarder(t *testing.T) {
+	for refused, want := range map[int]verdict.Class{3: verdict.UndeclaredServer, 8: verdict.Spambot} {
+		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)
+		s.see(Observation{Kind: KindServed, Hash: 1})
+		s.see(Observation{Kind: KindServed, Hash: 2})
+		s.sessions(2, false).sessions(refused, true)
+		if v := s.p.Judge(&s.n, s.now); v.Class != want {
+			t.Errorf("%d refused: %s, want %s", refused, v.Class, want)
+		}
+	}
+}
+
+// A server with one name names in TLS whom it has looked up; before it has given its name for a
+// while that is not known.
+func TestServerNamesInTLS(t *testing.T) {
+	for n, want := range map[int]verdict.Level{4: verdict.Likely, 20: verdict.Suspect} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 1, true).helo("mail.example.org")
+		}
+		s.tries(10, 25, 20, true)
+		for i := range 12 {
+			s.see(Observation{Kind: KindTLSName, Hash: uint32(i + 1)})
+			s.judge()
+		}
+		if v := s.p.Judge(&s.n, s.now); v.Level != want {
+			t.Errorf("%d sessions: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}
+
+// ways has the SYNs of a scene come from machines behind it, by their TTL in turn.
+func (s *scene) ways(ttl ...uint8) *scene {
+	for i, t := range ttl {
+		s.p.behaviour.ttl[i] = ttlCount{t, 1000}
+	}
+	return s
+}

@@ -1,0 +1,43 @@
+package detect
+
+import (
+	"testing"
+
+	"spamsensor/sensor/verdict"
+)
+
+// Three of eight refused in the clear are no reason to count its lookups against who gave one name
+// in twenty sessions, most of which went over to TLS.
+func TestLookupsOfOneName(t *testing.T) {
+	for n, want := range map[int]bool{5: true, 20: false} {
+		s := newScene()
+		for range n {
+			s.tries(1, 25, 30, true).helo("mail.example.org")
+		}
+		s.sessions(2, false).sessions(1, true).sessions(2, false).sessions(1, true).sessions(1, false).sessions(1, true)
+		l := &Lookups{}
+		for i := range 5 {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.see(Observation{Kind: KindLookups, Lookups: l})
+		s.p.Judge(&s.n, s.now)
+		if s.p.has(MXLookups) != want {
+			t.Errorf("%d sessions: lookups count %v, want %v", n, !want, want)
+		}
+	}
+}
+
+// Four domains looked up one after the other may be accounts that are set up, five are not.
+func TestAccountsAreSetUp(t *testing.T) {
+	for n, want := range map[int]verdict.Level{4: verdict.Suspect, 5: verdict.Likely} {
+		s := newScene().again(4, 20)
+		l := &Lookups{}
+		for i := range n {
+			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+		}
+		s.see(Observation{Kind: KindLookups, Lookups: l})
+		if v := s.p.Judge(&s.n, s.now); v.Level != want {
+			t.Errorf("%d domains: %s (score %.1f), want %s", n, v.Level, v.Score, want)
+		}
+	}
+}

@@ -1,0 +1,18 @@
+package detect
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// R: a host takes about four kilobytes however much it does, unless there is room for more.
+func TestHostSize(t *testing.T) {
+	s := newScene().tries(100_000, 25, 0.01, true)
+	n := int(unsafe.Sizeof(s.p)) + 4*(s.p.addrs.Words()+s.p.nets.Words()+s.p.heloNames.distinct.Words()+s.p.envelope.distinct.Words())
+	if n > 6<<10 {
+		t.Errorf("%d bytes, of which %d are the host itself", n, unsafe.Sizeof(s.p))
+	}
+	if got := s.p.nets.Len(); got < 50_000 {
+		t.Errorf("%d of 100,000 networks", got)
+	}
+}
