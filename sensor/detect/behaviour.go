@@ -153,7 +153,8 @@ func (p *Profile) OnLink() bool {
 // InitialTTL reports whether systems begin with this hop limit: no router has forwarded the packet.
 func InitialTTL(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 }
 
-// merge adds the behaviour of o. The intervals of a probe are those of b.
+// merge adds the behaviour of o, which came later. The intervals between attempts are not merged: b
+// keeps its own.
 func (b *behaviour) merge(o *behaviour) {
 	for _, n := range [][2]*uint32{
 		{&b.internal, &o.internal}, {&b.attempts, &o.attempts}, {&b.halfOpen, &o.halfOpen},

@@ -98,7 +98,7 @@ func textBlocklisted(p *Profile, _ *Counters, r *verdict.Reason) string {
 		strings.Join(p.Blocklists(), ", "), p.blocklists.sample, p.publicText(r.Last))
 }
 
-// merge adds the lists and addresses of o.
+// merge adds the lists and addresses of o, as far as there are places.
 func (l *blocklists) merge(o *blocklists) {
 	for _, name := range o.name[:o.n] {
 		if l.n < maxLists && !slices.Contains(l.name[:l.n], name) {

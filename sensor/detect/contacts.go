@@ -49,7 +49,7 @@ const (
 )
 
 // maxResults is how many results are looked at. A test that has not decided by then will not: the
-// attempts are neither those of a bot nor those of an honest host.
+// source is neither a bot nor an honest host, as the test assumes them.
 const maxResults = 256
 
 // contactStep is what one result adds or takes away.

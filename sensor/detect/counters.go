@@ -35,7 +35,7 @@ type Counters struct {
 	addrs, nets, helos, senders sketch.SmallSet
 }
 
-// PortCount is the attempts to one port.
+// PortCount counts the attempts to one port.
 type PortCount struct {
 	Port  uint16 `json:"Port"`
 	Count uint32 `json:"Count"`
@@ -58,7 +58,7 @@ func (n *Counters) Observe(o *Observation) (full bool) {
 	return false
 }
 
-// attempt counts a first SYN.
+// attempt counts a first SYN. The network is not counted again with an address that finds no place.
 func (n *Counters) attempt(o *Observation) (full bool) {
 	if n.Attempts == 0 || o.Time < n.First {
 		n.First = o.Time
@@ -79,7 +79,8 @@ func (n *Counters) attempt(o *Observation) (full bool) {
 	return n.addrs.Add(o.Addr) || n.nets.Add(o.Net)
 }
 
-// tick clears the seconds between the latest attempt and now.
+// tick clears the seconds between the latest attempt and now in the ring of attempts by second. The
+// ring has eight: AnswerTime, the second of now, and two to spare.
 func (n *Counters) tick(now int64) {
 	size := int64(len(n.recent))
 	at := now / second
@@ -163,8 +164,9 @@ func (n *Counters) SenderDomains(p *Profile) int {
 	return n.senders.Len()
 }
 
-// Since is the counters of the machine that has had the address from a time on; before are those of
-// that time.
+// Since subtracts the counters at a time: another machine has had the address from then on. The
+// result has the counts of that machine alone. Distinct values and the maximum of open connections
+// are not subtracted.
 func (n *Counters) Since(before *Counters, at int64) Counters {
 	d := *n
 	d.First = at
@@ -179,8 +181,8 @@ func (n *Counters) Since(before *Counters, at int64) Counters {
 	return d
 }
 
-// Plus is the counters of a machine that had another address before; those of that address are
-// added.
+// Plus adds the counters of another address that the same machine had before. Counts stop at the
+// largest number instead of wrapping. A fifth port finds no place.
 func (n *Counters) Plus(before *Counters) Counters {
 	d := *n
 	d.First, d.Last = min(d.First, before.First), max(d.Last, before.Last)
@@ -202,7 +204,8 @@ func (n *Counters) Plus(before *Counters) Counters {
 	return d
 }
 
-// sums are the counts that add up over addresses and times, each beside that of o.
+// sums pairs each count that adds up over addresses and times with the same count of o. Since and
+// Plus share the list, so that a new counter cannot be missing in one of them.
 func (n *Counters) sums(o *Counters) [12][2]*uint32 {
 	return [...][2]*uint32{
 		{&n.Attempts, &o.Attempts}, {&n.Retransmits, &o.Retransmits}, {&n.Sessions, &o.Sessions},
@@ -213,6 +216,7 @@ func (n *Counters) sums(o *Counters) [12][2]*uint32 {
 	}
 }
 
+// inc counts up to the largest number and no further.
 func inc(n *uint32) {
 	if *n != math.MaxUint32 {
 		*n++

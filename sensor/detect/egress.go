@@ -53,7 +53,8 @@ func (p *Profile) Egress() Egress {
 	return DropEgress
 }
 
-// portOutcome counts the attempts to a port by their outcome.
+// portOutcome counts the attempts to a port by their outcome. Attempts without an outcome had no
+// answer.
 type portOutcome struct {
 	attempts, answered, opened, refused, unreachable uint32
 	port                                             uint16

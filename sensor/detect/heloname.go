@@ -93,6 +93,9 @@ func classifyHelo(name string) heloClass {
 // ProperHelo reports whether a name is a full host name or an address literal in brackets.
 func ProperHelo(name string) bool { return classifyHelo(name) == heloProper }
 
+// maxOctet is the largest number in an IPv4 address.
+const maxOctet = 255
+
 // embedsAddress reports whether a name begins with the four numbers of an address, as the
 // names of dial-up customers do: 173-66-46-112.wash.fios.example, 1.2.3.4.dsl.example.
 func embedsAddress(name string) bool {
@@ -107,7 +110,7 @@ func embedsAddress(name string) bool {
 			digits++
 			value = value*10 + int(c-'0')
 			continue
-		case digits > 0 && digits <= 3 && value <= 255:
+		case digits > 0 && digits <= 3 && value <= maxOctet:
 			run++
 		case digits > 0:
 			run = 0

@@ -20,7 +20,7 @@ type mitigation struct {
 
 // The cases that come with an observation.
 var (
-	// The queries of a resolver are those of its clients.
+	// A resolver passes on the queries of its clients.
 	othersQueries = mitigation{"others resolve through it", (*Profile).isResolver,
 		[]Code{MXLookups, HostLookups, ListLookups}, true}
 

@@ -23,7 +23,8 @@ func (p *Profile) Disown() {
 	p.changed = true
 }
 
-// merge adds the signs of o, which came later.
+// merge adds the signs of o, which came later. Two different names are several names, whichever of
+// them was given first.
 func (s *mtaLike) merge(o *mtaLike) {
 	if o.sessions > 0 {
 		if s.sessions == 0 {

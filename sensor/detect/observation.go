@@ -37,10 +37,11 @@ const (
 	kinds
 )
 
-// Kinds is a set of kinds.
+// Kinds is a set of kinds, one bit each. A detector is called for the kinds of its set only: most
+// observations concern one or two detectors.
 type Kinds uint32
 
-// sees is the set of the kinds.
+// sees makes the set of a detector.
 func sees(list ...Kind) (k Kinds) {
 	for _, kind := range list {
 		k |= 1 << kind
@@ -48,6 +49,7 @@ func sees(list ...Kind) (k Kinds) {
 	return k
 }
 
+// has reports whether the set has the kind.
 func (k Kinds) has(kind Kind) bool { return k>>kind&1 != 0 }
 
 // Observation is one fact about a source. Hashes are keyed, so that nobody can choose what
@@ -87,7 +89,7 @@ type Observation struct {
 // direct reports whether the client speaks to an external server as mail servers do.
 func (o *Observation) direct() bool { return o.External && !o.Relay && o.Port == 25 }
 
-// Listing is a refusal that names a blocklist.
+// Listing is a refusal that names a blocklist. The profile copies the texts that it keeps.
 type Listing struct {
 	List string
 	Text string // of the refusal

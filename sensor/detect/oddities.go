@@ -7,7 +7,9 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Oddity is something that a correct client does not do.
+// Oddity is something that a correct client does not do. Oddities of one session are or-ed
+// together. Package engine finds them in the dialogue, which must have been read in clear from the
+// greeting on.
 type Oddity uint16
 
 // The oddities.

@@ -6,7 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// manySessions is how many sessions with one full name are a sign of a mail server.
+// manySessions is how many sessions with one full name are a sign of a mail server. A bot with a
+// fixed name gives it so often too, so the sign is one of four.
 const manySessions = 20
 
 // observeOneName compares the HELO names that count. A mail server gives its one full name in every

@@ -8,7 +8,7 @@ import (
 // Profile is what is known of a source that is judged. The zero value knows nothing. A profile
 // takes about four kilobytes, however much the source does; see set for what may come on top.
 type Profile struct {
-	// Room is what the sets may take beyond their share.
+	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
 	Budget *sketch.Budget
 
 	addrs, nets sketch.Set // destinations, at any time
@@ -72,13 +72,14 @@ func (p *Profile) Adopt(c *Config, n *Counters) {
 	}
 }
 
-// Release gives back what the profile took of the Room.
+// Release gives back to the Budget what the profile took of it. The profile is not used afterwards.
 func (p *Profile) Release() {
 	p.addrs.Release(p.Budget)
 	p.nets.Release(p.Budget)
 }
 
-// Ignore makes a family of detectors not count for this source.
+// Ignore makes a family of detectors not count for this source: the role that the configuration
+// declares for it explains what they find.
 func (p *Profile) Ignore(family Family) {
 	for code := Code(0); code < Codes; code++ {
 		if code.Family() == family {

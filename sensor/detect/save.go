@@ -15,7 +15,7 @@ import (
 type Saved struct {
 	Verdict verdict.Verdict  `json:"Verdict"`
 	Decided verdict.Decision `json:"Decided"`
-	// Reasons by name, because the numbers of codes are those of one version.
+	// Reasons have their names as keys, because the numbers of codes change between versions.
 	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
 
 	Nets          sketch.Saved `json:"Nets"` // so that they are not new after a restart
@@ -50,7 +50,8 @@ type SavedReason struct {
 	Text string `json:"Text,omitempty"`
 }
 
-// SavedNewNetworks is the test of new networks.
+// SavedNewNetworks is the test of new networks: the sum of each time scale, and the time of the
+// latest new network, in nanoseconds since 1970.
 type SavedNewNetworks struct {
 	Sums []float64 `json:"Sums"`
 	At   int64     `json:"At"`
@@ -74,7 +75,7 @@ type SavedPort struct {
 	Unreachable uint32 `json:"Unreachable"`
 }
 
-// SavedReplies is the test of refusals, and the count of unknown recipients.
+// SavedReplies is the test of refusals, and the test of unknown recipients.
 type SavedReplies struct {
 	SavedRefusals
 	Unlisted      SavedRefusals `json:"Unlisted"` // without those that name a blocklist
@@ -84,7 +85,7 @@ type SavedReplies struct {
 	UnknownProved bool          `json:"UnknownProved"`
 }
 
-// SavedRefusals is one test of refusals.
+// SavedRefusals is one test of refusals, with the counts that Welcome shows.
 type SavedRefusals struct {
 	LLR      float64 `json:"LLR"`
 	Sessions int     `json:"Sessions"`
@@ -228,6 +229,8 @@ func (p *Profile) restoredText(code Code) (text string, ok bool) {
 	return r.Text, ok && p.reasons[code].Last == r.Last
 }
 
+// saveContacts keeps the test and the ports. Contacts that wait are left out: after a restart their
+// answers would be missed, and each would seem a failure.
 func (p *Profile) saveContacts() SavedContacts {
 	t := &p.contacts
 	d := SavedContacts{LLR: t.llr, Failed: t.failed, Worked: t.worked}
@@ -240,6 +243,8 @@ func (p *Profile) saveContacts() SavedContacts {
 	return d
 }
 
+// restoreContacts is the opposite of saveContacts. A checkpoint may hold more ports than there are
+// places; they are left out.
 func (p *Profile) restoreContacts(d *SavedContacts) {
 	p.contacts.llr, p.contacts.failed, p.contacts.worked = d.LLR, d.Failed, d.Worked
 	for i, at := range d.Ports[:min(len(d.Ports), len(p.ports))] {
@@ -248,34 +253,42 @@ func (p *Profile) restoreContacts(d *SavedContacts) {
 	}
 }
 
+// saveReplies keeps both tests of refusals, because Serves can appear after a restart.
 func (p *Profile) saveReplies() SavedReplies {
 	u := &p.unknownUsers
 	return SavedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(),
 		u.recipients, u.unknown, u.llr, u.proved}
 }
 
+// restoreReplies is the opposite of saveReplies.
 func (p *Profile) restoreReplies(d *SavedReplies) {
 	p.refusalTest, p.refusalTestUnlisted = d.restore(), d.Unlisted.restore()
 	p.unknownUsers = unknownUsers{d.Recipients, d.Unknown, d.UnknownLLR, d.UnknownProved}
 }
 
+// save is the test as a checkpoint keeps it.
 func (t *refusalTest) save() SavedRefusals {
 	return SavedRefusals{t.llr, t.sessions, t.refused, t.accepted, t.total}
 }
 
+// restore is the opposite of save.
 func (d *SavedRefusals) restore() refusalTest {
 	return refusalTest{d.LLR, d.Sessions, d.Refused, d.Accepted, d.Total}
 }
 
+// save keeps the counts. The servers that deferred and the clients that brought mail are windows,
+// and left out.
 func (s *mtaLike) save() SavedMTALike {
 	return SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served}
 }
 
+// restore is the opposite of save.
 func (s *mtaLike) restore(d *SavedMTALike) {
 	s.name, s.sessions, s.severalNames = d.Name, d.Sessions, d.Several
 	s.deferrals, s.retried, s.served = d.Deferrals, d.Retried, d.Served
 }
 
+// save keeps all of the behaviour, with the hop limits as pairs of a TTL and its count.
 func (b *behaviour) save() SavedBehaviour {
 	d := SavedBehaviour{b.internal, b.attempts, b.halfOpen, b.silentSessions, b.sessions,
 		b.acceptedSessions, b.callouts, b.mailSessions, b.first, b.last, b.gaps, b.mean, b.squares,
@@ -286,6 +299,7 @@ func (b *behaviour) save() SavedBehaviour {
 	return d
 }
 
+// restore is the opposite of save.
 func (b *behaviour) restore(d *SavedBehaviour) {
 	*b = behaviour{d.Internal, d.Attempts, d.HalfOpen, d.SilentSessions, d.Sessions,
 		d.AcceptedSessions, d.Callouts, d.MailSessions, d.First, d.Last, d.Gaps, d.Mean, d.Squares,
@@ -295,6 +309,7 @@ func (b *behaviour) restore(d *SavedBehaviour) {
 	}
 }
 
+// save keeps the first names as texts. Saved.HeloNames has the hashes of all.
 func (w *heloNames) save() SavedNames {
 	return SavedNames{slices.Clone(w.name[:w.n]), w.given, w.worst}
 }

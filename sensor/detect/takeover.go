@@ -7,13 +7,15 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Snapshot is the profile of a machine at an address, to be taken over at another address.
+// Snapshot is the profile of a machine at an address, to be taken over at another address. The sets
+// of destinations are in the form of a checkpoint, so that the snapshot holds nothing of the
+// Budget.
 type Snapshot struct {
 	profile     Profile
 	nets, addrs sketch.Saved
 }
 
-// previous are the attempts of a machine at other addresses.
+// previous has the attempts of a machine at other addresses, and when it made the first.
 type previous struct {
 	attempts uint32
 	first    int64
@@ -108,7 +110,8 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	}
 }
 
-// mergeReasons is the part of merge for what the detectors found.
+// mergeReasons is the part of merge for the reasons. Of two the earlier First, the later Last and
+// the larger Value stay, and the Threshold goes with the larger Weight.
 func (p *Profile) mergeReasons(o *Profile) {
 	for code := range o.reasons {
 		if x, r := &o.reasons[code], &p.reasons[code]; x.First != 0 {
@@ -162,8 +165,8 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	}
 }
 
-// mergeSlots adds the slots of a list to another, and returns the largest number of different ones
-// within span seconds.
+// mergeSlots adds the used slots of a list to another, and returns the largest number of different
+// ones within span seconds.
 func mergeSlots(to, from []sketch.Slot, span uint32) (most int) {
 	for _, x := range from {
 		if x.At != 0 {

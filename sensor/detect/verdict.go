@@ -127,8 +127,8 @@ func (p *Profile) levelOf(v *verdict.Verdict) verdict.Level {
 // dialogueProven reports whether the source itself is known to have said something in a session.
 func (p *Profile) dialogueProven() bool { return p.attested > 0 || p.oneSided && p.spoken > 0 }
 
-// notSpoofed reports whether the attempts are those of a machine with a TCP of its own, and not
-// SYNs that another machine sends in its name: a reason was read in a session, or the source itself
+// notSpoofed reports whether a machine with a TCP of its own made the attempts, and not another
+// machine that sends SYNs with its address: a reason was read in a session, or the source itself
 // chose enough networks or servers. A source that may be spoofed is at most suspect, however many
 // SYNs there are.
 func (p *Profile) notSpoofed() bool {
