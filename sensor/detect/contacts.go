@@ -203,7 +203,7 @@ func (p *Profile) ExpireContacts(c *Config, now int64) {
 	for i := range t.pending {
 		w := &t.pending[i]
 		switch age := now - int64(w.at)*second; {
-		case w.state == waiting && age >= AnswerTime:
+		case w.state == waiting && age >= answerTime:
 			w.state = resolved
 			t.unresolved--
 			if p.answered == 0 {

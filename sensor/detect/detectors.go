@@ -20,20 +20,20 @@ const (
 	Envelope                 // F: senders and recipients
 	Names                    // G: the names that the source looks up
 	Mitigating               // N: signs of a mail server; the weights are negative
-	Families
+	families
 )
 
 // String is the letter that the documentation uses.
 func (f Family) String() string { return [...]string{"A", "B", "C", "D", "E", "F", "G", "N"}[f] }
 
 // familyCap bounds what a family can add to the score, mitigatingCap what can be taken off it.
-var familyCap = [Families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9,
+var familyCap = [families]float64{Volume: 9.2, Outcome: 4.6, Replies: 6.9, Identity: 6.9,
 	Dialect: 4.6, Envelope: 4.6, Names: 6.9}
 
 const mitigatingCap = 6.9
 
 // readable are the families whose detectors read the dialogue.
-var readable = [Families]bool{Replies: true, Identity: true, Dialect: true, Envelope: true}
+var readable = [families]bool{Replies: true, Identity: true, Dialect: true, Envelope: true}
 
 // Code is a reason that a detector can give. Its number is also its place in the table of
 // detectors, and the order in which events list reasons.
@@ -66,14 +66,14 @@ const (
 	Welcome                      // N
 	Retries                      // N
 	Serves                       // N
-	Codes
+	codes
 )
 
 // detector is one row of the table of detectors.
 type detector struct {
 	name   string // in events
 	family Family
-	sees   Kinds // observe is called for these kinds only
+	sees   kindSet // observe is called for these kinds only
 	// observe looks at an observation, and raises or lowers its own reason only.
 	observe func(p *Profile, c *Config, n *Counters, o Observation)
 	// holds is for the mitigating family: whether the sign is there at the moment, with its value
@@ -83,7 +83,7 @@ type detector struct {
 }
 
 // detectors is the table of contents of this package: each row is a file.
-var detectors = [Codes]detector{
+var detectors = [codes]detector{
 	NewNetworks: {"new_networks", Volume, sees(KindSYN),
 		observeNewNetworks, nil, textNewNetworks},
 	ManyNetworks: {"many_networks", Volume, sees(KindSYN),

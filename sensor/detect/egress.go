@@ -5,11 +5,11 @@ type Egress uint8
 
 // The states of egress.
 const (
-	UnknownEgress Egress = iota
-	OpenEgress           // servers answer
-	DropEgress           // no server ever answers
-	ResetEgress          // every attempt is answered with a RST
-	ICMPEgress           // a router reports the destination as prohibited, or unreachable
+	unknownEgress Egress = iota
+	openEgress           // servers answer
+	dropEgress           // no server ever answers
+	resetEgress          // every attempt is answered with a RST
+	icmpEgress           // a router reports the destination as prohibited, or unreachable
 )
 
 // String is the name used in events.
@@ -18,14 +18,14 @@ func (e Egress) String() string {
 }
 
 // Blocked reports whether something stops the source's connections.
-func (e Egress) Blocked() bool { return e >= DropEgress }
+func (e Egress) Blocked() bool { return e >= dropEgress }
 
 // text is the end of a sentence about a source whose egress is blocked.
 func (e Egress) text() string {
 	return [...]string{
-		DropEgress:  "something on the way out drops them",
-		ResetEgress: "something on the way out resets them",
-		ICMPEgress:  "a router on the way out refuses them",
+		dropEgress:  "something on the way out drops them",
+		resetEgress: "something on the way out resets them",
+		icmpEgress:  "a router on the way out refuses them",
 	}[e]
 }
 
@@ -38,19 +38,19 @@ func (p *Profile) Egress() Egress {
 	at := &p.ports[p.busiest()]
 	switch {
 	case at.answered+at.opened > 0:
-		return OpenEgress
+		return openEgress
 	case at.attempts < blockedAfter || p.nets.Len() < 4:
-		return UnknownEgress
+		return unknownEgress
 	case at.unreachable*2 > at.attempts:
-		return ICMPEgress
+		return icmpEgress
 	case at.refused*2 > at.attempts:
-		return ResetEgress
+		return resetEgress
 	case p.answered == 0 && p.retransmitted*2 < at.attempts:
 		// A TCP without an answer sends the SYN again. This one got answers that are not in
 		// the capture, or it is no TCP.
-		return UnknownEgress
+		return unknownEgress
 	}
-	return DropEgress
+	return dropEgress
 }
 
 // portOutcome counts the attempts to a port by their outcome. Attempts without an outcome had no

@@ -13,11 +13,11 @@ func TestEgressUnseen(t *testing.T) {
 		s    *scene
 		want Egress
 	}{
-		"SYNs alone":               {newScene().tries(40, 25, 1, true), UnknownEgress},
-		"SYNs that are repeated":   {newScene().again(40, 10), DropEgress},
-		"answers on another port":  {answered.tries(40, 25, 1, true), DropEgress},
-		"a few that are repeated":  {newScene().again(4, 10).tries(40, 25, 1, true), UnknownEgress},
-		"few attempts, no verdict": {newScene().again(8, 10), UnknownEgress},
+		"SYNs alone":               {newScene().tries(40, 25, 1, true), unknownEgress},
+		"SYNs that are repeated":   {newScene().again(40, 10), dropEgress},
+		"answers on another port":  {answered.tries(40, 25, 1, true), dropEgress},
+		"a few that are repeated":  {newScene().again(4, 10).tries(40, 25, 1, true), unknownEgress},
+		"few attempts, no verdict": {newScene().again(8, 10), unknownEgress},
 	} {
 		if got := c.s.p.Egress(); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

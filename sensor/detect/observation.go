@@ -37,12 +37,12 @@ const (
 	kinds
 )
 
-// Kinds is a set of kinds, one bit each. A detector is called for the kinds of its set only: most
+// kindSet is a set of kinds, one bit each. A detector is called for the kinds of its set only: most
 // observations concern one or two detectors.
-type Kinds uint32
+type kindSet uint32
 
 // sees makes the set of a detector.
-func sees(list ...Kind) (k Kinds) {
+func sees(list ...Kind) (k kindSet) {
 	for _, kind := range list {
 		k |= 1 << kind
 	}
@@ -50,7 +50,7 @@ func sees(list ...Kind) (k Kinds) {
 }
 
 // has reports whether the set has the kind.
-func (k Kinds) has(kind Kind) bool { return k>>kind&1 != 0 }
+func (k kindSet) has(kind Kind) bool { return k>>kind&1 != 0 }
 
 // Observation is one fact about a source. Hashes are keyed, so that nobody can choose what
 // collides. Zero is right for each field that the kind does not use.

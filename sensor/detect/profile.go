@@ -45,7 +45,7 @@ type Profile struct {
 	conflicting   uint32 // sessions in which the client sent other bytes in the same place
 	oneSided      bool   // the capture shows one side of connections alone; see SetOneSided
 
-	reasons [Codes]verdict.Reason
+	reasons [codes]verdict.Reason
 	changed bool   // a reason is new, or weighs more
 	ignored uint32 // codes that do not count for this source, by bit
 	// Of the latest verdict.
@@ -81,7 +81,7 @@ func (p *Profile) Release() {
 // Ignore makes a family of detectors not count for this source: the role that the configuration
 // declares for it explains what they find.
 func (p *Profile) Ignore(family Family) {
-	for code := Code(0); code < Codes; code++ {
+	for code := Code(0); code < codes; code++ {
 		if code.Family() == family {
 			p.ignored |= 1 << code
 		}

@@ -72,7 +72,7 @@ func detectorTables(t *testing.T) string {
 	var b strings.Builder
 	docs := detectorDocs()
 	b.WriteString("| reason | family | what it sees | threshold | source or reason |\n|---|---|---|---|---|\n")
-	for code := range Codes {
+	for code := range codes {
 		d, ok := docs[code]
 		if !ok {
 			t.Errorf("the detector %s has no row in detectorDocs", code)
@@ -86,7 +86,7 @@ func detectorTables(t *testing.T) string {
 		Mitigating: "evidence in favour of the host; its weights are negative",
 	}
 	b.WriteString("\n| family | what its detectors look at | weighs at most | works without reading mail |\n|---|---|---:|---|\n")
-	for f := range Families {
+	for f := range families {
 		limit, reads := familyCap[f], "yes"
 		if readable[f] {
 			reads = "no"

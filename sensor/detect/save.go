@@ -31,12 +31,12 @@ type Saved struct {
 	Whole         uint32           `json:"Whole"`
 	Attested      uint32           `json:"Attested"`
 	Conflicting   uint32           `json:"Conflicting"`
-	NewNetworks   SavedNewNetworks `json:"Spread"`
-	Contacts      SavedContacts    `json:"Contacts"`
-	Replies       SavedReplies     `json:"Replies"`
-	MTA           SavedMTALike     `json:"Server"`
-	Behaviour     SavedBehaviour   `json:"Manner"`
-	Names         SavedNames       `json:"Names"`
+	NewNetworks   savedNewNetworks `json:"Spread"`
+	Contacts      savedContacts    `json:"Contacts"`
+	Replies       savedReplies     `json:"Replies"`
+	MTA           savedMTALike     `json:"Server"`
+	Behaviour     savedBehaviour   `json:"Manner"`
+	Names         savedNames       `json:"Names"`
 	Lists         SavedLists       `json:"Lists"`
 	Oddities      []uint16         `json:"Oddities,omitempty"`
 	GuardNetworks []uint32         `json:"Own,omitempty"` // see spoofGuard
@@ -50,23 +50,23 @@ type SavedReason struct {
 	Text string `json:"Text,omitempty"`
 }
 
-// SavedNewNetworks is the test of new networks: the sum of each time scale, and the time of the
+// savedNewNetworks is the test of new networks: the sum of each time scale, and the time of the
 // latest new network, in nanoseconds since 1970.
-type SavedNewNetworks struct {
+type savedNewNetworks struct {
 	Sums []float64 `json:"Sums"`
 	At   int64     `json:"At"`
 }
 
-// SavedContacts is the test of first contacts, without the contacts that wait for an answer.
-type SavedContacts struct {
+// savedContacts is the test of first contacts, without the contacts that wait for an answer.
+type savedContacts struct {
 	LLR    float64     `json:"LLR"`
 	Failed int         `json:"Failed"`
 	Worked int         `json:"Worked"`
-	Ports  []SavedPort `json:"Ports,omitempty"`
+	Ports  []savedPort `json:"Ports,omitempty"`
 }
 
-// SavedPort counts the attempts to a port by their outcome.
-type SavedPort struct {
+// savedPort counts the attempts to a port by their outcome.
+type savedPort struct {
 	Port        uint16 `json:"Port"`
 	Attempts    uint32 `json:"Attempts"`
 	Answered    uint32 `json:"Answered"`
@@ -75,8 +75,8 @@ type SavedPort struct {
 	Unreachable uint32 `json:"Unreachable"`
 }
 
-// SavedReplies is the test of refusals, and the test of unknown recipients.
-type SavedReplies struct {
+// savedReplies is the test of refusals, and the test of unknown recipients.
+type savedReplies struct {
 	SavedRefusals
 	Unlisted      SavedRefusals `json:"Unlisted"` // without those that name a blocklist
 	Recipients    uint32        `json:"Recipients"`
@@ -94,8 +94,8 @@ type SavedRefusals struct {
 	Total    uint32  `json:"All"`
 }
 
-// SavedMTALike holds the signs of a mail server.
-type SavedMTALike struct {
+// savedMTALike holds the signs of a mail server.
+type savedMTALike struct {
 	Name      uint32 `json:"Name"`
 	Sessions  uint32 `json:"Sessions"`
 	Several   bool   `json:"Several"`
@@ -104,8 +104,8 @@ type SavedMTALike struct {
 	Served    uint32 `json:"Served"`
 }
 
-// SavedBehaviour is how the source uses its connections.
-type SavedBehaviour struct {
+// savedBehaviour is how the source uses its connections.
+type savedBehaviour struct {
 	Internal         uint32      `json:"Internal"`
 	Attempts         uint32      `json:"Attempts"`
 	HalfOpen         uint32      `json:"HalfOpen"`
@@ -126,8 +126,8 @@ type SavedBehaviour struct {
 	Sweeps           uint32      `json:"Swept"`
 }
 
-// SavedNames are the HELO names of the source.
-type SavedNames struct {
+// savedNames are the HELO names of the source.
+type savedNames struct {
 	Names []string `json:"Names,omitempty"`
 	Given uint32   `json:"Given"`
 	Worst string   `json:"Worst,omitempty"`
@@ -147,7 +147,7 @@ func (p *Profile) Save(n *Counters) Saved {
 		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered,
 		Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
 		Conflicting:   p.conflicting,
-		NewNetworks:   SavedNewNetworks{slices.Clone(p.newNetworks.s[:]), p.newNetworks.at},
+		NewNetworks:   savedNewNetworks{slices.Clone(p.newNetworks.s[:]), p.newNetworks.at},
 		Contacts:      p.saveContacts(),
 		Replies:       p.saveReplies(),
 		MTA:           p.mta.save(),
@@ -231,12 +231,12 @@ func (p *Profile) restoredText(code Code) (text string, ok bool) {
 
 // saveContacts keeps the test and the ports. Contacts that wait are left out: after a restart their
 // answers would be missed, and each would seem a failure.
-func (p *Profile) saveContacts() SavedContacts {
+func (p *Profile) saveContacts() savedContacts {
 	t := &p.contacts
-	d := SavedContacts{LLR: t.llr, Failed: t.failed, Worked: t.worked}
+	d := savedContacts{LLR: t.llr, Failed: t.failed, Worked: t.worked}
 	for _, at := range p.ports {
 		if at.port != 0 {
-			d.Ports = append(d.Ports, SavedPort{at.port, at.attempts, at.answered, at.opened,
+			d.Ports = append(d.Ports, savedPort{at.port, at.attempts, at.answered, at.opened,
 				at.refused, at.unreachable})
 		}
 	}
@@ -245,7 +245,7 @@ func (p *Profile) saveContacts() SavedContacts {
 
 // restoreContacts is the opposite of saveContacts. A checkpoint may hold more ports than there are
 // places; they are left out.
-func (p *Profile) restoreContacts(d *SavedContacts) {
+func (p *Profile) restoreContacts(d *savedContacts) {
 	p.contacts.llr, p.contacts.failed, p.contacts.worked = d.LLR, d.Failed, d.Worked
 	for i, at := range d.Ports[:min(len(d.Ports), len(p.ports))] {
 		p.ports[i] = portOutcome{at.Attempts, at.Answered, at.Opened, at.Refused, at.Unreachable,
@@ -254,14 +254,14 @@ func (p *Profile) restoreContacts(d *SavedContacts) {
 }
 
 // saveReplies keeps both tests of refusals, because Serves can appear after a restart.
-func (p *Profile) saveReplies() SavedReplies {
+func (p *Profile) saveReplies() savedReplies {
 	u := &p.unknownUsers
-	return SavedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(),
+	return savedReplies{p.refusalTest.save(), p.refusalTestUnlisted.save(),
 		u.recipients, u.unknown, u.llr, u.proved}
 }
 
 // restoreReplies is the opposite of saveReplies.
-func (p *Profile) restoreReplies(d *SavedReplies) {
+func (p *Profile) restoreReplies(d *savedReplies) {
 	p.refusalTest, p.refusalTestUnlisted = d.restore(), d.Unlisted.restore()
 	p.unknownUsers = unknownUsers{d.Recipients, d.Unknown, d.UnknownLLR, d.UnknownProved}
 }
@@ -278,19 +278,19 @@ func (d *SavedRefusals) restore() refusalTest {
 
 // save keeps the counts. The servers that deferred and the clients that brought mail are windows,
 // and left out.
-func (s *mtaLike) save() SavedMTALike {
-	return SavedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served}
+func (s *mtaLike) save() savedMTALike {
+	return savedMTALike{s.name, s.sessions, s.severalNames, s.deferrals, s.retried, s.served}
 }
 
 // restore is the opposite of save.
-func (s *mtaLike) restore(d *SavedMTALike) {
+func (s *mtaLike) restore(d *savedMTALike) {
 	s.name, s.sessions, s.severalNames = d.Name, d.Sessions, d.Several
 	s.deferrals, s.retried, s.served = d.Deferrals, d.Retried, d.Served
 }
 
 // save keeps all of the behaviour, with the hop limits as pairs of a TTL and its count.
-func (b *behaviour) save() SavedBehaviour {
-	d := SavedBehaviour{b.internal, b.attempts, b.halfOpen, b.silentSessions, b.sessions,
+func (b *behaviour) save() savedBehaviour {
+	d := savedBehaviour{b.internal, b.attempts, b.halfOpen, b.silentSessions, b.sessions,
 		b.acceptedSessions, b.callouts, b.mailSessions, b.first, b.last, b.gaps, b.mean, b.squares,
 		nil, b.ttls, b.addr, b.ports, b.sweeps}
 	for _, t := range b.ttl {
@@ -300,7 +300,7 @@ func (b *behaviour) save() SavedBehaviour {
 }
 
 // restore is the opposite of save.
-func (b *behaviour) restore(d *SavedBehaviour) {
+func (b *behaviour) restore(d *savedBehaviour) {
 	*b = behaviour{d.Internal, d.Attempts, d.HalfOpen, d.SilentSessions, d.Sessions,
 		d.AcceptedSessions, d.Callouts, d.MailSessions, d.First, d.Last, d.Gaps, d.Mean, d.Squares,
 		[4]ttlCount{}, d.TTLs, d.Addr, d.Ports, d.Sweeps}
@@ -310,8 +310,8 @@ func (b *behaviour) restore(d *SavedBehaviour) {
 }
 
 // save keeps the first names as texts. Saved.HeloNames has the hashes of all.
-func (w *heloNames) save() SavedNames {
-	return SavedNames{slices.Clone(w.name[:w.n]), w.given, w.worst}
+func (w *heloNames) save() savedNames {
+	return savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst}
 }
 
 // Anonymous is a text from the wire as a checkpoint keeps it. Servers quote mail addresses; the

@@ -44,7 +44,7 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 
 // sumReasons adds up the weights of each family, and drops reasons that are too old. latest is when
 // a detector that is not mitigating found its reason for the last time.
-func (p *Profile) sumReasons(now int64) (sums [Families]float64, latest int64) {
+func (p *Profile) sumReasons(now int64) (sums [families]float64, latest int64) {
 	for code := range p.reasons {
 		r := &p.reasons[code]
 		if r.First == 0 {
@@ -64,7 +64,7 @@ func (p *Profile) sumReasons(now int64) (sums [Families]float64, latest int64) {
 }
 
 // score is the capped sum of the families.
-func (p *Profile) score(sums *[Families]float64, now int64) verdict.Verdict {
+func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 	if p.failover(now) {
 		sums[Volume] /= 2
 	}
