@@ -95,9 +95,6 @@ func (l *Lookups) Connected(addr *[16]byte, now int64) bool {
 // ServesOthers records that other hosts ask this one: its queries are theirs.
 func (l *Lookups) ServesOthers() { l.resolver = true }
 
-// Linked reports whether an answer has led to an attempt.
-func (l *Lookups) Linked() bool { return l.linked != "" }
-
 // example is a lookup that led to an attempt, as a sentence.
 func (l *Lookups) example() string {
 	if l.linked == "" {

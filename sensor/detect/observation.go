@@ -18,7 +18,7 @@ const (
 	KindEstablished                // a completed handshake: Addr, Net, Port, OneSided
 	KindBothSides                  // the second side of a session of which one was seen: Net
 	KindHalfOpen                   // a server answered, and the client never completed
-	KindClientSpoke                // the client sent something in a session
+	KindClientSpoke                // the client sent something without a HELO name
 	KindAttested                   // the server answered the client; once in a session
 	KindHelo                       // a HELO name: Text, Hash, Port, External, Relay
 	KindSender                     // the domain of a sender: Hash, External
@@ -96,9 +96,12 @@ type Listing struct {
 	Why  refusal.Reason
 }
 
-// Observe gives an observation to the detectors that look at its kind. The counters must hold it
-// already: see Counters.Observe. fresh reports whether a HELO name or the domain of a sender is
-// new.
+// Observe gives an observation to the detectors that look at its kind. n are the counters of the
+// source, which must hold the observation already, see Counters.Observe; only KindSYN needs them.
+// fresh reports whether a HELO name or the domain of a sender is new.
+//
+// The observation goes by value: detectors are called through the table, and behind a pointer each
+// observation would be allocated.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 	if !p.record(c, &o) {
 		return o.fresh
@@ -150,6 +153,7 @@ func (p *Profile) record(c *Config, o *Observation) bool {
 		inc(&p.attested)
 		p.changed = p.changed || p.attested == 1 // see dialogueProven
 	case KindHelo:
+		inc(&p.spoken)
 		p.recordHelo(o)
 	case KindSender:
 		o.fresh = p.envelope.distinct.Add(o.Hash, nil)

@@ -103,6 +103,9 @@ func (p *Profile) Changed() bool { return p.changed }
 // Sessions is how many handshakes were completed.
 func (p *Profile) Sessions() uint32 { return p.sessions }
 
+// SeenBothSides reports whether both sides of a session were seen.
+func (p *Profile) SeenBothSides() bool { return p.twoSided > 0 }
+
 // Level is the level in force.
 func (p *Profile) Level() verdict.Level { return p.level }
 

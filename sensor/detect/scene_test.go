@@ -66,7 +66,6 @@ func (s *scene) helo(name string) *scene {
 		h = h*31 + uint32(c)
 	}
 	s.see(Observation{Kind: KindEstablished, Addr: 0, Net: mix(s.dest + 1<<20), Port: 25})
-	s.see(Observation{Kind: KindClientSpoke})
 	s.see(Observation{Kind: KindAttested})
 	s.see(Observation{Kind: KindHelo, Text: []byte(name), Hash: h, Port: 25, External: true})
 	s.judge()

@@ -378,7 +378,7 @@ func (e *Engine) transfer(m *addressChange) {
 		// The counters of the old address stay separate: they appear in the texts of findings, but
 		// the new address did not cause them.
 		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
-		hst.Came(m.ttl)
+		hst.SetHopLimit(m.ttl)
 		hst.addressChanged, hst.otherAddresses = false, &facts
 		if line != nil && line == e.addresses.chainOf[*to] {
 			hst.takeFindings(old)

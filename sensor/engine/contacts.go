@@ -2,6 +2,7 @@ package engine
 
 import (
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 	"spamsensor/sensor/track"
 )
 
@@ -27,9 +28,9 @@ func (s *sourceObserver) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *sourceObserver) observeRetransmit(src *source, p *track.Packet, after int64) {
 	if hst := s.hosts.At(src.host); hst != nil {
-		hst.SYNRetransmitted(&s.e.cfg.Detect, s.e.destination(&p.Key.Server),
-			s.e.net(p.Key.Server, p.Key.Scope.V6()),
-			p.Seq, after, p.Time)
+		o := s.e.observation(detect.KindRetransmit, &p.Key, p.Time)
+		o.Hash, o.After = p.Seq, after
+		hst.Observe(&s.e.cfg.Detect, nil, o)
 		s.judge(src, hst, p.Time)
 	}
 }
@@ -37,7 +38,7 @@ func (s *sourceObserver) observeRetransmit(src *source, p *track.Packet, after i
 // observeSYNACK observes a SYN-ACK.
 func (s *sourceObserver) observeSYNACK(src *source, p *track.Packet) {
 	if hst := s.hosts.At(src.host); hst != nil {
-		hst.Answered(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, p.Time)
+		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindSYNACK, &p.Key, p.Time))
 		s.judge(src, hst, p.Time)
 	}
 }
@@ -45,7 +46,11 @@ func (s *sourceObserver) observeSYNACK(src *source, p *track.Packet) {
 // observeFailure observes a RST or an ICMP error that answers a SYN.
 func (s *sourceObserver) observeFailure(src *source, p *track.Packet, icmp bool) {
 	if hst := s.hosts.At(src.host); hst != nil {
-		hst.Failed(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), p.Key.ServerPort, icmp, p.Time)
+		kind := detect.KindRefused
+		if icmp {
+			kind = detect.KindUnreachable
+		}
+		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(kind, &p.Key, p.Time))
 		s.judge(src, hst, p.Time)
 	}
 }

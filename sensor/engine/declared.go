@@ -147,7 +147,9 @@ func (s *sourceObserver) applyRole(hst *host, k *flowtable.HostKey) {
 		hst.Ignore(detect.Volume)
 	}
 	if l := s.dnsLookups.of(*k); l != nil {
-		hst.LookedUp(&s.e.cfg.Detect, l, l.LastUsed)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+			Kind: detect.KindLookups, Time: l.LastUsed,
+			Lookups: l})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 )
 
 // destination returns the hash by which the detectors know a server. Hashes are keyed with the
@@ -31,4 +32,10 @@ func (e *Engine) hashMAC(mac *[6]byte) uint16 {
 	}
 	v = (v ^ e.table.Secret[1]) * 0x9e3779b97f4a7c15
 	return uint16(v>>48) | 1
+}
+
+// observation returns an observation about the server of k.
+func (e *Engine) observation(kind detect.Kind, k *flowtable.Key, now int64) detect.Observation {
+	return detect.Observation{Kind: kind, Time: now, Port: k.ServerPort,
+		Addr: e.destination(&k.Server), Net: e.net(k.Server, k.Scope.V6())}
 }

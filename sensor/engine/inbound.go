@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 )
 
 // inboundNote says that an internal host accepted mail. The host may belong to another shard than
@@ -84,7 +85,9 @@ func (e *Engine) deliverInbound() {
 			hst = s.sources.hosts.At(s.t.Sources.At(r).host)
 		}
 		if hst != nil {
-			hst.Served(n.client, e.clock.Now())
+			hst.Observe(&e.cfg.Detect, nil, detect.Observation{
+				Kind: detect.KindServed, Time: e.clock.Now(),
+				Hash: n.client})
 		} else {
 			s.notes.keepInbound(n, e.clock.Now())
 		}
@@ -132,7 +135,8 @@ func (s *shardNotes) applyInbound(hst *host, k *flowtable.HostKey) {
 	}
 	for i, at := range t.at {
 		if at != 0 {
-			hst.Served(t.client[i], at)
+			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindServed, Time: at,
+				Hash: t.client[i]})
 		}
 	}
 	delete(s.pendingInbound, *k)

@@ -3,6 +3,7 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -68,7 +69,8 @@ func (s *sourceObserver) observe(ev *track.Event) {
 		s.observeEstablished(src, hst, ev)
 	case track.BothSides:
 		if hst != nil && !ev.Flow.Noted(selfMade) {
-			hst.TwoSided(s.e.net(ev.Key.Server, ev.Key.Scope.V6()))
+			hst.Observe(&s.e.cfg.Detect, nil,
+				s.e.observation(detect.KindBothSides, ev.Key, ev.Time))
 		}
 	case track.Said:
 		s.observeDialogue(ev)
@@ -102,8 +104,9 @@ func (s *sourceObserver) observeEstablished(src *source, hst *host, ev *track.Ev
 	s.noteSessionAddress(src, p, f)
 	s.servers.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
 	if hst != nil {
-		hst.Opened(&s.e.cfg.Detect, s.e.destination(&p.Key.Server), s.e.net(p.Key.Server, p.Key.Scope.V6()), p.Key.ServerPort,
-			!f.SeenBothSides() || f.Noted(selfMade), p.Time)
+		o := s.e.observation(detect.KindEstablished, &p.Key, p.Time)
+		o.OneSided = !f.SeenBothSides() || f.Noted(selfMade)
+		hst.Observe(&s.e.cfg.Detect, nil, o)
 	}
 	src.flags |= changed
 }

@@ -109,7 +109,9 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
 		if hst := s.sources.hosts.At(src.host); hst != nil {
-			hst.LookedUp(&s.e.cfg.Detect, l, p.Time)
+			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+				Kind: detect.KindLookups, Time: p.Time,
+				Lookups: l})
 			s.sources.judge(src, hst, p.Time)
 		}
 	}

@@ -230,7 +230,7 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 // the first word), empty if there is none.
 func greetingName(banner []byte) string {
 	word, _, _ := bytes.Cut(banner, []byte{' '})
-	if name := string(bytes.ToLower(word)); detect.ClassifyHelo(name) == detect.HeloProper {
+	if name := string(bytes.ToLower(word)); detect.ProperHelo(name) {
 		return name
 	}
 	return ""

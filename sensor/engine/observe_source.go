@@ -30,22 +30,24 @@ func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *f
 		s.confirm(ref, src)
 	}
 	hst := s.hosts.At(src.host)
-	if full := src.facts.Attempted(&a); full && hst == nil && !s.crowded(src) {
+	if full := src.facts.Observe(&a); full && hst == nil && !s.crowded(src) {
 		hst = s.newHost(ref, src)
 	}
 	if hst == nil {
 		return
 	}
-	hst.Attempted(&s.e.cfg.Detect, &src.facts, &a)
+	hst.Observe(&s.e.cfg.Detect, &src.facts, a)
 	s.afterAttempt(ref, hst, k, a.Net, now)
 	s.judge(src, hst, now)
 }
 
 // attempted is the observation of an attempt.
-func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Attempt {
+func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
 	v6 := k.Scope.V6()
-	return detect.Attempt{Time: now, Addr: e.destination(&k.Server), Net: e.net(k.Server, v6), Port: k.ServerPort, TTL: ttl,
-		External: !e.home.has(k.Server, v6), Relay: e.isRelay(k.Server, v6)}
+	o := e.observation(detect.KindSYN, k, now)
+	o.TTL = ttl
+	o.External, o.Relay = !e.home.has(k.Server, v6), e.isRelay(k.Server, v6)
+	return o
 }
 
 // observeDialogue turns what the listener heard into observations of the source. What was said without
@@ -63,39 +65,41 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 	cfg, now := &s.e.cfg.Detect, f.Last
 	src.flags |= changed
 	facts := &src.facts
-	direct := f.Noted(external) && !f.Noted(relay) && port == 25
 	s.confirm(x.Source, src)
 	hst := s.hosts.At(src.host)
 	for i := range x.SMTP {
 		ev := &x.SMTP[i]
 		switch ev.Kind {
 		case smtpsniff.HeloCommand:
-			hash := uint32(s.e.table.Secret.HashBytes(ev.Text))
-			if facts.Helo(hash) && hst == nil {
+			o := detect.Observation{Kind: detect.KindHelo, Time: now, Text: ev.Text, Port: port,
+				Hash:     uint32(s.e.table.Secret.HashBytes(ev.Text)),
+				External: f.Noted(external), Relay: f.Noted(relay)}
+			if facts.Observe(&o) && hst == nil {
 				hst = s.newHost(x.Source, src)
 			}
 			if hst != nil {
-				hst.ClientSpoke()
-				hst.Helo(cfg, ev.Text, hash, direct, f.Noted(external) && !f.Noted(relay), now)
+				hst.Observe(cfg, nil, o)
 			}
 		case smtpsniff.MailCommand:
 			domain := smtpsniff.Domain(ev.Text)
 			if len(domain) == 0 {
 				continue
 			}
-			hash := uint32(s.e.table.Secret.HashBytes(domain))
-			if facts.Sender(hash) && hst == nil {
+			o := detect.Observation{Kind: detect.KindSender, Time: now,
+				Hash: uint32(s.e.table.Secret.HashBytes(domain)), External: f.Noted(external)}
+			if facts.Observe(&o) && hst == nil {
 				hst = s.newHost(x.Source, src)
 			}
-			if hst != nil {
-				if hst.Sender(cfg, hash, f.Noted(external), now) && !f.Noted(encrypted) {
-					f.Notes &^= decided // in another name it is another decision: a bot can have one session for all
-				}
+			if hst != nil && hst.Observe(cfg, nil, o) && !f.Noted(encrypted) {
+				// A sender of another domain is decided again: a bot can have one session for all.
+				f.Notes &^= decided
 			}
 		case smtpsniff.RcptCommand:
 			facts.Recipients++
-			if hst != nil && !hst.FoundLately(detect.RecipientDomains, now) {
-				hst.Recipient(cfg, uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))), f.Noted(external), now)
+			if hst != nil {
+				hst.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
+					Hash:     uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
+					External: f.Noted(external)})
 			}
 		case smtpsniff.MessageAccepted:
 			facts.Messages++
@@ -111,13 +115,14 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 				s.notes.noteInbound(src, s.event.Key)
 			case hst != nil && session.Commands == 0:
 				hst.opaque++
-				hst.ClientSpoke()
+				hst.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
 			}
 		case smtpsniff.Reply:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.Noted(external) {
-				hst.RecipientAnswered(cfg, false, now)
+				hst.Observe(cfg, nil, detect.Observation{
+					Kind: detect.KindRecipientReply, Time: now})
 			} else if ev.Phase == smtpsniff.Helo {
 				s.observeGreeting(f, hst, ev.Text, now)
 			}
@@ -140,7 +145,7 @@ func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Ses
 		return
 	}
 	f.Notes |= attested
-	hst.Attested()
+	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
 // conflicting notes once per session that a client sent other bytes in the place of earlier ones. A
@@ -151,7 +156,7 @@ func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f 
 		return
 	}
 	f.Notes |= conflicted
-	hst.Conflicting(p.Time)
+	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }
 
 // refusal observes a reply that refused something.
@@ -189,7 +194,8 @@ func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, 
 	}
 	f.Notes |= decided
 	if hst != nil && f.Noted(external) {
-		hst.SessionDecided(&s.e.cfg.Detect, refused, listed, now)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
+			Refused: refused, Listed: listed})
 	}
 }
 
@@ -268,23 +274,25 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 	if hst == nil {
 		return
 	}
-	server := s.e.destination(&k.Server)
 	// Each RCPT reply also counts for the test of unknown users, whatever its reason.
 	if ev.Phase == smtpsniff.Rcpt {
-		hst.RecipientAnswered(&s.e.cfg.Detect, why == refusal.UserUnknown, now)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+			Kind: detect.KindRecipientReply, Time: now,
+			Unknown: why == refusal.UserUnknown})
 	}
 	switch {
 	case ev.Code < 500:
-		hst.Deferred(server, now)
+		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindDeferred, k, now))
 	case why == refusal.NoRelaying, why == refusal.WantsLogin, why == refusal.LoginFailed:
-		hst.RelayDenied(server, now)
+		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindRelayDenied, k, now))
 	}
 	s.observeCitation(hst, k, &cited, text, now)
 	if cited.List != "" {
 		known := len(hst.Blocklists())
 		// A list that is named for the first time is news, unless a verdict about the source says
 		// more.
-		hst.BlocklistNamed(cited.List, text, why, now)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
+			Listing: &detect.Listing{List: cited.List, Text: text, Why: why}})
 		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 &&
 			s.judges(src) {
 			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
@@ -333,7 +341,8 @@ func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable
 	}
 	known := len(hst.Blocklists())
 	s.observeCitation(hst, k, c, text, now)
-	hst.BlocklistNamed(c.List, text, refusal.Blocklisted, now)
+	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
+		Listing: &detect.Listing{List: c.List, Text: text, Why: refusal.Blocklisted}})
 	s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
 }
 
@@ -356,12 +365,13 @@ func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *sm
 	if !f.Established() {
 		// without the client's side its silence is not known
 		if f.Answered() && f.SYNs > 0 {
-			hst.HalfOpen()
+			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindHalfOpen})
 		}
 		return
 	}
 	if session == nil {
-		hst.SessionOver(f.Conn.Seen(tcp.Client), false, false, false)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+			Silent: f.Conn.Seen(tcp.Client)})
 		return
 	}
 	// From here on the session has a dialogue.
@@ -371,18 +381,22 @@ func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *sm
 	// A client that then leaves without DATA verifies addresses.
 	welcomed := f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
-	hst.SessionOver(f.Conn.Seen(tcp.Client) && f.Conn.Ended() && nothingToDeliver(session) &&
-		!refused, session.Mails > 0, welcomed, welcomed && !dataBegan(session))
+	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+		Silent: f.Conn.Seen(tcp.Client) && f.Conn.Ended() && nothingToDeliver(session) &&
+			!refused,
+		Mail: session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.Noted(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
-		hst.Dialect(oddities(f, session), f.Last)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect, Time: f.Last,
+			Oddities: oddities(f, session)})
 	}
 	// The name in the TLS handshake shows which provider the client wants, even if the rest is
 	// encrypted.
 	if name := session.SNI(); len(name) > 0 && f.Noted(external) {
 		domain := dns.Registered(strings.ToLower(string(name)))
 		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
-		hst.TLSServerNamed(&s.e.cfg.Detect, hash, f.Last)
+		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName, Time: f.Last,
+			Hash: hash})
 	}
 	if src != nil {
 		s.judge(src, hst, f.Last)

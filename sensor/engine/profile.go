@@ -130,7 +130,7 @@ func (s *sourceObserver) leastHost(except *source) (least *source) {
 func (s *sourceObserver) profilePriority(src *source) int64 {
 	h := s.hosts.At(src.host)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
-	if h.SeenTwoSided() { // that cannot be forged as SYNs can
+	if h.SeenBothSides() { // that cannot be forged as SYNs can
 		w += 1 << 51
 	}
 	if src.flags&home != 0 {

@@ -145,7 +145,7 @@ func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKe
 		Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Profile
-		d.Level, d.Score = hst.Level(), hst.Score()
+		d.Level, d.Score = hst.Level(), hst.Verdict().Score
 		d.GivenUp = min(d.Silent, hst.HalfOpenCount())
 		if l := hst.Lookups(); l != nil {
 			d.MXLookups = l.MX

@@ -178,7 +178,7 @@ func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) detect.SourceRe
 	src := source{input: n.Value.Input}
 	src.describe(&n.Value)
 	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)
-	src.facts.Attempted(&a)
+	src.facts.Observe(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {
 		src.facts.Closed()
