@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// Three kinds of machines behind one address are several, whichever of them was seen first.
-func TestSeveral(t *testing.T) {
+// TestBehindNAT: three kinds of machines behind one address are several, whichever comes first.
+func TestBehindNAT(t *testing.T) {
 	for _, c := range []struct {
 		ttl  []uint8
 		want bool
@@ -20,7 +20,7 @@ func TestSeveral(t *testing.T) {
 			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
 		}
 		if h.BehindNAT() != c.want {
-			t.Errorf("%v: several %v", c.ttl, !c.want)
+			t.Errorf("%v: behind NAT %v", c.ttl, !c.want)
 		}
 	}
 	for _, c := range []struct {
@@ -32,7 +32,7 @@ func TestSeveral(t *testing.T) {
 			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
 		}
 		if h.OnLink() != c.near {
-			t.Errorf("%v: near %v", c.ttl, !c.near)
+			t.Errorf("%v: on link %v", c.ttl, !c.near)
 		}
 	}
 }

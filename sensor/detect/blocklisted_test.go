@@ -6,7 +6,7 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// A list of addresses that should not send mail, whoever uses them, has no weight.
+// TestBlocklisted: a list of dynamic addresses has no weight, other lists have.
 func TestBlocklisted(t *testing.T) {
 	for why, want := range map[refusal.Reason]float64{refusal.Blocklisted: 2.3, refusal.DynamicRange: 0} {
 		s := newScene()

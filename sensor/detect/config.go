@@ -6,50 +6,49 @@ import (
 	"time"
 )
 
-// Config holds the detectors' thresholds. Zero means the default that stands beside
-// each; DefaultConfig has them filled in.
+// Config holds the thresholds of the detectors. Zero is no default: DefaultConfig fills in the
+// values that the comments name, and Validate refuses others that make no sense.
 type Config struct {
-	// Alpha is the probability that a test accuses an innocent host; a limit for the
-	// sequential tests. Default 1e-4.
+	// Alpha is the probability that a sequential test accuses an innocent host. Default 1e-4.
 	Alpha float64
-	// NewNetworks: see spread.go.
-	NewNetworksThreshold float64 // default 11.5
-	// ManyNetworks and MassNetworks are distinct networks within an hour. Default 10 and 25:
+	// NewNetworksThreshold is the bound of the test in newnetworks.go, in natural logarithms.
+	// Default 11.5.
+	NewNetworksThreshold float64
+	// ManyNetworks and MassNetworks are different networks within an hour. Default 10 and 25:
 	// CESNET's NEMEA reports 10 in 300 s, Zeek 25 failed ones in 5 minutes.
 	ManyNetworks, MassNetworks int
-	// FastAttempts is how many attempts to port 25 within FastTime. Default 20 in 5
+	// FastAttempts is how many attempts to port 25 within FastTime make a burst. Default 20 in 5
 	// minutes, as BotFlex.
 	FastAttempts int
 	FastTime     time.Duration
-	// Concurrent and MassConcurrent are connections open at a time. Default 10 and 30,
-	// the numbers in use on MikroTik routers; a desktop has one or two.
+	// Concurrent and MassConcurrent are connections that are open at a time. Default 10 and 30, the
+	// numbers in use on MikroTik routers; a desktop has one or two.
 	Concurrent, MassConcurrent int
-	// SubmitNetworks is how many networks are contacted for submission within an hour.
-	// Default 6: a mail client has one to three accounts, ntopng reports more than 5.
+	// SubmitNetworks is how many networks a source contacts for submission within an hour. Default
+	// 6: a mail client has one to three accounts, ntopng reports more than 5.
 	SubmitNetworks int
-	// RefusalLow and RefusalHigh are the shares of refused sessions of an honest sender
-	// and of a spammer between which the test decides. Default 0.1 and 0.5.
+	// RefusalLow and RefusalHigh are the shares of refused sessions of an honest sender and of a
+	// spammer, between which the test decides. Default 0.1 and 0.5.
 	RefusalLow, RefusalHigh float64
-	// HeloNames is how many names a host may introduce itself with in a day. Default 3.
+	// HeloNames is how many HELO names within a day are too many. Default 3.
 	HeloNames int
-	// UnknownShare of UnknownRecipients recipients or more may be unknown to the servers.
-	// Default 0.2 of 10.
+	// UnknownShare is the share of recipients that servers do not know, of UnknownRecipients or
+	// more. Default 0.2 of 10.
 	UnknownShare      float64
 	UnknownRecipients int
-	// SenderDomains and MassSenderDomains are domains of senders within a day. Default 3 and
-	// 10.
+	// SenderDomains and MassSenderDomains are domains of senders within a day. Default 3 and 10.
 	SenderDomains, MassSenderDomains int
-	// RecipientDomains are domains of recipients within an hour. Default 20.
+	// RecipientDomains is how many domains of recipients within an hour are too many. Default 20.
 	RecipientDomains int
-	// MXDomains are domains whose mail servers a host asks for within an hour. Default 3:
-	// a mail client asks for its own when an account is set up.
+	// MXDomains is how many domains a source may look up mail servers of within an hour. Default 3:
+	// a mail client looks up its own when an account is set up.
 	MXDomains int
-	// MailNames are domains of which a host looks up names such as mail.example.org within
+	// MailNames is how many domains with names such as mail.example.org a source may look up within
 	// ten minutes. Default 10.
 	MailNames int
 }
 
-// DefaultConfig is the configuration in force when nothing is said.
+// DefaultConfig is the configuration that is in force without a configuration file.
 func DefaultConfig() Config {
 	return Config{
 		Alpha: 1e-4, NewNetworksThreshold: 11.5, ManyNetworks: 10, MassNetworks: 25,
@@ -60,7 +59,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate reports all that is wrong at once.
+// Validate reports all faults at once, joined into one error. It names the keys as the file does.
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(ok bool, format string, args ...any) {

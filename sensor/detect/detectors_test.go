@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Where counting stops the sentence says so: what it claims is true of a host that does more.
+// TestSentencesOfManyThings: where counting stops the sentence has "or more", so that it is true of
+// a source that does more.
 func TestSentencesOfManyThings(t *testing.T) {
 	s := newScene().tries(2, 25, 1, true)
 	for i := range 40 {

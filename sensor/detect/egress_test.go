@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// That nothing comes back is known to be the firewall's doing only where an answer would be seen,
-// or where a TCP goes on asking.
+// TestEgressUnseen: a firewall is known to drop connections only where an answer would be seen, or
+// where a TCP goes on asking.
 func TestEgressUnseen(t *testing.T) {
 	answered := newScene().tries(1, 587, 0, true)
 	answered.see(Observation{Kind: KindSYNACK, Addr: mix(answered.dest), Port: 587})

@@ -6,7 +6,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// What SYNs alone say.
+// TestSYNsAlone: the verdicts where only SYNs are seen.
 func TestSYNsAlone(t *testing.T) {
 	for _, r := range []struct {
 		name string

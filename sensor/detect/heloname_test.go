@@ -19,7 +19,8 @@ func TestClassifyHelo(t *testing.T) {
 	}
 }
 
-// Names given to a provider say nothing, but for a bare address: no mail client writes it so.
+// TestHeloToProviders: names given to a provider do not count, except a bare address: no mail
+// client writes it so.
 func TestHeloToProviders(t *testing.T) {
 	for name, want := range map[string]bool{"ANNAS-PC": false, "[192.168.1.7]": false, "localhost": false, "192.168.1.7": true} {
 		for _, abroad := range []bool{false, true} {

@@ -4,9 +4,26 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// This file holds each case in which one thing that was seen weakens another. Cases that lower
-// reasons are rows; cases that change the score or the level are the predicates that Judge asks by
-// name, see verdict.go.
+// This file holds the cases in which one thing that was seen weakens another. Cases that lower
+// reasons are rows below. Cases that change the score or the level are predicates in verdict.go,
+// where Judge asks them. All of them, in the order in which they come about:
+//
+//	with an observation   others resolve through it      all lookups off
+//	                      late answers                   Failures off
+//	                      accepted mail                  Refusals off
+//	before the sum        takes mail in                  Refusals because of a list off
+//	                      looks like an MTA              MX, host lookups off; later TLS names too
+//	                      uplink outage                  Failures off
+//	                      several machines behind NAT    TLS names and submission spread off
+//	the score             failover                       the family Volume halved
+//	                      synOnlyFlood                   its cap raised
+//	                      suspectByRate                  at least suspect
+//	the level             synOnlyFlood                   one family is enough for likely
+//	                      dialogueProven, notSpoofed     else not confirmed, or not likely
+//	                      isProbe                        no level
+//	                      undeclared server              suspect
+//	                      scanner and other classes      at most suspect
+//	                      failover                       suspect until the day is over
 
 // mitigation is a case in which reasons do not count any more.
 type mitigation struct {

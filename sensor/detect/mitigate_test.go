@@ -6,9 +6,9 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// A server that has delivered three mails when the line goes down is no bot because nobody answers;
-// who never was let in may be.
-func TestLineDown(t *testing.T) {
+// TestUplinkOutage: a server that has delivered three mails before the uplink goes down is no bot.
+// A source that no server ever answered may be one.
+func TestUplinkOutage(t *testing.T) {
 	for _, c := range []struct {
 		delivered int
 		want      verdict.Level
@@ -26,8 +26,8 @@ func TestLineDown(t *testing.T) {
 	}
 }
 
-// Refusals that name a blocklist do not make a bot of a host to which others bring mail, whichever
-// of the two is seen first; other refusals do.
+// TestListedServer: refusals that name a blocklist do not make a bot of a host to which others
+// bring mail, whichever of the two comes first; other refusals do.
 func TestListedServer(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -64,8 +64,8 @@ func TestListedServer(t *testing.T) {
 	}
 }
 
-// A server that forwards what others bring it is refused for some of it; only a decision makes a
-// bot of it.
+// TestForwarder: a server that forwards mail is refused for some of it; only a decision of the test
+// makes a bot of it.
 func TestForwarder(t *testing.T) {
 	for refused, want := range map[int]verdict.Class{3: verdict.UndeclaredServer, 8: verdict.Spambot} {
 		s := newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(12, 25, 20, true)
@@ -78,8 +78,8 @@ func TestForwarder(t *testing.T) {
 	}
 }
 
-// A server with one name names in TLS whom it has looked up; before it has given its name for a
-// while that is not known.
+// TestServerNamesInTLS: a server with one name names in TLS the servers that it looked up. That is
+// not known before it has given its name for a while.
 func TestServerNamesInTLS(t *testing.T) {
 	for n, want := range map[int]verdict.Level{4: verdict.Likely, 20: verdict.Suspect} {
 		s := newScene()

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Three of eight refused in the clear are no reason to count its lookups against who gave one name
-// in twenty sessions, most of which went over to TLS.
+// TestLookupsOfOneName: three of eight sessions refused in the clear are no reason to count the
+// lookups of a server with one name in twenty sessions, most of them in TLS.
 func TestLookupsOfOneName(t *testing.T) {
 	for n, want := range map[int]bool{5: true, 20: false} {
 		s := newScene()
@@ -27,7 +27,8 @@ func TestLookupsOfOneName(t *testing.T) {
 	}
 }
 
-// Four domains looked up one after the other may be accounts that are set up, five are not.
+// TestAccountsAreSetUp: four domains looked up one after the other may be new accounts, five are
+// not.
 func TestAccountsAreSetUp(t *testing.T) {
 	for n, want := range map[int]verdict.Level{4: verdict.Suspect, 5: verdict.Likely} {
 		s := newScene().again(4, 20)

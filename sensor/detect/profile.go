@@ -6,7 +6,8 @@ import (
 )
 
 // Profile is what is known of a source that is judged. The zero value knows nothing. A profile
-// takes about four kilobytes, however much the source does; see set for what may come on top.
+// takes about four kilobytes, however much the source does; see sketch.Set for what may come on
+// top.
 type Profile struct {
 	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
 	Budget *sketch.Budget

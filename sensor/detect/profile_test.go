@@ -5,8 +5,9 @@ import (
 	"unsafe"
 )
 
-// R: a host takes about four kilobytes however much it does, unless there is room for more.
-func TestHostSize(t *testing.T) {
+// TestProfileSize: a profile takes about four kilobytes however much the source does, unless there
+// is a budget for more.
+func TestProfileSize(t *testing.T) {
 	s := newScene().tries(100_000, 25, 0.01, true)
 	n := int(unsafe.Sizeof(s.p)) + 4*(s.p.addrs.Words()+s.p.nets.Words()+s.p.heloNames.distinct.Words()+s.p.envelope.distinct.Words())
 	if n > 6<<10 {

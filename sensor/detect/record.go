@@ -110,8 +110,9 @@ type Finding struct {
 	Relay       *verdict.RelayProof // of an open relay
 
 	// Near says that the source's link-layer address is its own, as far as can be told. Then a
-	// machine that was found under other addresses is known again: Incident is the first of its findings, Since when
-	// that began, Also are its other addresses. They are empty for a machine with one.
+	// machine that was found under other addresses is known again: Incident is the first of its
+	// findings, Since when that began, Also are its other addresses. They are empty for a machine
+	// with one.
 	Near     bool
 	Incident string
 	Since    int64

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Three of five refused is a beginning, and no more when those that follow are taken; it must not
-// make a bot of a server for three days.
+// TestRefusalsOnTheWay: three refused sessions of five are a beginning. With accepted sessions
+// after them they must not make a bot of a server for three days.
 func TestRefusalsOnTheWay(t *testing.T) {
 	for _, c := range []struct {
 		name  string

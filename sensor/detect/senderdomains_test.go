@@ -6,7 +6,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// What is said of the first few mails of a host that has contacted as many networks.
+// TestFirstMails: the verdicts after the first few mails of a source with as many networks.
 func TestFirstMails(t *testing.T) {
 	begun := func() *scene {
 		return newScene().helo("mail.example.org").helo("mail.example.org").helo("mail.example.org").tries(6, 25, 1, true)

@@ -29,8 +29,8 @@ func (s *scene) waits(n int) *scene {
 	return s
 }
 
-// SYNs that somebody sends in the name of a host make it suspect and no more, whatever sessions it
-// has of its own (R23).
+// TestForgedSYNs: SYNs that another machine sends with the address of a source make it suspect and
+// no more, whatever sessions it has of its own.
 func TestForgedSYNs(t *testing.T) {
 	asked := func() *scene {
 		s := newScene()

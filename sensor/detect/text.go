@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// SameMachine says under which other addresses the machine of a finding was found; empty for one with no other.
+// SameMachine says under which other addresses the machine of a finding was found; empty for one
+// with no other.
 func (f *Finding) SameMachine() string {
 	if len(f.Also) == 0 {
 		return ""

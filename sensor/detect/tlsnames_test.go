@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// Half a dozen providers at once are no mail client; so many in the course of minutes may be its
-// people's.
+// TestNamesInABurst: no mail client names half a dozen providers at once. Several people may name
+// as many within minutes.
 func TestNamesInABurst(t *testing.T) {
 	for _, c := range []struct {
 		n       int

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Two unknown recipients of the first ten happen to one honest server in fifty; who works off a
-// list of addresses has many more.
+// TestUnknownRecipients: two unknown recipients of the first ten happen to one honest server in
+// fifty. A source that works off a list has many more.
 func TestUnknownRecipients(t *testing.T) {
 	for _, c := range []struct {
 		name    string

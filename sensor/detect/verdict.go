@@ -170,8 +170,8 @@ func (p *Profile) isScanner() bool {
 		return false
 	}
 	internal := b.internal*2 >= b.attempts
-	mute, all := b.silentSessions+b.halfOpen, b.sessions+b.halfOpen
-	silent := mute >= 5 && mute*5 >= all*4
+	quiet, all := b.silentSessions+b.halfOpen, b.sessions+b.halfOpen
+	silent := quiet >= 5 && quiet*5 >= all*4
 	sweeps := b.sweeps >= 5 && int(b.sweeps)*2 >= p.addrs.Len()
 	return internal || silent || sweeps
 }

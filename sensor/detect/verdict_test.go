@@ -40,7 +40,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// Reasons carry their numbers, and a family cannot convict alone.
+// TestReasons: reasons carry their numbers, and a family cannot convict alone.
 func TestReasons(t *testing.T) {
 	s := newScene().tries(200, 587, 0.1, true)
 	if s.won != verdict.Suspect {
