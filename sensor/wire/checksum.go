@@ -2,26 +2,27 @@ package wire
 
 import "math/bits"
 
-// Checksum says whether the checksums of a segment are right: that of the IPv4 header and that of
-// TCP. It is known of segments to mail ports, because what a receiver drops is neither an attempt
-// nor anybody's word.
+// Checksum reports whether the checksums of the IPv4 header and of TCP are right. It is set for
+// segments to mail ports, because a segment that the receiver drops is no attempt and no part of a
+// dialogue.
 type Checksum uint8
 
 const (
-	// Unchecked is any other packet, and one that was not captured whole.
+	// Unchecked is the state of all other packets, and of packets that were not captured whole.
 	Unchecked Checksum = iota
-	// Right is what a receiver accepts.
+	// Right means that a receiver accepts the packet.
 	Right
-	// Offloaded is a TCP checksum that covers the pseudo-header alone: Linux and Windows write
-	// that where the network card is to finish it. Whoever captures on the sending host sees it.
+	// Offloaded is a TCP checksum that covers the pseudo-header alone: Linux and Windows write it
+	// if the network card is to finish it. A capture on the sending host has such checksums.
 	Offloaded
-	// Wrong is what a receiver drops. A card may have been meant to write it nevertheless.
+	// Wrong means that a receiver drops the packet, unless a network card was to write the
+	// checksum.
 	Wrong
 )
 
-// checkSegment judges the checksums of a segment that is there whole.
+// checkSegment checks the checksums of a segment that was captured whole.
 func checkSegment(p *Packet, ipv4, tcp []byte) Checksum {
-	if ipv4 != nil && !whole(sum(0, ipv4)) {
+	if ipv4 != nil && !validSum(sum(0, ipv4)) {
 		return Wrong
 	}
 	pseudo := uint64(protoTCP) + uint64(len(tcp))
@@ -33,9 +34,9 @@ func checkSegment(p *Packet, ipv4, tcp []byte) Checksum {
 	return checkTCP(pseudo, tcp)
 }
 
-// checkTCP compares the checksum of a segment with what its pseudo-header adds up to.
+// checkTCP checks the checksum of a segment; pseudo is the sum of its pseudo-header.
 func checkTCP(pseudo uint64, tcp []byte) Checksum {
-	if whole(sum(pseudo, tcp)) {
+	if validSum(sum(pseudo, tcp)) {
 		return Right
 	}
 	if be.Uint16(tcp[16:]) == fold(pseudo) {
@@ -44,8 +45,8 @@ func checkTCP(pseudo uint64, tcp []byte) Checksum {
 	return Wrong
 }
 
-// sum adds to a one's complement sum (RFC 1071), which may be done in words of any length and, up
-// to the end, in the other order of bytes.
+// sum adds bytes to a one's complement sum. RFC 1071 allows words of any length and, up to the end,
+// the other order of bytes.
 func sum(s uint64, b []byte) uint64 {
 	var t, c uint64
 	for ; len(b) >= 32; b = b[32:] { // each round takes 32 bytes
@@ -74,11 +75,11 @@ func sum(s uint64, b []byte) uint64 {
 	return s + uint64(bits.ReverseBytes16(fold(t)))
 }
 
-// whole reports whether a one's complement sum that is not zero stands for zero, as that of bytes
-// with a right checksum does.
-func whole(s uint64) bool { return s%0xffff == 0 }
+// validSum reports whether a one's complement sum, which is not zero, stands for zero. The sum of
+// bytes with a right checksum does.
+func validSum(s uint64) bool { return s%0xffff == 0 }
 
-// fold brings a sum of less than 2^48 to 16 bits.
+// fold reduces a sum of less than 2^48 to 16 bits.
 func fold(s uint64) uint16 {
 	s = s>>32 + s&0xffffffff
 	s = s>>16 + s&0xffff

@@ -4,39 +4,38 @@ import "hash/maphash"
 
 const (
 	maxDatagrams = 4096
-	// fewRuns is how many stretches of a datagram may stand apart in its own place. Fragments in
-	// their order make one of any number.
-	fewRuns = 8
-	// maxRuns is how many they may be in a place for scattered ones, of which there are
-	// maxScattered: the bytes that one Ethernet frame would have carried, in fragments of eight
-	// bytes and in any order, are fewer.
+	// inlineRuns is the number of runs that a datagram holds itself. Fragments in their order make
+	// one run, however many they are.
+	inlineRuns = 8
+	// maxRuns is the number of runs of a scattered datagram, of which there are maxScattered. The
+	// content of one Ethernet frame, in fragments of eight bytes and in any order, has fewer.
 	maxRuns, maxScattered = 192, 64
-	// fragmentLife is how long a datagram is waited for.
+	// fragmentLife is the time for which a datagram waits for fragments, in nanoseconds.
 	fragmentLife = 5e9
-	// keptBytes of a datagram are kept: what one Ethernet frame would have carried. What
-	// lies behind is known to be there, and counts as cut by the capture.
+	// keptBytes is how much of a datagram is kept: the content of one Ethernet frame. Bytes
+	// behind it count as cut by the capture.
 	keptBytes = 1536
 )
 
-// Fragments joins IP fragments that can hold TCP. The zero value is ready; memory is taken
-// when the first fragment comes, 7 MB, and 100 KB when the first is scattered, and never more.
+// Fragments joins IP fragments that may hold TCP. The zero value is ready. It allocates 7 MB for
+// the first fragment, 100 KB for the first scattered datagram, and no more.
 //
-// It decides as a Linux kernel does (inet_frag_queue_insert in net/ipv4/inet_fragment.c): an
-// exact copy of what is there is ignored, any other overlap ends the datagram (RFC 5722),
-// and so does a length that contradicts another fragment.
+// It decides as a Linux kernel does (inet_frag_queue_insert in net/ipv4/inet_fragment.c): an exact
+// copy of a fragment is ignored, any other overlap drops the datagram (RFC 5722), and so does a
+// length that contradicts another fragment.
 //
-// When all places are taken the oldest datagram makes room; for one that is scattered the oldest of
-// those. Nothing expires because of
-// the time of one frame alone, which may be wrong: see Expire.
+// When the table is full, the oldest datagram is evicted; when the scattered places are full, the
+// oldest scattered one. No datagram expires because of the time of one frame alone, which may be
+// wrong: see Expire.
 type Fragments struct {
-	// Now is the time of the frame in hand, in nanoseconds.
+	// Now is the time of the current frame, in nanoseconds since 1970.
 	Now int64
-	// Waiting is how many datagrams are not whole yet, Expired how many took too long, Evicted
-	// how many had to make room.
+	// Waiting is the number of datagrams that are not yet whole. Expired and Evicted count the
+	// datagrams that never were.
 	Waiting, Expired, Evicted uint64
 
 	seed  maphash.Seed
-	slots []datagram // number zero is nobody
+	slots []datagram // slot 0 is not used
 	bytes []byte
 	heads [maxDatagrams]uint16 // of the chains, by hash
 	free  uint16               // chained by next
@@ -45,60 +44,61 @@ type Fragments struct {
 	scattered      *[maxScattered]scatter
 }
 
-// run is a stretch of bytes that came in fragments one behind the other.
+// run is a range of bytes of a datagram that arrived.
 type run struct{ start, end int32 }
 
 // scatter has the runs of a datagram that has many.
 type scatter struct {
-	owner uint16 // of slots, zero is nobody
+	owner uint16 // slot of the datagram, 0 if free
 	runs  [maxRuns]run
 }
 
-// fragmentKey is what the fragments of a datagram have in common.
+// fragmentKey is equal in all fragments of a datagram.
 type fragmentKey struct {
 	src, dst Addr
 	id       uint32
 	v6       bool
 }
 
-// datagram is what is known of one datagram.
+// datagram is a datagram whose fragments are being joined.
 type datagram struct {
 	key          fragmentKey
-	born         int64
+	firstSeen    int64
 	next         uint16 // in the chain
 	older, newer uint16
-	few          [fewRuns]run
-	n            uint8 // runs
+	inline       [inlineRuns]run
+	n            uint8 // number of runs
 	last         uint8 // the run that reaches farthest
-	scattered    uint8 // where its runs are, one more than the place in Fragments.scattered; zero is few
+	scattered    uint8 // index of its runs in Fragments.scattered plus one; 0 means inline
 	ecn          uint8 // codepoints seen, a bit for each
-	proto        uint8 // what the first fragment says is behind it
-	end          bool  // the last fragment is there
-	length       int32 // as far as it is known
-	have         int32 // bytes that came
+	proto        uint8 // protocol by the first fragment
+	end          bool  // the last fragment arrived
+	length       int32 // as far as known
+	received     int32 // bytes that arrived
 	captured     int32 // bytes from the beginning that were captured
 }
 
-// fragment is one of them.
+// fragment is a decoded fragment.
 type fragment struct {
 	key    fragmentKey
 	offset int
 	data   []byte // captured
-	cut    int    // bytes that were not
+	cut    int    // bytes that were not captured
 	more   bool
 	ecn    uint8 // 0 to 3
 	proto  uint8
 }
 
-// join takes in a fragment. If that made a datagram whole its bytes are given, valid until the
-// next call: cut more were not captured. Mail stands for that.
+// join adds a fragment. If the datagram is now whole, the outcome is Mail and whole are its bytes,
+// valid until the next call; cut further bytes were not captured.
 func (f *Fragments) join(x *fragment) (whole []byte, cut int, d *datagram, o Outcome) {
 	if f.slots == nil {
 		f.init()
 	}
 	hash := maphash.Comparable(f.seed, x.key) % maxDatagrams
 	i := f.find(hash, &x.key)
-	if i != 0 && (f.Now-f.slots[i].born > fragmentLife || f.slots[i].born-f.Now > fragmentLife) {
+	if i != 0 && (f.Now-f.slots[i].firstSeen > fragmentLife ||
+		f.slots[i].firstSeen-f.Now > fragmentLife) {
 		f.remove(i)
 		f.Expired++
 		i = 0
@@ -117,12 +117,12 @@ func (f *Fragments) join(x *fragment) (whole []byte, cut int, d *datagram, o Out
 	if x.offset < keptBytes {
 		copy(mine[x.offset:], x.data)
 	}
-	if !d.end || d.have != d.length {
+	if !d.end || d.received != d.length {
 		return nil, 0, nil, TCPFragment
 	}
-	f.remove(i) // the memory stays until the place is taken again
-	// Longer than a packet can be, or congestion marks on a packet that takes none
-	// (RFC 3168, section 5.3).
+	f.remove(i) // the bytes stay until the slot is used again
+	// Longer than a packet can be, or congestion marks on a packet without congestion control (RFC
+	// 3168, section 5.3).
 	if d.length+20 > 0xffff || d.ecn&1 != 0 && d.ecn != 1 {
 		return nil, 0, nil, BadFragment
 	}
@@ -130,25 +130,26 @@ func (f *Fragments) join(x *fragment) (whole []byte, cut int, d *datagram, o Out
 	return mine[:n:n], int(d.length) - n, d, Mail
 }
 
-// insert notes a fragment. TCPFragment says that it is there already.
+// insert records a fragment. The outcome is Mail, or TCPFragment for a copy.
 func (f *Fragments) insert(i uint16, x *fragment) Outcome {
 	d := &f.slots[i]
 	if odd := (len(x.data) + x.cut) % 8; x.more && odd != 0 {
-		// Linux cuts such an IPv4 fragment; one of IPv6 is refused before.
+		// Linux cuts such an IPv4 fragment; fragment6 has refused an IPv6 one.
 		x.data = x.data[:max(0, len(x.data)-max(0, odd-x.cut))]
 		x.cut = max(0, x.cut-odd)
 	}
 	start, end := int32(x.offset), int32(x.offset+len(x.data)+x.cut)
 	switch {
-	case !x.more && (end < d.length || d.end && end != d.length), x.more && d.end && end > d.length, end == start:
-		return BadFragment // behind the end, another end, or nothing
+	case !x.more && (end < d.length || d.end && end != d.length),
+		x.more && d.end && end > d.length, end == start:
+		return BadFragment // behind the end, another end, or empty
 	}
 	if o := f.place(i, start, end); o != Mail {
 		return o
 	}
 	d.end = d.end || !x.more
 	d.length = max(d.length, end)
-	d.have += end - start
+	d.received += end - start
 	d.ecn |= 1 << x.ecn
 	if start == 0 {
 		d.proto = x.proto
@@ -159,16 +160,16 @@ func (f *Fragments) insert(i uint16, x *fragment) Outcome {
 	return Mail
 }
 
-// runs are those of a datagram, and room for more.
+// runs is the array with the datagram's runs.
 func (f *Fragments) runs(d *datagram) []run {
 	if d.scattered > 0 {
 		return f.scattered[d.scattered-1].runs[:]
 	}
-	return d.few[:]
+	return d.inline[:]
 }
 
-// place finds room for a stretch among the runs of a datagram. Like Linux it joins runs only where
-// a fragment follows the farthest one: a copy is one that lies in a single run.
+// place adds a range to the runs of a datagram. Like Linux it extends only the run that reaches
+// farthest, and a copy is a fragment that lies in a single run.
 func (f *Fragments) place(i uint16, start, end int32) Outcome {
 	d := &f.slots[i]
 	runs := f.runs(d)
@@ -205,8 +206,8 @@ func (f *Fragments) place(i uint16, start, end int32) Outcome {
 	return Mail
 }
 
-// scatter moves the runs of a datagram to where there is room for more. It has the oldest of those
-// that are there make room, if need be.
+// scatter moves the runs of a datagram to a larger array. If all of them are used, it evicts the
+// oldest scattered datagram.
 func (f *Fragments) scatter(i uint16) []run {
 	if f.scattered == nil {
 		f.scattered = new([maxScattered]scatter)
@@ -218,7 +219,7 @@ func (f *Fragments) scatter(i uint16) []run {
 			at = j
 			break
 		}
-		if f.slots[owner].born < f.slots[f.scattered[at].owner].born {
+		if f.slots[owner].firstSeen < f.slots[f.scattered[at].owner].firstSeen {
 			at = j
 		}
 	}
@@ -229,13 +230,14 @@ func (f *Fragments) scatter(i uint16) []run {
 	}
 	d := &f.slots[i]
 	s.owner, d.scattered = i, uint8(at+1)
-	copy(s.runs[:], d.few[:])
+	copy(s.runs[:], d.inline[:])
 	return s.runs[:]
 }
 
-// Expire forgets datagrams that took too long by now, which is a time that is believed.
+// Expire drops datagrams that are older than fragmentLife at the time now, which the caller has
+// verified.
 func (f *Fragments) Expire(now int64) {
-	for f.oldest != 0 && now-f.slots[f.oldest].born > fragmentLife {
+	for f.oldest != 0 && now-f.slots[f.oldest].firstSeen > fragmentLife {
 		f.remove(f.oldest)
 		f.Expired++
 	}
@@ -253,7 +255,7 @@ func (f *Fragments) init() {
 
 func (f *Fragments) find(hash uint64, k *fragmentKey) uint16 {
 	i := f.heads[hash]
-	for i != 0 && f.slots[i].key != *k { // a few of maxDatagrams: nobody outside knows the seed of the hash
+	for i != 0 && f.slots[i].key != *k { // short chains: no sender knows the seed of the hash
 		i = f.slots[i].next
 	}
 	return i
@@ -266,7 +268,8 @@ func (f *Fragments) add(hash uint64, k *fragmentKey) uint16 {
 	}
 	i := f.free
 	f.free = f.slots[i].next
-	f.slots[i] = datagram{key: *k, born: f.Now, next: f.heads[hash], older: f.newest, captured: 1 << 30}
+	f.slots[i] = datagram{key: *k, firstSeen: f.Now, next: f.heads[hash], older: f.newest,
+		captured: 1 << 30}
 	f.heads[hash] = i
 	if f.newest != 0 {
 		f.slots[f.newest].newer = i
@@ -278,7 +281,7 @@ func (f *Fragments) add(hash uint64, k *fragmentKey) uint16 {
 	return i
 }
 
-// remove frees a place; what it holds can be read until it is taken again.
+// remove frees a slot; its content can be read until the slot is used again.
 func (f *Fragments) remove(i uint16) {
 	d := &f.slots[i]
 	at := &f.heads[maphash.Comparable(f.seed, d.key)%maxDatagrams]

@@ -1,17 +1,19 @@
 package wire
 
-// maxExtHeaders bounds the walk over IPv6 extension headers. The Linux kernel itself has no bound; a
-// packet with more of them exists for no purpose but to cost.
+// maxExtHeaders bounds the walk over IPv6 extension headers. The Linux kernel has no bound. A
+// packet with more headers serves no purpose other than to waste the receiver's time.
 const maxExtHeaders = 32
 
-// ipv4 checks an IPv4 header (RFC 791) and returns the transport protocol, the packet's
-// bytes behind the header and how many of them are not captured. Mail stands for "go on".
+// ipv4 checks an IPv4 header (RFC 791) and returns the transport protocol, the packet's bytes
+// behind the header and the number of bytes that were not captured. The outcome Mail means that the
+// walk goes on.
 //
 //	version 4, words 4, tos 8, total length 16
 //	identification 16, flags 3, fragment offset 13
 //	ttl 8, protocol 8, checksum 16
 //	source 32, destination 32, options
-func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
+func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int,
+	o Outcome) {
 	if len(b) < 20 {
 		return 0, nil, 0, short(cut, ShortIP)
 	}
@@ -26,7 +28,7 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	}
 	total := int(be.Uint16(b[2:]))
 	if total == 0 && len(b)+cut > 0xffff {
-		total = len(b) + cut // a super-packet that the sending host handed to its card whole
+		total = len(b) + cut // a super-packet that the sending host passed whole to its card
 	}
 	if total < header || total > len(b)+cut {
 		return 0, nil, 0, BadIPLength
@@ -40,7 +42,7 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	p.Sum = uint32(be.Uint16(b[4:])) << 16
 	d.header = b[:header:header]
 	if total < len(b) {
-		b, cut = b[:total], 0 // Ethernet's padding, or a check sequence
+		b, cut = b[:total], 0 // padding of Ethernet, or a check sequence
 	} else {
 		cut = total - len(b)
 	}
@@ -50,17 +52,19 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	if b[9] != protoTCP {
 		return 0, nil, 0, Fragment
 	}
+	// The host or router that makes fragments writes the checksum itself, never its card. The
+	// receiver drops this fragment and waits for another copy.
 	if fold(sum(0, b[:header])) != 0xffff {
-		return 0, nil, 0, BadChecksum // who makes fragments writes it, and no card; the receiver waits for another copy
+		return 0, nil, 0, BadChecksum
 	}
 	const more = 0x2000
-	x := fragment{key: fragmentKey{p.Src, p.Dst, uint32(be.Uint16(b[4:])), false}, offset: int(be.Uint16(b[6:])&0x1fff) * 8,
-		data: b[header:], cut: cut, more: be.Uint16(b[6:])&more != 0, ecn: b[1] & 3, proto: protoTCP}
+	x := fragment{key: fragmentKey{p.Src, p.Dst, uint32(be.Uint16(b[4:])), false},
+		offset: int(be.Uint16(b[6:])&0x1fff) * 8, data: b[header:], cut: cut,
+		more: be.Uint16(b[6:])&more != 0, ecn: b[1] & 3, proto: protoTCP}
 	return d.join(&x)
 }
 
-// join gives a fragment to those who wait for it; what comes back is the whole datagram, if
-// this was the last.
+// join adds a fragment to its datagram and returns the datagram if it is now whole.
 func (d *Decoder) join(x *fragment) (transport uint8, rest []byte, restCut int, o Outcome) {
 	if d.fragments == nil {
 		return 0, nil, 0, TCPFragment
@@ -73,7 +77,7 @@ func (d *Decoder) join(x *fragment) (transport uint8, rest []byte, restCut int, 
 	return g.proto, whole, cut, Mail
 }
 
-// setMapped makes the 16-byte form of an IPv4 address, in two words.
+// setMapped writes the 16-byte form of an IPv4 address, in two words.
 func setMapped(a *Addr, v4 []byte) {
 	le.PutUint64(a[:8], 0)
 	le.PutUint64(a[8:], 0xffff0000|uint64(le.Uint32(v4))<<32)
@@ -84,7 +88,8 @@ func setMapped(a *Addr, v4 []byte) {
 //	version 4, class 8, flow label 20
 //	payload length 16, next header 8, hop limit 8
 //	source 128, destination 128
-func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
+func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []byte, restCut int,
+	o Outcome) {
 	if len(b) < 40 {
 		return 0, nil, 0, short(cut, ShortIP)
 	}
@@ -143,9 +148,9 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 				return 0, nil, 0, BadIPOption
 			}
 		case protoRouting:
-			// type 1, segments left 1. A host takes what has arrived, and not the types 3 and 4
-			// unless somebody switched them on (RFC 6554, RFC 8754); networks carry
-			// other packets in them, and those are looked at.
+			// type 1, segments left 1. A host accepts a packet that has arrived, except with the
+			// types 3 and 4, which are off by default (RFC 6554, RFC 8754). Networks carry other
+			// packets behind them, which are decoded.
 			if b[2] == 3 || b[2] == 4 || b[3] != 0 {
 				routed = BadIPOption
 			}
@@ -169,10 +174,12 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	return 0, nil, 0, TooManyHeaders
 }
 
+// isOptions reports whether a header holds options.
 func isOptions(header uint8) bool { return header == protoHopByHop || header == protoDestOpts }
 
-// fragment6 is a fragment behind its header: it is joined if it can be one of TCP.
-func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport uint8, rest []byte, restCut int, o Outcome) {
+// fragment6 joins an IPv6 fragment if it may be of TCP; b begins with its header.
+func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport uint8, rest []byte,
+	restCut int, o Outcome) {
 	field := be.Uint16(b[2:])
 	x := fragment{key: fragmentKey{p.Src, p.Dst, be.Uint32(b[4:]), true}, offset: int(field &^ 7),
 		data: b[8:], cut: cut, more: field&1 != 0, ecn: ecn, proto: b[0]}
@@ -181,7 +188,8 @@ func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport 
 		transport, enough = upper(b[0], b[8:], cut)
 	}
 	switch {
-	case x.offset == 0 && transport != protoTCP && !isOptions(transport) && transport != protoRouting:
+	case x.offset == 0 && transport != protoTCP && !isOptions(transport) &&
+		transport != protoRouting:
 		return 0, nil, 0, Fragment
 	case !enough, x.offset+len(x.data)+cut > 0xffff, x.more && (len(x.data)+cut)%8 != 0:
 		return 0, nil, 0, BadFragment // RFC 8200, section 4.5
@@ -189,8 +197,9 @@ func (d *Decoder) fragment6(b []byte, cut int, ecn uint8, p *Packet) (transport 
 	return d.join(&x)
 }
 
-// upper looks for the transport behind the extension headers of a first fragment, as far as
-// they are in it. enough is false where the fixed part of a TCP header should be there and is not.
+// upper finds the transport behind the extension headers of a first fragment, as far as it holds
+// them. enough is false if the transport is TCP and the fragment lacks the fixed part of its
+// header.
 func upper(next uint8, b []byte, cut int) (transport uint8, enough bool) {
 	for range maxExtHeaders {
 		if !isOptions(next) && next != protoRouting || len(b) < 8 {

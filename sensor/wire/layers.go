@@ -11,7 +11,6 @@ const (
 	etherPPP    = 0x880b
 	etherMPLS   = 0x8847
 	etherMPLSmc = 0x8848
-	etherPPPoED = 0x8863
 	etherPPPoE  = 0x8864
 	etherQinQ   = 0x88a8
 	etherERSPAN = 0x88be // ERSPAN type I and II, in GRE only
@@ -47,18 +46,19 @@ const (
 	protoMPLS     = 137 // RFC 4023
 )
 
-// UDP ports that are looked into. VXLAN's second number is the one Linux used before
-// the registration; it still is the default of `ip link add type vxlan`.
+// UDP ports of DNS and of tunnels that are stripped. VXLAN's second port is the one that Linux used
+// before the registration; it still is the default of `ip link add type vxlan`.
 const (
 	portDNS        = 53
 	portVXLAN      = 4789
 	portVXLANLinux = 8472
 	portVXLANGPE   = 4790
 	portGENEVE     = 6081
-	portTZSP       = 37008 // what MikroTik's sniffer and its mangle action sniff-tzsp send
+	portTZSP       = 37008 // MikroTik's sniffer and its mangle action sniff-tzsp
 )
 
-// UDP ports of tunnels that are not looked into: of telephone networks, of wireless controllers, of dial-in, of VPNs.
+// UDP ports of tunnels that are not stripped: of telephone networks, wireless controllers, dial-in
+// and VPNs.
 const (
 	portL2TP      = 1701
 	portGTP       = 2152
@@ -68,27 +68,28 @@ const (
 )
 
 func isTunnelPort(p uint16) bool {
-	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE || p == portTZSP
+	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE ||
+		p == portTZSP
 }
 
 func isOpaquePort(p uint16) bool {
 	return p == portL2TP || p == portGTP || p == portESP || p == portCAPWAP || p == portWireGuard
 }
 
-// maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and
-// IP has 9; a chain of tunnels without end is an attack.
+// maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and IP has 9 layers.
+// An endless chain of tunnels is an attack.
 const maxLayers = 20
 
-// maxTags bounds VLAN tags. Nobody needs more than three; a Linux kernel takes any number of
-// priority tags (VLAN 0), so that a frame with five reaches its listener.
+// maxTags bounds the VLAN tags of a frame. No network needs more than three. A Linux kernel accepts
+// any number of priority tags (VLAN 0), so that a frame with five of them reaches its listener.
 const maxTags = 16
 
-// walk peels layer after layer until the innermost IP header, whose transport
-// decides. b starts at the header that proto names.
+// walk strips layer after layer up to the innermost IP header, and decodes its transport. b starts
+// at a header of the layer proto.
 func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 	tags := 0
 	for range maxLayers {
-		var n int // bytes of the header in hand, stripped at the end of the round
+		var n int // bytes of the current header, stripped at the end of the round
 		switch proto {
 		case layerEthernet:
 			if len(b) < 14 {
@@ -96,9 +97,9 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			}
 			copy(d.to[:], b)
 			copy(d.mac[:], b[6:12])
-			d.group = b[0]&1 != 0
-			if proto, n = uint32(be.Uint16(b[12:])), 14; proto < 0x600 { // 802.3: a length, and LLC behind it
-				proto = layerLLC
+			d.multicast = b[0]&1 != 0
+			if proto, n = uint32(be.Uint16(b[12:])), 14; proto < 0x600 {
+				proto = layerLLC // 802.3: a length, and LLC behind it
 			}
 
 		case etherVLAN, etherQinQ, etherQinQ1, etherQinQ2:
@@ -158,7 +159,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 
 		case etherMPLS, etherMPLSmc:
 			// label 20, class 3, bottom of stack 1, TTL 8 (RFC 3032)
-			for n = 4; ; n += 4 { // a label of the frame each
+			for n = 4; ; n += 4 { // one label each
 				if len(b) < n+1 {
 					return short(cut, ShortLink)
 				}
@@ -166,11 +167,12 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 					break
 				}
 			}
-			// Nothing says what follows the stack: an IP version, or a pseudowire that
-			// carries Ethernet, with or without a control word (RFC 4385, RFC 4928). An address may
+			// The stack does not name the layer behind it: IP, or a pseudowire that carries
+			// Ethernet, with or without a control word (RFC 4385, RFC 4928). A MAC address may
 			// begin like either.
 			switch version := b[n] >> 4; {
-			case version == 4 && (!etherAt(b[n:]) || len(b) >= n+20 && fold(sum(0, b[n:n+20])) == 0xffff),
+			case version == 4 &&
+				(!etherAt(b[n:]) || len(b) >= n+20 && fold(sum(0, b[n:n+20])) == 0xffff),
 				version == 6 && !etherAt(b[n:]):
 				proto = layerIP
 			case version == 0 && !etherAt(b[n:]):
@@ -189,8 +191,8 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			proto, n = layerPPP, 6
 
 		case layerPPP, etherPPP:
-			// address and control may be left out, and so may the protocol's first byte
-			// (RFC 1661, 6.5 and 6.6; RFC 1662, 3.1)
+			// address and control are optional, and so is the protocol's first byte (RFC 1661, 6.5
+			// and 6.6; RFC 1662, 3.1)
 			if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {
 				n = 2
 			}
@@ -264,7 +266,8 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 			if o != Mail {
 				return o
 			}
-			d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, true // the ends of the tunnel are not the host
+			// The link-layer addresses belong to the ends of the tunnel, not to the host.
+			d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, true
 
 		case etherARP, etherRARP:
 			return ARP
@@ -279,7 +282,7 @@ func (d *Decoder) walk(proto uint32, b []byte, cut int, p *Packet) Outcome {
 	return TooManyLayers
 }
 
-// etherAt reports whether a frame with IP begins here, tagged or not.
+// etherAt reports whether b begins with an Ethernet frame of IP, tagged or not.
 func etherAt(b []byte) bool {
 	if len(b) < 15 {
 		return false
@@ -293,12 +296,13 @@ func etherAt(b []byte) bool {
 	return be.Uint16(b[12:]) == etherVLAN
 }
 
-// wlan reads the header of an 802.11 frame that carries data in the clear (IEEE 802.11-2020, section 9.3.2) and
-// returns its length. Mail stands for "go on".
+// wlan reads the header of an 802.11 frame that carries data without encryption (IEEE 802.11-2020,
+// section 9.3.2) and returns its length. The outcome Mail means that the walk goes on.
 //
-//	version 2, type 2, subtype 4, to DS 1, from DS 1, more fragments 1, retry 1, power 1, more data 1, protected 1, order 1
+//	version 2, type 2, subtype 4,
+//	to DS 1, from DS 1, more fragments 1, retry 1, power 1, more data 1, protected 1, order 1
 //	duration 16, three addresses, fragment 4, sequence 12, with both DS bits a fourth address
-//	where the subtype says so: QoS 16, with the order bit HT control 32
+//	of some subtypes: QoS 16, with the order bit HT control 32
 func (d *Decoder) wlan(b []byte, cut int) (n int, o Outcome) {
 	if len(b) < 2 {
 		return 0, short(cut, ShortLink)
@@ -321,8 +325,8 @@ func (d *Decoder) wlan(b []byte, cut int) (n int, o Outcome) {
 	if len(b) < n {
 		return 0, short(cut, ShortLink)
 	}
-	if b[22]&0x0f != 0 || b[0]&qos != 0 && b[control]&aggregate != 0 { // a fragment, several frames in one
-		return 0, OtherEther
+	if b[22]&0x0f != 0 || b[0]&qos != 0 && b[control]&aggregate != 0 {
+		return 0, OtherEther // a fragment, or several frames in one
 	}
 	to, from := b[4:10], b[10:16]
 	if b[1]&toDS != 0 {
@@ -335,12 +339,12 @@ func (d *Decoder) wlan(b []byte, cut int) (n int, o Outcome) {
 		from = b[24:30]
 	}
 	copy(d.mac[:], from)
-	d.group = to[0]&1 != 0
+	d.multicast = to[0]&1 != 0
 	return n, Mail
 }
 
-// udp looks for DNS and for tunnels. n is the length of the headers in front of the
-// tunnelled layer. Mail stands for "go on".
+// udp finds DNS and tunnels. n is the length of the headers in front of the tunnelled layer. The
+// outcome Mail means that the walk goes on.
 func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outcome) {
 	if len(b) < 8 {
 		return 0, 0, short(cut, OtherUDP)
@@ -361,7 +365,7 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 		return 0, 0, short(cut, OtherUDP)
 	}
 	t := b[8:]
-	d.tags = 0 // the tags of the transport network are not the host's
+	d.tags = 0 // the tags belong to the transport network, not to the host
 	switch p.DstPort {
 	case portVXLAN, portVXLANLinux:
 		// flags 8, reserved 24, network 24, reserved 8 (RFC 7348, section 5)
@@ -371,12 +375,13 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 		d.tunnel = be.Uint32(t[4:]) >> 8
 		return layerEthernet, 16, Mail
 	case portTZSP:
-		// version 8, type 8, protocol 16; then fields of type 8, length 8, value up to type 1, and type 0 is padding
-		if t[0] != 1 || t[1] > 1 { // a packet that was received, or one to be sent
+		// version 8, type 8, protocol 16; then fields of type 8, length 8, value up to type 1;
+		// type 0 is padding
+		if t[0] != 1 || t[1] > 1 { // type 0 is a received packet, 1 a packet to be sent
 			return 0, 0, OtherUDP
 		}
 		n := 4
-		for n < len(t) && t[n] != 1 { // each round goes on by a byte at least
+		for n < len(t) && t[n] != 1 { // each round consumes at least one byte
 			if t[n] != 0 {
 				if n+1 == len(t) {
 					break
@@ -408,27 +413,29 @@ func (d *Decoder) udp(b []byte, cut int, p *Packet) (layer uint32, n int, o Outc
 		}
 		return 0, 0, OtherUDP
 	default:
-		// GENEVE: version 2, option words 6, flags 8, ethertype 16, network 24, reserved 8 (RFC 8926, section 3.4)
+		// GENEVE: version 2, option words 6, flags 8, ethertype 16, network 24, reserved 8
+		// (RFC 8926, section 3.4)
 		if t[0]>>6 != 0 {
 			return 0, 0, OtherUDP
 		}
 		d.tunnel = be.Uint32(t[4:]) >> 8
-		return tunnelled(be.Uint16(t[2:])), 16 + int(t[0]&0x3f)*4, Mail
+		return tunnelLayer(be.Uint16(t[2:])), 16 + int(t[0]&0x3f)*4, Mail
 	}
 }
 
-// tunnelled maps the ethertype of a tunnel header to a layer.
-func tunnelled(ethertype uint16) uint32 {
+// tunnelLayer maps the ethertype of a tunnel header to a layer.
+func tunnelLayer(ethertype uint16) uint32 {
 	if ethertype == etherTEB {
 		return layerEthernet
 	}
 	return uint32(ethertype)
 }
 
-// gre reads a GRE header (RFC 2784, RFC 2890; version 1 is PPTP's, RFC 2637) and the
-// ERSPAN header that may follow it.
+// gre reads a GRE header (RFC 2784, RFC 2890; PPTP has version 1, RFC 2637) and the ERSPAN header
+// that may follow it.
 //
-//	checksum present 1, routing 1, key present 1, sequence present 1, ..., acknowledgment present 1, ..., version 3
+//	checksum present 1, routing 1, key present 1, sequence present 1, ...,
+//	acknowledgment present 1, ..., version 3
 //	ethertype 16, then the present fields
 func (d *Decoder) gre(b []byte, cut int) (layer uint32, n int, o Outcome) {
 	if len(b) < 4 {
@@ -465,7 +472,8 @@ func (d *Decoder) gre(b []byte, cut int) (layer uint32, n int, o Outcome) {
 	case ethertype == etherERSPAN && flags&sequence == 0: // type I has no header of its own
 		return layerEthernet, n, Mail
 	case ethertype == etherERSPAN || ethertype == etherERSP3:
-		// version 4, VLAN 12, class 3, tag kept 2, truncated 1, session 10 (draft-foschiano-erspan-03)
+		// version 4, VLAN 12, class 3, tag kept 2, truncated 1, session 10
+		// (draft-foschiano-erspan-03)
 		if len(b) < n+12 {
 			return 0, 0, short(cut, ShortLink)
 		}
@@ -485,7 +493,7 @@ func (d *Decoder) gre(b []byte, cut int) (layer uint32, n int, o Outcome) {
 		}
 		return layerEthernet, n, Mail
 	}
-	return tunnelled(ethertype), n, Mail
+	return tunnelLayer(ethertype), n, Mail
 }
 
 // tcp reads the fixed part of a TCP header (RFC 9293, section 3.1).
@@ -496,7 +504,7 @@ func (d *Decoder) gre(b []byte, cut int) (layer uint32, n int, o Outcome) {
 //	checksum 16, urgent pointer 16, options
 func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	if len(b) < 20 {
-		// A capture that kept at least the flags is enough to count by.
+		// The flags are enough to count the segment.
 		if len(b)+cut < 20 {
 			return ShortTCP
 		}
@@ -507,7 +515,9 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	p.SrcPort, p.DstPort = be.Uint16(b), be.Uint16(b[2:])
 	p.Flags = Flags(b[13])
 	if !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort) {
-		if offset := int(b[12]>>4) * 4; (p.SrcPort == portDNS || p.DstPort == portDNS) && p.Flags&(SYN|RST) == 0 && offset >= 20 && offset < len(b) {
+		offset := int(b[12]>>4) * 4
+		if (p.SrcPort == portDNS || p.DstPort == portDNS) && p.Flags&(SYN|RST) == 0 &&
+			offset >= 20 && offset < len(b) {
 			d.finish(p, DNS, b[offset:], len(b)-offset+cut)
 			return DNSSegment
 		}
@@ -521,8 +531,8 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	if offset < 20 || offset > length {
 		return BadTCPOffset
 	}
-	// A SYN with FIN or RST opens nothing anywhere, and a segment with none of SYN, RST
-	// and ACK is dropped by every receiver (RFC 9293, 3.10.7).
+	// No system opens a connection for a SYN with FIN or RST, and every receiver drops a segment
+	// with none of SYN, RST and ACK (RFC 9293, 3.10.7).
 	if p.Flags.Has(SYN) && p.Flags&(FIN|RST) != 0 || p.Flags&(SYN|RST|ACK) == 0 {
 		return BadTCPFlags
 	}
@@ -531,11 +541,11 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 		p.Sum |= uint32(be.Uint16(b[16:]))
 	}
 	d.finish(p, TCP, b[min(offset, len(b)):], length-offset)
-	if p.opens() {
+	if p.isFirstSYN() {
 		if cut > 0 {
 			b = nil
 		}
-		return d.opening(p, b)
+		return d.firstSYN(p, b)
 	}
 	p.Checksum = Unchecked
 	if p.Flags.Has(URG) && len(b) >= 20 {
@@ -547,9 +557,9 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 	return Mail
 }
 
-// icmp looks for an error that quotes a segment of ours: ICMP types 3, 11 and 12 (RFC
-// 792), ICMPv6 types 1, 3 and 4 (RFC 4443). They quote the IP header and at least 8
-// bytes behind it, enough for ports and sequence number.
+// icmp finds errors that quote a segment to a mail port: ICMP types 3, 11 and 12 (RFC 792), ICMPv6
+// types 1, 3 and 4 (RFC 4443). They quote the IP header and at least 8 bytes behind it, enough for
+// ports and sequence number.
 func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 	if len(b) < 8 {
 		return short(cut, OtherICMP)
@@ -559,13 +569,12 @@ func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 		return OtherICMP
 	}
 	reporter, ttl := p.Src, p.TTL
-	// The quote may be shorter than its own length field says: whatever is missing
-	// counts as cut.
+	// The quote may be shorter than its own length field: the missing bytes count as cut.
 	const quoteCut = 0xffff
 	var transport uint8
 	var o Outcome
 	joined := d.fragments
-	d.fragments = nil // what is quoted is not on its way
+	d.fragments = nil // a quoted fragment is not on its way
 	if v6 {
 		transport, b, _, o = d.ipv6(b[8:], quoteCut, p)
 	} else {
@@ -585,8 +594,8 @@ func (d *Decoder) icmp(b []byte, cut int, p *Packet, v6 bool) Outcome {
 	return MailError
 }
 
-// finish copies what the walk collected. captured is the captured part of a payload of
-// length bytes.
+// finish copies the results of the walk to the packet. captured is the captured part of a payload
+// of length bytes.
 func (d *Decoder) finish(p *Packet, k Kind, captured []byte, length int) {
 	p.Kind = k
 	p.Payload, p.Len = captured, uint32(length)

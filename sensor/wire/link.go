@@ -5,15 +5,17 @@ import "spamsensor/sensor/frame"
 // Known reports whether Decode can read frames of this link type.
 func Known(l frame.LinkType) bool {
 	switch l {
-	case frame.Null, frame.Ethernet, frame.PPP, frame.RawBSD, frame.RawOpen, frame.PPPHDLC, frame.PPPEther,
-		frame.Raw, frame.CiscoHD, frame.WLAN, frame.Loop, frame.SLL, frame.PFLog, frame.Radiotap, frame.PPI,
+	case frame.Null, frame.Ethernet, frame.PPP, frame.RawBSD, frame.RawOpen, frame.PPPHDLC,
+		frame.PPPEther,
+		frame.Raw, frame.CiscoHD, frame.WLAN, frame.Loop, frame.SLL, frame.PFLog, frame.Radiotap,
+		frame.PPI,
 		frame.RawIPv4, frame.RawIPv6, frame.NFLog, frame.SLL2:
 		return true
 	}
 	return false
 }
 
-// link strips the link header. cut is how many bytes of the frame the capture left out.
+// link strips the link header. cut is the number of bytes of the frame that were not captured.
 func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcome {
 	switch link {
 	case frame.Ethernet:
@@ -26,17 +28,18 @@ func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcom
 		if be.Uint16(b[4:]) == 6 {
 			copy(d.mac[:], b[6:12])
 		}
-		d.group = isGroup(be.Uint16(b))
+		d.multicast = isMulticast(be.Uint16(b))
 		return d.walk(sllProto(be.Uint16(b[14:])), b[16:], cut, p)
 	case frame.SLL2:
-		// protocol 2, reserved 2, interface 4, ARPHRD type 2, packet type 1, address length 1, address 8
+		// protocol 2, reserved 2, interface 4, ARPHRD type 2, packet type 1, address length 1,
+		// address 8
 		if len(b) < 20 {
 			return short(cut, ShortLink)
 		}
 		if b[11] == 6 {
 			copy(d.mac[:], b[12:18])
 		}
-		d.group = isGroup(uint16(b[10]))
+		d.multicast = isMulticast(uint16(b[10]))
 		return d.walk(sllProto(be.Uint16(b)), b[20:], cut, p)
 	case frame.Raw, frame.RawBSD, frame.RawOpen, frame.RawIPv4, frame.RawIPv6:
 		return d.walk(layerIP, b, cut, p)
@@ -44,9 +47,9 @@ func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcom
 		if len(b) < 4 {
 			return short(cut, ShortLink)
 		}
-		// The family's number differs between systems (AF_INET6 is 10, 24, 28 or 30)
-		// and its byte order between hosts: whether it is IP at all is decided here,
-		// which IP by the packet itself.
+		// The family's number differs between systems (AF_INET6 is 10, 24, 28 or 30) and its byte
+		// order between hosts: the family decides whether the packet is IP, and the packet itself
+		// which version.
 		switch family := be.Uint32(b) | be.Uint32([]byte{b[3], b[2], b[1], b[0]}); family & 0xff {
 		case 2, 10, 24, 28, 30:
 			return d.walk(layerIP, b[4:], cut, p)
@@ -65,7 +68,8 @@ func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcom
 	case frame.WLAN:
 		return d.walk(layerWLAN, b, cut, p)
 	case frame.Radiotap:
-		// version 1, padding 1, length 2 (little-endian), as many bytes in all (https://www.radiotap.org)
+		// version 1, padding 1, length 2 (little-endian), as many bytes in all
+		// (https://www.radiotap.org)
 		if len(b) < 4 || len(b) < int(le.Uint16(b[2:])) {
 			return short(cut, ShortLink)
 		}
@@ -90,16 +94,17 @@ func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcom
 	return UnknownLink
 }
 
-// nflog finds the packet in what netfilter logged of it (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html):
-// family 8, version 8, resource 16, and then fields in the byte order of the capturing host, padded to
-// words: length 16, type 16, value. The first one is the packet's header (1).
+// nflog finds the packet in a netfilter log
+// (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html): family 8, version 8, resource 16, and
+// then fields in the byte order of the capturing host, padded to words: length 16, type 16, value.
+// The first field is the packet's header (1).
 func (d *Decoder) nflog(b []byte, cut int, p *Packet) Outcome {
 	const payload, hardware = 9, 3
 	if len(b) < 8 {
 		return short(cut, ShortLink)
 	}
 	big := b[6] == 0
-	for b = b[4:]; len(b) >= 4; { // each field takes four bytes at least
+	for b = b[4:]; len(b) >= 4; { // each field has four bytes at least
 		n, typ := int(le.Uint16(b)), le.Uint16(b[2:])
 		if big {
 			n, typ = int(be.Uint16(b)), be.Uint16(b[2:])
@@ -118,14 +123,14 @@ func (d *Decoder) nflog(b []byte, cut int, p *Packet) Outcome {
 		}
 		b = b[min((n+3)&^3, len(b)):]
 	}
-	return short(cut, OtherEther) // it was logged without the packet
+	return short(cut, OtherEther) // logged without the packet
 }
 
-// isGroup reports whether a cooked frame was a broadcast (1) or a multicast (2).
-func isGroup(packetType uint16) bool { return packetType == 1 || packetType == 2 }
+// isMulticast reports whether a cooked frame was a broadcast (1) or a multicast (2).
+func isMulticast(packetType uint16) bool { return packetType == 1 || packetType == 2 }
 
-// sllProto maps the protocol field of a cooked header to a layer: 1 and 4 are
-// 802.3 without and with LLC, anything else is an ethertype.
+// sllProto maps the protocol field of a cooked header to a layer: 1 and 4 are 802.3 without and
+// with LLC, other values are ethertypes.
 func sllProto(proto uint16) uint32 {
 	if proto == 4 || proto == 1 {
 		return layerLLC
@@ -133,8 +138,7 @@ func sllProto(proto uint16) uint32 {
 	return uint32(proto)
 }
 
-// short is the outcome of a header that does not fit: the capture cut it, or it is
-// really not there.
+// short is the outcome of a header that is not whole: Truncated if the capture cut it, else o.
 func short(cut int, o Outcome) Outcome {
 	if cut > 0 {
 		return Truncated

@@ -1,6 +1,6 @@
 package wire
 
-// IPv4 options that a receiver looks into (RFC 791, section 3.1; RFC 2113).
+// IPv4 options that a receiver interprets (RFC 791, section 3.1; RFC 2113).
 const (
 	optEnd         = 0
 	optNop         = 1
@@ -12,13 +12,14 @@ const (
 	optRouterAlert = 148
 )
 
-// optionsOK reports whether a Linux kernel would accept these IPv4 options (ip_options_compile
-// in net/ipv4/ip_options.c): every length stays within the header, no option that is written on comes
-// twice or points behind itself, and there is no source route, which is refused unless
-// somebody switched it on, nor a CIPSO label (FIPS 188), which is refused unless somebody configured its domain. What follows the end-of-list option is not looked at.
+// optionsOK reports whether a Linux kernel would accept these IPv4 options (ip_options_compile in
+// net/ipv4/ip_options.c): every length stays within the header; no option that routers write to
+// occurs twice or points behind itself; there is no source route, which Linux refuses by default,
+// and no CIPSO label (FIPS 188), which Linux refuses unless its domain is configured. Bytes behind
+// the end-of-list option are ignored.
 func optionsOK(b []byte) bool {
 	var route, stamp bool
-	for len(b) > 0 { // 40 bytes at most, and each round takes one
+	for len(b) > 0 { // 40 bytes at most, and each round consumes at least one
 		switch b[0] {
 		case optEnd:
 			return true
@@ -32,7 +33,7 @@ func optionsOK(b []byte) bool {
 		o := b[:b[1]]
 		b = b[b[1]:]
 		switch o[0] {
-		case optLooseRoute, optStrictRoute, optCIPSO: // a label of a domain that the receiver would have to know
+		case optLooseRoute, optStrictRoute, optCIPSO:
 			return false
 		case optRecordRoute:
 			// pointer 8, then room for addresses
@@ -54,7 +55,7 @@ func optionsOK(b []byte) bool {
 	return true
 }
 
-// timestampOK judges a timestamp option: pointer 8, overflow 4, kind 4, then room for times (kind
+// timestampOK checks a timestamp option: pointer 8, overflow 4, kind 4, then space for times (kind
 // 0) or for addresses and times (1 and 3).
 func timestampOK(o []byte) bool {
 	const times, prespecified = 0, 3
@@ -62,7 +63,7 @@ func timestampOK(o []byte) bool {
 		return false
 	}
 	pointer, kind := int(o[2]), o[3]&0x0f
-	if pointer > len(o) { // full: the overflow is counted, and has four bits
+	if pointer > len(o) { // full: the overflow counter has four bits
 		return kind == prespecified || o[3]>>4 < 15
 	}
 	switch kind {
@@ -84,13 +85,15 @@ const (
 	tlvJumbo       = 0xc2
 )
 
-// tlvOK reports whether a Linux kernel would accept the options of a hop-by-hop or
-// destination header (ip6_parse_tlv in net/ipv6/exthdrs.c): at most seven bytes of padding
-// in a row, and those zero, at most eight other options, and no unknown one that asks for the packet to be dropped
-// (the two upper bits of its type). A CALIPSO label is of a domain that the receiver would have to know, and a trace stands in words. b is the header behind next header and length.
+// tlvOK reports whether a Linux kernel would accept the options of a hop-by-hop or destination
+// header (ip6_parse_tlv in net/ipv6/exthdrs.c): at most seven bytes of padding in a row, and those
+// zero; at most eight other options; no unknown option that asks for the packet to be dropped (the
+// two upper bits of its type). A CALIPSO label is refused because the receiver would have to know
+// its domain. A trace option must be aligned to words. b is the header behind next header and
+// length.
 func tlvOK(b []byte, hopByHop, jumbo bool) bool {
 	pad, options, end := 0, 0, 2+len(b)
-	for len(b) > 0 { // 2048 bytes at most, and each round takes one
+	for len(b) > 0 { // 2048 bytes at most, and each round consumes at least one
 		if b[0] == tlvPad1 {
 			if pad++; pad > 7 {
 				return false

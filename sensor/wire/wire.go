@@ -1,26 +1,33 @@
-// Package wire turns a frame into a packet: link headers and tunnels are peeled
-// off, the IP and TCP headers are checked once, and what is no mail is sent away
-// as early as possible.
+// Package wire decodes frames to packets. It strips link headers and tunnels, checks the IP and TCP
+// headers once, and drops packets that are not mail as early as possible.
 //
-// Words: a frame is what was captured, a packet is what the innermost IP header
-// in it carries. Decode gives an [Outcome] for every frame; there is no error and
-// no panic for anything a network can send, and every outcome is counted under its
-// name by the caller.
+// # Words
 //
-// What counts as a valid header follows what a Linux kernel accepts from the wire,
-// because a bot needs only the receiving kernel to agree with it: TCP options are
-// skipped by the data offset and need not be well formed (a decoder that insists on well
-// formed options loses every bot that sends one odd byte), IP options must be well
-// formed, a TCP header with a data offset below five words is no header, fragments
-// are joined, and not where they overlap. A test asks the kernel itself.
+// A frame holds the captured bytes. A packet is the content of the innermost IP header in a frame.
+// Decode returns an [Outcome] for every frame; the caller counts outcomes under their names. No
+// bytes that a network can send cause an error or a panic. The cut of a header is the number of
+// bytes behind it that were sent and not captured.
 //
-// Two things are left open where the kernel is strict. An LLC/SNAP header is taken
-// off, because other systems do. Whether a client's checksums are right is told, see
-// Checksum, and does not decide: a host that captures itself sees those that its
-// network card was yet to write.
+// # Which headers are valid
 //
-// What it does not do: join fragments of anything but TCP (a tunnel's own), follow a
-// connection, decrypt anything.
+// A header is valid if a Linux kernel accepts it from the wire, because a bot needs only the
+// receiving kernel to agree with it:
+//
+//   - TCP options are skipped by the data offset and need not be well formed. A decoder that
+//     requires well formed options loses every bot that sends one odd byte.
+//   - IP options must be well formed.
+//   - A TCP header with a data offset below five words is invalid.
+//   - Fragments are joined, except where they overlap.
+//
+// A test compares the decoder with the kernel itself. The decoder is more lenient than the kernel
+// in two places. It strips an LLC/SNAP header, because other systems accept one. It reports wrong
+// checksums of a client, see [Checksum], and does not drop the packet: a host that captures its own
+// packets sees checksums that its network card was yet to write.
+//
+// # What it does not do
+//
+// It does not join fragments of protocols other than TCP, such as a tunnel's own, does not follow
+// connections and does not decrypt.
 package wire
 
 import (
@@ -29,29 +36,29 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// Addr is an IP address in 16 bytes; an IPv4 address stands in its mapped form
-// ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2). A real IPv6 packet can carry such an
-// address too, so Packet.V6 belongs to an address' identity.
+// Addr is an IP address in 16 bytes; an IPv4 address has its mapped form ::ffff:a.b.c.d (RFC 4291,
+// section 2.5.5.2). A real IPv6 packet can carry such an address too, so Packet.V6 belongs to an
+// address' identity.
 type Addr = [16]byte
 
-// MaxTags is how many VLAN tags of a frame are kept, the outermost.
+// MaxTags is the number of VLAN tags of a frame that are kept, the outermost.
 const MaxTags = 4
 
-// Kind says what a Packet holds beyond its addresses.
+// Kind is the content of a Packet beyond its addresses.
 type Kind uint8
 
 const (
 	// TCP is a segment to or from a mail port.
 	TCP Kind = iota + 1
-	// ICMPError quotes a TCP segment to a mail port: the addresses, ports and Seq are
-	// those of the quoted segment, Reporter is who sent the error.
+	// ICMPError quotes a TCP segment to a mail port: the addresses, ports and Seq belong to the
+	// quoted segment, Reporter is the sender of the error.
 	ICMPError
-	// DNS is a UDP datagram to or from port 53; Payload is the message. Or it is a TCP segment, and then
-	// Flags are set and a message begins behind a length in two bytes.
+	// DNS is a UDP datagram to or from port 53, whose Payload is the message; or a TCP segment,
+	// whose Flags are set and whose message begins behind a length in two bytes.
 	DNS
 )
 
-// Flags are the eight flag bits of a TCP header (RFC 9293, section 3.1).
+// Flags are the flag bits of a TCP header (RFC 9293, section 3.1).
 type Flags uint8
 
 // The bits of Flags.
@@ -62,48 +69,47 @@ const (
 	PSH
 	ACK
 	URG
-	ECE
-	CWR
 )
 
 // Has reports whether every bit of f is set.
 func (f Flags) Has(bits Flags) bool { return f&bits == bits }
 
-// Packet is what Decode found in a frame. Payload borrows the frame's bytes.
+// Packet is a decoded frame. Payload borrows the frame's bytes.
 type Packet struct {
-	Time             int64 // nanoseconds since 1970, as the capture says
+	Time             int64 // nanoseconds since 1970, from the capture
 	Src, Dst         Addr
 	SrcPort, DstPort uint16
 	Kind             Kind
 	Flags            Flags
 	V6               bool
-	Tags             uint8 // how many VLAN tags the frame had
+	Tags             uint8 // number of VLAN tags, at most MaxTags
 	Seq, Ack         uint32
-	// Sum is a digest of the fields that a second copy of the same frame repeats
-	// and a retransmission does not (IPv4 identification, TCP checksum).
+	// Sum is a digest of the fields that are equal in a second copy of the same frame, and differ
+	// in a retransmission (IPv4 identification, TCP checksum).
 	Sum  uint32
 	VLAN [MaxTags]uint16 // VLAN ids, outer first; valid up to Tags
 	// Tunnel identifies the innermost tunnel that has an identifier (VXLAN and GENEVE
 	// network, GRE key, ERSPAN session, PPPoE session); zero is none.
 	Tunnel uint32
-	MAC    [6]byte // link-layer sender, zero where the link has none, or is that of the two ends of a tunnel
+	MAC    [6]byte // link-layer sender; zero where the link has none, and inside a tunnel
 	To     [6]byte // link-layer receiver, of Ethernet; zero otherwise
 	TTL    uint8
-	// Checksum is known of segments to mail ports, and of first SYNs from them.
+	// Checksum is set for segments to mail ports, and for first SYNs from them.
 	Checksum Checksum
-	// Stamp is the TSval of the timestamps option of a segment to a mail port, or the TSecr of that
-	// of a SYN-ACK from one (RFC 7323, section 3.2); Stamped says whether there is one.
+	// Stamp is the TSval in the timestamps option of a segment to a mail port, or the TSecr in a
+	// SYN-ACK from one (RFC 7323, section 3.2). Stamped reports whether there is such an option.
 	Stamp   uint32
 	Stamped bool
 	// Urgent is the urgent pointer, where the URG flag is set.
 	Urgent uint16
-	// Signed says that a segment to a mail port has a signature, or options in which Linux cannot
-	// look for one: where none was agreed on, it drops the segment (RFC 2385; RFC 5925).
+	// Signed reports that a segment to a mail port has a signature, or options in which Linux
+	// cannot find one. Linux drops such a segment if no signature was agreed on (RFC 2385; RFC
+	// 5925).
 	Signed bool
 	// ICMPType and ICMPCode are set for ICMPError only.
 	ICMPType, ICMPCode uint8
 	Reporter           Addr   // ICMPError only
-	Len                uint32 // payload bytes that the IP header promises
+	Len                uint32 // payload bytes by the IP header
 	Wire               uint32 // length of the frame on the wire
 	Payload            []byte // captured part of the payload, borrowed; at most Len bytes
 }
@@ -111,34 +117,34 @@ type Packet struct {
 // Decoder decodes frames. The zero value knows no port; use SetPorts.
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
-	ports [65536 / 64]uint64
-	look  [65536 / 64]uint64 // the same, and DNS: what Skip lets through
-	// MAC, tags and tunnel of the frame in hand.
+	ports     [65536 / 64]uint64
+	passPorts [65536 / 64]uint64 // the same, and DNS: the ports that Skip passes
+	// MAC, tags and tunnel of the current frame.
 	mac    [6]byte
 	to     [6]byte
 	vlan   [MaxTags]uint16
 	tags   uint8
 	tunnel uint32
 	wire   uint32
-	// header is the innermost IPv4 header, if it is to be checked. group says that the frame is for more than one receiver.
+	// header is the innermost IPv4 header, if its checksum is to be checked.
 	header    []byte
-	group     bool
-	tunnelled bool // what is in hand came in an IP packet
+	multicast bool // the frame is for more than one receiver
+	tunnelled bool // the current header is inside an IP packet
 	fragments *Fragments
 }
 
-// SetFragments says where fragments are joined. Without it each of TCP is a TCPFragment. f is
-// used by one Decoder at a time.
+// SetFragments sets the table in which fragments are joined. Without it each fragment of TCP is a
+// TCPFragment. One Decoder at a time uses f.
 func (d *Decoder) SetFragments(f *Fragments) { d.fragments = f }
 
-// SetPorts names the TCP ports whose segments are wanted; it replaces earlier ones.
+// SetPorts sets the mail ports; it replaces earlier ones.
 func (d *Decoder) SetPorts(ports []uint16) {
 	d.ports = [65536 / 64]uint64{}
 	for _, p := range ports {
 		d.ports[p/64] |= 1 << (p % 64)
 	}
-	d.look = d.ports
-	d.look[portDNS/64] |= 1 << (portDNS % 64)
+	d.passPorts = d.ports
+	d.passPorts[portDNS/64] |= 1 << (portDNS % 64)
 }
 
 // IsMailPort reports whether p is one of the ports of SetPorts.
@@ -146,35 +152,35 @@ func (d *Decoder) IsMailPort(p uint16) bool { return d.ports[p/64]>>(p%64)&1 != 
 
 var be, le = binary.BigEndian, binary.LittleEndian
 
-// Decode looks at one frame of the given link type. data is its captured part, wire
-// its length on the wire (0 means len(data)). Where the outcome is Wanted, p is set
-// but for Time; otherwise p's content is undefined. p borrows data.
+// Decode decodes one frame of the given link type. data is its captured part, wire its length on
+// the wire in bytes (0 means len(data)). If the outcome is Mail, MailError, DNSMessage or
+// DNSSegment, p is set except for Time; otherwise p's content is undefined. p borrows data.
 func (d *Decoder) Decode(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
 	wire = max(wire, len(data))
 	if o, skip := d.Skip(link, data, wire); skip {
 		return o
 	}
-	if link == frame.Ethernet && d.plain(data, wire, p) {
-		if !p.opens() {
+	if link == frame.Ethernet && d.decodePlain(data, wire, p) {
+		if !p.isFirstSYN() {
 			d.inspectPlain(data[14:], p)
 			return Mail
 		}
-		return d.openingPlain(data, p)
+		return d.firstSYNPlain(data, p)
 	}
 	return d.slow(link, data, wire, p)
 }
 
-// slow is Decode without its shortcuts, which must give the same.
+// slow is Decode without its shortcuts. Both return the same.
 func (d *Decoder) slow(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
-	d.tags, d.tunnel, d.wire, d.group = 0, 0, uint32(wire), false
+	d.tags, d.tunnel, d.wire, d.multicast = 0, 0, uint32(wire), false
 	d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, false
 	return d.link(link, data, wire-len(data), p)
 }
 
-// Skip reports whether a frame can be sent away by its ports alone, and as what: on mixed
-// traffic 98 of 100 frames end here. It knows Ethernet with up to two tags, and IP
-// headers of the usual length; everything else is for Decode. wire is the frame's length on
-// the wire, at least len(data). It may be called by several goroutines.
+// Skip reports whether a frame can be dropped by its ports alone, and with which outcome: 98 of 100
+// frames of mixed traffic end here. It knows Ethernet with up to two tags, and IP headers of the
+// usual length; Decode handles all other frames. wire is the frame's length on the wire in bytes,
+// at least len(data). Several goroutines may call it.
 func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, bool) {
 	const shortest = 14 + 20 + 14 // up to the TCP flags
 	if link != frame.Ethernet || len(data) < shortest {
@@ -188,7 +194,8 @@ func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, boo
 		}
 		typ, b, wire = be.Uint16(b[2:]), b[4:], wire-4
 	}
-	// A packet that is shorter than its header needs, or longer than the frame, is refused, whatever its ports.
+	// Decode refuses a packet that is shorter than its header or longer than the frame, for all
+	// ports.
 	var proto byte
 	var length int
 	switch typ {
@@ -213,7 +220,7 @@ func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, boo
 	src, dst := be.Uint16(b), be.Uint16(b[2:])
 	switch proto {
 	case protoTCP:
-		if (d.look[src/64]>>(src%64)|d.look[dst/64]>>(dst%64))&1 != 0 {
+		if (d.passPorts[src/64]>>(src%64)|d.passPorts[dst/64]>>(dst%64))&1 != 0 {
 			return 0, false
 		}
 		if Flags(b[13])&(SYN|ACK) == SYN {
@@ -229,16 +236,17 @@ func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, boo
 	return 0, false
 }
 
-// plain decodes the usual segment: untagged Ethernet, an IPv4 header of five words, TCP. It
-// reports false for everything else, and for whatever is wrong.
-func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
+// decodePlain decodes the usual segment: untagged Ethernet, an IPv4 header of five words, TCP. It
+// reports false for all other frames, and for invalid ones.
+func (d *Decoder) decodePlain(data []byte, wire int, p *Packet) bool {
 	if len(data) < 14+20+20 || be.Uint16(data[12:]) != etherIPv4 {
 		return false
 	}
 	ip := data[14:]
 	tcp := ip[20:]
 	total, offset, flags := int(be.Uint16(ip[2:])), int(tcp[12]>>4)*4, Flags(tcp[13])
-	if ip[0] != 0x45 || ip[9] != protoTCP || be.Uint16(ip[6:])&0x3fff != 0 || total > wire-14 || offset < 20 || 20+offset > total ||
+	if ip[0] != 0x45 || ip[9] != protoTCP || be.Uint16(ip[6:])&0x3fff != 0 || total > wire-14 ||
+		offset < 20 || 20+offset > total ||
 		flags.Has(SYN) && flags&(FIN|RST) != 0 || flags&(SYN|RST|ACK) == 0 {
 		return false
 	}
@@ -258,14 +266,14 @@ func (d *Decoder) plain(data []byte, wire int, p *Packet) bool {
 	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS
 }
 
-// openingPlain is opening for what plain decoded.
-func (d *Decoder) openingPlain(data []byte, p *Packet) Outcome {
-	d.header, d.group, d.tunnelled = data[14:34], data[0]&1 != 0, false
+// firstSYNPlain is firstSYN for a packet of decodePlain.
+func (d *Decoder) firstSYNPlain(data []byte, p *Packet) Outcome {
+	d.header, d.multicast, d.tunnelled = data[14:34], data[0]&1 != 0, false
 	segment := data[34:]
 	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
 		segment = segment[:length]
 	} else {
 		segment = nil
 	}
-	return d.opening(p, segment)
+	return d.firstSYN(p, segment)
 }

@@ -6,19 +6,19 @@ import (
 	"net/netip"
 )
 
-// Variant is a way to ask for a connection to port 25, in one frame or several. Each
-// has its own sender and sequence number, by which an answer is known.
+// Variant is a way to open a connection to port 25, in one frame or several. Each has its own
+// sender and sequence number, which identify the answer.
 type Variant struct {
 	Name   string
 	Frames [][]byte
 	Src    netip.Addr
 	Seq    uint32
-	// Except says why a listener may decide otherwise than the receiver; empty is the rule.
+	// Except is the reason why a sensor may decide otherwise than the receiver; usually empty.
 	Except string
 }
 
-// The receiver of the variants: its hardware addresses and its own. Senders are in
-// 10.77.0.0/16 and fd77::/32, but for those that are no addresses.
+// The hardware addresses of the variants' sender and receiver. The senders' IP addresses are in
+// 10.77.0.0/16 and fd77::/32, except in variants of addresses.
 var (
 	VariantSender   = [6]byte{2, 0, 0, 0, 0x77, 2}
 	VariantReceiver = [6]byte{2, 0, 0, 0, 0x77, 1}
@@ -35,7 +35,7 @@ const (
 // maker makes variants.
 type maker struct{ list []Variant }
 
-// asks are the layers of an ordinary SYN of the variant in hand.
+// asks are the layers of an ordinary SYN of the current variant.
 type asks struct {
 	Eth      Ethernet
 	IP4, IP6 IP
@@ -46,13 +46,16 @@ type asks struct {
 func (m *maker) next() asks {
 	n := len(m.list)
 	return asks{Eth: Ethernet{Dst: VariantReceiver, Src: VariantSender},
-		IP4: IP{Src: fmt.Sprintf("10.77.%d.%d", n/250, 1+n%250), Dst: variantDst4, ID: uint16(1000 + n)},
+		IP4: IP{Src: fmt.Sprintf("10.77.%d.%d", n/250, 1+n%250), Dst: variantDst4,
+			ID: uint16(1000 + n)},
 		IP6: IP{Src: fmt.Sprintf("fd77:0:0:%x::2", n), Dst: variantDst6},
-		TCP: TCP{SrcPort: uint16(20000 + n), DstPort: 25, Seq: 0x10000000 + uint32(n)<<8, Flags: SYN}, n: n}
+		TCP: TCP{SrcPort: uint16(20000 + n), DstPort: 25, Seq: 0x10000000 + uint32(n)<<8,
+			Flags: SYN}, n: n}
 }
 
 func (m *maker) put(name string, src string, seq uint32, frames ...[]byte) *Variant {
-	m.list = append(m.list, Variant{Name: name, Frames: frames, Src: netip.MustParseAddr(src), Seq: seq})
+	m.list = append(m.list,
+		Variant{Name: name, Frames: frames, Src: netip.MustParseAddr(src), Seq: seq})
 	return &m.list[len(m.list)-1]
 }
 
@@ -62,7 +65,8 @@ func (m *maker) v4(name string, change func(*asks), more ...Layer) *Variant {
 	if change != nil {
 		change(&a)
 	}
-	return m.put(name, a.IP4.Src, a.TCP.Seq, Frame(append([]Layer{a.Eth, a.IP4, a.TCP}, more...)...))
+	return m.put(name, a.IP4.Src, a.TCP.Seq,
+		Frame(append([]Layer{a.Eth, a.IP4, a.TCP}, more...)...))
 }
 
 func (m *maker) v6(name string, change func(*asks), between ...Layer) *Variant {
@@ -70,7 +74,8 @@ func (m *maker) v6(name string, change func(*asks), between ...Layer) *Variant {
 	if change != nil {
 		change(&a)
 	}
-	return m.put("v6 "+name, a.IP6.Src, a.TCP.Seq, Frame(append(append([]Layer{a.Eth, a.IP6}, between...), a.TCP)...))
+	return m.put("v6 "+name, a.IP6.Src, a.TCP.Seq,
+		Frame(append(append([]Layer{a.Eth, a.IP6}, between...), a.TCP)...))
 }
 
 // patched adds a variant whose frame is changed when it is built: from the IP header on.
@@ -98,8 +103,9 @@ type part struct {
 	more  bool
 }
 
-// fragments adds a variant in fragments. The segment is as long as the parts reach, at least its header.
-func (m *maker) fragments(name string, v6 bool, options, data int, change func(i int, ip *IP), parts ...part) *Variant {
+// fragments adds a variant in fragments. The segment is as long as its parts, at least its header.
+func (m *maker) fragments(name string, v6 bool, options, data int, change func(i int, ip *IP),
+	parts ...part) *Variant {
 	a := m.next()
 	a.TCP.Options = bytes.Repeat([]byte{1}, options)
 	ip := a.IP4
@@ -161,8 +167,8 @@ func reversed(parts []part) (out []part) {
 	return out
 }
 
-// Variants are some hundreds of ways to ask for a connection, most of them odd. What a
-// receiver makes of each is for a kernel to say.
+// Variants are some hundreds of ways to open a connection, most of them odd. The kernel of a test
+// decides which of them a receiver accepts.
 func Variants() []Variant {
 	m := &maker{}
 	m.v4("ordinary", nil)
@@ -196,9 +202,11 @@ func (m *maker) tcp() {
 	}
 	for o := range uint8(15) {
 		m.v4(fmt.Sprintf("data offset %d of 5", o+1), func(a *asks) { a.TCP.Offset = o + 1 })
-		m.v4(fmt.Sprintf("data offset %d, with 24 bytes behind", o+1), func(a *asks) { a.TCP.Offset = o + 1 }, Bytes(make([]byte, 24)))
+		m.v4(fmt.Sprintf("data offset %d, with 24 bytes behind", o+1),
+			func(a *asks) { a.TCP.Offset = o + 1 }, Bytes(make([]byte, 24)))
 	}
-	m.patched("data offset 0", false, func(ip []byte) []byte { ip[32] = 0; ip[36], ip[37] = 0, 0; return tcpSum(ip, 20) })
+	m.patched("data offset 0", false,
+		func(ip []byte) []byte { ip[32] = 0; ip[36], ip[37] = 0, 0; return tcpSum(ip, 20) })
 	m.v6("data offset 4", func(a *asks) { a.TCP.Offset = 4 })
 	m.v6("data offset 6", func(a *asks) { a.TCP.Offset = 6 })
 	for _, p := range []uint16{0, 1, 25, 587, 65535} {
@@ -209,7 +217,8 @@ func (m *maker) tcp() {
 	m.v4("sequence number 0", func(a *asks) { a.TCP.Seq = 0 })
 	m.v4("acknowledgment number without ACK", func(a *asks) { a.TCP.Ack = 0x12345678 })
 	m.v4("window 1", func(a *asks) { a.TCP.Window = 1 })
-	m.patched("urgent pointer without URG", false, func(ip []byte) []byte { ip[38] = 9; ip[36], ip[37] = 0, 0; return tcpSum(ip, 20) })
+	m.patched("urgent pointer without URG", false,
+		func(ip []byte) []byte { ip[38] = 9; ip[36], ip[37] = 0, 0; return tcpSum(ip, 20) })
 	for _, n := range []int{1, 2, 100, 1400} {
 		m.v4(fmt.Sprintf("%d bytes of data", n), nil, Bytes(bytes.Repeat([]byte{'x'}, n)))
 	}
@@ -232,28 +241,50 @@ func (m *maker) tcpOptions() {
 		name  string
 		bytes []byte
 	}{
-		{"MSS", []byte{2, 4, 5, 180}}, {"MSS 0", []byte{2, 4, 0, 0}}, {"MSS 65535", []byte{2, 4, 255, 255}}, {"MSS of length 3", []byte{2, 3, 1, 1}},
-		{"MSS twice", []byte{2, 4, 5, 180, 2, 4, 1, 0}}, {"MSS of length 0", []byte{2, 0, 5, 180}}, {"MSS of length 1", []byte{2, 1, 5, 180}},
-		{"MSS of length 255", []byte{2, 255, 5, 180}}, {"MSS cut", []byte{1, 1, 2, 4}}, {"kind as the last byte", []byte{1, 1, 1, 2}},
-		{"window scale 14", []byte{3, 3, 14, 1}}, {"window scale 255", []byte{3, 3, 255, 1}}, {"window scale of length 2", []byte{3, 2, 1, 1}},
-		{"SACK permitted", []byte{4, 2, 1, 1}}, {"SACK blocks", []byte{5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1}},
-		{"timestamps", []byte{8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1}}, {"timestamps cut", []byte{8, 10, 0, 0}}, {"timestamps with an echo", []byte{8, 10, 0, 0, 0, 1, 9, 9, 9, 9, 1, 1}},
+		{"MSS", []byte{2, 4, 5, 180}}, {"MSS 0", []byte{2, 4, 0, 0}},
+		{"MSS 65535", []byte{2, 4, 255, 255}}, {"MSS of length 3", []byte{2, 3, 1, 1}},
+		{"MSS twice", []byte{2, 4, 5, 180, 2, 4, 1, 0}}, {"MSS of length 0", []byte{2, 0, 5, 180}},
+		{"MSS of length 1", []byte{2, 1, 5, 180}},
+		{"MSS of length 255", []byte{2, 255, 5, 180}}, {"MSS cut", []byte{1, 1, 2, 4}},
+		{"kind as the last byte", []byte{1, 1, 1, 2}},
+		{"window scale 14", []byte{3, 3, 14, 1}}, {"window scale 255", []byte{3, 3, 255, 1}},
+		{"window scale of length 2", []byte{3, 2, 1, 1}},
+		{"SACK permitted", []byte{4, 2, 1, 1}},
+		{"SACK blocks", []byte{5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1}},
+		{"timestamps", []byte{8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 1}},
+		{"timestamps cut", []byte{8, 10, 0, 0}},
+		{"timestamps with an echo", []byte{8, 10, 0, 0, 0, 1, 9, 9, 9, 9, 1, 1}},
 		{"a Linux client's", []byte{2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7}},
-		{"40 bytes of NOP", bytes.Repeat([]byte{1}, 40)}, {"40 bytes of 255", bytes.Repeat([]byte{255}, 40)}, {"end, then garbage", []byte{0, 255, 0, 7}},
-		{"kind 253", []byte{253, 4, 1, 2}}, {"kind 254 of length 40", []byte{254, 40, 1, 2}}, {"user timeout", []byte{28, 4, 0, 9}},
-		{"echo", []byte{6, 6, 1, 2, 3, 4, 1, 1}}, {"skeeter", []byte{16, 2, 1, 1}}, {"multipath", []byte{30, 12, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8}},
-		{"fast open, no cookie", []byte{34, 2, 1, 1}}, {"fast open, cookie", []byte{34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1}}, {"fast open, odd cookie", []byte{34, 5, 1, 2, 3, 1, 1, 1}},
+		{"40 bytes of NOP", bytes.Repeat([]byte{1}, 40)},
+		{"40 bytes of 255", bytes.Repeat([]byte{255}, 40)},
+		{"end, then garbage", []byte{0, 255, 0, 7}},
+		{"kind 253", []byte{253, 4, 1, 2}}, {"kind 254 of length 40", []byte{254, 40, 1, 2}},
+		{"user timeout", []byte{28, 4, 0, 9}},
+		{"echo", []byte{6, 6, 1, 2, 3, 4, 1, 1}}, {"skeeter", []byte{16, 2, 1, 1}},
+		{"multipath", []byte{30, 12, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8}},
+		{"fast open, no cookie", []byte{34, 2, 1, 1}},
+		{"fast open, cookie", []byte{34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1}},
+		{"fast open, odd cookie", []byte{34, 5, 1, 2, 3, 1, 1, 1}},
 		{"experimental fast open", []byte{254, 4, 0xf9, 0x89}},
-		{"MD5 of length 10", append([]byte{19, 10}, make([]byte, 10)...)}, {"MD5 cut", []byte{19, 18, 1, 1}},
-		{"MD5", append([]byte{19, 18}, make([]byte, 18)...)}, {"authentication", append([]byte{29, 16, 1, 1}, make([]byte, 12)...)},
-		{"authentication twice", append(append([]byte{29, 16, 1, 1}, make([]byte, 12)...), append([]byte{29, 20, 1, 1}, make([]byte, 16)...)...)},
+		{"MD5 of length 10", append([]byte{19, 10}, make([]byte, 10)...)},
+		{"MD5 cut", []byte{19, 18, 1, 1}},
+		{"MD5", append([]byte{19, 18}, make([]byte, 18)...)},
+		{"authentication", append([]byte{29, 16, 1, 1}, make([]byte, 12)...)},
+		{"authentication twice",
+			append(append([]byte{29, 16, 1, 1}, make([]byte, 12)...),
+				append([]byte{29, 20, 1, 1}, make([]byte, 16)...)...)},
 		{"authentication of length 4, 20 bytes", append([]byte{29, 4, 1, 1}, make([]byte, 16)...)},
 		{"authentication of length 5, 20 bytes", append([]byte{29, 5, 1, 1}, make([]byte, 15)...)},
-		{"length 0, 16 bytes", append([]byte{8, 0}, make([]byte, 14)...)}, {"length 0, 20 bytes", append([]byte{8, 0}, make([]byte, 18)...)},
-		{"length 1, 20 bytes", append([]byte{8, 1}, make([]byte, 18)...)}, {"length 20, 20 bytes", append([]byte{99, 20}, make([]byte, 18)...)},
-		{"length 21, 20 bytes", append([]byte{99, 21}, make([]byte, 18)...)}, {"length 0 with 18 left", append([]byte{1, 1, 8, 0}, make([]byte, 16)...)},
-		{"length 0 with 17 left", append([]byte{1, 1, 1, 8, 0}, make([]byte, 15)...)}, {"MD5 of length 17, 20 bytes", append([]byte{19, 17}, make([]byte, 18)...)},
-		{"length 0 behind 24 bytes", append(bytes.Repeat([]byte{1}, 24), 8, 0, 0, 0)}, {"end, then length 0, 20 bytes", append([]byte{0, 8, 0}, make([]byte, 17)...)},
+		{"length 0, 16 bytes", append([]byte{8, 0}, make([]byte, 14)...)},
+		{"length 0, 20 bytes", append([]byte{8, 0}, make([]byte, 18)...)},
+		{"length 1, 20 bytes", append([]byte{8, 1}, make([]byte, 18)...)},
+		{"length 20, 20 bytes", append([]byte{99, 20}, make([]byte, 18)...)},
+		{"length 21, 20 bytes", append([]byte{99, 21}, make([]byte, 18)...)},
+		{"length 0 with 18 left", append([]byte{1, 1, 8, 0}, make([]byte, 16)...)},
+		{"length 0 with 17 left", append([]byte{1, 1, 1, 8, 0}, make([]byte, 15)...)},
+		{"MD5 of length 17, 20 bytes", append([]byte{19, 17}, make([]byte, 18)...)},
+		{"length 0 behind 24 bytes", append(bytes.Repeat([]byte{1}, 24), 8, 0, 0, 0)},
+		{"end, then length 0, 20 bytes", append([]byte{0, 8, 0}, make([]byte, 17)...)},
 	} {
 		m.v4("TCP option: "+o.name, func(a *asks) { a.TCP.Options = o.bytes })
 		if len(o.bytes) <= 4 {
@@ -268,32 +299,41 @@ func (m *maker) ipv4() {
 	}
 	m.patched("TTL 0", false, func(ip []byte) []byte { ip[8] = 0; return resum(ip) })
 	for _, n := range []uint16{1, 19, 20, 21, 28, 39, 40, 41, 44, 46, 47, 100, 1500, 65535} {
-		m.patched(fmt.Sprintf("total length %d in a frame of 60", n), false, func(ip []byte) []byte {
-			be.PutUint16(ip[2:], n)
-			ip = append(resum(ip), make([]byte, 6)...)
-			if n >= 40 && int(n) <= len(ip) {
-				ip[36], ip[37] = 0, 0
-				tcpSum(ip[:n], 20)
-			}
-			return ip
-		})
+		m.patched(fmt.Sprintf("total length %d in a frame of 60", n), false,
+			func(ip []byte) []byte {
+				be.PutUint16(ip[2:], n)
+				ip = append(resum(ip), make([]byte, 6)...)
+				if n >= 40 && int(n) <= len(ip) {
+					ip[36], ip[37] = 0, 0
+					tcpSum(ip[:n], 20)
+				}
+				return ip
+			})
 	}
-	m.patched("total length 0", false, func(ip []byte) []byte { ip[2], ip[3] = 0, 0; return resum(ip) })
+	m.patched("total length 0", false,
+		func(ip []byte) []byte { ip[2], ip[3] = 0, 0; return resum(ip) })
 	for _, w := range []byte{0, 1, 4, 6, 7, 15} {
-		m.patched(fmt.Sprintf("header of %d words", w), false, func(ip []byte) []byte { ip[0] = 0x40 | w; return resum(append(ip, make([]byte, 20)...)) })
+		m.patched(fmt.Sprintf("header of %d words", w), false,
+			func(ip []byte) []byte {
+				ip[0] = 0x40 | w
+				return resum(append(ip, make([]byte, 20)...))
+			})
 	}
 	for _, v := range []byte{0, 5, 6, 15} {
-		m.patched(fmt.Sprintf("version %d", v), false, func(ip []byte) []byte { ip[0] = v<<4 | 5; return resum(ip) })
+		m.patched(fmt.Sprintf("version %d", v), false,
+			func(ip []byte) []byte { ip[0] = v<<4 | 5; return resum(ip) })
 	}
 	for _, tos := range []byte{1, 2, 3, 0x10, 0xff} {
-		m.patched(fmt.Sprintf("type of service %02x", tos), false, func(ip []byte) []byte { ip[1] = tos; return resum(ip) })
+		m.patched(fmt.Sprintf("type of service %02x", tos), false,
+			func(ip []byte) []byte { ip[1] = tos; return resum(ip) })
 	}
 	m.v4("don't fragment", func(a *asks) { a.IP4.Frag = 0x4000 })
 	m.v4("reserved flag", func(a *asks) { a.IP4.Frag = 0x8000 })
 	m.v4("identification 0", func(a *asks) { a.IP4.ID = 0 })
 	m.v4("100 bytes behind the packet", func(a *asks) { a.IP4.Length = 40 }, Bytes(nil))
 	for _, n := range []int{1, 20, 40, 54} {
-		m.patched(fmt.Sprintf("frame cut to %d", 14+n), false, func(ip []byte) []byte { return ip[:min(n, len(ip))-1] })
+		m.patched(fmt.Sprintf("frame cut to %d", 14+n), false,
+			func(ip []byte) []byte { return ip[:min(n, len(ip))-1] })
 	}
 }
 
@@ -302,20 +342,40 @@ func (m *maker) ipv4Options() {
 		name  string
 		bytes []byte
 	}{
-		{"NOPs", []byte{1, 1, 1, 1}}, {"40 bytes of NOP", bytes.Repeat([]byte{1}, 40)}, {"end, then garbage", []byte{0, 255, 7, 1}},
-		{"length 0", []byte{130, 0, 0, 0}}, {"length 1", []byte{130, 1, 0, 0}}, {"length beyond the header", []byte{130, 5, 0, 0}}, {"kind as the last byte", []byte{1, 1, 1, 7}},
-		{"record route", []byte{7, 7, 4, 0, 0, 0, 0, 0}}, {"record route, full", []byte{7, 7, 8, 1, 1, 1, 1, 0}}, {"record route, pointer 3", []byte{7, 7, 3, 0, 0, 0, 0, 0}},
-		{"record route, pointer 5", []byte{7, 7, 5, 0, 0, 0, 0, 0}}, {"record route, length 2", []byte{7, 2, 0, 0}}, {"record route, length 3", []byte{7, 3, 4, 0}},
+		{"NOPs", []byte{1, 1, 1, 1}}, {"40 bytes of NOP", bytes.Repeat([]byte{1}, 40)},
+		{"end, then garbage", []byte{0, 255, 7, 1}},
+		{"length 0", []byte{130, 0, 0, 0}}, {"length 1", []byte{130, 1, 0, 0}},
+		{"length beyond the header", []byte{130, 5, 0, 0}},
+		{"kind as the last byte", []byte{1, 1, 1, 7}},
+		{"record route", []byte{7, 7, 4, 0, 0, 0, 0, 0}},
+		{"record route, full", []byte{7, 7, 8, 1, 1, 1, 1, 0}},
+		{"record route, pointer 3", []byte{7, 7, 3, 0, 0, 0, 0, 0}},
+		{"record route, pointer 5", []byte{7, 7, 5, 0, 0, 0, 0, 0}},
+		{"record route, length 2", []byte{7, 2, 0, 0}},
+		{"record route, length 3", []byte{7, 3, 4, 0}},
 		{"record route twice", []byte{7, 7, 4, 0, 0, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0, 0}},
-		{"timestamp", []byte{68, 8, 5, 0, 0, 0, 0, 0}}, {"timestamp, pointer 4", []byte{68, 8, 4, 0, 0, 0, 0, 0}}, {"timestamp, full", []byte{68, 8, 9, 0, 0, 0, 0, 0}},
-		{"timestamp, overflow 15", []byte{68, 8, 9, 0xf0, 0, 0, 0, 0}}, {"timestamp, overflow 15, prespecified", []byte{68, 8, 9, 0xf3, 0, 0, 0, 0}},
-		{"timestamp with addresses", []byte{68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0}}, {"timestamp with addresses, short", []byte{68, 8, 5, 1, 0, 0, 0, 0}},
-		{"timestamp, prespecified", []byte{68, 12, 5, 3, 1, 2, 3, 4, 0, 0, 0, 0}}, {"timestamp of kind 7", []byte{68, 8, 5, 7, 0, 0, 0, 0}}, {"timestamp, length 3", []byte{68, 3, 5, 0}},
+		{"timestamp", []byte{68, 8, 5, 0, 0, 0, 0, 0}},
+		{"timestamp, pointer 4", []byte{68, 8, 4, 0, 0, 0, 0, 0}},
+		{"timestamp, full", []byte{68, 8, 9, 0, 0, 0, 0, 0}},
+		{"timestamp, overflow 15", []byte{68, 8, 9, 0xf0, 0, 0, 0, 0}},
+		{"timestamp, overflow 15, prespecified", []byte{68, 8, 9, 0xf3, 0, 0, 0, 0}},
+		{"timestamp with addresses", []byte{68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0}},
+		{"timestamp with addresses, short", []byte{68, 8, 5, 1, 0, 0, 0, 0}},
+		{"timestamp, prespecified", []byte{68, 12, 5, 3, 1, 2, 3, 4, 0, 0, 0, 0}},
+		{"timestamp of kind 7", []byte{68, 8, 5, 7, 0, 0, 0, 0}},
+		{"timestamp, length 3", []byte{68, 3, 5, 0}},
 		{"timestamp twice", []byte{68, 8, 5, 0, 0, 0, 0, 0, 68, 8, 5, 0, 0, 0, 0, 0}},
-		{"loose source route", []byte{131, 7, 4, 10, 88, 0, 1, 0}}, {"loose source route, done", []byte{131, 7, 8, 10, 88, 0, 1, 0}}, {"strict source route, done", []byte{137, 7, 8, 10, 88, 0, 1, 0}},
-		{"router alert", []byte{148, 4, 0, 0}}, {"router alert 1", []byte{148, 4, 0, 1}}, {"router alert, length 3", []byte{148, 3, 0, 0}},
-		{"security", []byte{130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, {"stream id", []byte{136, 4, 0, 1}}, {"unknown", []byte{222, 4, 1, 2}}, {"unknown, length 2", []byte{222, 2, 222, 2}},
-		{"CIPSO, well formed", []byte{134, 10, 0, 0, 0, 1, 1, 4, 0, 0, 0, 0}}, {"CIPSO, domain 0", []byte{134, 10, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0}}, {"CIPSO, length 6", []byte{134, 6, 0, 0, 0, 1, 0, 0}},
+		{"loose source route", []byte{131, 7, 4, 10, 88, 0, 1, 0}},
+		{"loose source route, done", []byte{131, 7, 8, 10, 88, 0, 1, 0}},
+		{"strict source route, done", []byte{137, 7, 8, 10, 88, 0, 1, 0}},
+		{"router alert", []byte{148, 4, 0, 0}}, {"router alert 1", []byte{148, 4, 0, 1}},
+		{"router alert, length 3", []byte{148, 3, 0, 0}},
+		{"security", []byte{130, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}},
+		{"stream id", []byte{136, 4, 0, 1}}, {"unknown", []byte{222, 4, 1, 2}},
+		{"unknown, length 2", []byte{222, 2, 222, 2}},
+		{"CIPSO, well formed", []byte{134, 10, 0, 0, 0, 1, 1, 4, 0, 0, 0, 0}},
+		{"CIPSO, domain 0", []byte{134, 10, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0}},
+		{"CIPSO, length 6", []byte{134, 6, 0, 0, 0, 1, 0, 0}},
 	} {
 		m.v4("IP option: "+o.name, func(a *asks) { a.IP4.Options = o.bytes })
 	}
@@ -326,14 +386,18 @@ func (m *maker) ipv6() {
 		m.v6(fmt.Sprintf("hop limit %d", h), func(a *asks) { a.IP6.TTL = h })
 	}
 	m.patched("hop limit 0", true, func(ip []byte) []byte { ip[7] = 0; return ip })
-	m.patched("class and flow label", true, func(ip []byte) []byte { ip[0], ip[1], ip[2], ip[3] = 0x6f, 0xff, 0xff, 0xff; return ip })
+	m.patched("class and flow label", true,
+		func(ip []byte) []byte { ip[0], ip[1], ip[2], ip[3] = 0x6f, 0xff, 0xff, 0xff; return ip })
 	for _, v := range []byte{0, 4, 7} {
-		m.patched(fmt.Sprintf("version %d", v), true, func(ip []byte) []byte { ip[0] = v << 4; return ip })
+		m.patched(fmt.Sprintf("version %d", v), true,
+			func(ip []byte) []byte { ip[0] = v << 4; return ip })
 	}
 	for _, n := range []uint16{0, 1, 19, 20, 21, 100, 65535} {
-		m.patched(fmt.Sprintf("payload length %d", n), true, func(ip []byte) []byte { be.PutUint16(ip[4:], n); return ip })
+		m.patched(fmt.Sprintf("payload length %d", n), true,
+			func(ip []byte) []byte { be.PutUint16(ip[4:], n); return ip })
 	}
-	m.patched("bytes behind the packet", true, func(ip []byte) []byte { return append(ip, make([]byte, 50)...) })
+	m.patched("bytes behind the packet", true,
+		func(ip []byte) []byte { return append(ip, make([]byte, 50)...) })
 	pad := Ext{Body: []byte{1, 4, 0, 0, 0, 0}}
 	as := func(t uint8, e Ext) Ext { e.Type = t; return e }
 	many := func(n int, t uint8) (l []Layer) {
@@ -353,16 +417,29 @@ func (m *maker) ipv6() {
 		name string
 		body []byte
 	}{
-		{"Pad1 six times", make([]byte, 6)}, {"Pad1 eight times", append(make([]byte, 8), 5, 4, 0, 0, 0, 0)}, {"PadN not zero", []byte{1, 4, 1, 2, 3, 4}},
-		{"PadN beyond", []byte{1, 5, 0, 0, 0, 0}}, {"PadN of 7", []byte{1, 5, 0, 0, 0, 0, 0, 5, 5, 0, 0, 0, 0, 0}}, {"PadN of 8", []byte{1, 6, 0, 0, 0, 0, 0, 0, 5, 4, 0, 0, 0, 0}},
-		{"type cut", []byte{1, 3, 0, 0, 0, 0x1e}}, {"unknown, skip", []byte{0x1e, 4, 1, 2, 3, 4}}, {"unknown, drop", []byte{0x5e, 4, 1, 2, 3, 4}},
-		{"unknown, report", []byte{0x9e, 4, 1, 2, 3, 4}}, {"unknown, report to unicast", []byte{0xde, 4, 1, 2, 3, 4}}, {"router alert", []byte{5, 2, 0, 0, 1, 0}},
-		{"router alert of 3", []byte{5, 3, 0, 0, 0, 0}}, {"jumbo", []byte{0xc2, 4, 0, 1, 0, 0}}, {"tunnel limit", []byte{4, 1, 3, 1, 1, 0}}, {"quick start", []byte{0x26, 4, 0, 0, 0, 0}},
-		{"eight options", append(bytes.Repeat([]byte{0x1e, 0}, 8), 1, 4, 0, 0, 0, 0)}, {"nine options", append(bytes.Repeat([]byte{0x1e, 0}, 9), 1, 2, 0, 0)},
-		{"unknown of 254", append(append([]byte{0x1e, 254}, make([]byte, 254)...), 1, 4, 0, 0, 0, 0)},
+		{"Pad1 six times", make([]byte, 6)},
+		{"Pad1 eight times", append(make([]byte, 8), 5, 4, 0, 0, 0, 0)},
+		{"PadN not zero", []byte{1, 4, 1, 2, 3, 4}},
+		{"PadN beyond", []byte{1, 5, 0, 0, 0, 0}},
+		{"PadN of 7", []byte{1, 5, 0, 0, 0, 0, 0, 5, 5, 0, 0, 0, 0, 0}},
+		{"PadN of 8", []byte{1, 6, 0, 0, 0, 0, 0, 0, 5, 4, 0, 0, 0, 0}},
+		{"type cut", []byte{1, 3, 0, 0, 0, 0x1e}}, {"unknown, skip", []byte{0x1e, 4, 1, 2, 3, 4}},
+		{"unknown, drop", []byte{0x5e, 4, 1, 2, 3, 4}},
+		{"unknown, report", []byte{0x9e, 4, 1, 2, 3, 4}},
+		{"unknown, report to unicast", []byte{0xde, 4, 1, 2, 3, 4}},
+		{"router alert", []byte{5, 2, 0, 0, 1, 0}},
+		{"router alert of 3", []byte{5, 3, 0, 0, 0, 0}}, {"jumbo", []byte{0xc2, 4, 0, 1, 0, 0}},
+		{"tunnel limit", []byte{4, 1, 3, 1, 1, 0}},
+		{"quick start", []byte{0x26, 4, 0, 0, 0, 0}},
+		{"eight options", append(bytes.Repeat([]byte{0x1e, 0}, 8), 1, 4, 0, 0, 0, 0)},
+		{"nine options", append(bytes.Repeat([]byte{0x1e, 0}, 9), 1, 2, 0, 0)},
+		{"unknown of 254",
+			append(append([]byte{0x1e, 254}, make([]byte, 254)...), 1, 4, 0, 0, 0, 0)},
 		{"unknown of 255", append(append([]byte{0x1e, 255}, make([]byte, 255)...), 1, 3, 0, 0, 0)},
-		{"CALIPSO", []byte{7, 8, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 0, 0}}, {"trace, not in words", []byte{0x31, 2, 0, 0, 0, 0}},
-		{"trace, in words", []byte{1, 0, 0x31, 2, 0, 0}}, {"trace, in words, length 0", []byte{1, 0, 0x31, 0, 0, 0}},
+		{"CALIPSO", []byte{7, 8, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 0, 0}},
+		{"trace, not in words", []byte{0x31, 2, 0, 0, 0, 0}},
+		{"trace, in words", []byte{1, 0, 0x31, 2, 0, 0}},
+		{"trace, in words, length 0", []byte{1, 0, 0x31, 0, 0, 0}},
 		{"seven options", []byte{0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0, 0x1e, 0}},
 	} {
 		m.v6("hop-by-hop: "+o.name, nil, as(0, Ext{Body: o.body}))
@@ -370,14 +447,16 @@ func (m *maker) ipv6() {
 	}
 	for _, t := range []byte{0, 1, 2, 3, 4, 5} {
 		for left := range byte(2) {
-			m.v6(fmt.Sprintf("routing type %d, %d left", t, left), nil, as(43, Ext{Body: []byte{t, left, 0, 0, 0, 0}}))
+			m.v6(fmt.Sprintf("routing type %d, %d left", t, left), nil,
+				as(43, Ext{Body: []byte{t, left, 0, 0, 0, 0}}))
 		}
 	}
 	m.v6("atomic fragment", nil, as(44, Ext{Body: make([]byte, 6)}))
 	m.v6("atomic fragment, reserved bits", nil, as(44, Ext{Body: []byte{0, 6, 0, 0, 0, 0}}))
 	m.v6("atomic fragment, destination", nil, as(44, Ext{Body: make([]byte, 6)}), as(60, pad))
 	m.v6("destination, atomic fragment", nil, as(60, pad), as(44, Ext{Body: make([]byte, 6)}))
-	m.v6("atomic fragment twice", nil, as(44, Ext{Body: make([]byte, 6)}), as(44, Ext{Body: make([]byte, 6)}))
+	m.v6("atomic fragment twice", nil, as(44, Ext{Body: make([]byte, 6)}),
+		as(44, Ext{Body: make([]byte, 6)}))
 	m.v6("header longer than the packet", nil, Bytes{6, 9, 1, 4, 0, 0, 0, 0}).Frames[0][20] = 60
 	for _, t := range []uint8{51, 59, 135, 139, 140, 253} {
 		m.v6(fmt.Sprintf("header %d", t), nil, as(t, pad))
@@ -415,25 +494,30 @@ func (m *maker) joined(v6 bool) {
 	all("overlap by 8", 4, 24, part{0, 32, true}, part{24, 24, false})
 	all("overlap by 8, reversed", 4, 24, part{24, 24, false}, part{0, 32, true})
 	all("the whole over a part", 4, 24, part{24, 24, false}, part{0, 48, false})
-	all("a part spans two", 4, 24, part{0, 24, true}, part{24, 8, true}, part{16, 16, true}, part{32, 16, false})
-	all("a part spans two that came reversed", 4, 24, part{24, 8, true}, part{0, 24, true}, part{0, 32, true}, part{32, 16, false})
+	all("a part spans two", 4, 24, part{0, 24, true}, part{24, 8, true}, part{16, 16, true},
+		part{32, 16, false})
+	all("a part spans two that came reversed", 4, 24, part{24, 8, true}, part{0, 24, true},
+		part{0, 32, true}, part{32, 16, false})
 	all("two ends", 4, 24, part{24, 8, false}, part{24, 24, false}, part{0, 24, true})
 	all("behind the end", 4, 24, part{24, 24, false}, part{48, 8, true}, part{0, 24, true})
-	all("end before what is there", 4, 24, part{24, 24, true}, part{24, 8, false}, part{0, 24, true})
+	all("end before what is there", 4, 24, part{24, 24, true}, part{24, 8, false},
+		part{0, 24, true})
 	all("not a multiple of 8", 4, 24, part{0, 30, true}, part{24, 24, false})
 	all("not a multiple of 8, then a hole", 4, 24, part{0, 31, true}, part{32, 16, false})
-	all("overlap, then all again", 4, 24, part{0, 32, true}, part{24, 24, false}, part{0, 32, true}, part{32, 16, false})
+	all("overlap, then all again", 4, 24, part{0, 32, true}, part{24, 24, false}, part{0, 32, true},
+		part{32, 16, false})
 	all("empty between", 4, 24, part{0, 24, true}, part{24, 0, true}, part{24, 24, false})
 	all("far beyond the end", 4, 24, part{0, 24, true}, part{65528, 24, false}, part{24, 24, false})
 	all("with data behind 1536 bytes", 4, 2976, cut(3000, 1000)...)
-	m.fragments("different TTL", v6, 4, 8, func(i int, ip *IP) { ip.TTL = uint8(9 + i) }, part{0, 24, true}, part{24, 8, false})
+	m.fragments("different TTL", v6, 4, 8, func(i int, ip *IP) { ip.TTL = uint8(9 + i) },
+		part{0, 24, true}, part{24, 8, false})
 	m.fragments("of two datagrams", v6, 4, 8, func(i int, ip *IP) {
 		if ip.ID += uint16(i); v6 && i > 0 {
 			ip.Src = "fd77:ffff::2"
 		}
 	}, part{0, 24, true}, part{24, 8, false})
 	if v6 {
-		// What follows is what the first fragment says (RFC 8200, section 4.5).
+		// The first fragment names the next header (RFC 8200, section 4.5).
 		follows := func(name string, of int, next byte, parts ...part) {
 			m.fragments("next header: "+name, v6, 4, 8, nil, parts...).Frames[of][14+40] = next
 		}
@@ -444,7 +528,8 @@ func (m *maker) joined(v6 bool) {
 		return
 	}
 	for _, again := range []bool{false, true} {
-		v := m.fragments(fmt.Sprintf("wrong IP checksum of the last, right again %v", again), v6, 4, 8, nil, part{0, 24, true}, part{24, 8, false})
+		v := m.fragments(fmt.Sprintf("wrong IP checksum of the last, right again %v", again), v6, 4,
+			8, nil, part{0, 24, true}, part{24, 8, false})
 		right := v.Frames[1]
 		v.Frames[1] = bytes.Clone(right)
 		v.Frames[1][14+11]++
@@ -452,11 +537,17 @@ func (m *maker) joined(v6 bool) {
 			v.Frames = append(v.Frames, right)
 		}
 	}
-	m.fragments("IP options on the first", v6, 4, 8, func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{1}, 4-4*i) }, part{0, 24, true}, part{24, 8, false})
-	m.fragments("a bad IP option on the last", v6, 4, 8, func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{130, 0, 0, 0}, i) }, part{0, 24, true}, part{24, 8, false})
-	m.fragments("8-byte fragments with don't fragment", v6, 4, 8, func(_ int, ip *IP) { ip.TTL = 3 }, cut(32, 8)...)
+	m.fragments("IP options on the first", v6, 4, 8,
+		func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{1}, 4-4*i) }, part{0, 24, true},
+		part{24, 8, false})
+	m.fragments("a bad IP option on the last", v6, 4, 8,
+		func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{130, 0, 0, 0}, i) },
+		part{0, 24, true}, part{24, 8, false})
+	m.fragments("8-byte fragments with don't fragment", v6, 4, 8,
+		func(_ int, ip *IP) { ip.TTL = 3 }, cut(32, 8)...)
 	for _, tos := range [][2]byte{{0, 0}, {2, 2}, {2, 3}, {0, 2}, {0, 3}, {1, 2}} {
-		v := m.fragments(fmt.Sprintf("type of service %d and %d", tos[0], tos[1]), v6, 4, 8, nil, part{0, 24, true}, part{24, 8, false})
+		v := m.fragments(fmt.Sprintf("type of service %d and %d", tos[0], tos[1]), v6, 4, 8, nil,
+			part{0, 24, true}, part{24, 8, false})
 		for i, f := range v.Frames {
 			f[15] = tos[i]
 			resum(f[14:])
@@ -464,11 +555,13 @@ func (m *maker) joined(v6 bool) {
 	}
 }
 
-// links has no VLAN but 0: which others a receiver takes is how it was configured.
+// links adds variants of the link layer. They have no VLAN but 0: a receiver accepts other VLANs
+// only if they are configured.
 func (m *maker) links() {
 	tags := func(name string, l ...Layer) *Variant {
 		a := m.next()
-		return m.put("tags: "+name, a.IP4.Src, a.TCP.Seq, Frame(append(append([]Layer{a.Eth}, l...), a.IP4, a.TCP)...))
+		return m.put("tags: "+name, a.IP4.Src, a.TCP.Seq,
+			Frame(append(append([]Layer{a.Eth}, l...), a.IP4, a.TCP)...))
 	}
 	for n := range 8 {
 		var l []Layer
@@ -486,26 +579,36 @@ func (m *maker) links() {
 	a := m.next()
 	m.put("tags: IPv6 in VLAN 0", a.IP6.Src, a.TCP.Seq, Frame(a.Eth, VLAN{}, a.IP6, a.TCP))
 	a = m.next()
-	m.put("LLC/SNAP", a.IP4.Src, a.TCP.Seq, Frame(SNAP{Dst: a.Eth.Dst, Src: a.Eth.Src}, a.IP4, a.TCP)).Except = exceptLLC
+	m.put("LLC/SNAP", a.IP4.Src, a.TCP.Seq,
+		Frame(SNAP{Dst: a.Eth.Dst, Src: a.Eth.Src}, a.IP4, a.TCP)).Except = exceptLLC
 	a = m.next()
-	m.put("IPv4 with the ethertype of IPv6", a.IP4.Src, a.TCP.Seq, Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x86dd}, a.IP4, a.TCP))
+	m.put("IPv4 with the ethertype of IPv6", a.IP4.Src, a.TCP.Seq,
+		Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x86dd}, a.IP4, a.TCP))
 	a = m.next()
-	m.put("IPv6 with the ethertype of IPv4", a.IP6.Src, a.TCP.Seq, Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x0800}, a.IP6, a.TCP))
+	m.put("IPv6 with the ethertype of IPv4", a.IP6.Src, a.TCP.Seq,
+		Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x0800}, a.IP6, a.TCP))
 	a = m.next()
-	m.put("ethertype 0x0801", a.IP4.Src, a.TCP.Seq, Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x0801}, a.IP4, a.TCP))
-	m.v4("hardware address of everybody", func(a *asks) { a.Eth.Dst = [6]byte{255, 255, 255, 255, 255, 255} })
+	m.put("ethertype 0x0801", a.IP4.Src, a.TCP.Seq,
+		Frame(Ethernet{Dst: a.Eth.Dst, Src: a.Eth.Src, Type: 0x0801}, a.IP4, a.TCP))
+	m.v4("hardware address of everybody",
+		func(a *asks) { a.Eth.Dst = [6]byte{255, 255, 255, 255, 255, 255} })
 	m.v4("hardware address of a group", func(a *asks) { a.Eth.Dst = [6]byte{1, 0, 0x5e, 0, 0, 1} })
-	m.v6("hardware address of a group", func(a *asks) { a.Eth.Dst = [6]byte{0x33, 0x33, 0, 0, 0, 1} })
+	m.v6("hardware address of a group",
+		func(a *asks) { a.Eth.Dst = [6]byte{0x33, 0x33, 0, 0, 0, 1} })
 }
 
 func (m *maker) addresses() {
-	for _, s := range []string{"0.0.0.0", "0.1.2.3", "1.2.3.4", "127.0.0.1", "127.9.9.9", "169.254.1.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.0.0.1", "255.255.255.255", variantDst4} {
+	for _, s := range []string{"0.0.0.0", "0.1.2.3", "1.2.3.4", "127.0.0.1", "127.9.9.9",
+		"169.254.1.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.0.0.1", "255.255.255.255",
+		variantDst4} {
 		m.v4("from "+s, func(a *asks) { a.IP4.Src = s })
 	}
-	for _, s := range []string{"127.0.0.1", "0.0.0.0", "224.0.0.1", "239.1.1.1", "255.255.255.255"} {
+	for _, s := range []string{"127.0.0.1", "0.0.0.0", "224.0.0.1", "239.1.1.1",
+		"255.255.255.255"} {
 		m.v4("to "+s, func(a *asks) { a.IP4.Dst = s })
 	}
-	for _, s := range []string{"::", "::1", "::2", "::ffff:1.2.3.4", "::1.2.3.4", "64:ff9b::1.2.3.4", "ff02::1", "2001:db8::9", variantDst6} {
+	for _, s := range []string{"::", "::1", "::2", "::ffff:1.2.3.4", "::1.2.3.4",
+		"64:ff9b::1.2.3.4", "ff02::1", "2001:db8::9", variantDst6} {
 		m.v6("from "+s, func(a *asks) { a.IP6.Src = s })
 	}
 	for _, s := range []string{"::1", "::", "ff02::1", "ff0e::1"} {
@@ -525,7 +628,11 @@ func (m *maker) checksums() {
 				return ip
 			}).Except = exceptChecksum
 		}
-		m.patched("TCP checksum 0", v6, func(ip []byte) []byte { ip[header+16], ip[header+17] = 0, 0; return ip }).Except = exceptChecksum
+		m.patched("TCP checksum 0", v6,
+			func(ip []byte) []byte {
+				ip[header+16], ip[header+17] = 0, 0
+				return ip
+			}).Except = exceptChecksum
 		m.patched("TCP checksum of the pseudo-header", v6, func(ip []byte) []byte {
 			ip[header+16], ip[header+17] = 0, 0
 			whole := be.Uint16(tcpSum(ip, header)[header+16:])
@@ -534,6 +641,8 @@ func (m *maker) checksums() {
 			return ip
 		}).Except = exceptChecksum
 	}
-	m.patched("IP checksum off by one", false, func(ip []byte) []byte { ip[11]++; return ip }).Except = exceptChecksum
-	m.patched("IP checksum 0", false, func(ip []byte) []byte { ip[10], ip[11] = 0, 0; return ip }).Except = exceptChecksum
+	m.patched("IP checksum off by one", false,
+		func(ip []byte) []byte { ip[11]++; return ip }).Except = exceptChecksum
+	m.patched("IP checksum 0", false,
+		func(ip []byte) []byte { ip[10], ip[11] = 0, 0; return ip }).Except = exceptChecksum
 }

@@ -113,8 +113,10 @@ func (ETag) encode(inner uint32, p []byte) []byte {
 // ITag is an 802.1ah tag; an Ethernet frame follows.
 type ITag struct{ Service uint32 }
 
-func (ITag) id() uint32                         { return 0x88e7 }
-func (l ITag) encode(_ uint32, p []byte) []byte { return append(be.AppendUint32(nil, l.Service), p...) }
+func (ITag) id() uint32 { return 0x88e7 }
+func (l ITag) encode(_ uint32, p []byte) []byte {
+	return append(be.AppendUint32(nil, l.Service), p...)
+}
 
 // SNAP is an 802.3 length, LLC and SNAP header: give it instead of Ethernet's type, in
 // an Ethernet{Type: 1} whose type it replaces.
@@ -248,7 +250,8 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 		be.PutUint16(upper[at:], pseudoSum(src, dst, uint8(final), upper))
 	}
 	if src.Is6() {
-		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, cmp.Or(l.Length, uint16(len(p)))), proto, cmp.Or(l.TTL, 64))
+		b := append(be.AppendUint16([]byte{0x60, 0, 0, 0}, cmp.Or(l.Length, uint16(len(p)))), proto,
+			cmp.Or(l.TTL, 64))
 		return append(append(append(b, src.AsSlice()...), dst.AsSlice()...), p...)
 	}
 	options := append([]byte{}, l.Options...)
@@ -258,7 +261,8 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	header := 20 + len(options)
 	b := be.AppendUint16([]byte{0x40 | byte(header/4), 0}, cmp.Or(l.Length, uint16(header+len(p))))
 	b = be.AppendUint16(be.AppendUint16(b, l.ID), l.Frag)
-	b = append(append(append(b, cmp.Or(l.TTL, 64), proto, 0, 0), src.AsSlice()...), dst.AsSlice()...)
+	b = append(append(append(b, cmp.Or(l.TTL, 64), proto, 0, 0), src.AsSlice()...),
+		dst.AsSlice()...)
 	b = append(b, options...)
 	be.PutUint16(b[10:], cmp.Or(l.Checksum, ^fold(sum(0, b))))
 	return append(b, p...)

@@ -1,7 +1,8 @@
 package wire
 
-// What a receiver looks at before it takes a segment, beside the numbers: checksums, a signature,
-// and the timestamp. A segment that it drops can say anything to somebody who only listens.
+// A receiver checks the checksums, a signature and the timestamp of a segment, beside its sequence
+// numbers, before it accepts the segment. A sensor that does not check them can be deceived: a
+// client may send it text in segments that the receiver drops.
 
 // TCP options (https://www.iana.org/assignments/tcp-parameters).
 const (
@@ -9,12 +10,12 @@ const (
 	stampLength      = 10
 )
 
-// plainStamp is how nearly all systems begin options that are timestamps and nothing else: two of
+// plainStamp is the usual beginning of options that hold nothing but timestamps: two bytes of
 // padding, kind, length (RFC 7323, appendix A).
 const plainStamp = 0x0101080a
 
-// inspectPlain is inspect for what plain decoded: ip begins at an IPv4 header of five words. A
-// segment to a mail port is looked at whole, any other only if it is a SYN-ACK.
+// inspectPlain is inspect for a packet of decodePlain: ip begins at an IPv4 header of five words. A
+// segment to a mail port is checked whole, another one only if it is a SYN-ACK.
 func (d *Decoder) inspectPlain(ip []byte, p *Packet) {
 	mail := d.IsMailPort(p.DstPort)
 	if !mail && !p.Flags.Has(SYN) {
@@ -30,18 +31,20 @@ func (d *Decoder) inspectPlain(ip []byte, p *Packet) {
 	if !mail || total > len(ip) {
 		return
 	}
-	// The addresses stand before the TCP header: pseudo-header and segment are one row of bytes.
+	// The addresses stand directly before the TCP header, so that pseudo-header and segment are one
+	// sequence of bytes.
 	head := be.Uint64(ip)
 	addresses := uint64(be.Uint32(ip[12:])) + uint64(be.Uint32(ip[16:]))
-	if !whole(head>>32 + head&0xffffffff + uint64(be.Uint32(ip[8:])) + addresses) {
+	if !validSum(head>>32 + head&0xffffffff + uint64(be.Uint32(ip[8:])) + addresses) {
 		p.Checksum = Wrong
 		return
 	}
 	p.Checksum = checkTCP(addresses+protoTCP+uint64(total-20), ip[20:total])
 }
 
-// inspect judges a segment to a mail port, or a SYN-ACK from one, further: b is its TCP header, of
-// offset bytes, and what follows, of which cut bytes were not captured.
+// inspect checks the options and the checksums of a segment to a mail port, or the options of a
+// SYN-ACK from one. b is its TCP header of offset bytes and its payload, of which cut bytes were
+// not captured.
 func (d *Decoder) inspect(p *Packet, ipv4, b []byte, offset, cut int) {
 	mail := d.IsMailPort(p.DstPort)
 	if offset > 20 && offset <= len(b) {
@@ -52,7 +55,7 @@ func (d *Decoder) inspect(p *Packet, ipv4, b []byte, offset, cut int) {
 	}
 }
 
-// options looks for a timestamp and, if the segment goes to a mail port, for what Linux drops.
+// options reads the timestamp and, if the segment goes to a mail port, sets Signed.
 func (p *Packet) options(tcp []byte, offset int, mail bool) {
 	if offset == 32 && be.Uint32(tcp[20:]) == plainStamp {
 		p.Stamped, p.Stamp = true, be.Uint32(tcp[24:])
@@ -61,8 +64,8 @@ func (p *Packet) options(tcp []byte, offset int, mail bool) {
 		}
 		return
 	}
-	p.Signed = mail && !unsigned(tcp)
-	// There are at most 40 bytes, and each round takes one.
+	p.Signed = mail && !noSignature(tcp)
+	// There are at most 40 bytes, and each round consumes at least one.
 	for b := tcp[20:offset]; len(b) > 0; {
 		switch {
 		case b[0] == 0:
