@@ -68,7 +68,7 @@ func TestFlappingOutput(t *testing.T) {
 	for i := range 240 { // two minutes
 		out.closed.Store(i%6 == 0)
 		w.Session(session)
-		q.Settle(time.Second)
+		q.Flush(time.Second)
 		h.changes = nil
 		h.output(now.UnixNano(), q)
 		for _, c := range h.changes {

@@ -204,7 +204,7 @@ const outputWait = 2 * time.Second
 func (p *pipeline) finish(reason string) error {
 	p.health.final = true
 	if p.queue != nil { // the last stats event then counts the events lost before it
-		p.queue.Settle(outputWait)
+		p.queue.Flush(outputWait)
 	}
 	ending := p.watchdog.add("the end of the analysis", p.engine.Finishing(), false)
 	ending.begin()

@@ -165,7 +165,7 @@ func (w *watchdog) abort(what string) {
 			"please report it with what follows\n\n%s\n", what, stacks())
 		if w.queue != nil {
 			w.queue.Hurry()
-			w.queue.Settle(abortTime / 2)
+			w.queue.Flush(abortTime / 2)
 		}
 	}()
 	select {

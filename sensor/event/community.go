@@ -7,8 +7,9 @@ import (
 	"net/netip"
 )
 
-// communityID is the Community ID v1 of a TCP flow (https://github.com/corelight/community-id-spec):
-// both directions have the same, and Zeek, Suricata and Wireshark write it too.
+// communityID is the Community ID v1 of a TCP flow
+// (https://github.com/corelight/community-id-spec): both directions have the same, and Zeek,
+// Suricata and Wireshark write it too.
 func communityID(a, b netip.AddrPort) string {
 	if b.Addr().Less(a.Addr()) || a.Addr() == b.Addr() && b.Port() < a.Port() {
 		a, b = b, a
@@ -17,7 +18,8 @@ func communityID(a, b netip.AddrPort) string {
 	m := append(room[:0], 0, 0) // seed
 	m = appendAddr(appendAddr(m, a.Addr()), b.Addr())
 	m = append(m, 6, 0) // TCP, padding
-	sum := sha1.Sum(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(m, a.Port()), b.Port()))
+	sum := sha1.Sum(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(m, a.Port()),
+		b.Port()))
 	var id [64]byte
 	return string(base64.StdEncoding.AppendEncode(append(id[:0], "1:"...), sum[:]))
 }

@@ -1,13 +1,15 @@
-// Package event writes what was found as JSON lines, one event a line, schema v1 (see
-// schema.json). Names are those of Suricata's EVE where EVE has one.
+// Package event writes events as JSON lines, one event a line. README.md explains each event by
+// example, schema.json is the schema (version 1). Fields have the names of Suricata's EVE where EVE
+// has the same field.
 //
-// What the traffic says is evidence, and may be hostile: every text from the wire goes
-// through Escape, is bounded, and has its addresses shortened as the configuration asks
-// before it comes into an event; it never becomes part of a message's control characters, of a field's
-// name, or of raw JSON.
+// Words: evidence is a text from the wire. It may be hostile, so that every such text is bounded,
+// has its mail addresses shortened by the configured Mode, and passes through Escape before it
+// becomes part of an event. It is never part of a field's name or of raw JSON.
 //
-// Between the path of the packets and the disk stands a queue, so that a slow disk or a
-// stalled reader costs events and never packets; see Queue.
+// A [Queue] separates the packet path from the disk, so that a slow disk or a stalled reader costs
+// events and never packets.
+//
+// The package does not decide which events are written, and does not rotate files.
 package event
 
 import (
@@ -23,30 +25,30 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Version of the schema. Within a version there are only additions.
+// Version is the version of the schema. A version changes only by additions.
 const Version = 1
 
-// Config says how events are written.
+// Config configures a Writer.
 type Config struct {
 	// Run identifies this run in event ids: RUN/SEQ.
 	Run string
 	// Host is the sensor's name.
 	Host string
-	// Live says that inputs are interfaces and not files.
+	// Live means that inputs are interfaces and not files.
 	Live bool
-	// Input names an input. Required.
+	// Input is the name of the input with this index. Required.
 	Input func(from uint16) string
-	// Evidence says how addresses appear.
+	// Evidence is the form of mail addresses.
 	Evidence Evidence
 }
 
-// Writer makes events. Its methods must be called by one goroutine at a time.
+// Writer encodes events and puts them into a Queue. One goroutine at a time calls its methods.
 type Writer struct {
 	cfg    Config
 	queue  *Queue
 	log    zerolog.Logger
 	seq    uint64
-	left   int // bytes of evidence that fit into the event in hand
+	left   int // bytes of evidence that fit into the current event
 	kind   Type
 	before func()
 }
@@ -66,15 +68,15 @@ const (
 	Types
 )
 
-// String is the name used in events.
+// String is the name in the field event_type.
 func (t Type) String() string {
 	return [...]string{"session", "source", "finding", "stats", "health", "mail_server", "site"}[t]
 }
 
-// Start is how each event begins.
+// Start is the beginning of each event.
 const Start = `{"level":"`
 
-// NewWriter makes a writer that puts its events into a queue.
+// NewWriter returns a writer for a queue.
 func NewWriter(cfg Config, q *Queue) *Writer {
 	w := &Writer{cfg: cfg, queue: q}
 	w.log = zerolog.New(w)
@@ -83,34 +85,36 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {
-	w.queue.putAfter(w.kind, line, w.before)
+	w.queue.add(w.kind, line, w.before)
 	w.before = nil
 	return len(line), nil
 }
 
-// Before has f called, by another goroutine, before the event that is made next is written.
+// Before sets a function that the queue's goroutine calls before it writes the next event.
 func (w *Writer) Before(f func()) { w.before = f }
 
-// maxEvidence bounds the evidence in an event, in bytes after escaping, so that an
-// event has at most 4 KiB, and a finding with all its reasons 8.
+// maxEvidence bounds the evidence in an event, in bytes after escaping. With it an event has at
+// most 4 KiB, and a finding with all its reasons 8.
 const maxEvidence = 2200
 
-// begin starts an event with the fields that all have.
+// begin starts an event with the fields that all events have.
 func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
 	return w.beginAt(t, level, Timestamp(at))
 }
 
-// beginAt is begin at a time that is written as Timestamp has it.
+// beginAt is begin for a time in the form of Timestamp.
 func (w *Writer) beginAt(t Type, level zerolog.Level, at string) *zerolog.Event {
 	w.kind, w.left = t, maxEvidence
 	w.seq++
-	return w.log.WithLevel(level).Str("timestamp", at).Str("event_type", t.String()).Int("v", Version).
+	return w.log.WithLevel(level).Str("timestamp", at).Str("event_type", t.String()).Int("v",
+		Version).
 		Str("event_id", w.ID(w.seq)).Str("host", w.cfg.Host)
 }
 
-// ID is the id of the event with this number.
+// ID is the event_id of the event with this number.
 func (w *Writer) ID(seq uint64) string { return w.cfg.Run + "/" + strconv.FormatUint(seq, 10) }
 
+// input adds the name of the input.
 func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
 	name := "pcap_filename"
 	if w.cfg.Live {
@@ -119,7 +123,8 @@ func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
 	return e.Str(name, w.cfg.Input(from))
 }
 
-// Timestamp is a time in events: RFC 3339, UTC, microseconds.
+// Timestamp is the form of times in events: RFC 3339, UTC, microseconds. ns is in nanoseconds since
+// 1970.
 func Timestamp(ns int64) string {
 	t := time.Unix(0, ns).UTC()
 	year, month, day := t.Date()
@@ -132,14 +137,15 @@ func Timestamp(ns int64) string {
 	b = append(twoDigits(b, hour), ':')
 	b = append(twoDigits(b, minute), ':')
 	b = append(twoDigits(b, second), '.')
-	return string(append(twoDigits(twoDigits(twoDigits(b, micros/10_000), micros/100%100), micros%100), 'Z'))
+	b = twoDigits(twoDigits(twoDigits(b, micros/10_000), micros/100%100), micros%100)
+	return string(append(b, 'Z'))
 }
 
-// twoDigits appends a number below 100. Package fmt would take a tenth of the time of reading a
+// twoDigits appends a number below 100. Package fmt would cost a tenth of the time of reading a
 // file with many sessions.
 func twoDigits(b []byte, v int) []byte { return append(b, '0'+byte(v/10), '0'+byte(v%10)) }
 
-// Session writes a session and returns the event's number.
+// Session writes a session and returns the number of its event.
 func (w *Writer) Session(s *detect.Session) uint64 {
 	end := Timestamp(s.End)
 	e := w.input(w.beginAt(SessionEvent, zerolog.InfoLevel, end), s.Input)
@@ -147,14 +153,17 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 	client, server := s.Client.Addr().String(), s.Server.Addr().String()
 	e.Str("src_ip", client).Uint16("src_port", s.Client.Port()).
 		Str("dest_ip", server).Uint16("dest_port", s.Server.Port()).
-		Str("proto", "TCP").Str("app_proto", s.App).Uint64("flow_id", s.FlowID).Str("community_id", communityID(s.Client, s.Server))
+		Str("proto", "TCP").Str("app_proto", s.App).Uint64("flow_id", s.FlowID).Str("community_id",
+		communityID(s.Client, s.Server))
 	if s.MAC != [6]byte{} {
 		e.Str("mac", mac(s.MAC))
 	}
-	flow := zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", end).Float64("age", seconds(s.End-s.Start)).
+	flow := zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", end).Float64("age",
+		seconds(s.End-s.Start)).
 		Str("state", s.State).Str("reason", s.Reason).Str("seen", s.Seen).
 		Uint32("pkts_toserver", s.PktsToServer).Uint32("pkts_toclient", s.PktsToClient).
-		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn", s.SYNs)
+		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn",
+		s.SYNs)
 	if s.Conflicts > 0 {
 		flow.Int("conflicts", s.Conflicts)
 	}
@@ -165,7 +174,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 			d.Str(name, w.text(value))
 		}
 	}
-	if s.HeloCmd != "" { // the name may be empty
+	if s.HeloCmd != "" { // a HELO may have an empty name
 		d.Str("helo", w.text(w.cfg.Evidence.hide(s.Helo))).Str("helo_cmd", s.HeloCmd)
 	}
 	from, more := w.senders(s.MailFrom)
@@ -173,8 +182,10 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 	if more > 0 {
 		d.Int("mail_from_more", more)
 	}
-	d.Uint32("mail_count", s.Mails).Uint32("rcpt_count", s.Rcpts).Uint32("rcpt_rejected", s.RcptsRejected).Uint32("messages", s.Messages).
-		Uint32("rejected", s.Rejected).Uint32("deferred", s.Deferred).Str("tls", s.TLS).Str("auth", s.Auth)
+	d.Uint32("mail_count", s.Mails).Uint32("rcpt_count", s.Rcpts).Uint32("rcpt_rejected",
+		s.RcptsRejected).Uint32("messages", s.Messages).
+		Uint32("rejected", s.Rejected).Uint32("deferred", s.Deferred).Str("tls", s.TLS).Str("auth",
+		s.Auth)
 	text("sni", s.SNI)
 	if s.LastCode > 0 {
 		d.Uint16("last_code", s.LastCode)
@@ -213,7 +224,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 	return w.seq
 }
 
-// sessionMessage says in words what a session was. client and server are its addresses.
+// sessionMessage describes a session in one line. client and server are its addresses.
 func sessionMessage(s *detect.Session, client, server string) string {
 	b := make([]byte, 0, 160)
 	b = append(append(append(b, client...), " to "...), server...)
@@ -239,11 +250,12 @@ func sessionMessage(s *detect.Session, client, server string) string {
 	return string(b)
 }
 
-// Source writes what is known of a source.
+// Source writes the state of a source.
 func (w *Writer) Source(s *detect.SourceRecord) {
 	e := w.source(w.begin(SourceEvent, zerolog.InfoLevel, s.Time), s)
 	f := &s.Facts
-	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score", s.Score).
+	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score",
+		s.Score).
 		Str("first_seen", Timestamp(f.First)).Str("last_seen", Timestamp(f.Last))
 	counts(d, s)
 	d.Uint32("concurrent", f.Concurrent).Uint32("error_bound", f.ErrorBound)
@@ -257,7 +269,7 @@ func (w *Writer) Source(s *detect.SourceRecord) {
 	e.Dict("source", d).Msg(sourceMessage(s))
 }
 
-// sourceMessage says in words what a source did.
+// sourceMessage describes a source in one line.
 func sourceMessage(s *detect.SourceRecord) string {
 	b := append(s.Addr.AppendTo(make([]byte, 0, 128)), ": "...)
 	b = append(appendCount(b, s.Facts.Attempts, "attempt"), " to "...)
@@ -275,17 +287,24 @@ func appendCount(b []byte, n uint32, one string) []byte {
 	return b
 }
 
-// counts are the fields that a source and a finding share.
+// counts adds the fields that a source and a finding share.
 func counts(d *zerolog.Event, s *detect.SourceRecord) {
 	f := &s.Facts
-	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions", f.Sessions).Uint32("refused", f.Refused).
-		Uint32("unreachable", f.Unreachable).Uint32("silent", s.Silent).Uint32("messages", f.Messages).Uint32("rejected", f.Rejected).
-		Uint32("deferred", f.Deferred).Uint32("recipients", f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
-		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max", f.ConcurrentMax).
-		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions", f.AuthSessions).Int("helo_names", s.HeloNames).
-		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups", s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
+	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions",
+		f.Sessions).Uint32("refused", f.Refused).
+		Uint32("unreachable", f.Unreachable).Uint32("silent", s.Silent).Uint32("messages",
+		f.Messages).Uint32("rejected", f.Rejected).
+		Uint32("deferred", f.Deferred).Uint32("recipients",
+		f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
+		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max",
+		f.ConcurrentMax).
+		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions",
+		f.AuthSessions).Int("helo_names", s.HeloNames).
+		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups",
+		s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
 }
 
+// source adds the fields that identify a source.
 func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event {
 	w.input(e, s.Input)
 	vlan(e, s.VLAN)
@@ -305,10 +324,14 @@ func (w *Writer) Finding(f *detect.Finding) {
 		level = zerolog.ErrorLevel
 	}
 	e := w.source(w.begin(FindingEvent, level, f.Time), &f.Source)
-	d := zerolog.Dict().Str("id", f.ID).Int("seq", f.Seq).Str("action", f.Action).Str("class", f.Class.String()).
-		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity", f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
-		Str("first_seen", Timestamp(f.Source.Facts.First)).Str("last_seen", Timestamp(f.Source.Facts.Last)).
-		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s", seconds(f.DecidedIn))
+	d := zerolog.Dict().Str("id", f.ID).Int("seq", f.Seq).Str("action", f.Action).Str("class",
+		f.Class.String()).
+		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity",
+		f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
+		Str("first_seen", Timestamp(f.Source.Facts.First)).Str("last_seen",
+		Timestamp(f.Source.Facts.Last)).
+		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s",
+		seconds(f.DecidedIn))
 	c := zerolog.Dict()
 	counts(c, &f.Source)
 	d.Dict("counts", c)
@@ -318,8 +341,10 @@ func (w *Writer) Finding(f *detect.Finding) {
 		if r.Server != "" {
 			code, family = r.Server, serverFamily(r.Server)
 		}
-		reasons.Dict(zerolog.Dict().Str("code", code).Str("family", family).Float64("value", r.Reason.Value).
-			Float64("threshold", r.Reason.Threshold).Float64("weight", r.Reason.Weight).Str("text", w.text(w.cfg.Evidence.hide(r.Text))).
+		reasons.Dict(zerolog.Dict().Str("code", code).Str("family", family).Float64("value",
+			r.Reason.Value).
+			Float64("threshold", r.Reason.Threshold).Float64("weight", r.Reason.Weight).Str("text",
+			w.text(w.cfg.Evidence.hide(r.Text))).
 			Str("first", Timestamp(r.Reason.First)).Str("last", Timestamp(r.Reason.Last)))
 	}
 	d.Array("reasons", reasons)
@@ -339,7 +364,8 @@ func (w *Writer) Finding(f *detect.Finding) {
 		for i, a := range f.Also {
 			also[i] = a.String()
 		}
-		d.Str("incident", f.Incident).Str("incident_since", Timestamp(f.Since)).Strs("other_addresses", also)
+		d.Str("incident", f.Incident).Str("incident_since",
+			Timestamp(f.Since)).Strs("other_addresses", also)
 	}
 	d.Uint64("suppressed_events", f.Suppressed)
 	if f.Relay != nil {
@@ -348,7 +374,7 @@ func (w *Writer) Finding(f *detect.Finding) {
 	e.Dict("finding", d).Msg(Headline(f))
 }
 
-// Headline is a finding in one line.
+// Headline describes a finding in one line.
 func Headline(f *detect.Finding) string {
 	n := f.Source.Facts.Attempts
 	if text := serverHeadline(f); text != "" {
@@ -356,28 +382,36 @@ func Headline(f *detect.Finding) string {
 	}
 	switch {
 	case f.Action == "closed":
-		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class, f.CloseReason)
+		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class,
+			f.CloseReason)
 	case f.Class == verdict.DirectSMTP:
-		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(), verdict.Count(n, "attempt", "attempts"))
+		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(),
+			verdict.Count(n, "attempt", "attempts"))
 	case f.Class == verdict.UndeclaredServer:
-		return fmt.Sprintf("%s sends as a mail server does and is not declared (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+		return fmt.Sprintf("%s sends as a mail server does and is not declared "+
+			"(%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
 	case f.Class == verdict.Scanner:
-		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr, n, f.Source.DestIPs)
+		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr,
+			n, f.Source.DestIPs)
 	case f.Class == verdict.NotSMTP:
 		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
 	case f.Class == verdict.OnBlocklist:
 		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
 	case f.Action == "opened" && f.Reopened > 0:
-		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)", f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
+		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)",
+			f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
 	case f.Level == verdict.Confirmed:
-		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n,
+			f.Source.DestNets)
 	case f.Level == verdict.Likely:
-		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr,
+			n, f.Source.DestNets)
 	}
-	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n,
+		f.Source.DestNets)
 }
 
-// days is a long time as people say it.
+// days is a time of many hours in words.
 func days(ns int64) string {
 	if d := ns / 86400e9; d >= 2 {
 		return fmt.Sprintf("%d quiet days", d)
@@ -385,7 +419,7 @@ func days(ns int64) string {
 	return fmt.Sprintf("%d quiet hours", ns/3600e9)
 }
 
-// Site writes what was learned about our networks as a whole.
+// Site writes the facts about the internal networks as a whole.
 func (w *Writer) Site(s *detect.Site) {
 	e := w.begin(SiteEvent, zerolog.WarnLevel, s.Time)
 	d := zerolog.Dict()
@@ -395,16 +429,20 @@ func (w *Writer) Site(s *detect.Site) {
 	lists, named := zerolog.Arr(), []string{}
 	for _, l := range s.Lists {
 		named = append(named, w.text(l.Name))
-		lists.Dict(zerolog.Dict().Str("name", w.text(l.Name)).Str("first", Timestamp(l.First)).Str("last", Timestamp(l.Last)).
+		lists.Dict(zerolog.Dict().Str("name", w.text(l.Name)).Str("first",
+			Timestamp(l.First)).Str("last", Timestamp(l.Last)).
 			Uint32("count", l.Count).Str("sample", w.text(w.cfg.Evidence.hide(l.Sample))))
 	}
-	e.Dict("site", d.Int("servers", s.Servers).Array("blocklists", lists)).Msg(siteMessage(s, named))
+	e.Dict("site", d.Int("servers", s.Servers).Array("blocklists", lists)).Msg(siteMessage(s,
+		named))
 }
 
+// siteMessage describes a site event in one line.
 func siteMessage(s *detect.Site, lists []string) string {
 	m := "receiving servers named blocklists"
 	if s.PublicIP.IsValid() {
-		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP, s.Servers)
+		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP,
+			s.Servers)
 	}
 	if len(lists) > 0 {
 		m += "; named as listing it: " + strings.Join(lists, ", ")
@@ -416,14 +454,14 @@ func siteMessage(s *detect.Site, lists []string) string {
 type Stats struct {
 	Capture struct {
 		KernelPackets, KernelDrops, KernelIfdrops, Errors, Bytes uint64
-		// Unread is what the kernel took in for us and nobody read.
+		// Unread are frames that the kernel received and the sensor did not read.
 		Unread uint64
-		// Arrived is what the interfaces received, mail or not; zero where that is not known.
+		// Arrived are frames that the interfaces received, mail or not; zero if unknown.
 		Arrived uint64
 	}
-	// Loss is the share of the bytes of dialogues that was sent and not captured.
+	// Loss is the estimated share of dialogue bytes that were sent and not captured, 0 to 1.
 	Loss    float64
-	Panics  uint64 // faults of ours that cost a packet, a connection or a record
+	Panics  uint64 // faults of the sensor that cost a packet, a connection or a record
 	Frames  uint64
 	Decode  []Count // by outcome
 	Refused uint64
@@ -431,7 +469,7 @@ type Stats struct {
 	Flow    struct {
 		Active, Total, Evicted, Expired, Memuse, Memcap uint64
 	}
-	Counters []Count // what the engine counted besides
+	Counters []Count // further counters of the engine
 	SMTP     []Count
 	Output   struct {
 		Written uint64
@@ -439,16 +477,17 @@ type Stats struct {
 	}
 }
 
-// Received is how many frames there were. All are processed, refused, dropped or unread.
+// Received is the number of frames. Each is processed, refused, dropped or unread.
 func (s *Stats) Received() uint64 {
 	c := &s.Capture
 	return c.KernelPackets + c.KernelDrops + c.KernelIfdrops + c.Unread
 }
 
-// Account is what became of the frames, as a line.
+// Account is the account of all frames, in one line.
 func (s *Stats) Account() string {
 	c := &s.Capture
-	text := fmt.Sprintf("%d frames received = %d processed + %d refused + %d dropped by the kernel + %d by the interface",
+	text := fmt.Sprintf("%d frames received = %d processed + %d refused + "+
+		"%d dropped by the kernel + %d by the interface",
 		s.Received(), s.Frames-s.Refused, s.Refused, c.KernelDrops, c.KernelIfdrops)
 	if c.Unread > 0 {
 		text += fmt.Sprintf(" + %d unread", c.Unread)
@@ -456,8 +495,8 @@ func (s *Stats) Account() string {
 	return text
 }
 
-// Lost is how many frames are in no part of the account; negative if there are too many. It
-// is zero, or there is a fault in the sensor.
+// Lost is the number of frames that are missing in the account; negative if it has too many. A
+// value other than zero is a fault of the sensor.
 func (s *Stats) Lost() int64 { return int64(s.Capture.KernelPackets - s.Frames) }
 
 // Count is a number with a name.
@@ -466,6 +505,7 @@ type Count struct {
 	N    uint64
 }
 
+// dict is an object with a field for each count.
 func dict(list []Count) *zerolog.Event {
 	d := zerolog.Dict()
 	for _, c := range list {
@@ -474,24 +514,30 @@ func dict(list []Count) *zerolog.Event {
 	return d
 }
 
-// Stats writes counters. Processed, refused, drops and unread add up to what was received.
+// Stats writes counters. Processed, refused, dropped and unread frames add up to the received ones.
 func (w *Writer) Stats(at int64, s *Stats) {
 	e := w.begin(StatsEvent, zerolog.InfoLevel, at)
 	c := &s.Capture
-	d := zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops", c.KernelDrops).
-		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes", c.Bytes).
+	d := zerolog.Dict().Uint64("kernel_packets", c.KernelPackets).Uint64("kernel_drops",
+		c.KernelDrops).
+		Uint64("kernel_ifdrops", c.KernelIfdrops).Uint64("errors", c.Errors).Uint64("bytes",
+		c.Bytes).
 		Uint64("received", s.Received()).Uint64("unread", c.Unread).Float64("loss_estimate", s.Loss)
 	if c.Arrived > 0 {
 		d.Uint64("arrived", c.Arrived)
 	}
 	e.Dict("capture", d)
-	e.Dict("decode", dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed", s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
+	e.Dict("decode",
+		dict(s.Decode).Uint64("frames", s.Frames).Uint64("processed",
+			s.Frames-s.Refused).Uint64("refused", s.Refused).Uint64("syn", s.SYN))
 	f := &s.Flow
-	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total", f.Total).Uint64("evicted", f.Evicted).
+	e.Dict("flow", zerolog.Dict().Uint64("active", f.Active).Uint64("total",
+		f.Total).Uint64("evicted", f.Evicted).
 		Uint64("expired", f.Expired).Uint64("memuse", f.Memuse).Uint64("memcap", f.Memcap))
 	e.Dict("tcp", dict(s.Counters))
 	e.Dict("smtp", dict(s.SMTP))
-	out := zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped", s.Output.Dropped.Sum())
+	out := zerolog.Dict().Uint64("written", s.Output.Written).Uint64("dropped",
+		s.Output.Dropped.Sum())
 	byType := zerolog.Dict()
 	for t, n := range s.Output.Dropped {
 		byType.Uint64(Type(t).String(), n)
@@ -500,7 +546,7 @@ func (w *Writer) Stats(at int64, s *Stats) {
 	e.Msg(s.Account())
 }
 
-// Health is a condition that was raised or cleared.
+// Health is a condition of the sensor that was raised or cleared.
 type Health struct {
 	Check, State     string
 	Value, Threshold float64
@@ -514,8 +560,10 @@ func (w *Writer) Health(at int64, h *Health) {
 	if h.State == "cleared" {
 		level = zerolog.InfoLevel
 	}
-	w.begin(HealthEvent, level, at).Dict("health", zerolog.Dict().Str("check", h.Check).Str("state", h.State).Float64("value", h.Value).
-		Float64("threshold", h.Threshold).Str("since", Timestamp(h.Since)).Str("text", h.Text).Str("hint", h.Hint)).Msg(h.Text)
+	w.begin(HealthEvent, level, at).Dict("health",
+		zerolog.Dict().Str("check", h.Check).Str("state", h.State).Float64("value", h.Value).
+			Float64("threshold", h.Threshold).Str("since", Timestamp(h.Since)).Str("text",
+			h.Text).Str("hint", h.Hint)).Msg(h.Text)
 }
 
 func seconds(ns int64) float64 { return float64(ns/1000) / 1e6 }
@@ -541,14 +589,14 @@ func nonNil(s []string) []string {
 	return s
 }
 
-// text escapes evidence and cuts it to what still fits.
+// text escapes evidence and cuts it to the space that the event still has.
 func (w *Writer) text(s string) string {
 	t := Escape(s, w.left*4/5)
 	w.left -= len(t) + strings.Count(t, `\`) + strings.Count(t, `"`) // JSON writes these twice
 	return t
 }
 
-// senders are the senders' addresses as far as they fit; more counts the others.
+// senders are the senders' addresses that fit into the event; more is the number of the others.
 func (w *Writer) senders(list []string) (from []string, more int) {
 	from = []string{}
 	for i, a := range list {

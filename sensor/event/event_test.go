@@ -74,24 +74,34 @@ func written(t *testing.T, cfg Config, f func(*Writer)) []byte {
 
 // session has every field set, with text as what the sides sent.
 func session(text string) *detect.Session {
-	s := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25"),
-		MAC: [6]byte{2, 0, 0, 0, 0, 1}, VLAN: []uint16{7, 8}, FlowID: 42, Start: 1e18, End: 1e18 + 5e9, State: "closed", Reason: "fin", Seen: "both",
-		App: "smtp", Direction: "outbound", TLS: "none", Auth: "offered", HeloCmd: "EHLO", Banner: text, Helo: text, SNI: text, LastReply: text,
-		LastCode: 554, LastEnhanced: [3]uint16{5, 7, 1}, Codes: []detect.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}}, Blocklist: text, Conflicts: 2, Flags: []string{"pipelined"}}
+	s := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"),
+		Server: netip.MustParseAddrPort("192.0.2.25:25"),
+		MAC:    [6]byte{2, 0, 0, 0, 0, 1}, VLAN: []uint16{7, 8}, FlowID: 42, Start: 1e18,
+		End: 1e18 + 5e9, State: "closed", Reason: "fin", Seen: "both",
+		App: "smtp", Direction: "outbound", TLS: "none", Auth: "offered", HeloCmd: "EHLO",
+		Banner: text, Helo: text, SNI: text, LastReply: text,
+		LastCode: 554, LastEnhanced: [3]uint16{5, 7, 1},
+		Codes:     []detect.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}},
+		Blocklist: text, Conflicts: 2, Flags: []string{"pipelined"}}
 	for range 32 {
 		s.MailFrom = append(s.MailFrom, text+"@"+text)
 	}
 	for range 3 {
-		s.Refusals = append(s.Refusals, detect.RefusalText{Phase: "rcpt", Code: 550, Enhanced: [3]uint16{5, 1, 1}, Text: text})
+		s.Refusals = append(s.Refusals,
+			detect.RefusalText{Phase: "rcpt", Code: 550, Enhanced: [3]uint16{5, 1, 1}, Text: text})
 	}
 	return s
 }
 
 func finding(text string) *detect.Finding {
-	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot, Level: verdict.Likely, Severity: verdict.High, Mode: "clear",
-		Egress: "open", Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,
-		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look", CloseReason: "shutdown", Reopened: 1, CleanFor: 3 * 86400e9,
-		Incident: "spambot-10.0.0.4-1", Since: 1e18, Also: []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("2001:db8::4")}}
+	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot,
+		Level: verdict.Likely, Severity: verdict.High, Mode: "clear",
+		Egress: "open", Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"),
+			Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,
+		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look",
+		CloseReason: "shutdown", Reopened: 1, CleanFor: 3 * 86400e9,
+		Incident: "spambot-10.0.0.4-1", Since: 1e18,
+		Also: []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("2001:db8::4")}}
 	for range 12 {
 		f.Reasons = append(f.Reasons, detect.ReasonText{Code: detect.HeloName, Text: text})
 	}
@@ -100,7 +110,9 @@ func finding(text string) *detect.Finding {
 
 func relayFinding(text string) *detect.Finding {
 	f := finding(text)
-	f.Class, f.Relay = verdict.OpenRelay, &verdict.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text, RcptDomain: text, ReplyCode: 250}
+	f.Class, f.Relay = verdict.OpenRelay,
+		&verdict.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text,
+			RcptDomain: text, ReplyCode: 250}
 	for i, code := range []string{"relay_proved", "volume_burst", "queue_grew"} {
 		f.Reasons[i].Server = code
 	}
@@ -111,13 +123,19 @@ func everything(text string) func(*Writer) {
 	return func(w *Writer) {
 		w.Session(session(text))
 		w.Finding(finding(text))
-		w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external", Time: 1e18})
-		w.Stats(1e18, &Stats{Frames: 10, Refused: 1, Decode: []Count{{"tcp_mail", 9}, {"short_tcp_header", 1}}})
-		w.Health(1e18, &Health{Check: "drops", State: "raised", Text: "drops", Hint: "buffer", Since: 1e18})
-		w.Server(&mailserver.Record{Addr: netip.MustParseAddr("10.0.0.25"), Declared: true, First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
-			Hour: mailserver.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true}, Queue: mailserver.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
+		w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external",
+			Time: 1e18})
+		w.Stats(1e18, &Stats{Frames: 10, Refused: 1,
+			Decode: []Count{{"tcp_mail", 9}, {"short_tcp_header", 1}}})
+		w.Health(1e18, &Health{Check: "drops", State: "raised", Text: "drops", Hint: "buffer",
+			Since: 1e18})
+		w.Server(&mailserver.Record{Addr: netip.MustParseAddr("10.0.0.25"), Declared: true,
+			First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
+			Hour:  mailserver.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true},
+			Queue: mailserver.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
 		w.Site(&detect.Site{Time: 1e18, PublicIP: netip.MustParseAddr("192.0.2.80"), Servers: 2,
-			Lists: []detect.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2, Sample: text}}})
+			Lists: []detect.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2,
+				Sample: text}}})
 		w.Finding(relayFinding(text))
 	}
 }
@@ -125,7 +143,8 @@ func everything(text string) func(*Writer) {
 func TestSchema(t *testing.T) {
 	for _, mode := range []Mode{Domain, Full, Hash, None} {
 		for _, live := range []bool{false, true} {
-			cfg := Config{Live: live, Evidence: Evidence{Mode: mode, Key: []byte("0123456789abcdef")}}
+			cfg := Config{Live: live,
+				Evidence: Evidence{Mode: mode, Key: []byte("0123456789abcdef")}}
 			if n := len(validate(t, written(t, cfg, everything("some text")))); n != 8 {
 				t.Errorf("%d events, want 8", n)
 			}
@@ -139,8 +158,10 @@ func TestSchema(t *testing.T) {
 }
 
 // hostile are texts that break logs.
-var hostile = []string{"\r\n", "\n{\"event_type\":\"finding\"}", "\x1b[2J\x1b]0;owned\a", "\x00", "\x7f", "\u0085", "\u009b31m", "\u2028", "\u2029",
-	"\u202e gpj.exe", "\u2066x\u2069", "\xff\xfe", "caf\xe9", "gr\u00fc\u00dfe", `\x41`, `\`, `"quoted"`, strings.Repeat("\xff", 5000), strings.Repeat("\u00fc", 5000), "\ufffd"}
+var hostile = []string{"\r\n", "\n{\"event_type\":\"finding\"}", "\x1b[2J\x1b]0;owned\a", "\x00",
+	"\x7f", "\u0085", "\u009b31m", "\u2028", "\u2029",
+	"\u202e gpj.exe", "\u2066x\u2069", "\xff\xfe", "caf\xe9", "gr\u00fc\u00dfe", `\x41`, `\`,
+	`"quoted"`, strings.Repeat("\xff", 5000), strings.Repeat("\u00fc", 5000), "\ufffd"}
 
 func TestHostileText(t *testing.T) {
 	texts := append([]string{}, hostile...)
@@ -181,7 +202,8 @@ func unescape(s string) string {
 	var b []byte
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' && looksEscaped(s[i:]) {
-			hi, lo := strings.IndexByte("0123456789abcdef", s[i+2]), strings.IndexByte("0123456789abcdef", s[i+3])
+			hi, lo := strings.IndexByte("0123456789abcdef", s[i+2]),
+				strings.IndexByte("0123456789abcdef", s[i+3])
 			b = append(b, byte(hi<<4|lo))
 			i += 3
 			continue
@@ -233,7 +255,8 @@ func TestAddresses(t *testing.T) {
 		mode     Mode
 		in, want string
 	}{
-		{Domain, "Anna@Example.org", "example.org"}, {Domain, "", ""}, {Domain, "anna", "(no domain)"}, {Domain, `"a@b"@example.org`, "example.org"},
+		{Domain, "Anna@Example.org", "example.org"}, {Domain, "", ""},
+		{Domain, "anna", "(no domain)"}, {Domain, `"a@b"@example.org`, "example.org"},
 		{Full, "Anna@Example.org", "Anna@Example.org"}, {Full, "", ""},
 		{Hash, "Anna@example.org", ""}, {None, "anna@example.org", ""},
 	} {
@@ -244,10 +267,12 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("%q is shown as %q", c.in, got)
 			}
 		case Hash:
-			if strings.Contains(strings.ToLower(got), "anna") || !strings.HasSuffix(got, "@example.org") || len(got) != 16+len("@example.org") {
+			if strings.Contains(strings.ToLower(got), "anna") ||
+				!strings.HasSuffix(got, "@example.org") || len(got) != 16+len("@example.org") {
 				t.Errorf("%q is hashed to %q", c.in, got)
 			}
-			if other, _ := (Evidence{Hash, []byte("another key 1234")}).address(c.in); other == got {
+			if other, _ := (Evidence{Hash,
+				[]byte("another key 1234")}).address(c.in); other == got {
 				t.Error("two keys give the same hash")
 			}
 			if same, _ := (Evidence{Hash, key}).address("anna@EXAMPLE.org"); same != got {
@@ -283,7 +308,8 @@ func TestCommunityID(t *testing.T) {
 		{"128.232.110.120:34855", "66.35.250.204:80", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{"66.35.250.204:80", "128.232.110.120:34855", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 	} {
-		if got := communityID(netip.MustParseAddrPort(c.a), netip.MustParseAddrPort(c.b)); got != c.want {
+		if got := communityID(netip.MustParseAddrPort(c.a),
+			netip.MustParseAddrPort(c.b)); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.a, c.b, got, c.want)
 		}
 	}
@@ -324,9 +350,9 @@ func (f *faulty) fail(err error) {
 func drained(t *testing.T, q *Queue, held int) {
 	t.Helper()
 	for range 5 {
-		q.Settle(time.Second)
+		q.Flush(time.Second)
 		q.mu.Lock()
-		n, waiting := q.nheld, q.waiting()
+		n, waiting := q.heldCount, q.waiting()
 		q.mu.Unlock()
 		if n == held && waiting == 0 {
 			return
@@ -359,7 +385,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	err := q.Close()
 	written, dropped := q.Totals()
-	if !errors.Is(err, syscall.ENOSPC) || written != 3 || dropped != (Dropped{SessionEvent: 1, SourceEvent: 1}) {
+	if !errors.Is(err, syscall.ENOSPC) || written != 3 ||
+		dropped != (Dropped{SessionEvent: 1, SourceEvent: 1}) {
 		t.Errorf("%v, %d written, %v dropped", err, written, dropped)
 	}
 	if got := out.out.String(); !strings.HasSuffix(got, "\nalarm\ntwo\n") {
@@ -376,7 +403,8 @@ func TestFullDiskToTheEnd(t *testing.T) {
 		q.put(FindingEvent, bytes.Repeat([]byte("x"), 1<<10))
 	}
 	err := q.Close()
-	if written, dropped := q.Totals(); !errors.Is(err, syscall.ENOSPC) || written != 0 || dropped[FindingEvent] != 40_000 {
+	if written, dropped := q.Totals(); !errors.Is(err, syscall.ENOSPC) || written != 0 ||
+		dropped[FindingEvent] != 40_000 {
 		t.Errorf("%v, %d written, %v dropped", err, written, dropped)
 	}
 }
@@ -390,13 +418,14 @@ func TestStalledForEver(t *testing.T) {
 	q.put(SessionEvent, []byte("one\n"))
 	q.put(FindingEvent, []byte("two\n"))
 	q.Hurry()
-	q.patient = 50 * time.Millisecond
+	q.stallLimit = 50 * time.Millisecond
 	began := time.Now()
 	err := q.Close()
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if written, dropped := q.Totals(); !errors.Is(err, ErrStalled) || written != 0 || dropped != (Dropped{SessionEvent: 1, FindingEvent: 1}) {
+	if written, dropped := q.Totals(); !errors.Is(err, ErrStalled) || written != 0 ||
+		dropped != (Dropped{SessionEvent: 1, FindingEvent: 1}) {
 		t.Errorf("%v, %d written, %v dropped", err, written, dropped)
 	}
 }
@@ -415,7 +444,8 @@ func TestStalledReader(t *testing.T) {
 	if dropped[SessionEvent] < 10_000 || dropped[FindingEvent] != 0 {
 		t.Errorf("dropped: %v", dropped)
 	}
-	t.Logf("R16: %d sessions and %d findings lost to a stalled reader (goal: findings last)", dropped[SessionEvent], dropped[FindingEvent])
+	t.Logf("R16: %d sessions and %d findings lost to a stalled reader (goal: findings last)",
+		dropped[SessionEvent], dropped[FindingEvent])
 	close(out.gate)
 	q.Close()
 	written, dropped := q.Totals()
@@ -473,11 +503,13 @@ func BenchmarkSession(b *testing.B) {
 
 // Times are written by hand; package time says what is right.
 func TestTimestamp(t *testing.T) {
-	for _, ns := range []int64{0, 1, 999, 1000, 1.7e18, 1.7e18 + 123_456_789, 951_782_399_999_999_999, 1 << 62, -1, -1e18} {
-		if got, want := Timestamp(ns), time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z"); got != want {
+	for _, ns := range []int64{0, 1, 999, 1000, 1.7e18, 1.7e18 + 123_456_789,
+		951_782_399_999_999_999, 1 << 62, -1, -1e18} {
+		if got, want := Timestamp(ns),
+			time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000Z"); got != want {
 			t.Errorf("%d: %s, want %s", ns, got, want)
 		}
 	}
 }
 
-func (q *Queue) put(k Type, text []byte) { q.putAfter(k, text, nil) }
+func (q *Queue) put(k Type, text []byte) { q.add(k, text, nil) }

@@ -11,19 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// Evidence says how mail addresses appear in events.
+// Evidence is the form of mail addresses in events.
 type Evidence struct {
 	Mode Mode
-	// Key is for Hash: addresses with the same local part get the same hash under the same
-	// key.
+	// Key is for Hash: equal local parts have equal hashes under the same key.
 	Key []byte
 }
 
-// Mode is how much of an address is shown.
+// Mode is the part of an address that is shown.
 type Mode uint8
 
-// The modes. Domain is the default: who sends is known by its domain, persons are not
-// named.
+// The modes. Domain is the default: it identifies the sending organisation and names no person.
 const (
 	Domain Mode = iota // example.org
 	Full               // name@example.org
@@ -41,11 +39,11 @@ func ParseMode(s string) (Mode, error) {
 	return 0, fmt.Errorf("%q is none of full, domain, hash, none", s)
 }
 
-// noDomain stands for an address without a domain where the local part is not shown.
+// noDomain replaces an address without a domain in modes that do not show the local part.
 const noDomain = "(no domain)"
 
-// address shortens an address; ok is false if it is left out. An empty address is the
-// null sender and stays empty.
+// address shortens an address; ok is false if it is omitted. An empty address is the null sender
+// and stays empty.
 func (v Evidence) address(a string) (s string, ok bool) {
 	at := strings.LastIndexByte(a, '@')
 	switch {
@@ -71,14 +69,15 @@ func (v Evidence) hash(local string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// ats are the ways in which servers write the @ of an address, most specific first.
-var ats = []string{"@", "%2540", "%40", "=40", "&#64;", "&commat;", " (at) ", " [at] ", " {at} ", " <at> ", "(at)", "[at]", "{at}", "<at>"}
+// ats are the forms of @ that servers write in an address, most specific first.
+var ats = []string{"@", "%2540", "%40", "=40", "&#64;", "&commat;", " (at) ", " [at] ", " {at} ",
+	" <at> ", "(at)", "[at]", "{at}", "<at>"}
 
-// nextAt finds the first of them in a text, and how long it is; -1 is none.
+// nextAt finds the first form of @ in a text, and its length; at is -1 if there is none.
 func nextAt(text string) (at, n int) {
 	at = -1
 	low := strings.ToLower(text)
-	if len(low) != len(text) { // letters that are longer in small letters
+	if len(low) != len(text) { // some letters are longer in lower case
 		low = text
 	}
 	for _, way := range ats {
@@ -89,8 +88,8 @@ func nextAt(text string) (at, n int) {
 	return at, n
 }
 
-// marks are the bytes of which each of ats has one, and the one that stands behind a local part
-// alone.
+// marks are the bytes of which each form of @ has one, and the > behind a local part without
+// domain.
 var marks = func() (t [256]bool) {
 	for _, c := range []byte("@%=&([{<>") {
 		t[c] = true
@@ -98,8 +97,8 @@ var marks = func() (t [256]bool) {
 	return t
 }()
 
-// mayAddress reports whether hide may have to change a text. Most hold nothing that an address is
-// written with.
+// mayAddress reports whether a text may hold an address. Most texts have none of the bytes in
+// marks.
 func mayAddress(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if marks[text[i]] {
@@ -109,8 +108,8 @@ func mayAddress(text string) bool {
 	return false
 }
 
-// hide shortens the addresses in a text from the wire: servers quote senders and recipients.
-// Sendmail writes the local part alone, as in "<name>... User unknown".
+// hide shortens the addresses in a text from the wire, because servers quote senders and
+// recipients. Sendmail writes a local part without domain, as in "<name>... User unknown".
 func (v Evidence) hide(text string) string {
 	if v.Mode == Full || !mayAddress(text) {
 		return text
@@ -118,9 +117,10 @@ func (v Evidence) hide(text string) string {
 	return hidden(text)
 }
 
+// hidden is hide for a text that may hold an address.
 func hidden(text string) string {
 	var b strings.Builder
-	for { // each round takes an address
+	for { // each round consumes an address
 		at, n := nextAt(text)
 		if at < 0 {
 			break
@@ -129,7 +129,8 @@ func hidden(text string) string {
 		for end < len(text) && atext(text[end]) {
 			end++
 		}
-		if end < len(text) && text[end] == '@' { // what looks like one is in the local part
+		// the form of @ that was found is in the local part
+		if end < len(text) && text[end] == '@' {
 			at, n = end, 1
 		}
 		start := at
@@ -156,15 +157,16 @@ func hidden(text string) string {
 		if to < 0 {
 			continue
 		}
-		if from := strings.LastIndexByte(text[:to], '<'); from >= 0 && !strings.ContainsAny(text[from:to], "@ ") && !isClient(text[from+1:to]) {
+		from := strings.LastIndexByte(text[:to], '<')
+		if from >= 0 && !strings.ContainsAny(text[from:to], "@ ") && !isClient(text[from+1:to]) {
 			text = text[:from+1] + "..." + text[to:]
 		}
 	}
 	return text
 }
 
-// isClient reports whether servers write a client so, which is no mailbox: an address of IP, with
-// the client's name before it, or the only name that each machine has.
+// isClient reports whether a text is a server's name for a client, not a mailbox: an IP address,
+// with the client's name before it, or the name that each machine has.
 func isClient(text string) bool {
 	_, address, both := strings.Cut(strings.TrimSuffix(text, "]"), "[")
 	if !both {
@@ -174,8 +176,9 @@ func isClient(text string) bool {
 	return err == nil || text == "localhost"
 }
 
-// openingQuote finds the quote before the last of a quoted string, which text is without its last
-// quote; -1 is none. What is behind a backslash ends no quoted string (RFC 5321, section 4.1.2).
+// openingQuote finds the quote that opens the quoted string at the end of text, whose closing quote
+// is not part of text; -1 if there is none. A quote behind a backslash is part of the string (RFC
+// 5321, section 4.1.2).
 func openingQuote(text string) int {
 	for i := len(text) - 1; i >= 0; i-- {
 		if text[i] == '"' && (i == 0 || text[i-1] != '\\') {
@@ -185,19 +188,20 @@ func openingQuote(text string) int {
 	return -1
 }
 
-// Clean is a text from the wire as it may be printed.
+// Clean is a text from the wire in a form that is safe to print, without local parts.
 func (v Evidence) Clean(text string) string { return Escape(v.hide(text), 512) }
 
-// atext are the characters of a local part without quotes (RFC 5321, section 4.1.2), a backslash,
-// and all that is not ASCII (RFC 6531).
+// atext reports whether c is a character of a local part without quotes (RFC 5321, section 4.1.2),
+// a backslash, or not ASCII (RFC 6531).
 func atext(c byte) bool {
-	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.\\", c) >= 0
+	return c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+		strings.IndexByte("!#$%&'*+-/=?^_`{|}~.\\", c) >= 0
 }
 
-// Escape makes a text from the wire safe to print: what is not printable, or turns the
-// direction of writing, becomes \xNN, byte by byte, so that the original can be had
-// again; a backslash that already looks like that becomes \x5c. The result has at most limit bytes and is valid
-// UTF-8.
+// Escape makes a text from the wire safe to print. Runes that are not printable, or that change the
+// direction of writing, become \xNN, byte by byte, so that the original can be restored; a
+// backslash that begins such a sequence in the text becomes \x5c. The result has at most limit
+// bytes and is valid UTF-8.
 func Escape(s string, limit int) string {
 	limit = max(limit, 0)
 	plain := true
@@ -236,7 +240,7 @@ func Escape(s string, limit int) string {
 	return b.String()
 }
 
-// looksEscaped reports whether s begins like something that Escape made.
+// looksEscaped reports whether s begins with a sequence that Escape could have written.
 func looksEscaped(s string) bool {
 	return len(s) >= 4 && s[1] == 'x' && isHex(s[2]) && isHex(s[3])
 }
@@ -245,5 +249,6 @@ func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
 // turns reports whether a rune changes the direction of writing (Unicode UAX #9).
 func turns(r rune) bool {
-	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	return r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x202a && r <= 0x202e ||
+		r >= 0x2066 && r <= 0x2069
 }

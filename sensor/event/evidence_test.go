@@ -12,10 +12,15 @@ import (
 // nasty are forty texts that break terminals, logs, parsers or readers.
 var nasty = []string{
 	"", " ", "\t", "\r", "\n", "\r\n", "\r\n\r\n", "\v\f", "\x00", "\x00\x00\x00",
-	"\x1b", "\x1b[2J", "\x1b]0;title\a", "\x1b]8;;http://x\x1b\\", "\a\b", "\x7f\x7f", "\u0080", "\u0085", "\u009b31m", "\u009d0;x\u009c",
-	"\u2028", "\u2029", "\u200e\u200f", "\u061c", "\u202a\u202b\u202c\u202d\u202e", "\u2066\u2067\u2068\u2069", "\ufeff", "\ufffd", "\ufffe\uffff", "e\u0301",
-	"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x80", `"`, `\`, `\n`, `\x0a`, `\\x0a`,
-	`\u000a`, "${jndi:ldap://x}", "%n%s%d", "</script><script>", `"}` + "\n" + `{"event_type":"finding"}`, "' OR 1=1 --", "a\u00a0b", "\u00ad", "\U0001f600", "\U000e0001",
+	"\x1b", "\x1b[2J", "\x1b]0;title\a", "\x1b]8;;http://x\x1b\\", "\a\b", "\x7f\x7f", "\u0080",
+	"\u0085", "\u009b31m", "\u009d0;x\u009c",
+	"\u2028", "\u2029", "\u200e\u200f", "\u061c", "\u202a\u202b\u202c\u202d\u202e",
+	"\u2066\u2067\u2068\u2069", "\ufeff", "\ufffd", "\ufffe\uffff", "e\u0301",
+	"\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x80", `"`, `\`, `\n`, `\x0a`,
+	`\\x0a`,
+	`\u000a`, "${jndi:ldap://x}", "%n%s%d", "</script><script>", `"}` +
+		"\n" + `{"event_type":"finding"}`, "' OR 1=1 --", "a\u00a0b", "\u00ad", "\U0001f600",
+	"\U000e0001",
 }
 
 // unsafeRune finds what a line of an event must not hold.
@@ -23,7 +28,8 @@ func unsafeRune(line string) (rune, bool) {
 	for _, r := range line {
 		switch {
 		case r < ' ', r >= 0x7f && r < 0xa0, r == 0x2028, r == 0x2029, r == utf8.RuneError,
-			r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			r == 0x061c, r == 0x200e, r == 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 &&
+				r <= 0x2069:
 			return r, true
 		}
 	}
@@ -83,7 +89,8 @@ func TestCleanIsOneSafeLine(t *testing.T) {
 
 // TestMayAddress: a text that is not read further holds nothing to hide.
 func TestMayAddress(t *testing.T) {
-	pieces := append([]string{"a", "B.c", "example.org", "\"", "\\", ">... ", ">: ", "<", ">", ".", ": ", "User unknown", "\u212a", "\xff", "&COMMAT;", " (AT) ", "4", "0"}, ats...)
+	pieces := append([]string{"a", "B.c", "example.org", "\"", "\\", ">... ", ">: ", "<", ">", ".",
+		": ", "User unknown", "\u212a", "\xff", "&COMMAT;", " (AT) ", "4", "0"}, ats...)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	skipped := 0
 	for range 200000 {

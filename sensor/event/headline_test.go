@@ -12,12 +12,15 @@ import (
 // A host that was never seen to mail is not said to.
 func TestHeadlineSaysWhatWasSeen(t *testing.T) {
 	for want, facts := range map[string]detect.Counters{
-		"mails straight to the Internet":                    {Attempts: 2, Sessions: 1, Messages: 1},
+		"mails straight to the Internet": {Attempts: 2, Sessions: 1,
+			Messages: 1},
 		"connects straight to mail servers on the Internet": {Attempts: 2, Sessions: 2},
 		"tries to reach mail servers on the Internet":       {Attempts: 2},
 	} {
-		f := detect.Finding{Action: "opened", Class: verdict.DirectSMTP, Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Facts: facts}}
-		if got := Headline(&f); !strings.Contains(got, want+" and is no declared mail server (2 attempts)") {
+		f := detect.Finding{Action: "opened", Class: verdict.DirectSMTP,
+			Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Facts: facts}}
+		if got := Headline(&f); !strings.Contains(got,
+			want+" and is no declared mail server (2 attempts)") {
 			t.Errorf("%+v: %s", facts, got)
 		}
 	}

@@ -9,16 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipe remembers what was written to a pipe and may be in it still. When its reader goes away, what
-// nobody took is taken back: the next reader of a named pipe would otherwise begin within a line.
+// pipe keeps the lines that were written to a pipe and may still be in it. When its reader goes
+// away, recall returns the lines that were not read: the next reader of a named pipe would
+// otherwise begin within a line. A nil pipe keeps none.
 type pipe struct {
 	f    *os.File
-	size int    // what the pipe holds, in bytes
-	sent []line // the latest, at least as much as the pipe holds if there was as much
+	size int    // capacity of the pipe in bytes
+	sent []line // the latest lines, at least as many bytes as the pipe holds
 	n    int    // bytes of sent
 }
 
-// newPipe is nil for what is no pipe.
+// newPipe returns nil if out is no pipe.
 func newPipe(out io.Writer) *pipe {
 	f, ok := out.(*os.File)
 	if !ok {
@@ -32,14 +33,14 @@ func newPipe(out io.Writer) *pipe {
 	return p
 }
 
-// control calls f with the descriptor, which stays as it is.
+// control calls f with the descriptor, whose mode it does not change.
 func (p *pipe) control(f func(fd int)) {
 	if c, err := p.f.SyscallConn(); err == nil {
 		c.Control(func(fd uintptr) { f(int(fd)) })
 	}
 }
 
-// wrote takes in a line that was written.
+// wrote records a line that was written.
 func (p *pipe) wrote(l line) {
 	if p == nil {
 		return
@@ -52,9 +53,9 @@ func (p *pipe) wrote(l line) {
 	}
 }
 
-// recall empties the pipe, which has no reader, and gives the lines of which a part was in it. The
-// last bytes that were written, half of them, are of a line that is none of these. It reports false
-// if the pipe could not be emptied.
+// recall empties a pipe without a reader, and returns the lines of which a part was in it. The last
+// half bytes in the pipe belong to a line that was not recorded. ok is false if the pipe could not
+// be emptied.
 func (p *pipe) recall(half int) (lines []line, ok bool) {
 	if p == nil {
 		return nil, false
@@ -74,7 +75,7 @@ func (p *pipe) recall(half int) (lines []line, ok bool) {
 	return lines, true
 }
 
-// drain reads what is in a pipe, at most size bytes, and says how much that was; -1 if it cannot.
+// drain reads the content of a pipe, at most size bytes, and returns its length; -1 on failure.
 func drain(name string, size int) (n int) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -93,7 +93,8 @@ func TestReaderComesBack(t *testing.T) {
 		}
 	}
 	written, dropped := q.Totals()
-	if want := (Dropped{SessionEvent: uint64(352 - read - len(got) - 1)}); dropped != want || written+dropped.Sum() != 352 {
+	if want := (Dropped{SessionEvent: uint64(352 - read - len(got) - 1)}); dropped != want ||
+		written+dropped.Sum() != 352 {
 		t.Errorf("%d written, lost %v, want %v", written, dropped, want)
 	}
 	t.Logf("R16: the reader of a named pipe went away and came back: %d of 352 events lost, all counted, 0 findings; every line is JSON (goal the same)", dropped.Sum())
@@ -107,7 +108,8 @@ func TestFullDiskKeepsWholeLines(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	for _, flags := range []int{os.O_APPEND, 0} {
-		f, err := os.OpenFile(filepath.Join(dir, "events"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|flags, 0o600)
+		f, err := os.OpenFile(filepath.Join(dir, "events"),
+			os.O_CREATE|os.O_TRUNC|os.O_WRONLY|flags, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +136,8 @@ func TestFullDiskKeepsWholeLines(t *testing.T) {
 			n := 0
 			for line := range bytes.Lines(b) {
 				var v struct{ N int }
-				if err := json.Unmarshal(line, &v); err != nil || v.N != n || line[len(line)-1] != '\n' {
+				if err := json.Unmarshal(line, &v); err != nil || v.N != n ||
+					line[len(line)-1] != '\n' {
 					t.Fatalf("line %d: %v, %q", n, err, line)
 				}
 				n++

@@ -4,58 +4,58 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// Queue stands between who makes events and where they are written. Writing is done by a
-// goroutine of its own, in order.
+// Queue holds events between the Writer and the output. Its own goroutine writes them, in order.
 //
-// Live, a full queue refuses events and counts them by type: packets go on. Reading files, putting
-// waits instead: nothing is lost, and nothing is in a hurry.
+// Live, a full queue refuses events and counts them by type, so that packets never wait. When files
+// are read, add waits instead, so that no event is lost.
 //
-// Findings, health and stats are lost last. They have room beyond that of the others; the
-// last of a disk is kept for them (see disk); and one that could not be written is
-// held and tried again, before anything else, until there is no room for it or the end has come.
+// Important events (findings, health and stats) are lost last. The queue has further space for
+// them; the last of a disk is kept for them (see disk); and an important event that could not be
+// written is held and retried before any other event, until the queue has no space for it or is
+// closed.
 //
-// Whatever fails, each line is whole. What a full disk took of a line is taken off again, and a
-// reader of a pipe that went away is waited for: what it did not take is written to the next one.
+// Each line is written whole, also after failures. The part of a line that a full disk accepted is
+// removed again. If the reader of a pipe goes away, the lines that it did not read are written to
+// the next reader.
 type Queue struct {
 	out  io.Writer
-	disk *disk // nil where out is no file on a disk
-	pipe *pipe // nil where out is no pipe
+	disk *disk // nil if out is no file on a disk
+	pipe *pipe // nil if out is no pipe
 
-	mu      sync.Mutex
-	changed sync.Cond
-	block   bool
-	hurry   bool
-	patient time.Duration // see patience
-	lines   []line
-	free    [][]byte // texts of lines that were written, for lines to come
-	held    []line   // that could not be written and are tried again; of the writing goroutine alone
-	nheld   int
-	bytes   int // of lines and of held
-	stalled int // calls of putAfter that wait for room
-	closed  bool
-	next    *replacement
-	broken  error // Close gave up
-	hangup  error // nobody reads at the moment
-	retryAt time.Time
-	backoff time.Duration
-	failing bool
-	torn    bool // the last write ended within a line
-	pending [Types]uint64
-	written uint64
-	moved   uint64 // writes that ended, well or not
-	dropped [Types]uint64
-	fail    error
-	done    chan struct{}
+	mu         sync.Mutex
+	changed    sync.Cond
+	block      bool          // add waits for space
+	hurry      bool          // Close returns if the reader stalls
+	stallLimit time.Duration // the constant, except in tests
+	lines      []line        // not yet taken by the writing goroutine
+	spare      [][]byte      // texts of written lines, to be used again
+	held       []line        // failed important events; only the writing goroutine uses it
+	heldCount  int
+	bytes      int // of lines and of held
+	blocked    int // calls of add that wait for space
+	closed     bool
+	next       *replacement
+	broken     error     // set when Close returned because the reader stalled
+	hangup     error     // set while a pipe has no reader
+	retryAt    time.Time // of a pipe without a reader
+	backoff    time.Duration
+	failing    bool // the last write failed
+	torn       bool // the last write ended within a line
+	pending    [Types]uint64
+	written    uint64
+	progress   uint64 // writes that ended, with or without an error
+	dropped    [Types]uint64
+	fail       error // the last error
+	done       chan struct{}
 }
 
-// replacement is another place to write to.
+// replacement is another output. The queue calls then when it begins to use it.
 type replacement struct {
 	out  io.Writer
 	then func()
@@ -64,52 +64,54 @@ type replacement struct {
 type line struct {
 	kind   Type
 	text   []byte
-	before func() // called once, before it is written for the first time; may be nil
+	before func() // called once, before the first attempt to write the line; may be nil
 }
 
 const (
-	// room is for everything, roomFindings for findings, health and stats; roomWaiting is
-	// enough where putting waits.
-	room         = 8 << 20
-	roomFindings = 16 << 20
-	roomWaiting  = 1 << 20
-	// maxFree bounds the texts that are kept for lines to come: of at most 8 KiB each.
-	maxFree = 256
-	// patience is how long Close waits for a reader that takes nothing, when in a hurry.
-	patience = 5 * time.Second
-	// again is how often what is held is tried again while nothing else is to be written, and
-	// firstAgain how soon a pipe without a reader is tried again at first: twice as late each time,
-	// up to again.
-	again, firstAgain = time.Second, 100 * time.Millisecond
+	// Limits of Queue.bytes: queueLimit for all events, findingsLimit for important ones,
+	// blockingLimit for a queue whose add waits.
+	queueLimit    = 8 << 20
+	findingsLimit = 16 << 20
+	blockingLimit = 1 << 20
+	// maxSpare bounds the texts that are kept to be used again, of at most 8 KiB each.
+	maxSpare = 256
+	// stallLimit is the time that Close waits, after Hurry, for a reader that reads nothing.
+	stallLimit = 5 * time.Second
+	// retryInterval is the time between retries of held events while no other event is to be
+	// written. firstRetry is the time before the first retry of a pipe without a reader; it doubles
+	// with each retry, up to retryInterval.
+	retryInterval, firstRetry = time.Second, 100 * time.Millisecond
 )
 
-// ErrStalled is the error with which events are lost that nobody took.
+// ErrStalled is the error of events that were lost because the reader of the output stalled.
 var ErrStalled = errors.New("the reader of the events takes nothing")
 
-// late reports whether events of this type are lost last.
-func (t Type) late() bool { return t == FindingEvent || t == HealthEvent || t == StatsEvent }
+// important reports whether events of this type are lost last.
+func (t Type) important() bool { return t == FindingEvent || t == HealthEvent || t == StatsEvent }
 
-// NewQueue starts writing to out. block makes put wait for room.
+// NewQueue starts a queue that writes to out. If block is set, add waits for space.
 func NewQueue(out io.Writer, block bool) *Queue {
-	q := &Queue{out: out, disk: newDisk(out), pipe: newPipe(out), block: block, hurry: !block, patient: patience, done: make(chan struct{})}
+	q := &Queue{out: out, disk: newDisk(out), pipe: newPipe(out), block: block, hurry: !block,
+		stallLimit: stallLimit, done: make(chan struct{})}
 	q.changed.L = &q.mu
 	go q.run()
 	return q
 }
 
-// putAfter adds a line, which is copied, and has before called by the writing goroutine before it
-// is written, if it is not nil.
-func (q *Queue) putAfter(k Type, text []byte, before func()) {
+// add appends a line, and copies its text. The writing goroutine calls before, if it is not nil,
+// before it writes the line.
+func (q *Queue) add(k Type, text []byte, before func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	limit := room
-	if k.late() {
-		limit = roomFindings
+	limit := queueLimit
+	if k.important() {
+		limit = findingsLimit
 	}
-	for q.block && q.bytes+len(text) > roomWaiting && !q.failing { // what fails makes no room by waiting
-		q.stalled++
+	// A failing output frees no space, so that add does not wait for it.
+	for q.block && q.bytes+len(text) > blockingLimit && !q.failing {
+		q.blocked++
 		q.changed.Wait()
-		q.stalled--
+		q.blocked--
 	}
 	if q.closed || q.broken != nil || q.bytes+len(text) > limit {
 		q.dropped[k]++
@@ -117,18 +119,18 @@ func (q *Queue) putAfter(k Type, text []byte, before func()) {
 	}
 	q.pending[k]++
 	var buf []byte
-	if n := len(q.free); n > 0 {
-		buf, q.free = q.free[n-1], q.free[:n-1]
+	if n := len(q.spare); n > 0 {
+		buf, q.spare = q.spare[n-1], q.spare[:n-1]
 	}
 	q.lines = append(q.lines, line{k, append(buf[:0], text...), before})
 	q.bytes += len(text)
-	if len(q.lines) == 1 { // the writing goroutine waits for nothing else
+	if len(q.lines) == 1 { // the writing goroutine waits only for the first line
 		q.changed.Broadcast()
 	}
 }
 
-// Hurry says that nobody may be kept waiting any more: put refuses what there is no room
-// for, and Close gives up when nothing is taken for 5 s.
+// Hurry ends all waiting: from now on add refuses events for which the queue has no space, and
+// Close returns when the reader has read nothing for stallLimit.
 func (q *Queue) Hurry() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -136,27 +138,27 @@ func (q *Queue) Hurry() {
 	q.changed.Broadcast()
 }
 
-// Blocked reports whether the making of events waits for room.
+// Blocked reports whether a call of add waits for space.
 func (q *Queue) Blocked() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stalled > 0
+	return q.blocked > 0
 }
 
-// Replace has all lines that are not written yet go to out. When that begins, then is called: nothing is written to
-// the former output any more, and no line is in both or in neither.
+// Replace directs all lines that are not yet written to out. It calls then when the queue writes no
+// further line to the former output. Each line is in exactly one of the two.
 func (q *Queue) Replace(out io.Writer, then func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := &replacement{out, then}
-	if last := q.next; last != nil { // nothing was written to that one
+	if last := q.next; last != nil { // no line was written to it
 		n.then = func() { last.then(); then() }
 	}
 	q.next = n
 	q.changed.Broadcast()
 }
 
-// replace goes over to another output if there is one.
+// replace begins to use the next output if there is one.
 func (q *Queue) replace() {
 	q.mu.Lock()
 	n := q.next
@@ -170,6 +172,7 @@ func (q *Queue) replace() {
 	}
 }
 
+// run writes lines until the queue is closed.
 func (q *Queue) run() {
 	defer close(q.done)
 	defer q.replace()
@@ -183,9 +186,9 @@ func (q *Queue) run() {
 				q.mu.Lock()
 				continue
 			}
-			if q.nheld > 0 {
+			if q.heldCount > 0 {
 				q.mu.Unlock()
-				time.Sleep(again)
+				time.Sleep(retryInterval)
 				q.retry()
 				q.mu.Lock()
 				continue
@@ -196,7 +199,7 @@ func (q *Queue) run() {
 		q.lines = spare[:0]
 		q.mu.Unlock()
 		if len(lines) == 0 {
-			q.forget(q.retry())
+			q.loseHeld(q.retry())
 			return
 		}
 		for _, l := range lines {
@@ -207,7 +210,7 @@ func (q *Queue) run() {
 	}
 }
 
-// retry tries what is held, in order, until something fails again.
+// retry writes the held events, in order, until a write fails.
 func (q *Queue) retry() error {
 	for len(q.held) > 0 {
 		l := &q.held[0]
@@ -217,12 +220,12 @@ func (q *Queue) retry() error {
 		}
 		q.held = q.held[1:]
 		q.hold(-1)
-		q.gone(*l, nil)
+		q.finish(*l, nil)
 	}
 	return nil
 }
 
-// deliver writes a line behind those that are held, or holds or loses it.
+// deliver writes the held events and then a line. If that fails, it holds the line or loses it.
 func (q *Queue) deliver(l line) {
 	err := q.retry()
 	if err == nil {
@@ -230,36 +233,38 @@ func (q *Queue) deliver(l line) {
 	}
 	switch {
 	case err == nil:
-		q.gone(l, nil)
-	case l.kind.late():
+		q.finish(l, nil)
+	case l.kind.important():
 		q.failed(err)
 		q.held = append(q.held, l)
 		q.hold(1)
 	default:
 		q.failed(err)
-		q.gone(l, err)
+		q.finish(l, err)
 	}
 }
 
-// forget loses what is held at the end.
-func (q *Queue) forget(err error) {
+// loseHeld counts the held events as lost.
+func (q *Queue) loseHeld(err error) {
 	for _, l := range q.held {
 		q.hold(-1)
-		q.gone(l, err)
+		q.finish(l, err)
 	}
 	q.held = nil
 }
 
-// hold counts what is held.
+// hold adds to the number of held events.
 func (q *Queue) hold(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.nheld += n
+	q.heldCount += n
 	q.changed.Broadcast()
 }
 
-// hungUp reports whether an error means that nobody reads.
-func hungUp(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) }
+// isHangup reports whether an error means that a pipe has no reader.
+func isHangup(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
+}
 
 // write writes one line.
 func (q *Queue) write(l *line) error {
@@ -273,22 +278,22 @@ func (q *Queue) write(l *line) error {
 	if err != nil {
 		return err
 	}
-	if !l.kind.late() {
-		if err := q.disk.scarce(); err != nil {
+	if !l.kind.important() {
+		if err := q.disk.nearlyFull(); err != nil {
 			return err
 		}
 	}
-	if failing { // who follows the file is not to see half lines come and go
-		if err := q.disk.full(len(l.text)); err != nil {
+	if failing { // a reader that follows the file must not see half a line come and go
+		if err := q.disk.noSpace(len(l.text)); err != nil {
 			return err
 		}
 	}
-	if torn { // end the half line, so that only that one is lost
+	if torn { // end the half line, so that no other line is lost
 		if _, err := q.out.Write([]byte{'\n'}); err != nil {
-			q.hungUp(err, 0)
+			q.hangUp(err, 0)
 			return err
 		}
-		q.tear(false)
+		q.setTorn(false)
 	}
 	if l.before != nil {
 		l.before()
@@ -303,24 +308,24 @@ func (q *Queue) write(l *line) error {
 		q.pipe.wrote(*l)
 		return nil
 	}
-	if whole := q.hungUp(err, n); n > 0 && !whole && !q.disk.takeBack(n) {
-		q.tear(true)
+	if whole := q.hangUp(err, n); n > 0 && !whole && !q.disk.takeBack(n) {
+		q.setTorn(true)
 	}
 	return err
 }
 
-// tear says whether the last write ended within a line that could not be taken back.
-func (q *Queue) tear(torn bool) {
+// setTorn records whether the last write ended within a line that could not be removed.
+func (q *Queue) setTorn(torn bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.torn = torn
 }
 
-// hungUp takes in, if an error says so, that the reader of a pipe has gone: what it did not take is
-// to be written again. half is how much of a line was written last. It reports whether the pipe is
-// empty.
-func (q *Queue) hungUp(err error, half int) (empty bool) {
-	if !hungUp(err) {
+// hangUp handles the error of a pipe whose reader has gone: the lines that it did not read are
+// held, to be written again. half is the length of the half line that was written last. It reports
+// whether the pipe is now empty.
+func (q *Queue) hangUp(err error, half int) (empty bool) {
+	if !isHangup(err) {
 		return false
 	}
 	var back []line
@@ -333,40 +338,40 @@ func (q *Queue) hungUp(err error, half int) (empty bool) {
 		q.written--
 		q.pending[l.kind]++
 		q.bytes += len(l.text)
-		q.nheld++
+		q.heldCount++
 	}
 	if empty {
 		q.torn = false
 	}
 	if q.hangup == nil {
-		q.backoff = firstAgain
+		q.backoff = firstRetry
 	}
 	q.hangup, q.retryAt = err, time.Now().Add(q.backoff)
-	q.backoff = min(2*q.backoff, again)
+	q.backoff = min(2*q.backoff, retryInterval)
 	return empty
 }
 
-// failed notes an error.
+// failed records the error of a write.
 func (q *Queue) failed(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.fail, q.failing = err, true
-	q.moved++
+	q.progress++
 	q.changed.Broadcast()
 }
 
-// gone takes a line that was written, or lost with an error, out of the account.
-func (q *Queue) gone(l line, err error) {
+// finish counts a line as written, or as lost if err is not nil.
+func (q *Queue) finish(l line, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.pending[l.kind] == 0 { // Close gave up and has counted it
+	if q.pending[l.kind] == 0 { // Close has returned and counted it
 		return
 	}
 	q.pending[l.kind]--
 	q.bytes -= len(l.text)
-	q.moved++
-	if q.pipe == nil && len(q.free) < maxFree { // a pipe's lines may be written once more
-		q.free = append(q.free, l.text)
+	q.progress++
+	if q.pipe == nil && len(q.spare) < maxSpare { // a pipe's lines may be written once more
+		q.spare = append(q.spare, l.text)
 	}
 	if err == nil {
 		q.written++
@@ -377,9 +382,9 @@ func (q *Queue) gone(l line, err error) {
 	q.changed.Broadcast()
 }
 
-// Settle waits, at most for so long, until each event was written, or lost, or is held: what
-// Totals then says is known and not hoped for.
-func (q *Queue) Settle(most time.Duration) {
+// Flush waits, at most for the given time, until each event was written, or lost, or is held.
+// Totals is then exact.
+func (q *Queue) Flush(most time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	over := false
@@ -394,22 +399,23 @@ func (q *Queue) Settle(most time.Duration) {
 	}
 }
 
-// waiting is how many events were neither written, nor lost, nor held.
+// waiting is the number of events that are not written, lost or held.
 func (q *Queue) waiting() (n uint64) {
 	for _, m := range q.pending {
 		n += m
 	}
-	return n - uint64(q.nheld)
+	return n - uint64(q.heldCount)
 }
 
-// Close writes what is left and ends. The error is that of the last event that was lost.
+// Close writes the remaining events and ends the queue. It returns the error of the last lost
+// event.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
 	q.changed.Broadcast()
-	moved := q.moved
+	progress := q.progress
 	q.mu.Unlock()
-	tick := time.NewTicker(q.patient)
+	tick := time.NewTicker(q.stallLimit)
 	defer tick.Stop()
 	for {
 		select {
@@ -418,7 +424,7 @@ func (q *Queue) Close() error {
 		case <-tick.C:
 		}
 		q.mu.Lock()
-		if q.hurry && q.moved == moved {
+		if q.hurry && q.progress == progress {
 			defer q.mu.Unlock()
 			for k, n := range q.pending {
 				q.dropped[k] += n
@@ -427,12 +433,12 @@ func (q *Queue) Close() error {
 			q.fail, q.broken = ErrStalled, ErrStalled
 			return q.fail
 		}
-		moved = q.moved
+		progress = q.progress
 		q.mu.Unlock()
 	}
 }
 
-// Totals are how many events were taken and not lost so far, and how many were lost, by
+// Totals are the number of events that were accepted and not lost so far, and the lost ones by
 // type.
 func (q *Queue) Totals() (written uint64, dropped Dropped) {
 	q.mu.Lock()
@@ -444,7 +450,7 @@ func (q *Queue) Totals() (written uint64, dropped Dropped) {
 	return written, q.dropped
 }
 
-// Failing is the error with which events are being lost now, nil if they are not.
+// Failing is the error of the output while writes fail, else nil.
 func (q *Queue) Failing() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -454,10 +460,10 @@ func (q *Queue) Failing() error {
 	return q.fail
 }
 
-// Dropped are events that were lost, by type.
+// Dropped counts lost events by type.
 type Dropped [Types]uint64
 
-// Sum is how many there are.
+// Sum is the number of lost events.
 func (d Dropped) Sum() (n uint64) {
 	for _, m := range d {
 		n += m
@@ -465,7 +471,7 @@ func (d Dropped) Sum() (n uint64) {
 	return n
 }
 
-// Since are those that were lost after before.
+// Since are the events that were lost after the state before.
 func (d Dropped) Since(before Dropped) Dropped {
 	for t := range d {
 		d[t] -= before[t]
@@ -473,7 +479,7 @@ func (d Dropped) Since(before Dropped) Dropped {
 	return d
 }
 
-// String counts by type: "3 session, 1 finding".
+// String lists the numbers by type: "3 session, 1 finding".
 func (d Dropped) String() string {
 	var list []string
 	for t, n := range d {
@@ -482,86 +488,4 @@ func (d Dropped) String() string {
 		}
 	}
 	return strings.Join(list, ", ")
-}
-
-// disk watches the space that is left where a file is written: the last of it is kept for
-// findings, health and stats.
-type disk struct {
-	f     *os.File
-	since int   // bytes written since the last look
-	err   error // what that look said
-}
-
-const (
-	// look is how many bytes are written between two looks at the disk.
-	look = 16 << 10
-	// reserve is what is kept of a disk; of one below 16 times as much, a sixteenth.
-	reserve = 16 << 20
-)
-
-var errScarce = errors.New("the disk is almost full: what is left is kept for findings")
-
-// newDisk is nil for what is no regular file.
-func newDisk(out io.Writer) *disk {
-	f, ok := out.(*os.File)
-	if !ok {
-		return nil
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	return &disk{f: f, since: look}
-}
-
-func (d *disk) wrote(n int) {
-	if d != nil {
-		d.since += n
-	}
-}
-
-// full says, without trying, that n bytes have no room on the disk.
-func (d *disk) full(n int) error {
-	if d == nil {
-		return nil
-	}
-	var st syscall.Statfs_t
-	if syscall.Fstatfs(int(d.f.Fd()), &st) == nil && st.Blocks > 0 && st.Bfree*uint64(st.Bsize) < uint64(n) {
-		return syscall.ENOSPC
-	}
-	return nil
-}
-
-// takeBack takes the last n bytes, which were written last, off the file again. It reports false if
-// that cannot be done; a file that somebody else has written to since is left as it is.
-func (d *disk) takeBack(n int) bool {
-	if d == nil {
-		return false
-	}
-	info, err := d.f.Stat()
-	if err != nil {
-		return false
-	}
-	at, err := d.f.Seek(0, io.SeekCurrent)
-	if err != nil || at != info.Size() || d.f.Truncate(at-int64(n)) != nil {
-		return false
-	}
-	_, err = d.f.Seek(at-int64(n), io.SeekStart)
-	return err == nil
-}
-
-// scarce says that the disk has no room for what is not important.
-func (d *disk) scarce() error {
-	if d == nil || d.since < look && d.err == nil {
-		return nil
-	}
-	d.since, d.err = 0, nil
-	var st syscall.Statfs_t
-	if syscall.Fstatfs(int(d.f.Fd()), &st) != nil {
-		return nil
-	}
-	size, left := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
-	if size > 0 && left < min(reserve, size/16) {
-		d.err = errScarce
-	}
-	return d.err
 }

@@ -62,7 +62,7 @@ func TestReplaceWhatIsBroken(t *testing.T) {
 	r.Close()
 	q := NewQueue(w, true)
 	q.put(SessionEvent, []byte("lost\n"))
-	q.Settle(patience)
+	q.Flush(stallLimit)
 	f, err := os.Create(filepath.Join(t.TempDir(), "events"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,129 @@
+package event
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
+)
+
+// Server writes the state of a mail server. Counts are since it was first seen; the baseline
+// belongs to the last whole hour.
+func (w *Writer) Server(s *mailserver.Record) {
+	c := &s.Count
+	d := zerolog.Dict().Bool("declared", s.Declared).Str("first_seen",
+		Timestamp(s.First)).Bool("learning", s.Learning).
+		Uint64("messages_out", c.MessagesOut).Uint64("messages_in",
+		c.MessagesIn).Uint64("sessions_out", c.SessionsOut).Uint64("sessions_in", c.SessionsIn).
+		Uint64("recipients_out", c.RecipientsOut).Uint64("bytes_out",
+		c.BytesOut).Uint64("failed_out", c.FailedOut).Uint64("deferred_out", c.DeferredOut)
+	by := zerolog.Dict()
+	for p, n := range c.FailedBy {
+		by.Uint64(mailserver.PhaseClass(p).String(), n)
+	}
+	why := zerolog.Dict()
+	for c, n := range c.FailedWhy {
+		if n > 0 {
+			why.Uint64(strings.ReplaceAll(refusal.Reason(c).String(), " ", "_"), n)
+		}
+	}
+	port25 := zerolog.Arr()
+	for _, a := range c.Port25 {
+		port25.Str(a.String())
+	}
+	d.Dict("refused_by_reason", why).Uint64("recipients_unknown_out",
+		c.AbsentOut).Uint64("bounces_out", c.BouncesOut).Bool("backscatter", c.Backscatter()).
+		Uint64("own_sessions_port25", c.Port25In).Uint64("own_sessions_submission",
+		c.SubmitIn).Array("own_hosts_port25", port25).Int("accounts", s.Accounts)
+	d.Dict("refused_by_phase", by).Uint64("blocklisted", c.Listed).Uint64("auth_ok",
+		c.AuthOK).Uint64("auth_failed", c.AuthFailed).
+		Uint64("relayed", s.Relayed).Uint64("relay_denied",
+		s.RelayDenied).Uint64("relay_denied_strangers", s.RelayStrangers)
+	if s.RelayDeniedLast != 0 {
+		d.Str("relay_denied_last", Timestamp(s.RelayDeniedLast))
+	}
+	d.Int("queue_estimate", s.Queue.Estimate).Int("queue_destinations",
+		s.Queue.Destinations).Float64("queue_oldest_s", seconds(s.Queue.Oldest)).
+		Int("queue_slope", s.Queue.Slope).Int("queue_blocklisted",
+		s.Queue.Listed).Bool("queue_lower_bound", s.Queue.LowerBound).
+		Uint64("queue_full", s.Queue.Full).Uint64("accounts_full", s.AccountsFull)
+	if o := &s.Outage; o.From != 0 {
+		d.Str("outage_first", Timestamp(o.From)).Int("outage_waited", o.Waited)
+		if o.To != 0 {
+			d.Str("outage_last", Timestamp(o.To))
+		}
+	}
+	if s.Hour.Known {
+		d.Float64("baseline_out", round(s.Hour.Mean)).Float64("ratio_out",
+			round(s.Hour.Count/max(s.Hour.Mean, 0.01))).Float64("z", round(s.Hour.Z))
+	}
+	w.begin(ServerEvent, zerolog.InfoLevel, s.Time).Str("src_ip",
+		s.Addr.String()).Dict("mail_server", d).Msg(ServerText(s))
+}
+
+func round(f float64) float64 { return float64(int64(f*100)) / 100 }
+
+// ServerText describes a server in one line.
+func ServerText(s *mailserver.Record) string {
+	t := fmt.Sprintf("%s sent %d messages, took %d, %d wait", s.Addr, s.Count.MessagesOut,
+		s.Count.MessagesIn, s.Queue.Estimate)
+	if s.RelayDenied > 0 {
+		t += fmt.Sprintf("; it refused to relay %d times, for %d strangers", s.RelayDenied,
+			s.RelayStrangers)
+	}
+	if s.Learning {
+		t += "; learning"
+	}
+	return t
+}
+
+// relay is the object of a session that proves an open relay.
+func (w *Writer) relay(p *verdict.RelayProof) *zerolog.Event {
+	d := zerolog.Dict().Str("client_ip", p.Client.String())
+	if from, ok := w.cfg.Evidence.address(p.MailFrom); ok {
+		d.Str("mail_from", w.text(from))
+	}
+	return d.Str("rcpt_domain", w.text(p.RcptDomain)).Str("auth", "none").Uint16("reply_code",
+		p.ReplyCode)
+}
+
+// serverFamily is the letter of the family of a reason about a mail server.
+func serverFamily(code string) string {
+	switch code {
+	case "direct_smtp":
+		return "A"
+	case "new_addresses":
+		return "D"
+	case "not_smtp":
+		return "E"
+	}
+	switch code[:1] {
+	case "q":
+		return "Q"
+	case "v":
+		return "V"
+	}
+	return "R"
+}
+
+// serverHeadline describes a finding about a mail server in one line; empty for other findings.
+func serverHeadline(f *detect.Finding) string {
+	what := map[verdict.Class]string{
+		verdict.OpenRelay:       "relays mail for strangers",
+		verdict.HijackedAccount: "has an account that somebody else seems to use",
+		verdict.VolumeAnomaly:   "does not send as usual",
+	}[f.Class]
+	if what == "" || f.Action == "closed" {
+		return ""
+	}
+	how := map[verdict.Level]string{verdict.Suspect: " possibly",
+		verdict.Likely: " very likely"}[f.Level]
+	if f.Class == verdict.VolumeAnomaly {
+		how = ""
+	}
+	return fmt.Sprintf("the mail server %s%s %s", f.Source.Addr, how, what)
+}
