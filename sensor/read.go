@@ -232,8 +232,8 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 		Names: names, Problems: problems, Took: took, Unused: p.engine.Unused(),
 		Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last,
 		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(),
-		HomeSeen: st.HomeSeen, Attempts: st.Attempts, Sessions: st.Sessions,
-		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer,
+		HomeSeen: st.HomeSeen, Attempts: st.Attempts,
+		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
 		Gaps: st.Gaps, Midstream: st.Midstream,
 	}
 	for _, n := range st.Outcomes {

@@ -2,7 +2,7 @@ package report
 
 import "testing"
 
-// What can be read takes the place of what cannot, and the first ones stay.
+// A readable session replaces one that is not, and the first ones stay.
 func TestKeep(t *testing.T) {
 	var list []session
 	for i := range 4 {
@@ -12,7 +12,7 @@ func TestKeep(t *testing.T) {
 		list = keep(list, session{start: int64(i), refusal: "550 no"})
 	}
 	list = keep(list, session{start: 12, tls: "implicit"})
-	if len(list) != maxProof {
+	if len(list) != maxSessions {
 		t.Fatalf("%d sessions", len(list))
 	}
 	for i, s := range list {

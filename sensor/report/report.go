@@ -1,5 +1,10 @@
-// Package report says at the end what was found: in words, for whoever has to act, with
-// the numbers for whoever has to check.
+// Package report writes the report of a run for an administrator: the verdict, each finding with
+// its reasons and sessions, tables of hosts and mail servers, the limits of the capture, and hints
+// for the next run. The sentences serve the reader who acts, the numbers the reader who checks.
+//
+// A Report collects findings, sources, sessions and servers while the engine outputs them; Text
+// writes it. It does not judge: levels, reasons and advice come with the findings. Events hold the
+// complete data; the report shows a bounded part.
 package report
 
 import (
@@ -12,92 +17,92 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Report collects what was found. Its methods are called by one goroutine. A nil Report takes in
+// Report collects the content of a report. One goroutine calls its methods. A nil Report collects
 // nothing.
 type Report struct {
-	// Name names an input, Clean makes a text from the wire safe to print. Both are
-	// required.
-	name  func(from uint16) string
-	clean func(string) string
+	name  func(from uint16) string // name of an input
+	clean func(string) string      // makes a text from the wire safe to print
 
 	findings []*detect.Finding // latest state of each, in the order in which they were opened
 	byID     map[string]int
-	accused  map[netip.Addr]bool // who has a finding
-	more     int                 // findings that are only counted
-	worst    verdict.Level       // of those
-	proof    map[netip.Addr][]session
+	named    map[netip.Addr]bool      // addresses with a finding
+	more     int                      // findings that are only counted
+	worst    verdict.Level            // highest level of these
+	sessions map[netip.Addr][]session // by client
 	servers  top
-	talkers  top // of ours, undeclared, that tried to mail
-	others   int // external sources
+	others   top // internal hosts without a finding that are no declared servers
 	health   []string
 	mail     map[netip.Addr]mailserver.Record
 	site     *detect.Site
-	homes    homes
+	home     homeCounts
 }
 
-// session is what the report keeps of one that belongs to a finding.
+// session is the part of a session that a finding shows.
 type session struct {
-	number  uint64
-	start   int64
-	to      netip.AddrPort
-	helo    string
-	from    []string
-	rcpts   uint32
-	taken   uint32
-	refusal string
-	tls     string
+	number   uint64
+	start    int64
+	to       netip.AddrPort
+	helo     string
+	from     []string
+	accepted uint32 // messages
+	refusal  string
+	tls      string
 }
 
-// maxProof is how many sessions are shown with a finding, maxTalkers how many sources in
-// a table.
+// maxSessions bounds the sessions of a finding, maxRows the rows of a table.
 const (
-	maxProof   = 5
-	maxTalkers = 15
+	maxSessions = 5
+	maxRows     = 15
 )
 
-// maxFindings is how many findings are kept in all, maxInfos up to how many those that are for
-// information only: nobody reads more, and a site can have a hundred thousand hosts.
+// maxClients bounds the clients whose sessions are kept.
+const maxClients = 1000
+
+// maxFindings bounds the findings that are kept. Findings for information are kept up to maxInfos
+// in all. Nobody reads more, and a site may have a hundred thousand hosts.
 const (
 	maxFindings = 5000
 	maxInfos    = 1000
 )
 
-// New makes an empty report.
+// New returns an empty report. name is the name of an input, clean makes a text from the wire safe
+// to print. Both are required.
 func New(name func(uint16) string, clean func(string) string) *Report {
-	return &Report{name: name, clean: clean, byID: map[string]int{}, accused: map[netip.Addr]bool{}, proof: map[netip.Addr][]session{}, homes: homes{}}
+	return &Report{name: name, clean: clean, byID: map[string]int{}, named: map[netip.Addr]bool{},
+		sessions: map[netip.Addr][]session{}, home: homeCounts{}}
 }
 
-// Input is what was read, and how well.
+// Input describes the input of a run and its limits.
 type Input struct {
-	Names                            []string
-	Frames, Refused, Bytes           uint64
-	RefusedBy                        []string
-	First, Last                      int64
-	Took                             time.Duration
-	Drops                            uint64
-	Loss                             float64 // estimated share of what was sent and not captured
-	Account                          string  // what became of all frames
-	Problems                         []error
-	HomeSeen                         bool
-	Attempts, Sessions               uint64
-	SeenBoth, SeenClient, SeenServer uint64
-	Gaps, Midstream                  uint64
-	Settings                         []string // what differs from the defaults
-	Unused                           []string // entries of the configuration that were never of use
+	Names                  []string      // files
+	Frames, Refused, Bytes uint64        // Refused frames could not be decoded
+	RefusedBy              []string      // numbers of refused frames by reason
+	First, Last            int64         // times of frames, in nanoseconds since 1970
+	Took                   time.Duration // of the run
+	Drops                  uint64        // frames that were lost during the capture
+	Loss                   float64       // estimated share of bytes that were not captured, 0 to 1
+	Account                string        // account of all frames
+	Problems               []error       // of files
+	HomeSeen               bool          // an address of the home networks occurred
+	Attempts               uint64
+	SeenClient, SeenServer uint64   // sessions of which only this side was captured
+	Gaps                   uint64   // in dialogues
+	Midstream              uint64   // connections that began before the capture
+	Unused                 []string // configuration entries that had no effect
 }
 
-// Session takes in a session that was given out; number is that of its event, zero if
-// there is none.
+// Session adds a session; number is the number of its event, zero if there is none.
 func (r *Report) Session(number uint64, s *detect.Session) {
 	if r == nil {
 		return
 	}
 	a := s.Client.Addr()
-	r.homes.add(s.Server.Addr(), 1)
-	if len(r.proof) > 1000 {
+	r.home.add(s.Server.Addr(), 1)
+	if len(r.sessions) > maxClients {
 		return
 	}
-	p := session{number: number, start: s.Start, to: s.Server, helo: s.Helo, rcpts: s.Rcpts, taken: s.Messages, tls: s.TLS}
+	p := session{number: number, start: s.Start, to: s.Server, helo: s.Helo, accepted: s.Messages,
+		tls: s.TLS}
 	for _, f := range s.MailFrom {
 		if len(p.from) < 3 {
 			p.from = append(p.from, f)
@@ -109,18 +114,19 @@ func (r *Report) Session(number uint64, s *detect.Session) {
 			p.refusal = s.Refusals[0].Phase
 		}
 	}
-	r.proof[a] = keep(r.proof[a], p)
+	r.sessions[a] = keep(r.sessions[a], p)
 }
 
-// keep adds a session to those that are shown. When they are enough one that can be read takes the place of the latest one that
-// cannot: people read their mail while the bot on their machine sends.
+// keep adds a session to the sessions of a client. If the list is full, a readable session replaces
+// the latest one that is not: the first sessions of a host with a bot may be its user's own,
+// encrypted ones.
 func keep(list []session, p session) []session {
-	if len(list) >= maxProof {
+	if len(list) >= maxSessions {
 		i := len(list) - 1
-		for i >= 0 && list[i].telling() {
+		for i >= 0 && list[i].readable() {
 			i--
 		}
-		if i < 0 || !p.telling() {
+		if i < 0 || !p.readable() {
 			return list
 		}
 		list = slices.Delete(list, i, i+1)
@@ -128,10 +134,10 @@ func keep(list []session, p session) []session {
 	return append(list, p)
 }
 
-// telling reports whether a session shows what was said.
-func (s *session) telling() bool { return s.refusal != "" || s.taken > 0 || len(s.from) > 0 }
+// readable reports whether the dialogue of a session is known.
+func (s *session) readable() bool { return s.refusal != "" || s.accepted > 0 || len(s.from) > 0 }
 
-// Finding takes in an event of a finding.
+// Finding adds a finding, or replaces it by its latest state.
 func (r *Report) Finding(f *detect.Finding) {
 	if r == nil {
 		return
@@ -152,33 +158,32 @@ func (r *Report) Finding(f *detect.Finding) {
 			return
 		}
 		r.byID[f.ID] = len(r.findings)
-		r.accused[f.Source.Addr] = true
+		r.named[f.Source.Addr] = true
 		r.findings = append(r.findings, f)
 		return
 	}
 	r.findings[i] = f
 }
 
-// Source takes in a source.
+// Source adds a source.
 func (r *Report) Source(s *detect.SourceRecord) {
 	if r == nil {
 		return
 	}
-	r.homes.add(s.Addr, uint64(s.Facts.Attempts)+1)
+	r.home.add(s.Addr, uint64(s.Facts.Attempts)+1)
 	switch s.Role {
 	case "mailserver":
 		r.servers.add(s)
-	case "external":
-		r.others++
+	case "external": // not shown
 	default:
-		if r.accused[s.Addr] {
+		if r.named[s.Addr] {
 			return
 		}
-		r.talkers.add(s)
+		r.others.add(s)
 	}
 }
 
-// top holds the first sources of a kind, which are the worst, and sums up all: there may be a
+// top holds the first sources of a kind, which are the worst, and the sums of all: there may be a
 // hundred thousand of them.
 type top struct {
 	first []detect.SourceRecord
@@ -189,12 +194,12 @@ type top struct {
 func (t *top) add(s *detect.SourceRecord) {
 	t.n++
 	t.tls += uint64(s.Facts.TLSSessions)
-	if len(t.first) < maxTalkers {
+	if len(t.first) < maxRows {
 		t.first = append(t.first, *s)
 	}
 }
 
-// Site takes in what was learned about the networks as a whole.
+// Site adds the facts about the internal networks as a whole; the latest replace earlier ones.
 func (r *Report) Site(s *detect.Site) {
 	if r == nil {
 		return
@@ -203,14 +208,14 @@ func (r *Report) Site(s *detect.Site) {
 	r.site = &latest
 }
 
-// Health takes in a condition of the sensor itself.
+// Health adds a condition of the sensor itself.
 func (r *Report) Health(text string) {
 	if r != nil && !slices.Contains(r.health, text) {
 		r.health = append(r.health, text)
 	}
 }
 
-// Worst is the highest level of any finding that is more than information.
+// Worst is the highest level of all findings that are more than information.
 func (r *Report) Worst() verdict.Level {
 	worst := r.worst
 	for _, f := range r.findings {

@@ -15,7 +15,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Text writes the report for a terminal, 100 columns wide.
+// Text writes the report for a terminal of 100 columns.
 func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	p := &printer{out: out, color: color}
 	r.input(p, in)
@@ -30,17 +30,12 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	}
 	r.table(p, "Declared mail servers", &r.servers)
 	r.mailServers(p)
-	r.table(p, "Other hosts of yours that tried to send mail", &r.talkers)
-	r.unjudged(p, in)
+	r.table(p, "Other hosts of yours that tried to send mail", &r.others)
+	r.limits(p, in)
 	if len(in.Unused) > 0 {
 		p.section("Settings that were of no use")
-		p.item(fmt.Sprintf("They made no difference here, so they may be wrong, or out of date: %s", strings.Join(in.Unused, ", ")))
-	}
-	if len(in.Settings) > 0 {
-		p.section("Settings that differ from the defaults")
-		for _, s := range in.Settings {
-			p.item(s)
-		}
+		p.item(fmt.Sprintf("They made no difference here, so they may be wrong, or out of date: %s",
+			strings.Join(in.Unused, ", ")))
 	}
 	r.hints(p, in, found)
 }
@@ -68,7 +63,7 @@ func (p *printer) section(title string) {
 	p.line(p.paint(text.Bold, title))
 }
 
-// item is a paragraph behind a dash.
+// item writes a paragraph behind a dash.
 func (p *printer) item(s string) { p.wrap("   - ", "     ", s) }
 
 func (p *printer) wrap(first, rest, s string) {
@@ -81,7 +76,7 @@ func (p *printer) wrap(first, rest, s string) {
 	}
 }
 
-// field is a name in a column of its own and a text.
+// field writes a name in a column of its own and a text.
 func (p *printer) field(name, s string) {
 	p.wrap(fmt.Sprintf("%-11s", name), strings.Repeat(" ", 11), s)
 }
@@ -91,28 +86,35 @@ func (r *Report) input(p *printer, in *Input) {
 	if len(names) > 3 {
 		names = append(slices.Clone(names[:3]), fmt.Sprintf("and %d more", len(in.Names)-3))
 	}
-	p.field("Input", fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames), bytesText(in.Bytes)))
+	p.field("Input",
+		fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames),
+			bytesText(in.Bytes)))
 	if in.First > 0 {
 		p.field("Period", period(in.First, in.Last))
 	}
 	s := in.Took.Seconds()
-	p.field("Read in", fmt.Sprintf("%.2f s (%s packets/s)", s, grouped(uint64(float64(in.Frames)/max(s, 1e-6)))))
+	p.field("Read in",
+		fmt.Sprintf("%.2f s (%s packets/s)", s, grouped(uint64(float64(in.Frames)/max(s, 1e-6)))))
 	for _, err := range in.Problems {
 		p.field("Unread", err.Error())
 	}
 	if in.Refused > 0 {
-		p.field("Refused", fmt.Sprintf("%s packets could not be decoded: %s", grouped(in.Refused), strings.Join(in.RefusedBy, ", ")))
+		p.field("Refused",
+			fmt.Sprintf("%s packets could not be decoded: %s", grouped(in.Refused),
+				strings.Join(in.RefusedBy, ", ")))
 	}
 	if in.Drops > 0 {
 		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
 	}
 	p.field("Account", in.Account)
 	if in.Loss > 0.005 {
-		p.field("Loss", fmt.Sprintf("about %.1f %% of what mail connections sent is not in the capture", 100*in.Loss))
+		p.field("Loss",
+			fmt.Sprintf("about %.1f %% of what mail connections sent is not in the capture",
+				100*in.Loss))
 	}
 }
 
-// period is the time of the capture, in UTC and as the reader's clock shows it.
+// period is the time of the capture, in UTC and in the local time zone.
 func period(first, last int64) string {
 	a, b := time.Unix(0, first), time.Unix(0, last)
 	s := fmt.Sprintf("%s to %s UTC", a.UTC().Format(time.DateTime), b.UTC().Format(time.DateTime))
@@ -122,19 +124,21 @@ func period(first, last int64) string {
 	return s + ", " + b.Sub(a).Round(time.Second).String()
 }
 
-// sorted are the findings, worst first.
+// sorted are the findings, worst first, without those that another one replaced.
 func (r *Report) sorted() []*detect.Finding {
 	found := slices.Clone(r.findings)
 	found = slices.DeleteFunc(found, func(f *detect.Finding) bool {
-		return f.CloseReason == "superseded" || f.CloseReason == "reclassified" || f.CloseReason == "address_changed"
+		return f.CloseReason == "superseded" || f.CloseReason == "reclassified" ||
+			f.CloseReason == "address_changed"
 	})
 	slices.SortStableFunc(found, func(a, b *detect.Finding) int {
-		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score), -cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
+		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score),
+			-cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
 	})
 	return found
 }
 
-// once adds an address that may have several findings.
+// once appends an address if the list does not have it: it may have several findings.
 func once(list []string, a string) []string {
 	if slices.Contains(list, a) {
 		return list
@@ -147,7 +151,8 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
-		case f.Class >= verdict.OpenRelay, f.Class == verdict.OnBlocklist && f.Source.Role == "mailserver":
+		case f.Class >= verdict.OpenRelay, f.Class == verdict.OnBlocklist &&
+			f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
 		case f.Severity >= verdict.High:
 			bots = once(bots, a)
@@ -162,15 +167,18 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 	case len(bots) == 1:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sends spam: %s", "VERDICT", bots[0])))
 	case len(bots) > 1:
-		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
+		p.line(p.paint(text.FgHiRed,
+			fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
 	case len(servers) > 0:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
-		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
+		p.line(p.paint(text.FgHiYellow,
+			fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
 	case in.Frames == 0:
 		p.line(fmt.Sprintf("%-11sNone: there was no packet to judge by", "VERDICT"))
 	default:
-		p.line(p.paint(text.FgHiGreen, fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
+		p.line(p.paint(text.FgHiGreen,
+			fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
 	}
 	for _, s := range servers {
 		p.field("", "Mail server "+s)
@@ -182,7 +190,8 @@ func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
 		p.field("", "For information: "+list(info))
 	}
 	if s := r.site; s != nil && s.PublicIP.IsValid() {
-		p.field("", fmt.Sprintf("Your public address seems to be %s (quoted by %d servers).", s.PublicIP, s.Servers))
+		p.field("", fmt.Sprintf("Your public address seems to be %s (quoted by %d servers).",
+			s.PublicIP, s.Servers))
 	}
 	if s := r.site; s != nil && len(s.Lists) > 0 {
 		var names []string
@@ -201,9 +210,13 @@ func list(names []string) string {
 }
 
 var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
-	verdict.UndeclaredServer: "sends as a mail server does, and is not declared", verdict.Scanner: "looks for mail servers",
-	verdict.NotSMTP: "uses a mail port for something that is not mail", verdict.OnBlocklist: "is refused because of a blocklist",
-	verdict.OpenRelay: "relays mail for strangers", verdict.HijackedAccount: "has a hijacked account", verdict.VolumeAnomaly: "does not send as usual"}
+	verdict.UndeclaredServer: "sends as a mail server does, and is not declared",
+	verdict.Scanner:          "looks for mail servers",
+	verdict.NotSMTP:          "uses a mail port for something that is not mail",
+	verdict.OnBlocklist:      "is refused because of a blocklist",
+	verdict.OpenRelay:        "relays mail for strangers",
+	verdict.HijackedAccount:  "has a hijacked account",
+	verdict.VolumeAnomaly:    "does not send as usual"}
 
 func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
@@ -236,34 +249,40 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 	if f.Severity == verdict.Info {
 		how = ""
 	}
-	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First), clock(s.Facts.Last),
-		verdict.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
+	p.wrap("   ", "   ",
+		fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First),
+			clock(s.Facts.Last),
+			verdict.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
 	fa := &s.Facts
 	givenUp := ""
 	if s.GivenUp > 0 {
 		givenUp = fmt.Sprintf("%s given up when they were answered, ", grouped(uint64(s.GivenUp)))
 	}
-	p.wrap("   ", "   ", fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
-		counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"), counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
-		grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp, grouped(uint64(s.Silent-s.GivenUp)), verdict.Count(fa.Messages, "message was taken", "messages were taken")))
+	p.wrap("   ", "   ",
+		fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
+			counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"),
+			counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
+			grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp,
+			grouped(uint64(s.Silent-s.GivenUp)),
+			verdict.Count(fa.Messages, "message was taken", "messages were taken")))
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}
 	if text := f.SameMachine(); text != "" {
 		p.wrap("   ", "   ", text)
 	}
-	r.why(p, f)
-	if proof := r.proof[s.Addr]; len(proof) > 0 && f.Class != verdict.DirectSMTP {
+	r.reasons(p, f)
+	if proof := r.sessions[s.Addr]; len(proof) > 0 && f.Class != verdict.DirectSMTP {
 		p.line("   Proof")
 		for _, s := range proof {
 			p.item(r.proofText(&s))
 		}
 	}
-	p.rest(f)
+	p.advice(f)
 }
 
-// why tells the reasons of a finding.
-func (r *Report) why(p *printer, f *detect.Finding) {
+// reasons writes the reasons of a finding.
+func (r *Report) reasons(p *printer, f *detect.Finding) {
 	if len(f.Reasons) == 0 {
 		return
 	}
@@ -273,8 +292,8 @@ func (r *Report) why(p *printer, f *detect.Finding) {
 	}
 }
 
-// rest tells what is behind the proof: what could not be seen, and what is to be done.
-func (p *printer) rest(f *detect.Finding) {
+// advice writes the blind spots and the advice of a finding.
+func (p *printer) advice(f *detect.Finding) {
 	if len(f.Blind) > 0 {
 		p.line("   What could not be seen")
 		for _, b := range f.Blind {
@@ -285,14 +304,16 @@ func (p *printer) rest(f *detect.Finding) {
 	p.item(f.Advice)
 }
 
-// modeText says what a decision rests on.
-var modeText = map[string]string{"syn": ", from attempts to connect alone", "flow": ", from connections and what became of them", "clear": ", from what was said as well"}
+// modeText describes the basis of a decision.
+var modeText = map[string]string{"syn": ", from attempts to connect alone",
+	"flow": ", from connections and what became of them", "clear": ", from what was said as well"}
 
-// egressText says what stops a host's connections.
+// egressText describes the cause that stops a host's connections.
 var egressText = map[string]string{
 	"drop":  "Nothing came back: outgoing mail seems to be blocked (packets are dropped).",
 	"reset": "Every attempt was reset at once: outgoing mail seems to be blocked (by a reset).",
-	"icmp":  "Every attempt was turned down by a router: outgoing mail seems to be blocked (by ICMP).",
+	"icmp": "Every attempt was turned down by a router: outgoing mail seems to be blocked (by " +
+		"ICMP).",
 }
 
 // counted is a number with its noun.
@@ -317,8 +338,8 @@ func (r *Report) proofText(s *session) string {
 		t += "<" + r.clean(f) + ">"
 	}
 	switch {
-	case s.taken > 0:
-		t += fmt.Sprintf(": %d taken", s.taken)
+	case s.accepted > 0:
+		t += fmt.Sprintf(": %d taken", s.accepted)
 	case s.refusal != "":
 		t += fmt.Sprintf(": refused, \"%s\"", r.clean(s.refusal))
 	case s.tls != "none":
@@ -334,10 +355,13 @@ func (r *Report) table(p *printer, title string, sources *top) {
 	p.section(fmt.Sprintf("%s (%s)", title, grouped(uint64(sources.n))))
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages", "refusals", "recipients", "level"})
+	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages",
+		"refusals", "recipients", "level"})
 	for _, s := range sources.first {
 		f := &s.Facts
-		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions, s.Silent + f.Refused + f.Unreachable, f.Messages, f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})
+		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions,
+			s.Silent + f.Refused + f.Unreachable, f.Messages,
+			f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})
 	}
 	p.line(t.Render())
 	if more := sources.n - len(sources.first); more > 0 {
@@ -345,15 +369,16 @@ func (r *Report) table(p *printer, title string, sources *top) {
 	}
 }
 
-// unjudged is what could not be seen or believed.
-func (r *Report) unjudged(p *printer, in *Input) {
+// limits writes the limits of the capture: sessions and bytes that could not be judged.
+func (r *Report) limits(p *printer, in *Input) {
 	var items []string
 	add := func(n uint64, format string) {
 		if n > 0 {
 			items = append(items, fmt.Sprintf(format, grouped(n)))
 		}
 	}
-	add(r.servers.tls+r.talkers.tls, "encrypted sessions of your hosts: %s; what was said in them is not known")
+	add(r.servers.tls+r.others.tls,
+		"encrypted sessions of your hosts: %s; what was said in them is not known")
 	add(in.SeenClient, "sessions seen from the client's side only: %s")
 	add(in.SeenServer, "sessions seen from the server's side only: %s")
 	add(in.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
@@ -368,33 +393,44 @@ func (r *Report) unjudged(p *printer, in *Input) {
 	}
 }
 
-// hints say how to learn more.
+// hints writes options that would improve the next run.
 func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 	var hints []string
 	if !in.HomeSeen && in.Attempts > 0 {
-		hint := "No address of your networks was seen, so every source was judged. Name your networks"
-		if p := r.homes.guess(in.Attempts); p.IsValid() {
+		hint := "No address of your networks was seen, so every source was judged. Name your " +
+			"networks"
+		if p := r.home.guess(in.Attempts); p.IsValid() {
 			hint += ": --home " + p.String()
 		}
 		hints = append(hints, hint)
 	}
 	for _, f := range found {
 		if f.Class == verdict.DirectSMTP {
-			hints = append(hints, fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr, f.Source.Addr))
+			hints = append(hints,
+				fmt.Sprintf("If %s is a mail server of yours: --mail-server %s", f.Source.Addr,
+					f.Source.Addr))
 			break
 		}
 	}
 	for _, s := range r.undeclared() {
-		if slices.ContainsFunc(hints, func(h string) bool { return strings.HasPrefix(h, "If "+s.String()+" ") }) {
+		if slices.ContainsFunc(hints,
+			func(h string) bool { return strings.HasPrefix(h, "If "+s.String()+" ") }) {
 			continue
 		}
-		hints = append(hints, fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s, or in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, find out what it is.", s, s, s.String()))
+		hints = append(hints,
+			fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s, or "+
+				"in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, find "+
+				"out what it is.", s, s, s.String()))
 	}
-	if r.domainsUntold() {
-		hints = append(hints, "To be told whether your mail servers relay for strangers: --local-domain for each domain that you take mail for, backup domains included (local_domains in the configuration).")
+	if r.domainsMissing() {
+		hints = append(hints,
+			"To be told whether your mail servers relay for strangers: --local-domain for each "+
+				"domain that you take mail for, backup domains included (local_domains in the "+
+				"configuration).")
 	}
 	if in.Attempts == 0 {
-		hints = append(hints, "No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")
+		hints = append(hints,
+			"No connection to a mail port was seen. Other ports: --set capture.ports=[25,1025]")
 	}
 	if len(hints) == 0 {
 		return
@@ -407,7 +443,7 @@ func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
 
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format(time.DateTime) }
 
-// short is a duration to read.
+// short is a duration for a reader.
 func short(ns int64) string {
 	d := time.Duration(ns)
 	switch {

@@ -15,7 +15,7 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// Server takes in what is known of a mail server; the latest counts.
+// Server adds the state of a mail server; the latest replaces earlier ones.
 func (r *Report) Server(s *mailserver.Record) {
 	if r == nil {
 		return
@@ -26,40 +26,44 @@ func (r *Report) Server(s *mailserver.Record) {
 	r.mail[s.Addr] = *s
 }
 
-// mailServers is the section on mail servers.
+// mailServers writes the section on mail servers.
 func (r *Report) mailServers(p *printer) {
 	if len(r.mail) == 0 {
 		return
 	}
 	list := slices.SortedFunc(maps.Values(r.mail), func(a, b mailserver.Record) int {
-		return cmp.Or(-cmp.Compare(a.Count.MessagesOut, b.Count.MessagesOut), a.Addr.Compare(b.Addr))
+		return cmp.Or(-cmp.Compare(a.Count.MessagesOut, b.Count.MessagesOut),
+			a.Addr.Compare(b.Addr))
 	})
 	p.section(fmt.Sprintf("Mail servers (%d)", len(list)))
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"server", "declared", "out", "in", "refused", "put off", "waiting", "usual/h", "relay test"})
-	for i := range list[:min(len(list), maxTalkers)] {
+	t.AppendHeader(table.Row{"server", "declared", "out", "in", "refused", "put off", "waiting",
+		"usual/h", "relay test"})
+	for i := range list[:min(len(list), maxRows)] {
 		s := &list[i]
 		usual := "learning"
 		if s.Hour.Known {
 			usual = fmt.Sprintf("%.0f", s.Hour.Mean)
 		}
-		t.AppendRow(table.Row{s.Addr, yes(s.Declared), r.sent(s), s.Count.MessagesIn, s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
+		t.AppendRow(table.Row{s.Addr, yes(s.Declared), r.sent(s), s.Count.MessagesIn,
+			s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
 	}
 	p.line(t.Render())
-	for i := range list[:min(len(list), maxTalkers)] {
+	for i := range list[:min(len(list), maxRows)] {
 		r.serverDetails(p, &list[i])
 	}
 }
 
-// sent is how many messages a server sent. Of one that nobody declared the first are known by what is counted of every source only.
+// sent is the number of messages that a server sent. The first messages of an undeclared server are
+// counted only in its counters as a source.
 func (r *Report) sent(s *mailserver.Record) uint64 {
 	n := s.Count.MessagesOut
 	if s.Declared {
 		return n
 	}
-	for i := range r.talkers.first {
-		if t := &r.talkers.first[i]; t.Addr == s.Addr {
+	for i := range r.others.first {
+		if t := &r.others.first[i]; t.Addr == s.Addr {
 			n = max(n, uint64(t.Facts.Messages))
 		}
 	}
@@ -71,7 +75,7 @@ func (r *Report) sent(s *mailserver.Record) uint64 {
 	return n
 }
 
-// serverDetails is what a table has no room for: a sentence for each thing that is worth one.
+// serverDetails writes sentences about a server for which the table has no column.
 func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 	c := &s.Count
 	say := func(format string, args ...any) {
@@ -91,28 +95,36 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 			causes = append(causes, refusal.Reason(cause))
 		}
 	}
-	slices.SortStableFunc(causes, func(a, b refusal.Reason) int { return cmp.Compare(c.FailedWhy[b], c.FailedWhy[a]) })
+	slices.SortStableFunc(causes,
+		func(a, b refusal.Reason) int { return cmp.Compare(c.FailedWhy[b], c.FailedWhy[a]) })
 	for _, cause := range causes {
 		why = append(why, fmt.Sprintf("%s %s", cause, grouped(c.FailedWhy[cause])))
 	}
 	if c.MessagesOut > 0 || c.SessionsOut > 0 {
-		say("it sent %s to %s in %s (%s).", plural(c.MessagesOut, "message"), plural(c.RecipientsOut, "recipient"), plural(c.SessionsOut, "session"), bytesText(c.BytesOut))
+		say("it sent %s to %s in %s (%s).", plural(c.MessagesOut, "message"),
+			plural(c.RecipientsOut, "recipient"), plural(c.SessionsOut, "session"),
+			bytesText(c.BytesOut))
 	}
 	if c.AuthOK+c.AuthFailed > 0 {
-		say("clients outside your networks logged in in %s; in %s the login failed.", plural(c.AuthOK, "session"), grouped(c.AuthFailed))
+		say("clients outside your networks logged in in %s; in %s the login failed.",
+			plural(c.AuthOK, "session"), grouped(c.AuthFailed))
 	}
 	if s.RelayDenied > 0 {
-		say("it refused to relay for strangers %s, from %s. That is the test for an open relay, and it passed.", times(s.RelayDenied), plural(s.RelayStrangers, "network"))
+		say("it refused to relay for strangers %s, from %s. That is the test for an open relay, "+
+			"and it passed.", times(s.RelayDenied), plural(s.RelayStrangers, "network"))
 	}
 	if o := &s.Outage; o.From != 0 {
 		until := "and it is not over"
 		if o.To != 0 {
 			until = "until " + clock(o.To)
 		}
-		say("from %s %s most of what it tried to deliver failed; at most %s waited. That they were sent afterwards is no alarm.", clock(o.From), until, plural(uint64(o.Waited), "message"))
+		say("from %s %s most of what it tried to deliver failed; at most %s waited. That they "+
+			"were sent afterwards is no alarm.", clock(o.From), until,
+			plural(uint64(o.Waited), "message"))
 	}
 	if refused > 0 {
-		say("%s by receiving servers: %s. Reasons: %s.", refusals(refused), strings.Join(at, ", "), strings.Join(why, ", "))
+		say("%s by receiving servers: %s. Reasons: %s.", refusals(refused), strings.Join(at, ", "),
+			strings.Join(why, ", "))
 	}
 	if s.Queue.Estimate > 0 {
 		q := &s.Queue
@@ -120,26 +132,34 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 		if q.LowerBound {
 			about = "at least"
 		}
-		text := fmt.Sprintf(about+" %s for %s, the oldest for %s", verdict.Count(uint32(q.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"),
+		text := fmt.Sprintf(about+" %s for %s, the oldest for %s",
+			verdict.Count(uint32(q.Estimate), "message seems to wait in its queue",
+				"messages seem to wait in its queue"),
 			verdict.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
 		if q.Listed > 0 {
-			text += fmt.Sprintf("; %d of them because a blocklist names your address: find out why it is listed before you ask for removal", q.Listed)
+			text += fmt.Sprintf("; %d of them because a blocklist names your address: find out "+
+				"why it is listed before you ask for removal", q.Listed)
 		}
 		say("%s.", text)
 	}
 	if c.Backscatter() {
-		say("%d of %d messages that it sent are bounces. It takes mail for recipients that it does not have and returns it later, to people who never wrote it: have it refuse unknown recipients at once.", c.BouncesOut, c.MessagesOut)
+		say("%d of %d messages that it sent are bounces. It takes mail for recipients that it "+
+			"does not have and returns it later, to people who never wrote it: have it refuse "+
+			"unknown recipients at once.", c.BouncesOut, c.MessagesOut)
 	}
 	if len(c.Port25) > 0 {
 		var who []string
 		for _, a := range slices.SortedFunc(slices.Values(c.Port25), netip.Addr.Compare) {
 			who = append(who, a.String())
 		}
-		say("your own hosts submit mail on port 25, which is meant for servers: %s. Have them use port 587 with a password, so that port 25 can be closed to them.", list(who))
+		say("your own hosts submit mail on port 25, which is meant for servers: %s. Have them "+
+			"use port 587 with a password, so that port 25 can be closed to them.", list(who))
 	}
 }
 
-var phaseText = [mailserver.PhaseClasses]string{mailserver.AtConnect: "at the greeting", mailserver.AtMail: "the sender", mailserver.AtRcpt: "a recipient", mailserver.AtData: "the message"}
+var phaseText = [mailserver.PhaseClasses]string{mailserver.AtConnect: "at the greeting",
+	mailserver.AtMail: "the sender", mailserver.AtRcpt: "a recipient",
+	mailserver.AtData: "the message"}
 
 func refusals(n uint64) string {
 	if n == 1 {
@@ -148,7 +168,7 @@ func refusals(n uint64) string {
 	return grouped(n) + " deliveries were refused"
 }
 
-// events are numbers of session events, in words.
+// events lists numbers of session events.
 func events(numbers []uint64) string {
 	var text []string
 	for _, n := range numbers {
@@ -157,8 +177,8 @@ func events(numbers []uint64) string {
 	return strings.Join(text, ", ")
 }
 
-// domainsUntold reports whether mail came in and nobody said which domains are ours.
-func (r *Report) domainsUntold() bool {
+// domainsMissing reports whether a server accepted mail and no local domain is configured.
+func (r *Report) domainsMissing() bool {
 	for _, s := range r.mail {
 		if !s.DomainsTold && s.Count.MessagesIn > 0 {
 			return true
@@ -167,7 +187,7 @@ func (r *Report) domainsUntold() bool {
 	return false
 }
 
-// undeclared are hosts of ours that took mail and that nobody declared, up to five.
+// undeclared are internal hosts that accepted mail and are no declared servers, up to five.
 func (r *Report) undeclared() (list []netip.Addr) {
 	for a, s := range r.mail {
 		if !s.Declared && s.Count.MessagesIn > 0 {
@@ -199,7 +219,8 @@ func yes(b bool) string {
 	return "no"
 }
 
-// relaying is the standing test of a server: what it did with strangers' foreign recipients.
+// relaying is the result of the passive relay test: how a server answered external clients that
+// named external recipients.
 func relaying(s *mailserver.Record) string {
 	switch {
 	case s.Relayed > 0:
@@ -212,28 +233,33 @@ func relaying(s *mailserver.Record) string {
 	return "nobody tried"
 }
 
-// serverFinding is a finding about a mail server.
+// serverFinding writes a finding about a mail server.
 func (r *Report) serverFinding(p *printer, n int, f *detect.Finding) {
-	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr, classText[f.Class], f.Level, f.Severity))
-	p.wrap("   ", "   ", fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At), clock(f.Source.Facts.Last)))
-	r.why(p, f)
-	if proof := r.serverProof(f); len(proof) > 0 {
+	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr,
+		classText[f.Class], f.Level, f.Severity))
+	p.wrap("   ", "   ",
+		fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At), clock(f.Source.Facts.Last)))
+	r.reasons(p, f)
+	if proof := r.serverSessions(f); len(proof) > 0 {
 		p.line("   Proof")
 		for _, x := range proof {
 			p.item(x)
 		}
 	}
-	p.rest(f)
+	p.advice(f)
 }
 
-// serverProof are the sessions that a finding about a mail server rests on: those of its stranger, or those that its evidence names.
-func (r *Report) serverProof(f *detect.Finding) (list []string) {
-	for _, client := range slices.SortedFunc(maps.Keys(r.proof), netip.Addr.Compare) {
+// serverSessions are the sessions that prove a finding about a mail server: sessions of the
+// external client, or sessions that its evidence names.
+func (r *Report) serverSessions(f *detect.Finding) (list []string) {
+	for _, client := range slices.SortedFunc(maps.Keys(r.sessions), netip.Addr.Compare) {
 		if f.Relay != nil && f.Relay.Client != client {
 			continue
 		}
-		for _, s := range r.proof[client] {
-			if s.to.Addr() == f.Source.Addr && (s.number == 0 && !r.accused[client] || slices.Contains(f.Evidence, s.number)) && len(list) < maxProof {
+		for _, s := range r.sessions[client] {
+			if s.to.Addr() == f.Source.Addr &&
+				(s.number == 0 && !r.named[client] || slices.Contains(f.Evidence, s.number)) &&
+				len(list) < maxSessions {
 				list = append(list, fmt.Sprintf("%s: %s", client, r.proofText(&s)))
 			}
 		}

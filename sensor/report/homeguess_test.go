@@ -6,7 +6,7 @@ import (
 )
 
 func TestGuessHome(t *testing.T) {
-	h := homes{}
+	h := homeCounts{}
 	if h.guess(0).IsValid() {
 		t.Error("a guess out of nothing")
 	}
