@@ -176,7 +176,7 @@ func (k *checkpointer) save() error {
 		k.pending = k.pending[lost:]
 		err = fmt.Errorf("%w; %d counts of hosts are lost", err, lost)
 	}
-	k.journal.Cut()
+	k.journal.Rotate()
 	began := time.Now().UnixNano()
 	saved := k.engine.Save()
 	if saved == nil {

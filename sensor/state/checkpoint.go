@@ -1,27 +1,32 @@
-// Package state keeps what must survive a restart and a crash: checkpoint files, and the
-// history.
+// Package state keeps the data that must survive a restart and a crash: checkpoints, the journal of
+// findings, and the history.
 //
 // # Checkpoints
 //
-// A checkpoint is the whole of what the sensor knows and could not learn again at once:
-// baselines, open findings, counts of the day, learned facts. It is one line that says what
-// it is, and then JSON, so that a person can look at it (tail -n +2 checkpoint.0 | jq):
+// A checkpoint is the knowledge of the sensor that it could not learn again at once: baselines,
+// open findings, counts of the day, learned facts. A file begins with a line that identifies it;
+// JSON follows, so that a person can read it (tail -n +2 checkpoint.0 | jq):
 //
 //	spamsensor checkpoint 1 gen 42 len 5120 crc 0a1b2c3d
 //	{"written":...}
 //
-// The sum is CRC-32C over the line up to the sum, and the JSON: it finds every change of up
-// to 32 bits in a row, and any other with a probability of 1 - 2^-32. Generations take turns in two files,
-// checkpoint.0 and checkpoint.1. Each is written under a temporary name, flushed to the
-// disk, renamed, and the directory flushed: whenever the machine stops, one whole generation is there. A
-// file that is damaged, or that a newer version wrote, is refused, kept aside as
-// checkpoint.N.refused.M, and the other generation is used; see Loaded.
+// The sum is CRC-32C over the line up to the sum, and the JSON. It detects every change of up to 32
+// bits in a row, and any other with a probability of 1 - 2^-32. Generations alternate between two
+// files, checkpoint.0 and checkpoint.1. Each is written under a temporary name, flushed to the
+// disk, renamed, and the directory flushed, so that one whole generation exists at every moment at
+// which the machine may stop. A file that is damaged, or that a newer version wrote, is refused and
+// kept aside as checkpoint.N.refused.M, and the other generation is used; see Loaded.
 //
 // A checkpoint holds addresses of hosts and the secret of the hashes, so its mode is 0600.
 //
-// What was counted after the last checkpoint is lost in a crash. Nothing is counted
-// twice: what a checkpoint holds is in memory or in the file and is never added to
-// anything, see Restore in package engine; for the history see History.Add.
+// A crash loses the counts since the last checkpoint. No count is added twice: the content of a
+// checkpoint replaces the state in memory and is never added to it, see Restore in package engine;
+// for the history see History.Add.
+//
+// # What it does not do
+//
+// It does not decide when a checkpoint is due, and does not know what the saved values mean;
+// package engine repairs values that are out of range.
 package state
 
 import (
@@ -38,18 +43,20 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// Version of the checkpoint. A change that an older sensor would misread raises it.
+// Version is the version of the checkpoint. It is raised by a change that an older sensor would
+// misread.
 const Version = 1
 
-// Checkpoint is what survives.
+// Checkpoint is the content of a checkpoint file.
 type Checkpoint struct {
-	// Written is the time of the wall at which it was begun, in nanoseconds since 1970.
+	// Written is the wall clock when the checkpoint was begun, in nanoseconds since 1970.
 	Written int64 `json:"written"`
-	// Engine is what the engine knows.
+	// Engine is the state of the engine.
 	Engine engine.Saved `json:"engine"`
 }
 
-// maxFile bounds what is read: 256 servers at 100 KB and 64 Ki sources at 2 KB fit.
+// maxFile bounds the size of a file that is read, in bytes: 256 servers at 100 KB and 64 Ki sources
+// at 2 KB fit.
 const maxFile = 1 << 28
 
 // Errors of a file that is refused.
@@ -58,14 +65,14 @@ var (
 	ErrNewer   = errors.New("a newer version of the sensor wrote the checkpoint")
 )
 
-// Store is a directory with checkpoints. Its methods are called by one goroutine.
+// Store is a directory with checkpoints. One goroutine calls its methods.
 type Store struct {
 	dir  string
 	lock *os.File
 	gen  uint64 // of the latest checkpoint
 }
 
-// Open makes the directory if need be and locks it: two sensors with one directory would
+// Open makes the directory if it does not exist, and locks it: two sensors with one directory would
 // overwrite each other's state.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -77,7 +84,8 @@ func Open(dir string) (*Store, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("another sensor uses the state directory %s (give each its own state.dir)", dir)
+		return nil, fmt.Errorf("another sensor uses the state directory %s "+
+			"(give each its own state.dir)", dir)
 	}
 	return &Store{dir: dir, lock: lock}, nil
 }
@@ -85,20 +93,20 @@ func Open(dir string) (*Store, error) {
 // Close unlocks the directory.
 func (s *Store) Close() error { return s.lock.Close() }
 
-// Loaded says what was found.
+// Loaded is the result of Load.
 type Loaded struct {
-	Generation uint64 // zero: there was nothing to load
+	Generation uint64 // zero if there was no checkpoint
 	Refused    []Refusal
 }
 
-// Refusal is a file that was not used, where it is kept, and why.
+// Refusal is a file that was not used, the name under which it is kept, and the reason.
 type Refusal struct {
 	File, Aside string
 	Err         error
 }
 
-// Load reads the latest good checkpoint into c. An error means that the directory cannot be
-// read; files that are refused are no error.
+// Load reads the latest good checkpoint into c. An error means that the directory cannot be read; a
+// refused file is no error.
 func (s *Store) Load(c *Checkpoint) (l Loaded, err error) {
 	for i := range 2 {
 		name := s.name(i)
@@ -111,8 +119,8 @@ func (s *Store) Load(c *Checkpoint) (l Loaded, err error) {
 		}
 		var found Checkpoint
 		gen, err := decode(data, &found)
-		// A refused file may have held a later generation than the good one: the next is
-		// written to the refused one's place, never over the only good one.
+		// A refused file may have held a later generation than the good one: the next generation is
+		// written in its place, never over the only good one.
 		if err != nil {
 			aside, errAside := setAside(name)
 			if errAside != nil {
@@ -129,7 +137,7 @@ func (s *Store) Load(c *Checkpoint) (l Loaded, err error) {
 	return l, nil
 }
 
-// Save writes a checkpoint. The one before it stays.
+// Save writes a checkpoint. The previous one stays.
 func (s *Store) Save(c *Checkpoint) error {
 	data, err := encode(s.gen+1, c)
 	if err != nil {
@@ -151,12 +159,13 @@ func read(name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, nil // we never write such a one; to open a named pipe would last until somebody writes
+		// The sensor never writes such a file. An open of a named pipe would wait for a writer.
+		return nil, nil
 	}
 	return os.ReadFile(name)
 }
 
-// replace writes a file so that there is always the old one or the new one, whole.
+// replace writes a file so that at every moment the old file or the new one exists, whole.
 func replace(name string, data []byte) (err error) {
 	tmp := name + ".tmp"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -182,7 +191,7 @@ func replace(name string, data []byte) (err error) {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// maxAside is how many refused files are kept; the last takes the place of what comes after.
+// maxAside is the number of refused files that are kept; a further one replaces the last.
 const maxAside = 9
 
 // setAside renames a refused file.
@@ -211,14 +220,14 @@ func encode(gen uint64, c *Checkpoint) ([]byte, error) {
 	return seal(Version, gen, payload), nil
 }
 
-// seal puts the line in front of the payload.
+// seal prepends the first line to the payload.
 func seal(version, gen uint64, payload []byte) []byte {
 	head := header(version, gen, uint64(len(payload)))
 	sum := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, payload)
 	return append(fmt.Appendf(head, "%08x\n", sum), payload...)
 }
 
-// decode reads what encode wrote, and nothing else.
+// decode reads exactly the files that encode writes.
 func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
 	line, payload, ok := bytes.Cut(data, []byte{'\n'})
 	if !ok || len(line) > 128 {
@@ -226,11 +235,14 @@ func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
 	}
 	var version, length uint64
 	var sum uint32
-	if n, err := fmt.Sscanf(string(line), "spamsensor checkpoint %d gen %d len %d crc %x", &version, &gen, &length, &sum); n != 4 || err != nil {
+	n, err := fmt.Sscanf(string(line), "spamsensor checkpoint %d gen %d len %d crc %x",
+		&version, &gen, &length, &sum)
+	if n != 4 || err != nil {
 		return 0, ErrDamaged
 	}
-	// Scanf is lenient about how numbers are written. We are not.
-	if length != uint64(len(payload)) || gen == 0 || !bytes.Equal(data[:len(line)+1], seal(version, gen, payload)[:len(line)+1]) {
+	// Sscanf accepts several forms of a number; only the form of seal is valid.
+	if length != uint64(len(payload)) || gen == 0 ||
+		!bytes.Equal(data[:len(line)+1], seal(version, gen, payload)[:len(line)+1]) {
 		return 0, ErrDamaged
 	}
 	switch {
@@ -245,8 +257,9 @@ func decode(data []byte, c *Checkpoint) (gen uint64, err error) {
 	return gen, nil
 }
 
-// Owns reports whether a file is part of the state of a sensor: by its name, in a directory that
-// has the lock of one, or as one of the files in dir under whatever name; dir may be empty.
+// Owns reports whether a file is part of the state of a sensor: it has the name of such a file and
+// lies in a directory with a lock, or it is one of the state files in dir under another name. dir
+// may be empty.
 func Owns(dir, name string, info os.FileInfo) bool {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
@@ -261,17 +274,19 @@ func Owns(dir, name string, info os.FileInfo) bool {
 	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if at, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && isState(e.Name()) && os.SameFile(at, info) {
+		if at, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && isState(e.Name()) &&
+			os.SameFile(at, info) {
 			return true
 		}
 	}
 	return false
 }
 
-// lockFile is what Open locks.
+// lockFile is the file that Open locks.
 const lockFile = "lock"
 
-// isState reports whether a file of a state directory is called so, those set aside included.
+// isState reports whether a state directory has files of this name, refused ones included.
 func isState(base string) bool {
-	return base == lockFile || strings.HasPrefix(base, "checkpoint.") || strings.HasPrefix(base, "history.db") || strings.HasPrefix(base, "findings.")
+	return base == lockFile || strings.HasPrefix(base, "checkpoint.") ||
+		strings.HasPrefix(base, "history.db") || strings.HasPrefix(base, "findings.")
 }

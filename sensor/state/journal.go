@@ -14,36 +14,36 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// Journal holds what was told of findings since the last checkpoint: a sensor that is killed would
-// tell it again after its restart. An entry is a line of a sum, a time and what the finding leaves
-// behind:
+// Journal records the findings that were emitted since the last checkpoint: a sensor that is killed
+// would emit them again after its restart. An entry is a line with a sum, a time and the saved
+// state of the finding:
 //
 //	0a1b2c3d {"at":...,"kept":...}
 //
-// It is appended before the event is written, so that none is told twice, and not flushed to the
-// disk: the journal outlives the process and not the machine. There are two files: findings.log,
-// and findings.old while a checkpoint is saved that will hold all of it. Its methods may be called
-// by several goroutines.
+// An entry is appended before its event is written, so that no finding is emitted twice. It is not
+// flushed to the disk: the journal survives the process, but not the machine. There are two files:
+// findings.log, and findings.old while the checkpoint that includes its entries is being saved.
+// Several goroutines may call its methods.
 type Journal struct {
 	dir     string
 	mu      sync.Mutex
-	f       *os.File // nil if there is nothing since the last checkpoint
+	f       *os.File // nil if there is no entry since the last checkpoint
 	size    int
-	skipped uint64 // entries for which there was no room, or that could not be written
+	skipped uint64 // entries without space in the file, or that could not be written
 }
 
-// maxJournal bounds the entries between two checkpoints, in bytes: 4,000 hosts. Findings beyond
-// that may be told twice after a crash.
+// maxJournal bounds the entries between two checkpoints, in bytes: 4,000 hosts. Further findings
+// may be emitted twice after a crash.
 const maxJournal = 16 << 20
 
-// Entry is one of the journal.
+// Entry is an entry of the journal.
 type Entry struct {
-	At   int64         `json:"at"` // by the wall
+	At   int64         `json:"at"` // wall clock, in nanoseconds since 1970
 	Kept *engine.Saved `json:"kept"`
 }
 
-// OpenJournal uses the journal in a directory that is locked (see Open), and gives what is in it.
-// What was cut or damaged is left out.
+// OpenJournal opens the journal in a directory that is locked (see Open), and returns its entries.
+// Entries that were cut or damaged are omitted.
 func OpenJournal(dir string) (j *Journal, entries []Entry) {
 	j = &Journal{dir: dir}
 	for _, name := range []string{"findings.old", "findings.log"} {
@@ -60,6 +60,7 @@ func OpenJournal(dir string) (j *Journal, entries []Entry) {
 	return j, entries
 }
 
+// decodeEntry reads a line of the journal.
 func decodeEntry(line []byte) (e Entry, ok bool) {
 	sum, text, ok := bytes.Cut(line, []byte(" "))
 	if !ok || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(text, castagnoli)) {
@@ -96,9 +97,9 @@ func (j *Journal) Add(kept *engine.Saved) {
 	}
 }
 
-// Cut begins a new file: a checkpoint that is made from now on holds all that is in the old one.
-// While the last one could not be saved all goes on in the same file.
-func (j *Journal) Cut() {
+// Rotate begins a new file: a checkpoint that is made from now on includes the entries of the old
+// file. If the last checkpoint could not be saved, the journal stays in the same file.
+func (j *Journal) Rotate() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	old := filepath.Join(j.dir, "findings.old")
@@ -111,8 +112,8 @@ func (j *Journal) Cut() {
 	}
 }
 
-// Saved forgets what came before Cut: the checkpoint is saved. skipped is how many entries there
-// was no room for since the last one.
+// Saved drops the entries from before Rotate, because the checkpoint is saved. skipped is the
+// number of entries that could not be written since the last call.
 func (j *Journal) Saved() (skipped uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -131,7 +132,7 @@ func (j *Journal) Close() {
 	}
 }
 
-// Replay takes over into a checkpoint what the journal has beyond it.
+// Replay applies the entries that are newer than the checkpoint, and returns their number.
 func (c *Checkpoint) Replay(entries []Entry) (taken int) {
 	for _, e := range entries {
 		if c.Engine.Replay(e.Kept, e.At >= c.Written) {

@@ -41,12 +41,12 @@ func TestJournal(t *testing.T) {
 	if n := seq(&Checkpoint{Engine: *told(7)}); n != 7 {
 		t.Errorf("a checkpoint that has more: %d", n)
 	}
-	j.Cut() // a checkpoint with 2 is being saved
+	j.Rotate() // a checkpoint with 2 is being saved
 	j.Add(told(3))
 	if n := seq(&Checkpoint{}); n != 3 {
 		t.Errorf("killed while it is saved: %d", n)
 	}
-	j.Cut() // it could not be saved
+	j.Rotate() // it could not be saved
 	j.Add(told(4))
 	if n := seq(&Checkpoint{}); n != 4 {
 		t.Errorf("after one that could not be saved: %d", n)
@@ -55,7 +55,7 @@ func TestJournal(t *testing.T) {
 	if n := seq(&Checkpoint{Engine: *told(2)}); n != 4 {
 		t.Errorf("after one that was saved: %d", n)
 	}
-	j.Cut()
+	j.Rotate()
 	j.Saved()
 	if _, entries := OpenJournal(dir); entries != nil {
 		t.Errorf("%d entries are left", len(entries))
@@ -92,7 +92,7 @@ func TestJournalIsBounded(t *testing.T) {
 	for range 6 {
 		j.Add(big)
 	}
-	j.Cut()
+	j.Rotate()
 	if skipped := j.Saved(); skipped != 3 {
 		t.Errorf("%d entries found no room, want 3", skipped)
 	}
