@@ -28,7 +28,7 @@ vet:
 # Without the race detector where there is one goroutine and much to compute.
 SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/reliability
 # Tests of one goroutine, too, in packages that have others.
-SLOW = ^(TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestSwarm|TestNoSwarm|TestDamage|TestAnyDamage)$$
+SLOW = ^(TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
 	$(GO) test -race -timeout 12m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestHijackedAccount: a stolen password is used from many networks, for strangers of whom many do not
-// exist. People who travel are not it, and the name is told nowhere.
+// A stolen password is used from many networks, with many external recipients that do not exist.
+// Travelling users are no such case, and the account's name appears nowhere.
 func TestHijackedAccount(t *testing.T) {
 	const name = "quizmaster.zyx@corp.example"
 	p := newPlay(relayConfig())

@@ -57,11 +57,11 @@ func (s *sourceObserver) noteSessionAddress(src *source, p *track.Packet, f *tra
 	}
 	// An external source, or a hop limit below the initial one, says that a router forwarded the
 	// packet.
-	far := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
-	if !far && (!f.Noted(external) || f.Noted(relay) || !s.judges(src)) {
+	routed := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
+	if !routed && (!f.Noted(external) || f.Noted(relay) || !s.judges(src)) {
 		return
 	}
-	s.notes.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, far})
+	s.notes.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, routed})
 }
 
 // addNewAddress adds an observation for the end of the round.
@@ -140,7 +140,7 @@ type addressChange struct {
 
 // trackAddresses handles the new addresses of a round, and returns the changes. The caller holds
 // tickMu.
-func (e *Engine) trackAddresses() (moves []addressChange) {
+func (e *Engine) trackAddresses() (changes []addressChange) {
 	e.newAddresses = drainShards(e, e.newAddresses[:0], func(s *shard) *[]newAddress {
 		return &s.notes.newAddresses
 	})
@@ -152,9 +152,9 @@ func (e *Engine) trackAddresses() (moves []addressChange) {
 			b.source.Addr[:]), bytes.Compare(a.mac[:], b.mac[:]))
 	})
 	for i := range all {
-		moves = append(moves, e.trackAddress(&all[i])...)
+		changes = append(changes, e.trackAddress(&all[i])...)
 	}
-	return moves
+	return changes
 }
 
 // trackAddress handles one new address.
@@ -223,18 +223,18 @@ func (e *Engine) trackAddress(a *newAddress) []addressChange {
 	}
 	// Fewer than minChain addresses, or addresses that were not refused, may be a DHCP server's
 	// doing.
-	row := l.past[max(0, len(l.past)-l.consecutive):]
-	if l.consecutive < minChain || !e.wereRefused(row) {
+	run := l.past[max(0, len(l.past)-l.consecutive):]
+	if l.consecutive < minChain || !e.wereRefused(run) {
 		return nil
 	}
 	l.sameMachine = true
 	e.addresses.addMembers(l, a.source)
 	// From here on the machine is known: the profiles move from each address to the next.
-	var moves []addressChange
-	for i := range len(row) - 1 {
-		moves = append(moves, addressChange{row[i], row[i+1], a.ttl})
+	var changes []addressChange
+	for i := range len(run) - 1 {
+		changes = append(changes, addressChange{run[i], run[i+1], a.ttl})
 	}
-	return moves
+	return changes
 }
 
 // chain returns the chain of a new address's machine. At maxMachines chains those without an
@@ -331,9 +331,9 @@ func (e *Engine) wereRefused(list []flowtable.HostKey) bool {
 }
 
 // mergeAddresses moves the profiles of sources to their next addresses. The caller holds tickMu.
-func (e *Engine) mergeAddresses(moves []addressChange) {
-	for i := range moves {
-		e.transfer(&moves[i])
+func (e *Engine) mergeAddresses(changes []addressChange) {
+	for i := range changes {
+		e.transfer(&changes[i])
 	}
 }
 
@@ -342,22 +342,22 @@ func (e *Engine) mergeAddresses(moves []addressChange) {
 // profile is a Snapshot in between.
 func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
-	line := e.addresses.chainOf[*from]
+	chain := e.addresses.chainOf[*from]
 	var old *host
-	var estate *detect.Snapshot
+	var snapshot *detect.Snapshot
 	var facts detect.Counters
 	e.withSource(from, func(s *sourceObserver, _ flowtable.Ref, src *source, hst *host) {
 		if hst == nil {
 			return
 		}
 		// The snapshot shares nothing with the profile, which may be dropped below.
-		estate = hst.Snapshot(&src.facts)
+		snapshot = hst.Snapshot(&src.facts)
 		facts = src.facts
 		if hst.otherAddresses != nil {
 			facts = facts.Plus(hst.otherAddresses)
 		}
 		old = hst
-		if line != nil && line == e.addresses.chainOf[*to] { // its findings move, too
+		if chain != nil && chain == e.addresses.chainOf[*to] { // its findings move, too
 			copied := *hst
 			old = &copied
 			hst.findings = [verdict.Classes]*finding{}
@@ -377,10 +377,10 @@ func (e *Engine) transfer(m *addressChange) {
 		}
 		// The counters of the old address stay separate: they appear in the texts of findings, but
 		// the new address did not cause them.
-		hst.TakeOver(&e.cfg.Detect, estate, &src.facts)
+		hst.TakeOver(&e.cfg.Detect, snapshot, &src.facts)
 		hst.SetHopLimit(m.ttl)
 		hst.addressChanged, hst.otherAddresses = false, &facts
-		if line != nil && line == e.addresses.chainOf[*to] {
+		if chain != nil && chain == e.addresses.chainOf[*to] {
 			hst.takeFindings(old)
 			if hst.anyOpen() {
 				s.follow(src)

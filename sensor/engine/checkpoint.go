@@ -76,7 +76,7 @@ type SavedFinding struct {
 // Replay adds to d what a finding left behind (see Output.Keep) that was emitted after d was saved;
 // after says that it was, by the clock. Replay reports whether that was new. Of two entries the
 // later one is replayed last.
-func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
+func (d *Saved) Replay(kept *Saved, after bool) (fresh bool) {
 	if d.Seed == nil { // nothing was saved yet
 		d.Seed = kept.Seed
 	}
@@ -94,10 +94,10 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 		switch {
 		case at < 0:
 			d.Sources = slices.Insert(d.Sources, 0, *k) // at the limit the last ones are dropped
-			news = true
+			fresh = true
 		case k.Host.knowsMore(d.Sources[at].Host):
 			d.Sources[at] = *k
-			news = true
+			fresh = true
 		}
 	}
 	for i := range kept.Servers {
@@ -108,14 +108,14 @@ func (d *Saved) Replay(kept *Saved, after bool) (news bool) {
 		case !after:
 		case at < 0:
 			d.Servers = append(d.Servers, *k)
-			news = true
+			fresh = true
 		default:
 			// The server's state stays the one of the checkpoint: Keep does not save it.
 			d.Servers[at].Findings = k.Findings
-			news = true
+			fresh = true
 		}
 	}
-	return news
+	return fresh
 }
 
 // knowsMore reports whether h has a finding, or a later event of one, that another copy of the host
@@ -148,9 +148,9 @@ func (e *Engine) save() *Saved {
 	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
 	// First pass: rank the sources, without copying them.
 	type ranked struct { // copies of all sources at once would take much memory
-		shard int
-		key   flowtable.HostKey
-		worth int64
+		shard    int
+		key      flowtable.HostKey
+		priority int64
 	}
 	var list []ranked
 	for i := range e.shards {
@@ -165,7 +165,8 @@ func (e *Engine) save() *Saved {
 	}
 	// The order is total, so that the same state gives the same bytes.
 	slices.SortFunc(list, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(b.worth, a.worth), bytes.Compare(a.key.Addr[:], b.key.Addr[:]),
+		return cmp.Or(cmp.Compare(b.priority, a.priority), bytes.Compare(a.key.Addr[:],
+			b.key.Addr[:]),
 			cmp.Compare(a.key.Scope, b.key.Scope))
 	})
 	list = list[:min(len(list), maxSaved)]

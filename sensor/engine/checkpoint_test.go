@@ -25,16 +25,16 @@ func checkpoint(t *testing.T, e *Engine) (*Saved, []byte) {
 	return saved, text
 }
 
-// lives plays days of mail to engines: where cut says so the first is saved, with or without having
-// been stopped, and another one goes on. It gives what was told of a host.
-func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (told []detect.Finding) {
+// lives plays days of mail to engines: after cut mails the first engine is saved, with or without a
+// stop, and another one goes on. It returns the findings of a host.
+func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (emitted []detect.Finding) {
 	t.Helper()
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func() *play {
 		p := newPlay(cfg)
 		p.e.out.Finding = func(f *detect.Finding) {
 			if f.Source.Addr == netip.MustParseAddr(host) {
-				told = append(told, *f)
+				emitted = append(emitted, *f)
 			}
 		}
 		return p
@@ -55,13 +55,13 @@ func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, 
 		p.at += 30 * second
 	}
 	p.e.Finish("shutdown")
-	return told
+	return emitted
 }
 
 // outline is the events of findings without their numbers.
-func outline(told []detect.Finding) string {
+func outline(emitted []detect.Finding) string {
 	var b strings.Builder
-	for _, f := range told {
+	for _, f := range emitted {
 		fmt.Fprintf(&b, "%s %s %s; ", f.Action, f.Class, f.Level)
 	}
 	return b.String()
@@ -80,8 +80,8 @@ func undeclared(p *play, i int) {
 		strings.Replace(message("a@b.example", "c@d.example", "250 ok", "250 queued"), "EHLO c.example", "EHLO mail.b.example", 1))
 }
 
-// TestFindingsSurvive: a restart at any time neither tells a finding twice nor forgets one,
-// and the verdict goes on from where it was.
+// A restart at any time neither repeats a finding's event nor loses one, and the verdict goes on
+// from its last state.
 func TestFindingsSurvive(t *testing.T) {
 	for _, c := range []struct {
 		name, host string
@@ -116,18 +116,18 @@ func TestFindingsSurvive(t *testing.T) {
 // TestStopped: what was closed because the sensor stopped is opened again, as the same finding,
 // and not as one of a host that was clean in between.
 func TestStopped(t *testing.T) {
-	told := lives(t, 60, true, "10.0.0.66", bots)
+	emitted := lives(t, 60, true, "10.0.0.66", bots)
 	main := map[string]string{}
-	for _, f := range told {
+	for _, f := range emitted {
 		main[f.Class.String()] += fmt.Sprintf("%s %s %d %d %s; ", f.ID, f.Action, f.Seq, f.Reopened, f.CloseReason)
 	}
-	if s := main["spambot"]; strings.Count(s, "opened 1 0") != 1 || strings.Count(s, " opened ") != 2 || strings.Count(s, "closed") != 2 || strings.Count(s, told[0].ID) > 0 {
+	if s := main["spambot"]; strings.Count(s, "opened 1 0") != 1 || strings.Count(s, " opened ") != 2 || strings.Count(s, "closed") != 2 || strings.Count(s, emitted[0].ID) > 0 {
 		t.Errorf("%s", s)
 	}
 	if len(main) != 2 || strings.Contains(fmt.Sprint(main), "again") {
 		t.Errorf("%v", main)
 	}
-	for _, f := range told {
+	for _, f := range emitted {
 		if f.Reopened != 0 {
 			t.Errorf("it is said to have been clean: %+v", f)
 		}
@@ -138,11 +138,11 @@ func TestStopped(t *testing.T) {
 // close it again at the verdict that had been there before.
 func TestVerdictComesBackAlone(t *testing.T) {
 	for _, wait := range []int64{0, 5 * second, 3 * minute} {
-		var told []detect.Finding
+		var emitted []detect.Finding
 		cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 		begin := func() *play {
 			p := newPlay(cfg)
-			p.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+			p.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
 			return p
 		}
 		p := begin()
@@ -151,7 +151,7 @@ func TestVerdictComesBackAlone(t *testing.T) {
 			bots(p, i)
 			p.at = at
 		}
-		if s := outline(told); !strings.HasPrefix(s, "opened spambot ") {
+		if s := outline(emitted); !strings.HasPrefix(s, "opened spambot ") {
 			t.Fatal("nothing is tested:", s)
 		}
 		p.e.Finish("shutdown")
@@ -159,29 +159,29 @@ func TestVerdictComesBackAlone(t *testing.T) {
 		q := begin()
 		q.e.Restore(saved)
 		q.e.Start(p.at + minute)
-		told = nil
+		emitted = nil
 		q.at, q.port = p.at+minute+wait, p.port
 		q.w.w.Idle(q.at)
 		for i := range 3 {
 			bots(q, 20+i)
 			q.at += 30 * second
 		}
-		if s := outline(told); strings.Contains(s, "direct_smtp") || !strings.HasPrefix(s, "opened spambot ") || strings.Count(s, "opened") != 1 {
+		if s := outline(emitted); strings.Contains(s, "direct_smtp") || !strings.HasPrefix(s, "opened spambot ") || strings.Count(s, "opened") != 1 {
 			t.Errorf("after %d s: %s", wait/second, s)
 		}
 	}
 }
 
-// A sensor that is killed between two checkpoints tells nothing twice: no number of a finding comes
-// again, and none that is open is opened again.
-func TestNothingIsToldTwice(t *testing.T) {
+// A sensor that is killed between two checkpoints repeats no event: no number of a finding comes
+// again, and no open finding is opened again.
+func TestNoEventTwice(t *testing.T) {
 	for _, c := range []struct {
 		host    string
 		deliver func(*play, int)
 	}{{"10.0.0.66", bots}, {"10.0.0.26", undeclared}} {
 		for cut := 1; cut < 60; cut += 4 { // the checkpoint is of that time, and the sensor is killed nine deliveries later
 			cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
-			var told []detect.Finding
+			var emitted []detect.Finding
 			var kept []byte // the entries, as lines
 			begin := func() *play {
 				p := newPlay(cfg)
@@ -192,7 +192,7 @@ func TestNothingIsToldTwice(t *testing.T) {
 					}
 					kept = append(append(kept, b...), '\n')
 				}
-				p.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+				p.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
 				return p
 			}
 			p := begin()
@@ -223,29 +223,29 @@ func TestNothingIsToldTwice(t *testing.T) {
 			}
 			p.e.Finish("shutdown")
 			seen, open := map[string]bool{}, map[string]bool{}
-			for _, f := range told {
+			for _, f := range emitted {
 				if n := fmt.Sprint(f.ID, " ", f.Seq); seen[n] {
-					t.Fatalf("killed after %d: %s is told twice: %s", cut, n, outline(told))
+					t.Fatalf("killed after %d: %s is emitted twice: %s", cut, n, outline(emitted))
 				} else {
 					seen[n] = true
 				}
 				who := fmt.Sprint(f.Class, " ", f.Source.Addr)
 				if f.Action == "opened" && open[who] {
-					t.Fatalf("killed after %d: %s is opened twice: %s", cut, who, outline(told))
+					t.Fatalf("killed after %d: %s is opened twice: %s", cut, who, outline(emitted))
 				}
 				open[who] = f.Action != "closed"
 			}
-			if len(told) < 3 {
-				t.Fatal("nothing is tested: ", outline(told))
+			if len(emitted) < 3 {
+				t.Fatal("nothing is tested: ", outline(emitted))
 			}
 		}
 	}
 }
 
-// What is closed because the sensor stops before a frame came is closed now, and not in 1970; what
-// was restored ages without frames.
+// A finding that is closed because the sensor stops before a frame came has the current time, and
+// not 1970; restored findings age without frames.
 func TestClosedWithoutAFrame(t *testing.T) {
-	var told []detect.Finding
+	var emitted []detect.Finding
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	p := newPlay(cfg)
 	for i := range 20 {
@@ -254,9 +254,9 @@ func TestClosedWithoutAFrame(t *testing.T) {
 	}
 	saved, _ := checkpoint(t, p.e)
 	for _, days := range []int64{0, 3} {
-		told = nil
+		emitted = nil
 		q := newPlay(cfg)
-		q.e.out.Finding = func(f *detect.Finding) { told = append(told, *f) }
+		q.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
 		q.e.Restore(saved)
 		now := p.at + minute
 		q.e.Start(now)
@@ -269,9 +269,9 @@ func TestClosedWithoutAFrame(t *testing.T) {
 		if days > 0 {
 			want = "updated spambot likely; updated spambot suspect; closed spambot suspect; "
 		}
-		last := told[len(told)-1]
-		if !strings.HasSuffix(outline(told), want) || last.Time < p.at || last.Time > now {
-			t.Errorf("after %d days, at %d (now %d): %s", days, last.Time, now, outline(told))
+		last := emitted[len(emitted)-1]
+		if !strings.HasSuffix(outline(emitted), want) || last.Time < p.at || last.Time > now {
+			t.Errorf("after %d days, at %d (now %d): %s", days, last.Time, now, outline(emitted))
 		}
 	}
 }
@@ -304,9 +304,9 @@ func TestMailBytes(t *testing.T) {
 	for i := range 400 {
 		c := newConn(fmt.Sprintf("203.0.%d.%d", i/200, i%200+1), ourServer, 40000, 25)
 		c.at += int64(i) * 1e6
-		c.open().told("220 mx\r\n").says("EHLO x.example\r\n").told("250 ok\r\n").says("MAIL FROM:<a@b.example>\r\n").told("250 ok\r\n")
+		c.open().serverSends("220 mx\r\n").clientSends("EHLO x.example\r\n").serverSends("250 ok\r\n").clientSends("MAIL FROM:<a@b.example>\r\n").serverSends("250 ok\r\n")
 		for range 60 {
-			c.says("RCPT TO:<bob@corp.example>\r\n").told("250 ok\r\n")
+			c.clientSends("RCPT TO:<bob@corp.example>\r\n").serverSends("250 ok\r\n")
 		}
 		for _, f := range c.frames {
 			w.take(f)
@@ -324,7 +324,7 @@ func TestMailBytes(t *testing.T) {
 		t.Errorf("%d found no room, and %d bytes are left", full, room())
 	}
 	for _, c := range open {
-		for _, f := range c.says("QUIT\r\n").told("221 bye\r\n").close().frames {
+		for _, f := range c.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close().frames {
 			w.take(f)
 		}
 	}

@@ -15,7 +15,7 @@ func TestConflictsAreAReason(t *testing.T) {
 	mails := func(change func(c *conn, line string)) []timedFrame {
 		var lists [][]timedFrame
 		for i := range 12 {
-			c := baseConn(i, minute).open().told("220 mx ESMTP\r\n")
+			c := baseConn(i, minute).open().serverSends("220 mx ESMTP\r\n")
 			d := baseScript(i)
 			d.helo = "EHLO mail.example.org"
 			d.play(c, func(line string) {
@@ -27,9 +27,9 @@ func TestConflictsAreAReason(t *testing.T) {
 	}
 	again := func(text func(line string) string, router bool) []timedFrame {
 		return mails(func(c *conn, line string) {
-			c.says(line)
+			c.clientSends(line)
 			c.seq[0] -= uint32(len(line))
-			c.says(text(line))
+			c.clientSends(text(line))
 			if router {
 				last := c.frames[len(c.frames)-1:]
 				hop(last, 63)
@@ -48,7 +48,7 @@ func TestConflictsAreAReason(t *testing.T) {
 	}{
 		{"other bytes", again(other, false), true},
 		{"the same bytes", again(same, false), false},
-		{"every frame twice", doubled(mails(func(c *conn, line string) { c.says(line) })), false},
+		{"every frame twice", doubled(mails(func(c *conn, line string) { c.clientSends(line) })), false},
 		{"a firewall that changes them", again(other, true), false},
 	} {
 		list := analyse(Config{}, c.frames).findings

@@ -61,19 +61,19 @@ func (c *conn) send(dir int, flags uint8, text string) *conn {
 	return c
 }
 
-func (c *conn) syn() *conn             { return c.send(0, SYN, "") }
-func (c *conn) open() *conn            { return c.syn().send(1, SYN|ACK, "").send(0, ACK, "") }
-func (c *conn) reset() *conn           { return c.syn().send(1, RST|ACK, "") }
-func (c *conn) says(text string) *conn { return c.send(0, ACK|PSH, text) }
-func (c *conn) told(text string) *conn { return c.send(1, ACK|PSH, text) }
-func (c *conn) close() *conn           { return c.send(0, FIN|ACK, "").send(1, FIN|ACK, "").send(0, ACK, "") }
-func (c *conn) wait(ns int64) *conn    { c.at += ns; return c }
+func (c *conn) syn() *conn                    { return c.send(0, SYN, "") }
+func (c *conn) open() *conn                   { return c.syn().send(1, SYN|ACK, "").send(0, ACK, "") }
+func (c *conn) reset() *conn                  { return c.syn().send(1, RST|ACK, "") }
+func (c *conn) clientSends(text string) *conn { return c.send(0, ACK|PSH, text) }
+func (c *conn) serverSends(text string) *conn { return c.send(1, ACK|PSH, text) }
+func (c *conn) close() *conn                  { return c.send(0, FIN|ACK, "").send(1, FIN|ACK, "").send(0, ACK, "") }
+func (c *conn) wait(ns int64) *conn           { c.at += ns; return c }
 
 // mail is a whole dialogue with one message.
 func (c *conn) mail() *conn {
-	return c.told("220 mx\r\n").says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").
-		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("hello\r\n.\r\n").told("250 taken\r\n").
-		says("QUIT\r\n").told("221 bye\r\n")
+	return c.serverSends("220 mx\r\n").clientSends("EHLO a.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").serverSends("250 ok\r\n").
+		clientSends("RCPT TO:<b@example.net>\r\n").serverSends("250 ok\r\n").clientSends("DATA\r\n").serverSends("354 go\r\n").clientSends("hello\r\n.\r\n").serverSends("250 taken\r\n").
+		clientSends("QUIT\r\n").serverSends("221 bye\r\n")
 }
 
 // Sessions that had to make room between the greeting and EHLO are followed on, and counted once.
@@ -81,11 +81,11 @@ func TestEvictedSessionsAreCountedOnce(t *testing.T) {
 	const n = 5000
 	var begun, rest [][]timedFrame
 	for i := range n {
-		c := newConn(fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250), "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+		c := newConn(fmt.Sprintf("10.0.%d.%d", i/250, 1+i%250), "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 		shift := int64(i) * 1e6
 		begun = append(begun, at(c.frames, shift))
 		c.frames, c.at = nil, epoch+20*second
-		c.says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").close()
+		c.clientSends("EHLO a.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").serverSends("250 ok\r\n").close()
 		rest = append(rest, at(c.frames, shift))
 	}
 	r := analyse(Config{Limits: Limits{Sessions: 100}}, together(append(begun, rest...)...))
@@ -230,15 +230,15 @@ func TestConnections(t *testing.T) {
 	reused := delivery()
 	reused.seq = [2]uint32{90000, 80000}
 	reused.wait(second / 2).open().mail().close()
-	afterReset := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").send(0, RST|ACK, "")
+	afterReset := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").send(0, RST|ACK, "")
 	afterReset.seq = [2]uint32{90000, 80000}
 	afterReset.wait(second / 2).open().mail().close()
 	otherISN := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn()
 	otherISN.seq[0] = 77
 	otherISN.open().mail().close()
 	fastOpen := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n").send(1, SYN|ACK, "").send(0, ACK, "").
-		told("220 mx\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").
-		says("DATA\r\n").told("354 go\r\n").says("x\r\n.\r\n").told("250 taken\r\n").close()
+		serverSends("220 mx\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").serverSends("250 ok\r\n").clientSends("RCPT TO:<b@example.net>\r\n").serverSends("250 ok\r\n").
+		clientSends("DATA\r\n").serverSends("354 go\r\n").clientSends("x\r\n.\r\n").serverSends("250 taken\r\n").close()
 	notTaken := newConn("10.0.0.5", "192.0.2.25", 40000, 25).send(0, SYN, "EHLO a.example.org\r\n")
 	notTaken.seq[0] = 1001
 	notTaken.send(1, SYN|ACK, "").send(0, ACK, "").mail().close()
@@ -251,13 +251,13 @@ func TestConnections(t *testing.T) {
 	oddOption := delivery()
 	oddOption.frames[0].data = Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 1}}, IP{Src: oddOption.client, Dst: oddOption.server},
 		TCP{SrcPort: oddOption.cport, DstPort: oddOption.sport, Flags: SYN, Seq: 1000, Options: append([]byte{8, 0}, make([]byte, 18)...)})
-	keepAlives := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	keepAlives := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	for range 5000 {
 		keepAlives.seq[0]--
 		keepAlives.send(0, ACK, "").seq[0]++
 	}
-	keepAlives.says("QUIT\r\n").told("221 bye\r\n").close()
-	forged := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	keepAlives.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
+	forged := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	forged.seq[0] += 5_000_000
 	forged.send(0, RST|ACK, "").send(0, FIN|ACK, "")
 	forged.seq[0] -= 5_000_001
@@ -267,7 +267,7 @@ func TestConnections(t *testing.T) {
 	wraps.open().mail().close()
 	bothMail := newConn("10.0.0.5", "192.0.2.25", 25, 25).open().mail().close()
 	v6 := newConn("fd00::5", "2001:db8::25", 40000, 25).open().mail().close()
-	idle := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").wait(20 * minute).says("EHLO late\r\n")
+	idle := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").wait(20 * minute).clientSends("EHLO late\r\n")
 	scanned := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "").send(0, RST, "")
 	simultaneous := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN, "")
 	simultaneous.seq = [2]uint32{1000, 5000}
@@ -390,7 +390,7 @@ func TestVLANs(t *testing.T) {
 // A single frame with an impossible time makes nothing expire; a capture that was merged
 // from two years goes on in the second.
 func TestClock(t *testing.T) {
-	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	for _, jump := range []int64{10 * 365 * 24 * hour, -hour, -epoch} {
 		frames := slices.Clone(c.frames)
 		odd := newConn("10.0.0.6", "192.0.2.25", 40001, 25).syn().frames[0]
@@ -416,7 +416,7 @@ func TestClock(t *testing.T) {
 		t.Errorf("six years on: %s, %d flagged", got, r.stats.OddTimes)
 	}
 	// One that the first part of such a capture leaves open ended there.
-	open := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+	open := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	r.sessions = append(r.sessions, analyse(Config{}, append(slices.Clone(open.frames), later.frames...)).sessions...)
 	for _, s := range r.sessions {
 		if s.End-s.Start > minute {
@@ -505,7 +505,7 @@ func TestNoHome(t *testing.T) {
 	for i := range 30 {
 		c := newConn("203.0.113.9", fmt.Sprintf("198.51.%d.1", i), uint16(40000+i), 25)
 		c.at += int64(i) * 100e6
-		frames = append(frames, c.open().told("554 blocked using zen.spamhaus.org\r\n").close().frames...)
+		frames = append(frames, c.open().serverSends("554 blocked using zen.spamhaus.org\r\n").close().frames...)
 	}
 	r := analyse(Config{}, frames)
 	var levels []string
@@ -570,8 +570,8 @@ func TestRefusedHello(t *testing.T) {
 		rejected, deferred uint32
 	}{{"550 5.7.1 no", 1, 0}, {"450 later", 0, 1}, {"502 what?", 0, 0}} {
 		for _, verb := range []string{"EHLO", "HELO"} {
-			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says(verb + " a.example.org\r\n").
-				told(x.reply + "\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").clientSends(verb + " a.example.org\r\n").
+				serverSends(x.reply + "\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 			r := analyse(Config{}, c.frames)
 			s, f := r.sessions[0], r.sources["10.0.0.5"].Facts
 			if s.Rejected != x.rejected || s.Deferred != x.deferred || f.Rejected != x.rejected || f.Deferred != x.deferred {

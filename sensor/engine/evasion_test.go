@@ -59,33 +59,33 @@ func (d *script) refused() string {
 func (d *script) play(c *conn, say func(line string)) {
 	if d.helo != "" {
 		say(d.helo)
-		c.told("250-mx\r\n250 SIZE 1000000\r\n")
+		c.serverSends("250-mx\r\n250 SIZE 1000000\r\n")
 	}
 	d.mail(c, say)
 	say("QUIT")
-	c.told("221 bye\r\n")
+	c.serverSends("221 bye\r\n")
 }
 
 func (d *script) mail(c *conn, say func(line string)) {
 	say(d.from)
-	c.told("250 ok\r\n")
+	c.serverSends("250 ok\r\n")
 	say(d.rcpt)
 	if text := d.refused(); text != "" {
-		c.told(text + "\r\n")
+		c.serverSends(text + "\r\n")
 		return
 	}
-	c.told("250 ok\r\n")
+	c.serverSends("250 ok\r\n")
 	say("DATA")
-	c.told("354 go\r\n")
+	c.serverSends("354 go\r\n")
 	say("Subject: offer\r\n\r\nbuy\r\n.")
-	c.told("250 2.0.0 taken\r\n")
+	c.serverSends("250 2.0.0 taken\r\n")
 }
 
-func plainly(c *conn) func(line string) { return func(line string) { c.says(line + "\r\n") } }
+func plainly(c *conn) func(line string) { return func(line string) { c.clientSends(line + "\r\n") } }
 
 // whole is an undisguised session.
 func wholeSession(c *conn, d script) *conn {
-	c.open().told("220 mx ESMTP\r\n")
+	c.open().serverSends("220 mx ESMTP\r\n")
 	d.play(c, plainly(c))
 	return c.close()
 }
@@ -171,22 +171,22 @@ func inbound(i int, mac byte) []timedFrame {
 var evasions = []evasion{
 	{"none", each(func(c *conn, d script) { wholeSession(c, d) }), [2]verdict.Level{verdict.Confirmed, verdict.Confirmed}},
 	{"1-byte segments", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n")
 		d.play(c, func(line string) {
 			for _, b := range []byte(line + "\r\n") {
-				c.says(string(b))
+				c.clientSends(string(b))
 			}
 		})
 		c.close()
 	}), likelyBoth},
 	{"SYN with data", each(func(c *conn, d script) {
-		c.send(0, SYN, d.helo+"\r\n").send(1, SYN|ACK, "").send(0, ACK, "").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		c.send(0, SYN, d.helo+"\r\n").send(1, SYN|ACK, "").send(0, ACK, "").serverSends("220 mx ESMTP\r\n").serverSends("250 mx\r\n")
 		d.helo = ""
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"data in the third segment", each(func(c *conn, d script) {
-		c.syn().send(1, SYN|ACK, "").says(d.helo + "\r\n").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		c.syn().send(1, SYN|ACK, "").clientSends(d.helo + "\r\n").serverSends("220 mx ESMTP\r\n").serverSends("250 mx\r\n")
 		d.helo = ""
 		d.play(c, plainly(c))
 		c.close()
@@ -195,19 +195,19 @@ var evasions = []evasion{
 	{"port 25 as its own", each(func(c *conn, d script) { c.cport = 25; wholeSession(c, d) }), likelyBoth},
 	{"the same port each time", each(func(c *conn, d script) { c.cport = 4000; wholeSession(c, d) }), likelyBoth},
 	{"HELO before the greeting", each(func(c *conn, d script) {
-		c.open().says(d.helo + "\r\n").told("220 mx ESMTP\r\n").told("250 mx\r\n")
+		c.open().clientSends(d.helo + "\r\n").serverSends("220 mx ESMTP\r\n").serverSends("250 mx\r\n")
 		d.helo = ""
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"forged resets, low hop limit", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n")
 		c.send(0, RST, "").spoil(false)
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"forged ends, wrong checksum", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").send(0, FIN|ACK, "").spoil(true)
+		c.open().serverSends("220 mx ESMTP\r\n").send(0, FIN|ACK, "").spoil(true)
 		c.seq[0]--
 		d.play(c, plainly(c))
 		c.close()
@@ -231,7 +231,7 @@ var evasions = []evasion{
 		wholeSession(c, d)
 	}), likelyBoth},
 	{"a handshake of 75 s", each(func(c *conn, d script) {
-		c.syn().send(1, SYN|ACK, "").wait(70*second).send(0, ACK, "").told("220 mx ESMTP\r\n")
+		c.syn().send(1, SYN|ACK, "").wait(70*second).send(0, ACK, "").serverSends("220 mx ESMTP\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
@@ -241,24 +241,24 @@ var evasions = []evasion{
 	{"HELO of 10,000 bytes", each(func(c *conn, d script) { d.helo += strings.Repeat("x", 10000); wholeSession(c, d) }), likelyBoth},
 	{"no HELO", each(func(c *conn, d script) { d.helo = ""; wholeSession(c, d) }), likelyBoth},
 	{"AUTH first", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says("AUTH LOGIN\r\n").told("503 no\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("AUTH LOGIN\r\n").serverSends("503 no\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"DATA first", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says("DATA\r\n").told("503 no\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("DATA\r\n").serverSends("503 no\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"BDAT, rejected", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says("BDAT 4000000000\r\n").told("503 no\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("BDAT 4000000000\r\n").serverSends("503 no\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"16 minutes between lines", func(pace int64) []timedFrame {
 		return each(func(c *conn, d script) {
-			c.open().told("220 mx ESMTP\r\n")
-			d.play(c, func(line string) { c.wait(16 * minute).says(line + "\r\n") })
+			c.open().serverSends("220 mx ESMTP\r\n")
+			d.play(c, func(line string) { c.wait(16 * minute).clientSends(line + "\r\n") })
 			c.close()
 		})(pace)
 	}, likelyBoth},
@@ -266,13 +266,13 @@ var evasions = []evasion{
 	{"decoys of NOOP, wrong checksum", decoys(true, func(line string) string { return padded("", len(line)) }), likelyBoth},
 	{"decoys of NOOP, low hop limit", decoys(false, func(line string) string { return padded("", len(line)) }), likelyBoth},
 	{"STARTTLS and a reply to it, low hop limit", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").decoy(0, "STARTTLS\r\n", false)
+		c.open().serverSends("220 mx ESMTP\r\n").decoy(0, "STARTTLS\r\n", false)
 		c.decoy(1, "220 2.0.0 Ready to start TLS\r\n", false)
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
 	{"a first line like TLS", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says("\x16\x03\x01\x00\x05\x01\x00\x00\x01\r\n").told("500 what?\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("\x16\x03\x01\x00\x05\x01\x00\x00\x01\r\n").serverSends("500 what?\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}), likelyBoth},
@@ -293,13 +293,13 @@ var evasions = []evasion{
 	{"25 forged good sessions, two forged mails come in", selfPraise(0), likelyBoth},
 	{"the same, before all others", selfPraise(-2000 * second), likelyBoth},
 	{"a verifier with one name and the null sender", each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says("EHLO mail.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<>\r\n").told("250 ok\r\n").says(d.rcpt + "\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO mail.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<>\r\n").serverSends("250 ok\r\n").clientSends(d.rcpt + "\r\n")
 		if d.refused() != "" {
-			c.told("550 5.1.1 no such user here\r\n")
+			c.serverSends("550 5.1.1 no such user here\r\n")
 		} else {
-			c.told("250 ok\r\n")
+			c.serverSends("250 ok\r\n")
 		}
-		c.says("QUIT\r\n").told("221 bye\r\n").close()
+		c.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	}), likelyBoth},
 	{"IPv4 and link-layer address each", each(func(c *conn, d script) {
 		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
@@ -319,8 +319,8 @@ var evasions = []evasion{
 	}), likelyBoth},
 	{"IPv4 and link-layer address each, lines 5 s apart", each(func(c *conn, d script) {
 		c.client = fmt.Sprintf("10.0.2.%d", 1+d.i)
-		c.open().told("220 mx ESMTP\r\n")
-		d.play(c, func(line string) { c.wait(5 * second).says(line + "\r\n") })
+		c.open().serverSends("220 mx ESMTP\r\n")
+		d.play(c, func(line string) { c.wait(5 * second).clientSends(line + "\r\n") })
 		withMAC(c.close(), [6]byte{2, 0, 0, 0, byte(d.i), 1})
 	}), likelyBoth},
 	{"one SYN each, dropped", each(func(c *conn, _ script) { c.syn() }), suspectBoth},
@@ -347,23 +347,23 @@ func selfPraise(from int64) func(pace int64) []timedFrame {
 // oneSession has 40 mails in one session, of which 16 are refused.
 func oneSession(helo string) func(pace int64) []timedFrame {
 	return func(pace int64) []timedFrame {
-		c := baseConn(0, pace).open().told("220 mx ESMTP\r\n").says(helo + "\r\n").told("250 mx\r\n")
+		c := baseConn(0, pace).open().serverSends("220 mx ESMTP\r\n").clientSends(helo + "\r\n").serverSends("250 mx\r\n")
 		for i := range 40 {
 			d := baseScript(i)
 			c.at = max(c.at, epoch+int64(i)*pace)
 			d.mail(c, plainly(c))
 		}
-		return c.says("QUIT\r\n").told("221 bye\r\n").close().frames
+		return c.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close().frames
 	}
 }
 
 // decoys has a decoy before each line.
 func decoys(sum bool, text func(line string) string) func(pace int64) []timedFrame {
 	return each(func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n")
 		d.play(c, func(line string) {
 			line += "\r\n"
-			c.decoy(0, text(line), sum).says(line)
+			c.decoy(0, text(line), sum).clientSends(line)
 		})
 		c.close()
 	})

@@ -43,12 +43,12 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow, sess
 	if s.e.out.Session == nil {
 		return
 	}
-	found := hst != nil && hst.anyOpen()
+	open := hst != nil && hst.anyOpen()
 	switch {
-	case s.e.cfg.AllSessions, found && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
+	case s.e.cfg.AllSessions, open && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
 		// A finding has at most SessionsPerFinding session events.
 		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
-	case found:
+	case open:
 		hst.suppressed++
 	case s.mayProve(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see

@@ -17,7 +17,7 @@ func said(i uint16) string {
 }
 
 // goes is the rest of a dialogue that nobody answers.
-func goes(c *conn) *conn { return c.send(0, ACK, "").says(said(c.cport)).send(0, FIN|ACK, "") }
+func goes(c *conn) *conn { return c.send(0, ACK, "").clientSends(said(c.cport)).send(0, FIN|ACK, "") }
 
 // framing is what somebody can send in the name of a host from anywhere, without the server's
 // answers.
@@ -47,18 +47,18 @@ var framing = map[string]func(c *conn){
 	"SYN with data and the rest":         func(c *conn) { goes(c.send(0, SYN, said(c.cport))) },
 	"SYN and data, no acknowledgment":    func(c *conn) { c.syn().send(0, PSH, said(c.cport)) },
 	"handshake of a closed port": func(c *conn) {
-		c.syn().send(0, ACK, "").send(1, RST|ACK, "").says(said(c.cport))
+		c.syn().send(0, ACK, "").send(1, RST|ACK, "").clientSends(said(c.cport))
 	},
 	"handshake before the answer": func(c *conn) {
 		c.syn()
 		answer := c.seq[1]
 		c.seq[1] += 77_000_000
-		c.send(0, ACK, "").says("EHLO a\r\n")
+		c.send(0, ACK, "").clientSends("EHLO a\r\n")
 		rest := c.seq[1]
 		c.seq[1] = answer
 		c.send(1, SYN|ACK, "")
 		c.seq[1] = rest
-		c.says(said(c.cport))
+		c.clientSends(said(c.cport))
 	},
 	"handshake with a wrong number, far":  func(c *conn) { c.blind(77_000_000) },
 	"handshake with a wrong number, near": func(c *conn) { c.blind(100_000) },
@@ -67,23 +67,23 @@ var framing = map[string]func(c *conn){
 	"and reset by the server": func(c *conn) {
 		c.syn().send(1, SYN|ACK, "")
 		c.seq[1] += 100_000
-		c.says(said(c.cport))
+		c.clientSends(said(c.cport))
 		c.seq[1] -= 100_000
 		c.send(1, RST, "")
 	},
 	"and reset by the innocent": func(c *conn) {
 		c.syn().send(1, SYN|ACK, "").send(0, RST, "")
-		c.says(said(c.cport))
+		c.clientSends(said(c.cport))
 	},
-	"a word in the middle":          func(c *conn) { c.says(said(c.cport)).send(1, RST, "") },
-	"a server's word in the middle": func(c *conn) { c.told("554 5.7.1 blocked using zen.spamhaus.org\r\n").send(0, RST, "") },
+	"a word in the middle":          func(c *conn) { c.clientSends(said(c.cport)).send(1, RST, "") },
+	"a server's word in the middle": func(c *conn) { c.serverSends("554 5.7.1 blocked using zen.spamhaus.org\r\n").send(0, RST, "") },
 	"the answer alone": func(c *conn) {
 		c.seq[0]++
-		c.send(1, SYN|ACK, "").told("220 mx\r\n").told("554 5.7.1 blocked using zen.spamhaus.org\r\n")
+		c.send(1, SYN|ACK, "").serverSends("220 mx\r\n").serverSends("554 5.7.1 blocked using zen.spamhaus.org\r\n")
 	},
 	"the answer alone, and a reset": func(c *conn) {
 		c.seq[0]++
-		c.send(1, SYN|ACK, "").send(0, RST, "").told("554 5.7.1 blocked using zen.spamhaus.org\r\n")
+		c.send(1, SYN|ACK, "").send(0, RST, "").serverSends("554 5.7.1 blocked using zen.spamhaus.org\r\n")
 	},
 	"an answer to a SYN, and no word": func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") },
 	"resets and ends":                 func(c *conn) { c.syn().send(0, RST, "").send(0, FIN|ACK, "") },

@@ -34,7 +34,7 @@ var linearFamilies = []struct {
 			at += 20e6
 			c.at += at
 			c.seq[0] += uint32(at / 100)
-			frames = append(frames, c.open().told("220 mx\r\n").says("QUIT\r\n").close().frames[:6]...)
+			frames = append(frames, c.open().serverSends("220 mx\r\n").clientSends("QUIT\r\n").close().frames[:6]...)
 		}
 		return frames
 	}},
@@ -58,36 +58,36 @@ var linearFamilies = []struct {
 		for i := range n / 5 {
 			c := newConn(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), "192.0.2.25", 40000, 25)
 			c.at += int64(i) * 10e6
-			frames = append(frames, c.open().told("220 mx\r\n").says(fmt.Sprintf("EHLO h%d\r\n", i)).frames...)
+			frames = append(frames, c.open().serverSends("220 mx\r\n").clientSends(fmt.Sprintf("EHLO h%d\r\n", i)).frames...)
 		}
 		return frames
 	}},
 	{"one session with ever more senders", func(n int) []timedFrame {
-		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n")
+		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").clientSends("EHLO a\r\n").serverSends("250 mx\r\n")
 		for i := range n / 4 {
-			c.says(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i)).told("250 ok\r\n").says("RSET\r\n").told("250 ok\r\n")
+			c.clientSends(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i)).serverSends("250 ok\r\n").clientSends("RSET\r\n").serverSends("250 ok\r\n")
 		}
 		return c.frames
 	}},
 	{"one message to ever more recipients, to a server of ours", func(n int) []timedFrame {
-		c := newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n").says("MAIL FROM:<a@b.example>\r\n").told("250 ok\r\n")
+		c := newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().serverSends("220 mx\r\n").clientSends("EHLO a\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@b.example>\r\n").serverSends("250 ok\r\n")
 		for i := range n / 2 {
-			c.says(fmt.Sprintf("RCPT TO:<u%d@d%d.example>\r\n", i, i)).told([]string{"250 ok\r\n", "550 no\r\n"}[i%2])
+			c.clientSends(fmt.Sprintf("RCPT TO:<u%d@d%d.example>\r\n", i, i)).serverSends([]string{"250 ok\r\n", "550 no\r\n"}[i%2])
 		}
 		return c.frames
 	}},
 	{"segments behind a hole", func(n int) []timedFrame {
-		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 		c.seq[0] += 100
 		for range n {
-			c.says("x")
+			c.clientSends("x")
 		}
 		return c.frames
 	}},
 	{"refusals that name ever other lists", func(n int) []timedFrame {
-		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n").says("EHLO a\r\n").told("250 mx\r\n")
+		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").clientSends("EHLO a\r\n").serverSends("250 mx\r\n")
 		for i := range n / 2 {
-			c.says("MAIL FROM:<a@b.example>\r\n").told(fmt.Sprintf("550 5.7.1 [10.1.%d.%d] is on zen%d.example.org\r\n", i>>8&255, i&255, i))
+			c.clientSends("MAIL FROM:<a@b.example>\r\n").serverSends(fmt.Sprintf("550 5.7.1 [10.1.%d.%d] is on zen%d.example.org\r\n", i>>8&255, i&255, i))
 		}
 		return c.frames
 	}},
@@ -100,10 +100,10 @@ var linearFamilies = []struct {
 		return frames
 	}},
 	{"lines of 1,400 bytes that do not end", func(n int) []timedFrame {
-		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+		c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 		text := strings.Repeat("x", 1400)
 		for range n {
-			c.says(text)
+			c.clientSends(text)
 		}
 		return c.frames
 	}},

@@ -107,9 +107,9 @@ func (s *sourceObserver) mergeAccounts(src *source, hst *host, p *track.Packet) 
 	hst.former = nil
 	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
 	hst.findings = [verdict.Classes]*finding{}
-	estate := a.profile.Snapshot(&detect.Counters{})
+	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
-	hst.TakeOver(&s.e.cfg.Detect, estate, &src.facts)
+	hst.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)
 	hst.takeFindings(a.profile)
 	hst.before, hst.since, hst.alternatesMACs = a.profile.before, a.profile.since, true
 	hst.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}

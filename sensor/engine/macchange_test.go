@@ -89,9 +89,9 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 	}
 }
 
-// Who gets the address of a bot minutes after it is not accused for it, whether its sessions are
-// seen or its SYNs alone.
-func TestHeirIsNotAccused(t *testing.T) {
+// A machine that gets the address of a bot minutes after it is not accused, whether its sessions
+// are seen or its SYNs alone.
+func TestNextMachineIsNotAccused(t *testing.T) {
 	for name, frames := range map[string][]timedFrame{
 		"sessions": heirOf(func(c *conn) { c.open().mail().close() }),
 		"SYNs":     heirOf(func(c *conn) { c.syn() }),
@@ -122,7 +122,7 @@ func heirOf(session func(c *conn)) (frames []timedFrame) {
 
 // A SYN from another link-layer address loses nothing, also if the sensor is started again after
 // it.
-func TestSetAsideIsSaved(t *testing.T) {
+func TestFormerAccountIsSaved(t *testing.T) {
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func(told *[]detect.Finding) (*Engine, *feeder) {
 		e := New(cfg, Output{Finding: func(f *detect.Finding) { *told = append(*told, *f) }})

@@ -181,8 +181,8 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.Noted(inside) {
-		why, c, _ := s.refusals.refusalReason(session, ev)
-		x.mail.Why, x.reason = why, why
+		reason, c, _ := s.refusals.refusalReason(session, ev)
+		x.mail.Why, x.reason = reason, reason
 		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
 		}
@@ -216,8 +216,8 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
-				why, _, _ := s.refusals.refusalReason(session, ev)
-				to.Absent = why == refusal.UserUnknown
+				reason, _, _ := s.refusals.refusalReason(session, ev)
+				to.Absent = reason == refusal.UserUnknown
 			}
 		}
 		x.rcptReplies++

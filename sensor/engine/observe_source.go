@@ -16,13 +16,15 @@ import (
 )
 
 // attempt counts an attempt of a source and judges the source.
-func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key, ttl uint8) {
+func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
+	ttl uint8) {
 	src.flags |= changed
 	s.servers.observeServerAttempt(now, src, k, attemptBegan)
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
-		if src.host != 0 && src.flags&home != 0 && s.judges(src) { // until now it did something else
+		// until now it did something else
+		if src.host != 0 && src.flags&home != 0 && s.judges(src) {
 			s.pendingDirect = append(s.pendingDirect, ref)
 		}
 	}
@@ -138,7 +140,8 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 
 // attest notes once per session that the server answered what the client said.
 func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
-	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
+	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 &&
+		session.Encryption == smtpsniff.Plain {
 		return
 	}
 	if _, down := f.Conn.Counts(tcp.Server); down == 0 {
@@ -160,7 +163,8 @@ func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f 
 }
 
 // refusal observes a reply that refused something.
-func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
+func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event,
+	now int64) {
 	facts := &src.facts
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
@@ -176,7 +180,8 @@ func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtp
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
-		if why, _, _ := s.refusals.refusalReason(s.event.Session, ev); why < refusal.UserUnknown || why == refusal.LoginFailed {
+		if reason, _, _ := s.refusals.refusalReason(s.event.Session,
+			ev); reason < refusal.UserUnknown || reason == refusal.LoginFailed {
 			return
 		}
 	default:
@@ -202,8 +207,8 @@ func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, 
 // cachedReason is what the text of a refusal says. Servers repeat their texts, so each is parsed
 // once.
 type cachedReason struct {
-	hash uint64 // hash of code and text
-	why  refusal.Reason
+	hash   uint64 // hash of code and text
+	reason refusal.Reason
 	// cites says that the text names a blocklist or an address: then it is parsed each time.
 	cites bool
 }
@@ -218,30 +223,31 @@ type refusalCache struct {
 // refusalReason parses a refusal. The citation and the text may be shown to the administrator; the
 // text is empty if it names no blocklist and no address. The cache has 256 slots for each shard,
 // and a text replaces another one in its slot.
-func (s *refusalCache) refusalReason(session *smtpsniff.Session, ev *smtpsniff.Event) (why refusal.Reason, cited refusal.Citation,
+func (s *refusalCache) refusalReason(session *smtpsniff.Session,
+	ev *smtpsniff.Event) (reason refusal.Reason, cited refusal.Citation,
 	text string) {
 	hash := s.secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
 		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	// The code is part of the hash: the same text can come with 450 and 550.
 	c := &s.entries[hash%uint64(len(s.entries))]
 	if c.hash != hash || c.cites {
-		said := string(ev.Text)
-		cited = refusal.ParseCitation(said)
-		text = said
+		full := string(ev.Text)
+		cited = refusal.ParseCitation(full)
+		text = full
 		// The shown text has no addresses of users. A blocklist that only the full text names is
 		// reported as hidden.
-		if shown := string(ev.Redacted); shown != said {
+		if shown := string(ev.Redacted); shown != full {
 			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
 				cited.List = refusal.HiddenList
 			}
 		}
-		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), said),
+		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), full),
 			cited.List != "" || len(cited.Addrs) > 0}
 		if session != nil {
 			cited = dropHelpLink(cited, session.Banner())
 		}
 	}
-	return c.why, cited, text
+	return c.reason, cited, text
 }
 
 // dropHelpLink drops a list that is only the host of a link to the server's own help, by the name
@@ -256,10 +262,11 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
 // AUTH and STARTTLS say nothing about the mail.
-func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event, now int64) {
-	why, cited, text := s.refusals.refusalReason(s.event.Session, ev)
-	if !why.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.decide(f, hst, true, why == refusal.Blocklisted || cited.List != "", now)
+func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event,
+	now int64) {
+	reason, cited, text := s.refusals.refusalReason(s.event.Session, ev)
+	if !reason.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
+		s.decide(f, hst, true, reason == refusal.Blocklisted || cited.List != "", now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
 	if !f.Noted(external) {
@@ -278,12 +285,12 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 	if ev.Phase == smtpsniff.Rcpt {
 		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindRecipientReply, Time: now,
-			Unknown: why == refusal.UserUnknown})
+			Unknown: reason == refusal.UserUnknown})
 	}
 	switch {
 	case ev.Code < 500:
 		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindDeferred, k, now))
-	case why == refusal.NoRelaying, why == refusal.WantsLogin, why == refusal.LoginFailed:
+	case reason == refusal.NoRelaying, reason == refusal.WantsLogin, reason == refusal.LoginFailed:
 		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindRelayDenied, k, now))
 	}
 	s.observeCitation(hst, k, &cited, text, now)
@@ -292,7 +299,7 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 		// A list that is named for the first time is news, unless a verdict about the source says
 		// more.
 		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
-			Listing: &detect.Listing{List: cited.List, Text: text, Why: why}})
+			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
 		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 &&
 			s.judges(src) {
 			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
@@ -301,18 +308,19 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 }
 
 // observeCitation observes what a server's text cites: our address, a blocklist.
-func (s *sourceObserver) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation, text string,
+func (s *sourceObserver) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation,
+	text string,
 	now int64) {
-	var news []netip.Addr
+	var quoted []netip.Addr
 	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
 		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server),
 			now) {
-			news = append(news, a)
+			quoted = append(quoted, a)
 		}
 	}
-	if c.List != "" || len(news) > 0 {
-		c.Addrs = news
+	if c.List != "" || len(quoted) > 0 {
+		c.Addrs = quoted
 		s.journal.addEntry(entry{citation: &citation{*c, k.Server, text}, time: now})
 	}
 }
@@ -333,7 +341,8 @@ func (s *sourceObserver) observeGreeting(f *track.Flow, hst *host, text []byte, 
 
 // observeListing observes a refusal of a declared mail server that names a blocklist. It makes a
 // profile, because a declared server has none otherwise.
-func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable.Key, c *refusal.Citation,
+func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable.Key,
+	c *refusal.Citation,
 	text string, now int64) {
 	hst := s.hosts.At(src.host)
 	if hst == nil {
@@ -348,7 +357,8 @@ func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
 func (s *sourceObserver) observeForeign(f *track.Flow, src *source, hst *host) {
-	if hst == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 || !s.judges(src) {
+	if hst == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 ||
+		!s.judges(src) {
 		return
 	}
 	hst.foreign++
@@ -357,7 +367,8 @@ func (s *sourceObserver) observeForeign(f *track.Flow, src *source, hst *host) {
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
-func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
+	src *source,
 	hst *host) {
 	if hst == nil || f.Midstream() {
 		return
@@ -451,12 +462,12 @@ func oddities(f *track.Flow, session *smtpsniff.Session) (o detect.Oddity) {
 		o |= detect.Unencrypted
 	}
 	// The codes of the replies show whether the greeting and the goodbye were seen.
-	bye, greeted := false, false
+	bye, greetingSeen := false, false
 	session.Codes(func(c smtpsniff.CodeCount) {
 		bye = bye || c.Code == 221 || c.Code == 421
-		greeted = greeted || c.Code == 220
+		greetingSeen = greetingSeen || c.Code == 220
 	})
-	if !greeted { // then the greeting was not seen, and which side sent first is not known
+	if !greetingSeen { // then the greeting was not seen, and which side sent first is not known
 		o &^= detect.Early
 	}
 	// A client that drops the connection after its mail saves the QUIT (RFC 5321, section

@@ -19,8 +19,8 @@ func TestLinkToOwnHelp(t *testing.T) {
 		{"a server without a name", "ready", true},
 	} {
 		r := analyse(Config{}, bot(3, func(k *conn) {
-			k.open().told("220 " + c.greeting + "\r\n").says("EHLO a.example.com\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.com>\r\n").
-				told("550 5.7.1 this message has been blocked. See https://support.example.org/?p=7\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			k.open().serverSends("220 " + c.greeting + "\r\n").clientSends("EHLO a.example.com\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.com>\r\n").
+				serverSends("550 5.7.1 this message has been blocked. See https://support.example.org/?p=7\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}))
 		listed := slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.OnBlocklist })
 		session := slices.ContainsFunc(r.sessions, func(s detect.Session) bool { return s.Blocklist != "" })
@@ -30,13 +30,14 @@ func TestLinkToOwnHelp(t *testing.T) {
 	}
 }
 
-// What a bot said before it was found is told, although its user's mail client was there first.
+// A bot's sessions before its finding are emitted, although its user's mail client had sessions
+// first.
 func TestEvidenceBeforeTheFinding(t *testing.T) {
 	var frames []timedFrame
 	for i := range 6 {
 		c := newConn("10.0.0.5", "192.0.2.25", uint16(20000+i), 465)
 		c.at += int64(i) * 60 * second
-		frames = append(frames, c.open().says("\x16\x03\x01\x00\x02\x01\x00").told("\x16\x03\x03\x00\x02\x02\x00").close().frames...)
+		frames = append(frames, c.open().clientSends("\x16\x03\x01\x00\x02\x01\x00").serverSends("\x16\x03\x03\x00\x02\x02\x00").close().frames...)
 	}
 	frames = together(frames, at(bot(12, refusing), 400*second))
 	var told []detect.Session

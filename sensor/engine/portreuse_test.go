@@ -42,7 +42,7 @@ func TestRivalInAFullTable(t *testing.T) {
 func TestFastOpenFlood(t *testing.T) {
 	var frames []timedFrame
 	for i := range 3 {
-		frames = append(frames, newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25).open().told("220 mx\r\n").frames...)
+		frames = append(frames, newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25).open().serverSends("220 mx\r\n").frames...)
 	}
 	for i := range 2 * room {
 		frames = append(frames, at(newConn("10.0.0.5", "192.0.2.25", uint16(41000+i), 25).send(0, SYN, "EHLO a\r\n").frames, int64(1+i)*1e6)...)
@@ -83,7 +83,7 @@ func TestReplacedIsTold(t *testing.T) {
 		frames := append(first.frames, again.frames...)
 		if c.goesOn {
 			first.at = again.at - 1e6
-			frames = append(frames[:len(frames)-2:len(frames)-2], append(first.says("NOOP\r\n").frames[len(first.frames)-1:], frames[len(frames)-2:]...)...)
+			frames = append(frames[:len(frames)-2:len(frames)-2], append(first.clientSends("NOOP\r\n").frames[len(first.frames)-1:], frames[len(frames)-2:]...)...)
 		}
 		other := newConn("10.0.0.6", "192.0.2.25", 40000, 25)
 		other.at = again.at + c.wait

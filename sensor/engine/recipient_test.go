@@ -9,7 +9,7 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-func TestOnward(t *testing.T) {
+func TestPercentHack(t *testing.T) {
 	for local, want := range map[string]string{
 		"user%victim.org": "user@victim.org", "victim.org!user": "user@victim.org", `"user@victim.org"`: "user@victim.org", "a%b.example%victim.org": "a%b.example@victim.org",
 		"bob": "", "50%": "", "%there": "", "bob%nowhere": "", "!": "", `""`: "", "srs0=hhh=tt=victim.org=user": "", "list-bounces+user=victim.org": "",
@@ -59,8 +59,8 @@ func TestRecipientForms(t *testing.T) {
 	}
 }
 
-// TestOnwardUntold: the percent hack proves itself where no domain is configured, too.
-func TestOnwardUntold(t *testing.T) {
+// TestPercentHackLearnedDomains: the percent hack proves itself where no domain is configured, too.
+func TestPercentHackLearnedDomains(t *testing.T) {
 	p := newPlay(Config{MailServers: []netip.Addr{netip.MustParseAddr(ourServer)}})
 	p.conn(stranger, ourServer, 25, message("a@spam.example", "v%victim.example@corp.example", "250 ok", "250 queued"))
 	if p.said() != "" {

@@ -144,7 +144,7 @@ func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow, sessio
 
 // trackRotations handles the brief senders of a round, and returns the address changes. The caller
 // holds tickMu.
-func (e *Engine) trackRotations() (moves []addressChange) {
+func (e *Engine) trackRotations() (changes []addressChange) {
 	// Shards run in any order, so the senders of a round are sorted by the ends of their sessions.
 	all := drainShards(e, nil, func(s *shard) *[]briefSender { return &s.notes.briefSenders })
 	slices.SortFunc(all, func(a, b briefSender) int {
@@ -152,14 +152,14 @@ func (e *Engine) trackRotations() (moves []addressChange) {
 			cmp.Compare(a.source.Scope, b.source.Scope), cmp.Compare(a.start, b.start))
 	})
 	for i := range all {
-		moves = append(moves, e.trackBriefSender(&all[i])...)
+		changes = append(changes, e.trackBriefSender(&all[i])...)
 	}
 	e.releaseExpired()
-	return moves
+	return changes
 }
 
 // trackBriefSender handles one brief sender.
-func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
+func (e *Engine) trackBriefSender(v *briefSender) (changes []addressChange) {
 	m := &e.addresses
 	if l := m.chainOf[v.source]; l != nil && l.rotation == nil {
 		return nil // the link-layer address identifies its machine
@@ -213,10 +213,10 @@ func (e *Engine) trackBriefSender(v *briefSender) (moves []addressChange) {
 	for i := from; i+1 < len(c.senders); i++ { // at most maxChain
 		// The profile goes from each member to the next one, so that the latest has all of it.
 		if a, b := c.senders[i].source, c.senders[i+1].source; a != b {
-			moves = append(moves, addressChange{a, b, v.signature.ttl})
+			changes = append(changes, addressChange{a, b, v.signature.ttl})
 		}
 	}
-	return moves
+	return changes
 }
 
 // rotation returns the rotation of a brief sender. At maxRotations the one that was silent for the

@@ -35,8 +35,8 @@ func machinesDo(n, rounds int, do func(c *conn, d script)) []timedFrame {
 
 // inTLS is a session that goes over to TLS.
 func inTLS(c *conn) {
-	c.open().told("220 mx ESMTP\r\n").says("EHLO pc\r\n").told("250-mx\r\n250 STARTTLS\r\n").says("STARTTLS\r\n").told("220 go\r\n").
-		says("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").told("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
+	c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO pc\r\n").serverSends("250-mx\r\n250 STARTTLS\r\n").clientSends("STARTTLS\r\n").serverSends("220 go\r\n").
+		clientSends("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").serverSends("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
 }
 
 func roams(f detect.Finding) bool {
@@ -45,7 +45,7 @@ func roams(f detect.Finding) bool {
 
 // A bot that takes another IP address and another link-layer address for each mail has one finding,
 // and those about its single addresses end, and stop, however long its sessions last.
-func TestSwarm(t *testing.T) {
+func TestRotation(t *testing.T) {
 	var others []timedFrame // a PC that reads its mail, so that rows are long enough for helpers
 	for i := range 900 {
 		c := newConn("10.0.9.9", "192.0.2.25", uint16(20000+i), 587)
@@ -55,8 +55,8 @@ func TestSwarm(t *testing.T) {
 	}
 	for name, pause := range map[string]int64{"short sessions": 0, "long ones": 3 * second} {
 		frames := machinesDo(30, 1, func(c *conn, d script) {
-			c.open().told("220 mx ESMTP\r\n")
-			d.play(c, func(line string) { c.wait(pause).says(line + "\r\n") })
+			c.open().serverSends("220 mx ESMTP\r\n")
+			d.play(c, func(line string) { c.wait(pause).clientSends(line + "\r\n") })
 			c.close()
 		})
 		frames = together(others, frames)
@@ -104,10 +104,10 @@ func TestSwarm(t *testing.T) {
 }
 
 // A capture may end before any of the sessions does.
-func TestSwarmAtTheEnd(t *testing.T) {
+func TestRotationAtTheEnd(t *testing.T) {
 	frames := machinesDo(30, 1, func(c *conn, d script) {
 		c.at -= int64(d.i) * 59 * second
-		c.open().told("220 mx ESMTP\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n")
 		d.play(c, plainly(c))
 	})
 	for _, row := range []int{1, 40000} {
@@ -122,14 +122,14 @@ func TestSwarmAtTheEnd(t *testing.T) {
 }
 
 // Machines that are many are not taken for one.
-func TestNoSwarm(t *testing.T) {
+func TestNoRotation(t *testing.T) {
 	sends := func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n")
 		d.play(c, plainly(c))
 		c.close()
 	}
 	auth := func(c *conn, d script) {
-		c.open().told("220 mx ESMTP\r\n").says(d.helo + "\r\n").told("250-mx\r\n250 AUTH PLAIN\r\n").says("AUTH PLAIN AGEAYg==\r\n").told("235 ok\r\n")
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends(d.helo + "\r\n").serverSends("250-mx\r\n250 AUTH PLAIN\r\n").clientSends("AUTH PLAIN AGEAYg==\r\n").serverSends("235 ok\r\n")
 		d.helo = ""
 		d.play(c, plainly(c))
 		c.close()
@@ -176,7 +176,7 @@ func TestNoSwarm(t *testing.T) {
 
 // Members that come again after a swarm was taken for one machine show that it is none, and what
 // follows is judged alone.
-func TestSwarmThatComesAgain(t *testing.T) {
+func TestRotationThatReturns(t *testing.T) {
 	frames := machinesDo(12, 3, func(c *conn, d script) { wholeSession(c, d) })
 	list := analyse(Config{}, frames).findings
 	last := list[len(list)-1]
@@ -185,12 +185,13 @@ func TestSwarmThatComesAgain(t *testing.T) {
 	}
 }
 
-// Another machine of the network that mails straight to the Internet is told of within minutes.
-func TestSwarmsNeighbour(t *testing.T) {
+// Another machine of the network that mails straight to the Internet has its finding within
+// minutes.
+func TestRotationNeighbour(t *testing.T) {
 	c := newConn("10.0.2.200", "198.51.200.25", 41000, 25)
 	c.at += 12*minute + 30*second
-	c.open().told("220 mx ESMTP\r\n").says("EHLO www.shop.example\r\n").told("250 mx\r\n").says("MAIL FROM:<root@www.shop.example>\r\n").told("250 ok\r\n").
-		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("hello\r\n.\r\n").told("250 taken\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO www.shop.example\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<root@www.shop.example>\r\n").serverSends("250 ok\r\n").
+		clientSends("RCPT TO:<b@example.net>\r\n").serverSends("250 ok\r\n").clientSends("DATA\r\n").serverSends("354 go\r\n").clientSends("hello\r\n.\r\n").serverSends("250 taken\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	frames := together(withMAC(c, [6]byte{2, 0, 0, 0, 99, 1}).frames, machinesDo(30, 1, func(c *conn, d script) { wholeSession(c, d) }))
 	if got := story(analyse(Config{}, frames).findings, "10.0.2.200"); got != "opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)" {
 		t.Error(got)

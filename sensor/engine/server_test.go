@@ -21,9 +21,9 @@ func (c *conn) dialogue(text string) *conn {
 	for line := range strings.Lines(text) {
 		who, what, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		if who == "C" {
-			c.says(what + "\r\n")
+			c.clientSends(what + "\r\n")
 		} else if who == "S" {
-			c.told(what + "\r\n")
+			c.serverSends(what + "\r\n")
 		}
 	}
 	return c.close()
@@ -169,7 +169,8 @@ func TestNoRelay(t *testing.T) {
 	}
 }
 
-// The configured domains are those of the declared servers. One that nobody declared takes mail for its own.
+// The configured domains are those of the declared servers. An undeclared server accepts mail for
+// domains of its own.
 func TestNoRelayUndeclared(t *testing.T) {
 	p := newPlay(relayConfig())
 	for i := range 5 {
@@ -203,8 +204,8 @@ func TestServersFound(t *testing.T) {
 	}
 }
 
-// TestFoundAtOnce: that a server which nobody declared passes on what strangers bring is told of a capture that
-// is handed over whole as well.
+// An undeclared server that relays for external clients has its finding also if a capture is taken
+// in at once.
 func TestFoundAtOnce(t *testing.T) {
 	p := newPlay(Config{})
 	p.w.size = 1 << 20
@@ -220,8 +221,8 @@ func TestFoundAtOnce(t *testing.T) {
 	}
 }
 
-// TestServerQueue: refusals for now wait, and a blocklist that is named is told of the site,
-// with the address that two servers quote.
+// Deferred mail waits in the queue, and a named blocklist appears in the site event, with the
+// address that two servers quote.
 func TestServerQueue(t *testing.T) {
 	p := newPlay(relayConfig())
 	listed := "450 4.7.1 Client host [198.51.100.80] blocked using zen.spamhaus.org"
@@ -246,7 +247,7 @@ func TestServerQueue(t *testing.T) {
 	}
 }
 
-// TestSubmission: who of our own hosts uses the port for servers, and how much of what leaves are bounces.
+// Internal hosts that use the server's port 25 are counted, and the share of bounces.
 func TestSubmission(t *testing.T) {
 	p := newPlay(relayConfig())
 	for range 3 {
@@ -268,8 +269,7 @@ func TestSubmission(t *testing.T) {
 	}
 }
 
-// TestSaveRestore: what was saved goes on as if nothing had happened, and is told to the
-// history once.
+// A saved server goes on as if nothing had happened, and the history counts its traffic once.
 func TestSaveRestore(t *testing.T) {
 	cfg := relayConfig()
 	cfg.Live, cfg.Seed = true, []byte("0123456789abcdef")
@@ -371,8 +371,8 @@ func TestServersDeterministic(t *testing.T) {
 	}
 }
 
-// TestServerEvidence: where only sessions are told that are evidence, the session in which a stranger's message was relayed
-// is, and its finding is told again with it; sessions that prove nothing are not.
+// If only evidence is emitted, the session in which an external message was relayed is, and its
+// finding is updated with it; other sessions are not.
 func TestServerEvidence(t *testing.T) {
 	cfg := relayConfig()
 	cfg.Live = true

@@ -85,8 +85,8 @@ func TestServerTime(t *testing.T) {
 	}
 }
 
-// TestAlarmAgain: what is found again while its finding is open is told, and not at every message.
-func TestAlarmAgain(t *testing.T) {
+// Further evidence for an open finding updates it, and not at every message.
+func TestFindingIsUpdatedRarely(t *testing.T) {
 	p := newPlay(relayConfig())
 	for range 100 {
 		p.conn(stranger, ourServer, 25, message("a@spam.example", "v@victim.example", "250 ok", "250 queued"))
@@ -101,7 +101,7 @@ func TestAlarmAgain(t *testing.T) {
 	}
 }
 
-// Times that jump again and again by less than two days do not have each hour in between be told.
+// Times that jump again and again by less than two days do not emit each hour in between.
 func TestQuietHoursAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		gap         int64 // between two sessions

@@ -134,14 +134,14 @@ func (s *sourceObserver) direction(k *flowtable.Key) string {
 func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKey,
 	now int64) detect.SourceRecord {
 	var known *detect.Profile
-	settled := now
+	until := now
 	// At the end all attempts without an answer count as silent, also the latest ones.
 	if s.e.ended {
-		settled += hour
+		until += hour
 	}
 	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(settled),
+		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
 		Score: detect.Prior}
 	if hst != nil {
 		known = &hst.Profile

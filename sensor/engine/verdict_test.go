@@ -60,8 +60,8 @@ func botAt(client string, n int, answer func(c *conn)) (frames []timedFrame) {
 }
 
 func refusing(c *conn) {
-	c.open().told("220 mx ESMTP\r\n").says(fmt.Sprintf("EHLO 10.0.0.%d\r\n", c.cport%200)).told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").
-		told("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	c.open().serverSends("220 mx ESMTP\r\n").clientSends(fmt.Sprintf("EHLO 10.0.0.%d\r\n", c.cport%200)).serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").
+		serverSends("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
 // insisting is a SYN that a TCP sends again after a second and after three.
@@ -101,7 +101,7 @@ func TestVerdictsLive(t *testing.T) {
 		{"a declared scanner", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "scanner"}}}, bot(60, insisting), ""},
 		{"a scanner", Config{}, bot(60, func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") }), "closed scanner suspect (end_of_input)"},
 		{"something else on port 25", Config{}, bot(1, func(c *conn) {
-			c.open().told("220 mx\r\n").says("\x01\x02\x03 join #channel\r\n").told("500 what?\r\n").close()
+			c.open().serverSends("220 mx\r\n").clientSends("\x01\x02\x03 join #channel\r\n").serverSends("500 what?\r\n").close()
 		}), "opened not_smtp suspect"},
 		{"a declared mail server on a blocklist", Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5")}}, bot(3, refusing), "opened blocklisted suspect, closed blocklisted suspect (end_of_input)"},
 	} {
@@ -141,10 +141,10 @@ func TestNoFraming(t *testing.T) {
 		"copied at once":                      func(c *conn) { c.syn(); c.frames = append(c.frames, c.frames[0]) },
 		"answered, and acknowledged blindly":  func(c *conn) { blind(c).send(0, ACK, "") },
 		"answered, and a dialogue, blindly": func(c *conn) {
-			blind(c).send(0, ACK, "").says("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n").says("hello\r\n.\r\nQUIT\r\n")
+			blind(c).send(0, ACK, "").clientSends("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n").clientSends("hello\r\n.\r\nQUIT\r\n")
 		},
 		"and reset by the server": func(c *conn) {
-			blind(c).says("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\n")
+			blind(c).clientSends("EHLO a.example.org\r\nMAIL FROM:<a@example.org>\r\n")
 			c.seq[1] -= 77_000_000
 			c.send(1, RST, "")
 		},
@@ -179,7 +179,8 @@ func TestAddressMoves(t *testing.T) {
 	}
 }
 
-// What is said of the machine that has the address now is not what the one before did.
+// A finding about the machine that has the address now does not repeat the behaviour of the one
+// before.
 func TestAddressMovesFromBotToBot(t *testing.T) {
 	heir := at(bot(30, refusing), 7*hour)
 	for i := range heir {
@@ -246,14 +247,14 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 	}
 }
 
-// A bot that takes a new IPv6 address for every third attempt is judged as one machine, and another machine of the network is
-// not. What a router passed on has the router's address, and says nothing.
+// A bot that takes a new IPv6 address for every third attempt is judged as one machine, and another
+// machine of the network is not. Forwarded packets have the router's address, and prove nothing.
 func TestRotatingAddresses(t *testing.T) {
 	rotating := func(mac byte, ttl uint8) (frames []timedFrame) {
 		for i := range 30 {
 			c := newConn(fmt.Sprintf("fd00::%x:%d", mac, 1+i/3), fmt.Sprintf("2001:db8:%x::7", 1000+i), uint16(10000+i), 25)
 			c.at, c.seq[0] = epoch+int64(i)*20*second, uint32(i)*7919
-			c.open().told("220 mx ESMTP\r\n").says("EHLO 10.0.0.9\r\n").told("250 mx\r\n")
+			c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO 10.0.0.9\r\n").serverSends("250 mx\r\n")
 			for _, f := range c.frames {
 				if f.data[14+40+13]&ACK == 0 || f.data[14+8+15] != 7 { // from the client
 					f.data[11], f.data[14+7] = mac, ttl
@@ -306,8 +307,8 @@ func TestServersAlone(t *testing.T) {
 	} {
 		var frames []timedFrame
 		for _, f := range bot(12, func(c *conn) {
-			c.open().told("220 mx ESMTP\r\n").says("EHLO a.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").told("250 ok\r\n").
-				says("RCPT TO:<b@example.net>\r\n").told(text).says("QUIT\r\n").told("221 bye\r\n").close()
+			c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO a.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").serverSends("250 ok\r\n").
+				clientSends("RCPT TO:<b@example.net>\r\n").serverSends(text).clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}) {
 			if f.data[14+12] == 198 { // from the server
 				frames = append(frames, f)
@@ -342,7 +343,7 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-// What a host asks the DNS before it connects becomes evidence, unless it is a resolver that asks for others.
+// A host's DNS lookups before it connects become evidence, unless it is a resolver.
 func TestLookups(t *testing.T) {
 	query := func(src, dst string, i int, name string, typ byte) timedFrame {
 		msg := []byte{name[0], byte(i), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
@@ -378,7 +379,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// The link-layer address of a router is not told as that of the machine that is to be found.
+// The advice does not name the link-layer address of a router as the machine's.
 func TestAdviceNamesNoRouter(t *testing.T) {
 	for routed, frames := range map[bool][]timedFrame{false: bot(30, refusing), true: bot(30, refusing)} {
 		for _, f := range frames {

@@ -232,12 +232,12 @@ func (e *Engine) exchange() {
 
 // exchangeNotes is exchange without gatherSides: at the end of the input the sides are final.
 func (e *Engine) exchangeNotes() {
-	var moves []addressChange
-	e.guarded(func() { moves = append(e.trackAddresses(), e.trackRotations()...) })
+	var changes []addressChange
+	e.guarded(func() { changes = append(e.trackAddresses(), e.trackRotations()...) })
 	e.drainJournals()
 	defer e.recoverPanic()
 	e.deliverInbound()
-	e.mergeAddresses(moves)
+	e.mergeAddresses(changes)
 }
 
 // EmitDue emits the sources and the counters that are due. The caller calls it between calls of

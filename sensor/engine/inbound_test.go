@@ -9,8 +9,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// A file that is given at once tells of a host that takes mail in while it goes on, not only at its end: refusals that name a
-// blocklist, after others have brought the host mail, make no bot of it.
+// A short capture shows a host that accepts mail while it goes on, not only at its end: refusals
+// that name a blocklist make no bot of a host to which others brought mail before.
 func TestServesShowsInAShortCapture(t *testing.T) {
 	var frames []timedFrame
 	for i := range 20 {
@@ -19,8 +19,8 @@ func TestServesShowsInAShortCapture(t *testing.T) {
 		frames = append(frames, c.open().mail().close().frames...)
 	}
 	named := bot(40, func(c *conn) {
-		c.open().told("220 mx ESMTP\r\n").says("EHLO mail.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<a@example.org>\r\n").
-			told("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO mail.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.org>\r\n").
+			serverSends("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	})
 	frames = together(frames, at(named, 20*second))
 	var found []detect.Finding

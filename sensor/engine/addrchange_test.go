@@ -10,17 +10,17 @@ import (
 
 // spam is one mail of a bot: every fifth is refused for its client, others for their recipients.
 func spam(c *conn, i int) *conn {
-	c.open().told("220 mx ESMTP\r\n").says(fmt.Sprintf("EHLO host%d\r\n", i*7919)).told("250 mx\r\n").says(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i%28)).told("250 ok\r\n")
-	c.says(fmt.Sprintf("RCPT TO:<b@e%d.example>\r\n", i))
+	c.open().serverSends("220 mx ESMTP\r\n").clientSends(fmt.Sprintf("EHLO host%d\r\n", i*7919)).serverSends("250 mx\r\n").clientSends(fmt.Sprintf("MAIL FROM:<a@d%d.example>\r\n", i%28)).serverSends("250 ok\r\n")
+	c.clientSends(fmt.Sprintf("RCPT TO:<b@e%d.example>\r\n", i))
 	switch i % 5 {
 	case 1:
-		c.told("550 5.1.1 no such user\r\n")
+		c.serverSends("550 5.1.1 no such user\r\n")
 	case 3:
-		c.told("550 5.7.1 we take no mail from you\r\n")
+		c.serverSends("550 5.7.1 we take no mail from you\r\n")
 	default:
-		c.told("250 ok\r\n").says("DATA\r\n").told("354 go\r\n").says("buy\r\n.\r\n").told("250 taken\r\n")
+		c.serverSends("250 ok\r\n").clientSends("DATA\r\n").serverSends("354 go\r\n").clientSends("buy\r\n.\r\n").serverSends("250 taken\r\n")
 	}
-	return c.says("QUIT\r\n").told("221 bye\r\n").close()
+	return c.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
 // hop gives the client's frames (IPv4) another hop limit.

@@ -8,7 +8,7 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// Each way to speak that gives a client away, beside its correct twin: what is told is what was done.
+// Each deviation of a client beside its correct twin: the finding names the deviation.
 func TestOddities(t *testing.T) {
 	const begin, rest = "S: 220 mx ESMTP\n", "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: hello\nC: .\nS: 250 taken\n"
 	const bye = "C: QUIT\nS: 221 bye\n"
@@ -35,18 +35,18 @@ func TestOddities(t *testing.T) {
 		{"STARTTLS used", begin + "C: EHLO a.example.org\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n", ""},
 	} {
 		r := analyse(Config{}, bot(30, func(conn *conn) { conn.dialogue(c.text) }))
-		var told []string
+		var emitted []string
 		for _, f := range r.findings {
 			for _, reason := range f.Reasons {
 				if reason.Code == detect.Oddities {
-					told = append(told, reason.Text)
+					emitted = append(emitted, reason.Text)
 				}
 			}
 		}
 		if len(r.findings) == 0 {
 			t.Errorf("%s: no finding", c.name)
-		} else if c.want == "" && len(told) > 0 || c.want != "" && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, c.want) }) {
-			t.Errorf("%s: %q, want %q", c.name, told, c.want)
+		} else if c.want == "" && len(emitted) > 0 || c.want != "" && !slices.ContainsFunc(emitted, func(s string) bool { return strings.Contains(s, c.want) }) {
+			t.Errorf("%s: %q, want %q", c.name, emitted, c.want)
 		}
 	}
 }

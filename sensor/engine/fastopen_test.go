@@ -8,7 +8,7 @@ import (
 )
 
 // Whatever becomes of a SYN with data, it is one connection, which ends once: beside it the same host has another, that goes on.
-func TestEarlyConnectionEndsOnce(t *testing.T) {
+func TestFastOpenEndsOnce(t *testing.T) {
 	data := func(port uint16) *conn {
 		return newConn("10.0.0.5", "192.0.2.25", port, 25).wait(10*second).send(0, SYN, "EHLO a.example.org\r\n")
 	}
@@ -16,15 +16,15 @@ func TestEarlyConnectionEndsOnce(t *testing.T) {
 		name string
 		one  *conn
 	}{
-		{"taken", data(40001).send(1, SYN|ACK, "").send(0, ACK, "").told("220 mx\r\n").told("250 mx\r\n").close()},
+		{"taken", data(40001).send(1, SYN|ACK, "").send(0, ACK, "").serverSends("220 mx\r\n").serverSends("250 mx\r\n").close()},
 		{"refused", data(40001).send(1, RST|ACK, "")},
 		{"not answered", data(40001)},
 	} {
-		stays := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().told("220 mx\r\n")
+		stays := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 		frames := append(stays.frames, c.one.frames...)
 		for i := range 5 { // whatever waits for its time has it
 			stays.at = epoch + int64(1+i)*90*second
-			frames = append(frames, stays.says("NOOP\r\n").frames[len(stays.frames)-1])
+			frames = append(frames, stays.clientSends("NOOP\r\n").frames[len(stays.frames)-1])
 		}
 		e := New(Config{AllSessions: true}, Output{})
 		w := feeder{w: e.Worker(), size: 1}

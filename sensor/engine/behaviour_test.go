@@ -18,16 +18,16 @@ func oneWay(frames []timedFrame, side byte) []timedFrame {
 
 // verify is a dialogue that asks for a recipient and delivers nothing.
 func verify(c *conn, sender string) {
-	c.open().told("220 mx ESMTP\r\n").says("EHLO probe.example.org\r\n").told("250 mx\r\n").says("MAIL FROM:<" + sender + ">\r\n").told("250 ok\r\n").
-		says("RCPT TO:<b@example.net>\r\n").told("250 ok\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+	c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO probe.example.org\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<" + sender + ">\r\n").serverSends("250 ok\r\n").
+		clientSends("RCPT TO:<b@example.net>\r\n").serverSends("250 ok\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
-// Who has mail to deliver is no scanner, also where only the server is heard; who says hello and
-// goodbye is one.
+// A client that delivers mail is no scanner, also if only the server's side is seen; a client that
+// sends hello and goodbye alone is one.
 func TestScannerHasNothingToDeliver(t *testing.T) {
 	mails := bot(30, func(c *conn) { c.open().mail().close() })
 	greets := func(c *conn) {
-		c.open().told("220 mx ESMTP\r\n").says("EHLO probe.example.org\r\n").told("250 mx\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO probe.example.org\r\n").serverSends("250 mx\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	}
 	for _, c := range []struct {
 		name   string
@@ -40,10 +40,10 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 		{"hello and goodbye", bot(30, greets), true},
 		{"hello and goodbye, of which the client's side is captured", oneWay(bot(30, greets), 1), false},
 		{"refused at the greeting", bot(30, func(c *conn) {
-			c.open().told("554 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			c.open().serverSends("554 no\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}), false},
 		{"refused at the hello", bot(30, func(c *conn) {
-			c.open().told("220 mx\r\n").says("EHLO a.example.org\r\n").told("550 5.7.1 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			c.open().serverSends("220 mx\r\n").clientSends("EHLO a.example.org\r\n").serverSends("550 5.7.1 no\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}), false},
 		{"tries who is let through, in many names", bot(30, func(c *conn) { verify(c, fmt.Sprintf("a@x%d.example.org", c.cport)) }), true},
 		{"tries who exists, in one name", bot(30, func(c *conn) { verify(c, "") }), false},
@@ -55,7 +55,8 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 	}
 }
 
-// Who only asks whether addresses exist is told so, also if every third does not, and never as a bot.
+// A client that only verifies addresses gets that verdict, also if every third does not exist, and
+// never that of a bot.
 func TestVerifierIsRefused(t *testing.T) {
 	asks := func(name string) []timedFrame {
 		return bot(60, func(c *conn) {
@@ -63,8 +64,8 @@ func TestVerifierIsRefused(t *testing.T) {
 				verify(c, "")
 				return
 			}
-			c.open().told("220 mx ESMTP\r\n").says("EHLO " + name + "\r\n").told("250 mx\r\n").says("MAIL FROM:<>\r\n").told("250 ok\r\n").
-				says("RCPT TO:<c@example.net>\r\n").told("550 5.1.1 User unknown\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+			c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO " + name + "\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<>\r\n").serverSends("250 ok\r\n").
+				clientSends("RCPT TO:<c@example.net>\r\n").serverSends("550 5.1.1 User unknown\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		})
 	}
 	r := analyse(Config{}, asks("probe.example.org"))
@@ -109,7 +110,7 @@ func TestSentencesAgree(t *testing.T) {
 	}
 	submits := func(c *conn) {
 		c.sport = 587
-		c.open().told("220 mx ESMTP\r\n").says("EHLO pc\r\n").told("250 mx\r\n").says("AUTH PLAIN AGEAYg==\r\n").told("535 5.7.8 no\r\n").says("QUIT\r\n").told("221 bye\r\n").close()
+		c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO pc\r\n").serverSends("250 mx\r\n").clientSends("AUTH PLAIN AGEAYg==\r\n").serverSends("535 5.7.8 no\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	}
 	for _, c := range []struct {
 		name        string
@@ -129,9 +130,9 @@ func TestSentencesAgree(t *testing.T) {
 	}
 }
 
-// When a finding was decided does not change when it is told again.
+// The time of a decision does not change with the finding's updates.
 func TestDecidedOnce(t *testing.T) {
-	noise := newConn("10.0.0.5", "192.0.2.25", 39000, 25).open().told("220 mx\r\n").says("\x01\x02\x03 join #channel\r\n").told("500 what?\r\n").close()
+	noise := newConn("10.0.0.5", "192.0.2.25", 39000, 25).open().serverSends("220 mx\r\n").clientSends("\x01\x02\x03 join #channel\r\n").serverSends("500 what?\r\n").close()
 	r := analyse(Config{}, append(slices.Clone(noise.frames), at(bot(3, func(c *conn) { c.open().mail().close() }), minute)...))
 	n := 0
 	for _, f := range r.findings {
@@ -208,9 +209,9 @@ func TestSYNAfterItsAnswer(t *testing.T) {
 	}
 }
 
-// Where many machines are behind one address, the finding tells by what the packets of the one that sends can be
-// known on the other side of the gateway.
-func TestFindingTellsHopLimits(t *testing.T) {
+// With many machines behind one address the finding names the hop limits, by which the sending
+// machine can be found on the other side of the gateway.
+func TestFindingNamesHopLimits(t *testing.T) {
 	frames := bot(48, func(c *conn) { c.open().mail().close() })
 	n := 0
 	for i := range frames {
@@ -229,9 +230,9 @@ func TestFindingTellsHopLimits(t *testing.T) {
 	}
 }
 
-// Who hammers one provider in TLS, with a proper name, is suspect at the twentieth attempt within five minutes (BotFlex); one to whom
-// others bring mail is a server with a queue.
-func TestHammerer(t *testing.T) {
+// A host that sends a burst to one provider in TLS, with a proper name, is suspect at the twentieth
+// attempt within five minutes (BotFlex); a host that receives mail is a server with a queue.
+func TestBurstToOneProvider(t *testing.T) {
 	hammer := func(servers, n int, step int64) (frames []timedFrame) {
 		for i := range n {
 			c := newConn("10.0.0.5", fmt.Sprintf("192.0.2.%d", 25+i%servers), uint16(20000+i), 25)
