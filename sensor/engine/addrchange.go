@@ -45,7 +45,8 @@ func (s *sourceObserver) noteAddress(src *source, p *track.Packet) {
 		p.MAC == [6]byte{} {
 		return
 	}
-	s.notes.addNewAddress(newAddress{source: p.Key.ClientKey(), mac: p.MAC, time: p.Time, ttl: p.TTL})
+	s.notes.addNewAddress(newAddress{source: p.Key.ClientKey(), mac: p.MAC, time: p.Time,
+		ttl: p.TTL})
 }
 
 // noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
@@ -297,7 +298,8 @@ func (t *addressTracker) dissolve(l *addressChain) {
 
 // withSource calls f for a source, under its shard's lock; the profile may be nil. It does nothing
 // if the source was evicted. f must not lock another shard.
-func (e *Engine) withSource(h *flowtable.HostKey, f func(s *sourceObserver, r flowtable.Ref, src *source,
+func (e *Engine) withSource(h *flowtable.HostKey, f func(s *sourceObserver, r flowtable.Ref,
+	src *source,
 	hst *host)) {
 	hash := e.table.Secret.HashHost(h)
 	s := &e.shards[e.table.ShardOf(hash)]

@@ -1,29 +1,3 @@
-// Package engine puts the parts together: the way of a packet, the tick, the findings.
-//
-//	Worker.Take           a round of frames:
-//	  decodeBatch.decode    wire.Decode: a packet, or an outcome that is counted
-//	                        copied to the queue of its client's shard
-//	  shard.process         for each shard, under its lock, packet after packet:
-//	    packet                the flow: what changed, which bytes are new (flowtable, tcp)
-//	                          the dialogue (smtpsniff)
-//	                          observations of its source (detect)
-//	                          a verdict that is new or worse: a finding
-//	    tick                  once a second of packet time: what expired, what is due
-//	  Engine.exchange       at the end of the round:
-//	    trackAddresses        machines that changed their address
-//	    drainJournals         in packet order: mail servers are judged,
-//	                          sessions and findings are emitted
-//	    deliverInbound        observations for hosts in other shards
-//
-// A worker belongs to the goroutine that captures. In a live capture there is one for each
-// interface, and it takes in what has arrived. A file is read in long rounds: the memory that a
-// shard's packets need stays in the processor's cache, and a wait for memory costs as much as the
-// rest of the work on a packet. Shards share nothing, so helpers can process them side by side.
-// Their journals are merged in packet order: any number of helpers gives the same events.
-//
-// Time is the time of the packets: over all workers, the highest plausible one; see clock.go. A
-// tick has a place in the queues like a packet, so it comes at the same place for any length of the
-// queues.
 package engine
 
 import (
@@ -190,7 +164,9 @@ func New(cfg Config, out Output) *Engine {
 			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.HostKey, s *source) {
 				e.shards[i].sources.sourceEvicted(h, s)
 			},
-			AttemptExpired: func(i int, a *flowtable.Attempt) { e.shards[i].tracker.AttemptExpired(a) },
+			AttemptExpired: func(i int, a *flowtable.Attempt) {
+				e.shards[i].tracker.AttemptExpired(a)
+			},
 			SYNEvicted: func(i int, n *track.SYNEntry) {
 				e.shards[i].tracker.SYNEvicted(n)
 			},

@@ -22,7 +22,8 @@ const maxRecent = 3
 // emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
 // there may be a finding later. It also counts which sides of sessions were seen. session may be
 // nil: the flow had no dialogue.
-func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
+func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
+	session *smtpsniff.Session,
 	src *source,
 	hst *host, reason string) {
 	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}
@@ -53,8 +54,9 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow, sess
 	case s.mayProve(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
-		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason), onlyIfEvidence: true,
-			time: f.Last})
+		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason),
+			onlyIfEvidence: true,
+			time:           f.Last})
 	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(session):
 		hst.recent = append(hst.recent, s.sessionRecord(k, f, session, src, reason))
 	}

@@ -24,9 +24,11 @@ func (e *Engine) net(a flowtable.Addr, v6 bool) uint32 {
 	return uint32(e.table.Secret.HashBytes(a[:]))
 }
 
-// hashMAC is a hash of a link-layer address under the table's secret; zero is none.
+// hashMAC returns a hash of a link-layer address under the table's secret, zero for no address. 16
+// bits are enough to compare the frames of one connection.
 func (e *Engine) hashMAC(mac *[6]byte) uint16 {
-	v := uint64(binary.LittleEndian.Uint32(mac[:])) | uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
+	v := uint64(binary.LittleEndian.Uint32(mac[:])) |
+		uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
 	if v == 0 {
 		return 0
 	}

@@ -20,14 +20,16 @@ type inboundNote struct {
 // all day.
 const maxInboundNotes = 256
 
-// shardNotes are what the packets of a shard say about hosts of other shards, until the round is over.
+// shardNotes are a shard's observations of hosts that may belong to other shards, until the end of
+// the round.
 type shardNotes struct {
 	e              *Engine
 	inboundNotes   []inboundNote
-	pendingInbound map[flowtable.HostKey]pendingInbound // about hosts that have no profile yet
-	newAddresses   []newAddress                         // signs of life of machines
-	briefSenders   []briefSender                        // sessions of sources that have had few
-	dropped        uint64                               // notes for which there was no room
+	pendingInbound map[flowtable.HostKey]pendingInbound // about hosts without a profile
+	newAddresses   []newAddress                         // machines under one of their addresses
+	// closed sessions of sources that have had few
+	briefSenders []briefSender
+	dropped      uint64 // notes that were dropped at a bound
 }
 
 // noteInbound records that an internal host accepted mail from an external client, or began TLS

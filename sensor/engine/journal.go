@@ -39,16 +39,16 @@ type entry struct {
 	server   *serverObservation
 }
 
-// journal holds what a shard has to emit in a round, in the order of its packets.
+// journal holds what a shard has to emit in a round, in packet order.
 type journal struct {
 	shard       int
-	entries     []entry // to be emitted when the round is over
-	order       uint64  // of the packet in hand
-	inTick      bool    // the tick before that packet is in hand
+	entries     []entry // handled at the end of the round
+	order       uint64  // number of the current packet
+	inTick      bool    // the tick before that packet is processed
 	seqInPacket uint32  // entries of this packet
 }
 
-// begin says which packet, or which tick before it, the next entries come from.
+// begin says which packet, or which tick before it, causes the next entries.
 func (s *journal) begin(order uint64, inTick bool) {
 	s.order, s.seqInPacket, s.inTick = order, 0, inTick
 }

@@ -136,7 +136,8 @@ func (s *sourceObserver) expireFormer(src *source, hst *host, k flowtable.HostKe
 
 // closeFormer closes the findings of the former profile and drops it. The events show the counters
 // and the link-layer address of the former machine.
-func (s *sourceObserver) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64,
+	reason string) {
 	a := hst.former
 	hst.former = nil
 	own := *src

@@ -67,14 +67,14 @@ type transaction struct {
 	reserved  int // bytes reserved from shard.mailBytes, about
 }
 
-// serverObserver follows the transactions of sessions with mail servers of ours. What it sees goes to
-// the journal, and on to the servers in the order of the packets.
+// serverObserver follows the transactions of sessions with watched servers. Its observations go to
+// the journal, and on to the servers in packet order.
 type serverObserver struct {
 	e            *Engine
 	journal      *journal
 	refusals     *refusalCache
 	transactions []*transaction // of sessions, by their number
-	mailBytes    int            // what there is room for in them
+	mailBytes    int            // bytes that can still be reserved
 }
 
 // reserve reserves memory for a part of a transaction with a text of n bytes, and 128 bytes for its
@@ -177,7 +177,8 @@ func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 
 // observeReply observes the reply to a command of a transaction. For a session with an external
 // server the reason of a refusal is kept; an internal server's refusals are its own decision.
-func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session, x *transaction,
+func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session,
+	x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.Noted(inside) {
@@ -294,7 +295,8 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 
 // observeServer adds an observation of a server to the journal. Servers are judged in packet order
 // at the end of the round; see Engine.judgeServer.
-func (s *serverObserver) observeServer(now int64, k *flowtable.Key, outside bool, x serverObservation) {
+func (s *serverObserver) observeServer(now int64, k *flowtable.Key, outside bool,
+	x serverObservation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
 	s.journal.addEntry(entry{server: &x, time: now})
 }
@@ -324,7 +326,8 @@ func (s *serverObserver) closeTransaction(f *track.Flow, k *flowtable.Key,
 
 // observeServerSession observes the end of a session with a watched server. session may be nil: the
 // flow had no dialogue.
-func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session) {
+func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow,
+	session *smtpsniff.Session) {
 	if !f.Noted(watched) {
 		return
 	}
@@ -360,7 +363,8 @@ func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow, s
 }
 
 // observeServerAttempt observes an attempt of a watched server to connect to an external one.
-func (s *serverObserver) observeServerAttempt(now int64, src *source, k *flowtable.Key, what attemptState) {
+func (s *serverObserver) observeServerAttempt(now int64, src *source, k *flowtable.Key,
+	what attemptState) {
 	// the server may be watched since then, and without a reply no flow of it began
 	if src.flags&serving == 0 {
 		if src.flags&home == 0 || s.e.watchedServer(k.Client) == nil {

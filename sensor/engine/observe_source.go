@@ -15,7 +15,8 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// attempt counts an attempt of a source and judges the source.
+// attempt counts an attempt of a source and judges the source. ttl is the hop limit of the SYN,
+// zero if the SYN was not captured.
 func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
@@ -23,15 +24,18 @@ func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *f
 	a := s.e.attempted(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
 		src.flags |= outside
-		// until now it did something else
+		// until now it contacted other servers alone
 		if src.host != 0 && src.flags&home != 0 && s.judges(src) {
 			s.pendingDirect = append(s.pendingDirect, ref)
 		}
 	}
+	// A second attempt confirms the source: a single SYN may be spoofed.
 	if src.facts.Attempts > 0 {
 		s.confirm(ref, src)
 	}
 	hst := s.hosts.At(src.host)
+	// The counters have room for a few destinations. When they are full, the source gets a profile,
+	// which has more.
 	if full := src.facts.Observe(&a); full && hst == nil && !s.crowded(src) {
 		hst = s.newHost(ref, src)
 	}
@@ -43,7 +47,7 @@ func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *f
 	s.judge(src, hst, now)
 }
 
-// attempted is the observation of an attempt.
+// attempted returns the observation of an attempt.
 func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
 	v6 := k.Scope.V6()
 	o := e.observation(detect.KindSYN, k, now)
@@ -52,13 +56,15 @@ func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 	return o
 }
 
-// observeDialogue turns what the listener heard into observations of the source. What was said without
-// a session counts for nobody: no server accepted it.
+// observeDialogue turns the events of the listener into observations of the source. A dialogue
+// without an established flow counts for no source: no server accepted it. The texts of the events
+// are borrowed until the call returns.
 func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
 	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.differ() {
 		return
 	}
+	// Mail servers first: their transactions do not depend on the source.
 	s.servers.observeTransaction(x)
 	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
 		return
@@ -67,11 +73,13 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 	cfg, now := &s.e.cfg.Detect, f.Last
 	src.flags |= changed
 	facts := &src.facts
+	// A dialogue cannot be spoofed, so the source is real.
 	s.confirm(x.Source, src)
 	hst := s.hosts.At(src.host)
 	for i := range x.SMTP {
 		ev := &x.SMTP[i]
 		switch ev.Kind {
+		// HELO and EHLO names: a bot takes many, a mail server has one.
 		case smtpsniff.HeloCommand:
 			o := detect.Observation{Kind: detect.KindHelo, Time: now, Text: ev.Text, Port: port,
 				Hash:     uint32(s.e.table.Secret.HashBytes(ev.Text)),
@@ -82,6 +90,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 			if hst != nil {
 				hst.Observe(cfg, nil, o)
 			}
+		// The null sender (RFC 5321, section 4.5.5) has no domain.
 		case smtpsniff.MailCommand:
 			domain := smtpsniff.Domain(ev.Text)
 			if len(domain) == 0 {
@@ -96,6 +105,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 				// A sender of another domain is decided again: a bot can have one session for all.
 				f.Notes &^= decided
 			}
+		// Recipients are of no more use to a detector that has fired lately.
 		case smtpsniff.RcptCommand:
 			facts.Recipients++
 			if hst != nil {
@@ -103,12 +113,16 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 					Hash:     uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
 					External: f.Noted(external)})
 			}
+		// An accepted message shows that the server is a mail server, and that the client is
+		// welcome.
 		case smtpsniff.MessageAccepted:
 			facts.Messages++
 			s.notes.noteInbound(src, s.event.Key)
-			if f.Conn.Seen(tcp.Server) { // else that it was taken is a guess
+			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
 				s.decide(f, hst, false, false, now)
 			}
+		// After STARTTLS the decision about the session is not visible. A session that is encrypted
+		// from the first byte shows only that the client spoke.
 		case smtpsniff.TLSStarted:
 			facts.TLSSessions++
 			f.Notes |= encrypted | decided
@@ -119,6 +133,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 				hst.opaque++
 				hst.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
 			}
+		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
 			if ev.Code >= 400 {
 				s.refusal(f, src, hst, ev, now)
@@ -138,7 +153,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 	}
 }
 
-// attest notes once per session that the server answered what the client said.
+// attest observes once for each session that the server answered the client's commands.
 func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
 	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 &&
 		session.Encryption == smtpsniff.Plain {
@@ -151,9 +166,9 @@ func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Ses
 	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
-// conflicting notes once per session that a client sent other bytes in the place of earlier ones. A
-// change by a firewall on the way does not count, where the mirror port shows frames before and behind
-// the firewall.
+// conflicting observes once for each session that a client sent other bytes in the place of earlier
+// ones. A change by a firewall on the way does not count, where the mirror port shows frames before
+// and behind the firewall.
 func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
 	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
@@ -162,7 +177,8 @@ func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f 
 	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }
 
-// refusal observes a reply that refused something.
+// refusal observes a reply that refused something, counts it by phase, and leaves out replies that
+// say nothing about the client or its mail.
 func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event,
 	now int64) {
 	facts := &src.facts
@@ -172,14 +188,14 @@ func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtp
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
 		if ev.Phase == smtpsniff.Helo && (ev.Code == 500 || ev.Code == 502 || ev.Code == 503) {
-			return // an old server that knows no EHLO; 501 and 504 are about the name
+			return // an old server without EHLO; 501 and 504 complain about the name
 		}
 		if ev.Code >= 500 {
 			facts.Rejected++
 		} else {
 			facts.Deferred++
 		}
-	case smtpsniff.NoPhase: // the command was not heard, but the text may say what it was about
+	case smtpsniff.NoPhase: // the command was not captured, but the text may show its subject
 		if reason, _, _ := s.refusals.refusalReason(s.event.Session,
 			ev); reason < refusal.UserUnknown || reason == refusal.LoginFailed {
 			return
@@ -190,9 +206,10 @@ func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtp
 	s.observeRefusal(f, src, hst, ev, now)
 }
 
-// decide notes once per session, or per new sender domain, whether it was refused or a message was
-// accepted. Where one of the two was not captured, the client's next command shows it: without that
-// more servers would be taken for bots (bench campaigns, variants outbound and inbound).
+// decide observes once for each session, or for each new sender domain, whether it was refused or a
+// message was accepted. If one of the two was not captured, the client's next command shows it:
+// without that more servers would be taken for bots (bench campaigns, variants outbound and
+// inbound).
 func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
 	if f.Noted(decided) {
 		return
@@ -213,7 +230,7 @@ type cachedReason struct {
 	cites bool
 }
 
-// refusalCache remembers what the texts of refusals say, by their hash. 256 of them are enough: a
+// refusalCache holds the parsed texts of refusals, by their hash. 256 of them are enough: a
 // provider has a few dozen.
 type refusalCache struct {
 	secret  *flowtable.Secret

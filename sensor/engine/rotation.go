@@ -104,7 +104,8 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 }
 
 // noteBriefSender records a closed session of a brief sender.
-func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow,
+	session *smtpsniff.Session, src *source,
 	hst *host) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.

@@ -15,7 +15,8 @@ import (
 // sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
 // none; src may be nil if the source was evicted. Texts are copied: the listener owns them. Texts
 // of clients are redacted already; see smtpsniff.
-func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session, src *source,
+func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
+	src *source,
 	reason string) *detect.Session {
 	v6 := k.Scope.V6()
 	d := &detect.Session{

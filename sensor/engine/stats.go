@@ -197,7 +197,7 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	return c
 }
 
-// counters are the counters of one shard, which Stats adds up, beside those of its tracker.
+// counters are the counters of one shard's observers. Stats adds them up, beside the tracker's.
 type counters struct {
 	sourcesEvicted, hostsEvicted, withheld uint64
 	seenBoth, seenClient, seenServer       uint64

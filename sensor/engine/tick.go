@@ -99,7 +99,8 @@ func (e *Engine) emitSources(now int64, all bool) {
 		// The generation shows whether the entry still holds the same source.
 		src := s.sources.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
-			d = s.sources.sourceRecord(src, s.sources.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref), now)
+			d = s.sources.sourceRecord(src, s.sources.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref),
+				now)
 		}
 		s.t.Unlock()
 		if src != nil {

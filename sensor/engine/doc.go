@@ -1,0 +1,59 @@
+// Package engine is the wiring of the sensor: it takes frames, has them decoded and tracked, hands
+// the connection events to the detectors, and emits what they find.
+//
+// Words:
+//   - A round is a row of at most 16384 frames that are processed together. At its end the shards
+//     exchange their observations of one another's hosts.
+//   - A batch is the part of a round that one goroutine decodes.
+//   - A shard is a part of the flow table, by the hash of the client, and what belongs to it: a
+//     tracker (package track), the observers of the tracker's events, and a journal. All are under
+//     the lock of the table's shard.
+//   - A source is a host as a client. Its counters are in the table. A source that is confirmed (a
+//     single SYN may be spoofed) also has a profile, which the detectors judge.
+//   - A watched server is a mail server of ours. Its sessions are in the shards of its clients, so
+//     it is judged at the end of the round.
+//   - A tick is a second of packet time. It has a place among the packets.
+//   - A journal is what a shard has to emit in a round. The journals are merged in packet order.
+//   - A chain is a machine that changes its IP address, a rotation one that changes its link-layer
+//     address, too. Both are joined at the end of the round.
+//
+// The way of a packet, from frame to finding, is one file after the other:
+//
+//	worker.go          Take: a round of frames
+//	decode.go            decode: wire.Decode, a packet or an outcome that is counted
+//	                     enqueue: the packet is copied to the queue of its client's shard
+//	process.go           process: for each shard, under its lock, packet after packet
+//	shard.go               packet: to the tracker, DNS to observe_dns.go
+//	track/tracker.go         Packet: an ICMP error, a client's SYN, or another segment
+//	track/syn.go             syn: an attempt
+//	track/segment.go         segment, push: the flow, and its bytes in order (flowtable, tcp)
+//	track/session.go         drain: the dialogue (smtpsniff)
+//	observe.go             observe: the event's meaning for its source
+//	observe_source.go        observeDialogue: commands and replies become observations (detect)
+//	profile.go             judge: a verdict that changed
+//	finding.go               publish: it opens, updates or closes a finding
+//	journal.go           addEntry: the finding's event
+//	                     drainJournals, at the end of the round: Output.Finding
+//
+// A verdict about a mail server comes this way: observe_server.go, journal.go, server.go,
+// serverfinding.go. A tick begins in tick.go.
+//
+// A worker belongs to the goroutine that captures. In a live capture there is one for each
+// interface, and it takes in what has arrived. A file is read in long rounds: the memory that a
+// shard's packets need stays in the processor's cache, and a wait for memory costs as much as the
+// rest of the work on a packet. Shards share nothing, so helpers can process them side by side.
+// Their journals are merged in packet order: any number of helpers gives the same events.
+//
+// Time is the time of the packets: over all workers, the highest plausible one; see clock.go. A
+// tick has a place in the queues like a packet, so it comes at the same place for any length of the
+// queues.
+//
+// Locks. A shard's lock is held while its packets are processed. tickMu is held at the end of a
+// round, for the watched servers, and for each call of the Output; a shard's lock may be taken
+// under it, and never the other way round.
+//
+// The engine does not read files or interfaces (capture), decode headers (wire), follow TCP
+// (track), parse SMTP (smtpsniff), judge (detect, mailserver), write events (event) or checkpoints
+// (state). On the way of a packet it does not log, read the wall clock, use channels or wait for
+// anything but the shard's lock.
+package engine
