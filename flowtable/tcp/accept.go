@@ -31,18 +31,7 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	x.packets++
 	x.bytes += uint64(s.Len)
 	if s.Flags.Has(SYN) {
-		if !x.nextKnown || c.state < Established && x.isn != s.Seq {
-			if x.synSeen {
-				x.otherISN, x.hasOtherISN = x.isn, true
-			}
-			x.isn, x.next, x.maxEnd, x.nextKnown = s.Seq, start, start, true
-		}
-		x.synSeen = true
-		if s.Dir == Client {
-			c.SYNSeen = true
-		} else if c.state == New {
-			c.state = Replied
-		}
+		c.noteSYN(x, s)
 	}
 	if s.Flags.Has(URG) && ack == ackSent {
 		c.noteUrgent(x, s, start)
@@ -83,6 +72,23 @@ func (c *Conn) accept(s *Segment) (r Result) {
 		}
 	}
 	return r
+}
+
+// noteSYN records a SYN or SYN-ACK. Before the handshake is complete a SYN with another number
+// replaces the earlier one.
+func (c *Conn) noteSYN(x *half, s *Segment) {
+	if !x.nextKnown || c.state < Established && x.isn != s.Seq {
+		if x.synSeen {
+			x.otherISN, x.hasOtherISN = x.isn, true
+		}
+		x.isn, x.next, x.maxEnd, x.nextKnown = s.Seq, s.Seq.Add(1), s.Seq.Add(1), true
+	}
+	x.synSeen = true
+	if s.Dir == Client {
+		c.SYNSeen = true
+	} else if c.state == New {
+		c.state = Replied
+	}
 }
 
 // checkTimestamp compares the timestamp of a client's segment with the latest that the server has
