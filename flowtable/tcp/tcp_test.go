@@ -180,8 +180,9 @@ var rows = []struct{ name, in, out string }{
 	{"cut, and repeated whole", "C0:ab/5 C0:abcde C5:f", "C:ab C~3 C:f"},
 }
 
-// On a path of 40 us a mirror port that swaps frames within a third of a millisecond lets a dialogue
-// continue by many segments; on a path of 40 ms a frame that is behind by as many does not come.
+// On a path of 40 us a mirror port that swaps frames within a third of a millisecond lets a
+// dialogue continue by many segments; on a path of 40 ms a frame that is behind by as many does not
+// come.
 func TestSwappedOnAShortPath(t *testing.T) {
 	const in = "S0:x^2 C2:cd^1 S1:y^4 C4:ef^2 S2:z^6 C6:gh^3 S3:w^8 C8:ij^4 C0:ab"
 	for _, r := range []struct {
