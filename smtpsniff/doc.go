@@ -30,7 +30,8 @@
 // The files of the client's half: client.go (its bytes), command.go (lines), message.go (data and
 // chunks), holdback.go (bytes that are read again), tls.go. Those of the server's half: server.go
 // (lines), reply.go (replies), infer.go (lost replies). pending.go has the commands that wait for a
-// reply, redact.go the parts of replies that may be shown.
+// reply, redact.go the parts of replies that may be shown, clientwords.go and decode.go what it
+// compares them with.
 //
 // The listener never keeps anything of messages, of lines that are no command, and of credentials.
 // Servers quote such bytes in their replies; redact.go removes them. Of the name in AUTH PLAIN and
