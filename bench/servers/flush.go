@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // flushResult is the result of servers that empty their queue after an outage.
@@ -32,7 +33,7 @@ func queueFlushes(seed uint64) (list []flushResult) {
 		for n := range 12 {
 			rnd := rand.New(rand.NewPCG(seed+78, uint64(i*1000+n)))
 			var s mailserver.Server
-			k.simulate(&s, rnd, monday, 42, usualVolume, func(mailserver.Verdict) {})
+			k.simulate(&s, rnd, monday, 42, usualVolume, func(verdict.Verdict) {})
 			begin := monday + 43*day + 7*hour +
 				int64(rnd.Uint64N(uint64(3*hour)))/fiveMinutes*fiveMinutes
 			end := begin + 2*hour + int64(rnd.Uint64N(uint64(5*hour)))/fiveMinutes*fiveMinutes
@@ -43,7 +44,7 @@ func queueFlushes(seed uint64) (list []flushResult) {
 					return 10
 				}
 				return 1
-			}, func(t int64) bool { return t >= begin && t < end }, func(v mailserver.Verdict) {
+			}, func(t int64) bool { return t >= begin && t < end }, func(v verdict.Verdict) {
 				if alarm == 0 && v.Time >= end &&
 					(v.Code == "volume_burst" || v.Code == "volume_rise") &&
 					!strings.Contains(v.Text, "refusals") {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 )
 
 // The tests are short forms of the command, with another seed.
@@ -32,7 +33,7 @@ func TestQuietYear(t *testing.T) {
 		var s mailserver.Server
 		by := map[string]int{}
 		serverKinds[i].simulate(&s, rand.New(rand.NewPCG(2, uint64(i))), monday, 180, usualVolume,
-			func(v mailserver.Verdict) {
+			func(v verdict.Verdict) {
 				by[metric(v)]++
 				t.Logf("%s day %d hour %d: %s", serverKinds[i].name, (v.Time-monday)/day,
 					v.Time/hour%24,

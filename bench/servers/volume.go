@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -115,14 +116,14 @@ func holiday(date time.Time) bool {
 // simulate simulates days of a server's traffic in steps of five minutes. factor is the factor of
 // the usual volume at a time.
 func (k *serverKind) simulate(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, emit func(mailserver.Verdict)) {
+	factor func(t int64) float64, emit func(verdict.Verdict)) {
 	k.simulateOutage(s, rnd, from, days, factor, func(int64) bool { return false }, emit)
 }
 
 // simulateOutage is simulate with times at which all receiving servers answer with a temporary
 // error.
 func (k *serverKind) simulateOutage(s *mailserver.Server, rnd *rand.Rand, from int64, days int,
-	factor func(t int64) float64, down func(t int64) bool, emit func(mailserver.Verdict)) {
+	factor func(t int64) float64, down func(t int64) bool, emit func(verdict.Verdict)) {
 	busy, seed := 1.0, rnd.Uint64()
 	var deferred backlog
 	for t := from; t < from+int64(days)*day; t += fiveMinutes {
@@ -132,7 +133,7 @@ func (k *serverKind) simulateOutage(s *mailserver.Server, rnd *rand.Rand, from i
 		}
 		rate, submit := k.rates(local, busy)
 		n := poisson(rnd, rate*factor(t)/12) + k.batches(rnd, seed, local)
-		s.Tick(t, emit)
+		each(s.Advance(t), emit)
 		for i := range n {
 			m := k.message(rnd, t+int64(i)*fiveMinutes/int64(n+1))
 			if down(t) {
@@ -144,7 +145,7 @@ func (k *serverKind) simulateOutage(s *mailserver.Server, rnd *rand.Rand, from i
 		}
 		deferred.retry(s, rnd, t, down(t), emit)
 		for range poisson(rnd, submit/12) {
-			s.Session(&mailserver.Session{Time: t,
+			ended(s, &mailserver.Session{Time: t,
 				Net: rnd.Uint32N(uint32(50*k.submitters)+5) * 0x9e3779b1, Inbound: true,
 				External: true, Submit: true, Auth: true}, emit)
 		}
@@ -205,7 +206,7 @@ type backlog struct {
 // retry sends the deferred messages within twenty minutes after the outage. During the outage it
 // tries them every hour.
 func (b *backlog) retry(s *mailserver.Server, rnd *rand.Rand, t int64, down bool,
-	emit func(mailserver.Verdict)) {
+	emit func(verdict.Verdict)) {
 	switch {
 	case len(b.messages) == 0:
 	case !down:
@@ -229,17 +230,17 @@ func (b *backlog) retry(s *mailserver.Server, rnd *rand.Rand, t int64, down bool
 }
 
 // send is a message that the receiving server accepts or refuses for good.
-func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, emit func(mailserver.Verdict)) {
-	s.Sent(m, true, emit)
-	s.Session(&mailserver.Session{Time: m.Time, Net: m.Net, External: true, Messages: 1,
+func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, emit func(verdict.Verdict)) {
+	outbound(s, m, emit)
+	ended(s, &mailserver.Session{Time: m.Time, Net: m.Net, External: true, Messages: 1,
 		Bytes: uint64(30000 * math.Exp(rnd.NormFloat64()))}, emit)
 }
 
 // refuse is a message that the receiving server defers.
-func refuse(s *mailserver.Server, m mailserver.Mail, at int64, emit func(mailserver.Verdict)) {
+func refuse(s *mailserver.Server, m mailserver.Mail, at int64, emit func(verdict.Verdict)) {
 	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, refusal.Busy
-	s.Sent(&m, true, emit)
-	s.Session(&mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, emit)
+	outbound(s, &m, emit)
+	ended(s, &mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, emit)
 }
 
 // poisson draws a Poisson number; a normal one above a mean of 50.
@@ -264,7 +265,7 @@ type quietResult struct {
 }
 
 // metric is the name of the metric that a verdict is about.
-func metric(v mailserver.Verdict) string {
+func metric(v verdict.Verdict) string {
 	for m := mailserver.OutMessages; m < mailserver.Metrics; m++ {
 		if strings.Contains(v.Text, " "+m.String()) {
 			return m.String()
@@ -290,7 +291,7 @@ func quietYears(seed uint64, years int) (list []quietResult) {
 			var s mailserver.Server
 			by := map[string]int{}
 			k.simulate(&s, rand.New(rand.NewPCG(seed, uint64(i*1000+y))), monday+int64(y)*19*hour+
-				777*second, 365, usualVolume, func(v mailserver.Verdict) {
+				777*second, 365, usualVolume, func(v verdict.Verdict) {
 				r.alarms++
 				by[metric(v)]++
 			})
@@ -350,7 +351,7 @@ func volumeRises(seed uint64) (list []riseResult) {
 			for n := range 6 {
 				rnd := rand.New(rand.NewPCG(seed+77, uint64(i*1000+n)))
 				var s mailserver.Server
-				k.simulate(&s, rnd, monday, 42, usualVolume, func(mailserver.Verdict) {})
+				k.simulate(&s, rnd, monday, 42, usualVolume, func(verdict.Verdict) {})
 				begin := monday + 43*day + 8*hour +
 					int64(rnd.Uint64N(uint64(9*hour)))/fiveMinutes*fiveMinutes
 				found := int64(0)
@@ -359,7 +360,7 @@ func volumeRises(seed uint64) (list []riseResult) {
 						return factor
 					}
 					return 1
-				}, func(v mailserver.Verdict) {
+				}, func(v verdict.Verdict) {
 					if found == 0 && v.Time >= begin {
 						found = v.Time
 					}
@@ -373,4 +374,22 @@ func volumeRises(seed uint64) (list []riseResult) {
 		}
 	}
 	return list
+}
+
+// each calls emit for each verdict.
+func each(list []verdict.Verdict, emit func(verdict.Verdict)) {
+	for _, v := range list {
+		emit(v)
+	}
+}
+
+// outbound has a server observe a transaction with another one.
+func outbound(s *mailserver.Server, m *mailserver.Mail, emit func(verdict.Verdict)) {
+	o := mailserver.Observation{Kind: mailserver.OutboundMail, Mail: m, Outside: true}
+	each(s.Observe(&o), emit)
+}
+
+// ended has a server observe the end of a session.
+func ended(s *mailserver.Server, x *mailserver.Session, emit func(verdict.Verdict)) {
+	each(s.Observe(&mailserver.Observation{Kind: mailserver.SessionEnd, Session: x}), emit)
 }

@@ -13,7 +13,7 @@ import (
 // hashes are good for the same secret only. The tags are the format: fields may be renamed, tags
 // may not.
 type Saved struct {
-	Verdict verdict.Verdict  `json:"Verdict"`
+	Verdict SavedVerdict     `json:"Verdict"`
 	Decided verdict.Decision `json:"Decided"`
 	// Reasons have their names as keys, because the numbers of codes change between versions.
 	Reasons map[string]SavedReason `json:"Reasons,omitempty"`
@@ -42,6 +42,14 @@ type Saved struct {
 	GuardNetworks []uint32         `json:"Own,omitempty"` // see spoofGuard
 	GuardServers  []uint32         `json:"OwnServers,omitempty"`
 	Mails         uint32           `json:"Mails"`
+}
+
+// SavedVerdict is a verdict about a host.
+type SavedVerdict struct {
+	Class    verdict.Class `json:"Class"`
+	Level    verdict.Level `json:"Level"`
+	Score    float64       `json:"Score"`
+	Families int           `json:"Families"`
 }
 
 // SavedReason is a reason with its text. The profile does not keep all that the text is made of.
@@ -141,7 +149,7 @@ type SavedLists struct {
 
 // Save is the profile as a checkpoint keeps it. It shares nothing with the profile.
 func (p *Profile) Save(n *Counters) Saved {
-	d := Saved{Verdict: p.verdict, Decided: p.decided,
+	d := Saved{Verdict: SavedVerdict{p.verdict.Class, p.verdict.Level, p.verdict.Score, p.verdict.Families}, Decided: p.decided,
 		Nets: p.nets.Save(), Addrs: p.addrs.Save(),
 		HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
 		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered,
@@ -200,8 +208,8 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.guard.n = uint8(copy(p.guard.nets[:], d.GuardNetworks))
 	p.guard.m = uint8(copy(p.guard.servers[:], d.GuardServers))
 	p.envelope.mails = d.Mails
-	p.verdict, p.decided = d.Verdict, d.Decided
-	p.verdict.Level = min(d.Verdict.Level, verdict.Confirmed)
+	p.verdict = verdict.Verdict{Class: d.Verdict.Class, Level: min(d.Verdict.Level, verdict.Confirmed), Score: d.Verdict.Score, Families: d.Verdict.Families}
+	p.decided = d.Decided
 	if published {
 		p.level = p.verdict.Level
 	} else {

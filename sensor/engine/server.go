@@ -45,7 +45,7 @@ const maxBehind = hour
 
 // advance moves a server's time on. After a restart, or after a clock that was put back, the
 // server's series resume at the new time.
-func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
+func (s *mailServer) advance(now int64) []verdict.Verdict {
 	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
 		s.Resume(now)
@@ -55,7 +55,7 @@ func (s *mailServer) advance(now int64, tell func(mailserver.Verdict)) {
 			}
 		}
 	}
-	s.Tick(max(now, s.Last), tell)
+	return s.Advance(max(now, s.Last))
 }
 
 // initServers begins to watch the declared servers.
@@ -111,7 +111,7 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	if x.dnsAnswer != nil {
 		for _, s := range e.allServers() {
 			for _, net := range x.dnsAnswer.nets {
-				s.Queue.Belongs(net, x.dnsAnswer.name, true)
+				s.Observe(&mailserver.Observation{Kind: mailserver.Resolved, Net: net, Name: x.dnsAnswer.name})
 			}
 		}
 		return
@@ -123,13 +123,12 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 			s = e.watchServer(x.server, x.v6)
 		}
 		if s != nil {
-			tell := e.teller(s)
-			s.advance(now, tell)
+			e.publish(s, s.advance(now))
 			switch {
 			case x.mail != nil:
-				s.Brought(x.mail, tell)
+				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.InboundMail, Mail: x.mail}))
 			case x.session != nil:
-				s.Session(x.session, tell)
+				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.SessionEnd, Session: x.session}))
 			}
 		}
 	}
@@ -137,21 +136,23 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	if s == nil {
 		return
 	}
-	tell := e.teller(s)
-	s.advance(now, tell)
+	e.publish(s, s.advance(now))
+	o := mailserver.Observation{Time: now, Mail: x.mail, Outside: x.outside, Session: x.session, Net: x.net, Host: x.host}
 	switch {
 	case x.mail != nil:
-		s.Sent(x.mail, x.outside, tell)
+		o.Kind = mailserver.OutboundMail
 	case x.session != nil && x.outside:
-		s.Session(x.session, tell)
-	// An attempt concerns the queue: a message waits for that server.
+		o.Kind = mailserver.SessionEnd
 	case x.attempt == attemptBegan:
-		s.Queue.Connecting(x.net, x.host, now)
+		o.Kind = mailserver.Connecting
 	case x.attempt == attemptAnswered:
-		s.Queue.Answer(x.net, x.host)
+		o.Kind = mailserver.Answered
 	case x.attempt == attemptRefused:
-		s.Queue.Fail(x.net, x.host, false, now)
+		o.Kind = mailserver.Refused
+	default:
+		return
 	}
+	e.publish(s, s.Observe(&o))
 }
 
 // answered reports whether the server replied to a recipient.
@@ -169,7 +170,7 @@ func (e *Engine) tickServers(now int64) {
 	e.rollHours(now)
 	for _, s := range e.allServers() {
 		if s.First != 0 {
-			s.advance(now, e.teller(s))
+			e.publish(s, s.advance(now))
 			e.closeCalm(s, now)
 			if e.cfg.Live { // at the end of a file the findings are closed anyway
 				e.tellProof(s, now)
@@ -213,7 +214,7 @@ func (e *Engine) rollHours(now int64) {
 	for ; now >= e.servers.nextHour; e.servers.nextHour += hour { // at most quietHours + 1
 		for _, s := range e.allServers() {
 			if s.First != 0 {
-				s.advance(e.servers.nextHour, e.teller(s))
+				e.publish(s, s.advance(e.servers.nextHour))
 				e.closeCalm(s, e.servers.nextHour)
 			}
 		}
@@ -316,7 +317,7 @@ func (e *Engine) finishServers(now int64, reason string) {
 		if s.First == 0 {
 			continue
 		}
-		s.advance(now, e.teller(s))
+		e.publish(s, s.advance(now))
 		for c, f := range s.findings {
 			if f != nil {
 				e.tellFinding(s, verdict.Class(c), "closed", now, reason)

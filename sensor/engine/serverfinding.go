@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"spamsensor/sensor/detect"
-	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -36,9 +35,9 @@ const (
 	calmRelay = 7 * 24 * hour
 )
 
-// teller makes findings of verdicts about a server.
-func (e *Engine) teller(s *mailServer) func(mailserver.Verdict) {
-	return func(v mailserver.Verdict) {
+// publish makes findings of verdicts about a server.
+func (e *Engine) publish(s *mailServer, verdicts []verdict.Verdict) {
+	for _, v := range verdicts {
 		f := s.findings[v.Class]
 		action := "updated"
 		if f == nil {
@@ -66,7 +65,7 @@ func (e *Engine) teller(s *mailServer) func(mailserver.Verdict) {
 }
 
 // because notes a reason; fresh says that it is a new one.
-func (f *serverFinding) because(v *mailserver.Verdict) (fresh bool) {
+func (f *serverFinding) because(v *verdict.Verdict) (fresh bool) {
 	for i := range f.Reasons {
 		r := &f.Reasons[i]
 		if r.Server == v.Code {

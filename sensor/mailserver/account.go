@@ -103,15 +103,15 @@ func seen(list []Seen, hash uint32, now int64) []Seen {
 }
 
 // session is one in which a client outside authenticated.
-func (a *Accounts) session(s *Session, tell func(Verdict)) {
+func (a *Accounts) session(s *Session, out *verdicts) {
 	if x, ok := a.of(s.Account, s.Time); ok {
 		x.Nets, x.Client, x.Last = seen(x.Nets, s.Net, s.Time), s.Client, s.Time
-		a.judge(s.Account, x, s.Time, tell)
+		a.judge(s.Account, x, s.Time, out)
 	}
 }
 
 // submitted is mail that an account brought.
-func (a *Accounts) submitted(m *Mail, tell func(Verdict)) {
+func (a *Accounts) submitted(m *Mail, out *verdicts) {
 	x, ok := a.of(m.Account, m.Time)
 	if !ok {
 		return
@@ -134,11 +134,11 @@ func (a *Accounts) submitted(m *Mail, tell func(Verdict)) {
 	if len(a.Senders) < maxSenders {
 		a.Senders[m.From] = m.Account
 	}
-	a.judge(m.Account, x, m.Time, tell)
+	a.judge(m.Account, x, m.Time, out)
 }
 
 // answered is the world's answer to a recipient of mail that an account may have brought.
-func (a *Accounts) answered(from uint64, absent bool, now int64, tell func(Verdict)) {
+func (a *Accounts) answered(from uint64, absent bool, now int64, out *verdicts) {
 	hash, ok := a.Senders[from]
 	x, known := a.Known[hash]
 	if !ok || !known {
@@ -148,11 +148,11 @@ func (a *Accounts) answered(from uint64, absent bool, now int64, tell func(Verdi
 	if absent {
 		x.Absent++
 	}
-	a.judge(hash, x, now, tell)
+	a.judge(hash, x, now, out)
 }
 
 // judge weighs the signs, and keeps the account.
-func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) {
+func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 	var why []string
 	spread := 0
 	for _, n := range x.Nets {
@@ -193,7 +193,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, tell func(Verdict)) 
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
-		tell(Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
+		out.add(verdict.Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
 	}
 	a.Known[hash] = x
 }

@@ -34,8 +34,8 @@ func (d *Destinations) of(net uint32) uint32 {
 	return net
 }
 
-// Belongs notes the name of the servers in a network, or (named is false) the domain of a recipient that mail is brought there for.
-func (q *Queue) Belongs(net, name uint32, named bool) {
+// belongs notes the name of the servers in a network, or (named is false) the domain of a recipient that mail is brought there for.
+func (q *Queue) belongs(net, name uint32, named bool) {
 	if name == 0 {
 		return
 	}

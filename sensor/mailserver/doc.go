@@ -3,7 +3,7 @@
 // usual, does its queue grow.
 //
 // Words: a [Server] is the whole state of one watched mail server; a [Mail] is the observation of one
-// transaction, a [Session] that of one session; a baseline is the server's usual volume; a [Verdict]
+// transaction, a [Session] that of one session; a baseline is the server's usual volume; a [verdict.Verdict]
 // is a judgement with its reason.
 //
 //	transactions --> Relay     open relay

@@ -82,7 +82,7 @@ func (h *hiddenRelay) in(x *Session) {
 }
 
 // out is a session of the server with another one.
-func (h *hiddenRelay) out(x *Session, tell func(Verdict)) {
+func (h *hiddenRelay) out(x *Session, out *verdicts) {
 	h.recent = slices.DeleteFunc(h.recent, func(r hiddenIn) bool { return x.Time-r.at > hiddenTime })
 	now := h.surge.at(x.Time)
 	now.out++
@@ -113,10 +113,10 @@ func (h *hiddenRelay) out(x *Session, tell func(Verdict)) {
 			n.to = append(n.to, x.Net)
 		}
 		h.nets[r.net] = n
-		h.judge(r.net, &n, x.Time, tell)
+		h.judge(r.net, &n, x.Time, out)
 	}
 	if paired && h.surge.found(x.Time) {
-		tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
+		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
 			Value: float64(now.paired), Threshold: surgeLeast,
 			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
 				now.paired, now.in, verdict.Span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
@@ -169,7 +169,7 @@ func (s *surge) found(now int64) bool {
 	return true
 }
 
-func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Verdict)) {
+func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, out *verdicts) {
 	rest, restFollowed := h.sessions-n.sessions, h.followed-n.followed
 	_, told := h.told[net]
 	if told || len(h.told) >= maxStrangers || n.followed < hiddenLeast || n.followed*5 < n.sessions*4 || len(n.to) < hiddenDests ||
@@ -177,7 +177,7 @@ func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, tell func(Verdi
 		return
 	}
 	h.told[net] = now
-	tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

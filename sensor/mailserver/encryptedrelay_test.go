@@ -49,12 +49,12 @@ func TestRelayInTLS(t *testing.T) {
 				net = 500
 			}
 			size := uint64(4000 + rnd.ExpFloat64()*20000)
-			s.Tick(at, got.tell)
-			s.Session(&Session{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}, got.tell)
+			each(s.Advance(at), got.tell)
+			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}}), got.tell)
 			outs, _ := row.does(rnd, net, own)
 			for i := range outs {
 				_, to := row.does(rnd, net, own)
-				s.Session(&Session{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}, got.tell)
+				each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}}), got.tell)
 			}
 		}
 		text := fmt.Sprint(got)

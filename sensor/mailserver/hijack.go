@@ -25,8 +25,8 @@ type Hijack struct {
 
 const together = 30 * minute
 
-// Alarm is given every alarm of the server's traffic.
-func (h *Hijack) Alarm(a *VolumeAlarm, tell func(Verdict)) {
+// alarm is given every alarm of the server's traffic.
+func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 	switch {
 	case a.Kind == "stopped":
 		return
@@ -43,7 +43,7 @@ func (h *Hijack) Alarm(a *VolumeAlarm, tell func(Verdict)) {
 		return
 	}
 	volume, refused := h.Volume != 0 && a.Time-h.Volume <= together, h.Refused != 0 && a.Time-h.Refused <= together
-	v := Verdict{Class: verdict.HijackedAccount, Level: verdict.Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
+	v := verdict.Verdict{Class: verdict.HijackedAccount, Level: verdict.Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
 		Text: fmt.Sprintf("Clients from %.0f networks submitted mail within an hour, where %.1f are usual.", a.Value, a.Expected)}
 	switch {
 	case volume && refused:
@@ -52,11 +52,11 @@ func (h *Hijack) Alarm(a *VolumeAlarm, tell func(Verdict)) {
 		v.Level, v.Code = verdict.Likely, "submission_spread_volume"
 	}
 	if a.Metric != SubmitNetworks {
-		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.Text()
+		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.sentence()
 	}
 	if v.Level <= h.Told && a.Time-h.ToldAt < day {
 		return
 	}
 	h.Told, h.ToldAt = v.Level, a.Time
-	tell(v)
+	out.add(v)
 }

@@ -21,6 +21,72 @@ type Server struct {
 	Hijack   Hijack   `json:"Hijack"`
 	Accounts Accounts `json:"Accounts"`
 	Count    Counts   `json:"Count"`
+
+	out verdicts // of the latest call; its memory is used again
+}
+
+// verdicts are what one call of Observe or Advance decided, in order.
+type verdicts []verdict.Verdict
+
+func (l *verdicts) add(v verdict.Verdict) { *l = append(*l, v) }
+
+// Kind says what an Observation holds.
+type Kind uint8
+
+// The kinds.
+const (
+	InboundMail  Kind = iota // Mail: a transaction in which somebody brings mail to the server
+	OutboundMail             // Mail: a transaction in which the server takes mail to another one
+	SessionEnd               // Session
+	Connecting               // Net, Host: the server tries to connect to another one
+	Answered                 // Net, Host: the other one answered
+	Refused                  // Net, Host: the other one refused, or could not be reached
+	Resolved                 // Net, Name: the network is that of a mail server of the domain
+)
+
+// Observation is one fact about a mail server. Mail and Session are borrowed until Observe returns.
+type Observation struct {
+	Kind    Kind
+	Time    int64
+	Mail    *Mail
+	Outside bool // of OutboundMail: the other server is none of ours
+	Session *Session
+	Net     uint32 // hash of the other one's network
+	Host    uint32 // hash of its address
+	Name    uint32 // hash of its domain
+}
+
+// Observe takes in an observation and returns what it decided. The slice is valid until the next call
+// of Observe or Advance. Advance must be called before, with the observation's time.
+func (s *Server) Observe(o *Observation) []verdict.Verdict {
+	s.out = s.out[:0]
+	switch o.Kind {
+	case InboundMail:
+		s.inbound(o.Mail, &s.out)
+	case OutboundMail:
+		if o.Outside { // only that is its traffic
+			s.outbound(o.Mail, &s.out)
+		}
+	case SessionEnd:
+		s.session(o.Session, &s.out)
+	case Connecting:
+		s.Queue.connecting(o.Net, o.Host, o.Time)
+	case Answered:
+		s.Queue.answer(o.Net, o.Host)
+	case Refused:
+		s.Queue.fail(o.Net, o.Host, false, o.Time)
+	case Resolved:
+		s.Queue.belongs(o.Net, o.Name, true)
+	}
+	return s.out
+}
+
+// Advance moves the time on and returns what that decided. The slice is valid until the next call of
+// Observe or Advance.
+func (s *Server) Advance(now int64) []verdict.Verdict {
+	s.out = s.out[:0]
+	s.tick(now, &s.out)
+	return s.out
 }
 
 // Counts are what is counted of a server since it was first seen.
@@ -131,41 +197,30 @@ type Session struct {
 	Listed   bool
 }
 
-// Verdict is something to be published about a server.
-type Verdict struct {
-	Class            verdict.Class
-	Level            verdict.Level
-	Code             string
-	Time             int64
-	Value, Threshold float64
-	Text             string
-	Relay            *verdict.RelayProof
-	Client           netip.Addr // whose sessions are evidence, if anybody's
-	To               netip.Addr // where the server brought at that time what is evidence, too
-}
-
-// Tick moves the time on. It must be called before every observation, with its time.
-func (s *Server) Tick(now int64, tell func(Verdict)) {
+// tick moves the time on.
+func (s *Server) tick(now int64, out *verdicts) {
 	if s.First == 0 {
 		s.First = now
 	}
 	minutes := now/minute != s.Last/minute
 	s.Last = max(s.Last, now)
-	s.Traffic.Tick(now, func(a VolumeAlarm) { s.alarm(a, tell) })
+	for _, a := range s.Traffic.tick(now) {
+		s.alarm(a, out)
+	}
 	if !minutes {
 		return
 	}
-	s.Relay.Tick(now)
+	s.Relay.tick(now)
 	s.Accounts.tick(now)
-	q, alarm := s.Queue.Tick(now)
-	s.Traffic.Outage(&s.Queue.Outage, now, &q)
+	q, alarm := s.Queue.tick(now)
+	s.Traffic.follow(&s.Queue.Outage, now, &q)
 	if alarm {
 		// Destinations that defer are an outage more often than an abuse.
-		v := Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.Text()}
+		v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.sentence()}
 		if 2*q.Listed > q.Estimate {
 			v.Code, v.Level = "queue_blocklisted", verdict.Likely // that its address is on a list is a finding of its own
 		}
-		tell(v)
+		out.add(v)
 	}
 }
 
@@ -174,47 +229,43 @@ func (s *Server) Tick(now int64, tell func(Verdict)) {
 func (s *Server) Resume(now int64) {
 	s.First, s.Last = min(s.First, now), min(s.Last, now)
 	s.Traffic.Start = min(s.Traffic.Start, now)
-	s.Traffic.Resume(now)
+	s.Traffic.resume(now)
 	s.Queue.resume(now)
 }
 
-func (s *Server) alarm(a VolumeAlarm, tell func(Verdict)) {
-	v := Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.Text()}
+func (s *Server) alarm(a volumeAlarm, out *verdicts) {
+	v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.sentence()}
 	if a.Metric != SubmitNetworks {
-		tell(v)
+		out.add(v)
 	}
-	s.Hijack.Alarm(&a, tell)
+	s.Hijack.alarm(&a, out)
 	if a.Metric == OutSessions || a.Metric == OutMessages {
-		s.Relay.Burst(&a, tell)
+		s.Relay.burst(&a, out)
 	}
 }
 
-func (s *Server) add(m Metric, n uint64, now int64, tell func(Verdict)) {
-	if a, ok := s.Traffic.Add(m, n, now); ok {
-		s.alarm(a, tell)
+func (s *Server) add(m Metric, n uint64, now int64, out *verdicts) {
+	if a, ok := s.Traffic.add(m, n, now); ok {
+		s.alarm(a, out)
 	}
 }
 
-// Brought is the observation of mail that somebody brings to the server.
-func (s *Server) Brought(m *Mail, tell func(Verdict)) {
+// inbound is the observation of mail that somebody brings to the server.
+func (s *Server) inbound(m *Mail, out *verdicts) {
 	if m.Taken {
 		s.Count.MessagesIn++
 		if m.Account != 0 {
-			s.Accounts.submitted(m, tell)
+			s.Accounts.submitted(m, out)
 		}
 	}
-	s.Relay.In(m, tell)
+	s.Relay.inbound(m, out)
 }
 
-// Sent is the observation of mail that the server takes to another one. outside says
-// that the other one is none of ours: only that is its traffic.
-func (s *Server) Sent(m *Mail, outside bool, tell func(Verdict)) {
-	if !outside {
-		return
-	}
+// outbound is the observation of mail that the server takes to another one, which is none of ours.
+func (s *Server) outbound(m *Mail, out *verdicts) {
 	taken := uint64(0)
 	refused := m.Code != 0
-	s.Queue.Belongs(m.Net, m.Name, true)
+	s.Queue.belongs(m.Net, m.Name, true)
 	for i := range m.Rcpts {
 		to := &m.Rcpts[i]
 		delivery := m.From ^ (to.Hash*0x9e3779b97f4a7c15 + 1)
@@ -222,9 +273,9 @@ func (s *Server) Sent(m *Mail, outside bool, tell func(Verdict)) {
 		if m.Code != 0 && (code == 0 || code/100 == 2) {
 			code = m.Code
 		}
-		s.Queue.Belongs(m.Net, to.Domain, false)
+		s.Queue.belongs(m.Net, to.Domain, false)
 		if code != 0 {
-			s.Accounts.answered(m.From, to.Absent, m.Time, tell)
+			s.Accounts.answered(m.From, to.Absent, m.Time, out)
 		}
 		if to.Absent {
 			s.Count.AbsentOut++
@@ -232,22 +283,22 @@ func (s *Server) Sent(m *Mail, outside bool, tell func(Verdict)) {
 		switch {
 		case code/100 == 2 && m.Taken:
 			taken++
-			s.Queue.Settle(delivery, m.Net, m.Host, m.Time)
-			if a, ok := s.Traffic.Domain(to.Domain, m.Time); ok {
-				s.alarm(a, tell)
+			s.Queue.resolve(delivery, m.Net, m.Host, m.Time)
+			if a, ok := s.Traffic.domain(to.Domain, m.Time); ok {
+				s.alarm(a, out)
 			}
 		case code >= 500:
-			s.Queue.Settle(delivery, m.Net, m.Host, m.Time)
+			s.Queue.resolve(delivery, m.Net, m.Host, m.Time)
 			s.Count.FailedOut++
 			refused = true
 		case code >= 400:
-			s.Queue.Defer(delivery, m.Net, m.Host, m.Listed, m.Time)
+			s.Queue.deferred(delivery, m.Net, m.Host, m.Listed, m.Time)
 			s.Count.DeferredOut++
 			refused = true
 		}
 	}
 	if m.Code != 0 && len(m.Rcpts) == 0 { // MAIL itself was refused
-		s.Queue.Fail(m.Net, m.Host, m.Listed, m.Time)
+		s.Queue.fail(m.Net, m.Host, m.Listed, m.Time)
 		if m.Code >= 500 {
 			s.Count.FailedOut++
 		} else {
@@ -257,32 +308,32 @@ func (s *Server) Sent(m *Mail, outside bool, tell func(Verdict)) {
 	if refused {
 		s.Count.FailedBy[m.Phase]++
 		s.Count.FailedWhy[m.Why]++
-		s.add(OutRefusals, 1, m.Time, tell)
+		s.add(OutRefusals, 1, m.Time, out)
 		if m.Listed {
 			s.Count.Listed++
 		}
 	}
 	if m.Taken {
-		s.Queue.Took(m.Net, m.Time)
+		s.Queue.accepted(m.Net, m.Time)
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
 		if m.FromText == "" {
 			s.Count.BouncesOut++
 		}
-		s.add(OutMessages, 1, m.Time, tell)
-		s.add(OutRecipients, taken, m.Time, tell)
+		s.add(OutMessages, 1, m.Time, out)
+		s.add(OutRecipients, taken, m.Time, out)
 		if m.FromDomain != 0 {
-			if a, ok := s.Traffic.SenderDomain(m.FromDomain, m.Time); ok {
-				s.alarm(a, tell)
+			if a, ok := s.Traffic.senderDomain(m.FromDomain, m.Time); ok {
+				s.alarm(a, out)
 			}
 		}
-		s.Relay.Out(m, tell)
+		s.Relay.outbound(m, out)
 	}
 }
 
-// Session is the observation of a session that ended.
-func (s *Server) Session(x *Session, tell func(Verdict)) {
-	s.Relay.Session(x, tell)
+// session is the observation of a session that ended.
+func (s *Server) session(x *Session, out *verdicts) {
+	s.Relay.session(x, out)
 	if x.Inbound {
 		s.Count.SessionsIn++
 		if x.Own {
@@ -292,7 +343,7 @@ func (s *Server) Session(x *Session, tell func(Verdict)) {
 			s.Count.AuthOK++
 		}
 		if x.External && x.Auth && x.Account != 0 {
-			s.Accounts.session(x, tell)
+			s.Accounts.session(x, out)
 		}
 		if x.External && x.AuthFail {
 			s.Count.AuthFailed++
@@ -300,8 +351,8 @@ func (s *Server) Session(x *Session, tell func(Verdict)) {
 		// Where nothing can be read, whoever stays long enough to bring a message has
 		// authenticated: the server would not have listened otherwise.
 		if x.External && x.Submit && (x.Auth || x.Hidden && x.Bytes >= submitted) {
-			if a, ok := s.Traffic.SubmitNetwork(x.Net, x.Time); ok {
-				s.alarm(a, tell)
+			if a, ok := s.Traffic.submitNetwork(x.Net, x.Time); ok {
+				s.alarm(a, out)
 			}
 		}
 		return
@@ -309,26 +360,26 @@ func (s *Server) Session(x *Session, tell func(Verdict)) {
 	if !x.External {
 		return
 	}
-	s.Queue.Belongs(x.Net, x.Name, true)
+	s.Queue.belongs(x.Net, x.Name, true)
 	if x.Hidden {
 		s.Queue.Hidden = x.Time
 	}
 	s.Count.SessionsOut++
 	s.Count.BytesOut += x.Bytes
-	s.add(OutSessions, 1, x.Time, tell)
-	s.add(OutBytes, (x.Bytes+16<<10)>>15, x.Time, tell)
+	s.add(OutSessions, 1, x.Time, out)
+	s.add(OutBytes, (x.Bytes+16<<10)>>15, x.Time, out)
 	switch {
 	case x.Refused:
 		s.Count.FailedBy[AtConnect]++
 		s.Count.FailedWhy[x.Why]++
-		s.add(OutRefusals, 1, x.Time, tell)
+		s.add(OutRefusals, 1, x.Time, out)
 		if x.Listed {
 			s.Count.Listed++
 		}
-		s.Queue.Fail(x.Net, x.Host, x.Listed, x.Time)
+		s.Queue.fail(x.Net, x.Host, x.Listed, x.Time)
 	case x.Hidden && x.Bytes >= submitted:
-		s.Queue.Work(x.Net, x.Host, x.Time)
-		s.Queue.Took(x.Net, x.Time)
+		s.Queue.work(x.Net, x.Host, x.Time)
+		s.Queue.accepted(x.Net, x.Time)
 	}
 }
 
@@ -370,7 +421,7 @@ type Record struct {
 
 // Record is what is to be told at a time.
 func (s *Server) Record(now int64) Record {
-	return Record{First: s.First, Time: now, Learning: s.Traffic.Learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
-		Queue: s.Queue.State(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
+	return Record{First: s.First, Time: now, Learning: s.Traffic.learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
+		Queue: s.Queue.state(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
 		AccountsFull: s.Accounts.Full}
 }

@@ -5,12 +5,21 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/verdict"
 )
+
+// each calls f for each element.
+func each[T any](list []T, f func(T)) {
+	for _, x := range list {
+		f(x)
+	}
+}
 
 // told collects verdicts as text: class level code.
 type told []string
 
-func (t *told) tell(v Verdict) {
+func (t *told) tell(v verdict.Verdict) {
 	*t = append(*t, fmt.Sprintf("%s %s %s", v.Class, v.Level, v.Code))
 }
 
@@ -74,12 +83,12 @@ func TestRelay(t *testing.T) {
 		var s Server
 		var got told
 		for _, m := range row.in {
-			s.Tick(m.Time, got.tell)
-			s.Brought(m, got.tell)
+			each(s.Advance(m.Time), got.tell)
+			each(s.Observe(&Observation{Kind: InboundMail, Mail: m}), got.tell)
 		}
 		for _, m := range row.out {
-			s.Tick(m.Time, got.tell)
-			s.Sent(m, true, got.tell)
+			each(s.Advance(m.Time), got.tell)
+			each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.tell)
 		}
 		if text := strings.Join(got, "; "); text != row.want || s.Relay.Denied != row.denied {
 			t.Errorf("%s: %q, %d denied; want %q, %d", name, text, s.Relay.Denied, row.want, row.denied)
@@ -93,14 +102,14 @@ func TestRelayLearned(t *testing.T) {
 	var s Server
 	var got told
 	pass := func(at int64, net uint32, address string) {
-		s.Tick(at, got.tell)
-		s.Brought(mail(at, net, true, true, to(nil, address, 250)), got.tell)
-		s.Tick(at+second, got.tell)
-		s.Sent(mail(at+second, 99, false, true, to(nil, address, 250)), true, got.tell)
+		each(s.Advance(at), got.tell)
+		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(at, net, true, true, to(nil, address, 250))}), got.tell)
+		each(s.Advance(at+second), got.tell)
+		each(s.Observe(&Observation{Kind: OutboundMail, Mail: mail(at+second, 99, false, true, to(nil, address, 250)), Outside: true}), got.tell)
 	}
 	now := 1700000000 * second
 	for net := range uint32(3) { // a backup MX
-		s.Brought(mail(now, net, true, true, to(nil, "a@backup.example", 250)), got.tell)
+		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(now, net, true, true, to(nil, "a@backup.example", 250))}), got.tell)
 	}
 	for i := range int64(20) {
 		pass(now+(1+i)*minute, uint32(i%5), "b@backup.example")
@@ -127,25 +136,25 @@ func TestQueue(t *testing.T) {
 	send := func(address string, net uint32, taken bool, code uint16, listed bool) {
 		m := mail(at, net, false, taken, to(nil, address, code))
 		m.Listed = listed
-		s.Sent(m, true, got.tell)
+		each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.tell)
 	}
 	check := func(what string, estimate, listed, destinations int) {
 		t.Helper()
-		if q := s.Queue.State(at); q.Estimate != estimate || q.Listed != listed || q.Destinations != destinations {
+		if q := s.Queue.state(at); q.Estimate != estimate || q.Listed != listed || q.Destinations != destinations {
 			t.Errorf("%s: %+v", what, q)
 		}
 	}
-	s.Tick(at, got.tell)
+	each(s.Advance(at), got.tell)
 	send("a@x.example", 1, false, 450, false)
 	send("b@x.example", 1, false, 451, true)
 	send("c@y.example", 2, false, 550, false)
 	send("d@y.example", 2, true, 250, false)
 	check("two deferred", 2, 1, 1)
-	s.Session(&Session{Time: at, Net: 3, External: true, Refused: true}, got.tell)
+	each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: 3, External: true, Refused: true}}), got.tell)
 	check("a banner refused", 3, 1, 2)
-	s.Queue.Connecting(4, 4, at)
+	s.Queue.connecting(4, 4, at)
 	at += 31 * second
-	s.Queue.Tick(at)
+	s.Queue.tick(at)
 	check("no answer", 4, 1, 3)
 	send("a@x.example", 1, true, 250, false)
 	check("delivered", 3, 1, 3)
@@ -155,15 +164,15 @@ func TestQueue(t *testing.T) {
 	at += 2*hour - 20*minute
 	send("b@x.example", 1, false, 451, true)
 	at += 4 * hour
-	s.Queue.Tick(at)
+	s.Queue.tick(at)
 	check("tried again after two hours: it may still come", 1, 1, 1)
 	at += 3 * hour
-	s.Queue.Tick(at)
+	s.Queue.tick(at)
 	check("given up", 0, 0, 0)
 	for i := range 30 {
 		send(fmt.Sprintf("%d@x.example", i), 1, false, 451, true)
 	}
-	s.Tick(at+minute, got.tell)
+	each(s.Advance(at+minute), got.tell)
 	if want := (told{"volume_anomaly likely queue_blocklisted"}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("30 wait because of a blocklist: %v", got)
 	}
@@ -172,37 +181,41 @@ func TestQueue(t *testing.T) {
 func TestQueueIsBounded(t *testing.T) {
 	var q Queue
 	for i := range uint64(maxWaiting) + 10 {
-		q.Defer(i, 1, 1, false, second)
+		q.deferred(i, 1, 1, false, second)
 	}
 	for i := range uint32(maxSilent) + 10 {
-		q.Fail(i, i, false, second)
+		q.fail(i, i, false, second)
 	}
 	for i := range uint32(maxTrying) + 10 {
-		q.Connecting(i, i, second)
+		q.connecting(i, i, second)
 	}
-	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.State(second).Full != 30 {
+	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.state(second).Full != 30 {
 		t.Errorf("%d waiting, %d for silent ones, %d tries, %d without room", len(q.Waiting), q.letters, len(q.trying), q.Full)
 	}
 }
 
 func TestHijack(t *testing.T) {
-	alarm := func(m Metric, at int64) VolumeAlarm {
-		return VolumeAlarm{Metric: m, Kind: "burst", Time: at, Value: 40, Expected: 3}
+	alarm := func(m Metric, at int64) volumeAlarm {
+		return volumeAlarm{Metric: m, Kind: "burst", Time: at, Value: 40, Expected: 3}
 	}
 	for name, row := range map[string]struct {
-		alarms []VolumeAlarm
+		alarms []volumeAlarm
 		want   string
 	}{
-		"volume alone":            {[]VolumeAlarm{alarm(OutMessages, hour)}, "volume_anomaly likely volume_burst"},
-		"spread alone":            {[]VolumeAlarm{alarm(SubmitNetworks, hour)}, "hijacked_account suspect submission_spread"},
-		"spread and volume":       {[]VolumeAlarm{alarm(SubmitNetworks, hour), alarm(OutRecipients, hour+20*minute)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst; hijacked_account likely submission_spread_volume"},
-		"volume, spread, refused": {[]VolumeAlarm{alarm(OutMessages, hour), alarm(SubmitNetworks, hour+minute), alarm(OutRefusals, hour+2*minute)}, "volume_anomaly likely volume_burst; hijacked_account likely submission_spread_volume; volume_anomaly likely volume_burst; hijacked_account confirmed submission_spread_volume_refused"},
-		"volume an hour later":    {[]VolumeAlarm{alarm(SubmitNetworks, hour), alarm(OutMessages, 2*hour)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst"},
+		"volume alone":            {[]volumeAlarm{alarm(OutMessages, hour)}, "volume_anomaly likely volume_burst"},
+		"spread alone":            {[]volumeAlarm{alarm(SubmitNetworks, hour)}, "hijacked_account suspect submission_spread"},
+		"spread and volume":       {[]volumeAlarm{alarm(SubmitNetworks, hour), alarm(OutRecipients, hour+20*minute)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst; hijacked_account likely submission_spread_volume"},
+		"volume, spread, refused": {[]volumeAlarm{alarm(OutMessages, hour), alarm(SubmitNetworks, hour+minute), alarm(OutRefusals, hour+2*minute)}, "volume_anomaly likely volume_burst; hijacked_account likely submission_spread_volume; volume_anomaly likely volume_burst; hijacked_account confirmed submission_spread_volume_refused"},
+		"volume an hour later":    {[]volumeAlarm{alarm(SubmitNetworks, hour), alarm(OutMessages, 2*hour)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst"},
 	} {
 		var s Server
 		var got told
 		for _, a := range row.alarms {
-			s.alarm(a, got.tell)
+			{
+				s.out = s.out[:0]
+				s.alarm(a, &s.out)
+				each(s.out, got.tell)
+			}
 		}
 		if text := strings.Join(got, "; "); text != row.want {
 			t.Errorf("%s: %s\nwant %s", name, text, row.want)
@@ -217,12 +230,16 @@ func TestRelayByVolume(t *testing.T) {
 		var s Server
 		var got told
 		at := 1700000000 * second
-		s.Tick(at, got.tell)
+		each(s.Advance(at), got.tell)
 		for i := range uint32(40) {
-			s.Session(&Session{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}, got.tell)
+			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}}), got.tell)
 		}
 		got = nil
-		s.alarm(VolumeAlarm{Metric: OutSessions, Kind: "burst", Time: at, Value: 400, Expected: 3}, got.tell)
+		{
+			s.out = s.out[:0]
+			s.alarm(volumeAlarm{Metric: OutSessions, Kind: "burst", Time: at, Value: 400, Expected: 3}, &s.out)
+			each(s.out, got.tell)
+		}
 		if n := strings.Count(strings.Join(got, ";"), "relay_by_volume"); n != want {
 			t.Errorf("%d networks: %v", nets, got)
 		}

@@ -134,8 +134,8 @@ func (v *Traffic) during(h int64) (times float64, ok bool) {
 	return (v.DownSent + float64(o.Waited)) / v.DownUsual, true
 }
 
-// Outage tells the traffic whether there is an outage, or what waited may be on its way, and what waits.
-func (v *Traffic) Outage(o *Outage, now int64, q *QueueState) {
+// follow tells the traffic whether there is an outage, or what waited may be on its way, and what waits.
+func (v *Traffic) follow(o *Outage, now int64, q *QueueState) {
 	before := v.Down
 	v.Down, v.Flushing = o.tick(now, q.Estimate), o.flushes(now)
 	if v.Down && !before {

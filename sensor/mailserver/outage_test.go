@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/verdict"
 )
 
 // TestFlush: what waited while everybody refused is no alarm when it is sent at last; ten times the usual volume from then on is,
@@ -13,21 +15,21 @@ func TestFlush(t *testing.T) {
 	for _, factor := range []int{1, 10} {
 		rnd := rand.New(rand.NewPCG(5, uint64(factor)))
 		var s Server
-		var alarms []Verdict
-		tell := func(v Verdict) {
+		var alarms []verdict.Verdict
+		tell := func(v verdict.Verdict) {
 			if (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") { // refusals are one while it lasts
 				alarms = append(alarms, v)
 			}
 		}
 		send := func(at int64, id uint64, code uint16) {
 			m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
-			s.Sent(&m, true, tell)
+			each(s.Observe(&Observation{Kind: OutboundMail, Mail: &m, Outside: true}), tell)
 		}
 		id := uint64(0)
 		var waiting []uint64
 		end := monday + 22*day + 15*hour
 		for at := monday; at < end+3*hour; at += minute {
-			s.Tick(at, tell)
+			each(s.Advance(at), tell)
 			rate := 0.1
 			if h := at / hour % 24; h >= 8 && h < 18 {
 				rate = 2
@@ -79,8 +81,8 @@ func TestFlush(t *testing.T) {
 			t.Fatal("letters that are tried again on a holiday are no outage")
 		}
 	}
-	if a := (VolumeAlarm{Kind: "burst", Value: 9, Flushing: true}); !strings.Contains(a.Text(), "expected, but not as much") {
-		t.Error(fmt.Sprint("it does not say that more was expected: ", a.Text()))
+	if a := (volumeAlarm{Kind: "burst", Value: 9, Flushing: true}); !strings.Contains(a.sentence(), "expected, but not as much") {
+		t.Error(fmt.Sprint("it does not say that more was expected: ", a.sentence()))
 	}
 }
 
@@ -91,19 +93,19 @@ func TestFlushOnSlowDay(t *testing.T) {
 	var s Server
 	found := int64(0)
 	end := monday + 22*day + 14*hour
-	tell := func(v Verdict) {
+	tell := func(v verdict.Verdict) {
 		if found == 0 && v.Time >= end && v.Code == "volume_burst" && !strings.Contains(v.Text, "refusals") {
 			found = v.Time
 		}
 	}
 	send := func(at int64, id uint64, code uint16) {
 		m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
-		s.Sent(&m, true, tell)
+		each(s.Observe(&Observation{Kind: OutboundMail, Mail: &m, Outside: true}), tell)
 	}
 	var waiting []uint64
 	id := uint64(0)
 	for at := monday; at < end+2*hour; at += minute {
-		s.Tick(at, tell)
+		each(s.Advance(at), tell)
 		rate := 0.1
 		if h := at / hour % 24; h >= 8 && h < 18 {
 			rate = 2

@@ -16,7 +16,7 @@ func TestInvitations(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(4, 4))
 		var v Traffic
 		invitations, alarms, found := 0, 0, int64(0)
-		alarm := func(a VolumeAlarm) {
+		alarm := func(a volumeAlarm) {
 			switch {
 			case a.Time < begin && a.Time > monday+60*24*hour:
 				alarms++
@@ -25,7 +25,7 @@ func TestInvitations(t *testing.T) {
 			}
 		}
 		for now := monday; now < begin+hour; now += minute {
-			v.Tick(now, alarm)
+			each(v.tick(now), alarm)
 			rate := 2.0
 			if slot := (now - monday) / hour % 168; slot < 120 && slot%24 >= 8 && slot%24 < 18 {
 				if rate = 60; rnd.IntN(1200) == 0 {
@@ -37,7 +37,7 @@ func TestInvitations(t *testing.T) {
 				rate = 60 * row.factor
 			}
 			for range poisson(rnd, rate/60) {
-				if a, ok := v.Add(OutMessages, 1, now); ok {
+				if a, ok := v.add(OutMessages, 1, now); ok {
 					alarm(a)
 				}
 			}

@@ -120,8 +120,8 @@ func (q *Queue) drop(delivery uint64) (known bool) {
 	return known
 }
 
-// Defer notes that a host refused a delivery for now.
-func (q *Queue) Defer(delivery uint64, net, host uint32, listed bool, now int64) {
+// deferred notes that a host refused a delivery for now.
+func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int64) {
 	if q.Waiting == nil {
 		q.Waiting = map[uint64]Deferred{}
 	}
@@ -129,7 +129,7 @@ func (q *Queue) Defer(delivery uint64, net, host uint32, listed bool, now int64)
 	d, known := q.Waiting[delivery]
 	q.Outage.failed(net, !known, q.Destinations.share(q.Destinations.of(net)), now)
 	if name := q.Destinations.of(net); !known || q.Silent[name].Round.elsewhere(host, now) {
-		q.Work(net, host, now) // it may have been tried while nobody answered, or at another host
+		q.work(net, host, now) // it may have been tried while nobody answered, or at another host
 	}
 	q.tried(net, host, now)
 	if !known {
@@ -146,12 +146,12 @@ func (q *Queue) Defer(delivery uint64, net, host uint32, listed bool, now int64)
 	q.Waiting[delivery] = d
 }
 
-// Settle notes that a delivery was taken, or refused for good.
-func (q *Queue) Settle(delivery uint64, net, host uint32, now int64) {
+// resolve notes that a delivery was taken, or refused for good.
+func (q *Queue) resolve(delivery uint64, net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.expire(now)
 	if !q.drop(delivery) || q.Silent[name].Round.elsewhere(host, now) {
-		q.Work(net, host, now)
+		q.work(net, host, now)
 	}
 }
 
@@ -164,8 +164,8 @@ func (q *Queue) tried(net, host uint32, now int64) {
 	}
 }
 
-// Took notes that a destination took a message.
-func (q *Queue) Took(net uint32, now int64) {
+// accepted notes that a destination took a message.
+func (q *Queue) accepted(net uint32, now int64) {
 	q.Outage.worked()
 	q.Destinations.took(q.Destinations.of(net))
 }
@@ -182,8 +182,8 @@ type QueueState struct {
 	Full uint64 // what found no room so far
 }
 
-// State is the estimate at a time.
-func (q *Queue) State(now int64) (s QueueState) {
+// state is the estimate at a time.
+func (q *Queue) state(now int64) (s QueueState) {
 	names := map[uint32]bool{}
 	count := func(d Deferred) {
 		s.Estimate++
@@ -221,8 +221,8 @@ func (q *Queue) State(now int64) (s QueueState) {
 	return s
 }
 
-// Tick gives up what was not tried again, and once an hour compares the queue with itself.
-func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
+// tick gives up what was not tried again, and once an hour compares the queue with itself.
+func (q *Queue) tick(now int64) (v QueueState, alarm bool) {
 	q.expire(now)
 	for k, d := range q.Waiting {
 		if now-d.First > maxQueued || now-d.Last > max(giveUp, 3*d.Gap) {
@@ -230,7 +230,7 @@ func (q *Queue) Tick(now int64) (v QueueState, alarm bool) {
 		}
 	}
 	q.forget(now)
-	v = q.State(now)
+	v = q.state(now)
 	limit := max(minQueue, 5*q.median())
 	grown := v.Estimate >= limit || v.Oldest > 4*hour && v.Slope > 0 && v.Estimate >= minQueue/2
 	alarm = grown && !q.High
@@ -260,8 +260,8 @@ func (q *Queue) median() int {
 	return int(seen[len(seen)/2])
 }
 
-// Text is the state in words.
-func (s *QueueState) Text() string {
+// sentence is the state in words.
+func (s *QueueState) sentence() string {
 	about := "About"
 	if s.LowerBound {
 		about = "At least"

@@ -28,10 +28,10 @@ func TestBatches(t *testing.T) {
 		var v Traffic
 		rnd := rand.New(rand.NewPCG(4, 4))
 		var at []time.Time
-		alarm := func(a VolumeAlarm) { at = append(at, time.Unix(0, a.Time).UTC()) }
+		alarm := func(a volumeAlarm) { at = append(at, time.Unix(0, a.Time).UTC()) }
 		for h := monday; h < monday+365*day; h += hour {
 			d := time.Unix(0, h).UTC()
-			v.Tick(h, alarm)
+			each(v.tick(h), alarm)
 			rate := 2.0
 			if workday(d) && d.Hour() >= 8 && d.Hour() < 18 {
 				rate = 100
@@ -41,8 +41,8 @@ func TestBatches(t *testing.T) {
 				n += 2000 + poisson(rnd, 500)
 			}
 			for i := range n {
-				v.Tick(h+int64(i)*hour/int64(n+1), alarm)
-				if a, ok := v.Add(OutMessages, 1, h+int64(i)*hour/int64(n+1)); ok {
+				each(v.tick(h+int64(i)*hour/int64(n+1)), alarm)
+				if a, ok := v.add(OutMessages, 1, h+int64(i)*hour/int64(n+1)); ok {
 					alarm(a)
 				}
 			}
@@ -58,14 +58,14 @@ func TestNoBatch(t *testing.T) {
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(6, 6))
 	p := pace{office: 60, night: 2, letter: 6000, busy: 0.2}
-	p.play(&v, rnd, monday, 60, usual, func(VolumeAlarm) {})
+	p.play(&v, rnd, monday, 60, usual, func(volumeAlarm) {})
 	found := false
 	p.play(&v, rnd, monday+60*day, 7, func(t int64) float64 {
 		if slot := (t - monday) / hour % 168; slot == 6*24+14 { // Sunday, four hours after the letter
 			return 60
 		}
 		return 1
-	}, func(VolumeAlarm) { found = true })
+	}, func(volumeAlarm) { found = true })
 	if !found {
 		t.Error("a flood four hours after the weekly letter was taken for it")
 	}
@@ -76,17 +76,17 @@ func TestDayOff(t *testing.T) {
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(8, 8))
 	var at []int64
-	alarm := func(a VolumeAlarm) {
+	alarm := func(a volumeAlarm) {
 		if a.Kind == "stopped" {
 			at = append(at, (a.Time-monday)/day)
 		}
 	}
 	silent := map[int64]bool{28: true, 42: true, 57: true, 72: true, 73: true} // Mondays, a Tuesday; Wednesday and Thursday
 	for h := monday; h < monday+90*day; h += five {
-		v.Tick(h, alarm)
+		each(v.tick(h), alarm)
 		slot, d := (h-monday)/hour%168, (h-monday)/day
 		if slot%24 >= 8 && slot%24 < 18 && slot < 120 && !silent[d] {
-			v.Add(OutSessions, uint64(poisson(rnd, 10)), h)
+			v.add(OutSessions, uint64(poisson(rnd, 10)), h)
 		}
 	}
 	if len(at) != 2 || at[0] != 28 || at[1] != 73 {

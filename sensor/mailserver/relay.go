@@ -109,8 +109,8 @@ func (d Domains) Locality(domain string) Locality {
 	}
 }
 
-// In is the observation of a message, or an attempt at one, that somebody brought.
-func (r *Relay) In(m *Mail, tell func(Verdict)) {
+// inbound is the observation of a message, or an attempt at one, that somebody brought.
+func (r *Relay) inbound(m *Mail, out *verdicts) {
 	if r.Start == 0 {
 		r.Start = m.Time
 	}
@@ -126,11 +126,11 @@ func (r *Relay) In(m *Mail, tell func(Verdict)) {
 			r.onward(m, to)
 		case to.Where == LocalDomain:
 		case accepted && m.Taken:
-			r.taken(m, to, foreign, tell)
+			r.taken(m, to, foreign, out)
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
-				tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
+				out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
 					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
@@ -163,11 +163,11 @@ func (r *Relay) deny(m *Mail) {
 }
 
 // taken is a stranger's message that was taken for a domain that is not known to be local.
-func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, tell func(Verdict)) {
+func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
-		tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
+		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
 			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
@@ -227,8 +227,8 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 	return d.N >= 3, d.First
 }
 
-// Out is the observation of a message that the server delivers to somebody outside.
-func (r *Relay) Out(m *Mail, tell func(Verdict)) {
+// outbound is the observation of a message that the server delivers to somebody outside.
+func (r *Relay) outbound(m *Mail, out *verdicts) {
 	for i := range m.Rcpts {
 		p, ok := r.waiting[m.Rcpts[i].Hash]
 		if !ok || m.Time-p.at > joinTime {
@@ -239,17 +239,17 @@ func (r *Relay) Out(m *Mail, tell func(Verdict)) {
 		if p.onward {
 			r.Confirmed, r.Last = true, m.Time
 			r.Relayed++
-			tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says that it shall go on to %s, as in user%%%s@your.domain, and passed it on to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain, m.Client)})
 			continue
 		}
 		if p.proved {
 			r.Confirmed = true
-			tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
-		r.join(&p, m, tell)
+		r.join(&p, m, out)
 	}
 }
 
@@ -262,7 +262,7 @@ func afterwards(ns int64) string {
 }
 
 // join counts domains that came and went while no domain is configured.
-func (r *Relay) join(p *passing, m *Mail, tell func(Verdict)) {
+func (r *Relay) join(p *passing, m *Mail, out *verdicts) {
 	if r.joined == nil {
 		r.joined = map[uint32]map[uint32]bool{}
 	}
@@ -280,7 +280,7 @@ func (r *Relay) join(p *passing, m *Mail, tell func(Verdict)) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+	v := verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
 		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
 			p.proof.Client, verdict.Plural(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
@@ -290,19 +290,19 @@ func (r *Relay) join(p *passing, m *Mail, tell func(Verdict)) {
 		return
 	}
 	r.Suspected = true
-	tell(v)
+	out.add(v)
 }
 
-// Session is the observation of a session that strangers' bytes came in: where nothing can be
+// session is the observation of a session that strangers' bytes came in: where nothing can be
 // read, a server that suddenly sends much while one network brings most of what comes is
 // suspicious.
-func (r *Relay) Session(s *Session, tell func(Verdict)) {
+func (r *Relay) session(s *Session, out *verdicts) {
 	switch {
 	case !s.External || s.Bytes < submitted:
 	case s.Inbound && s.Hidden && !s.Auth && !s.Submit:
 		r.hidden.in(s)
 	case !s.Inbound:
-		r.hidden.out(s, tell)
+		r.hidden.out(s, out)
 	}
 	if !s.Inbound || !s.External || s.Auth {
 		return
@@ -318,8 +318,8 @@ func (r *Relay) Session(s *Session, tell func(Verdict)) {
 // minInBytes is how much must come in an hour before shares mean anything.
 const minInBytes = 256 << 10
 
-// Burst is called when the server sends more than usual.
-func (r *Relay) Burst(a *VolumeAlarm, tell func(Verdict)) {
+// burst is called when the server sends more than usual.
+func (r *Relay) burst(a *volumeAlarm, out *verdicts) {
 	var sum, top uint64
 	for _, n := range r.in {
 		sum += n
@@ -328,12 +328,12 @@ func (r *Relay) Burst(a *VolumeAlarm, tell func(Verdict)) {
 	if a.Time/hour != r.inHour || sum < minInBytes || top*2 <= sum {
 		return
 	}
-	tell(Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
 		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% of what comes in: it may be relaying for it.", 100*top/sum)})
 }
 
-// Tick forgets what did not leave.
-func (r *Relay) Tick(now int64) {
+// tick forgets what did not leave.
+func (r *Relay) tick(now int64) {
 	for k, p := range r.waiting {
 		if now-p.at > joinTime {
 			delete(r.waiting, k)

@@ -11,6 +11,7 @@ import (
 // Clone is a copy of what a checkpoint holds.
 func (s *Server) Clone() *Server {
 	c := *s
+	c.out, c.Traffic.alarms = nil, nil
 	c.Queue.Waiting, c.Queue.Silent = maps.Clone(s.Queue.Waiting), maps.Clone(s.Queue.Silent)
 	for net, d := range c.Queue.Silent {
 		d.Letters, d.Round.Hosts = slices.Clone(d.Letters), slices.Clone(d.Round.Hosts)

@@ -78,8 +78,8 @@ type try struct {
 	at        int64
 }
 
-// Connecting begins a try, and Answer ends it when the destination answers.
-func (q *Queue) Connecting(net, host uint32, now int64) {
+// connecting begins a try, and answer ends it when the destination answers.
+func (q *Queue) connecting(net, host uint32, now int64) {
 	q.expire(now)
 	if len(q.trying) >= maxTrying {
 		q.Full++
@@ -105,8 +105,8 @@ func (q *Queue) went(name, host uint32, now int64) {
 	})
 }
 
-// Answer: see Connecting.
-func (q *Queue) Answer(net, host uint32) { q.end(net, host) }
+// answer: see Connecting.
+func (q *Queue) answer(net, host uint32) { q.end(net, host) }
 
 // end takes the latest try at a host out of those that wait for an answer.
 func (q *Queue) end(net, host uint32) (x try, ok bool) {
@@ -119,8 +119,8 @@ func (q *Queue) end(net, host uint32) (x try, ok bool) {
 	return try{net, host, 0}, false
 }
 
-// Fail is a try that was refused, or after which the server could not name a sender.
-func (q *Queue) Fail(net, host uint32, listed bool, now int64) {
+// fail is a try that was refused, or after which the server could not name a sender.
+func (q *Queue) fail(net, host uint32, listed bool, now int64) {
 	x, ok := q.end(net, host)
 	if !ok {
 		x.at = now
@@ -236,8 +236,8 @@ func (q *Queue) dueAt(d *Silent, now int64) int {
 	return best
 }
 
-// Work is a try at a host after which mail was taken, or could be named at least.
-func (q *Queue) Work(net, host uint32, now int64) {
+// work is a try at a host after which mail was taken, or could be named at least.
+func (q *Queue) work(net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.went(name, host, now)
 	d, ok := q.Silent[name]

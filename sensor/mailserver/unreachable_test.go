@@ -8,16 +8,16 @@ func TestSilentDestination(t *testing.T) {
 	at := 1700000000 * second
 	try := func(after int64, host uint32, answers bool) {
 		at += after
-		q.Connecting(1, host, at)
+		q.connecting(1, host, at)
 		if answers {
-			q.Answer(1, host)
-			q.Settle(uint64(at), 1, host, at) // one that was never refused
+			q.answer(1, host)
+			q.resolve(uint64(at), 1, host, at) // one that was never refused
 		}
-		q.Tick(at + connectTime)
+		q.tick(at + connectTime)
 	}
 	check := func(what string, want int) {
 		t.Helper()
-		if got := q.State(at).Estimate; got != want {
+		if got := q.state(at).Estimate; got != want {
 			t.Errorf("%s: %d wait, want %d", what, got, want)
 		}
 	}
@@ -36,14 +36,14 @@ func TestSilentDestination(t *testing.T) {
 	check("the first is taken", 2)
 	try(20*second, 9, true)
 	check("the second is taken", 1)
-	q.Tick(at + hour)
+	q.tick(at + hour)
 	check("nobody tries the third any more, and the destination works", 0)
 	if q.letters != 0 || len(q.Silent) != 0 {
 		t.Errorf("%d letters are left, %v", q.letters, q.Silent)
 	}
 	// A session that takes longer than the server waits for an answer is none that failed.
-	q.Connecting(2, 5, at)
-	q.Answer(2, 5)
-	q.Tick(at + 2*hour)
+	q.connecting(2, 5, at)
+	q.answer(2, 5)
+	q.tick(at + 2*hour)
 	check("a long session", 0)
 }

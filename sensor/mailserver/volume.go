@@ -76,12 +76,13 @@ type Traffic struct {
 	Flushing bool             `json:"Flushing"`
 	Sums     [Metrics]float64 `json:"Sums"` // counts of the last weeks, for their proportions
 	// DownUsual and DownSent are messages in the latest outage: what is usual, and what was sent all the same; see during.
-	DownUsual float64 `json:"DownUsual"`
-	DownSent  float64 `json:"DownSent"`
-	outage    Outage  // the latest
-	waiting   int     // in the queue
-	known     bool    // servers said so
-	caught    int64   // hours of silence that were gone through on credit; see catchUp
+	DownUsual float64       `json:"DownUsual"`
+	DownSent  float64       `json:"DownSent"`
+	outage    Outage        // the latest
+	waiting   int           // in the queue
+	known     bool          // servers said so
+	alarms    []volumeAlarm // of the latest Tick
+	caught    int64         // hours of silence that were gone through on credit; see catchUp
 	// Domains, Networks and Senders are sketches of what was seen in this hour.
 	Domains  [16]uint64 `json:"Domains"`
 	Networks [16]uint64 `json:"Networks"`
@@ -140,8 +141,8 @@ type PastHour struct {
 	Known bool    `json:"Known"` // there was a mean to compare it with
 }
 
-// VolumeAlarm is a count that is not as usual.
-type VolumeAlarm struct {
+// volumeAlarm is a count that is not as usual.
+type volumeAlarm struct {
 	Metric          Metric
 	Kind            string // burst, rise, stopped
 	Five            bool   // the count is that of five minutes, otherwise of an hour
@@ -151,8 +152,8 @@ type VolumeAlarm struct {
 	Flushing        bool // more was expected after an outage, but not as much
 }
 
-// Text is the alarm in words.
-func (a *VolumeAlarm) Text() string {
+// sentence is the alarm in words.
+func (a *volumeAlarm) sentence() string {
 	text := a.text()
 	if a.Flushing {
 		text += " Deliveries had failed before, and what waited was expected, but not as much."
@@ -160,7 +161,7 @@ func (a *VolumeAlarm) Text() string {
 	return text
 }
 
-func (a *VolumeAlarm) text() string {
+func (a *volumeAlarm) text() string {
 	of := func(x float64, unit bool) string {
 		if a.Metric == OutBytes {
 			return fmt.Sprintf("%.0f MiB", x/32)
@@ -212,20 +213,20 @@ const (
 	strangeLeast, strangeTimes, strangeAfter = 30, 6, 10
 )
 
-// Learning reports whether it is too early to judge.
-func (v *Traffic) Learning(now int64) bool { return v.Start == 0 || now-v.Start < learn }
+// learning reports whether it is too early to judge.
+func (v *Traffic) learning(now int64) bool { return v.Start == 0 || now-v.Start < learn }
 
-// Add counts n of a metric. The alarm, if there is one, is given at the count that makes it.
-func (v *Traffic) Add(m Metric, n uint64, now int64) (a VolumeAlarm, ok bool) {
+// add counts n of a metric. The alarm, if there is one, is given at the count that makes it.
+func (v *Traffic) add(m Metric, n uint64, now int64) (a volumeAlarm, ok bool) {
 	s := &v.Series[m]
 	s.Five += n
 	s.Hour += n
-	if m == SubmitNetworks && !s.High && v.Learning(now) {
+	if m == SubmitNetworks && !s.High && v.learning(now) {
 		if most, hours := s.busiest(); hours >= strangeAfter && s.Hour >= strangeLeast && s.Hour >= strangeTimes*max(1, most) {
 			return s.alarm(m, "burst", now, float64(s.Hour), float64(most)), true
 		}
 	}
-	if s.High || !s.ready || v.Learning(now) {
+	if s.High || !s.ready || v.learning(now) {
 		return a, false
 	}
 	s.limits(v, m)
@@ -278,28 +279,28 @@ func (v *Traffic) inProportion(m Metric, x float64, of func(*Series) uint64) boo
 	return m != base && v.Sums[base] >= 100 && x <= burstTimes*(v.Sums[m]+1)/v.Sums[base]*float64(of(&v.Series[base]))
 }
 
-// Domain counts a recipient domain once an hour, and SubmitNetwork a network.
-func (v *Traffic) Domain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+// domain counts a recipient domain, once an hour.
+func (v *Traffic) domain(hash uint32, now int64) (a volumeAlarm, ok bool) {
 	return v.once(OutDomains, &v.Domains, hash, now)
 }
 
-// SubmitNetwork: see Domain.
-func (v *Traffic) SubmitNetwork(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+// submitNetwork counts a network from which mail was submitted, once an hour.
+func (v *Traffic) submitNetwork(hash uint32, now int64) (a volumeAlarm, ok bool) {
 	return v.once(SubmitNetworks, &v.Networks, hash, now)
 }
 
-// SenderDomain: see Domain.
-func (v *Traffic) SenderDomain(hash uint32, now int64) (a VolumeAlarm, ok bool) {
+// senderDomain counts a sender domain, once an hour.
+func (v *Traffic) senderDomain(hash uint32, now int64) (a volumeAlarm, ok bool) {
 	return v.once(OutSenders, &v.Senders, hash, now)
 }
 
-func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a VolumeAlarm, ok bool) {
+func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a volumeAlarm, ok bool) {
 	i := hash % uint32(len(seen)*64)
 	if seen[i/64]>>(i%64)&1 != 0 {
 		return a, false
 	}
 	seen[i/64] |= 1 << (i % 64)
-	return v.Add(m, 1, now)
+	return v.add(m, 1, now)
 }
 
 // busiest is the highest count of an hour so far, and how many hours there were.
@@ -312,9 +313,9 @@ func (s *Series) busiest() (most, hours uint64) {
 	return most, hours
 }
 
-func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) VolumeAlarm {
+func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) volumeAlarm {
 	s.High, s.Calm = true, 0
-	return VolumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean, Z: anscombe(x, mean), Flushing: s.Lack > 0}
+	return volumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean, Z: anscombe(x, mean), Flushing: s.Lack > 0}
 }
 
 // sixty is the count of the last sixty minutes.
@@ -327,9 +328,10 @@ func (s *Series) sixty(bin int64) (sum uint64) {
 	return sum + s.Five
 }
 
-// Tick moves the time on; alarms are those of hours that have ended. After a time in which
+// tick moves the time on and returns the alarms of hours that have ended, in memory that is used again. After a time in which
 // nobody listened (Resume) the hours in between are not counted as empty.
-func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
+func (v *Traffic) tick(now int64) []volumeAlarm {
+	v.alarms = v.alarms[:0]
 	bin := now / five
 	if v.Bin == 0 || bin > v.Bin+pastHours*12 {
 		v.begin(bin)
@@ -339,7 +341,7 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 			continue
 		}
 		for m := range v.Series {
-			v.Series[m].endFive(v, Metric(m), alarm)
+			v.Series[m].endFive(v, Metric(m))
 		}
 		v.Bin++
 		if v.Bin%12 == 0 {
@@ -350,6 +352,7 @@ func (v *Traffic) Tick(now int64, alarm func(VolumeAlarm)) {
 			v.Series[m].beginFive(v, Metric(m))
 		}
 	}
+	return v.alarms
 }
 
 // A few frames whose time lies weeks ahead move the time of every server on by as much, and to go
@@ -409,9 +412,9 @@ func (s *Series) silent(m Metric, from, to int64) {
 	}
 }
 
-// Resume begins anew after a time in which nobody listened: what had been counted of the hour
+// resume begins anew after a time in which nobody listened: what had been counted of the hour
 // is no hour's count.
-func (v *Traffic) Resume(now int64) {
+func (v *Traffic) resume(now int64) {
 	if v.Bin != 0 && now/five != v.Bin {
 		v.begin(now / five)
 	}
@@ -567,7 +570,7 @@ func burstFrom(mean, phi, z float64) float64 {
 	return root*root - 0.375
 }
 
-func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
+func (s *Series) endFive(v *Traffic, m Metric) {
 	now := v.Bin * five
 	mean, known := s.meanOf(v)
 	paid := s.lacks(v, m, mean/12)
@@ -578,7 +581,7 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 	}
 	s.Five = 0
 	if (v.Bin+1)%12 == 0 {
-		s.endHour(v, m, now, alarm)
+		s.endHour(v, m, now)
 	}
 }
 
@@ -587,7 +590,7 @@ func (s *Series) endFive(v *Traffic, m Metric, alarm func(VolumeAlarm)) {
 func above(usual float64) float64 { return max(burstTimes*usual, burstFrom(usual, 1, burstZ)) }
 
 // endHour judges the hour that ends and takes it into the baseline.
-func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm)) {
+func (s *Series) endHour(v *Traffic, m Metric, now int64) {
 	x, mean, known := float64(s.Hour), 0.0, false
 	s.ended = s.Hour
 	for _, paid := range s.paid { // what an outage kept back is not what this hour usually brings
@@ -608,7 +611,7 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
-	s.Before = PastHour{float64(s.ended), mean, raw / math.Sqrt(s.Hours.of(mean)), known && !v.Learning(now)}
+	s.Before = PastHour{float64(s.ended), mean, raw / math.Sqrt(s.Hours.of(mean)), known && !v.learning(now)}
 	if known {
 		if !s.High {
 			s.Hours.learn(mean, raw, 168)
@@ -616,7 +619,7 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64, alarm func(VolumeAlarm
 		if level := max(s.level, slowest); !s.High && !s.special && !batch(x, mean) {
 			s.Within.learn(level*mean, anscombe(x, level*mean), 168)
 		}
-		s.judgeHour(v, m, now, x, mean, raw, alarm)
+		s.judgeHour(v, m, now, x, mean, raw)
 	}
 	slot := (now / hour) % 168
 	switch sigma := math.Sqrt(max(mean, 1) * s.Hours.of(mean)); {
@@ -648,7 +651,7 @@ func (s *Series) weight(slot int64) float64 {
 }
 
 // judgeHour is the CUSUM, and the end of alarms.
-func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64, alarm func(VolumeAlarm)) {
+func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64) {
 	// A day's hours vary together: if f were that of single hours, every busy day would be
 	// an alarm.
 	kind := 0
@@ -668,7 +671,7 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 	}
 	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[0].F+1, s.Days[1].F+1))
 	s.Cusum = max(0, s.Cusum+z-cusumSlack)
-	if s.Days[kind].N < 15-9*uint32(kind) || v.Learning(now) {
+	if s.Days[kind].N < 15-9*uint32(kind) || v.learning(now) {
 		s.Cusum = 0 // how much days vary is not known yet
 	}
 	switch {
@@ -681,10 +684,10 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		}
 	case s.Cusum >= cusumLimit && x >= least(m) && !v.inProportion(m, x, func(s *Series) uint64 { return s.ended }):
 		s.Cusum = 0
-		alarm(s.alarm(m, "rise", now+five-1, x, mean))
+		v.alarms = append(v.alarms, s.alarm(m, "rise", now+five-1, x, mean))
 	}
 	if m == OutSessions && s.stopped(now, x, mean) {
-		alarm(VolumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
+		v.alarms = append(v.alarms, volumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
 	}
 }
 

@@ -20,7 +20,7 @@ type pace struct {
 }
 
 // play sends messages for some days, one five minutes at a time. extra multiplies the rate.
-func (p pace) play(v *Traffic, rnd *rand.Rand, from int64, days int, extra func(t int64) float64, alarm func(VolumeAlarm)) {
+func (p pace) play(v *Traffic, rnd *rand.Rand, from int64, days int, extra func(t int64) float64, alarm func(volumeAlarm)) {
 	day := 1.0
 	for t := from; t < from+int64(days)*24*hour; t += five {
 		slot := (t - monday) / hour % 168
@@ -38,9 +38,9 @@ func (p pace) play(v *Traffic, rnd *rand.Rand, from int64, days int, extra func(
 		if slot == 6*24+10 && t/five%12 < 3 {
 			n += p.letter/3 + poisson(rnd, float64(p.letter)/20)
 		}
-		v.Tick(t, alarm)
+		each(v.tick(t), alarm)
 		for i := range n {
-			if a, ok := v.Add(OutMessages, 1, t+int64(i)*five/int64(n+1)); ok {
+			if a, ok := v.add(OutMessages, 1, t+int64(i)*five/int64(n+1)); ok {
 				alarm(a)
 			}
 		}
@@ -72,12 +72,12 @@ func TestQuietServers(t *testing.T) {
 	for name, p := range paces {
 		for seed := range uint64(1) {
 			var v Traffic
-			var alarms []VolumeAlarm
-			p.play(&v, rand.New(rand.NewPCG(seed, 7)), monday+3*24*hour+1000*second, 365, usual, func(a VolumeAlarm) { alarms = append(alarms, a) })
+			var alarms []volumeAlarm
+			p.play(&v, rand.New(rand.NewPCG(seed, 7)), monday+3*24*hour+1000*second, 365, usual, func(a volumeAlarm) { alarms = append(alarms, a) })
 			if len(alarms) > 1 {
 				t.Errorf("%s, seed %d: %d alarms", name, seed, len(alarms))
 				for _, a := range alarms[:min(5, len(alarms))] {
-					t.Logf("  day %d, hour %d: %s: %s", (a.Time-monday)/(24*hour), (a.Time-monday)/hour%168, a.Kind, a.Text())
+					t.Logf("  day %d, hour %d: %s: %s", (a.Time-monday)/(24*hour), (a.Time-monday)/hour%168, a.Kind, a.sentence())
 				}
 			}
 		}
@@ -95,7 +95,7 @@ func TestRises(t *testing.T) {
 			for seed := range uint64(2) {
 				var v Traffic
 				rnd := rand.New(rand.NewPCG(seed, 9))
-				p.play(&v, rnd, monday, 42, usual, func(VolumeAlarm) {})
+				p.play(&v, rnd, monday, 42, usual, func(volumeAlarm) {})
 				begin := monday + 42*24*hour + 9*hour + int64(seed)*17*minute
 				at := int64(0)
 				p.play(&v, rnd, monday+42*24*hour, 1, func(t int64) float64 {
@@ -103,7 +103,7 @@ func TestRises(t *testing.T) {
 						return factor
 					}
 					return 1
-				}, func(a VolumeAlarm) {
+				}, func(a volumeAlarm) {
 					if at == 0 && a.Time >= begin {
 						at = a.Time
 					}
@@ -126,9 +126,9 @@ func TestSlowRise(t *testing.T) {
 	p := pace{office: 400, night: 200, busy: 0.02}
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(3, 3))
-	p.play(&v, rnd, monday, 42, usual, func(a VolumeAlarm) { t.Errorf("before: %+v", a) })
+	p.play(&v, rnd, monday, 42, usual, func(a volumeAlarm) { t.Errorf("before: %+v", a) })
 	var kinds []string
-	p.play(&v, rnd, monday+42*24*hour, 2, func(int64) float64 { return 1.35 }, func(a VolumeAlarm) { kinds = append(kinds, a.Kind) })
+	p.play(&v, rnd, monday+42*24*hour, 2, func(int64) float64 { return 1.35 }, func(a volumeAlarm) { kinds = append(kinds, a.Kind) })
 	if len(kinds) == 0 || kinds[0] != "rise" {
 		t.Errorf("found: %v", kinds)
 	}
@@ -144,7 +144,7 @@ func TestStopped(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(5, 5))
 		begin := monday + 21*24*hour
 		got, now := 0, int64(0)
-		count := func(a VolumeAlarm) {
+		count := func(a volumeAlarm) {
 			if a.Kind == "stopped" {
 				got++
 			}
@@ -154,12 +154,12 @@ func TestStopped(t *testing.T) {
 		}
 		for t := monday; t < begin+48*hour; t += five {
 			now = t
-			v.Tick(t, count)
+			each(v.tick(t), count)
 			slot := (t - monday) / hour % 168
 			if h := (t - begin) / hour; slot%24 < 8 || slot%24 >= 18 || slot >= 120 || t >= begin && h >= row.from && h < row.to {
 				continue
 			}
-			v.Add(OutSessions, uint64(poisson(rnd, p.office/12)), t)
+			v.add(OutSessions, uint64(poisson(rnd, p.office/12)), t)
 		}
 		if got != row.want {
 			t.Errorf("silent from %d to %d: %d alarms, want %d", row.from, row.to, got, row.want)
@@ -173,8 +173,8 @@ func TestLearning(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	saturday := monday + 5*24*hour
 	p := pace{office: 500, night: 1}
-	p.play(&v, rnd, saturday, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })
-	if v.Learning(saturday+23*hour) != true || v.Learning(saturday+25*hour) {
+	p.play(&v, rnd, saturday, 5, usual, func(a volumeAlarm) { t.Errorf("%s: %s", a.Kind, a.sentence()) })
+	if v.learning(saturday+23*hour) != true || v.learning(saturday+25*hour) {
 		t.Error("learning does not end after a day")
 	}
 }
@@ -193,20 +193,20 @@ func TestSpreadWhileLearning(t *testing.T) {
 		{"too early to say", []int{2, 3, 1, 0, 2}, 40, false},
 	} {
 		var v Traffic
-		v.Tick(monday, func(VolumeAlarm) {})
+		each(v.tick(monday), func(volumeAlarm) {})
 		found, hash := false, uint32(0)
 		hours := append(slices.Clone(row.before), row.now)
 		for i, n := range hours {
 			for range n {
 				hash++
-				if _, ok := v.SubmitNetwork(hash, monday+int64(i)*hour+minute); ok {
+				if _, ok := v.submitNetwork(hash, monday+int64(i)*hour+minute); ok {
 					found = true
 					if i < len(row.before) {
 						t.Errorf("%s: an alarm in hour %d", row.name, i)
 					}
 				}
 			}
-			v.Tick(monday+int64(i+1)*hour, func(VolumeAlarm) {})
+			each(v.tick(monday+int64(i+1)*hour), func(volumeAlarm) {})
 		}
 		if found != row.want {
 			t.Errorf("%s: found %v", row.name, found)
@@ -220,7 +220,7 @@ func TestPause(t *testing.T) {
 	p := pace{office: 200, night: 40}
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(2, 2))
-	p.play(&v, rnd, monday, 28, usual, func(VolumeAlarm) {})
+	p.play(&v, rnd, monday, 28, usual, func(volumeAlarm) {})
 	text, err := json.Marshal(&v)
 	if err != nil {
 		t.Fatal(err)
@@ -233,13 +233,13 @@ func TestPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := monday + 30*24*hour + 9*hour
-	w.Resume(later)
+	w.resume(later)
 	if r := w.Series[OutMessages].Past[(later/hour-5)%pastHours]; r != 0 {
 		t.Errorf("an hour of the pause has the count of four weeks before, %d", r-1)
 	}
-	p.play(&w, rnd, later, 5, usual, func(a VolumeAlarm) { t.Errorf("%s: %s", a.Kind, a.Text()) })
+	p.play(&w, rnd, later, 5, usual, func(a volumeAlarm) { t.Errorf("%s: %s", a.Kind, a.sentence()) })
 	found := false
-	p.play(&w, rnd, later+5*24*hour, 1, func(int64) float64 { return 20 }, func(VolumeAlarm) { found = true })
+	p.play(&w, rnd, later+5*24*hour, 1, func(int64) float64 { return 20 }, func(volumeAlarm) { found = true })
 	if !found {
 		t.Error("after a pause nothing is found any more")
 	}
@@ -253,7 +253,7 @@ func TestDaysVary(t *testing.T) {
 	const servers = 8
 	for seed := range uint64(servers) {
 		var v Traffic
-		p.play(&v, rand.New(rand.NewPCG(seed, 3)), monday, 28, usual, func(VolumeAlarm) {})
+		p.play(&v, rand.New(rand.NewPCG(seed, 3)), monday, 28, usual, func(volumeAlarm) {})
 		sum += math.Sqrt(1 + v.Series[OutMessages].Days[0].F)
 	}
 	// Ten hours of 3000, each a tenth more: the sum of ten z of 5.35, by the root of 24.
@@ -267,12 +267,12 @@ func TestAlarmTime(t *testing.T) {
 	p := pace{office: 300, night: 300}
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(1, 1))
-	p.play(&v, rnd, monday, 42, usual, func(VolumeAlarm) {})
+	p.play(&v, rnd, monday, 42, usual, func(volumeAlarm) {})
 	rises := 0
-	p.play(&v, rnd, monday+42*24*hour, 1, func(int64) float64 { return 1.6 }, func(a VolumeAlarm) {
+	p.play(&v, rnd, monday+42*24*hour, 1, func(int64) float64 { return 1.6 }, func(a volumeAlarm) {
 		rises++
-		if a.Time > v.Bin*five+five || a.Time < v.Bin*five {
-			t.Errorf("%s: its time is %d s after the five minutes in hand began", a.Kind, (a.Time-v.Bin*five)/second)
+		if a.Time >= v.Bin*five || a.Time < v.Bin*five-five {
+			t.Errorf("%s: its time is %d s after the five minutes that ended began", a.Kind, (a.Time-v.Bin*five+five)/second)
 		}
 	})
 	if rises != 1 {

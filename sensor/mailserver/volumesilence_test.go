@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/verdict"
 )
 
 // sane reports what in a server's baseline is no number that a count can have.
@@ -38,11 +39,11 @@ func TestManyYears(t *testing.T) {
 		v := new(Traffic)
 		rnd := rand.New(rand.NewPCG(1, uint64(gap)))
 		for at := monday; at < monday+weeks*7*day; at += gap {
-			v.Tick(at, func(VolumeAlarm) {})
+			each(v.tick(at), func(volumeAlarm) {})
 			if gap > hour || at/hour%24 > 8 {
-				v.Add(OutSessions, 6, at)
-				v.Add(OutMessages, uint64(poisson(rnd, 6)), at)
-				v.Add(OutRefusals, uint64(at/gap%7), at)
+				v.add(OutSessions, 6, at)
+				v.add(OutMessages, uint64(poisson(rnd, 6)), at)
+				v.add(OutRefusals, uint64(at/gap%7), at)
 			}
 			if at/hour%168 == 0 || gap > hour {
 				sane(t, v, at)
@@ -61,13 +62,13 @@ func TestEdgesOfTime(t *testing.T) {
 		v := new(Traffic)
 		for i := range int64(36 * 24 * 12) {
 			now := first + i*five
-			v.Tick(now, func(VolumeAlarm) {})
-			v.Add(OutSessions, 3, now)
+			each(v.tick(now), func(volumeAlarm) {})
+			v.add(OutSessions, 3, now)
 		}
-		v.Resume(first) // the clock was put back
+		v.resume(first) // the clock was put back
 		for i := range int64(24) {
-			v.Tick(first+i*hour, func(VolumeAlarm) {})
-			v.Add(OutSessions, 1, first+i*hour)
+			each(v.tick(first+i*hour), func(volumeAlarm) {})
+			v.add(OutSessions, 1, first+i*hour)
 		}
 		sane(t, v, first)
 	}
@@ -82,7 +83,7 @@ func TestUnsoundMeans(t *testing.T) {
 	s.Sound(&sketch.Budget{Words: 1000})
 	sane(t, &s.Traffic, 0)
 	for i := range int64(400) {
-		s.Tick(monday+i*hour, func(Verdict) {})
+		each(s.Advance(monday+i*hour), func(verdict.Verdict) {})
 		sane(t, &s.Traffic, i*hour)
 	}
 	for _, mean := range []float64{math.NaN(), math.Inf(-1), -2, -1, 0, 1e300, math.Inf(1)} {
@@ -95,7 +96,7 @@ func TestUnsoundMeans(t *testing.T) {
 // quiet is a server after some weeks of a usual office.
 func quiet(weeks int) *Traffic {
 	v := new(Traffic)
-	pace{office: 30, night: 2, batch: 40, letter: 90}.play(v, rand.New(rand.NewPCG(7, 7)), monday, 7*weeks, usual, func(VolumeAlarm) {})
+	pace{office: 30, night: 2, batch: 40, letter: 90}.play(v, rand.New(rand.NewPCG(7, 7)), monday, 7*weeks, usual, func(volumeAlarm) {})
 	return v
 }
 
@@ -106,9 +107,9 @@ func TestSilenceInOneGo(t *testing.T) {
 		from := monday + 42*day
 		var told [2]int
 		whole, steps := quiet(6), quiet(6)
-		whole.Tick(from+hours*hour+five, func(VolumeAlarm) { told[0]++ })
+		each(whole.tick(from+hours*hour+five), func(volumeAlarm) { told[0]++ })
 		for at := from; at <= from+hours*hour+five; at += minute {
-			steps.Tick(at, func(VolumeAlarm) { told[1]++ })
+			each(steps.tick(at), func(volumeAlarm) { told[1]++ })
 		}
 		a, _ := json.Marshal(whole)
 		b, _ := json.Marshal(steps)
@@ -153,9 +154,9 @@ func TestJumpsAreCheap(t *testing.T) {
 			began := time.Now()
 			for range jumps {
 				now += gap
-				v.Tick(now, func(VolumeAlarm) {})
-				v.Add(OutSessions, 6, now)
-				v.Tick(now+hour, func(VolumeAlarm) {})
+				each(v.tick(now), func(volumeAlarm) {})
+				v.add(OutSessions, 6, now)
+				each(v.tick(now+hour), func(volumeAlarm) {})
 			}
 			best = min(best, time.Since(began)/jumps)
 		}

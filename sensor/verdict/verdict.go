@@ -83,12 +83,22 @@ type Decision struct {
 	Attempts uint32 `json:"Attempts"`
 }
 
-// Verdict is the sum of what the detectors found.
+// Verdict is a judgement. That about a host is the sum of what all detectors found: the score, and how
+// many families of detectors speak against the host; its reasons are in the host's profile. That
+// about a mail server has one reason, with the fields behind Families.
 type Verdict struct {
-	Class    Class   `json:"Class"`
-	Level    Level   `json:"Level"`
-	Score    float64 `json:"Score"`
-	Families int     `json:"Families"`
+	Class    Class
+	Level    Level
+	Score    float64
+	Families int
+
+	Time             int64
+	Code             string // name of the reason
+	Value, Threshold float64
+	Text             string
+	Relay            *RelayProof // of an open relay
+	Client           netip.Addr  // its sessions are evidence, if it is valid
+	To               netip.Addr  // the sessions of the server with it at Time are evidence, too
 }
 
 // RelayProof is the session that proves an open relay.
