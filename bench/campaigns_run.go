@@ -10,6 +10,7 @@ import (
 	"spamsensor/bench/campaign/reference"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 )
@@ -143,7 +144,7 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 	e := engine.New(engine.Config{MailServers: site.Declared(), LocalDomains: site.LocalDomains(),
 		Live: true, Seed: []byte{1}},
 		engine.Output{Finding: run.finding, Source: run.source,
-			Session: func(*detect.Session) uint64 { return 0 }})
+			Session: func(*finding.Session) uint64 { return 0 }})
 	f := &frameFeed{w: e.Worker(), link: frame.LinkType(v.Link()), data: make([]byte, 0, 1<<20)}
 	suite := reference.NewSuite(reference.NewDetectors(), site.Declared())
 	framer := campaign.Framer{Wrap: v.Wrap}
@@ -232,7 +233,7 @@ func (f *frameFeed) advance(until int64) {
 }
 
 // finding takes in a finding of the sensor.
-func (run *siteRun) finding(f *detect.Finding) {
+func (run *siteRun) finding(f *finding.Finding) {
 	if f.Action == "closed" {
 		return
 	}
@@ -297,7 +298,7 @@ func allowed(sc *campaign.Scenario, class string) bool {
 }
 
 // reachLevels notes the time at which a finding first reached each level.
-func (o *hostResult) reachLevels(f *detect.Finding) {
+func (o *hostResult) reachLevels(f *finding.Finding) {
 	for l := verdict.Suspect; l <= f.Level; l++ {
 		if o.reached[l] == 0 {
 			o.reached[l] = f.Time
@@ -307,7 +308,7 @@ func (o *hostResult) reachLevels(f *detect.Finding) {
 
 // source takes in the score of a host without a finding. The score is exactly zero for a host that
 // was never judged.
-func (run *siteRun) source(r *detect.SourceRecord) {
+func (run *siteRun) source(r *finding.SourceRecord) {
 	if r.Score == 0 {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 	"spamsensor/bench/campaign"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -276,14 +277,14 @@ func TestJudge(t *testing.T) {
 	bot := &campaign.Host{Addr: addr, Scenario: sc, From: at, Until: at + 100, Bad: at + 10,
 		MustName: "bl.example"}
 	heir := &campaign.Host{Addr: addr, Scenario: clean, From: at + 200, Until: at + 300}
-	good := detect.ReasonText{Code: detect.Blocklisted, Text: "User Unknown; bl.example"}
+	good := finding.ReasonText{Code: detect.Blocklisted, Text: "User Unknown; bl.example"}
 	for _, c := range []struct {
 		name         string
 		time         int64
 		action       string
 		class        verdict.Class
 		level        verdict.Level
-		reason       detect.ReasonText
+		reason       finding.ReasonText
 		reached      verdict.Level // of the bot
 		right, wrong bool          // of the bot
 		heir         verdict.Level
@@ -296,13 +297,13 @@ func TestJudge(t *testing.T) {
 		{"level too low", at + 20, "opened", verdict.Spambot, verdict.Suspect, good, verdict.Suspect,
 			false, false, 0},
 		{"another family", at + 20, "opened", verdict.Spambot, verdict.Likely,
-			detect.ReasonText{Code: detect.NewNetworks, Text: good.Text}, verdict.Likely, false,
+			finding.ReasonText{Code: detect.NewNetworks, Text: good.Text}, verdict.Likely, false,
 			false, 0},
 		{"does not say it", at + 20, "opened", verdict.Spambot, verdict.Likely,
-			detect.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, verdict.Likely, false,
+			finding.ReasonText{Code: detect.Blocklisted, Text: "bl.example"}, verdict.Likely, false,
 			false, 0},
 		{"does not name it", at + 20, "opened", verdict.Spambot, verdict.Likely,
-			detect.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, verdict.Likely, false,
+			finding.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, verdict.Likely, false,
 			false, 0},
 		{"before it was bad", at + 5, "opened", verdict.Spambot, verdict.Likely, good, 0, false, true,
 			0},
@@ -313,8 +314,8 @@ func TestJudge(t *testing.T) {
 	} {
 		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}
 		run := newSiteRun(site)
-		run.finding(&detect.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time,
-			Source: detect.SourceRecord{Addr: addr}, Reasons: []detect.ReasonText{c.reason}})
+		run.finding(&finding.Finding{Action: c.action, Class: c.class, Level: c.level, Time: c.time,
+			Source: finding.SourceRecord{Addr: addr}, Reasons: []finding.ReasonText{c.reason}})
 		b, h := run.results[bot], run.results[heir]
 		if b.highestLevel() != c.reached || (b.diagnosedAt != 0) != c.right ||
 			(len(b.wrongClasses) > 0) != c.wrong || h.highestLevel() != c.heir ||
@@ -324,8 +325,8 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	run := newSiteRun(&campaign.Site{Hosts: []*campaign.Host{bot}})
-	run.finding(&detect.Finding{Action: "opened", Time: at,
-		Source: detect.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
+	run.finding(&finding.Finding{Action: "opened", Time: at,
+		Source: finding.SourceRecord{Addr: netip.MustParseAddr("192.0.2.1")}})
 	if run.unknownHosts != 1 {
 		t.Error("a finding about nobody is not counted")
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
 )
 
 // When the account of the frames does not hold there is an alarm, in the events and in the exit code. The
@@ -82,7 +82,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 	out := &gate{}
 	q := event.NewQueue(out, false)
 	w := event.NewWriter(event.Config{Run: "ab", Host: "h", Input: func(uint16) string { return "x" }}, q)
-	s := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
+	s := &finding.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
 	h := health{raised: map[string]event.Health{}}
 	next := func() event.Health {
 		t.Helper()
@@ -108,7 +108,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	w.Session(s)
-	w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5")})
+	w.Source(&finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5")})
 	for range 2000 {
 		if _, d := q.Totals(); d.Sum() == 3 {
 			break

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
 )
 
 // When nothing comes, that is said a minute after the last frame, or half a minute after anything
@@ -59,7 +59,7 @@ func TestFlappingOutput(t *testing.T) {
 	out := &gate{}
 	q := event.NewQueue(out, false)
 	w := event.NewWriter(event.Config{Run: "ab", Host: "h", Input: func(uint16) string { return "x" }}, q)
-	session := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
+	session := &finding.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"), Server: netip.MustParseAddrPort("192.0.2.25:25")}
 	h := health{live: true, polled: true, recoveryTime: int64(2 * time.Second)}
 	var said bytes.Buffer
 	messages := healthLog{log: (&app{stderr: &said}).logger(&config{})}

@@ -14,20 +14,20 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict"}, "the command puts the parts together"},
-	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference", "sensor/verdict"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding"}, "the command puts the parts together"},
+	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "sensor/wire/wiretest", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
 	"bench/fuzztime":           {nil, "it times what a test does"},
 	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
 	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "who draws what is to be found must not know how it is found"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},
-	"sensor/event":             {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal"}, "it writes verdicts and their evidence, however they came about"},
-	"sensor/report":            {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal"}, "it tells verdicts"},
+	"sensor/event":             {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
+	"sensor/report":            {[]string{"sensor/detect", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it tells verdicts"},
 	"sensor/state":             {[]string{"sensor/engine", "sensor/detect"}, "it writes down what the engine knows"},
-	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
+	"bench/servers":            {[]string{"sensor/engine", "sensor/detect", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
-	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track"}, "the life of a packet, from frame to verdict"},
+	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track", "sensor/finding"}, "the life of a packet, from frame to verdict"},
 	"sensor/frame":             {nil, "a frame is bytes, a time and a link type"},
 	"sensor/capture":           {[]string{"sensor/frame"}, "frames are bytes"},
 	"sensor/wire":              {[]string{"sensor/frame"}, "packets are headers"},
@@ -41,6 +41,7 @@ var allowed = map[string]struct {
 	"sensor/mailserver":        {[]string{"sensor/detect", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
+	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict"}, "a finding shows what was decided, and decides nothing"},
 	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 

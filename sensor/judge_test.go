@@ -19,10 +19,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire/wiretest"
 )
@@ -926,12 +925,12 @@ func heardLive(frames []frame.Frame, workers int) map[netip.Addr]heardBy {
 	out := map[netip.Addr]heardBy{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	e := engine.New(engine.Config{Home: everywhere, AllSessions: true, Helpers: workers, Seed: []byte("kernel")}, engine.Output{
-		Source: func(s *detect.SourceRecord) {
+		Source: func(s *finding.SourceRecord) {
 			if s.Facts.Sessions > 0 && !out[s.Addr].accepted {
 				out[s.Addr] = heardBy{accepted: true, words: wordsOf(nil)}
 			}
 		},
-		Session: func(s *detect.Session) uint64 {
+		Session: func(s *finding.Session) uint64 {
 			var from []string
 			for _, m := range s.MailFrom {
 				from = append(from, m[strings.IndexByte(m, '@')+1:])

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/report"
 )
@@ -100,7 +100,7 @@ func (p *pipeline) limitMemory() {
 // mapped windows of files.
 const nonHeapMemory = 28 << 20
 
-func (p *pipeline) session(s *detect.Session) uint64 {
+func (p *pipeline) session(s *finding.Session) uint64 {
 	var n uint64
 	if p.events != nil {
 		n = p.events.Session(s)
@@ -109,7 +109,7 @@ func (p *pipeline) session(s *detect.Session) uint64 {
 	return n
 }
 
-func (p *pipeline) finding(f *detect.Finding) {
+func (p *pipeline) finding(f *finding.Finding) {
 	if p.events != nil {
 		p.events.Before(p.beforeFinding)
 		p.events.Finding(f)
@@ -118,7 +118,7 @@ func (p *pipeline) finding(f *detect.Finding) {
 	p.report.Finding(f)
 }
 
-func (p *pipeline) source(s *detect.SourceRecord) {
+func (p *pipeline) source(s *finding.SourceRecord) {
 	if p.events != nil {
 		p.events.Source(s)
 	}
@@ -132,7 +132,7 @@ func (p *pipeline) server(s *mailserver.Record) {
 	p.report.Server(s)
 }
 
-func (p *pipeline) site(s *detect.Site) {
+func (p *pipeline) site(s *finding.Site) {
 	if p.events != nil {
 		p.events.Site(s)
 	}

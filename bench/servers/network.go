@@ -6,9 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
-
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
@@ -21,7 +20,7 @@ type network struct {
 	worker   *engine.Worker
 	port     uint16
 	now      int64
-	findings []detect.Finding // of class open_relay
+	findings []finding.Finding // of class open_relay
 	records  []mailserver.Record
 }
 
@@ -43,7 +42,7 @@ func newNetwork(local ...string) *network {
 		Seed: []byte("campaigns of mail servers"),
 	}
 	n.engine = engine.New(cfg, engine.Output{
-		Finding: func(f *detect.Finding) {
+		Finding: func(f *finding.Finding) {
 			if f.Class == verdict.OpenRelay {
 				n.findings = append(n.findings, *f)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
@@ -362,7 +363,7 @@ func (e *Engine) transfer(m *addressChange) {
 		if chain != nil && chain == e.addresses.chainOf[*to] { // its findings move, too
 			copied := *hst
 			old = &copied
-			hst.findings = [verdict.Classes]*finding{}
+			hst.findings = [verdict.Classes]*hostFinding{}
 		}
 		// Without an open finding the old profile has no use any more. With one, it stays until the
 		// finding is closed.
@@ -418,7 +419,7 @@ func (h *host) takeFindings(old *host) {
 // merge joins the findings of a machine with several addresses into one, and reports whether it is
 // to be emitted: a finding about the latest address alone says less than the machine's finding. An
 // emitted finding names the addresses of the machine.
-func (t *addressTracker) merge(k flowtable.HostKey, f *detect.Finding, lists int) (news bool) {
+func (t *addressTracker) merge(k flowtable.HostKey, f *finding.Finding, lists int) (news bool) {
 	l := t.chainOf[k]
 	if l == nil || !l.sameMachine {
 		return true

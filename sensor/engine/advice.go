@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -58,7 +59,7 @@ func mailPort(f *detect.Counters) uint32 {
 }
 
 // advice says what to do.
-func advice(f *detect.Finding, h *host) string {
+func advice(f *finding.Finding, h *host) string {
 	who := f.Source.Addr.String()
 	if m := f.Source.MAC; m != [6]byte{} && f.Near { // else it is the address of a router
 		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))

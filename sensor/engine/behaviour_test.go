@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -261,7 +261,7 @@ func TestBurstToOneProvider(t *testing.T) {
 		{"a server with a queue", together(comesIn, hammer(14, 30, 10*second)), ""},
 	} {
 		got := ""
-		e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{Finding: func(f *detect.Finding) {
+		e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{Finding: func(f *finding.Finding) {
 			if f.Class == verdict.Spambot && got == "" {
 				got = fmt.Sprintf("%s after %d", f.Level, f.Decided.Attempts)
 			}

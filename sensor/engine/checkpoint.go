@@ -8,6 +8,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -281,7 +282,7 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 	for _, f := range d.Host.Findings {
 		// The classes from OpenRelay on belong to servers.
 		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
-			hst.findings[f.Class] = &finding{id: f.ID, seq: f.Seq, class: f.Class,
+			hst.findings[f.Class] = &hostFinding{id: f.ID, seq: f.Seq, class: f.Class,
 				level: min(f.Level, verdict.Confirmed), open: f.Open,
 				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened,
 				lists: f.Lists, decided: f.Decided}
@@ -301,8 +302,8 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 
 // SavedSite is the knowledge about our networks as a whole.
 type SavedSite struct {
-	Addrs []SavedAddr       `json:"Addrs,omitempty"`
-	Lists []detect.ListSeen `json:"Lists,omitempty"`
+	Addrs []SavedAddr        `json:"Addrs,omitempty"`
+	Lists []finding.ListSeen `json:"Lists,omitempty"`
 }
 
 // SavedAddr is a public address and the servers that quoted it.

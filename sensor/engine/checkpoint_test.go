@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 )
 
 // checkpoint is what an engine saves, as it is after it was written and read, and as it was written.
@@ -27,12 +28,12 @@ func checkpoint(t *testing.T, e *Engine) (*Saved, []byte) {
 
 // lives plays days of mail to engines: after cut mails the first engine is saved, with or without a
 // stop, and another one goes on. It returns the findings of a host.
-func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (emitted []detect.Finding) {
+func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (emitted []finding.Finding) {
 	t.Helper()
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func() *play {
 		p := newPlay(cfg)
-		p.e.out.Finding = func(f *detect.Finding) {
+		p.e.out.Finding = func(f *finding.Finding) {
 			if f.Source.Addr == netip.MustParseAddr(host) {
 				emitted = append(emitted, *f)
 			}
@@ -59,7 +60,7 @@ func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, 
 }
 
 // outline is the events of findings without their numbers.
-func outline(emitted []detect.Finding) string {
+func outline(emitted []finding.Finding) string {
 	var b strings.Builder
 	for _, f := range emitted {
 		fmt.Fprintf(&b, "%s %s %s; ", f.Action, f.Class, f.Level)
@@ -138,11 +139,11 @@ func TestStopped(t *testing.T) {
 // close it again at the verdict that had been there before.
 func TestVerdictComesBackAlone(t *testing.T) {
 	for _, wait := range []int64{0, 5 * second, 3 * minute} {
-		var emitted []detect.Finding
+		var emitted []finding.Finding
 		cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 		begin := func() *play {
 			p := newPlay(cfg)
-			p.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
+			p.e.out.Finding = func(f *finding.Finding) { emitted = append(emitted, *f) }
 			return p
 		}
 		p := begin()
@@ -181,7 +182,7 @@ func TestNoEventTwice(t *testing.T) {
 	}{{"10.0.0.66", bots}, {"10.0.0.26", undeclared}} {
 		for cut := 1; cut < 60; cut += 4 { // the checkpoint is of that time, and the sensor is killed nine deliveries later
 			cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
-			var emitted []detect.Finding
+			var emitted []finding.Finding
 			var kept []byte // the entries, as lines
 			begin := func() *play {
 				p := newPlay(cfg)
@@ -192,7 +193,7 @@ func TestNoEventTwice(t *testing.T) {
 					}
 					kept = append(append(kept, b...), '\n')
 				}
-				p.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
+				p.e.out.Finding = func(f *finding.Finding) { emitted = append(emitted, *f) }
 				return p
 			}
 			p := begin()
@@ -245,7 +246,7 @@ func TestNoEventTwice(t *testing.T) {
 // A finding that is closed because the sensor stops before a frame came has the current time, and
 // not 1970; restored findings age without frames.
 func TestClosedWithoutAFrame(t *testing.T) {
-	var emitted []detect.Finding
+	var emitted []finding.Finding
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	p := newPlay(cfg)
 	for i := range 20 {
@@ -256,7 +257,7 @@ func TestClosedWithoutAFrame(t *testing.T) {
 	for _, days := range []int64{0, 3} {
 		emitted = nil
 		q := newPlay(cfg)
-		q.e.out.Finding = func(f *detect.Finding) { emitted = append(emitted, *f) }
+		q.e.out.Finding = func(f *finding.Finding) { emitted = append(emitted, *f) }
 		q.e.Restore(saved)
 		now := p.at + minute
 		q.e.Start(now)

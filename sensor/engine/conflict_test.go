@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 )
 
 // A machine that sends other bytes in the same place, session after session, hides something. A
@@ -52,8 +53,8 @@ func TestConflictsAreAReason(t *testing.T) {
 		{"a firewall that changes them", again(other, true), false},
 	} {
 		list := analyse(Config{}, c.frames).findings
-		found := slices.ContainsFunc(list, func(f detect.Finding) bool {
-			return slices.ContainsFunc(f.Reasons, func(r detect.ReasonText) bool {
+		found := slices.ContainsFunc(list, func(f finding.Finding) bool {
+			return slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool {
 				return r.Server == "" && r.Code == detect.Conflicts && r.Reason.Weight > 4 && r.Text != ""
 			})
 		})

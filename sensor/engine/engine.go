@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/track"
@@ -72,15 +73,15 @@ type Config struct {
 // functions are not called. Records must not be kept, except by Session.
 type Output struct {
 	// Session returns the number of the event.
-	Session func(*detect.Session) uint64
-	Finding func(*detect.Finding)
+	Session func(*finding.Session) uint64
+	Finding func(*finding.Finding)
 	// Keep is called before Finding with the state that the finding leaves behind: its host or
 	// server alone, as of that moment. After a crash before the next Save the sensor goes on from
 	// it, see Saved.Replay. The record may be kept.
 	Keep   func(*Saved)
-	Source func(*detect.SourceRecord)
+	Source func(*finding.SourceRecord)
 	Server func(*mailserver.Record)
-	Site   func(*detect.Site)
+	Site   func(*finding.Site)
 	Stats  func(now int64)
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 	"spamsensor/sensor/wire"
@@ -137,9 +137,9 @@ func (f *feeder) flush() {
 
 // results is what an engine gave out.
 type results struct {
-	sessions []detect.Session
-	sources  map[string]detect.SourceRecord
-	findings []detect.Finding
+	sessions []finding.Session
+	sources  map[string]finding.SourceRecord
+	findings []finding.Finding
 	stats    Stats
 }
 
@@ -147,13 +147,13 @@ func analyse(cfg Config, frames []timedFrame) *results { return analyseRows(cfg,
 
 // analyseRows hands over so many frames at a time.
 func analyseRows(cfg Config, frames []timedFrame, row int) *results {
-	r := &results{sources: map[string]detect.SourceRecord{}}
+	r := &results{sources: map[string]finding.SourceRecord{}}
 	cfg.AllSessions = true
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
 	e := New(cfg, Output{
-		Session: func(s *detect.Session) uint64 { r.sessions = append(r.sessions, *s); return uint64(len(r.sessions)) },
-		Source:  func(s *detect.SourceRecord) { r.sources[s.Addr.String()] = *s },
-		Finding: func(f *detect.Finding) { r.findings = append(r.findings, *f) },
+		Session: func(s *finding.Session) uint64 { r.sessions = append(r.sessions, *s); return uint64(len(r.sessions)) },
+		Source:  func(s *finding.SourceRecord) { r.sources[s.Addr.String()] = *s },
+		Finding: func(f *finding.Finding) { r.findings = append(r.findings, *f) },
 	})
 	w := feeder{w: e.Worker(), size: row}
 	for _, f := range frames {

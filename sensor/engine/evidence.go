@@ -5,7 +5,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -68,7 +68,7 @@ func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
 	if len(h.recent) < maxRecent {
 		return true
 	}
-	i := slices.IndexFunc(h.recent, func(d *detect.Session) bool { return d.Mails == 0 })
+	i := slices.IndexFunc(h.recent, func(d *finding.Session) bool { return d.Mails == 0 })
 	if i < 0 || session == nil || session.Mails == 0 {
 		return false
 	}
@@ -77,7 +77,7 @@ func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
 }
 
 // emitSession emits a session as evidence of a source.
-func (s *journal) emitSession(d *detect.Session, hst *host) {
+func (s *journal) emitSession(d *finding.Session, hst *host) {
 	if hst != nil {
 		hst.sessionsEmitted++
 	}

@@ -6,12 +6,13 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
 // finding is a verdict that was published. It stays when it is closed: a host that comes
 // back after it was cleaned has its finding opened again.
-type finding struct {
+type hostFinding struct {
 	id       string
 	seq      int
 	class    verdict.Class
@@ -32,7 +33,7 @@ const updateEvery = 30 * minute
 var verdicts = []verdict.Class{verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner}
 
 // main is the open finding that a host's verdict is published in, nil if there is none.
-func (h *host) main() *finding {
+func (h *host) main() *hostFinding {
 	for _, c := range verdicts {
 		if f := h.findings[c]; f != nil && f.open {
 			return f
@@ -49,13 +50,13 @@ func (h *host) superseded() bool {
 }
 
 // findingOf is a host's finding of a class, made if there is none.
-func (s *sourceObserver) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *finding {
+func (s *sourceObserver) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *hostFinding {
 	if hst.findings[c] == nil {
 		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
 		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
 			id += fmt.Sprintf("-%d", src.facts.Attempts)
 		}
-		hst.findings[c] = &finding{class: c, id: id}
+		hst.findings[c] = &hostFinding{class: c, id: id}
 	}
 	return hst.findings[c]
 }
@@ -113,7 +114,7 @@ func (s *sourceObserver) report(src *source, hst *host, k flowtable.HostKey, c v
 }
 
 // opens gives out that a finding is open, for the first time or again.
-func (s *sourceObserver) opens(src *source, hst *host, f *finding, k flowtable.HostKey, now int64) {
+func (s *sourceObserver) opens(src *source, hst *host, f *hostFinding, k flowtable.HostKey, now int64) {
 	f.open = true
 	f.decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
 	if p := &src.facts.Ports[0]; f.class == verdict.DirectSMTP && p.Port == 25 {
@@ -135,7 +136,7 @@ func (s *sourceObserver) opens(src *source, hst *host, f *finding, k flowtable.H
 	s.tell(src, hst, f, k, "opened", now, "")
 }
 
-func (s *sourceObserver) close(src *source, hst *host, f *finding, k flowtable.HostKey, now int64, reason string) {
+func (s *sourceObserver) close(src *source, hst *host, f *hostFinding, k flowtable.HostKey, now int64, reason string) {
 	f.open, f.closed = false, now
 	if s.e.ended { // it is not that the host was clean: we stopped
 		f.closed = 0
@@ -151,7 +152,7 @@ func (s *sourceObserver) follow(src *source) {
 }
 
 // tell gives out an event of a finding.
-func (s *sourceObserver) tell(src *source, hst *host, f *finding, k flowtable.HostKey, action string, now int64, reason string) {
+func (s *sourceObserver) tell(src *source, hst *host, f *hostFinding, k flowtable.HostKey, action string, now int64, reason string) {
 	f.seq++
 	f.updated, f.lists = now, len(hst.Blocklists())
 	var kept *Saved
@@ -172,7 +173,7 @@ func (s *sourceObserver) tell(src *source, hst *host, f *finding, k flowtable.Ho
 		told.Attempts = src.facts.Attempts
 		src = &own
 	}
-	d := &detect.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
+	d := &finding.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
 		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
 	d.Source = s.sourceRecord(src, hst, k, now)
 	d.Near = hst.OnLink()
@@ -180,21 +181,21 @@ func (s *sourceObserver) tell(src *source, hst *host, f *finding, k flowtable.Ho
 	d.Decided = verdict.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
 	switch f.class {
 	case verdict.DirectSMTP:
-		d.Reasons = []detect.ReasonText{{Server: "direct_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
+		d.Reasons = []finding.ReasonText{{Server: "direct_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
 			Text: "It turned to a mail server outside on port 25; it is not declared, and that server is no allowed relay."}}
 	case verdict.NotSMTP:
-		d.Reasons = []detect.ReasonText{{Server: "not_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
+		d.Reasons = []finding.ReasonText{{Server: "not_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
 			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, verdict.Count(src.facts.Sessions, "session", "sessions"))}}
 	case verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()
 		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
-			d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
+			d.Reasons = append(d.Reasons, finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 		})
 	case verdict.OnBlocklist:
 		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
 			if code == detect.Blocklisted {
-				d.Reasons = append(d.Reasons, detect.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
+				d.Reasons = append(d.Reasons, finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
 			}
 		})
 	}
@@ -269,7 +270,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 
 // untold reports whether a finding was never opened, or was closed only because the sensor
 // stopped.
-func (f *finding) untold() bool { return f == nil || !f.open && f.closed == 0 }
+func (f *hostFinding) untold() bool { return f == nil || !f.open && f.closed == 0 }
 
 func (h *host) anyOpen() bool {
 	if h.former != nil {

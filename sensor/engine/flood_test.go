@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -37,9 +37,9 @@ func flooded(prefix byte, n, each int, gap int64, give func(f timedFrame)) {
 }
 
 // limited analyses frames with few places for hosts.
-func limited(hosts int, frames []timedFrame) (findings []detect.Finding, stats Stats) {
+func limited(hosts int, frames []timedFrame) (findings []finding.Finding, stats Stats) {
 	e := New(Config{Limits: Limits{Attempts: 1 << 16, Flows: 8192, Sources: 8192, Sessions: 1024, Hosts: hosts}},
-		Output{Finding: func(f *detect.Finding) { findings = append(findings, *f) }})
+		Output{Finding: func(f *finding.Finding) { findings = append(findings, *f) }})
 	w := feeder{w: e.Worker(), size: 256}
 	for _, f := range frames {
 		w.take(f)

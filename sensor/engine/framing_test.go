@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -192,7 +192,7 @@ func TestFraming(t *testing.T) {
 		if n := r.sources["10.0.0.5"].Facts.Sessions; n != 30 || r.sessions[0].Seen != seen {
 			t.Errorf("%s only: %d sessions, the first seen from %s", seen, n, r.sessions[0].Seen)
 		}
-		if !slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
+		if !slices.ContainsFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
 			t.Errorf("%s only: %s", seen, story(r.findings, "10.0.0.5"))
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -23,15 +23,15 @@ func TestServesShowsInAShortCapture(t *testing.T) {
 			serverSends("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 	})
 	frames = together(frames, at(named, 20*second))
-	var found []detect.Finding
+	var found []finding.Finding
 	e := New(Config{Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}},
-		Output{Finding: func(f *detect.Finding) { found = append(found, *f) }})
+		Output{Finding: func(f *finding.Finding) { found = append(found, *f) }})
 	w := feeder{w: e.Worker(), size: len(frames)}
 	for _, f := range frames {
 		w.take(f)
 	}
 	e.Finish("end_of_input")
-	if slices.ContainsFunc(found, func(f detect.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
+	if slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {
 		t.Error(story(found, "10.0.0.5"))
 	}
 }

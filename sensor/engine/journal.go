@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 )
 
 // Shards run side by side, but mail servers are judged and events are emitted in packet order. So
@@ -26,11 +26,11 @@ type entry struct {
 	shard       int
 	time        int64 // of the packet or the tick, ns
 
-	session        *detect.Session
+	session        *finding.Session
 	onlyIfEvidence bool  // emitted only if a finding about a server rests on its client
 	host           *host // the source whose evidence the session or the finding is; may be nil
 
-	finding *detect.Finding
+	finding *finding.Finding
 	kept    *Saved            // for Output.Keep; nil without that function
 	key     flowtable.HostKey // of the finding's source
 	lists   int               // blocklists that the finding names

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"spamsensor/bench/fuzztime"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	. "spamsensor/sensor/wire/wiretest"
@@ -113,7 +113,7 @@ var linearFamilies = []struct {
 func TestLinearFrames(t *testing.T) {
 	took := func(frames []timedFrame) time.Duration {
 		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}, AllSessions: true, Limits: Limits{Memory: 32 << 20}, Seed: []byte("linear")},
-			Output{Session: func(*detect.Session) uint64 { return 1 }, Finding: func(*detect.Finding) {}, Source: func(*detect.SourceRecord) {}, Server: func(*mailserver.Record) {}})
+			Output{Session: func(*finding.Session) uint64 { return 1 }, Finding: func(*finding.Finding) {}, Source: func(*finding.SourceRecord) {}, Server: func(*mailserver.Record) {}})
 		w := e.Worker()
 		var list []frame.Frame
 		for _, f := range frames {

@@ -106,7 +106,7 @@ func (s *sourceObserver) mergeAccounts(src *source, hst *host, p *track.Packet) 
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
 	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
-	hst.findings = [verdict.Classes]*finding{}
+	hst.findings = [verdict.Classes]*hostFinding{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
 	hst.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)

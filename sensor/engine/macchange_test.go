@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -124,11 +124,11 @@ func heirOf(session func(c *conn)) (frames []timedFrame) {
 // it.
 func TestFormerAccountIsSaved(t *testing.T) {
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
-	begin := func(told *[]detect.Finding) (*Engine, *feeder) {
-		e := New(cfg, Output{Finding: func(f *detect.Finding) { *told = append(*told, *f) }})
+	begin := func(told *[]finding.Finding) (*Engine, *feeder) {
+		e := New(cfg, Output{Finding: func(f *finding.Finding) { *told = append(*told, *f) }})
 		return e, &feeder{w: e.Worker(), size: 1}
 	}
-	var before, after []detect.Finding
+	var before, after []finding.Finding
 	e, w := begin(&before)
 	for _, f := range together(bot(30, refusing), from(at(newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames, 5*minute), 9)) {
 		w.take(f)

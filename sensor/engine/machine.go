@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -37,7 +37,7 @@ type incident struct {
 const maxMachines, maxAddresses = 1024, 8
 
 // follow tells a finding what was found of the same machine before.
-func (m *machines) follow(f *detect.Finding) {
+func (m *machines) follow(f *finding.Finding) {
 	if !f.Near || f.Source.MAC == [6]byte{} || f.Class == verdict.DirectSMTP {
 		return
 	}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -22,8 +22,8 @@ func TestLinkToOwnHelp(t *testing.T) {
 			k.open().serverSends("220 " + c.greeting + "\r\n").clientSends("EHLO a.example.com\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.com>\r\n").
 				serverSends("550 5.7.1 this message has been blocked. See https://support.example.org/?p=7\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}))
-		listed := slices.ContainsFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.OnBlocklist })
-		session := slices.ContainsFunc(r.sessions, func(s detect.Session) bool { return s.Blocklist != "" })
+		listed := slices.ContainsFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.OnBlocklist })
+		session := slices.ContainsFunc(r.sessions, func(s finding.Session) bool { return s.Blocklist != "" })
 		if listed != c.want || session != c.want {
 			t.Errorf("%s: finding %v, session %v", c.name, listed, session)
 		}
@@ -40,10 +40,10 @@ func TestEvidenceBeforeTheFinding(t *testing.T) {
 		frames = append(frames, c.open().clientSends("\x16\x03\x01\x00\x02\x01\x00").serverSends("\x16\x03\x03\x00\x02\x02\x00").close().frames...)
 	}
 	frames = together(frames, at(bot(12, refusing), 400*second))
-	var told []detect.Session
+	var told []finding.Session
 	e := New(Config{SessionsPerFinding: 5, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}}, Output{
-		Session: func(s *detect.Session) uint64 { told = append(told, *s); return uint64(len(told)) },
-		Finding: func(*detect.Finding) {},
+		Session: func(s *finding.Session) uint64 { told = append(told, *s); return uint64(len(told)) },
+		Finding: func(*finding.Finding) {},
 	})
 	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range frames {

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
 const room = 16 // flows of a shard, the fewest there can be
 
 // cramped analyses with the smallest table.
-func cramped(frames []timedFrame) (s Stats, told []*detect.Session) {
-	e := New(Config{AllSessions: true, Limits: Limits{Flows: 1}}, Output{Session: func(s *detect.Session) uint64 { told = append(told, s); return 0 }})
+func cramped(frames []timedFrame) (s Stats, told []*finding.Session) {
+	e := New(Config{AllSessions: true, Limits: Limits{Flows: 1}}, Output{Session: func(s *finding.Session) uint64 { told = append(told, s); return 0 }})
 	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range frames {
 		w.take(f)
@@ -89,8 +89,8 @@ func TestReplacedIsTold(t *testing.T) {
 		other.at = again.at + c.wait
 		frames = append(frames, other.syn().frames...)
 
-		var told []*detect.Session
-		e := New(Config{AllSessions: true}, Output{Session: func(s *detect.Session) uint64 { told = append(told, s); return 0 }})
+		var told []*finding.Session
+		e := New(Config{AllSessions: true}, Output{Session: func(s *finding.Session) uint64 { told = append(told, s); return 0 }})
 		w := feeder{w: e.Worker(), size: 1}
 		for _, f := range frames {
 			w.take(f)
@@ -132,7 +132,7 @@ func TestOutliveInTheSameSecond(t *testing.T) {
 	frames = append(frames, together(burst...)...)
 	told := map[uint16]int{}
 	var n uint64
-	e := New(Config{AllSessions: true}, Output{Session: func(s *detect.Session) uint64 {
+	e := New(Config{AllSessions: true}, Output{Session: func(s *finding.Session) uint64 {
 		n++
 		told[s.Client.Port()]++
 		return n

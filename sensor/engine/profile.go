@@ -3,18 +3,19 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
 // host is the profile of a source that is judged, and what was published of it.
 type host struct {
 	detect.Profile
-	findings        [verdict.Classes]*finding
-	recent          []*detect.Session // a few sessions before a finding, as evidence
-	evidence        []uint64          // numbers of session events
-	sessionsEmitted int               // session events of the finding
-	suppressed      uint64            // sessions that were not given out
-	opaque          uint32            // sessions that were encrypted before anything was said
+	findings        [verdict.Classes]*hostFinding
+	recent          []*finding.Session // a few sessions before a finding, as evidence
+	evidence        []uint64           // numbers of session events
+	sessionsEmitted int                // session events of the finding
+	suppressed      uint64             // sessions that were not given out
+	opaque          uint32             // sessions that were encrypted before anything was said
 	oneWay          uint32
 	doubtful        uint32           // sessions whose bytes a server may have read in another way
 	foreign         uint32           // sessions that were neither SMTP nor TLS

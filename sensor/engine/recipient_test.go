@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 )
 
 func TestPercentHack(t *testing.T) {
@@ -99,7 +99,7 @@ func TestPassingOnIsEvidence(t *testing.T) {
 	p := newPlay(cfg)
 	n := uint64(0)
 	var events []string
-	p.e.out.Session = func(s *detect.Session) uint64 {
+	p.e.out.Session = func(s *finding.Session) uint64 {
 		events = append(events, s.Client.Addr().String()+" > "+s.Server.Addr().String())
 		n++
 		return n

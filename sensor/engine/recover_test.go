@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/track"
 )
@@ -46,7 +46,7 @@ type panicRun struct {
 
 func newPanicRun(helpers int) *panicRun {
 	r := &panicRun{sick: map[string]bool{}}
-	r.e = New(Config{AllSessions: true, Helpers: helpers, Seed: []byte("panic")}, Output{Session: func(s *detect.Session) uint64 {
+	r.e = New(Config{AllSessions: true, Helpers: helpers, Seed: []byte("panic")}, Output{Session: func(s *finding.Session) uint64 {
 		r.sessions = append(r.sessions, fmt.Sprintf("%+v", *s))
 		return uint64(len(r.sessions))
 	}})
@@ -181,12 +181,12 @@ func TestTooManyPanics(t *testing.T) {
 // A panic where sessions are given out costs that session's event.
 func TestPanicInOutput(t *testing.T) {
 	n := 0
-	e := New(Config{AllSessions: true}, Output{Session: func(s *detect.Session) uint64 {
+	e := New(Config{AllSessions: true}, Output{Session: func(s *finding.Session) uint64 {
 		if n++; n == 2 {
 			panic("no")
 		}
 		return uint64(n)
-	}, Source: func(*detect.SourceRecord) { panic("no") }})
+	}, Source: func(*finding.SourceRecord) { panic("no") }})
 	w := feeder{w: e.Worker(), size: 7}
 	for _, f := range deliveries(5) {
 		w.take(f)

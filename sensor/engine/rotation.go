@@ -12,6 +12,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -413,7 +414,7 @@ func (e *Engine) outputFinding(r *entry) {
 
 // emitsMember reports whether a member's own finding is to be emitted: the rotation's finding
 // supersedes it, so only the end of an emitted finding is.
-func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
+func (c *rotation) emitsMember(k flowtable.HostKey, f *finding.Finding) bool {
 	q := withheldFinding{k, f.Class}
 	at := slices.Index(c.withheld, q)
 	// A member's finding that was open before the member joined is closed for the reader, too.
@@ -433,7 +434,7 @@ func (c *rotation) emitsMember(k flowtable.HostKey, f *detect.Finding) bool {
 }
 
 // describe adds to a finding that its machine takes new addresses.
-func (c *rotation) describe(f *detect.Finding) {
+func (c *rotation) describe(f *finding.Finding) {
 	bits := 24
 	a := addr(c.key.net.Addr, c.key.net.Scope.V6())
 	if a.Is6() {
@@ -449,7 +450,7 @@ func (c *rotation) describe(f *detect.Finding) {
 				net.HardwareAddr(v.mac[:])))
 		}
 	}
-	f.Reasons = append(slices.Clip(f.Reasons), detect.ReasonText{Server: "new_addresses",
+	f.Reasons = append(slices.Clip(f.Reasons), finding.ReasonText{Server: "new_addresses",
 		Reason: verdict.Reason{First: first, Last: last, Value: float64(len(c.senders)),
 			Threshold: minRotation},
 		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address "+

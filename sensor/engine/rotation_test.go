@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -39,8 +39,8 @@ func inTLS(c *conn) {
 		clientSends("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").serverSends("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
 }
 
-func roams(f detect.Finding) bool {
-	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r detect.ReasonText) bool { return r.Server == "new_addresses" })
+func roams(f finding.Finding) bool {
+	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool { return r.Server == "new_addresses" })
 }
 
 // A bot that takes another IP address and another link-layer address for each mail has one finding,

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -51,30 +51,30 @@ type play struct {
 	w        feeder
 	at       int64
 	port     uint16
-	findings []detect.Finding
+	findings []finding.Finding
 	servers  map[string]mailserver.Record
-	sites    []detect.Site
-	given    []*detect.Session
+	sites    []finding.Site
+	given    []*finding.Session
 }
 
 func newPlay(cfg Config) *play {
 	p := &play{at: epoch, port: 40000, servers: map[string]mailserver.Record{}}
 	cfg.Limits = Limits{Attempts: 4096, Flows: 4096, Sources: 4096, Sessions: 1024, Hosts: 1024}
 	p.e = New(cfg, Output{
-		Finding: func(f *detect.Finding) {
+		Finding: func(f *finding.Finding) {
 			if f.Class >= verdict.OpenRelay {
 				p.findings = append(p.findings, *f)
 			}
 		},
 		Server: func(s *mailserver.Record) { p.servers[s.Addr.String()] = *s },
-		Session: func(s *detect.Session) uint64 {
+		Session: func(s *finding.Session) uint64 {
 			p.given = append(p.given, s)
 			if len(s.MailFrom) > 0 && s.Client.Addr().String() == stranger && s.Messages > 0 {
 				return 77
 			}
 			return 0
 		},
-		Site: func(s *detect.Site) { p.sites = append(p.sites, *s) },
+		Site: func(s *finding.Site) { p.sites = append(p.sites, *s) },
 	})
 	p.w = feeder{w: p.e.Worker(), size: 1}
 	return p
@@ -216,7 +216,7 @@ func TestFoundAtOnce(t *testing.T) {
 	}
 	p.w.flush()
 	p.e.Finish("end_of_input")
-	if s := p.servers[ourServer]; s.Count.MessagesOut < 4 || !slices.ContainsFunc(p.findings, func(f detect.Finding) bool { return f.Class == verdict.OpenRelay }) {
+	if s := p.servers[ourServer]; s.Count.MessagesOut < 4 || !slices.ContainsFunc(p.findings, func(f finding.Finding) bool { return f.Class == verdict.OpenRelay }) {
 		t.Errorf("%d of 8 messages were seen to leave, findings %+v", s.Count.MessagesOut, p.findings)
 	}
 }
@@ -312,7 +312,7 @@ func TestSaveRestore(t *testing.T) {
 	if s.Relayed != 2 || s.Queue.Estimate != 0 || s.Count.MessagesOut != 1 || s.Count.DeferredOut != 1 || s.First != p.servers[ourServer].First && s.First == 0 {
 		t.Errorf("%+v", s)
 	}
-	i := slices.IndexFunc(q.findings, func(f detect.Finding) bool { return f.Class == verdict.OpenRelay })
+	i := slices.IndexFunc(q.findings, func(f finding.Finding) bool { return f.Class == verdict.OpenRelay })
 	if i < 0 || q.findings[i].Seq != 3 || q.findings[i].ID != p.findings[0].ID {
 		t.Errorf("the finding does not go on: %+v", q.findings)
 	}

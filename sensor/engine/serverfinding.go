@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -13,18 +14,18 @@ import (
 
 // serverFinding is an open finding about a server.
 type serverFinding struct {
-	ID      string              `json:"ID"`
-	Seq     int                 `json:"Seq"`
-	Level   verdict.Level       `json:"Level"`
-	Opened  int64               `json:"Opened"`
-	Last    int64               `json:"Last"` // verdict
-	Reasons []detect.ReasonText `json:"Reasons"`
-	Relay   *verdict.RelayProof `json:"Relay"`
-	Client  netip.Addr          `json:"Client"` // whose sessions are evidence
-	To      netip.Addr          `json:"To"`     // and where what it brought was passed on to, at ToAt
-	ToAt    int64               `json:"ToAt"`
-	Events  []uint64            `json:"Events"` // of them
-	told    int                 // of these
+	ID      string               `json:"ID"`
+	Seq     int                  `json:"Seq"`
+	Level   verdict.Level        `json:"Level"`
+	Opened  int64                `json:"Opened"`
+	Last    int64                `json:"Last"` // verdict
+	Reasons []finding.ReasonText `json:"Reasons"`
+	Relay   *verdict.RelayProof  `json:"Relay"`
+	Client  netip.Addr           `json:"Client"` // whose sessions are evidence
+	To      netip.Addr           `json:"To"`     // and where what it brought was passed on to, at ToAt
+	ToAt    int64                `json:"ToAt"`
+	Events  []uint64             `json:"Events"` // of them
+	told    int                  // of these
 	toldAt  int64
 }
 
@@ -75,7 +76,7 @@ func (f *serverFinding) because(v *verdict.Verdict) (fresh bool) {
 		}
 	}
 	if len(f.Reasons) < maxServerReasons {
-		f.Reasons = append(f.Reasons, detect.ReasonText{Server: v.Code, Text: v.Text,
+		f.Reasons = append(f.Reasons, finding.ReasonText{Server: v.Code, Text: v.Text,
 			Reason: verdict.Reason{First: v.Time, Last: v.Time, Value: v.Value, Threshold: v.Threshold}})
 	}
 	return true
@@ -96,7 +97,7 @@ func (s *sourceObserver) mayProve(f *track.Flow, session *smtpsniff.Session) boo
 
 // restsOn calls do for each open finding about a server that rests on a session and has room for its event: on that of a
 // client, or on the server's own in which it passed on what the client had brought.
-func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
+func (e *Engine) restsOn(x *finding.Session, do func(f *serverFinding)) {
 	about := func(server netip.Addr, rests func(f *serverFinding) bool) {
 		s := e.watchedServer(server.As16())
 		if s == nil {
@@ -115,13 +116,13 @@ func (e *Engine) restsOn(x *detect.Session, do func(f *serverFinding)) {
 }
 
 // proved reports whether a finding about a server rests on the client of a session.
-func (e *Engine) proved(x *detect.Session) (yes bool) {
+func (e *Engine) proved(x *finding.Session) (yes bool) {
 	e.restsOn(x, func(*serverFinding) { yes = true })
 	return yes
 }
 
 // proves notes the event of a session as evidence, if a finding about a server rests on its client.
-func (e *Engine) proves(x *detect.Session, event uint64) {
+func (e *Engine) proves(x *finding.Session, event uint64) {
 	if event != 0 {
 		e.restsOn(x, func(f *serverFinding) { f.Events = append(f.Events, event) })
 	}
@@ -160,13 +161,13 @@ func (e *Engine) tellFinding(s *mailServer, c verdict.Class, action string, now 
 	if e.out.Finding == nil {
 		return
 	}
-	d := &detect.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
+	d := &finding.Finding{ID: f.ID, Seq: f.Seq, Action: action, Class: c, Level: f.Level, Time: now, CloseReason: reason, Mode: "clear", Egress: "open",
 		Decided: verdict.Decision{At: f.Opened, Attempts: 1}, Reasons: slices.Clone(f.Reasons), Relay: f.Relay, Evidence: slices.Clone(f.Events)}
 	d.Severity = [...]verdict.Severity{verdict.Info, verdict.Low, verdict.Medium, verdict.High}[f.Level]
 	if c == verdict.OpenRelay || c == verdict.HijackedAccount {
 		d.Severity = [...]verdict.Severity{verdict.Info, verdict.Medium, verdict.High, verdict.Critical}[f.Level]
 	}
-	d.Source = detect.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Counters{First: s.First, Last: f.Last}}
+	d.Source = finding.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level, Facts: detect.Counters{First: s.First, Last: f.Last}}
 	d.DecidedIn = max(0, f.Opened-s.First)
 	d.Advice = serverAdvice(c, s.addr, f.Reasons)
 	if e.servers.localDomains == nil && c == verdict.OpenRelay {
@@ -179,7 +180,7 @@ func (e *Engine) tellFinding(s *mailServer, c verdict.Class, action string, now 
 }
 
 // serverAdvice says what to do; reasons are the finding's, the latest last.
-func serverAdvice(c verdict.Class, a netip.Addr, reasons []detect.ReasonText) string {
+func serverAdvice(c verdict.Class, a netip.Addr, reasons []finding.ReasonText) string {
 	switch c {
 	case verdict.OpenRelay:
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users (Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. Domains that it takes mail for belong into local_domains.", a)

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
@@ -19,7 +19,7 @@ func TestHours(t *testing.T) {
 		p.w.size = size
 		var hours []int64
 		p.e.out.Server = func(r *mailserver.Record) { hours = append(hours, r.Time) }
-		p.e.out.Finding = func(f *detect.Finding) {
+		p.e.out.Finding = func(f *finding.Finding) {
 			if f.Class == verdict.OpenRelay && f.Action == "closed" && f.CloseReason == "quiet" {
 				closed = f.Time
 			}

@@ -7,6 +7,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -17,9 +18,9 @@ import (
 // of clients are redacted already; see smtpsniff.
 func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
 	src *source,
-	reason string) *detect.Session {
+	reason string) *finding.Session {
 	v6 := k.Scope.V6()
-	d := &detect.Session{
+	d := &finding.Session{
 		Client:    netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort),
 		Server:    netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
 		V6:        v6,
@@ -76,9 +77,9 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 	d.LastCode, d.LastEnhanced = session.LastCode, enhanced(session.LastEnhanced)
 	// Reply codes, and the texts of refusals as evidence. The first blocklist that one names is the
 	// session's.
-	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, detect.CodeCount(c)) })
+	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, finding.CodeCount(c)) })
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
-		d.Refusals = append(d.Refusals, detect.RefusalText{Phase: r.Phase.String(), Code: r.Code,
+		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
 			Enhanced: enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
 			d.Blocklist = dropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
@@ -133,14 +134,14 @@ func (s *sourceObserver) direction(k *flowtable.Key) string {
 // sourceRecord returns the event of a source. hst is its profile, nil if it has none. The caller
 // holds the shard's lock.
 func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKey,
-	now int64) detect.SourceRecord {
+	now int64) finding.SourceRecord {
 	var known *detect.Profile
 	until := now
 	// At the end all attempts without an answer count as silent, also the latest ones.
 	if s.e.ended {
 		until += hour
 	}
-	d := detect.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
+	d := finding.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
 		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
 		Score: detect.Prior}

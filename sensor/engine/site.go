@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -19,7 +19,7 @@ type citation struct {
 // they appear, and on which blocklists.
 type site struct {
 	addrs []publicAddr
-	lists []detect.ListSeen
+	lists []finding.ListSeen
 	told  int // what was given out last: addresses and lists
 }
 
@@ -59,7 +59,7 @@ func (e *Engine) learn(c *citation, now int64) {
 			i++
 		}
 		if i == len(s.lists) && i < maxSite {
-			s.lists = append(s.lists, detect.ListSeen{Name: c.List, First: now, Sample: c.text})
+			s.lists = append(s.lists, finding.ListSeen{Name: c.List, First: now, Sample: c.text})
 		}
 		if i < len(s.lists) {
 			s.lists[i].Last = now
@@ -94,6 +94,6 @@ func (s *site) public() (addr netip.Addr, servers int) {
 
 func (e *Engine) tellSite(addr netip.Addr, servers int, now int64) {
 	if e.out.Site != nil {
-		e.out.Site(&detect.Site{Time: now, PublicIP: addr, Servers: servers, Lists: e.site.lists})
+		e.out.Site(&finding.Site{Time: now, PublicIP: addr, Servers: servers, Lists: e.site.lists})
 	}
 }

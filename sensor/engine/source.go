@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/track"
 )
@@ -174,7 +175,7 @@ func (s *sourceObserver) forgotten() uint32 {
 }
 
 // synRecord is the record of a host in the SYN cache.
-func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) detect.SourceRecord {
+func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) finding.SourceRecord {
 	src := source{input: n.Value.Input}
 	src.describe(&n.Value)
 	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)

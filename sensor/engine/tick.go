@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
@@ -71,7 +71,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		level    verdict.Level
 	}
 	var list []line
-	var d detect.SourceRecord // reused: a flood has hundreds of thousands of sources
+	var d finding.SourceRecord // reused: a flood has hundreds of thousands of sources
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.locked(func() {

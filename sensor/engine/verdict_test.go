@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -15,7 +16,7 @@ import (
 const days = 24 * hour
 
 // story is the findings of a host, one word each: action, class, level.
-func story(list []detect.Finding, addr string) string {
+func story(list []finding.Finding, addr string) string {
 	var words []string
 	for _, f := range list {
 		if f.Source.Addr.String() == addr {
@@ -112,7 +113,7 @@ func TestVerdictsLive(t *testing.T) {
 		}
 		if c.name == "a bot that comes back" {
 			last := r.findings[len(r.findings)-1]
-			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool { return f.Class == verdict.Spambot })].ID {
+			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.Spambot })].ID {
 				t.Errorf("it came back %d times after %d h as %s", last.Reopened, last.CleanFor/hour, last.ID)
 			}
 		}
@@ -189,7 +190,7 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 		}
 	}
 	r := analyse(Config{}, together(bot(30, refusing), heir))
-	f := r.findings[slices.IndexFunc(r.findings, func(f detect.Finding) bool {
+	f := r.findings[slices.IndexFunc(r.findings, func(f finding.Finding) bool {
 		return f.Class == verdict.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
 	})]
 	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+7*hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
@@ -241,7 +242,7 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 			}
 		}
 	}
-	first := list[slices.IndexFunc(list, func(f detect.Finding) bool { return f.Class == verdict.Spambot })].ID
+	first := list[slices.IndexFunc(list, func(f finding.Finding) bool { return f.Class == verdict.Spambot })].ID
 	if incidents["10.0.0.6"] != first || incidents["10.0.0.5"] != first {
 		t.Errorf("%v, want %s for both", incidents, first)
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -146,7 +146,7 @@ func Timestamp(ns int64) string {
 func twoDigits(b []byte, v int) []byte { return append(b, '0'+byte(v/10), '0'+byte(v%10)) }
 
 // Session writes a session and returns the number of its event.
-func (w *Writer) Session(s *detect.Session) uint64 {
+func (w *Writer) Session(s *finding.Session) uint64 {
 	end := Timestamp(s.End)
 	e := w.input(w.beginAt(SessionEvent, zerolog.InfoLevel, end), s.Input)
 	vlan(e, s.VLAN)
@@ -198,7 +198,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 	text("banner", s.Banner)
 	if len(s.Codes) > 0 {
 		codes := slices.Clone(s.Codes)
-		slices.SortFunc(codes, func(a, b detect.CodeCount) int { return int(a.Code) - int(b.Code) })
+		slices.SortFunc(codes, func(a, b finding.CodeCount) int { return int(a.Code) - int(b.Code) })
 		c := zerolog.Dict()
 		for _, n := range codes {
 			c.Uint16(string(twoDigits([]byte{'0' + byte(n.Code/100)}, int(n.Code%100))), n.Count)
@@ -225,7 +225,7 @@ func (w *Writer) Session(s *detect.Session) uint64 {
 }
 
 // sessionMessage describes a session in one line. client and server are its addresses.
-func sessionMessage(s *detect.Session, client, server string) string {
+func sessionMessage(s *finding.Session, client, server string) string {
 	b := make([]byte, 0, 160)
 	b = append(append(append(b, client...), " to "...), server...)
 	b = append(strconv.AppendUint(append(b, ':'), uint64(s.Server.Port()), 10), ": "...)
@@ -251,7 +251,7 @@ func sessionMessage(s *detect.Session, client, server string) string {
 }
 
 // Source writes the state of a source.
-func (w *Writer) Source(s *detect.SourceRecord) {
+func (w *Writer) Source(s *finding.SourceRecord) {
 	e := w.source(w.begin(SourceEvent, zerolog.InfoLevel, s.Time), s)
 	f := &s.Facts
 	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score",
@@ -270,7 +270,7 @@ func (w *Writer) Source(s *detect.SourceRecord) {
 }
 
 // sourceMessage describes a source in one line.
-func sourceMessage(s *detect.SourceRecord) string {
+func sourceMessage(s *finding.SourceRecord) string {
 	b := append(s.Addr.AppendTo(make([]byte, 0, 128)), ": "...)
 	b = append(appendCount(b, s.Facts.Attempts, "attempt"), " to "...)
 	b = append(appendCount(b, uint32(s.DestNets), "network"), ", "...)
@@ -288,7 +288,7 @@ func appendCount(b []byte, n uint32, one string) []byte {
 }
 
 // counts adds the fields that a source and a finding share.
-func counts(d *zerolog.Event, s *detect.SourceRecord) {
+func counts(d *zerolog.Event, s *finding.SourceRecord) {
 	f := &s.Facts
 	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions",
 		f.Sessions).Uint32("refused", f.Refused).
@@ -305,7 +305,7 @@ func counts(d *zerolog.Event, s *detect.SourceRecord) {
 }
 
 // source adds the fields that identify a source.
-func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event {
+func (w *Writer) source(e *zerolog.Event, s *finding.SourceRecord) *zerolog.Event {
 	w.input(e, s.Input)
 	vlan(e, s.VLAN)
 	e.Str("src_ip", s.Addr.String())
@@ -316,7 +316,7 @@ func (w *Writer) source(e *zerolog.Event, s *detect.SourceRecord) *zerolog.Event
 }
 
 // Finding writes an event of a finding.
-func (w *Writer) Finding(f *detect.Finding) {
+func (w *Writer) Finding(f *finding.Finding) {
 	level := zerolog.WarnLevel
 	if f.Severity == verdict.Info {
 		level = zerolog.InfoLevel
@@ -375,7 +375,7 @@ func (w *Writer) Finding(f *detect.Finding) {
 }
 
 // Headline describes a finding in one line.
-func Headline(f *detect.Finding) string {
+func Headline(f *finding.Finding) string {
 	n := f.Source.Facts.Attempts
 	if text := serverHeadline(f); text != "" {
 		return text
@@ -420,7 +420,7 @@ func days(ns int64) string {
 }
 
 // Site writes the facts about the internal networks as a whole.
-func (w *Writer) Site(s *detect.Site) {
+func (w *Writer) Site(s *finding.Site) {
 	e := w.begin(SiteEvent, zerolog.WarnLevel, s.Time)
 	d := zerolog.Dict()
 	if s.PublicIP.IsValid() {
@@ -438,7 +438,7 @@ func (w *Writer) Site(s *detect.Site) {
 }
 
 // siteMessage describes a site event in one line.
-func siteMessage(s *detect.Site, lists []string) string {
+func siteMessage(s *finding.Site, lists []string) string {
 	m := "receiving servers named blocklists"
 	if s.PublicIP.IsValid() {
 		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP,

@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"spamsensor/bench/fuzztime"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 )
@@ -73,43 +74,43 @@ func written(t *testing.T, cfg Config, f func(*Writer)) []byte {
 }
 
 // session has every field set, with text as what the sides sent.
-func session(text string) *detect.Session {
-	s := &detect.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"),
+func session(text string) *finding.Session {
+	s := &finding.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"),
 		Server: netip.MustParseAddrPort("192.0.2.25:25"),
 		MAC:    [6]byte{2, 0, 0, 0, 0, 1}, VLAN: []uint16{7, 8}, FlowID: 42, Start: 1e18,
 		End: 1e18 + 5e9, State: "closed", Reason: "fin", Seen: "both",
 		App: "smtp", Direction: "outbound", TLS: "none", Auth: "offered", HeloCmd: "EHLO",
 		Banner: text, Helo: text, SNI: text, LastReply: text,
 		LastCode: 554, LastEnhanced: [3]uint16{5, 7, 1},
-		Codes:     []detect.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}},
+		Codes:     []finding.CodeCount{{Code: 554, Count: 1}, {Code: 220, Count: 1}},
 		Blocklist: text, Conflicts: 2, Flags: []string{"pipelined"}}
 	for range 32 {
 		s.MailFrom = append(s.MailFrom, text+"@"+text)
 	}
 	for range 3 {
 		s.Refusals = append(s.Refusals,
-			detect.RefusalText{Phase: "rcpt", Code: 550, Enhanced: [3]uint16{5, 1, 1}, Text: text})
+			finding.RefusalText{Phase: "rcpt", Code: 550, Enhanced: [3]uint16{5, 1, 1}, Text: text})
 	}
 	return s
 }
 
-func finding(text string) *detect.Finding {
-	f := &detect.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot,
+func findingWith(text string) *finding.Finding {
+	f := &finding.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot,
 		Level: verdict.Likely, Severity: verdict.High, Mode: "clear",
-		Egress: "open", Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"),
+		Egress: "open", Source: finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"),
 			Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,
 		Evidence: []uint64{1, 2}, Blind: []string{"nothing"}, Advice: "look",
 		CloseReason: "shutdown", Reopened: 1, CleanFor: 3 * 86400e9,
 		Incident: "spambot-10.0.0.4-1", Since: 1e18,
 		Also: []netip.Addr{netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("2001:db8::4")}}
 	for range 12 {
-		f.Reasons = append(f.Reasons, detect.ReasonText{Code: detect.HeloName, Text: text})
+		f.Reasons = append(f.Reasons, finding.ReasonText{Code: detect.HeloName, Text: text})
 	}
 	return f
 }
 
-func relayFinding(text string) *detect.Finding {
-	f := finding(text)
+func relayFinding(text string) *finding.Finding {
+	f := findingWith(text)
 	f.Class, f.Relay = verdict.OpenRelay,
 		&verdict.RelayProof{Client: netip.MustParseAddr("203.0.113.9"), MailFrom: text + "@" + text,
 			RcptDomain: text, ReplyCode: 250}
@@ -122,8 +123,8 @@ func relayFinding(text string) *detect.Finding {
 func everything(text string) func(*Writer) {
 	return func(w *Writer) {
 		w.Session(session(text))
-		w.Finding(finding(text))
-		w.Source(&detect.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external",
+		w.Finding(findingWith(text))
+		w.Source(&finding.SourceRecord{Addr: netip.MustParseAddr("2001:db8::5"), Role: "external",
 			Time: 1e18})
 		w.Stats(1e18, &Stats{Frames: 10, Refused: 1,
 			Decode: []Count{{"tcp_mail", 9}, {"short_tcp_header", 1}}})
@@ -133,8 +134,8 @@ func everything(text string) func(*Writer) {
 			First: 1e18, Time: 1e18, RelayDenied: 3, RelayStrangers: 2, RelayDeniedLast: 1e18,
 			Hour:  mailserver.PastHour{Count: 30, Mean: 10, Z: 4.5, Known: true},
 			Queue: mailserver.QueueState{Estimate: 4, Oldest: 9e9, Slope: -1}})
-		w.Site(&detect.Site{Time: 1e18, PublicIP: netip.MustParseAddr("192.0.2.80"), Servers: 2,
-			Lists: []detect.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2,
+		w.Site(&finding.Site{Time: 1e18, PublicIP: netip.MustParseAddr("192.0.2.80"), Servers: 2,
+			Lists: []finding.ListSeen{{Name: text, First: 1e18, Last: 1e18, Count: 2,
 				Sample: text}}})
 		w.Finding(relayFinding(text))
 	}

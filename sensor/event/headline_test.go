@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -17,8 +18,8 @@ func TestHeadlineSaysWhatWasSeen(t *testing.T) {
 		"connects straight to mail servers on the Internet": {Attempts: 2, Sessions: 2},
 		"tries to reach mail servers on the Internet":       {Attempts: 2},
 	} {
-		f := detect.Finding{Action: "opened", Class: verdict.DirectSMTP,
-			Source: detect.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Facts: facts}}
+		f := finding.Finding{Action: "opened", Class: verdict.DirectSMTP,
+			Source: finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"), Facts: facts}}
 		if got := Headline(&f); !strings.Contains(got,
 			want+" and is no declared mail server (2 attempts)") {
 			t.Errorf("%+v: %s", facts, got)

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -111,7 +111,7 @@ func serverFamily(code string) string {
 }
 
 // serverHeadline describes a finding about a mail server in one line; empty for other findings.
-func serverHeadline(f *detect.Finding) string {
+func serverHeadline(f *finding.Finding) string {
 	what := map[verdict.Class]string{
 		verdict.OpenRelay:       "relays mail for strangers",
 		verdict.HijackedAccount: "has an account that somebody else seems to use",

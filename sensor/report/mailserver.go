@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -234,7 +234,7 @@ func relaying(s *mailserver.Record) string {
 }
 
 // serverFinding writes a finding about a mail server.
-func (r *Report) serverFinding(p *printer, n int, f *detect.Finding) {
+func (r *Report) serverFinding(p *printer, n int, f *finding.Finding) {
 	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr,
 		classText[f.Class], f.Level, f.Severity))
 	p.wrap("   ", "   ",
@@ -251,7 +251,7 @@ func (r *Report) serverFinding(p *printer, n int, f *detect.Finding) {
 
 // serverSessions are the sessions that prove a finding about a mail server: sessions of the
 // external client, or sessions that its evidence names.
-func (r *Report) serverSessions(f *detect.Finding) (list []string) {
+func (r *Report) serverSessions(f *finding.Finding) (list []string) {
 	for _, client := range slices.SortedFunc(maps.Keys(r.sessions), netip.Addr.Compare) {
 		if f.Relay != nil && f.Relay.Client != client {
 			continue

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"time"
 
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
 )
@@ -23,7 +23,7 @@ type Report struct {
 	name  func(from uint16) string // name of an input
 	clean func(string) string      // makes a text from the wire safe to print
 
-	findings []*detect.Finding // latest state of each, in the order in which they were opened
+	findings []*finding.Finding // latest state of each, in the order in which they were opened
 	byID     map[string]int
 	named    map[netip.Addr]bool      // addresses with a finding
 	more     int                      // findings that are only counted
@@ -33,7 +33,7 @@ type Report struct {
 	others   top // internal hosts without a finding that are no declared servers
 	health   []string
 	mail     map[netip.Addr]mailserver.Record
-	site     *detect.Site
+	site     *finding.Site
 	home     homeCounts
 }
 
@@ -92,7 +92,7 @@ type Input struct {
 }
 
 // Session adds a session; number is the number of its event, zero if there is none.
-func (r *Report) Session(number uint64, s *detect.Session) {
+func (r *Report) Session(number uint64, s *finding.Session) {
 	if r == nil {
 		return
 	}
@@ -138,7 +138,7 @@ func keep(list []session, p session) []session {
 func (s *session) readable() bool { return s.refusal != "" || s.accepted > 0 || len(s.from) > 0 }
 
 // Finding adds a finding, or replaces it by its latest state.
-func (r *Report) Finding(f *detect.Finding) {
+func (r *Report) Finding(f *finding.Finding) {
 	if r == nil {
 		return
 	}
@@ -166,7 +166,7 @@ func (r *Report) Finding(f *detect.Finding) {
 }
 
 // Source adds a source.
-func (r *Report) Source(s *detect.SourceRecord) {
+func (r *Report) Source(s *finding.SourceRecord) {
 	if r == nil {
 		return
 	}
@@ -186,12 +186,12 @@ func (r *Report) Source(s *detect.SourceRecord) {
 // top holds the first sources of a kind, which are the worst, and the sums of all: there may be a
 // hundred thousand of them.
 type top struct {
-	first []detect.SourceRecord
+	first []finding.SourceRecord
 	n     int
 	tls   uint64 // sessions
 }
 
-func (t *top) add(s *detect.SourceRecord) {
+func (t *top) add(s *finding.SourceRecord) {
 	t.n++
 	t.tls += uint64(s.Facts.TLSSessions)
 	if len(t.first) < maxRows {
@@ -200,7 +200,7 @@ func (t *top) add(s *detect.SourceRecord) {
 }
 
 // Site adds the facts about the internal networks as a whole; the latest replace earlier ones.
-func (r *Report) Site(s *detect.Site) {
+func (r *Report) Site(s *finding.Site) {
 	if r == nil {
 		return
 	}

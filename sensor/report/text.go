@@ -11,7 +11,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -125,13 +125,13 @@ func period(first, last int64) string {
 }
 
 // sorted are the findings, worst first, without those that another one replaced.
-func (r *Report) sorted() []*detect.Finding {
+func (r *Report) sorted() []*finding.Finding {
 	found := slices.Clone(r.findings)
-	found = slices.DeleteFunc(found, func(f *detect.Finding) bool {
+	found = slices.DeleteFunc(found, func(f *finding.Finding) bool {
 		return f.CloseReason == "superseded" || f.CloseReason == "reclassified" ||
 			f.CloseReason == "address_changed"
 	})
-	slices.SortStableFunc(found, func(a, b *detect.Finding) int {
+	slices.SortStableFunc(found, func(a, b *finding.Finding) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score),
 			-cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
 	})
@@ -146,7 +146,7 @@ func once(list []string, a string) []string {
 	return append(list, a)
 }
 
-func (r *Report) verdict(p *printer, in *Input, found []*detect.Finding) {
+func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 	var bots, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
@@ -218,7 +218,7 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.HijackedAccount:  "has a hijacked account",
 	verdict.VolumeAnomaly:    "does not send as usual"}
 
-func (r *Report) finding(p *printer, n int, f *detect.Finding) {
+func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
 	if f.Class == verdict.DirectSMTP {
 		head = fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, f.Straight())
@@ -282,7 +282,7 @@ func (r *Report) finding(p *printer, n int, f *detect.Finding) {
 }
 
 // reasons writes the reasons of a finding.
-func (r *Report) reasons(p *printer, f *detect.Finding) {
+func (r *Report) reasons(p *printer, f *finding.Finding) {
 	if len(f.Reasons) == 0 {
 		return
 	}
@@ -293,7 +293,7 @@ func (r *Report) reasons(p *printer, f *detect.Finding) {
 }
 
 // advice writes the blind spots and the advice of a finding.
-func (p *printer) advice(f *detect.Finding) {
+func (p *printer) advice(f *finding.Finding) {
 	if len(f.Blind) > 0 {
 		p.line("   What could not be seen")
 		for _, b := range f.Blind {
@@ -394,7 +394,7 @@ func (r *Report) limits(p *printer, in *Input) {
 }
 
 // hints writes options that would improve the next run.
-func (r *Report) hints(p *printer, in *Input, found []*detect.Finding) {
+func (r *Report) hints(p *printer, in *Input, found []*finding.Finding) {
 	var hints []string
 	if !in.HomeSeen && in.Attempts > 0 {
 		hint := "No address of your networks was seen, so every source was judged. Name your " +

@@ -1,4 +1,4 @@
-package detect
+package finding
 
 import (
 	"fmt"

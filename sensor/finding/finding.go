@@ -1,0 +1,57 @@
+package finding
+
+import (
+	"net/netip"
+
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
+)
+
+// Finding is a verdict that was published.
+type Finding struct {
+	ID       string
+	Seq      int    // counts the events of this finding, from 1
+	Action   string // opened, updated, closed
+	Class    verdict.Class
+	Level    verdict.Level
+	Severity verdict.Severity
+	Score    float64
+	Mode     string
+	Egress   string
+
+	Source    SourceRecord
+	Time      int64 // of this event
+	Decided   verdict.Decision
+	DecidedIn int64 // from the first attempt to the decision
+
+	Reasons     []ReasonText
+	Evidence    []uint64 // numbers of session events
+	Blind       []string
+	Advice      string
+	CloseReason string
+	Suppressed  uint64              // session events left out
+	Reopened    uint32              // how often it came back after it was closed
+	CleanFor    int64               // how long it had been quiet then
+	Relay       *verdict.RelayProof // of an open relay
+
+	// Near says that the source's link-layer address is its own, as far as can be told. Then a
+	// machine that was found under other addresses is known again: Incident is the first of its
+	// findings, Since when that began, Also are its other addresses. They are empty for a machine
+	// with one.
+	Near     bool
+	Incident string
+	Since    int64
+	Also     []netip.Addr
+	// Roams is the network of which the machine takes a new address each time, with a new
+	// link-layer address.
+	Roams netip.Prefix
+}
+
+// ReasonText is a reason as it is told.
+type ReasonText struct {
+	Code   detect.Code    `json:"Code"`
+	Reason verdict.Reason `json:"Reason"`
+	Text   string         `json:"Text"`
+	// Server is the name of a reason about a mail server; Code says nothing then.
+	Server string `json:"Server"`
+}
