@@ -41,7 +41,7 @@ var allowed = map[string]struct {
 	"sensor/mailserver":        {[]string{"sensor/detect", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
-	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict"}, "a finding shows what was decided, and decides nothing"},
+	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict", "smtpsniff/refusal"}, "a finding shows what was decided, and decides nothing"},
 	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 

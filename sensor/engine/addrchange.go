@@ -363,7 +363,7 @@ func (e *Engine) transfer(m *addressChange) {
 		if chain != nil && chain == e.addresses.chainOf[*to] { // its findings move, too
 			copied := *hst
 			old = &copied
-			hst.findings = [verdict.Classes]*hostFinding{}
+			hst.findings = finding.Book{}
 		}
 		// Without an open finding the old profile has no use any more. With one, it stays until the
 		// finding is closed.
@@ -400,14 +400,14 @@ func (e *Engine) transfer(m *addressChange) {
 // finding of one class, the older id stays, so that the machine keeps one finding of each class.
 func (h *host) takeFindings(old *host) {
 	for c, f := range old.findings {
-		if f != nil && (h.findings[c] == nil || f.open && !h.findings[c].open) {
+		if f != nil && (h.findings[c] == nil || f.Open && !h.findings[c].Open) {
 			h.findings[c] = f
 		} else if f != nil {
-			h.findings[c].id, h.findings[c].seq = f.id, max(f.seq, h.findings[c].seq)
+			h.findings[c].ID, h.findings[c].Seq = f.ID, max(f.Seq, h.findings[c].Seq)
 		}
 	}
 	h.evidence = append(slices.Clone(old.evidence), h.evidence...)
-	h.evidence = h.evidence[:min(len(h.evidence), maxEvidence)]
+	h.evidence = h.evidence[:min(len(h.evidence), finding.MaxEvidence)]
 	h.sessionsEmitted += old.sessionsEmitted
 	h.suppressed += old.suppressed
 	h.opaque += old.opaque
@@ -430,8 +430,8 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *finding.Finding, lists in
 	}
 	// These two classes add nothing to an open verdict about the same machine.
 	if f.Class == verdict.DirectSMTP || f.Class == verdict.OnBlocklist {
-		for _, c := range verdicts { // a verdict supersedes it
-			if l.findings[c].open && !l.findings[f.Class].open {
+		for c := range verdict.Classes { // a verdict supersedes it
+			if finding.IsSum(c) && l.findings[c].open && !l.findings[f.Class].open {
 				return false
 			}
 		}
@@ -439,7 +439,7 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *finding.Finding, lists in
 	shown := &l.findings[f.Class]
 	// The event is emitted if it says more than the last one: a higher level, a further blocklist,
 	// or the regular update.
-	late := f.Time-shown.updated >= updateEvery
+	late := f.Time-shown.updated >= finding.UpdateEvery
 	switch f.Action {
 	case "opened":
 		if shown.open {
@@ -474,10 +474,13 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *finding.Finding, lists in
 		list = l.members
 	}
 	// The reader gets the latest addresses, the one of the event apart.
-	for _, h := range list[max(0, len(list)-maxAddresses):] {
+	for _, h := range list[max(0, len(list)-finding.MaxAddresses):] {
 		if h != k {
 			f.Also = append(f.Also, addr(h.Addr, h.Scope.V6()))
 		}
 	}
 	return true
 }
+
+// maxMachines bounds the chains of addresses.
+const maxMachines = 1024

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -76,7 +77,7 @@ func TestAddressPerMail(t *testing.T) {
 				if level < verdict.Likely || opened != 1 || closed != 1 || len(ids) != 1 {
 					t.Errorf("%s, IPv6 %v, rows of %d: %s, %d opened, %d closed, %d findings", pace, v6, row, level, opened, closed, len(ids))
 				}
-				if most := 14 + int(30*every/updateEvery); len(list) > most { // an open finding is told again every half hour
+				if most := 14 + int(30*every/finding.UpdateEvery); len(list) > most { // an open finding is told again every half hour
 					t.Errorf("%s, IPv6 %v, rows of %d: %d events", pace, v6, row, len(list))
 				}
 			}

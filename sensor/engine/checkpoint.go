@@ -19,10 +19,10 @@ import (
 // The json tags are the format. A field may be renamed, its tag may not; a new field is optional.
 type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
-	Seed    []byte        `json:"Seed"`
-	Sources []SavedSource `json:"Sources,omitempty"`
-	Servers []SavedServer `json:"Servers,omitempty"`
-	Site    SavedSite     `json:"Site"`
+	Seed    []byte            `json:"Seed"`
+	Sources []SavedSource     `json:"Sources,omitempty"`
+	Servers []SavedServer     `json:"Servers,omitempty"`
+	Site    finding.SavedSite `json:"Site"`
 }
 
 // SavedSource is an internal host, or an external one with a finding.
@@ -216,8 +216,8 @@ func (s *sourceObserver) saveSource(k *flowtable.HostKey, src *source) SavedSour
 			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
 		for _, f := range hst.findings {
 			if f != nil {
-				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.id, f.seq, f.class,
-					f.level, f.open, f.updated, f.closed, f.clean, f.reopened, f.lists, f.decided})
+				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.ID, f.Seq, f.Class,
+					f.Level, f.Open, f.Updated, f.Closed, f.Clean, f.Reopened, f.Lists, f.Decided})
 			}
 		}
 	}
@@ -282,68 +282,34 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 	for _, f := range d.Host.Findings {
 		// The classes from OpenRelay on belong to servers.
 		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
-			hst.findings[f.Class] = &hostFinding{id: f.ID, seq: f.Seq, class: f.Class,
-				level: min(f.Level, verdict.Confirmed), open: f.Open,
-				updated: f.Updated, closed: f.Closed, clean: f.Clean, reopened: f.Reopened,
-				lists: f.Lists, decided: f.Decided}
+			hst.findings[f.Class] = &finding.Entry{ID: f.ID, Seq: f.Seq, Class: f.Class,
+				Level: min(f.Level, verdict.Confirmed), Open: f.Open,
+				Updated: f.Updated, Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened,
+				Lists: f.Lists, Decided: f.Decided}
 		}
 	}
 	if hst.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
 	// The shutdown closed the finding of this verdict: the next observation publishes it again.
-	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.main() == nil
+	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.findings.Main() == nil
 	if src.flags&(outside|home) == outside|home && s.judges(src) {
 		// its finding may have been closed because the sensor stopped
 		s.pendingDirect = append(s.pendingDirect, r)
 	}
-	hst.Restore(&d.Host.Memory, hst.main() != nil)
-}
-
-// SavedSite is the knowledge about our networks as a whole.
-type SavedSite struct {
-	Addrs []SavedAddr        `json:"Addrs,omitempty"`
-	Lists []finding.ListSeen `json:"Lists,omitempty"`
-}
-
-// SavedAddr is a public address and the servers that quoted it.
-type SavedAddr struct {
-	Addr    netip.Addr   `json:"Addr"`
-	Servers []netip.Addr `json:"Servers"`
+	hst.Restore(&d.Host.Memory, hst.findings.Main() != nil)
 }
 
 // saveSite copies the knowledge about the site.
-func (e *Engine) saveSite() (d SavedSite) {
+func (e *Engine) saveSite() finding.SavedSite {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	for i := range e.site.addrs {
-		p := SavedAddr{Addr: e.site.addrs[i].addr}
-		for a := range e.site.addrs[i].servers {
-			p.Servers = append(p.Servers, addr(a, false))
-		}
-		slices.SortFunc(p.Servers, netip.Addr.Compare)
-		d.Addrs = append(d.Addrs, p)
-	}
-	d.Lists = slices.Clone(e.site.lists)
-	for i := range d.Lists {
-		// The checkpoint holds no user's address.
-		d.Lists[i].Sample = detect.Anonymous(d.Lists[i].Sample)
-	}
-	return d
+	return e.site.Save()
 }
 
 // restoreSite restores what saveSite copied. It is not emitted before it changes.
-func (e *Engine) restoreSite(d *SavedSite) {
+func (e *Engine) restoreSite(d *finding.SavedSite) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	for _, p := range d.Addrs[:min(len(d.Addrs), maxAddrs)] {
-		// The bounds hold for a file of another version, too.
-		servers := map[flowtable.Addr]bool{}
-		for _, a := range p.Servers[:min(len(p.Servers), maxServers)] {
-			servers[a.As16()] = true
-		}
-		e.site.addrs = append(e.site.addrs, publicAddr{p.Addr, servers})
-	}
-	e.site.lists = slices.Clone(d.Lists[:min(len(d.Lists), maxSite)])
-	e.site.told = e.site.known()
+	e.site.Restore(d)
 }

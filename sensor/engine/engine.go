@@ -110,8 +110,8 @@ type Engine struct {
 	entries          []entry      // scratch of drainJournals
 	positions        []position   // scratch of inOrder
 	newAddresses     []newAddress // scratch of trackAddresses
-	site             site
-	machines         machines // incidents of findings
+	site             finding.SiteFacts
+	incidents        finding.Incidents // incidents of findings
 	addresses        addressTracker
 	workers          []*Worker
 	pool             *helperPool

@@ -13,9 +13,6 @@ import (
 // Session events are the evidence of findings. A session is emitted while a finding of its source
 // is open. A few earlier sessions are kept, and are emitted if a finding is opened.
 
-// maxEvidence is the number of session events that a finding names.
-const maxEvidence = 10
-
 // maxRecent is the number of sessions of a source that are kept until a finding is opened.
 const maxRecent = 3
 
@@ -51,7 +48,7 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
 	case open:
 		hst.suppressed++
-	case s.mayProve(f, session):
+	case s.maybeEvidence(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
 		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason),

@@ -10,138 +10,72 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// finding is a verdict that was published. It stays when it is closed: a host that comes
-// back after it was cleaned has its finding opened again.
-type hostFinding struct {
-	id       string
-	seq      int
-	class    verdict.Class
-	level    verdict.Level
-	open     bool
-	updated  int64
-	closed   int64  // when it was last
-	clean    int64  // how long it had been quiet when it was opened again
-	reopened uint32 // how often
-	lists    int    // blocklists that were told
-	decided  verdict.Decision
-}
-
-// updateEvery is how often an open finding is told again although its level is the same.
-const updateEvery = 30 * minute
-
-// verdicts are the classes that a host's verdict can have: it has one at a time.
-var verdicts = []verdict.Class{verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner}
-
-// main is the open finding that a host's verdict is published in, nil if there is none.
-func (h *host) main() *hostFinding {
-	for _, c := range verdicts {
-		if f := h.findings[c]; f != nil && f.open {
-			return f
-		}
+// ensureEntry makes a host's entry of a class if there is none.
+func (s *sourceObserver) ensureEntry(src *source, hst *host, k flowtable.HostKey, c verdict.Class) {
+	if hst.findings[c] != nil {
+		return
 	}
-	return nil
-}
-
-// superseded reports whether an open verdict says more than that the host is on a blocklist. Of a mail server that is
-// news of its own.
-func (h *host) superseded() bool {
-	f := h.main()
-	return f != nil && f.class != verdict.UndeclaredServer
-}
-
-// findingOf is a host's finding of a class, made if there is none.
-func (s *sourceObserver) findingOf(src *source, hst *host, k flowtable.HostKey, c verdict.Class) *hostFinding {
-	if hst.findings[c] == nil {
-		id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()), max(src.facts.First, hst.since)/second)
-		if src.flags&former != 0 { // the numbers of the former one's events are not known any more
-			id += fmt.Sprintf("-%d", src.facts.Attempts)
-		}
-		hst.findings[c] = &hostFinding{class: c, id: id}
+	id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()),
+		max(src.facts.First, hst.since)/second)
+	if src.flags&former != 0 { // the numbers of the former one's events are not known any more
+		id += fmt.Sprintf("-%d", src.facts.Attempts)
 	}
-	return hst.findings[c]
+	hst.findings[c] = &finding.Entry{Class: c, ID: id}
 }
 
 // publish has a source's findings follow its verdict.
 func (s *sourceObserver) publish(src *source, hst *host, k flowtable.HostKey, v verdict.Verdict, now int64) {
-	was := hst.main()
-	if was != nil && v.Level == verdict.NoLevel {
-		s.close(src, hst, was, k, now, "quiet")
+	if v.Level != verdict.NoLevel && s.e.isIgnored(k, now) {
 		return
 	}
-	if v.Level == verdict.NoLevel || s.e.isIgnored(k, now) {
-		return
-	}
-	if was != nil && was.class != v.Class {
-		s.close(src, hst, was, k, now, "reclassified")
-	}
-	for _, c := range []verdict.Class{verdict.DirectSMTP, verdict.OnBlocklist} {
-		if d := hst.findings[c]; d != nil && d.open && (c == verdict.DirectSMTP || v.Class != verdict.UndeclaredServer) {
-			s.close(src, hst, d, k, now, "superseded")
-		}
-	}
-	if v.Class == verdict.UndeclaredServer && len(hst.Blocklists()) > 0 && (hst.findings[verdict.OnBlocklist] == nil || !hst.findings[verdict.OnBlocklist].open) {
-		s.report(src, hst, k, verdict.OnBlocklist, false, now)
-	}
-	f := s.findingOf(src, hst, k, v.Class)
-	switch {
-	case !f.open:
-		if was == nil && !s.mayOpen(src, hst, v.Level, now) {
-			return
-		}
-		f.level = v.Level
-		s.opens(src, hst, f, k, now)
-	case v.Level != f.level, len(hst.Blocklists()) > f.lists: // a list is what the reader waits for: they are few
-		f.level = v.Level
-		s.tell(src, hst, f, k, "updated", now, "")
+	s.commit(src, hst, k, hst.findings.Apply(&v, len(hst.Blocklists())), now)
+}
+
+// report opens a finding that is no verdict of the sum, or updates it if there is news.
+func (s *sourceObserver) report(src *source, hst *host, k flowtable.HostKey, c verdict.Class, news bool,
+	now int64) {
+	if !s.e.isIgnored(k, now) {
+		s.commit(src, hst, k, hst.findings.Report(c, news), now)
 	}
 }
 
-// report opens a finding that is no verdict of the sum, or tells it again if there is news.
-func (s *sourceObserver) report(src *source, hst *host, k flowtable.HostKey, c verdict.Class, news bool, now int64) {
-	if s.e.isIgnored(k, now) {
-		return
-	}
-	f := s.findingOf(src, hst, k, c)
-	if !f.open && !s.mayOpen(src, hst, verdict.Suspect, now) {
-		return
-	}
-	f.level = verdict.Suspect
-	if !f.open {
-		s.opens(src, hst, f, k, now)
-	} else if news {
-		s.tell(src, hst, f, k, "updated", now, "")
+// commit makes changes of a source's findings, one after the other, and emits them.
+func (s *sourceObserver) commit(src *source, hst *host, k flowtable.HostKey, due []finding.Change,
+	now int64) {
+	for i := range due {
+		c := &due[i]
+		s.ensureEntry(src, hst, k, c.Class)
+		if c.Admit && !s.mayOpen(src, hst, c.Level, now) {
+			continue
+		}
+		f := hst.findings.Commit(c, now)
+		switch {
+		case c.Action == finding.Opened:
+			s.findingOpened(src, hst, f, now)
+		case c.Action == finding.Closed && s.e.ended: // the host was not clean: the sensor stopped
+			f.Closed = 0
+		}
+		s.emitFinding(src, hst, f, k, c, now)
 	}
 }
 
-// opens gives out that a finding is open, for the first time or again.
-func (s *sourceObserver) opens(src *source, hst *host, f *hostFinding, k flowtable.HostKey, now int64) {
-	f.open = true
-	f.decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
-	if p := &src.facts.Ports[0]; f.class == verdict.DirectSMTP && p.Port == 25 {
-		f.decided = verdict.Decision{At: max(src.facts.First, hst.since), Attempts: 1}
-	}
-	if f.closed != 0 {
-		f.reopened++
-		f.clean = max(0, now-f.closed)
+// findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions before
+// it, which are evidence.
+func (s *sourceObserver) findingOpened(src *source, hst *host, f *finding.Entry, now int64) {
+	f.Decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
+	if p := &src.facts.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
+		f.Decided = verdict.Decision{At: max(src.facts.First, hst.since), Attempts: 1}
 	}
 	s.follow(src)
 	for _, old := range hst.recent {
-		if !slices.Contains(verdicts, f.class) && old.Server.Port() != 25 { // what its mail client did before says nothing about that
+		if !finding.IsSum(f.Class) && old.Server.Port() != 25 {
+			// what its mail client did before says nothing about that
 			hst.suppressed++
 			continue
 		}
 		s.journal.emitSession(old, hst)
 	}
 	hst.recent = nil
-	s.tell(src, hst, f, k, "opened", now, "")
-}
-
-func (s *sourceObserver) close(src *source, hst *host, f *hostFinding, k flowtable.HostKey, now int64, reason string) {
-	f.open, f.closed = false, now
-	if s.e.ended { // it is not that the host was clean: we stopped
-		f.closed = 0
-	}
-	s.tell(src, hst, f, k, "closed", now, reason)
 }
 
 // follow has the tick look after a source's findings.
@@ -151,82 +85,94 @@ func (s *sourceObserver) follow(src *source) {
 	}
 }
 
-// tell gives out an event of a finding.
-func (s *sourceObserver) tell(src *source, hst *host, f *hostFinding, k flowtable.HostKey, action string, now int64, reason string) {
-	f.seq++
-	f.updated, f.lists = now, len(hst.Blocklists())
+// emitFinding emits an event of a finding.
+func (s *sourceObserver) emitFinding(src *source, hst *host, f *finding.Entry, k flowtable.HostKey,
+	c *finding.Change, now int64) {
+	f.Lists = len(hst.Blocklists())
 	var kept *Saved
 	if s.e.out.Keep != nil {
 		kept = &Saved{Seed: s.e.cfg.Seed, Sources: []SavedSource{s.saveSource(&k, src)}}
 	}
-	former := uint32(0) // attempts of another machine that had the address
+	before := uint32(0) // attempts of another machine that had the address
 	if hst.before != nil {
 		own := *src
 		own.facts = src.facts.Since(hst.before, hst.since)
-		src, former = &own, hst.before.Attempts
+		src, before = &own, hst.before.Attempts
 	}
-	told := src.facts // for reasons, which know the attempts of before
+	counted := src.facts // for reasons, which know the attempts of before
 	if hst.otherAddresses != nil {
 		own := *src
 		own.facts = src.facts.Plus(hst.otherAddresses)
-		told = own.facts
-		told.Attempts = src.facts.Attempts
+		counted = own.facts
+		counted.Attempts = src.facts.Attempts
 		src = &own
 	}
-	d := &finding.Finding{ID: f.id, Seq: f.seq, Action: action, Class: f.class, Level: f.level, Time: now, CloseReason: reason,
-		Mode: hst.Mode(&src.facts), Egress: hst.Egress().String(), Suppressed: hst.suppressed, Reopened: f.reopened, CleanFor: f.clean}
+	d := f.Finding(c)
+	d.Mode, d.Egress, d.Suppressed = hst.Mode(&src.facts), hst.Egress().String(), hst.suppressed
 	d.Source = s.sourceRecord(src, hst, k, now)
 	d.Near = hst.OnLink()
 	first := max(src.facts.First, hst.since)
-	d.Decided = verdict.Decision{At: max(first, f.decided.At), Attempts: f.decided.Attempts}
-	switch f.class {
+	d.Decided.At = max(first, f.Decided.At)
+	s.addReasons(d, src, hst, &counted)
+	d.Severity = finding.Severity(f.Class, f.Level, src.flags&declared != 0)
+	seen := hst.seen()
+	if d.Severity > verdict.Info {
+		d.Blind = finding.Blind(&src.facts, &seen)
+	}
+	if d.Decided.Attempts > before {
+		d.Decided.Attempts -= before
+	}
+	d.Advice = finding.Advice(d, &seen)
+	d.DecidedIn = max(0, d.Decided.At-first)
+	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.Lists, host: hst, time: now})
+}
+
+// addReasons gives a finding its reasons. counted are the counters that their sentences name.
+func (s *sourceObserver) addReasons(d *finding.Finding, src *source, hst *host, counted *detect.Counters) {
+	switch d.Class {
 	case verdict.DirectSMTP:
-		d.Reasons = []finding.ReasonText{{Server: "direct_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1, Threshold: 1},
-			Text: "It turned to a mail server outside on port 25; it is not declared, and that server is no allowed relay."}}
+		d.Reasons = []finding.ReasonText{{Server: "direct_smtp",
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1,
+				Threshold: 1},
+			Text: "It turned to a mail server outside on port 25; it is not declared, and that " +
+				"server is no allowed relay."}}
 	case verdict.NotSMTP:
-		d.Reasons = []finding.ReasonText{{Server: "not_smtp", Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: float64(hst.foreign), Threshold: 1},
-			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.", hst.foreign, verdict.Count(src.facts.Sessions, "session", "sessions"))}}
+		d.Reasons = []finding.ReasonText{{Server: "not_smtp",
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last,
+				Value: float64(hst.foreign), Threshold: 1},
+			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.",
+				hst.foreign, verdict.Count(src.facts.Sessions, "session", "sessions"))}}
 	case verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = hst.Decided()
 		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
-			d.Reasons = append(d.Reasons, finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
+			d.Reasons = append(d.Reasons,
+				finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, counted)})
 		})
 	case verdict.OnBlocklist:
 		hst.Reasons(func(code detect.Code, r *verdict.Reason) {
 			if code == detect.Blocklisted {
-				d.Reasons = append(d.Reasons, finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, &told)})
+				d.Reasons = append(d.Reasons,
+					finding.ReasonText{Code: code, Reason: *r, Text: hst.Text(code, counted)})
 			}
 		})
 	}
-	d.Severity = severity(f.class, f.level)
-	if f.class == verdict.OnBlocklist && src.flags&declared == 0 {
-		d.Severity = verdict.Medium
-	}
-	if d.Severity > verdict.Info {
-		d.Blind = hst.blind(src)
-	}
-	if d.Decided.Attempts > former {
-		d.Decided.Attempts -= former
-	}
-	d.Advice = advice(d, hst)
-	d.DecidedIn = max(0, d.Decided.At-first)
-	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.lists, host: hst, time: now})
 }
 
-// severity is how soon somebody should act.
-func severity(c verdict.Class, l verdict.Level) verdict.Severity {
-	switch c {
-	case verdict.DirectSMTP:
-		return verdict.Info
-	case verdict.UndeclaredServer, verdict.NotSMTP:
-		return verdict.Medium
-	case verdict.Scanner:
-		return verdict.Low
-	case verdict.OnBlocklist:
-		return verdict.High
+// seen is what the advice and the blind spots of a host's finding rest on.
+func (h *host) seen() finding.Seen {
+	x := finding.Seen{HalfOpen: h.HalfOpenCount(), Opaque: h.opaque, OneWay: h.oneWay,
+		Doubtful: h.doubtful,
+		Others:   h.candidate.attempts, OtherMAC: h.candidate.mac, Lookups: h.Lookups() != nil,
+		BehindNAT: h.BehindNAT(), EgressBlocked: h.Egress().Blocked(),
+		Listed: len(h.Blocklists()) > 0}
+	if x.BehindNAT {
+		x.HopLimits = h.HopLimits()
 	}
-	return [...]verdict.Severity{verdict.Info, verdict.Low, verdict.High, verdict.Critical}[l]
+	if h.former != nil {
+		x.Former, x.FormerMAC = true, h.former.mac
+	}
+	return x
 }
 
 // tickFindings opens what was waiting for a tick, and has time do its part in those that are
@@ -234,7 +180,8 @@ func severity(c verdict.Class, l verdict.Level) verdict.Severity {
 func (s *sourceObserver) tickFindings(now int64) {
 	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, hst := s.hostAt(r)
-		if hst == nil || hst.main() != nil || !hst.findings[verdict.DirectSMTP].untold() {
+		if hst == nil || hst.findings.Main() != nil ||
+			!hst.findings[verdict.DirectSMTP].Unreported() {
 			return true
 		}
 		if hst.condemned {
@@ -259,38 +206,18 @@ func (s *sourceObserver) tickFindings(now int64) {
 			hst.SetOneSided(s.e.hearsay())
 			s.publish(src, hst, k, hst.Judge(&src.facts, now), now)
 		}
-		for _, f := range hst.findings {
-			if f != nil && f.open && now-f.updated >= updateEvery && src.facts.Last > f.updated {
-				s.tell(src, hst, f, k, "updated", now, "")
-			}
-		}
+		s.commit(src, hst, k, hst.findings.Due(now, src.facts.Last), now)
 		return false
 	})
 }
 
-// untold reports whether a finding was never opened, or was closed only because the sensor
-// stopped.
-func (f *hostFinding) untold() bool { return f == nil || !f.open && f.closed == 0 }
-
-func (h *host) anyOpen() bool {
-	if h.former != nil {
-		return true
-	}
-	for _, f := range h.findings {
-		if f != nil && f.open {
-			return true
-		}
-	}
-	return false
-}
+// anyOpen reports whether a finding of the host is open, also under its former link-layer address.
+func (h *host) anyOpen() bool { return h.former != nil || h.findings.AnyOpen() }
 
 // closeFindings ends all findings of a source.
-func (s *sourceObserver) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64, reason string) {
-	for _, f := range hst.findings {
-		if f != nil && f.open {
-			s.close(src, hst, f, k, now, reason)
-		}
-	}
+func (s *sourceObserver) closeFindings(src *source, hst *host, k flowtable.HostKey, now int64,
+	reason string) {
+	s.commit(src, hst, k, hst.findings.CloseAll(reason), now)
 	if hst.former != nil {
 		s.closeFormer(src, hst, k, now, reason)
 	}

@@ -154,18 +154,18 @@ func (e *Engine) handle(r *entry) {
 
 // outputSession emits a session and adds its event to the evidence of the findings that rest on it.
 func (e *Engine) outputSession(r *entry) {
-	if r.onlyIfEvidence && !e.proved(r.session) {
+	if r.onlyIfEvidence && !e.isEvidence(r.session) {
 		return
 	}
 	n := e.out.Session(r.session)
-	e.proves(r.session, n)
+	e.addEvidence(r.session, n)
 	if r.host == nil {
 		return
 	}
 	t := e.shards[r.shard].t
 	t.Lock()
 	defer t.Unlock()
-	if len(r.host.evidence) < maxEvidence {
+	if len(r.host.evidence) < finding.MaxEvidence {
 		r.host.evidence = append(r.host.evidence, n)
 	}
 }
@@ -185,7 +185,7 @@ func (e *Engine) outputHostFinding(r *entry) {
 	}
 	e.releaseHeld(r)
 	if e.addresses.merge(r.key, r.finding, r.lists) {
-		e.machines.follow(r.finding)
+		e.incidents.Follow(r.finding)
 		e.outputFinding(r)
 	}
 }

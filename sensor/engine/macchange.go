@@ -3,8 +3,8 @@ package engine
 import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/track"
-	"spamsensor/sensor/verdict"
 )
 
 // An address can pass to another machine, and one machine can have several link-layer addresses:
@@ -106,7 +106,7 @@ func (s *sourceObserver) mergeAccounts(src *source, hst *host, p *track.Packet) 
 	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
 	hst.former = nil
 	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
-	hst.findings = [verdict.Classes]*hostFinding{}
+	hst.findings = finding.Book{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
 	hst.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)

@@ -317,7 +317,7 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 		// more.
 		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
 			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
-		if len(hst.Blocklists()) > known && !hst.superseded() && src.flags&home != 0 &&
+		if len(hst.Blocklists()) > known && !hst.findings.Superseded() && src.flags&home != 0 &&
 			s.judges(src) {
 			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
 		}

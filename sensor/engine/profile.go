@@ -10,7 +10,7 @@ import (
 // host is the profile of a source that is judged, and what was published of it.
 type host struct {
 	detect.Profile
-	findings        [verdict.Classes]*hostFinding
+	findings        finding.Book
 	recent          []*finding.Session // a few sessions before a finding, as evidence
 	evidence        []uint64           // numbers of session events
 	sessionsEmitted int                // session events of the finding

@@ -338,13 +338,13 @@ func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 			return
 		}
 		for _, f := range hst.findings {
-			if f == nil || !f.open || !singleAddressClass(f.class) {
+			if f == nil || !f.Open || !singleAddressClass(f.Class) {
 				continue
 			}
-			if m.heldIndex(&v.source, f.class) >= 0 {
-				hst.findings[f.class] = nil
+			if m.heldIndex(&v.source, f.Class) >= 0 {
+				hst.findings[f.Class] = nil
 			} else {
-				s.close(src, hst, f, v.source, now, "superseded")
+				s.commit(src, hst, v.source, []finding.Change{{Class: f.Class, Level: f.Level, Action: finding.Closed, Reason: "superseded"}}, now)
 			}
 		}
 	})

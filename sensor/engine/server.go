@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
@@ -35,8 +36,8 @@ type mailServer struct {
 	mailserver.Server
 	addr     netip.Addr // its address
 	declared bool
-	findings [verdict.Classes]*serverFinding // the open finding of each class
-	resumed  bool                            // restored, and not observed since the checkpoint
+	findings finding.Book // the open finding of each class
+	resumed  bool         // restored, and not observed since the checkpoint
 }
 
 // maxBehind is how far the packets' time can be behind a server's own time without a clock that was
@@ -49,11 +50,7 @@ func (s *mailServer) advance(now int64) []verdict.Verdict {
 	if s.resumed || now < s.Last-maxBehind {
 		s.resumed = false
 		s.Resume(now)
-		for _, f := range s.findings {
-			if f != nil {
-				f.Last = min(f.Last, now)
-			}
-		}
+		s.findings.Rewind(now)
 	}
 	return s.Advance(max(now, s.Last))
 }
@@ -171,9 +168,9 @@ func (e *Engine) tickServers(now int64) {
 	for _, s := range e.allServers() {
 		if s.First != 0 {
 			e.publish(s, s.advance(now))
-			e.closeCalm(s, now)
+			e.commit(s, s.findings.Calm(now), now)
 			if e.cfg.Live { // at the end of a file the findings are closed anyway
-				e.tellProof(s, now)
+				e.commit(s, s.findings.NewEvidence(now), now)
 			}
 		}
 	}
@@ -215,7 +212,7 @@ func (e *Engine) rollHours(now int64) {
 		for _, s := range e.allServers() {
 			if s.First != 0 {
 				e.publish(s, s.advance(e.servers.nextHour))
-				e.closeCalm(s, e.servers.nextHour)
+				e.commit(s, s.findings.Calm(e.servers.nextHour), e.servers.nextHour)
 			}
 		}
 		e.emitServers(e.servers.nextHour)
@@ -247,9 +244,9 @@ func (e *Engine) allServers() (list []*mailServer) {
 
 // SavedServer is a mail server in the checkpoint: its state, and its open findings by class.
 type SavedServer struct {
-	Addr     netip.Addr                       `json:"Addr"`
-	State    *mailserver.Server               `json:"State"`
-	Findings map[verdict.Class]*serverFinding `json:"Findings,omitempty"`
+	Addr     netip.Addr                            `json:"Addr"`
+	State    *mailserver.Server                    `json:"State"`
+	Findings map[verdict.Class]*finding.SavedProof `json:"Findings,omitempty"`
 }
 
 // saveServers copies the servers that were seen.
@@ -267,17 +264,7 @@ func (e *Engine) saveServers() (list []SavedServer) {
 
 // save copies a server. The caller holds tickMu.
 func (s *mailServer) save() SavedServer {
-	d := SavedServer{Addr: s.addr, State: s.Server.Clone(),
-		Findings: map[verdict.Class]*serverFinding{}}
-	for c, f := range s.findings {
-		if f != nil {
-			copied := *f
-			copied.Reasons = slices.Clone(f.Reasons)
-			copied.Events = nil // event numbers belong to one run
-			d.Findings[verdict.Class(c)] = &copied
-		}
-	}
-	return d
+	return SavedServer{Addr: s.addr, State: s.Server.Clone(), Findings: s.findings.SaveProofs()}
 }
 
 // restoreServers restores the servers that saveServers copied. A server beyond the limit is
@@ -301,12 +288,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 		s.Server.Sound(&e.servers.budget)
 		// The time since the checkpoint is unknown: advance resumes the series at the next packet.
 		s.resumed = true
-		for c, f := range d.Findings {
-			if c >= verdict.OpenRelay && c < verdict.Classes && f != nil {
-				f.Level = min(f.Level, verdict.Confirmed)
-				s.findings[c] = f
-			}
-		}
+		s.findings.RestoreProofs(d.Findings)
 	}
 }
 
@@ -318,11 +300,7 @@ func (e *Engine) finishServers(now int64, reason string) {
 			continue
 		}
 		e.publish(s, s.advance(now))
-		for c, f := range s.findings {
-			if f != nil {
-				e.tellFinding(s, verdict.Class(c), "closed", now, reason)
-			}
-		}
+		e.commit(s, s.findings.CloseAll(reason), now)
 	}
 	e.emitServers(now)
 }

@@ -42,7 +42,7 @@ func TestHours(t *testing.T) {
 				t.Fatalf("portions of %d: records at %d and %d", size, hours[i-1], hours[i])
 			}
 		}
-		if late := closed - relayed - calmRelay; late < 0 || late > 2*hour {
+		if late := closed - relayed - finding.CalmRelay; late < 0 || late > 2*hour {
 			t.Errorf("portions of %d: the finding is closed %d minutes after it was due", size, late/minute)
 		}
 		if at == nil {

@@ -93,7 +93,7 @@ func (e *Engine) Stats() Stats {
 		{Name: "hosts_evicted", N: c.hostsEvicted},
 		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
 		{Name: "notes_dropped", N: c.notesDropped},
-		{Name: "machines_forgotten", N: e.machines.forgotten.Load() + e.addresses.forgotten.Load()},
+		{Name: "machines_forgotten", N: e.incidents.Evicted.Load() + e.addresses.forgotten.Load()},
 		{Name: "servers_full", N: e.servers.full.Load()},
 		{Name: "findings_withheld", N: c.withheld},
 	}

@@ -180,8 +180,8 @@ func (e *Engine) finish(reason string) {
 	e.drainJournals()
 	e.guarded(func() { e.finishServers(now, reason) })
 	e.guarded(func() {
-		if addr, servers := e.site.public(); e.site.told > 0 {
-			e.tellSite(addr, servers, now)
+		if e.site.Emitted() {
+			e.emitSite(now)
 		}
 		e.emitSources(now, true)
 	})

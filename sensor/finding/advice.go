@@ -1,0 +1,228 @@
+package finding
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/verdict"
+)
+
+// Seen is what is known of a host beside its counters and reasons. Its blind spots and its advice
+// rest on it.
+type Seen struct {
+	HalfOpen  uint32 // attempts that a server answered and the host did not go on with
+	Opaque    uint32 // sessions that were encrypted from the first byte
+	OneWay    uint32 // sessions of which one direction was seen
+	Doubtful  uint32 // sessions whose bytes a server may have read in another way
+	Former    bool   // the address had another link-layer address until lately: FormerMAC
+	FormerMAC [6]byte
+	// attempts that came from another link-layer address, the latest from OtherMAC
+	Others        uint32
+	OtherMAC      [6]byte
+	Lookups       bool // DNS queries about mail were seen
+	BehindNAT     bool // several machines are behind the address, by their HopLimits
+	HopLimits     string
+	EgressBlocked bool // its mail is blocked on the way out
+	Listed        bool // servers named a blocklist
+}
+
+// Blind says what the verdict about a host could not rest on.
+func Blind(f *detect.Counters, h *Seen) (blind []string) {
+	add := func(n uint32, format string, args ...any) {
+		if n > 0 {
+			blind = append(blind, fmt.Sprintf(format, args...))
+		}
+	}
+	switch {
+	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
+		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
+	case f.Sessions == 0 && h.HalfOpen > 0:
+		blind = append(blind, "no session was completed: what was answered was not gone on with")
+	case f.Sessions == 0:
+		blind = append(blind, "no session was completed: only attempts to connect were seen, "+
+			"and anybody can send those in this address' name")
+	}
+	if h.Opaque > 0 {
+		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte",
+			verdict.Count(f.Sessions, "session", "sessions"), verdict.Count(h.Opaque, "was",
+				"were")))
+	}
+	add(f.TLSSessions-min(f.TLSSessions, h.Opaque),
+		"%s over to TLS: what was said after that is not known",
+		verdict.Count(f.TLSSessions-min(f.TLSSessions, h.Opaque), "session went",
+			"sessions went"))
+	add(h.OneWay, "of %s only one direction was seen",
+		verdict.Count(h.OneWay, "session", "sessions"))
+	add(h.Doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server "+
+		"may have read something else", verdict.Count(h.Doubtful, "session", "sessions"))
+	if h.Former {
+		blind = append(blind, fmt.Sprintf("until lately this address had another link-layer "+
+			"address, %s: either another machine has it now, or it sends in its name, and can "+
+			"then answer for the servers, too",
+			net.HardwareAddr(h.FormerMAC[:])))
+	}
+	if n := h.Others; n > 0 {
+		blind = append(blind, fmt.Sprintf("%s came from another link-layer address than the "+
+			"others, the latest from %s: a machine with several network cards does that, and so "+
+			"does another one that sends in this address' name, and can then answer for it",
+			verdict.Count(n, "attempt", "attempts"), net.HardwareAddr(h.OtherMAC[:])))
+	}
+	if !h.Lookups {
+		blind = append(blind, "none of its DNS queries about mail were seen: it made none, or "+
+			"they are not on this mirror port, or encrypted")
+	}
+	if h.BehindNAT {
+		blind = append(blind, fmt.Sprintf("several machines seem to be behind this address: "+
+			"packets arrive with different hop limits (%s; Windows begins with 128, most others "+
+			"with 64). Which of them it is can be seen only on their side of the gateway",
+			h.HopLimits))
+	}
+	return blind
+}
+
+// mailPort is how many attempts went to port 25.
+func mailPort(f *detect.Counters) uint32 {
+	for _, p := range f.Ports {
+		if p.Port == 25 {
+			return p.Count
+		}
+	}
+	return 0
+}
+
+// Advice says what to do about a finding. h may be nil if the finding is about a mail server.
+func Advice(f *Finding, h *Seen) string {
+	if f.Class >= verdict.OpenRelay {
+		return serverAdvice(f.Class, f.Source.Addr, f.Reasons)
+	}
+	who := f.Source.Addr.String()
+	if m := f.Source.MAC; m != [6]byte{} && f.Near { // else it is the address of a router
+		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))
+	}
+	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
+	switch f.Class {
+	case verdict.DirectSMTP:
+		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send by way of your "+
+			"provider's server, name that one in allowed_relays. "+
+			"Otherwise it should send through your own server, on port 587.", f.Source.Addr,
+			declare)
+		if c := &f.Source.Facts; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
+			text = "The only server that it tries gave it no session: look at its mail " +
+				"settings. " + text
+		}
+		return text
+	case verdict.UndeclaredServer:
+		if f.Source.Role == "verifier" {
+			return fmt.Sprintf("%s asks servers whether addresses exist, and sends nothing "+
+				"where they do: servers answer that with blocklists. If it is a mail server "+
+				"that verifies senders, %s. If not, find out whose addresses it asks for, "+
+				"and block outgoing port 25 for it.", who, declare)
+		}
+		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it "+
+			"up, and block outgoing port 25 for it.", who, declare)
+	case verdict.Scanner:
+		return fmt.Sprintf("Ask what runs on %s. If it is meant to look for mail servers (an "+
+			"inventory, a vulnerability scanner), declare it in smtp_servers with the role "+
+			"scanner.", who)
+	case verdict.NotSMTP:
+		return fmt.Sprintf("Find out which program on %s uses a mail port for something else: "+
+			"malware hides there, because firewalls let mail out.", who)
+	case verdict.OnBlocklist:
+		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen "+
+			"account), then ask the list to remove the address. Until then what %s sends to "+
+			"users of the list is refused.", who)
+	}
+	if h.BehindNAT {
+		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its "+
+			"translation table, to find the machine behind it. Block outgoing port 25 for all "+
+			"but your mail servers.", who)
+	}
+	if f.Level == verdict.Suspect {
+		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many "+
+			"networks, %s.", who, declare)
+	}
+	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the "+
+		"passwords used on it.", who)
+	if !f.Near && !f.Source.Addr.IsPrivate() {
+		text = fmt.Sprintf("If %s is a gateway, the machine is behind it: move the mirror port "+
+			"to its inner side, or look into its translation table. Otherwise: ", who) + text
+	}
+	if h.EgressBlocked {
+		return text + " Leave outgoing mail ports blocked: that is what keeps your address off " +
+			"the blocklists."
+	}
+	if f.Source.Facts.Attempts > mailPort(&f.Source.Facts)*2 {
+		// most goes to submission ports, which people need
+		text += " It submits mail at other people's servers: block its way out on ports 465, " +
+			"587 and 2525 as well as 25."
+	} else {
+		text += " Block outgoing port 25 for all but your mail servers."
+	}
+	if h.Listed {
+		text += " When it is clean, ask the blocklist to remove your address."
+	}
+	return text
+}
+
+// serverAdvice says what to do; reasons are the finding's, the latest last.
+func serverAdvice(c verdict.Class, a netip.Addr, reasons []ReasonText) string {
+	switch c {
+	case verdict.OpenRelay:
+		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users "+
+			"(Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. "+
+			"Domains that it takes mail for belong into local_domains.", a)
+	case verdict.HijackedAccount:
+		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many "+
+			"recipients), lock it, change its password, and remove its mail from the queue.", a)
+	}
+	code := ""
+	if len(reasons) > 0 {
+		code = reasons[len(reasons)-1].Server
+	}
+	switch code {
+	case "queue_blocklisted":
+		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an "+
+			"account or a host that sends spam through it. What waits goes out by itself once "+
+			"the address is removed.", a)
+	case "queue_grew":
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If nothing goes out at "+
+			"all, its line, its name resolution or a firewall fails; if most of it is for one "+
+			"destination, that one has trouble and the mail will go out later; if it is for "+
+			"many, and nobody here wrote it, an account is stolen.", a)
+	case "volume_stopped":
+		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves "+
+			"names; on a holiday there may be nothing to send.", a)
+	case "volume_burst", "volume_rise":
+		return fmt.Sprintf("Ask whether somebody sends a newsletter or many invoices through "+
+			"%s. If nobody does, look into its log for the account or host that sends most, and "+
+			"lock it.", a)
+	}
+	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.",
+		a)
+}
+
+// Severity is how soon somebody should act. declared says that the host of a finding is a declared
+// mail server.
+func Severity(c verdict.Class, l verdict.Level, declared bool) verdict.Severity {
+	switch c {
+	case verdict.DirectSMTP:
+		return verdict.Info
+	case verdict.UndeclaredServer, verdict.NotSMTP:
+		return verdict.Medium
+	case verdict.Scanner:
+		return verdict.Low
+	case verdict.OnBlocklist:
+		if declared {
+			return verdict.High
+		}
+		return verdict.Medium
+	case verdict.VolumeAnomaly:
+		return [...]verdict.Severity{verdict.Info, verdict.Low, verdict.Medium, verdict.High}[l]
+	case verdict.OpenRelay, verdict.HijackedAccount:
+		return [...]verdict.Severity{verdict.Info, verdict.Medium, verdict.High,
+			verdict.Critical}[l]
+	}
+	return [...]verdict.Severity{verdict.Info, verdict.Low, verdict.High, verdict.Critical}[l]
+}

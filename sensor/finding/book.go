@@ -1,0 +1,194 @@
+package finding
+
+import (
+	"slices"
+
+	"spamsensor/sensor/verdict"
+)
+
+// Entry is the life of one finding. A finding about a host stays when it is closed: a host that
+// comes back after it was cleaned has its finding opened again.
+type Entry struct {
+	ID       string
+	Seq      int // number of its latest event
+	Class    verdict.Class
+	Level    verdict.Level
+	Open     bool
+	Updated  int64  // time of its latest event
+	Closed   int64  // when it was closed last; zero if never, or only because the sensor stopped
+	Clean    int64  // how long it had been quiet when it was opened again
+	Reopened uint32 // how often
+	Lists    int    // blocklists in its latest event
+	Decided  verdict.Decision
+	Proof    *Proof // of a finding about a mail server
+}
+
+// Unreported reports whether a finding was never opened, or was closed only because the sensor
+// stopped.
+func (f *Entry) Unreported() bool { return f == nil || !f.Open && f.Closed == 0 }
+
+// UpdateEvery is how often an open finding has an event although its level is the same.
+const UpdateEvery = 30 * minute
+
+const (
+	minute = 60 * int64(1e9)
+	hour   = 60 * minute
+)
+
+// The actions of events.
+const (
+	Opened  = "opened"
+	Updated = "updated"
+	Closed  = "closed"
+)
+
+// Change is one event in the life of a finding that is due. [Book.Commit] makes it happen.
+type Change struct {
+	Class  verdict.Class
+	Level  verdict.Level
+	Action string
+	Reason string // why it is closed
+	// Admit says that the finding may have to wait, if there are too many new ones.
+	Admit bool
+}
+
+// Book holds the findings of one owner, a host or a mail server, by their class. The zero value is
+// empty. Its methods say which events are due and leave it to the caller to commit and emit them,
+// one after the other.
+type Book [verdict.Classes]*Entry
+
+// sums are the classes that a host's verdict can have. A host has one of them at a time.
+var sums = []verdict.Class{verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner}
+
+// IsSum reports whether verdicts of a class are sums of reasons about a host.
+func IsSum(c verdict.Class) bool { return slices.Contains(sums, c) }
+
+// Main is the open finding of a host's verdict, nil if there is none.
+func (b *Book) Main() *Entry {
+	for _, c := range sums {
+		if f := b[c]; f != nil && f.Open {
+			return f
+		}
+	}
+	return nil
+}
+
+// Superseded reports whether an open verdict says more than that the host is on a blocklist. Of a
+// mail server that is news of its own.
+func (b *Book) Superseded() bool {
+	f := b.Main()
+	return f != nil && f.Class != verdict.UndeclaredServer
+}
+
+// AnyOpen reports whether a finding is open.
+func (b *Book) AnyOpen() bool {
+	return slices.ContainsFunc(b[:], func(f *Entry) bool { return f != nil && f.Open })
+}
+
+func (b *Book) open(c verdict.Class) bool { return b[c] != nil && b[c].Open }
+
+// Apply says what a verdict changes. That about a host replaces the host's verdict before; lists is
+// how many blocklists named the host. That about a mail server adds a reason to its finding.
+func (b *Book) Apply(v *verdict.Verdict, lists int) []Change {
+	if v.Class >= verdict.OpenRelay {
+		return b.accumulate(v)
+	}
+	was := b.Main()
+	if v.Level == verdict.NoLevel {
+		if was == nil {
+			return nil
+		}
+		return []Change{{Class: was.Class, Level: was.Level, Action: Closed, Reason: "quiet"}}
+	}
+	var due []Change
+	if was != nil && was.Class != v.Class {
+		due = append(due, Change{Class: was.Class, Level: was.Level, Action: Closed,
+			Reason: "reclassified"})
+	}
+	for _, c := range []verdict.Class{verdict.DirectSMTP, verdict.OnBlocklist} {
+		if b.open(c) && (c == verdict.DirectSMTP || v.Class != verdict.UndeclaredServer) {
+			due = append(due, Change{Class: c, Level: b[c].Level, Action: Closed,
+				Reason: "superseded"})
+		}
+	}
+	if v.Class == verdict.UndeclaredServer && lists > 0 && !b.open(verdict.OnBlocklist) {
+		due = append(due, Change{Class: verdict.OnBlocklist, Level: verdict.Suspect,
+			Action: Opened, Admit: true})
+	}
+	switch f := b[v.Class]; {
+	case !b.open(v.Class):
+		due = append(due, Change{Class: v.Class, Level: v.Level, Action: Opened, Admit: was == nil})
+	case v.Level != f.Level, lists > f.Lists: // a list is what the reader waits for: they are few
+		due = append(due, Change{Class: v.Class, Level: v.Level, Action: Updated})
+	}
+	return due
+}
+
+// Report says what a single fact about a host changes that is no sum: it opens a finding, or
+// updates it if there is news.
+func (b *Book) Report(c verdict.Class, news bool) []Change {
+	switch {
+	case !b.open(c):
+		return []Change{{Class: c, Level: verdict.Suspect, Action: Opened, Admit: true}}
+	case news:
+		return []Change{{Class: c, Level: verdict.Suspect, Action: Updated}}
+	}
+	return nil
+}
+
+// Commit makes a change. The entry of the change's class must have its ID.
+func (b *Book) Commit(c *Change, now int64) *Entry {
+	f := b[c.Class]
+	switch c.Action {
+	case Opened:
+		f.Open = true
+		if f.Closed != 0 {
+			f.Reopened++
+			f.Clean = max(0, now-f.Closed)
+		}
+	case Closed:
+		f.Open, f.Closed = false, now
+		if f.Proof != nil { // a mail server's next finding of the class is another one
+			b[c.Class] = nil
+		}
+	}
+	f.Seq++
+	f.Level, f.Updated = c.Level, now
+	if f.Proof != nil {
+		f.Proof.Shown = len(f.Proof.Events)
+	}
+	return f
+}
+
+// Due says which open findings have an event because the last one is long ago. last is when the
+// owner was seen last: without news there is no event.
+func (b *Book) Due(now, last int64) (due []Change) {
+	for c, f := range b {
+		if f != nil && f.Open && now-f.Updated >= UpdateEvery && last > f.Updated {
+			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Updated})
+		}
+	}
+	return due
+}
+
+// CloseAll closes what is open.
+func (b *Book) CloseAll(reason string) (due []Change) {
+	for c, f := range b {
+		if f != nil && f.Open {
+			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Closed,
+				Reason: reason})
+		}
+	}
+	return due
+}
+
+// Finding is the event of a finding's change, without its owner.
+func (f *Entry) Finding(c *Change) *Finding {
+	d := &Finding{ID: f.ID, Seq: f.Seq, Action: c.Action, Class: f.Class, Level: f.Level,
+		Time: f.Updated, CloseReason: c.Reason,
+		Reopened: f.Reopened, CleanFor: f.Clean, Decided: f.Decided}
+	if p := f.Proof; p != nil {
+		d.Reasons, d.Relay, d.Evidence = slices.Clone(p.Reasons), p.Relay, slices.Clone(p.Events)
+	}
+	return d
+}
