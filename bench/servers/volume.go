@@ -179,14 +179,14 @@ func (k *serverKind) rates(local int64, busy float64) (rate, submit float64) {
 // by Zipf's law.
 func (k *serverKind) message(rnd *rand.Rand, at int64) mailserver.Mail {
 	m := mailserver.Mail{Time: at, Net: rnd.Uint32N(500), From: rnd.Uint64(),
-		FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Taken: true}
+		FromDomain: 1 + uint32(3*rnd.Float64()*rnd.Float64()), Accepted: true}
 	rcpts := 1
 	if rnd.Float64() < 0.1 {
 		rcpts += poisson(rnd, 4)
 	}
 	code := uint16(250)
 	if rnd.Float64() < k.refused {
-		m.Taken, code = false, 550
+		m.Accepted, code = false, 550
 	}
 	domain := uint32(300 * math.Pow(rnd.Float64(), 3))
 	for range rcpts {
@@ -238,7 +238,7 @@ func send(s *mailserver.Server, m *mailserver.Mail, rnd *rand.Rand, emit func(ve
 
 // refuse is a message that the receiving server defers.
 func refuse(s *mailserver.Server, m mailserver.Mail, at int64, emit func(verdict.Verdict)) {
-	m.Time, m.Taken, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, refusal.Busy
+	m.Time, m.Accepted, m.Code, m.Phase, m.Why = at, false, 451, mailserver.AtMail, refusal.Busy
 	outbound(s, &m, emit)
 	ended(s, &mailserver.Session{Time: at, Net: m.Net, External: true, Bytes: 500}, emit)
 }

@@ -154,7 +154,7 @@ func (s *serverObserver) observeTransaction(e *track.Event) {
 			}
 		// The reply to the end of the data was 250, or a later command shows that.
 		case smtpsniff.MessageAccepted:
-			x.mail.Taken = true
+			x.mail.Accepted = true
 			s.completeMail(f, k, session, x)
 		case smtpsniff.Reply:
 			s.observeReply(f, k, session, x, ev)
@@ -269,7 +269,7 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 	s.release(x)
 	m := x.mail
 	x.mail = mailserver.Mail{}
-	m.Time, m.Over = f.Last, !m.Taken
+	m.Time, m.Over = f.Last, !m.Accepted
 	v6 := k.Scope.V6()
 	other := k.Server
 	if f.Noted(inside) {
@@ -284,7 +284,7 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 		}
 	}
 	m.Name = x.serverDomain
-	if m.Stranger && m.Taken && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
+	if m.Stranger && m.Accepted && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
 		return to.Code/100 == 2 && (to.Where != mailserver.LocalDomain || to.Onward != 0)
 	}) {
 		f.Notes |= relayed

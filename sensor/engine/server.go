@@ -62,7 +62,7 @@ func (e *Engine) initServers() {
 	for a, r := range e.declared.roles {
 		if r.server {
 			known[a] = &mailServer{addr: r.net.Addr(), declared: true}
-			known[a].Sound(&e.servers.budget)
+			known[a].Repair(&e.servers.budget)
 		}
 	}
 	e.servers.known.Store(&known)
@@ -96,7 +96,7 @@ func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 		more[k] = s
 	}
 	more[a] = &mailServer{addr: addr(a, v6)}
-	more[a].Sound(&e.servers.budget)
+	more[a].Repair(&e.servers.budget)
 	e.servers.known.Store(&more)
 	return more[a]
 }
@@ -226,7 +226,7 @@ func (e *Engine) emitServers(now int64) {
 			continue
 		}
 		r := s.Record(now)
-		r.Addr, r.Declared, r.DomainsTold = s.addr, s.declared, e.servers.localDomains != nil
+		r.Addr, r.Declared, r.DomainsConfigured = s.addr, s.declared, e.servers.localDomains != nil
 		r.Count.Port25 = slices.Clone(r.Count.Port25)
 		e.out.Server(&r)
 	}
@@ -285,7 +285,7 @@ func (e *Engine) restoreServers(list []SavedServer) {
 			continue
 		}
 		s.Server = *d.State
-		s.Server.Sound(&e.servers.budget)
+		s.Server.Repair(&e.servers.budget)
 		// The time since the checkpoint is unknown: advance resumes the series at the next packet.
 		s.resumed = true
 		s.findings.RestoreProofs(d.Findings)

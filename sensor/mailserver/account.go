@@ -43,8 +43,8 @@ type Account struct {
 	Peaking    uint32        `json:"Peaking"`
 	Tried      uint32        `json:"Tried"` // recipients that the world answered to today, and that do not exist
 	Absent     uint32        `json:"Absent"`
-	Told       verdict.Level `json:"Told"`
-	ToldAt     int64         `json:"ToldAt"`
+	Level      verdict.Level `json:"Told"`
+	ReportedAt int64         `json:"ToldAt"`
 }
 
 // Seen is something that was seen, by its hash, and when: first and last, in seconds.
@@ -187,8 +187,8 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		signs++
 	}
 	level := verdict.Level(min(signs, int(verdict.Confirmed)))
-	if level > x.Told || level > verdict.NoLevel && now-x.ToldAt >= day {
-		x.Told, x.ToldAt = level, now
+	if level > x.Level || level > verdict.NoLevel && now-x.ReportedAt >= day {
+		x.Level, x.ReportedAt = level, now
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))

@@ -2,8 +2,8 @@ package mailserver
 
 import "slices"
 
-// The mail servers (MX hosts) of a destination often have addresses in several networks, and a letter that one of them does not take
-// is tried at the next: it is one letter. So networks are joined to a destination: those whose hosts are called the same, but for
+// The mail servers (MX hosts) of a destination often have addresses in several networks, and a message that one of them does not take
+// is tried at the next: it is one message. So networks are joined to a destination: those whose hosts are called the same, but for
 // their first labels, by the DNS or by their own greetings; else those that mail for the same recipient domain was brought to.
 // A network of which neither is known is a destination of its own. Names are kept as keyed hashes.
 
@@ -54,20 +54,20 @@ func (q *Queue) belongs(net, name uint32, named bool) {
 
 // moved has what waits for a destination wait for the one that it turned out to be.
 func (q *Queue) moved(from, to uint32) {
-	a, ok := q.Silent[from]
+	a, ok := q.Unreachable[from]
 	if from == to || !ok {
 		return
 	}
-	delete(q.Silent, from)
-	if b, ok := q.Silent[to]; ok { // the same letters were tried at both
-		if len(b.Letters) > len(a.Letters) {
+	delete(q.Unreachable, from)
+	if b, ok := q.Unreachable[to]; ok { // the same messages were tried at both
+		if len(b.Messages) > len(a.Messages) {
 			a, b = b, a
 		}
-		q.letters -= len(b.Letters)
-		q.giveBack(len(b.Letters))
-		a.Since, a.Taken = min(a.Since, b.Since), min(a.Taken, b.Taken)
+		q.messages -= len(b.Messages)
+		q.release(len(b.Messages))
+		a.Since, a.Accepted = min(a.Since, b.Since), min(a.Accepted, b.Accepted)
 	}
-	q.Silent[to] = a
+	q.Unreachable[to] = a
 }
 
 // took counts a message that a destination took.
@@ -111,7 +111,7 @@ func (d *Destinations) usual(name uint32) (share float64, known bool) {
 	return float64(n) / float64(d.Total), n >= 5
 }
 
-// Round is the tries of a moment: each host of a destination, and how often it was tried. As many letters were tried as the
+// Round is the tries of a moment: each host of a destination, and how often it was tried. As many messages were tried as the
 // host that was tried most often.
 type Round struct {
 	Last  int64       `json:"Last"`
@@ -130,7 +130,7 @@ const (
 	roundHosts = 16
 )
 
-// try notes a try; another says that it is that of a letter that was not tried in this round.
+// try notes a try; another says that it is that of a message that was not tried in this round.
 func (r *Round) try(host uint32, now int64) (another bool) {
 	if now-r.Last > roundGap {
 		r.Hosts = nil

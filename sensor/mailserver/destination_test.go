@@ -6,7 +6,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestDestination: the MX hosts of a destination, each in another network, are one destination: a letter that all of them
+// TestDestination: the MX hosts of a destination, each in another network, are one destination: a message that all of them
 // put off, or that none of them answers, waits once.
 func TestDestination(t *testing.T) {
 	const domain = 77
@@ -90,12 +90,12 @@ func TestDestination(t *testing.T) {
 	}
 	q.belongs(1, domain, true)
 	q.belongs(2, domain, true)
-	if got := q.state(begin); got.Estimate != 1 || got.Destinations != 1 || q.letters != 1 {
-		t.Errorf("known later: %+v, %d letters", got, q.letters)
+	if got := q.state(begin); got.Estimate != 1 || got.Destinations != 1 || q.messages != 1 {
+		t.Errorf("known later: %+v, %d letters", got, q.messages)
 	}
 }
 
-// TestReckoned: a server that tries a silent destination with one letter only has there what usually goes there; where that is
+// TestReckoned: a server that tries a unreachable destination with one message only has there what usually goes there; where that is
 // not known, the estimate says that it is a lower bound.
 func TestReckoned(t *testing.T) {
 	at := 1700000000 * second
@@ -125,7 +125,7 @@ func TestReckoned(t *testing.T) {
 	if got := q.state(at); got.LowerBound || got.Estimate < 15 || got.Estimate > 35 {
 		t.Errorf("a quarter or fifth of all goes there, and the others took 90: %+v", got)
 	}
-	q.Each = at // it tries each letter
+	q.RetriesAll = at // it tries each message
 	if got := q.state(at); got.LowerBound || got.Estimate > 10 {
 		t.Errorf("the tries say it: %+v", got)
 	}
@@ -208,7 +208,7 @@ func TestShareWhileSilent(t *testing.T) {
 	if got := q.state(now).Estimate; got < 86 || got > 106 {
 		t.Errorf("after 12 hours: %d letters wait, and 96 do", got)
 	}
-	d := q.Silent[3]
+	d := q.Unreachable[3]
 	d.Since = now - 2*maxQueued // it has been so for long
 	if got, _ := q.waits(&d, q.others(), now); got < 43 || got > 53 {
 		t.Errorf("twice as long as a server is patient: %d letters wait, and half of what came does", got)

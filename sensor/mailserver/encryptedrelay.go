@@ -8,7 +8,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// hiddenRelay looks for relaying where sessions are encrypted: a stranger's session, and within seconds
+// encryptedRelay looks for relaying where sessions are encrypted: a stranger's session, and within seconds
 // one of the server's that is about as large. Both are there whenever a server forwards, so one pair
 // says nothing. What is suspicious is a network of which almost every session is followed so, to
 // several destinations, while of what all others bring little is. It proves nothing: nobody
@@ -20,17 +20,17 @@ import (
 //
 // A server that forwards all it gets, that hands all to one smarthost or to the server that it is a
 // backup for, or that sends so much that anything is followed by something, is told from no relay by this.
-type hiddenRelay struct {
-	recent   []hiddenIn // strangers' sessions of the last seconds
-	nets     map[uint32]hiddenNet
+type encryptedRelay struct {
+	recent   []encryptedIn // strangers' sessions of the last seconds
+	nets     map[uint32]encryptedNet
 	sessions int // of all
 	followed int
 	hour     int64
-	told     map[uint32]int64
-	surge    surge
+	reported map[uint32]int64
+	burst    pairBurst
 }
 
-type hiddenIn struct {
+type encryptedIn struct {
 	at       int64
 	bytes    uint64
 	net      uint32
@@ -38,53 +38,53 @@ type hiddenIn struct {
 	paired   bool // one session that left stands for it
 }
 
-type hiddenNet struct {
+type encryptedNet struct {
 	sessions, followed int
 	to                 []uint32 // networks, up to hiddenDests
 	client             netip.Addr
 }
 
 const (
-	hiddenTime  = 30 * second
-	hiddenMax   = 64
-	hiddenLeast = 5  // sessions of the network
-	hiddenRest  = 10 // of others, to compare with
-	hiddenDests = 3
+	encryptedTime  = 30 * second
+	encryptedMax   = 64
+	encryptedLeast = 5  // sessions of the network
+	encryptedRest  = 10 // of others, to compare with
+	encryptedDests = 3
 )
 
 // in is a stranger's session with the server.
-func (h *hiddenRelay) in(x *Session) {
+func (h *encryptedRelay) in(x *Session) {
 	if now := x.Time / hour; now != h.hour {
 		h.hour, h.sessions, h.followed = now, 0, 0
 		clear(h.nets)
-		for net, at := range h.told {
+		for net, at := range h.reported {
 			if x.Time-at > day {
-				delete(h.told, net)
+				delete(h.reported, net)
 			}
 		}
 	}
 	if h.nets == nil {
-		h.nets, h.told = map[uint32]hiddenNet{}, map[uint32]int64{}
+		h.nets, h.reported = map[uint32]encryptedNet{}, map[uint32]int64{}
 	}
 	n, known := h.nets[x.Net]
 	if !known && len(h.nets) >= maxStrangers {
 		return
 	}
-	h.surge.at(x.Time).in++
+	h.burst.at(x.Time).in++
 	n.sessions++
 	n.client = x.Client
 	h.nets[x.Net] = n
 	h.sessions++
-	if len(h.recent) >= hiddenMax {
+	if len(h.recent) >= encryptedMax {
 		h.recent = slices.Delete(h.recent, 0, 1)
 	}
-	h.recent = append(h.recent, hiddenIn{at: x.Time, bytes: x.Bytes, net: x.Net})
+	h.recent = append(h.recent, encryptedIn{at: x.Time, bytes: x.Bytes, net: x.Net})
 }
 
 // out is a session of the server with another one.
-func (h *hiddenRelay) out(x *Session, out *verdicts) {
-	h.recent = slices.DeleteFunc(h.recent, func(r hiddenIn) bool { return x.Time-r.at > hiddenTime })
-	now := h.surge.at(x.Time)
+func (h *encryptedRelay) out(x *Session, out *verdicts) {
+	h.recent = slices.DeleteFunc(h.recent, func(r encryptedIn) bool { return x.Time-r.at > encryptedTime })
+	now := h.burst.at(x.Time)
 	now.out++
 	paired := false
 	for i := range h.recent {
@@ -96,7 +96,7 @@ func (h *hiddenRelay) out(x *Session, out *verdicts) {
 		if !paired && !r.paired {
 			paired, r.paired = true, true
 			now.paired++
-			if len(now.to) < surgeDests && !slices.Contains(now.to, x.Net) {
+			if len(now.to) < pairBurstDests && !slices.Contains(now.to, x.Net) {
 				now.to = append(now.to, x.Net)
 			}
 		}
@@ -109,26 +109,26 @@ func (h *hiddenRelay) out(x *Session, out *verdicts) {
 			n.followed++
 			h.followed++
 		}
-		if len(n.to) < hiddenDests && !slices.Contains(n.to, x.Net) {
+		if len(n.to) < encryptedDests && !slices.Contains(n.to, x.Net) {
 			n.to = append(n.to, x.Net)
 		}
 		h.nets[r.net] = n
 		h.judge(r.net, &n, x.Time, out)
 	}
-	if paired && h.surge.found(x.Time) {
+	if paired && h.burst.found(x.Time) {
 		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
-			Value: float64(now.paired), Threshold: surgeLeast,
+			Value: float64(now.paired), Threshold: pairBurstLeast,
 			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
-				now.paired, now.in, verdict.Span(surgeTime), surgeDests, h.surge.before.paired, h.surge.before.in)})
+				now.paired, now.in, verdict.Span(pairBurstTime), pairBurstDests, h.burst.before.paired, h.burst.before.in)})
 	}
 }
 
-// surge compares the pairs of the last minutes, each of one session that came and one that left, with those of before.
-type surge struct {
-	now    pairs
-	before struct{ in, paired int } // but for surges
-	since  int64
-	told   int64
+// pairBurst compares the pairs of the last minutes, each of one session that came and one that left, with those of before.
+type pairBurst struct {
+	now      pairs
+	before   struct{ in, paired int } // but for surges
+	since    int64
+	reported int64
 }
 
 type pairs struct {
@@ -137,15 +137,15 @@ type pairs struct {
 }
 
 const (
-	surgeTime  = 15 * minute
-	surgeLeast = 10 // pairs
-	surgeDests = 5
-	surgePast  = 30 // sessions that came before, to compare with
+	pairBurstTime  = 15 * minute
+	pairBurstLeast = 10 // pairs
+	pairBurstDests = 5
+	pairBurstPast  = 30 // sessions that came before, to compare with
 )
 
 // at is the count of the stretch of surgeTime that a time lies in.
-func (s *surge) at(now int64) *pairs {
-	if now-s.since >= surgeTime {
+func (s *pairBurst) at(now int64) *pairs {
+	if now-s.since >= pairBurstTime {
 		if !s.now.many() {
 			s.before.in += s.now.in
 			s.before.paired += s.now.paired
@@ -157,27 +157,27 @@ func (s *surge) at(now int64) *pairs {
 
 // many reports whether most of what came left again, and most of what left had come.
 func (p *pairs) many() bool {
-	return p.paired >= surgeLeast && p.paired*10 >= p.in*7 && p.paired*2 >= p.out && len(p.to) >= surgeDests
+	return p.paired >= pairBurstLeast && p.paired*10 >= p.in*7 && p.paired*2 >= p.out && len(p.to) >= pairBurstDests
 }
 
 // found reports whether a surge is new: once a day.
-func (s *surge) found(now int64) bool {
-	if !s.now.many() || s.before.in < surgePast || s.before.paired*10 > s.before.in*3 || s.told != 0 && now-s.told < day {
+func (s *pairBurst) found(now int64) bool {
+	if !s.now.many() || s.before.in < pairBurstPast || s.before.paired*10 > s.before.in*3 || s.reported != 0 && now-s.reported < day {
 		return false
 	}
-	s.told = now
+	s.reported = now
 	return true
 }
 
-func (h *hiddenRelay) judge(net uint32, n *hiddenNet, now int64, out *verdicts) {
+func (h *encryptedRelay) judge(net uint32, n *encryptedNet, now int64, out *verdicts) {
 	rest, restFollowed := h.sessions-n.sessions, h.followed-n.followed
-	_, told := h.told[net]
-	if told || len(h.told) >= maxStrangers || n.followed < hiddenLeast || n.followed*5 < n.sessions*4 || len(n.to) < hiddenDests ||
-		rest < hiddenRest && n.followed < hiddenLeast+hiddenRest || restFollowed*10 >= max(rest, 1)*3 {
+	_, told := h.reported[net]
+	if told || len(h.reported) >= maxStrangers || n.followed < encryptedLeast || n.followed*5 < n.sessions*4 || len(n.to) < encryptedDests ||
+		rest < encryptedRest && n.followed < encryptedLeast+encryptedRest || restFollowed*10 >= max(rest, 1)*3 {
 		return
 	}
-	h.told[net] = now
-	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: hiddenLeast,
+	h.reported[net] = now
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: encryptedLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

@@ -39,7 +39,7 @@ func TestRelayInTLS(t *testing.T) {
 		"one destination, from the second hour on": {func(rnd *rand.Rand, net uint32, own bool) (int, uint32) { return many(), 999 }, false},
 	} {
 		var s Server
-		var got told
+		var got decided
 		late = false
 		rnd := rand.New(rand.NewPCG(3, 9))
 		for at := 1700000000 * second; at < 1700000000*second+3*hour; at += 20*second + rnd.Int64N(60*second) {
@@ -49,12 +49,12 @@ func TestRelayInTLS(t *testing.T) {
 				net = 500
 			}
 			size := uint64(4000 + rnd.ExpFloat64()*20000)
-			each(s.Advance(at), got.tell)
-			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}}), got.tell)
+			each(s.Advance(at), got.add)
+			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: net, Client: netip.MustParseAddr("203.0.113.9"), Inbound: true, External: true, Hidden: true, Bytes: size}}), got.add)
 			outs, _ := row.does(rnd, net, own)
 			for i := range outs {
 				_, to := row.does(rnd, net, own)
-				each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}}), got.tell)
+				each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at + int64(i+1)*second/2, Net: to, External: true, Hidden: true, Bytes: size + 700}}), got.add)
 			}
 		}
 		text := fmt.Sprint(got)

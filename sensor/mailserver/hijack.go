@@ -16,11 +16,11 @@ import (
 //
 // The fields are the format of the checkpoint.
 type Hijack struct {
-	Spread  int64         `json:"Spread"` // when the alarm was given last
-	Volume  int64         `json:"Volume"`
-	Refused int64         `json:"Refused"`
-	Told    verdict.Level `json:"Told"`
-	ToldAt  int64         `json:"ToldAt"`
+	Spread     int64         `json:"Spread"` // when the alarm was given last
+	Volume     int64         `json:"Volume"`
+	Refused    int64         `json:"Refused"`
+	Level      verdict.Level `json:"Told"`
+	ReportedAt int64         `json:"ToldAt"`
 }
 
 const together = 30 * minute
@@ -54,9 +54,9 @@ func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 	if a.Metric != SubmitNetworks {
 		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.sentence()
 	}
-	if v.Level <= h.Told && a.Time-h.ToldAt < day {
+	if v.Level <= h.Level && a.Time-h.ReportedAt < day {
 		return
 	}
-	h.Told, h.ToldAt = v.Level, a.Time
+	h.Level, h.ReportedAt = v.Level, a.Time
 	out.add(v)
 }

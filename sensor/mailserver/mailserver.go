@@ -149,7 +149,7 @@ type Mail struct {
 	// authenticate.
 	Stranger bool
 	Rcpts    []Recipient
-	Taken    bool
+	Accepted bool
 	Over     bool   // it ended without a message
 	Code     uint16 // of the refusal of MAIL, DATA or the end of data, if there was one
 	Phase    PhaseClass
@@ -252,7 +252,7 @@ func (s *Server) add(m Metric, n uint64, now int64, out *verdicts) {
 
 // inbound is the observation of mail that somebody brings to the server.
 func (s *Server) inbound(m *Mail, out *verdicts) {
-	if m.Taken {
+	if m.Accepted {
 		s.Count.MessagesIn++
 		if m.Account != 0 {
 			s.Accounts.submitted(m, out)
@@ -281,7 +281,7 @@ func (s *Server) outbound(m *Mail, out *verdicts) {
 			s.Count.AbsentOut++
 		}
 		switch {
-		case code/100 == 2 && m.Taken:
+		case code/100 == 2 && m.Accepted:
 			taken++
 			s.Queue.resolve(delivery, m.Net, m.Host, m.Time)
 			if a, ok := s.Traffic.domain(to.Domain, m.Time); ok {
@@ -313,7 +313,7 @@ func (s *Server) outbound(m *Mail, out *verdicts) {
 			s.Count.Listed++
 		}
 	}
-	if m.Taken {
+	if m.Accepted {
 		s.Queue.accepted(m.Net, m.Time)
 		s.Count.MessagesOut++
 		s.Count.RecipientsOut += taken
@@ -412,7 +412,7 @@ type Record struct {
 	Queue    QueueState
 	Outage   Outage // the latest
 
-	DomainsTold                          bool // it is configured what it takes mail for
+	DomainsConfigured                    bool // it is configured what it takes mail for
 	RelayDenied, RelayStrangers, Relayed uint64
 	RelayDeniedLast                      int64
 

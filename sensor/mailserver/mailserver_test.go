@@ -16,16 +16,16 @@ func each[T any](list []T, f func(T)) {
 	}
 }
 
-// told collects verdicts as text: class level code.
-type told []string
+// decided collects verdicts as text: class level code.
+type decided []string
 
-func (t *told) tell(v verdict.Verdict) {
+func (t *decided) add(v verdict.Verdict) {
 	*t = append(*t, fmt.Sprintf("%s %s %s", v.Class, v.Level, v.Code))
 }
 
 // mail builds an observation.
 func mail(at int64, net uint32, stranger, taken bool, rcpts ...Recipient) *Mail {
-	return &Mail{Time: at, Net: net, From: 7, FromText: "a@spam.example", Stranger: stranger, Taken: taken, Over: !taken, Rcpts: rcpts, Client: netip.MustParseAddr("203.0.113.9")}
+	return &Mail{Time: at, Net: net, From: 7, FromText: "a@spam.example", Stranger: stranger, Accepted: taken, Over: !taken, Rcpts: rcpts, Client: netip.MustParseAddr("203.0.113.9")}
 }
 
 // to builds a recipient in a domain, which is looked up in local.
@@ -81,14 +81,14 @@ func TestRelay(t *testing.T) {
 		"roaming user": {in: []*Mail{mail(now, 1, false, true, foreign(250))}, out: []*Mail{mail(now+second, 5, false, true, foreign(250))}},
 	} {
 		var s Server
-		var got told
+		var got decided
 		for _, m := range row.in {
-			each(s.Advance(m.Time), got.tell)
-			each(s.Observe(&Observation{Kind: InboundMail, Mail: m}), got.tell)
+			each(s.Advance(m.Time), got.add)
+			each(s.Observe(&Observation{Kind: InboundMail, Mail: m}), got.add)
 		}
 		for _, m := range row.out {
-			each(s.Advance(m.Time), got.tell)
-			each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.tell)
+			each(s.Advance(m.Time), got.add)
+			each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.add)
 		}
 		if text := strings.Join(got, "; "); text != row.want || s.Relay.Denied != row.denied {
 			t.Errorf("%s: %q, %d denied; want %q, %d", name, text, s.Relay.Denied, row.want, row.denied)
@@ -100,16 +100,16 @@ func TestRelay(t *testing.T) {
 // strangers bring mail for is local, and a relay for many domains is found all the same.
 func TestRelayLearned(t *testing.T) {
 	var s Server
-	var got told
+	var got decided
 	pass := func(at int64, net uint32, address string) {
-		each(s.Advance(at), got.tell)
-		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(at, net, true, true, to(nil, address, 250))}), got.tell)
-		each(s.Advance(at+second), got.tell)
-		each(s.Observe(&Observation{Kind: OutboundMail, Mail: mail(at+second, 99, false, true, to(nil, address, 250)), Outside: true}), got.tell)
+		each(s.Advance(at), got.add)
+		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(at, net, true, true, to(nil, address, 250))}), got.add)
+		each(s.Advance(at+second), got.add)
+		each(s.Observe(&Observation{Kind: OutboundMail, Mail: mail(at+second, 99, false, true, to(nil, address, 250)), Outside: true}), got.add)
 	}
 	now := 1700000000 * second
 	for net := range uint32(3) { // a backup MX
-		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(now, net, true, true, to(nil, "a@backup.example", 250))}), got.tell)
+		each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(now, net, true, true, to(nil, "a@backup.example", 250))}), got.add)
 	}
 	for i := range int64(20) {
 		pass(now+(1+i)*minute, uint32(i%5), "b@backup.example")
@@ -119,7 +119,7 @@ func TestRelayLearned(t *testing.T) {
 	}
 	later := now + 8*day
 	pass(later, 7, "x@one.example")
-	if want := (told{"open_relay suspect relay_suspected"}); fmt.Sprint(got) != fmt.Sprint(want) {
+	if want := (decided{"open_relay suspect relay_suspected"}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Fatalf("the first unknown domain: %v", got)
 	}
 	pass(later+minute, 7, "x@two.example")
@@ -131,12 +131,12 @@ func TestRelayLearned(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	var s Server
-	var got told
+	var got decided
 	at := 1700000000 * second
 	send := func(address string, net uint32, taken bool, code uint16, listed bool) {
 		m := mail(at, net, false, taken, to(nil, address, code))
 		m.Listed = listed
-		each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.tell)
+		each(s.Observe(&Observation{Kind: OutboundMail, Mail: m, Outside: true}), got.add)
 	}
 	check := func(what string, estimate, listed, destinations int) {
 		t.Helper()
@@ -144,13 +144,13 @@ func TestQueue(t *testing.T) {
 			t.Errorf("%s: %+v", what, q)
 		}
 	}
-	each(s.Advance(at), got.tell)
+	each(s.Advance(at), got.add)
 	send("a@x.example", 1, false, 450, false)
 	send("b@x.example", 1, false, 451, true)
 	send("c@y.example", 2, false, 550, false)
 	send("d@y.example", 2, true, 250, false)
 	check("two deferred", 2, 1, 1)
-	each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: 3, External: true, Refused: true}}), got.tell)
+	each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: 3, External: true, Refused: true}}), got.add)
 	check("a banner refused", 3, 1, 2)
 	s.Queue.connecting(4, 4, at)
 	at += 31 * second
@@ -172,8 +172,8 @@ func TestQueue(t *testing.T) {
 	for i := range 30 {
 		send(fmt.Sprintf("%d@x.example", i), 1, false, 451, true)
 	}
-	each(s.Advance(at+minute), got.tell)
-	if want := (told{"volume_anomaly likely queue_blocklisted"}); fmt.Sprint(got) != fmt.Sprint(want) {
+	each(s.Advance(at+minute), got.add)
+	if want := (decided{"volume_anomaly likely queue_blocklisted"}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("30 wait because of a blocklist: %v", got)
 	}
 }
@@ -183,14 +183,14 @@ func TestQueueIsBounded(t *testing.T) {
 	for i := range uint64(maxWaiting) + 10 {
 		q.deferred(i, 1, 1, false, second)
 	}
-	for i := range uint32(maxSilent) + 10 {
+	for i := range uint32(maxUnreachable) + 10 {
 		q.fail(i, i, false, second)
 	}
-	for i := range uint32(maxTrying) + 10 {
+	for i := range uint32(maxAttempts) + 10 {
 		q.connecting(i, i, second)
 	}
-	if len(q.Waiting) != maxWaiting || q.letters != maxSilent || len(q.trying) != maxTrying || q.state(second).Full != 30 {
-		t.Errorf("%d waiting, %d for silent ones, %d tries, %d without room", len(q.Waiting), q.letters, len(q.trying), q.Full)
+	if len(q.Waiting) != maxWaiting || q.messages != maxUnreachable || len(q.attempts) != maxAttempts || q.state(second).Full != 30 {
+		t.Errorf("%d waiting, %d for silent ones, %d tries, %d without room", len(q.Waiting), q.messages, len(q.attempts), q.Full)
 	}
 }
 
@@ -209,12 +209,12 @@ func TestHijack(t *testing.T) {
 		"volume an hour later":    {[]volumeAlarm{alarm(SubmitNetworks, hour), alarm(OutMessages, 2*hour)}, "hijacked_account suspect submission_spread; volume_anomaly likely volume_burst"},
 	} {
 		var s Server
-		var got told
+		var got decided
 		for _, a := range row.alarms {
 			{
 				s.out = s.out[:0]
 				s.alarm(a, &s.out)
-				each(s.out, got.tell)
+				each(s.out, got.add)
 			}
 		}
 		if text := strings.Join(got, "; "); text != row.want {
@@ -228,17 +228,17 @@ func TestHijack(t *testing.T) {
 func TestRelayByVolume(t *testing.T) {
 	for nets, want := range map[uint32]int{1: 1, 8: 0} {
 		var s Server
-		var got told
+		var got decided
 		at := 1700000000 * second
-		each(s.Advance(at), got.tell)
+		each(s.Advance(at), got.add)
 		for i := range uint32(40) {
-			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}}), got.tell)
+			each(s.Observe(&Observation{Kind: SessionEnd, Session: &Session{Time: at, Net: i % nets, Inbound: true, External: true, Hidden: true, Bytes: 20000}}), got.add)
 		}
 		got = nil
 		{
 			s.out = s.out[:0]
 			s.alarm(volumeAlarm{Metric: OutSessions, Kind: "burst", Time: at, Value: 400, Expected: 3}, &s.out)
-			each(s.out, got.tell)
+			each(s.out, got.add)
 		}
 		if n := strings.Count(strings.Join(got, ";"), "relay_by_volume"); n != want {
 			t.Errorf("%d networks: %v", nets, got)

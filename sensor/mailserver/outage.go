@@ -13,7 +13,7 @@ import (
 // long as it takes him to send that much and no longer. Where the servers answered, what waits is known: then it is that and
 // a fifth, and nothing when it has gone.
 //
-// It begins when letters that had not been tried before fail at three networks, or any at the one that usually takes half of the
+// It begins when messages that had not been tried before fail at three networks, or any at the one that usually takes half of the
 // mail, and as many as are taken; it ends when it is not so any more. (Letters that are tried again and again
 // say nothing: on a holiday they are all that is sent.)
 //
@@ -37,7 +37,7 @@ const (
 	knownTimes = 1.2
 )
 
-// failed notes a try that failed; fresh says that it was a letter's first.
+// failed notes a try that failed; fresh says that it was a message's first.
 func (o *Outage) failed(net uint32, fresh bool, share float64, now int64) {
 	if share >= 0.5 {
 		o.most = true
@@ -81,8 +81,8 @@ func (o *Outage) lasts() bool { return o.From != 0 && o.To == 0 }
 // flushes reports whether what waited may be on its way.
 func (o *Outage) flushes(now int64) bool { return o.lasts() || o.To != 0 && now-o.To < flushTime }
 
-// lacks notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
-func (s *Series) lacks(v *Traffic, m Metric, usual float64) (paid float64) {
+// backlogPaid notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
+func (s *Series) backlogPaid(v *Traffic, m Metric, usual float64) (paid float64) {
 	x := float64(s.Five)
 	if v.Down && m == OutMessages {
 		v.DownUsual += usual
@@ -90,30 +90,30 @@ func (s *Series) lacks(v *Traffic, m Metric, usual float64) (paid float64) {
 	}
 	switch {
 	case v.known && m <= OutSessions && (v.Down || v.Flushing):
-		paid = min(s.Lack, max(0, x-usual))
-		s.Lack = 0 // and anew from what waits
+		paid = min(s.Backlog, max(0, x-usual))
+		s.Backlog = 0 // and anew from what waits
 	case v.Down && x < usual:
-		s.Lack += flushTimes * (usual - x)
+		s.Backlog += flushTimes * (usual - x)
 	case v.Down || v.Flushing:
-		paid = min(s.Lack, max(0, x-usual))
-		s.Lack -= paid
+		paid = min(s.Backlog, max(0, x-usual))
+		s.Backlog -= paid
 	default:
-		s.Lack = 0
+		s.Backlog = 0
 	}
 	s.paid[v.Bin%12], s.paying = paid, s.paying || paid > 0
 	return paid
 }
 
-// expects is how much more than usual may come in these five minutes, and in the hour up to them.
-func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
+// backlogExpected is how much more than usual may come in these five minutes, and in the hour up to them.
+func (s *Series) backlogExpected(v *Traffic, m Metric) (in5, in60 float64) {
 	if m <= OutSessions && v.waiting > 0 && (v.Down || v.Flushing) {
 		if v.known {
-			s.Lack = knownTimes * float64(v.waiting)
+			s.Backlog = knownTimes * float64(v.waiting)
 		} else {
-			s.Lack = max(s.Lack, flushTimes*float64(v.waiting))
+			s.Backlog = max(s.Backlog, flushTimes*float64(v.waiting))
 		}
 	}
-	if in60 = s.Lack; !s.paying {
+	if in60 = s.Backlog; !s.paying {
 		return in60, in60
 	}
 	for i, x := range s.paid {
@@ -121,7 +121,7 @@ func (s *Series) expects(v *Traffic, m Metric) (in5, in60 float64) {
 			in60 += x
 		}
 	}
-	return s.Lack, in60
+	return s.Backlog, in60
 }
 
 // during is how busy a day is by what came to be sent in an hour of an outage: what was sent all the same, and what waited for its end. ok is

@@ -22,7 +22,7 @@ func TestFlush(t *testing.T) {
 			}
 		}
 		send := func(at int64, id uint64, code uint16) {
-			m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
+			m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Accepted: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
 			each(s.Observe(&Observation{Kind: OutboundMail, Mail: &m, Outside: true}), tell)
 		}
 		id := uint64(0)
@@ -99,7 +99,7 @@ func TestFlushOnSlowDay(t *testing.T) {
 		}
 	}
 	send := func(at int64, id uint64, code uint16) {
-		m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Taken: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
+		m := Mail{Time: at, Net: uint32(id % 50), Host: uint32(id % 50), From: id, FromDomain: 1, Accepted: code == 250, Rcpts: []Recipient{{Hash: id, Domain: uint32(id % 50), Code: code}}}
 		each(s.Observe(&Observation{Kind: OutboundMail, Mail: &m, Outside: true}), tell)
 	}
 	var waiting []uint64

@@ -16,26 +16,26 @@ import (
 // found another way: three times the longest pause so far, and no less than three hours
 // (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and never more than five days
 // (RFC 5321, section 4.5.4.1). What waits for a destination that does not even answer is
-// not seen, but its tries are; see [Silent]. What the estimate may lack makes it a lower bound, which it says: sessions that are
-// encrypted, and servers that try a silent destination with one letter only.
+// not seen, but its tries are; see [Unreachable]. What the estimate may lack makes it a lower bound, which it says: sessions that are
+// encrypted, and servers that try a unreachable destination with one message only.
 //
 // The fields are the format of the checkpoint.
 type Queue struct {
-	Waiting      map[uint64]Deferred `json:"Waiting,omitempty"` // by hash of sender and recipient
-	Silent       map[uint32]Silent   `json:"Silent,omitempty"`  // destinations that do not answer, by their hashes
-	Destinations Destinations        `json:"Destinations"`
-	Each         int64               `json:"Each"`   // when the server was last seen to try several letters at a silent destination
-	Hidden       int64               `json:"Hidden"` // when a session of it was last encrypted
-	Pauses       Pauses              `json:"Pauses"`
-	Hours        [168]uint32         `json:"Hours"` // estimates of the last week's hours, plus one
-	Hour         int64               `json:"Hour"`  // the latest of them, since 1970
-	Full         uint64              `json:"Full"`  // deliveries and tries that found no room: where there are any, the estimate is a lower bound
-	High         bool                `json:"High"`
-	Outage       Outage              `json:"Outage"`
+	Waiting      map[uint64]Deferred    `json:"Waiting,omitempty"` // by hash of sender and recipient
+	Unreachable  map[uint32]Unreachable `json:"Silent,omitempty"`  // destinations that do not answer, by their hashes
+	Destinations Destinations           `json:"Destinations"`
+	RetriesAll   int64                  `json:"Each"`   // when the server was last seen to try several messages at a unreachable destination
+	Hidden       int64                  `json:"Hidden"` // when a session of it was last encrypted
+	Pauses       Pauses                 `json:"Pauses"`
+	Hours        [168]uint32            `json:"Hours"` // estimates of the last week's hours, plus one
+	Hour         int64                  `json:"Hour"`  // the latest of them, since 1970
+	Full         uint64                 `json:"Full"`  // deliveries and tries that found no room: where there are any, the estimate is a lower bound
+	High         bool                   `json:"High"`
+	Outage       Outage                 `json:"Outage"`
 
-	trying  []try
-	budget  *sketch.Budget // shared with other servers; nil means that only the bounds below hold
-	letters int            // in Silent
+	attempts []attempt
+	budget   *sketch.Budget // shared with other servers; nil means that only the bounds below hold
+	messages int            // in Silent
 }
 
 // Deferred is what waits.
@@ -48,9 +48,9 @@ type Deferred struct {
 }
 
 const (
-	maxWaiting = 16 << 10
-	maxSilent  = 8192
-	maxTrying  = 4096
+	maxWaiting     = 16 << 10
+	maxUnreachable = 8192
+	maxAttempts    = 4096
 	// connectTime is how long a server waits for an answer to its SYN: Postfix 30 s.
 	connectTime = 30 * second
 	maxQueued   = 5*day + 6*hour
@@ -60,25 +60,25 @@ const (
 	deferredWords = 25
 )
 
-// share has the queue share its memory with others. What does not fit is forgotten.
-func (q *Queue) share(budget *sketch.Budget) {
-	q.budget, q.letters = budget, 0
+// setBudget has the queue share its memory with others. What does not fit is forgotten.
+func (q *Queue) setBudget(budget *sketch.Budget) {
+	q.budget, q.messages = budget, 0
 	for k := range q.Waiting {
-		if !q.take() {
+		if !q.reserve() {
 			delete(q.Waiting, k)
 			q.Full++
 		}
 	}
-	for net, d := range q.Silent {
-		for i := range d.Letters {
-			if q.letters >= maxSilent || !q.take() {
-				q.Full += uint64(len(d.Letters) - i)
-				d.Letters = d.Letters[:i]
+	for net, d := range q.Unreachable {
+		for i := range d.Messages {
+			if q.messages >= maxUnreachable || !q.reserve() {
+				q.Full += uint64(len(d.Messages) - i)
+				d.Messages = d.Messages[:i]
 				break
 			}
-			q.letters++
+			q.messages++
 		}
-		q.Silent[net] = d
+		q.Unreachable[net] = d
 	}
 }
 
@@ -88,24 +88,24 @@ func (q *Queue) resume(now int64) {
 		d.First, d.Last = min(d.First, now), min(d.Last, now)
 		q.Waiting[k] = d
 	}
-	for name, d := range q.Silent {
+	for name, d := range q.Unreachable {
 		d.Since, d.Round.Last = min(d.Since, now), min(d.Round.Last, now)
-		for i := range d.Letters {
-			l := &d.Letters[i]
+		for i := range d.Messages {
+			l := &d.Messages[i]
 			l.First, l.Last = min(l.First, now), min(l.Last, now)
 		}
-		q.Silent[name] = d
+		q.Unreachable[name] = d
 	}
-	q.Each, q.Hidden = min(q.Each, now), min(q.Hidden, now)
+	q.RetriesAll, q.Hidden = min(q.RetriesAll, now), min(q.Hidden, now)
 	if q.Outage.From > now || q.Outage.To > now {
 		q.Outage = Outage{}
 	}
-	q.trying = nil
+	q.attempts = nil
 }
 
-func (q *Queue) take() bool { return q.budget == nil || q.budget.Take(deferredWords) }
+func (q *Queue) reserve() bool { return q.budget == nil || q.budget.Take(deferredWords) }
 
-func (q *Queue) giveBack(n int) {
+func (q *Queue) release(n int) {
 	if q.budget != nil {
 		q.budget.Words += n * deferredWords
 	}
@@ -114,7 +114,7 @@ func (q *Queue) giveBack(n int) {
 // drop forgets a delivery that waits, if it is known.
 func (q *Queue) drop(delivery uint64) (known bool) {
 	if _, known = q.Waiting[delivery]; known {
-		q.giveBack(1)
+		q.release(1)
 		delete(q.Waiting, delivery)
 	}
 	return known
@@ -128,12 +128,12 @@ func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int
 	q.expire(now)
 	d, known := q.Waiting[delivery]
 	q.Outage.failed(net, !known, q.Destinations.share(q.Destinations.of(net)), now)
-	if name := q.Destinations.of(net); !known || q.Silent[name].Round.elsewhere(host, now) {
+	if name := q.Destinations.of(net); !known || q.Unreachable[name].Round.elsewhere(host, now) {
 		q.work(net, host, now) // it may have been tried while nobody answered, or at another host
 	}
 	q.tried(net, host, now)
 	if !known {
-		if len(q.Waiting) >= maxWaiting || !q.take() {
+		if len(q.Waiting) >= maxWaiting || !q.reserve() {
 			q.Full++
 			return
 		}
@@ -146,11 +146,11 @@ func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int
 	q.Waiting[delivery] = d
 }
 
-// resolve notes that a delivery was taken, or refused for good.
+// resolve notes that a delivery was accepted, or refused for good.
 func (q *Queue) resolve(delivery uint64, net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.expire(now)
-	if !q.drop(delivery) || q.Silent[name].Round.elsewhere(host, now) {
+	if !q.drop(delivery) || q.Unreachable[name].Round.elsewhere(host, now) {
 		q.work(net, host, now)
 	}
 }
@@ -158,9 +158,9 @@ func (q *Queue) resolve(delivery uint64, net, host uint32, now int64) {
 // tried notes that a host was tried with a delivery that is known: at the next host it is the same one.
 func (q *Queue) tried(net, host uint32, now int64) {
 	name := q.Destinations.of(net)
-	if d, ok := q.silent(name, now); ok {
+	if d, ok := q.unreachable(name, now); ok {
 		d.Round.try(host, now)
-		q.Silent[name] = d
+		q.Unreachable[name] = d
 	}
 }
 
@@ -198,7 +198,7 @@ func (q *Queue) state(now int64) (s QueueState) {
 		count(d)
 	}
 	others := q.others()
-	for name, d := range q.Silent {
+	for name, d := range q.Unreachable {
 		n, known := q.waits(&d, others, now)
 		if n == 0 {
 			continue
@@ -209,7 +209,7 @@ func (q *Queue) state(now int64) (s QueueState) {
 			s.Listed += n
 		}
 		names[name] = true
-		for _, l := range d.Letters {
+		for _, l := range d.Messages {
 			s.Oldest = max(s.Oldest, now-l.First)
 		}
 	}

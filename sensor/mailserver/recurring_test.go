@@ -61,7 +61,7 @@ func TestNoBatch(t *testing.T) {
 	p.play(&v, rnd, monday, 60, usual, func(volumeAlarm) {})
 	found := false
 	p.play(&v, rnd, monday+60*day, 7, func(t int64) float64 {
-		if slot := (t - monday) / hour % 168; slot == 6*24+14 { // Sunday, four hours after the letter
+		if slot := (t - monday) / hour % 168; slot == 6*24+14 { // Sunday, four hours after the message
 			return 60
 		}
 		return 1

@@ -42,12 +42,12 @@ type Relay struct {
 	Confirmed  bool                     `json:"Confirmed"`           // one of them was seen to leave
 	Suspected  bool                     `json:"Suspected"`
 
-	waiting map[uint64]passing         // recipients that may leave again
-	joined  map[uint32]map[uint32]bool // domains that went out again today, by who brought them
-	joinDay int64
-	in      map[uint32]uint64 // bytes that came from networks this hour
-	inHour  int64
-	hidden  hiddenRelay
+	transit       map[uint64]inTransit       // recipients that may leave again
+	passedDomains map[uint32]map[uint32]bool // domains that went out again today, by who brought them
+	passedDay     int64
+	in            map[uint32]uint64 // bytes that came from networks this hour
+	inHour        int64
+	encrypted     encryptedRelay
 }
 
 // LearnedDomain is a domain for which strangers brought mail.
@@ -57,8 +57,8 @@ type LearnedDomain struct {
 	N     uint8     `json:"N"`
 }
 
-// passing is a message that a stranger brought.
-type passing struct {
+// inTransit is a message that a stranger brought.
+type inTransit struct {
 	at, first   int64
 	net, domain uint32
 	proof       verdict.RelayProof
@@ -69,8 +69,8 @@ type passing struct {
 const (
 	maxLearned   = 4096 // domains
 	maxStrangers = 256
-	maxPassing   = 1024
-	joinTime     = 5 * minute
+	maxInTransit = 1024
+	transitTime  = 5 * minute
 	relayLearn   = 7 * day
 )
 
@@ -122,11 +122,11 @@ func (r *Relay) inbound(m *Mail, out *verdicts) {
 		foreign := to.Where == ForeignDomain
 		accepted := to.Code/100 == 2
 		switch {
-		case to.Onward != 0 && to.Where != ForeignDomain && accepted && m.Taken:
+		case to.Onward != 0 && to.Where != ForeignDomain && accepted && m.Accepted:
 			r.onward(m, to)
 		case to.Where == LocalDomain:
-		case accepted && m.Taken:
-			r.taken(m, to, foreign, out)
+		case accepted && m.Accepted:
+			r.accepted(m, to, foreign, out)
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
@@ -162,8 +162,8 @@ func (r *Relay) deny(m *Mail) {
 	}
 }
 
-// taken is a stranger's message that was taken for a domain that is not known to be local.
-func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, out *verdicts) {
+// accepted is a stranger's message that was accepted for a domain that is not known to be local.
+func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
@@ -178,7 +178,7 @@ func (r *Relay) taken(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 		}
 		first = at
 	}
-	r.wait(to.Hash, passing{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign})
+	r.addTransit(to.Hash, inTransit{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign})
 }
 
 // onward is a stranger's message for a recipient of ours that says where else it shall go: nothing is wrong with it unless it goes there.
@@ -186,18 +186,18 @@ func (r *Relay) onward(m *Mail, to *Recipient) {
 	if to.Where == UnknownDomain {
 		r.learn(m, to)
 	}
-	p := passing{at: m.Time, first: m.Time, net: m.Net, domain: to.Domain, proof: *m.proof(to), onward: true}
+	p := inTransit{at: m.Time, first: m.Time, net: m.Net, domain: to.Domain, proof: *m.proof(to), onward: true}
 	p.proof.RcptDomain = to.OnwardName
-	r.wait(to.Onward, p)
+	r.addTransit(to.Onward, p)
 }
 
-// wait notes a message that may leave again.
-func (r *Relay) wait(rcpt uint64, p passing) {
-	if r.waiting == nil {
-		r.waiting = map[uint64]passing{}
+// addTransit notes a message that may leave again.
+func (r *Relay) addTransit(rcpt uint64, p inTransit) {
+	if r.transit == nil {
+		r.transit = map[uint64]inTransit{}
 	}
-	if len(r.waiting) < maxPassing {
-		r.waiting[rcpt] = p
+	if len(r.transit) < maxInTransit {
+		r.transit[rcpt] = p
 	}
 }
 
@@ -230,11 +230,11 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 // outbound is the observation of a message that the server delivers to somebody outside.
 func (r *Relay) outbound(m *Mail, out *verdicts) {
 	for i := range m.Rcpts {
-		p, ok := r.waiting[m.Rcpts[i].Hash]
-		if !ok || m.Time-p.at > joinTime {
+		p, ok := r.transit[m.Rcpts[i].Hash]
+		if !ok || m.Time-p.at > transitTime {
 			continue
 		}
-		delete(r.waiting, m.Rcpts[i].Hash)
+		delete(r.transit, m.Rcpts[i].Hash)
 		p.proof.ReplyCode = m.Rcpts[i].Code
 		if p.onward {
 			r.Confirmed, r.Last = true, m.Time
@@ -249,7 +249,7 @@ func (r *Relay) outbound(m *Mail, out *verdicts) {
 				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
-		r.join(&p, m, out)
+		r.passedOn(&p, m, out)
 	}
 }
 
@@ -261,21 +261,21 @@ func afterwards(ns int64) string {
 	return fmt.Sprintf("%d s later", ns/second)
 }
 
-// join counts domains that came and went while no domain is configured.
-func (r *Relay) join(p *passing, m *Mail, out *verdicts) {
-	if r.joined == nil {
-		r.joined = map[uint32]map[uint32]bool{}
+// passedOn counts domains that came and went while no domain is configured.
+func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
+	if r.passedDomains == nil {
+		r.passedDomains = map[uint32]map[uint32]bool{}
 	}
 	if r.Domains[p.domain].N >= 3 || m.Time-p.first > day {
 		return
 	}
-	if r.joined[p.net] == nil {
-		if len(r.joined) >= maxStrangers {
-			clear(r.joined)
+	if r.passedDomains[p.net] == nil {
+		if len(r.passedDomains) >= maxStrangers {
+			clear(r.passedDomains)
 		}
-		r.joined[p.net] = map[uint32]bool{}
+		r.passedDomains[p.net] = map[uint32]bool{}
 	}
-	domains := r.joined[p.net]
+	domains := r.passedDomains[p.net]
 	if len(domains) < 64 {
 		domains[p.domain] = true
 	}
@@ -300,9 +300,9 @@ func (r *Relay) session(s *Session, out *verdicts) {
 	switch {
 	case !s.External || s.Bytes < submitted:
 	case s.Inbound && s.Hidden && !s.Auth && !s.Submit:
-		r.hidden.in(s)
+		r.encrypted.in(s)
 	case !s.Inbound:
-		r.hidden.out(s, out)
+		r.encrypted.out(s, out)
 	}
 	if !s.Inbound || !s.External || s.Auth {
 		return
@@ -334,13 +334,13 @@ func (r *Relay) burst(a *volumeAlarm, out *verdicts) {
 
 // tick forgets what did not leave.
 func (r *Relay) tick(now int64) {
-	for k, p := range r.waiting {
-		if now-p.at > joinTime {
-			delete(r.waiting, k)
+	for k, p := range r.transit {
+		if now-p.at > transitTime {
+			delete(r.transit, k)
 		}
 	}
-	if now/day != r.joinDay {
-		clear(r.joined)
-		r.joinDay = now / day
+	if now/day != r.passedDay {
+		clear(r.passedDomains)
+		r.passedDay = now / day
 	}
 }

@@ -6,36 +6,36 @@ import (
 	"slices"
 )
 
-// Silent is a destination that does not let mail be sent: it does not answer, resets, or turns the
-// server away with its greeting. Then no sender and no recipient is ever said, and how many letters
+// Unreachable is a destination that does not let mail be sent: it does not answer, resets, or turns the
+// server away with its greeting. Then no sender and no recipient is ever said, and how many messages
 // wait for it is told by the tries alone: a server tries each again after a pause that grows with its
-// age, so a try at a time at which none of the known letters is due is that of another letter.
+// age, so a try at a time at which none of the known messages is due is that of another message.
 //
-// Servers that try a destination with one letter only while it is down, as Postfix does while the
+// Servers that try a destination with one message only while it is down, as Postfix does while the
 // destination is in its list of dead ones, show fewer. Then the estimate is what would have gone there by now: the
 // share of all messages that the destination usually takes, of what the others took meanwhile. Where
 // that is not known, the estimate is a lower bound.
-type Silent struct {
-	Listed bool   `json:"Listed"`
-	Since  int64  `json:"Since"` // the first try that failed
-	Taken  uint64 `json:"Taken"` // what all had taken then; see Destinations
+type Unreachable struct {
+	Listed   bool   `json:"Listed"`
+	Since    int64  `json:"Since"` // the first try that failed
+	Accepted uint64 `json:"Taken"` // what all had taken then; see Destinations
 	// Share is how much of all messages the destination took then, and Known that it is known well: what others take while it is
 	// silent would make it less and less.
-	Share   float64  `json:"Share"`
-	Known   bool     `json:"Known"`
-	Works   bool     `json:"Works"` // mail was taken since: who is not tried any more has gone
-	Left    int      `json:"Left"`  // how many waited when it did, less those that went
-	Round   Round    `json:"Round"`
-	Letters []Letter `json:"Letters"`
+	Share    float64         `json:"Share"`
+	Known    bool            `json:"Known"`
+	Works    bool            `json:"Works"` // mail was accepted since: who is not tried any more has gone
+	Left     int             `json:"Left"`  // how many waited when it did, less those that went
+	Round    Round           `json:"Round"`
+	Messages []QueuedMessage `json:"Letters"`
 }
 
-// Letter is one that waits, as far as tries tell.
-type Letter struct {
+// QueuedMessage is one that waits, as far as tries tell.
+type QueuedMessage struct {
 	First int64 `json:"First"`
 	Last  int64 `json:"Last"`
 }
 
-// Pauses are how long the server waits before it tries again, in seconds by the age of the letter,
+// Pauses are how long the server waits before it tries again, in seconds by the age of the message,
 // learned from the deliveries that can be told apart. Steps of the age are doublings of five minutes.
 type Pauses [12]struct {
 	N       float64 `json:"N"`
@@ -72,8 +72,8 @@ func (p *Pauses) known(age int64) bool { return p[ageStep(age)].N >= 5 }
 // longestPause is what is taken for the longest one while it was not seen, and a little more: Exim's default is six hours from the second day on.
 const longestPause = 6*hour + 30*minute
 
-// try is a connection that the server tries to make. The fields are hashes, and when it began.
-type try struct {
+// attempt is a connection that the server tries to make. The fields are hashes, and when it began.
+type attempt struct {
 	net, host uint32
 	at        int64
 }
@@ -81,18 +81,18 @@ type try struct {
 // connecting begins a try, and answer ends it when the destination answers.
 func (q *Queue) connecting(net, host uint32, now int64) {
 	q.expire(now)
-	if len(q.trying) >= maxTrying {
+	if len(q.attempts) >= maxAttempts {
 		q.Full++
 		return
 	}
-	q.trying = append(q.trying, try{net, host, now})
+	q.attempts = append(q.attempts, attempt{net, host, now})
 }
 
 // expire takes it that tries which got no answer have failed.
 func (q *Queue) expire(now int64) {
-	for len(q.trying) > 0 && now-q.trying[0].at >= connectTime { // each round ends a try, of maxTrying
-		x := q.trying[0]
-		q.trying = q.trying[1:]
+	for len(q.attempts) > 0 && now-q.attempts[0].at >= connectTime { // each round ends a try, of maxTrying
+		x := q.attempts[0]
+		q.attempts = q.attempts[1:]
 		q.failed(x, false)
 	}
 }
@@ -100,7 +100,7 @@ func (q *Queue) expire(now int64) {
 // went has the tries at other hosts of a destination be forgotten: what they were made for went to this one.
 func (q *Queue) went(name, host uint32, now int64) {
 	q.expire(now)
-	q.trying = slices.DeleteFunc(q.trying, func(x try) bool {
+	q.attempts = slices.DeleteFunc(q.attempts, func(x attempt) bool {
 		return x.host != host && now-x.at <= roundGap && q.Destinations.of(x.net) == name
 	})
 }
@@ -109,14 +109,14 @@ func (q *Queue) went(name, host uint32, now int64) {
 func (q *Queue) answer(net, host uint32) { q.end(net, host) }
 
 // end takes the latest try at a host out of those that wait for an answer.
-func (q *Queue) end(net, host uint32) (x try, ok bool) {
-	for i := len(q.trying) - 1; i >= 0; i-- { // maxTrying at most
-		if x = q.trying[i]; x.net == net && x.host == host {
-			q.trying = slices.Delete(q.trying, i, i+1)
+func (q *Queue) end(net, host uint32) (x attempt, ok bool) {
+	for i := len(q.attempts) - 1; i >= 0; i-- { // maxTrying at most
+		if x = q.attempts[i]; x.net == net && x.host == host {
+			q.attempts = slices.Delete(q.attempts, i, i+1)
 			return x, true
 		}
 	}
-	return try{net, host, 0}, false
+	return attempt{net, host, 0}, false
 }
 
 // fail is a try that was refused, or after which the server could not name a sender.
@@ -128,9 +128,9 @@ func (q *Queue) fail(net, host uint32, listed bool, now int64) {
 	q.failed(x, listed)
 }
 
-func (q *Queue) failed(x try, listed bool) {
+func (q *Queue) failed(x attempt, listed bool) {
 	name := q.Destinations.of(x.net)
-	d, ok := q.silent(name, x.at)
+	d, ok := q.unreachable(name, x.at)
 	if !ok {
 		return
 	}
@@ -140,41 +140,41 @@ func (q *Queue) failed(x try, listed bool) {
 		d.begin(&q.Destinations, name, x.at)
 	}
 	before := d.Round.Last
-	if !d.Round.try(x.host, x.at) { // the next host of the same destination, for the same letter
-		q.Silent[name] = d
+	if !d.Round.try(x.host, x.at) { // the next host of the same destination, for the same message
+		q.Unreachable[name] = d
 		return
 	}
 	if before != 0 && x.at-before < perLetter && x.at-d.Since > 10*minute {
-		q.Each = x.at
+		q.RetriesAll = x.at
 	}
 	i := q.dueAt(&d, x.at)
 	q.Outage.failed(x.net, i < 0, q.Destinations.share(name), x.at)
 	if i >= 0 {
-		d.Letters[i].Last = x.at
+		d.Messages[i].Last = x.at
 	} else {
-		if q.letters >= maxSilent || !q.take() {
+		if q.messages >= maxUnreachable || !q.reserve() {
 			q.Full++
 			return
 		}
-		q.letters++
-		d.Letters = append(d.Letters, Letter{x.at, x.at})
+		q.messages++
+		d.Messages = append(d.Messages, QueuedMessage{x.at, x.at})
 	}
-	q.Silent[name] = d
+	q.Unreachable[name] = d
 }
 
-// perLetter is a pause between two tries at a destination that tells a server that tries each letter from one that waits
+// perLetter is a pause between two tries at a destination that tells a server that tries each message from one that waits
 // until the destination may work again: Postfix waits for 300 s.
 const perLetter = 240 * second
 
-// silent is what is known of a destination, begun if it is nothing.
-func (q *Queue) silent(name uint32, now int64) (d Silent, ok bool) {
-	if d, ok = q.Silent[name]; ok {
+// unreachable is what is known of a destination, begun if it is nothing.
+func (q *Queue) unreachable(name uint32, now int64) (d Unreachable, ok bool) {
+	if d, ok = q.Unreachable[name]; ok {
 		return d, true
 	}
-	if q.Silent == nil {
-		q.Silent = map[uint32]Silent{}
+	if q.Unreachable == nil {
+		q.Unreachable = map[uint32]Unreachable{}
 	}
-	if len(q.Silent) >= maxSilent {
+	if len(q.Unreachable) >= maxUnreachable {
 		q.Full++
 		return d, false
 	}
@@ -183,19 +183,19 @@ func (q *Queue) silent(name uint32, now int64) (d Silent, ok bool) {
 }
 
 // begin notes what was usual when the destination fell silent.
-func (d *Silent) begin(all *Destinations, name uint32, now int64) {
-	d.Since, d.Taken = now, all.Taken
+func (d *Unreachable) begin(all *Destinations, name uint32, now int64) {
+	d.Since, d.Accepted = now, all.Taken
 	d.Share, d.Known = all.usual(name)
 }
 
-// oneEach reports whether the server is not known to try each letter while a destination is silent.
-func (q *Queue) oneEach(now int64) bool { return q.Each == 0 || now-q.Each > 30*day }
+// retriesOne reports whether the server is not known to try each message while a destination is silent.
+func (q *Queue) retriesOne(now int64) bool { return q.RetriesAll == 0 || now-q.RetriesAll > 30*day }
 
-// waits is how many letters wait for a silent destination. others is the share of what all take that those take which are not
+// waits is how many messages wait for a unreachable destination. others is the share of what all take that those take which are not
 // silent.
-func (q *Queue) waits(d *Silent, others float64, now int64) (n int, known bool) {
-	n = len(d.Letters)
-	if n == 0 || !q.oneEach(now) {
+func (q *Queue) waits(d *Unreachable, others float64, now int64) (n int, known bool) {
+	n = len(d.Messages)
+	if n == 0 || !q.retriesOne(now) {
 		return n, true
 	}
 	if d.Share == 0 || others < 0.1 {
@@ -204,7 +204,7 @@ func (q *Queue) waits(d *Silent, others float64, now int64) (n int, known bool) 
 	if d.Works {
 		return max(n, d.Left), d.Known
 	}
-	came := float64(q.Destinations.Taken - d.Taken)
+	came := float64(q.Destinations.Taken - d.Accepted)
 	if silent := now - d.Since; silent > maxQueued { // what came before is given up
 		came *= float64(maxQueued) / float64(silent)
 	}
@@ -214,19 +214,19 @@ func (q *Queue) waits(d *Silent, others float64, now int64) (n int, known bool) 
 // others is the share of those that are not silent.
 func (q *Queue) others() float64 {
 	sum := 1.0
-	for _, d := range q.Silent {
-		if len(d.Letters) > 0 && !d.Works {
+	for _, d := range q.Unreachable {
+		if len(d.Messages) > 0 && !d.Works {
 			sum -= d.Share
 		}
 	}
 	return sum
 }
 
-// dueAt is the letter that is due for the longest time, -1 if none is. It may come a little early.
-func (q *Queue) dueAt(d *Silent, now int64) int {
+// dueAt is the message that is due for the longest time, -1 if none is. It may come a little early.
+func (q *Queue) dueAt(d *Unreachable, now int64) int {
 	best, at := -1, int64(0)
-	for i := range d.Letters {
-		l := &d.Letters[i]
+	for i := range d.Messages {
+		l := &d.Messages[i]
 		pause, deviation := q.Pauses.of(l.Last - l.First)
 		due := l.Last + pause
 		if now >= l.Last+max(pause/3, pause-4*deviation) && (best < 0 || due < at) {
@@ -236,11 +236,11 @@ func (q *Queue) dueAt(d *Silent, now int64) int {
 	return best
 }
 
-// work is a try at a host after which mail was taken, or could be named at least.
+// work is a try at a host after which mail was accepted, or could be named at least.
 func (q *Queue) work(net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.went(name, host, now)
-	d, ok := q.Silent[name]
+	d, ok := q.Unreachable[name]
 	if !ok {
 		return
 	}
@@ -251,26 +251,26 @@ func (q *Queue) work(net, host uint32, now int64) {
 	d.Left = max(0, d.Left-1)
 	i := q.dueAt(&d, now)
 	if d.Round.elsewhere(host, now) {
-		i = len(d.Letters) - 1
-		for j := range d.Letters {
-			if d.Letters[j].Last > d.Letters[i].Last {
+		i = len(d.Messages) - 1
+		for j := range d.Messages {
+			if d.Messages[j].Last > d.Messages[i].Last {
 				i = j
 			}
 		}
 	}
 	if i >= 0 {
-		d.Letters = slices.Delete(d.Letters, i, i+1)
-		q.letters--
-		q.giveBack(1)
+		d.Messages = slices.Delete(d.Messages, i, i+1)
+		q.messages--
+		q.release(1)
 	}
-	q.Silent[name] = d
+	q.Unreachable[name] = d
 }
 
-// forget lets go of letters that were not tried again.
+// forget lets go of messages that were not tried again.
 func (q *Queue) forget(now int64) {
-	for net, d := range q.Silent {
-		before := len(d.Letters)
-		d.Letters = slices.DeleteFunc(d.Letters, func(l Letter) bool {
+	for net, d := range q.Unreachable {
+		before := len(d.Messages)
+		d.Messages = slices.DeleteFunc(d.Messages, func(l QueuedMessage) bool {
 			pause, _ := q.Pauses.of(l.Last - l.First)
 			limit := max(hour, 2*pause)
 			if age := l.Last - l.First; !q.Pauses.known(age) { // many servers wait as long as they have waited
@@ -281,10 +281,10 @@ func (q *Queue) forget(now int64) {
 			}
 			return now-l.First > maxQueued || now-l.Last > limit
 		})
-		q.letters -= before - len(d.Letters)
-		q.giveBack(before - len(d.Letters))
-		if q.Silent[net] = d; len(d.Letters) == 0 && now-d.Round.Last > roundGap {
-			delete(q.Silent, net)
+		q.messages -= before - len(d.Messages)
+		q.release(before - len(d.Messages))
+		if q.Unreachable[net] = d; len(d.Messages) == 0 && now-d.Round.Last > roundGap {
+			delete(q.Unreachable, net)
 		}
 	}
 }

@@ -2,7 +2,7 @@ package mailserver
 
 import "testing"
 
-// TestSilentDestination: letters for a destination that does not answer are told apart by their tries.
+// TestSilentDestination: messages for a destination that does not answer are told apart by their tries.
 func TestSilentDestination(t *testing.T) {
 	var q Queue
 	at := 1700000000 * second
@@ -38,8 +38,8 @@ func TestSilentDestination(t *testing.T) {
 	check("the second is taken", 1)
 	q.tick(at + hour)
 	check("nobody tries the third any more, and the destination works", 0)
-	if q.letters != 0 || len(q.Silent) != 0 {
-		t.Errorf("%d letters are left, %v", q.letters, q.Silent)
+	if q.messages != 0 || len(q.Unreachable) != 0 {
+		t.Errorf("%d letters are left, %v", q.messages, q.Unreachable)
 	}
 	// A session that takes longer than the server waits for an answer is none that failed.
 	q.connecting(2, 5, at)

@@ -117,7 +117,7 @@ type Series struct {
 	Idle   uint8    `json:"Idle"`   // hours without anything
 	DayOff bool     `json:"DayOff"` // it was silent for a whole day before, and came back
 
-	Lack            float64     `json:"Lack"` // how much more may come after an outage; see Outage
+	Backlog         float64     `json:"Lack"` // how much more may come after an outage; see Outage
 	paid            [12]float64 // of it, in the last five minutes by their number
 	ended           uint64      // the count of the last whole hour
 	special         bool        // a batch is usual in this hour
@@ -315,7 +315,7 @@ func (s *Series) busiest() (most, hours uint64) {
 
 func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) volumeAlarm {
 	s.High, s.Calm = true, 0
-	return volumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean, Z: anscombe(x, mean), Flushing: s.Lack > 0}
+	return volumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean, Z: anscombe(x, mean), Flushing: s.Backlog > 0}
 }
 
 // sixty is the count of the last sixty minutes.
@@ -393,7 +393,7 @@ func (s *Series) silent(m Metric, from, to int64) {
 	s.Five, s.Hour, s.Peak5, s.ended = 0, 0, 0, 0
 	s.Last, s.paid, s.paying = [12]uint32{}, [12]float64{}, false
 	s.usualAt = 0
-	s.Lack, s.Cusum, s.Day = 0, 0, 0
+	s.Backlog, s.Cusum, s.Day = 0, 0, 0
 	s.level, s.usual60 = 0, 0
 	if m == OutSessions {
 		s.Idle = uint8(min(int64(s.Idle)+to-from, 254))
@@ -451,7 +451,7 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 	if now%hour == 0 || s.level == 0 {
 		s.level, s.special = s.busy(v, now), s.standsOut(now)
 	}
-	s.flush5, s.flush60 = s.expects(v, m)
+	s.flush5, s.flush60 = s.backlogExpected(v, m)
 }
 
 // limits reckons from which count on these five minutes, or the hour up to them, are a burst. That
@@ -573,7 +573,7 @@ func burstFrom(mean, phi, z float64) float64 {
 func (s *Series) endFive(v *Traffic, m Metric) {
 	now := v.Bin * five
 	mean, known := s.meanOf(v)
-	paid := s.lacks(v, m, mean/12)
+	paid := s.backlogPaid(v, m, mean/12)
 	s.Peak5 = max(s.Peak5, clamp32(s.Five)-clamp32(uint64(paid)))
 	s.Last[v.Bin%12] = clamp32(s.Five)
 	if x := float64(s.Five); known && !s.High && !s.special && paid == 0 && !batch(x, mean/12) {

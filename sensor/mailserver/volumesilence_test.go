@@ -17,7 +17,7 @@ func sane(t *testing.T, v *Traffic, at int64) {
 	t.Helper()
 	for m := range v.Series {
 		s := &v.Series[m]
-		numbers := []float64{s.Cusum, s.Day, s.Lack, s.level, s.usual60, v.Sums[m]}
+		numbers := []float64{s.Cusum, s.Day, s.Backlog, s.level, s.usual60, v.Sums[m]}
 		for _, mean := range s.Mean {
 			numbers = append(numbers, float64(mean))
 		}
@@ -80,7 +80,7 @@ func TestUnsoundMeans(t *testing.T) {
 	for i, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), -2, float32(math.Inf(-1))} {
 		s.Traffic.Series[OutMessages].Mean[i], s.Traffic.Series[OutMessages].Weeks[i] = bad, 255
 	}
-	s.Sound(&sketch.Budget{Words: 1000})
+	s.Repair(&sketch.Budget{Words: 1000})
 	sane(t, &s.Traffic, 0)
 	for i := range int64(400) {
 		each(s.Advance(monday+i*hour), func(verdict.Verdict) {})

@@ -180,7 +180,7 @@ func events(numbers []uint64) string {
 // domainsMissing reports whether a server accepted mail and no local domain is configured.
 func (r *Report) domainsMissing() bool {
 	for _, s := range r.mail {
-		if !s.DomainsTold && s.Count.MessagesIn > 0 {
+		if !s.DomainsConfigured && s.Count.MessagesIn > 0 {
 			return true
 		}
 	}
@@ -227,7 +227,7 @@ func relaying(s *mailserver.Record) string {
 		return fmt.Sprintf("FAILED: %d relayed", s.Relayed)
 	case s.RelayDenied > 0:
 		return fmt.Sprintf("passed %s, last %s UTC", times(s.RelayDenied), clock(s.RelayDeniedLast))
-	case !s.DomainsTold:
+	case !s.DomainsConfigured:
 		return "not known, see below"
 	}
 	return "nobody tried"
