@@ -63,7 +63,8 @@ type SourceRecord struct {
 	Silent                                      uint32
 	DestIPs, DestNets, HeloNames, SenderDomains int
 	MXLookups                                   uint32
-	GivenUp                                     uint32 // of the silent ones: answered, and not gone on with
+	// of the silent ones: answered, and not gone on with
+	GivenUp uint32
 }
 
 // Site is what was learned about our networks as a whole.

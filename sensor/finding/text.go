@@ -17,9 +17,11 @@ func (f *Finding) SameMachine() string {
 		list[i] = a.String()
 	}
 	if f.Roams.IsValid() {
-		return fmt.Sprintf("The same machine, as it seems, was found as %s, too: it takes new addresses in %s.", strings.Join(list, ", "), f.Roams)
+		return fmt.Sprintf("The same machine, as it seems, was found as %s, too: it takes new "+
+			"addresses in %s.", strings.Join(list, ", "), f.Roams)
 	}
-	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
+	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has "+
+		"changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
 }
 
 // Straight says what a host with a finding of the class DirectSMTP was seen to do.

@@ -11,43 +11,46 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Accounts are those of a mail server, by a keyed hash of their names: it is known where names are sent
-// before TLS. Four signs say that somebody else uses one, within a day:
+// Accounts are the accounts of a mail server, by a keyed hash of their names. A name is known where
+// the client sends it before TLS. Four signs say that somebody else uses an account, within a day:
 //
-//	spread    clients in 10 networks outside; a person has home, office, telephone and hotel
-//	volume    100 recipients in an hour, and five times the busiest hour of the days before; 500 on the
-//	          first day
-//	strangers a quarter of its recipients do not exist, 10 at least: people mistype, and newsletters have dead addresses
+//	spread    clients in 10 external networks; a person has home, office, telephone and hotel
+//	volume    100 recipients in an hour, and five times the busiest hour of the days before;
+//	          500 on the first day
+//	strangers a quarter of its recipients do not exist, 10 at least: people mistype, and
+//	          newsletters have dead addresses
 //	senders   3 domains in its senders that were not there in the days before
 //
-// One is suspicious, two are likely, three are sure; spread counts twice.
+// One sign is suspicious, two are likely, three are confirmed; spread counts twice.
 //
 // The fields are the format of the checkpoint.
 type Accounts struct {
-	Known   map[uint32]Account `json:"Known,omitempty"`
-	Senders map[uint64]uint32  `json:"Senders,omitempty"` // who submitted in a sender's name today, by the hashes
-	Day     int64              `json:"Day"`
-	Full    uint64             `json:"Full"` // that found no room
+	Known map[uint32]Account `json:"Known,omitempty"`
+	// hash of a sender > account that used it today
+	Senders map[uint64]uint32 `json:"Senders,omitempty"`
+	Day     int64             `json:"Day"`
+	Full    uint64            `json:"Full"` // accounts beyond maxAccounts
 }
 
-// Account is what is known of one.
+// Account is the state of one account.
 type Account struct {
-	First      int64         `json:"First"`
-	Last       int64         `json:"Last"`
-	Nets       []Seen        `json:"Nets"`    // of its clients outside
-	Domains    []Seen        `json:"Domains"` // of its senders
-	Client     netip.Addr    `json:"Client"`  // the latest outside
-	Hour       int64         `json:"Hour"`
-	Recipients uint32        `json:"Recipients"` // in it
-	Peak       uint32        `json:"Peak"`       // busiest hour of the days before, and of this day
-	Peaking    uint32        `json:"Peaking"`
-	Tried      uint32        `json:"Tried"` // recipients that the world answered to today, and that do not exist
+	First      int64      `json:"First"`
+	Last       int64      `json:"Last"`
+	Nets       []Seen     `json:"Nets"`    // of its clients outside
+	Domains    []Seen     `json:"Domains"` // of its senders
+	Client     netip.Addr `json:"Client"`  // the latest external one
+	Hour       int64      `json:"Hour"`
+	Recipients uint32     `json:"Recipients"` // in it
+	Peak       uint32     `json:"Peak"`       // busiest hour of the days before, and of this day
+	Peaking    uint32     `json:"Peaking"`
+	// recipients to which other servers replied today; Absent of them do not exist
+	Tried      uint32        `json:"Tried"`
 	Absent     uint32        `json:"Absent"`
 	Level      verdict.Level `json:"Told"`
 	ReportedAt int64         `json:"ToldAt"`
 }
 
-// Seen is something that was seen, by its hash, and when: first and last, in seconds.
+// Seen is the keyed hash of a value, and the seconds in which the value was seen first and last.
 type Seen struct {
 	Hash  uint32 `json:"Hash"`
 	First uint32 `json:"First"`
@@ -65,7 +68,8 @@ const (
 	accountSenders  = 3
 )
 
-// of is an account, made if it is new.
+// of is the state of an account; it is made for a new one. ok is false if there are maxAccounts
+// others.
 func (a *Accounts) of(hash uint32, now int64) (x Account, ok bool) {
 	x, ok = a.Known[hash]
 	if ok {
@@ -81,7 +85,7 @@ func (a *Accounts) of(hash uint32, now int64) (x Account, ok bool) {
 	return Account{First: now}, true
 }
 
-// seen notes something in a list, in which the oldest makes room.
+// seen adds a hash to a list. In a full list it replaces the oldest one.
 func seen(list []Seen, hash uint32, now int64) []Seen {
 	at := sketch.Stamp(now)
 	for i := range list {
@@ -102,7 +106,7 @@ func seen(list []Seen, hash uint32, now int64) []Seen {
 	return append(list, Seen{hash, at, at})
 }
 
-// session is one in which a client outside authenticated.
+// session observes a session in which an external client authenticated.
 func (a *Accounts) session(s *Session, out *verdicts) {
 	if x, ok := a.of(s.Account, s.Time); ok {
 		x.Nets, x.Client, x.Last = seen(x.Nets, s.Net, s.Time), s.Client, s.Time
@@ -110,7 +114,7 @@ func (a *Accounts) session(s *Session, out *verdicts) {
 	}
 }
 
-// submitted is mail that an account brought.
+// submitted observes a message that the server accepted from an account.
 func (a *Accounts) submitted(m *Mail, out *verdicts) {
 	x, ok := a.of(m.Account, m.Time)
 	if !ok {
@@ -137,7 +141,8 @@ func (a *Accounts) submitted(m *Mail, out *verdicts) {
 	a.judge(m.Account, x, m.Time, out)
 }
 
-// answered is the world's answer to a recipient of mail that an account may have brought.
+// answered observes another server's reply to a recipient of a message that an account may have
+// submitted.
 func (a *Accounts) answered(from uint64, absent bool, now int64, out *verdicts) {
 	hash, ok := a.Senders[from]
 	x, known := a.Known[hash]
@@ -151,7 +156,7 @@ func (a *Accounts) answered(from uint64, absent bool, now int64, out *verdicts) 
 	a.judge(hash, x, now, out)
 }
 
-// judge weighs the signs, and keeps the account.
+// judge weighs the signs of an account, and stores its state.
 func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 	var why []string
 	spread := 0
@@ -168,10 +173,12 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		volume = accountFirst
 	}
 	if x.Hour == now/hour && x.Recipients >= volume {
-		why = append(why, fmt.Sprintf("for %d recipients within an hour (the busiest hour of the days before had %d)", x.Recipients, x.Peak))
+		why = append(why, fmt.Sprintf("for %d recipients within an hour (the busiest hour of "+
+			"the days before had %d)", x.Recipients, x.Peak))
 	}
 	if x.Absent >= accountStranger && x.Absent*4 >= x.Tried {
-		why = append(why, fmt.Sprintf("for recipients of whom %d of %d do not exist", x.Absent, x.Tried))
+		why = append(why, fmt.Sprintf("for recipients of whom %d of %d do not exist", x.Absent,
+			x.Tried))
 	}
 	fresh := 0
 	for _, d := range x.Domains {
@@ -180,7 +187,8 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		}
 	}
 	if fresh >= accountSenders {
-		why = append(why, fmt.Sprintf("in the name of %s that it had never used", verdict.Plural(fresh, "domain")))
+		why = append(why, fmt.Sprintf("in the name of %s that it had never used",
+			verdict.Plural(fresh, "domain")))
 	}
 	signs := len(why)
 	if spread >= accountNets {
@@ -191,14 +199,17 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		x.Level, x.ReportedAt = level, now
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
-			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
+			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, "+
+				"last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
-		out.add(verdict.Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client, Code: fmt.Sprintf("account_%08x", hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
+		out.add(verdict.Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client,
+			Code: fmt.Sprintf("account_%08x",
+				hash), Time: now, Value: float64(len(why)), Threshold: 1, Text: text})
 	}
 	a.Known[hash] = x
 }
 
-// tick begins a new day.
+// tick begins a new day, and drops accounts that were not used for 30 days.
 func (a *Accounts) tick(now int64) {
 	if now/day == a.Day {
 		return

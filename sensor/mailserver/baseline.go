@@ -10,10 +10,10 @@ func clamp32(n uint64) uint32 { return uint32(min(n, math.MaxUint32-1)) }
 // weekend reports whether a time is on a Saturday or Sunday, UTC. 1970 began on a Thursday.
 func weekend(slot int64) bool { d := slot / 24; return d == 2 || d == 3 }
 
-// mean is what is usual in the hour of a time. known is false as long as there is nothing to
+// mean is the usual count in the hour of a time. known is false as long as there is no hour to
 // compare it with.
 func (s *Series) mean(at int64) (mean float64, known bool) {
-	slot := (at/hour%168 + 168) % 168 // the hours before the first of 1970 are asked for, too
+	slot := (at/hour%168 + 168) % 168 // callers ask for hours before 1970, too
 	if s.Weeks[slot] >= 3 {
 		return float64(s.Mean[slot]), true
 	}
@@ -30,7 +30,7 @@ func (s *Series) mean(at int64) (mean float64, known bool) {
 	return mean / float64(n), true
 }
 
-// meanOf is mean for the hour in hand, in which no mean changes.
+// meanOf is mean for the current hour, in which no mean changes.
 func (s *Series) meanOf(v *Traffic) (mean float64, known bool) {
 	if at := v.Bin/12 + 1; s.usualAt != at {
 		s.usualAt = at
@@ -39,21 +39,22 @@ func (s *Series) meanOf(v *Traffic) (mean float64, known bool) {
 	return s.usualMean, s.usualKnown
 }
 
-// expected is mean without the word whether it is known.
+// expected is mean without known.
 func (s *Series) expected(at int64) float64 {
 	m, _ := s.mean(at)
 	return m
 }
 
-// usual is the count that recurs in the hour of a time or in one beside it, or the size of a batch that is
-// due. In the first four weeks it is the largest seen. peak asks for the largest five minutes.
+// usual is the count that recurs in the hour of a time or in one beside it, or the size of an
+// expected batch. In the first four weeks it is the largest count so far. peak asks for the largest
+// five minutes.
 func (s *Series) usual(at int64, peak bool) float64 {
 	past, mean := &s.Past, s.expected(at)
 	if peak {
 		past, mean = &s.Past5, mean/12
 	}
 	h := at / hour
-	if past[(h+pastHours-4*168)%pastHours] == 0 { // four weeks ago nobody listened
+	if past[(h+pastHours-4*168)%pastHours] == 0 { // there was no observation four weeks ago
 		return float64(max(slices.Max(past[:]), 1) - 1)
 	}
 	return float64(max(weekly(past, h, mean), daily(past, h, mean), s.due(h, peak)))
@@ -69,8 +70,9 @@ func weekly(past *[pastHours]uint32, h int64, mean float64) uint32 {
 	return max(recurring(seen[3], seen[2], mean), 1) - 1
 }
 
-// recurring is the size of a batch that came at least twice: the largest if the other is half as much or more, since sizes
-// vary, and otherwise the other, since the largest came once. What is no batch (see batchLimit) is the other.
+// recurring is the size of a batch that came at least twice: the largest if the other is half as
+// much or more, since sizes vary, and else the other, since the largest came once. A count that is
+// no batch (see batchLimit) is the other.
 func recurring(largest, other uint32, mean float64) uint32 {
 	if other >= largest/2 && float64(other) > 2*mean {
 		return largest
@@ -79,7 +81,7 @@ func recurring(largest, other uint32, mean float64) uint32 {
 }
 
 // daily is the count that was reached on two of the last five working days, or on three of the last
-// four days of weekends: among these one that comes every Sunday is there twice.
+// four days of weekends, in which a batch of every Sunday occurs twice.
 func daily(past *[pastHours]uint32, h int64, mean float64) uint32 {
 	var seen [5]uint32
 	n, most, need := 0, 5, 2

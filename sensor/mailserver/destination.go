@@ -2,23 +2,26 @@ package mailserver
 
 import "slices"
 
-// The mail servers (MX hosts) of a destination often have addresses in several networks, and a message that one of them does not take
-// is tried at the next: it is one message. So networks are joined to a destination: those whose hosts are called the same, but for
-// their first labels, by the DNS or by their own greetings; else those that mail for the same recipient domain was brought to.
-// A network of which neither is known is a destination of its own. Names are kept as keyed hashes.
+// The mail servers (MX hosts) of a destination often have addresses in several networks, and a
+// server tries a message that one of them does not accept at the next one: that is one message. So
+// networks are joined to a destination: networks whose hosts have the same name but for the first
+// label, in the DNS or in their greetings; else networks to which mail for the same recipient
+// domain went. A network without either is a destination of its own. Names are kept as keyed
+// hashes.
 
-// Destinations are what is known of them. The fields are the format of the checkpoint.
+// Destinations maps networks to destinations. The fields are the format of the checkpoint.
 type Destinations struct {
-	Of    map[uint32]Destination `json:"Of,omitempty"`    // by network
-	Usual map[uint32]uint32      `json:"Usual,omitempty"` // messages that were taken, by destination, halved now and then
-	Total uint32                 `json:"Total"`           // of them all
-	Taken uint64                 `json:"Taken"`           // since ever
+	Of map[uint32]Destination `json:"Of,omitempty"` // by network
+	// accepted messages by destination, halved now and then
+	Usual map[uint32]uint32 `json:"Usual,omitempty"`
+	Total uint32            `json:"Total"` // of them all
+	Taken uint64            `json:"Taken"` // of all time
 }
 
-// Destination is what a network belongs to.
+// Destination is the destination of one network.
 type Destination struct {
 	Name  uint32 `json:"Name"`  // hash
-	Named bool   `json:"Named"` // it is the name of its servers, and not that of a recipient's domain
+	Named bool   `json:"Named"` // the name is that of its servers, and not a recipient's domain
 }
 
 const (
@@ -34,7 +37,8 @@ func (d *Destinations) of(net uint32) uint32 {
 	return net
 }
 
-// belongs notes the name of the servers in a network, or (named is false) the domain of a recipient that mail is brought there for.
+// belongs notes the name of the servers in a network, or, if named is false, the domain of a
+// recipient whose mail goes there.
 func (q *Queue) belongs(net, name uint32, named bool) {
 	if name == 0 {
 		return
@@ -52,7 +56,7 @@ func (q *Queue) belongs(net, name uint32, named bool) {
 	q.moved(before, name)
 }
 
-// moved has what waits for a destination wait for the one that it turned out to be.
+// moved lets what waits for a destination wait for the destination to which it was joined.
 func (q *Queue) moved(from, to uint32) {
 	a, ok := q.Unreachable[from]
 	if from == to || !ok {
@@ -93,7 +97,8 @@ func (d *Destinations) took(name uint32) {
 	}
 }
 
-// share is how much of all messages a destination usually takes; zero if too few are known to say.
+// share is the share of all messages that a destination usually accepts; zero if too few messages
+// are known.
 func (d *Destinations) share(name uint32) float64 {
 	if share, known := d.usual(name); known {
 		return share
@@ -101,8 +106,8 @@ func (d *Destinations) share(name uint32) float64 {
 	return 0
 }
 
-// usual is the same, and known says whether it is known well. One that rests on few messages is wrong for its destination, but not for
-// many of them together.
+// usual is the same, and known says whether it is known well. One that rests on few messages is
+// wrong for its destination, but not for many of them together.
 func (d *Destinations) usual(name uint32) (share float64, known bool) {
 	n := d.Usual[name]
 	if d.Total < 100 {
@@ -111,14 +116,14 @@ func (d *Destinations) usual(name uint32) (share float64, known bool) {
 	return float64(n) / float64(d.Total), n >= 5
 }
 
-// Round is the tries of a moment: each host of a destination, and how often it was tried. As many messages were tried as the
-// host that was tried most often.
+// Round is one round of tries: the hosts of a destination, and how often the server tried each. The
+// count of the host that was tried most often is the number of messages.
 type Round struct {
 	Last  int64       `json:"Last"`
 	Hosts []HostTries `json:"Hosts,omitempty"`
 }
 
-// HostTries is how often a host was tried.
+// HostTries is the number of tries at a host.
 type HostTries struct {
 	Host  uint32 `json:"Host"`
 	Tries uint16 `json:"Tries"`
@@ -130,7 +135,7 @@ const (
 	roundHosts = 16
 )
 
-// try notes a try; another says that it is that of a message that was not tried in this round.
+// try notes a try; another says that its message was not tried in this round before.
 func (r *Round) try(host uint32, now int64) (another bool) {
 	if now-r.Last > roundGap {
 		r.Hosts = nil
@@ -157,8 +162,9 @@ func (r *Round) try(host uint32, now int64) (another bool) {
 	return r.Hosts[at].Tries > most
 }
 
-// elsewhere reports whether a host was not tried in this round, but another one was: then what it takes is
-// what the other did not.
+// elsewhere reports whether a host was not tried in this round, but another one was: then what it
+// takes is what the other did not.
 func (r Round) elsewhere(host uint32, now int64) bool {
-	return len(r.Hosts) > 0 && now-r.Last <= roundGap && !slices.ContainsFunc(r.Hosts, func(h HostTries) bool { return h.Host == host })
+	return len(r.Hosts) > 0 && now-r.Last <= roundGap &&
+		!slices.ContainsFunc(r.Hosts, func(h HostTries) bool { return h.Host == host })
 }

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestDestination: the MX hosts of a destination, each in another network, are one destination: a message that all of them
-// put off, or that none of them answers, waits once.
+// TestDestination: the MX hosts of a destination, each in another network, are one destination: a
+// message that all of them put off, or that none of them answers, waits once.
 func TestDestination(t *testing.T) {
 	const domain = 77
 	begin := 1700000000 * second
@@ -95,8 +95,8 @@ func TestDestination(t *testing.T) {
 	}
 }
 
-// TestReckoned: a server that tries a unreachable destination with one message only has there what usually goes there; where that is
-// not known, the estimate says that it is a lower bound.
+// TestReckoned: a server that tries a unreachable destination with one message only has there what
+// usually goes there; where that is not known, the estimate says that it is a lower bound.
 func TestReckoned(t *testing.T) {
 	at := 1700000000 * second
 	var q Queue
@@ -175,8 +175,8 @@ func TestClockPutBack(t *testing.T) {
 	}
 }
 
-// TestShareWhileSilent: what a destination usually takes is what it took before it was silent, however long that lasts; and what came before
-// the server's patience ended does not wait any more.
+// TestShareWhileSilent: what a destination usually takes is what it took before it was silent,
+// however long that lasts; and what came before the server's patience ended does not wait any more.
 func TestShareWhileSilent(t *testing.T) {
 	var q Queue
 	now := monday

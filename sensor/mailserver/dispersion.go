@@ -2,16 +2,16 @@ package mailserver
 
 import "math"
 
-// Phi is how much more than a Poisson process a count varies, less one: the mean of z squared,
-// over N counts.
+// Phi is the overdispersion of a count less one: how much more it varies than a Poisson process. It
+// is the mean of z squared, over N counts.
 type Phi struct {
 	F float64 `json:"F"`
 	N uint32  `json:"N"`
 }
 
-// learn takes in a count. It is cut off at nine times what is usual, so that no single one makes
-// it blind, and at four if there was less than usual: a batch that does not come says nothing about how
-// much more there can be. It begins at one, as if prior counts had said so.
+// learn takes in a count. z squared is cut off at nine times its usual value, so that no single
+// count makes the test blind, and at four times for a count below the mean: a missing batch says
+// nothing about how large counts can be. The value begins at one, as if from prior counts.
 func (p *Phi) learn(z float64, prior, most uint32) {
 	p.N = min(p.N+1, most)
 	f := 1 + p.F
@@ -23,13 +23,13 @@ func (p *Phi) learn(z float64, prior, most uint32) {
 	p.F = max(0, f-1)
 }
 
-// Spread are the Phi of counts by the size of their mean, in steps of four: a busy day
+// Spread holds the Phi of counts by the size of their mean, in steps of four: a busy day
 // multiplies, so large counts vary by more than small ones.
 type Spread [12]Phi
 
 // step is the one of a mean.
 func step(mean float64) int {
-	if !(mean > 0) { // or it is no number
+	if !(mean > 0) { // or not a number
 		return 0
 	}
 	return int(min(math.Log2(mean+1)/2, float64(len(Spread{})-1)))

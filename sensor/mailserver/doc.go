@@ -2,9 +2,9 @@
 // relay for strangers, is one of its accounts used by somebody else, does it send more or less than
 // usual, does its queue grow.
 //
-// Words: a [Server] is the whole state of one watched mail server; a [Mail] is the observation of one
-// transaction, a [Session] that of one session; a baseline is the server's usual volume; a [verdict.Verdict]
-// is a judgement with its reason.
+// Words: a [Server] is the whole state of one watched mail server; a [Mail] is the observation of
+// one transaction, a [Session] is the observation of one session; a baseline is the usual volume of
+// the server; a verdict (package verdict) is a judgement with its reason.
 //
 //	transactions --> Relay     open relay
 //	             --> Accounts  hijacked account, by the names of accounts

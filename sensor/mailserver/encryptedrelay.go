@@ -8,18 +8,20 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// encryptedRelay looks for relaying where sessions are encrypted: a stranger's session, and within seconds
-// one of the server's that is about as large. Both are there whenever a server forwards, so one pair
-// says nothing. What is suspicious is a network of which almost every session is followed so, to
-// several destinations, while of what all others bring little is. It proves nothing: nobody
-// saw a recipient. The counts are those of an hour.
+// encryptedRelay finds relaying in encrypted sessions: a session of an external client, and within
+// seconds a session of the server with another one, about as large. A server that forwards mail has
+// such pairs, too, so one pair means nothing. A network is suspicious if almost every one of its
+// sessions has a pair, to several destinations, while few sessions of other networks have one. No
+// recipient was seen, so the verdict stays suspect. The counts are those of an hour.
 //
-// Many networks that relay at the same time are each other's rest. They show in another way: since a
-// few minutes nearly all that strangers bring leaves again, to many networks, and little else does; before
-// that little of it left. See surge.
+// Where many networks relay at the same time, each network's rest is the other ones. They show in a
+// burst of pairs: for a few minutes nearly all sessions of external clients have a pair, to many
+// networks, and the server has few other sessions; before that few sessions had a pair. See
+// pairBurst.
 //
-// A server that forwards all it gets, that hands all to one smarthost or to the server that it is a
-// backup for, or that sends so much that anything is followed by something, is told from no relay by this.
+// The test cannot distinguish a relay from a server that forwards everything, that hands everything
+// to one smarthost or to the server for which it is a backup, or that sends so much that every
+// session has a pair.
 type encryptedRelay struct {
 	recent   []encryptedIn // strangers' sessions of the last seconds
 	nets     map[uint32]encryptedNet
@@ -35,12 +37,12 @@ type encryptedIn struct {
 	bytes    uint64
 	net      uint32
 	followed bool
-	paired   bool // one session that left stands for it
+	paired   bool // it has a session of the server as its pair
 }
 
 type encryptedNet struct {
 	sessions, followed int
-	to                 []uint32 // networks, up to hiddenDests
+	to                 []uint32 // networks, up to encryptedDests
 	client             netip.Addr
 }
 
@@ -52,7 +54,7 @@ const (
 	encryptedDests = 3
 )
 
-// in is a stranger's session with the server.
+// in observes an external client's session with the server.
 func (h *encryptedRelay) in(x *Session) {
 	if now := x.Time / hour; now != h.hour {
 		h.hour, h.sessions, h.followed = now, 0, 0
@@ -81,16 +83,18 @@ func (h *encryptedRelay) in(x *Session) {
 	h.recent = append(h.recent, encryptedIn{at: x.Time, bytes: x.Bytes, net: x.Net})
 }
 
-// out is a session of the server with another one.
+// out observes a session of the server with another one.
 func (h *encryptedRelay) out(x *Session, out *verdicts) {
-	h.recent = slices.DeleteFunc(h.recent, func(r encryptedIn) bool { return x.Time-r.at > encryptedTime })
+	h.recent = slices.DeleteFunc(h.recent,
+		func(r encryptedIn) bool { return x.Time-r.at > encryptedTime })
 	now := h.burst.at(x.Time)
 	now.out++
 	paired := false
 	for i := range h.recent {
 		r := &h.recent[i]
 		larger, smaller := max(r.bytes, x.Bytes), min(r.bytes, x.Bytes)
-		if r.net == x.Net || larger-smaller > 1500+larger/10 { // TLS, and the server's own header lines
+		if r.net == x.Net || larger-smaller > 1500+larger/10 {
+			// TLS, and the server's own header lines
 			continue
 		}
 		if !paired && !r.paired {
@@ -116,24 +120,30 @@ func (h *encryptedRelay) out(x *Session, out *verdicts) {
 		h.judge(r.net, &n, x.Time, out)
 	}
 	if paired && h.burst.found(x.Time) {
-		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client, Time: x.Time,
+		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect,
+			Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client,
+			Time:  x.Time,
 			Value: float64(now.paired), Threshold: pairBurstLeast,
-			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed by one of the server's, about as large, to %d or more networks; before that %d of %d were. It may be relaying: look in its log for what it sends now.",
-				now.paired, now.in, verdict.Span(pairBurstTime), pairBurstDests, h.burst.before.paired, h.burst.before.in)})
+			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed "+
+				"by one of the server's, about as large, to %d or more networks; before that %d "+
+				"of %d were. It may be relaying: look in its log for what it sends now.",
+				now.paired, now.in, verdict.Span(pairBurstTime), pairBurstDests,
+				h.burst.before.paired, h.burst.before.in)})
 	}
 }
 
-// pairBurst compares the pairs of the last minutes, each of one session that came and one that left, with those of before.
+// pairBurst compares the pairs of the last minutes with the pairs of the time before. A pair is a
+// client's session and one of the server's.
 type pairBurst struct {
 	now      pairs
-	before   struct{ in, paired int } // but for surges
+	before   struct{ in, paired int } // without bursts
 	since    int64
 	reported int64
 }
 
 type pairs struct {
 	in, out, paired int
-	to              []uint32 // networks, up to surgeDests
+	to              []uint32 // networks, up to pairBurstDests
 }
 
 const (
@@ -143,7 +153,7 @@ const (
 	pairBurstPast  = 30 // sessions that came before, to compare with
 )
 
-// at is the count of the stretch of surgeTime that a time lies in.
+// at is the count of the period of pairBurstTime in which a time lies.
 func (s *pairBurst) at(now int64) *pairs {
 	if now-s.since >= pairBurstTime {
 		if !s.now.many() {
@@ -155,29 +165,38 @@ func (s *pairBurst) at(now int64) *pairs {
 	return &s.now
 }
 
-// many reports whether most of what came left again, and most of what left had come.
+// many reports whether most inbound sessions have a pair, and most outbound sessions are one.
 func (p *pairs) many() bool {
-	return p.paired >= pairBurstLeast && p.paired*10 >= p.in*7 && p.paired*2 >= p.out && len(p.to) >= pairBurstDests
+	return p.paired >= pairBurstLeast && p.paired*10 >= p.in*7 && p.paired*2 >= p.out &&
+		len(p.to) >= pairBurstDests
 }
 
-// found reports whether a surge is new: once a day.
+// found reports whether a burst is new. There is one verdict a day.
 func (s *pairBurst) found(now int64) bool {
-	if !s.now.many() || s.before.in < pairBurstPast || s.before.paired*10 > s.before.in*3 || s.reported != 0 && now-s.reported < day {
+	if !s.now.many() || s.before.in < pairBurstPast || s.before.paired*10 > s.before.in*3 ||
+		s.reported != 0 && now-s.reported < day {
 		return false
 	}
 	s.reported = now
 	return true
 }
 
+// judge compares a network with the rest. There is one verdict a day for each network.
 func (h *encryptedRelay) judge(net uint32, n *encryptedNet, now int64, out *verdicts) {
 	rest, restFollowed := h.sessions-n.sessions, h.followed-n.followed
 	_, told := h.reported[net]
-	if told || len(h.reported) >= maxStrangers || n.followed < encryptedLeast || n.followed*5 < n.sessions*4 || len(n.to) < encryptedDests ||
-		rest < encryptedRest && n.followed < encryptedLeast+encryptedRest || restFollowed*10 >= max(rest, 1)*3 {
+	if told || len(h.reported) >= maxStrangers || n.followed < encryptedLeast ||
+		n.followed*5 < n.sessions*4 || len(n.to) < encryptedDests ||
+		rest < encryptedRest && n.followed < encryptedLeast+encryptedRest ||
+		restFollowed*10 >= max(rest, 1)*3 {
 		return
 	}
 	h.reported[net] = now
-	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls", Client: n.client, Time: now, Value: float64(n.followed), Threshold: encryptedLeast,
-		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at once by one of the server's, about as large, to several destinations; of those of everybody else %d of %d were. It may be relaying, or forwarding for a user: look for this address in its log.",
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls",
+		Client: n.client, Time: now, Value: float64(n.followed), Threshold: encryptedLeast,
+		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at "+
+			"once by one of the server's, about as large, to several destinations; of those of "+
+			"everybody else %d of %d were. It may be relaying, or forwarding for a user: "+
+			"look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

@@ -6,17 +6,18 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Hijack looks for an account of a mail server that somebody else uses: the password was
-// stolen, and many strangers submit with it, or one submits very much.
+// Hijack finds an account of a mail server that somebody else uses: the password was stolen, and
+// many clients submit mail with it, or one submits very much.
 //
-// What makes one suspicious: clients from many more networks than usual submit within an hour. What makes it
-// likely: within half an hour of it the server also sends more than usual, or is refused more
-// than usual, or in the name of more domains. Sending more than usual alone is a volume anomaly and no more.
-// This works where sessions are encrypted; where they are not, [Accounts] says more.
+// A verdict is suspect if clients from many more networks than usual submit within an hour. The
+// verdict is likely if within half an hour of that the server also sends more than usual, is
+// refused more than usual, or sends for more domains than usual. A higher volume alone is a volume
+// anomaly and no more. The test works on encrypted sessions; where sessions can be read, [Accounts]
+// knows more.
 //
 // The fields are the format of the checkpoint.
 type Hijack struct {
-	Spread     int64         `json:"Spread"` // when the alarm was given last
+	Spread     int64         `json:"Spread"` // time of the latest alarm
 	Volume     int64         `json:"Volume"`
 	Refused    int64         `json:"Refused"`
 	Level      verdict.Level `json:"Told"`
@@ -25,7 +26,7 @@ type Hijack struct {
 
 const together = 30 * minute
 
-// alarm is given every alarm of the server's traffic.
+// alarm takes in an alarm of the traffic baseline.
 func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 	switch {
 	case a.Kind == "stopped":
@@ -34,7 +35,8 @@ func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 		h.Spread = a.Time
 	case a.Metric == OutRefusals:
 		h.Refused = a.Time
-	case a.Metric == OutMessages || a.Metric == OutRecipients || a.Metric == OutDomains || a.Metric == OutSenders || a.Metric == OutSessions:
+	case a.Metric == OutMessages || a.Metric == OutRecipients || a.Metric == OutDomains ||
+		a.Metric == OutSenders || a.Metric == OutSessions:
 		h.Volume = a.Time
 	default:
 		return
@@ -42,9 +44,12 @@ func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 	if h.Spread == 0 || a.Time-h.Spread > together {
 		return
 	}
-	volume, refused := h.Volume != 0 && a.Time-h.Volume <= together, h.Refused != 0 && a.Time-h.Refused <= together
-	v := verdict.Verdict{Class: verdict.HijackedAccount, Level: verdict.Suspect, Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
-		Text: fmt.Sprintf("Clients from %.0f networks submitted mail within an hour, where %.1f are usual.", a.Value, a.Expected)}
+	volume, refused := h.Volume != 0 && a.Time-h.Volume <= together, h.Refused != 0 &&
+		a.Time-h.Refused <= together
+	v := verdict.Verdict{Class: verdict.HijackedAccount, Level: verdict.Suspect,
+		Code: "submission_spread", Time: a.Time, Value: a.Value, Threshold: burstZ,
+		Text: fmt.Sprintf("Clients from %.0f networks submitted mail within an hour, where %.1f "+
+			"are usual.", a.Value, a.Expected)}
 	switch {
 	case volume && refused:
 		v.Level, v.Code = verdict.Confirmed, "submission_spread_volume_refused"
@@ -52,7 +57,8 @@ func (h *Hijack) alarm(a *volumeAlarm, out *verdicts) {
 		v.Level, v.Code = verdict.Likely, "submission_spread_volume"
 	}
 	if a.Metric != SubmitNetworks {
-		v.Text = "Soon after clients from many more networks than usual had submitted mail: " + a.sentence()
+		v.Text = "Soon after clients from many more networks than usual had submitted mail: " +
+			a.sentence()
 	}
 	if v.Level <= h.Level && a.Time-h.ReportedAt < day {
 		return

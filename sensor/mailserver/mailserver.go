@@ -8,8 +8,8 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// Server is all that is known of a mail server of ours. The zero value knows nothing. Its
-// size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
+// Server is the whole state of one mail server of ours. The zero value is a server of which nothing
+// was seen. Its size is bounded: about 60 KB, and 60 bytes for every delivery that waits.
 //
 // The fields are the format of the checkpoint.
 type Server struct {
@@ -22,26 +22,26 @@ type Server struct {
 	Accounts Accounts `json:"Accounts"`
 	Count    Counts   `json:"Count"`
 
-	out verdicts // of the latest call; its memory is used again
+	out verdicts // of the latest call; the next call overwrites it
 }
 
-// verdicts are what one call of Observe or Advance decided, in order.
+// verdicts is the result of one call of Observe or Advance, in order.
 type verdicts []verdict.Verdict
 
 func (l *verdicts) add(v verdict.Verdict) { *l = append(*l, v) }
 
-// Kind says what an Observation holds.
+// Kind is the kind of an Observation. It says which fields are set.
 type Kind uint8
 
 // The kinds.
 const (
-	InboundMail  Kind = iota // Mail: a transaction in which somebody brings mail to the server
-	OutboundMail             // Mail: a transaction in which the server takes mail to another one
+	InboundMail  Kind = iota // Mail: a client delivers a message to the server, or tries to
+	OutboundMail             // Mail: the server delivers a message to another one, or tries to
 	SessionEnd               // Session
 	Connecting               // Net, Host: the server tries to connect to another one
-	Answered                 // Net, Host: the other one answered
-	Refused                  // Net, Host: the other one refused, or could not be reached
-	Resolved                 // Net, Name: the network is that of a mail server of the domain
+	Answered                 // Net, Host: the other server answered
+	Refused                  // Net, Host: the other server refused, or is unreachable
+	Resolved                 // Net, Name: a mail server of the domain is in the network
 )
 
 // Observation is one fact about a mail server. Mail and Session are borrowed until Observe returns.
@@ -51,20 +51,21 @@ type Observation struct {
 	Mail    *Mail
 	Outside bool // of OutboundMail: the other server is none of ours
 	Session *Session
-	Net     uint32 // hash of the other one's network
+	Net     uint32 // hash of the other server's network
 	Host    uint32 // hash of its address
 	Name    uint32 // hash of its domain
 }
 
-// Observe takes in an observation and returns what it decided. The slice is valid until the next call
-// of Observe or Advance. Advance must be called before, with the observation's time.
+// Observe takes in an observation and returns the verdicts that it leads to. The slice is valid
+// until the next call of Observe or Advance. Advance must be called before, with the observation's
+// time.
 func (s *Server) Observe(o *Observation) []verdict.Verdict {
 	s.out = s.out[:0]
 	switch o.Kind {
 	case InboundMail:
 		s.inbound(o.Mail, &s.out)
 	case OutboundMail:
-		if o.Outside { // only that is its traffic
+		if o.Outside { // mail between our own servers is no traffic of the server
 			s.outbound(o.Mail, &s.out)
 		}
 	case SessionEnd:
@@ -81,46 +82,49 @@ func (s *Server) Observe(o *Observation) []verdict.Verdict {
 	return s.out
 }
 
-// Advance moves the time on and returns what that decided. The slice is valid until the next call of
-// Observe or Advance.
+// Advance moves the time on to now, in nanoseconds since 1970, and returns the verdicts of the time
+// in between. The slice is valid until the next call of Observe or Advance.
 func (s *Server) Advance(now int64) []verdict.Verdict {
 	s.out = s.out[:0]
 	s.tick(now, &s.out)
 	return s.out
 }
 
-// Counts are what is counted of a server since it was first seen.
+// Counts are the counters of a server since its first observation.
 type Counts struct {
-	MessagesOut   uint64                  `json:"MessagesOut"`
-	MessagesIn    uint64                  `json:"MessagesIn"`
-	SessionsOut   uint64                  `json:"SessionsOut"`
-	SessionsIn    uint64                  `json:"SessionsIn"`
-	RecipientsOut uint64                  `json:"RecipientsOut"`
-	FailedOut     uint64                  `json:"FailedOut"` // deliveries refused for good, and for now
-	DeferredOut   uint64                  `json:"DeferredOut"`
-	AbsentOut     uint64                  `json:"AbsentOut"` // recipients that do not exist
-	BytesOut      uint64                  `json:"BytesOut"`
-	AuthOK        uint64                  `json:"AuthOK"` // sessions from outside
-	AuthFailed    uint64                  `json:"AuthFailed"`
-	Listed        uint64                  `json:"Listed"`     // refusals that named a blocklist
-	FailedBy      [PhaseClasses]uint64    `json:"FailedBy"`   // refusals of either kind
-	FailedWhy     [refusal.Reasons]uint64 `json:"FailedWhy"`  // the same, by what the replies say
-	BouncesOut    uint64                  `json:"BouncesOut"` // messages without a sender
-	Port25In      uint64                  `json:"Port25In"`   // sessions of our own hosts, by port: where they submit
-	SubmitIn      uint64                  `json:"SubmitIn"`
-	Port25        []netip.Addr            `json:"Port25,omitempty"` // who of them uses port 25, up to 16
+	MessagesOut   uint64 `json:"MessagesOut"`
+	MessagesIn    uint64 `json:"MessagesIn"`
+	SessionsOut   uint64 `json:"SessionsOut"`
+	SessionsIn    uint64 `json:"SessionsIn"`
+	RecipientsOut uint64 `json:"RecipientsOut"`
+	// deliveries refused for good, and for now
+	FailedOut   uint64                  `json:"FailedOut"`
+	DeferredOut uint64                  `json:"DeferredOut"`
+	AbsentOut   uint64                  `json:"AbsentOut"` // recipients that do not exist
+	BytesOut    uint64                  `json:"BytesOut"`
+	AuthOK      uint64                  `json:"AuthOK"` // sessions from outside
+	AuthFailed  uint64                  `json:"AuthFailed"`
+	Listed      uint64                  `json:"Listed"`     // refusals that named a blocklist
+	FailedBy    [PhaseClasses]uint64    `json:"FailedBy"`   // refusals of either kind
+	FailedWhy   [refusal.Reasons]uint64 `json:"FailedWhy"`  // the same, by what the replies say
+	BouncesOut  uint64                  `json:"BouncesOut"` // messages without a sender
+	// sessions in which our own hosts submit, by port
+	Port25In uint64 `json:"Port25In"`
+	SubmitIn uint64 `json:"SubmitIn"`
+	// addresses of those on port 25, up to 16
+	Port25 []netip.Addr `json:"Port25,omitempty"`
 }
 
-// backscatterLeast is how many messages there must be before a share of bounces means something.
+// backscatterLeast is the number of messages from which on a share of bounces means something.
 const backscatterLeast = 50
 
-// Backscatter reports whether much of what is sent are bounces: mail to forged senders is taken, and then
-// returned to people who never sent it.
+// Backscatter reports whether many of the sent messages are bounces: the server accepts mail with
+// forged senders, and then returns it to people who never sent it.
 func (c *Counts) Backscatter() bool {
 	return c.MessagesOut >= backscatterLeast && c.BouncesOut*5 > c.MessagesOut
 }
 
-// PhaseClass is where a delivery was refused.
+// PhaseClass is the phase of a session in which a delivery was refused.
 type PhaseClass uint8
 
 // The phases of a delivery.
@@ -135,18 +139,17 @@ const (
 // String is the name used in events.
 func (p PhaseClass) String() string { return [...]string{"connect", "mail", "rcpt", "data"}[p] }
 
-// Mail is the observation of a transaction with a mail server: from MAIL to its end.
+// Mail is the observation of one transaction with a mail server, from MAIL to its end.
 type Mail struct {
 	Time       int64
 	Client     netip.Addr // the other side
 	Net, Host  uint32     // hashes of its network and its address
-	Name       uint32     // hash of the domain of the name with which it greets; zero if there is none
+	Name       uint32     // hash of the domain in its greeting; zero for none
 	From       uint64     // hash of the sender's address
 	FromDomain uint32     // hash of its domain; zero if there is none
-	Account    uint32     // hash of the account with which the client authenticated; zero if it is not known
+	Account    uint32     // hash of the account of the client; zero if unknown
 	FromText   string
-	// Stranger says that the other side is a client from outside and did not
-	// authenticate.
+	// Stranger says that the other side is an external client and did not authenticate.
 	Stranger bool
 	Rcpts    []Recipient
 	Accepted bool
@@ -157,7 +160,7 @@ type Mail struct {
 	Listed   bool           // a refusal named a blocklist
 }
 
-// Recipient is one of a Mail.
+// Recipient is one recipient of a Mail.
 type Recipient struct {
 	Hash   uint64 // of the address
 	Domain uint32 // hash
@@ -166,16 +169,18 @@ type Recipient struct {
 	Code   uint16 // of the reply; zero if none was seen
 	Relay  bool   // the reply speaks of relaying
 	Absent bool   // the reply says that there is no such recipient
-	// Onward is the hash of the address that the recipient asks the server to pass mail on to, zero if it asks for none: user%there@here.
+	// Onward is the hash of the address to which the recipient asks the server to forward, as
+	// user%there@here does; zero for none.
 	Onward     uint64
 	OnwardName string // its domain
 }
 
 func (m *Mail) proof(to *Recipient) *verdict.RelayProof {
-	return &verdict.RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name, ReplyCode: to.Code}
+	return &verdict.RelayProof{Client: m.Client, MailFrom: m.FromText, RcptDomain: to.Name,
+		ReplyCode: to.Code}
 }
 
-// Session is the observation of a session with a mail server that ended.
+// Session is the observation of the end of a session with a mail server.
 type Session struct {
 	Time     int64
 	Net      uint32
@@ -189,15 +194,15 @@ type Session struct {
 	Account  uint32 // see Mail
 	Client   netip.Addr
 	AuthFail bool
-	Hidden   bool // encrypted: what was said is not known
+	Hidden   bool // the dialogue is encrypted
 	Messages uint32
 	Bytes    uint64         // from the client
-	Refused  bool           // it ended before a sender could be named
+	Refused  bool           // it ended before the MAIL command
 	Why      refusal.Reason // of that
 	Listed   bool
 }
 
-// tick moves the time on.
+// tick moves the time on to now. Queue and relay are judged once a minute.
 func (s *Server) tick(now int64, out *verdicts) {
 	if s.First == 0 {
 		s.First = now
@@ -216,16 +221,20 @@ func (s *Server) tick(now int64, out *verdicts) {
 	s.Traffic.follow(&s.Queue.Outage, now, &q)
 	if alarm {
 		// Destinations that defer are an outage more often than an abuse.
-		v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Suspect, Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue, Text: q.sentence()}
+		v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Suspect,
+			Code: "queue_grew", Time: now, Value: float64(q.Estimate), Threshold: minQueue,
+			Text: q.sentence()}
 		if 2*q.Listed > q.Estimate {
-			v.Code, v.Level = "queue_blocklisted", verdict.Likely // that its address is on a list is a finding of its own
+			// the listing has a finding of its own
+			v.Code, v.Level = "queue_blocklisted", verdict.Likely
 		}
 		out.add(v)
 	}
 }
 
-// Resume is to be called after a restart: what the server did in between is not known. If the clock was put back meanwhile, nothing
-// that is known may lie ahead: it would never become old.
+// Resume must be called after a restart: the server's mail since the checkpoint is not known. If
+// the clock was put back meanwhile, no saved time may lie in the future, because it would never
+// expire.
 func (s *Server) Resume(now int64) {
 	s.First, s.Last = min(s.First, now), min(s.Last, now)
 	s.Traffic.Start = min(s.Traffic.Start, now)
@@ -234,7 +243,9 @@ func (s *Server) Resume(now int64) {
 }
 
 func (s *Server) alarm(a volumeAlarm, out *verdicts) {
-	v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Likely, Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected, Text: a.sentence()}
+	v := verdict.Verdict{Class: verdict.VolumeAnomaly, Level: verdict.Likely,
+		Code: "volume_" + a.Kind, Time: a.Time, Value: a.Value, Threshold: a.Expected,
+		Text: a.sentence()}
 	if a.Metric != SubmitNetworks {
 		out.add(v)
 	}
@@ -250,7 +261,7 @@ func (s *Server) add(m Metric, n uint64, now int64, out *verdicts) {
 	}
 }
 
-// inbound is the observation of mail that somebody brings to the server.
+// inbound observes a message that a client delivers to the server.
 func (s *Server) inbound(m *Mail, out *verdicts) {
 	if m.Accepted {
 		s.Count.MessagesIn++
@@ -261,7 +272,7 @@ func (s *Server) inbound(m *Mail, out *verdicts) {
 	s.Relay.inbound(m, out)
 }
 
-// outbound is the observation of mail that the server takes to another one, which is none of ours.
+// outbound observes a message that the server delivers to an external one.
 func (s *Server) outbound(m *Mail, out *verdicts) {
 	taken := uint64(0)
 	refused := m.Code != 0
@@ -331,7 +342,7 @@ func (s *Server) outbound(m *Mail, out *verdicts) {
 	}
 }
 
-// session is the observation of a session that ended.
+// session observes the end of a session.
 func (s *Server) session(x *Session, out *verdicts) {
 	s.Relay.session(x, out)
 	if x.Inbound {
@@ -348,8 +359,8 @@ func (s *Server) session(x *Session, out *verdicts) {
 		if x.External && x.AuthFail {
 			s.Count.AuthFailed++
 		}
-		// Where nothing can be read, whoever stays long enough to bring a message has
-		// authenticated: the server would not have listened otherwise.
+		// In an encrypted session on a submission port a client that transfers a message has
+		// authenticated: the server accepts no message otherwise.
 		if x.External && x.Submit && (x.Auth || x.Hidden && x.Bytes >= submitted) {
 			if a, ok := s.Traffic.submitNetwork(x.Net, x.Time); ok {
 				s.alarm(a, out)
@@ -383,7 +394,7 @@ func (s *Server) session(x *Session, out *verdicts) {
 	}
 }
 
-// submits notes where one of our own hosts submits.
+// submits counts a session in which one of our own hosts submits mail.
 func (c *Counts) submits(x *Session) {
 	if x.Submit {
 		c.SubmitIn++
@@ -395,11 +406,11 @@ func (c *Counts) submits(x *Session) {
 	}
 }
 
-// submitted is how many bytes of an encrypted session are a message: handshake, commands and
-// credentials stay below it.
+// submitted is the number of client bytes from which on an encrypted session carries a message.
+// Handshake, commands and credentials are less.
 const submitted = 2500
 
-// Record is what is told of a server.
+// Record is the state of a server in an event.
 type Record struct {
 	Addr     netip.Addr
 	Declared bool
@@ -407,21 +418,24 @@ type Record struct {
 	Time     int64
 	Learning bool
 	Count    Counts
-	Accounts int      // that are told apart
+	Accounts int      // known ones
 	Hour     PastHour // messages out in the last whole hour
 	Queue    QueueState
 	Outage   Outage // the latest
 
-	DomainsConfigured                    bool // it is configured what it takes mail for
+	DomainsConfigured                    bool // local domains are configured
 	RelayDenied, RelayStrangers, Relayed uint64
 	RelayDeniedLast                      int64
 
-	AccountsFull uint64 // logins to accounts for which there was no room
+	AccountsFull uint64 // logins to accounts beyond maxAccounts
 }
 
-// Record is what is to be told at a time.
+// Record is the state of the server at a time.
 func (s *Server) Record(now int64) Record {
-	return Record{First: s.First, Time: now, Learning: s.Traffic.learning(now), Count: s.Count, Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
-		Queue: s.Queue.state(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied, RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed, RelayDeniedLast: s.Relay.DeniedLast,
-		AccountsFull: s.Accounts.Full}
+	return Record{First: s.First, Time: now, Learning: s.Traffic.learning(now), Count: s.Count,
+		Accounts: len(s.Accounts.Known), Hour: s.Traffic.Series[OutMessages].Before,
+		Queue: s.Queue.state(now), Outage: s.Queue.Outage, RelayDenied: s.Relay.Denied,
+		RelayStrangers: uint64(len(s.Relay.Strangers)), Relayed: s.Relay.Relayed,
+		RelayDeniedLast: s.Relay.DeniedLast,
+		AccountsFull:    s.Accounts.Full}
 }

@@ -6,38 +6,40 @@ import (
 	"spamsensor/sensor/sketch"
 )
 
-// Outage is a time in which most of what a server tries to deliver fails: its line is down, its name servers are, or everybody
-// refuses it for now. What it could not send waits, and is sent when the time is over, with ten and more
-// times the usual volume: that is no alarm. How much may come is what is missing: what is usual at that time less what was sent, and half as
-// much again. What is above is judged as always, so that somebody who abuses a server at that moment is hidden for as
-// long as it takes him to send that much and no longer. Where the servers answered, what waits is known: then it is that and
-// a fifth, and nothing when it has gone.
+// Outage is a time in which most deliveries of a server fail: its uplink or its name servers are
+// down, or every destination defers its mail. The messages wait, and are sent when the outage is
+// over, with ten and more times the usual volume: that is no alarm. The volume that may follow is
+// the missing volume: the usual one of that time less the sent one, and half as much again. More
+// than that is judged as always, so that an abuse at that moment is hidden until it has sent that
+// much, and no longer. Where destinations replied, the number of waiting messages is known: then
+// the volume is that number and a fifth of it, and nothing when they have gone.
 //
-// It begins when messages that had not been tried before fail at three networks, or any at the one that usually takes half of the
-// mail, and as many as are taken; it ends when it is not so any more. (Letters that are tried again and again
-// say nothing: on a holiday they are all that is sent.)
+// An outage begins when messages that were not tried before fail at three networks, or any message
+// at the network that usually accepts half of the mail, and no fewer messages fail than are
+// accepted. It ends when that is no longer so. (Messages that are tried again say nothing: on a
+// holiday the server sends nothing else.)
 //
 // The fields are the format of the checkpoint.
 type Outage struct {
 	From      int64          `json:"From"` // To is zero while it lasts
 	To        int64          `json:"To"`
-	Waited    int            `json:"Waited"` // most that waited meanwhile
-	good, bad float64        // tries, half of them forgotten after a quarter of an hour
-	at        int64          // when that was done last
-	nets      [3]sketch.Slot // that failed
-	most      bool           // one that usually takes half
+	Waited    int            `json:"Waited"` // largest number of waiting messages
+	good, bad float64        // tries; both are halved every quarter of an hour
+	at        int64          // when they were halved last
+	nets      [3]sketch.Slot // networks with failures
+	most      bool           // the network that usually accepts half of the mail failed
 }
 
 const (
 	outageNets = 3
-	// flushTime is how long what waited may take: servers wait for an hour or so before they try again, and a
-	// large queue takes time.
+	// flushTime bounds the time after an outage: servers wait for an hour or so before they try
+	// again, and a large queue takes time.
 	flushTime  = 6 * hour
 	flushTimes = 1.5
 	knownTimes = 1.2
 )
 
-// failed notes a try that failed; fresh says that it was a message's first.
+// failed observes a try that failed; fresh says that it was the message's first.
 func (o *Outage) failed(net uint32, fresh bool, share float64, now int64) {
 	if share >= 0.5 {
 		o.most = true
@@ -59,7 +61,8 @@ func (o *Outage) tick(now int64, waiting int) bool {
 		}
 	}
 	down := o.bad >= outageNets && o.bad >= o.good && (n >= outageNets || o.most)
-	if o.lasts() { // a small server tries so seldom that a quarter of an hour without a failure says nothing
+	if o.lasts() {
+		// a small server tries so seldom that a quarter of an hour without a failure says nothing
 		down = o.bad >= o.good && o.bad >= 0.2
 	}
 	switch lasts := o.lasts(); {
@@ -78,10 +81,11 @@ func (o *Outage) tick(now int64, waiting int) bool {
 
 func (o *Outage) lasts() bool { return o.From != 0 && o.To == 0 }
 
-// flushes reports whether what waited may be on its way.
+// flushes reports whether messages that waited may be on their way.
 func (o *Outage) flushes(now int64) bool { return o.lasts() || o.To != 0 && now-o.To < flushTime }
 
-// backlogPaid notes what a series has sent in five minutes of an outage, and after it: what is missing may come, and what has come is paid for.
+// backlogPaid observes five minutes of an outage, or of the time after it: a missing count adds to
+// the backlog, and a higher one pays it back.
 func (s *Series) backlogPaid(v *Traffic, m Metric, usual float64) (paid float64) {
 	x := float64(s.Five)
 	if v.Down && m == OutMessages {
@@ -91,7 +95,7 @@ func (s *Series) backlogPaid(v *Traffic, m Metric, usual float64) (paid float64)
 	switch {
 	case v.known && m <= OutSessions && (v.Down || v.Flushing):
 		paid = min(s.Backlog, max(0, x-usual))
-		s.Backlog = 0 // and anew from what waits
+		s.Backlog = 0 // it is set anew from the waiting messages
 	case v.Down && x < usual:
 		s.Backlog += flushTimes * (usual - x)
 	case v.Down || v.Flushing:
@@ -104,7 +108,8 @@ func (s *Series) backlogPaid(v *Traffic, m Metric, usual float64) (paid float64)
 	return paid
 }
 
-// backlogExpected is how much more than usual may come in these five minutes, and in the hour up to them.
+// backlogExpected is how much more than usual may be sent in these five minutes, and in the hour up
+// to them.
 func (s *Series) backlogExpected(v *Traffic, m Metric) (in5, in60 float64) {
 	if m <= OutSessions && v.waiting > 0 && (v.Down || v.Flushing) {
 		if v.known {
@@ -124,17 +129,19 @@ func (s *Series) backlogExpected(v *Traffic, m Metric) (in5, in60 float64) {
 	return s.Backlog, in60
 }
 
-// during is how busy a day is by what came to be sent in an hour of an outage: what was sent all the same, and what waited for its end. ok is
-// false for other hours, and where servers did not say what waits.
+// during is how busy the day is, from an hour of an outage: its sent messages and those that waited
+// for its end, by the usual ones. ok is false for other hours, and where destinations did not
+// reply.
 func (v *Traffic) during(h int64) (times float64, ok bool) {
 	o := &v.outage
-	if o.From == 0 || h*hour < o.From || o.To != 0 && (h+1)*hour > o.To || !v.known || v.DownUsual < 10 {
+	if o.From == 0 || h*hour < o.From || o.To != 0 && (h+1)*hour > o.To || !v.known ||
+		v.DownUsual < 10 {
 		return 0, false
 	}
 	return (v.DownSent + float64(o.Waited)) / v.DownUsual, true
 }
 
-// follow tells the traffic whether there is an outage, or what waited may be on its way, and what waits.
+// follow gives the traffic baseline the state of the outage, and the number of waiting messages.
 func (v *Traffic) follow(o *Outage, now int64, q *QueueState) {
 	before := v.Down
 	v.Down, v.Flushing = o.tick(now, q.Estimate), o.flushes(now)

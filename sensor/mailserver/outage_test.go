@@ -9,8 +9,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestFlush: what waited while everybody refused is no alarm when it is sent at last; ten times the usual volume from then on is,
-// and soon. Nobody counts retries on a holiday as an outage.
+// TestFlush: what waited while everybody refused is no alarm when it is sent at last; ten times the
+// usual volume from then on is, and soon. Nobody counts retries on a holiday as an outage.
 func TestFlush(t *testing.T) {
 	for _, factor := range []int{1, 10} {
 		rnd := rand.New(rand.NewPCG(5, uint64(factor)))
@@ -86,8 +86,9 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// TestFlushOnSlowDay: how busy a day is shows in what waits, too. On one with half of the usual mail ten times as much is five times the
-// usual, and nothing but what came during the outage says so.
+// TestFlushOnSlowDay: how busy a day is shows in what waits, too. On one with half of the usual
+// mail ten times as much is five times the usual, and nothing but what came during the outage says
+// so.
 func TestFlushOnSlowDay(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 6))
 	var s Server

@@ -1,17 +1,21 @@
 package mailserver
 
-// Tops are the largest five minutes of each of the last 60 days, and how far its busiest hour was above the mean of that hour. People
-// do not send one by one: who invites forty sends them at once, and a server where that happens has such five minutes now and then, at any time of
-// the day. What three days of two months had is usual, and so is half as much again. It takes a flood of three days to become usual, and what is five
-// times the usual for an hour, or forty times for five minutes, never is.
+// Tops are the largest five minutes of each of the last 60 days, and how far the busiest hour of
+// each was above the mean of that hour. People send in bursts: an invitation to forty recipients is
+// sent at once, and such a server has such five minutes now and then, at any time of the day. A
+// count that three days of two months had is usual, and so is half as much again. A flood becomes
+// usual after three days; five times the usual for an hour, or forty times for five minutes, never
+// does.
 //
-// (Measured with years of such servers that send 30 to 100 messages an hour by day, and an invitation to ten to sixty people every day to every third day:
-// 5 to 29 false alarms a year, nearly all of five minutes, before this was known, and 0 to 2 since; 1 to 7 where they come at night, too.)
+// (Measured with years of such servers that send 30 to 100 messages an hour by day, and an
+// invitation to ten to sixty people every day to every third day: 5 to 29 false alarms a year,
+// nearly all of five minutes, without this rule, and 0 to 2 with it; 1 to 7 where the invitations
+// come at night, too.)
 //
 // The fields are the format of the checkpoint.
 type Tops [topDays]Top
 
-// Top is what one day had most of.
+// Top is the largest count of one day.
 type Top struct {
 	Day   uint32 `json:"Day"` // since 1970
 	Five  uint32 `json:"Five"`
@@ -36,7 +40,8 @@ func (d *Tops) note(at int64, five, above uint32) {
 	t.Five, t.Above = max(t.Five, five), max(t.Above, above)
 }
 
-// limits are the counts of five minutes and of an hour up to which they are as usual. expected is what is usual on a day like this, mean on any.
+// limits are the counts of five minutes and of an hour up to which they are as usual. expected is
+// the usual count on a day like this one, mean on any day.
 func (d *Tops) limits(now int64, expected, mean float64) (in5, in60 float64) {
 	var five, above [topNth]uint32 // in falling order
 	today := uint32(now / day)

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestInvitations: that somebody writes to ten to sixty people at once, every other day at any hour of work, is usual where it happens;
-// fifty times as much is found within ten minutes all the same, and ten times within the hour.
+// TestInvitations: that somebody writes to ten to sixty people at once, every other day at any hour
+// of work, is usual where it happens; fifty times as much is found within ten minutes all the same,
+// and ten times within the hour.
 func TestInvitations(t *testing.T) {
 	begin := monday + 210*24*hour + 10*hour
 	for _, row := range []struct {

@@ -8,37 +8,41 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Queue estimates from outside how much mail waits in a mail server: what was refused for now
-// and was not taken since.
+// Queue estimates from outside how many messages wait in a mail server: deliveries that were
+// deferred and not accepted since.
 //
-// A delivery (one sender, one recipient) that got a 4xx waits until the same is taken,
-// refused for good, or was not tried again for so long that the server must have given up or
-// found another way: three times the longest pause so far, and no less than three hours
-// (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and never more than five days
-// (RFC 5321, section 4.5.4.1). What waits for a destination that does not even answer is
-// not seen, but its tries are; see [Unreachable]. What the estimate may lack makes it a lower bound, which it says: sessions that are
-// encrypted, and servers that try a unreachable destination with one message only.
+// A delivery (one sender, one recipient) that was deferred with a 4xx reply waits until it is
+// accepted, or refused with a 5xx reply, or until the server has not tried it for so long that it
+// must have given up or found another way: three times the longest pause so far, at least three
+// hours (Postfix tries again after 4000 s at the latest, Sendmail after an hour), and at most five
+// days (RFC 5321, section 4.5.4.1). Deliveries to a destination that does not answer cannot be
+// seen, but the tries can; see [Unreachable]. The estimate is a lower bound, and says so, if
+// sessions are encrypted, or if the server tries an unreachable destination with one message only.
 //
 // The fields are the format of the checkpoint.
 type Queue struct {
-	Waiting      map[uint64]Deferred    `json:"Waiting,omitempty"` // by hash of sender and recipient
-	Unreachable  map[uint32]Unreachable `json:"Silent,omitempty"`  // destinations that do not answer, by their hashes
+	// by hash of sender and recipient
+	Waiting map[uint64]Deferred `json:"Waiting,omitempty"`
+	// destinations that do not answer, by their hashes
+	Unreachable  map[uint32]Unreachable `json:"Silent,omitempty"`
 	Destinations Destinations           `json:"Destinations"`
-	RetriesAll   int64                  `json:"Each"`   // when the server was last seen to try several messages at a unreachable destination
-	Hidden       int64                  `json:"Hidden"` // when a session of it was last encrypted
-	Pauses       Pauses                 `json:"Pauses"`
-	Hours        [168]uint32            `json:"Hours"` // estimates of the last week's hours, plus one
-	Hour         int64                  `json:"Hour"`  // the latest of them, since 1970
-	Full         uint64                 `json:"Full"`  // deliveries and tries that found no room: where there are any, the estimate is a lower bound
-	High         bool                   `json:"High"`
-	Outage       Outage                 `json:"Outage"`
+	// latest time at which the server tried several messages at an unreachable destination
+	RetriesAll int64  `json:"Each"`
+	Hidden     int64  `json:"Hidden"` // time of its latest encrypted session
+	Pauses     Pauses `json:"Pauses"`
+	// estimates of the last week's hours, plus one
+	Hours  [168]uint32 `json:"Hours"`
+	Hour   int64       `json:"Hour"` // the latest of them, since 1970
+	Full   uint64      `json:"Full"` // deliveries and tries beyond the bounds
+	High   bool        `json:"High"`
+	Outage Outage      `json:"Outage"`
 
 	attempts []attempt
 	budget   *sketch.Budget // shared with other servers; nil means that only the bounds below hold
-	messages int            // in Silent
+	messages int            // in Unreachable
 }
 
-// Deferred is what waits.
+// Deferred is a delivery that waits.
 type Deferred struct {
 	Net    uint32 `json:"Net"`
 	First  int64  `json:"First"`
@@ -56,11 +60,12 @@ const (
 	maxQueued   = 5*day + 6*hour
 	giveUp      = 3 * hour
 	minQueue    = 20
-	// deferredWords is what something that waits takes in its map, in words of four bytes, about.
+	// deferredWords is the size of a waiting delivery in its map, in words of four bytes, about.
 	deferredWords = 25
 )
 
-// setBudget has the queue share its memory with others. What does not fit is forgotten.
+// setBudget makes the queue share its memory with others. Deliveries beyond the budget are dropped
+// and counted.
 func (q *Queue) setBudget(budget *sketch.Budget) {
 	q.budget, q.messages = budget, 0
 	for k := range q.Waiting {
@@ -82,7 +87,7 @@ func (q *Queue) setBudget(budget *sketch.Budget) {
 	}
 }
 
-// resume has nothing be later than a time.
+// resume moves times that lie after now back to now.
 func (q *Queue) resume(now int64) {
 	for k, d := range q.Waiting {
 		d.First, d.Last = min(d.First, now), min(d.Last, now)
@@ -111,7 +116,7 @@ func (q *Queue) release(n int) {
 	}
 }
 
-// drop forgets a delivery that waits, if it is known.
+// drop removes a delivery that waits, and reports whether it is known.
 func (q *Queue) drop(delivery uint64) (known bool) {
 	if _, known = q.Waiting[delivery]; known {
 		q.release(1)
@@ -120,7 +125,7 @@ func (q *Queue) drop(delivery uint64) (known bool) {
 	return known
 }
 
-// deferred notes that a host refused a delivery for now.
+// deferred observes that a host deferred a delivery.
 func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int64) {
 	if q.Waiting == nil {
 		q.Waiting = map[uint64]Deferred{}
@@ -129,7 +134,8 @@ func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int
 	d, known := q.Waiting[delivery]
 	q.Outage.failed(net, !known, q.Destinations.share(q.Destinations.of(net)), now)
 	if name := q.Destinations.of(net); !known || q.Unreachable[name].Round.elsewhere(host, now) {
-		q.work(net, host, now) // it may have been tried while nobody answered, or at another host
+		// it may be one that was tried at an unreachable host, or at another one
+		q.work(net, host, now)
 	}
 	q.tried(net, host, now)
 	if !known {
@@ -146,7 +152,7 @@ func (q *Queue) deferred(delivery uint64, net, host uint32, listed bool, now int
 	q.Waiting[delivery] = d
 }
 
-// resolve notes that a delivery was accepted, or refused for good.
+// resolve observes that a delivery was accepted, or refused with a 5xx reply.
 func (q *Queue) resolve(delivery uint64, net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.expire(now)
@@ -155,7 +161,8 @@ func (q *Queue) resolve(delivery uint64, net, host uint32, now int64) {
 	}
 }
 
-// tried notes that a host was tried with a delivery that is known: at the next host it is the same one.
+// tried observes a try of a known delivery at a host. A try at the next host is one of the same
+// delivery.
 func (q *Queue) tried(net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	if d, ok := q.unreachable(name, now); ok {
@@ -164,22 +171,22 @@ func (q *Queue) tried(net, host uint32, now int64) {
 	}
 }
 
-// accepted notes that a destination took a message.
+// accepted observes that a destination accepted a message.
 func (q *Queue) accepted(net uint32, now int64) {
 	q.Outage.worked()
 	q.Destinations.took(q.Destinations.of(net))
 }
 
-// QueueState is an estimate.
+// QueueState is an estimate of the queue.
 type QueueState struct {
 	Estimate, Listed int   // deliveries that wait, and those because of a blocklist
-	Said             int   // of them, those of which servers said that they must wait
-	Destinations     int   // that they wait for
-	Oldest           int64 // how long the oldest waits
+	Said             int   // of them, those that a server deferred with a reply
+	Destinations     int   // of them
+	Oldest           int64 // age of the oldest, in nanoseconds
 	Slope            int   // change within an hour
-	LowerBound       bool  // there may be more
+	LowerBound       bool  // the true number may be higher
 
-	Full uint64 // what found no room so far
+	Full uint64 // deliveries and tries beyond the bounds so far
 }
 
 // state is the estimate at a time.
@@ -221,7 +228,8 @@ func (q *Queue) state(now int64) (s QueueState) {
 	return s
 }
 
-// tick gives up what was not tried again, and once an hour compares the queue with itself.
+// tick drops deliveries that the server has given up, and once an hour compares the queue with the
+// last week. alarm reports that it grew.
 func (q *Queue) tick(now int64) (v QueueState, alarm bool) {
 	q.expire(now)
 	for k, d := range q.Waiting {
@@ -237,7 +245,7 @@ func (q *Queue) tick(now int64) (v QueueState, alarm bool) {
 	q.High = grown || q.High && v.Estimate >= limit/2
 	if h := now / hour; h != q.Hour {
 		for i := max(q.Hour+1, h-168); q.Hour != 0 && i < h; i++ { // a week at most
-			q.Hours[i%168] = 0 // nobody listened
+			q.Hours[i%168] = 0 // hours without observation
 		}
 		q.Hour = h
 		q.Hours[h%168] = uint32(v.Estimate) + 1
@@ -245,7 +253,7 @@ func (q *Queue) tick(now int64) (v QueueState, alarm bool) {
 	return v, alarm
 }
 
-// median is that of the last week's hours.
+// median is the median of the last week's hours.
 func (q *Queue) median() int {
 	var seen []uint32
 	for _, n := range q.Hours {
@@ -266,14 +274,18 @@ func (s *QueueState) sentence() string {
 	if s.LowerBound {
 		about = "At least"
 	}
-	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about, verdict.Count(uint32(s.Estimate), "message seems to wait in its queue", "messages seem to wait in its queue"), verdict.Plural(s.Destinations, "destination"), duration(s.Oldest))
+	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about,
+		verdict.Count(uint32(s.Estimate), "message seems to wait in its queue",
+			"messages seem to wait in its queue"), verdict.Plural(s.Destinations, "destination"),
+		duration(s.Oldest))
 	if s.Listed > 0 {
-		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist", s.Listed)
+		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist",
+			s.Listed)
 	}
 	return t + "."
 }
 
-// duration is a time to read.
+// duration is a time of ns nanoseconds in words.
 func duration(ns int64) string {
 	switch {
 	case ns < 2*hour:

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Batch is an hour in which far more was counted than on average: a newsletter, the invoices of a
-// month, a flood. What recurs more seldom than the last weeks show is known by these: a batch is due
-// in an hour, or one beside it, if there were three in that hour of the week within thirteen weeks, or
-// one at that place in another month: the same day, the last one, the first or last working day, the
-// second Tuesday. One that comes every week says nothing about months.
+// Batch is an hour with a far higher count than on average: a newsletter, the invoices of a month,
+// a flood. Batches that recur more seldom than the last weeks show are known from this list: a
+// batch is expected in an hour, or one beside it, if there were three in that hour of the week
+// within thirteen weeks, or one at that place in another month: the same day, the last one, the
+// first or last working day, the second Tuesday. A weekly batch says nothing about months.
 type Batch struct {
 	Hour  int64  `json:"Hour"`  // since 1970
 	Count uint32 `json:"Count"` // in the hour, and in its largest five minutes
@@ -22,16 +22,17 @@ const (
 	weeksBack  = 13 * 168
 )
 
-// batch notes one.
+// batch adds a batch, and drops those older than batchAge.
 func (s *Series) batch(b Batch) {
-	s.Batches = slices.DeleteFunc(s.Batches, func(old Batch) bool { return b.Hour-old.Hour > batchAge })
+	s.Batches = slices.DeleteFunc(s.Batches,
+		func(old Batch) bool { return b.Hour-old.Hour > batchAge })
 	if len(s.Batches) >= maxBatches {
 		s.Batches = slices.Delete(s.Batches, 0, 1)
 	}
 	s.Batches = append(s.Batches, b)
 }
 
-// due is the size of the batch that is due in an hour; peak asks for its largest five minutes.
+// due is the size of the batch that is expected in an hour; peak asks for its largest five minutes.
 func (s *Series) due(h int64, peak bool) uint32 {
 	var weekly [3]uint32 // the largest, in falling order
 	monthly := uint32(0)
@@ -44,7 +45,7 @@ func (s *Series) due(h int64, peak bool) uint32 {
 		age := h - b.Hour
 		days := (age + 1) / 24
 		if off := age - 24*days; off < -1 || off > 1 {
-			continue // another time of the day
+			continue // at another time of the day
 		}
 		if size > monthly && days > 24 && !s.everyWeek(b) && samePlace(h-(age-24*days), b.Hour) {
 			monthly = size
@@ -68,7 +69,7 @@ func (s *Series) everyWeek(b *Batch) bool {
 	})
 }
 
-// samePlace reports whether two hours are on days that have the same place in their months.
+// samePlace reports whether two hours are on days with the same place in their months.
 func samePlace(a, b int64) bool {
 	x, y := time.Unix(a*3600, 0).UTC(), time.Unix(b*3600, 0).UTC()
 	if x.Day() == y.Day() {
@@ -88,15 +89,18 @@ func samePlace(a, b int64) bool {
 	return true
 }
 
-// leftInMonth is how many days of its month come after a day.
+// leftInMonth is the number of days of its month after a day.
 func leftInMonth(t time.Time) int {
 	return time.Date(t.Year(), t.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day() - t.Day()
 }
 
 // firstWorkday reports whether a day is a working day and the n days beside it, in a direction, are
-// none.
+// not.
 func firstWorkday(t time.Time, n, direction int) bool {
-	rest := func(d time.Time) bool { return d.Weekday() == time.Saturday || d.Weekday() == time.Sunday }
+	rest := func(d time.Time) bool {
+		return d.Weekday() == time.Saturday ||
+			d.Weekday() == time.Sunday
+	}
 	if rest(t) || n > 2 {
 		return false
 	}

@@ -7,63 +7,66 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Relay decides whether a mail server passes on mail for strangers: whether it is an open
-// relay.
+// Relay decides whether a mail server is an open relay: whether it forwards mail for strangers.
 //
-// A stranger is a client outside our networks that did not authenticate. When a server of
-// ours takes a message from a stranger for a recipient in a domain that is none of ours, it
-// relays: one such message proves it. Mail to local domains may be forwarded, expanded to a
-// list, or passed on to another server: all that is its business, so what leaves the server is never held
-// against it.
+// A stranger is an external client that did not authenticate. A server of ours that accepts a
+// message from a stranger for a recipient in a foreign domain relays: one such message proves it.
+// Mail to local domains may be forwarded, expanded to a list, or handed to another server. All of
+// that is legitimate, so mail that leaves the server is never evidence against it.
 //
-// Local domains are configured, and those below them are local too. A domain for which the
-// server is a backup is one of them. Without a configuration they are learned: a domain for
-// which three strangers' networks bring mail is local. Until then nothing is proved: a message for a domain
-// that was never seen before is suspicious when the same recipient leaves the server for the
-// Internet within five minutes, and likely relayed when one network brings such messages for
-// three domains that all appeared within a day, on a server that has been watched for a week.
+// Local domains are configured, and their subdomains are local too. A domain for which the server
+// is a backup is one of them. Without a configuration they are learned: a domain is local if
+// strangers of three networks deliver mail for it. Until then nothing is proved. A message for a
+// new domain is suspicious if the same recipient leaves the server for the Internet within five
+// minutes, and likely relayed if one network delivers such messages for three domains that all
+// appeared within a day, on a server that has been watched for a week.
 //
-// A recipient of ours can name another one to which mail shall go on: user%there@here, there!user@here, "user@there"@here, or an address
-// literal that may be the server's own. To take such a message is no proof, but that it leaves for that recipient within five minutes is.
+// A local recipient can name another one to which mail is to be forwarded: user%there@here,
+// there!user@here, "user@there"@here, or an address literal that may be the server's own. Accepting
+// such a message is no proof; its leaving for that recipient within five minutes is.
 //
-// The opposite is told as well: every refusal of a stranger's foreign recipient is a test of
-// the server that it passed.
+// Refusals are counted as well: each refusal of a stranger's foreign recipient is a test that the
+// server passed.
 //
 // The fields are the format of the checkpoint.
 type Relay struct {
-	Start      int64                    `json:"Start"`
-	Domains    map[uint32]LearnedDomain `json:"Domains,omitempty"` // by hash
-	Denied     uint64                   `json:"Denied"`            // strangers' foreign recipients that were refused
-	DeniedLast int64                    `json:"DeniedLast"`
-	Strangers  []uint32                 `json:"Strangers,omitempty"` // networks of those, up to 256
-	Possible   uint64                   `json:"Possible"`            // foreign recipients of strangers that were accepted without a message
-	Relayed    uint64                   `json:"Relayed"`             // messages
-	Last       int64                    `json:"Last"`                // of them
-	Confirmed  bool                     `json:"Confirmed"`           // one of them was seen to leave
-	Suspected  bool                     `json:"Suspected"`
+	Start   int64                    `json:"Start"`
+	Domains map[uint32]LearnedDomain `json:"Domains,omitempty"` // by hash
+	// refused foreign recipients of strangers
+	Denied     uint64   `json:"Denied"`
+	DeniedLast int64    `json:"DeniedLast"`
+	Strangers  []uint32 `json:"Strangers,omitempty"` // their networks, up to 256
+	// accepted foreign recipients of strangers without a message
+	Possible uint64 `json:"Possible"`
+	Relayed  uint64 `json:"Relayed"` // messages
+	Last     int64  `json:"Last"`    // time of the latest
+	// one of them left the server again
+	Confirmed bool `json:"Confirmed"`
+	Suspected bool `json:"Suspected"`
 
-	transit       map[uint64]inTransit       // recipients that may leave again
-	passedDomains map[uint32]map[uint32]bool // domains that went out again today, by who brought them
+	transit map[uint64]inTransit // messages that may leave again, by recipient
+	// domains whose mail left again today, by the network of the stranger
+	passedDomains map[uint32]map[uint32]bool
 	passedDay     int64
-	in            map[uint32]uint64 // bytes that came from networks this hour
+	in            map[uint32]uint64 // bytes from external networks this hour
 	inHour        int64
 	encrypted     encryptedRelay
 }
 
-// LearnedDomain is a domain for which strangers brought mail.
+// LearnedDomain is a domain for which strangers deliver mail.
 type LearnedDomain struct {
 	First int64     `json:"First"`
 	Nets  [3]uint32 `json:"Nets"` // of them
 	N     uint8     `json:"N"`
 }
 
-// inTransit is a message that a stranger brought.
+// inTransit is a message of a stranger that may leave the server again.
 type inTransit struct {
 	at, first   int64
 	net, domain uint32
 	proof       verdict.RelayProof
 	proved      bool
-	onward      bool // it was for one of ours, and asked to be passed on
+	onward      bool // its local recipient names another one to forward to
 }
 
 const (
@@ -84,12 +87,11 @@ const (
 // Locality says whether a domain is ours.
 type Locality uint8
 
-// Domains are the configured local domains, in lower case. Nil means that none is
-// configured.
+// Domains are the configured local domains, in lower case. Nil means that none is configured.
 type Domains map[string]bool
 
-// Locality looks a domain up. An address without a domain is local, and so is one at a
-// literal address: only the server itself can be meant.
+// Locality looks a domain up. An address without a domain is local, and so is one at an address
+// literal: only the server itself can be meant.
 func (d Domains) Locality(domain string) Locality {
 	if domain == "" || strings.HasPrefix(domain, "[") {
 		return LocalDomain
@@ -97,7 +99,8 @@ func (d Domains) Locality(domain string) Locality {
 	if d == nil {
 		return UnknownDomain
 	}
-	for rest := strings.ToLower(strings.TrimSuffix(domain, ".")); ; { // once for each label: a name has 255 bytes at most
+	for rest := strings.ToLower(strings.TrimSuffix(domain, ".")); ; {
+		// once for each label: a name has 255 bytes at most
 		if d[rest] {
 			return LocalDomain
 		}
@@ -109,7 +112,7 @@ func (d Domains) Locality(domain string) Locality {
 	}
 }
 
-// inbound is the observation of a message, or an attempt at one, that somebody brought.
+// inbound observes a message, or an attempt at one, that a client delivers.
 func (r *Relay) inbound(m *Mail, out *verdicts) {
 	if r.Start == 0 {
 		r.Start = m.Time
@@ -130,8 +133,12 @@ func (r *Relay) inbound(m *Mail, out *verdicts) {
 		case foreign && accepted && m.Over:
 			r.Possible++
 			if r.Possible == 1 && r.Relayed == 0 {
-				out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1, Relay: m.proof(to), Client: m.Client,
-					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger %s, who then sent no message: some servers refuse only at the end.", to.Name, m.Client)})
+				out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect,
+					Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1,
+					Relay: m.proof(to), Client: m.Client,
+					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger "+
+						"%s, who then sent no message: some servers refuse only at the end.",
+						to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
 			r.deny(m)
@@ -139,8 +146,9 @@ func (r *Relay) inbound(m *Mail, out *verdicts) {
 	}
 }
 
-// denies reports whether a refusal is about relaying: it says so, or its code is one that
-// servers use for it (RFC 5321, section 3.6.2: 550; Postfix 554 and 454, qmail 553, older ones 551).
+// denies reports whether a refusal is about relaying: its text says so, or its code is one that
+// servers use for it (RFC 5321, section 3.6.2: 550; Postfix 554 and 454, qmail 553, older ones
+// 551).
 func (to *Recipient) denies() bool {
 	switch to.Code {
 	case 454, 550, 551, 553, 554:
@@ -162,13 +170,17 @@ func (r *Relay) deny(m *Mail) {
 	}
 }
 
-// accepted is a stranger's message that was accepted for a domain that is not known to be local.
+// accepted observes a stranger's message that was accepted for a domain that is not known to be
+// local.
 func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 	if foreign {
 		r.Relayed++
 		r.Last = m.Time
-		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Likely, Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: m.proof(to), Client: m.Client,
-			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of your domains, without authentication.", m.Client, to.Name)})
+		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Likely,
+			Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
+			Relay: m.proof(to), Client: m.Client,
+			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of "+
+				"your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
 	if !foreign {
@@ -178,15 +190,18 @@ func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 		}
 		first = at
 	}
-	r.addTransit(to.Hash, inTransit{at: m.Time, first: first, net: m.Net, domain: to.Domain, proof: *m.proof(to), proved: foreign})
+	r.addTransit(to.Hash, inTransit{at: m.Time, first: first, net: m.Net, domain: to.Domain,
+		proof: *m.proof(to), proved: foreign})
 }
 
-// onward is a stranger's message for a recipient of ours that says where else it shall go: nothing is wrong with it unless it goes there.
+// onward observes a stranger's message for a local recipient that names another one to forward to.
+// The message is a proof only if it goes there.
 func (r *Relay) onward(m *Mail, to *Recipient) {
 	if to.Where == UnknownDomain {
 		r.learn(m, to)
 	}
-	p := inTransit{at: m.Time, first: m.Time, net: m.Net, domain: to.Domain, proof: *m.proof(to), onward: true}
+	p := inTransit{at: m.Time, first: m.Time, net: m.Net, domain: to.Domain, proof: *m.proof(to),
+		onward: true}
 	p.proof.RcptDomain = to.OnwardName
 	r.addTransit(to.Onward, p)
 }
@@ -201,7 +216,7 @@ func (r *Relay) addTransit(rcpt uint64, p inTransit) {
 	}
 }
 
-// learn notes who brings mail for a domain; known says that it is local.
+// learn notes a network that delivers mail for a domain; known says that the domain is local.
 func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 	if r.Domains == nil {
 		r.Domains = map[uint32]LearnedDomain{}
@@ -227,7 +242,7 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 	return d.N >= 3, d.First
 }
 
-// outbound is the observation of a message that the server delivers to somebody outside.
+// outbound observes a message that the server delivers to an external one.
 func (r *Relay) outbound(m *Mail, out *verdicts) {
 	for i := range m.Rcpts {
 		p, ok := r.transit[m.Rcpts[i].Hash]
@@ -239,21 +254,29 @@ func (r *Relay) outbound(m *Mail, out *verdicts) {
 		if p.onward {
 			r.Confirmed, r.Last = true, m.Time
 			r.Relayed++
-			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
-				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says that it shall go on to %s, as in user%%%s@your.domain, and passed it on to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain, m.Client)})
+			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed,
+				Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
+				Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says "+
+					"that it shall go on to %s, as in user%%%s@your.domain, and passed it on "+
+					"to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain,
+					m.Client)})
 			continue
 		}
 		if p.proved {
 			r.Confirmed = true
-			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed, Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
-				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.", afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
+			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed,
+				Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
+				Relay: &p.proof, Client: p.proof.Client, To: m.Client,
+				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.",
+					afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
 		r.passedOn(&p, m, out)
 	}
 }
 
-// afterwards is a time since something, at the beginning of a sentence.
+// afterwards is the time since an event, at the beginning of a sentence.
 func afterwards(ns int64) string {
 	if ns < second {
 		return "At once"
@@ -261,7 +284,7 @@ func afterwards(ns int64) string {
 	return fmt.Sprintf("%d s later", ns/second)
 }
 
-// passedOn counts domains that came and went while no domain is configured.
+// passedOn counts domains whose mail came and left again while no domain is configured.
 func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
 	if r.passedDomains == nil {
 		r.passedDomains = map[uint32]map[uint32]bool{}
@@ -280,9 +303,13 @@ func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
 		domains[p.domain] = true
 	}
 	n := len(domains)
-	v := verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected", Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client, To: m.Client,
-		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
-			p.proof.Client, verdict.Plural(n, "new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
+	v := verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected",
+		Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client,
+		To: m.Client,
+		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet "+
+			"at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
+			p.proof.Client, verdict.Plural(n,
+				"new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
 		v.Level = verdict.Likely
 	}
@@ -293,9 +320,8 @@ func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
 	out.add(v)
 }
 
-// session is the observation of a session that strangers' bytes came in: where nothing can be
-// read, a server that suddenly sends much while one network brings most of what comes is
-// suspicious.
+// session observes the end of a session, for servers whose dialogues are encrypted: a server that
+// suddenly sends much while one network delivers most of its inbound bytes is suspicious.
 func (r *Relay) session(s *Session, out *verdicts) {
 	switch {
 	case !s.External || s.Bytes < submitted:
@@ -315,10 +341,10 @@ func (r *Relay) session(s *Session, out *verdicts) {
 	}
 }
 
-// minInBytes is how much must come in an hour before shares mean anything.
+// minInBytes is the number of inbound bytes in an hour from which on shares mean anything.
 const minInBytes = 256 << 10
 
-// burst is called when the server sends more than usual.
+// burst observes that the server sends more than usual.
 func (r *Relay) burst(a *volumeAlarm, out *verdicts) {
 	var sum, top uint64
 	for _, n := range r.in {
@@ -328,11 +354,13 @@ func (r *Relay) burst(a *volumeAlarm, out *verdicts) {
 	if a.Time/hour != r.inHour || sum < minInBytes || top*2 <= sum {
 		return
 	}
-	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
-		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% of what comes in: it may be relaying for it.", 100*top/sum)})
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect,
+		Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
+		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% "+
+			"of what comes in: it may be relaying for it.", 100*top/sum)})
 }
 
-// tick forgets what did not leave.
+// tick drops messages that did not leave within transitTime.
 func (r *Relay) tick(now int64) {
 	for k, p := range r.transit {
 		if now-p.at > transitTime {

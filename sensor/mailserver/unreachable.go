@@ -6,37 +6,41 @@ import (
 	"slices"
 )
 
-// Unreachable is a destination that does not let mail be sent: it does not answer, resets, or turns the
-// server away with its greeting. Then no sender and no recipient is ever said, and how many messages
-// wait for it is told by the tries alone: a server tries each again after a pause that grows with its
-// age, so a try at a time at which none of the known messages is due is that of another message.
+// Unreachable is a destination to which no mail can be sent: its hosts do not answer, reset the
+// connection, or refuse it with their greeting. The server then sends no sender and no recipient,
+// and only the tries show how many messages wait for the destination: a server tries each message
+// again after a pause that grows with the age of the message, so a try at a time at which no known
+// message is due is the try of another message.
 //
-// Servers that try a destination with one message only while it is down, as Postfix does while the
-// destination is in its list of dead ones, show fewer. Then the estimate is what would have gone there by now: the
-// share of all messages that the destination usually takes, of what the others took meanwhile. Where
-// that is not known, the estimate is a lower bound.
+// A server that tries an unreachable destination with one message only, as Postfix does while the
+// destination is in its list of dead ones, shows fewer. The estimate then is the number of messages
+// that would have gone to the destination by now: its usual share of all messages, times the
+// messages that the other destinations accepted meanwhile. Where the share is not known, the
+// estimate is a lower bound.
 type Unreachable struct {
 	Listed   bool   `json:"Listed"`
 	Since    int64  `json:"Since"` // the first try that failed
-	Accepted uint64 `json:"Taken"` // what all had taken then; see Destinations
-	// Share is how much of all messages the destination took then, and Known that it is known well: what others take while it is
-	// silent would make it less and less.
-	Share    float64         `json:"Share"`
-	Known    bool            `json:"Known"`
-	Works    bool            `json:"Works"` // mail was accepted since: who is not tried any more has gone
-	Left     int             `json:"Left"`  // how many waited when it did, less those that went
+	Accepted uint64 `json:"Taken"` // messages that all destinations had accepted then
+	// Share is the share of all messages that the destination accepted until then, and Known says
+	// that many messages show it. Later messages of others would make it smaller and smaller.
+	Share float64 `json:"Share"`
+	Known bool    `json:"Known"`
+	// it accepted mail since: messages that are not tried any more have gone
+	Works    bool            `json:"Works"`
+	Left     int             `json:"Left"` // messages that waited then, less those that went since
 	Round    Round           `json:"Round"`
 	Messages []QueuedMessage `json:"Letters"`
 }
 
-// QueuedMessage is one that waits, as far as tries tell.
+// QueuedMessage is a message that waits, as its tries show.
 type QueuedMessage struct {
 	First int64 `json:"First"`
 	Last  int64 `json:"Last"`
 }
 
-// Pauses are how long the server waits before it tries again, in seconds by the age of the message,
-// learned from the deliveries that can be told apart. Steps of the age are doublings of five minutes.
+// Pauses are the times between two tries of a message, in seconds, by the age of the message. They
+// are learned from deliveries that can be distinguished. The steps of the age are doublings of five
+// minutes.
 type Pauses [12]struct {
 	N       float64 `json:"N"`
 	Sum     float64 `json:"Sum"`
@@ -56,8 +60,9 @@ func (p *Pauses) learn(age, pause int64) {
 	x.N, x.Sum, x.Squares = x.N+1, x.Sum+t, x.Squares+t*t
 }
 
-// of is the pause at an age, and its deviation. Until it was seen it is Postfix's: as long as the age,
-// between 300 s and 4000 s, and up to 300 s more, because it looks that often.
+// of is the pause at an age and its deviation. Until 5 pauses are known they are Postfix's: as long
+// as the age, between 300 s and 4000 s, and up to 300 s more, because its queue manager looks that
+// often.
 func (p *Pauses) of(age int64) (pause, deviation int64) {
 	if x := p[ageStep(age)]; p.known(age) {
 		mean := x.Sum / x.N
@@ -66,19 +71,21 @@ func (p *Pauses) of(age int64) (pause, deviation int64) {
 	return max(300*second, min(4000*second, age)) + 150*second, 50 * second
 }
 
-// known reports whether the pause at an age was seen.
+// known reports whether 5 pauses at an age are known.
 func (p *Pauses) known(age int64) bool { return p[ageStep(age)].N >= 5 }
 
-// longestPause is what is taken for the longest one while it was not seen, and a little more: Exim's default is six hours from the second day on.
+// longestPause is the longest pause as long as it is not known, and a little more: Exim's default
+// is six hours from the second day on.
 const longestPause = 6*hour + 30*minute
 
-// attempt is a connection that the server tries to make. The fields are hashes, and when it began.
+// attempt is a connection that the server tries to open. The fields are hashes, and the time of its
+// start.
 type attempt struct {
 	net, host uint32
 	at        int64
 }
 
-// connecting begins a try, and answer ends it when the destination answers.
+// connecting begins a try; answer ends it when the destination answers.
 func (q *Queue) connecting(net, host uint32, now int64) {
 	q.expire(now)
 	if len(q.attempts) >= maxAttempts {
@@ -88,16 +95,17 @@ func (q *Queue) connecting(net, host uint32, now int64) {
 	q.attempts = append(q.attempts, attempt{net, host, now})
 }
 
-// expire takes it that tries which got no answer have failed.
+// expire counts tries as failed that got no answer within connectTime.
 func (q *Queue) expire(now int64) {
-	for len(q.attempts) > 0 && now-q.attempts[0].at >= connectTime { // each round ends a try, of maxTrying
+	for len(q.attempts) > 0 && now-q.attempts[0].at >= connectTime {
+		// each round ends a try, of maxAttempts
 		x := q.attempts[0]
 		q.attempts = q.attempts[1:]
 		q.failed(x, false)
 	}
 }
 
-// went has the tries at other hosts of a destination be forgotten: what they were made for went to this one.
+// went drops the tries at other hosts of a destination: their message went to this host.
 func (q *Queue) went(name, host uint32, now int64) {
 	q.expire(now)
 	q.attempts = slices.DeleteFunc(q.attempts, func(x attempt) bool {
@@ -105,12 +113,12 @@ func (q *Queue) went(name, host uint32, now int64) {
 	})
 }
 
-// answer: see Connecting.
+// answer ends the latest try at a host; see connecting.
 func (q *Queue) answer(net, host uint32) { q.end(net, host) }
 
-// end takes the latest try at a host out of those that wait for an answer.
+// end removes the latest try at a host from those that wait for an answer.
 func (q *Queue) end(net, host uint32) (x attempt, ok bool) {
-	for i := len(q.attempts) - 1; i >= 0; i-- { // maxTrying at most
+	for i := len(q.attempts) - 1; i >= 0; i-- { // maxAttempts at most
 		if x = q.attempts[i]; x.net == net && x.host == host {
 			q.attempts = slices.Delete(q.attempts, i, i+1)
 			return x, true
@@ -119,7 +127,7 @@ func (q *Queue) end(net, host uint32) (x attempt, ok bool) {
 	return attempt{net, host, 0}, false
 }
 
-// fail is a try that was refused, or after which the server could not name a sender.
+// fail observes a try that was refused, or whose session ended before the MAIL command.
 func (q *Queue) fail(net, host uint32, listed bool, now int64) {
 	x, ok := q.end(net, host)
 	if !ok {
@@ -144,7 +152,7 @@ func (q *Queue) failed(x attempt, listed bool) {
 		q.Unreachable[name] = d
 		return
 	}
-	if before != 0 && x.at-before < perLetter && x.at-d.Since > 10*minute {
+	if before != 0 && x.at-before < perMessage && x.at-d.Since > 10*minute {
 		q.RetriesAll = x.at
 	}
 	i := q.dueAt(&d, x.at)
@@ -162,11 +170,11 @@ func (q *Queue) failed(x attempt, listed bool) {
 	q.Unreachable[name] = d
 }
 
-// perLetter is a pause between two tries at a destination that tells a server that tries each message from one that waits
-// until the destination may work again: Postfix waits for 300 s.
-const perLetter = 240 * second
+// perMessage is the pause between two tries at a destination that distinguishes a server that tries
+// each message from one that waits until the destination may work again: Postfix waits for 300 s.
+const perMessage = 240 * second
 
-// unreachable is what is known of a destination, begun if it is nothing.
+// unreachable is the state of a destination; it begins anew if there is none.
 func (q *Queue) unreachable(name uint32, now int64) (d Unreachable, ok bool) {
 	if d, ok = q.Unreachable[name]; ok {
 		return d, true
@@ -182,17 +190,18 @@ func (q *Queue) unreachable(name uint32, now int64) (d Unreachable, ok bool) {
 	return d, true
 }
 
-// begin notes what was usual when the destination fell silent.
+// begin notes the usual share of the destination when it becomes unreachable.
 func (d *Unreachable) begin(all *Destinations, name uint32, now int64) {
 	d.Since, d.Accepted = now, all.Taken
 	d.Share, d.Known = all.usual(name)
 }
 
-// retriesOne reports whether the server is not known to try each message while a destination is silent.
+// retriesOne reports whether the server is not known to try each message at an unreachable
+// destination.
 func (q *Queue) retriesOne(now int64) bool { return q.RetriesAll == 0 || now-q.RetriesAll > 30*day }
 
-// waits is how many messages wait for a unreachable destination. others is the share of what all take that those take which are not
-// silent.
+// waits is the number of messages that wait for an unreachable destination. others is the share of
+// all messages that the reachable destinations accept.
 func (q *Queue) waits(d *Unreachable, others float64, now int64) (n int, known bool) {
 	n = len(d.Messages)
 	if n == 0 || !q.retriesOne(now) {
@@ -205,13 +214,13 @@ func (q *Queue) waits(d *Unreachable, others float64, now int64) (n int, known b
 		return max(n, d.Left), d.Known
 	}
 	came := float64(q.Destinations.Taken - d.Accepted)
-	if silent := now - d.Since; silent > maxQueued { // what came before is given up
+	if silent := now - d.Since; silent > maxQueued { // the server has given up older messages
 		came *= float64(maxQueued) / float64(silent)
 	}
 	return max(n, int(d.Share/others*came+0.5)), d.Known
 }
 
-// others is the share of those that are not silent.
+// others is the share of all messages that the reachable destinations accept.
 func (q *Queue) others() float64 {
 	sum := 1.0
 	for _, d := range q.Unreachable {
@@ -236,7 +245,7 @@ func (q *Queue) dueAt(d *Unreachable, now int64) int {
 	return best
 }
 
-// work is a try at a host after which mail was accepted, or could be named at least.
+// work observes a try at a host that accepted mail, or at least received a MAIL command.
 func (q *Queue) work(net, host uint32, now int64) {
 	name := q.Destinations.of(net)
 	q.went(name, host, now)
@@ -266,14 +275,15 @@ func (q *Queue) work(net, host uint32, now int64) {
 	q.Unreachable[name] = d
 }
 
-// forget lets go of messages that were not tried again.
+// forget drops messages that the server has not tried again.
 func (q *Queue) forget(now int64) {
 	for net, d := range q.Unreachable {
 		before := len(d.Messages)
 		d.Messages = slices.DeleteFunc(d.Messages, func(l QueuedMessage) bool {
 			pause, _ := q.Pauses.of(l.Last - l.First)
 			limit := max(hour, 2*pause)
-			if age := l.Last - l.First; !q.Pauses.known(age) { // many servers wait as long as they have waited
+			if age := l.Last - l.First; !q.Pauses.known(age) {
+				// many servers wait as long as they have waited
 				limit = max(limit, min(age, longestPause))
 			}
 			if d.Works {

@@ -2,7 +2,8 @@ package mailserver
 
 import "testing"
 
-// TestSilentDestination: messages for a destination that does not answer are told apart by their tries.
+// TestSilentDestination: messages for a destination that does not answer are told apart by their
+// tries.
 func TestSilentDestination(t *testing.T) {
 	var q Queue
 	at := 1700000000 * second

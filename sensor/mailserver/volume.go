@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Metric is something that is counted of a mail server.
+// Metric is a quantity that is counted of a mail server.
 type Metric uint8
 
 // The metrics, of what the server sends.
@@ -24,66 +24,72 @@ const (
 
 // String is the name used in reasons.
 func (m Metric) String() string {
-	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals", "recipient domains", "submitting networks", "sender domains"}[m]
+	return [...]string{"messages", "recipients", "sessions", "bytes", "refusals",
+		"recipient domains", "submitting networks", "sender domains"}[m]
 }
 
-// Traffic watches how much a mail server sends: is this hour like that hour usually is?
+// Traffic compares the volume of a mail server with its baseline: is this hour as usual?
 //
-// The baseline of a metric is a mean for each of the 168 hours of a week, moved by a fifth
-// towards what came, and by no more than three deviations, so that a flood does not
-// become usual. While an hour of the week was seen less than three times, the same hour of
-// other working days, or of other weekends, stands in.
+// The baseline of a metric is a mean for each of the 168 hours of a week. Each count moves the mean
+// by a fifth of the difference, and by no more than three deviations, so that a flood does not
+// become usual. While an hour of the week has less than three counts, the same hour of other
+// working days, or of other weekends, takes its place.
 //
-// A count x with mean m is compared as Anscombe (1948) does, which gives about a standard
-// normal deviate for Poisson counts:
+// A count x with mean m is compared as in Anscombe (1948), which gives about a standard normal
+// deviate for Poisson counts:
 //
 //	z = 2 (sqrt(x + 3/8) - sqrt(m + 3/8)) / sqrt(f)
 //
-// f >= 1 is how much more than a Poisson process the server varies: it is learned, for five
-// minutes, for hours, and for whole days, because a busy day makes all its hours busy.
+// f >= 1 is the overdispersion: how much more than a Poisson process the server varies. It is
+// learned for five minutes, for hours, and for whole days, because a busy day makes all its hours
+// busy.
 //
 //	burst    z >= 6 in five minutes, or z >= 5 in the last sixty
-//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 25 (Page 1954). For independent hours
-//	         10 would do, once in 16 years by Siegmund's approximation; a busy day's are not, and 25 is
-//	         more than the busiest day of a year brings
+//	rise     CUSUM over hours, C = max(0, C + z - 0.5), reaches 25 (Page 1954). For independent
+//	         hours 10 would do, once in 16 years by Siegmund's approximation; the hours of a busy
+//	         day are not independent, and 25 is more than the busiest day of a year reaches
 //	stopped  nothing for two hours in which 20 messages an hour are usual and always came
 //
-// A burst is 2.8 times what is usual at this hour and on a day as busy as this one: what the last six hours brought
-// says how busy it is, between 0.6 and twice the usual. In the first hours of a day, when that is not known, it is four times. (Measured with
-// bench/servers on servers whose days vary with a deviation of 0.3 in the logarithm: with 2.8 times the mean alone 4 of 40 server-years had a
-// second false alarm, and one rise in 72, on a day with a third of the usual mail, was missed.)
+// A burst is 2.8 times the usual count of this hour on a day as busy as this one. The last six
+// hours show how busy the day is, between 0.6 and twice the usual. In the first hours of a day,
+// when that is not known, a burst is four times the usual count. (Measured with bench/servers on
+// servers whose days vary with a deviation of 0.3 in the logarithm: with 2.8 times the mean alone 4
+// of 40 server-years had a second false alarm, and one rise in 72, on a day with a third of the
+// usual mail, was missed.)
 //
-// What people send at once now and then is usual, too; see [Tops].
+// Bursts that people send now and then are usual, too; see [Tops].
 //
-// Recipients, sessions, bytes, refusals and recipient domains are judged only where they are more than usual for the messages
-// that are sent: else the messages are to be judged, and one thing is not told five times. A batch
-// that recurs is usual: what the same hour, or one beside it, had in two of the last four weeks or
-// of the last five working days (three of four days of weekends); see also [Batch]. Of two that are similar the larger one
-// counts. For a rise only what is
-// above that counts. In the first four weeks it is the most seen so far. In the first day, and until
-// there was a working day or a weekend to compare with, it is learning and says nothing but of a stolen account
-// that is used from everywhere. What waited during an outage is no alarm when it is sent at last; see [Outage].
+// Recipients, sessions, bytes, refusals and recipient domains are judged only if they are more than
+// usual for the number of sent messages: else the messages are judged, and one event does not lead
+// to five alarms. A recurring batch is usual: the count that the same hour, or one beside it, had
+// in two of the last four weeks or of the last five working days (three of four days of weekends);
+// see also [Batch]. Of two similar counts the larger one is the size of the batch. For a rise only
+// the count above the batch matters. In the first four weeks the usual count is the largest so far.
+// On the first day, and until there was a working day or a weekend to compare with, the baseline is
+// learning and gives no alarm but for a stolen account that is used from everywhere. Mail that
+// waited during an outage is no alarm when it is sent at last; see [Outage].
 //
-// Holt-Winters was refused: more parameters to set wrongly, and a slow ramp poisons it.
+// Holt-Winters was refused: it has more parameters to set wrongly, and a slow ramp poisons it.
 //
 // The fields are the format of the checkpoint.
 type Traffic struct {
-	Start    int64            `json:"Start"` // when the first was counted
-	Bin      int64            `json:"Bin"`   // the five minutes in hand, since 1970
-	From     int64            `json:"From"`  // those in which listening began
+	Start    int64            `json:"Start"` // time of the first count
+	Bin      int64            `json:"Bin"`   // the current five minutes, numbered since 1970
+	From     int64            `json:"From"`  // the five minutes in which observation began
 	Series   [Metrics]Series  `json:"Series"`
 	Down     bool             `json:"Down"` // an outage, and what comes after it; see Outage
 	Flushing bool             `json:"Flushing"`
 	Sums     [Metrics]float64 `json:"Sums"` // counts of the last weeks, for their proportions
-	// DownUsual and DownSent are messages in the latest outage: what is usual, and what was sent all the same; see during.
+	// DownUsual and DownSent are message counts of the latest outage: the usual one, and the sent
+	// one; see during.
 	DownUsual float64       `json:"DownUsual"`
 	DownSent  float64       `json:"DownSent"`
 	outage    Outage        // the latest
 	waiting   int           // in the queue
-	known     bool          // servers said so
-	alarms    []volumeAlarm // of the latest Tick
-	caught    int64         // hours of silence that were gone through on credit; see catchUp
-	// Domains, Networks and Senders are sketches of what was seen in this hour.
+	known     bool          // destinations said so in replies
+	alarms    []volumeAlarm // of the latest tick
+	caught    int64         // hours without a count that were processed on credit; see catchUp
+	// Domains, Networks and Senders are sketches of the distinct values of this hour.
 	Domains  [16]uint64 `json:"Domains"`
 	Networks [16]uint64 `json:"Networks"`
 	Senders  [16]uint64 `json:"Senders"`
@@ -91,18 +97,19 @@ type Traffic struct {
 
 // Series is one metric of a server.
 type Series struct {
-	Five  uint64       `json:"Five"` // counts of the five minutes and the hour in hand
+	Five  uint64       `json:"Five"` // counts of the current five minutes and the current hour
 	Hour  uint64       `json:"Hour"`
 	Last  [12]uint32   `json:"Last"`  // of the last five minutes, by their number
 	Mean  [168]float32 `json:"Mean"`  // by hour of the week
-	Weeks [168]uint8   `json:"Weeks"` // how many went into it
-	// Past and Past5 are the counts of the last 30 days' hours and the largest five minutes in
-	// them, plus one; zero is an hour that was not seen.
+	Weeks [168]uint8   `json:"Weeks"` // number of counts in it
+	// Past and Past5 are the counts of the last 30 days' hours and of their largest five minutes,
+	// plus one; zero is an hour without observation.
 	Past    [pastHours]uint32 `json:"Past"`
 	Past5   [pastHours]uint32 `json:"Past5"`
 	Batches []Batch           `json:"Batches,omitempty"` // hours that stood out, the oldest first
-	Tops    Tops              `json:"Tops"`              // what the last days had most of; see there
-	// Fives, Hours and Days say how much more than a Poisson process the counts vary.
+	// largest counts of the last days; see there
+	Tops Tops `json:"Tops"`
+	// Fives, Hours and Days are the overdispersion of the counts.
 	Fives  Spread   `json:"Fives"`
 	Hours  Spread   `json:"Hours"`
 	Within Spread   `json:"Within"` // of hours, beside how busy the day is
@@ -111,11 +118,11 @@ type Series struct {
 	Cusum  float64  `json:"Cusum"`
 	Day    float64  `json:"Day"`
 	Before PastHour `json:"Before"` // the last whole hour
-	High   bool     `json:"High"`   // an alarm was given and is not over
+	High   bool     `json:"High"`   // there was an alarm, which is not over
 	Calm   uint8    `json:"Calm"`   // hours since
-	Empty  uint8    `json:"Empty"`  // hours without anything where something was expected
-	Idle   uint8    `json:"Idle"`   // hours without anything
-	DayOff bool     `json:"DayOff"` // it was silent for a whole day before, and came back
+	Empty  uint8    `json:"Empty"`  // hours without a count where one was expected
+	Idle   uint8    `json:"Idle"`   // hours without a count
+	DayOff bool     `json:"DayOff"` // it had no count for a whole day before, and then counts again
 
 	Backlog         float64     `json:"Lack"` // how much more may come after an outage; see Outage
 	paid            [12]float64 // of it, in the last five minutes by their number
@@ -133,7 +140,7 @@ type Series struct {
 	flush5, flush60 float64 // how much more may come after an outage
 }
 
-// PastHour is an hour that ended.
+// PastHour is an hour that has ended.
 type PastHour struct {
 	Count float64 `json:"Count"`
 	Mean  float64 `json:"Mean"`
@@ -181,14 +188,18 @@ func (a *volumeAlarm) text() string {
 	}
 	switch a.Kind {
 	case "stopped":
-		return fmt.Sprintf("It sent nothing for two hours; about %s an hour are usual at this time of the week.", of(a.Expected, true))
+		return fmt.Sprintf("It sent nothing for two hours; about %s an hour are usual at this "+
+			"time of the week.", of(a.Expected, true))
 	case "rise":
-		return fmt.Sprintf("It has been sending more than usual for hours: %s in the last one, where %s are usual.", of(a.Value, true), of(a.Expected, false))
+		return fmt.Sprintf("It has been sending more than usual for hours: %s in the last one, "+
+			"where %s are usual.", of(a.Value, true), of(a.Expected, false))
 	}
 	if a.Metric == SubmitNetworks {
-		return fmt.Sprintf("Clients from %.0f different networks submitted mail %s, where %s are usual at this time of the week.", a.Value, period, of(a.Expected, false))
+		return fmt.Sprintf("Clients from %.0f different networks submitted mail %s, where %s "+
+			"are usual at this time of the week.", a.Value, period, of(a.Expected, false))
 	}
-	return fmt.Sprintf("It sent %s %s, where %s are usual at this time of the week.", of(a.Value, true), period, of(a.Expected, false))
+	return fmt.Sprintf("It sent %s %s, where %s are usual at this time of the week.",
+		of(a.Value, true), period, of(a.Expected, false))
 }
 
 const (
@@ -208,21 +219,23 @@ const (
 	learn        = 24 * hour
 	meanWeight   = 0.2
 
-	// While it is learning only networks that submit are judged, and only where no morning looks so: 30 in an hour, six
-	// times as many as in the busiest of ten hours or more.
+	// While the baseline is learning only submitting networks are judged, and only where no usual
+	// morning looks like that: 30 in an hour, six times as many as in the busiest of ten hours or
+	// more.
 	strangeLeast, strangeTimes, strangeAfter = 30, 6, 10
 )
 
 // learning reports whether it is too early to judge.
 func (v *Traffic) learning(now int64) bool { return v.Start == 0 || now-v.Start < learn }
 
-// add counts n of a metric. The alarm, if there is one, is given at the count that makes it.
+// add counts n of a metric. The count that makes a burst returns the alarm.
 func (v *Traffic) add(m Metric, n uint64, now int64) (a volumeAlarm, ok bool) {
 	s := &v.Series[m]
 	s.Five += n
 	s.Hour += n
 	if m == SubmitNetworks && !s.High && v.learning(now) {
-		if most, hours := s.busiest(); hours >= strangeAfter && s.Hour >= strangeLeast && s.Hour >= strangeTimes*max(1, most) {
+		if most, hours := s.busiest(); hours >= strangeAfter && s.Hour >= strangeLeast &&
+			s.Hour >= strangeTimes*max(1, most) {
 			return s.alarm(m, "burst", now, float64(s.Hour), float64(most)), true
 		}
 	}
@@ -230,9 +243,10 @@ func (v *Traffic) add(m Metric, n uint64, now int64) (a volumeAlarm, ok bool) {
 		return a, false
 	}
 	s.limits(v, m)
-	// What is counted once an hour is most in its first minutes, and adds up to nothing.
+	// A distinct value is counted once an hour: most of them in its first minutes.
 	once := m == OutDomains || m == SubmitNetworks || m == OutSenders
-	if x := float64(s.Five); x >= s.limit5 && !once && !v.inProportion(m, x, func(s *Series) uint64 { return s.Five }) {
+	if x := float64(s.Five); x >= s.limit5 && !once &&
+		!v.inProportion(m, x, func(s *Series) uint64 { return s.Five }) {
 		a = s.alarm(m, "burst", now, x, s.expected(now)/12)
 		a.Five = true
 		return a, true
@@ -247,10 +261,10 @@ func (v *Traffic) add(m Metric, n uint64, now int64) (a volumeAlarm, ok bool) {
 	return a, false
 }
 
-// sumsKeep is what an hour leaves of the sums: half is forgotten after three weeks.
+// sumsKeep is the part of the sums that is left after an hour: half of it after three weeks.
 const sumsKeep = 0.99863
 
-// proportion takes the hour that ended into the sums.
+// proportion adds the hour that has ended to the sums.
 func (v *Traffic) proportion() {
 	heard := false
 	for m := range v.Series {
@@ -264,8 +278,9 @@ func (v *Traffic) proportion() {
 	}
 }
 
-// inProportion reports whether a count is as large as usual for the messages that are sent, or for the sessions where
-// messages are not known: then these are to be judged, and not what comes with them. of is the count of a metric in the same time.
+// inProportion reports whether a count is as large as usual for the number of sent messages, or of
+// sessions where messages are encrypted: then those are judged, and not the count. of is the count
+// of a metric in the same time.
 func (v *Traffic) inProportion(m Metric, x float64, of func(*Series) uint64) bool {
 	base := OutMessages
 	if v.Sums[base] < v.Sums[OutSessions]/4 { // most is encrypted
@@ -276,7 +291,8 @@ func (v *Traffic) inProportion(m Metric, x float64, of func(*Series) uint64) boo
 	default:
 		return false
 	}
-	return m != base && v.Sums[base] >= 100 && x <= burstTimes*(v.Sums[m]+1)/v.Sums[base]*float64(of(&v.Series[base]))
+	return m != base && v.Sums[base] >= 100 &&
+		x <= burstTimes*(v.Sums[m]+1)/v.Sums[base]*float64(of(&v.Series[base]))
 }
 
 // domain counts a recipient domain, once an hour.
@@ -294,7 +310,8 @@ func (v *Traffic) senderDomain(hash uint32, now int64) (a volumeAlarm, ok bool) 
 	return v.once(OutSenders, &v.Senders, hash, now)
 }
 
-func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a volumeAlarm, ok bool) {
+func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a volumeAlarm,
+	ok bool) {
 	i := hash % uint32(len(seen)*64)
 	if seen[i/64]>>(i%64)&1 != 0 {
 		return a, false
@@ -303,7 +320,7 @@ func (v *Traffic) once(m Metric, seen *[16]uint64, hash uint32, now int64) (a vo
 	return v.add(m, 1, now)
 }
 
-// busiest is the highest count of an hour so far, and how many hours there were.
+// busiest is the highest count of an hour so far, and the number of hours.
 func (s *Series) busiest() (most, hours uint64) {
 	for _, n := range s.Past {
 		if n > 0 {
@@ -315,7 +332,8 @@ func (s *Series) busiest() (most, hours uint64) {
 
 func (s *Series) alarm(m Metric, kind string, now int64, x, mean float64) volumeAlarm {
 	s.High, s.Calm = true, 0
-	return volumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean, Z: anscombe(x, mean), Flushing: s.Backlog > 0}
+	return volumeAlarm{Metric: m, Kind: kind, Time: now, Value: x, Expected: mean,
+		Z: anscombe(x, mean), Flushing: s.Backlog > 0}
 }
 
 // sixty is the count of the last sixty minutes.
@@ -328,8 +346,9 @@ func (s *Series) sixty(bin int64) (sum uint64) {
 	return sum + s.Five
 }
 
-// tick moves the time on and returns the alarms of hours that have ended, in memory that is used again. After a time in which
-// nobody listened (Resume) the hours in between are not counted as empty.
+// tick moves the time on and returns the alarms of hours that have ended, in memory that the next
+// call overwrites. After a time without observation (resume) the hours in between do not count as
+// empty.
 func (v *Traffic) tick(now int64) []volumeAlarm {
 	v.alarms = v.alarms[:0]
 	bin := now / five
@@ -355,19 +374,19 @@ func (v *Traffic) tick(now int64) []volumeAlarm {
 	return v.alarms
 }
 
-// A few frames whose time lies weeks ahead move the time of every server on by as much, and to go
-// through each five minutes of a month takes milliseconds. So that this cannot be asked for again
-// and again, hours of silence are gone through on credit: catchMost of them, and catchEach more for
-// each hour in which something was counted. Four days are an office's longest weekend. What goes
-// beyond is caught up hour by hour, with what silence does to the means and to the record of the
-// last weeks, and without what it says about how much counts vary.
+// A few frames whose time lies weeks ahead move the time of every server on by as much, and to
+// process each five minutes of a month takes milliseconds. So that nobody can cause that again and
+// again, hours without a count are processed on credit: catchMost of them, and catchEach more for
+// each hour with a count. Four days are an office's longest weekend. Hours beyond the credit are
+// processed one by one in short: they change the means and the record of the last weeks, but not
+// the overdispersion.
 const (
 	catchMost = 96
 	catchEach = 6
 )
 
-// catchUp is called at a full hour when a later one than the next is to be reached. It takes the
-// hour from the credit and reports false, or goes to that later hour.
+// catchUp is called at a full hour if the time moves on to a later hour than the next. It takes the
+// hour from the credit and reports false, or moves on to that later hour.
 func (v *Traffic) catchUp(to int64) bool {
 	if v.caught < catchMost {
 		v.caught++
@@ -388,7 +407,7 @@ func (v *Traffic) catchUp(to int64) bool {
 	return true
 }
 
-// silent goes through the hours from one to before another in which nothing was counted.
+// silent processes hours without a count, from one to before another.
 func (s *Series) silent(m Metric, from, to int64) {
 	s.Five, s.Hour, s.Peak5, s.ended = 0, 0, 0, 0
 	s.Last, s.paid, s.paying = [12]uint32{}, [12]float64{}, false
@@ -402,7 +421,7 @@ func (s *Series) silent(m Metric, from, to int64) {
 		s.Calm = uint8(min(int64(s.Calm)+to-from, 24))
 		s.High = s.Calm < 24
 	}
-	for h := from; h < to; h++ { // pastHours at most: what lies further ahead is a beginning
+	for h := from; h < to; h++ { // pastHours at most: a time further ahead is a new beginning
 		slot := h % 168
 		s.Mean[slot] -= float32(s.weight(slot)) * s.Mean[slot]
 		if s.Weeks[slot] < 255 {
@@ -412,8 +431,8 @@ func (s *Series) silent(m Metric, from, to int64) {
 	}
 }
 
-// resume begins anew after a time in which nobody listened: what had been counted of the hour
-// is no hour's count.
+// resume begins anew after a time without observation: the counts of the current hour are not those
+// of a whole hour.
 func (v *Traffic) resume(now int64) {
 	if v.Bin != 0 && now/five != v.Bin {
 		v.begin(now / five)
@@ -436,8 +455,8 @@ func (v *Traffic) begin(bin int64) {
 	}
 }
 
-// beginFive takes down what is known when five minutes begin; limits goes on from there when
-// something is counted.
+// beginFive stores the values that are known when five minutes begin; limits computes the rest at
+// the first count.
 func (s *Series) beginFive(v *Traffic, m Metric) {
 	now := v.Bin * five
 	_, s.ready = s.meanOf(v)
@@ -454,9 +473,9 @@ func (s *Series) beginFive(v *Traffic, m Metric) {
 	s.flush5, s.flush60 = s.backlogExpected(v, m)
 }
 
-// limits reckons from which count on these five minutes, or the hour up to them, are a burst. That
-// takes a microsecond or two, and most five minutes of most metrics are without a count: it is
-// called where there is one.
+// limits computes the counts from which on these five minutes, or the hour up to them, are a burst.
+// That takes a microsecond or two, and most five minutes of most metrics are without a count, so it
+// is called at the first one.
 func (s *Series) limits(v *Traffic, m Metric) {
 	if s.limited {
 		return
@@ -464,17 +483,21 @@ func (s *Series) limits(v *Traffic, m Metric) {
 	s.limited = true
 	now, least := v.Bin*five, least(m)
 	mean := s.expected(now)
-	before := max(s.expected(now-hour), s.expected(now+hour)) // of the hours beside it: clocks are put forward, and people come early
+	// of the hours beside it: clocks are put forward, and people come early
+	before := max(s.expected(now-hour), s.expected(now+hour))
 	if s.usual60 == 0 {
 		s.usual60 = max(1, s.usual(now, false), s.usual(now-hour, false))
 		s.usual5 = s.usual(now, true)
 	}
 	few5, few60 := s.Tops.limits(now, s.level*mean, mean)
-	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least), batchLimit(s.usual5, mean/12), few5) + s.flush5
-	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least), batchLimit(s.usual60, max(mean, before)), few60) + s.flush60
+	s.limit5 = max(s.outstanding(s.level*mean/12, &s.Fives, burstZ, least),
+		batchLimit(s.usual5, mean/12), few5) + s.flush5
+	s.limit60 = max(s.outstanding(s.level*max(mean, before), &s.Within, burstHourZ, least),
+		batchLimit(s.usual60, max(mean, before)), few60) + s.flush60
 }
 
-// batchLimit is the count up to which a batch is as usual. What is at most twice the mean is no batch but a busy day.
+// batchLimit is the count up to which a batch is as usual. A count of at most twice the mean is no
+// batch but a busy day.
 func batchLimit(usual, mean float64) float64 {
 	if usual <= 2*mean {
 		return 0
@@ -482,12 +505,14 @@ func batchLimit(usual, mean float64) float64 {
 	return above(usual)
 }
 
-// batch reports whether a count is so far above its mean that it says nothing of how busy a day is.
+// batch reports whether a count is so far above its mean that it says nothing about how busy the
+// day is.
 func batch(x, mean float64) bool { return x >= batchTimes*mean+20 }
 
-// busy is how many times as much as usual the last hours brought: on a busy day every hour is busy, on a slow one
-// none is, and a burst stands out from that day. Hours in which a batch is usual have nothing to do with that, nor have nights
-// with days, and in an hour with hardly anything nobody was there. While the mean rests on few weeks a slow day makes nothing stand out.
+// busy is how many times the usual count the last hours had: on a busy day every hour is busy, on a
+// slow one none is, and a burst stands out from that day. Hours in which a batch is usual do not
+// count, nor do nights for days, and an hour with hardly any count is one in which nobody was
+// there. While the mean has few weeks a slow day makes nothing stand out.
 func (s *Series) busy(v *Traffic, now int64) float64 {
 	own := s.expected(now)
 	if s.standsOut(now) {
@@ -511,22 +536,24 @@ func (s *Series) busy(v *Traffic, now int64) float64 {
 			sum, means, hours = sum+like*mean, means+mean, hours+1
 			continue
 		}
-		if known && n > 0 && !batch(float64(n-1), mean) && float64(n-1)*5 >= mean && mean*4 >= own && !s.standsOut(h*hour) {
+		if known && n > 0 && !batch(float64(n-1), mean) && float64(n-1)*5 >= mean &&
+			mean*4 >= own && !s.standsOut(h*hour) {
 			sum, means, hours = sum+float64(n-1), means+mean, hours+1
 			if h == now/hour-1 && mean*3 >= own*2 {
 				hours++
 			}
 		}
 	}
-	l := min(level(), before) // a flood that began in the last hour does not make the day a busy one
+	// a flood that began in the last hour does not make the day a busy one
+	l := min(level(), before)
 	if s.Weeks[now/hour%168] < 3 || hours < 2 {
 		l = max(1, l)
 	}
 	return l
 }
 
-// standsOut reports whether a batch is usual in an hour: its mean is more than twice the median of those from three hours
-// before to three after it.
+// standsOut reports whether a batch is usual in an hour: its mean is more than twice the median of
+// those from three hours before to three after it.
 func (s *Series) standsOut(at int64) bool {
 	own := s.expected(at)
 	if own == 0 {
@@ -540,10 +567,10 @@ func (s *Series) standsOut(at int64) bool {
 	return own > 2*means[3]
 }
 
-// outstanding is the count from which on one with a mean stands out, whatever recurs.
+// outstanding is the count from which on a count with a mean stands out, without regard to batches.
 func (s *Series) outstanding(mean float64, varies *Spread, z, least float64) float64 {
 	times := burstTimes
-	if s.level == 1 { // it is not known how busy this day is
+	if s.level == 1 { // how busy this day is is not known
 		times = unknownTimes
 	}
 	return max(least, times*mean, burstFrom(mean, varies.of(mean), z))
@@ -585,33 +612,34 @@ func (s *Series) endFive(v *Traffic, m Metric) {
 	}
 }
 
-// above is the count up to which a batch is as usual: some times as much, or what chance makes
+// above is the count up to which a batch is as usual: some times its size, or the chance variation
 // of a small one.
 func above(usual float64) float64 { return max(burstTimes*usual, burstFrom(usual, 1, burstZ)) }
 
-// endHour judges the hour that ends and takes it into the baseline.
+// endHour judges the hour that ends and adds it to the baseline.
 func (s *Series) endHour(v *Traffic, m Metric, now int64) {
 	x, mean, known := float64(s.Hour), 0.0, false
 	s.ended = s.Hour
-	for _, paid := range s.paid { // what an outage kept back is not what this hour usually brings
+	for _, paid := range s.paid { // mail that an outage delayed is not usual for this hour
 		x -= paid
 	}
 	x = max(0, x)
 	s.Hour = uint64(x)
-	if v.Bin-11 <= v.From { // not all of it was heard
+	if v.Bin-11 <= v.From { // a part of it was not observed
 		s.Hour, s.Peak5 = 0, 0
 		return
 	}
 	mean, known = s.mean(now)
 	raw := anscombe(x, mean)
 	usual := 0.0
-	if x > 0 { // else it makes no difference
+	if x > 0 { // a count of zero needs no limit
 		usual = s.usual(now, false)
 	}
 	if raw > 0 { // a batch that recurs, an hour earlier or later, is not much
 		raw = max(0, anscombe(x, max(mean, usual)))
 	}
-	s.Before = PastHour{float64(s.ended), mean, raw / math.Sqrt(s.Hours.of(mean)), known && !v.learning(now)}
+	s.Before = PastHour{float64(s.ended), mean, raw / math.Sqrt(s.Hours.of(mean)),
+		known && !v.learning(now)}
 	if known {
 		if !s.High {
 			s.Hours.learn(mean, raw, 168)
@@ -634,7 +662,8 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64) {
 	if s.Weeks[slot] < 255 {
 		s.Weeks[slot]++
 	}
-	if known && (x >= s.outstanding(mean, &s.Hours, burstZ, least(m)) || float64(s.Peak5) >= s.outstanding(mean/12, &s.Fives, burstZ, least(m))) {
+	if known && (x >= s.outstanding(mean, &s.Hours, burstZ, least(m)) ||
+		float64(s.Peak5) >= s.outstanding(mean/12, &s.Fives, burstZ, least(m))) {
 		s.batch(Batch{now / hour, clamp32(s.Hour), s.Peak5})
 	}
 	if known && !s.special && !batch(x, mean) {
@@ -645,22 +674,23 @@ func (s *Series) endHour(v *Traffic, m Metric, now int64) {
 	s.Hour, s.Peak5 = 0, 0
 }
 
-// weight is that of the next count in the mean of an hour of the week.
+// weight is the weight of the next count in the mean of an hour of the week.
 func (s *Series) weight(slot int64) float64 {
-	return max(meanWeight, 1/(float64(s.Weeks[slot])+1)) // one more than 255 weeks is zero in eight bits
+	// one more than 255 weeks is zero in eight bits
+	return max(meanWeight, 1/(float64(s.Weeks[slot])+1))
 }
 
-// judgeHour is the CUSUM, and the end of alarms.
+// judgeHour is the CUSUM test, and ends alarms.
 func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64) {
-	// A day's hours vary together: if f were that of single hours, every busy day would be
-	// an alarm.
+	// The hours of a day vary together: with the overdispersion of single hours every busy day
+	// would be an alarm.
 	kind := 0
 	if weekend((now / hour) % 168) {
 		kind = 1
 	}
 	if plain := anscombe(x, mean); batch(x, mean) || s.special {
 		s.Day += raw
-	} else { // what the first weeks take for usual must not hide how much days vary
+	} else { // the largest count of the first weeks must not hide how much days vary
 		s.Day += plain
 	}
 	if (now/hour)%24 == 23 {
@@ -672,7 +702,7 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 	z := raw / math.Sqrt(max(s.Hours.of(mean), s.Days[0].F+1, s.Days[1].F+1))
 	s.Cusum = max(0, s.Cusum+z-cusumSlack)
 	if s.Days[kind].N < 15-9*uint32(kind) || v.learning(now) {
-		s.Cusum = 0 // how much days vary is not known yet
+		s.Cusum = 0 // the overdispersion of days is not known yet
 	}
 	switch {
 	case s.High:
@@ -682,22 +712,24 @@ func (s *Series) judgeHour(v *Traffic, m Metric, now int64, x, mean, raw float64
 		if s.Cusum = 0; s.Calm >= 24 {
 			s.High = false
 		}
-	case s.Cusum >= cusumLimit && x >= least(m) && !v.inProportion(m, x, func(s *Series) uint64 { return s.ended }):
+	case s.Cusum >= cusumLimit && x >= least(m) &&
+		!v.inProportion(m, x, func(s *Series) uint64 { return s.ended }):
 		s.Cusum = 0
 		v.alarms = append(v.alarms, s.alarm(m, "rise", now+five-1, x, mean))
 	}
 	if m == OutSessions && s.stopped(now, x, mean) {
-		v.alarms = append(v.alarms, volumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
+		v.alarms = append(v.alarms,
+			volumeAlarm{Metric: m, Kind: "stopped", Time: now + five - 1, Expected: mean, Z: raw})
 	}
 }
 
-// dayOff is how many hours of nothing before work begins make a day off.
+// dayOff is the number of hours without a count before work begins that make a day off.
 const dayOff = 8
 
-// stopped judges an hour without anything: is it the second in which much was to be expected, because
-// the mean says so and no week in the last four was without? A batch that comes a little later has
-// hours that were empty before. Who was silent for a whole day already, as an office is on a holiday,
-// has to be silent for longer than a working day the next time.
+// stopped judges an hour without a count: is it the second such hour in which a large count is
+// expected, because the mean is large and no week of the last four was without one? A batch that
+// comes a little later has empty hours before it. A server that had no count for a whole day
+// already, as an office on a holiday, must have none for longer than a working day the next time.
 func (s *Series) stopped(now int64, x, mean float64) bool {
 	if x > 0 {
 		s.DayOff = s.DayOff || s.Empty >= 6 && s.Idle >= dayOff+6
@@ -709,7 +741,8 @@ func (s *Series) stopped(now int64, x, mean float64) bool {
 		return false
 	}
 	for week := int64(1); week <= 4; week++ {
-		if n := s.Past[(now/hour-week*168+pastHours)%pastHours]; n > 0 && float64(n-1) < stoppedMean/4 {
+		if n := s.Past[(now/hour-week*168+pastHours)%pastHours]; n > 0 &&
+			float64(n-1) < stoppedMean/4 {
 			return false
 		}
 	}

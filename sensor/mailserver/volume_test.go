@@ -179,7 +179,8 @@ func TestLearning(t *testing.T) {
 	}
 }
 
-// TestSpreadWhileLearning: on the first day networks that submit are judged by what the hours before had; a morning is no alarm.
+// TestSpreadWhileLearning: on the first day networks that submit are judged by what the hours
+// before had; a morning is no alarm.
 func TestSpreadWhileLearning(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -245,8 +246,9 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestDaysVary: how much days vary is known after four weeks. What is taken for usual in them, which is the most that was seen, must not
-// hide it: else the first busy day after them is an alarm.
+// TestDaysVary: how much days vary is known after four weeks. What is taken for usual in them,
+// which is the most that was seen, must not hide it: else the first busy day after them is an
+// alarm.
 func TestDaysVary(t *testing.T) {
 	p := pace{office: 3000, night: 1000, busy: 0.1}
 	sum := 0.0

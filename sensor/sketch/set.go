@@ -10,8 +10,8 @@ import (
 // ACM TODS 15, 1990). The zero value is empty.
 //
 // Every set has a kilobyte of its own. As a table a kilobyte holds some 190 hashes; as bits it
-// counts on: 5,000 within 1 %, 40,000 within 4 %. (HyperLogLog in the same kilobyte is off by 3 % at
-// any count, and recognises a new element less often.) Beyond its kilobyte a set takes from a
+// counts on: 5,000 within 1 %, 40,000 within 4 %. (HyperLogLog in the same kilobyte is off by 3 %
+// at any count, and recognises a new element less often.) Beyond its kilobyte a set takes from a
 // [Budget] that all sets share: the few hosts that contact thousands are then counted exactly.
 type Set struct {
 	table     []uint32 // open addressing, zero is free; or bits

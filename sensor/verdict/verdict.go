@@ -42,7 +42,10 @@ const (
 )
 
 // String is the name used in events.
-func (s Severity) String() string { return [...]string{"info", "low", "medium", "high", "critical"}[s] }
+func (s Severity) String() string {
+	return [...]string{"info", "low", "medium", "high",
+		"critical"}[s]
+}
 
 // Class is what a finding says.
 type Class uint8
@@ -64,11 +67,12 @@ const (
 
 // String is the name used in events.
 func (c Class) String() string {
-	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp", "blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
+	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp",
+		"blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
 }
 
-// Reason is the result of one detector. First and Last are when the detector found it first and last,
-// in nanoseconds since 1970; Weight is the natural logarithm of a likelihood ratio.
+// Reason is the result of one detector. First and Last are when the detector found it first and
+// last, in nanoseconds since 1970; Weight is the natural logarithm of a likelihood ratio.
 type Reason struct {
 	First     int64   `json:"First"`
 	Last      int64   `json:"Last"`
@@ -83,9 +87,9 @@ type Decision struct {
 	Attempts uint32 `json:"Attempts"`
 }
 
-// Verdict is a judgement. That about a host is the sum of what all detectors found: the score, and how
-// many families of detectors speak against the host; its reasons are in the host's profile. That
-// about a mail server has one reason, with the fields behind Families.
+// Verdict is a judgement. A verdict about a host is the sum of its detectors' reasons: Score, and
+// the number of Families of detectors that speak against the host; the reasons are in the host's
+// profile. A verdict about a mail server has one reason, in the fields behind Families.
 type Verdict struct {
 	Class    Class
 	Level    Level
@@ -103,14 +107,15 @@ type Verdict struct {
 
 // RelayProof is the session that proves an open relay.
 type RelayProof struct {
-	Client     netip.Addr `json:"Client"`
-	MailFrom   string     `json:"-"` // address: the event shows of it what is configured, a checkpoint nothing
-	RcptDomain string     `json:"RcptDomain"`
-	ReplyCode  uint16     `json:"ReplyCode"`
+	Client netip.Addr `json:"Client"`
+	// address: the event shows of it what is configured, a checkpoint nothing
+	MailFrom   string `json:"-"`
+	RcptDomain string `json:"RcptDomain"`
+	ReplyCode  uint16 `json:"ReplyCode"`
 }
 
-// MarshalText writes the name of the class. Checkpoints name classes, because the numbers of classes
-// are those of one version.
+// MarshalText writes the name of the class. Checkpoints name classes, because the numbers of
+// classes are those of one version.
 func (c Class) MarshalText() ([]byte, error) {
 	if c >= Classes {
 		return nil, fmt.Errorf("there is no class %d", c)
