@@ -1,11 +1,11 @@
 package detect
 
 import (
-	"bytes"
 	"slices"
 
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/refusal"
 )
 
 // Saved is the part of a Profile that a checkpoint keeps. Windows of minutes and hours are left
@@ -161,7 +161,7 @@ func (p *Profile) Save(n *Counters) Saved {
 		MTA:           p.mta.save(),
 		Behaviour:     p.behaviour.save(),
 		Names:         p.heloNames.save(),
-		Lists:         SavedLists{slices.Clone(p.Blocklists()), Anonymous(p.blocklists.sample)},
+		Lists:         SavedLists{slices.Clone(p.Blocklists()), refusal.Anonymous(p.blocklists.sample)},
 		Oddities:      slices.Clone(p.dialect[:]),
 		GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]),
 		GuardServers:  slices.Clone(p.guard.servers[:p.guard.m]),
@@ -172,7 +172,7 @@ func (p *Profile) Save(n *Counters) Saved {
 			if d.Reasons == nil {
 				d.Reasons = map[string]SavedReason{}
 			}
-			text := Anonymous(p.Text(Code(code), n))
+			text := refusal.Anonymous(p.Text(Code(code), n))
 			d.Reasons[Code(code).String()] = SavedReason{p.reasons[code], text}
 		}
 	}
@@ -320,18 +320,4 @@ func (b *behaviour) restore(d *savedBehaviour) {
 // save keeps the first names as texts. Saved.HeloNames has the hashes of all.
 func (w *heloNames) save() savedNames {
 	return savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst}
-}
-
-// Anonymous is a text from the wire as a checkpoint keeps it. Servers quote mail addresses; the
-// part before the @, which names a person, becomes an asterisk.
-func Anonymous(text string) string {
-	var b []byte
-	for i := range len(text) {
-		if text[i] == '@' {
-			name := bytes.LastIndexAny(b, " \t<>()[]:;,='") + 1
-			b = append(b[:name], '*')
-		}
-		b = append(b, text[i])
-	}
-	return string(b)
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"spamsensor/sensor/detect"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -118,7 +117,7 @@ func (s *SiteFacts) Save() (d SavedSite) {
 	}
 	d.Lists = slices.Clone(s.lists)
 	for i := range d.Lists {
-		d.Lists[i].Sample = detect.Anonymous(d.Lists[i].Sample)
+		d.Lists[i].Sample = refusal.Anonymous(d.Lists[i].Sample)
 	}
 	return d
 }
