@@ -42,7 +42,7 @@ const maxNewAddresses = 256
 // noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
 // link-layer address, and a hop limit that no system begins with.
 func (s *sourceObserver) noteAddress(src *source, p *track.Packet) {
-	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.judges(src) ||
+	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.eligible(src) ||
 		p.MAC == [6]byte{} {
 		return
 	}
@@ -60,7 +60,7 @@ func (s *sourceObserver) noteSessionAddress(src *source, p *track.Packet, f *tra
 	// An external source, or a hop limit below the initial one, says that a router forwarded the
 	// packet.
 	routed := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
-	if !routed && (!f.Noted(external) || f.Noted(relay) || !s.judges(src)) {
+	if !routed && (!f.Noted(external) || f.Noted(relay) || !s.eligible(src)) {
 		return
 	}
 	s.notes.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, routed})
@@ -301,20 +301,20 @@ func (t *addressTracker) dissolve(l *addressChain) {
 // if the source was evicted. f must not lock another shard.
 func (e *Engine) withSource(h *flowtable.HostKey, f func(s *sourceObserver, r flowtable.Ref,
 	src *source,
-	hst *host)) {
+	prof *profile)) {
 	hash := e.table.Secret.HashHost(h)
 	s := &e.shards[e.table.ShardOf(hash)]
 	s.t.Lock()
 	defer s.t.Unlock()
 	if r := s.t.Sources.Find(hash, h); r != 0 {
 		src := s.t.Sources.At(r)
-		f(&s.sources, r, src, s.sources.hosts.At(src.host))
+		f(&s.sources, r, src, s.sources.profiles.At(src.profile))
 	}
 }
 
 // hasConnection reports whether a source has an open flow.
 func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
-	e.withSource(h, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *host) {
+	e.withSource(h, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *profile) {
 		is = src.facts.Concurrent > 0
 	})
 	return is
@@ -324,8 +324,8 @@ func (e *Engine) hasConnection(h *flowtable.HostKey) (is bool) {
 func (e *Engine) wereRefused(list []flowtable.HostKey) bool {
 	n := 0
 	for i := range list {
-		e.withSource(&list[i], func(_ *sourceObserver, _ flowtable.Ref, _ *source, hst *host) {
-			if hst != nil && hst.WasRefused() {
+		e.withSource(&list[i], func(_ *sourceObserver, _ flowtable.Ref, _ *source, prof *profile) {
+			if prof != nil && prof.WasRefused() {
 				n++
 			}
 		})
@@ -346,51 +346,51 @@ func (e *Engine) mergeAddresses(changes []addressChange) {
 func (e *Engine) transfer(m *addressChange) {
 	from, to := &m.from, &m.to
 	chain := e.addresses.chainOf[*from]
-	var old *host
+	var old *profile
 	var snapshot *detect.Snapshot
 	var facts detect.Counters
-	e.withSource(from, func(s *sourceObserver, _ flowtable.Ref, src *source, hst *host) {
-		if hst == nil {
+	e.withSource(from, func(s *sourceObserver, _ flowtable.Ref, src *source, prof *profile) {
+		if prof == nil {
 			return
 		}
 		// The snapshot shares nothing with the profile, which may be dropped below.
-		snapshot = hst.Snapshot(&src.facts)
+		snapshot = prof.Snapshot(&src.facts)
 		facts = src.facts
-		if hst.otherAddresses != nil {
-			facts = facts.Plus(hst.otherAddresses)
+		if prof.otherAddresses != nil {
+			facts = facts.Plus(prof.otherAddresses)
 		}
-		old = hst
+		old = prof
 		if chain != nil && chain == e.addresses.chainOf[*to] { // its findings move, too
-			copied := *hst
+			copied := *prof
 			old = &copied
-			hst.findings = finding.Book{}
+			prof.findings = finding.Book{}
 		}
 		// Without an open finding the old profile has no use any more. With one, it stays until the
 		// finding is closed.
-		if hst.addressChanged = true; !hst.anyOpen() {
-			s.forgetHost(src, *from, 0, "address_changed")
+		if prof.addressChanged = true; !prof.anyOpen() {
+			s.dropProfile(src, *from, 0, "address_changed")
 		}
 	})
 	if old == nil {
 		return
 	}
-	e.withSource(to, func(s *sourceObserver, r flowtable.Ref, src *source, hst *host) {
-		if hst == nil {
-			hst = s.newHost(r, src)
+	e.withSource(to, func(s *sourceObserver, r flowtable.Ref, src *source, prof *profile) {
+		if prof == nil {
+			prof = s.newProfile(r, src)
 		}
 		// The counters of the old address stay separate: they appear in the texts of findings, but
 		// the new address did not cause them.
-		hst.TakeOver(&e.cfg.Detect, snapshot, &src.facts)
-		hst.SetHopLimit(m.ttl)
-		hst.addressChanged, hst.otherAddresses = false, &facts
+		prof.TakeOver(&e.cfg.Detect, snapshot, &src.facts)
+		prof.SetHopLimit(m.ttl)
+		prof.addressChanged, prof.otherAddresses = false, &facts
 		if chain != nil && chain == e.addresses.chainOf[*to] {
-			hst.takeFindings(old)
-			if hst.anyOpen() {
+			prof.takeFindings(old)
+			if prof.anyOpen() {
 				s.follow(src)
 			}
 		}
-		if !hst.contactsPending { // the tick judges it
-			hst.contactsPending = true
+		if !prof.contactsPending { // the tick judges it
+			prof.contactsPending = true
 			s.pendingContacts = append(s.pendingContacts, r)
 		}
 	})
@@ -398,7 +398,7 @@ func (e *Engine) transfer(m *addressChange) {
 
 // takeFindings takes over the findings of the machine's former address. If both addresses have a
 // finding of one class, the older id stays, so that the machine keeps one finding of each class.
-func (h *host) takeFindings(old *host) {
+func (h *profile) takeFindings(old *profile) {
 	for c, f := range old.findings {
 		if f != nil && (h.findings[c] == nil || f.Open && !h.findings[c].Open) {
 			h.findings[c] = f

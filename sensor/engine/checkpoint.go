@@ -43,7 +43,7 @@ type SavedSource struct {
 }
 
 // SavedHost is a source's profile and its findings. The numbers count sessions, and Given and
-// Suppressed count their events; see host.
+// Suppressed count their events; see profile.
 type SavedHost struct {
 	Memory     detect.Saved   `json:"Memory"`
 	Findings   []SavedFinding `json:"Findings,omitempty"`
@@ -53,7 +53,7 @@ type SavedHost struct {
 	OneWay     uint32         `json:"OneWay"`
 	Doubtful   uint32         `json:"Doubtful"`
 	Foreign    uint32         `json:"Foreign"`
-	// Since and Before describe the address's former machine; see host.
+	// Since and Before describe the address's former machine; see profile.
 	Since  int64            `json:"Since,omitempty"`
 	Before *detect.Counters `json:"Before,omitempty"`
 }
@@ -158,7 +158,7 @@ func (e *Engine) save() *Saved {
 		s := &e.shards[i]
 		s.locked(func() {
 			s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.host != 0) {
+				if src.facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.profile != 0) {
 					list = append(list, ranked{i, *k, src.keepPriority()})
 				}
 			})
@@ -204,17 +204,17 @@ func (s *shard) locked(f func()) {
 func (s *sourceObserver) saveSource(k *flowtable.HostKey, src *source) SavedSource {
 	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
-		Outside: src.flags&outside != 0, Former: src.flags&former != 0}
-	hst := s.hosts.At(src.host)
+		Outside: src.flags&triedOutside != 0, Former: src.flags&former != 0}
+	prof := s.profiles.At(src.profile)
 	// the former profile has the evidence; the other one's behaviour is found again
-	if hst != nil && hst.former != nil {
-		d.MAC, hst = hst.former.mac, hst.former.profile
+	if prof != nil && prof.former != nil {
+		d.MAC, prof = prof.former.mac, prof.former.profile
 	}
-	if hst != nil {
-		d.Host = &SavedHost{Memory: hst.Save(&src.facts), Given: hst.sessionsEmitted,
-			Suppressed: hst.suppressed, Opaque: hst.opaque, OneWay: hst.oneWay,
-			Doubtful: hst.doubtful, Foreign: hst.foreign, Since: hst.since, Before: hst.before}
-		for _, f := range hst.findings {
+	if prof != nil {
+		d.Host = &SavedHost{Memory: prof.Save(&src.facts), Given: prof.sessionsEmitted,
+			Suppressed: prof.suppressed, Opaque: prof.opaque, OneWay: prof.oneWay,
+			Doubtful: prof.doubtful, Foreign: prof.foreign, Since: prof.since, Before: prof.before}
+		for _, f := range prof.findings {
 			if f != nil {
 				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.ID, f.Seq, f.Class,
 					f.Level, f.Open, f.Updated, f.Closed, f.Clean, f.Reopened, f.Lists, f.Decided})
@@ -266,38 +266,38 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 	src.mac = d.MAC
 	src.tags = uint8(copy(src.vlan[:], d.VLAN))
 	if d.Outside {
-		src.flags |= outside
+		src.flags |= triedOutside
 	}
 	if d.Former {
 		src.flags |= former
 	}
-	if d.Host == nil || s.hosts.Len() >= s.maxHosts {
+	if d.Host == nil || s.profiles.Len() >= s.maxProfiles {
 		return
 	}
-	hst := s.newHost(r, src)
-	hst.sessionsEmitted, hst.suppressed, hst.opaque, hst.oneWay = d.Host.Given, d.Host.Suppressed,
+	prof := s.newProfile(r, src)
+	prof.sessionsEmitted, prof.suppressed, prof.opaque, prof.oneWay = d.Host.Given, d.Host.Suppressed,
 		d.Host.Opaque, d.Host.OneWay
-	hst.doubtful, hst.foreign, hst.since, hst.before = d.Host.Doubtful, d.Host.Foreign,
+	prof.doubtful, prof.foreign, prof.since, prof.before = d.Host.Doubtful, d.Host.Foreign,
 		d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
 		// The classes from OpenRelay on belong to servers.
-		if f.Class < verdict.OpenRelay && hst.findings[f.Class] == nil {
-			hst.findings[f.Class] = &finding.Entry{ID: f.ID, Seq: f.Seq, Class: f.Class,
+		if f.Class < verdict.OpenRelay && prof.findings[f.Class] == nil {
+			prof.findings[f.Class] = &finding.Entry{ID: f.ID, Seq: f.Seq, Class: f.Class,
 				Level: min(f.Level, verdict.Confirmed), Open: f.Open,
 				Updated: f.Updated, Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened,
 				Lists: f.Lists, Decided: f.Decided}
 		}
 	}
-	if hst.anyOpen() {
+	if prof.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
 	// The shutdown closed the finding of this verdict: the next observation publishes it again.
-	hst.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && hst.findings.Main() == nil
-	if src.flags&(outside|home) == outside|home && s.judges(src) {
+	prof.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && prof.findings.Main() == nil
+	if src.flags&(triedOutside|home) == triedOutside|home && s.eligible(src) {
 		// its finding may have been closed because the sensor stopped
 		s.pendingDirect = append(s.pendingDirect, r)
 	}
-	hst.Restore(&d.Host.Memory, hst.findings.Main() != nil)
+	prof.Restore(&d.Host.Memory, prof.findings.Main() != nil)
 }
 
 // saveSite copies the knowledge about the site.

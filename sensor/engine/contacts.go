@@ -11,47 +11,48 @@ import (
 
 // afterAttempt updates a source with a profile after an attempt: it schedules the expiry of first
 // contacts, and an attempt that follows a DNS lookup of its server confirms the server's network.
-func (s *sourceObserver) afterAttempt(ref flowtable.Ref, hst *host, k *flowtable.Key, net uint32,
+func (s *sourceObserver) afterAttempt(ref flowtable.Ref, prof *profile, k *flowtable.Key,
+	net uint32,
 	now int64) {
-	if hst.HasPending() && !hst.contactsPending {
+	if prof.HasPending() && !prof.contactsPending {
 		// The source is listed once, however many contacts are pending.
-		hst.contactsPending = true
+		prof.contactsPending = true
 		s.pendingContacts = append(s.pendingContacts, ref)
 	}
 	// A host that resolves a server's name before it connects gets the reply: it receives packets
 	// from outside, so its address is not spoofed.
-	if l := hst.Lookups(); l != nil && l.Connected(&k.Server, now) {
-		hst.ConfirmNetwork(net)
+	if l := prof.Lookups(); l != nil && l.Connected(&k.Server, now) {
+		prof.ConfirmNetwork(net)
 	}
 }
 
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *sourceObserver) observeRetransmit(src *source, p *track.Packet, after int64) {
-	if hst := s.hosts.At(src.host); hst != nil {
+	if prof := s.profiles.At(src.profile); prof != nil {
 		o := s.e.observation(detect.KindRetransmit, &p.Key, p.Time)
 		o.Hash, o.After = p.Seq, after
-		hst.Observe(&s.e.cfg.Detect, nil, o)
-		s.judge(src, hst, p.Time)
+		prof.Observe(&s.e.cfg.Detect, nil, o)
+		s.judge(src, prof, p.Time)
 	}
 }
 
 // observeSYNACK observes a SYN-ACK.
 func (s *sourceObserver) observeSYNACK(src *source, p *track.Packet) {
-	if hst := s.hosts.At(src.host); hst != nil {
-		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindSYNACK, &p.Key, p.Time))
-		s.judge(src, hst, p.Time)
+	if prof := s.profiles.At(src.profile); prof != nil {
+		prof.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindSYNACK, &p.Key, p.Time))
+		s.judge(src, prof, p.Time)
 	}
 }
 
 // observeFailure observes a RST or an ICMP error that answers a SYN.
 func (s *sourceObserver) observeFailure(src *source, p *track.Packet, icmp bool) {
-	if hst := s.hosts.At(src.host); hst != nil {
+	if prof := s.profiles.At(src.profile); prof != nil {
 		kind := detect.KindRefused
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(kind, &p.Key, p.Time))
-		s.judge(src, hst, p.Time)
+		prof.Observe(&s.e.cfg.Detect, nil, s.e.observation(kind, &p.Key, p.Time))
+		s.judge(src, prof, p.Time)
 	}
 }
 
@@ -60,17 +61,17 @@ func (s *sourceObserver) observeFailure(src *source, p *track.Packet, icmp bool)
 func (s *sourceObserver) expireContacts(now int64) {
 	list := s.pendingContacts[:0]
 	for _, r := range s.pendingContacts {
-		src, hst := s.hostAt(r)
-		if hst == nil {
+		src, prof := s.profileAt(r)
+		if prof == nil {
 			continue
 		}
-		hst.ExpireContacts(&s.e.cfg.Detect, now)
-		if hst.HasPending() {
+		prof.ExpireContacts(&s.e.cfg.Detect, now)
+		if prof.HasPending() {
 			list = append(list, r)
 		} else {
-			hst.contactsPending = false
+			prof.contactsPending = false
 		}
-		s.judge(src, hst, now)
+		s.judge(src, prof, now)
 	}
 	s.pendingContacts = list
 }

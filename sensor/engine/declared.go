@@ -142,12 +142,12 @@ func (e *Engine) Unused() (list []string) {
 }
 
 // applyRole sets up a new profile for the host's declared role and its DNS lookups so far.
-func (s *sourceObserver) applyRole(hst *host, k *flowtable.HostKey) {
+func (s *sourceObserver) applyRole(prof *profile, k *flowtable.HostKey) {
 	if r := s.e.declared.roles[k.Addr]; r != nil && r.kind == "bulk" {
-		hst.Ignore(detect.Volume)
+		prof.Ignore(detect.Volume)
 	}
 	if l := s.dnsLookups.of(*k); l != nil {
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindLookups, Time: l.LastUsed,
 			Lookups: l})
 	}
@@ -155,15 +155,15 @@ func (s *sourceObserver) applyRole(hst *host, k *flowtable.HostKey) {
 
 // role returns a source's role: the declared one, or the one that its behaviour shows. Declared
 // roles come first, because an administrator knows more.
-func (s *sourceObserver) role(src *source, hst *host, k *flowtable.HostKey) string {
+func (s *sourceObserver) role(src *source, prof *profile, k *flowtable.HostKey) string {
 	if r := s.e.declared.roles[k.Addr]; r != nil {
 		return r.kind
 	}
 	switch {
 	case src.flags&home == 0:
 		return "external"
-	case hst != nil:
-		return hst.Role()
+	case prof != nil:
+		return prof.Role()
 	}
 	return "workstation"
 }

@@ -96,7 +96,7 @@ type Engine struct {
 	shards   []shard
 	clock    clock
 	sides    track.Sides
-	pairs    pairs
+	pairs    linkSenders
 	faults   faults
 
 	// tickMu guards the end of a round, the mail servers, and the calls of the Output.

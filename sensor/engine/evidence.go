@@ -22,7 +22,7 @@ const maxRecent = 3
 func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 	session *smtpsniff.Session,
 	src *source,
-	hst *host, reason string) {
+	prof *profile, reason string) {
 	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}
 	switch seen {
 	case [2]bool{true, true}:
@@ -32,36 +32,36 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 	default:
 		s.count.seenServer++
 	}
-	if hst != nil && !(seen[0] && seen[1]) {
-		hst.oneWay++
+	if prof != nil && !(seen[0] && seen[1]) {
+		prof.oneWay++
 	}
-	if hst != nil && f.Conn.Anomalies() != 0 {
-		hst.doubtful++
+	if prof != nil && f.Conn.Anomalies() != 0 {
+		prof.doubtful++
 	}
 	if s.e.out.Session == nil {
 		return
 	}
-	open := hst != nil && hst.anyOpen()
+	open := prof != nil && prof.anyOpen()
 	switch {
-	case s.e.cfg.AllSessions, open && hst.sessionsEmitted < s.e.cfg.SessionsPerFinding:
+	case s.e.cfg.AllSessions, open && prof.sessionsEmitted < s.e.cfg.SessionsPerFinding:
 		// A finding has at most SessionsPerFinding session events.
-		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), hst)
+		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), prof)
 	case open:
-		hst.suppressed++
+		prof.suppressed++
 	case s.maybeEvidence(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
 		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason),
 			onlyIfEvidence: true,
 			time:           f.Last})
-	case hst != nil && src.flags&home != 0 && hst.makeRoomForSession(session):
-		hst.recent = append(hst.recent, s.sessionRecord(k, f, session, src, reason))
+	case prof != nil && src.flags&home != 0 && prof.makeRoomForSession(session):
+		prof.recent = append(prof.recent, s.sessionRecord(k, f, session, src, reason))
 	}
 }
 
 // makeRoomForSession makes room among the kept sessions and reports whether there is any. A session
 // with a MAIL command shows more than an encrypted one, which a mail client has all day.
-func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
+func (h *profile) makeRoomForSession(session *smtpsniff.Session) bool {
 	if len(h.recent) < maxRecent {
 		return true
 	}
@@ -74,9 +74,9 @@ func (h *host) makeRoomForSession(session *smtpsniff.Session) bool {
 }
 
 // emitSession emits a session as evidence of a source.
-func (s *journal) emitSession(d *finding.Session, hst *host) {
-	if hst != nil {
-		hst.sessionsEmitted++
+func (s *journal) emitSession(d *finding.Session, prof *profile) {
+	if prof != nil {
+		prof.sessionsEmitted++
 	}
-	s.addEntry(entry{session: d, host: hst, time: d.End})
+	s.addEntry(entry{session: d, profile: prof, time: d.End})
 }

@@ -82,12 +82,12 @@ func (e *Engine) deliverInbound() {
 		hash := e.table.Secret.HashHost(&n.about)
 		s := &e.shards[e.table.ShardOf(hash)]
 		s.t.Lock()
-		var hst *host
+		var prof *profile
 		if r := s.t.Sources.Find(hash, &n.about); r != 0 {
-			hst = s.sources.hosts.At(s.t.Sources.At(r).host)
+			prof = s.sources.profiles.At(s.t.Sources.At(r).profile)
 		}
-		if hst != nil {
-			hst.Observe(&e.cfg.Detect, nil, detect.Observation{
+		if prof != nil {
+			prof.Observe(&e.cfg.Detect, nil, detect.Observation{
 				Kind: detect.KindServed, Time: e.clock.Now(),
 				Hash: n.client})
 		} else {
@@ -130,14 +130,14 @@ func (s *shardNotes) keepInbound(n *inboundNote, now int64) {
 }
 
 // applyInbound applies the pending notes of a host that gets a profile.
-func (s *shardNotes) applyInbound(hst *host, k *flowtable.HostKey) {
+func (s *shardNotes) applyInbound(prof *profile, k *flowtable.HostKey) {
 	t, known := s.pendingInbound[*k]
 	if !known {
 		return
 	}
 	for i, at := range t.at {
 		if at != 0 {
-			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindServed, Time: at,
+			prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindServed, Time: at,
 				Hash: t.client[i]})
 		}
 	}

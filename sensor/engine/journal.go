@@ -18,7 +18,7 @@ import (
 //	                a session, a finding or a citation goes to the Output
 
 // entry is one line of a journal: one of session, finding, citation and server is set. Its records
-// are copies of what they need of a flow; host refers to the profile itself.
+// are copies of what they need of a flow; profile refers to the profile itself.
 type entry struct {
 	order       uint64 // number of the packet that caused it
 	fromPacket  bool   // false: the tick before that packet caused it
@@ -27,8 +27,8 @@ type entry struct {
 	time        int64 // of the packet or the tick, ns
 
 	session        *finding.Session
-	onlyIfEvidence bool  // emitted only if a finding about a server rests on its client
-	host           *host // the source whose evidence the session or the finding is; may be nil
+	onlyIfEvidence bool     // emitted only if a finding about a server rests on its client
+	profile        *profile // the source whose evidence the session or the finding is; may be nil
 
 	finding *finding.Finding
 	kept    *Saved            // for Output.Keep; nil without that function
@@ -159,14 +159,14 @@ func (e *Engine) outputSession(r *entry) {
 	}
 	n := e.out.Session(r.session)
 	e.addEvidence(r.session, n)
-	if r.host == nil {
+	if r.profile == nil {
 		return
 	}
 	t := e.shards[r.shard].t
 	t.Lock()
 	defer t.Unlock()
-	if len(r.host.evidence) < finding.MaxEvidence {
-		r.host.evidence = append(r.host.evidence, n)
+	if len(r.profile.evidence) < finding.MaxEvidence {
+		r.profile.evidence = append(r.profile.evidence, n)
 	}
 }
 
@@ -178,7 +178,7 @@ func (e *Engine) outputHostFinding(r *entry) {
 	}
 	t := e.shards[r.shard].t
 	t.Lock()
-	r.finding.Evidence = slices.Clone(r.host.evidence)
+	r.finding.Evidence = slices.Clone(r.profile.evidence)
 	t.Unlock()
 	if e.addresses.hold(r) {
 		return

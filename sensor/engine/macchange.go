@@ -31,7 +31,7 @@ type candidateMAC struct {
 
 // formerAccount is the profile of the link-layer address that a source had before.
 type formerAccount struct {
-	profile *host
+	profile *profile
 	mac     [6]byte
 	last    int64 // time of its latest attempt
 }
@@ -60,18 +60,19 @@ func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
 	}
 	// A hop limit below the initial one shows a router's frame. A source without a profile has
 	// nothing to set aside.
-	if !detect.InitialTTL(p.TTL) || src.host == 0 || src.mac == [6]byte{} || src.flags&home == 0 {
+	if !detect.InitialTTL(p.TTL) || src.profile == 0 || src.mac == [6]byte{} ||
+		src.flags&home == 0 {
 		return
 	}
-	hst := s.hosts.At(src.host)
+	prof := s.profiles.At(src.profile)
 	// Two profiles exist: this frame is from the former address, or from a third one.
-	if hst.former != nil {
-		s.mergeAccounts(src, hst, p)
+	if prof.former != nil {
+		s.mergeAccounts(src, prof, p)
 		if p.MAC == src.mac {
 			return
 		}
 	}
-	m := &hst.candidate
+	m := &prof.candidate
 	if src.flags&macSuspect == 0 {
 		src.flags |= macSuspect
 		// The first frame after the source's own address.
@@ -83,18 +84,18 @@ func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
 	}
 	m.attempts++
 	if silent := p.Time - m.ownLast; m.distinct == 1 &&
-		(silent >= goneAfter || silent >= minAbsence && !hst.alternatesMACs) {
-		s.splitAccount(src, hst, p)
+		(silent >= goneAfter || silent >= minAbsence && !prof.alternatesMACs) {
+		s.splitAccount(src, prof, p)
 	}
 }
 
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 // The counters in src stay cumulative; before holds the former machine's.
-func (s *sourceObserver) splitAccount(src *source, hst *host, p *track.Packet) {
-	old, before := *hst, src.facts
-	*hst = host{since: p.Time, before: &before, contactsPending: old.contactsPending,
+func (s *sourceObserver) splitAccount(src *source, prof *profile, p *track.Packet) {
+	old, before := *prof, src.facts
+	*prof = profile{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
-	hst.Budget = &s.room
+	prof.Budget = &s.setBudget
 	src.mac = p.MAC
 	src.flags &^= macSuspect
 	s.follow(src)
@@ -102,46 +103,46 @@ func (s *sourceObserver) splitAccount(src *source, hst *host, p *track.Packet) {
 
 // mergeAccounts merges the former profile and the current one. The current one's findings are
 // superseded, and the former one's go on. From now on the two addresses count as one machine's.
-func (s *sourceObserver) mergeAccounts(src *source, hst *host, p *track.Packet) {
-	a, tried := hst.former, src.facts.Attempts-hst.before.Attempts
-	hst.former = nil
-	s.closeFindings(src, hst, p.Key.ClientKey(), p.Time, "superseded")
-	hst.findings = finding.Book{}
+func (s *sourceObserver) mergeAccounts(src *source, prof *profile, p *track.Packet) {
+	a, tried := prof.former, src.facts.Attempts-prof.before.Attempts
+	prof.former = nil
+	s.closeFindings(src, prof, p.Key.ClientKey(), p.Time, "superseded")
+	prof.findings = finding.Book{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
-	hst.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)
-	hst.takeFindings(a.profile)
-	hst.before, hst.since, hst.alternatesMACs = a.profile.before, a.profile.since, true
-	hst.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}
+	prof.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)
+	prof.takeFindings(a.profile)
+	prof.before, prof.since, prof.alternatesMACs = a.profile.before, a.profile.since, true
+	prof.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}
 	src.mac = a.mac
 	src.flags &^= macSuspect
 	s.follow(src)
 }
 
 // expireFormer closes the former profile when its address is gone.
-func (s *sourceObserver) expireFormer(src *source, hst *host, k flowtable.HostKey, now int64) {
-	a := hst.former
+func (s *sourceObserver) expireFormer(src *source, prof *profile, k flowtable.HostKey, now int64) {
+	a := prof.former
 	if a == nil {
 		return
 	}
 	// A session cannot be spoofed as SYNs can, so one is enough.
-	switch own := src.facts.Attempts - hst.before.Attempts; {
-	case now-a.last >= goneAfter && (hst.Sessions() > 0 || own >= minOwnAttempts &&
-		src.facts.Last-hst.since >= hour):
-		s.closeFormer(src, hst, k, now, "mac_changed")
+	switch own := src.facts.Attempts - prof.before.Attempts; {
+	case now-a.last >= goneAfter && (prof.Sessions() > 0 || own >= minOwnAttempts &&
+		src.facts.Last-prof.since >= hour):
+		s.closeFormer(src, prof, k, now, "mac_changed")
 	case now-a.last >= maxAbsence:
-		s.closeFormer(src, hst, k, now, "quiet")
+		s.closeFormer(src, prof, k, now, "quiet")
 	}
 }
 
 // closeFormer closes the findings of the former profile and drops it. The events show the counters
 // and the link-layer address of the former machine.
-func (s *sourceObserver) closeFormer(src *source, hst *host, k flowtable.HostKey, now int64,
+func (s *sourceObserver) closeFormer(src *source, prof *profile, k flowtable.HostKey, now int64,
 	reason string) {
-	a := hst.former
-	hst.former = nil
+	a := prof.former
+	prof.former = nil
 	own := *src
-	own.facts, own.mac = *hst.before, a.mac
+	own.facts, own.mac = *prof.before, a.mac
 	s.closeFindings(&own, a.profile, k, now, reason)
 	a.profile.Release()
 }

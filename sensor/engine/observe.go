@@ -10,39 +10,40 @@ import (
 
 // The notes of a flow: what detection remembers of it.
 const (
-	external   track.Notes = 1 << iota // the server is none of ours
-	relay                              // the server is an allowed relay
-	decided                            // refused, or a message was taken
-	encrypted                          // TLS began
-	inside                             // the server is ours
+	external   track.Notes = 1 << iota // its server is none of ours
+	relay                              // its server is an allowed relay
+	inside                             // its server is ours
 	watched                            // one end can be a mail server of ours
-	relayed                            // an external client's message in it was accepted for an external recipient
+	decided                            // it was refused, or a message was accepted
+	encrypted                          // TLS began
+	relayed                            // it relayed a message from outside to outside
 	attested                           // the server answered what the client said
-	conflicted                         // its client sent bytes twice that differ
+	conflicted                         // the client sent bytes twice that differ
 	selfMade                           // the frames of both sides come from one machine
 )
 
-// observe is called by the tracker for each connection event, at once: it says what the event means
-// for the source, and for the mail servers that are watched.
+// observe is the observer of the tracker: it turns each connection event, at once, into
+// observations of the source and of the mail servers that are watched. The cases are in the order
+// of a connection's life; see package track for when each comes.
 func (s *sourceObserver) observe(ev *track.Event) {
 	s.event = ev
 	var src *source
-	var hst *host
+	var prof *profile
 	if ev.Source != 0 {
 		src = s.t.Sources.At(ev.Source)
-		hst = s.hosts.At(src.host)
+		prof = s.profiles.At(src.profile)
 	}
 	switch ev.Kind {
 	case track.NewSource:
 		s.newSource(src, ev)
 	case track.CachedSYN:
-		s.homeServer(ev.Key)
+		s.noteHomeServer(ev.Key)
 	case track.CachedOutcome:
 		src.countOutcome(ev.Outcome)
 	case track.FirstSYN:
 		s.macChanged(src, ev.Packet)
 	case track.Attempt:
-		s.attempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
+		s.observeAttempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
 	case track.SYNRetransmit:
 		src.facts.Retransmits++
 		src.flags |= changed
@@ -59,17 +60,17 @@ func (s *sourceObserver) observe(ev *track.Event) {
 	case track.FlowBegan:
 		s.noteServer(src, ev.Flow, ev.Key)
 	case track.ServerAnswered:
-		s.answers(src, ev.Packet, ev.Flow)
+		s.noteSender(src, ev.Packet, ev.Flow)
 	case track.Conflict:
-		s.conflicting(src, hst, ev.Packet, ev.Flow)
+		s.observeConflict(src, prof, ev.Packet, ev.Flow)
 	case track.FlowReset:
 		src.facts.Refused++
 		s.observeFailure(src, ev.Packet, false)
 	case track.Established:
-		s.observeEstablished(src, hst, ev)
+		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
-		if hst != nil && !ev.Flow.Noted(selfMade) {
-			hst.Observe(&s.e.cfg.Detect, nil,
+		if prof != nil && !ev.Flow.Noted(selfMade) {
+			prof.Observe(&s.e.cfg.Detect, nil,
 				s.e.observation(detect.KindBothSides, ev.Key, ev.Time))
 		}
 	case track.Said:
@@ -79,14 +80,14 @@ func (s *sourceObserver) observe(ev *track.Event) {
 	case track.ConnectionRevived:
 		src.facts.Opened()
 	case track.SessionEnded:
-		s.observeSessionEnd(src, hst, ev)
+		s.observeSessionEnd(src, prof, ev)
 	case track.SessionDropped:
 		s.servers.dropTransaction(ev.Flow.Session)
 	}
 	s.event = nil
 }
 
-// noteServer notes of a new flow what its server is.
+// noteServer notes of a new flow whether its server is ours, a relay, or watched.
 func (s *sourceObserver) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
 	if !s.e.home.has(k.Server, k.Scope.V6()) {
 		f.Notes |= external
@@ -98,21 +99,21 @@ func (s *sourceObserver) noteServer(src *source, f *track.Flow, k *flowtable.Key
 }
 
 // observeEstablished is a handshake that is complete and believed.
-func (s *sourceObserver) observeEstablished(src *source, hst *host, ev *track.Event) {
+func (s *sourceObserver) observeEstablished(src *source, prof *profile, ev *track.Event) {
 	p, f := ev.Packet, ev.Flow
 	src.facts.Sessions++
 	s.noteSessionAddress(src, p, f)
 	s.servers.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
-	if hst != nil {
+	if prof != nil {
 		o := s.e.observation(detect.KindEstablished, &p.Key, p.Time)
 		o.OneSided = !f.SeenBothSides() || f.Noted(selfMade)
-		hst.Observe(&s.e.cfg.Detect, nil, o)
+		prof.Observe(&s.e.cfg.Detect, nil, o)
 	}
 	src.flags |= changed
 }
 
 // observeSessionEnd is the end of a dialogue: the last observations of it, and its record.
-func (s *sourceObserver) observeSessionEnd(src *source, hst *host, ev *track.Event) {
+func (s *sourceObserver) observeSessionEnd(src *source, prof *profile, ev *track.Event) {
 	k, f, session := ev.Key, ev.Flow, ev.Session
 	s.servers.observeServerSession(k, f, session)
 	if src != nil && (f.Counted() || f.Established()) {
@@ -125,9 +126,9 @@ func (s *sourceObserver) observeSessionEnd(src *source, hst *host, ev *track.Eve
 		}
 		src.flags |= changed
 	}
-	s.observeEnd(k, f, session, src, hst)
-	s.noteBriefSender(k, f, session, src, hst)
+	s.observeEnd(k, f, session, src, prof)
+	s.noteBriefSender(k, f, session, src, prof)
 	if f.Established() || f.Midstream() && session != nil && session.Commands+session.Replies > 0 {
-		s.emitOrKeepSession(k, f, session, src, hst, ev.Reason)
+		s.emitOrKeepSession(k, f, session, src, prof, ev.Reason)
 	}
 }

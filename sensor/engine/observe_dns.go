@@ -108,11 +108,11 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 	if r := s.t.Sources.Find(p.ClientHash, &k); r != 0 {
 		src := s.t.Sources.At(r)
 		src.flags |= changed
-		if hst := s.sources.hosts.At(src.host); hst != nil {
-			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+		if prof := s.sources.profiles.At(src.profile); prof != nil {
+			prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{
 				Kind: detect.KindLookups, Time: p.Time,
 				Lookups: l})
-			s.sources.judge(src, hst, p.Time)
+			s.sources.judge(src, prof, p.Time)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
 	if refused && !f.Noted(inside) {
-		reason, c, _ := s.refusals.refusalReason(session, ev)
+		reason, c, _ := s.refusals.reason(session, ev)
 		x.mail.Why, x.reason = reason, reason
 		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
@@ -217,7 +217,7 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
-				reason, _, _ := s.refusals.refusalReason(session, ev)
+				reason, _, _ := s.refusals.reason(session, ev)
 				to.Absent = reason == refusal.UserUnknown
 			}
 		}

@@ -15,17 +15,16 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// attempt counts an attempt of a source and judges the source. ttl is the hop limit of the SYN,
-// zero if the SYN was not captured.
-func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
+// observeAttempt counts an attempt of a source and judges the source.
+func (s *sourceObserver) observeAttempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
 	s.servers.observeServerAttempt(now, src, k, attemptBegan)
-	a := s.e.attempted(k, now, ttl)
-	if a.Port == 25 && a.External && !a.Relay && src.flags&outside == 0 {
-		src.flags |= outside
+	a := s.e.attemptOf(k, now, ttl)
+	if a.Port == 25 && a.External && !a.Relay && src.flags&triedOutside == 0 {
+		src.flags |= triedOutside
 		// until now it contacted other servers alone
-		if src.host != 0 && src.flags&home != 0 && s.judges(src) {
+		if src.profile != 0 && src.flags&home != 0 && s.eligible(src) {
 			s.pendingDirect = append(s.pendingDirect, ref)
 		}
 	}
@@ -33,22 +32,22 @@ func (s *sourceObserver) attempt(now int64, ref flowtable.Ref, src *source, k *f
 	if src.facts.Attempts > 0 {
 		s.confirm(ref, src)
 	}
-	hst := s.hosts.At(src.host)
+	prof := s.profiles.At(src.profile)
 	// The counters have room for a few destinations. When they are full, the source gets a profile,
 	// which has more.
-	if full := src.facts.Observe(&a); full && hst == nil && !s.crowded(src) {
-		hst = s.newHost(ref, src)
+	if full := src.facts.Observe(&a); full && prof == nil && !s.crowded(src) {
+		prof = s.newProfile(ref, src)
 	}
-	if hst == nil {
+	if prof == nil {
 		return
 	}
-	hst.Observe(&s.e.cfg.Detect, &src.facts, a)
-	s.afterAttempt(ref, hst, k, a.Net, now)
-	s.judge(src, hst, now)
+	prof.Observe(&s.e.cfg.Detect, &src.facts, a)
+	s.afterAttempt(ref, prof, k, a.Net, now)
+	s.judge(src, prof, now)
 }
 
-// attempted returns the observation of an attempt.
-func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
+// attemptOf is the observation of an attempt.
+func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
 	v6 := k.Scope.V6()
 	o := e.observation(detect.KindSYN, k, now)
 	o.TTL = ttl
@@ -56,12 +55,11 @@ func (e *Engine) attempted(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 	return o
 }
 
-// observeDialogue turns the events of the listener into observations of the source. A dialogue
-// without an established flow counts for no source: no server accepted it. The texts of the events
-// are borrowed until the call returns.
+// observeDialogue turns what the listener heard into observations of the source. What was said
+// without a session counts for nobody: no server accepted it.
 func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
-	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.differ() {
+	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.sendersDiffer() {
 		return
 	}
 	// Mail servers first: their transactions do not depend on the source.
@@ -75,41 +73,23 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 	facts := &src.facts
 	// A dialogue cannot be spoofed, so the source is real.
 	s.confirm(x.Source, src)
-	hst := s.hosts.At(src.host)
+	prof := s.profiles.At(src.profile)
 	for i := range x.SMTP {
 		ev := &x.SMTP[i]
 		switch ev.Kind {
 		// HELO and EHLO names: a bot takes many, a mail server has one.
 		case smtpsniff.HeloCommand:
-			o := detect.Observation{Kind: detect.KindHelo, Time: now, Text: ev.Text, Port: port,
-				Hash:     uint32(s.e.table.Secret.HashBytes(ev.Text)),
-				External: f.Noted(external), Relay: f.Noted(relay)}
-			if facts.Observe(&o) && hst == nil {
-				hst = s.newHost(x.Source, src)
-			}
-			if hst != nil {
-				hst.Observe(cfg, nil, o)
-			}
+			prof = s.observeHelo(x, src, prof, ev.Text)
 		// The null sender (RFC 5321, section 4.5.5) has no domain.
 		case smtpsniff.MailCommand:
-			domain := smtpsniff.Domain(ev.Text)
-			if len(domain) == 0 {
-				continue
-			}
-			o := detect.Observation{Kind: detect.KindSender, Time: now,
-				Hash: uint32(s.e.table.Secret.HashBytes(domain)), External: f.Noted(external)}
-			if facts.Observe(&o) && hst == nil {
-				hst = s.newHost(x.Source, src)
-			}
-			if hst != nil && hst.Observe(cfg, nil, o) && !f.Noted(encrypted) {
-				// A sender of another domain is decided again: a bot can have one session for all.
-				f.Notes &^= decided
+			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
+				prof = s.observeSender(x, src, prof, domain)
 			}
 		// Recipients are of no more use to a detector that has fired lately.
 		case smtpsniff.RcptCommand:
 			facts.Recipients++
-			if hst != nil {
-				hst.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
+			if prof != nil {
+				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
 					Hash:     uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
 					External: f.Noted(external)})
 			}
@@ -119,7 +99,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 			facts.Messages++
 			s.notes.noteInbound(src, s.event.Key)
 			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
-				s.decide(f, hst, false, false, now)
+				s.noteDecision(f, prof, false, false, now)
 			}
 		// After STARTTLS the decision about the session is not visible. A session that is encrypted
 		// from the first byte shows only that the client spoke.
@@ -129,32 +109,63 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 			switch {
 			case session.Commands > 0 && port == 25:
 				s.notes.noteInbound(src, s.event.Key)
-			case hst != nil && session.Commands == 0:
-				hst.opaque++
-				hst.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
+			case prof != nil && session.Commands == 0:
+				prof.opaque++
+				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
 			}
 		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
 			if ev.Code >= 400 {
-				s.refusal(f, src, hst, ev, now)
-			} else if ev.Phase == smtpsniff.Rcpt && hst != nil && f.Noted(external) {
-				hst.Observe(cfg, nil, detect.Observation{
+				s.observeRefusedReply(f, src, prof, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(external) {
+				prof.Observe(cfg, nil, detect.Observation{
 					Kind: detect.KindRecipientReply, Time: now})
 			} else if ev.Phase == smtpsniff.Helo {
-				s.observeGreeting(f, hst, ev.Text, now)
+				s.observeGreeting(f, prof, ev.Text, now)
 			}
 		case smtpsniff.NotSMTPFound:
-			s.observeForeign(f, src, hst)
+			s.observeForeign(f, src, prof)
 		}
 	}
-	if hst != nil {
-		s.attest(f, hst, session)
-		s.judge(src, hst, now)
+	if prof != nil {
+		s.noteAttested(f, prof, session)
+		s.judge(src, prof, now)
 	}
 }
 
-// attest observes once for each session that the server answered the client's commands.
-func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Session) {
+// observeHelo observes a HELO or EHLO. It returns the source's profile, which a new name can make
+// necessary.
+func (s *sourceObserver) observeHelo(x *track.Event, src *source, prof *profile,
+	name []byte) *profile {
+	o := detect.Observation{Kind: detect.KindHelo, Time: x.Time, Text: name, Port: x.Key.ServerPort,
+		Hash:     uint32(s.e.table.Secret.HashBytes(name)),
+		External: x.Flow.Noted(external), Relay: x.Flow.Noted(relay)}
+	if src.facts.Observe(&o) && prof == nil {
+		prof = s.newProfile(x.Source, src)
+	}
+	if prof != nil {
+		prof.Observe(&s.e.cfg.Detect, nil, o)
+	}
+	return prof
+}
+
+// observeSender observes a sender's domain, and returns the source's profile like observeHelo. A
+// session with a new domain is decided again: a bot can have one session for all its mails.
+func (s *sourceObserver) observeSender(x *track.Event, src *source, prof *profile,
+	domain []byte) *profile {
+	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
+		Hash: uint32(s.e.table.Secret.HashBytes(domain)), External: x.Flow.Noted(external)}
+	if src.facts.Observe(&o) && prof == nil {
+		prof = s.newProfile(x.Source, src)
+	}
+	if prof != nil && prof.Observe(&s.e.cfg.Detect, nil, o) && !x.Flow.Noted(encrypted) {
+		x.Flow.Notes &^= decided
+	}
+	return prof
+}
+
+// noteAttested notes once per session that the server answered what the client said.
+func (s *sourceObserver) noteAttested(f *track.Flow, prof *profile, session *smtpsniff.Session) {
 	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 &&
 		session.Encryption == smtpsniff.Plain {
 		return
@@ -163,23 +174,24 @@ func (s *sourceObserver) attest(f *track.Flow, hst *host, session *smtpsniff.Ses
 		return
 	}
 	f.Notes |= attested
-	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
+	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
-// conflicting observes once for each session that a client sent other bytes in the place of earlier
+// observeConflict notes once per session that a client sent other bytes in the place of earlier
 // ones. A change by a firewall on the way does not count, where the mirror port shows frames before
 // and behind the firewall.
-func (s *sourceObserver) conflicting(src *source, hst *host, p *track.Packet, f *track.Flow) {
-	if hst == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
+func (s *sourceObserver) observeConflict(src *source, prof *profile, p *track.Packet,
+	f *track.Flow) {
+	if prof == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
 	}
 	f.Notes |= conflicted
-	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
+	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }
 
-// refusal observes a reply that refused something, counts it by phase, and leaves out replies that
-// say nothing about the client or its mail.
-func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event,
+// observeRefusedReply observes a reply that refused something.
+func (s *sourceObserver) observeRefusedReply(f *track.Flow, src *source, prof *profile,
+	ev *smtpsniff.Event,
 	now int64) {
 	facts := &src.facts
 	switch ev.Phase {
@@ -196,27 +208,28 @@ func (s *sourceObserver) refusal(f *track.Flow, src *source, hst *host, ev *smtp
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not captured, but the text may show its subject
-		if reason, _, _ := s.refusals.refusalReason(s.event.Session,
+		if reason, _, _ := s.refusals.reason(s.event.Session,
 			ev); reason < refusal.UserUnknown || reason == refusal.LoginFailed {
 			return
 		}
 	default:
 		return // says nothing about the mail
 	}
-	s.observeRefusal(f, src, hst, ev, now)
+	s.observeRefusal(f, src, prof, ev, now)
 }
 
-// decide observes once for each session, or for each new sender domain, whether it was refused or a
-// message was accepted. If one of the two was not captured, the client's next command shows it:
+// noteDecision notes once per session, or per new sender domain, whether it was refused or a
+// message was accepted. Where one of the two was not captured, the client's next command shows it:
 // without that more servers would be taken for bots (bench campaigns, variants outbound and
 // inbound).
-func (s *sourceObserver) decide(f *track.Flow, hst *host, refused, listed bool, now int64) {
+func (s *sourceObserver) noteDecision(f *track.Flow, prof *profile, refused, listed bool,
+	now int64) {
 	if f.Noted(decided) {
 		return
 	}
 	f.Notes |= decided
-	if hst != nil && f.Noted(external) {
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
+	if prof != nil && f.Noted(external) {
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
 			Refused: refused, Listed: listed})
 	}
 }
@@ -230,17 +243,16 @@ type cachedReason struct {
 	cites bool
 }
 
-// refusalCache holds the parsed texts of refusals, by their hash. 256 of them are enough: a
-// provider has a few dozen.
+// refusalCache holds what the texts of refusals say. It has 256 slots, and a text replaces another
+// one in its slot: a provider has a few dozen texts.
 type refusalCache struct {
 	secret  *flowtable.Secret
 	entries [256]cachedReason
 }
 
-// refusalReason parses a refusal. The citation and the text may be shown to the administrator; the
-// text is empty if it names no blocklist and no address. The cache has 256 slots for each shard,
-// and a text replaces another one in its slot.
-func (s *refusalCache) refusalReason(session *smtpsniff.Session,
+// reason parses a refusal of a session. The citation and the text may be shown to the
+// administrator; the text is empty if it names no blocklist and no address.
+func (s *refusalCache) reason(session *smtpsniff.Session,
 	ev *smtpsniff.Event) (reason refusal.Reason, cited refusal.Citation,
 	text string) {
 	hash := s.secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
@@ -279,11 +291,12 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
 // AUTH and STARTTLS say nothing about the mail.
-func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, ev *smtpsniff.Event,
+func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, prof *profile,
+	ev *smtpsniff.Event,
 	now int64) {
-	reason, cited, text := s.refusals.refusalReason(s.event.Session, ev)
+	reason, cited, text := s.refusals.reason(s.event.Session, ev)
 	if !reason.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.decide(f, hst, true, reason == refusal.Blocklisted || cited.List != "", now)
+		s.noteDecision(f, prof, true, reason == refusal.Blocklisted || cited.List != "", now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
 	if !f.Noted(external) {
@@ -295,43 +308,43 @@ func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, hst *host, e
 		s.observeListing(f, src, k, &cited, text, now)
 		return
 	}
-	if hst == nil {
+	if prof == nil {
 		return
 	}
 	// Each RCPT reply also counts for the test of unknown users, whatever its reason.
 	if ev.Phase == smtpsniff.Rcpt {
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindRecipientReply, Time: now,
 			Unknown: reason == refusal.UserUnknown})
 	}
 	switch {
 	case ev.Code < 500:
-		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindDeferred, k, now))
+		prof.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindDeferred, k, now))
 	case reason == refusal.NoRelaying, reason == refusal.WantsLogin, reason == refusal.LoginFailed:
-		hst.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindRelayDenied, k, now))
+		prof.Observe(&s.e.cfg.Detect, nil, s.e.observation(detect.KindRelayDenied, k, now))
 	}
-	s.observeCitation(hst, k, &cited, text, now)
+	s.observeCitation(prof, k, &cited, text, now)
 	if cited.List != "" {
-		known := len(hst.Blocklists())
+		known := len(prof.Blocklists())
 		// A list that is named for the first time is news, unless a verdict about the source says
 		// more.
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
 			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
-		if len(hst.Blocklists()) > known && !hst.findings.Superseded() && src.flags&home != 0 &&
-			s.judges(src) {
-			s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, true, now)
+		if len(prof.Blocklists()) > known && !prof.findings.Superseded() && src.flags&home != 0 &&
+			s.eligible(src) {
+			s.report(src, prof, k.ClientKey(), verdict.OnBlocklist, true, now)
 		}
 	}
 }
 
 // observeCitation observes what a server's text cites: our address, a blocklist.
-func (s *sourceObserver) observeCitation(hst *host, k *flowtable.Key, c *refusal.Citation,
+func (s *sourceObserver) observeCitation(prof *profile, k *flowtable.Key, c *refusal.Citation,
 	text string,
 	now int64) {
 	var quoted []netip.Addr
 	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && hst.AddressQuoted(a, s.e.destination(&k.Server),
+		if a != addr(k.Server, k.Scope.V6()) && prof.AddressQuoted(a, s.e.destination(&k.Server),
 			now) {
 			quoted = append(quoted, a)
 		}
@@ -344,15 +357,15 @@ func (s *sourceObserver) observeCitation(hst *host, k *flowtable.Key, c *refusal
 
 // observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
 // us.
-func (s *sourceObserver) observeGreeting(f *track.Flow, hst *host, text []byte, now int64) {
-	if hst == nil || !f.Noted(external) {
+func (s *sourceObserver) observeGreeting(f *track.Flow, prof *profile, text []byte, now int64) {
+	if prof == nil || !f.Noted(external) {
 		return
 	}
 	// The address differs from the client's if a NAT gateway is between them: it is our public
 	// address.
 	a, ok := refusal.GreetedAddress(text)
 	if k := s.event.Key; ok && a != addr(k.Client, k.Scope.V6()) {
-		s.observeCitation(hst, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
+		s.observeCitation(prof, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
 
@@ -361,44 +374,44 @@ func (s *sourceObserver) observeGreeting(f *track.Flow, hst *host, text []byte, 
 func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable.Key,
 	c *refusal.Citation,
 	text string, now int64) {
-	hst := s.hosts.At(src.host)
-	if hst == nil {
-		hst = s.newHost(s.event.Source, src)
+	prof := s.profiles.At(src.profile)
+	if prof == nil {
+		prof = s.newProfile(s.event.Source, src)
 	}
-	known := len(hst.Blocklists())
-	s.observeCitation(hst, k, c, text, now)
-	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
+	known := len(prof.Blocklists())
+	s.observeCitation(prof, k, c, text, now)
+	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
 		Listing: &detect.Listing{List: c.List, Text: text, Why: refusal.Blocklisted}})
-	s.report(src, hst, k.ClientKey(), verdict.OnBlocklist, len(hst.Blocklists()) > known, now)
+	s.report(src, prof, k.ClientKey(), verdict.OnBlocklist, len(prof.Blocklists()) > known, now)
 }
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
-func (s *sourceObserver) observeForeign(f *track.Flow, src *source, hst *host) {
-	if hst == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 ||
-		!s.judges(src) {
+func (s *sourceObserver) observeForeign(f *track.Flow, src *source, prof *profile) {
+	if prof == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 ||
+		!s.eligible(src) {
 		return
 	}
-	hst.foreign++
-	s.report(src, hst, s.event.Key.ClientKey(), verdict.NotSMTP, false, f.Last)
+	prof.foreign++
+	s.report(src, prof, s.event.Key.ClientKey(), verdict.NotSMTP, false, f.Last)
 }
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
 func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
 	src *source,
-	hst *host) {
-	if hst == nil || f.Midstream() {
+	prof *profile) {
+	if prof == nil || f.Midstream() {
 		return
 	}
 	if !f.Established() {
 		// without the client's side its silence is not known
 		if f.Answered() && f.SYNs > 0 {
-			hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindHalfOpen})
+			prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindHalfOpen})
 		}
 		return
 	}
 	if session == nil {
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
 			Silent: f.Conn.Seen(tcp.Client)})
 		return
 	}
@@ -409,13 +422,14 @@ func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *sm
 	// A client that then leaves without DATA verifies addresses.
 	welcomed := f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
-	hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
 		Silent: f.Conn.Seen(tcp.Client) && f.Conn.Ended() && nothingToDeliver(session) &&
 			!refused,
 		Mail: session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.Noted(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect, Time: f.Last,
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect,
+			Time:     f.Last,
 			Oddities: oddities(f, session)})
 	}
 	// The name in the TLS handshake shows which provider the client wants, even if the rest is
@@ -423,11 +437,12 @@ func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *sm
 	if name := session.SNI(); len(name) > 0 && f.Noted(external) {
 		domain := dns.Registered(strings.ToLower(string(name)))
 		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
-		hst.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName, Time: f.Last,
+		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName,
+			Time: f.Last,
 			Hash: hash})
 	}
 	if src != nil {
-		s.judge(src, hst, f.Last)
+		s.judge(src, prof, f.Last)
 	}
 }
 

@@ -7,91 +7,94 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// host is the profile of a source that is judged, and what was published of it.
-type host struct {
+// profile is what is known of a source that is judged, beside its counters in the table: the
+// detectors' profile, and what was published. It takes a few kilobytes, so only sources that are
+// real have one; see confirm.
+type profile struct {
 	detect.Profile
 	findings        finding.Book
-	recent          []*finding.Session // a few sessions before a finding, as evidence
-	evidence        []uint64           // numbers of session events
-	sessionsEmitted int                // session events of the finding
-	suppressed      uint64             // sessions that were not given out
-	opaque          uint32             // sessions that were encrypted before anything was said
-	oneWay          uint32
-	doubtful        uint32           // sessions whose bytes a server may have read in another way
-	foreign         uint32           // sessions that were neither SMTP nor TLS
-	judged          int64            // when time alone was last asked to change the verdict
-	since           int64            // when another machine took the address, zero if none did
-	before          *detect.Counters // of the source at that time
-	otherAddresses  *detect.Counters // of its machine under other addresses
+	recent          []*finding.Session // up to maxRecent sessions before a finding
+	evidence        []uint64           // numbers of session events, for findings
+	sessionsEmitted int                // session events of its findings
+	suppressed      uint64             // sessions that were not emitted
+	opaque          uint32             // sessions that were encrypted from the first byte
+	oneWay          uint32             // sessions of which one side was seen
+	doubtful        uint32             // sessions whose bytes a server may have read in another way
+	foreign         uint32             // sessions that were neither SMTP nor TLS
+	judged          int64              // when the tick last judged it
+	since           int64              // when another machine took its address, zero if none did
+	before          *detect.Counters   // its counters at that time
+	otherAddresses  *detect.Counters   // counters of its machine under other addresses
 	candidate       candidateMAC
-	former          *formerAccount // the account of the link-layer address before, nil if there is none
+	former          *formerAccount // account of the link-layer address before, nil if there is none
 	alternatesMACs  bool           // its link-layer addresses take turns
-	contactsPending bool           // it is in shard.waiting
+	contactsPending bool           // it is in sourceObserver.pendingContacts
 	withheld        bool           // a finding of it waits; see budget
-	addressChanged  bool           // its machine has another address now: it is to be forgotten
-	// condemned says that there was a verdict when the sensor stopped: what it does next publishes
-	// that again, and until then nothing is said of its first contact.
+	addressChanged  bool           // its machine has another address now: the tick drops it
+	// condemned says that the source had a verdict when the sensor stopped. Its next packet
+	// publishes that again; until then no finding about its first contact is opened.
 	condemned bool
 }
 
-// judges reports whether a source can have a finding: it is ours and no mail server. A file that holds
-// none of our addresses is judged as a whole at its end.
-func (s *sourceObserver) judges(src *source) bool {
+// eligible reports whether a source can have a finding: it is ours and no mail server. A file that
+// holds none of our addresses is judged as a whole at its end.
+func (s *sourceObserver) eligible(src *source) bool {
 	return src.flags&declared == 0 && (src.flags&home != 0 || !s.e.cfg.Live)
 }
 
-// confirm marks a source as real: it sent a SYN again, or was answered; a single SYN may be spoofed.
-// From then on the source has a profile and is judged.
+// confirm marks a source as real: it retransmitted a SYN, or was answered; a single SYN may be
+// spoofed. From then on the source has a profile and is judged.
 func (s *sourceObserver) confirm(ref flowtable.Ref, src *source) {
-	if src.host != 0 || !s.judges(src) || s.crowded(src) {
+	if src.profile != 0 || !s.eligible(src) || s.crowded(src) {
 		return
 	}
-	s.newHost(ref, src)
-	if src.flags&(outside|home) == outside|home {
+	s.newProfile(ref, src)
+	if src.flags&(triedOutside|home) == triedOutside|home {
 		s.pendingDirect = append(s.pendingDirect, ref)
 	}
 }
 
-// newHost gives a source a profile. When all places are taken, the profile of the lowest priority among
-// a few makes room.
-func (s *sourceObserver) newHost(ref flowtable.Ref, src *source) *host {
-	if s.hosts.Len() >= s.maxHosts {
-		s.dropHost(src)
+// newProfile gives a source a profile. When all places are taken, the profile of the lowest
+// priority among a few is evicted.
+func (s *sourceObserver) newProfile(ref flowtable.Ref, src *source) *profile {
+	if s.profiles.Len() >= s.maxProfiles {
+		s.evictProfile(src)
 	}
-	hst := &host{}
-	hst.Budget = &s.room
-	s.applyRole(hst, s.t.Sources.KeyOf(ref))
-	hst.Adopt(&s.e.cfg.Detect, &src.facts)
-	s.notes.applyInbound(hst, s.t.Sources.KeyOf(ref))
-	src.host = s.hosts.Add(hst, ref)
-	return hst
+	prof := &profile{}
+	prof.Budget = &s.setBudget
+	s.applyRole(prof, s.t.Sources.KeyOf(ref))
+	prof.Adopt(&s.e.cfg.Detect, &src.facts)
+	s.notes.applyInbound(prof, s.t.Sources.KeyOf(ref))
+	src.profile = s.profiles.Add(prof, ref)
+	return prof
 }
 
 // judge publishes a verdict that changed.
-func (s *sourceObserver) judge(src *source, hst *host, now int64) {
-	if hst.addressChanged || !s.judges(src) || !hst.SetOneSided(s.e.hearsay()) && !hst.Changed() {
+func (s *sourceObserver) judge(src *source, prof *profile, now int64) {
+	if prof.addressChanged || !s.eligible(src) || !prof.SetOneSided(s.e.acceptsOneSide()) &&
+		!prof.Changed() {
 		return
 	}
-	hst.condemned = false
-	v := hst.Judge(&src.facts, now)
-	if src.flags&home == 0 { // who is not ours waits for the end of the file
+	prof.condemned = false
+	v := prof.Judge(&src.facts, now)
+	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
 		return
 	}
-	s.publish(src, hst, *s.t.Sources.KeyOf(s.hosts.Owner(src.host)), v, now)
+	s.publish(src, prof, *s.t.Sources.KeyOf(s.profiles.Owner(src.profile)), v, now)
 }
 
 // crowded reports whether a source must do without a profile: all places are taken, and the source
 // whose profile would make room is no less known. Otherwise many sources would take turns, and none
 // would be known for long enough.
 func (s *sourceObserver) crowded(src *source) bool {
-	if s.hosts.Len() < s.maxHosts {
+	if s.profiles.Len() < s.maxProfiles {
 		return false
 	}
-	least := s.leastHost(src)
+	least := s.leastProfile(src)
 	if least == nil || src.facts.Last-least.facts.Last >= hour {
 		return false
 	}
-	switch level := s.hosts.At(least.host).Level(); {
+	switch level := s.profiles.At(least.profile).Level(); {
 	case level >= verdict.Likely:
 		return true
 	case (least.facts.Sessions > 0) != (src.facts.Sessions > 0):
@@ -104,22 +107,23 @@ func (s *sourceObserver) crowded(src *source) bool {
 // sampled is how many profiles are compared when one is evicted.
 const sampled = 16
 
-// dropHost evicts the profile of the lowest priority among a few. What was counted of its source
+// evictProfile drops the profile of the lowest priority among a few. What was counted of its source
 // stays.
-func (s *sourceObserver) dropHost(except *source) {
-	if src := s.leastHost(except); src != nil {
-		s.count.hostsEvicted++
-		if s.hosts.At(src.host).anyOpen() {
-			src.flags |= again
+func (s *sourceObserver) evictProfile(except *source) {
+	if src := s.leastProfile(except); src != nil {
+		s.count.profilesEvicted++
+		if s.profiles.At(src.profile).anyOpen() {
+			src.flags |= evictedOpen
 		}
-		s.forgetHost(src, *s.t.Sources.KeyOf(s.hosts.Owner(src.host)), src.facts.Last, "evicted")
+		k := *s.t.Sources.KeyOf(s.profiles.Owner(src.profile))
+		s.dropProfile(src, k, src.facts.Last, "evicted")
 	}
 }
 
 // leastHost is the source whose profile has the lowest priority among a few.
-func (s *sourceObserver) leastHost(except *source) (least *source) {
-	for range min(sampled, s.hosts.Len()) {
-		src := s.t.Sources.At(s.hosts.Sample())
+func (s *sourceObserver) leastProfile(except *source) (least *source) {
+	for range min(sampled, s.profiles.Len()) {
+		src := s.t.Sources.At(s.profiles.Sample())
 		if src != except && (least == nil || s.profilePriority(src) < s.profilePriority(least)) {
 			least = src
 		}
@@ -129,7 +133,7 @@ func (s *sourceObserver) leastHost(except *source) (least *source) {
 
 // profilePriority ranks profiles when one is evicted, the lowest first.
 func (s *sourceObserver) profilePriority(src *source) int64 {
-	h := s.hosts.At(src.host)
+	h := s.profiles.At(src.profile)
 	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
 	if h.SeenBothSides() { // that cannot be forged as SYNs can
 		w += 1 << 51
@@ -141,16 +145,16 @@ func (s *sourceObserver) profilePriority(src *source) int64 {
 }
 
 // forgetHost closes the findings of a source and drops its profile.
-func (s *sourceObserver) forgetHost(src *source, k flowtable.HostKey, now int64, reason string) {
-	s.closeFindings(src, s.hosts.At(src.host), k, now, reason)
-	s.hosts.At(src.host).Release()
-	s.hosts.Remove(src.host)
-	src.host = 0
+func (s *sourceObserver) dropProfile(src *source, k flowtable.HostKey, now int64, reason string) {
+	s.closeFindings(src, s.profiles.At(src.profile), k, now, reason)
+	s.profiles.At(src.profile).Release()
+	s.profiles.Remove(src.profile)
+	src.profile = 0
 	src.flags |= former
 }
 
-// hostAt is the source at r and its profile, nil if it has none any more.
-func (s *sourceObserver) hostAt(r flowtable.Ref) (*source, *host) {
+// profileAt is the source at r and its profile, nil if it has none any more.
+func (s *sourceObserver) profileAt(r flowtable.Ref) (*source, *profile) {
 	src := s.t.Sources.At(r)
-	return src, s.hosts.At(src.host)
+	return src, s.profiles.At(src.profile)
 }

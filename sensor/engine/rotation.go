@@ -107,14 +107,14 @@ func localNetwork(h flowtable.HostKey) flowtable.HostKey {
 // noteBriefSender records a closed session of a brief sender.
 func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow,
 	session *smtpsniff.Session, src *source,
-	hst *host) {
+	prof *profile) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.
-	if hst == nil || session == nil || k.ServerPort != 25 || !f.Noted(external) ||
+	if prof == nil || session == nil || k.ServerPort != 25 || !f.Noted(external) ||
 		f.Noted(relay|selfMade) || !f.SeenBothSides() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
 		session.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.judges(src) || src.facts.Sessions > 2*maxBriefSessions ||
+		src.flags&home == 0 || !s.eligible(src) || src.facts.Sessions > 2*maxBriefSessions ||
 		src.mac == [6]byte{} || !detect.InitialTTL(f.Trace.TTL) {
 		return
 	}
@@ -124,7 +124,7 @@ func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow,
 	}
 	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.Trace.TTL,
 		f.Trace.PeerLink}, start: f.Start, end: f.Last,
-		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: hst.WasRefused(), sessions: 1}
+		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: prof.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.HashBytes(name)))
@@ -283,7 +283,7 @@ func (e *Engine) oneMachine(c *rotation) bool {
 	}
 	for i := range c.senders { // at most maxChain
 		v := &c.senders[i]
-		e.withSource(&v.source, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *host) {
+		e.withSource(&v.source, func(_ *sourceObserver, _ flowtable.Ref, src *source, _ *profile) {
 			// Sessions with AUTH or TLS, many attempts, or the role of a mail server show a machine
 			// that lasts. Its brief sessions were an accident.
 			f := &src.facts
@@ -333,18 +333,20 @@ func (c *rotation) looksHostile() bool {
 func (e *Engine) join(c *rotation, v *briefSender, now int64) {
 	m := &e.addresses
 	m.addMembers(&c.chain, v.source)
-	e.withSource(&v.source, func(s *sourceObserver, _ flowtable.Ref, src *source, hst *host) {
-		if hst == nil {
+	e.withSource(&v.source, func(s *sourceObserver, _ flowtable.Ref, src *source, prof *profile) {
+		if prof == nil {
 			return
 		}
-		for _, f := range hst.findings {
+		for _, f := range prof.findings {
 			if f == nil || !f.Open || !singleAddressClass(f.Class) {
 				continue
 			}
 			if m.heldIndex(&v.source, f.Class) >= 0 {
-				hst.findings[f.Class] = nil
+				prof.findings[f.Class] = nil
 			} else {
-				s.commit(src, hst, v.source, []finding.Change{{Class: f.Class, Level: f.Level, Action: finding.Closed, Reason: "superseded"}}, now)
+				s.commit(src, prof, v.source,
+					[]finding.Change{{Class: f.Class, Level: f.Level, Action: finding.Closed,
+						Reason: "superseded"}}, now)
 			}
 		}
 	})

@@ -131,9 +131,9 @@ func (s *sourceObserver) direction(k *flowtable.Key) string {
 	return "transit"
 }
 
-// sourceRecord returns the event of a source. hst is its profile, nil if it has none. The caller
+// sourceRecord returns the event of a source. prof is its profile, nil if it has none. The caller
 // holds the shard's lock.
-func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKey,
+func (s *sourceObserver) sourceRecord(src *source, prof *profile, k flowtable.HostKey,
 	now int64) finding.SourceRecord {
 	var known *detect.Profile
 	until := now
@@ -143,13 +143,13 @@ func (s *sourceObserver) sourceRecord(src *source, hst *host, k flowtable.HostKe
 	}
 	d := finding.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: s.role(src, hst, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
+		Role: s.role(src, prof, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
 		Score: detect.Prior}
-	if hst != nil {
-		known = &hst.Profile
-		d.Level, d.Score = hst.Level(), hst.Verdict().Score
-		d.GivenUp = min(d.Silent, hst.HalfOpenCount())
-		if l := hst.Lookups(); l != nil {
+	if prof != nil {
+		known = &prof.Profile
+		d.Level, d.Score = prof.Level(), prof.Verdict().Score
+		d.GivenUp = min(d.Silent, prof.HalfOpenCount())
+		if l := prof.Lookups(); l != nil {
 			d.MXLookups = l.MX
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// shard is what works on the packets of the clients of one shard of the table, under the same lock:
-// the tracker of their connections, and the observers of what it tracks.
+// shard processes the packets of the clients in one shard of the table, under the same lock: the
+// tracker follows their connections, and the observers turn its events into observations.
 type shard struct {
 	e       *Engine
 	i       int
@@ -28,23 +28,26 @@ type shard struct {
 	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
 }
 
+// init sets up the shard with number i.
 func (s *shard) init(e *Engine, i int) {
 	n := e.table.Shards()
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
 	s.journal.shard = i
 	s.refusals.secret = &e.table.Secret
 	s.notes.e = e
-	s.servers = serverObserver{e: e, journal: &s.journal, refusals: &s.refusals, mailBytes: e.cfg.Limits.MailBytes / n}
+	s.servers = serverObserver{e: e, journal: &s.journal, refusals: &s.refusals,
+		mailBytes: e.cfg.Limits.MailBytes / n}
 	o := &s.sources
 	o.e, o.t, o.tracker, o.servers, o.dnsLookups = e, s.t, &s.tracker, &s.servers, &s.dnsLookups
 	o.refusals, o.notes, o.journal = &s.refusals, &s.notes, &s.journal
-	o.maxHosts = max(4, e.cfg.Limits.Hosts/n)
-	o.room.Words = e.cfg.Limits.ExactBytes / 4 / n
+	o.maxProfiles = max(4, e.cfg.Limits.Hosts/n)
+	o.setBudget.Words = e.cfg.Limits.ExactBytes / 4 / n
 	s.tracker.Init(track.Config[source]{
 		Table: s.t, Secret: &e.table.Secret, Sides: &e.sides,
-		MaxSessions: max(4, e.cfg.Limits.Sessions/n), MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
-		MaxHeldBytes: e.cfg.Limits.HeldBytes / n,
-		External:     o.isExternal, Observe: o.observe,
+		MaxSessions:     max(4, e.cfg.Limits.Sessions/n),
+		MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
+		MaxHeldBytes:    e.cfg.Limits.HeldBytes / n,
+		External:        o.isExternal, Observe: o.observe,
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
 	l := &s.tracker.Listener
@@ -59,7 +62,7 @@ func (s *shard) init(e *Engine, i int) {
 	l.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.HashBytes(name))) }
 }
 
-// packet works on one packet.
+// packet processes one packet. The payload is borrowed.
 func (s *shard) packet(p *packet, payload []byte) {
 	switch {
 	case p.badChecksum: // see checksums.judge

@@ -14,37 +14,39 @@ import (
 // source is a host as the client of flows: an entry of the table, without pointers. Its size, 256
 // bytes, decides how many sources the memory limit allows.
 type source struct {
-	facts detect.Counters
-	mac   [6]byte
-	vlan  [2]uint16
-	tags  uint8
-	flags sourceFlags
-	input uint16
-	host  uint32
+	facts   detect.Counters
+	mac     [6]byte // its link-layer address; a router's, if a router passed its frames on
+	vlan    [2]uint16
+	tags    uint8 // how many of vlan are set
+	flags   sourceFlags
+	input   uint16 // number of the capture's interface
+	profile uint32 // number of its profile, zero if it has none
 }
 
+// sourceFlags are the state of a source.
 type sourceFlags uint16
 
 const (
-	home       sourceFlags = 1 << iota // in one of our networks
-	declared                           // a mail server
-	changed                            // since it was last given out
-	outside                            // tried port 25 past our servers and relays
-	macSuspect                         // the latest attempt came from another link-layer address
-	serving                            // it is a mail server that is watched
-	near                               // no router has passed on its first packet
-	again                              // it had to make room for another host while it had a finding
-	former                             // what was found of it was forgotten once: its next findings are others
+	home sourceFlags = 1 << iota // in one of our networks
+	// a declared mail server, or another host that is not judged
+	declared
+	changed      // since its record was emitted
+	triedOutside // tried port 25 past our servers and relays
+	macSuspect   // the latest attempt came from another link-layer address
+	serving      // it is a mail server that is watched
+	onLink       // no router has passed on its first packet
+	evictedOpen  // its profile was evicted while it had an open finding
+	former       // its findings were dropped once: the next ones are new
 )
 
-// keepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses has
-// one attempt each, and must not evict a source with many attempts, with a session, or of ours.
+// keepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
+// has one attempt each, and must not evict a source with many attempts, with a session, or of ours.
 func (s *source) keepPriority() int64 {
 	w := int64(min(s.facts.Attempts, math.MaxInt32))
 	if s.facts.Sessions > 0 {
 		w += 1 << 40
 	}
-	if s.host != 0 {
+	if s.profile != 0 {
 		w += 1 << 41
 	}
 	if s.flags&(home|declared) != 0 {
@@ -53,8 +55,8 @@ func (s *source) keepPriority() int64 {
 	return w<<16 | (s.facts.Last/second)&0xffff
 }
 
-// sourceObserver follows what the clients of a shard do: their counters in the table, the profiles of
-// those that are judged, and their findings.
+// sourceObserver follows what the clients of a shard do: their counters in the table, the profiles
+// of those that are judged, and their findings.
 type sourceObserver struct {
 	e          *Engine
 	t          *track.Shard[source]
@@ -66,14 +68,14 @@ type sourceObserver struct {
 	journal    *journal
 	event      *track.Event // in hand, nil between events
 
-	hosts           flowtable.Objects[host] // sources that are judged
-	maxHosts        int
-	room            sketch.Budget   // what sets share that have outgrown their own kilobyte
+	profiles        flowtable.Objects[profile] // sources that are judged
+	maxProfiles     int
+	setBudget       sketch.Budget   // what sets share that have outgrown their own kilobyte
 	evictedAttempts uint32          // the most attempts that an evicted source had
 	pendingDirect   []flowtable.Ref // sources whose first direct connection was not emitted yet
 	openFindings    []flowtable.Ref // sources with an open finding
 	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
-	budget          budget          // of findings whose level is suspect
+	findingBudget   budget          // of findings whose level is suspect
 	pairs           [2]uint64       // connections of this round: see pairs
 	count           counters
 }
@@ -83,9 +85,9 @@ func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 	h := ev.Key.ClientKey()
 	s.describeSource(src, &h)
 	if src.flags&home == 0 {
-		s.homeServer(ev.Key)
+		s.noteHomeServer(ev.Key)
 	}
-	src.facts.ErrorBound = s.forgotten()
+	src.facts.ErrorBound = s.forgottenAttempts()
 	if ev.SYN != nil {
 		src.input = ev.SYN.Value.Input
 		src.describe(&ev.SYN.Value)
@@ -96,7 +98,7 @@ func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 	if p.ToServer {
 		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
 		if detect.InitialTTL(p.TTL) {
-			src.flags |= near
+			src.flags |= onLink
 		}
 		s.noteAddress(src, p)
 	}
@@ -119,16 +121,17 @@ func (s *sourceObserver) describeSource(src *source, h *flowtable.HostKey) {
 }
 
 // homeServer notes that the server of k is in one of our networks.
-func (s *sourceObserver) homeServer(k *flowtable.Key) {
+func (s *sourceObserver) noteHomeServer(k *flowtable.Key) {
 	if !s.e.homeSeen.Load() && s.e.home.has(k.Server, k.Scope.V6()) {
 		s.e.homeSeen.Store(true)
 	}
 }
 
-// isExternal reports whether a client is neither ours nor declared. Anybody can send a SYN in the name
-// of external hosts, and there are 2^32 of them.
+// isExternal reports whether a client is neither ours nor declared. Anybody can send a SYN in the
+// name of an external host, and there are 2^32 of them.
 func (s *sourceObserver) isExternal(k *flowtable.Key) bool {
-	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) && s.e.watchedServer(k.Client) == nil
+	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) &&
+		s.e.watchedServer(k.Client) == nil
 }
 
 // sourceOf is the source at r, nil if its entry was used for another one since gen.
@@ -159,14 +162,14 @@ func (s *source) countOutcome(o flowtable.Outcome) {
 func (s *sourceObserver) sourceEvicted(k *flowtable.HostKey, src *source) {
 	s.count.sourcesEvicted++
 	s.evictedAttempts = max(s.evictedAttempts, src.facts.Attempts)
-	if src.host != 0 {
-		s.forgetHost(src, *k, src.facts.Last, "evicted")
+	if src.profile != 0 {
+		s.dropProfile(src, *k, src.facts.Last, "evicted")
 	}
 }
 
-// forgotten bounds the attempts of a new source that may have been counted and forgotten before: one
-// for each time that the whole SYN cache was replaced, and as many as any evicted source had.
-func (s *sourceObserver) forgotten() uint32 {
+// forgotten bounds the attempts of a new source that may have been counted and forgotten before:
+// one for each time that the whole SYN cache was replaced, and as many as any evicted source had.
+func (s *sourceObserver) forgottenAttempts() uint32 {
 	laps := uint64(0)
 	if n := s.t.SYNs.Evicted; n > 0 && s.t.Sources.Len() >= s.t.Sources.Cap()/2 {
 		laps = n/uint64(s.t.SYNs.Cap()) + 1
@@ -178,7 +181,7 @@ func (s *sourceObserver) forgotten() uint32 {
 func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) finding.SourceRecord {
 	src := source{input: n.Value.Input}
 	src.describe(&n.Value)
-	a := s.e.attempted(&n.Key, n.Time, n.Value.TTL)
+	a := s.e.attemptOf(&n.Key, n.Time, n.Value.TTL)
 	src.facts.Observe(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {

@@ -90,7 +90,7 @@ func (e *Engine) Stats() Stats {
 		{Name: "reassembly_overflows", N: c.overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted},
 		{Name: "sources_evicted", N: c.sourcesEvicted + c.tracked.SYNsEvicted},
-		{Name: "hosts_evicted", N: c.hostsEvicted},
+		{Name: "hosts_evicted", N: c.profilesEvicted},
 		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
 		{Name: "notes_dropped", N: c.notesDropped},
 		{Name: "machines_forgotten", N: e.incidents.Evicted.Load() + e.addresses.forgotten.Load()},
@@ -178,7 +178,7 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
 		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.SYNs.Len())
-		t.HostsActive += uint64(s.sources.hosts.Len())
+		t.HostsActive += uint64(s.sources.profiles.Len())
 		t.SMTPSessionsActive += uint64(s.tracker.Sessions())
 		used, limit := s.t.Memory()
 		t.Memory += used
@@ -187,7 +187,7 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	}
 	t.Attempts, t.Sessions, t.FlowsTotal = c.tracked.Attempts, c.tracked.Sessions, c.tracked.Flows
 	t.SourcesEvicted = c.sourcesEvicted + c.tracked.SYNsEvicted
-	t.HostsEvicted = c.hostsEvicted
+	t.HostsEvicted = c.profilesEvicted
 	t.SMTPSessionsEvicted = c.tracked.SessionsEvicted
 	t.SeenBoth, t.SeenClient, t.SeenServer = c.seenBoth, c.seenClient, c.seenServer
 	t.Gaps, t.Midstream = c.tracked.Gaps, c.tracked.Midstream
@@ -199,14 +199,14 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 
 // counters are the counters of one shard's observers. Stats adds them up, beside the tracker's.
 type counters struct {
-	sourcesEvicted, hostsEvicted, withheld uint64
-	seenBoth, seenClient, seenServer       uint64
+	sourcesEvicted, profilesEvicted, withheld uint64
+	seenBoth, seenClient, seenServer          uint64
 }
 
 // add adds the counters of another shard.
 func (c *counters) add(o *counters) {
 	c.sourcesEvicted += o.sourcesEvicted
-	c.hostsEvicted += o.hostsEvicted
+	c.profilesEvicted += o.profilesEvicted
 	c.withheld += o.withheld
 	c.seenBoth += o.seenBoth
 	c.seenClient += o.seenClient

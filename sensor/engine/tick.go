@@ -81,8 +81,8 @@ func (e *Engine) emitSources(now int64, all bool) {
 				}
 				l := line{addr: k.Addr, attempts: src.facts.Attempts, ref: r,
 					gen: s.t.Sources.Gen(r), shard: uint16(i)}
-				if hst := s.sources.hosts.At(src.host); hst != nil {
-					l.level = hst.Level()
+				if prof := s.sources.profiles.At(src.profile); prof != nil {
+					l.level = prof.Level()
 				}
 				list = append(list, l)
 			})
@@ -99,7 +99,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 		// The generation shows whether the entry still holds the same source.
 		src := s.sources.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
-			d = s.sources.sourceRecord(src, s.sources.hosts.At(src.host), *s.t.Sources.KeyOf(l.ref),
+			d = s.sources.sourceRecord(src, s.sources.profiles.At(src.profile), *s.t.Sources.KeyOf(l.ref),
 				now)
 		}
 		s.t.Unlock()
@@ -132,7 +132,7 @@ func (e *Engine) emitSources(now int64, all bool) {
 
 // singleAttempt reports whether a source is external and known by one attempt alone.
 func (s *source) singleAttempt() bool {
-	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.host == 0
+	return s.facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.profile == 0
 }
 
 // takeChanged reports whether a source is to be emitted, and clears its changed flag. A source
@@ -158,7 +158,7 @@ func (e *Engine) finish(reason string) {
 	e.ended = true
 	if !e.cfg.Live {
 		e.sides.Finish()
-		e.pairs.all()
+		e.pairs.finish()
 	}
 	for i := range e.shards {
 		s := &e.shards[i]
@@ -201,8 +201,8 @@ func (s *sourceObserver) closeAll(now int64, reason string) {
 	}
 	s.tickFindings(now)
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		if hst := s.hosts.At(src.host); hst != nil {
-			s.closeFindings(src, hst, *k, now, reason)
+		if prof := s.profiles.At(src.profile); prof != nil {
+			s.closeFindings(src, prof, *k, now, reason)
 		}
 	})
 }
@@ -211,12 +211,12 @@ func (s *sourceObserver) closeAll(now int64, reason string) {
 // only be about external hosts.
 func (s *sourceObserver) judgeExternal() {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		hst := s.hosts.At(src.host)
-		if hst != nil && hst.SetOneSided(s.e.hearsay()) {
-			hst.Judge(&src.facts, src.facts.Last)
+		prof := s.profiles.At(src.profile)
+		if prof != nil && prof.SetOneSided(s.e.acceptsOneSide()) {
+			prof.Judge(&src.facts, src.facts.Last)
 		}
-		if hst != nil && hst.Level() > verdict.NoLevel && src.flags&declared == 0 {
-			s.publish(src, hst, *k, hst.Verdict(), hst.Decided().At)
+		if prof != nil && prof.Level() > verdict.NoLevel && src.flags&declared == 0 {
+			s.publish(src, prof, *k, prof.Verdict(), prof.Decided().At)
 		}
 	})
 }
@@ -225,9 +225,9 @@ func (s *sourceObserver) judgeExternal() {
 // capture shows one side of the connections alone.
 func (s *sourceObserver) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		if hst := s.hosts.At(src.host); hst != nil && s.judges(src) && src.flags&home != 0 {
-			hst.SetOneSided(s.e.hearsay())
-			s.publish(src, hst, *k, hst.Judge(&src.facts, now), now)
+		if prof := s.profiles.At(src.profile); prof != nil && s.eligible(src) && src.flags&home != 0 {
+			prof.SetOneSided(s.e.acceptsOneSide())
+			s.publish(src, prof, *k, prof.Judge(&src.facts, now), now)
 		}
 	})
 }

@@ -2,29 +2,29 @@ package engine
 
 import "spamsensor/sensor/verdict"
 
-// Anybody on a network of ours can send SYNs in the name of all its addresses, and each of them
-// would be judged, found suspect, and forgotten again to make room for the next: more events than
-// packets, and much work. So a finding whose level is suspect is given out only as often as budget
-// says, if the host has no session or if the host was forgotten while it had a finding; a host that
-// has to wait is asked again every minute. What is likely or confirmed, and what is found of hosts
-// with sessions, is never withheld.
+// Any machine in a network of ours can send SYNs in the name of all addresses of the network. Each
+// address would be judged, found suspect, and evicted for the next one: more events than packets,
+// and much work. So a finding of level suspect is opened only as often as budget allows, if the
+// host has no session, or if its profile was evicted while it had a finding. The tick judges a host
+// with a withheld finding again every minute. A finding of level likely or confirmed, or about a
+// host with sessions, is never withheld.
 //
-// Where all places are taken, a host gets none from one that is known as well; see crowded.
+// Where all places for profiles are taken, see crowded.
 
-// budget is how many such findings may be opened now, in a shard.
+// budget is how many such findings a shard may open now.
 type budget struct {
 	left int
-	at   int64 // since when the next one is waited for
+	at   int64 // time of the latest refill, in nanoseconds
 }
 
 const (
-	// budgetBurst is how many can be opened at once, in each of 16 shards.
+	// budgetBurst is how many findings can be opened at once, in each of 16 shards.
 	budgetBurst = 6
-	// budgetEvery is after how long there is one more.
+	// budgetEvery is the time after which one more can be opened.
 	budgetEvery = 2 * minute
 )
 
-// take takes one, if there is one.
+// take takes one finding from the budget. It reports false if there is none.
 func (b *budget) take(now int64) bool {
 	if b.at == 0 || now < b.at {
 		b.at, b.left = now, max(b.left, budgetBurst)
@@ -40,14 +40,16 @@ func (b *budget) take(now int64) bool {
 	return true
 }
 
-// mayOpen reports whether a finding may be opened. If not, the tick asks again.
-func (s *sourceObserver) mayOpen(src *source, hst *host, level verdict.Level, now int64) bool {
-	if level > verdict.Suspect || src.flags&declared != 0 || hst.Sessions() > 0 && src.flags&again == 0 || hst.former != nil || s.budget.take(now) {
-		hst.withheld = false
+// mayOpen reports whether a finding may be opened. If not, it is withheld until a later tick.
+func (s *sourceObserver) mayOpen(src *source, prof *profile, level verdict.Level, now int64) bool {
+	open := level > verdict.Suspect || src.flags&declared != 0 ||
+		prof.Sessions() > 0 && src.flags&evictedOpen == 0 || prof.former != nil
+	if open || s.findingBudget.take(now) {
+		prof.withheld = false
 		return true
 	}
-	if !hst.withheld {
-		hst.withheld = true
+	if !prof.withheld {
+		prof.withheld = true
 		s.count.withheld++
 		s.follow(src)
 	}

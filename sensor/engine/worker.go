@@ -226,7 +226,7 @@ func (w *Worker) runShards(shared bool) {
 // exchange emits the events of a round, and hands each shard's observations to the shards that they
 // concern. The caller holds tickMu.
 func (e *Engine) exchange() {
-	e.gatherSides()
+	e.drainSides()
 	e.exchangeNotes()
 }
 
