@@ -35,8 +35,8 @@
 // packet, with an Event that it uses again for the next one. The direct call keeps the order of
 // what happens inside one packet (an eviction closes another flow before the packet's own flow is
 // made) and needs no copies of SMTP events, whose texts the Listener owns. The observer must not
-// call the tracker. The call costs about 2 ns and comes for rare packets: most segments of a
-// session cause no event.
+// call the tracker. An event is one indirect call: most segments of a session cause none, each SYN
+// of a flood causes one.
 //
 // Trackers share nothing but Sides. There is one for each shard of the flow table, under the
 // shard's lock, and it allocates only sessions. Time is the time of the packets.

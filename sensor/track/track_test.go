@@ -15,9 +15,9 @@ import (
 
 // kindNames are the names of the kinds in their order.
 var kindNames = [...]string{"NewSource", "CachedSYN", "CachedOutcome", "FirstSYN", "Attempt",
-	"SYNRetransmit", "SYNACK", "AttemptFailed", "FlowBegan", "ServerAnswered", "Conflict", "FlowReset",
-	"Established", "BothSides", "Said", "ConnectionOver", "ConnectionRevived", "SessionEnded",
-	"SessionDropped"}
+	"SYNRetransmit", "SYNACK", "AttemptFailed", "FlowBegan", "ServerAnswered", "Conflict",
+	"FlowReset", "Established", "BothSides", "Said", "ConnectionOver", "ConnectionRevived",
+	"SessionEnded", "SessionDropped"}
 
 // rig is a tracker with one shard that writes down its events.
 type rig struct {
@@ -33,20 +33,25 @@ const home = "10.0.0.5"
 
 func newRig() *rig {
 	r := &rig{now: 1000 * second}
-	r.table = flowtable.New(flowtable.Config{Flows: 64, Attempts: 64, SYNs: 64, Sources: 64, Shards: 1},
+	sizes := flowtable.Config{Flows: 64, Attempts: 64, SYNs: 64, Sources: 64, Shards: 1}
+	r.table = flowtable.New(sizes,
 		flowtable.Callbacks[Flow, int, SYNDetails]{
 			FlowKeepPriority:   (*Flow).KeepPriority,
 			SourceKeepPriority: func(*int) int64 { return 0 },
-			FlowEvicted:        func(_ int, x flowtable.Ref, k *flowtable.Key, f *Flow) { r.tracker.FlowEvicted(x, k, f) },
-			AttemptExpired:     func(_ int, a *flowtable.Attempt) { r.tracker.AttemptExpired(a) },
-			SYNEvicted:         func(_ int, n *SYNEntry) { r.tracker.SYNEvicted(n) },
+			FlowEvicted: func(_ int, x flowtable.Ref, k *flowtable.Key, f *Flow) {
+				r.tracker.FlowEvicted(x, k, f)
+			},
+			AttemptExpired: func(_ int, a *flowtable.Attempt) { r.tracker.AttemptExpired(a) },
+			SYNEvicted:     func(_ int, n *SYNEntry) { r.tracker.SYNEvicted(n) },
 		})
 	r.tracker.Init(Config[int]{
 		Table: r.table.Shard(0), Secret: &r.table.Secret, Sides: &r.sides,
 		MaxSessions: 16, MaxSessionBytes: 1 << 20, MaxHeldBytes: 1 << 20,
-		External: func(k *flowtable.Key) bool { return k.Client != netip.MustParseAddr(home).As16() },
-		Observe:  r.observe,
-		Fault:    func(reason any) { panic(reason) },
+		External: func(k *flowtable.Key) bool {
+			return k.Client != netip.MustParseAddr(home).As16()
+		},
+		Observe: r.observe,
+		Fault:   func(reason any) { panic(reason) },
 	})
 	return r
 }
@@ -216,8 +221,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestEvictedSession: the flow whose session makes room is closed before the packet in hand goes on,
-// so its events come first.
+// TestEvictedSession: the flow whose session makes room is closed before the packet in hand goes
+// on, so its events come first.
 func TestEvictedSession(t *testing.T) {
 	r := newRig()
 	for i := range 17 { // one more than there may be
@@ -226,7 +231,8 @@ func TestEvictedSession(t *testing.T) {
 		r.events = nil
 		s.send(c, wire.ACK, "220 mx ESMTP\r\n")
 	}
-	if want := []string{"SessionEnded established evicted", "ConnectionOver", "Said"}; !slices.Equal(r.events, want) {
+	want := []string{"SessionEnded established evicted", "ConnectionOver", "Said"}
+	if !slices.Equal(r.events, want) {
 		t.Errorf("events %q, want %q", r.events, want)
 	}
 	if r.tracker.Count.SessionsEvicted != 1 || r.tracker.Sessions() != 16 {
