@@ -259,7 +259,7 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 	}
 	r := s.t.Sources.Add(hash, k)
 	src := s.t.Sources.At(r)
-	s.describeSource(src, k)
+	s.e.describeSource(src, k)
 	src.facts = d.Facts
 	// Flows of before the restart are not known any more.
 	src.facts.Concurrent = 0

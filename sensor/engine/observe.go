@@ -37,7 +37,7 @@ func (s *sourceObserver) observe(ev *track.Event) {
 	case track.NewSource:
 		s.newSource(src, ev)
 	case track.CachedSYN:
-		s.noteHomeServer(ev.Key)
+		s.e.noteHomeServer(ev.Key)
 	case track.CachedOutcome:
 		src.countOutcome(ev.Outcome)
 	case track.FirstSYN:

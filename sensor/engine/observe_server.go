@@ -200,7 +200,7 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
 		if !f.Noted(inside) {
-			x.serverDomain = s.domainHash(greetingName(session.Banner()))
+			x.serverDomain = s.e.domainHash(greetingName(session.Banner()))
 		}
 	// 500 to 504 complain about the command or the name (RFC 5321, section 4.2.2), and not about
 	// the client.
@@ -238,11 +238,11 @@ func greetingName(banner []byte) string {
 }
 
 // domainHash returns the hash of the registered domain of a mail server's name, zero for no name.
-func (s *serverObserver) domainHash(name string) uint32 {
+func (e *Engine) domainHash(name string) uint32 {
 	if name == "" {
 		return 0
 	}
-	return uint32(s.e.table.Secret.HashBytes([]byte(dns.Registered(name))))
+	return uint32(e.table.Secret.HashBytes([]byte(dns.Registered(name))))
 }
 
 // observeDNSAnswer records the networks of a domain's mail servers, if there are watched servers.
@@ -250,7 +250,7 @@ func (s *serverObserver) observeDNSAnswer(m *dns.Message, now int64) {
 	if len(*s.e.servers.known.Load()) == 0 {
 		return
 	}
-	a := &dnsAnswer{name: s.domainHash(m.Name)}
+	a := &dnsAnswer{name: s.e.domainHash(m.Name)}
 	for _, ip := range m.Addrs[:m.NAddrs] {
 		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
 	}

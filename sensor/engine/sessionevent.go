@@ -25,7 +25,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		Server:    netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
 		V6:        v6,
 		Input:     f.Input,
-		FlowID:    s.flowID(k, f),
+		FlowID:    s.e.flowID(k, f),
 		Start:     f.Start,
 		End:       max(f.Start, f.Last),
 		State:     f.Conn.State().String(),
@@ -34,7 +34,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		App:       smtpsniff.Unknown.String(),
 		TLS:       smtpsniff.Plain.String(),
 		Auth:      smtpsniff.NoAuth.String(),
-		Direction: s.direction(k),
+		Direction: s.e.direction(k),
 	}
 	d.VLAN = slices.Clone(f.VLAN[:f.Tags])
 	if src != nil {
@@ -98,7 +98,7 @@ func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subj
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
 // secret, because the table's own is random by default.
-func (s *sourceObserver) flowID(k *flowtable.Key, f *track.Flow) uint64 {
+func (e *Engine) flowID(k *flowtable.Key, f *track.Flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
@@ -118,9 +118,9 @@ func endReason(f *track.Flow, reason string) string {
 }
 
 // direction returns whether a flow's client and server are internal, by the configured networks.
-func (s *sourceObserver) direction(k *flowtable.Key) string {
+func (e *Engine) direction(k *flowtable.Key) string {
 	v6 := k.Scope.V6()
-	switch from, to := s.e.home.has(k.Client, v6), s.e.home.has(k.Server, v6); {
+	switch from, to := e.home.has(k.Client, v6), e.home.has(k.Server, v6); {
 	case from && to:
 		return "internal"
 	case from:

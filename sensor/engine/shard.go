@@ -47,7 +47,7 @@ func (s *shard) init(e *Engine, i int) {
 		MaxSessions:     max(4, e.cfg.Limits.Sessions/n),
 		MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
 		MaxHeldBytes:    e.cfg.Limits.HeldBytes / n,
-		External:        o.isExternal, Observe: o.observe,
+		External:        e.isExternal, Observe: o.observe,
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
 	l := &s.tracker.Listener

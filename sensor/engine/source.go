@@ -83,9 +83,9 @@ type sourceObserver struct {
 // newSource sets up the entry that the tracker made for a source.
 func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 	h := ev.Key.ClientKey()
-	s.describeSource(src, &h)
+	s.e.describeSource(src, &h)
 	if src.flags&home == 0 {
-		s.noteHomeServer(ev.Key)
+		s.e.noteHomeServer(ev.Key)
 	}
 	src.facts.ErrorBound = s.forgottenAttempts()
 	if ev.SYN != nil {
@@ -105,33 +105,33 @@ func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 }
 
 // describeSource notes what the address of a new source says.
-func (s *sourceObserver) describeSource(src *source, h *flowtable.HostKey) {
-	if s.e.home.has(h.Addr, h.Scope.V6()) {
+func (e *Engine) describeSource(src *source, h *flowtable.HostKey) {
+	if e.home.has(h.Addr, h.Scope.V6()) {
 		src.flags |= home
-		if !s.e.homeSeen.Load() {
-			s.e.homeSeen.Store(true)
+		if !e.homeSeen.Load() {
+			e.homeSeen.Store(true)
 		}
 	}
-	if s.e.isDeclared(h.Addr) {
+	if e.isDeclared(h.Addr) {
 		src.flags |= declared
 	}
-	if s.e.watchedServer(h.Addr) != nil {
+	if e.watchedServer(h.Addr) != nil {
 		src.flags |= serving
 	}
 }
 
 // homeServer notes that the server of k is in one of our networks.
-func (s *sourceObserver) noteHomeServer(k *flowtable.Key) {
-	if !s.e.homeSeen.Load() && s.e.home.has(k.Server, k.Scope.V6()) {
-		s.e.homeSeen.Store(true)
+func (e *Engine) noteHomeServer(k *flowtable.Key) {
+	if !e.homeSeen.Load() && e.home.has(k.Server, k.Scope.V6()) {
+		e.homeSeen.Store(true)
 	}
 }
 
 // isExternal reports whether a client is neither ours nor declared. Anybody can send a SYN in the
 // name of an external host, and there are 2^32 of them.
-func (s *sourceObserver) isExternal(k *flowtable.Key) bool {
-	return !s.e.home.has(k.Client, k.Scope.V6()) && !s.e.isDeclared(k.Client) &&
-		s.e.watchedServer(k.Client) == nil
+func (e *Engine) isExternal(k *flowtable.Key) bool {
+	return !e.home.has(k.Client, k.Scope.V6()) && !e.isDeclared(k.Client) &&
+		e.watchedServer(k.Client) == nil
 }
 
 // sourceOf is the source at r, nil if its entry was used for another one since gen.
