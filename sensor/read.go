@@ -77,38 +77,16 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	watchdog, stop := startWatchdog(ctx, a.stderr)
 	defer stop()
 	steps := new(atomic.Uint64)
-	opening := watchdog.add("the opening of the files", steps, true)
-	workers := cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
+	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
-	for _, name := range names {
-		if name == "-" {
-			protected.addStream("an input,", "standard input", a.stdin)
-		} else {
-			protected.add("the input", name)
-		}
-	}
-	if err := protected.checkOutputs(o.events, a.stdout, a.stderr); err != nil {
-		return err
-	}
-	opening.begin()
-	files, err := capture.OpenFiles(names, capture.FilesConfig{
-		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
-		Prefilter: engine.Prefilter(cfg.engine.Ports),
-		Stdin:     a.stdin, Workers: workers, Steps: steps,
-	})
-	opening.end()
+	opening := watchdog.add("the opening of the files", steps, true)
+	files, err := a.openFiles(cfg, names, o.events, protected, opening, steps)
 	if err != nil {
-		return exit(exitUsage, errors.New(printable(err.Error())))
+		return err
 	}
 	defer files.Close()
-	protected.captures = files.Reads // the files of directories are known now
-	if err := protected.checkOutputs(o.events, a.stdout, a.stderr); err != nil {
-		return err
-	}
-
 	cfg.engine.AllSessions = cfg.sessions != "evidence"
 	cfg.engine.Seed = files.Fingerprint()
-	cfg.engine.Helpers = workers
 	var out io.Writer
 	var closer io.Closer
 	if o.events != "" {
@@ -150,6 +128,39 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitFindings, nil)
 	}
 	return nil
+}
+
+// openFiles opens the capture files, and adds them to the protected files. Outputs are checked
+// before and after: only then the files of directories are known. An error has the exit code of
+// wrong usage.
+func (a *app) openFiles(cfg *config, names []string, events string, protected *protectedFiles,
+	opening *job, steps *atomic.Uint64) (*capture.Files, error) {
+	for _, name := range names {
+		if name == "-" {
+			protected.addStream("an input,", "standard input", a.stdin)
+		} else {
+			protected.add("the input", name)
+		}
+	}
+	if err := protected.checkOutputs(events, a.stdout, a.stderr); err != nil {
+		return nil, err
+	}
+	opening.begin()
+	files, err := capture.OpenFiles(names, capture.FilesConfig{
+		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
+		Prefilter: engine.Prefilter(cfg.engine.Ports),
+		Stdin:     a.stdin, Workers: cfg.engine.Helpers, Steps: steps,
+	})
+	opening.end()
+	if err != nil {
+		return nil, exit(exitUsage, errors.New(printable(err.Error())))
+	}
+	protected.captures = files.Reads
+	if err := protected.checkOutputs(events, a.stdout, a.stderr); err != nil {
+		files.Close()
+		return nil, err
+	}
+	return files, nil
 }
 
 // feedFiles delivers all frames of the files to the engine. A fault of the engine does not end the
