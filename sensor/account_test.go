@@ -15,8 +15,8 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// When the account of the frames does not hold there is an alarm, in the events and in the exit code. The
-// fault is made here: sources that give other frames than they say.
+// When the account of the frames does not hold there is an alarm, in the events and in the exit
+// code. The fault is made here: sources that give other frames than they say.
 func TestAccountAlarm(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -77,7 +77,7 @@ func (g *gate) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// What is lost is said when it begins and, by type, when events can be written again.
+// Losses of events are reported when they begin and, by type, when events can be written again.
 func TestLossOfEventsIsSaid(t *testing.T) {
 	out := &gate{}
 	q := event.NewQueue(out, false)

@@ -44,7 +44,8 @@ func (c *canaries) encoded(text string) string {
 	return c.watch(strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "=")) + strings.Repeat("=", (3-len(text)%3)%3)
 }
 
-// hashes are fields that are hashes of addresses and ports: in so many of them any six letters occur.
+// hashes are fields that are hashes of addresses and ports: in so many of them any six letters
+// occur.
 var hashes = regexp.MustCompile(`"community_id":"[^"]*"`)
 
 // find reports what of the secrets is in a text.
@@ -128,33 +129,37 @@ var logins = []struct {
 // views are what is seen of a connection, and how it is cut.
 var views = []struct {
 	name string
-	make func(n int, rng *rand.Rand, lines []string) *talk
+	make func(n int, rng *rand.Rand, lines []string) *mailConn
 }{
-	{"whole", func(n int, _ *rand.Rand, lines []string) *talk { return newTalk(n).greet().lines(lines...) }},
-	{"byte by byte", func(n int, _ *rand.Rand, lines []string) *talk {
-		k := newTalk(n)
+	{"whole", func(n int, _ *rand.Rand, lines []string) *mailConn { return newMailConn(n).greet().lines(lines...) }},
+	{"byte by byte", func(n int, _ *rand.Rand, lines []string) *mailConn {
+		k := newMailConn(n)
 		k.cut = func(text string) []string { return strings.Split(text, "") }
 		return k.greet().lines(lines...)
 	}},
-	{"cut at random", func(n int, rng *rand.Rand, lines []string) *talk {
-		k := newTalk(n)
+	{"cut at random", func(n int, rng *rand.Rand, lines []string) *mailConn {
+		k := newMailConn(n)
 		k.cut = randomCuts(rng, 9)
 		return k.greet().lines(lines...)
 	}},
-	{"client only", func(n int, _ *rand.Rand, lines []string) *talk { return newTalk(n).greet().lines(lines...).only(0) }},
-	{"server only", func(n int, _ *rand.Rand, lines []string) *talk { return newTalk(n).greet().lines(lines...).only(1) }},
-	{"from the middle", func(n int, rng *rand.Rand, lines []string) *talk {
-		return newTalk(n).greet().lines(lines...).from(6 + rng.IntN(len(lines)))
+	{"client only", func(n int, _ *rand.Rand, lines []string) *mailConn {
+		return newMailConn(n).greet().lines(lines...).only(0)
 	}},
-	{"from the middle of a line", func(n int, rng *rand.Rand, lines []string) *talk {
-		k := newTalk(n).greet()
+	{"server only", func(n int, _ *rand.Rand, lines []string) *mailConn {
+		return newMailConn(n).greet().lines(lines...).only(1)
+	}},
+	{"from the middle", func(n int, rng *rand.Rand, lines []string) *mailConn {
+		return newMailConn(n).greet().lines(lines...).from(6 + rng.IntN(len(lines)))
+	}},
+	{"from the middle of a line", func(n int, rng *rand.Rand, lines []string) *mailConn {
+		k := newMailConn(n).greet()
 		begin := len(k.sent)
 		k.cut = randomCuts(rng, 20)
 		k.lines(lines...)
 		return k.from(begin + rng.IntN(len(k.sent)-begin))
 	}},
-	{"from the middle, client only", func(n int, rng *rand.Rand, lines []string) *talk {
-		return newTalk(n).greet().lines(lines...).from(6 + rng.IntN(len(lines))).only(0)
+	{"from the middle, client only", func(n int, rng *rand.Rand, lines []string) *mailConn {
+		return newMailConn(n).greet().lines(lines...).from(6 + rng.IntN(len(lines))).only(0)
 	}},
 }
 
@@ -163,7 +168,7 @@ var afterwards = []string{"C: MAIL FROM:<anna@example.org>", "S: 250 ok", "C: RC
 
 func TestNoCredentialIsTold(t *testing.T) {
 	c := newCanaries(12)
-	var talks []*talk
+	var conns []*mailConn
 	for n := range 4 {
 		for _, view := range views {
 			for _, login := range logins {
@@ -171,17 +176,17 @@ func TestNoCredentialIsTold(t *testing.T) {
 				if n%2 == 0 { // otherwise the last reply is that to a secret
 					lines = append(lines, afterwards...)
 				}
-				talks = append(talks, view.make(len(talks), c.rng, lines).close())
+				conns = append(conns, view.make(len(conns), c.rng, lines).close())
 			}
 		}
 	}
-	file := captured(t, talks...)
+	file := captured(t, conns...)
 	for _, mode := range []string{"full", "domain"} {
 		said := everythingSaid(t, file, "evidence.mail_from="+mode)
-		if n := strings.Count(said, `"event_type":"session"`); n < len(talks)*3/4 {
-			t.Fatalf("%d sessions of %d connections were told", n, len(talks))
+		if n := strings.Count(said, `"event_type":"session"`); n < len(conns)*3/4 {
+			t.Fatalf("%d sessions of %d connections were told", n, len(conns))
 		}
-		if n := strings.Count(said, "example.org"); n < len(talks)/2 {
+		if n := strings.Count(said, "example.org"); n < len(conns)/2 {
 			t.Errorf("only %d senders and names were told", n)
 		}
 		c.find(t, said)
@@ -189,7 +194,7 @@ func TestNoCredentialIsTold(t *testing.T) {
 	if c.n < 500 {
 		t.Errorf("only %d secrets", c.n)
 	}
-	t.Logf("%d secrets, %d traces of them, %d connections", c.n, len(c.traces), len(talks))
+	t.Logf("%d secrets, %d traces of them, %d connections", c.n, len(c.traces), len(conns))
 }
 
 // bodies are ways for a message to come.
@@ -232,7 +237,7 @@ var bodies = []struct {
 
 func TestNoBodyIsTold(t *testing.T) {
 	c := newCanaries(13)
-	var talks []*talk
+	var conns []*mailConn
 	for range 12 {
 		for _, view := range views {
 			for _, body := range bodies {
@@ -241,20 +246,20 @@ func TestNoBodyIsTold(t *testing.T) {
 				}
 				lines := []string{"C: MAIL FROM:<anna@example.org>", "S: 250 ok", "C: RCPT TO:<x@example.net>", "S: 250 ok"}
 				lines = append(append(lines, body.lines(c.secret())...), "C: QUIT", "S: 221 bye")
-				talks = append(talks, view.make(len(talks), c.rng, lines).close())
+				conns = append(conns, view.make(len(conns), c.rng, lines).close())
 			}
 		}
 	}
-	file := captured(t, talks...)
+	file := captured(t, conns...)
 	for _, mode := range []string{"full", "domain"} {
 		said := everythingSaid(t, file, "evidence.mail_from="+mode)
-		if n := strings.Count(said, `"messages":1`); n < len(talks)/3 {
-			t.Errorf("%d messages of %d connections were told", n, len(talks))
+		if n := strings.Count(said, `"messages":1`); n < len(conns)/3 {
+			t.Errorf("%d messages of %d connections were told", n, len(conns))
 		}
 		c.find(t, said)
 	}
 	if c.n < 200 {
 		t.Errorf("only %d secrets", c.n)
 	}
-	t.Logf("%d secrets in %d connections", c.n, len(talks))
+	t.Logf("%d secrets in %d connections", c.n, len(conns))
 }

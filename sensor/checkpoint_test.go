@@ -246,7 +246,8 @@ func runArgs(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// State that cannot be saved at the end is output that is lost: the error says since when, and the exit code says it.
+// State that cannot be saved at the end is output that is lost: the error says since when, and the
+// exit code says it.
 func TestLostState(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		dir := filepath.Join(t.TempDir(), "state")

@@ -30,7 +30,7 @@ type odd struct {
 	check  string // a health check that is raised
 }
 
-// damagedFiles are those of the corpus; the frames are those before the damage.
+// damagedFiles returns the damaged files of the corpus; frames counts the frames before the damage.
 func damagedFiles(dir string) (list []odd) {
 	for _, o := range []odd{
 		{"empty.pcap", "", nil, 0, exitPartial, "the file is empty", ""},
@@ -143,8 +143,8 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 	return list
 }
 
-// Odd and damaged files: all frames before the damage are counted, the reason and its place are said, the exit
-// code tells, and the account holds.
+// Odd and damaged files: all frames before the damage are counted, the reason and its place are
+// reported, the exit code is 3, and the account holds.
 func TestOddFiles(t *testing.T) {
 	list := madeFiles(t, t.TempDir())
 	if dir := corpus.Find(); dir != "" {

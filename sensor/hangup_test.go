@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Who rotates the events' file moves it away and sends SIGHUP: both files together have every event once.
+// Log rotation moves the file of the events away and sends SIGHUP: both files together have every
+// event once.
 func TestHangupReopensTheFile(t *testing.T) {
 	ns := veth(t)
 	name, err := built()

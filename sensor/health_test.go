@@ -16,7 +16,8 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// Each check is raised by what it is about, once, is silent below its threshold, and is cleared when that is over.
+// Each check is raised by what it is about, once, is silent below its threshold, and is cleared
+// when that is over.
 func TestHealthChecks(t *testing.T) {
 	quiet := engine.Stats{Frames: 1000, HomeSeen: true}
 	for _, c := range []struct {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The hostile inputs that this project must withstand, by their numbers in the list of them: what is sent, and which
-// test has it: a package and a test, and a row of that test behind a colon.
+// The hostile inputs that this project must withstand, by their numbers in the list of them: what
+// is sent, and which test has it: a package and a test, and a row of that test behind a colon.
 var hostileInputs = []struct {
 	number int
 	what   string

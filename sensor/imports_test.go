@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// allowed says which of our packages each may import, and why. What is not here is not
-// imported: a new arrow is a decision.
+// allowed lists the packages of the module that each package may import, and why. No other package
+// is imported: a new arrow is a decision.
 var allowed = map[string]struct {
 	imports []string
 	why     string

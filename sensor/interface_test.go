@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// An interface that is deleted and made again under its name is listened to again, and that it was gone is said.
+// An interface that is deleted and made again under its name is listened to again, and that it was
+// gone is said.
 func TestInterfaceComesBack(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newTalk(1).greet().lines(mail...).lines(quit...).close()
+	k := newMailConn(1).greet().lines(mail...).lines(quit...).close()
 	file, frames := captured(t, k), len(k.sent)
 	var out bytes.Buffer
 	p := launch(t, &out, exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1"))

@@ -217,10 +217,10 @@ func (c *caller) open() {
 	c.banner()
 }
 
-func (c *caller) banner() { c.told(c.ack) }
+func (c *caller) banner() { c.heard(c.ack) }
 
-// told waits until the server has said something behind a number.
-func (c *caller) told(from uint32) { c.hear(func() bool { return int32(c.ack-from) > 0 }) }
+// heard waits until the server has sent bytes beyond a sequence number.
+func (c *caller) heard(from uint32) { c.hear(func() bool { return int32(c.ack-from) > 0 }) }
 
 // says sends a line in a way, and waits for the reply.
 func (c *caller) says(way func(c *caller, line string), line string) {
@@ -231,7 +231,7 @@ func (c *caller) says(way func(c *caller, line string), line string) {
 		way(c, line)
 	}
 	c.next += uint32(len(line))
-	c.told(from)
+	c.heard(from)
 	c.put(seg{})
 }
 
@@ -499,7 +499,7 @@ func ways() (list []struct {
 			c.put(seg{text: line})
 		})
 	}
-	// What a caller says in the name of the server reaches whoever listens, and not the caller.
+	// A spoofed segment of the server reaches the sensor, and not the caller.
 	for _, s := range []struct {
 		name string
 		s    seg
@@ -558,7 +558,7 @@ func ways() (list []struct {
 	return list
 }
 
-// byRule are callers, by the beginning of their names, of whom the sensor says something else than
+// byRule are callers, by the beginning of their names, for which the sensor decides otherwise than
 // the kernel.
 var byRule = []struct{ name, reason string }{
 	{"third segment: flags 00000010, then right", "a SYN in the window ends a handshake (tcp_check_req), and who sends one is heard all the same"},

@@ -28,7 +28,7 @@ import (
 // The verdicts of a kernel on wiretest.Variants, as TestKernelJudge wrote them.
 const kernelGolden = "testdata/kernel.golden"
 
-// attempted runs frames through the engine and says who made attempts.
+// attempted runs frames through the engine and returns the hosts with attempts.
 func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]bool, engine.Stats) {
 	t.Helper()
 	who := map[netip.Addr]bool{}
@@ -55,7 +55,7 @@ func asFrames(list []wiretest.Variant) (frames []frame.Frame) {
 	return frames
 }
 
-// compare prints a table of who thinks what, and fails where they differ without a reason.
+// compare prints a table of the decisions of both, and fails where they differ without a reason.
 func compare(t *testing.T, what string, list []wiretest.Variant, kernel map[string]bool, sensor map[netip.Addr]bool) {
 	t.Helper()
 	agree, differ := 0, 0
@@ -83,8 +83,8 @@ func attemptText(attempt bool) string {
 	return "-"
 }
 
-// What the kernel said is what the sensor says, for any number of workers. TestKernelJudge
-// asks the kernel again.
+// The decisions of the sensor are those that the kernel made, for any number of workers.
+// TestKernelJudge asks the kernel again.
 func TestKernelVariants(t *testing.T) {
 	b, err := os.ReadFile(kernelGolden)
 	if err != nil {
@@ -322,8 +322,8 @@ func synAck(f []byte) (uint32, bool) {
 	return be.Uint32(tcp[8:]), be.Uint16(tcp) == 25 && tcp[13]&0x17 == 0x12
 }
 
-// A capture that was made on the sending host: every checksum is left to the card. All is
-// counted, and the reader is told.
+// A capture that was made on the sending host: the network card writes every checksum. All frames
+// are counted, and the report explains it.
 func TestOffloadIsTold(t *testing.T) {
 	var b []byte
 	le := binary.LittleEndian

@@ -67,7 +67,7 @@ var wordings = []string{
 	"553 ...{pass6}... {word6}, {body6}", "554 you said {line}", "334 {user64}", "354 go ahead, {user} {rcpt}", "599 {pass}", "299 {pass}", "399 {pass}", "199 {pass}", "{pass}",
 }
 
-// leaks are secrets, by who they are.
+// leaks are secrets, by the kind of their owner.
 type leaks struct {
 	rng     *rand.Rand
 	letters string
@@ -99,7 +99,7 @@ var (
 	hashedLocal = regexp.MustCompile(`[0-9a-f]{16}@`)
 )
 
-// find counts the secrets in a text, and tells of the first.
+// find counts the secrets in a text, and reports the first.
 func (c *leaks) find(t *testing.T, where, text string) int {
 	t.Helper()
 	text = hashedLocal.ReplaceAllString(eventHashes.ReplaceAllString(text, ""), "@")
@@ -245,7 +245,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(seed, 31))
 	c, senders := &leaks{rng, "qxzjkvwghb", map[string]string{}, 0}, &leaks{rng, "fpmcydtlnu", map[string]string{}, 0}
-	var talks []*talk
+	var conns []*mailConn
 	for n := range dialogues {
 		lines := confidences(rng, c, senders)
 		view := views[0]
@@ -255,9 +255,9 @@ func TestNothingLeaks(t *testing.T) {
 		if strings.Contains(view.name, "client only") { // then a message cannot be told from commands
 			view = views[2]
 		}
-		talks = append(talks, view.make(n, rng, lines).close())
+		conns = append(conns, view.make(n, rng, lines).close())
 	}
-	file := captured(t, talks...)
+	file := captured(t, conns...)
 	key := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(key, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
 		t.Fatal(err)
@@ -266,8 +266,8 @@ func TestNothingLeaks(t *testing.T) {
 	for _, mode := range []string{"full", "domain", "hash", "none"} {
 		set := []string{"evidence.mail_from=" + mode, "evidence.hash_key_file=" + key}
 		said := everythingSaid(t, file, set...)
-		if n := strings.Count(said, `"event_type":"session"`); n < len(talks)*3/4 {
-			t.Fatalf("%d sessions of %d connections were told", n, len(talks))
+		if n := strings.Count(said, `"event_type":"session"`); n < len(conns)*3/4 {
+			t.Fatalf("%d sessions of %d connections were told", n, len(conns))
 		}
 		for _, word := range []string{"Recipient address rejected", "Relay access denied", "zen.spamhaus.org", "203.0.113.9"} {
 			if !strings.Contains(said, word) {
@@ -283,7 +283,7 @@ func TestNothingLeaks(t *testing.T) {
 	if n := c.n + senders.n; n < 1200 {
 		t.Errorf("only %d secrets", n)
 	}
-	t.Logf("R12: %d secrets in %d dialogues, each at 4 settings of the evidence; %d got out (goal 0 of 500)", c.n+senders.n, len(talks), out)
+	t.Logf("R12: %d secrets in %d dialogues, each at 4 settings of the evidence; %d got out (goal 0 of 500)", c.n+senders.n, len(conns), out)
 }
 
 // stateOf is all that a running sensor keeps on disk of a capture.

@@ -273,9 +273,9 @@ func TestLiveClients(t *testing.T) {
 	}
 }
 
-// The whole way, live: a bot and a mail server behind a mirror port. What the sensor
-// counts must be what tcpdump on the same port gives, read offline, and the finding must
-// come while the bot is still at work.
+// The whole way, live: a bot and a mail server behind a mirror port. The sensor's counts equal
+// those of a capture by tcpdump on the same port, read offline, and the finding comes while the bot
+// is still at work.
 func TestLive(t *testing.T) {
 	s := newSpan(t, "tcpdump", "postfix", "postconf")
 	s.postfix()

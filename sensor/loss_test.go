@@ -24,8 +24,8 @@ func without(records [][]byte, share float64, seed uint64) (capture []byte, dele
 	return capture, deleted
 }
 
-// What a mirror loses before anybody can count it shows as gaps. The estimate of how much it is must fit what was
-// deleted, and no message may come out of it that was not there.
+// Frames that a mirror loses before anybody can count them show as gaps. The estimate of the loss
+// fits the deleted share, and no message appears that was not there.
 func TestLossIsEstimated(t *testing.T) {
 	captures := map[string][][]byte{}
 	for _, name := range []string{"bot", "deliveries", "refusals", "smuggling", "auth", "tls"} {

@@ -109,8 +109,8 @@ const spammer = "10.77.77.77"
 // object is an event.
 type object map[string]any
 
-// flooded runs the command on what write writes, and returns what it told of the spammer, its last
-// counters, and the most memory it had, in bytes.
+// flooded runs the command on the frames of write, and returns the events about the spammer, the
+// last counters, and the peak of memory, in bytes.
 func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told []object, stats object, peak int64) {
 	t.Helper()
 	name, err := built()
@@ -166,9 +166,9 @@ func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told
 	return told, stats, peak
 }
 
-// watchMemory looks at a process from its start on. The result is to be called when it has ended:
-// it gives the most memory that it had, in bytes. (What the system tells of a process that has
-// ended includes what we had when it began.)
+// watchMemory samples the memory of a process from its start on. The result is to be called when
+// the process has ended: it returns the peak, in bytes. (The system's figure for an ended process
+// includes the memory that this process had when it started the other.)
 func watchMemory(cmd *exec.Cmd) (high func() int64) {
 	var peak int64
 	over, watched := make(chan struct{}), make(chan struct{})
@@ -277,7 +277,8 @@ func TestMemoryManyFiles(t *testing.T) {
 	t.Logf("R8: %d files of %d frames that overlap: %d MiB (goal %d MiB)", files, frames, peak>>20, limit)
 }
 
-// A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the flood.
+// A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the
+// flood.
 func TestSpammerInTheFlood(t *testing.T) {
 	const every = 83_000
 	n := 1_000_000
@@ -311,8 +312,8 @@ func TestSpammerInTheFlood(t *testing.T) {
 	}
 }
 
-// The storm under seven times as many SYNs, with tables that are far too small for the SYNs: sessions and
-// what was said in them are exact.
+// The storm under seven times as many SYNs, with tables that are far too small for the SYNs:
+// sessions and what was said in them are exact.
 func TestSessionsUnderAFlood(t *testing.T) {
 	n := 3_000
 	if long() {

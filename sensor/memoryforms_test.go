@@ -13,12 +13,12 @@ import (
 
 const psh = wiretest.PSH | wiretest.ACK
 
-// says is a segment of the client from sequence number seq on, told one of the server.
+// says sends a segment of the client from sequence number seq on, answers one of the server.
 func (f *flood) says(src uint32, port uint16, seq uint32, text string) {
 	f.send(src, server, port, 25, psh, seq, 527, text)
 }
 
-func (f *flood) told(src uint32, port uint16, seq, ack uint32, text string) {
+func (f *flood) answers(src uint32, port uint16, seq, ack uint32, text string) {
 	f.send(server, src, 25, port, psh, seq, ack, text)
 }
 
@@ -46,7 +46,7 @@ func longTexts(f *flood, n int) {
 		f.says(home10+i, portOf(i), 101, b1)
 		f.says(home10+i, portOf(i), 1501, b2)
 		for k := range uint32(4) {
-			f.told(home10+i, portOf(i), 527+k*uint32(len(refusal)), uint32(101+b.Len()), refusal)
+			f.answers(home10+i, portOf(i), 527+k*uint32(len(refusal)), uint32(101+b.Len()), refusal)
 		}
 	}
 }
@@ -55,7 +55,7 @@ var memoryForms = []memoryForm{
 	{"an unfinished byte each way", 30_000, func(f *flood, n int) {
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
-			f.told(home10+i, portOf(i), 527, 101, "2")
+			f.answers(home10+i, portOf(i), 527, 101, "2")
 			f.says(home10+i, portOf(i), 101, "E")
 		}
 	}},
@@ -63,7 +63,7 @@ var memoryForms = []memoryForm{
 		line := strings.Repeat("x", 1100)
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
-			f.told(home10+i, portOf(i), 527, 101, "250-"+line)
+			f.answers(home10+i, portOf(i), 527, 101, "250-"+line)
 			f.says(home10+i, portOf(i), 101, "EHLO "+line)
 		}
 	}},
@@ -150,7 +150,7 @@ var memoryForms = []memoryForm{
 				f.open(home10+i, portOf(i*100+round))
 				text := fmt.Sprintf("EHLO n%d-%d.example\r\nMAIL FROM:<a@d%d-%d.example>\r\nRCPT TO:<u@x%d-%d.example>\r\n", i, round, i, round, i, round)
 				f.says(home10+i, portOf(i*100+round), 101, text)
-				f.told(home10+i, portOf(i*100+round), 527, 101+uint32(len(text)), "250 a\r\n250 b\r\n250 c\r\n")
+				f.answers(home10+i, portOf(i*100+round), 527, 101+uint32(len(text)), "250 a\r\n250 b\r\n250 c\r\n")
 				f.send(home10+i, server, portOf(i*100+round), 25, wiretest.RST, 101+uint32(len(text)), 0, "")
 			}
 		}
@@ -170,7 +170,7 @@ var memoryForms = []memoryForm{
 				f.says(home10+i, portOf(i), seq, b.String())
 				seq += uint32(b.Len())
 				said := strings.Repeat("250 ok\r\n", 20+2*int(1-min(k, 1)))
-				f.told(home10+i, portOf(i), ack, seq, said)
+				f.answers(home10+i, portOf(i), ack, seq, said)
 				ack += uint32(len(said))
 			}
 		}

@@ -25,7 +25,8 @@ type exchange struct {
 	frames [][]byte
 }
 
-// exchanges are those of the captures of this package, and of the corpus where it is.
+// exchanges returns the exchanges of the captures of this package, and of the corpus if it is
+// there.
 func exchanges(t testing.TB) (list []*exchange) {
 	files, _ := filepath.Glob("testdata/*.pcap")
 	if dir := corpus.Find(); dir != "" {
@@ -212,8 +213,8 @@ func (m *mutator) mutate(x *frame.Frame) {
 	}
 }
 
-// mutantSettings are those of an epoch: tables of all sizes, and what makes a difference to the
-// code.
+// mutantSettings returns the settings of an epoch: tables of all sizes, and the keys that select
+// other code.
 func mutantSettings(seed uint64) (set []string, workers int) {
 	rng := rand.New(rand.NewPCG(seed, 5))
 	set = append(set, "limits.memory=64MiB", "limits.flows="+strconv.Itoa([]int{64, 400, 2000, 20_000}[rng.IntN(4)]),

@@ -11,7 +11,8 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// half is a capture of which only one side was seen: what the clients sent (0), or what the servers did.
+// half is a capture of which only one side was seen: what the clients sent (0), or what the servers
+// did.
 func half(t *testing.T, file string, dir int) string {
 	t.Helper()
 	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
@@ -21,7 +22,7 @@ func half(t *testing.T, file string, dir int) string {
 	defer files.Close()
 	var d wire.Decoder
 	d.SetPorts([]uint16{25})
-	k, link := new(talk), frame.Ethernet
+	k, link := new(mailConn), frame.Ethernet
 	for {
 		b, err := files.Next()
 		for _, part := range b.Parts {

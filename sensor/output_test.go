@@ -104,8 +104,8 @@ func manySessions(t *testing.T, n int) string {
 	return name
 }
 
-// Events that cannot be written: the analysis goes on, what is lost is counted by type and said, and
-// the exit code tells.
+// Events that cannot be written: the analysis goes on, losses are counted by type and reported, and
+// the exit code is 4.
 func TestOutputFails(t *testing.T) {
 	file := manySessions(t, 2000)
 	t.Run("full device", func(t *testing.T) {

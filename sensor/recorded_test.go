@@ -94,8 +94,8 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// authOf is how authentication must be told when the server ended it with these codes;
-// otherwise is for sessions without.
+// authOf returns the expected field for an authentication that the server ended with these codes;
+// otherwise is the value for sessions without one.
 func authOf(codes []int, otherwise string) string {
 	if len(codes) == 0 {
 		if otherwise == "offered" {
@@ -208,8 +208,8 @@ func TestFileNamesAreSafeToPrint(t *testing.T) {
 	}
 }
 
-// What is wrong with the input is said in one line, with what to do where there is
-// something to do, and everything that could be read is reported.
+// A fault of the input is reported in one line, with a hint where there is one, and everything
+// readable is analysed.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	whole, err := os.ReadFile("testdata/bot.pcap")

@@ -17,7 +17,8 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// Clocks of capturing machines jump. No duration is negative, nothing expires because of it, and it is said.
+// Clocks of capturing machines jump. No duration is negative, nothing expires because of it, and it
+// is said.
 func TestClocksJump(t *testing.T) {
 	records := recordsOf(t, testdata(t, "deliveries.pcap"))
 	half := len(records) / 2
@@ -134,8 +135,8 @@ func mutated(records [][]byte, seed uint64) []byte {
 	return b
 }
 
-// Captures with 2 % of their bytes changed: no panic, no hang, and the account holds. The header and the
-// records' headers stay as they are; FuzzFiles is for those.
+// Captures with 2 % of their bytes changed: no panic, no hang, and the account holds. The header
+// and the records' headers stay as they are; FuzzFiles is for those.
 func TestMutations(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.pcap")
 	seeds := 10

@@ -57,9 +57,9 @@ func readSum(path string, workers int) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// TestCaptureSums holds events and reports to what they were when the sums were written: a change
-// of the structure leaves each byte as it is. With -update the sums are written anew; those of
-// captures that are missing stay.
+// TestCaptureSums compares events and reports with the recorded sums: a change of the structure
+// leaves each byte as it is. With -update the sums are written anew; the sums of missing captures
+// stay.
 func TestCaptureSums(t *testing.T) {
 	want := map[string]string{}
 	text, err := os.ReadFile(sumsFile)

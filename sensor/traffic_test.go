@@ -39,7 +39,8 @@ func pcapOf(records []record) []byte {
 	return b
 }
 
-// recordsOf takes a little-endian capture with microseconds apart. Each record is its header and its bytes.
+// recordsOf takes a little-endian capture with microseconds apart. Each record is its header and
+// its bytes.
 func recordsOf(t testing.TB, b []byte) (records [][]byte) {
 	t.Helper()
 	if littleEndian.Uint32(b) != 0xa1b2c3d4 {
@@ -62,8 +63,8 @@ func testdata(t testing.TB, name string) []byte {
 	return b
 }
 
-// dialogues are n deliveries of a stranger each to one of 200 servers of ours, one after the other, with a
-// body of so many segments.
+// dialogues are n deliveries of a stranger each to one of 200 servers of ours, one after the other,
+// with a body of so many segments.
 func dialogues(n, segments int) (records []record) {
 	at := int64(1.7e18)
 	for i := range n {

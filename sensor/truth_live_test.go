@@ -415,7 +415,7 @@ func randomScript(rng *rand.Rand, n int, server string) (s script) {
 	return s
 }
 
-// exception is a difference between what a server took and what the sensor tells.
+// exception is a permitted difference between the messages that a server took and the events.
 type exception struct {
 	why   string
 	holds func(e *emitted, mails []string, there *taken) bool

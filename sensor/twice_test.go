@@ -11,9 +11,9 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// A sensor that is killed again and again while a bot is at work, and that has not saved its state
-// since it began: no number of a finding is told twice, none that is open is opened again, and each
-// event is whole.
+// A sensor is killed again and again while a bot is at work, and has not saved its state since it
+// began: no number of a finding occurs twice, no open finding is opened again, and each event is
+// whole.
 func TestKilledSensorTellsNothingTwice(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -63,8 +63,8 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 		}
 		open[who] = f.Action != "closed"
 	}
-	// What was kept and not written yet at a kill is missing: the finding goes on with its next
-	// event.
+	// An event that was kept and not yet written at a kill is missing: the finding continues with
+	// its next event.
 	if len(list) < 2 || !open["spambot of 192.168.77.66"] {
 		t.Errorf("nothing is tested: %d events of findings, open %v", len(list), open)
 	}

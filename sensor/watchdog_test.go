@@ -105,7 +105,7 @@ func TestStuckWorker(t *testing.T) {
 	}
 }
 
-// What is not stuck is left alone.
+// A job that makes progress, or waits, is not stalled.
 func TestWatch(t *testing.T) {
 	const s = time.Second
 	for _, c := range []struct {

@@ -16,8 +16,9 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// talk writes the frames of one connection; every frame comes a millisecond after the one before.
-type talk struct {
+// mailConn writes the frames of one connection; every frame comes a millisecond after the one
+// before.
+type mailConn struct {
 	urgent         uint16 // the pointer of segments with URG
 	client, server string
 	cport, sport   uint16
@@ -33,13 +34,13 @@ type sentFrame struct {
 	data []byte
 }
 
-func newTalk(n int) *talk {
-	return &talk{client: fmt.Sprintf("10.0.0.%d", 1+n%200), server: fmt.Sprintf("198.51.%d.25", n%250), cport: uint16(20000 + n), sport: 25,
+func newMailConn(n int) *mailConn {
+	return &mailConn{client: fmt.Sprintf("10.0.0.%d", 1+n%200), server: fmt.Sprintf("198.51.%d.25", n%250), cport: uint16(20000 + n), sport: 25,
 		at: 1.7e18 + int64(n)*20e6, seq: [2]uint32{1000, 5000}}
 }
 
 // frame sends a segment of the client (0) or the server (1).
-func (k *talk) frame(dir int, flags uint8, text string) *talk {
+func (k *mailConn) frame(dir int, flags uint8, text string) *mailConn {
 	ip := IP{Src: k.client, Dst: k.server, ID: uint16(len(k.sent))}
 	tcp := TCP{SrcPort: k.cport, DstPort: k.sport, Flags: flags, Seq: k.seq[dir], Ack: k.seq[1-dir]}
 	if dir == 1 {
@@ -60,10 +61,14 @@ func (k *talk) frame(dir int, flags uint8, text string) *talk {
 	return k
 }
 
-func (k *talk) open() *talk  { return k.frame(0, SYN, "").frame(1, SYN|ACK, "").frame(0, ACK, "") }
-func (k *talk) close() *talk { return k.frame(0, FIN|ACK, "").frame(1, FIN|ACK, "").frame(0, ACK, "") }
+func (k *mailConn) open() *mailConn {
+	return k.frame(0, SYN, "").frame(1, SYN|ACK, "").frame(0, ACK, "")
+}
+func (k *mailConn) close() *mailConn {
+	return k.frame(0, FIN|ACK, "").frame(1, FIN|ACK, "").frame(0, ACK, "")
+}
 
-func (k *talk) bytes(dir int, text string) *talk {
+func (k *mailConn) bytes(dir int, text string) *mailConn {
 	parts := []string{text}
 	if k.cut != nil {
 		parts = k.cut(text)
@@ -76,7 +81,7 @@ func (k *talk) bytes(dir int, text string) *talk {
 
 // lines sends lines, "C: " or "S: " and the text, which stands for itself and CRLF. A
 // line that begins with "C~" or "S~" is lost.
-func (k *talk) lines(lines ...string) *talk {
+func (k *mailConn) lines(lines ...string) *mailConn {
 	for _, line := range lines {
 		dir := strings.IndexByte("CS", line[0])
 		text := line[3:] + "\r\n"
@@ -90,18 +95,18 @@ func (k *talk) lines(lines ...string) *talk {
 }
 
 // greet is what most dialogues begin with.
-func (k *talk) greet() *talk {
+func (k *mailConn) greet() *mailConn {
 	return k.open().lines("S: 220 mx.example.net ESMTP", "C: EHLO pc.example.org", "S: 250-mx.example.net\r\n250-PIPELINING\r\n250 AUTH PLAIN LOGIN")
 }
 
 // only keeps what one side sent.
-func (k *talk) only(dir int) *talk {
+func (k *mailConn) only(dir int) *mailConn {
 	k.sent = slices.DeleteFunc(k.sent, func(f sentFrame) bool { return f.dir != dir })
 	return k
 }
 
 // from drops the first frames.
-func (k *talk) from(n int) *talk { k.sent = k.sent[min(n, len(k.sent)):]; return k }
+func (k *mailConn) from(n int) *mailConn { k.sent = k.sent[min(n, len(k.sent)):]; return k }
 
 // randomCuts puts bytes into segments of random sizes.
 func randomCuts(rng *rand.Rand, most int) func(string) []string {
@@ -116,13 +121,13 @@ func randomCuts(rng *rand.Rand, most int) func(string) []string {
 }
 
 // captured writes the frames of connections to a file, by their time.
-func captured(t testing.TB, talks ...*talk) string { return capturedOn(t, 1, talks...) }
+func captured(t testing.TB, conns ...*mailConn) string { return capturedOn(t, 1, conns...) }
 
 // capturedOn is captured for another link type than Ethernet.
-func capturedOn(t testing.TB, link frame.LinkType, talks ...*talk) string {
+func capturedOn(t testing.TB, link frame.LinkType, conns ...*mailConn) string {
 	t.Helper()
 	var all []sentFrame
-	for _, k := range talks {
+	for _, k := range conns {
 		all = append(all, k.sent...)
 	}
 	slices.SortStableFunc(all, func(a, b sentFrame) int { return int(a.at - b.at) })
@@ -134,14 +139,15 @@ func capturedOn(t testing.TB, link frame.LinkType, talks ...*talk) string {
 		b.Write(le.AppendUint32(le.AppendUint32(le.AppendUint32(le.AppendUint32(nil, uint32(f.at/1e9)), uint32(f.at%1e9)), n), n))
 		b.Write(f.data)
 	}
-	name := filepath.Join(t.TempDir(), "talks.pcap")
+	name := filepath.Join(t.TempDir(), "conns.pcap")
 	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return name
 }
 
-// everythingSaid is all that the command writes about a capture, at its most talkative: events, report, log.
+// everythingSaid is all that the command writes about a capture, at its most talkative: events,
+// report, log.
 func everythingSaid(t testing.TB, file string, set ...string) string {
 	t.Helper()
 	args := []string{"read", "--events", "-", "-vvv"}
