@@ -99,6 +99,15 @@ func detectorTables(t *testing.T) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %g | %s |\n", f, about[f], limit, reads)
 	}
+	b.WriteString("\n| when | reasons that do not count |\n|---|---|\n")
+	cases := append([]mitigation{othersQueries, lateAnswers, acceptedMail, listedServer}, beforeSum[:]...)
+	for _, m := range cases {
+		var names []string
+		for _, code := range m.weakens {
+			names = append(names, fmt.Sprintf("`%s`", code))
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", m.name, strings.Join(names, ", "))
+	}
 	return b.String()
 }
 
