@@ -59,15 +59,15 @@ func (c *checksums) add(n uint32, count *uint32) {
 
 // judge decides about the SYNs of a batch. A rejected SYN keeps its place in the queue and is
 // marked badChecksum.
-func (c *checksums) judge(p *decodeBatch) {
-	c.judged += uint64(len(p.syns))
+func (c *checksums) judge(b *decodeBatch) {
+	c.judged += uint64(len(b.syns))
 	// The usual case: nothing to decide, and no suspect to clear.
-	if p.wrongSYNs == 0 && !c.suspected {
-		c.add(uint32(len(p.syns)), &c.right)
+	if b.wrongSYNs == 0 && !c.suspected {
+		c.add(uint32(len(b.syns)), &c.right)
 		return
 	}
-	for _, s := range p.syns {
-		x := &p.queues[s.queue][s.index]
+	for _, s := range b.syns {
+		x := &b.queues[s.queue][s.index]
 		if s.checksum == wire.Right {
 			c.add(1, &c.right)
 			// A right checksum ends the run of wrong ones of this source.
@@ -80,8 +80,8 @@ func (c *checksums) judge(p *decodeBatch) {
 		// counts.
 		if s.checksum == wire.Wrong && c.rejects(x) {
 			x.badChecksum = true
-			p.outcome[wire.Mail]--
-			p.outcome[wire.BadChecksum]++
+			b.outcome[wire.Mail]--
+			b.outcome[wire.BadChecksum]++
 		} else {
 			c.ignored++
 		}

@@ -42,19 +42,20 @@ type packet struct {
 
 // newDecodeBatch makes an empty batch.
 func newDecodeBatch(e *Engine) decodeBatch {
-	p := decodeBatch{e: e, queues: make([][]packet, len(e.shards))}
-	p.decoder.SetPorts(e.cfg.Ports)
-	return p
+	b := decodeBatch{e: e, queues: make([][]packet, len(e.shards))}
+	// Each batch has a decoder of its own, because decoding has scratch memory.
+	b.decoder.SetPorts(e.cfg.Ports)
+	return b
 }
 
 // clear empties the batch and keeps its memory.
-func (p *decodeBatch) clear() {
-	p.frames, p.times, p.bytes = p.frames[:0], p.times[:0], p.bytes[:0]
-	p.decoded, p.needsOrder = 0, false
-	p.syns, p.wrongSYNs = p.syns[:0], 0
-	p.outcome = [wire.Outcomes]uint64{}
-	for i := range p.queues {
-		p.queues[i] = p.queues[i][:0]
+func (b *decodeBatch) clear() {
+	b.frames, b.times, b.bytes = b.frames[:0], b.times[:0], b.bytes[:0]
+	b.decoded, b.needsOrder = 0, false
+	b.syns, b.wrongSYNs = b.syns[:0], 0
+	b.outcome = [wire.Outcomes]uint64{}
+	for i := range b.queues {
+		b.queues[i] = b.queues[i][:0]
 	}
 }
 
@@ -65,18 +66,18 @@ func (p *decodeBatch) clear() {
 // Frames of a file are borrowed from a mapping. If the file is truncated meanwhile, reading them
 // faults; the frames from there on are counted as vanished. A frame that panics is counted, and the
 // next one is decoded.
-func (p *decodeBatch) decode(o *orderedDecode) {
-	for !p.decodeRest(o) { // each call but the last drops a frame
+func (b *decodeBatch) decode(o *orderedDecode) {
+	for !b.decodeRest(o) { // each call but the last drops a frame
 	}
 }
 
 // decodeRest decodes the frames that are not decoded yet. It reports false if some are left.
-func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
+func (b *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	// A fault in the mapped file becomes a panic that can be recovered. The setting holds for this
 	// goroutine until the function returns.
-	p.decoder.SetFragments(nil)
+	b.decoder.SetFragments(nil)
 	if o != nil {
-		p.decoder.SetFragments(&o.fragments)
+		b.decoder.SetFragments(&o.fragments)
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -85,25 +86,25 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 		case r == nil:
 		// The rest of the file is gone: every frame that is not decoded yet counts as vanished.
 		case isFault(r):
-			for _, list := range p.frames {
-				p.outcome[wire.Vanished] += uint64(len(list))
+			for _, list := range b.frames {
+				b.outcome[wire.Vanished] += uint64(len(list))
 			}
-			p.outcome[wire.Vanished] -= uint64(p.decoded)
+			b.outcome[wire.Vanished] -= uint64(b.decoded)
 			over = true
 		default:
-			p.e.recordPanic(describe(r))
-			p.outcome[wire.Panicked]++
-			p.decoded++
+			b.e.recordPanic(describe(r))
+			b.outcome[wire.Panicked]++
+			b.decoded++
 		}
 	}()
 	// After a panic decoding goes on behind the frame that caused it.
-	skip := p.decoded
-	for _, list := range p.frames {
+	skip := b.decoded
+	for _, list := range b.frames {
 		n := min(skip, len(list))
 		skip -= n
 		list = list[n:]
 		for i := range list {
-			if !p.decodeFrame(&list[i], o) {
+			if !b.decodeFrame(&list[i], o) {
 				return true
 			}
 		}
@@ -111,70 +112,73 @@ func (p *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
 	return true
 }
 
-// decodeFrame decodes one frame and enqueues its packet. It reports false if the frame needs order.
-func (p *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
+// decodeFrame decodes one frame, counts its outcome, and enqueues its packet. It reports false if
+// the frame needs order.
+func (b *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 	// A negative time is a large unsigned number.
 	if uint64(f.Time) >= endOfTime {
-		p.outcome[wire.BadTime]++
-		p.decoded++
+		b.outcome[wire.BadTime]++
+		b.decoded++
 		return true
 	}
-	w := &p.packet
+	w := &b.packet
 	if o != nil {
 		o.fragments.Now = f.Time
 	}
-	outcome := p.decoder.Decode(f.Link, f.Data, f.Len, w)
+	outcome := b.decoder.Decode(f.Link, f.Data, f.Len, w)
 	if outcome <= wire.MailError {
-		toServer := p.decoder.IsMailPort(w.DstPort)
+		// Outcomes up to MailError are packets of mail connections: TCP segments, and ICMP errors
+		// that quote one.
+		toServer := b.decoder.IsMailPort(w.DstPort)
 		// Both ports are mail ports: only the SYN shows which end is the client.
-		if toServer && w.Kind == wire.TCP && p.decoder.IsMailPort(w.SrcPort) {
+		if toServer && w.Kind == wire.TCP && b.decoder.IsMailPort(w.SrcPort) {
 			if o == nil {
-				p.needsOrder = true
+				b.needsOrder = true
 				return false
 			}
 			toServer = o.toServer(w)
 		}
-		p.enqueue(w, f, toServer)
+		b.enqueue(w, f, toServer)
 	} else if outcome == wire.TCPFragment && o == nil {
-		p.needsOrder = true
+		b.needsOrder = true
 		return false
 	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
-		p.enqueueDNS(w, f)
+		b.enqueueDNS(w, f)
 	}
-	p.outcome[outcome]++
-	p.decoded++
+	b.outcome[outcome]++
+	b.decoded++
 	return true
 }
 
 // enqueue copies a decoded packet to the queue of its client's shard. The result is valid until the
 // next call.
-func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *packet {
+func (b *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *packet {
 	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
 	if !toServer {
 		client, server, clientPort, serverPort = server, client, serverPort, clientPort
 	}
 	// All packets of a client are in one shard, in both directions.
-	t, scope := p.e.table, p.e.scope(w)
+	t, scope := b.e.table, b.e.scope(w)
 	hash := t.Secret.HashAddr(client, scope)
 	shard := t.ShardOf(hash)
-	q := &p.queues[shard]
+	q := &b.queues[shard]
 	// First SYNs are listed for checksums.judge.
 	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
-		p.syns = append(p.syns, checkedSYN{uint32(shard), uint32(len(*q)), w.Checksum})
+		b.syns = append(b.syns, checkedSYN{uint32(shard), uint32(len(*q)), w.Checksum})
 		if w.Checksum != wire.Right {
-			p.wrongSYNs++
+			b.wrongSYNs++
 		}
 	}
-	at := len(p.bytes)
-	p.bytes = append(p.bytes, w.Payload...)
-	p.times = append(p.times, f.Time)
+	at := len(b.bytes)
+	b.bytes = append(b.bytes, w.Payload...)
+	b.times = append(b.times, f.Time)
 	// The fields are set in place: a literal is built elsewhere first and then copied, which
 	// takes three times as long (see flowtable.Key.Set).
 	*q = append(*q, packet{})
 	x := &(*q)[len(*q)-1]
 	x.Key.Set(client, server, clientPort, serverPort, scope)
 	x.ClientHash, x.FlowHash = hash, t.Secret.HashFlow(hash, &x.Key)
-	x.Time, x.number = f.Time, uint32(len(p.times))
+	x.Time, x.number = f.Time, uint32(len(b.times))
 	x.Seq, x.Ack, x.Sum, x.Len = w.Seq, w.Ack, w.Sum, w.Len
 	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
 	x.VLAN[0], x.VLAN[1], x.Tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
@@ -182,7 +186,7 @@ func (p *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	x.Flags, x.Kind, x.ToServer = w.Flags, w.Kind, toServer
 	x.Stamp, x.Checksum, x.Urgent = w.Stamp, w.Checksum, w.Urgent
 	x.Stamped, x.Signed = w.Stamped, w.Signed
-	x.ClientLink, x.PeerLink = p.e.hashMAC(&w.MAC), p.e.hashMAC(&w.To)
+	x.ClientLink, x.PeerLink = b.e.hashMAC(&w.MAC), b.e.hashMAC(&w.To)
 	if !toServer {
 		x.ClientLink, x.PeerLink = x.PeerLink, x.ClientLink
 	}

@@ -14,7 +14,7 @@ const portDNS = 53
 // enqueueDNS puts a DNS message about mail into the queue of its client's shard. A query to an
 // internal resolver also goes to the resolver's shard: its own queries are made for other hosts.
 // All other DNS messages are dropped here, before they cost anything.
-func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
+func (b *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	if w.Flags != 0 { // over TCP
 		w.Payload = dns.TCP(w.Payload)
 	}
@@ -26,9 +26,9 @@ func (p *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	if toServer == (w.Payload[2]&0x80 != 0) {
 		return // a query from the server, or an answer to it
 	}
-	p.enqueue(w, f, toServer)
-	if toServer && p.e.home.has(w.Dst, w.V6) {
-		p.enqueue(w, f, false).resolver = true // as if the resolver were the client
+	b.enqueue(w, f, toServer)
+	if toServer && b.e.home.has(w.Dst, w.V6) {
+		b.enqueue(w, f, false).resolver = true // as if the resolver were the client
 	}
 }
 

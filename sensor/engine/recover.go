@@ -19,7 +19,8 @@ import (
 // maxPanics is the number of panics in a minute of packet time that the engine tolerates.
 const maxPanics = 100
 
-// faults are the panics so far.
+// faults are the panics so far. They have a lock of their own, because a panic can happen under any
+// other lock.
 type faults struct {
 	mu     sync.Mutex
 	n      uint64
@@ -49,16 +50,17 @@ func (e *Engine) recordPanic(what string) {
 	}
 }
 
-// Fault returns the reason why the engine should stop, nil if it should go on.
+// Fault returns the reason why the engine should stop, nil if it should go on. Any goroutine may
+// call it.
 func (e *Engine) Fault() error {
 	e.faults.mu.Lock()
 	defer e.faults.mu.Unlock()
 	return e.faults.err
 }
 
-// describe returns the message of a panic and its place in our code. The deferred function that
-// recovers calls it. The text of a panic may hold bytes from the wire, so only the runtime's own
-// messages are quoted.
+// describe returns the message of a panic and its place in our code: the innermost function of this
+// module. The deferred function that recovers calls it. The text of a panic may hold bytes from the
+// wire, so only the runtime's own messages are quoted.
 func describe(reason any) string {
 	what := fmt.Sprintf("%T", reason)
 	if err, ok := reason.(runtime.Error); ok {
@@ -66,6 +68,7 @@ func describe(reason any) string {
 	}
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	// Frames above gopanic belong to the recovery.
 	thrown := false
 	for { // at most as many as pcs holds, with inlined calls
 		f, more := frames.Next()
@@ -107,7 +110,8 @@ func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
 	s.journal.inTick = false
 }
 
-// guarded calls f, and reports false if it panicked.
+// guarded calls f, and reports false if it panicked. It is for work at the end of a round and at
+// the end of the input, where a panic costs this piece of work alone.
 func (e *Engine) guarded(f func()) (ok bool) {
 	defer e.recoverPanic()
 	f()

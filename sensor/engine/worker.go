@@ -87,7 +87,8 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 }
 
 // Take takes in frames and emits the events that they cause. The parts follow one another. Take
-// borrows the frames' bytes until it returns.
+// borrows the frames' bytes until it returns. A panic inside is recovered and counted; see
+// Engine.Fault.
 func (w *Worker) Take(parts [][]frame.Frame) {
 	w.round = w.round[:0]
 	total, most := 0, w.roundSize()
@@ -118,7 +119,13 @@ const maxRound = 16384
 // findings of a short capture must profit from it too.
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// takeRound takes in a round of frames, total in all.
+// takeRound takes in a round of frames, total in all:
+//
+//	decode      in batches side by side, or in one batch if the order matters
+//	judge SYNs  with wrong checksums, in packet order
+//	ticks       are found among the packets' times
+//	process     each shard, side by side
+//	exchange    the shards' observations, and emit the events
 func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
 	w.frames += uint64(total)
 	shared := w.e.pool != nil && total >= shareFrom
@@ -126,6 +133,8 @@ func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
 		w.split(parts, total)
 		w.e.pool.each(len(w.batches), w.decodeOne)
 	}
+	// A small round, or one with packets that need order, is decoded in one batch. In the second
+	// case the batches that were decoded are thrown away before they are counted.
 	if !shared || w.needsOrder() {
 		w.resetBatches(1)
 		w.batches[0].frames = append(w.batches[0].frames, parts...)
@@ -183,15 +192,16 @@ func (w *Worker) resetBatches(n int) {
 	}
 }
 
-// countBatch adds a batch's counters to the worker's, and finds the ticks among its packets.
-func (w *Worker) countBatch(p *decodeBatch) {
-	for o, n := range p.outcome {
+// countBatch adds a batch's counters to the worker's, and finds the ticks among its packets. Most
+// packets are within the quiet span, and cost a subtraction.
+func (w *Worker) countBatch(b *decodeBatch) {
+	for o, n := range b.outcome {
 		if n > 0 {
 			w.outcome[o].Add(n)
 		}
 	}
-	p.base = w.seq
-	for _, time := range p.times {
+	b.base = w.seq
+	for _, time := range b.times {
 		w.seq++
 		if uint64(time-w.quietFrom) >= w.quietSpan {
 			w.advanceClock(time)
@@ -207,7 +217,8 @@ func (w *Worker) advanceClock(time int64) {
 	w.quietFrom, w.quietSpan = w.e.clock.window()
 }
 
-// runShards has all shards process their packets, and emits the events of the round.
+// runShards has all shards process their packets, and emits the events of the round. With shared
+// the helper pool shares the shards.
 func (w *Worker) runShards(shared bool) {
 	e := w.e
 	if shared {
@@ -217,6 +228,7 @@ func (w *Worker) runShards(shared bool) {
 			w.processOne(i)
 		}
 	}
+	// From here on one goroutine works, so that events come in one order.
 	e.tickMu.Lock()
 	e.progress = &w.progress
 	e.exchange()
@@ -249,7 +261,7 @@ func (w *Worker) EmitDue() {
 }
 
 // Idle advances the clock when no frame came for a while: now is the wall clock, in ns since 1970.
-// Without it nothing would expire on a silent interface.
+// Without it nothing would expire on a silent interface. It is a round without frames.
 func (w *Worker) Idle(now int64) {
 	e := w.e
 	if ok, jump := e.clock.advanceIdle(now); ok {
