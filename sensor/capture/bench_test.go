@@ -28,7 +28,7 @@ func BenchmarkFiles(b *testing.B) {
 			workers   int
 			prefilter Prefilter
 		}{{"mapped/workers=1", 1, nil}, {"mapped/workers=2", 2, nil}, {"streamed", 0, nil},
-			{"sifted/workers=1", 1, none}, {"sifted/workers=2", 2, none}} {
+			{"filtered/workers=1", 1, none}, {"filtered/workers=2", 2, none}} {
 			b.Run(fmt.Sprintf("%s/frame=%d", way.name, size), func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetBytes(int64(size))

@@ -571,18 +571,18 @@ func TestEveryWayOfReading(t *testing.T) {
 			defer s.Close()
 			return told(t, s)
 		}
-		for _, sift := range []Prefilter{nil, prefilter} {
-			want := read(FilesConfig{Workers: 1, Prefilter: sift}, path)
+		for _, filter := range []Prefilter{nil, prefilter} {
+			want := read(FilesConfig{Workers: 1, Prefilter: filter}, path)
 			if len(want) < 3 {
 				t.Fatalf("%d stretches", len(want))
 			}
 			for _, workers := range []int{2, 3, 8} {
-				if got := read(FilesConfig{Workers: workers, Prefilter: sift}, path); !slices.Equal(got, want) {
+				if got := read(FilesConfig{Workers: workers, Prefilter: filter}, path); !slices.Equal(got, want) {
 					t.Errorf("seed %d: %d workers tell\n%q and one\n%q", seed, workers, got, want)
 				}
 			}
-			if sift != nil {
-				continue // what is read of a stream to learn its first frame is not sifted
+			if filter != nil {
+				continue // what is read of a stream to learn its first frame is not filtered
 			}
 			for i := range want {
 				want[i] = strings.ReplaceAll(want[i], path, "standard input")

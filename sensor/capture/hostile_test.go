@@ -432,7 +432,7 @@ func TestFilesThatChange(t *testing.T) {
 
 // A prefilter that panics is not asked again for the rest of the stretch; the frames are given, exactly once and
 // in order, whoever reads.
-func TestSieveThatPanics(t *testing.T) {
+func TestPrefilterThatPanics(t *testing.T) {
 	b := manyFrames(3, 9<<20)
 	var ng []byte
 	ng = append(ngSectionBlock(le), ngInterfaceBlock(le, 1)...)

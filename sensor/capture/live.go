@@ -49,6 +49,7 @@ type InterfaceError struct {
 	Err       error
 }
 
+// Error implements error: the reason, and the hint on further lines.
 func (e *InterfaceError) Error() string {
 	s := fmt.Sprintf("cannot capture on %s: %s", e.Interface, e.Reason)
 	if e.Hint != "" {
@@ -57,6 +58,7 @@ func (e *InterfaceError) Error() string {
 	return s
 }
 
+// Unwrap returns Err.
 func (e *InterfaceError) Unwrap() error { return e.Err }
 
 // ErrNoInterface is wrapped by the error for a name that no interface has.

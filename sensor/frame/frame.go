@@ -1,5 +1,5 @@
-// Package frame holds the types that capture, which reads frames, and wire, which decodes them, have
-// in common. It does not know where frames come from or what is in them.
+// Package frame holds the types that two packages share: capture, which reads frames, and wire,
+// which decodes them. It does not know where frames come from or what is in them.
 package frame
 
 import "fmt"
