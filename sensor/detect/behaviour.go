@@ -13,29 +13,28 @@ import (
 // behaviour is how a source uses its connections. The verdict reads from it what the source is: a
 // scanner, a probe, a verifier, or several machines; see verdict.go and mitigate.go.
 type behaviour struct {
-	internal, attempts uint32
-	halfOpen           uint32  // accepted by a server, and never completed
-	silentSessions     uint32  // sessions in which the client had nothing to deliver
-	sessions           uint32  // that ended
-	acceptedSessions   uint32  // sessions with an accepted recipient
-	callouts           uint32  // of these, those in which the client began no message
-	mailSessions       uint32  // sessions with a sender
-	first              uint32  // the destination of the first attempt
-	last               int64   // the latest attempt at it
-	gaps               float64 // the number of intervals between these attempts
-	mean, squares      float64 // the mean interval in seconds, and the sum of squares around it
-	ttl                [4]ttlCount
-	ttls               uint32 // SYNs whose TTL is none of these
-	addr               uint32 // the destination of the latest attempt
-	ports              uint8  // of it, by bit
-	sweeps             uint32 // destinations with attempts at three mail ports in a row
+	Internal         uint32      `json:"Internal"` // attempts at internal servers
+	Attempts         uint32      `json:"Attempts"`
+	HalfOpen         uint32      `json:"HalfOpen"` // accepted by a server, and never completed
+	SilentSessions   uint32      `json:"Mute"`     // the client had nothing to deliver
+	Sessions         uint32      `json:"Sessions"` // that ended
+	AcceptedSessions uint32      `json:"Welcomed"` // with an accepted recipient
+	Callouts         uint32      `json:"Checks"`   // of these, without a message
+	MailSessions     uint32      `json:"Mails"`    // with a sender
+	First            uint32      `json:"First"`    // the destination of the first attempt
+	Last             int64       `json:"Last"`     // the latest attempt at it
+	Gaps             float64     `json:"Gaps"`     // the number of intervals between these attempts
+	Mean             float64     `json:"Mean"`     // of the intervals, in seconds
+	Squares          float64     `json:"Squares"`  // the sum of squares around the mean
+	TTL              [4]ttlCount `json:"TTL"`
+	TTLs             uint32      `json:"TTLs"`  // SYNs whose TTL is none of these
+	Addr             uint32      `json:"Addr"`  // the destination of the latest attempt
+	Ports            uint8       `json:"Ports"` // of it, by bit
+	Sweeps           uint32      `json:"Swept"` // destinations with attempts at three mail ports
 }
 
-// ttlCount is how many SYNs had a TTL.
-type ttlCount struct {
-	ttl uint8
-	n   uint32
-}
+// ttlCount is a TTL, and how many SYNs had it.
+type ttlCount [2]uint32
 
 // probeTargets is how many servers a probe looks at, at most.
 const probeTargets = 5
@@ -49,31 +48,31 @@ const washCallouts = 10
 
 // attempted counts an attempt; few says that the source has a handful of destinations.
 func (b *behaviour) attempted(o *Observation, few bool) {
-	inc(&b.attempts)
+	inc(&b.Attempts)
 	if !o.External {
-		inc(&b.internal)
+		inc(&b.Internal)
 	}
-	if o.Addr != b.addr {
-		b.addr, b.ports = o.Addr, 0
+	if o.Addr != b.Addr {
+		b.Addr, b.Ports = o.Addr, 0
 	}
-	if bit := uint8(1) << (o.Port % 7); b.ports&bit == 0 { // 25, 465, 587 and 2525 differ
-		if b.ports |= bit; bits.OnesCount8(b.ports) == 3 {
-			inc(&b.sweeps)
+	if bit := uint8(1) << (o.Port % 7); b.Ports&bit == 0 { // 25, 465, 587 and 2525 differ
+		if b.Ports |= bit; bits.OnesCount8(b.Ports) == 3 {
+			inc(&b.Sweeps)
 		}
 	}
-	if b.attempts == 1 {
-		b.first = o.Addr
+	if b.Attempts == 1 {
+		b.First = o.Addr
 	}
-	few = few && b.first == o.Addr
-	if few && b.last != 0 && o.Time >= b.last { // Welford's method for the variance
-		gap := float64(o.Time-b.last) / float64(second)
-		b.gaps++
-		d := gap - b.mean
-		b.mean += d / b.gaps
-		b.squares += d * (gap - b.mean)
+	few = few && b.First == o.Addr
+	if few && b.Last != 0 && o.Time >= b.Last { // Welford's method for the variance
+		gap := float64(o.Time-b.Last) / float64(second)
+		b.Gaps++
+		d := gap - b.Mean
+		b.Mean += d / b.Gaps
+		b.Squares += d * (gap - b.Mean)
 	}
 	if few {
-		b.last = max(b.last, o.Time)
+		b.Last = max(b.Last, o.Time)
 	}
 	b.countTTL(o.TTL)
 }
@@ -83,32 +82,32 @@ func (b *behaviour) countTTL(ttl uint8) {
 	if ttl == 0 {
 		return
 	}
-	for i := range b.ttl {
-		if t := &b.ttl[i]; t.ttl == ttl || t.n == 0 {
-			t.ttl = ttl
-			t.n++
+	for i := range b.TTL {
+		if t := &b.TTL[i]; t[0] == uint32(ttl) || t[1] == 0 {
+			t[0] = uint32(ttl)
+			t[1]++
 			return
 		}
 	}
-	inc(&b.ttls)
+	inc(&b.TTLs)
 }
 
 // recordEnd counts a session that ended.
 func (p *Profile) recordEnd(o *Observation) {
 	b := &p.behaviour
-	inc(&b.sessions)
+	inc(&b.Sessions)
 	if o.Silent {
-		inc(&b.silentSessions)
+		inc(&b.SilentSessions)
 	}
 	if o.Mail {
-		inc(&b.mailSessions)
+		inc(&b.MailSessions)
 	}
 	if o.Accepted {
-		inc(&b.acceptedSessions)
+		inc(&b.AcceptedSessions)
 	}
 	if o.Callout {
-		inc(&b.callouts)
-		p.changed = p.changed || b.callouts == minCallouts
+		inc(&b.Callouts)
+		p.changed = p.changed || b.Callouts == minCallouts
 	}
 }
 
@@ -116,28 +115,28 @@ func (p *Profile) recordEnd(o *Observation) {
 // a mail server that verifies senders (callout verification), or a program that cleans a list. Many
 // refused recipients are the answer that it wants.
 func (b *behaviour) isVerifier() bool {
-	return b.callouts >= minCallouts && b.callouts*5 >= b.acceptedSessions*4
+	return b.Callouts >= minCallouts && b.Callouts*5 >= b.AcceptedSessions*4
 }
 
 // SetHopLimit records the hop limit of a packet of a source whose SYNs have shown none.
 func (p *Profile) SetHopLimit(ttl uint8) {
-	if t := &p.behaviour.ttl[0]; t.n == 0 {
-		t.ttl, t.n = ttl, 1
+	if t := &p.behaviour.TTL[0]; t[1] == 0 {
+		*t = ttlCount{uint32(ttl), 1}
 	}
 }
 
 // HalfOpenCount is how many connections the source gave up after the answer of the server.
-func (p *Profile) HalfOpenCount() uint32 { return p.behaviour.halfOpen }
+func (p *Profile) HalfOpenCount() uint32 { return p.behaviour.HalfOpen }
 
 // HopLimits is a text with the hop limits of the SYNs, the most frequent first. Each kind of
 // machine behind a gateway has its own.
 func (p *Profile) HopLimits() string {
-	ways := p.behaviour.ttl
-	slices.SortStableFunc(ways[:], func(a, b ttlCount) int { return cmp.Compare(b.n, a.n) })
+	ways := p.behaviour.TTL
+	slices.SortStableFunc(ways[:], func(a, b ttlCount) int { return cmp.Compare(b[1], a[1]) })
 	var list []string
 	for _, w := range ways {
-		if w.n > 0 {
-			list = append(list, fmt.Sprintf("%d in %s", w.ttl, verdict.Plural(w.n, "attempt")))
+		if w[1] > 0 {
+			list = append(list, fmt.Sprintf("%d in %s", w[0], verdict.Plural(w[1], "attempt")))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -146,8 +145,8 @@ func (p *Profile) HopLimits() string {
 // OnLink reports whether the frames come from the source itself and not from a router: all its SYNs
 // have one hop limit, and systems begin with it.
 func (p *Profile) OnLink() bool {
-	first, other := &p.behaviour.ttl[0], &p.behaviour.ttl[1]
-	return InitialTTL(first.ttl) && other.n == 0
+	first, other := &p.behaviour.TTL[0], &p.behaviour.TTL[1]
+	return InitialTTL(uint8(first[0])) && other[1] == 0
 }
 
 // InitialTTL reports whether systems begin with this hop limit: no router has forwarded the packet.
@@ -157,18 +156,18 @@ func InitialTTL(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 }
 // keeps its own.
 func (b *behaviour) merge(o *behaviour) {
 	for _, n := range [][2]*uint32{
-		{&b.internal, &o.internal}, {&b.attempts, &o.attempts}, {&b.halfOpen, &o.halfOpen},
-		{&b.silentSessions, &o.silentSessions}, {&b.sessions, &o.sessions},
-		{&b.acceptedSessions, &o.acceptedSessions}, {&b.callouts, &o.callouts},
-		{&b.mailSessions, &o.mailSessions}, {&b.ttls, &o.ttls}, {&b.sweeps, &o.sweeps},
+		{&b.Internal, &o.Internal}, {&b.Attempts, &o.Attempts}, {&b.HalfOpen, &o.HalfOpen},
+		{&b.SilentSessions, &o.SilentSessions}, {&b.Sessions, &o.Sessions},
+		{&b.AcceptedSessions, &o.AcceptedSessions}, {&b.Callouts, &o.Callouts},
+		{&b.MailSessions, &o.MailSessions}, {&b.TTLs, &o.TTLs}, {&b.Sweeps, &o.Sweeps},
 	} {
 		*n[0] += *n[1]
 	}
-	for _, x := range o.ttl {
-		for i := range b.ttl {
-			if t := &b.ttl[i]; x.n > 0 && (t.ttl == x.ttl || t.n == 0) {
-				t.ttl = x.ttl
-				t.n += x.n
+	for _, x := range o.TTL {
+		for i := range b.TTL {
+			if t := &b.TTL[i]; x[1] > 0 && (t[0] == x[0] || t[1] == 0) {
+				t[0] = x[0]
+				t[1] += x[1]
 				break
 			}
 		}

@@ -223,7 +223,7 @@ func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
 		at := &p.ports[p.busiest()]
 		text := fmt.Sprintf("It tried one new mail network after the other although none of its "+
 			"%s on port %d was answered: %s.",
-			verdict.Plural(max(at.attempts, n.attemptsBefore(at.port)), "attempt"), at.port,
+			verdict.Plural(max(at.Attempts, n.attemptsBefore(at.Port)), "attempt"), at.Port,
 			e.text())
 		if p.level >= verdict.Likely {
 			text += " The machine is infected all the same."

@@ -37,15 +37,15 @@ const blockedAfter = 16
 func (p *Profile) Egress() Egress {
 	at := &p.ports[p.busiest()]
 	switch {
-	case at.answered+at.opened > 0:
+	case at.Answered+at.Opened > 0:
 		return openEgress
-	case at.attempts < blockedAfter || p.nets.Len() < 4:
+	case at.Attempts < blockedAfter || p.nets.Len() < 4:
 		return unknownEgress
-	case at.unreachable*2 > at.attempts:
+	case at.Unreachable*2 > at.Attempts:
 		return icmpEgress
-	case at.refused*2 > at.attempts:
+	case at.Refused*2 > at.Attempts:
 		return resetEgress
-	case p.answered == 0 && p.retransmitted*2 < at.attempts:
+	case p.answered == 0 && p.retransmitted*2 < at.Attempts:
 		// A TCP without an answer sends the SYN again. This one got answers that are not in
 		// the capture, or it is no TCP.
 		return unknownEgress
@@ -56,15 +56,19 @@ func (p *Profile) Egress() Egress {
 // portOutcome counts the attempts to a port by their outcome. Attempts without an outcome had no
 // answer.
 type portOutcome struct {
-	attempts, answered, opened, refused, unreachable uint32
-	port                                             uint16
+	Port        uint16 `json:"Port"`
+	Attempts    uint32 `json:"Attempts"`
+	Answered    uint32 `json:"Answered"`
+	Opened      uint32 `json:"Opened"`
+	Refused     uint32 `json:"Refused"`
+	Unreachable uint32 `json:"Unreachable"`
 }
 
 // port is nil for the fifth port and later.
 func (p *Profile) port(number uint16) *portOutcome {
 	for i := range p.ports {
-		if at := &p.ports[i]; at.port == number || at.port == 0 {
-			at.port = number
+		if at := &p.ports[i]; at.Port == number || at.Port == 0 {
+			at.Port = number
 			return at
 		}
 	}
@@ -74,7 +78,7 @@ func (p *Profile) port(number uint16) *portOutcome {
 // busiest is the port with the most attempts.
 func (p *Profile) busiest() (best int) {
 	for i := range p.ports {
-		if p.ports[i].attempts > p.ports[best].attempts {
+		if p.ports[i].Attempts > p.ports[best].Attempts {
 			best = i
 		}
 	}

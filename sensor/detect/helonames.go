@@ -37,13 +37,14 @@ func (p *Profile) recordHelo(o *Observation) {
 		p.reasons[HeloName].Weight >= maxHeloWeight && p.foundLately(HeloName, o.Time) {
 		return // nothing more can be found
 	}
-	o.inDay, o.newInDay = sketch.AddRecent(w.day[:], o.Hash, sketch.Stamp(o.Time), 86400)
+	n, fresh := sketch.AddRecent(w.day[:], o.Hash, sketch.Stamp(o.Time), 86400)
+	o.inDay, o.newInDay = uint8(n), fresh
 }
 
 // observeHeloNames counts the names within a day. A mail server has one name, bots draw a new one
 // for each session. The threshold is Config.HeloNames.
 func observeHeloNames(p *Profile, c *Config, _ *Counters, o Observation) {
-	p.judgeHeloNames(c, o.inDay, o.Time)
+	p.judgeHeloNames(c, int(o.inDay), o.Time)
 }
 
 // judgeHeloNames is for n names within a day.

@@ -127,8 +127,8 @@ func (p *Profile) maybeMTA() bool {
 	// Two unknown recipients happen to every server, but hardly in a row. More happen to a server
 	// with one name in many sessions, of which those in TLS are not decided, and to a server that
 	// passes on what others bring.
-	few := t.refused*5 <= t.sessions || t.llr < 0 ||
-		(t.refused < 3 || p.has(OneName) || p.has(Serves)) && !p.has(Refusals)
+	few := t.Refused*5 <= t.Sessions || t.LLR < 0 ||
+		(t.Refused < 3 || p.has(OneName) || p.has(Serves)) && !p.has(Refusals)
 	return p.oneName() && few
 }
 
@@ -140,18 +140,19 @@ func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName)
 // more, reached as many networks at the first contact, and is not refused. A small server that has
 // delivered little when the uplink goes down has not shown more yet.
 func (p *Profile) uplinkOutage() bool {
-	return p.maybeMTA() && p.mta.sessions >= 3 && p.contacts.worked >= 3
+	return p.maybeMTA() && p.mta.Sessions >= 3 && p.contacts.worked >= 3
 }
 
 // BehindNAT reports whether more than one machine uses the address: its SYNs have come with several
 // hop limits. A scanner that draws the TTL of each SYN at random, as nmap does, has a dozen.
 func (p *Profile) BehindNAT() bool {
-	all, first, second := p.behaviour.ttls, uint32(0), uint32(0)
-	for _, t := range p.behaviour.ttl {
-		all += t.n
-		first, second = max(first, t.n), max(second, min(first, t.n))
+	all, first, second := p.behaviour.TTLs, uint32(0), uint32(0)
+	for _, t := range p.behaviour.TTL {
+		n := t[1]
+		all += n
+		first, second = max(first, n), max(second, min(first, n))
 	}
-	return second >= 3 && second*10 >= all && p.behaviour.ttls <= first+second
+	return second >= 3 && second*10 >= all && p.behaviour.TTLs <= first+second
 }
 
 // refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for
@@ -169,5 +170,5 @@ func (p *Profile) refusalTestInForce() *refusalTest {
 // the test had not decided.
 func (p *Profile) refusedForListAlone() bool {
 	t := p.refusalTestInForce()
-	return t.refused*5 <= t.sessions || !p.refusalsDecided()
+	return t.Refused*5 <= t.Sessions || !p.refusalsDecided()
 }

@@ -100,7 +100,7 @@ func TestServerNamesInTLS(t *testing.T) {
 // ways has the SYNs of a scene come from machines behind it, by their TTL in turn.
 func (s *scene) ways(ttl ...uint8) *scene {
 	for i, t := range ttl {
-		s.p.behaviour.ttl[i] = ttlCount{t, 1000}
+		s.p.behaviour.TTL[i] = ttlCount{uint32(t), 1000}
 	}
 	return s
 }

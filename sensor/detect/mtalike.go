@@ -7,14 +7,14 @@ import (
 // mtaLike holds the signs of a mail server: see onename.go, retries.go and serves.go, and
 // welcome.go for the sign that the test of refusals holds.
 type mtaLike struct {
-	name         uint32         // the one HELO name
-	sessions     uint32         // in which it was given
-	severalNames bool           // or a name that no mail server gives
+	Name         uint32         `json:"Name"`     // the one HELO name
+	Sessions     uint32         `json:"Sessions"` // in which it was given
+	SeveralNames bool           `json:"Several"`  // or a name that no mail server gives
+	Deferrals    uint32         `json:"Deferrals"`
+	Retried      uint32         `json:"Retried"`
+	Served       uint32         `json:"Served"`
 	deferred     [8]sketch.Slot // servers that deferred
-	deferrals    uint32
-	retried      uint32
 	clients      [2]sketch.Slot // external hosts that brought mail
-	served       uint32
 }
 
 // Disown drops the signs of a mail server: the source may have said them to itself.
@@ -26,21 +26,21 @@ func (p *Profile) Disown() {
 // merge adds the signs of o, which came later. Two different names are several names, whichever of
 // them was given first.
 func (s *mtaLike) merge(o *mtaLike) {
-	if o.sessions > 0 {
-		if s.sessions == 0 {
-			s.name = o.name
+	if o.Sessions > 0 {
+		if s.Sessions == 0 {
+			s.Name = o.Name
 		}
-		s.severalNames = s.severalNames || o.severalNames || s.name != o.name
-		s.sessions += o.sessions
+		s.SeveralNames = s.SeveralNames || o.SeveralNames || s.Name != o.Name
+		s.Sessions += o.Sessions
 	}
 	mergeSlots(s.deferred[:], o.deferred[:], retryTo)
-	s.deferrals += o.deferrals
-	s.retried += o.retried
+	s.Deferrals += o.Deferrals
+	s.Retried += o.Retried
 	n := 0
 	for _, x := range o.clients {
 		if x.At != 0 {
 			n, _ = sketch.AddRecent(s.clients[:], x.Hash, x.At, servedTime)
 		}
 	}
-	s.served = max(s.served, o.served, uint32(n))
+	s.Served = max(s.Served, o.Served, uint32(n))
 }

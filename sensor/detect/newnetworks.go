@@ -15,8 +15,8 @@ import (
 //
 // Simulated benign hosts with up to 0.5 new networks a day raise no alarm in 1,000 host-years.
 type newNetworksTest struct {
-	s  [len(scales)]float64
-	at int64 // of the latest new network
+	Sums [len(scales)]float64 `json:"Sums"` // S of each time scale
+	At   int64                `json:"At"`   // of the latest new network
 }
 
 // scales are the rates per second of a benign host and of a bot: 1 and 30 an hour, 0.25
@@ -41,11 +41,11 @@ func observeNewNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
 // newNetwork moves the test on by a network that the source contacts for the first time.
 func (p *Profile) newNetwork(c *Config, now int64) {
 	t := &p.newNetworks
-	dt := math.Max(0, float64(now-t.at)/float64(second))
-	t.at = max(t.at, now)
+	dt := math.Max(0, float64(now-t.At)/float64(second))
+	t.At = max(t.At, now)
 	for i, r := range scales {
-		t.s[i] = max(0, t.s[i]-dt*r.fall) + r.step
-		if t.s[i] >= c.NewNetworksThreshold {
+		t.Sums[i] = max(0, t.Sums[i]-dt*r.fall) + r.step
+		if t.Sums[i] >= c.NewNetworksThreshold {
 			p.raise(NewNetworks, now, float64(p.nets.Len()), 4, 6.9)
 		}
 	}

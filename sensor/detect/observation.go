@@ -56,34 +56,34 @@ func (k kindSet) has(kind Kind) bool { return k>>kind&1 != 0 }
 // collides. Zero is right for each field that the kind does not use.
 type Observation struct {
 	Kind     Kind
-	Time     int64  // nanoseconds since 1970, of the packet
+	TTL      uint8  // of the SYN, as captured; zero if it is not known
+	Port     uint16 // of the server
 	Addr     uint32 // hash of the server's address
 	Net      uint32 // hash of the server's network: /24, or /48
 	Hash     uint32 // see the kinds
-	Port     uint16 // of the server
-	TTL      uint8  // of the SYN, as captured; zero if it is not known
-	External bool   // the server is none of ours
-	Relay    bool   // the server is a declared relay
-	OneSided bool   // only one side of the connection was seen so far
-	Refused  bool   // the session was refused; else a message was accepted
-	Listed   bool   // the refusal is because of a blocklist
-	Unknown  bool   // the server does not know the recipient
-	Silent   bool   // the client had nothing to deliver
-	Mail     bool   // the client named a sender
-	Accepted bool   // the server accepted a recipient
-	Callout  bool   // after that the client began no message
-	Oddities Oddity
+	Time     int64  // nanoseconds since 1970, of the packet
 	After    int64  // nanoseconds since the SYN was sent first
 	Text     []byte // borrowed: valid until Observe returns
 	Listing  *Listing
 	Lookups  *Lookups // kept by the profile
+	Oddities Oddity
+	External bool // the server is none of ours
+	Relay    bool // the server is a declared relay
+	OneSided bool // only one side of the connection was seen so far
+	Refused  bool // the session was refused; else a message was accepted
+	Listed   bool // the refusal is because of a blocklist
+	Unknown  bool // the server does not know the recipient
+	Silent   bool // the client had nothing to deliver
+	Mail     bool // the client named a sender
+	Accepted bool // the server accepted a recipient
+	Callout  bool // after that the client began no message
 
 	// Profile.record sets these for the detectors.
-	newAddr  bool // the profile had no such address
-	newNet   bool // the profile had no such network
-	fresh    bool // the name or domain is new for the profile
-	inDay    int  // HELO names within a day, zero if this one does not count
-	newInDay bool // the HELO name is new within the day
+	newAddr  bool  // the profile had no such address
+	newNet   bool  // the profile had no such network
+	fresh    bool  // the name or domain is new for the profile
+	newInDay bool  // the HELO name is new within the day
+	inDay    uint8 // HELO names within a day, maxNames at most; zero if this one does not count
 }
 
 // direct reports whether the client speaks to an external server as mail servers do.
@@ -131,14 +131,14 @@ func (p *Profile) record(c *Config, o *Observation) bool {
 	case KindSYNACK:
 		inc(&p.answered)
 		if at := p.port(o.Port); at != nil {
-			inc(&at.answered)
+			inc(&at.Answered)
 		}
 	case KindRefused, KindUnreachable:
 		if at := p.port(o.Port); at != nil {
 			if o.Kind == KindUnreachable {
-				inc(&at.unreachable)
+				inc(&at.Unreachable)
 			} else {
-				inc(&at.refused)
+				inc(&at.Refused)
 			}
 		}
 	case KindEstablished:
@@ -146,7 +146,7 @@ func (p *Profile) record(c *Config, o *Observation) bool {
 	case KindBothSides:
 		p.bothSides(o.Net)
 	case KindHalfOpen:
-		inc(&p.behaviour.halfOpen)
+		inc(&p.behaviour.HalfOpen)
 	case KindClientSpoke:
 		inc(&p.spoken)
 	case KindAttested:
@@ -180,7 +180,7 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 		return false
 	}
 	if at := p.port(o.Port); at != nil {
-		inc(&at.attempts)
+		inc(&at.Attempts)
 	}
 	return true
 }
@@ -195,7 +195,7 @@ func (p *Profile) recordEstablished(o *Observation) {
 		p.bothSides(o.Net)
 	}
 	if at := p.port(o.Port); at != nil {
-		inc(&at.opened)
+		inc(&at.Opened)
 	}
 }
 

@@ -18,19 +18,19 @@ func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 	s := &p.mta
 	switch {
-	case s.sessions == 0:
+	case s.Sessions == 0:
 		class := classifyHelo(string(o.Text))
-		s.name, s.severalNames = o.Hash, class != heloProper && class != heloHome
-	case s.name != o.Hash:
-		s.severalNames = true
+		s.Name, s.SeveralNames = o.Hash, class != heloProper && class != heloHome
+	case s.Name != o.Hash:
+		s.SeveralNames = true
 	}
-	inc(&s.sessions)
+	inc(&s.Sessions)
 }
 
 // holdsOneName is for manySessions sessions with one full name.
 func holdsOneName(p *Profile) (holds bool, value, threshold float64) {
 	s := &p.mta
-	return !s.severalNames && s.sessions >= manySessions, float64(s.sessions), manySessions
+	return !s.SeveralNames && s.Sessions >= manySessions, float64(s.Sessions), manySessions
 }
 
 // textOneName has the name.

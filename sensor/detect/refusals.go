@@ -10,10 +10,11 @@ import (
 // refusalTest is Wald's sequential probability ratio test (Wald 1945) on the share of sessions that
 // are refused. A session is refused when a refusal comes before a message is accepted.
 type refusalTest struct {
-	llr               float64
-	sessions, refused int
-	accepted          uint32 // sessions in which a message was accepted first
-	total             uint32
+	LLR      float64 `json:"LLR"`
+	Sessions int     `json:"Sessions"`
+	Refused  int     `json:"Refused"`
+	Accepted uint32  `json:"Taken"` // sessions in which a message was accepted first
+	Total    uint32  `json:"All"`
 }
 
 // bounds are the bounds between which a test has not decided.
@@ -53,22 +54,22 @@ func (p *Profile) refusalCounts(o *Observation) bool {
 
 // step moves the test on by a session. decided says that the test has decided: its counts stay.
 func (t *refusalTest) step(c *Config, refused, decided bool) {
-	inc(&t.total)
+	inc(&t.Total)
 	if !refused {
-		inc(&t.accepted)
+		inc(&t.Accepted)
 	}
 	if decided {
 		return
 	}
-	t.sessions++
+	t.Sessions++
 	step := math.Log((1 - c.RefusalHigh) / (1 - c.RefusalLow))
 	if refused {
-		t.refused++
+		t.Refused++
 		step = math.Log(c.RefusalHigh / c.RefusalLow)
 	}
 	// An honest past must not count without end in favour of a host that was taken over.
 	_, lower := c.bounds()
-	t.llr = math.Max(lower, t.llr+step)
+	t.LLR = math.Max(lower, t.LLR+step)
 }
 
 // judgeRefusals is for a session that was refused. A test that is on its way counts in part, but
@@ -76,11 +77,11 @@ func (t *refusalTest) step(c *Config, refused, decided bool) {
 func (p *Profile) judgeRefusals(c *Config, now int64) {
 	t := p.refusalTestInForce()
 	switch upper, _ := c.bounds(); {
-	case t.llr >= upper-1e-9:
-		p.raise(Refusals, now, float64(t.refused), 6, decidedWeight)
-	case t.llr >= partialLLR && !p.has(Serves) &&
+	case t.LLR >= upper-1e-9:
+		p.raise(Refusals, now, float64(t.Refused), 6, decidedWeight)
+	case t.LLR >= partialLLR && !p.has(Serves) &&
 		(p.nets.Len() > 1 || p.envelope.distinct.Len() >= c.MassSenderDomains):
-		p.raise(Refusals, now, float64(t.refused), 2, math.Round(46*t.llr/upper)/10)
+		p.raise(Refusals, now, float64(t.Refused), 2, math.Round(46*t.LLR/upper)/10)
 	}
 }
 
@@ -89,29 +90,29 @@ func (p *Profile) refusalsDecided() bool { return p.reasons[Refusals].Weight >= 
 
 // refusalsRecovered reports whether the test was on its way to a decision and is not any more.
 func (p *Profile) refusalsRecovered() bool {
-	return p.has(Refusals) && !p.refusalsDecided() && p.refusalTestInForce().llr < partialLLR
+	return p.has(Refusals) && !p.refusalsDecided() && p.refusalTestInForce().LLR < partialLLR
 }
 
 // WasRefused reports whether a server refused the source's mail, or named a blocklist.
-func (p *Profile) WasRefused() bool { return p.refusalTest.refused > 0 || p.blocklists.n > 0 }
+func (p *Profile) WasRefused() bool { return p.refusalTest.Refused > 0 || p.blocklists.n > 0 }
 
 // textRefusals has the sessions of the test in force.
 func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
-	if t.refused == t.sessions {
+	if t.Refused == t.Sessions {
 		return fmt.Sprintf("Receiving servers refused something in all of its first %s with a "+
-			"decision.", verdict.Plural(t.sessions, "session"))
+			"decision.", verdict.Plural(t.Sessions, "session"))
 	}
 	return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a "+
-		"decision.", t.refused, verdict.Plural(t.sessions, "session"))
+		"decision.", t.Refused, verdict.Plural(t.Sessions, "session"))
 }
 
 // merge adds the sessions of o.
 func (t *refusalTest) merge(c *Config, o *refusalTest) {
 	_, lower := c.bounds()
-	t.llr = math.Max(lower, t.llr+o.llr)
-	t.sessions += o.sessions
-	t.refused += o.refused
-	t.accepted += o.accepted
-	t.total += o.total
+	t.LLR = math.Max(lower, t.LLR+o.LLR)
+	t.Sessions += o.Sessions
+	t.Refused += o.Refused
+	t.Accepted += o.Accepted
+	t.Total += o.Total
 }

@@ -16,18 +16,18 @@ const retryFrom, retryTo = 240, 4 * 3600 // seconds
 func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	s := &p.mta
 	if o.Kind == KindDeferred {
-		inc(&s.deferrals)
+		inc(&s.Deferrals)
 		sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
 		return
 	}
-	if s.deferrals == 0 {
+	if s.Deferrals == 0 {
 		return
 	}
 	for i := range s.deferred {
 		d := &s.deferred[i]
 		age := sketch.Stamp(o.Time) - d.At
 		if d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
-			inc(&s.retried)
+			inc(&s.Retried)
 			d.Hash = ^o.Addr // counted
 		}
 	}
@@ -36,12 +36,12 @@ func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 // holdsRetries is for three deferrals or more of which 60 % were followed by another attempt.
 func holdsRetries(p *Profile) (holds bool, value, threshold float64) {
 	s := &p.mta
-	share := float64(s.retried) / float64(max(1, s.deferrals))
-	return s.deferrals >= 3 && s.retried*10 >= s.deferrals*6, share, 0.6
+	share := float64(s.Retried) / float64(max(1, s.Deferrals))
+	return s.Deferrals >= 3 && s.Retried*10 >= s.Deferrals*6, share, 0.6
 }
 
 // textRetries has the deferrals and the retries.
 func textRetries(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.",
-		p.mta.retried, verdict.Plural(p.mta.deferrals, "deferral"))
+		p.mta.Retried, verdict.Plural(p.mta.Deferrals, "deferral"))
 }

@@ -53,7 +53,7 @@ func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 // judgeSenderDomains is for n domains within a day.
 func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 	e := &p.envelope
-	early, refused := e.mails < fewMails, p.refusalTestInForce().refused
+	early, refused := e.mails < fewMails, p.refusalTestInForce().Refused
 	if p.speaksOddly() {
 		refused *= refusedOfFew
 	}

@@ -14,17 +14,17 @@ const servedTime = 30 * 86400
 // to a mail server, and never to a bot, so this sign decides between refusal tests too.
 func observeServes(p *Profile, _ *Config, _ *Counters, o Observation) {
 	n, _ := sketch.AddRecent(p.mta.clients[:], o.Hash, sketch.Stamp(o.Time), servedTime)
-	p.mta.served = max(p.mta.served, uint32(n))
+	p.mta.Served = max(p.mta.Served, uint32(n))
 	p.changed = true
 }
 
 // holdsServes is for two clients or more: one may be somebody who tries.
 func holdsServes(p *Profile) (holds bool, value, threshold float64) {
-	return p.mta.served >= 2, float64(p.mta.served), 2
+	return p.mta.Served >= 2, float64(p.mta.Served), 2
 }
 
 // textServes has the number of clients.
 func textServes(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("In its favour: %s from outside bring it mail.",
-		verdict.Plural(p.mta.served, "host"))
+		verdict.Plural(p.mta.Served, "host"))
 }

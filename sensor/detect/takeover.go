@@ -100,12 +100,12 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	p.flood.servers += o.flood.servers
 	p.contacts.merge(c, &o.contacts)
 	for _, x := range o.ports {
-		if at := p.port(x.port); x.port != 0 && at != nil {
-			at.attempts += x.attempts
-			at.answered += x.answered
-			at.opened += x.opened
-			at.refused += x.refused
-			at.unreachable += x.unreachable
+		if at := p.port(x.Port); x.Port != 0 && at != nil {
+			at.Attempts += x.Attempts
+			at.Answered += x.Answered
+			at.Opened += x.Opened
+			at.Refused += x.Refused
+			at.Unreachable += x.Unreachable
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	p.refusalTest.merge(c, &o.refusalTest)
 	p.refusalTestUnlisted.merge(c, &o.refusalTestUnlisted)
 	p.unknownUsers.merge(c, &o.unknownUsers)
-	if o.unknownUsers.unknown > 0 {
+	if o.unknownUsers.Unknown > 0 {
 		p.judgeUnknownUsers(c, now)
 	}
 	p.judgeRelayDenials(mergeSlots(p.relayDenied[:], o.relayDenied[:], 86400), now)
@@ -156,10 +156,10 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	o.envelope.distinct.Each(func(x uint32) { e.distinct.Add(x, nil) })
 	senders := mergeSlots(e.senders[:], o.envelope.senders[:], 86400)
 	p.judgeRecipientDomains(c, mergeSlots(e.recipients[:], o.envelope.recipients[:], 3600), now)
-	if o.refusalTest.refused > 0 {
+	if o.refusalTest.Refused > 0 {
 		p.judgeRefusals(c, now)
 	}
-	if o.envelope.mails > 0 || o.refusalTest.refused > 0 {
+	if o.envelope.mails > 0 || o.refusalTest.Refused > 0 {
 		senders = max(senders, sketch.CountRecent(e.senders[:], sketch.Stamp(now), 86400))
 		p.judgeSenderDomains(c, senders, now)
 	}

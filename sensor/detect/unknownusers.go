@@ -11,9 +11,10 @@ import (
 // weight: two of the first ten happen to one honest server in fifty. Wald's test decides whether no
 // honest server has such a share.
 type unknownUsers struct {
-	recipients, unknown uint32
-	llr                 float64
-	proved              bool // the test has decided against the source
+	Recipients uint32  `json:"Recipients"`
+	Unknown    uint32  `json:"Unknown"`
+	LLR        float64 `json:"UnknownLLR"`
+	Proved     bool    `json:"UnknownProved"` // the test has decided against the source
 }
 
 // The test's assumptions: the share of recipients that do not exist, of an honest server and of a
@@ -26,15 +27,15 @@ const unknownToHonest, unknownToBot = 0.05, 0.3
 // the share are Config.UnknownShare of Config.UnknownRecipients recipients or more.
 func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 	t := &p.unknownUsers
-	inc(&t.recipients)
+	inc(&t.Recipients)
 	step := math.Log((1 - unknownToBot) / (1 - unknownToHonest))
 	if o.Unknown {
-		inc(&t.unknown)
+		inc(&t.Unknown)
 		step = math.Log(unknownToBot / unknownToHonest)
 	}
 	upper, lower := c.bounds()
-	t.llr = math.Max(lower, t.llr+step)
-	t.proved = t.llr >= upper || t.proved && t.llr > lower
+	t.LLR = math.Max(lower, t.LLR+step)
+	t.Proved = t.LLR >= upper || t.Proved && t.LLR > lower
 	if o.Unknown {
 		p.judgeUnknownUsers(c, o.Time)
 	}
@@ -43,24 +44,24 @@ func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 // judgeUnknownUsers is for a recipient that was unknown.
 func (p *Profile) judgeUnknownUsers(c *Config, now int64) {
 	t := &p.unknownUsers
-	enough := int(t.recipients) >= c.UnknownRecipients
-	if enough && float64(t.unknown) >= c.UnknownShare*float64(t.recipients) {
-		p.raise(UnknownUsers, now, float64(t.unknown)/float64(t.recipients), c.UnknownShare, 2.3)
+	enough := int(t.Recipients) >= c.UnknownRecipients
+	if enough && float64(t.Unknown) >= c.UnknownShare*float64(t.Recipients) {
+		p.raise(UnknownUsers, now, float64(t.Unknown)/float64(t.Recipients), c.UnknownShare, 2.3)
 	}
 }
 
 // textUnknownUsers has the counts of now; r.Value is the share when it was largest.
 func textUnknownUsers(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off "+
-		"a list of addresses.", p.unknownUsers.unknown,
-		verdict.Plural(p.unknownUsers.recipients, "recipient"))
+		"a list of addresses.", p.unknownUsers.Unknown,
+		verdict.Plural(p.unknownUsers.Recipients, "recipient"))
 }
 
 // merge adds the recipients of o.
 func (t *unknownUsers) merge(c *Config, o *unknownUsers) {
 	_, lower := c.bounds()
-	t.recipients += o.recipients
-	t.unknown += o.unknown
-	t.llr = math.Max(lower, t.llr+o.llr)
-	t.proved = t.proved || o.proved
+	t.Recipients += o.Recipients
+	t.Unknown += o.Unknown
+	t.LLR = math.Max(lower, t.LLR+o.LLR)
+	t.Proved = t.Proved || o.Proved
 }

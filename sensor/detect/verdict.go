@@ -92,7 +92,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 // failover reports whether all attempts are one burst: a mail that was tried at up to five servers
 // of its recipient's provider, and no new network for an hour since.
 func (p *Profile) failover(now int64) bool {
-	return p.nets.Len() <= 5 && now-p.newNetworks.at > hour
+	return p.nets.Len() <= 5 && now-p.newNetworks.At > hour
 }
 
 // synOnlyFlood reports whether the source floods and no session of it was seen. The detectors that
@@ -166,13 +166,13 @@ func (p *Profile) isScanner() bool {
 	if b.isVerifier() && (p.has(SenderDomains) || !p.oneName()) {
 		return true
 	}
-	if p.addrs.Len() < 10 || b.mailSessions > 0 {
+	if p.addrs.Len() < 10 || b.MailSessions > 0 {
 		return false
 	}
-	internal := b.internal*2 >= b.attempts
-	quiet, all := b.silentSessions+b.halfOpen, b.sessions+b.halfOpen
+	internal := b.Internal*2 >= b.Attempts
+	quiet, all := b.SilentSessions+b.HalfOpen, b.Sessions+b.HalfOpen
 	silent := quiet >= 5 && quiet*5 >= all*4
-	sweeps := b.sweeps >= 5 && int(b.sweeps)*2 >= p.addrs.Len()
+	sweeps := b.Sweeps >= 5 && int(b.Sweeps)*2 >= p.addrs.Len()
 	return internal || silent || sweeps
 }
 
@@ -181,8 +181,8 @@ func (p *Profile) isScanner() bool {
 // in this way. A mail server that verifies senders accepts their mail.
 func (p *Profile) isListWasher() bool {
 	b, t := &p.behaviour, &p.refusalTest
-	return b.isVerifier() && b.callouts >= washCallouts && !p.has(Serves) &&
-		t.accepted == 0 && t.refused*4 >= t.refused+int(b.callouts)
+	return b.isVerifier() && b.Callouts >= washCallouts && !p.has(Serves) &&
+		t.Accepted == 0 && t.Refused*4 >= t.Refused+int(b.Callouts)
 }
 
 // actsAsMTA reports whether a source sends as a mail server does: with one full name, and most of
@@ -194,12 +194,12 @@ func (p *Profile) actsAsMTA() bool {
 		return p.oneName() && !p.isListWasher()
 	}
 	t := p.refusalTestInForce()
-	likes := t.accepted >= 3 && t.accepted*5 >= t.total*4 && !p.speaksOddly() || p.has(Serves)
-	return !p.disqualified() && p.maybeMTA() && p.mta.sessions >= 3 && likes
+	likes := t.Accepted >= 3 && t.Accepted*5 >= t.Total*4 && !p.speaksOddly() || p.has(Serves)
+	return !p.disqualified() && p.maybeMTA() && p.mta.Sessions >= 3 && likes
 }
 
 // oneName reports whether the source has always given the same full name.
-func (p *Profile) oneName() bool { return p.mta.sessions > 0 && !p.mta.severalNames }
+func (p *Profile) oneName() bool { return p.mta.Sessions > 0 && !p.mta.SeveralNames }
 
 // speaksOddly reports whether the source has two oddities, or a grave one.
 func (p *Profile) speaksOddly() bool { return p.reasons[Oddities].Weight >= 1.4 }
@@ -214,7 +214,7 @@ func (p *Profile) disqualified() bool {
 			return true
 		}
 	}
-	return p.has(UnknownUsers) && p.unknownUsers.proved
+	return p.has(UnknownUsers) && p.unknownUsers.Proved
 }
 
 // levelOfClass is the level that the class allows.
@@ -234,8 +234,8 @@ func (p *Profile) levelOfClass(v *verdict.Verdict) verdict.Level {
 // monitoring system does.
 func (p *Profile) isProbe() bool {
 	b := &p.behaviour
-	return !p.disqualified() && b.mailSessions == 0 && p.addrs.Len() <= probeTargets &&
-		b.gaps >= 10 && b.mean > 0 && math.Sqrt(b.squares/b.gaps) < 0.1*b.mean
+	return !p.disqualified() && b.MailSessions == 0 && p.addrs.Len() <= probeTargets &&
+		b.Gaps >= 10 && b.Mean > 0 && math.Sqrt(b.Squares/b.Gaps) < 0.1*b.Mean
 }
 
 // Role is the apparent role of the source.

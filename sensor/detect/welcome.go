@@ -10,13 +10,13 @@ import (
 // of ten or more. The test of refusals has the counts.
 func holdsWelcome(p *Profile) (holds bool, value, threshold float64) {
 	t := p.refusalTestInForce()
-	share := float64(t.accepted) / float64(max(1, t.total))
-	return t.total >= 10 && t.accepted*20 >= t.total*19, share, 0.95
+	share := float64(t.Accepted) / float64(max(1, t.Total))
+	return t.Total >= 10 && t.Accepted*20 >= t.Total*19, share, 0.95
 }
 
 // textWelcome has the sessions of the test in force.
 func textWelcome(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
 	return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving "+
-		"servers.", t.accepted, verdict.Plural(t.total, "session"))
+		"servers.", t.Accepted, verdict.Plural(t.Total, "session"))
 }

@@ -85,9 +85,9 @@ func fill(v reflect.Value, n *int64) {
 	case reflect.Float32, reflect.Float64:
 		v.SetFloat(float64(*n))
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		v.SetInt(*n % 100)
+		v.SetInt(*n%99 + 1) // zero may be left out
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		v.SetUint(uint64(*n % 100))
+		v.SetUint(uint64(*n%99 + 1))
 	}
 }
 
