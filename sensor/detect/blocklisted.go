@@ -55,6 +55,7 @@ func observeBlocklisted(p *Profile, _ *Config, _ *Counters, o Observation) {
 // AddressQuoted records that a server quoted a global address that is not its own: as the one it
 // refuses, or as the one it greets. fresh reports whether this server had not quoted it yet.
 func (p *Profile) AddressQuoted(addr netip.Addr, server uint32, now int64) (fresh bool) {
+	// A third address finds no place.
 	for i := range p.blocklists.address {
 		q := &p.blocklists.address[i]
 		if q.addr == addr || !q.addr.IsValid() {

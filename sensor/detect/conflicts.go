@@ -14,6 +14,7 @@ const fewConflicts = 3
 // that (RFC 9293, section 3.7): a program that writes its own segments hides from a sensor what the
 // server reads.
 func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
+	// A few conflicts in many sessions are errors of the network.
 	inc(&p.conflicting)
 	if p.conflicting >= fewConflicts && p.conflicting*4 >= p.sessions {
 		p.raise(Conflicts, o.Time, float64(p.conflicting), fewConflicts, 4.6)

@@ -165,7 +165,7 @@ func (p *Profile) contactResult(c *Config, failed bool, now int64) {
 	lower := math.Log(missRate / (1 - c.Alpha))
 	t.accuse = math.Log((1 - missRate) / c.Alpha)
 	t.llr = math.Max(lower, t.llr+step)
-	upper := t.accuse
+	upper := t.accuse // infinite if too many contacts work
 	if t.mostlyWorks() {
 		upper = math.Inf(1)
 	}
@@ -202,6 +202,7 @@ func (p *Profile) ExpireContacts(c *Config, now int64) {
 	}
 	for i := range t.pending {
 		w := &t.pending[i]
+		// Without any SYN-ACK in the capture a silent contact counts as one that works.
 		switch age := now - int64(w.at)*second; {
 		case w.state == waiting && age >= answerTime:
 			w.state = resolved

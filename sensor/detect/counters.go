@@ -73,6 +73,7 @@ func (n *Counters) attempt(o *Observation) (full bool) {
 			break
 		}
 	}
+	// The ring of attempts by second is brought up to date before the attempt counts in it.
 	n.tick(o.Time)
 	n.recent[uint64(o.Time/second)%uint64(len(n.recent))]++
 	n.Opened()
@@ -169,7 +170,7 @@ func (n *Counters) SenderDomains(p *Profile) int {
 // are not subtracted.
 func (n *Counters) Since(before *Counters, at int64) Counters {
 	d := *n
-	d.First = at
+	d.First = at // the other machine's first attempt, as far as it is known
 	for _, x := range d.sums(before) {
 		*x[0] -= min(*x[0], *x[1])
 	}
@@ -190,6 +191,7 @@ func (n *Counters) Plus(before *Counters) Counters {
 		*x[0] += min(*x[1], math.MaxUint32-*x[0])
 	}
 	d.ConcurrentMax = max(d.ConcurrentMax, before.ConcurrentMax)
+	// Ports of both addresses share the four places, in the order of this address.
 	for _, p := range before.Ports {
 		for i := range d.Ports {
 			if to := &d.Ports[i]; p.Count > 0 && (to.Count == 0 || to.Port == p.Port) {

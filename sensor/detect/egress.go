@@ -37,6 +37,7 @@ const blockedAfter = 16
 func (p *Profile) Egress() Egress {
 	at := &p.ports[p.busiest()]
 	switch {
+	// One answer on the port is enough: what fails then is not blocked as a whole.
 	case at.Answered+at.Opened > 0:
 		return openEgress
 	case at.Attempts < blockedAfter || p.nets.Len() < 4:

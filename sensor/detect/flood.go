@@ -40,6 +40,9 @@ func observeFlood(p *Profile, _ *Config, _ *Counters, o Observation) {
 		return
 	}
 	w := &p.flood
+	// A new period begins with the first attempt after the old one. The row of periods ends if the
+	// old one had too few servers, if a whole period passed without an attempt, or if time went
+	// back.
 	if late := o.Time - w.began; late >= floodTime || late < 0 {
 		w.rows++
 		if w.servers < floodServers || late >= 2*floodTime || late < 0 {

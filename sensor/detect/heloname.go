@@ -47,6 +47,7 @@ func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	class := classifyHelo(string(o.Text))
 	if weight := heloWeights[class]; weight > p.reasons[HeloName].Weight {
 		w.worst = string(o.Text)
+		// The value is a kind and not an amount: the larger one is not the worse one.
 		p.reasons[HeloName].Value = 0
 		p.raise(HeloName, o.Time, float64(class), 0, weight)
 	} else if weight > 0 {
@@ -67,7 +68,7 @@ func classifyHelo(name string) heloClass {
 	switch {
 	case name == "":
 		return heloEmpty
-	case strings.HasPrefix(name, "["):
+	case strings.HasPrefix(name, "["): // an address literal; what it holds is not checked
 		return heloProper
 	case name == "localhost", strings.HasSuffix(name, ".localhost"),
 		strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain":
@@ -79,6 +80,7 @@ func classifyHelo(name string) heloClass {
 	if !strings.Contains(name, ".") {
 		return heloPlain
 	}
+	// Names of home and office networks, which exist in no public zone.
 	for _, suffix := range []string{".home", ".lan", ".local", ".localdomain", ".internal"} {
 		if strings.HasSuffix(name, suffix) {
 			return heloHome
@@ -99,6 +101,7 @@ const maxOctet = 255
 // embedsAddress reports whether a name begins with the four numbers of an address, as the
 // names of dial-up customers do: 173-66-46-112.wash.fios.example, 1.2.3.4.dsl.example.
 func embedsAddress(name string) bool {
+	// run counts numbers in a row; any character but a separator between two numbers ends it.
 	run, digits, value := 0, 0, 0
 	for i := range len(name) + 1 {
 		c := byte('x') // behind the end

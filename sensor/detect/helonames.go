@@ -33,9 +33,10 @@ func (p *Profile) recordHelo(o *Observation) {
 	if !o.direct() && (!o.External || o.Relay || classifyHelo(string(o.Text)) != heloBareIP) {
 		return
 	}
+	// Nothing more can be found if both reasons were found lately with their largest numbers.
 	if p.reasons[HeloNames].Value >= maxNames && p.foundLately(HeloNames, o.Time) &&
 		p.reasons[HeloName].Weight >= maxHeloWeight && p.foundLately(HeloName, o.Time) {
-		return // nothing more can be found
+		return
 	}
 	n, fresh := sketch.AddRecent(w.day[:], o.Hash, sketch.Stamp(o.Time), 86400)
 	o.inDay, o.newInDay = uint8(n), fresh

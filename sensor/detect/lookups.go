@@ -49,6 +49,7 @@ const namesTime, burstNames, burstTime = 600, 6, 20
 // Asked records a query. domain is the hash of the registered domain, name the whole name; id is
 // the same for a query, its copies and its repetitions.
 func (l *Lookups) Asked(q Question, domain uint32, name string, id uint32, now int64) {
+	// A mirror port may show a query twice, and clients repeat queries.
 	for _, have := range l.last {
 		if have == id {
 			return
@@ -81,6 +82,8 @@ const linkTime = minute
 
 // Connected records an attempt at an address. It reports whether an answer had just named it.
 func (l *Lookups) Connected(addr *[16]byte, now int64) bool {
+	// Eight answers are kept. The latest for an address is not looked for: any within the time will
+	// do.
 	for i := range l.answers {
 		if a := &l.answers[i]; a.addr == *addr && a.at != 0 && now >= a.at && now-a.at <= linkTime {
 			if l.linked == "" {

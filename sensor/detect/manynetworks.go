@@ -19,6 +19,7 @@ const massWeight = 4.6
 // the weight, and Config.MassNetworks. More than maxWindow networks are not kept apart: a higher
 // count makes no difference.
 func observeManyNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
+	// At the largest weight the count need not go on within the minute.
 	if p.reasons[ManyNetworks].Weight >= massWeight && p.foundLately(ManyNetworks, o.Time) {
 		return
 	}

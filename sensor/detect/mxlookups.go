@@ -19,6 +19,7 @@ func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	if p.isResolver() || p.maybeMTA() {
 		return
 	}
+	// The list of the lookups is of an hour, and keeps maxDomains apart.
 	if n := sketch.CountRecent(p.lookups.mx[:], sketch.Stamp(o.Time), 3600); n >= c.MXDomains {
 		weight := 4.6
 		if n < c.MXDomains+setUp {

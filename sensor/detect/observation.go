@@ -103,6 +103,7 @@ type Listing struct {
 // The observation goes by value: detectors are called through the table, and behind a pointer each
 // observation would be allocated.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
+	// The shared state comes first: detectors read from it what is new in the observation.
 	if !p.record(c, &o) {
 		return o.fresh
 	}
@@ -169,6 +170,7 @@ func (p *Profile) record(c *Config, o *Observation) bool {
 // recordSYN keeps an attempt. Attempts at a declared relay are not judged: mail is meant to go
 // there.
 func (p *Profile) recordSYN(o *Observation) (judged bool) {
+	// Declared relays are counted as destinations too, and by behaviour.
 	o.newAddr = p.addrs.Add(o.Addr, p.Budget)
 	// A known address is in a known network.
 	o.newNet = (o.newAddr || p.addrs.Estimated()) && p.nets.Add(o.Net, p.Budget)

@@ -77,6 +77,7 @@ func observeOddities(p *Profile, _ *Config, _ *Counters, o Observation) {
 
 // judgeOddities is for a session with an oddity.
 func (p *Profile) judgeOddities(now int64) {
+	// The weight is the sum over the kinds of oddities, not over the sessions.
 	weight, kinds := 0.0, 0
 	for i, n := range p.dialect {
 		if n >= minOddSessions {

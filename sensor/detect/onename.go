@@ -17,6 +17,7 @@ func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 		return
 	}
 	s := &p.mta
+	// The first name decides whether there can be one; any other name ends that for good.
 	switch {
 	case s.Sessions == 0:
 		class := classifyHelo(string(o.Text))

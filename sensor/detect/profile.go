@@ -62,6 +62,7 @@ type Profile struct {
 // Adopt takes over what the counters of the source hold. It comes before the observation that made
 // a profile necessary.
 func (p *Profile) Adopt(c *Config, n *Counters) {
+	// The counters keep no time of each network: First stands for all.
 	for _, a := range n.addrs.All() {
 		p.addrs.Add(a, p.Budget)
 	}

@@ -10,6 +10,7 @@ import (
 // observeRecipientDomains counts the domains of recipients within an hour, of mail to external
 // servers. The threshold is Config.RecipientDomains.
 func observeRecipientDomains(p *Profile, c *Config, _ *Counters, o Observation) {
+	// A source with many recipients need not be counted again within the minute.
 	if !o.External || p.foundLately(RecipientDomains, o.Time) {
 		return
 	}

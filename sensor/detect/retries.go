@@ -23,6 +23,7 @@ func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	if s.Deferrals == 0 {
 		return
 	}
+	// A deferral counts as retried once: its slot is spoilt then.
 	for i := range s.deferred {
 		d := &s.deferred[i]
 		age := sketch.Stamp(o.Time) - d.At

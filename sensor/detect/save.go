@@ -91,19 +91,21 @@ type SavedLists struct {
 // Save is the profile as a checkpoint keeps it. It shares nothing with the profile.
 func (p *Profile) Save(n *Counters) Saved {
 	w := &p.heloNames
-	d := Saved{Verdict: SavedVerdict{p.verdict.Class, p.verdict.Level, p.verdict.Score, p.verdict.Families}, Decided: p.decided,
+	v := &p.verdict
+	d := Saved{Verdict: SavedVerdict{v.Class, v.Level, v.Score, v.Families}, Decided: p.decided,
 		Nets: p.nets.Save(), Addrs: p.addrs.Save(),
 		HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
 		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered,
 		Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
-		Conflicting:   p.conflicting,
-		NewNetworks:   p.newNetworks,
-		Contacts:      p.saveContacts(),
-		Replies:       savedReplies{p.refusalTest, p.refusalTestUnlisted, p.unknownUsers},
-		MTA:           p.mta.withoutWindows(),
-		Behaviour:     p.behaviour,
-		Names:         savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
-		Lists:         SavedLists{slices.Clone(p.Blocklists()), refusal.Anonymous(p.blocklists.sample)},
+		Conflicting: p.conflicting,
+		NewNetworks: p.newNetworks,
+		Contacts:    p.saveContacts(),
+		Replies:     savedReplies{p.refusalTest, p.refusalTestUnlisted, p.unknownUsers},
+		MTA:         p.mta.withoutWindows(),
+		Behaviour:   p.behaviour,
+		Names:       savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
+		Lists: SavedLists{slices.Clone(p.Blocklists()),
+			refusal.Anonymous(p.blocklists.sample)},
 		Oddities:      slices.Clone(p.dialect[:]),
 		GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]),
 		GuardServers:  slices.Clone(p.guard.servers[:p.guard.m]),
@@ -151,7 +153,9 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.guard.n = uint8(copy(p.guard.nets[:], d.GuardNetworks))
 	p.guard.m = uint8(copy(p.guard.servers[:], d.GuardServers))
 	p.envelope.mails = d.Mails
-	p.verdict = verdict.Verdict{Class: d.Verdict.Class, Level: min(d.Verdict.Level, verdict.Confirmed), Score: d.Verdict.Score, Families: d.Verdict.Families}
+	v := &d.Verdict
+	p.verdict = verdict.Verdict{Class: v.Class, Level: min(v.Level, verdict.Confirmed),
+		Score: v.Score, Families: v.Families}
 	p.decided = d.Decided
 	if published {
 		p.level = p.verdict.Level

@@ -54,10 +54,12 @@ func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 	e := &p.envelope
 	early, refused := e.mails < fewMails, p.refusalTestInForce().Refused
+	// With an odd dialect one refused session is enough.
 	if p.speaksOddly() {
 		refused *= refusedOfFew
 	}
 	switch {
+	// Few mails: refusals must say that the source is no mail server, see fewMails.
 	case early && (refused < refusedOfFew || n*5 < int(e.mails)*4):
 	case early && n >= manyOfFew:
 		p.raise(SenderDomains, now, float64(n), manyOfFew, 4.6)

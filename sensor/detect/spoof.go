@@ -62,6 +62,8 @@ func (p *Profile) confirmOneSided(net uint32) {
 
 // confirmServer records that the SYN of an attempt was sent again.
 func (p *Profile) confirmServer(addr, net, isn uint32) {
+	// An attempt with the sequence number of the one before may come from a program that forges
+	// SYNs.
 	g := &p.guard
 	if !g.undecided() || g.n > 0 && g.isn == isn {
 		return

@@ -41,6 +41,7 @@ func (p *Profile) Snapshot(n *Counters) *Snapshot {
 func (p *Profile) TakeOver(c *Config, s *Snapshot, n *Counters) {
 	now := *p
 	*p = s.profile
+	// The budget and the declared role belong to this address.
 	p.Budget, p.ignored = now.Budget, now.ignored
 	for code := range p.reasons {
 		if p.ignored>>code&1 != 0 {
@@ -51,6 +52,7 @@ func (p *Profile) TakeOver(c *Config, s *Snapshot, n *Counters) {
 	p.addrs.Load(&s.addrs, p.Budget)
 	p.merge(c, &now, n)
 	now.Release()
+	// The next verdict counts as new, whatever its level.
 	p.level, p.changed = verdict.NoLevel, true
 	p.Adopt(c, n)
 }
@@ -96,6 +98,7 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 		p.burst.at[p.burst.next%maxBurst] = o.burst.at[i%maxBurst]
 		p.burst.next++
 	}
+	// Periods of a flood at two addresses are not aligned; their counts are added all the same.
 	p.flood.attempts += o.flood.attempts
 	p.flood.servers += o.flood.servers
 	p.contacts.merge(c, &o.contacts)

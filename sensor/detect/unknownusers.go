@@ -35,6 +35,7 @@ func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 	upper, lower := c.bounds()
 	t.LLR = math.Max(lower, t.LLR+step)
+	// A decision stands until the test has gone all the way back.
 	t.Proved = t.LLR >= upper || t.Proved && t.LLR > lower
 	if o.Unknown {
 		p.judgeUnknownUsers(c, o.Time)

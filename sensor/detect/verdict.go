@@ -24,6 +24,7 @@ const suspectScore, likelyScore, confirmedScore = 0, 4.6, 9.2
 // Judge sums up. The functions below it stand in the order in which it asks them.
 func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 	p.changed = false
+	// Mitigations first: a reason that does not count must not add to a sum.
 	p.mitigate(now)
 	sums, latest := p.sumReasons(now)
 	v := p.score(&sums, now)
@@ -69,6 +70,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 		sums[Volume] /= 2
 	}
 	v := verdict.Verdict{Score: Prior}
+	// A family counts for the number of families if its sum is positive, however small.
 	for i, s := range sums {
 		limit := familyCap[i]
 		if Family(i) == Volume && p.synOnlyFlood() {
@@ -79,6 +81,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 			v.Families++
 		}
 	}
+	// The cap of the mitigating family is zero, so that the loop took its negative sum as it is.
 	if s := sums[Mitigating]; s < -mitigatingCap {
 		v.Score += -mitigatingCap - s
 	}
@@ -135,6 +138,7 @@ func (p *Profile) notSpoofed() bool {
 	if !p.guard.undecided() || p.oneSided && !p.guardOneSided.undecided() {
 		return true
 	}
+	// Another machine that forges SYNs sees no answers, and cannot hold a dialogue.
 	for code := range p.reasons {
 		if r := &p.reasons[code]; r.First != 0 && r.Weight > 0 && readable[Code(code).Family()] {
 			return p.twoSided > 0 || p.oneSided && p.sessions > 0
@@ -169,6 +173,7 @@ func (p *Profile) isScanner() bool {
 	if p.addrs.Len() < 10 || b.MailSessions > 0 {
 		return false
 	}
+	// Half of the attempts; 80 % of the connections; half of the destinations.
 	internal := b.Internal*2 >= b.Attempts
 	quiet, all := b.SilentSessions+b.HalfOpen, b.Sessions+b.HalfOpen
 	silent := quiet >= 5 && quiet*5 >= all*4
