@@ -14,7 +14,8 @@ import (
 // closed form: every step of the hash can be undone, so the second half of an address makes up
 // for whatever the first half did.
 func colliding(n int) (list []Addr) {
-	const p1, p2, p4, p5 = 11400714785074694791, 14029467366897019727, 9650029242287828579, 2870177450012600261
+	const p1, p2, p4, p5 = 11400714785074694791, 14029467366897019727, 9650029242287828579,
+		2870177450012600261
 	inverse := func(a uint64) uint64 { // modulo 2^64, by Newton's method
 		x := a
 		for range 6 {
@@ -22,7 +23,8 @@ func colliding(n int) (list []Addr) {
 		}
 		return x
 	}
-	const wanted = 0x0123456789abcdef // the state after the first half and before the multiplication that follows the second
+	// the state after the first half and before the multiplication that follows the second
+	const wanted = 0x0123456789abcdef
 	var p uint64 = p5
 	for i := range uint64(n) {
 		var a Addr
@@ -70,7 +72,9 @@ func TestHashAttack(t *testing.T) {
 		took = time.Since(start)
 		for i, c := range count {
 			worst = max(worst, float64(c*len(count))/n)
-			table.Shard(i).Sources.All(func(r Ref, _ *HostKey, _ *int64) { table.Shard(i).Sources.Remove(r) })
+			table.Shard(i).Sources.All(func(r Ref, _ *HostKey, _ *int64) {
+				table.Shard(i).Sources.Remove(r)
+			})
 		}
 		return took, worst
 	}

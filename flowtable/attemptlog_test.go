@@ -10,7 +10,10 @@ func TestAttempts(t *testing.T) {
 	var gone []uint32
 	l := newAttempts(64, 12345, func(a *Attempt) { gone = append(gone, a.ISN) })
 	secret := Secret{1, 2}
-	hash := func(k *Key) uint64 { h := k.ClientKey(); return secret.HashFlow(secret.HashHost(&h), k) }
+	hash := func(k *Key) uint64 {
+		h := k.ClientKey()
+		return secret.HashFlow(secret.HashHost(&h), k)
+	}
 	for i := range uint32(1000) {
 		k := number(i % 200)
 		if a := l.Find(hash(&k), &k, i); a != nil {
@@ -57,7 +60,8 @@ func TestAttemptsWrap(t *testing.T) {
 
 func TestRetransmitted(t *testing.T) {
 	a := Attempt{Time: 1000 * second}
-	for _, c := range []struct{ at, after int64 }{{1000*second + 1e6, 1e6}, {1001 * second, second - 1e6}, {1004 * second, 3 * second}} {
+	for _, c := range []struct{ at, after int64 }{{1000*second + 1e6, 1e6},
+		{1001 * second, second - 1e6}, {1004 * second, 3 * second}} {
 		if got := a.Retransmitted(c.at); got != c.after {
 			t.Errorf("SYN at %d came %d after the one before, want %d", c.at, got, c.after)
 		}

@@ -16,7 +16,8 @@ func Example() {
 			SourceKeepPriority: func(*struct{}) int64 { return 0 },
 		})
 
-	client, server := netip.MustParseAddr("192.0.2.1").As16(), netip.MustParseAddr("198.51.100.25").As16()
+	client, server := netip.MustParseAddr("192.0.2.1").As16(),
+		netip.MustParseAddr("198.51.100.25").As16()
 	var key flowtable.Key
 	key.Set(&client, &server, 40000, 25, flowtable.NewScope(false, 0))
 

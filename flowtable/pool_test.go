@@ -35,18 +35,19 @@ func FuzzPool(f *testing.F) {
 			var evicted int
 			model := map[Key]int64{}
 			due := map[Key]int64{}
-			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1}, Callbacks[int64, int64, int64]{
-				FlowKeepPriority:   func(v *int64) int64 { return *v },
-				SourceKeepPriority: func(v *int64) int64 { return *v },
-				FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
-					if have, ok := model[*k]; !ok || have != *v {
-						t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
-					}
-					delete(model, *k)
-					delete(due, *k)
-					evicted++
-				},
-			})
+			table := New(Config{Flows: room, Sources: 16, Attempts: 16, Shards: 1},
+				Callbacks[int64, int64, int64]{
+					FlowKeepPriority:   func(v *int64) int64 { return *v },
+					SourceKeepPriority: func(v *int64) int64 { return *v },
+					FlowEvicted: func(_ int, r Ref, k *Key, v *int64) {
+						if have, ok := model[*k]; !ok || have != *v {
+							t.Fatalf("evicted %v = %d, the model has %d", k, *v, have)
+						}
+						delete(model, *k)
+						delete(due, *k)
+						evicted++
+					},
+				})
 			p := &table.Shard(0).Flows
 			now := int64(1e18)
 			for ; len(program) >= 2; program = program[2:] {
@@ -212,7 +213,8 @@ func TestMove(t *testing.T) {
 			}
 			p.Remove(first)
 			p.Move(second, h)
-			if r := p.Find(h, &k); r != second || *p.At(r) != 9 || p.HashOf(r) != h || p.Find(^h, &k) != 0 {
+			if r := p.Find(h, &k); r != second || *p.At(r) != 9 || p.HashOf(r) != h ||
+				p.Find(^h, &k) != 0 {
 				t.Fatalf("%x: it did not move", h)
 			}
 			p.Remove(second)

@@ -63,7 +63,8 @@ func TestSYNCache(t *testing.T) {
 // found in another's place.
 func TestSYNCacheOneBucket(t *testing.T) {
 	told := 0
-	table := New(Config{SYNs: 256, Shards: 1}, Callbacks[int64, int64, int64]{SYNEvicted: func(int, *SYNEntry[int64]) { told++ }})
+	table := New(Config{SYNs: 256, Shards: 1}, Callbacks[int64, int64,
+		int64]{SYNEvicted: func(int, *SYNEntry[int64]) { told++ }})
 	l := &table.Shard(0).SYNs
 	var keys [40]Key
 	var hashes [40]uint64

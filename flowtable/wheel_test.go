@@ -144,8 +144,10 @@ func (m *wheelModel) check() {
 		}
 		free[r] = true
 	}
-	if len(chained) != len(m.due) || m.p.Len() != len(m.live) || int(m.p.top) != 1+len(m.live)+len(m.p.free) {
-		m.t.Fatalf("%d chained of %d, %d entries of %d, %d places of %d", len(chained), len(m.due), m.p.Len(), len(m.live), m.p.top, 1+len(m.live)+len(m.p.free))
+	if len(chained) != len(m.due) || m.p.Len() != len(m.live) ||
+		int(m.p.top) != 1+len(m.live)+len(m.p.free) {
+		m.t.Fatalf("%d chained of %d, %d entries of %d, %d places of %d", len(chained), len(m.due),
+			m.p.Len(), len(m.live), m.p.top, 1+len(m.live)+len(m.p.free))
 	}
 }
 
@@ -153,11 +155,17 @@ func (m *wheelModel) check() {
 // removes or schedules, and at any time.
 func TestWheelModel(t *testing.T) {
 	for seed := range uint64(300) {
-		m := &wheelModel{t: t, rng: rand.New(rand.NewPCG(seed, 1)), live: map[Ref]uint16{}, due: map[Ref]int64{}}
-		m.p = &New(Config{Flows: 48, Sources: 16, Attempts: 16, Shards: 1}, Callbacks[int64, int64, int64]{
-			FlowKeepPriority: func(v *int64) int64 { return *v }, SourceKeepPriority: func(v *int64) int64 { return *v },
-			FlowEvicted: func(_ int, r Ref, _ *Key, _ *int64) { delete(m.live, r); delete(m.due, r) },
-		}).Shard(0).Flows
+		m := &wheelModel{t: t, rng: rand.New(rand.NewPCG(seed, 1)), live: map[Ref]uint16{},
+			due: map[Ref]int64{}}
+		m.p = &New(Config{Flows: 48, Sources: 16, Attempts: 16, Shards: 1},
+			Callbacks[int64, int64, int64]{
+				FlowKeepPriority:   func(v *int64) int64 { return *v },
+				SourceKeepPriority: func(v *int64) int64 { return *v },
+				FlowEvicted: func(_ int, r Ref, _ *Key, _ *int64) {
+					delete(m.live, r)
+					delete(m.due, r)
+				},
+			}).Shard(0).Flows
 		m.now = []int64{0, -3000 * second, 1e18, math.MaxInt64 - 1e15, math.MinInt64 + 1e15}[seed%5]
 		for range 600 {
 			switch m.rng.IntN(8) {

@@ -14,8 +14,10 @@ func TestStrictPath(t *testing.T) {
 }
 
 func TestDomain(t *testing.T) {
-	for address, want := range map[string]string{"a@b.example": "b.example", `"a@b"@c.example`: "c.example", `"a\"@b"@c.example`: "c.example", `"a\\"@c.example`: "c.example",
-		"a@b@c.example": "c.example", `"a@b.example`: "b.example", "a": "", "": "", "a@": ""} {
+	for address, want := range map[string]string{"a@b.example": "b.example",
+		`"a@b"@c.example`: "c.example", `"a\"@b"@c.example`: "c.example",
+		`"a\\"@c.example`: "c.example",
+		"a@b@c.example":   "c.example", `"a@b.example`: "b.example", "a": "", "": "", "a@": ""} {
 		if got := string(Domain([]byte(address))); got != want {
 			t.Errorf("%s: %q, want %q", address, got, want)
 		}

@@ -24,7 +24,8 @@ func BenchmarkDialogue(b *testing.B) {
 	}{{"lines", 1}, {"body=100KB", 1400}} {
 		b.Run(c.name, func(b *testing.B) {
 			var steps []step
-			for _, line := range []string{"S220 mx.example.net ESMTP", "CEHLO host.example.org", "S250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING",
+			for _, line := range []string{"S220 mx.example.net ESMTP", "CEHLO host.example.org",
+				"S250-mx.example.net\r\n250-SIZE 52428800\r\n250-8BITMIME\r\n250 PIPELINING",
 				"CMAIL FROM:<anna@example.org>", "S250 2.1.0 Ok", "CRCPT TO:<bert@example.net>", "S250 2.1.5 Ok", "CDATA", "S354 End data with <CR><LF>.<CR><LF>"} {
 				steps = append(steps, step{side: sideOf(line[0]), data: line[1:] + "\r\n"})
 			}
@@ -32,7 +33,8 @@ func BenchmarkDialogue(b *testing.B) {
 			for ; len(text) > 0; text = text[min(1448, len(text)):] {
 				steps = append(steps, step{side: Client, data: text[:min(1448, len(text))]})
 			}
-			for _, line := range []string{"C.", "S250 2.0.0 Ok: queued", "CQUIT", "S221 2.0.0 Bye"} {
+			for _, line := range []string{"C.", "S250 2.0.0 Ok: queued", "CQUIT",
+				"S221 2.0.0 Bye"} {
 				steps = append(steps, step{side: sideOf(line[0]), data: line[1:] + "\r\n"})
 			}
 			var l Listener
@@ -49,7 +51,8 @@ func BenchmarkDialogue(b *testing.B) {
 			for b.Loop() {
 				feedAll(&l, steps, data)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines), "ns/line")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines),
+				"ns/line")
 		})
 	}
 }

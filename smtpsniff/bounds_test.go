@@ -18,7 +18,8 @@ func play(lines ...string) *recorder {
 // The largest size of BDAT has 18 digits; 19 may not fit in 63 bits.
 func TestBDATDigits(t *testing.T) {
 	for digits, bad := range map[int]bool{3: false, 18: false, 19: true, 20: true, 400: true} {
-		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: BDAT "+strings.Repeat("1", digits)+" LAST", "C: NOOP")
+		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx",
+			"C: BDAT "+strings.Repeat("1", digits)+" LAST", "C: NOOP")
 		if got := h.s.Flags&BadBDAT != 0; got != bad || (h.s.Commands == 3) != bad {
 			t.Errorf("%d digits: bad %v, %d commands", digits, got, h.s.Commands)
 		}
@@ -63,7 +64,8 @@ func TestCountersStop(t *testing.T) {
 
 // Only a 220 starts TLS after STARTTLS.
 func TestOnly220IsTLS(t *testing.T) {
-	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 250 what", "C: MAIL FROM:<a@example.org>", "S: 250 ok")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 250 what",
+		"C: MAIL FROM:<a@example.org>", "S: 250 ok")
 	if h.s.Encryption != Plain || h.s.Flags&STARTTLSRefused == 0 || h.s.Mails != 1 {
 		t.Errorf("%s, flags %b, %d mails", h.s.Encryption, h.s.Flags, h.s.Mails)
 	}
@@ -72,7 +74,8 @@ func TestOnly220IsTLS(t *testing.T) {
 // The verb of a line without its end counts where it is whole, and where it oneSided decides how to
 // read the bytes behind it.
 func TestCutCommands(t *testing.T) {
-	for text, commands := range map[string]uint32{"MAIL FROM:<a": 2, "MAIL ": 2, "RCPT\tTO": 2, "NOOP:x": 2, "AUTH PLAIN AA": 2, "RSET x": 2,
+	for text, commands := range map[string]uint32{"MAIL FROM:<a": 2, "MAIL ": 2, "RCPT\tTO": 2,
+		"NOOP:x": 2, "AUTH PLAIN AA": 2, "RSET x": 2,
 		"MAIL": 1, "MAI": 1, "MAILS x": 1, "DATA x": 1, "BDAT 10": 1, "STARTTLS ": 1, "hello x": 1} {
 		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 		h.feed(Client, []byte(text))
@@ -94,7 +97,8 @@ func TestCutCommands(t *testing.T) {
 // Behind STARTTLS a server's reply in the clear is read where TLS records can be skipped; behind
 // bytes that are no record its beginning is not known.
 func TestRecordsOfTLS(t *testing.T) {
-	for typ, read := range map[byte]bool{0x00: false, 0x13: false, 0x14: true, 0x17: true, 0x18: true, 0x19: false, 0xff: false} {
+	for typ, read := range map[byte]bool{0x00: false, 0x13: false, 0x14: true, 0x17: true,
+		0x18: true, 0x19: false, 0xff: false} {
 		h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: STARTTLS", "S: 220 go")
 		h.feed(Client, []byte("\x16\x03\x01\x00\x05hello"))
 		before := h.s.Replies
@@ -124,7 +128,9 @@ func TestLMTPAnswersForEach(t *testing.T) {
 		t.Errorf("%d messages, %d deferred, flags %b", h.s.Messages, h.s.Deferred, h.s.Flags)
 	}
 	h.feed(Server, []byte("550 not you\r\n"))
-	if h.s.Rejected != 1 || h.s.refusals[0].Phase != EndOfData || h.s.Flags&ExtraReply != 0 || h.s.client.pending.total != 0 {
-		t.Errorf("%d rejected, flags %b, %d wait", h.s.Rejected, h.s.Flags, h.s.client.pending.total)
+	if h.s.Rejected != 1 || h.s.refusals[0].Phase != EndOfData || h.s.Flags&ExtraReply != 0 ||
+		h.s.client.pending.total != 0 {
+		t.Errorf("%d rejected, flags %b, %d wait", h.s.Rejected, h.s.Flags,
+			h.s.client.pending.total)
 	}
 }

@@ -32,7 +32,8 @@ func TestDecoys(t *testing.T) {
 	for _, d := range decoys {
 		for _, reply := range d.replies {
 			for _, waits := range []bool{true, false} {
-				if !waits && (strings.HasPrefix(d.line, "BDAT") && strings.HasPrefix(reply, "250") || d.line == "AUTH LOGIN") {
+				if !waits && (strings.HasPrefix(d.line, "BDAT") &&
+					strings.HasPrefix(reply, "250") || d.line == "AUTH LOGIN") {
 					continue // then it is a chunk, or credentials may follow
 				}
 				for _, cut := range []int{1, 3, 17, 1000} {
@@ -70,8 +71,10 @@ func TestDecoys(t *testing.T) {
 					what := fmt.Sprintf("%q, %q, waits %v, pieces of %d", d.line, reply, waits, cut)
 					from := ""
 					h.s.Senders(func(a []byte) { from += string(a) + " " })
-					if from != "anna@x.example " || h.s.Mails != 1 || h.s.Rcpts != 1 || h.s.Messages != 1 || h.s.Encryption != Plain || h.s.Proto != SMTP {
-						t.Errorf("%s: %d messages from %q, %s %s\n%s", what, h.s.Messages, from, h.s.Proto, h.s.Encryption, summary(&h.l, h.s))
+					if from != "anna@x.example " || h.s.Mails != 1 || h.s.Rcpts != 1 ||
+						h.s.Messages != 1 || h.s.Encryption != Plain || h.s.Proto != SMTP {
+						t.Errorf("%s: %d messages from %q, %s %s\n%s", what, h.s.Messages, from,
+							h.s.Proto, h.s.Encryption, summary(&h.l, h.s))
 					}
 				}
 			}
@@ -82,10 +85,12 @@ func TestDecoys(t *testing.T) {
 // TLS that the server speaks too stays TLS, whatever the server sends in the clear after its end.
 func TestTLSStays(t *testing.T) {
 	record := func(typ byte, n int) string {
-		return string([]byte{typ, 3, 3, byte(n >> 8), byte(n)}) + strings.Repeat("\nMAIL FROM:<a@b.example>\r\n", n)[:n]
+		return string([]byte{typ, 3, 3, byte(n >> 8),
+			byte(n)}) + strings.Repeat("\nMAIL FROM:<a@b.example>\r\n", n)[:n]
 	}
 	for _, starttls := range []bool{false, true} {
-		for _, end := range []string{"", record(0x15, 2), record(0x15, 2) + "421 4.4.2 timeout\r\n", "454 4.3.0 handshake failed\r\n"} {
+		for _, end := range []string{"", record(0x15, 2), record(0x15, 2) + "421 4.4.2 timeout\r\n",
+			"454 4.3.0 handshake failed\r\n"} {
 			h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 			if starttls {
 				h.feed(Client, []byte("STARTTLS\r\n"))
@@ -96,8 +101,10 @@ func TestTLSStays(t *testing.T) {
 			}
 			h.feed(Client, []byte(record(0x16, 300)))
 			h.feed(Server, []byte(record(0x16, 900)))
-			if held := h.s.client.held.bytes; held != nil || h.s.client.mode != encrypted || !strings.Contains(h.log.String(), "encrypted\n") {
-				t.Errorf("starttls %v: %d bytes are held when the server speaks TLS, mode %d, %s", starttls, len(held), h.s.client.mode, h.log.String())
+			if held := h.s.client.held.bytes; held != nil || h.s.client.mode != encrypted ||
+				!strings.Contains(h.log.String(), "encrypted\n") {
+				t.Errorf("starttls %v: %d bytes are held when the server speaks TLS, mode %d, %s",
+					starttls, len(held), h.s.client.mode, h.log.String())
 			}
 			h.feed(Client, []byte(record(0x17, 700)))
 			h.feed(Server, []byte(record(0x17, 200)+end))

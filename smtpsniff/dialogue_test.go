@@ -65,7 +65,8 @@ func parseDialogue(t testing.TB, file string) *dialogue {
 		}
 		s := step{side: sideOf(line[0]), data: strings.TrimPrefix(line[2:], " ") + "\r\n"}
 		if line[1] == '|' {
-			if s.data, err = strconv.Unquote(`"` + strings.TrimPrefix(line[2:], " ") + `"`); err != nil {
+			if s.data, err = strconv.Unquote(`"` + strings.TrimPrefix(line[2:],
+				" ") + `"`); err != nil {
 				bad()
 			}
 		} else if line[1] != ':' {
@@ -130,11 +131,13 @@ func (h *recorder) record() {
 	for _, e := range h.l.Events {
 		switch e.Kind {
 		case HeloCommand, MailCommand, RcptCommand:
-			fmt.Fprintf(&h.log, "%s %q\n", [...]string{HeloCommand: "helo", MailCommand: "mail", RcptCommand: "rcpt"}[e.Kind], e.Text)
+			fmt.Fprintf(&h.log, "%s %q\n", [...]string{HeloCommand: "helo", MailCommand: "mail",
+				RcptCommand: "rcpt"}[e.Kind], e.Text)
 		case Reply:
 			fmt.Fprintf(&h.log, "reply %s %d", e.Phase, e.Code)
 			if e.Enhanced != (Enhanced{}) {
-				fmt.Fprintf(&h.log, " %d.%d.%d", e.Enhanced.Class, e.Enhanced.Subject, e.Enhanced.Detail)
+				fmt.Fprintf(&h.log, " %d.%d.%d", e.Enhanced.Class, e.Enhanced.Subject,
+					e.Enhanced.Detail)
 			}
 			fmt.Fprintf(&h.log, " %q\n", e.Text)
 		case MessageAccepted:
@@ -176,7 +179,9 @@ func summary(l *Listener, s *Session) string {
 	b.WriteString("\n= codes")
 	s.Codes(func(c CodeCount) { fmt.Fprintf(&b, " %d:%d", c.Code, c.Count) })
 	fmt.Fprintf(&b, "\n= last %d %q\n", s.LastCode, l.LastReply(s))
-	s.Refusals(func(r Refusal, text []byte) { fmt.Fprintf(&b, "= refusal %s %d %q\n", r.Phase, r.Code, text) })
+	s.Refusals(func(r Refusal, text []byte) {
+		fmt.Fprintf(&b, "= refusal %s %d %q\n", r.Phase, r.Code, text)
+	})
 	if len(s.SNI()) > 0 {
 		fmt.Fprintf(&b, "= sni %q\n", s.SNI())
 	}
@@ -194,7 +199,8 @@ func TestDialogues(t *testing.T) {
 	for _, d := range dialogues(t) {
 		got := listen(d.midstream, d.steps)
 		if *update {
-			if err := os.WriteFile("testdata/dialogues/"+d.name+".txt", []byte(d.text+"---\n"+got), 0o644); err != nil {
+			if err := os.WriteFile("testdata/dialogues/"+d.name+".txt", []byte(d.text+"---\n"+got),
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			continue
@@ -251,10 +257,12 @@ func TestDialoguesAtEveryCut(t *testing.T) {
 					continue
 				}
 				steps := append([]step{}, whole[:i]...)
-				steps = append(steps, step{side: s.side, data: s.data[:cut]}, step{side: s.side, data: s.data[cut:]})
+				steps = append(steps, step{side: s.side, data: s.data[:cut]},
+					step{side: s.side, data: s.data[cut:]})
 				steps = append(steps, whole[i+1:]...)
 				if got := listen(d.midstream, steps); got != want {
-					t.Errorf("%s cut at byte %d of %.40q:\n%s", d.name, cut, s.data, diff(got, want))
+					t.Errorf("%s cut at byte %d of %.40q:\n%s", d.name, cut, s.data,
+						diff(got, want))
 					break
 				}
 				cuts++
@@ -306,10 +314,12 @@ func TestDialoguesWithEveryLineLost(t *testing.T) {
 			got := listenSession(d.midstream, less, &s)
 			doubtful := s.Flags&Ambiguous != 0
 			if s.Messages > messages && !doubtful {
-				t.Errorf("%s without %q: %d messages, there are %d", d.name, one.data, s.Messages, messages)
+				t.Errorf("%s without %q: %d messages, there are %d", d.name, one.data, s.Messages,
+					messages)
 			}
 			if s.Messages < messages && s.Flags&(Ambiguous|GapClient|GapServer) == 0 {
-				t.Errorf("%s without %q: %d messages of %d, and no doubt", d.name, one.data, s.Messages, messages)
+				t.Errorf("%s without %q: %d messages of %d, and no doubt", d.name, one.data,
+					s.Messages, messages)
 			}
 			s.Senders(func(a []byte) {
 				if !doubtful && !strings.Contains(sent, fmt.Sprintf("mail %q\n", a)) {

@@ -19,7 +19,8 @@ func checkSegmentation(t *testing.T, midstream bool, steps []step, seed uint64) 
 	var s *Session
 	want := listenSession(midstream, steps, &s)
 	if len(s.text) > maxText || int(s.nsenders) > maxSenders || s.Messages > s.Commands+s.Replies {
-		t.Fatalf("%d bytes of text, %d senders, %d messages in %d commands and %d replies", len(s.text), s.nsenders, s.Messages, s.Commands, s.Replies)
+		t.Fatalf("%d bytes of text, %d senders, %d messages in %d commands and %d replies",
+			len(s.text), s.nsenders, s.Messages, s.Commands, s.Replies)
 	}
 	most := 1 + rng.IntN(60)
 	if got := segmented(midstream, steps, func(left int) int { return 1 + rng.IntN(most) }, rng); got != want {
@@ -60,7 +61,9 @@ func FuzzClient(f *testing.F) {
 				case strings.HasPrefix(strings.ToUpper(line), "DATA"):
 					steps = append(steps, step{side: Server, data: "354 go\r\n"})
 				case n < 3:
-					steps = append(steps, step{side: Server, data: []string{"334 x\r\n", "554 no\r\n", "220 go\r\n", "250-a\r\n250 AUTH x\r\n", "421 bye\r\n"}[rng.IntN(5)]})
+					steps = append(steps, step{side: Server,
+						data: []string{"334 x\r\n", "554 no\r\n", "220 go\r\n",
+							"250-a\r\n250 AUTH x\r\n", "421 bye\r\n"}[rng.IntN(5)]})
 				default:
 					steps = append(steps, step{side: Server, data: "250 ok\r\n"})
 				}
@@ -74,7 +77,8 @@ func FuzzClient(f *testing.F) {
 // FuzzServer sends any bytes of the server, a line after each of the client's, and then the rest.
 func FuzzServer(f *testing.F) {
 	addDialogues(f, Server)
-	client := []string{"EHLO a\r\n", "AUTH LOGIN\r\n", "dXNlcg==\r\n", "MAIL FROM:<a@x.org>\r\n", "RCPT TO:<b@y.org>\r\nDATA\r\n", "hi\r\n.\nMAIL FROM:<c@x.org>\r\n.\r\n",
+	client := []string{"EHLO a\r\n", "AUTH LOGIN\r\n", "dXNlcg==\r\n", "MAIL FROM:<a@x.org>\r\n",
+		"RCPT TO:<b@y.org>\r\nDATA\r\n", "hi\r\n.\nMAIL FROM:<c@x.org>\r\n.\r\n",
 		"STARTTLS\r\n", "NOOP\r\n", "BDAT 3 LAST\r\nabc", "QUIT\r\n"}
 	f.Fuzz(func(t *testing.T, sent []byte, seed uint64) {
 		fuzztime.Check(t, func() int {

@@ -29,14 +29,17 @@ func within(t *testing.T, limit time.Duration, what func() string, f func()) {
 func checkWaiting(s *Session) error {
 	p := &s.client
 	want := map[mode]string{waitData: "DATA", waitTLS: "STARTTLS", waitChunk: "BDAT"}[p.mode]
-	if want == "" || p.seen.oneSided || p.mode == waitChunk && p.chunk.rejected { // it waits for a reply to no command
+	// it waits for a reply to no command
+	if want == "" || p.seen.oneSided || p.mode == waitChunk && p.chunk.rejected {
 		return nil
 	}
 	switch v := p.pending.last(); {
-	case p.mode == waitData && v == DATA, p.mode == waitTLS && v == STARTTLS, p.mode == waitChunk && (v == BDAT || v == bdatLast):
+	case p.mode == waitData && v == DATA, p.mode == waitTLS && v == STARTTLS, p.mode == waitChunk &&
+		(v == BDAT || v == bdatLast):
 		return nil
 	}
-	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want, p.pending.runs[:p.pending.n])
+	return fmt.Errorf("the client waits for the reply to %s, and that is not in the queue %v", want,
+		p.pending.runs[:p.pending.n])
 }
 
 // With any number of pending commands, a command whose reply decides how to read the next bytes is
@@ -48,9 +51,13 @@ func TestQueueAtEveryLevel(t *testing.T) {
 		for _, command := range []string{"DATA", "STARTTLS", "BDAT +5", "BDAT 5", "AUTH LOGIN"} {
 			for level := range maxRuns + 4 {
 				for _, lost := range []int{0, 1, 60, 4000} {
-					for _, reply := range []string{"220 a", "221 a", "235 a", "250 a", "250-a\r\n250 b", "334 a", "354 a", "421 a", "451 a", "500 a", "502 a", "503 a", "554 a"} {
-						for _, next := range []string{"", "x\r\n", "x\r\n.\r\n", "NOOP\r\n", "QUIT\r\n"} {
-							now = fmt.Sprintf("%d commands, %s, %d bytes lost, %q, %q", level, command, lost, next, reply)
+					for _, reply := range []string{"220 a", "221 a", "235 a", "250 a",
+						"250-a\r\n250 b", "334 a", "354 a", "421 a", "451 a", "500 a", "502 a",
+						"503 a", "554 a"} {
+						for _, next := range []string{"", "x\r\n", "x\r\n.\r\n", "NOOP\r\n",
+							"QUIT\r\n"} {
+							now = fmt.Sprintf("%d commands, %s, %d bytes lost, %q, %q", level,
+								command, lost, next, reply)
 							h := play("S: 220 mx", "C: EHLO a", "S: 250 mx")
 							for i := range level {
 								h.feed(Client, []byte([]string{"NOOP\r\n", "RSET\r\n"}[i%2]))
@@ -122,9 +129,13 @@ func TestRecipientsOfTheMessageBefore(t *testing.T) {
 
 // Lines of random programs.
 var (
-	programCommands = []string{"NOOP", "RSET", "HELP", "VRFY a", "EHLO a", "HELO a", "LHLO a", "MAIL FROM:<a@a.example>", "RCPT TO:<b@b.example>", "DATA", "BDAT 3", "BDAT +3", "BDAT 3 LAST",
+	programCommands = []string{"NOOP", "RSET", "HELP", "VRFY a", "EHLO a", "HELO a", "LHLO a",
+		"MAIL FROM:<a@a.example>", "RCPT TO:<b@b.example>", "DATA", "BDAT 3", "BDAT +3",
+		"BDAT 3 LAST",
 		"BDAT 0 LAST", "BDAT 4000000000", "STARTTLS", "AUTH LOGIN", "AUTH PLAIN AGEAYg==", "QUIT", "what is this", "", ".", "x", "\x16\x03\x01\x00\x05hello", "PROXY UNKNOWN"}
-	programReplies = []string{"220 mx", "221 bye", "235 ok", "250 ok", "250-a", "250 PIPELINING", "334 a", "354 go", "421 no", "451 no", "452 no", "500 no", "502 no", "503 no", "550 no", "554 no",
+	programReplies = []string{"220 mx", "221 bye", "235 ok", "250 ok", "250-a", "250 PIPELINING",
+		"334 a", "354 go", "421 no", "451 no", "452 no", "500 no", "502 no", "503 no", "550 no",
+		"554 no",
 		"", "no reply", "\x16\x03\x03\x00\x02ab", "\x15\x03\x03\x00\x02ab"}
 )
 
@@ -181,7 +192,8 @@ func TestRandomPrograms(t *testing.T) {
 			h.l.Free(h.s)
 			seen := map[*byte]bool{}
 			if h.l.Bytes() != cap(h.l.lentLine) || h.l.holders != (holders{}) {
-				t.Errorf("seed %d: %d bytes are in use when all is over\n%q", seed, h.l.Bytes(), program)
+				t.Errorf("seed %d: %d bytes are in use when all is over\n%q", seed, h.l.Bytes(),
+					program)
 				return
 			}
 			for _, b := range slices.Concat(h.l.blocks.free[:]...) {

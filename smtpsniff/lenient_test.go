@@ -7,13 +7,16 @@ import (
 
 // A chunk with an odd size may be longer than the held bytes.
 func TestLongLenientChunk(t *testing.T) {
-	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok", "C: RCPT TO:<b@b.example>", "S: 250 ok", "C: BDAT +20000 LAST")
+	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: MAIL FROM:<a@a.example>", "S: 250 ok",
+		"C: RCPT TO:<b@b.example>", "S: 250 ok", "C: BDAT +20000 LAST")
 	body := strings.Repeat("MAIL FROM:<x@evil.example>\r\n", 1000)[:20000]
 	h.feed(Client, []byte(body[:9000]))
 	h.feed(Client, []byte(body[9000:]+"NOOP\r\n"))
 	h.feed(Server, []byte("250 taken\r\n250 ok\r\n"))
-	if h.s.Messages != 1 || h.s.Mails != 1 || h.s.Commands != 5 || h.s.Flags&(GapClient|ExtraReply) != 0 {
-		t.Errorf("%d messages, %d MAIL, %d commands, flags %b", h.s.Messages, h.s.Mails, h.s.Commands, h.s.Flags)
+	if h.s.Messages != 1 || h.s.Mails != 1 || h.s.Commands != 5 ||
+		h.s.Flags&(GapClient|ExtraReply) != 0 {
+		t.Errorf("%d messages, %d MAIL, %d commands, flags %b", h.s.Messages, h.s.Mails,
+			h.s.Commands, h.s.Flags)
 	}
 }
 
@@ -68,7 +71,9 @@ func TestCommandsBehindLostRefusal(t *testing.T) {
 // the line with the dot ends no message.
 func TestLongMessageRefusedAhead(t *testing.T) {
 	h := play("S: 220 mx", "C: EHLO a", "S: 250 mx", "C: DATA")
-	h.feed(Client, []byte(strings.Repeat("a line of the message here, 32 \r\n", maxHeld/32+1)[:maxHeld])) // to the byte
+	// to the byte
+	h.feed(Client, []byte(strings.Repeat("a line of the message here, 32 \r\n",
+		maxHeld/32+1)[:maxHeld]))
 	h.feed(Client, []byte("\r\n"))
 	h.feed(Server, []byte("503 no\r\n"))
 	h.feed(Client, []byte(".\r\nNOOP\r\n"))

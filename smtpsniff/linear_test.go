@@ -82,7 +82,8 @@ func ordinary(l *Listener, s *Session, n int) {
 		for _, x := range []struct {
 			side Side
 			text string
-		}{{Server, "220 mx.example.net ESMTP\r\n"}, {Client, "EHLO pc.example.org\r\n"}, {Server, "250-mx.example.net\r\n250-PIPELINING\r\n250 SIZE\r\n"},
+		}{{Server, "220 mx.example.net ESMTP\r\n"}, {Client, "EHLO pc.example.org\r\n"},
+			{Server, "250-mx.example.net\r\n250-PIPELINING\r\n250 SIZE\r\n"},
 			{Client, "MAIL FROM:<a@example.org>\r\n"}, {Server, "250 2.1.0 Ok\r\n"}, {Client, "RCPT TO:<b@example.net>\r\n"}, {Server, "250 2.1.5 Ok\r\n"}, {Client, "DATA\r\n"},
 			{Server, "354 End data with <CR><LF>.<CR><LF>\r\n"}, {Client, "Subject: hello\r\n\r\nA line of a message.\r\n.\r\n"}, {Server, "250 2.0.0 Ok: queued\r\n"}} {
 			l.Feed(s, x.side, []byte(x.text))
@@ -108,7 +109,8 @@ func took(play func(*Listener, *Session, int), n int) time.Duration {
 func TestLinearTime(t *testing.T) {
 	const n = 2000 // short enough to be over before another program gets its turn
 	worstRatio, worstCost, worstByte := 0.0, 0.0, 0.0
-	mostRatio, mostCost := 3.0, 20*64/280. // a dialogue's times for 64 bytes: twenty times as much for each byte
+	// a dialogue's times for 64 bytes: twenty times as much for each byte
+	mostRatio, mostCost := 3.0, 20*64/280.
 	if os.Getenv("SPAMSENSOR_FIGURES") != "" {
 		mostRatio, mostCost = 2.2, 3*64/280.
 	}
@@ -119,15 +121,20 @@ func TestLinearTime(t *testing.T) {
 		var ratios []float64
 		for i := range 500 {
 			once, twice := took(f.play, n), took(f.play, 2*n)
-			least, leastTwice, dialogue = min(least, once), min(leastTwice, twice), min(dialogue, took(ordinary, 1000)) // in turns: the machine's speed varies
+			// in turns: the machine's speed varies
+			least, leastTwice, dialogue = min(least, once), min(leastTwice, twice),
+				min(dialogue, took(ordinary, 1000))
 			ratios = append(ratios, float64(twice)/float64(once))
 			slices.Sort(ratios)
-			ratio, cost = min(ratios[len(ratios)/2], float64(leastTwice)/float64(least)), float64(least)/n*64/float64(size)*1000/float64(dialogue) // of 11 calls
+			// of 11 calls
+			ratio, cost = min(ratios[len(ratios)/2], float64(leastTwice)/float64(least)),
+				float64(least)/n*64/float64(size)*1000/float64(dialogue)
 			if i >= 4 && ratio <= mostRatio && cost <= mostCost {
 				break
 			}
 		}
-		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name, float64(least)/n*64/float64(size), ratio)
+		t.Logf("%-36s %4.0f ns for 64 bytes, x%.2f when doubled", f.name,
+			float64(least)/n*64/float64(size), ratio)
 		worstRatio = max(worstRatio, ratio)
 		if cost > worstCost {
 			worstCost, worstByte = cost, float64(least)/n/float64(size)
@@ -153,8 +160,10 @@ func TestConstantMemory(t *testing.T) {
 		if per := testing.AllocsPerRun(3, func() { f.play(&l, s, 2000) }); per > 20 {
 			t.Errorf("%s: %.0f allocations for 2000 calls", f.name, per)
 		}
-		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) || l.Bytes() > sessionBytes+4*maxHeld || l.blocks.spare > leastSpare {
-			t.Errorf("%s: %d bytes of text, %d of blocks, %d free", f.name, cap(s.text), l.blocks.bytes, l.blocks.spare)
+		if cap(s.text) > maxText || cap(s.text) > 2*max(text, 512) ||
+			l.Bytes() > sessionBytes+4*maxHeld || l.blocks.spare > leastSpare {
+			t.Errorf("%s: %d bytes of text, %d of blocks, %d free", f.name, cap(s.text),
+				l.blocks.bytes, l.blocks.spare)
 		}
 	}
 }

@@ -67,7 +67,8 @@ func TestLongMessageAhead(t *testing.T) {
 	h.feed(Client, []byte(".\r\nNOOP\r\nQUIT\r\n"))
 	h.feed(Server, []byte("250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n250 ok\r\n221 bye\r\n"))
 	h.l.Finish(h.s)
-	if h.s.Messages != 1 || h.s.Flags&(GapClient|ExtraReply|UnknownCommand) != 0 || h.s.Commands != 6 {
+	if h.s.Messages != 1 || h.s.Flags&(GapClient|ExtraReply|UnknownCommand) != 0 ||
+		h.s.Commands != 6 {
 		t.Errorf("%d messages, %d commands, flags %b", h.s.Messages, h.s.Commands, h.s.Flags)
 	}
 }

@@ -31,18 +31,22 @@ func TestBytesOfManySessions(t *testing.T) {
 		}
 		sum := n * sessionBytes
 		for _, s := range list {
-			for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes} {
+			for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf,
+				s.client.held.bytes, s.client.alt.bytes} {
 				sum += cap(b)
 			}
 		}
 		if l.Bytes() != sum+cap(l.lentLine) || l.Bytes() > n*(sessionBytes+c.most)+maxLine {
-			t.Errorf("%s: %d bytes are counted, %d in use; a session takes %d (at most %d)", c.what, l.Bytes(), sum, sum/n-sessionBytes, c.most)
+			t.Errorf("%s: %d bytes are counted, %d in use; a session takes %d (at most %d)", c.what,
+				l.Bytes(), sum, sum/n-sessionBytes, c.most)
 		}
 		for _, s := range list {
 			l.Free(s)
 		}
-		if l.Bytes() != cap(l.lentLine) || l.blocks.spare > leastSpare || len(l.sessions)*sessionBytes > leastSpare {
-			t.Errorf("%s: %d bytes in use at the end, %d free and %d sessions", c.what, l.Bytes(), l.blocks.spare, len(l.sessions))
+		if l.Bytes() != cap(l.lentLine) || l.blocks.spare > leastSpare ||
+			len(l.sessions)*sessionBytes > leastSpare {
+			t.Errorf("%s: %d bytes in use at the end, %d free and %d sessions", c.what, l.Bytes(),
+				l.blocks.spare, len(l.sessions))
 		}
 	}
 }
@@ -63,13 +67,16 @@ func TestGiveUpOrder(t *testing.T) {
 	for _, want := range []int{1, 2, 4, 0} {
 		before := l.Bytes()
 		if !l.DropOldest() || list[want].Flags&CutShort == 0 || l.Bytes() >= before {
-			t.Fatalf("session %d should have made room: %d bytes, %d before", want, l.Bytes(), before)
+			t.Fatalf("session %d should have made room: %d bytes, %d before", want, l.Bytes(),
+				before)
 		}
 		if len(l.Events) > 0 && l.Events[0].Kind != Reply { // of the Feed before
 			t.Errorf("events: %v", l.Events)
 		}
 	}
-	if l.DropOldest() || list[3].Flags&CutShort != 0 || l.Weird[bits.TrailingZeros(uint(CutShort))] != 4 || FlagNames[bits.TrailingZeros(uint(CutShort))] != "cut_short" {
+	if l.DropOldest() || list[3].Flags&CutShort != 0 ||
+		l.Weird[bits.TrailingZeros(uint(CutShort))] != 4 ||
+		FlagNames[bits.TrailingZeros(uint(CutShort))] != "cut_short" {
 		t.Errorf("somebody else made room: %v", l.Weird)
 	}
 	s := list[1]
@@ -101,7 +108,8 @@ func TestDialoguesCutShort(t *testing.T) {
 				continue
 			}
 			half := len(one.data) / 2
-			pieces = append(pieces, step{side: one.side, data: one.data[:half]}, step{side: one.side, data: one.data[half:]})
+			pieces = append(pieces, step{side: one.side, data: one.data[:half]},
+				step{side: one.side, data: one.data[half:]})
 		}
 		for i := 0; i < len(pieces); i += 1 + len(pieces)/200 {
 			cuts++
@@ -133,8 +141,10 @@ func TestDialoguesCutShort(t *testing.T) {
 			if gave != (s.Flags&CutShort != 0) {
 				t.Errorf("%s, cut behind %q: flags %b", d.name, pieces[i].data, s.Flags)
 			}
-			if s.Messages > messages && !doubtful || strings.Contains(got, "SECRET") && s.Flags&Ambiguous == 0 {
-				t.Errorf("%s, cut behind %q: %d messages, there are %d\n%s", d.name, pieces[i].data, s.Messages, messages, got)
+			if s.Messages > messages && !doubtful || strings.Contains(got, "SECRET") &&
+				s.Flags&Ambiguous == 0 {
+				t.Errorf("%s, cut behind %q: %d messages, there are %d\n%s", d.name, pieces[i].data,
+					s.Messages, messages, got)
 			}
 		}
 	}
@@ -144,7 +154,9 @@ func TestDialoguesCutShort(t *testing.T) {
 // The memory of many sessions is counted, whatever they send and whenever bytes are dropped.
 func TestGiveUpAtRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
-	words := []string{"EHLO a\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<a@b>\r\n", "DATA\r\n", "x", "\r\n", "\n.\n", "\r\n.\r\n", "BDAT 70\r\n", "BDAT +9 x\r\n", "STARTTLS\r\n", "AUTH LOGIN\r\n",
+	words := []string{"EHLO a\r\n", "MAIL FROM:<a@b>\r\n", "RCPT TO:<a@b>\r\n", "DATA\r\n", "x",
+		"\r\n", "\n.\n", "\r\n.\r\n", "BDAT 70\r\n", "BDAT +9 x\r\n", "STARTTLS\r\n",
+		"AUTH LOGIN\r\n",
 		"\x16\x03\x01\x02\x00\x01", "220 a\r\n", "250 ok\r\n", "250-ok\r\n", "354 go\r\n", "500 no\r\n", "503 no\r\n", "334 \r\n", "235 ok\r\n", strings.Repeat("y", 600), "QUIT\r\n", "221 bye\r\n", "25"}
 	for range 30 {
 		var l Listener
@@ -168,7 +180,8 @@ func TestGiveUpAtRandom(t *testing.T) {
 			}
 			sum := len(list)*sessionBytes + cap(l.lentLine)
 			for _, s := range list {
-				for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf, s.client.held.bytes, s.client.alt.bytes} {
+				for _, b := range [][]byte{s.text, s.client.line.buf, s.server.line.buf,
+					s.client.held.bytes, s.client.alt.bytes} {
 					sum += cap(b)
 				}
 			}
@@ -179,7 +192,8 @@ func TestGiveUpAtRandom(t *testing.T) {
 		for l.DropOldest() {
 		}
 		for _, s := range list {
-			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held.bytes != nil || s.client.alt.bytes != nil {
+			if s.client.line.buf != nil || s.server.line.buf != nil || s.client.held.bytes != nil ||
+				s.client.alt.bytes != nil {
 				t.Fatal("a session that nobody knew of holds something")
 			}
 			l.Finish(s)

@@ -39,7 +39,8 @@ func randomDialogue(rng *rand.Rand) (steps []step, senders []string, messages in
 	text := func() string {
 		var b strings.Builder
 		for range rng.IntN(6) {
-			b.WriteString([]string{"hi\r\n", "..\r\n", ".x\r\n", "MAIL FROM:<q@body.example>\r\n", "\n", "a\nb\r\n", "QUIT\r\n", "\r\n", "DATA\r\n"}[rng.IntN(9)])
+			b.WriteString([]string{"hi\r\n", "..\r\n", ".x\r\n", "MAIL FROM:<q@body.example>\r\n",
+				"\n", "a\nb\r\n", "QUIT\r\n", "\r\n", "DATA\r\n"}[rng.IntN(9)])
 		}
 		return b.String()
 	}
@@ -109,7 +110,8 @@ func TestRandomDialogues(t *testing.T) {
 		var from []string
 		s.Senders(func(a []byte) { from = append(from, string(a)) })
 		if int(s.Messages) != messages || !slices.Equal(from, senders) || s.Flags&Ambiguous != 0 {
-			t.Fatalf("seed %d: %d messages from %q, there were %d from %q\n%s\n%q", seed, s.Messages, from, messages, senders, want, fmt.Sprint(steps))
+			t.Fatalf("seed %d: %d messages from %q, there were %d from %q\n%s\n%q", seed,
+				s.Messages, from, messages, senders, want, fmt.Sprint(steps))
 		}
 		if r, ok := refer(steps); !ok || r.facts() != listenerFacts(steps) {
 			t.Fatalf("seed %d: the reference says %v %v\n%s", seed, ok, r, want)
@@ -127,9 +129,11 @@ func TestRandomDialogues(t *testing.T) {
 			short++
 		}
 		// Without the BDAT a chunk that reads like commands looks like commands.
-		doubtful := s.Flags&Ambiguous != 0 || s.Flags&GapClient != 0 && strings.HasPrefix(gone.data, "BDAT")
+		doubtful := s.Flags&Ambiguous != 0 || s.Flags&GapClient != 0 &&
+			strings.HasPrefix(gone.data, "BDAT")
 		if int(s.Messages) > messages && s.Flags&Ambiguous == 0 {
-			t.Errorf("seed %d without %q: %d messages, there are %d\n%s", seed, gone.data, s.Messages, messages, got)
+			t.Errorf("seed %d without %q: %d messages, there are %d\n%s", seed, gone.data,
+				s.Messages, messages, got)
 		}
 		s.Senders(func(a []byte) {
 			if !slices.Contains(senders, string(a)) && !doubtful {

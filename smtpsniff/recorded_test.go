@@ -45,7 +45,8 @@ var readRecorded = sync.OnceValues(func() (list []*dialogue, err error) {
 // fromCapture reads the dialogues of a capture: the bytes of each side, in order. It skips
 // connections whose beginning or other bytes are missing.
 func fromCapture(file string) (list []*dialogue, err error) {
-	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
+	files, err := capture.OpenFiles([]string{file},
+		capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +97,14 @@ func fromCapture(file string) (list []*dialogue, err error) {
 				k := recordings[key]
 				first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
 				if k == nil || first && dir == tcp.Client && k.conn.Ended() {
-					k = &recording{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file), len(order))}, started: first && dir == tcp.Client}
+					k = &recording{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file),
+						len(order))}, started: first && dir == tcp.Client}
 					recordings[key] = k
 					order = append(order, k)
 				}
-				st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags), Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum, Time: f.Time, Payload: p.Payload})
+				st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags),
+					Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum,
+					Time: f.Time, Payload: p.Payload})
 				drain(k)
 			}
 		}
@@ -131,7 +135,8 @@ func (d *dialogue) holed() bool {
 
 // encrypted reports whether it is TLS from its first byte.
 func (d *dialogue) encrypted() bool {
-	return slices.ContainsFunc(d.steps[:min(2, len(d.steps))], func(s step) bool { return strings.HasPrefix(s.data, "\x16\x03") })
+	return slices.ContainsFunc(d.steps[:min(2, len(d.steps))],
+		func(s step) bool { return strings.HasPrefix(s.data, "\x16\x03") })
 }
 
 // size is the number of bytes of both sides.

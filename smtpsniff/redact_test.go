@@ -12,13 +12,17 @@ import (
 func last(senders bool, lines ...string) string {
 	h := &recorder{}
 	h.l.ShowSenders = senders
-	h.l.KnownHost = func(host []byte) bool { return strings.HasSuffix(string(host), "spamhaus.org") }
+	h.l.KnownHost = func(host []byte) bool {
+		return strings.HasSuffix(string(host),
+			"spamhaus.org")
+	}
 	h.l.ListName = func(text []byte) string {
 		_, list, _ := strings.Cut(string(text), "blocked using ")
 		return strings.TrimRight(list, ".")
 	}
 	h.s = h.l.New(false, false)
-	for _, line := range append([]string{"S: 220 mx.example.net ESMTP", "C: EHLO pc.example.org", "S: 250 mx.example.net"}, lines...) {
+	for _, line := range append([]string{"S: 220 mx.example.net ESMTP", "C: EHLO pc.example.org",
+		"S: 250 mx.example.net"}, lines...) {
 		h.feed(sideOf(line[0]), []byte(line[3:]+"\r\n"))
 	}
 	h.l.Finish(h.s)
@@ -72,7 +76,8 @@ func betrays(text, local string) bool {
 		if len(w) < 2 {
 			continue
 		}
-		for _, form := range []string{w, base64.RawStdEncoding.EncodeToString([]byte(w)), hex.EncodeToString([]byte(w))} {
+		for _, form := range []string{w, base64.RawStdEncoding.EncodeToString([]byte(w)),
+			hex.EncodeToString([]byte(w))} {
 			if strings.Contains(low, strings.ToLower(form[:min(len(form), 6)])) {
 				return true
 			}
@@ -85,19 +90,24 @@ func betrays(text, local string) bool {
 // command; with ShowSenders it shows senders.
 func TestLocalPartsAreHidden(t *testing.T) {
 	n := 0
-	for _, local := range []string{"anna", "zacharias.quimby", "x.wolfgang-amadeus", "o_tto99", `qxu"zoted\wilma`} {
+	for _, local := range []string{"anna", "zacharias.quimby", "x.wolfgang-amadeus", "o_tto99",
+		`qxu"zoted\wilma`} {
 		for _, q := range quotations {
 			for name, spell := range spellings {
-				if name == "escaped" && len(local) < 6 || strings.Contains(local, `"`) && (name == "quoted" || name == "escaped") {
+				if name == "escaped" && len(local) < 6 || strings.Contains(local, `"`) &&
+					(name == "quoted" || name == "escaped") {
 					continue // a"\nna are two words, and neither is the local part
 				}
-				text := strings.ReplaceAll(strings.ReplaceAll(q, "LOCAL", spell(local)), "DOMAIN", "corp.example")
+				text := strings.ReplaceAll(strings.ReplaceAll(q, "LOCAL", spell(local)), "DOMAIN",
+					"corp.example")
 				if name == "escaped" {
-					text = strings.ReplaceAll(strings.ReplaceAll(q, "LOCAL", `"`+strings.ReplaceAll(local, ".", `\.`)+`"`), "DOMAIN", "corp.example")
+					text = strings.ReplaceAll(strings.ReplaceAll(q, "LOCAL",
+						`"`+strings.ReplaceAll(local, ".", `\.`)+`"`), "DOMAIN", "corp.example")
 				}
 				path := local
 				if strings.Contains(local, `"`) {
-					path = `"` + strings.ReplaceAll(strings.ReplaceAll(local, `\`, `\\`), `"`, `\"`) + `"`
+					path = `"` + strings.ReplaceAll(strings.ReplaceAll(local, `\`, `\\`), `"`,
+						`\"`) + `"`
 				}
 				for at, lines := range map[string][]string{
 					"MAIL": {"C: MAIL FROM:<" + path + "@corp.example> SIZE=5", "S: 550 " + text, "C: QUIT", "S: 221 bye " + text},
@@ -113,9 +123,11 @@ func TestLocalPartsAreHidden(t *testing.T) {
 						t.Errorf("%s, %s: %q is shown as\n%s", at, name, text, got)
 						return
 					}
-					if senders := at == "MAIL" || at == "next" || at == "end" || at == "HELO"; !senders {
+					if senders := at == "MAIL" || at == "next" || at == "end" ||
+						at == "HELO"; !senders {
 						if got := last(true, lines...); betrays(got, local) {
-							t.Errorf("%s, senders shown, %s: %q is shown as\n%s", at, name, text, got)
+							t.Errorf("%s, senders shown, %s: %q is shown as\n%s", at, name, text,
+								got)
 							return
 						}
 					}
@@ -123,7 +135,8 @@ func TestLocalPartsAreHidden(t *testing.T) {
 			}
 		}
 	}
-	got := last(true, "C: MAIL FROM:<zacharias@corp.example>", "S: 550 5.1.8 <zacharias@corp.example>: Sender address rejected")
+	got := last(true, "C: MAIL FROM:<zacharias@corp.example>",
+		"S: 550 5.1.8 <zacharias@corp.example>: Sender address rejected")
 	if !strings.Contains(got, "zacharias@corp.example") {
 		t.Errorf("the sender is not shown: %s", got)
 	}
@@ -133,8 +146,10 @@ func TestLocalPartsAreHidden(t *testing.T) {
 // Redacted replies still show why a server refused.
 func TestShown(t *testing.T) {
 	mail := []string{"C: MAIL FROM:<anna@corp.example>", "S: 250 ok", "C: RCPT TO:<user@x.example>"}
-	auth := append([]string{"C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: amRvZTc3", "S: 334 UGFzc3dvcmQ6", "C: c2VzYW1lIG9wZW4=", "S: 235 ok"}, mail...)
-	message := append(append([]string{}, mail...), "S: 250 ok", "C: DATA", "S: 354 go", "C: Subject: tremendous offer", "C: .")
+	auth := append([]string{"C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: amRvZTc3",
+		"S: 334 UGFzc3dvcmQ6", "C: c2VzYW1lIG9wZW4=", "S: 235 ok"}, mail...)
+	message := append(append([]string{}, mail...), "S: 250 ok", "C: DATA", "S: 354 go",
+		"C: Subject: tremendous offer", "C: .")
 	for _, c := range []struct {
 		before     []string
 		text, want string
@@ -164,20 +179,24 @@ func TestShown(t *testing.T) {
 // Parameters of MAIL and RCPT name persons too: with brackets and without, behind blanks of any
 // kind. Parameters about the message are not sensitive.
 func TestParametersAreHidden(t *testing.T) {
-	for _, mail := range []string{"MAIL FROM:<x1@corp.example> AUTH=zebulon", "MAIL FROM:<x1@corp.example>\tAUTH=zebulon", "MAIL FROM:x1@corp.example AUTH=zebulon",
+	for _, mail := range []string{"MAIL FROM:<x1@corp.example> AUTH=zebulon",
+		"MAIL FROM:<x1@corp.example>\tAUTH=zebulon", "MAIL FROM:x1@corp.example AUTH=zebulon",
 		"MAIL FROM:<x1@corp.example AUTH=zebulon", "MAIL FROM: <x1@corp.example> SIZE=5 AUTH=z+65bulon BODY=7BIT", "MAIL FROM:<> zebulon", "MAIL FROM:<x1@corp.example> ENVID=zebulon"} {
 		for _, senders := range []bool{false, true} {
-			if got := last(senders, "C: "+mail, "S: 550 zebulon may not", "C: QUIT", "S: 221 bye, ZEBULON"); strings.Contains(strings.ToLower(got), "zebul") {
+			if got := last(senders, "C: "+mail, "S: 550 zebulon may not", "C: QUIT",
+				"S: 221 bye, ZEBULON"); strings.Contains(strings.ToLower(got), "zebul") {
 				t.Errorf("%s: %s", mail, got)
 			}
 		}
 	}
-	h := play("S: 220 mx", "C: MAIL FROM:<a=b@x.example> SIZE=1 BODY=8BITMIME SMTPUTF8 RET=HDRS", "C: RCPT TO:<b=c@x.example> NOTIFY=NEVER")
+	h := play("S: 220 mx", "C: MAIL FROM:<a=b@x.example> SIZE=1 BODY=8BITMIME SMTPUTF8 RET=HDRS",
+		"C: RCPT TO:<b=c@x.example> NOTIFY=NEVER")
 	if h.s.words.sensitive.n != 0 {
 		t.Errorf("%d secrets", h.s.words.sensitive.n)
 	}
 	addresses := ""
-	play("S: 220 mx", `C: MAIL FROM:<anna@x.example AUTH=jdoe`, `C: MAIL FROM:< otto@y.example >`).s.Senders(func(a []byte) { addresses += string(a) + "|" })
+	play("S: 220 mx", `C: MAIL FROM:<anna@x.example AUTH=jdoe`,
+		`C: MAIL FROM:< otto@y.example >`).s.Senders(func(a []byte) { addresses += string(a) + "|" })
 	if addresses != "anna@x.example|otto@y.example|" {
 		t.Errorf("addresses %s", addresses)
 	}
@@ -186,17 +205,23 @@ func TestParametersAreHidden(t *testing.T) {
 // A line of a refused message is no HELO, even if it begins like one; behind a refused DATA without
 // a message HELO is one.
 func TestHeloInARefusedMessage(t *testing.T) {
-	mail := []string{"C: MAIL FROM:<a@corp.example>", "S: 250 ok", "C: RCPT TO:<b@x.example>", "S: 250 ok", "C: DATA"}
+	mail := []string{"C: MAIL FROM:<a@corp.example>", "S: 250 ok", "C: RCPT TO:<b@x.example>",
+		"S: 250 ok", "C: DATA"}
 	for _, lines := range [][]string{
-		append(mail, "S: 554 no", "C: Helo Zebulon", "S: 250 mx", "C: Mail Zebulon soon", "S: 501 no", "C: QUIT", "S: 221 bye Zebulon"),
-		append(mail, "S: 554 no", "C: Subject: Zebulon", "S: 500 no", "C: Ehlo Zebulon", "S: 250 hello Zebulon", "C: .", "S: 554 what is Zebulon"),
-		append(mail, "S: 554 no", "C: Help me, Zebulon", "S: 214 Zebulon", "C: RSET Zebulon", "S: 501 Zebulon"),
+		append(mail, "S: 554 no", "C: Helo Zebulon", "S: 250 mx", "C: Mail Zebulon soon",
+			"S: 501 no", "C: QUIT", "S: 221 bye Zebulon"),
+		append(mail, "S: 554 no", "C: Subject: Zebulon", "S: 500 no", "C: Ehlo Zebulon",
+			"S: 250 hello Zebulon", "C: .", "S: 554 what is Zebulon"),
+		append(mail, "S: 554 no", "C: Help me, Zebulon", "S: 214 Zebulon", "C: RSET Zebulon",
+			"S: 501 Zebulon"),
 	} {
-		if got := last(true, lines...); strings.Contains(strings.ToLower(got), "zebulo") || !strings.Contains(got, "helo pc.example.org") {
+		if got := last(true, lines...); strings.Contains(strings.ToLower(got), "zebulo") ||
+			!strings.Contains(got, "helo pc.example.org") {
 			t.Errorf("%q: %s", lines, got)
 		}
 	}
-	if h := play("S: 220 mx", "C: DATA", "S: 503 no", "C: EHLO a.example", "S: 250 mx"); string(h.s.Helo()) != "a.example" {
+	if h := play("S: 220 mx", "C: DATA", "S: 503 no", "C: EHLO a.example",
+		"S: 250 mx"); string(h.s.Helo()) != "a.example" {
 		t.Errorf("the name is %q", h.s.Helo())
 	}
 }

@@ -44,7 +44,8 @@ var lenientEnds = []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r\n.\r\r\n"}
 
 // facts are the values that are compared.
 func (r *reference) facts() string {
-	return fmt.Sprintf("helo %q mails %d from %q rcpts %d messages %d auth %s tls %v", r.Helo, r.Mails, r.Senders, r.Rcpts, r.Messages, r.Auth, r.TLS)
+	return fmt.Sprintf("helo %q mails %d from %q rcpts %d messages %d auth %s tls %v", r.Helo,
+		r.Mails, r.Senders, r.Rcpts, r.Messages, r.Auth, r.TLS)
 }
 
 var replyLine = regexp.MustCompile(`^([2-5][0-9][0-9])(-| |\t|$)`)
@@ -130,7 +131,9 @@ func (r *reference) read() {
 		if !more {
 			break
 		}
-		words := strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' || c == ':' })
+		words := strings.FieldsFunc(line, func(c rune) bool {
+			return c == ' ' || c == '\t' || c == ':'
+		})
 		verb := ""
 		if len(words) > 0 {
 			verb = strings.ToUpper(words[0])
@@ -222,7 +225,8 @@ func (r *reference) read() {
 		}
 	}
 	for ; r.next < len(r.codes); r.next++ {
-		if c := r.codes[r.next]; c != 421 && c != 451 { // a server may announce at any time that it hangs up
+		// a server may announce at any time that it hangs up
+		if c := r.codes[r.next]; c != 421 && c != 451 {
 			r.fails = true
 		}
 	}
@@ -269,7 +273,8 @@ var mailPath = regexp.MustCompile(`(?is)^\s*mail[\s:]+from\s*:?\s*(?:<\s*(?:@[^:
 func listenerFacts(steps []step) string {
 	var s *Session
 	listenSession(false, steps, &s)
-	r := reference{Helo: string(s.Helo()), Mails: int(s.Mails), Rcpts: int(s.Rcpts), Messages: int(s.Messages), Auth: s.Auth.String(), TLS: s.Encryption == StartTLS}
+	r := reference{Helo: string(s.Helo()), Mails: int(s.Mails), Rcpts: int(s.Rcpts),
+		Messages: int(s.Messages), Auth: s.Auth.String(), TLS: s.Encryption == StartTLS}
 	if r.Auth == "offered" {
 		r.Auth = "none"
 	}

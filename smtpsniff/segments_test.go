@@ -24,8 +24,10 @@ func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.R
 	}
 	conn.Open(isn[Client], 1)
 	if !one {
-		st.Push(&conn, &tcp.Segment{Dir: tcp.Server, Flags: tcp.SYN | tcp.ACK, Seq: isn[Server], Ack: isn[Client].Add(1)})
-		st.Push(&conn, &tcp.Segment{Dir: tcp.Client, Flags: tcp.ACK, Seq: isn[Client].Add(1), Ack: isn[Server].Add(1)})
+		st.Push(&conn, &tcp.Segment{Dir: tcp.Server, Flags: tcp.SYN | tcp.ACK, Seq: isn[Server],
+			Ack: isn[Client].Add(1)})
+		st.Push(&conn, &tcp.Segment{Dir: tcp.Client, Flags: tcp.ACK, Seq: isn[Client].Add(1),
+			Ack: isn[Server].Add(1)})
 	}
 	return listenWith(midstream, one, new(*Session), func(h *recorder) {
 		drain := func() {
@@ -40,7 +42,8 @@ func segmented(midstream bool, steps []step, cut func(left int) int, rng *rand.R
 			}
 		}
 		for i, s := range segs {
-			st.Push(&conn, &tcp.Segment{Dir: tcp.Dir(s.side), Flags: tcp.ACK, Seq: isn[s.side].Add(1 + s.at), Ack: isn[1-s.side].Add(1 + s.ack),
+			st.Push(&conn, &tcp.Segment{Dir: tcp.Dir(s.side), Flags: tcp.ACK,
+				Seq: isn[s.side].Add(1 + s.at), Ack: isn[1-s.side].Add(1 + s.ack),
 				Len: len(s.data), Payload: []byte(s.data), Time: int64(i) * 20e6})
 			drain()
 		}
@@ -103,7 +106,10 @@ func overlaps(segs []piece) bool {
 // Each delivery of the segments gives the same events.
 func TestDialoguesInSegments(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 25))
-	list := slices.DeleteFunc(allDialogues(t), func(d *dialogue) bool { return d.holed() || d.size() > 40_000 })
+	list := slices.DeleteFunc(allDialogues(t), func(d *dialogue) bool {
+		return d.holed() ||
+			d.size() > 40_000
+	})
 	rounds := (500*60 + len(list) - 1) / len(list) // 30,000 in all
 	if testing.Short() {
 		rounds = 10
@@ -124,5 +130,6 @@ func TestDialoguesInSegments(t *testing.T) {
 			played++
 		}
 	}
-	t.Logf("R5: %d dialogues, %d segmentations, all with the same events (goal 60, 30,000)", len(list), played)
+	t.Logf("R5: %d dialogues, %d segmentations, all with the same events (goal 60, 30,000)",
+		len(list), played)
 }

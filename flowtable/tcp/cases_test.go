@@ -44,7 +44,9 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	for _, r := range []struct {
 		bit  Result
 		name string
-	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"}, {Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}, {BlindAck, "blind"}, {Unconfirmed, "doubted"}} {
+	}{{Opened, "opened"}, {Duplicate, "duplicates"}, {Retransmit, "retransmits"},
+		{Foreign, "foreign"}, {Aborted, "aborted"}, {Differs, "differs"}, {BlindAck, "blind"},
+		{Unconfirmed, "doubted"}} {
 		if said[r.bit] > 0 {
 			counts += fmt.Sprintf(" %s:%d", r.name, said[r.bit])
 		}
@@ -174,11 +176,13 @@ func TestCases(t *testing.T) {
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict:1"},
 	}
 	// Where a capture was made by hand all numbers may be zero.
-	if out, counts := tally(t, [2]Seq{0xffffffff, 0}, "C-1Y S-1Y C0^-1 C0:ab^-1 S-1:x^0", false); out != "C:ab S:x" || counts != "C 3/2 S 2/1 established opened:1" {
+	if out, counts := tally(t, [2]Seq{0xffffffff, 0}, "C-1Y S-1Y C0^-1 C0:ab^-1 S-1:x^0",
+		false); out != "C:ab S:x" || counts != "C 3/2 S 2/1 established opened:1" {
 		t.Errorf("numbers of zero: %s, %s", out, counts)
 	}
 	for _, r := range cases {
-		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}, {0x7ffffffe, 0x80000000}} {
+		for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff},
+			{0x7ffffffe, 0x80000000}} {
 			handshake := !strings.Contains(r.in, "Y") && r.name != "midstream"
 			out, counts := tally(t, isn, r.in, handshake)
 			want := r.counts
@@ -186,12 +190,14 @@ func TestCases(t *testing.T) {
 				want = strings.Replace(want, "", "", 1)
 			}
 			if out != r.out || counts != want {
-				t.Errorf("%s, initial sequence numbers %x: %s\n got %s\nwant %s\n got %s\nwant %s", r.name, isn, r.in, out, r.out, counts, want)
+				t.Errorf("%s, initial sequence numbers %x: %s\n got %s\nwant %s\n got %s\nwant %s",
+					r.name, isn, r.in, out, r.out, counts, want)
 				break
 			}
 		}
 	}
-	t.Logf("R22: %d cases, each with exact counters at three initial sequence numbers (goal 20)", len(cases))
+	t.Logf("R22: %d cases, each with exact counters at three initial sequence numbers (goal 20)",
+		len(cases))
 }
 
 // The numbers of a segment decide to which of two connections with the same ports it belongs.
@@ -199,7 +205,9 @@ func TestFit(t *testing.T) {
 	for _, isn := range [][2]Seq{{1000, 9000}, {0xfffffffd, 0xffffffff}} {
 		_, c := play(t, isn, "C0:ab S0:x^2")
 		s := &script{isn: isn}
-		for in, want := range map[string]int{"C2^1": 2, "C2:cd^1": 2, "S1^2": 2, "C0:ab": 1, "C3^1": 1, "C1048578^1": 1, "C1048579^1": 0, "C-1048575^1": 0, "C2^1048577": 2, "C2^1048578": 0,
+		for in, want := range map[string]int{"C2^1": 2, "C2:cd^1": 2, "S1^2": 2, "C0:ab": 1,
+			"C3^1": 1, "C1048578^1": 1, "C1048579^1": 0, "C-1048575^1": 0, "C2^1048577": 2,
+			"C2^1048578":  0,
 			"C90000000^1": 0, "C2^90000000": 0, "C2R^90000000": 0, "C90000000R": 0, "S0Y^0": 2, "S5000Y^0": 2, "S0Y^1": 0} {
 			seg := s.segment(t, in)
 			if got := c.Score(seg.Dir, seg.Flags, seg.Seq, seg.Ack); got != want {
@@ -210,7 +218,8 @@ func TestFit(t *testing.T) {
 	_, c := play(t, [2]Seq{1000, 9000}, "")
 	*c = Conn{}
 	c.Open(1000, 1) // nothing of the server is known
-	if c.Score(Client, ACK, 1001, 77) != 2 || c.Score(Server, ACK, 77, 1001) != 1 || c.Score(Server, SYN|ACK, 77, 1001) != 2 {
+	if c.Score(Client, ACK, 1001, 77) != 2 || c.Score(Server, ACK, 77, 1001) != 1 ||
+		c.Score(Server, SYN|ACK, 77, 1001) != 2 {
 		t.Error("what is not known contradicts nothing")
 	}
 }
@@ -242,7 +251,8 @@ func TestHeldIsBounded(t *testing.T) {
 	s := &script{isn: [2]Seq{1, 2}}
 	s.open(&st, &c)
 	push := func(at, n int) (gap int) {
-		st.Push(&c, &Segment{Flags: ACK, Seq: s.isn[Client].Add(1 + at), Ack: s.isn[Server].Add(1), Len: n, Payload: make([]byte, n), Time: int64(at) * 1e6})
+		st.Push(&c, &Segment{Flags: ACK, Seq: s.isn[Client].Add(1 + at), Ack: s.isn[Server].Add(1),
+			Len: n, Payload: make([]byte, n), Time: int64(at) * 1e6})
 		var ch Chunk
 		for st.Pop(&ch) {
 			if ch.Kind == Gap {
@@ -301,7 +311,8 @@ func TestHoldClient(t *testing.T) {
 			if i > 0 {
 				seq++
 			}
-			st.Push(&conn, &Segment{Dir: Client, Flags: flags, Seq: seq, Ack: 1, Len: 1, Payload: []byte(text), Time: int64(i) * 1e9})
+			st.Push(&conn, &Segment{Dir: Client, Flags: flags, Seq: seq, Ack: 1, Len: 1,
+				Payload: []byte(text), Time: int64(i) * 1e9})
 			want += text
 			take()
 		}

@@ -67,8 +67,9 @@ func (l *linux) append(e early) {
 // waits for, because they were delivered as a gap. A program has four bytes for each segment: its
 // half and its contents, its place, its length, its acknowledgment.
 func FuzzFirstCopy(f *testing.F) {
-	f.Add([]byte{0, 0, 4, 0, 2, 0, 4, 0})                            // other bytes
-	f.Add([]byte{0, 4, 2, 0, 2, 2, 6, 0, 0, 0, 2, 0})                // other bytes around what waits
+	f.Add([]byte{0, 0, 4, 0, 2, 0, 4, 0}) // other bytes
+	// other bytes around what waits
+	f.Add([]byte{0, 4, 2, 0, 2, 2, 6, 0, 0, 0, 2, 0})
 	f.Add([]byte{0, 4, 2, 0, 0, 6, 9, 0, 2, 2, 9, 0, 0, 0, 3, 0})    // two that wait
 	f.Add([]byte{1, 0, 3, 4, 0, 0, 4, 0, 3, 1, 3, 4, 0, 2, 9, 3})    // both halves
 	f.Add([]byte{0, 9, 1, 0, 0, 200, 200, 0, 2, 3, 255, 0, 0, 0, 9}) // cut
@@ -80,7 +81,8 @@ func FuzzFirstCopy(f *testing.F) {
 			s := &script{isn: [2]Seq{0xffffff80, 7}}
 			s.open(&st, &c)
 			known, late := [2]map[Seq]byte{{}, {}}, [2]map[Seq]byte{{}, {}}
-			kernel := [2]*linux{{next: s.isn[0].Add(1), taken: map[Seq]byte{}}, {next: s.isn[1].Add(1), taken: map[Seq]byte{}}}
+			kernel := [2]*linux{{next: s.isn[0].Add(1), taken: map[Seq]byte{}},
+				{next: s.isn[1].Add(1), taken: map[Seq]byte{}}}
 			conflict, maybe := false, false
 			check := func() {
 				var ch Chunk
@@ -91,7 +93,8 @@ func FuzzFirstCopy(f *testing.F) {
 					}
 					for i, b := range ch.Bytes {
 						if its, ok := kernel[ch.Dir].taken[from.Add(i)]; ok && its != b {
-							t.Fatalf("half %d gives %q at %d, a kernel takes %q", ch.Dir, b, from.Add(i).Sub(s.isn[ch.Dir]), its)
+							t.Fatalf("half %d gives %q at %d, a kernel takes %q", ch.Dir, b,
+								from.Add(i).Sub(s.isn[ch.Dir]), its)
 						}
 					}
 				}
@@ -99,7 +102,8 @@ func FuzzFirstCopy(f *testing.F) {
 			for n := 0; len(program) >= 4 && n < 200; program, n = program[4:], n+1 {
 				p := program
 				d := Dir(p[0] & 1)
-				seg := &Segment{Dir: d, Flags: ACK, Seq: s.isn[d].Add(1 + int(p[1])), Ack: s.isn[1-d].Add(1 + int(p[3])), Len: int(p[2]), Time: int64(n) * 1e9}
+				seg := &Segment{Dir: d, Flags: ACK, Seq: s.isn[d].Add(1 + int(p[1])),
+					Ack: s.isn[1-d].Add(1 + int(p[3])), Len: int(p[2]), Time: int64(n) * 1e9}
 				// A segment ahead waits for the bytes that it acknowledges, and one ahead of all
 				// sent bytes loses to second copies; see TestCases.
 				if y := &c.half[1-d]; y.next.Less(seg.Ack) {

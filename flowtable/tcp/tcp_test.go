@@ -103,8 +103,10 @@ func (s *script) segment(t testing.TB, text string) *Segment {
 // open completes a handshake, or leaves parts of it out.
 func (s *script) open(st *Stream, c *Conn) {
 	c.Open(s.isn[Client], 1)
-	st.Push(c, &Segment{Dir: Server, Flags: SYN | ACK, Seq: s.isn[Server], Ack: s.isn[Client].Add(1)})
-	st.Push(c, &Segment{Dir: Client, Flags: ACK, Seq: s.isn[Client].Add(1), Ack: s.isn[Server].Add(1)})
+	st.Push(c, &Segment{Dir: Server, Flags: SYN | ACK, Seq: s.isn[Server],
+		Ack: s.isn[Client].Add(1)})
+	st.Push(c, &Segment{Dir: Client, Flags: ACK, Seq: s.isn[Client].Add(1),
+		Ack: s.isn[Server].Add(1)})
 }
 
 // drain is what Pop gives, with neighbouring bytes of a half joined.
@@ -188,7 +190,8 @@ func TestSwappedOnAShortPath(t *testing.T) {
 	for _, r := range []struct {
 		step int64
 		out  string
-	}{{40e3, "C:ab S:x C:cd S:y C:ef S:z C:gh S:w C:ij"}, {40e6, "C~2 S:x C:cd S:y C:ef S:z C:gh S:w C:ij"}} {
+	}{{40e3, "C:ab S:x C:cd S:y C:ef S:z C:gh S:w C:ij"},
+		{40e6, "C~2 S:x C:cd S:y C:ef S:z C:gh S:w C:ij"}} {
 		var st Stream
 		var c Conn
 		var out strings.Builder
@@ -207,10 +210,12 @@ func TestSwappedOnAShortPath(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	for _, isn := range [][2]Seq{{1000, 2000}, {0xfffffff0, 0xfffffffe}, {0xffffffff, 0}, {0x7ffffffe, 0x80000000}} {
+	for _, isn := range [][2]Seq{{1000, 2000}, {0xfffffff0, 0xfffffffe}, {0xffffffff, 0},
+		{0x7ffffffe, 0x80000000}} {
 		for _, r := range rows {
 			if out, _ := play(t, isn, r.in); out != r.out {
-				t.Errorf("%s, initial sequence numbers %x: %s\n got %s\nwant %s", r.name, isn, r.in, out, r.out)
+				t.Errorf("%s, initial sequence numbers %x: %s\n got %s\nwant %s", r.name, isn, r.in,
+					out, r.out)
 			}
 		}
 	}
@@ -247,12 +252,14 @@ func TestOpened(t *testing.T) {
 	early := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 201, Len: 4, Payload: []byte("HELO")}
 	banner := &Segment{Dir: Server, Flags: ACK, Seq: 201, Ack: 101, Len: 3, Payload: []byte("220")}
 	rst := &Segment{Dir: Client, Flags: RST | ACK, Seq: 101, Ack: 201}
-	blind := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 77_000_000, Len: 4, Payload: []byte("HELO")}
+	blind := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 77_000_000, Len: 4,
+		Payload: []byte("HELO")}
 	forged := &Segment{Dir: Server, Flags: SYN | ACK, Seq: 50_000_000, Ack: 101}
 	low := &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: 200}
 	refusal := &Segment{Dir: Server, Flags: RST, Seq: 77_000_000}
 	off := func(n int) *Segment {
-		return &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: Seq(201).Add(n), Len: 4, Payload: []byte("HELO")}
+		return &Segment{Dir: Client, Flags: ACK, Seq: 101, Ack: Seq(201).Add(n), Len: 4,
+			Payload: []byte("HELO")}
 	}
 	for _, r := range []struct {
 		name string
@@ -340,7 +347,8 @@ func TestAnySegmentation(t *testing.T) {
 		for at := 0; at < len(text); {
 			n := min(1+rng.IntN(200), len(text)-at)
 			from := max(0, at-rng.IntN(20))
-			segs = append(segs, &Segment{Flags: ACK, Seq: isn[0].Add(1 + from), Ack: isn[1].Add(1), Payload: text[from : at+n], Len: at + n - from})
+			segs = append(segs, &Segment{Flags: ACK, Seq: isn[0].Add(1 + from), Ack: isn[1].Add(1),
+				Payload: text[from : at+n], Len: at + n - from})
 			at += n
 		}
 		for i := 0; i+4 <= len(segs); i += 4 { // shuffled within every four
@@ -391,7 +399,8 @@ func TestBounds(t *testing.T) {
 	s.open(&st, &c)
 	gaps := 0
 	for i := range 200 { // one connection with every other segment lost and never acknowledged
-		st.Push(&c, &Segment{Flags: ACK, Seq: s.isn[0].Add(1 + 200*i + 100), Ack: s.isn[1].Add(1), Len: 100, Payload: make([]byte, 100), Time: int64(i) * 1e9})
+		st.Push(&c, &Segment{Flags: ACK, Seq: s.isn[0].Add(1 + 200*i + 100), Ack: s.isn[1].Add(1),
+			Len: 100, Payload: make([]byte, 100), Time: int64(i) * 1e9})
 		var ch Chunk
 		for st.Pop(&ch) {
 			if ch.Kind == Gap {
@@ -432,7 +441,8 @@ func FuzzStream(f *testing.F) {
 			for ; len(program) >= 6; program = program[6:] {
 				p := program
 				clock += int64(p[5]) * 1e6
-				seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK), Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
+				seg := &Segment{Dir: Dir(p[0] & 1), Flags: Flags(p[1]) & (FIN | SYN | RST | ACK),
+					Seq: Seq(uint32(p[2])<<uint(p[0]>>4)) - 3,
 					Ack: Seq(p[3]), Len: int(p[4]), Time: clock,
 					DropRisk: [...]DropRisk{0, BadChecksum, PartialChecksum, LowHops}[p[0]>>2&3]}
 				seg.Payload = make([]byte, seg.Len/(1+int(p[0]>>1&1)))

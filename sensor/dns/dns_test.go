@@ -17,7 +17,8 @@ func message(t testing.TB, name string, typ dnsmessage.Type, addrs ...string) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: 7, Response: len(addrs) > 0, RecursionDesired: true})
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: 7, Response: len(addrs) > 0,
+		RecursionDesired: true})
 	b.EnableCompression()
 	b.StartQuestions()
 	b.Question(dnsmessage.Question{Name: n, Type: typ, Class: dnsmessage.ClassINET})
@@ -41,7 +42,8 @@ func message(t testing.TB, name string, typ dnsmessage.Type, addrs ...string) []
 }
 
 func TestParse(t *testing.T) {
-	const a, aaaa, mx, txt = dnsmessage.TypeA, dnsmessage.TypeAAAA, dnsmessage.TypeMX, dnsmessage.TypeTXT
+	const a, aaaa, mx, txt = dnsmessage.TypeA, dnsmessage.TypeAAAA, dnsmessage.TypeMX,
+		dnsmessage.TypeTXT
 	for _, c := range []struct {
 		name   string
 		typ    dnsmessage.Type
@@ -61,7 +63,8 @@ func TestParse(t *testing.T) {
 		if got := Interesting(b); got != c.want || m.Kind != c.want || ok != (c.want != Other) {
 			t.Errorf("%s: kind %d and %d, %v, want %d", c.name, got, m.Kind, ok, c.want)
 		}
-		if ok && (m.Domain != c.domain || m.Name != strings.ToLower(strings.TrimSuffix(c.name, ".")) || m.ID != 7 || m.Response) {
+		if ok && (m.Domain != c.domain || m.Name != strings.ToLower(strings.TrimSuffix(c.name,
+			".")) || m.ID != 7 || m.Response) {
 			t.Errorf("%s: %+v", c.name, m)
 		}
 	}
@@ -69,15 +72,18 @@ func TestParse(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	var m Message
-	if !Parse(message(t, "mail.example.org.", dnsmessage.TypeA, "192.0.2.25", "2001:db8::25"), &m) || !m.Response || m.NAddrs != 2 ||
-		netip.AddrFrom16(m.Addrs[0]).Unmap().String() != "192.0.2.25" || netip.AddrFrom16(m.Addrs[1]).String() != "2001:db8::25" {
+	if !Parse(message(t, "mail.example.org.", dnsmessage.TypeA, "192.0.2.25", "2001:db8::25"),
+		&m) || !m.Response || m.NAddrs != 2 ||
+		netip.AddrFrom16(m.Addrs[0]).Unmap().String() != "192.0.2.25" ||
+		netip.AddrFrom16(m.Addrs[1]).String() != "2001:db8::25" {
 		t.Errorf("%+v", m)
 	}
 	var many []string
 	for range 20 {
 		many = append(many, "192.0.2.1")
 	}
-	if !Parse(message(t, "mail.example.org.", dnsmessage.TypeA, many...), &m) || m.NAddrs != MaxAddrs {
+	if !Parse(message(t, "mail.example.org.", dnsmessage.TypeA, many...), &m) ||
+		m.NAddrs != MaxAddrs {
 		t.Errorf("%d addresses", m.NAddrs)
 	}
 	whole := message(t, "mail.example.org.", dnsmessage.TypeA, "192.0.2.25", "192.0.2.26")
@@ -114,14 +120,16 @@ func FuzzParse(f *testing.F) {
 	f.Add(message(f, "mail.example.org.", dnsmessage.TypeA, "192.0.2.25"))
 	f.Add(message(f, "example.org.", dnsmessage.TypeMX))
 	f.Add(message(f, "7.113.0.203.zen.spamhaus.org.", dnsmessage.TypeA, "127.0.0.2"))
-	f.Add([]byte{0, 7, 0x81, 0, 0, 1, 0, 1, 0, 0, 0, 0, 4, 'm', 'a', 'i', 'l', 0xc0, 12, 0, 1, 0, 1})
+	f.Add([]byte{0, 7, 0x81, 0, 0, 1, 0, 1, 0, 0, 0, 0, 4, 'm', 'a', 'i', 'l', 0xc0, 12, 0, 1, 0,
+		1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzztime.Check(t, func() int {
 			var m Message
 			if !Parse(b, &m) {
 				return len(b)
 			}
-			if m.Kind == Other || m.Name == "" && m.Kind != MX || len(m.Name) > 255 || m.NAddrs > MaxAddrs {
+			if m.Kind == Other || m.Name == "" && m.Kind != MX || len(m.Name) > 255 ||
+				m.NAddrs > MaxAddrs {
 				t.Errorf("%+v", m)
 			}
 			var p dnsmessage.Parser

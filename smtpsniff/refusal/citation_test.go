@@ -24,7 +24,8 @@ func TestParseCitation(t *testing.T) {
 		"Client host [10.0.0.7] blocked using b.barracudacentral.org":                                                                          {List: "b.barracudacentral.org", Addrs: nil},
 		"listed on \"dbl.spamhaus.org\"; [IPv6:2a01:4f8::1] is blocked":                                                                        {List: "dbl.spamhaus.org", Addrs: nil},
 	} {
-		if got := ParseCitation(text); got.List != want.List || !reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
+		if got := ParseCitation(text); got.List != want.List ||
+			!reflect.DeepEqual(got.Addrs, want.Addrs) && len(want.Addrs) > 0 {
 			t.Errorf("%q:\n got %v\nwant %v", text, got, want)
 		}
 	}
@@ -32,7 +33,8 @@ func TestParseCitation(t *testing.T) {
 
 // TestMayCite: a text that is not read further names no list and quotes no address.
 func TestMayCite(t *testing.T) {
-	pieces := append([]string{".", ":", "::", "1", "203.0.113.9", "2a01:4f8::1", "::ffff:203.0.113.9", " ", "bl.example.net", "BL.EXAMPLE.NET", "a", "de",
+	pieces := append([]string{".", ":", "::", "1", "203.0.113.9", "2a01:4f8::1",
+		"::ffff:203.0.113.9", " ", "bl.example.net", "BL.EXAMPLE.NET", "a", "de",
 		".\u212ay", ".\u0130o", "\xff", "-", "_", "[", "]", "https://", "www.", "listed", "blocked", "5.1.1 User unknown", "\n", "%eth0"}, cues...)
 	rnd := rand.New(rand.NewPCG(1, 2))
 	skipped := [2]int{}
