@@ -5,8 +5,8 @@ import (
 	"io"
 
 	"spamsensor/sensor/capture"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
 )
 
@@ -21,7 +21,7 @@ func Example() {
 	defer files.Close()
 
 	e := engine.New(engine.Config{Seed: files.Fingerprint()}, engine.Output{
-		Finding: func(f *detect.Finding) {
+		Finding: func(f *finding.Finding) {
 			if f.Class == verdict.Spambot && f.Action != "closed" {
 				fmt.Println(f.Action, f.Source.Addr, f.Level, f.Class)
 			}
