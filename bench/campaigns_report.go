@@ -73,13 +73,13 @@ func misses(list []*hostResult) (all []miss) {
 func printMisses(out io.Writer, list []miss) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range list {
-		var said []string
+		var findings []string
 		for class, level := range m.Classes {
-			said = append(said, class+" "+level)
+			findings = append(findings, class+" "+level)
 		}
-		slices.Sort(said)
+		slices.Sort(findings)
 		fmt.Fprintf(w, "%s %d\t%s\tL %.1f\t%s\t%s\n", m.Scenario, m.Number, m.Kind, m.Score,
-			strings.Join(said, ", "), m.Reasons)
+			strings.Join(findings, ", "), m.Reasons)
 	}
 	w.Flush()
 }

@@ -278,10 +278,10 @@ func (run *siteRun) finding(f *finding.Finding) {
 		o.namedAt = f.Time
 	}
 	least, _ := verdict.ParseLevel(sc.Expect.Level)
-	says := run.textPatterns[sc]
+	pattern := run.textPatterns[sc]
 	if o.diagnosedAt == 0 && class == sc.Expect.Class && f.Level >= least && named &&
 		strings.Contains(families, sc.Expect.Family) &&
-		(says == nil || says.MatchString(text)) &&
+		(pattern == nil || pattern.MatchString(text)) &&
 		(sc.Expect.Egress == "" || sc.Expect.Egress == f.Egress) && f.Time >= h.Bad {
 		o.diagnosedAt = f.Time
 	}

@@ -423,12 +423,12 @@ func judgeTargets(list []*hostResult) (results []targetResult) {
 // some are the names of their scenarios.
 func changedVerdicts(a, b *runResult) (n int, some []string) {
 	key := func(o *hostResult) [2]any { return [2]any{o.host.Scenario, o.host.Number} }
-	said := map[[2]any]*hostResult{}
+	first := map[[2]any]*hostResult{}
 	for _, o := range a.hosts {
-		said[key(o)] = o
+		first[key(o)] = o
 	}
 	for _, o := range b.hosts {
-		before := said[key(o)]
+		before := first[key(o)]
 		if before == nil || len(before.classes) != len(o.classes) {
 			n++
 			some = append(some, o.host.Scenario.Name)

@@ -158,7 +158,7 @@ func TestWholeProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := map[string]map[string]string{}
+	classes := map[string]map[string]string{}
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		var e struct {
 			Type    string `json:"event_type"`
@@ -169,14 +169,14 @@ func TestWholeProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Type == "finding" && e.Finding.Action != "closed" {
-			if said[e.Src] == nil {
-				said[e.Src] = map[string]string{}
+			if classes[e.Src] == nil {
+				classes[e.Src] = map[string]string{}
 			}
-			said[e.Src][e.Finding.Class] = e.Finding.Level // the last is the gravest
+			classes[e.Src][e.Finding.Class] = e.Finding.Level // the last is the gravest
 		}
 	}
 	for _, o := range run.hosts {
-		got := said[o.host.WireAddr().String()]
+		got := classes[o.host.WireAddr().String()]
 		if len(got) != len(o.classes) {
 			t.Errorf("%s: the command says %v, the engine %v", o.host.Scenario.Name, got, o.classes)
 		}

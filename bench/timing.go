@@ -94,7 +94,7 @@ const sampleEvery = 20 * time.Millisecond
 
 // samplePeak samples a process's peak memory, and passes each sample to observe, until peak is
 // called. The kernel's own account of a process that has ended begins with the memory of the
-// process that started it, this one: for a small tool it says nothing else.
+// process that started it, this one: for a small tool it is nothing else.
 func samplePeak(pid int, observe func(rss uint64)) (peak func() uint64) {
 	stop, done := make(chan struct{}), make(chan uint64)
 	go func() {

@@ -231,12 +231,12 @@ func (m *mta) relayFrom(from int64, encrypted bool) {
 	h := m.h
 	r, s := h.rng, h.site
 	left := 200
-	stranger := s.world.singleServer(r.IntN(200_000))
+	client := s.world.singleServer(r.IntN(200_000))
 	s.begin(from, taskFunc(func() int64 {
 		d := m.destination()
 		d.tls = encrypted
 		if left < 200 && r.IntN(3) == 0 {
-			stranger = s.world.singleServer(r.IntN(200_000))
+			client = s.world.singleServer(r.IntN(200_000))
 		}
 		box, rcpt := mailbox(r, word(r, 3)+".com"), s.world.randomServer(r)
 		t := &session{port: 25, to: d, helo: word(r, 3), from: box,
@@ -245,7 +245,7 @@ func (m *mta) relayFrom(from int64, encrypted bool) {
 		if encrypted { // the replies are encrypted, so that the last step carries the mark
 			steps[len(steps)-1].relayed = true
 		}
-		c := h.start(netip.AddrPortFrom(stranger.addr, uint16(1024+r.IntN(60000))),
+		c := h.start(netip.AddrPortFrom(client.addr, uint16(1024+r.IntN(60000))),
 			netip.AddrPortFrom(h.Addr, 25), false, steps)
 		c.onClose = func() {
 			s.begin(s.now+between(r, second, 10*second), taskFunc(func() int64 {
