@@ -289,12 +289,14 @@ func TestJudge(t *testing.T) {
 		right, wrong bool          // of the bot
 		heir         verdict.Level
 	}{
-		{"as expected", at + 20, "opened", verdict.Spambot, verdict.Likely, good, verdict.Likely, true,
+		{"as expected", at + 20, "opened", verdict.Spambot, verdict.Likely, good, verdict.Likely,
+			true,
 			false, 0},
 		{"updated", at + 20, "updated", verdict.Spambot, verdict.Confirmed, good, verdict.Confirmed,
 			true, false, 0},
 		{"closed", at + 20, "closed", verdict.Spambot, verdict.Likely, good, 0, false, false, 0},
-		{"level too low", at + 20, "opened", verdict.Spambot, verdict.Suspect, good, verdict.Suspect,
+		{"level too low", at + 20, "opened", verdict.Spambot, verdict.Suspect, good,
+			verdict.Suspect,
 			false, false, 0},
 		{"another family", at + 20, "opened", verdict.Spambot, verdict.Likely,
 			finding.ReasonText{Code: detect.NewNetworks, Text: good.Text}, verdict.Likely, false,
@@ -305,11 +307,13 @@ func TestJudge(t *testing.T) {
 		{"does not name it", at + 20, "opened", verdict.Spambot, verdict.Likely,
 			finding.ReasonText{Code: detect.Blocklisted, Text: "unknown"}, verdict.Likely, false,
 			false, 0},
-		{"before it was bad", at + 5, "opened", verdict.Spambot, verdict.Likely, good, 0, false, true,
+		{"before it was bad", at + 5, "opened", verdict.Spambot, verdict.Likely, good, 0, false,
+			true,
 			0},
 		{"allowed class", at + 20, "opened", verdict.DirectSMTP, verdict.Suspect, good, 0, false,
 			false, 0},
-		{"of who had the address before", at + 250, "updated", verdict.Spambot, verdict.Likely, good,
+		{"of who had the address before", at + 250, "updated", verdict.Spambot, verdict.Likely,
+			good,
 			0, false, false, verdict.Likely},
 	} {
 		site := &campaign.Site{Hosts: []*campaign.Host{bot, heir}}

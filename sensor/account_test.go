@@ -15,14 +15,14 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// When the account of the frames does not hold there is an alarm, in the events and in the exit
-// code. The fault is made here: sources that give other frames than they say.
+// TestAccountAlarm checks that there is an alarm, in the events and in the exit code, if the
+// account of the frames does not balance. The sources of this test report wrong numbers of frames.
 func TestAccountAlarm(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		off     int64
-		workers int64 // other workers may have frames on their way
-		alarm   bool  // while running
+		workers int64 // other workers may hold frames
+		alarm   bool  // while the sensor runs
 		code    int
 	}{
 		{"right", 0, 0, false, 0}, {"a frame too few", 1, 0, true, exitInternal}, {"a frame too many", -1, 0, true, exitInternal},

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// canaries are secrets, with everything by which one would be known again.
+// canaries are secrets, with all traces by which they are recognized.
 type canaries struct {
 	rng    *rand.Rand
-	traces map[string]string // six bytes, and the secret that they betray
+	traces map[string]string // six bytes, and the secret that they belong to
 	n      int
 }
 
@@ -20,7 +20,7 @@ func newCanaries(seed uint64) *canaries {
 	return &canaries{rng: rand.New(rand.NewPCG(seed, seed)), traces: map[string]string{}}
 }
 
-// secret makes one. Its letters are such that nothing we write looks like a part of it.
+// secret makes a secret of letters that do not occur in the text around the events.
 func (c *canaries) secret() string {
 	b := make([]byte, 14)
 	for i := range b {
@@ -39,16 +39,16 @@ func (c *canaries) watch(text string) string {
 	return text
 }
 
-// encoded is base64 of a text, watched.
+// encoded is the base64 form of a text, and watches it.
 func (c *canaries) encoded(text string) string {
 	return c.watch(strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "=")) + strings.Repeat("=", (3-len(text)%3)%3)
 }
 
-// hashes are fields that are hashes of addresses and ports: in so many of them any six letters
-// occur.
+// hashes matches fields that hold hashes of addresses and ports: any six letters occur in so many
+// of them.
 var hashes = regexp.MustCompile(`"community_id":"[^"]*"`)
 
-// find reports what of the secrets is in a text.
+// find reports the traces of secrets in a text.
 func (c *canaries) find(t *testing.T, text string) {
 	t.Helper()
 	text = hashes.ReplaceAllString(text, "")
@@ -126,7 +126,7 @@ var logins = []struct {
 	}},
 }
 
-// views are what is seen of a connection, and how it is cut.
+// views are the parts of a connection that the sensor sees, and their segmentation.
 var views = []struct {
 	name string
 	make func(n int, rng *rand.Rand, lines []string) *mailConn
@@ -163,7 +163,7 @@ var views = []struct {
 	}},
 }
 
-// afterwards is what a client does after logging in.
+// afterwards is the dialogue after the login.
 var afterwards = []string{"C: MAIL FROM:<anna@example.org>", "S: 250 ok", "C: RCPT TO:<x@example.net>", "S: 550 5.1.1 unknown", "C: QUIT", "S: 221 bye"}
 
 func TestNoCredentialIsTold(t *testing.T) {
@@ -173,7 +173,7 @@ func TestNoCredentialIsTold(t *testing.T) {
 		for _, view := range views {
 			for _, login := range logins {
 				lines := login.lines(c, c.secret(), c.secret())
-				if n%2 == 0 { // otherwise the last reply is that to a secret
+				if n%2 == 0 { // otherwise the last reply answers a secret
 					lines = append(lines, afterwards...)
 				}
 				conns = append(conns, view.make(len(conns), c.rng, lines).close())
@@ -197,7 +197,7 @@ func TestNoCredentialIsTold(t *testing.T) {
 	t.Logf("%d secrets, %d traces of them, %d connections", c.n, len(c.traces), len(conns))
 }
 
-// bodies are ways for a message to come.
+// bodies are the ways to send a message.
 var bodies = []struct {
 	name  string
 	lines func(body string) []string
@@ -242,7 +242,7 @@ func TestNoBodyIsTold(t *testing.T) {
 		for _, view := range views {
 			for _, body := range bodies {
 				if view.name == "client only" && body.name == "the DATA is lost" {
-					continue // nobody can tell a command in a message from one outside; it is flagged
+					continue // a command in a message cannot be distinguished from one outside; it is flagged
 				}
 				lines := []string{"C: MAIL FROM:<anna@example.org>", "S: 250 ok", "C: RCPT TO:<x@example.net>", "S: 250 ok"}
 				lines = append(append(lines, body.lines(c.secret())...), "C: QUIT", "S: 221 bye")

@@ -2,8 +2,8 @@ package main
 
 import "testing"
 
-// levels wants the highest level of findings that accuse these hosts to be as given, and
-// no findings above suspect about others.
+// levels requires these highest levels of findings that accuse these hosts, and no finding above
+// suspect about other hosts.
 func levels(want map[string]string) func(*testing.T, outcome) {
 	order := map[string]int{"suspect": 1, "likely": 2, "confirmed": 3}
 	return func(t *testing.T, got outcome) {
@@ -29,7 +29,7 @@ func levels(want map[string]string) func(*testing.T, outcome) {
 	}
 }
 
-// oneMachine wants one finding of a bot, confirmed, whatever addresses it has.
+// oneMachine requires one finding of a bot, confirmed, for all addresses of a machine.
 func oneMachine(t *testing.T, got outcome) {
 	ids, confirmed := map[string]int{}, false
 	for _, e := range got.events {

@@ -11,21 +11,21 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// outcome is what `read` says of a capture.
+// outcome is the result of `read` on a capture.
 type outcome struct {
 	events []emitted
 	code   int
 	stderr string
 }
 
-// hostileCase is a capture that an attacker made, with what is right.
+// hostileCase is a capture that an attacker made, with the right result.
 type hostileCase struct {
 	file  string                          // below cases/hostile
-	args  []string                        // of read, before the file
-	check func(t *testing.T, got outcome) // nil where another test has the capture
+	args  []string                        // arguments of read before the file
+	check func(t *testing.T, got outcome) // nil if another test has the capture
 }
 
-// hostileCases are the captures of cases/hostile that once were judged wrongly, or ended or
+// hostileCases are the captures of cases/hostile that once were judged wrongly, or crashed or
 // stopped the sensor. Keep the rows in the order of the names.
 var hostileCases = []hostileCase{
 	{file: "evade-decoy-bad-checksum.pcap", check: levels(map[string]string{"10.1.2.3": "confirmed"})},
@@ -38,14 +38,14 @@ var hostileCases = []hostileCase{
 	{file: "hang-lost-reply-after-data.pcap", check: sessionEvents(1)},
 	{file: "hang-wheel-rival.pcap", args: []string{"--workers", "1", "--set", "limits.flows=400"}, check: sound},
 	{file: "leak-real-wordings.pcap", check: quotesNobody("jdoe77", "anna", "smith")},
-	{file: "memory-partial-lines.pcap.gz"}, // TestMemoryPartialLines measures a process of its own
+	{file: "memory-partial-lines.pcap.gz"}, // TestMemoryPartialLines measures another process
 	{file: "panic-mail-server-5-years.pcap", check: sound},
 	{file: "pcapng-tsoffset-negative.pcapng", check: timesRefused},
 	{file: "wheel-corruption-control.pcap", check: sessionEvents(800)},
 	{file: "wheel-corruption-lost-sessions.pcap", check: sessionEvents(800)},
 }
 
-// caseTimeout bounds a case. Each takes less than a second, more under the race detector.
+// caseTimeout bounds a case. Each takes less than a second, and more under the race detector.
 const caseTimeout = 60 * time.Second
 
 func TestHostileCases(t *testing.T) {
@@ -71,9 +71,9 @@ func TestHostileCases(t *testing.T) {
 	}
 }
 
-// TestHostileCasesComplete finds captures of cases/hostile without a row.
+// TestHostileCasesComplete checks that each capture of cases/hostile has a row.
 func TestHostileCasesComplete(t *testing.T) {
-	listed := map[string]bool{"history-hang.db": true} // no capture: TestOddStateDirectories has it
+	listed := map[string]bool{"history-hang.db": true} // no capture; see TestOddStateDirectories
 	for _, c := range hostileCases {
 		listed[c.file] = true
 	}
@@ -89,8 +89,7 @@ func TestHostileCasesComplete(t *testing.T) {
 	}
 }
 
-// innocent wants that no finding says more of a host than that something may be wrong, and no
-// session of it.
+// innocent requires that no finding about a host is above suspect, and that it has no session.
 func innocent(host string) func(*testing.T, outcome) {
 	return func(t *testing.T, got outcome) {
 		sound(t, got)
@@ -105,7 +104,7 @@ func innocent(host string) func(*testing.T, outcome) {
 	}
 }
 
-// sound wants that read ends by itself and has counted no fault of its own.
+// sound requires that read ends by itself and has counted no internal fault.
 func sound(t *testing.T, got outcome) {
 	if got.code != exitOK {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
@@ -117,7 +116,7 @@ func sound(t *testing.T, got outcome) {
 	}
 }
 
-// quotesNobody wants that no event has one of these words.
+// quotesNobody requires that no event contains one of these words.
 func quotesNobody(words ...string) func(*testing.T, outcome) {
 	return func(t *testing.T, got outcome) {
 		said := strings.ToLower(fmt.Sprintf("%+v", got.events))
@@ -132,7 +131,7 @@ func quotesNobody(words ...string) func(*testing.T, outcome) {
 	}
 }
 
-// sessionEvents wants exactly n session events.
+// sessionEvents requires exactly n session events.
 func sessionEvents(n int) func(*testing.T, outcome) {
 	return func(t *testing.T, got outcome) {
 		sessions := 0

@@ -29,9 +29,9 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// TestKilledSensor is no test: it is the sensor that TestKill kills. It makes an attempt for
-// every byte on its standard input, and saves all the time. It says what it has restored,
-// and how many attempts every finished save held at least.
+// TestKilledSensor is not a test: it is the sensor that TestKill kills. It makes one attempt for
+// each byte on its standard input, and saves all the time. It prints the state that it has
+// restored, and a lower bound of the attempts in each finished save.
 func TestKilledSensor(t *testing.T) {
 	dir := os.Getenv("SPAMSENSOR_TEST_STATE")
 	if dir == "" {
@@ -75,7 +75,7 @@ func TestKilledSensor(t *testing.T) {
 	saving.Wait()
 }
 
-// attemptsIn is how many attempts an engine has counted.
+// attemptsIn is the number of attempts that an engine has counted.
 func attemptsIn(e *engine.Engine) (sum int64) {
 	for _, s := range e.Save().Sources {
 		sum += int64(s.Facts.Attempts)
@@ -83,9 +83,9 @@ func attemptsIn(e *engine.Engine) (sum int64) {
 	return sum
 }
 
-// TestKill kills the sensor again and again, whatever it does: every attempt that a finished
-// save held is there afterwards, and none twice, in the checkpoint as in the history.
-// SPAMSENSOR_KILLS=100 is the long form.
+// TestKill kills the sensor many times at random moments: each attempt in a finished save is
+// restored, and none twice, in the checkpoint and in the history. SPAMSENSOR_KILLS=100 is the long
+// form.
 func TestKill(t *testing.T) {
 	kills, err := strconv.Atoi(cmp.Or(os.Getenv("SPAMSENSOR_KILLS"), "8"))
 	if err != nil {
@@ -115,7 +115,7 @@ func TestKill(t *testing.T) {
 	t.Logf("R18: %d kills: %d attempts in the last checkpoint, %d in the history; each that was saved is there, none twice (goal the same)", kills, restored, historyOf(t, dir))
 }
 
-// life is a sensor until it is killed.
+// life is one run of the sensor until it is killed.
 type life struct {
 	t        *testing.T
 	cmd      *exec.Cmd
@@ -161,7 +161,7 @@ func newLife(t *testing.T, dir string) *life {
 	return l
 }
 
-// feed has attempts made for some time and says how many at most.
+// feed makes attempts for some time and returns an upper bound of their number.
 func (l *life) feed(d time.Duration) (sent int64) {
 	for end := time.Now().Add(d); time.Now().Before(end); sent += 20 {
 		if _, err := l.in.Write(make([]byte, 20)); err != nil {
@@ -178,7 +178,7 @@ func (l *life) kill() {
 	l.cmd.Wait()
 }
 
-// historyOf is how many attempts the history holds.
+// historyOf is the number of attempts in the history.
 func historyOf(t *testing.T, dir string) (sum int64) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(dir, "history.db")); err != nil {
@@ -195,7 +195,7 @@ func historyOf(t *testing.T, dir string) (sum int64) {
 	return sum
 }
 
-// TestHistoryCommand prints what a history holds, in all its forms.
+// TestHistoryCommand checks all forms of the history command.
 func TestHistoryCommand(t *testing.T) {
 	dir := t.TempDir()
 	h, _, err := state.OpenHistory(dir, state.HistoryConfig{})
@@ -246,8 +246,8 @@ func runArgs(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// State that cannot be saved at the end is output that is lost: the error says since when, and the
-// exit code says it.
+// TestLostState checks that a state that cannot be saved at the end counts as lost output: the
+// error gives the time of the last save, and the exit code shows it.
 func TestLostState(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		dir := filepath.Join(t.TempDir(), "state")

@@ -18,7 +18,7 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// emitted is an event as a reader of the events sees it, as far as the tests look.
+// emitted is an event in the form of JSON, with the fields that the tests compare.
 type emitted struct {
 	Timestamp string
 	Type      string `json:"event_type"`
@@ -88,7 +88,7 @@ type sourceFields struct {
 	Ports                                 map[string]int
 }
 
-// readEvents runs `read --events -` and returns what it wrote.
+// readEvents runs `read --events -` and returns its events.
 func readEvents(t testing.TB, args ...string) (events []emitted, code int, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -96,7 +96,7 @@ func readEvents(t testing.TB, args ...string) (events []emitted, code int, stder
 	return parseEvents(t, out.Bytes()), code, errs.String()
 }
 
-// schema is what every event must obey.
+// schema is the JSON schema of events.
 var schema = sync.OnceValues(func() (*jsonschema.Schema, error) { return jsonschema.NewCompiler().Compile("event/schema.json") })
 
 func parseEvents(t testing.TB, b []byte) (events []emitted) {
@@ -144,7 +144,7 @@ func ofType(events []emitted, typ string) (list []emitted) {
 	return list
 }
 
-// truth is what tshark said of a capture, as far as it is compared.
+// truth is the result of tshark for a capture, as far as it is compared.
 type truth struct {
 	File    string
 	AllSYN  struct{ SYN, Sources int } `json:"all_syn"`
@@ -168,7 +168,8 @@ type truth struct {
 	}
 }
 
-// dissent is where the truth's tools and we differ, and the packet that decides.
+// dissent has the differences between the tools of the truth and the sensor, with the packet that
+// decides.
 var dissent = map[string]map[string]string{
 	"auth-long-command.pcap": {"helo": "the name has 4,000 bytes; evidence keeps 255"},
 	"enc-pcapng-two-linktypes.pcapng": {"exit": "the frames of its second interface have times in the year 586,000, and are left out",
@@ -179,7 +180,7 @@ var dissent = map[string]map[string]string{
 	"smtps465-clienthello.pcap":   {"codes": "on port 465 the server greets with 220 in plain text (frame 6); tshark takes the port for TLS"},
 }
 
-// accused are the captures in which somebody does something bad, and what that is.
+// accused are the captures with a bad host, and its class.
 var accused = map[string]string{
 	"bot-emotet-2017_first-750s.pcap": "spambot",
 	"refused-odd-replies.pcap":        "not_smtp", // 172.16.2.159 sends 1,024 bytes of noise to port 25 (frame 4)
@@ -302,14 +303,14 @@ func compareSessions(t *testing.T, sessions []emitted, want *truth, differs func
 		if (e.SMTP.TLS == "starttls") != (s.Lexical.Verbs["STARTTLS"] > 0) {
 			differs("starttls", "%v has TLS %s, tshark counts %d STARTTLS", k, e.SMTP.TLS, s.Lexical.Verbs["STARTTLS"])
 		}
-		delete(s.Codes, "None") // lines that are no reply
+		delete(s.Codes, "None") // lines that are not replies
 		if fmt.Sprint(s.Codes) != fmt.Sprint(e.SMTP.Codes) {
 			differs("codes", "%v got %v, tshark says %v", k, e.SMTP.Codes, s.Codes)
 		}
 	}
 }
 
-// bareAddress is the address in what follows MAIL FROM:.
+// bareAddress is the address in the text after MAIL FROM:.
 func bareAddress(s string) string {
 	s = strings.TrimSpace(s)
 	if rest, ok := strings.CutPrefix(s, "<"); ok {
@@ -320,14 +321,14 @@ func bareAddress(s string) string {
 	return s
 }
 
-// dialogue is a session, and what Postfix wrote down of it.
+// dialogue is a session, with the log of Postfix about it.
 type dialogue struct {
 	File, Name string
 	Messages   int
 	Senders    []string
 }
 
-// postfixSaid is the folder of the recorded dialogues with Postfix, and what it says of them.
+// postfixSaid returns the directory of the recorded dialogues with Postfix, and their logs.
 func postfixSaid(t *testing.T) (dir string, dialogues []dialogue) {
 	dir = filepath.Join(corpus.Path(t), "mta")
 	b, err := os.ReadFile(filepath.Join(dir, "truth.json"))

@@ -19,15 +19,15 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// odd is a capture that is not as it should be, and what must come of it.
+// odd is an unusual or damaged capture, and the expected result.
 type odd struct {
 	name   string
-	file   string // empty for standard input, which is data
+	file   string // empty for standard input, whose bytes are in data
 	data   []byte
 	frames uint64
 	code   int
-	says   string // on standard error
-	check  string // a health check that is raised
+	says   string // text on standard error
+	check  string // the health check that is raised
 }
 
 // damagedFiles returns the damaged files of the corpus; frames counts the frames before the damage.
@@ -37,7 +37,7 @@ func damagedFiles(dir string) (list []odd) {
 		{"trunc_filehdr.pcap", "", nil, 0, exitPartial, "ends inside its header", ""},
 		{"trunc_rechdr.pcap", "", nil, 0, exitPartial, "inside a record header (byte 24)", ""},
 		{"trunc_body.pcap", "", nil, 37, exitPartial, "inside a record: 1375 of 1506 bytes are there (byte 18620)", ""},
-		{"caplen_0.pcap", "", nil, 5, exitPartial, "(byte 446)", ""}, // the bytes of the empty record are taken for the next
+		{"caplen_0.pcap", "", nil, 5, exitPartial, "(byte 446)", ""}, // the bytes of the empty record count as the next record
 		{"caplen_300000.pcap", "", nil, 4, exitPartial, "claims 300000 bytes, more than any capture keeps (262144) (byte 430)", ""},
 		{"caplen_ffffffff.pcap", "", nil, 4, exitPartial, "claims 4294967295 bytes, more than any capture keeps (262144) (byte 430)", ""},
 		{"snaplen_and_caplen_2g.pcap", "", nil, 4, exitPartial, "claims 2147483647 bytes", ""},
@@ -65,7 +65,7 @@ func damagedFiles(dir string) (list []odd) {
 	return list
 }
 
-// compressed is b as the three programs write it.
+// compressed is b in the three formats of compression.
 func compressed(t testing.TB, b []byte) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -86,7 +86,7 @@ func compressed(t testing.TB, b []byte) map[string][]byte {
 	return out
 }
 
-// madeFiles are those that this test makes, of a capture of 338 frames.
+// madeFiles are files that this test makes, of a capture of 338 frames.
 func madeFiles(t testing.TB, dir string) (list []odd) {
 	whole := testdata(t, "deliveries.pcap")
 	records := recordsOf(t, whole)
@@ -100,7 +100,7 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 		os.WriteFile(path, b[:len(b)-1], 0o600)
 		left := n
 		if ext == "zst" {
-			left = 0 // a block is given when its checksum fits, and this file is one block
+			left = 0 // a block is passed on after its checksum, and this file is one block
 		}
 		list = append(list, odd{name: ext + " without its last byte", file: path, frames: left, code: exitPartial, says: "the file ends"})
 	}
@@ -123,7 +123,7 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 		}
 		list = append(list, o)
 	}
-	short := pcapHeader() // every frame cut to 64 bytes, as with snaplen 64
+	short := pcapHeader() // every frame is cut to 64 bytes, as with snaplen 64
 	for _, r := range records {
 		r = slices.Clone(r[:min(len(r), 16+64)])
 		littleEndian.PutUint32(r[8:], uint32(len(r)-16))
@@ -136,15 +136,15 @@ func madeFiles(t testing.TB, dir string) (list []odd) {
 		return b
 	}
 	list = append(list, odd{name: "snapshot length of 0", data: snaplen(0), frames: n}, odd{name: "snapshot length of 4 GiB", data: snaplen(1<<32 - 1), frames: n})
-	// The second header is taken for an empty record, and what follows makes no sense.
+	// The second file header counts as an empty record, and the records after it are invalid.
 	list = append(list, odd{name: "two captures, one behind the other", data: slices.Concat(whole, whole), frames: n + 1, code: exitPartial, says: "more than any capture keeps"},
 		odd{name: "zeros behind the header", data: slices.Concat(pcapHeader(), make([]byte, 1<<20)), frames: 1 << 16, check: ""},
 		odd{name: "only a header", data: pcapHeader()})
 	return list
 }
 
-// Odd and damaged files: all frames before the damage are counted, the reason and its place are
-// reported, the exit code is 3, and the account holds.
+// TestOddFiles checks unusual and damaged files: all frames before the damage are counted, the
+// error and its place are reported, the exit code shows it, and the account of the frames balances.
 func TestOddFiles(t *testing.T) {
 	list := madeFiles(t, t.TempDir())
 	if dir := corpus.Find(); dir != "" {
@@ -178,7 +178,7 @@ func TestOddFiles(t *testing.T) {
 	t.Logf("R20: %d odd or damaged files, each with its outcome (goal 30)", len(list))
 }
 
-// However a capture comes, what is said of it is the same.
+// TestEveryWayIn checks that the events do not depend on the way in which a capture is read.
 func TestEveryWayIn(t *testing.T) {
 	whole := testdata(t, "bot.pcap")
 	say := func(b []byte) string {
@@ -196,8 +196,8 @@ func TestEveryWayIn(t *testing.T) {
 	}
 }
 
-// A file of which nothing can be read has its account all the same: the events of an earlier run
-// do not stay, and the report claims nothing.
+// TestNothingReadable checks that an unreadable file has an account: the events of an earlier run
+// are removed, and the report claims nothing.
 func TestNothingReadable(t *testing.T) {
 	file, events := filepath.Join(t.TempDir(), "cut.pcap"), filepath.Join(t.TempDir(), "events.json")
 	os.WriteFile(file, []byte("\xd4\xc3\xb2\xa1\x02\x00"), 0o600)

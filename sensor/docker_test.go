@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// TestDockerfile builds the image and runs what is in it. It needs no registry: the image
-// to build in is made here, from Debian's packages and the Go at hand.
+// TestDockerfile builds the image and runs its program. It needs no registry: the test makes the
+// image in which the build runs, from the packages of Debian and the installed Go.
 func TestDockerfile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("building the image takes minutes")
@@ -37,8 +37,8 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 
-	// The mounts of this test are its own: it leaves none behind, however it ends. The
-	// thread is never unlocked, so that nothing else runs on it.
+	// The mounts of this test are in a namespace of their own, so that none stays behind, however
+	// the test ends. The thread is never unlocked, so that no other goroutine runs on it.
 	runtime.LockOSThread()
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
 		t.Skipf("building the image needs mounts of its own: %v", err)
@@ -109,7 +109,7 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// build is what the test builds with: commands, and a directory for all that they make.
+// build has the tools of the test: commands, and a directory for their files.
 type build struct {
 	t   *testing.T
 	ctx context.Context
@@ -118,15 +118,15 @@ type build struct {
 }
 
 func newBuild(t *testing.T) *build {
-	// A test that runs out of time cannot clean up any more: its commands end before.
+	// A test that exceeds its time cannot clean up: its commands end before.
 	ctx := t.Context()
 	if end, ok := t.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-20*time.Second))
 		t.Cleanup(cancel)
 	}
-	// vfs and chroot also work where the test itself runs in a container: overlays do not
-	// stack, and a container runtime wants control groups. The network is the one at hand.
+	// vfs and chroot work if the test itself runs in a container: overlays cannot be nested, and a
+	// container runtime needs control groups. The build uses the network of the machine.
 	dir := t.TempDir()
 	storage := filepath.Join(dir, "storage.conf")
 	text := fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", dir+"/storage", dir+"/run")
@@ -137,13 +137,13 @@ func newBuild(t *testing.T) *build {
 	return &build{t, ctx, dir, env}
 }
 
-// run runs a command and returns what it wrote to standard output.
+// run runs a command and returns its standard output.
 func (b *build) run(name string, args ...string) string {
 	b.t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(b.ctx, name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = b.env, &stdout, &stderr
-	// Asked to end, the tools take along what they started.
+	// On SIGTERM the tools end the processes that they started.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	began := time.Now()
@@ -155,8 +155,8 @@ func (b *build) run(name string, args ...string) string {
 	return strings.TrimSpace(stdout.String())
 }
 
-// builder makes an image like the one that the Dockerfile builds in by default: Debian with
-// a C compiler and Go.
+// builder makes an image like the one in which the Dockerfile builds by default: Debian with a C
+// compiler and Go.
 func (b *build) builder(name string) {
 	t := b.t
 	file, err := os.ReadFile("../Dockerfile")
@@ -172,7 +172,7 @@ func (b *build) builder(name string) {
 	c := b.run("buildah", "from", "scratch")
 	b.run("buildah", "add", "--quiet", c, debian, "/")
 	b.run("buildah", "copy", "--quiet", c, b.run("go", "env", "GOROOT"), "/usr/local/go")
-	// A machine behind a proxy that it trusts has a certificate more than Debian.
+	// A machine behind a proxy that it trusts has a certificate that Debian does not have.
 	const trusted = "/etc/ssl/certs/ca-certificates.crt"
 	if _, err := os.Stat(trusted); err == nil {
 		b.run("buildah", "copy", "--quiet", c, trusted, trusted)
@@ -182,8 +182,8 @@ func (b *build) builder(name string) {
 	b.run("buildah", "commit", "--quiet", "--rm", c, name)
 }
 
-// debian names an archive of a small Debian with a C compiler. Making it is slow and loads
-// much from the mirror, so it stays for the next run.
+// debian returns an archive of a small Debian with a C compiler. It is slow to make and needs many
+// packages from the mirror, so that it is kept for the next run.
 func (b *build) debian(suite string) string {
 	t := b.t
 	cache, err := os.UserCacheDir()
@@ -204,7 +204,7 @@ func (b *build) debian(suite string) string {
 		args = append(args, m)
 	}
 	b.run("debootstrap", args...)
-	// Debian's own images list the sources of packages in this form.
+	// The official images of Debian list the sources of packages in this form.
 	list := filepath.Join(dir, "etc/apt/sources.list")
 	line, err := os.ReadFile(list)
 	if err != nil {
@@ -236,8 +236,8 @@ func (b *build) debian(suite string) string {
 	return archive
 }
 
-// mirror is where this machine gets the packages of a suite from. Without one debootstrap
-// knows a place; it does not know all the kinds of places that apt does.
+// mirror is the URL from which this machine gets the packages of a suite. Without one debootstrap
+// uses its default; it does not know all kinds of URLs that apt knows.
 func mirror(suite string) string {
 	out, err := exec.Command("apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(REPO_URI)", "Created-By: Packages").Output()
 	if err != nil {
@@ -270,8 +270,8 @@ func checkStatic(t *testing.T, name string) {
 	t.Logf("the binary has %d bytes", info.Size())
 }
 
-// confine makes a directory read-only, and of what root may do leaves NET_RAW to the
-// programs that the calling thread starts from now on.
+// confine makes a directory read-only, and leaves only the capability NET_RAW to the programs that
+// the calling thread starts from now on.
 func confine(t *testing.T, dir string) {
 	t.Helper()
 	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
@@ -286,14 +286,14 @@ func confine(t *testing.T, dir string) {
 		if c == capNetRaw {
 			continue
 		}
-		// EINVAL: the kernel has no capability of this number.
+		// EINVAL means that the kernel has no capability of this number.
 		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prCapbsetDrop, c, 0); errno != 0 && errno != syscall.EINVAL {
 			t.Fatal(errno)
 		}
 	}
 }
 
-// oneSYN is a capture of one packet, the beginning of a connection to a mail server.
+// oneSYN is a capture of one packet, a SYN to a mail server.
 func oneSYN(t *testing.T) []byte {
 	capture, err := hex.DecodeString("" +
 		"d4c3b2a1" + "02000400" + "0000000000000000" + "00000400" + "01000000" + // file: snaplen 262144, Ethernet

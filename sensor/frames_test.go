@@ -10,8 +10,8 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// Every frame of every capture is decoded, or refused by name: received = processed + refused, and
-// the outcomes add up to both.
+// TestEveryFrameIsAccountedFor checks for every capture that each frame is processed or refused
+// with a reason: received = processed + refused, and the outcomes add up to both.
 func TestEveryFrameIsAccountedFor(t *testing.T) {
 	files, began, longest := 0, time.Now(), time.Duration(0)
 	var total uint64
@@ -24,7 +24,7 @@ func TestEveryFrameIsAccountedFor(t *testing.T) {
 		longest = max(longest, time.Since(opened))
 		stats := ofType(events, "stats")
 		if len(stats) == 0 {
-			return nil // it could not be opened
+			return nil // the file could not be opened
 		}
 		files++
 		s := stats[len(stats)-1]

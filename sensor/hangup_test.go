@@ -50,7 +50,7 @@ func TestHangupReopensTheFile(t *testing.T) {
 			t.Errorf("%s, to the file of a sensor: exit code %d: %s", args[0], code, q.stderr.String())
 		}
 	}
-	p.Process.Signal(syscall.SIGHUP) // nobody has moved it: all goes on
+	p.Process.Signal(syscall.SIGHUP) // the file was not renamed: nothing changes
 	replay := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-i", "v0", "--pps=4000", file)
 	if err := replay.Start(); err != nil {
 		t.Fatal(err)

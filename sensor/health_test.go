@@ -16,8 +16,8 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// Each check is raised by what it is about, once, is silent below its threshold, and is cleared
-// when that is over.
+// TestHealthChecks checks that each health check is raised by its cause, once, is silent below its
+// threshold, and is cleared when the cause ends.
 func TestHealthChecks(t *testing.T) {
 	quiet := engine.Stats{Frames: 1000, HomeSeen: true}
 	for _, c := range []struct {
@@ -66,7 +66,8 @@ func TestHealthChecks(t *testing.T) {
 	}
 }
 
-// A mirror port of which everything is in a tunnel that we cannot look into is not called silent.
+// TestArrivesButNoMail checks that a mirror port with frames in an unreadable tunnel only is not
+// reported as silent.
 func TestArrivesButNoMail(t *testing.T) {
 	ns := veth(t)
 	name, err := built()

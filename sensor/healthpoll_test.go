@@ -18,8 +18,8 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// When nothing comes, that is said a minute after the last frame, or half a minute after anything
-// arrived at all, and not when two stats events have passed.
+// TestSilence checks that silence is reported a minute after the last frame, or half a minute after
+// the last arrival at the interface, and not after two stats events.
 func TestSilence(t *testing.T) {
 	h := health{live: true, polled: true}
 	now, c := int64(1e18), capture.Stats{Frames: 10, Arrived: 100}
@@ -32,7 +32,7 @@ func TestSilence(t *testing.T) {
 		{29 * time.Second, 0, 0, ""},
 		{time.Second, 0, 0, "no frame arrived since the last look"},
 		{time.Hour, 0, 0, ""},
-		{time.Second, 0, 5, ""}, // it is no mail
+		{time.Second, 0, 5, ""}, // the frames are no mail
 		{time.Second, 1, 1, "no longer: "},
 		{59 * time.Second, 0, 1, ""},
 		{500 * time.Millisecond, 1, 1, ""},
@@ -53,8 +53,8 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// An output is well again when it has lost nothing for a while, and standard error is not flooded
-// by one that fails now and then.
+// TestFlappingOutput checks that an output is healthy again after some time without loss, and that
+// an output that fails now and then does not flood standard error.
 func TestFlappingOutput(t *testing.T) {
 	out := &gate{}
 	q := event.NewQueue(out, false)
@@ -92,7 +92,8 @@ func TestFlappingOutput(t *testing.T) {
 	}
 }
 
-// A file that ends within an event is mended, and one that is somebody else's is left as it is.
+// TestHalfEventAtTheEnd checks that a file that ends within an event is repaired, and that a file
+// that holds no events is left unchanged.
 func TestHalfEventAtTheEnd(t *testing.T) {
 	for _, c := range []struct{ before, after string }{
 		{"", ""},
@@ -117,7 +118,7 @@ func TestHalfEventAtTheEnd(t *testing.T) {
 	}
 }
 
-// waitFor waits for a text in what a process says, and gives how long that took.
+// waitFor waits for a text in the output of a process, and returns the time that it took.
 func waitFor(t *testing.T, text string, said func() string) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -139,8 +140,8 @@ func ipIn(t *testing.T, ns string, args ...string) {
 	}
 }
 
-// A link that goes down, or loses its carrier, or is deleted, is said within five seconds, on
-// standard error and as an event, and so is its coming back.
+// TestLinkIsWatched checks that a link that goes down, loses its carrier or is deleted is reported
+// within five seconds, on standard error and as an event, and that its return is reported.
 func TestLinkIsWatched(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -164,7 +165,7 @@ func TestLinkIsWatched(t *testing.T) {
 		{[][]string{{"link", "set", "v1", "up"}}, "no longer: the interface v1 is down"},
 		{[][]string{{"link", "set", "v0", "down"}}, "the interface v1 has no carrier"},
 		{[][]string{{"link", "set", "v0", "up"}}, "no longer: the interface v1 has no carrier"},
-		{[][]string{{"link", "set", "v1", "name", "v9"}}, ""}, // it is the same one
+		{[][]string{{"link", "set", "v1", "name", "v9"}}, ""}, // it is the same interface
 		{[][]string{{"link", "set", "v9", "name", "v1"}}, ""},
 		{[][]string{{"link", "del", "v0"}}, "the interface v1 is gone"},
 		{[][]string{{"link", "add", "v0", "type", "veth", "peer", "name", "v1"}, {"link", "set", "v0", "up"}, {"link", "set", "v1", "up"}}, "no longer: the interface v1 is gone"},
@@ -194,9 +195,9 @@ func TestLinkIsWatched(t *testing.T) {
 	t.Logf("R19: link down, no carrier, deleted, and back each time: said within %.1f s, in an event and on standard error (goal 5 s)", most.Seconds())
 }
 
-// A reader of the named pipe of the events goes away, and another one comes, at the same pipe or at
-// a new one of its name: standard error says both at once, and the reader gets whole lines and the
-// account of what it missed.
+// TestReaderOfNamedPipeComesBack checks that the loss of a reader of the named pipe and its return,
+// at the same pipe or at a new one of its name, are reported on standard error, and that the reader
+// gets whole lines and the counts of the events that it missed.
 func TestReaderOfNamedPipeComesBack(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -226,7 +227,7 @@ func TestReaderOfNamedPipeComesBack(t *testing.T) {
 			for b := make([]byte, 4096); ; {
 				n, err := r.Read(b)
 				got.Write(b[:n])
-				if err == io.EOF { // nobody writes yet
+				if err == io.EOF { // there is no writer yet
 					time.Sleep(10 * time.Millisecond)
 				} else if err != nil {
 					return

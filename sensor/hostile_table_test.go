@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// The hostile inputs that this project must withstand, by their numbers in the list of them: what
-// is sent, and which test has it: a package and a test, and a row of that test behind a colon.
+// hostileInputs are the hostile inputs that the sensor must withstand, by their numbers in the
+// list: the input, and the tests that have it, each as a package and a test, and a row of that test
+// after a colon.
 var hostileInputs = []struct {
 	number int
 	what   string
@@ -84,9 +85,9 @@ var hostileInputs = []struct {
 	{62, "a checkpoint of a newer version", []string{"sensor/state TestNewer"}},
 }
 
-// Each has a test, and the tests and the rows that are named exist.
+// TestHostileInputs checks that each input has a test, and that the named tests and rows exist.
 func TestHostileInputs(t *testing.T) {
-	sources := map[string][]string{} // of the tests of a package
+	sources := map[string][]string{} // texts of the tests of a package
 	for _, dir := range []string{"sensor", "sensor/capture", "sensor/wire", "sensor/engine", "sensor/state", "flowtable", "flowtable/tcp", "smtpsniff"} {
 		files, _ := filepath.Glob(filepath.Join("..", dir, "*_test.go"))
 		for _, f := range files {

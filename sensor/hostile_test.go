@@ -15,12 +15,13 @@ func sessionLine(e *emitted) string {
 	return strings.NewReplacer("[", "(", "]", ")").Replace(s)
 }
 
-// begun is a connection up to the point where a mail begins.
+// begun is a connection up to the beginning of a mail transaction.
 func begun(n int) *mailConn {
 	return newMailConn(n).open().lines("S: 220 mx", "C: EHLO pc.example.org", "S: 250 mx")
 }
 
-// forged sends a segment without data that is neither side's, with numbers so far from theirs.
+// forged sends a segment without data of neither side, with numbers at these distances from the
+// true ones.
 func (k *mailConn) forged(dir int, flags uint8, seq, ack uint32) *mailConn {
 	was := k.seq
 	k.seq[dir] += seq
@@ -42,7 +43,7 @@ func TestHostileDialogues(t *testing.T) {
 		name string
 		make func(k *mailConn) *mailConn
 		want string
-		tcp  string // counters that are not zero, beyond attempts and sessions
+		tcp  string // counters that are not zero, beside attempts and sessions
 	}{
 		{"a line without an end", func(k *mailConn) *mailConn {
 			for range 200 {
@@ -286,7 +287,8 @@ func TestHostileDialogues(t *testing.T) {
 	}
 }
 
-// Texts that break logs stay on one line, as evidence that can be had again.
+// TestHostileNames checks that texts that break logs stay on one line, from which their bytes can
+// be restored.
 func TestHostileNames(t *testing.T) {
 	for i, name := range []string{"\x1b[2J\x1b]0;owned\a", "a\x00b", "x\r y", "\u202egpj.exe", "\xff\xfe", "caf\xe9", `{"event_type":"finding"}`, "\u2028\u2029", "\u009b31m", `\x41`, "\x7f"} {
 		k := newMailConn(i).open().lines("S: 220 "+name, "C: EHLO "+name, "S: 250 mx", "C: MAIL FROM:<"+name+"@example.org>", "S: 550 no "+name).close()

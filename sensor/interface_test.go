@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// An interface that is deleted and made again under its name is listened to again, and that it was
-// gone is said.
+// TestInterfaceComesBack checks that the sensor listens again to an interface that is deleted and
+// created again under its name, and that it reports the interruption.
 func TestInterfaceComesBack(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -34,7 +34,7 @@ func TestInterfaceComesBack(t *testing.T) {
 			t.Fatalf("ip %v: %v %s", args, err, b)
 		}
 	}
-	for range 4 { // it is tried every second
+	for range 4 { // the sensor retries every second
 		time.Sleep(1200 * time.Millisecond)
 		send()
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The table of interfaces can be read by programs, too.
+// TestInterfacesFormats checks that programs can read the table of interfaces.
 func TestInterfacesFormats(t *testing.T) {
 	rate := 12.0
 	lines := []interfaceLine{{Name: "eth1", Link: "up", SpeedMbit: 1000, Promiscuous: true, Received: 7, PerSecond: &rate, VLANs: []uint16{10, 20}}, {Name: "eth2", Link: "down"}}

@@ -26,7 +26,7 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// caller is a client that writes its own segments. It has one connection to the kernel's listener.
+// caller is a client that builds its own segments. It has one connection to the kernel's listener.
 type caller struct {
 	name   string
 	script func(c *caller)
@@ -36,9 +36,9 @@ type caller struct {
 	v6     bool
 	port   uint16
 	next   uint32 // sequence number of its next byte
-	ack    uint32 // of the server's next byte
-	acked  uint32 // what the server has acknowledged
-	stamps bool   // it uses timestamps
+	ack    uint32 // sequence number of the server's next byte
+	acked  uint32 // the last acknowledgment of the server
+	stamps bool   // uses timestamps
 	stamp  uint32 // TSval
 	echo   uint32 // TSecr
 	id     uint16
@@ -52,16 +52,16 @@ type answer struct {
 	n               int
 }
 
-// seg is a segment as it differs from an ordinary one of the caller at its next byte.
+// seg describes the differences of a segment from an ordinary one of the caller at its next byte.
 type seg struct {
 	off, ackOff   int
 	flags         uint8 // ACK if zero
-	noACK         bool  // flags are zero indeed
+	noACK         bool  // the flags are zero and not ACK
 	text          string
 	options       []byte
 	bare          bool // without options
 	stampOff      int
-	tcpSum, ipSum uint8 // added to the lower byte of the right ones
+	tcpSum, ipSum uint8 // added to the low byte of the right checksum
 	zeroSum       bool
 	partial       bool
 	to            [6]byte
@@ -70,14 +70,14 @@ type seg struct {
 	reserved      uint8
 	ipOptions     []byte
 	trailer       string
-	split         []int // where it is cut into fragments; their order is that of order
+	split         []int // bounds of its fragments, which are sent in the order of order
 	order         []int
-	forged        bool // in the name of the server, which is at its next byte
+	forged        bool // with the source of the server, at its next byte
 }
 
-const wait = 150 * time.Millisecond // for an answer of the kernel, which takes less than 1 ms
+const wait = 150 * time.Millisecond // time for an answer of the kernel, which takes less than 1 ms
 
-// frames are the frames of a segment.
+// frames returns the frames of a segment.
 func (c *caller) frames(s seg) [][]byte {
 	flags := s.flags
 	if flags == 0 && !s.noACK {
@@ -153,7 +153,7 @@ func (c *caller) frames(s seg) [][]byte {
 	return parts
 }
 
-// pseudoHeaderSum is what a host writes where a card finishes the checksum.
+// pseudoHeaderSum is the checksum field of a host whose network card finishes the checksum.
 func pseudoHeaderSum(ip []byte, header, length int) uint16 {
 	addresses := ip[12:20]
 	if header == 40 {
@@ -169,15 +169,15 @@ func pseudoHeaderSum(ip []byte, header, length int) uint16 {
 	return uint16(s)
 }
 
-// put sends a segment; it does not move the caller's numbers.
+// put sends a segment without changing the caller's sequence numbers.
 func (c *caller) put(s seg) {
 	for _, f := range c.frames(s) {
 		unix.Write(c.k.wire, f)
 	}
 }
 
-// hear takes in what the server sends until done, or for a while.
-func (c *caller) hear(done func() bool) {
+// receive receives segments of the server until done returns true, or for a while.
+func (c *caller) receive(done func() bool) {
 	timeout := time.After(wait)
 	for !done() {
 		select {
@@ -203,11 +203,11 @@ func (c *caller) hear(done func() bool) {
 	}
 }
 
-// call sends the SYN and waits for its answer.
+// call sends the SYN and waits for the answer.
 func (c *caller) call() {
 	c.put(seg{flags: wiretest.SYN})
 	c.next++
-	c.hear(func() bool { return c.ack != 0 })
+	c.receive(func() bool { return c.ack != 0 })
 }
 
 // open completes the handshake, and waits for the banner.
@@ -220,10 +220,10 @@ func (c *caller) open() {
 func (c *caller) banner() { c.heard(c.ack) }
 
 // heard waits until the server has sent bytes beyond a sequence number.
-func (c *caller) heard(from uint32) { c.hear(func() bool { return int32(c.ack-from) > 0 }) }
+func (c *caller) heard(from uint32) { c.receive(func() bool { return int32(c.ack-from) > 0 }) }
 
-// says sends a line in a way, and waits for the reply.
-func (c *caller) says(way func(c *caller, line string), line string) {
+// sendLine sends a line in one of the ways, and waits for the reply.
+func (c *caller) sendLine(way func(c *caller, line string), line string) {
 	from := c.ack
 	if way == nil {
 		c.put(seg{text: line})
@@ -235,28 +235,28 @@ func (c *caller) says(way func(c *caller, line string), line string) {
 	c.put(seg{})
 }
 
-// conversation is a message whose lines with the numbers of which are sent in a way.
+// conversation is a mail transaction whose lines of these numbers are sent in one of the ways.
 func conversation(way func(c *caller, line string), which ...int) func(c *caller) {
 	return func(c *caller) {
 		c.open()
 		for i, line := range []string{"EHLO pc.example\r\n", "MAIL FROM:<a@one.example>\r\n", "RCPT TO:<b@two.example>\r\n", "DATA\r\n", "Subject: x\r\n\r\nhello\r\n.\r\n", "QUIT\r\n"} {
 			if slices.Contains(which, i) {
-				c.says(way, line)
+				c.sendLine(way, line)
 			} else {
-				c.says(nil, line)
+				c.sendLine(nil, line)
 			}
 		}
 		c.put(seg{flags: wiretest.FIN | wiretest.ACK})
 	}
 }
 
-// decoyOf is a line of the same length that says something else.
+// decoyOf is another line of the same length.
 func decoyOf(line string) string { return strings.Repeat("x", len(line)-2) + "\r\n" }
 
-// halves are where a line is cut in two.
+// halves are the halves of a line.
 func halves(line string) (a, b string) { return line[:len(line)/2], line[len(line)/2:] }
 
-// ways are those in which a line is sent.
+// ways are the ways to send a line.
 func ways() (list []struct {
 	name       string
 	v6, stamps bool
@@ -270,7 +270,8 @@ func ways() (list []struct {
 		}{name: name, way: way})
 	}
 	stamped := func() { list[len(list)-1].stamps = true }
-	// decoy sends a spoilt segment with other bytes before or behind the real one, or with more.
+	// decoy adds a way with an invalid segment, which has other bytes, or more, before or after the
+	// real one.
 	decoy := func(name string, s seg) {
 		add(name+", before", func(c *caller, line string) {
 			d := s
@@ -414,7 +415,7 @@ func ways() (list []struct {
 	} {
 		add(s.name, func(c *caller, line string) { x := s.s; x.text = line; c.put(x) })
 	}
-	// urgent sends a line with a byte that is urgent at a place.
+	// urgent adds a way with an urgent byte at a place of the line.
 	urgent := func(name string, way func(c *caller, line string)) {
 		add("urgent: "+name, func(c *caller, line string) { way(c, line); c.next++ })
 	}
@@ -458,7 +459,7 @@ func ways() (list []struct {
 		a, b := halves(line)
 		c.put(seg{flags: wiretest.ACK | wiretest.URG, urgent: 1, text: "X" + a})
 		c.next++
-		c.hear(func() bool { return c.acked == c.next+uint32(len(a)) })
+		c.receive(func() bool { return c.acked == c.next+uint32(len(a)) })
 		time.Sleep(5 * time.Millisecond)
 		c.put(seg{off: len(a), flags: wiretest.ACK | wiretest.URG, urgent: 1, text: "X" + b})
 		c.next++
@@ -477,7 +478,7 @@ func ways() (list []struct {
 		c.put(seg{flags: wiretest.ACK | wiretest.URG, urgent: 2, tcpSum: 1, text: line})
 		c.put(seg{text: line})
 	})
-	// resets that the kernel does not take; the line follows.
+	// Resets that the kernel ignores; the line follows.
 	for _, s := range []struct {
 		name string
 		s    seg
@@ -521,7 +522,7 @@ func ways() (list []struct {
 			c.put(seg{text: line})
 		})
 	}
-	// fragments
+	// Fragments.
 	for _, v6 := range []bool{false, true} {
 		fragments := func(name string, order func(n int) []int, size int) {
 			add(fmt.Sprintf("fragments of %d: %s, %v", size, name, map[bool]string{false: "IPv4", true: "IPv6"}[v6]), func(c *caller, line string) {
@@ -529,7 +530,7 @@ func ways() (list []struct {
 				for at := 0; at < 20+len(line); at += size {
 					split = append(split, at)
 				}
-				if v6 && size == 8 && len(split) > 3 { // the first has the header
+				if v6 && size == 8 && len(split) > 3 { // the first fragment has the header
 					split = append([]int{0}, split[3:]...)
 				}
 				c.put(seg{text: line, bare: true, split: split, order: order(len(split))})
@@ -558,15 +559,15 @@ func ways() (list []struct {
 	return list
 }
 
-// byRule are callers, by the beginning of their names, for which the sensor decides otherwise than
-// the kernel.
+// byRule are callers, by the beginning of their names, for which the sensor differs from the kernel
+// on purpose.
 var byRule = []struct{ name, reason string }{
 	{"third segment: flags 00000010, then right", "a SYN in the window ends a handshake (tcp_check_req), and who sends one is heard all the same"},
 	{"reset exactly there", "who goes on behind his own reset is heard, because it can have died on the way"},
 	{"end exactly there", "who goes on where he ended is heard, because the end can have died on the way"},
 }
 
-// rule is why the sensor may say something else of a caller than the kernel, empty if it may not.
+// rule is the reason why the sensor may differ from the kernel for a caller, "" if it may not.
 func rule(name string) string {
 	for _, r := range byRule {
 		if strings.HasPrefix(name, r.name) {
@@ -576,7 +577,8 @@ func rule(name string) string {
 	return ""
 }
 
-// handshakes are third segments of the handshake, and what comes in their place.
+// handshakes are callers with unusual third segments of the handshake, or other segments in their
+// place.
 func handshakes() (list []*caller) {
 	add := func(name string, stamps bool, third ...seg) *caller {
 		c := &caller{name: "third segment: " + name, stamps: stamps, script: func(c *caller) {
@@ -610,7 +612,7 @@ func handshakes() (list []*caller) {
 				c.put(seg{text: "EHLO pc.example\r\n"})
 				c.next += 17
 			}
-			c.hear(func() bool { return false })
+			c.receive(func() bool { return false })
 		}})
 	}
 	for _, text := range []string{"", "EHLO pc.example\r\n"} {
@@ -645,19 +647,19 @@ func handshakes() (list []*caller) {
 	return list
 }
 
-// heardBy is what a side took of a connection.
+// heardBy is the session of a connection as one side got it.
 type heardBy struct {
 	accepted bool
 	words    string
 }
 
-// judgedConn is a connection that the server's program got.
+// judgedConn is a connection that the server program got.
 type judgedConn struct {
 	mu   sync.Mutex
 	data []byte
 }
 
-// serve is a mail server that answers every line at once and keeps what it reads.
+// serve is a mail server that answers each line at once and keeps the bytes that it reads.
 func serve(listener net.Listener, got *sync.Map) {
 	for {
 		conn, err := listener.Accept()
@@ -715,7 +717,7 @@ func verbOf(line string) string {
 	return verb
 }
 
-// wordsOf is what the sensor should have heard in the bytes that the program read.
+// wordsOf is the session that the sensor should find in the bytes that the server program read.
 func wordsOf(data []byte) string {
 	var helo string
 	var from []string
@@ -749,9 +751,9 @@ func wordsOf(data []byte) string {
 	return fmt.Sprintf("%q %q %d recipients, %d messages, unknown %v", helo, from, rcpts, messages, unknown > 0)
 }
 
-// TestConversationJudge has callers of every kind talk to the kernel of this machine and to a
-// program that listens there: what the sensor takes for a session, and what it hears in it, is what
-// the program got.
+// TestConversationJudge connects callers of every kind to the kernel of this machine and to a
+// server program on it: the sensor must find the same sessions, with the same contents, as the
+// program.
 func TestConversationJudge(t *testing.T) {
 	k := newKernel(t)
 	listener, live := k.listen(t)
@@ -767,7 +769,7 @@ func TestConversationJudge(t *testing.T) {
 	}
 	byAddr := map[netip.Addr]*caller{}
 	once := handshaken
-	for i, c := range slices.Clone(callers) { // half of them over IPv6, too
+	for i, c := range slices.Clone(callers) { // half of them over IPv6 as well
 		if x := *c; i%2 == 0 && !x.v6 {
 			x.name, x.v6 = x.name+", IPv6", true
 			if i < once {
@@ -848,7 +850,7 @@ func TestConversationJudge(t *testing.T) {
 	}
 }
 
-// deliver gives the kernel's segments to the callers.
+// deliver passes the kernel's segments to the callers.
 func deliver(wire int, byAddr map[netip.Addr]*caller, stop chan struct{}) {
 	be := binary.BigEndian
 	buf := make([]byte, 65536)
@@ -890,12 +892,12 @@ func deliver(wire int, byAddr map[netip.Addr]*caller, stop chan struct{}) {
 		}
 		select {
 		case c.in <- a:
-		default: // nobody waits for it
+		default: // no caller waits for it
 		}
 	}
 }
 
-// keepFrames keeps what the sensor's capture gives until stop, and what is left then.
+// keepFrames keeps the frames of the sensor's capture until stop, and the rest of its buffer.
 func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []frame.Frame) {
 	for {
 		b, err := live.Next()
@@ -920,7 +922,7 @@ func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []fr
 	}
 }
 
-// heardLive is what the engine hears in frames as the capture gave them.
+// heardLive is the result of the engine for the captured frames.
 func heardLive(frames []frame.Frame, workers int) map[netip.Addr]heardBy {
 	out := map[netip.Addr]heardBy{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
@@ -949,7 +951,7 @@ func wordsLine(helo string, from []string, rcpts, messages int, flags []string) 
 	return fmt.Sprintf("%q %q %d recipients, %d messages, unknown %v", helo, from, rcpts, messages, slices.Contains(flags, "unknown_command"))
 }
 
-// heardRead is what `read` hears in them.
+// heardRead is the result of `read` for the captured frames.
 func heardRead(t *testing.T, frames []frame.Frame) map[netip.Addr]heardBy {
 	t.Helper()
 	var records []record

@@ -25,10 +25,10 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// The verdicts of a kernel on wiretest.Variants, as TestKernelJudge wrote them.
+// kernelGolden holds the reactions of a kernel to wiretest.Variants, as TestKernelJudge wrote them.
 const kernelGolden = "testdata/kernel.golden"
 
-// attempted runs frames through the engine and returns the hosts with attempts.
+// attempted passes frames to the engine and returns the sources with attempts.
 func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]bool, engine.Stats) {
 	t.Helper()
 	who := map[netip.Addr]bool{}
@@ -42,7 +42,7 @@ func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]
 	return who, e.Stats()
 }
 
-// asFrames puts the variants one behind the other.
+// asFrames returns the frames of the variants, one variant after the other.
 func asFrames(list []wiretest.Variant) (frames []frame.Frame) {
 	now := time.Unix(1_800_000_000, 0).UnixNano()
 	for _, v := range list {
@@ -55,7 +55,8 @@ func asFrames(list []wiretest.Variant) (frames []frame.Frame) {
 	return frames
 }
 
-// compare prints a table of the decisions of both, and fails where they differ without a reason.
+// compare prints a table of the kernel and the sensor, and fails where they differ without a
+// reason.
 func compare(t *testing.T, what string, list []wiretest.Variant, kernel map[string]bool, sensor map[netip.Addr]bool) {
 	t.Helper()
 	agree, differ := 0, 0
@@ -136,21 +137,21 @@ func inside(t *testing.T, ns string, f func() error) {
 	}
 	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		panic(back) // this thread must not go on elsewhere
+		panic(back) // this thread must not leave the namespace
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// kernelUnderTest is two network namespaces and a wire between them: what is written to wire
-// reaches the kernel in the other one, whose interface is k1.
+// kernelUnderTest is two network namespaces with a virtual cable: frames that are written to wire
+// reach the kernel in the other namespace, whose interface is k1.
 type kernelUnderTest struct {
 	sender, receiver string
-	wire             int // packet socket
+	wire             int // a packet socket
 }
 
-// newKernel makes the namespaces for the time of a test, which is skipped where it cannot.
+// newKernel makes the namespaces for the time of a test, which is skipped if that is not possible.
 func newKernel(t *testing.T) *kernelUnderTest {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -198,7 +199,7 @@ func newKernel(t *testing.T) *kernelUnderTest {
 	return k
 }
 
-// listen is a listener on port 25 of the kernel, and the sensor's capture of its interface.
+// listen returns a listener on port 25 of the kernel, and the sensor's capture of its interface.
 func (k *kernelUnderTest) listen(t *testing.T) (listener net.Listener, live *capture.Live) {
 	t.Helper()
 	inside(t, k.receiver, func() (err error) { listener, err = net.Listen("tcp", "[::]:25"); return err })
@@ -211,9 +212,9 @@ func (k *kernelUnderTest) listen(t *testing.T) (listener net.Listener, live *cap
 	return listener, live
 }
 
-// The kernel of this machine is asked: every variant is sent over a wire to a listener on port 25,
-// and it is an attempt where a SYN-ACK comes back. The sensor listens on the receiver's interface,
-// through the kernel's filter.
+// TestKernelJudge sends every variant over a cable to a listener on port 25 of this machine's
+// kernel. A variant is an attempt if a SYN-ACK comes back. The sensor captures on the receiver's
+// interface, with its kernel filter.
 func TestKernelJudge(t *testing.T) {
 	k := newKernel(t)
 	wire := k.wire
@@ -322,8 +323,8 @@ func synAck(f []byte) (uint32, bool) {
 	return be.Uint32(tcp[8:]), be.Uint16(tcp) == 25 && tcp[13]&0x17 == 0x12
 }
 
-// A capture that was made on the sending host: the network card writes every checksum. All frames
-// are counted, and the report explains it.
+// TestOffloadIsTold checks a capture of the sending host, whose checksums are all left to the
+// network card: all packets are counted, and the sensor reports the offload.
 func TestOffloadIsTold(t *testing.T) {
 	var b []byte
 	le := binary.LittleEndian

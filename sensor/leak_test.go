@@ -22,9 +22,9 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// wordings are what servers say, with what they repeat: the account, the password, the local parts
-// of the sender and of the recipient, a word of a message or of a line that is no command. Those of
-// products are marked with their name.
+// wordings are replies of servers, with the texts that they repeat: the account, the password, the
+// local parts of the sender and of the recipient, a word of a message or of an unknown command.
+// Replies of products are marked with their name.
 var wordings = []string{
 	"553 5.7.1 <{from}@corp.example>: Sender address rejected: not owned by user {user}",                              // Postfix
 	"550 5.1.1 <{rcpt}@x.example>: Recipient address rejected: User unknown in virtual mailbox table",                 // Postfix
@@ -67,7 +67,7 @@ var wordings = []string{
 	"553 ...{pass6}... {word6}, {body6}", "554 you said {line}", "334 {user64}", "354 go ahead, {user} {rcpt}", "599 {pass}", "299 {pass}", "399 {pass}", "199 {pass}", "{pass}",
 }
 
-// leaks are secrets, by the kind of their owner.
+// leaks are secrets, by their owner.
 type leaks struct {
 	rng     *rand.Rand
 	letters string
@@ -75,8 +75,8 @@ type leaks struct {
 	n       int
 }
 
-// secret makes a word that nothing else resembles; any six letters of it, in any case, or as many
-// of its forms, betray it.
+// secret makes a unique word. Any six letters of it, in any case, or six of one of its encoded
+// forms, identify it.
 func (c *leaks) secret() string {
 	b := make([]byte, 14)
 	for i := range b {
@@ -94,7 +94,7 @@ func (c *leaks) secret() string {
 }
 
 var (
-	// eventHashes are fields that are hashes, in which any six letters may occur.
+	// eventHashes matches fields that hold hashes, in which any six letters may occur.
 	eventHashes = regexp.MustCompile(`"(community_id|event_id)":"[^"]*"|"evidence":\[[^]]*\]`)
 	hashedLocal = regexp.MustCompile(`[0-9a-f]{16}@`)
 )
@@ -121,7 +121,7 @@ func (c *leaks) find(t *testing.T, where, text string) int {
 	return len(found)
 }
 
-// confidences makes dialogues in which clients say secrets and servers repeat them, as lines of
+// confidences makes dialogues in which clients send secrets and servers repeat them, as lines of
 // talk.
 func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	user, pass, word, rcpt, body, subject, from := c.secret(), c.secret(), c.secret(), c.secret(), c.secret(), c.secret(), senders.secret()
@@ -142,7 +142,7 @@ func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	reply := func(usual string) {
 		s := "S: " + usual
 		if rng.IntN(2) == 0 {
-			// A server repeats what it has heard, and no more.
+			// A server repeats only texts that it has received.
 		again:
 			for {
 				w := wordings[rng.IntN(len(wordings))]
@@ -210,7 +210,7 @@ func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	reply("250 ok")
 	if rng.IntN(5) == 0 {
 		client("HELO " + rcpt + "@corp.example")
-		lines = lines[:len(lines)-1] // the name of a host is shown
+		lines = lines[:len(lines)-1] // host names are shown
 	}
 	client("RCPT TO:<"+rcpt+"@x.example>"+[]string{"", " ORCPT=rfc822;" + rcpt + "@x.example"}[rng.IntN(2)], "rcpt")
 	reply([]string{"250 ok", "550 no", "450 no"}[rng.IntN(3)])
@@ -235,8 +235,8 @@ func confidences(rng *rand.Rand, c, senders *leaks) (lines []string) {
 	return lines
 }
 
-// TestNothingLeaks has servers repeat all that clients say in confidence, in every setting of the
-// evidence, and looks for it in all that is written: events, report, log, checkpoints, history.
+// TestNothingLeaks makes servers repeat all secrets of the clients, with every setting of the
+// evidence, and searches for them in all output: events, report, log, checkpoints, history.
 func TestNothingLeaks(t *testing.T) {
 	dialogues, seed := 420, uint64(31)
 	if os.Getenv("SPAMSENSOR_LONG") != "" {
@@ -252,7 +252,7 @@ func TestNothingLeaks(t *testing.T) {
 		if n%3 > 0 {
 			view = views[rng.IntN(len(views))]
 		}
-		if strings.Contains(view.name, "client only") { // then a message cannot be told from commands
+		if strings.Contains(view.name, "client only") { // a message cannot be distinguished from commands
 			view = views[2]
 		}
 		conns = append(conns, view.make(n, rng, lines).close())
@@ -286,7 +286,7 @@ func TestNothingLeaks(t *testing.T) {
 	t.Logf("R12: %d secrets in %d dialogues, each at 4 settings of the evidence; %d got out (goal 0 of 500)", c.n+senders.n, len(conns), out)
 }
 
-// stateOf is all that a running sensor keeps on disk of a capture.
+// stateOf is the text of all files that a running sensor keeps about a capture.
 func stateOf(t *testing.T, file string, set ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -329,7 +329,7 @@ func stateOf(t *testing.T, file string, set ...string) string {
 		all.Write(b)
 		return err
 	})
-	if err != nil || !strings.Contains(all.String(), "pc.example.org") { // the names of hosts are kept
+	if err != nil || !strings.Contains(all.String(), "pc.example.org") { // host names are kept
 		t.Fatalf("%v, %d bytes of state have no HELO name", err, all.Len())
 	}
 	return all.String()

@@ -97,7 +97,7 @@ func (s *span) close() {
 	}
 }
 
-// start starts a command and ends it with the test, by its own process id.
+// start starts a command. The end of the test kills it by its process id.
 func (s *span) start(c *exec.Cmd) *exec.Cmd {
 	s.t.Helper()
 	if err := c.Start(); err != nil {
@@ -112,7 +112,7 @@ func (s *span) start(c *exec.Cmd) *exec.Cmd {
 	return c
 }
 
-// until waits for something that comes soon.
+// until waits until ok returns true, which takes a short time.
 func (s *span) until(what string, ok func() bool) {
 	s.t.Helper()
 	for range 200 {
@@ -124,8 +124,8 @@ func (s *span) until(what string, ok func() bool) {
 	s.t.Fatalf("%s did not happen", what)
 }
 
-// postfix starts a private Postfix on port 25 of all servers. It refuses what comes from
-// the bot with probability none and takes no mail for unknown recipients.
+// postfix starts a private Postfix on port 25 of all servers. It accepts mail only for known
+// recipients.
 func (s *span) postfix() {
 	dir := filepath.Join(s.dir, "postfix")
 	s.startPostfix("b", dir, `mynetworks = 127.0.0.1
@@ -144,7 +144,7 @@ smtpd_error_sleep_time = 0
 `)
 }
 
-// postfixServices is what a Postfix of ours runs.
+// postfixServices is the master.cf of a private Postfix.
 const postfixServices = `25 inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -180,7 +180,7 @@ func (s *span) startPostfix(ns, dir, settings string) {
 			s.t.Fatal(err)
 		}
 	}
-	for d := dir; d != "/tmp" && len(d) > 4; d = filepath.Dir(d) { // Postfix's own user must get in
+	for d := dir; d != "/tmp" && len(d) > 4; d = filepath.Dir(d) { // the user postfix needs access
 		os.Chmod(d, 0o755)
 	}
 	s.must("chown", "postfix", filepath.Join(dir, "data"))
@@ -213,8 +213,8 @@ func (s *span) startPostfix(ns, dir, settings string) {
 	})
 }
 
-// TestLiveClients is no test: it is the bot and the mail server of TestLive, which starts
-// it again inside the clients' namespace.
+// TestLiveClients is not a test: it is the bot and the mail server of TestLive, which starts it in
+// the namespace of the clients.
 func TestLiveClients(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_CLIENTS") == "" {
 		t.Skip("only as a part of TestLive")
@@ -261,7 +261,7 @@ func TestLiveClients(t *testing.T) {
 	for i := range 60 {
 		to := fmt.Sprintf("198.18.%d.25", i%50)
 		if i%10 == 9 {
-			to = fmt.Sprintf("198.19.%d.1", i) // accepted by the network, and nobody listens: see dead
+			to = fmt.Sprintf("198.19.%d.1", i) // a route without a listener: see dead
 		}
 		rcpt := "nobody@example.net"
 		if i%7 == 0 {
@@ -273,9 +273,9 @@ func TestLiveClients(t *testing.T) {
 	}
 }
 
-// The whole way, live: a bot and a mail server behind a mirror port. The sensor's counts equal
-// those of a capture by tcpdump on the same port, read offline, and the finding comes while the bot
-// is still at work.
+// TestLive runs the whole sensor on a live mirror port, with a bot and a mail server behind it. Its
+// counts must equal the counts of an offline run on the capture of tcpdump at the same port, and
+// the finding must come while the bot still sends.
 func TestLive(t *testing.T) {
 	s := newSpan(t, "tcpdump", "postfix", "postconf")
 	s.postfix()
@@ -345,7 +345,7 @@ func TestLive(t *testing.T) {
 	if err := bot.Wait(); err != nil {
 		t.Fatalf("the clients: %v", err)
 	}
-	time.Sleep(7 * time.Second) // the linger of the last sessions, and tcpdump's last frames
+	time.Sleep(7 * time.Second) // the linger time of the last sessions, and tcpdump's last frames
 	sensor.Process.Signal(syscall.SIGTERM)
 	for text = range lines {
 		live = append(live, text)
@@ -383,7 +383,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// locked is a buffer that is read while a command writes to it.
+// locked is a buffer that can be read while a command writes to it.
 type locked struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -401,7 +401,7 @@ func (l *locked) String() string {
 	return l.b.String()
 }
 
-// countsOf is what was counted of each source, and what was heard in each session.
+// countsOf is the counts of each source, and the contents of each session, as text.
 func countsOf(events []emitted) string {
 	sources, sessions := map[string]string{}, map[string]string{}
 	for _, e := range events {

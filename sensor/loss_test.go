@@ -10,7 +10,8 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// without is a capture with a share of its frames deleted at random.
+// without is a capture without a share of its frames, which are deleted at random, and their
+// number.
 func without(records [][]byte, share float64, seed uint64) (capture []byte, deleted int) {
 	rng := rand.New(rand.NewPCG(seed, 15))
 	capture = pcapHeader()
@@ -87,7 +88,7 @@ func TestLossIsEstimated(t *testing.T) {
 	t.Logf("R15: loss estimated within %+.0f %% at worst, %d captures (goal 25 %%, 10), no invented message", 100*worst, len(captures))
 }
 
-// messagesOf are the messages of each connection.
+// messagesOf is the number of messages of each connection.
 func messagesOf(events []emitted) map[string]int {
 	m := map[string]int{}
 	for _, e := range ofType(events, "session") {
@@ -96,7 +97,7 @@ func messagesOf(events []emitted) map[string]int {
 	return m
 }
 
-// The account of the frames holds on every capture there is.
+// TestAccount checks that the account of the frames balances for every capture.
 func TestAccount(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.pcap")
 	if dir := corpus.Find(); dir != "" {
@@ -112,7 +113,7 @@ func TestAccount(t *testing.T) {
 		}
 		events, _, _ := readEvents(t, f)
 		if len(ofType(events, "stats")) == 0 {
-			continue // not a frame could be read
+			continue // no frame could be read
 		}
 		balanced(t, f, lastStats(t, events))
 		n++

@@ -24,9 +24,9 @@ import (
 type flood struct {
 	out        *bufio.Writer
 	now        int64 // nanoseconds
-	step       int64 // between frames
+	step       int64 // nanoseconds between frames
 	frames     int
-	id, offset uint16 // of the IP header: its identification, and its flags with the fragment's offset
+	id, offset uint16 // of the IP header: identification, and flags with fragment offset
 	record     [16 + 54 + 1460]byte
 }
 
@@ -37,7 +37,7 @@ func newFlood(out io.Writer, step int64) *flood {
 	return f
 }
 
-// head fills in the heads of the record, of n bytes, and of its IPv4 packet.
+// head fills in the headers of the record, of n bytes, and of its IPv4 packet.
 func (f *flood) head(n int, proto byte, offset uint16, src, dst uint32) {
 	r, be, le := f.record[:], binary.BigEndian, binary.LittleEndian
 	le.PutUint32(r[0:], uint32(f.now/1e9))
@@ -75,7 +75,7 @@ func (f *flood) send(src, dst uint32, sport, dport uint16, flags uint8, seq, ack
 	f.frames++
 }
 
-// ask is a DNS query for the mail servers of a domain.
+// ask writes a DNS query for the mail servers of a domain.
 func (f *flood) ask(src uint32, id uint16, labels ...string) {
 	msg := []byte{byte(id >> 8), byte(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
 	for _, l := range labels {
@@ -96,7 +96,7 @@ func (f *flood) ask(src uint32, id uint16, labels ...string) {
 
 const server = 0xc0000219 // 192.0.2.25
 
-// open is a connection that was established, from its SYN to the server's greeting.
+// open writes an established connection, from its SYN to the greeting of the server.
 func (f *flood) open(src uint32, sport uint16) {
 	f.send(src, server, sport, 25, wiretest.SYN, 100, 0, "")
 	f.send(server, src, 25, sport, wiretest.SYN|wiretest.ACK, 500, 101, "")
@@ -106,11 +106,11 @@ func (f *flood) open(src uint32, sport uint16) {
 
 const spammer = "10.77.77.77"
 
-// object is an event.
+// object is an event as JSON.
 type object map[string]any
 
-// flooded runs the command on the frames of write, and returns the events about the spammer, the
-// last counters, and the peak of memory, in bytes.
+// flooded runs the command on the frames that write writes, and returns the findings about the
+// spammer, the last counters, and the peak memory of the process in bytes.
 func flooded(t *testing.T, step int64, write func(*flood), args ...string) (told []object, stats object, peak int64) {
 	t.Helper()
 	name, err := built()
@@ -190,7 +190,7 @@ func watchMemory(cmd *exec.Cmd) (high func() int64) {
 	}
 }
 
-// highWater is the most memory that a process had so far, in bytes; zero when it is gone.
+// highWater is the peak memory of a process so far in bytes; zero after its end.
 func highWater(pid int) (kb int64) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if _, rest, ok := strings.Cut(string(b), "VmHWM:"); ok {
@@ -214,7 +214,8 @@ func (e object) number(t testing.TB, path string) float64 {
 	return n
 }
 
-// Sessions that begin a line in each direction and never end it.
+// TestMemoryPartialLines floods the sensor with sessions that begin a line in each direction and
+// never end it.
 func TestMemoryPartialLines(t *testing.T) {
 	path := corpus.Case(t, "hostile", "memory-partial-lines.pcap.gz")
 	name, err := built()
@@ -238,7 +239,7 @@ func TestMemoryPartialLines(t *testing.T) {
 	}
 }
 
-// Files that overlap are merged: each has a window, and they are many.
+// TestMemoryManyFiles merges many overlapping files, each with a window of its own.
 func TestMemoryManyFiles(t *testing.T) {
 	name, err := built()
 	if err != nil {
@@ -277,8 +278,8 @@ func TestMemoryManyFiles(t *testing.T) {
 	t.Logf("R8: %d files of %d frames that overlap: %d MiB (goal %d MiB)", files, frames, peak>>20, limit)
 }
 
-// A spammer that hides in a flood: one SYN among 83,000 of others, tables far smaller than the
-// flood.
+// TestSpammerInTheFlood hides a spammer in a flood: one SYN among 83,000 others, with tables far
+// smaller than the flood.
 func TestSpammerInTheFlood(t *testing.T) {
 	const every = 83_000
 	n := 1_000_000
@@ -312,8 +313,8 @@ func TestSpammerInTheFlood(t *testing.T) {
 	}
 }
 
-// The storm under seven times as many SYNs, with tables that are far too small for the SYNs:
-// sessions and what was said in them are exact.
+// TestSessionsUnderAFlood checks that the sessions of a storm, and their contents, are exact under
+// seven times as many SYNs, with tables far too small for the SYNs.
 func TestSessionsUnderAFlood(t *testing.T) {
 	n := 3_000
 	if long() {
@@ -327,7 +328,7 @@ func TestSessionsUnderAFlood(t *testing.T) {
 				f.send(0x50000000|rng.Uint32()>>4, server, uint16(rng.Uint32())|1024, 25, wiretest.SYN, rng.Uint32(), 0, "")
 			}
 		}
-		const wide = 500 // connections that are open at a time
+		const wide = 500 // simultaneous connections
 		for first := 0; first < n; first += wide {
 			for i := range wide {
 				f.open(0x0a000000+uint32(i), uint16(10000+first/wide))

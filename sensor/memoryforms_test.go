@@ -13,8 +13,8 @@ import (
 
 const psh = wiretest.PSH | wiretest.ACK
 
-// says sends a segment of the client from sequence number seq on, answers one of the server.
-func (f *flood) says(src uint32, port uint16, seq uint32, text string) {
+// fromClient sends a segment of the client from sequence number seq on, answers one of the server.
+func (f *flood) fromClient(src uint32, port uint16, seq uint32, text string) {
 	f.send(src, server, port, 25, psh, seq, 527, text)
 }
 
@@ -22,10 +22,10 @@ func (f *flood) answers(src uint32, port uint16, seq, ack uint32, text string) {
 	f.send(server, src, 25, port, psh, seq, ack, text)
 }
 
-// memoryForm is a kind of traffic that makes the sensor remember as much as it can.
+// memoryForm is a kind of traffic that makes the sensor keep as much state as possible.
 type memoryForm struct {
 	name  string
-	n     int // sessions, hosts or frames, in full
+	n     int // sessions, hosts or frames of the full run
 	write func(f *flood, n int)
 }
 
@@ -43,8 +43,8 @@ func longTexts(f *flood, n int) {
 	refusal := "550 5.7.1 " + strings.Repeat("no ", 80) + "\r\n"
 	for i := range uint32(n) {
 		f.open(home10+i, portOf(i))
-		f.says(home10+i, portOf(i), 101, b1)
-		f.says(home10+i, portOf(i), 1501, b2)
+		f.fromClient(home10+i, portOf(i), 101, b1)
+		f.fromClient(home10+i, portOf(i), 1501, b2)
 		for k := range uint32(4) {
 			f.answers(home10+i, portOf(i), 527+k*uint32(len(refusal)), uint32(101+b.Len()), refusal)
 		}
@@ -56,7 +56,7 @@ var memoryForms = []memoryForm{
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
 			f.answers(home10+i, portOf(i), 527, 101, "2")
-			f.says(home10+i, portOf(i), 101, "E")
+			f.fromClient(home10+i, portOf(i), 101, "E")
 		}
 	}},
 	{"unfinished long lines", 60_000, func(f *flood, n int) {
@@ -64,16 +64,16 @@ var memoryForms = []memoryForm{
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
 			f.answers(home10+i, portOf(i), 527, 101, "250-"+line)
-			f.says(home10+i, portOf(i), 101, "EHLO "+line)
+			f.fromClient(home10+i, portOf(i), 101, "EHLO "+line)
 		}
 	}},
 	{"data ahead of the 354", 30_000, func(f *flood, n int) {
 		start, line := "EHLO a.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n", strings.Repeat("x", 1400)
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
-			f.says(home10+i, portOf(i), 101, start)
+			f.fromClient(home10+i, portOf(i), 101, start)
 			for k := range uint32(5) {
-				f.says(home10+i, portOf(i), 101+uint32(len(start))+k*1400, line)
+				f.fromClient(home10+i, portOf(i), 101+uint32(len(start))+k*1400, line)
 			}
 		}
 	}},
@@ -82,7 +82,7 @@ var memoryForms = []memoryForm{
 		for i := range uint32(n) {
 			f.open(home10+i, portOf(i))
 			for k := range uint32(4) {
-				f.says(home10+i, portOf(i), 2000+k*300, text)
+				f.fromClient(home10+i, portOf(i), 2000+k*300, text)
 			}
 		}
 	}},
@@ -93,7 +93,7 @@ var memoryForms = []memoryForm{
 				src := home10 + uint32(round)<<20 + i
 				f.open(src, portOf(i))
 				for k := range uint32(2) {
-					f.says(src, portOf(i), 2000+k*1500, text)
+					f.fromClient(src, portOf(i), 2000+k*1500, text)
 				}
 			}
 			for i := range uint32(n) {
@@ -149,7 +149,7 @@ var memoryForms = []memoryForm{
 			for i := range uint32(n) {
 				f.open(home10+i, portOf(i*100+round))
 				text := fmt.Sprintf("EHLO n%d-%d.example\r\nMAIL FROM:<a@d%d-%d.example>\r\nRCPT TO:<u@x%d-%d.example>\r\n", i, round, i, round, i, round)
-				f.says(home10+i, portOf(i*100+round), 101, text)
+				f.fromClient(home10+i, portOf(i*100+round), 101, text)
 				f.answers(home10+i, portOf(i*100+round), 527, 101+uint32(len(text)), "250 a\r\n250 b\r\n250 c\r\n")
 				f.send(home10+i, server, portOf(i*100+round), 25, wiretest.RST, 101+uint32(len(text)), 0, "")
 			}
@@ -167,7 +167,7 @@ var memoryForms = []memoryForm{
 				for j := range uint32(20) {
 					fmt.Fprintf(&b, "RCPT TO:<u%d@x%d-%d-%d.example>\r\n", j, i, k, j)
 				}
-				f.says(home10+i, portOf(i), seq, b.String())
+				f.fromClient(home10+i, portOf(i), seq, b.String())
 				seq += uint32(b.Len())
 				said := strings.Repeat("250 ok\r\n", 20+2*int(1-min(k, 1)))
 				f.answers(home10+i, portOf(i), ack, seq, said)
@@ -212,7 +212,8 @@ var memoryForms = []memoryForm{
 	}},
 }
 
-// Whatever is sent, the process stays within its limit, and what had to make room is counted.
+// TestMemoryIsBounded checks that the process stays within its limit for every kind of traffic, and
+// that evicted entries are counted.
 func TestMemoryIsBounded(t *testing.T) {
 	limits, scale := []int64{64}, 20
 	switch {

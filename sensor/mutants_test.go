@@ -18,7 +18,7 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// exchange are the frames of one connection over Ethernet and IPv4, as they were recorded.
+// exchange is the frames of one recorded connection over Ethernet and IPv4.
 type exchange struct {
 	client uint32
 	port   uint16
@@ -65,9 +65,9 @@ func exchanges(t testing.TB) (list []*exchange) {
 	return list
 }
 
-// mutator plays exchanges beside each other, with addresses and ports of its own, and changes their
-// times, lengths, numbers, flags and bytes, loses frames, doubles and swaps them. With the same
-// seed it plays the same.
+// mutator emits exchanges side by side, with addresses and ports of its own. It changes their
+// times, lengths, numbers, flags and bytes, and drops, duplicates and swaps frames. The same seed
+// gives the same frames.
 type mutator struct {
 	rng    *rand.Rand
 	all    []*exchange
@@ -86,7 +86,7 @@ func newMutator(all []*exchange, seed uint64) *mutator {
 	return &mutator{rng: rand.New(rand.NewPCG(seed, 4)), all: all, now: int64(1.7e18)}
 }
 
-// fill makes n frames. They are good until the next call.
+// fill makes n frames, valid until the next call.
 func (m *mutator) fill(n int) []frame.Frame {
 	m.room, m.batch = m.room[:0], m.batch[:0]
 	for len(m.batch) < n {
@@ -95,10 +95,10 @@ func (m *mutator) fill(n int) []frame.Frame {
 	return m.batch[:n]
 }
 
-// odds reports true once in n times.
+// odds returns true once in n times on average.
 func (m *mutator) odds(n int) bool { return m.rng.IntN(n) == 0 }
 
-// span is a time from a second to thirty years.
+// span is a duration from a second to thirty years.
 func (m *mutator) span() int64 {
 	return int64(math.Exp(m.rng.Float64()*20.7) * 1e9)
 }
@@ -110,10 +110,10 @@ func (m *mutator) frame() {
 		was := *a
 		a.exchange, a.next = m.all[m.rng.IntN(len(m.all))], 0
 		a.client, a.port = 0x0a000000+m.rng.Uint32N(600), uint16(40000+m.rng.IntN(50))
-		if m.odds(8) && was.exchange != nil { // the same ports again
+		if m.odds(8) && was.exchange != nil { // the same ports as an earlier connection
 			a.client, a.port = was.client, was.port
 		}
-		if m.odds(6) { // it is joined late
+		if m.odds(6) { // it begins in the middle
 			a.next = m.rng.IntN(len(a.frames))
 		}
 	}
@@ -139,7 +139,7 @@ func (m *mutator) frame() {
 	server := 0xc6120000 + uint32(a.port)*7 + a.client%3
 	switch {
 	case a.client%7 == 0:
-		server = 0x0a000019 // a mail server of ours
+		server = 0x0a000019 // an internal mail server
 	case a.client%7 == 1:
 		server = 0x0a00001a
 	}
@@ -158,12 +158,12 @@ func (m *mutator) frame() {
 	}
 	m.batch = append(m.batch, x)
 	switch {
-	case m.odds(40): // doubled
+	case m.odds(40): // duplicated
 		m.batch = append(m.batch, x)
 	case m.odds(40) && len(m.batch) > 1: // swapped
 		n := len(m.batch)
 		m.batch[n-1], m.batch[n-2] = m.batch[n-2], m.batch[n-1]
-	case m.odds(200): // the whole of it again
+	case m.odds(200): // the whole exchange again
 		a.next = max(0, a.next-1-m.rng.IntN(4))
 	}
 }
@@ -176,7 +176,7 @@ func (m *mutator) mutate(x *frame.Frame) {
 		be.PutUint32(f[at:], []uint32{n + 1, n - 1, n + rng.Uint32N(3000), n - rng.Uint32N(3000), n + 1<<20, n - 1<<20, n + 1<<31, rng.Uint32(), 0}[rng.IntN(9)])
 	}
 	switch rng.IntN(14) {
-	case 0: // a time of its own
+	case 0: // another time
 		x.Time = []int64{x.Time - m.span(), x.Time + m.span(), -x.Time, 0, 1, -1, math.MinInt64, math.MaxInt64, int64(rng.Uint64())}[rng.IntN(9)]
 	case 1: // the length of the IP packet
 		be.PutUint16(f[16:], uint16([]int{0, 19, 20, 39, 40, int(be.Uint16(f[16:])) - 1, int(be.Uint16(f[16:])) + 1, 65535, rng.IntN(1500)}[rng.IntN(9)]))
@@ -192,13 +192,13 @@ func (m *mutator) mutate(x *frame.Frame) {
 		f[47] ^= 1 << rng.IntN(8)
 	case 8:
 		f[47] = byte(rng.Uint32())
-	case 9: // where the data begin
+	case 9: // the data offset
 		f[46] = byte(rng.Uint32())
 	case 10: // bytes
 		for range 1 + rng.IntN(4) {
 			f[rng.IntN(len(f))] = byte(rng.Uint32())
 		}
-	case 11: // bytes of what is said
+	case 11: // bytes of the payload
 		if len(f) > 54 {
 			for range 1 + rng.IntN(4) {
 				f[54+rng.IntN(len(f)-54)] = []byte{'\n', '\r', '.', '2', '3', '4', '5', '-', ' ', 0x16, byte(rng.Uint32())}[rng.IntN(11)]
@@ -230,20 +230,20 @@ func mutantSettings(seed uint64) (set []string, workers int) {
 	return set, 1 + rng.IntN(3)
 }
 
-// mutantRun is what came of some epochs.
+// mutantRun is the result of several epochs.
 type mutantRun struct {
 	frames  uint64
-	slowest time.Duration // of a batch, by what the process computed
+	slowest time.Duration // of a batch, in processor time
 }
 
 const (
-	// epochFrames are played to one engine; batchFrames are timed together.
+	// epochFrames is the number of frames for one engine; batchFrames are timed together.
 	epochFrames, batchFrames = 1 << 19, 512
-	// hang is how long a batch, which usually takes 3 ms, may compute.
+	// hang is the bound of the processor time of a batch, which usually takes 3 ms.
 	hang = 2 * time.Second
 )
 
-// epoch plays one seed to a pipeline with events.
+// epoch passes the frames of one seed to a pipeline with events.
 func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int) {
 	t.Helper()
 	set, workers := mutantSettings(seed)
@@ -260,7 +260,7 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 	for done := 0; done < frames; done += batchFrames {
 		batch := m.fill(batchFrames)
 		given.Add(batchFrames)
-		stuck := time.AfterFunc(60*time.Second, func() { // an endless loop: the run cannot go on
+		stuck := time.AfterFunc(60*time.Second, func() { // an endless loop: the run cannot continue
 			fmt.Fprintf(os.Stderr, "seed %d, frames %d to %d: no end within a minute\n%s\n", seed, done, done+batchFrames, stacks())
 			os.Exit(exitInternal)
 		})
@@ -281,9 +281,9 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 	}
 }
 
-// Mutated frames of recorded dialogues, through the engine and the events: no panic, no batch that
-// hangs, and the account holds. SPAMSENSOR_MUTANTS says how many millions of frames there are,
-// SPAMSENSOR_MUTANT_SEED which seed is the first.
+// TestMutants passes mutated frames of recorded dialogues to the engine and the events: there is no
+// panic and no endless batch, and the account balances. SPAMSENSOR_MUTANTS is the number of frames
+// in millions, SPAMSENSOR_MUTANT_SEED the first seed.
 func TestMutants(t *testing.T) {
 	millions, seed := 1, uint64(1)
 	switch {

@@ -12,9 +12,9 @@ import (
 	"spamsensor/bench/corpus"
 )
 
-// A state directory with a damaged history, an empty one, or named pipes in the place of files: the
-// sensor starts, says so in an event and on standard error, and ends by SIGTERM; the history
-// command comes back.
+// TestOddStateDirectories starts the sensor in a state directory with a damaged or empty history,
+// or with named pipes instead of files: it starts, reports the fault in an event and on standard
+// error, and ends on SIGTERM; the history command returns.
 func TestOddStateDirectories(t *testing.T) {
 	ns := veth(t)
 	name, err := built()
@@ -24,7 +24,7 @@ func TestOddStateDirectories(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		make  func(t *testing.T, dir string) error
-		files []string // that are refused
+		files []string // files that are refused
 		code  int      // of the history command
 	}{
 		{"history-hang.db", func(t *testing.T, dir string) error {

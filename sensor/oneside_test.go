@@ -11,8 +11,7 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// half is a capture of which only one side was seen: what the clients sent (0), or what the servers
-// did.
+// half is a capture of one side only: the frames of the clients (0) or of the servers (1).
 func half(t *testing.T, file string, dir int) string {
 	t.Helper()
 	files, err := capture.OpenFiles([]string{file}, capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil }})
@@ -43,8 +42,8 @@ func half(t *testing.T, file string, dir int) string {
 	}
 }
 
-// Postfix wrote down what it took. With one side only, what we say is right, or said to
-// be uncertain; never more than there was.
+// TestCorpusMTAOneSide compares with the log of Postfix: if only one side is seen, the events are
+// right or flagged as uncertain, and never report more than there was.
 func TestCorpusMTAOneSide(t *testing.T) {
 	dir, dialogues := postfixSaid(t)
 	for _, side := range []string{"client", "server"} {

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// built is the command itself, built once: what a signal or a closed pipe does to a process
-// shows in a process only.
+// built is the path of the command, which is built once: the effects of signals and closed pipes
+// need a process.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "spamsensor-test")
 	if err != nil {
@@ -33,7 +33,7 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	if os.Getenv(loopInstead) != "" { // the command, with a worker that never ends its first batch
+	if os.Getenv(loopInstead) != "" { // the command with a worker that never ends its first batch
 		var over atomic.Bool
 		probe = func() {
 			for !over.Load() {
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// process is the command at work.
+// process is a running command.
 type process struct {
 	*exec.Cmd
 	t      *testing.T
@@ -82,7 +82,8 @@ func launch(t *testing.T, stdout io.Writer, c *exec.Cmd) *process {
 	return p
 }
 
-// code waits for the end, which must not be a signal's.
+// code waits for the end of the process, which must not be caused by a signal, and returns the exit
+// code.
 func (p *process) code() int {
 	p.t.Helper()
 	p.Wait()
@@ -92,7 +93,7 @@ func (p *process) code() int {
 	return p.ProcessState.ExitCode()
 }
 
-// manySessions is a capture of n sessions and behind them a bot's.
+// manySessions is a capture of n sessions followed by the sessions of a bot.
 func manySessions(t *testing.T, n int) string {
 	t.Helper()
 	b := pcapOf(dialogues(n, 1))
@@ -104,8 +105,8 @@ func manySessions(t *testing.T, n int) string {
 	return name
 }
 
-// Events that cannot be written: the analysis goes on, losses are counted by type and reported, and
-// the exit code is 4.
+// TestOutputFails checks outputs that cannot be written: the analysis continues, dropped events are
+// counted by type and reported, and the exit code shows the loss.
 func TestOutputFails(t *testing.T) {
 	file := manySessions(t, 2000)
 	t.Run("full device", func(t *testing.T) {
@@ -185,7 +186,7 @@ func TestOutputFails(t *testing.T) {
 			t.Errorf("without a reader: exit code %d: %s", code, p.stderr.String())
 		}
 		p = start(t, io.Discard, "read", "-q", "--events", pipe, file)
-		time.Sleep(200 * time.Millisecond) // the reader comes second
+		time.Sleep(200 * time.Millisecond) // the reader starts after the writer
 		b, err := os.ReadFile(pipe)
 		if code := p.code(); code != exitOK || err != nil || len(ofType(unmarshalEvents(t, b), "session")) < 2000 {
 			t.Errorf("with a reader: exit code %d, %d bytes, %v: %s", code, len(b), err, p.stderr.String())
@@ -215,7 +216,7 @@ func TestOutputFails(t *testing.T) {
 	})
 }
 
-// veth is a cable in a namespace of its own; frames that are sent on v0 arrive at v1.
+// veth makes a virtual cable in a network namespace; frames that are sent on v0 arrive at v1.
 func veth(t *testing.T) (ns string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -238,13 +239,14 @@ func veth(t *testing.T) (ns string) {
 	return ns
 }
 
-// cable are the commands that plug it in.
+// cable returns the commands that create the cable.
 func cable(ns string) [][]string {
 	return [][]string{{"-n", ns, "link", "add", "v0", "type", "veth", "peer", "name", "v1"},
 		{"-n", ns, "link", "set", "v0", "arp", "off", "up"}, {"-n", ns, "link", "set", "v1", "arp", "off", "up"}}
 }
 
-// Live, an output that takes nothing, or fails, or is gone costs events and never packets.
+// TestOutputFailsLive checks that a live output that blocks, fails or disappears costs events and
+// never packets.
 func TestOutputFailsLive(t *testing.T) {
 	const sessions = 14_000
 	file := manySessions(t, sessions)

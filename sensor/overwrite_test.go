@@ -13,14 +13,15 @@ import (
 	"spamsensor/sensor/state"
 )
 
-// Nothing that is read, and nothing of another process, is ever written to, under whatever name.
+// TestOutputIsNoInput checks that no input file, and no file of another process, is written to,
+// under any name.
 func TestOutputIsNoInput(t *testing.T) {
 	bot := testdata(t, "bot.pcap")
 	settings := []byte("state:\n  every: 1s\n")
 	for _, c := range []struct {
 		name string
-		args []string // FILES of the directory stand for themselves
-		says string   // "" where the events are written
+		args []string // FILES stands for the files of the directory
+		says string   // "" if the events are written
 	}{
 		{"the same name", []string{"--events", "x.pcap", "x.pcap"}, "it is the input x.pcap"},
 		{"another name for it", []string{"--events", "sub/../x.pcap", "x.pcap"}, "it is the input x.pcap"},
@@ -124,7 +125,8 @@ func TestOutputIsNoInput(t *testing.T) {
 	}
 }
 
-// Events and the report do not go into one file: each would write over the other.
+// TestReportBesideEvents checks that events and report cannot go to the same file, because each
+// would overwrite the other.
 func TestReportBesideEvents(t *testing.T) {
 	dir := t.TempDir()
 	input, output := filepath.Join(dir, "x.pcap"), filepath.Join(dir, "out")
@@ -143,7 +145,7 @@ func TestReportBesideEvents(t *testing.T) {
 	}
 }
 
-// The report does not go into a file that is read either.
+// TestReportIsNoInput checks that the report cannot go to an input file.
 func TestReportIsNoInput(t *testing.T) {
 	bot := testdata(t, "bot.pcap")
 	name := filepath.Join(t.TempDir(), "x.pcap")

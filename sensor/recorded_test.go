@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// recording is what really happened in a capture of testdata, as its driver and Postfix
-// wrote it down; see testdata/dialogues.py.
+// recording is the truth about a capture of testdata, as its driver and Postfix logged it; see
+// testdata/dialogues.py.
 type recording struct {
 	Sessions []struct {
 		Name, Client, Server string
@@ -116,8 +116,8 @@ func nonNil(s []string) []string {
 	return s
 }
 
-// No credential and nothing of a message comes out, in whatever form and at whatever
-// verbosity.
+// TestNoCredentials checks that no credential and no part of a message is in the output, in any
+// form and at any verbosity.
 func TestNoCredentials(t *testing.T) {
 	for _, mode := range []string{"full", "domain", "none"} {
 		var out, errs bytes.Buffer
@@ -125,7 +125,7 @@ func TestNoCredentials(t *testing.T) {
 		if out.Len() < 10_000 {
 			t.Fatalf("only %d bytes came out", out.Len())
 		}
-		// The user, the password, and what is left of both in base64, at any alignment.
+		// The user, the password, and their base64 forms at any alignment.
 		for _, canary := range []string{"canaryuser", "canarypass", "7731", "9942", "Y2FuYXJ5", "NhbmFyeX", "jYW5hcn"} {
 			if strings.Contains(out.String()+errs.String(), canary) {
 				t.Errorf("%q is in the output", canary)
@@ -134,14 +134,14 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// The events of the bot's capture, line by line. `go test ./sensor -run Golden -update`
-// rewrites them; read the difference.
+// TestGolden compares the events of the bot's capture, line by line. `go test ./sensor -run Golden
+// -update` rewrites them; read the difference.
 func TestGolden(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run(context.Background(), []string{"read", "--events", "-", "--set", "sensor.name=sensor", "testdata/bot.pcap"}, strings.NewReader(""), &out, &errs); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
-	// How long reading took is no result.
+	// The duration of the run is no result.
 	report := strings.Builder{}
 	for line := range strings.Lines(errs.String()) {
 		if !strings.HasPrefix(line, "Read in") {
@@ -186,7 +186,7 @@ func TestFailOn(t *testing.T) {
 	}
 }
 
-// The name of a file is somebody's choice too.
+// TestFileNamesAreSafeToPrint checks that file names, which others may choose, are printed safely.
 func TestFileNamesAreSafeToPrint(t *testing.T) {
 	whole, err := os.ReadFile("testdata/bot.pcap")
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// TestRelayStranger is no test: it is the stranger of TestLiveRelay, which starts it in the
-// namespace of the Internet. It reads what to send, one message a line: from which address,
-// sender and recipient.
+// TestRelayStranger is not a test: it is the external client of TestLiveRelay, which starts it in
+// the namespace of the Internet. It reads the messages to send, one a line: source address, sender
+// and recipient.
 func TestRelayStranger(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_STRANGER") == "" {
 		t.Skip("only as a part of TestLiveRelay")
@@ -70,9 +70,9 @@ smtp_bind_address = 192.168.88.25
 disable_dns_lookups = yes
 `
 
-// A real Postfix of ours is first closed and then opened to everybody. While it is closed the
-// sensor says nothing but that it refused; the first message that it takes for a stranger's
-// foreign recipient is the finding, and its departure confirms it.
+// TestLiveRelay runs a real Postfix that is first closed and then an open relay. While it is closed
+// the sensor reports refusals only. The first message that it accepts from an external client for
+// an external recipient opens the finding, and the departure of the message confirms it.
 func TestLiveRelay(t *testing.T) {
 	s := newSpan(t, "postfix", "postconf", "smtp-sink")
 	dir := filepath.Join(s.dir, "postfix")
@@ -138,7 +138,7 @@ func TestLiveRelay(t *testing.T) {
 	s.until("its confirmation", func() bool { return strings.Contains(out.String(), "relay_passed_on") })
 
 	say.Close()
-	time.Sleep(6 * time.Second) // the linger of the last sessions
+	time.Sleep(6 * time.Second) // the linger time of the last sessions
 	sensor.Process.Signal(syscall.SIGTERM)
 	if err := sensor.Wait(); err != nil {
 		t.Errorf("after SIGTERM: %v\n%s", err, errs.String())

@@ -17,8 +17,8 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// Clocks of capturing machines jump. No duration is negative, nothing expires because of it, and it
-// is said.
+// TestClocksJump checks captures of a machine whose clock jumps: no duration is negative, nothing
+// expires because of the jump, and the jump is reported.
 func TestClocksJump(t *testing.T) {
 	records := recordsOf(t, testdata(t, "deliveries.pcap"))
 	half := len(records) / 2
@@ -31,7 +31,7 @@ func TestClocksJump(t *testing.T) {
 	const year = 365 * 86400
 	for _, c := range []struct {
 		name   string
-		from   int // index of the first record that is changed, to before the last
+		from   int // index of the first changed record; to is after the last
 		to     int
 		change func(r []byte)
 	}{
@@ -80,7 +80,7 @@ func TestClocksJump(t *testing.T) {
 	t.Logf("R21: 13 kinds of jumps, no negative duration, nothing expired, all flagged (goal all)")
 }
 
-// brief are the sessions without their times.
+// brief is the sessions without their times.
 func brief(events []emitted) string {
 	var list []string
 	for _, e := range ofType(events, "session") {
@@ -90,7 +90,8 @@ func brief(events []emitted) string {
 	return strings.Join(list, "\n")
 }
 
-// The same file gives the same bytes, whatever the number of workers, every time.
+// TestDeterminism checks that the same file gives the same bytes, for any number of workers, in
+// every run.
 func TestDeterminism(t *testing.T) {
 	captures := map[string][]byte{"bot": testdata(t, "bot.pcap"), "many": pcapOf(dialogues(200, 3))}
 	dir := t.TempDir()
@@ -119,7 +120,7 @@ func TestDeterminism(t *testing.T) {
 	t.Logf("R29: %d runs over 1, 2 and 8 workers, identical (goal 20 runs each)", runs)
 }
 
-// mutated changes each byte of the frames with a probability of 2 %, as editcap -E 0.02 does.
+// mutated changes each byte of the frames with a probability of 2 %, like editcap -E 0.02.
 func mutated(records [][]byte, seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	b := pcapHeader()
@@ -135,8 +136,9 @@ func mutated(records [][]byte, seed uint64) []byte {
 	return b
 }
 
-// Captures with 2 % of their bytes changed: no panic, no hang, and the account holds. The header
-// and the records' headers stay as they are; FuzzFiles is for those.
+// TestMutations reads captures with 2 % of their bytes changed: there is no panic and no endless
+// loop, and the account balances. The headers of the file and of the records stay unchanged;
+// FuzzFiles changes them.
 func TestMutations(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.pcap")
 	seeds := 10
@@ -164,7 +166,7 @@ func TestMutations(t *testing.T) {
 			copy(capture, link)
 			events, code, stderr := readCapture(t, capture)
 			took := time.Since(began)
-			if took > 2*time.Second { // once more: another program may have had the processor
+			if took > 2*time.Second { // repeat: another program may have used the processor
 				began = time.Now()
 				readCapture(t, capture)
 				took = time.Since(began)
@@ -181,7 +183,7 @@ func TestMutations(t *testing.T) {
 	t.Logf("R3: %d mutated captures, 0 crashes, slowest %.2f s (goal 2100 at a release, 0, 2 s)", n, slowest.Seconds())
 }
 
-// A small configuration cannot ask for hours of work.
+// TestConfigThatUnfolds checks that a small configuration cannot cause hours of work.
 func TestConfigThatUnfolds(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'j'; c++ {
@@ -195,13 +197,13 @@ func TestConfigThatUnfolds(t *testing.T) {
 		if code := run(context.Background(), []string{"run", "-T", "-c", path}, strings.NewReader(""), io.Discard, &errs); code != exitUsage || !strings.Contains(errs.String(), "spamsensor.yaml") {
 			t.Errorf("exit code %d: %.200s", code, errs.String())
 		}
-		if took := time.Since(began); took > 30*time.Second { // unfolded it would take days
+		if took := time.Since(began); took > 30*time.Second { // unfolded it takes days
 			t.Errorf("it took %v", took)
 		}
 	}
 }
 
-// FuzzConfig gives any text as a configuration file: it is refused with a reason, or taken.
+// FuzzConfig passes any text as a configuration file: it is refused with a reason, or accepted.
 func FuzzConfig(f *testing.F) {
 	f.Add("home_net: [10.0.0.0/8, 2001:db8::/32]\nsmtp_servers:\n  - ip: 10.0.0.25\n    name: mail.example.org\ncapture:\n  interfaces: [eth1]\n  buffer: 128MiB\n  ports: [25, 465, 587, 2525-2530]\n")
 	f.Add("detect:\n  fast_time: 5x\n")

@@ -21,12 +21,12 @@ import (
 
 var everyWorkers = flag.Bool("every-workers", false, "read each capture with 1, 2 and 8 workers instead of 2")
 
-// sumsFile has the sha256 of the events and of the report of each capture, one line each, as
-// sha256sum writes it. The captures of this directory are always there, the corpus and the cases
+// sumsFile has the sha256 of the events and of the report of each capture, one line each, in the
+// format of sha256sum. The captures of this directory are always present; the corpus and the cases
 // may be missing.
 const sumsFile = "testdata/captures.sums"
 
-// captures finds files with frames below a directory, in order.
+// captures finds capture files below a directory, in order.
 func captures(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -41,7 +41,7 @@ func captures(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// readSum is the sum of what read says of a capture, without the line that says how long it took.
+// readSum is the sum of the output of read for a capture, without the line with its duration.
 func readSum(path string, workers int) string {
 	var events, errs bytes.Buffer
 	args := []string{"read", "--events", "-", "--set", "sensor.name=sensor", "--workers", strconv.Itoa(workers), filepath.Base(path)}
@@ -89,7 +89,7 @@ func TestCaptureSums(t *testing.T) {
 	got := map[string]string{}
 	for _, path := range list {
 		name := path
-		if filepath.IsAbs(path) { // the last directory alone: it is elsewhere on each machine
+		if filepath.IsAbs(path) { // the last directory: paths depend on the machine
 			name = filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
 		}
 		dir := filepath.Dir(path)

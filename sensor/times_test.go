@@ -16,7 +16,7 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// ngCapture writes records of a capture as pcapng, with an offset of all times (if_tsoffset).
+// ngCapture writes the records of a capture as pcapng, with an offset of all times (if_tsoffset).
 func ngCapture(records [][]byte, offset int64) []byte {
 	block := func(b []byte, kind uint32, body []byte) []byte {
 		n := uint32(12 + (len(body)+3)&^3)
@@ -35,8 +35,8 @@ func ngCapture(records [][]byte, offset int64) []byte {
 	return b
 }
 
-// A file with times before 1970 or after 2262 costs itself alone: the bot in the next file is
-// found.
+// TestTimesBeyondEverything checks that a file with times before 1970 or after 2262 affects no
+// other file: the bot in the next file is found.
 func TestTimesBeyondEverything(t *testing.T) {
 	bot := testdata(t, "bot.pcap")
 	records := recordsOf(t, testdata(t, "deliveries.pcap"))
@@ -59,7 +59,7 @@ func TestTimesBeyondEverything(t *testing.T) {
 	}
 }
 
-// The last hours that can be represented are times like any others.
+// TestEndOfTime checks the last hours that can be represented.
 func TestEndOfTime(t *testing.T) {
 	records := recordsOf(t, testdata(t, "bot.pcap"))
 	last := int64(littleEndian.Uint32(records[len(records)-1]))
@@ -78,7 +78,7 @@ func TestEndOfTime(t *testing.T) {
 	}
 }
 
-// A flood of faults in one file keeps no other file from being read.
+// TestFaultsInOneFile checks that many faults in one file do not keep other files from being read.
 func TestFaultsInOneFile(t *testing.T) {
 	dir := t.TempDir()
 	records := dialogues(150, 1)
@@ -123,8 +123,8 @@ func TestFaultsInOneFile(t *testing.T) {
 	}
 }
 
-// The same input gives the same bytes, whenever it is read, and by however many workers: also where
-// nothing of it is mail.
+// TestReadTwice checks that the same input gives the same bytes at any time and for any number of
+// workers, also for a capture without mail.
 func TestReadTwice(t *testing.T) {
 	arp := wiretest.Frame(wiretest.Ethernet{}, wiretest.Bytes(make([]byte, 46)))
 	for name, b := range map[string][]byte{
@@ -152,7 +152,8 @@ func TestReadTwice(t *testing.T) {
 	}
 }
 
-// timesRefused wants every frame refused for its time, and said, and nothing broken by it.
+// timesRefused requires that every frame is refused for its time, that this is reported, and that
+// there is no other fault.
 func timesRefused(t *testing.T, got outcome) {
 	stats := lastStats(t, got.events)
 	balanced(t, "all", stats)

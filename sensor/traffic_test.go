@@ -20,7 +20,7 @@ type record struct {
 
 var littleEndian = binary.LittleEndian
 
-// pcapHeader begins a capture of Ethernet frames with times in microseconds.
+// pcapHeader is the file header of a capture of Ethernet frames with times in microseconds.
 func pcapHeader() []byte {
 	b := littleEndian.AppendUint32(nil, 0xa1b2c3d4)
 	b = littleEndian.AppendUint16(littleEndian.AppendUint16(b, 2), 4)
@@ -39,8 +39,7 @@ func pcapOf(records []record) []byte {
 	return b
 }
 
-// recordsOf takes a little-endian capture with microseconds apart. Each record is its header and
-// its bytes.
+// recordsOf divides a little-endian capture with microseconds into records, each with its header.
 func recordsOf(t testing.TB, b []byte) (records [][]byte) {
 	t.Helper()
 	if littleEndian.Uint32(b) != 0xa1b2c3d4 {
@@ -63,8 +62,8 @@ func testdata(t testing.TB, name string) []byte {
 	return b
 }
 
-// dialogues are n deliveries of a stranger each to one of 200 servers of ours, one after the other,
-// with a body of so many segments.
+// dialogues are n deliveries of external clients, each to one of 200 internal servers, one after
+// the other, with a body of so many segments.
 func dialogues(n, segments int) (records []record) {
 	at := int64(1.7e18)
 	for i := range n {
@@ -142,9 +141,9 @@ func balanced(t testing.TB, what string, e emitted) {
 	}
 }
 
-// long says that tests may take minutes.
+// long reports whether tests may take minutes.
 func long() bool { return os.Getenv("SPAMSENSOR_LONG") != "" }
 
-// figures reports whether goals that are times are judged: by make reliability, on a machine that
-// has nothing else to do, and by no other run.
+// figures reports whether times are compared with their goals: only make reliability does so, on a
+// machine without other load.
 func figures() bool { return os.Getenv("SPAMSENSOR_FIGURES") != "" }

@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// script is a dialogue that a client holds: what it sends at once, piece by piece, and behind which
-// pieces it waits for an answer.
+// script is a dialogue of a client: the pieces that it sends, and those after which it waits for a
+// reply.
 type script struct {
 	N      int
 	Server string // address and port
@@ -36,14 +36,14 @@ type scriptPiece struct {
 	Wait bool
 }
 
-// held is what became of a script.
+// held is the result of a script.
 type held struct{ N, Port int }
 
-// place is a connection, by the client's port and the server's.
+// place identifies a connection by the ports of the client and the server.
 type place struct{ client, server int }
 
-// TestTruthClient is no test: it is the client of TestServersTruth, which starts it in the clients'
-// namespace. It reads scripts, a line each, and writes the port from which it held each.
+// TestTruthClient is not a test: it is the client of TestServersTruth, which starts it in the
+// namespace of the clients. It reads scripts, one a line, and prints the port of each dialogue.
 func TestTruthClient(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_TRUTH") != "client" {
 		t.Skip("only as a part of TestServersTruth")
@@ -75,7 +75,7 @@ func TestTruthClient(t *testing.T) {
 	holding.Wait()
 }
 
-// holdTalk holds a dialogue and returns the port from which it was held.
+// holdTalk runs a dialogue and returns its client port.
 func holdTalk(s script) (port int) {
 	c, err := net.DialTimeout("tcp", s.Server, 3*time.Second)
 	if err != nil {
@@ -83,7 +83,7 @@ func holdTalk(s script) (port int) {
 	}
 	defer c.Close()
 	c.(*net.TCPConn).SetNoDelay(true)
-	answers := make(chan bool, 1000) // a whole reply each
+	answers := make(chan bool, 1000) // one value for each complete reply
 	go func() {
 		r := bufio.NewReader(c)
 		for {
@@ -97,7 +97,7 @@ func holdTalk(s script) (port int) {
 			}
 		}
 	}()
-	settle := func(first time.Duration) { // all that comes now was waited for
+	settle := func(first time.Duration) { // the client waits for all replies that come now
 		for wait := first; ; wait = 15 * time.Millisecond {
 			select {
 			case _, ok := <-answers:
@@ -124,17 +124,17 @@ func holdTalk(s script) (port int) {
 	return c.LocalAddr().(*net.TCPAddr).Port
 }
 
-// taken is what a server took in a dialogue.
+// taken is the commands and messages that a server accepted in a dialogue.
 type taken struct {
 	Port     int
 	Server   int      // its port
-	Mails    []string // the lines that it read as MAIL
-	Messages []string // senders of the messages that it took
+	Mails    []string // the lines that it took for MAIL
+	Messages []string // senders of the messages that it accepted
 }
 
-// TestTruthServer is no test: it is a plain server for TestServersTruth, which starts it in the
-// servers' namespace. It writes what it took. It knows CHUNKING where its port is 587, and refuses
-// it where it is 2525.
+// TestTruthServer is not a test: it is a simple server for TestServersTruth, which starts it in the
+// namespace of the servers. It prints the commands and messages that it accepts. It supports
+// CHUNKING on port 587, and refuses it on port 2525.
 func TestTruthServer(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_TRUTH") != "server" {
 		t.Skip("only as a part of TestServersTruth")
@@ -166,7 +166,7 @@ func TestTruthServer(t *testing.T) {
 
 var mailPath = regexp.MustCompile(`(?i)^mail from:\s*<([^>]*)>`)
 
-// serveMail is a server that takes lines that end in LF, and messages that end in CRLF . CRLF.
+// serveMail is a server that accepts lines that end in LF, and messages that end in CRLF . CRLF.
 func serveMail(c net.Conn, chunks bool) (got taken) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(20 * time.Second))
@@ -235,7 +235,7 @@ func serveMail(c net.Conn, chunks bool) (got taken) {
 				if line != ".\r\n" {
 					continue
 				}
-				// It was the end of a line that ended in CRLF, or of nothing.
+				// The line before ended in CRLF, or there is none.
 				break
 			}
 			got.Messages = append(got.Messages, sender)
@@ -292,7 +292,7 @@ func serveMail(c net.Conn, chunks bool) (got taken) {
 	}
 }
 
-// randomScript makes a dialogue. Senders have its number, so that none is like another's.
+// randomScript draws a dialogue. Senders contain its number, so that each is unique.
 func randomScript(rng *rand.Rand, n int, server string) (s script) {
 	s.N, s.Server = n, server
 	pipelines, cuts := rng.IntN(2) == 0, rng.IntN(4) == 0
@@ -317,7 +317,7 @@ func randomScript(rng *rand.Rand, n int, server string) (s script) {
 	}
 	kind := func(name string) { s.Kinds = append(s.Kinds, name) }
 	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	plain := !strings.HasSuffix(server, ":25") // Postfix waits for chunks, and for what follows a dot
+	plain := !strings.HasSuffix(server, ":25") // Postfix waits for chunks, and for the bytes after a dot
 	if rng.IntN(4) == 0 {
 		kind("first line like TLS")
 		say(pick("\x16\x03\x01\x02\x00\x01\x00", "\x16\x03\x03\x00\x05hello", "\x80\x2e\x01\x03\x01"), rng.IntN(2) == 0)
@@ -415,7 +415,7 @@ func randomScript(rng *rand.Rand, n int, server string) (s script) {
 	return s
 }
 
-// exception is a permitted difference between the messages that a server took and the events.
+// exception is a difference between a server and the sensor.
 type exception struct {
 	why   string
 	holds func(e *emitted, mails []string, there *taken) bool
@@ -430,8 +430,9 @@ var exceptions = []exception{
 		}},
 }
 
-// TestServersTruth holds random dialogues with a real Postfix and with a plain server, and compares
-// what the servers say that they took with what the sensor says, live and from a file.
+// TestServersTruth runs random dialogues with a real Postfix and with a simple server, and compares
+// the messages that the servers accepted by their own logs with the events of the sensor, live and
+// from a file.
 func TestServersTruth(t *testing.T) {
 	s := newSpan(t, "postfix", "postconf", "tcpdump")
 	dialogues, seed := 400, uint64(6)
@@ -507,13 +508,13 @@ debug_peer_level = 1
 			_, server, _ := strings.Cut(scripts[h.N].Server, ":")
 			n, _ := strconv.Atoi(server)
 			if at := (place{h.Port, n}); byPlace[at] != nil {
-				delete(byPlace, at) // used twice
+				delete(byPlace, at) // the ports were used twice
 			} else {
 				byPlace[at] = &scripts[h.N]
 			}
 		}
 	}
-	time.Sleep(4 * time.Second) // the linger of the last sessions, and the servers' logs
+	time.Sleep(4 * time.Second) // the linger time of the last sessions, and the servers' logs
 	plainIn.Close()
 	dump.Process.Signal(syscall.SIGTERM)
 	dump.Wait()
@@ -584,7 +585,8 @@ var (
 	postfixTakes = regexp.MustCompile(`qmgr\[\d+\]: ([0-9A-Za-z]+): from=<([^>]*)>, size=`)
 )
 
-// postfixTook is what Postfix took, by the client's port, from its log.
+// postfixTook is the commands and messages that Postfix accepted, by the client's port, from its
+// log.
 func postfixTook(t *testing.T, log string) map[place]*taken {
 	b, err := os.ReadFile(log)
 	if err != nil {

@@ -71,8 +71,8 @@ func TestKilledSensorTellsNothingTwice(t *testing.T) {
 	t.Logf("R18: %d kills, no checkpoint in between: %d events of findings, 0 told twice, 0 opened twice (goal 0)", kills, len(list))
 }
 
-// A machine that takes one address after the other, and the first ones again: the events of their
-// findings have numbers of their own, whatever was forgotten in between.
+// TestAddressThatComesBack checks a machine that uses one address after the other, and the first
+// ones again: the events of their findings have unique numbers, whatever was evicted in between.
 func TestAddressThatComesBack(t *testing.T) {
 	b, err := os.ReadFile(corpus.Case(t, "hostile", "evade-ipv4-per-mail.pcap"))
 	if err != nil {

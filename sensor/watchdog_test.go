@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// loopInstead makes the test binary the command whose worker loops, with a shard locked; see
-// TestMain.
+// loopInstead is the environment variable with which the test binary is the command with an endless
+// worker that locks a shard; see TestMain.
 const loopInstead = "SPAMSENSOR_TEST_LOOP"
 
-// looping starts the command with a worker that loops.
+// looping starts the command with an endless worker.
 func looping(t *testing.T, stdout io.Writer, command ...string) *process {
 	t.Helper()
 	c := exec.Command(command[0], command[1:]...)
@@ -42,8 +42,8 @@ func gaveUp(t *testing.T, p *process, since time.Time, most time.Duration) {
 	}
 }
 
-// A batch that never ends does not stop the sensor for ever: the process ends with the stacks, and
-// SIGTERM ends it sooner.
+// TestStuckWorker checks that an endless batch does not stop the sensor for ever: the process exits
+// with the stacks of its goroutines, and SIGTERM ends it sooner.
 func TestStuckWorker(t *testing.T) {
 	file := testdata(t, "bot.pcap")
 	path := filepath.Join(t.TempDir(), "bot.pcap")
@@ -111,8 +111,8 @@ func TestWatch(t *testing.T) {
 	for _, c := range []struct {
 		name                        string
 		waits, moves, idle, blocked bool
-		passed, cpu                 time.Duration // of a look
-		looks                       int           // after which it is stuck, 0 for never
+		passed, cpu                 time.Duration // of one check
+		looks                       int           // checks until it is stuck, 0 for never
 		closing                     bool
 		want                        string
 	}{
@@ -149,7 +149,7 @@ func TestWatch(t *testing.T) {
 	}
 	w := new(watchdog)
 	j := w.add("it", new(atomic.Uint64), false)
-	for range 100 { // one batch after the other, each in hand when somebody looks
+	for range 100 { // one batch after the other, each in progress at a check
 		j.begin()
 		if what := w.check(s/4, s/4, false, false); what != "" {
 			t.Fatal(what)

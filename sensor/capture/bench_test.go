@@ -10,8 +10,8 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// What a frame costs to read, out of files of 64 MB: mapped, by one goroutine or two, and as a stream; given, or
-// left out by a prefilter that only says so.
+// BenchmarkFiles measures the cost of reading a frame from files of 64 MB: mapped, by one goroutine
+// or two, and as a stream; with all frames passed on, or with a prefilter that drops all.
 func BenchmarkFiles(b *testing.B) {
 	none := Prefilter(func(frame.LinkType, []byte, int) (uint8, bool) { return 0, true })
 	for _, size := range []int{60, 700} {
@@ -40,7 +40,8 @@ func BenchmarkFiles(b *testing.B) {
 	}
 }
 
-// readUpTo reads about n frames of a file, as a stream where there are no workers, and says how many.
+// readUpTo reads about n frames of a file, as a stream if workers is zero, and returns their
+// number.
 func readUpTo(b *testing.B, path string, workers int, prefilter Prefilter, n uint64) uint64 {
 	cfg, name := FilesConfig{KnownLink: anyLink, Workers: workers, Prefilter: prefilter}, path
 	if workers == 0 {

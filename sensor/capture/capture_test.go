@@ -50,7 +50,7 @@ func pcapBytes(order binary.AppendByteOrder, magic uint32, link uint32, records 
 	return b
 }
 
-// block is a pcapng block.
+// ngBlock is a pcapng block.
 func ngBlock(order binary.AppendByteOrder, typ uint32, body []byte) []byte {
 	for len(body)%4 != 0 {
 		body = append(body, 0)
@@ -100,7 +100,7 @@ func put(t *testing.T, dir, name string, b []byte) string {
 	return path
 }
 
-// readAll reads files to their end, as one line per frame.
+// readAll reads a source to its end and returns one line for each frame.
 func readAll(t *testing.T, s *Files) (lines []string, errs []error) {
 	t.Helper()
 	for {
@@ -196,7 +196,8 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// Interfaces of one pcapng file can differ, and a second section starts from nothing.
+// TestPcapngInterfaces checks that the interfaces of one pcapng file can differ, and that a second
+// section starts without interfaces.
 func TestPcapngInterfaces(t *testing.T) {
 	b := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngInterfaceBlock(le, 113, 9, 0, 1, 0, 0x8a, 0, 0, 0),
 		ngPacketBlock(le, 0, 1e15, "a"), ngPacketBlock(le, 1, 1e9<<10, "b"),
@@ -214,14 +215,15 @@ func TestPcapngInterfaces(t *testing.T) {
 	}
 }
 
-// A time of an interface is exact, or it is refused: for every resolution, offset and tick.
+// TestTimescale checks that times of an interface are exact or refused, for every resolution,
+// offset and tick.
 func TestTimescale(t *testing.T) {
 	const last = uint64(endOfTime)*1e9 - 1
 	for _, c := range []struct {
 		what  string
 		scale timescale
 		ticks uint64
-		want  int64 // -1: refused
+		want  int64 // -1 means refused
 	}{
 		{"microseconds", timescale{exp: 6}, 1e15 + 1, 1e18 + 1000},
 		{"seconds", timescale{exp: 0}, 1e9, 1e18},
@@ -266,15 +268,16 @@ func TestTimescale(t *testing.T) {
 	}
 }
 
-// Frames whose time is not representable are counted and left out; every other frame of that
-// file and of the others is given, and the input counts as partly unreadable.
+// TestUntimedFrames checks that frames whose time cannot be represented are counted and left out,
+// that all other frames of that file and of the others are emitted, and that the input counts as
+// partly unreadable.
 func TestUntimedFrames(t *testing.T) {
 	offset := func(sec int64) []byte { return le.AppendUint64([]byte{14, 0, 8, 0}, uint64(sec)) }
 	beyond := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(-1e10)...), ngInterfaceBlock(le, 1),
 		ngPacketBlock(le, 0, 1e15, "x"), ngPacketBlock(le, 1, 1e15, "a"), ngPacketBlock(le, 0, 1e15, "yy"),
 		ngPacketBlock(le, 1, 1<<63, "z"), ngPacketBlock(le, 1, 1e15+5, "c"))
 	none := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(1e10)...), ngPacketBlock(le, 0, 1e15, "only"))
-	late := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), // no frame in the first stretch
+	late := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), // no frame in the first window
 		slices.Repeat(ngBlock(le, 0x0bad, make([]byte, 1<<20)), 9), ngPacketBlock(le, 0, 1e15+9, "d"))
 	dir := t.TempDir()
 	put(t, dir, "1", beyond)
@@ -316,7 +319,7 @@ func TestUntimedFrames(t *testing.T) {
 	if st := s.Stats(); left != 7 || st.Untimed != 7 || st.Frames != 12 || st.Bytes != 17 {
 		t.Errorf("%d left out: %+v", left, st)
 	}
-	// A long stretch without a frame is progress.
+	// A long part without a frame is progress.
 	var steps atomic.Uint64
 	if s, err = OpenFiles([]string{filepath.Join(dir, "4")}, FilesConfig{KnownLink: anyLink, Untimed: 63, Steps: &steps}); err != nil {
 		t.Fatal(err)
@@ -327,7 +330,7 @@ func TestUntimedFrames(t *testing.T) {
 		t.Errorf("%d steps to open 9 MiB without a frame, %d to read them", opened, read)
 	}
 	s.Close()
-	// From a stream, which can be read once.
+	// The same from a stream, which can be read once.
 	s, err = OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Untimed: 63, Stdin: bytes.NewReader(none)})
 	if err != nil {
 		t.Fatal(err)
@@ -337,7 +340,7 @@ func TestUntimedFrames(t *testing.T) {
 	}
 }
 
-// Whatever is wrong, all frames before it are given, and the reason is told with its
+// TestDamage checks that all frames before a damage are emitted, and that the error names its
 // place.
 func TestDamage(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
@@ -346,7 +349,7 @@ func TestDamage(t *testing.T) {
 		le.PutUint32(b[at:], v)
 		return b
 	}
-	second := 24 + 16 + 3 // where the second record starts
+	second := 24 + 16 + 3 // offset of the second record
 	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "one"))
 	lie := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
 	le.PutUint32(lie[4:], 0xfffffff0)
@@ -392,7 +395,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: %v is no partial input", c.name, errs[0])
 		}
 	}
-	for at, v := range map[int]uint32{16: 0xffffffff, 17: 0} { // snapshot lengths that mean nothing
+	for at, v := range map[int]uint32{16: 0xffffffff, 17: 0} { // snapshot lengths without a meaning
 		b := patched(16, v)
 		if got, errs := readAll(t, open(t, anyLink, put(t, t.TempDir(), "capture", b))); len(got) != 3 || errs != nil {
 			t.Errorf("snapshot length %d: %q %v (%d)", v, got, errs, at)
@@ -406,8 +409,9 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// Files come in the order of their time and are merged where they overlap; what is no
-// capture is passed over in a directory, and one broken file does not hide the others.
+// TestManyFiles checks that files come in the order of their times and are merged where they
+// overlap, that files in a directory that are no captures are skipped, and that one damaged file
+// does not hide the others.
 func TestManyFiles(t *testing.T) {
 	dir := t.TempDir()
 	at := func(names ...string) (list []record) {
@@ -450,7 +454,8 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
-// Records longer than what is left of a block, up to the longest there can be.
+// TestLongRecords checks records that are longer than the rest of a read buffer, up to the longest
+// possible record.
 func TestLongRecords(t *testing.T) {
 	var records []record
 	for i, n := range []int{0, 1, 70000, maxCaplen, 5, maxCaplen - 1, 200000, 3} {
@@ -488,8 +493,9 @@ func TestLongRecords(t *testing.T) {
 	}
 }
 
-// manyFrames is a capture of several stretches. Some frames hold the records of another capture, with
-// headers that make sense, at any offset: what a lane may take for its beginning.
+// manyFrames is a capture of several windows. Some frames hold the records of another capture, with
+// plausible headers, at any offset: a goroutine that resynchronizes may take them for the beginning
+// of its part.
 func manyFrames(seed uint64, size int) []byte {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	at := int64(1e18)
@@ -518,8 +524,9 @@ func manyFrames(seed uint64, size int) []byte {
 	return b
 }
 
-// told reads a source to its end and sums up all that it tells, at each end of a stretch.
-func told(t *testing.T, s *Files) (sums []string) {
+// readSums reads a source to its end and returns a hash of everything that it reports, at the end
+// of each window.
+func readSums(t *testing.T, s *Files) (sums []string) {
 	t.Helper()
 	h := fnv.New64a()
 	var skipped [Classes]uint64
@@ -550,8 +557,8 @@ func told(t *testing.T, s *Files) (sums []string) {
 	}
 }
 
-// A file says the same however it is read: mapped and walked by any number of goroutines,
-// from a stream, compressed, with its end cut off.
+// TestEveryWayOfReading checks that a file gives the same frames in every way of reading: mapped
+// and walked by any number of goroutines, from a stream, compressed, and with its end cut off.
 func TestEveryWayOfReading(t *testing.T) {
 	prefilter := func(link frame.LinkType, data []byte, _ int) (uint8, bool) {
 		return uint8(len(data) % 3), len(data)%5 < 3
@@ -569,7 +576,7 @@ func TestEveryWayOfReading(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			return told(t, s)
+			return readSums(t, s)
 		}
 		for _, filter := range []Prefilter{nil, prefilter} {
 			want := read(FilesConfig{Workers: 1, Prefilter: filter}, path)
@@ -595,7 +602,8 @@ func TestEveryWayOfReading(t *testing.T) {
 	}
 }
 
-// A file that is cut while it is read, as a rotating capture does, gives what is left of it.
+// TestShrinks checks that a file that is truncated while it is read, as by rotation, gives the
+// frames that are left.
 func TestShrinks(t *testing.T) {
 	b := manyFrames(1, 13<<20)
 	path := put(t, t.TempDir(), "capture", b)
@@ -631,15 +639,15 @@ func TestNoAllocationPerFrame(t *testing.T) {
 		defer s.Close()
 		s.Next()
 		s.Next()
-		// What a stretch costs: its mapping, and the goroutines that walk it.
+		// The allocations of a window: its mapping, and the goroutines that walk it.
 		if n := testing.AllocsPerRun(2, func() { s.Next() }); n > 12 {
 			t.Errorf("%d workers: %v allocations for a stretch", workers, n)
 		}
 	}
 }
 
-// The kernel's filter must compile for every link type that live capture can have, and
-// keep what plain `tcp port 25` loses.
+// TestFilter checks that the kernel's filter compiles for every link type of live capture, and
+// keeps the packets that plain `tcp port 25` loses.
 func TestFilter(t *testing.T) {
 	ports := []uint16{25, 465, 587, 2525}
 	for _, link := range []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeLinuxSLL, 12, layers.LinkTypeNull, layers.LinkTypePPP} {

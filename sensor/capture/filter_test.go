@@ -17,7 +17,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// untagged takes the outermost VLAN tag off, as the kernel does before its filter looks.
+// untagged removes the outermost VLAN tag, as the kernel does before its filter runs.
 func untagged(f []byte) []byte {
 	if len(f) < 18 {
 		return f
@@ -29,7 +29,7 @@ func untagged(f []byte) []byte {
 	return f
 }
 
-// keeps checks that the kernel's filter keeps whatever the decoder makes something of.
+// keeps checks that the kernel's filter keeps each frame from which the decoder gets a packet.
 func keeps(t *testing.T, link frame.LinkType, frames map[string][][]byte) {
 	t.Helper()
 	ports := []uint16{25, 465, 587, 2525}
@@ -108,7 +108,7 @@ func TestFilterKeeps(t *testing.T) {
 	keeps(t, 12, raw)
 }
 
-// The frames that a real kernel took for a connection.
+// TestFilterKeepsKernelTruth checks the frames that a real kernel accepted as a connection.
 func TestFilterKeepsKernelTruth(t *testing.T) {
 	b, err := os.ReadFile(corpus.Path(t, "kernel", "frames.pcap"))
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// long says that tests may take minutes.
+// long reports whether tests may take minutes.
 func long() bool { return os.Getenv("SPAMSENSOR_LONG") != "" }
 
 func gz(w io.Writer) (io.WriteCloser, error)  { return gzip.NewWriter(w), nil }
@@ -32,7 +32,7 @@ func xzw(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }
 
 var packers = map[string]func(io.Writer) (io.WriteCloser, error){"gz": gz, "zst": zst, "xz": xzw}
 
-// repeated gives b n times.
+// repeated reads b n times.
 type repeated struct {
 	b []byte
 	n int
@@ -50,8 +50,8 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// A file that unpacks to a thousand times its size is read in constant memory. Behind a file's
-// header, zeros are records that hold nothing.
+// TestZeroBombs checks that a file that unpacks to a thousand times its size is read in constant
+// memory. After the file header, zeros are empty records.
 func TestZeroBombs(t *testing.T) {
 	const part = 32 << 20
 	total := int64(256 << 20)
@@ -97,7 +97,7 @@ func TestZeroBombs(t *testing.T) {
 	}
 }
 
-// setDictionary changes what the first block of an xz file asks for.
+// setDictionary changes the dictionary size that the first block of an xz file asks for.
 func setDictionary(t *testing.T, b []byte, code byte) []byte {
 	t.Helper()
 	b = slices.Clone(b)
@@ -111,8 +111,8 @@ func setDictionary(t *testing.T, b []byte, code byte) []byte {
 	return b
 }
 
-// What a compressed file asks for is bounded, and what is wrong with it is an error and not
-// silence.
+// TestHostileCompression checks that the memory that a compressed file asks for is bounded, and
+// that each fault of the file is an error.
 func TestHostileCompression(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	flip := func(b []byte, at int) []byte {
@@ -121,7 +121,7 @@ func TestHostileCompression(t *testing.T) {
 		return b
 	}
 	x, g := packed(t, plain, xzw), packed(t, plain, gz)
-	var small bytes.Buffer // an xz file of many blocks, each of one byte and with a dictionary of 64 MiB
+	var small bytes.Buffer // an xz file of many blocks of one byte, each with a dictionary of 64 MiB
 	one := setDictionary(t, packed(t, []byte{0}, xzw), 28)
 	for range 2000 {
 		small.Write(one)
@@ -176,14 +176,15 @@ func TestHostileCompression(t *testing.T) {
 		case c.reason != "" && len(lines) != c.frames:
 			t.Errorf("%s: %d frames of a damaged file", c.name, len(lines))
 		}
-		// A gigabyte of dictionaries may be asked for before anything was unpacked.
+		// An xz file may ask for a gigabyte of dictionaries before its first byte is unpacked.
 		if n := after.TotalAlloc - before.TotalAlloc; n > 1200<<20 || time.Since(began) > time.Minute {
 			t.Errorf("%s: %d MiB allocated in %v", c.name, n>>20, time.Since(began))
 		}
 	}
 }
 
-// No single byte of an xz file can change without being noticed, unless the contents are the same.
+// TestXZIsChecked checks that a change of any byte of an xz file is an error, unless the contents
+// stay the same.
 func TestXZIsChecked(t *testing.T) {
 	x := packed(t, pcapBytes(le, 0xa1b2c3d4, 1, three...), xzw)
 	for at := range x {
@@ -200,7 +201,7 @@ func TestXZIsChecked(t *testing.T) {
 	}
 }
 
-// unpacked reads a compressed capture: how many frames, and what was said.
+// unpacked reads a compressed capture and returns the number of frames, and the errors.
 func unpacked(t *testing.T, b []byte) (frames int, errs []error) {
 	t.Helper()
 	s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b)})
@@ -212,8 +213,8 @@ func unpacked(t *testing.T, b []byte) (frames int, errs []error) {
 	return len(lines), errs
 }
 
-// A checksum, a length or a mark of the end that is not what it was is told although all frames are there,
-// and so is an end that is missing, wherever it is.
+// TestEndsOfCompressedFiles checks that a wrong checksum, length or end mark is an error although
+// all frames are read, and that a missing end is one, wherever the file is cut.
 func TestEndsOfCompressedFiles(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	x := packed(t, plain, xzw)
@@ -229,9 +230,9 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		b    []byte
-		tail int // bytes at the end that are none of the contents
-		read int // frames that are read all the same
-	}{{"xz", x, 12 + index + check, 3}, {"gz", packed(t, plain, gz), 8, 3}, {"zst", z, 4, 0}} { // of zst the last 128 KiB come when the checksum is right
+		tail int // bytes after the contents
+		read int // frames that are read nevertheless
+	}{{"xz", x, 12 + index + check, 3}, {"gz", packed(t, plain, gz), 8, 3}, {"zst", z, 4, 0}} { // zst returns the last 128 KiB after the checksum
 		if n, errs := unpacked(t, c.b); n != 3 || errs != nil {
 			t.Fatalf("%s: %d frames, %v", c.name, n, errs)
 		}
@@ -252,15 +253,15 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 	}
 }
 
-// xzSaying is an xz file of one block that says how long its contents are (-1: nothing) and how many blocks
-// there are, with checksums that fit.
+// xzSaying is an xz file of one block with fields for the length of its contents (-1: no field) and
+// the number of blocks, with right checksums.
 func xzSaying(t *testing.T, contents []byte, size int64, blocks uint64) []byte {
 	t.Helper()
 	x := packed(t, contents, xzw)
 	index := (int(le.Uint32(x[len(x)-8:])) + 1) * 4
 	head := (int(x[12]) + 1) * 4
 	block := x[12+head : len(x)-12-index]
-	sealed := func(b []byte, pad int) []byte { // with zeros up to words, and the checksum
+	sealed := func(b []byte, pad int) []byte { // with padding and checksum
 		for len(b)%4 != pad {
 			b = append(b, 0)
 		}
@@ -286,7 +287,8 @@ func xzSaying(t *testing.T, contents []byte, size int64, blocks uint64) []byte {
 	return slices.Concat(x[:12], sealed(h, 0), block, i, footer)
 }
 
-// What an xz file says of its own size must be so: lies with checksums that fit are told.
+// TestXZThatLies checks that wrong sizes in an xz file are errors although their checksums are
+// right.
 func TestXZThatLies(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	n := int64(len(plain))
@@ -306,20 +308,20 @@ func TestXZThatLies(t *testing.T) {
 	}
 }
 
-// The end of an xz stream says again what its beginning said; a file where it says something else, with
-// checksums that fit, was put together.
+// TestXZEndsAsItBegan checks that an xz stream whose footer differs from its header, with right
+// checksums, is an error: two files were joined.
 func TestXZEndsAsItBegan(t *testing.T) {
 	x := packed(t, pcapBytes(le, 0xa1b2c3d4, 1, three...), xzw)
 	footer := x[len(x)-12:]
-	footer[9] ^= 1 // the kind of check
+	footer[9] ^= 1 // the type of check
 	le.PutUint32(footer, crc32.ChecksumIEEE(footer[4:10]))
 	if n, errs := unpacked(t, x); n != 3 || len(errs) != 1 || !errors.Is(errs[0], io.ErrUnexpectedEOF) {
 		t.Errorf("%d frames, %v", n, errs)
 	}
 }
 
-// A record that lies about its length is not believed: no more is allocated than for a
-// file that is sound.
+// TestLyingRecordsAllocateNothing checks that a record with a wrong length does not allocate more
+// memory than a sound file.
 func TestLyingRecordsAllocateNothing(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "one"), ngPacketBlock(le, 0, 1e15, "two"))
@@ -364,7 +366,8 @@ func TestLyingRecordsAllocateNothing(t *testing.T) {
 	t.Logf("R20: a lying length costs %d bytes of memory (goal: at most 1048576)", most)
 }
 
-// A named pipe is read to its end, and one that closes inside a record is partial.
+// TestNamedPipe checks that a named pipe is read to its end, and that one that closes inside a
+// record is partial.
 func TestNamedPipe(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	for cutOff, want := range map[int]int{0: 3, 2: 2, 5 + 16 + 7: 1} {
@@ -378,7 +381,7 @@ func TestNamedPipe(t *testing.T) {
 				return
 			}
 			defer w.Close()
-			for _, c := range plain[:len(plain)-cutOff] { // a byte at a time
+			for _, c := range plain[:len(plain)-cutOff] { // one byte at a time
 				w.Write([]byte{c})
 			}
 		}()
@@ -389,8 +392,8 @@ func TestNamedPipe(t *testing.T) {
 	}
 }
 
-// A file whose place was taken after it was looked at is not read as if it were the other, and
-// one that is still written is read as far as it goes.
+// TestFilesThatChange checks that a file that replaces another after the check is not read as the
+// other, and that a file that is still written is read up to its present end.
 func TestFilesThatChange(t *testing.T) {
 	for _, pack := range []func(io.Writer) (io.WriteCloser, error){nil, gz} {
 		dir := t.TempDir()
@@ -430,8 +433,8 @@ func TestFilesThatChange(t *testing.T) {
 	}
 }
 
-// A prefilter that panics is not asked again for the rest of the stretch; the frames are given, exactly once and
-// in order, whoever reads.
+// TestPrefilterThatPanics checks that a prefilter that panics is not called again for the rest of the
+// window, and that all frames are emitted, exactly once and in order, in every way of reading.
 func TestPrefilterThatPanics(t *testing.T) {
 	b := manyFrames(3, 9<<20)
 	var ng []byte
@@ -484,8 +487,9 @@ func TestPrefilterThatPanics(t *testing.T) {
 	}
 }
 
-// FuzzFiles gives any bytes to the opener: nothing panics, no more frames come out than bytes went in, and a
-// file that is mapped and walked in lanes says the same as one that is read as a stream.
+// FuzzFiles passes any bytes to the opener: it never panics, no more frames come out than bytes
+// went in, and a file that is mapped and walked by several goroutines gives the same as one that is
+// read as a stream.
 func FuzzFiles(f *testing.F) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	f.Add(plain)
@@ -502,7 +506,7 @@ func FuzzFiles(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "capture")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzztime.Check(t, func() int {
-			unpacked := len(b) + 32<<10 // decompressors begin with memory of some MiB
+			unpacked := len(b) + 32<<10 // decompressors allocate some MiB at their start
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -519,7 +523,7 @@ func FuzzFiles(f *testing.F) {
 						f.Data = slices.Clone(f.Data)
 						unpacked += 16 + len(f.Data)
 						if frames = append(frames, f); len(frames) > 10_000 || size > 64<<20 {
-							return nil, nil // unpacked it may be anything
+							return nil, nil // the unpacked size may be anything
 						}
 					}
 					if err == io.EOF {

@@ -8,8 +8,9 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// A block may have a dictionary that is sixteen times as large as what was unpacked since the one before, for ever; and a
-// larger one only as long as the start lasts.
+// TestXZDictionariesAreEarned checks the bound of dictionaries: a block may always have a
+// dictionary sixteen times as large as the bytes that were unpacked since the block before, and a
+// larger one only at the start of the file.
 func TestXZDictionariesAreEarned(t *testing.T) {
 	const dictionary, blocks = 1 << 20, 100
 	for length, whole := range map[int]bool{dictionary / 16: true, dictionary/16 - dictionary/512: false} {

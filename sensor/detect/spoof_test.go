@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// forge is n attempts that somebody makes in the host's name, each with its SYN sent again, and all
-// with one initial sequence number.
+// forge is n spoofed attempts with the host's source address, each with a retransmitted SYN, and
+// all with one initial sequence number.
 func (s *scene) forge(n int, isn uint32) *scene {
 	for range n {
 		s.tries(1, 25, 0, true)
@@ -18,8 +18,7 @@ func (s *scene) forge(n int, isn uint32) *scene {
 	return s
 }
 
-// waits is a flood of attempts at the servers of one network, and SYNs that were sent again to n of
-// them.
+// waits is a flood of attempts at the servers of one network, with retransmitted SYNs to n of them.
 func (s *scene) waits(n int) *scene {
 	s.tries(1000, 25, 0.1, true)
 	for i := range n {

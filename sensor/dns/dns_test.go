@@ -87,7 +87,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%d addresses", m.NAddrs)
 	}
 	whole := message(t, "mail.example.org.", dnsmessage.TypeA, "192.0.2.25", "192.0.2.26")
-	for n := range whole { // cut anywhere: less is said, nothing wrong
+	for n := range whole { // a cut message gives fewer records, and no wrong one
 		if Parse(whole[:n], &m) && (m.NAddrs == 0 || m.Name != "mail.example.org") {
 			t.Errorf("cut at %d: %+v", n, m)
 		}

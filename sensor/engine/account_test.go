@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// A stolen password is used from many networks, with many external recipients that do not exist.
-// Travelling users are no such case, and the account's name appears nowhere.
+// TestHijackedAccount checks a stolen password that is used from many networks, with many external
+// recipients that do not exist. Travelling users are no such case, and no event contains the
+// account name.
 func TestHijackedAccount(t *testing.T) {
 	const name = "quizmaster.zyx@corp.example"
 	p := newPlay(relayConfig())
@@ -22,7 +23,7 @@ func TestHijackedAccount(t *testing.T) {
 		}
 		p.conn(client, ourServer, 587, text+"C: DATA\nS: 354 go\nC: hello\nC: .\nS: 250 queued\nC: QUIT\nS: 221 bye\n")
 	}
-	for i := range 40 { // two who travel, and a telephone
+	for i := range 40 { // two people who travel, and a telephone
 		submit(fmt.Sprintf("198.51.%d.7", i%4), "alice@corp.example", "x@y.example")
 		submit("10.0.0.80", "bob@corp.example", "x@y.example")
 	}
@@ -67,7 +68,7 @@ func TestHijackedAccount(t *testing.T) {
 	if c := p.servers[ourServer].Count; c.AbsentOut != 10 {
 		t.Errorf("%d recipients do not exist, want 10", c.AbsentOut)
 	}
-	// One account with much more than ever is suspicious.
+	// One account with much more mail than ever is suspicious.
 	q := newPlay(relayConfig())
 	p = q
 	var many []string

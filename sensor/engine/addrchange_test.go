@@ -24,7 +24,7 @@ func spam(c *conn, i int) *conn {
 	return c.clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
-// hop gives the client's frames (IPv4) another hop limit.
+// hop sets another hop limit in the frames of the client (IPv4).
 func hop(frames []timedFrame, ttl byte) []timedFrame {
 	for _, f := range frames {
 		if d := f.data; d[11] == 1 {
@@ -37,7 +37,7 @@ func hop(frames []timedFrame, ttl byte) []timedFrame {
 	return frames
 }
 
-// takeTurns is 30 mails, each from another address of one link-layer address.
+// takeTurns is 30 mails, each from another IP address of one link-layer address.
 func takeTurns(v6 bool, every int64) (list [][]timedFrame) {
 	for i := range 30 {
 		client, server := fmt.Sprintf("10.0.2.%d", 1+i), fmt.Sprintf("198.51.%d.25", i)
@@ -52,11 +52,12 @@ func takeTurns(v6 bool, every int64) (list [][]timedFrame) {
 	return list
 }
 
-// A bot that has another address for each mail is one machine, and has one finding.
+// TestAddressPerMail checks that a bot with another address for each mail counts as one machine
+// with one finding.
 func TestAddressPerMail(t *testing.T) {
 	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
 		for _, v6 := range []bool{false, true} {
-			for _, row := range []int{1, 100, 1000} { // live, and as files are read
+			for _, row := range []int{1, 100, 1000} { // as live, and as files are read
 				list := analyseRows(Config{}, together(takeTurns(v6, every)...), row).findings
 				level, opened, closed, ids := verdict.NoLevel, 0, 0, map[string]bool{}
 				for _, f := range list {
@@ -77,7 +78,7 @@ func TestAddressPerMail(t *testing.T) {
 				if level < verdict.Likely || opened != 1 || closed != 1 || len(ids) != 1 {
 					t.Errorf("%s, IPv6 %v, rows of %d: %s, %d opened, %d closed, %d findings", pace, v6, row, level, opened, closed, len(ids))
 				}
-				if most := 14 + int(30*every/finding.UpdateEvery); len(list) > most { // an open finding is told again every half hour
+				if most := 14 + int(30*every/finding.UpdateEvery); len(list) > most { // an open finding is updated every half hour
 					t.Errorf("%s, IPv6 %v, rows of %d: %d events", pace, v6, row, len(list))
 				}
 			}
@@ -85,9 +86,9 @@ func TestAddressPerMail(t *testing.T) {
 	}
 }
 
-// Many addresses under one link-layer address are not one machine's where a router brings them,
-// where they have connections at the same time, where they come again and again, or where nobody
-// refuses what they send.
+// TestManyMachinesBehindOne checks that many addresses with one link-layer address are not one
+// machine if a router forwards them, if they have simultaneous connections, if the addresses
+// return, or if their mail is not refused.
 func TestManyMachinesBehindOne(t *testing.T) {
 	welcome := func(list [][]timedFrame) (frames []timedFrame) {
 		for i := range list {

@@ -9,17 +9,17 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// Destinations that were chosen by their hash do not make a host look as if it had contacted
-// few, or very many: the hashes that count depend on a secret.
+// TestChosenDestinations checks that destinations that are chosen by their hash do not make a host
+// look as if it had contacted few, or very many: the hashes that count depend on a secret.
 func TestChosenDestinations(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		n      int
 		chosen func(h uint64) bool
 	}{
-		// Both of them fool a HyperLogLog on hashes that anybody can compute: the former fall
-		// into 16 of its 1,024 registers, the latter set each of the registers they are in to a value
-		// that millions of others would.
+		// Both mislead a HyperLogLog on hashes without a secret: the former fall into 16 of its
+		// 1,024 registers, the latter set each of their registers to a value that otherwise needs
+		// millions of destinations.
 		{"few registers", 5000, func(h uint64) bool { return h>>54 < 16 }},
 		{"high ranks", 1024, func(h uint64) bool { return h>>44&0x3ff == 0 }},
 	} {

@@ -22,8 +22,8 @@ func verify(c *conn, sender string) {
 		clientSends("RCPT TO:<b@example.net>\r\n").serverSends("250 ok\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
-// A client that delivers mail is no scanner, also if only the server's side is seen; a client that
-// sends hello and goodbye alone is one.
+// TestScannerHasNothingToDeliver checks that a client that delivers mail is no scanner, also if
+// only the server's side is seen, and that a client that sends EHLO and QUIT alone is one.
 func TestScannerHasNothingToDeliver(t *testing.T) {
 	mails := bot(30, func(c *conn) { c.open().mail().close() })
 	greets := func(c *conn) {
@@ -55,8 +55,8 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 	}
 }
 
-// A client that only verifies addresses gets that verdict, also if every third does not exist, and
-// never that of a bot.
+// TestVerifierIsRefused checks that a client that only verifies addresses gets that verdict, also
+// if every third address does not exist, and never the verdict of a bot.
 func TestVerifierIsRefused(t *testing.T) {
 	asks := func(name string) []timedFrame {
 		return bot(60, func(c *conn) {
@@ -80,7 +80,8 @@ func TestVerifierIsRefused(t *testing.T) {
 	}
 }
 
-// A capture of SYNs alone does not show that nobody answers: then they would be sent again.
+// TestEgressFromSYNs checks that a capture of first SYNs alone does not show missing answers,
+// because there are no retransmissions.
 func TestEgressFromSYNs(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -97,7 +98,8 @@ func TestEgressFromSYNs(t *testing.T) {
 	}
 }
 
-// Sentences agree with each other: the number of attempts, how sure we are, and what to do.
+// TestSentencesAgree checks that the sentences of a finding agree with each other: number of
+// attempts, certainty, and advice.
 func TestSentencesAgree(t *testing.T) {
 	last := func(frames []timedFrame) string {
 		r := analyse(Config{}, frames)
@@ -130,7 +132,7 @@ func TestSentencesAgree(t *testing.T) {
 	}
 }
 
-// The time of a decision does not change with the finding's updates.
+// TestDecidedOnce checks that the time of a decision does not change with updates of the finding.
 func TestDecidedOnce(t *testing.T) {
 	noise := newConn("10.0.0.5", "192.0.2.25", 39000, 25).open().serverSends("220 mx\r\n").clientSends("\x01\x02\x03 join #channel\r\n").serverSends("500 what?\r\n").close()
 	r := analyse(Config{}, append(slices.Clone(noise.frames), at(bot(3, func(c *conn) { c.open().mail().close() }), minute)...))
@@ -147,7 +149,8 @@ func TestDecidedOnce(t *testing.T) {
 	}
 }
 
-// nmap draws the TTL of each SYN: that is one machine and not several behind a gateway.
+// TestManyTTLs checks that random TTLs, as nmap draws for each SYN, count as one machine and not as
+// several behind a gateway.
 func TestManyTTLs(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -177,8 +180,8 @@ func TestManyTTLs(t *testing.T) {
 	}
 }
 
-// A mirror that swaps frames shows the SYN behind the handshake; what repeats a byte later is no
-// second session.
+// TestLateSYN checks a mirror port that swaps frames and delivers the SYN after the handshake:
+// segments that repeat bytes later are no second session.
 func TestLateSYN(t *testing.T) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open()
 	f := c.frames
@@ -193,7 +196,8 @@ func TestLateSYN(t *testing.T) {
 	}
 }
 
-// A SYN that is sent again because the answer was late belongs to the session, too.
+// TestSYNAfterItsAnswer checks that a SYN that is retransmitted because the answer was late belongs
+// to the session.
 func TestSYNAfterItsAnswer(t *testing.T) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "")
 	again := c.frames[0]
@@ -209,8 +213,8 @@ func TestSYNAfterItsAnswer(t *testing.T) {
 	}
 }
 
-// With many machines behind one address the finding names the hop limits, by which the sending
-// machine can be found on the other side of the gateway.
+// TestFindingNamesHopLimits checks that a finding about an address with many machines behind it
+// names the hop limits, by which the sending machine can be found behind the gateway.
 func TestFindingNamesHopLimits(t *testing.T) {
 	frames := bot(48, func(c *conn) { c.open().mail().close() })
 	n := 0
@@ -230,13 +234,14 @@ func TestFindingNamesHopLimits(t *testing.T) {
 	}
 }
 
-// A host that sends a burst to one provider in TLS, with a proper name, is suspect at the twentieth
-// attempt within five minutes (BotFlex); a host that receives mail is a server with a queue.
+// TestBurstToOneProvider checks that a host that sends a burst to one provider in TLS, with a
+// proper name, is suspect at the twentieth attempt within five minutes (BotFlex), and that a host
+// that receives mail is a server with a queue.
 func TestBurstToOneProvider(t *testing.T) {
 	hammer := func(servers, n int, step int64) (frames []timedFrame) {
 		for i := range n {
 			c := newConn("10.0.0.5", fmt.Sprintf("192.0.2.%d", 25+i%servers), uint16(20000+i), 25)
-			c.at += hour + int64(i)*step + int64(i*i%7)*second // a probe keeps step
+			c.at += hour + int64(i)*step + int64(i*i%7)*second // a probe has a constant interval
 			c.seq = [2]uint32{uint32(i) * 7919, uint32(i) * 104729}
 			c.dialogue("S: 220 mx.provider.example ESMTP\nC: EHLO pc.example.org\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n")
 			frames = append(frames, c.frames...)
@@ -266,7 +271,7 @@ func TestBurstToOneProvider(t *testing.T) {
 				got = fmt.Sprintf("%s after %d", f.Level, f.Decided.Attempts)
 			}
 		}})
-		w := feeder{w: e.Worker(), size: 20} // what shards tell each other they tell after each
+		w := feeder{w: e.Worker(), size: 20} // shards exchange notes after each batch
 		for _, f := range c.frames {
 			w.take(f)
 		}

@@ -9,7 +9,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// crowd is 200 connections side by side, in the order of their frames' times.
+// crowd is 200 simultaneous connections, in the order of their frames' times.
 func crowd(each func(c *conn)) (frames []timedFrame) {
 	for i := range 200 {
 		c := newConn(fmt.Sprintf("10.0.0.%d", 1+i%100), fmt.Sprintf("198.51.%d.1", i%50), uint16(40000+i), 25)
@@ -21,8 +21,8 @@ func crowd(each func(c *conn)) (frames []timedFrame) {
 	return frames
 }
 
-// A packet on its whole way, by what it is: of dialogues with a message, a first SYN that nobody answers,
-// not mail. Connections come again after 20 seconds.
+// BenchmarkPacket measures a packet on its whole way, by its kind: of dialogues with a message, a
+// SYN without an answer, not mail. Connections repeat after 20 seconds.
 func BenchmarkPacket(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -49,7 +49,8 @@ func BenchmarkPacket(b *testing.B) {
 	}
 }
 
-// A packet of a flow that is known, on its whole way, among ten times and a hundred times as many flows.
+// BenchmarkGrowth measures a packet of a known flow on its whole way, among ten times and a hundred
+// times as many flows.
 func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{2_000, 20_000, 200_000} {
 		b.Run(fmt.Sprintf("flows=%d", n), func(b *testing.B) {
@@ -66,7 +67,7 @@ func BenchmarkGrowth(b *testing.B) {
 				for _, f := range c.frames[:3] {
 					take(f.data)
 				}
-				acks[i*7919%n] = c.frames[3].data // in another order than that of the memory
+				acks[i*7919%n] = c.frames[3].data // in another order than in memory
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

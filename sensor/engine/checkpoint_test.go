@@ -12,7 +12,7 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// checkpoint is what an engine saves, as it is after it was written and read, and as it was written.
+// checkpoint is the saved state of an engine, after it was written and read again, and its bytes.
 func checkpoint(t *testing.T, e *Engine) (*Saved, []byte) {
 	t.Helper()
 	text, err := json.Marshal(e.Save())
@@ -26,8 +26,8 @@ func checkpoint(t *testing.T, e *Engine) (*Saved, []byte) {
 	return saved, text
 }
 
-// lives plays days of mail to engines: after cut mails the first engine is saved, with or without a
-// stop, and another one goes on. It returns the findings of a host.
+// lives passes days of mail to engines: at the delivery cut the state of the first is saved, after
+// a stop or without one, and another engine continues. It returns the findings about a host.
 func lives(t *testing.T, cut int, stop bool, host string, deliver func(p *play, i int)) (emitted []finding.Finding) {
 	t.Helper()
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
@@ -81,8 +81,8 @@ func undeclared(p *play, i int) {
 		strings.Replace(message("a@b.example", "c@d.example", "250 ok", "250 queued"), "EHLO c.example", "EHLO mail.b.example", 1))
 }
 
-// A restart at any time neither repeats a finding's event nor loses one, and the verdict goes on
-// from its last state.
+// TestFindingsSurvive checks that a restart at any time neither repeats a finding's event nor loses
+// one, and that the verdict continues from its last state.
 func TestFindingsSurvive(t *testing.T) {
 	for _, c := range []struct {
 		name, host string
@@ -105,7 +105,7 @@ func TestFindingsSurvive(t *testing.T) {
 					t.Errorf("killed before %d:\n%+v\nwant\n%+v", cut, last, should)
 				}
 				for i := range last.Reasons[:min(len(last.Reasons), len(should.Reasons))] {
-					if r := last.Reasons[i]; r.Code != detect.ManyNetworks && r.Text != should.Reasons[i].Text { // the window of an hour begins anew
+					if r := last.Reasons[i]; r.Code != detect.ManyNetworks && r.Text != should.Reasons[i].Text { // the window of an hour begins again
 						t.Errorf("killed before %d: %q, want %q", cut, last.Reasons[i].Text, should.Reasons[i].Text)
 					}
 				}
@@ -114,8 +114,8 @@ func TestFindingsSurvive(t *testing.T) {
 	}
 }
 
-// TestStopped: what was closed because the sensor stopped is opened again, as the same finding,
-// and not as one of a host that was clean in between.
+// TestStopped checks that a finding that was closed because the sensor stopped is opened again as
+// the same finding, and not as one of a host that was clean in between.
 func TestStopped(t *testing.T) {
 	emitted := lives(t, 60, true, "10.0.0.66", bots)
 	main := map[string]string{}
@@ -135,8 +135,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// A sensor that stopped and begins again does not open a finding of a host's first contact, to
-// close it again at the verdict that had been there before.
+// TestVerdictComesBackAlone checks that a restarted sensor does not open a finding at the first
+// contact of a host, only to close it at the verdict that existed before.
 func TestVerdictComesBackAlone(t *testing.T) {
 	for _, wait := range []int64{0, 5 * second, 3 * minute} {
 		var emitted []finding.Finding
@@ -148,7 +148,7 @@ func TestVerdictComesBackAlone(t *testing.T) {
 		}
 		p := begin()
 		at := p.at
-		for i := range 20 { // all at once, so that the verdict is there before the tick
+		for i := range 20 { // all at once, so that the verdict exists before the tick
 			bots(p, i)
 			p.at = at
 		}
@@ -173,17 +173,17 @@ func TestVerdictComesBackAlone(t *testing.T) {
 	}
 }
 
-// A sensor that is killed between two checkpoints repeats no event: no number of a finding comes
-// again, and no open finding is opened again.
+// TestNoEventTwice checks that a sensor that is killed between two checkpoints repeats
+// nothing: no event number of a finding is used twice, and no open finding is opened again.
 func TestNoEventTwice(t *testing.T) {
 	for _, c := range []struct {
 		host    string
 		deliver func(*play, int)
 	}{{"10.0.0.66", bots}, {"10.0.0.26", undeclared}} {
-		for cut := 1; cut < 60; cut += 4 { // the checkpoint is of that time, and the sensor is killed nine deliveries later
+		for cut := 1; cut < 60; cut += 4 { // the time of the checkpoint; the sensor is killed nine deliveries later
 			cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 			var emitted []finding.Finding
-			var kept []byte // the entries, as lines
+			var kept []byte // the journal entries, as lines
 			begin := func() *play {
 				p := newPlay(cfg)
 				p.e.out.Keep = func(s *Saved) {
@@ -243,8 +243,8 @@ func TestNoEventTwice(t *testing.T) {
 	}
 }
 
-// A finding that is closed because the sensor stops before a frame came has the current time, and
-// not 1970; restored findings age without frames.
+// TestClosedWithoutAFrame checks that a finding that is closed because the sensor stops before its
+// first frame has the current time, and not 1970; restored findings age without frames.
 func TestClosedWithoutAFrame(t *testing.T) {
 	var emitted []finding.Finding
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
@@ -277,7 +277,8 @@ func TestClosedWithoutAFrame(t *testing.T) {
 	}
 }
 
-// TestServerOutside: the first SYN of a declared server counts although its address is in none of our networks.
+// TestServerOutside checks that the first SYN of a declared server counts although its address is
+// in no home network.
 func TestServerOutside(t *testing.T) {
 	for _, kind := range []string{"mailserver", "bulk"} {
 		p := newPlay(Config{Roles: []Role{{netip.MustParseAddr("203.0.113.25"), kind}}})
@@ -294,8 +295,8 @@ func TestServerOutside(t *testing.T) {
 	}
 }
 
-// TestMailBytes: transactions of many sessions at a time stay within their room, what found none is counted, and all
-// of it is given back.
+// TestMailBytes checks that the transactions of many simultaneous sessions stay within their
+// memory, that those without room are counted, and that all memory is returned.
 func TestMailBytes(t *testing.T) {
 	cfg := relayConfig()
 	cfg.Limits = Limits{Memory: 16 << 20}

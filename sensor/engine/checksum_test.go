@@ -9,7 +9,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// What is done to a SYN's checksum.
+// The kinds of checksums of a SYN.
 const (
 	right = iota
 	wrong
@@ -17,7 +17,7 @@ const (
 	offloaded
 )
 
-// synFrame is the n-th SYN of a source.
+// synFrame is SYN number n of a source.
 func synFrame(src string, n, how int) timedFrame {
 	f := Frame(Ethernet{Src: [6]byte{2, 0, 0, 0, 0, 1}}, IP{Src: src, Dst: "192.0.2.25", ID: uint16(n)}, TCP{SrcPort: uint16(10000 + n), DstPort: 25, Seq: uint32(n) << 8, Flags: SYN})
 	sum := f[50:52]
@@ -26,7 +26,7 @@ func synFrame(src string, n, how int) timedFrame {
 		sum[0] ^= 0x5a
 	case zero:
 		sum[0], sum[1] = 0, 0
-	case offloaded: // the sum of the pseudo-header: addresses, protocol, length
+	case offloaded: // the sum of the pseudo header: addresses, protocol, length
 		var s uint32
 		for i := 26; i < 34; i += 2 {
 			s += uint32(f[i])<<8 | uint32(f[i+1])
@@ -40,7 +40,7 @@ func synFrame(src string, n, how int) timedFrame {
 }
 
 func TestChecksums(t *testing.T) {
-	// mixed gives SYNs of a source for each letter: r right, w wrong, z zero, o offloaded.
+	// mixed is a SYN of a source for each letter: r right, w wrong, z zero, o offloaded.
 	mixed := func(src, kinds string) (list []timedFrame) {
 		for i, k := range kinds {
 			list = append(list, synFrame(src, i, map[rune]int{'r': right, 'w': wrong, 'z': zero, 'o': offloaded}[k]))
@@ -49,7 +49,7 @@ func TestChecksums(t *testing.T) {
 	}
 	var spoofed, halfOf []timedFrame
 	for i := range 40 {
-		spoofed = append(spoofed, synFrame(fmt.Sprintf("10.1.0.%d", i), i, i%8/7)) // every eighth is wrong
+		spoofed = append(spoofed, synFrame(fmt.Sprintf("10.1.0.%d", i), i, i%8/7)) // one in eight is wrong
 		halfOf = append(halfOf, synFrame(fmt.Sprintf("10.1.0.%d", i), i, []int{wrong, right, wrong, wrong}[i%4]))
 	}
 	for _, c := range []struct {
@@ -85,8 +85,9 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// Fragments and doubtful checksums among ordinary SYNs: however many goroutines decode a
-// batch, and wherever it is cut, the counters are the same.
+// TestWorkersDoNotMatterForFragmentsAndChecksums checks that the counters of fragments and doubtful
+// checksums among ordinary SYNs depend neither on the number of goroutines that decode a batch nor
+// on the bounds of the batches.
 func TestWorkersDoNotMatterForFragmentsAndChecksums(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var frames []timedFrame
@@ -145,7 +146,8 @@ func TestWorkersDoNotMatterForFragmentsAndChecksums(t *testing.T) {
 	}
 }
 
-// Many at a time come to the same as one by one, across the windows' ends.
+// TestChecksumWindow checks that many results at a time equal the same results one by one, across
+// the ends of windows.
 func TestChecksumWindow(t *testing.T) {
 	var bulk, single checksums
 	for _, n := range []uint32{1, 1000, 23, 1, 5000, 3, 1024, 2048} {

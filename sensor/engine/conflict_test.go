@@ -9,9 +9,9 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// A machine that sends other bytes in the same place, session after session, hides something. A
-// mirror port that delivers each frame twice shows no such thing, nor does a firewall that changes
-// what it passes on, before and behind which frames are seen.
+// TestConflictsAreAReason checks that different bytes at the same place of the stream, session
+// after session, are evidence. A mirror port that delivers each frame twice causes none, nor does a
+// firewall that changes the frames it forwards, if frames are seen before and after it.
 func TestConflictsAreAReason(t *testing.T) {
 	mails := func(change func(c *conn, line string)) []timedFrame {
 		var lists [][]timedFrame

@@ -9,13 +9,13 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// segmentFrame is a segment of a connection, at its next numbers.
+// segmentFrame is a segment of a connection, at its next sequence numbers.
 type segmentFrame struct {
 	eth  Ethernet
 	ip   IP
 	tcp  TCP
 	text string
-	// broken is what is added to the checksums once they are right.
+	// ipSum and tcpSum are added to the right checksums.
 	ipSum, tcpSum uint8
 }
 
@@ -26,7 +26,7 @@ func (x *segmentFrame) frame() []byte {
 	return f
 }
 
-// partial writes what is left to a network card: the sum of the pseudo-header.
+// partial writes the checksum that a host leaves to a network card: the sum of the pseudo header.
 func partial(f []byte) []byte {
 	f = slices.Clone(f)
 	s := uint32(6) + uint32(binary.BigEndian.Uint16(f[16:])) - 20
@@ -40,8 +40,8 @@ func partial(f []byte) []byte {
 	return f
 }
 
-// dialogue is a connection with a message whose client's segments go through change, which gives
-// the frames that are sent for each: n counts them, 0 is the third of the handshake.
+// dialogue is a connection with a message. Each segment of the client passes through change, which
+// returns the frames in its place; n is its number, 0 for the third segment of the handshake.
 func dialogue(change func(n int, x segmentFrame) [][]byte) (frames []timedFrame) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25)
 	client, server, stamp := [6]byte{2, 0, 0, 0, 0, 1}, [6]byte{2, 0, 0, 0, 0, 2}, uint32(1000)
@@ -84,7 +84,8 @@ func stamps(val, echo uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, val), echo)
 }
 
-// Whatever a client does to the segments that its server does not take, the server's are read.
+// TestDecoys checks that segments that the server does not accept do not change the session: the
+// accepted ones are read.
 func TestDecoys(t *testing.T) {
 	md5 := append([]byte{1, 1, 19, 18}, make([]byte, 16)...)
 	for name, spoil := range map[string]func(x *segmentFrame){
@@ -95,7 +96,7 @@ func TestDecoys(t *testing.T) {
 		"time to live":     func(x *segmentFrame) { x.ip.TTL = 3 },
 		"another machine":  func(x *segmentFrame) { x.eth.Dst = [6]byte{2, 9, 9, 9, 9, 9} },
 		"from another machine": func(x *segmentFrame) {
-			if x.eth.Dst[1] = 9; x.text != "" { // what is before the first segment says nothing
+			if x.eth.Dst[1] = 9; x.text != "" { // frames before the first segment are no evidence
 				x.eth.Src = [6]byte{2, 8, 8, 8, 8, 8}
 			}
 		},
@@ -119,7 +120,7 @@ func TestDecoys(t *testing.T) {
 		if len(r.sessions) != 1 || r.sessions[0].Helo != "pc" || r.sessions[0].Messages != 1 || len(r.sessions[0].MailFrom) != 1 || slices.Contains(r.sessions[0].Flags, "unknown_command") {
 			t.Errorf("%s: %+v", name, r.sessions)
 		}
-		// The third segment does not open anything, nor does what is said behind it.
+		// The third segment does not complete the handshake, nor does the data after it.
 		r = analyse(Config{}, dialogue(func(n int, x segmentFrame) [][]byte { return [][]byte{decoy(x)} })[:3])
 		if r.stats.Sessions != 0 || r.stats.Attempts != 1 {
 			t.Errorf("%s: %d sessions by a segment that the server does not take", name, r.stats.Sessions)
@@ -127,8 +128,8 @@ func TestDecoys(t *testing.T) {
 	}
 }
 
-// Where every segment of a client is like that, nothing is a decoy: the capture is made on the
-// sending host, or behind a router that changes what it forwards.
+// TestNoDecoys checks that nothing is a decoy if every segment of a client is like that: the
+// capture is from the sending host, or behind a router that changes the packets.
 func TestNoDecoys(t *testing.T) {
 	spoilt := func(frames []timedFrame, change func(i int, f []byte) []byte) []timedFrame {
 		for i := range frames {

@@ -22,12 +22,12 @@ type timedFrame struct {
 	data []byte
 }
 
-// conn writes the frames of a connection; every step takes a millisecond.
+// conn writes the frames of a connection; each step takes a millisecond.
 type conn struct {
 	client, server string
 	cport, sport   uint16
 	at             int64
-	seq            [2]uint32 // next of client and server
+	seq            [2]uint32 // next sequence numbers of client and server
 	tags           [2][]Layer
 	frames         []timedFrame
 	id             uint16
@@ -39,8 +39,7 @@ func newConn(client, server string, cport, sport uint16) *conn {
 	return &conn{client: client, server: server, cport: cport, sport: sport, at: epoch, seq: [2]uint32{1000, 5000}}
 }
 
-// send writes a segment of the client (0) or the server (1) and moves its sequence
-// number on.
+// send writes a segment of the client (0) or the server (1) and advances its sequence number.
 func (c *conn) send(dir int, flags uint8, text string) *conn {
 	ip := IP{Src: c.client, Dst: c.server, ID: c.id}
 	tcp := TCP{SrcPort: c.cport, DstPort: c.sport, Flags: flags, Seq: c.seq[dir], Ack: c.seq[1-dir]}
@@ -76,7 +75,8 @@ func (c *conn) mail() *conn {
 		clientSends("QUIT\r\n").serverSends("221 bye\r\n")
 }
 
-// Sessions that had to make room between the greeting and EHLO are followed on, and counted once.
+// TestEvictedSessionsAreCountedOnce checks that sessions that were evicted between the greeting and
+// EHLO continue, and count once.
 func TestEvictedSessionsAreCountedOnce(t *testing.T) {
 	const n = 5000
 	var begun, rest [][]timedFrame
@@ -108,7 +108,7 @@ func TestEvictedSessionsAreCountedOnce(t *testing.T) {
 
 func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().mail().close() }
 
-// feeder hands frames to a worker, a few at a time.
+// feeder passes frames to a worker, a few at a time.
 type feeder struct {
 	w     *Worker
 	size  int
@@ -135,7 +135,7 @@ func (f *feeder) flush() {
 	f.list = f.list[:0]
 }
 
-// results is what an engine gave out.
+// results are the events of an engine.
 type results struct {
 	sessions []finding.Session
 	sources  map[string]finding.SourceRecord
@@ -145,7 +145,7 @@ type results struct {
 
 func analyse(cfg Config, frames []timedFrame) *results { return analyseRows(cfg, frames, 1) }
 
-// analyseRows hands over so many frames at a time.
+// analyseRows passes so many frames at a time.
 func analyseRows(cfg Config, frames []timedFrame, row int) *results {
 	r := &results{sources: map[string]finding.SourceRecord{}}
 	cfg.AllSessions = true
@@ -177,7 +177,7 @@ func (r *results) brief(addr string) string {
 	return fmt.Sprintf("attempts %d retransmits %d sessions %d refused %d unreachable %d silent %d messages %d", f.Attempts, f.Retransmits, f.Sessions, f.Refused, f.Unreachable, s.Silent, f.Messages)
 }
 
-// doubled delivers every frame twice, the second time a moment later.
+// doubled delivers each frame twice, the second time a moment later.
 func doubled(frames []timedFrame) (out []timedFrame) {
 	for _, f := range frames {
 		out = append(out, f, timedFrame{f.at + 1e5, f.data})
@@ -185,8 +185,7 @@ func doubled(frames []timedFrame) (out []timedFrame) {
 	return out
 }
 
-// swapped delivers every pair of frames in the other order, from the first or the second
-// on.
+// swapped delivers each pair of frames in reverse order, from the first or the second frame on.
 func swapped(frames []timedFrame, from int) []timedFrame {
 	out := slices.Clone(frames)
 	for i := from; i+1 < len(out); i += 2 {
@@ -337,9 +336,9 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// A mirror shows one connection before and after routing, under two tags, and its two
-// directions under different ones. That is one connection, unless the site says that its
-// address spaces overlap.
+// TestVLANs checks a mirror port that shows one connection before and after routing, with two tags,
+// and its two directions with different tags. This is one connection, unless the configuration says
+// that address spaces overlap.
 func TestVLANs(t *testing.T) {
 	twice := func() (frames []timedFrame) {
 		for _, vlan := range []uint16{10, 20} {
@@ -358,7 +357,7 @@ func TestVLANs(t *testing.T) {
 		name     string
 		frames   []timedFrame
 		separate bool
-		want     string // attempts and sessions in all
+		want     string // total attempts and sessions
 	}{
 		{"two VLANs", twice(), false, "1 1"},
 		{"two VLANs, told apart", twice(), true, "2 2"},
@@ -387,8 +386,8 @@ func TestVLANs(t *testing.T) {
 	}
 }
 
-// A single frame with an impossible time makes nothing expire; a capture that was merged
-// from two years goes on in the second.
+// TestClock checks that one frame with an impossible time expires nothing, and that a capture that
+// was merged from two years continues in the second.
 func TestClock(t *testing.T) {
 	c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	for _, jump := range []int64{10 * 365 * 24 * hour, -hour, -epoch} {
@@ -415,7 +414,7 @@ func TestClock(t *testing.T) {
 	if got := r.brief("10.0.0.5"); !strings.Contains(got, "sessions 2") || r.stats.OddTimes != 0 || r.stats.Last < later.at-second {
 		t.Errorf("six years on: %s, %d flagged", got, r.stats.OddTimes)
 	}
-	// One that the first part of such a capture leaves open ended there.
+	// A connection that is open at the end of the first part of such a capture ended there.
 	open := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 	r.sessions = append(r.sessions, analyse(Config{}, append(slices.Clone(open.frames), later.frames...)).sessions...)
 	for _, s := range r.sessions {
@@ -425,8 +424,8 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// Frames whose times cannot be represented are counted and not looked at; the first hours of 1970
-// are times like any others.
+// TestAbsurdTimes checks that frames whose times cannot be represented are counted and not decoded,
+// and that the first hours of 1970 are valid times.
 func TestAbsurdTimes(t *testing.T) {
 	for _, helpers := range []int{0, 2} {
 		c := delivery()
@@ -451,7 +450,7 @@ func TestAbsurdTimes(t *testing.T) {
 	for first := int64(0); first < 14*hour; first += 37 * minute {
 		server := netip.MustParseAddr("10.0.0.25")
 		var frames []timedFrame
-		for i := range int64(300) { // a mail server of ours, through the day
+		for i := range int64(300) { // an internal mail server, through the day
 			c := newConn("10.0.0.25", "192.0.2.25", uint16(42000+i), 25)
 			c.at = first + i*11*minute
 			frames = append(frames, c.open().mail().close().frames...)
@@ -498,8 +497,7 @@ func TestDirectSMTP(t *testing.T) {
 	}
 }
 
-// A file without any address of ours is about somebody: every source is judged, at the
-// end.
+// TestNoHome checks a file without any home address: every source is judged, at the end.
 func TestNoHome(t *testing.T) {
 	var frames []timedFrame
 	for i := range 30 {
@@ -520,8 +518,8 @@ func TestNoHome(t *testing.T) {
 	}
 }
 
-// After warm-up no packet costs an allocation: new connections, dialogues and verdicts
-// included.
+// TestNoAllocations checks that no packet causes an allocation after the start, including new
+// connections, dialogues and verdicts.
 func TestNoAllocations(t *testing.T) {
 	e := New(Config{Live: true, Limits: Limits{Attempts: 4096, Flows: 4096, Sources: 1024, Sessions: 256, Hosts: 1024}}, Output{})
 	w := feeder{w: e.Worker(), size: 100}
@@ -536,7 +534,7 @@ func TestNoAllocations(t *testing.T) {
 			w.take(timedFrame{f.at + n*minute, f.data})
 		}
 	}
-	for n := range int64(35) { // and findings are told again every half hour
+	for n := range int64(35) { // and findings are updated every half hour
 		round(n)
 	}
 	n := int64(35)
@@ -546,8 +544,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// All packets of a connection belong to its session: also the last acknowledgment, which comes
-// when both sides have said that they are done.
+// TestSessionHasAllPackets checks that all packets of a connection belong to its session, also the
+// last acknowledgment, which comes after both FIN.
 func TestSessionHasAllPackets(t *testing.T) {
 	c := delivery()
 	for _, cut := range []int{0, 1} { // with the last acknowledgment, and without
@@ -563,7 +561,7 @@ func TestSessionHasAllPackets(t *testing.T) {
 	}
 }
 
-// A source's refusals are the sum of its sessions'.
+// TestRefusedHello checks that the refusals of a source are the sum over its sessions.
 func TestRefusedHello(t *testing.T) {
 	for _, x := range []struct {
 		reply              string

@@ -10,8 +10,9 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// A base bot: 30 sessions to 30 networks, 28 sender domains, 40 % refused, a HELO name drawn for
-// each. M has one each minute, S each 20 minutes. A way to hide is how it has its session number i.
+// The base bot has 30 sessions to 30 networks, 28 sender domains, 40 % refusals, and a random HELO
+// name for each session. M has one session a minute, S one in 20 minutes. An evasion defines the
+// session number i.
 const (
 	baseSessions = 30
 	paceM, paceS = minute, 20 * minute
@@ -31,7 +32,7 @@ func baseName(i int) string {
 	return []string{fmt.Sprintf("pc%d", n), fmt.Sprintf("host%d.local", n), fmt.Sprintf("mail%d", n), fmt.Sprintf("win%d", n), fmt.Sprintf("ip%d.local", n)}[i%5]
 }
 
-// script is what a session is made of.
+// script is the content of a session.
 type script struct {
 	helo, from, rcpt string
 	i                int
@@ -41,7 +42,7 @@ func baseScript(i int) script {
 	return script{"EHLO " + baseName(i), fmt.Sprintf("MAIL FROM:<u%d@d%d.example>", i, i%28), fmt.Sprintf("RCPT TO:<v%d@e%d.example>", i, i), i}
 }
 
-// refused says what the server answers to the recipient in 40 % of the sessions.
+// refused is the reply of the server to the recipient in 40 % of the sessions.
 func (d *script) refused() string {
 	switch d.i % 5 {
 	case 1:
@@ -55,7 +56,7 @@ func (d *script) refused() string {
 	return ""
 }
 
-// play has both sides say the lines of a script; say is how the client says one.
+// play sends the lines of a script by both sides; say sends a line of the client.
 func (d *script) play(c *conn, say func(line string)) {
 	if d.helo != "" {
 		say(d.helo)
@@ -83,14 +84,14 @@ func (d *script) mail(c *conn, say func(line string)) {
 
 func plainly(c *conn) func(line string) { return func(line string) { c.clientSends(line + "\r\n") } }
 
-// whole is an undisguised session.
+// wholeSession is a session without an evasion.
 func wholeSession(c *conn, d script) *conn {
 	c.open().serverSends("220 mx ESMTP\r\n")
 	d.play(c, plainly(c))
 	return c.close()
 }
 
-// tagged gives the client's frames another hardware address.
+// withMAC sets another link-layer address in the frames of the client.
 func withMAC(c *conn, mac [6]byte) *conn {
 	for i := range c.frames {
 		if d := c.frames[i].data; d[11] == 1 {
@@ -100,8 +101,7 @@ func withMAC(c *conn, mac [6]byte) *conn {
 	return c
 }
 
-// spoiled is a copy of the latest frame whose TCP checksum is wrong, or whose hop limit does not
-// suffice.
+// spoil repeats the latest frame with a wrong TCP checksum, or with a hop limit that is too small.
 func (c *conn) spoil(sum bool) {
 	d := c.frames[len(c.frames)-1].data
 	if sum {
@@ -111,7 +111,7 @@ func (c *conn) spoil(sum bool) {
 	}
 }
 
-// decoy sends a segment in the place of the next one, that the server does not take.
+// decoy sends a segment at the place of the next one, which the server does not accept.
 func (c *conn) decoy(dir int, text string, sum bool) *conn {
 	c.send(dir, ACK|PSH, text)
 	c.seq[dir] -= uint32(len(text))
@@ -127,14 +127,14 @@ func padded(text string, n int) string {
 	return text[:n-2] + "\r\n"
 }
 
-// evasion is a way to hide.
+// evasion is a way to evade detection.
 type evasion struct {
 	name string
 	make func(pace int64) []timedFrame
 	goal [2]verdict.Level // with M and S
 }
 
-// each makes the sessions of a way one by one.
+// each makes the sessions of an evasion one by one.
 func each(session func(c *conn, d script)) func(pace int64) []timedFrame {
 	return func(pace int64) []timedFrame {
 		var lists [][]timedFrame
@@ -152,8 +152,8 @@ var (
 	suspectBoth = [2]verdict.Level{verdict.Suspect, verdict.Suspect}
 )
 
-// inbound is a mail that a host outside brings to the bot; mac is where the frames from outside
-// come from.
+// inbound is a mail that an external host brings to the bot; mac is the link-layer source of the
+// external frames.
 func inbound(i int, mac byte) []timedFrame {
 	c := newConn(fmt.Sprintf("203.0.113.%d", 10+i), "10.0.0.5", uint16(30000+i), 25)
 	c.at -= int64(1+i) * second
@@ -326,8 +326,8 @@ var evasions = []evasion{
 	{"one SYN each, dropped", each(func(c *conn, _ script) { c.syn() }), suspectBoth},
 }
 
-// selfPraise has two forged mails come in and 25 forged sessions that go well, from then on; the
-// frames of both sides are the bot's.
+// selfPraise adds two spoofed incoming mails and 25 spoofed successful sessions, from a time on;
+// the frames of both sides come from the bot.
 func selfPraise(from int64) func(pace int64) []timedFrame {
 	return func(pace int64) []timedFrame {
 		lists := [][]timedFrame{at(inbound(0, 1), from), at(inbound(1, 1), from)}
@@ -369,7 +369,7 @@ func decoys(sum bool, text func(line string) string) func(pace int64) []timedFra
 	})
 }
 
-// Each way to hide is found all the same.
+// TestEvasion checks that a bot is found in spite of each evasion.
 func TestEvasion(t *testing.T) {
 	for _, e := range evasions {
 		var got [2]string

@@ -7,7 +7,8 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// Whatever becomes of a SYN with data, it is one connection, which ends once: beside it the same host has another, that goes on.
+// TestFastOpenEndsOnce checks that a SYN with data is one connection, which ends once, while
+// another connection of the same host continues.
 func TestFastOpenEndsOnce(t *testing.T) {
 	data := func(port uint16) *conn {
 		return newConn("10.0.0.5", "192.0.2.25", port, 25).wait(10*second).send(0, SYN, "EHLO a.example.org\r\n")
@@ -22,7 +23,7 @@ func TestFastOpenEndsOnce(t *testing.T) {
 	} {
 		stays := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n")
 		frames := append(stays.frames, c.one.frames...)
-		for i := range 5 { // whatever waits for its time has it
+		for i := range 5 { // each timer expires
 			stays.at = epoch + int64(1+i)*90*second
 			frames = append(frames, stays.clientSends("NOOP\r\n").frames[len(stays.frames)-1])
 		}

@@ -9,8 +9,8 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// flooded are SYNs in the name of n addresses below a prefix, each to so many servers. The frames
-// are made one by one, to be handed on at once.
+// flooded makes SYNs with the sources of n addresses below a prefix, each to so many servers. The
+// frames are made one by one, to be passed on at once.
 func flooded(prefix byte, n, each int, gap int64, give func(f timedFrame)) {
 	syn := Frame(Ethernet{Src: [6]byte{2, 9, 9, 9, 9, 9}}, IP{Src: "10.0.0.1", Dst: "198.51.0.25"}, TCP{SrcPort: 1024, DstPort: 25, Flags: SYN, Seq: 1})
 	at := epoch
@@ -36,7 +36,7 @@ func flooded(prefix byte, n, each int, gap int64, give func(f timedFrame)) {
 	}
 }
 
-// limited analyses frames with few places for hosts.
+// limited analyses frames with few entries for hosts.
 func limited(hosts int, frames []timedFrame) (findings []finding.Finding, stats Stats) {
 	e := New(Config{Limits: Limits{Attempts: 1 << 16, Flows: 8192, Sources: 8192, Sessions: 1024, Hosts: hosts}},
 		Output{Finding: func(f *finding.Finding) { findings = append(findings, *f) }})
@@ -49,8 +49,8 @@ func limited(hosts int, frames []timedFrame) (findings []finding.Finding, stats 
 	return findings, e.Stats()
 }
 
-// SYNs in the name of thousands of addresses of ours make a bounded number of findings, and a bot
-// among them is found.
+// TestFloodOfOurAddresses checks that SYNs with thousands of spoofed internal sources cause a
+// bounded number of findings, and that a bot among them is found.
 func TestFloodOfOurAddresses(t *testing.T) {
 	var frames []timedFrame
 	flooded(10, 20_000, 4, 30*second/80_000, func(f timedFrame) { frames = append(frames, f) })
@@ -77,7 +77,8 @@ func TestFloodOfOurAddresses(t *testing.T) {
 	t.Logf("R31: 4 SYNs from each of 20,000 addresses of ours: %d finding events of %d packets, %d withheld, the bot among them %s (goal at most %d, confirmed)", events, len(frames), stats.Withheld, level, most+80)
 }
 
-// Hosts of which only some have a place do not take turns in having findings.
+// TestHostsWithoutAPlace checks that hosts that do not all have an entry do not open and close
+// findings in turn.
 func TestHostsWithoutAPlace(t *testing.T) {
 	var frames []timedFrame
 	sessions := 0

@@ -46,10 +46,10 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// fill gives each exported field a value of its own.
+// fill sets each exported field to a unique value.
 func fill(v reflect.Value, n *int64) {
 	*n++
-	if _, named := v.Addr().Interface().(encoding.TextMarshaler); named { // the first of its names, or no address
+	if _, named := v.Addr().Interface().(encoding.TextMarshaler); named { // its first name, or an invalid address
 		if v.CanUint() {
 			v.SetUint(1)
 		}
@@ -91,8 +91,8 @@ func fill(v reflect.Value, n *int64) {
 	}
 }
 
-// TestSavedFormat holds the names in a checkpoint to what they were: fields of Go may be renamed,
-// what was saved must still be read.
+// TestSavedFormat compares the names in a checkpoint with the recorded names: fields of Go may be
+// renamed, but a saved state must stay readable.
 func TestSavedFormat(t *testing.T) {
 	var saved Saved
 	n := int64(0)
@@ -110,13 +110,13 @@ func TestSavedFormat(t *testing.T) {
 	golden(t, "saved-format.txt", []byte(strings.Join(slices.Sorted(maps.Keys(names)), "\n")+"\n"))
 }
 
-// paths collects the names in a value of JSON, with what they lie in.
+// paths collects the names in a JSON value, with the path to each.
 func paths(v any, path string, names map[string]bool) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, x := range v {
 			if _, err := strconv.Atoi(k); err == nil || strings.HasPrefix(k, "text ") {
-				k = "*" // a key of a map, no name of a field
+				k = "*" // a key of a map, not the name of a field
 			}
 			paths(x, path+"."+k, names)
 		}
@@ -129,7 +129,7 @@ func paths(v any, path string, names map[string]bool) {
 	}
 }
 
-// savedHistory is what an engine saves after some hours with bots, servers, and a relay.
+// savedHistory is the saved state of an engine after some hours with bots, servers, and a relay.
 func savedHistory(t *testing.T) []byte {
 	cfg := relayConfig()
 	cfg.Live, cfg.Seed = true, []byte("0123456789abcdef")

@@ -11,16 +11,16 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// said is what a forger says in somebody's name, as a spam program would.
+// said is the dialogue of a forger with a spoofed source, as of a spam program.
 func said(i uint16) string {
 	return fmt.Sprintf("EHLO host%d\r\nMAIL FROM:<a@d%d.example>\r\nRCPT TO:<b@e%d.example>\r\nDATA\r\nbuy\r\n.\r\nQUIT\r\n", i, i, i)
 }
 
-// goes is the rest of a dialogue that nobody answers.
+// goes is the rest of a dialogue without answers.
 func goes(c *conn) *conn { return c.send(0, ACK, "").clientSends(said(c.cport)).send(0, FIN|ACK, "") }
 
-// framing is what somebody can send in the name of a host from anywhere, without the server's
-// answers.
+// framing has the packets that a third party can send with the source of a host from anywhere,
+// without the answers of the server.
 var framing = map[string]func(c *conn){
 	"SYNs":             func(c *conn) { c.syn() },
 	"SYNs, copied":     func(c *conn) { c.syn(); c.frames = append(c.frames, c.frames[0]) },
@@ -89,8 +89,8 @@ var framing = map[string]func(c *conn){
 	"resets and ends":                 func(c *conn) { c.syn().send(0, RST, "").send(0, FIN|ACK, "") },
 }
 
-// blind is a handshake and a dialogue by somebody who has guessed the server's number wrong, by so
-// much.
+// blind is a handshake and a dialogue with a guessed sequence number of the server, which is wrong
+// by so much.
 func (c *conn) blind(by uint32) {
 	c.syn().send(1, SYN|ACK, "")
 	c.seq[1] += by
@@ -109,7 +109,8 @@ func (c *conn) prohibited() {
 	c.at += 1e6
 }
 
-// fragment cuts the latest frame with more than 24 bytes behind its IPv4 header in two.
+// fragment divides the latest frame with more than 24 bytes after its IPv4 header into two
+// fragments.
 func (c *conn) fragment() {
 	for i := len(c.frames) - 1; i >= 0; i-- {
 		d, at := c.frames[i].data, c.frames[i].at
@@ -136,7 +137,7 @@ func others(n int) (frames []timedFrame) {
 	return frames
 }
 
-// forgery is 12 connections in the name of an innocent host, within 12 seconds.
+// forgery is 12 connections with the source of an innocent host, within 12 seconds.
 func forgery(client string, way func(c *conn)) (frames []timedFrame) {
 	for i := range 12 {
 		c := newConn(client, fmt.Sprintf("198.51.%d.7", i), uint16(10000+i), 25)
@@ -151,9 +152,9 @@ func forgery(client string, way func(c *conn)) (frames []timedFrame) {
 	return frames
 }
 
-// Where both sides of connections are seen, one side alone opens no session, and nobody is accused
-// for it, whenever in the capture it comes, and whether the host has sessions of its own. Where it
-// is all that there is, it is believed.
+// TestFraming checks that one side alone opens no session in a capture that shows both sides of
+// connections, and that no host is accused for it, at any time of the capture, and with or without
+// sessions of its own. In a capture of one side only it counts as a session.
 func TestFraming(t *testing.T) {
 	tried := 0
 	for name, way := range framing {
@@ -198,11 +199,11 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// A client that goes on without ever acknowledging a word of its server has none, also where nobody
-// else is seen.
+// TestSilentServerIsNone checks that a client that never acknowledges a byte of its server has no
+// session, also in a capture without other hosts.
 func TestSilentServerIsNone(t *testing.T) {
 	for name, way := range framing {
-		if strings.HasPrefix(name, "the answer alone") { // as a capture of servers alone has it
+		if strings.HasPrefix(name, "the answer alone") { // as in a capture of servers alone
 			continue
 		}
 		for _, f := range analyse(Config{}, forgery("10.0.0.5", way)).findings {
@@ -213,9 +214,10 @@ func TestSilentServerIsNone(t *testing.T) {
 	}
 }
 
-// Whoever forges both sides of connections can have anybody found. If his frames come from a
-// machine of ours, either both sides have its link-layer address, and nothing is believed, or the
-// finding says that the host's frames came from another one than usual.
+// TestBothSidesForged checks that a forger of both sides of connections can cause a finding about
+// any host. If the frames come from an internal machine, either both sides have its link-layer
+// address and do not count, or the finding says that the frames of the host came from an unusual
+// address.
 func TestBothSidesForged(t *testing.T) {
 	usual := at(others(1), -100*second)
 	c := newConn("10.0.0.5", "192.0.2.25", 30000, 587)
@@ -223,7 +225,7 @@ func TestBothSidesForged(t *testing.T) {
 	usual = append(usual, c.open().mail().close().frames...)
 	both := forgery("10.0.0.5", refusing)
 	for _, f := range both {
-		f.data[6], f.data[10], f.data[11] = 2, 9, 1 // whichever side
+		f.data[6], f.data[10], f.data[11] = 2, 9, 1 // either side
 	}
 	for _, f := range analyse(Config{}, together(usual, both)).findings {
 		if f.Level > verdict.Suspect {

@@ -9,8 +9,9 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// A short capture shows a host that accepts mail while it goes on, not only at its end: refusals
-// that name a blocklist make no bot of a host to which others brought mail before.
+// TestServesShowsInAShortCapture checks that a short capture shows a host that accepts mail during
+// the read, not only at its end: refusals that name a blocklist make no bot of a host to which
+// others brought mail before.
 func TestServesShowsInAShortCapture(t *testing.T) {
 	var frames []timedFrame
 	for i := range 20 {

@@ -26,8 +26,9 @@ func readPcap(t *testing.T, name string) (frames []timedFrame) {
 	return frames
 }
 
-// The 50 variants of a SYN that a real Linux kernel was asked about: those that it answered are
-// attempts, the others are refused, by name. It takes no LLC; others do.
+// TestKernelTruth checks 50 variants of a SYN that were sent to a real Linux kernel: the answered
+// ones are attempts, the others are refused, by name. The kernel does not accept LLC; other
+// receivers do.
 func TestKernelTruth(t *testing.T) {
 	index, err := os.ReadFile(corpus.Path(t, "kernel/frames.idx"))
 	if err != nil {

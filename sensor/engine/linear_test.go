@@ -14,7 +14,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// linearFamilies are traffic of any length, in which something may be looked for again and again.
+// linearFamilies are kinds of traffic of any length in which the engine may search repeatedly.
 var linearFamilies = []struct {
 	name string
 	play func(n int) []timedFrame
@@ -109,7 +109,7 @@ var linearFamilies = []struct {
 	}},
 }
 
-// Twice as many frames take twice as long.
+// TestLinearFrames checks that twice as many frames take twice as long.
 func TestLinearFrames(t *testing.T) {
 	took := func(frames []timedFrame) time.Duration {
 		e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.25")}, AllSessions: true, Limits: Limits{Memory: 32 << 20}, Seed: []byte("linear")},

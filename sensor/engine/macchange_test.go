@@ -10,7 +10,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// from gives the client's frames another link-layer address.
+// from sets another link-layer address in the frames of the client.
 func from(frames []timedFrame, mac byte) []timedFrame {
 	out := slices.Clone(frames)
 	for i := range out {
@@ -22,8 +22,8 @@ func from(frames []timedFrame, mac byte) []timedFrame {
 	return out
 }
 
-// A bot whose link-layer addresses take turns is judged as one machine, at any pace; so is one that
-// takes a new one each time.
+// TestLinkLayerAddressesTakeTurns checks that a bot whose link-layer addresses alternate counts as
+// one machine at any pace, and so does one that takes a new address each time.
 func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 	for pace, every := range map[string]int64{"M": minute, "S": 20 * minute} {
 		for kinds, mac := range map[string]func(i int) byte{
@@ -51,9 +51,9 @@ func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 	}
 }
 
-// One SYN from another link-layer address changes nothing, whenever it comes, nor does a machine
-// that follows within hours. After that the first session shows that the address is another
-// machine's, or hours of attempts that nobody answers.
+// TestEvidenceOutlivesSYNs checks that one SYN from another link-layer address changes nothing at
+// any time, nor does a machine that follows within hours. After that the first session, or hours of
+// attempts without an answer, show that the IP address belongs to another machine.
 func TestEvidenceOutlivesSYNs(t *testing.T) {
 	syn := func() []timedFrame { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames }
 	tries := func(n int, every int64) (frames []timedFrame) {
@@ -89,8 +89,8 @@ func TestEvidenceOutlivesSYNs(t *testing.T) {
 	}
 }
 
-// A machine that gets the address of a bot minutes after it is not accused, whether its sessions
-// are seen or its SYNs alone.
+// TestNextMachineIsNotAccused checks that a machine that gets the address of a bot minutes later is
+// not accused, whether its sessions or its SYNs alone are seen.
 func TestNextMachineIsNotAccused(t *testing.T) {
 	for name, frames := range map[string][]timedFrame{
 		"sessions": heirOf(func(c *conn) { c.open().mail().close() }),
@@ -120,8 +120,8 @@ func heirOf(session func(c *conn)) (frames []timedFrame) {
 	return frames
 }
 
-// A SYN from another link-layer address loses nothing, also if the sensor is started again after
-// it.
+// TestFormerAccountIsSaved checks that a SYN from another link-layer address deletes nothing, even if
+// the sensor is restarted after it.
 func TestFormerAccountIsSaved(t *testing.T) {
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func(told *[]finding.Finding) (*Engine, *feeder) {

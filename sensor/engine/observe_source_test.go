@@ -8,7 +8,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// A link to the server's own help names no blocklist, a link to somebody else's does.
+// TestLinkToOwnHelp checks that a link to the server's own help names no blocklist, and that a link
+// to another site does.
 func TestLinkToOwnHelp(t *testing.T) {
 	for _, c := range []struct {
 		name, greeting string
@@ -30,8 +31,8 @@ func TestLinkToOwnHelp(t *testing.T) {
 	}
 }
 
-// A bot's sessions before its finding are emitted, although its user's mail client had sessions
-// first.
+// TestEvidenceBeforeTheFinding checks that a bot's sessions before its finding are emitted,
+// although its user's mail client had sessions first.
 func TestEvidenceBeforeTheFinding(t *testing.T) {
 	var frames []timedFrame
 	for i := range 6 {

@@ -8,7 +8,8 @@ import (
 	"spamsensor/sensor/detect"
 )
 
-// Each deviation of a client beside its correct twin: the finding names the deviation.
+// TestOddities checks each deviation of a client beside its correct twin: the finding names the
+// deviation.
 func TestOddities(t *testing.T) {
 	const begin, rest = "S: 220 mx ESMTP\n", "C: MAIL FROM:<a@example.org>\nS: 250 ok\nC: RCPT TO:<b@example.net>\nS: 250 ok\nC: DATA\nS: 354 go\nC: hello\nC: .\nS: 250 taken\n"
 	const bye = "C: QUIT\nS: 221 bye\n"

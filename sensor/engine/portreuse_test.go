@@ -9,7 +9,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-const room = 16 // flows of a shard, the fewest there can be
+const room = 16 // flows of a shard, the least possible number
 
 // cramped analyses with the smallest table.
 func cramped(frames []timedFrame) (s Stats, told []*finding.Session) {
@@ -22,8 +22,8 @@ func cramped(frames []timedFrame) (s Stats, told []*finding.Session) {
 	return e.Stats(), told
 }
 
-// Where the table is full, a second handshake may have to take the place of the first: what follows is
-// that of the second, and nobody stands beside.
+// TestRivalInAFullTable checks a full table: a second handshake on the same ports may replace the
+// first connection; the following segments belong to the second, and no other flow is evicted.
 func TestRivalInAFullTable(t *testing.T) {
 	frames := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().send(1, SYN|ACK, "").frames
 	for i := range room - 1 {
@@ -38,7 +38,8 @@ func TestRivalInAFullTable(t *testing.T) {
 	}
 }
 
-// A SYN with data begins a flow while there is room; a flood of them does not push out those who talk.
+// TestFastOpenFlood checks that a SYN with data begins a flow while there is room, and that a flood
+// of them does not evict open sessions.
 func TestFastOpenFlood(t *testing.T) {
 	var frames []timedFrame
 	for i := range 3 {
@@ -52,17 +53,18 @@ func TestFastOpenFlood(t *testing.T) {
 	}
 }
 
-// A port that is used again, where the end of the first connection was not seen: the first is told when the second one
-// has ended, and not before; and never while it goes on.
+// TestReplacedIsTold checks a port that is used again without a seen end of the first connection:
+// the first session is emitted when the second has ended, not before, and never while the first
+// continues.
 func TestReplacedIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name      string
-		goesOn    bool  // the first one speaks while the second does
-		wait      int64 // after the second one's end, until told are counted
+		goesOn    bool  // the first one sends while the second does
+		wait      int64 // after the end of the second one, until sessions are counted
 		told      int
-		reset     bool // is how the second one ends
+		reset     bool // the second one ends with a reset
 		messages  uint32
-		unstarted bool // nobody completes the second handshake
+		unstarted bool // the second handshake is not completed
 	}{
 		{name: "ended", wait: 8 * second, told: 2, messages: 2},
 		{name: "reset", reset: true, wait: 8 * second, told: 2, messages: 2},
@@ -106,8 +108,8 @@ func TestReplacedIsTold(t *testing.T) {
 	}
 }
 
-// A connection that was silent and the one with its ports that outlived it are due in the same
-// second: each is told once, and nobody else's place is given away with them.
+// TestOutliveInTheSameSecond checks a silent connection and a later one with its ports that are due
+// in the same second: each is emitted once, and no other entry is freed with them.
 func TestOutliveInTheSameSecond(t *testing.T) {
 	const pairs = 200
 	var frames []timedFrame
@@ -116,14 +118,13 @@ func TestOutliveInTheSameSecond(t *testing.T) {
 		first.at += int64(i) * 3 * second // each pair in a slot of the wheel by itself
 		first.open().mail()
 		again := newConn("10.0.0.5", "192.0.2.25", uint16(30000+i), 25)
-		// The first one's time is over 15 minutes after its last segment, the second one's 5 s
-		// after its end.
+		// The first expires 15 minutes after its last segment, the second 5 s after its end.
 		again.seq, again.at = [2]uint32{700_001_000, 800_005_000}, first.at+int64(15*minute)-5*second
 		again.open().send(1, RST|ACK, "")
 		frames = append(append(frames, first.frames...), again.frames...)
 	}
 	slices.SortStableFunc(frames, func(a, b timedFrame) int { return cmp.Compare(a.at, b.at) })
-	var burst [][]timedFrame // who takes their places, all at once
+	var burst [][]timedFrame // flows that take their places, all at once
 	for i := range 3 * pairs {
 		c := newConn("10.0.0.5", "192.0.2.25", uint16(40000+i), 25)
 		c.at = frames[len(frames)-1].at + 60*second

@@ -21,11 +21,12 @@ func TestPercentHack(t *testing.T) {
 	}
 }
 
-// TestRecipientForms: however a foreign recipient is written, the first message that is passed on is a proof, and none before.
+// TestRecipientForms checks that in every notation of an external recipient the first message that
+// is forwarded is a proof, and none before.
 func TestRecipientForms(t *testing.T) {
 	for _, row := range []struct {
 		rcpt, leaves string
-		taken, left  string // level when it is taken, and when it has left; none is nothing
+		taken, left  string // level when it is accepted, and when it has left; "" for none
 	}{
 		{"v@Victim.EXAMPLE", "v@victim.example", "likely", "confirmed"},
 		{"v@victim.example.", "v@victim.example", "likely", "confirmed"},
@@ -37,7 +38,7 @@ func TestRecipientForms(t *testing.T) {
 		{"victim.example!v@corp.example", "v@victim.example", "", "confirmed"},
 		{`"v@victim.example"@corp.example`, "v@victim.example", "", "confirmed"},
 		{"v%victim.example", "v@victim.example", "", "confirmed"},
-		{"v@[192.0.2.99]", "v@[192.0.2.99]", "", "confirmed"}, // behind a NAT it may be our own
+		{"v@[192.0.2.99]", "v@[192.0.2.99]", "", "confirmed"}, // may be its address behind a NAT
 		{"v@[10.0.0.25]", "x@elsewhere.example", "", ""},
 		{"bob@CORP.example.", "bob@elsewhere.example", "", ""}, // forwarding
 		{"bob@corp.example", "v@victim.example", "", ""},
@@ -60,7 +61,8 @@ func TestRecipientForms(t *testing.T) {
 	}
 }
 
-// TestPercentHackLearnedDomains: the percent hack proves itself where no domain is configured, too.
+// TestPercentHackLearnedDomains checks that the percent hack is a proof without configured domains
+// as well.
 func TestPercentHackLearnedDomains(t *testing.T) {
 	p := newPlay(Config{MailServers: []netip.Addr{netip.MustParseAddr(ourServer)}})
 	p.conn(stranger, ourServer, 25, message("a@spam.example", "v%victim.example@corp.example", "250 ok", "250 queued"))
@@ -76,7 +78,8 @@ func TestPercentHackLearnedDomains(t *testing.T) {
 	}
 }
 
-// TestLiteralInTheOpen: a server with a public address takes mail for a literal that is none of ours.
+// TestLiteralInTheOpen checks a server with a public address that accepts mail for an address
+// literal that is not its own.
 func TestLiteralInTheOpen(t *testing.T) {
 	const server = "198.51.100.25"
 	p := newPlay(Config{Home: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, LocalDomains: []string{"corp.example"}, MailServers: []netip.Addr{netip.MustParseAddr(server)}})
@@ -92,8 +95,8 @@ func TestLiteralInTheOpen(t *testing.T) {
 	}
 }
 
-// TestPassingOnIsEvidence: live, the session in which a relay passes a message on is given out and named by the finding, and no other one of
-// the server is.
+// TestPassingOnIsEvidence checks that live the session in which a relay forwards a message is
+// emitted and named by the finding, and that no other session of the server is.
 func TestPassingOnIsEvidence(t *testing.T) {
 	cfg := relayConfig()
 	cfg.Live = true

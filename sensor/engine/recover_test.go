@@ -13,7 +13,7 @@ import (
 	"spamsensor/sensor/track"
 )
 
-// absent is a frame whose bytes stand at address 16: to decode it is to follow a nil pointer.
+// absent is a frame whose bytes are at address 16: decoding it dereferences an invalid pointer.
 func absent() []byte {
 	header := struct {
 		at       uintptr
@@ -36,7 +36,7 @@ func deliveries(n int) (frames []timedFrame) {
 	return frames
 }
 
-// panicRun is an engine whose sessions are written down.
+// panicRun is an engine with a record of its sessions.
 type panicRun struct {
 	e        *Engine
 	w        *Worker
@@ -63,7 +63,7 @@ func (r *panicRun) take(frames []timedFrame) {
 	r.w.EmitDue()
 }
 
-// hurt breaks the state of every n-th dialogue, so that whatever looks at it panics.
+// hurt breaks the state of every n-th dialogue, so that its next use panics.
 func (r *panicRun) hurt(n int) (count int) {
 	for i := range r.e.shards {
 		s := &r.e.shards[i]
@@ -78,7 +78,7 @@ func (r *panicRun) hurt(n int) (count int) {
 	return count
 }
 
-// others are the sessions of those who are not sick.
+// others are the sessions of the other clients.
 func (r *panicRun) others(sick map[string]bool) (list []string) {
 	for _, s := range r.sessions {
 		client, _, _ := strings.Cut(strings.TrimPrefix(s, "{Client:"), ":")
@@ -90,8 +90,8 @@ func (r *panicRun) others(sick map[string]bool) (list []string) {
 	return list
 }
 
-// A panic in a dialogue costs that dialogue, one in the decoder that frame; everything else is exact, and
-// all are counted.
+// TestPanics checks that a panic in a dialogue costs that dialogue, and one in the decoder that
+// frame; everything else is exact, and all panics are counted.
 func TestPanics(t *testing.T) {
 	frames := deliveries(1000)
 	half := len(frames) / 2
@@ -142,7 +142,8 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// One panic in a thousand packets, over several minutes, and every other flow is exact.
+// TestPanicsOften checks one panic in a thousand packets over several minutes: every other flow is
+// exact.
 func TestPanicsOften(t *testing.T) {
 	r := newPanicRun(1)
 	var frames []timedFrame
@@ -162,7 +163,7 @@ func TestPanicsOften(t *testing.T) {
 	}
 }
 
-// More than 100 panics a minute are no accident: the engine says to stop.
+// TestTooManyPanics checks that the engine asks to stop after more than 100 panics a minute.
 func TestTooManyPanics(t *testing.T) {
 	for n, stop := range map[int]bool{100: false, 101: true} {
 		r := newPanicRun(1)
@@ -178,7 +179,7 @@ func TestTooManyPanics(t *testing.T) {
 	t.Logf("R28: stops at panic 101 of a minute (goal: more than 100)")
 }
 
-// A panic where sessions are given out costs that session's event.
+// TestPanicInOutput checks that a panic in the output of a session costs the event of that session.
 func TestPanicInOutput(t *testing.T) {
 	n := 0
 	e := New(Config{AllSessions: true}, Output{Session: func(s *finding.Session) uint64 {

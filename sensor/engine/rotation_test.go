@@ -10,7 +10,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// visitor is the connection of machine number i of a network, that comes for the round-th time.
+// visitor is the connection of machine number i of a network in round number round.
 func visitor(i, round int) (*conn, script) {
 	c := baseConn(i, minute)
 	c.at += int64(round) * hour
@@ -19,8 +19,7 @@ func visitor(i, round int) (*conn, script) {
 	return c, baseScript(i)
 }
 
-// machinesDo has n machines of a network, each with its own link-layer address, do something in
-// turn.
+// machinesDo makes n machines of a network, each with its own link-layer address, act in turn.
 func machinesDo(n, rounds int, do func(c *conn, d script)) []timedFrame {
 	var lists [][]timedFrame
 	for round := range rounds {
@@ -33,7 +32,7 @@ func machinesDo(n, rounds int, do func(c *conn, d script)) []timedFrame {
 	return together(lists...)
 }
 
-// inTLS is a session that goes over to TLS.
+// inTLS is a session with STARTTLS.
 func inTLS(c *conn) {
 	c.open().serverSends("220 mx ESMTP\r\n").clientSends("EHLO pc\r\n").serverSends("250-mx\r\n250 STARTTLS\r\n").clientSends("STARTTLS\r\n").serverSends("220 go\r\n").
 		clientSends("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").serverSends("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
@@ -43,10 +42,11 @@ func roams(f finding.Finding) bool {
 	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool { return r.Server == "new_addresses" })
 }
 
-// A bot that takes another IP address and another link-layer address for each mail has one finding,
-// and those about its single addresses end, and stop, however long its sessions last.
+// TestRotation checks that a bot with another IP address and another link-layer address for each mail
+// has one finding, and that the findings about its single addresses close and do not return,
+// however long its sessions last.
 func TestRotation(t *testing.T) {
-	var others []timedFrame // a PC that reads its mail, so that rows are long enough for helpers
+	var others []timedFrame // a PC that reads its mail, so that batches are long enough for helpers
 	for i := range 900 {
 		c := newConn("10.0.9.9", "192.0.2.25", uint16(20000+i), 587)
 		c.at += int64(i-600) * 6 * second
@@ -103,7 +103,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A capture may end before any of the sessions does.
+// TestRotationAtTheEnd checks a capture that ends before any of the sessions.
 func TestRotationAtTheEnd(t *testing.T) {
 	frames := machinesDo(30, 1, func(c *conn, d script) {
 		c.at -= int64(d.i) * 59 * second
@@ -121,7 +121,7 @@ func TestRotationAtTheEnd(t *testing.T) {
 	}
 }
 
-// Machines that are many are not taken for one.
+// TestNoRotation checks that many machines do not count as one.
 func TestNoRotation(t *testing.T) {
 	sends := func(c *conn, d script) {
 		c.open().serverSends("220 mx ESMTP\r\n")
@@ -138,7 +138,7 @@ func TestNoRotation(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		frames []timedFrame
-		bots   bool // each of them is one
+		bots   bool // each of them is a bot
 	}{
 		{"guests who submit a mail each with AUTH", machinesDo(40, 1, func(c *conn, d script) { c.sport = 587; auth(c, d) }), false},
 		{"guests who submit with AUTH on port 25", machinesDo(40, 1, auth), false},
@@ -174,8 +174,8 @@ func TestNoRotation(t *testing.T) {
 	}
 }
 
-// Members that come again after a swarm was taken for one machine show that it is none, and what
-// follows is judged alone.
+// TestRotationThatReturns checks that members that return after a swarm counted as one machine show
+// that it is none, and that later traffic is judged separately.
 func TestRotationThatReturns(t *testing.T) {
 	frames := machinesDo(12, 3, func(c *conn, d script) { wholeSession(c, d) })
 	list := analyse(Config{}, frames).findings
@@ -185,8 +185,8 @@ func TestRotationThatReturns(t *testing.T) {
 	}
 }
 
-// Another machine of the network that mails straight to the Internet has its finding within
-// minutes.
+// TestRotationNeighbour checks that another machine of the network that sends mail directly to the
+// Internet has a finding within minutes.
 func TestRotationNeighbour(t *testing.T) {
 	c := newConn("10.0.2.200", "198.51.200.25", 41000, 25)
 	c.at += 12*minute + 30*second

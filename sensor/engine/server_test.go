@@ -15,7 +15,7 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// dialogue speaks lines: "C:" and "S:".
+// dialogue sends lines: "C:" and "S:".
 func (c *conn) dialogue(text string) *conn {
 	c.open()
 	for line := range strings.Lines(text) {
@@ -29,8 +29,7 @@ func (c *conn) dialogue(text string) *conn {
 	return c.close()
 }
 
-// message is a dialogue that brings one message, with what the server says to RCPT and at the
-// end.
+// message is a dialogue with one message, with these replies to RCPT and at the end.
 func message(from, to, rcpt, end string) string {
 	text := "S: 220 mx ESMTP\nC: EHLO c.example\nS: 250 mx\nC: MAIL FROM:<" + from + ">\nS: 250 ok\nC: RCPT TO:<" + to + ">\nS: " + rcpt + "\n"
 	if strings.HasPrefix(rcpt, "2") && end != "" {
@@ -44,8 +43,8 @@ const (
 	stranger  = "203.0.113.9"
 )
 
-// play gives connections to an engine, one after the other, and collects what is said of
-// servers.
+// play passes connections to an engine, one after the other, and collects the findings and records
+// about servers.
 type play struct {
 	e        *Engine
 	w        feeder
@@ -101,8 +100,8 @@ func relayConfig() Config {
 	return Config{LocalDomains: []string{"corp.example", "backup.example"}, MailServers: []netip.Addr{netip.MustParseAddr(ourServer)}}
 }
 
-// TestOpenRelay: refusals say nothing but that the test was passed; the first message that is
-// relayed is a finding at its reply, and its departure confirms it.
+// TestOpenRelay checks that refusals show only that the server refused to relay, that the first
+// relayed message is a finding at its reply, and that its departure confirms it.
 func TestOpenRelay(t *testing.T) {
 	cfg := relayConfig()
 	cfg.AllSessions = true
@@ -136,7 +135,7 @@ func TestOpenRelay(t *testing.T) {
 	}
 }
 
-// TestNoRelay: what looks like relaying and is not.
+// TestNoRelay checks traffic that resembles relaying and is none.
 func TestNoRelay(t *testing.T) {
 	auth := "S: 220 mx ESMTP\nC: EHLO laptop\nS: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGEAYg==\nS: 235 ok\n"
 	rest := strings.SplitN(message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"), "S: 250 mx\n", 2)[1]
@@ -157,7 +156,7 @@ func TestNoRelay(t *testing.T) {
 			port = 587
 		}
 		p.conn(text[0], ourServer, port, text[2])
-		// What the server passes on says nothing.
+		// The messages that the server forwards are no evidence.
 		p.conn(ourServer, "192.0.2.99", 25, message("bob@corp.example", "v@victim.example", "250 ok", "250 queued"))
 		if p.said() != "" {
 			t.Errorf("%s: %s", name, p.said())
@@ -169,8 +168,8 @@ func TestNoRelay(t *testing.T) {
 	}
 }
 
-// The configured domains are those of the declared servers. An undeclared server accepts mail for
-// domains of its own.
+// TestNoRelayUndeclared checks that the configured domains belong to the declared servers: an
+// undeclared server accepts mail for its own domain.
 func TestNoRelayUndeclared(t *testing.T) {
 	p := newPlay(relayConfig())
 	for i := range 5 {
@@ -185,8 +184,8 @@ func TestNoRelayUndeclared(t *testing.T) {
 	}
 }
 
-// TestServersFound: a host of ours that takes mail is watched although nobody declared it, an
-// outside one is not, and a declared one outside home_net is.
+// TestServersFound checks that an internal host that accepts mail is watched although it is not
+// declared, that an external one is not, and that a declared one outside home_net is.
 func TestServersFound(t *testing.T) {
 	p := newPlay(Config{MailServers: []netip.Addr{netip.MustParseAddr("198.51.100.25")}})
 	p.conn(stranger, ourServer, 25, message("a@b.example", "bob@corp.example", "250 ok", "250 queued"))
@@ -321,7 +320,7 @@ func TestSaveRestore(t *testing.T) {
 	}
 }
 
-// TestSince: a source that was forgotten in between begins anew.
+// TestSince checks that a source that was evicted in between starts again.
 func TestSince(t *testing.T) {
 	for _, row := range [][3]Counts{{{5, 4}, {3, 4}, {2, 0}}, {{2, 1}, {3, 1}, {2, 1}}, {{1}, {}, {1}}} {
 		if got := row[0].since(row[1]); got != row[2] {
@@ -330,7 +329,7 @@ func TestSince(t *testing.T) {
 	}
 }
 
-// TestServersDeterministic: any number of helpers gives the same findings and records.
+// TestServersDeterministic checks that any number of helpers gives the same findings and records.
 func TestServersDeterministic(t *testing.T) {
 	var frames []timedFrame
 	for i := range 300 {
@@ -345,7 +344,7 @@ func TestServersDeterministic(t *testing.T) {
 		}
 		frames = append(frames, c.dialogue(message("a@b.example", rcpt, reply, "250 queued")).frames...)
 		o := newConn(ourServer, fmt.Sprintf("198.51.%d.1", i%50), uint16(20000+i), 25)
-		o.at = c.at - 40e6 // side by side with the other
+		o.at = c.at - 40e6 // at the same time as the other
 		frames = append(frames, o.dialogue(message("bob@corp.example", fmt.Sprintf("c%d@d.example", i), "451 later", "")).frames...)
 	}
 	slices.SortStableFunc(frames, func(a, b timedFrame) int { return int(a.at - b.at) })
@@ -393,10 +392,11 @@ func TestServerEvidence(t *testing.T) {
 	}
 }
 
-// TestFoundServerQueue: the queue of a server that nobody declared is seen although nobody answers it.
+// TestFoundServerQueue checks that the queue of an undeclared server is counted although no server
+// answers it.
 func TestFoundServerQueue(t *testing.T) {
 	p := newPlay(Config{Live: true})
-	p.syn(ourServer, "192.0.2.99") // it is known before it is a server
+	p.syn(ourServer, "192.0.2.99") // the host is known before it is a server
 	p.conn(stranger, ourServer, 25, message("a@x.example", "bob@corp.example", "250 ok", "250 queued"))
 	p.at += minute
 	for range 3 {

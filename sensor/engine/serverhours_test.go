@@ -10,7 +10,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestHours: a server's records are hourly and its findings are closed in time however large the portions are in which a file is read.
+// TestHours checks that a server's records are hourly and its findings are closed in time, for any
+// size of the portions in which a file is read.
 func TestHours(t *testing.T) {
 	var at []int64
 	var closed int64
@@ -53,7 +54,8 @@ func TestHours(t *testing.T) {
 	}
 }
 
-// TestServerTime: neither a frame with a time years ahead nor a clock that was put back stops the watch of a server.
+// TestServerTime checks that neither a frame with a time years ahead nor a clock that was put back
+// stops the watch of a server.
 func TestServerTime(t *testing.T) {
 	p := newPlay(relayConfig())
 	bring := func() {
@@ -101,10 +103,11 @@ func TestFindingIsUpdatedRarely(t *testing.T) {
 	}
 }
 
-// Times that jump again and again by less than two days do not emit each hour in between.
+// TestQuietHoursAreBounded checks that repeated jumps of the time by less than two days do not emit
+// a record for each hour in between.
 func TestQuietHoursAreBounded(t *testing.T) {
 	for _, c := range []struct {
-		gap         int64 // between two sessions
+		gap         int64 // time between two sessions
 		least, most int   // records
 	}{{hour, 30, 45}, {10 * hour, 50, 220}, {47 * hour, 40, 130}} {
 		told := 0

@@ -39,14 +39,14 @@ func at(frames []timedFrame, ns int64) []timedFrame {
 	return out
 }
 
-// together puts conversations in the order of time.
+// together merges connections in the order of time.
 func together(lists ...[]timedFrame) []timedFrame {
 	out := slices.Concat(lists...)
 	slices.SortStableFunc(out, func(a, b timedFrame) int { return int(a.at - b.at) })
 	return out
 }
 
-// bot is n attempts to as many networks, one a second. answer is what comes of each.
+// bot is n attempts to as many networks, one a second. answer adds the result of each.
 func bot(n int, answer func(c *conn)) (frames []timedFrame) { return botAt("10.0.0.5", n, answer) }
 
 func botAt(client string, n int, answer func(c *conn)) (frames []timedFrame) {
@@ -65,7 +65,7 @@ func refusing(c *conn) {
 		serverSends("554 5.7.1 Client host [203.0.113.9] blocked using zen.spamhaus.org\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 }
 
-// insisting is a SYN that a TCP sends again after a second and after three.
+// insisting is a SYN that a TCP retransmits after a second and after three.
 func insisting(c *conn) {
 	seq := c.seq[0]
 	c.syn().wait(second)
@@ -77,7 +77,7 @@ func insisting(c *conn) {
 
 func TestVerdictsLive(t *testing.T) {
 	quiet := newConn("10.0.0.9", "192.0.2.25", 40000, 587)
-	var ticks []timedFrame // somebody else, once an hour, so that time goes by
+	var ticks []timedFrame // another host, once an hour, so that the time advances
 	for i := range 40 * 24 {
 		c := *quiet
 		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
@@ -126,10 +126,10 @@ func TestVerdictsLive(t *testing.T) {
 	}
 }
 
-// Nobody is accused because of what others send in his name: however many SYNs there are,
-// whatever the servers answer, the address is suspect and no more.
+// TestNoFraming checks that no host is accused because of packets with its spoofed source: for any
+// number of SYNs and any answers of the servers the address is suspect at most.
 func TestNoFraming(t *testing.T) {
-	blind := func(c *conn) *conn { // the server's number is guessed, and wrong
+	blind := func(c *conn) *conn { // the guessed sequence number of the server is wrong
 		c.syn().send(1, SYN|ACK, "")
 		c.seq[1] += 77_000_000
 		return c
@@ -164,7 +164,8 @@ func TestNoFraming(t *testing.T) {
 	t.Logf("R23: %d ways to send 10,000 SYNs in somebody's name: no session, never more than suspect (goal 10,000, never likely)", len(cases))
 }
 
-// The address of a bot is given to another machine: what was known is known of the first.
+// TestAddressMoves checks an address that moves from a bot to another machine: the evidence stays
+// with the bot.
 func TestAddressMoves(t *testing.T) {
 	frames := at(delivery().frames, 7*hour)
 	for i := range frames {
@@ -206,7 +207,8 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 	}
 }
 
-// Behind two routers that take turns a slow bot's frames come with either's link-layer address: it is one machine all the same.
+// TestRoutersTakeTurns checks that a slow bot behind two routers whose link-layer addresses
+// alternate counts as one machine.
 func TestRoutersTakeTurns(t *testing.T) {
 	var frames []timedFrame
 	for i := range 30 {
@@ -216,7 +218,7 @@ func TestRoutersTakeTurns(t *testing.T) {
 		for _, f := range c.frames {
 			if d := f.data; d[11] == 1 { // from the client
 				d[10] = byte(i % 2)
-				d[22]-- // a router has passed it on
+				d[22]-- // a router has forwarded it
 				if d[24]++; d[24] == 0 {
 					d[25]++
 				}
@@ -230,7 +232,8 @@ func TestRoutersTakeTurns(t *testing.T) {
 	}
 }
 
-// A bot that gets another address is the same machine, by its link-layer address.
+// TestIncidentFollowsTheMachine checks that a bot with another IP address is the same machine, by
+// its link-layer address.
 func TestIncidentFollowsTheMachine(t *testing.T) {
 	list := analyse(Config{}, together(botAt("10.0.0.5", 30, refusing), at(botAt("10.0.0.6", 30, refusing), days), at(botAt("10.0.0.5", 30, refusing), 2*days))).findings
 	incidents := map[string]string{}
@@ -248,8 +251,9 @@ func TestIncidentFollowsTheMachine(t *testing.T) {
 	}
 }
 
-// A bot that takes a new IPv6 address for every third attempt is judged as one machine, and another
-// machine of the network is not. Forwarded packets have the router's address, and prove nothing.
+// TestRotatingAddresses checks that a bot with a new IPv6 address for every third attempt counts as
+// one machine, and another machine of the network does not. Packets from a router have the router's
+// link-layer address, which is no evidence.
 func TestRotatingAddresses(t *testing.T) {
 	rotating := func(mac byte, ttl uint8) (frames []timedFrame) {
 		for i := range 30 {
@@ -287,7 +291,7 @@ func TestRotatingAddresses(t *testing.T) {
 			if level = max(level, f.Level); len(f.Reasons) > 0 {
 				text = f.Reasons[0].Text
 			}
-			if open > 2 { // the old one is closed within a second
+			if open > 2 { // the old finding is closed within a second
 				t.Errorf("%d findings are open", open)
 			}
 		}
@@ -297,7 +301,8 @@ func TestRotatingAddresses(t *testing.T) {
 	}
 }
 
-// Where nothing but the servers is heard, what they refuse is known by its text.
+// TestServersAlone checks a capture of the servers alone: the text of refusals shows the commands
+// that were refused.
 func TestServersAlone(t *testing.T) {
 	for text, want := range map[string]bool{
 		"550 5.1.1 <b@example.net>: Recipient address rejected: User unknown\r\n": true,
@@ -335,7 +340,7 @@ func TestUnused(t *testing.T) {
 	for _, f := range delivery().frames {
 		w.take(f)
 	}
-	for _, f := range newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().mail().close().frames { // is only mailed to
+	for _, f := range newConn("203.0.113.9", "10.0.0.25", 40000, 25).open().mail().close().frames { // only receives mail
 		w.take(f)
 	}
 	e.Finish("end_of_input")

@@ -31,7 +31,7 @@ func schema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// validate checks lines of events against the schema and returns them.
+// validate checks lines of events against the schema and returns the events.
 func validate(t *testing.T, lines []byte) (events []map[string]any) {
 	t.Helper()
 	s := schema(t)
@@ -51,7 +51,7 @@ func validate(t *testing.T, lines []byte) (events []map[string]any) {
 	return events
 }
 
-// longest is how long an event may be.
+// longest is the greatest length that an event may have.
 func longest(v any) int {
 	if v.(map[string]any)["event_type"] == "finding" {
 		return 8192
@@ -59,7 +59,7 @@ func longest(v any) int {
 	return 4096
 }
 
-// written is what a writer writes in f.
+// written returns the output of a writer that f uses.
 func written(t *testing.T, cfg Config, f func(*Writer)) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -73,7 +73,7 @@ func written(t *testing.T, cfg Config, f func(*Writer)) []byte {
 	return out.Bytes()
 }
 
-// session has every field set, with text as what the sides sent.
+// session is a session with every field set; text is the text of both sides.
 func session(text string) *finding.Session {
 	s := &finding.Session{Client: netip.MustParseAddrPort("10.0.0.5:40000"),
 		Server: netip.MustParseAddrPort("192.0.2.25:25"),
@@ -151,7 +151,7 @@ func TestSchema(t *testing.T) {
 			}
 		}
 	}
-	// The schema refuses what it should.
+	// The schema must refuse an invalid event.
 	v, _ := jsonschema.UnmarshalJSON(strings.NewReader(`{"event_type":"stats","v":1}`))
 	if schema(t).Validate(v) == nil {
 		t.Error("the schema accepts an event without its fields")
@@ -304,7 +304,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestCommunityID(t *testing.T) {
-	// From the specification's own test vectors.
+	// Test vectors of the specification.
 	for _, c := range []struct{ a, b, want string }{
 		{"128.232.110.120:34855", "66.35.250.204:80", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{"66.35.250.204:80", "128.232.110.120:34855", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
@@ -316,13 +316,13 @@ func TestCommunityID(t *testing.T) {
 	}
 }
 
-// faulty is a writer that fails when told so.
+// faulty is a writer that fails on command.
 type faulty struct {
 	mu   sync.Mutex
 	out  bytes.Buffer
 	err  error
 	half bool
-	gate chan struct{} // when set, writes wait for it
+	gate chan struct{} // if set, writes wait for it
 }
 
 func (f *faulty) Write(b []byte) (int, error) {
@@ -347,7 +347,7 @@ func (f *faulty) fail(err error) {
 	f.err = err
 }
 
-// drained waits until the queue has nothing left to write but what it holds.
+// drained waits until the queue has written everything except the events that it holds.
 func drained(t *testing.T, q *Queue, held int) {
 	t.Helper()
 	for range 5 {
@@ -362,8 +362,8 @@ func drained(t *testing.T, q *Queue, held int) {
 	t.Fatal("the queue does not get on")
 }
 
-// What cannot be written is lost and counted, but for findings, which are tried again; and the
-// line after a half one begins a new line.
+// TestFullDisk checks that events that cannot be written are dropped and counted, except findings,
+// which are retried, and that the line after a partial one begins a new line.
 func TestFullDisk(t *testing.T) {
 	out := &faulty{half: true}
 	q := NewQueue(out, false)
@@ -395,12 +395,13 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A finding that cannot be written up to the end is lost, and counted.
+// TestFullDiskToTheEnd checks that a finding that cannot be written until the end is dropped and
+// counted.
 func TestFullDiskToTheEnd(t *testing.T) {
 	out := &faulty{}
 	q := NewQueue(out, true)
 	out.fail(syscall.ENOSPC)
-	for range 40_000 { // more than there is room for: nobody waits for a disk that is full
+	for range 40_000 { // more than the queue holds: the sensor does not wait for a full disk
 		q.put(FindingEvent, bytes.Repeat([]byte("x"), 1<<10))
 	}
 	err := q.Close()
@@ -410,8 +411,8 @@ func TestFullDiskToTheEnd(t *testing.T) {
 	}
 }
 
-// A reader that takes nothing does not keep the sensor from ending, and what it did not take is
-// counted.
+// TestStalledForEver checks that a reader that stops reading does not keep the sensor from ending,
+// and that the unread events are counted.
 func TestStalledForEver(t *testing.T) {
 	out := &faulty{gate: make(chan struct{})}
 	defer close(out.gate)
@@ -465,7 +466,7 @@ func TestClosedPipe(t *testing.T) {
 	line := make([]byte, 4)
 	io.ReadFull(r, line)
 	r.Close()
-	for range 50_000 { // more than the room that is waited for
+	for range 50_000 { // more than the queue holds
 		q.put(SessionEvent, bytes.Repeat([]byte("x"), 1<<10))
 	}
 	if err := q.Close(); !errors.Is(err, syscall.EPIPE) {
@@ -502,7 +503,7 @@ func BenchmarkSession(b *testing.B) {
 	q.Close()
 }
 
-// Times are written by hand; package time says what is right.
+// TestTimestamp compares with the timestamps of package time.
 func TestTimestamp(t *testing.T) {
 	for _, ns := range []int64{0, 1, 999, 1000, 1.7e18, 1.7e18 + 123_456_789,
 		951_782_399_999_999_999, 1 << 62, -1, -1e18} {

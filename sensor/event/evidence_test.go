@@ -23,7 +23,7 @@ var nasty = []string{
 	"\U000e0001",
 }
 
-// unsafeRune finds what a line of an event must not hold.
+// unsafeRune finds a character that must not be in a line of an event.
 func unsafeRune(line string) (rune, bool) {
 	for _, r := range line {
 		switch {
@@ -36,8 +36,9 @@ func unsafeRune(line string) (rune, bool) {
 	return 0, false
 }
 
-// What a client sends comes out as one line of strict JSON with nothing in it that
-// steers a terminal or turns its writing, and the bytes that it sent can be had back from it.
+// TestEvidenceCanBeHadBack checks that the bytes of a client become one line of strict JSON without
+// characters that control a terminal or its writing direction, and that the bytes can be restored
+// from it.
 func TestEvidenceCanBeHadBack(t *testing.T) {
 	texts := append([]string{}, nasty...)
 	pairs := 0
@@ -77,7 +78,7 @@ func TestEvidenceCanBeHadBack(t *testing.T) {
 	t.Logf("R14: %d pairs of bytes and %d texts: one safe line of strict JSON each, and the bytes can be had back (goal 65,536 and 40)", pairs, len(nasty))
 }
 
-// The report prints the same texts.
+// TestCleanIsOneSafeLine checks the same texts in the report.
 func TestCleanIsOneSafeLine(t *testing.T) {
 	for _, text := range nasty {
 		got := Evidence{Mode: Full}.Clean(strings.Repeat(text, 3))
@@ -87,7 +88,7 @@ func TestCleanIsOneSafeLine(t *testing.T) {
 	}
 }
 
-// TestMayAddress: a text that is not read further holds nothing to hide.
+// TestMayAddress checks that a text without mayAddress holds no address that hidden replaces.
 func TestMayAddress(t *testing.T) {
 	pieces := append([]string{"a", "B.c", "example.org", "\"", "\\", ">... ", ">: ", "<", ">", ".",
 		": ", "User unknown", "\u212a", "\xff", "&COMMAT;", " (AT) ", "4", "0"}, ats...)

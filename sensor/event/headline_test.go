@@ -10,7 +10,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// A host that was never seen to mail is not said to.
+// TestHeadlineSaysWhatWasSeen checks that the headline does not mention mail of a host that sent
+// none.
 func TestHeadlineSaysWhatWasSeen(t *testing.T) {
 	for want, facts := range map[string]detect.Counters{
 		"mails straight to the Internet": {Attempts: 2, Sessions: 1,

@@ -19,9 +19,9 @@ func numbered(i int) []byte {
 	return fmt.Appendf(nil, `{"n":%d,"text":"%s"}`+"\n", i, strings.Repeat("x", 180))
 }
 
-// The reader of a named pipe goes away, in the middle of a line and with more in the pipe, and
-// another one comes: it gets whole lines, from the one on that was not read to its end. What was
-// lost in between is counted by type, and findings are not among it.
+// TestReaderComesBack checks a named pipe whose reader leaves in the middle of a line, with more
+// data in the pipe. The next reader gets whole lines, beginning with the line that was not read to
+// its end. Dropped events are counted by type, and no finding is dropped.
 func TestReaderComesBack(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
@@ -39,7 +39,7 @@ func TestReaderComesBack(t *testing.T) {
 	defer w.Close()
 	r := <-opened
 	q := NewQueue(w, false)
-	for i := range 300 { // 60 kB: almost all that the pipe holds
+	for i := range 300 { // 60 kB: almost the capacity of the pipe
 		q.put(SessionEvent, numbered(i))
 	}
 	drained(t, q, 0)
@@ -100,7 +100,7 @@ func TestReaderComesBack(t *testing.T) {
 	t.Logf("R16: the reader of a named pipe went away and came back: %d of 352 events lost, all counted, 0 findings; every line is JSON (goal the same)", dropped.Sum())
 }
 
-// A disk that is full keeps no half line.
+// TestFullDiskKeepsWholeLines checks that a full disk leaves no partial line.
 func TestFullDiskKeepsWholeLines(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// A file that is moved away and opened again and again while events come, holds each line once and whole.
+// TestReplaceLosesNothing checks that a file that is renamed and opened again, many times while
+// events come, holds each line once and whole.
 func TestReplaceLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	open := func(i int) *os.File {
@@ -53,7 +54,7 @@ func TestReplaceLosesNothing(t *testing.T) {
 	}
 }
 
-// Who goes on reading elsewhere gets events again.
+// TestReplaceWhatIsBroken checks that a broken output gets events again after it was replaced.
 func TestReplaceWhatIsBroken(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestDestination: the MX hosts of a destination, each in another network, are one destination: a
-// message that all of them put off, or that none of them answers, waits once.
+// TestDestination checks that the MX hosts of a destination, each in another network, are one
+// destination: a message that all of them defer, or that none of them answers, waits once.
 func TestDestination(t *testing.T) {
 	const domain = 77
 	begin := 1700000000 * second
@@ -63,7 +63,7 @@ func TestDestination(t *testing.T) {
 		for how, learn := range map[string]func(q *Queue){
 			"by the name of its servers": func(q *Queue) {
 				for i := range uint32(3) {
-					q.belongs(1+i, 1000+i, false) // each has mail for another domain
+					q.belongs(1+i, 1000+i, false) // each receives mail for another domain
 					q.belongs(1+i, domain, true)
 				}
 			},
@@ -81,7 +81,7 @@ func TestDestination(t *testing.T) {
 			}
 		}
 	}
-	// What is learned late joins what was counted twice.
+	// Hosts that are joined later join the messages that were counted twice.
 	var q Queue
 	q.fail(1, 11, false, begin)
 	q.fail(2, 12, false, begin+second)
@@ -95,8 +95,9 @@ func TestDestination(t *testing.T) {
 	}
 }
 
-// TestReckoned: a server that tries a unreachable destination with one message only has there what
-// usually goes there; where that is not known, the estimate says that it is a lower bound.
+// TestReckoned checks a server that tries an unreachable destination with one message only: the
+// estimate is the usual volume to that destination; if that is not known, it is marked as a lower
+// bound.
 func TestReckoned(t *testing.T) {
 	at := 1700000000 * second
 	var q Queue
@@ -152,7 +153,8 @@ func TestDestinationsAreBounded(t *testing.T) {
 	}
 }
 
-// TestClockPutBack: what a checkpoint of a clock that went ahead holds becomes old nevertheless.
+// TestClockPutBack checks that the content of a checkpoint with times in the future becomes old
+// nevertheless.
 func TestClockPutBack(t *testing.T) {
 	ahead, now := 1900000000*second, 1700000000*second
 	var s Server
@@ -175,8 +177,9 @@ func TestClockPutBack(t *testing.T) {
 	}
 }
 
-// TestShareWhileSilent: what a destination usually takes is what it took before it was silent,
-// however long that lasts; and what came before the server's patience ended does not wait any more.
+// TestShareWhileSilent checks that the usual volume to a destination is the volume before it became
+// unreachable, however long that lasts, and that mail from before the server's queue lifetime does
+// not wait any more.
 func TestShareWhileSilent(t *testing.T) {
 	var q Queue
 	now := monday
@@ -195,7 +198,7 @@ func TestShareWhileSilent(t *testing.T) {
 	take(100)
 	for range 12 {
 		try()
-		for range 8 { // the others take as much as before, in an hour 8 each
+		for range 8 { // the others accept as much as before, 8 an hour each
 			for net := range uint32(10) {
 				if net != 3 {
 					q.accepted(net, now)
@@ -209,7 +212,7 @@ func TestShareWhileSilent(t *testing.T) {
 		t.Errorf("after 12 hours: %d letters wait, and 96 do", got)
 	}
 	d := q.Unreachable[3]
-	d.Since = now - 2*maxQueued // it has been so for long
+	d.Since = now - 2*maxQueued // it has been unreachable for a long time
 	if got, _ := q.waits(&d, q.others(), now); got < 43 || got > 53 {
 		t.Errorf("twice as long as a server is patient: %d letters wait, and half of what came does", got)
 	}

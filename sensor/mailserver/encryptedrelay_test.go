@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestRelayInTLS: three hours of a server on which nothing can be read.
+// TestRelayInTLS simulates three hours of a server whose sessions are all encrypted.
 func TestRelayInTLS(t *testing.T) {
 	late := false // the second hour has begun
 	many := func() int {

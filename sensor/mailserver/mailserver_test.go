@@ -96,8 +96,9 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// TestRelayLearned: without a configuration nothing is proved at once, a domain that several
-// strangers bring mail for is local, and a relay for many domains is found all the same.
+// TestRelayLearned checks that without a configuration one message is no proof, that a domain for
+// which several external clients bring mail is local, and that a relay for many domains is found
+// nevertheless.
 func TestRelayLearned(t *testing.T) {
 	var s Server
 	var got decided
@@ -223,8 +224,8 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// TestRelayByVolume: in encrypted traffic a server that sends much while one network brings
-// most of it is suspicious, and one to which many bring it is not.
+// TestRelayByVolume checks encrypted traffic: a server that sends much while one network brings
+// most of it is suspicious, and a server to which many networks bring mail is not.
 func TestRelayByVolume(t *testing.T) {
 	for nets, want := range map[uint32]int{1: 1, 8: 0} {
 		var s Server

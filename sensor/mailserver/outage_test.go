@@ -9,15 +9,16 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// TestFlush: what waited while everybody refused is no alarm when it is sent at last; ten times the
-// usual volume from then on is, and soon. Nobody counts retries on a holiday as an outage.
+// TestFlush checks that the mail that waited during an outage is no alarm when it is sent
+// afterwards, that ten times the usual volume from then on is one, and soon, and that retries on a
+// holiday do not count as an outage.
 func TestFlush(t *testing.T) {
 	for _, factor := range []int{1, 10} {
 		rnd := rand.New(rand.NewPCG(5, uint64(factor)))
 		var s Server
 		var alarms []verdict.Verdict
 		tell := func(v verdict.Verdict) {
-			if (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") { // refusals are one while it lasts
+			if (v.Code == "volume_burst" || v.Code == "volume_rise") && !strings.Contains(v.Text, "refusals") { // refusals are an alarm during the outage
 				alarms = append(alarms, v)
 			}
 		}
@@ -86,9 +87,9 @@ func TestFlush(t *testing.T) {
 	}
 }
 
-// TestFlushOnSlowDay: how busy a day is shows in what waits, too. On one with half of the usual
-// mail ten times as much is five times the usual, and nothing but what came during the outage says
-// so.
+// TestFlushOnSlowDay checks that the volume of the day shows in the waiting mail: on a day with
+// half of the usual mail, ten times as much is five times the usual, and only the mail that came
+// during the outage shows that.
 func TestFlushOnSlowDay(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 6))
 	var s Server
@@ -111,7 +112,7 @@ func TestFlushOnSlowDay(t *testing.T) {
 		if h := at / hour % 24; h >= 8 && h < 18 {
 			rate = 2
 		}
-		down := at >= end-6*hour && at < end // since work began
+		down := at >= end-6*hour && at < end // since the begin of working hours
 		switch {
 		case at >= end:
 			rate = 2 * 0.5 * 7

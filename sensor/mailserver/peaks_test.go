@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestInvitations: that somebody writes to ten to sixty people at once, every other day at any hour
-// of work, is usual where it happens; fifty times as much is found within ten minutes all the same,
+// TestInvitations checks that messages to ten to sixty people at once, every other day at any
+// working hour, become usual for a server. Fifty times as much is still found within ten minutes,
 // and ten times within the hour.
 func TestInvitations(t *testing.T) {
 	begin := monday + 210*24*hour + 10*hour
@@ -55,7 +55,7 @@ func TestInvitations(t *testing.T) {
 	}
 }
 
-// TestTopsLast: what was seen on two days only is not usual, nor what is older than two months.
+// TestTopsLast checks that a peak of two days only, or one older than two months, is not usual.
 func TestTopsLast(t *testing.T) {
 	var d Tops
 	at := monday

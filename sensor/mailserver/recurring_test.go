@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestBatches: what recurs is told once, the first time, whatever its period is.
+// TestBatches checks that a recurring batch is reported once, the first time, for any period.
 func TestBatches(t *testing.T) {
 	on := func(of int, f func(d time.Time) bool) func(time.Time) bool {
 		return func(d time.Time) bool { return d.Hour() == of && f(d) }
@@ -53,7 +53,8 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// TestNoBatch: a flood at another time than the batch's is none, not even on its day of the week.
+// TestNoBatch checks that a flood at another time than a batch is no batch, even on the same day of
+// the week.
 func TestNoBatch(t *testing.T) {
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(6, 6))
@@ -71,7 +72,8 @@ func TestNoBatch(t *testing.T) {
 	}
 }
 
-// TestDayOff: the first holiday is told, the next ones are not, and two days of silence are.
+// TestDayOff checks that the first holiday is reported, the next ones are not, and two days of
+// silence are.
 func TestDayOff(t *testing.T) {
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(8, 8))

@@ -2,8 +2,8 @@ package mailserver
 
 import "testing"
 
-// TestSilentDestination: messages for a destination that does not answer are told apart by their
-// tries.
+// TestSilentDestination checks that messages for an unreachable destination are distinguished by
+// their attempts.
 func TestSilentDestination(t *testing.T) {
 	var q Queue
 	at := 1700000000 * second
@@ -12,7 +12,7 @@ func TestSilentDestination(t *testing.T) {
 		q.connecting(1, host, at)
 		if answers {
 			q.answer(1, host)
-			q.resolve(uint64(at), 1, host, at) // one that was never refused
+			q.resolve(uint64(at), 1, host, at) // a message that was never refused
 		}
 		q.tick(at + connectTime)
 	}
@@ -42,7 +42,7 @@ func TestSilentDestination(t *testing.T) {
 	if q.messages != 0 || len(q.Unreachable) != 0 {
 		t.Errorf("%d letters are left, %v", q.messages, q.Unreachable)
 	}
-	// A session that takes longer than the server waits for an answer is none that failed.
+	// A session that takes longer than the server waits for an answer has not failed.
 	q.connecting(2, 5, at)
 	q.answer(2, 5)
 	q.tick(at + 2*hour)

@@ -11,15 +11,15 @@ import (
 // monday is a Monday, 00:00 UTC.
 const monday = int64(1700438400) * second
 
-// pace is how many messages a server sends in an hour of the week: an office, with a batch
-// every night and a newsletter on Sundays.
+// pace is the messages of a server in each hour of the week: an office, with a batch every night
+// and a newsletter on Sundays.
 type pace struct {
 	office, night float64
 	batch, letter int
-	busy          float64 // deviation of the logarithm of a day's factor
+	busy          float64 // standard deviation of the logarithm of a day's factor
 }
 
-// play sends messages for some days, one five minutes at a time. extra multiplies the rate.
+// play sends messages for some days, in steps of five minutes. extra multiplies the rate.
 func (p pace) play(v *Traffic, rnd *rand.Rand, from int64, days int, extra func(t int64) float64, alarm func(volumeAlarm)) {
 	day := 1.0
 	for t := from; t < from+int64(days)*24*hour; t += five {
@@ -67,7 +67,8 @@ var paces = map[string]pace{
 	"idle":         {office: 0.3, night: 0.1, busy: 0.5},
 }
 
-// TestQuietServers: at most one false alarm a year, the first year with its learning included.
+// TestQuietServers checks that there is at most one false alarm a year, the first year with its
+// learning included.
 func TestQuietServers(t *testing.T) {
 	for name, p := range paces {
 		for seed := range uint64(1) {
@@ -84,12 +85,12 @@ func TestQuietServers(t *testing.T) {
 	}
 }
 
-// TestRises: ten times as much is found within an hour, fifty times within ten minutes,
-// whenever it begins in a working day; and ended when it is over.
+// TestRises checks that ten times the volume is found within an hour and fifty times within ten
+// minutes, at any time of a working day, and that the end of the rise is reported.
 func TestRises(t *testing.T) {
 	for name, p := range paces {
 		if p.office < 5 {
-			continue // ten times almost nothing is still little
+			continue // ten times almost no volume is still little
 		}
 		for _, factor := range []float64{10, 50} {
 			for seed := range uint64(2) {
@@ -120,8 +121,8 @@ func TestRises(t *testing.T) {
 	}
 }
 
-// TestSlowRise: half as much again for a week is found by the CUSUM, although no hour stands
-// out.
+// TestSlowRise checks that a rise by half for a week is found by the CUSUM, although no single hour
+// is unusual.
 func TestSlowRise(t *testing.T) {
 	p := pace{office: 400, night: 200, busy: 0.02}
 	var v Traffic
@@ -137,7 +138,7 @@ func TestSlowRise(t *testing.T) {
 func TestStopped(t *testing.T) {
 	p := pace{office: 100, night: 1}
 	for _, row := range []struct {
-		from, to int64 // hours of the Monday without anything
+		from, to int64 // hours of the Monday without traffic
 		want     int
 	}{{9, 13, 1}, {9, 10, 0}, {20, 30, 0}} {
 		var v Traffic
@@ -167,7 +168,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestLearning: nothing is said in the first day, and no Monday is compared with a weekend.
+// TestLearning checks that there is no verdict on the first day, and that no Monday is compared
+// with a weekend.
 func TestLearning(t *testing.T) {
 	var v Traffic
 	rnd := rand.New(rand.NewPCG(1, 1))
@@ -179,12 +181,12 @@ func TestLearning(t *testing.T) {
 	}
 }
 
-// TestSpreadWhileLearning: on the first day networks that submit are judged by what the hours
-// before had; a morning is no alarm.
+// TestSpreadWhileLearning checks that on the first day submitting networks are compared with the
+// hours before, and that the morning is no alarm.
 func TestSpreadWhileLearning(t *testing.T) {
 	for _, row := range []struct {
 		name   string
-		before []int // networks of the hours before
+		before []int // networks in the hours before
 		now    int
 		want   bool
 	}{
@@ -215,8 +217,8 @@ func TestSpreadWhileLearning(t *testing.T) {
 	}
 }
 
-// TestPause: hours in which nobody listened are neither empty nor usual, and what was learned
-// survives being written down.
+// TestPause checks that hours in which the sensor did not run are neither empty nor usual, and that
+// the baseline survives a checkpoint.
 func TestPause(t *testing.T) {
 	p := pace{office: 200, night: 40}
 	var v Traffic
@@ -246,9 +248,9 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestDaysVary: how much days vary is known after four weeks. What is taken for usual in them,
-// which is the most that was seen, must not hide it: else the first busy day after them is an
-// alarm.
+// TestDaysVary checks that the variance of days is known after four weeks. The usual volume of
+// these weeks is the highest that was seen, and must not hide the variance: otherwise the first
+// busy day after them is an alarm.
 func TestDaysVary(t *testing.T) {
 	p := pace{office: 3000, night: 1000, busy: 0.1}
 	sum := 0.0
@@ -258,13 +260,13 @@ func TestDaysVary(t *testing.T) {
 		p.play(&v, rand.New(rand.NewPCG(seed, 3)), monday, 28, usual, func(volumeAlarm) {})
 		sum += math.Sqrt(1 + v.Series[OutMessages].Days[0].F)
 	}
-	// Ten hours of 3000, each a tenth more: the sum of ten z of 5.35, by the root of 24.
+	// Ten hours of 3000, each a tenth more: the sum of ten z of 5.35, divided by the root of 24.
 	if got, want := sum/servers, 10.9; got < 0.6*want || got > 1.4*want {
 		t.Errorf("days vary by %.1f, want about %.1f", got, want)
 	}
 }
 
-// TestAlarmTime: a rise is told at the end of the hour in which it shows.
+// TestAlarmTime checks that a rise is reported at the end of the hour in which it shows.
 func TestAlarmTime(t *testing.T) {
 	p := pace{office: 300, night: 300}
 	var v Traffic

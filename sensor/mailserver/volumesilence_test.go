@@ -12,7 +12,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// sane reports what in a server's baseline is no number that a count can have.
+// sane reports each value in a server's baseline that a count cannot have.
 func sane(t *testing.T, v *Traffic, at int64) {
 	t.Helper()
 	for m := range v.Series {
@@ -32,7 +32,7 @@ func sane(t *testing.T, v *Traffic, at int64) {
 	}
 }
 
-// A server that is watched for more than 255 weeks has a baseline as before.
+// TestManyYears checks that a server that is watched for more than 255 weeks has a valid baseline.
 func TestManyYears(t *testing.T) {
 	for _, gap := range []int64{hour, 7 * day, 14 * day} {
 		weeks := 270 * max(1, gap/(7*day))
@@ -55,7 +55,7 @@ func TestManyYears(t *testing.T) {
 	}
 }
 
-// The first hours of 1970 and the last before 2262 are hours like others.
+// TestEdgesOfTime checks the first hours of 1970 and the last before 2262.
 func TestEdgesOfTime(t *testing.T) {
 	const end = 9_223_286_400 * second
 	for _, first := range []int64{0, 1, five - 1, five, hour, 5*hour + five, 20 * hour, end - 40*day} {
@@ -74,7 +74,7 @@ func TestEdgesOfTime(t *testing.T) {
 	}
 }
 
-// A checkpoint with means that are no numbers does no harm.
+// TestUnsoundMeans checks that a checkpoint with means that are not finite numbers does no harm.
 func TestUnsoundMeans(t *testing.T) {
 	var s Server
 	for i, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), -2, float32(math.Inf(-1))} {
@@ -100,8 +100,8 @@ func quiet(weeks int) *Traffic {
 	return v
 }
 
-// A silence of a long weekend in one go is the same as that silence minute by minute; of a longer
-// one the means and the record of the last weeks are.
+// TestSilenceInOneGo checks that a silence of a long weekend in one step equals the same silence
+// minute by minute. For a longer one the means and the record of the last weeks are equal.
 func TestSilenceInOneGo(t *testing.T) {
 	for _, hours := range []int64{2, 10, 60, 95, 200, 700} {
 		from := monday + 42*day
@@ -140,10 +140,10 @@ func TestSilenceInOneGo(t *testing.T) {
 	}
 }
 
-// Jumps of the time cost little, however many there are.
+// TestJumpsAreCheap checks the cost of any number of clock jumps.
 func TestJumpsAreCheap(t *testing.T) {
 	const jumps = 400
-	goal := time.Millisecond // before there was a bound it was 14 ms; the machine may be busy
+	goal := time.Millisecond // without the bound it was 14 ms; the machine may be busy
 	if os.Getenv("SPAMSENSOR_FIGURES") != "" {
 		goal = 200 * time.Microsecond
 	}

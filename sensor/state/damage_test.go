@@ -19,7 +19,7 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// rowsOf are the rows of a history as text, by day and host.
+// rowsOf returns the rows of a history as text, by day and host, and their number.
 func rowsOf(t *testing.T, dir string) (rows map[string]string, n int) {
 	t.Helper()
 	rows = map[string]string{}
@@ -33,7 +33,7 @@ func rowsOf(t *testing.T, dir string) (rows map[string]string, n int) {
 	return rows, n
 }
 
-// manyRows makes a history of some days and hosts, in several commits.
+// manyRows makes a history of several days and hosts, in several commits.
 func manyRows(t *testing.T, dir string, days, hosts int) *History {
 	t.Helper()
 	h := history(t, dir, HistoryConfig{})
@@ -49,7 +49,7 @@ func manyRows(t *testing.T, dir string, days, hosts int) *History {
 	return h
 }
 
-// within fails where f does not come back.
+// within fails the test if f does not return in time.
 func within(t *testing.T, most time.Duration, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -61,8 +61,8 @@ func within(t *testing.T, most time.Duration, what string, f func()) {
 	}
 }
 
-// A row that is damaged costs itself alone: all others are there, what is lost is said, and counts
-// go on.
+// TestDamagedRow checks that a damaged row costs no other row, that the loss is reported, and that
+// the history stays usable.
 func TestDamagedRow(t *testing.T) {
 	dir := t.TempDir()
 	h := manyRows(t, dir, 3, 200)
@@ -101,8 +101,8 @@ func TestDamagedRow(t *testing.T) {
 	}
 }
 
-// Whatever is done to the file: opening comes back, each row that is given is one that was written,
-// none is missing without a word, and counts go on.
+// TestAnyDamage damages the file in many ways: opening always returns, each row that is read was
+// written, each missing row is reported, and the history stays usable.
 func TestAnyDamage(t *testing.T) {
 	rounds := 60
 	if os.Getenv("SPAMSENSOR_LONG") != "" {
@@ -125,7 +125,7 @@ func TestAnyDamage(t *testing.T) {
 			what = fmt.Sprintf("a bit of byte %d", at)
 		case 2:
 			p := page()
-			at := rnd.IntN(48) // the page's head and its first elements
+			at := rnd.IntN(48) // the header of the page and its first elements
 			p[at] = byte(rnd.Uint32())
 			what = fmt.Sprintf("byte %d of a page", at)
 		case 3:
@@ -136,7 +136,7 @@ func TestAnyDamage(t *testing.T) {
 			what = "a page written over another"
 		case 5:
 			p := page()
-			binary.NativeEndian.PutUint64(p, binary.NativeEndian.Uint64(page())) // a page with the number of another
+			binary.NativeEndian.PutUint64(p, binary.NativeEndian.Uint64(page())) // a page with the number of another page
 			what = "a page's number"
 		case 6:
 			bad = bad[:rnd.IntN(len(bad))]
@@ -194,7 +194,8 @@ func globbed(dir, pattern string) []string {
 	return list
 }
 
-// A file that somebody writes over while the sensor runs is mended with the next count.
+// TestDamageWhileRunning checks that a file that is overwritten while the sensor runs is repaired
+// at the next count.
 func TestDamageWhileRunning(t *testing.T) {
 	dir := t.TempDir()
 	h := manyRows(t, dir, 3, 100)
@@ -211,7 +212,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	}
 }
 
-// The file on which bbolt does not come back.
+// TestHistoryHang opens the file on which bbolt does not return.
 func TestHistoryHang(t *testing.T) {
 	b, err := os.ReadFile(corpus.Case(t, "hostile", "history-hang.db"))
 	if err != nil {
@@ -233,8 +234,8 @@ func TestHistoryHang(t *testing.T) {
 	})
 }
 
-// What is no regular file, or holds nothing, under a name of the state does not keep the sensor
-// from starting, and is said.
+// TestOddFilesInTheirPlaces checks that a name of the state that is no regular file, or is empty,
+// does not keep the sensor from starting, and that the sensor reports it.
 func TestOddFilesInTheirPlaces(t *testing.T) {
 	for kind, place := range map[string]func(name string) error{
 		"a named pipe": func(name string) error { return syscall.Mkfifo(name, 0o600) },
@@ -297,7 +298,8 @@ func TestOddFilesInTheirPlaces(t *testing.T) {
 	})
 }
 
-// Rows of the version before this one, which had no sums, are taken over.
+// TestHistoryOfVersion1 checks that rows of the version before this one, which had no checksums,
+// are read.
 func TestHistoryOfVersion1(t *testing.T) {
 	dir := t.TempDir()
 	db, err := bbolt.Open(filepath.Join(dir, "history.db"), 0o600, nil)
@@ -321,7 +323,7 @@ func TestHistoryOfVersion1(t *testing.T) {
 	if err != nil || db.Close() != nil {
 		t.Fatal(err)
 	}
-	before, n := rowsOf(t, dir) // as the command reads it, without a sensor
+	before, n := rowsOf(t, dir) // as the command reads it without a running sensor
 	h := history(t, dir, HistoryConfig{})
 	after, m := rowsOf(t, dir)
 	if n != 5000 || m != 5000 {

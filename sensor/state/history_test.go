@@ -33,7 +33,7 @@ func history(t *testing.T, dir string, cfg HistoryConfig) *History {
 	return h
 }
 
-// lines is the history as text: day host@hour:attempts.
+// lines returns the history as text: day host@hour:attempts.
 func lines(t *testing.T, h *History, q Query) (text string) {
 	t.Helper()
 	err := h.Read(q, func(day int64, a netip.Addr, server bool, hours *[24]engine.Counts) {
@@ -59,7 +59,7 @@ func TestHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h = history(t, dir, HistoryConfig{}) // what is there, is in the file
+	h = history(t, dir, HistoryConfig{}) // the rows come from the file
 	for _, row := range []struct {
 		q    Query
 		want string
@@ -76,8 +76,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestHistoryIsBounded: no more days than asked for, even when the clock jumps, and no more
-// hosts a day.
+// TestHistoryIsBounded checks that the history keeps no more days than configured, even if the
+// clock jumps, and no more hosts a day.
 func TestHistoryIsBounded(t *testing.T) {
 	h := history(t, t.TempDir(), HistoryConfig{Days: 3, Hosts: 2})
 	for _, day := range []int64{10, 11, 90000, 12, 13} {
@@ -94,7 +94,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestHistoryIsShortened: days that are configured away go with the next count.
+// TestHistoryIsShortened checks that days beyond a shortened configuration are removed at the next
+// count.
 func TestHistoryIsShortened(t *testing.T) {
 	dir := t.TempDir()
 	h := history(t, dir, HistoryConfig{Days: 400})
@@ -112,7 +113,8 @@ func TestHistoryIsShortened(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a disk without room makes no history a damaged one, and what could not be written then is written when there is room.
+// TestFullDisk checks that a full disk does not make a history a damaged one, and that counts that
+// could not be written are written when there is room.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -173,7 +175,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestHistoryDamage: a file that was cut, or written over, is kept aside, and a new one begun.
+// TestHistoryDamage checks that a file that was cut or overwritten is kept under another name, and
+// that a new one begins.
 func TestHistoryDamage(t *testing.T) {
 	dir := t.TempDir()
 	h := history(t, dir, HistoryConfig{})
@@ -201,7 +204,7 @@ func TestHistoryDamage(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// What is cut behind its head is found when it is read.
+	// A cut behind the header is found when the file is read.
 	os.WriteFile(h.name, good[:len(good)/2], 0o600)
 	n := 0
 	if err := h.Read(Query{}, func(int64, netip.Addr, bool, *[24]engine.Counts) { n++ }); err != nil || n >= 9000 {

@@ -11,14 +11,14 @@ import (
 	"spamsensor/sensor/engine"
 )
 
-// told is what a finding with this number leaves behind.
-func told(seq int) *engine.Saved {
+// savedFinding is the state after a finding with this number.
+func savedFinding(seq int) *engine.Saved {
 	return &engine.Saved{Seed: []byte("0123456789abcdef"), Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"), Facts: detect.Counters{Attempts: uint32(seq)},
 		Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1", Seq: seq, Open: true}}}}}}
 }
 
-// What was told since the last checkpoint is in the journal, whenever the sensor is killed, and
-// what a checkpoint holds is not taken over again.
+// TestJournal checks that the findings since the last checkpoint are in the journal whenever the
+// sensor is killed, and that those in a checkpoint are not loaded twice.
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	seq := func(c *Checkpoint) int {
@@ -33,26 +33,26 @@ func TestJournal(t *testing.T) {
 	if entries != nil {
 		t.Fatal(entries)
 	}
-	j.Add(told(1))
-	j.Add(told(2))
+	j.Add(savedFinding(1))
+	j.Add(savedFinding(2))
 	if n := seq(&Checkpoint{}); n != 2 {
 		t.Errorf("before the first checkpoint: %d", n)
 	}
-	if n := seq(&Checkpoint{Engine: *told(7)}); n != 7 {
+	if n := seq(&Checkpoint{Engine: *savedFinding(7)}); n != 7 {
 		t.Errorf("a checkpoint that has more: %d", n)
 	}
-	j.Rotate() // a checkpoint with 2 is being saved
-	j.Add(told(3))
+	j.Rotate() // the sensor saves a checkpoint with 2
+	j.Add(savedFinding(3))
 	if n := seq(&Checkpoint{}); n != 3 {
 		t.Errorf("killed while it is saved: %d", n)
 	}
-	j.Rotate() // it could not be saved
-	j.Add(told(4))
+	j.Rotate() // the checkpoint could not be saved
+	j.Add(savedFinding(4))
 	if n := seq(&Checkpoint{}); n != 4 {
 		t.Errorf("after one that could not be saved: %d", n)
 	}
 	j.Saved()
-	if n := seq(&Checkpoint{Engine: *told(2)}); n != 4 {
+	if n := seq(&Checkpoint{Engine: *savedFinding(2)}); n != 4 {
 		t.Errorf("after one that was saved: %d", n)
 	}
 	j.Rotate()
@@ -60,8 +60,8 @@ func TestJournal(t *testing.T) {
 	if _, entries := OpenJournal(dir); entries != nil {
 		t.Errorf("%d entries are left", len(entries))
 	}
-	j.Add(told(5))
-	j.Add(told(6))
+	j.Add(savedFinding(5))
+	j.Add(savedFinding(6))
 	j.Close()
 	name := filepath.Join(dir, "findings.log")
 	b, _ := os.ReadFile(name)
@@ -77,17 +77,18 @@ func TestJournal(t *testing.T) {
 	if n := seq(&Checkpoint{}); n != 6 {
 		t.Errorf("a damaged entry before a good one: %d", n)
 	}
-	other := *told(1)
+	other := *savedFinding(1)
 	other.Seed = []byte("another secret..")
 	if n := seq(&Checkpoint{Engine: other}); n != 1 {
 		t.Errorf("of another secret: %d", n)
 	}
 }
 
-// There is a bound, and what it costs is counted.
+// TestJournalIsBounded checks the bound of the journal, and that the findings beyond it are
+// counted.
 func TestJournalIsBounded(t *testing.T) {
 	j, _ := OpenJournal(t.TempDir())
-	big := told(1)
+	big := savedFinding(1)
 	big.Sources[0].Host.Findings[0].ID = string(bytes.Repeat([]byte("x"), maxJournal/4))
 	for range 6 {
 		j.Add(big)
@@ -96,7 +97,7 @@ func TestJournalIsBounded(t *testing.T) {
 	if skipped := j.Saved(); skipped != 3 {
 		t.Errorf("%d entries found no room, want 3", skipped)
 	}
-	j.Add(told(2))
+	j.Add(savedFinding(2))
 	if skipped := j.Saved(); skipped != 0 {
 		t.Errorf("%d entries found no room after a checkpoint", skipped)
 	}

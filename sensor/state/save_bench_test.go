@@ -9,8 +9,8 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// BenchmarkSave writes checkpoints of an engine that knows 8192 hosts, each with six
-// attempts to other networks.
+// BenchmarkSave writes checkpoints of an engine with 8192 hosts, each with six attempts to other
+// networks.
 func BenchmarkSave(b *testing.B) {
 	s, err := Open(b.TempDir())
 	if err != nil {

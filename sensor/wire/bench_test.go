@@ -6,7 +6,7 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// benchFrames are those of the table of decodes whose cost matters.
+// benchFrames are the rows of decodes whose cost matters.
 var benchFrames = map[string]bool{"plain": true, "other port": true, "802.1Q": true, "IPv6": true, "VXLAN": true}
 
 func BenchmarkDecode(b *testing.B) {
@@ -26,7 +26,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// What it costs to send a frame away by its ports, or to find that it must be decoded.
+// BenchmarkSkip measures the cost of rejecting a frame by its ports, or of finding that it must be
+// decoded.
 func BenchmarkSkip(b *testing.B) {
 	for _, c := range decodes {
 		if !benchFrames[c.name] {

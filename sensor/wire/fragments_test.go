@@ -15,13 +15,13 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// part is a fragment: from and to in bytes, and whether it says that more follow.
+// part is a fragment: its first byte, its end, and its flag "more fragments".
 type part struct {
 	from, to int
 	more     bool
 }
 
-// pieces are fragments of the packet that carries segment.
+// pieces are fragments of an IP packet that carries a segment.
 func pieces(ip IP, segment []byte, parts ...part) (frames [][]byte) {
 	for _, p := range parts {
 		body := Bytes(segment[p.from:p.to])
@@ -42,7 +42,7 @@ func pieces(ip IP, segment []byte, parts ...part) (frames [][]byte) {
 	return frames
 }
 
-// segmentOf is a segment with the right checksum.
+// segmentOf is a TCP segment with the right checksum.
 func segmentOf(ip IP, t TCP, text string) []byte {
 	header := 20
 	if ip.Src == ip6.Src {
@@ -62,7 +62,8 @@ func newJoiner() *joiner {
 	return j
 }
 
-// Fragments in every order give the same packet, once, with its payload and a checksum that can be judged.
+// TestFragmentsInAnyOrder checks that fragments in every order give the same packet, once, with its
+// payload and a checksum that can be verified.
 func TestFragmentsInAnyOrder(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 150)
 	for _, ip := range []IP{ip4, ip6} {
@@ -146,7 +147,7 @@ func TestFragmentOutcomes(t *testing.T) {
 	if last != wire.TooManyFragments || apart != 193 || j.frags.Waiting != 0 {
 		t.Errorf("%d pieces apart: %s, %d waiting, want 193", apart, last, j.frags.Waiting)
 	}
-	// A packet has at most 65,535 bytes, with its header of 20.
+	// A packet has at most 65,535 bytes, with its header of 20 bytes.
 	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail, 0xffff - 19: wire.BadFragment} {
 		long := append(segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: ACK}, ""), make([]byte, 0xffff)...)
 		frames := pieces(ip4, long, part{0, 32768, true}, part{32768, length, false})
@@ -157,8 +158,8 @@ func TestFragmentOutcomes(t *testing.T) {
 	}
 }
 
-// What one Ethernet frame would have carried, in fragments of eight bytes: in any order it is
-// joined, and with one that overlaps it is not.
+// TestManyFragments divides the contents of one Ethernet frame into fragments of eight bytes: they
+// are joined in any order, and not joined if another fragment overlaps them.
 func TestManyFragments(t *testing.T) {
 	text := string(bytes.Repeat([]byte("0123456789"), 146))
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -168,7 +169,7 @@ func TestManyFragments(t *testing.T) {
 		for at := 0; at < len(segment); at += 8 {
 			parts = append(parts, part{at, min(at+8, len(segment)), at+8 < len(segment)})
 		}
-		if ip.Src == ip6.Src { // the first has the header
+		if ip.Src == ip6.Src { // the first fragment has the header
 			parts = append([]part{{0, 24, true}}, parts[3:]...)
 		}
 		reversed := slices.Clone(parts)
@@ -202,8 +203,8 @@ func TestManyFragments(t *testing.T) {
 	}
 }
 
-// Scattered datagrams that are never completed make room for one another, and take no memory of
-// their own.
+// TestScatteredFlood checks that incomplete scattered datagrams evict one another, and allocate no
+// memory of their own.
 func TestScatteredFlood(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
@@ -253,7 +254,8 @@ func TestScatteredFlood(t *testing.T) {
 	}
 }
 
-// A fragment quoted by an ICMP error is not on its way.
+// TestQuotedFragmentIsNotJoined checks that a fragment inside an ICMP error is no fragment of a
+// packet.
 func TestQuotedFragmentIsNotJoined(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
@@ -263,8 +265,8 @@ func TestQuotedFragmentIsNotJoined(t *testing.T) {
 	}
 }
 
-// What the capture cut from a fragment is cut from the packet, and behind the bytes that are
-// kept it counts as cut as well.
+// TestFragmentsCut checks that the bytes that the capture cut from a fragment are missing in the
+// packet, and that the bytes after them count as cut as well.
 func TestFragmentsCut(t *testing.T) {
 	text := string(bytes.Repeat([]byte("0123456789"), 300))
 	segment := segmentOf(ip4, data, text)
@@ -283,8 +285,9 @@ func TestFragmentsCut(t *testing.T) {
 	}
 }
 
-// Too late, in either direction of time, is not joined; a frame with a wild time loses nobody
-// else's datagram; Expire takes a time that is believed.
+// TestFragmentTimes checks that fragments are not joined if their times differ too much, in either
+// direction; that a frame with a wrong time evicts no datagram of others; and that Expire takes a
+// plausible time.
 func TestFragmentTimes(t *testing.T) {
 	const second = int64(1e9)
 	segment := segmentOf(ip4, syn, "12345678")
@@ -324,8 +327,9 @@ func TestFragmentTimes(t *testing.T) {
 	}
 }
 
-// A million fragments that are never completed take the memory of the first few thousand, and all
-// are accounted for. A datagram whose fragments follow one another is joined all the same.
+// TestFragmentFlood checks that a million fragments of incomplete datagrams take the memory of the
+// first few thousand, and that all are counted. A datagram whose fragments follow one another is
+// still joined.
 func TestFragmentFlood(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
@@ -338,7 +342,7 @@ func TestFragmentFlood(t *testing.T) {
 	clear(first[18:20])
 	clear(first[26:28])
 	clear(first[24:26])
-	sum := uint32(0) // of the header without what changes
+	sum := uint32(0) // of the constant part of the header
 	for i := 14; i < 34; i += 2 {
 		sum += uint32(binary.BigEndian.Uint16(first[i:]))
 	}
@@ -375,9 +379,9 @@ func TestFragmentFlood(t *testing.T) {
 	}
 }
 
-// FuzzFragments cuts a segment in every way: whatever is joined is the segment, or its
-// beginning. Each pair of bytes is a fragment: where, and how long, with the last bit saying that
-// more follow.
+// FuzzFragments divides a segment in every way: each joined packet is the segment, or its
+// beginning. Each pair of bytes is a fragment: its offset and its length, whose last bit is the
+// flag "more fragments".
 func FuzzFragments(f *testing.F) {
 	f.Add([]byte{0, 7, 3, 2})
 	f.Add([]byte{3, 2, 0, 7, 0, 7})

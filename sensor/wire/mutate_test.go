@@ -11,7 +11,7 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// Frames of every kind with some bytes changed, cut, or joined to another: the decoder, with
+// TestMutatedFrames changes, cuts and joins bytes of frames of every kind: the decoder, with
 // fragments and without, never panics and never takes long.
 func TestMutatedFrames(t *testing.T) {
 	frames, seed := 1_000_000, uint64(4)

@@ -10,7 +10,7 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// sameWays checks that the shortcuts of Decode come to what the slow way comes to.
+// sameWays checks that Decode gives the same result with its shortcuts and without.
 func sameWays(t *testing.T, d *wire.Decoder, link frame.LinkType, frame []byte, length int) wire.Outcome {
 	t.Helper()
 	var fast, slow wire.Packet
@@ -54,8 +54,8 @@ func equal(a, b *wire.Packet) bool {
 		a.MAC == b.MAC && a.TTL == b.TTL && a.Checksum == b.Checksum && a.Len == b.Len && a.Wire == b.Wire
 }
 
-// Frames of the table, and frames near them: a byte or two changed, cut, longer on the wire
-// than captured.
+// TestShortcutsAgree uses the frames of the table and similar frames: with one or two bytes
+// changed, cut, or longer on the wire than captured.
 func TestShortcutsAgree(t *testing.T) {
 	d := decoder()
 	rng := rand.New(rand.NewPCG(1, 2))

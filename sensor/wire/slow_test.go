@@ -13,8 +13,8 @@ import (
 	"spamsensor/sensor/wire/wiretest"
 )
 
-// slow is gopacket's view of a frame, the reference: slower, stricter about TCP options,
-// and written by others.
+// slow is gopacket's decoder, which is the reference: it is slower, stricter about TCP options, and
+// independent of this package.
 type slow struct {
 	eth  layers.Ethernet
 	tag  layers.Dot1Q
@@ -33,8 +33,8 @@ func newSlow() *slow {
 	return s
 }
 
-// tcpOf reports whether gopacket finds TCP in the frame without any complaint. Tunnels are
-// left to the table: gopacket and Linux differ in which they know.
+// tcpOf reports whether gopacket finds TCP in the frame without an error. Frames with tunnels are
+// only in the table of decodes, because gopacket and Linux know different tunnels.
 func (s *slow) tcpOf(frame []byte) bool {
 	if s.p.DecodeLayers(frame, &s.got) != nil || s.p.Truncated {
 		return false
@@ -49,9 +49,9 @@ func (s *slow) tcpOf(frame []byte) bool {
 	return tcp && ip == 1
 }
 
-// FuzzDecode looks for frames that crash the decoder, that its shortcuts see otherwise than
-// the slow way, that it accepts against the reference's numbers, or that it loses although
-// the reference finds a connection. cut is how many bytes the capture left out.
+// FuzzDecode looks for frames that crash the decoder, that give another result with its shortcuts,
+// that it accepts with other numbers than the reference, or that it drops although the reference
+// finds a connection. cut is the number of bytes that the capture left out.
 func FuzzDecode(f *testing.F) {
 	for _, c := range decodes {
 		f.Add(uint16(c.link), c.frame, uint16(0))
@@ -87,9 +87,10 @@ func FuzzDecode(f *testing.F) {
 					t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
 				}
 			case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
-				// A receiver refuses these, or they need joining; gopacket does not look.
+				// A receiver refuses these frames, or has to join them; gopacket does not check
+				// that.
 			case o == wire.ShortTCP && ref.ip6.HopByHop != nil && int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
-				// With a hop-by-hop header gopacket reads on behind the packet.
+				// With a hop-by-hop header gopacket reads past the end of the packet.
 			default:
 				t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
 			}
@@ -98,8 +99,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// samePayload compares with gopacket's payload, which keeps what is behind an IPv6 packet with a
-// hop-by-hop header.
+// samePayload compares with gopacket's payload, which includes the bytes after an IPv6 packet with
+// a hop-by-hop header.
 func samePayload(p *wire.Packet, theirs []byte) bool {
 	return bytes.Equal(p.Payload, theirs) || p.V6 && bytes.HasPrefix(theirs, p.Payload)
 }

@@ -8,8 +8,9 @@ import (
 	. "spamsensor/sensor/wire/wiretest"
 )
 
-// The link-layer sender of a packet in a tunnel is the tunnel's, and all hosts behind it would have the same: it is the
-// host's only where the tunnel carries Ethernet.
+// TestTunnelsHaveNoSender checks the link-layer source of a packet in a tunnel. The outer source
+// belongs to the tunnel and is the same for all hosts behind it; only a tunnel that carries
+// Ethernet has the source of the host.
 func TestTunnelsHaveNoSender(t *testing.T) {
 	inner := []Layer{IP{Src: "10.0.0.5", Dst: "198.51.100.25"}, TCP{SrcPort: 40000, DstPort: 25, Flags: SYN}}
 	ether := append([]Layer{Ethernet{Src: [6]byte{2, 5: 9}}}, inner...)

@@ -29,7 +29,7 @@ var (
 // ext is an IPv6 extension header of eight bytes.
 func ext(typ uint8) Ext { return Ext{Type: typ, Body: []byte{1, 4, 0, 0, 0, 0}} }
 
-// wlan is an 802.11 header of a type with these flags, and LLC behind it if it carries data.
+// wlan is an 802.11 header of a type with these flags, with LLC after it if it carries data.
 func wlan(typ, flags byte) Bytes {
 	b := append([]byte{typ, flags, 0, 0}, make([]byte, 20)...)
 	b[15], b[21] = 2, 3 // the last bytes of the second and the third address
@@ -45,13 +45,14 @@ func wlan(typ, flags byte) Bytes {
 	return append(b, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0)
 }
 
-// A packet in a row is what matters of it: addresses, ports, payload.
+// decodes is the table of frames. The expectation of a row is a packet's addresses, ports and
+// payload.
 var decodes = []struct {
 	name  string
 	link  frame.LinkType
 	frame []byte
 	want  wire.Outcome
-	from  string // source address and port, for wanted ones
+	from  string // source address and port, for mail packets
 	text  string // payload
 }{
 	{"plain", frame.Ethernet, Frame(eth, ip4, syn), wire.Mail, "10.0.0.1:40000", ""},
@@ -200,8 +201,8 @@ func TestDecodeDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Every frame cut at every length has an outcome, and one that was cut by the capture
-// never counts as malformed.
+// TestDecodeCut checks that every frame has an outcome at every length, and that a frame that the
+// capture cut never counts as malformed.
 func TestDecodeCut(t *testing.T) {
 	d := decoder()
 	var p wire.Packet
@@ -216,7 +217,7 @@ func TestDecodeCut(t *testing.T) {
 	}
 }
 
-// A capture with a short snapshot length still counts connections.
+// TestSnaplen checks that connections are counted in a capture with a short snapshot length.
 func TestSnaplen(t *testing.T) {
 	d := decoder()
 	var p wire.Packet
@@ -255,7 +256,8 @@ func TestTagsAndTunnels(t *testing.T) {
 	}
 }
 
-// Who sent an 802.11 frame stands in another address for each way through the access point.
+// TestWLANSender checks the source of 802.11 frames, which is in a different address field for each
+// direction through the access point.
 func TestWLANSender(t *testing.T) {
 	d := decoder()
 	var p wire.Packet
@@ -270,7 +272,8 @@ func TestWLANSender(t *testing.T) {
 	}
 }
 
-// A first SYN from or to what is no host's address is none of an attempt: no kernel answers it.
+// TestAddresses checks that a SYN from or to an address that belongs to no host is no attempt: no
+// kernel answers it.
 func TestAddresses(t *testing.T) {
 	d := decoder()
 	var p wire.Packet

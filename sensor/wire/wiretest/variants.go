@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// Variant is a way to open a connection to port 25, in one frame or several. Each has its own
-// sender and sequence number, which identify the answer.
+// Variant is an attempt to connect to port 25, in one frame or several. Each has a source address
+// and a sequence number of its own, by which an answer is identified.
 type Variant struct {
 	Name   string
 	Frames [][]byte
@@ -32,10 +32,10 @@ const (
 	exceptLLC      = "other systems take LLC/SNAP"
 )
 
-// maker makes variants.
+// maker builds variants.
 type maker struct{ list []Variant }
 
-// asks are the layers of an ordinary SYN of the current variant.
+// asks are the layers of an ordinary SYN of the present variant.
 type asks struct {
 	Eth      Ethernet
 	IP4, IP6 IP
@@ -59,7 +59,7 @@ func (m *maker) put(name string, src string, seq uint32, frames ...[]byte) *Vari
 	return &m.list[len(m.list)-1]
 }
 
-// v4 and v6 add a variant in one frame. change alters the ordinary layers.
+// v4 and v6 add a variant in one frame. change modifies the ordinary layers.
 func (m *maker) v4(name string, change func(*asks), more ...Layer) *Variant {
 	a := m.next()
 	if change != nil {
@@ -78,7 +78,7 @@ func (m *maker) v6(name string, change func(*asks), between ...Layer) *Variant {
 		Frame(append(append([]Layer{a.Eth, a.IP6}, between...), a.TCP)...))
 }
 
-// patched adds a variant whose frame is changed when it is built: from the IP header on.
+// patched adds a variant and modifies the bytes of its finished frame, from the IP header on.
 func (m *maker) patched(name string, v6 bool, patch func(ip []byte) []byte) *Variant {
 	a := m.next()
 	ip, src := a.IP4, a.IP4.Src
@@ -89,7 +89,7 @@ func (m *maker) patched(name string, v6 bool, patch func(ip []byte) []byte) *Var
 	return m.put(name, src, a.TCP.Seq, append(bytes.Clone(f[:14]), patch(f[14:])...))
 }
 
-// resum makes the checksum of an IPv4 header right again.
+// resum corrects the checksum of an IPv4 header.
 func resum(ip []byte) []byte {
 	n := min(max(20, int(ip[0]&15)*4), len(ip))
 	ip[10], ip[11] = 0, 0
@@ -97,13 +97,14 @@ func resum(ip []byte) []byte {
 	return ip
 }
 
-// part is a fragment: bytes from at on, n of them, and whether more is said to follow.
+// part is a fragment: its offset and length in bytes, and its flag "more fragments".
 type part struct {
 	at, n int
 	more  bool
 }
 
-// fragments adds a variant in fragments. The segment is as long as its parts, at least its header.
+// fragments adds a variant in fragments. The segment is as long as the parts reach, and at least as
+// long as its header.
 func (m *maker) fragments(name string, v6 bool, options, data int, change func(i int, ip *IP),
 	parts ...part) *Variant {
 	a := m.next()
@@ -142,7 +143,7 @@ func (m *maker) fragments(name string, v6 bool, options, data int, change func(i
 	return m.put("fragments: "+name, ip.Src, a.TCP.Seq, frames...)
 }
 
-// cut cuts n bytes into parts of a size.
+// cut divides n bytes into parts of a size.
 func cut(n, size int) (parts []part) {
 	for at := 0; at < n; at += size {
 		parts = append(parts, part{at, min(size, n-at), at+size < n})
@@ -150,7 +151,7 @@ func cut(n, size int) (parts []part) {
 	return parts
 }
 
-// everySecond puts the parts with odd numbers in front.
+// everySecond moves the parts with odd numbers to the front.
 func everySecond(parts []part) (list []part) {
 	for _, first := range []int{1, 0} {
 		for i := first; i < len(parts); i += 2 {
@@ -167,8 +168,8 @@ func reversed(parts []part) (out []part) {
 	return out
 }
 
-// Variants are some hundreds of ways to open a connection, most of them odd. The kernel of a test
-// decides which of them a receiver accepts.
+// Variants are some hundreds of attempts to connect, most of them unusual. A kernel decides how a
+// receiver reacts to each.
 func Variants() []Variant {
 	m := &maker{}
 	m.v4("ordinary", nil)
@@ -224,7 +225,7 @@ func (m *maker) tcp() {
 	}
 }
 
-// tcpSum makes a TCP checksum right that was set to zero; header is the IP header's length.
+// tcpSum sets a TCP checksum that is zero; header is the length of the IP header.
 func tcpSum(ip []byte, header int) []byte {
 	src, _ := netip.AddrFromSlice(ip[12:16])
 	dst, _ := netip.AddrFromSlice(ip[16:20])
@@ -480,7 +481,7 @@ func (m *maker) joined(v6 bool) {
 	all("30 in order", 4, 696, cut(720, 24)...)
 	all("30 reversed", 4, 696, reversed(cut(720, 24))...)
 	all("30, every second first", 4, 696, everySecond(cut(720, 24))...)
-	if !v6 { // IPv6 wants the header in the first
+	if !v6 { // the first fragment of IPv6 must hold the header
 		all("of 8 bytes, with 200 of data, reversed", 4, 200, reversed(cut(224, 8))...)
 		all("of 8 bytes, with 200 of data, every second first", 4, 200, everySecond(cut(224, 8))...)
 	}

@@ -12,7 +12,7 @@ import (
 	"net/netip"
 )
 
-// The bits of TCP.Flags.
+// The bits of TCP.Flags (RFC 9293, section 3.1).
 const (
 	FIN = 1 << iota
 	SYN
@@ -24,14 +24,14 @@ const (
 	CWR
 )
 
-// Layer is one header. id is the number under which the layer in front announces it,
-// encode prepends the header to what it carries; inner is the id of that.
+// Layer is one header. id is the number by which the layer in front of it announces it. encode
+// prepends the header to its contents; inner is the id of the layer inside.
 type Layer interface {
 	id() uint32
 	encode(inner uint32, payload []byte) []byte
 }
 
-// Ids of layers that have no number of their own.
+// Ids of layers without a number of their own.
 const (
 	none = 0x10000 + iota
 	teb
@@ -39,7 +39,7 @@ const (
 
 var be = binary.BigEndian
 
-// Frame is the bytes of the layers, the first outermost.
+// Frame returns the bytes of the layers, the outermost first.
 func Frame(layers ...Layer) []byte {
 	var b []byte
 	inner := uint32(none)
@@ -50,14 +50,14 @@ func Frame(layers ...Layer) []byte {
 	return b
 }
 
-// Bytes are bytes as they are: a payload, or a header that no other type can build.
+// Bytes are bytes that stay unchanged: a payload, or a header that no other type can build.
 type Bytes []byte
 
 func (Bytes) id() uint32                         { return none }
 func (l Bytes) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
 
-// Datagram is an IP packet as it is, Whole an Ethernet frame: what is in front of them
-// announces them.
+// Datagram is a finished IP packet, Whole a finished Ethernet frame. The layer in front announces
+// them.
 type (
 	Datagram []byte
 	Whole    []byte
@@ -91,8 +91,8 @@ func (l Ethernet) encode(inner uint32, p []byte) []byte {
 	return append(be.AppendUint16(b, cmp.Or(l.Type, uint16(inner))), p...)
 }
 
-// VLAN is one 802.1Q tag; Type is its own ethertype (zero is 0x8100), Next the one of
-// what it carries (zero follows from the next layer).
+// VLAN is one 802.1Q tag. Type is its own ethertype (zero means 0x8100), Next the ethertype of its
+// contents (zero follows from the next layer).
 type VLAN struct {
 	ID, Type, Next uint16
 }
@@ -118,8 +118,8 @@ func (l ITag) encode(_ uint32, p []byte) []byte {
 	return append(be.AppendUint32(nil, l.Service), p...)
 }
 
-// SNAP is an 802.3 length, LLC and SNAP header: give it instead of Ethernet's type, in
-// an Ethernet{Type: 1} whose type it replaces.
+// SNAP is an 802.3 length with LLC and SNAP headers. It takes the place of the type in an
+// Ethernet{Type: 1}.
 type SNAP struct{ Dst, Src [6]byte }
 
 func (SNAP) id() uint32 { return teb }
@@ -145,7 +145,7 @@ func (l MPLS) encode(_ uint32, p []byte) []byte {
 	return append(be.AppendUint32(nil, v), p...)
 }
 
-// PPPoE is a PPPoE session header with the PPP protocol number behind it.
+// PPPoE is a PPPoE session header and the PPP protocol number after it.
 type PPPoE struct{ Session uint16 }
 
 func (PPPoE) id() uint32 { return 0x8864 }
@@ -182,7 +182,7 @@ func (l GRE) encode(inner uint32, p []byte) []byte {
 	return append(b, p...)
 }
 
-// UDP is a UDP header, without checksum.
+// UDP is a UDP header without a checksum.
 type UDP struct{ SrcPort, DstPort uint16 }
 
 func (UDP) id() uint32 { return 17 }
@@ -216,9 +216,9 @@ func (l GENEVE) encode(inner uint32, p []byte) []byte {
 	return append(append(b, l.Options...), p...)
 }
 
-// IP is an IPv4 or IPv6 header, by its addresses. Zero fields are filled in; Protocol
-// follows from the next layer. The checksums of IPv4, TCP and ICMPv6 behind it are right
-// unless they were set.
+// IP is an IPv4 or IPv6 header, according to its addresses. Zero fields are filled in; Protocol
+// follows from the next layer. The checksums of IPv4, and of TCP and ICMPv6 inside, are right
+// unless they are set.
 type IP struct {
 	Src, Dst string
 	TTL      uint8
@@ -245,7 +245,7 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	}
 	proto = cmp.Or(l.Protocol, proto)
 	final, upper := behindExtensions(inner, p)
-	at := map[uint32]int{6: 16, 58: 2}[final] // where the checksum that covers the addresses stands
+	at := map[uint32]int{6: 16, 58: 2}[final] // offset of the checksum over the addresses
 	if at > 0 && len(upper) >= at+2 && be.Uint16(upper[at:]) == 0 {
 		be.PutUint16(upper[at:], pseudoSum(src, dst, uint8(final), upper))
 	}
@@ -268,7 +268,7 @@ func (l IP) encode(inner uint32, p []byte) []byte {
 	return append(b, p...)
 }
 
-// behindExtensions is what is behind the headers of Ext, if that is whole.
+// behindExtensions returns the bytes after the headers of Ext, if these are complete.
 func behindExtensions(id uint32, p []byte) (uint32, []byte) {
 	for len(p) >= 8 {
 		n := 8 + int(p[1])*8
@@ -289,8 +289,8 @@ func behindExtensions(id uint32, p []byte) (uint32, []byte) {
 	return id, p
 }
 
-// Ext is an IPv6 extension header of type Type whose body (without next header and
-// length) is Body; the whole must be a multiple of eight bytes.
+// Ext is an IPv6 extension header of type Type. Body is its body without next header and length;
+// the whole header must be a multiple of eight bytes.
 type Ext struct {
 	Type uint8
 	Next uint8
@@ -308,7 +308,7 @@ func (l Ext) encode(inner uint32, p []byte) []byte {
 	return append(b, p...)
 }
 
-// TCP is a TCP header. Offset zero follows from Options, which are padded to words.
+// TCP is a TCP header. Offset zero follows from Options, which are padded to words of 32 bits.
 type TCP struct {
 	SrcPort, DstPort uint16
 	Seq, Ack         uint32
@@ -316,7 +316,7 @@ type TCP struct {
 	Reserved         uint8 // the low four bits of byte 12
 	Offset           uint8 // in words
 	Window, Checksum uint16
-	Urgent           uint16 // pointer
+	Urgent           uint16 // the urgent pointer
 	Options          []byte
 }
 
@@ -355,7 +355,7 @@ func (l ICMP) encode(_ uint32, p []byte) []byte {
 	return b
 }
 
-// sum adds 16-bit words (RFC 1071).
+// sum adds the 16-bit words of b to a sum (RFC 1071).
 func sum(s uint32, b []byte) uint32 {
 	for len(b) > 1 {
 		s, b = s+uint32(be.Uint16(b)), b[2:]
@@ -366,8 +366,8 @@ func sum(s uint32, b []byte) uint32 {
 	return s
 }
 
-// Checksum is the Internet checksum (RFC 1071) of parts that follow one another; all but the
-// last have an even length.
+// Checksum is the Internet checksum (RFC 1071) of parts that follow one another. All but the last
+// must have an even length.
 func Checksum(parts ...[]byte) uint16 {
 	s := uint32(0)
 	for _, p := range parts {
