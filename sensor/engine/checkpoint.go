@@ -275,10 +275,10 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 		return
 	}
 	prof := s.newProfile(r, src)
-	prof.sessionsEmitted, prof.suppressed, prof.opaque, prof.oneWay = d.Host.Given, d.Host.Suppressed,
-		d.Host.Opaque, d.Host.OneWay
-	prof.doubtful, prof.foreign, prof.since, prof.before = d.Host.Doubtful, d.Host.Foreign,
-		d.Host.Since, d.Host.Before
+	prof.sessionsEmitted, prof.suppressed = d.Host.Given, d.Host.Suppressed
+	prof.opaque, prof.oneWay = d.Host.Opaque, d.Host.OneWay
+	prof.doubtful, prof.foreign = d.Host.Doubtful, d.Host.Foreign
+	prof.since, prof.before = d.Host.Since, d.Host.Before
 	for _, f := range d.Host.Findings {
 		// The classes from OpenRelay on belong to servers.
 		if f.Class < verdict.OpenRelay && prof.findings[f.Class] == nil {

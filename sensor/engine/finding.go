@@ -11,7 +11,8 @@ import (
 )
 
 // ensureEntry makes a host's entry of a class if there is none.
-func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.HostKey, c verdict.Class) {
+func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.HostKey,
+	c verdict.Class) {
 	if prof.findings[c] != nil {
 		return
 	}
@@ -23,16 +24,20 @@ func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.Hos
 	prof.findings[c] = &finding.Entry{Class: c, ID: id}
 }
 
-// publish has a source's findings follow its verdict.
-func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey, v verdict.Verdict, now int64) {
+// publish has a source's findings follow its verdict: it opens, updates, reclassifies or closes
+// them. k is the source's key, now the time in ns. The caller holds the shard's lock.
+func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey, v verdict.Verdict,
+	now int64) {
 	if v.Level != verdict.NoLevel && s.e.isIgnored(k, now) {
 		return
 	}
 	s.commit(src, prof, k, prof.findings.Apply(&v, len(prof.Blocklists())), now)
 }
 
-// report opens a finding that is no verdict of the sum, or updates it if there is news.
-func (s *sourceObserver) report(src *source, prof *profile, k flowtable.HostKey, c verdict.Class, news bool,
+// report opens a finding that does not follow from the verdict, such as a first direct connection
+// or a listing, or updates it if there is news.
+func (s *sourceObserver) report(src *source, prof *profile, k flowtable.HostKey, c verdict.Class,
+	news bool,
 	now int64) {
 	if !s.e.isIgnored(k, now) {
 		s.commit(src, prof, k, prof.findings.Report(c, news), now)
@@ -40,7 +45,8 @@ func (s *sourceObserver) report(src *source, prof *profile, k flowtable.HostKey,
 }
 
 // commit makes changes of a source's findings, one after the other, and emits them.
-func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey, due []finding.Change,
+func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey,
+	due []finding.Change,
 	now int64) {
 	for i := range due {
 		c := &due[i]
@@ -59,8 +65,8 @@ func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey,
 	}
 }
 
-// findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions before
-// it, which are evidence.
+// findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions
+// before it, which are evidence.
 func (s *sourceObserver) findingOpened(src *source, prof *profile, f *finding.Entry, now int64) {
 	f.Decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
 	if p := &src.facts.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
@@ -85,8 +91,11 @@ func (s *sourceObserver) follow(src *source) {
 	}
 }
 
-// emitFinding emits an event of a finding.
-func (s *sourceObserver) emitFinding(src *source, prof *profile, f *finding.Entry, k flowtable.HostKey,
+// emitFinding emits an event of a finding with the source's record, the reasons, the severity, the
+// blind spots and the advice as of now. It goes to the journal: the evidence is added when the
+// journal is drained, because sessions get their event numbers there.
+func (s *sourceObserver) emitFinding(src *source, prof *profile, f *finding.Entry,
+	k flowtable.HostKey,
 	c *finding.Change, now int64) {
 	f.Lists = len(prof.Blocklists())
 	var kept *Saved
@@ -94,12 +103,15 @@ func (s *sourceObserver) emitFinding(src *source, prof *profile, f *finding.Entr
 		kept = &Saved{Seed: s.e.cfg.Seed, Sources: []SavedSource{s.saveSource(&k, src)}}
 	}
 	before := uint32(0) // attempts of another machine that had the address
+	// Counters of a former machine with this address are subtracted: the finding is about the
+	// current machine.
 	if prof.before != nil {
 		own := *src
 		own.facts = src.facts.Since(prof.before, prof.since)
 		src, before = &own, prof.before.Attempts
 	}
 	counted := src.facts // for reasons, which know the attempts of before
+	// Counters of the machine's other addresses are added: the reasons rest on all of them.
 	if prof.otherAddresses != nil {
 		own := *src
 		own.facts = src.facts.Plus(prof.otherAddresses)
@@ -124,11 +136,13 @@ func (s *sourceObserver) emitFinding(src *source, prof *profile, f *finding.Entr
 	}
 	d.Advice = finding.Advice(d, &seen)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.Lists, profile: prof, time: now})
+	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.Lists, profile: prof,
+		time: now})
 }
 
 // addReasons gives a finding its reasons. counted are the counters that their sentences name.
-func (s *sourceObserver) addReasons(d *finding.Finding, src *source, prof *profile, counted *detect.Counters) {
+func (s *sourceObserver) addReasons(d *finding.Finding, src *source, prof *profile,
+	counted *detect.Counters) {
 	switch d.Class {
 	case verdict.DirectSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "direct_smtp",
@@ -175,8 +189,9 @@ func (h *profile) seen() finding.Seen {
 	return x
 }
 
-// tickFindings opens what was waiting for a tick, and has time do its part in those that are
-// open.
+// tickFindings runs with each tick. It opens findings that wait for a tick, judges sources with an
+// open finding once a minute, because time alone can change a verdict, and emits the regular
+// updates.
 func (s *sourceObserver) tickFindings(now int64) {
 	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, prof := s.profileAt(r)
@@ -184,6 +199,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 			!prof.findings[verdict.DirectSMTP].Unreported() {
 			return true
 		}
+		// The verdict from before the restart comes back with the next observation, and says more.
 		if prof.condemned {
 			return false
 		}
@@ -201,6 +217,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 			s.dropProfile(src, k, now, "address_changed")
 			return true
 		}
+		// Levels drop with time, so a source is judged without an observation, too.
 		if now-prof.judged >= minute && src.flags&home != 0 && s.eligible(src) {
 			prof.judged = now
 			prof.SetOneSided(s.e.acceptsOneSide())

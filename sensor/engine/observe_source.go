@@ -15,7 +15,8 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// observeAttempt counts an attempt of a source and judges the source.
+// observeAttempt counts an attempt of a source and judges the source. ttl is the hop limit of the
+// SYN, zero if the SYN was not captured.
 func (s *sourceObserver) observeAttempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
@@ -46,7 +47,7 @@ func (s *sourceObserver) observeAttempt(now int64, ref flowtable.Ref, src *sourc
 	s.judge(src, prof, now)
 }
 
-// attemptOf is the observation of an attempt.
+// attemptOf returns the observation of an attempt.
 func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
 	v6 := k.Scope.V6()
 	o := e.observation(detect.KindSYN, k, now)
@@ -55,8 +56,9 @@ func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 	return o
 }
 
-// observeDialogue turns what the listener heard into observations of the source. What was said
-// without a session counts for nobody: no server accepted it.
+// observeDialogue turns the events of the listener into observations of the source. A dialogue
+// without an established flow counts for no source: no server accepted it. The texts of the events
+// are borrowed until the call returns.
 func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
 	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.sendersDiffer() {
@@ -164,7 +166,7 @@ func (s *sourceObserver) observeSender(x *track.Event, src *source, prof *profil
 	return prof
 }
 
-// noteAttested notes once per session that the server answered what the client said.
+// noteAttested records once for each session that the server answered the client's commands.
 func (s *sourceObserver) noteAttested(f *track.Flow, prof *profile, session *smtpsniff.Session) {
 	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 &&
 		session.Encryption == smtpsniff.Plain {
@@ -177,9 +179,9 @@ func (s *sourceObserver) noteAttested(f *track.Flow, prof *profile, session *smt
 	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
-// observeConflict notes once per session that a client sent other bytes in the place of earlier
-// ones. A change by a firewall on the way does not count, where the mirror port shows frames before
-// and behind the firewall.
+// observeConflict records once for each session that a client sent other bytes in the place of
+// earlier ones. A change by a firewall on the way does not count, where the mirror port shows
+// frames before and behind the firewall.
 func (s *sourceObserver) observeConflict(src *source, prof *profile, p *track.Packet,
 	f *track.Flow) {
 	if prof == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
@@ -189,7 +191,8 @@ func (s *sourceObserver) observeConflict(src *source, prof *profile, p *track.Pa
 	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }
 
-// observeRefusedReply observes a reply that refused something.
+// observeRefusedReply observes a reply that refused something, counts it by phase, and leaves out
+// replies that say nothing about the client or its mail.
 func (s *sourceObserver) observeRefusedReply(f *track.Flow, src *source, prof *profile,
 	ev *smtpsniff.Event,
 	now int64) {
@@ -218,9 +221,9 @@ func (s *sourceObserver) observeRefusedReply(f *track.Flow, src *source, prof *p
 	s.observeRefusal(f, src, prof, ev, now)
 }
 
-// noteDecision notes once per session, or per new sender domain, whether it was refused or a
-// message was accepted. Where one of the two was not captured, the client's next command shows it:
-// without that more servers would be taken for bots (bench campaigns, variants outbound and
+// noteDecision records once for each session, or for each new sender domain, whether it was refused
+// or a message was accepted. If one of the two was not captured, the client's next command shows
+// it: without that more servers would be taken for bots (bench campaigns, variants outbound and
 // inbound).
 func (s *sourceObserver) noteDecision(f *track.Flow, prof *profile, refused, listed bool,
 	now int64) {

@@ -107,8 +107,8 @@ func (s *sourceObserver) crowded(src *source) bool {
 // sampled is how many profiles are compared when one is evicted.
 const sampled = 16
 
-// evictProfile drops the profile of the lowest priority among a few. What was counted of its source
-// stays.
+// evictProfile drops the profile of the lowest priority among a few. The counters of its source
+// stay.
 func (s *sourceObserver) evictProfile(except *source) {
 	if src := s.leastProfile(except); src != nil {
 		s.count.profilesEvicted++

@@ -26,7 +26,8 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox),
 		Domain: uint32(s.e.table.Secret.HashBytes([]byte(domain))), Name: domain,
 		Where: s.e.locality(k, domain)}
-	if literal := mailserver.AddressLiteral(domain); literal.IsValid() && s.e.isElsewhere(k, literal) {
+	if literal := mailserver.AddressLiteral(domain); literal.IsValid() &&
+		s.e.isElsewhere(k, literal) {
 		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
 			// behind NAT the literal may be the server's own address
 			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain
@@ -36,6 +37,7 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 	if to.Where == mailserver.ForeignDomain {
 		return to
 	}
+	// The local part may name a further address to relay to.
 	// The local part may name a further address to relay to.
 	local := mailbox
 	if domain != "" {

@@ -108,7 +108,8 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 	if x.dnsAnswer != nil {
 		for _, s := range e.allServers() {
 			for _, net := range x.dnsAnswer.nets {
-				s.Observe(&mailserver.Observation{Kind: mailserver.Resolved, Net: net, Name: x.dnsAnswer.name})
+				s.Observe(&mailserver.Observation{Kind: mailserver.Resolved, Net: net,
+					Name: x.dnsAnswer.name})
 			}
 		}
 		return
@@ -123,9 +124,11 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 			e.publish(s, s.advance(now))
 			switch {
 			case x.mail != nil:
-				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.InboundMail, Mail: x.mail}))
+				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.InboundMail,
+					Mail: x.mail}))
 			case x.session != nil:
-				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.SessionEnd, Session: x.session}))
+				e.publish(s, s.Observe(&mailserver.Observation{Kind: mailserver.SessionEnd,
+					Session: x.session}))
 			}
 		}
 	}
@@ -134,7 +137,8 @@ func (e *Engine) judgeServer(x *serverObservation, now int64) {
 		return
 	}
 	e.publish(s, s.advance(now))
-	o := mailserver.Observation{Time: now, Mail: x.mail, Outside: x.outside, Session: x.session, Net: x.net, Host: x.host}
+	o := mailserver.Observation{Time: now, Mail: x.mail, Outside: x.outside, Session: x.session,
+		Net: x.net, Host: x.host}
 	switch {
 	case x.mail != nil:
 		o.Kind = mailserver.OutboundMail

@@ -29,7 +29,8 @@ func (e *Engine) commit(s *mailServer, due []finding.Change, now int64) {
 	}
 }
 
-// emitServerFinding emits an event of a finding about a server.
+// emitServerFinding emits an event of a finding about a server, at once: the caller holds tickMu,
+// and works in packet order.
 func (e *Engine) emitServerFinding(s *mailServer, f *finding.Entry, c *finding.Change, now int64) {
 	if e.out.Finding == nil {
 		return
@@ -51,9 +52,9 @@ func (e *Engine) emitServerFinding(s *mailServer, f *finding.Entry, c *finding.C
 }
 
 // maybeEvidence reports whether a session can be evidence for a finding about a server of ours: a
-// session in which the server accepted mail of an external client for somebody else, one with a login,
-// one that is encrypted, or one in which the server passed something on. Whether it is evidence is known
-// where findings are made.
+// session in which the server accepted mail of an external client for somebody else, one with a
+// login, one that is encrypted, or one in which the server passed something on. Whether it is
+// evidence is known where findings are made.
 func (s *sourceObserver) maybeEvidence(f *track.Flow, session *smtpsniff.Session) bool {
 	switch {
 	case session == nil || !f.Noted(watched):

@@ -99,7 +99,8 @@ func (e *Engine) emitSources(now int64, all bool) {
 		// The generation shows whether the entry still holds the same source.
 		src := s.sources.sourceOf(l.ref, l.gen)
 		if src != nil { // it was not evicted meanwhile
-			d = s.sources.sourceRecord(src, s.sources.profiles.At(src.profile), *s.t.Sources.KeyOf(l.ref),
+			d = s.sources.sourceRecord(src, s.sources.profiles.At(src.profile),
+				*s.t.Sources.KeyOf(l.ref),
 				now)
 		}
 		s.t.Unlock()
@@ -225,7 +226,8 @@ func (s *sourceObserver) judgeExternal() {
 // capture shows one side of the connections alone.
 func (s *sourceObserver) judgeAtEnd(now int64) {
 	s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-		if prof := s.profiles.At(src.profile); prof != nil && s.eligible(src) && src.flags&home != 0 {
+		if prof := s.profiles.At(src.profile); prof != nil && s.eligible(src) &&
+			src.flags&home != 0 {
 			prof.SetOneSided(s.e.acceptsOneSide())
 			s.publish(src, prof, *k, prof.Judge(&src.facts, now), now)
 		}
