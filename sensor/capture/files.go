@@ -14,8 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/zstd"
-
 	"spamsensor/sensor/frame"
 )
 
@@ -65,43 +63,6 @@ type listedFile struct {
 // maxActive bounds the files that are merged at a time; each holds a buffer. Further files wait
 // for their turn, and their frames come late.
 const maxActive = 64
-
-// file is one input: its reader, and the frames that were read and not yet returned.
-type file struct {
-	name      string
-	index     uint16
-	first     int64       // time of the first frame
-	size      int64       // bytes on disk, 0 where unknown
-	info      fs.FileInfo // of a regular file when it was probed
-	prefilter Prefilter
-
-	raw           *countingReader
-	closer        io.Closer
-	closeUnpacker func() // frees the decompressor
-	format        format
-	frames        uint64 // that were read
-	batch         recordBatch
-	counted       bool            // Files has the counts of batch
-	untimed       untimed         // untimed frames of the format that Files has counted
-	queue         [][]frame.Frame // frames of batch that were not yet returned
-}
-
-// countingReader counts the bytes that are read from disk.
-type countingReader struct {
-	r     io.Reader
-	n     uint64
-	steps *atomic.Uint64 // may be nil
-}
-
-// Read implements io.Reader.
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += uint64(n)
-	if c.steps != nil {
-		c.steps.Add(1)
-	}
-	return n, err
-}
 
 // OpenFiles opens files, directories (all captures in and below them) and "-". It fails only when
 // there is nothing to read: Next reports files that are damaged or no capture.
@@ -234,24 +195,6 @@ func (s *Files) probe(f *file) error {
 	return nil
 }
 
-// read reads until there are frames, or frames were skipped, or a window ended.
-func (f *file) read() error {
-	f.batch.clear()
-	f.batch.prefilter = f.prefilter
-	f.queue, f.counted = f.queue[:0], false
-	f.raw.steps.Add(1)
-	for f.batch.count == 0 && !f.batch.end {
-		if err := f.format.next(&f.batch); err != nil {
-			return err
-		}
-	}
-	if len(f.batch.frames) > 0 {
-		f.queue = append(f.queue, f.batch.frames)
-	}
-	f.queue = append(f.queue, f.batch.more...)
-	return nil
-}
-
 // Reads returns the name of the input in a directory that is this file, if one is: a capture, or a
 // damaged one. The caller knows the inputs that it named itself.
 func (s *Files) Reads(info fs.FileInfo) (name string, ok bool) {
@@ -290,119 +233,6 @@ func openError(name string, err error) error {
 		reason = "there is no such file or directory"
 	}
 	return &NoInputError{Name: name, Reason: reason, Err: err}
-}
-
-var errReplaced = errors.New("another file has taken its place since it was looked at; " +
-	"what it held was not read")
-
-// open finds the format of the input. If workers is not zero, a plain file is mapped and walked by
-// as many goroutines. The error is the reason why the input cannot be read.
-func (f *file) open(cfg *FilesConfig, workers int) error {
-	known := cfg.KnownLink
-	if f.raw == nil {
-		if err := f.openFile(cfg); err != nil {
-			return err
-		}
-	}
-	b := newReadBuffer(f.raw)
-	for {
-		if err := b.fill(6); err != nil && err != io.EOF {
-			return errors.New(incomplete(err, "at its beginning"))
-		}
-		h := b.bytes()
-		switch {
-		case len(h) == 0:
-			return errEmpty
-		case len(h) < 4:
-			return errNotCapture
-		}
-		switch magic := [4]byte(h[:4]); {
-		case isPcap(magic):
-			p, err := openPcap(b, known)
-			f.format = p
-			disk, ok := f.closer.(*os.File)
-			if err == nil && workers > 0 && ok && f.closeUnpacker == nil && f.size > 0 {
-				f.format = newMappedFile(disk, f.size, &f.raw.n, p.recordLayout, workers)
-			}
-			return err
-		case magic == [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
-			p, err := openNg(b, known)
-			f.format = p
-			return err
-		}
-		if f.closeUnpacker != nil { // nobody compresses twice
-			return errNotCapture
-		}
-		r, free, err := decompress(io.MultiReader(strings.NewReader(string(h)), f.raw), h)
-		if err != nil {
-			return err
-		}
-		f.closeUnpacker = free
-		b = newReadBuffer(r)
-	}
-}
-
-// openFile opens the file for reading.
-func (f *file) openFile(cfg *FilesConfig) error {
-	r, err := os.Open(f.name)
-	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return err
-	}
-	f.raw, f.closer = cfg.counter(r), r
-	if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
-		return errReplaced
-	}
-	return nil
-}
-
-// isZstd reports whether these bytes begin a zstd frame, or one that is to be skipped (RFC 8878,
-// section 3.1.2).
-func isZstd(head []byte) bool {
-	return [4]byte(head[:4]) == [4]byte{0x28, 0xb5, 0x2f, 0xfd} ||
-		head[0]&0xf0 == 0x50 && [3]byte(head[1:4]) == [3]byte{0x2a, 0x4d, 0x18}
-}
-
-// decompress returns a reader of what r holds and a function that frees it. head are the first
-// bytes of r; at least four.
-func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
-	switch {
-	case head[0] == 0x1f && head[1] == 0x8b:
-		z, err := newGzip(r)
-		if err != nil {
-			return nil, nil, fmt.Errorf("gzip: %w", err)
-		}
-		return z, func() {}, nil
-	case isZstd(head):
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, nil, fmt.Errorf("zstd: %w", err)
-		}
-		return z, z.Close, nil
-	case len(head) >= 6 && string(head[:6]) == "\xfd7zXZ\x00":
-		z, err := newXZ(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, func() {}, nil
-	}
-	return nil, nil, errNotCapture
-}
-
-func (f *file) close() {
-	if m, ok := f.format.(*mappedFile); ok {
-		m.unmap()
-	}
-	if f.closeUnpacker != nil {
-		f.closeUnpacker()
-	}
-	if f.closer != nil {
-		f.closer.Close()
-	}
 }
 
 // Next returns frames, or io.EOF at the end, or *PartialError or *NoInputError for an input that

@@ -198,7 +198,8 @@ func (w *Writer) Session(s *finding.Session) uint64 {
 	text("banner", s.Banner)
 	if len(s.Codes) > 0 {
 		codes := slices.Clone(s.Codes)
-		slices.SortFunc(codes, func(a, b finding.CodeCount) int { return int(a.Code) - int(b.Code) })
+		slices.SortFunc(codes,
+			func(a, b finding.CodeCount) int { return int(a.Code) - int(b.Code) })
 		c := zerolog.Dict()
 		for _, n := range codes {
 			c.Uint16(string(twoDigits([]byte{'0' + byte(n.Code/100)}, int(n.Code%100))), n.Count)
