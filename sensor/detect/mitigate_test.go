@@ -104,3 +104,19 @@ func (s *scene) ways(ttl ...uint8) *scene {
 	}
 	return s
 }
+
+// TestMitigations: each case has a name of its own and weakens reasons that add to the score.
+func TestMitigations(t *testing.T) {
+	names := map[string]bool{}
+	for _, m := range append(beforeSum[:], othersQueries, lateAnswers, acceptedMail, listedServer) {
+		if m.name == "" || names[m.name] || m.when == nil || len(m.weakens) == 0 {
+			t.Errorf("%q weakens %v", m.name, m.weakens)
+		}
+		names[m.name] = true
+		for _, code := range m.weakens {
+			if code.Family() == Mitigating {
+				t.Errorf("%s weakens %s, which speaks for the source", m.name, code)
+			}
+		}
+	}
+}

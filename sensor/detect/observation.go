@@ -104,7 +104,7 @@ type Listing struct {
 // observation would be allocated.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 	// The shared state comes first: detectors read from it what is new in the observation.
-	if !p.record(c, &o) {
+	if !p.record(&o) {
 		return o.fresh
 	}
 	for i := range detectors {
@@ -117,7 +117,7 @@ func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 
 // record keeps what several detectors, or the verdict itself, look at. It reports false if no
 // detector has to see the observation.
-func (p *Profile) record(c *Config, o *Observation) bool {
+func (p *Profile) record(o *Observation) bool {
 	switch o.Kind {
 	case KindSYN:
 		return p.recordSYN(o)
