@@ -37,6 +37,8 @@
 // entries reduce the memory of the flood from 100 to 85 MB, and are enough. A hash of four bytes
 // of an IPv4 address instead of sixteen saves no measurable time: the waits for memory hide it.
 //
+// Objects has the Go objects to which entries refer by number where a value needs pointers.
+//
 // The package does not know TCP or SMTP (values belong to the caller), does not grow a table, and
 // does not keep an exact order of use.
 package flowtable

@@ -1,15 +1,15 @@
 package flowtable
 
-// Objects holds Go objects that entries of a table refer to by number, because the entries hold no
+// Objects holds Go objects to which entries of a table refer by number, because the entries hold no
 // pointers. Number zero is no object.
 type Objects[T any] struct {
 	list  []*T
 	owner []Ref // the entries that refer to them
 	free  []uint32
-	hand  uint32 // where Sample goes on
+	hand  uint32 // the number behind which Sample continues
 }
 
-// Add takes in an object that an entry refers to, and returns its number.
+// Add stores an object that the entry owner refers to, and returns its number.
 func (o *Objects[T]) Add(v *T, owner Ref) uint32 {
 	if n := len(o.free); n > 0 {
 		i := o.free[n-1]
@@ -24,7 +24,7 @@ func (o *Objects[T]) Add(v *T, owner Ref) uint32 {
 	return uint32(len(o.list) - 1)
 }
 
-// Remove forgets an object; its number may be used again.
+// Remove removes an object; its number may be used again.
 func (o *Objects[T]) Remove(i uint32) {
 	o.list[i] = nil
 	o.free = append(o.free, i)
@@ -38,16 +38,16 @@ func (o *Objects[T]) At(i uint32) *T {
 	return o.list[i]
 }
 
-// Valid reports whether a number is one that Add returned at some time.
+// Valid reports whether Add has returned this number, be it for an object that was removed since.
 func (o *Objects[T]) Valid(i uint32) bool { return i != 0 && uint64(i) < uint64(len(o.list)) }
 
 // Owner is the entry that refers to an object.
 func (o *Objects[T]) Owner(i uint32) Ref { return o.owner[i] }
 
-// Len is how many objects there are.
+// Len is the number of objects.
 func (o *Objects[T]) Len() int { return max(0, len(o.list)-1-len(o.free)) }
 
-// Sample is the owner of another object each time it is called, around and around. There must be one.
+// Sample returns the owner of the next object, in turn around all numbers. There must be an object.
 func (o *Objects[T]) Sample() Ref {
 	for { // once around at most
 		if o.hand++; o.hand >= uint32(len(o.list)) {
