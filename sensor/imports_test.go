@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -27,7 +27,8 @@ var allowed = map[string]struct {
 	"sensor/state":             {[]string{"sensor/engine"}, "it writes down what the engine knows"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
-	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track", "sensor/finding"}, "the life of a packet, from frame to verdict"},
+	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer"}, "the life of a packet, from frame to verdict"},
+	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal"}, "an address has a role before a detector judges it"},
 	"sensor/frame":             {nil, "a frame is bytes, a time and a link type"},
 	"sensor/capture":           {[]string{"sensor/frame"}, "frames are bytes"},
 	"sensor/wire":              {[]string{"sensor/frame"}, "packets are headers"},

@@ -12,6 +12,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/state"
 )
 
@@ -60,8 +61,8 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 	}
 	for i, s := range f.SMTPServers {
 		at := fmt.Sprintf("smtp_servers[%d]", i)
-		kind := r.oneOf(at+".role", s.Role, engine.RoleKinds...)
-		role := engine.Role{Addr: r.addr(at+".ip", s.IP), Kind: cmp.Or(kind, "mailserver")}
+		kind := r.oneOf(at+".role", s.Role, peer.RoleKinds...)
+		role := peer.Role{Addr: r.addr(at+".ip", s.IP), Kind: cmp.Or(kind, "mailserver")}
 		e.Roles = append(e.Roles, role)
 	}
 	for i, a := range f.AllowedRelays {
@@ -75,7 +76,7 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 		if strings.TrimSpace(x.Why) == "" {
 			r.reject(at, "why is missing: somebody will ask")
 		}
-		ignore := engine.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
+		ignore := peer.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
 		ignore.Until = r.date(at+".until", x.Until)
 		e.Ignore = append(e.Ignore, ignore)
 	}

@@ -7,6 +7,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/peer"
 )
 
 // Counts is what a host did in a period; CountNames has the names. The sensor keeps them by hour
@@ -69,7 +70,7 @@ func (e *Engine) Activity() (list []Activity) {
 	e.tickMu.Unlock()
 	for k, is := range seen {
 		if d := is.since(e.activityReported[k]); d != (Counts{}) {
-			list = append(list, Activity{addr(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil,
+			list = append(list, Activity{peer.NetIP(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil,
 				now / hour, d})
 		}
 	}

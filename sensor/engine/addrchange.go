@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 )
@@ -60,7 +61,7 @@ func (s *sourceObserver) noteSessionAddress(src *source, p *track.Packet, f *tra
 	// An external source, or a hop limit below the initial one, says that a router forwarded the
 	// packet.
 	routed := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
-	if !routed && (!f.Noted(external) || f.Noted(relay) || !s.eligible(src)) {
+	if !routed && (!f.Noted(peer.External) || f.Noted(peer.Relay) || !s.eligible(src)) {
 		return
 	}
 	s.notes.addNewAddress(newAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, routed})
@@ -476,7 +477,7 @@ func (t *addressTracker) merge(k flowtable.HostKey, f *finding.Finding, lists in
 	// The reader gets the latest addresses, the one of the event apart.
 	for _, h := range list[max(0, len(list)-finding.MaxAddresses):] {
 		if h != k {
-			f.Also = append(f.Also, addr(h.Addr, h.Scope.V6()))
+			f.Also = append(f.Also, peer.NetIP(h.Addr, h.Scope.V6()))
 		}
 	}
 	return true

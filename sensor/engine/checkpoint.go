@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/verdict"
 )
 
@@ -202,7 +203,7 @@ func (s *shard) locked(f func()) {
 
 // saveSource copies a source. The caller holds the shard's lock.
 func (s *sourceObserver) saveSource(k *flowtable.HostKey, src *source) SavedSource {
-	d := SavedSource{Addr: addr(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
+	d := SavedSource{Addr: peer.NetIP(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.facts,
 		Outside: src.flags&triedOutside != 0, Former: src.flags&former != 0}
 	prof := s.profiles.At(src.profile)

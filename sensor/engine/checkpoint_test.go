@@ -10,6 +10,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 )
 
 // checkpoint is the saved state of an engine, after it was written and read again, and its bytes.
@@ -281,7 +282,7 @@ func TestClosedWithoutAFrame(t *testing.T) {
 // in no home network.
 func TestServerOutside(t *testing.T) {
 	for _, kind := range []string{"mailserver", "bulk"} {
-		p := newPlay(Config{Roles: []Role{{netip.MustParseAddr("203.0.113.25"), kind}}})
+		p := newPlay(Config{Roles: []peer.Role{{Addr: netip.MustParseAddr("203.0.113.25"), Kind: kind}}})
 		c := newConn("203.0.113.25", "192.0.2.99", 40000, 25)
 		for _, f := range c.syn().frames {
 			p.w.take(f)

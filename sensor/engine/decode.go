@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"runtime/debug"
 
 	"spamsensor/flowtable"
@@ -207,4 +208,16 @@ func (e *Engine) scope(p *wire.Packet) flowtable.Scope {
 		space = space*0x85ebca6b + p.Tunnel
 	}
 	return flowtable.NewScope(p.V6, space<<1)
+}
+
+// hashMAC returns a hash of a link-layer address under the table's secret, zero for no address. 16
+// bits are enough to compare the frames of one connection.
+func (e *Engine) hashMAC(mac *[6]byte) uint16 {
+	v := uint64(binary.LittleEndian.Uint32(mac[:])) |
+		uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
+	if v == 0 {
+		return 0
+	}
+	v = (v ^ e.table.Secret[1]) * 0x9e3779b97f4a7c15
+	return uint16(v>>48) | 1
 }

@@ -12,6 +12,7 @@ import (
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
@@ -26,11 +27,11 @@ type Config struct {
 	// MailServers are hosts that may send mail to anybody; they are not judged as bots.
 	MailServers []netip.Addr
 	// Roles are hosts with another declared function; see Role.
-	Roles []Role
+	Roles []peer.Role
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
 	// Ignore are hosts whose findings are suppressed, for a time.
-	Ignore []Ignore
+	Ignore []peer.Ignore
 	// LocalDomains are the domains for which our mail servers accept mail, in lower case. Nil means
 	// that they are learned.
 	LocalDomains []string
@@ -87,17 +88,15 @@ type Output struct {
 
 // Engine is the whole of detection. Its workers may run concurrently.
 type Engine struct {
-	cfg      Config
-	out      Output
-	home     prefixSet
-	relays   prefixSet
-	declared declarations
-	table    *track.Table[source]
-	shards   []shard
-	clock    clock
-	sides    track.Sides
-	pairs    linkSenders
-	faults   faults
+	cfg    Config
+	out    Output
+	peers  *peer.Directory
+	table  *track.Table[source]
+	shards []shard
+	clock  clock
+	sides  track.Sides
+	pairs  linkSenders
+	faults faults
 
 	// tickMu guards the end of a round, the mail servers, and the calls of the Output.
 	tickMu           sync.Mutex
@@ -145,10 +144,6 @@ func New(cfg Config, out Output) *Engine {
 	cfg.Limits.fill()
 	e := &Engine{cfg: cfg, out: out}
 	e.progress = &e.finishing
-	e.home.set(cfg.Home)
-	e.relays.set(cfg.AllowedRelays)
-	e.declared.set(&cfg)
-	e.initServers()
 	secret := flowtable.NewSecret()
 	if cfg.Seed != nil {
 		secret = flowtable.SecretFrom(cfg.Seed)
@@ -172,6 +167,9 @@ func New(cfg Config, out Output) *Engine {
 				e.shards[i].tracker.SYNEvicted(n)
 			},
 		})
+	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, AllowedRelays: cfg.AllowedRelays,
+		MailServers: cfg.MailServers, Roles: cfg.Roles, Ignore: cfg.Ignore}, &e.table.Secret)
+	e.initServers()
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {
 		e.shards[i].init(e, i)

@@ -7,6 +7,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/verdict"
 )
 
@@ -16,7 +17,7 @@ func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.Hos
 	if prof.findings[c] != nil {
 		return
 	}
-	id := fmt.Sprintf("%s-%s-%d", c, addr(k.Addr, k.Scope.V6()),
+	id := fmt.Sprintf("%s-%s-%d", c, peer.NetIP(k.Addr, k.Scope.V6()),
 		max(src.facts.First, prof.since)/second)
 	if src.flags&former != 0 { // the numbers of the former one's events are not known any more
 		id += fmt.Sprintf("-%d", src.facts.Attempts)
@@ -28,7 +29,7 @@ func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.Hos
 // them. k is the source's key, now the time in ns. The caller holds the shard's lock.
 func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey, v verdict.Verdict,
 	now int64) {
-	if v.Level != verdict.NoLevel && s.e.isIgnored(k, now) {
+	if v.Level != verdict.NoLevel && s.e.peers.IsIgnored(k, now) {
 		return
 	}
 	s.commit(src, prof, k, prof.findings.Apply(&v, len(prof.Blocklists())), now)
@@ -39,7 +40,7 @@ func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey
 func (s *sourceObserver) report(src *source, prof *profile, k flowtable.HostKey, c verdict.Class,
 	news bool,
 	now int64) {
-	if !s.e.isIgnored(k, now) {
+	if !s.e.peers.IsIgnored(k, now) {
 		s.commit(src, prof, k, prof.findings.Report(c, news), now)
 	}
 }

@@ -40,7 +40,7 @@ func (s *shardNotes) noteInbound(src *source, k *flowtable.Key) {
 	if src.flags&home != 0 {
 		return
 	}
-	if !s.e.home.has(k.Server, k.Scope.V6()) {
+	if !s.e.peers.Home.Has(k.Server, k.Scope.V6()) {
 		return
 	}
 	n := inboundNote{flowtable.HostKey{Addr: k.Server, Scope: k.Scope},

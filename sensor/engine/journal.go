@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 )
 
 // Shards run side by side, but mail servers are judged and events are emitted in packet order. So
@@ -129,7 +130,7 @@ func (r *entry) client() netip.AddrPort {
 	case r.finding != nil:
 		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
 	case r.server != nil:
-		return netip.AddrPortFrom(addr(r.server.client, r.server.v6), 0)
+		return netip.AddrPortFrom(peer.NetIP(r.server.client, r.server.v6), 0)
 	}
 	return netip.AddrPort{}
 }

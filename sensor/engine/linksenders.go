@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 )
 
@@ -38,9 +39,9 @@ func (s *sourceObserver) noteSender(src *source, p *track.Packet, f *track.Flow)
 	case p.MAC != src.mac:
 		s.pairs[1]++
 	case src.flags&home != 0 && src.flags&onLink != 0,
-		src.flags&home == 0 && !f.Noted(external) && detect.InitialTTL(p.TTL):
+		src.flags&home == 0 && !f.Noted(peer.External) && detect.InitialTTL(p.TTL):
 		s.pairs[0]++
-		f.Notes |= selfMade
+		f.Notes |= peer.SelfMade
 	}
 }
 

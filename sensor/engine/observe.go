@@ -4,22 +4,9 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
-)
-
-// The notes of a flow: what detection remembers of it.
-const (
-	external   track.Notes = 1 << iota // its server is none of ours
-	relay                              // its server is an allowed relay
-	inside                             // its server is ours
-	watched                            // one end can be a mail server of ours
-	decided                            // it was refused, or a message was accepted
-	encrypted                          // TLS began
-	relayed                            // it relayed a message from outside to outside
-	attested                           // the server answered what the client said
-	conflicted                         // the client sent bytes twice that differ
-	selfMade                           // the frames of both sides come from one machine
 )
 
 // observe is the observer of the tracker: it turns each connection event, at once, into
@@ -69,7 +56,7 @@ func (s *sourceObserver) observe(ev *track.Event) {
 	case track.Established:
 		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
-		if prof != nil && !ev.Flow.Noted(selfMade) {
+		if prof != nil && !ev.Flow.Noted(peer.SelfMade) {
 			prof.Observe(&s.e.cfg.Detect, nil,
 				s.e.observation(detect.KindBothSides, ev.Key, ev.Time))
 		}
@@ -89,11 +76,11 @@ func (s *sourceObserver) observe(ev *track.Event) {
 
 // noteServer notes of a new flow whether its server is ours, a relay, or watched.
 func (s *sourceObserver) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
-	if !s.e.home.has(k.Server, k.Scope.V6()) {
-		f.Notes |= external
+	if !s.e.peers.Home.Has(k.Server, k.Scope.V6()) {
+		f.Notes |= peer.External
 	}
-	if s.e.relays.has(k.Server, k.Scope.V6()) {
-		f.Notes |= relay
+	if s.e.peers.Relays.Has(k.Server, k.Scope.V6()) {
+		f.Notes |= peer.Relay
 	}
 	s.servers.markWatched(src, f, k)
 }
@@ -106,7 +93,7 @@ func (s *sourceObserver) observeEstablished(src *source, prof *profile, ev *trac
 	s.servers.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
 	if prof != nil {
 		o := s.e.observation(detect.KindEstablished, &p.Key, p.Time)
-		o.OneSided = !f.SeenBothSides() || f.Noted(selfMade)
+		o.OneSided = !f.SeenBothSides() || f.Noted(peer.SelfMade)
 		prof.Observe(&s.e.cfg.Detect, nil, o)
 	}
 	src.flags |= changed

@@ -27,7 +27,7 @@ func (b *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 		return // a query from the server, or an answer to it
 	}
 	b.enqueue(w, f, toServer)
-	if toServer && b.e.home.has(w.Dst, w.V6) {
+	if toServer && b.e.peers.Home.Has(w.Dst, w.V6) {
 		b.enqueue(w, f, false).resolver = true // as if the resolver were the client
 	}
 }

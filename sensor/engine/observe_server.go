@@ -7,9 +7,9 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -72,7 +72,7 @@ type transaction struct {
 type serverObserver struct {
 	e            *Engine
 	journal      *journal
-	refusals     *refusalCache
+	refusals     *peer.RefusalCache
 	transactions []*transaction // of sessions, by their number
 	mailBytes    int            // bytes that can still be reserved
 }
@@ -106,11 +106,11 @@ func (s *serverObserver) dropTransaction(session uint32) {
 // markWatched marks a new flow if one end can be a watched server: any internal host can be one,
 // and a declared server may have an address outside home_net.
 func (s *serverObserver) markWatched(src *source, f *track.Flow, k *flowtable.Key) {
-	if !f.Noted(external) || s.e.watchedServer(k.Server) != nil {
-		f.Notes |= inside | watched
+	if !f.Noted(peer.External) || s.e.watchedServer(k.Server) != nil {
+		f.Notes |= peer.Inside | peer.Watched
 	}
 	if s.e.watchedServer(k.Client) != nil {
-		f.Notes |= watched
+		f.Notes |= peer.Watched
 		if src != nil {
 			src.flags |= serving
 		}
@@ -122,7 +122,7 @@ func (s *serverObserver) markWatched(src *source, f *track.Flow, k *flowtable.Ke
 // its next Feed, so texts are copied or hashed here.
 func (s *serverObserver) observeTransaction(e *track.Event) {
 	f, session, k := e.Flow, e.Session, e.Key
-	if !f.Noted(watched) {
+	if !f.Noted(peer.Watched) {
 		return
 	}
 	x := s.transactionOf(f)
@@ -167,9 +167,9 @@ func (s *serverObserver) observeTransaction(e *track.Event) {
 func (e *Engine) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	where := e.servers.localDomains.Locality(domain)
 	// Neither end is declared: its domains are unknown until they are learned.
-	known := e.declared.roles[k.Server] != nil || e.declared.roles[k.Client] != nil
+	known := e.peers.Role(k.Server) != "" || e.peers.Role(k.Client) != ""
 	if where == mailserver.ForeignDomain && !known && len(e.cfg.MailServers) > 0 &&
-		e.home.has(k.Server, k.Scope.V6()) {
+		e.peers.Home.Has(k.Server, k.Scope.V6()) {
 		return mailserver.UnknownDomain
 	}
 	return where
@@ -181,8 +181,8 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	x *transaction,
 	ev *smtpsniff.Event) {
 	refused := ev.Code >= 400
-	if refused && !f.Noted(inside) {
-		reason, c, _ := s.refusals.reason(session, ev)
+	if refused && !f.Noted(peer.Inside) {
+		reason, c, _ := s.refusals.Reason(session, ev)
 		x.mail.Why, x.reason = reason, reason
 		if c.List != "" {
 			x.mail.Listed, x.listed = true, true
@@ -199,8 +199,8 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	// A greeting of 4xx or 5xx refuses the whole session (RFC 5321, section 3.1).
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
-		if !f.Noted(inside) {
-			x.serverDomain = s.e.domainHash(greetingName(session.Banner()))
+		if !f.Noted(peer.Inside) {
+			x.serverDomain = s.e.peers.DomainHash(peer.GreetingName(session.Banner()))
 		}
 	// 500 to 504 complain about the command or the name (RFC 5321, section 4.2.2), and not about
 	// the client.
@@ -217,7 +217,7 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
-				reason, _, _ := s.refusals.reason(session, ev)
+				reason, _, _ := s.refusals.Reason(session, ev)
 				to.Absent = reason == refusal.UserUnknown
 			}
 		}
@@ -227,32 +227,14 @@ func (s *serverObserver) observeReply(f *track.Flow, k *flowtable.Key, session *
 	}
 }
 
-// greetingName returns the name in a server's greeting in lower case (RFC 5321, section 4.2: it is
-// the first word), empty if there is none.
-func greetingName(banner []byte) string {
-	word, _, _ := bytes.Cut(banner, []byte{' '})
-	if name := string(bytes.ToLower(word)); detect.ProperHelo(name) {
-		return name
-	}
-	return ""
-}
-
-// domainHash returns the hash of the registered domain of a mail server's name, zero for no name.
-func (e *Engine) domainHash(name string) uint32 {
-	if name == "" {
-		return 0
-	}
-	return uint32(e.table.Secret.HashBytes([]byte(dns.Registered(name))))
-}
-
 // observeDNSAnswer records the networks of a domain's mail servers, if there are watched servers.
 func (s *serverObserver) observeDNSAnswer(m *dns.Message, now int64) {
 	if len(*s.e.servers.known.Load()) == 0 {
 		return
 	}
-	a := &dnsAnswer{name: s.e.domainHash(m.Name)}
+	a := &dnsAnswer{name: s.e.peers.DomainHash(m.Name)}
 	for _, ip := range m.Addrs[:m.NAddrs] {
-		a.nets = append(a.nets, s.e.net(ip, !netip.AddrFrom16(ip).Is4In6()))
+		a.nets = append(a.nets, s.e.peers.Net(ip, !netip.AddrFrom16(ip).Is4In6()))
 	}
 	s.journal.addEntry(entry{server: &serverObservation{dnsAnswer: a}, time: now})
 }
@@ -272,12 +254,12 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 	m.Time, m.Over = f.Last, !m.Accepted
 	v6 := k.Scope.V6()
 	other := k.Server
-	if f.Noted(inside) {
+	if f.Noted(peer.Inside) {
 		other = k.Client
 		// A client without login may not relay, unless it is internal, a server of ours or an
 		// allowed relay.
-		m.Stranger = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
-			!s.e.relays.has(k.Client, v6) &&
+		m.Stranger = !s.e.peers.Home.Has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
+			!s.e.peers.Relays.Has(k.Client, v6) &&
 			(session.Auth < smtpsniff.AuthTried || session.Auth == smtpsniff.AuthFailed)
 		if session.Auth == smtpsniff.AuthOK {
 			m.Account = session.Account
@@ -287,10 +269,10 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 	if m.Stranger && m.Accepted && slices.ContainsFunc(m.Rcpts, func(to mailserver.Recipient) bool {
 		return to.Code/100 == 2 && (to.Where != mailserver.LocalDomain || to.Onward != 0)
 	}) {
-		f.Notes |= relayed
+		f.Notes |= peer.Relayed
 	}
-	m.Client, m.Net, m.Host = addr(other, v6), s.e.net(other, v6), s.e.destination(&other)
-	s.observeServer(f.Last, k, !f.Noted(inside), serverObservation{mail: &m})
+	m.Client, m.Net, m.Host = peer.NetIP(other, v6), s.e.peers.Net(other, v6), s.e.peers.Destination(&other)
+	s.observeServer(f.Last, k, !f.Noted(peer.Inside), serverObservation{mail: &m})
 }
 
 // observeServer adds an observation of a server to the journal. Servers are judged in packet order
@@ -328,7 +310,7 @@ func (s *serverObserver) closeTransaction(f *track.Flow, k *flowtable.Key,
 // flow had no dialogue.
 func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow,
 	session *smtpsniff.Session) {
-	if !f.Noted(watched) {
+	if !f.Noted(peer.Watched) {
 		return
 	}
 	x := s.closeTransaction(f, k, session)
@@ -338,17 +320,17 @@ func (s *serverObserver) observeServerSession(k *flowtable.Key, f *track.Flow,
 	v6 := k.Scope.V6()
 	_, up := f.Conn.Counts(tcp.Client)
 	// The client's bytes hold the messages.
-	d := &mailserver.Session{Time: f.Last, Inbound: f.Noted(inside), External: true,
+	d := &mailserver.Session{Time: f.Last, Inbound: f.Noted(peer.Inside), External: true,
 		Submit: k.ServerPort != 25, Bytes: up}
 	other := k.Server
 	if d.Inbound {
 		other = k.Client
-		d.External = !s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
-			!s.e.relays.has(k.Client, v6)
-		d.Client = addr(k.Client, v6)
-		d.Own = s.e.home.has(k.Client, v6) && s.e.watchedServer(k.Client) == nil
+		d.External = !s.e.peers.Home.Has(k.Client, v6) && s.e.watchedServer(k.Client) == nil &&
+			!s.e.peers.Relays.Has(k.Client, v6)
+		d.Client = peer.NetIP(k.Client, v6)
+		d.Own = s.e.peers.Home.Has(k.Client, v6) && s.e.watchedServer(k.Client) == nil
 	}
-	d.Net, d.Host = s.e.net(other, v6), s.e.destination(&other)
+	d.Net, d.Host = s.e.peers.Net(other, v6), s.e.peers.Destination(&other)
 	if session != nil {
 		// Logins, and what the dialogue shows of a refused session.
 		d.Auth, d.AuthFail = session.Auth == smtpsniff.AuthOK, session.Auth == smtpsniff.AuthFailed
@@ -372,8 +354,8 @@ func (s *serverObserver) observeServerAttempt(now int64, src *source, k *flowtab
 		}
 		src.flags |= serving
 	}
-	if v6 := k.Scope.V6(); s.e.watchedServer(k.Server) == nil && !s.e.home.has(k.Server, v6) {
-		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.net(k.Server, v6),
-			host: s.e.destination(&k.Server)})
+	if v6 := k.Scope.V6(); s.e.watchedServer(k.Server) == nil && !s.e.peers.Home.Has(k.Server, v6) {
+		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.peers.Net(k.Server, v6),
+			host: s.e.peers.Destination(&k.Server)})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -52,7 +53,7 @@ func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 	v6 := k.Scope.V6()
 	o := e.observation(detect.KindSYN, k, now)
 	o.TTL = ttl
-	o.External, o.Relay = !e.home.has(k.Server, v6), e.isRelay(k.Server, v6)
+	o.External, o.Relay = !e.peers.Home.Has(k.Server, v6), e.peers.IsRelay(k.Server, v6)
 	return o
 }
 
@@ -61,7 +62,7 @@ func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 // are borrowed until the call returns.
 func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
-	if !f.Established() && !f.Midstream() || f.Noted(selfMade) && s.e.pairs.sendersDiffer() {
+	if !f.Established() && !f.Midstream() || f.Noted(peer.SelfMade) && s.e.pairs.sendersDiffer() {
 		return
 	}
 	// Mail servers first: their transactions do not depend on the source.
@@ -93,7 +94,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 			if prof != nil {
 				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
 					Hash:     uint32(s.e.table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
-					External: f.Noted(external)})
+					External: f.Noted(peer.External)})
 			}
 		// An accepted message shows that the server is a mail server, and that the client is
 		// welcome.
@@ -107,7 +108,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 		// from the first byte shows only that the client spoke.
 		case smtpsniff.TLSStarted:
 			facts.TLSSessions++
-			f.Notes |= encrypted | decided
+			f.Notes |= peer.Encrypted | peer.Decided
 			switch {
 			case session.Commands > 0 && port == 25:
 				s.notes.noteInbound(src, s.event.Key)
@@ -119,7 +120,7 @@ func (s *sourceObserver) observeDialogue(x *track.Event) {
 		case smtpsniff.Reply:
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
-			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(external) {
+			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
 				prof.Observe(cfg, nil, detect.Observation{
 					Kind: detect.KindRecipientReply, Time: now})
 			} else if ev.Phase == smtpsniff.Helo {
@@ -141,7 +142,7 @@ func (s *sourceObserver) observeHelo(x *track.Event, src *source, prof *profile,
 	name []byte) *profile {
 	o := detect.Observation{Kind: detect.KindHelo, Time: x.Time, Text: name, Port: x.Key.ServerPort,
 		Hash:     uint32(s.e.table.Secret.HashBytes(name)),
-		External: x.Flow.Noted(external), Relay: x.Flow.Noted(relay)}
+		External: x.Flow.Noted(peer.External), Relay: x.Flow.Noted(peer.Relay)}
 	if src.facts.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
@@ -156,26 +157,26 @@ func (s *sourceObserver) observeHelo(x *track.Event, src *source, prof *profile,
 func (s *sourceObserver) observeSender(x *track.Event, src *source, prof *profile,
 	domain []byte) *profile {
 	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
-		Hash: uint32(s.e.table.Secret.HashBytes(domain)), External: x.Flow.Noted(external)}
+		Hash: uint32(s.e.table.Secret.HashBytes(domain)), External: x.Flow.Noted(peer.External)}
 	if src.facts.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
-	if prof != nil && prof.Observe(&s.e.cfg.Detect, nil, o) && !x.Flow.Noted(encrypted) {
-		x.Flow.Notes &^= decided
+	if prof != nil && prof.Observe(&s.e.cfg.Detect, nil, o) && !x.Flow.Noted(peer.Encrypted) {
+		x.Flow.Notes &^= peer.Decided
 	}
 	return prof
 }
 
 // noteAttested records once for each session that the server answered the client's commands.
 func (s *sourceObserver) noteAttested(f *track.Flow, prof *profile, session *smtpsniff.Session) {
-	if f.Noted(attested|selfMade) || !f.SeenBothSides() || session.Commands == 0 &&
+	if f.Noted(peer.Attested|peer.SelfMade) || !f.SeenBothSides() || session.Commands == 0 &&
 		session.Encryption == smtpsniff.Plain {
 		return
 	}
 	if _, down := f.Conn.Counts(tcp.Server); down == 0 {
 		return
 	}
-	f.Notes |= attested
+	f.Notes |= peer.Attested
 	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
@@ -184,10 +185,10 @@ func (s *sourceObserver) noteAttested(f *track.Flow, prof *profile, session *smt
 // frames before and behind the firewall.
 func (s *sourceObserver) observeConflict(src *source, prof *profile, p *track.Packet,
 	f *track.Flow) {
-	if prof == nil || f.Noted(conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
+	if prof == nil || f.Noted(peer.Conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
 		return
 	}
-	f.Notes |= conflicted
+	f.Notes |= peer.Conflicted
 	prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }
 
@@ -211,7 +212,7 @@ func (s *sourceObserver) observeRefusedReply(f *track.Flow, src *source, prof *p
 			facts.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not captured, but the text may show its subject
-		if reason, _, _ := s.refusals.reason(s.event.Session,
+		if reason, _, _ := s.refusals.Reason(s.event.Session,
 			ev); reason < refusal.UserUnknown || reason == refusal.LoginFailed {
 			return
 		}
@@ -227,69 +228,14 @@ func (s *sourceObserver) observeRefusedReply(f *track.Flow, src *source, prof *p
 // inbound).
 func (s *sourceObserver) noteDecision(f *track.Flow, prof *profile, refused, listed bool,
 	now int64) {
-	if f.Noted(decided) {
+	if f.Noted(peer.Decided) {
 		return
 	}
-	f.Notes |= decided
-	if prof != nil && f.Noted(external) {
+	f.Notes |= peer.Decided
+	if prof != nil && f.Noted(peer.External) {
 		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
 			Refused: refused, Listed: listed})
 	}
-}
-
-// cachedReason is what the text of a refusal says. Servers repeat their texts, so each is parsed
-// once.
-type cachedReason struct {
-	hash   uint64 // hash of code and text
-	reason refusal.Reason
-	// cites says that the text names a blocklist or an address: then it is parsed each time.
-	cites bool
-}
-
-// refusalCache holds what the texts of refusals say. It has 256 slots, and a text replaces another
-// one in its slot: a provider has a few dozen texts.
-type refusalCache struct {
-	secret  *flowtable.Secret
-	entries [256]cachedReason
-}
-
-// reason parses a refusal of a session. The citation and the text may be shown to the
-// administrator; the text is empty if it names no blocklist and no address.
-func (s *refusalCache) reason(session *smtpsniff.Session,
-	ev *smtpsniff.Event) (reason refusal.Reason, cited refusal.Citation,
-	text string) {
-	hash := s.secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
-		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
-	// The code is part of the hash: the same text can come with 450 and 550.
-	c := &s.entries[hash%uint64(len(s.entries))]
-	if c.hash != hash || c.cites {
-		full := string(ev.Text)
-		cited = refusal.ParseCitation(full)
-		text = full
-		// The shown text has no addresses of users. A blocklist that only the full text names is
-		// reported as hidden.
-		if shown := string(ev.Redacted); shown != full {
-			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
-				cited.List = refusal.HiddenList
-			}
-		}
-		*c = cachedReason{hash, refusal.Classify(ev.Code, enhanced(ev.Enhanced), full),
-			cited.List != "" || len(cited.Addrs) > 0}
-		if session != nil {
-			cited = dropHelpLink(cited, session.Banner())
-		}
-	}
-	return c.reason, cited, text
-}
-
-// dropHelpLink drops a list that is only the host of a link to the server's own help, by the name
-// in its greeting: Gmail's support.google.com is no blocklist.
-func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
-	if name := greetingName(banner); c.Link && name != "" &&
-		dns.Registered(name) == dns.Registered(c.List) {
-		c.List, c.Link = "", false
-	}
-	return c
 }
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
@@ -297,12 +243,12 @@ func dropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
 func (s *sourceObserver) observeRefusal(f *track.Flow, src *source, prof *profile,
 	ev *smtpsniff.Event,
 	now int64) {
-	reason, cited, text := s.refusals.reason(s.event.Session, ev)
+	reason, cited, text := s.refusals.Reason(s.event.Session, ev)
 	if !reason.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
 		s.noteDecision(f, prof, true, reason == refusal.Blocklisted || cited.List != "", now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
-	if !f.Noted(external) {
+	if !f.Noted(peer.External) {
 		return
 	}
 	k := s.event.Key
@@ -347,7 +293,7 @@ func (s *sourceObserver) observeCitation(prof *profile, k *flowtable.Key, c *ref
 	var quoted []netip.Addr
 	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
-		if a != addr(k.Server, k.Scope.V6()) && prof.AddressQuoted(a, s.e.destination(&k.Server),
+		if a != peer.NetIP(k.Server, k.Scope.V6()) && prof.AddressQuoted(a, s.e.peers.Destination(&k.Server),
 			now) {
 			quoted = append(quoted, a)
 		}
@@ -361,13 +307,13 @@ func (s *sourceObserver) observeCitation(prof *profile, k *flowtable.Key, c *ref
 // observeGreeting observes the reply to EHLO. It may quote the address under which the server sees
 // us.
 func (s *sourceObserver) observeGreeting(f *track.Flow, prof *profile, text []byte, now int64) {
-	if prof == nil || !f.Noted(external) {
+	if prof == nil || !f.Noted(peer.External) {
 		return
 	}
 	// The address differs from the client's if a NAT gateway is between them: it is our public
 	// address.
 	a, ok := refusal.GreetedAddress(text)
-	if k := s.event.Key; ok && a != addr(k.Client, k.Scope.V6()) {
+	if k := s.event.Key; ok && a != peer.NetIP(k.Client, k.Scope.V6()) {
 		s.observeCitation(prof, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
 }
@@ -390,7 +336,7 @@ func (s *sourceObserver) observeListing(f *track.Flow, src *source, k *flowtable
 
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
 func (s *sourceObserver) observeForeign(f *track.Flow, src *source, prof *profile) {
-	if prof == nil || !f.Established() || !f.Noted(external) || src.flags&home == 0 ||
+	if prof == nil || !f.Established() || !f.Noted(peer.External) || src.flags&home == 0 ||
 		!s.eligible(src) {
 		return
 	}
@@ -430,14 +376,14 @@ func (s *sourceObserver) observeEnd(k *flowtable.Key, f *track.Flow, session *sm
 			!refused,
 		Mail: session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
-	if f.Noted(external) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
+	if f.Noted(peer.External) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect,
 			Time:     f.Last,
 			Oddities: oddities(f, session)})
 	}
 	// The name in the TLS handshake shows which provider the client wants, even if the rest is
 	// encrypted.
-	if name := session.SNI(); len(name) > 0 && f.Noted(external) {
+	if name := session.SNI(); len(name) > 0 && f.Noted(peer.External) {
 		domain := dns.Registered(strings.ToLower(string(name)))
 		hash := uint32(s.e.table.Secret.HashBytes([]byte(domain)))
 		prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName,
@@ -512,4 +458,10 @@ func oddities(f *track.Flow, session *smtpsniff.Session) (o detect.Oddity) {
 		o |= detect.NoGoodbye
 	}
 	return o
+}
+
+// observation returns an observation about the server of k.
+func (e *Engine) observation(kind detect.Kind, k *flowtable.Key, now int64) detect.Observation {
+	return detect.Observation{Kind: kind, Time: now, Port: k.ServerPort,
+		Addr: e.peers.Destination(&k.Server), Net: e.peers.Net(k.Server, k.Scope.V6())}
 }

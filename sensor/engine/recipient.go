@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/peer"
 	"spamsensor/smtpsniff"
 )
 
@@ -28,7 +29,7 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 		Where: s.e.locality(k, domain)}
 	if literal := mailserver.AddressLiteral(domain); literal.IsValid() &&
 		s.e.isElsewhere(k, literal) {
-		if to.Where = mailserver.ForeignDomain; addr(k.Server, k.Scope.V6()).IsPrivate() {
+		if to.Where = mailserver.ForeignDomain; peer.NetIP(k.Server, k.Scope.V6()).IsPrivate() {
 			// behind NAT the literal may be the server's own address
 			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain
 		}
@@ -55,5 +56,5 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 // isElsewhere reports whether an address is neither the server's nor internal.
 func (e *Engine) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
 	b := flowtable.Addr(a.As16())
-	return b != k.Server && !e.home.has(b, a.Is6() && !a.Is4In6()) && e.watchedServer(b) == nil
+	return b != k.Server && !e.peers.Home.Has(b, a.Is6() && !a.Is4In6()) && e.watchedServer(b) == nil
 }

@@ -10,6 +10,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 )
 
@@ -70,7 +71,7 @@ func (r *panicRun) hurt(n int) (count int) {
 		s.t.Flows.All(func(_ flowtable.Ref, k *flowtable.Key, f *track.Flow) {
 			if (int(k.Client[14])*250+int(k.Client[15]))%n == 0 {
 				f.Session = 1 << 30
-				r.sick[addr(k.Client, false).String()] = true
+				r.sick[peer.NetIP(k.Client, false).String()] = true
 				count++
 			}
 		})

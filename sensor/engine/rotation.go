@@ -13,6 +13,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -110,8 +111,8 @@ func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow,
 	prof *profile) {
 	// A brief sender's frames are its own (no router, both sides from different machines), and the
 	// whole dialogue is in clear.
-	if prof == nil || session == nil || k.ServerPort != 25 || !f.Noted(external) ||
-		f.Noted(relay|selfMade) || !f.SeenBothSides() ||
+	if prof == nil || session == nil || k.ServerPort != 25 || !f.Noted(peer.External) ||
+		f.Noted(peer.Relay|peer.SelfMade) || !f.SeenBothSides() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
 		session.Auth != smtpsniff.NoAuth ||
 		src.flags&home == 0 || !s.eligible(src) || src.facts.Sessions > 2*maxBriefSessions ||
@@ -124,7 +125,7 @@ func (s *sourceObserver) noteBriefSender(k *flowtable.Key, f *track.Flow,
 	}
 	v := briefSender{source: k.ClientKey(), mac: src.mac, signature: frameSignature{f.Trace.TTL,
 		f.Trace.PeerLink}, start: f.Start, end: f.Last,
-		serverNet: s.e.net(k.Server, k.Scope.V6()), refused: prof.WasRefused(), sessions: 1}
+		serverNet: s.e.peers.Net(k.Server, k.Scope.V6()), refused: prof.WasRefused(), sessions: 1}
 	name := bytes.ToLower(session.Helo())
 	if len(name) > 0 {
 		v.name = max(1, uint32(s.e.table.Secret.HashBytes(name)))
@@ -438,7 +439,7 @@ func (c *rotation) emitsMember(k flowtable.HostKey, f *finding.Finding) bool {
 // describe adds to a finding that its machine takes new addresses.
 func (c *rotation) describe(f *finding.Finding) {
 	bits := 24
-	a := addr(c.key.net.Addr, c.key.net.Scope.V6())
+	a := peer.NetIP(c.key.net.Addr, c.key.net.Scope.V6())
 	if a.Is6() {
 		bits = 64
 	}
@@ -448,7 +449,7 @@ func (c *rotation) describe(f *finding.Finding) {
 	if n := len(c.senders); n > 0 {
 		first, last = c.senders[0].start, c.senders[n-1].end
 		for _, v := range c.senders[max(0, n-3):] {
-			some = append(some, fmt.Sprintf("%s (MAC %s)", addr(v.source.Addr, v.source.Scope.V6()),
+			some = append(some, fmt.Sprintf("%s (MAC %s)", peer.NetIP(v.source.Addr, v.source.Scope.V6()),
 				net.HardwareAddr(v.mac[:])))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
@@ -59,11 +60,10 @@ func (s *mailServer) advance(now int64) []verdict.Verdict {
 func (e *Engine) initServers() {
 	e.servers.budget.Words = e.cfg.Limits.QueueBytes / 4
 	known := map[flowtable.Addr]*mailServer{}
-	for a, r := range e.declared.roles {
-		if r.server {
-			known[a] = &mailServer{addr: r.net.Addr(), declared: true}
-			known[a].Repair(&e.servers.budget)
-		}
+	for _, a := range e.peers.Servers() {
+		s := &mailServer{addr: a, declared: true}
+		s.Repair(&e.servers.budget)
+		known[a.As16()] = s
 	}
 	e.servers.known.Store(&known)
 	if len(e.cfg.LocalDomains) > 0 {
@@ -95,7 +95,7 @@ func (e *Engine) watchServer(a flowtable.Addr, v6 bool) *mailServer {
 	for k, s := range known {
 		more[k] = s
 	}
-	more[a] = &mailServer{addr: addr(a, v6)}
+	more[a] = &mailServer{addr: peer.NetIP(a, v6)}
 	more[a].Repair(&e.servers.budget)
 	e.servers.known.Store(&more)
 	return more[a]

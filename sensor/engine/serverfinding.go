@@ -5,6 +5,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff"
@@ -57,12 +58,12 @@ func (e *Engine) emitServerFinding(s *mailServer, f *finding.Entry, c *finding.C
 // evidence is known where findings are made.
 func (s *sourceObserver) maybeEvidence(f *track.Flow, session *smtpsniff.Session) bool {
 	switch {
-	case session == nil || !f.Noted(watched):
+	case session == nil || !f.Noted(peer.Watched):
 		return false
-	case !f.Noted(inside):
+	case !f.Noted(peer.Inside):
 		return session.Messages > 0
 	}
-	return f.Noted(relayed) || session.Auth == smtpsniff.AuthOK ||
+	return f.Noted(peer.Relayed) || session.Auth == smtpsniff.AuthOK ||
 		session.Encryption != smtpsniff.Plain
 }
 

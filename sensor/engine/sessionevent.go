@@ -8,6 +8,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -21,8 +22,8 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 	reason string) *finding.Session {
 	v6 := k.Scope.V6()
 	d := &finding.Session{
-		Client:    netip.AddrPortFrom(addr(k.Client, v6), k.ClientPort),
-		Server:    netip.AddrPortFrom(addr(k.Server, v6), k.ServerPort),
+		Client:    netip.AddrPortFrom(peer.NetIP(k.Client, v6), k.ClientPort),
+		Server:    netip.AddrPortFrom(peer.NetIP(k.Server, v6), k.ServerPort),
 		V6:        v6,
 		Input:     f.Input,
 		FlowID:    s.e.flowID(k, f),
@@ -34,7 +35,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		App:       smtpsniff.Unknown.String(),
 		TLS:       smtpsniff.Plain.String(),
 		Auth:      smtpsniff.NoAuth.String(),
-		Direction: s.e.direction(k),
+		Direction: s.e.peers.Direction(k),
 	}
 	d.VLAN = slices.Clone(f.VLAN[:f.Tags])
 	if src != nil {
@@ -74,15 +75,15 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts,
 		session.RcptsRejected, session.Messages
 	d.Rejected, d.Deferred = session.Rejected, session.Deferred
-	d.LastCode, d.LastEnhanced = session.LastCode, enhanced(session.LastEnhanced)
+	d.LastCode, d.LastEnhanced = session.LastCode, peer.Enhanced(session.LastEnhanced)
 	// Reply codes, and the texts of refusals as evidence. The first blocklist that one names is the
 	// session's.
 	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, finding.CodeCount(c)) })
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
 		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
-			Enhanced: enhanced(r.Enhanced), Text: string(text)})
+			Enhanced: peer.Enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = dropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
+			d.Blocklist = peer.DropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {
@@ -92,9 +93,6 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 	}
 	return d
 }
-
-// enhanced converts an enhanced status code (RFC 3463: class, subject, detail).
-func enhanced(e smtpsniff.Enhanced) [3]uint16 { return [3]uint16{e.Class, e.Subject, e.Detail} }
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
 // secret, because the table's own is random by default.
@@ -117,20 +115,6 @@ func endReason(f *track.Flow, reason string) string {
 	return reason
 }
 
-// direction returns whether a flow's client and server are internal, by the configured networks.
-func (e *Engine) direction(k *flowtable.Key) string {
-	v6 := k.Scope.V6()
-	switch from, to := e.home.has(k.Client, v6), e.home.has(k.Server, v6); {
-	case from && to:
-		return "internal"
-	case from:
-		return "outbound"
-	case to:
-		return "inbound"
-	}
-	return "transit"
-}
-
 // sourceRecord returns the event of a source. prof is its profile, nil if it has none. The caller
 // holds the shard's lock.
 func (s *sourceObserver) sourceRecord(src *source, prof *profile, k flowtable.HostKey,
@@ -141,7 +125,7 @@ func (s *sourceObserver) sourceRecord(src *source, prof *profile, k flowtable.Ho
 	if s.e.ended {
 		until += hour
 	}
-	d := finding.SourceRecord{Addr: addr(k.Addr, k.Scope.V6()), MAC: src.mac,
+	d := finding.SourceRecord{Addr: peer.NetIP(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
 		Role: s.role(src, prof, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
 		Score: detect.Prior}

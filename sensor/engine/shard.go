@@ -3,6 +3,7 @@ package engine
 import (
 	"sync/atomic"
 
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff/refusal"
@@ -19,7 +20,7 @@ type shard struct {
 	sources    sourceObserver
 	servers    serverObserver
 	dnsLookups dnsLookups // what hosts asked the DNS
-	refusals   refusalCache
+	refusals   peer.RefusalCache
 	notes      shardNotes // for other shards
 	journal    journal
 
@@ -33,7 +34,7 @@ func (s *shard) init(e *Engine, i int) {
 	n := e.table.Shards()
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
 	s.journal.shard = i
-	s.refusals.secret = &e.table.Secret
+	s.refusals.Secret = &e.table.Secret
 	s.notes.e = e
 	s.servers = serverObserver{e: e, journal: &s.journal, refusals: &s.refusals,
 		mailBytes: e.cfg.Limits.MailBytes / n}

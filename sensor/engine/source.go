@@ -2,11 +2,11 @@ package engine
 
 import (
 	"math"
-	"net/netip"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/track"
 )
@@ -63,7 +63,7 @@ type sourceObserver struct {
 	tracker    *track.Tracker[source]
 	servers    *serverObserver
 	dnsLookups *dnsLookups
-	refusals   *refusalCache
+	refusals   *peer.RefusalCache
 	notes      *shardNotes
 	journal    *journal
 	event      *track.Event // in hand, nil between events
@@ -106,13 +106,13 @@ func (s *sourceObserver) newSource(src *source, ev *track.Event) {
 
 // describeSource notes what the address of a new source says.
 func (e *Engine) describeSource(src *source, h *flowtable.HostKey) {
-	if e.home.has(h.Addr, h.Scope.V6()) {
+	if e.peers.Home.Has(h.Addr, h.Scope.V6()) {
 		src.flags |= home
 		if !e.homeSeen.Load() {
 			e.homeSeen.Store(true)
 		}
 	}
-	if e.isDeclared(h.Addr) {
+	if e.peers.IsDeclared(h.Addr) {
 		src.flags |= declared
 	}
 	if e.watchedServer(h.Addr) != nil {
@@ -122,7 +122,7 @@ func (e *Engine) describeSource(src *source, h *flowtable.HostKey) {
 
 // homeServer notes that the server of k is in one of our networks.
 func (e *Engine) noteHomeServer(k *flowtable.Key) {
-	if !e.homeSeen.Load() && e.home.has(k.Server, k.Scope.V6()) {
+	if !e.homeSeen.Load() && e.peers.Home.Has(k.Server, k.Scope.V6()) {
 		e.homeSeen.Store(true)
 	}
 }
@@ -130,7 +130,7 @@ func (e *Engine) noteHomeServer(k *flowtable.Key) {
 // isExternal reports whether a client is neither ours nor declared. Anybody can send a SYN in the
 // name of an external host, and there are 2^32 of them.
 func (e *Engine) isExternal(k *flowtable.Key) bool {
-	return !e.home.has(k.Client, k.Scope.V6()) && !e.isDeclared(k.Client) &&
+	return !e.peers.Home.Has(k.Client, k.Scope.V6()) && !e.peers.IsDeclared(k.Client) &&
 		e.watchedServer(k.Client) == nil
 }
 
@@ -188,13 +188,4 @@ func (s *sourceObserver) synRecord(n *track.SYNEntry, now int64) finding.SourceR
 		src.facts.Closed()
 	}
 	return s.sourceRecord(&src, nil, n.Key.ClientKey(), now)
-}
-
-// addr is an address of the table for the outside.
-func addr(a flowtable.Addr, v6 bool) netip.Addr {
-	n := netip.AddrFrom16(a)
-	if !v6 {
-		n = n.Unmap()
-	}
-	return n
 }

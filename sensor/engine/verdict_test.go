@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/verdict"
 	. "spamsensor/sensor/wire/wiretest"
 )
@@ -93,13 +94,13 @@ func TestVerdictsLive(t *testing.T) {
 		{"a bot", Config{}, spam, "opened blocklisted suspect, opened direct_smtp suspect, closed direct_smtp suspect (superseded), closed blocklisted suspect (superseded), opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
 		{"a bot that is cleaned", Config{}, together(spam, at(ticks, minute)), "updated spambot confirmed, updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)"},
 		{"a bot that comes back", Config{}, together(spam, at(ticks, minute), at(spam, 20*days)), "opened spambot"},
-		{"a bot that is ignored", Config{Ignore: []Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, ""},
-		{"a bot that was ignored until yesterday", Config{Ignore: []Ignore{{Net: netip.MustParsePrefix("10.0.0.5/32"), Until: epoch - days}}}, spam, "closed spambot confirmed (end_of_input)"},
+		{"a bot that is ignored", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, ""},
+		{"a bot that was ignored until yesterday", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.5/32"), Until: epoch - days}}}, spam, "closed spambot confirmed (end_of_input)"},
 		{"a bot behind a firewall that drops", Config{}, bot(20, insisting), "updated spambot likely, closed spambot likely (end_of_input)"},
-		{"a declared bulk sender that is refused", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "bulk"}}}, spam, "opened spambot suspect, updated spambot likely, closed spambot likely (end_of_input)"},
-		{"a declared bulk sender", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "bulk"}}}, bot(60, func(c *conn) { c.open().mail().close() }), "opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)"},
+		{"a declared bulk sender that is refused", Config{Roles: []peer.Role{{Addr: netip.MustParseAddr("10.0.0.5"), Kind: "bulk"}}}, spam, "opened spambot suspect, updated spambot likely, closed spambot likely (end_of_input)"},
+		{"a declared bulk sender", Config{Roles: []peer.Role{{Addr: netip.MustParseAddr("10.0.0.5"), Kind: "bulk"}}}, bot(60, func(c *conn) { c.open().mail().close() }), "opened direct_smtp suspect, closed direct_smtp suspect (end_of_input)"},
 		{"a mail server that is not declared", Config{}, bot(60, func(c *conn) { c.open().mail().close() }), "closed undeclared_server suspect (end_of_input)"},
-		{"a declared scanner", Config{Roles: []Role{{netip.MustParseAddr("10.0.0.5"), "scanner"}}}, bot(60, insisting), ""},
+		{"a declared scanner", Config{Roles: []peer.Role{{Addr: netip.MustParseAddr("10.0.0.5"), Kind: "scanner"}}}, bot(60, insisting), ""},
 		{"a scanner", Config{}, bot(60, func(c *conn) { c.syn().send(1, SYN|ACK, "").send(0, RST, "") }), "closed scanner suspect (end_of_input)"},
 		{"something else on port 25", Config{}, bot(1, func(c *conn) {
 			c.open().serverSends("220 mx\r\n").clientSends("\x01\x02\x03 join #channel\r\n").serverSends("500 what?\r\n").close()
@@ -335,7 +336,7 @@ func TestServersAlone(t *testing.T) {
 func TestUnused(t *testing.T) {
 	e := New(Config{MailServers: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.25"), netip.MustParseAddr("10.0.0.77")},
 		AllowedRelays: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("203.0.113.0/24")},
-		Ignore:        []Ignore{{Net: netip.MustParsePrefix("10.0.0.88/32")}}}, Output{})
+		Ignore:        []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.88/32")}}}, Output{})
 	w := feeder{w: e.Worker(), size: 1}
 	for _, f := range delivery().frames {
 		w.take(f)

@@ -1,4 +1,4 @@
-package engine
+package peer
 
 import (
 	"net/netip"
@@ -28,9 +28,9 @@ func (s *prefixSet) set(list []netip.Prefix) {
 	}
 }
 
-// has reports whether an address is in one of the networks. An IPv4 address is stored as the mapped
+// Has reports whether an address is in one of the networks. An IPv4 address is stored as the mapped
 // IPv6 address; v6 distinguishes the two.
-func (s *prefixSet) has(a flowtable.Addr, v6 bool) bool {
+func (s *prefixSet) Has(a flowtable.Addr, v6 bool) bool {
 	if s.size == 0 {
 		return false
 	}

@@ -1,0 +1,139 @@
+package peer
+
+import (
+	"net/netip"
+	"strings"
+	"sync/atomic"
+
+	"spamsensor/flowtable"
+)
+
+// Role is a host with a declared function.
+type Role struct {
+	Addr netip.Addr
+	// Kind is one of RoleKinds. A mailserver sends to anybody; bulk is a mail server that also
+	// sends to many new networks; nat is several machines behind one address; scanner and probe
+	// connect to mail servers and deliver nothing.
+	Kind string
+}
+
+// RoleKinds are the kinds of roles.
+var RoleKinds = []string{"mailserver", "bulk", "nat", "scanner", "probe"}
+
+// Ignore is a host or a network whose findings are not emitted.
+type Ignore struct {
+	// Net is the network, Why a note for the administrator.
+	Net netip.Prefix
+	Why string
+	// Until is the end of the exception, in ns since 1970; zero means never.
+	Until int64
+}
+
+// declarations are the hosts and networks that the configuration names, each with the number of its
+// uses: an entry without a use is a mistake in the configuration, or its machine is gone.
+type declarations struct {
+	roles  map[flowtable.Addr]*declaration // by address
+	hosts  []*declaration                  // the same, in the order of the configuration
+	ignore []declaration
+	relays []declaration
+}
+
+// declaration is one entry of the configuration.
+type declaration struct {
+	kind   string
+	net    netip.Prefix
+	why    string
+	until  int64         // ns since 1970, zero for never
+	hits   atomic.Uint64 // how often it was used
+	server bool          // its kind is mailserver or bulk
+}
+
+// set takes over the entries of the configuration.
+func (l *declarations) set(cfg *Config) {
+	l.roles = map[flowtable.Addr]*declaration{}
+	for _, a := range cfg.MailServers {
+		// MailServers are a short form of the role mailserver.
+		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
+	}
+	for _, r := range cfg.Roles {
+		a := &declaration{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()),
+			server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		l.roles[r.Addr.As16()] = a
+		l.hosts = append(l.hosts, a)
+	}
+	l.ignore = make([]declaration, len(cfg.Ignore))
+	for i, x := range cfg.Ignore {
+		a := &l.ignore[i]
+		a.kind, a.net, a.why, a.until = "ignore", x.Net, x.Why, x.Until
+	}
+	l.relays = make([]declaration, len(cfg.AllowedRelays))
+	for i, p := range cfg.AllowedRelays {
+		l.relays[i].kind, l.relays[i].net = "allowed_relays", p
+	}
+}
+
+// IsDeclared reports whether a host has a role that exempts it from the bot detectors: all roles
+// but bulk and nat. For bulk the detector for volume alone is switched off.
+func (d *Directory) IsDeclared(a flowtable.Addr) bool {
+	r := d.declared.roles[a]
+	if r == nil {
+		return false
+	}
+	r.hits.Add(1)
+	return r.kind != "bulk" && r.kind != "nat"
+}
+
+// IsRelay reports whether hosts may send to this server on port 25: a declared mail server or an
+// allowed relay.
+func (d *Directory) IsRelay(a flowtable.Addr, v6 bool) bool {
+	if r := d.declared.roles[a]; r != nil && r.server {
+		if r.hits.Load() == 0 { // a server that only receives mail counts as used, too
+			r.hits.Add(1)
+		}
+		return true
+	}
+	if !d.Relays.Has(a, v6) {
+		return false
+	}
+	for i := range d.declared.relays {
+		if r := &d.declared.relays[i]; r.net.Contains(NetIP(a, v6)) && r.hits.Load() == 0 {
+			r.hits.Add(1) // once is enough: this code runs for each packet
+		}
+	}
+	return true
+}
+
+// IsIgnored reports whether the configuration suppresses the findings of a host.
+func (d *Directory) IsIgnored(k flowtable.HostKey, now int64) bool {
+	for i := range d.declared.ignore {
+		if x := &d.declared.ignore[i]; x.net.Contains(NetIP(k.Addr, k.Scope.V6())) &&
+			(x.until == 0 || now < x.until) {
+			x.hits.Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// Unused returns the entries of the configuration that had no use. serves reports whether a mail
+// server received mail: it is in use without being a source.
+func (d *Directory) Unused(serves func(flowtable.Addr) bool) (list []string) {
+	add := func(what string, a *declaration) {
+		if a.hits.Load() == 0 {
+			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(),
+				"/32"), "/128"))
+		}
+	}
+	for _, a := range d.declared.hosts {
+		if !serves(a.net.Addr().As16()) {
+			add("smtp_servers", a)
+		}
+	}
+	for i := range d.declared.relays {
+		add("allowed_relays", &d.declared.relays[i])
+	}
+	for i := range d.declared.ignore {
+		add("ignore", &d.declared.ignore[i])
+	}
+	return list
+}

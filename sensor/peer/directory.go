@@ -1,0 +1,71 @@
+package peer
+
+import (
+	"net/netip"
+
+	"spamsensor/flowtable"
+)
+
+// Config is what the configuration says about addresses; see the fields of the same names
+// of the engine's Config.
+type Config struct {
+	// Home are the networks whose hosts are judged.
+	Home []netip.Prefix
+	// MailServers are hosts that may send mail to anybody, Roles hosts with another function.
+	MailServers []netip.Addr
+	Roles       []Role
+	// AllowedRelays are destinations that hosts may use for port 25.
+	AllowedRelays []netip.Prefix
+	// Ignore are hosts whose findings are suppressed.
+	Ignore []Ignore
+}
+
+// Directory says what an address is to the site. It is made once, and several goroutines read it.
+// Of its state only the numbers of uses change.
+type Directory struct {
+	Home     prefixSet // the networks whose hosts are judged
+	Relays   prefixSet // destinations that hosts may use for port 25
+	declared declarations
+	secret   *flowtable.Secret // of the hashes
+}
+
+// NewDirectory makes a directory. Its hashes are keyed with secret.
+func NewDirectory(cfg *Config, secret *flowtable.Secret) *Directory {
+	d := &Directory{secret: secret}
+	d.Home.set(cfg.Home)
+	d.Relays.set(cfg.AllowedRelays)
+	d.declared.set(cfg)
+	return d
+}
+
+// Role returns the declared role of a host, empty if it has none.
+func (d *Directory) Role(a flowtable.Addr) string {
+	if r := d.declared.roles[a]; r != nil {
+		return r.kind
+	}
+	return ""
+}
+
+// Servers returns the declared mail servers, in no order.
+func (d *Directory) Servers() (list []netip.Addr) {
+	for _, r := range d.declared.roles {
+		if r.server {
+			list = append(list, r.net.Addr())
+		}
+	}
+	return list
+}
+
+// Direction returns whether a flow's client and server are internal, by the configured networks.
+func (d *Directory) Direction(k *flowtable.Key) string {
+	v6 := k.Scope.V6()
+	switch from, to := d.Home.Has(k.Client, v6), d.Home.Has(k.Server, v6); {
+	case from && to:
+		return "internal"
+	case from:
+		return "outbound"
+	case to:
+		return "inbound"
+	}
+	return "transit"
+}

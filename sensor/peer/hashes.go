@@ -1,0 +1,43 @@
+package peer
+
+import (
+	"net/netip"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/dns"
+)
+
+// Destination returns the hash by which the detectors know a server. Hashes are keyed with the
+// table's secret, so that nobody can choose addresses that collide.
+func (d *Directory) Destination(a *flowtable.Addr) uint32 {
+	return uint32(d.secret.HashBytes(a[:]))
+}
+
+// Net returns the hash of an address's network: /24 for IPv4, /48 for IPv6. Two servers in one
+// network are often one provider.
+func (d *Directory) Net(a flowtable.Addr, v6 bool) uint32 {
+	if v6 {
+		clear(a[6:])
+	} else {
+		a[15] = 0
+	}
+	return uint32(d.secret.HashBytes(a[:]))
+}
+
+// DomainHash returns the hash of the registered domain of a mail server's name, zero for no name.
+func (d *Directory) DomainHash(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	return uint32(d.secret.HashBytes([]byte(dns.Registered(name))))
+}
+
+// NetIP returns an address of the table as a netip.Addr. An IPv4 address is stored as the mapped
+// IPv6 address; v6 distinguishes the two.
+func NetIP(a flowtable.Addr, v6 bool) netip.Addr {
+	n := netip.AddrFrom16(a)
+	if !v6 {
+		n = n.Unmap()
+	}
+	return n
+}

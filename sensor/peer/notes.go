@@ -1,0 +1,17 @@
+package peer
+
+import "spamsensor/sensor/track"
+
+// The notes of a flow: what detection remembers of it.
+const (
+	External   track.Notes = 1 << iota // its server is none of ours
+	Relay                              // its server is an allowed relay
+	Inside                             // its server is ours
+	Watched                            // one end can be a mail server of ours
+	Decided                            // it was refused, or a message was accepted
+	Encrypted                          // TLS began
+	Relayed                            // it relayed a message from outside to outside
+	Attested                           // the server answered what the client said
+	Conflicted                         // the client sent bytes twice that differ
+	SelfMade                           // the frames of both sides come from one machine
+)
