@@ -24,14 +24,15 @@
 //	                     enqueue: the packet is copied to the queue of its client's shard
 //	process.go           process: for each shard, under its lock, packet after packet
 //	shard.go               packet: to the tracker, DNS to observe_dns.go
-//	track/tracker.go         Packet: an ICMP error, a client's SYN, or another segment
-//	track/syn.go             syn: an attempt
-//	track/segment.go         segment, push: the flow, and its bytes in order (flowtable, tcp)
+//	track/syn.go             SYN: an attempt
+//	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
 //	track/session.go         drain: the dialogue (smtpsniff)
-//	observe.go             observe: the event's meaning for its source
+//	observe.go             observer, observe: the event's meaning for its source
 //	observe_source.go        observeDialogue: commands and replies become observations (detect)
-//	profile.go             judge: a verdict that changed
-//	finding.go               publish: it opens, updates or closes a finding
+//	profile.go             judge: the profile has changed
+//	detect/verdict.go        Judge: its verdict
+//	finding.go             publish: the findings follow the verdict
+//	finding/book.go          Apply, Commit: a finding is opened, updated or closed
 //	journal.go           addEntry: the finding's event
 //	                     drainJournals, at the end of the round: Output.Finding
 //

@@ -9,11 +9,22 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// observe is the observer of the tracker: it turns each connection event, at once, into
-// observations of the source and of the mail servers that are watched. The cases are in the order
-// of a connection's life; see package track for when each comes.
+// observer returns the function that the tracker calls for each connection event, at once. What was
+// said in a session is the most frequent event by far, and goes the shortest way.
+func (s *sourceObserver) observer() func(*track.Event) {
+	return func(ev *track.Event) {
+		if ev.Kind == track.Said {
+			s.observeDialogue(ev)
+		} else {
+			s.observe(ev)
+		}
+	}
+}
+
+// observe turns a connection event into observations of the source and of the mail servers that are
+// watched. The cases are in the order of a connection's life; see package track for when each
+// comes.
 func (s *sourceObserver) observe(ev *track.Event) {
-	s.event = ev
 	var src *source
 	var prof *profile
 	if ev.Source != 0 {
@@ -60,8 +71,6 @@ func (s *sourceObserver) observe(ev *track.Event) {
 			prof.Observe(&s.e.cfg.Detect, nil,
 				s.e.observation(detect.KindBothSides, ev.Key, ev.Time))
 		}
-	case track.Said:
-		s.observeDialogue(ev)
 	case track.ConnectionOver:
 		src.facts.Closed()
 	case track.ConnectionRevived:
@@ -71,7 +80,6 @@ func (s *sourceObserver) observe(ev *track.Event) {
 	case track.SessionDropped:
 		s.servers.dropTransaction(ev.Flow.Session)
 	}
-	s.event = nil
 }
 
 // noteServer notes of a new flow whether its server is ours, a relay, or watched.

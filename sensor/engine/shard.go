@@ -48,9 +48,10 @@ func (s *shard) init(e *Engine, i int) {
 		MaxSessions:     max(4, e.cfg.Limits.Sessions/n),
 		MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
 		MaxHeldBytes:    e.cfg.Limits.HeldBytes / n,
-		External:        e.isExternal, Observe: o.observe,
+		External:        e.isExternal, Observe: o.observer(),
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
+	o.event = s.tracker.Event()
 	l := &s.tracker.Listener
 	l.Seed = e.table.Secret.HashBytes([]byte("what clients say"))
 	l.ShowSenders, l.KnownHost = e.cfg.ShowSenders, knownHost
@@ -69,7 +70,11 @@ func (s *shard) packet(p *packet, payload []byte) {
 	case p.badChecksum: // see checksums.judge
 	case p.Kind == wire.DNS:
 		s.observeDNS(p, payload)
+	case p.Kind == wire.ICMPError:
+		s.tracker.Unreachable(&p.Packet)
+	case p.IsSYN():
+		s.tracker.SYN(&p.Packet, payload)
 	default:
-		s.tracker.Packet(&p.Packet, payload)
+		s.tracker.Segment(&p.Packet, payload)
 	}
 }

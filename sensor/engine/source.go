@@ -66,7 +66,7 @@ type sourceObserver struct {
 	refusals   *peer.RefusalCache
 	notes      *shardNotes
 	journal    *journal
-	event      *track.Event // in hand, nil between events
+	event      *track.Event // the tracker's: in hand while it is observed
 
 	profiles        flowtable.Objects[profile] // sources that are judged
 	maxProfiles     int

@@ -14,15 +14,15 @@
 //   - The SYN cache holds single SYNs of unknown external hosts, which anybody can forge.
 //   - A port reuse is a second handshake with the ports of a flow that is still open.
 //
-// The way of a packet, read downward in tracker.go, syn.go, segment.go, session.go:
+// The way of a packet, read downward in syn.go or segment.go, then session.go and flow.go:
 //
-//	Packet ──┬─ ICMP error ─────────> resolveAttempt ──> AttemptFailed
+//	packet ──┬─ ICMP error: Unreachable > resolveAttempt > AttemptFailed
 //	         │
-//	         ├─ client's SYN ───────> SYN cache ───────> CachedSYN
+//	         ├─ client's SYN: SYN ──> SYN cache ───────> CachedSYN
 //	         │                        attempt log ─────> FirstSYN, Attempt, SYNRetransmit
 //	         │                        Fast Open (7413) > FlowBegan
 //	         │
-//	         └─ any other segment ──> no flow: begin ──> SYNACK, FlowBegan, AttemptFailed
+//	         └─ any other: Segment ─> no flow: begin ──> SYNACK, FlowBegan, AttemptFailed
 //	                                  flow: push ──────> tcp.Stream: the bytes in order
 //	                                    handshake ─────> ServerAnswered, Established, BothSides
 //	                                    reset ─────────> FlowReset, ConnectionOver

@@ -8,12 +8,13 @@ import (
 // Kind is what happened.
 type Kind uint8
 
-// The kinds of events. Beside each: the fields of Event that it sets, besides Kind, Key and Source.
+// The kinds of events. Beside each: the fields of Event that it sets, besides Kind, Key and Source;
+// the other fields mean nothing.
 // A kind whose Source can be zero says so; the others are emitted only while the source has an
 // entry.
 const (
-	// NewSource: an entry was made for a source. Packet is set, or SYN if the entry was in the SYN
-	// cache before.
+	// NewSource: an entry was made for a source. SYN if it was in the SYN cache before; else SYN is
+	// nil, and Packet.
 	NewSource Kind = iota
 	// CachedSYN: a SYN of an unknown external host went into the SYN cache. Source is zero.
 	CachedSYN
@@ -74,12 +75,17 @@ type Event struct {
 	Reason  string // why a flow was closed, unless the connection itself ended
 }
 
-// event is the tracker's only Event, set up for the next one.
+// event is the tracker's only Event, set up for the next one. Fields that the kind does not name
+// keep what an earlier event wrote: to clear them would cost as much as the rest of an event.
 func (t *Tracker[S]) event(kind Kind, source flowtable.Ref, k *flowtable.Key) *Event {
 	ev := &t.scratch
-	*ev = Event{Kind: kind, Source: source, Key: k}
+	ev.Kind, ev.Source, ev.Key = kind, source, k
 	return ev
 }
+
+// Event is where the tracker writes its events, always the same: during a call of Config.Observe
+// the event in hand.
+func (t *Tracker[S]) Event() *Event { return &t.scratch }
 
 // packetEvent emits an event that a packet caused.
 func (t *Tracker[S]) packetEvent(kind Kind, source flowtable.Ref, p *Packet, f *Flow) {

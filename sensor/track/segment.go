@@ -6,9 +6,9 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// segment is any segment but a client's SYN. It finds the flow, or begins one, and then looks for
-// the signs that the flow is not what it seemed to be.
-func (t *Tracker[S]) segment(p *Packet, payload []byte) {
+// Segment works on any segment but a client's SYN; payload is borrowed. It finds the flow, or
+// begins one, and then looks for the signs that the flow is not what it seemed to be.
+func (t *Tracker[S]) Segment(p *Packet, payload []byte) {
 	r := t.table.Flows.Find(p.FlowHash, &p.Key)
 	if r == 0 {
 		t.begin(p, payload)
@@ -148,8 +148,18 @@ func (t *Tracker[S]) push(p *Packet, payload []byte, r flowtable.Ref, f *Flow) {
 		t.makeRoom(f)
 	}
 	t.current = r
+	seg := &t.segmentInHand
+	seg.Dir, seg.Flags = p.Dir(), tcp.Flags(p.Flags)
+	seg.Seq, seg.Ack = tcp.Seq(p.Seq), tcp.Seq(p.Ack)
+	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.Len), p.Sum, p.Time, payload
+	seg.Stamp, seg.Stamped, seg.Urgent = p.Stamp, p.Stamped, p.Urgent
+	if p.ToServer {
+		seg.DropRisk = f.Trace.dropRisk(p)
+	} else {
+		seg.DropRisk = f.Trace.replyDropRisk(p)
+	}
 	before := f.Conn.State()
-	res := t.stream.Push(&f.Conn, t.segmentOf(p, payload, f))
+	res := t.stream.Push(&f.Conn, seg)
 	if res&tcp.Differs != 0 {
 		t.Count.Conflicts++
 		if p.ToServer {
@@ -188,21 +198,6 @@ func (t *Tracker[S]) push(p *Packet, payload []byte, r flowtable.Ref, f *Flow) {
 	if f.Conn.Acknowledged() && !f.has(sessionEmitted) {
 		t.closeSession(&p.Key, f, "")
 	}
-}
-
-// segmentOf is the segment of a packet; it is good until the next one.
-func (t *Tracker[S]) segmentOf(p *Packet, payload []byte, f *Flow) *tcp.Segment {
-	seg := &t.segmentInHand
-	seg.Dir, seg.Flags = p.Dir(), tcp.Flags(p.Flags)
-	seg.Seq, seg.Ack = tcp.Seq(p.Seq), tcp.Seq(p.Ack)
-	seg.Len, seg.Sum, seg.Time, seg.Payload = int(p.Len), p.Sum, p.Time, payload
-	seg.Stamp, seg.Stamped, seg.Urgent = p.Stamp, p.Stamped, p.Urgent
-	if p.ToServer {
-		seg.DropRisk = f.Trace.dropRisk(p)
-	} else {
-		seg.DropRisk = f.Trace.replyDropRisk(p)
-	}
-	return seg
 }
 
 // reset is a RST of the server before the handshake was complete: the attempt is refused.

@@ -9,8 +9,8 @@ import (
 // duplicateWindow is how far apart two copies of a frame can be, in nanoseconds; see package tcp.
 const duplicateWindow = 5e6
 
-// syn is a client's SYN, first or retransmitted.
-func (t *Tracker[S]) syn(p *Packet, payload []byte) {
+// SYN works on a client's SYN (see Packet.IsSYN), first or retransmitted. payload is borrowed.
+func (t *Tracker[S]) SYN(p *Packet, payload []byte) {
 	t.Count.SYNs++
 	h := p.Key.ClientKey()
 	source := t.table.Sources.Find(p.ClientHash, &h)
@@ -60,7 +60,7 @@ func (t *Tracker[S]) synAgain(p *Packet, payload []byte, a *flowtable.Attempt) {
 	}
 	if t.reopened(p, a) {
 		a.Unindex()
-		t.syn(p, payload)
+		t.SYN(p, payload)
 		t.Count.SYNs--
 		return
 	}

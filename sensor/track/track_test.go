@@ -96,7 +96,7 @@ func (r *rig) pair(client string, port uint16, isn uint32) (c, s *side) {
 // send sends a segment, 10 ms after the one before.
 func (x *side) send(to *side, flags wire.Flags, text string) {
 	x.r.now += 10e6
-	x.r.tracker.Packet(x.packet(flags, text), []byte(text))
+	x.r.handle(x.packet(flags, text), []byte(text))
 	x.seq += uint32(len(text))
 	if flags&(wire.SYN|wire.FIN) != 0 {
 		x.seq++
@@ -110,6 +110,15 @@ func (x *side) packet(flags wire.Flags, text string) *Packet {
 	return &Packet{Key: x.key, ClientHash: hash, FlowHash: x.r.table.Secret.HashFlow(hash, &x.key),
 		Time: x.r.now, Seq: x.seq, Ack: x.ack, Len: uint32(len(text)), Kind: wire.TCP, Flags: flags,
 		TTL: 64, ToServer: x.toServer}
+}
+
+// handle hands a packet to the tracker, as the engine does.
+func (r *rig) handle(p *Packet, payload []byte) {
+	if p.IsSYN() {
+		r.tracker.SYN(p, payload)
+	} else {
+		r.tracker.Segment(p, payload)
+	}
 }
 
 func (r *rig) open(c, s *side) {
@@ -271,17 +280,17 @@ func TestNoAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		r.now += 10e6
 		command.Time, answer.Time, first.Time = r.now, r.now+1e6, r.now+2e6
-		r.tracker.Packet(command, line)
+		r.handle(command, line)
 		command.Seq += uint32(len(line))
 		answer.Ack = command.Seq
-		r.tracker.Packet(answer, reply)
+		r.handle(answer, reply)
 		answer.Seq += uint32(len(reply))
 		command.Ack = answer.Seq
 		first.Key.Client[14]++
 		h := first.Key.ClientKey()
 		first.ClientHash = r.table.Secret.HashHost(&h)
 		first.FlowHash = r.table.Secret.HashFlow(first.ClientHash, &first.Key)
-		r.tracker.Packet(first, nil)
+		r.handle(first, nil)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -3,7 +3,6 @@ package track
 import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
-	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
 )
 
@@ -72,16 +71,9 @@ func (t *Tracker[S]) Init(cfg Config[S]) {
 	t.external, t.observe, t.fault = cfg.External, cfg.Observe, cfg.Fault
 }
 
-// Packet works on one packet of TCP, or on an ICMP error that quotes a SYN. payload is borrowed.
-func (t *Tracker[S]) Packet(p *Packet, payload []byte) {
-	switch {
-	case p.Kind == wire.ICMPError:
-		t.resolveAttempt(p, p.Seq, flowtable.Unreachable)
-	case p.IsSYN():
-		t.syn(p, payload)
-	default:
-		t.segment(p, payload)
-	}
+// Unreachable works on an ICMP error that quotes a SYN.
+func (t *Tracker[S]) Unreachable(p *Packet) {
+	t.resolveAttempt(p, p.Seq, flowtable.Unreachable)
 }
 
 // Tick expires attempts and closes flows whose time is over. All packets that came before now have
@@ -118,6 +110,7 @@ func (t *Tracker[S]) source(p *Packet) flowtable.Ref {
 	r := t.table.Sources.Find(p.ClientHash, &h)
 	if r == 0 {
 		r = t.table.Sources.Add(p.ClientHash, &h)
+		t.scratch.SYN = nil
 		t.packetEvent(NewSource, r, p, nil)
 	}
 	return r
