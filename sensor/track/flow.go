@@ -89,18 +89,6 @@ const (
 	idleOpen = 15 * minute
 )
 
-// KeepPriority ranks flows when one is evicted, the lowest first: those that ended, then those that
-// were never established, then the one that was silent longest.
-func (f *Flow) KeepPriority() int64 {
-	switch {
-	case f.has(lingering):
-		return f.Last/second - 3<<32
-	case f.has(midstream) || !f.has(established):
-		return f.Last/second - 2<<32
-	}
-	return f.Last / second
-}
-
 // newFlow makes a flow for a packet.
 func (t *Tracker[S]) newFlow(p *Packet, source flowtable.Ref) (flowtable.Ref, *Flow) {
 	r := t.addFlow(p)
@@ -139,11 +127,6 @@ func (t *Tracker[S]) due(now int64, r flowtable.Ref, k *flowtable.Key, f *Flow) 
 	}
 	t.endReplaced(r, k, f)
 	t.closeFlow(r, k, f, "timeout")
-}
-
-// FlowEvicted is for flowtable.Callbacks: a flow is evicted.
-func (t *Tracker[S]) FlowEvicted(r flowtable.Ref, k *flowtable.Key, f *Flow) {
-	t.closeFlow(r, k, f, "evicted")
 }
 
 // closeFlow emits what a flow still holds and its session, and removes it. A panic costs the flow

@@ -68,35 +68,3 @@ func (t *Tracker[S]) closeSession(k *flowtable.Key, f *Flow, reason string) {
 		f.Session = 0
 	}
 }
-
-// sampled is how many sessions are compared when one is evicted.
-const sampled = 16
-
-// makeRoom makes room for what a flow's next segment says. Each round evicts what an earlier
-// segment had stored, and there are only as many rounds as bytes are too many.
-func (t *Tracker[S]) makeRoom(f *Flow) {
-	if f.Session == 0 && t.sessions.Len() >= t.maxSessions {
-		t.evictSession(f)
-	}
-	for t.Listener.Bytes() > t.maxSessionBytes && (t.Listener.DropOldest() || t.evictSession(f)) {
-	}
-}
-
-// evictSession closes the flow of the lowest priority among a few with sessions. It reports false
-// if there is none but the exception.
-func (t *Tracker[S]) evictSession(except *Flow) bool {
-	var least flowtable.Ref
-	flows := &t.table.Flows
-	for range min(sampled, t.sessions.Len()) {
-		r := t.sessions.Sample()
-		f := flows.At(r)
-		if f != except && (least == 0 || f.KeepPriority() < flows.At(least).KeepPriority()) {
-			least = r
-		}
-	}
-	if least != 0 {
-		t.Count.SessionsEvicted++
-		t.closeFlow(least, flows.KeyOf(least), flows.At(least), "evicted")
-	}
-	return least != 0
-}
