@@ -443,7 +443,7 @@ func (c *rotation) describe(f *finding.Finding) {
 	if a.Is6() {
 		bits = 64
 	}
-	f.Roams = netip.PrefixFrom(a, bits)
+	f.RotationNetwork = netip.PrefixFrom(a, bits)
 	var some []string
 	first, last := int64(0), int64(0)
 	if n := len(c.senders); n > 0 {
@@ -459,9 +459,9 @@ func (c *rotation) describe(f *finding.Finding) {
 		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address "+
 			"for each mail: %d of them mailed one after the other, each to a network of its own, "+
 			"and none came again; the latest are %s.",
-			f.Roams, len(c.senders), strings.Join(some, ", "))})
+			f.RotationNetwork, len(c.senders), strings.Join(some, ", "))})
 	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer "+
 		"addresses showed: the machine does not keep its addresses. "+
 		"If they are several machines of %s, "+
-		"each of them is to be looked at. ", f.Roams) + f.Advice
+		"each of them is to be looked at. ", f.RotationNetwork) + f.Advice
 }

@@ -38,8 +38,8 @@ func inTLS(c *conn) {
 		clientSends("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00").serverSends("\x16\x03\x03\x00\x05\x02\x00\x00\x01\x00").close()
 }
 
-func roams(f finding.Finding) bool {
-	return f.Roams.IsValid() && slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool { return r.Server == "new_addresses" })
+func isRotation(f finding.Finding) bool {
+	return f.RotationNetwork.IsValid() && slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool { return r.Server == "new_addresses" })
 }
 
 // TestRotation checks that a bot with another IP address and another link-layer address for each mail
@@ -74,7 +74,7 @@ func TestRotation(t *testing.T) {
 					switch f.Class {
 					case verdict.Spambot:
 						ids[f.ID], best = true, max(best, f.Level)
-						if !roams(f) || len(f.Also) == 0 || f.Roams.String() != "10.0.2.0/24" || !strings.Contains(f.SameMachine(), "new addresses") || !strings.Contains(f.Advice, "switch port") {
+						if !isRotation(f) || len(f.Also) == 0 || f.RotationNetwork.String() != "10.0.2.0/24" || !strings.Contains(f.SameMachine(), "new addresses") || !strings.Contains(f.Advice, "switch port") {
 							t.Errorf("%s: %s %v %v: %s", name, f.ID, f.Reasons, f.Also, f.Advice)
 						}
 					case verdict.DirectSMTP:
@@ -113,7 +113,7 @@ func TestRotationAtTheEnd(t *testing.T) {
 	for _, row := range []int{1, 40000} {
 		found := false
 		for _, f := range analyseRows(Config{}, frames, row).findings {
-			found = found || f.Class == verdict.Spambot && roams(f)
+			found = found || f.Class == verdict.Spambot && isRotation(f)
 		}
 		if !found {
 			t.Errorf("rows of %d: the machine was not found", row)
@@ -165,7 +165,7 @@ func TestNoRotation(t *testing.T) {
 	} {
 		for _, row := range []int{1, 4000} {
 			for _, f := range analyseRows(Config{}, c.frames, row).findings {
-				if f.Roams.IsValid() || f.Class == verdict.Spambot && !c.bots {
+				if f.RotationNetwork.IsValid() || f.Class == verdict.Spambot && !c.bots {
 					t.Errorf("%s: %s %s %s %s, %v", c.name, f.Source.Addr, f.Action, f.Class, f.Level, f.Reasons)
 					break
 				}
@@ -180,8 +180,8 @@ func TestRotationThatReturns(t *testing.T) {
 	frames := machinesDo(12, 3, func(c *conn, d script) { wholeSession(c, d) })
 	list := analyse(Config{}, frames).findings
 	last := list[len(list)-1]
-	if !slices.ContainsFunc(list, roams) || roams(last) {
-		t.Errorf("%s %s %v", last.Action, last.Class, last.Roams)
+	if !slices.ContainsFunc(list, isRotation) || isRotation(last) {
+		t.Errorf("%s %s %v", last.Action, last.Class, last.RotationNetwork)
 	}
 }
 

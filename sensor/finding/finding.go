@@ -42,9 +42,9 @@ type Finding struct {
 	Incident string
 	Since    int64
 	Also     []netip.Addr
-	// Roams is the network of which the machine takes a new address each time, with a new
+	// RotationNetwork is the network of which the machine takes a new address each time, with a new
 	// link-layer address.
-	Roams netip.Prefix
+	RotationNetwork netip.Prefix
 }
 
 // ReasonText is a reason as it is told.

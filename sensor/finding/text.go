@@ -16,9 +16,9 @@ func (f *Finding) SameMachine() string {
 	for i, a := range f.Also {
 		list[i] = a.String()
 	}
-	if f.Roams.IsValid() {
+	if f.RotationNetwork.IsValid() {
 		return fmt.Sprintf("The same machine, as it seems, was found as %s, too: it takes new "+
-			"addresses in %s.", strings.Join(list, ", "), f.Roams)
+			"addresses in %s.", strings.Join(list, ", "), f.RotationNetwork)
 	}
 	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has "+
 		"changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
