@@ -10,9 +10,9 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// colliding are addresses that all have the same xxhash without a secret, written down in
-// closed form: every step of the hash can be undone, so the second half of an address makes up
-// for whatever the first half did.
+// colliding returns addresses that all have the same xxhash without a secret. They are computed in
+// closed form: each step of the hash can be inverted, so that the second half of an address
+// compensates the first.
 func colliding(n int) (list []Addr) {
 	const p1, p2, p4, p5 = 11400714785074694791, 14029467366897019727, 9650029242287828579,
 		2870177450012600261
@@ -23,7 +23,7 @@ func colliding(n int) (list []Addr) {
 		}
 		return x
 	}
-	// the state after the first half and before the multiplication that follows the second
+	// The state after the first half and before the multiplication that follows the second.
 	const wanted = 0x0123456789abcdef
 	var p uint64 = p5
 	for i := range uint64(n) {
@@ -39,8 +39,8 @@ func colliding(n int) (list []Addr) {
 	return list
 }
 
-// Sources chosen so that they collide cost no more than others: they do not collide under
-// a secret.
+// TestHashAttack checks that sources that are chosen to collide cost no more than others: they do
+// not collide under a secret.
 func TestHashAttack(t *testing.T) {
 	const n = 100_000
 	chosen := colliding(n)
@@ -80,7 +80,7 @@ func TestHashAttack(t *testing.T) {
 	}
 	best := [2]time.Duration{1 << 62, 1 << 62}
 	var worst float64
-	for range 5 { // the least of several: other work on the machine only adds
+	for range 5 { // the least of several, because other work on the machine only adds time
 		for i, list := range [][]Addr{random, chosen} {
 			took, w := fill(list)
 			best[i] = min(best[i], took)
@@ -90,7 +90,7 @@ func TestHashAttack(t *testing.T) {
 		}
 	}
 	ratio := float64(best[1]) / float64(best[0])
-	mostRatio := 5.0 // a chain of all of them costs a thousand times as much
+	mostRatio := 5.0 // a chain of all of them takes a thousand times as long
 	if os.Getenv("SPAMSENSOR_FIGURES") != "" {
 		mostRatio = 1.5
 	}

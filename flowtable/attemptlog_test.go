@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The log against a plain list: what was added lately is found, with its own number.
+// TestAttempts compares the log with a plain list: recent attempts are found, with their own
+// numbers.
 func TestAttempts(t *testing.T) {
 	var gone []uint32
 	l := newAttempts(64, 12345, func(a *Attempt) { gone = append(gone, a.ISN) })
@@ -40,7 +41,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// A reference holds the lowest bits of a position: the log must survive the wraps.
+// TestAttemptsWrap checks the log beyond a wrap: a reference holds the lowest bits of a position.
 func TestAttemptsWrap(t *testing.T) {
 	l := newAttempts(16, 1, func(*Attempt) {})
 	for _, start := range []uint32{16*laps - 8, ^uint32(0) - 8} {

@@ -35,7 +35,8 @@ func BenchmarkPool(b *testing.B) {
 				*p.At(p.Find(hashes[i], &keys[i]))++
 			}
 		})
-		// As the engine does it: 64 packets touch what they need before they are worked on.
+		// Like the engine: 64 packets prefetch the entries that they need before they are
+		// processed.
 		b.Run("touched"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			const batch = 64
@@ -75,7 +76,7 @@ func BenchmarkPool(b *testing.B) {
 
 var sink uint64
 
-// An operation is a new flow in an empty table that fills up to n.
+// BenchmarkInsert measures a new flow in an empty table that fills up to n.
 func BenchmarkInsert(b *testing.B) {
 	for _, n := range []int{1_000, 1_000_000} {
 		p, keys, hashes := benchTable(n)
@@ -96,7 +97,7 @@ func BenchmarkInsert(b *testing.B) {
 	}
 }
 
-// An operation is a flow whose time has come.
+// BenchmarkExpire measures the expiry of a flow.
 func BenchmarkExpire(b *testing.B) {
 	for _, n := range []int{1_000, 1_000_000} {
 		p, keys, hashes := benchTable(n)
@@ -118,13 +119,13 @@ func BenchmarkExpire(b *testing.B) {
 					p.Expire(now, func(r Ref, _ *Key, _ *int64) { p.Remove(r) })
 				}
 			}
-			// The last round is always whole.
+			// The last round is always complete.
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64((b.N+n-1)/n*n), "ns/flow")
 		})
 	}
 }
 
-// A SYN flood: attempts that nobody answers, and that are overwritten.
+// BenchmarkAttempts measures a SYN flood: attempts without an answer, which are overwritten.
 func BenchmarkAttempts(b *testing.B) {
 	for _, n := range []int{1 << 10, 1 << 20} {
 		table := newTest(Config{Flows: 16, Sources: 16, Attempts: n, Shards: 1})

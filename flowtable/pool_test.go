@@ -7,7 +7,7 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// number is a key: a flow that differs from others in its number.
+// number is a key that differs from others in its number.
 func number(n uint32) (k Key) {
 	k.ClientPort, k.ServerPort = uint16(n), 25
 	binary.BigEndian.PutUint16(k.Client[14:], uint16(n>>16))
@@ -23,8 +23,8 @@ func newTest(cfg Config) *testTable {
 	})
 }
 
-// FuzzPool runs a program of operations on a pool and on a map: each pair of bytes is an
-// operation and the key it is for.
+// FuzzPool runs a program of operations on a pool and on a map. Each pair of bytes is an operation
+// and its key.
 func FuzzPool(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 2, 1, 1, 2, 2, 0, 3, 3, 0, 4, 9})
 	f.Add([]byte("add some, remove some, let some expire and look at all of them"))
@@ -114,13 +114,13 @@ func FuzzPool(f *testing.F) {
 			if seen != len(model) {
 				t.Fatalf("All gave %d of %d", seen, len(model))
 			}
-			return 64 * size // as many as an operation compares entries with those of the model
+			return 64 * size // the number of entries that an operation compares with the model
 		})
 	})
 }
 
-// When there is no room, what is worth least nearby goes: with a million one-time keys the
-// hundred that are worth more stay.
+// TestEvictionKeepsWhatIsWorthMore checks eviction from a full table: with a million keys that are
+// used once, the hundred with a higher priority stay.
 func TestEvictionKeepsWhatIsWorthMore(t *testing.T) {
 	table := newTest(Config{Flows: 4096, Sources: 16, Attempts: 16, Shards: 1})
 	p := &table.Shard(0).Flows
@@ -149,7 +149,8 @@ func TestEvictionKeepsWhatIsWorthMore(t *testing.T) {
 	}
 }
 
-// Entries with the same 32 bits of hash in one shard: only the whole key distinguishes them.
+// TestFullKeyIsCompared checks entries with the same 32 bits of hash in one shard: only the whole
+// key distinguishes them.
 func TestFullKeyIsCompared(t *testing.T) {
 	table := newTest(Config{Flows: 64, Sources: 16, Attempts: 64, Shards: 1})
 	s := table.Shard(0)
@@ -199,12 +200,13 @@ func TestShardsAreEven(t *testing.T) {
 	}
 }
 
-// Two entries have the same key under two hashes. When one goes, the other takes its place.
+// TestMove checks two entries with the same key under two hashes: when one is removed, the other
+// takes its place.
 func TestMove(t *testing.T) {
 	p := &newTest(Config{Flows: 64, Sources: 16, Attempts: 16, Shards: 1}).Shard(0).Flows
 	k := number(7)
 	for _, h := range []uint64{0, 1, 0x123456789abcdef, ^uint64(0)} {
-		for range 1000 { // no word of the index is left behind
+		for range 1000 { // no word of the index stays behind
 			first := p.Add(h, &k)
 			second := p.Add(^h, &k)
 			*p.At(second) = 9

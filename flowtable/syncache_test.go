@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The ring against a map: Find returns the recent entries that were not removed, and no others.
+// TestSYNCache compares the ring with a map: Find returns the recent entries that were not removed,
+// and no others.
 func TestSYNCache(t *testing.T) {
 	var evicted int
 	model := map[Key]int64{}
@@ -59,8 +60,8 @@ func TestSYNCache(t *testing.T) {
 	}
 }
 
-// Entries whose hashes choose the same bucket: the oldest is evicted and reported, and none is
-// found in another's place.
+// TestSYNCacheOneBucket checks entries whose hashes choose the same bucket: the oldest is evicted
+// and reported, and none is found in the place of another.
 func TestSYNCacheOneBucket(t *testing.T) {
 	told := 0
 	table := New(Config{SYNs: 256, Shards: 1}, Callbacks[int64, int64,

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// wheelModel is a pool beside a plain list of what is scheduled in it.
+// wheelModel is a pool beside a plain list of the entries that are scheduled in it.
 type wheelModel struct {
 	t    *testing.T
 	p    *Pool[Key, int64]
 	rng  *rand.Rand
 	now  int64
 	live map[Ref]uint16 // entries and their generations
-	due  map[Ref]int64  // not before the time of scheduling
+	due  map[Ref]int64  // the due time, not before the time of scheduling
 	next uint32         // number of the next key
 }
 
@@ -47,7 +47,7 @@ func (m *wheelModel) schedule(r Ref) {
 	m.due[r] = max(at, m.now)
 }
 
-// any is an entry at random, 0 if there is none.
+// any is a random entry, 0 if there is none.
 func (m *wheelModel) any() Ref {
 	if len(m.live) == 0 {
 		return 0
@@ -56,9 +56,10 @@ func (m *wheelModel) any() Ref {
 	return refs[m.rng.IntN(len(refs))]
 }
 
-// expire has every entry given that is due, and does to it and to others whatever is allowed.
+// expire expires all due entries. The callback changes the expired entry and others in every
+// allowed way.
 func (m *wheelModel) expire() {
-	given := map[Ref]bool{} // by this call, and not scheduled again since
+	given := map[Ref]bool{} // expired by this call, and not scheduled again since
 	m.p.Expire(m.now, func(r Ref, k *Key, _ *int64) {
 		gen, live := m.live[r]
 		at, scheduled := m.due[r]
@@ -83,7 +84,7 @@ func (m *wheelModel) expire() {
 				}
 			case 2:
 				m.add()
-			case 3, 4: // the next one, as it comes
+			case 3, 4: // the next entry
 				if next := Ref(m.p.wheel.due); next != 0 {
 					m.remove(next)
 				}
@@ -101,7 +102,7 @@ func (m *wheelModel) expire() {
 				}
 			}
 			if _, live := m.live[r]; !live {
-				return // it had to make room for the one that was added
+				return // it was evicted for the added entry
 			}
 		}
 		if _, again := m.due[r]; !again {
@@ -151,8 +152,8 @@ func (m *wheelModel) check() {
 	}
 }
 
-// Random programs on the wheel do what they do on a plain list, whatever the callback of Expire
-// removes or schedules, and at any time.
+// TestWheelModel checks that random programs on the wheel have the same effect as on a plain list,
+// for any removals and schedules in the callback of Expire, at any time.
 func TestWheelModel(t *testing.T) {
 	for seed := range uint64(300) {
 		m := &wheelModel{t: t, rng: rand.New(rand.NewPCG(seed, 1)), live: map[Ref]uint16{},
@@ -202,7 +203,8 @@ func TestWheelModel(t *testing.T) {
 	}
 }
 
-// A panic of the callback costs the entry in hand: those behind it are given by the next Expire.
+// TestExpireAfterPanic checks that a panic of the callback costs its entry only: the next Expire
+// expires the entries after it.
 func TestExpireAfterPanic(t *testing.T) {
 	p := &newTest(Config{Flows: 64, Sources: 16, Attempts: 16, Shards: 1}).Shard(0).Flows
 	for n := range uint32(10) {

@@ -25,8 +25,8 @@ func without(records [][]byte, share float64, seed uint64) (capture []byte, dele
 	return capture, deleted
 }
 
-// Frames that a mirror loses before anybody can count them show as gaps. The estimate of the loss
-// fits the deleted share, and no message appears that was not there.
+// TestLossIsEstimated checks that frames that are lost before the capture are estimated from gaps:
+// the estimate must fit the number of deleted frames, and no message may be invented.
 func TestLossIsEstimated(t *testing.T) {
 	captures := map[string][][]byte{}
 	for _, name := range []string{"bot", "deliveries", "refusals", "smuggling", "auth", "tls"} {

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// tally is what a row of segments did, in one line: segments and bytes that were counted in each
-// direction, what Push said of how many, what is odd, how far the connection has come.
+// tally is the effect of a row of segments in one line: the counted segments and bytes of each
+// direction, the results of Push with their numbers, the anomalies, and the state of the
+// connection.
 func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, counts string) {
 	var st Stream
 	var c Conn
@@ -63,9 +64,9 @@ func tally(t *testing.T, isn [2]Seq, segments string, handshake bool) (out, coun
 	return strings.TrimSpace(b.String()), counts
 }
 
-// An attacker, a mirror port or a bad line can do this to a connection; each row has the exact
-// delivery and counts. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a SYN have
-// their own, the one in the middle of a connection has none.
+// TestCases has what an attacker, a mirror port or a bad line can do to a connection; each row has
+// the exact delivery and counts. Handshakes are C 2/0 S 1/0 of the counts; rows that begin with a
+// SYN have their own, and the row in the middle of a connection has none.
 func TestCases(t *testing.T) {
 	cases := []struct{ name, in, out, counts string }{
 		{"a dialogue", "S0:x C0:ab^1 S1:y^2 C2F^2 S2F^3 C3^3", "S:x C:ab S:y C| S|", "C 5/2 S 4/2 closed"},
@@ -175,7 +176,7 @@ func TestCases(t *testing.T) {
 		{"the end of a server that was not opened", "C-1Y S-1Y S0F^0", "S|", "C 1/0 S 2/0 closing opened:1"},
 		{"cut by the capture, then other bytes", "C0:ab/5 C0:aXcde", "C:ab C~3", "C 4/10 S 1/0 established retransmits:1 differs:1 conflict:1"},
 	}
-	// Where a capture was made by hand all numbers may be zero.
+	// In a capture that was made by hand all numbers may be zero.
 	if out, counts := tally(t, [2]Seq{0xffffffff, 0}, "C-1Y S-1Y C0^-1 C0:ab^-1 S-1:x^0",
 		false); out != "C:ab S:x" || counts != "C 3/2 S 2/1 established opened:1" {
 		t.Errorf("numbers of zero: %s, %s", out, counts)
@@ -217,14 +218,15 @@ func TestFit(t *testing.T) {
 	}
 	_, c := play(t, [2]Seq{1000, 9000}, "")
 	*c = Conn{}
-	c.Open(1000, 1) // nothing of the server is known
+	c.Open(1000, 1) // the sequence number of the server is not known
 	if c.Score(Client, ACK, 1001, 77) != 2 || c.Score(Server, ACK, 77, 1001) != 1 ||
 		c.Score(Server, SYN|ACK, 77, 1001) != 2 {
 		t.Error("what is not known contradicts nothing")
 	}
 }
 
-// Bytes of another half are no first copies, wherever a half that was silent for long is led to.
+// TestRecallOfAnother checks that bytes of another half never count as first copies, even for a
+// half that was silent for a long time.
 func TestRecallOfAnother(t *testing.T) {
 	var m history
 	mine, other := half{isn: 7, next: 8}, half{isn: 9, next: 8}
@@ -236,7 +238,7 @@ func TestRecallOfAnother(t *testing.T) {
 		t.Errorf("%q is of another half", b)
 	}
 	place := mine.lastRecord
-	for m.end < historySize+place { // it is overwritten, by the half itself
+	for m.end < historySize+place { // the half itself overwrites it
 		m.add(&mine, []byte("mine"))
 	}
 	if _, _, b, ok := m.record(place, &mine); ok {
@@ -275,14 +277,15 @@ func TestHeldIsBounded(t *testing.T) {
 	}
 }
 
-// The client's bytes before any answer are held, in their order, and delivered after ReleaseClient;
-// without room for more, or at the connection's end, they are delivered all the same.
+// TestHoldClient checks that the client's bytes before any answer are held, in their order, and delivered
+// after ReleaseClient. Without room for more, or at the end of the connection, they are delivered
+// nevertheless.
 func TestHoldClient(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		segments int
 		end      func(st *Stream, c *Conn)
-		early    bool // some is given before the end
+		early    bool // some bytes are delivered before the end
 	}{
 		{"then it may", 3, func(_ *Stream, c *Conn) { c.ReleaseClient() }, false},
 		{"no more comes", 3, func(st *Stream, c *Conn) { st.Flush(c) }, false},

@@ -7,14 +7,14 @@ import (
 	"spamsensor/bench/fuzztime"
 )
 
-// linux is what a Linux receiver takes of a half.
+// linux is the stream of a half as a Linux receiver accepts it.
 type linux struct {
 	next  Seq
 	taken map[Seq]byte
-	ahead []early // by their beginning
+	ahead []early // sorted by their first bytes
 }
 
-// early is a segment that came before its turn.
+// early is a segment ahead of its turn.
 type early struct {
 	seq   Seq
 	bytes []byte
@@ -68,9 +68,9 @@ func (l *linux) append(e early) {
 // half and its contents, its place, its length, its acknowledgment.
 func FuzzFirstCopy(f *testing.F) {
 	f.Add([]byte{0, 0, 4, 0, 2, 0, 4, 0}) // other bytes
-	// other bytes around what waits
+	// Other bytes around a waiting segment.
 	f.Add([]byte{0, 4, 2, 0, 2, 2, 6, 0, 0, 0, 2, 0})
-	f.Add([]byte{0, 4, 2, 0, 0, 6, 9, 0, 2, 2, 9, 0, 0, 0, 3, 0})    // two that wait
+	f.Add([]byte{0, 4, 2, 0, 0, 6, 9, 0, 2, 2, 9, 0, 0, 0, 3, 0})    // two waiting segments
 	f.Add([]byte{1, 0, 3, 4, 0, 0, 4, 0, 3, 1, 3, 4, 0, 2, 9, 3})    // both halves
 	f.Add([]byte{0, 9, 1, 0, 0, 200, 200, 0, 2, 3, 255, 0, 0, 0, 9}) // cut
 	f.Fuzz(func(t *testing.T, program []byte) {
@@ -88,7 +88,7 @@ func FuzzFirstCopy(f *testing.F) {
 				var ch Chunk
 				for at := c.half; st.Pop(&ch); at = c.half {
 					from := at[ch.Dir].next
-					if ch.Kind == Gap { // what follows is taken as if it had been filled
+					if ch.Kind == Gap { // the stream continues as if the gap had been filled
 						kernel[ch.Dir].append(early{seq: from.Add(ch.Len)})
 					}
 					for i, b := range ch.Bytes {

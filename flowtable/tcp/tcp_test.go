@@ -109,7 +109,7 @@ func (s *script) open(st *Stream, c *Conn) {
 		Ack: s.isn[Server].Add(1)})
 }
 
-// drain is what Pop gives, with neighbouring bytes of a half joined.
+// drain returns the results of Pop, with adjacent bytes of a half joined.
 func drain(st *Stream, out *strings.Builder) {
 	var c Chunk
 	for st.Pop(&c) {
@@ -182,9 +182,9 @@ var rows = []struct{ name, in, out string }{
 	{"cut, and repeated whole", "C0:ab/5 C0:abcde C5:f", "C:ab C~3 C:f"},
 }
 
-// On a path of 40 us a mirror port that swaps frames within a third of a millisecond lets a
-// dialogue continue by many segments; on a path of 40 ms a frame that is behind by as many does not
-// come.
+// TestSwappedOnAShortPath checks swapped frames. On a path of 40 us a mirror port that swaps frames
+// within a third of a millisecond lets a dialogue continue by many segments; on a path of 40 ms a
+// frame that is behind by as many does not come.
 func TestSwappedOnAShortPath(t *testing.T) {
 	const in = "S0:x^2 C2:cd^1 S1:y^4 C4:ef^2 S2:z^6 C6:gh^3 S3:w^8 C8:ij^4 C0:ab"
 	for _, r := range []struct {
@@ -244,7 +244,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-// Which segments complete a handshake depends on what is seen of it.
+// TestOpened checks which segments complete a handshake, for each part of it that is seen.
 func TestOpened(t *testing.T) {
 	syn := &Segment{Dir: Client, Flags: SYN, Seq: 100}
 	synAck := &Segment{Dir: Server, Flags: SYN | ACK, Seq: 200, Ack: 101}
@@ -319,7 +319,7 @@ func TestSecondCopies(t *testing.T) {
 	for i, text := range strings.Fields("C0:ab S0:x^2 C2:cd^1 S1:y^4") {
 		seg := s.segment(t, text)
 		seg.Sum = uint32(i + 1)
-		for range 2 { // the mirror delivers it twice
+		for range 2 { // the mirror port delivers it twice
 			seg.Time += 1e6
 			st.Push(&c, seg)
 			drain(&st, &out)
@@ -333,8 +333,8 @@ func TestSecondCopies(t *testing.T) {
 	}
 }
 
-// However a stream is cut, shuffled within bounds, repeated and overlapped, the same
-// bytes come out.
+// TestAnySegmentation checks that a stream that is cut in any way, shuffled within bounds, repeated
+// and overlapped, is delivered with the same bytes.
 func TestAnySegmentation(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	text := make([]byte, 3000)
@@ -381,7 +381,7 @@ func TestAnySegmentation(t *testing.T) {
 	}
 }
 
-// The waiting segments are bounded, and overflows are counted.
+// TestBounds checks that waiting segments are bounded, and that overflows are counted.
 func TestBounds(t *testing.T) {
 	st := Stream{MaxBytes: 10_000}
 	s := &script{isn: [2]Seq{1, 2}}

@@ -433,8 +433,8 @@ func TestFilesThatChange(t *testing.T) {
 	}
 }
 
-// TestPrefilterThatPanics checks that a prefilter that panics is not called again for the rest of the
-// window, and that all frames are emitted, exactly once and in order, in every way of reading.
+// TestPrefilterThatPanics checks that a prefilter that panics is not called again for the rest of
+// the window, and that all frames are emitted, exactly once and in order, in every way of reading.
 func TestPrefilterThatPanics(t *testing.T) {
 	b := manyFrames(3, 9<<20)
 	var ng []byte

@@ -120,8 +120,8 @@ func heirOf(session func(c *conn)) (frames []timedFrame) {
 	return frames
 }
 
-// TestFormerAccountIsSaved checks that a SYN from another link-layer address deletes nothing, even if
-// the sensor is restarted after it.
+// TestFormerAccountIsSaved checks that a SYN from another link-layer address deletes nothing, even
+// if the sensor is restarted after it.
 func TestFormerAccountIsSaved(t *testing.T) {
 	cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
 	begin := func(told *[]finding.Finding) (*Engine, *feeder) {

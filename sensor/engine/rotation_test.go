@@ -42,8 +42,8 @@ func isRotation(f finding.Finding) bool {
 	return f.RotationNetwork.IsValid() && slices.ContainsFunc(f.Reasons, func(r finding.ReasonText) bool { return r.Server == "new_addresses" })
 }
 
-// TestRotation checks that a bot with another IP address and another link-layer address for each mail
-// has one finding, and that the findings about its single addresses close and do not return,
+// TestRotation checks that a bot with another IP address and another link-layer address for each
+// mail has one finding, and that the findings about its single addresses close and do not return,
 // however long its sessions last.
 func TestRotation(t *testing.T) {
 	var others []timedFrame // a PC that reads its mail, so that batches are long enough for helpers

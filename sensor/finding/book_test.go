@@ -67,8 +67,8 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// TestServer follows a finding about a mail server: reasons are collected, evidence has room, and the
-// next finding of the class is another one.
+// TestServer follows a finding about a mail server: reasons are collected, evidence has room, and
+// the next finding of the class is another one.
 func TestServer(t *testing.T) {
 	var b Book
 	client, server := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("192.0.2.25")
