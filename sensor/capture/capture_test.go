@@ -107,7 +107,8 @@ func readAll(t *testing.T, s *Files) (lines []string, errs []error) {
 		b, err := s.Next()
 		for _, part := range b.Parts {
 			for _, f := range part {
-				lines = append(lines, fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
+				lines = append(lines,
+					fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
 			}
 		}
 		if err == io.EOF {
@@ -172,10 +173,14 @@ func TestFormats(t *testing.T) {
 		{"pcapng", ng(le), wantNG},
 		{"pcapng, big-endian", ng(be), wantNG},
 		{"pcapng, nanoseconds", ng(le, 9, 0, 1, 0, 9, 0, 0, 0), wantNG},
-		{"gzip", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }), want},
-		{"zstd", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }), want},
-		{"zstd behind what is to be skipped", append([]byte("\x5f\x2a\x4d\x18\x03\x00\x00\x00abc"), packed(t, plain, zst)...), want},
-		{"xz", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), want},
+		{"gzip", packed(t, plain,
+			func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }), want},
+		{"zstd", packed(t, plain,
+			func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }), want},
+		{"zstd behind what is to be skipped",
+			append([]byte("\x5f\x2a\x4d\x18\x03\x00\x00\x00abc"), packed(t, plain, zst)...), want},
+		{"xz", packed(t, plain,
+			func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }), want},
 	} {
 		path := put(t, t.TempDir(), "capture", c.b)
 		s := open(t, anyLink, path)
@@ -183,10 +188,12 @@ func TestFormats(t *testing.T) {
 		if !slices.Equal(got, c.want) || errs != nil {
 			t.Errorf("%s: %q %v", c.name, got, errs)
 		}
-		if st := s.Stats(); st.Frames != 3 || st.Bytes != 11 || st.BytesRead != uint64(len(c.b)) || st.BytesTotal != st.BytesRead {
+		if st := s.Stats(); st.Frames != 3 || st.Bytes != 11 || st.BytesRead != uint64(len(c.b)) ||
+			st.BytesTotal != st.BytesRead {
 			t.Errorf("%s: %+v", c.name, st)
 		}
-		s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
+		s, err := OpenFiles([]string{"-"},
+			FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +206,8 @@ func TestFormats(t *testing.T) {
 // TestPcapngInterfaces checks that the interfaces of one pcapng file can differ, and that a second
 // section starts without interfaces.
 func TestPcapngInterfaces(t *testing.T) {
-	b := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngInterfaceBlock(le, 113, 9, 0, 1, 0, 0x8a, 0, 0, 0),
+	b := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1),
+		ngInterfaceBlock(le, 113, 9, 0, 1, 0, 0x8a, 0, 0, 0),
 		ngPacketBlock(le, 0, 1e15, "a"), ngPacketBlock(le, 1, 1e9<<10, "b"),
 		ngSectionBlock(be), ngInterfaceBlock(be, 101), ngPacketBlock(be, 0, 1e15+5, "c"))
 	s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
@@ -207,8 +215,14 @@ func TestPcapngInterfaces(t *testing.T) {
 	if got, errs := readAll(t, s); !slices.Equal(got, want) || errs != nil {
 		t.Errorf("%q %v", got, errs)
 	}
-	statistics := ngBlock(le, ngStatistics, slices.Concat(make([]byte, 12), []byte{5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0}))
-	s = open(t, anyLink, put(t, t.TempDir(), "capture", slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "a"), statistics, statistics)))
+	statistics := ngBlock(le, ngStatistics,
+		slices.Concat(make([]byte, 12),
+			[]byte{5, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0}))
+	s = open(t, anyLink,
+		put(t, t.TempDir(), "capture",
+			slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1),
+				ngPacketBlock(le, 0, 1e15, "a"),
+				statistics, statistics)))
 	readAll(t, s)
 	if st := s.Stats(); st.InterfaceDrops != 7 || st.KernelDrops != 9 {
 		t.Errorf("the capturing program's drops: %+v", st)
@@ -251,7 +265,8 @@ func TestTimescale(t *testing.T) {
 		{"an offset", timescale{exp: 6, offset: 100}, 1e6 + 1, 101_000_001_000},
 		{"an offset to 1970", timescale{exp: 6, offset: -1e9}, 1e15, 0},
 		{"an offset to 1969", timescale{exp: 6, offset: -1e9}, 1e15 - 1, -1},
-		{"an offset to the end", timescale{exp: 6, offset: endOfTime - 1}, 999_999, int64(last) - 999},
+		{"an offset to the end", timescale{exp: 6, offset: endOfTime - 1}, 999_999,
+			int64(last) - 999},
 		{"an offset beyond the end", timescale{exp: 6, offset: endOfTime - 1}, 1e6, -1},
 		{"the lowest offset", timescale{exp: 6, offset: math.MinInt64}, 1e15, -1},
 		{"the lowest offset, outweighed", timescale{exp: 0, offset: math.MinInt64}, 1<<63 + 7, 7e9},
@@ -273,12 +288,17 @@ func TestTimescale(t *testing.T) {
 // partly unreadable.
 func TestUntimedFrames(t *testing.T) {
 	offset := func(sec int64) []byte { return le.AppendUint64([]byte{14, 0, 8, 0}, uint64(sec)) }
-	beyond := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(-1e10)...), ngInterfaceBlock(le, 1),
-		ngPacketBlock(le, 0, 1e15, "x"), ngPacketBlock(le, 1, 1e15, "a"), ngPacketBlock(le, 0, 1e15, "yy"),
+	beyond := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(-1e10)...),
+		ngInterfaceBlock(le, 1),
+		ngPacketBlock(le, 0, 1e15, "x"), ngPacketBlock(le, 1, 1e15, "a"),
+		ngPacketBlock(le, 0, 1e15, "yy"),
 		ngPacketBlock(le, 1, 1<<63, "z"), ngPacketBlock(le, 1, 1e15+5, "c"))
-	none := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(1e10)...), ngPacketBlock(le, 0, 1e15, "only"))
-	late := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), // no frame in the first window
-		slices.Repeat(ngBlock(le, 0x0bad, make([]byte, 1<<20)), 9), ngPacketBlock(le, 0, 1e15+9, "d"))
+	none := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, offset(1e10)...),
+		ngPacketBlock(le, 0, 1e15, "only"))
+	// no frame in the first window
+	late := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1),
+		slices.Repeat(ngBlock(le, 0x0bad, make([]byte, 1<<20)), 9),
+		ngPacketBlock(le, 0, 1e15+9, "d"))
 	dir := t.TempDir()
 	put(t, dir, "1", beyond)
 	put(t, dir, "2", none)
@@ -321,7 +341,8 @@ func TestUntimedFrames(t *testing.T) {
 	}
 	// A long part without a frame is progress.
 	var steps atomic.Uint64
-	if s, err = OpenFiles([]string{filepath.Join(dir, "4")}, FilesConfig{KnownLink: anyLink, Untimed: 63, Steps: &steps}); err != nil {
+	if s, err = OpenFiles([]string{filepath.Join(dir, "4")},
+		FilesConfig{KnownLink: anyLink, Untimed: 63, Steps: &steps}); err != nil {
 		t.Fatal(err)
 	}
 	opened := steps.Load()
@@ -331,7 +352,8 @@ func TestUntimedFrames(t *testing.T) {
 	}
 	s.Close()
 	// The same from a stream, which can be read once.
-	s, err = OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Untimed: 63, Stdin: bytes.NewReader(none)})
+	s, err = OpenFiles([]string{"-"},
+		FilesConfig{KnownLink: anyLink, Untimed: 63, Stdin: bytes.NewReader(none)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +372,8 @@ func TestDamage(t *testing.T) {
 		return b
 	}
 	second := 24 + 16 + 3 // offset of the second record
-	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "one"))
+	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1),
+		ngPacketBlock(le, 0, 1e15, "one"))
 	lie := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
 	le.PutUint32(lie[4:], 0xfffffff0)
 	foot := slices.Clone(ngPacketBlock(le, 0, 1e15, "two"))
@@ -372,14 +395,24 @@ func TestDamage(t *testing.T) {
 		{"2 GiB record", patched(second+8, 0x7fffffff), 1, "claims 2147483647 bytes"},
 		{"version 9", patched(4, 9), 0, "version 9.0"},
 		{"other link type", patched(20, 147), 0, "link type 147"},
-		{"gzip cut", packed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })[:40], 0, "ends inside"},
-		{"pcapng, length lie", append(slices.Clone(ng), lie...), 1, "claims a length of 4294967280"},
-		{"pcapng, head and foot differ", append(slices.Clone(ng), foot...), 1, "by its head and 12 by its foot"},
-		{"pcapng, packet beyond its block", append(slices.Clone(ng), caplen...), 1, "claims 5000 bytes"},
-		{"pcapng, unknown interface", append(slices.Clone(ng), ngPacketBlock(le, 7, 1e15, "two")...), 1, "names interface 7"},
-		{"pcapng, no interface", slices.Concat(ngSectionBlock(le), ngPacketBlock(le, 0, 1e15, "one")), 0, "names interface 0"},
+		{"gzip cut", packed(t, plain,
+			func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })[:40], 0,
+			"ends inside"},
+		{"pcapng, length lie", append(slices.Clone(ng), lie...), 1,
+			"claims a length of 4294967280"},
+		{"pcapng, head and foot differ", append(slices.Clone(ng), foot...), 1,
+			"by its head and 12 by its foot"},
+		{"pcapng, packet beyond its block", append(slices.Clone(ng), caplen...), 1,
+			"claims 5000 bytes"},
+		{"pcapng, unknown interface",
+			append(slices.Clone(ng), ngPacketBlock(le, 7, 1e15, "two")...), 1, "names interface 7"},
+		{"pcapng, no interface",
+			slices.Concat(ngSectionBlock(le), ngPacketBlock(le, 0, 1e15, "one")), 0,
+			"names interface 0"},
 		{"pcapng cut", ng[:len(ng)-5], 0, "inside a block"},
-		{"pcapng, only unknown links", slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 147), ngPacketBlock(le, 0, 1e15, "one")), 1, "link type 147"},
+		{"pcapng, only unknown links",
+			slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 147),
+				ngPacketBlock(le, 0, 1e15, "one")), 1, "link type 147"},
 	} {
 		path := put(t, t.TempDir(), "capture", c.b)
 		s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: onlyEthernet})
@@ -388,8 +421,11 @@ func TestDamage(t *testing.T) {
 		if err == nil {
 			lines, errs = readAll(t, s)
 		}
-		if len(lines) != c.frames || len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) || !strings.Contains(errs[0].Error(), path) {
-			t.Errorf("%s: %d frames, %v; want %d and %q", c.name, len(lines), errs, c.frames, c.reason)
+		if len(lines) != c.frames || len(errs) != 1 ||
+			!strings.Contains(errs[0].Error(), c.reason) ||
+			!strings.Contains(errs[0].Error(), path) {
+			t.Errorf("%s: %d frames, %v; want %d and %q", c.name, len(lines), errs, c.frames,
+				c.reason)
 		}
 		if !errors.Is(errs[0], io.ErrUnexpectedEOF) {
 			t.Errorf("%s: %v is no partial input", c.name, errs[0])
@@ -397,7 +433,8 @@ func TestDamage(t *testing.T) {
 	}
 	for at, v := range map[int]uint32{16: 0xffffffff, 17: 0} { // snapshot lengths without a meaning
 		b := patched(16, v)
-		if got, errs := readAll(t, open(t, anyLink, put(t, t.TempDir(), "capture", b))); len(got) != 3 || errs != nil {
+		if got, errs := readAll(t,
+			open(t, anyLink, put(t, t.TempDir(), "capture", b))); len(got) != 3 || errs != nil {
 			t.Errorf("snapshot length %d: %q %v (%d)", v, got, errs, at)
 		}
 	}
@@ -445,7 +482,8 @@ func TestManyFiles(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	}
-	for _, c := range []struct{ name, want string }{{filepath.Join(dir, "nowhere"), "no such file"}, {t.TempDir(), "holds no capture"}} {
+	for _, c := range []struct{ name, want string }{{filepath.Join(dir, "nowhere"), "no such file"},
+		{t.TempDir(), "holds no capture"}} {
 		_, err := OpenFiles([]string{c.name}, FilesConfig{KnownLink: anyLink})
 		var missing *NoInputError
 		if !errors.As(err, &missing) || !strings.Contains(err.Error(), c.want) {
@@ -459,7 +497,8 @@ func TestManyFiles(t *testing.T) {
 func TestLongRecords(t *testing.T) {
 	var records []record
 	for i, n := range []int{0, 1, 70000, maxCaplen, 5, maxCaplen - 1, 200000, 3} {
-		records = append(records, record{1e18 + int64(i)*1000, strings.Repeat(string(rune('a'+i)), n)})
+		records = append(records,
+			record{1e18 + int64(i)*1000, strings.Repeat(string(rune('a'+i)), n)})
 	}
 	var ng []byte
 	ng = append(ngSectionBlock(le), ngInterfaceBlock(le, 1)...)
@@ -467,7 +506,8 @@ func TestLongRecords(t *testing.T) {
 		ng = append(ng, ngPacketBlock(le, 0, uint64(r.at/1000), r.data)...)
 		ng = append(ng, ngBlock(le, 0x0bad, make([]byte, len(r.data)))...)
 	}
-	for name, b := range map[string][]byte{"pcap": pcapBytes(le, 0xa1b2c3d4, 1, records...), "pcapng": ng} {
+	for name, b := range map[string][]byte{"pcap": pcapBytes(le, 0xa1b2c3d4, 1, records...),
+		"pcapng": ng} {
 		s := open(t, anyLink, put(t, t.TempDir(), "capture", b))
 		var lengths []int
 		for {
@@ -517,7 +557,8 @@ func manyFrames(seed uint64, size int) []byte {
 			for range rng.IntN(600) {
 				inner = append(inner, next(text(rng.IntN(80))))
 			}
-			r.data = text(rng.IntN(30)) + string(pcapBytes(le, 0xa1b2c3d4, 1, inner...)[fileHeader:]) + text(rng.IntN(50))
+			r.data = text(rng.IntN(30)) + string(pcapBytes(le, 0xa1b2c3d4, 1,
+				inner...)[fileHeader:]) + text(rng.IntN(50))
 		}
 		b = append(b, pcapBytes(le, 0xa1b2c3d4, 1, r)[fileHeader:]...)
 	}
@@ -549,7 +590,8 @@ func readSums(t *testing.T, s *Files) (sums []string) {
 		if b.End || err != nil {
 			st := s.Stats()
 			st.BytesRead, st.BytesTotal = 0, 0
-			sums = append(sums, fmt.Sprintf("%x %v %d %d %+v %v", h.Sum64(), skipped[:3], first, last, st, err))
+			sums = append(sums,
+				fmt.Sprintf("%x %v %d %d %+v %v", h.Sum64(), skipped[:3], first, last, st, err))
 		}
 		if err == io.EOF {
 			return sums
@@ -584,7 +626,8 @@ func TestEveryWayOfReading(t *testing.T) {
 				t.Fatalf("%d stretches", len(want))
 			}
 			for _, workers := range []int{2, 3, 8} {
-				if got := read(FilesConfig{Workers: workers, Prefilter: filter}, path); !slices.Equal(got, want) {
+				if got := read(FilesConfig{Workers: workers, Prefilter: filter},
+					path); !slices.Equal(got, want) {
 					t.Errorf("seed %d: %d workers tell\n%q and one\n%q", seed, workers, got, want)
 				}
 			}
@@ -596,7 +639,8 @@ func TestEveryWayOfReading(t *testing.T) {
 			}
 			got := read(FilesConfig{Stdin: bytes.NewReader(b)}, "-")
 			if !slices.Equal(got, want) {
-				t.Errorf("seed %d: from a stream\n%s\nfrom a file\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Errorf("seed %d: from a stream\n%s\nfrom a file\n%s", seed,
+					strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		}
 	}
@@ -650,8 +694,10 @@ func TestNoAllocationPerFrame(t *testing.T) {
 // keeps the packets that plain `tcp port 25` loses.
 func TestFilter(t *testing.T) {
 	ports := []uint16{25, 465, 587, 2525}
-	for _, link := range []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeLinuxSLL, 12, layers.LinkTypeNull, layers.LinkTypePPP} {
-		if _, err := pcap.CompileBPFFilter(link, 65536, Filter(frame.LinkType(link), ports)); err != nil {
+	for _, link := range []layers.LinkType{layers.LinkTypeEthernet, layers.LinkTypeLinuxSLL, 12,
+		layers.LinkTypeNull, layers.LinkTypePPP} {
+		if _, err := pcap.CompileBPFFilter(link, 65536,
+			Filter(frame.LinkType(link), ports)); err != nil {
 			t.Errorf("%s: %v", link, err)
 		}
 	}
@@ -687,7 +733,8 @@ func TestInterfaces(t *testing.T) {
 	if err != nil || len(list) == 0 {
 		t.Fatalf("%v %v", list, err)
 	}
-	if _, err := OpenLive(LiveConfig{Interface: "no-such-if", Ports: []uint16{25}}); !errors.Is(err, ErrNoInterface) || !strings.Contains(err.Error(), "there are: ") {
+	if _, err := OpenLive(LiveConfig{Interface: "no-such-if", Ports: []uint16{25}}); !errors.Is(err,
+		ErrNoInterface) || !strings.Contains(err.Error(), "there are: ") {
 		t.Errorf("%v", err)
 	}
 }

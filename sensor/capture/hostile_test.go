@@ -63,7 +63,8 @@ func TestZeroBombs(t *testing.T) {
 	}
 	head, zeros := pcapBytes(le, 0xa1b2c3d4, 1), make([]byte, part)
 	for name, pack := range packers {
-		input := io.MultiReader(bytes.NewReader(packed(t, head, pack)), &repeated{b: packed(t, zeros, pack), n: int(total / part)})
+		input := io.MultiReader(bytes.NewReader(packed(t, head, pack)),
+			&repeated{b: packed(t, zeros, pack), n: int(total / part)})
 		runtime.GC()
 		var before, now runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -93,7 +94,8 @@ func TestZeroBombs(t *testing.T) {
 		if peak > 64<<20 {
 			t.Errorf("%s: %d MiB of memory for a bomb of %d MiB", name, peak>>20, total>>20)
 		}
-		t.Logf("R20: a bomb of %d MiB in %s took %d MiB and %.1f s (goal: constant, at most 64 MiB)", total>>20, name, peak>>20, time.Since(began).Seconds())
+		t.Logf("R20: a bomb of %d MiB in %s took %d MiB and %.1f s (goal: constant, at most 64 "+
+			"MiB)", total>>20, name, peak>>20, time.Since(began).Seconds())
 	}
 }
 
@@ -121,7 +123,8 @@ func TestHostileCompression(t *testing.T) {
 		return b
 	}
 	x, g := packed(t, plain, xzw), packed(t, plain, gz)
-	var small bytes.Buffer // an xz file of many blocks of one byte, each with a dictionary of 64 MiB
+	// an xz file of many blocks of one byte, each with a dictionary of 64 MiB
+	var small bytes.Buffer
 	one := setDictionary(t, packed(t, []byte{0}, xzw), 28)
 	for range 2000 {
 		small.Write(one)
@@ -134,33 +137,43 @@ func TestHostileCompression(t *testing.T) {
 		frames int
 		reason string
 	}{
-		{"xz, dictionary of 4 GiB", setDictionary(t, x, 40), 0, "MiB of memory to unpack, and 64 are allowed"},
+		{"xz, dictionary of 4 GiB", setDictionary(t, x, 40), 0,
+			"MiB of memory to unpack, and 64 are allowed"},
 		{"xz, dictionary of 96 MiB", setDictionary(t, x, 29), 0, "takes 96 MiB"},
 		{"xz, dictionary of 64 MiB", setDictionary(t, x, 28), 3, ""},
-		{"xz, dictionaries for nothing", slices.Concat(packed(t, plain[:fileHeader], xzw), small.Bytes()), 0, "ask for large dictionaries"},
+		{"xz, dictionaries for nothing",
+			slices.Concat(packed(t, plain[:fileHeader], xzw), small.Bytes()), 0,
+			"ask for large dictionaries"},
 		{"xz, block header damaged", flip(x, 14), 0, "damaged"},
 		{"xz, stream header damaged", flip(x, 7), 0, "damaged"},
 		{"xz, footer damaged", flip(x, -1), 3, "damaged"},
 		{"xz cut", x[:len(x)-20], 3, "ends inside"},
-		{"xz twice, with padding", slices.Concat(x, make([]byte, 8), packed(t, plain[fileHeader:], xzw)), 6, ""},
+		{"xz twice, with padding",
+			slices.Concat(x, make([]byte, 8), packed(t, plain[fileHeader:], xzw)), 6, ""},
 		{"zst, window of 512 MiB", wide, 0, "window size exceeded"},
 		{"zst cut", packed(t, plain, zst)[:30], 0, "the file ends"},
 		{"gz, checksum damaged", flip(packed(t, plain, gz), -6), 3, "checksum"},
 		{"gz, padded with zeros", slices.Concat(g, make([]byte, 700_000)), 3, ""},
 		{"gz, two members", slices.Concat(g, packed(t, plain[fileHeader:], gz)), 6, ""},
-		{"gz, zeros between two members", slices.Concat(g, make([]byte, 5), packed(t, plain[fileHeader:], gz)), 6, ""},
-		{"gz, something behind it", slices.Concat(g, []byte("hello")), 3, "something that is not compressed follows"},
-		{"gz, zeros and something behind it", slices.Concat(g, make([]byte, 512), []byte{7}), 3, "something that is not compressed follows"},
+		{"gz, zeros between two members",
+			slices.Concat(g, make([]byte, 5), packed(t, plain[fileHeader:], gz)), 6, ""},
+		{"gz, something behind it", slices.Concat(g, []byte("hello")), 3,
+			"something that is not compressed follows"},
+		{"gz, zeros and something behind it", slices.Concat(g, make([]byte, 512), []byte{7}), 3,
+			"something that is not compressed follows"},
 		{"gz, a cut member behind it", slices.Concat(g, g[:15]), 3, "the file ends"},
 		{"gz, a member of one byte", slices.Concat(g, g[:1]), 3, "the file ends"},
-		{"gz, a member that is damaged", slices.Concat(g, []byte{0x1f, 0x8b, 9, 0, 0, 0, 0, 0, 0, 0}), 3, "invalid header"},
+		{"gz, a member that is damaged",
+			slices.Concat(g, []byte{0x1f, 0x8b, 9, 0, 0, 0, 0, 0, 0, 0}), 3, "invalid header"},
 		{"gz twice", packed(t, packed(t, plain, gz), gz), 0, "no capture file"},
-		{"gz of text", packed(t, []byte("Dear reader, this is no capture"), gz), 0, "no capture file"},
+		{"gz of text", packed(t, []byte("Dear reader, this is no capture"), gz), 0,
+			"no capture file"},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		began := time.Now()
-		s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
+		s, err := OpenFiles([]string{"-"},
+			FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(c.b)})
 		var lines []string
 		errs := []error{err}
 		if err == nil {
@@ -171,13 +184,16 @@ func TestHostileCompression(t *testing.T) {
 		switch {
 		case c.reason == "" && (len(lines) != c.frames || errs != nil):
 			t.Errorf("%s: %d frames, %v", c.name, len(lines), errs)
-		case c.reason != "" && (len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) || !errors.Is(errs[0], io.ErrUnexpectedEOF)):
+		case c.reason != "" &&
+			(len(errs) != 1 || !strings.Contains(errs[0].Error(), c.reason) ||
+				!errors.Is(errs[0], io.ErrUnexpectedEOF)):
 			t.Errorf("%s: %v, want %q", c.name, errs, c.reason)
 		case c.reason != "" && len(lines) != c.frames:
 			t.Errorf("%s: %d frames of a damaged file", c.name, len(lines))
 		}
 		// An xz file may ask for a gigabyte of dictionaries before its first byte is unpacked.
-		if n := after.TotalAlloc - before.TotalAlloc; n > 1200<<20 || time.Since(began) > time.Minute {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1200<<20 ||
+			time.Since(began) > time.Minute {
 			t.Errorf("%s: %d MiB allocated in %v", c.name, n>>20, time.Since(began))
 		}
 	}
@@ -190,11 +206,13 @@ func TestXZIsChecked(t *testing.T) {
 	for at := range x {
 		b := slices.Clone(x)
 		b[at] ^= 0x10
-		s, err := OpenFiles([]string{"-"}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b)})
+		s, err := OpenFiles([]string{"-"},
+			FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b)})
 		if err != nil {
 			continue
 		}
-		if lines, errs := readAll(t, s); errs == nil && strings.Join(lines, ",") != "1000 one 1/4,2000 two 1/4,3000 three 1/6" {
+		if lines, errs := readAll(t, s); errs == nil &&
+			strings.Join(lines, ",") != "1000 one 1/4,2000 two 1/4,3000 three 1/6" {
 			t.Errorf("byte %d of %d: nothing is noticed: %q", at, len(x), lines)
 		}
 		s.Close()
@@ -232,7 +250,8 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 		b    []byte
 		tail int // bytes after the contents
 		read int // frames that are read nevertheless
-	}{{"xz", x, 12 + index + check, 3}, {"gz", packed(t, plain, gz), 8, 3}, {"zst", z, 4, 0}} { // zst returns the last 128 KiB after the checksum
+		// zst returns the last 128 KiB after the checksum
+	}{{"xz", x, 12 + index + check, 3}, {"gz", packed(t, plain, gz), 8, 3}, {"zst", z, 4, 0}} {
 		if n, errs := unpacked(t, c.b); n != 3 || errs != nil {
 			t.Fatalf("%s: %d frames, %v", c.name, n, errs)
 		}
@@ -240,13 +259,16 @@ func TestEndsOfCompressedFiles(t *testing.T) {
 			for bit := range 8 {
 				b := slices.Clone(c.b)
 				b[at] ^= 1 << bit
-				if n, errs := unpacked(t, b); n != c.read || len(errs) != 1 || !errors.Is(errs[0], io.ErrUnexpectedEOF) {
-					t.Errorf("%s, bit %d of byte %d of %d: %d frames, %v", c.name, bit, at, len(c.b), n, errs)
+				if n, errs := unpacked(t, b); n != c.read || len(errs) != 1 ||
+					!errors.Is(errs[0], io.ErrUnexpectedEOF) {
+					t.Errorf("%s, bit %d of byte %d of %d: %d frames, %v", c.name, bit, at,
+						len(c.b), n, errs)
 				}
 			}
 		}
 		for n := range len(c.b) {
-			if frames, errs := unpacked(t, c.b[:n]); frames > 3 || len(errs) != 1 || n > 0 && !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+			if frames, errs := unpacked(t, c.b[:n]); frames > 3 || len(errs) != 1 || n > 0 &&
+				!errors.Is(errs[0], io.ErrUnexpectedEOF) {
 				t.Errorf("%s, %d of %d bytes: %d frames, %v", c.name, n, len(c.b), frames, errs)
 			}
 		}
@@ -298,8 +320,11 @@ func TestXZThatLies(t *testing.T) {
 		blocks uint64
 		sound  bool
 	}{
-		{"nothing of its size", -1, 1, true}, {"its size", n, 1, true}, {"one byte less", n - 1, 1, false}, {"one byte more", n + 1, 1, false}, {"nothing in it", 0, 1, false},
-		{"much more", 1 << 40, 1, false}, {"no block", -1, 0, false}, {"two blocks", -1, 2, false}, {"blocks without end", -1, 1 << 20, false},
+		{"nothing of its size", -1, 1, true}, {"its size", n, 1, true},
+		{"one byte less", n - 1, 1, false}, {"one byte more", n + 1, 1, false},
+		{"nothing in it", 0, 1, false},
+		{"much more", 1 << 40, 1, false}, {"no block", -1, 0, false}, {"two blocks", -1, 2, false},
+		{"blocks without end", -1, 1 << 20, false},
 	} {
 		frames, errs := unpacked(t, xzSaying(t, plain, c.size, c.blocks))
 		if sound := errs == nil; sound != c.sound || frames != 3 {
@@ -315,7 +340,8 @@ func TestXZEndsAsItBegan(t *testing.T) {
 	footer := x[len(x)-12:]
 	footer[9] ^= 1 // the type of check
 	le.PutUint32(footer, crc32.ChecksumIEEE(footer[4:10]))
-	if n, errs := unpacked(t, x); n != 3 || len(errs) != 1 || !errors.Is(errs[0], io.ErrUnexpectedEOF) {
+	if n, errs := unpacked(t, x); n != 3 || len(errs) != 1 ||
+		!errors.Is(errs[0], io.ErrUnexpectedEOF) {
 		t.Errorf("%d frames, %v", n, errs)
 	}
 }
@@ -324,7 +350,8 @@ func TestXZEndsAsItBegan(t *testing.T) {
 // memory than a sound file.
 func TestLyingRecordsAllocateNothing(t *testing.T) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
-	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1), ngPacketBlock(le, 0, 1e15, "one"), ngPacketBlock(le, 0, 1e15, "two"))
+	ng := slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1),
+		ngPacketBlock(le, 0, 1e15, "one"), ngPacketBlock(le, 0, 1e15, "two"))
 	allocated := func(b []byte, stream bool) uint64 {
 		path := put(t, t.TempDir(), "capture", b)
 		var before, after runtime.MemStats
@@ -346,17 +373,20 @@ func TestLyingRecordsAllocateNothing(t *testing.T) {
 	}
 	most := uint64(0)
 	for _, stream := range []bool{false, true} {
-		for _, lie := range []uint32{maxCaplen + 1, 300_000, 1 << 30, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1<<32 - 16} {
+		for _, lie := range []uint32{maxCaplen + 1, 300_000, 1 << 30, 1<<31 - 1, 1 << 31, 1<<32 - 1,
+			1<<32 - 16} {
 			for _, c := range []struct {
 				b  []byte
 				at int
-			}{{plain, 16}, {plain, 24 + 8}, {plain, 24 + 16 + 3 + 8}, {ng, 4}, {ng, 28 + 4}, {ng, 28 + 20 + 4}, {ng, 28 + 20 + 20}, {ng, 28 + 20 + 36 + 4}} {
+			}{{plain, 16}, {plain, 24 + 8}, {plain, 24 + 16 + 3 + 8}, {ng, 4}, {ng, 28 + 4},
+				{ng, 28 + 20 + 4}, {ng, 28 + 20 + 20}, {ng, 28 + 20 + 36 + 4}} {
 				b, at := c.b, c.at
 				honest := allocated(b, stream)
 				b = slices.Clone(b)
 				le.PutUint32(b[at:], lie)
 				if n := allocated(b, stream); n > honest+1<<20 {
-					t.Errorf("%d at byte %d: %d bytes allocated, %d for a sound file", lie, at, n, honest)
+					t.Errorf("%d at byte %d: %d bytes allocated, %d for a sound file", lie, at, n,
+						honest)
 				} else if n > honest {
 					most = max(most, n-honest)
 				}
@@ -404,12 +434,14 @@ func TestFilesThatChange(t *testing.T) {
 		path := put(t, dir, "capture", b)
 		s := open(t, anyLink, path)
 		os.Rename(put(t, dir, "next", b), path)
-		if lines, errs := readAll(t, s); len(lines) != 0 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "taken its place") {
+		if lines, errs := readAll(t, s); len(lines) != 0 || len(errs) != 1 ||
+			!strings.Contains(errs[0].Error(), "taken its place") {
 			t.Errorf("replaced: %q %v", lines, errs)
 		}
 		s = open(t, anyLink, path)
 		os.Remove(path)
-		if lines, errs := readAll(t, s); len(lines) != 0 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "no such file") {
+		if lines, errs := readAll(t, s); len(lines) != 0 || len(errs) != 1 ||
+			!strings.Contains(errs[0].Error(), "no such file") {
 			t.Errorf("removed: %q %v", lines, errs)
 		}
 	}
@@ -450,7 +482,8 @@ func TestPrefilterThatPanics(t *testing.T) {
 					continue
 				}
 				count := func(prefilter Prefilter) (frames, bytes uint64) {
-					cfg, input := FilesConfig{KnownLink: anyLink, Workers: workers, Prefilter: prefilter}, path
+					cfg, input := FilesConfig{KnownLink: anyLink, Workers: workers,
+						Prefilter: prefilter}, path
 					if stream {
 						f, err := os.Open(path)
 						if err != nil {
@@ -472,7 +505,9 @@ func TestPrefilterThatPanics(t *testing.T) {
 						}
 					}
 				}
-				frames, size := count(func(link frame.LinkType, data []byte, _ int) (uint8, bool) { return 1, len(data)%2 == 0 })
+				frames, size := count(func(link frame.LinkType, data []byte, _ int) (uint8, bool) {
+					return 1, len(data)%2 == 0
+				})
 				got, gotSize := count(func(link frame.LinkType, data []byte, _ int) (uint8, bool) {
 					if len(data)%97 == 13 {
 						panic("no")
@@ -480,7 +515,8 @@ func TestPrefilterThatPanics(t *testing.T) {
 					return 1, len(data)%2 == 0
 				})
 				if got != frames || gotSize != size {
-					t.Errorf("%s, %d workers: %d frames and %d bytes, want %d and %d", name, workers, got, gotSize, frames, size)
+					t.Errorf("%s, %d workers: %d frames and %d bytes, want %d and %d", name,
+						workers, got, gotSize, frames, size)
 				}
 			}
 		}
@@ -494,8 +530,11 @@ func FuzzFiles(f *testing.F) {
 	plain := pcapBytes(le, 0xa1b2c3d4, 1, three...)
 	f.Add(plain)
 	f.Add(pcapBytes(be, 0xa1b23c4d, 1, three...))
-	f.Add(slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, 9, 0, 1, 0, 9, 0, 0, 0), ngPacketBlock(le, 0, 1e18, "one"), ngBlock(le, ngStatistics, make([]byte, 12))))
-	f.Add(slices.Concat(ngSectionBlock(be), ngInterfaceBlock(be, 1), ngPacketBlock(be, 0, 1e15, "one"), ngSectionBlock(le), ngInterfaceBlock(le, 113), ngBlock(le, ngSimple, []byte{3, 0, 0, 0, 1, 2, 3})))
+	f.Add(slices.Concat(ngSectionBlock(le), ngInterfaceBlock(le, 1, 9, 0, 1, 0, 9, 0, 0, 0),
+		ngPacketBlock(le, 0, 1e18, "one"), ngBlock(le, ngStatistics, make([]byte, 12))))
+	f.Add(slices.Concat(ngSectionBlock(be), ngInterfaceBlock(be, 1),
+		ngPacketBlock(be, 0, 1e15, "one"), ngSectionBlock(le), ngInterfaceBlock(le, 113),
+		ngBlock(le, ngSimple, []byte{3, 0, 0, 0, 1, 2, 3})))
 	for _, pack := range packers {
 		var b bytes.Buffer
 		w, _ := pack(&b)
@@ -511,7 +550,8 @@ func FuzzFiles(f *testing.F) {
 				t.Fatal(err)
 			}
 			read := func(name string, workers int) (frames []frame.Frame, errs []string) {
-				s, err := OpenFiles([]string{name}, FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b), Workers: workers})
+				s, err := OpenFiles([]string{name},
+					FilesConfig{KnownLink: anyLink, Stdin: bytes.NewReader(b), Workers: workers})
 				if err != nil {
 					return nil, []string{strings.ReplaceAll(err.Error(), path, "standard input")}
 				}
@@ -530,7 +570,9 @@ func FuzzFiles(f *testing.F) {
 						return frames, errs
 					}
 					if err != nil {
-						if errs = append(errs, strings.ReplaceAll(err.Error(), path, "standard input")); len(errs) > 3 {
+						if errs = append(errs,
+							strings.ReplaceAll(err.Error(), path,
+								"standard input")); len(errs) > 3 {
 							t.Fatal("it never ends")
 						}
 					}
@@ -542,7 +584,8 @@ func FuzzFiles(f *testing.F) {
 				t.Errorf("as a stream %q, mapped %q", streamErrs, mappedErrs)
 			}
 			if !slices.EqualFunc(stream, mapped, func(a, b frame.Frame) bool {
-				return bytes.Equal(a.Data, b.Data) && a.Time == b.Time && a.Len == b.Len && a.Link == b.Link
+				return bytes.Equal(a.Data, b.Data) && a.Time == b.Time && a.Len == b.Len &&
+					a.Link == b.Link
 			}) {
 				t.Errorf("as a stream %d frames, mapped %d", len(stream), len(mapped))
 			}

@@ -13,7 +13,8 @@ import (
 // larger one only at the start of the file.
 func TestXZDictionariesAreEarned(t *testing.T) {
 	const dictionary, blocks = 1 << 20, 100
-	for length, whole := range map[int]bool{dictionary / 16: true, dictionary/16 - dictionary/512: false} {
+	for length, whole := range map[int]bool{dictionary / 16: true,
+		dictionary/16 - dictionary/512: false} {
 		var one bytes.Buffer
 		w, err := xz.WriterConfig{DictCap: dictionary}.NewWriter(&one)
 		if err != nil {

@@ -95,7 +95,8 @@ func session(text string) *finding.Session {
 }
 
 func findingWith(text string) *finding.Finding {
-	f := &finding.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed", Class: verdict.Spambot,
+	f := &finding.Finding{ID: "spambot-10.0.0.5-1", Seq: 1, Action: "closed",
+		Class: verdict.Spambot,
 		Level: verdict.Likely, Severity: verdict.High, Mode: "clear",
 		Egress: "open", Source: finding.SourceRecord{Addr: netip.MustParseAddr("10.0.0.5"),
 			Role: "workstation", VLAN: []uint16{7}}, Time: 1e18,

@@ -75,7 +75,8 @@ func TestEvidenceCanBeHadBack(t *testing.T) {
 			t.Fatalf("%q comes back as %q", text, got)
 		}
 	}
-	t.Logf("R14: %d pairs of bytes and %d texts: one safe line of strict JSON each, and the bytes can be had back (goal 65,536 and 40)", pairs, len(nasty))
+	t.Logf("R14: %d pairs of bytes and %d texts: one safe line of strict JSON each, and the "+
+		"bytes can be had back (goal 65,536 and 40)", pairs, len(nasty))
 }
 
 // TestCleanIsOneSafeLine checks the same texts in the report.

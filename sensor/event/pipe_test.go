@@ -97,7 +97,8 @@ func TestReaderComesBack(t *testing.T) {
 		written+dropped.Sum() != 352 {
 		t.Errorf("%d written, lost %v, want %v", written, dropped, want)
 	}
-	t.Logf("R16: the reader of a named pipe went away and came back: %d of 352 events lost, all counted, 0 findings; every line is JSON (goal the same)", dropped.Sum())
+	t.Logf("R16: the reader of a named pipe went away and came back: %d of 352 events lost, all "+
+		"counted, 0 findings; every line is JSON (goal the same)", dropped.Sum())
 }
 
 // TestFullDiskKeepsWholeLines checks that a full disk leaves no partial line.

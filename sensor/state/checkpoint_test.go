@@ -24,11 +24,16 @@ func sample(n int64) *Checkpoint {
 	c := &Checkpoint{Written: n}
 	c.Engine.Seed = []byte("0123456789abcdef")
 	for i := range 20 {
-		c.Engine.Sources = append(c.Engine.Sources, engine.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2}, VLAN: []uint16{7},
-			Facts: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
-			Host: &engine.SavedHost{Memory: detect.Saved{Verdict: detect.SavedVerdict{Level: verdict.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: verdict.Reason{First: 1, Weight: 6.9}, Text: "many"}},
-				Nets: sketch.Saved{Hashes: []uint32{1, 2, 3}}, Addrs: sketch.Saved{Bits: make([]byte, 1024)}, Lists: detect.SavedLists{Names: []string{"list.example"}}},
-				Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3, Level: verdict.Likely, Open: true}}}})
+		c.Engine.Sources = append(c.Engine.Sources,
+			engine.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2},
+				VLAN:  []uint16{7},
+				Facts: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
+				Host: &engine.SavedHost{Memory: detect.Saved{Verdict: detect.SavedVerdict{Level: verdict.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: verdict.Reason{First: 1, Weight: 6.9}, Text: "many"}},
+					Nets:  sketch.Saved{Hashes: []uint32{1, 2, 3}},
+					Addrs: sketch.Saved{Bits: make([]byte, 1024)},
+					Lists: detect.SavedLists{Names: []string{"list.example"}}},
+					Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3,
+						Level: verdict.Likely, Open: true}}}})
 	}
 	return c
 }
@@ -61,7 +66,8 @@ func TestGenerations(t *testing.T) {
 	s.Close()
 	s = open(t, dir)
 	if l, err := s.Load(&c); err != nil || l.Generation != 3 || !reflect.DeepEqual(&c, sample(3)) {
-		t.Fatalf("generation %d, %v, the same: %v", l.Generation, err, reflect.DeepEqual(&c, sample(3)))
+		t.Fatalf("generation %d, %v, the same: %v", l.Generation, err,
+			reflect.DeepEqual(&c, sample(3)))
 	}
 	for _, name := range []string{"checkpoint.0", "checkpoint.1"} {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -94,7 +100,8 @@ func TestDamage(t *testing.T) {
 		os.WriteFile(s.name(1), bad, 0o600)
 		var c Checkpoint
 		l, err := s.Load(&c)
-		if err != nil || l.Generation != 6 || c.Written != 6 || len(l.Refused) != 1 || !errors.Is(l.Refused[0].Err, ErrDamaged) {
+		if err != nil || l.Generation != 6 || c.Written != 6 || len(l.Refused) != 1 ||
+			!errors.Is(l.Refused[0].Err, ErrDamaged) {
 			t.Fatalf("%d: %+v, %v, written %d", i, l, err, c.Written)
 		}
 		if kept, err := os.ReadFile(l.Refused[0].Aside); err != nil || !bytes.Equal(kept, bad) {
@@ -116,7 +123,8 @@ func TestNewer(t *testing.T) {
 	os.WriteFile(s.name(0), seal(Version+1, 9, payload), 0o600)
 	var c Checkpoint
 	l, err := s.Load(&c)
-	if err != nil || l.Generation != 0 || c.Written != 0 || len(l.Refused) != 1 || !errors.Is(l.Refused[0].Err, ErrNewer) {
+	if err != nil || l.Generation != 0 || c.Written != 0 || len(l.Refused) != 1 ||
+		!errors.Is(l.Refused[0].Err, ErrNewer) {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	if _, err := os.Stat(l.Refused[0].Aside); err != nil {
@@ -161,7 +169,8 @@ func FuzzLoad(f *testing.F) {
 	f.Add(good)
 	f.Add(good[bytes.IndexByte(good, '\n')+1:])
 	f.Add([]byte(`{"engine":{"Sources":[{"Addr":"10.0.0.1","VLAN":[1,2,3,4],"Facts":{"Attempts":1},"Host":{"Memory":{"Verdict":{"Level":255},"Nets":{"Bits":"AAAA"},"Contacts":{"Ports":[{},{},{},{},{}]},"Reasons":{"list_lookups":{"First":1,"Last":1}}},"Findings":[{"Class":"spambot","Level":9}]}}]}}`))
-	cfg := engine.Config{Limits: engine.Limits{Attempts: 64, Flows: 64, Sources: 64, Sessions: 8, Hosts: 8}}
+	cfg := engine.Config{Limits: engine.Limits{Attempts: 64, Flows: 64, Sources: 64, Sessions: 8,
+		Hosts: 8}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fuzztime.Check(t, func() int {
 			var c Checkpoint

@@ -23,10 +23,11 @@ import (
 func rowsOf(t *testing.T, dir string) (rows map[string]string, n int) {
 	t.Helper()
 	rows = map[string]string{}
-	err := ReadHistory(dir, Query{}, func(day int64, a netip.Addr, server bool, hours *[24]engine.Counts) {
-		rows[fmt.Sprint(day, a)] = fmt.Sprint(server, *hours)
-		n++
-	})
+	err := ReadHistory(dir, Query{},
+		func(day int64, a netip.Addr, server bool, hours *[24]engine.Counts) {
+			rows[fmt.Sprint(day, a)] = fmt.Sprint(server, *hours)
+			n++
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,9 @@ func TestDamagedRow(t *testing.T) {
 		bad := bytes.Clone(b)
 		bad[at] ^= 1 << bit
 		os.WriteFile(h.name, bad, 0o600)
-		if _, damaged, err := HistoryDays(dir); err != nil || damaged == nil || !strings.Contains(damaged.Error(), "599 rows (a host's day each) are good, 1 are lost") {
+		if _, damaged, err := HistoryDays(dir); err != nil || damaged == nil ||
+			!strings.Contains(damaged.Error(),
+				"599 rows (a host's day each) are good, 1 are lost") {
 			t.Errorf("bit %d: %v, %v", bit, damaged, err)
 		}
 		again, refused, err := OpenHistory(dir, HistoryConfig{})
@@ -89,10 +92,12 @@ func TestDamagedRow(t *testing.T) {
 				t.Fatalf("bit %d: %s is %q, want %q", bit, k, is, v)
 			}
 		}
-		if err := again.Add([]engine.Activity{{Addr: host(77), Hour: 24, Counts: engine.Counts{5}}}); err != nil {
+		if err := again.Add([]engine.Activity{{Addr: host(77), Hour: 24,
+			Counts: engine.Counts{5}}}); err != nil {
 			t.Error(err)
 		}
-		if got, n := rowsOf(t, dir); n != 600 || !strings.Contains(got[fmt.Sprint(1, host(77))], "5") {
+		if got, n := rowsOf(t, dir); n != 600 ||
+			!strings.Contains(got[fmt.Sprint(1, host(77))], "5") {
 			t.Errorf("%d rows", n)
 		}
 		if _, damaged, err := HistoryDays(dir); damaged != nil || err != nil {
@@ -136,7 +141,8 @@ func TestAnyDamage(t *testing.T) {
 			what = "a page written over another"
 		case 5:
 			p := page()
-			binary.NativeEndian.PutUint64(p, binary.NativeEndian.Uint64(page())) // a page with the number of another page
+			// a page with the number of another page
+			binary.NativeEndian.PutUint64(p, binary.NativeEndian.Uint64(page()))
 			what = "a page's number"
 		case 6:
 			bad = bad[:rnd.IntN(len(bad))]
@@ -185,7 +191,8 @@ func TestAnyDamage(t *testing.T) {
 			os.Remove(old)
 		}
 	}
-	t.Logf("R18: %d histories damaged at random: all opened, %d said to be damaged, %.0f %% of their rows kept, 0 other counts, 0 that could not be written to (goal 0)",
+	t.Logf("R18: %d histories damaged at random: all opened, %d said to be damaged, %.0f %% of "+
+		"their rows kept, 0 other counts, 0 that could not be written to (goal 0)",
 		rounds, mended, 100*float64(kept)/float64(rounds*all))
 }
 
@@ -239,8 +246,10 @@ func TestHistoryHang(t *testing.T) {
 func TestOddFilesInTheirPlaces(t *testing.T) {
 	for kind, place := range map[string]func(name string) error{
 		"a named pipe": func(name string) error { return syscall.Mkfifo(name, 0o600) },
-		"a directory":  func(name string) error { return os.MkdirAll(filepath.Join(name, "in it"), 0o700) },
-		"empty":        func(name string) error { return os.WriteFile(name, nil, 0o600) },
+		"a directory": func(name string) error {
+			return os.MkdirAll(filepath.Join(name, "in it"), 0o700)
+		},
+		"empty": func(name string) error { return os.WriteFile(name, nil, 0o600) },
 		"a link to a named pipe": func(name string) error {
 			syscall.Mkfifo(name+"-pipe", 0o600)
 			return os.Symlink(name+"-pipe", name)
@@ -265,7 +274,8 @@ func TestOddFilesInTheirPlaces(t *testing.T) {
 				if refused != nil {
 					l.Refused = append(l.Refused, *refused)
 				}
-				if err != nil || errH != nil || len(l.Refused) != 1 || filepath.Base(l.Refused[0].File) != file {
+				if err != nil || errH != nil || len(l.Refused) != 1 ||
+					filepath.Base(l.Refused[0].File) != file {
 					t.Errorf("%s: refused %v, %v, %v", what, l.Refused, err, errH)
 					return
 				}

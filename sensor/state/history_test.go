@@ -19,7 +19,9 @@ func host(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8)
 
 func attempts(hour int64, n ...int) (list []engine.Activity) {
 	for i, n := range n {
-		list = append(list, engine.Activity{Addr: host(i), Server: i == 0, Hour: hour, Counts: engine.Counts{engine.CountAttempts: uint64(n)}})
+		list = append(list,
+			engine.Activity{Addr: host(i), Server: i == 0, Hour: hour,
+				Counts: engine.Counts{engine.CountAttempts: uint64(n)}})
 	}
 	return list
 }
@@ -54,7 +56,8 @@ func lines(t *testing.T, h *History, q Query) (text string) {
 func TestHistory(t *testing.T) {
 	dir := t.TempDir()
 	h := history(t, dir, HistoryConfig{})
-	for _, list := range [][]engine.Activity{attempts(48, 5, 1), attempts(48, 2), attempts(71, 0, 300), attempts(72, 1), nil} {
+	for _, list := range [][]engine.Activity{attempts(48, 5, 1), attempts(48, 2),
+		attempts(71, 0, 300), attempts(72, 1), nil} {
 		if err := h.Add(list); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +111,8 @@ func TestHistoryIsShortened(t *testing.T) {
 	if err := h.Add(attempts(149*24+1, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := lines(t, h, Query{}), "147 10.0.0.0 @0:1\n148 10.0.0.0 @0:1\n149 10.0.0.0 @0:1 @1:1\n"; got != want {
+	if got, want := lines(t, h, Query{}),
+		"147 10.0.0.0 @0:1\n148 10.0.0.0 @0:1\n149 10.0.0.0 @0:1 @1:1\n"; got != want {
 		t.Errorf("%s want\n%s", got, want)
 	}
 }
@@ -142,7 +146,8 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill()
-	if h, refused, err = OpenHistory(dir, HistoryConfig{}); h == nil || refused != nil || err != nil && !errors.Is(err, ErrNoRoom) {
+	if h, refused, err = OpenHistory(dir, HistoryConfig{}); h == nil || refused != nil ||
+		err != nil && !errors.Is(err, ErrNoRoom) {
 		t.Fatalf("a good history on a disk that is full: %v, %v", refused, err)
 	}
 	failed := 0
@@ -190,7 +195,9 @@ func TestHistoryDamage(t *testing.T) {
 		}
 	}
 	good, _ := os.ReadFile(h.name)
-	for name, bad := range map[string][]byte{"no head": append(make([]byte, 16384), bytes.Repeat([]byte("x"), len(good)-16384)...), "text": bytes.Repeat([]byte("no database "), 3000), "short": good[:100]} {
+	for name, bad := range map[string][]byte{"no head": append(make([]byte, 16384),
+		bytes.Repeat([]byte("x"), len(good)-16384)...),
+		"text": bytes.Repeat([]byte("no database "), 3000), "short": good[:100]} {
 		os.WriteFile(h.name, bad, 0o600)
 		again, refused, err := OpenHistory(dir, HistoryConfig{})
 		if err != nil || refused == nil {
@@ -207,7 +214,8 @@ func TestHistoryDamage(t *testing.T) {
 	// A cut behind the header is found when the file is read.
 	os.WriteFile(h.name, good[:len(good)/2], 0o600)
 	n := 0
-	if err := h.Read(Query{}, func(int64, netip.Addr, bool, *[24]engine.Counts) { n++ }); err != nil || n >= 9000 {
+	if err := h.Read(Query{},
+		func(int64, netip.Addr, bool, *[24]engine.Counts) { n++ }); err != nil || n >= 9000 {
 		t.Errorf("half a file: %d rows, %v", n, err)
 	}
 	if _, damaged, err := HistoryDays(dir); err != nil || damaged == nil {

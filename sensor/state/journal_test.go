@@ -13,8 +13,11 @@ import (
 
 // savedFinding is the state after a finding with this number.
 func savedFinding(seq int) *engine.Saved {
-	return &engine.Saved{Seed: []byte("0123456789abcdef"), Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"), Facts: detect.Counters{Attempts: uint32(seq)},
-		Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1", Seq: seq, Open: true}}}}}}
+	return &engine.Saved{Seed: []byte("0123456789abcdef"),
+		Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"),
+			Facts: detect.Counters{Attempts: uint32(seq)},
+			Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1",
+				Seq: seq, Open: true}}}}}}
 }
 
 // TestJournal checks that the findings since the last checkpoint are in the journal whenever the

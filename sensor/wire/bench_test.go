@@ -7,7 +7,8 @@ import (
 )
 
 // benchFrames are the rows of decodes whose cost matters.
-var benchFrames = map[string]bool{"plain": true, "other port": true, "802.1Q": true, "IPv6": true, "VXLAN": true}
+var benchFrames = map[string]bool{"plain": true, "other port": true, "802.1Q": true, "IPv6": true,
+	"VXLAN": true}
 
 func BenchmarkDecode(b *testing.B) {
 	for _, c := range decodes {

@@ -10,7 +10,8 @@ import (
 func TestSum(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	fills := map[string]func() byte{
-		"zeros": func() byte { return 0 }, "ones": func() byte { return 0xff }, "any": func() byte { return byte(rnd.Uint32()) },
+		"zeros": func() byte { return 0 }, "ones": func() byte { return 0xff },
+		"any": func() byte { return byte(rnd.Uint32()) },
 	}
 	for name, fill := range fills {
 		b := make([]byte, 0, 1514)
@@ -21,7 +22,8 @@ func TestSum(t *testing.T) {
 					want += uint64(c) << (8 * (1 - i%2))
 				}
 				if got := fold(sum(start, b)); got != fold(want) {
-					t.Fatalf("%d bytes of %s on top of %#x: %#x, want %#x", len(b), name, start, got, fold(want))
+					t.Fatalf("%d bytes of %s on top of %#x: %#x, want %#x", len(b), name, start,
+						got, fold(want))
 				}
 			}
 			b = append(b, fill())

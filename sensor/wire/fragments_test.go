@@ -30,7 +30,12 @@ func pieces(ip IP, segment []byte, parts ...part) (frames [][]byte) {
 			field |= 1
 		}
 		if ip.Src == ip6.Src {
-			frames = append(frames, Frame(eth, ip, Ext{Type: 44, Next: 6, Body: []byte{byte(field >> 8), byte(field), 0, 0, byte(ip.ID >> 8), byte(ip.ID)}}, body))
+			frames = append(frames,
+				Frame(eth, ip,
+					Ext{Type: 44, Next: 6,
+						Body: []byte{byte(field >> 8), byte(field), 0, 0, byte(ip.ID >> 8),
+							byte(ip.ID)}},
+					body))
 			continue
 		}
 		ip.Protocol, ip.Frag = 6, field/8
@@ -90,7 +95,8 @@ func TestFragmentsInAnyOrder(t *testing.T) {
 					switch o := j.Decode(frame.Ethernet, f, 0, &p); o {
 					case wire.Mail:
 						whole++
-						if string(p.Payload) != text || p.Seq != 7 || p.SrcPort != 40000 || p.Checksum != wire.Right || int(p.Len) != len(text) {
+						if string(p.Payload) != text || p.Seq != 7 || p.SrcPort != 40000 ||
+							p.Checksum != wire.Right || int(p.Len) != len(text) {
 							t.Errorf("%s, %d bytes, round %d: %+v", ip.Src, len(text), round, p)
 						}
 					case wire.TCPFragment:
@@ -99,7 +105,8 @@ func TestFragmentsInAnyOrder(t *testing.T) {
 					}
 				}
 				if whole != 1 || j.frags.Waiting != 0 {
-					t.Fatalf("%s, %d bytes in %d parts: %d packets, %d waiting", ip.Src, len(text), len(parts), whole, j.frags.Waiting)
+					t.Fatalf("%s, %d bytes in %d parts: %d packets, %d waiting", ip.Src, len(text),
+						len(parts), whole, j.frags.Waiting)
 				}
 			}
 		}
@@ -107,23 +114,35 @@ func TestFragmentsInAnyOrder(t *testing.T) {
 }
 
 func TestFragmentOutcomes(t *testing.T) {
-	segment := segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: SYN, Options: []byte{2, 4, 5, 180}}, "12345678901234567890")
+	segment := segmentOf(ip4,
+		TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: SYN, Options: []byte{2, 4, 5, 180}},
+		"12345678901234567890")
 	n := len(segment) // 44
 	for _, c := range []struct {
 		name  string
 		parts []part
 		want  []wire.Outcome
 	}{
-		{"in order", []part{{0, 24, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.Mail}},
-		{"the whole header first is no SYN yet", []part{{0, 24, true}}, []wire.Outcome{wire.TCPFragment}},
-		{"a copy is ignored", []part{{0, 24, true}, {0, 24, true}, {8, 16, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.TCPFragment, wire.TCPFragment, wire.Mail}},
-		{"overlap", []part{{0, 24, true}, {16, n, false}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.FragmentOverlap, wire.TCPFragment}},
-		{"overlap in front", []part{{24, n, false}, {0, 32, true}}, []wire.Outcome{wire.TCPFragment, wire.FragmentOverlap}},
-		{"two ends", []part{{24, n, false}, {24, 40, false}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
-		{"behind the end", []part{{16, 32, false}, {32, 40, true}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
-		{"nothing", []part{{0, 24, true}, {24, 24, false}}, []wire.Outcome{wire.TCPFragment, wire.BadFragment}},
-		{"not a multiple of 8", []part{{0, 30, true}, {24, n, false}}, []wire.Outcome{wire.TCPFragment, wire.Mail}},
-		{"a hole is no datagram", []part{{0, 24, true}, {32, n, false}}, []wire.Outcome{wire.TCPFragment, wire.TCPFragment}},
+		{"in order", []part{{0, 24, true}, {24, n, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.Mail}},
+		{"the whole header first is no SYN yet", []part{{0, 24, true}},
+			[]wire.Outcome{wire.TCPFragment}},
+		{"a copy is ignored", []part{{0, 24, true}, {0, 24, true}, {8, 16, true}, {24, n, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.TCPFragment, wire.TCPFragment, wire.Mail}},
+		{"overlap", []part{{0, 24, true}, {16, n, false}, {24, n, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.FragmentOverlap, wire.TCPFragment}},
+		{"overlap in front", []part{{24, n, false}, {0, 32, true}},
+			[]wire.Outcome{wire.TCPFragment, wire.FragmentOverlap}},
+		{"two ends", []part{{24, n, false}, {24, 40, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"behind the end", []part{{16, 32, false}, {32, 40, true}},
+			[]wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"nothing", []part{{0, 24, true}, {24, 24, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.BadFragment}},
+		{"not a multiple of 8", []part{{0, 30, true}, {24, n, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.Mail}},
+		{"a hole is no datagram", []part{{0, 24, true}, {32, n, false}},
+			[]wire.Outcome{wire.TCPFragment, wire.TCPFragment}},
 	} {
 		j := newJoiner()
 		var p wire.Packet
@@ -139,7 +158,8 @@ func TestFragmentOutcomes(t *testing.T) {
 	apart := 0
 	for at := 3200; at >= 16; at -= 16 {
 		apart++
-		last = j.Decode(frame.Ethernet, pieces(ip4, make([]byte, 3300), part{at, at + 8, true})[0], 0, &p)
+		last = j.Decode(frame.Ethernet, pieces(ip4, make([]byte, 3300), part{at, at + 8, true})[0],
+			0, &p)
 		if last.Refused() {
 			break
 		}
@@ -148,8 +168,10 @@ func TestFragmentOutcomes(t *testing.T) {
 		t.Errorf("%d pieces apart: %s, %d waiting, want 193", apart, last, j.frags.Waiting)
 	}
 	// A packet has at most 65,535 bytes, with its header of 20 bytes.
-	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail, 0xffff - 19: wire.BadFragment} {
-		long := append(segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: ACK}, ""), make([]byte, 0xffff)...)
+	for length, want := range map[int]wire.Outcome{0xffff - 20: wire.Mail,
+		0xffff - 19: wire.BadFragment} {
+		long := append(segmentOf(ip4, TCP{SrcPort: 40000, DstPort: 25, Seq: 7, Flags: ACK}, ""),
+			make([]byte, 0xffff)...)
 		frames := pieces(ip4, long, part{0, 32768, true}, part{32768, length, false})
 		j.Decode(frame.Ethernet, frames[0], 0, &p)
 		if o := j.Decode(frame.Ethernet, frames[1], 0, &p); o != want {
@@ -189,13 +211,17 @@ func TestManyFragments(t *testing.T) {
 					t.Fatalf("%s, order %d: %s", ip.Src, i, o)
 				}
 			}
-			if o != wire.Mail || string(p.Payload) != text || p.Checksum != wire.Right || j.frags.Waiting != 0 {
-				t.Errorf("%s, order %d: %s, %d bytes, %d waiting", ip.Src, i, o, len(p.Payload), j.frags.Waiting)
+			if o != wire.Mail || string(p.Payload) != text || p.Checksum != wire.Right ||
+				j.frags.Waiting != 0 {
+				t.Errorf("%s, order %d: %s, %d bytes, %d waiting", ip.Src, i, o, len(p.Payload),
+					j.frags.Waiting)
 			}
 			from := min(order[100].from, len(segment)-64) &^ 15
 			overlap := pieces(ip, segment, part{from, from + 24, true})[0]
-			for n, f := range append(slices.Clone(frames[:len(frames)-1]), overlap, frames[len(frames)-1]) {
-				if o = j.Decode(frame.Ethernet, f, 0, &p); n == len(frames)-1 && o != wire.FragmentOverlap || o == wire.Mail {
+			for n, f := range append(slices.Clone(frames[:len(frames)-1]), overlap,
+				frames[len(frames)-1]) {
+				if o = j.Decode(frame.Ethernet, f, 0, &p); n == len(frames)-1 &&
+					o != wire.FragmentOverlap || o == wire.Mail {
 					t.Errorf("%s, order %d: fragment %d is %s", ip.Src, i, n, o)
 				}
 			}
@@ -260,7 +286,9 @@ func TestQuotedFragmentIsNotJoined(t *testing.T) {
 	j := newJoiner()
 	var p wire.Packet
 	quote := pieces(ip4, segmentOf(ip4, syn, "12345678"), part{0, 24, true})[0][14:]
-	if o := j.Decode(frame.Ethernet, Frame(eth, IP{Src: "10.0.0.254", Dst: "10.0.0.1"}, ICMP{Type: 3, Code: 4}, Bytes(quote)), 0, &p); o != wire.OtherICMP || j.frags.Waiting != 0 {
+	if o := j.Decode(frame.Ethernet,
+		Frame(eth, IP{Src: "10.0.0.254", Dst: "10.0.0.1"}, ICMP{Type: 3, Code: 4}, Bytes(quote)), 0,
+		&p); o != wire.OtherICMP || j.frags.Waiting != 0 {
 		t.Errorf("%s, %d waiting", o, j.frags.Waiting)
 	}
 }
@@ -270,8 +298,10 @@ func TestQuotedFragmentIsNotJoined(t *testing.T) {
 func TestFragmentsCut(t *testing.T) {
 	text := string(bytes.Repeat([]byte("0123456789"), 300))
 	segment := segmentOf(ip4, data, text)
-	frames := pieces(ip4, segment, part{0, 1000, true}, part{1000, 2000, true}, part{2000, len(segment), false})
-	for _, c := range []struct{ snaplen, want int }{{65535, 1536 - 20}, {500, 500 - 34 - 20}, {48, 0}} {
+	frames := pieces(ip4, segment, part{0, 1000, true}, part{1000, 2000, true},
+		part{2000, len(segment), false})
+	for _, c := range []struct{ snaplen, want int }{{65535, 1536 - 20}, {500, 500 - 34 - 20},
+		{48, 0}} {
 		j := newJoiner()
 		var p wire.Packet
 		var o wire.Outcome
@@ -279,8 +309,10 @@ func TestFragmentsCut(t *testing.T) {
 			n := min(len(f), c.snaplen)
 			o = j.Decode(frame.Ethernet, f[:n:n], len(f), &p)
 		}
-		if o != wire.Mail || int(p.Len) != len(text) || len(p.Payload) != c.want || string(p.Payload) != text[:c.want] {
-			t.Errorf("snapshot length %d: %s, %d of %d bytes, want %d", c.snaplen, o, len(p.Payload), p.Len, c.want)
+		if o != wire.Mail || int(p.Len) != len(text) || len(p.Payload) != c.want ||
+			string(p.Payload) != text[:c.want] {
+			t.Errorf("snapshot length %d: %s, %d of %d bytes, want %d", c.snaplen, o,
+				len(p.Payload), p.Len, c.want)
 		}
 	}
 }
@@ -295,13 +327,15 @@ func TestFragmentTimes(t *testing.T) {
 	for _, c := range []struct {
 		then, now int64
 		joined    bool
-	}{{100, 100, true}, {100, 105, true}, {100, 106, false}, {100, 97, true}, {3700, 100, false}, {0, 0, true}, {100, 4291747200, false}, {100, -100, false}} {
+	}{{100, 100, true}, {100, 105, true}, {100, 106, false}, {100, 97, true}, {3700, 100, false},
+		{0, 0, true}, {100, 4291747200, false}, {100, -100, false}} {
 		j := newJoiner()
 		var p wire.Packet
 		j.frags.Now = c.then * second
 		j.Decode(frame.Ethernet, f[0], 0, &p)
 		j.frags.Now = c.now * second
-		if o := j.Decode(frame.Ethernet, f[1], 0, &p); (o == wire.Mail) != c.joined || (j.frags.Expired == 1) == c.joined {
+		if o := j.Decode(frame.Ethernet, f[1], 0, &p); (o == wire.Mail) != c.joined ||
+			(j.frags.Expired == 1) == c.joined {
 			t.Errorf("at %d and %d: %s, %d expired", c.then, c.now, o, j.frags.Expired)
 		}
 	}
@@ -371,8 +405,10 @@ func TestFragmentFlood(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 100_000 {
 		t.Errorf("%d bytes were allocated", grown)
 	}
-	if j.frags.Waiting > 4096 || j.frags.Waiting+j.frags.Evicted+j.frags.Expired != uint64(n) || j.frags.Evicted == 0 {
-		t.Errorf("%d waiting, %d evicted, %d expired of %d", j.frags.Waiting, j.frags.Evicted, j.frags.Expired, n)
+	if j.frags.Waiting > 4096 || j.frags.Waiting+j.frags.Evicted+j.frags.Expired != uint64(n) ||
+		j.frags.Evicted == 0 {
+		t.Errorf("%d waiting, %d evicted, %d expired of %d", j.frags.Waiting, j.frags.Evicted,
+			j.frags.Expired, n)
 	}
 	if joined != n/1000 {
 		t.Errorf("%d of %d datagrams were joined", joined, n/1000)
@@ -398,11 +434,14 @@ func FuzzFragments(f *testing.F) {
 				if from > to {
 					continue
 				}
-				o := j.Decode(frame.Ethernet, pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
+				o := j.Decode(frame.Ethernet,
+					pieces(ip4, segment, part{from, to, program[i+1]&1 != 0})[0], 0, &p)
 				if o >= wire.Outcomes || j.frags.Waiting > 1 {
 					t.Fatalf("%s, %d waiting", o, j.frags.Waiting)
 				}
-				if o == wire.Mail && (p.SrcPort != 40000 || p.Seq != 8 || !bytes.HasPrefix(segment[20:], p.Payload) || int(p.Len) != len(p.Payload)) {
+				if o == wire.Mail &&
+					(p.SrcPort != 40000 || p.Seq != 8 ||
+						!bytes.HasPrefix(segment[20:], p.Payload) || int(p.Len) != len(p.Payload)) {
 					t.Fatalf("joined to %+v", p)
 				}
 			}

@@ -31,7 +31,8 @@ func TestMutatedFrames(t *testing.T) {
 			samples = append(samples, sample{frame.Ethernet, f})
 		}
 	}
-	links := []frame.LinkType{frame.Null, frame.Ethernet, frame.PPP, frame.Raw, frame.PPPHDLC, frame.CiscoHD, frame.Loop, frame.SLL, frame.SLL2,
+	links := []frame.LinkType{frame.Null, frame.Ethernet, frame.PPP, frame.Raw, frame.PPPHDLC,
+		frame.CiscoHD, frame.Loop, frame.SLL, frame.SLL2,
 		frame.PPPEther, frame.WLAN, frame.PFLog, frame.Radiotap, frame.PPI, frame.NFLog}
 	rng := rand.New(rand.NewPCG(seed, 4))
 	d, joins := decoder(), newJoiner()
@@ -75,5 +76,7 @@ func TestMutatedFrames(t *testing.T) {
 	if kinds < 25 || got[wire.Mail] < frames/100 {
 		t.Errorf("only %d outcomes, %d segments of %d frames", kinds, got[wire.Mail], frames)
 	}
-	t.Logf("R4: %d mutated frames (seed %d), %d outcomes, no panic, %.0f ns for both ways with the mutation (goal 100 million at a release, 0)", frames, seed, kinds, float64(took)/float64(frames))
+	t.Logf("R4: %d mutated frames (seed %d), %d outcomes, no panic, %.0f ns for both ways with "+
+		"the mutation (goal 100 million at a release, 0)", frames, seed, kinds,
+		float64(took)/float64(frames))
 }

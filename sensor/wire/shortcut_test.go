@@ -11,15 +11,18 @@ import (
 )
 
 // sameWays checks that Decode gives the same result with its shortcuts and without.
-func sameWays(t *testing.T, d *wire.Decoder, link frame.LinkType, frame []byte, length int) wire.Outcome {
+func sameWays(t *testing.T, d *wire.Decoder, link frame.LinkType, frame []byte,
+	length int) wire.Outcome {
 	t.Helper()
 	var fast, slow wire.Packet
 	of, os := d.Decode(link, frame, length, &fast), d.Slow(link, frame, length, &slow)
 	if of != os {
-		t.Fatalf("%s, the slow way %s: %d of %d bytes of link type %d: %x", of, os, len(frame), length, link, frame)
+		t.Fatalf("%s, the slow way %s: %d of %d bytes of link type %d: %x", of, os, len(frame),
+			length, link, frame)
 	}
 	if o, skip := d.Skip(link, frame, max(length, len(frame))); skip && o != os {
-		t.Fatalf("skipped as %s, the slow way %s: %d of %d bytes: %x", o, os, len(frame), length, frame)
+		t.Fatalf("skipped as %s, the slow way %s: %d of %d bytes: %x", o, os, len(frame), length,
+			frame)
 	}
 	if of > wire.DNSSegment {
 		return of
@@ -49,9 +52,12 @@ func sameWays(t *testing.T, d *wire.Decoder, link frame.LinkType, frame []byte, 
 }
 
 func equal(a, b *wire.Packet) bool {
-	return a.Src == b.Src && a.Dst == b.Dst && a.SrcPort == b.SrcPort && a.DstPort == b.DstPort && a.Kind == b.Kind && a.Flags == b.Flags &&
-		a.V6 == b.V6 && a.Tags == b.Tags && a.Seq == b.Seq && a.Ack == b.Ack && a.Sum == b.Sum && a.VLAN == b.VLAN && a.Tunnel == b.Tunnel &&
-		a.MAC == b.MAC && a.TTL == b.TTL && a.Checksum == b.Checksum && a.Len == b.Len && a.Wire == b.Wire
+	return a.Src == b.Src && a.Dst == b.Dst && a.SrcPort == b.SrcPort && a.DstPort == b.DstPort &&
+		a.Kind == b.Kind && a.Flags == b.Flags &&
+		a.V6 == b.V6 && a.Tags == b.Tags && a.Seq == b.Seq && a.Ack == b.Ack && a.Sum == b.Sum &&
+		a.VLAN == b.VLAN && a.Tunnel == b.Tunnel &&
+		a.MAC == b.MAC && a.TTL == b.TTL && a.Checksum == b.Checksum && a.Len == b.Len &&
+		a.Wire == b.Wire
 }
 
 // TestShortcutsAgree uses the frames of the table and similar frames: with one or two bytes
@@ -93,7 +99,9 @@ func TestShortcutsAgree(t *testing.T) {
 			seen[sameWays(t, d, frame.Ethernet, data, len(data)+rng.IntN(3)*rng.IntN(40))]++
 		}
 	}
-	for _, o := range []wire.Outcome{wire.Mail, wire.OtherTCP, wire.OtherSYN, wire.OtherUDP, wire.DNSMessage, wire.BadIPLength, wire.ShortTCP, wire.BadTCPFlags, wire.BadTCPOffset, wire.Truncated, wire.BadAddress} {
+	for _, o := range []wire.Outcome{wire.Mail, wire.OtherTCP, wire.OtherSYN, wire.OtherUDP,
+		wire.DNSMessage, wire.BadIPLength, wire.ShortTCP, wire.BadTCPFlags, wire.BadTCPOffset,
+		wire.Truncated, wire.BadAddress} {
 		if seen[o] == 0 {
 			t.Errorf("no frame was %s", o)
 		}

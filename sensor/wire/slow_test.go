@@ -28,7 +28,8 @@ type slow struct {
 
 func newSlow() *slow {
 	s := &slow{}
-	s.p = gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet, &s.eth, &s.tag, &s.ip4, &s.ip6, &s.tcp, &s.rest)
+	s.p = gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet, &s.eth, &s.tag, &s.ip4, &s.ip6,
+		&s.tcp, &s.rest)
 	s.p.IgnoreUnsupported = true
 	return s
 }
@@ -71,7 +72,9 @@ func FuzzDecode(f *testing.F) {
 			if o >= wire.Outcomes {
 				t.Fatalf("outcome %d", o)
 			}
-			if o == wire.Mail && (int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) && !d.IsMailPort(p.DstPort)) {
+			if o == wire.Mail &&
+				(int(p.Len) < len(p.Payload) || !d.IsMailPort(p.SrcPort) &&
+					!d.IsMailPort(p.DstPort)) {
 				t.Fatalf("%+v", p)
 			}
 			if link != frame.Ethernet || !ref.tcpOf(data) {
@@ -80,19 +83,27 @@ func FuzzDecode(f *testing.F) {
 			mine := d.IsMailPort(uint16(ref.tcp.SrcPort)) || d.IsMailPort(uint16(ref.tcp.DstPort))
 			switch {
 			case !mine && o == wire.Mail:
-				t.Fatalf("gopacket finds ports %d and %d, we find %d and %d", ref.tcp.SrcPort, ref.tcp.DstPort, p.SrcPort, p.DstPort)
+				t.Fatalf("gopacket finds ports %d and %d, we find %d and %d", ref.tcp.SrcPort,
+					ref.tcp.DstPort, p.SrcPort, p.DstPort)
 			case !mine:
 			case o == wire.Mail:
-				if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack || p.SrcPort != uint16(ref.tcp.SrcPort) || !samePayload(&p, ref.tcp.LayerPayload()) {
+				if p.Seq != ref.tcp.Seq || p.Ack != ref.tcp.Ack ||
+					p.SrcPort != uint16(ref.tcp.SrcPort) ||
+					!samePayload(&p, ref.tcp.LayerPayload()) {
 					t.Fatalf("gopacket: %+v\nwe: %+v", ref.tcp, p)
 				}
-			case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset || o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment || o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption || o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
+			case o == wire.BadIPVersion || o == wire.BadTCPFlags || o == wire.BadTCPOffset ||
+				o == wire.BadIPLength || o == wire.BadIPOption || o == wire.Fragment ||
+				o == wire.TCPFragment || o == wire.BadAddress || o == wire.BadTCPOption ||
+				o == wire.BadChecksum || o == wire.BadIPHeader || o == wire.TooManyTags:
 				// A receiver refuses these frames, or has to join them; gopacket does not check
 				// that.
-			case o == wire.ShortTCP && ref.ip6.HopByHop != nil && int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
+			case o == wire.ShortTCP && ref.ip6.HopByHop != nil &&
+				int(ref.ip6.Length) < len(ref.ip6.HopByHop.Contents)+20:
 				// With a hop-by-hop header gopacket reads past the end of the packet.
 			default:
-				t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort, ref.tcp.DstPort, o)
+				t.Fatalf("gopacket finds a segment %d > %d, we say %s", ref.tcp.SrcPort,
+					ref.tcp.DstPort, o)
 			}
 			return len(data)
 		})
