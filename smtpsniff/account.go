@@ -14,8 +14,8 @@ const (
 	saslLogin                 // the name alone; the password is the line after it
 )
 
-// maxCredential bounds the bytes of a credential that are decoded; addresses have 254 bytes at
-// most.
+// maxCredential bounds the bytes of a credential that are decoded; addresses have 254 bytes at most
+// (RFC 5321, section 4.5.3.1.3, less the brackets of the path).
 const maxCredential = 512
 
 // authArgument reads the argument of AUTH: a mechanism, and perhaps the first credential.

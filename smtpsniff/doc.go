@@ -30,11 +30,10 @@
 // The files of the client's half: client.go (its bytes), command.go (lines), message.go (data and
 // chunks), holdback.go (bytes that are read again), tls.go. Those of the server's half: server.go
 // (lines), reply.go (replies), infer.go (lost replies). pending.go has the commands that wait for a
-// reply, redact.go the parts of replies that may be shown, clientwords.go and decode.go what it
-// compares them with.
+// reply, redaction.go what package redact gets to know of the client and of the dialogue.
 //
 // The listener never keeps anything of messages, of lines that are no command, and of credentials.
-// Servers quote such bytes in their replies; redact.go removes them. Of the name in AUTH PLAIN and
+// Servers quote such bytes in their replies; package redact removes them. Of the name in AUTH PLAIN and
 // AUTH LOGIN it keeps a number, if Listener.Account makes one.
 //
 // The package does not decrypt TLS, does not decode MIME, and does not judge.

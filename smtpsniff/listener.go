@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "spamsensor/smtpsniff/redact"
+
 // Listener follows sessions and owns the memory that they share. The zero value is ready. It is not
 // safe for concurrent use: each shard has its own.
 type Listener struct {
@@ -10,22 +12,14 @@ type Listener struct {
 	// Account makes a number of the name of an account, in lower case: a keyed hash, because the
 	// number is kept. The name is borrowed for the call. Nil: no name is read.
 	Account func(name []byte) uint32
-	// Seed makes the hashes of a client's words unpredictable. Zero means random: then a collision
-	// of two hashes, once in four billion pairs of words, differs between two runs over a file.
-	Seed uint64
+	// Redactor removes from replies what the client has sent. Its seed and its functions may be set
+	// before the first session.
+	Redactor redact.Redactor
 	// ShowSenders keeps the local parts of senders in redacted texts. Redaction always removes the
 	// local parts of recipients.
 	ShowSenders bool
-	// KnownHost reports whether a host name belongs to a well-known blocklist or mail provider:
-	// redaction keeps such a name even if the client has sent it. Nil knows none.
-	KnownHost func(host []byte) bool
-	// ListName is the name of the blocklist that the text of a refusal cites, in small letters;
-	// empty if it cites none. Nil finds none.
-	ListName func(text []byte) string
 
 	decodeBuf [maxCredential]byte // empty between calls
-	plainBuf  [maxCredential]byte // empty between calls, but for texts of servers
-	redacted  []byte              // the latest result of redact
 	eventText []byte              // texts of Events
 	sessions  []*Session          // free ones
 	live      int                 // sessions in use

@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "spamsensor/smtpsniff/redact"
+
 // Side is one end of the dialogue.
 type Side uint8
 
@@ -211,7 +213,7 @@ type Session struct {
 
 	client clientParser
 	server serverParser
-	words  clientWords
+	words  redact.Words
 
 	prevHolder, nextHolder *Session // in Listener.holders
 }

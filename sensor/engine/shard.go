@@ -53,9 +53,9 @@ func (s *shard) init(e *Engine, i int) {
 	})
 	o.event = s.tracker.Event()
 	l := &s.tracker.Listener
-	l.Seed = e.table.Secret.HashBytes([]byte("what clients say"))
-	l.ShowSenders, l.KnownHost = e.cfg.ShowSenders, knownHost
-	l.ListName = func(text []byte) string {
+	l.Redactor.Seed = e.table.Secret.HashBytes([]byte("what clients say"))
+	l.ShowSenders, l.Redactor.KnownHost = e.cfg.ShowSenders, knownHost
+	l.Redactor.ListName = func(text []byte) string {
 		if c := refusal.ParseCitation(string(text)); !c.Link { // a link may be one of the message's
 			return c.List
 		}

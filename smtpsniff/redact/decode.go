@@ -1,4 +1,4 @@
-package smtpsniff
+package redact
 
 import (
 	"bytes"
@@ -7,12 +7,15 @@ import (
 	"strings"
 )
 
+// maxText bounds the bytes of a text that are decoded; addresses have 254 bytes at most.
+const maxText = 512
+
 // eachDecoding calls f for each decoding of a part of a text, until f returns true: percent signs
 // (RFC 3986, section 2.1), equals signs (RFC 2045, section 6.7), plus signs (RFC 3461, section 4),
 // base64, hexadecimal digits. It reports whether f returned true.
-func (l *Listener) eachDecoding(part []byte, f func(plain []byte) bool) bool {
-	if len(part) > maxCredential {
-		part = part[:maxCredential]
+func (r *Redactor) eachDecoding(part []byte, f func(plain []byte) bool) bool {
+	if len(part) > maxText {
+		part = part[:maxText]
 	}
 	quoting, extra := false, false
 	for _, c := range part {
@@ -28,14 +31,14 @@ func (l *Listener) eachDecoding(part []byte, f func(plain []byte) bool) bool {
 	if quoting {
 		for _, mark := range []byte("%=+") {
 			if bytes.IndexByte(part, mark) >= 0 {
-				if plain, ok := unquote(l.plainBuf[:0], part, mark); ok && f(plain) {
+				if plain, ok := unquote(r.decoded[:0], part, mark); ok && f(plain) {
 					return true
 				}
 			}
 		}
 	}
 	// The other characters of base64 may stand between words, or in one.
-	return l.eachRun(part, "", f) || extra && l.eachRun(part, runExtra, f)
+	return r.eachRun(part, "", f) || extra && r.eachRun(part, runExtra, f)
 }
 
 // runExtra are the characters of base64 besides letters and digits, in both of its alphabets.
@@ -43,14 +46,14 @@ const runExtra = "+/-_"
 
 // eachRun calls f for the decodings of the runs of letters, digits and the characters of more,
 // until f returns true. With more it skips the runs without any of them.
-func (l *Listener) eachRun(part []byte, more string, f func(plain []byte) bool) bool {
+func (r *Redactor) eachRun(part []byte, more string, f func(plain []byte) bool) bool {
 	for i := 0; i < len(part); { // each round takes a byte at least
 		end, extra := i, more == ""
 		for end < len(part) && (asciiLetter(part[end]) || strings.IndexByte(more, part[end]) >= 0) {
 			extra = extra || !letter(part[end])
 			end++
 		}
-		if run := part[i:end]; len(run) >= 4 && extra && l.eachBinary(run, f) {
+		if run := part[i:end]; len(run) >= 4 && extra && r.eachBinary(run, f) {
 			return true
 		}
 		i = end + 1
@@ -60,8 +63,8 @@ func (l *Listener) eachRun(part []byte, more string, f func(plain []byte) bool) 
 
 // eachBinary calls f for a run of letters and digits decoded as hexadecimal digits and as base64,
 // with and without a beginning that is none.
-func (l *Listener) eachBinary(run []byte, f func(plain []byte) bool) bool {
-	room := l.plainBuf[:]
+func (r *Redactor) eachBinary(run []byte, f func(plain []byte) bool) bool {
+	room := r.decoded[:]
 	if n, err := hex.Decode(room, run[:len(run)&^1]); err == nil && f(room[:n]) {
 		return true
 	}

@@ -1,4 +1,4 @@
-package smtpsniff
+package redact
 
 import "strings"
 
