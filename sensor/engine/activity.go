@@ -70,7 +70,8 @@ func (e *Engine) Activity() (list []Activity) {
 	e.tickMu.Unlock()
 	for k, is := range seen {
 		if d := is.since(e.activityReported[k]); d != (Counts{}) {
-			list = append(list, Activity{peer.NetIP(k.Addr, k.Scope.V6()), e.watchedServer(k.Addr) != nil,
+			list = append(list, Activity{peer.NetIP(k.Addr, k.Scope.V6()),
+				e.watchedServer(k.Addr) != nil,
 				now / hour, d})
 		}
 	}

@@ -271,7 +271,8 @@ func (s *serverObserver) completeMail(f *track.Flow, k *flowtable.Key, session *
 	}) {
 		f.Notes |= peer.Relayed
 	}
-	m.Client, m.Net, m.Host = peer.NetIP(other, v6), s.e.peers.Net(other, v6), s.e.peers.Destination(&other)
+	m.Client, m.Net, m.Host = peer.NetIP(other, v6), s.e.peers.Net(other, v6),
+		s.e.peers.Destination(&other)
 	s.observeServer(f.Last, k, !f.Noted(peer.Inside), serverObservation{mail: &m})
 }
 
@@ -355,7 +356,8 @@ func (s *serverObserver) observeServerAttempt(now int64, src *source, k *flowtab
 		src.flags |= serving
 	}
 	if v6 := k.Scope.V6(); s.e.watchedServer(k.Server) == nil && !s.e.peers.Home.Has(k.Server, v6) {
-		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.peers.Net(k.Server, v6),
+		s.observeServer(now, k, true, serverObservation{attempt: what, net: s.e.peers.Net(k.Server,
+			v6),
 			host: s.e.peers.Destination(&k.Server)})
 	}
 }

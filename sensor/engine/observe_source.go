@@ -293,8 +293,9 @@ func (s *sourceObserver) observeCitation(prof *profile, k *flowtable.Key, c *ref
 	var quoted []netip.Addr
 	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
-		if a != peer.NetIP(k.Server, k.Scope.V6()) && prof.AddressQuoted(a, s.e.peers.Destination(&k.Server),
-			now) {
+		if a != peer.NetIP(k.Server, k.Scope.V6()) &&
+			prof.AddressQuoted(a, s.e.peers.Destination(&k.Server),
+				now) {
 			quoted = append(quoted, a)
 		}
 	}

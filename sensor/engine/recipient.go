@@ -56,5 +56,6 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 // isElsewhere reports whether an address is neither the server's nor internal.
 func (e *Engine) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
 	b := flowtable.Addr(a.As16())
-	return b != k.Server && !e.peers.Home.Has(b, a.Is6() && !a.Is4In6()) && e.watchedServer(b) == nil
+	return b != k.Server && !e.peers.Home.Has(b, a.Is6() && !a.Is4In6()) &&
+		e.watchedServer(b) == nil
 }

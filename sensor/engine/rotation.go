@@ -449,7 +449,8 @@ func (c *rotation) describe(f *finding.Finding) {
 	if n := len(c.senders); n > 0 {
 		first, last = c.senders[0].start, c.senders[n-1].end
 		for _, v := range c.senders[max(0, n-3):] {
-			some = append(some, fmt.Sprintf("%s (MAC %s)", peer.NetIP(v.source.Addr, v.source.Scope.V6()),
+			some = append(some, fmt.Sprintf("%s (MAC %s)", peer.NetIP(v.source.Addr,
+				v.source.Scope.V6()),
 				net.HardwareAddr(v.mac[:])))
 		}
 	}

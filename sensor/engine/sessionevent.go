@@ -83,7 +83,8 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
 			Enhanced: peer.Enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = peer.DropHelpLink(refusal.ParseCitation(string(text)), session.Banner()).List
+			d.Blocklist = peer.DropHelpLink(refusal.ParseCitation(string(text)),
+				session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {
