@@ -19,7 +19,7 @@ import (
 // campaigns draws campaigns, passes their packets to the sensor and the reference detectors, and
 // prints the share of right verdicts, the wrong ones, and the time until each was given.
 //
-//	go run ./bench campaigns                              all scenarios, one day, the usual variants
+//	go run ./bench campaigns                              all scenarios, one day, usual variants
 //	go run ./bench campaigns -scenario ten -variants none the ten of DETECTION 3.2
 //	go run ./bench campaigns -seed held-out-1         a seed that no threshold was chosen on
 //	go run ./bench campaigns -scenario clean -hosts 100 -days 6 -variants none -suricata=false

@@ -2,7 +2,7 @@
 // tools, how many packets it drops on a live interface, and how often its verdicts are right.
 //
 //	go run ./bench FILE...            packets/s, bytes/s, ns/packet, allocations/packet
-//	go run ./bench -detectors FILE    the same with and without verdicts, in turns: detectors' cost
+//	go run ./bench -detectors FILE    with and without verdicts, in turns: the detectors' cost
 //	go run ./bench generate w2 FILE   a capture to measure on, and the counts of its contents
 //	go run ./bench compare FILE...    the sensor beside each other tool that is installed
 //	go run ./bench live FILE          drops at rising rates, beside tcpdump (needs root)

@@ -13,7 +13,7 @@
 // between two shards.
 //
 //	           hash of the client            hash of the flow
-//	packet --> shard --+--> SYNs      [index | ring of 72-byte records]  one SYN of an unknown host
+//	packet --> shard --+--> SYNs      [index | ring of 72-byte records]  one SYN, unknown host
 //	                   +--> Sources   [index | slab]                     hosts with several SYNs
 //	                   +--> Attempts  [index | ring of 32-byte records]  first SYNs of sources
 //	                   +--> Flows     [index | slab | wheel]             answered attempts

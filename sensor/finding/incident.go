@@ -34,9 +34,11 @@ type incident struct {
 	addrs []netip.Addr // the latest ones
 }
 
-// maxIncidents bounds what is remembered, and MaxAddresses how many addresses of a machine a
-// finding names.
-const maxIncidents, MaxAddresses = 1024, 8
+// maxIncidents bounds the incidents that are remembered.
+const maxIncidents = 1024
+
+// MaxAddresses bounds the addresses of a machine that a finding names.
+const MaxAddresses = 8
 
 // Follow adds to a finding what was found of the same machine before.
 func (m *Incidents) Follow(f *Finding) {

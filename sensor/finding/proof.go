@@ -25,9 +25,9 @@ const (
 	maxReasons = 8
 	// MaxEvidence is how many session events a finding names.
 	MaxEvidence = 10
-	// calm is how long there must be no verdict until a finding about a mail server is closed, and
-	// CalmRelay the same for an open relay.
-	calm      = 24 * hour
+	// calm is how long there must be no verdict until a finding about a mail server is closed.
+	calm = 24 * hour
+	// CalmRelay is the same for an open relay.
 	CalmRelay = 7 * 24 * hour
 )
 

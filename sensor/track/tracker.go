@@ -6,12 +6,13 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// Table is the flow table of all trackers, Shard the part of one tracker. S is the observer's value
-// of a source.
 type (
+	// Table is the flow table of all trackers. S is the observer's value of a source.
 	Table[S any] = flowtable.Table[Flow, S, SYNDetails]
+	// Shard is the part of the table that one tracker has.
 	Shard[S any] = flowtable.Shard[Flow, S, SYNDetails]
-	SYNEntry     = flowtable.SYNEntry[SYNDetails]
+	// SYNEntry is an entry of the SYN cache.
+	SYNEntry = flowtable.SYNEntry[SYNDetails]
 )
 
 // Config sets up a Tracker.

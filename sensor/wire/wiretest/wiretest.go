@@ -56,12 +56,11 @@ type Bytes []byte
 func (Bytes) id() uint32                         { return none }
 func (l Bytes) encode(_ uint32, p []byte) []byte { return append(append([]byte{}, l...), p...) }
 
-// Datagram is a finished IP packet, Whole a finished Ethernet frame. The layer in front announces
-// them.
-type (
-	Datagram []byte
-	Whole    []byte
-)
+// Datagram is a finished IP packet. The layer in front announces it.
+type Datagram []byte
+
+// Whole is a finished Ethernet frame. The layer in front announces it.
+type Whole []byte
 
 func (l Datagram) id() uint32 {
 	if l[0]>>4 == 4 {
