@@ -18,13 +18,13 @@ var allowed = map[string]struct {
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
-	"bench/fuzztime":           {nil, "it times what a test does"},
-	"bench/reliability":        {nil, "it runs tests and knows nothing of what they test"},
-	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "who draws what is to be found must not know how it is found"},
-	"bench/campaign/reference": {[]string{"bench/campaign"}, "what the product is compared with takes nothing from it"},
+	"bench/fuzztime":           {nil, "it measures the time of a test"},
+	"bench/reliability":        {nil, "it runs tests and reads their output alone"},
+	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "the generator of traffic must not know the detectors"},
+	"bench/campaign/reference": {[]string{"bench/campaign"}, "simple detectors for comparison share nothing with the product"},
 	"sensor/event":             {[]string{"sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
-	"sensor/report":            {[]string{"sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it tells verdicts"},
-	"sensor/state":             {[]string{"sensor/engine"}, "it writes down what the engine knows"},
+	"sensor/report":            {[]string{"sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
+	"sensor/state":             {[]string{"sensor/engine"}, "it stores the state of the engine"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
 	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer"}, "the life of a packet, from frame to verdict"},
@@ -33,7 +33,7 @@ var allowed = map[string]struct {
 	"sensor/capture":           {[]string{"sensor/frame"}, "frames are bytes"},
 	"sensor/wire":              {[]string{"sensor/frame"}, "packets are headers"},
 	"sensor/dns":               {nil, "a message knows no packet"},
-	"sensor/wire/wiretest":     {nil, "frames for tests must not be built by what they test"},
+	"sensor/wire/wiretest":     {nil, "the tested code must not build the frames of its tests"},
 	"flowtable":                {nil, "a table knows no protocol"},
 	"flowtable/tcp":            {nil, "a connection knows no table"},
 	"smtpsniff":                {[]string{"smtpsniff/tlshello", "smtpsniff/redact"}, "a dialogue may turn into TLS, and its replies quote the client"},
@@ -47,7 +47,7 @@ var allowed = map[string]struct {
 	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
-// home says where an outside package may be used, and nowhere else.
+// home lists the packages that may import an outside package; no other package may.
 var home = map[string]struct{ where, why string }{ // where: one package, or several with blanks between
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
 	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
@@ -56,7 +56,7 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},
 	"golang.org/x/net/dns/dnsmessage": {"sensor/dns bench/servers", "one place for names from the wire, and one where answers are made up"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
-	"net/http":                        {"sensor/status", "nothing else listens"},
+	"net/http":                        {"", "the sensor sends nothing and opens no listening socket"},
 }
 
 func TestImports(t *testing.T) {
