@@ -518,18 +518,29 @@ func (m *maker) joined(v6 bool) {
 		}
 	}, part{0, 24, true}, part{24, 8, false})
 	if v6 {
-		// The first fragment names the next header (RFC 8200, section 4.5).
-		follows := func(name string, of int, next byte, parts ...part) {
-			m.fragments("next header: "+name, v6, 4, 8, nil, parts...).Frames[of][14+40] = next
-		}
-		follows("UDP in the last", 1, 17, part{0, 24, true}, part{24, 8, false})
-		follows("UDP in the last, which comes first", 0, 17, part{24, 8, false}, part{0, 24, true})
-		follows("none in the last", 1, 59, part{0, 24, true}, part{24, 8, false})
-		follows("UDP in the first", 0, 17, part{0, 24, true}, part{24, 8, false})
-		return
+		m.joinedIPv6()
+	} else {
+		m.joinedIPv4()
 	}
+}
+
+// joinedIPv6 adds variants in which fragments differ in the next header.
+func (m *maker) joinedIPv6() {
+	// The first fragment names the next header (RFC 8200, section 4.5).
+	follows := func(name string, of int, next byte, parts ...part) {
+		m.fragments("next header: "+name, true, 4, 8, nil, parts...).Frames[of][14+40] = next
+	}
+	follows("UDP in the last", 1, 17, part{0, 24, true}, part{24, 8, false})
+	follows("UDP in the last, which comes first", 0, 17, part{24, 8, false}, part{0, 24, true})
+	follows("none in the last", 1, 59, part{0, 24, true}, part{24, 8, false})
+	follows("UDP in the first", 0, 17, part{0, 24, true}, part{24, 8, false})
+}
+
+// joinedIPv4 adds variants in which fragments differ in checksum, options or type of service.
+func (m *maker) joinedIPv4() {
 	for _, again := range []bool{false, true} {
-		v := m.fragments(fmt.Sprintf("wrong IP checksum of the last, right again %v", again), v6, 4,
+		v := m.fragments(fmt.Sprintf("wrong IP checksum of the last, right again %v", again), false,
+			4,
 			8, nil, part{0, 24, true}, part{24, 8, false})
 		right := v.Frames[1]
 		v.Frames[1] = bytes.Clone(right)
@@ -538,16 +549,16 @@ func (m *maker) joined(v6 bool) {
 			v.Frames = append(v.Frames, right)
 		}
 	}
-	m.fragments("IP options on the first", v6, 4, 8,
+	m.fragments("IP options on the first", false, 4, 8,
 		func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{1}, 4-4*i) }, part{0, 24, true},
 		part{24, 8, false})
-	m.fragments("a bad IP option on the last", v6, 4, 8,
+	m.fragments("a bad IP option on the last", false, 4, 8,
 		func(i int, ip *IP) { ip.Options = bytes.Repeat([]byte{130, 0, 0, 0}, i) },
 		part{0, 24, true}, part{24, 8, false})
-	m.fragments("8-byte fragments with don't fragment", v6, 4, 8,
+	m.fragments("8-byte fragments with don't fragment", false, 4, 8,
 		func(_ int, ip *IP) { ip.TTL = 3 }, cut(32, 8)...)
 	for _, tos := range [][2]byte{{0, 0}, {2, 2}, {2, 3}, {0, 2}, {0, 3}, {1, 2}} {
-		v := m.fragments(fmt.Sprintf("type of service %d and %d", tos[0], tos[1]), v6, 4, 8, nil,
+		v := m.fragments(fmt.Sprintf("type of service %d and %d", tos[0], tos[1]), false, 4, 8, nil,
 			part{0, 24, true}, part{24, 8, false})
 		for i, f := range v.Frames {
 			f[15] = tos[i]
