@@ -61,17 +61,14 @@ func (e *Engine) Activity() (list []Activity) {
 	}
 	e.tickMu.Lock()
 	// A mail server may also be a source: its two kinds of counts are added.
-	for a, s := range *e.servers.known.Load() {
-		if s.First != 0 {
-			k := flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(), 0)}
-			seen[k] = seen[k].and(countsIn(&s.Count))
-		}
-	}
+	e.servers.Counts(func(k flowtable.HostKey, c *mailserver.Counts) {
+		seen[k] = seen[k].and(countsIn(c))
+	})
 	e.tickMu.Unlock()
 	for k, is := range seen {
 		if d := is.since(e.activityReported[k]); d != (Counts{}) {
 			list = append(list, Activity{peer.NetIP(k.Addr, k.Scope.V6()),
-				e.watchedServer(k.Addr) != nil,
+				e.servers.Watches(k.Addr),
 				now / hour, d})
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
+	"spamsensor/sensor/servers"
 	"spamsensor/sensor/verdict"
 )
 
@@ -22,7 +24,7 @@ type Saved struct {
 	// Seed is Config.Seed: the hashes below mean nothing without it.
 	Seed    []byte            `json:"Seed"`
 	Sources []SavedSource     `json:"Sources,omitempty"`
-	Servers []SavedServer     `json:"Servers,omitempty"`
+	Servers []servers.Saved   `json:"Servers,omitempty"`
 	Site    finding.SavedSite `json:"Site"`
 }
 
@@ -104,7 +106,7 @@ func (d *Saved) Replay(kept *Saved, after bool) (fresh bool) {
 	}
 	for i := range kept.Servers {
 		k := &kept.Servers[i]
-		at := slices.IndexFunc(d.Servers, func(s SavedServer) bool { return s.Addr == k.Addr })
+		at := slices.IndexFunc(d.Servers, func(s servers.Saved) bool { return s.Addr == k.Addr })
 		switch {
 		// A server's findings have no such order, so the clock decides.
 		case !after:
@@ -147,7 +149,8 @@ func (e *Engine) Save() (saved *Saved) {
 
 // save copies the state that is to survive.
 func (e *Engine) save() *Saved {
-	saved := &Saved{Seed: e.cfg.Seed, Servers: e.saveServers(), Site: e.saveSite()}
+	saved := &Saved{Seed: e.cfg.Seed}
+	e.saveShared(saved)
 	// First pass: rank the sources, without copying them.
 	type ranked struct { // copies of all sources at once would take much memory
 		shard    int
@@ -228,16 +231,12 @@ func (s *sourceObserver) saveSource(k *flowtable.HostKey, src *source) SavedSour
 // Restore restores the state that Save copied. It must be called before the first frame. Invalid
 // entries are left out, and entries beyond the limits, which may be smaller than they were.
 func (e *Engine) Restore(saved *Saved) {
-	e.restoreServers(saved.Servers)
-	e.restoreSite(&saved.Site)
+	e.restoreShared(saved)
 	// Activity reports differences. The history before the restart has these counts.
 	e.activityReported = map[flowtable.HostKey]Counts{}
-	for a, s := range *e.servers.known.Load() {
-		if s.First != 0 {
-			e.activityReported[flowtable.HostKey{Addr: a, Scope: flowtable.NewScope(s.addr.Is6(),
-				0)}] = countsIn(&s.Count)
-		}
-	}
+	e.servers.Counts(func(k flowtable.HostKey, c *mailserver.Counts) {
+		e.activityReported[k] = countsIn(c)
+	})
 	for i := range saved.Sources {
 		d := &saved.Sources[i]
 		// Half of the table stays free for sources of this run.
@@ -301,16 +300,17 @@ func (s *sourceObserver) restoreSource(hash uint64, k *flowtable.HostKey, d *Sav
 	prof.Restore(&d.Host.Memory, prof.findings.Main() != nil)
 }
 
-// saveSite copies the knowledge about the site.
-func (e *Engine) saveSite() finding.SavedSite {
+// saveShared copies what belongs to no shard: the mail servers, and the knowledge about the site.
+func (e *Engine) saveShared(saved *Saved) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	return e.site.Save()
+	saved.Servers, saved.Site = e.servers.Save(), e.site.Save()
 }
 
-// restoreSite restores what saveSite copied. It is not emitted before it changes.
-func (e *Engine) restoreSite(d *finding.SavedSite) {
+// restoreShared restores what saveShared copied. It is not emitted before it changes.
+func (e *Engine) restoreShared(saved *Saved) {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
-	e.site.Restore(d)
+	e.servers.Restore(saved.Servers)
+	e.site.Restore(&saved.Site)
 }

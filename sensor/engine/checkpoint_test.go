@@ -319,11 +319,11 @@ func TestMailBytes(t *testing.T) {
 	}
 	room := func() (n int) {
 		for i := range e.shards {
-			n += e.shards[i].servers.mailBytes
+			n += e.shards[i].servers.MailBytes
 		}
 		return n
 	}
-	if full := e.servers.full.Load(); full == 0 || room() > 100<<10 {
+	if full := e.servers.Full.Load(); full == 0 || room() > 100<<10 {
 		t.Errorf("%d found no room, and %d bytes are left", full, room())
 	}
 	for _, c := range open {

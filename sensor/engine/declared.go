@@ -7,11 +7,7 @@ import (
 
 // Unused returns the entries of the configuration that had no use, for a hint to the administrator.
 func (e *Engine) Unused() []string {
-	known := *e.servers.known.Load()
-	return e.peers.Unused(func(a flowtable.Addr) bool {
-		s := known[a]
-		return s != nil && s.First != 0
-	})
+	return e.peers.Unused(e.servers.Active)
 }
 
 // applyRole sets up a new profile for the host's declared role and its DNS lookups so far.

@@ -10,8 +10,8 @@
 //     the lock of the table's shard.
 //   - A source is a host as a client. Its counters are in the table. A source that is confirmed (a
 //     single SYN may be spoofed) also has a profile, which the detectors judge.
-//   - A watched server is a mail server of ours. Its sessions are in the shards of its clients, so
-//     it is judged at the end of the round.
+//   - A watched server is a mail server of ours (package servers). Its sessions are in the shards
+//     of its clients, so it is judged at the end of the round.
 //   - A tick is a second of packet time. It has a place among the packets.
 //   - A journal is what a shard has to emit in a round. The journals are merged in packet order.
 //   - A chain is a machine that changes its IP address, a rotation one that changes its link-layer
@@ -27,7 +27,7 @@
 //	track/syn.go             SYN: an attempt
 //	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
 //	track/session.go         drain: the dialogue (smtpsniff)
-//	observe.go             observer, observe: the event's meaning for its source
+//	observe.go             observer: to the observers of mail servers and of sources
 //	observe_source.go        observeDialogue: commands and replies become observations (detect)
 //	profile.go             judge: the profile has changed
 //	detect/verdict.go        Judge: its verdict
@@ -36,8 +36,8 @@
 //	journal.go           addEntry: the finding's event
 //	                     drainJournals, at the end of the round: Output.Finding
 //
-// A verdict about a mail server comes this way: observe_server.go, journal.go, server.go,
-// serverfinding.go. A tick begins in tick.go.
+// A verdict about a mail server comes this way: servers/observer.go, servers/transaction.go,
+// journal.go, servers/judge.go, servers/finding.go. A tick begins in tick.go.
 //
 // A worker belongs to the goroutine that captures. In a live capture there is one for each
 // interface, and it takes in what has arrived. A file is read in long rounds: the memory that a

@@ -13,6 +13,7 @@ import (
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
+	"spamsensor/sensor/servers"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
@@ -114,7 +115,7 @@ type Engine struct {
 	addresses        addressTracker
 	workers          []*Worker
 	pool             *helperPool
-	servers          servers
+	servers          servers.Set
 	activityReported map[flowtable.HostKey]Counts // by Activity
 }
 
@@ -169,7 +170,14 @@ func New(cfg Config, out Output) *Engine {
 		})
 	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, AllowedRelays: cfg.AllowedRelays,
 		MailServers: cfg.MailServers, Roles: cfg.Roles, Ignore: cfg.Ignore}, &e.table.Secret)
-	e.initServers()
+	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,
+		LocalDomains: cfg.LocalDomains, MailServers: len(cfg.MailServers) > 0, Live: cfg.Live,
+		MaxServers: cfg.Limits.Servers, QueueBytes: cfg.Limits.QueueBytes,
+		Finding: e.outputServerFinding, Server: func(r *mailserver.Record) {
+			if e.out.Server != nil {
+				e.out.Server(r)
+			}
+		}})
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {
 		e.shards[i].init(e, i)

@@ -6,6 +6,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/servers"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -48,7 +49,7 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), prof)
 	case open:
 		prof.suppressed++
-	case s.maybeEvidence(f, session):
+	case servers.MaybeEvidence(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
 		// outputSession.
 		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason),

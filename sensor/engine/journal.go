@@ -7,7 +7,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
-	"spamsensor/sensor/peer"
+	"spamsensor/sensor/servers"
 )
 
 // Shards run side by side, but mail servers are judged and events are emitted in packet order. So
@@ -37,7 +37,7 @@ type entry struct {
 	lists   int               // blocklists that the finding names
 
 	citation *citation
-	server   *serverObservation
+	server   *servers.Observation
 }
 
 // journal holds what a shard has to emit in a round, in packet order.
@@ -130,7 +130,7 @@ func (r *entry) client() netip.AddrPort {
 	case r.finding != nil:
 		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
 	case r.server != nil:
-		return netip.AddrPortFrom(peer.NetIP(r.server.client, r.server.v6), 0)
+		return netip.AddrPortFrom(r.server.Addr(), 0)
 	}
 	return netip.AddrPort{}
 }
@@ -142,8 +142,8 @@ func (e *Engine) handle(r *entry) {
 	switch {
 	case r.server != nil:
 		now := min(r.time, e.clock.Now()) // a frame can have any time
-		e.rollHours(now)
-		e.judgeServer(r.server, now)
+		e.servers.RollHours(now)
+		e.servers.Judge(r.server, now)
 	case r.citation != nil:
 		e.learn(r.citation, r.time)
 	case r.session != nil:
@@ -155,11 +155,11 @@ func (e *Engine) handle(r *entry) {
 
 // outputSession emits a session and adds its event to the evidence of the findings that rest on it.
 func (e *Engine) outputSession(r *entry) {
-	if r.onlyIfEvidence && !e.isEvidence(r.session) {
+	if r.onlyIfEvidence && !e.servers.IsEvidence(r.session) {
 		return
 	}
 	n := e.out.Session(r.session)
-	e.addEvidence(r.session, n)
+	e.servers.AddEvidence(r.session, n)
 	if r.profile == nil {
 		return
 	}
@@ -189,4 +189,15 @@ func (e *Engine) outputHostFinding(r *entry) {
 		e.incidents.Follow(r.finding)
 		e.outputFinding(r)
 	}
+}
+
+// outputServerFinding emits a finding about a mail server; saved copies the server.
+func (e *Engine) outputServerFinding(d *finding.Finding, saved func() servers.Saved) {
+	if e.out.Finding == nil {
+		return
+	}
+	if e.out.Keep != nil {
+		e.out.Keep(&Saved{Seed: e.cfg.Seed, Servers: []servers.Saved{saved()}})
+	}
+	e.out.Finding(d)
 }

@@ -9,21 +9,30 @@ import (
 	"spamsensor/smtpsniff"
 )
 
-// observer returns the function that the tracker calls for each connection event, at once. What was
-// said in a session is the most frequent event by far, and goes the shortest way.
-func (s *sourceObserver) observer() func(*track.Event) {
+// observer returns the function that the tracker calls for each connection event, at once. The mail
+// servers come first: their transactions do not depend on sources. What was said in a session is
+// the most frequent event by far, and goes the shortest way.
+func (s *shard) observer() func(*track.Event) {
 	return func(ev *track.Event) {
-		if ev.Kind == track.Said {
-			s.observeDialogue(ev)
-		} else {
-			s.observe(ev)
+		if ev.Kind != track.Said {
+			s.servers.Observe(ev)
+			s.sources.observe(ev)
+		} else if s.believes(ev.Flow) {
+			s.servers.ObserveDialogue(ev)
+			s.sources.observeDialogue(ev)
 		}
 	}
 }
 
-// observe turns a connection event into observations of the source and of the mail servers that are
-// watched. The cases are in the order of a connection's life; see package track for when each
-// comes.
+// believes reports whether what is said in a flow counts. Without a session no server accepted it;
+// a self-made connection is no evidence if the senders of other connections differ.
+func (s *shard) believes(f *track.Flow) bool {
+	return (f.Established() || f.Midstream()) &&
+		!(f.Noted(peer.SelfMade) && s.e.pairs.sendersDiffer())
+}
+
+// observe turns a connection event into observations of its source. The cases are in the order of a
+// connection's life; see package track for when each comes.
 func (s *sourceObserver) observe(ev *track.Event) {
 	var src *source
 	var prof *profile
@@ -51,12 +60,9 @@ func (s *sourceObserver) observe(ev *track.Event) {
 		s.confirm(ev.Source, src)
 		s.observeSYNACK(src, ev.Packet)
 	case track.AttemptFailed:
-		s.servers.observeServerAttempt(ev.Time, src, ev.Key, attemptRefused)
 		src.countOutcome(ev.Outcome)
 		src.flags |= changed
 		s.observeFailure(src, ev.Packet, ev.Outcome == flowtable.Unreachable)
-	case track.FlowBegan:
-		s.noteServer(src, ev.Flow, ev.Key)
 	case track.ServerAnswered:
 		s.noteSender(src, ev.Packet, ev.Flow)
 	case track.Conflict:
@@ -77,20 +83,20 @@ func (s *sourceObserver) observe(ev *track.Event) {
 		src.facts.Opened()
 	case track.SessionEnded:
 		s.observeSessionEnd(src, prof, ev)
-	case track.SessionDropped:
-		s.servers.dropTransaction(ev.Flow.Session)
 	}
 }
 
-// noteServer notes of a new flow whether its server is ours, a relay, or watched.
-func (s *sourceObserver) noteServer(src *source, f *track.Flow, k *flowtable.Key) {
-	if !s.e.peers.Home.Has(k.Server, k.Scope.V6()) {
-		f.Notes |= peer.External
+// isServing reports whether the client of an event is a watched server, and notes it of its source:
+// the server may be watched since then, and without a reply no flow of it began.
+func (s *sourceObserver) isServing(ev *track.Event) bool {
+	if ev.Source == 0 {
+		return s.e.servers.Watches(ev.Key.Client)
 	}
-	if s.e.peers.Relays.Has(k.Server, k.Scope.V6()) {
-		f.Notes |= peer.Relay
+	src := s.t.Sources.At(ev.Source)
+	if src.flags&serving == 0 && src.flags&home != 0 && s.e.servers.Watches(ev.Key.Client) {
+		src.flags |= serving
 	}
-	s.servers.markWatched(src, f, k)
+	return src.flags&serving != 0
 }
 
 // observeEstablished is a handshake that is complete and believed.
@@ -98,7 +104,6 @@ func (s *sourceObserver) observeEstablished(src *source, prof *profile, ev *trac
 	p, f := ev.Packet, ev.Flow
 	src.facts.Sessions++
 	s.noteSessionAddress(src, p, f)
-	s.servers.observeServerAttempt(p.Time, src, &p.Key, attemptAnswered)
 	if prof != nil {
 		o := s.e.observation(detect.KindEstablished, &p.Key, p.Time)
 		o.OneSided = !f.SeenBothSides() || f.Noted(peer.SelfMade)
@@ -110,7 +115,6 @@ func (s *sourceObserver) observeEstablished(src *source, prof *profile, ev *trac
 // observeSessionEnd is the end of a dialogue: the last observations of it, and its record.
 func (s *sourceObserver) observeSessionEnd(src *source, prof *profile, ev *track.Event) {
 	k, f, session := ev.Key, ev.Flow, ev.Session
-	s.servers.observeServerSession(k, f, session)
 	if src != nil && (f.Counted() || f.Established()) {
 		_, up := f.Conn.Counts(tcp.Client)
 		_, down := f.Conn.Counts(tcp.Server)

@@ -96,7 +96,7 @@ func (s *shard) observeDNS(p *packet, payload []byte) {
 		for i := range m.NAddrs {
 			l.Answered(m.Name, m.Addrs[i], p.Time)
 		}
-		s.servers.observeDNSAnswer(&m, p.Time)
+		s.servers.ObserveDNSAnswer(&m, p.Time)
 		return
 	default:
 		if l == nil {

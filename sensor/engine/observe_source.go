@@ -21,7 +21,6 @@ import (
 func (s *sourceObserver) observeAttempt(now int64, ref flowtable.Ref, src *source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
-	s.servers.observeServerAttempt(now, src, k, attemptBegan)
 	a := s.e.attemptOf(k, now, ttl)
 	if a.Port == 25 && a.External && !a.Relay && src.flags&triedOutside == 0 {
 		src.flags |= triedOutside
@@ -62,11 +61,6 @@ func (e *Engine) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observ
 // are borrowed until the call returns.
 func (s *sourceObserver) observeDialogue(x *track.Event) {
 	f, session, port := x.Flow, x.Session, x.Key.ServerPort
-	if !f.Established() && !f.Midstream() || f.Noted(peer.SelfMade) && s.e.pairs.sendersDiffer() {
-		return
-	}
-	// Mail servers first: their transactions do not depend on the source.
-	s.servers.observeTransaction(x)
 	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/sensor/peer"
+	"spamsensor/sensor/servers"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff/refusal"
@@ -18,7 +19,7 @@ type shard struct {
 	tracker track.Tracker[source]
 
 	sources    sourceObserver
-	servers    serverObserver
+	servers    servers.Observer
 	dnsLookups dnsLookups // what hosts asked the DNS
 	refusals   peer.RefusalCache
 	notes      shardNotes // for other shards
@@ -36,10 +37,13 @@ func (s *shard) init(e *Engine, i int) {
 	s.journal.shard = i
 	s.refusals.Secret = &e.table.Secret
 	s.notes.e = e
-	s.servers = serverObserver{e: e, journal: &s.journal, refusals: &s.refusals,
-		mailBytes: e.cfg.Limits.MailBytes / n}
+	s.servers.ObserverConfig = servers.ObserverConfig{Servers: &e.servers, Refusals: &s.refusals,
+		MailBytes: e.cfg.Limits.MailBytes / n, IsServing: s.sources.isServing,
+		Add: func(x *servers.Observation, now int64) {
+			s.journal.addEntry(entry{server: x, time: now})
+		}}
 	o := &s.sources
-	o.e, o.t, o.tracker, o.servers, o.dnsLookups = e, s.t, &s.tracker, &s.servers, &s.dnsLookups
+	o.e, o.t, o.tracker, o.dnsLookups = e, s.t, &s.tracker, &s.dnsLookups
 	o.refusals, o.notes, o.journal = &s.refusals, &s.notes, &s.journal
 	o.maxProfiles = max(4, e.cfg.Limits.Hosts/n)
 	o.setBudget.Words = e.cfg.Limits.ExactBytes / 4 / n
@@ -48,7 +52,7 @@ func (s *shard) init(e *Engine, i int) {
 		MaxSessions:     max(4, e.cfg.Limits.Sessions/n),
 		MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
 		MaxHeldBytes:    e.cfg.Limits.HeldBytes / n,
-		External:        e.isExternal, Observe: o.observer(),
+		External:        e.isExternal, Observe: s.observer(),
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
 	o.event = s.tracker.Event()

@@ -61,7 +61,6 @@ type sourceObserver struct {
 	e          *Engine
 	t          *track.Shard[source]
 	tracker    *track.Tracker[source]
-	servers    *serverObserver
 	dnsLookups *dnsLookups
 	refusals   *peer.RefusalCache
 	notes      *shardNotes
@@ -115,7 +114,7 @@ func (e *Engine) describeSource(src *source, h *flowtable.HostKey) {
 	if e.peers.IsDeclared(h.Addr) {
 		src.flags |= declared
 	}
-	if e.watchedServer(h.Addr) != nil {
+	if e.servers.Watches(h.Addr) {
 		src.flags |= serving
 	}
 }
@@ -131,7 +130,7 @@ func (e *Engine) noteHomeServer(k *flowtable.Key) {
 // name of an external host, and there are 2^32 of them.
 func (e *Engine) isExternal(k *flowtable.Key) bool {
 	return !e.peers.Home.Has(k.Client, k.Scope.V6()) && !e.peers.IsDeclared(k.Client) &&
-		e.watchedServer(k.Client) == nil
+		!e.servers.Watches(k.Client)
 }
 
 // sourceOf is the source at r, nil if its entry was used for another one since gen.

@@ -94,7 +94,7 @@ func (e *Engine) Stats() Stats {
 		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
 		{Name: "notes_dropped", N: c.notesDropped},
 		{Name: "machines_forgotten", N: e.incidents.Evicted.Load() + e.addresses.forgotten.Load()},
-		{Name: "servers_full", N: e.servers.full.Load()},
+		{Name: "servers_full", N: e.servers.Full.Load()},
 		{Name: "findings_withheld", N: c.withheld},
 	}
 	// These counters are listed only if they count anything: most captures have neither fragments

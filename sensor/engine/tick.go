@@ -40,7 +40,7 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}
-	e.guarded(func() { e.tickServers(now) })
+	e.guarded(func() { e.servers.Tick(now) })
 	if e.cfg.SourceInterval > 0 && now >= e.nextSrcs {
 		e.nextSrcs = now + e.cfg.SourceInterval
 		e.emitSources(now, false)
@@ -179,7 +179,7 @@ func (e *Engine) finish(reason string) {
 		s.t.Unlock()
 	}
 	e.drainJournals()
-	e.guarded(func() { e.finishServers(now, reason) })
+	e.guarded(func() { e.servers.Finish(now, reason) })
 	e.guarded(func() {
 		if e.site.Emitted() {
 			e.emitSite(now)

@@ -1,4 +1,4 @@
-package engine
+package servers
 
 import (
 	"bytes"
@@ -9,6 +9,19 @@ import (
 	"spamsensor/sensor/peer"
 	"spamsensor/smtpsniff"
 )
+
+// locality returns whose domain a recipient of a session has. Configured domains belong to the
+// declared servers, if there are any: an undeclared internal server has domains that are learned.
+func (all *Set) locality(k *flowtable.Key, domain string) mailserver.Locality {
+	where := all.localDomains.Locality(domain)
+	// Neither end is declared: its domains are unknown until they are learned.
+	known := all.peers.Role(k.Server) != "" || all.peers.Role(k.Client) != ""
+	if where == mailserver.ForeignDomain && !known && all.cfg.MailServers &&
+		all.peers.Home.Has(k.Server, k.Scope.V6()) {
+		return mailserver.UnknownDomain
+	}
+	return where
+}
 
 // recipient returns the mailbox of a RCPT path in lower case, without its source route (RFC 5321,
 // appendix C: "@a,@b:user@c") and without a dot after the domain. So a recipient is the same when
@@ -21,14 +34,14 @@ import (
 //	user%foreign@local      percent hack
 //	foreign!user@local      bang path
 //	"user@foreign"@local    quoted
-func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
+func (s *Observer) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
 	mailbox := bytes.TrimSuffix(bytes.ToLower(mailserver.StripSourceRoute(path)), []byte{'.'})
 	domain := string(smtpsniff.Domain(mailbox))
-	to := mailserver.Recipient{Hash: s.e.table.Secret.HashBytes(mailbox),
-		Domain: uint32(s.e.table.Secret.HashBytes([]byte(domain))), Name: domain,
-		Where: s.e.locality(k, domain)}
+	to := mailserver.Recipient{Hash: s.Servers.secret.HashBytes(mailbox),
+		Domain: uint32(s.Servers.secret.HashBytes([]byte(domain))), Name: domain,
+		Where: s.Servers.locality(k, domain)}
 	if literal := mailserver.AddressLiteral(domain); literal.IsValid() &&
-		s.e.isElsewhere(k, literal) {
+		s.Servers.isElsewhere(k, literal) {
 		if to.Where = mailserver.ForeignDomain; peer.NetIP(k.Server, k.Scope.V6()).IsPrivate() {
 			// behind NAT the literal may be the server's own address
 			to.Where, to.Onward, to.OnwardName = mailserver.LocalDomain, to.Hash, domain
@@ -45,17 +58,17 @@ func (s *serverObserver) recipient(k *flowtable.Key, path []byte) mailserver.Rec
 		local = mailbox[:len(mailbox)-len(domain)-1]
 	}
 	if next := mailserver.PercentHack(local); next != nil {
-		if domain := string(smtpsniff.Domain(next)); s.e.locality(k,
+		if domain := string(smtpsniff.Domain(next)); s.Servers.locality(k,
 			domain) != mailserver.LocalDomain {
-			to.Onward, to.OnwardName = s.e.table.Secret.HashBytes(next), domain
+			to.Onward, to.OnwardName = s.Servers.secret.HashBytes(next), domain
 		}
 	}
 	return to
 }
 
 // isElsewhere reports whether an address is neither the server's nor internal.
-func (e *Engine) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
+func (all *Set) isElsewhere(k *flowtable.Key, a netip.Addr) bool {
 	b := flowtable.Addr(a.As16())
-	return b != k.Server && !e.peers.Home.Has(b, a.Is6() && !a.Is4In6()) &&
-		e.watchedServer(b) == nil
+	return b != k.Server && !all.peers.Home.Has(b, a.Is6() && !a.Is4In6()) &&
+		!all.Watches(b)
 }
