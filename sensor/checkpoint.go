@@ -153,7 +153,7 @@ func (k *checkpointer) saveAndReport() {
 	case err != nil && !k.failing:
 		k.log.Error().Err(err).Msg("the state cannot be saved; trying again")
 		k.reportHealth("raised", "the state cannot be saved: "+err.Error(),
-			"what is learned and counted in the meantime is lost if the sensor stops")
+			"new state and counts are lost if the sensor stops")
 	case err == nil && k.failing:
 		k.log.Info().Msg("the state can be saved again")
 		k.reportHealth("cleared", "the state can be saved again", "")
@@ -187,8 +187,8 @@ func (k *checkpointer) save() error {
 		return errors.Join(err, lost)
 	}
 	if n := k.journal.Saved(); n > 0 {
-		k.log.Warn().Uint64("findings", n).Msg("findings that were told could not be kept beside " +
-			"the checkpoint: after a crash they might have been told again")
+		k.log.Warn().Uint64("findings", n).Msg("emitted findings could not be saved beside the " +
+			"checkpoint: after a crash they might have been emitted again")
 	}
 	return err
 }
@@ -201,8 +201,8 @@ func (k *checkpointer) close() (err error) {
 	}
 	k.saveAndReport()
 	if k.failing {
-		err = exit(exitLost, fmt.Errorf("what was learned and counted since %s is lost "+
-			"(%d counts of hosts): it could not be saved",
+		err = exit(exitLost, fmt.Errorf("state and counts since %s are lost (%d counts of "+
+			"hosts): they could not be saved",
 			k.lastSaved.UTC().Format(time.RFC3339), len(k.pending)))
 	}
 	k.journal.Close()

@@ -104,8 +104,7 @@ func (h *health) checkFrames(now int64, st *engine.Stats, c *capture.Stats) {
 			"ethtool -K INTERFACE tx off on that host shows the real ones")
 	odd := st.OddTimes - was.OddTimes + c.BadTimes + c.Untimed - h.badTimes
 	h.set(now, "clock", odd > 0, float64(odd), 0,
-		fmt.Sprintf("%d frames have a time that cannot be right, "+
-			"or follow a jump of the clock", odd),
+		fmt.Sprintf("%d frames have an impossible time, or follow a jump of the clock", odd),
 		"the capturing machine's clock jumped, or the file is damaged")
 }
 
@@ -118,19 +117,20 @@ func (h *health) checkEngine(now int64, st *engine.Stats) {
 		"a flood, or limits that are too low for this network")
 	withheld := st.Withheld - was.Withheld
 	h.set(now, "findings_withheld", withheld > 0, float64(withheld), 0,
-		fmt.Sprintf("%d hosts are suspect by their connection attempts alone, "+
-			"and were not told: too many at a time", withheld),
-		"somebody sends SYNs in the name of many addresses of yours, or there is an outbreak; "+
-			"what is likely or confirmed is always told, and the source events name the hosts")
+		fmt.Sprintf("%d hosts are suspect by their connection attempts alone and were not "+
+			"reported: too many at a time", withheld),
+		"somebody sends SYNs with many forged addresses of yours, or there is an outbreak; "+
+			"likely and confirmed findings are always reported, and the source events name the "+
+			"hosts")
 	missing, streamed := st.MissingBytes-was.MissingBytes, st.StreamBytes-was.StreamBytes
 	share := ratio(missing, missing+streamed)
 	h.set(now, "loss", streamed+missing >= 10_000 && share > 0.005, share, 0.005,
-		fmt.Sprintf("%.1f %% of what mail connections sent is not in what was captured", 100*share),
+		fmt.Sprintf("%.1f %% of the bytes of mail connections were not captured", 100*share),
 		"the mirror port or the capturing machine loses frames before anybody can count them: "+
 			"sessions lack commands and replies")
 	panics := st.Panics - was.Panics
 	h.set(now, "panic", panics > 0, float64(panics), 0,
-		fmt.Sprintf("%d packets or connections were given up because of a fault in spamsensor: %s",
+		fmt.Sprintf("%d packets or connections were dropped because of a fault in spamsensor: %s",
 			panics, st.PanicAt),
 		"everything else goes on; please report the fault with this text")
 }
@@ -192,7 +192,7 @@ func (h *health) output(now int64, q *event.Queue) {
 		h.droppedAtRaise = before
 		text := "events cannot be written"
 		if errors.Is(err, syscall.EPIPE) {
-			text = "nobody reads the events; a reader is waited for"
+			text = "no process reads the events; the sensor waits for a reader"
 		} else if err != nil {
 			text += ": " + err.Error()
 		}
@@ -201,7 +201,7 @@ func (h *health) output(now int64, q *event.Queue) {
 		}
 		h.raise("output", event.Health{Check: "output", State: "raised",
 			Value: float64(lost.Sum()), Since: now, Text: text,
-			Hint: "capture goes on, and what is lost is counted by type; findings are lost last"})
+			Hint: "capture continues; lost events are counted by type, and findings are lost last"})
 	case !bad && raised && (now-h.outputFailedAt >= h.recoveryTime || h.final):
 		lost = dropped.Since(h.droppedAtRaise)
 		text := "events are written again; none was lost"

@@ -39,9 +39,9 @@ func TestHealthChecks(t *testing.T) {
 		{"twice", "duplicates", "201 of 1000 frames came twice", engine.Stats{Frames: 1000, Duplicates: 201}, capture.Stats{}},
 		{"nobody of ours", "home_net_unseen", "no address of ours", engine.Stats{Frames: 1000, Attempts: 4}, capture.Stats{}},
 		{"a full table", "table_full", "2 entries had to make room", engine.Stats{Frames: 1000, FlowsEvicted: 1, SMTPSessionsEvicted: 1}, capture.Stats{}},
-		{"the mirror loses", "loss", "1.0 % of what mail connections sent", engine.Stats{Frames: 1000, StreamBytes: 99_000, MissingBytes: 1000}, capture.Stats{}},
-		{"the clock jumps", "clock", "2 frames have a time", engine.Stats{Frames: 1000, OddTimes: 1}, capture.Stats{BadTimes: 1}},
-		{"a fault of ours", "panic", "1 packets or connections were given up", engine.Stats{Frames: 1000, Panics: 1}, capture.Stats{}},
+		{"the mirror loses", "loss", "1.0 % of the bytes of mail connections", engine.Stats{Frames: 1000, StreamBytes: 99_000, MissingBytes: 1000}, capture.Stats{}},
+		{"the clock jumps", "clock", "2 frames have an impossible time", engine.Stats{Frames: 1000, OddTimes: 1}, capture.Stats{BadTimes: 1}},
+		{"a fault of ours", "panic", "1 packets or connections were dropped", engine.Stats{Frames: 1000, Panics: 1}, capture.Stats{}},
 	} {
 		h := health{live: true}
 		got := h.check(1, &c.st, &c.c, nil, 0)

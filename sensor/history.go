@@ -37,10 +37,9 @@ func (a *app) historyCommand() *cobra.Command {
 		Use:   "history",
 		Short: "Print what hosts did, by day or hour, from the history that run keeps",
 		Long: "history prints how many attempts, sessions and messages your hosts and mail " +
-			"servers had, by day or by hour, as\n" +
-			"far back as state.history_days says. Days and hours are UTC. It reads the directory " +
-			"state.dir, also while the sensor runs.\n" +
-			"The host :: stands for all that were too many on a day.",
+			"servers had, by day or by hour, as\nfar back as state.history_days says. Days and " +
+			"hours are UTC. It reads the directory state.dir, also while the sensor runs.\nThe " +
+			"host :: stands for all hosts beyond the limit of a day.",
 		Example: "  spamsensor history -c /etc/spamsensor.yaml --servers\n" +
 			"  spamsensor history --set state.dir=/var/lib/spamsensor --host 10.20.4.37 " +
 			"--by hour --since 2026-11-01 -o csv",

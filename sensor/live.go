@@ -26,8 +26,8 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [-i IF]...",
 		Short: "Listen on interfaces and write events",
-		Long: "run listens on one or several interfaces until it is told to stop, " +
-			"and writes events as JSON lines to standard output, or to output.file.",
+		Long: "run listens on one or several interfaces until it is stopped (SIGINT or " +
+			"SIGTERM), and writes events as JSON lines to standard output, or to output.file.",
 		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

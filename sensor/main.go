@@ -128,7 +128,7 @@ func (a *app) command() *cobra.Command {
 	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil,
 		"`IP` of a mail server of ours; repeatable")
 	p.StringArrayVar(&a.opt.localDomains, "local-domain", nil,
-		"a domain `NAME` that our mail servers take mail for; repeatable")
+		"a domain `NAME` that our mail servers accept mail for; repeatable")
 	p.StringArrayVar(&a.opt.set, "set", nil,
 		"a setting of the configuration file, `key=value`; repeatable")
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")

@@ -74,7 +74,7 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 	for i, x := range f.Ignore {
 		at := fmt.Sprintf("ignore[%d]", i)
 		if strings.TrimSpace(x.Why) == "" {
-			r.reject(at, "why is missing: somebody will ask")
+			r.reject(at, "why is missing: state the reason")
 		}
 		ignore := peer.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
 		ignore.Until = r.date(at+".until", x.Until)

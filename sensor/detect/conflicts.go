@@ -23,7 +23,7 @@ func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
 
 // textConflicts has the number of sessions, r.Value.
 func textConflicts(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("In %s it sent bytes twice, and other bytes the second time. No TCP does "+
-		"that: it hides from whoever listens what the servers read.",
+	return fmt.Sprintf("In %s it sent a part of the stream twice, with different bytes. No TCP "+
+		"does that; it hides from a listener what the servers read.",
 		verdict.Plural(uint32(r.Value), "session"))
 }

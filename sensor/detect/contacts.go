@@ -227,16 +227,16 @@ func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
 			verdict.Plural(max(at.Attempts, n.attemptsBefore(at.Port)), "attempt"), at.Port,
 			e.text())
 		if p.level >= verdict.Likely {
-			text += " The machine is infected all the same."
+			text += " The machine is infected although its mail is blocked."
 		}
 		return text
 	}
 	if p.contacts.worked == 0 {
-		return fmt.Sprintf("None of the first %d new mail networks let it in; who has mail to "+
-			"deliver knows where to.", int(r.Value))
+		return fmt.Sprintf("All first contacts with %d new mail networks failed; a real sender "+
+			"knows working servers.", int(r.Value))
 	}
-	return fmt.Sprintf("%d of the first %d new mail networks did not let it in; who has mail to "+
-		"deliver knows where to.", int(r.Value), p.contacts.failed+p.contacts.worked)
+	return fmt.Sprintf("%d of the first contacts with %d new mail networks failed; a real "+
+		"sender knows working servers.", int(r.Value), p.contacts.failed+p.contacts.worked)
 }
 
 // merge adds the contacts of o, which came later.

@@ -23,8 +23,8 @@ func (e Egress) Blocked() bool { return e >= dropEgress }
 // text is the end of a sentence about a source whose egress is blocked.
 func (e Egress) text() string {
 	return [...]string{
-		dropEgress:  "something on the way out drops them",
-		resetEgress: "something on the way out resets them",
+		dropEgress:  "a device on the way out drops them",
+		resetEgress: "a device on the way out resets them",
 		icmpEgress:  "a router on the way out refuses them",
 	}[e]
 }

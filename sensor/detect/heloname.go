@@ -32,8 +32,9 @@ const maxHeloWeight = 3.9
 
 // text is the kind of name in words, for a sentence with "which is".
 func (c heloClass) text() string {
-	return [...]string{"a full name", "a single word", "a bare address", "not a name of its own",
-		"a name that exists at home only", "the name of a dial-up address", "nothing at all"}[c]
+	return [...]string{"a full name", "a single word", "a bare address",
+		"not its own name", "a name that is valid in a local network only",
+		"the name of a dial-up address", "an empty name"}[c]
 }
 
 // observeHeloName judges the kind of a name that is new within the day. Only the worst kind counts:

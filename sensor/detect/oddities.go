@@ -35,14 +35,14 @@ var oddities = [...]struct {
 }{
 	{2.3, "speaks before the server's greeting"},
 	{0.7, "says HELO where EHLO was offered"},
-	{1.2, "ends lines wrongly"},
-	{1.2, "sends lines that are no command"},
-	{1.6, "leaves out the introduction"},
-	{0.7, "hangs up without QUIT"},
-	{0.7, "does not write MAIL FROM:<...> as RFC 5321 has it"},
-	{1.2, "goes on with the message when every recipient was refused"},
-	{1.6, "does not wait for answers although the server did not offer that"},
-	{0.7, "does not encrypt although the server offers it"},
+	{1.2, "ends lines incorrectly"},
+	{1.2, "sends lines that are not commands"},
+	{1.6, "sends neither EHLO nor HELO"},
+	{0.7, "disconnects without QUIT"},
+	{0.7, "does not write MAIL FROM:<...> as RFC 5321 requires"},
+	{1.2, "sends the message although every recipient was refused"},
+	{1.6, "does not wait for replies although the server does not offer PIPELINING"},
+	{0.7, "does not use STARTTLS although the server offers it"},
 }
 
 // dialect counts the sessions with each oddity.

@@ -36,6 +36,6 @@ func holdsOneName(p *Profile) (holds bool, value, threshold float64) {
 
 // textOneName has the name.
 func textOneName(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: it always gave the same full name (%s), as a mail server "+
-		"does.", p.heloNames.name[0])
+	return fmt.Sprintf("In its favour: it always introduced itself with the same full name "+
+		"(%s), as a mail server does.", p.heloNames.name[0])
 }

@@ -100,11 +100,11 @@ func (p *Profile) WasRefused() bool { return p.refusalTest.Refused > 0 || p.bloc
 func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
 	if t.Refused == t.Sessions {
-		return fmt.Sprintf("Receiving servers refused something in all of its first %s with a "+
-			"decision.", verdict.Plural(t.Sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused mail in all of its first %s in which "+
+			"they accepted or refused any.", verdict.Plural(t.Sessions, "session"))
 	}
-	return fmt.Sprintf("Receiving servers refused something in %d of its first %s with a "+
-		"decision.", t.Refused, verdict.Plural(t.Sessions, "session"))
+	return fmt.Sprintf("Receiving servers refused mail in %d of its first %s in which they "+
+		"accepted or refused any.", t.Refused, verdict.Plural(t.Sessions, "session"))
 }
 
 // merge adds the sessions of o.

@@ -43,6 +43,6 @@ func holdsRetries(p *Profile) (holds bool, value, threshold float64) {
 
 // textRetries has the deferrals and the retries.
 func textRetries(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: it tried again after %d of %s, as a queue does.",
+	return fmt.Sprintf("In its favour: it retried after %d of %s, as a mail queue does.",
 		p.mta.Retried, verdict.Plural(p.mta.Deferrals, "deferral"))
 }

@@ -72,8 +72,8 @@ func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 
 // textSenderDomains has the number of domains, r.Value, at the higher threshold "or more".
 func textSenderDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation has one or "+
-		"two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
+	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation uses one "+
+		"or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
 }
 
 // tries is the verb for a source, or the one for a source without an accepted message.

@@ -25,6 +25,6 @@ func holdsServes(p *Profile) (holds bool, value, threshold float64) {
 
 // textServes has the number of clients.
 func textServes(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: %s from outside bring it mail.",
+	return fmt.Sprintf("In its favour: %s from outside deliver mail to it.",
 		verdict.Plural(p.mta.Served, "host"))
 }

@@ -53,8 +53,8 @@ func (p *Profile) judgeUnknownUsers(c *Config, now int64) {
 
 // textUnknownUsers has the counts of now; r.Value is the share when it was largest.
 func textUnknownUsers(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("%d of the %s that servers decided about do not exist there: it works off "+
-		"a list of addresses.", p.unknownUsers.Unknown,
+	return fmt.Sprintf("%d of the %s that servers accepted or refused do not exist: it works "+
+		"through a list of addresses.", p.unknownUsers.Unknown,
 		verdict.Plural(p.unknownUsers.Recipients, "recipient"))
 }
 

@@ -17,6 +17,6 @@ func holdsWelcome(p *Profile) (holds bool, value, threshold float64) {
 // textWelcome has the sessions of the test in force.
 func textWelcome(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
-	return fmt.Sprintf("In its favour: %d of %s with a decision were accepted by the receiving "+
-		"servers.", t.Accepted, verdict.Plural(t.Total, "session"))
+	return fmt.Sprintf("In its favour: receiving servers accepted mail in %d of %s in which "+
+		"they accepted or refused any.", t.Accepted, verdict.Plural(t.Total, "session"))
 }

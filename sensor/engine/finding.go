@@ -149,8 +149,8 @@ func (s *sourceObserver) addReasons(d *finding.Finding, src *source, prof *profi
 		d.Reasons = []finding.ReasonText{{Server: "direct_smtp",
 			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1,
 				Threshold: 1},
-			Text: "It turned to a mail server outside on port 25; it is not declared, and that " +
-				"server is no allowed relay."}}
+			Text: "It connected to an external mail server on port 25; it is not a declared " +
+				"mail server, and that server is not an allowed relay."}}
 	case verdict.NotSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "not_smtp",
 			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last,

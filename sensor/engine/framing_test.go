@@ -236,7 +236,7 @@ func TestBothSidesForged(t *testing.T) {
 	for _, f := range analyse(Config{}, together(usual, forgery("10.0.0.5", refusing))).findings {
 		if f.Level > verdict.Suspect && f.Class == verdict.Spambot {
 			said = true
-			if !slices.ContainsFunc(f.Blind, func(s string) bool { return strings.Contains(s, "another link-layer address") }) || f.Source.MAC[4] != 9 {
+			if !slices.ContainsFunc(f.Blind, func(s string) bool { return strings.Contains(s, "the link-layer address") }) || f.Source.MAC[4] != 9 {
 				t.Errorf("from a router and a machine: %s at %v, %q", f.Level, f.Source.MAC, f.Blind)
 			}
 		}

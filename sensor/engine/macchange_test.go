@@ -44,7 +44,7 @@ func TestLinkLayerAddressesTakeTurns(t *testing.T) {
 			if strings.Contains(got, "mac_changed") || !strings.Contains(got, "spambot confirmed") {
 				t.Errorf("%s, link-layer addresses: %s: %s", pace, kinds, got)
 			}
-			if last := list[len(list)-1]; !slices.ContainsFunc(last.Blind, func(s string) bool { return strings.Contains(s, "another link-layer address") }) {
+			if last := list[len(list)-1]; !slices.ContainsFunc(last.Blind, func(s string) bool { return strings.Contains(s, "a different link-layer address") }) {
 				t.Errorf("%s, %s: %q", pace, kinds, last.Blind)
 			}
 		}

@@ -361,7 +361,7 @@ func (t *addressTracker) heldIndex(k *flowtable.HostKey, c verdict.Class) int {
 	})
 }
 
-// hold holds a finding back and reports whether it did: a new address mails straight to the
+// hold holds a finding back and reports whether it did: a new address sends mail to the
 // Internet, or is refused, in the network of a rotation that is one machine. Its session may soon
 // show that it is a member, and then the finding of the rotation says it all.
 func (t *addressTracker) hold(r *entry) bool {
@@ -457,12 +457,11 @@ func (c *rotation) describe(f *finding.Finding) {
 	f.Reasons = append(slices.Clip(f.Reasons), finding.ReasonText{Server: "new_addresses",
 		Reason: verdict.Reason{First: first, Last: last, Value: float64(len(c.senders)),
 			Threshold: minRotation},
-		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address "+
-			"for each mail: %d of them mailed one after the other, each to a network of its own, "+
-			"and none came again; the latest are %s.",
+		Text: fmt.Sprintf("It takes a new IP address of %s and a new link-layer address for "+
+			"each message: %d of them sent mail one after the other, each to a different "+
+			"network, and none returned; the latest are %s.",
 			f.RotationNetwork, len(c.senders), strings.Join(some, ", "))})
 	f.Advice = fmt.Sprintf("Find the switch port on which the latest of these link-layer "+
-		"addresses showed: the machine does not keep its addresses. "+
-		"If they are several machines of %s, "+
-		"each of them is to be looked at. ", f.RotationNetwork) + f.Advice
+		"addresses appeared: the machine does not keep its addresses. If these are several "+
+		"machines of %s, check each of them. ", f.RotationNetwork) + f.Advice
 }

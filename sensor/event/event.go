@@ -240,7 +240,7 @@ func sessionMessage(s *finding.Session, client, server string) string {
 	case s.App == "failed":
 		b = append(b, "not SMTP"...)
 	default:
-		b = append(b, "nothing was said"...)
+		b = append(b, "no SMTP dialogue"...)
 	}
 	if s.TLS == "starttls" {
 		b = append(b, ", then encrypted"...)
@@ -377,39 +377,33 @@ func (w *Writer) Finding(f *finding.Finding) {
 
 // Headline describes a finding in one line.
 func Headline(f *finding.Finding) string {
-	n := f.Source.Facts.Attempts
 	if text := serverHeadline(f); text != "" {
 		return text
 	}
+	addr, attempts := f.Source.Addr, verdict.Plural(f.Source.Facts.Attempts, "attempt")
+	targets := attempts + " to " + verdict.Plural(f.Source.DestNets, "network")
 	switch {
 	case f.Action == "closed":
-		return fmt.Sprintf("%s: the finding %q is closed (%s)", f.Source.Addr, f.Class,
-			f.CloseReason)
+		return fmt.Sprintf("%s: the finding %q is closed (%s)", addr, f.Class, f.CloseReason)
 	case f.Class == verdict.DirectSMTP:
-		return fmt.Sprintf("%s %s and is no declared mail server (%s)", f.Source.Addr, f.Straight(),
-			verdict.Count(n, "attempt", "attempts"))
+		return fmt.Sprintf("%s %s and is no declared mail server (%s)", addr, f.Straight(), attempts)
 	case f.Class == verdict.UndeclaredServer:
-		return fmt.Sprintf("%s sends as a mail server does and is not declared "+
-			"(%d attempts to %d networks)", f.Source.Addr, n, f.Source.DestNets)
+		return fmt.Sprintf("%s sends as a mail server does and is not declared (%s)", addr, targets)
 	case f.Class == verdict.Scanner:
-		return fmt.Sprintf("%s looks for mail servers (%d attempts at %d addresses)", f.Source.Addr,
-			n, f.Source.DestIPs)
+		return fmt.Sprintf("%s looks for mail servers (%s at %s)", addr, attempts,
+			verdict.Count(uint32(f.Source.DestIPs), "address", "addresses"))
 	case f.Class == verdict.NotSMTP:
-		return fmt.Sprintf("%s uses a mail port for something that is not mail", f.Source.Addr)
+		return fmt.Sprintf("%s uses a mail port for something that is not mail", addr)
 	case f.Class == verdict.OnBlocklist:
-		return fmt.Sprintf("%s is refused because of a blocklist", f.Source.Addr)
+		return fmt.Sprintf("%s is refused because of a blocklist", addr)
 	case f.Action == "opened" && f.Reopened > 0:
-		return fmt.Sprintf("%s sends spam again, after %s (%d attempts to %d networks)",
-			f.Source.Addr, days(f.CleanFor), n, f.Source.DestNets)
+		return fmt.Sprintf("%s sends spam again, after %s (%s)", addr, days(f.CleanFor), targets)
 	case f.Level == verdict.Confirmed:
-		return fmt.Sprintf("%s sends spam (%d attempts to %d networks)", f.Source.Addr, n,
-			f.Source.DestNets)
+		return fmt.Sprintf("%s sends spam (%s)", addr, targets)
 	case f.Level == verdict.Likely:
-		return fmt.Sprintf("%s very likely sends spam (%d attempts to %d networks)", f.Source.Addr,
-			n, f.Source.DestNets)
+		return fmt.Sprintf("%s very likely sends spam (%s)", addr, targets)
 	}
-	return fmt.Sprintf("%s may be sending spam (%d attempts to %d networks)", f.Source.Addr, n,
-		f.Source.DestNets)
+	return fmt.Sprintf("%s may be sending spam (%s)", addr, targets)
 }
 
 // days is a time of many hours in words.
@@ -417,7 +411,7 @@ func days(ns int64) string {
 	if d := ns / 86400e9; d >= 2 {
 		return fmt.Sprintf("%d quiet days", d)
 	}
-	return fmt.Sprintf("%d quiet hours", ns/3600e9)
+	return verdict.Plural(int(ns/3600e9), "quiet hour")
 }
 
 // Site writes the facts about the internal networks as a whole.
@@ -442,11 +436,11 @@ func (w *Writer) Site(s *finding.Site) {
 func siteMessage(s *finding.Site, lists []string) string {
 	m := "receiving servers named blocklists"
 	if s.PublicIP.IsValid() {
-		m = fmt.Sprintf("the public address seems to be %s, as %d servers quoted it", s.PublicIP,
+		m = fmt.Sprintf("the public address is probably %s (%d servers quoted it)", s.PublicIP,
 			s.Servers)
 	}
 	if len(lists) > 0 {
-		m += "; named as listing it: " + strings.Join(lists, ", ")
+		m += "; blocklists that list it: " + strings.Join(lists, ", ")
 	}
 	return m
 }

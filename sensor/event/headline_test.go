@@ -14,9 +14,9 @@ import (
 // none.
 func TestHeadlineSaysWhatWasSeen(t *testing.T) {
 	for want, facts := range map[string]detect.Counters{
-		"mails straight to the Internet": {Attempts: 2, Sessions: 1,
+		"sends mail directly to the Internet": {Attempts: 2, Sessions: 1,
 			Messages: 1},
-		"connects straight to mail servers on the Internet": {Attempts: 2, Sessions: 2},
+		"connects directly to mail servers on the Internet": {Attempts: 2, Sessions: 2},
 		"tries to reach mail servers on the Internet":       {Attempts: 2},
 	} {
 		f := finding.Finding{Action: "opened", Class: verdict.DirectSMTP,

@@ -69,11 +69,12 @@ func round(f float64) float64 { return float64(int64(f*100)) / 100 }
 
 // ServerText describes a server in one line.
 func ServerText(s *mailserver.Record) string {
-	t := fmt.Sprintf("%s sent %d messages, took %d, %d wait", s.Addr, s.Count.MessagesOut,
-		s.Count.MessagesIn, s.Queue.Estimate)
+	t := fmt.Sprintf("%s sent %s, accepted %d, %d in its queue", s.Addr,
+		verdict.Plural(uint32(s.Count.MessagesOut), "message"), s.Count.MessagesIn, s.Queue.Estimate)
 	if s.RelayDenied > 0 {
-		t += fmt.Sprintf("; it refused to relay %d times, for %d strangers", s.RelayDenied,
-			s.RelayStrangers)
+		t += fmt.Sprintf("; it refused to relay %s, for %s",
+			verdict.Plural(uint32(s.RelayDenied), "time"),
+			verdict.Plural(uint32(s.RelayStrangers), "external client"))
 	}
 	if s.Learning {
 		t += "; learning"
@@ -113,8 +114,8 @@ func serverFamily(code string) string {
 // serverHeadline describes a finding about a mail server in one line; empty for other findings.
 func serverHeadline(f *finding.Finding) string {
 	what := map[verdict.Class]string{
-		verdict.OpenRelay:       "relays mail for strangers",
-		verdict.HijackedAccount: "has an account that somebody else seems to use",
+		verdict.OpenRelay:       "relays mail for external clients",
+		verdict.HijackedAccount: "has an account that is probably hijacked",
 		verdict.VolumeAnomaly:   "does not send as usual",
 	}[f.Class]
 	if what == "" || f.Action == "closed" {

@@ -84,7 +84,7 @@ const (
 )
 
 // ErrStalled is the error of events that were lost because the reader of the output stalled.
-var ErrStalled = errors.New("the reader of the events takes nothing")
+var ErrStalled = errors.New("the reader of the events does not read")
 
 // important reports whether events of this type are lost last.
 func (t Type) important() bool { return t == FindingEvent || t == HealthEvent || t == StatsEvent }

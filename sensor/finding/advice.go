@@ -37,12 +37,14 @@ func Blind(f *detect.Counters, h *Seen) (blind []string) {
 	}
 	switch {
 	case f.Sessions == 0 && f.Refused+f.Unreachable > 0:
-		blind = append(blind, "no session was completed: only attempts and their refusal were seen")
+		blind = append(blind, "no session was completed: only attempts and their refusals were "+
+			"seen")
 	case f.Sessions == 0 && h.HalfOpen > 0:
-		blind = append(blind, "no session was completed: what was answered was not gone on with")
+		blind = append(blind, "no session was completed: the host never finished a handshake "+
+			"that a server answered")
 	case f.Sessions == 0:
-		blind = append(blind, "no session was completed: only attempts to connect were seen, "+
-			"and anybody can send those in this address' name")
+		blind = append(blind, "no session was completed: only connection attempts were seen, "+
+			"and those can be sent with a forged source address")
 	}
 	if h.Opaque > 0 {
 		blind = append(blind, fmt.Sprintf("of %s %s encrypted from the first byte",
@@ -50,23 +52,23 @@ func Blind(f *detect.Counters, h *Seen) (blind []string) {
 				"were")))
 	}
 	add(f.TLSSessions-min(f.TLSSessions, h.Opaque),
-		"%s over to TLS: what was said after that is not known",
+		"%s over to TLS: their content after that is unknown",
 		verdict.Count(f.TLSSessions-min(f.TLSSessions, h.Opaque), "session went",
 			"sessions went"))
-	add(h.OneWay, "of %s only one direction was seen",
+	add(h.OneWay, "only one direction of %s was seen",
 		verdict.Count(h.OneWay, "session", "sessions"))
-	add(h.Doubtful, "in %s bytes were sent twice and differed, or were urgent data: the server "+
-		"may have read something else", verdict.Count(h.Doubtful, "session", "sessions"))
+	add(h.Doubtful, "in %s bytes were sent twice with different content, or as urgent data: "+
+		"the server may have read something else", verdict.Count(h.Doubtful, "session", "sessions"))
 	if h.Former {
-		blind = append(blind, fmt.Sprintf("until lately this address had another link-layer "+
-			"address, %s: either another machine has it now, or it sends in its name, and can "+
-			"then answer for the servers, too",
+		blind = append(blind, fmt.Sprintf("until recently this address had the link-layer "+
+			"address %s: either another machine has the address now, or another machine forges "+
+			"it, and can then forge the servers' replies, too",
 			net.HardwareAddr(h.FormerMAC[:])))
 	}
 	if n := h.Others; n > 0 {
-		blind = append(blind, fmt.Sprintf("%s came from another link-layer address than the "+
-			"others, the latest from %s: a machine with several network cards does that, and so "+
-			"does another one that sends in this address' name, and can then answer for it",
+		blind = append(blind, fmt.Sprintf("%s came from a different link-layer address than "+
+			"the others, the latest from %s: a machine with several network cards does that, "+
+			"and so does another machine that forges this address",
 			verdict.Count(n, "attempt", "attempts"), net.HardwareAddr(h.OtherMAC[:])))
 	}
 	if !h.Lookups {
@@ -75,8 +77,8 @@ func Blind(f *detect.Counters, h *Seen) (blind []string) {
 	}
 	if h.BehindNAT {
 		blind = append(blind, fmt.Sprintf("several machines seem to be behind this address: "+
-			"packets arrive with different hop limits (%s; Windows begins with 128, most others "+
-			"with 64). Which of them it is can be seen only on their side of the gateway",
+			"packets have different hop limits (%s; Windows starts with 128, most others with "+
+			"64). The machine can be identified only on the inner side of the gateway",
 			h.HopLimits))
 	}
 	return blind
@@ -104,21 +106,21 @@ func Advice(f *Finding, h *Seen) string {
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
 	switch f.Class {
 	case verdict.DirectSMTP:
-		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send by way of your "+
-			"provider's server, name that one in allowed_relays. "+
-			"Otherwise it should send through your own server, on port 587.", f.Source.Addr,
+		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send through your "+
+			"provider's server, list that server in allowed_relays. Otherwise it should send "+
+			"through your own server, on port 587.", f.Source.Addr,
 			declare)
 		if c := &f.Source.Facts; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
-			text = "The only server that it tries gave it no session: look at its mail " +
+			text = "The only server that it tries completed no session: check its mail " +
 				"settings. " + text
 		}
 		return text
 	case verdict.UndeclaredServer:
 		if f.Source.Role == "verifier" {
-			return fmt.Sprintf("%s asks servers whether addresses exist, and sends nothing "+
-				"where they do: servers answer that with blocklists. If it is a mail server "+
-				"that verifies senders, %s. If not, find out whose addresses it asks for, "+
-				"and block outgoing port 25 for it.", who, declare)
+			return fmt.Sprintf("%s asks servers whether addresses exist, and sends them no "+
+				"mail: that gets your address onto blocklists. If it is a mail server that "+
+				"verifies senders, %s. If not, find the program that does it, and block "+
+				"outgoing port 25 for it.", who, declare)
 		}
 		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it "+
 			"up, and block outgoing port 25 for it.", who, declare)
@@ -131,8 +133,8 @@ func Advice(f *Finding, h *Seen) string {
 			"malware hides there, because firewalls let mail out.", who)
 	case verdict.OnBlocklist:
 		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen "+
-			"account), then ask the list to remove the address. Until then what %s sends to "+
-			"users of the list is refused.", who)
+			"account), then ask the list to remove the address. Until then, servers that use "+
+			"the list refuse mail from %s.", who)
 	}
 	if h.BehindNAT {
 		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its "+
@@ -155,8 +157,8 @@ func Advice(f *Finding, h *Seen) string {
 	}
 	if f.Source.Facts.Attempts > mailPort(&f.Source.Facts)*2 {
 		// most goes to submission ports, which people need
-		text += " It submits mail at other people's servers: block its way out on ports 465, " +
-			"587 and 2525 as well as 25."
+		text += " It submits mail to foreign servers: block outgoing ports 465, 587 and 2525 " +
+			"for it as well as 25."
 	} else {
 		text += " Block outgoing port 25 for all but your mail servers."
 	}
@@ -171,8 +173,8 @@ func serverAdvice(c verdict.Class, a netip.Addr, reasons []ReasonText) string {
 	switch c {
 	case verdict.OpenRelay:
 		return fmt.Sprintf("Restrict relaying on %s to your networks and authenticated users "+
-			"(Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. "+
-			"Domains that it takes mail for belong into local_domains.", a)
+			"(Postfix: mynetworks, smtpd_relay_restrictions), and look through its queue. List "+
+			"the domains that it accepts mail for in local_domains.", a)
 	case verdict.HijackedAccount:
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many "+
 			"recipients), lock it, change its password, and remove its mail from the queue.", a)
@@ -183,20 +185,21 @@ func serverAdvice(c verdict.Class, a netip.Addr, reasons []ReasonText) string {
 	}
 	switch code {
 	case "queue_blocklisted":
-		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: an "+
-			"account or a host that sends spam through it. What waits goes out by itself once "+
+		return fmt.Sprintf("Find out why %s is on the list before you ask for removal: usually "+
+			"an account or a host sends spam through it. The queue is delivered by itself once "+
 			"the address is removed.", a)
 	case "queue_grew":
-		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If nothing goes out at "+
-			"all, its line, its name resolution or a firewall fails; if most of it is for one "+
-			"destination, that one has trouble and the mail will go out later; if it is for "+
-			"many, and nobody here wrote it, an account is stolen.", a)
+		return fmt.Sprintf("Look at the queue of %s (Postfix: mailq). If nothing is delivered "+
+			"at all, its Internet connection, its name resolution or a firewall has failed; if "+
+			"most messages are for one destination, that destination has a problem and they "+
+			"are delivered later; if they are for many, and nobody here wrote them, an account "+
+			"is stolen.", a)
 	case "volume_stopped":
-		return fmt.Sprintf("Look whether %s still runs, reaches the Internet, and resolves "+
-			"names; on a holiday there may be nothing to send.", a)
+		return fmt.Sprintf("Check whether %s runs, reaches the Internet, and resolves names; "+
+			"on a holiday there may be nothing to send.", a)
 	case "volume_burst", "volume_rise":
 		return fmt.Sprintf("Ask whether somebody sends a newsletter or many invoices through "+
-			"%s. If nobody does, look into its log for the account or host that sends most, and "+
+			"%s. If nobody does, look in its log for the account or host that sends most, and "+
 			"lock it.", a)
 	}
 	return fmt.Sprintf("Look at the queue and the log of %s: who sends, to whom, and since when.",

@@ -17,20 +17,20 @@ func (f *Finding) SameMachine() string {
 		list[i] = a.String()
 	}
 	if f.RotationNetwork.IsValid() {
-		return fmt.Sprintf("The same machine, as it seems, was found as %s, too: it takes new "+
+		return fmt.Sprintf("The same machine was probably also found as %s: it takes new "+
 			"addresses in %s.", strings.Join(list, ", "), f.RotationNetwork)
 	}
-	return fmt.Sprintf("The same machine (MAC %s) was found as %s, too: its address has "+
-		"changed, or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
+	return fmt.Sprintf("The same machine (MAC %s) was also found as %s: its address changed, "+
+		"or it has several.", net.HardwareAddr(f.Source.MAC[:]), strings.Join(list, ", "))
 }
 
 // Straight says what a host with a finding of the class DirectSMTP was seen to do.
 func (f *Finding) Straight() string {
 	switch c := &f.Source.Facts; {
 	case c.Messages > 0:
-		return "mails straight to the Internet"
+		return "sends mail directly to the Internet"
 	case c.Sessions > 0:
-		return "connects straight to mail servers on the Internet"
+		return "connects directly to mail servers on the Internet"
 	}
 	return "tries to reach mail servers on the Internet"
 }

@@ -166,7 +166,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		}
 	}
 	if spread >= accountNets {
-		why = append(why, fmt.Sprintf("from %d networks outside or more", spread))
+		why = append(why, fmt.Sprintf("from at least %d networks outside", spread))
 	}
 	volume := max(accountVolume, accountTimes*x.Peak)
 	if now-x.First < day {
@@ -177,7 +177,7 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 			"the days before had %d)", x.Recipients, x.Peak))
 	}
 	if x.Absent >= accountStranger && x.Absent*4 >= x.Tried {
-		why = append(why, fmt.Sprintf("for recipients of whom %d of %d do not exist", x.Absent,
+		why = append(why, fmt.Sprintf("for recipients, %d of %d of whom do not exist", x.Absent,
 			x.Tried))
 	}
 	fresh := 0
@@ -199,8 +199,8 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		x.Level, x.ReportedAt = level, now
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
-			text += fmt.Sprintf(" Names are not kept: it is the one that %s authenticated with, "+
-				"last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
+			text += fmt.Sprintf(" Account names are not kept: look in the server's log for the "+
+				"account that %s used, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
 		out.add(verdict.Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client,
 			Code: fmt.Sprintf("account_%08x",

@@ -124,9 +124,10 @@ func (h *encryptedRelay) out(x *Session, out *verdicts) {
 			Code: "relay_in_tls", Client: h.nets[h.recent[len(h.recent)-1].net].client,
 			Time:  x.Time,
 			Value: float64(now.paired), Threshold: pairBurstLeast,
-			Text: fmt.Sprintf("%d of %d encrypted sessions of strangers within %s were followed "+
-				"by one of the server's, about as large, to %d or more networks; before that %d "+
-				"of %d were. It may be relaying: look in its log for what it sends now.",
+			Text: fmt.Sprintf("%d of %d encrypted sessions of external clients within %s were "+
+				"followed by a session of the server of about the same size, to at least %d "+
+				"networks; before that %d of %d were. It may be relaying: look in its log for "+
+				"what it sends now.",
 				now.paired, now.in, verdict.Span(pairBurstTime), pairBurstDests,
 				h.burst.before.paired, h.burst.before.in)})
 	}
@@ -195,8 +196,8 @@ func (h *encryptedRelay) judge(net uint32, n *encryptedNet, now int64, out *verd
 	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_in_tls",
 		Client: n.client, Time: now, Value: float64(n.followed), Threshold: encryptedLeast,
 		Text: fmt.Sprintf("%d of %d encrypted sessions of %s within an hour were followed at "+
-			"once by one of the server's, about as large, to several destinations; of those of "+
-			"everybody else %d of %d were. It may be relaying, or forwarding for a user: "+
-			"look for this address in its log.",
+			"once by a session of the server of about the same size, to several destinations; "+
+			"of the sessions of all other clients %d of %d were. It may be relaying, or "+
+			"forwarding for a user: look for this address in its log.",
 			n.followed, n.sessions, n.client, restFollowed, rest)})
 }

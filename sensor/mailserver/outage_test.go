@@ -82,7 +82,7 @@ func TestFlush(t *testing.T) {
 			t.Fatal("letters that are tried again on a holiday are no outage")
 		}
 	}
-	if a := (volumeAlarm{Kind: "burst", Value: 9, Flushing: true}); !strings.Contains(a.sentence(), "expected, but not as much") {
+	if a := (volumeAlarm{Kind: "burst", Value: 9, Flushing: true}); !strings.Contains(a.sentence(), "a backlog was expected") {
 		t.Error(fmt.Sprint("it does not say that more was expected: ", a.sentence()))
 	}
 }

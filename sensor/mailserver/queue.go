@@ -275,11 +275,11 @@ func (s *QueueState) sentence() string {
 		about = "At least"
 	}
 	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about,
-		verdict.Count(uint32(s.Estimate), "message seems to wait in its queue",
-			"messages seem to wait in its queue"), verdict.Plural(s.Destinations, "destination"),
+		verdict.Count(uint32(s.Estimate), "message seems to be waiting in its queue",
+			"messages seem to be waiting in its queue"), verdict.Plural(s.Destinations, "destination"),
 		duration(s.Oldest))
 	if s.Listed > 0 {
-		t += fmt.Sprintf("; %d of them wait because the receiving servers name a blocklist",
+		t += fmt.Sprintf("; %d of them were deferred by servers that name a blocklist",
 			s.Listed)
 	}
 	return t + "."

@@ -136,8 +136,8 @@ func (r *Relay) inbound(m *Mail, out *verdicts) {
 				out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect,
 					Code: "relay_possible", Time: m.Time, Value: 1, Threshold: 1,
 					Relay: m.proof(to), Client: m.Client,
-					Text: fmt.Sprintf("It accepted the recipient domain %s from the stranger "+
-						"%s, who then sent no message: some servers refuse only at the end.",
+					Text: fmt.Sprintf("It accepted a recipient in %s from the external client "+
+						"%s, which then sent no message: some servers refuse only at the end.",
 						to.Name, m.Client)})
 			}
 		case (foreign || to.Relay) && to.Code >= 400 && to.denies():
@@ -179,8 +179,8 @@ func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 		out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Likely,
 			Code: "relay_proved", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
 			Relay: m.proof(to), Client: m.Client,
-			Text: fmt.Sprintf("It took a message from the stranger %s for %s, which is none of "+
-				"your domains, without authentication.", m.Client, to.Name)})
+			Text: fmt.Sprintf("It accepted a message from the external client %s for %s, which "+
+				"is none of your domains, without authentication.", m.Client, to.Name)})
 	}
 	first := m.Time
 	if !foreign {
@@ -257,9 +257,9 @@ func (r *Relay) outbound(m *Mail, out *verdicts) {
 			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed,
 				Code: "relay_onward", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
 				Relay: &p.proof, Client: p.proof.Client, To: m.Client,
-				Text: fmt.Sprintf("It took a message from the stranger %s whose recipient says "+
-					"that it shall go on to %s, as in user%%%s@your.domain, and passed it on "+
-					"to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain,
+				Text: fmt.Sprintf("It accepted a message from the external client %s with a "+
+					"recipient that asks for delivery to %s, as in user%%%s@your.domain, and "+
+					"relayed it to %s.", p.proof.Client, p.proof.RcptDomain, p.proof.RcptDomain,
 					m.Client)})
 			continue
 		}
@@ -268,7 +268,7 @@ func (r *Relay) outbound(m *Mail, out *verdicts) {
 			out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Confirmed,
 				Code: "relay_passed_on", Time: m.Time, Value: float64(r.Relayed), Threshold: 1,
 				Relay: &p.proof, Client: p.proof.Client, To: m.Client,
-				Text: fmt.Sprintf("%s it passed the stranger's message for %s on to %s.",
+				Text: fmt.Sprintf("%s it relayed the external client's message for %s to %s.",
 					afterwards(m.Time-p.at), p.proof.RcptDomain, m.Client)})
 			continue
 		}
@@ -306,8 +306,8 @@ func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
 	v := verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect, Code: "relay_suspected",
 		Time: m.Time, Value: float64(n), Threshold: 3, Relay: &p.proof, Client: p.proof.Client,
 		To: m.Client,
-		Text: fmt.Sprintf("Messages that the stranger %s brought for %s left for the Internet "+
-			"at once. If %s is a domain that you take mail for, declare it: --local-domain %s.",
+		Text: fmt.Sprintf("Messages that the external client %s delivered for %s left for the "+
+			"Internet at once. If you accept mail for %s, declare it: --local-domain %s.",
 			p.proof.Client, verdict.Plural(n,
 				"new domain"), p.proof.RcptDomain, p.proof.RcptDomain)}
 	if n >= 3 && m.Time-r.Start >= relayLearn || n >= 10 {
@@ -356,8 +356,8 @@ func (r *Relay) burst(a *volumeAlarm, out *verdicts) {
 	}
 	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Suspect,
 		Code: "relay_by_volume", Time: a.Time, Value: float64(top) / float64(sum), Threshold: 0.5,
-		Text: fmt.Sprintf("It sends far more than usual while one outside network brings %d %% "+
-			"of what comes in: it may be relaying for it.", 100*top/sum)})
+		Text: fmt.Sprintf("It sends far more than usual while one external network delivers %d "+
+			"%% of its inbound mail: it may relay for that network.", 100*top/sum)})
 }
 
 // tick drops messages that did not leave within transitTime.

@@ -163,7 +163,7 @@ type volumeAlarm struct {
 func (a *volumeAlarm) sentence() string {
 	text := a.text()
 	if a.Flushing {
-		text += " Deliveries had failed before, and what waited was expected, but not as much."
+		text += " Deliveries had failed before, so a backlog was expected, but a smaller one."
 	}
 	return text
 }
@@ -191,8 +191,8 @@ func (a *volumeAlarm) text() string {
 		return fmt.Sprintf("It sent nothing for two hours; about %s an hour are usual at this "+
 			"time of the week.", of(a.Expected, true))
 	case "rise":
-		return fmt.Sprintf("It has been sending more than usual for hours: %s in the last one, "+
-			"where %s are usual.", of(a.Value, true), of(a.Expected, false))
+		return fmt.Sprintf("It has been sending more than usual for hours: %s in the last "+
+			"hour, where %s are usual.", of(a.Value, true), of(a.Expected, false))
 	}
 	if a.Metric == SubmitNetworks {
 		return fmt.Sprintf("Clients from %.0f different networks submitted mail %s, where %s "+

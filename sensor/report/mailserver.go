@@ -110,16 +110,16 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 			plural(c.AuthOK, "session"), grouped(c.AuthFailed))
 	}
 	if s.RelayDenied > 0 {
-		say("it refused to relay for strangers %s, from %s. That is the test for an open relay, "+
-			"and it passed.", times(s.RelayDenied), plural(s.RelayStrangers, "network"))
+		say("it refused to relay for external clients %s, from %s. This is the test for an "+
+			"open relay, and it passed.", times(s.RelayDenied), plural(s.RelayStrangers, "network"))
 	}
 	if o := &s.Outage; o.From != 0 {
-		until := "and it is not over"
+		until := "and it continues"
 		if o.To != 0 {
 			until = "until " + clock(o.To)
 		}
-		say("from %s %s most of what it tried to deliver failed; at most %s waited. That they "+
-			"were sent afterwards is no alarm.", clock(o.From), until,
+		say("from %s %s most deliveries failed; at most %s were queued. Their later delivery "+
+			"raises no alarm.", clock(o.From), until,
 			plural(uint64(o.Waited), "message"))
 	}
 	if refused > 0 {
@@ -133,8 +133,8 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 			about = "at least"
 		}
 		text := fmt.Sprintf(about+" %s for %s, the oldest for %s",
-			verdict.Count(uint32(q.Estimate), "message seems to wait in its queue",
-				"messages seem to wait in its queue"),
+			verdict.Count(uint32(q.Estimate), "message seems to be waiting in its queue",
+				"messages seem to be waiting in its queue"),
 			verdict.Count(uint32(q.Destinations), "destination", "destinations"), short(q.Oldest))
 		if q.Listed > 0 {
 			text += fmt.Sprintf("; %d of them because a blocklist names your address: find out "+
@@ -143,9 +143,9 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 		say("%s.", text)
 	}
 	if c.Backscatter() {
-		say("%d of %d messages that it sent are bounces. It takes mail for recipients that it "+
-			"does not have and returns it later, to people who never wrote it: have it refuse "+
-			"unknown recipients at once.", c.BouncesOut, c.MessagesOut)
+		say("%d of %d messages that it sent are bounces. It accepts mail for unknown "+
+			"recipients and bounces it later to forged senders: configure it to refuse unknown "+
+			"recipients at once.", c.BouncesOut, c.MessagesOut)
 	}
 	if len(c.Port25) > 0 {
 		var who []string

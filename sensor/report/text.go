@@ -33,8 +33,9 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	r.table(p, "Other hosts of yours that tried to send mail", &r.others)
 	r.limits(p, in)
 	if len(in.Unused) > 0 {
-		p.section("Settings that were of no use")
-		p.item(fmt.Sprintf("They made no difference here, so they may be wrong, or out of date: %s",
+		p.section("Settings without effect")
+		p.item(fmt.Sprintf("They had no effect on this capture, so they may be wrong or out of "+
+			"date: %s",
 			strings.Join(in.Unused, ", ")))
 	}
 	r.hints(p, in, found)
@@ -109,7 +110,8 @@ func (r *Report) input(p *printer, in *Input) {
 	p.field("Account", in.Account)
 	if in.Loss > 0.005 {
 		p.field("Loss",
-			fmt.Sprintf("about %.1f %% of what mail connections sent is not in the capture",
+			fmt.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
+				"capture",
 				100*in.Loss))
 	}
 }
@@ -173,9 +175,10 @@ func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
 		p.line(p.paint(text.FgHiYellow,
-			fmt.Sprintf("%-11sNo host surely sends spam; look at %s", "VERDICT", list(maybe))))
+			fmt.Sprintf("%-11sNo host is confirmed to send spam; look at "+
+				"%s", "VERDICT", list(maybe))))
 	case in.Frames == 0:
-		p.line(fmt.Sprintf("%-11sNone: there was no packet to judge by", "VERDICT"))
+		p.line(fmt.Sprintf("%-11sNone: the capture has no packet to judge", "VERDICT"))
 	default:
 		p.line(p.paint(text.FgHiGreen,
 			fmt.Sprintf("%-11sNo host sends spam, as far as could be seen", "VERDICT")))
@@ -214,7 +217,7 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.Scanner:          "looks for mail servers",
 	verdict.NotSMTP:          "uses a mail port for something that is not mail",
 	verdict.OnBlocklist:      "is refused because of a blocklist",
-	verdict.OpenRelay:        "relays mail for strangers",
+	verdict.OpenRelay:        "relays mail for external clients",
 	verdict.HijackedAccount:  "has a hijacked account",
 	verdict.VolumeAnomaly:    "does not send as usual"}
 
@@ -256,7 +259,7 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 	fa := &s.Facts
 	givenUp := ""
 	if s.GivenUp > 0 {
-		givenUp = fmt.Sprintf("%s given up when they were answered, ", grouped(uint64(s.GivenUp)))
+		givenUp = fmt.Sprintf("%s abandoned after the answer, ", grouped(uint64(s.GivenUp)))
 	}
 	p.wrap("   ", "   ",
 		fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
@@ -264,7 +267,7 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 			counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
 			grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp,
 			grouped(uint64(s.Silent-s.GivenUp)),
-			verdict.Count(fa.Messages, "message was taken", "messages were taken")))
+			verdict.Count(fa.Messages, "message was accepted", "messages were accepted")))
 	if text := egressText[f.Egress]; text != "" {
 		p.wrap("   ", "   ", text)
 	}
@@ -306,14 +309,13 @@ func (p *printer) advice(f *finding.Finding) {
 
 // modeText describes the basis of a decision.
 var modeText = map[string]string{"syn": ", from attempts to connect alone",
-	"flow": ", from connections and what became of them", "clear": ", from what was said as well"}
+	"flow": ", from connections and their outcomes", "clear": ", from SMTP dialogues as well"}
 
 // egressText describes the cause that stops a host's connections.
 var egressText = map[string]string{
 	"drop":  "Nothing came back: outgoing mail seems to be blocked (packets are dropped).",
 	"reset": "Every attempt was reset at once: outgoing mail seems to be blocked (by a reset).",
-	"icmp": "Every attempt was turned down by a router: outgoing mail seems to be blocked (by " +
-		"ICMP).",
+	"icmp":  "A router rejected every attempt: outgoing mail seems to be blocked (by ICMP).",
 }
 
 // counted is a number with its noun.
@@ -339,7 +341,7 @@ func (r *Report) proofText(s *session) string {
 	}
 	switch {
 	case s.accepted > 0:
-		t += fmt.Sprintf(": %d taken", s.accepted)
+		t += fmt.Sprintf(": %d accepted", s.accepted)
 	case s.refusal != "":
 		t += fmt.Sprintf(": refused, \"%s\"", r.clean(s.refusal))
 	case s.tls != "none":
@@ -378,7 +380,7 @@ func (r *Report) limits(p *printer, in *Input) {
 		}
 	}
 	add(r.servers.tls+r.others.tls,
-		"encrypted sessions of your hosts: %s; what was said in them is not known")
+		"encrypted sessions of your hosts: %s; their content is unknown")
 	add(in.SeenClient, "sessions seen from the client's side only: %s")
 	add(in.SeenServer, "sessions seen from the server's side only: %s")
 	add(in.Gaps, "gaps, bytes that were sent but are not in the capture: %s")
@@ -418,15 +420,15 @@ func (r *Report) hints(p *printer, in *Input, found []*finding.Finding) {
 			continue
 		}
 		hints = append(hints,
-			fmt.Sprintf("%s takes mail like a mail server. If it is one: --mail-server %s, or "+
-				"in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, find "+
-				"out what it is.", s, s, s.String()))
+			fmt.Sprintf("%s accepts mail like a mail server. If it is one: --mail-server %s, "+
+				"or in the configuration smtp_servers: [{ip: %q, role: mailserver}]. If not, "+
+				"find out what it is.", s, s, s.String()))
 	}
 	if r.domainsMissing() {
 		hints = append(hints,
-			"To be told whether your mail servers relay for strangers: --local-domain for each "+
-				"domain that you take mail for, backup domains included (local_domains in the "+
-				"configuration).")
+			"To check whether your mail servers relay for external clients: --local-domain for "+
+				"each domain that you accept mail for, backup domains included (local_domains "+
+				"in the configuration).")
 	}
 	if in.Attempts == 0 {
 		hints = append(hints,

@@ -41,7 +41,8 @@ func (all *Set) emitFinding(s *server, f *finding.Entry, c *finding.Change, now 
 	d.Advice = finding.Advice(d, nil)
 	if all.localDomains == nil && f.Class == verdict.OpenRelay {
 		d.Blind = append(d.Blind,
-			"your domains are not configured (local_domains): that these are not yours is inferred")
+			"your domains are not configured (local_domains): it is inferred that these are "+
+				"not yours")
 	}
 	all.cfg.Finding(d, s.save)
 }

@@ -53,7 +53,7 @@ type Class uint8
 // The classes.
 const (
 	Spambot          Class = iota // it sends spam, or tries to
-	DirectSMTP                    // an undeclared host mails straight to the Internet
+	DirectSMTP                    // an undeclared host sends mail directly to the Internet
 	UndeclaredServer              // an undeclared host that sends as a mail server does
 	Scanner                       // it looks for mail servers, and has nothing to deliver
 	NotSMTP                       // it uses a mail port for something else
