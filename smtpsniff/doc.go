@@ -33,8 +33,8 @@
 // reply, redaction.go what package redact gets to know of the client and of the dialogue.
 //
 // The listener never keeps anything of messages, of lines that are no command, and of credentials.
-// Servers quote such bytes in their replies; package redact removes them. Of the name in AUTH PLAIN and
-// AUTH LOGIN it keeps a number, if Listener.Account makes one.
+// Servers quote such bytes in their replies; package redact removes them. Of the name in AUTH PLAIN
+// and AUTH LOGIN it keeps a number, if Listener.Account makes one.
 //
 // The package does not decrypt TLS, does not decode MIME, and does not judge.
 package smtpsniff
