@@ -6,7 +6,8 @@ import "bytes"
 //
 // The standard has one form, CRLF . CRLF (RFC 5321, section 4.1.1.4). Servers that take a bare LF
 // for the end of a line know three more, and Postfix (3.7) ignores further CRs before LF; the
-// replies show which of them the server has taken.
+// replies show which of them the server has taken. A line that begins with a dot and has more bytes
+// is text: the client doubles the dot of such a line (section 4.5.2).
 type endScanner uint8
 
 const (

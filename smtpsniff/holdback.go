@@ -1,5 +1,21 @@
 package smtpsniff
 
+// Bytes that a client sends ahead of a reply have two readings. The listener holds them, up to
+// 8 KiB, and reads them when the reply shows how the server has read them:
+//
+//	behind     a positive reply                       a refusal
+//	DATA       a message (354)                        commands: a client must not send a message
+//	                                                  without a 354 (RFC 5321, section 3.3)
+//	BDAT       a chunk, and commands behind it        the same, with the chunk discarded; commands
+//	                                                  if the server has no CHUNKING (RFC 3030, 2)
+//	STARTTLS   TLS (220)                              commands (RFC 3207, section 4)
+//	dot and    text of the message: the server        the same; one more reply than that explains
+//	bare LF    knows CRLF alone (RFC 5321, 2.3.8)     shows that the server has ended the message
+//
+// A bot could otherwise hide commands in bytes that the sensor takes for a message, or pass off
+// text as commands. Only 8 KiB of held bytes decide before the reply: no dialogue that is sent
+// ahead is as long.
+
 // snapshot has the counts of a session before bytes that may be read again.
 type snapshot struct {
 	mails, rcpts, commands uint32
@@ -15,11 +31,13 @@ func (s *Session) snapshot() snapshot {
 		text: uint16(len(s.text)), helo: s.helo, heloVerb: s.HeloVerb}
 }
 
-// rewind restores the counts of a snapshot. From there on the client is in its commands.
+// rewind restores the counts of a snapshot. From there on the client is in its commands. Flags and
+// events of the first reading stay: the caller may have read them already.
 func (l *Listener) rewind(s *Session, m *snapshot) {
 	p := &s.client
 	s.Mails, s.Rcpts, s.Commands = m.mails, m.rcpts, m.commands
 	s.nsenders, s.helo, s.HeloVerb = m.nsenders, m.helo, m.heloVerb
+	// The texts of replies that came since then stay: they do not depend on the reading.
 	s.text = s.text[:max(m.text, s.fixedLen)]
 	p.pending.clear()
 	l.giveBack(&p.line.buf)
@@ -40,7 +58,8 @@ func (p *clientParser) hold(l *Listener, b []byte) {
 }
 
 // holdChunk holds the bytes behind a BDAT without a reply, and returns those for which there is no
-// room.
+// room. A server with CHUNKING replies when it has the whole chunk (RFC 3030, section 2), so that
+// the chunk of a usual message is held in full; a server without it refuses BDAT at once.
 func (l *Listener) holdChunk(s *Session, b []byte) []byte {
 	p := &s.client
 	n := min(len(b), maxHeld-len(p.held.bytes))
@@ -57,7 +76,9 @@ func (l *Listener) holdChunk(s *Session, b []byte) []byte {
 }
 
 // holdAfterSTARTTLS holds the bytes behind a STARTTLS without a reply, until they show whether they
-// are TLS.
+// are TLS. A client waits for the reply, and STARTTLS is the last command of a group (RFC 3207,
+// section 4). Commands behind it are an attack on servers that execute them inside TLS, as if the
+// client had sent them encrypted (CVE-2011-0411).
 func (l *Listener) holdAfterSTARTTLS(s *Session, b []byte) {
 	p := &s.client
 	p.hold(l, b)
@@ -103,7 +124,8 @@ func (p *clientParser) heldIsCommand() bool {
 	return v != NoVerb
 }
 
-// heldHasEnd reports whether the held bytes have the end of a message in them.
+// heldHasEnd reports whether the held bytes have the end of a message in them. They begin behind
+// the line end of DATA: a message without text is a line with a dot (RFC 5321, section 4.1.1.4).
 func (p *clientParser) heldHasEnd() bool {
 	var scan endScanner = startCRLF
 	_, e := scan.scan(p.held.bytes)
@@ -152,7 +174,8 @@ func (l *Listener) classifyHeld(s *Session) {
 }
 
 // releaseUnawaited reads the held bytes as commands if no pending command can get the reply for
-// which they are held.
+// which they are held. Otherwise they would be held to the end of the session, and 8 KiB of
+// commands would count as a message.
 func (l *Listener) releaseUnawaited(s *Session) {
 	awaited := [...]Verb{waitData: DATA, waitTLS: STARTTLS, waitChunk: BDAT, encrypted: NoVerb}
 	want, last := awaited[s.client.mode], s.client.pending.last()
@@ -184,8 +207,9 @@ func (l *Listener) rereadAsChunk(s *Session) {
 	l.reread(s)
 }
 
-// rereadAsEither is rereadAsChunk where the server has refused BDAT: some servers skip the chunk
-// then, and some read it as commands. The replies show which; until then both readings are kept.
+// rereadAsEither is rereadAsChunk where the server has refused BDAT. A server with CHUNKING must
+// discard the chunk of a BDAT that it refuses; a server without it reads the chunk as commands (RFC
+// 3030, section 2). The replies show which; until then both readings are kept.
 func (l *Listener) rereadAsEither(s *Session) {
 	p := &s.client
 	if p.alt.bytes == nil {
@@ -198,7 +222,8 @@ func (l *Listener) rereadAsEither(s *Session) {
 }
 
 // contradictsChunk reports whether a reply to this command shows that the server read a refused
-// chunk as commands.
+// chunk as commands: it replies more often than the commands behind the chunk explain, with a code
+// of another command, or positively to a line that is no command.
 func (p *clientParser) contradictsChunk(v Verb, code uint16) bool {
 	return p.alt.bytes != nil && (v == NoVerb || !fits(v, code) || v == notCommand && code < 400)
 }
@@ -214,6 +239,7 @@ func (l *Listener) switchToAlternative(s *Session) {
 	p.held.truncated, p.held.uncertain = false, false
 	p.chunk.rejected, p.chunk.left = false, 0
 	l.reread(s)
+	// The replies since the chunk are read already. In this reading they answer its first commands.
 	for ; p.alt.replies > 0 && p.pending.n > 0; p.alt.replies-- { // at most once for each reply
 		p.pending.pop()
 	}

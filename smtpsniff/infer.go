@@ -1,5 +1,10 @@
 package smtpsniff
 
+// A sensor may lose packets of the server that the client gets. The client's bytes behind the gap
+// show what was in it: a client that waits for replies has got one for each of its commands but the
+// last, and a client that sends a message has got a 354. Where two explanations are left, the
+// session is Ambiguous.
+
 // shortReply is about the length of the shortest reply: "250 ok" and a line end.
 const shortReply = 8
 
@@ -14,6 +19,7 @@ func (l *Listener) skipLostReplies(s *Session) {
 		l.inferGoAhead(s)
 		return
 	}
+	// With one pending command there is no choice. With several, the reply may answer any of them.
 	r.uncertain = r.uncertain || q.total > 1
 	if q.total > 1 && r.lostBytes < uint64(q.total-1)*shortReply {
 		s.Flags |= Pipelined // too few bytes were lost for a client that waits

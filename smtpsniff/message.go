@@ -8,13 +8,15 @@ func (p *clientParser) startMessage() {
 	p.tx.lossy, p.tx.gapInMessage, p.tx.refused, p.seen.sentMessage = false, false, false, true
 }
 
-// endMessage handles the line with the dot.
+// endMessage handles the line with the dot. An SMTP server replies to it once, an LMTP server once
+// for each recipient that it accepted, because each copy can fail alone (RFC 2033, section 4.2).
+// Where replies to RCPT may be lost, each RCPT counts as accepted.
 func (l *Listener) endMessage(s *Session) {
 	p := &s.client
 	p.mode, p.tx.counted = inCommands, false
 	n := uint32(1)
 	if s.HeloVerb == LHLO {
-		if n = p.tx.accepted; s.Flags&GapServer != 0 { // LMTP replies for each accepted recipient
+		if n = p.tx.accepted; s.Flags&GapServer != 0 {
 			n = p.tx.rcpts
 		}
 	}
@@ -23,6 +25,8 @@ func (l *Listener) endMessage(s *Session) {
 	}
 	p.tx.rcpts, p.tx.accepted, p.tx.hasSender = 0, 0, false
 	if p.seen.oneSided {
+		// No reply will come. The message counts as accepted: a server that does not want it
+		// usually refuses its client, its sender or its recipients.
 		l.countMessage(s)
 		if p.held.lenientEnd && p.heldIsCommand() {
 			l.flag(s, Ambiguous)
@@ -33,7 +37,9 @@ func (l *Listener) endMessage(s *Session) {
 }
 
 // endLeniently goes back to a lenient end of a message: this server has ended the message there.
-// The bytes behind it are read again, as commands.
+// The bytes behind it are read again, as commands. If they are commands, a sender may have put a
+// second message into the text of the first, past the filter of a relay that knows CRLF alone:
+// that is SMTP smuggling. Otherwise the client is careless about line ends.
 func (l *Listener) endLeniently(s *Session) {
 	p := &s.client
 	if p.heldIsCommand() {
@@ -50,12 +56,15 @@ func (l *Listener) endLeniently(s *Session) {
 func (l *Listener) leaveMessage(s *Session) {
 	p := &s.client
 	p.mode, p.tx.spill = inCommands, true
+	// The next line may be the rest of one whose beginning was taken for text.
 	p.line.lose(l)
 }
 
-// spillLine handles a line behind a refused DATA, and reports whether it belongs to the message:
-// the line may look like a command, as "Helo WORD" where the client has greeted, or MAIL without
-// FROM. A sender, RSET or QUIT begin something else.
+// spillLine handles a line behind a refused DATA, and reports whether it belongs to the message. A
+// client must not send the message then (RFC 5321, section 3.3). A bot that does not read replies
+// sends it, and the server replies to each of its lines as to a command. Such a line may look like
+// a command, as "Helo WORD" where the client has greeted, or MAIL without FROM. A sender, RSET or
+// QUIT begin something else.
 func (l *Listener) spillLine(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	switch verb {
@@ -116,7 +125,8 @@ func (l *Listener) bdatCommand(s *Session, rest []byte) {
 }
 
 // parseChunkSize reads the arguments of BDAT. The size is valid with 1 to 18 digits, which fit in
-// 63 bits; strict is the standard's form.
+// 63 bits; strict is the standard's form, digits and perhaps LAST (RFC 3030, section 2). The last
+// chunk may have no bytes: "BDAT 0 LAST" ends a message whose bytes are in the chunks before it.
 func parseChunkSize(rest []byte) (size uint64, valid, strict, last bool) {
 	rest = trimLeft(rest)
 	signed := len(rest) > 0 && rest[0] == '+'
@@ -135,7 +145,8 @@ func parseChunkSize(rest []byte) (size uint64, valid, strict, last bool) {
 	return size, digits > 0 && digits <= 18, !signed && (len(tail) == 0 || last), last
 }
 
-// countMessage counts an accepted message.
+// countMessage counts an accepted message: the 2xx reply makes the server responsible for it (RFC
+// 5321, section 4.2.5). Messages that were counted before their reply are not counted again.
 func (l *Listener) countMessage(s *Session) {
 	if s.client.tx.counted { // LMTP: the copy for another recipient
 		return

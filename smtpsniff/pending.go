@@ -3,6 +3,12 @@ package smtpsniff
 // pendingQueue holds the commands that wait for a reply, as runs of equal commands, so that ten
 // thousand pipelined recipients take one place. Only commands whose reply decides how to read the
 // client's next bytes may take the last place: those must not be missing.
+//
+// A server replies to each command, in their order (RFC 5321, section 4.3.2; RFC 2920, section
+// 3.2), so that a queue is enough. EHLO, DATA, VRFY, EXPN, TURN, QUIT and NOOP end a group of
+// pipelined commands (RFC 2920, section 3.1): the largest group of a usual client, RSET, MAIL, RCPT
+// and DATA, has four runs. A queue of 12 runs is full only with four messages in chunks, or if a
+// client ignores the standard.
 type pendingQueue struct {
 	runs  [maxRuns + 1]run
 	n     uint8
@@ -63,7 +69,8 @@ func (q *pendingQueue) pop() {
 	}
 }
 
-// answers reports whether the code is a reply to one command only, and such a command waits.
+// answers reports whether the code is a reply to one command only, and such a command waits: 354 to
+// DATA, 221 to QUIT, 220 to STARTTLS or the connection, 235 and 334 to AUTH.
 func (q *pendingQueue) answers(code uint16) bool {
 	if code != 354 && code != 221 && code != 220 && code != 235 && code != 334 {
 		return false
@@ -78,7 +85,10 @@ func (q *pendingQueue) answers(code uint16) bool {
 
 func (q *pendingQueue) clear() { q.n, q.total = 0, 0 }
 
-// fits reports whether a server can answer a command with this code. Refusals fit all commands.
+// fits reports whether a server can answer a command with this code (RFC 5321, section 4.3.2; RFC
+// 3207, section 4; RFC 4954, section 6). Refusals fit all commands: a server may send 421 at any
+// time (RFC 5321, section 3.8), and servers refuse with codes that the standard has for other
+// commands. All 2xx codes but these say no more than "accepted", and servers mix them up.
 func fits(v Verb, code uint16) bool {
 	if code >= 400 {
 		return true

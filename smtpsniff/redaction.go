@@ -29,11 +29,16 @@ func (s *Session) redaction(v Verb) redact.Level {
 }
 
 // redact returns a reply's text without what must not be kept or shown. It is borrowed until the
-// next call.
+// next call. It has 256 bytes at most, although an ellipsis may be longer than the word it stands
+// for.
 func (l *Listener) redact(s *Session, text []byte, v Verb) []byte {
 	shown := l.Redactor.Redact(&s.words, text, s.redaction(v), s.Banner())
 	return shown[:min(len(shown), maxReply)]
 }
+
+// Servers quote what the client sent: addresses of MAIL and RCPT, the argument of a command, a line
+// that is no command. Each of these is added when it is read, before the reply to it comes. Nothing
+// is taken back when bytes are read again: the server may have read them in either way.
 
 // addLocalPart adds the words of an address's local part.
 func (l *Listener) addLocalPart(s *Session, address []byte) {

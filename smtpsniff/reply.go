@@ -1,5 +1,18 @@
 package smtpsniff
 
+// A server replies once to each command, in their order (RFC 5321, section 4.3.2; RFC 2920, section
+// 3.2). The first pending command is the one that a reply answers, but for these cases:
+//
+//	354           DATA gets a second reply, at the end of data (RFC 5321, section 4.1.1.4)
+//	334           AUTH gets another reply for each credential (RFC 4954, section 4)
+//	end of data   LMTP replies once for each accepted recipient (RFC 2033, section 4.2)
+//	421           the server hangs up: a reply to any command, or to none (RFC 5321, section 3.8)
+//	lost bytes    the reply, or the command, was not captured
+//	two readings  the server reads bytes of the client in another way than the listener
+//
+// The sign of the last two is a reply to no pending command, or with a code that does not fit the
+// first one.
+
 // reply interprets a complete reply: which pending command it answers, and what that means.
 func (l *Listener) reply(s *Session) {
 	r, p := &s.server, &s.client
@@ -9,21 +22,24 @@ func (l *Listener) reply(s *Session) {
 		l.replyToUnseen(s)
 		return
 	}
-	if p.mode >= inHello && p.pending.front() == NoVerb && r.code != 421 { // 421 ends the session
+	// A reply in the clear shows that what looked like TLS was none. 421 ends the session.
+	if p.mode >= inHello && p.pending.front() == NoVerb && r.code != 421 {
 		l.revokeTLS(s)
 	}
 	if r.code == 220 && s.Flags&GapClient != 0 && p.line.lost && p.pending.front() != connect {
 		p.held.uncertain, p.line.lost = false, false
-		l.answer(s, STARTTLS) // the command was lost
+		l.answer(s, STARTTLS) // the command was lost: no other gets 220 (RFC 3207, section 4)
 		return
 	}
 	l.classifyHeld(s)
+	// The greeting is the first reply. The second answers the first line of the client.
 	if p.proxy.isLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 {
 		l.flag(s, UnknownCommand) // the server does not know PROXY
 		l.answer(s, notCommand)
 		return
 	}
 	p.seen.strays = 0
+	// The gap is used up by this reply: the next one follows it without lost bytes.
 	gap, replyLost := r.gap, r.lostBytes >= shortReply
 	if gap {
 		l.skipLostReplies(s)
@@ -48,6 +64,7 @@ func (l *Listener) reply(s *Session) {
 		p.pending.pop()
 		p.line.lost = false
 		l.answer(s, verb)
+		// With an empty queue, and in a message, the next reply has one meaning.
 		if p.pending.total == 0 || r.code == 354 {
 			r.uncertain = false
 		}
@@ -58,10 +75,12 @@ func (l *Listener) reply(s *Session) {
 // answers as far as the codes show; NoVerb if none is pending.
 func (l *Listener) matchPending(s *Session) Verb {
 	r, p := &s.server, &s.client
+	// A server speaks first, with 220 or a refusal (RFC 5321, section 3.1).
 	if p.pending.front() == connect && !fits(connect, r.code) {
 		p.pending.pop() // the greeting was lost
 	}
 	verb := p.pending.front()
+	// With two readings, a code that does not fit shows that the other one is right.
 	oneReading := !p.held.lenientEnd && p.alt.bytes == nil
 	if oneReading && !fits(verb, r.code) && p.pending.answers(r.code) {
 		// A command got no reply. A code with a single meaning shows which command it answers.
@@ -97,6 +116,7 @@ const (
 
 // replyCase is the table of these cases. The first row that applies counts; "pending" is the first
 // pending command, "unexplained" a reply to no pending command or with a code that does not fit it.
+// 2xx to DATA is no reply of the standard (RFC 5321, section 4.3.2): it answers another command.
 //
 //	pending  reply        the client's bytes                        case
 //	none     any          a chunk that was refused                  chunkWasRead
@@ -148,15 +168,19 @@ func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answer
 	p := &s.client
 	switch s.replyCase(verb, gap) {
 	case chunkWasRead:
+		// A server without CHUNKING replies to the lines of the chunk, too (RFC 3030, section 2).
 		l.chunkWasCommands(s)
 		return p.pending.front(), false
 	case lenientEndUnclear:
+		// A command in the gap explains the reply as well as the lenient end does.
 		l.flag(s, Ambiguous)
 		p.dropLenientEnd(l)
 	case lenientEndTaken:
+		// The server takes a bare LF for a line end, against RFC 5321, section 2.3.8.
 		l.endLeniently(s)
 		return p.pending.front(), false
 	case goAheadForLostData:
+		// No command but DATA gets 354, so that a message comes now, whatever was captured.
 		if s.Flags&(GapClient|Midstream) == 0 {
 			l.flag(s, Ambiguous) // or an earlier reply was wrongly taken for that to DATA
 		}
@@ -167,19 +191,23 @@ func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answer
 		l.setLastReply(s, DATA)
 		return DATA, true
 	case replyInMessage:
+		// Servers refuse a message that is too large, or hang up, before its end.
 		verb = l.inferEndOfData(s, gap && replyLost)
 		return verb, verb == NoVerb
 	case replyBeforeData:
-		// It is no reply to a message: no message was sent.
+		// It is no reply to a message: no message was sent. DATA stays pending.
 		l.answer(s, NoVerb)
 		return NoVerb, true
 	case dataUnknown:
+		// The end of the message may be in the gap. The bytes before it show neither reading.
 		l.abandonData(s)
 		return NoVerb, false
 	case dataReplyLost:
+		// The client has continued behind DATA, so that it has got a reply.
 		l.inferDataReply(s)
 		return p.pending.front(), false
 	case lenientEndNotTaken:
+		// A server that took the lenient end would have replied to it before this command.
 		p.dropLenientEnd(l)
 	}
 	return verb, false
@@ -216,6 +244,7 @@ func (l *Listener) answer(s *Session, v Verb) {
 			text = l.redact(s, text, v)
 		}
 		s.banner = l.keepFixed(s, text, maxReply)
+		// A client should wait for the greeting (RFC 5321, section 4.3.1); many bots do not.
 		if p.seen.spokeFirst && s.Flags&GapServer == 0 {
 			l.flag(s, EarlyTalker)
 		}
@@ -223,6 +252,7 @@ func (l *Listener) answer(s *Session, v Verb) {
 		if !positive {
 			break
 		}
+		// A client may send EHLO again (RFC 5321, section 4.1.4): the last answer counts.
 		if s.Offers = r.offers; r.offers&OffersAuth != 0 {
 			s.Auth = max(s.Auth, AuthOffered)
 		}
@@ -253,6 +283,7 @@ func (l *Listener) answer(s *Session, v Verb) {
 		switch {
 		case code/100 == 2:
 			s.Auth = AuthOK
+		// A server must refuse AUTH behind a successful one (RFC 4954, section 4): no failure.
 		case s.Auth != AuthOK:
 			s.Auth = AuthFailed
 		}
@@ -272,11 +303,13 @@ func (l *Listener) answer(s *Session, v Verb) {
 	}
 }
 
-// answerData applies the reply to DATA: it decides how to read the bytes behind the command.
+// answerData applies the reply to DATA: it decides how to read the bytes behind the command. A
+// client sends the message after any 3xx, because it may look at the first digit alone (RFC 5321,
+// section 4.2.1), and must not send it after any other reply (section 3.3).
 func (l *Listener) answerData(s *Session) {
 	p, code := &s.client, s.server.code
 	switch {
-	case code/100 == 3 && p.mode == waitData: // clients obey the first digit
+	case code/100 == 3 && p.mode == waitData:
 		l.rereadAsMessage(s)
 	case code < 400 && p.mode == waitData: // no reply to DATA, and no other command was pending
 		l.rereadAsCommands(s)
@@ -293,7 +326,8 @@ func (l *Listener) answerData(s *Session) {
 	}
 }
 
-// answerSTARTTLS applies the reply to STARTTLS.
+// answerSTARTTLS applies the reply to STARTTLS: 220 is consent, 454 and 501 are refusals (RFC 3207,
+// section 4). After a refusal the client continues in the clear, or hangs up.
 func (l *Listener) answerSTARTTLS(s *Session) {
 	if s.server.code == 220 {
 		l.acceptSTARTTLS(s)
@@ -310,6 +344,11 @@ func (l *Listener) answerSTARTTLS(s *Session) {
 
 // answerChunk applies the reply to a BDAT: it decides how to read the bytes behind the command. It
 // returns the command that counts as answered.
+//
+// A server with CHUNKING replies behind the chunk, also if it refuses it, and discards the chunk
+// then. A server without it replies at once with 500 or 502, as to any unknown command, or with 501
+// or 504 (RFC 5321, section 4.2.2), and reads the chunk as commands. 503, 4xx and other 5xx come
+// from both kinds: then the replies to what follows decide; see rereadAsEither.
 func (l *Listener) answerChunk(s *Session, v Verb) Verb {
 	p, code := &s.client, s.server.code
 	unknown := code >= 500 && code <= 502 || code == 504 // the server does not know BDAT
@@ -348,10 +387,13 @@ func (l *Listener) answerChunk(s *Session, v Verb) Verb {
 	return v
 }
 
-// countRefusal counts a refusal and keeps the first ones.
+// countRefusal counts a refusal and keeps the first three: bots try the same again, and get the
+// same reply. Refused recipients are counted in answer, because one mail may have many.
 func (l *Listener) countRefusal(s *Session, v Verb, phase Phase, text []byte) {
 	r := &s.server
-	noEHLO := phase == Helo && r.code >= 500 && r.code <= 504 // the server does not know EHLO
+	// The server does not know EHLO. The client goes on with HELO (RFC 5321, section 3.2).
+	noEHLO := phase == Helo && r.code >= 500 && r.code <= 504
+	// A refusal of another command, as VRFY or RSET, refuses no session, sender or message.
 	switch v {
 	case HELO, EHLO, LHLO, connect, MAIL, DATA, BDAT, endOfData, bdatLast:
 		if noEHLO {
@@ -374,8 +416,9 @@ func (l *Listener) countRefusal(s *Session, v Verb, phase Phase, text []byte) {
 }
 
 // setLastReply stores the reply as the last one and returns its text; the text is nil where the
-// reply may only quote a line that the server did not understand. See redact for the parts of the
-// text that may be shown.
+// reply may only quote a line that the server did not understand. Replies 500 to 502 often quote
+// it, and it may be a password or a line of a message; with MAIL and RCPT they refuse an address,
+// and the text has the reason. See redact for the parts that may be shown.
 func (l *Listener) setLastReply(s *Session, v Verb) []byte {
 	r, code := &s.server, s.server.code
 	s.LastCode, s.LastEnhanced, s.lastLen, r.answered = code, r.enhanced, 0, v
@@ -398,7 +441,9 @@ func (s *Session) onlyCommands() bool {
 	return seen.client && s.Flags&unclear == 0 && s.Auth < AuthTried && !seen.ambiguous
 }
 
-// replyToUnseen handles a reply to a client of which no byte was captured.
+// replyToUnseen handles a reply to a client of which no byte was captured. Only three replies have
+// one command each: the greeting, which is first, 354, and the answer to EHLO, which has the
+// extensions. The first reply behind a 354 answers the end of data.
 func (l *Listener) replyToUnseen(s *Session) {
 	r := &s.server
 	v := s.client.pending.front()
@@ -415,8 +460,8 @@ func (l *Listener) replyToUnseen(s *Session) {
 	l.answer(s, v)
 }
 
-// countCode counts a reply code. When there are too many different codes, further ones are not
-// counted.
+// countCode counts a reply code. The standard has over 20 (RFC 5321, section 4.2.3), of which a
+// session sees few. When there are more than 12 different codes, further ones are not counted.
 func (s *Session) countCode(code uint16) {
 	for i := range s.codes {
 		c := &s.codes[i]

@@ -63,7 +63,9 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 }
 
 // replyLine reads a line of a reply: three digits, a hyphen when more lines follow, text (RFC 5321,
-// section 4.2).
+// section 4.2). All lines of a reply have the same code (section 4.2.1): a line with another code
+// begins a new reply, whether or not the one before has ended. The text may be missing, with the
+// blank before it, and a tab counts as a blank.
 func (l *Listener) replyLine(s *Session, line []byte) {
 	r := &s.server
 	if len(line) < 3 || !digit(line[0]) || !digit(line[1]) || !digit(line[2]) ||
@@ -150,6 +152,8 @@ func parseEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
 			return Enhanced{}, b
 		}
 	}
+	// The class is the first digit of the code (RFC 2034, section 4). Other numbers are a version
+	// or the beginning of an address.
 	if n[0] != code/100 {
 		return Enhanced{}, b
 	}
@@ -180,7 +184,8 @@ func (l *Listener) endCutReply(s *Session) {
 	}
 }
 
-// serverGap handles a gap of n bytes in the server's half.
+// serverGap handles a gap of n bytes in the server's half. It records which commands waited there:
+// the next reply may answer any of them, or one behind them; see skipLostReplies.
 func (l *Listener) serverGap(s *Session, n int) {
 	r, p := &s.server, &s.client
 	l.cutReply(s)
