@@ -30,5 +30,6 @@ func (p *Profile) judgeRelayDenials(n int, now int64) {
 // textRelayDenials has the number of servers, r.Value, as far as they are kept apart.
 func textRelayDenials(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("%s servers refused to relay for it or asked for a login; a client that "+
-		"uses its own server hears that from one at most, so it tries foreign servers.", orMore(r.Value, len(p.relayDenied)))
+		"uses its own server hears that from one at most, so it tries foreign servers.",
+		orMore(r.Value, len(p.relayDenied)))
 }

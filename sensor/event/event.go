@@ -386,7 +386,8 @@ func Headline(f *finding.Finding) string {
 	case f.Action == "closed":
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", addr, f.Class, f.CloseReason)
 	case f.Class == verdict.DirectSMTP:
-		return fmt.Sprintf("%s %s and is no declared mail server (%s)", addr, f.Straight(), attempts)
+		return fmt.Sprintf("%s %s and is no declared mail server (%s)",
+			addr, f.Straight(), attempts)
 	case f.Class == verdict.UndeclaredServer:
 		return fmt.Sprintf("%s sends as a mail server does and is not declared (%s)", addr, targets)
 	case f.Class == verdict.Scanner:

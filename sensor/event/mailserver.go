@@ -70,7 +70,8 @@ func round(f float64) float64 { return float64(int64(f*100)) / 100 }
 // ServerText describes a server in one line.
 func ServerText(s *mailserver.Record) string {
 	t := fmt.Sprintf("%s sent %s, accepted %d, %d in its queue", s.Addr,
-		verdict.Plural(uint32(s.Count.MessagesOut), "message"), s.Count.MessagesIn, s.Queue.Estimate)
+		verdict.Plural(uint32(s.Count.MessagesOut), "message"), s.Count.MessagesIn,
+		s.Queue.Estimate)
 	if s.RelayDenied > 0 {
 		t += fmt.Sprintf("; it refused to relay %s, for %s",
 			verdict.Plural(uint32(s.RelayDenied), "time"),

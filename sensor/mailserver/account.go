@@ -200,7 +200,8 @@ func (a *Accounts) judge(hash uint32, x Account, now int64, out *verdicts) {
 		text := "An account was used within a day " + strings.Join(why, ", and ") + "."
 		if x.Client.IsValid() {
 			text += fmt.Sprintf(" Account names are not kept: look in the server's log for the "+
-				"account that %s used, last at %s UTC.", x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
+				"account that %s used, last at %s UTC.",
+				x.Client, time.Unix(0, x.Last).UTC().Format("15:04"))
 		}
 		out.add(verdict.Verdict{Class: verdict.HijackedAccount, Level: level, Client: x.Client,
 			Code: fmt.Sprintf("account_%08x",

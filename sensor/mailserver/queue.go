@@ -276,8 +276,8 @@ func (s *QueueState) sentence() string {
 	}
 	t := fmt.Sprintf("%s %s for %s, the oldest for %s", about,
 		verdict.Count(uint32(s.Estimate), "message seems to be waiting in its queue",
-			"messages seem to be waiting in its queue"), verdict.Plural(s.Destinations, "destination"),
-		duration(s.Oldest))
+			"messages seem to be waiting in its queue"),
+		verdict.Plural(s.Destinations, "destination"), duration(s.Oldest))
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them were deferred by servers that name a blocklist",
 			s.Listed)
