@@ -49,16 +49,7 @@ func (e *Engine) Activity() (list []Activity) {
 	// The counters are cumulative. seen has the current ones, and the difference to the last call
 	// is reported.
 	seen := make(map[flowtable.HostKey]Counts, len(e.activityReported))
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		s.t.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *source) {
-			if src.flags&(home|declared|serving) != 0 && src.facts.Attempts > 0 {
-				seen[*k] = countsOf(&src.facts)
-			}
-		})
-		s.t.Unlock()
-	}
+	e.sources.Counts(func(k *flowtable.HostKey, c *detect.Counters) { seen[*k] = countsOf(c) })
 	e.tickMu.Lock()
 	// A mail server may also be a source: its two kinds of counts are added.
 	e.servers.Counts(func(k flowtable.HostKey, c *mailserver.Counts) {

@@ -8,14 +8,13 @@
 //   - A shard is a part of the flow table, by the hash of the client, and what belongs to it: a
 //     tracker (package track), the observers of the tracker's events, and a journal. All are under
 //     the lock of the table's shard.
-//   - A source is a host as a client. Its counters are in the table. A source that is confirmed (a
-//     single SYN may be spoofed) also has a profile, which the detectors judge.
+//   - A source is a host as a client. Its counters are in the table (package sources).
 //   - A watched server is a mail server of ours (package servers). Its sessions are in the shards
 //     of its clients, so it is judged at the end of the round.
 //   - A tick is a second of packet time. It has a place among the packets.
 //   - A journal is what a shard has to emit in a round. The journals are merged in packet order.
-//   - A chain is a machine that changes its IP address, a rotation one that changes its link-layer
-//     address, too. Both are joined at the end of the round.
+//   - A machine can have many addresses, one after the other. They are joined at the end of the
+//     round (package machines).
 //
 // The way of a packet, from frame to finding, is one file after the other:
 //
@@ -28,10 +27,10 @@
 //	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
 //	track/session.go         drain: the dialogue (smtpsniff)
 //	observe.go             observer: to the observers of mail servers and of sources
-//	observe_source.go        observeDialogue: commands and replies become observations (detect)
-//	profile.go             judge: the profile has changed
+//	sources/dialogue.go    ObserveDialogue: replies become observations (detect)
+//	sources/profile.go     judge: the profile has changed
 //	detect/verdict.go        Judge: its verdict
-//	finding.go             publish: the findings follow the verdict
+//	sources/finding.go     publish: the findings follow the verdict
 //	finding/book.go          Apply, Commit: a finding is opened, updated or closed
 //	journal.go           addEntry: the finding's event
 //	                     drainJournals, at the end of the round: Output.Finding

@@ -11,9 +11,11 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/machines"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/servers"
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
@@ -92,11 +94,10 @@ type Engine struct {
 	cfg    Config
 	out    Output
 	peers  *peer.Directory
-	table  *track.Table[source]
+	table  *track.Table[sources.Source]
 	shards []shard
 	clock  clock
 	sides  track.Sides
-	pairs  linkSenders
 	faults faults
 
 	// tickMu guards the end of a round, the mail servers, and the calls of the Output.
@@ -105,17 +106,14 @@ type Engine struct {
 	finishing        atomic.Uint64  // progress of Finish
 	nextStats        int64
 	nextSrcs         int64
-	ended            bool // no further reply can come
-	homeSeen         atomic.Bool
-	entries          []entry      // scratch of drainJournals
-	positions        []position   // scratch of inOrder
-	newAddresses     []newAddress // scratch of trackAddresses
+	entries          []entry    // scratch of drainJournals
+	positions        []position // scratch of inOrder
 	site             finding.SiteFacts
-	incidents        finding.Incidents // incidents of findings
-	addresses        addressTracker
 	workers          []*Worker
 	pool             *helperPool
 	servers          servers.Set
+	sources          sources.Set
+	machines         machines.Tracker
 	activityReported map[flowtable.HostKey]Counts // by Activity
 }
 
@@ -152,14 +150,14 @@ func New(cfg Config, out Output) *Engine {
 	e.table = flowtable.New(flowtable.Config{Attempts: cfg.Limits.Attempts,
 		SYNs: cfg.Limits.Attempts / 2, Flows: cfg.Limits.Flows, Sources: cfg.Limits.Sources,
 		Secret: secret},
-		flowtable.Callbacks[track.Flow, source, track.SYNDetails]{
+		flowtable.Callbacks[track.Flow, sources.Source, track.SYNDetails]{
 			FlowKeepPriority:   (*track.Flow).KeepPriority,
-			SourceKeepPriority: func(s *source) int64 { return s.keepPriority() },
+			SourceKeepPriority: func(s *sources.Source) int64 { return s.KeepPriority() },
 			FlowEvicted: func(i int, r flowtable.Ref, k *flowtable.Key, f *track.Flow) {
 				e.shards[i].tracker.FlowEvicted(r, k, f)
 			},
-			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.HostKey, s *source) {
-				e.shards[i].sources.sourceEvicted(h, s)
+			SourceEvicted: func(i int, r flowtable.Ref, h *flowtable.HostKey, s *sources.Source) {
+				e.shards[i].sources.SourceEvicted(h, s)
 			},
 			AttemptExpired: func(i int, a *flowtable.Attempt) {
 				e.shards[i].tracker.AttemptExpired(a)
@@ -178,6 +176,13 @@ func New(cfg Config, out Output) *Engine {
 				e.out.Server(r)
 			}
 		}})
+	e.sources.Init(&sources.Config{Peers: e.peers, Table: e.table, Sides: &e.sides,
+		Detect: cfg.Detect, Live: cfg.Live, AllSessions: cfg.AllSessions,
+		SessionsPerFinding: cfg.SessionsPerFinding, Now: e.clock.Now,
+		Watches: e.servers.Watches, MaybeEvidence: servers.MaybeEvidence,
+		Sessions: func() bool { return e.out.Session != nil },
+		Keeps:    func() bool { return e.out.Keep != nil }, Guarded: e.guarded})
+	e.machines.Init(&e.sources)
 	e.shards = make([]shard, e.table.Shards())
 	for i := range e.shards {
 		e.shards[i].init(e, i)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/sources"
 	. "spamsensor/sensor/wire/wiretest"
 )
 
@@ -35,9 +36,9 @@ func TestFastOpenEndsOnce(t *testing.T) {
 		found := false
 		for i := range e.shards {
 			s := &e.shards[i]
-			s.t.Sources.All(func(_ flowtable.Ref, _ *flowtable.HostKey, src *source) {
+			s.t.Sources.All(func(_ flowtable.Ref, _ *flowtable.HostKey, src *sources.Source) {
 				found = true
-				if n := src.facts.Concurrent; n != 1 {
+				if n := src.Facts.Concurrent; n != 1 {
 					t.Errorf("%s: %d connections at a time, want one", c.name, n)
 				}
 			})

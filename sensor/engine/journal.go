@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/servers"
+	"spamsensor/sensor/sources"
 )
 
 // Shards run side by side, but mail servers are judged and events are emitted in packet order. So
@@ -19,30 +19,21 @@ import (
 //	                a session, a finding or a citation goes to the Output
 
 // entry is one line of a journal: one of session, finding, citation and server is set. Its records
-// are copies of what they need of a flow; profile refers to the profile itself.
+// are copies of what they need of a flow.
 type entry struct {
 	order       uint64 // number of the packet that caused it
 	fromPacket  bool   // false: the tick before that packet caused it
 	seqInPacket uint32 // its number among the entries of this packet
-	shard       int
-	time        int64 // of the packet or the tick, ns
+	time        int64  // of the packet or the tick, ns
 
-	session        *finding.Session
-	onlyIfEvidence bool     // emitted only if a finding about a server rests on its client
-	profile        *profile // the source whose evidence the session or the finding is; may be nil
-
-	finding *finding.Finding
-	kept    *Saved            // for Output.Keep; nil without that function
-	key     flowtable.HostKey // of the finding's source
-	lists   int               // blocklists that the finding names
-
+	session  *sources.SessionEvent
+	finding  *sources.FindingEvent
 	citation *citation
 	server   *servers.Observation
 }
 
 // journal holds what a shard has to emit in a round, in packet order.
 type journal struct {
-	shard       int
 	entries     []entry // handled at the end of the round
 	order       uint64  // number of the current packet
 	inTick      bool    // the tick before that packet is processed
@@ -56,7 +47,7 @@ func (s *journal) begin(order uint64, inTick bool) {
 
 // addEntry appends an entry to the shard's journal and stamps it with its place in packet order.
 func (s *journal) addEntry(r entry) {
-	r.order, r.fromPacket, r.seqInPacket, r.shard = s.order, !s.inTick, s.seqInPacket, s.shard
+	r.order, r.fromPacket, r.seqInPacket = s.order, !s.inTick, s.seqInPacket
 	s.seqInPacket++
 	s.entries = append(s.entries, r)
 }
@@ -126,9 +117,9 @@ func (e *Engine) inOrder(all []entry) []position {
 func (r *entry) client() netip.AddrPort {
 	switch {
 	case r.session != nil:
-		return r.session.Client
+		return r.session.Session.Client
 	case r.finding != nil:
-		return netip.AddrPortFrom(r.finding.Source.Addr, 0)
+		return netip.AddrPortFrom(r.finding.Finding.Source.Addr, 0)
 	case r.server != nil:
 		return netip.AddrPortFrom(r.server.Addr(), 0)
 	}
@@ -147,48 +138,40 @@ func (e *Engine) handle(r *entry) {
 	case r.citation != nil:
 		e.learn(r.citation, r.time)
 	case r.session != nil:
-		e.outputSession(r)
+		e.outputSession(r.session)
 	default:
-		e.outputHostFinding(r)
+		e.outputHostFinding(r.finding)
 	}
 }
 
 // outputSession emits a session and adds its event to the evidence of the findings that rest on it.
-func (e *Engine) outputSession(r *entry) {
-	if r.onlyIfEvidence && !e.servers.IsEvidence(r.session) {
+func (e *Engine) outputSession(x *sources.SessionEvent) {
+	if x.OnlyIfEvidence && !e.servers.IsEvidence(x.Session) {
 		return
 	}
-	n := e.out.Session(r.session)
-	e.servers.AddEvidence(r.session, n)
-	if r.profile == nil {
-		return
-	}
-	t := e.shards[r.shard].t
-	t.Lock()
-	defer t.Unlock()
-	if len(r.profile.evidence) < finding.MaxEvidence {
-		r.profile.evidence = append(r.profile.evidence, n)
-	}
+	n := e.out.Session(x.Session)
+	e.servers.AddEvidence(x.Session, n)
+	x.AddEvidence(n)
 }
 
 // outputHostFinding emits a finding about a source, unless it is held back or merged with a finding
 // of the same machine under another address.
-func (e *Engine) outputHostFinding(r *entry) {
+func (e *Engine) outputHostFinding(x *sources.FindingEvent) {
 	if e.out.Finding == nil {
 		return
 	}
-	t := e.shards[r.shard].t
-	t.Lock()
-	r.finding.Evidence = slices.Clone(r.profile.evidence)
-	t.Unlock()
-	if e.addresses.hold(r) {
-		return
+	for _, due := range e.machines.Admit(x) {
+		e.outputFinding(due)
 	}
-	e.releaseHeld(r)
-	if e.addresses.merge(r.key, r.finding, r.lists) {
-		e.incidents.Follow(r.finding)
-		e.outputFinding(r)
+}
+
+// outputFinding calls the Output with a finding, and before that with the state that it leaves
+// behind; see Output.Keep.
+func (e *Engine) outputFinding(x *sources.FindingEvent) {
+	if x.Kept != nil {
+		e.out.Keep(&Saved{Seed: e.cfg.Seed, Sources: []sources.SavedSource{*x.Kept}})
 	}
+	e.out.Finding(x.Finding)
 }
 
 // outputServerFinding emits a finding about a mail server; saved copies the server.

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -63,7 +64,7 @@ func (l *Limits) fill() {
 		}
 	}
 	room(&l.Flows, 21, flowtable.FlowBytes[track.Flow]())
-	room(&l.Sources, 14, flowtable.SourceBytes[source]())
+	room(&l.Sources, 14, flowtable.SourceBytes[sources.Source]())
 	l.SessionBytes = max(cmp.Or(l.SessionBytes, l.Memory/100*18), l.Sessions*sessionSize)
 	l.Sessions = cmp.Or(l.Sessions, l.SessionBytes/sessionSize)
 	room(&l.Hosts, 15, hostBytes)

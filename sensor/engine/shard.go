@@ -3,8 +3,10 @@ package engine
 import (
 	"sync/atomic"
 
+	"spamsensor/flowtable"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/servers"
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff/refusal"
@@ -15,15 +17,13 @@ import (
 type shard struct {
 	e       *Engine
 	i       int
-	t       *track.Shard[source]
-	tracker track.Tracker[source]
+	t       *track.Shard[sources.Source]
+	tracker track.Tracker[sources.Source]
 
-	sources    sourceObserver
-	servers    servers.Observer
-	dnsLookups dnsLookups // what hosts asked the DNS
-	refusals   peer.RefusalCache
-	notes      shardNotes // for other shards
-	journal    journal
+	sources  sources.Observer
+	servers  servers.Observer
+	refusals peer.RefusalCache
+	journal  journal
 
 	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
 	cursor      cursor         // place in the round
@@ -34,20 +34,25 @@ type shard struct {
 func (s *shard) init(e *Engine, i int) {
 	n := e.table.Shards()
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
-	s.journal.shard = i
 	s.refusals.Secret = &e.table.Secret
-	s.notes.e = e
 	s.servers.ObserverConfig = servers.ObserverConfig{Servers: &e.servers, Refusals: &s.refusals,
-		MailBytes: e.cfg.Limits.MailBytes / n, IsServing: s.sources.isServing,
+		MailBytes: e.cfg.Limits.MailBytes / n, IsServing: s.sources.IsServing,
 		Add: func(x *servers.Observation, now int64) {
 			s.journal.addEntry(entry{server: x, time: now})
 		}}
-	o := &s.sources
-	o.e, o.t, o.tracker, o.dnsLookups = e, s.t, &s.tracker, &s.dnsLookups
-	o.refusals, o.notes, o.journal = &s.refusals, &s.notes, &s.journal
-	o.maxProfiles = max(4, e.cfg.Limits.Hosts/n)
-	o.setBudget.Words = e.cfg.Limits.ExactBytes / 4 / n
-	s.tracker.Init(track.Config[source]{
+	e.sources.Add(&s.sources, sources.ObserverConfig{Table: s.t, Tracker: &s.tracker,
+		Refusals: &s.refusals, MaxProfiles: max(4, e.cfg.Limits.Hosts/n),
+		SetWords: e.cfg.Limits.ExactBytes / 4 / n,
+		AddSession: func(x *sources.SessionEvent, now int64) {
+			s.journal.addEntry(entry{session: x, time: now})
+		},
+		AddFinding: func(x *sources.FindingEvent) {
+			s.journal.addEntry(entry{finding: x, time: x.Time})
+		},
+		AddCitation: func(c *refusal.Citation, server flowtable.Addr, text string, now int64) {
+			s.journal.addEntry(entry{citation: &citation{*c, server, text}, time: now})
+		}})
+	s.tracker.Init(track.Config[sources.Source]{
 		Table: s.t, Secret: &e.table.Secret, Sides: &e.sides,
 		MaxSessions:     max(4, e.cfg.Limits.Sessions/n),
 		MaxSessionBytes: e.cfg.Limits.SessionBytes / n,
@@ -55,7 +60,6 @@ func (s *shard) init(e *Engine, i int) {
 		External:        e.isExternal, Observe: s.observer(),
 		Fault: func(reason any) { e.recordPanic(describe(reason)) },
 	})
-	o.event = s.tracker.Event()
 	l := &s.tracker.Listener
 	l.Redactor.Seed = e.table.Secret.HashBytes([]byte("what clients say"))
 	l.ShowSenders, l.Redactor.KnownHost = e.cfg.ShowSenders, knownHost

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 	"spamsensor/smtpsniff"
@@ -89,13 +90,13 @@ func (e *Engine) Stats() Stats {
 		{Name: "midstream", N: c.tracked.Midstream},
 		{Name: "reassembly_overflows", N: c.overflows},
 		{Name: "attempts_evicted", N: t.AttemptsEvicted},
-		{Name: "sources_evicted", N: c.sourcesEvicted + c.tracked.SYNsEvicted},
-		{Name: "hosts_evicted", N: c.profilesEvicted},
-		{Name: "dns_hosts_forgotten", N: c.lookupsForgotten},
-		{Name: "notes_dropped", N: c.notesDropped},
-		{Name: "machines_forgotten", N: e.incidents.Evicted.Load() + e.addresses.forgotten.Load()},
+		{Name: "sources_evicted", N: c.SourcesEvicted + c.tracked.SYNsEvicted},
+		{Name: "hosts_evicted", N: c.ProfilesEvicted},
+		{Name: "dns_hosts_forgotten", N: c.LookupsForgotten},
+		{Name: "notes_dropped", N: c.NotesDropped},
+		{Name: "machines_forgotten", N: e.machines.Lost()},
 		{Name: "servers_full", N: e.servers.Full.Load()},
-		{Name: "findings_withheld", N: c.withheld},
+		{Name: "findings_withheld", N: c.Withheld},
 	}
 	// These counters are listed only if they count anything: most captures have neither fragments
 	// nor bad checksums.
@@ -123,7 +124,7 @@ func (e *Engine) Stats() Stats {
 	if c.tracked.Broken > 0 {
 		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.tracked.Broken})
 	}
-	t.HomeSeen = e.homeSeen.Load()
+	t.HomeSeen = e.sources.IsHomeSeen()
 	return t
 }
 
@@ -154,10 +155,10 @@ func (e *Engine) addWorkers(t *Stats) (outcomes [wire.Outcomes]uint64, fragments
 
 // shardCounters are the counters of all shards.
 type shardCounters struct {
-	counters
-	tracked                                   track.Counters
-	weird                                     [32]uint64 // by smtpsniff.Flags
-	overflows, lookupsForgotten, notesDropped uint64
+	sources.Counters
+	tracked   track.Counters
+	weird     [32]uint64 // by smtpsniff.Flags
+	overflows uint64
 }
 
 // addShards adds the shards' counters to t, and returns all of them. It takes the lock of one shard
@@ -166,19 +167,17 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
-		c.add(&s.sources.count)
+		c.Add(s.sources.Counters())
 		c.tracked.Add(&s.tracker.Count)
 		for j, n := range s.tracker.Listener.Weird {
 			c.weird[j] += n
 		}
 		c.overflows += s.tracker.Overflows()
-		c.lookupsForgotten += s.dnsLookups.forgotten
-		c.notesDropped += s.notes.dropped
 		t.FlowsActive += uint64(s.t.Flows.Len())
 		t.FlowsEvicted += s.t.Flows.Evicted
 		t.AttemptsEvicted += s.t.Attempts.Evicted
 		t.SourcesActive += uint64(s.t.Sources.Len() + s.t.SYNs.Len())
-		t.HostsActive += uint64(s.sources.profiles.Len())
+		t.HostsActive += uint64(s.sources.Profiled())
 		t.SMTPSessionsActive += uint64(s.tracker.Sessions())
 		used, limit := s.t.Memory()
 		t.Memory += used
@@ -186,29 +185,13 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 		s.t.Unlock()
 	}
 	t.Attempts, t.Sessions, t.FlowsTotal = c.tracked.Attempts, c.tracked.Sessions, c.tracked.Flows
-	t.SourcesEvicted = c.sourcesEvicted + c.tracked.SYNsEvicted
-	t.HostsEvicted = c.profilesEvicted
+	t.SourcesEvicted = c.SourcesEvicted + c.tracked.SYNsEvicted
+	t.HostsEvicted = c.ProfilesEvicted
 	t.SMTPSessionsEvicted = c.tracked.SessionsEvicted
-	t.SeenBoth, t.SeenClient, t.SeenServer = c.seenBoth, c.seenClient, c.seenServer
+	t.SeenBoth, t.SeenClient, t.SeenServer = c.SeenBoth, c.SeenClient, c.SeenServer
 	t.Gaps, t.Midstream = c.tracked.Gaps, c.tracked.Midstream
 	t.Duplicates = c.tracked.Duplicates
-	t.Withheld = c.withheld
+	t.Withheld = c.Withheld
 	t.StreamBytes, t.MissingBytes = c.tracked.Streamed, c.tracked.Missing
 	return c
-}
-
-// counters are the counters of one shard's observers. Stats adds them up, beside the tracker's.
-type counters struct {
-	sourcesEvicted, profilesEvicted, withheld uint64
-	seenBoth, seenClient, seenServer          uint64
-}
-
-// add adds the counters of another shard.
-func (c *counters) add(o *counters) {
-	c.sourcesEvicted += o.sourcesEvicted
-	c.profilesEvicted += o.profilesEvicted
-	c.withheld += o.withheld
-	c.seenBoth += o.seenBoth
-	c.seenClient += o.seenClient
-	c.seenServer += o.seenServer
 }

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/wire"
 )
 
@@ -238,18 +239,23 @@ func (w *Worker) runShards(shared bool) {
 // exchange emits the events of a round, and hands each shard's observations to the shards that they
 // concern. The caller holds tickMu.
 func (e *Engine) exchange() {
-	e.drainSides()
+	e.sources.DrainSides()
 	e.exchangeNotes()
 }
 
 // exchangeNotes is exchange without gatherSides: at the end of the input the sides are final.
 func (e *Engine) exchangeNotes() {
-	var changes []addressChange
-	e.guarded(func() { changes = append(e.trackAddresses(), e.trackRotations()...) })
+	var changes []sources.AddressChange
+	e.guarded(func() {
+		changes = append(e.machines.TrackAddresses(), e.machines.TrackRotations()...)
+		for _, due := range e.machines.ReleaseExpired(e.clock.Now()) {
+			e.outputFinding(due)
+		}
+	})
 	e.drainJournals()
 	defer e.recoverPanic()
-	e.deliverInbound()
-	e.mergeAddresses(changes)
+	e.sources.DeliverInbound()
+	e.machines.MergeAddresses(changes)
 }
 
 // EmitDue emits the sources and the counters that are due. The caller calls it between calls of

@@ -16,6 +16,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/sources"
 	"spamsensor/sensor/verdict"
 )
 
@@ -25,14 +26,14 @@ func sample(n int64) *Checkpoint {
 	c.Engine.Seed = []byte("0123456789abcdef")
 	for i := range 20 {
 		c.Engine.Sources = append(c.Engine.Sources,
-			engine.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2},
+			sources.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2},
 				VLAN:  []uint16{7},
 				Facts: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
-				Host: &engine.SavedHost{Memory: detect.Saved{Verdict: detect.SavedVerdict{Level: verdict.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: verdict.Reason{First: 1, Weight: 6.9}, Text: "many"}},
+				Host: &sources.SavedHost{Memory: detect.Saved{Verdict: detect.SavedVerdict{Level: verdict.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: verdict.Reason{First: 1, Weight: 6.9}, Text: "many"}},
 					Nets:  sketch.Saved{Hashes: []uint32{1, 2, 3}},
 					Addrs: sketch.Saved{Bits: make([]byte, 1024)},
 					Lists: detect.SavedLists{Names: []string{"list.example"}}},
-					Findings: []engine.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3,
+					Findings: []sources.SavedFinding{{ID: fmt.Sprint("spambot-", i), Seq: 3,
 						Level: verdict.Likely, Open: true}}}})
 	}
 	return c

@@ -9,14 +9,15 @@ import (
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/sources"
 )
 
 // savedFinding is the state after a finding with this number.
 func savedFinding(seq int) *engine.Saved {
 	return &engine.Saved{Seed: []byte("0123456789abcdef"),
-		Sources: []engine.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"),
+		Sources: []sources.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"),
 			Facts: detect.Counters{Attempts: uint32(seq)},
-			Host: &engine.SavedHost{Findings: []engine.SavedFinding{{ID: "spambot-10.0.0.66-1",
+			Host: &sources.SavedHost{Findings: []sources.SavedFinding{{ID: "spambot-10.0.0.66-1",
 				Seq: seq, Open: true}}}}}}
 }
 

@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"spamsensor/flowtable"
@@ -28,7 +28,7 @@ type profile struct {
 	candidate       candidateMAC
 	former          *formerAccount // account of the link-layer address before, nil if there is none
 	alternatesMACs  bool           // its link-layer addresses take turns
-	contactsPending bool           // it is in sourceObserver.pendingContacts
+	contactsPending bool           // it is in Observer.pendingContacts
 	withheld        bool           // a finding of it waits; see budget
 	addressChanged  bool           // its machine has another address now: the tick drops it
 	// condemned says that the source had a verdict when the sensor stopped. Its next packet
@@ -38,13 +38,13 @@ type profile struct {
 
 // eligible reports whether a source can have a finding: it is ours and no mail server. A file that
 // holds none of our addresses is judged as a whole at its end.
-func (s *sourceObserver) eligible(src *source) bool {
-	return src.flags&declared == 0 && (src.flags&home != 0 || !s.e.cfg.Live)
+func (s *Observer) eligible(src *Source) bool {
+	return src.flags&declared == 0 && (src.flags&home != 0 || !s.all.cfg.Live)
 }
 
 // confirm marks a source as real: it retransmitted a SYN, or was answered; a single SYN may be
 // spoofed. From then on the source has a profile and is judged.
-func (s *sourceObserver) confirm(ref flowtable.Ref, src *source) {
+func (s *Observer) confirm(ref flowtable.Ref, src *Source) {
 	if src.profile != 0 || !s.eligible(src) || s.crowded(src) {
 		return
 	}
@@ -56,51 +56,51 @@ func (s *sourceObserver) confirm(ref flowtable.Ref, src *source) {
 
 // newProfile gives a source a profile. When all places are taken, the profile of the lowest
 // priority among a few is evicted.
-func (s *sourceObserver) newProfile(ref flowtable.Ref, src *source) *profile {
-	if s.profiles.Len() >= s.maxProfiles {
+func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
+	if s.profiles.Len() >= s.MaxProfiles {
 		s.evictProfile(src)
 	}
 	prof := &profile{}
 	prof.Budget = &s.setBudget
-	s.applyRole(prof, s.t.Sources.KeyOf(ref))
-	prof.Adopt(&s.e.cfg.Detect, &src.facts)
-	s.notes.applyInbound(prof, s.t.Sources.KeyOf(ref))
+	s.applyRole(prof, s.Table.Sources.KeyOf(ref))
+	prof.Adopt(&s.all.cfg.Detect, &src.Facts)
+	s.notes.applyInbound(prof, s.Table.Sources.KeyOf(ref))
 	src.profile = s.profiles.Add(prof, ref)
 	return prof
 }
 
 // judge publishes a verdict that changed.
-func (s *sourceObserver) judge(src *source, prof *profile, now int64) {
-	if prof.addressChanged || !s.eligible(src) || !prof.SetOneSided(s.e.acceptsOneSide()) &&
+func (s *Observer) judge(src *Source, prof *profile, now int64) {
+	if prof.addressChanged || !s.eligible(src) || !prof.SetOneSided(s.all.acceptsOneSide()) &&
 		!prof.Changed() {
 		return
 	}
 	prof.condemned = false
-	v := prof.Judge(&src.facts, now)
+	v := prof.Judge(&src.Facts, now)
 	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
 		return
 	}
-	s.publish(src, prof, *s.t.Sources.KeyOf(s.profiles.Owner(src.profile)), v, now)
+	s.publish(src, prof, *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile)), v, now)
 }
 
 // crowded reports whether a source must do without a profile: all places are taken, and the source
 // whose profile would make room is no less known. Otherwise many sources would take turns, and none
 // would be known for long enough.
-func (s *sourceObserver) crowded(src *source) bool {
-	if s.profiles.Len() < s.maxProfiles {
+func (s *Observer) crowded(src *Source) bool {
+	if s.profiles.Len() < s.MaxProfiles {
 		return false
 	}
 	least := s.leastProfile(src)
-	if least == nil || src.facts.Last-least.facts.Last >= hour {
+	if least == nil || src.Facts.Last-least.Facts.Last >= hour {
 		return false
 	}
 	switch level := s.profiles.At(least.profile).Level(); {
 	case level >= verdict.Likely:
 		return true
-	case (least.facts.Sessions > 0) != (src.facts.Sessions > 0):
-		return least.facts.Sessions > 0
+	case (least.Facts.Sessions > 0) != (src.Facts.Sessions > 0):
+		return least.Facts.Sessions > 0
 	default:
-		return least.facts.Attempts >= src.facts.Attempts/2
+		return least.Facts.Attempts >= src.Facts.Attempts/2
 	}
 }
 
@@ -109,21 +109,21 @@ const sampled = 16
 
 // evictProfile drops the profile of the lowest priority among a few. The counters of its source
 // stay.
-func (s *sourceObserver) evictProfile(except *source) {
+func (s *Observer) evictProfile(except *Source) {
 	if src := s.leastProfile(except); src != nil {
-		s.count.profilesEvicted++
+		s.count.ProfilesEvicted++
 		if s.profiles.At(src.profile).anyOpen() {
 			src.flags |= evictedOpen
 		}
-		k := *s.t.Sources.KeyOf(s.profiles.Owner(src.profile))
-		s.dropProfile(src, k, src.facts.Last, "evicted")
+		k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))
+		s.dropProfile(src, k, src.Facts.Last, "evicted")
 	}
 }
 
 // leastHost is the source whose profile has the lowest priority among a few.
-func (s *sourceObserver) leastProfile(except *source) (least *source) {
+func (s *Observer) leastProfile(except *Source) (least *Source) {
 	for range min(sampled, s.profiles.Len()) {
-		src := s.t.Sources.At(s.profiles.Sample())
+		src := s.Table.Sources.At(s.profiles.Sample())
 		if src != except && (least == nil || s.profilePriority(src) < s.profilePriority(least)) {
 			least = src
 		}
@@ -132,20 +132,20 @@ func (s *sourceObserver) leastProfile(except *source) (least *source) {
 }
 
 // profilePriority ranks profiles when one is evicted, the lowest first.
-func (s *sourceObserver) profilePriority(src *source) int64 {
+func (s *Observer) profilePriority(src *Source) int64 {
 	h := s.profiles.At(src.profile)
-	w := int64(h.Level())<<48 + int64(min(src.facts.Attempts, 1<<20))<<20
+	w := int64(h.Level())<<48 + int64(min(src.Facts.Attempts, 1<<20))<<20
 	if h.SeenBothSides() { // that cannot be forged as SYNs can
 		w += 1 << 51
 	}
 	if src.flags&home != 0 {
 		w += 1 << 46
 	}
-	return w + src.facts.Last/minute&0xfffff
+	return w + src.Facts.Last/minute&0xfffff
 }
 
 // forgetHost closes the findings of a source and drops its profile.
-func (s *sourceObserver) dropProfile(src *source, k flowtable.HostKey, now int64, reason string) {
+func (s *Observer) dropProfile(src *Source, k flowtable.HostKey, now int64, reason string) {
 	s.closeFindings(src, s.profiles.At(src.profile), k, now, reason)
 	s.profiles.At(src.profile).Release()
 	s.profiles.Remove(src.profile)
@@ -154,7 +154,34 @@ func (s *sourceObserver) dropProfile(src *source, k flowtable.HostKey, now int64
 }
 
 // profileAt is the source at r and its profile, nil if it has none any more.
-func (s *sourceObserver) profileAt(r flowtable.Ref) (*source, *profile) {
-	src := s.t.Sources.At(r)
+func (s *Observer) profileAt(r flowtable.Ref) (*Source, *profile) {
+	src := s.Table.Sources.At(r)
 	return src, s.profiles.At(src.profile)
+}
+
+// applyRole sets up a new profile for the host's declared role and its DNS lookups so far.
+func (s *Observer) applyRole(prof *profile, k *flowtable.HostKey) {
+	if s.all.cfg.Peers.Role(k.Addr) == "bulk" {
+		prof.Ignore(detect.Volume)
+	}
+	if l := s.dnsLookups.of(*k); l != nil {
+		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
+			Kind: detect.KindLookups, Time: l.LastUsed,
+			Lookups: l})
+	}
+}
+
+// role returns a source's role: the declared one, or the one that its behaviour shows. Declared
+// roles come first, because an administrator knows more.
+func (s *Observer) role(src *Source, prof *profile, k *flowtable.HostKey) string {
+	if declared := s.all.cfg.Peers.Role(k.Addr); declared != "" {
+		return declared
+	}
+	switch {
+	case src.flags&home == 0:
+		return "external"
+	case prof != nil:
+		return prof.Role()
+	}
+	return "workstation"
 }

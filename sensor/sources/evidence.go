@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"slices"
@@ -6,7 +6,6 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/finding"
-	"spamsensor/sensor/servers"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -20,18 +19,18 @@ const maxRecent = 3
 // emitOrKeepSession emits a closed session if a finding of its source is open, and else keeps it if
 // there may be a finding later. It also counts which sides of sessions were seen. session may be
 // nil: the flow had no dialogue.
-func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
+func (s *Observer) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 	session *smtpsniff.Session,
-	src *source,
+	src *Source,
 	prof *profile, reason string) {
 	seen := [2]bool{f.Conn.Seen(tcp.Client), f.Conn.Seen(tcp.Server)}
 	switch seen {
 	case [2]bool{true, true}:
-		s.count.seenBoth++
+		s.count.SeenBoth++
 	case [2]bool{true, false}:
-		s.count.seenClient++
+		s.count.SeenClient++
 	default:
-		s.count.seenServer++
+		s.count.SeenServer++
 	}
 	if prof != nil && !(seen[0] && seen[1]) {
 		prof.oneWay++
@@ -39,22 +38,21 @@ func (s *sourceObserver) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 	if prof != nil && f.Conn.Anomalies() != 0 {
 		prof.doubtful++
 	}
-	if s.e.out.Session == nil {
+	if !s.all.cfg.Sessions() {
 		return
 	}
 	open := prof != nil && prof.anyOpen()
 	switch {
-	case s.e.cfg.AllSessions, open && prof.sessionsEmitted < s.e.cfg.SessionsPerFinding:
+	case s.all.cfg.AllSessions, open && prof.sessionsEmitted < s.all.cfg.SessionsPerFinding:
 		// A finding has at most SessionsPerFinding session events.
-		s.journal.emitSession(s.sessionRecord(k, f, session, src, reason), prof)
+		s.emitSession(s.sessionRecord(k, f, session, src, reason), prof)
 	case open:
 		prof.suppressed++
-	case servers.MaybeEvidence(f, session):
+	case s.all.cfg.MaybeEvidence(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
-		// outputSession.
-		s.journal.addEntry(entry{session: s.sessionRecord(k, f, session, src, reason),
-			onlyIfEvidence: true,
-			time:           f.Last})
+		// sessionEvent.
+		s.AddSession(&SessionEvent{Session: s.sessionRecord(k, f, session, src, reason),
+			OnlyIfEvidence: true}, f.Last)
 	case prof != nil && src.flags&home != 0 && prof.makeRoomForSession(session):
 		prof.recent = append(prof.recent, s.sessionRecord(k, f, session, src, reason))
 	}
@@ -74,10 +72,32 @@ func (h *profile) makeRoomForSession(session *smtpsniff.Session) bool {
 	return true
 }
 
+// SessionEvent is a session that may be emitted at the end of the round.
+type SessionEvent struct {
+	Session        *finding.Session
+	OnlyIfEvidence bool // emitted only if a finding about a server rests on its client
+
+	observer *Observer
+	profile  *profile // the source whose evidence the session is; may be nil
+}
+
 // emitSession emits a session as evidence of a source.
-func (s *journal) emitSession(d *finding.Session, prof *profile) {
+func (s *Observer) emitSession(d *finding.Session, prof *profile) {
 	if prof != nil {
 		prof.sessionsEmitted++
 	}
-	s.addEntry(entry{session: d, profile: prof, time: d.End})
+	s.AddSession(&SessionEvent{Session: d, observer: s, profile: prof}, d.End)
+}
+
+// AddEvidence adds the number of the session's event to the evidence of its source. The caller
+// holds no shard's lock.
+func (x *SessionEvent) AddEvidence(event uint64) {
+	if x.profile == nil {
+		return
+	}
+	x.observer.Table.Lock()
+	defer x.observer.Table.Unlock()
+	if len(x.profile.evidence) < finding.MaxEvidence {
+		x.profile.evidence = append(x.profile.evidence, event)
+	}
 }

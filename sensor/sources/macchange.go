@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"spamsensor/flowtable"
@@ -53,7 +53,7 @@ const (
 
 // macChanged observes the link-layer address of an attempt. Frames that a router forwarded have the
 // router's address, and two routers may alternate.
-func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
+func (s *Observer) macChanged(src *Source, p *track.Packet) {
 	if p.MAC == src.mac {
 		src.flags &^= macSuspect
 		return
@@ -76,7 +76,7 @@ func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
 	if src.flags&macSuspect == 0 {
 		src.flags |= macSuspect
 		// The first frame after the source's own address.
-		*m = candidateMAC{ownLast: src.facts.Last, attempts: m.attempts}
+		*m = candidateMAC{ownLast: src.Facts.Last, attempts: m.attempts}
 	}
 	if m.mac != p.MAC {
 		m.mac = p.MAC
@@ -91,8 +91,8 @@ func (s *sourceObserver) macChanged(src *source, p *track.Packet) {
 
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 // The counters in src stay cumulative; before holds the former machine's.
-func (s *sourceObserver) splitAccount(src *source, prof *profile, p *track.Packet) {
-	old, before := *prof, src.facts
+func (s *Observer) splitAccount(src *Source, prof *profile, p *track.Packet) {
+	old, before := *prof, src.Facts
 	*prof = profile{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
 	prof.Budget = &s.setBudget
@@ -103,14 +103,14 @@ func (s *sourceObserver) splitAccount(src *source, prof *profile, p *track.Packe
 
 // mergeAccounts merges the former profile and the current one. The current one's findings are
 // superseded, and the former one's go on. From now on the two addresses count as one machine's.
-func (s *sourceObserver) mergeAccounts(src *source, prof *profile, p *track.Packet) {
-	a, tried := prof.former, src.facts.Attempts-prof.before.Attempts
+func (s *Observer) mergeAccounts(src *Source, prof *profile, p *track.Packet) {
+	a, tried := prof.former, src.Facts.Attempts-prof.before.Attempts
 	prof.former = nil
 	s.closeFindings(src, prof, p.Key.ClientKey(), p.Time, "superseded")
 	prof.findings = finding.Book{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
-	prof.TakeOver(&s.e.cfg.Detect, snapshot, &src.facts)
+	prof.TakeOver(&s.all.cfg.Detect, snapshot, &src.Facts)
 	prof.takeFindings(a.profile)
 	prof.before, prof.since, prof.alternatesMACs = a.profile.before, a.profile.since, true
 	prof.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}
@@ -120,15 +120,15 @@ func (s *sourceObserver) mergeAccounts(src *source, prof *profile, p *track.Pack
 }
 
 // expireFormer closes the former profile when its address is gone.
-func (s *sourceObserver) expireFormer(src *source, prof *profile, k flowtable.HostKey, now int64) {
+func (s *Observer) expireFormer(src *Source, prof *profile, k flowtable.HostKey, now int64) {
 	a := prof.former
 	if a == nil {
 		return
 	}
 	// A session cannot be spoofed as SYNs can, so one is enough.
-	switch own := src.facts.Attempts - prof.before.Attempts; {
+	switch own := src.Facts.Attempts - prof.before.Attempts; {
 	case now-a.last >= goneAfter && (prof.Sessions() > 0 || own >= minOwnAttempts &&
-		src.facts.Last-prof.since >= hour):
+		src.Facts.Last-prof.since >= hour):
 		s.closeFormer(src, prof, k, now, "mac_changed")
 	case now-a.last >= maxAbsence:
 		s.closeFormer(src, prof, k, now, "quiet")
@@ -137,12 +137,12 @@ func (s *sourceObserver) expireFormer(src *source, prof *profile, k flowtable.Ho
 
 // closeFormer closes the findings of the former profile and drops it. The events show the counters
 // and the link-layer address of the former machine.
-func (s *sourceObserver) closeFormer(src *source, prof *profile, k flowtable.HostKey, now int64,
+func (s *Observer) closeFormer(src *Source, prof *profile, k flowtable.HostKey, now int64,
 	reason string) {
 	a := prof.former
 	prof.former = nil
 	own := *src
-	own.facts, own.mac = *prof.before, a.mac
+	own.Facts, own.mac = *prof.before, a.mac
 	s.closeFindings(&own, a.profile, k, now, reason)
 	a.profile.Release()
 }

@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"net/netip"
@@ -17,8 +17,8 @@ import (
 // sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
 // none; src may be nil if the source was evicted. Texts are copied: the listener owns them. Texts
 // of clients are redacted already; see smtpsniff.
-func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
-	src *source,
+func (s *Observer) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
+	src *Source,
 	reason string) *finding.Session {
 	v6 := k.Scope.V6()
 	d := &finding.Session{
@@ -26,7 +26,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		Server:    netip.AddrPortFrom(peer.NetIP(k.Server, v6), k.ServerPort),
 		V6:        v6,
 		Input:     f.Input,
-		FlowID:    s.e.flowID(k, f),
+		FlowID:    flowID(k, f),
 		Start:     f.Start,
 		End:       max(f.Start, f.Last),
 		State:     f.Conn.State().String(),
@@ -35,7 +35,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 		App:       smtpsniff.Unknown.String(),
 		TLS:       smtpsniff.Plain.String(),
 		Auth:      smtpsniff.NoAuth.String(),
-		Direction: s.e.peers.Direction(k),
+		Direction: s.all.cfg.Peers.Direction(k),
 	}
 	d.VLAN = slices.Clone(f.VLAN[:f.Tags])
 	if src != nil {
@@ -70,7 +70,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(),
 		session.Auth.String(), session.HeloVerb.String()
 	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()),
-		string(session.SNI()), string(s.tracker.Listener.LastReply(session))
+		string(session.SNI()), string(s.Tracker.Listener.LastReply(session))
 	session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
 	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts,
 		session.RcptsRejected, session.Messages
@@ -97,7 +97,7 @@ func (s *sourceObserver) sessionRecord(k *flowtable.Key, f *track.Flow, session 
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed
 // secret, because the table's own is random by default.
-func (e *Engine) flowID(k *flowtable.Key, f *track.Flow) uint64 {
+func flowID(k *flowtable.Key, f *track.Flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
@@ -118,17 +118,17 @@ func endReason(f *track.Flow, reason string) string {
 
 // sourceRecord returns the event of a source. prof is its profile, nil if it has none. The caller
 // holds the shard's lock.
-func (s *sourceObserver) sourceRecord(src *source, prof *profile, k flowtable.HostKey,
+func (s *Observer) sourceRecord(src *Source, prof *profile, k flowtable.HostKey,
 	now int64) finding.SourceRecord {
 	var known *detect.Profile
 	until := now
 	// At the end all attempts without an answer count as silent, also the latest ones.
-	if s.e.ended {
+	if s.all.ended {
 		until += hour
 	}
 	d := finding.SourceRecord{Addr: peer.NetIP(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: s.role(src, prof, &k), Facts: src.facts, Time: now, Silent: src.facts.Silent(until),
+		Role: s.role(src, prof, &k), Facts: src.Facts, Time: now, Silent: src.Facts.Silent(until),
 		Score: detect.Prior}
 	if prof != nil {
 		known = &prof.Profile
@@ -139,7 +139,7 @@ func (s *sourceObserver) sourceRecord(src *source, prof *profile, k flowtable.Ho
 		}
 	}
 	// Without a profile the table entry gives the numbers.
-	d.DestIPs, d.DestNets = src.facts.DestIPs(known), src.facts.DestNets(known)
-	d.HeloNames, d.SenderDomains = src.facts.HeloNames(known), src.facts.SenderDomains(known)
+	d.DestIPs, d.DestNets = src.Facts.DestIPs(known), src.Facts.DestNets(known)
+	d.HeloNames, d.SenderDomains = src.Facts.HeloNames(known), src.Facts.SenderDomains(known)
 	return d
 }

@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"cmp"
@@ -23,28 +23,28 @@ const maxInboundNotes = 256
 // shardNotes are a shard's observations of hosts that may belong to other shards, until the end of
 // the round.
 type shardNotes struct {
-	e              *Engine
+	all            *Set
 	inboundNotes   []inboundNote
 	pendingInbound map[flowtable.HostKey]pendingInbound // about hosts without a profile
-	newAddresses   []newAddress                         // machines under one of their addresses
+	newAddresses   []NewAddress                         // machines under one of their addresses
 	// closed sessions of sources that have had few
-	briefSenders []briefSender
+	briefSenders []BriefSender
 	dropped      uint64 // notes that were dropped at a bound
 }
 
 // noteInbound records that an internal host accepted mail from an external client, or began TLS
 // with one after EHLO and STARTTLS, when the rest of the dialogue is encrypted. Such a host is a
 // mail server.
-func (s *shardNotes) noteInbound(src *source, k *flowtable.Key) {
+func (s *shardNotes) noteInbound(src *Source, k *flowtable.Key) {
 	// Only external clients prove a mail server.
 	if src.flags&home != 0 {
 		return
 	}
-	if !s.e.peers.Home.Has(k.Server, k.Scope.V6()) {
+	if !s.all.cfg.Peers.Home.Has(k.Server, k.Scope.V6()) {
 		return
 	}
 	n := inboundNote{flowtable.HostKey{Addr: k.Server, Scope: k.Scope},
-		uint32(s.e.table.Secret.HashBytes(k.Client[:]))}
+		uint32(s.all.cfg.Table.Secret.HashBytes(k.Client[:]))}
 	switch {
 	case slices.Contains(s.inboundNotes, n):
 	case len(s.inboundNotes) >= maxInboundNotes:
@@ -56,44 +56,46 @@ func (s *shardNotes) noteInbound(src *source, k *flowtable.Key) {
 
 // drainShards appends the lists of all shards to all, and empties them. The result is in the order
 // of the shards; callers sort it.
-func drainShards[T any](e *Engine, all []T, of func(*shard) *[]T) []T {
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		list := of(s)
-		all = append(all, *list...)
-		*list = (*list)[:0]
-		s.t.Unlock()
+func drainShards[T any](all *Set, list []T, of func(*Observer) *[]T) []T {
+	for i := range all.shards {
+		s := all.shards[i]
+		s.Table.Lock()
+		noted := of(s)
+		list = append(list, *noted...)
+		*noted = (*noted)[:0]
+		s.Table.Unlock()
 	}
-	return all
+	return list
 }
 
-// deliverInbound delivers the notes of all shards to the hosts that they are about. The caller
+// DeliverInbound delivers the notes of all shards to the hosts that they are about. The caller
 // holds tickMu.
-func (e *Engine) deliverInbound() {
-	all := drainShards(e, nil, func(s *shard) *[]inboundNote { return &s.notes.inboundNotes })
+func (all *Set) DeliverInbound() {
+	list := drainShards(all, nil, func(s *Observer) *[]inboundNote {
+		return &s.notes.inboundNotes
+	})
 	// The order must not depend on which shard noted first.
-	slices.SortFunc(all, func(a, b inboundNote) int {
+	slices.SortFunc(list, func(a, b inboundNote) int {
 		return cmp.Or(slices.Compare(a.about.Addr[:], b.about.Addr[:]),
 			cmp.Compare(a.client, b.client))
 	})
-	for i := range all {
-		n := &all[i]
-		hash := e.table.Secret.HashHost(&n.about)
-		s := &e.shards[e.table.ShardOf(hash)]
-		s.t.Lock()
+	for i := range list {
+		n := &list[i]
+		hash := all.cfg.Table.Secret.HashHost(&n.about)
+		s := all.shards[all.cfg.Table.ShardOf(hash)]
+		s.Table.Lock()
 		var prof *profile
-		if r := s.t.Sources.Find(hash, &n.about); r != 0 {
-			prof = s.sources.profiles.At(s.t.Sources.At(r).profile)
+		if r := s.Table.Sources.Find(hash, &n.about); r != 0 {
+			prof = s.profiles.At(s.Table.Sources.At(r).profile)
 		}
 		if prof != nil {
-			prof.Observe(&e.cfg.Detect, nil, detect.Observation{
-				Kind: detect.KindServed, Time: e.clock.Now(),
+			prof.Observe(&all.cfg.Detect, nil, detect.Observation{
+				Kind: detect.KindServed, Time: all.cfg.Now(),
 				Hash: n.client})
 		} else {
-			s.notes.keepInbound(n, e.clock.Now())
+			s.notes.keepInbound(n, all.cfg.Now())
 		}
-		s.t.Unlock()
+		s.Table.Unlock()
 	}
 }
 
@@ -137,8 +139,9 @@ func (s *shardNotes) applyInbound(prof *profile, k *flowtable.HostKey) {
 	}
 	for i, at := range t.at {
 		if at != 0 {
-			prof.Observe(&s.e.cfg.Detect, nil, detect.Observation{Kind: detect.KindServed, Time: at,
-				Hash: t.client[i]})
+			prof.Observe(&s.all.cfg.Detect, nil,
+				detect.Observation{Kind: detect.KindServed, Time: at,
+					Hash: t.client[i]})
 		}
 	}
 	delete(s.pendingInbound, *k)

@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"sync/atomic"
@@ -31,7 +31,7 @@ const (
 const sendersShown = 64
 
 // noteSender compares the sender of the first answer of a flow's server with its client's.
-func (s *sourceObserver) noteSender(src *source, p *track.Packet, f *track.Flow) {
+func (s *Observer) noteSender(src *Source, p *track.Packet, f *track.Flow) {
 	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} {
 		return
 	}
@@ -46,7 +46,7 @@ func (s *sourceObserver) noteSender(src *source, p *track.Packet, f *track.Flow)
 }
 
 // add adds connections of a round. The caller holds tickMu.
-func (x *linkSenders) add(e *Engine, n [2]uint64) {
+func (x *linkSenders) add(all *Set, n [2]uint64) {
 	x.n[0] += n[0]
 	x.n[1] += n[1]
 	state := noPair
@@ -59,19 +59,19 @@ func (x *linkSenders) add(e *Engine, n [2]uint64) {
 		state = sameSoFar
 	}
 	if x.state.Swap(state) == sameSoFar && state == mostlyDifferent {
-		e.withdrawAttestations()
+		all.withdrawAttestations()
 	}
 }
 
 // withdrawAttestations takes back what self-made connections said in favour of hosts. It is called
 // when senders turn out to differ; until then all but one connection in 16 had the same one.
-func (e *Engine) withdrawAttestations() {
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		s.sources.profiles.All(func(prof *profile) { prof.Disown() })
+func (all *Set) withdrawAttestations() {
+	for i := range all.shards {
+		s := all.shards[i]
+		s.Table.Lock()
+		s.profiles.All(func(prof *profile) { prof.Disown() })
 		clear(s.notes.pendingInbound)
-		s.t.Unlock()
+		s.Table.Unlock()
 	}
 }
 
@@ -83,29 +83,29 @@ func (x *linkSenders) finish() { x.state.CompareAndSwap(sameSoFar, alwaysSame) }
 
 // acceptsOneSide reports whether a connection counts whose two sides were not seen from two
 // machines: the capture shows no other ones.
-func (e *Engine) acceptsOneSide() bool {
-	return e.sides.OneSideShown() || e.pairs.state.Load() == alwaysSame
+func (all *Set) acceptsOneSide() bool {
+	return all.cfg.Sides.OneSideShown() || all.pairs.state.Load() == alwaysSame
 }
 
-// drainSides adds up what the shards counted in a round, for Sides and linkSenders. The caller
+// DrainSides adds up what the shards counted in a round, for Sides and linkSenders. The caller
 // holds tickMu.
-func (e *Engine) drainSides() {
+func (all *Set) DrainSides() {
 	var sides [2]int64
 	var pairs [2]uint64
-	for i := range e.shards {
-		s := &e.shards[i]
-		s.t.Lock()
-		for j, n := range s.tracker.TakeSides() {
+	for i := range all.shards {
+		s := all.shards[i]
+		s.Table.Lock()
+		for j, n := range s.Tracker.TakeSides() {
 			sides[j] += n
-			pairs[j] += s.sources.pairs[j]
+			pairs[j] += s.pairs[j]
 		}
-		s.sources.pairs = [2]uint64{}
-		s.t.Unlock()
+		s.pairs = [2]uint64{}
+		s.Table.Unlock()
 	}
 	if sides != [2]int64{} {
-		e.sides.Add(sides)
+		all.cfg.Sides.Add(sides)
 	}
 	if pairs != [2]uint64{} {
-		e.pairs.add(e, pairs)
+		all.pairs.add(all, pairs)
 	}
 }

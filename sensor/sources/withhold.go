@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import "spamsensor/sensor/verdict"
 
@@ -41,7 +41,7 @@ func (b *budget) take(now int64) bool {
 }
 
 // mayOpen reports whether a finding may be opened. If not, it is withheld until a later tick.
-func (s *sourceObserver) mayOpen(src *source, prof *profile, level verdict.Level, now int64) bool {
+func (s *Observer) mayOpen(src *Source, prof *profile, level verdict.Level, now int64) bool {
 	open := level > verdict.Suspect || src.flags&declared != 0 ||
 		prof.Sessions() > 0 && src.flags&evictedOpen == 0 || prof.former != nil
 	if open || s.findingBudget.take(now) {
@@ -50,7 +50,7 @@ func (s *sourceObserver) mayOpen(src *source, prof *profile, level verdict.Level
 	}
 	if !prof.withheld {
 		prof.withheld = true
-		s.count.withheld++
+		s.count.Withheld++
 		s.follow(src)
 	}
 	return false

@@ -1,4 +1,4 @@
-package engine
+package sources
 
 import (
 	"fmt"
@@ -12,24 +12,24 @@ import (
 )
 
 // ensureEntry makes a host's entry of a class if there is none.
-func (s *sourceObserver) ensureEntry(src *source, prof *profile, k flowtable.HostKey,
+func (s *Observer) ensureEntry(src *Source, prof *profile, k flowtable.HostKey,
 	c verdict.Class) {
 	if prof.findings[c] != nil {
 		return
 	}
 	id := fmt.Sprintf("%s-%s-%d", c, peer.NetIP(k.Addr, k.Scope.V6()),
-		max(src.facts.First, prof.since)/second)
+		max(src.Facts.First, prof.since)/second)
 	if src.flags&former != 0 { // the numbers of the former one's events are not known any more
-		id += fmt.Sprintf("-%d", src.facts.Attempts)
+		id += fmt.Sprintf("-%d", src.Facts.Attempts)
 	}
 	prof.findings[c] = &finding.Entry{Class: c, ID: id}
 }
 
 // publish has a source's findings follow its verdict: it opens, updates, reclassifies or closes
 // them. k is the source's key, now the time in ns. The caller holds the shard's lock.
-func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey, v verdict.Verdict,
+func (s *Observer) publish(src *Source, prof *profile, k flowtable.HostKey, v verdict.Verdict,
 	now int64) {
-	if v.Level != verdict.NoLevel && s.e.peers.IsIgnored(k, now) {
+	if v.Level != verdict.NoLevel && s.all.cfg.Peers.IsIgnored(k, now) {
 		return
 	}
 	s.commit(src, prof, k, prof.findings.Apply(&v, len(prof.Blocklists())), now)
@@ -37,16 +37,16 @@ func (s *sourceObserver) publish(src *source, prof *profile, k flowtable.HostKey
 
 // report opens a finding that does not follow from the verdict, such as a first direct connection
 // or a listing, or updates it if there is news.
-func (s *sourceObserver) report(src *source, prof *profile, k flowtable.HostKey, c verdict.Class,
+func (s *Observer) report(src *Source, prof *profile, k flowtable.HostKey, c verdict.Class,
 	news bool,
 	now int64) {
-	if !s.e.peers.IsIgnored(k, now) {
+	if !s.all.cfg.Peers.IsIgnored(k, now) {
 		s.commit(src, prof, k, prof.findings.Report(c, news), now)
 	}
 }
 
 // commit makes changes of a source's findings, one after the other, and emits them.
-func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey,
+func (s *Observer) commit(src *Source, prof *profile, k flowtable.HostKey,
 	due []finding.Change,
 	now int64) {
 	for i := range due {
@@ -59,7 +59,8 @@ func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey,
 		switch {
 		case c.Action == finding.Opened:
 			s.findingOpened(src, prof, f, now)
-		case c.Action == finding.Closed && s.e.ended: // the host was not clean: the sensor stopped
+		// the host was not clean: the sensor stopped
+		case c.Action == finding.Closed && s.all.ended:
 			f.Closed = 0
 		}
 		s.emitFinding(src, prof, f, k, c, now)
@@ -68,10 +69,10 @@ func (s *sourceObserver) commit(src *source, prof *profile, k flowtable.HostKey,
 
 // findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions
 // before it, which are evidence.
-func (s *sourceObserver) findingOpened(src *source, prof *profile, f *finding.Entry, now int64) {
-	f.Decided = verdict.Decision{At: now, Attempts: src.facts.Attempts}
-	if p := &src.facts.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
-		f.Decided = verdict.Decision{At: max(src.facts.First, prof.since), Attempts: 1}
+func (s *Observer) findingOpened(src *Source, prof *profile, f *finding.Entry, now int64) {
+	f.Decided = verdict.Decision{At: now, Attempts: src.Facts.Attempts}
+	if p := &src.Facts.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
+		f.Decided = verdict.Decision{At: max(src.Facts.First, prof.since), Attempts: 1}
 	}
 	s.follow(src)
 	for _, old := range prof.recent {
@@ -80,13 +81,13 @@ func (s *sourceObserver) findingOpened(src *source, prof *profile, f *finding.En
 			prof.suppressed++
 			continue
 		}
-		s.journal.emitSession(old, prof)
+		s.emitSession(old, prof)
 	}
 	prof.recent = nil
 }
 
 // follow has the tick look after a source's findings.
-func (s *sourceObserver) follow(src *source) {
+func (s *Observer) follow(src *Source) {
 	if r := s.profiles.Owner(src.profile); !slices.Contains(s.openFindings, r) {
 		s.openFindings = append(s.openFindings, r)
 	}
@@ -95,68 +96,89 @@ func (s *sourceObserver) follow(src *source) {
 // emitFinding emits an event of a finding with the source's record, the reasons, the severity, the
 // blind spots and the advice as of now. It goes to the journal: the evidence is added when the
 // journal is drained, because sessions get their event numbers there.
-func (s *sourceObserver) emitFinding(src *source, prof *profile, f *finding.Entry,
+func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	k flowtable.HostKey,
 	c *finding.Change, now int64) {
 	f.Lists = len(prof.Blocklists())
-	var kept *Saved
-	if s.e.out.Keep != nil {
-		kept = &Saved{Seed: s.e.cfg.Seed, Sources: []SavedSource{s.saveSource(&k, src)}}
+	var kept *SavedSource
+	if s.all.cfg.Keeps() {
+		copied := s.saveSource(&k, src)
+		kept = &copied
 	}
 	before := uint32(0) // attempts of another machine that had the address
 	// Counters of a former machine with this address are subtracted: the finding is about the
 	// current machine.
 	if prof.before != nil {
 		own := *src
-		own.facts = src.facts.Since(prof.before, prof.since)
+		own.Facts = src.Facts.Since(prof.before, prof.since)
 		src, before = &own, prof.before.Attempts
 	}
-	counted := src.facts // for reasons, which know the attempts of before
+	counted := src.Facts // for reasons, which know the attempts of before
 	// Counters of the machine's other addresses are added: the reasons rest on all of them.
 	if prof.otherAddresses != nil {
 		own := *src
-		own.facts = src.facts.Plus(prof.otherAddresses)
-		counted = own.facts
-		counted.Attempts = src.facts.Attempts
+		own.Facts = src.Facts.Plus(prof.otherAddresses)
+		counted = own.Facts
+		counted.Attempts = src.Facts.Attempts
 		src = &own
 	}
 	d := f.Finding(c)
-	d.Mode, d.Egress, d.Suppressed = prof.Mode(&src.facts), prof.Egress().String(), prof.suppressed
+	d.Mode, d.Egress, d.Suppressed = prof.Mode(&src.Facts), prof.Egress().String(), prof.suppressed
 	d.Source = s.sourceRecord(src, prof, k, now)
 	d.Near = prof.OnLink()
-	first := max(src.facts.First, prof.since)
+	first := max(src.Facts.First, prof.since)
 	d.Decided.At = max(first, f.Decided.At)
 	s.addReasons(d, src, prof, &counted)
 	d.Severity = finding.Severity(f.Class, f.Level, src.flags&declared != 0)
 	seen := prof.seen()
 	if d.Severity > verdict.Info {
-		d.Blind = finding.Blind(&src.facts, &seen)
+		d.Blind = finding.Blind(&src.Facts, &seen)
 	}
 	if d.Decided.Attempts > before {
 		d.Decided.Attempts -= before
 	}
 	d.Advice = finding.Advice(d, &seen)
 	d.DecidedIn = max(0, d.Decided.At-first)
-	s.journal.addEntry(entry{finding: d, kept: kept, key: k, lists: f.Lists, profile: prof,
-		time: now})
+	s.AddFinding(&FindingEvent{Finding: d, Kept: kept, Key: k, Lists: f.Lists, observer: s,
+		profile: prof, Time: now})
+}
+
+// FindingEvent is an event of a finding that may be emitted at the end of the round.
+type FindingEvent struct {
+	Finding *finding.Finding
+	Kept    *SavedSource // the source that the finding leaves behind; nil if nobody keeps it
+
+	Key      flowtable.HostKey // of the source
+	Lists    int               // blocklists that the finding names
+	observer *Observer
+	profile  *profile
+	Time     int64 // of the packet or the tick, ns
+}
+
+// TakeEvidence gives the finding the evidence of its source so far. The caller holds no shard's
+// lock.
+func (x *FindingEvent) TakeEvidence() {
+	x.observer.Table.Lock()
+	defer x.observer.Table.Unlock()
+	x.Finding.Evidence = slices.Clone(x.profile.evidence)
 }
 
 // addReasons gives a finding its reasons. counted are the counters that their sentences name.
-func (s *sourceObserver) addReasons(d *finding.Finding, src *source, prof *profile,
+func (s *Observer) addReasons(d *finding.Finding, src *Source, prof *profile,
 	counted *detect.Counters) {
 	switch d.Class {
 	case verdict.DirectSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "direct_smtp",
-			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last, Value: 1,
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.Facts.Last, Value: 1,
 				Threshold: 1},
 			Text: "It connected to an external mail server on port 25; it is not a declared " +
 				"mail server, and that server is not an allowed relay."}}
 	case verdict.NotSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "not_smtp",
-			Reason: verdict.Reason{First: d.Decided.At, Last: src.facts.Last,
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.Facts.Last,
 				Value: float64(prof.foreign), Threshold: 1},
 			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.",
-				prof.foreign, verdict.Count(src.facts.Sessions, "session", "sessions"))}}
+				prof.foreign, verdict.Count(src.Facts.Sessions, "session", "sessions"))}}
 	case verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = prof.Decided()
@@ -190,10 +212,10 @@ func (h *profile) seen() finding.Seen {
 	return x
 }
 
-// tickFindings runs with each tick. It opens findings that wait for a tick, judges sources with an
+// TickFindings runs with each tick. It opens findings that wait for a tick, judges sources with an
 // open finding once a minute, because time alone can change a verdict, and emits the regular
 // updates.
-func (s *sourceObserver) tickFindings(now int64) {
+func (s *Observer) TickFindings(now int64) {
 	s.pendingDirect = slices.DeleteFunc(s.pendingDirect, func(r flowtable.Ref) bool {
 		src, prof := s.profileAt(r)
 		if prof == nil || prof.findings.Main() != nil ||
@@ -204,7 +226,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 		if prof.condemned {
 			return false
 		}
-		s.report(src, prof, *s.t.Sources.KeyOf(r), verdict.DirectSMTP, false, now)
+		s.report(src, prof, *s.Table.Sources.KeyOf(r), verdict.DirectSMTP, false, now)
 		return !prof.withheld
 	})
 	s.openFindings = slices.DeleteFunc(s.openFindings, func(r flowtable.Ref) bool {
@@ -212,7 +234,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 		if prof == nil || !prof.anyOpen() && !prof.withheld {
 			return true
 		}
-		k := *s.t.Sources.KeyOf(r)
+		k := *s.Table.Sources.KeyOf(r)
 		s.expireFormer(src, prof, k, now)
 		if prof.addressChanged {
 			s.dropProfile(src, k, now, "address_changed")
@@ -221,10 +243,10 @@ func (s *sourceObserver) tickFindings(now int64) {
 		// Levels drop with time, so a source is judged without an observation, too.
 		if now-prof.judged >= minute && src.flags&home != 0 && s.eligible(src) {
 			prof.judged = now
-			prof.SetOneSided(s.e.acceptsOneSide())
-			s.publish(src, prof, k, prof.Judge(&src.facts, now), now)
+			prof.SetOneSided(s.all.acceptsOneSide())
+			s.publish(src, prof, k, prof.Judge(&src.Facts, now), now)
 		}
-		s.commit(src, prof, k, prof.findings.Due(now, src.facts.Last), now)
+		s.commit(src, prof, k, prof.findings.Due(now, src.Facts.Last), now)
 		return false
 	})
 }
@@ -233,7 +255,7 @@ func (s *sourceObserver) tickFindings(now int64) {
 func (h *profile) anyOpen() bool { return h.former != nil || h.findings.AnyOpen() }
 
 // closeFindings ends all findings of a source.
-func (s *sourceObserver) closeFindings(src *source, prof *profile, k flowtable.HostKey, now int64,
+func (s *Observer) closeFindings(src *Source, prof *profile, k flowtable.HostKey, now int64,
 	reason string) {
 	s.commit(src, prof, k, prof.findings.CloseAll(reason), now)
 	if prof.former != nil {

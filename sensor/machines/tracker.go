@@ -1,0 +1,27 @@
+package machines
+
+import (
+	"sync/atomic"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/finding"
+	"spamsensor/sensor/sources"
+)
+
+// Tracker joins the addresses of machines that change them. The holder of tickMu owns it.
+type Tracker struct {
+	chains       map[[6]byte]*addressChain           // by link-layer address, at most maxMachines
+	chainOf      map[flowtable.HostKey]*addressChain // of the members
+	rotations    map[rotationKey]*rotation           // at most maxRotations
+	sources      *sources.Set
+	held         []*sources.FindingEvent // findings that are held back, at most maxHeld
+	forgotten    atomic.Uint64           // machines that were dropped at a bound
+	incidents    finding.Incidents       // incidents of findings
+	newAddresses []sources.NewAddress    // scratch of trackAddresses
+}
+
+// Lost is the number of machines that were dropped at a bound.
+func (t *Tracker) Lost() uint64 { return t.incidents.Evicted.Load() + t.forgotten.Load() }
+
+// Init sets up the tracker of the machines behind a set of sources.
+func (t *Tracker) Init(sources *sources.Set) { t.sources = sources }

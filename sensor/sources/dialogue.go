@@ -1,0 +1,142 @@
+package sources
+
+import (
+	"spamsensor/flowtable/tcp"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/peer"
+	"spamsensor/sensor/track"
+	"spamsensor/smtpsniff"
+)
+
+// ObserveDialogue turns the events of the listener into observations of the source. A dialogue
+// without an established flow counts for no source: no server accepted it. The texts of the events
+// are borrowed until the call returns.
+func (s *Observer) ObserveDialogue(x *track.Event) {
+	f, session, port := x.Flow, x.Session, x.Key.ServerPort
+	if x.Source == 0 || f.Midstream() && !f.SeenBothSides() {
+		return
+	}
+	src := s.Table.Sources.At(x.Source)
+	cfg, now := &s.all.cfg.Detect, f.Last
+	src.flags |= changed
+	facts := &src.Facts
+	// A dialogue cannot be spoofed, so the source is real.
+	s.confirm(x.Source, src)
+	prof := s.profiles.At(src.profile)
+	for i := range x.SMTP {
+		ev := &x.SMTP[i]
+		switch ev.Kind {
+		// HELO and EHLO names: a bot takes many, a mail server has one.
+		case smtpsniff.HeloCommand:
+			prof = s.observeHelo(x, src, prof, ev.Text)
+		// The null sender (RFC 5321, section 4.5.5) has no domain.
+		case smtpsniff.MailCommand:
+			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
+				prof = s.observeSender(x, src, prof, domain)
+			}
+		// Recipients are of no more use to a detector that has fired lately.
+		case smtpsniff.RcptCommand:
+			facts.Recipients++
+			if prof != nil {
+				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
+					Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
+					External: f.Noted(peer.External)})
+			}
+		// An accepted message shows that the server is a mail server, and that the client is
+		// welcome.
+		case smtpsniff.MessageAccepted:
+			facts.Messages++
+			s.notes.noteInbound(src, s.event.Key)
+			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
+				s.noteDecision(f, prof, false, false, now)
+			}
+		// After STARTTLS the decision about the session is not visible. A session that is encrypted
+		// from the first byte shows only that the client spoke.
+		case smtpsniff.TLSStarted:
+			facts.TLSSessions++
+			f.Notes |= peer.Encrypted | peer.Decided
+			switch {
+			case session.Commands > 0 && port == 25:
+				s.notes.noteInbound(src, s.event.Key)
+			case prof != nil && session.Commands == 0:
+				prof.opaque++
+				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
+			}
+		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
+		case smtpsniff.Reply:
+			if ev.Code >= 400 {
+				s.observeRefusedReply(f, src, prof, ev, now)
+			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
+				prof.Observe(cfg, nil, detect.Observation{
+					Kind: detect.KindRecipientReply, Time: now})
+			} else if ev.Phase == smtpsniff.Helo {
+				s.observeGreeting(f, prof, ev.Text, now)
+			}
+		case smtpsniff.NotSMTPFound:
+			s.observeForeign(f, src, prof)
+		}
+	}
+	if prof != nil {
+		s.noteAttested(f, prof, session)
+		s.judge(src, prof, now)
+	}
+}
+
+// observeHelo observes a HELO or EHLO. It returns the source's profile, which a new name can make
+// necessary.
+func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
+	name []byte) *profile {
+	o := detect.Observation{Kind: detect.KindHelo, Time: x.Time, Text: name, Port: x.Key.ServerPort,
+		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(name)),
+		External: x.Flow.Noted(peer.External), Relay: x.Flow.Noted(peer.Relay)}
+	if src.Facts.Observe(&o) && prof == nil {
+		prof = s.newProfile(x.Source, src)
+	}
+	if prof != nil {
+		prof.Observe(&s.all.cfg.Detect, nil, o)
+	}
+	return prof
+}
+
+// observeSender observes a sender's domain, and returns the source's profile like observeHelo. A
+// session with a new domain is decided again: a bot can have one session for all its mails.
+func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
+	domain []byte) *profile {
+	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
+		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(domain)),
+		External: x.Flow.Noted(peer.External)}
+	if src.Facts.Observe(&o) && prof == nil {
+		prof = s.newProfile(x.Source, src)
+	}
+	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, o) && !x.Flow.Noted(peer.Encrypted) {
+		x.Flow.Notes &^= peer.Decided
+	}
+	return prof
+}
+
+// noteAttested records once for each session that the server answered the client's commands.
+func (s *Observer) noteAttested(f *track.Flow, prof *profile, session *smtpsniff.Session) {
+	if f.Noted(peer.Attested|peer.SelfMade) || !f.SeenBothSides() || session.Commands == 0 &&
+		session.Encryption == smtpsniff.Plain {
+		return
+	}
+	if _, down := f.Conn.Counts(tcp.Server); down == 0 {
+		return
+	}
+	f.Notes |= peer.Attested
+	prof.Observe(&s.all.cfg.Detect, nil,
+		detect.Observation{Kind: detect.KindAttested, Time: f.Last})
+}
+
+// observeConflict records once for each session that a client sent other bytes in the place of
+// earlier ones. A change by a firewall on the way does not count, where the mirror port shows
+// frames before and behind the firewall.
+func (s *Observer) observeConflict(src *Source, prof *profile, p *track.Packet,
+	f *track.Flow) {
+	if prof == nil || f.Noted(peer.Conflicted) || p.MAC != src.mac && !detect.InitialTTL(p.TTL) {
+		return
+	}
+	f.Notes |= peer.Conflicted
+	prof.Observe(&s.all.cfg.Detect, nil,
+		detect.Observation{Kind: detect.KindConflict, Time: p.Time})
+}

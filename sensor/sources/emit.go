@@ -1,0 +1,100 @@
+package sources
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"spamsensor/flowtable"
+	"spamsensor/sensor/finding"
+	"spamsensor/sensor/track"
+	"spamsensor/sensor/verdict"
+)
+
+// Emit gives the sources that changed, or every source, to output: first those with a profile or
+// several attempts, highest level first, then external sources with a single attempt, then the SYN
+// cache.
+//
+// The first part is sorted and small. The other two can be hundreds of thousands in a flood of
+// spoofed SYNs, so they are emitted in the order of the table and not sorted.
+func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) {
+	type line struct { // the sort keys; records of all sources at once would take much memory
+		addr     flowtable.Addr
+		attempts uint32
+		ref      flowtable.Ref
+		gen      uint16
+		shard    uint16
+		level    verdict.Level
+	}
+	var list []line
+	var d finding.SourceRecord // reused: a flood has hundreds of thousands of sources
+	for i := range all.shards {
+		s := all.shards[i]
+		s.locked(func() {
+			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
+				if src.singleAttempt() || !src.takeChanged(every) {
+					return
+				}
+				l := line{addr: k.Addr, attempts: src.Facts.Attempts, ref: r,
+					gen: s.Table.Sources.Gen(r), shard: uint16(i)}
+				if prof := s.profiles.At(src.profile); prof != nil {
+					l.level = prof.Level()
+				}
+				list = append(list, l)
+			})
+		})
+	}
+	// Highest level first, then most attempts, then by address.
+	slices.SortStableFunc(list, func(a, b line) int {
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts),
+			bytes.Compare(a.addr[:], b.addr[:]))
+	})
+	for _, l := range list {
+		s := all.shards[l.shard]
+		s.Table.Lock()
+		// The generation shows whether the entry still holds the same source.
+		src := s.sourceOf(l.ref, l.gen)
+		if src != nil { // it was not evicted meanwhile
+			d = s.sourceRecord(src, s.profiles.At(src.profile),
+				*s.Table.Sources.KeyOf(l.ref),
+				now)
+		}
+		s.Table.Unlock()
+		if src != nil {
+			output(&d)
+		}
+	}
+	for i := range all.shards {
+		s := all.shards[i]
+		s.locked(func() {
+			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
+				if src.singleAttempt() && src.takeChanged(every) {
+					d = s.sourceRecord(src, nil, *k, now)
+					output(&d)
+				}
+			})
+			s.Table.SYNs.All(func(n *track.SYNEntry) {
+				if every || !n.Value.Emitted {
+					n.Value.Emitted = true
+					d = s.synRecord(n, now)
+					output(&d)
+				}
+			})
+		})
+	}
+}
+
+// singleAttempt reports whether a source is external and known by one attempt alone.
+func (s *Source) singleAttempt() bool {
+	return s.Facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.profile == 0
+}
+
+// takeChanged reports whether a source is to be emitted, and clears its changed flag. A source
+// without an attempt is not emitted: its entry exists for its flows alone.
+func (s *Source) takeChanged(every bool) bool {
+	if s.Facts.Attempts == 0 || !every && s.flags&changed == 0 {
+		return false
+	}
+	s.flags &^= changed
+	return true
+}

@@ -1,0 +1,86 @@
+package sources
+
+import (
+	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
+	"spamsensor/sensor/dns"
+	"spamsensor/sensor/track"
+)
+
+// dnsLookups holds the mail lookups of hosts: MX records, addresses of mail servers, and
+// blocklists. A bot looks up the servers of many domains by itself; a workstation leaves that to
+// its mail server.
+type dnsLookups struct {
+	known     map[flowtable.HostKey]*detect.Lookups
+	forgotten uint64 // hosts
+}
+
+// maxLookupHosts bounds the hosts of a shard whose lookups are kept, of about a kilobyte each.
+const maxLookupHosts = 512
+
+// of returns the lookups of a host, nil if it had none.
+func (n *dnsLookups) of(k flowtable.HostKey) *detect.Lookups { return n.known[k] }
+
+// add adds a host. At the limit the host with the oldest lookup is dropped.
+func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
+	if n.known == nil {
+		n.known = map[flowtable.HostKey]*detect.Lookups{}
+	}
+	if len(n.known) >= maxLookupHosts {
+		// Ties are broken by address, so that the result does not depend on the order of a map.
+		var oldest flowtable.HostKey
+		var at int64
+		for h, l := range n.known { // at most maxLookupHosts
+			if at == 0 || l.LastUsed < at || l.LastUsed == at &&
+				string(h.Addr[:]) < string(oldest.Addr[:]) {
+				oldest, at = h, l.LastUsed
+			}
+		}
+		delete(n.known, oldest)
+		n.forgotten++
+	}
+	l := &detect.Lookups{}
+	n.known[k] = l
+	return l
+}
+
+// questions are the lookups that count.
+var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost,
+	dns.List: detect.AsksList}
+
+// ObserveDNS observes a DNS message: a query of the client, a reply to it, or, without a message, a
+// query to the client as a resolver. It reports whether the message answers a host with lookups.
+func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bool {
+	k := p.Key.ClientKey()
+	l := s.dnsLookups.of(k)
+	// A reply to a host without lookups is ignored.
+	if !resolver && m.Response {
+		if l == nil {
+			return false
+		}
+		for i := range m.NAddrs {
+			l.Answered(m.Name, m.Addrs[i], p.Time)
+		}
+		return true
+	}
+	if l == nil {
+		l = s.dnsLookups.add(k)
+	}
+	if resolver {
+		l.ServesOthers()
+		l.LastUsed = p.Time
+	} else {
+		l.Asked(questions[m.Kind], uint32(s.all.cfg.Table.Secret.HashBytes([]byte(m.Domain))),
+			m.Name, uint32(m.ID)<<16|uint32(p.Key.ClientPort), p.Time)
+	}
+	if r := s.Table.Sources.Find(p.ClientHash, &k); r != 0 {
+		src := s.Table.Sources.At(r)
+		src.flags |= changed
+		if prof := s.profiles.At(src.profile); prof != nil {
+			prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindLookups,
+				Time: p.Time, Lookups: l})
+			s.judge(src, prof, p.Time)
+		}
+	}
+	return false
+}
