@@ -28,7 +28,7 @@ var allowed = map[string]struct {
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
 	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "flowtable/tcp", "smtpsniff", "sensor/detect", "sensor/mailserver", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer", "sensor/servers", "sensor/sources", "sensor/machines"}, "the life of a packet, from frame to verdict"},
-	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal"}, "an address has a role before a detector judges it"},
+	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal", "smtpsniff/heloname"}, "an address has a role before a detector judges it"},
 	"sensor/servers":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal"}, "a mail server of ours is observed without its clients' profiles"},
 	"sensor/sources":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal"}, "a source is observed without its mail server's queue"},
 	"sensor/machines":          {[]string{"sensor/sources", "sensor/peer", "sensor/finding", "sensor/verdict", "flowtable"}, "addresses are joined by what was observed of them"},
@@ -41,13 +41,14 @@ var allowed = map[string]struct {
 	"flowtable/tcp":            {nil, "a connection knows no table"},
 	"smtpsniff":                {[]string{"smtpsniff/tlshello", "smtpsniff/redact"}, "a dialogue may turn into TLS, and its replies quote the client"},
 	"smtpsniff/redact":         {nil, "what may be shown of a text does not depend on the dialogue"},
+	"smtpsniff/heloname":       {nil, "a name is a text, whoever gives it"},
 	"smtpsniff/refusal":        {nil, "a reply is a text"},
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
 	"sensor/mailserver":        {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
 	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict", "smtpsniff/refusal"}, "a finding shows what was decided, and decides nothing"},
-	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home lists the packages that may import an outside package; no other package may.

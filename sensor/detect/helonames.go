@@ -7,6 +7,7 @@ import (
 
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/heloname"
 )
 
 // maxNames is how many HELO names are kept.
@@ -30,7 +31,7 @@ func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
 	inc(&w.given)
 	w.distinct.Add(o.Hash, nil)
-	if !o.direct() && (!o.External || o.Relay || classifyHelo(string(o.Text)) != heloBareIP) {
+	if !o.direct() && (!o.External || o.Relay || heloname.Classify(string(o.Text)) != heloname.BareAddress) {
 		return
 	}
 	// Nothing more can be found if both reasons were found lately with their largest numbers.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/heloname"
 )
 
 // manySessions is how many sessions with one full name are a sign of a mail server. A bot with a
@@ -20,8 +21,8 @@ func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	// The first name decides whether there can be one; any other name ends that for good.
 	switch {
 	case s.Sessions == 0:
-		class := classifyHelo(string(o.Text))
-		s.Name, s.SeveralNames = o.Hash, class != heloProper && class != heloHome
+		class := heloname.Classify(string(o.Text))
+		s.Name, s.SeveralNames = o.Hash, class != heloname.Full && class != heloname.Home
 	case s.Name != o.Hash:
 		s.SeveralNames = true
 	}

@@ -5,6 +5,7 @@ import (
 
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
+	"spamsensor/smtpsniff/heloname"
 )
 
 // Snapshot is the profile of a machine at an address, to be taken over at another address. The sets
@@ -146,7 +147,7 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	for _, name := range o.heloNames.name[:o.heloNames.n] {
 		w.remember(name)
 	}
-	theirs, ours := classifyHelo(o.heloNames.worst), classifyHelo(w.worst)
+	theirs, ours := heloname.Classify(o.heloNames.worst), heloname.Classify(w.worst)
 	if heloWeights[theirs] > heloWeights[ours] || w.worst == "" {
 		w.worst = o.heloNames.worst
 	}

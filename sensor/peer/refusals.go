@@ -4,9 +4,9 @@ import (
 	"bytes"
 
 	"spamsensor/flowtable"
-	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/heloname"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -14,7 +14,7 @@ import (
 // the first word), empty if there is none.
 func GreetingName(banner []byte) string {
 	word, _, _ := bytes.Cut(banner, []byte{' '})
-	if name := string(bytes.ToLower(word)); detect.ProperHelo(name) {
+	if name := string(bytes.ToLower(word)); heloname.Classify(name) == heloname.Full {
 		return name
 	}
 	return ""
