@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/verdict"
 )
 
@@ -11,12 +12,12 @@ import (
 // them. A source that looks like a mail server is left out.
 func observeHostLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	if !p.isResolver() && !p.maybeMTA() {
-		p.judgeServerNames(c, HostLookups, p.lookups.hosts[:], o.Time)
+		p.judgeServerNames(c, HostLookups, &p.lookups.Hosts, o.Time)
 	}
 }
 
 // textHostLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textHostLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It looked up mail servers by name (mail., smtp., mx. ...) in %s domains "+
-		"within %s.%s", orMore(r.Value, maxDomains), namesSpan(r), p.lookups.example())
+		"within %s.%s", orMore(r.Value, lookups.MaxDomains), namesSpan(r), lookupExample(p.lookups))
 }

@@ -1,12 +1,16 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/lookups"
+)
 
 func TestHostLookups(t *testing.T) {
 	asks := func(n int, interval float64) *scene {
-		s, l := newScene(), &Lookups{}
+		s, l := newScene(), &lookups.Log{}
 		for i := range uint32(n) {
-			l.Asked(AsksHost, mix(i), "mail.example.org", i+1, s.now)
+			l.Asked(lookups.Host, mix(i), "mail.example.org", i+1, s.now)
 			s.see(Observation{Kind: KindLookups, Lookups: l})
 			s.wait(interval)
 		}

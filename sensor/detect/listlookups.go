@@ -9,13 +9,13 @@ import (
 // observeListLookups notices a source that asks blocklists about addresses. Bots ask about their
 // own before they begin. One query is enough.
 func observeListLookups(p *Profile, _ *Config, _ *Counters, o Observation) {
-	if !p.isResolver() && p.lookups.lists > 0 {
-		p.raise(ListLookups, o.Time, float64(p.lookups.lists), 1, 3.9)
+	if !p.isResolver() && p.lookups.Lists > 0 {
+		p.raise(ListLookups, o.Time, float64(p.lookups.Lists), 1, 3.9)
 	}
 }
 
 // textListLookups has the latest query.
 func textListLookups(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	return fmt.Sprintf("It asked blocklists about addresses (%s): a bot checks whether it is "+
-		"listed already.", p.lookups.list)
+		"listed already.", p.lookups.List)
 }

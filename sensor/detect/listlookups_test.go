@@ -1,13 +1,17 @@
 package detect
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/lookups"
+)
 
 func TestListLookups(t *testing.T) {
 	asks := func(resolver bool) *scene {
-		s, l := newScene(), &Lookups{}
-		l.Asked(AsksList, 0, "2.0.0.127.zen.example", 1, s.now)
+		s, l := newScene(), &lookups.Log{}
+		l.Asked(lookups.List, 0, "2.0.0.127.zen.example", 1, s.now)
 		if resolver {
-			l.ServesOthers()
+			l.Resolver = true
 		}
 		s.see(Observation{Kind: KindLookups, Lookups: l})
 		return s

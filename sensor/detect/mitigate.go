@@ -118,7 +118,7 @@ func (p *Profile) refresh(code Code, now int64) {
 }
 
 // isResolver reports whether other hosts resolve names through the source.
-func (p *Profile) isResolver() bool { return p.lookups != nil && p.lookups.resolver }
+func (p *Profile) isResolver() bool { return p.lookups != nil && p.lookups.Resolver }
 
 // maybeMTA reports whether nothing in a source's dialogues separates it from a mail server: it
 // gives one full name, and few of its sessions are refused.

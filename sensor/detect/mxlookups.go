@@ -3,7 +3,7 @@ package detect
 import (
 	"fmt"
 
-	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/verdict"
 )
 
@@ -19,8 +19,7 @@ func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 	if p.isResolver() || p.maybeMTA() {
 		return
 	}
-	// The list of the lookups is of an hour, and keeps maxDomains apart.
-	if n := sketch.CountRecent(p.lookups.mx[:], sketch.Stamp(o.Time), 3600); n >= c.MXDomains {
+	if n := p.lookups.MXDomains(o.Time); n >= c.MXDomains {
 		weight := 4.6
 		if n < c.MXDomains+setUp {
 			weight = 2.3
@@ -32,5 +31,5 @@ func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
 // textMXLookups has the number of domains, r.Value, and a lookup that led to an attempt.
 func textMXLookups(p *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("It asked the DNS for the mail servers of %s domains within an hour; only "+
-		"a mail server needs to know them.%s", orMore(r.Value, maxDomains), p.lookups.example())
+		"a mail server needs to know them.%s", orMore(r.Value, lookups.MaxDomains), lookupExample(p.lookups))
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"testing"
 
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/verdict"
 )
 
@@ -15,9 +16,9 @@ func TestLookupsOfOneName(t *testing.T) {
 			s.tries(1, 25, 30, true).helo("mail.example.org")
 		}
 		s.sessions(2, false).sessions(1, true).sessions(2, false).sessions(1, true).sessions(1, false).sessions(1, true)
-		l := &Lookups{}
+		l := &lookups.Log{}
 		for i := range 5 {
-			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+			l.Asked(lookups.MX, uint32(i), "", uint32(i+1), s.now)
 		}
 		s.see(Observation{Kind: KindLookups, Lookups: l})
 		s.p.Judge(&s.n, s.now)
@@ -32,9 +33,9 @@ func TestLookupsOfOneName(t *testing.T) {
 func TestAccountsAreSetUp(t *testing.T) {
 	for n, want := range map[int]verdict.Level{4: verdict.Suspect, 5: verdict.Likely} {
 		s := newScene().again(4, 20)
-		l := &Lookups{}
+		l := &lookups.Log{}
 		for i := range n {
-			l.Asked(AsksMX, uint32(i), "", uint32(i+1), s.now)
+			l.Asked(lookups.MX, uint32(i), "", uint32(i+1), s.now)
 		}
 		s.see(Observation{Kind: KindLookups, Lookups: l})
 		if v := s.p.Judge(&s.n, s.now); v.Level != want {

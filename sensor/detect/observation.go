@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"spamsensor/sensor/lookups"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -65,7 +66,7 @@ type Observation struct {
 	After    int64  // nanoseconds since the SYN was sent first
 	Text     []byte // borrowed: valid until Observe returns
 	Listing  *Listing
-	Lookups  *Lookups // kept by the profile
+	Lookups  *lookups.Log // kept by the profile
 	Oddities Oddity
 	External bool // the server is none of ours
 	Relay    bool // the server is a declared relay

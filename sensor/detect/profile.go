@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
@@ -29,8 +30,8 @@ type Profile struct {
 	heloNames           heloNames
 	dialect             dialect
 	envelope            envelope
-	lookups             *Lookups
-	tlsServers          [maxDomains]sketch.Slot // domains of servers that TLS handshakes named
+	lookups             *lookups.Log
+	tlsServers          lookups.Names // domains of servers that TLS handshakes named
 	mta                 mtaLike
 	behaviour           behaviour
 	guard               spoofGuard

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/lookups"
 )
 
 var update = flag.Bool("update", false, "write the tables of README.md anew")
@@ -21,7 +23,7 @@ type detectorDoc struct {
 func detectorDocs() map[Code]detectorDoc {
 	c := DefaultConfig()
 	f := fmt.Sprintf
-	lookups := "a mail client has one to three accounts"
+	accounts := "a mail client has one to three accounts"
 	mta := "habits of mail servers"
 	return map[Code]detectorDoc{
 		NewNetworks: {"the rate of mail networks (/24, /48) that the host never contacted before, at three time scales",
@@ -53,12 +55,12 @@ func detectorDocs() map[Code]detectorDoc {
 		SenderDomains: {"domains of senders", f("%d, then %d within a day", c.SenderDomains, c.MassSenderDomains),
 			"a workstation has one or two"},
 		RecipientDomains: {"domains of recipients", f("%d within an hour", c.RecipientDomains), "measured"},
-		MXLookups:        {"domains whose MX records the host asks for", f("%d within an hour", c.MXDomains), lookups},
+		MXLookups:        {"domains whose MX records the host asks for", f("%d within an hour", c.MXDomains), accounts},
 		HostLookups: {"domains of which the host looks up mail servers by name",
-			f("%d within %d minutes, or %d within %d s", c.MailNames, namesTime/60, burstNames, burstTime), lookups},
+			f("%d within %d minutes, or %d within %d s", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime), accounts},
 		ListLookups: {"questions to blocklists about addresses", "1", "bots check whether they are listed"},
 		TLSNames: {"domains of mail servers named in TLS handshakes",
-			f("%d within %d minutes, or %d within %d s", c.MailNames, namesTime/60, burstNames, burstTime), lookups},
+			f("%d within %d minutes, or %d within %d s", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime), accounts},
 		OneName: {"the same full HELO name in every session", "20 sessions", mta},
 		Welcome: {"sessions whose message is accepted", "0.95 of at least 10", mta},
 		Retries: {"a new attempt 4 minutes to 4 hours after a deferral", "0.6 of at least 3",

@@ -7,7 +7,7 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// maxDomains is how many domains of senders, or of lookups, are kept apart.
+// maxDomains is how many domains of senders are kept apart.
 const maxDomains = 16
 
 // envelope holds the domains of senders and recipients.

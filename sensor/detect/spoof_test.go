@@ -3,6 +3,7 @@ package detect
 import (
 	"testing"
 
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/verdict"
 )
 
@@ -33,8 +34,8 @@ func (s *scene) waits(n int) *scene {
 func TestForgedSYNs(t *testing.T) {
 	asked := func() *scene {
 		s := newScene()
-		l := &Lookups{}
-		l.Asked(AsksHost, 1, "smtp.example.org", 1, s.now)
+		l := &lookups.Log{}
+		l.Asked(lookups.Host, 1, "smtp.example.org", 1, s.now)
 		s.see(Observation{Kind: KindLookups, Lookups: l})
 		return s
 	}

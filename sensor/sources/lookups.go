@@ -4,6 +4,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/track"
 )
 
@@ -11,7 +12,7 @@ import (
 // blocklists. A bot looks up the servers of many domains by itself; a workstation leaves that to
 // its mail server.
 type dnsLookups struct {
-	known     map[flowtable.HostKey]*detect.Lookups
+	known     map[flowtable.HostKey]*lookups.Log
 	forgotten uint64 // hosts
 }
 
@@ -19,12 +20,12 @@ type dnsLookups struct {
 const maxLookupHosts = 512
 
 // of returns the lookups of a host, nil if it had none.
-func (n *dnsLookups) of(k flowtable.HostKey) *detect.Lookups { return n.known[k] }
+func (n *dnsLookups) of(k flowtable.HostKey) *lookups.Log { return n.known[k] }
 
 // add adds a host. At the limit the host with the oldest lookup is dropped.
-func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
+func (n *dnsLookups) add(k flowtable.HostKey) *lookups.Log {
 	if n.known == nil {
-		n.known = map[flowtable.HostKey]*detect.Lookups{}
+		n.known = map[flowtable.HostKey]*lookups.Log{}
 	}
 	if len(n.known) >= maxLookupHosts {
 		// Ties are broken by address, so that the result does not depend on the order of a map.
@@ -39,14 +40,14 @@ func (n *dnsLookups) add(k flowtable.HostKey) *detect.Lookups {
 		delete(n.known, oldest)
 		n.forgotten++
 	}
-	l := &detect.Lookups{}
+	l := &lookups.Log{}
 	n.known[k] = l
 	return l
 }
 
 // questions are the lookups that count.
-var questions = [...]detect.Question{dns.MX: detect.AsksMX, dns.Host: detect.AsksHost,
-	dns.List: detect.AsksList}
+var questions = [...]lookups.Question{dns.MX: lookups.MX, dns.Host: lookups.Host,
+	dns.List: lookups.List}
 
 // ObserveDNS observes a DNS message: a query of the client, a reply to it, or, without a message, a
 // query to the client as a resolver. It reports whether the message answers a host with lookups.
@@ -67,7 +68,7 @@ func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bo
 		l = s.dnsLookups.add(k)
 	}
 	if resolver {
-		l.ServesOthers()
+		l.Resolver = true
 		l.LastUsed = p.Time
 	} else {
 		l.Asked(questions[m.Kind], uint32(s.all.cfg.Table.Secret.HashBytes([]byte(m.Domain))),
