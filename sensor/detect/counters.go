@@ -3,6 +3,7 @@ package detect
 import (
 	"math"
 
+	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/sketch"
 )
 
@@ -41,9 +42,6 @@ type PortCount struct {
 	Count uint32 `json:"Count"`
 }
 
-// answerTime is how long an attempt may wait for an answer before it counts as silent.
-const answerTime = 5 * second
-
 // Observe counts an observation. full reports that a set of the counters is too small for it: then
 // only a Profile can count, and the caller makes one. It comes before Profile.Observe.
 func (n *Counters) Observe(o *Observation) (full bool) {
@@ -81,7 +79,7 @@ func (n *Counters) attempt(o *Observation) (full bool) {
 }
 
 // tick clears the seconds between the latest attempt and now in the ring of attempts by second. The
-// ring has eight: answerTime, the second of now, and two to spare.
+// ring has eight: contacts.AnswerTime, the second of now, and two to spare.
 func (n *Counters) tick(now int64) {
 	size := int64(len(n.recent))
 	at := now / second
@@ -114,7 +112,7 @@ func (n *Counters) Silent(now int64) uint32 {
 	waiting := uint32(0)
 	for i, attempts := range n.recent {
 		at := n.recentAt - int64((uint64(n.recentAt)-uint64(i))%uint64(len(n.recent)))
-		if now-at*second < answerTime+second {
+		if now-at*second < contacts.AnswerTime+second {
 			waiting += attempts
 		}
 	}

@@ -90,7 +90,7 @@ var detectors = [codes]detector{
 	Concurrent:       {"concurrent", Volume, sees(KindSYN), observeConcurrent, nil, textConcurrent},
 	SubmitSpread:     {"submission_spread", Volume, sees(KindSYN), observeSubmitSpread, nil, textSubmitSpread},
 	Flood:            {"flood", Volume, sees(KindSYN), observeFlood, nil, textFlood},
-	Failures:         {"failed_contacts", Outcome, contactKinds, observeContacts, nil, textFailures},
+	Failures:         {"failed_contacts", Outcome, contactKinds, observeFailures, nil, textFailures},
 	Refusals:         {"refusals", Replies, sees(KindDecided), observeRefusals, nil, textRefusals},
 	UnknownUsers:     {"unknown_users", Replies, sees(KindRecipientReply), observeUnknownUsers, nil, textUnknownUsers},
 	RelayDenials:     {"strangers", Replies, sees(KindRelayDenied), observeRelayDenials, nil, textRelayDenials},

@@ -132,11 +132,11 @@ func (p *Profile) record(o *Observation) bool {
 		p.confirmServer(o.Addr, o.Net, o.Hash)
 	case KindSYNACK:
 		inc(&p.answered)
-		if at := p.port(o.Port); at != nil {
+		if at := p.ports.Of(o.Port); at != nil {
 			inc(&at.Answered)
 		}
 	case KindRefused, KindUnreachable:
-		if at := p.port(o.Port); at != nil {
+		if at := p.ports.Of(o.Port); at != nil {
 			if o.Kind == KindUnreachable {
 				inc(&at.Unreachable)
 			} else {
@@ -182,7 +182,7 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 	if o.Relay {
 		return false
 	}
-	if at := p.port(o.Port); at != nil {
+	if at := p.ports.Of(o.Port); at != nil {
 		inc(&at.Attempts)
 	}
 	return true
@@ -197,7 +197,7 @@ func (p *Profile) recordEstablished(o *Observation) {
 	} else {
 		p.bothSides(o.Net)
 	}
-	if at := p.port(o.Port); at != nil {
+	if at := p.ports.Of(o.Port); at != nil {
 		inc(&at.Opened)
 	}
 }

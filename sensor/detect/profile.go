@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
@@ -20,8 +21,8 @@ type Profile struct {
 	submit              [maxSubmit]sketch.Slot // the same, for submission
 	burst               burst
 	flood               flood
-	contacts            contacts
-	ports               [4]portOutcome
+	contacts            contacts.Test
+	ports               contacts.Ports
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without refusals that name a blocklist
 	unknownUsers        unknownUsers

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/verdict"
 )
 
@@ -15,11 +16,6 @@ type refusalTest struct {
 	Refused  int     `json:"Refused"`
 	Accepted uint32  `json:"Taken"` // sessions in which a message was accepted first
 	Total    uint32  `json:"All"`
-}
-
-// bounds are the bounds between which a test has not decided.
-func (c *Config) bounds() (upper, lower float64) {
-	return math.Log((1 - missRate) / c.Alpha), math.Log(missRate / (1 - c.Alpha))
 }
 
 // decidedWeight is the weight of Refusals once the test has decided.
@@ -68,7 +64,7 @@ func (t *refusalTest) step(c *Config, refused, decided bool) {
 		step = math.Log(c.RefusalHigh / c.RefusalLow)
 	}
 	// An honest past must not count without end in favour of a host that was taken over.
-	_, lower := c.bounds()
+	_, lower := contacts.Bounds(c.Alpha)
 	t.LLR = math.Max(lower, t.LLR+step)
 }
 
@@ -76,7 +72,7 @@ func (t *refusalTest) step(c *Config, refused, decided bool) {
 // not if one server refuses few senders, or if others brought the mail.
 func (p *Profile) judgeRefusals(c *Config, now int64) {
 	t := p.refusalTestInForce()
-	switch upper, _ := c.bounds(); {
+	switch upper, _ := contacts.Bounds(c.Alpha); {
 	case t.LLR >= upper-1e-9:
 		p.raise(Refusals, now, float64(t.Refused), 6, decidedWeight)
 	case t.LLR >= partialLLR && !p.has(Serves) &&
@@ -109,7 +105,7 @@ func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 
 // merge adds the sessions of o.
 func (t *refusalTest) merge(c *Config, o *refusalTest) {
-	_, lower := c.bounds()
+	_, lower := contacts.Bounds(c.Alpha)
 	t.LLR = math.Max(lower, t.LLR+o.LLR)
 	t.Sessions += o.Sessions
 	t.Refused += o.Refused

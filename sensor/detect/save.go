@@ -3,6 +3,7 @@ package detect
 import (
 	"slices"
 
+	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -32,7 +33,7 @@ type Saved struct {
 	Attested      uint32          `json:"Attested"`
 	Conflicting   uint32          `json:"Conflicting"`
 	NewNetworks   newNetworksTest `json:"Spread"`
-	Contacts      savedContacts   `json:"Contacts"`
+	Contacts      contacts.Saved  `json:"Contacts"`
 	Replies       savedReplies    `json:"Replies"`
 	MTA           mtaLike         `json:"Server"`
 	Behaviour     behaviour       `json:"Manner"`
@@ -56,15 +57,6 @@ type SavedVerdict struct {
 type SavedReason struct {
 	verdict.Reason
 	Text string `json:"Text,omitempty"`
-}
-
-// savedContacts is the test of first contacts, without the contacts that wait for an answer: after
-// a restart their answers would be missed, and each would seem a failure.
-type savedContacts struct {
-	LLR    float64       `json:"LLR"`
-	Failed int           `json:"Failed"`
-	Worked int           `json:"Worked"`
-	Ports  []portOutcome `json:"Ports,omitempty"`
 }
 
 // savedReplies are both tests of refusals, because Serves can appear after a restart, and the test
@@ -99,7 +91,7 @@ func (p *Profile) Save(n *Counters) Saved {
 		Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
 		Conflicting: p.conflicting,
 		NewNetworks: p.newNetworks,
-		Contacts:    p.saveContacts(),
+		Contacts:    contacts.Save(&p.contacts, &p.ports),
 		Replies:     savedReplies{p.refusalTest, p.refusalTestUnlisted, p.unknownUsers},
 		MTA:         p.mta.withoutWindows(),
 		Behaviour:   p.behaviour,
@@ -139,9 +131,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 		p.twoSided, p.attested = min(1, d.Opened), min(1, d.Heard)
 	}
 	p.newNetworks = d.NewNetworks
-	t := &p.contacts
-	t.llr, t.failed, t.worked = d.Contacts.LLR, d.Contacts.Failed, d.Contacts.Worked
-	copy(p.ports[:], d.Contacts.Ports)
+	d.Contacts.Restore(&p.contacts, &p.ports)
 	p.refusalTest, p.refusalTestUnlisted = d.Replies.refusalTest, d.Replies.Unlisted
 	p.unknownUsers = d.Replies.unknownUsers
 	p.mta, p.behaviour = d.MTA, d.Behaviour
@@ -182,17 +172,6 @@ func (p *Profile) restoreReasons(d *Saved) {
 func (p *Profile) restoredText(code Code) (text string, ok bool) {
 	r, ok := p.restored[code]
 	return r.Text, ok && p.reasons[code].Last == r.Last
-}
-
-func (p *Profile) saveContacts() savedContacts {
-	t := &p.contacts
-	d := savedContacts{LLR: t.llr, Failed: t.failed, Worked: t.worked}
-	for _, at := range p.ports {
-		if at.Port != 0 {
-			d.Ports = append(d.Ports, at)
-		}
-	}
-	return d
 }
 
 // withoutWindows is the counts alone. Windows of hours and days are not saved.

@@ -102,16 +102,8 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	// Periods of a flood at two addresses are not aligned; their counts are added all the same.
 	p.flood.attempts += o.flood.attempts
 	p.flood.servers += o.flood.servers
-	p.contacts.merge(c, &o.contacts)
-	for _, x := range o.ports {
-		if at := p.port(x.Port); x.Port != 0 && at != nil {
-			at.Attempts += x.Attempts
-			at.Answered += x.Answered
-			at.Opened += x.Opened
-			at.Refused += x.Refused
-			at.Unreachable += x.Unreachable
-		}
-	}
+	p.contacts.Merge(&o.contacts, c.Alpha)
+	p.ports.Merge(&o.ports)
 }
 
 // mergeReasons is the part of merge for the reasons. Of two the earlier First, the later Last and

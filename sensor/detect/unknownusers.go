@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/verdict"
 )
 
@@ -33,7 +34,7 @@ func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 		inc(&t.Unknown)
 		step = math.Log(unknownToBot / unknownToHonest)
 	}
-	upper, lower := c.bounds()
+	upper, lower := contacts.Bounds(c.Alpha)
 	t.LLR = math.Max(lower, t.LLR+step)
 	// A decision stands until the test has gone all the way back.
 	t.Proved = t.LLR >= upper || t.Proved && t.LLR > lower
@@ -60,7 +61,7 @@ func textUnknownUsers(p *Profile, _ *Counters, _ *verdict.Reason) string {
 
 // merge adds the recipients of o.
 func (t *unknownUsers) merge(c *Config, o *unknownUsers) {
-	_, lower := c.bounds()
+	_, lower := contacts.Bounds(c.Alpha)
 	t.Recipients += o.Recipients
 	t.Unknown += o.Unknown
 	t.LLR = math.Max(lower, t.LLR+o.LLR)

@@ -1,0 +1,87 @@
+package detect
+
+import (
+	"fmt"
+
+	"spamsensor/sensor/contacts"
+	"spamsensor/sensor/verdict"
+)
+
+// contactKinds are the kinds that begin or end a first contact.
+var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable,
+	KindEstablished)
+
+// observeFailures begins a first contact with a SYN to a new network, and ends it with what comes
+// next for that server: a retransmission or an error is a failure, an answer a success.
+func observeFailures(p *Profile, c *Config, _ *Counters, o Observation) {
+	switch o.Kind {
+	case KindSYN:
+		if o.newNet && p.reasons[Failures].Weight < 4.6 {
+			p.contacts.Begin(o.Addr, o.Time)
+		}
+	case KindRetransmit:
+		p.judgeContacts(p.contacts.Retransmitted(o.Addr, c.Alpha), o.Time)
+	case KindSYNACK, KindEstablished:
+		p.judgeContacts(p.contacts.Answered(o.Addr, c.Alpha), o.Time)
+	case KindRefused, KindUnreachable:
+		p.judgeContacts(p.contacts.Refused(o.Addr, c.Alpha), o.Time)
+	}
+}
+
+// judgeContacts is for a decision of the test. Most of the way to Fails counts half.
+func (p *Profile) judgeContacts(d contacts.Decision, now int64) {
+	t := &p.contacts
+	switch d {
+	case contacts.Fails:
+		p.raise(Failures, now, float64(t.Failed()), t.Threshold(d), 4.6)
+	case contacts.Partial:
+		p.raise(Failures, now, float64(t.Failed()), t.Threshold(d), 2.3)
+	case contacts.Undecided:
+		p.weaken(&lateAnswers)
+	}
+}
+
+// contactsRecovered reports whether the test has turned back since it found Failures.
+func (p *Profile) contactsRecovered() bool { return p.has(Failures) && p.contacts.Recovered() }
+
+// HasPending reports whether ExpireContacts has something to do.
+func (p *Profile) HasPending() bool { return p.contacts.HasPending() }
+
+// ExpireContacts resolves first contacts that got no answer in time. The caller calls it every
+// second or so while HasPending.
+func (p *Profile) ExpireContacts(c *Config, now int64) {
+	if !p.contacts.HasPending() {
+		return
+	}
+	for d := range p.contacts.Expire(c.Alpha, p.answered > 0, now) {
+		p.judgeContacts(d, now)
+	}
+}
+
+// Egress is the state of egress on the port with the most attempts.
+func (p *Profile) Egress() contacts.Egress {
+	return p.ports.Egress(contacts.Attempts{Networks: p.nets.Len(), Answered: p.answered,
+		Retransmitted: p.retransmitted})
+}
+
+// textFailures explains the failures by blocked egress if no attempt was ever answered. Else
+// r.Value is the number of failures.
+func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
+	if e := p.Egress(); e.Blocked() {
+		at := p.ports.Busiest()
+		text := fmt.Sprintf("It tried one new mail network after the other although none of its "+
+			"%s on port %d was answered: %s.",
+			verdict.Plural(max(at.Attempts, n.attemptsBefore(at.Port)), "attempt"), at.Port,
+			e.Cause())
+		if p.level >= verdict.Likely {
+			text += " The machine is infected although its mail is blocked."
+		}
+		return text
+	}
+	if p.contacts.Worked() == 0 {
+		return fmt.Sprintf("All first contacts with %d new mail networks failed; a real sender "+
+			"knows working servers.", int(r.Value))
+	}
+	return fmt.Sprintf("%d of the first contacts with %d new mail networks failed; a real "+
+		"sender knows working servers.", int(r.Value), p.contacts.Failed()+p.contacts.Worked())
+}
