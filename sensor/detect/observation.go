@@ -38,8 +38,8 @@ const (
 	kinds
 )
 
-// kindSet is a set of kinds, one bit each. A detector is called for the kinds of its set only: most
-// observations concern one or two detectors.
+// kindSet is a set of kinds, one bit each. A detector is called for the kinds of its set only, see
+// observers.
 type kindSet uint32
 
 // sees makes the set of a detector.
@@ -108,10 +108,8 @@ func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 	if !p.record(&o) {
 		return o.fresh
 	}
-	for i := range detectors {
-		if d := &detectors[i]; d.sees.has(o.Kind) {
-			d.observe(p, c, n, o)
-		}
+	for _, observe := range observers[o.Kind] {
+		observe(p, c, n, o)
 	}
 	return o.fresh
 }
