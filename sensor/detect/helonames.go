@@ -31,7 +31,8 @@ func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
 	inc(&w.given)
 	w.distinct.Add(o.Hash, nil)
-	if !o.direct() && (!o.External || o.Relay || heloname.Classify(string(o.Text)) != heloname.BareAddress) {
+	if !o.direct() && (!o.External || o.Relay ||
+		heloname.Classify(string(o.Text)) != heloname.BareAddress) {
 		return
 	}
 	// Nothing more can be found if both reasons were found lately with their largest numbers.

@@ -17,5 +17,6 @@ func observeTLSNames(p *Profile, c *Config, _ *Counters, o Observation) {
 // textTLSNames has the number of domains, r.Value.
 func textTLSNames(_ *Profile, _ *Counters, r *verdict.Reason) string {
 	return fmt.Sprintf("In its TLS handshakes it asked for mail servers of %s domains within %s; "+
-		"a mail client has one to three accounts.", orMore(r.Value, lookups.MaxDomains), namesSpan(r))
+		"a mail client has one to three accounts.",
+		orMore(r.Value, lookups.MaxDomains), namesSpan(r))
 }
