@@ -210,8 +210,8 @@ const longLoss = 1 << 28
 
 // classifyAck compares an acknowledgment with the bytes that the other half, y, has sent (RFC 9293,
 // section 3.10.7.4; RFC 5961, section 5). Until the server has sent data only one number opens the
-// connection, that of its SYN-ACK: the server answers any other with a reset. Where the server has
-// sent several SYN-ACKs with different numbers, as with SYN cookies, each of them counts.
+// connection, the one of its SYN-ACK: the server answers any other with a reset. Where the server
+// has sent several SYN-ACKs with different numbers, as with SYN cookies, each of them counts.
 //
 // The lower bound is the initial sequence number. Linux drops a segment below it except where it
 // predicts the header (tcp_rcv_established), so that the segment has a DropRisk.

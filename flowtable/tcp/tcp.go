@@ -67,8 +67,8 @@ const (
 	PartialChecksum
 	// UnaskedMD5: the segment has an MD5 signature (RFC 2385), which the handshake has not.
 	UnaskedMD5
-	// LowHops: the hop limit is lower than that of the sender's other segments, so that the segment
-	// may expire before the receiver; or its initial value differs.
+	// LowHops: the hop limit is lower than in the sender's other segments, so that the segment may
+	// expire before the receiver; or its initial value differs.
 	LowHops
 	// OtherMAC: the frame's link-layer addresses differ from the sender's other frames.
 	OtherMAC
@@ -192,7 +192,7 @@ func (c *Conn) Counts(d Dir) (packets uint32, bytes uint64) {
 func (c *Conn) ISN(d Dir) Seq { return c.half[d].isn }
 
 // Answered reports whether the other half has acknowledged bytes of a direction, beyond its SYN.
-// Without a captured segment of the direction, its first acknowledgment counts as that of the SYN.
+// Without a captured segment of the direction, its first acknowledgment counts as one of the SYN.
 func (c *Conn) Answered(d Dir) bool {
 	h := &c.half[d]
 	return h.nextKnown && h.ackedKnown && h.acked.Sub(h.isn) > 1

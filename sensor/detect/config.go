@@ -96,9 +96,9 @@ func (c *Config) Validate() error {
 		c.SenderDomains, c.MassSenderDomains, maxDomains)
 	bad(c.RecipientDomains > 1 && c.RecipientDomains <= maxWindow, "recipient_domains is %d, and "+
 		"must be within 2 and %d", c.RecipientDomains, maxWindow)
-	bad(c.MXDomains > 1 && c.MXDomains <= lookups.MaxDomains, "mx_domains is %d, and must be within 2 "+
-		"and %d", c.MXDomains, lookups.MaxDomains)
-	bad(c.MailNames > 1 && c.MailNames <= lookups.MaxDomains, "mail_names is %d, and must be within 2 "+
-		"and %d", c.MailNames, lookups.MaxDomains)
+	bad(c.MXDomains > 1 && c.MXDomains <= lookups.MaxDomains, "mx_domains is %d, and must be "+
+		"within 2 and %d", c.MXDomains, lookups.MaxDomains)
+	bad(c.MailNames > 1 && c.MailNames <= lookups.MaxDomains, "mail_names is %d, and must be "+
+		"within 2 and %d", c.MailNames, lookups.MaxDomains)
 	return errors.Join(errs...)
 }

@@ -16,6 +16,10 @@
 // cases in which reasons weaken each other are the rows of mitigate.go. The predicates that decide
 // the level and the class are in verdict.go, in the order in which [Profile.Judge] asks them.
 //
+// State that means something by itself is in leaf packages: the DNS queries of a host in lookups,
+// its first contacts and its egress in contacts, the classes of HELO names in heloname, and sets
+// of distinct hashes in sketch.
+//
 // # The idea
 //
 // The idea is a calibrated sum. Each detector is one test with a known error rate and gives

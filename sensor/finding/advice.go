@@ -100,7 +100,7 @@ func Advice(f *Finding, h *Seen) string {
 		return serverAdvice(f.Class, f.Source.Addr, f.Reasons)
 	}
 	who := f.Source.Addr.String()
-	if m := f.Source.MAC; m != [6]byte{} && f.Near { // else it is the address of a router
+	if m := f.Source.MAC; m != [6]byte{} && f.OnLink { // else it is the address of a router
 		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))
 	}
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
@@ -147,7 +147,7 @@ func Advice(f *Finding, h *Seen) string {
 	}
 	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the "+
 		"passwords used on it.", who)
-	if !f.Near && !f.Source.Addr.IsPrivate() {
+	if !f.OnLink && !f.Source.Addr.IsPrivate() {
 		text = fmt.Sprintf("If %s is a gateway, the machine is behind it: move the mirror port "+
 			"to its inner side, or look into its translation table. Otherwise: ", who) + text
 	}

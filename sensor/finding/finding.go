@@ -34,11 +34,11 @@ type Finding struct {
 	CleanFor    int64               // how long it had been quiet then
 	Relay       *verdict.RelayProof // of an open relay
 
-	// Near says that the source's link-layer address is its own, as far as can be told. Then a
+	// OnLink is set if the frames come from the source itself and not from a router. Then a
 	// machine that was found under other addresses is known again: Incident is the first of its
 	// findings, Since when that began, Also are its other addresses. They are empty for a machine
 	// with one.
-	Near     bool
+	OnLink   bool
 	Incident string
 	Since    int64
 	Also     []netip.Addr
@@ -47,7 +47,7 @@ type Finding struct {
 	RotationNetwork netip.Prefix
 }
 
-// ReasonText is a reason as it is told.
+// ReasonText is a reason with its sentence.
 type ReasonText struct {
 	Code   detect.Code    `json:"Code"`
 	Reason verdict.Reason `json:"Reason"`

@@ -42,7 +42,7 @@ const MaxAddresses = 8
 
 // Follow adds to a finding what was found of the same machine before.
 func (m *Incidents) Follow(f *Finding) {
-	if !f.Near || f.Source.MAC == [6]byte{} || f.Class == verdict.DirectSMTP {
+	if !f.OnLink || f.Source.MAC == [6]byte{} || f.Class == verdict.DirectSMTP {
 		return
 	}
 	if m.of == nil {

@@ -12,7 +12,7 @@ import (
 // seconds a session of the server with another one, about as large. A server that forwards mail has
 // such pairs, too, so one pair means nothing. A network is suspicious if almost every one of its
 // sessions has a pair, to several destinations, while few sessions of other networks have one. No
-// recipient was seen, so the verdict stays suspect. The counts are those of an hour.
+// recipient was seen, so the verdict stays suspect. The counts cover an hour.
 //
 // Where many networks relay at the same time, each network's rest is the other ones. They show in a
 // burst of pairs: for a few minutes nearly all sessions of external clients have a pair, to many

@@ -239,7 +239,7 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 	where := r.name(s.Input)
 	if s.MAC != [6]byte{} {
 		whose := ""
-		if !f.Near {
+		if !f.OnLink {
 			whose = " (perhaps a router's)"
 		}
 		where = fmt.Sprintf("MAC %s%s, %s", net.HardwareAddr(s.MAC[:]), whose, where)

@@ -125,7 +125,7 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	d := f.Finding(c)
 	d.Mode, d.Egress, d.Suppressed = prof.Mode(&src.Facts), prof.Egress().String(), prof.suppressed
 	d.Source = s.sourceRecord(src, prof, k, now)
-	d.Near = prof.OnLink()
+	d.OnLink = prof.OnLink()
 	first := max(src.Facts.First, prof.since)
 	d.Decided.At = max(first, f.Decided.At)
 	s.addReasons(d, src, prof, &counted)

@@ -45,6 +45,6 @@
 // Config.MaxSessionBytes bound the dialogues, Config.MaxHeldBytes the segments that wait for
 // missing ones. Each eviction is counted in Counters.
 //
-// What it does not do: judge a source, emit a record, decode frames, follow DNS, keep an order
-// among shards, write or save anything.
+// The package does not judge sources, emit records, decode frames, follow DNS, keep an order among
+// shards, or write and save anything.
 package track

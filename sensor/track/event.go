@@ -58,7 +58,7 @@ const (
 )
 
 // Event is something that happened to a connection. It is borrowed: the tracker writes the next
-// event to the same place. What the pointers lead to is valid until the observer returns.
+// event to the same place. All that it points to is valid until the observer returns.
 type Event struct {
 	Kind    Kind
 	Outcome flowtable.Outcome

@@ -193,7 +193,7 @@ func (t *Tracker[S]) dropBroken(r flowtable.Ref, f *Flow) {
 	t.removeFlow(r, t.table.Flows.KeyOf(r), f)
 }
 
-// Quarantine drops the flow of a packet that caused a panic. What was counted of its source stays.
+// Quarantine drops the flow of a packet that caused a panic. The counts of its source stay.
 func (t *Tracker[S]) Quarantine(p *Packet) {
 	if r := t.table.Flows.Find(p.FlowHash, &p.Key); r != 0 {
 		if t.table.Flows.At(r).has(portsReused) {

@@ -58,7 +58,7 @@ func (t *Tracker[S]) Segment(p *Packet, payload []byte) {
 	t.push(p, payload, r, f)
 }
 
-// answersOther reports whether a SYN-ACK answers another SYN than that of a flow.
+// answersOther reports whether a SYN-ACK answers another SYN than the flow's.
 func (f *Flow) answersOther(p *Packet) bool {
 	began := f.Conn.State() != tcp.New || f.has(midstream)
 	return began && tcp.Seq(p.Ack) != f.Conn.ISN(tcp.Client).Add(1)
@@ -123,8 +123,8 @@ func (t *Tracker[S]) beginAnswered(p *Packet, payload []byte, a *flowtable.Attem
 }
 
 // beginMidstream begins the flow of a connection that began before the capture. With a full table
-// it is not followed: the segment could be forged, and another flow would be evicted. What its
-// client says counts for a source that is known, once the server answers: the connection may have
+// it is not followed: the segment could be forged, and another flow would be evicted. The dialogue
+// of its client counts for a source that is known, once the server answers: the connection may have
 // been silent for long.
 func (t *Tracker[S]) beginMidstream(p *Packet, payload []byte) {
 	source := flowtable.Ref(0)
@@ -222,7 +222,7 @@ func (t *Tracker[S]) conflict(p *Packet, f *Flow) {
 
 // handshake follows whether a flow is established: its handshake is complete, and both sides were
 // seen, or the capture shows one side alone: a server that speaks, or a client that acknowledges
-// what its server said. What the client says is held back until then.
+// bytes of its server. Bytes of the client are held back until then.
 func (t *Tracker[S]) handshake(p *Packet, f *Flow, res tcp.Result) {
 	if f.has(unanswered) && !p.ToServer && p.Flags&wire.RST == 0 {
 		f.flags &^= unanswered

@@ -114,8 +114,8 @@ type RelayProof struct {
 	ReplyCode  uint16 `json:"ReplyCode"`
 }
 
-// MarshalText writes the name of the class. Checkpoints name classes, because the numbers of
-// classes are those of one version.
+// MarshalText writes the name of the class. Checkpoints name classes, because their numbers change
+// between versions.
 func (c Class) MarshalText() ([]byte, error) {
 	if c >= Classes {
 		return nil, fmt.Errorf("there is no class %d", c)
