@@ -78,7 +78,7 @@ func TestKilledSensor(t *testing.T) {
 // attemptsIn is the number of attempts that an engine has counted.
 func attemptsIn(e *engine.Engine) (sum int64) {
 	for _, s := range e.Save().Sources {
-		sum += int64(s.Facts.Attempts)
+		sum += int64(s.Counters.Attempts)
 	}
 	return sum
 }

@@ -928,7 +928,7 @@ func heardLive(frames []frame.Frame, workers int) map[netip.Addr]heardBy {
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	e := engine.New(engine.Config{Home: everywhere, AllSessions: true, Helpers: workers, Seed: []byte("kernel")}, engine.Output{
 		Source: func(s *finding.SourceRecord) {
-			if s.Facts.Sessions > 0 && !out[s.Addr].accepted {
+			if s.Counters.Sessions > 0 && !out[s.Addr].accepted {
 				out[s.Addr] = heardBy{accepted: true, words: wordsOf(nil)}
 			}
 		},

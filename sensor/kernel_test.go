@@ -34,7 +34,7 @@ func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]
 	who := map[netip.Addr]bool{}
 	everywhere := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	e := engine.New(engine.Config{Home: everywhere, Helpers: workers, Seed: []byte("kernel")},
-		engine.Output{Source: func(s *finding.SourceRecord) { who[s.Addr] = s.Facts.Attempts > 0 }})
+		engine.Output{Source: func(s *finding.SourceRecord) { who[s.Addr] = s.Counters.Attempts > 0 }})
 	w := e.Worker()
 	w.Take([][]frame.Frame{frames})
 	w.EmitDue()

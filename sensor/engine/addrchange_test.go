@@ -70,8 +70,8 @@ func TestAddressPerMail(t *testing.T) {
 					}
 					if f.Action == "closed" {
 						closed++
-						if f.Source.Facts.Attempts < 15 || len(f.Also) == 0 || len(f.Reasons) == 0 {
-							t.Errorf("%s, IPv6 %v, rows of %d: %d attempts, also %v", pace, v6, row, f.Source.Facts.Attempts, f.Also)
+						if f.Source.Counters.Attempts < 15 || len(f.Also) == 0 || len(f.Reasons) == 0 {
+							t.Errorf("%s, IPv6 %v, rows of %d: %d attempts, also %v", pace, v6, row, f.Source.Counters.Attempts, f.Also)
 						}
 					}
 				}

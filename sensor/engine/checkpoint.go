@@ -90,7 +90,7 @@ func (e *Engine) Restore(saved *Saved) {
 	e.sources.Restore(saved.Sources, e.cfg.Limits.Sources/2, func(k flowtable.HostKey,
 		d *sources.SavedSource) {
 		// the history has counted these
-		e.activityReported[k] = countsOf(&d.Facts).and(e.activityReported[k])
+		e.activityReported[k] = countsOf(&d.Counters).and(e.activityReported[k])
 	})
 }
 

@@ -102,7 +102,7 @@ func TestFindingsSurvive(t *testing.T) {
 				}
 				last, should := got[len(got)-1], want[len(want)-1]
 				if last.ID != should.ID || last.Seq != should.Seq || last.Score != should.Score || len(last.Reasons) != len(should.Reasons) ||
-					last.Source.DestNets != should.Source.DestNets || last.Source.Facts.Attempts != should.Source.Facts.Attempts {
+					last.Source.DestNets != should.Source.DestNets || last.Source.Counters.Attempts != should.Source.Counters.Attempts {
 					t.Errorf("killed before %d:\n%+v\nwant\n%+v", cut, last, should)
 				}
 				for i := range last.Reasons[:min(len(last.Reasons), len(should.Reasons))] {

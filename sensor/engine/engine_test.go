@@ -173,7 +173,7 @@ func (r *results) brief(addr string) string {
 	if !ok {
 		return "none"
 	}
-	f := s.Facts
+	f := s.Counters
 	return fmt.Sprintf("attempts %d retransmits %d sessions %d refused %d unreachable %d silent %d messages %d", f.Attempts, f.Retransmits, f.Sessions, f.Refused, f.Unreachable, s.Silent, f.Messages)
 }
 
@@ -571,7 +571,7 @@ func TestRefusedHello(t *testing.T) {
 			c := newConn("10.0.0.5", "192.0.2.25", 40000, 25).open().serverSends("220 mx\r\n").clientSends(verb + " a.example.org\r\n").
 				serverSends(x.reply + "\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 			r := analyse(Config{}, c.frames)
-			s, f := r.sessions[0], r.sources["10.0.0.5"].Facts
+			s, f := r.sessions[0], r.sources["10.0.0.5"].Counters
 			if s.Rejected != x.rejected || s.Deferred != x.deferred || f.Rejected != x.rejected || f.Deferred != x.deferred {
 				t.Errorf("%s, %s: session %d and %d, source %d and %d, want %d and %d", verb, x.reply, s.Rejected, s.Deferred, f.Rejected, f.Deferred, x.rejected, x.deferred)
 			}

@@ -38,7 +38,7 @@ func TestFastOpenEndsOnce(t *testing.T) {
 			s := &e.shards[i]
 			s.t.Sources.All(func(_ flowtable.Ref, _ *flowtable.HostKey, src *sources.Source) {
 				found = true
-				if n := src.Facts.Concurrent; n != 1 {
+				if n := src.Counters.Concurrent; n != 1 {
 					t.Errorf("%s: %d connections at a time, want one", c.name, n)
 				}
 			})

@@ -180,7 +180,7 @@ func TestFraming(t *testing.T) {
 							t.Errorf("%s, %s, others before %v, %d sessions of its own: %s %s", name, client, before, own, f.Class, f.Level)
 						}
 					}
-					if n := int(r.sources[client].Facts.Sessions); n != own && before {
+					if n := int(r.sources[client].Counters.Sessions); n != own && before {
 						t.Errorf("%s, %s: %d sessions, want %d", name, client, n, own)
 					}
 				}
@@ -190,7 +190,7 @@ func TestFraming(t *testing.T) {
 	t.Logf("R23: %d ways to send one side of connections in somebody's name, %d times: never more than suspect (goal never likely)", len(framing), tried)
 	for side, seen := range []string{"client", "server"} {
 		r := analyse(Config{}, only(bot(30, refusing), byte(side)))
-		if n := r.sources["10.0.0.5"].Facts.Sessions; n != 30 || r.sessions[0].Seen != seen {
+		if n := r.sources["10.0.0.5"].Counters.Sessions; n != 30 || r.sessions[0].Seen != seen {
 			t.Errorf("%s only: %d sessions, the first seen from %s", seen, n, r.sessions[0].Seen)
 		}
 		if !slices.ContainsFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.Spambot && f.Level >= verdict.Likely }) {

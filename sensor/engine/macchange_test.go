@@ -101,8 +101,8 @@ func TestNextMachineIsNotAccused(t *testing.T) {
 			if f.Source.MAC[4] == 9 && f.Class != verdict.DirectSMTP {
 				t.Errorf("%s: %s %s %s after %d minutes", name, f.Action, f.Class, f.Level, (f.Time-epoch)/minute)
 			}
-			if f.Class == verdict.Spambot && f.Action == "closed" && (f.Level != verdict.Confirmed || f.CloseReason != "mac_changed" || f.Source.Facts.Attempts != 30) {
-				t.Errorf("%s: closed at %s with %d attempts (%s)", name, f.Level, f.Source.Facts.Attempts, f.CloseReason)
+			if f.Class == verdict.Spambot && f.Action == "closed" && (f.Level != verdict.Confirmed || f.CloseReason != "mac_changed" || f.Source.Counters.Attempts != 30) {
+				t.Errorf("%s: closed at %s with %d attempts (%s)", name, f.Level, f.Source.Counters.Attempts, f.CloseReason)
 			}
 		}
 	}

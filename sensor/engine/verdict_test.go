@@ -195,7 +195,7 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 	f := r.findings[slices.IndexFunc(r.findings, func(f finding.Finding) bool {
 		return f.Class == verdict.Spambot && f.Action == "closed" && f.CloseReason == "end_of_input"
 	})]
-	if c := f.Source.Facts; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+7*hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
+	if c := f.Source.Counters; c.Attempts != 30 || c.Sessions != 30 || c.First != epoch+7*hour || f.Source.DestIPs != 30 || f.Decided.Attempts > 30 || c.Ports[0].Count != 30 {
 		t.Errorf("decided after %d: %+v", f.Decided.Attempts, f.Source)
 	}
 	for _, reason := range f.Reasons {
@@ -203,8 +203,8 @@ func TestAddressMovesFromBotToBot(t *testing.T) {
 			t.Error(reason.Text)
 		}
 	}
-	if s := r.sources["10.0.0.5"]; s.Facts.Attempts != 60 {
-		t.Errorf("%d attempts from the address in all", s.Facts.Attempts)
+	if s := r.sources["10.0.0.5"]; s.Counters.Attempts != 60 {
+		t.Errorf("%d attempts from the address in all", s.Counters.Attempts)
 	}
 }
 

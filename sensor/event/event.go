@@ -254,7 +254,7 @@ func sessionMessage(s *finding.Session, client, server string) string {
 // Source writes the state of a source.
 func (w *Writer) Source(s *finding.SourceRecord) {
 	e := w.source(w.begin(SourceEvent, zerolog.InfoLevel, s.Time), s)
-	f := &s.Facts
+	f := &s.Counters
 	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score",
 		s.Score).
 		Str("first_seen", Timestamp(f.First)).Str("last_seen", Timestamp(f.Last))
@@ -273,10 +273,10 @@ func (w *Writer) Source(s *finding.SourceRecord) {
 // sourceMessage describes a source in one line.
 func sourceMessage(s *finding.SourceRecord) string {
 	b := append(s.Addr.AppendTo(make([]byte, 0, 128)), ": "...)
-	b = append(appendCount(b, s.Facts.Attempts, "attempt"), " to "...)
+	b = append(appendCount(b, s.Counters.Attempts, "attempt"), " to "...)
 	b = append(appendCount(b, uint32(s.DestNets), "network"), ", "...)
-	b = append(appendCount(b, s.Facts.Sessions, "session"), ", "...)
-	return string(appendCount(b, s.Facts.Messages, "message"))
+	b = append(appendCount(b, s.Counters.Sessions, "session"), ", "...)
+	return string(appendCount(b, s.Counters.Messages, "message"))
 }
 
 // appendCount appends "1 attempt" or "2 attempts".
@@ -290,7 +290,7 @@ func appendCount(b []byte, n uint32, one string) []byte {
 
 // counts adds the fields that a source and a finding share.
 func counts(d *zerolog.Event, s *finding.SourceRecord) {
-	f := &s.Facts
+	f := &s.Counters
 	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions",
 		f.Sessions).Uint32("refused", f.Refused).
 		Uint32("unreachable", f.Unreachable).Uint32("silent", s.Silent).Uint32("messages",
@@ -329,8 +329,8 @@ func (w *Writer) Finding(f *finding.Finding) {
 		f.Class.String()).
 		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity",
 		f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
-		Str("first_seen", Timestamp(f.Source.Facts.First)).Str("last_seen",
-		Timestamp(f.Source.Facts.Last)).
+		Str("first_seen", Timestamp(f.Source.Counters.First)).Str("last_seen",
+		Timestamp(f.Source.Counters.Last)).
 		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s",
 		seconds(f.DecidedIn))
 	c := zerolog.Dict()
@@ -380,7 +380,7 @@ func Headline(f *finding.Finding) string {
 	if text := serverHeadline(f); text != "" {
 		return text
 	}
-	addr, attempts := f.Source.Addr, verdict.Plural(f.Source.Facts.Attempts, "attempt")
+	addr, attempts := f.Source.Addr, verdict.Plural(f.Source.Counters.Attempts, "attempt")
 	targets := attempts + " to " + verdict.Plural(f.Source.DestNets, "network")
 	switch {
 	case f.Action == "closed":

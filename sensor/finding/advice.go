@@ -110,7 +110,7 @@ func Advice(f *Finding, h *Seen) string {
 			"provider's server, list that server in allowed_relays. Otherwise it should send "+
 			"through your own server, on port 587.", f.Source.Addr,
 			declare)
-		if c := &f.Source.Facts; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
+		if c := &f.Source.Counters; c.Sessions == 0 && c.Attempts > 1 && f.Source.DestIPs == 1 {
 			text = "The only server that it tries completed no session: check its mail " +
 				"settings. " + text
 		}
@@ -155,7 +155,7 @@ func Advice(f *Finding, h *Seen) string {
 		return text + " Leave outgoing mail ports blocked: that is what keeps your address off " +
 			"the blocklists."
 	}
-	if f.Source.Facts.Attempts > mailPort(&f.Source.Facts)*2 {
+	if f.Source.Counters.Attempts > mailPort(&f.Source.Counters)*2 {
 		// most goes to submission ports, which people need
 		text += " It submits mail to foreign servers: block outgoing ports 465, 587 and 2525 " +
 			"for it as well as 25."

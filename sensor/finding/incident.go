@@ -52,7 +52,7 @@ func (m *Incidents) Follow(f *Finding) {
 	i := m.of[k]
 	if i == nil {
 		m.makeRoom()
-		i = &incident{id: f.ID, first: f.Source.Facts.First}
+		i = &incident{id: f.ID, first: f.Source.Counters.First}
 		m.of[k] = i
 	}
 	i.last = max(i.last, f.Time)

@@ -50,15 +50,15 @@ type RefusalText struct {
 
 // SourceRecord is what is known of a source at a time.
 type SourceRecord struct {
-	Addr  netip.Addr
-	MAC   [6]byte
-	VLAN  []uint16
-	Input uint16
-	Role  string
-	Level verdict.Level
-	Score float64
-	Facts detect.Counters
-	Time  int64
+	Addr     netip.Addr
+	MAC      [6]byte
+	VLAN     []uint16
+	Input    uint16
+	Role     string
+	Level    verdict.Level
+	Score    float64
+	Counters detect.Counters
+	Time     int64
 
 	Silent                                      uint32
 	DestIPs, DestNets, HeloNames, SenderDomains int

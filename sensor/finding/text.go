@@ -26,7 +26,7 @@ func (f *Finding) SameMachine() string {
 
 // Straight says what a host with a finding of the class DirectSMTP was seen to do.
 func (f *Finding) Straight() string {
-	switch c := &f.Source.Facts; {
+	switch c := &f.Source.Counters; {
 	case c.Messages > 0:
 		return "sends mail directly to the Internet"
 	case c.Sessions > 0:

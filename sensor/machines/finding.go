@@ -124,7 +124,7 @@ func (t *Tracker) hold(r *sources.FindingEvent) bool {
 	if !singleAddressClass(f.Class) || f.Action != "opened" || f.Reopened > 0 ||
 		t.chainOf[r.Key] != nil ||
 		// Only the first event of a finding is held, and only of an address with few attempts.
-		f.Source.Facts.Attempts > sources.MaxBriefSessions || len(t.held) >= maxHeld {
+		f.Source.Counters.Attempts > sources.MaxBriefSessions || len(t.held) >= maxHeld {
 		return false
 	}
 	for _, c := range t.rotations { // at most maxRotations

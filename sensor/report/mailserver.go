@@ -64,12 +64,12 @@ func (r *Report) sent(s *mailserver.Record) uint64 {
 	}
 	for i := range r.others.first {
 		if t := &r.others.first[i]; t.Addr == s.Addr {
-			n = max(n, uint64(t.Facts.Messages))
+			n = max(n, uint64(t.Counters.Messages))
 		}
 	}
 	for _, f := range r.findings {
 		if f.Source.Addr == s.Addr {
-			n = max(n, uint64(f.Source.Facts.Messages))
+			n = max(n, uint64(f.Source.Counters.Messages))
 		}
 	}
 	return n
@@ -238,7 +238,8 @@ func (r *Report) serverFinding(p *printer, n int, f *finding.Finding) {
 	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr,
 		classText[f.Class], f.Level, f.Severity))
 	p.wrap("   ", "   ",
-		fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At), clock(f.Source.Facts.Last)))
+		fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At),
+			clock(f.Source.Counters.Last)))
 	r.reasons(p, f)
 	if proof := r.serverSessions(f); len(proof) > 0 {
 		p.line("   Proof")

@@ -170,7 +170,7 @@ func (r *Report) Source(s *finding.SourceRecord) {
 	if r == nil {
 		return
 	}
-	r.home.add(s.Addr, uint64(s.Facts.Attempts)+1)
+	r.home.add(s.Addr, uint64(s.Counters.Attempts)+1)
 	switch s.Role {
 	case "mailserver":
 		r.servers.add(s)
@@ -193,7 +193,7 @@ type top struct {
 
 func (t *top) add(s *finding.SourceRecord) {
 	t.n++
-	t.tls += uint64(s.Facts.TLSSessions)
+	t.tls += uint64(s.Counters.TLSSessions)
 	if len(t.first) < maxRows {
 		t.first = append(t.first, *s)
 	}

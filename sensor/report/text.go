@@ -135,7 +135,7 @@ func (r *Report) sorted() []*finding.Finding {
 	})
 	slices.SortStableFunc(found, func(a, b *finding.Finding) int {
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score),
-			-cmp.Compare(a.Source.Facts.Attempts, b.Source.Facts.Attempts))
+			-cmp.Compare(a.Source.Counters.Attempts, b.Source.Counters.Attempts))
 	})
 	return found
 }
@@ -253,10 +253,10 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 		how = ""
 	}
 	p.wrap("   ", "   ",
-		fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Facts.First),
-			clock(s.Facts.Last),
+		fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Counters.First),
+			clock(s.Counters.Last),
 			verdict.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
-	fa := &s.Facts
+	fa := &s.Counters
 	givenUp := ""
 	if s.GivenUp > 0 {
 		givenUp = fmt.Sprintf("%s abandoned after the answer, ", grouped(uint64(s.GivenUp)))
@@ -360,7 +360,7 @@ func (r *Report) table(p *printer, title string, sources *top) {
 	t.AppendHeader(table.Row{"host", "attempts", "networks", "sessions", "no answer", "messages",
 		"refusals", "recipients", "level"})
 	for _, s := range sources.first {
-		f := &s.Facts
+		f := &s.Counters
 		t.AppendRow(table.Row{s.Addr, f.Attempts, s.DestNets, f.Sessions,
 			s.Silent + f.Refused + f.Unreachable, f.Messages,
 			f.Rejected + f.Deferred + f.RecipientsRejected, f.Recipients, s.Level})

@@ -36,7 +36,7 @@ func (all *Set) emitFinding(s *server, f *finding.Entry, c *finding.Change, now 
 	d := f.Finding(c)
 	d.Mode, d.Egress, d.Severity = "clear", "open", finding.Severity(f.Class, f.Level, true)
 	d.Source = finding.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level,
-		Facts: detect.Counters{First: s.First, Last: f.Proof.Last}}
+		Counters: detect.Counters{First: s.First, Last: f.Proof.Last}}
 	d.DecidedIn = max(0, f.Decided.At-s.First)
 	d.Advice = finding.Advice(d, nil)
 	if all.localDomains == nil && f.Class == verdict.OpenRelay {

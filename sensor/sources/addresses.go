@@ -53,7 +53,7 @@ func (s *Observer) noteAddress(src *Source, p *track.Packet) {
 // noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
 // recorded too: a link-layer address with many of them is a router's, and proves nothing.
 func (s *Observer) noteSessionAddress(src *Source, p *track.Packet, f *track.Flow) {
-	if p.Key.Scope.V6() || !p.ToServer || src.Facts.Sessions > steadySessions ||
+	if p.Key.Scope.V6() || !p.ToServer || src.Counters.Sessions > steadySessions ||
 		p.MAC == [6]byte{} || p.Key.ServerPort != 25 || !f.SeenBothSides() {
 		return
 	}
@@ -110,7 +110,7 @@ func (all *Set) withSource(h *flowtable.HostKey, f func(s *Observer, r flowtable
 // HasConnection reports whether a source has an open flow.
 func (all *Set) HasConnection(h *flowtable.HostKey) (is bool) {
 	all.withSource(h, func(_ *Observer, _ flowtable.Ref, src *Source, _ *profile) {
-		is = src.Facts.Concurrent > 0
+		is = src.Counters.Concurrent > 0
 	})
 	return is
 }
@@ -141,16 +141,16 @@ func (all *Set) Transfer(m *AddressChange, findings bool) {
 	from, to := &m.From, &m.To
 	var old *profile
 	var snapshot *detect.Snapshot
-	var facts detect.Counters
+	var counters detect.Counters
 	all.withSource(from, func(s *Observer, _ flowtable.Ref, src *Source, prof *profile) {
 		if prof == nil {
 			return
 		}
 		// The snapshot shares nothing with the profile, which may be dropped below.
-		snapshot = prof.Snapshot(&src.Facts)
-		facts = src.Facts
+		snapshot = prof.Snapshot(&src.Counters)
+		counters = src.Counters
 		if prof.otherAddresses != nil {
-			facts = facts.Plus(prof.otherAddresses)
+			counters = counters.Plus(prof.otherAddresses)
 		}
 		old = prof
 		if findings { // its findings move, too
@@ -173,9 +173,9 @@ func (all *Set) Transfer(m *AddressChange, findings bool) {
 		}
 		// The counters of the old address stay separate: they appear in the texts of findings, but
 		// the new address did not cause them.
-		prof.TakeOver(&all.cfg.Detect, snapshot, &src.Facts)
+		prof.TakeOver(&all.cfg.Detect, snapshot, &src.Counters)
 		prof.SetHopLimit(m.TTL)
-		prof.addressChanged, prof.otherAddresses = false, &facts
+		prof.addressChanged, prof.otherAddresses = false, &counters
 		if findings {
 			prof.takeFindings(old)
 			if prof.anyOpen() {

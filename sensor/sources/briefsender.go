@@ -67,7 +67,7 @@ func (s *Observer) noteBriefSender(k *flowtable.Key, f *track.Flow,
 		f.Noted(peer.Relay|peer.SelfMade) || !f.SeenBothSides() ||
 		session.Mails == 0 || session.Encryption != smtpsniff.Plain ||
 		session.Auth != smtpsniff.NoAuth ||
-		src.flags&home == 0 || !s.eligible(src) || src.Facts.Sessions > 2*MaxBriefSessions ||
+		src.flags&home == 0 || !s.eligible(src) || src.Counters.Sessions > 2*MaxBriefSessions ||
 		src.mac == [6]byte{} || !detect.InitialTTL(f.Trace.TTL) {
 		return
 	}
@@ -109,7 +109,7 @@ func (all *Set) TakeBriefSenders() []BriefSender {
 // or the role of a mail server show it.
 func (all *Set) Lasts(h *flowtable.HostKey) (is bool) {
 	all.withSource(h, func(_ *Observer, _ flowtable.Ref, src *Source, _ *profile) {
-		f := &src.Facts
+		f := &src.Counters
 		is = f.AuthSessions > 0 || f.TLSSessions > 0 || f.Attempts > 2*MaxBriefSessions ||
 			src.flags&serving != 0
 	})

@@ -90,19 +90,19 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 		}
 	}
 	// A second attempt confirms the source: a single SYN may be spoofed.
-	if src.Facts.Attempts > 0 {
+	if src.Counters.Attempts > 0 {
 		s.confirm(ref, src)
 	}
 	prof := s.profiles.At(src.profile)
 	// The counters have room for a few destinations. When they are full, the source gets a profile,
 	// which has more.
-	if full := src.Facts.Observe(&a); full && prof == nil && !s.crowded(src) {
+	if full := src.Counters.Observe(&a); full && prof == nil && !s.crowded(src) {
 		prof = s.newProfile(ref, src)
 	}
 	if prof == nil {
 		return
 	}
-	prof.Observe(&s.all.cfg.Detect, &src.Facts, a)
+	prof.Observe(&s.all.cfg.Detect, &src.Counters, a)
 	s.afterAttempt(ref, prof, k, a.Net, now)
 	s.judge(src, prof, now)
 }

@@ -19,7 +19,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 	src := s.Table.Sources.At(x.Source)
 	cfg, now := &s.all.cfg.Detect, f.Last
 	src.flags |= changed
-	facts := &src.Facts
+	counters := &src.Counters
 	// A dialogue cannot be spoofed, so the source is real.
 	s.confirm(x.Source, src)
 	prof := s.profiles.At(src.profile)
@@ -36,7 +36,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			}
 		// Recipients are of no more use to a detector that has fired lately.
 		case smtpsniff.RcptCommand:
-			facts.Recipients++
+			counters.Recipients++
 			if prof != nil {
 				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
 					Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
@@ -45,7 +45,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		// An accepted message shows that the server is a mail server, and that the client is
 		// welcome.
 		case smtpsniff.MessageAccepted:
-			facts.Messages++
+			counters.Messages++
 			s.notes.noteInbound(src, s.event.Key)
 			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
 				s.noteDecision(f, prof, false, false, now)
@@ -53,7 +53,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		// After STARTTLS the decision about the session is not visible. A session that is encrypted
 		// from the first byte shows only that the client spoke.
 		case smtpsniff.TLSStarted:
-			facts.TLSSessions++
+			counters.TLSSessions++
 			f.Notes |= peer.Encrypted | peer.Decided
 			switch {
 			case session.Commands > 0 && port == 25:
@@ -89,7 +89,7 @@ func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 	o := detect.Observation{Kind: detect.KindHelo, Time: x.Time, Text: name, Port: x.Key.ServerPort,
 		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(name)),
 		External: x.Flow.Noted(peer.External), Relay: x.Flow.Noted(peer.Relay)}
-	if src.Facts.Observe(&o) && prof == nil {
+	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
 	if prof != nil {
@@ -105,7 +105,7 @@ func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
 		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(domain)),
 		External: x.Flow.Noted(peer.External)}
-	if src.Facts.Observe(&o) && prof == nil {
+	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
 	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, o) && !x.Flow.Noted(peer.Encrypted) {

@@ -35,7 +35,7 @@ func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) 
 				if src.singleAttempt() || !src.takeChanged(every) {
 					return
 				}
-				l := line{addr: k.Addr, attempts: src.Facts.Attempts, ref: r,
+				l := line{addr: k.Addr, attempts: src.Counters.Attempts, ref: r,
 					gen: s.Table.Sources.Gen(r), shard: uint16(i)}
 				if prof := s.profiles.At(src.profile); prof != nil {
 					l.level = prof.Level()
@@ -86,13 +86,13 @@ func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) 
 
 // singleAttempt reports whether a source is external and known by one attempt alone.
 func (s *Source) singleAttempt() bool {
-	return s.Facts.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.profile == 0
+	return s.Counters.Attempts == 1 && s.flags&(home|declared|serving) == 0 && s.profile == 0
 }
 
 // takeChanged reports whether a source is to be emitted, and clears its changed flag. A source
 // without an attempt is not emitted: its entry exists for its flows alone.
 func (s *Source) takeChanged(every bool) bool {
-	if s.Facts.Attempts == 0 || !every && s.flags&changed == 0 {
+	if s.Counters.Attempts == 0 || !every && s.flags&changed == 0 {
 		return false
 	}
 	s.flags &^= changed

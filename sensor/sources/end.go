@@ -28,7 +28,7 @@ func (s *Observer) judgeExternal() {
 	s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
 		prof := s.profiles.At(src.profile)
 		if prof != nil && prof.SetOneSided(s.all.acceptsOneSide()) {
-			prof.Judge(&src.Facts, src.Facts.Last)
+			prof.Judge(&src.Counters, src.Counters.Last)
 		}
 		if prof != nil && prof.Level() > verdict.NoLevel && src.flags&declared == 0 {
 			s.publish(src, prof, *k, prof.Verdict(), prof.Decided().At)
@@ -43,7 +43,7 @@ func (s *Observer) judgeAtEnd(now int64) {
 		if prof := s.profiles.At(src.profile); prof != nil && s.eligible(src) &&
 			src.flags&home != 0 {
 			prof.SetOneSided(s.all.acceptsOneSide())
-			s.publish(src, prof, *k, prof.Judge(&src.Facts, now), now)
+			s.publish(src, prof, *k, prof.Judge(&src.Counters, now), now)
 		}
 	})
 }

@@ -18,9 +18,9 @@ func (s *Observer) ensureEntry(src *Source, prof *profile, k flowtable.HostKey,
 		return
 	}
 	id := fmt.Sprintf("%s-%s-%d", c, peer.NetIP(k.Addr, k.Scope.V6()),
-		max(src.Facts.First, prof.since)/second)
+		max(src.Counters.First, prof.since)/second)
 	if src.flags&former != 0 { // the numbers of the former one's events are not known any more
-		id += fmt.Sprintf("-%d", src.Facts.Attempts)
+		id += fmt.Sprintf("-%d", src.Counters.Attempts)
 	}
 	prof.findings[c] = &finding.Entry{Class: c, ID: id}
 }
@@ -70,9 +70,9 @@ func (s *Observer) commit(src *Source, prof *profile, k flowtable.HostKey,
 // findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions
 // before it, which are evidence.
 func (s *Observer) findingOpened(src *Source, prof *profile, f *finding.Entry, now int64) {
-	f.Decided = verdict.Decision{At: now, Attempts: src.Facts.Attempts}
-	if p := &src.Facts.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
-		f.Decided = verdict.Decision{At: max(src.Facts.First, prof.since), Attempts: 1}
+	f.Decided = verdict.Decision{At: now, Attempts: src.Counters.Attempts}
+	if p := &src.Counters.Ports[0]; f.Class == verdict.DirectSMTP && p.Port == 25 {
+		f.Decided = verdict.Decision{At: max(src.Counters.First, prof.since), Attempts: 1}
 	}
 	s.follow(src)
 	for _, old := range prof.recent {
@@ -110,29 +110,30 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	// current machine.
 	if prof.before != nil {
 		own := *src
-		own.Facts = src.Facts.Since(prof.before, prof.since)
+		own.Counters = src.Counters.Since(prof.before, prof.since)
 		src, before = &own, prof.before.Attempts
 	}
-	counted := src.Facts // for reasons, which know the attempts of before
+	counted := src.Counters // for reasons, which know the attempts of before
 	// Counters of the machine's other addresses are added: the reasons rest on all of them.
 	if prof.otherAddresses != nil {
 		own := *src
-		own.Facts = src.Facts.Plus(prof.otherAddresses)
-		counted = own.Facts
-		counted.Attempts = src.Facts.Attempts
+		own.Counters = src.Counters.Plus(prof.otherAddresses)
+		counted = own.Counters
+		counted.Attempts = src.Counters.Attempts
 		src = &own
 	}
 	d := f.Finding(c)
-	d.Mode, d.Egress, d.Suppressed = prof.Mode(&src.Facts), prof.Egress().String(), prof.suppressed
+	d.Mode, d.Egress = prof.Mode(&src.Counters), prof.Egress().String()
+	d.Suppressed = prof.suppressed
 	d.Source = s.sourceRecord(src, prof, k, now)
 	d.OnLink = prof.OnLink()
-	first := max(src.Facts.First, prof.since)
+	first := max(src.Counters.First, prof.since)
 	d.Decided.At = max(first, f.Decided.At)
 	s.addReasons(d, src, prof, &counted)
 	d.Severity = finding.Severity(f.Class, f.Level, src.flags&declared != 0)
 	seen := prof.seen()
 	if d.Severity > verdict.Info {
-		d.Blind = finding.Blind(&src.Facts, &seen)
+		d.Blind = finding.Blind(&src.Counters, &seen)
 	}
 	if d.Decided.Attempts > before {
 		d.Decided.Attempts -= before
@@ -169,16 +170,16 @@ func (s *Observer) addReasons(d *finding.Finding, src *Source, prof *profile,
 	switch d.Class {
 	case verdict.DirectSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "direct_smtp",
-			Reason: verdict.Reason{First: d.Decided.At, Last: src.Facts.Last, Value: 1,
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.Counters.Last, Value: 1,
 				Threshold: 1},
 			Text: "It connected to an external mail server on port 25; it is not a declared " +
 				"mail server, and that server is not an allowed relay."}}
 	case verdict.NotSMTP:
 		d.Reasons = []finding.ReasonText{{Server: "not_smtp",
-			Reason: verdict.Reason{First: d.Decided.At, Last: src.Facts.Last,
+			Reason: verdict.Reason{First: d.Decided.At, Last: src.Counters.Last,
 				Value: float64(prof.foreign), Threshold: 1},
 			Text: fmt.Sprintf("In %d of its %s the client spoke neither SMTP nor TLS.",
-				prof.foreign, verdict.Count(src.Facts.Sessions, "session", "sessions"))}}
+				prof.foreign, verdict.Count(src.Counters.Sessions, "session", "sessions"))}}
 	case verdict.Spambot, verdict.UndeclaredServer, verdict.Scanner:
 		d.Score = d.Source.Score
 		d.Decided = prof.Decided()
@@ -244,9 +245,9 @@ func (s *Observer) TickFindings(now int64) {
 		if now-prof.judged >= minute && src.flags&home != 0 && s.eligible(src) {
 			prof.judged = now
 			prof.SetOneSided(s.all.acceptsOneSide())
-			s.publish(src, prof, k, prof.Judge(&src.Facts, now), now)
+			s.publish(src, prof, k, prof.Judge(&src.Counters, now), now)
 		}
-		s.commit(src, prof, k, prof.findings.Due(now, src.Facts.Last), now)
+		s.commit(src, prof, k, prof.findings.Due(now, src.Counters.Last), now)
 		return false
 	})
 }

@@ -76,7 +76,7 @@ func (s *Observer) macChanged(src *Source, p *track.Packet) {
 	if src.flags&macSuspect == 0 {
 		src.flags |= macSuspect
 		// The first frame after the source's own address.
-		*m = candidateMAC{ownLast: src.Facts.Last, attempts: m.attempts}
+		*m = candidateMAC{ownLast: src.Counters.Last, attempts: m.attempts}
 	}
 	if m.mac != p.MAC {
 		m.mac = p.MAC
@@ -92,7 +92,7 @@ func (s *Observer) macChanged(src *Source, p *track.Packet) {
 // splitAccount sets the source's profile aside and begins a new one for another link-layer address.
 // The counters in src stay cumulative; before holds the former machine's.
 func (s *Observer) splitAccount(src *Source, prof *profile, p *track.Packet) {
-	old, before := *prof, src.Facts
+	old, before := *prof, src.Counters
 	*prof = profile{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
 	prof.Budget = &s.setBudget
@@ -104,13 +104,13 @@ func (s *Observer) splitAccount(src *Source, prof *profile, p *track.Packet) {
 // mergeAccounts merges the former profile and the current one. The current one's findings are
 // superseded, and the former one's go on. From now on the two addresses count as one machine's.
 func (s *Observer) mergeAccounts(src *Source, prof *profile, p *track.Packet) {
-	a, tried := prof.former, src.Facts.Attempts-prof.before.Attempts
+	a, tried := prof.former, src.Counters.Attempts-prof.before.Attempts
 	prof.former = nil
 	s.closeFindings(src, prof, p.Key.ClientKey(), p.Time, "superseded")
 	prof.findings = finding.Book{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()
-	prof.TakeOver(&s.all.cfg.Detect, snapshot, &src.Facts)
+	prof.TakeOver(&s.all.cfg.Detect, snapshot, &src.Counters)
 	prof.takeFindings(a.profile)
 	prof.before, prof.since, prof.alternatesMACs = a.profile.before, a.profile.since, true
 	prof.candidate = candidateMAC{mac: src.mac, attempts: a.profile.candidate.attempts + tried}
@@ -126,9 +126,9 @@ func (s *Observer) expireFormer(src *Source, prof *profile, k flowtable.HostKey,
 		return
 	}
 	// A session cannot be spoofed as SYNs can, so one is enough.
-	switch own := src.Facts.Attempts - prof.before.Attempts; {
+	switch own := src.Counters.Attempts - prof.before.Attempts; {
 	case now-a.last >= goneAfter && (prof.Sessions() > 0 || own >= minOwnAttempts &&
-		src.Facts.Last-prof.since >= hour):
+		src.Counters.Last-prof.since >= hour):
 		s.closeFormer(src, prof, k, now, "mac_changed")
 	case now-a.last >= maxAbsence:
 		s.closeFormer(src, prof, k, now, "quiet")
@@ -142,7 +142,7 @@ func (s *Observer) closeFormer(src *Source, prof *profile, k flowtable.HostKey, 
 	a := prof.former
 	prof.former = nil
 	own := *src
-	own.Facts, own.mac = *prof.before, a.mac
+	own.Counters, own.mac = *prof.before, a.mac
 	s.closeFindings(&own, a.profile, k, now, reason)
 	a.profile.Release()
 }

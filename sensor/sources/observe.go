@@ -32,7 +32,7 @@ func (s *Observer) Observe(ev *track.Event) {
 	case track.Attempt:
 		s.observeAttempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
 	case track.SYNRetransmit:
-		src.Facts.Retransmits++
+		src.Counters.Retransmits++
 		src.flags |= changed
 		s.confirm(ev.Source, src)
 		s.observeRetransmit(src, ev.Packet, ev.After)
@@ -48,7 +48,7 @@ func (s *Observer) Observe(ev *track.Event) {
 	case track.Conflict:
 		s.observeConflict(src, prof, ev.Packet, ev.Flow)
 	case track.FlowReset:
-		src.Facts.Refused++
+		src.Counters.Refused++
 		s.observeFailure(src, ev.Packet, false)
 	case track.Established:
 		s.observeEstablished(src, prof, ev)
@@ -58,9 +58,9 @@ func (s *Observer) Observe(ev *track.Event) {
 				s.all.observation(detect.KindBothSides, ev.Key, ev.Time))
 		}
 	case track.ConnectionOver:
-		src.Facts.Closed()
+		src.Counters.Closed()
 	case track.ConnectionRevived:
-		src.Facts.Opened()
+		src.Counters.Opened()
 	case track.SessionEnded:
 		s.observeSessionEnd(src, prof, ev)
 	}
@@ -82,7 +82,7 @@ func (s *Observer) IsServing(ev *track.Event) bool {
 // observeEstablished is a handshake that is complete and believed.
 func (s *Observer) observeEstablished(src *Source, prof *profile, ev *track.Event) {
 	p, f := ev.Packet, ev.Flow
-	src.Facts.Sessions++
+	src.Counters.Sessions++
 	s.noteSessionAddress(src, p, f)
 	if prof != nil {
 		o := s.all.observation(detect.KindEstablished, &p.Key, p.Time)
@@ -98,10 +98,10 @@ func (s *Observer) observeSessionEnd(src *Source, prof *profile, ev *track.Event
 	if src != nil && (f.Counted() || f.Established()) {
 		_, up := f.Conn.Counts(tcp.Client)
 		_, down := f.Conn.Counts(tcp.Server)
-		src.Facts.ToServer += up
-		src.Facts.ToClient += down
+		src.Counters.ToServer += up
+		src.Counters.ToClient += down
 		if session != nil && session.Auth >= smtpsniff.AuthTried {
-			src.Facts.AuthSessions++
+			src.Counters.AuthSessions++
 		}
 		src.flags |= changed
 	}

@@ -63,7 +63,7 @@ func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
 	prof := &profile{}
 	prof.Budget = &s.setBudget
 	s.applyRole(prof, s.Table.Sources.KeyOf(ref))
-	prof.Adopt(&s.all.cfg.Detect, &src.Facts)
+	prof.Adopt(&s.all.cfg.Detect, &src.Counters)
 	s.notes.applyInbound(prof, s.Table.Sources.KeyOf(ref))
 	src.profile = s.profiles.Add(prof, ref)
 	return prof
@@ -76,7 +76,7 @@ func (s *Observer) judge(src *Source, prof *profile, now int64) {
 		return
 	}
 	prof.condemned = false
-	v := prof.Judge(&src.Facts, now)
+	v := prof.Judge(&src.Counters, now)
 	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
 		return
 	}
@@ -91,16 +91,16 @@ func (s *Observer) crowded(src *Source) bool {
 		return false
 	}
 	least := s.leastProfile(src)
-	if least == nil || src.Facts.Last-least.Facts.Last >= hour {
+	if least == nil || src.Counters.Last-least.Counters.Last >= hour {
 		return false
 	}
 	switch level := s.profiles.At(least.profile).Level(); {
 	case level >= verdict.Likely:
 		return true
-	case (least.Facts.Sessions > 0) != (src.Facts.Sessions > 0):
-		return least.Facts.Sessions > 0
+	case (least.Counters.Sessions > 0) != (src.Counters.Sessions > 0):
+		return least.Counters.Sessions > 0
 	default:
-		return least.Facts.Attempts >= src.Facts.Attempts/2
+		return least.Counters.Attempts >= src.Counters.Attempts/2
 	}
 }
 
@@ -116,7 +116,7 @@ func (s *Observer) evictProfile(except *Source) {
 			src.flags |= evictedOpen
 		}
 		k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))
-		s.dropProfile(src, k, src.Facts.Last, "evicted")
+		s.dropProfile(src, k, src.Counters.Last, "evicted")
 	}
 }
 
@@ -134,14 +134,14 @@ func (s *Observer) leastProfile(except *Source) (least *Source) {
 // profilePriority ranks profiles when one is evicted, the lowest first.
 func (s *Observer) profilePriority(src *Source) int64 {
 	h := s.profiles.At(src.profile)
-	w := int64(h.Level())<<48 + int64(min(src.Facts.Attempts, 1<<20))<<20
+	w := int64(h.Level())<<48 + int64(min(src.Counters.Attempts, 1<<20))<<20
 	if h.SeenBothSides() { // that cannot be forged as SYNs can
 		w += 1 << 51
 	}
 	if src.flags&home != 0 {
 		w += 1 << 46
 	}
-	return w + src.Facts.Last/minute&0xfffff
+	return w + src.Counters.Last/minute&0xfffff
 }
 
 // forgetHost closes the findings of a source and drops its profile.

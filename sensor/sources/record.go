@@ -128,8 +128,9 @@ func (s *Observer) sourceRecord(src *Source, prof *profile, k flowtable.HostKey,
 	}
 	d := finding.SourceRecord{Addr: peer.NetIP(k.Addr, k.Scope.V6()), MAC: src.mac,
 		VLAN: slices.Clone(src.vlan[:src.tags]), Input: src.input,
-		Role: s.role(src, prof, &k), Facts: src.Facts, Time: now, Silent: src.Facts.Silent(until),
-		Score: detect.Prior}
+		Role: s.role(src, prof, &k), Counters: src.Counters, Time: now,
+		Silent: src.Counters.Silent(until),
+		Score:  detect.Prior}
 	if prof != nil {
 		known = &prof.Profile
 		d.Level, d.Score = prof.Level(), prof.Verdict().Score
@@ -139,7 +140,7 @@ func (s *Observer) sourceRecord(src *Source, prof *profile, k flowtable.HostKey,
 		}
 	}
 	// Without a profile the table entry gives the numbers.
-	d.DestIPs, d.DestNets = src.Facts.DestIPs(known), src.Facts.DestNets(known)
-	d.HeloNames, d.SenderDomains = src.Facts.HeloNames(known), src.Facts.SenderDomains(known)
+	d.DestIPs, d.DestNets = src.Counters.DestIPs(known), src.Counters.DestNets(known)
+	d.HeloNames, d.SenderDomains = src.Counters.HeloNames(known), src.Counters.SenderDomains(known)
 	return d
 }

@@ -17,19 +17,19 @@ import (
 func (s *Observer) observeRefusedReply(f *track.Flow, src *Source, prof *profile,
 	ev *smtpsniff.Event,
 	now int64) {
-	facts := &src.Facts
+	counters := &src.Counters
 	switch ev.Phase {
 	case smtpsniff.Rcpt:
-		facts.RecipientsRejected++
+		counters.RecipientsRejected++
 	case smtpsniff.AuthPhase, smtpsniff.TLSPhase:
 	case smtpsniff.Banner, smtpsniff.Helo, smtpsniff.Mail, smtpsniff.Data, smtpsniff.EndOfData:
 		if ev.Phase == smtpsniff.Helo && (ev.Code == 500 || ev.Code == 502 || ev.Code == 503) {
 			return // an old server without EHLO; 501 and 504 complain about the name
 		}
 		if ev.Code >= 500 {
-			facts.Rejected++
+			counters.Rejected++
 		} else {
-			facts.Deferred++
+			counters.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not captured, but the text may show its subject
 		if reason, _, _ := s.Refusals.Reason(s.event.Session,

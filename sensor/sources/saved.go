@@ -19,9 +19,9 @@ type SavedSource struct {
 	Addr  netip.Addr `json:"Addr"`
 	Scope uint32     `json:"Scope"`
 	// MAC and VLAN are from its frames.
-	MAC   [6]byte         `json:"MAC"`
-	VLAN  []uint16        `json:"VLAN,omitempty"`
-	Facts detect.Counters `json:"Facts"`
+	MAC      [6]byte         `json:"MAC"`
+	VLAN     []uint16        `json:"VLAN,omitempty"`
+	Counters detect.Counters `json:"Facts"`
 	// Outside says that it contacted an external server on port 25 that is not an allowed relay.
 	Outside bool `json:"Outside,omitempty"`
 	// Former says that it had a profile before that was evicted.
@@ -92,7 +92,8 @@ func (all *Set) Save() (saved []SavedSource) {
 		s := all.shards[i]
 		s.locked(func() {
 			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
-				if src.Facts.Attempts > 0 && (src.flags&(home|serving) != 0 || src.profile != 0) {
+				if src.Counters.Attempts > 0 &&
+					(src.flags&(home|serving) != 0 || src.profile != 0) {
 					list = append(list, ranked{i, *k, src.KeepPriority()})
 				}
 			})
@@ -122,13 +123,13 @@ func (all *Set) Save() (saved []SavedSource) {
 		})
 	}
 	// Sources that were evicted meanwhile are left out.
-	return slices.DeleteFunc(saved, func(d SavedSource) bool { return d.Facts.Attempts == 0 })
+	return slices.DeleteFunc(saved, func(d SavedSource) bool { return d.Counters.Attempts == 0 })
 }
 
 // saveSource copies a source. The caller holds the shard's lock.
 func (s *Observer) saveSource(k *flowtable.HostKey, src *Source) SavedSource {
 	d := SavedSource{Addr: peer.NetIP(k.Addr, k.Scope.V6()), Scope: uint32(k.Scope), MAC: src.mac,
-		VLAN: slices.Clone(src.vlan[:src.tags]), Facts: src.Facts,
+		VLAN: slices.Clone(src.vlan[:src.tags]), Counters: src.Counters,
 		Outside: src.flags&triedOutside != 0, Former: src.flags&former != 0}
 	prof := s.profiles.At(src.profile)
 	// the former profile has the evidence; the other one's behaviour is found again
@@ -136,7 +137,7 @@ func (s *Observer) saveSource(k *flowtable.HostKey, src *Source) SavedSource {
 		d.MAC, prof = prof.former.mac, prof.former.profile
 	}
 	if prof != nil {
-		d.Host = &SavedHost{Memory: prof.Save(&src.Facts), Given: prof.sessionsEmitted,
+		d.Host = &SavedHost{Memory: prof.Save(&src.Counters), Given: prof.sessionsEmitted,
 			Suppressed: prof.suppressed, Opaque: prof.opaque, OneWay: prof.oneWay,
 			Doubtful: prof.doubtful, Foreign: prof.foreign, Since: prof.since, Before: prof.before}
 		for _, f := range prof.findings {
@@ -155,7 +156,7 @@ func (all *Set) Restore(list []SavedSource, limit int,
 	restored func(k flowtable.HostKey, d *SavedSource)) {
 	for i := range list {
 		d := &list[i]
-		if !d.Addr.IsValid() || d.Facts.Attempts == 0 || limit <= i {
+		if !d.Addr.IsValid() || d.Counters.Attempts == 0 || limit <= i {
 			continue
 		}
 		k := flowtable.HostKey{Addr: d.Addr.As16(), Scope: flowtable.Scope(d.Scope)}
@@ -174,9 +175,9 @@ func (s *Observer) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSour
 	r := s.Table.Sources.Add(hash, k)
 	src := s.Table.Sources.At(r)
 	s.all.describeSource(src, k)
-	src.Facts = d.Facts
+	src.Counters = d.Counters
 	// Flows of before the restart are not known any more.
-	src.Facts.Concurrent = 0
+	src.Counters.Concurrent = 0
 	src.mac = d.MAC
 	src.tags = uint8(copy(src.vlan[:], d.VLAN))
 	if d.Outside {

@@ -81,8 +81,8 @@ func (all *Set) Counts(f func(k *flowtable.HostKey, c *detect.Counters)) {
 	for _, s := range all.shards {
 		s.Table.Lock()
 		s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
-			if src.flags&(home|declared|serving) != 0 && src.Facts.Attempts > 0 {
-				f(k, &src.Facts)
+			if src.flags&(home|declared|serving) != 0 && src.Counters.Attempts > 0 {
+				f(k, &src.Counters)
 			}
 		})
 		s.Table.Unlock()

@@ -12,13 +12,13 @@ import (
 // Source is a host as the client of flows: an entry of the table, without pointers. Its size, 256
 // bytes, decides how many sources the memory limit allows.
 type Source struct {
-	Facts   detect.Counters
-	mac     [6]byte // its link-layer address; a router's, if a router passed its frames on
-	vlan    [2]uint16
-	tags    uint8 // how many of vlan are set
-	flags   sourceFlags
-	input   uint16 // number of the capture's interface
-	profile uint32 // number of its profile, zero if it has none
+	Counters detect.Counters
+	mac      [6]byte // its link-layer address; a router's, if a router passed its frames on
+	vlan     [2]uint16
+	tags     uint8 // how many of vlan are set
+	flags    sourceFlags
+	input    uint16 // number of the capture's interface
+	profile  uint32 // number of its profile, zero if it has none
 }
 
 // sourceFlags are the state of a source.
@@ -40,8 +40,8 @@ const (
 // KeepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
 // has one attempt each, and must not evict a source with many attempts, with a session, or of ours.
 func (s *Source) KeepPriority() int64 {
-	w := int64(min(s.Facts.Attempts, math.MaxInt32))
-	if s.Facts.Sessions > 0 {
+	w := int64(min(s.Counters.Attempts, math.MaxInt32))
+	if s.Counters.Sessions > 0 {
 		w += 1 << 40
 	}
 	if s.profile != 0 {
@@ -50,7 +50,7 @@ func (s *Source) KeepPriority() int64 {
 	if s.flags&(home|declared) != 0 {
 		w += 1 << 42
 	}
-	return w<<16 | (s.Facts.Last/second)&0xffff
+	return w<<16 | (s.Counters.Last/second)&0xffff
 }
 
 // newSource sets up the entry that the tracker made for a source.
@@ -60,7 +60,7 @@ func (s *Observer) newSource(src *Source, ev *track.Event) {
 	if src.flags&home == 0 {
 		s.all.noteHomeServer(ev.Key)
 	}
-	src.Facts.ErrorBound = s.forgottenAttempts()
+	src.Counters.ErrorBound = s.forgottenAttempts()
 	if ev.SYN != nil {
 		src.input = ev.SYN.Value.Input
 		src.describe(&ev.SYN.Value)
@@ -115,21 +115,21 @@ func (s *Source) describe(n *track.SYNDetails) { s.mac, s.tags, s.vlan = n.MAC, 
 func (s *Source) countOutcome(o flowtable.Outcome) {
 	switch o {
 	case flowtable.Refused:
-		s.Facts.Refused++
+		s.Counters.Refused++
 	case flowtable.Unreachable:
-		s.Facts.Unreachable++
+		s.Counters.Unreachable++
 	default:
 		return
 	}
-	s.Facts.Closed()
+	s.Counters.Closed()
 }
 
 // SourceEvicted is called by the table for a source that is evicted.
 func (s *Observer) SourceEvicted(k *flowtable.HostKey, src *Source) {
 	s.count.SourcesEvicted++
-	s.evictedAttempts = max(s.evictedAttempts, src.Facts.Attempts)
+	s.evictedAttempts = max(s.evictedAttempts, src.Counters.Attempts)
 	if src.profile != 0 {
-		s.dropProfile(src, *k, src.Facts.Last, "evicted")
+		s.dropProfile(src, *k, src.Counters.Last, "evicted")
 	}
 }
 
@@ -148,10 +148,10 @@ func (s *Observer) synRecord(n *track.SYNEntry, now int64) finding.SourceRecord 
 	src := Source{input: n.Value.Input}
 	src.describe(&n.Value)
 	a := s.all.attemptOf(&n.Key, n.Time, n.Value.TTL)
-	src.Facts.Observe(&a)
+	src.Counters.Observe(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {
-		src.Facts.Closed()
+		src.Counters.Closed()
 	}
 	return s.sourceRecord(&src, nil, n.Key.ClientKey(), now)
 }

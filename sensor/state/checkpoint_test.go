@@ -27,8 +27,8 @@ func sample(n int64) *Checkpoint {
 	for i := range 20 {
 		c.Engine.Sources = append(c.Engine.Sources,
 			sources.SavedSource{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), MAC: [6]byte{2},
-				VLAN:  []uint16{7},
-				Facts: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
+				VLAN:     []uint16{7},
+				Counters: detect.Counters{First: 1e18, Last: 1e18 + n, Attempts: uint32(n)},
 				Host: &sources.SavedHost{Memory: detect.Saved{Verdict: detect.SavedVerdict{Level: verdict.Likely, Score: 5}, Reasons: map[string]detect.SavedReason{"new_networks": {Reason: verdict.Reason{First: 1, Weight: 6.9}, Text: "many"}},
 					Nets:  sketch.Saved{Hashes: []uint32{1, 2, 3}},
 					Addrs: sketch.Saved{Bits: make([]byte, 1024)},

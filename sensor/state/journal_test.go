@@ -16,7 +16,7 @@ import (
 func savedFinding(seq int) *engine.Saved {
 	return &engine.Saved{Seed: []byte("0123456789abcdef"),
 		Sources: []sources.SavedSource{{Addr: netip.MustParseAddr("10.0.0.66"),
-			Facts: detect.Counters{Attempts: uint32(seq)},
+			Counters: detect.Counters{Attempts: uint32(seq)},
 			Host: &sources.SavedHost{Findings: []sources.SavedFinding{{ID: "spambot-10.0.0.66-1",
 				Seq: seq, Open: true}}}}}}
 }
