@@ -27,7 +27,7 @@ const partialLLR = 3.0
 
 // observeRefusals takes in that a session was refused, or that a message was accepted in it. A
 // session that goes over to TLS first is neither, and so is one whose refusal says nothing about
-// the sender; see Cause.Innocent.
+// the sender; see refusal.Reason.Neutral.
 func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 	decided := p.refusalsDecided()
 	p.refusalTest.step(c, o.Refused, decided)

@@ -36,7 +36,7 @@
 //	                     drainJournals, at the end of the round: Output.Finding
 //
 // A verdict about a mail server comes this way: servers/observer.go, servers/transaction.go,
-// journal.go, servers/judge.go, servers/finding.go. A tick begins in tick.go.
+// journal.go, servers/dispatch.go, servers/finding.go. A tick begins in tick.go.
 //
 // A worker belongs to the goroutine that captures. In a live capture there is one for each
 // interface, and it takes in what has arrived. A file is read in long rounds: the memory that a

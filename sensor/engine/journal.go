@@ -134,7 +134,7 @@ func (e *Engine) handle(r *entry) {
 	case r.server != nil:
 		now := min(r.time, e.clock.Now()) // a frame can have any time
 		e.servers.RollHours(now)
-		e.servers.Judge(r.server, now)
+		e.servers.Dispatch(r.server, now)
 	case r.citation != nil:
 		e.learn(r.citation, r.time)
 	case r.session != nil:

@@ -243,7 +243,7 @@ func (e *Engine) exchange() {
 	e.exchangeNotes()
 }
 
-// exchangeNotes is exchange without gatherSides: at the end of the input the sides are final.
+// exchangeNotes is exchange without DrainSides: at the end of the input the sides are final.
 func (e *Engine) exchangeNotes() {
 	var changes []sources.AddressChange
 	e.guarded(func() {

@@ -13,11 +13,11 @@
 // of a round the servers are judged in packet order, by the one goroutine that holds the engine's
 // tickMu. So the result does not depend on the number of workers.
 //
-//	shard 1  Observer --+                      +-- DNS answer: all servers
-//	shard 2  Observer --+-> journal -> Judge --+-- its server, its client  (mailserver)
-//	shard n  Observer --+  packet order        |
-//	                                           v
-//	                          verdicts -> finding.Book -> Config.Finding
+//	shard 1  Observer --+                         +-- DNS answer: all servers
+//	shard 2  Observer --+-> journal -> Dispatch --+-- its server, its client  (mailserver)
+//	shard n  Observer --+  packet order           |
+//	                                              v
+//	                             verdicts -> finding.Book -> Config.Finding
 //
 // The observer of sources reads some of the notes (package peer) that an Observer sets on a flow:
 // an Observer gets each event first.

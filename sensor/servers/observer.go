@@ -117,7 +117,7 @@ func (s *Observer) ObserveDNSAnswer(m *dns.Message, now int64) {
 }
 
 // report adds an observation of a server to the journal. Servers are judged in packet order
-// at the end of the round; see Set.Judge.
+// at the end of the round; see Set.Dispatch.
 func (s *Observer) report(now int64, k *flowtable.Key, outside bool,
 	x Observation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside

@@ -22,7 +22,7 @@ type Set struct {
 	Full         atomic.Uint64      // servers, senders and recipients that were dropped at a limit
 	nextHour     int64              // the next full hour, at which server events are emitted
 	lastTick     int64              // the second of the latest tick
-	quietSpent   int64              // quiet hours that were emitted one by one; see rollHours
+	quietSpent   int64              // quiet hours that were emitted one by one; see RollHours
 	budget       sketch.Budget      // for the queues of all servers
 }
 

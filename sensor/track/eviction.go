@@ -2,9 +2,10 @@ package track
 
 import "spamsensor/flowtable"
 
-// A full table evicts the flow of the lowest priority near the place that it needs, and a full list
-// of dialogues the one of the lowest priority among a few. An evicted flow is closed like any
-// other: its session is emitted with the reason "evicted".
+// A full table evicts the flow of the lowest priority near the place that it needs
+// (flowtable.Pool.Add chooses the flow), and a full list of dialogues the one of the lowest
+// priority among a few. An evicted flow is closed like any other: its session is emitted with the
+// reason "evicted".
 
 // KeepPriority ranks flows when one is evicted, the lowest first: those that ended, then those that
 // were never established, then the one that was silent longest.

@@ -33,9 +33,9 @@ func (s *server) advance(now int64) []verdict.Verdict {
 	return s.Advance(max(now, s.Last))
 }
 
-// Judge gives an observation to the detectors of the servers that it concerns: the DNS answer
+// Dispatch gives an observation to the detectors of the servers that it concerns: the DNS answer
 // to all, anything else to its server and its client. The caller holds tickMu.
-func (all *Set) Judge(x *Observation, now int64) {
+func (all *Set) Dispatch(x *Observation, now int64) {
 	// The answer concerns the queues of all servers.
 	if x.dnsAnswer != nil {
 		for _, s := range all.sorted() {
