@@ -10,10 +10,10 @@ import (
 	"spamsensor/smtpsniff/heloname"
 )
 
-// maxNames is how many HELO names are kept.
+// maxNames is how many names given in HELO or EHLO are kept.
 const maxNames = 8
 
-// heloNames are the HELO names of a source.
+// heloNames are the names that a source gives in HELO or EHLO.
 type heloNames struct {
 	distinct sketch.Set
 	day      [maxNames]sketch.Slot // names given lately

@@ -45,7 +45,8 @@ var (
 	lateAnswers = mitigation{"late answers", (*Profile).contactsRecovered, []Code{Failures}, true}
 
 	// Two refusals in a row are a beginning; with messages accepted after them the test is not on
-	// its way to a decision any more.
+	// its way to a decision any more. The test itself is in refusals.go; a source that nearly all
+	// servers accept mail from has the reason in welcome.go.
 	acceptedMail = mitigation{"accepted mail", (*Profile).refusalsRecovered, []Code{Refusals}, true}
 )
 

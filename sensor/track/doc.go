@@ -23,6 +23,7 @@
 //	         │                        Fast Open (7413) > FlowBegan
 //	         │
 //	         └─ any other: Segment ─> no flow: begin ──> SYNACK, FlowBegan, AttemptFailed
+//	                                  another SYN-ACK ─> reopen (portreuse.go): FlowBegan
 //	                                  flow: push ──────> tcp.Stream: the bytes in order
 //	                                    handshake ─────> ServerAnswered, Established, BothSides
 //	                                    reset ─────────> FlowReset, ConnectionOver

@@ -16,6 +16,9 @@ import (
 // flow ends, the second one takes its place. There is one second flow at a time. When the second
 // flow has had its dialogue and its end, and the first one was silent meanwhile, the first is over
 // too: a client cannot have both.
+//
+// Segment (segment.go) recognises a port reuse by a SYN-ACK or a client's segment that belongs to
+// another handshake.
 
 // reopen begins a flow with the ports of another one.
 func (t *Tracker[S]) reopen(p *Packet, payload []byte, r flowtable.Ref, f *Flow) {
