@@ -7,19 +7,7 @@ import (
 	"testing"
 
 	"spamsensor/sensor/finding"
-	"spamsensor/sensor/mailserver"
 )
-
-func TestPercentHack(t *testing.T) {
-	for local, want := range map[string]string{
-		"user%victim.org": "user@victim.org", "victim.org!user": "user@victim.org", `"user@victim.org"`: "user@victim.org", "a%b.example%victim.org": "a%b.example@victim.org",
-		"bob": "", "50%": "", "%there": "", "bob%nowhere": "", "!": "", `""`: "", "srs0=hhh=tt=victim.org=user": "", "list-bounces+user=victim.org": "",
-	} {
-		if got := string(mailserver.PercentHack([]byte(local))); got != want {
-			t.Errorf("%s: %q, want %q", local, got, want)
-		}
-	}
-}
 
 // TestRecipientForms checks that in every notation of an external recipient the first message that
 // is forwarded is a proof, and none before.

@@ -29,8 +29,8 @@
 //	               v
 //	  FindingEvent, SessionEvent --> ObserverConfig.AddFinding, AddSession (the shard's journal)
 //
-// What the engine gives an Observer and a Set are the fields of their configurations: values, and
-// functions that are set once. There is no call through an interface.
+// The engine gives an Observer and a Set the fields of their configurations: values, and functions
+// that are set once. There is no call through an interface.
 //
 // The package does not follow connections (track), hold the thresholds (detect), word the advice
 // (finding), join the addresses of one machine (machines), observe mail servers (servers), or order

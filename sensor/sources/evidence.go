@@ -50,7 +50,7 @@ func (s *Observer) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 		prof.suppressed++
 	case s.all.cfg.MaybeEvidence(f, session):
 		// Whether a finding about a server rests on this session is decided in packet order; see
-		// sessionEvent.
+		// SessionEvent.
 		s.AddSession(&SessionEvent{Session: s.sessionRecord(k, f, session, src, reason),
 			OnlyIfEvidence: true}, f.Last)
 	case prof != nil && src.flags&home != 0 && prof.makeRoomForSession(session):

@@ -66,8 +66,8 @@ func (s *Observer) Observe(ev *track.Event) {
 	}
 }
 
-// IsServing reports whether the client of an event is a watched server, and notes it of its source:
-// the server may be watched since then, and without a reply no flow of it began.
+// IsServing reports whether the client of an event is a watched server, and notes it of its source.
+// A host can become a watched server after its source was made, before a flow of it began.
 func (s *Observer) IsServing(ev *track.Event) bool {
 	if ev.Source == 0 {
 		return s.all.cfg.Watches(ev.Key.Client)
@@ -130,7 +130,7 @@ type Observer struct {
 	openFindings    []flowtable.Ref // sources with an open finding
 	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
 	findingBudget   budget          // of findings whose level is suspect
-	pairs           [2]uint64       // connections of this round: see pairs
+	pairs           [2]uint64       // connections of this round: see linkSenders
 	count           Counters
 }
 
