@@ -16,8 +16,8 @@ var heloWeights = [...]float64{heloname.Word: 3.9, heloname.BareAddress: 2.7,
 // maxHeloWeight is the largest of them.
 const maxHeloWeight = 3.9
 
-// observeHeloName judges the kind of a name, from HELO or EHLO, that is new within the day. Only the
-// worst kind counts: its weight and its name stay. Names that do not count are left out by
+// observeHeloName judges the kind of a name, from HELO or EHLO, that is new within the day. Only
+// the worst kind counts: its weight and its name stay. Names that do not count are left out by
 // recordHelo.
 func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	if !o.newInDay {
