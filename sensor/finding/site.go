@@ -7,12 +7,12 @@ import (
 	"spamsensor/smtpsniff/refusal"
 )
 
-// SiteFacts is what was learned about all of our networks together: under which public address they
-// appear, and on which blocklists. The zero value knows nothing.
+// SiteFacts are evidence about all internal networks together: the public address under which they
+// appear, and the blocklists that name it. The zero value knows nothing.
 type SiteFacts struct {
-	addrs []publicAddr
-	lists []ListSeen
-	told  int // what the latest event had: addresses and lists
+	addrs   []publicAddr
+	lists   []ListSeen
+	emitted int // known as of the latest event, zero if there was none
 }
 
 type publicAddr struct {
@@ -60,12 +60,12 @@ func (s *SiteFacts) Learn(c *refusal.Citation, server [16]byte, text string,
 		}
 	}
 	known := s.known()
-	news = known != s.told
-	s.told = known
+	news = known != s.emitted
+	s.emitted = known
 	return news
 }
 
-// known changes when there is something to give out.
+// known changes when an event has something new: it counts the lists, and 1000 for an address.
 func (s *SiteFacts) known() int {
 	known := len(s.lists)
 	if _, servers := s.Public(); servers > 0 {
@@ -85,7 +85,7 @@ func (s *SiteFacts) Public() (addr netip.Addr, servers int) {
 }
 
 // Emitted reports whether there was an event.
-func (s *SiteFacts) Emitted() bool { return s.told > 0 }
+func (s *SiteFacts) Emitted() bool { return s.emitted > 0 }
 
 // Event is what is known at a time.
 func (s *SiteFacts) Event(now int64) *Site {
@@ -132,5 +132,5 @@ func (s *SiteFacts) Restore(d *SavedSite) {
 		s.addrs = append(s.addrs, publicAddr{p.Addr, servers})
 	}
 	s.lists = slices.Clone(d.Lists[:min(len(d.Lists), maxLists)])
-	s.told = s.known()
+	s.emitted = s.known()
 }
