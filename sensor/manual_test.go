@@ -13,7 +13,7 @@ import (
 // The README's finding is an excerpt of a report, in its order.
 func TestREADME(t *testing.T) {
 	readme := readText(t, "../README.md")
-	_, excerpt, ok := strings.Cut(readme, "$ spamsensor read bot.pcap\n")
+	_, excerpt, ok := strings.Cut(readme, "$ spamsensor read sensor/testdata/bot.pcap\n")
 	excerpt, _, closed := strings.Cut(excerpt, "\n```")
 	if !ok || !closed {
 		t.Fatal("the README has no finding")

@@ -9,8 +9,8 @@ import (
 // where Judge asks them. All of them, in the order in which they come about:
 //
 //	with an observation   others resolve through it      all lookups off
-//	                      late answers                   Failures off
-//	                      accepted mail                  Refusals off
+//	                      answers came late              Failures off
+//	                      mail accepted before decision  Refusals off
 //	before the sum        takes mail in                  Refusals because of a list off
 //	                      looks like an MTA              MX, host lookups off; later TLS names too
 //	                      uplink outage                  Failures off
@@ -42,12 +42,14 @@ var (
 		[]Code{MXLookups, HostLookups, ListLookups}, true}
 
 	// Answers to first contacts can come late: then fewer of them failed than it seemed.
-	lateAnswers = mitigation{"late answers", (*Profile).contactsRecovered, []Code{Failures}, true}
+	lateAnswers = mitigation{"answers to first contacts came late",
+		(*Profile).contactsRecovered, []Code{Failures}, true}
 
 	// Two refusals in a row are a beginning; with messages accepted after them the test is not on
 	// its way to a decision any more. The test itself is in refusals.go; a source that nearly all
 	// servers accept mail from has the reason in welcome.go.
-	acceptedMail = mitigation{"accepted mail", (*Profile).refusalsRecovered, []Code{Refusals}, true}
+	acceptedMail = mitigation{"messages were accepted before the test decided",
+		(*Profile).refusalsRecovered, []Code{Refusals}, true}
 )
 
 // The cases that Judge looks at, in its order.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"spamsensor/sensor/lookups"
 )
@@ -30,7 +31,7 @@ func detectorDocs() map[Code]detectorDoc {
 			f("CUSUM above %g: the fourth or fifth new network", c.NewNetworksThreshold), "Page's CUSUM; no alarm in 1,000 simulated host-years"},
 		ManyNetworks: {"different mail networks within an hour, new or not", f("%d, then %d", c.ManyNetworks, c.MassNetworks),
 			"NEMEA: 10 in 300 s; Zeek: 25 failed ones in 5 minutes"},
-		Burst: {"attempts to port 25 in a short time", f("%d within %v", c.FastAttempts, c.FastTime), "BotFlex"},
+		Burst: {"attempts to port 25 in a short time", f("%d within %d minutes", c.FastAttempts, c.FastTime/time.Minute), "BotFlex"},
 		Concurrent: {"connections open or half open at a time", f("%d, then %d", c.Concurrent, c.MassConcurrent),
 			"rules in use on MikroTik routers"},
 		SubmitSpread: {"networks on the ports of submission within an hour", f("%d", c.SubmitNetworks), "ntopng: more than 5"},
@@ -89,17 +90,17 @@ func detectorTables(t *testing.T) string {
 	}
 	b.WriteString("\n| family | what its detectors look at | weighs at most | works without reading mail |\n|---|---|---:|---|\n")
 	for f := range families {
-		limit, reads := familyCap[f], "yes"
+		limit, reads := fmt.Sprintf("%g", familyCap[f]), "yes"
 		if readable[f] {
 			reads = "no"
 		}
 		if f == Mitigating {
-			limit, reads = -mitigatingCap, "partly"
+			limit, reads = fmt.Sprintf("takes off at most %g", mitigatingCap), "partly"
 		}
 		if f == Identity {
 			reads = "HELO names come before STARTTLS"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %g | %s |\n", f, about[f], limit, reads)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f, about[f], limit, reads)
 	}
 	b.WriteString("\n| when | reasons that do not count |\n|---|---|\n")
 	cases := append([]mitigation{othersQueries, lateAnswers, acceptedMail, listedServer}, beforeSum[:]...)

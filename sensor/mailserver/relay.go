@@ -10,9 +10,10 @@ import (
 // Relay decides whether a mail server is an open relay: whether it forwards mail for strangers.
 //
 // A stranger is an external client that did not authenticate. A server of ours that accepts a
-// message from a stranger for a recipient in a foreign domain relays: one such message proves it.
-// Mail to local domains may be forwarded, expanded to a list, or handed to another server. All of
-// that is legitimate, so mail that leaves the server is never evidence against it.
+// message from a stranger for a recipient in a foreign domain relays: the finding is likely at the
+// first such message, and confirmed when that message leaves the server. Mail to local domains may
+// be forwarded, expanded to a list, or handed to another server. All of that is legitimate, so mail
+// that leaves the server is never evidence against it.
 //
 // Local domains are configured, and their subdomains are local too. A domain for which the server
 // is a backup is one of them. Without a configuration they are learned: a domain is local if
