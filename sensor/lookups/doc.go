@@ -2,8 +2,9 @@
 // servers it asked for, the mail hosts that it looked up by name, and its queries to blocklists.
 //
 // A [Log] belongs to one host. It holds queries and their times; the detectors of package detect
-// judge them. Names are kept as keyed hashes, except for the one that becomes an example. A Log
-// knows no packet and no DNS message: package dns reads those.
+// judge them. Domains are kept as keyed hashes. Names are kept where a finding shows one: the
+// latest query to a blocklist, and eight answers, of which one may become an example. A Log knows
+// no packet and no DNS message: package dns reads those.
 //
 // [Names] are domains that were named lately, in lookups or in TLS handshakes.
 package lookups
