@@ -7,8 +7,8 @@ import (
 )
 
 // observer returns the function that the tracker calls for each connection event, at once. The mail
-// servers come first: their transactions do not depend on sources. What was said in a session is
-// the most frequent event by far, and goes the shortest way.
+// servers come first: their transactions do not depend on sources. The events of a dialogue are the
+// most frequent by far, and go the shortest way.
 func (s *shard) observer() func(*track.Event) {
 	return func(ev *track.Event) {
 		if ev.Kind != track.Said {

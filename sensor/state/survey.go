@@ -42,20 +42,10 @@ func (r *surveyResult) loss() error {
 	return errors.New(text)
 }
 
-// survey reads a file, and calls each, if it is not nil, for its good rows with keys in [from, to].
-// Only without bounds it checks the whole file. An error means that no part of the file can be
-// used.
-func survey(name string, from, to []byte, each func(k []byte, r *row)) (f *surveyResult,
-	err error) {
-	t, err := openTree(name, lockWait)
-	if err != nil {
-		return nil, err
-	}
-	defer t.close()
-	f = &surveyResult{tree: t}
-	var rows *element
-	var stored digest
-	whole := false
+// roots finds the bucket of rows, nil if it is missing, and reads the version and the stored sum of
+// the rows; whole reports whether there is such a sum.
+func (f *surveyResult) roots() (rows *element, stored digest, whole bool) {
+	t := f.tree
 	t.walk(t.root, 0, nil, nil, func(e *element) {
 		switch {
 		case e.bucket && bytes.Equal(e.key, rowBucket):
@@ -71,6 +61,21 @@ func survey(name string, from, to []byte, each func(k []byte, r *row)) (f *surve
 			})
 		}
 	})
+	return rows, stored, whole
+}
+
+// survey reads a file, and calls each, if it is not nil, for its good rows with keys in [from, to].
+// Only without bounds it checks the whole file. An error means that no part of the file can be
+// used.
+func survey(name string, from, to []byte, each func(k []byte, r *row)) (f *surveyResult,
+	err error) {
+	t, err := openTree(name, lockWait)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	f = &surveyResult{tree: t}
+	rows, stored, whole := f.roots()
 	if f.version > historyVersion {
 		return nil, errVersion
 	}
