@@ -435,13 +435,17 @@ func (w *Writer) Site(s *finding.Site) {
 
 // siteMessage describes a site event in one line.
 func siteMessage(s *finding.Site, lists []string) string {
-	m := "receiving servers named blocklists"
-	if s.PublicIP.IsValid() {
-		m = fmt.Sprintf("the public address is probably %s (%d servers quoted it)", s.PublicIP,
-			s.Servers)
+	names := strings.Join(lists, ", ")
+	switch {
+	case !s.PublicIP.IsValid() && len(lists) == 1:
+		return "receiving servers named the blocklist " + names
+	case !s.PublicIP.IsValid():
+		return "receiving servers named the blocklists " + names
 	}
+	m := fmt.Sprintf("the public address is probably %s (%d servers quoted it)", s.PublicIP,
+		s.Servers)
 	if len(lists) > 0 {
-		m += "; blocklists that list it: " + strings.Join(lists, ", ")
+		m += "; blocklists that list it: " + names
 	}
 	return m
 }

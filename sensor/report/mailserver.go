@@ -38,7 +38,7 @@ func (r *Report) mailServers(p *printer) {
 	p.section(fmt.Sprintf("Mail servers (%d)", len(list)))
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"server", "declared", "out", "in", "refused", "put off", "waiting",
+	t.AppendHeader(table.Row{"server", "declared", "out", "in", "refused", "deferred", "waiting",
 		"usual/h", "relay test"})
 	for i := range list[:min(len(list), maxRows)] {
 		s := &list[i]

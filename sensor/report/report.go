@@ -44,8 +44,8 @@ type session struct {
 	to       netip.AddrPort
 	helo     string
 	from     []string
-	accepted uint32 // messages
-	refusal  string
+	accepted uint32              // messages
+	refused  finding.RefusalText // the first one; its code is zero if there was none
 	tls      string
 }
 
@@ -109,10 +109,7 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 		}
 	}
 	if len(s.Refusals) > 0 {
-		p.refusal = s.Refusals[0].Text
-		if p.refusal == "" {
-			p.refusal = s.Refusals[0].Phase
-		}
+		p.refused = s.Refusals[0]
 	}
 	r.sessions[a] = keep(r.sessions[a], p)
 }
@@ -135,7 +132,7 @@ func keep(list []session, p session) []session {
 }
 
 // readable reports whether the dialogue of a session is known.
-func (s *session) readable() bool { return s.refusal != "" || s.accepted > 0 || len(s.from) > 0 }
+func (s *session) readable() bool { return s.refused.Code != 0 || s.accepted > 0 || len(s.from) > 0 }
 
 // Finding adds a finding, or replaces it by its latest state.
 func (r *Report) Finding(f *finding.Finding) {

@@ -1,6 +1,10 @@
 package report
 
-import "testing"
+import (
+	"testing"
+
+	"spamsensor/sensor/finding"
+)
 
 // A readable session replaces one that is not, and the first ones stay.
 func TestKeep(t *testing.T) {
@@ -9,7 +13,7 @@ func TestKeep(t *testing.T) {
 		list = keep(list, session{start: int64(i), tls: "implicit"})
 	}
 	for i := 4; i < 12; i++ {
-		list = keep(list, session{start: int64(i), refusal: "550 no"})
+		list = keep(list, session{start: int64(i), refused: finding.RefusalText{Code: 550}})
 	}
 	list = keep(list, session{start: 12, tls: "implicit"})
 	if len(list) != maxSessions {

@@ -28,6 +28,10 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 		p.line("")
 		p.line(fmt.Sprintf("and %s more findings: all are in the events", grouped(uint64(r.more))))
 	}
+	if p.shortened {
+		p.line("")
+		p.line("<...@domain>: the local part is not kept (evidence.mail_from)")
+	}
 	r.table(p, "Declared mail servers", &r.servers)
 	r.mailServers(p)
 	r.table(p, "Other hosts of yours that tried to send mail", &r.others)
@@ -43,13 +47,17 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 
 // printer writes lines of at most width columns.
 type printer struct {
-	out   io.Writer
-	color bool
+	out       io.Writer
+	color     bool
+	shortened bool // a line has an address without its local part
 }
 
 const width = 100
 
-func (p *printer) line(s string) { fmt.Fprintln(p.out, strings.TrimRight(s, " ")) }
+func (p *printer) line(s string) {
+	p.shortened = p.shortened || strings.Contains(s, "<...@")
+	fmt.Fprintln(p.out, strings.TrimRight(s, " "))
+}
 
 func (p *printer) paint(c text.Color, s string) string {
 	if !p.color {
@@ -107,7 +115,7 @@ func (r *Report) input(p *printer, in *Input) {
 	if in.Drops > 0 {
 		p.field("Lost", fmt.Sprintf("%s packets were dropped while capturing", grouped(in.Drops)))
 	}
-	p.field("Account", in.Account)
+	p.field("Frames", in.Account)
 	if in.Loss > 0.005 {
 		p.field("Loss",
 			fmt.Sprintf("about %.1f %% of the bytes of mail connections are missing from the "+
@@ -201,7 +209,11 @@ func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 		for _, l := range s.Lists {
 			names = append(names, r.clean(l.Name))
 		}
-		p.field("", "Receiving servers named the blocklist "+list(names)+".")
+		noun := "blocklist"
+		if len(names) > 1 {
+			noun = "blocklists"
+		}
+		p.field("", fmt.Sprintf("Receiving servers named the %s %s.", noun, list(names)))
 	}
 }
 
@@ -265,7 +277,7 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 		fmt.Sprintf("%s to %s in %s: %s, %s refused, %s unreachable, %s%s without an answer. %s.",
 			counted(fa.Attempts, "attempt"), counted(s.DestIPs, "server"),
 			counted(s.DestNets, "network"), counted(fa.Sessions, "session"),
-			grouped(uint64(fa.Refused)), grouped(uint64(fa.Unreachable)), givenUp,
+			counted(fa.Refused, "connection"), grouped(uint64(fa.Unreachable)), givenUp,
 			grouped(uint64(s.Silent-s.GivenUp)),
 			verdict.Count(fa.Messages, "message was accepted", "messages were accepted")))
 	if text := egressText[f.Egress]; text != "" {
@@ -308,8 +320,8 @@ func (p *printer) advice(f *finding.Finding) {
 }
 
 // modeText describes the basis of a decision.
-var modeText = map[string]string{"syn": ", from attempts to connect alone",
-	"flow": ", from connections and their outcomes", "clear": ", from SMTP dialogues as well"}
+var modeText = map[string]string{"syn": ", from connection attempts alone",
+	"flow": ", from connections and their outcomes", "clear": ", from connections and SMTP dialogues"}
 
 // egressText describes the cause that stops a host's connections.
 var egressText = map[string]string{
@@ -341,13 +353,26 @@ func (r *Report) proofText(s *session) string {
 	}
 	switch {
 	case s.accepted > 0:
-		t += fmt.Sprintf(": %d accepted", s.accepted)
-	case s.refusal != "":
-		t += fmt.Sprintf(": refused, \"%s\"", r.clean(s.refusal))
+		t += fmt.Sprintf(": %s accepted", counted(s.accepted, "message"))
+	case s.refused.Code != 0:
+		t += r.refusalText(&s.refused)
 	case s.tls != "none":
 		t += ": encrypted"
 	}
 	return t
+}
+
+// refusalText describes a refusal by its code: a 4xx reply asks for another attempt (RFC 5321,
+// section 4.2.1).
+func (r *Report) refusalText(f *finding.RefusalText) string {
+	what := "refused"
+	if f.Code < 500 {
+		what = "deferred"
+	}
+	if f.Text == "" {
+		return fmt.Sprintf(": %s with %d (%s)", what, f.Code, f.Phase)
+	}
+	return fmt.Sprintf(": %s with %d, \"%s\"", what, f.Code, r.clean(f.Text))
 }
 
 func (r *Report) table(p *printer, title string, sources *top) {
