@@ -207,7 +207,7 @@ func TestNothingReadable(t *testing.T) {
 	if code != exitPartial || !strings.Contains(errs.String(), "ends inside its header") {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
-	if !strings.Contains(out.String(), "Unread") || !strings.Contains(out.String(), "no packet to judge by") || strings.Contains(out.String(), "sends spam") {
+	if !strings.Contains(out.String(), "Unread") || !strings.Contains(out.String(), "no packet to judge") || strings.Contains(out.String(), "sends spam") {
 		t.Errorf("the report:\n%s", out.String())
 	}
 	b, err := os.ReadFile(events)

@@ -256,7 +256,7 @@ func TestReaderOfNamedPipeComesBack(t *testing.T) {
 		before := len(said.String())
 		replay()
 		since := func() string { return said.String()[before:] }
-		if took := waitFor(t, "nobody reads the events", since); took > 3*time.Second {
+		if took := waitFor(t, "no process reads the events", since); took > 3*time.Second {
 			t.Errorf("said after %v", took)
 		}
 		var got *locked

@@ -210,7 +210,7 @@ func TestOutputFails(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		began := time.Now()
 		p.Process.Signal(syscall.SIGTERM)
-		if code := p.code(); code != exitLost || !strings.Contains(p.stderr.String(), "takes nothing") || time.Since(began) > time.Minute {
+		if code := p.code(); code != exitLost || !strings.Contains(p.stderr.String(), "does not read") || time.Since(began) > time.Minute {
 			t.Errorf("exit code %d after %v: %s", code, time.Since(began), p.stderr.String())
 		}
 	})
