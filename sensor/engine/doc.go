@@ -16,24 +16,29 @@
 //   - A machine can have many addresses, one after the other. They are joined at the end of the
 //     round (package machines).
 //
-// The way of a packet, from frame to finding, is one file after the other:
+// The way of a segment, from frame to finding, is one file after the other:
 //
-//	worker.go          Take: a round of frames
+//	worker.go          Take, takeRound: a round of frames
 //	decode.go            decode: wire.Decode, a packet or an outcome that is counted
 //	                     enqueue: the packet is copied to the queue of its client's shard
-//	process.go           process: for each shard, under its lock, packet after packet
-//	shard.go               packet: to the tracker, DNS to observe_dns.go
-//	track/syn.go             SYN: an attempt
+//	process.go           runShards, process: for each shard, under its lock, packet after packet
+//	shard.go               packet: to the tracker
 //	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
-//	track/session.go         drain: the dialogue (smtpsniff)
+//	track/session.go         drain, said: the dialogue (smtpsniff)
 //	observe.go             observer: to the observers of mail servers and of sources
 //	sources/dialogue.go    ObserveDialogue: replies become observations (detect)
 //	sources/profile.go     judge: the profile has changed
 //	detect/verdict.go        Judge: its verdict
 //	sources/finding.go     publish: the findings follow the verdict
 //	finding/book.go          Apply, Commit: a finding is opened, updated or closed
-//	journal.go           addEntry: the finding's event
-//	                     drainJournals, at the end of the round: Output.Finding
+//	journal.go           addEntry: the finding waits for the end of the round
+//	                     exchange, drainJournals, handle: Output.Finding, in packet order
+//	event/event.go       Writer.Finding: a line of JSON; report/report.go has the report
+//
+// Other packets leave this way at shard.go. A SYN goes to track/syn.go (SYN: an attempt), a SYN-ACK
+// to track/segment.go (begin: a flow); then both go through observe.go and sources/observe.go
+// (Observe) to sources/contacts.go (observeAttempt, observeSYNACK). A DNS message about mail goes
+// from decode.go (enqueueDNS) to observeDNS in shard.go.
 //
 // A verdict about a mail server comes this way: servers/observer.go, servers/transaction.go,
 // journal.go, servers/dispatch.go, servers/finding.go. A tick begins in tick.go.

@@ -13,10 +13,11 @@ import (
 // Shards run side by side, but mail servers are judged and events are emitted in packet order. So
 // each shard has a journal. At the end of a round one goroutine drains all journals:
 //
-//	addEntry        under the shard's lock, while packets are processed
-//	drainJournals   merges the journals in packet order
-//	  handle        an observation of a mail server goes to its detectors;
-//	                a session, a finding or a citation goes to the Output
+//	addEntry          under the shard's lock, while packets are processed
+//	exchange          the shards' observations of one another's hosts, at the end of the round
+//	  drainJournals   merges the journals in packet order
+//	    handle        an observation of a mail server goes to its detectors;
+//	                  a session, a finding or a citation goes to the Output
 
 // entry is one line of a journal: one of session, finding, citation and server is set. Its records
 // are copies of what they need of a flow.
@@ -50,6 +51,28 @@ func (s *journal) addEntry(r entry) {
 	r.order, r.fromPacket, r.seqInPacket = s.order, !s.inTick, s.seqInPacket
 	s.seqInPacket++
 	s.entries = append(s.entries, r)
+}
+
+// exchange emits the events of a round, and hands each shard's observations to the shards that they
+// concern. The caller holds tickMu.
+func (e *Engine) exchange() {
+	e.sources.DrainSides()
+	e.exchangeNotes()
+}
+
+// exchangeNotes is exchange without DrainSides: at the end of the input the sides are final.
+func (e *Engine) exchangeNotes() {
+	var changes []sources.AddressChange
+	e.guarded(func() {
+		changes = append(e.machines.TrackAddresses(), e.machines.TrackRotations()...)
+		for _, due := range e.machines.ReleaseExpired(e.clock.Now()) {
+			e.outputFinding(due)
+		}
+	})
+	e.drainJournals()
+	defer e.recoverPanic()
+	e.sources.DeliverInbound()
+	e.machines.MergeAddresses(changes)
 }
 
 // position is the place of an entry in the merged journals.

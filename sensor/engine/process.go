@@ -7,6 +7,24 @@ import "sync/atomic"
 // is processed.
 const prefetchPackets = 64
 
+// runShards has all shards process their packets, and emits the events of the round. With shared
+// the helper pool shares the shards.
+func (w *Worker) runShards(shared bool) {
+	e := w.e
+	if shared {
+		e.pool.each(len(e.shards), w.processOne)
+	} else {
+		for i := range e.shards {
+			w.processOne(i)
+		}
+	}
+	// From here on one goroutine works, so that events come in one order.
+	e.tickMu.Lock()
+	e.progress = &w.progress
+	e.exchange()
+	e.tickMu.Unlock()
+}
+
 // process processes a round's packets of this shard in all batches, and the ticks between them.
 // progress counts the work. The caller does not hold the shard's lock.
 func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Uint64) {

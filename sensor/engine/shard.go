@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/dns"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/servers"
 	"spamsensor/sensor/sources"
@@ -84,5 +85,17 @@ func (s *shard) packet(p *packet, payload []byte) {
 		s.tracker.SYN(&p.Packet, payload)
 	default:
 		s.tracker.Segment(&p.Packet, payload)
+	}
+}
+
+// observeDNS observes a DNS message: a query of the client, a reply to it, or a query to the client
+// as a resolver.
+func (s *shard) observeDNS(p *packet, payload []byte) {
+	var m dns.Message
+	if !p.resolver && !dns.Parse(payload, &m) {
+		return
+	}
+	if s.sources.ObserveDNS(&p.Packet, p.resolver, &m) {
+		s.servers.ObserveDNSAnswer(&m, p.Time)
 	}
 }

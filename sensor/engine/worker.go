@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"spamsensor/sensor/frame"
-	"spamsensor/sensor/sources"
 	"spamsensor/sensor/wire"
 )
 
@@ -216,46 +215,6 @@ func (w *Worker) advanceClock(time int64) {
 		w.ticks = append(w.ticks, t)
 	}
 	w.quietFrom, w.quietSpan = w.e.clock.window()
-}
-
-// runShards has all shards process their packets, and emits the events of the round. With shared
-// the helper pool shares the shards.
-func (w *Worker) runShards(shared bool) {
-	e := w.e
-	if shared {
-		e.pool.each(len(e.shards), w.processOne)
-	} else {
-		for i := range e.shards {
-			w.processOne(i)
-		}
-	}
-	// From here on one goroutine works, so that events come in one order.
-	e.tickMu.Lock()
-	e.progress = &w.progress
-	e.exchange()
-	e.tickMu.Unlock()
-}
-
-// exchange emits the events of a round, and hands each shard's observations to the shards that they
-// concern. The caller holds tickMu.
-func (e *Engine) exchange() {
-	e.sources.DrainSides()
-	e.exchangeNotes()
-}
-
-// exchangeNotes is exchange without DrainSides: at the end of the input the sides are final.
-func (e *Engine) exchangeNotes() {
-	var changes []sources.AddressChange
-	e.guarded(func() {
-		changes = append(e.machines.TrackAddresses(), e.machines.TrackRotations()...)
-		for _, due := range e.machines.ReleaseExpired(e.clock.Now()) {
-			e.outputFinding(due)
-		}
-	})
-	e.drainJournals()
-	defer e.recoverPanic()
-	e.sources.DeliverInbound()
-	e.machines.MergeAddresses(changes)
 }
 
 // EmitDue emits the sources and the counters that are due. The caller calls it between calls of
