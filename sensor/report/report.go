@@ -132,7 +132,9 @@ func keep(list []session, p session) []session {
 }
 
 // readable reports whether the dialogue of a session is known.
-func (s *session) readable() bool { return s.refused.Code != 0 || s.accepted > 0 || len(s.from) > 0 }
+func (s *session) readable() bool {
+	return s.refused.Code != 0 || s.accepted > 0 || len(s.from) > 0
+}
 
 // Finding adds a finding, or replaces it by its latest state.
 func (r *Report) Finding(f *finding.Finding) {

@@ -321,7 +321,8 @@ func (p *printer) advice(f *finding.Finding) {
 
 // modeText describes the basis of a decision.
 var modeText = map[string]string{"syn": ", from connection attempts alone",
-	"flow": ", from connections and their outcomes", "clear": ", from connections and SMTP dialogues"}
+	"flow":  ", from connections and their outcomes",
+	"clear": ", from connections and SMTP dialogues"}
 
 // egressText describes the cause that stops a host's connections.
 var egressText = map[string]string{

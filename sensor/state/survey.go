@@ -44,8 +44,8 @@ func (r *surveyResult) loss() error {
 
 // roots finds the bucket of rows, nil if it is missing, and reads the version and the stored sum of
 // the rows; whole reports whether there is such a sum.
-func (f *surveyResult) roots() (rows *element, stored digest, whole bool) {
-	t := f.tree
+func (r *surveyResult) roots() (rows *element, stored digest, whole bool) {
+	t := r.tree
 	t.walk(t.root, 0, nil, nil, func(e *element) {
 		switch {
 		case e.bucket && bytes.Equal(e.key, rowBucket):
@@ -54,7 +54,7 @@ func (f *surveyResult) roots() (rows *element, stored digest, whole bool) {
 			t.bucket(e, nil, nil, func(e *element) {
 				switch {
 				case bytes.Equal(e.key, versionKey):
-					f.version = readVersion(e.value)
+					r.version = readVersion(e.value)
 				case bytes.Equal(e.key, digestKey):
 					whole = stored.read(e.value)
 				}
