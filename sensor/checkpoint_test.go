@@ -263,7 +263,7 @@ func TestLostState(t *testing.T) {
 		}
 		err = k.close()
 		var e *exitError
-		if lost := errors.As(err, &e) && e.code == exitLost && strings.Contains(err.Error(), "is lost"); lost != gone {
+		if lost := errors.As(err, &e) && e.code == exitLost && strings.Contains(err.Error(), "are lost"); lost != gone {
 			t.Errorf("gone %v: %v %s", gone, err, log.String())
 		}
 	}
