@@ -24,8 +24,8 @@
 //
 // Hashes are xxhash over a secret prefix. A hash selects the bucket, and the full key is compared.
 // Memory is allocated once. When a part is full, the entry of the lowest priority near the new one
-// is evicted, its owner is called back, and the eviction is counted. Time is the time of the
-// packets.
+// is evicted (Pool.Add in pool.go), its owner is called back, and the eviction is counted. Time is
+// the time of the packets.
 //
 // Entries refer to each other by number and hold no Go pointers: the garbage collector never scans
 // the tables, and a batch of packets can prefetch the cache lines that it needs, so that the waits
