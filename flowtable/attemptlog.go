@@ -17,9 +17,9 @@ const (
 // and a word in the index, written one after the other, instead of an entry among the flows. When
 // the ring is full the oldest attempt is overwritten; no flow ever makes room for a SYN.
 //
-// //	tail                                   head
-// //	 | oldest attempt ...  newest attempt |
-// //	 expires first                        next to be written
+//	tail                                   head
+//	 | oldest attempt ...  newest attempt |
+//	 expires first                        next to be written
 //
 // An attempt is identified by 64 bits of its flow's hash under a second secret and its initial
 // sequence number: a match in the index alone merges no attempts.

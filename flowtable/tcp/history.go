@@ -9,11 +9,11 @@ import (
 // later copy of them can be compared. It is a ring of records; the records of a half are chained,
 // newest first:
 //
-// //	before 32  place of the half's record before this one
-// //	half   32  identity of the half: its initial sequence number
-// //	seq    32  sequence number of the first byte
-// //	length 32
-// //	bytes
+//	before 32  place of the half's record before this one
+//	half   32  identity of the half: its initial sequence number
+//	seq    32  sequence number of the first byte
+//	length 32
+//	bytes
 //
 // A place is the number of bytes that were ever written before it, plus one; zero is none. It
 // counts modulo 2^32, so that a half that was silent while 4 GiB were delivered may be led to a

@@ -6,10 +6,10 @@ import "math"
 // it owns the memory of the segments that wait. The zero value is ready. It is not safe for
 // concurrent use.
 //
-// //	result := stream.Push(conn, segment)
-// //	for stream.Pop(&chunk) {
-// //		...
-// //	}
+//	result := stream.Push(conn, segment)
+//	for stream.Pop(&chunk) {
+//		...
+//	}
 type Stream struct {
 	// MaxBytes bounds the bytes that wait, over all connections. Zero means 16 MiB.
 	MaxBytes int
