@@ -66,7 +66,7 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 }
 
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "spamsensor/...").Output()
+	out, err := exec.Command("go", "list", "-pgo=off", "-json=ImportPath,Imports", "spamsensor/...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
