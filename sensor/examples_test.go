@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"spamsensor/bench/golden"
 	"strings"
 	"testing"
 )
@@ -73,7 +74,7 @@ func TestGoldenExamples(t *testing.T) {
 	if bytes.Equal(got, text) {
 		return
 	}
-	if !*update {
+	if !golden.Update() {
 		t.Fatalf("%s differs from the events of the captures: see the comment of this test", name)
 	}
 	if err := os.WriteFile(name, got, 0o644); err != nil {

@@ -18,6 +18,7 @@ var allowed = map[string]struct {
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
+	"bench/golden":             {nil, "it compares files for tests"},
 	"bench/fuzztime":           {nil, "it measures the time of a test"},
 	"bench/reliability":        {nil, "it runs tests and reads their output alone"},
 	"bench/campaign":           {[]string{"sensor/wire/wiretest"}, "the generator of traffic must not know the detectors"},

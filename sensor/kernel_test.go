@@ -17,12 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"spamsensor/bench/golden"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire/wiretest"
+
+	"golang.org/x/sys/unix"
 )
 
 // kernelGolden holds the reactions of a kernel to wiretest.Variants, as TestKernelJudge wrote them.
@@ -275,14 +277,12 @@ func TestKernelJudge(t *testing.T) {
 	listen(200 * time.Millisecond)
 	for hear() > 0 {
 	}
-	if *update {
+	if golden.Update() {
 		var b strings.Builder
 		for _, v := range list {
 			fmt.Fprintf(&b, "%s\t%s\n", attemptText(kernel[v.Name]), v.Name)
 		}
-		if err := os.WriteFile(kernelGolden, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		golden.Compare(t, kernelGolden, b.String())
 	}
 	sensor, _ := attempted(t, asFrames(list), 1)
 	compare(t, "sensor", list, kernel, sensor)

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"spamsensor/bench/golden"
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // recording is the truth about a capture of testdata, as its driver and Postfix logged it; see
 // testdata/dialogues.py.
@@ -137,36 +135,27 @@ func TestNoCredentials(t *testing.T) {
 // TestGolden compares the events of the bot's capture, line by line. `go test ./sensor -run Golden
 // -update` rewrites them; read the difference.
 func TestGolden(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run(context.Background(), []string{"read", "--events", "-", "--set", "sensor.name=sensor", "testdata/bot.pcap"}, strings.NewReader(""), &out, &errs); code != exitOK {
-		t.Fatalf("exit code %d: %s", code, errs.String())
+	events, report, code := readWhole("testdata/bot.pcap")
+	if code != exitOK {
+		t.Fatalf("exit code %d: %s", code, report)
 	}
-	// The duration of the run is no result.
-	report := strings.Builder{}
+	golden.Compare(t, "testdata/bot.events.golden", events)
+	golden.Compare(t, "testdata/bot.report.golden", report)
+}
+
+// readWhole reads a capture with a fixed name of the sensor, and returns its events and its report
+// without the duration of the run, which is no result.
+func readWhole(path string, options ...string) (events, report string, code int) {
+	var out, errs bytes.Buffer
+	args := append([]string{"read", "--events", "-", "--set", "sensor.name=sensor"}, options...)
+	code = run(context.Background(), append(args, path), strings.NewReader(""), &out, &errs)
+	var b strings.Builder
 	for line := range strings.Lines(errs.String()) {
 		if !strings.HasPrefix(line, "Read in") {
-			report.WriteString(line)
+			b.WriteString(line)
 		}
 	}
-	for name, got := range map[string]string{"testdata/bot.events.golden": out.String(), "testdata/bot.report.golden": report.String()} {
-		if *update {
-			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := strings.Split(string(want), "\n")
-		for i, line := range strings.Split(got, "\n") {
-			if i >= len(w) || line != w[i] {
-				t.Errorf("%s:%d:\n got %.300s\nwant %.300s", name, i+1, line, append(w, "nothing", "nothing")[min(i, len(w))])
-				break
-			}
-		}
-	}
+	return out.String(), b.String(), code
 }
 
 func TestFailOn(t *testing.T) {

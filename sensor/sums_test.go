@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
@@ -17,6 +15,7 @@ import (
 	"testing"
 
 	"spamsensor/bench/corpus"
+	"spamsensor/bench/golden"
 )
 
 var everyWorkers = flag.Bool("every-workers", false, "read each capture with 1, 2 and 8 workers instead of 2")
@@ -26,11 +25,12 @@ var everyWorkers = flag.Bool("every-workers", false, "read each capture with 1, 
 // may be missing.
 const sumsFile = "testdata/captures.sums"
 
-// captures finds capture files below a directory, in order.
+// captures finds the files with frames below a directory, in order.
 func captures(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.Contains(d.Name(), ".pcap") {
+		if err == nil && !d.IsDir() && strings.Contains(d.Name(), ".pcap") &&
+			!strings.HasSuffix(path, ".json") { // the truth about a capture
 			names = append(names, path)
 		}
 		return err
@@ -41,19 +41,11 @@ func captures(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// readSum is the sum of the output of read for a capture, without the line with its duration.
+// readSum is the sum of the events and the report of a capture.
 func readSum(path string, workers int) string {
-	var events, errs bytes.Buffer
-	args := []string{"read", "--events", "-", "--set", "sensor.name=sensor", "--workers", strconv.Itoa(workers), filepath.Base(path)}
-	code := run(context.Background(), args, strings.NewReader(""), &events, &errs)
+	events, report, code := readWhole(filepath.Base(path), "--workers", strconv.Itoa(workers))
 	h := sha256.New()
-	h.Write(events.Bytes())
-	fmt.Fprintln(h, "exit code", code)
-	for line := range strings.Lines(errs.String()) {
-		if !strings.HasPrefix(line, "Read in") {
-			h.Write([]byte(line))
-		}
-	}
+	fmt.Fprintf(h, "%sexit code %d\n%s", events, code, report)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -63,7 +55,7 @@ func readSum(path string, workers int) string {
 func TestCaptureSums(t *testing.T) {
 	want := map[string]string{}
 	text, err := os.ReadFile(sumsFile)
-	if err != nil && !*update {
+	if err != nil && !golden.Update() {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
@@ -105,7 +97,7 @@ func TestCaptureSums(t *testing.T) {
 			got[name] = sum
 		}
 		switch {
-		case *update:
+		case golden.Update():
 			want[name] = got[name]
 		case want[name] == "":
 			t.Logf("%s has no sum", name)
@@ -113,7 +105,7 @@ func TestCaptureSums(t *testing.T) {
 			t.Errorf("%s: events or report differ from what they were", name)
 		}
 	}
-	if !*update {
+	if !golden.Update() {
 		return
 	}
 	var out strings.Builder

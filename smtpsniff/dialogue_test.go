@@ -2,16 +2,14 @@ package smtpsniff
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"spamsensor/bench/golden"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "rewrite what the dialogues are expected to give")
 
 // A dialogue is a file of lines:
 //
@@ -198,7 +196,7 @@ func summary(l *Listener, s *Session) string {
 func TestDialogues(t *testing.T) {
 	for _, d := range dialogues(t) {
 		got := listen(d.midstream, d.steps)
-		if *update {
+		if golden.Update() {
 			if err := os.WriteFile("testdata/dialogues/"+d.name+".txt", []byte(d.text+"---\n"+got),
 				0o644); err != nil {
 				t.Fatal(err)

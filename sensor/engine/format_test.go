@@ -4,47 +4,16 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
+	"spamsensor/bench/golden"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares with a file in testdata, or rewrites it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		g, w := bytes.Split(got, []byte("\n")), bytes.Split(want, []byte("\n"))
-		for i := range g {
-			if i >= len(w) || !bytes.Equal(g[i], w[i]) {
-				t.Errorf("%s:%d: got %.300s\nwant %.300s", path, i+1, g[i], append(w, nil)[min(i, len(w))])
-				return
-			}
-		}
-		t.Errorf("%s has more than what was made", path)
-	}
-}
 
 // fill sets each exported field to a unique value.
 func fill(v reflect.Value, n *int64) {
@@ -107,7 +76,7 @@ func TestSavedFormat(t *testing.T) {
 	}
 	names := map[string]bool{}
 	paths(tree, "", names)
-	golden(t, "saved-format.txt", []byte(strings.Join(slices.Sorted(maps.Keys(names)), "\n")+"\n"))
+	golden.Compare(t, "testdata/saved-format.txt", strings.Join(slices.Sorted(maps.Keys(names)), "\n")+"\n")
 }
 
 // paths collects the names in a JSON value, with the path to each.
@@ -155,9 +124,9 @@ func savedHistory(t *testing.T) []byte {
 
 // TestSavedCheckpoint loads a checkpoint of an earlier version and saves it again: nothing is lost.
 func TestSavedCheckpoint(t *testing.T) {
-	path := filepath.Join("testdata", "checkpoint.json")
+	const path = "testdata/checkpoint.json"
 	text, err := os.ReadFile(path)
-	if *update {
+	if golden.Update() {
 		text, err = savedHistory(t), nil
 	}
 	if err != nil {
@@ -178,5 +147,5 @@ func TestSavedCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "checkpoint.json", append(out, '\n'))
+	golden.Compare(t, path, string(out)+"\n")
 }
