@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
 
@@ -48,16 +49,16 @@ const washCallouts = 10
 
 // attempted counts an attempt; few says that the source has a handful of destinations.
 func (b *behaviour) attempted(o *Observation, few bool) {
-	inc(&b.Attempts)
+	sketch.Increment(&b.Attempts)
 	if !o.External {
-		inc(&b.Internal)
+		sketch.Increment(&b.Internal)
 	}
 	if o.Addr != b.Addr {
 		b.Addr, b.Ports = o.Addr, 0
 	}
 	if bit := uint8(1) << (o.Port % 7); b.Ports&bit == 0 { // 25, 465, 587 and 2525 differ
 		if b.Ports |= bit; bits.OnesCount8(b.Ports) == 3 {
-			inc(&b.Sweeps)
+			sketch.Increment(&b.Sweeps)
 		}
 	}
 	if b.Attempts == 1 {
@@ -89,24 +90,24 @@ func (b *behaviour) countTTL(ttl uint8) {
 			return
 		}
 	}
-	inc(&b.TTLs)
+	sketch.Increment(&b.TTLs)
 }
 
 // recordEnd counts a session that ended.
 func (p *Profile) recordEnd(o *Observation) {
 	b := &p.behaviour
-	inc(&b.Sessions)
+	sketch.Increment(&b.Sessions)
 	if o.Silent {
-		inc(&b.SilentSessions)
+		sketch.Increment(&b.SilentSessions)
 	}
 	if o.Mail {
-		inc(&b.MailSessions)
+		sketch.Increment(&b.MailSessions)
 	}
 	if o.Accepted {
-		inc(&b.AcceptedSessions)
+		sketch.Increment(&b.AcceptedSessions)
 	}
 	if o.Callout {
-		inc(&b.Callouts)
+		sketch.Increment(&b.Callouts)
 		p.changed = p.changed || b.Callouts == minCallouts
 	}
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
 
@@ -15,7 +16,7 @@ const fewConflicts = 3
 // server reads.
 func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
 	// A few conflicts in many sessions are errors of the network.
-	inc(&p.conflicting)
+	sketch.Increment(&p.conflicting)
 	if p.conflicting >= fewConflicts && p.conflicting*4 >= p.sessions {
 		p.raise(Conflicts, o.Time, float64(p.conflicting), fewConflicts, 4.6)
 	}

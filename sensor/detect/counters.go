@@ -62,12 +62,12 @@ func (n *Counters) attempt(o *Observation) (full bool) {
 		n.First = o.Time
 	}
 	n.Last = max(n.Last, o.Time)
-	inc(&n.Attempts)
+	sketch.Increment(&n.Attempts)
 	for i := range n.Ports {
 		p := &n.Ports[i]
 		if p.Count == 0 || p.Port == o.Port {
 			p.Port = o.Port
-			inc(&p.Count)
+			sketch.Increment(&p.Count)
 			break
 		}
 	}
@@ -213,12 +213,5 @@ func (n *Counters) sums(o *Counters) [12][2]*uint32 {
 		{&n.Rejected, &o.Rejected}, {&n.Deferred, &o.Deferred}, {&n.Recipients, &o.Recipients},
 		{&n.RecipientsRejected, &o.RecipientsRejected}, {&n.TLSSessions, &o.TLSSessions},
 		{&n.AuthSessions, &o.AuthSessions},
-	}
-}
-
-// inc counts up to the largest number and no further.
-func inc(n *uint32) {
-	if *n != math.MaxUint32 {
-		*n++
 	}
 }

@@ -29,7 +29,7 @@ type heloNames struct {
 // mail clients write it so.
 func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
-	inc(&w.given)
+	sketch.Increment(&w.given)
 	w.distinct.Add(o.Hash, nil)
 	if !o.direct() && (!o.External || o.Relay ||
 		heloname.Classify(string(o.Text)) != heloname.BareAddress) {

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"spamsensor/sensor/lookups"
+	"spamsensor/sensor/sketch"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -126,19 +127,19 @@ func (p *Profile) record(o *Observation) bool {
 		if o.After < second*4/10 || o.After > 10*second {
 			return false
 		}
-		inc(&p.retransmitted)
+		sketch.Increment(&p.retransmitted)
 		p.confirmServer(o.Addr, o.Net, o.Hash)
 	case KindSYNACK:
-		inc(&p.answered)
+		sketch.Increment(&p.answered)
 		if at := p.ports.Of(o.Port); at != nil {
-			inc(&at.Answered)
+			sketch.Increment(&at.Answered)
 		}
 	case KindRefused, KindUnreachable:
 		if at := p.ports.Of(o.Port); at != nil {
 			if o.Kind == KindUnreachable {
-				inc(&at.Unreachable)
+				sketch.Increment(&at.Unreachable)
 			} else {
-				inc(&at.Refused)
+				sketch.Increment(&at.Refused)
 			}
 		}
 	case KindEstablished:
@@ -146,14 +147,14 @@ func (p *Profile) record(o *Observation) bool {
 	case KindBothSides:
 		p.bothSides(o.Net)
 	case KindHalfOpen:
-		inc(&p.behaviour.HalfOpen)
+		sketch.Increment(&p.behaviour.HalfOpen)
 	case KindClientSpoke:
-		inc(&p.spoken)
+		sketch.Increment(&p.spoken)
 	case KindAttested:
-		inc(&p.attested)
+		sketch.Increment(&p.attested)
 		p.changed = p.changed || p.attested == 1 // see dialogueProven
 	case KindHelo:
-		inc(&p.spoken)
+		sketch.Increment(&p.spoken)
 		p.recordHelo(o)
 	case KindSender:
 		o.fresh = p.envelope.distinct.Add(o.Hash, nil)
@@ -174,21 +175,21 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 	// A known address is in a known network.
 	o.newNet = (o.newAddr || p.addrs.Estimated()) && p.nets.Add(o.Net, p.Budget)
 	if o.External {
-		inc(&p.external)
+		sketch.Increment(&p.external)
 	}
 	p.behaviour.attempted(o, p.addrs.Len() <= probeTargets)
 	if o.Relay {
 		return false
 	}
 	if at := p.ports.Of(o.Port); at != nil {
-		inc(&at.Attempts)
+		sketch.Increment(&at.Attempts)
 	}
 	return true
 }
 
 // recordEstablished keeps a completed handshake.
 func (p *Profile) recordEstablished(o *Observation) {
-	inc(&p.sessions)
+	sketch.Increment(&p.sessions)
 	p.changed = p.changed || p.sessions == 1 // see notSpoofed
 	if o.OneSided {
 		p.confirmOneSided(o.Net)
@@ -196,13 +197,13 @@ func (p *Profile) recordEstablished(o *Observation) {
 		p.bothSides(o.Net)
 	}
 	if at := p.ports.Of(o.Port); at != nil {
-		inc(&at.Opened)
+		sketch.Increment(&at.Opened)
 	}
 }
 
 // bothSides counts a session of which both sides were seen.
 func (p *Profile) bothSides(net uint32) {
-	inc(&p.twoSided)
+	sketch.Increment(&p.twoSided)
 	p.ConfirmNetwork(net)
 	p.changed = p.changed || p.twoSided == 1 // see notSpoofed
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/heloname"
 )
@@ -26,7 +27,7 @@ func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
 	case s.Name != o.Hash:
 		s.SeveralNames = true
 	}
-	inc(&s.Sessions)
+	sketch.Increment(&s.Sessions)
 }
 
 // holdsOneName is for manySessions sessions with one full name.

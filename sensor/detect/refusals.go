@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"spamsensor/sensor/contacts"
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
 
@@ -50,9 +51,9 @@ func (p *Profile) refusalCounts(o *Observation) bool {
 
 // step moves the test on by a session. decided says that the test has decided: its counts stay.
 func (t *refusalTest) step(c *Config, refused, decided bool) {
-	inc(&t.Total)
+	sketch.Increment(&t.Total)
 	if !refused {
-		inc(&t.Accepted)
+		sketch.Increment(&t.Accepted)
 	}
 	if decided {
 		return

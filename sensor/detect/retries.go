@@ -16,7 +16,7 @@ const retryFrom, retryTo = 240, 4 * 3600 // seconds
 func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	s := &p.mta
 	if o.Kind == KindDeferred {
-		inc(&s.Deferrals)
+		sketch.Increment(&s.Deferrals)
 		sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
 		return
 	}
@@ -28,7 +28,7 @@ func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 		d := &s.deferred[i]
 		age := sketch.Stamp(o.Time) - d.At
 		if d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
-			inc(&s.Retried)
+			sketch.Increment(&s.Retried)
 			d.Hash = ^o.Addr // counted
 		}
 	}

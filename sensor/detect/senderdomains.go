@@ -41,7 +41,7 @@ func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 	if !o.External {
 		return
 	}
-	inc(&e.mails)
+	sketch.Increment(&e.mails)
 	if int(p.reasons[SenderDomains].Value) >= c.MassSenderDomains &&
 		p.foundLately(SenderDomains, o.Time) {
 		return

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"spamsensor/sensor/contacts"
+	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 )
 
@@ -28,10 +29,10 @@ const unknownToHonest, unknownToBot = 0.05, 0.3
 // the share are Config.UnknownShare of Config.UnknownRecipients recipients or more.
 func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 	t := &p.unknownUsers
-	inc(&t.Recipients)
+	sketch.Increment(&t.Recipients)
 	step := math.Log((1 - unknownToBot) / (1 - unknownToHonest))
 	if o.Unknown {
-		inc(&t.Unknown)
+		sketch.Increment(&t.Unknown)
 		step = math.Log(unknownToBot / unknownToHonest)
 	}
 	upper, lower := contacts.Bounds(c.Alpha)

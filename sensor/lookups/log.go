@@ -1,8 +1,6 @@
 package lookups
 
 import (
-	"math"
-
 	"spamsensor/sensor/sketch"
 )
 
@@ -63,12 +61,12 @@ func (l *Log) Asked(q Question, domain uint32, name string, id uint32, now int64
 	l.LastUsed = now
 	switch q {
 	case MX:
-		inc(&l.MX)
+		sketch.Increment(&l.MX)
 		sketch.AddRecent(l.mx[:], domain, sketch.Stamp(now), mxWindow)
 	case Host:
 		l.Hosts.Add(domain, now)
 	case List:
-		inc(&l.Lists)
+		sketch.Increment(&l.Lists)
 		l.List = name
 	}
 }
@@ -102,11 +100,4 @@ func (l *Log) Connected(addr *[16]byte, now int64) bool {
 		}
 	}
 	return false
-}
-
-// inc counts up to the largest number and no further.
-func inc(n *uint32) {
-	if *n != math.MaxUint32 {
-		*n++
-	}
 }
