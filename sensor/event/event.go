@@ -20,9 +20,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/verdict"
+
+	"github.com/rs/zerolog"
 )
 
 // Version is the version of the schema. A version changes only by additions.
@@ -273,19 +274,10 @@ func (w *Writer) Source(s *finding.SourceRecord) {
 // sourceMessage describes a source in one line.
 func sourceMessage(s *finding.SourceRecord) string {
 	b := append(s.Addr.AppendTo(make([]byte, 0, 128)), ": "...)
-	b = append(appendCount(b, s.Counters.Attempts, "attempt"), " to "...)
-	b = append(appendCount(b, uint32(s.DestNets), "network"), ", "...)
-	b = append(appendCount(b, s.Counters.Sessions, "session"), ", "...)
-	return string(appendCount(b, s.Counters.Messages, "message"))
-}
-
-// appendCount appends "1 attempt" or "2 attempts".
-func appendCount(b []byte, n uint32, one string) []byte {
-	b = append(append(strconv.AppendUint(b, uint64(n), 10), ' '), one...)
-	if n != 1 {
-		b = append(b, 's')
-	}
-	return b
+	b = append(verdict.AppendPlural(b, s.Counters.Attempts, "attempt"), " to "...)
+	b = append(verdict.AppendPlural(b, s.DestNets, "network"), ", "...)
+	b = append(verdict.AppendPlural(b, s.Counters.Sessions, "session"), ", "...)
+	return string(verdict.AppendPlural(b, s.Counters.Messages, "message"))
 }
 
 // counts adds the fields that a source and a finding share.

@@ -2,15 +2,22 @@ package verdict
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
 // Plural is a count with its noun, whose plural ends in s: "1 session" or "2 sessions".
 func Plural[N int | uint32](n N, what string) string {
-	if n == 1 {
-		return "1 " + what
+	return string(AppendPlural(nil, n, what))
+}
+
+// AppendPlural appends Plural to b.
+func AppendPlural[N int | uint32](b []byte, n N, what string) []byte {
+	b = append(append(strconv.AppendInt(b, int64(n), 10), ' '), what...)
+	if n != 1 {
+		b = append(b, 's')
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return b
 }
 
 // Count is a count with its noun: one is the singular, many the plural.
