@@ -86,6 +86,10 @@ type sourceFields struct {
 	Nets                                  int `json:"dest_nets"`
 	IPs                                   int `json:"dest_ips"`
 	Ports                                 map[string]int
+	Recipients                            int
+	ConcurrentMax                         int `json:"concurrent_max"`
+	SenderDomains                         int `json:"sender_domains"`
+	HeloNames                             int `json:"helo_names"`
 }
 
 // readEvents runs `read --events -` and returns its events.
