@@ -374,12 +374,12 @@ func TestLive(t *testing.T) {
 	}
 	closed := 0
 	for _, e := range ofType(seen, "finding") {
-		if e.Finding.Action == "closed" && e.Finding.CloseReason == "shutdown" {
+		if e.Finding.Action == "suspended" && e.Finding.CloseReason == "shutdown" {
 			closed++
 		}
 	}
 	if closed != 1 {
-		t.Errorf("%d findings closed at the shutdown, want 1", closed)
+		t.Errorf("%d findings suspended at the shutdown, want 1", closed)
 	}
 }
 

@@ -375,7 +375,11 @@ func Headline(f *finding.Finding) string {
 	addr, attempts := f.Source.Addr, verdict.Plural(f.Source.Counters.Attempts, "attempt")
 	targets := attempts + " to " + verdict.Plural(f.Source.DestNets, "network")
 	switch {
-	case f.Action == "closed":
+	case f.Action == finding.Suspended:
+		return fmt.Sprintf("%s: the finding %q is suspended (%s)", addr, f.Class, f.CloseReason)
+	case f.Action == finding.Resumed:
+		return fmt.Sprintf("%s: the finding %q goes on", addr, f.Class)
+	case f.Action == finding.Closed:
 		return fmt.Sprintf("%s: the finding %q is closed (%s)", addr, f.Class, f.CloseReason)
 	case f.Class == verdict.DirectSMTP:
 		return fmt.Sprintf("%s %s and is no declared mail server (%s)",

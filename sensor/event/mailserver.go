@@ -119,7 +119,11 @@ func serverHeadline(f *finding.Finding) string {
 		verdict.HijackedAccount: "has an account that is probably hijacked",
 		verdict.VolumeAnomaly:   "does not send as usual",
 	}[f.Class]
-	if what == "" || f.Action == "closed" {
+	switch f.Action {
+	case finding.Closed, finding.Suspended, finding.Resumed:
+		return ""
+	}
+	if what == "" {
 		return ""
 	}
 	how := map[verdict.Level]string{verdict.Suspect: " possibly",

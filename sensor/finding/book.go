@@ -9,18 +9,21 @@ import (
 // Entry is the life of one finding. A finding about a host stays when it is closed: a host that
 // comes back after it was cleaned has its finding opened again.
 type Entry struct {
-	ID       string
-	Seq      int // number of its latest event
-	Class    verdict.Class
-	Level    verdict.Level
-	Open     bool
-	Updated  int64  // time of its latest event
-	Closed   int64  // when it was closed last; zero if never, or only because the sensor stopped
-	Clean    int64  // how long it had been quiet when it was opened again
-	Reopened uint32 // how often
-	Lists    int    // blocklists in its latest event
-	Decided  verdict.Decision
-	Proof    *Proof // of a finding about a mail server
+	ID    string
+	Seq   int // number of its latest event
+	Class verdict.Class
+	Level verdict.Level
+	Open  bool
+	// Suspended says that the sensor stopped while the finding was open: it goes on with the next
+	// start.
+	Suspended bool
+	Updated   int64  // time of its latest event
+	Closed    int64  // when it was closed last; zero if never, or only because the sensor stopped
+	Clean     int64  // how long it had been quiet when it was opened again
+	Reopened  uint32 // how often
+	Lists     int    // blocklists in its latest event
+	Decided   verdict.Decision
+	Proof     *Proof // of a finding about a mail server
 }
 
 // Unreported reports whether a finding was never opened, or was closed only because the sensor
@@ -40,6 +43,10 @@ const (
 	Opened  = "opened"
 	Updated = "updated"
 	Closed  = "closed"
+	// Suspended is the last event of an open finding when the sensor stops, Resumed its first one
+	// after the next start: the finding is not over in between.
+	Suspended = "suspended"
+	Resumed   = "resumed"
 )
 
 // Change is one event in the life of a finding that is due. [Book.Commit] makes it happen.
@@ -47,7 +54,7 @@ type Change struct {
 	Class  verdict.Class
 	Level  verdict.Level
 	Action string
-	Reason string // why it is closed
+	Reason string // why it is closed or suspended
 	// Admit says that the finding may have to wait, if there are too many new ones.
 	Admit bool
 }
@@ -152,6 +159,7 @@ func (b *Book) Commit(c *Change, now int64) *Entry {
 			b[c.Class] = nil
 		}
 	}
+	f.Suspended = c.Action == Suspended
 	f.Seq++
 	f.Level, f.Updated = c.Level, now
 	if f.Proof != nil {
@@ -177,6 +185,27 @@ func (b *Book) CloseAll(reason string) (due []Change) {
 		if f != nil && f.Open {
 			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Closed,
 				Reason: reason})
+		}
+	}
+	return due
+}
+
+// Suspend suspends what is open: the sensor stops, and the next start knows these findings.
+func (b *Book) Suspend(reason string) (due []Change) {
+	for c, f := range b {
+		if f != nil && f.Open && !f.Suspended {
+			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Suspended,
+				Reason: reason})
+		}
+	}
+	return due
+}
+
+// Resume resumes what the last stop of the sensor suspended.
+func (b *Book) Resume() (due []Change) {
+	for c, f := range b {
+		if f != nil && f.Open && f.Suspended {
+			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Resumed})
 		}
 	}
 	return due

@@ -151,17 +151,19 @@ func (b *Book) AddEvidence(x *Session, toServer bool, event uint64) {
 
 // SavedProof is an open finding about a mail server in a checkpoint.
 type SavedProof struct {
-	ID      string              `json:"ID"`
-	Seq     int                 `json:"Seq"`
-	Level   verdict.Level       `json:"Level"`
-	Opened  int64               `json:"Opened"`
-	Last    int64               `json:"Last"` // verdict
-	Reasons []ReasonText        `json:"Reasons"`
-	Relay   *verdict.RelayProof `json:"Relay"`
-	Client  netip.Addr          `json:"Client"`
-	To      netip.Addr          `json:"To"`
-	ToAt    int64               `json:"ToAt"`
-	Events  []uint64            `json:"Events"` // none: numbers of one run
+	ID     string        `json:"ID"`
+	Seq    int           `json:"Seq"`
+	Level  verdict.Level `json:"Level"`
+	Opened int64         `json:"Opened"`
+	// Suspended says that the sensor's stop suspended it.
+	Suspended bool                `json:"Suspended,omitempty"`
+	Last      int64               `json:"Last"` // verdict
+	Reasons   []ReasonText        `json:"Reasons"`
+	Relay     *verdict.RelayProof `json:"Relay"`
+	Client    netip.Addr          `json:"Client"`
+	To        netip.Addr          `json:"To"`
+	ToAt      int64               `json:"ToAt"`
+	Events    []uint64            `json:"Events"` // none: numbers of one run
 }
 
 // SaveProofs copies a mail server's open findings.
@@ -171,7 +173,7 @@ func (b *Book) SaveProofs() map[verdict.Class]*SavedProof {
 		if f != nil && f.Proof != nil {
 			p := f.Proof
 			d[verdict.Class(c)] = &SavedProof{ID: f.ID, Seq: f.Seq, Level: f.Level,
-				Opened: f.Decided.At, Last: p.Last,
+				Opened: f.Decided.At, Suspended: f.Suspended, Last: p.Last,
 				Reasons: slices.Clone(p.Reasons), Relay: p.Relay, Client: p.Client, To: p.To,
 				ToAt: p.ToAt}
 		}
@@ -184,7 +186,8 @@ func (b *Book) RestoreProofs(saved map[verdict.Class]*SavedProof) {
 	for c, d := range saved {
 		if c >= verdict.OpenRelay && c < verdict.Classes && d != nil {
 			b[c] = &Entry{ID: d.ID, Seq: d.Seq, Class: c, Level: min(d.Level, verdict.Confirmed),
-				Open: true, Decided: verdict.Decision{At: d.Opened, Attempts: 1},
+				Open: true, Suspended: d.Suspended,
+				Decided: verdict.Decision{At: d.Opened, Attempts: 1},
 				Proof: &Proof{Last: d.Last, Reasons: d.Reasons, Relay: d.Relay, Client: d.Client,
 					To: d.To, ToAt: d.ToAt, Events: d.Events}}
 		}

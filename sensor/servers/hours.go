@@ -12,6 +12,7 @@ func (all *Set) Tick(now int64) {
 	all.RollHours(now)
 	for _, s := range all.sorted() {
 		if s.First != 0 {
+			all.commit(s, s.findings.Resume(), now)
 			all.publish(s, s.advance(now))
 			all.commit(s, s.findings.Calm(now), now)
 			if all.cfg.Live { // at the end of a file the findings are closed anyway
@@ -85,7 +86,11 @@ func (all *Set) Finish(now int64, reason string) {
 			continue
 		}
 		all.publish(s, s.advance(now))
-		all.commit(s, s.findings.CloseAll(reason), now)
+		if all.cfg.Live { // the sensor stops, and nothing says that they are over
+			all.commit(s, s.findings.Suspend(reason), now)
+		} else {
+			all.commit(s, s.findings.CloseAll(reason), now)
+		}
 	}
 	all.emit(now)
 }

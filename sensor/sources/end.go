@@ -5,8 +5,9 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// CloseAll judges the sources of a shard for the last time and closes their findings. The caller
-// holds the shard's lock.
+// CloseAll judges the sources of a shard for the last time and closes their findings. In a live
+// capture it suspends them: the sensor stops, and nothing says that they are over. The caller holds
+// the shard's lock.
 func (s *Observer) CloseAll(now int64, reason string) {
 	// No reply comes any more: pending contacts are decided first.
 	s.ExpireContacts(now)
@@ -16,7 +17,11 @@ func (s *Observer) CloseAll(now int64, reason string) {
 	}
 	s.TickFindings(now)
 	s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
-		if prof := s.profiles.At(src.profile); prof != nil {
+		switch prof := s.profiles.At(src.profile); {
+		case prof == nil:
+		case s.all.cfg.Live:
+			s.suspendFindings(src, prof, *k, now, reason)
+		default:
 			s.closeFindings(src, prof, *k, now, reason)
 		}
 	})

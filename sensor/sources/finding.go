@@ -56,12 +56,8 @@ func (s *Observer) commit(src *Source, prof *profile, k flowtable.HostKey,
 			continue
 		}
 		f := prof.findings.Commit(c, now)
-		switch {
-		case c.Action == finding.Opened:
+		if c.Action == finding.Opened {
 			s.findingOpened(src, prof, f, now)
-		// the host was not clean: the sensor stopped
-		case c.Action == finding.Closed && s.all.ended:
-			f.Closed = 0
 		}
 		s.emitFinding(src, prof, f, k, c, now)
 	}
@@ -223,10 +219,6 @@ func (s *Observer) TickFindings(now int64) {
 			!prof.findings[verdict.DirectSMTP].Unreported() {
 			return true
 		}
-		// The verdict from before the restart comes back with the next observation, and says more.
-		if prof.condemned {
-			return false
-		}
 		s.report(src, prof, *s.Table.Sources.KeyOf(r), verdict.DirectSMTP, false, now)
 		return !prof.withheld
 	})
@@ -236,6 +228,7 @@ func (s *Observer) TickFindings(now int64) {
 			return true
 		}
 		k := *s.Table.Sources.KeyOf(r)
+		s.commit(src, prof, k, prof.findings.Resume(), now)
 		s.expireFormer(src, prof, k, now)
 		if prof.addressChanged {
 			s.dropProfile(src, k, now, "address_changed")
@@ -254,6 +247,15 @@ func (s *Observer) TickFindings(now int64) {
 
 // anyOpen reports whether a finding of the host is open, also under its former link-layer address.
 func (h *profile) anyOpen() bool { return h.former != nil || h.findings.AnyOpen() }
+
+// suspendFindings suspends all findings of a source, because the sensor stops.
+func (s *Observer) suspendFindings(src *Source, prof *profile, k flowtable.HostKey, now int64,
+	reason string) {
+	s.commit(src, prof, k, prof.findings.Suspend(reason), now)
+	if prof.former != nil { // it is not saved
+		s.closeFormer(src, prof, k, now, reason)
+	}
+}
 
 // closeFindings ends all findings of a source.
 func (s *Observer) closeFindings(src *Source, prof *profile, k flowtable.HostKey, now int64,

@@ -31,9 +31,6 @@ type profile struct {
 	contactsPending bool           // it is in Observer.pendingContacts
 	withheld        bool           // a finding of it waits; see budget
 	addressChanged  bool           // its machine has another address now: the tick drops it
-	// condemned says that the source had a verdict when the sensor stopped. Its next packet
-	// publishes that again; until then no finding about its first contact is opened.
-	condemned bool
 }
 
 // eligible reports whether a source can have a finding: it is ours and no mail server. A file that
@@ -75,7 +72,6 @@ func (s *Observer) judge(src *Source, prof *profile, now int64) {
 		!prof.Changed() {
 		return
 	}
-	prof.condemned = false
 	v := prof.Judge(&src.Counters, now)
 	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
 		return

@@ -49,17 +49,19 @@ type SavedHost struct {
 // SavedFinding is a finding, open or closed: a closed finding may be reopened. Times are in ns
 // since 1970.
 type SavedFinding struct {
-	ID       string           `json:"ID"`
-	Seq      int              `json:"Seq"`
-	Class    verdict.Class    `json:"Class"`
-	Level    verdict.Level    `json:"Level"`
-	Open     bool             `json:"Open"`
-	Updated  int64            `json:"Updated"`
-	Closed   int64            `json:"Closed,omitempty"`
-	Clean    int64            `json:"Clean,omitempty"`
-	Reopened uint32           `json:"Reopened,omitempty"`
-	Lists    int              `json:"Lists,omitempty"`
-	Decided  verdict.Decision `json:"Decided"`
+	ID    string        `json:"ID"`
+	Seq   int           `json:"Seq"`
+	Class verdict.Class `json:"Class"`
+	Level verdict.Level `json:"Level"`
+	Open  bool          `json:"Open"`
+	// Suspended says that the sensor's stop suspended it.
+	Suspended bool             `json:"Suspended,omitempty"`
+	Updated   int64            `json:"Updated"`
+	Closed    int64            `json:"Closed,omitempty"`
+	Clean     int64            `json:"Clean,omitempty"`
+	Reopened  uint32           `json:"Reopened,omitempty"`
+	Lists     int              `json:"Lists,omitempty"`
+	Decided   verdict.Decision `json:"Decided"`
 }
 
 // maxSaved bounds Saved.Sources; the sources of most worth are kept.
@@ -143,7 +145,8 @@ func (s *Observer) saveSource(k *flowtable.HostKey, src *Source) SavedSource {
 		for _, f := range prof.findings {
 			if f != nil {
 				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.ID, f.Seq, f.Class,
-					f.Level, f.Open, f.Updated, f.Closed, f.Clean, f.Reopened, f.Lists, f.Decided})
+					f.Level, f.Open, f.Suspended, f.Updated, f.Closed, f.Clean, f.Reopened,
+					f.Lists, f.Decided})
 			}
 		}
 	}
@@ -199,17 +202,16 @@ func (s *Observer) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSour
 		if f.Class < verdict.OpenRelay && prof.findings[f.Class] == nil {
 			prof.findings[f.Class] = &finding.Entry{ID: f.ID, Seq: f.Seq, Class: f.Class,
 				Level: min(f.Level, verdict.Confirmed), Open: f.Open,
-				Updated: f.Updated, Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened,
-				Lists: f.Lists, Decided: f.Decided}
+				Suspended: f.Suspended && f.Open, Updated: f.Updated,
+				Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened, Lists: f.Lists,
+				Decided: f.Decided}
 		}
 	}
 	if prof.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
-	// The shutdown closed the finding of this verdict: the next observation publishes it again.
-	prof.condemned = d.Host.Memory.Verdict.Level > verdict.NoLevel && prof.findings.Main() == nil
 	if src.flags&(triedOutside|home) == triedOutside|home && s.eligible(src) {
-		// its finding may have been closed because the sensor stopped
+		// its finding may not have been opened yet
 		s.pendingDirect = append(s.pendingDirect, r)
 	}
 	prof.Restore(&d.Host.Memory, prof.findings.Main() != nil)
