@@ -47,11 +47,13 @@ var allowed = map[string]struct {
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
 	"sensor/mailserver":        {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/contacts":          {[]string{"sensor/sketch"}, "the outcome of attempts is no verdict"},
+	"sensor/behaviour":         {[]string{"sensor/sketch", "sensor/verdict"}, "how connections are used is no verdict"},
+	"sensor/spoof":             {nil, "whether attempts are genuine does not depend on what they are for"},
 	"sensor/lookups":           {[]string{"sensor/sketch"}, "queries are kept here, and judged by the detectors"},
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
 	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict", "smtpsniff/refusal"}, "a finding shows what was decided, and decides nothing"},
-	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/contacts"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/contacts", "sensor/behaviour", "sensor/spoof"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home lists the packages that may import an outside package; no other package may.

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"testing"
+
+	"spamsensor/sensor/behaviour"
 )
 
 // TestBehindNAT: three kinds of machines behind one address are several, whichever comes first.
@@ -17,7 +19,7 @@ func TestBehindNAT(t *testing.T) {
 	} {
 		var h Profile
 		for _, ttl := range c.ttl {
-			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
+			h.behaviour.Attempted(behaviour.Attempt{Time: begin, TTL: ttl}, false)
 		}
 		if h.BehindNAT() != c.want {
 			t.Errorf("%v: behind NAT %v", c.ttl, !c.want)
@@ -29,7 +31,7 @@ func TestBehindNAT(t *testing.T) {
 	}{{[]uint8{64, 64}, true}, {[]uint8{128}, true}, {[]uint8{255}, true}, {[]uint8{63}, false}, {[]uint8{127, 127}, false}, {[]uint8{64, 63}, false}, {nil, false}} {
 		var h Profile
 		for _, ttl := range c.ttl {
-			h.behaviour.attempted(&Observation{Time: begin, TTL: ttl}, false)
+			h.behaviour.Attempted(behaviour.Attempt{Time: begin, TTL: ttl}, false)
 		}
 		if h.OnLink() != c.near {
 			t.Errorf("%v: on link %v", c.ttl, !c.near)

@@ -17,8 +17,9 @@
 // the level and the class are in verdict.go, in the order in which [Profile.Judge] asks them.
 //
 // State that means something by itself is in leaf packages: the DNS queries of a host in lookups,
-// its first contacts and its egress in contacts, the classes of HELO names in heloname, and sets
-// of distinct hashes in sketch.
+// its first contacts and its egress in contacts, how it uses connections in behaviour, which of its
+// attempts are its own in spoof, the classes of HELO names in heloname, and sets of distinct hashes
+// in sketch.
 //
 // # The idea
 //
@@ -46,7 +47,7 @@
 // SYNs alone prove little, because anybody can send them with any source address. Ten thousand of
 // them with an innocent host's address make that address suspect and no more, also if it has mail
 // sessions of its own. For a higher level a reason must have been read in a session, or the source
-// itself must have chosen some networks; see spoof.go.
+// itself must have chosen some networks; see package spoof.
 //
 // # What it does not do
 //

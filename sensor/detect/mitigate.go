@@ -146,18 +146,6 @@ func (p *Profile) uplinkOutage() bool {
 	return p.maybeMTA() && p.mta.Sessions >= 3 && p.contacts.Worked() >= 3
 }
 
-// BehindNAT reports whether more than one machine uses the address: its SYNs have come with several
-// hop limits. A scanner that draws the TTL of each SYN at random, as nmap does, has a dozen.
-func (p *Profile) BehindNAT() bool {
-	all, first, second := p.behaviour.TTLs, uint32(0), uint32(0)
-	for _, t := range p.behaviour.TTL {
-		n := t[1]
-		all += n
-		first, second = max(first, n), max(second, min(first, n))
-	}
-	return second >= 3 && second*10 >= all && p.behaviour.TTLs <= first+second
-}
-
 // refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for
 // people stays one when its address comes on a blocklist, be it because of a stolen account or of
 // another machine behind the same address. So refusals that name a list are left out for it. Nobody

@@ -3,6 +3,7 @@ package detect
 import (
 	"testing"
 
+	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/verdict"
 )
 
@@ -100,7 +101,7 @@ func TestServerNamesInTLS(t *testing.T) {
 // ways has the SYNs of a scene come from machines behind it, by their TTL in turn.
 func (s *scene) ways(ttl ...uint8) *scene {
 	for i, t := range ttl {
-		s.p.behaviour.TTL[i] = ttlCount{uint32(t), 1000}
+		s.p.behaviour.TTL[i] = behaviour.TTLCount{uint32(t), 1000}
 	}
 	return s
 }

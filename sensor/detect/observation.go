@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/sketch"
 	"spamsensor/smtpsniff/refusal"
@@ -177,7 +178,8 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 	if o.External {
 		sketch.Increment(&p.external)
 	}
-	p.behaviour.attempted(o, p.addrs.Len() <= probeTargets)
+	p.behaviour.Attempted(behaviour.Attempt{Time: o.Time, Addr: o.Addr, Port: o.Port, TTL: o.TTL,
+		External: o.External}, p.addrs.Len() <= probeTargets)
 	if o.Relay {
 		return false
 	}

@@ -1,9 +1,11 @@
 package detect
 
 import (
+	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/spoof"
 	"spamsensor/sensor/verdict"
 )
 
@@ -34,9 +36,9 @@ type Profile struct {
 	lookups             *lookups.Log
 	tlsServers          lookups.Names // domains of servers that TLS handshakes named
 	mta                 mtaLike
-	behaviour           behaviour
-	guard               spoofGuard
-	guardOneSided       spoofGuard // the same, with connections of which one side was seen
+	behaviour           behaviour.Behaviour
+	guard               spoof.Guard
+	guardOneSided       spoof.Guard // the same, with connections of which one side was seen
 
 	external      uint32 // attempts to external destinations
 	retransmitted uint32 // attempts whose SYN a TCP sent again

@@ -3,6 +3,7 @@ package detect
 import (
 	"slices"
 
+	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
@@ -24,25 +25,25 @@ type Saved struct {
 	HeloNames     sketch.Saved `json:"HeloNames"`
 	SenderDomains sketch.Saved `json:"SenderDomains"`
 
-	External      uint32          `json:"External"`
-	Retransmitted uint32          `json:"Repeated"`
-	Answered      uint32          `json:"Answered"`
-	Opened        uint32          `json:"Opened"`
-	Heard         uint32          `json:"Heard"`
-	Whole         uint32          `json:"Whole"`
-	Attested      uint32          `json:"Attested"`
-	Conflicting   uint32          `json:"Conflicting"`
-	NewNetworks   newNetworksTest `json:"Spread"`
-	Contacts      contacts.Saved  `json:"Contacts"`
-	Replies       savedReplies    `json:"Replies"`
-	MTA           mtaLike         `json:"Server"`
-	Behaviour     behaviour       `json:"Manner"`
-	Names         savedNames      `json:"Names"`
-	Lists         SavedLists      `json:"Lists"`
-	Oddities      []uint16        `json:"Oddities,omitempty"`
-	GuardNetworks []uint32        `json:"Own,omitempty"` // see spoofGuard
-	GuardServers  []uint32        `json:"OwnServers,omitempty"`
-	Mails         uint32          `json:"Mails"`
+	External      uint32              `json:"External"`
+	Retransmitted uint32              `json:"Repeated"`
+	Answered      uint32              `json:"Answered"`
+	Opened        uint32              `json:"Opened"`
+	Heard         uint32              `json:"Heard"`
+	Whole         uint32              `json:"Whole"`
+	Attested      uint32              `json:"Attested"`
+	Conflicting   uint32              `json:"Conflicting"`
+	NewNetworks   newNetworksTest     `json:"Spread"`
+	Contacts      contacts.Saved      `json:"Contacts"`
+	Replies       savedReplies        `json:"Replies"`
+	MTA           mtaLike             `json:"Server"`
+	Behaviour     behaviour.Behaviour `json:"Manner"`
+	Names         savedNames          `json:"Names"`
+	Lists         SavedLists          `json:"Lists"`
+	Oddities      []uint16            `json:"Oddities,omitempty"`
+	GuardNetworks []uint32            `json:"Own,omitempty"` // see package spoof
+	GuardServers  []uint32            `json:"OwnServers,omitempty"`
+	Mails         uint32              `json:"Mails"`
 }
 
 // SavedVerdict is a verdict about a host.
@@ -99,8 +100,8 @@ func (p *Profile) Save(n *Counters) Saved {
 		Lists: SavedLists{slices.Clone(p.Blocklists()),
 			refusal.Anonymous(p.blocklists.sample)},
 		Oddities:      slices.Clone(p.dialect[:]),
-		GuardNetworks: slices.Clone(p.guard.nets[:p.guard.n]),
-		GuardServers:  slices.Clone(p.guard.servers[:p.guard.m]),
+		GuardNetworks: slices.Clone(p.guard.Networks()),
+		GuardServers:  slices.Clone(p.guard.Servers()),
 		Mails:         p.envelope.mails}
 	d.Verdict.Level = p.level
 	for code := range p.reasons {
@@ -140,8 +141,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.blocklists.n = copy(p.blocklists.name[:], d.Lists.Names)
 	p.blocklists.sample = d.Lists.Sample
 	copy(p.dialect[:], d.Oddities)
-	p.guard.n = uint8(copy(p.guard.nets[:], d.GuardNetworks))
-	p.guard.m = uint8(copy(p.guard.servers[:], d.GuardServers))
+	p.guard.Restore(d.GuardNetworks, d.GuardServers)
 	p.envelope.mails = d.Mails
 	v := &d.Verdict
 	p.verdict = verdict.Verdict{Class: v.Class, Level: min(v.Level, verdict.Confirmed),

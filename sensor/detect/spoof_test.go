@@ -54,7 +54,7 @@ func TestForgedSYNs(t *testing.T) {
 	} {
 		if c.s.won != c.want {
 			v := c.s.p.Judge(&c.s.n, c.s.now)
-			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, c.s.p.guard.n, c.want)
+			t.Errorf("%s: %s (score %.1f, %d networks), want %s", name, c.s.won, v.Score, len(c.s.p.guard.Networks()), c.want)
 		}
 	}
 }

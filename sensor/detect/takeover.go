@@ -72,9 +72,9 @@ func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 		*x[0] += *x[1]
 	}
 	p.oneSided = o.oneSided
-	p.guard.merge(&o.guard)
-	p.guardOneSided.merge(&o.guardOneSided)
-	p.behaviour.merge(&o.behaviour)
+	p.guard.Merge(&o.guard)
+	p.guardOneSided.Merge(&o.guardOneSided)
+	p.behaviour.Merge(&o.behaviour)
 	p.mta.merge(&o.mta)
 	mergeSlots(p.tlsServers[:], o.tlsServers[:], 86400)
 	p.mergeReasons(o)

@@ -135,7 +135,7 @@ func (p *Profile) dialogueProven() bool { return p.attested > 0 || p.oneSided &&
 // chose enough networks or servers. A source that may be spoofed is at most suspect, however many
 // SYNs there are.
 func (p *Profile) notSpoofed() bool {
-	if !p.guard.undecided() || p.oneSided && !p.guardOneSided.undecided() {
+	if !p.guard.Undecided() || p.oneSided && !p.guardOneSided.Undecided() {
 		return true
 	}
 	// Another machine that forges SYNs sees no answers, and cannot hold a dialogue.
@@ -167,7 +167,7 @@ func (p *Profile) isScanner() bool {
 	if p.isListWasher() {
 		return false
 	}
-	if b.isVerifier() && (p.has(SenderDomains) || !p.oneName()) {
+	if b.IsVerifier() && (p.has(SenderDomains) || !p.oneName()) {
 		return true
 	}
 	if p.addrs.Len() < 10 || b.MailSessions > 0 {
@@ -186,7 +186,7 @@ func (p *Profile) isScanner() bool {
 // in this way. A mail server that verifies senders accepts their mail.
 func (p *Profile) isListWasher() bool {
 	b, t := &p.behaviour, &p.refusalTest
-	return b.isVerifier() && b.Callouts >= washCallouts && !p.has(Serves) &&
+	return b.IsVerifier() && b.Callouts >= washCallouts && !p.has(Serves) &&
 		t.Accepted == 0 && t.Refused*4 >= t.Refused+int(b.Callouts)
 }
 
@@ -195,7 +195,7 @@ func (p *Profile) isListWasher() bool {
 // an outage has them too. A source that speaks oddly in more than one way is no mail server, unless
 // others bring it mail.
 func (p *Profile) actsAsMTA() bool {
-	if p.behaviour.isVerifier() {
+	if p.behaviour.IsVerifier() {
 		return p.oneName() && !p.isListWasher()
 	}
 	t := p.refusalTestInForce()
@@ -240,7 +240,7 @@ func (p *Profile) levelOfClass(v *verdict.Verdict) verdict.Level {
 func (p *Profile) isProbe() bool {
 	b := &p.behaviour
 	return !p.disqualified() && b.MailSessions == 0 && p.addrs.Len() <= probeTargets &&
-		b.Gaps >= 10 && b.Mean > 0 && math.Sqrt(b.Squares/b.Gaps) < 0.1*b.Mean
+		b.IsRegular()
 }
 
 // Role is the apparent role of the source.
@@ -252,7 +252,7 @@ func (p *Profile) Role() string {
 		return "scanner"
 	case p.isProbe():
 		return "probe"
-	case p.behaviour.isVerifier():
+	case p.behaviour.IsVerifier():
 		return "verifier"
 	}
 	return "workstation"
