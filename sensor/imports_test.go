@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -29,8 +29,8 @@ var allowed = map[string]struct {
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
 	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "smtpsniff", "sensor/detect", "sensor/mailserver", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer", "sensor/servers", "sensor/sources", "sensor/machines"}, "it wires the parts, from frame to finding"},
-	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal", "smtpsniff/heloname"}, "an address has a role before a detector judges it"},
-	"sensor/servers":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal"}, "a mail server of ours is observed without its clients' profiles"},
+	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal", "smtpsniff/heloname", "smtpsniff/mailname"}, "an address has a role before a detector judges it"},
+	"sensor/servers":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "smtpsniff/mailname"}, "a mail server of ours is observed without its clients' profiles"},
 	"sensor/sources":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "sensor/lookups"}, "a source is observed without its mail server's queue"},
 	"sensor/machines":          {[]string{"sensor/sources", "sensor/peer", "sensor/finding", "sensor/verdict", "flowtable"}, "addresses are joined by what was observed of them"},
 	"sensor/frame":             {nil, "a frame is bytes, a time and a link type"},
@@ -42,6 +42,7 @@ var allowed = map[string]struct {
 	"flowtable/tcp":            {nil, "a connection knows no table"},
 	"smtpsniff":                {[]string{"smtpsniff/tlshello", "smtpsniff/redact"}, "a dialogue may turn into TLS, and its replies quote the client"},
 	"smtpsniff/redact":         {nil, "what may be shown of a text does not depend on the dialogue"},
+	"smtpsniff/mailname":       {nil, "a spelling is a text, whoever gives it"},
 	"smtpsniff/heloname":       {nil, "a name is a text, whoever gives it"},
 	"smtpsniff/refusal":        {nil, "a reply is a text"},
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
@@ -63,6 +64,7 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
 	"go.etcd.io/bbolt":                {"sensor/state", "only there is anything kept"},
 	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},
+	"golang.org/x/net/idna":           {"smtpsniff/mailname", "one place for spellings"},
 	"golang.org/x/net/dns/dnsmessage": {"sensor/dns bench/servers", "one place for names from the wire, and one where answers are made up"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
 	"net/http":                        {"", "the sensor sends nothing and opens no listening socket"},

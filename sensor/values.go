@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
+
+	"spamsensor/smtpsniff/mailname"
 )
 
 // resolver converts texts to values and collects the errors.
@@ -103,9 +105,10 @@ func (r *resolver) addr(path, s string) netip.Addr {
 	return a
 }
 
-// domain parses a domain name: lower case, without leading and trailing dots.
+// domain parses a domain name into the spelling in which names from the wire are compared, without
+// leading and trailing dots.
 func (r *resolver) domain(path, s string) string {
-	d := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(s, "."), "."))
+	d := mailname.Domain(strings.TrimPrefix(s, "."))
 	if d == "" || strings.ContainsAny(d, " @/") {
 		r.reject(path, "%q is not a domain (try example.org; those below it are included)", s)
 	}

@@ -65,7 +65,10 @@ func textHeloNames(p *Profile, _ *Counters, r *verdict.Reason) string {
 
 // remember keeps a name if it is one of the first.
 func (w *heloNames) remember(name string) {
-	if int(w.n) < len(w.name) && !slices.Contains(w.name[:w.n], name) {
+	known := func(s string) bool {
+		return strings.EqualFold(strings.TrimSuffix(s, "."), strings.TrimSuffix(name, "."))
+	}
+	if int(w.n) < len(w.name) && !slices.ContainsFunc(w.name[:w.n], known) {
 		w.name[w.n] = name
 		w.n++
 	}

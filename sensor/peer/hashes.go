@@ -5,7 +5,26 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/dns"
+	"spamsensor/smtpsniff/mailname"
 )
+
+// HashName returns the hash of a domain, a HELO name or an address literal, which is the same for
+// each spelling of it (package mailname).
+func (d *Directory) HashName(name []byte) uint64 {
+	var buf [256]byte
+	return d.secret.HashBytes(mailname.AppendDomain(buf[:0], name))
+}
+
+// RegisteredDomain returns the registered domain of a name in any spelling.
+func RegisteredDomain(name []byte) string {
+	var buf [256]byte
+	return dns.Registered(string(mailname.AppendDomain(buf[:0], name)))
+}
+
+// HashRegistered returns the hash of the registered domain of a name in any spelling.
+func (d *Directory) HashRegistered(name []byte) uint64 {
+	return d.secret.HashBytes([]byte(RegisteredDomain(name)))
+}
 
 // Destination returns the hash by which the detectors know a server. Hashes are keyed with the
 // table's secret, so that nobody can choose addresses that collide.

@@ -7,14 +7,15 @@ import (
 	"spamsensor/sensor/dns"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/heloname"
+	"spamsensor/smtpsniff/mailname"
 	"spamsensor/smtpsniff/refusal"
 )
 
-// GreetingName returns the name in a server's greeting in lower case (RFC 5321, section 4.2: it is
-// the first word), empty if there is none.
+// GreetingName returns the name in a server's greeting (RFC 5321, section 4.2: it is the first
+// word) in the spelling of package mailname, empty if there is none.
 func GreetingName(banner []byte) string {
 	word, _, _ := bytes.Cut(banner, []byte{' '})
-	if name := string(bytes.ToLower(word)); heloname.Classify(name) == heloname.Full {
+	if name := string(mailname.AppendDomain(nil, word)); heloname.Classify(name) == heloname.Full {
 		return name
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/mailname"
 )
 
 // locality returns whose domain a recipient of a session has. Configured domains belong to the
@@ -23,9 +24,9 @@ func (all *Set) locality(k *flowtable.Key, domain string) mailserver.Locality {
 	return where
 }
 
-// recipient returns the mailbox of a RCPT path in lower case, without its source route (RFC 5321,
-// appendix C: "@a,@b:user@c") and without a dot after the domain. So a recipient is the same when
-// the message leaves as when it came.
+// recipient returns the mailbox of a RCPT path in one spelling (package mailname), without its
+// source route (RFC 5321, appendix C: "@a,@b:user@c"). So a recipient is the same when the message
+// leaves as when it came.
 //
 // A relay test often hides the foreign recipient in one that looks local. The kinds that are
 // recognized:
@@ -35,8 +36,10 @@ func (all *Set) locality(k *flowtable.Key, domain string) mailserver.Locality {
 //	foreign!user@local      bang path
 //	"user@foreign"@local    quoted
 func (s *Observer) recipient(k *flowtable.Key, path []byte) mailserver.Recipient {
-	mailbox := bytes.TrimSuffix(bytes.ToLower(mailserver.StripSourceRoute(path)), []byte{'.'})
-	domain := string(smtpsniff.Domain(mailbox))
+	path = mailserver.StripSourceRoute(path)
+	spelled := smtpsniff.Domain(path)
+	mailbox := mailname.AppendMailbox(nil, path, len(spelled))
+	domain := string(mailname.AppendDomain(nil, spelled))
 	to := mailserver.Recipient{Hash: s.Servers.secret.HashBytes(mailbox),
 		Domain: uint32(s.Servers.secret.HashBytes([]byte(domain))), Name: domain,
 		Where: s.Servers.locality(k, domain)}
@@ -52,14 +55,15 @@ func (s *Observer) recipient(k *flowtable.Key, path []byte) mailserver.Recipient
 		return to
 	}
 	// The local part may name a further address to relay to.
-	// The local part may name a further address to relay to.
-	local := mailbox
-	if domain != "" {
-		local = mailbox[:len(mailbox)-len(domain)-1]
+	local := path
+	if len(spelled) > 0 {
+		local = path[:len(path)-len(spelled)-1]
 	}
-	if next := mailserver.PercentHack(local); next != nil {
-		if domain := string(smtpsniff.Domain(next)); s.Servers.locality(k,
+	if next := mailserver.PercentHack(bytes.ToLower(local)); next != nil {
+		spelled := smtpsniff.Domain(next)
+		if domain := string(mailname.AppendDomain(nil, spelled)); s.Servers.locality(k,
 			domain) != mailserver.LocalDomain {
+			next = mailname.AppendMailbox(nil, next, len(spelled))
 			to.Onward, to.OnwardName = s.Servers.secret.HashBytes(next), domain
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
+	"spamsensor/smtpsniff/mailname"
 	"spamsensor/smtpsniff/refusal"
 )
 
@@ -80,11 +81,12 @@ func (s *Observer) ObserveDialogue(e *track.Event) {
 				continue
 			}
 			x.open = true
-			// Addresses are compared by hashes of their lower case.
-			x.mail = mailserver.Mail{From: s.Servers.secret.HashBytes(bytes.ToLower(ev.Text)),
-				FromText: string(ev.Text)}
-			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
-				x.mail.FromDomain = uint32(s.Servers.secret.HashBytes(bytes.ToLower(domain)))
+			domain := smtpsniff.Domain(ev.Text)
+			// Addresses are compared by hashes of one spelling.
+			x.mail = mailserver.Mail{FromText: string(ev.Text),
+				From: s.Servers.secret.HashBytes(mailname.AppendMailbox(nil, ev.Text, len(domain)))}
+			if len(domain) > 0 {
+				x.mail.FromDomain = uint32(s.Servers.peers.HashName(domain))
 			}
 		// Beyond maxRcpts or the memory limit recipients are ignored, and their replies find no
 		// place.

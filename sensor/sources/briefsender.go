@@ -1,12 +1,8 @@
 package sources
 
 import (
-	"bytes"
-	"strings"
-
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
-	"spamsensor/sensor/dns"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
@@ -79,21 +75,22 @@ func (s *Observer) noteBriefSender(k *flowtable.Key, f *track.Flow,
 		f.Trace.PeerLink}, Start: f.Start, End: f.Last,
 		ServerNet: s.all.cfg.Peers.Net(k.Server, k.Scope.V6()), Refused: prof.WasRefused(),
 		Sessions: 1}
-	name := bytes.ToLower(session.Helo())
+	name := session.Helo()
 	if len(name) > 0 {
-		v.Name = max(1, uint32(s.all.cfg.Table.Secret.HashBytes(name)))
+		v.Name = max(1, uint32(s.all.cfg.Peers.HashName(name)))
 	}
+	own := peer.RegisteredDomain(name)
 	// A name counts as foreign if no sender of the session has its domain. A session with the null
 	// sender alone stays foreign: a bounce has no domain to compare with.
 	v.ForeignName = true
 	session.Senders(func(a []byte) {
-		domain := dns.Registered(strings.ToLower(string(smtpsniff.Domain(a))))
+		domain := peer.RegisteredDomain(smtpsniff.Domain(a))
 		if len(domain) == 0 {
 			return
 		}
 		// Zero means none, so a hash of zero becomes 1.
 		v.Sender = max(1, uint32(s.all.cfg.Table.Secret.HashBytes([]byte(domain))))
-		v.ForeignName = v.ForeignName && domain != dns.Registered(string(name))
+		v.ForeignName = v.ForeignName && domain != own
 	})
 	s.notes.briefSenders = append(s.notes.briefSenders, v)
 }

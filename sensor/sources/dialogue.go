@@ -39,7 +39,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			counters.Recipients++
 			if prof != nil {
 				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
-					Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(smtpsniff.Domain(ev.Text))),
+					Hash:     uint32(s.all.cfg.Peers.HashName(smtpsniff.Domain(ev.Text))),
 					External: f.Noted(peer.External)})
 			}
 		// An accepted message shows that the server is a mail server, and that the client is
@@ -87,7 +87,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 	name []byte) *profile {
 	o := detect.Observation{Kind: detect.KindHelo, Time: x.Time, Text: name, Port: x.Key.ServerPort,
-		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(name)),
+		Hash:     uint32(s.all.cfg.Peers.HashName(name)),
 		External: x.Flow.Noted(peer.External), Relay: x.Flow.Noted(peer.Relay)}
 	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
@@ -103,7 +103,7 @@ func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	domain []byte) *profile {
 	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
-		Hash:     uint32(s.all.cfg.Table.Secret.HashBytes(domain)),
+		Hash:     uint32(s.all.cfg.Peers.HashName(domain)),
 		External: x.Flow.Noted(peer.External)}
 	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)

@@ -71,7 +71,7 @@ func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bo
 		l.Resolver = true
 		l.LastUsed = p.Time
 	} else {
-		l.Asked(questions[m.Kind], uint32(s.all.cfg.Table.Secret.HashBytes([]byte(m.Domain))),
+		l.Asked(questions[m.Kind], uint32(s.all.cfg.Peers.HashName([]byte(m.Domain))),
 			m.Name, uint32(m.ID)<<16|uint32(p.Key.ClientPort), p.Time)
 	}
 	if r := s.Table.Sources.Find(p.ClientHash, &k); r != 0 {

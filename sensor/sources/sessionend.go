@@ -2,12 +2,10 @@ package sources
 
 import (
 	"bytes"
-	"strings"
 
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
-	"spamsensor/sensor/dns"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/verdict"
@@ -64,8 +62,7 @@ func (s *Observer) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsnif
 	// The name in the TLS handshake shows which provider the client wants, even if the rest is
 	// encrypted.
 	if name := session.SNI(); len(name) > 0 && f.Noted(peer.External) {
-		domain := dns.Registered(strings.ToLower(string(name)))
-		hash := uint32(s.all.cfg.Table.Secret.HashBytes([]byte(domain)))
+		hash := uint32(s.all.cfg.Peers.HashRegistered(name))
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName,
 			Time: f.Last,
 			Hash: hash})
