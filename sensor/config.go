@@ -33,6 +33,7 @@ type fileConfig struct {
 		Role string `yaml:"role"`
 	} `yaml:"smtp_servers"`
 	AllowedRelays []string `yaml:"allowed_relays"`
+	NAT64Prefixes []string `yaml:"nat64_prefixes"`
 	LocalDomains  []string `yaml:"local_domains"`
 	Ignore        []struct {
 		IP    string `yaml:"ip"`

@@ -165,7 +165,7 @@ var fieldCases = []fieldCase{
 	{file: "inside-bot-through-own-server", wrong: "W3", check: only("likely", "192.168.1.66")},
 	{file: "inside-bot-through-own-server", wrong: "W3", check: only("likely", "192.168.1.66"),
 		args: []string{"--mail-server", "192.168.1.25", "--local-domain", "corp.example"}},
-	{file: "nat64-syn-only", wrong: "W5", check: only("likely", "fd00:1::66")},
+	{file: "nat64-syn-only", check: only("likely", "fd00:1::66")},
 	{file: "nat64-syn-only-v4-control", check: only("likely", "192.168.1.66")},
 	{file: "one-connection-120-mails", check: only("likely", "192.168.1.66")},
 	{file: "one-connection-split-in-30-control", check: only("likely", "192.168.1.66")},

@@ -68,6 +68,15 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 	for i, a := range f.AllowedRelays {
 		e.AllowedRelays = append(e.AllowedRelays, r.prefix(fmt.Sprintf("allowed_relays[%d]", i), a))
 	}
+	for i, p := range f.NAT64Prefixes {
+		at := fmt.Sprintf("nat64_prefixes[%d]", i)
+		prefix := r.prefix(at, p)
+		if prefix.IsValid() && !peer.IsNAT64(prefix) {
+			r.reject(at, "%q is no prefix of NAT64: it is IPv6, of 32, 40, 48, 56, 64 or 96 bits "+
+				"(RFC 6052)", p)
+		}
+		e.NAT64 = append(e.NAT64, prefix)
+	}
 	for i, d := range f.LocalDomains {
 		e.LocalDomains = append(e.LocalDomains, r.domain(fmt.Sprintf("local_domains[%d]", i), d))
 	}

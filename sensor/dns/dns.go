@@ -1,5 +1,6 @@
 // Package dns reads the DNS messages that concern mail: questions for the mail servers of a domain,
-// for the address of a mail host, or to a blocklist about an address; and answers with addresses.
+// for the address of a mail host, or to a blocklist about an address; answers with addresses of
+// hosts that may be mail servers; and answers that show the prefix of NAT64 (RFC 7050).
 //
 //	message --> [Interesting]  one walk over the question's name, no allocation
 //	        --> [Parse]        only the interesting ones, with their names
@@ -23,10 +24,12 @@ type Kind uint8
 
 // The kinds.
 const (
-	Other Kind = iota
-	MX         // a question for the mail servers of a domain
-	Host       // a question for the address of a host with a mail server's name, or its answer
-	List       // a question to a blocklist about an address
+	Other   Kind = iota
+	MX           // a question for the mail servers of a domain
+	Host         // a question for the address of a host with a mail server's name, or its answer
+	List         // a question to a blocklist about an address
+	Address      // an answer with the addresses of another name, perhaps of a mail server
+	NAT64        // an answer with the IPv6 addresses of ipv4only.arpa
 )
 
 // MaxAddrs is the number of addresses that are read of an answer.
@@ -39,6 +42,9 @@ type Message struct {
 	Kind     Kind
 	Name     string // of the question, in lower case, without the dot at its end
 	Domain   string // the registered domain of Name; Name itself if there is none
+	// Provider is the registered domain of the name that has the first address: Name, or where its
+	// aliases (CNAME) end. It is empty without an address.
+	Provider string
 	Addrs    [MaxAddrs][16]byte
 	NAddrs   int
 }
@@ -62,7 +68,7 @@ func Interesting(b []byte) Kind {
 		return Other
 	}
 	name := b[headerLen:]
-	labels, at, numbers, list := 0, 0, 0, false
+	labels, at, numbers, list, mail := 0, 0, 0, false, false
 	for {
 		if at >= len(name) {
 			return Other
@@ -81,6 +87,7 @@ func Interesting(b []byte) Kind {
 		case labels >= 4 && numbers >= 4:
 			list = list || namesList(label)
 		}
+		mail = mail || mentionsMail(label)
 		labels++
 		at += 1 + n
 	}
@@ -94,10 +101,45 @@ func Interesting(b []byte) Kind {
 		return Other
 	case list && numbers >= 4:
 		return List
-	case typ != typeTXT && labels >= 2 && namesMail(name[1:1+int(name[0])]):
+	case typ == typeTXT:
+		return Other
+	case labels >= 2 && namesMail(name[1:1+int(name[0])]):
 		return Host
+	case b[2]&0x80 == 0:
+		return Other
+	case typ == typeAAAA && bytes.EqualFold(name[:at], ipv4only):
+		return NAT64
+	// A mail program also tries the domain itself.
+	case mail && labels >= 2 || labels == 2 && numbers == 0:
+		return Address
 	}
 	return Other
+}
+
+// ipv4only is the name whose IPv6 addresses show the prefix of NAT64 (RFC 7050, section 8.2).
+var ipv4only = []byte("\x08ipv4only\x04arpa")
+
+// mentionsMail reports whether a label may belong to a mail server's name, such as aspmx or
+// email-smtp.
+func mentionsMail(label []byte) bool {
+	for i := range label {
+		switch rest := label[i:]; rest[0] | 0x20 {
+		case 'm':
+			if hasFold(rest, "mx") || hasFold(rest, "mail") || hasFold(rest, "mta") {
+				return true
+			}
+		case 's':
+			if hasFold(rest, "smtp") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasFold reports whether a label begins with a word, whatever the case.
+func hasFold(label []byte, word string) bool {
+	return len(label) >= len(word) && strings.EqualFold(string(label[:len(word)]), word)
 }
 
 func isNumber(label []byte) bool {
@@ -163,13 +205,22 @@ func Parse(b []byte, m *Message) bool {
 	if !h.Response {
 		return true
 	}
-	if h.RCode != dnsmessage.RCodeSuccess || m.Kind != Host {
+	if h.RCode != dnsmessage.RCodeSuccess || m.Kind == MX || m.Kind == List {
 		return false
 	}
+	return readAddrs(&p, m)
+}
+
+// readAddrs reads the addresses of an answer, and reports whether there are any.
+func readAddrs(p *dnsmessage.Parser, m *Message) bool {
 	for m.NAddrs < MaxAddrs {
 		r, err := p.AnswerHeader()
 		if err != nil {
 			break // the end, or a cut message: the addresses before it count
+		}
+		owner := m.Provider
+		if m.NAddrs == 0 && (r.Type == dnsmessage.TypeA || r.Type == dnsmessage.TypeAAAA) {
+			owner = Registered(lower(r.Name.Data[:r.Name.Length]))
 		}
 		switch r.Type {
 		case dnsmessage.TypeA:
@@ -178,14 +229,14 @@ func Parse(b []byte, m *Message) bool {
 				return m.NAddrs > 0
 			}
 			m.Addrs[m.NAddrs] = netip.AddrFrom4(a.A).As16()
-			m.NAddrs++
+			m.NAddrs, m.Provider = m.NAddrs+1, owner
 		case dnsmessage.TypeAAAA:
 			a, err := p.AAAAResource()
 			if err != nil {
 				return m.NAddrs > 0
 			}
 			m.Addrs[m.NAddrs] = a.AAAA
-			m.NAddrs++
+			m.NAddrs, m.Provider = m.NAddrs+1, owner
 		default:
 			if p.SkipAnswer() != nil {
 				return m.NAddrs > 0

@@ -94,6 +94,53 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// An answer is read for more names than a question: it shows whose server an address is.
+func TestAnswersNameProviders(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		typ      dnsmessage.Type
+		kind     Kind
+		provider string
+	}{
+		{"firm-example.mail.protection.outlook.com.", dnsmessage.TypeA, Address, "outlook.com"},
+		{"email-smtp.eu-west-1.amazonaws.com.", dnsmessage.TypeAAAA, Address, "amazonaws.com"},
+		{"ASPMX.l.google.com.", dnsmessage.TypeA, Address, "google.com"},
+		{"in1-smtp.example.co.uk.", dnsmessage.TypeA, Address, "example.co.uk"},
+		{"example.org.", dnsmessage.TypeA, Address, "example.org"},
+		{"mail.example.org.", dnsmessage.TypeA, Host, "example.org"},
+		{"ipv4only.arpa.", dnsmessage.TypeAAAA, NAT64, "ipv4only.arpa"},
+		{"ipv4only.arpa.", dnsmessage.TypeA, Address, "ipv4only.arpa"},
+		{"www.example.org.", dnsmessage.TypeA, Other, ""},
+		{"firm-example.mail.protection.outlook.com.", dnsmessage.TypeTXT, Other, ""},
+	} {
+		b := message(t, c.name, c.typ, "2001:db8::25")
+		var m Message
+		if Parse(b, &m) != (c.kind != Other) || m.Kind != c.kind || m.Provider != c.provider {
+			t.Errorf("%s: kind %d of %q, want %d of %q", c.name, m.Kind, m.Provider, c.kind, c.provider)
+		}
+		b[2] &^= 0x80 // the question
+		if kind := Interesting(b); c.kind >= Address && kind != Other {
+			t.Errorf("the question for %s is of kind %d", c.name, kind)
+		}
+	}
+}
+
+// The provider is the owner of the address, where the aliases end.
+func TestAliasesNameProviders(t *testing.T) {
+	asked, target := dnsmessage.MustNewName("smtp.firm.example."), dnsmessage.MustNewName("SMTP.hoster.co.uk.")
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{Response: true})
+	b.StartQuestions()
+	b.Question(dnsmessage.Question{Name: asked, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET})
+	b.StartAnswers()
+	b.CNAMEResource(dnsmessage.ResourceHeader{Name: asked, Class: dnsmessage.ClassINET}, dnsmessage.CNAMEResource{CNAME: target})
+	b.AResource(dnsmessage.ResourceHeader{Name: target, Class: dnsmessage.ClassINET}, dnsmessage.AResource{A: [4]byte{192, 0, 2, 1}})
+	msg, err := b.Finish()
+	var m Message
+	if err != nil || !Parse(msg, &m) || m.Provider != "hoster.co.uk" || m.Name != "smtp.firm.example" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestTCP(t *testing.T) {
 	b := message(t, "example.org.", dnsmessage.TypeMX)
 	segment := append([]byte{0, byte(len(b))}, b...)

@@ -33,6 +33,10 @@ type Config struct {
 	Roles []peer.Role
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
+	// NAT64 are prefixes under which IPv6 hosts reach IPv4 servers (RFC 6052), of 32, 40, 48, 56,
+	// 64 or 96 bits. 64:ff9b::/96 and 64:ff9b:1::/48 need not be named, and others are learned
+	// from answers of the DNS for ipv4only.arpa (RFC 7050).
+	NAT64 []netip.Prefix
 	// Ignore are hosts whose findings are suppressed, for a time.
 	Ignore []peer.Ignore
 	// LocalDomains are the domains for which our mail servers accept mail, in lower case. Nil means
@@ -166,8 +170,9 @@ func New(cfg Config, out Output) *Engine {
 				e.shards[i].tracker.SYNEvicted(n)
 			},
 		})
-	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, AllowedRelays: cfg.AllowedRelays,
-		MailServers: cfg.MailServers, Roles: cfg.Roles, Ignore: cfg.Ignore}, &e.table.Secret)
+	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, NAT64: cfg.NAT64,
+		AllowedRelays: cfg.AllowedRelays, MailServers: cfg.MailServers, Roles: cfg.Roles,
+		Ignore: cfg.Ignore}, &e.table.Secret)
 	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,
 		LocalDomains: cfg.LocalDomains, MailServers: len(cfg.MailServers) > 0, Live: cfg.Live,
 		MaxServers: cfg.Limits.Servers, QueueBytes: cfg.Limits.QueueBytes,

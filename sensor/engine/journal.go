@@ -72,6 +72,7 @@ func (e *Engine) exchangeNotes() {
 	e.drainJournals()
 	defer e.recoverPanic()
 	e.sources.DeliverInbound()
+	e.sources.LearnNAT64()
 	e.machines.MergeAddresses(changes)
 }
 

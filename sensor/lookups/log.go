@@ -5,7 +5,7 @@ import (
 )
 
 // Log is the DNS queries of a host that are about mail. A log is kept also for a host that never
-// tried to send any, because the query comes before the attempt. It takes about a kilobyte. The
+// tried to send any, because the query comes before the attempt. It takes about two kilobytes. The
 // zero value is empty.
 type Log struct {
 	MX       uint32 // queries for mail servers
@@ -25,6 +25,7 @@ type Log struct {
 	answers [8]answer
 	next    uint8
 	last    [4]uint32 // ids of the latest queries
+	servers servers
 }
 
 // answer is a name and one of its addresses.

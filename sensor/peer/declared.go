@@ -86,6 +86,7 @@ func (d *Directory) IsDeclared(a flowtable.Addr) bool {
 // IsRelay reports whether hosts may send to this server on port 25: a declared mail server or an
 // allowed relay.
 func (d *Directory) IsRelay(a flowtable.Addr, v6 bool) bool {
+	a, v6 = d.Translated(a, v6)
 	if r := d.declared.roles[a]; r != nil && r.server {
 		if r.hits.Load() == 0 { // a server that only receives mail counts as used, too
 			r.hits.Add(1)

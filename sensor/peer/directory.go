@@ -16,16 +16,20 @@ type Config struct {
 	Roles       []Role
 	// AllowedRelays are destinations that hosts may use for port 25.
 	AllowedRelays []netip.Prefix
+	// NAT64 are prefixes under which IPv6 hosts reach IPv4 servers, beside the well-known ones; see
+	// Translated.
+	NAT64 []netip.Prefix
 	// Ignore are hosts whose findings are suppressed.
 	Ignore []Ignore
 }
 
 // Directory says what an address is to the site. It is made once, and several goroutines read it.
-// Of its state only the numbers of uses change.
+// Of its state only the numbers of uses change, and the prefixes of NAT64 that are learned.
 type Directory struct {
 	Home     prefixSet // the networks whose hosts are judged
 	Relays   prefixSet // destinations that hosts may use for port 25
 	declared declarations
+	nat64    nat64
 	secret   *flowtable.Secret // of the hashes
 }
 
@@ -35,6 +39,7 @@ func NewDirectory(cfg *Config, secret *flowtable.Secret) *Directory {
 	d.Home.set(cfg.Home)
 	d.Relays.set(cfg.AllowedRelays)
 	d.declared.set(cfg)
+	d.nat64.add(cfg.NAT64, len(cfg.NAT64))
 	return d
 }
 

@@ -6,6 +6,8 @@
 //   - A relay is an external server that hosts may use for port 25.
 //   - A note is a flag that an observer sets on a flow, and that another one reads.
 //   - A destination and a net are keyed hashes of a server's address and of its network.
+//   - A translated address is the IPv4 address that an address behind NAT64 holds. It is the
+//     server's.
 //
 // An observer asks in the order of a connection's life:
 //

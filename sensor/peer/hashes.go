@@ -29,12 +29,15 @@ func (d *Directory) HashRegistered(name []byte) uint64 {
 // Destination returns the hash by which the detectors know a server. Hashes are keyed with the
 // table's secret, so that nobody can choose addresses that collide.
 func (d *Directory) Destination(a *flowtable.Addr) uint32 {
-	return uint32(d.secret.HashBytes(a[:]))
+	to, _ := d.Translated(*a, !netip.AddrFrom16(*a).Is4In6())
+	return uint32(d.secret.HashBytes(to[:]))
 }
 
 // Net returns the hash of an address's network: /24 for IPv4, /48 for IPv6. Two servers in one
-// network are often one provider.
+// network are often one provider. All servers behind NAT64 are in one /48: their network is that of
+// the IPv4 address.
 func (d *Directory) Net(a flowtable.Addr, v6 bool) uint32 {
+	a, v6 = d.Translated(a, v6)
 	if v6 {
 		clear(a[6:])
 	} else {

@@ -89,11 +89,12 @@ func (s *Observer) Observe(ev *track.Event) {
 // watched server: any internal host can be one, and a declared server may have an address outside
 // home_net.
 func (s *Observer) noteEnds(ev *track.Event) {
-	f, k, v6 := ev.Flow, ev.Key, ev.Key.Scope.V6()
-	if !s.Servers.peers.Home.Has(k.Server, v6) {
+	f, k := ev.Flow, ev.Key
+	server, v6 := s.Servers.peers.Translated(k.Server, k.Scope.V6())
+	if !s.Servers.peers.Home.Has(server, v6) {
 		f.Notes |= peer.External
 	}
-	if s.Servers.peers.Relays.Has(k.Server, v6) {
+	if s.Servers.peers.Relays.Has(server, v6) {
 		f.Notes |= peer.Relay
 	}
 	if !f.Noted(peer.External) || s.Servers.Watches(k.Server) {

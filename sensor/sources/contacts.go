@@ -109,10 +109,10 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 
 // attemptOf returns the observation of an attempt.
 func (all *Set) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
-	v6 := k.Scope.V6()
 	o := all.observation(detect.KindSYN, k, now)
 	o.TTL = ttl
-	o.External, o.Relay = !all.cfg.Peers.Home.Has(k.Server, v6), all.cfg.Peers.IsRelay(k.Server, v6)
+	server, v6 := all.cfg.Peers.Translated(k.Server, k.Scope.V6())
+	o.External, o.Relay = !all.cfg.Peers.Home.Has(server, v6), all.cfg.Peers.IsRelay(server, v6)
 	return o
 }
 

@@ -1,10 +1,13 @@
 package sources
 
 import (
+	"net/netip"
+
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/dns"
 	"spamsensor/sensor/lookups"
+	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 )
 
@@ -16,7 +19,7 @@ type dnsLookups struct {
 	forgotten uint64 // hosts
 }
 
-// maxLookupHosts bounds the hosts of a shard whose lookups are kept, of about a kilobyte each.
+// maxLookupHosts bounds the hosts of a shard whose lookups are kept, of about two kilobytes each.
 const maxLookupHosts = 512
 
 // of returns the lookups of a host, nil if it had none.
@@ -54,15 +57,8 @@ var questions = [...]lookups.Question{dns.MX: lookups.MX, dns.Host: lookups.Host
 func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bool {
 	k := p.Key.ClientKey()
 	l := s.dnsLookups.of(k)
-	// A reply to a host without lookups is ignored.
 	if !resolver && m.Response {
-		if l == nil {
-			return false
-		}
-		for i := range m.NAddrs {
-			l.Answered(m.Name, m.Addrs[i], p.Time)
-		}
-		return true
+		return s.observeAnswer(k, l, m, p.Time)
 	}
 	if l == nil {
 		l = s.dnsLookups.add(k)
@@ -84,4 +80,49 @@ func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bo
 		}
 	}
 	return false
+}
+
+// observeAnswer observes an answer with addresses to a host, whose lookups are l, nil if it had
+// none. It reports whether the answer names mail servers to a host with lookups.
+func (s *Observer) observeAnswer(k flowtable.HostKey, l *lookups.Log, m *dns.Message,
+	now int64) bool {
+	peers := s.all.cfg.Peers
+	if m.Kind == dns.NAT64 {
+		for _, a := range m.Addrs[:m.NAddrs] {
+			if p, ok := peer.PrefixOf(a); ok && len(s.prefixes) < maxPrefixes {
+				s.prefixes = append(s.prefixes, p)
+			}
+		}
+		return false
+	}
+	// The question for such a name is not looked at, so its answer may be the first that is seen
+	// of a host.
+	if l == nil && m.Kind == dns.Address && peers.Home.Has(k.Addr, k.Scope.V6()) {
+		l = s.dnsLookups.add(k)
+	}
+	if l == nil {
+		return false
+	}
+	domain := peers.DomainHash(m.Provider)
+	for i := range m.NAddrs {
+		l.Named(peers.Destination(&m.Addrs[i]), domain, now)
+		if m.Kind == dns.Host {
+			l.Answered(m.Name, m.Addrs[i], now)
+		}
+	}
+	return m.Kind == dns.Host
+}
+
+// maxPrefixes bounds the prefixes of NAT64 that a shard shows in a round. A dropped one comes
+// again.
+const maxPrefixes = 16
+
+// LearnNAT64 has the prefixes that answers showed take effect. It runs at the end of a round, so
+// that the result does not depend on the order in which helpers process the shards.
+func (all *Set) LearnNAT64() {
+	if list := drainShards(all, nil, func(s *Observer) *[]netip.Prefix {
+		return &s.prefixes
+	}); len(list) > 0 {
+		all.cfg.Peers.LearnNAT64(list)
+	}
 }

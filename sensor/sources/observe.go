@@ -1,6 +1,8 @@
 package sources
 
 import (
+	"net/netip"
+
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
@@ -117,9 +119,10 @@ func (s *Observer) observeSessionEnd(src *Source, prof *profile, ev *track.Event
 type Observer struct {
 	ObserverConfig
 	all        *Set
-	event      *track.Event // the tracker's: in hand while it is observed
-	dnsLookups dnsLookups   // what hosts asked the DNS
-	notes      shardNotes   // for other shards
+	event      *track.Event   // the tracker's: in hand while it is observed
+	dnsLookups dnsLookups     // what hosts asked the DNS
+	prefixes   []netip.Prefix // of NAT64, that answers of this round showed
+	notes      shardNotes     // for other shards
 
 	profiles flowtable.Objects[profile] // sources that are judged
 	// what sets share that have outgrown their own kilobyte
