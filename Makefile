@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup golden bench profile servers fuzz fuzz-short reliability clean
+.PHONY: demo build test vet unit setup golden bench profile servers verdicts fuzz fuzz-short reliability clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -26,7 +26,7 @@ vet:
 	@find . -name '*.go' -o -name '*.md' | xargs $(GO) tool misspell -error
 
 # Packages with one goroutine and long computations run without the race detector.
-SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/reliability
+SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/worlds/... ./bench/reliability
 # These tests, too, use one goroutine, in packages whose other tests use several.
 SLOW = ^(TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
@@ -77,6 +77,14 @@ reliability: setup
 servers: build
 	$(GO) run ./bench/servers
 	SPAMSENSOR_KILLS=100 $(GO) test ./sensor -run 'TestKill$$' -v
+
+# Prints how often the verdicts are right, on the networks of two independent generators:
+# make verdicts SEEDS=3
+SEEDS ?= 10
+verdicts: setup
+	$(GO) run ./bench campaigns -scenario all -hosts 20 -variants none -suricata=false
+	$(GO) run ./bench campaigns -scenario clean -hosts 50 -variants none -suricata=false
+	$(GO) run ./bench/worlds -seeds $(SEEDS)
 
 clean:
 	rm -rf bin
