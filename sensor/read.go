@@ -56,7 +56,8 @@ func (a *app) readCommand() *cobra.Command {
 	f.StringVar(&o.events, "events", "",
 		"write events as JSON lines to `FILE`, - is standard output")
 	f.StringVar(&o.failOn, "fail-on", "", "exit with 10 if there is a finding at this `LEVEL` "+
-		"(suspect, likely, confirmed) or above; those for information do not count")
+		"(suspect, likely, confirmed) or above, however long ago; "+
+		"those for information do not count")
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that share the work; "+
 		"the result does not depend on it (default: one for each processor)")
@@ -122,10 +123,10 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	switch {
 	case failed != nil:
 		return failed
+	case failOn != verdict.NoLevel && p.report.Worst() >= failOn: // also of what could be read
+		return exit(exitFindings, nil)
 	case len(problems) > 0:
 		return exit(exitPartial, nil)
-	case failOn != verdict.NoLevel && p.report.Worst() >= failOn:
-		return exit(exitFindings, nil)
 	}
 	return nil
 }

@@ -39,7 +39,8 @@
 //
 // The prior is -6.9: one host in a thousand. A verdict is reached when the packet comes that
 // decides, not at the next tick, and its [verdict.Decision] has the time and the number of
-// attempts. A level is held for a day after the latest evidence and then drops by one.
+// attempts. A level is held for a day after the latest evidence and then drops by one. Where the
+// past is judged (Profile.Keep), likely and confirmed stay until evidence speaks against them.
 //
 // Signs of a mail server are a family with negative weights. A host that is neither a bot nor a
 // workstation is of another class: an undeclared mail server, a scanner.

@@ -15,6 +15,9 @@ import (
 type Profile struct {
 	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
 	Budget *sketch.Budget
+	// Keep has a verdict that is likely or more stay, with its reasons, until other evidence
+	// speaks against it: a report about the past says what was, however long ago.
+	Keep bool
 
 	addrs, nets sketch.Set // destinations, at any time
 

@@ -26,7 +26,7 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 	p.changed = false
 	// Mitigations first: a reason that does not count must not add to a sum.
 	p.mitigate(now)
-	sums, latest := p.sumReasons(now)
+	sums, latest, forgot := p.sumReasons(now)
 	v := p.score(&sums, now)
 	v.Level = p.levelOf(&v)
 	v.Class = p.class()
@@ -34,7 +34,10 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 	if v.Level < verdict.Suspect && p.level == verdict.Suspect && p.failover(now) {
 		v.Level = verdict.Suspect // until the day is over
 	}
-	v.Level -= min(v.Level, verdict.Level(max(0, now-latest)/holdLevel))
+	if !p.keeps() {
+		v.Level -= min(v.Level, verdict.Level(max(0, now-latest)/holdLevel))
+	}
+	v.Aged = forgot || now-latest >= holdLevel
 	if v.Level > p.level ||
 		v.Level == p.level && v.Level > verdict.NoLevel && v.Class != p.verdict.Class {
 		p.decided = verdict.Decision{At: max(latest, p.since(n)), Attempts: p.attempts(n)}
@@ -44,15 +47,16 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 }
 
 // sumReasons adds up the weights of each family, and drops reasons that are too old. latest is when
-// a detector that is not mitigating found its reason for the last time.
-func (p *Profile) sumReasons(now int64) (sums [families]float64, latest int64) {
+// a detector that is not mitigating found its reason for the last time; forgot says that a reason
+// was dropped.
+func (p *Profile) sumReasons(now int64) (sums [families]float64, latest int64, forgot bool) {
 	for code := range p.reasons {
 		r := &p.reasons[code]
 		if r.First == 0 {
 			continue
 		}
-		if now-r.Last > forgetReason {
-			*r = verdict.Reason{}
+		if now-r.Last > forgetReason && !p.keeps() {
+			*r, forgot = verdict.Reason{}, true
 			continue
 		}
 		family := Code(code).Family()
@@ -61,8 +65,11 @@ func (p *Profile) sumReasons(now int64) (sums [families]float64, latest int64) {
 			latest = max(latest, r.Last)
 		}
 	}
-	return sums, latest
+	return sums, latest, forgot
 }
+
+// keeps reports whether time alone changes nothing of the verdict any more.
+func (p *Profile) keeps() bool { return p.Keep && p.verdict.Level >= verdict.Likely }
 
 // score is the capped sum of the families.
 func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {

@@ -92,8 +92,8 @@ func TestVerdictsLive(t *testing.T) {
 		want   string
 	}{
 		{"a bot", Config{}, spam, "opened blocklisted suspect, opened direct_smtp suspect, closed direct_smtp suspect (superseded), closed blocklisted suspect (superseded), opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
-		{"a bot that is cleaned", Config{}, together(spam, at(ticks, minute)), "updated spambot confirmed, updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)"},
-		{"a bot that comes back", Config{}, together(spam, at(ticks, minute), at(spam, 20*days)), "opened spambot"},
+		{"a bot that is cleaned", Config{Live: true}, together(spam, at(ticks, minute)), "updated spambot confirmed, updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)"},
+		{"a bot that comes back", Config{Live: true}, together(spam, at(ticks, minute), at(spam, 20*days)), "opened spambot"},
 		{"a bot that is ignored", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, ""},
 		{"a bot that was ignored until yesterday", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.5/32"), Until: epoch - days}}}, spam, "closed spambot confirmed (end_of_input)"},
 		{"a bot behind a firewall that drops", Config{}, bot(20, insisting), "updated spambot likely, closed spambot likely (end_of_input)"},
@@ -123,6 +123,50 @@ func TestVerdictsLive(t *testing.T) {
 			if seq[f.ID]++; f.Seq != seq[f.ID] {
 				t.Errorf("%s: event %d of %s has number %d", c.name, seq[f.ID], f.ID, f.Seq)
 			}
+		}
+	}
+}
+
+// TestKeptVerdict checks the findings of files: a level that was reached stays, with its reasons,
+// until the end of the input, however long ago that was; a suspicion ends. Live, a level falls, and
+// the last event of the finding has its highest level and the reasons of that time.
+func TestKeptVerdict(t *testing.T) {
+	quiet := newConn("10.0.0.9", "192.0.2.25", 40000, 587)
+	var ticks []timedFrame
+	for i := range 10 * 24 {
+		c := *quiet
+		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
+		ticks = append(ticks, c.open().close().frames...)
+	}
+	own := newConn("10.0.0.5", "192.0.2.25", 40000, 587) // the cleaned machine's own mail
+	own.at = epoch + 8*days
+	own.open().close()
+	spam, few := bot(30, refusing), bot(4, insisting)
+	for _, c := range []struct {
+		name            string
+		live            bool
+		frames          []timedFrame
+		want            string
+		highest         verdict.Level
+		reasons, phases int
+	}{
+		{"a bot", false, together(spam, at(ticks, minute)), "updated spambot confirmed, closed spambot confirmed (end_of_input)", verdict.Confirmed, 5, 1},
+		{"a bot of a day in the middle", false, together(ticks, at(spam, 4*days)), "updated spambot confirmed, closed spambot confirmed (end_of_input)", verdict.Confirmed, 5, 1},
+		{"a bot that is cleaned", false, together(spam, at(ticks, minute), own.frames), "updated spambot confirmed, closed spambot confirmed (end_of_input)", verdict.Confirmed, 5, 1},
+		{"a bot that comes back", false, together(spam, at(ticks, minute), at(spam, 5*days)), "closed spambot confirmed (end_of_input)", verdict.Confirmed, 5, 2},
+		{"a bot, live", true, together(spam, at(ticks, minute)), "updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)", verdict.Confirmed, 5, 1},
+		{"a suspicion", false, together(few, at(ticks, minute)), "closed spambot suspect (quiet)", verdict.Suspect, 1, 1},
+	} {
+		r := analyse(Config{Live: c.live}, c.frames)
+		if got := story(r.findings, "10.0.0.5"); !strings.Contains(got, c.want) {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+		last := r.findings[len(r.findings)-1]
+		if last.Highest != c.highest || len(last.Reasons) < c.reasons || len(last.Periods) != c.phases {
+			t.Errorf("%s: the last event has the highest level %v, %d reasons, signs at %v", c.name, last.Highest, len(last.Reasons), last.Periods)
+		}
+		if c.highest == verdict.Confirmed && last.Highest != last.Level && last.HighestAt > epoch+hour {
+			t.Errorf("%s: the highest level was reached at %d s", c.name, (last.HighestAt-epoch)/second)
 		}
 	}
 }

@@ -325,6 +325,17 @@ func (w *Writer) Finding(f *finding.Finding) {
 		Timestamp(f.Source.Counters.Last)).
 		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s",
 		seconds(f.DecidedIn))
+	if f.Highest > f.Level {
+		d.Str("highest_level", f.Highest.String()).Str("highest_at", Timestamp(f.HighestAt))
+	}
+	if len(f.Periods) > 1 {
+		periods := zerolog.Arr()
+		for _, p := range f.Periods {
+			periods.Dict(zerolog.Dict().Str("first", Timestamp(p.First)).Str("last",
+				Timestamp(p.Last)))
+		}
+		d.Array("periods", periods)
+	}
 	c := zerolog.Dict()
 	counts(c, &f.Source)
 	d.Dict("counts", c)

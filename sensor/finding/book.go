@@ -23,7 +23,9 @@ type Entry struct {
 	Reopened  uint32 // how often
 	Lists     int    // blocklists in its latest event
 	Decided   verdict.Decision
-	Proof     *Proof // of a finding about a mail server
+	Peak      Peak
+	Periods   []Period // when its signs came, the earliest first
+	Proof     *Proof   // of a finding about a mail server
 }
 
 // Unreported reports whether a finding was never opened, or was closed only because the sensor
@@ -49,12 +51,24 @@ const (
 	Resumed   = "resumed"
 )
 
+// Reasons why a finding is closed. Others are the end of the input, an evicted profile, and an
+// address that another machine has now.
+const (
+	Quiet          = "quiet"           // the evidence is too old
+	Withdrawn      = "withdrawn"       // other evidence spoke against it
+	Reclassified   = "reclassified"    // a finding of another class replaces it
+	Superseded     = "superseded"      // a finding that says more replaces it
+	AddressChanged = "address_changed" // the machine has another address now
+)
+
 // Change is one event in the life of a finding that is due. [Book.Commit] makes it happen.
 type Change struct {
 	Class  verdict.Class
 	Level  verdict.Level
 	Action string
 	Reason string // why it is closed or suspended
+	// Aged says that a lower level than before is due to the age of the evidence alone.
+	Aged bool
 	// Admit says that the finding may have to wait, if there are too many new ones.
 	Admit bool
 }
@@ -105,17 +119,21 @@ func (b *Book) Apply(v *verdict.Verdict, lists int) []Change {
 		if was == nil {
 			return nil
 		}
-		return []Change{{Class: was.Class, Level: was.Level, Action: Closed, Reason: "quiet"}}
+		reason := Withdrawn
+		if v.Aged {
+			reason = Quiet
+		}
+		return []Change{{Class: was.Class, Level: was.Level, Action: Closed, Reason: reason}}
 	}
 	var due []Change
 	if was != nil && was.Class != v.Class {
 		due = append(due, Change{Class: was.Class, Level: was.Level, Action: Closed,
-			Reason: "reclassified"})
+			Reason: Reclassified})
 	}
 	for _, c := range []verdict.Class{verdict.DirectSMTP, verdict.OnBlocklist} {
 		if b.open(c) && (c == verdict.DirectSMTP || v.Class != verdict.UndeclaredServer) {
 			due = append(due, Change{Class: c, Level: b[c].Level, Action: Closed,
-				Reason: "superseded"})
+				Reason: Superseded})
 		}
 	}
 	if v.Class == verdict.UndeclaredServer && lists > 0 && !b.open(verdict.OnBlocklist) {
@@ -126,7 +144,7 @@ func (b *Book) Apply(v *verdict.Verdict, lists int) []Change {
 	case !b.open(v.Class):
 		due = append(due, Change{Class: v.Class, Level: v.Level, Action: Opened, Admit: was == nil})
 	case v.Level != f.Level, lists > f.Lists: // a list is what the reader waits for: they are few
-		due = append(due, Change{Class: v.Class, Level: v.Level, Action: Updated})
+		due = append(due, Change{Class: v.Class, Level: v.Level, Action: Updated, Aged: v.Aged})
 	}
 	return due
 }
@@ -152,6 +170,7 @@ func (b *Book) Commit(c *Change, now int64) *Entry {
 		if f.Closed != 0 {
 			f.Reopened++
 			f.Clean = max(0, now-f.Closed)
+			f.Peak = Peak{}
 		}
 	case Closed:
 		f.Open, f.Closed = false, now
@@ -160,6 +179,9 @@ func (b *Book) Commit(c *Change, now int64) *Entry {
 		}
 	}
 	f.Suspended = c.Action == Suspended
+	if c.Level < f.Level && !c.Aged {
+		f.Peak.Lower(c.Level)
+	}
 	f.Seq++
 	f.Level, f.Updated = c.Level, now
 	if f.Proof != nil {
@@ -215,7 +237,8 @@ func (b *Book) Resume() (due []Change) {
 func (f *Entry) Finding(c *Change) *Finding {
 	d := &Finding{ID: f.ID, Seq: f.Seq, Action: c.Action, Class: f.Class, Level: f.Level,
 		Time: f.Updated, CloseReason: c.Reason,
-		Reopened: f.Reopened, CleanFor: f.Clean, Decided: f.Decided}
+		Reopened: f.Reopened, CleanFor: f.Clean, Decided: f.Decided, Highest: f.Level,
+		Periods: slices.Clone(f.Periods)}
 	if p := f.Proof; p != nil {
 		d.Reasons, d.Relay, d.Evidence = slices.Clone(p.Reasons), p.Relay, slices.Clone(p.Events)
 	}

@@ -9,15 +9,19 @@ import (
 
 // Finding is a verdict that was published.
 type Finding struct {
-	ID       string
-	Seq      int    // counts the events of this finding, from 1
-	Action   string // opened, updated, closed
-	Class    verdict.Class
-	Level    verdict.Level
-	Severity verdict.Severity
-	Score    float64
-	Mode     string
-	Egress   string
+	ID     string
+	Seq    int    // counts the events of this finding, from 1
+	Action string // opened, updated, closed
+	Class  verdict.Class
+	Level  verdict.Level
+	// Highest is the highest level so far, reached at HighestAt. It is above Level if the evidence
+	// is too old to count.
+	Highest   verdict.Level
+	HighestAt int64
+	Severity  verdict.Severity
+	Score     float64
+	Mode      string
+	Egress    string
 
 	Source    SourceRecord
 	Time      int64 // of this event
@@ -29,6 +33,7 @@ type Finding struct {
 	Blind       []string
 	Advice      string
 	CloseReason string
+	Periods     []Period            // when signs of it came
 	Suppressed  uint64              // session events left out
 	Reopened    uint32              // how often it came back after it was closed
 	CleanFor    int64               // how long it had been quiet then

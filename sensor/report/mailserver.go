@@ -234,12 +234,15 @@ func relaying(s *mailserver.Record) string {
 }
 
 // serverFinding writes a finding about a mail server.
-func (r *Report) serverFinding(p *printer, n int, f *finding.Finding) {
+func (r *Report) serverFinding(p *printer, n int, f *finding.Finding, in *Input) {
 	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr,
-		classText[f.Class], f.Level, f.Severity))
+		classText[f.Class], f.Highest, f.Worst()))
 	p.wrap("   ", "   ",
 		fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At),
 			clock(f.Source.Counters.Last)))
+	if text := became(f, in.Last); text != "" {
+		p.wrap("   ", "   ", text)
+	}
 	r.reasons(p, f)
 	if proof := r.serverSessions(f); len(proof) > 0 {
 		p.line("   Proof")

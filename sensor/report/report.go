@@ -152,7 +152,7 @@ func (r *Report) Finding(f *finding.Finding) {
 				r.more++
 			}
 			if f.Severity > verdict.Info {
-				r.worst = max(r.worst, f.Level)
+				r.worst = max(r.worst, f.Highest)
 			}
 			return
 		}
@@ -214,12 +214,12 @@ func (r *Report) Health(text string) {
 	}
 }
 
-// Worst is the highest level of all findings that are more than information.
+// Worst is the highest level of all findings that stand and are more than information.
 func (r *Report) Worst() verdict.Level {
 	worst := r.worst
 	for _, f := range r.findings {
-		if f.Severity > verdict.Info {
-			worst = max(worst, f.Level)
+		if f.Worst() > verdict.Info && !f.Revoked() {
+			worst = max(worst, f.Highest)
 		}
 	}
 	return worst

@@ -22,7 +22,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	found := r.sorted()
 	r.verdict(p, in, found)
 	for i, f := range found {
-		r.finding(p, i+1, f)
+		r.finding(p, i+1, f, in)
 	}
 	if r.more > 0 {
 		p.line("")
@@ -35,6 +35,7 @@ func (r *Report) Text(out io.Writer, in *Input, color bool) {
 	r.table(p, "Declared mail servers", &r.servers)
 	r.mailServers(p)
 	r.table(p, "Other hosts of yours that tried to send mail", &r.others)
+	r.withdrawn(p)
 	r.limits(p, in)
 	if len(in.Unused) > 0 {
 		p.section("Settings without effect")
@@ -138,12 +139,11 @@ func period(first, last int64) string {
 func (r *Report) sorted() []*finding.Finding {
 	found := slices.Clone(r.findings)
 	found = slices.DeleteFunc(found, func(f *finding.Finding) bool {
-		return f.CloseReason == "superseded" || f.CloseReason == "reclassified" ||
-			f.CloseReason == "address_changed"
+		return f.Revoked()
 	})
 	slices.SortStableFunc(found, func(a, b *finding.Finding) int {
-		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -cmp.Compare(a.Score, b.Score),
-			-cmp.Compare(a.Source.Counters.Attempts, b.Source.Counters.Attempts))
+		return cmp.Or(-cmp.Compare(a.Worst(), b.Worst()), -cmp.Compare(a.Highest, b.Highest),
+			cmp.Compare(a.Decided.At, b.Decided.At), a.Source.Addr.Compare(b.Source.Addr))
 	})
 	return found
 }
@@ -157,28 +157,37 @@ func once(list []string, a string) []string {
 }
 
 func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
-	var bots, maybe, info, servers []string
+	var bots, former, maybe, info, servers []string
 	for _, f := range found {
 		a := f.Source.Addr.String()
 		switch {
 		case f.Class >= verdict.OpenRelay, f.Class == verdict.OnBlocklist &&
 			f.Source.Role == "mailserver":
 			servers = append(servers, fmt.Sprintf("%s %s", a, classText[f.Class]))
-		case f.Severity >= verdict.High:
+		case f.Worst() >= verdict.High && over(f, in.Last):
+			former = once(former, a)
+		case f.Worst() >= verdict.High:
 			bots = once(bots, a)
-		case f.Severity > verdict.Info:
+		case f.Worst() > verdict.Info:
 			maybe = once(maybe, a)
 		default:
 			info = once(info, a)
 		}
 	}
 	p.line("")
+	former = slices.DeleteFunc(former, func(a string) bool { return slices.Contains(bots, a) })
 	switch {
 	case len(bots) == 1:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sends spam: %s", "VERDICT", bots[0])))
 	case len(bots) > 1:
 		p.line(p.paint(text.FgHiRed,
 			fmt.Sprintf("%-11s%d hosts send spam: %s", "VERDICT", len(bots), list(bots))))
+	case len(former) == 1:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s1 host sent spam: %s; quiet at the end",
+			"VERDICT", former[0])))
+	case len(former) > 1:
+		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11s%d hosts sent spam: %s; quiet at the end",
+			"VERDICT", len(former), list(former))))
 	case len(servers) > 0:
 		p.line(p.paint(text.FgHiRed, fmt.Sprintf("%-11sLook at your mail servers", "VERDICT")))
 	case len(maybe) > 0:
@@ -194,7 +203,10 @@ func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 	for _, s := range servers {
 		p.field("", "Mail server "+s)
 	}
-	if len(bots)+len(servers) > 0 && len(maybe) > 0 {
+	if len(bots) > 0 && len(former) > 0 {
+		p.field("", "Sent spam earlier, quiet at the end: "+list(former))
+	}
+	if len(bots)+len(former)+len(servers) > 0 && len(maybe) > 0 {
 		p.field("", "Suspicious: "+list(maybe))
 	}
 	if len(info) > 0 {
@@ -233,17 +245,18 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.HijackedAccount:  "has a hijacked account",
 	verdict.VolumeAnomaly:    "does not send as usual"}
 
-func (r *Report) finding(p *printer, n int, f *finding.Finding) {
+func (r *Report) finding(p *printer, n int, f *finding.Finding, in *Input) {
 	head := fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, classText[f.Class])
 	if f.Class == verdict.DirectSMTP {
 		head = fmt.Sprintf("%d. %s  %s", n, f.Source.Addr, f.Straight())
 	} else if f.Class == verdict.Spambot {
-		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Level, f.Severity)
-	} else if f.Severity > verdict.Info {
-		head += fmt.Sprintf(", severity %s", f.Severity)
+		head = fmt.Sprintf("%d. %s  %s spambot, severity %s", n, f.Source.Addr, f.Highest,
+			f.Worst())
+	} else if f.Worst() > verdict.Info {
+		head += fmt.Sprintf(", severity %s", f.Worst())
 	}
 	if f.Class >= verdict.OpenRelay {
-		r.serverFinding(p, n, f)
+		r.serverFinding(p, n, f, in)
 		return
 	}
 	p.section(head)
@@ -268,6 +281,9 @@ func (r *Report) finding(p *printer, n int, f *finding.Finding) {
 		fmt.Sprintf("First seen %s, last %s UTC. Decided after %s, %s%s.", clock(s.Counters.First),
 			clock(s.Counters.Last),
 			verdict.Count(f.Decided.Attempts, "attempt", "attempts"), short(f.DecidedIn), how))
+	if text := became(f, in.Last); text != "" && f.Class != verdict.DirectSMTP {
+		p.wrap("   ", "   ", text)
+	}
 	fa := &s.Counters
 	givenUp := ""
 	if s.GivenUp > 0 {

@@ -33,6 +33,13 @@ func (s *Observer) publish(src *Source, prof *profile, k flowtable.HostKey, v ve
 		return
 	}
 	s.commit(src, prof, k, prof.findings.Apply(&v, len(prof.Blocklists())), now)
+	if f := prof.findings.Main(); f != nil {
+		prof.Reasons(func(code detect.Code, r *verdict.Reason) {
+			if code.Family() != detect.Mitigating {
+				f.Sign(r.Last)
+			}
+		})
+	}
 }
 
 // report opens a finding that does not follow from the verdict, such as a first direct connection
@@ -126,6 +133,7 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	first := max(src.Counters.First, prof.since)
 	d.Decided.At = max(first, f.Decided.At)
 	s.addReasons(d, src, prof, &counted)
+	f.Peak.Follow(d)
 	d.Severity = finding.Severity(f.Class, f.Level, src.flags&declared != 0)
 	seen := prof.seen()
 	if d.Severity > verdict.Info {

@@ -95,7 +95,7 @@ func (s *Observer) splitAccount(src *Source, prof *profile, p *track.Packet) {
 	old, before := *prof, src.Counters
 	*prof = profile{since: p.Time, before: &before, contactsPending: old.contactsPending,
 		former: &formerAccount{&old, src.mac, old.candidate.ownLast}}
-	prof.Budget = &s.setBudget
+	prof.Budget, prof.Keep = &s.setBudget, old.Keep
 	src.mac = p.MAC
 	src.flags &^= macSuspect
 	s.follow(src)

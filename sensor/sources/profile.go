@@ -58,7 +58,7 @@ func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
 		s.evictProfile(src)
 	}
 	prof := &profile{}
-	prof.Budget = &s.setBudget
+	prof.Budget, prof.Keep = &s.setBudget, !s.all.cfg.Live
 	s.applyRole(prof, s.Table.Sources.KeyOf(ref))
 	prof.Adopt(&s.all.cfg.Detect, &src.Counters)
 	s.notes.applyInbound(prof, s.Table.Sources.KeyOf(ref))

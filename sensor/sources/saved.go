@@ -62,6 +62,7 @@ type SavedFinding struct {
 	Reopened  uint32           `json:"Reopened,omitempty"`
 	Lists     int              `json:"Lists,omitempty"`
 	Decided   verdict.Decision `json:"Decided"`
+	Peak      finding.Peak     `json:"Peak,omitzero"`
 }
 
 // maxSaved bounds Saved.Sources; the sources of most worth are kept.
@@ -146,7 +147,7 @@ func (s *Observer) saveSource(k *flowtable.HostKey, src *Source) SavedSource {
 			if f != nil {
 				d.Host.Findings = append(d.Host.Findings, SavedFinding{f.ID, f.Seq, f.Class,
 					f.Level, f.Open, f.Suspended, f.Updated, f.Closed, f.Clean, f.Reopened,
-					f.Lists, f.Decided})
+					f.Lists, f.Decided, f.Peak})
 			}
 		}
 	}
@@ -204,7 +205,7 @@ func (s *Observer) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSour
 				Level: min(f.Level, verdict.Confirmed), Open: f.Open,
 				Suspended: f.Suspended && f.Open, Updated: f.Updated,
 				Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened, Lists: f.Lists,
-				Decided: f.Decided}
+				Decided: f.Decided, Peak: f.Peak.Restored()}
 		}
 	}
 	if prof.anyOpen() {

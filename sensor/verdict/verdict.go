@@ -95,6 +95,9 @@ type Verdict struct {
 	Level    Level
 	Score    float64
 	Families int
+	// Aged says that evidence was too old to count: a lower level than before then withdraws
+	// nothing. Without it, other evidence speaks against the host.
+	Aged bool
 
 	Time             int64
 	Code             string // name of the reason
