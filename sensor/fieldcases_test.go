@@ -324,8 +324,6 @@ var wrongScenarios = map[string]string{
 	"greylist_world nothing declared":    "W6",
 	"phone_accounts nothing declared":    "W5",
 	"phone_accounts declared":            "W5",
-	"synproxy_bot nothing declared":      "W9",
-	"synproxy_bot declared":              "W9",
 	"thunderbird_setup nothing declared": "W5",
 	"thunderbird_setup declared":         "W5",
 	"vpn_gateway nothing declared":       "W4",

@@ -61,6 +61,9 @@ func (c *Conn) accept(s *Segment) (r Result) {
 	}
 	switch {
 	case s.Flags.Has(RST) && c.state < Closed:
+		if c.state < Closing {
+			c.closer = s.Dir
+		}
 		c.state, c.Resetter, c.rstSeq = Reset, s.Dir, s.Seq
 		r |= Aborted
 	case c.state == Reset && s.Dir == c.Resetter && s.Len > 0 && c.rstSeq.Less(start.Add(s.Len)):
@@ -301,6 +304,6 @@ func (c *Conn) endHalf(d Dir) {
 	case c.fin[1-d]:
 		c.state = Closed
 	default:
-		c.state = Closing
+		c.state, c.closer = Closing, d
 	}
 }

@@ -124,6 +124,7 @@ type Conn struct {
 	tsRecent       uint32      // the client's latest timestamp that the server took; see tsAgreed
 	tsAgreed       bool        // both sides use timestamps
 	blindAck       bool        // the client acknowledged another number than that of the SYN-ACK
+	closer         Dir         // see Closer
 }
 
 // Anomaly is a set of reasons why the receiver may have got other bytes than those that are
@@ -171,6 +172,10 @@ func (c *Conn) State() State { return c.state }
 
 // Ended reports whether the connection has ended.
 func (c *Conn) Ended() bool { return c.state >= Closed }
+
+// Closer is the side that ended the connection: the first to send a FIN, or a RST without one
+// before. It is valid if Ended.
+func (c *Conn) Closer() Dir { return c.closer }
 
 // Acknowledged reports whether both sides have sent their FIN and have acknowledged the other's.
 func (c *Conn) Acknowledged() bool {

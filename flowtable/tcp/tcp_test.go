@@ -458,3 +458,20 @@ func FuzzStream(f *testing.F) {
 		})
 	})
 }
+
+// TestCloser checks which side ended a connection first.
+func TestCloser(t *testing.T) {
+	for in, want := range map[string]Dir{
+		"C0F S0F^1":    Client,
+		"S0F C0F^1":    Server,
+		"C0R":          Client,
+		"C0:ab S0R^2":  Server,
+		"C0F S0R^1":    Client,
+		"S0F C0R^1":    Server,
+		"C0:ab C2F S0": Client,
+	} {
+		if _, c := play(t, [2]Seq{100, 200}, in); c.Closer() != want {
+			t.Errorf("%s: side %d", in, c.Closer())
+		}
+	}
+}

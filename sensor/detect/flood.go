@@ -11,9 +11,10 @@ import (
 // time, five times as many as BotFlex reports, at as many servers. Only servers that were never
 // contacted before count, so that a queue that is flushed after an outage is no flood.
 //
-// Where sessions are seen this adds nothing to what the family has found already. Where only SYNs
-// are seen, all that could speak for or against the source is hidden, and the flood stands in for
-// the second family, as 25 networks do for the third.
+// Where dialogues are seen this adds nothing to what the family has found already. Where none is,
+// all that could speak for or against the source is hidden, and the flood stands in for the second
+// family, as 25 networks do for the third: only SYNs are seen, or connections on which nobody says
+// a word, as behind a firewall that completes handshakes itself.
 type flood struct {
 	began    int64 // of the current period of floodTime
 	attempts uint32
@@ -29,14 +30,14 @@ const (
 )
 
 // floodWeight is the weight of a flood, and floodLift by how much it lifts the cap of the family
-// where only SYNs are seen.
+// where no dialogue is seen.
 const floodWeight, floodLift = 4.6, 2.3
 
-// observeFlood counts attempts at external servers in periods of floodTime, as long as no session
-// of the source was seen. A period with enough servers raises the reason if it has floodAttempts,
+// observeFlood counts attempts at external servers in periods of floodTime, as long as no word
+// was said in a session of the source. A period with enough servers raises the reason if it has floodAttempts,
 // or if it is the third in a row.
 func observeFlood(p *Profile, _ *Config, _ *Counters, o Observation) {
-	if !o.External || p.sessions > 0 {
+	if !o.External || p.heard() {
 		return
 	}
 	w := &p.flood

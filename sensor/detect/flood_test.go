@@ -17,6 +17,8 @@ func TestSYNsAlone(t *testing.T) {
 	}{
 		{"a flood in somebody's name", newScene().tries(10_000, 25, 0.1, true), verdict.Suspect, []Code{Flood}, []Code{Failures}},
 		{"a flood from a TCP that waits for some of its answers", newScene().again(4, 20).tries(150, 25, 1, true), verdict.Likely, []Code{Flood}, []Code{Failures}},
+		{"a flood of connections that somebody completes, and nobody greets", newScene().opens(150, 1, false), verdict.Likely, []Code{Flood}, []Code{Failures}},
+		{"the same, and servers greet it", newScene().opens(150, 1, true), verdict.Suspect, nil, []Code{Flood, Failures}},
 		{"the same from many machines", newScene().ways(64, 128).again(4, 20).tries(150, 25, 1, true), verdict.Suspect, []Code{Flood}, []Code{Failures}},
 		{"twenty new servers in five minutes, for a quarter of an hour", newScene().again(4, 20).tries(70, 25, 15, true), verdict.Likely, []Code{Flood}, []Code{Failures}},
 		{"twenty in five minutes, once", newScene().again(4, 20).tries(20, 25, 15, true), verdict.Suspect, nil, []Code{Flood, Failures}},

@@ -16,9 +16,9 @@ import (
 //	                      uplink outage                  Failures off
 //	                      several machines behind NAT    TLS names and submission spread off
 //	the score             failover                       the family Volume halved
-//	                      synOnlyFlood                   its cap raised
+//	                      silentFlood                   its cap raised
 //	                      suspectByRate                  at least suspect
-//	the level             synOnlyFlood                   one family is enough for likely
+//	the level             silentFlood                   one family is enough for likely
 //	                      dialogueProven, notSpoofed     else not confirmed, or not likely
 //	                      isProbe                        no level
 //	                      undeclared server              suspect

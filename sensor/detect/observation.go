@@ -22,6 +22,7 @@ const (
 	KindBothSides                  // the second side of a session of which one was seen: Net
 	KindHalfOpen                   // a server answered, and the client never completed
 	KindClientSpoke                // the client sent something without a HELO name
+	KindGreeted                    // the server said something; once in a session
 	KindAttested                   // the server answered the client; once in a session
 	KindHelo                       // a HELO name: Text, Hash, Port, External, Relay
 	KindSender                     // the domain of a sender: Hash, External
@@ -149,6 +150,8 @@ func (p *Profile) record(o *Observation) bool {
 		p.bothSides(o.Net)
 	case KindHalfOpen:
 		sketch.Increment(&p.behaviour.HalfOpen)
+	case KindGreeted:
+		sketch.Increment(&p.greeted)
 	case KindClientSpoke:
 		sketch.Increment(&p.spoken)
 	case KindAttested:

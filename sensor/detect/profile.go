@@ -47,6 +47,7 @@ type Profile struct {
 	retransmitted uint32 // attempts whose SYN a TCP sent again
 	answered      uint32 // attempts with a SYN-ACK
 	sessions      uint32 // with a completed handshake
+	greeted       uint32 // of these, in which the server said something that could be read
 	spoken        uint32 // sessions in which the client said something
 	twoSided      uint32 // sessions of which both sides were seen
 	attested      uint32 // of these, in which the server answered the client
@@ -105,6 +106,11 @@ func (p *Profile) SetOneSided(is bool) (news bool) {
 	p.oneSided = is
 	return news
 }
+
+// heard reports whether a word was said in a session. Without one, all that could speak for or
+// against the source is hidden: only SYNs are seen, or a device on the way completes the handshakes
+// and nobody answers behind it.
+func (p *Profile) heard() bool { return p.greeted > 0 || p.spoken > 0 }
 
 // Changed reports whether Judge can have a new verdict.
 func (p *Profile) Changed() bool { return p.changed }

@@ -32,7 +32,7 @@ func detectorDocs() map[Code]detectorDoc {
 		Concurrent: {"connections open or half open at a time", f("%d, then %d", c.Concurrent, c.MassConcurrent),
 			"rules in use on MikroTik routers"},
 		SubmitSpread: {"networks on the ports of submission within an hour", f("%d", c.SubmitNetworks), "ntopng: more than 5"},
-		Flood: {"attempts at servers that were never contacted before, while no session is seen",
+		Flood: {"attempts at servers that were never contacted before, while no word is said in a session",
 			f("%d servers in %d minutes, %d times in a row; or %d attempts", floodServers, floodTime/minute, floodRows, floodAttempts),
 			"NEMEA and BotFlex, three and five times as much"},
 		Failures: {"whether first contacts with networks succeed", f("threshold random walk, alpha %g", c.Alpha),

@@ -29,6 +29,7 @@ type Saved struct {
 	Retransmitted uint32              `json:"Repeated"`
 	Answered      uint32              `json:"Answered"`
 	Opened        uint32              `json:"Opened"`
+	Greeted       uint32              `json:"Greeted,omitempty"`
 	Heard         uint32              `json:"Heard"`
 	Whole         uint32              `json:"Whole"`
 	Attested      uint32              `json:"Attested"`
@@ -89,7 +90,7 @@ func (p *Profile) Save(n *Counters) Saved {
 		Nets: p.nets.Save(), Addrs: p.addrs.Save(),
 		HeloNames: p.heloNames.distinct.Save(), SenderDomains: p.envelope.distinct.Save(),
 		External: p.external, Retransmitted: p.retransmitted, Answered: p.answered,
-		Opened: p.sessions, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
+		Opened: p.sessions, Greeted: p.greeted, Heard: p.spoken, Whole: p.twoSided, Attested: p.attested,
 		Conflicting: p.conflicting,
 		NewNetworks: p.newNetworks,
 		Contacts:    contacts.Save(&p.contacts, &p.ports),
@@ -126,7 +127,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.envelope.distinct.Load(&d.SenderDomains, nil)
 	p.external, p.retransmitted, p.answered = d.External, d.Retransmitted, d.Answered
 	p.sessions, p.spoken, p.twoSided, p.attested = d.Opened, d.Heard, d.Whole, d.Attested
-	p.conflicting = d.Conflicting
+	p.greeted, p.conflicting = d.Greeted, d.Conflicting
 	if d.Verdict.Level > verdict.Suspect && d.Whole == 0 {
 		// Older versions counted no such sessions, and needed one for this verdict.
 		p.twoSided, p.attested = min(1, d.Opened), min(1, d.Heard)

@@ -126,6 +126,21 @@ func (s *scene) mine(n int) *scene {
 	return s
 }
 
+// opens is n attempts, one every interval, each to another network and with a complete handshake.
+func (s *scene) opens(n int, interval float64, greeted bool) *scene {
+	for range n {
+		s.tries(1, 25, 0, true)
+		s.see(Observation{Kind: KindSYNACK, Addr: mix(s.dest), Port: 25})
+		s.see(Observation{Kind: KindEstablished, Addr: mix(s.dest), Net: mix(s.dest + 1<<20), Port: 25})
+		if greeted {
+			s.see(Observation{Kind: KindGreeted})
+		}
+		s.judge()
+		s.wait(interval)
+	}
+	return s
+}
+
 // again is n further attempts as tries makes them, each with its SYN sent again after a second.
 func (s *scene) again(n int, interval float64) *scene {
 	for range n {

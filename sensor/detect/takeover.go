@@ -66,7 +66,7 @@ func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 	for _, x := range [][2]*uint32{
 		{&p.external, &o.external}, {&p.retransmitted, &o.retransmitted},
 		{&p.answered, &o.answered}, {&p.sessions, &o.sessions},
-		{&p.spoken, &o.spoken}, {&p.conflicting, &o.conflicting},
+		{&p.greeted, &o.greeted}, {&p.spoken, &o.spoken}, {&p.conflicting, &o.conflicting},
 		{&p.twoSided, &o.twoSided}, {&p.attested, &o.attested},
 	} {
 		*x[0] += *x[1]

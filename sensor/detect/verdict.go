@@ -80,7 +80,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 	// A family counts for the number of families if its sum is positive, however small.
 	for i, s := range sums {
 		limit := familyCap[i]
-		if Family(i) == Volume && p.synOnlyFlood() {
+		if Family(i) == Volume && p.silentFlood() {
 			limit += floodLift
 		}
 		v.Score += math.Min(s, limit)
@@ -105,9 +105,9 @@ func (p *Profile) failover(now int64) bool {
 	return p.nets.Len() <= 5 && now-p.newNetworks.At > hour
 }
 
-// synOnlyFlood reports whether the source floods and no session of it was seen. The detectors that
-// could speak for or against it have nothing to look at.
-func (p *Profile) synOnlyFlood() bool { return p.has(Flood) && p.sessions == 0 && !p.BehindNAT() }
+// silentFlood reports whether the source floods and no word of it or to it was seen. The detectors
+// that could speak for or against it have nothing to look at.
+func (p *Profile) silentFlood() bool { return p.has(Flood) && !p.heard() && !p.BehindNAT() }
 
 // suspectByRate reports whether the attempt rate alone makes a source suspect. A bot that uses one
 // provider contacts no new network, and in TLS no other detector sees it. A higher level needs
@@ -126,7 +126,7 @@ func (p *Profile) levelOf(v *verdict.Verdict) verdict.Level {
 	case v.Score >= confirmedScore && p.dialogueProven() && (v.Families >= 3 ||
 		v.Families == 2 && p.heloNames.given == 0 && p.nets.Len() >= networksUnread):
 		return verdict.Confirmed
-	case v.Score >= likelyScore && (v.Families >= 2 || p.synOnlyFlood()) && p.notSpoofed():
+	case v.Score >= likelyScore && (v.Families >= 2 || p.silentFlood()) && p.notSpoofed():
 		return verdict.Likely
 	case v.Score >= suspectScore:
 		return verdict.Suspect
@@ -183,6 +183,11 @@ func (p *Profile) isScanner() bool {
 	// Half of the attempts; 80 % of the connections; half of the destinations.
 	internal := b.Internal*2 >= b.Attempts
 	quiet, all := b.SilentSessions+b.HalfOpen, b.Sessions+b.HalfOpen
+	// What was found to send spam, and now completes no connection any more, is not let off for
+	// that: a firewall may have learnt of it.
+	if p.level >= verdict.Likely {
+		quiet, all = b.SilentSessions, b.Sessions
+	}
 	silent := quiet >= 5 && quiet*5 >= all*4
 	sweeps := b.Sweeps >= 5 && int(b.Sweeps)*2 >= p.addrs.Len()
 	return internal || silent || sweeps

@@ -45,6 +45,13 @@ func TestScannerHasNothingToDeliver(t *testing.T) {
 		{"refused at the hello", bot(30, func(c *conn) {
 			c.open().serverSends("220 mx\r\n").clientSends("EHLO a.example.org\r\n").serverSends("550 5.7.1 no\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}), false},
+		{"is greeted, and leaves", bot(30, func(c *conn) { c.open().serverSends("220 mx ESMTP\r\n").close() }), true},
+		{"is greeted, and cut off", bot(30, func(c *conn) { c.open().serverSends("220 mx ESMTP\r\n").send(1, RST, "") }), false},
+		{"is greeted, and the capture ends", bot(30, func(c *conn) { c.open().serverSends("220 mx ESMTP\r\n") }), false},
+		{"leaves at once", bot(30, func(c *conn) { c.open().send(0, RST, "") }), true},
+		{"waits for a greeting in vain", bot(30, func(c *conn) { c.open().wait(30 * second).close() }), false},
+		{"waits until a firewall cuts it off", bot(30, func(c *conn) { c.open().wait(30*second).send(1, RST, "") }), false},
+		{"is reset by a firewall behind the answer", bot(30, func(c *conn) { c.syn().send(1, SYN|ACK, "").send(1, RST, "") }), false},
 		{"tries who is let through, in many names", bot(30, func(c *conn) { verify(c, fmt.Sprintf("a@x%d.example.org", c.cport)) }), true},
 		{"tries who exists, in one name", bot(30, func(c *conn) { verify(c, "") }), false},
 	} {

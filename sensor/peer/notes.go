@@ -14,4 +14,5 @@ const (
 	Attested                           // the server answered what the client said
 	Conflicted                         // the client sent bytes twice that differ
 	SelfMade                           // the frames of both sides come from one machine
+	Greeted                            // the server said something
 )

@@ -64,6 +64,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			}
 		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
+			s.noteGreeting(f, prof)
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
@@ -112,6 +113,15 @@ func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 		x.Flow.Notes &^= peer.Decided
 	}
 	return prof
+}
+
+// noteGreeting records once for each session that its server said something.
+func (s *Observer) noteGreeting(f *track.Flow, prof *profile) {
+	if prof == nil || f.Noted(peer.Greeted) {
+		return
+	}
+	f.Notes |= peer.Greeted
+	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindGreeted, Time: f.Last})
 }
 
 // noteAttested records once for each session that the server answered the client's commands.

@@ -107,7 +107,7 @@ func (s *Observer) observeSessionEnd(src *Source, prof *profile, ev *track.Event
 		}
 		src.flags |= changed
 	}
-	s.observeEnd(k, f, session, src, prof)
+	s.observeEnd(ev, src, prof)
 	s.noteBriefSender(k, f, session, src, prof)
 	if f.Established() || f.Midstream() && session != nil && session.Commands+session.Replies > 0 {
 		s.emitOrKeepSession(k, f, session, src, prof, ev.Reason)

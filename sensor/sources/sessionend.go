@@ -3,7 +3,6 @@ package sources
 import (
 	"bytes"
 
-	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/peer"
@@ -24,22 +23,20 @@ func (s *Observer) observeForeign(f *track.Flow, src *Source, prof *profile) {
 
 // observeEnd observes the end of a flow: whether the client had anything to deliver, how it spoke,
 // and the name of the TLS server.
-func (s *Observer) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsniff.Session,
-	src *Source,
-	prof *profile) {
+func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
+	k, f, session := ev.Key, ev.Flow, ev.Session
 	if prof == nil || f.Midstream() {
 		return
 	}
 	if !f.Established() {
-		// without the client's side its silence is not known
-		if f.Answered() && f.SYNs > 0 {
+		if f.SYNs > 0 && f.Answered() && gaveUp(f, ev.Reason) {
 			prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindHalfOpen})
 		}
 		return
 	}
 	if session == nil {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
-			Silent: f.Conn.Seen(tcp.Client)})
+			Silent: leftAtOnce(f)})
 		return
 	}
 	// From here on the session has a dialogue.
@@ -50,9 +47,8 @@ func (s *Observer) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsnif
 	welcomed := f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
 	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
-		Silent: f.Conn.Seen(tcp.Client) && f.Conn.Ended() && nothingToDeliver(session) &&
-			!refused,
-		Mail: session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
+		Silent: nothingToDeliver(f, session) && !refused,
+		Mail:   session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.Noted(peer.External) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect,
@@ -72,15 +68,40 @@ func (s *Observer) observeEnd(k *flowtable.Key, f *track.Flow, session *smtpsnif
 	}
 }
 
-// nothingToDeliver reports whether a client had nothing to deliver: it sent nothing, or nothing but
-// hello and goodbye although the server replied. After a gap in its data or with TLS that is
-// unknown.
-func nothingToDeliver(session *smtpsniff.Session) bool {
+// leftAfter is how long a client that wants to deliver waits for the greeting at least. RFC 5321,
+// section 4.5.3.2.1, wants five minutes; the shortest timeouts in use are some seconds.
+const leftAfter = second
+
+// leftAtOnce reports whether a client ended a session without a word before a greeting can be
+// expected, as a scan by complete handshakes does. One that waits in vain has shown nothing: a
+// firewall that completes handshakes itself (SYN proxy), or a tarpit, keeps bots waiting, too.
+func leftAtOnce(f *track.Flow) bool { return leftFirst(f) && f.Last-f.Start < leftAfter }
+
+// leftFirst reports whether the client was the one that ended the connection. A connection that the
+// server or a firewall cut, or that the capture cuts, shows nothing of what the client wanted.
+func leftFirst(f *track.Flow) bool {
+	return f.Conn.Seen(tcp.Client) && f.Conn.Ended() && f.Conn.Closer() == tcp.Client
+}
+
+// gaveUp reports whether a client did not complete a handshake that the server answered: it reset
+// the connection, or was silent until the time was over, and the reason of the end says so.
+func gaveUp(f *track.Flow, reason string) bool {
+	return leftFirst(f) || !f.Conn.Ended() && reason == "timeout"
+}
+
+// nothingToDeliver reports whether a client had nothing to deliver: it was greeted and left without
+// a word, or with nothing but hello and goodbye although the server replied. After a gap in its
+// data or with TLS that is unknown.
+func nothingToDeliver(f *track.Flow, session *smtpsniff.Session) bool {
 	if session.Encryption != smtpsniff.Plain || session.Auth >= smtpsniff.AuthTried ||
 		session.Mails+session.Rcpts+session.Messages > 0 || session.Flags&smtpsniff.GapClient != 0 {
 		return false
 	}
-	return session.Commands == 0 || session.Proto == smtpsniff.SMTP && session.Replies > 1
+	if session.Commands == 0 {
+		return leftFirst(f) && (session.Replies > 0 || leftAtOnce(f))
+	}
+	return session.Proto == smtpsniff.SMTP && session.Replies > 1 &&
+		(leftFirst(f) || f.Conn.Ended() && session.LastCode == 221)
 }
 
 // dataBegan reports whether the client went on to a message, even if the server refused it.
