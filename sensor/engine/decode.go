@@ -189,7 +189,7 @@ func (b *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *pa
 	x.Stamp, x.Checksum, x.Urgent = w.Stamp, w.Checksum, w.Urgent
 	x.Stamped, x.Signed = w.Stamped, w.Signed
 	x.ClientLink, x.PeerLink = b.e.hashMAC(&w.MAC), b.e.hashMAC(&w.To)
-	if !toServer {
+	if !toServer || w.Kind == wire.ICMPError { // an error has the direction of what it quotes
 		x.ClientLink, x.PeerLink = x.PeerLink, x.ClientLink
 	}
 	return x

@@ -31,6 +31,7 @@ func (s *Observer) Observe(ev *track.Event) {
 		src.countOutcome(ev.Outcome)
 	case track.FirstSYN:
 		s.macChanged(src, ev.Packet)
+		s.noteLink(src, ev.Packet)
 	case track.Attempt:
 		s.observeAttempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
 	case track.SYNRetransmit:
@@ -134,6 +135,7 @@ type Observer struct {
 	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
 	findingBudget   budget          // of findings whose level is suspect
 	pairs           [2]uint64       // connections of this round: see linkSenders
+	newRouters      []uint16        // of this round: see routers
 	count           Counters
 }
 

@@ -17,6 +17,7 @@ type Set struct {
 	homeSeen atomic.Bool // an address of the home networks was seen
 	ended    bool        // no further reply can come
 	pairs    linkSenders
+	routers  routers
 }
 
 // Config is what a Set needs. It is set once.

@@ -2,7 +2,8 @@
 // address.
 //
 // An attempt is genuine if the handshake was completed, if the SYN was sent again at the pace of a
-// TCP that waits for an answer, or if the DNS had just named that address to the source. Networks
+// TCP that waits for an answer, if the DNS had just named that address to the source, or if it was
+// refused and the refusal went back to the link-layer address from which the SYN came. Networks
 // are counted, and not attempts: a mail client has one to three providers whatever others send with
 // its address, and sessions with these prove nothing about other attempts. Servers are counted
 // where SYNs were sent again: a bot that uses one provider waits for more servers of it than a
@@ -10,6 +11,14 @@
 //
 // A TCP chooses another initial sequence number for each connection (RFC 6528). SYNs of several
 // connections that are sent again with one number come from a program that writes its own.
+//
+// What a forger can imitate: each field of the packets that it sends, and with them the order of
+// ports, the clock of timestamps and the options of any system. So none of these counts. What it
+// cannot: it gets no answer, unless it takes the place of the machine on the link. A RST or an ICMP
+// error goes to the link-layer address that the router has learnt for the source. If that is not
+// the one from which the SYN came, another machine sent the SYN. A forger that also sends with the
+// link-layer address of its victim draws the victim's frames to its own port of the switch, and the
+// victim loses its network.
 //
 // The package gives no verdict: package detect does. Addresses and networks are keyed hashes.
 package spoof
