@@ -31,8 +31,9 @@ func (p *Profile) HalfOpenCount() uint32 { return p.behaviour.HalfOpen }
 // HopLimits is a text with the hop limits of the SYNs, the most frequent first.
 func (p *Profile) HopLimits() string { return p.behaviour.HopLimits() }
 
-// BehindNAT reports whether more than one machine uses the address.
-func (p *Profile) BehindNAT() bool { return p.behaviour.SeveralMachines() }
+// BehindNAT reports whether more than one machine uses the address: it is declared, or its SYNs
+// have come with several hop limits.
+func (p *Profile) BehindNAT() bool { return p.role == NAT || p.behaviour.SeveralMachines() }
 
 // OnLink reports whether the frames come from the source itself and not from a router: all its SYNs
 // have one hop limit, and systems begin with it.

@@ -120,6 +120,16 @@ func (n *Counters) Silent(now int64) uint32 {
 	return all - min(all, waiting)
 }
 
+// mailPort is how many attempts went to port 25, where mail servers talk to one another.
+func (n *Counters) mailPort() uint32 {
+	for _, p := range n.Ports {
+		if p.Port == 25 {
+			return p.Count
+		}
+	}
+	return 0
+}
+
 // attemptsBefore is how many attempts to a port there were if none became a session, with those
 // before there was a Profile.
 func (n *Counters) attemptsBefore(port uint16) uint32 {

@@ -146,9 +146,6 @@ func (p *Profile) Text(code Code, n *Counters) string {
 
 // raise records that a detector found its reason. The largest value, threshold and weight stay.
 func (p *Profile) raise(code Code, now int64, value, threshold, weight float64) {
-	if p.ignored>>code&1 != 0 {
-		return
-	}
 	r := &p.reasons[code]
 	if r.First == 0 {
 		r.First = now

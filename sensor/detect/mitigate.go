@@ -72,6 +72,9 @@ var (
 		// Many people behind one address have many providers.
 		{"several machines behind NAT", (*Profile).BehindNAT,
 			[]Code{TLSNames, SubmitSpread}, false},
+		// Their providers are many networks.
+		{"several machines behind NAT submit mail", (*Profile).submitsBehindNAT,
+			[]Code{NewNetworks, ManyNetworks, HostLookups}, false},
 	}
 )
 
@@ -144,6 +147,17 @@ func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName)
 // delivered little when the uplink goes down has not shown more yet.
 func (p *Profile) uplinkOutage() bool {
 	return p.maybeMTA() && p.mta.Sessions >= 3 && p.contacts.Worked() >= 3
+}
+
+// directNetworks is how many networks several machines behind one address may contact on port 25:
+// the next one is the fourth, see newNetworksTest.
+const directNetworks = 3
+
+// submitsBehindNAT reports whether the networks that several machines behind NAT contact are nearly
+// all contacted to submit mail, and the sessions come about: these are the providers of people.
+func (p *Profile) submitsBehindNAT() bool {
+	return p.BehindNAT() && p.nets.Len() <= int(p.submitNets)+directNetworks &&
+		!p.has(Failures) && uint64(p.sessions)*5 >= uint64(p.behaviour.Attempts)*4
 }
 
 // refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for

@@ -38,6 +38,7 @@ const (
 	KindTLSName                    // a server name in TLS: Hash of its registered domain
 	KindLookups                    // the DNS queries of the source changed: Lookups
 	KindServed                     // the source accepted mail: Hash of the external client
+	KindTaken                      // the source accepted a message, from whomever
 	kinds
 )
 
@@ -164,6 +165,8 @@ func (p *Profile) record(o *Observation) bool {
 		o.fresh = p.envelope.distinct.Add(o.Hash, nil)
 	case KindSessionEnd:
 		p.recordEnd(o)
+	case KindTaken:
+		sketch.Increment(&p.taken)
 	case KindLookups:
 		p.lookups = o.Lookups
 		p.weaken(&othersQueries)
@@ -178,6 +181,9 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 	o.newAddr = p.addrs.Add(o.Addr, p.Budget)
 	// A known address is in a known network.
 	o.newNet = (o.newAddr || p.addrs.Estimated()) && p.nets.Add(o.Net, p.Budget)
+	if o.newNet && o.Port != 25 {
+		sketch.Increment(&p.submitNets)
+	}
 	if o.External {
 		sketch.Increment(&p.external)
 	}

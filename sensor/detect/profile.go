@@ -51,12 +51,14 @@ type Profile struct {
 	spoken        uint32 // sessions in which the client said something
 	twoSided      uint32 // sessions of which both sides were seen
 	attested      uint32 // of these, in which the server answered the client
+	taken         uint32 // messages that others brought to the source
+	submitNets    uint32 // networks that were new at an attempt to submit mail
 	conflicting   uint32 // sessions in which the client sent other bytes in the same place
 	oneSided      bool   // the capture shows one side of connections alone; see SetOneSided
 
 	reasons [codes]verdict.Reason
-	changed bool   // a reason is new, or weighs more
-	ignored uint32 // codes that do not count for this source, by bit
+	changed bool // a reason is new, or weighs more
+	role    Role // that the configuration declares
 	// Of the latest verdict.
 	verdict verdict.Verdict
 	level   verdict.Level
@@ -76,6 +78,9 @@ func (p *Profile) Adopt(c *Config, n *Counters) {
 	}
 	for _, net := range n.nets.All() {
 		if p.nets.Add(net, p.Budget) {
+			if n.mailPort() == 0 {
+				sketch.Increment(&p.submitNets)
+			}
 			p.newNetwork(c, n.First)
 			sketch.AddRecent(p.hour[:], net, sketch.Stamp(n.First), 3600)
 		}
@@ -86,16 +91,6 @@ func (p *Profile) Adopt(c *Config, n *Counters) {
 func (p *Profile) Release() {
 	p.addrs.Release(p.Budget)
 	p.nets.Release(p.Budget)
-}
-
-// Ignore makes a family of detectors not count for this source: the role that the configuration
-// declares for it explains what they find.
-func (p *Profile) Ignore(family Family) {
-	for code := Code(0); code < codes; code++ {
-		if code.Family() == family {
-			p.ignored |= 1 << code
-		}
-	}
 }
 
 // SetOneSided sets whether the capture shows one side of connections alone, and reports whether

@@ -108,6 +108,10 @@ func detectorTables(t *testing.T) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", m.name, strings.Join(names, ", "))
 	}
+	b.WriteString("\n| declared role | what the host is | what the role explains | what it never explains |\n|---|---|---|---|\n")
+	for _, r := range roleRules[MailServer:] {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.name, r.about, r.explains, r.remains)
+	}
 	return b.String()
 }
 

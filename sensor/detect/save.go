@@ -45,6 +45,8 @@ type Saved struct {
 	GuardNetworks []uint32            `json:"Own,omitempty"` // see package spoof
 	GuardServers  []uint32            `json:"OwnServers,omitempty"`
 	Mails         uint32              `json:"Mails"`
+	Taken         uint32              `json:"Taken,omitempty"`
+	SubmitNets    uint32              `json:"SubmitNets,omitempty"`
 }
 
 // SavedVerdict is a verdict about a host.
@@ -104,7 +106,8 @@ func (p *Profile) Save(n *Counters) Saved {
 		Oddities:      slices.Clone(p.dialect[:]),
 		GuardNetworks: slices.Clone(p.guard.Networks()),
 		GuardServers:  slices.Clone(p.guard.Servers()),
-		Mails:         p.envelope.mails}
+		Mails:         p.envelope.mails,
+		Taken:         p.taken, SubmitNets: p.submitNets}
 	d.Verdict.Level = p.level
 	for code := range p.reasons {
 		if p.reasons[code].First != 0 {
@@ -144,7 +147,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.blocklists.sample = d.Lists.Sample
 	copy(p.dialect[:], d.Oddities)
 	p.guard.Restore(d.GuardNetworks, d.GuardServers)
-	p.envelope.mails = d.Mails
+	p.envelope.mails, p.taken, p.submitNets = d.Mails, d.Taken, d.SubmitNets
 	v := &d.Verdict
 	p.verdict = verdict.Verdict{Class: v.Class, Level: min(v.Level, verdict.Confirmed),
 		Score: v.Score, Families: v.Families}
@@ -156,10 +159,10 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	}
 }
 
-// restoreReasons takes over the reasons that count for the source, with their texts.
+// restoreReasons takes over the reasons with their texts.
 func (p *Profile) restoreReasons(d *Saved) {
 	for code := range p.reasons {
-		if r, ok := d.Reasons[Code(code).String()]; ok && p.ignored>>code&1 == 0 {
+		if r, ok := d.Reasons[Code(code).String()]; ok {
 			p.reasons[code] = r.Reason
 			if p.restored == nil {
 				p.restored = map[Code]SavedReason{}

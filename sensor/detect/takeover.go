@@ -43,12 +43,7 @@ func (p *Profile) TakeOver(c *Config, s *Snapshot, n *Counters) {
 	now := *p
 	*p = s.profile
 	// The budget and the declared role belong to this address.
-	p.Budget, p.ignored = now.Budget, now.ignored
-	for code := range p.reasons {
-		if p.ignored>>code&1 != 0 {
-			p.reasons[code] = verdict.Reason{}
-		}
-	}
+	p.Budget, p.role = now.Budget, now.role
 	p.nets.Load(&s.nets, p.Budget)
 	p.addrs.Load(&s.addrs, p.Budget)
 	p.merge(c, &now, n)
@@ -68,6 +63,7 @@ func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 		{&p.answered, &o.answered}, {&p.sessions, &o.sessions},
 		{&p.greeted, &o.greeted}, {&p.spoken, &o.spoken}, {&p.conflicting, &o.conflicting},
 		{&p.twoSided, &o.twoSided}, {&p.attested, &o.attested},
+		{&p.taken, &o.taken}, {&p.submitNets, &o.submitNets},
 	} {
 		*x[0] += *x[1]
 	}

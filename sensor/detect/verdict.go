@@ -31,6 +31,7 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 	v.Level = p.levelOf(&v)
 	v.Class = p.class()
 	v.Level = p.levelOfClass(&v)
+	p.limitByRole(&v)
 	if v.Level < verdict.Suspect && p.level == verdict.Suspect && p.failover(now) {
 		v.Level = verdict.Suspect // until the day is over
 	}

@@ -61,6 +61,13 @@ func Advice(f *Finding, h *Seen) string {
 			"account), then ask the list to remove the address. Until then, servers that use "+
 			"the list refuse mail from %s.", who)
 	}
+	if h.Server {
+		return fmt.Sprintf("Behind %s there is more than your mail server: its HELO names, hop "+
+			"limits or replies are not those of one server. Look at the inner side of the "+
+			"gateway, or into its translation table, for the machine that sends; if there is "+
+			"none, look on the server for a program or an account that does. Block outgoing "+
+			"port 25 for all but your mail servers.", f.Source.Addr)
+	}
 	if h.BehindNAT {
 		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its "+
 			"translation table, to find the machine behind it. Block outgoing port 25 for all "+

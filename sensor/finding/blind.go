@@ -23,6 +23,7 @@ type Seen struct {
 	Lookups       bool // DNS queries about mail were seen
 	BehindNAT     bool // several machines are behind the address, by their HopLimits
 	HopLimits     string
+	Server        bool // it is declared as a mail server
 	EgressBlocked bool // its mail is blocked on the way out
 	Listed        bool // servers named a blocklist
 }

@@ -6,19 +6,18 @@ import (
 	"sync/atomic"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 )
 
 // Role is a host with a declared function.
 type Role struct {
 	Addr netip.Addr
-	// Kind is one of RoleKinds. A mailserver sends to anybody; bulk is a mail server that also
-	// sends to many new networks; nat is several machines behind one address; scanner and probe
-	// connect to mail servers and deliver nothing.
+	// Kind is one of RoleKinds.
 	Kind string
 }
 
-// RoleKinds are the kinds of roles.
-var RoleKinds = []string{"mailserver", "bulk", "nat", "scanner", "probe"}
+// RoleKinds are the kinds of roles; package detect has their table.
+var RoleKinds = detect.RoleNames()
 
 // Ignore is a host or a network whose findings are not emitted.
 type Ignore struct {
@@ -40,12 +39,12 @@ type declarations struct {
 
 // declaration is one entry of the configuration.
 type declaration struct {
-	kind   string
-	net    netip.Prefix
-	why    string
-	until  int64         // ns since 1970, zero for never
-	hits   atomic.Uint64 // how often it was used
-	server bool          // its kind is mailserver or bulk
+	kind  string
+	role  detect.Role
+	net   netip.Prefix
+	why   string
+	until int64         // ns since 1970, zero for never
+	hits  atomic.Uint64 // how often it was used
 }
 
 // set takes over the entries of the configuration.
@@ -56,8 +55,8 @@ func (l *declarations) set(cfg *Config) {
 		cfg.Roles = append(cfg.Roles, Role{a, "mailserver"})
 	}
 	for _, r := range cfg.Roles {
-		a := &declaration{kind: r.Kind, net: netip.PrefixFrom(r.Addr, r.Addr.BitLen()),
-			server: r.Kind == "mailserver" || r.Kind == "bulk"}
+		a := &declaration{kind: r.Kind, role: detect.RoleOf(r.Kind),
+			net: netip.PrefixFrom(r.Addr, r.Addr.BitLen())}
 		l.roles[r.Addr.As16()] = a
 		l.hosts = append(l.hosts, a)
 	}
@@ -72,22 +71,22 @@ func (l *declarations) set(cfg *Config) {
 	}
 }
 
-// IsDeclared reports whether a host has a role that exempts it from the bot detectors: all roles
-// but bulk and nat. For bulk the detector for volume alone is switched off.
+// IsDeclared reports whether a host has a role that allows it to contact mail servers: all roles
+// but nat.
 func (d *Directory) IsDeclared(a flowtable.Addr) bool {
 	r := d.declared.roles[a]
 	if r == nil {
 		return false
 	}
 	r.hits.Add(1)
-	return r.kind != "bulk" && r.kind != "nat"
+	return !r.role.Judged()
 }
 
 // IsRelay reports whether hosts may send to this server on port 25: a declared mail server or an
 // allowed relay.
 func (d *Directory) IsRelay(a flowtable.Addr, v6 bool) bool {
 	a, v6 = d.Translated(a, v6)
-	if r := d.declared.roles[a]; r != nil && r.server {
+	if r := d.declared.roles[a]; r != nil && r.role.Server() {
 		if r.hits.Load() == 0 { // a server that only receives mail counts as used, too
 			r.hits.Add(1)
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"spamsensor/flowtable"
+	"spamsensor/sensor/detect"
 )
 
 // Config is what the configuration says about addresses; see the fields of the same names
@@ -51,10 +52,18 @@ func (d *Directory) Role(a flowtable.Addr) string {
 	return ""
 }
 
+// DetectRole is Role for the detectors.
+func (d *Directory) DetectRole(a flowtable.Addr) detect.Role {
+	if r := d.declared.roles[a]; r != nil {
+		return r.role
+	}
+	return detect.NoRole
+}
+
 // Servers returns the declared mail servers, in no order.
 func (d *Directory) Servers() (list []netip.Addr) {
 	for _, r := range d.declared.roles {
-		if r.server {
+		if r.role.Server() {
 			list = append(list, r.net.Addr())
 		}
 	}

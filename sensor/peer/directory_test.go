@@ -35,7 +35,7 @@ func TestDirectory(t *testing.T) {
 		{"fd00::1", "home true, role , declared false, relay false"},
 		{"::ffff:10.1.2.3", "home true, role , declared false, relay false"},
 		{"10.0.0.25", "home true, role mailserver, declared true, relay true"},
-		{"10.0.0.26", "home true, role bulk, declared false, relay true"},
+		{"10.0.0.26", "home true, role bulk, declared true, relay true"},
 		{"192.0.2.1", "home false, role , declared false, relay true"},
 		{"203.0.113.1", "home false, role , declared false, relay false"},
 		{"2001:db8::1", "home false, role , declared false, relay false"},

@@ -89,7 +89,7 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 	if a.Port == 25 && a.External && !a.Relay && src.flags&triedOutside == 0 {
 		src.flags |= triedOutside
 		// until now it contacted other servers alone
-		if src.profile != 0 && src.flags&home != 0 && s.eligible(src) {
+		if src.profile != 0 && src.flags&home != 0 && s.undeclared(src) {
 			s.pendingDirect = append(s.pendingDirect, ref)
 		}
 	}

@@ -5,7 +5,7 @@
 //   - A source is a host as the client of flows. Its counters are an entry of the table, without
 //     pointers.
 //   - A source is confirmed if it is real: a single SYN may be spoofed. A confirmed source that is
-//     eligible (ours, and not declared) has a profile, which the detectors judge (package detect).
+//     eligible (ours) has a profile, which the detectors judge (package detect).
 //   - An observation is one fact about a source. It is made at once, from one connection event.
 //   - A note is an observation of a host that may be in another shard. Notes are exchanged at the
 //     end of a round.

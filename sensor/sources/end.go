@@ -35,7 +35,7 @@ func (s *Observer) judgeExternal() {
 		if prof != nil && prof.SetOneSided(s.all.acceptsOneSide()) {
 			prof.Judge(&src.Counters, src.Counters.Last)
 		}
-		if prof != nil && prof.Level() > verdict.NoLevel && src.flags&declared == 0 {
+		if prof != nil && prof.Level() > verdict.NoLevel {
 			s.publish(src, prof, *k, prof.Verdict(), prof.Decided().At)
 		}
 	})

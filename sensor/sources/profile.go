@@ -34,10 +34,14 @@ type profile struct {
 	addressChanged  bool           // its machine has another address now: the tick drops it
 }
 
-// eligible reports whether a source can have a finding: it is ours and no mail server. A file that
-// holds none of our addresses is judged as a whole at its end.
-func (s *Observer) eligible(src *Source) bool {
-	return src.flags&declared == 0 && (src.flags&home != 0 || !s.all.cfg.Live)
+// eligible reports whether a source can have a finding: it is ours. What its declared role explains
+// is decided with its verdict; see detect.Role. A file that holds none of our addresses is judged
+// as a whole at its end.
+func (s *Observer) eligible(src *Source) bool { return src.flags&home != 0 || !s.all.cfg.Live }
+
+// undeclared reports whether a source can have a finding because it uses mail ports at all.
+func (s *Observer) undeclared(src *Source) bool {
+	return src.flags&declared == 0 && s.eligible(src)
 }
 
 // confirm marks a source as real: it retransmitted a SYN, or was answered; a single SYN may be
@@ -47,7 +51,7 @@ func (s *Observer) confirm(ref flowtable.Ref, src *Source) {
 		return
 	}
 	s.newProfile(ref, src)
-	if src.flags&(triedOutside|home) == triedOutside|home {
+	if src.flags&(triedOutside|home) == triedOutside|home && s.undeclared(src) {
 		s.pendingDirect = append(s.pendingDirect, ref)
 	}
 }
@@ -158,9 +162,7 @@ func (s *Observer) profileAt(r flowtable.Ref) (*Source, *profile) {
 
 // applyRole sets up a new profile for the host's declared role and its DNS lookups so far.
 func (s *Observer) applyRole(prof *profile, k *flowtable.HostKey) {
-	if s.all.cfg.Peers.Role(k.Addr) == "bulk" {
-		prof.Ignore(detect.Volume)
-	}
+	prof.SetRole(s.all.cfg.Peers.DetectRole(k.Addr))
 	if l := s.dnsLookups.of(*k); l != nil {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindLookups, Time: l.LastUsed,

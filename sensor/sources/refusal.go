@@ -72,10 +72,9 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 		return
 	}
 	k := s.event.Key
-	// A declared server is not judged as a bot, but its administrator wants to hear of a listing.
-	if src.flags&declared != 0 && cited.List != "" {
-		s.observeListing(f, src, k, &cited, text, now)
-		return
+	// The administrator of a declared server wants to hear of a listing in any case.
+	if prof == nil && src.flags&declared != 0 && cited.List != "" {
+		prof = s.newProfile(s.event.Source, src)
 	}
 	if prof == nil {
 		return
@@ -99,9 +98,10 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 		// more.
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
 			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
-		if len(prof.Blocklists()) > known && !prof.findings.Superseded() && src.flags&home != 0 &&
-			s.eligible(src) {
-			s.report(src, prof, k.ClientKey(), verdict.OnBlocklist, true, now)
+		news := len(prof.Blocklists()) > known
+		server := src.flags&declared != 0
+		if (news && src.flags&home != 0 || server) && !prof.findings.Superseded() {
+			s.report(src, prof, k.ClientKey(), verdict.OnBlocklist, news, now)
 		}
 	}
 }
@@ -137,20 +137,4 @@ func (s *Observer) observeGreeting(f *track.Flow, prof *profile, text []byte, no
 	if k := s.event.Key; ok && a != peer.NetIP(k.Client, k.Scope.V6()) {
 		s.observeCitation(prof, k, &refusal.Citation{Addrs: []netip.Addr{a}}, "", now)
 	}
-}
-
-// observeListing observes a refusal of a declared mail server that names a blocklist. It makes a
-// profile, because a declared server has none otherwise.
-func (s *Observer) observeListing(f *track.Flow, src *Source, k *flowtable.Key,
-	c *refusal.Citation,
-	text string, now int64) {
-	prof := s.profiles.At(src.profile)
-	if prof == nil {
-		prof = s.newProfile(s.event.Source, src)
-	}
-	known := len(prof.Blocklists())
-	s.observeCitation(prof, k, c, text, now)
-	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
-		Listing: &detect.Listing{List: c.List, Text: text, Why: refusal.Blocklisted}})
-	s.report(src, prof, k.ClientKey(), verdict.OnBlocklist, len(prof.Blocklists()) > known, now)
 }

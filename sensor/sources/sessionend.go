@@ -14,7 +14,7 @@ import (
 // observeForeign observes a session that is neither SMTP nor TLS: another program uses a mail port.
 func (s *Observer) observeForeign(f *track.Flow, src *Source, prof *profile) {
 	if prof == nil || !f.Established() || !f.Noted(peer.External) || src.flags&home == 0 ||
-		!s.eligible(src) {
+		!s.undeclared(src) {
 		return
 	}
 	prof.foreign++

@@ -25,16 +25,15 @@ type Source struct {
 type sourceFlags uint16
 
 const (
-	home sourceFlags = 1 << iota // in one of our networks
-	// a declared mail server, or another host that is not judged
-	declared
-	changed      // since its record was emitted
-	triedOutside // tried port 25 past our servers and relays
-	macSuspect   // the latest attempt came from another link-layer address
-	serving      // it is a mail server that is watched
-	onLink       // no router has passed on its first packet
-	evictedOpen  // its profile was evicted while it had an open finding
-	former       // its findings were dropped once: the next ones are new
+	home         sourceFlags = 1 << iota // in one of our networks
+	declared                             // its role allows it to contact mail servers
+	changed                              // since its record was emitted
+	triedOutside                         // tried port 25 past our servers and relays
+	macSuspect                           // the latest attempt came from another link-layer address
+	serving                              // it is a mail server that is watched
+	onLink                               // no router has passed on its first packet
+	evictedOpen                          // its profile was evicted while it had an open finding
+	former                               // its findings were dropped once: the next ones are new
 )
 
 // KeepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
