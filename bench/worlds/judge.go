@@ -130,7 +130,10 @@ func judge(t *traffic.Truth, o *observed, declared bool) *result {
 	}
 	r.benign(t, o)
 	r.classes(t, o)
-	for _, host := range t.NoLevel {
+	for i, host := range t.NoLevel {
+		if t.MachineOf(host)[0] == t.MachineOf(t.NoLevel[0])[0] && i > 0 {
+			continue // another address of the same machine
+		}
 		for _, f := range o.of(t.MachineOf(host)) {
 			if rank(f.Highest) > rank("suspect") && f.Class != "direct_smtp" {
 				r.Framed++
@@ -225,8 +228,8 @@ func (r *result) classes(t *traffic.Truth, o *observed) {
 			f.Class == "spambot" && !bad || slices.Contains(t.NoLevel, f.Host) {
 			continue
 		}
-		if bad && (rank(f.Highest) < rank("likely") || f.Close == "reclassified" ||
-			f.Close == "superseded") {
+		if f.Highest == "suspect" && (bad || f.Close != "end_of_input") ||
+			bad && (f.Close == "reclassified" || f.Close == "superseded") {
 			continue
 		}
 		if slices.Contains(blaming, f.Class) && !bad {

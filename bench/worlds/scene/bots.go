@@ -29,8 +29,11 @@ type bot struct {
 	auth    string // how AUTH ends on ports of submission
 	lookup  string // "mx", "name", "" (none on the mirror)
 	targets []*traffic.Domain
-	block   string     // "", "drop", "reset", "icmp", "synproxy", "tarpit"
-	byNAT64 netip.Addr // prefix of NAT64
+	block   string          // "", "drop", "reset", "icmp", "synproxy", "tarpit"
+	nat64   bool            // it reaches IPv4 through NAT64
+	mixed   bool            // each attempt by one family or the other
+	early   bool            // it speaks before the greeting
+	only    *traffic.Domain // all it sends to
 }
 
 // newBot is a bot with usual habits: it sends in clear to MX on port 25, with changing senders.
@@ -70,6 +73,9 @@ func (b *bot) run(at time.Duration) time.Duration {
 
 // target is the next domain: mostly one that was not tried before.
 func (b *bot) target() *traffic.Domain {
+	if b.only != nil {
+		return b.only
+	}
 	if len(b.targets) > 0 && b.w.Chance(0.08) {
 		return b.targets[b.w.R.IntN(len(b.targets))]
 	}
@@ -106,16 +112,13 @@ func (b *bot) attempt(at time.Duration) {
 	port := b.ports[w.R.IntN(len(b.ports))]
 	d := b.target()
 	h, name, at := b.find(at, d, port)
-	if b.byNAT64.IsValid() {
-		p := b.byNAT64.As16()
-		v4 := h.V4.As4()
-		copy(p[12:], v4[:])
-		h = &traffic.Host{V6: netip.AddrFrom16(p), Stack: h.Stack, RTT: h.RTT, Hops: h.Hops}
-	}
-	if b.v6 && !h.V6.IsValid() {
+	v6 := b.v6 || b.mixed && w.Chance(0.5)
+	if v6 && b.nat64 {
+		h = &traffic.Host{V4: h.V4, Stack: h.Stack, RTT: h.RTT, Hops: h.Hops}
+	} else if v6 && !h.V6.IsValid() {
 		h.V6 = w.Global6()
 	}
-	k := w.Dial(at, b.host, h, port, b.v6)
+	k := w.Dial(at, b.host, h, port, v6)
 	switch {
 	case b.block == "drop" || b.block == "" && d.Dead:
 		k.Silent(1 + w.R.IntN(3))
@@ -138,7 +141,8 @@ func (b *bot) attempt(at time.Duration) {
 // session is what is said on one connection.
 func (b *bot) session(d *traffic.Domain, name string, port uint16) *traffic.Session {
 	w := b.w
-	s := &traffic.Session{Client: b.client, Server: d.Style, Name: name, As: b.helo()}
+	s := &traffic.Session{Client: b.client, Server: d.Style, Name: name, As: b.helo(),
+		Early: b.early}
 	switch {
 	case b.block == "synproxy":
 		s.Silence, s.Gone = true, w.Between(15*time.Second, 40*time.Second)

@@ -33,7 +33,7 @@ const (
 
 // All returns the scenarios, the benign ones first.
 func All() []Scene {
-	return slices.Concat(benignOffice(), benignServers(), bad(), forged())
+	return slices.Concat(benignOffice(), benignDevices(), benignServers(), bad(), forged())
 }
 
 // Draw draws a scenario: the capture as a pcap file, and its truth.

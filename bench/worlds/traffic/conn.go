@@ -27,8 +27,13 @@ type Conn struct {
 
 // Dial prepares a connection of a client to a server. Nothing is sent yet.
 func (w *World) Dial(at time.Duration, c, s *Host, port uint16, v6 bool) *Conn {
+	if v6 && !s.V6.IsValid() && w.NAT64.IsValid() {
+		behind := *s
+		behind.V6 = w.synthesized(s.V4)
+		s = &behind
+	}
 	k := &Conn{T: at, C: c, S: s, w: w}
-	k.ca = netip.AddrPortFrom(c.Addr(v6), c.nextPort(w.R))
+	k.ca = netip.AddrPortFrom(c.Addr(v6), c.nextPort(w.R, at))
 	k.sa = netip.AddrPortFrom(s.Addr(v6), port)
 	k.cseq, k.sseq = w.R.Uint32(), w.R.Uint32()
 	k.withTime = c.Stack.hasTime() && s.Stack.hasTime()
@@ -91,7 +96,7 @@ func (k *Conn) put(client bool, flags uint8, seq uint32, data []byte) {
 	if k.withTime {
 		k.echo[other] = now
 	}
-	r := k.w.route(from, to, fa.Addr(), ta.Addr())
+	r := k.w.route(k.T, from, to, fa.Addr(), ta.Addr())
 	k.w.emit(k.T, r.frame(protoTCP, r.tcp(&s, data)))
 }
 
@@ -112,6 +117,14 @@ func (k *Conn) turn(client bool, think time.Duration) {
 	k.last = client
 }
 
+// count adds to the counts of the client, on the ports of mail.
+func (k *Conn) count(kind Kind) {
+	switch k.sa.Port() {
+	case 25, 465, 587, 2525:
+		k.w.count(k.T, k.ca.Addr(), kind, k.C.Inside && k.S.Inside)
+	}
+}
+
 func (k *Conn) seqOf(client bool) uint32 {
 	if client {
 		return k.cseq
@@ -122,11 +135,11 @@ func (k *Conn) seqOf(client bool) uint32 {
 // syns sends the SYN and n retransmissions of it.
 func (k *Conn) syns(n int) {
 	begin := k.T
-	k.w.count(k.T, k.ca.Addr(), CountAttempt)
+	k.count(CountAttempt)
 	k.put(true, syn, k.cseq, nil)
 	for i := 0; i < n && i < len(k.C.Stack.Retries); i++ {
 		k.T = begin + k.C.Stack.Retries[i]
-		k.w.count(k.T, k.ca.Addr(), CountRetransmit)
+		k.count(CountRetransmit)
 		k.put(true, syn, k.cseq, nil)
 	}
 	k.last = true
@@ -145,7 +158,7 @@ func (k *Conn) Open() *Conn {
 	k.sseq++
 	k.turn(true, 0)
 	k.put(true, ack, k.cseq, nil)
-	k.w.count(k.T, k.ca.Addr(), CountSession)
+	k.count(CountSession)
 	k.open = true
 	return k
 }
@@ -170,9 +183,9 @@ func (k *Conn) Refuse(n int, by *Host) {
 	}
 	for i := 0; i <= n; i++ {
 		if i == 0 {
-			k.w.count(k.T, k.ca.Addr(), CountAttempt)
+			k.count(CountAttempt)
 		} else {
-			k.w.count(k.T, k.ca.Addr(), CountRetransmit)
+			k.count(CountRetransmit)
 		}
 		k.put(true, syn, k.cseq, nil)
 		k.T += 2 * far
@@ -184,19 +197,32 @@ func (k *Conn) Refuse(n int, by *Host) {
 	}
 }
 
+// Forged is a SYN that somebody else sent in the name of the client: the server answers it, and the
+// real client, which knows nothing of it, resets.
+func (k *Conn) Forged(real *Host) {
+	k.count(CountAttempt)
+	k.put(true, syn, k.cseq, nil)
+	k.T += 2 * k.sd
+	k.cseq++
+	k.put(false, syn|ack, k.sseq, nil)
+	k.C = real
+	k.T += 2 * k.cd
+	k.put(true, rst, k.cseq, nil)
+}
+
 // Unreachable answers the SYNs with an ICMP error of a router.
 func (k *Conn) Unreachable(code uint8, by *Host, n int) {
 	for i := 0; i <= n; i++ {
 		if i == 0 {
-			k.w.count(k.T, k.ca.Addr(), CountAttempt)
+			k.count(CountAttempt)
 		} else {
-			k.w.count(k.T, k.ca.Addr(), CountRetransmit)
+			k.count(CountRetransmit)
 		}
 		k.put(true, syn, k.cseq, nil)
 		about := k.w.latest()
 		k.T += by.RTT + 300*time.Microsecond
 		v6 := k.ca.Addr().Is6()
-		r := k.w.route(by, k.C, by.Addr(v6), k.ca.Addr())
+		r := k.w.route(k.T, by, k.C, by.Addr(v6), k.ca.Addr())
 		k.w.emit(k.T, r.frame(r.unreachable(code, about)))
 		if i < len(k.C.Stack.Retries) {
 			k.T += k.C.Stack.Retries[i]

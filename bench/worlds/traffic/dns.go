@@ -41,7 +41,7 @@ func (w *World) Lookup(at time.Duration, h *Host, name string, kind uint16, rs .
 	port := uint16(20000 + w.R.IntN(40000))
 	question := append(dnsName(name), byte(kind>>8), byte(kind), 0, 1)
 	query := append(dnsHeader(id, 0x0100, 0), question...)
-	r := w.route(h, w.Resolver, h.Addr(v6), w.Resolver.Addr(v6))
+	r := w.route(at, h, w.Resolver, h.Addr(v6), w.Resolver.Addr(v6))
 	w.emit(at, r.frame(protoUDP, r.udp(port, 53, query)))
 	flags := uint16(0x8180)
 	if len(rs) == 0 {
@@ -52,7 +52,7 @@ func (w *World) Lookup(at time.Duration, h *Host, name string, kind uint16, rs .
 		answer = append(answer, x.bytes(w)...)
 	}
 	at += w.Resolver.RTT + w.Between(200*time.Microsecond, 25*time.Millisecond)
-	r = w.route(w.Resolver, h, w.Resolver.Addr(v6), h.Addr(v6))
+	r = w.route(at, w.Resolver, h, w.Resolver.Addr(v6), h.Addr(v6))
 	w.emit(at, r.frame(protoUDP, r.udp(53, port, answer)))
 	return at + w.Between(100*time.Microsecond, 2*time.Millisecond)
 }
@@ -105,11 +105,40 @@ func (w *World) Resolve(at time.Duration, h *Host, name string, v4, v6 []netip.A
 	for _, x := range v6 {
 		aaaa = append(aaaa, Record{Name: name, Type: typeAAAA, Addr: x})
 	}
+	if len(aaaa) == 0 && w.NAT64.IsValid() { // DNS64 (RFC 6147)
+		for _, x := range v4 {
+			aaaa = append(aaaa, Record{Name: name, Type: typeAAAA, Addr: w.synthesized(x)})
+		}
+	}
 	after := w.Lookup(at, h, name, typeA, a...)
 	if h.V6.IsValid() {
 		after = max(after, w.Lookup(at+time.Millisecond, h, name, typeAAAA, aaaa...))
 	}
 	return after
+}
+
+// Discover64 draws the lookup by which a host finds the prefix of NAT64 (RFC 7050).
+func (w *World) Discover64(at time.Duration, h *Host) {
+	var rs []Record
+	for _, last := range []byte{170, 171} {
+		rs = append(rs, Record{Name: "ipv4only.arpa", Type: typeAAAA,
+			Addr: w.synthesized(netip.AddrFrom4([4]byte{192, 0, 0, last}))})
+	}
+	w.Lookup(at, h, "ipv4only.arpa", typeAAAA, rs...)
+}
+
+// Ask draws a lookup of another type: TXT, SRV, PTR or A by its name.
+func (w *World) Ask(at time.Duration, h *Host, kind, name, text string) time.Duration {
+	t := map[string]uint16{"A": typeA, "TXT": typeTXT, "SRV": typeSRV, "PTR": typePTR,
+		"CNAME": typeCNAME}[kind]
+	var rs []Record
+	if text != "" {
+		rs = []Record{{Name: name, Type: t, Text: text}}
+		if t == typeA {
+			rs = []Record{{Name: name, Type: t, Addr: netip.MustParseAddr(text)}}
+		}
+	}
+	return w.Lookup(at, h, name, t, rs...)
 }
 
 // MX draws the lookup of the mail servers of a domain.

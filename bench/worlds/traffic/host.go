@@ -68,7 +68,8 @@ type Host struct {
 	// NoDNS hides its lookups: DNS over HTTPS.
 	NoDNS bool
 
-	port, id uint16
+	firstPort, firstID, lastID uint16
+	ports                      map[uint16]time.Duration // of counted ports: the latest use
 }
 
 // Addr is its address in a family.
@@ -79,26 +80,42 @@ func (h *Host) Addr(v6 bool) netip.Addr {
 	return h.V4
 }
 
-// nextPort is the source port of its next connection.
-func (h *Host) nextPort(r *rand.Rand) uint16 {
+// nextPort is the source port of a connection at a time. A counter of ports goes on with the time,
+// because the machine has other connections too; connections are not drawn in the order of time.
+func (h *Host) nextPort(r *rand.Rand, at time.Duration) uint16 {
 	low := h.Stack.Low
 	if !h.Stack.Counted {
 		return low + uint16(r.IntN(int(60999-low)))
 	}
-	if h.port < low || h.port > 65500 {
-		h.port = low + uint16(r.IntN(800))
+	if h.ports == nil {
+		h.ports = map[uint16]time.Duration{}
 	}
-	h.port += 1 + uint16(r.IntN(3))
-	return h.port
+	span := time.Duration(65000 - int(low))
+	for n := time.Duration(h.firstPort) + at/(1700*time.Millisecond); ; n++ {
+		p := low + uint16(n%span)
+		if last, used := h.ports[p]; !used || max(last, at)-min(last, at) > 10*time.Minute {
+			h.ports[p] = at
+			return p
+		}
+	}
 }
 
-// nextID is the IPv4 identification of its next packet.
-func (h *Host) nextID(r *rand.Rand) uint16 {
+// nextID is the IPv4 identification of a packet at a time.
+func (h *Host) nextID(r *rand.Rand, at time.Duration) uint16 {
 	if !h.Stack.CountedIDs {
 		return uint16(r.Uint32())
 	}
-	h.id += 1 + uint16(r.IntN(4))
-	return h.id
+	id := h.firstID + uint16(at/(5*time.Millisecond))
+	if id == h.lastID || id+1 == h.lastID {
+		id = h.lastID + 1
+	}
+	h.lastID = id
+	return id
+}
+
+// counters draws where the host's counters are.
+func (h *Host) counters(r *rand.Rand) {
+	h.firstPort, h.firstID, h.ports = uint16(r.UintN(10000)), uint16(r.Uint32()), nil
 }
 
 // options are the options of a SYN (withTime: timestamps are in use).

@@ -64,8 +64,9 @@ func (w *World) Finish() []byte {
 	out.Write(header)
 	kept := slices.DeleteFunc(w.frames, func(f frame) bool {
 		out := bytes.Equal(f.data[:6], w.Gateway.MAC[:])
+		in := bytes.Equal(f.data[6:12], w.Gateway.MAC[:])
 		return !w.Mirror.sees(f.at) || w.Mirror.Only == "out" && !out ||
-			w.Mirror.Only == "in" && out ||
+			w.Mirror.Only == "in" && !in ||
 			w.Mirror.Loss > 0 && w.R.Float64() < w.Mirror.Loss
 	})
 	if w.Mirror.Twice {

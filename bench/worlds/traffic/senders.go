@@ -15,6 +15,14 @@ type Account struct {
 	// Host overrides the provider's addresses: a server of the office.
 	Host *Host
 	Name string
+	// Dead6: IPv6 does not answer, and the program falls back to IPv4.
+	Dead6 bool
+	// Auth is how the login ends; "": well.
+	Auth string
+	// Plain: without TLS.
+	Plain bool
+	// From are the senders; empty: User.
+	From func() string
 }
 
 // Submit draws the submission of n mails in one session, and returns its end.
@@ -30,15 +38,26 @@ func (w *World) Submit(at time.Duration, h *Host, a *Account, n int) time.Durati
 	if a.Provider != nil {
 		style = a.Provider.Style
 	}
-	v6 := a.V6 && h.V6.IsValid() && target.V6.IsValid()
+	v6 := a.V6 && h.V6.IsValid() && target.V6.IsValid() || !h.V4.IsValid()
+	if a.Dead6 && v6 && h.V4.IsValid() { // happy eyeballs (RFC 8305)
+		w.Dial(at, h, target, a.Port, true).Silent(w.R.IntN(3))
+		at, v6 = at+w.Between(250*time.Millisecond, 2*time.Second), false
+	}
 	k := w.Dial(at, h, target, a.Port, v6).Open()
 	s := &Session{Client: a.Client, Server: style, Name: name, As: w.heloOf(h, v6),
-		TLS: StartTLS, SNI: name, Auth: "ok", Login: a.User}
+		TLS: StartTLS, SNI: name, Auth: or(a.Auth, "ok"), Login: a.User}
 	if a.Port == 465 {
 		s.TLS = Implicit
 	}
+	if a.Plain {
+		s.TLS = Clear
+	}
 	for range n {
-		s.Mails = append(s.Mails, Mail{From: a.User, To: To(w.User() + "@" + w.Word() + ".com"),
+		from := a.User
+		if a.From != nil {
+			from = a.From()
+		}
+		s.Mails = append(s.Mails, Mail{From: from, To: To(w.User() + "@" + w.Word() + ".com"),
 			Bytes: 900 + w.R.IntN(5000)})
 	}
 	k.SMTP(s)

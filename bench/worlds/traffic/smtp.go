@@ -62,6 +62,8 @@ type Session struct {
 	Gone    time.Duration
 	// Cut ends the session by RST after the last reply.
 	Cut bool
+	// Verify ends each transaction before DATA, as callouts do.
+	Verify bool
 	// Pause between mails.
 	Pause time.Duration
 }
@@ -275,7 +277,7 @@ func (t *talk) answers(m *Mail) (mail string, rcpt []string, taken int) {
 func (t *talk) mail(m *Mail) {
 	chunking := t.Client.Chunking && t.offers("CHUNKING")
 	mail, rcpt, taken := t.answers(m)
-	if t.Client.Pipelining && t.offers("PIPELINING") {
+	if t.Client.Pipelining && t.offers("PIPELINING") && !t.Verify {
 		ask := t.envelope(m) + "\r\n"
 		all := mail
 		for i, r := range m.To {
@@ -302,12 +304,12 @@ func (t *talk) mail(m *Mail) {
 			t.ask("RCPT TO:<" + r.To + ">")
 			t.k.Say(false, rcpt[i], t.k.w.Between(t.Server.Think[0], t.Server.Think[1]))
 		}
-		if taken > 0 && !chunking {
+		if taken > 0 && !chunking && !t.Verify {
 			t.ask("DATA")
 			t.reply(t.Server.DataOK, "")
 		}
 	}
-	if taken == 0 {
+	if taken == 0 || t.Verify {
 		if len(t.Mails) > 1 {
 			t.ask("RSET")
 			t.reply("250 2.0.0 Ok", "")
@@ -327,7 +329,7 @@ func (t *talk) body(m *Mail, chunking bool) {
 		t.k.Say(true, b+".\r\n", t.k.w.Between(t.Client.Think[0], t.Client.Think[1]))
 	}
 	if !t.k.encrypted && m.EndNo == "" {
-		t.k.w.count(t.k.T, t.k.ca.Addr(), CountMessage)
+		t.k.count(CountMessage)
 	}
 	t.k.Say(false, t.text(or(m.EndNo, t.Server.EndOK), m.To[0].To),
 		t.k.w.Between(2*t.Server.Think[0], 4*t.Server.Think[1]))

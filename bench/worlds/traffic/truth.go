@@ -139,7 +139,7 @@ func (w *World) finishTruth() {
 	}
 	t := &w.Truth
 	for _, c := range w.counts {
-		if !home(c.addr) || !w.Mirror.sees(c.at) {
+		if !home(c.addr) || !w.Mirror.sees(c.at) || c.inner && w.Mirror.Only != "" {
 			continue
 		}
 		s := t.Sources[c.addr.String()]

@@ -24,6 +24,8 @@ type World struct {
 	Gateway  *Host
 	// Net4 and Net6 are the networks of the office; Net6 is not valid without IPv6.
 	Net4, Net6 netip.Prefix
+	// NAT64 is the prefix of NAT64 (RFC 6052), for hosts without IPv4.
+	NAT64 netip.Addr
 
 	hosts   []*Host
 	frames  []frame
@@ -58,6 +60,8 @@ type counted struct {
 	at   time.Duration
 	addr netip.Addr
 	kind Kind
+	// inner: both hosts are inside, so that a port of the router does not show the connection.
+	inner bool
 }
 
 // New is a network without hosts: a private IPv4 network of the seed's choice and a gateway. The
@@ -168,11 +172,21 @@ func (w *World) Inside(name string, s *Stack) *Host {
 // Join adds a host that the caller has made to the hosts inside.
 func (w *World) Join(h *Host) *Host {
 	h.Inside = true
+	h.counters(w.R)
 	w.hosts = append(w.hosts, h)
 	if h.V4.IsValid() && h.V6.IsValid() {
 		w.Truth.Machines = append(w.Truth.Machines, []string{h.V4.String(), h.V6.String()})
 	}
 	return h
+}
+
+// Forger is a host that sends in the name of another one, with a stack and a link-layer address of
+// its own or not. It does not know where the counters of the real one are.
+func (w *World) Forger(h *Host, s *Stack, m MAC) *Host {
+	f := *h
+	f.Stack, f.MAC = s, m
+	f.counters(w.R)
+	return &f
 }
 
 // PC is a workstation with a usual system.
@@ -214,6 +228,13 @@ func (w *World) Global() netip.Addr {
 	}
 }
 
+// synthesized is the address of an IPv4 host behind NAT64.
+func (w *World) synthesized(a netip.Addr) netip.Addr {
+	b, v4 := w.NAT64.As16(), a.As4()
+	copy(b[12:], v4[:])
+	return netip.AddrFrom16(b)
+}
+
 // Global6 is an IPv6 address of the Internet, alone in its /48.
 func (w *World) Global6() netip.Addr {
 	b := [16]byte{0: 0x2a, 1: byte(0x01 + w.R.IntN(15))}
@@ -231,9 +252,9 @@ func (w *World) path() time.Duration {
 }
 
 // route is the way of a packet past the mirror.
-func (w *World) route(from, to *Host, src, dst netip.Addr) *route {
+func (w *World) route(at time.Duration, from, to *Host, src, dst netip.Addr) *route {
 	r := &route{src: src, dst: dst, smac: w.Gateway.MAC, dmac: w.Gateway.MAC,
-		ttl: from.Stack.TTL - from.Hops, id: from.nextID(w.R)}
+		ttl: from.Stack.TTL - from.Hops, id: from.nextID(w.R, at)}
 	if from.Inside {
 		r.smac, r.vlan = from.link(), from.VLAN
 	}
@@ -269,8 +290,8 @@ func (w *World) latest() []byte {
 }
 
 // count adds to the counts of a source.
-func (w *World) count(at time.Duration, a netip.Addr, k Kind) {
-	w.counts = append(w.counts, counted{at, a, k})
+func (w *World) count(at time.Duration, a netip.Addr, k Kind, inner bool) {
+	w.counts = append(w.counts, counted{at, a, k, inner})
 }
 
 // Between is a random duration in a range.
