@@ -27,8 +27,8 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 		return 0, nil, 0, short(cut, BadIPHeader)
 	}
 	total := int(be.Uint16(b[2:]))
-	if total == 0 && len(b)+cut > 0xffff {
-		total = len(b) + cut // a super-packet that the sending host passed whole to its card
+	if d.unsized = total == 0 && be.Uint16(b[6:])&0x3fff == 0; d.unsized {
+		total = d.unsizedLength(b, header, cut)
 	}
 	if total < header || total > len(b)+cut {
 		return 0, nil, 0, BadIPLength
@@ -64,6 +64,24 @@ func (d *Decoder) ipv4(b []byte, cut int, p *Packet) (transport uint8, rest []by
 	return d.join(&x)
 }
 
+// leastEther is the length of the shortest Ethernet frame, without its check sequence: shorter ones
+// are padded (IEEE 802.3, section 3.2.7).
+const leastEther = 60
+
+// unsizedLength is the length of an IPv4 packet whose total length is zero. The sending host has
+// passed it to its network card, which splits it in segments and writes their lengths (TSO, LSO); a
+// capture on that host has it before that. No other length is known than that of the frame. In the
+// shortest frames the zeros at the end are padding: a mail dialogue has none.
+func (d *Decoder) unsizedLength(b []byte, header, cut int) int {
+	n := len(b) + cut
+	if d.wire > leastEther || cut > 0 || b[9] != protoTCP || n < header+20 {
+		return n
+	}
+	for least := header + max(20, int(b[header+12]>>4)*4); n > least && b[n-1] == 0; n-- {
+	}
+	return n
+}
+
 // join adds a fragment to its datagram and returns the datagram if it is now whole.
 func (d *Decoder) join(x *fragment) (transport uint8, rest []byte, restCut int, o Outcome) {
 	if d.fragments == nil {
@@ -97,9 +115,20 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 		return 0, nil, 0, BadIPVersion
 	}
 	payload := int(be.Uint16(b[4:]))
-	super := payload == 0 && len(b)+cut > 40+0xffff
-	if super {
-		payload = len(b) + cut - 40 // as in ipv4
+	// As in ipv4; or a jumbogram (RFC 2675). Without a next header there is nothing but padding.
+	d.unsized = payload == 0 && b[6] != protoNone
+	jumbo := 0
+	if d.unsized {
+		payload = len(b) + cut - 40
+	}
+	if d.unsized && b[6] == protoHopByHop {
+		var ok bool
+		if jumbo, ok = jumboLength(b[40:]); !ok {
+			return 0, nil, 0, BadIPOption
+		}
+		if jumbo > 0 {
+			payload, d.unsized = jumbo, false
+		}
 	}
 	if 40+payload > len(b)+cut {
 		return 0, nil, 0, BadIPLength
@@ -140,7 +169,7 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 		}
 		switch next {
 		case protoHopByHop:
-			if i > 0 || !tlvOK(b[2:n], true, super) {
+			if i > 0 || !tlvOK(b[2:n], true, jumbo > 0) {
 				return 0, nil, 0, BadIPOption
 			}
 		case protoDestOpts:
@@ -162,6 +191,9 @@ func (d *Decoder) ipv6(b []byte, cut int, p *Packet) (transport uint8, rest []by
 			fragmented = true
 			if be.Uint16(b[2:])&0xfff9 == 0 {
 				break // an atomic fragment is a whole packet (RFC 6946)
+			}
+			if d.unsized || jumbo > 0 {
+				return 0, nil, 0, BadIPLength // no card splits a fragment; RFC 2675, section 3
 			}
 			var g Outcome
 			if next, b, cut, g = d.fragment6(b, cut, ecn, p); g != Mail {

@@ -40,6 +40,7 @@ const (
 	protoGRE      = 47
 	protoESP      = 50
 	protoICMPv6   = 58
+	protoNone     = 59
 	protoDestOpts = 60
 	protoEtherIP  = 97 // RFC 3378
 	protoL2TP     = 115

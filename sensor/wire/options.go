@@ -85,6 +85,28 @@ const (
 	tlvJumbo       = 0xc2
 )
 
+// jumboLength is the payload length in the jumbo option of a hop-by-hop header at the beginning of
+// b, in bytes; zero if there is no such option. ok is false if the usual field could express the
+// length (RFC 2675, section 3).
+func jumboLength(b []byte) (n int, ok bool) {
+	if len(b) < 8 {
+		return 0, true
+	}
+	b = b[:min(len(b), 8+int(b[1])*8)]
+	for b = b[2:]; len(b) >= 6; { // each round consumes at least one byte
+		switch {
+		case b[0] == tlvPad1:
+			b = b[1:]
+		case b[0] == tlvJumbo:
+			n = int(be.Uint32(b[2:]))
+			return n, n > 0xffff
+		default:
+			b = b[min(2+int(b[1]), len(b)):]
+		}
+	}
+	return 0, true
+}
+
 // tlvOK reports whether a Linux kernel would accept the options of a hop-by-hop or destination
 // header (ip6_parse_tlv in net/ipv6/exthdrs.c): at most seven bytes of padding in a row, and those
 // zero; at most eight other options; no unknown option that asks for the packet to be dropped (the

@@ -50,7 +50,11 @@ func (d *Decoder) inspect(p *Packet, ipv4, b []byte, offset, cut int) {
 	if offset > 20 && offset <= len(b) {
 		p.options(b, offset, mail)
 	}
-	if mail && cut == 0 && len(b) <= 0xffff { // not a super-packet
+	switch {
+	case !mail:
+	case d.unsized: // who writes the lengths writes the checksums
+		p.Checksum = Offloaded
+	case cut == 0 && len(b) <= 0xffff: // not a super-packet
 		p.Checksum = checkSegment(p, ipv4, b)
 	}
 }

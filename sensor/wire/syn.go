@@ -14,6 +14,9 @@ func (d *Decoder) firstSYN(p *Packet, segment []byte) Outcome {
 		}
 		p.Checksum = checkSegment(p, d.header, segment)
 	}
+	if d.unsized {
+		p.Checksum = Offloaded
+	}
 	if d.multicast || !p.addressable(d.tunnelled || p.MAC != [6]byte{}) {
 		return BadAddress
 	}

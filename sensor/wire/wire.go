@@ -19,6 +19,10 @@
 //   - A TCP header with a data offset below five words is invalid.
 //   - Fragments are joined, except where they overlap.
 //
+// A packet without a length in its IP header is none that a receiver would accept, but one that a
+// sending host has given to its network card (TSO, LSO): it is as long as its frame, and counts as
+// one with an unfinished checksum. Jumbograms have their length in an option (RFC 2675).
+//
 // A test compares the decoder with the kernel itself. The decoder is more lenient than the kernel
 // in two places. It strips an LLC/SNAP header, because other systems accept one. It reports wrong
 // checksums of a client, see [Checksum], and does not drop the packet: a host that captures its own
@@ -129,6 +133,7 @@ type Decoder struct {
 	// header is the innermost IPv4 header, if its checksum is to be checked.
 	header    []byte
 	multicast bool // the frame is for more than one receiver
+	unsized   bool // the innermost IP header has no length; see unsizedLength
 	tunnelled bool // the current header is inside an IP packet
 	fragments *Fragments
 }
@@ -268,7 +273,7 @@ func (d *Decoder) decodePlain(data []byte, wire int, p *Packet) bool {
 
 // firstSYNPlain is firstSYN for a packet of decodePlain.
 func (d *Decoder) firstSYNPlain(data []byte, p *Packet) Outcome {
-	d.header, d.multicast, d.tunnelled = data[14:34], data[0]&1 != 0, false
+	d.header, d.multicast, d.tunnelled, d.unsized = data[14:34], data[0]&1 != 0, false, false
 	segment := data[34:]
 	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
 		segment = segment[:length]
