@@ -175,7 +175,7 @@ var fieldCases = []fieldCase{
 	{file: "reply-receivers-own-resolver-error-once", wrong: "W6", check: lacks("blocklisted"),
 		args: []string{"--mail-server", "192.168.1.25"}},
 	{file: "reply-sender-policy-named-as-blocklist", wrong: "W6", check: and(nobody, lacks("blocklisted"))},
-	{file: "reply-without-code-blames-client", wrong: "W17", check: session(func(e *emitted) bool {
+	{file: "reply-without-code-blames-client", check: session(func(e *emitted) bool {
 		return slices.Equal(e.SMTP.Flags, []string{"bad_reply", "starttls_refused"})
 	})},
 	{file: "scapy-default-numbers-one-syn-two-attempts", wrong: "W17", check: and(

@@ -59,8 +59,10 @@ type handshake struct {
 
 // authExchange is the state of an AUTH exchange.
 type authExchange struct {
-	lines uint8 // lines since AUTH
-	next  authLine
+	lines   uint8 // lines since AUTH
+	unclear bool  // the reply had no code
+	ended   bool  // the client has cancelled it
+	next    authLine
 }
 
 // chunkState is the chunk of the latest BDAT.
@@ -79,6 +81,7 @@ type transaction struct {
 	gapInMessage bool // bytes were lost since the message began, in it or behind it
 	counted      bool // a reply to the end of data has counted the message (LMTP has several)
 	refused      bool // the server refused the message before its end
+	unclear      bool // the reply to DATA had no code or was 2xx: a message or commands follow
 	spill        bool // DATA was refused, and lines of its message may come all the same
 }
 
@@ -107,6 +110,7 @@ type alternative struct {
 // feedClient reads the next bytes of the client, which continues by the replies so far.
 func (l *Listener) feedClient(s *Session, b []byte) {
 	l.endCutReply(s)
+	l.endCodeless(s)
 	s.client.seen.unconfirmed, s.client.seen.guessedMessage = 0, false
 	if p := &s.client; p.alt.replies > 0 && p.pending.total == 0 {
 		p.alt.replies = 0

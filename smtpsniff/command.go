@@ -8,7 +8,7 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 	}
 	verb, rest := parseVerb(line)
 	if p.mode == inAuth && !l.endsAuth(s, verb, rest) {
-		if !long {
+		if p.auth.ended = len(line) == 1 && line[0] == '*'; !long {
 			l.account(s, trim(line))
 		}
 		l.addSensitive(s, line)
@@ -54,10 +54,12 @@ func (l *Listener) command(s *Session, line []byte, long, bare bool) {
 		l.dataCommand(s, bare)
 	case BDAT:
 		l.bdatCommand(s, rest)
+	case BURL:
+		l.burlCommand(s, rest)
 	case AUTH:
 		s.Auth = max(s.Auth, AuthTried)
 		l.push(s, AUTH)
-		p.mode, p.auth.lines = inAuth, 0
+		p.mode, p.auth.lines, p.auth.unclear, p.auth.ended = inAuth, 0, false, false
 		l.addSensitive(s, rest)
 		if s.Account = 0; !long {
 			l.authArgument(s, rest)
@@ -152,6 +154,7 @@ func (l *Listener) dataCommand(s *Session, bare bool) {
 		return // no reply can be recognised as that to DATA; a 354 begins the message all the same
 	}
 	p.mode, p.body, p.held.truncated, p.tx.lossy = waitData, startCRLF, false, false
+	p.tx.unclear = false
 	if bare {
 		p.body = startLF
 	}
@@ -190,17 +193,19 @@ func (l *Listener) unknownLine(s *Session, line []byte) {
 func (l *Listener) endsAuth(s *Session, verb Verb, rest []byte) bool {
 	p := &s.client
 	p.auth.lines++
+	ends := false
 	switch verb {
 	case MAIL, RCPT, EHLO, HELO, LHLO:
-		if len(rest) > 1 {
-			p.mode = inCommands
-			return true
-		}
+		ends = len(rest) > 1
 	case QUIT, RSET, STARTTLS:
-		if p.seen.oneSided { // no reply shows the end of the exchange
-			p.mode = inCommands
-			return true
+		ends = p.seen.oneSided || p.auth.unclear // no reply shows the end of the exchange
+	}
+	if ends {
+		p.mode = inCommands
+		if p.auth.unclear && p.pending.front() == AUTH {
+			p.pending.pop()
 		}
+		return true
 	}
 	if p.auth.lines >= maxAuth {
 		p.mode = inCommands

@@ -27,6 +27,10 @@
 // data; some servers accept a bare LF around the dot) counts as text at first; when more replies
 // come than that explains, the listener goes back and reads on from there as the server did.
 //
+// A line of the server without a code, as "4.7.0 TLS not available", is the reply to the command
+// before it if the client has waited for it: what the server meant is seen in what the client does
+// next. The same holds for a 2xx reply to DATA, which no standard has.
+//
 // The files of the client's half: client.go (its bytes), command.go (lines), message.go (data and
 // chunks), holdback.go (bytes that are read again), tls.go. Those of the server's half: server.go
 // (lines), reply.go (replies), infer.go (lost replies). pending.go has the commands that wait for a

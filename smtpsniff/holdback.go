@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "bytes"
+
 // Bytes that a client sends ahead of a reply have two readings. The listener holds them, up to
 // 8 KiB, and reads them when the reply shows how the server has read them:
 //
@@ -87,6 +89,11 @@ func (l *Listener) holdAfterSTARTTLS(s *Session, b []byte) {
 	case tls: // the server's consent was not captured yet; STARTTLS stays pending
 		p.enterHello(s, 0)
 		l.readHello(s, nil, false)
+	case s.server.codeless && p.pending.total == 1: // the reply that the client waited for
+		s.server.codeless = false
+		l.flag(s, STARTTLSRefused)
+		p.pending.pop()
+		l.rereadAsCommands(s)
 	default:
 		l.flag(s, AfterSTARTTLS)
 	}
@@ -110,17 +117,8 @@ func (l *Listener) reread(s *Session) {
 
 // heldIsCommand reports whether the first held line is a command.
 func (p *clientParser) heldIsCommand() bool {
-	line := p.held.bytes
-	for i, c := range line {
-		if c == '\n' {
-			line = line[:i]
-			break
-		}
-	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	v, _ := parseVerb(line)
+	line, _, _ := bytes.Cut(p.held.bytes, []byte{'\n'})
+	v, _ := parseVerb(bytes.TrimSuffix(line, []byte{'\r'}))
 	return v != NoVerb
 }
 
@@ -200,8 +198,8 @@ func (l *Listener) rereadAsCommands(s *Session) {
 // rereadAsChunk reads the bytes since BDAT as its chunk, and those behind it as commands.
 func (l *Listener) rereadAsChunk(s *Session) {
 	p := &s.client
-	if uint64(len(p.held.bytes)) > p.chunk.left {
-		l.pipelined(s)
+	if uint64(len(p.held.bytes)) > p.chunk.left && !p.chunk.rejected {
+		l.pipelined(s) // the reply to BDAT came behind the commands that follow the chunk
 	}
 	p.mode, p.seen.sentMessage = inChunk, true
 	l.reread(s)

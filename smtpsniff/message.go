@@ -124,6 +124,21 @@ func (l *Listener) bdatCommand(s *Session, rest []byte) {
 	}
 }
 
+// burlCommand is BURL url [LAST] (RFC 4468, section 3): the server fetches a part of the message,
+// or the rest of it, from a mailbox. It replies as to a chunk, and no bytes follow.
+func (l *Listener) burlCommand(s *Session, rest []byte) {
+	rest = trim(rest)
+	l.addSensitive(s, rest) // the URL has a credential
+	verb := BDAT
+	if i := bytes.LastIndexByte(rest, ' '); equalFold(rest[i+1:], "LAST") {
+		verb = bdatLast
+	}
+	l.push(s, verb)
+	if verb == bdatLast && s.client.seen.oneSided {
+		l.countMessage(s)
+	}
+}
+
 // parseChunkSize reads the arguments of BDAT. The size is valid with 1 to 18 digits, which fit in
 // 63 bits; strict is the standard's form, digits and perhaps LAST (RFC 3030, section 2). The last
 // chunk may have no bytes: "BDAT 0 LAST" ends a message whose bytes are in the chunks before it.

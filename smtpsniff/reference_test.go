@@ -202,17 +202,24 @@ func (r *reference) read() {
 			if valid && last && code/100 == 2 {
 				r.Messages++
 			}
+		case "BURL": // RFC 4468
+			if strings.EqualFold(words[len(words)-1], "LAST") && good {
+				r.Messages++
+			}
 		case "AUTH":
+			cancelled := false
 			for code == 334 {
-				if _, more := r.line(); !more {
+				line, more := r.line()
+				if !more {
 					break
 				}
+				cancelled = line == "*"
 				code = r.reply()
 			}
 			switch {
 			case code/100 == 2:
 				r.Auth = "ok"
-			case r.Auth != "ok" && code != 0 && code != 334:
+			case r.Auth != "ok" && !cancelled && code != 0 && code != 334:
 				r.Auth = "failed"
 			case r.Auth == "none":
 				r.Auth = "tried"
@@ -286,6 +293,16 @@ func listenerFacts(steps []step) string {
 var notForReference = map[string]string{
 	"refused-while-sending":            "the refusal comes before the end of what it refuses",
 	"reply-codes":                      "a line of the server is no reply",
+	"reply-with-line-without-code":     "a line of the server is no reply",
+	"reply-without-code-auth":          "a line of the server is no reply",
+	"reply-without-code-everywhere":    "a line of the server is no reply",
+	"reply-without-code-starttls":      "a line of the server is no reply",
+	"reply-without-code-tls-begins":    "a line of the server is no reply",
+	"data-250-commands":                "DATA has no such reply",
+	"data-250-message":                 "DATA has no such reply",
+	"bdat-refused-early-502":           "the refusal comes before the end of what it refuses",
+	"bdat-refused-early-554":           "the refusal comes before the end of what it refuses",
+	"bdat-refused-early-joined":        "the refusal comes before the end of what it refuses",
 	"http":                             "the client speaks HTTP",
 	"greeting-not-seen":                "the greeting is missing",
 	"proxy-v1":                         "its first line is none of SMTP",

@@ -124,6 +124,7 @@ const (
 //	any      unexplained  behind a lenient end                      lenientEndTaken
 //	none     354          any                                       goAheadForLostData
 //	none     any          in a message                              replyInMessage
+//	DATA     any          some since DATA, its reply was unclear    dataReplyLost
 //	DATA     2xx          no gap of the server; or none since DATA  replyBeforeData
 //	DATA     2xx          some since DATA, with a gap in them       dataUnknown
 //	DATA     2xx          any other                                 dataReplyLost
@@ -145,6 +146,8 @@ func (s *Session) replyCase(verb Verb, gap bool) replyCase {
 		return goAheadForLostData
 	case verb == NoVerb && p.mode == inMessage:
 		return replyInMessage
+	case verb == DATA && p.tx.unclear && waiting && len(p.held.bytes) > 0:
+		return dataReplyLost
 	case verb == DATA && code/100 == 2:
 		switch {
 		case s.Flags&GapServer == 0, waiting && len(p.held.bytes) == 0 && !p.tx.lossy:
@@ -195,7 +198,10 @@ func (l *Listener) interpret(s *Session, verb Verb, gap, replyLost bool) (answer
 		verb = l.inferEndOfData(s, gap && replyLost)
 		return verb, verb == NoVerb
 	case replyBeforeData:
-		// It is no reply to a message: no message was sent. DATA stays pending.
+		// It is no reply to a message: no message was sent. DATA stays pending. If all commands
+		// and replies are known, it is the server's reply to DATA.
+		const unknown = GapClient | GapServer | Midstream
+		p.tx.unclear = p.tx.unclear || s.Flags&unknown == 0 && p.pending.total == 1
 		l.answer(s, NoVerb)
 		return NoVerb, true
 	case dataUnknown:
@@ -283,8 +289,9 @@ func (l *Listener) answer(s *Session, v Verb) {
 		switch {
 		case code/100 == 2:
 			s.Auth = AuthOK
-		// A server must refuse AUTH behind a successful one (RFC 4954, section 4): no failure.
-		case s.Auth != AuthOK:
+		// No failure: the client has cancelled it with "*", or has authenticated before, so that
+		// the server must refuse it (RFC 4954, section 4).
+		case s.Auth != AuthOK && !p.auth.ended:
 			s.Auth = AuthFailed
 		}
 	case STARTTLS:
@@ -348,11 +355,13 @@ func (l *Listener) answerSTARTTLS(s *Session) {
 // A server with CHUNKING replies behind the chunk, also if it refuses it, and discards the chunk
 // then. A server without it replies at once with 500 or 502, as to any unknown command, or with 501
 // or 504 (RFC 5321, section 4.2.2), and reads the chunk as commands. 503, 4xx and other 5xx come
-// from both kinds: then the replies to what follows decide; see rereadAsEither.
+// from both kinds, and so do all codes where the answer to EHLO was not captured: then the replies
+// to what follows decide; see rereadAsEither.
 func (l *Listener) answerChunk(s *Session, v Verb) Verb {
 	p, code := &s.client, s.server.code
-	unknown := code >= 500 && code <= 502 || code == 504 // the server does not know BDAT
-	if p.pending.total > 0 {                             // the open chunk is that of another BDAT
+	unknown := s.Offers&OffersChunking == 0 && s.Flags&(Midstream|GapServer) == 0 &&
+		(code >= 500 && code <= 502 || code == 504) // the server does not know BDAT
+	if p.pending.total > 0 { // the open chunk is that of another BDAT
 		return v
 	}
 	if p.mode == inChunk { // nothing is held any more

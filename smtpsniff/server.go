@@ -18,6 +18,7 @@ type serverParser struct {
 	enhanced  Enhanced
 	continues bool // more lines follow
 	cutShort  bool // its end was not captured, but the client will show whether it has ended
+	codeless  bool // a line without a code came since the last reply; see endCodeless
 	offers    Extensions
 	text      [maxReply]byte
 	textLen   uint16
@@ -77,9 +78,10 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 			s.Proto = OtherApp
 		}
 		l.flag(s, BadReply)
+		r.codeless = s.client.mode < inHello
 		return
 	}
-	r.line.lost = false
+	r.line.lost, r.codeless = false, r.codeless && r.continues
 	if s.Proto != TLS {
 		s.Proto = SMTP
 	}
@@ -91,7 +93,9 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	text := line[min(4, len(line)):]
 	r.continues, r.cutShort = r.continues || r.cutShort && r.code == code, false
 	if !r.continues || r.code != code {
-		r.code, r.textLen, r.offers, s.lastLen = code, 0, 0, 0
+		if r.code, r.textLen, s.lastLen = code, 0, 0; !r.continues { // or one line has a wrong code
+			r.offers = 0
+		}
 		r.enhanced, _ = parseEnhanced(text, code)
 	}
 	if code == 250 {
@@ -119,7 +123,8 @@ func offered(text []byte) Extensions {
 	for _, x := range [...]struct {
 		word string
 		ext  Extensions
-	}{{"AUTH", OffersAuth}, {"STARTTLS", OffersSTARTTLS}, {"PIPELINING", OffersPipelining}} {
+	}{{"AUTH", OffersAuth}, {"STARTTLS", OffersSTARTTLS}, {"PIPELINING", OffersPipelining},
+		{"CHUNKING", OffersChunking}} {
 		if len(text) >= len(x.word) && equalFold(text[:len(x.word)], x.word) {
 			return x.ext
 		}
@@ -182,6 +187,45 @@ func (l *Listener) endCutReply(s *Session) {
 		r.cutShort, r.gap, r.lostBytes = false, false, 0
 		l.reply(s)
 	}
+}
+
+// endCodeless handles a line of the server without a code, as "4.7.0 TLS not available": it is the
+// reply for which the client has waited, because the client continues. A client that does not wait
+// shows nothing. In a reply of several lines the line was the last one.
+func (l *Listener) endCodeless(s *Session) {
+	r, p := &s.server, &s.client
+	if !r.codeless || p.mode == waitTLS {
+		return // behind STARTTLS, the client's first bytes decide: see holdAfterSTARTTLS
+	}
+	r.codeless = false
+	switch {
+	case p.pending.total != 1 || r.gap:
+	case r.continues:
+		r.continues = false
+		l.reply(s)
+	default:
+		l.codelessReply(s)
+	}
+}
+
+// codelessReply applies a reply without a code to the only pending command. What it decides is seen
+// in what the client does next.
+func (l *Listener) codelessReply(s *Session) {
+	p := &s.client
+	switch p.pending.front() {
+	case AUTH: // credentials follow, or a command
+		p.auth.unclear = true
+		return
+	case DATA: // a message follows, or a command
+		p.tx.unclear = true
+		return
+	case BDAT, bdatLast, endOfData:
+		if p.mode != inCommands {
+			return // the chunk is sent in any case
+		}
+		l.flag(s, Ambiguous) // nobody knows whether the server took it
+	}
+	p.pending.pop()
 }
 
 // serverGap handles a gap of n bytes in the server's half. It records which commands waited there:

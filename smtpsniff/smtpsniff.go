@@ -63,6 +63,7 @@ const (
 	OffersAuth       Extensions = 1 << iota // RFC 4954
 	OffersSTARTTLS                          // RFC 3207
 	OffersPipelining                        // RFC 2920
+	OffersChunking                          // RFC 3030
 )
 
 // Phase is the part of a dialogue to which a reply belongs.

@@ -25,6 +25,7 @@ const (
 	TURN
 	XCLIENT
 	XFORWARD
+	BURL // RFC 4468
 
 	connect    // the connection itself: the banner answers it
 	endOfData  // the line with the dot
@@ -36,7 +37,7 @@ const (
 var verbNames = [verbsTotal]string{HELO: "HELO", EHLO: "EHLO", LHLO: "LHLO", MAIL: "MAIL",
 	RCPT: "RCPT", DATA: "DATA", BDAT: "BDAT", RSET: "RSET", NOOP: "NOOP", VRFY: "VRFY",
 	EXPN: "EXPN", HELP: "HELP", AUTH: "AUTH", STARTTLS: "STARTTLS", QUIT: "QUIT", ETRN: "ETRN",
-	TURN: "TURN", XCLIENT: "XCLIENT", XFORWARD: "XFORWARD"}
+	TURN: "TURN", XCLIENT: "XCLIENT", XFORWARD: "XFORWARD", BURL: "BURL"}
 
 // String is the verb as it is written.
 func (v Verb) String() string { return verbNames[v] }
@@ -76,7 +77,7 @@ func parseVerb(line []byte) (v Verb, rest []byte) {
 	if n < 4 || n > 8 || n < len(line) && line[n] != ' ' && line[n] != '\t' && line[n] != ':' {
 		return NoVerb, nil
 	}
-	for v := HELO; v <= XFORWARD; v++ {
+	for v := HELO; v <= BURL; v++ {
 		if name := verbNames[v]; len(name) == n && equalFold(line[:n], name) {
 			return v, line[n:]
 		}
