@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,7 @@ func (a *app) readCommand() *cobra.Command {
 		Use:   "read FILE|DIR|-...",
 		Short: "Analyse capture files and print a report",
 		Long: "read analyses capture files (pcap and pcapng, plain or compressed with gzip, " +
-			"zstd or xz), all those in a\n" +
+			"bzip2, zstd or xz), all those in a\n" +
 			"directory, or standard input, in the order of their time, and prints a report.",
 		Example: "  spamsensor read monday.pcap.gz\n" +
 			"  spamsensor read --events - day.pcapng | jq 'select(.event_type==\"finding\")'",
@@ -120,6 +121,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	for _, problem := range problems {
 		fmt.Fprintln(a.stderr, problem)
 	}
+	a.printLeftOut(files)
 	switch {
 	case failed != nil:
 		return failed
@@ -129,6 +131,20 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitPartial, nil)
 	}
 	return nil
+}
+
+// printLeftOut says which files of directories are no captures.
+func (a *app) printLeftOut(files *capture.Files) {
+	names, n := files.LeftOut()
+	if n == 0 || a.opt.quiet {
+		return
+	}
+	more := ""
+	if n > len(names) {
+		more = fmt.Sprintf(" and %d more", n-len(names))
+	}
+	fmt.Fprintf(a.stderr, "Left out, because they are no captures: %s%s\n",
+		printable(strings.Join(names, ", ")), more)
 }
 
 // openFiles opens the capture files, and adds them to the protected files. Outputs are checked

@@ -49,8 +49,7 @@ var Encapsulations = []*Encapsulation{
 		return w.Frame(station, outer, w.Bytes{0x30, 0}, w.Whole(e))
 	}},
 	{"radiotap", 127, func(e []byte) []byte {
-		return join([]byte{0, 0, 8, 0, 0, 0, 0, 0, 0x08, 1, 0, 0}, station.Dst[:], e[6:12], e[:6],
-			[]byte{0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, e[12:])
+		return join([]byte{0, 0, 8, 0, 0, 0, 0, 0}, wlanFrame(e))
 	}},
 	{"ppi", 192, func(e []byte) []byte { return join([]byte{0, 0, 8, 0, 1, 0, 0, 0}, e) }},
 	{"pflog", 117, func(e []byte) []byte {
@@ -79,12 +78,53 @@ var Encapsulations = []*Encapsulation{
 	{"raw", 101, func(e []byte) []byte { return join(e[14:]) }},
 	{"hdlc", 104, func(e []byte) []byte { return join([]byte{0x0f, 0}, e[12:]) }},
 	{"ppp", 9, func(e []byte) []byte {
-		proto := []byte{0xff, 3, 0, 0x21}
-		if e[14]>>4 == 6 {
-			proto[3] = 0x57
-		}
-		return join(proto, e[14:])
+		return join([]byte{0xff, 3}, pppProtocol(e), e[14:])
 	}},
+	{"pktap", 258, func(e []byte) []byte { return join(pktapHeader(1), e) }},
+	{"pktap-raw", 258, func(e []byte) []byte { return join(pktapHeader(12), e[14:]) }},
+	{"enc", 109, func(e []byte) []byte {
+		return join(loopbackFamily(e, 2, 24), make([]byte, 8), e[14:])
+	}},
+	{"atm", 100, func(e []byte) []byte { return join([]byte{0xaa, 0xaa, 3, 0, 0, 0}, e[12:]) }},
+	{"avs", 163, func(e []byte) []byte {
+		return join([]byte{0x80, 0x21, 0x10, 1, 0, 0, 0, 64}, make([]byte, 56), wlanFrame(e))
+	}},
+	{"prism", 119, func(e []byte) []byte {
+		return join([]byte{0x44, 0, 0, 0, 144, 0, 0, 0}, make([]byte, 136), wlanFrame(e))
+	}},
+	{"ppp-direction", 204, func(e []byte) []byte {
+		return join([]byte{1, 0xff, 3}, pppProtocol(e), e[14:])
+	}},
+	{"firewire", 138, func(e []byte) []byte {
+		return join(make([]byte, 2), e[:6], make([]byte, 2), e[6:])
+	}},
+	{"erf", 197, func(e []byte) []byte {
+		n := len(e) + 24
+		return join(make([]byte, 8), []byte{0x82, 4, byte(n >> 8), byte(n), 0, 0, byte(len(e) >> 8),
+			byte(len(e)), 3, 0, 0, 0, 0, 0, 0, 0, 0, 0}, e)
+	}},
+}
+
+// pktapHeader is the header of Apple's packet tap before a frame of a link type.
+func pktapHeader(link byte) []byte {
+	b := make([]byte, 108)
+	b[0], b[4], b[8] = 108, 1, link
+	copy(b[12:], "en0")
+	return b
+}
+
+// wlanFrame is an Ethernet frame as a station sends it to its access point.
+func wlanFrame(e []byte) []byte {
+	return join([]byte{0x08, 1, 0, 0}, station.Dst[:], e[6:12], e[:6],
+		[]byte{0, 0, 0xaa, 0xaa, 3, 0, 0, 0}, e[12:])
+}
+
+// pppProtocol is the PPP protocol number of a frame's packet.
+func pppProtocol(e []byte) []byte {
+	if e[14]>>4 == 6 {
+		return []byte{0, 0x57}
+	}
+	return []byte{0, 0x21}
 }
 
 // station and transit are the outer Ethernet and IP headers of tunnels.

@@ -51,6 +51,9 @@ type Files struct {
 	merged  []frame.Frame
 	listed  []listedFile
 
+	leftOut      int
+	leftOutNames []string
+
 	fingerprint hash.Hash
 }
 
@@ -110,16 +113,17 @@ func (s *Files) add(name string) error {
 	if !info.IsDir() {
 		return s.addFile(name, info)
 	}
-	before := len(s.listed)
+	before, leftOut := len(s.listed), s.leftOut
 	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			s.errs = append(s.errs, openError(path, err))
 			return nil
 		}
 		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
-			// Files of other kinds may well lie beside captures.
 			err := s.addFile(path, info)
-			if errors.Is(err, errNotCapture) {
+			var other *foreignError
+			if errors.As(err, &other) && !other.holds { // as may well lie beside captures
+				s.leaveOut(path)
 				return nil
 			}
 			if err != nil {
@@ -130,11 +134,29 @@ func (s *Files) add(name string) error {
 		return nil
 	})
 	if err == nil && len(s.listed) == before {
+		others := ""
+		if n := s.leftOut - leftOut; n > 0 {
+			others = fmt.Sprintf("; it holds other files: %d", n)
+		}
 		err = &NoInputError{Name: name, Reason: "the directory holds no capture file " +
-			"(pcap or pcapng, plain or compressed)"}
+			"(pcap or pcapng, plain or compressed)" + others}
 	}
 	return err
 }
+
+// maxLeftOut bounds the names that LeftOut returns.
+const maxLeftOut = 8
+
+// leaveOut notes a file of a directory that is no capture.
+func (s *Files) leaveOut(name string) {
+	if s.leftOut++; len(s.leftOutNames) < maxLeftOut {
+		s.leftOutNames = append(s.leftOutNames, name)
+	}
+}
+
+// LeftOut returns the first names of files in directories that are no captures, eight at most, and
+// how many there are. They are no error.
+func (s *Files) LeftOut() (names []string, n int) { return s.leftOutNames, s.leftOut }
 
 func (cfg *FilesConfig) counter(r io.Reader) *countingReader {
 	return &countingReader{r: r, steps: cfg.Steps}

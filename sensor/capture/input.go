@@ -1,6 +1,8 @@
 package capture
 
 import (
+	"bufio"
+	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +75,7 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 		case len(h) == 0:
 			return errEmpty
 		case len(h) < 4:
-			return errNotCapture
+			return foreign(f.name, h)
 		}
 		switch magic := [4]byte(h[:4]); {
 		case isPcap(magic):
@@ -89,8 +91,9 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 			f.format = p
 			return err
 		}
-		if f.closeUnpacker != nil { // nobody compresses twice
-			return errNotCapture
+		if f.closeUnpacker != nil || !isCompressed(h) { // nobody compresses twice
+			b.fill(probeLength) // as far as there is more
+			return foreign(f.name, b.bytes())
 		}
 		r, free, err := decompress(io.MultiReader(strings.NewReader(string(h)), f.raw), h)
 		if err != nil {
@@ -125,16 +128,24 @@ func isZstd(head []byte) bool {
 		head[0]&0xf0 == 0x50 && [3]byte(head[1:4]) == [3]byte{0x2a, 0x4d, 0x18}
 }
 
+// isCompressed reports whether decompress knows the compression of an input that begins with these
+// bytes; at least four.
+func isCompressed(head []byte) bool {
+	return head[0] == 0x1f && head[1] == 0x8b || isZstd(head) || isXZ(head) || isBzip2(head)
+}
+
+// isXZ reports whether these bytes begin an xz stream.
+func isXZ(head []byte) bool { return len(head) >= 6 && string(head[:6]) == "\xfd7zXZ\x00" }
+
+// isBzip2 reports whether these bytes begin a bzip2 stream: the size of its blocks is a digit.
+func isBzip2(head []byte) bool {
+	return string(head[:3]) == "BZh" && head[3] >= '1' && head[3] <= '9'
+}
+
 // decompress returns a reader of what r holds and a function that frees it. head are the first
-// bytes of r; at least four.
+// bytes of r, which isCompressed knows.
 func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 	switch {
-	case head[0] == 0x1f && head[1] == 0x8b:
-		z, err := newGzip(r)
-		if err != nil {
-			return nil, nil, fmt.Errorf("gzip: %w", err)
-		}
-		return z, func() {}, nil
 	case isZstd(head):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(128<<20))
@@ -142,14 +153,32 @@ func decompress(r io.Reader, head []byte) (io.Reader, func(), error) {
 			return nil, nil, fmt.Errorf("zstd: %w", err)
 		}
 		return z, z.Close, nil
-	case len(head) >= 6 && string(head[:6]) == "\xfd7zXZ\x00":
+	case isXZ(head):
 		z, err := newXZ(r)
 		if err != nil {
 			return nil, nil, err
 		}
 		return z, func() {}, nil
+	case isBzip2(head):
+		return &bzip2File{bzip2.NewReader(bufio.NewReaderSize(r, 64<<10))}, func() {}, nil
 	}
-	return nil, nil, errNotCapture
+	z, err := newGzip(r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("gzip: %w", err)
+	}
+	return z, func() {}, nil
+}
+
+// bzip2File names the errors of the decompressor.
+type bzip2File struct{ r io.Reader }
+
+// Read implements io.Reader.
+func (f *bzip2File) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if _, ok := err.(bzip2.StructuralError); ok {
+		err = errors.New("bzip2: the compressed data is damaged")
+	}
+	return n, err
 }
 
 // close frees all resources of the input.

@@ -13,8 +13,6 @@ var (
 	errEmpty = errors.New("the file is empty")
 	errFault = errors.New("a fault of spamsensor while reading this; " +
 		"please report it with the file")
-	errNotCapture = errors.New("this is no capture file (pcap or pcapng, plain or compressed " +
-		"with gzip, zstd or xz)")
 )
 
 // recordLayout is the layout of the records of a classic pcap file (draft-ietf-opsawg-pcap).
@@ -66,7 +64,22 @@ func parseHeader(h []byte, known func(link frame.LinkType) error) (r recordLayou
 		return r, fmt.Errorf("link type %d is not known", link)
 	}
 	r.link = frame.LinkType(link)
+	const aixMinor = 2
+	if order.Uint16(h[6:]) == aixMinor {
+		r.fromAIX()
+	}
 	return r, known(r.link)
+}
+
+// fromAIX corrects the layout for tcpdump of AIX, which writes version 2.2: its link types are
+// numbered as interfaces are in SNMP (IANAifType), and its times have nanoseconds.
+func (r *recordLayout) fromAIX() {
+	const ethernet, tokenRing, fddi, loopback = 6, 9, 15, 24
+	links := map[frame.LinkType]frame.LinkType{ethernet: frame.Ethernet, tokenRing: 6, fddi: 10,
+		loopback: frame.Null}
+	if link, ok := links[r.link]; ok {
+		r.link, r.unit = link, 1
+	}
 }
 
 // head reads a record header.

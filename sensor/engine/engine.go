@@ -201,7 +201,8 @@ func New(cfg Config, out Output) *Engine {
 // KnownLink is for capture.FilesConfig: it returns an error for a link type that cannot be decoded.
 func KnownLink(link frame.LinkType) error {
 	if !wire.Known(link) {
-		return fmt.Errorf("frames of link type %d, %s, cannot be decoded", link, link)
+		return fmt.Errorf("frames of link type %d, %s, cannot be decoded; capture on an interface "+
+			"that has Ethernet, Wi-Fi, PPP or IP", link, link)
 	}
 	return nil
 }

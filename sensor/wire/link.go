@@ -9,7 +9,10 @@ func Known(l frame.LinkType) bool {
 		frame.PPPEther,
 		frame.Raw, frame.CiscoHD, frame.WLAN, frame.Loop, frame.SLL, frame.PFLog, frame.Radiotap,
 		frame.PPI,
-		frame.RawIPv4, frame.RawIPv6, frame.NFLog, frame.SLL2:
+		frame.RawIPv4, frame.RawIPv6, frame.NFLog, frame.SLL2,
+		frame.PKTAP, frame.PKTAPUser, frame.ERF, frame.Enc, frame.ATM, frame.Prism, frame.AVS,
+		frame.PPPD, frame.PPPDir, frame.HDLCDir, frame.IP1394,
+		frame.BRCMTag, frame.BRCMPrepend, frame.DSA, frame.EDSA:
 		return true
 	}
 	return false
@@ -90,6 +93,8 @@ func (d *Decoder) link(link frame.LinkType, b []byte, cut int, p *Packet) Outcom
 		return d.walk(layerIP, b[(int(b[0])+3)&^3:], cut, p)
 	case frame.NFLog:
 		return d.nflog(b, cut, p)
+	default:
+		return d.rareLink(link, b, cut, p)
 	}
 	return UnknownLink
 }
