@@ -51,6 +51,9 @@ func TestUnsized(t *testing.T) {
 			t.Errorf("raw IP: %s, %d bytes", o, p.Len)
 		}
 	}
+	if o := d.Decode(frame.Ethernet, unsized([]Layer{eth}, ip4, syn), 0, &p); o != wire.BadIPLength {
+		t.Errorf("a SYN, which a kernel drops: %s", o)
+	}
 	// The flag belongs to the innermost header, and to this frame.
 	outside := Frame(eth, ip4, GRE{}, ip4, data, Text(text))
 	outside[16], outside[17] = 0, 0

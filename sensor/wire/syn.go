@@ -8,14 +8,14 @@ func (p *Packet) isFirstSYN() bool { return p.Flags&(SYN|ACK) == SYN }
 // nil if it was not captured whole.
 func (d *Decoder) firstSYN(p *Packet, segment []byte) Outcome {
 	p.Checksum = Unchecked
+	if d.unsized {
+		return BadIPLength // no card splits it, and no receiver takes it
+	}
 	if segment != nil {
 		if !noSignature(segment) {
 			return BadTCPOption
 		}
 		p.Checksum = checkSegment(p, d.header, segment)
-	}
-	if d.unsized {
-		p.Checksum = Offloaded
 	}
 	if d.multicast || !p.addressable(d.tunnelled || p.MAC != [6]byte{}) {
 		return BadAddress
