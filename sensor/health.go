@@ -102,6 +102,13 @@ func (h *health) checkFrames(now int64, st *engine.Stats, c *capture.Stats) {
 			"they were counted all the same", ignored, judged),
 		"nothing is lost; a forged packet that no receiver would take is counted as well. "+
 			"ethtool -K INTERFACE tx off on that host shows the real ones")
+	if !h.live {
+		h.set(now, "no_times", h.final && st.Frames >= 16 && st.First == st.Last, 0, 0,
+			fmt.Sprintf("all %d frames have the time %s: the capture has no times", st.Frames,
+				event.Timestamp(st.First)),
+			"what was said and how often is right; how long it took, and what the sensor says "+
+				"of rates and of times, is not known")
+	}
 	odd := st.OddTimes - was.OddTimes + c.BadTimes + c.Untimed - h.badTimes
 	h.set(now, "clock", odd > 0, float64(odd), 0,
 		fmt.Sprintf("%d frames have an impossible time, or follow a jump of the clock", odd),

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -26,8 +26,8 @@ var allowed = map[string]struct {
 	"bench/worlds/scene":       {[]string{"bench/worlds/traffic"}, "the second generator must not know the detectors, nor the first"},
 	"bench/worlds/traffic":     {nil, "it shares nothing with what reads its packets"},
 	"bench/campaign/reference": {[]string{"bench/campaign"}, "simple detectors for comparison share nothing with the product"},
-	"sensor/event":             {[]string{"sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
-	"sensor/report":            {[]string{"sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
+	"sensor/event":             {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
+	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
 	"sensor/state":             {[]string{"sensor/engine"}, "it stores the state of the engine"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},

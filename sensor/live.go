@@ -19,6 +19,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -101,7 +102,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.setWatchdog(watchdog)
 	checkpoints.restore(p.engine)
 	checkpoints.emitTo(p)
-	p.engine.Start(time.Now().UnixNano())
+	p.engine.Start(frame.ReadTime(time.Now().UnixNano()))
 	p.inFlight = int64(len(sources)) * capture.LiveBatch
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
@@ -225,7 +226,7 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *
 		if feed(w, b); len(b.Parts) > 0 {
 			w.EmitDue()
 		} else {
-			w.Idle(time.Now().UnixNano())
+			w.Idle(frame.ReadTime(time.Now().UnixNano()))
 		}
 		work.end()
 		if err != nil {

@@ -221,10 +221,11 @@ func (l *Live) fill() (n int, err error) {
 		to := l.arena[used : used+len(data) : used+len(data)]
 		copy(to, data)
 		used += len(data)
-		l.frames[n] = frame.Frame{Data: to, Time: ci.Timestamp.UnixNano(), Len: ci.Length,
-			Link: l.link, From: l.cfg.From}
+		at := frame.ReadTime(ci.Timestamp.UnixNano())
+		l.frames[n] = frame.Frame{Data: to, Time: at, Len: ci.Length, Link: l.link,
+			From: l.cfg.From}
 		n++
-		if ci.Timestamp.UnixNano()-l.frames[0].Time > int64(readTimeout) {
+		if at-l.frames[0].Time > int64(readTimeout) {
 			break
 		}
 	}

@@ -45,6 +45,7 @@ type ngFile struct {
 	drops [2]uint64
 	// untimed are the frames so far that were skipped because of their time.
 	untimed untimed
+	last    int64 // the time of the latest packet that has one; zero if there was none
 }
 
 // untimed counts frames whose time is not representable, and their captured bytes.
@@ -304,9 +305,10 @@ func (f *ngFile) body(typ uint32, b []byte, c *recordBatch) error {
 			f.untimed.bytes += uint64(caplen)
 			return nil
 		}
+		f.last = time
 		c.add(b[20:20+caplen:20+caplen], time, int(f.order.Uint32(b[16:])), i.link)
 	case ngSimple:
-		// length on the wire 4; interface 0, no time
+		// length on the wire 4; interface 0, no time: it came no earlier than the one before
 		if len(b) < 4 || len(f.ifs) == 0 {
 			return errors.New("a simple packet block has no interface")
 		}
@@ -315,7 +317,7 @@ func (f *ngFile) body(typ uint32, b []byte, c *recordBatch) error {
 		if i := &f.ifs[0]; i.snaplen != 0 {
 			caplen = min(caplen, i.snaplen)
 		}
-		c.add(b[4:4+caplen:4+caplen], 0, int(wire), f.ifs[0].link)
+		c.add(b[4:4+caplen:4+caplen], f.last, int(wire), f.ifs[0].link)
 		f.good = f.good || f.ifs[0].known
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 
 	"github.com/rs/zerolog"
@@ -125,9 +126,9 @@ func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
 }
 
 // Timestamp is the form of times in events: RFC 3339, UTC, microseconds. ns is in nanoseconds since
-// 1970.
+// 1970, as frames have it.
 func Timestamp(ns int64) string {
-	t := time.Unix(0, ns).UTC()
+	t := time.Unix(0, frame.ShownTime(ns)).UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	micros := t.Nanosecond() / 1000

@@ -8,7 +8,7 @@ import "fmt"
 // says for how long.
 type Frame struct {
 	Data []byte   // captured bytes, link header first
-	Time int64    // nanoseconds since 1970
+	Time int64    // nanoseconds since 1970; see ReadTime
 	Len  int      // bytes on the wire; 0 means len(Data)
 	Link LinkType // what Data begins with
 	From uint16   // index of the input: a file or an interface

@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/verdict"
 )
 
@@ -99,7 +100,11 @@ func (r *Report) input(p *printer, in *Input) {
 	p.field("Input",
 		fmt.Sprintf("%s: %s packets, %s", strings.Join(names, ", "), grouped(in.Frames),
 			bytesText(in.Bytes)))
-	if in.First > 0 {
+	switch {
+	case in.First > 0 && in.First == in.Last && in.Frames > 1:
+		p.field("Period", "all packets have the time "+clock(in.First)+" UTC: the capture has no "+
+			"times, and what is said of durations and rates is not known")
+	case in.First > 0:
 		p.field("Period", period(in.First, in.Last))
 	}
 	s := in.Took.Seconds()
@@ -127,7 +132,7 @@ func (r *Report) input(p *printer, in *Input) {
 
 // period is the time of the capture, in UTC and in the local time zone.
 func period(first, last int64) string {
-	a, b := time.Unix(0, first), time.Unix(0, last)
+	a, b := time.Unix(0, frame.ShownTime(first)), time.Unix(0, frame.ShownTime(last))
 	s := fmt.Sprintf("%s to %s UTC", a.UTC().Format(time.DateTime), b.UTC().Format(time.DateTime))
 	if zone, offset := a.Zone(); offset != 0 {
 		s += fmt.Sprintf(" (%s to %s %s)", a.Format(time.DateTime), b.Format(time.DateTime), zone)
@@ -485,7 +490,9 @@ func (r *Report) hints(p *printer, in *Input, found []*finding.Finding) {
 	}
 }
 
-func clock(ns int64) string { return time.Unix(0, ns).UTC().Format(time.DateTime) }
+func clock(ns int64) string {
+	return time.Unix(0, frame.ShownTime(ns)).UTC().Format(time.DateTime)
+}
 
 // short is a duration for a reader.
 func short(ns int64) string {
