@@ -321,7 +321,6 @@ func (s *scenario) check(v *verdicts) error {
 // reason, by name and "declared" or "nothing declared".
 var wrongScenarios = map[string]string{
 	"backscatter nothing declared":       "W7",
-	"greylist_world nothing declared":    "W6",
 	"phone_accounts nothing declared":    "W5",
 	"phone_accounts declared":            "W5",
 	"thunderbird_setup nothing declared": "W5",

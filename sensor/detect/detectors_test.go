@@ -18,7 +18,7 @@ func TestSentencesOfManyThings(t *testing.T) {
 		s.judge()
 	}
 	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",
-		RecipientDomains: " or more domains", RelayDenials: "4 or more servers", Refusals: "refused mail in"} {
+		RecipientDomains: " or more domains", RelayDenials: "4 or more servers", Refusals: "refused all of its first"} {
 		if !s.p.has(code) {
 			t.Errorf("%s was not found", code)
 		} else if text := s.p.Text(code, &s.n); !strings.Contains(text, want) {

@@ -52,8 +52,8 @@ func TestListedServer(t *testing.T) {
 			serve()
 		}
 		s.listed()
-		for range 20 {
-			s.see(Observation{Kind: KindDecided, Refused: true, Listed: c.listed})
+		for i := range uint32(20) {
+			s.see(Observation{Kind: KindDecided, Refused: true, Listed: c.listed, Net: mix(i)})
 			s.judge()
 		}
 		if c.served == 2 {

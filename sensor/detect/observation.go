@@ -28,7 +28,7 @@ const (
 	KindSender                     // the domain of a sender: Hash, External
 	KindRecipient                  // the domain of a recipient: Hash, External
 	KindRecipientReply             // the reply to a recipient: Unknown
-	KindDecided                    // a refused session, or an accepted message: Refused, Listed
+	KindDecided                    // a transaction: Refused and the fields below it; or Revoked
 	KindDeferred                   // a server asked the client to come back later: Addr
 	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
 	KindListed                     // a refusal names a blocklist: Listing
@@ -64,7 +64,7 @@ type Observation struct {
 	TTL      uint8  // of the SYN, as captured; zero if it is not known
 	Port     uint16 // of the server
 	Addr     uint32 // hash of the server's address
-	Net      uint32 // hash of the server's network: /24, or /48
+	Net      uint32 // hash of the server's network: /24, or /48; in KindDecided, of its provider
 	Hash     uint32 // see the kinds
 	Time     int64  // nanoseconds since 1970, of the packet
 	After    int64  // nanoseconds since the SYN was sent first
@@ -72,11 +72,15 @@ type Observation struct {
 	Listing  *Listing
 	Lookups  *lookups.Log // kept by the profile
 	Oddities Oddity
+	About    About
 	External bool // the server is none of ours
 	Relay    bool // the server is a declared relay
 	OneSided bool // only one side of the connection was seen so far
-	Refused  bool // the session was refused; else a message was accepted
+	Refused  bool // the transaction was refused; else a message was accepted
 	Listed   bool // the refusal is because of a blocklist
+	Later    bool // with the request to come back later
+	NewFrom  bool // the domain of the sender was new with this transaction
+	Revoked  bool // accepted, and had counted as refused
 	Unknown  bool // the server does not know the recipient
 	Silent   bool // the client had nothing to deliver
 	Mail     bool // the client named a sender
@@ -93,6 +97,16 @@ type Observation struct {
 
 // direct reports whether the client speaks to an external server as mail servers do.
 func (o *Observation) direct() bool { return o.External && !o.Relay && o.Port == 25 }
+
+// About is what a refusal is about.
+type About uint8
+
+// The subjects of a refusal.
+const (
+	AboutClient    About = iota // the client or its address, or what all its mails have in common
+	AboutRecipient              // the recipient does not exist
+	AboutContent                // the message
+)
 
 // Listing is a refusal that names a blocklist. The profile copies the texts that it keeps.
 type Listing struct {

@@ -30,6 +30,7 @@ type Profile struct {
 	ports               contacts.Ports
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without refusals that name a blocklist
+	refusers            refusers
 	unknownUsers        unknownUsers
 	relayDenied         [4]sketch.Slot // servers that refused to relay
 	blocklists          blocklists

@@ -9,13 +9,19 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// refusalTest is Wald's sequential probability ratio test (Wald 1945) on the share of sessions that
-// are refused. A session is refused when a refusal comes before a message is accepted.
+// refusalTest is Wald's sequential probability ratio test (Wald 1945) on the share of mail
+// transactions that are refused. A transaction is refused when none of its recipients, or not the
+// message, is accepted; a connection that is refused before any mail counts as one.
+//
+// The test is for independent observations. Two refusals by one server are not: it may dislike the
+// client's address, and then it refuses everything. So what repeats itself has a smaller weight,
+// see refusers. Refusals by many servers, of many senders, or of many messages each say something
+// new.
 type refusalTest struct {
 	LLR      float64 `json:"LLR"`
-	Sessions int     `json:"Sessions"`
-	Refused  int     `json:"Refused"`
-	Accepted uint32  `json:"Taken"` // sessions in which a message was accepted first
+	Sessions int     `json:"Sessions"` // transactions until the decision
+	Refused  int     `json:"Refused"`  // of these
+	Accepted uint32  `json:"Taken"`    // transactions whose message was accepted
 	Total    uint32  `json:"All"`
 }
 
@@ -23,17 +29,119 @@ type refusalTest struct {
 const decidedWeight = 4.6
 
 // partialLLR is how far on the way a test must be to count at all: twenty to one, which is two
-// refused sessions in a row, or three of six.
+// refused transactions in a row, or three of six.
 const partialLLR = 3.0
 
-// observeRefusals takes in that a session was refused, or that a message was accepted in it. A
-// session that goes over to TLS first is neither, and so is one whose refusal says nothing about
-// the sender; see refusal.Reason.Neutral.
+// refusers are the providers whose servers refused lately, to know what repeats itself: by the
+// domain with which the server greets, else by its network.
+type refusers [8]refuser
+
+// refuser is a provider, and how often it refused.
+type refuser struct {
+	Net   uint32 `json:"Net"`
+	At    uint32 `json:"At"` // stamp of the latest refusal; zero if the place is free
+	Count uint32 `json:"Count"`
+}
+
+const (
+	// refuserTime is how long refusals of one provider repeat each other, in seconds: 30 days. It
+	// dislikes an address for as long as that has its reputation.
+	refuserTime = 30 * 86400
+	// freeRecipients is how many refusals of recipients by one server count fully.
+	freeRecipients = 3
+	// repeatedRecipient is the weight of a further one. With it Wald's test does not move for a
+	// sender of whose recipients four in ten are gone: a mailing list may have three in ten.
+	repeatedRecipient = 0.5
+)
+
+// weigh counts a refusal, and returns its weight: how much it says beside what the same server has
+// said before. The first mail of each sender domain is always new, and so is each message whose
+// content is refused. A server that refuses the client or its address refuses all of its mail: each
+// refusal counts half of the one before. A client that comes back after a deferral, as it should,
+// gets the same answer.
+func (r *refusers) weigh(o *Observation) float64 {
+	before := r.count(o)
+	switch {
+	case o.NewFrom || before == 0:
+		return 1
+	case o.Later:
+		return 0
+	case o.About == AboutContent:
+		return 1
+	case o.About == AboutRecipient:
+		if before < freeRecipients {
+			return 1
+		}
+		return repeatedRecipient
+	}
+	return math.Pow(2, -float64(before))
+}
+
+// count counts a refusal, and returns how many the provider has said before.
+func (r *refusers) count(o *Observation) (before uint32) {
+	x := r.place(o.Net, sketch.Stamp(o.Time))
+	x.Count++
+	return x.Count - 1
+}
+
+// place is the place of a provider that refuses now, with its count so far. The provider that has
+// not refused for longest makes room.
+func (r *refusers) place(net, now uint32) *refuser {
+	oldest := &r[0]
+	for i := range r {
+		x := &r[i]
+		if x.At != 0 && x.Net == net {
+			if now >= x.At+refuserTime {
+				x.Count = 0
+			}
+			x.At = now
+			return x
+		}
+		if x.At < oldest.At {
+			oldest = x
+		}
+	}
+	*oldest = refuser{Net: net, At: max(now, 1)}
+	return oldest
+}
+
+// merge adds the providers of o, which refused later.
+func (r *refusers) merge(o *refusers) {
+	for _, x := range o {
+		if x.At != 0 {
+			r.place(x.Net, x.At).Count += x.Count
+		}
+	}
+}
+
+// saved are the providers as a checkpoint keeps them.
+func (r *refusers) saved() (list []refuser) {
+	for _, x := range r {
+		if x.At != 0 {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// observeRefusals takes in that a transaction was refused, or its message accepted. A session that
+// goes over to TLS first is neither, and so is a refusal that says nothing about the sender; see
+// refusal.Reason.Neutral.
 func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
+	weight := 1.0
+	if o.Refused {
+		if weight = p.refusers.weigh(&o); weight == 0 {
+			return
+		}
+	}
 	decided := p.refusalsDecided()
-	p.refusalTest.step(c, o.Refused, decided)
+	if o.Revoked {
+		p.refusalTest.revoke(c, decided)
+		p.refusalTestUnlisted.revoke(c, decided && p.has(Serves))
+	}
+	p.refusalTest.step(c, o.Refused, weight, decided)
 	if !o.Listed {
-		p.refusalTestUnlisted.step(c, o.Refused, decided && p.has(Serves))
+		p.refusalTestUnlisted.step(c, o.Refused, weight, decided && p.has(Serves))
 	}
 	switch {
 	case !o.Refused:
@@ -49,8 +157,8 @@ func (p *Profile) refusalCounts(o *Observation) bool {
 	return o.Refused && !(o.Listed && p.has(Serves))
 }
 
-// step moves the test on by a session. decided says that the test has decided: its counts stay.
-func (t *refusalTest) step(c *Config, refused, decided bool) {
+// step moves the test on by a transaction. decided says that the test has decided: its counts stay.
+func (t *refusalTest) step(c *Config, refused bool, weight float64, decided bool) {
 	sketch.Increment(&t.Total)
 	if !refused {
 		sketch.Increment(&t.Accepted)
@@ -62,15 +170,27 @@ func (t *refusalTest) step(c *Config, refused, decided bool) {
 	step := math.Log((1 - c.RefusalHigh) / (1 - c.RefusalLow))
 	if refused {
 		t.Refused++
-		step = math.Log(c.RefusalHigh / c.RefusalLow)
+		step = math.Log(c.RefusalHigh/c.RefusalLow) * weight
 	}
 	// An honest past must not count without end in favour of a host that was taken over.
 	_, lower := contacts.Bounds(c.Alpha)
 	t.LLR = math.Max(lower, t.LLR+step)
 }
 
-// judgeRefusals is for a session that was refused. A test that is on its way counts in part, but
-// not if one server refuses few senders, or if others brought the mail.
+// revoke takes back a refused transaction: its message was accepted for other recipients.
+func (t *refusalTest) revoke(c *Config, decided bool) {
+	t.Total -= min(t.Total, 1)
+	if decided || t.Refused == 0 {
+		return
+	}
+	t.Sessions--
+	t.Refused--
+	_, lower := contacts.Bounds(c.Alpha)
+	t.LLR = math.Max(lower, t.LLR-math.Log(c.RefusalHigh/c.RefusalLow))
+}
+
+// judgeRefusals is for a transaction that was refused. A test that is on its way counts in part,
+// but not if one server refuses few senders, or if others brought the mail.
 func (p *Profile) judgeRefusals(c *Config, now int64) {
 	t := p.refusalTestInForce()
 	switch upper, _ := contacts.Bounds(c.Alpha); {
@@ -93,18 +213,18 @@ func (p *Profile) refusalsRecovered() bool {
 // WasRefused reports whether a server refused the source's mail, or named a blocklist.
 func (p *Profile) WasRefused() bool { return p.refusalTest.Refused > 0 || p.blocklists.n > 0 }
 
-// textRefusals has the sessions of the test in force.
+// textRefusals has the transactions of the test in force.
 func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()
 	if t.Refused == t.Sessions {
-		return fmt.Sprintf("Receiving servers refused mail in all of its first %s in which "+
-			"they accepted or refused any.", verdict.Plural(t.Sessions, "session"))
+		return fmt.Sprintf("Receiving servers refused all of its first %s that they accepted or "+
+			"refused.", verdict.Plural(t.Sessions, "mail"))
 	}
-	return fmt.Sprintf("Receiving servers refused mail in %d of its first %s in which they "+
-		"accepted or refused any.", t.Refused, verdict.Plural(t.Sessions, "session"))
+	return fmt.Sprintf("Receiving servers refused %d of its first %s that they accepted or "+
+		"refused.", t.Refused, verdict.Plural(t.Sessions, "mail"))
 }
 
-// merge adds the sessions of o.
+// merge adds the transactions of o.
 func (t *refusalTest) merge(c *Config, o *refusalTest) {
 	_, lower := contacts.Bounds(c.Alpha)
 	t.LLR = math.Max(lower, t.LLR+o.LLR)

@@ -25,3 +25,64 @@ func TestRefusalsOnTheWay(t *testing.T) {
 		}
 	}
 }
+
+// TestOneServerRepeats: a server that refuses a client says it once, however often the client comes
+// back. Another sender, another message and another server say something new.
+func TestOneServerRepeats(t *testing.T) {
+	refused := Observation{Refused: true}
+	content := Observation{Refused: true, About: AboutContent}
+	unknown := Observation{Refused: true, About: AboutRecipient}
+	later := Observation{Refused: true, Later: true}
+	for _, c := range []struct {
+		name string
+		s    *scene
+		want bool // whether the test decides
+	}{
+		{"a server that dislikes the address", newScene().decided(1000, refused), false},
+		{"a deferral and its retries", newScene().decided(1000, later), false},
+		{"five messages", newScene().decided(5, content), false},
+		{"six messages", newScene().decided(6, content), true},
+		{"six servers", newScene().sessions(6, true), true},
+		{"six senders", newScene().decided(6, Observation{Refused: true, NewFrom: true}), true},
+		{"recipients that do not exist, all", newScene().decided(20, unknown), true},
+		{"three recipients in ten", newScene().thirds(300, unknown), false},
+	} {
+		if got := c.s.p.refusalsDecided(); got != c.want {
+			t.Errorf("%s: decided %v (%.1f)", c.name, got, c.s.p.refusalTest.LLR)
+		}
+	}
+}
+
+// thirds is ten times n mails to one server, of which three in ten are decided as o.
+func (s *scene) thirds(n int, o Observation) *scene {
+	for range n {
+		s.decided(2, Observation{}).decided(1, o).decided(2, Observation{}).decided(1, o).decided(3, Observation{}).decided(1, o)
+	}
+	return s
+}
+
+// TestRefusalsForgotten: a provider that goes on refusing is one fact on the next day, too, and a
+// new one after a month without mail to it.
+func TestRefusalsForgotten(t *testing.T) {
+	for days, want := range map[float64]bool{1: false, 29: false, 31: true} {
+		s := newScene()
+		for range 6 {
+			s.decided(3, Observation{Refused: true}).wait(days * 86400)
+		}
+		if s.p.refusalsDecided() != want {
+			t.Errorf("every %.0f days: %.1f", days, s.p.refusalTest.LLR)
+		}
+	}
+}
+
+// TestRevoked: a transaction that counted as refused, and whose message was accepted for other
+// recipients, counts as accepted.
+func TestRevoked(t *testing.T) {
+	s := newScene()
+	for range 100 {
+		s.sessions(1, true).decided(1, Observation{Revoked: true})
+	}
+	if r := s.p.refusalTest; s.p.refusalsDecided() || r.Refused != 0 || r.Sessions != 100 || r.Total != 100 || r.Accepted != 100 {
+		t.Errorf("%+v", r)
+	}
+}

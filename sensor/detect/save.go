@@ -68,6 +68,7 @@ type SavedReason struct {
 type savedReplies struct {
 	refusalTest
 	Unlisted refusalTest `json:"Unlisted"` // without those that name a blocklist
+	Refusers []refuser   `json:"Refusers,omitempty"`
 	unknownUsers
 }
 
@@ -97,10 +98,11 @@ func (p *Profile) Save(n *Counters) Saved {
 		Conflicting: p.conflicting,
 		NewNetworks: p.newNetworks,
 		Contacts:    contacts.Save(&p.contacts, &p.ports),
-		Replies:     savedReplies{p.refusalTest, p.refusalTestUnlisted, p.unknownUsers},
-		MTA:         p.mta.withoutWindows(),
-		Behaviour:   p.behaviour,
-		Names:       savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
+		Replies: savedReplies{p.refusalTest, p.refusalTestUnlisted, p.refusers.saved(),
+			p.unknownUsers},
+		MTA:       p.mta.withoutWindows(),
+		Behaviour: p.behaviour,
+		Names:     savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
 		Lists: SavedLists{slices.Clone(p.Blocklists()),
 			refusal.Anonymous(p.blocklists.sample)},
 		Oddities:      slices.Clone(p.dialect[:]),
@@ -139,6 +141,7 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	p.newNetworks = d.NewNetworks
 	d.Contacts.Restore(&p.contacts, &p.ports)
 	p.refusalTest, p.refusalTestUnlisted = d.Replies.refusalTest, d.Replies.Unlisted
+	copy(p.refusers[:], d.Replies.Refusers)
 	p.unknownUsers = d.Replies.unknownUsers
 	p.mta, p.behaviour = d.MTA, d.Behaviour
 	p.heloNames.n = uint8(copy(p.heloNames.name[:], d.Names.Names))

@@ -9,14 +9,16 @@ import (
 
 // A scene is a row of observations about one host, in seconds from its beginning.
 type scene struct {
-	n     Counters
-	p     Profile
-	cfg   Config
-	now   int64
-	dest  uint32
-	won   verdict.Level
-	at    float64 // seconds at which won was reached
-	class verdict.Class
+	n    Counters
+	p    Profile
+	cfg  Config
+	now  int64
+	dest uint32
+	// server is the number of the latest server that decided about a mail.
+	server uint32
+	won    verdict.Level
+	at     float64 // seconds at which won was reached
+	class  verdict.Class
 }
 
 const begin = int64(1.7e18)
@@ -72,9 +74,11 @@ func (s *scene) helo(name string) *scene {
 	return s
 }
 
+// sessions is n mails that as many servers refuse or accept.
 func (s *scene) sessions(n int, refused bool) *scene {
 	for range n {
-		s.see(Observation{Kind: KindDecided, Refused: refused, Listed: false})
+		s.server++
+		s.see(Observation{Kind: KindDecided, Refused: refused, Listed: false, Net: mix(s.server + 1<<22)})
 		s.judge()
 		s.wait(1)
 	}
@@ -101,9 +105,20 @@ func relayed(n int) *scene {
 // from is a mail in the name of a domain, in a session that is refused or not.
 func (s *scene) from(domain uint32, refused bool) *scene {
 	s.see(Observation{Kind: KindSender, Hash: mix(domain), External: true})
-	s.see(Observation{Kind: KindDecided, Refused: refused, Listed: false})
+	s.see(Observation{Kind: KindDecided, Refused: refused, Listed: false, NewFrom: true})
 	s.judge()
 	return s.wait(2)
+}
+
+// decided is n mails that one server decides about.
+func (s *scene) decided(n int, o Observation) *scene {
+	o.Kind, o.Net = KindDecided, 1
+	for range n {
+		s.see(o)
+		s.judge()
+		s.wait(1)
+	}
+	return s
 }
 
 // odd is two sessions that are spoken so.

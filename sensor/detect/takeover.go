@@ -121,6 +121,7 @@ func (p *Profile) mergeReasons(o *Profile) {
 // mergeDialogues is the part of merge for what client and servers said.
 func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	p.refusalTest.merge(c, &o.refusalTest)
+	p.refusers.merge(&o.refusers)
 	p.refusalTestUnlisted.merge(c, &o.refusalTestUnlisted)
 	p.unknownUsers.merge(c, &o.unknownUsers)
 	if o.unknownUsers.Unknown > 0 {

@@ -25,7 +25,7 @@ func TestVerdicts(t *testing.T) {
 		{"slow, 60 networks a day", newScene().tries(6, 25, 1440, true), verdict.Suspect, 8000},
 		{"very slow, 12 networks a day", newScene().tries(10, 25, 7200, true), verdict.Suspect, 72000},
 		{"hammers one provider", newScene().tries(30, 25, 5, false), verdict.NoLevel, 0}, // 3.0 alone is not enough
-		{"hammers one provider by a bare address", newScene().helo("10.0.0.36").helo("10.0.0.45").helo("a").tries(30, 25, 5, false).sessions(6, true), verdict.Likely, 400},
+		{"hammers one provider by a bare address", newScene().helo("10.0.0.36").helo("10.0.0.45").helo("a").tries(30, 25, 5, false).decided(6, Observation{Refused: true, About: AboutContent}), verdict.Likely, 400},
 		{"six submission servers", newScene().tries(6, 587, 60, true), verdict.Suspect, 400},
 		{"burst and a bare address", newScene().tries(12, 587, 0.01, true).helo("10.0.0.36"), verdict.Likely, 1},
 		{"burst, address, refused, listed", newScene().tries(12, 25, 0.01, true).helo("10.0.0.36").sessions(6, true).listed(), verdict.Confirmed, 10},

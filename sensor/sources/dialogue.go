@@ -31,6 +31,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			prof = s.observeHelo(x, src, prof, ev.Text)
 		// The null sender (RFC 5321, section 4.5.5) has no domain.
 		case smtpsniff.MailCommand:
+			beginTransaction(f)
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				prof = s.observeSender(x, src, prof, domain)
 			}
@@ -48,7 +49,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			counters.Messages++
 			s.notes.noteInbound(src, s.event.Key)
 			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
-				s.noteDecision(f, prof, false, false, now)
+				s.noteAccepted(f, prof, now)
 			}
 		// After STARTTLS the decision about the session is not visible. A session that is encrypted
 		// from the first byte shows only that the client spoke.
@@ -65,6 +66,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
 			s.noteGreeting(f, prof)
+			noteRecipient(f, ev)
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
@@ -99,8 +101,7 @@ func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 	return prof
 }
 
-// observeSender observes a sender's domain, and returns the source's profile like observeHelo. A
-// session with a new domain is decided again: a bot can have one session for all its mails.
+// observeSender observes a sender's domain, and returns the source's profile like observeHelo.
 func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	domain []byte) *profile {
 	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
@@ -109,8 +110,8 @@ func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
-	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, o) && !x.Flow.Noted(peer.Encrypted) {
-		x.Flow.Notes &^= peer.Decided
+	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, o) {
+		x.Flow.Notes |= peer.NewSender
 	}
 	return prof
 }

@@ -42,20 +42,80 @@ func (s *Observer) observeRefusedReply(f *track.Flow, src *Source, prof *profile
 	s.observeRefusal(f, src, prof, ev, now)
 }
 
-// noteDecision records once for each session, or for each new sender domain, whether it was refused
-// or a message was accepted. If one of the two was not captured, the client's next command shows
-// it: without that more servers would be taken for bots (bench campaigns, variants outbound and
-// inbound).
-func (s *Observer) noteDecision(f *track.Flow, prof *profile, refused, listed bool,
-	now int64) {
-	if f.Noted(peer.Decided) {
+// The unit of decisions is the mail transaction (RFC 5321, section 3.3), and not the session: a
+// client can send all its mails on one connection. A refusal before the first MAIL is one, too.
+// What repeats an earlier refusal is no further decision: a second recipient of the same
+// transaction, or DATA after no recipient was accepted. Refusals of one server that repeat each
+// other in several transactions count less and less, see package detect.
+
+// beginTransaction begins a transaction with MAIL. Nothing is decided in it yet, unless TLS hides
+// the decision.
+func beginTransaction(f *track.Flow) {
+	if f.Noted(peer.Encrypted) {
 		return
 	}
-	f.Notes |= peer.Decided
-	if prof != nil && f.Noted(peer.External) {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
-			Refused: refused, Listed: listed})
+	f.Notes &^= peer.Transaction
+}
+
+// noteRecipient notes whether the transaction has recipients that were accepted or refused.
+func noteRecipient(f *track.Flow, ev *smtpsniff.Event) {
+	switch {
+	case ev.Phase != smtpsniff.Rcpt:
+	case ev.Code >= 400:
+		f.Notes |= peer.RcptRefused
+	default:
+		f.Notes |= peer.RcptAccepted
 	}
+}
+
+// repeatsRecipients reports whether a refusal of DATA, or of the message, says no more than that no
+// recipient was accepted: a client that sends its commands together (RFC 2920) gets one.
+func repeatsRecipients(f *track.Flow, ev *smtpsniff.Event) bool {
+	return (ev.Phase == smtpsniff.Data || ev.Phase == smtpsniff.EndOfData) &&
+		f.Noted(peer.RcptRefused) && !f.Noted(peer.RcptAccepted)
+}
+
+// noteAccepted records that the message of a transaction was accepted. If recipients were refused
+// before, the transaction counts as accepted all the same: a mailing list has addresses that are
+// gone. If MAIL or its reply was not captured, the client's next command shows the end of the
+// transaction: without that more servers would be taken for bots (bench campaigns, variants
+// outbound and inbound).
+func (s *Observer) noteAccepted(f *track.Flow, prof *profile, now int64) {
+	decided := f.Noted(peer.Decided)
+	revoked := f.Noted(peer.Refused) && f.Noted(peer.RcptAccepted)
+	f.Notes = f.Notes&^peer.Refused | peer.Decided
+	if decided && !revoked || prof == nil || !f.Noted(peer.External) {
+		return
+	}
+	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
+		Revoked: revoked})
+}
+
+// noteRefused records once for each transaction that it was refused.
+func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event,
+	reason refusal.Reason, listed bool, now int64) {
+	if f.Noted(peer.Decided) || repeatsRecipients(f, ev) {
+		return
+	}
+	f.Notes |= peer.Decided | peer.Refused
+	if prof == nil || !f.Noted(peer.External) {
+		return
+	}
+	o := s.all.observation(detect.KindDecided, s.event.Key, now)
+	o.Refused, o.Listed, o.Later = true, listed, ev.Code < 500
+	o.NewFrom = f.Noted(peer.NewSender)
+	// A provider has servers in many networks, which greet with its name.
+	name := peer.GreetingName(s.event.Session.Banner())
+	if domain := s.all.cfg.Peers.DomainHash(name); domain != 0 {
+		o.Net = domain
+	}
+	switch {
+	case reason == refusal.SpamSeen:
+		o.About = detect.AboutContent
+	case reason == refusal.UserUnknown:
+		o.About = detect.AboutRecipient
+	}
+	prof.Observe(&s.all.cfg.Detect, nil, o)
 }
 
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
@@ -65,7 +125,7 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	now int64) {
 	reason, cited, text := s.Refusals.Reason(s.event.Session, ev)
 	if !reason.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.noteDecision(f, prof, true, reason == refusal.Blocklisted || cited.List != "", now)
+		s.noteRefused(f, prof, ev, reason, reason == refusal.Blocklisted || cited.List != "", now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
 	if !f.Noted(peer.External) {
