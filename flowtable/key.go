@@ -1,6 +1,8 @@
 package flowtable
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 
@@ -46,6 +48,11 @@ func putAddr(b []byte, a *Addr) {
 type HostKey struct {
 	Addr  Addr
 	Scope Scope
+}
+
+// Compare orders hosts by address, then by scope.
+func (h HostKey) Compare(o HostKey) int {
+	return cmp.Or(bytes.Compare(h.Addr[:], o.Addr[:]), cmp.Compare(h.Scope, o.Scope))
 }
 
 // Key identifies a flow. Both directions of a flow have the same key.

@@ -1,5 +1,7 @@
 package flowtable
 
+import "iter"
+
 // Objects holds Go objects to which entries of a table refer by number, because the entries hold no
 // pointers. Number zero is no object.
 type Objects[T any] struct {
@@ -43,6 +45,17 @@ func (o *Objects[T]) Valid(i uint32) bool { return i != 0 && uint64(i) < uint64(
 
 // Owner is the entry that refers to an object.
 func (o *Objects[T]) Owner(i uint32) Ref { return o.owner[i] }
+
+// Owners yields the entries that refer to objects, in the order of the objects' numbers.
+func (o *Objects[T]) Owners() iter.Seq[Ref] {
+	return func(yield func(Ref) bool) {
+		for i, v := range o.list {
+			if v != nil && !yield(o.owner[i]) {
+				return
+			}
+		}
+	}
+}
 
 // Len is the number of objects.
 func (o *Objects[T]) Len() int { return max(0, len(o.list)-1-len(o.free)) }

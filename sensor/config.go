@@ -155,6 +155,7 @@ func loadConfig(o *options) (*config, error) {
 	c := r.resolve(&f)
 	for _, h := range o.home {
 		c.engine.Home = append(c.engine.Home, r.prefix("--home", h))
+		c.engine.HomeStated = true
 	}
 	for _, d := range o.localDomains {
 		c.engine.LocalDomains = append(c.engine.LocalDomains, r.domain("--local-domain", d))

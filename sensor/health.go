@@ -8,6 +8,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
 )
 
 // health checks the sensor's own condition. A fault that keeps the sensor from seeing or reporting
@@ -67,6 +68,8 @@ func (h *health) checkCapture(now int64, st *engine.Stats, c *capture.Stats) {
 			"no address of ours was seen in any mail connection",
 			"name your networks: home_net in the configuration, or --home")
 	}
+	text, hint := finding.UnjudgedText(st.Unjudged, st.UnjudgedCount, st.Home)
+	h.set(now, "hosts_not_judged", st.UnjudgedCount > 0, float64(st.UnjudgedCount), 0, text, hint)
 	oneWay := st.SeenClient + st.SeenServer - was.SeenClient - was.SeenServer
 	sessions := oneWay + st.SeenBoth - was.SeenBoth
 	share := ratio(oneWay, sessions)

@@ -245,6 +245,8 @@ func (a *app) progress(files *capture.Files, o readOptions) *progressbar.Progres
 // standard output. It returns the first error of writing.
 func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems []error,
 	took time.Duration, eventsOut bool) error {
+	st := p.engine.Stats()
+	p.report.NotJudged(st.Unjudged)
 	if a.opt.quiet {
 		return nil
 	}
@@ -252,7 +254,6 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 	if eventsOut {
 		out = a.stderr
 	}
-	st := p.engine.Stats()
 	for i := range names {
 		names[i] = printable(names[i])
 	}
@@ -261,6 +262,7 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 		Frames: st.Frames, Refused: st.Refused, Bytes: c.BytesRead, First: st.First, Last: st.Last,
 		Drops: c.KernelDrops + c.InterfaceDrops, Loss: p.last.Loss, Account: p.last.Account(),
 		HomeSeen: st.HomeSeen, Attempts: st.Attempts,
+		Unjudged: st.Unjudged, UnjudgedCount: st.UnjudgedCount, Home: st.Home,
 		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
 		Gaps: st.Gaps, Midstream: st.Midstream,
 	}

@@ -56,6 +56,7 @@ func (r *resolver) capture(c *config, f *fileConfig) {
 // network resolves the keys that describe the network: addresses, roles, domains, and the hosts
 // whose findings are ignored.
 func (r *resolver) network(e *engine.Config, f *fileConfig) {
+	e.HomeStated = len(f.HomeNet) > 0
 	for i, h := range f.HomeNet {
 		e.Home = append(e.Home, r.prefix(fmt.Sprintf("home_net[%d]", i), h))
 	}

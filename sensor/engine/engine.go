@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -24,9 +25,12 @@ import (
 type Config struct {
 	// Ports are the mail ports. Nil means 25, 465, 587 and 2525.
 	Ports []uint16
-	// Home are the networks whose hosts are judged. Nil means the private networks: 10/8,
-	// 172.16/12, 192.168/16, 100.64/10 and fc00::/7.
+	// Home are the networks whose hosts are judged. Where it names none of an address family, the
+	// private ones of that family are: 10/8, 172.16/12, 192.168/16, 100.64/10; fc00::/7.
 	Home []netip.Prefix
+	// HomeStated says that an administrator chose Home. Then no network of an address family that
+	// it names is learned from the link; see peer.Directory.MayLearn.
+	HomeStated bool
 	// MailServers are hosts that may send mail to anybody; they are not judged as bots.
 	MailServers []netip.Addr
 	// Roles are hosts with another declared function; see Role.
@@ -131,14 +135,30 @@ var DefaultHome = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("fc00::/7")}
 
+// homeNetworks returns the home networks of a configuration: those of an address family that it
+// does not name are the private ones.
+func homeNetworks(named []netip.Prefix) []netip.Prefix {
+	list := slices.Clone(named)
+	for _, p := range DefaultHome {
+		if !slices.ContainsFunc(named, func(n netip.Prefix) bool {
+			return n.Addr().Is6() == p.Addr().Is6()
+		}) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // New makes an engine.
 func New(cfg Config, out Output) *Engine {
 	if cfg.Ports == nil {
 		cfg.Ports = DefaultPorts
 	}
-	if cfg.Home == nil {
-		cfg.Home = DefaultHome
+	var stated []netip.Prefix
+	if cfg.HomeStated {
+		stated = cfg.Home
 	}
+	cfg.Home = homeNetworks(cfg.Home)
 	if cfg.Detect == (detect.Config{}) {
 		cfg.Detect = detect.DefaultConfig()
 	}
@@ -170,7 +190,7 @@ func New(cfg Config, out Output) *Engine {
 				e.shards[i].tracker.SYNEvicted(n)
 			},
 		})
-	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, NAT64: cfg.NAT64,
+	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, Stated: stated, NAT64: cfg.NAT64,
 		AllowedRelays: cfg.AllowedRelays, MailServers: cfg.MailServers, Roles: cfg.Roles,
 		Ignore: cfg.Ignore}, &e.table.Secret)
 	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,

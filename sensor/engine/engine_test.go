@@ -513,8 +513,11 @@ func TestNoHome(t *testing.T) {
 	if len(r.findings) < 2 || r.findings[0].Source.Addr.String() != "203.0.113.9" || r.findings[0].Level < verdict.Likely {
 		t.Errorf("findings: %v", levels)
 	}
-	if r = analyse(Config{Live: true}, frames); len(r.findings) != 0 {
-		t.Errorf("live, a foreign source is judged: %+v", r.findings[0])
+	if r = analyse(Config{Live: true}, frames); len(r.findings) == 0 || r.findings[0].Level < verdict.Likely {
+		t.Errorf("live, a source on the link of a router is not judged: %v", r.findings)
+	}
+	if r = analyse(Config{Live: true}, hop(frames, 63)); len(r.findings) != 0 {
+		t.Errorf("live, a source behind a router is judged: %+v", r.findings[0])
 	}
 }
 

@@ -70,6 +70,7 @@ func (e *Engine) exchangeNotes() {
 		}
 	})
 	e.drainJournals()
+	e.guarded(func() { e.sources.Learn(e.machines.TrackLinks()) })
 	defer e.recoverPanic()
 	e.sources.DeliverInbound()
 	e.sources.LearnNAT64()

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"math/bits"
+	"net/netip"
 	"slices"
 
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/sources"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
@@ -46,8 +48,12 @@ type Stats struct {
 	PanicAt                   string // the latest: message and place in the code
 	Memory, MemoryCap         uint64 // of the tables, bytes
 	Withheld                  uint64 // suspect findings that were not emitted; see budget
-	HomeSeen                  bool   // an internal address was seen
-	First, Last               int64  // lowest and highest time of the frames, ns since 1970
+	HomeSeen                  bool   // an address of the configured home networks was seen
+	// Unjudged are hosts in no home network that would have a level, the first of UnjudgedCount.
+	Unjudged      []finding.Unjudged
+	UnjudgedCount int
+	Home          []netip.Prefix // the configured home networks; read only
+	First, Last   int64          // lowest and highest time of the frames, ns since 1970
 }
 
 // Count is a counter with a name.
@@ -125,6 +131,8 @@ func (e *Engine) Stats() Stats {
 		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.tracked.Broken})
 	}
 	t.HomeSeen = e.sources.IsHomeSeen()
+	t.Home = e.cfg.Home
+	t.Unjudged, t.UnjudgedCount = e.sources.Unjudged()
 	return t
 }
 

@@ -1,16 +1,19 @@
-// Package machines joins the addresses of a machine that changes its address, so that the machine
-// has one profile and one finding of each class, however many addresses it takes.
+// Package machines follows what link-layer addresses say: which networks are on the link that the
+// capture shows, and so ours, and which addresses belong to one machine. A machine that changes its
+// address has one profile and one finding of each class, however many addresses it takes.
 //
 // Words:
 //   - A chain is a machine that changes its IP address, and is known by its link-layer address.
 //   - A rotation is a machine that changes its link-layer address, too. It is known by the network
 //     of its addresses and by what its frames share.
+//   - A link is the sender of frames, by its link-layer address: a machine, or a router.
 //   - A member is an address of a chain or of a rotation.
 //   - A finding about a member is held back for some minutes if it may turn out to be a rotation's.
 //
 // The observers of sources note what the Tracker needs, and the engine has it do its work at the
 // end of a round:
 //
+//	notes on links  --TrackLinks------> networks that are ours, see links.go
 //	new addresses   --TrackAddresses--> chains    \
 //	                                               address changes --MergeAddresses--> profiles
 //	brief senders   --TrackRotations--> rotations /
@@ -19,7 +22,8 @@
 //
 // A Tracker reads the sources of all shards, each under the lock of its shard, and belongs to the
 // holder of the engine's tickMu. Everything is handled in an order that does not depend on the
-// number of helpers. All of it is bounded: at most 1024 chains, 128 rotations and 64 held findings.
+// number of helpers. All of it is bounded: at most 1024 links and chains, 128 rotations and 64 held
+// findings.
 //
 // The package does not observe packets, judge profiles (detect) or know what a source did: it asks
 // package sources. Two machines that share one address are the concern of sources/macchange.go.

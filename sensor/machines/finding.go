@@ -128,7 +128,7 @@ func (t *Tracker) hold(r *sources.FindingEvent) bool {
 		return false
 	}
 	for _, c := range t.rotations { // at most maxRotations
-		if c.chain.sameMachine && c.key.net == localNetwork(r.Key) {
+		if c.chain.sameMachine && c.key.net == sources.LocalNetwork(r.Key) {
 			t.held = append(t.held, r)
 			return true
 		}

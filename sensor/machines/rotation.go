@@ -47,20 +47,10 @@ type withheldFinding struct {
 	class  verdict.Class
 }
 
-// localNetwork returns the network of an internal address: its /24 or /64.
-func localNetwork(h flowtable.HostKey) flowtable.HostKey {
-	if h.Scope.V6() {
-		clear(h.Addr[8:])
-	} else {
-		h.Addr[15] = 0
-	}
-	return h
-}
-
 // rotation returns the rotation of a brief sender. At maxRotations the one that was silent for the
 // longest time is dropped.
 func (t *Tracker) rotation(v *sources.BriefSender) *rotation {
-	k := rotationKey{localNetwork(v.Source), v.Signature}
+	k := rotationKey{sources.LocalNetwork(v.Source), v.Signature}
 	if c := t.rotations[k]; c != nil {
 		return c
 	}

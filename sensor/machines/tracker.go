@@ -13,11 +13,14 @@ type Tracker struct {
 	chains       map[[6]byte]*addressChain           // by link-layer address, at most maxMachines
 	chainOf      map[flowtable.HostKey]*addressChain // of the members
 	rotations    map[rotationKey]*rotation           // at most maxRotations
+	links        map[[6]byte]*link                   // senders of frames, at most maxLinks
+	nextHops     []uint16                            // to which home machines send
 	sources      *sources.Set
 	held         []*sources.FindingEvent // findings that are held back, at most maxHeld
 	forgotten    atomic.Uint64           // machines that were dropped at a bound
 	incidents    finding.Incidents       // incidents of findings
 	newAddresses []sources.NewAddress    // scratch of trackAddresses
+	linkNotes    []sources.LinkNote      // scratch of TrackLinks
 }
 
 // Lost is the number of machines that were dropped at a bound.

@@ -12,6 +12,9 @@ import (
 type Config struct {
 	// Home are the networks whose hosts are judged.
 	Home []netip.Prefix
+	// Stated are those of Home that an administrator named. Of a family that they name no further
+	// network is learned from the link; see Directory.MayLearn.
+	Stated []netip.Prefix
 	// MailServers are hosts that may send mail to anybody, Roles hosts with another function.
 	MailServers []netip.Addr
 	Roles       []Role
@@ -32,16 +35,43 @@ type Directory struct {
 	declared declarations
 	nat64    nat64
 	secret   *flowtable.Secret // of the hashes
+	stated   [2]bool           // the administrator named the home networks of IPv4, of IPv6
 }
 
 // NewDirectory makes a directory. Its hashes are keyed with secret.
 func NewDirectory(cfg *Config, secret *flowtable.Secret) *Directory {
 	d := &Directory{secret: secret}
 	d.Home.set(cfg.Home)
+	for _, p := range cfg.Stated {
+		d.stated[family(p.Addr().Is6())] = true
+	}
 	d.Relays.set(cfg.AllowedRelays)
 	d.declared.set(cfg)
 	d.nat64.add(cfg.NAT64, len(cfg.NAT64))
 	return d
+}
+
+// family is the index of an address family.
+func family(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 0
+}
+
+// MayLearn reports whether a network of this family may become a home network because its hosts
+// share the link with home machines: the administrator has not named the networks of this family.
+func (d *Directory) MayLearn(v6 bool) bool { return !d.stated[family(v6)] }
+
+// LearnNetwork adds the network of an address to the home networks, its /24 or /64, and reports
+// whether that is new. Calls may not run at the same time.
+func (d *Directory) LearnNetwork(h flowtable.HostKey) bool {
+	a := NetIP(h.Addr, h.Scope.V6())
+	bits := 24
+	if a.Is6() {
+		bits = 64
+	}
+	return d.Home.Learn(netip.PrefixFrom(a, bits))
 }
 
 // Role returns the declared role of a host, empty if it has none.

@@ -3,6 +3,7 @@ package peer
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gaissmai/bart"
 
@@ -12,9 +13,10 @@ import (
 // prefixSet is a set of networks. It may be read by several goroutines once set has returned. The
 // trie finds an address in a few memory accesses, whatever the number of networks.
 type prefixSet struct {
-	mu    sync.RWMutex
-	table bart.Lite
-	size  int
+	mu      sync.RWMutex
+	table   bart.Lite
+	size    int
+	learned atomic.Pointer[bart.Lite] // networks that were added since; nil is none
 }
 
 // set replaces the networks.
@@ -31,12 +33,53 @@ func (s *prefixSet) set(list []netip.Prefix) {
 // Has reports whether an address is in one of the networks. An IPv4 address is stored as the mapped
 // IPv6 address; v6 distinguishes the two.
 func (s *prefixSet) Has(a flowtable.Addr, v6 bool) bool {
-	if s.size == 0 {
+	return s.Configured(a, v6) || s.Learned(a, v6)
+}
+
+// Configured reports whether an address is in one of the networks that set was given.
+func (s *prefixSet) Configured(a flowtable.Addr, v6 bool) bool {
+	return s.size > 0 && s.table.Contains(plain(a, v6))
+}
+
+// Learned reports whether an address is in one of the networks that Learn added.
+func (s *prefixSet) Learned(a flowtable.Addr, v6 bool) bool {
+	t := s.learned.Load()
+	return t != nil && t.Contains(plain(a, v6))
+}
+
+// Learn adds a network and reports whether it did: it is new, and there are fewer than
+// maxLearnedNetworks.
+// Readers may go on meanwhile; two calls may not run at the same time.
+func (s *prefixSet) Learn(p netip.Prefix) bool {
+	t := s.learned.Load()
+	if t == nil {
+		t = &bart.Lite{}
+	}
+	if t.Size() >= maxLearnedNetworks || t.Get(p.Masked()) {
 		return false
 	}
+	s.learned.Store(t.InsertPersist(p.Masked()))
+	return true
+}
+
+// LearnedNetworks returns the networks that Learn added, in order.
+func (s *prefixSet) LearnedNetworks() (list []netip.Prefix) {
+	if t := s.learned.Load(); t != nil {
+		for p := range t.AllSorted() {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// maxLearnedNetworks bounds the networks that are learned.
+const maxLearnedNetworks = 256
+
+// plain is an address as the trie holds it.
+func plain(a flowtable.Addr, v6 bool) netip.Addr {
 	addr := netip.AddrFrom16(a)
 	if !v6 {
 		addr = addr.Unmap()
 	}
-	return s.table.Contains(addr)
+	return addr
 }

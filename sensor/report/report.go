@@ -84,6 +84,11 @@ type Input struct {
 	Account                string        // account of all frames
 	Problems               []error       // of files
 	HomeSeen               bool          // an address of the home networks occurred
+	// Unjudged are the first of UnjudgedCount hosts in none of the Home networks that would have
+	// a level.
+	Unjudged               []finding.Unjudged
+	UnjudgedCount          int
+	Home                   []netip.Prefix
 	Attempts               uint64
 	SeenClient, SeenServer uint64   // sessions of which only this side was captured
 	Gaps                   uint64   // in dialogues
@@ -214,7 +219,16 @@ func (r *Report) Health(text string) {
 	}
 }
 
-// Worst is the highest level of all findings that stand and are more than information.
+// NotJudged adds hosts that are not judged because they are in no home network: nobody may take
+// the report for one without a finding.
+func (r *Report) NotJudged(list []finding.Unjudged) {
+	for _, u := range list {
+		r.worst = max(r.worst, u.Level)
+	}
+}
+
+// Worst is the highest level of all findings that stand and are more than information, and of
+// hosts that are not judged.
 func (r *Report) Worst() verdict.Level {
 	worst := r.worst
 	for _, f := range r.findings {

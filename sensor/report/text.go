@@ -199,6 +199,9 @@ func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 		p.line(p.paint(text.FgHiYellow,
 			fmt.Sprintf("%-11sNo host is confirmed to send spam; look at "+
 				"%s", "VERDICT", list(maybe))))
+	case in.UnjudgedCount > 0:
+		p.line(p.paint(text.FgHiYellow, fmt.Sprintf("%-11sNo host of your networks sends spam; "+
+			"%s of other networks may", "VERDICT", verdict.Plural(in.UnjudgedCount, "host"))))
 	case in.Frames == 0:
 		p.line(fmt.Sprintf("%-11sNone: the capture has no packet to judge", "VERDICT"))
 	default:
@@ -207,6 +210,9 @@ func (r *Report) verdict(p *printer, in *Input, found []*finding.Finding) {
 	}
 	for _, s := range servers {
 		p.field("", "Mail server "+s)
+	}
+	if s, _ := finding.UnjudgedText(in.Unjudged, in.UnjudgedCount, in.Home); s != "" {
+		p.field("", "Not judged: "+s)
 	}
 	if len(bots) > 0 && len(former) > 0 {
 		p.field("", "Sent spam earlier, quiet at the end: "+list(former))
@@ -452,6 +458,9 @@ func (r *Report) hints(p *printer, in *Input, found []*finding.Finding) {
 			hint += ": --home " + p.String()
 		}
 		hints = append(hints, hint)
+	}
+	if _, s := finding.UnjudgedText(in.Unjudged, in.UnjudgedCount, in.Home); s != "" {
+		hints = append(hints, strings.ToUpper(s[:1])+s[1:])
 	}
 	for _, f := range found {
 		if f.Class == verdict.DirectSMTP {

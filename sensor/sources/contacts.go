@@ -86,6 +86,9 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 	ttl uint8) {
 	src.flags |= changed
 	a := s.all.attemptOf(k, now, ttl)
+	if a.External {
+		src.flags |= outbound
+	}
 	if a.Port == 25 && a.External && !a.Relay && src.flags&triedOutside == 0 {
 		src.flags |= triedOutside
 		// until now it contacted other servers alone

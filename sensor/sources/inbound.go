@@ -29,7 +29,9 @@ type shardNotes struct {
 	newAddresses   []NewAddress                         // machines under one of their addresses
 	// closed sessions of sources that have had few
 	briefSenders []BriefSender
-	dropped      uint64 // notes that were dropped at a bound
+	linkNotes    []LinkNote
+	links        [linkMemory]LinkNote // the latest of linkNotes
+	dropped      uint64               // notes that were dropped at a bound
 }
 
 // noteInbound records that an internal host accepted mail from an external client, or began TLS

@@ -32,6 +32,10 @@ const sendersShown = 64
 
 // noteSender compares the sender of the first answer of a flow's server with its client's.
 func (s *Observer) noteSender(src *Source, p *track.Packet, f *track.Flow) {
+	if src != nil {
+		src.noteDistance(f.Trace.TTL, p.TTL)
+	}
+	s.noteBothLinks(src, p, f)
 	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} {
 		return
 	}

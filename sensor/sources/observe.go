@@ -30,6 +30,9 @@ func (s *Observer) Observe(ev *track.Event) {
 	case track.CachedOutcome:
 		src.countOutcome(ev.Outcome)
 	case track.FirstSYN:
+		if src.nextHop == 0 { // the SYN cache does not keep it
+			src.nextHop = ev.Packet.PeerLink
+		}
 		s.macChanged(src, ev.Packet)
 		s.noteLink(src, ev.Packet)
 	case track.Attempt:

@@ -34,10 +34,12 @@ type profile struct {
 	addressChanged  bool           // its machine has another address now: the tick drops it
 }
 
-// eligible reports whether a source can have a finding: it is ours. What its declared role explains
-// is decided with its verdict; see detect.Role. A file that holds none of our addresses is judged
-// as a whole at its end.
-func (s *Observer) eligible(src *Source) bool { return src.flags&home != 0 || !s.all.cfg.Live }
+// eligible reports whether a source can have a finding: it is ours, or may turn out to be. What its
+// declared role explains is decided with its verdict; see detect.Role. A file that holds none of
+// our addresses is judged as a whole at its end.
+func (s *Observer) eligible(src *Source) bool {
+	return src.flags&(home|within|nearer) != 0 || !s.all.cfg.Live
+}
 
 // undeclared reports whether a source can have a finding because it uses mail ports at all.
 func (s *Observer) undeclared(src *Source) bool {
@@ -78,10 +80,14 @@ func (s *Observer) judge(src *Source, prof *profile, now int64) {
 		return
 	}
 	v := prof.Judge(&src.Counters, now)
+	k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))
 	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
+		if v.Level > verdict.NoLevel {
+			s.noteSuspicious(src, k, now)
+		}
 		return
 	}
-	s.publish(src, prof, *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile)), v, now)
+	s.publish(src, prof, k, v, now)
 }
 
 // crowded reports whether a source must do without a profile: all places are taken, and the source

@@ -14,7 +14,7 @@ import (
 type Set struct {
 	cfg      Config
 	shards   []*Observer
-	homeSeen atomic.Bool // an address of the home networks was seen
+	homeSeen atomic.Bool // an address of the configured home networks was seen
 	ended    bool        // no further reply can come
 	pairs    linkSenders
 	routers  routers
@@ -60,7 +60,7 @@ func (all *Set) Add(s *Observer, cfg ObserverConfig) {
 	all.shards = append(all.shards, s)
 }
 
-// IsHomeSeen reports whether an address of the home networks was seen.
+// IsHomeSeen reports whether an address of the configured home networks was seen.
 func (all *Set) IsHomeSeen() bool { return all.homeSeen.Load() }
 
 // SendersDiffer reports whether the two ends of connections are known to have different link-layer

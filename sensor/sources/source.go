@@ -15,7 +15,8 @@ type Source struct {
 	Counters detect.Counters
 	mac      [6]byte // its link-layer address; a router's, if a router passed its frames on
 	vlan     [2]uint16
-	tags     uint8 // how many of vlan are set
+	tags     uint8  // how many of vlan are set
+	nextHop  uint16 // hash of the link-layer address to which its frames go
 	flags    sourceFlags
 	input    uint16 // number of the capture's interface
 	profile  uint32 // number of its profile, zero if it has none
@@ -34,6 +35,10 @@ const (
 	onLink                               // no router has passed on its first packet
 	evictedOpen                          // its profile was evicted while it had an open finding
 	former                               // its findings were dropped once: the next ones are new
+	within                               // at most maxInside routers passed on its first packet
+	nearer                               // a server that answered it was farther away
+	farther                              // a server that answered it was nearer
+	outbound                             // it contacted a server outside the home networks
 )
 
 // KeepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
@@ -63,22 +68,27 @@ func (s *Observer) newSource(src *Source, ev *track.Event) {
 	if ev.SYN != nil {
 		src.input = ev.SYN.Value.Input
 		src.describe(&ev.SYN.Value)
-		return
-	}
-	p := ev.Packet
-	src.input = p.Input
-	if p.ToServer {
-		src.mac, src.tags, src.vlan = p.MAC, p.Tags, p.VLAN
-		if detect.InitialTTL(p.TTL) {
-			src.flags |= onLink
+		src.noteHops(ev.SYN.Value.TTL)
+	} else {
+		p := ev.Packet
+		src.input = p.Input
+		if p.ToServer {
+			src.mac, src.tags, src.vlan, src.nextHop = p.MAC, p.Tags, p.VLAN, p.PeerLink
+			src.noteHops(p.TTL)
 		}
+	}
+	if s.all.isLearned(src, &h) {
+		src.flags |= home
+	}
+	if p := ev.Packet; ev.SYN == nil && p.ToServer {
+		s.noteFirst(src, p)
 		s.noteAddress(src, p)
 	}
 }
 
 // describeSource notes what the address of a new source says.
 func (all *Set) describeSource(src *Source, h *flowtable.HostKey) {
-	if all.cfg.Peers.Home.Has(h.Addr, h.Scope.V6()) {
+	if all.cfg.Peers.Home.Configured(h.Addr, h.Scope.V6()) {
 		src.flags |= home
 		if !all.homeSeen.Load() {
 			all.homeSeen.Store(true)
@@ -92,9 +102,9 @@ func (all *Set) describeSource(src *Source, h *flowtable.HostKey) {
 	}
 }
 
-// homeServer notes that the server of k is in one of our networks.
+// noteHomeServer notes that the server of k is in one of the configured networks.
 func (all *Set) noteHomeServer(k *flowtable.Key) {
-	if !all.homeSeen.Load() && all.cfg.Peers.Home.Has(k.Server, k.Scope.V6()) {
+	if !all.homeSeen.Load() && all.cfg.Peers.Home.Configured(k.Server, k.Scope.V6()) {
 		all.homeSeen.Store(true)
 	}
 }

@@ -1,0 +1,67 @@
+package finding
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"spamsensor/sensor/verdict"
+)
+
+// Unjudged is a host that is in no home network, and would have a level if it were.
+type Unjudged struct {
+	Addr     netip.Addr
+	Level    verdict.Level
+	Attempts uint32
+}
+
+// Compare orders hosts: the highest level first, then the most attempts, then by address.
+func (u Unjudged) Compare(o Unjudged) int {
+	return cmp.Or(-cmp.Compare(u.Level, o.Level), -cmp.Compare(u.Attempts, o.Attempts),
+		u.Addr.Compare(o.Addr))
+}
+
+// maxHomeOptions bounds the networks that UnjudgedText repeats.
+const maxHomeOptions = 8
+
+// UnjudgedText names hosts that are not judged, of n in all, and how to have them judged. home are
+// the home networks of now: an option must name them again. Both texts are empty if n is zero.
+func UnjudgedText(list []Unjudged, n int, home []netip.Prefix) (text, hint string) {
+	if n == 0 {
+		return "", ""
+	}
+	var names, options []string
+	add := func(p netip.Prefix) {
+		if option := "--home " + p.String(); !slices.Contains(options, option) {
+			options = append(options, option)
+		}
+	}
+	for _, u := range list {
+		names = append(names, fmt.Sprintf("%s (%s)", u.Addr, u.Level))
+		bits := 24
+		if u.Addr.Is6() {
+			bits = 64
+		}
+		add(netip.PrefixFrom(u.Addr, bits).Masked())
+	}
+	for i, p := range home {
+		if i < maxHomeOptions && slices.ContainsFunc(list, func(u Unjudged) bool {
+			return u.Addr.Is6() == p.Addr().Is6()
+		}) {
+			add(p)
+		}
+	}
+	if n > len(list) {
+		names = append(names, fmt.Sprintf("and %d more", n-len(list)))
+	}
+	which, they := "is in none of your networks and", "it is"
+	if n > 1 {
+		which, they = "are in none of your networks and", "they are"
+	}
+	return fmt.Sprintf("%s that would be at least suspect %s not judged: %s",
+			verdict.Plural(n, "host"), which, strings.Join(names, ", ")),
+		fmt.Sprintf("if %s yours: %s, or home_net in the configuration", they,
+			strings.Join(options, " "))
+}
