@@ -50,7 +50,8 @@ func (c *recordBatch) windowSize() int64 {
 	return windowSize
 }
 
-// add appends a frame whose record has this time, or counts it as skipped. If the prefilter panics, the batch is unchanged.
+// add appends a frame whose record has this time, or counts it as skipped. If the prefilter panics,
+// the batch is unchanged.
 func (c *recordBatch) add(data []byte, time int64, wire int, link frame.LinkType) {
 	time = frame.ReadTime(time)
 	var class uint8
