@@ -171,10 +171,10 @@ var fieldCases = []fieldCase{
 	{file: "one-connection-split-in-30-control", check: only("likely", "192.168.1.66")},
 	{file: "oneway-ended-sessions-count-as-open-C", wrong: "W14", check: source("192.168.1.25", "concurrent_max", 1, concurrentMax)},
 	{file: "oneway-forwarding-server-C", wrong: "W14", check: and(nobody, class("192.168.1.25", "undeclared_server", "suspect"))},
-	{file: "reply-gmail-not-authorized-use-relay", wrong: "W6", check: nobody},
-	{file: "reply-receivers-own-resolver-error-once", wrong: "W6", check: lacks("blocklisted"),
+	{file: "reply-gmail-not-authorized-use-relay", check: nobody},
+	{file: "reply-receivers-own-resolver-error-once", check: lacks("blocklisted"),
 		args: []string{"--mail-server", "192.168.1.25"}},
-	{file: "reply-sender-policy-named-as-blocklist", wrong: "W6", check: and(nobody, lacks("blocklisted"))},
+	{file: "reply-sender-policy-named-as-blocklist", check: and(nobody, lacks("blocklisted"))},
 	{file: "reply-without-code-blames-client", check: session(func(e *emitted) bool {
 		return slices.Equal(e.SMTP.Flags, []string{"bad_reply", "starttls_refused"})
 	})},

@@ -33,7 +33,7 @@ type quotedAddress struct {
 
 // observeBlocklisted takes in that a server named a blocklist in a refusal. Others may share the
 // address on the list, so this alone has a small weight. It has none if the list is of addresses
-// that should not send mail whoever uses them.
+// that should not send mail whoever uses them, or of servers that bounce to forged senders.
 func observeBlocklisted(p *Profile, _ *Config, _ *Counters, o Observation) {
 	l := &p.blocklists
 	known := slices.Contains(l.name[:l.n], o.Listing.List)
@@ -46,7 +46,7 @@ func observeBlocklisted(p *Profile, _ *Config, _ *Counters, o Observation) {
 	}
 	p.changed = p.changed || !known
 	weight := 2.3
-	if o.Listing.Why == refusal.DynamicRange {
+	if o.Listing.Why == refusal.DynamicRange || o.Listing.Why == refusal.Backscatter {
 		weight = 0
 	}
 	p.raise(Blocklisted, o.Time, float64(l.n), 1, weight)

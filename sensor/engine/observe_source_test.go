@@ -9,7 +9,7 @@ import (
 )
 
 // TestLinkToOwnHelp checks that a link to the server's own help names no blocklist, and that a link
-// to another site does.
+// to a list of another site does.
 func TestLinkToOwnHelp(t *testing.T) {
 	for _, c := range []struct {
 		name, greeting string
@@ -21,7 +21,7 @@ func TestLinkToOwnHelp(t *testing.T) {
 	} {
 		r := analyse(Config{}, bot(3, func(k *conn) {
 			k.open().serverSends("220 " + c.greeting + "\r\n").clientSends("EHLO a.example.com\r\n").serverSends("250 mx\r\n").clientSends("MAIL FROM:<a@example.com>\r\n").
-				serverSends("550 5.7.1 this message has been blocked. See https://support.example.org/?p=7\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
+				serverSends("550 5.7.1 your address is blacklisted. See https://blocklist.example.org/?p=7\r\n").clientSends("QUIT\r\n").serverSends("221 bye\r\n").close()
 		}))
 		listed := slices.ContainsFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.OnBlocklist })
 		session := slices.ContainsFunc(r.sessions, func(s finding.Session) bool { return s.Blocklist != "" })

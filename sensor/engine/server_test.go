@@ -237,7 +237,7 @@ func TestServerQueue(t *testing.T) {
 		s.Count.FailedBy != [mailserver.PhaseClasses]uint64{mailserver.AtConnect: 1, mailserver.AtRcpt: 3, mailserver.AtData: 1} {
 		t.Errorf("%+v", s)
 	}
-	if why := s.Count.FailedWhy; why[refusal.Blocklisted] != 2 || why[refusal.UserUnknown] != 1 || why[refusal.Other]+why[refusal.Busy] != 2 || s.Count.AbsentOut != 1 {
+	if why := s.Count.FailedWhy; why[refusal.Blocklisted] != 2 || why[refusal.UserUnknown] != 1 || why[refusal.ReceiverTrouble] != 1 || why[refusal.Busy] != 1 || s.Count.AbsentOut != 1 {
 		t.Errorf("why: %v, %d do not exist", why, s.Count.AbsentOut)
 	}
 	last := p.sites[len(p.sites)-1]

@@ -48,17 +48,19 @@ func (s *RefusalCache) Reason(session *smtpsniff.Session,
 	c := &s.entries[hash%uint64(len(s.entries))]
 	if c.hash != hash || c.cites {
 		full := string(ev.Text)
-		cited = refusal.ParseCitation(full)
+		if reason = c.reason; c.hash != hash {
+			reason = refusal.Classify(ev.Code, Enhanced(ev.Enhanced), full)
+		}
+		cited = refusal.Cite(reason, full)
 		text = full
 		// The shown text has no addresses of users. A blocklist that only the full text names is
 		// reported as hidden.
 		if shown := string(ev.Redacted); shown != full {
-			if text = shown; cited.List != "" && refusal.ParseCitation(shown).List != cited.List {
+			if text = shown; cited.List != "" && refusal.Cite(reason, shown).List != cited.List {
 				cited.List = refusal.HiddenList
 			}
 		}
-		*c = cachedReason{hash, refusal.Classify(ev.Code, Enhanced(ev.Enhanced), full),
-			cited.List != "" || len(cited.Addrs) > 0}
+		*c = cachedReason{hash, reason, cited.List != "" || len(cited.Addrs) > 0}
 		if session != nil {
 			cited = DropHelpLink(cited, session.Banner())
 		}

@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"bytes"
 	"slices"
 
 	"spamsensor/flowtable"
@@ -145,12 +144,10 @@ func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsn
 		if x.open && x.rcptReplies < len(x.mail.Rcpts) {
 			to := &x.mail.Rcpts[x.rcptReplies]
 			to.Code = ev.Code
-			// The word "relay" in the text distinguishes a relay refusal from an unknown user.
-			to.Relay = refused && bytes.Contains(bytes.ToLower(ev.Text), []byte("relay"))
 			if refused {
 				x.mail.Phase = mailserver.AtRcpt
 				reason, _, _ := s.Refusals.Reason(session, ev)
-				to.Absent = reason == refusal.UserUnknown
+				to.Relay, to.Absent = reason == refusal.NoRelaying, reason.Absent()
 			}
 		}
 		x.rcptReplies++

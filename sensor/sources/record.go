@@ -83,7 +83,8 @@ func (s *Observer) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtps
 		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
 			Enhanced: peer.Enhanced(r.Enhanced), Text: string(text)})
 		if d.Blocklist == "" {
-			d.Blocklist = peer.DropHelpLink(refusal.ParseCitation(string(text)),
+			reason := refusal.Classify(r.Code, peer.Enhanced(r.Enhanced), string(text))
+			d.Blocklist = peer.DropHelpLink(refusal.Cite(reason, string(text)),
 				session.Banner()).List
 		}
 	})

@@ -32,8 +32,7 @@ func (s *Observer) observeRefusedReply(f *track.Flow, src *Source, prof *profile
 			counters.Deferred++
 		}
 	case smtpsniff.NoPhase: // the command was not captured, but the text may show its subject
-		if reason, _, _ := s.Refusals.Reason(s.event.Session,
-			ev); reason < refusal.UserUnknown || reason == refusal.LoginFailed {
+		if reason, _, _ := s.Refusals.Reason(s.event.Session, ev); !reason.AboutMail() {
 			return
 		}
 	default:
@@ -143,12 +142,12 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	if ev.Phase == smtpsniff.Rcpt {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindRecipientReply, Time: now,
-			Unknown: reason == refusal.UserUnknown})
+			Unknown: reason.Absent()})
 	}
 	switch {
 	case ev.Code < 500:
 		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindDeferred, k, now))
-	case reason == refusal.NoRelaying, reason == refusal.WantsLogin, reason == refusal.LoginFailed:
+	case reason.Stranger():
 		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindRelayDenied, k, now))
 	}
 	s.observeCitation(prof, k, &cited, text, now)

@@ -3,6 +3,7 @@ package refusal
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,9 @@ func GreetedAddress(text []byte) (a netip.Addr, ok bool) {
 	return a.Unmap(), err == nil && global(a)
 }
 
+// HiddenList stands for the name of a list that is not shown, because the client may have sent it.
+const HiddenList = "(not shown)"
+
 // Citation is the part of a refusal about blocklists.
 type Citation struct {
 	List string // host name of the list; empty if the text names none
@@ -30,36 +34,37 @@ type Citation struct {
 	Addrs []netip.Addr // global addresses in the text
 }
 
-// cues are the words before a list's name. "blocked using" is Postfix's own text.
-var cues = []string{"blocked using ", "blocked by ", "blocked via ", "rejected by ", "listed at ",
-	"listed in ", "listed on ", "listed by ",
-	"found in ", "found on ", "blacklisted by ", "blacklisted at ", "blacklisted in ",
-	"blacklisted on ", "blocklisted by ", "rbl ", "dnsbl ", "rbl:", "dnsbl:", "rbl=",
-	"blacklist:", "blacklist ", "blocklist:", "blocklist ", "black list ", "block list ",
-	"refused by ", "denied by ", "using "}
-
-// ParseCitation reads the text of a refusal. It needs no table of lists: it takes the host behind a
-// cue, or the host of a link in a text about lists.
-func ParseCitation(text string) (c Citation) {
-	name, addr := mayCite(text)
-	if name {
-		c.List, c.Link = citedList(strings.ToLower(text))
+// ParseCitation reads the text of a refusal of which the reason is not known.
+func ParseCitation(text string) Citation {
+	if name, addr := mayCite(text); !name && !addr {
+		return Citation{}
 	}
-	if addr {
-		c.Addrs = citedAddrs(text)
-	}
-	return c
+	r := read(text)
+	return r.cite(r.classify(0, [3]uint16{}))
 }
 
-// citedAddrs are the global addresses in a text.
-func citedAddrs(text string) (list []netip.Addr) {
-	separator := func(r rune) bool { return strings.ContainsRune(" []()<>\"';,=", r) }
-	for _, word := range strings.FieldsFunc(text, separator) {
-		if a, err := netip.ParseAddr(strings.TrimRight(word, ".:")); err == nil && global(a) {
-			list = append(list, a.Unmap())
+// Cite reads the text of a refusal for this reason. It needs no table of lists: it takes the host
+// behind a cue, or the host of a link that looks like a list's, and only if the client's address is
+// on a list: a link in a refusal because of SPF leads to some help.
+func Cite(reason Reason, text string) Citation {
+	if name, addr := mayCite(text); !name && !addr {
+		return Citation{}
+	}
+	return read(text).cite(reason)
+}
+
+func (r *reading) cite(reason Reason) (c Citation) {
+	c.Addrs = r.addrs
+	if n := len(c.Addrs); n > 0 && strings.Contains(r.line.String(), " dns ip @i ") {
+		c.Addrs = c.Addrs[:n-1] // the receiver's resolver
+	}
+	if reason.citesList() {
+		c.List, c.Link = r.list()
+		if c.List == "" {
+			c.List, c.Link = r.listLink()
 		}
 	}
-	return list
+	return c
 }
 
 // mayCite reports whether a text can hold a host name, whose last label begins behind a dot with a
@@ -82,83 +87,144 @@ func mayCite(text string) (name, addr bool) {
 	return name, dots >= 3 || colons >= 2
 }
 
-// citedList is the list that a text in small letters names; link reports that it is the host of a
-// link.
-func citedList(low string) (list string, link bool) {
-	for _, cue := range cues {
-		for rest := low; list == ""; { // each round leaves a cue behind, of a reply of 256 bytes
-			i := strings.Index(rest, cue)
-			if i < 0 {
-				break
-			}
-			rest = rest[i+len(cue):]
-			name := hostName(firstWord(rest))
-			if name != "" && (cue != "using " || speaksOfList(low)) {
-				list = name
-			}
+// cues are the words that tie a list's name to a refusal, and stand before it. "blocked using" is
+// Postfix's own text.
+var cues = texts(`blocked using, blocked via, rejected using, refused using, denied using,
+	listed at, listed in, listed on, listed by, found in, found on, found at, blacklisted by,
+	blacklisted at, blacklisted in, blacklisted on, blacklisted using, blacklisted, blocklisted by,
+	blocklisted, blacklistis, rbl, rbls, dnsbl, blacklist, blocklist, black list, block list,
+	blackhole site, lookup site, rblsmtpd list, rbl list, rbl provider, denylist, listing in,
+	listing at, list at, list on, database, liste, using`)
+
+// doers are cues before the name of who refuses, which may be a list or the server.
+var doers = texts(`blocked by, blocked at, rejected by, refused by, denied by`)
+
+// plausible reports whether a name behind one of doers can be a list's, and not the server's.
+func plausible(name string) bool {
+	first, rest, _ := strings.Cut(name, ".")
+	for _, p := range [...]string{"mx", "mail", "smtp", "in", "gw", "relay", "mta"} {
+		if strings.HasPrefix(first, p) {
+			return listLike(name)
 		}
 	}
-	if list == "" && speaksOfList(low) {
-		for _, scheme := range []string{"https://", "http://", "www."} {
-			i := strings.Index(low, scheme)
-			if i < 0 {
-				continue
-			}
-			list = hostName(firstWord(strings.TrimPrefix(low[i+len(scheme):], "www.")))
-			if list != "" {
-				return list, true
-			}
-		}
-	}
-	return list, false
+	return strings.Contains(rest, ".") || listLike(name)
 }
 
-// HiddenList stands for the name of a list that is not shown, because the client may have sent it.
-const HiddenList = "(not shown)"
+// stops are words that end the way from a list's name back to its cue.
+var stops = texts(`see, visit, contact, help, please, to, more, further, from, client, sender,
+	greylist*`)
 
-// speaksOfList reports whether a text is about blocklists.
-func speaksOfList(low string) bool {
-	low = strings.ReplaceAll(low, "greylist", "") // a temporary refusal, no list of offenders
-	for _, w := range []string{"blocklist", "blacklist", "block list", "black list", "dnsbl", "rbl",
-		"listed", "blocked"} {
-		if strings.Contains(low, w) {
+// cueWords is how many words there can be from the beginning of a cue to the name.
+const cueWords = 5
+
+// list is the host that stands behind a cue. A provider's service that has an opinion of its own
+// about addresses is no list.
+func (r *reading) list() (host string, link bool) {
+	line := r.line.String()
+	for _, h := range r.hosts {
+		if cue := r.cued(h.at, cues) || r.cued(h.at, doers) && plausible(h.name); cue &&
+			!slices.ContainsFunc(ownServices, func(s string) bool {
+				return strings.HasSuffix(h.name, s)
+			}) {
+			return h.name, false
+		}
+	}
+	// a list may be named by its link: "blacklisted at http://www.backscatterer.org/?ip=..."
+	at := 0
+	for _, l := range r.links {
+		i := strings.Index(line[at:], " @l ")
+		if i < 0 {
+			break
+		}
+		at += i + 1
+		if endsWith(line[:at], cues) && !strings.Contains(line[:at], " @h ") {
+			if host := linkHost(l); host != "" {
+				return host, true
+			}
+		}
+	}
+	return "", false
+}
+
+var ownServices = []string{"cloudmark.com", "proofpoint.com", "postini.com"}
+
+// cued reports whether the words before a place of the line tie what stands there to a refusal by a
+// list, in the same sentence.
+func (r *reading) cued(at int, cues []string) bool {
+	line := r.line.String()[:at]
+	if i, _ := slices.BinarySearch(r.ends, at); i > 0 {
+		line = line[r.ends[i-1]:]
+	}
+	from := len(line) - 1 // the blank at the end
+	for range cueWords {
+		i := strings.LastIndexByte(line[:max(0, from)], ' ')
+		if i < 0 {
+			break
+		}
+		if word := line[i : from+1]; word[1] == '@' || ends(word, stops) {
+			break
+		}
+		from = i
+	}
+	return ends(line[from:], cues)
+}
+
+// endsWith reports whether a line ends with one of the phrases.
+func endsWith(line string, phrases []string) bool {
+	for _, p := range phrases {
+		if strings.HasSuffix(line, " "+p) {
 			return true
 		}
 	}
 	return false
 }
 
-func firstWord(s string) string {
-	s = strings.TrimLeft(s, " \"'([<")
-	s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-	if i := strings.IndexAny(s, " \t\"')]>;,/?:"); i >= 0 {
-		s = s[:i]
-	}
-	return strings.TrimRight(s, ".")
-}
-
-// hostName returns s if it looks like a full host name.
-func hostName(s string) string {
-	labels := strings.Split(s, ".")
-	if len(labels) < 2 || len(s) > 253 {
-		return ""
-	}
-	const letters = "abcdefghijklmnopqrstuvwxyz"
-	for _, l := range labels {
-		if l == "" || len(l) > 63 || strings.Trim(l, letters+"0123456789-_") != "" {
-			return ""
+// ends reports whether one of the phrases stands in a row of words.
+func ends(words string, phrases []string) bool {
+	for _, p := range phrases {
+		if strings.Contains(words, " "+p) {
+			return true
 		}
 	}
-	if top := labels[len(labels)-1]; len(top) < 2 || strings.Trim(top, letters) != "" {
-		return "" // a number, or an address
+	return false
+}
+
+// listLink is the host of a link, if it looks like a list's.
+func (r *reading) listLink() (host string, link bool) {
+	for _, l := range r.links {
+		if host := linkHost(l); listLike(host) {
+			return host, true
+		}
 	}
-	return s
+	return "", false
 }
 
-// global reports whether an address is one of the public Internet.
-func global(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedSpace.Contains(a.Unmap())
+// listLike reports whether a name looks like a list's.
+func listLike(name string) bool {
+	for _, word := range [...]string{"bl.", "rbl", "dnsbl", "spam", "blocklist", "blacklist",
+		"uceprotect", "sorbs", "barracuda", "abus", "block", "lookup", "manitu.net", "surriel"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
 }
 
-// sharedSpace is the address space of carriers' NAT (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+// label reports whether one of a name's labels is in a list.
+func label(name string, labels ...string) bool {
+	for l := range strings.SplitSeq(name, ".") {
+		if slices.Contains(labels, l) {
+			return true
+		}
+	}
+	return false
+}
+
+// domainList reports whether a list has domains, of links and senders, and no addresses.
+func domainList(name string) bool {
+	return label(name, "dbl", "uribl", "surbl", "rhsbl", "ivmuri", "dblack")
+}
+
+// rangeList reports whether a list has ranges of addresses that should not send mail, whoever uses
+// them.
+func rangeList(name string) bool { return label(name, "pbl", "dul", "dynablock", "dialup", "dyna") }
