@@ -17,9 +17,9 @@ type Test struct {
 	accuse     float64 // the bound at which the test accuses, as of the latest result
 }
 
-// contact is the first attempt at a network.
+// contact is the first attempt at a unit: a provider, or a network whose provider is not known.
 type contact struct {
-	addr, at uint32
+	unit, at uint32
 	state    contactState
 }
 
@@ -68,26 +68,26 @@ const (
 
 // Begin records a first contact. If too many are unresolved this one is left out: a handful
 // decides.
-func (t *Test) Begin(addr uint32, now int64) {
+func (t *Test) Begin(unit uint32, now int64) {
 	if t.failed+t.worked >= maxResults {
 		return
 	}
 	for i := range t.pending {
 		if w := &t.pending[i]; w.state == resolved {
-			*w = contact{addr: addr, at: sketch.Stamp(now), state: waiting}
+			*w = contact{unit: unit, at: sketch.Stamp(now), state: waiting}
 			t.unresolved++
 			return
 		}
 	}
 }
 
-// find is the unresolved contact with a server, nil if there is none.
-func (t *Test) find(addr uint32) *contact {
+// find is the unresolved contact with a unit, nil if there is none.
+func (t *Test) find(unit uint32) *contact {
 	if t.unresolved == 0 {
 		return nil
 	}
 	for i := range t.pending {
-		if w := &t.pending[i]; w.addr == addr && (w.state == waiting || w.state == silent) {
+		if w := &t.pending[i]; w.unit == unit && (w.state == waiting || w.state == silent) {
 			return w
 		}
 	}
@@ -96,8 +96,8 @@ func (t *Test) find(addr uint32) *contact {
 
 // Retransmitted counts a contact as failed whose SYN was sent again: the TCP has had no answer for
 // a second, and there is no need to wait longer.
-func (t *Test) Retransmitted(addr uint32, alpha float64) Decision {
-	w := t.find(addr)
+func (t *Test) Retransmitted(unit uint32, alpha float64) Decision {
+	w := t.find(unit)
 	if w == nil || w.state != waiting {
 		return None
 	}
@@ -106,8 +106,8 @@ func (t *Test) Retransmitted(addr uint32, alpha float64) Decision {
 }
 
 // Answered counts a contact as one that works, also if it had counted as failed.
-func (t *Test) Answered(addr uint32, alpha float64) Decision {
-	w := t.find(addr)
+func (t *Test) Answered(unit uint32, alpha float64) Decision {
+	w := t.find(unit)
 	if w == nil {
 		return None
 	}
@@ -121,16 +121,15 @@ func (t *Test) Answered(addr uint32, alpha float64) Decision {
 }
 
 // Refused counts a contact as failed that got an error, unless it has counted already.
-func (t *Test) Refused(addr uint32, alpha float64) (d Decision) {
-	w := t.find(addr)
+func (t *Test) Refused(unit uint32, alpha float64) (d Decision) {
+	w := t.find(unit)
 	if w == nil {
 		return None
 	}
 	if w.state == waiting {
+		w.state = silent // another server of the provider may still answer
 		d = t.result(true, alpha)
 	}
-	w.state = resolved
-	t.unresolved--
 	return d
 }
 

@@ -96,8 +96,8 @@ func TestSaved(t *testing.T) {
 		p.Of(25).Refused++
 	}
 	a.Begin(7, begin)
-	d := Save(&a, &p)
-	d.Restore(&b, &q)
+	d := Save(&a, &Share{}, &p)
+	d.Restore(&b, &Share{}, &q)
 	if p != q || b.HasPending() || b.Failed() != 6 {
 		t.Errorf("%+v, %+v", b, q)
 	}

@@ -1,6 +1,7 @@
 // Package contacts judges the outcome of a source's connection attempts. A [Test] decides whether
-// first contacts with networks fail as a bot's do, and not as a mail server's. The counts of
-// [Ports] show whether something on the way out stops the attempts: the state of [Egress].
+// first contacts with providers fail as a bot's do, and not as a mail server's; [Share] decides the
+// same where most of them work. The counts of [Ports] show whether something on the way out stops
+// the attempts: the state of [Egress].
 //
 // # The test
 //
@@ -18,6 +19,9 @@
 //	   |                                            |
 //	silent ---- answer: the failure is taken back --+
 //
+// A contact is one with a provider, or with a network whose provider is not known: it works if any
+// server answers. So a broken route for IPv6 is no failure if the provider answers by IPv4.
+//
 // An attempt without an answer fails when its SYN is sent again: a TCP that does so has had no
 // answer for a second, and waiting for the RST would take 75.7 s with a real bot's traffic. A
 // SYN-ACK that comes later takes the failure back. A SYN without an answer that is not sent again
@@ -27,8 +31,8 @@
 //
 // # What it does not do
 //
-// The package gives no verdict and no weight: package detect does. Networks and servers are keyed
-// hashes; which contact is the first with its network is known to the caller. Time is the time of
+// The package gives no verdict and no weight: package detect does. Providers and networks are keyed
+// hashes; which contact is the first is known to the caller. Time is the time of
 // the packets.
 package contacts
 

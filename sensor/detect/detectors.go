@@ -87,7 +87,7 @@ type detector struct {
 
 // detectors is the table of contents of this package: each row is a file.
 var detectors = [codes]detector{
-	NewNetworks:      {"new_networks", Volume, sees(KindSYN), observeNewNetworks, nil, textNewNetworks},
+	NewNetworks:      {"new_networks", Volume, sees(KindSYN, KindSYNACK, KindNamed, KindAccount), observeNewNetworks, nil, textNewNetworks},
 	ManyNetworks:     {"many_networks", Volume, sees(KindSYN), observeManyNetworks, nil, textManyNetworks},
 	Burst:            {"fast_attempts", Volume, sees(KindSYN), observeBurst, nil, textBurst},
 	Concurrent:       {"concurrent", Volume, sees(KindSYN), observeConcurrent, nil, textConcurrent},

@@ -16,7 +16,8 @@
 // cases in which reasons weaken each other are the rows of mitigate.go. The predicates that decide
 // the level and the class are in verdict.go, in the order in which [Profile.Judge] asks them.
 //
-// State that means something by itself is in leaf packages: the DNS queries of a host in lookups,
+// State that means something by itself is in leaf packages: which networks of servers are one
+// provider and how fast new ones come in providers, the DNS queries of a host in lookups,
 // its first contacts and its egress in contacts, how it uses connections in behaviour, which of its
 // attempts are its own in spoof, the classes of HELO names in heloname, and sets of distinct hashes
 // in sketch.

@@ -11,20 +11,34 @@ import (
 var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable,
 	KindEstablished)
 
-// observeFailures begins a first contact with a SYN to a new network, and ends it with what comes
-// next for that server: a retransmission or an error is a failure, an answer a success.
+// observeFailures begins a first contact with a SYN to a new provider or network, and ends it with
+// what comes next for that one: a retransmission or an error is a failure, an answer a success. On
+// port 25 the share of failures is tested too, of the source's own deliveries: a host to which
+// others bring mail is a mail server, whose queue may hold what it has tried for days.
 func observeFailures(p *Profile, c *Config, _ *Counters, o Observation) {
-	switch o.Kind {
-	case KindSYN:
-		if o.newNet && p.reasons[Failures].Weight < 4.6 {
-			p.contacts.Begin(o.Addr, o.Time)
+	if o.Kind == KindSYN {
+		if o.newUnit && p.reasons[Failures].Weight < 4.6 {
+			p.contacts.Begin(o.unit, o.Time)
 		}
+		switch {
+		case o.newUnit && o.direct():
+			p.share.Begin(o.unit, o.Time)
+		case o.Port == 25:
+			p.share.Again(o.unit, o.Time)
+		}
+		return
+	}
+	unit := p.providers.Unit(o.Net)
+	switch o.Kind {
 	case KindRetransmit:
-		p.judgeContacts(p.contacts.Retransmitted(o.Addr, c.Alpha), o.Time)
+		p.judgeContacts(p.contacts.Retransmitted(unit, c.Alpha), o.Time)
 	case KindSYNACK, KindEstablished:
-		p.judgeContacts(p.contacts.Answered(o.Addr, c.Alpha), o.Time)
+		p.judgeContacts(p.contacts.Answered(unit, c.Alpha), o.Time)
+		if p.share.Answered(unit, c.Alpha, o.Time) && !p.has(Serves) {
+			p.raise(Failures, o.Time, float64(p.share.Failed()), 0, 4.6)
+		}
 	case KindRefused, KindUnreachable:
-		p.judgeContacts(p.contacts.Refused(o.Addr, c.Alpha), o.Time)
+		p.judgeContacts(p.contacts.Refused(unit, c.Alpha), o.Time)
 	}
 }
 
@@ -41,8 +55,10 @@ func (p *Profile) judgeContacts(d contacts.Decision, now int64) {
 	}
 }
 
-// contactsRecovered reports whether the test has turned back since it found Failures.
-func (p *Profile) contactsRecovered() bool { return p.has(Failures) && p.contacts.Recovered() }
+// contactsRecovered reports whether the tests have turned back since one found Failures.
+func (p *Profile) contactsRecovered() bool {
+	return p.has(Failures) && p.contacts.Recovered() && !p.share.Fails()
+}
 
 // HasPending reports whether ExpireContacts has something to do.
 func (p *Profile) HasPending() bool { return p.contacts.HasPending() }
@@ -77,6 +93,12 @@ func textFailures(p *Profile, n *Counters, r *verdict.Reason) string {
 			text += " The machine is infected although its mail is blocked."
 		}
 		return text
+	}
+	if p.share.Fails() {
+		return fmt.Sprintf("%d of its first contacts with %d mail providers on port 25 failed "+
+			"while others worked, and it did not try them again; of a mail server's about 3 in "+
+			"100 fail, and it tries them again.", p.share.Failed(),
+			p.share.Failed()+p.share.Worked())
 	}
 	if p.contacts.Worked() == 0 {
 		return fmt.Sprintf("All first contacts with %d new mail networks failed; a real sender "+

@@ -38,7 +38,7 @@ func TestLateAnswers(t *testing.T) {
 		t.Fatal("seven first contacts without an answer are no reason")
 	}
 	for i := range uint32(7) {
-		s.see(Observation{Kind: KindSYNACK, Addr: mix(s.dest - i), Port: 25})
+		s.see(Observation{Kind: KindSYNACK, Addr: mix(s.dest - i), Net: mix(s.dest - i + 1<<20), Port: 25})
 	}
 	if s.p.has(Failures) || s.p.contacts.Failed() != 0 || s.p.contacts.Worked() != 7 {
 		t.Errorf("%d failed, %d worked, still a reason: %v",

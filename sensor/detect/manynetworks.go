@@ -13,17 +13,20 @@ const maxWindow = 32
 // massWeight is the weight of Config.MassNetworks. With it a source is not counted any further.
 const massWeight = 4.6
 
-// observeManyNetworks counts different networks within an hour, new or not. NewNetworks looks at
-// the rate of networks that the source never contacted before; this detector also sees a source
-// that goes round the same list again and again. The thresholds are Config.ManyNetworks, with half
-// the weight, and Config.MassNetworks. More than maxWindow networks are not kept apart: a higher
-// count makes no difference.
+// observeManyNetworks counts different providers or networks within an hour, new or not.
+// NewNetworks looks at the rate of those that the source never contacted before; this detector also
+// sees a source that goes round the same list again and again. The thresholds are
+// Config.ManyNetworks, with half the weight, and Config.MassNetworks. More than maxWindow are not
+// kept apart: a higher count makes no difference.
 func observeManyNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
 	// At the largest weight the count need not go on within the minute.
 	if p.reasons[ManyNetworks].Weight >= massWeight && p.foundLately(ManyNetworks, o.Time) {
 		return
 	}
-	n, _ := sketch.AddRecent(p.hour[:], o.Net, sketch.Stamp(o.Time), 3600)
+	if o.excused {
+		return
+	}
+	n, _ := sketch.AddRecent(p.hour[:], o.unit, sketch.Stamp(o.Time), 3600)
 	p.judgeManyNetworks(c, n, o.Time)
 }
 
@@ -39,10 +42,10 @@ func (p *Profile) judgeManyNetworks(c *Config, n int, now int64) {
 
 // textManyNetworks has the number of networks, r.Value. At the higher threshold the source is not
 // counted any further.
-func textManyNetworks(_ *Profile, _ *Counters, r *verdict.Reason) string {
+func textManyNetworks(p *Profile, _ *Counters, r *verdict.Reason) string {
 	many := fmt.Sprint(int(r.Value))
 	if r.Weight >= massWeight {
 		many = fmt.Sprintf("%d or more", int(r.Value))
 	}
-	return fmt.Sprintf("It contacted %s different mail networks within one hour.", many)
+	return fmt.Sprintf("It contacted %s different mail %ss within one hour.", many, p.unit())
 }

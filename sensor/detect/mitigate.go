@@ -146,7 +146,8 @@ func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName)
 // more, reached as many networks at the first contact, and is not refused. A small server that has
 // delivered little when the uplink goes down has not shown more yet.
 func (p *Profile) uplinkOutage() bool {
-	return p.maybeMTA() && p.mta.Sessions >= 3 && p.contacts.Worked() >= 3
+	return p.maybeMTA() && p.mta.Sessions >= 3 && p.contacts.Worked() >= 3 &&
+		(!p.share.Fails() || p.has(Serves))
 }
 
 // directNetworks is how many networks several machines behind one address may contact on port 25:

@@ -3,6 +3,7 @@ package detect
 import (
 	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/lookups"
+	"spamsensor/sensor/providers"
 	"spamsensor/sensor/sketch"
 	"spamsensor/smtpsniff/refusal"
 )
@@ -15,9 +16,9 @@ type Kind uint8
 const (
 	KindSYN            Kind = iota // a first SYN: Addr, Net, Port, TTL, External, Relay
 	KindRetransmit                 // its SYN again: Addr, Net, Hash (its sequence number), After
-	KindSYNACK                     // Addr, Port
-	KindRefused                    // a RST for a SYN: Addr, Port
-	KindUnreachable                // an ICMP error for a SYN: Addr, Port
+	KindSYNACK                     // Addr, Net, Port
+	KindRefused                    // a RST for a SYN: Addr, Net, Port
+	KindUnreachable                // an ICMP error for a SYN: Addr, Net, Port
 	KindEstablished                // a completed handshake: Addr, Net, Port, OneSided
 	KindBothSides                  // the second side of a session of which one was seen: Net
 	KindHalfOpen                   // a server answered, and the client never completed
@@ -37,6 +38,8 @@ const (
 	KindDialect                    // a session on port 25 with an external server: Oddities
 	KindTLSName                    // a server name in TLS: Hash of its registered domain
 	KindLookups                    // the DNS queries of the source changed: Lookups
+	KindNamed                      // the name of a server: Net, Hash of its domain, Origin
+	KindAccount                    // a server for submission lets the source in: Net
 	KindServed                     // the source accepted mail: Hash of the external client
 	KindTaken                      // the source accepted a message, from whomever
 	kinds
@@ -73,6 +76,7 @@ type Observation struct {
 	Lookups  *lookups.Log // kept by the profile
 	Oddities Oddity
 	About    About
+	Origin   providers.Origin
 	External bool // the server is none of ours
 	Relay    bool // the server is a declared relay
 	OneSided bool // only one side of the connection was seen so far
@@ -88,11 +92,14 @@ type Observation struct {
 	Callout  bool // after that the client began no message
 
 	// Profile.record sets these for the detectors.
-	newAddr  bool  // the profile had no such address
-	newNet   bool  // the profile had no such network
-	fresh    bool  // the name or domain is new for the profile
-	newInDay bool  // the HELO name is new within the day
-	inDay    uint8 // HELO names within a day, maxNames at most; zero if this one does not count
+	newAddr  bool   // the profile had no such address
+	newNet   bool   // the profile had no such network
+	newUnit  bool   // the profile had no such provider, and no such network
+	excused  bool   // the unit is one of the source's mail accounts
+	unit     uint32 // the provider of Net if it is known, else Net; see providers.Ledger
+	fresh    bool   // the name or domain is new for the profile
+	newInDay bool   // the HELO name is new within the day
+	inDay    uint8  // HELO names within a day, maxNames at most; zero if this one does not count
 }
 
 // direct reports whether the client speaks to an external server as mail servers do.
@@ -206,6 +213,7 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 	if o.Relay {
 		return false
 	}
+	p.recordUnit(o)
 	if at := p.ports.Of(o.Port); at != nil {
 		sketch.Increment(&at.Attempts)
 	}

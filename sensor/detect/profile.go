@@ -4,13 +4,14 @@ import (
 	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/lookups"
+	"spamsensor/sensor/providers"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/spoof"
 	"spamsensor/sensor/verdict"
 )
 
 // Profile is what is known of a source that is judged. The zero value knows nothing. A profile
-// takes about four kilobytes, however much the source does; see sketch.Set for what may come on
+// takes about nine kilobytes, however much the source does; see sketch.Set for what may come on
 // top.
 type Profile struct {
 	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
@@ -21,12 +22,15 @@ type Profile struct {
 
 	addrs, nets sketch.Set // destinations, at any time
 
-	newNetworks         newNetworksTest
-	hour                [maxWindow]sketch.Slot // networks contacted lately
+	newNetworks         providers.Rate
+	providers           providers.Ledger       // of the networks that were contacted
+	accounts            providers.Accounts     // providers that let the source submit mail
+	hour                [maxWindow]sketch.Slot // providers and networks contacted lately
 	submit              [maxSubmit]sketch.Slot // the same, for submission
 	burst               burst
 	flood               flood
 	contacts            contacts.Test
+	share               contacts.Share
 	ports               contacts.Ports
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without refusals that name a blocklist
@@ -82,8 +86,9 @@ func (p *Profile) Adopt(c *Config, n *Counters) {
 			if n.mailPort() == 0 {
 				sketch.Increment(&p.submitNets)
 			}
-			p.newNetwork(c, n.First)
-			sketch.AddRecent(p.hour[:], net, sketch.Stamp(n.First), 3600)
+			unit, _ := p.providers.Contacted(net, 0, true, n.First)
+			p.newUnit(c, unit, n.First)
+			sketch.AddRecent(p.hour[:], unit, sketch.Stamp(n.First), 3600)
 		}
 	}
 }

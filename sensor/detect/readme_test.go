@@ -24,18 +24,18 @@ func detectorDocs() map[Code]detectorDoc {
 	accounts := "a mail client has one to three accounts"
 	mta := "habits of mail servers"
 	return map[Code]detectorDoc{
-		NewNetworks: {"the rate of mail networks (/24, /48) that the host never contacted before, at three time scales",
+		NewNetworks: {"the rate of providers, or networks (/24, /48), that the host never contacted before, at three time scales",
 			f("CUSUM above %g: the fourth or fifth new network", c.NewNetworksThreshold), "Page's CUSUM; no alarm in 1,000 simulated host-years"},
-		ManyNetworks: {"different mail networks within an hour, new or not", f("%d, then %d", c.ManyNetworks, c.MassNetworks),
+		ManyNetworks: {"different providers or networks within an hour, new or not", f("%d, then %d", c.ManyNetworks, c.MassNetworks),
 			"NEMEA: 10 in 300 s; Zeek: 25 failed ones in 5 minutes"},
 		Burst: {"attempts to port 25 in a short time", f("%d within %d minutes", c.FastAttempts, c.FastTime/time.Minute), "BotFlex"},
 		Concurrent: {"connections open or half open at a time", f("%d, then %d", c.Concurrent, c.MassConcurrent),
 			"rules in use on MikroTik routers"},
-		SubmitSpread: {"networks on the ports of submission within an hour", f("%d", c.SubmitNetworks), "ntopng: more than 5"},
+		SubmitSpread: {"providers or networks on the ports of submission within an hour, beside a person's accounts", f("%d", c.SubmitNetworks), "ntopng: more than 5"},
 		Flood: {"attempts at servers that were never contacted before, while no word is said in a session",
 			f("%d servers in %d minutes, %d times in a row; or %d attempts", floodServers, floodTime/minute, floodRows, floodAttempts),
 			"NEMEA and BotFlex, three and five times as much"},
-		Failures: {"whether first contacts with networks succeed", f("threshold random walk, alpha %g", c.Alpha),
+		Failures: {"whether first contacts with providers or networks succeed", f("threshold random walk; on port 25 also 0.05 of failures against 0.3; alpha %g", c.Alpha),
 			"Jung, Paxson, Berger, Balakrishnan 2004"},
 		Refusals: {"sessions that servers refuse before a message is accepted",
 			f("Wald's test, %g against %g", c.RefusalLow, c.RefusalHigh), "Wald 1945"},

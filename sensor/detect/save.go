@@ -1,10 +1,12 @@
 package detect
 
 import (
+	"cmp"
 	"slices"
 
 	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/contacts"
+	"spamsensor/sensor/providers"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -34,8 +36,9 @@ type Saved struct {
 	Whole         uint32              `json:"Whole"`
 	Attested      uint32              `json:"Attested"`
 	Conflicting   uint32              `json:"Conflicting"`
-	NewNetworks   newNetworksTest     `json:"Spread"`
+	NewNetworks   providers.Rate      `json:"Spread"`
 	Contacts      contacts.Saved      `json:"Contacts"`
+	Units         int                 `json:"Units,omitempty"` // see providers.Ledger
 	Replies       savedReplies        `json:"Replies"`
 	MTA           mtaLike             `json:"Server"`
 	Behaviour     behaviour.Behaviour `json:"Manner"`
@@ -96,8 +99,9 @@ func (p *Profile) Save(n *Counters) Saved {
 		Opened: p.sessions, Greeted: p.greeted, Heard: p.spoken,
 		Whole: p.twoSided, Attested: p.attested,
 		Conflicting: p.conflicting,
-		NewNetworks: p.newNetworks,
-		Contacts:    contacts.Save(&p.contacts, &p.ports),
+		NewNetworks: providers.Rate{Sums: p.newNetworks.Sums, At: p.newNetworks.At},
+		Units:       p.providers.Units(),
+		Contacts:    contacts.Save(&p.contacts, &p.share, &p.ports),
 		Replies: savedReplies{p.refusalTest, p.refusalTestUnlisted, p.refusers.saved(),
 			p.unknownUsers},
 		MTA:       p.mta.withoutWindows(),
@@ -139,7 +143,8 @@ func (p *Profile) Restore(d *Saved, published bool) {
 		p.twoSided, p.attested = min(1, d.Opened), min(1, d.Heard)
 	}
 	p.newNetworks = d.NewNetworks
-	d.Contacts.Restore(&p.contacts, &p.ports)
+	p.providers.Restore(cmp.Or(d.Units, p.nets.Len()))
+	d.Contacts.Restore(&p.contacts, &p.share, &p.ports)
 	p.refusalTest, p.refusalTestUnlisted = d.Replies.refusalTest, d.Replies.Unlisted
 	copy(p.refusers[:], d.Replies.Refusers)
 	p.unknownUsers = d.Replies.unknownUsers

@@ -10,15 +10,16 @@ import (
 // maxSubmit is how many networks are kept apart on the ports of submission within an hour.
 const maxSubmit = 16
 
-// observeSubmitSpread counts different networks within an hour on the ports of submission (RFC
-// 6409, RFC 8314), where a mail client connects to its one to three providers only. A bot with
-// stolen accounts connects to many. Several machines behind NAT have many providers together:
+// observeSubmitSpread counts different providers or networks within an hour on the ports of
+// submission (RFC 6409, RFC 8314), where a mail client connects to its few providers only. The ones
+// that let it submit do not count, as long as a person may have as many accounts. A bot with stolen
+// accounts connects to more. Several machines behind NAT have many providers together:
 // BehindNAT lowers the reason.
 func observeSubmitSpread(p *Profile, c *Config, _ *Counters, o Observation) {
-	if o.Port == 25 || p.foundLately(SubmitSpread, o.Time) {
+	if o.Port == 25 || o.excused || p.foundLately(SubmitSpread, o.Time) {
 		return
 	}
-	n, _ := sketch.AddRecent(p.submit[:], o.Net, sketch.Stamp(o.Time), 3600)
+	n, _ := sketch.AddRecent(p.submit[:], o.unit, sketch.Stamp(o.Time), 3600)
 	p.judgeSubmitSpread(c, n, o.Time)
 }
 
@@ -30,8 +31,8 @@ func (p *Profile) judgeSubmitSpread(c *Config, n int, now int64) {
 }
 
 // textSubmitSpread has the number of networks, r.Value; it is not counted beyond the threshold.
-func textSubmitSpread(_ *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It contacted %s different networks within an hour to submit mail (ports "+
+func textSubmitSpread(p *Profile, _ *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It contacted %s different %ss within an hour to submit mail (ports "+
 		"465, 587, 2525); a mail client has one to three providers.",
-		orMore(r.Value, int(r.Threshold)))
+		orMore(r.Value, int(r.Threshold)), p.unit())
 }

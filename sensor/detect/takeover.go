@@ -85,8 +85,12 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	}
 	o.addrs.Each(func(v uint32) { p.addrs.Add(v, p.Budget) })
 	o.nets.Each(func(v uint32) {
-		if p.nets.Add(v, p.Budget) {
-			p.newNetwork(c, o.contacted(v, n))
+		if !p.nets.Add(v, p.Budget) {
+			return
+		}
+		at := o.contacted(v, n)
+		if unit, isNew := p.providers.Adopt(&o.providers, v, at); isNew {
+			p.newUnit(c, unit, at)
 		}
 	})
 	p.judgeManyNetworks(c, mergeSlots(p.hour[:], o.hour[:], 3600), now)
@@ -99,6 +103,7 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	p.flood.attempts += o.flood.attempts
 	p.flood.servers += o.flood.servers
 	p.contacts.Merge(&o.contacts, c.Alpha)
+	p.share.Merge(&o.share)
 	p.ports.Merge(&o.ports)
 }
 
@@ -172,8 +177,9 @@ func mergeSlots(to, from []sketch.Slot, span uint32) (most int) {
 
 // contacted is when a network was contacted, as far as that is known.
 func (p *Profile) contacted(net uint32, n *Counters) int64 {
+	unit := p.providers.Unit(net)
 	for _, x := range p.hour {
-		if x.At != 0 && x.Hash == net {
+		if x.At != 0 && x.Hash == unit {
 			return int64(x.At) * second
 		}
 	}

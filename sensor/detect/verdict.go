@@ -103,7 +103,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 // failover reports whether all attempts are one burst: a mail that was tried at up to five servers
 // of its recipient's provider, and no new network for an hour since.
 func (p *Profile) failover(now int64) bool {
-	return p.nets.Len() <= 5 && now-p.newNetworks.At > hour
+	return p.providers.Units() <= 5 && now-p.newNetworks.At > hour
 }
 
 // silentFlood reports whether the source floods and no word of it or to it was seen. The detectors
@@ -125,7 +125,7 @@ const networksUnread = 25
 func (p *Profile) levelOf(v *verdict.Verdict) verdict.Level {
 	switch {
 	case v.Score >= confirmedScore && p.dialogueProven() && (v.Families >= 3 ||
-		v.Families == 2 && p.heloNames.given == 0 && p.nets.Len() >= networksUnread):
+		v.Families == 2 && p.heloNames.given == 0 && p.providers.Units() >= networksUnread):
 		return verdict.Confirmed
 	case v.Score >= likelyScore && (v.Families >= 2 || p.silentFlood()) && p.notSpoofed():
 		return verdict.Likely

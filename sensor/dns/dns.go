@@ -266,6 +266,20 @@ func Registered(name string) string {
 	return name
 }
 
+// IsReserved reports whether a name is reserved for tests and examples (RFC 2606): programs come
+// with such names, and they say nothing about whose a server is.
+func IsReserved(name string) bool {
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "test", "example", "invalid", "localhost":
+		return true
+	}
+	switch Registered(name) {
+	case "example.com", "example.net", "example.org":
+		return true
+	}
+	return false
+}
+
 // TCP is the first message in a segment of DNS over TCP: a length in two bytes, and the message
 // (RFC 1035, section 4.2.2). It is nil if the segment does not begin with a whole message, as
 // nearly all queries do.

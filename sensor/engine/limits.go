@@ -40,7 +40,7 @@ type Limits struct {
 const defaultMemory = 152 << 20
 
 // hostBytes is the typical size of a source's profile with its sets.
-const hostBytes = 6 << 10
+const hostBytes = 9 << 10
 
 // sessionSize is the size of a dialogue with short texts.
 const sessionSize = int(unsafe.Sizeof(smtpsniff.Session{})) + 192

@@ -46,3 +46,38 @@ func CountRecent(list []Slot, now, span uint32) (n int) {
 	}
 	return n
 }
+
+// Replace puts one hash in the place of another. If the list has both, the later time stays.
+func Replace(list []Slot, from, to uint32) {
+	if from == to {
+		return
+	}
+	for i := range list {
+		if s := &list[i]; s.At != 0 && s.Hash == from {
+			at := s.At
+			for j := range list {
+				if have := &list[j]; have.At != 0 && have.Hash == to {
+					have.At = max(have.At, at)
+					Remove(list, from)
+					return
+				}
+			}
+			s.Hash = to
+			return
+		}
+	}
+}
+
+// Remove removes a hash.
+func Remove(list []Slot, hash uint32) {
+	used := 0
+	for used < len(list) && list[used].At != 0 {
+		used++
+	}
+	for i := range list[:used] {
+		if list[i].Hash == hash { // free slots are at the end
+			list[i], list[used-1] = list[used-1], Slot{}
+			return
+		}
+	}
+}

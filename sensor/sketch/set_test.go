@@ -41,3 +41,24 @@ func mix(i uint32) uint32 { // splitmix64
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return uint32(z ^ z>>31)
 }
+
+// A list without holes stays one.
+func TestReplaceAndRemove(t *testing.T) {
+	list := make([]Slot, 4)
+	for i := range uint32(4) {
+		AddRecent(list, 10+i, 100+i, 60)
+	}
+	Replace(list, 10, 20)
+	Replace(list, 20, 13) // known: one element fewer
+	Remove(list, 11)
+	Remove(list, 99)
+	if n := CountRecent(list, 103, 60); n != 2 {
+		t.Errorf("%d hashes: %v", n, list)
+	}
+	if n, fresh := AddRecent(list, 14, 110, 60); n != 3 || !fresh {
+		t.Errorf("%d hashes, new %v: %v", n, fresh, list)
+	}
+	if n, fresh := AddRecent(list, 13, 111, 60); n != 3 || fresh {
+		t.Errorf("%d hashes, new %v: %v", n, fresh, list)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/peer"
+	"spamsensor/sensor/providers"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -56,6 +57,8 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		case smtpsniff.TLSStarted:
 			counters.TLSSessions++
 			f.Notes |= peer.Encrypted | peer.Decided
+			s.observeServerName(x, prof, session.SNI(), providers.Asked)
+			s.observeAccount(x, prof)
 			switch {
 			case session.Commands > 0 && port == 25:
 				s.notes.noteInbound(src, s.event.Key)
@@ -72,6 +75,10 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
 				prof.Observe(cfg, nil, detect.Observation{
 					Kind: detect.KindRecipientReply, Time: now})
+			} else if ev.Phase == smtpsniff.Banner {
+				s.observeServerName(x, prof, ev.Text, providers.Greeted)
+			} else if ev.Phase == smtpsniff.AuthPhase && session.Auth == smtpsniff.AuthOK {
+				s.observeAccount(x, prof)
 			} else if ev.Phase == smtpsniff.Helo {
 				s.observeGreeting(f, prof, ev.Text, now)
 			}

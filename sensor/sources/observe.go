@@ -122,11 +122,12 @@ func (s *Observer) observeSessionEnd(src *Source, prof *profile, ev *track.Event
 // of those that are judged, and their findings.
 type Observer struct {
 	ObserverConfig
-	all        *Set
-	event      *track.Event   // the tracker's: in hand while it is observed
-	dnsLookups dnsLookups     // what hosts asked the DNS
-	prefixes   []netip.Prefix // of NAT64, that answers of this round showed
-	notes      shardNotes     // for other shards
+	all         *Set
+	event       *track.Event   // the tracker's: in hand while it is observed
+	dnsLookups  dnsLookups     // what hosts asked the DNS
+	prefixes    []netip.Prefix // of NAT64, that answers of this round showed
+	serverNames serverNames
+	notes       shardNotes // for other shards
 
 	profiles flowtable.Objects[profile] // sources that are judged
 	// what sets share that have outgrown their own kilobyte
