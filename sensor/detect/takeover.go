@@ -12,8 +12,11 @@ import (
 // of destinations are in the form of a checkpoint, so that the snapshot holds nothing of the
 // Budget.
 type Snapshot struct {
+	v6          bool // the address is an IPv6 one; see Part
 	profile     Profile
+	counters    Counters
 	nets, addrs sketch.Saved
+	netCount    int // networks
 }
 
 // previous has the attempts of a machine at other addresses, and when it made the first.
@@ -24,7 +27,8 @@ type previous struct {
 
 // Snapshot is the profile as TakeOver needs it. It shares nothing with the profile.
 func (p *Profile) Snapshot(n *Counters) *Snapshot {
-	s := &Snapshot{*p, p.nets.Save(), p.addrs.Save()}
+	s := &Snapshot{profile: *p, counters: *n, nets: p.nets.Save(), addrs: p.addrs.Save(),
+		netCount: p.nets.Len()}
 	w := &s.profile
 	w.heloNames.distinct = w.heloNames.distinct.Clone()
 	w.envelope.distinct = w.envelope.distinct.Clone()

@@ -75,6 +75,7 @@ func (e *Engine) exchangeNotes() {
 	e.sources.DeliverInbound()
 	e.sources.LearnNAT64()
 	e.machines.MergeAddresses(changes)
+	e.machines.JoinAddresses(e.clock.Now(), e.sources.Ended())
 }
 
 // position is the place of an entry in the merged journals.

@@ -82,7 +82,7 @@ func TestVerdictsLive(t *testing.T) {
 	for i := range 40 * 24 {
 		c := *quiet
 		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
-		ticks = append(ticks, c.open().close().frames...)
+		ticks = append(ticks, from(c.open().close().frames, 9)...)
 	}
 	spam := bot(30, refusing)
 	for _, c := range []struct {
@@ -136,7 +136,7 @@ func TestKeptVerdict(t *testing.T) {
 	for i := range 10 * 24 {
 		c := *quiet
 		c.frames, c.seq, c.at = nil, [2]uint32{uint32(i) * 1000, 5000}, epoch+int64(i)*hour
-		ticks = append(ticks, c.open().close().frames...)
+		ticks = append(ticks, from(c.open().close().frames, 9)...)
 	}
 	own := newConn("10.0.0.5", "192.0.2.25", 40000, 587) // the cleaned machine's own mail
 	own.at = epoch + 8*days

@@ -111,13 +111,17 @@ func (t *Tracker) TrackAddresses() (changes []sources.AddressChange) {
 	// Shards run in any order, so the observations of a round are sorted. Time comes first; the
 	// address and the link-layer address decide between equal times.
 	list := t.newAddresses
-	slices.SortFunc(list, func(a, b sources.NewAddress) int {
+	slices.SortStableFunc(list, func(a, b sources.NewAddress) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), bytes.Compare(a.Source.Addr[:],
 			b.Source.Addr[:]), bytes.Compare(a.MAC[:], b.MAC[:]))
 	})
 	for i := range list {
-		changes = append(changes, t.trackAddress(&list[i])...)
+		t.identify(&list[i])
+		if list[i].Mail {
+			changes = append(changes, t.trackAddress(&list[i])...)
+		}
 	}
+	t.news = t.news || len(list) > 0
 	return changes
 }
 

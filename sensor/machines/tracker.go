@@ -13,6 +13,8 @@ type Tracker struct {
 	chains       map[[6]byte]*addressChain           // by link-layer address, at most maxMachines
 	chainOf      map[flowtable.HostKey]*addressChain // of the members
 	rotations    map[rotationKey]*rotation           // at most maxRotations
+	hosts        map[hostID]*host                    // at most maxMachines
+	hostOf       map[flowtable.HostKey]*host         // of their joined addresses
 	links        map[[6]byte]*link                   // senders of frames, at most maxLinks
 	nextHops     []uint16                            // to which home machines send
 	sources      *sources.Set
@@ -21,6 +23,9 @@ type Tracker struct {
 	incidents    finding.Incidents       // incidents of findings
 	newAddresses []sources.NewAddress    // scratch of trackAddresses
 	linkNotes    []sources.LinkNote      // scratch of TrackLinks
+	changed      []flowtable.HostKey     // scratch of JoinAddresses
+	parted       []flowtable.HostKey     // addresses that are to be judged alone again
+	news         bool                    // some host may be dirty
 }
 
 // Lost is the number of machines that were dropped at a bound.

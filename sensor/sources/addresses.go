@@ -29,8 +29,11 @@ type NewAddress struct {
 	Source flowtable.HostKey
 	MAC    [6]byte // the sender of the frame
 	Time   int64   // ns since 1970
-	TTL    uint8   // hop limit of the packet
+	TTL    uint8   // hop limit of the packet, zero if it is not known
 	Routed bool    // a router forwarded the packet, or its source is external
+	// Mail says that the note counts for chains: a new IPv6 address, or a session with an external
+	// server on port 25.
+	Mail bool
 }
 
 // steadySessions is the number of sessions after which a source is not one of many addresses.
@@ -39,38 +42,40 @@ const steadySessions = 64
 // maxNewAddresses bounds the observations of a round. A source beyond it is judged alone.
 const maxNewAddresses = 256
 
-// noteAddress records a new source with IPv6. A packet that a router forwarded has the router's
-// link-layer address, and a hop limit that no system begins with.
+// noteAddress records a new source. A packet that a router forwarded has the router's link-layer
+// address, and a hop limit that no system begins with.
 func (s *Observer) noteAddress(src *Source, p *track.Packet) {
-	if !p.Key.Scope.V6() || !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.eligible(src) ||
+	if !detect.InitialTTL(p.TTL) || src.flags&home == 0 || !s.eligible(src) ||
 		p.MAC == [6]byte{} {
 		return
 	}
 	s.notes.addNewAddress(NewAddress{Source: p.Key.ClientKey(), MAC: p.MAC, Time: p.Time,
-		TTL: p.TTL})
+		TTL: p.TTL, Mail: p.Key.Scope.V6()})
 }
 
-// noteSessionAddress records a session of a source with IPv4. Sessions that a router forwarded are
-// recorded too: a link-layer address with many of them is a router's, and proves nothing.
+// noteSessionAddress records a session of a source. Sessions that a router forwarded are recorded
+// too: a link-layer address with many of them is a router's, and proves nothing.
 func (s *Observer) noteSessionAddress(src *Source, p *track.Packet, f *track.Flow) {
-	if p.Key.Scope.V6() || !p.ToServer || src.Counters.Sessions > steadySessions ||
-		p.MAC == [6]byte{} || p.Key.ServerPort != 25 || !f.SeenBothSides() {
+	if !p.ToServer || src.Counters.Sessions > steadySessions || p.MAC == [6]byte{} ||
+		!f.SeenBothSides() {
 		return
 	}
 	// An external source, or a hop limit below the initial one, says that a router forwarded the
 	// packet.
 	routed := src.flags&home == 0 || !detect.InitialTTL(p.TTL)
-	if !routed && (!f.Noted(peer.External) || f.Noted(peer.Relay) || !s.eligible(src)) {
+	v6, mail := p.Key.Scope.V6(), p.Key.ServerPort == 25
+	if !routed && !s.eligible(src) || routed && (v6 || !mail) {
 		return
 	}
-	s.notes.addNewAddress(NewAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, routed})
+	s.notes.addNewAddress(NewAddress{p.Key.ClientKey(), p.MAC, p.Time, p.TTL, routed,
+		!v6 && mail && (routed || f.Noted(peer.External) && !f.Noted(peer.Relay))})
 }
 
 // addNewAddress adds an observation for the end of the round.
 func (s *shardNotes) addNewAddress(a NewAddress) {
 	// The latest observation is often repeated, for example by several sessions of one source.
 	if n := len(s.newAddresses); n > 0 && s.newAddresses[n-1].Source == a.Source &&
-		s.newAddresses[n-1].MAC == a.MAC {
+		s.newAddresses[n-1].MAC == a.MAC && (s.newAddresses[n-1].Mail || !a.Mail) {
 		return
 	}
 	if len(s.newAddresses) >= maxNewAddresses {

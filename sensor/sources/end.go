@@ -47,8 +47,7 @@ func (s *Observer) judgeAtEnd(now int64) {
 	s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
 		if prof := s.profiles.At(src.profile); prof != nil && s.eligible(src) &&
 			src.flags&home != 0 {
-			prof.SetOneSided(s.all.acceptsOneSide())
-			s.publish(src, prof, *k, prof.Judge(&src.Counters, now), now)
+			s.judgeNow(src, prof, *k, now)
 		}
 	})
 }

@@ -41,7 +41,7 @@ func (s *Observer) emitOrKeepSession(k *flowtable.Key, f *track.Flow,
 	if !s.all.cfg.Sessions() {
 		return
 	}
-	open := prof != nil && prof.anyOpen()
+	open := prof != nil && (prof.anyOpen() || prof.isPart() && prof.joint.open)
 	switch {
 	case s.all.cfg.AllSessions, open && prof.sessionsEmitted < s.all.cfg.SessionsPerFinding:
 		// A finding has at most SessionsPerFinding session events.

@@ -47,6 +47,9 @@ func (s *Observer) publish(src *Source, prof *profile, k flowtable.HostKey, v ve
 func (s *Observer) report(src *Source, prof *profile, k flowtable.HostKey, c verdict.Class,
 	news bool,
 	now int64) {
+	if prof.isPart() && prof.joint.open { // the machine's finding says more
+		return
+	}
 	if !s.all.cfg.Peers.IsIgnored(k, now) {
 		s.commit(src, prof, k, prof.findings.Report(c, news), now)
 	}
@@ -58,16 +61,21 @@ func (s *Observer) commit(src *Source, prof *profile, k flowtable.HostKey,
 	now int64) {
 	for i := range due {
 		c := &due[i]
-		s.ensureEntry(src, prof, k, c.Class)
-		if c.Admit && !s.mayOpen(src, prof, c.Level, now) {
-			continue
-		}
-		f := prof.findings.Commit(c, now)
-		if c.Action == finding.Opened {
-			s.findingOpened(src, prof, f, now)
-		}
-		s.emitFinding(src, prof, f, k, c, now)
+		s.asMachine(src, prof, k, func() { s.commitChange(src, prof, k, c, now) })
 	}
+}
+
+func (s *Observer) commitChange(src *Source, prof *profile, k flowtable.HostKey,
+	c *finding.Change, now int64) {
+	s.ensureEntry(src, prof, k, c.Class)
+	if c.Admit && !s.mayOpen(src, prof, c.Level, now) {
+		return
+	}
+	f := prof.findings.Commit(c, now)
+	if c.Action == finding.Opened {
+		s.findingOpened(src, prof, f, now)
+	}
+	s.emitFinding(src, prof, f, k, c, now)
 }
 
 // findingOpened notes when the verdict of a finding that opens was reached, and emits the sessions
@@ -118,9 +126,9 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	}
 	counted := src.Counters // for reasons, which know the attempts of before
 	// Counters of the machine's other addresses are added: the reasons rest on all of them.
-	if prof.otherAddresses != nil {
+	if others := prof.countersElsewhere(); others != nil {
 		own := *src
-		own.Counters = src.Counters.Plus(prof.otherAddresses)
+		own.Counters = src.Counters.Plus(others)
 		counted = own.Counters
 		counted.Attempts = src.Counters.Attempts
 		src = &own
@@ -144,6 +152,7 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	}
 	d.Advice = finding.Advice(d, &seen)
 	d.DecidedIn = max(0, d.Decided.At-first)
+	prof.nameOthers(d)
 	s.AddFinding(&FindingEvent{Finding: d, Kept: kept, Key: k, Lists: f.Lists, observer: s,
 		profile: prof, Time: now})
 }
@@ -245,8 +254,7 @@ func (s *Observer) TickFindings(now int64) {
 		// Levels drop with time, so a source is judged without an observation, too.
 		if now-prof.judged >= minute && src.flags&home != 0 && s.eligible(src) {
 			prof.judged = now
-			prof.SetOneSided(s.all.acceptsOneSide())
-			s.publish(src, prof, k, prof.Judge(&src.Counters, now), now)
+			s.judgeNow(src, prof, k, now)
 		}
 		s.commit(src, prof, k, prof.findings.Due(now, src.Counters.Last), now)
 		return false

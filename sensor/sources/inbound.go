@@ -31,6 +31,7 @@ type shardNotes struct {
 	briefSenders []BriefSender
 	linkNotes    []LinkNote
 	links        [linkMemory]LinkNote // the latest of linkNotes
+	changed      []flowtable.HostKey  // addresses whose machine has something new
 	dropped      uint64               // notes that were dropped at a bound
 }
 

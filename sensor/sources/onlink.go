@@ -184,6 +184,7 @@ func (s *Observer) adopt(now int64) {
 		if prof == nil || !s.eligible(src) {
 			return
 		}
+		s.notes.addNewAddress(NewAddress{Source: *k, MAC: src.mac, Time: now})
 		if src.flags&triedOutside != 0 {
 			s.pendingDirect = append(s.pendingDirect, r)
 		}

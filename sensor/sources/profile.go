@@ -32,6 +32,7 @@ type profile struct {
 	contactsPending bool           // it is in Observer.pendingContacts
 	withheld        bool           // a finding of it waits; see budget
 	addressChanged  bool           // its machine has another address now: the tick drops it
+	joint           *joint         // the other addresses of its machine, nil if there is none
 }
 
 // eligible reports whether a source can have a finding: it is ours, or may turn out to be. What its
@@ -70,6 +71,10 @@ func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
 	prof.Adopt(&s.all.cfg.Detect, &src.Counters)
 	s.notes.applyInbound(prof, s.Table.Sources.KeyOf(ref))
 	src.profile = s.profiles.Add(prof, ref)
+	if src.flags&joined != 0 { // until the end of the round, when its machine takes it up
+		prof.joint = &joint{}
+		s.noteChanged(prof, *s.Table.Sources.KeyOf(ref))
+	}
 	return prof
 }
 
@@ -79,15 +84,18 @@ func (s *Observer) judge(src *Source, prof *profile, now int64) {
 		!prof.Changed() {
 		return
 	}
-	v := prof.Judge(&src.Counters, now)
 	k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))
+	if prof.isPart() {
+		s.noteChanged(prof, k)
+		return
+	}
 	if src.flags&home == 0 { // the verdict of an external source waits for the end of the file
-		if v.Level > verdict.NoLevel {
+		if v := prof.Judge(&src.Counters, now); v.Level > verdict.NoLevel {
 			s.noteSuspicious(src, k, now)
 		}
 		return
 	}
-	s.publish(src, prof, k, v, now)
+	s.judgeNow(src, prof, k, now)
 }
 
 // crowded reports whether a source must do without a profile: all places are taken, and the source

@@ -140,7 +140,11 @@ func (s *Observer) saveSource(k *flowtable.HostKey, src *Source) SavedSource {
 		d.MAC, prof = prof.former.mac, prof.former.profile
 	}
 	if prof != nil {
-		d.Host = &SavedHost{Memory: prof.Save(&src.Counters), Given: prof.sessionsEmitted,
+		own := &prof.Profile
+		if prof.joint != nil && prof.joint.own != nil { // others are saved for themselves
+			own = prof.joint.own
+		}
+		d.Host = &SavedHost{Memory: own.Save(&src.Counters), Given: prof.sessionsEmitted,
 			Suppressed: prof.suppressed, Opaque: prof.opaque, OneWay: prof.oneWay,
 			Doubtful: prof.doubtful, Foreign: prof.foreign, Since: prof.since, Before: prof.before}
 		for _, f := range prof.findings {

@@ -77,6 +77,9 @@ func (all *Set) EndInput() {
 	}
 }
 
+// Ended reports whether no further packet comes.
+func (all *Set) Ended() bool { return all.ended }
+
 // Counts calls f for each internal source with an attempt.
 func (all *Set) Counts(f func(k *flowtable.HostKey, c *detect.Counters)) {
 	for _, s := range all.shards {

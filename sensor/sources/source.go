@@ -39,6 +39,7 @@ const (
 	nearer                               // a server that answered it was farther away
 	farther                              // a server that answered it was nearer
 	outbound                             // it contacted a server outside the home networks
+	joined                               // it is an address of a machine with several; see joint
 )
 
 // KeepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
