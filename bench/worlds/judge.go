@@ -137,7 +137,7 @@ func judge(t *traffic.Truth, o *observed, declared bool) *result {
 		for _, f := range o.of(t.MachineOf(host)) {
 			if rank(f.Highest) > rank("suspect") && f.Class != "direct_smtp" {
 				r.Framed++
-				r.fault("forged packets make %s a %s %s", host, f.Highest, f.Class)
+				r.fault("%s may be a suspect at most, and is a %s %s", host, f.Highest, f.Class)
 			}
 		}
 	}

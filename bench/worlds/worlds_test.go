@@ -16,9 +16,14 @@ import (
 	"spamsensor/bench/worlds/traffic"
 )
 
-// tested are the scenarios of the tests: of each kind, IPv4 and IPv6, with and without a mirror that
-// doubles frames.
-var tested = []string{"office", "greylist_mta", "clear_fast", "blocked_drop", "forged_syns"}
+// tested are the scenarios of the tests: of each kind, with IPv4, IPv6, NAT64, VLANs and ICMP.
+var tested = []string{"account_setup", "greylist_mta", "clear_fast", "blocked_drop", "blocked_icmp6",
+	"nat64_bot", "vlan_bot", "submission_2525"}
+
+// counted are those whose counts the sensor must find: also where the recount would have to know what the
+// mirror does.
+var counted = append([]string{"mirror_doubled", "mirror_out", "mirror_short", "mirror_middle", "forged_syns",
+	"load_balancer", "dhcp_bot", "one_connection"}, tested...)
 
 // scenesOf are scenarios by name.
 func scenesOf(t *testing.T, names []string) (list []scene.Scene) {
@@ -183,7 +188,7 @@ func TestCounts(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	o := options{sensor: sensor, declared: []bool{false, true}}
-	for _, s := range scenesOf(t, tested) {
+	for _, s := range scenesOf(t, counted) {
 		results, err := o.play(s, 1, filepath.Join(t.TempDir(), "x.pcap"))
 		if err != nil {
 			t.Fatal(err)
@@ -192,6 +197,79 @@ func TestCounts(t *testing.T) {
 			if r.Off > 0 || r.Sources == 0 {
 				t.Errorf("%s: %d of %d counts are off: %v", s.Name, r.Off, r.Sources, r.Faults)
 			}
+		}
+	}
+}
+
+// TestJudge gives the judge reports about two machines, of which one is bad.
+func TestJudge(t *testing.T) {
+	truth := &traffic.Truth{
+		Bad:      map[string][][2]string{"10.0.0.1": {{"spambot", "likely"}}},
+		Machines: [][]string{{"10.0.0.1", "2001:db8::1"}, {"10.0.0.2", "2001:db8::2"}},
+		Advisory: map[string][]string{"10.0.0.2": {"undeclared_server"}},
+		Sources:  map[string]*traffic.Counts{"10.0.0.1": {Attempts: 3, Messages: -1}},
+		Benign:   []string{"10.0.0.2"},
+	}
+	finding := func(host, class, highest, end string) *findings {
+		return &findings{Host: host, Class: class, Highest: highest, Last: highest, Close: end}
+	}
+	found := finding("10.0.0.1", "spambot", "likely", "end_of_input")
+	counts := map[string]*traffic.Counts{"10.0.0.1": {Attempts: 3, Messages: 9}}
+	for _, tt := range []struct {
+		name    string
+		reports []*findings
+		sources map[string]*traffic.Counts
+		want    result
+	}{
+		{"right", []*findings{found}, counts, result{Found: 1}},
+		{"found by its other address", []*findings{finding("2001:db8::1", "spambot", "confirmed", "quiet")}, counts, result{Found: 1}},
+		{"nothing", nil, counts, result{}},
+		{"too low", []*findings{finding("10.0.0.1", "spambot", "suspect", "end_of_input")}, counts, result{}},
+		{"taken back", []*findings{finding("10.0.0.1", "spambot", "likely", "reclassified")}, counts, result{}},
+		{"wrong class", []*findings{found, finding("10.0.0.1", "scanner", "likely", "end_of_input")}, counts, result{Found: 1, Wrong: 1}},
+		{"accused", []*findings{found, finding("2001:db8::2", "spambot", "likely", "quiet")}, counts, result{Found: 1, Accused: 1}},
+		{"stays", []*findings{found, finding("10.0.0.2", "spambot", "suspect", "end_of_input")}, counts, result{Found: 1, Stay: 1}},
+		{"a suspicion that ends", []*findings{found, finding("10.0.0.2", "spambot", "suspect", "quiet")}, counts, result{Found: 1}},
+		{"acceptable class", []*findings{found, finding("10.0.0.2", "undeclared_server", "likely", "end_of_input")}, counts, result{Found: 1}},
+		{"unacceptable class", []*findings{found, finding("10.0.0.2", "scanner", "likely", "end_of_input")}, counts, result{Found: 1, Wrong: 1}},
+		{"counts", []*findings{found}, map[string]*traffic.Counts{"10.0.0.1": {Attempts: 2}}, result{Found: 1, Off: 1}},
+		{"counts of both addresses", []*findings{found}, map[string]*traffic.Counts{"10.0.0.1": {Attempts: 2}, "2001:db8::1": {Attempts: 1}}, result{Found: 1}},
+		{"no counts", []*findings{found}, nil, result{Found: 1, Off: 1}},
+	} {
+		o := &observed{map[string]*findings{}, tt.sources}
+		for _, f := range tt.reports {
+			o.findings[f.Host+" "+f.Class] = f
+		}
+		r := judge(truth, o, false)
+		got := result{Found: r.Found, Accused: r.Accused, Stay: r.Stay, Wrong: r.Wrong, Off: r.Off}
+		if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+			t.Errorf("%s: %+v, want %+v: %v", tt.name, got, tt.want, r.Faults)
+		}
+	}
+}
+
+// TestFramed checks that a host above suspect counts where packets are forged in its name, once for all its
+// addresses.
+func TestFramed(t *testing.T) {
+	truth := &traffic.Truth{NoLevel: []string{"10.0.0.1", "2001:db8::1"}, Machines: [][]string{{"10.0.0.1", "2001:db8::1"}},
+		Benign: []string{"10.0.0.1"}}
+	for level, want := range map[string]int{"suspect": 0, "likely": 1} {
+		o := &observed{findings: map[string]*findings{"x": {Host: "2001:db8::1", Class: "spambot", Highest: level, Close: "end_of_input"}}}
+		if r := judge(truth, o, false); r.Framed != want || r.Stay != 0 || r.Accused != 0 {
+			t.Errorf("%s: %+v", level, r)
+		}
+	}
+}
+
+// TestInterval compares with Wilson's interval of 0 of 10 and 5 of 10, as tables have them.
+func TestInterval(t *testing.T) {
+	for got, want := range map[string]string{
+		interval(0, 10): "0 of 10, 0.00 % (0.00 to 27.75 %)",
+		interval(5, 10): "5 of 10, 50.00 % (23.66 to 76.34 %)",
+		interval(0, 0):  "none of none",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -49,6 +49,12 @@ func bad() []Scene {
 		{"nat64_bot", "a bot in an office with IPv6 alone", Bad, nat64Bot},
 		{"dhcp_bot", "a bot whose address changes", Bad, dhcpBot},
 		{"through_server", "a bot that sends through the firm's server", Bad, throughOwn},
+		{"through_relay", "a bot that sends through the relay of the firm's provider", Bad,
+			throughRelay},
+		{"starttls_very_slow", "a bot with STARTTLS, some thirty mails a day", Bad,
+			tlsBot(2200, 3600, 140, 5)},
+		{"address_hopper", "a bot that draws another IPv6 address for each mail", Bad,
+			addressHopper},
 		{"nat_with_server", "a bot and a server behind one public address", Bad, natWithServer},
 		{"guest_bot", "a bot among guests behind one address", Bad, guestBot},
 		{"iot_bot", "a camera or printer that sends spam, without the DNS", Bad, iotBot},
@@ -83,10 +89,11 @@ func infected(w *traffic.World, n, days int) *bot {
 	h := w.PC()
 	w.Truth.PublicIP = w.Global().String()
 	w.Convict(h, "likely", "spambot")
-	if w.Chance(0.7) { // its owner works meanwhile
+	b := newBot(w, h)
+	if b.works = w.Chance(0.7); b.works {
 		w.Habit(h, []*traffic.Account{w.Account(traffic.Pick(w, "ionos", "m365", "gmx"))}, 8)
 	}
-	return newBot(w, h)
+	return b
 }
 
 // pace sets the mean gap between attempts, in seconds, and a number of attempts.
@@ -237,9 +244,23 @@ func blockedBy(how string) func(*traffic.World) {
 	return func(w *traffic.World) {
 		b := infected(w, 6, 1)
 		b.block = how
+		if !w.DNS || b.host.NoDNS {
+			b.imitable(how)
+		}
 		b.pace(5, 40, 250)
 		b.run(w.Between(time.Hour, 5*time.Hour))
 	}
+}
+
+// imitable makes a bot a limit whose packets anybody could have sent in its name: SYNs that are
+// answered at once, and nothing that links them to the machine (no lookups, no counters of ports
+// that its other connections share).
+func (b *bot) imitable(how string) {
+	if how != "reset" && how != "icmp" || b.works && b.host.Stack == traffic.Windows {
+		return
+	}
+	delete(b.w.Truth.Bad, b.host.V4.String())
+	b.w.Limit(b.host, "SYNs that are refused at once, without lookups, as anybody can forge them")
 }
 
 func blockedIPv6(w *traffic.World) {
@@ -251,6 +272,9 @@ func blockedIPv6(w *traffic.World) {
 	w.Convict(h, "likely", "spambot")
 	b := newBot(w, h)
 	b.v6, b.block = true, "icmp"
+	w.DNS, h.NoDNS = true, false
+	w.Truth.DNS = true
+	w.Resolver.V6 = w.Global6()
 	b.pace(5, 40, 250)
 	b.run(w.Between(time.Hour, 5*time.Hour))
 	w.Truth.Config.Home = append(w.Truth.Config.Home, w.Net6.String(), w.Net4.String())
@@ -344,6 +368,56 @@ func throughOwn(w *traffic.World) {
 		w.Deliver(k.T+w.Between(300*time.Millisecond, 3*time.Second), m, d, mail)
 		at += w.Between(time.Second, 40*time.Second)
 	}
+}
+
+func throughRelay(w *traffic.World) {
+	hosts := office(w, 6, 2)
+	p := w.Provider(traffic.Pick(w, "ionos", "strato", "ovh"))
+	for _, x := range p.Pool {
+		w.Truth.Config.Relays = append(w.Truth.Config.Relays, x.V4.String())
+	}
+	own := w.Word() + ".de"
+	a := &traffic.Account{Provider: p, User: "scan@" + own, Client: traffic.Device, Port: 25,
+		Plain: true, Auth: "none"}
+	w.Habit(hosts[0], []*traffic.Account{a}, 10) // a device that uses the relay as it should
+	h := w.PC()
+	w.Convict(h, "likely", "spambot")
+	at := w.Between(time.Hour, 20*time.Hour)
+	w.FirstBad(at)
+	for range 150 + w.R.IntN(150) {
+		target := p.Pool[w.R.IntN(len(p.Pool))]
+		mail := w.MailTo(w.User()+"@"+w.Word()+".com", &traffic.Domain{Name: w.Word() + ".com"})
+		if w.Chance(0.2) {
+			mail.EndNo = w.Refusal(traffic.Pick(w, "spam", "rate"))
+		}
+		k := w.Dial(at, h, target, 25, false).Open()
+		k.SMTP(&traffic.Session{Client: traffic.BotEhlo, Server: p.Style, Name: p.Submit,
+			As: w.Word(), Mails: []traffic.Mail{mail}})
+		at += w.Between(time.Second, 40*time.Second)
+	}
+}
+
+func addressHopper(w *traffic.World) {
+	w.Length = day
+	w.EnableV6()
+	w.Office(6)
+	h := w.PC()
+	b := newBot(w, h)
+	b.v6, b.n = true, 1
+	at := w.Between(time.Hour, 5*time.Hour)
+	var addrs []netip.Addr
+	for range 80 + w.R.IntN(80) {
+		next := *h
+		next.V6 = w.Privacy()
+		b.host = &next
+		b.run(at)
+		addrs = append(addrs, next.V6)
+		at += w.Between(5*time.Second, 90*time.Second)
+	}
+	w.ConvictAddr(addrs[0], "likely", "spambot")
+	w.Truth.Machines = w.Truth.Machines[:len(w.Truth.Machines)-1]
+	w.Same(append(addrs, h.V4, h.V6)...)
+	w.Truth.Config.Home = append(w.Truth.Config.Home, w.Net6.String(), w.Net4.String())
 }
 
 func natWithServer(w *traffic.World) {

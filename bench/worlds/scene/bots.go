@@ -34,6 +34,7 @@ type bot struct {
 	mixed   bool            // each attempt by one family or the other
 	early   bool            // it speaks before the greeting
 	only    *traffic.Domain // all it sends to
+	works   bool            // its owner sends mail, too
 }
 
 // newBot is a bot with usual habits: it sends in clear to MX on port 25, with changing senders.

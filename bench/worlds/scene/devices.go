@@ -54,6 +54,7 @@ func copiersDirect(w *traffic.World) {
 	}
 	for range 3 + w.R.IntN(3) {
 		h := w.Inside("copier", traffic.Pick(w, traffic.Printer, traffic.Embedded, traffic.Linux))
+		w.Accept(h, "undeclared_server") // it sends directly, and should be declared
 		m := &traffic.MTA{Host: h, Name: traffic.Pick(w, "KM"+w.Word(), "RNP"+w.Word(),
 			w.Word()+"."+tenant.Name), Client: traffic.Device, NoTLS: w.Chance(0.3)}
 		for _, d := range w.Workdays() {

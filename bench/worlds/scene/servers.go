@@ -60,6 +60,11 @@ func benignServers() []Scene {
 			"account", Benign, popConnector},
 		{"dead_domains", "a server with old addresses: many domains have no server any more",
 			Benign, deadDomains},
+		{"nat_office", "a server and people with accounts elsewhere behind one public address",
+			Benign, natOffice},
+		{"send_only", "a server that sends notifications and receives nothing", Benign, sendOnly},
+		{"blocked_mta", "a server whose way out is closed, and which tries for days", Benign,
+			blockedMTA},
 		{"old_mta_clear", "an old server without TLS, all of whose dialogues are readable", Benign,
 			oldMTA},
 	}
@@ -634,6 +639,62 @@ func popConnector(w *traffic.World) {
 		list = append(list, a)
 	}
 	w.Habit(m.Host, list, 25)
+}
+
+func natOffice(w *traffic.World) {
+	w.Length = 4 * day
+	p := outer(w)
+	m := serverAt(w, p.behind(traffic.Linux))
+	list := w.Correspondents(40)
+	inbound(w, m, list, 25)
+	outbound(w, m, list, 30)
+	for range 4 + w.R.IntN(10) {
+		h := p.behind(anyStack(w))
+		w.Habit(h, accounts(w, 1+w.R.IntN(2), traffic.Phone), 4)
+	}
+}
+
+func sendOnly(w *traffic.World) {
+	office(w, 5, 4)
+	m := server(w)
+	m.NoTLS = false
+	list := w.Correspondents(80 + w.R.IntN(80))
+	for _, d := range list {
+		d.Dead = d.Own && w.Chance(0.04)
+	}
+	for d := range 4 {
+		for range 40 + w.R.IntN(60) {
+			at := time.Duration(d)*day + w.Between(0, day)
+			honest(w, m, list[w.R.IntN(len(list))], at, "noreply@"+m.Domain)
+		}
+	}
+}
+
+// blockedMTA may be suspected, as everything that tries many servers may, but not accused: it
+// tries the same ones again and again, with growing waits.
+func blockedMTA(w *traffic.World) {
+	office(w, 6, 3)
+	m := server(w)
+	w.Accept(m.Host, "volume_anomaly")
+	w.Truth.NoLevel = append(w.Truth.NoLevel, m.Host.V4.String())
+	how := w.R.IntN(3)
+	for range 8 + w.R.IntN(8) {
+		d := w.Domain()
+		wait := 5 * minute
+		for at := w.Between(time.Hour, 30*time.Hour); at < w.Length; at += wait {
+			target, _, t := w.Target(at, m.Host, d)
+			k := w.Dial(t, m.Host, target, 25, false)
+			switch how {
+			case 0:
+				k.Silent(-1)
+			case 1:
+				k.Refuse(0, w.Gateway)
+			default:
+				k.Unreachable(13, w.Gateway, 0)
+			}
+			wait = min(2*wait, 70*minute)
+		}
+	}
 }
 
 func deadDomains(w *traffic.World) {

@@ -65,6 +65,11 @@ type Host struct {
 	Via  MAC
 	// RTT is the time to it and back; that of two hosts is the sum.
 	RTT time.Duration
+	// Answered is the link-layer address that packets to it have, if it is not its own: those of a
+	// forger go to the real host.
+	Answered MAC
+	// Says is its name in EHLO; "": its address as a literal.
+	Says string
 	// NoDNS hides its lookups: DNS over HTTPS.
 	NoDNS bool
 

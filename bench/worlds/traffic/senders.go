@@ -1,7 +1,9 @@
 package traffic
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -37,6 +39,9 @@ func (w *World) Submit(at time.Duration, h *Host, a *Account, n int) time.Durati
 	style := Postfix
 	if a.Provider != nil {
 		style = a.Provider.Style
+		if style == Gmail {
+			style = gmailSubmit
+		}
 	}
 	v6 := a.V6 && h.V6.IsValid() && target.V6.IsValid() || !h.V4.IsValid()
 	if a.Dead6 && v6 && h.V4.IsValid() { // happy eyeballs (RFC 8305)
@@ -44,7 +49,8 @@ func (w *World) Submit(at time.Duration, h *Host, a *Account, n int) time.Durati
 		at, v6 = at+w.Between(250*time.Millisecond, 2*time.Second), false
 	}
 	k := w.Dial(at, h, target, a.Port, v6).Open()
-	s := &Session{Client: a.Client, Server: style, Name: name, As: w.heloOf(h, v6),
+	s := &Session{Client: a.Client, Server: style, Name: w.greets(a.Provider, name),
+		As:  w.heloOf(h, v6),
 		TLS: StartTLS, SNI: name, Auth: or(a.Auth, "ok"), Login: a.User}
 	if a.Port == 465 {
 		s.TLS = Implicit
@@ -66,13 +72,35 @@ func (w *World) Submit(at time.Duration, h *Host, a *Account, n int) time.Durati
 
 // heloOf is the name that a mail program gives: the machine's name or its address.
 func (w *World) heloOf(h *Host, v6 bool) string {
-	if h.Stack == Windows || h.Stack == WindowsOld {
-		return Pick(w, "DESKTOP-"+h.Name, "[127.0.0.1]", h.Name)
+	if h.Says != "" {
+		return h.Says
 	}
 	if v6 {
 		return "[IPv6:" + h.V6.String() + "]"
 	}
 	return "[" + h.V4.String() + "]"
+}
+
+// greets is the name by which a provider's server greets: some give each machine a name.
+func (w *World) greets(p *Provider, name string) string {
+	if p == nil {
+		return name
+	}
+	code := fmt.Sprintf("%X", w.R.Uint64()>>40)
+	switch p.Key {
+	case "m365", "outlook":
+		if strings.HasPrefix(name, "smtp") {
+			return "FR3P281CA" + code + ".outlook.office365.com"
+		}
+		return "AM7EUR03FT" + code + ".mail.protection.outlook.com"
+	case "icloud":
+		return "pv50p00im-" + strings.ToLower(code) + ".me.com"
+	case "yahoo":
+		if !strings.HasPrefix(name, "smtp") {
+			return "mtaproxy" + code + ".mail.bf1.yahoo.com"
+		}
+	}
+	return name
 }
 
 // WorkTimes are n times of a day within office hours (day 0 is the first).
@@ -189,7 +217,8 @@ func (w *World) DeliverAs(at time.Duration, m *MTA, d *Domain, s *Session) time.
 		return k.T
 	}
 	k.Open()
-	s.Client, s.Server, s.Name, s.As = m.Client, d.Style, name, m.Name
+	s.Client, s.Server, s.As = m.Client, d.Style, m.Name
+	s.Name = w.greets(w.by[d.Provider], name)
 	if !m.NoTLS {
 		s.TLS, s.SNI = StartTLS, ""
 		if w.Chance(0.4) {

@@ -101,6 +101,8 @@ var (
 		Bye: "221 Bye", NoRcpt: "503 no recipients", NoMail: "503 no sender",
 		AuthOK: "235 Authentication successful", AuthFail: "535 Authentication failed",
 		Think: [2]time.Duration{ms / 5, 2 * ms}}
+	// gmailSubmit is Gmail for its customers.
+	gmailSubmit = Gmail.greeting("220 %n ESMTP %r - gsmtp", "%n at your service, [%a]")
 	// SelfHosted are the servers of domains that have their own.
 	SelfHosted = []*Server{Postfix, Postfix, Postfix, Exim, Exim, Exchange, Sendmail}
 )
@@ -217,4 +219,12 @@ var Refusals = map[string][]string{
 func (w *World) Refusal(kind string) string {
 	list := Refusals[kind]
 	return list[w.R.IntN(len(list))]
+}
+
+// greeting is the same server with another banner and answer to EHLO.
+func (s *Server) greeting(banner, ehlo string) *Server {
+	other := *s
+	other.Banner = banner
+	other.Ehlo = append([]string{ehlo}, s.Ehlo[1:]...)
+	return &other
 }

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -173,6 +174,12 @@ func (w *World) Inside(name string, s *Stack) *Host {
 func (w *World) Join(h *Host) *Host {
 	h.Inside = true
 	h.counters(w.R)
+	switch {
+	case h.Hops > 0: // its own address is that of another network
+		h.Says = fmt.Sprintf("[192.168.%d.%d]", w.R.IntN(3), 2+w.R.IntN(250))
+	case h.Stack == Windows || h.Stack == WindowsOld:
+		h.Says = Pick(w, "DESKTOP-", "PC-", "LAPTOP-") + strings.ToUpper(w.Word())
+	}
 	w.hosts = append(w.hosts, h)
 	if h.V4.IsValid() && h.V6.IsValid() {
 		w.Truth.Machines = append(w.Truth.Machines, []string{h.V4.String(), h.V6.String()})
@@ -184,7 +191,7 @@ func (w *World) Join(h *Host) *Host {
 // its own or not. It does not know where the counters of the real one are.
 func (w *World) Forger(h *Host, s *Stack, m MAC) *Host {
 	f := *h
-	f.Stack, f.MAC = s, m
+	f.Stack, f.MAC, f.Answered = s, m, h.link()
 	f.counters(w.R)
 	return &f
 }
@@ -260,6 +267,9 @@ func (w *World) route(at time.Duration, from, to *Host, src, dst netip.Addr) *ro
 	}
 	if to.Inside {
 		r.dmac = to.link()
+		if to.Answered != (MAC{}) {
+			r.dmac = to.Answered
+		}
 		if r.vlan == 0 {
 			r.vlan = to.VLAN
 		}
