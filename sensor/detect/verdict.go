@@ -143,7 +143,7 @@ func (p *Profile) dialogueProven() bool { return p.attested > 0 || p.oneSided &&
 // chose enough networks or servers. A source that may be spoofed is at most suspect, however many
 // SYNs there are.
 func (p *Profile) notSpoofed() bool {
-	if !p.guard.Undecided() || p.oneSided && !p.guardOneSided.Undecided() {
+	if p.genuine(&p.guard) || p.oneSided && p.genuine(&p.guardOneSided) {
 		return true
 	}
 	// Another machine that forges SYNs sees no answers, and cannot hold a dialogue.

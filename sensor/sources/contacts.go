@@ -51,11 +51,7 @@ func (s *Observer) observeFailure(src *Source, p *track.Packet, icmp bool) {
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		o := s.all.observation(kind, &p.Key, p.Time)
-		if s.isOwn(prof, p) {
-			prof.ConfirmNetwork(o.Net)
-		}
-		prof.Observe(&s.all.cfg.Detect, nil, o)
+		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(kind, &p.Key, p.Time))
 		s.judge(src, prof, p.Time)
 	}
 }

@@ -106,7 +106,6 @@ func (all *Set) DrainSides() {
 		s.pairs = [2]uint64{}
 		s.Table.Unlock()
 	}
-	all.addRouters()
 	if sides != [2]int64{} {
 		all.cfg.Sides.Add(sides)
 	}

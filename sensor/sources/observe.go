@@ -34,7 +34,6 @@ func (s *Observer) Observe(ev *track.Event) {
 			src.nextHop = ev.Packet.PeerLink
 		}
 		s.macChanged(src, ev.Packet)
-		s.noteLink(src, ev.Packet)
 	case track.Attempt:
 		s.observeAttempt(ev.Time, ev.Source, src, ev.Key, ev.TTL)
 	case track.SYNRetransmit:
@@ -139,7 +138,6 @@ type Observer struct {
 	pendingContacts []flowtable.Ref // sources whose first contacts wait for an answer
 	findingBudget   budget          // of findings whose level is suspect
 	pairs           [2]uint64       // connections of this round: see linkSenders
-	newRouters      []uint16        // of this round: see routers
 	count           Counters
 }
 

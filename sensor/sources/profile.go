@@ -26,7 +26,6 @@ type profile struct {
 	before          *detect.Counters   // its counters at that time
 	otherAddresses  *detect.Counters   // counters of its machine under other addresses
 	candidate       candidateMAC
-	path            answerPath
 	former          *formerAccount // account of the link-layer address before, nil if there is none
 	alternatesMACs  bool           // its link-layer addresses take turns
 	contactsPending bool           // it is in Observer.pendingContacts

@@ -17,7 +17,6 @@ type Set struct {
 	homeSeen atomic.Bool // an address of the configured home networks was seen
 	ended    bool        // no further reply can come
 	pairs    linkSenders
-	routers  routers
 }
 
 // Config is what a Set needs. It is set once.
