@@ -18,18 +18,17 @@ type health struct {
 	raised map[string]event.Health
 	before engine.Stats // of the last check
 	// Counters of the sources and of the output, as of the last check.
-	drops, badTimes, arrived uint64
-	dropped                  event.Dropped
-	droppedAtRaise           event.Dropped // losses before the check "output" was raised
-	outputFailedAt           int64         // last failure of the output
-	recoveryTime             int64         // without a failure, until the output has recovered
+	drops, badTimes uint64
+	dropped         event.Dropped
+	droppedAtRaise  event.Dropped // losses before the check "output" was raised
+	outputFailedAt  int64         // last failure of the output
+	recoveryTime    int64         // without a failure, until the output has recovered
 	// polled says that links, silence and output are checked between the stats events, see
 	// healthpoll.go.
-	polled             bool
-	final              bool // this is the last check: every frame is counted
-	lastArrival        lastArrival
-	arrivedAtLastFrame uint64         // counter of all frames when the filter last passed one
-	changes            []event.Health // of the check in hand
+	polled   bool
+	final    bool           // this is the last check: every frame is counted
+	arrivals []arrivals     // of each interface
+	changes  []event.Health // of the check in hand
 }
 
 // check returns the changes since the last check. unaccounted is the number of frames that are in
@@ -47,7 +46,6 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		h.output(now, q)
 	}
 	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes+c.Untimed
-	h.arrived = c.Arrived
 	return h.changes
 }
 
@@ -61,9 +59,6 @@ func (h *health) checkCapture(now int64, st *engine.Stats, c *capture.Stats) {
 		"a larger capture.buffer helps against bursts; "+
 			"see the kernel's and the card's counters with: ip -s link")
 	if h.live {
-		if !h.polled || h.final && frames == 0 {
-			h.noPackets(now, frames == 0, c.Arrived-h.arrived)
-		}
 		h.set(now, "home_net_unseen", frames > 0 && !st.HomeSeen && st.Attempts > 0, 0, 0,
 			"no address of ours was seen in any mail connection",
 			"name your networks: home_net in the configuration, or --home")
@@ -154,18 +149,19 @@ func evictions(st *engine.Stats) uint64 {
 // set raises a check that became bad, or clears one that is good again.
 func (h *health) set(now int64, check string, bad bool, value, threshold float64,
 	text, hint string) {
-	h.setKey(now, check, check, bad, value, threshold, text, hint)
+	h.setKey(now, check, event.Health{Check: check, Value: value, Threshold: threshold,
+		Text: text, Hint: hint}, bad)
 }
 
-// setKey is set for a check that watches several things; key names one of them.
-func (h *health) setKey(now int64, key, check string, bad bool, value, threshold float64,
-	text, hint string) {
+// setKey is set for a check that watches several things; key names one of them. is describes the
+// condition if it is bad.
+func (h *health) setKey(now int64, key string, is event.Health, bad bool) {
 	switch was, raised := h.raised[key]; {
 	case bad && !raised:
-		h.raise(key, event.Health{Check: check, State: "raised", Value: value,
-			Threshold: threshold, Since: now, Text: text, Hint: hint})
+		is.State, is.Since = "raised", now
+		h.raise(key, is)
 	case !bad && raised:
-		h.clear(key, value, "no longer: "+was.Text)
+		h.clear(key, is.Value, "no longer: "+was.Text)
 	}
 }
 

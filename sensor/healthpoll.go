@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,105 +18,152 @@ import (
 
 // The stats event comes once a minute, which is late for a fault that blinds or mutes the sensor:
 // an interface that is down, no frames, an output that fails. So these are checked twice a second,
-// and reported in an event and on standard error as well: the output of the events may be the
-// fault.
+// for each interface.
 const (
 	// healthPollInterval is the time between two checks.
 	healthPollInterval = 500 * time.Millisecond
 	// silence bounds the time without a frame that the filter passes, deadSilence the time without
-	// any frame: a mirror port brings at least the broadcasts of its network.
-	silence, deadSilence = 60 * time.Second, 30 * time.Second
+	// any frame: a mirror port brings at least the broadcasts of its network. An interface that was
+	// reported as dead several times within alarmMemory, and was not, may be silent for longer,
+	// at most for maxDeadSilence.
+	silence, deadSilence = 60 * time.Second, 10 * time.Second
+	maxDeadSilence       = 5 * time.Minute
+	alarmMemory          = time.Hour
 	// recoveryTime is the time without a loss after which an output has recovered.
 	recoveryTime = 2 * time.Second
 	// remindInterval is the time between two messages about an output that still fails.
 	remindInterval = time.Minute
 )
 
-// lastArrival has the last change of two counters, and its time in nanoseconds since 1970.
-type lastArrival struct {
-	frames, arrived     uint64
-	framesAt, arrivedAt int64
+// inputState is what is known of an interface at a check.
+type inputState struct {
+	name    string
+	problem string // a phrase if it delivers no frames, else empty; see capture.Live.Problem
+	stats   capture.Stats
 }
 
-// silence raises no_packets when no frames come. now is the time of the machine, not of packets.
-func (h *health) silence(now int64, c *capture.Stats) {
-	q := &h.lastArrival
-	if q.framesAt == 0 || c.Frames != q.frames {
-		q.frames, q.framesAt = c.Frames, now
-		h.arrivedAtLastFrame = c.Arrived
+// arrivals has the last changes of the counters of an interface. Times are in nanoseconds since
+// 1970.
+type arrivals struct {
+	frames, arrived     uint64
+	framesAt, arrivedAt int64
+	arrivedAtLastFrame  uint64 // counter of all frames when the filter last passed one
+	alarms              uint   // how often no frame at all arrived, lately
+	alarmAt             int64  // the latest of them
+}
+
+// inputs checks the interfaces: their links, and whether frames come. now is the time of the
+// machine, not of packets.
+func (h *health) inputs(now int64, list []inputState) {
+	for len(h.arrivals) < len(list) {
+		h.arrivals = append(h.arrivals, arrivals{framesAt: now, arrivedAt: now})
 	}
-	if q.arrivedAt == 0 || c.Arrived != q.arrived {
+	for i := range list {
+		in := &list[i]
+		h.setInput(now, in.name, "link", in.problem != "", 0,
+			fmt.Sprintf("the interface %s %s", in.name, in.problem),
+			"nothing is seen there in the meantime; the sensor listens on as soon as it is back")
+		h.silence(now, in, &h.arrivals[i])
+	}
+}
+
+// silence raises no_packets when no frames come from an interface whose link is up.
+func (h *health) silence(now int64, in *inputState, q *arrivals) {
+	c := &in.stats
+	if c.Frames != q.frames {
+		q.frames, q.framesAt, q.arrivedAtLastFrame = c.Frames, now, c.Arrived
+	}
+	if c.Arrived != q.arrived || c.Frames > 0 && q.framesAt == now {
 		q.arrived, q.arrivedAt = c.Arrived, now
 	}
-	since := time.Duration(now - q.framesAt)
-	dead := time.Duration(now - max(q.framesAt, q.arrivedAt))
-	arrived := c.Arrived - h.arrivedAtLastFrame
-	h.noPackets(now, since >= silence || dead >= deadSilence, arrived)
+	_, raised := h.raised["no_packets "+in.name]
+	if in.problem != "" { // the check of the link says it
+		if !raised {
+			q.framesAt, q.arrivedAt = now, now
+		}
+		return
+	}
+	if now-q.alarmAt > int64(alarmMemory) {
+		q.alarms = 0
+	}
+	wait := deadSilence
+	if q.alarms > 2 {
+		wait = min(wait<<min(q.alarms-2, 8), maxDeadSilence)
+	}
+	quiet := time.Duration(now-q.framesAt) >= silence
+	dead := time.Duration(now-q.arrivedAt) >= wait
+	if h.final { // a short run
+		quiet = c.Frames == 0
+	}
+	if dead && !raised {
+		q.alarms++
+		q.alarmAt = now
+	}
+	h.noPackets(now, in.name, quiet || dead, c.Arrived-q.arrivedAtLastFrame)
 }
 
 // noPackets raises or clears the check. arrived counts the frames that the filter did not pass.
-func (h *health) noPackets(now int64, bad bool, arrived uint64) {
-	text := "no frame arrived since the last look"
+func (h *health) noPackets(now int64, name string, bad bool, arrived uint64) {
+	text := "no frame arrived on " + name
 	hint := "is the mirror session up? spamsensor interfaces shows the link"
 	if arrived > 0 {
-		text = fmt.Sprintf("%d frames arrived since the last look, and none of them is mail, "+
-			"a DNS message, or opens a connection", arrived)
+		text = fmt.Sprintf("%d frames arrived on %s since the last look, and none of them is "+
+			"mail, a DNS message, or opens a connection", arrived, name)
 		hint = "is this the right mirror port? In IPsec, L2TP, GTP, CAPWAP and WireGuard " +
 			"nobody can look for mail: mirror where it is outside of the tunnel"
 	}
-	h.set(now, "no_packets", bad, float64(arrived), 0, text, hint)
+	h.setInput(now, name, "no_packets", bad, float64(arrived), text, hint)
 }
 
-// links raises or clears the check of each interface. problems has a phrase for each interface that
-// delivers no frames, and "" for the others.
-func (h *health) links(now int64, names, problems []string) {
-	for i, name := range names {
-		h.setKey(now, "link "+name, "link", problems[i] != "", 0, 0,
-			fmt.Sprintf("the interface %s %s", name, problems[i]),
-			"nothing is seen there in the meantime; the sensor listens on as soon as it is back")
-	}
+// setInput is set for a check of one interface.
+func (h *health) setInput(now int64, name, check string, bad bool, value float64,
+	text, hint string) {
+	h.setKey(now, check+" "+name, event.Health{Check: check, Interface: name, Value: value,
+		Text: text, Hint: hint}, bad)
 }
 
-// pollHealth checks interfaces, silence and output once, emits the changes and returns them.
-func (p *pipeline) pollHealth(now int64, names, problems []string) (changes []event.Health) {
+// pollHealth checks interfaces and output once, and reports the changes.
+func (p *pipeline) pollHealth(now int64) {
+	inputs := p.inputs()
 	p.engine.Between(func() {
 		h := &p.health
 		h.changes = nil
-		c := p.sources()
-		h.links(now, names, problems)
-		h.silence(now, &c)
+		h.inputs(now, inputs)
 		h.output(now, p.queue)
-		changes = h.changes
-		for i := range changes {
+		p.reportHealth(now, h.changes)
+	})
+}
+
+// reportHealth emits changes of health as events, and on standard error: the output of the events
+// may be the fault, and a service's journal is read before its events are. The caller may use what
+// the engine's Output uses.
+func (p *pipeline) reportHealth(now int64, changes []event.Health) {
+	for i := range changes {
+		if p.events != nil {
 			p.events.Health(now, &changes[i])
 		}
-	})
-	return changes
+		p.report.Health(changes[i].Text)
+	}
+	if p.messages != nil {
+		p.messages.changes(time.Now(), changes)
+	}
 }
 
 // runHealthPoll checks at healthPollInterval until the context ends.
-func (p *pipeline) runHealthPoll(ctx context.Context, sources liveSources, log zerolog.Logger) {
+func (p *pipeline) runHealthPoll(ctx context.Context) {
 	tick := time.NewTicker(healthPollInterval)
 	defer tick.Stop()
-	messages := healthLog{log: log}
-	names, problems := make([]string, len(sources)), make([]string, len(sources))
-	for i, s := range sources {
-		names[i] = s.Input(0)
-	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		for i, s := range sources {
-			problems[i] = s.Problem()
-		}
 		now := time.Now()
-		messages.changes(now, p.pollHealth(now.UnixNano(), names, problems))
+		p.pollHealth(now.UnixNano())
 		if err := p.queue.Failing(); err != nil {
 			_, dropped := p.queue.Totals()
-			messages.outputFails(now, err, dropped)
+			p.messages.outputFails(now, err, dropped)
 		}
 	}
 }
@@ -123,6 +171,7 @@ func (p *pipeline) runHealthPoll(ctx context.Context, sources liveSources, log z
 // healthLog writes changes of health to standard error, at most maxLogLines a minute.
 type healthLog struct {
 	log       zerolog.Logger
+	mu        sync.Mutex
 	minute    time.Time // start of the minute in hand
 	lines     int       // of this minute
 	omitted   int       // lines beyond the limit, not yet reported
@@ -132,6 +181,8 @@ type healthLog struct {
 const maxLogLines = 12
 
 func (s *healthLog) changes(now time.Time, changes []event.Health) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range changes {
 		h := &changes[i]
 		if now.Sub(s.minute) >= time.Minute {
@@ -150,12 +201,21 @@ func (s *healthLog) changes(now time.Time, changes []event.Health) {
 		if s.omitted > 0 {
 			line, s.omitted = line.Int("lines_left_out", s.omitted), 0
 		}
-		line.Str("check", h.Check).Str("state", h.State).Msg(h.Text)
+		line.Str("check", h.Check).Str("state", h.State)
+		if h.Interface != "" {
+			line.Str("interface", h.Interface)
+		}
+		if h.Hint != "" {
+			line.Str("hint", h.Hint)
+		}
+		line.Msg(h.Text)
 	}
 }
 
 // outputFails repeats the message about an output that still fails, once a minute.
 func (s *healthLog) outputFails(now time.Time, err error, dropped event.Dropped) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if now.Sub(s.failingAt) < remindInterval {
 		return
 	}

@@ -13,42 +13,62 @@ import (
 	"testing"
 	"time"
 
-	"spamsensor/sensor/capture"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/finding"
 )
 
-// TestSilence checks that silence is reported a minute after the last frame, or half a minute after
-// the last arrival at the interface, and not after two stats events.
+// TestSilence checks that silence is reported a minute after the last frame that the filter passes,
+// or ten seconds after the last arrival at the interface, from the start on; that a link that is
+// down is no silence; and that a network that is often silent for longer is reported three times.
 func TestSilence(t *testing.T) {
 	h := health{live: true, polled: true}
-	now, c := int64(1e18), capture.Stats{Frames: 10, Arrived: 100}
-	for _, step := range []struct {
+	now, in := int64(1e18), inputState{name: "v1"}
+	for i, step := range []struct {
 		after           time.Duration
 		frames, arrived uint64
-		want            string
+		problem, want   string
 	}{
-		{0, 0, 0, ""},
-		{29 * time.Second, 0, 0, ""},
-		{time.Second, 0, 0, "no frame arrived since the last look"},
-		{time.Hour, 0, 0, ""},
-		{time.Second, 0, 5, ""}, // the frames are no mail
-		{time.Second, 1, 1, "no longer: "},
-		{59 * time.Second, 0, 1, ""},
-		{500 * time.Millisecond, 1, 1, ""},
-		{59 * time.Second, 0, 1, ""},
-		{time.Second, 0, 1, "2 frames arrived since the last look, and none"},
+		{0, 0, 0, "", ""}, // the start
+		{9 * time.Second, 0, 0, "", ""},
+		{time.Second, 0, 0, "", "no frame arrived on v1"},
+		{time.Hour, 0, 0, "", ""},
+		{time.Second, 0, 5, "", ""}, // the frames are no mail
+		{time.Second, 1, 1, "", "no longer: "},
+		{9 * time.Second, 0, 1, "", ""},
+		{10 * time.Second, 0, 0, "is down", "the interface v1 is down"},
+		{time.Minute, 0, 0, "is down", ""},
+		{time.Second, 0, 0, "", "no longer: the interface v1 is down"},
+		{8 * time.Second, 0, 0, "", ""}, // it gets its ten seconds again
+		{time.Second, 0, 1, "", ""},
+		{9 * time.Second, 0, 1, "", ""},
+		{9 * time.Second, 0, 1, "", ""},
+		{9 * time.Second, 0, 1, "", ""},
+		{9 * time.Second, 0, 1, "", ""},
+		{9 * time.Second, 0, 1, "", ""},
+		{6 * time.Second, 0, 1, "", "8 frames arrived on v1 since the last look, and none"},
+		{time.Second, 1, 1, "", "no longer: "},
+		{10 * time.Second, 0, 0, "", "no frame arrived on v1"}, // the first time in this hour
+		{5 * time.Second, 1, 1, "", "no longer: "},
+		{10 * time.Second, 0, 0, "", "no frame arrived on v1"},
+		{5 * time.Second, 1, 1, "", "no longer: "},
+		{10 * time.Second, 0, 0, "", "no frame arrived on v1"},
+		{5 * time.Second, 1, 1, "", "no longer: "},
+		{19 * time.Second, 0, 0, "", ""}, // this network is like that
+		{time.Second, 0, 0, "", "no frame arrived on v1"},
+		{5 * time.Second, 1, 1, "", "no longer: "},
+		{39 * time.Second, 0, 0, "", ""},
 	} {
 		now += int64(step.after)
-		c.Frames, c.Arrived = c.Frames+step.frames, c.Arrived+step.arrived
+		in.stats.Frames, in.stats.Arrived = in.stats.Frames+step.frames, in.stats.Arrived+step.arrived
+		in.problem = step.problem
 		h.changes = nil
-		h.silence(now, &c)
+		h.inputs(now, []inputState{in})
 		got := ""
 		if len(h.changes) > 0 {
-			got = h.changes[0].Text
+			got = h.changes[len(h.changes)-1].Text
 		}
 		if !strings.HasPrefix(got, step.want) || step.want == "" && got != "" {
-			t.Errorf("after %v, %d frames and %d arrivals: %q, want %q", step.after, step.frames, step.arrived, got, step.want)
+			t.Errorf("step %d, after %v, %d frames and %d arrivals: %q, want %q", i, step.after, step.frames, step.arrived, got, step.want)
 		}
 	}
 }
@@ -278,4 +298,92 @@ func TestReaderOfNamedPipeComesBack(t *testing.T) {
 		t.Errorf("%v: %s", err, said.String())
 	}
 	r.Close()
+}
+
+// TestFaultsAreTold checks a run on two interfaces: one of them is silent from the start, the other
+// loses its link and gets it back, and the disk of the events becomes full and has room again. Each
+// is said within 15 s on standard error and as an event, and its end too; no line is torn.
+func TestFaultsAreTold(t *testing.T) {
+	ns := veth(t)
+	for _, args := range [][]string{{"link", "add", "w0", "type", "veth", "peer", "name", "w1"},
+		{"link", "set", "w0", "arp", "off", "up"}, {"link", "set", "w1", "arp", "off", "up"},
+		{"link", "add", "x0", "type", "veth", "peer", "name", "x1"}} {
+		ipIn(t, ns, args...)
+	}
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	file, filler := filepath.Join(dir, "events"), filepath.Join(dir, "filler")
+	var said locked
+	c := exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "-i", "w1", "-i", "x1", "--set", "output.file="+file)
+	c.Stderr = &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { c.Process.Kill(); c.Wait() }()
+	waitFor(t, "listening", said.String)
+	stop := make(chan struct{})
+	defer close(stop)
+	ping := func(from string) { // any frame
+		exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-i", from, "testdata/bot.pcap").Run()
+	}
+	go func() { // v1 is alive
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Second):
+				ping("v0")
+			}
+		}
+	}()
+	events := func() string {
+		b, _ := os.ReadFile(file)
+		return string(b)
+	}
+	from := [2]int{}
+	told := func(what, text string) {
+		t.Helper()
+		a := waitFor(t, text, func() string { return said.String()[from[0]:] })
+		b := time.Duration(0)
+		if what != "the disk is full" { // then no event can be written
+			b = waitFor(t, text, func() string { s := events(); return s[min(from[1], len(s)):] })
+		}
+		if took := max(a, b); took > 15*time.Second {
+			t.Errorf("%s: said after %v", what, took)
+		}
+		from = [2]int{len(said.String()), len(events())}
+	}
+	told("an interface that is down from the start", "the interface x1 is down")
+	from = [2]int{}
+	told("a silent interface", "no frame arrived on w1")
+	go ping("w0")
+	told("frames on it", "no longer: no frame arrived on w1")
+	ipIn(t, ns, "link", "set", "v0", "down")
+	told("a lost link", "the interface v1 has no carrier")
+	ipIn(t, ns, "link", "set", "v0", "up")
+	told("the link is back", "no longer: the interface v1 has no carrier")
+	ipIn(t, ns, "link", "set", "x1", "up")
+	ipIn(t, ns, "link", "set", "x0", "up")
+	told("the third is up", "no longer: the interface x1 is down")
+	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	told("the disk is full", "events cannot be written")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	told("the disk has room", "events are written again")
+	c.Process.Signal(syscall.SIGTERM)
+	c.Wait()
+	parseEvents(t, []byte(events())) // each line is an event
+	if strings.Contains(said.String(), "torn") || !strings.HasSuffix(events(), "}\n") {
+		t.Error("the last line is torn")
+	}
 }

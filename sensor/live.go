@@ -60,6 +60,15 @@ func (l liveSources) Stats() (t capture.Stats) {
 	return t
 }
 
+// states are what is known of each interface at the moment.
+func (l liveSources) states() []inputState {
+	list := make([]inputState, len(l))
+	for i, s := range l {
+		list[i] = inputState{s.Input(0), s.Problem(), s.Stats()}
+	}
+	return list
+}
+
 // Input returns the name of an interface by its number.
 func (l liveSources) Input(from uint16) string { return l[from].Input(0) }
 
@@ -105,6 +114,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.engine.Start(frame.ReadTime(time.Now().UnixNano()))
 	p.inFlight = int64(len(sources)) * capture.LiveBatch
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
+	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)
@@ -117,7 +127,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 			a.listen(ctx, s, w, p, log)
 		})
 	}
-	wg.Go(func() { p.runHealthPoll(ctx, sources, log) })
+	wg.Go(func() { p.runHealthPoll(ctx) })
 	wg.Go(func() { checkpoints.run(ctx) })
 	wg.Go(func() { reopen(ctx, sighups, cfg.output, protected, p, log) })
 	wg.Wait()
@@ -142,12 +152,17 @@ func (c *config) completeForLive() {
 	e.SourceInterval = cmp.Or(e.SourceInterval, int64(5*time.Minute))
 }
 
-// openInterfaces opens all interfaces. A missing one is wrong usage.
+// openInterfaces opens all interfaces. A missing one is wrong usage. One that is down is waited
+// for, unless all are.
 func openInterfaces(cfg *config) (sources liveSources, err error) {
+	down := 0
 	for i, name := range cfg.interfaces {
 		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen,
 			Buffer: cfg.buffer, Ports: cfg.engine.Ports, From: uint16(i)})
-		if err != nil {
+		if errors.Is(err, capture.ErrDown) {
+			down++
+		}
+		if err != nil && (!errors.Is(err, capture.ErrDown) || down == len(cfg.interfaces)) {
 			code := exitFailed
 			if errors.Is(err, capture.ErrNoInterface) {
 				code = exitUsage

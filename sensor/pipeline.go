@@ -32,7 +32,9 @@ type pipeline struct {
 	report   *report.Report
 	sources  func() capture.Stats // counters of all sources together
 	health   health
-	last     event.Stats // the last stats event
+	inputs   func() []inputState // of a live capture; nil for files
+	messages *healthLog          // of a live capture; nil for files
+	last     event.Stats         // the last stats event
 	// unaccounted is the number of frames in no part of the account, as of the last stats event.
 	unaccounted int64
 	// inFlight bounds the frames on their way from the sources to the engine.
@@ -161,12 +163,12 @@ func (p *pipeline) stats(now int64) {
 	if p.events != nil {
 		p.events.Stats(now, &p.last)
 	}
-	for _, h := range p.health.check(now, &st, &c, p.queue, unaccounted) {
-		if p.events != nil {
-			p.events.Health(now, &h)
-		}
-		p.report.Health(h.Text)
+	changes := p.health.check(now, &st, &c, p.queue, unaccounted)
+	if p.health.final && p.inputs != nil {
+		p.health.inputs(now, p.inputs())
+		changes = p.health.changes
 	}
+	p.reportHealth(now, changes)
 }
 
 // eventStats makes the stats event of the counters of all parts; q may be nil.

@@ -98,7 +98,11 @@ type Live struct {
 // sensor for that long.
 const DefaultBuffer = 64 << 20
 
-// OpenLive starts capturing. Errors are *InterfaceError.
+// ErrDown is wrapped by the error for an interface that is down.
+var ErrDown = errors.New("the interface is down")
+
+// OpenLive starts capturing. Errors are *InterfaceError. After ErrDown the Live may be used all the
+// same: Next tries to open the interface every second.
 func OpenLive(cfg LiveConfig) (*Live, error) {
 	if cfg.Snaplen == 0 {
 		cfg.Snaplen = maxCaplen
@@ -107,6 +111,7 @@ func OpenLive(cfg LiveConfig) (*Live, error) {
 		cfg.Buffer = DefaultBuffer
 	}
 	l := &Live{cfg: cfg, arena: make([]byte, 256<<10+cfg.Snaplen)}
+	l.findIndex()
 	return l, l.open()
 }
 
@@ -139,13 +144,18 @@ func (l *Live) open() error {
 			return l.openError(fmt.Errorf("the kernel's filter: %w", err), h.Error())
 		}
 	}
-	l.index.Store(0)
-	if is, err := net.InterfaceByName(name); err == nil { // "any" is libpcap's name for all
-		l.index.Store(int64(is.Index))
-	}
+	l.findIndex()
 	l.gone.Store(false)
 	l.handle, l.last, l.linkCount = h, pcap.Stats{}, received(sysDir(name))
 	return nil
+}
+
+// findIndex looks for the interface by its name; "any" is libpcap's name for all.
+func (l *Live) findIndex() {
+	l.index.Store(0)
+	if is, err := net.InterfaceByName(l.cfg.Interface); err == nil {
+		l.index.Store(int64(is.Index))
+	}
 }
 
 // openError is the InterfaceError of a failed open. cause is libpcap's own text.
@@ -167,7 +177,7 @@ func (l *Live) openError(err, cause error) error {
 			"once, by hand:  sudo setcap cap_net_raw+ep " + exe + "\n" +
 			"  in a container: --network host --cap-drop ALL --cap-add NET_RAW (user 0)"
 	case strings.Contains(text, "not up"):
-		e.Reason = "the interface is down"
+		e.Reason, e.Err = ErrDown.Error(), ErrDown
 		e.Hint = "  sudo ip link set " + l.cfg.Interface + " up promisc on"
 	}
 	return e

@@ -75,19 +75,34 @@ func (d *disk) takeBack(n int) bool {
 	return err == nil
 }
 
-// nearlyFull returns an error if the free space is kept for important events.
-func (d *disk) nearlyFull() error {
-	if d == nil || d.since < checkInterval && d.err == nil {
+// full returns an error if the free space is kept for important events, by a look at the disk now.
+// Any goroutine may call it.
+func (d *disk) full() error {
+	if d == nil {
 		return nil
 	}
-	d.since, d.err = 0, nil
 	var st syscall.Statfs_t
 	if syscall.Fstatfs(int(d.f.Fd()), &st) != nil {
 		return nil
 	}
 	size, left := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
 	if size > 0 && left < min(reserve, size/16) {
-		d.err = errNearlyFull
+		return errNearlyFull
 	}
+	return nil
+}
+
+// isDiskFull reports whether an error says that a disk has no space.
+func isDiskFull(err error) bool {
+	return errors.Is(err, errNearlyFull) || errors.Is(err, syscall.ENOSPC) ||
+		errors.Is(err, syscall.EDQUOT)
+}
+
+// nearlyFull returns an error if the free space is kept for important events.
+func (d *disk) nearlyFull() error {
+	if d == nil || d.since < checkInterval && d.err == nil {
+		return nil
+	}
+	d.since, d.err = 0, d.full()
 	return d.err
 }

@@ -557,6 +557,7 @@ func (w *Writer) Stats(at int64, s *Stats) {
 // Health is a condition of the sensor that was raised or cleared.
 type Health struct {
 	Check, State     string
+	Interface        string // of a check of one interface, else empty
 	Value, Threshold float64
 	Since            int64
 	Text, Hint       string
@@ -568,10 +569,13 @@ func (w *Writer) Health(at int64, h *Health) {
 	if h.State == "cleared" {
 		level = zerolog.InfoLevel
 	}
-	w.begin(HealthEvent, level, at).Dict("health",
-		zerolog.Dict().Str("check", h.Check).Str("state", h.State).Float64("value", h.Value).
-			Float64("threshold", h.Threshold).Str("since", Timestamp(h.Since)).Str("text",
-			h.Text).Str("hint", h.Hint)).Msg(h.Text)
+	d := zerolog.Dict().Str("check", h.Check).Str("state", h.State)
+	if h.Interface != "" {
+		d.Str("interface", h.Interface)
+	}
+	w.begin(HealthEvent, level, at).Dict("health", d.Float64("value", h.Value).
+		Float64("threshold", h.Threshold).Str("since", Timestamp(h.Since)).Str("text",
+		h.Text).Str("hint", h.Hint)).Msg(h.Text)
 }
 
 func seconds(ns int64) float64 { return float64(ns/1000) / 1e6 }

@@ -164,10 +164,10 @@ func (q *Queue) replace() {
 	n := q.next
 	if q.next = nil; n != nil {
 		q.torn, q.hangup, q.failing = false, nil, false
+		q.out, q.disk, q.pipe = n.out, newDisk(n.out), newPipe(n.out)
 	}
 	q.mu.Unlock()
 	if n != nil {
-		q.out, q.disk, q.pipe = n.out, newDisk(n.out), newPipe(n.out)
 		n.then()
 	}
 }
@@ -450,11 +450,16 @@ func (q *Queue) Totals() (written uint64, dropped Dropped) {
 	return written, q.dropped
 }
 
-// Failing is the error of the output while writes fail, else nil.
+// Failing is the error of the output while writes fail, else nil. A disk that is almost full fails
+// before an event meets it, and one that has room again does not fail any more: on a quiet network
+// the next event may be a minute away.
 func (q *Queue) Failing() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.failing {
+	switch full := q.disk.full(); {
+	case full != nil && !q.failing:
+		return full
+	case !q.failing, q.disk != nil && full == nil && isDiskFull(q.fail):
 		return nil
 	}
 	return q.fail
