@@ -99,12 +99,16 @@ func (h *health) silence(now int64, in *inputState, q *arrivals) {
 		q.alarms++
 		q.alarmAt = now
 	}
-	h.noPackets(now, in.name, quiet || dead, c.Arrived-q.arrivedAtLastFrame)
+	arrived := c.Arrived - q.arrivedAtLastFrame
+	if dead { // what came before it stopped says nothing
+		arrived = 0
+	}
+	h.noPackets(now, in.name, quiet || dead, arrived)
 }
 
 // noPackets raises or clears the check. arrived counts the frames that the filter did not pass.
 func (h *health) noPackets(now int64, name string, bad bool, arrived uint64) {
-	text := "no frame arrived on " + name
+	text := "no frame arrives on " + name
 	hint := "is the mirror session up? spamsensor interfaces shows the link"
 	if arrived > 0 {
 		text = fmt.Sprintf("%d frames arrived on %s since the last look, and none of them is "+

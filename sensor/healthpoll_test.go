@@ -30,7 +30,7 @@ func TestSilence(t *testing.T) {
 	}{
 		{0, 0, 0, "", ""}, // the start
 		{9 * time.Second, 0, 0, "", ""},
-		{time.Second, 0, 0, "", "no frame arrived on v1"},
+		{time.Second, 0, 0, "", "no frame arrives on v1"},
 		{time.Hour, 0, 0, "", ""},
 		{time.Second, 0, 5, "", ""}, // the frames are no mail
 		{time.Second, 1, 1, "", "no longer: "},
@@ -47,14 +47,14 @@ func TestSilence(t *testing.T) {
 		{9 * time.Second, 0, 1, "", ""},
 		{6 * time.Second, 0, 1, "", "8 frames arrived on v1 since the last look, and none"},
 		{time.Second, 1, 1, "", "no longer: "},
-		{10 * time.Second, 0, 0, "", "no frame arrived on v1"}, // the first time in this hour
+		{10 * time.Second, 0, 0, "", "no frame arrives on v1"}, // the first time in this hour
 		{5 * time.Second, 1, 1, "", "no longer: "},
-		{10 * time.Second, 0, 0, "", "no frame arrived on v1"},
+		{10 * time.Second, 0, 0, "", "no frame arrives on v1"},
 		{5 * time.Second, 1, 1, "", "no longer: "},
-		{10 * time.Second, 0, 0, "", "no frame arrived on v1"},
+		{10 * time.Second, 0, 0, "", "no frame arrives on v1"},
 		{5 * time.Second, 1, 1, "", "no longer: "},
 		{19 * time.Second, 0, 0, "", ""}, // this network is like that
-		{time.Second, 0, 0, "", "no frame arrived on v1"},
+		{time.Second, 0, 0, "", "no frame arrives on v1"},
 		{5 * time.Second, 1, 1, "", "no longer: "},
 		{39 * time.Second, 0, 0, "", ""},
 	} {
@@ -362,9 +362,9 @@ func TestFaultsAreTold(t *testing.T) {
 	}
 	told("an interface that is down from the start", "the interface x1 is down")
 	from = [2]int{}
-	told("a silent interface", "no frame arrived on w1")
+	told("a silent interface", "no frame arrives on w1")
 	go ping("w0")
-	told("frames on it", "no longer: no frame arrived on w1")
+	told("frames on it", "no longer: no frame arrives on w1")
 	ipIn(t, ns, "link", "set", "v0", "down")
 	told("a lost link", "the interface v1 has no carrier")
 	ipIn(t, ns, "link", "set", "v0", "up")

@@ -28,7 +28,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [-i IF]...",
 		Short: "Listen on interfaces and write events",
 		Long: "run listens on one or several interfaces until it is stopped (SIGINT or " +
-			"SIGTERM), and writes events as JSON lines to standard output, or to output.file.",
+			"SIGTERM), and writes events as JSON lines to standard output, or to output.file. " +
+			"On a terminal it writes lines for a person instead: findings, and one line a minute.",
 		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,7 +100,12 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		return exit(exitFailed, err)
 	}
 	protected := a.protectedFiles(cfg)
-	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, pipeReaderWait, a.stdout,
+	person := a.newTerminal()
+	stdout := a.stdout
+	if person != nil { // a person reads it
+		stdout = io.Discard
+	}
+	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, pipeReaderWait, stdout,
 		protected.check)
 	if err != nil {
 		return failedToOpen(err)
@@ -115,6 +121,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.inFlight = int64(len(sources)) * capture.LiveBatch
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
+	p.terminal, p.openFindings = person, openFindings{}
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)
@@ -279,8 +286,8 @@ func (a *app) logger(cfg *config) zerolog.Logger {
 		level = zerolog.DebugLevel
 	}
 	out := io.Writer(a.stderr)
-	if a.useColor(a.stderr) {
-		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly}
+	if color := a.useColor(a.stderr); color || isTerminal(a.stderr) {
+		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly, NoColor: !color}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }

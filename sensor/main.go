@@ -8,6 +8,7 @@
 //	config.go, settings.go, values.go, resolve.go
 //	                      the configuration: its form, strict reading, values, what it amounts to
 //	output.go             the file of the events: protection, locks, log rotation
+//	terminal.go           lines for a person, where standard output is a terminal
 //	checkpoint.go         the state that survives a restart
 //	health.go, healthpoll.go, watchdog.go
 //	                      faults that keep the sensor from seeing, reporting, or going on

@@ -34,7 +34,12 @@ type pipeline struct {
 	health   health
 	inputs   func() []inputState // of a live capture; nil for files
 	messages *healthLog          // of a live capture; nil for files
-	last     event.Stats         // the last stats event
+	terminal *terminal           // of a live capture on a terminal; else nil
+	openFindings
+	// Of the last heartbeat.
+	lastHeartbeat                          int64
+	framesAtHeartbeat, attemptsAtHeartbeat uint64
+	last                                   event.Stats // the last stats event
 	// unaccounted is the number of frames in no part of the account, as of the last stats event.
 	unaccounted int64
 	// inFlight bounds the frames on their way from the sources to the engine.
@@ -118,6 +123,10 @@ func (p *pipeline) finding(f *finding.Finding) {
 		p.beforeFinding = nil
 	}
 	p.report.Finding(f)
+	p.terminal.finding(f)
+	if p.openFindings != nil {
+		p.openFindings.follow(f)
+	}
 }
 
 func (p *pipeline) source(s *finding.SourceRecord) {
@@ -169,6 +178,7 @@ func (p *pipeline) stats(now int64) {
 		changes = p.health.changes
 	}
 	p.reportHealth(now, changes)
+	p.heartbeat(now)
 }
 
 // eventStats makes the stats event of the counters of all parts; q may be nil.

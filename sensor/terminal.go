@@ -1,0 +1,181 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
+
+	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
+	"spamsensor/sensor/verdict"
+)
+
+// On a terminal `run` writes lines for a person: findings, and once a minute a line that says that
+// the sensor listens. The events are JSON, for pipes and files. Where standard output is no
+// terminal, such a line goes to the log once an hour.
+const (
+	heartbeatOnTerminal = time.Minute
+	heartbeatInLog      = time.Hour
+)
+
+// terminal writes lines for a person. The engine's Output calls it, one goroutine at a time.
+type terminal struct {
+	mu    sync.Mutex
+	out   io.Writer
+	color bool
+	width int // columns; zero means 100
+}
+
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// newTerminal returns the terminal of standard output, nil if that is none.
+func (a *app) newTerminal() *terminal {
+	if !isTerminal(a.stdout) {
+		return nil
+	}
+	t := &terminal{out: a.stdout, color: a.useColor(a.stdout)}
+	if f, ok := a.stdout.(*os.File); ok {
+		t.width, _, _ = term.GetSize(int(f.Fd()))
+	}
+	return t
+}
+
+// severityColor is the colour of a finding's headline.
+func severityColor(s verdict.Severity) text.Color {
+	switch {
+	case s >= verdict.High:
+		return text.FgRed
+	case s >= verdict.Low:
+		return text.FgYellow
+	}
+	return text.FgCyan
+}
+
+// finding writes a finding: a headline, and when it is new or has a higher level the first reasons
+// and the advice.
+func (t *terminal) finding(f *finding.Finding) {
+	if t == nil || f.Action == finding.Closed && (f.CloseReason == "superseded" ||
+		f.CloseReason == "reclassified") { // the next line says more
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	headline := event.Headline(f)
+	if t.color {
+		text.EnableColors()
+		headline = severityColor(f.Severity).Sprint(headline)
+	}
+	fmt.Fprintf(t.out, "%s  %s\n", clock(f.Time), headline)
+	if f.Action != finding.Opened && f.Action != finding.Updated || f.Severity < verdict.Medium {
+		return
+	}
+	for i, r := range f.Reasons {
+		if i == maxShownReasons {
+			t.paragraph("- ", fmt.Sprintf("and %s, in the events",
+				verdict.Count(uint32(len(f.Reasons)-i), "more reason", "more reasons")))
+			break
+		}
+		t.paragraph("- ", r.Text)
+	}
+	if f.Action == finding.Opened {
+		t.paragraph("Do: ", f.Advice)
+	}
+}
+
+// maxShownReasons bounds the reasons of a finding on a terminal.
+const maxShownReasons = 3
+
+// paragraph writes a text, indented and wrapped.
+func (t *terminal) paragraph(first, s string) {
+	if s == "" {
+		return
+	}
+	const indent = "          "
+	width := min(max(cmp.Or(t.width, 100), 40), 120) - len(indent) - len(first)
+	for i, line := range strings.Split(text.WrapSoft(s, width), "\n") {
+		if i > 0 {
+			first = strings.Repeat(" ", len(first))
+		}
+		fmt.Fprintf(t.out, "%s%s%s\n", indent, first, strings.TrimSpace(line))
+	}
+}
+
+// heartbeat writes that the sensor listens, with what it saw.
+func (t *terminal) heartbeat(now int64, s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, "%s  %s\n", clock(now), s)
+}
+
+// clock is the local time of day.
+func clock(ns int64) string { return time.Unix(0, ns).Format(time.TimeOnly) }
+
+// heartbeat says that a live pipeline listens, on the terminal or in the log, when its time has
+// come. now is in ns since 1970.
+func (p *pipeline) heartbeat(now int64) {
+	every := heartbeatInLog
+	if p.terminal != nil {
+		every = heartbeatOnTerminal
+	}
+	if p.messages == nil || now-p.lastHeartbeat < int64(every) {
+		return
+	}
+	first := p.lastHeartbeat == 0
+	p.lastHeartbeat = now
+	if first { // "listening" was just said
+		p.framesAtHeartbeat, p.attemptsAtHeartbeat = p.last.Frames, p.engine.Stats().Attempts
+		return
+	}
+	st := p.engine.Stats()
+	s := fmt.Sprintf("listening: %d frames of mail, DNS and connections, %d connections to mail "+
+		"servers since the last line; %s", p.last.Frames-p.framesAtHeartbeat,
+		st.Attempts-p.attemptsAtHeartbeat, p.openFindings.text())
+	if n := len(p.health.raised); n > 0 {
+		s += fmt.Sprintf("; %s raised", verdict.Count(uint32(n), "health check", "health checks"))
+	}
+	p.framesAtHeartbeat, p.attemptsAtHeartbeat = p.last.Frames, st.Attempts
+	if p.terminal != nil {
+		p.terminal.heartbeat(now, s)
+		return
+	}
+	p.messages.log.Info().Msg(s)
+}
+
+// openFindings are the severities of the open findings, by their ids.
+type openFindings map[string]verdict.Severity
+
+// maxOpenFindings bounds the findings that are counted.
+const maxOpenFindings = 10_000
+
+// follow counts a finding in or out.
+func (o openFindings) follow(f *finding.Finding) {
+	if f.Action == finding.Closed {
+		delete(o, f.ID)
+	} else if len(o) < maxOpenFindings {
+		o[f.ID] = f.Severity
+	}
+}
+
+// text says how many findings are open, and the highest severity.
+func (o openFindings) text() string {
+	if len(o) == 0 {
+		return "no finding is open"
+	}
+	highest := verdict.Info
+	for _, s := range o {
+		highest = max(highest, s)
+	}
+	return fmt.Sprintf("%s open, the highest severity is %s",
+		verdict.Count(uint32(len(o)), "finding is", "findings are"), highest)
+}
