@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
@@ -18,23 +20,19 @@ type fileConfig struct {
 		Name string `yaml:"name"`
 	} `yaml:"sensor"`
 	Capture struct {
-		Interfaces      []string `yaml:"interfaces"`
+		Interfaces      textList `yaml:"interfaces"`
 		Snaplen         int      `yaml:"snaplen"`
 		Buffer          string   `yaml:"buffer"`
-		Ports           []string `yaml:"ports"`
+		Ports           textList `yaml:"ports"`
 		SeparateVLANs   bool     `yaml:"separate_vlans"`
 		SeparateTunnels bool     `yaml:"separate_tunnels"`
 		Workers         int      `yaml:"workers"`
 	} `yaml:"capture"`
-	HomeNet     []string `yaml:"home_net"`
-	SMTPServers []struct {
-		IP   string `yaml:"ip"`
-		Name string `yaml:"name"`
-		Role string `yaml:"role"`
-	} `yaml:"smtp_servers"`
-	AllowedRelays []string `yaml:"allowed_relays"`
-	NAT64Prefixes []string `yaml:"nat64_prefixes"`
-	LocalDomains  []string `yaml:"local_domains"`
+	HomeNet       textList       `yaml:"home_net"`
+	SMTPServers   []serverConfig `yaml:"smtp_servers"`
+	AllowedRelays textList       `yaml:"allowed_relays"`
+	NAT64Prefixes textList       `yaml:"nat64_prefixes"`
+	LocalDomains  textList       `yaml:"local_domains"`
 	Ignore        []struct {
 		IP    string `yaml:"ip"`
 		Why   string `yaml:"why"`
@@ -89,6 +87,35 @@ type fileConfig struct {
 	} `yaml:"log"`
 }
 
+// textList is a list of texts; a text alone is a list of one.
+type textList []string
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (l *textList) UnmarshalYAML(unmarshal func(any) error) error {
+	var one string
+	if unmarshal(&one) == nil {
+		*l = textList{one}
+		return nil
+	}
+	return unmarshal((*[]string)(l))
+}
+
+// serverConfig is an entry of smtp_servers; an address alone is one, too.
+type serverConfig struct {
+	IP   string `yaml:"ip"`
+	Name string `yaml:"name"`
+	Role string `yaml:"role"`
+}
+
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler.
+func (s *serverConfig) UnmarshalYAML(unmarshal func(any) error) error {
+	if unmarshal(&s.IP) == nil {
+		return nil
+	}
+	type fields serverConfig // without this method
+	return unmarshal((*fields)(s))
+}
+
 // config is the configuration in force: the file, then the options of the command line.
 type config struct {
 	name        string
@@ -106,6 +133,7 @@ type config struct {
 	logLevel    string
 	state       stateConfig
 	journal     *state.Journal // nil without a state directory, and for read
+	warnings    []string       // what is allowed, and surely not meant
 }
 
 // settings are one text with settings: the configuration file, or one --set option.
@@ -153,20 +181,36 @@ func loadConfig(o *options) (*config, error) {
 	}
 	r := resolver{texts: texts}
 	c := r.resolve(&f)
-	for _, h := range o.home {
+	for _, h := range splitLists(o.home) {
 		c.engine.Home = append(c.engine.Home, r.prefix("--home", h))
 		c.engine.HomeStated = true
 	}
-	for _, d := range o.localDomains {
+	for _, d := range splitLists(o.localDomains) {
 		c.engine.LocalDomains = append(c.engine.LocalDomains, r.domain("--local-domain", d))
 	}
-	for _, a := range o.mailServers {
+	for _, a := range splitLists(o.mailServers) {
 		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
 	}
 	if len(o.interfaces) > 0 {
-		c.interfaces = o.interfaces
+		c.interfaces = splitLists(o.interfaces)
+	}
+	for i, name := range c.interfaces {
+		if slices.Contains(c.interfaces[:i], name) {
+			r.reject("capture.interfaces", "%s is named twice: its frames would count twice", name)
+		}
 	}
 	c.fromFiles = o.fromFiles
 	c.engine.Limits.Memory = r.tableMemory(c)
+	c.warnings = r.warnings
 	return c, errors.Join(r.errs...)
+}
+
+// splitLists splits values of options at commas: --home A,B is --home A --home B.
+func splitLists(values []string) (list []string) {
+	for _, v := range values {
+		for one := range strings.SplitSeq(v, ",") {
+			list = append(list, strings.TrimSpace(one))
+		}
+	}
+	return list
 }

@@ -25,6 +25,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -135,6 +136,13 @@ func (a *app) command() *cobra.Command {
 	p.StringVar(&a.opt.color, "color", "auto", "colours: auto, always, never")
 	p.BoolVarP(&a.opt.quiet, "quiet", "q", false, "no progress and no report, errors only")
 	p.CountVarP(&a.opt.verbose, "verbose", "v", "say more")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains([]string{"auto", "always", "never"}, a.opt.color) {
+			return exit(exitUsage, fmt.Errorf("--color %s: want auto, always or never",
+				printable(a.opt.color)))
+		}
+		return nil
+	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.versionCommand())
 	return root

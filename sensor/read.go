@@ -79,6 +79,11 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	watchdog, stop := startWatchdog(ctx, a.stderr)
 	defer stop()
 	steps := new(atomic.Uint64)
+	if o.workers < 0 || o.workers > maxWorkers {
+		return exit(exitUsage, fmt.Errorf("--workers %d: want 1 to %d, or 0 for one for each "+
+			"processor", o.workers, maxWorkers))
+	}
+	a.warn(cfg)
 	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
 	opening := watchdog.add("the opening of the files", steps, true)

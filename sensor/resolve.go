@@ -27,6 +27,10 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	r.network(&c.engine, f)
 	r.limits(c, f)
 	c.engine.SessionsPerFinding = f.Evidence.SessionsPerFinding
+	if c.engine.SessionsPerFinding < 0 {
+		r.reject("evidence.sessions_per_finding", "%d is no number of sessions (1 or more, or "+
+			"nothing for the default)", f.Evidence.SessionsPerFinding)
+	}
 	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
 	r.state(c, f)
@@ -37,14 +41,17 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	return c
 }
 
+// maxWorkers bounds the goroutines that share the work.
+const maxWorkers = 64
+
 func (r *resolver) capture(c *config, f *fileConfig) {
 	c.interfaces, c.snaplen, c.workers = f.Capture.Interfaces, f.Capture.Snaplen, f.Capture.Workers
 	c.buffer = r.bytes("capture.buffer", f.Capture.Buffer)
 	if c.snaplen < 0 || c.snaplen > 262144 {
 		r.reject("capture.snaplen", "%d is no snapshot length (up to 262144)", c.snaplen)
 	}
-	if c.workers < 0 || c.workers > 64 {
-		r.reject("capture.workers", "%d workers are not possible (1 to 64)", c.workers)
+	if c.workers < 0 || c.workers > maxWorkers {
+		r.reject("capture.workers", "%d workers are not possible (1 to %d)", c.workers, maxWorkers)
 	}
 	e := &c.engine
 	for i, p := range f.Capture.Ports {
@@ -88,6 +95,10 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 		}
 		ignore := peer.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
 		ignore.Until = r.date(at+".until", x.Until)
+		if ignore.Until != 0 && ignore.Until <= time.Now().UnixNano() {
+			r.warnings = append(r.warnings, fmt.Sprintf("%s: the exception for %s ended with %s; "+
+				"it holds for earlier packets only", at, x.IP, x.Until))
+		}
 		e.Ignore = append(e.Ignore, ignore)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/token"
 )
@@ -68,17 +69,56 @@ func decode(t settings, into *fileConfig) (err error) {
 	case !errors.As(err, &at) || at.GetToken() == nil:
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	message := at.GetMessage()
-	var unknown *yaml.UnknownFieldError
-	if errors.As(err, &unknown) {
-		key := at.GetToken().Value
-		message = fmt.Sprintf("there is no setting %q here", key)
-		if near := nearest(key, settingNames(reflect.TypeFor[fileConfig]())); near != "" {
-			message += fmt.Sprintf("; did you mean %q?", near)
-		}
-	}
+	message := faultText(at)
 	p := at.GetToken().Position
 	return fmt.Errorf("%s:%d:%d: %s\n%s", t.name, p.Line, p.Column, message, excerpt(at))
+}
+
+// faultText says what is wrong at the place of an error, without the words of the library.
+func faultText(at yaml.Error) string {
+	var unknown *yaml.UnknownFieldError
+	var mismatch *yaml.TypeError
+	var node *yaml.UnexpectedNodeTypeError
+	var overflow *yaml.OverflowError
+	value := at.GetToken().Value
+	switch {
+	case errors.As(at, &unknown):
+		message := fmt.Sprintf("there is no setting %q here", value)
+		if near := nearest(value, settingNames(reflect.TypeFor[fileConfig]())); near != "" {
+			message += fmt.Sprintf("; did you mean %q?", near)
+		}
+		return message
+	case errors.As(at, &mismatch):
+		return fmt.Sprintf("%q is not %s", value, valueKind(mismatch.DstType))
+	case errors.As(at, &overflow):
+		return fmt.Sprintf("%s is too large", overflow.SrcNum)
+	case errors.As(at, &node):
+		switch node.Expected {
+		case ast.SequenceType:
+			return "this is a list: write - before each entry, or [entry, entry]"
+		case ast.MappingType:
+			return "settings are missing here: write name: value"
+		}
+		return "this is a single value, and no list or settings"
+	}
+	return at.GetMessage()
+}
+
+// valueKind is the kind of value that a setting of a type has.
+func valueKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct:
+		return "a group of settings"
+	}
+	return "a text"
 }
 
 // excerpt returns the lines around the place of an error, without the error's message.

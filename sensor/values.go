@@ -16,8 +16,9 @@ import (
 
 // resolver converts texts to values and collects the errors.
 type resolver struct {
-	texts []settings
-	errs  []error
+	texts    []settings
+	errs     []error
+	warnings []string
 }
 
 // reject adds an error about the value at a path such as detect.fast_time. The error quotes the
@@ -62,24 +63,26 @@ func (r *resolver) duration(path, s string, otherwise time.Duration) time.Durati
 	return d
 }
 
-// sizeUnits maps a unit to the power of two that it stands for.
-var sizeUnits = map[string]int{
-	"": 0, "B": 0, "K": 10, "KiB": 10, "M": 20, "MiB": 20, "G": 30, "GiB": 30,
+// sizeUnits maps a unit to its bytes.
+var sizeUnits = map[string]float64{
+	"": 1, "B": 1, "K": 1 << 10, "KiB": 1 << 10, "M": 1 << 20, "MiB": 1 << 20, "G": 1 << 30,
+	"GiB": 1 << 30, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9,
 }
 
-// bytes parses a size in bytes, with an optional unit (K, KiB, M, MiB, G, GiB); 0 means absent.
+// bytes parses a size in bytes, with an optional unit (KiB, MiB and GiB, also written K, M and G;
+// kB, MB and GB are powers of ten); 0 means absent.
 func (r *resolver) bytes(path, s string) int {
 	if s == "" {
 		return 0
 	}
-	number := strings.TrimRight(s, "KMGiB")
-	n, err := strconv.Atoi(strings.TrimSpace(number))
-	shift, ok := sizeUnits[s[len(number):]]
-	if err != nil || !ok || n <= 0 || n > 1<<(40-shift) {
-		r.reject(path, "%q is not a size (try 64MiB)", s)
-		return 0
+	number := strings.TrimRight(s, "kKMGiB")
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	unit, ok := sizeUnits[s[len(number):]]
+	if size := n * unit; err == nil && ok && size >= 1 && size <= 1<<40 {
+		return int(size)
 	}
-	return n << shift
+	r.reject(path, "%q is not a size (try 64MiB)", s)
+	return 0
 }
 
 // prefix parses a network, or an address as a network of one.

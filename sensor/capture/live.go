@@ -168,7 +168,7 @@ func (l *Live) openError(err, cause error) error {
 	switch _, missing := net.InterfaceByName(l.cfg.Interface); {
 	case missing != nil && l.cfg.Interface != "any":
 		e.Reason, e.Err = "there is no such interface", ErrNoInterface
-		e.Hint = "  there are: " + strings.Join(interfaceNames(), ", ") +
+		e.Hint = "  there are: " + strings.Join(InterfaceNames(), ", ") +
 			"   (more with: spamsensor interfaces)"
 	case strings.Contains(text, "permi") || strings.Contains(text, "not permitted"):
 		exe, _ := os.Executable()
@@ -183,7 +183,8 @@ func (l *Live) openError(err, cause error) error {
 	return e
 }
 
-func interfaceNames() (names []string) {
+// InterfaceNames are the names of all interfaces.
+func InterfaceNames() (names []string) {
 	all, _ := net.Interfaces()
 	for _, i := range all {
 		names = append(names, i.Name)
