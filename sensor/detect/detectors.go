@@ -47,6 +47,7 @@ const (
 	Concurrent                   // A4
 	SubmitSpread                 // A5
 	Flood                        // A, where only SYNs are seen
+	Sweep                        // A, of a scanner
 	Failures                     // B
 	Refusals                     // C1
 	UnknownUsers                 // C2
@@ -93,6 +94,7 @@ var detectors = [codes]detector{
 	Concurrent:       {"concurrent", Volume, sees(KindSYN), observeConcurrent, nil, textConcurrent},
 	SubmitSpread:     {"submission_spread", Volume, sees(KindSYN), observeSubmitSpread, nil, textSubmitSpread},
 	Flood:            {"flood", Volume, sees(KindSYN), observeFlood, nil, textFlood},
+	Sweep:            {"sweep", Volume, sees(KindSYN), observeSweep, nil, textSweep},
 	Failures:         {"failed_contacts", Outcome, contactKinds, observeFailures, nil, textFailures},
 	Refusals:         {"refusals", Replies, sees(KindDecided), observeRefusals, nil, textRefusals},
 	UnknownUsers:     {"unknown_users", Replies, sees(KindRecipientReply), observeUnknownUsers, nil, textUnknownUsers},
@@ -110,7 +112,7 @@ var detectors = [codes]detector{
 	TLSNames:         {"tls_names", Names, sees(KindTLSName), observeTLSNames, nil, textTLSNames},
 	OneName:          {"one_name", Mitigating, sees(KindHelo), observeOneName, holdsOneName, textOneName},
 	Welcome:          {"welcome", Mitigating, 0, nil, holdsWelcome, textWelcome},
-	Retries:          {"retries", Mitigating, sees(KindDeferred, KindSYN), observeRetries, holdsRetries, textRetries},
+	Retries:          {"retries", Mitigating, sees(KindDeferred, KindRefused, KindUnreachable, KindSYN), observeRetries, holdsRetries, textRetries},
 	Serves:           {"serves", Mitigating, sees(KindServed), observeServes, holdsServes, textServes},
 }
 

@@ -12,10 +12,14 @@ import (
 const retryFrom, retryTo = 240, 4 * 3600 // seconds
 
 // observeRetries counts deferrals, and attempts at servers that deferred when a queue would come
-// back. Bots rarely have a queue: greylisting works because of that (RFC 6647).
+// back. Bots rarely have a queue: greylisting works because of that (RFC 6647). A connection that a
+// firewall or a provider rejects defers the mail, too.
 func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
 	s := &p.mta
-	if o.Kind == KindDeferred {
+	if o.Kind != KindSYN {
+		if o.Kind != KindDeferred && o.Port != 25 {
+			return
+		}
 		sketch.Increment(&s.Deferrals)
 		sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
 		return
@@ -43,6 +47,6 @@ func holdsRetries(p *Profile) (holds bool, value, threshold float64) {
 
 // textRetries has the deferrals and the retries.
 func textRetries(p *Profile, _ *Counters, _ *verdict.Reason) string {
-	return fmt.Sprintf("In its favour: it retried after %d of %s, as a mail queue does.",
-		p.mta.Retried, verdict.Plural(p.mta.Deferrals, "deferral"))
+	return fmt.Sprintf("In its favour: it retried after %d of %d deferrals and rejected "+
+		"connections, as a mail queue does.", p.mta.Retried, p.mta.Deferrals)
 }

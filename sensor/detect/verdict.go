@@ -94,7 +94,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 		v.Score += -mitigatingCap - s
 	}
 	v.Score = math.Round(v.Score*100)/100 + 0 // no negative zero
-	if p.suspectByRate() {
+	if p.suspectByRate() || p.sweeps() {
 		v.Score = max(v.Score, suspectScore)
 	}
 	return v
@@ -167,7 +167,8 @@ func (p *Profile) class() verdict.Class {
 }
 
 // isScanner reports whether a source looks for mail servers: most of its destinations are internal,
-// or it says nothing in its sessions, or it tries one port of a server after the other. A source
+// or it says nothing in its sessions, or it tries one port of a server after the other, or the
+// addresses of a network one by one. A source
 // that asks under many names whether servers accept addresses, and never sends, is a scanner too: a
 // mail server that verifies senders uses one name, or none.
 func (p *Profile) isScanner() bool {
@@ -191,7 +192,7 @@ func (p *Profile) isScanner() bool {
 	}
 	silent := quiet >= 5 && quiet*5 >= all*4
 	sweeps := b.Sweeps >= 5 && int(b.Sweeps)*2 >= p.addrs.Len()
-	return internal || silent || sweeps
+	return internal || silent || sweeps || p.sweeps()
 }
 
 // isListWasher reports whether a source only asks for addresses, of which a quarter does not exist
