@@ -14,7 +14,7 @@ func TestSentencesOfManyThings(t *testing.T) {
 		s.see(Observation{Kind: KindSender, Hash: mix(uint32(i)), External: true})
 		s.see(Observation{Kind: KindRecipient, Hash: mix(uint32(i)), External: true})
 		s.see(Observation{Kind: KindRelayDenied, Addr: mix(uint32(i))})
-		s.see(Observation{Kind: KindDecided, Refused: true, Listed: false})
+		s.see(Observation{Kind: KindDecided, Refused: true, Listed: false, Net: mix(uint32(i))})
 		s.judge()
 	}
 	for code, want := range map[Code]string{HeloNames: "8 or more different names", SenderDomains: "10 or more domains",

@@ -13,7 +13,7 @@ import (
 //	                      mail accepted before decision  Refusals off
 //	before the sum        takes mail in                  Refusals because of a list off
 //	                      looks like an MTA              MX, host lookups off; later TLS names too
-//	                      a queue that is rejected       MX, host lookups off
+//	                      a queue that is rejected       MX, host lookups, Failures off
 //	                      uplink outage                  Failures off
 //	                      several machines behind NAT    TLS names and submission spread off
 //	the score             failover                       the family Volume halved
@@ -66,7 +66,8 @@ var (
 		// A mail server looks up the mail servers of recipients.
 		{"looks like an MTA", (*Profile).maybeMTA, []Code{MXLookups, HostLookups}, false},
 		// And so does one all of whose connections are rejected.
-		{"a queue that is rejected", (*Profile).rejectedQueue, []Code{MXLookups, HostLookups}, false},
+		{"a queue that is rejected", (*Profile).rejectedQueue,
+			[]Code{MXLookups, HostLookups, Failures}, false},
 		// In TLS it names the servers that it looked up. That is believed once it gave its one name
 		// in 20 sessions.
 		{"looks like an MTA for long", (*Profile).maybeMTAForLong, []Code{TLSNames}, false},
@@ -141,9 +142,12 @@ func (p *Profile) maybeMTA() bool {
 	return p.oneName() && few
 }
 
-// rejectedQueue reports whether nothing is known of a source but that it comes back to the servers
-// that rejected it as a mail queue does: a provider may have begun to block port 25.
-func (p *Profile) rejectedQueue() bool { return p.sessions == 0 && p.has(Retries) }
+// rejectedQueue reports whether a source comes back to the servers that rejected it as a mail queue
+// does, and its dialogues, if it had any, are those of a mail server: a provider may have begun to
+// block port 25. Then first contacts fail whatever the source is.
+func (p *Profile) rejectedQueue() bool {
+	return p.has(Retries) && (p.sessions == 0 || p.maybeMTA())
+}
 
 // maybeMTAForLong is maybeMTA for a source whose name is one of the signs in its favour.
 func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName) }

@@ -7,14 +7,14 @@ import (
 // mtaLike holds the signs of a mail server: see onename.go, retries.go and serves.go, and
 // welcome.go for the sign that the test of refusals holds.
 type mtaLike struct {
-	Name         uint32         `json:"Name"`     // the one HELO name
-	Sessions     uint32         `json:"Sessions"` // in which it was given
-	SeveralNames bool           `json:"Several"`  // or a name that no mail server gives
-	Deferrals    uint32         `json:"Deferrals"`
-	Retried      uint32         `json:"Retried"`
-	Served       uint32         `json:"Served"`
-	deferred     [8]sketch.Slot // servers that deferred
-	clients      [2]sketch.Slot // external hosts that brought mail
+	Name         uint32          `json:"Name"`     // the one HELO name
+	Sessions     uint32          `json:"Sessions"` // in which it was given
+	SeveralNames bool            `json:"Several"`  // or a name that no mail server gives
+	Deferrals    uint32          `json:"Deferrals"`
+	Retried      uint32          `json:"Retried"`
+	Served       uint32          `json:"Served"`
+	deferred     [16]sketch.Slot // servers that deferred: a queue has many when it is rejected
+	clients      [2]sketch.Slot  // external hosts that brought mail
 }
 
 // Disown drops the signs of a mail server: the source may have said them to itself.

@@ -47,6 +47,8 @@ const (
 	// refuserTime is how long refusals of one provider repeat each other, in seconds: 30 days. It
 	// dislikes an address for as long as that has its reputation.
 	refuserTime = 30 * 86400
+	// freeRefusals is how many refusals of the client by one provider count at all.
+	freeRefusals = 3
 	// freeRecipients is how many refusals of recipients by one server count fully.
 	freeRecipients = 3
 	// repeatedRecipient is the weight of a further one. With it Wald's test does not move for a
@@ -56,8 +58,8 @@ const (
 
 // weigh counts a refusal, and returns its weight: how much it says beside what the same server has
 // said before. The first mail of each sender domain is always new, and so is each message whose
-// content is refused. A server that refuses the client or its address refuses all of its mail: each
-// refusal counts half of the one before. A client that comes back after a deferral, as it should,
+// content is refused. A server that refuses the client or its address refuses all of its mail: the
+// second and third refusal count half of the one before, further ones nothing. A client that comes back after a deferral, as it should,
 // gets the same answer.
 func (r *refusers) weigh(o *Observation) float64 {
 	before := r.count(o)
@@ -73,6 +75,9 @@ func (r *refusers) weigh(o *Observation) float64 {
 			return 1
 		}
 		return repeatedRecipient
+	}
+	if before >= freeRefusals {
+		return 0
 	}
 	return math.Pow(2, -float64(before))
 }

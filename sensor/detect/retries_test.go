@@ -56,7 +56,7 @@ func TestRejectedQueue(t *testing.T) {
 	}{
 		{"a bot", 0, 0, verdict.Likely},
 		{"a bot that tries twice at once", 1, 1, verdict.Likely},
-		{"a queue", 3, 600, verdict.Suspect},
+		{"a queue", 3, 600, verdict.NoLevel},
 	} {
 		s := rejected(12, c.again, c.pause)
 		if v := s.p.Judge(&s.n, s.now); v.Level != c.want {

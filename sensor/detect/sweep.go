@@ -10,7 +10,7 @@ import (
 // Whoever sends mail, good or bad, has the addresses that the DNS or a list of servers names: one
 // or a few of each network, whatever its firewall does to the attempts. Whoever looks for servers
 // tries the addresses of a network one by one.
-const sweptServers, sweptDensity = 32, 16
+const sweptServers, sweptDensity = 20, 16
 
 // sweepAnswered is the share of attempts that are answered in a sweep at most: one in so many. A
 // monitoring system knows the servers that it looks at.

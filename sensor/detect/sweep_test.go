@@ -39,7 +39,7 @@ func TestSweep(t *testing.T) {
 		class verdict.Class
 	}{
 		{"254 addresses of ours", newScene().dense(254, 254, Observation{}), verdict.Suspect, verdict.Scanner},
-		{"31 of them", newScene().dense(31, 254, Observation{}), verdict.NoLevel, verdict.Scanner},
+		{"19 of them", newScene().dense(19, 254, Observation{}), verdict.NoLevel, verdict.Scanner},
 		{"300 addresses outside", newScene().dense(300, 254, outside), verdict.Suspect, verdict.Scanner},
 		{"16 of each network", newScene().dense(320, 16, outside), verdict.Suspect, verdict.Scanner},
 		{"eight of each network", newScene().dense(320, 8, outside), verdict.Suspect, verdict.Spambot},

@@ -93,7 +93,9 @@ func (s *Observer) noteAccepted(f *track.Flow, prof *profile, now int64) {
 // noteRefused records once for each transaction that it was refused.
 func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event,
 	reason refusal.Reason, listed bool, now int64) {
-	if f.Noted(peer.Decided) || repeatsRecipients(f, ev) {
+	// A request to come back later without a reason is greylisting, or trouble of the server's.
+	if f.Noted(peer.Decided) || repeatsRecipients(f, ev) ||
+		ev.Code < 500 && reason == refusal.Other {
 		return
 	}
 	f.Notes |= peer.Decided | peer.Refused
@@ -109,7 +111,7 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 		o.Net = domain
 	}
 	switch {
-	case reason == refusal.SpamSeen:
+	case reason == refusal.SpamSeen && ev.Phase == smtpsniff.EndOfData: // it has seen the message
 		o.About = detect.AboutContent
 	case reason == refusal.UserUnknown:
 		o.About = detect.AboutRecipient
