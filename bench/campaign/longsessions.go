@@ -170,7 +170,8 @@ func dislikedServer(s *Site, sc *Scenario, n int) {
 	r := h.rng
 	provider, share := r.IntN(len(s.world.farms)), uniform(r, 0.1, 0.4)
 	reply := oneOf(r, []string{"550 5.7.1 Access denied", "554 5.7.1 Client host rejected",
-		"550 5.7.1 Email blocked, contact your provider", "421 4.7.0 Not accepted from your address"})
+		"550 5.7.1 Email blocked, contact your provider",
+		"421 4.7.0 Not accepted from your address"})
 	name := h.server(word(r, 3) + ".com").name
 	h.Kind = fmt.Sprintf("%.0f %% refused", 100*share)
 	mean := int64(float64(day) / uniform(r, 30, 300))

@@ -59,8 +59,8 @@ const (
 // weigh counts a refusal, and returns its weight: how much it says beside what the same server has
 // said before. The first mail of each sender domain is always new, and so is each message whose
 // content is refused. A server that refuses the client or its address refuses all of its mail: the
-// second and third refusal count half of the one before, further ones nothing. A client that comes back after a deferral, as it should,
-// gets the same answer.
+// second and third refusal count half of the one before, further ones nothing. A client that comes
+// back after a deferral, as it should, gets the same answer.
 func (r *refusers) weigh(o *Observation) float64 {
 	before := r.count(o)
 	switch {

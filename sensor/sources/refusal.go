@@ -113,7 +113,7 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	switch {
 	case reason == refusal.SpamSeen && ev.Phase == smtpsniff.EndOfData: // it has seen the message
 		o.About = detect.AboutContent
-	case reason == refusal.UserUnknown:
+	case reason.Absent():
 		o.About = detect.AboutRecipient
 	}
 	prof.Observe(&s.all.cfg.Detect, nil, o)
