@@ -43,6 +43,7 @@ type evidence struct {
 	gapSinceCommand bool   // bytes were lost since the last command
 	guessedMessage  bool   // bytes behind DATA were taken for a message though the reply was lost
 	sentMessage     bool   // the client has sent a message
+	sentAhead       bool   // its first bytes came with DATA, in a session of one side
 	ambiguous       bool   // the server may have got other bytes; see Listener.MarkAmbiguous
 	unconfirmed     uint32 // messages that were counted before their replies, which may still come
 	strays          uint32 // lines that are no command, since the last reply
@@ -159,7 +160,9 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 			l.command(s, line, long, bare)
 		case waitData:
 			if p.seen.oneSided {
-				p.startMessage()
+				if p.startMessage(); p.seen.commandInFeed {
+					p.seen.sentAhead = true
+				}
 				continue
 			}
 			p.hold(l, b)

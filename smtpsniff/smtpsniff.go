@@ -277,6 +277,10 @@ func (s *Session) Refusals(f func(r Refusal, text []byte)) {
 	}
 }
 
+// SentAhead reports whether the client of a session whose server is not captured has sent a message
+// together with its DATA, so that it cannot have waited for the 354.
+func (s *Session) SentAhead() bool { return s.client.seen.sentAhead }
+
 // Prefetch reads the cache lines that Feed reads first, so that the waits for memory of many
 // sessions overlap. The result has no meaning.
 func (s *Session) Prefetch() uint64 {

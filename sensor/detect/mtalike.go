@@ -20,6 +20,7 @@ type mtaLike struct {
 // Disown drops the signs of a mail server: the source may have said them to itself.
 func (p *Profile) Disown() {
 	p.mta, p.refusalTest, p.refusalTestUnlisted = mtaLike{}, refusalTest{}, refusalTest{}
+	p.half = halfSessions{}
 	p.changed = true
 }
 

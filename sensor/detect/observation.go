@@ -29,7 +29,7 @@ const (
 	KindSender                     // the domain of a sender: Hash, External
 	KindRecipient                  // the domain of a recipient: Hash, External
 	KindRecipientReply             // the reply to a recipient: Unknown
-	KindDecided                    // a transaction: Refused and the fields below it; or Revoked
+	KindDecided                    // a transaction: Refused and what is below it; Revoked; OneSided
 	KindDeferred                   // a server asked the client to come back later: Addr
 	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
 	KindListed                     // a refusal names a blocklist: Listing

@@ -60,6 +60,8 @@ type Profile struct {
 	submitNets    uint32 // networks that were new at an attempt to submit mail
 	conflicting   uint32 // sessions in which the client sent other bytes in the same place
 	oneSided      bool   // the capture shows one side of connections alone; see SetOneSided
+	oneSideSoFar  bool   // it has shown one side alone so far
+	half          halfSessions
 
 	reasons [codes]verdict.Reason
 	changed bool // a reason is new, or weighs more
@@ -99,12 +101,13 @@ func (p *Profile) Release() {
 	p.nets.Release(p.Budget)
 }
 
-// SetOneSided sets whether the capture shows one side of connections alone, and reports whether
-// that is new for the source. Only then a connection of which one side was seen counts as much as
-// others.
-func (p *Profile) SetOneSided(is bool) (news bool) {
-	news = p.oneSided != is && p.sessions > 0
-	p.oneSided = is
+// SetOneSided sets whether the capture shows one side of connections alone, and whether it has
+// shown no more so far, in few connections perhaps. It reports whether that is new for the source.
+// Only in the first case a connection of which one side was seen counts as much as others against
+// the source, only in the second it counts in its favour.
+func (p *Profile) SetOneSided(is, soFar bool) (news bool) {
+	news = (p.oneSided != is || p.oneSideSoFar != soFar && p.half.Total > 0) && p.sessions > 0
+	p.oneSided, p.oneSideSoFar = is, soFar
 	return news
 }
 

@@ -133,6 +133,10 @@ func (r *refusers) saved() (list []refuser) {
 // goes over to TLS first is neither, and so is a refusal that says nothing about the sender; see
 // refusal.Reason.Neutral.
 func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
+	if o.OneSided {
+		p.half.observe(o.Refused)
+		return
+	}
 	weight := 1.0
 	if o.Refused {
 		if weight = p.refusers.weigh(&o); weight == 0 {

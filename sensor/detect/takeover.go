@@ -71,7 +71,9 @@ func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 	} {
 		*x[0] += *x[1]
 	}
-	p.oneSided = o.oneSided
+	p.oneSided, p.oneSideSoFar = o.oneSided, o.oneSideSoFar
+	p.half.Total += o.half.Total
+	p.half.Accepted += o.half.Accepted
 	p.guard.Merge(&o.guard)
 	p.guardOneSided.Merge(&o.guardOneSided)
 	p.behaviour.Merge(&o.behaviour)

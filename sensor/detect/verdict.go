@@ -212,8 +212,8 @@ func (p *Profile) actsAsMTA() bool {
 	if p.behaviour.IsVerifier() {
 		return p.oneName() && !p.isListWasher()
 	}
-	t := p.refusalTestInForce()
-	likes := t.Accepted >= 3 && t.Accepted*5 >= t.Total*4 && !p.speaksOddly() || p.has(Serves)
+	accepted, total := p.acceptance()
+	likes := accepted >= 3 && accepted*5 >= total*4 && !p.speaksOddly() || p.has(Serves)
 	return !p.disqualified() && p.maybeMTA() && p.mta.Sessions >= 3 && likes
 }
 

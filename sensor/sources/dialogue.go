@@ -49,8 +49,11 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		case smtpsniff.MessageAccepted:
 			counters.Messages++
 			s.notes.noteInbound(src, s.event.Key)
-			if f.Conn.Seen(tcp.Server) { // else the acceptance is a guess
+			switch {
+			case f.Conn.Seen(tcp.Server):
 				s.noteAccepted(f, prof, now)
+			case !session.SentAhead(): // it sent the message when it was asked to
+				s.noteHalf(f, prof, false, now)
 			}
 		// After STARTTLS the decision about the session is not visible. A session that is encrypted
 		// from the first byte shows only that the client spoke.

@@ -32,7 +32,7 @@ func (s *Observer) CloseAll(now int64, reason string) {
 func (s *Observer) judgeExternal() {
 	s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
 		prof := s.profiles.At(src.profile)
-		if prof != nil && prof.SetOneSided(s.all.acceptsOneSide()) {
+		if prof != nil && prof.SetOneSided(s.all.acceptsOneSide(), s.all.oneSideSoFar()) {
 			prof.Judge(&src.Counters, src.Counters.Last)
 		}
 		if prof != nil && prof.Level() > verdict.NoLevel {

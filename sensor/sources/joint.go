@@ -185,7 +185,7 @@ func (s *Observer) judgeNow(src *Source, prof *profile, k flowtable.HostKey, now
 		return
 	}
 	s.asMachine(src, prof, k, func() {
-		prof.SetOneSided(s.all.acceptsOneSide())
+		prof.SetOneSided(s.all.acceptsOneSide(), s.all.oneSideSoFar())
 		s.publish(src, prof, k, prof.Judge(&src.Counters, now), now)
 	})
 }

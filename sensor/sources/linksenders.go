@@ -91,6 +91,9 @@ func (all *Set) acceptsOneSide() bool {
 	return all.cfg.Sides.OneSideShown() || all.pairs.state.Load() == alwaysSame
 }
 
+// oneSideSoFar reports whether the capture has shown one side of connections alone until now.
+func (all *Set) oneSideSoFar() bool { return all.cfg.Sides.OneSideSoFar() }
+
 // DrainSides adds up what the shards counted in a round, for Sides and linkSenders. The caller
 // holds tickMu.
 func (all *Set) DrainSides() {

@@ -188,7 +188,7 @@ func (s *Observer) adopt(now int64) {
 		if src.flags&triedOutside != 0 {
 			s.pendingDirect = append(s.pendingDirect, r)
 		}
-		prof.SetOneSided(s.all.acceptsOneSide())
+		prof.SetOneSided(s.all.acceptsOneSide(), s.all.oneSideSoFar())
 		s.publish(src, prof, *k, prof.Judge(&src.Counters, now), now)
 	})
 }

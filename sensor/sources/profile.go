@@ -79,8 +79,9 @@ func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
 
 // judge publishes a verdict that changed.
 func (s *Observer) judge(src *Source, prof *profile, now int64) {
-	if prof.addressChanged || !s.eligible(src) || !prof.SetOneSided(s.all.acceptsOneSide()) &&
-		!prof.Changed() {
+	if prof.addressChanged || !s.eligible(src) ||
+		!prof.SetOneSided(s.all.acceptsOneSide(), s.all.oneSideSoFar()) &&
+			!prof.Changed() {
 		return
 	}
 	k := *s.Table.Sources.KeyOf(s.profiles.Owner(src.profile))

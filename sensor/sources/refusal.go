@@ -119,6 +119,15 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	prof.Observe(&s.all.cfg.Detect, nil, o)
 }
 
+// noteHalf records a message, or a transaction without one, of a session of which the capture shows
+// the client alone; see detect.KindDecided.
+func (s *Observer) noteHalf(f *track.Flow, prof *profile, refused bool, now int64) {
+	if prof != nil && f.Noted(peer.External) {
+		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
+			Refused: refused, OneSided: true})
+	}
+}
+
 // observeRefusal observes a refusal: its reason, and what it says about the client. Refusals of
 // AUTH and STARTTLS say nothing about the mail.
 func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,

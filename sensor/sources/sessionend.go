@@ -49,6 +49,11 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
 		Silent: nothingToDeliver(f, session) && !refused,
 		Mail:   session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
+	if plain && !f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapClient == 0 {
+		for n := session.Messages; n < min(session.Mails, session.Messages+maxHalf); n++ {
+			s.noteHalf(f, prof, true, f.Last)
+		}
+	}
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.Noted(peer.External) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect,
@@ -67,6 +72,9 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 		s.judge(src, prof, f.Last)
 	}
 }
+
+// maxHalf bounds the transactions of a session that went away without a message.
+const maxHalf = 16
 
 // leftAfter is how long a client that wants to deliver waits for the greeting at least. RFC 5321,
 // section 4.5.3.2.1, wants five minutes; the shortest timeouts in use are some seconds.

@@ -87,7 +87,24 @@ const (
 	// section 4.5.3.2).
 	idleNew  = 75 * second
 	idleOpen = 15 * minute
+	// idleOneSide is for a session of which one side is seen: its end may be on the other side. No
+	// side waits longer for the other.
+	idleOneSide = 10 * minute
 )
+
+// idle is how long a session may be silent.
+func (f *Flow) idle() int64 {
+	if f.has(oneSided) {
+		return idleOneSide
+	}
+	return idleOpen
+}
+
+// over reports whether the connection has ended as far as the capture shows: where it shows one
+// side alone, no FIN comes behind that of this side.
+func (f *Flow) over() bool {
+	return f.Conn.Ended() || f.has(oneSided) && f.Conn.State() == tcp.Closing
+}
 
 // newFlow makes a flow for a packet.
 func (t *Tracker[S]) newFlow(p *Packet, source flowtable.Ref) (flowtable.Ref, *Flow) {
@@ -108,16 +125,18 @@ func (t *Tracker[S]) newFlow(p *Packet, source flowtable.Ref) (flowtable.Ref, *F
 
 // due closes a flow whose time is over, or schedules it for when it will be.
 func (t *Tracker[S]) due(now int64, r flowtable.Ref, k *flowtable.Key, f *Flow) {
-	wait := int64(idleOpen)
+	wait, reason := f.idle(), "timeout"
 	f.Last = min(f.Last, now) // a frame of it may have had any time
 	switch {
-	case f.has(lingering) && !f.Conn.Ended(): // the reset was not believed
+	case f.has(lingering) && !f.over(): // the reset was not believed, or the other side was seen
 		f.flags &^= lingering
 		if f.has(counted) {
 			t.sourceEvent(ConnectionRevived, f.Source, f.sourceGen)
 		}
 	case f.has(lingering):
-		wait = lingerTime
+		if wait = lingerTime; !f.Conn.Ended() {
+			reason = "fin" // of the side that is seen
+		}
 	case !f.has(established) && !f.has(midstream):
 		wait = idleNew
 	}
@@ -126,7 +145,7 @@ func (t *Tracker[S]) due(now int64, r flowtable.Ref, k *flowtable.Key, f *Flow) 
 		return
 	}
 	t.endReplaced(r, k, f)
-	t.closeFlow(r, k, f, "timeout")
+	t.closeFlow(r, k, f, reason)
 }
 
 // closeFlow emits what a flow still holds and its session, and removes it. A panic costs the flow

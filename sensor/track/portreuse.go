@@ -22,7 +22,7 @@ import (
 
 // reopen begins a flow with the ports of another one.
 func (t *Tracker[S]) reopen(p *Packet, payload []byte, r flowtable.Ref, f *Flow) {
-	if f.Conn.Ended() {
+	if f.over() {
 		t.closeFlow(r, &p.Key, f, "replaced")
 		t.begin(p, payload)
 		return
@@ -69,7 +69,7 @@ func (t *Tracker[S]) addFlow(p *Packet) flowtable.Ref {
 // endReplaced ends the first flow when its second one is over, if the second was a session and the
 // first was silent since it began.
 func (t *Tracker[S]) endReplaced(r flowtable.Ref, k *flowtable.Key, f *Flow) {
-	if !f.has(reusesPorts) || !f.has(established) || !f.Conn.Ended() {
+	if !f.has(reusesPorts) || !f.has(established) || !f.over() {
 		return
 	}
 	first := t.table.Flows.Find(^t.table.Flows.HashOf(r), k)

@@ -30,7 +30,7 @@ func (t *Tracker[S]) Segment(p *Packet, payload []byte) {
 	case synAck && f.answersOther(p):
 		// The ports were used again. In a connection that goes on the SYN-ACK is forged, or its SYN
 		// is known, if SYNs are seen.
-		goesOn := !f.Conn.Ended() && p.Time-f.Last < idleNew && f.Conn.Seen(tcp.Client)
+		goesOn := !f.over() && p.Time-f.Last < idleNew && f.Conn.Seen(tcp.Client)
 		if goesOn && t.attemptOf(p, p.Ack-1) == nil {
 			t.Count.Strays++
 			return
@@ -186,7 +186,7 @@ func (t *Tracker[S]) push(p *Packet, payload []byte, r flowtable.Ref, f *Flow) {
 		t.reset(p, f)
 	}
 	t.drain(f)
-	if f.Conn.Ended() && !f.has(lingering) {
+	if f.over() && !f.has(lingering) {
 		f.flags |= lingering
 		t.table.Flows.Schedule(r, p.Time, p.Time+lingerTime)
 		if f.has(counted) {
@@ -279,5 +279,5 @@ func (t *Tracker[S]) establish(p *Packet, f *Flow) {
 		}
 	}
 	t.packetEvent(Established, source, p, f)
-	t.table.Flows.Schedule(t.current, p.Time, p.Time+idleOpen)
+	t.table.Flows.Schedule(t.current, p.Time, p.Time+f.idle())
 }

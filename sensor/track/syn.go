@@ -88,7 +88,7 @@ func (t *Tracker[S]) reopened(p *Packet, a *flowtable.Attempt) bool {
 		return true
 	}
 	f := t.table.Flows.At(r)
-	if !f.Conn.Ended() {
+	if !f.over() {
 		return false
 	}
 	t.closeFlow(r, &p.Key, f, "")

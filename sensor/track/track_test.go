@@ -176,6 +176,51 @@ func TestEvents(t *testing.T) {
 			r.tick(lingerTime + second)
 		}, "NewSource FirstSYN Attempt FlowBegan SYNACK ServerAnswered FlowReset " +
 			"ConnectionOver SessionEnded reset timeout"},
+		"the client's half of a session": {home, func(r *rig, c, s *side) {
+			c.send(s, wire.SYN, "")
+			c.ack = 9001
+			c.send(s, wire.ACK, "")
+			c.ack += 14
+			c.send(s, wire.ACK, "EHLO pc\r\n")
+			c.send(s, wire.FIN|wire.ACK, "")
+			r.tick(lingerTime + second)
+		}, "NewSource FirstSYN Attempt FlowBegan Established Said pc ConnectionOver " +
+			"SessionEnded closing fin"},
+		"the client's half, without its end": {home, func(r *rig, c, s *side) {
+			c.send(s, wire.SYN, "")
+			c.ack = 9001
+			c.send(s, wire.ACK, "")
+			c.ack += 14
+			c.send(s, wire.ACK, "EHLO pc\r\n")
+			r.tick(idleOneSide - second)
+			r.events = append(r.events, "|")
+			r.tick(2 * second)
+		}, "NewSource FirstSYN Attempt FlowBegan Established Said pc | SessionEnded established " +
+			"timeout ConnectionOver"},
+		"the server's half of a session": {home, func(r *rig, c, s *side) {
+			s.ack = 101
+			s.send(c, wire.SYN|wire.ACK, "")
+			s.send(c, wire.ACK, "220 mx ESMTP\r\n")
+			s.send(c, wire.FIN|wire.ACK, "")
+			r.tick(lingerTime + second)
+		}, "FlowBegan ServerAnswered NewSource Attempt Established Said ConnectionOver " +
+			"SessionEnded closing fin"},
+		"one FIN where both sides are seen": {home, func(r *rig, c, s *side) {
+			r.open(c, s)
+			s.send(c, wire.ACK, "220 mx ESMTP\r\n")
+			c.send(s, wire.FIN|wire.ACK, "")
+			r.tick(lingerTime + second)
+		}, "NewSource FirstSYN Attempt FlowBegan SYNACK ServerAnswered Established Said"},
+		"the other side is seen after the end": {home, func(r *rig, c, s *side) {
+			s.ack = 101
+			s.send(c, wire.SYN|wire.ACK, "")
+			s.send(c, wire.ACK, "220 mx ESMTP\r\n")
+			s.send(c, wire.FIN|wire.ACK, "")
+			c.seq++
+			c.send(s, wire.ACK, "EHLO pc\r\n")
+			r.tick(lingerTime + second)
+		}, "FlowBegan ServerAnswered NewSource Attempt Established Said ConnectionOver " +
+			"BothSides Said pc ConnectionRevived"},
 		"an external SYN": {"203.0.113.9", func(r *rig, c, s *side) {
 			c.send(s, wire.SYN, "")
 		}, "CachedSYN"},
