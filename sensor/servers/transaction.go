@@ -32,6 +32,19 @@ type transaction struct {
 	// are counted.
 	rcptsFull bool
 	reserved  int // bytes reserved from ObserverConfig.MailBytes, about
+	// The server asked for the data: a MAIL command that comes before its reply to the end of the
+	// data begins the next transaction (RFC 2920, section 3.1, lets a client send on).
+	dataBegan    bool
+	next         *mailserver.Mail // that transaction; nil if there is none
+	nextReserved int              // of it, as reserved
+}
+
+// latest is the transaction that the client's commands belong to; replies belong to x.mail.
+func (x *transaction) latest() *mailserver.Mail {
+	if x.next != nil {
+		return x.next
+	}
+	return &x.mail
 }
 
 // reserve reserves memory for a part of a transaction with a text of n bytes, and 128 bytes for its
@@ -41,7 +54,11 @@ func (s *Observer) reserve(x *transaction, n int) bool {
 		s.Servers.Full.Add(1)
 		return false
 	}
-	x.reserved += n
+	if x.next != nil {
+		x.nextReserved += n
+	} else {
+		x.reserved += n
+	}
 	s.MailBytes -= n
 	return true
 }
@@ -49,13 +66,14 @@ func (s *Observer) reserve(x *transaction, n int) bool {
 // release gives the reserved memory back.
 func (s *Observer) release(x *transaction) {
 	s.MailBytes += x.reserved
-	x.reserved = 0
+	x.reserved, x.nextReserved = x.nextReserved, 0
 }
 
 // dropTransaction drops the transaction of a session that is evicted.
 func (s *Observer) dropTransaction(session uint32) {
 	if int(session) < len(s.transactions) && s.transactions[session] != nil {
 		s.release(s.transactions[session])
+		s.release(s.transactions[session]) // of the next one
 		s.transactions[session] = nil
 	}
 }
@@ -75,26 +93,34 @@ func (s *Observer) ObserveDialogue(e *track.Event) {
 		// A MAIL command while a transaction is open ends that one: the server lost it, or a RSET
 		// is missing.
 		case smtpsniff.MailCommand:
-			s.completeMail(f, k, session, x)
-			if x.rcptReplies, x.rcptsFull = 0, false; !s.reserve(x, len(ev.Text)) {
+			if x.open && x.dataBegan && x.next == nil {
+				x.next = &mailserver.Mail{}
+			} else {
+				s.completeMail(f, k, session, x)
+				s.completeMail(f, k, session, x) // and the next one
+				x.rcptReplies, x.dataBegan = 0, false
+			}
+			if x.rcptsFull = false; !s.reserve(x, len(ev.Text)) {
+				x.next, x.rcptsFull = nil, true
 				continue
 			}
 			x.open = true
 			domain := smtpsniff.Domain(ev.Text)
 			// Addresses are compared by hashes of one spelling.
-			x.mail = mailserver.Mail{FromText: string(ev.Text),
+			*x.latest() = mailserver.Mail{FromText: string(ev.Text),
 				From: s.Servers.secret.HashBytes(mailname.AppendMailbox(nil, ev.Text, len(domain)))}
 			if len(domain) > 0 {
-				x.mail.FromDomain = uint32(s.Servers.peers.HashName(domain))
+				x.latest().FromDomain = uint32(s.Servers.peers.HashName(domain))
 			}
 		// Beyond maxRcpts or the memory limit recipients are ignored, and their replies find no
 		// place.
 		case smtpsniff.RcptCommand:
-			if x.open && len(x.mail.Rcpts) < maxRcpts && !x.rcptsFull {
+			m := x.latest()
+			if x.open && len(m.Rcpts) < maxRcpts && !x.rcptsFull {
 				if x.rcptsFull = !s.reserve(x, len(ev.Text)); x.rcptsFull {
 					continue
 				}
-				x.mail.Rcpts = append(x.mail.Rcpts, s.recipient(k, ev.Text))
+				m.Rcpts = append(m.Rcpts, s.recipient(k, ev.Text))
 			}
 		// The reply to the end of the data was 250, or a later command shows that.
 		case smtpsniff.MessageAccepted:
@@ -111,6 +137,9 @@ func (s *Observer) ObserveDialogue(e *track.Event) {
 func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsniff.Session,
 	x *transaction,
 	ev *smtpsniff.Event) {
+	if x.next != nil && (ev.Phase == smtpsniff.Mail || ev.Phase == smtpsniff.Rcpt) {
+		s.completeMail(f, k, session, x) // the reply to its data was lost
+	}
 	refused := ev.Code >= 400
 	if refused && !f.Noted(peer.Inside) {
 		reason, c, _ := s.Refusals.Reason(session, ev)
@@ -152,6 +181,7 @@ func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsn
 		}
 		x.rcptReplies++
 	case smtpsniff.Data, smtpsniff.EndOfData:
+		x.dataBegan = x.dataBegan || ev.Code == 354
 		over(mailserver.AtData)
 	}
 }
@@ -168,6 +198,9 @@ func (s *Observer) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsn
 	s.release(x)
 	m := x.mail
 	x.mail = mailserver.Mail{}
+	if x.next != nil {
+		x.mail, x.next, x.open, x.rcptReplies, x.dataBegan = *x.next, nil, true, 0, false
+	}
 	m.Time, m.Over = f.Last, !m.Accepted
 	v6 := k.Scope.V6()
 	other := k.Server
@@ -212,6 +245,7 @@ func (s *Observer) closeTransaction(f *track.Flow, k *flowtable.Key,
 		return x
 	}
 	s.completeMail(f, k, session, s.transactions[f.Session])
+	s.completeMail(f, k, session, s.transactions[f.Session]) // and the next one
 	x, *s.transactions[f.Session] = *s.transactions[f.Session], x
 	return x
 }
