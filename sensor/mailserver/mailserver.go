@@ -217,6 +217,7 @@ func (s *Server) tick(now int64, out *verdicts) {
 	}
 	s.Relay.tick(now)
 	s.Accounts.tick(now)
+	s.Queue.least = s.Traffic.leastQueue(now, s.Queue.Hidden != 0)
 	q, alarm := s.Queue.tick(now)
 	s.Traffic.follow(&s.Queue.Outage, now, &q)
 	if alarm {

@@ -40,6 +40,9 @@ type Queue struct {
 	attempts []attempt
 	budget   *sketch.Budget // shared with other servers; nil means that only the bounds below hold
 	messages int            // in Unreachable
+	// least is how many messages must wait while nothing is known of the usual number; zero once it
+	// is known. See Traffic.leastQueue.
+	least int
 }
 
 // Deferred is a delivery that waits.
@@ -185,6 +188,7 @@ type QueueState struct {
 	Oldest           int64 // age of the oldest, in nanoseconds
 	Slope            int   // change within an hour
 	LowerBound       bool  // the true number may be higher
+	Learning         bool  // the usual number is not known
 
 	Full uint64 // deliveries and tries beyond the bounds so far
 }
@@ -239,8 +243,13 @@ func (q *Queue) tick(now int64) (v QueueState, alarm bool) {
 	}
 	q.forget(now)
 	v = q.state(now)
+	v.Learning = q.least > 0
 	limit := max(minQueue, 5*q.median())
-	grown := v.Estimate >= limit || v.Oldest > 4*hour && v.Slope > 0 && v.Estimate >= minQueue/2
+	if 2*v.Listed <= v.Estimate { // a listing is no matter of what is usual
+		limit = max(limit, q.least)
+	}
+	grown := v.Estimate >= limit ||
+		q.least == 0 && v.Oldest > 4*hour && v.Slope > 0 && v.Estimate >= minQueue/2
 	alarm = grown && !q.High
 	q.High = grown || q.High && v.Estimate >= limit/2
 	if h := now / hour; h != q.Hour {
@@ -281,6 +290,10 @@ func (s *QueueState) sentence() string {
 	if s.Listed > 0 {
 		t += fmt.Sprintf("; %d of them were deferred by servers that name a blocklist",
 			s.Listed)
+	}
+	if s.Learning {
+		return t + ". It is not known yet how many are usual (learning): these are as many as it " +
+			"sends in its busiest hour."
 	}
 	return t + "."
 }

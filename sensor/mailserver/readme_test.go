@@ -35,7 +35,7 @@ func reasonDocs() []reasonDoc {
 		{"volume_burst", volume, "likely", "a metric far above the same hour of past weeks", f("z >= %g in five minutes, or z >= %g in sixty", burstZ, burstHourZ), "Anscombe 1948"},
 		{"volume_rise", volume, "likely", "a metric above the usual for hours", f("CUSUM of z - %g reaches %g", cusumSlack, cusumLimit), "Page 1954"},
 		{"volume_stopped", volume, "likely", f("nothing is sent while %g messages an hour are usual", stoppedMean), "2 hours", ""},
-		{"queue_grew", volume, "suspect", "the queue, as estimated from outside", f("%d and five times the usual, or growing while the oldest waits for 4 hours", minQueue), "RFC 5321, section 4.5.4.1"},
+		{"queue_grew", volume, "suspect", "the queue, as estimated from outside", f("%d and five times the usual, or growing while the oldest waits for 4 hours; on the first day as many as were sent in the busiest hour", minQueue), "RFC 5321, section 4.5.4.1"},
 		{"queue_blocklisted", volume, "likely", "the same, most of it deferred because of a blocklist", "half of the queue", ""},
 	}
 }

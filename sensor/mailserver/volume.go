@@ -228,6 +228,23 @@ const (
 // learning reports whether it is too early to judge.
 func (v *Traffic) learning(now int64) bool { return v.Start == 0 || now-v.Start < learn }
 
+// leastQueue is how many messages must wait for a queue that has grown while the baseline is
+// learning, zero afterwards: as many as were sent in the busiest hour so far. Greylisting defers a
+// part of an hour's mail for less than an hour, and dead destinations are a few percent of a day's;
+// a queue as long as that has another cause, such as an uplink that is down. Where the messages are
+// encrypted, sessions stand for them.
+func (v *Traffic) leastQueue(now int64, encrypted bool) int {
+	if !v.learning(now) {
+		return 0
+	}
+	m := OutMessages
+	if encrypted && v.Sums[m]+float64(v.Series[m].Hour) < v.Sums[OutSessions]/4 {
+		m = OutSessions
+	}
+	most, _ := v.Series[m].busiest()
+	return int(max(minQueue, most, v.Series[m].Hour))
+}
+
 // add counts n of a metric. The count that makes a burst returns the alarm.
 func (v *Traffic) add(m Metric, n uint64, now int64) (a volumeAlarm, ok bool) {
 	s := &v.Series[m]
