@@ -54,7 +54,7 @@ func TestReportOfThePast(t *testing.T) {
 	}{
 		{"on the first day", []string{period(t, 0, 6, 0)}, exitFindings, []string{
 			"1 host sent spam: 192.168.77.66; quiet at the end", "192.168.77.66 confirmed spambot, severity critical",
-			"Quiet since 2026-11-21 20:33:24 UTC, for 6 days", "It introduced itself with", "Proof"}},
+			"Quiet since 2026-11-21 20:33:24, for 6 days", "It introduced itself with", "Proof"}},
 		{"on a day in the middle", []string{period(t, 0, 6, 3)}, exitFindings, []string{
 			"1 host sent spam: 192.168.77.66; quiet at the end", "confirmed spambot", "for 3 days"}},
 		{"on the last day", []string{period(t, 0, 6, 6)}, exitFindings, []string{"1 host sends spam: 192.168.77.66"}},

@@ -259,6 +259,7 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 	if eventsOut {
 		out = a.stderr
 	}
+	sums := sumsOf(names, a.opt.verbose > 0)
 	for i := range names {
 		names[i] = printable(names[i])
 	}
@@ -270,6 +271,7 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 		Unjudged: st.Unjudged, UnjudgedCount: st.UnjudgedCount, Home: st.Home,
 		SeenClient: st.SeenClient, SeenServer: st.SeenServer,
 		Gaps: st.Gaps, Midstream: st.Midstream,
+		Version: version, Settings: a.opt.settings(), Sums: sums,
 	}
 	for _, n := range st.Outcomes {
 		if n.Refused {
@@ -277,8 +279,19 @@ func (a *app) printReport(p *pipeline, names []string, c capture.Stats, problems
 		}
 	}
 	w := &errWriter{w: out}
-	p.report.Text(w, &in, a.useColor(out))
+	p.report.Text(w, &in, report.Options{Color: a.useColor(out), Width: terminalWidth(out),
+		All: a.opt.verbose > 0, Zone: time.Local})
 	return w.err
+}
+
+// terminalWidth is the width of a terminal in columns, zero if the stream is none.
+func terminalWidth(out io.Writer) int {
+	if f, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
 }
 
 // errWriter keeps the first error of its writer, and writes nothing after it.

@@ -166,7 +166,7 @@ func TestFailOn(t *testing.T) {
 		{[]string{"--fail-on", "likely", "testdata/bot.pcap"}, exitFindings},
 		{[]string{"--fail-on", "suspect", "testdata/deliveries.pcap"}, exitOK},
 		{[]string{"--fail-on", "sure", "testdata/bot.pcap"}, exitUsage},
-		{[]string{"--fail-on", "likely", "--mail-server", "192.168.77.66", "testdata/bot.pcap"}, exitOK},
+		{[]string{"--fail-on", "likely", "--mail-server", "192.168.77.66", "testdata/bot.pcap"}, exitFindings}, // no server does that
 	} {
 		var out, errs bytes.Buffer
 		if got := run(context.Background(), append([]string{"read", "-q"}, c.args...), strings.NewReader(""), &out, &errs); got != c.want {

@@ -186,3 +186,12 @@ func atLeast(r *verdict.Reason, most float64, limit int) string {
 	}
 	return orMore(r.Value, limit)
 }
+
+// inAll is the count of the whole time, which the counters show, behind a count within a window:
+// empty if it is no more.
+func inAll(total int, r *verdict.Reason) string {
+	if total <= int(r.Value) {
+		return ""
+	}
+	return fmt.Sprintf(", %d in all", total)
+}

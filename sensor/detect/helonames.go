@@ -58,9 +58,10 @@ func (p *Profile) judgeHeloNames(c *Config, n int, now int64) {
 }
 
 // textHeloNames has the number of names, r.Value, and the first four of them.
-func textHeloNames(p *Profile, _ *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It introduced itself with %s different names within a day (%s).",
-		orMore(r.Value, maxNames), strings.Join(p.heloNames.quoted(), ", "))
+func textHeloNames(p *Profile, n *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It introduced itself with %s different names within a day%s (%s).",
+		orMore(r.Value, maxNames), inAll(n.HeloNames(p), r),
+		strings.Join(p.heloNames.quoted(), ", "))
 }
 
 // remember keeps a name if it is one of the first.

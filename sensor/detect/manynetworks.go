@@ -42,10 +42,14 @@ func (p *Profile) judgeManyNetworks(c *Config, n int, now int64) {
 
 // textManyNetworks has the number of networks, r.Value. At the higher threshold the source is not
 // counted any further.
-func textManyNetworks(p *Profile, _ *Counters, r *verdict.Reason) string {
+func textManyNetworks(p *Profile, n *Counters, r *verdict.Reason) string {
 	many := fmt.Sprint(int(r.Value))
 	if r.Weight >= massWeight {
 		many = fmt.Sprintf("%d or more", int(r.Value))
 	}
-	return fmt.Sprintf("It contacted %s different mail %ss within one hour.", many, p.unit())
+	all := "" // networks are what the counters show
+	if p.unit() == "network" {
+		all = inAll(n.DestNets(p), r)
+	}
+	return fmt.Sprintf("It contacted %s different mail %ss within one hour%s.", many, p.unit(), all)
 }

@@ -71,9 +71,10 @@ func (p *Profile) judgeSenderDomains(c *Config, n int, now int64) {
 }
 
 // textSenderDomains has the number of domains, r.Value, at the higher threshold "or more".
-func textSenderDomains(_ *Profile, n *Counters, r *verdict.Reason) string {
-	return fmt.Sprintf("It %s in the name of %s domains within a day; a workstation uses one "+
-		"or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains))
+func textSenderDomains(p *Profile, n *Counters, r *verdict.Reason) string {
+	return fmt.Sprintf("It %s in the name of %s domains within a day%s; a workstation uses one "+
+		"or two.", tries(n, "sends", "tries to send"), atLeast(r, 4.6, maxDomains),
+		inAll(n.SenderDomains(p), r))
 }
 
 // tries is the verb for a source, or the one for a source without an accepted message.

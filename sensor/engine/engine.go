@@ -41,7 +41,7 @@ type Config struct {
 	// 64 or 96 bits. 64:ff9b::/96 and 64:ff9b:1::/48 need not be named, and others are learned
 	// from answers of the DNS for ipv4only.arpa (RFC 7050).
 	NAT64 []netip.Prefix
-	// Ignore are hosts whose findings are suppressed, for a time.
+	// Ignore are hosts whose findings are for information only, for a time.
 	Ignore []peer.Ignore
 	// LocalDomains are the domains for which our mail servers accept mail, in lower case. Nil means
 	// that they are learned.

@@ -94,7 +94,7 @@ func TestVerdictsLive(t *testing.T) {
 		{"a bot", Config{}, spam, "opened blocklisted suspect, opened direct_smtp suspect, closed direct_smtp suspect (superseded), closed blocklisted suspect (superseded), opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
 		{"a bot that is cleaned", Config{Live: true}, together(spam, at(ticks, minute)), "updated spambot confirmed, updated spambot likely, updated spambot suspect, closed spambot suspect (quiet)"},
 		{"a bot that comes back", Config{Live: true}, together(spam, at(ticks, minute), at(spam, 20*days)), "opened spambot"},
-		{"a bot that is ignored", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, ""},
+		{"a bot that is ignored", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.0/29"), Why: "known"}}}, spam, "opened spambot suspect, updated spambot confirmed, closed spambot confirmed (end_of_input)"},
 		{"a bot that was ignored until yesterday", Config{Ignore: []peer.Ignore{{Net: netip.MustParsePrefix("10.0.0.5/32"), Until: epoch - days}}}, spam, "closed spambot confirmed (end_of_input)"},
 		{"a bot behind a firewall that drops", Config{}, bot(20, insisting), "updated spambot likely, closed spambot likely (end_of_input)"},
 		{"a declared bulk sender that is refused", Config{Roles: []peer.Role{{Addr: netip.MustParseAddr("10.0.0.5"), Kind: "bulk"}}}, spam, "opened blocklisted suspect, closed blocklisted suspect (superseded), opened spambot likely, closed spambot likely (end_of_input)"},
@@ -117,6 +117,11 @@ func TestVerdictsLive(t *testing.T) {
 			if last.Reopened != 1 || last.CleanFor < 10*days || last.ID != r.findings[slices.IndexFunc(r.findings, func(f finding.Finding) bool { return f.Class == verdict.Spambot })].ID {
 				t.Errorf("it came back %d times after %d h as %s", last.Reopened, last.CleanFor/hour, last.ID)
 			}
+		}
+		if ignored := c.name == "a bot that is ignored"; slices.ContainsFunc(r.findings, func(f finding.Finding) bool {
+			return (f.Ignored != nil) != ignored || ignored && (f.Severity != verdict.Info || f.Ignored.Why != "known")
+		}) {
+			t.Errorf("%s: a finding is marked as ignored: %v", c.name, !ignored)
 		}
 		seq := map[string]int{}
 		for _, f := range r.findings {

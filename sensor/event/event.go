@@ -269,6 +269,7 @@ func (w *Writer) Source(s *finding.SourceRecord) {
 		}
 	}
 	d.Dict("ports", ports)
+	w.destinations(d, s.Destinations)
 	e.Dict("source", d).Msg(sourceMessage(s))
 }
 
@@ -296,6 +297,22 @@ func counts(d *zerolog.Event, s *finding.SourceRecord) {
 		f.AuthSessions).Int("helo_names", s.HeloNames).
 		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups",
 		s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
+}
+
+// destinations adds the servers that a source tries often.
+func (w *Writer) destinations(d *zerolog.Event, list []finding.Destination) {
+	if len(list) == 0 {
+		return
+	}
+	to := zerolog.Arr()
+	for _, x := range list {
+		one := zerolog.Dict().Str("ip", x.Server.Addr().String()).Uint16("port", x.Server.Port())
+		if x.Name != "" {
+			one.Str("name", w.text(x.Name))
+		}
+		to.Dict(one)
+	}
+	d.Array("destinations", to)
 }
 
 // source adds the fields that identify a source.
@@ -340,6 +357,7 @@ func (w *Writer) Finding(f *finding.Finding) {
 	c := zerolog.Dict()
 	counts(c, &f.Source)
 	d.Dict("counts", c)
+	w.destinations(d, f.Source.Destinations)
 	reasons := zerolog.Arr()
 	for _, r := range f.Reasons {
 		code, family := r.Code.String(), r.Code.Family().String()
@@ -358,6 +376,13 @@ func (w *Writer) Finding(f *finding.Finding) {
 		ids = append(ids, w.ID(n))
 	}
 	d.Strs("evidence", ids).Strs("blind", nonNil(f.Blind)).Str("advice", f.Advice)
+	if x := f.Ignored; x != nil {
+		one := zerolog.Dict().Str("why", w.text(x.Why))
+		if x.Until != 0 {
+			one.Str("until", Timestamp(x.Until))
+		}
+		d.Dict("ignored", one)
+	}
 	if f.CloseReason != "" {
 		d.Str("close_reason", f.CloseReason)
 	}

@@ -61,43 +61,99 @@ func Advice(f *Finding, h *Seen) string {
 			"account), then ask the list to remove the address. Until then, servers that use "+
 			"the list refuse mail from %s.", who)
 	}
-	if h.Server {
+	return botAdvice(f, h, who)
+}
+
+// botAdvice says what to do about a host that sends spam, or may. A person has to look at the
+// machine first: what helps with a PC destroys a mail server, and neither is infected where a
+// router translates the addresses of others. So the advice asks what the machine is, and begins
+// with what the evidence makes likely.
+func botAdvice(f *Finding, h *Seen, who string) string {
+	const (
+		pc = "take it off the network, clean or reinstall it, and change the passwords used on it"
+		// a server is needed, and the cause is seldom in its system
+		server = "leave it running, find in its log and queue the account or the script that " +
+			"sends, lock that, and change its password"
+		router = "the machine is behind it: move the mirror port to its inner side, or look into " +
+			"its translation table for connections to mail ports"
+	)
+	public := !f.OnLink && !f.Source.Addr.IsPrivate()
+	text := ""
+	switch {
+	case h.Server:
 		return fmt.Sprintf("Behind %s there is more than your mail server: its HELO names, hop "+
 			"limits or replies are not those of one server. Look at the inner side of the "+
 			"gateway, or into its translation table, for the machine that sends; if there is "+
 			"none, look on the server for a program or an account that does. Block outgoing "+
 			"port 25 for all but your mail servers.", f.Source.Addr)
+	case h.BehindNAT || f.Source.Role == "nat":
+		return fmt.Sprintf("Several machines use %s. Move the mirror port to the inner side of "+
+			"the gateway, or look into its translation table for connections to mail ports, to "+
+			"find the one that sends. Block outgoing port 25 for all but your mail servers.", who)
+	case f.Highest < verdict.Likely:
+		return suspectAdvice(f, h, who)
+	case public:
+		text = fmt.Sprintf("Find out what %s is. If it is a router or your own public address, "+
+			"%s. If it is a mail server, %s. Only if it is a PC: %s.", who, router, server, pc)
+	case actsAsServer(f):
+		text = fmt.Sprintf("Is %s a mail server? It has signs of one. Then %s. If it is a PC, %s.",
+			who, server, pc)
+	case f.OnLink:
+		text = fmt.Sprintf("Find out what %s is. If it is a PC or another device of a user, %s. "+
+			"If it is a mail server, %s.", who, pc, server)
+	default:
+		text = fmt.Sprintf("Find out what %s is. If it is a PC or another device of a user, %s. "+
+			"If it is a mail server, %s. If it is a router, %s.", who, pc, server, router)
 	}
-	if h.BehindNAT {
-		return fmt.Sprintf("Move the mirror port to the inner side of %s, or look into its "+
-			"translation table, to find the machine behind it. Block outgoing port 25 for all "+
-			"but your mail servers.", who)
-	}
-	if f.Level == verdict.Suspect {
-		return fmt.Sprintf("Ask what runs on %s. If it is meant to send mail to many "+
-			"networks, %s.", who, declare)
-	}
-	text := fmt.Sprintf("Take %s off the network, clean or reinstall it, and change the "+
-		"passwords used on it.", who)
-	if !f.OnLink && !f.Source.Addr.IsPrivate() {
-		text = fmt.Sprintf("If %s is a gateway, the machine is behind it: move the mirror port "+
-			"to its inner side, or look into its translation table. Otherwise: ", who) + text
-	}
-	if h.EgressBlocked {
-		return text + " Leave outgoing mail ports blocked: that is what keeps your address off " +
-			"the blocklists."
-	}
-	if f.Source.Counters.Attempts > mailPort(&f.Source.Counters)*2 {
+	switch {
+	case h.EgressBlocked:
+		return text + " Your firewall keeps its mail from leaving: leave it so, or your public " +
+			"address comes onto blocklists."
+	case f.Source.Counters.Attempts > mailPort(&f.Source.Counters)*2:
 		// most goes to submission ports, which people need
 		text += " It submits mail to foreign servers: block outgoing ports 465, 587 and 2525 " +
 			"for it as well as 25."
-	} else {
+	default:
 		text += " Block outgoing port 25 for all but your mail servers."
 	}
 	if h.Listed {
-		text += " When it is clean, ask the blocklist to remove your address."
+		text += " When the cause is stopped, ask the blocklist to remove your address."
 	}
 	return text
+}
+
+// suspectAdvice says what to do about a host that may send spam. To declare it is no answer where
+// nothing of a mail server was seen.
+func suspectAdvice(f *Finding, h *Seen, who string) string {
+	c := &f.Source.Counters
+	if c.Sessions > 0 && !h.EgressBlocked {
+		return fmt.Sprintf("Ask what runs on %s. If it is a mail server or is meant to send to "+
+			"many networks, declare it: --mail-server %s. If it is a PC, check it for malware.",
+			who, f.Source.Addr)
+	}
+	text := fmt.Sprintf("Find the program on %s that connects to mail servers. A PC has no reason "+
+		"to: check it for malware.", who)
+	switch {
+	case h.EgressBlocked:
+		text += " Your firewall keeps its mail from leaving: leave it so."
+	case c.Refused+c.Unreachable == 0:
+		text += " Any machine can send such attempts in its name: look at the switch, too, where " +
+			"they come from."
+	}
+	return text
+}
+
+// actsAsServer reports whether a finding has a sign of a mail server.
+func actsAsServer(f *Finding) bool {
+	for i := range f.Reasons {
+		switch f.Reasons[i].Code {
+		case detect.Serves, detect.OneName, detect.Welcome:
+			if f.Reasons[i].Server == "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serverAdvice says what to do; reasons are the finding's, the latest last.

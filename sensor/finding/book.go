@@ -22,6 +22,7 @@ type Entry struct {
 	Clean     int64  // how long it had been quiet when it was opened again
 	Reopened  uint32 // how often
 	Lists     int    // blocklists in its latest event
+	Ignored   bool   // in its latest event
 	Decided   verdict.Decision
 	Peak      Peak
 	Periods   []Period // when its signs came, the earliest first
@@ -191,10 +192,12 @@ func (b *Book) Commit(c *Change, now int64) *Entry {
 }
 
 // Due says which open findings have an event because the last one is long ago. last is when the
-// owner was seen last: without news there is no event.
-func (b *Book) Due(now, last int64) (due []Change) {
+// owner was seen last: without news there is no event. ignored says that the owner is ignored:
+// there is an event when that begins or ends.
+func (b *Book) Due(now, last int64, ignored bool) (due []Change) {
 	for c, f := range b {
-		if f != nil && f.Open && now-f.Updated >= UpdateEvery && last > f.Updated {
+		if f != nil && f.Open && (now-f.Updated >= UpdateEvery && last > f.Updated ||
+			f.Ignored != ignored) {
 			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Updated})
 		}
 	}

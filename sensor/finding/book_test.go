@@ -61,7 +61,7 @@ func TestUpdates(t *testing.T) {
 		want      string
 	}{{hour + 29*minute, hour + 28*minute, ""}, {hour + 30*minute, hour, ""},
 		{hour + 30*minute, hour + minute, "updated direct_smtp suspect"}} {
-		if got := commit(&b, b.Due(c.now, c.last), c.now); got != c.want {
+		if got := commit(&b, b.Due(c.now, c.last, false), c.now); got != c.want {
 			t.Errorf("%v: %q", c, got)
 		}
 	}

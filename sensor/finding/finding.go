@@ -33,6 +33,7 @@ type Finding struct {
 	Blind       []string
 	Advice      string
 	CloseReason string
+	Ignored     *Ignored            // nil unless the configuration has the host ignored
 	Periods     []Period            // when signs of it came
 	Suppressed  uint64              // session events left out
 	Reopened    uint32              // how often it came back after it was closed
@@ -59,4 +60,10 @@ type ReasonText struct {
 	Text   string         `json:"Text"`
 	// Server is the name of a reason about a mail server; Code says nothing then.
 	Server string `json:"Server"`
+}
+
+// Ignored is an exception of the configuration: the finding is for information only.
+type Ignored struct {
+	Why   string // the reason, in the administrator's words
+	Until int64  // its end, in ns since 1970; zero for none
 }

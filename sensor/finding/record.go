@@ -65,6 +65,15 @@ type SourceRecord struct {
 	MXLookups                                   uint32
 	// of the silent ones: answered, and not gone on with
 	GivenUp uint32
+	// Destinations are the servers with at least a tenth of the attempts, the most frequent first.
+	Destinations []Destination
+}
+
+// Destination is a server that a source tries often. Name is what TLS or its greeting calls it,
+// byte for byte; empty if it is not known.
+type Destination struct {
+	Server netip.AddrPort
+	Name   string
 }
 
 // Site is what was learned about our networks as a whole.

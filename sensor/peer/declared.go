@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
@@ -19,7 +20,7 @@ type Role struct {
 // RoleKinds are the kinds of roles; package detect has their table.
 var RoleKinds = detect.RoleNames()
 
-// Ignore is a host or a network whose findings are not emitted.
+// Ignore is a host or a network whose findings are for information only.
 type Ignore struct {
 	// Net is the network, Why a note for the administrator.
 	Net netip.Prefix
@@ -45,6 +46,7 @@ type declaration struct {
 	why   string
 	until int64         // ns since 1970, zero for never
 	hits  atomic.Uint64 // how often it was used
+	late  atomic.Bool   // it was over when it would have been used
 }
 
 // set takes over the entries of the configuration.
@@ -103,25 +105,34 @@ func (d *Directory) IsRelay(a flowtable.Addr, v6 bool) bool {
 	return true
 }
 
-// IsIgnored reports whether the configuration suppresses the findings of a host.
-func (d *Directory) IsIgnored(k flowtable.HostKey, now int64) bool {
+// Ignored returns the exception of the configuration that a host falls under at a time (ns since
+// 1970), nil if there is none.
+func (d *Directory) Ignored(a netip.Addr, now int64) *Ignore {
 	for i := range d.declared.ignore {
-		if x := &d.declared.ignore[i]; x.net.Contains(NetIP(k.Addr, k.Scope.V6())) &&
-			(x.until == 0 || now < x.until) {
-			x.hits.Add(1)
-			return true
+		x := &d.declared.ignore[i]
+		if !x.net.Contains(a) {
+			continue
 		}
+		if x.until != 0 && now >= x.until {
+			x.late.Store(true)
+			continue
+		}
+		x.hits.Add(1)
+		return &Ignore{Net: x.net, Why: x.why, Until: x.until}
 	}
-	return false
+	return nil
 }
 
-// Unused returns the entries of the configuration that had no use. serves reports whether a mail
+// Unused returns the entries of the configuration that had no use, and exceptions that were over
+// when they would have been used. serves reports whether a mail
 // server received mail: it is in use without being a source.
 func (d *Directory) Unused(serves func(flowtable.Addr) bool) (list []string) {
+	name := func(a *declaration) string {
+		return strings.TrimSuffix(strings.TrimSuffix(a.net.String(), "/32"), "/128")
+	}
 	add := func(what string, a *declaration) {
 		if a.hits.Load() == 0 {
-			list = append(list, what+" "+strings.TrimSuffix(strings.TrimSuffix(a.net.String(),
-				"/32"), "/128"))
+			list = append(list, what+" "+name(a))
 		}
 	}
 	for _, a := range d.declared.hosts {
@@ -133,7 +144,15 @@ func (d *Directory) Unused(serves func(flowtable.Addr) bool) (list []string) {
 		add("allowed_relays", &d.declared.relays[i])
 	}
 	for i := range d.declared.ignore {
-		add("ignore", &d.declared.ignore[i])
+		x := &d.declared.ignore[i]
+		add("ignore", x)
+		if x.late.Load() {
+			if x.hits.Load() > 0 {
+				list = append(list, "ignore "+name(x))
+			}
+			list[len(list)-1] += time.Unix(0, x.until-1).UTC().Format(" (over since the end of " +
+				time.DateOnly + ")")
+		}
 	}
 	return list
 }

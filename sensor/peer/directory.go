@@ -23,7 +23,7 @@ type Config struct {
 	// NAT64 are prefixes under which IPv6 hosts reach IPv4 servers, beside the well-known ones; see
 	// Translated.
 	NAT64 []netip.Prefix
-	// Ignore are hosts whose findings are suppressed.
+	// Ignore are hosts whose findings are for information only.
 	Ignore []Ignore
 }
 

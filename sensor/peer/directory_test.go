@@ -55,9 +55,13 @@ func TestDirectory(t *testing.T) {
 		"ignore 10.0.0.66"}; !slices.Equal(unused, want) {
 		t.Errorf("unused: %q, want %q", unused, want)
 	}
-	k := flowtable.HostKey{Addr: netip.MustParseAddr("10.0.0.66").As16()}
-	if !d.IsIgnored(k, 99) || d.IsIgnored(k, 100) {
+	a := netip.MustParseAddr("10.0.0.66")
+	if d.Ignored(a, 99) == nil || d.Ignored(a, 100) != nil {
 		t.Error("an exception does not end at its time")
+	}
+	unused = d.Unused(func(flowtable.Addr) bool { return true })
+	if want := "ignore 10.0.0.66 (over since the end of 1970-01-01)"; unused[len(unused)-1] != want {
+		t.Errorf("unused: %q, want %q", unused, want)
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"spamsensor/sensor/finding"
@@ -27,12 +28,12 @@ func over(f *finding.Finding, end int64) bool {
 }
 
 // became says what became of a finding until the end of the input; empty if it went on to the end.
-func became(f *finding.Finding, end int64) string {
+func (p *printer) became(f *finding.Finding, end int64) string {
 	var list []string
 	if n := len(f.Periods); n > 1 {
 		var times []string
-		for _, p := range f.Periods {
-			times = append(times, fmt.Sprintf("%s to %s", clock(p.First), clock(p.Last)))
+		for _, x := range f.Periods {
+			times = append(times, p.span(x.First, x.Last))
 		}
 		list = append(list, fmt.Sprintf("Signs came in %d periods: %s.", n,
 			strings.Join(times, "; ")))
@@ -43,56 +44,59 @@ func became(f *finding.Finding, end int64) string {
 	switch at := f.LastSign(); {
 	case f.CloseReason == "evicted":
 		list = append(list, fmt.Sprintf("It was watched until %s: the table of hosts was full.",
-			clock(f.Time)))
+			p.clock(f.Time)))
 	case f.CloseReason == "mac_changed":
 		list = append(list, fmt.Sprintf("Another machine has the address since %s.",
-			clock(f.Time)))
-	case at == 0 || end-at < stillActive:
+			p.clock(f.Time)))
+	case at == 0 || end-at < stillActive || f.Class != verdict.Spambot && end-at < quiet:
 	case f.Source.Counters.Last-at >= stillActive:
-		list = append(list, fmt.Sprintf("Quiet since %s UTC, for %s until the end of the capture: "+
-			"what it sent after that, until %s, gave no new sign.", clock(at),
-			verdict.Span(end-at), clock(f.Source.Counters.Last)))
+		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture: "+
+			"what it sent after that, until %s, gave no new sign.", p.clock(at),
+			verdict.Span(end-at), p.clock(f.Source.Counters.Last)))
 	default:
-		list = append(list, fmt.Sprintf("Quiet since %s UTC, for %s until the end of the capture.",
-			clock(at), verdict.Span(end-at)))
+		list = append(list, fmt.Sprintf("Quiet since %s, for %s until the end of the capture.",
+			p.clock(at), verdict.Span(end-at)))
 	}
 	return strings.Join(list, " ")
 }
 
-// withdrawn writes the findings that other evidence has withdrawn, one in a line.
+// withdrawn writes the findings that other evidence has withdrawn, one in a line: those that
+// accused a host of more than what stands now.
 func (r *Report) withdrawn(p *printer) {
-	var list []*finding.Finding
+	standing := map[netip.Addr]*finding.Finding{} // the verdict about a host
 	for _, f := range r.findings {
-		if f.CloseReason == finding.Withdrawn || f.CloseReason == finding.Reclassified {
-			list = append(list, f)
+		if finding.IsSum(f.Class) && !f.Revoked() {
+			standing[f.Source.Addr] = f
 		}
 	}
-	if len(list) == 0 {
-		return
-	}
-	p.section(fmt.Sprintf("Withdrawn (%s)", grouped(uint64(len(list)))))
-	for _, f := range list[:min(len(list), maxRows)] {
-		reason := "later traffic speaks against it"
-		if now := r.standing(f); f.CloseReason == finding.Reclassified && now != nil {
+	var list []string
+	n := 0
+	for _, f := range r.findings {
+		if f.CloseReason != finding.Withdrawn && f.CloseReason != finding.Reclassified {
+			continue
+		}
+		reason, now := "later traffic speaks against it", standing[f.Source.Addr]
+		if now != nil && (now.Class == verdict.Spambot || f.Class != verdict.Spambot) {
+			continue // it became worse
+		}
+		if now != nil {
 			reason = "by later traffic it " + predicate(now)
 		}
-		p.item(fmt.Sprintf("%s: %s %s from %s to %s; %s", f.Source.Addr, f.Level,
-			strings.ReplaceAll(f.Class.String(), "_", " "), clock(f.Decided.At), clock(f.Time),
-			reason))
-	}
-	if more := len(list) - maxRows; more > 0 {
-		p.line(fmt.Sprintf("   and %s more: all are in the events", grouped(uint64(more))))
-	}
-}
-
-// standing is the finding about the same host that stands, nil if there is none.
-func (r *Report) standing(f *finding.Finding) *finding.Finding {
-	for _, x := range r.findings {
-		if x.Source.Addr == f.Source.Addr && finding.IsSum(x.Class) && !x.Revoked() {
-			return x
+		if n++; n <= maxRows || p.all {
+			list = append(list, fmt.Sprintf("%s: %s until %s; %s", f.Source.Addr, title(f),
+				p.clock(f.Time), reason))
 		}
 	}
-	return nil
+	if n == 0 {
+		return
+	}
+	p.section(fmt.Sprintf("Withdrawn (%s)", grouped(uint64(n))))
+	for _, s := range list {
+		p.item(s)
+	}
+	if more := n - len(list); more > 0 {
+		p.line(fmt.Sprintf("   and %s more, with -v", grouped(uint64(more))))
+	}
 }
 
 // predicate is what a finding says of its host, without the subject.

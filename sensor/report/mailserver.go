@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/verdict"
@@ -36,24 +35,36 @@ func (r *Report) mailServers(p *printer) {
 			a.Addr.Compare(b.Addr))
 	})
 	p.section(fmt.Sprintf("Mail servers (%d)", len(list)))
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"server", "declared", "out", "in", "refused", "deferred", "waiting",
-		"usual/h", "relay test"})
-	for i := range list[:min(len(list), maxRows)] {
-		s := &list[i]
+	var cells [][]string
+	rows := list[:min(len(list), maxRows)]
+	for i := range rows {
+		s := &rows[i]
 		usual := "learning"
 		if s.Hour.Known {
 			usual = fmt.Sprintf("%.0f", s.Hour.Mean)
 		}
-		t.AppendRow(table.Row{s.Addr, yes(s.Declared), r.sent(s), s.Count.MessagesIn,
-			s.Count.FailedOut, s.Count.DeferredOut, s.Queue.Estimate, usual, relaying(s)})
+		cells = append(cells, []string{s.Addr.String(), yes(s.Declared), grouped(r.sent(s)),
+			grouped(s.Count.MessagesIn), grouped(s.Count.FailedOut), grouped(s.Count.DeferredOut),
+			grouped(uint64(s.Queue.Estimate)), usual, p.relaying(s)})
 	}
-	p.line(t.Render())
-	for i := range list[:min(len(list), maxRows)] {
-		r.serverDetails(p, &list[i])
+	p.columns([]column{{name: "server"}, {name: "declared", drop: 2},
+		{name: "sent", right: true}, {name: "received", right: true},
+		{name: "refused", right: true, drop: 4}, {name: "deferred", right: true, drop: 3},
+		{name: "waiting", right: true}, {name: "usual/h", right: true, drop: 1},
+		{name: "relay test", cut: true}}, cells)
+	if more := len(list) - len(rows); more > 0 {
+		p.line(fmt.Sprintf("   and %d more: all are in the events", more))
+	}
+	if !p.all {
+		rows = rows[:min(len(rows), maxServerDetails)]
+	}
+	for i := range rows {
+		r.serverDetails(p, &rows[i])
 	}
 }
+
+// maxServerDetails bounds the mail servers of which sentences are written.
+const maxServerDetails = 5
 
 // sent is the number of messages that a server sent. The first messages of an undeclared server are
 // counted only in its counters as a source.
@@ -82,9 +93,9 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 		p.item(fmt.Sprintf("%s: ", s.Addr) + fmt.Sprintf(format, args...))
 	}
 	var at, why []string
-	refused := uint64(0)
+	transactions := uint64(0) // in which something was refused
 	for phase, n := range c.FailedBy {
-		refused += n
+		transactions += n
 		if n > 0 {
 			at = append(at, fmt.Sprintf("%s %s", phaseText[phase], grouped(n)))
 		}
@@ -116,15 +127,15 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 	if o := &s.Outage; o.From != 0 {
 		until := "and it continues"
 		if o.To != 0 {
-			until = "until " + clock(o.To)
+			until = "until " + p.clock(o.To)
 		}
 		say("from %s %s most deliveries failed; at most %s were queued. Their later delivery "+
-			"raises no alarm.", clock(o.From), until,
+			"raises no alarm.", p.clock(o.From), until,
 			plural(uint64(o.Waited), "message"))
 	}
-	if refused > 0 {
-		say("%s by receiving servers: %s. Reasons: %s.", refusals(refused), strings.Join(at, ", "),
-			strings.Join(why, ", "))
+	if transactions > 0 {
+		say("receiving servers refused or deferred something in %s: %s. Reasons: %s.",
+			plural(transactions, "transaction"), strings.Join(at, ", "), strings.Join(why, ", "))
 	}
 	if s.Queue.Estimate > 0 {
 		q := &s.Queue
@@ -160,13 +171,6 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 var phaseText = [mailserver.PhaseClasses]string{mailserver.AtConnect: "at the greeting",
 	mailserver.AtMail: "the sender", mailserver.AtRcpt: "a recipient",
 	mailserver.AtData: "the message"}
-
-func refusals(n uint64) string {
-	if n == 1 {
-		return "1 delivery was refused"
-	}
-	return grouped(n) + " deliveries were refused"
-}
 
 // events lists numbers of session events.
 func events(numbers []uint64) string {
@@ -221,41 +225,21 @@ func yes(b bool) string {
 
 // relaying is the result of the passive relay test: how a server answered external clients that
 // named external recipients.
-func relaying(s *mailserver.Record) string {
+func (p *printer) relaying(s *mailserver.Record) string {
 	switch {
 	case s.Relayed > 0:
 		return fmt.Sprintf("FAILED: %d relayed", s.Relayed)
 	case s.RelayDenied > 0:
-		return fmt.Sprintf("passed %s, last %s UTC", times(s.RelayDenied), clock(s.RelayDeniedLast))
+		return fmt.Sprintf("passed %s, last %s", times(s.RelayDenied), p.minute(s.RelayDeniedLast))
 	case !s.DomainsConfigured:
 		return "not known, see below"
 	}
 	return "nobody tried"
 }
 
-// serverFinding writes a finding about a mail server.
-func (r *Report) serverFinding(p *printer, n int, f *finding.Finding, in *Input) {
-	p.section(fmt.Sprintf("%d. mail server %s  %s, %s, severity %s", n, f.Source.Addr,
-		classText[f.Class], f.Highest, f.Worst()))
-	p.wrap("   ", "   ",
-		fmt.Sprintf("First seen %s, last %s UTC.", clock(f.Decided.At),
-			clock(f.Source.Counters.Last)))
-	if text := became(f, in.Last); text != "" {
-		p.wrap("   ", "   ", text)
-	}
-	r.reasons(p, f)
-	if proof := r.serverSessions(f); len(proof) > 0 {
-		p.line("   Proof")
-		for _, x := range proof {
-			p.item(x)
-		}
-	}
-	p.advice(f)
-}
-
 // serverSessions are the sessions that prove a finding about a mail server: sessions of the
 // external client, or sessions that its evidence names.
-func (r *Report) serverSessions(f *finding.Finding) (list []string) {
+func (r *Report) serverSessions(p *printer, f *finding.Finding, d depth) (list []string) {
 	for _, client := range slices.SortedFunc(maps.Keys(r.sessions), netip.Addr.Compare) {
 		if f.Relay != nil && f.Relay.Client != client {
 			continue
@@ -264,7 +248,7 @@ func (r *Report) serverSessions(f *finding.Finding) (list []string) {
 			if s.to.Addr() == f.Source.Addr &&
 				(s.number == 0 && !r.named[client] || slices.Contains(f.Evidence, s.number)) &&
 				len(list) < maxSessions {
-				list = append(list, fmt.Sprintf("%s: %s", client, r.proofText(&s)))
+				list = append(list, fmt.Sprintf("%s: %s", client, r.proofText(p, &s, d)))
 			}
 		}
 	}

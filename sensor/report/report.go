@@ -94,7 +94,13 @@ type Input struct {
 	Gaps                   uint64   // in dialogues
 	Midstream              uint64   // connections that began before the capture
 	Unused                 []string // configuration entries that had no effect
+	Version                string   // of the program
+	Settings               []string // options and files that the result depends on
+	Sums                   []Sum    // of files
 }
+
+// Sum is the SHA-256 of an input, in hexadecimal digits.
+type Sum struct{ Name, SHA256 string }
 
 // Session adds a session; number is the number of its event, zero if there is none.
 func (r *Report) Session(number uint64, s *finding.Session) {

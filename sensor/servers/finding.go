@@ -38,6 +38,9 @@ func (all *Set) emitFinding(s *server, f *finding.Entry, c *finding.Change, now 
 	d.Source = finding.SourceRecord{Addr: s.addr, Role: "mailserver", Time: now, Level: f.Level,
 		Counters: detect.Counters{First: s.First, Last: f.Proof.Last}}
 	d.DecidedIn = max(0, f.Decided.At-s.First)
+	if x := all.peers.Ignored(s.addr, now); x != nil {
+		d.Severity, d.Ignored = verdict.Info, &finding.Ignored{Why: x.Why, Until: x.Until}
+	}
 	d.Advice = finding.Advice(d, nil)
 	if all.localDomains == nil && f.Class == verdict.OpenRelay {
 		d.Blind = append(d.Blind,

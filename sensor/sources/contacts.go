@@ -39,6 +39,9 @@ func (s *Observer) observeRetransmit(src *Source, p *track.Packet, after int64) 
 // observeSYNACK observes a SYN-ACK.
 func (s *Observer) observeSYNACK(src *Source, p *track.Packet) {
 	if prof := s.profiles.At(src.profile); prof != nil {
+		if prof.destinations.all == 0 { // the attempt that gave it its profile
+			prof.destinations.tried(&p.Key)
+		}
 		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindSYNACK, &p.Key, p.Time))
 		s.judge(src, prof, p.Time)
 	}
@@ -105,6 +108,7 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 	if prof == nil {
 		return
 	}
+	prof.destinations.tried(k)
 	prof.Observe(&s.all.cfg.Detect, &src.Counters, a)
 	s.afterAttempt(ref, prof, k, a.Net, now)
 	s.judge(src, prof, now)

@@ -29,9 +29,6 @@ func (s *Observer) ensureEntry(src *Source, prof *profile, k flowtable.HostKey,
 // them. k is the source's key, now the time in ns. The caller holds the shard's lock.
 func (s *Observer) publish(src *Source, prof *profile, k flowtable.HostKey, v verdict.Verdict,
 	now int64) {
-	if v.Level != verdict.NoLevel && s.all.cfg.Peers.IsIgnored(k, now) {
-		return
-	}
 	s.commit(src, prof, k, prof.findings.Apply(&v, len(prof.Blocklists())), now)
 	if f := prof.findings.Main(); f != nil {
 		prof.Reasons(func(code detect.Code, r *verdict.Reason) {
@@ -50,9 +47,7 @@ func (s *Observer) report(src *Source, prof *profile, k flowtable.HostKey, c ver
 	if prof.isPart() && prof.joint.open { // the machine's finding says more
 		return
 	}
-	if !s.all.cfg.Peers.IsIgnored(k, now) {
-		s.commit(src, prof, k, prof.findings.Report(c, news), now)
-	}
+	s.commit(src, prof, k, prof.findings.Report(c, news), now)
 }
 
 // commit makes changes of a source's findings, one after the other, and emits them.
@@ -143,6 +138,10 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	s.addReasons(d, src, prof, &counted)
 	f.Peak.Follow(d)
 	d.Severity = finding.Severity(f.Class, f.Level, src.flags&declared != 0)
+	if x := s.all.cfg.Peers.Ignored(d.Source.Addr, now); x != nil {
+		d.Severity, d.Ignored = verdict.Info, &finding.Ignored{Why: x.Why, Until: x.Until}
+	}
+	f.Ignored = d.Ignored != nil
 	seen := prof.seen()
 	if d.Severity > verdict.Info {
 		d.Blind = finding.Blind(&src.Counters, &seen)
@@ -256,7 +255,8 @@ func (s *Observer) TickFindings(now int64) {
 			prof.judged = now
 			s.judgeNow(src, prof, k, now)
 		}
-		s.commit(src, prof, k, prof.findings.Due(now, src.Counters.Last), now)
+		ignored := s.all.cfg.Peers.Ignored(peer.NetIP(k.Addr, k.Scope.V6()), now) != nil
+		s.commit(src, prof, k, prof.findings.Due(now, src.Counters.Last, ignored), now)
 		return false
 	})
 }

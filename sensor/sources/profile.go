@@ -25,6 +25,7 @@ type profile struct {
 	since           int64              // when another machine took its address, zero if none did
 	before          *detect.Counters   // its counters at that time
 	otherAddresses  *detect.Counters   // counters of its machine under other addresses
+	destinations    destinations
 	candidate       candidateMAC
 	former          *formerAccount // account of the link-layer address before, nil if there is none
 	alternatesMACs  bool           // its link-layer addresses take turns

@@ -136,6 +136,7 @@ func (s *Observer) sourceRecord(src *Source, prof *profile, k flowtable.HostKey,
 		known = &prof.Profile
 		d.Level, d.Score = prof.Level(), prof.Verdict().Score
 		d.GivenUp = min(d.Silent, prof.HalfOpenCount())
+		d.Destinations = prof.destinations.top(k.Scope.V6())
 		if l := prof.Lookups(); l != nil {
 			d.MXLookups = l.MX
 		}

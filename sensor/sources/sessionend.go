@@ -40,6 +40,7 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 		return
 	}
 	// From here on the session has a dialogue.
+	prof.destinations.named(k, session)
 	plain := session.Encryption == smtpsniff.Plain
 	refused := session.Rejected+session.Deferred > 0 // then there was nothing to say, or no more
 	// welcomed says that the server accepted a recipient, and that no part of its side is missing.

@@ -1,0 +1,220 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"spamsensor/sensor/frame"
+)
+
+// Widths of a report, in columns. A line is longer only where a word is.
+const (
+	minWidth, defaultWidth, maxWidth = 80, 100, 120
+)
+
+// printer writes lines of at most width columns.
+type printer struct {
+	out       io.Writer
+	color     bool
+	all       bool // see Options
+	width     int
+	zone      *time.Location
+	lines     int  // so far
+	shortened bool // a line has an address without its local part
+}
+
+func (p *printer) line(s string) {
+	p.shortened = p.shortened || strings.Contains(s, "<...@")
+	p.lines++
+	fmt.Fprintln(p.out, strings.TrimRight(s, " "))
+}
+
+func (p *printer) paint(c text.Color, s string) string {
+	if !p.color {
+		return s
+	}
+	text.EnableColors()
+	return c.Sprint(s)
+}
+
+func (p *printer) section(title string) {
+	p.line("")
+	p.line(p.paint(text.Bold, title))
+}
+
+// item writes a paragraph behind a dash.
+func (p *printer) item(s string) { p.wrap("   - ", "     ", s) }
+
+// text writes a paragraph of a finding.
+func (p *printer) text(s string) { p.wrap("   ", "   ", s) }
+
+// labelled writes a paragraph of a finding behind its name.
+func (p *printer) labelled(name, s string) {
+	p.wrap(fmt.Sprintf("   %-10s", name), strings.Repeat(" ", 13), s)
+}
+
+// field writes a name in a column of its own and a text.
+func (p *printer) field(name, s string) {
+	p.wrap(fmt.Sprintf("%-11s", name), strings.Repeat(" ", 11), s)
+}
+
+// headline is a field in a colour.
+func (p *printer) headline(c text.Color, name, s string) {
+	for i, l := range p.folded(s, 11) {
+		if i == 0 {
+			p.line(p.paint(c, fmt.Sprintf("%-11s%s", name, l)))
+			continue
+		}
+		p.line(strings.Repeat(" ", 11) + p.paint(c, l))
+	}
+}
+
+func (p *printer) wrap(first, rest, s string) {
+	for i, l := range p.folded(s, len(rest)) {
+		if i == 0 {
+			p.line(first + l)
+			continue
+		}
+		p.line(rest + l)
+	}
+}
+
+// folded divides a text into lines that leave room for a margin.
+func (p *printer) folded(s string, margin int) []string {
+	lines := strings.Split(text.WrapSoft(s, p.width-margin), "\n")
+	for i := range lines {
+		lines[i] = strings.Trim(lines[i], " ")
+	}
+	return lines
+}
+
+// clock is a time in the report's zone; ns is in nanoseconds since 1970.
+func (p *printer) clock(ns int64) string { return p.time(ns, time.DateTime) }
+
+// minute is a time for the cell of a table.
+func (p *printer) minute(ns int64) string { return p.time(ns, "01-02 15:04") }
+
+func (p *printer) time(ns int64, layout string) string {
+	return time.Unix(0, frame.ShownTime(ns)).In(p.zone).Format(layout)
+}
+
+// span is a period from a to b; the day is not repeated.
+func (p *printer) span(a, b int64) string {
+	from, to := p.clock(a), p.clock(b)
+	if from[:10] == to[:10] {
+		to = to[11:]
+	}
+	return from + " to " + to
+}
+
+// column is a column of a table.
+type column struct {
+	name  string
+	right bool // numbers
+	// drop is the order in which columns are left out where the table is too wide; zero is never.
+	drop int
+	// cut says that long texts are cut, before a column is left out.
+	cut bool
+}
+
+// leastCut is the width to which a column is cut at most.
+const leastCut = 14
+
+// columns writes a table without lines, as wide as the report at most.
+func (p *printer) columns(heads []column, rows [][]string) {
+	left := map[int]bool{}
+	widths := map[int]int{}
+	for {
+		lines := renderTable(heads, rows, left, widths)
+		wide := 0
+		for _, l := range lines {
+			wide = max(wide, text.StringWidthWithoutEscSequences(strings.TrimRight(l, " ")))
+		}
+		if excess := wide + 3 - p.width; excess > 0 && narrow(heads, rows, left, widths, excess) {
+			continue
+		}
+		for _, l := range lines {
+			p.line("   " + l)
+		}
+		return
+	}
+}
+
+// narrow makes a table narrower, and reports whether it could.
+func narrow(heads []column, rows [][]string, left map[int]bool, widths map[int]int,
+	excess int) bool {
+	for i, h := range heads {
+		if !h.cut || left[i] {
+			continue
+		}
+		now := widths[i]
+		if now == 0 {
+			for _, r := range rows {
+				now = max(now, len(r[i]))
+			}
+		}
+		if now > leastCut {
+			widths[i] = max(leastCut, now-excess)
+			return true
+		}
+	}
+	next := -1
+	for i, h := range heads {
+		if h.drop > 0 && !left[i] && (next < 0 || h.drop < heads[next].drop) {
+			next = i
+		}
+	}
+	if next < 0 {
+		return false
+	}
+	left[next] = true
+	clear(widths)
+	return true
+}
+
+// renderTable is a table without the columns that are left out.
+func renderTable(heads []column, rows [][]string, left map[int]bool, widths map[int]int) []string {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options, style.Box.PaddingLeft, style.Box.PaddingRight =
+		table.OptionsNoBordersAndSeparators, "", "  "
+	t.SetStyle(style)
+	row := func(cells func(i int) string) (r table.Row) {
+		for i := range heads {
+			if !left[i] {
+				r = append(r, cells(i))
+			}
+		}
+		return r
+	}
+	t.AppendHeader(row(func(i int) string { return heads[i].name }))
+	for _, cells := range rows {
+		t.AppendRow(row(func(i int) string { return cells[i] }))
+	}
+	var configs []table.ColumnConfig
+	for i, h := range heads {
+		if left[i] {
+			continue
+		}
+		c := table.ColumnConfig{Number: len(configs) + 1, WidthMax: widths[i],
+			WidthMaxEnforcer: cut}
+		if h.right {
+			c.Align, c.AlignHeader = text.AlignRight, text.AlignRight
+		}
+		configs = append(configs, c)
+	}
+	t.SetColumnConfigs(configs)
+	return strings.Split(t.Render(), "\n")
+}
+
+// cut shortens a text to n columns.
+func cut(s string, n int) string {
+	if r := []rune(s); n > 0 && len(r) > n {
+		return string(r[:max(0, n-3)]) + "..."
+	}
+	return s
+}
