@@ -218,6 +218,9 @@ func (r *result) classes(t *traffic.Truth, o *observed) {
 		var right []string
 		bad := false
 		for _, m := range t.MachineOf(f.Host) {
+			if t.Limits[m] != "" {
+				right = append(right, blaming...)
+			}
 			right = append(right, t.Advisory[m]...)
 			for _, c := range t.Bad[m] {
 				right = append(right, c[0])
