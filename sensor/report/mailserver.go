@@ -86,6 +86,15 @@ func (r *Report) sent(s *mailserver.Record) uint64 {
 	return n
 }
 
+// since says from when on a server's messages are counted, if that is not from its first one: the
+// first ones of a server that is not declared made it known.
+func (r *Report) since(p *printer, s *mailserver.Record) string {
+	if s.Count.MessagesOut == r.sent(s) {
+		return ""
+	}
+	return ", since it is known as a mail server (" + p.clock(s.First) + ")"
+}
+
 // serverDetails writes sentences about a server for which the table has no column.
 func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 	c := &s.Count
@@ -112,9 +121,9 @@ func (r *Report) serverDetails(p *printer, s *mailserver.Record) {
 		why = append(why, fmt.Sprintf("%s %s", cause, grouped(c.FailedWhy[cause])))
 	}
 	if c.MessagesOut > 0 || c.SessionsOut > 0 {
-		say("it sent %s to %s in %s (%s).", plural(c.MessagesOut, "message"),
+		say("it sent %s to %s in %s (%s)%s.", plural(c.MessagesOut, "message"),
 			plural(c.RecipientsOut, "recipient"), plural(c.SessionsOut, "session"),
-			bytesText(c.BytesOut))
+			bytesText(c.BytesOut), r.since(p, s))
 	}
 	if c.AuthOK+c.AuthFailed > 0 {
 		say("clients outside your networks logged in in %s; in %s the login failed.",

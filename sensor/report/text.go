@@ -135,6 +135,9 @@ func counted[N uint32 | int](n N, noun string) string {
 	return grouped(uint64(n)) + " " + noun + "s"
 }
 
+// fewHosts is how many hosts without a finding have their destinations written in full.
+const fewHosts = 5
+
 // table writes hosts without a finding.
 func (r *Report) table(p *printer, title string, sources *top) {
 	rows := slices.DeleteFunc(slices.Clone(sources.first), func(s finding.SourceRecord) bool {
@@ -162,7 +165,14 @@ func (r *Report) table(p *printer, title string, sources *top) {
 		{name: "networks", right: true, drop: 2}, {name: "sessions", right: true, drop: 4},
 		{name: "failed", right: true, drop: 5}, {name: "accepted", right: true},
 		{name: "refusals", right: true, drop: 3}, {name: "level", drop: 1},
-		{name: "mostly to", cut: true}}, cells)
+		{name: "mostly to", cut: true, drop: 6}}, cells)
+	if len(rows) <= fewHosts { // else the column must do
+		for i := range rows {
+			if to := r.destinations(&rows[i]); to != "" {
+				p.item(fmt.Sprintf("%s sends mostly to %s", rows[i].Addr, to))
+			}
+		}
+	}
 	if more := n - len(rows); more > 0 {
 		p.line(fmt.Sprintf("   and %s more: all are in the events", grouped(uint64(more))))
 	}
