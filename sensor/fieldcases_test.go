@@ -178,7 +178,7 @@ var fieldCases = []fieldCase{
 	{file: "reply-without-code-blames-client", check: session(func(e *emitted) bool {
 		return slices.Equal(e.SMTP.Flags, []string{"bad_reply", "starttls_refused"})
 	})},
-	{file: "scapy-default-numbers-one-syn-two-attempts", wrong: "W17", check: and(
+	{file: "scapy-default-numbers-one-syn-two-attempts", check: and(
 		source("192.168.1.66", "attempts", 1, func(s *sourceFields) int { return s.Attempts }),
 		source("192.168.1.66", "sessions", 1, func(s *sourceFields) int { return s.Sessions }),
 		source("192.168.1.66", "recipients", 1, func(s *sourceFields) int { return s.Recipients }))},

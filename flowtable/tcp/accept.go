@@ -222,11 +222,11 @@ func (c *Conn) classifyAck(y *half, s *Segment) ackClass {
 	if s.Flags&(SYN|RST|ACK) != ACK || !y.nextKnown || !y.seen {
 		return ackSent
 	}
-	if s.Ack == 0 && s.Seq == 0 && y.isn == 0 && y.synSeen &&
-		c.state == Replied && s.Dir == Client && c.half[Client].next == 0 {
-		// A capture that was made by hand, with all numbers left at zero: no server chooses these
-		// numbers.
-		y.isn, y.next, y.maxEnd = y.isn.Add(-1), 0, 0
+	if s.Ack == s.Seq && y.isn == s.Seq && y.synSeen &&
+		c.state == Replied && s.Dir == Client && c.half[Client].next == s.Seq {
+		// A capture that was made by hand, with one number for all, mostly zero: no server chooses
+		// the number of its client.
+		y.isn, y.next, y.maxEnd = s.Ack.Add(-1), s.Ack, s.Ack
 		return ackSent
 	}
 	if y.hasOtherISN && c.state == Replied &&

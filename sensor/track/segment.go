@@ -84,6 +84,9 @@ func (t *Tracker[S]) begin(p *Packet, payload []byte) {
 		isn = p.Ack - 1
 	}
 	a := t.attemptOf(p, isn)
+	if a == nil && !p.ToServer && p.Flags.Has(wire.SYN|wire.ACK) && p.Seq == p.Ack {
+		a = t.attemptOf(p, p.Ack) // made by hand, with one number for all; see tcp.Conn
+	}
 	switch {
 	case a != nil:
 		t.beginAnswered(p, payload, a)
@@ -103,7 +106,11 @@ func (t *Tracker[S]) begin(p *Packet, payload []byte) {
 func (t *Tracker[S]) beginAnswered(p *Packet, payload []byte, a *flowtable.Attempt) {
 	synAck := !p.ToServer && p.Flags.Has(wire.SYN|wire.ACK)
 	r, f := t.newFlow(p, t.sourceOf(a.Source, a.Gen))
-	f.Conn.Open(tcp.Seq(a.ISN), uint32(a.SYNs))
+	isn := a.ISN
+	if synAck && p.Ack == isn {
+		isn-- // the numbers of the capture do not count the SYN
+	}
+	f.Conn.Open(tcp.Seq(isn), uint32(a.SYNs))
 	f.Start, f.SYNs, f.Trace.synHint = a.Time, a.SYNs, a.Hint()
 	f.flags |= counted
 	if a.Outcome == flowtable.Answered && !synAck && p.Len > 0 {

@@ -221,6 +221,18 @@ func TestEvents(t *testing.T) {
 			r.tick(lingerTime + second)
 		}, "FlowBegan ServerAnswered NewSource Attempt Established Said ConnectionOver " +
 			"BothSides Said pc ConnectionRevived"},
+		"one number for all segments": {home, func(r *rig, c, s *side) {
+			c.seq, s.seq = 500, 500
+			constant := func(x *side, flags wire.Flags, text string) {
+				x.seq, x.ack = 500, 500
+				x.send(&side{}, flags, text)
+			}
+			constant(c, wire.SYN, "")
+			constant(s, wire.SYN|wire.ACK, "")
+			constant(c, wire.ACK, "")
+			constant(c, wire.ACK, "EHLO pc\r\n")
+			constant(s, wire.ACK, "250 mx\r\n")
+		}, "NewSource FirstSYN Attempt FlowBegan SYNACK ServerAnswered Established Said pc Said"},
 		"an external SYN": {"203.0.113.9", func(r *rig, c, s *side) {
 			c.send(s, wire.SYN, "")
 		}, "CachedSYN"},
