@@ -83,6 +83,7 @@ type Host struct {
 	lastPort   uint16
 	ttl        uint8
 	ipv6       bool             // uses IPv6 in every campaign
+	nat64      netip.Prefix     // under which it reaches IPv4 servers by IPv6; zero for none
 	badNets    map[[3]byte]bool // the /24 of bad attempts
 	badServers map[netip.Addr]bool
 }

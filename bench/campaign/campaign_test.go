@@ -298,7 +298,8 @@ func TestVariants(t *testing.T) {
 		t.Errorf("of the payload %q is kept, and %q is said to be", got, v.CapturedPayload(p))
 	}
 	six := *p
-	six.Src, six.Dst = mappedPort(netip.MustParseAddrPort("10.0.0.1:1")), mappedPort(p.Dst)
+	h := &Host{}
+	six.Src, six.Dst = h.mappedPort(netip.MustParseAddrPort("10.0.0.1:1")), h.mappedPort(p.Dst)
 	if got := string(v.Truncate(f.Frame(&six))[74:]); got != string(v.CapturedPayload(&six)) ||
 		len(got) != 22 {
 		t.Errorf("of the payload in IPv6 %q is kept, and %q is said to be", got,

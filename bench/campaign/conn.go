@@ -166,17 +166,27 @@ func (h *Host) emit(p *Packet, inside bool, ttl uint8) {
 		p.MAC, p.TTL = h.MAC, ttl
 	}
 	if s.cfg.V6 || h.ipv6 {
-		p.Src, p.Dst = mappedPort(p.Src), mappedPort(p.Dst)
+		p.Src, p.Dst = h.mappedPort(p.Src), h.mappedPort(p.Dst)
 		if p.Proto == ICMP {
-			p.Quoted.To = mappedPort(p.Quoted.To)
+			p.Quoted.To = h.mappedPort(p.Quoted.To)
 		}
 	}
 	h.Frames++
 	s.emit(p)
 }
 
-func mappedPort(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(mapped(a.Addr()), a.Port())
+func (h *Host) mappedPort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(h.mapped(a.Addr()), a.Port())
+}
+
+// mapped is an address as a host that uses IPv6 sees it.
+func (h *Host) mapped(a netip.Addr) netip.Addr {
+	if !h.nat64.IsValid() || !h.site.outside(a) {
+		return mapped(a)
+	}
+	b, v4 := h.nat64.Addr().As16(), a.As4() // RFC 6052, section 2.2, for a prefix of 96 bits
+	copy(b[12:], v4[:])
+	return netip.AddrFrom16(b)
 }
 
 // attemptResult is the result of a connection attempt.

@@ -39,7 +39,7 @@ func (h *Host) lookup(typ uint16, name string, to destination, found bool) {
 		a[7] = 1
 		addr := to.addr.AsSlice()
 		if six {
-			addr = mapped(to.addr).AsSlice()
+			addr = h.mapped(to.addr).AsSlice()
 		}
 		a = append(a, 0xc0, 12, 0, byte(typ), 0, 1, 0, 0, 14, 16, 0, byte(len(addr)))
 		a = append(a, addr...)

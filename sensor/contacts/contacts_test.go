@@ -87,6 +87,23 @@ func TestPlaces(t *testing.T) {
 }
 
 // TestSaved: a test goes on after a restart, without the contacts that waited.
+// What a mail client guesses is no contact; what has failed stays.
+func TestDrop(t *testing.T) {
+	var s Test
+	for i := range uint32(20) {
+		s.Begin(i, begin)
+		s.Drop(i)
+		if d := s.Retransmitted(i, alpha); d != None {
+			t.Errorf("guess %d: %v", i, d)
+		}
+	}
+	s.Begin(50, begin)
+	s.Retransmitted(50, alpha)
+	if s.Drop(50); s.Failed() != 1 || !s.HasPending() {
+		t.Errorf("%d failed", s.Failed())
+	}
+}
+
 func TestSaved(t *testing.T) {
 	var a, b Test
 	var p, q Ports

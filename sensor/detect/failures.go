@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"math/bits"
 
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/verdict"
@@ -19,6 +20,9 @@ func observeFailures(p *Profile, c *Config, _ *Counters, o Observation) {
 	if o.Kind == KindSYN {
 		if o.newUnit && p.reasons[Failures].Weight < 4.6 {
 			p.contacts.Begin(o.unit, o.Time)
+		}
+		if bits.OnesCount8(p.behaviour.Ports) > 1 { // of the server of this attempt
+			p.contacts.Drop(o.unit)
 		}
 		switch {
 		case o.newUnit && o.direct():

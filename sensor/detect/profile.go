@@ -11,7 +11,7 @@ import (
 )
 
 // Profile is what is known of a source that is judged. The zero value knows nothing. A profile
-// takes about nine kilobytes, however much the source does; see sketch.Set for what may come on
+// takes about ten kilobytes, however much the source does; see sketch.Set for what may come on
 // top.
 type Profile struct {
 	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
@@ -43,6 +43,7 @@ type Profile struct {
 	envelope            envelope
 	lookups             *lookups.Log
 	tlsServers          lookups.Names // domains of servers that TLS handshakes named
+	tlsDay              lookups.Day   // the same, of a day
 	mta                 mtaLike
 	behaviour           behaviour.Behaviour
 	guard               spoof.Guard

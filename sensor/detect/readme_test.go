@@ -60,7 +60,7 @@ func detectorDocs() map[Code]detectorDoc {
 			f("%d within %d minutes, or %d within %d s", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime), accounts},
 		ListLookups: {"questions to blocklists about addresses", "1", "bots check whether they are listed"},
 		TLSNames: {"domains of mail servers named in TLS handshakes",
-			f("%d within %d minutes, or %d within %d s", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime), accounts},
+			f("%d within %d minutes, %d within %d s, or %d within a day (%d behind a router)", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime, dayNames, dayNamesRouted), accounts},
 		OneName: {"the same full HELO name in every session", "20 sessions", mta},
 		Welcome: {"mails that are accepted", "0.95 of at least 10", mta},
 		Retries: {"a new attempt 4 minutes to 4 hours after a deferral or a rejected connection", "0.6 of at least 3",

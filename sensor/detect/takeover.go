@@ -78,7 +78,7 @@ func (p *Profile) merge(c *Config, o *Profile, n *Counters) {
 	p.guardOneSided.Merge(&o.guardOneSided)
 	p.behaviour.Merge(&o.behaviour)
 	p.mta.merge(&o.mta)
-	mergeSlots(p.tlsServers[:], o.tlsServers[:], 86400)
+	p.mergeTLSNames(o, n.Last)
 	p.mergeReasons(o)
 	p.mergeDialogues(c, o, n.Last)
 }

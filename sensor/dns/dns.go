@@ -69,6 +69,7 @@ func Interesting(b []byte) Kind {
 	}
 	name := b[headerLen:]
 	labels, at, numbers, list, mail := 0, 0, 0, false, false
+	short := 0 // labels at the end of three letters at most, as of co.uk
 	for {
 		if at >= len(name) {
 			return Other
@@ -87,7 +88,11 @@ func Interesting(b []byte) Kind {
 		case labels >= 4 && numbers >= 4:
 			list = list || namesList(label)
 		}
-		mail = mail || mentionsMail(label)
+		if mail = mail || mentionsMail(label); n > 3 {
+			short = 0
+		} else {
+			short++
+		}
 		labels++
 		at += 1 + n
 	}
@@ -110,7 +115,7 @@ func Interesting(b []byte) Kind {
 	case typ == typeAAAA && bytes.EqualFold(name[:at], ipv4only):
 		return NAT64
 	// A mail program also tries the domain itself.
-	case mail && labels >= 2 || labels == 2 && numbers == 0:
+	case mail && labels >= 2 || labels == 2 && numbers == 0 || labels == 3 && short == 2:
 		return Address
 	}
 	return Other

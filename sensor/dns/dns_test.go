@@ -107,6 +107,7 @@ func TestAnswersNameProviders(t *testing.T) {
 		{"ASPMX.l.google.com.", dnsmessage.TypeA, Address, "google.com"},
 		{"in1-smtp.example.co.uk.", dnsmessage.TypeA, Address, "example.co.uk"},
 		{"example.org.", dnsmessage.TypeA, Address, "example.org"},
+		{"example.co.uk.", dnsmessage.TypeA, Address, "example.co.uk"},
 		{"mail.example.org.", dnsmessage.TypeA, Host, "example.org"},
 		{"ipv4only.arpa.", dnsmessage.TypeAAAA, NAT64, "ipv4only.arpa"},
 		{"ipv4only.arpa.", dnsmessage.TypeA, Address, "ipv4only.arpa"},

@@ -16,6 +16,19 @@ func (n *Names) Add(domain uint32, now int64) {
 	sketch.AddRecent(n[:], domain, sketch.Stamp(now), NamesWindow)
 }
 
+// MaxDayDomains is how many domains are kept apart of a day.
+const MaxDayDomains = 32
+
+// Day are the domains whose mail servers were named within a day. The zero value is empty.
+type Day [MaxDayDomains]sketch.Slot
+
+// Add records that a mail server of a domain was named, and returns how many domains were named
+// within the last day, MaxDayDomains at most.
+func (d *Day) Add(domain uint32, now int64) int {
+	n, _ := sketch.AddRecent(d[:], domain, sketch.Stamp(now), 86400)
+	return n
+}
+
 // Count is how many domains were named within the last seconds, MaxDomains at most.
 func (n *Names) Count(now int64, seconds uint32) int {
 	return sketch.CountRecent(n[:], sketch.Stamp(now), seconds)

@@ -9,14 +9,15 @@ import "spamsensor/sensor/sketch"
 // of them. A bot with stolen accounts, or one that tries passwords, uses more, or is faster. The
 // zero value has none.
 type Accounts struct {
-	list  [maxAccounts + 1]sketch.Slot
+	list  [maxAccountsWeek + 1]sketch.Slot
 	fresh [8]uint32 // when the latest were used first, in seconds
 	next  uint8     // place of the next
 	many  bool
 }
 
-// maxAccounts is how many accounts a person uses within a day, maxAccountsHour within an hour.
-const maxAccounts, maxAccountsHour = 15, 9
+// maxAccountsHour is how many accounts a person uses within an hour, maxAccountsDay within a day
+// and maxAccountsWeek within a week: a person's are the same each day, and a slow bot's are not.
+const maxAccountsHour, maxAccountsDay, maxAccountsWeek = 9, 15, 23
 
 // pace is within how many seconds a person uses no more than so many accounts for the first time.
 // All four of a telephone may come at once when it was restored, but hardly within ten seconds.
@@ -29,7 +30,7 @@ var pace = [...]struct {
 // a person, from then on.
 func (a *Accounts) Add(unit uint32, now int64) (many bool) {
 	at := sketch.Stamp(now)
-	n, fresh := sketch.AddRecent(a.list[:], unit, at, day)
+	week, fresh := sketch.AddRecent(a.list[:], unit, at, 7*day)
 	if fresh {
 		for _, p := range pace {
 			before := a.fresh[(a.next-p.accounts)%uint8(len(a.fresh))]
@@ -38,7 +39,9 @@ func (a *Accounts) Add(unit uint32, now int64) (many bool) {
 		a.fresh[a.next%uint8(len(a.fresh))] = at
 		a.next++
 	}
-	a.many = a.many || n > maxAccounts || sketch.CountRecent(a.list[:], at, hour) > maxAccountsHour
+	a.many = a.many || week > maxAccountsWeek ||
+		sketch.CountRecent(a.list[:], at, day) > maxAccountsDay ||
+		sketch.CountRecent(a.list[:], at, hour) > maxAccountsHour
 	return a.many
 }
 
@@ -46,7 +49,7 @@ func (a *Accounts) Add(unit uint32, now int64) (many bool) {
 func (a *Accounts) Excuses(unit uint32, now int64) bool {
 	for i := range a.list {
 		if s := &a.list[i]; s.At != 0 && s.Hash == unit {
-			return !a.many && s.At+day > sketch.Stamp(now)
+			return !a.many && s.At+7*day > sketch.Stamp(now)
 		}
 	}
 	return false

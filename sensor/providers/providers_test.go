@@ -189,6 +189,8 @@ func TestAccounts(t *testing.T) {
 		{"a consultant's fifteen customers in a day", 15, 1900, false},
 		{"one more", 16, 1900, true},
 		{"sixteen over three days", 16, 6 * 3600, false},
+		{"a slow bot, four each day", 24, 6 * 3600, true},
+		{"as many in three weeks", 60, 9 * 3600, false},
 	} {
 		var a Accounts
 		for i := range c.n {
