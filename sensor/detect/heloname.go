@@ -20,7 +20,7 @@ const maxHeloWeight = 3.9
 // the worst kind counts: its weight and its name stay. Names that do not count are left out by
 // recordHelo.
 func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
-	if !o.newInDay {
+	if !o.newInDay || o.Relay {
 		return
 	}
 	w := &p.heloNames

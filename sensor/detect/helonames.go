@@ -23,15 +23,27 @@ type heloNames struct {
 	worst    string
 }
 
+// newNameEachTime reports whether nearly each greeting had another name, and as many sender domains
+// came with them. The machines behind a gateway have few names each time, a bot draws both anew.
+func (p *Profile) newNameEachTime() bool {
+	w := &p.heloNames
+	return w.distinct.Len() >= manyNames && uint32(w.distinct.Len())*2 >= w.given &&
+		p.envelope.distinct.Len() >= manyNames
+}
+
+// manyNames are more than the firms that share a gateway have.
+const manyNames = 16
+
 // recordHelo counts a name. Names count that are given to an external server on port 25: internal
 // clients may give their bare name to their own server, and mail clients to their provider, which
-// is external. A bare address counts for every external server: RFC 5321 wants it in brackets, and
-// mail clients write it so.
+// is external. An allowed relay explains any name, but not another one each time. A bare address
+// counts for every external server: RFC 5321 wants it in brackets, and mail clients write it so.
 func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
 	sketch.Increment(&w.given)
 	w.distinct.Add(o.Hash, nil)
-	if !o.direct() && (!o.External || o.Relay ||
+	toRelay := o.External && o.Relay && o.Port == 25
+	if !o.direct() && !toRelay && (!o.External || o.Relay ||
 		heloname.Classify(string(o.Text)) != heloname.BareAddress) {
 		return
 	}
@@ -47,12 +59,20 @@ func (p *Profile) recordHelo(o *Observation) {
 // observeHeloNames counts the names within a day. A mail server has one name, bots draw a new one
 // for each session. The threshold is Config.HeloNames.
 func observeHeloNames(p *Profile, c *Config, _ *Counters, o Observation) {
-	p.judgeHeloNames(c, int(o.inDay), o.Time)
+	if o.Relay && o.newInDay {
+		p.heloNames.remember(string(o.Text))
+	}
+	if !o.Relay || p.newNameEachTime() {
+		p.judgeHeloNames(c, int(o.inDay), o.Time)
+	}
 }
 
 // judgeHeloNames is for n names within a day.
 func (p *Profile) judgeHeloNames(c *Config, n int, now int64) {
-	if n >= c.HeloNames {
+	switch {
+	case n >= maxNames && p.newNameEachTime():
+		p.raise(HeloNames, now, float64(n), float64(c.HeloNames), familyCap[Identity])
+	case n >= c.HeloNames:
 		p.raise(HeloNames, now, float64(n), float64(c.HeloNames), 3.9)
 	}
 }

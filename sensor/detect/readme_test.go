@@ -47,7 +47,7 @@ func detectorDocs() map[Code]detectorDoc {
 		Blocklisted:  {"a refusal that names a blocklist", "1", "the blocklist"},
 		HeloName: {"a HELO name that is no full name: localhost, a single word, a bare address, .lan, a dial-up name, nothing",
 			"1", "RFC 5321, section 4.1.3; weights from SpamAssassin 4.0.1"},
-		HeloNames: {"different HELO names", f("%d within a day", c.HeloNames), "a machine has one name"},
+		HeloNames: {"different HELO names; another one for each mail, with another sender domain, weighs most, and counts at an allowed relay, too", f("%d within a day", c.HeloNames), "a machine has one name"},
 		Oddities: {"SMTP as spam programs speak it: ten habits, such as speaking before the greeting",
 			f("one habit in %d sessions", minOddSessions), "Postfix postscreen"},
 		Conflicts: {"sessions in which the client sends other bytes in the same place",
