@@ -41,7 +41,7 @@ func detectorDocs() map[Code]detectorDoc {
 			"Jung, Paxson, Berger, Balakrishnan 2004"},
 		Refusals: {"mails that servers refuse; what a server repeats counts less",
 			f("Wald's test, %g against %g", c.RefusalLow, c.RefusalHigh), "Wald 1945"},
-		UnknownUsers: {"recipients that do not exist", f("%g of at least %d", c.UnknownShare, c.UnknownRecipients),
+		UnknownUsers: {"recipients that do not exist; with another sender domain for each mail it weighs most", f("%g of at least %d; %g and %d with such senders", c.UnknownShare, c.UnknownRecipients, forgedShare, forgedUnknown),
 			"advice of newsletter providers: clean a list from 2 to 5 % on"},
 		RelayDenials: {"servers that deny relaying, or want a login", "2 within a day", "one server per mail client"},
 		Blocklisted:  {"a refusal that names a blocklist", "1", "the blocklist"},

@@ -18,6 +18,18 @@ type envelope struct {
 	mails      uint32
 }
 
+// manySenders is how many domains of senders a source must have for a new one each time to mean
+// something.
+const manySenders = 32
+
+// newSenderEachTime reports whether nearly each mail has another sender domain, and the source
+// takes no mail in. Who forwards mail of others takes it in, and meets the large providers' domains
+// again and again; so do the customers of a web server. A bot draws a sender for each mail.
+func (p *Profile) newSenderEachTime() bool {
+	n := p.envelope.distinct.Len()
+	return n >= manySenders && uint32(n)*5 >= p.envelope.mails*4 && !p.has(Serves)
+}
+
 // fewMails is how many senders must have been seen before several domains among them mean
 // something. By then the recipients of a mail server have accepted its mail. If two recipients
 // refused it and nearly every mail has another sender, manyOfFew domains are as much: an honest

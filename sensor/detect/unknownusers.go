@@ -24,6 +24,10 @@ type unknownUsers struct {
 // 5 % on.
 const unknownToHonest, unknownToBot = 0.05, 0.3
 
+// forgedUnknown unknown recipients, and this share of all, are enough for a source that has another
+// sender for each mail.
+const forgedUnknown, forgedShare = 10, 0.08
+
 // observeUnknownUsers counts the replies to recipients, and moves Wald's test on. A source that
 // works off a bought or guessed list of addresses meets many that do not exist. The thresholds of
 // the share are Config.UnknownShare of Config.UnknownRecipients recipients or more.
@@ -48,8 +52,14 @@ func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
 func (p *Profile) judgeUnknownUsers(c *Config, now int64) {
 	t := &p.unknownUsers
 	enough := int(t.Recipients) >= c.UnknownRecipients
+	share := float64(t.Unknown) / float64(t.Recipients)
+	// Forged senders to a list of addresses are spam by themselves, on a single connection, too.
+	if t.Unknown >= forgedUnknown && share >= forgedShare && p.newSenderEachTime() {
+		p.raise(UnknownUsers, now, share, forgedShare, familyCap[Replies])
+		return
+	}
 	if enough && float64(t.Unknown) >= c.UnknownShare*float64(t.Recipients) {
-		p.raise(UnknownUsers, now, float64(t.Unknown)/float64(t.Recipients), c.UnknownShare, 2.3)
+		p.raise(UnknownUsers, now, share, c.UnknownShare, 2.3)
 	}
 }
 

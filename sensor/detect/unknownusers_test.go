@@ -36,3 +36,43 @@ func TestUnknownRecipients(t *testing.T) {
 		}
 	}
 }
+
+// TestForgedSenders checks a relay that accepts every mail of a source: with another sender domain
+// for each and some unknown recipients it is a bot, on one connection, too. Who forwards mail takes
+// it in, and meets the same domains again.
+func TestForgedSenders(t *testing.T) {
+	source := func(mails, domains, unknownOf10 int, serves bool) *scene {
+		s := newScene()
+		if serves {
+			for i := range 3 {
+				s.see(Observation{Kind: KindServed, Hash: uint32(i + 1)})
+			}
+		}
+		s.see(Observation{Kind: KindEstablished, Addr: 1, Net: 1, Port: 25})
+		s.see(Observation{Kind: KindAttested})
+		for i := range mails {
+			s.see(Observation{Kind: KindSender, Hash: mix(uint32(i % domains)), External: true})
+			for r := range 2 {
+				s.see(Observation{Kind: KindRecipientReply, Unknown: (2*i+r)%10 < unknownOf10})
+			}
+			s.see(Observation{Kind: KindDecided, Net: 1})
+			s.judge()
+			s.wait(1)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name string
+		s    *scene
+		want verdict.Level
+	}{
+		{"a bot", source(60, 60, 1, false), verdict.Likely},
+		{"all recipients exist", source(60, 60, 0, false), verdict.NoLevel},
+		{"customers of a web server", source(60, 20, 1, false), verdict.NoLevel},
+		{"a server that forwards", source(60, 60, 1, true), verdict.NoLevel},
+	} {
+		if got := c.s.p.Judge(&c.s.n, c.s.now).Level; got != c.want && !(c.want == verdict.NoLevel && got == verdict.Suspect) {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
