@@ -78,12 +78,15 @@ type Host struct {
 	Attempts         int // connections that it began, good and bad
 	Frames           int // frames of all its connections, in both directions
 
-	rng        *rand.Rand
-	site       *Site
-	lastPort   uint16
-	ttl        uint8
-	ipv6       bool             // uses IPv6 in every campaign
-	nat64      netip.Prefix     // under which it reaches IPv4 servers by IPv6; zero for none
+	rng      *rand.Rand
+	site     *Site
+	lastPort uint16
+	ttl      uint8
+	ipv6     bool         // uses IPv6 in every campaign
+	nat64    netip.Prefix // under which it reaches IPv4 servers by IPv6; zero for none
+	// families says of a host with IPv4 and IPv6 whether it reaches a server by IPv6. Nil is a host
+	// with one family.
+	families   func(to netip.AddrPort) bool
 	badNets    map[[3]byte]bool // the /24 of bad attempts
 	badServers map[netip.Addr]bool
 }
@@ -197,7 +200,10 @@ func (h *Host) wireAddr(a netip.Addr) netip.Addr {
 
 // has reports whether an address ever belongs to the host.
 func (h *Host) has(a netip.Addr) bool {
-	return h.WireAddr() == a || slices.ContainsFunc(h.Others, func(other netip.Addr) bool {
+	if h.WireAddr() == a || h.families != nil && mapped(h.Addr) == a {
+		return true
+	}
+	return slices.ContainsFunc(h.Others, func(other netip.Addr) bool {
 		return h.wireAddr(other) == a
 	})
 }

@@ -30,6 +30,7 @@ type conn struct {
 	steps          []step
 	next           int
 	ttl            uint8
+	v6             bool // IPv6, of a host that uses both families
 	onClose        func()
 }
 
@@ -49,6 +50,9 @@ func (h *Host) start(from, to netip.AddrPort, bad bool, steps []step) *conn {
 	c := &conn{h: h, client: from, server: to, bad: bad, steps: steps, ttl: h.ttl,
 		seq: [2]uint32{h.rng.Uint32(), h.rng.Uint32()}}
 	c.inbound = h.site.outside(from.Addr())
+	if h.families != nil {
+		c.v6 = h.families(to)
+	}
 	h.site.begin(h.site.now+steps[0].wait, c)
 	return c
 }
@@ -145,7 +149,7 @@ func (c *conn) send(s *step) {
 			c.seq[d]++
 		}
 	}
-	c.h.emit(p, s.server == c.inbound, c.ttl)
+	c.h.emit(p, s.server == c.inbound, c.ttl, c.v6)
 }
 
 // gateway is the router's internal address.
@@ -156,8 +160,8 @@ func gateway(lan netip.Addr) netip.Addr {
 }
 
 // emit completes a packet of the host's and passes it to the site. inside means that the host sends
-// it.
-func (h *Host) emit(p *Packet, inside bool, ttl uint8) {
+// it, v6 that a host with both families uses IPv6 for it.
+func (h *Host) emit(p *Packet, inside bool, ttl uint8, v6 bool) {
 	s := h.site
 	p.Time, p.Host, p.Inside = s.now, h, inside
 	p.ID = uint16(s.rng.Uint32())
@@ -165,7 +169,7 @@ func (h *Host) emit(p *Packet, inside bool, ttl uint8) {
 	if inside {
 		p.MAC, p.TTL = h.MAC, ttl
 	}
-	if s.cfg.V6 || h.ipv6 {
+	if s.cfg.V6 || h.ipv6 || v6 {
 		p.Src, p.Dst = h.mappedPort(p.Src), h.mappedPort(p.Dst)
 		if p.Proto == ICMP {
 			p.Quoted.To = h.mappedPort(p.Quoted.To)

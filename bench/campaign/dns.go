@@ -57,7 +57,7 @@ func (h *Host) lookup(typ uint16, name string, to destination, found bool) {
 func (h *Host) datagram(from, to netip.AddrPort, inside bool, payload []byte) {
 	p := &h.site.packet
 	p.Src, p.Dst, p.Proto, p.Flags, p.Payload = from, to, UDP, 0, payload
-	h.emit(p, inside, h.ttl)
+	h.emit(p, inside, h.ttl, false)
 }
 
 // resolver is the address of the site's resolver.
