@@ -23,8 +23,17 @@ func rejection(r *rand.Rand) (kind string, steps func() []step) {
 	}
 }
 
-// rejectedBot tries one server after the other, one in one to five minutes.
+// rejectedBot tries one server after the other, one in one to five minutes. The mirror port sees
+// its lookups.
 func rejectedBot(s *Site, sc *Scenario, n int) {
+	s.DNS = true
+	rejectedAttempts(s, sc, n, true)
+}
+
+// rejectedUnnamed is the same bot without lookups: nobody can tell its SYNs from forged ones.
+func rejectedUnnamed(s *Site, sc *Scenario, n int) { rejectedAttempts(s, sc, n, false) }
+
+func rejectedAttempts(s *Site, sc *Scenario, n int, named bool) {
 	h := s.newHost(sc, n, "")
 	r := h.rng
 	h.ipv6 = r.IntN(3) == 0
@@ -33,13 +42,18 @@ func rejectedBot(s *Site, sc *Scenario, n int) {
 	h.Kind = fmt.Sprintf("%s, one in %.0f s", how, 1/perSecond)
 	b := h.newBot()
 	pace := poisson(r, perSecond)
-	ask := b.lookups
+	var next destination // looked up, and not tried yet
 	s.begin(h.From+between(r, 0, 2*hour), taskFunc(func() int64 {
-		d := b.to()
-		if ask != nil {
-			ask(d)
+		if next.addr.IsValid() {
+			h.open(netip.AddrPortFrom(next.addr, 25), true, steps())
+			next = destination{}
+		} else if d := b.to(); named {
+			h.lookup(typeA, d.name, d, true)
+			next = d
+			return s.now + 50*millisecond // the answer has come
+		} else {
+			h.open(netip.AddrPortFrom(d.addr, 25), true, steps())
 		}
-		h.open(netip.AddrPortFrom(d.addr, 25), true, steps())
 		if s.now >= h.Until {
 			return 0
 		}

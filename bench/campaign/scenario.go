@@ -203,6 +203,10 @@ var All = []*Scenario{
 		About:  "four new networks a day",
 		Expect: spambotLikely},
 
+	{Name: "limit-rejected", start: rejectedUnnamed, Limit: true,
+		About:  "every attempt is rejected at once, and no lookup is seen",
+		Expect: spambotLikely},
+
 	// Clean hosts.
 	Workstation,
 	{Name: "mobile", start: mobile,
