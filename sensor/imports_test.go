@@ -50,6 +50,7 @@ var allowed = map[string]struct {
 	"smtpsniff/refusal":        {nil, "a reply is a text"},
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
 	"sensor/mailserver":        {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
+	"sensor/recipients":        {[]string{"sensor/sketch", "sensor/contacts"}, "a test of replies is no verdict"},
 	"sensor/contacts":          {[]string{"sensor/sketch"}, "the outcome of attempts is no verdict"},
 	"sensor/providers":         {[]string{"sensor/sketch"}, "a provider is a hash, whoever named it"},
 	"sensor/behaviour":         {[]string{"sensor/sketch", "sensor/verdict"}, "how connections are used is no verdict"},
@@ -58,7 +59,7 @@ var allowed = map[string]struct {
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
 	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict", "smtpsniff/refusal"}, "a finding shows what was decided, and decides nothing"},
-	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/contacts", "sensor/providers", "sensor/behaviour", "sensor/spoof"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/recipients", "sensor/contacts", "sensor/providers", "sensor/behaviour", "sensor/spoof"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home lists the packages that may import an outside package; no other package may.

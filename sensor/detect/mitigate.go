@@ -12,6 +12,7 @@ import (
 //	                      answers came late              Failures off
 //	                      mail accepted before decision  Refusals off
 //	before the sum        takes mail in                  Refusals because of a list off
+//	                      returns mail                   UnknownUsers off
 //	                      looks like an MTA              MX, host lookups off; later TLS names too
 //	                      a queue that is rejected       MX, host lookups, Failures off
 //	                      uplink outage                  Failures off
@@ -63,6 +64,8 @@ var (
 		[]Code{Refusals}, false}
 
 	beforeSum = [...]mitigation{
+		// What it returns goes to senders that somebody forged.
+		{"returns mail", (*Profile).unknownOfReturned, []Code{UnknownUsers}, false},
 		// A mail server looks up the mail servers of recipients.
 		{"looks like an MTA", (*Profile).maybeMTA, []Code{MXLookups, HostLookups}, false},
 		// And so does one all of whose connections are rejected.
@@ -174,8 +177,9 @@ func (p *Profile) submitsBehindNAT() bool {
 
 // refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for
 // people stays one when its address comes on a blocklist, be it because of a stolen account or of
-// another machine behind the same address. So refusals that name a list are left out for it. Nobody
-// delivers mail to a bot.
+// another machine behind the same address; and what it returns, with the null sender, is refused as
+// much as its senders are forged. So refusals that name a list, and refusals of returned mail, are
+// left out for it. Nobody delivers mail to a bot.
 func (p *Profile) refusalTestInForce() *refusalTest {
 	if p.has(Serves) {
 		return &p.refusalTestUnlisted

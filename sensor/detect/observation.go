@@ -27,8 +27,8 @@ const (
 	KindAttested                   // the server answered the client; once in a session
 	KindHelo                       // a HELO name: Text, Hash, Port, External, Relay
 	KindSender                     // the domain of a sender: Hash, External
-	KindRecipient                  // the domain of a recipient: Hash, External
-	KindRecipientReply             // the reply to a recipient: Unknown
+	KindRecipient                  // the domain of a recipient: Hash, External, Returned
+	KindRecipientReply             // the reply to a recipient: Unknown, Returned
 	KindDecided                    // a transaction: Refused and what is below it; Revoked; OneSided
 	KindDeferred                   // a server asked the client to come back later: Addr
 	KindRelayDenied                // a server does not relay for the client, or wants a login: Addr
@@ -86,6 +86,7 @@ type Observation struct {
 	NewFrom  bool // the domain of the sender was new with this transaction
 	Revoked  bool // accepted, and had counted as refused
 	Unknown  bool // the server does not know the recipient
+	Returned bool // the mail has the null sender
 	Silent   bool // the client had nothing to deliver
 	Mail     bool // the client named a sender
 	Accepted bool // the server accepted a recipient

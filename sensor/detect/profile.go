@@ -5,6 +5,7 @@ import (
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/lookups"
 	"spamsensor/sensor/providers"
+	"spamsensor/sensor/recipients"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/spoof"
 	"spamsensor/sensor/verdict"
@@ -35,8 +36,9 @@ type Profile struct {
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without refusals that name a blocklist
 	refusers            refusers
-	unknownUsers        unknownUsers
-	relayDenied         [4]sketch.Slot // servers that refused to relay
+	unknownUsers        recipients.Test
+	unknownOfOwn        recipients.Test // the same, without returned mail
+	relayDenied         [4]sketch.Slot  // servers that refused to relay
 	blocklists          blocklists
 	heloNames           heloNames
 	dialect             dialect

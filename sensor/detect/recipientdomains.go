@@ -8,10 +8,11 @@ import (
 )
 
 // observeRecipientDomains counts the domains of recipients within an hour, of mail to external
-// servers. The threshold is Config.RecipientDomains.
+// servers. The threshold is Config.RecipientDomains. A host that takes mail in and returns it does
+// not choose where it goes.
 func observeRecipientDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 	// A source with many recipients need not be counted again within the minute.
-	if !o.External || p.foundLately(RecipientDomains, o.Time) {
+	if !o.External || o.Returned && p.has(Serves) || p.foundLately(RecipientDomains, o.Time) {
 		return
 	}
 	n, _ := sketch.AddRecent(p.envelope.recipients[:], o.Hash, sketch.Stamp(o.Time), 3600)

@@ -146,10 +146,12 @@ func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 	decided := p.refusalsDecided()
 	if o.Revoked {
 		p.refusalTest.revoke(c, decided)
-		p.refusalTestUnlisted.revoke(c, decided && p.has(Serves))
+		if !o.Returned {
+			p.refusalTestUnlisted.revoke(c, decided && p.has(Serves))
+		}
 	}
 	p.refusalTest.step(c, o.Refused, weight, decided)
-	if !o.Listed {
+	if !o.Listed && !o.Returned {
 		p.refusalTestUnlisted.step(c, o.Refused, weight, decided && p.has(Serves))
 	}
 	switch {
@@ -160,10 +162,10 @@ func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 }
 
-// refusalCounts reports whether a refusal counts against the source: one that names a blocklist
-// does not count against a mail server, see refusalTestInForce.
+// refusalCounts reports whether a refusal counts against the source: one that names a blocklist, or
+// is of returned mail, does not count against a mail server, see refusalTestInForce.
 func (p *Profile) refusalCounts(o *Observation) bool {
-	return o.Refused && !(o.Listed && p.has(Serves))
+	return o.Refused && !((o.Listed || o.Returned) && p.has(Serves))
 }
 
 // step moves the test on by a transaction. decided says that the test has decided: its counts stay.

@@ -137,7 +137,7 @@ func (p *Profile) refusedInForeignNames() bool {
 	t := &p.refusalTestUnlisted
 	refused := t.Refused >= 6 && t.Refused*2 >= t.Sessions
 	return p.reasons[SenderDomains].Value >= manyForeign &&
-		(p.has(UnknownUsers) && p.unknownUsers.Proved || refused)
+		(p.has(UnknownUsers) && p.unknownInForce().Proved || refused)
 }
 
 // fewTaken is how many messages others must have brought to a host that passes mail on, and

@@ -7,6 +7,7 @@ import (
 	"spamsensor/sensor/behaviour"
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/providers"
+	"spamsensor/sensor/recipients"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
 	"spamsensor/smtpsniff/refusal"
@@ -72,7 +73,17 @@ type savedReplies struct {
 	refusalTest
 	Unlisted refusalTest `json:"Unlisted"` // without those that name a blocklist
 	Refusers []refuser   `json:"Refusers,omitempty"`
-	unknownUsers
+	recipients.Test
+	Own *recipients.Test `json:"Own,omitempty"` // without returned mail, if there was some
+}
+
+// savedOwn is the test of recipients without those of returned mail, nil if it has all.
+func (p *Profile) savedOwn() *recipients.Test {
+	if p.unknownOfOwn == p.unknownUsers {
+		return nil
+	}
+	t := p.unknownOfOwn
+	return &t
 }
 
 // savedNames are the HELO names of the source.
@@ -103,7 +114,7 @@ func (p *Profile) Save(n *Counters) Saved {
 		Units:       p.providers.Units(),
 		Contacts:    contacts.Save(&p.contacts, &p.share, &p.ports),
 		Replies: savedReplies{p.refusalTest, p.refusalTestUnlisted, p.refusers.saved(),
-			p.unknownUsers},
+			p.unknownUsers, p.savedOwn()},
 		MTA:       p.mta.withoutWindows(),
 		Behaviour: p.behaviour,
 		Names:     savedNames{slices.Clone(w.name[:w.n]), w.given, w.worst},
@@ -147,7 +158,10 @@ func (p *Profile) Restore(d *Saved, published bool) {
 	d.Contacts.Restore(&p.contacts, &p.share, &p.ports)
 	p.refusalTest, p.refusalTestUnlisted = d.Replies.refusalTest, d.Replies.Unlisted
 	copy(p.refusers[:], d.Replies.Refusers)
-	p.unknownUsers = d.Replies.unknownUsers
+	p.unknownUsers, p.unknownOfOwn = d.Replies.Test, d.Replies.Test
+	if own := d.Replies.Own; own != nil {
+		p.unknownOfOwn = *own
+	}
 	p.mta, p.behaviour = d.MTA, d.Behaviour
 	p.heloNames.n = uint8(copy(p.heloNames.name[:], d.Names.Names))
 	p.heloNames.given, p.heloNames.worst = d.Names.Given, d.Names.Worst

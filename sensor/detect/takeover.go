@@ -134,7 +134,8 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	p.refusalTest.merge(c, &o.refusalTest)
 	p.refusers.merge(&o.refusers)
 	p.refusalTestUnlisted.merge(c, &o.refusalTestUnlisted)
-	p.unknownUsers.merge(c, &o.unknownUsers)
+	p.unknownUsers.Merge(&o.unknownUsers, c.Alpha)
+	p.unknownOfOwn.Merge(&o.unknownOfOwn, c.Alpha)
 	if o.unknownUsers.Unknown > 0 {
 		p.judgeUnknownUsers(c, now)
 	}

@@ -233,14 +233,14 @@ func (p *Profile) disqualified() bool {
 			return true
 		}
 	}
-	return p.has(UnknownUsers) && p.unknownUsers.Proved && !p.mailsOldList()
+	return p.has(UnknownUsers) && p.unknownInForce().Proved && !p.mailsOldList()
 }
 
 // mailsOldList reports whether a source with many unknown recipients is a mailing list of which
 // some addresses are gone: servers accept its mails for the others, which are most, and it sends in
 // the name of one or two domains.
 func (p *Profile) mailsOldList() bool {
-	t := &p.unknownUsers
+	t := p.unknownInForce()
 	return p.has(Welcome) && t.Unknown*5 <= t.Recipients*2 && p.envelope.distinct.Len() <= 2
 }
 

@@ -118,6 +118,7 @@ func serverHeadline(f *finding.Finding) string {
 		verdict.OpenRelay:       "relays mail for external clients",
 		verdict.HijackedAccount: "has an account that is probably hijacked",
 		verdict.VolumeAnomaly:   "does not send as usual",
+		verdict.Backscatter:     "returns mail to forged senders",
 	}[f.Class]
 	switch f.Action {
 	case finding.Closed, finding.Suspended, finding.Resumed:

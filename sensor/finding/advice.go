@@ -167,6 +167,13 @@ func serverAdvice(c verdict.Class, a netip.Addr, reasons []ReasonText) string {
 		return fmt.Sprintf("Find the account in the log of %s (many client addresses, many "+
 			"recipients), lock it, change its password, and remove its mail from the queue.", a)
 	}
+	if c == verdict.Backscatter {
+		return fmt.Sprintf("Let %s refuse unknown recipients during the SMTP session (RFC 5321, "+
+			"section 6.1) instead of returning mail afterwards: check its list of recipients, "+
+			"also on a gateway in front of it. Let it return no spam, and answer automatically "+
+			"(vacation, tickets) only as RFC 3834 says. Until then it gets onto blocklists for "+
+			"backscatter.", a)
+	}
 	code := ""
 	if len(reasons) > 0 {
 		code = reasons[len(reasons)-1].Server

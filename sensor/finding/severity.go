@@ -10,7 +10,7 @@ func Severity(c verdict.Class, l verdict.Level, declared bool) verdict.Severity 
 		return verdict.Info
 	case verdict.UndeclaredServer, verdict.NotSMTP:
 		return verdict.Medium
-	case verdict.Scanner:
+	case verdict.Scanner, verdict.Backscatter:
 		return verdict.Low
 	case verdict.OnBlocklist:
 		if declared {

@@ -21,6 +21,10 @@ type Server struct {
 	Hijack   Hijack   `json:"Hijack"`
 	Accounts Accounts `json:"Accounts"`
 	Count    Counts   `json:"Count"`
+	// Backscatter is the share of returned mail.
+	Backscatter Backscatter `json:"Backscatter"`
+	// Brought is how many messages strangers brought.
+	Brought uint64 `json:"Brought"`
 
 	out verdicts // of the latest call; the next call overwrites it
 }
@@ -113,15 +117,6 @@ type Counts struct {
 	SubmitIn uint64 `json:"SubmitIn"`
 	// addresses of those on port 25, up to 16
 	Port25 []netip.Addr `json:"Port25,omitempty"`
-}
-
-// backscatterLeast is the number of messages from which on a share of bounces means something.
-const backscatterLeast = 50
-
-// Backscatter reports whether many of the sent messages are bounces: the server accepts mail with
-// forged senders, and then returns it to people who never sent it.
-func (c *Counts) Backscatter() bool {
-	return c.MessagesOut >= backscatterLeast && c.BouncesOut*5 > c.MessagesOut
 }
 
 // PhaseClass is the phase of a session in which a delivery was refused.
@@ -266,6 +261,9 @@ func (s *Server) add(m Metric, n uint64, now int64, out *verdicts) {
 func (s *Server) inbound(m *Mail, out *verdicts) {
 	if m.Accepted {
 		s.Count.MessagesIn++
+		if m.Stranger {
+			s.Brought++
+		}
 		if m.Account != 0 {
 			s.Accounts.submitted(m, out)
 		}
@@ -277,6 +275,7 @@ func (s *Server) inbound(m *Mail, out *verdicts) {
 func (s *Server) outbound(m *Mail, out *verdicts) {
 	taken := uint64(0)
 	refused := m.Code != 0
+	s.Backscatter.outbound(m, s.Brought, out)
 	s.Queue.belongs(m.Net, m.Name, true)
 	for i := range m.Rcpts {
 		to := &m.Rcpts[i]

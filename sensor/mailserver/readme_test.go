@@ -37,6 +37,7 @@ func reasonDocs() []reasonDoc {
 		{"volume_stopped", volume, "likely", f("nothing is sent while %g messages an hour are usual", stoppedMean), "2 hours", ""},
 		{"queue_grew", volume, "suspect", "the queue, as estimated from outside", f("%d and five times the usual, or growing while the oldest waits for 4 hours; on the first day as many as were sent in the busiest hour", minQueue), "RFC 5321, section 4.5.4.1"},
 		{"queue_blocklisted", volume, "likely", "the same, most of it deferred because of a blocklist", "half of the queue", ""},
+		{"bounces", "backscatter", "suspect", "mails with the null sender within a day, taken or refused, of a server that strangers bring mail to", f("one in %d of at least %d; from %d on if one in %d of them, and 3, is refused", backscatterShare, backscatterLeast, backscatterFew, backscatterRefused), "RFC 5321, section 6.1; RFC 3834"},
 	}
 }
 
@@ -47,7 +48,7 @@ func TestReasonDocs(t *testing.T) {
 		documented[d.code] = true
 	}
 	kinds := map[string]bool{"burst": true, "rise": true, "stopped": true}
-	code := regexp.MustCompile(`^(relay|queue|submission|volume|account)_[a-z_]*`)
+	code := regexp.MustCompile(`^(relay|queue|submission|volume|account)_[a-z_]*|^bounces$`)
 	found := map[string]bool{}
 	for _, s := range stringLiterals(t) {
 		if kinds[s] {

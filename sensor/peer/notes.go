@@ -19,7 +19,8 @@ const (
 	Refused                              // its transaction was refused
 	RcptRefused                          // a recipient of its transaction was refused
 	RcptAccepted                         // a recipient of its transaction was accepted
+	Returned                             // the mail of its transaction has the null sender
 
 	// Transaction are the notes that end with a mail transaction.
-	Transaction = Decided | NewSender | Refused | RcptRefused | RcptAccepted
+	Transaction = Decided | NewSender | Refused | RcptRefused | RcptAccepted | Returned
 )

@@ -31,7 +31,8 @@ var classText = [verdict.Classes]string{verdict.Spambot: "spambot",
 	verdict.OnBlocklist:      "is refused because of a blocklist",
 	verdict.OpenRelay:        "relays mail for external clients",
 	verdict.HijackedAccount:  "has a hijacked account",
-	verdict.VolumeAnomaly:    "does not send as usual"}
+	verdict.VolumeAnomaly:    "does not send as usual",
+	verdict.Backscatter:      "returns mail to forged senders"}
 
 // head is the first line of a finding.
 func head(n int, f *finding.Finding) string {

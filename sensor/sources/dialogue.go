@@ -32,7 +32,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			prof = s.observeHelo(x, src, prof, ev.Text)
 		// The null sender (RFC 5321, section 4.5.5) has no domain.
 		case smtpsniff.MailCommand:
-			beginTransaction(f)
+			beginTransaction(f, len(ev.Text) == 0)
 			if domain := smtpsniff.Domain(ev.Text); len(domain) > 0 {
 				prof = s.observeSender(x, src, prof, domain)
 			}
@@ -42,7 +42,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			if prof != nil {
 				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
 					Hash:     uint32(s.all.cfg.Peers.HashName(smtpsniff.Domain(ev.Text))),
-					External: f.Noted(peer.External)})
+					External: f.Noted(peer.External), Returned: f.Noted(peer.Returned)})
 			}
 		// An accepted message shows that the server is a mail server, and that the client is
 		// welcome.
@@ -76,8 +76,8 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
-				prof.Observe(cfg, nil, detect.Observation{
-					Kind: detect.KindRecipientReply, Time: now})
+				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipientReply,
+					Time: now, Returned: f.Noted(peer.Returned)})
 			} else if ev.Phase == smtpsniff.Banner {
 				s.observeServerName(x, prof, ev.Text, providers.Greeted)
 			} else if ev.Phase == smtpsniff.AuthPhase && session.Auth == smtpsniff.AuthOK {

@@ -47,13 +47,16 @@ func (s *Observer) observeRefusedReply(f *track.Flow, src *Source, prof *profile
 // transaction, or DATA after no recipient was accepted. Refusals of one server that repeat each
 // other in several transactions count less and less, see package detect.
 
-// beginTransaction begins a transaction with MAIL. Nothing is decided in it yet, unless TLS hides
-// the decision.
-func beginTransaction(f *track.Flow) {
+// beginTransaction begins a transaction with MAIL; null says that it has the null sender. Nothing
+// is decided in it yet, unless TLS hides the decision.
+func beginTransaction(f *track.Flow, null bool) {
 	if f.Noted(peer.Encrypted) {
 		return
 	}
 	f.Notes &^= peer.Transaction
+	if null {
+		f.Notes |= peer.Returned
+	}
 }
 
 // noteRecipient notes whether the transaction has recipients that were accepted or refused.
@@ -87,7 +90,7 @@ func (s *Observer) noteAccepted(f *track.Flow, prof *profile, now int64) {
 		return
 	}
 	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
-		Revoked: revoked})
+		Revoked: revoked, Returned: f.Noted(peer.Returned)})
 }
 
 // noteRefused records once for each transaction that it was refused.
@@ -104,7 +107,7 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	}
 	o := s.all.observation(detect.KindDecided, s.event.Key, now)
 	o.Refused, o.Listed, o.Later = true, listed, ev.Code < 500
-	o.NewFrom = f.Noted(peer.NewSender)
+	o.NewFrom, o.Returned = f.Noted(peer.NewSender), f.Noted(peer.Returned)
 	// A provider has servers in many networks, which greet with its name.
 	name := peer.GreetingName(s.event.Session.Banner())
 	if domain := s.all.cfg.Peers.DomainHash(name); domain != 0 {
@@ -153,7 +156,7 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	if ev.Phase == smtpsniff.Rcpt {
 		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
 			Kind: detect.KindRecipientReply, Time: now,
-			Unknown: reason.Absent()})
+			Unknown: reason.Absent(), Returned: f.Noted(peer.Returned)})
 	}
 	switch {
 	case ev.Code < 500:

@@ -62,13 +62,15 @@ const (
 	OpenRelay       // it passes on mail for strangers
 	HijackedAccount // somebody else uses an account of it
 	VolumeAnomaly   // it sends more or less than usual, or its queue grows
+	Backscatter     // it returns mail to forged senders
 	Classes
 )
 
 // String is the name used in events.
 func (c Class) String() string {
 	return [...]string{"spambot", "direct_smtp", "undeclared_server", "scanner", "not_smtp",
-		"blocklisted", "open_relay", "hijacked_account", "volume_anomaly"}[c]
+		"blocklisted", "open_relay", "hijacked_account", "volume_anomaly",
+		"backscatter"}[c]
 }
 
 // Reason is the result of one detector. First and Last are when the detector found it first and
