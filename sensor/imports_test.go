@@ -33,8 +33,8 @@ var allowed = map[string]struct {
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
 	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "smtpsniff", "sensor/detect", "sensor/mailserver", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer", "sensor/servers", "sensor/sources", "sensor/machines"}, "it wires the parts, from frame to finding"},
 	"sensor/peer":              {[]string{"sensor/dns", "sensor/detect", "sensor/track", "flowtable", "smtpsniff", "smtpsniff/refusal", "smtpsniff/heloname", "smtpsniff/mailname"}, "an address has a role before a detector judges it"},
-	"sensor/servers":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "smtpsniff/mailname"}, "a mail server of ours is observed without its clients' profiles"},
-	"sensor/sources":           {[]string{"sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "sensor/lookups", "sensor/providers"}, "a source is observed without its mail server's queue"},
+	"sensor/servers":           {[]string{"smtpsniff/heloname", "sensor/handover", "sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/mailserver", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "smtpsniff/mailname"}, "a mail server of ours is observed without its clients' profiles"},
+	"sensor/sources":           {[]string{"sensor/handover", "sensor/dns", "sensor/detect", "sensor/track", "sensor/peer", "sensor/finding", "sensor/sketch", "sensor/verdict", "flowtable", "flowtable/tcp", "smtpsniff", "smtpsniff/refusal", "sensor/lookups", "sensor/providers"}, "a source is observed without its mail server's queue"},
 	"sensor/machines":          {[]string{"sensor/sources", "sensor/peer", "sensor/finding", "sensor/verdict", "flowtable"}, "addresses are joined by what was observed of them"},
 	"sensor/frame":             {nil, "a frame is bytes, a time and a link type"},
 	"sensor/capture":           {[]string{"sensor/frame"}, "frames are bytes"},
@@ -51,6 +51,7 @@ var allowed = map[string]struct {
 	"smtpsniff/tlshello":       {nil, "a message knows no dialogue"},
 	"sensor/mailserver":        {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal"}, "a verdict about a server rests on observations alone, too"},
 	"sensor/recipients":        {[]string{"sensor/sketch", "sensor/contacts"}, "a test of replies is no verdict"},
+	"sensor/handover":          {[]string{"sensor/sketch"}, "whose mail it is does not depend on who asks"},
 	"sensor/contacts":          {[]string{"sensor/sketch"}, "the outcome of attempts is no verdict"},
 	"sensor/providers":         {[]string{"sensor/sketch"}, "a provider is a hash, whoever named it"},
 	"sensor/behaviour":         {[]string{"sensor/sketch", "sensor/verdict"}, "how connections are used is no verdict"},
@@ -59,7 +60,7 @@ var allowed = map[string]struct {
 	"sensor/sketch":            {nil, "hashes have no meaning"},
 	"sensor/verdict":           {nil, "the words of verdicts decide nothing"},
 	"sensor/finding":           {[]string{"sensor/detect", "sensor/verdict", "smtpsniff/refusal"}, "a finding shows what was decided, and decides nothing"},
-	"sensor/detect":            {[]string{"sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/recipients", "sensor/contacts", "sensor/providers", "sensor/behaviour", "sensor/spoof"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
+	"sensor/detect":            {[]string{"sensor/handover", "sensor/sketch", "sensor/verdict", "smtpsniff/refusal", "smtpsniff/heloname", "sensor/lookups", "sensor/recipients", "sensor/contacts", "sensor/providers", "sensor/behaviour", "sensor/spoof"}, "a verdict rests on observations alone: no clock, no input or output, no lock"},
 }
 
 // home lists the packages that may import an outside package; no other package may.

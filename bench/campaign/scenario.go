@@ -199,6 +199,20 @@ var All = []*Scenario{
 		Expect:  spambotLikely,
 		Allowed: []string{"backscatter", "undeclared_server", "blocklisted", "volume_anomaly"}},
 
+	// What goes through the site's own mail server, or is behind its address.
+	{Name: "inside-bot", start: insideBot,
+		About:  "a PC whose spam goes through the site's own server",
+		Expect: spambotLikely},
+	{Name: "inside-refused", start: insideRefused,
+		About:  "a PC whose spam the site's own server refuses",
+		Expect: spambotLikely},
+	{Name: "bot-behind-server", start: botBehindServer,
+		About:  "a bot behind the address of a declared server",
+		Expect: Expect{Class: "spambot", Level: "suspect"}, Allowed: serverClasses},
+	{Name: "bridge", start: bridge,
+		About:  "strangers who come in through an address inside are relayed",
+		Expect: spambotLikely},
+
 	// Bots that the design declares as not detectable.
 	{Name: "limit-one-server", start: limitOne, Limit: true,
 		About:  "one destination only, in clear",
@@ -308,6 +322,23 @@ var All = []*Scenario{
 		About: "a workstation that moves between two networks of the site"},
 	{Name: "developer", start: developer,
 		About: "tests that say localhost to the site's own server"},
+	{Name: "sandbox", start: sandbox,
+		About: "test mail in many names to one provider, with a login"},
+	{Name: "load-balancer", start: loadBalancer,
+		About: "brings the world's mail to the site's own server"},
+	{Name: "inbound-gateway", start: inboundGateway,
+		About: "the same with one name of its own"},
+	{Name: "pop-connector", start: popConnector,
+		About: "mail from mailboxes elsewhere, handed to the own server"},
+	{Name: "ticket-system", start: ticketSystem,
+		About: "one sender, recipients everywhere, through the own server"},
+	{Name: "relay-chain", start: relayChain,
+		About: "forwarded mail of strangers through two servers of the site"},
+	{Name: "vpn-pool", start: vpnPool,
+		About: "80 people behind one address, each with own providers"},
+	{Name: "servers-behind-nat", start: serversBehindNAT,
+		About:   "three servers and ten people behind a declared address",
+		Allowed: serverClasses},
 }
 
 // Workstation is the clean host that is added to the sites of bots.

@@ -48,6 +48,7 @@ const (
 	SubmitSpread                 // A5
 	Flood                        // A, where only SYNs are seen
 	Sweep                        // A, of a scanner
+	ForeignMail                  // A, through a server of ours
 	Failures                     // B
 	Refusals                     // C1
 	UnknownUsers                 // C2
@@ -95,6 +96,7 @@ var detectors = [codes]detector{
 	SubmitSpread:     {"submission_spread", Volume, sees(KindSYN), observeSubmitSpread, nil, textSubmitSpread},
 	Flood:            {"flood", Volume, sees(KindSYN), observeFlood, nil, textFlood},
 	Sweep:            {"sweep", Volume, sees(KindSYN), observeSweep, nil, textSweep},
+	ForeignMail:      {"foreign_mail", Volume, sees(KindHanded), observeForeignMail, nil, textForeignMail},
 	Failures:         {"failed_contacts", Outcome, contactKinds, observeFailures, nil, textFailures},
 	Refusals:         {"refusals", Replies, sees(KindDecided), observeRefusals, nil, textRefusals},
 	UnknownUsers:     {"unknown_users", Replies, sees(KindRecipientReply), observeUnknownUsers, nil, textUnknownUsers},

@@ -40,7 +40,9 @@ const manyNames = 16
 // counts for every external server: RFC 5321 wants it in brackets, and mail clients write it so.
 func (p *Profile) recordHelo(o *Observation) {
 	w := &p.heloNames
-	sketch.Increment(&w.given)
+	if !o.Own { // else it was counted when it was given
+		sketch.Increment(&w.given)
+	}
 	w.distinct.Add(o.Hash, nil)
 	toRelay := o.External && o.Relay && o.Port == 25
 	if !o.direct() && !toRelay && (!o.External || o.Relay ||

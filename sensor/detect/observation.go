@@ -41,6 +41,7 @@ const (
 	KindNamed                      // the name of a server: Net, Hash of its domain, Origin
 	KindAccount                    // a server for submission lets the source in: Net
 	KindServed                     // the source accepted mail: Hash of the external client
+	KindHanded                     // mail of strangers to a server of ours: Text, Reach, Certain
 	KindTaken                      // the source accepted a message, from whomever
 	kinds
 )
@@ -91,6 +92,9 @@ type Observation struct {
 	Mail     bool // the client named a sender
 	Accepted bool // the server accepted a recipient
 	Callout  bool // after that the client began no message
+	Own      bool // the server is ours, and judged as if it were not: see package handover
+	Certain  bool // the domains are known not to be ours
+	Reach    int  // domains of recipients
 
 	// Profile.record sets these for the detectors.
 	newAddr  bool   // the profile had no such address
@@ -181,7 +185,9 @@ func (p *Profile) record(o *Observation) bool {
 		sketch.Increment(&p.attested)
 		p.changed = p.changed || p.attested == 1 // see dialogueProven
 	case KindHelo:
-		sketch.Increment(&p.spoken)
+		if !o.Own {
+			sketch.Increment(&p.spoken)
+		}
 		p.recordHelo(o)
 	case KindSender:
 		o.fresh = p.envelope.distinct.Add(o.Hash, nil)

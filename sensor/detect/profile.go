@@ -67,8 +67,9 @@ type Profile struct {
 	half          halfSessions
 
 	reasons [codes]verdict.Reason
-	changed bool // a reason is new, or weighs more
-	role    Role // that the configuration declares
+	changed bool   // a reason is new, or weighs more
+	role    Role   // that the configuration declares
+	through string // the server of ours that it hands mail of strangers to
 	// Of the latest verdict.
 	verdict verdict.Verdict
 	level   verdict.Level

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"spamsensor/bench/golden"
+	"spamsensor/sensor/handover"
 	"spamsensor/sensor/lookups"
 )
 
@@ -37,6 +38,9 @@ func detectorDocs() map[Code]detectorDoc {
 			"NEMEA and BotFlex, three and five times as much"},
 		Sweep: {"addresses of the same networks of which few answer",
 			f("%d addresses, %d of each network", sweptServers, sweptDensity), "mail goes to few servers of a network"},
+		ForeignMail: {"domains of strangers to which the host sends through a server of ours, in the name of strangers",
+			f("%d within a day, %d if `local_domains` is not set; then %d", handover.ManyRecipients, handover.ManyUnsure, massReach),
+			"one end of an honest host's mail is ours"},
 		Failures: {"whether first contacts with providers or networks succeed", f("threshold random walk; on port 25 also 0.05 of failures against 0.3; alpha %g", c.Alpha),
 			"Jung, Paxson, Berger, Balakrishnan 2004"},
 		Refusals: {"mails that servers refuse; what a server repeats counts less",

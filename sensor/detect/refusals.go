@@ -150,9 +150,9 @@ func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 			p.refusalTestUnlisted.revoke(c, decided && p.has(Serves))
 		}
 	}
-	p.refusalTest.step(c, o.Refused, weight, decided)
+	p.refusalTest.step(c, &o, weight, decided)
 	if !o.Listed && !o.Returned {
-		p.refusalTestUnlisted.step(c, o.Refused, weight, decided && p.has(Serves))
+		p.refusalTestUnlisted.step(c, &o, weight, decided && p.has(Serves))
 	}
 	switch {
 	case !o.Refused:
@@ -169,9 +169,13 @@ func (p *Profile) refusalCounts(o *Observation) bool {
 }
 
 // step moves the test on by a transaction. decided says that the test has decided: its counts stay.
-func (t *refusalTest) step(c *Config, refused bool, weight float64, decided bool) {
-	sketch.Increment(&t.Total)
-	if !refused {
+// To be accepted by a server of ours is no welcome.
+func (t *refusalTest) step(c *Config, o *Observation, weight float64, decided bool) {
+	refused := o.Refused
+	if !o.Own || refused {
+		sketch.Increment(&t.Total)
+	}
+	if !refused && !o.Own {
 		sketch.Increment(&t.Accepted)
 	}
 	if decided {

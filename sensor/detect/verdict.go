@@ -103,7 +103,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 // failover reports whether all attempts are one burst: a mail that was tried at up to five servers
 // of its recipient's provider, and no new network for an hour since.
 func (p *Profile) failover(now int64) bool {
-	return p.providers.Units() <= 5 && now-p.newNetworks.At > hour
+	return !p.has(ForeignMail) && p.providers.Units() <= 5 && now-p.newNetworks.At > hour
 }
 
 // silentFlood reports whether the source floods and no word of it or to it was seen. The detectors
@@ -160,7 +160,7 @@ func (p *Profile) class() verdict.Class {
 	switch {
 	case p.isScanner():
 		return verdict.Scanner
-	case p.actsAsMTA():
+	case p.actsAsMTA(), p.passesOn():
 		return verdict.UndeclaredServer
 	}
 	return verdict.Spambot

@@ -41,7 +41,9 @@
 // from decode.go (enqueueDNS) to observeDNS in shard.go.
 //
 // A verdict about a mail server comes this way: servers/observer.go, servers/transaction.go,
-// journal.go, servers/dispatch.go, servers/finding.go. A tick begins in tick.go.
+// journal.go, servers/dispatch.go, servers/finding.go. What our own hosts hand to it goes on from
+// there: servers/handed.go, sources/handed.go (Handed), and the host's next packet judges it. A
+// tick begins in tick.go.
 //
 // A worker belongs to the goroutine that captures. In a live capture there is one for each
 // interface, and it takes in what has arrived. A file is read in long rounds: the memory that a

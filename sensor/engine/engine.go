@@ -196,6 +196,7 @@ func New(cfg Config, out Output) *Engine {
 	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,
 		LocalDomains: cfg.LocalDomains, MailServers: len(cfg.MailServers) > 0, Live: cfg.Live,
 		MaxServers: cfg.Limits.Servers, QueueBytes: cfg.Limits.QueueBytes,
+		Handed: e.sources.Handed, Taken: e.sources.Taken,
 		Finding: e.outputServerFinding, Server: func(r *mailserver.Record) {
 			if e.out.Server != nil {
 				e.out.Server(r)

@@ -29,6 +29,7 @@ func Advice(f *Finding, h *Seen) string {
 		who += fmt.Sprintf(" (MAC %s)", net.HardwareAddr(m[:]))
 	}
 	declare := fmt.Sprintf("declare it: --mail-server %s", f.Source.Addr)
+	brought := h.broughtAdvice()
 	switch f.Class {
 	case verdict.DirectSMTP:
 		text := fmt.Sprintf("If %s is a mail server, %s. If it is meant to send through your "+
@@ -47,8 +48,8 @@ func Advice(f *Finding, h *Seen) string {
 				"verifies senders, %s. If not, find the program that does it, and block "+
 				"outgoing port 25 for it.", who, declare)
 		}
-		return fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out who set it "+
-			"up, and block outgoing port 25 for it.", who, declare)
+		return brought + fmt.Sprintf("If %s is meant to be a mail server, %s. If not, find out "+
+			"who set it up, and block outgoing port 25 for it.", who, declare)
 	case verdict.Scanner:
 		return fmt.Sprintf("Ask what runs on %s. If it is meant to look for mail servers (an "+
 			"inventory, a vulnerability scanner), declare it in smtp_servers with the role "+
@@ -57,7 +58,8 @@ func Advice(f *Finding, h *Seen) string {
 		return fmt.Sprintf("Find out which program on %s uses a mail port for something else: "+
 			"malware hides there, because firewalls let mail out.", who)
 	case verdict.OnBlocklist:
-		return fmt.Sprintf("Find and stop the cause first (a host that sends spam, a stolen "+
+		return brought + fmt.Sprintf("Find and stop the cause first (a host that sends spam, a "+
+			"stolen "+
 			"account), then ask the list to remove the address. Until then, servers that use "+
 			"the list refuse mail from %s.", who)
 	}
@@ -105,6 +107,7 @@ func botAdvice(f *Finding, h *Seen, who string) string {
 		text = fmt.Sprintf("Find out what %s is. If it is a PC or another device of a user, %s. "+
 			"If it is a mail server, %s. If it is a router, %s.", who, pc, server, router)
 	}
+	text += h.throughAdvice(f.Source.Addr)
 	switch {
 	case h.EgressBlocked:
 		return text + " Your firewall keeps its mail from leaving: leave it so, or your public " +
@@ -154,6 +157,26 @@ func actsAsServer(f *Finding) bool {
 		}
 	}
 	return false
+}
+
+// broughtAdvice names the host that brought most of what a server sends.
+func (h *Seen) broughtAdvice() string {
+	if !h.Brought.IsValid() {
+		return ""
+	}
+	return fmt.Sprintf("Most of the mail that it sends was brought by %s: look there first. ",
+		h.Brought)
+}
+
+// throughAdvice is for a host that sends through a server of ours.
+func (h *Seen) throughAdvice(a netip.Addr) string {
+	if h.Through == "" {
+		return ""
+	}
+	return fmt.Sprintf(" It sends through your own server %s: delete its mail in the queue "+
+		"there, and accept mail from your hosts with a password only. If %s is a bridge or a "+
+		"gateway, strangers come in through it, and the server relays for them. If the domains "+
+		"that it mails to are yours, list them in local_domains.", h.Through, a)
 }
 
 // serverAdvice says what to do; reasons are the finding's, the latest last.

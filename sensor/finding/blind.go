@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 	"net"
+	"net/netip"
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/verdict"
@@ -18,12 +19,16 @@ type Seen struct {
 	Former    bool   // the address had another link-layer address until lately: FormerMAC
 	FormerMAC [6]byte
 	// attempts that came from another link-layer address, the latest from OtherMAC
-	Others        uint32
-	OtherMAC      [6]byte
-	Lookups       bool // DNS queries about mail were seen
-	BehindNAT     bool // several machines are behind the address, by their HopLimits
-	HopLimits     string
-	Server        bool // it is declared as a mail server
+	Others    uint32
+	OtherMAC  [6]byte
+	Lookups   bool // DNS queries about mail were seen
+	BehindNAT bool // several machines are behind the address, by their HopLimits
+	HopLimits string
+	Server    bool // it is declared as a mail server
+	// Brought is the host of ours that brought most of what it sends, and Through the server of
+	// ours that it sends through; invalid and empty if there is none.
+	Brought       netip.Addr
+	Through       string
 	EgressBlocked bool // its mail is blocked on the way out
 	Listed        bool // servers named a blocklist
 }

@@ -164,6 +164,8 @@ type Recipient struct {
 	Code   uint16 // of the reply; zero if none was seen
 	Relay  bool   // the reply speaks of relaying
 	Absent bool   // the reply says that there is no such recipient
+	// Neutral says that the reason of the refusal does not lie in the client or its mail.
+	Neutral bool
 	// Onward is the hash of the address to which the recipient asks the server to forward, as
 	// user%there@here does; zero for none.
 	Onward     uint64

@@ -243,6 +243,9 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 	return d.N >= 3, d.First
 }
 
+// IsLearned reports whether strangers of three networks deliver mail for a domain.
+func (r *Relay) IsLearned(domain uint32) bool { return r.Domains[domain].N >= 3 }
+
 // outbound observes a message that the server delivers to an external one.
 func (r *Relay) outbound(m *Mail, out *verdicts) {
 	for i := range m.Rcpts {

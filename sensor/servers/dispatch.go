@@ -63,6 +63,7 @@ func (all *Set) Dispatch(x *Observation, now int64) {
 					Session: x.session}))
 			}
 		}
+		all.hand(s, x)
 	}
 	s := all.get(x.client)
 	if s == nil {

@@ -22,6 +22,9 @@
 // The observer of sources reads some of the notes (package peer) that an Observer sets on a flow:
 // an Observer gets each event first.
 //
+// Mail that a host of ours hands to a server goes on to the sources: see handed.go, and package
+// handover.
+//
 // The package does not judge (mailserver), write events (event) or order the journals (engine), and
-// it knows no source: whether a bot uses a server is the concern of package sources.
+// it knows no source: which host brought what is the concern of package sources.
 package servers

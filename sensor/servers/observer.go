@@ -6,6 +6,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/dns"
+	"spamsensor/sensor/handover"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
@@ -19,8 +20,11 @@ type Observation struct {
 	v6             bool
 	outside        bool // the server is external: the observation is about the client
 	mail           *mailserver.Mail
-	session        *mailserver.Session
-	attempt        attemptState
+	// handed is mail again, if a host of ours handed it to a server of ours without login.
+	handed  *handover.Mail
+	scope   flowtable.Scope
+	session *mailserver.Session
+	attempt attemptState
 	// Hashes of the server's network and address, for an attempt.
 	net, host uint32
 	dnsAnswer *dnsAnswer
@@ -122,6 +126,7 @@ func (s *Observer) ObserveDNSAnswer(m *dns.Message, now int64) {
 func (s *Observer) report(now int64, k *flowtable.Key, outside bool,
 	x Observation) {
 	x.client, x.server, x.v6, x.outside = k.Client, k.Server, k.Scope.V6(), outside
+	x.scope = k.Scope
 	s.Add(&x, now)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/handover"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sketch"
@@ -43,6 +44,11 @@ type Config struct {
 	MaxServers, QueueBytes int
 	// Finding emits an event of a finding. saved copies the server that the finding leaves behind.
 	Finding func(d *finding.Finding, saved func() Saved)
+	// Handed is called for a mail that a host of ours handed to a server of ours without login, if
+	// the host is no declared server; Taken for n messages that a server of ours took from a
+	// client, which is ours or not.
+	Handed func(client flowtable.HostKey, m *handover.Mail, server flowtable.HostKey)
+	Taken  func(server, client flowtable.HostKey, n uint32, own bool)
 	// Server emits the hourly event of a server.
 	Server func(*mailserver.Record)
 }

@@ -31,6 +31,8 @@ type transaction struct {
 	// A recipient was dropped at the memory limit: the later ones are dropped, too, because replies
 	// are counted.
 	rcptsFull bool
+	// Hash of the domain in the greeting of a server of ours, which is ours, too.
+	ownDomain uint32
 	reserved  int // bytes reserved from ObserverConfig.MailBytes, about
 	// The server asked for the data: a MAIL command that comes before its reply to the end of the
 	// data begins the next transaction (RFC 2920, section 3.1, lets a client send on).
@@ -141,11 +143,14 @@ func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsn
 		s.completeMail(f, k, session, x) // the reply to its data was lost
 	}
 	refused := ev.Code >= 400
-	if refused && !f.Noted(peer.Inside) {
+	if refused {
 		reason, c, _ := s.Refusals.Reason(session, ev)
-		x.mail.Why, x.reason = reason, reason
-		if c.List != "" {
-			x.mail.Listed, x.listed = true, true
+		x.mail.Why = reason
+		if !f.Noted(peer.Inside) {
+			x.reason = reason
+			if c.List != "" {
+				x.mail.Listed, x.listed = true, true
+			}
 		}
 	}
 	// over ends the transaction if this phase was refused.
@@ -159,8 +164,11 @@ func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsn
 	// A greeting of 4xx or 5xx refuses the whole session (RFC 5321, section 3.1).
 	case smtpsniff.Banner:
 		x.refused = x.refused || refused
-		if !f.Noted(peer.Inside) {
-			x.serverDomain = s.Servers.peers.DomainHash(peer.GreetingName(session.Banner()))
+		if name := s.Servers.peers.DomainHash(peer.GreetingName(session.Banner())); f.Noted(
+			peer.Inside) {
+			x.ownDomain = name
+		} else {
+			x.serverDomain = name
 		}
 	// 500 to 504 complain about the command or the name (RFC 5321, section 4.2.2), and not about
 	// the client.
@@ -177,6 +185,7 @@ func (s *Observer) observeReply(f *track.Flow, k *flowtable.Key, session *smtpsn
 				x.mail.Phase = mailserver.AtRcpt
 				reason, _, _ := s.Refusals.Reason(session, ev)
 				to.Relay, to.Absent = reason == refusal.NoRelaying, reason.Absent()
+				to.Neutral = reason.Neutral()
 			}
 		}
 		x.rcptReplies++
@@ -223,7 +232,8 @@ func (s *Observer) completeMail(f *track.Flow, k *flowtable.Key, session *smtpsn
 	}
 	m.Client, m.Net, m.Host = peer.NetIP(other, v6), s.Servers.peers.Net(other, v6),
 		s.Servers.peers.Destination(&other)
-	s.report(f.Last, k, !f.Noted(peer.Inside), Observation{mail: &m})
+	s.report(f.Last, k, !f.Noted(peer.Inside), Observation{mail: &m,
+		handed: s.handedMail(f, k, session, x, &m)})
 }
 
 // transactionOf returns the transaction of a flow's session.

@@ -215,7 +215,8 @@ func (h *profile) seen() finding.Seen {
 		Doubtful: h.doubtful,
 		Others:   h.candidate.attempts, OtherMAC: h.candidate.mac, Lookups: h.Lookups() != nil,
 		BehindNAT: h.BehindNAT(), EgressBlocked: h.Egress().Blocked(),
-		Listed: len(h.Blocklists()) > 0, Server: h.DeclaredRole().Server()}
+		Listed: len(h.Blocklists()) > 0, Server: h.DeclaredRole().Server(),
+		Through: h.Through(), Brought: h.mostBrought()}
 	if x.BehindNAT {
 		x.HopLimits = h.HopLimits()
 	}

@@ -4,6 +4,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/handover"
 	"spamsensor/sensor/verdict"
 )
 
@@ -27,6 +28,10 @@ type profile struct {
 	otherAddresses  *detect.Counters   // counters of its machine under other addresses
 	destinations    destinations
 	candidate       candidateMAC
+	handed          *handover.Log  // what it hands to servers of ours, nil if nothing
+	brought         bringer        // who brings what it takes
+	takenInAll      uint64         // messages that it took
+	handedInAll     uint64         // mails that it handed to servers of ours without login
 	former          *formerAccount // account of the link-layer address before, nil if there is none
 	alternatesMACs  bool           // its link-layer addresses take turns
 	contactsPending bool           // it is in Observer.pendingContacts
