@@ -224,7 +224,7 @@ var All = []*Scenario{
 		About:  "587, TLS, a valid account, one provider, a proper name",
 		Expect: spambotLikely},
 	{Name: "limit-behind-server", start: limitBehind, Limit: true,
-		About:  "everything through the site's own declared server",
+		About:  "mail for the people of the site, through its own server",
 		Expect: spambotLikely},
 	{Name: "limit-4-a-day", start: limitFour, Limit: true,
 		About:  "four new networks a day",

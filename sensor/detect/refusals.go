@@ -228,6 +228,13 @@ func (p *Profile) refusalsRecovered() bool {
 // WasRefused reports whether a server refused the source's mail, or named a blocklist.
 func (p *Profile) WasRefused() bool { return p.refusalTest.Refused > 0 || p.blocklists.n > 0 }
 
+// IsMuchRefused reports whether servers refused one in five of the source's transactions, and at
+// least three.
+func (p *Profile) IsMuchRefused() bool {
+	t := &p.refusalTest
+	return t.Refused >= 3 && t.Refused*5 >= t.Sessions
+}
+
 // textRefusals has the transactions of the test in force.
 func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 	t := p.refusalTestInForce()

@@ -159,12 +159,12 @@ func actsAsServer(f *Finding) bool {
 	return false
 }
 
-// broughtAdvice names the host that brought most of what a server sends.
+// broughtAdvice names the host that brought much of what a server sends.
 func (h *Seen) broughtAdvice() string {
 	if !h.Brought.IsValid() {
 		return ""
 	}
-	return fmt.Sprintf("Most of the mail that it sends was brought by %s: look there first. ",
+	return fmt.Sprintf("Much of the mail that it sends was brought by %s: look there first. ",
 		h.Brought)
 }
 

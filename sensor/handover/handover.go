@@ -17,9 +17,8 @@
 // recipients are needed.
 //
 // Refusals of the own server count if the refused mail has no end of ours either. Mail from
-// strangers to recipients of ours that do not exist comes through each gateway; it counts if the
-// host gives no full name and half of the recipients do not exist: no gateway for all the world
-// does so.
+// strangers to recipients of ours that is refused comes through each gateway; it counts if the host
+// never gives a full name and half of the mail is refused: no gateway for all the world does so.
 //
 // The package does not judge: mail that is of such a host is judged by the detectors (package
 // detect) as mail to a server outside.
@@ -86,7 +85,7 @@ const (
 	ManySenders    = 10
 	ManyRecipients = 10
 	ManyUnsure     = 20
-	// fewMails is how many mails must have been refused, or recipients been unknown.
+	// fewMails is how many mails must have been refused.
 	fewMails = 20
 )
 
@@ -111,7 +110,8 @@ type Log struct {
 	mails                 uint32 // of this day
 	strange               uint32 // of these, mails with no end of ours
 	refused               uint32 // of these, the refused ones
-	decided, unknown      uint32 // recipients of mail from strangers
+	received              uint32 // mails from strangers, whoever is to get them
+	turnedAway            uint32 // of these, the refused ones
 	named, fullNamed      uint32 // mails with a name, and with a full one
 	certain               bool   // what is ours is configured
 	open                  bool   // the mails are judged
@@ -134,7 +134,7 @@ func (l *Log) Add(m *Mail) []Mail {
 		l.held = slices.Delete(l.held, 0, 1)
 	}
 	l.held = append(l.held, *m)
-	l.open = l.open || l.relays(now) || l.isRefused(now) || l.worksThroughList(now)
+	l.open = l.open || l.relays(now) || l.isRefused(now) || l.isTurnedAway(now)
 	if !l.open {
 		return nil
 	}
@@ -156,6 +156,10 @@ func (l *Log) count(m *Mail, now uint32) {
 		return
 	}
 	_, m.Fresh = sketch.AddRecent(l.triedSenders[:], m.Sender, now, day)
+	sketch.Increment(&l.received)
+	if m.wasRefused() {
+		sketch.Increment(&l.turnedAway)
+	}
 	if m.Strange() {
 		sketch.Increment(&l.strange)
 		if m.wasRefused() {
@@ -163,12 +167,6 @@ func (l *Log) count(m *Mail, now uint32) {
 		}
 	}
 	for _, r := range m.Rcpts {
-		if r.Accepted || r.Unknown {
-			sketch.Increment(&l.decided)
-		}
-		if r.Unknown {
-			sketch.Increment(&l.unknown)
-		}
 		if r.Local {
 			continue
 		}
@@ -205,10 +203,10 @@ func (l *Log) isRefused(now uint32) bool {
 // hasNoName reports whether the host never gave a full name.
 func (l *Log) hasNoName() bool { return l.named > 0 && l.fullNamed == 0 }
 
-// worksThroughList reports whether half of many recipients, of mail in the name of many strangers,
-// do not exist, and the host has no name.
-func (l *Log) worksThroughList(now uint32) bool {
-	return l.unknown >= fewMails && l.unknown*2 >= l.decided && l.hasNoName() &&
+// isTurnedAway reports whether half of many mails from many strangers are refused, and the host has
+// no name.
+func (l *Log) isTurnedAway(now uint32) bool {
+	return l.turnedAway >= fewMails && l.turnedAway*2 >= l.received && l.hasNoName() &&
 		sketch.CountRecent(l.triedSenders[:], now, day) >= ManySenders
 }
 

@@ -26,7 +26,7 @@ func (s *Observer) handedMail(f *track.Flow, k *flowtable.Key, session *smtpsnif
 	name := string(session.Helo())
 	h := &handover.Mail{Time: m.Time, Sender: m.FromDomain, Helo: name,
 		Local:    s.isLocal(k, x, from),
-		Hash:     uint32(s.Servers.secret.HashBytes(session.Helo())),
+		Hash:     uint32(s.Servers.peers.HashName(session.Helo())),
 		Full:     heloname.Classify(name) == heloname.Full,
 		Accepted: m.Accepted, Refused: m.Code != 0 && !m.Why.Neutral(),
 		Content: m.Phase == mailserver.AtData}

@@ -39,11 +39,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		// Recipients are of no more use to a detector that has fired lately.
 		case smtpsniff.RcptCommand:
 			counters.Recipients++
-			if prof != nil {
-				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipient, Time: now,
-					Hash:     uint32(s.all.cfg.Peers.HashName(smtpsniff.Domain(ev.Text))),
-					External: f.Noted(peer.External), Returned: f.Noted(peer.Returned)})
-			}
+			s.observeRecipient(x, prof, smtpsniff.Domain(ev.Text))
 		// An accepted message shows that the server is a mail server, and that the client is
 		// welcome.
 		case smtpsniff.MessageAccepted:
@@ -111,12 +107,23 @@ func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 	return prof
 }
 
+// observeRecipient observes the domain of a recipient.
+func (s *Observer) observeRecipient(x *track.Event, prof *profile, domain []byte) {
+	if prof == nil {
+		return
+	}
+	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindRecipient,
+		Time: x.Flow.Last, Hash: uint32(s.all.cfg.Peers.HashName(domain)),
+		External: x.Flow.Noted(peer.External) && !s.isOwnAccount(x, prof),
+		Returned: x.Flow.Noted(peer.Returned)})
+}
+
 // observeSender observes a sender's domain, and returns the source's profile like observeHelo.
 func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	domain []byte) *profile {
 	o := detect.Observation{Kind: detect.KindSender, Time: x.Time,
 		Hash:     uint32(s.all.cfg.Peers.HashName(domain)),
-		External: x.Flow.Noted(peer.External)}
+		External: x.Flow.Noted(peer.External) && !s.isOwnAccount(x, prof)}
 	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}

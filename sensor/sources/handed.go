@@ -137,10 +137,10 @@ func (b *bringer) add(a netip.Addr, n uint32) {
 	}
 }
 
-// mostBrought is the host of ours that brought half or more of all that the host took, invalid if
-// there is none.
+// mostBrought is the host of ours that brought a third or more of all that the host took, as far as
+// it was counted, invalid if there is none.
 func (h *profile) mostBrought() netip.Addr {
-	if h.brought.n*2 < max(h.takenInAll, 6) {
+	if h.brought.n*3 < max(h.takenInAll, 6) {
 		return netip.Addr{}
 	}
 	return h.brought.addr

@@ -28,6 +28,7 @@ type profile struct {
 	otherAddresses  *detect.Counters   // counters of its machine under other addresses
 	destinations    destinations
 	candidate       candidateMAC
+	accounts        accounts       // with which it sends
 	handed          *handover.Log  // what it hands to servers of ours, nil if nothing
 	brought         bringer        // who brings what it takes
 	takenInAll      uint64         // messages that it took

@@ -106,13 +106,9 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 		return
 	}
 	o := s.all.observation(detect.KindDecided, s.event.Key, now)
+	o.Net = s.providerOf(s.event)
 	o.Refused, o.Listed, o.Later = true, listed, ev.Code < 500
 	o.NewFrom, o.Returned = f.Noted(peer.NewSender), f.Noted(peer.Returned)
-	// A provider has servers in many networks, which greet with its name.
-	name := peer.GreetingName(s.event.Session.Banner())
-	if domain := s.all.cfg.Peers.DomainHash(name); domain != 0 {
-		o.Net = domain
-	}
 	switch {
 	case reason == refusal.SpamSeen && ev.Phase == smtpsniff.EndOfData: // it has seen the message
 		o.About = detect.AboutContent
