@@ -3,6 +3,7 @@ package mailserver
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,45 @@ func TestRelayLearned(t *testing.T) {
 	pass(later+2*minute, 7, "x@three.example")
 	if got[len(got)-1] != "open_relay likely relay_suspected" {
 		t.Errorf("three unknown domains: %v", got)
+	}
+}
+
+// TestRelayNewDomains checks a server whose outgoing mail is encrypted, so that nobody sees what
+// leaves it: many more domains within a day than it had before are no customers.
+func TestRelayNewDomains(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		old, fresh int
+		watched    int64
+		nets       uint32 // that bring mail for each of the new ones
+		want       bool
+	}{
+		{"a relay", 1, 25, 2 * day, 1, true},
+		{"few domains", 1, 15, 2 * day, 1, false},
+		{"a server for many customers", 20, 40, 2 * day, 1, false},
+		{"domains of everybody", 1, 25, 2 * day, 3, false},
+		{"a server that was just found", 1, 25, hour, 1, false},
+	} {
+		var s Server
+		var got decided
+		bring := func(at int64, net uint32, domain string) {
+			each(s.Advance(at), got.add)
+			each(s.Observe(&Observation{Kind: InboundMail, Mail: mail(at, net, true, true, to(nil, "a@"+domain, 250))}), got.add)
+		}
+		now := 1700000000 * second
+		for i := range c.old {
+			for net := range uint32(3) {
+				bring(now+int64(i)*second, net, fmt.Sprintf("old%d.example", i))
+			}
+		}
+		for i := range c.fresh {
+			for net := range c.nets {
+				bring(now+c.watched+int64(i)*minute, 7+net+uint32(i%2), fmt.Sprintf("new%d.example", i))
+			}
+		}
+		if found := slices.Contains(got, "open_relay likely relay_new_domains"); found != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }
 

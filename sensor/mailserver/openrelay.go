@@ -20,7 +20,9 @@ import (
 // strangers of three networks deliver mail for it. Until then nothing is proved. A message for a
 // new domain is suspicious if the same recipient leaves the server for the Internet within five
 // minutes, and likely relayed if one network delivers such messages for three domains that all
-// appeared within a day, on a server that has been watched for a week.
+// appeared within a day, on a server that has been watched for a week. Many more new domains within
+// a day than were known before are likely relayed, too, on a server that has been watched for a
+// day.
 //
 // A local recipient can name another one to which mail is to be forwarded: user%there@here,
 // there!user@here, "user@there"@here, or an address literal that may be the server's own. Accepting
@@ -190,9 +192,47 @@ func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 			return
 		}
 		first = at
+		if first == m.Time {
+			r.newDomain(m, to, out)
+		}
 	}
 	r.addTransit(to.Hash, inTransit{at: m.Time, first: first, net: m.Net, domain: to.Domain,
 		proof: *m.proof(to), proved: foreign})
+}
+
+// minNewDomains is how many domains must be new within a day, and newToOld how many times as many
+// as those that were known.
+const minNewDomains, newToOld = 20, 3
+
+// newDomain observes the first message for a domain that is not known to be local, where none is
+// configured. Where the server sends on in TLS, nobody sees the same recipient leave. But the local
+// domains of a server that was watched for a day are known by then. A server that accepts mail for
+// many times as many others within a day, each of which one network alone brings, relays. A server
+// for many customers knows many domains, so that a few new ones are not many.
+func (r *Relay) newDomain(m *Mail, to *Recipient, out *verdicts) {
+	if len(r.Domains) < minNewDomains || m.Time-r.Start < day {
+		return
+	}
+	n, known, local := 0, 0, false
+	for _, d := range r.Domains { // maxLearned at most, and as often
+		if d.N == 1 && m.Time-d.First <= day {
+			n++
+			continue
+		}
+		known++
+		local = local || d.N >= 3
+	}
+	if n < minNewDomains || n < newToOld*known || !local {
+		return
+	}
+	out.add(verdict.Verdict{Class: verdict.OpenRelay, Level: verdict.Likely,
+		Code: "relay_new_domains", Time: m.Time, Value: float64(n), Threshold: minNewDomains,
+		Relay: m.proof(to), Client: m.Client,
+		Text: fmt.Sprintf("It accepted messages of external clients such as %s, without "+
+			"authentication, for %d domains that are new today, each from one network alone; "+
+			"before it accepted mail for %s. If you accept mail for them, declare them: "+
+			"--local-domain %s.", m.Client, n,
+			verdict.Count(uint32(known), "domain", "domains"), to.Name)})
 }
 
 // onward observes a stranger's message for a local recipient that names another one to forward to.
