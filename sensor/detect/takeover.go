@@ -89,7 +89,11 @@ func (p *Profile) mergeAttempts(c *Config, o *Profile, n *Counters) {
 	if o.lookups != nil {
 		p.lookups = o.lookups
 	}
-	o.addrs.Each(func(v uint32) { p.addrs.Add(v, p.Budget) })
+	p.addrs.Union(&o.addrs, p.Budget)
+	if o.nets.Estimated() { // the reasons hold what its single networks showed
+		p.nets.Union(&o.nets, p.Budget)
+		p.providers.Restore(p.providers.Units() + o.providers.Units())
+	}
 	o.nets.Each(func(v uint32) {
 		if !p.nets.Add(v, p.Budget) {
 			return
@@ -143,7 +147,7 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	p.blocklists.merge(&o.blocklists)
 	w := &p.heloNames
 	w.given += o.heloNames.given
-	o.heloNames.distinct.Each(func(v uint32) { w.distinct.Add(v, nil) })
+	w.distinct.Union(&o.heloNames.distinct, nil)
 	p.judgeHeloNames(c, mergeSlots(w.day[:], o.heloNames.day[:], 86400), now)
 	for _, name := range o.heloNames.name[:o.heloNames.n] {
 		w.remember(name)
@@ -158,7 +162,7 @@ func (p *Profile) mergeDialogues(c *Config, o *Profile, now int64) {
 	p.judgeOddities(now)
 	e := &p.envelope
 	e.mails += o.envelope.mails
-	o.envelope.distinct.Each(func(x uint32) { e.distinct.Add(x, nil) })
+	e.distinct.Union(&o.envelope.distinct, nil)
 	senders := mergeSlots(e.senders[:], o.envelope.senders[:], 86400)
 	p.judgeRecipientDomains(c, mergeSlots(e.recipients[:], o.envelope.recipients[:], 3600), now)
 	if o.refusalTest.Refused > 0 {

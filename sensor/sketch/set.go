@@ -2,6 +2,7 @@ package sketch
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -119,6 +120,30 @@ func (s *Set) Each(f func(h uint32)) {
 		if v != 0 {
 			f(v)
 		}
+	}
+}
+
+// Union adds all hashes of another set. A set that only estimates gives no hashes: then the sum
+// only estimates, too.
+func (s *Set) Union(o *Set, budget *Budget) {
+	if !o.estimated {
+		o.Each(func(h uint32) { s.Add(h, budget) })
+		return
+	}
+	if !s.estimated {
+		old := s.table
+		*s = Set{table: make([]uint32, setWords), estimated: true}
+		for _, h := range old {
+			if h != 0 {
+				s.mark(h)
+			}
+		}
+		budget.release(old)
+	}
+	s.n = 0
+	for i, w := range o.table {
+		s.table[i] |= w
+		s.n += bits.OnesCount32(s.table[i])
 	}
 }
 

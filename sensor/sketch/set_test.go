@@ -1,6 +1,9 @@
 package sketch
 
-import "testing"
+import (
+	"math/rand/v2"
+	"testing"
+)
 
 func TestSet(t *testing.T) {
 	for _, c := range []struct {
@@ -60,5 +63,30 @@ func TestReplaceAndRemove(t *testing.T) {
 	}
 	if n, fresh := AddRecent(list, 13, 111, 60); n != 3 || fresh {
 		t.Errorf("%d hashes, new %v: %v", n, fresh, list)
+	}
+}
+
+// TestUnion checks that the union of two sets has the elements of both, also of one that only
+// estimates.
+func TestUnion(t *testing.T) {
+	of := func(from, to uint32) *Set {
+		s := &Set{}
+		for h := from; h < to; h++ {
+			r := rand.New(rand.NewPCG(uint64(h), 1))
+			s.Add(r.Uint32(), nil)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		a, b *Set
+		want int
+	}{
+		{of(1, 11), of(6, 21), 20}, {of(1, 11), of(1, 10_001), 10_000}, {of(1, 10_001), of(1, 11), 10_000},
+		{of(1, 5001), of(5001, 10_001), 10_000}, {&Set{}, of(1, 10_001), 10_000}, {of(1, 10_001), &Set{}, 10_000},
+	} {
+		c.a.Union(c.b, nil)
+		if n := c.a.Len(); n*20 < c.want*19 || n*20 > c.want*21 {
+			t.Errorf("%d, want %d", n, c.want)
+		}
 	}
 }
