@@ -113,8 +113,11 @@ func (t *Tracker) trackLink(n *sources.LinkNote) {
 	}
 }
 
+// sweepEvery is how often links without a note for a day are looked for at maxLinks.
+const sweepEvery = hour
+
 // link returns the link of a note. At maxLinks those without a note for a day are dropped; if there
-// is none, the note is.
+// is none, the note is. Many more link-layer addresses than that are looked through once an hour.
 func (t *Tracker) link(n *sources.LinkNote) *link {
 	if l := t.links[n.MAC]; l != nil {
 		return l
@@ -122,17 +125,18 @@ func (t *Tracker) link(n *sources.LinkNote) *link {
 	if t.links == nil {
 		t.links = map[[6]byte]*link{}
 	}
-	if len(t.links) >= maxLinks {
+	if len(t.links) >= maxLinks && n.Time >= t.nextSweep {
+		t.nextSweep = n.Time + sweepEvery
 		for mac, l := range t.links {
 			if n.Time-l.latest >= maxSilence {
 				delete(t.links, mac)
 				t.forgotten.Add(1)
 			}
 		}
-		if len(t.links) >= maxLinks {
-			t.forgotten.Add(1)
-			return nil
-		}
+	}
+	if len(t.links) >= maxLinks {
+		t.forgotten.Add(1)
+		return nil
 	}
 	l := &link{}
 	t.links[n.MAC] = l

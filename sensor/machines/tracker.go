@@ -16,6 +16,7 @@ type Tracker struct {
 	hosts        map[hostID]*host                    // at most maxMachines
 	hostOf       map[flowtable.HostKey]*host         // of their joined addresses
 	links        map[[6]byte]*link                   // senders of frames, at most maxLinks
+	nextSweep    int64                               // when links may be swept again, ns since 1970
 	nextHops     []uint16                            // to which home machines send
 	sources      *sources.Set
 	held         []*sources.FindingEvent // findings that are held back, at most maxHeld
