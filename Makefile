@@ -28,7 +28,7 @@ vet:
 # Packages with one goroutine and long computations run without the race detector.
 SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... ./bench/servers ./bench/campaign/... ./bench/worlds/... ./bench/reliability
 # These tests, too, use one goroutine, in packages whose other tests use several.
-SLOW = ^(TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
+SLOW = ^(TestFieldCases|TestScenarioCases|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
 	$(GO) test -race -timeout 12m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state

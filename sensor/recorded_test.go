@@ -249,7 +249,7 @@ func TestConfigFile(t *testing.T) {
 		code := run(context.Background(), []string{"run", "-T", "-c", file}, strings.NewReader(""), &out, &errs)
 		return code, errs.String()
 	}
-	put("home_net: [10.0.0.0/8, 2001:db8::/32]\nsmtp_servers:\n  - ip: 10.0.0.25\n    name: mail.example.org\n  - ip: 10.0.0.30\n    role: bulk\nignore:\n  - {ip: 10.0.7.0/24, why: lab, until: 2027-01-31}\ncapture:\n  interfaces: [eth1]\n  buffer: 128MiB\n  ports: [25, 465, 587, 2525-2530]\ndetect:\n  fast_time: 5m\nevidence:\n  mail_from: domain\noutput:\n  sessions: evidence\n")
+	put("home_net: [10.0.0.0/8, 2001:db8::/32]\nsmtp_servers:\n  - ip: 10.0.0.25\n    name: mail.example.org\n  - ip: 10.0.0.30\n    role: bulk\nignore:\n  - {ip: 10.0.7.0/24, why: lab, until: 2027-01-31}\ncapture:\n  interfaces: [lo]\n  buffer: 128MiB\n  ports: [25, 465, 587, 2525-2530]\ndetect:\n  fast_time: 5m\nevidence:\n  mail_from: domain\noutput:\n  sessions: evidence\n")
 	if code, errs := check(); code != exitOK {
 		t.Errorf("a good file: %d %s", code, errs)
 	}
