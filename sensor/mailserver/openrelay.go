@@ -202,7 +202,7 @@ func (r *Relay) accepted(m *Mail, to *Recipient, foreign bool, out *verdicts) {
 
 // minNewDomains is how many domains must be new within a day, and newToOld how many times as many
 // as those that were known.
-const minNewDomains, newToOld = 20, 3
+const minNewDomains, newToOld = 20, 10
 
 // newDomain observes the first message for a domain that is not known to be local, where none is
 // configured. Where the server sends on in TLS, nobody sees the same recipient leave. But the local
