@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"spamsensor/bench/corpus"
+	"spamsensor/bench/worlds/traffic"
 )
 
 // verdicts are the findings of a capture: for each host and class the highest level, and the last
@@ -63,7 +64,6 @@ func (v *verdicts) accused(level string) (list []string) {
 type fieldCase struct {
 	file  string
 	args  []string
-	wrong string // why it is judged wrongly today; empty if it is judged rightly
 	check func(got *verdicts, events []emitted) error
 }
 
@@ -149,8 +149,7 @@ func session(check func(e *emitted) bool) func(*verdicts, []emitted) error {
 func concurrentMax(s *sourceFields) int { return s.ConcurrentMax }
 func senderDomains(s *sourceFields) int { return s.SenderDomains }
 
-// fieldCases are the captures of cases/field. A case with a reason in `wrong` must still fail: who
-// mends its kind deletes the reason.
+// fieldCases are the captures of cases/field.
 var fieldCases = []fieldCase{
 	{file: "bothways-forwarding-server-control", check: and(nobody,
 		class("192.168.1.25", "undeclared_server", "suspect"), source("192.168.1.25", "concurrent_max", 1, concurrentMax))},
@@ -212,75 +211,15 @@ func TestFieldCases(t *testing.T) {
 			path := corpus.Case(t, "field", c.file+".pcap")
 			events, _, _ := readEvents(t, append(slices.Clone(c.args), path)...)
 			v := verdictsOf(events)
-			reportCase(t, c.wrong, c.check(&v, events))
+			if err := c.check(&v, events); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
 
-// reportCase fails a case that is judged wrongly, or rightly in spite of a reason why it is not.
-func reportCase(t *testing.T, wrong string, err error) {
-	t.Helper()
-	switch {
-	case err != nil && wrong == "":
-		t.Error(err)
-	case err != nil:
-		t.Logf("known as wrong (%s): %v", wrong, err)
-	case wrong != "":
-		t.Errorf("judged rightly: delete the reason %s", wrong)
-	}
-}
-
 // scenario is the truth about drawn traffic.
-type scenario struct {
-	Bad    map[string][][2]string // address: classes with the lowest level that is right
-	Home   []string
-	Config struct {
-		Home, Relays, Domains []string
-		Servers               [][2]*string // address, and its role unless it is a mail server
-	}
-	Sources map[string]struct{ Attempts, Retransmits, Sessions, Messages int }
-}
-
-// arguments are the options of read: nothing declared but the networks, or everything.
-func (s *scenario) arguments(declared bool) (list []string) {
-	home := s.Home
-	if declared {
-		home = slices.Concat(home, s.Config.Home)
-	}
-	for _, n := range home {
-		list = append(list, "--home", n)
-	}
-	if !declared {
-		return list
-	}
-	for _, d := range s.Config.Domains {
-		list = append(list, "--local-domain", d)
-	}
-	if len(s.Config.Relays) > 0 {
-		list = append(list, "--set", "allowed_relays="+toJSON(s.Config.Relays))
-	}
-	var servers []map[string]string
-	for _, x := range s.Config.Servers {
-		server := map[string]string{"ip": *x[0]}
-		if x[1] != nil {
-			server["role"] = *x[1]
-		}
-		servers = append(servers, server)
-	}
-	if len(servers) > 0 {
-		list = append(list, "--set", "smtp_servers="+toJSON(servers))
-	}
-	return list
-}
-
-// toJSON is a value of --set.
-func toJSON(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
-}
+type scenario struct{ traffic.Truth }
 
 // check compares verdicts and counts with the truth.
 func (s *scenario) check(v *verdicts) error {
@@ -317,10 +256,6 @@ func (s *scenario) check(v *verdicts) error {
 	return nil
 }
 
-// wrongScenarios are the captures of cases/scenarios that are judged wrongly today, each with the
-// reason, by name and "declared" or "nothing declared".
-var wrongScenarios = map[string]string{}
-
 func TestScenarioCases(t *testing.T) {
 	first := corpus.Case(t, "scenarios", "backscatter.pcap.gz")
 	names, err := filepath.Glob(filepath.Join(filepath.Dir(first), "*.pcap.gz"))
@@ -333,8 +268,10 @@ func TestScenarioCases(t *testing.T) {
 		for _, declared := range []bool{false, true} {
 			with := map[bool]string{false: "nothing declared", true: "declared"}[declared]
 			t.Run(name+" "+with, func(t *testing.T) {
-				v := verdictsOf(fastEvents(t, path, truth.arguments(declared)))
-				reportCase(t, wrongScenarios[name+" "+with], truth.check(&v))
+				v := verdictsOf(fastEvents(t, path, truth.Options(declared)))
+				if err := truth.check(&v); err != nil {
+					t.Error(err)
+				}
 			})
 		}
 	}

@@ -128,7 +128,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.inFlight = int64(len(sources)) * capture.LiveBatch
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
-	p.terminal, p.openFindings = person, openFindings{}
+	p.terminal, p.open = person, openFindings{}
 	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)

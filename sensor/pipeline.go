@@ -35,7 +35,7 @@ type pipeline struct {
 	inputs   func() []inputState // of a live capture; nil for files
 	messages *healthLog          // of a live capture; nil for files
 	terminal *terminal           // of a live capture on a terminal; else nil
-	openFindings
+	open     openFindings        // of a live capture; nil for files
 	// Of the last heartbeat.
 	lastHeartbeat                          int64
 	framesAtHeartbeat, attemptsAtHeartbeat uint64
@@ -124,8 +124,8 @@ func (p *pipeline) finding(f *finding.Finding) {
 	}
 	p.report.Finding(f)
 	p.terminal.finding(f)
-	if p.openFindings != nil {
-		p.openFindings.follow(f)
+	if p.open != nil {
+		p.open.follow(f)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -27,7 +26,6 @@ const (
 
 // terminal writes lines for a person. The engine's Output calls it, one goroutine at a time.
 type terminal struct {
-	mu    sync.Mutex
 	out   io.Writer
 	color bool
 	width int // columns; zero means 100
@@ -69,8 +67,6 @@ func (t *terminal) finding(f *finding.Finding) {
 		f.CloseReason == "reclassified") { // the next line says more
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	headline := event.Headline(f)
 	if t.color {
 		text.EnableColors()
@@ -113,8 +109,6 @@ func (t *terminal) paragraph(first, s string) {
 
 // heartbeat writes that the sensor listens, with what it saw.
 func (t *terminal) heartbeat(now int64, s string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	fmt.Fprintf(t.out, "%s  %s\n", clock(now), s)
 }
 
@@ -131,20 +125,17 @@ func (p *pipeline) heartbeat(now int64) {
 	if p.messages == nil || now-p.lastHeartbeat < int64(every) {
 		return
 	}
-	first := p.lastHeartbeat == 0
-	p.lastHeartbeat = now
+	first, frames, attempts := p.lastHeartbeat == 0, p.last.Frames, p.engine.Stats().Attempts
+	s := fmt.Sprintf("listening: %d frames of mail, DNS and connections, %d connections to mail "+
+		"servers since the last line; %s", frames-p.framesAtHeartbeat,
+		attempts-p.attemptsAtHeartbeat, p.open.text())
+	p.lastHeartbeat, p.framesAtHeartbeat, p.attemptsAtHeartbeat = now, frames, attempts
 	if first { // "listening" was just said
-		p.framesAtHeartbeat, p.attemptsAtHeartbeat = p.last.Frames, p.engine.Stats().Attempts
 		return
 	}
-	st := p.engine.Stats()
-	s := fmt.Sprintf("listening: %d frames of mail, DNS and connections, %d connections to mail "+
-		"servers since the last line; %s", p.last.Frames-p.framesAtHeartbeat,
-		st.Attempts-p.attemptsAtHeartbeat, p.openFindings.text())
 	if n := len(p.health.raised); n > 0 {
 		s += fmt.Sprintf("; %s raised", verdict.Count(uint32(n), "health check", "health checks"))
 	}
-	p.framesAtHeartbeat, p.attemptsAtHeartbeat = p.last.Frames, st.Attempts
 	if p.terminal != nil {
 		p.terminal.heartbeat(now, s)
 		return

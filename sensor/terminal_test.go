@@ -51,13 +51,13 @@ func TestHeartbeat(t *testing.T) {
 	for _, onTerminal := range []bool{false, true} {
 		var log, screen bytes.Buffer
 		p := &pipeline{messages: &healthLog{log: (&app{stderr: &log}).logger(&config{})},
-			openFindings: openFindings{}, engine: engine.New(engine.Config{Live: true}, engine.Output{})}
+			open: openFindings{}, engine: engine.New(engine.Config{Live: true}, engine.Output{})}
 		if onTerminal {
 			p.terminal = &terminal{out: &screen}
 		}
-		p.openFindings.follow(&finding.Finding{ID: "a", Action: finding.Opened, Severity: verdict.High})
-		p.openFindings.follow(&finding.Finding{ID: "b", Action: finding.Opened})
-		p.openFindings.follow(&finding.Finding{ID: "b", Action: finding.Closed})
+		p.open.follow(&finding.Finding{ID: "a", Action: finding.Opened, Severity: verdict.High})
+		p.open.follow(&finding.Finding{ID: "b", Action: finding.Opened})
+		p.open.follow(&finding.Finding{ID: "b", Action: finding.Closed})
 		for m := range 121 {
 			p.heartbeat(int64(1e18) + int64(m)*int64(time.Minute))
 		}

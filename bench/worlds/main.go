@@ -27,7 +27,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -169,7 +168,7 @@ func (o *options) play(s scene.Scene, seed uint64, path string) (out []*result, 
 	}
 	faulty := false
 	for _, declared := range o.declared {
-		got, err := readCapture(o.sensor, path, arguments(truth, declared))
+		got, err := readCapture(o.sensor, path, truth.Options(declared))
 		if err != nil {
 			return nil, err
 		}
@@ -197,46 +196,4 @@ func keep(base string, capture []byte, truth *traffic.Truth) error {
 		return err
 	}
 	return os.WriteFile(base+".truth.json", append(text, '\n'), 0o644)
-}
-
-// arguments are the sensor's options: the networks of ours that are not private, or everything that
-// an administrator would declare.
-func arguments(t *traffic.Truth, declared bool) (list []string) {
-	home := t.Home
-	if declared {
-		home = slices.Concat(home, t.Config.Home)
-	}
-	for _, n := range home {
-		list = append(list, "--home", n)
-	}
-	if !declared {
-		return list
-	}
-	for _, d := range t.Config.Domains {
-		list = append(list, "--local-domain", d)
-	}
-	if len(t.Config.Relays) > 0 {
-		list = append(list, "--set", "allowed_relays="+toJSON(t.Config.Relays))
-	}
-	var servers []map[string]string
-	for _, row := range t.Config.Servers {
-		s := map[string]string{"ip": *row[0]}
-		if row[1] != nil {
-			s["role"] = *row[1]
-		}
-		servers = append(servers, s)
-	}
-	if len(servers) > 0 {
-		list = append(list, "--set", "smtp_servers="+toJSON(servers))
-	}
-	return list
-}
-
-// toJSON is a value of --set.
-func toJSON(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings are always marshalled
-	}
-	return string(b)
 }

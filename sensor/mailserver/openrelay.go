@@ -63,6 +63,9 @@ type LearnedDomain struct {
 	N     uint8     `json:"N"`
 }
 
+// isLocal reports whether so many networks deliver mail for a domain that it is local.
+func (d LearnedDomain) isLocal() bool { return int(d.N) == len(d.Nets) }
+
 // inTransit is a message of a stranger that may leave the server again.
 type inTransit struct {
 	at, first   int64
@@ -220,7 +223,7 @@ func (r *Relay) newDomain(m *Mail, to *Recipient, out *verdicts) {
 			continue
 		}
 		known++
-		local = local || d.N >= 3
+		local = local || d.isLocal()
 	}
 	if n < minNewDomains || n < newToOld*known || !local {
 		return
@@ -269,7 +272,7 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 	if d.First == 0 {
 		d.First = m.Time
 	}
-	if d.N < 3 {
+	if !d.isLocal() {
 		fresh := true
 		for _, n := range d.Nets[:d.N] {
 			fresh = fresh && n != m.Net
@@ -280,11 +283,11 @@ func (r *Relay) learn(m *Mail, to *Recipient) (known bool, first int64) {
 		}
 	}
 	r.Domains[to.Domain] = d
-	return d.N >= 3, d.First
+	return d.isLocal(), d.First
 }
 
 // IsLearned reports whether strangers of three networks deliver mail for a domain.
-func (r *Relay) IsLearned(domain uint32) bool { return r.Domains[domain].N >= 3 }
+func (r *Relay) IsLearned(domain uint32) bool { return r.Domains[domain].isLocal() }
 
 // outbound observes a message that the server delivers to an external one.
 func (r *Relay) outbound(m *Mail, out *verdicts) {
@@ -333,7 +336,7 @@ func (r *Relay) passedOn(p *inTransit, m *Mail, out *verdicts) {
 	if r.passedDomains == nil {
 		r.passedDomains = map[uint32]map[uint32]bool{}
 	}
-	if r.Domains[p.domain].N >= 3 || m.Time-p.first > day {
+	if r.IsLearned(p.domain) || m.Time-p.first > day {
 		return
 	}
 	if r.passedDomains[p.net] == nil {

@@ -38,13 +38,13 @@ func (s *prefixSet) Has(a flowtable.Addr, v6 bool) bool {
 
 // Configured reports whether an address is in one of the networks that set was given.
 func (s *prefixSet) Configured(a flowtable.Addr, v6 bool) bool {
-	return s.size > 0 && s.table.Contains(plain(a, v6))
+	return s.size > 0 && s.table.Contains(NetIP(a, v6))
 }
 
 // Learned reports whether an address is in one of the networks that Learn added.
 func (s *prefixSet) Learned(a flowtable.Addr, v6 bool) bool {
 	t := s.learned.Load()
-	return t != nil && t.Contains(plain(a, v6))
+	return t != nil && t.Contains(NetIP(a, v6))
 }
 
 // Learn adds a network and reports whether it did: it is new, and there are fewer than
@@ -62,24 +62,5 @@ func (s *prefixSet) Learn(p netip.Prefix) bool {
 	return true
 }
 
-// LearnedNetworks returns the networks that Learn added, in order.
-func (s *prefixSet) LearnedNetworks() (list []netip.Prefix) {
-	if t := s.learned.Load(); t != nil {
-		for p := range t.AllSorted() {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
 // maxLearnedNetworks bounds the networks that are learned.
 const maxLearnedNetworks = 256
-
-// plain is an address as the trie holds it.
-func plain(a flowtable.Addr, v6 bool) netip.Addr {
-	addr := netip.AddrFrom16(a)
-	if !v6 {
-		addr = addr.Unmap()
-	}
-	return addr
-}

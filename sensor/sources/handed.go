@@ -14,14 +14,10 @@ import (
 
 // profileOf calls f with the source and the profile of a host, if there is one, under the lock of
 // its shard.
-func (all *Set) profileOf(k *flowtable.HostKey, f func(s *Observer, src *Source, prof *profile)) {
-	hash := all.cfg.Table.Secret.HashHost(k)
-	s := all.shards[all.cfg.Table.ShardOf(hash)]
-	s.locked(func() {
-		if r := s.Table.Sources.Find(hash, k); r != 0 {
-			if src := s.Table.Sources.At(r); src.profile != 0 {
-				f(s, src, s.profiles.At(src.profile))
-			}
+func (all *Set) profileOf(k *flowtable.HostKey, f func(src *Source, prof *profile)) {
+	all.withSource(k, func(_ *Observer, _ flowtable.Ref, src *Source, prof *profile) {
+		if prof != nil {
+			f(src, prof)
 		}
 	})
 }
@@ -31,7 +27,7 @@ func (all *Set) sends(k *flowtable.HostKey) (is bool) {
 	if all.cfg.Peers.DetectRole(k.Addr).Server() {
 		return true
 	}
-	all.profileOf(k, func(_ *Observer, src *Source, _ *profile) {
+	all.profileOf(k, func(src *Source, _ *profile) {
 		is = src.flags&triedOutside != 0
 	})
 	return is
@@ -41,7 +37,7 @@ func (all *Set) sends(k *flowtable.HostKey) (is bool) {
 // host is judged as if the server were not ours. The caller holds tickMu.
 func (all *Set) Handed(client flowtable.HostKey, m *handover.Mail, server flowtable.HostKey) {
 	m.Relays = all.sends(&server)
-	all.profileOf(&client, func(s *Observer, src *Source, prof *profile) {
+	all.profileOf(&client, func(src *Source, prof *profile) {
 		prof.handedInAll++
 		if prof.takenInAll >= fewTaken && prof.takenInAll*takenEach >= prof.handedInAll {
 			return // it passes on what others bring
@@ -104,7 +100,7 @@ func (all *Set) observeHanded(prof *profile, m *handover.Mail, server *flowtable
 
 // Taken notes that a server of ours took n messages from a client. The caller holds tickMu.
 func (all *Set) Taken(server, client flowtable.HostKey, n uint32, own bool) {
-	all.profileOf(&server, func(_ *Observer, _ *Source, prof *profile) {
+	all.profileOf(&server, func(_ *Source, prof *profile) {
 		for range min(n, 100) { // RFC 5321, section 4.5.3.1.8
 			prof.Observe(&all.cfg.Detect, nil, detect.Observation{Kind: detect.KindTaken,
 				Time: all.cfg.Now()})

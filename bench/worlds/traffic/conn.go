@@ -51,9 +51,6 @@ func (w *World) Dial(at time.Duration, c, s *Host, port uint16, v6 bool) *Conn {
 	return k
 }
 
-// Local is the address of the client, with its port.
-func (k *Conn) Local() netip.AddrPort { return k.ca }
-
 // now is the timestamp clock of a side.
 func (k *Conn) now(client bool) uint32 {
 	i := 0
@@ -256,15 +253,6 @@ func (k *Conn) Send(client bool, data []byte, think time.Duration) {
 		data = data[n:]
 	}
 	k.owed = true
-}
-
-// KeepAlive sends a probe of TCP and its answer (RFC 9293 section 3.8.4).
-func (k *Conn) KeepAlive(client bool, after time.Duration) {
-	k.T += after
-	k.put(client, ack, k.seqOf(client)-1, nil)
-	k.T += 2*k.sd + time.Millisecond
-	k.put(!client, ack, k.seqOf(!client), nil)
-	k.owed = false
 }
 
 // Close ends it by FIN, a side first; the other one follows.

@@ -2,7 +2,6 @@ package traffic
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -249,12 +248,4 @@ func (w *World) Receive(at time.Duration, from *Domain, to *Host, s *Session) ti
 	k := w.Dial(at, client, to, 25, !to.V4.IsValid()).Open()
 	k.SMTP(s)
 	return k.T
-}
-
-// Servers4 is a private network beside the office's for servers.
-func (w *World) Servers4(n int) netip.Addr {
-	b := w.Net4.Addr().As4()
-	b[2] ^= 1
-	b[3] = byte(n)
-	return netip.AddrFrom4(b)
 }

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -174,4 +175,46 @@ func (w *World) finishTruth() {
 		}
 	}
 	w.Mirror.forget(t)
+}
+
+// Options are the options of spamsensor read: the networks of ours that are not private, or
+// everything that an administrator would declare.
+func (t *Truth) Options(declared bool) (list []string) {
+	home := t.Home
+	if declared {
+		home = slices.Concat(home, t.Config.Home)
+	}
+	for _, n := range home {
+		list = append(list, "--home", n)
+	}
+	if !declared {
+		return list
+	}
+	for _, d := range t.Config.Domains {
+		list = append(list, "--local-domain", d)
+	}
+	if len(t.Config.Relays) > 0 {
+		list = append(list, "--set", "allowed_relays="+toJSON(t.Config.Relays))
+	}
+	var servers []map[string]string
+	for _, row := range t.Config.Servers {
+		s := map[string]string{"ip": *row[0]}
+		if row[1] != nil {
+			s["role"] = *row[1]
+		}
+		servers = append(servers, s)
+	}
+	if len(servers) > 0 {
+		list = append(list, "--set", "smtp_servers="+toJSON(servers))
+	}
+	return list
+}
+
+// toJSON is a value of --set.
+func toJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings are always marshalled
+	}
+	return string(b)
 }
