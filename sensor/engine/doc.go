@@ -20,7 +20,7 @@
 //
 //	worker.go          Take, takeRound: a round of frames
 //	decode.go            decode: wire.Decode, a packet or an outcome that is counted
-//	                     enqueue: the packet is copied to the queue of its client's shard
+//	enqueue.go           enqueue: the packet is copied to the queue of its client's shard
 //	process.go           runShards, process: for each shard, under its lock, packet after packet
 //	shard.go               packet: to the tracker
 //	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
@@ -38,7 +38,7 @@
 // Other packets leave this way at shard.go. A SYN goes to track/syn.go (SYN: an attempt), a SYN-ACK
 // to track/segment.go (begin: a flow); then both go through observe.go and sources/observe.go
 // (Observe) to sources/contacts.go (observeAttempt, observeSYNACK). A DNS message about mail goes
-// from decode.go (enqueueDNS) to observeDNS in shard.go.
+// from enqueue.go (enqueueDNS) to observeDNS in shard.go.
 //
 // A verdict about a mail server comes this way: servers/observer.go, servers/transaction.go,
 // journal.go, servers/dispatch.go, servers/finding.go. What our own hosts hand to it goes on from
