@@ -179,7 +179,7 @@ func (t *Test) result(failed bool, alpha float64) Decision {
 	}
 	upper, lower := Bounds(alpha)
 	t.accuse = upper
-	t.llr = math.Max(lower, t.llr+by)
+	t.llr = max(lower, t.llr+by)
 	switch {
 	case t.mostlyWorks():
 		return Undecided
@@ -216,7 +216,7 @@ func (t *Test) Worked() int { return t.worked }
 // Merge adds the contacts of o, which came later. Contacts that find no place are left out.
 func (t *Test) Merge(o *Test, alpha float64) {
 	_, lower := Bounds(alpha)
-	t.llr = math.Max(lower, t.llr+o.llr)
+	t.llr = max(lower, t.llr+o.llr)
 	t.failed += o.failed
 	t.worked += o.worked
 	free := 0

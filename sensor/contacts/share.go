@@ -2,6 +2,8 @@ package contacts
 
 import (
 	"math"
+	"math/bits"
+	"slices"
 
 	"spamsensor/sensor/sketch"
 )
@@ -22,9 +24,12 @@ import (
 //	       thrice as many dead servers as others, and when it is flushed they come at once
 //	slow   10 failures of which each was not tried again within seven hours
 type Share struct {
-	pending [24]firstContact
-	failed  [48]failure
-	next    uint8  // place of the next failure
+	// Both grow as far as they are needed. A contact takes the first free place of pending.
+	pending []firstContact
+	failed  []failure
+	waiting uint32 // the places of pending that are taken, by bit
+	due     uint32 // no contact and no failure ends before
+	next    uint8  // place of the next failure, modulo maxFailed
 	row     uint8  // failures since the latest success, without one near them
 	worked  uint32 // contacts that an answer resolved
 	given   uint32 // failures that were not tried again in time
@@ -35,6 +40,9 @@ type Share struct {
 	at      uint32 // of the latest success
 	fails   bool
 }
+
+// maxPending is how many contacts wait at a time, maxFailed how many failures can be tried again.
+const maxPending, maxFailed = 24, 48
 
 // firstContact waits for an answer.
 type firstContact struct {
@@ -66,36 +74,61 @@ var shareUp, shareDown = math.Log(failsForBot / failsForHonest),
 
 // Begin records the first contact with a provider.
 func (t *Share) Begin(unit uint32, now int64) {
-	t.expire(now)
-	at, free := sketch.Stamp(now), 0
-	for i := range t.pending {
-		if c := &t.pending[i]; c.at == 0 || c.at < t.pending[free].at {
-			free = i
-		}
-		if t.pending[free].at == 0 {
-			break
-		}
+	at := sketch.Stamp(now)
+	t.expire(at)
+	place := bits.TrailingZeros32(^t.waiting)
+	switch {
+	case place == maxPending: // no room: the oldest had the longest time
+		place = t.oldest()
+		t.fail(&t.pending[place])
+	case place == len(t.pending):
+		t.pending = append(t.pending, firstContact{})
 	}
-	if c := &t.pending[free]; c.at != 0 { // no room: the oldest had the longest time
-		t.fail(c)
+	t.pending[place] = firstContact{unit, at, t.at != 0 && t.at+nearSuccess/3 >= at}
+	if at != 0 {
+		t.waiting |= 1 << place
 	}
-	t.pending[free] = firstContact{unit, at, t.at != 0 && t.at+nearSuccess/3 >= at}
+	t.due = min(t.due, at+AnswerLimit)
 }
 
-// expire resolves contacts without an answer.
-func (t *Share) expire(now int64) {
-	at := sketch.Stamp(now)
+// oldest is the place of the contact that has waited the longest.
+func (t *Share) oldest() (place int) {
 	for i := range t.pending {
-		if c := &t.pending[i]; c.at != 0 && at >= c.at+AnswerLimit {
-			t.fail(c)
-			*c = firstContact{}
+		if t.pending[i].at < t.pending[place].at {
+			place = i
 		}
 	}
-	for i := range t.failed {
-		if f := &t.failed[i]; f.at != 0 && at >= f.at+retryUntil {
-			t.given++
-			*f = failure{}
+	return place
+}
+
+// expire resolves contacts without an answer. Few attempts and answers come when one ends: due says
+// when the next one does, at the earliest.
+func (t *Share) expire(at uint32) {
+	if at < t.due {
+		return
+	}
+	t.due = math.MaxUint32
+	for waiting := t.waiting; waiting != 0; waiting &= waiting - 1 {
+		i := bits.TrailingZeros32(waiting)
+		c := &t.pending[i]
+		if ends := c.at + AnswerLimit; at < ends {
+			t.due = min(t.due, ends)
+			continue
 		}
+		t.fail(c)
+		t.waiting &^= 1 << i
+	}
+	for i := range t.failed {
+		f := &t.failed[i]
+		if f.at == 0 {
+			continue
+		}
+		if ends := f.at + retryUntil; at < ends {
+			t.due = min(t.due, ends)
+			continue
+		}
+		t.given++
+		*f = failure{}
 	}
 }
 
@@ -125,14 +158,19 @@ func (t *Share) count() {
 
 // keep keeps a failure that can still be tried again. The oldest is forgotten, as if it had been.
 func (t *Share) keep(f failure) {
-	t.failed[t.next%uint8(len(t.failed))] = f
+	if place := int(t.next % maxFailed); place == len(t.failed) {
+		t.failed = append(t.failed, f)
+	} else {
+		t.failed[place] = f
+	}
 	t.next++
+	t.due = min(t.due, f.at+retryUntil)
 }
 
 // Again records a further attempt at a provider. After some minutes it takes a failure back.
 func (t *Share) Again(unit uint32, now int64) {
 	for i := range t.failed {
-		if f := &t.failed[i]; f.at != 0 && f.unit == unit && sketch.Stamp(now) >= f.at+retryAfter {
+		if f := &t.failed[i]; f.unit == unit && f.at != 0 && sketch.Stamp(now) >= f.at+retryAfter {
 			*f = failure{}
 			t.mixed -= min(t.mixed, 1)
 			t.again++
@@ -146,24 +184,24 @@ func (t *Share) triesAgain() bool { return t.again*4 >= max(t.mixed, t.given)+t.
 
 // Answered records an answer of a provider, and reports whether contacts fail like those of a bot.
 func (t *Share) Answered(unit uint32, alpha float64, now int64) bool {
-	at, found := sketch.Stamp(now), false
-	for i := range t.pending {
-		if c := &t.pending[i]; c.at != 0 && c.unit == unit {
-			*c, found = firstContact{}, true
+	at, waiting := sketch.Stamp(now), t.waiting
+	for rest := waiting; rest != 0; rest &= rest - 1 {
+		if i := bits.TrailingZeros32(rest); t.pending[i].unit == unit {
+			t.waiting &^= 1 << i
 		}
 	}
-	if !found {
+	if t.waiting == waiting {
 		return false
 	}
-	for i := range t.pending {
-		if c := &t.pending[i]; c.at+nearSuccess >= at {
-			c.live = c.at != 0
+	for rest := t.waiting; rest != 0; rest &= rest - 1 {
+		if c := &t.pending[bits.TrailingZeros32(rest)]; c.at+nearSuccess >= at {
+			c.live = true
 		}
 	}
 	t.worked++
 	t.row, t.at = 0, at
 	t.count()
-	t.expire(now)
+	t.expire(at)
 	return t.judge(alpha)
 }
 
@@ -188,6 +226,13 @@ func (t *Share) Failed() int { return int(max(t.mixed, t.given)) }
 
 // Worked is how many contacts were answered.
 func (t *Share) Worked() int { return int(t.worked) }
+
+// Clone is a copy that shares no memory.
+func (t *Share) Clone() Share {
+	c := *t
+	c.pending, c.failed = slices.Clone(t.pending), slices.Clone(t.failed)
+	return c
+}
 
 // Merge adds the results of o, which came later.
 func (t *Share) Merge(o *Share) {

@@ -34,7 +34,7 @@ type quotedAddress struct {
 // observeBlocklisted takes in that a server named a blocklist in a refusal. Others may share the
 // address on the list, so this alone has a small weight. It has none if the list is of addresses
 // that should not send mail whoever uses them, or of servers that bounce to forged senders.
-func observeBlocklisted(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeBlocklisted(p *Profile, o *Observation) {
 	l := &p.blocklists
 	known := slices.Contains(l.name[:l.n], o.Listing.List)
 	if !known && l.n < maxLists {

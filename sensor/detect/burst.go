@@ -20,7 +20,7 @@ type burst struct {
 // minutes, as BotFlex. Attempts at internal servers do not count: an application may send its
 // reports through our own relay in one go. The detector alone makes a source suspect, see
 // suspectByRate.
-func observeBurst(p *Profile, c *Config, n *Counters, o Observation) {
+func observeBurst(p *Profile, c *Config, n *Counters, o *Observation) {
 	if o.Port != 25 || !o.External {
 		return
 	}

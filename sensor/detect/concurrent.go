@@ -11,7 +11,7 @@ import (
 // Config.Concurrent, with half the weight, and Config.MassConcurrent, the numbers in use on
 // MikroTik routers. A source that mostly connects to internal servers is left out: an application
 // server has pools of connections.
-func observeConcurrent(p *Profile, c *Config, n *Counters, o Observation) {
+func observeConcurrent(p *Profile, c *Config, n *Counters, o *Observation) {
 	if p.external*2 < n.Attempts {
 		return
 	}

@@ -14,7 +14,7 @@ const fewConflicts = 3
 // observeConflicts counts sessions in which the client sent bytes again, and others. No TCP does
 // that (RFC 9293, section 3.7): a program that writes its own segments hides from a sensor what the
 // server reads.
-func observeConflicts(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeConflicts(p *Profile, o *Observation) {
 	// A few conflicts in many sessions are errors of the network.
 	sketch.Increment(&p.conflicting)
 	if p.conflicting >= fewConflicts && p.conflicting*4 >= p.sessions {

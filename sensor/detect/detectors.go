@@ -71,16 +71,11 @@ const (
 	codes
 )
 
-// observer is what a detector does with an observation.
-type observer func(p *Profile, c *Config, n *Counters, o Observation)
-
-// detector is one row of the table of detectors.
+// detector is one row of the table of detectors. What it does with an observation is in the file of
+// its name; see Profile.detect.
 type detector struct {
 	name   string // in events
 	family Family
-	sees   kindSet // observe is called for these kinds only
-	// observe looks at an observation, and raises or lowers its own reason only.
-	observe observer
 	// holds is for the mitigating family: whether the sign is there at the moment, with its value
 	// and threshold. It is asked at each verdict.
 	holds func(p *Profile) (holds bool, value, threshold float64)
@@ -89,49 +84,33 @@ type detector struct {
 
 // detectors is the table of contents of this package: each row is a file.
 var detectors = [codes]detector{
-	NewNetworks:      {"new_networks", Volume, sees(KindSYN, KindSYNACK, KindNamed, KindAccount), observeNewNetworks, nil, textNewNetworks},
-	ManyNetworks:     {"many_networks", Volume, sees(KindSYN), observeManyNetworks, nil, textManyNetworks},
-	Burst:            {"fast_attempts", Volume, sees(KindSYN), observeBurst, nil, textBurst},
-	Concurrent:       {"concurrent", Volume, sees(KindSYN), observeConcurrent, nil, textConcurrent},
-	SubmitSpread:     {"submission_spread", Volume, sees(KindSYN), observeSubmitSpread, nil, textSubmitSpread},
-	Flood:            {"flood", Volume, sees(KindSYN), observeFlood, nil, textFlood},
-	Sweep:            {"sweep", Volume, sees(KindSYN), observeSweep, nil, textSweep},
-	ForeignMail:      {"foreign_mail", Volume, sees(KindHanded), observeForeignMail, nil, textForeignMail},
-	Failures:         {"failed_contacts", Outcome, contactKinds, observeFailures, nil, textFailures},
-	Refusals:         {"refusals", Replies, sees(KindDecided), observeRefusals, nil, textRefusals},
-	UnknownUsers:     {"unknown_users", Replies, sees(KindRecipientReply), observeUnknownUsers, nil, textUnknownUsers},
-	RelayDenials:     {"strangers", Replies, sees(KindRelayDenied), observeRelayDenials, nil, textRelayDenials},
-	Blocklisted:      {"blocklisted", Replies, sees(KindListed), observeBlocklisted, nil, textBlocklisted},
-	HeloName:         {"helo_name", Identity, sees(KindHelo), observeHeloName, nil, textHeloName},
-	HeloNames:        {"helo_names", Identity, sees(KindHelo), observeHeloNames, nil, textHeloNames},
-	Oddities:         {"oddities", Dialect, sees(KindDialect), observeOddities, nil, textOddities},
-	Conflicts:        {"conflicting_data", Dialect, sees(KindConflict), observeConflicts, nil, textConflicts},
-	SenderDomains:    {"sender_domains", Envelope, sees(KindSender, KindDecided), observeSenderDomains, nil, textSenderDomains},
-	RecipientDomains: {"recipient_domains", Envelope, sees(KindRecipient), observeRecipientDomains, nil, textRecipientDomains},
-	MXLookups:        {"mx_lookups", Names, sees(KindLookups), observeMXLookups, nil, textMXLookups},
-	HostLookups:      {"mail_host_lookups", Names, sees(KindLookups), observeHostLookups, nil, textHostLookups},
-	ListLookups:      {"list_lookups", Names, sees(KindLookups), observeListLookups, nil, textListLookups},
-	TLSNames:         {"tls_names", Names, sees(KindTLSName), observeTLSNames, nil, textTLSNames},
-	OneName:          {"one_name", Mitigating, sees(KindHelo), observeOneName, holdsOneName, textOneName},
-	Welcome:          {"welcome", Mitigating, 0, nil, holdsWelcome, textWelcome},
-	Retries:          {"retries", Mitigating, sees(KindDeferred, KindRefused, KindUnreachable, KindSYN), observeRetries, holdsRetries, textRetries},
-	Serves:           {"serves", Mitigating, sees(KindServed), observeServes, holdsServes, textServes},
-}
-
-// observers are the detectors of each kind, in the order of the table. Most kinds have one or none:
-// to ask each of the 25 rows for its kinds took 10 of the 25 ns of a SYN-ACK.
-var observers = observersByKind()
-
-func observersByKind() (by [kinds][]observer) {
-	for i := range detectors {
-		d := &detectors[i]
-		for kind := range kinds {
-			if d.sees.has(kind) {
-				by[kind] = append(by[kind], d.observe)
-			}
-		}
-	}
-	return by
+	NewNetworks:      {"new_networks", Volume, nil, textNewNetworks},
+	ManyNetworks:     {"many_networks", Volume, nil, textManyNetworks},
+	Burst:            {"fast_attempts", Volume, nil, textBurst},
+	Concurrent:       {"concurrent", Volume, nil, textConcurrent},
+	SubmitSpread:     {"submission_spread", Volume, nil, textSubmitSpread},
+	Flood:            {"flood", Volume, nil, textFlood},
+	Sweep:            {"sweep", Volume, nil, textSweep},
+	ForeignMail:      {"foreign_mail", Volume, nil, textForeignMail},
+	Failures:         {"failed_contacts", Outcome, nil, textFailures},
+	Refusals:         {"refusals", Replies, nil, textRefusals},
+	UnknownUsers:     {"unknown_users", Replies, nil, textUnknownUsers},
+	RelayDenials:     {"strangers", Replies, nil, textRelayDenials},
+	Blocklisted:      {"blocklisted", Replies, nil, textBlocklisted},
+	HeloName:         {"helo_name", Identity, nil, textHeloName},
+	HeloNames:        {"helo_names", Identity, nil, textHeloNames},
+	Oddities:         {"oddities", Dialect, nil, textOddities},
+	Conflicts:        {"conflicting_data", Dialect, nil, textConflicts},
+	SenderDomains:    {"sender_domains", Envelope, nil, textSenderDomains},
+	RecipientDomains: {"recipient_domains", Envelope, nil, textRecipientDomains},
+	MXLookups:        {"mx_lookups", Names, nil, textMXLookups},
+	HostLookups:      {"mail_host_lookups", Names, nil, textHostLookups},
+	ListLookups:      {"list_lookups", Names, nil, textListLookups},
+	TLSNames:         {"tls_names", Names, nil, textTLSNames},
+	OneName:          {"one_name", Mitigating, holdsOneName, textOneName},
+	Welcome:          {"welcome", Mitigating, holdsWelcome, textWelcome},
+	Retries:          {"retries", Mitigating, holdsRetries, textRetries},
+	Serves:           {"serves", Mitigating, holdsServes, textServes},
 }
 
 // String is the name used in events.
@@ -154,11 +133,16 @@ func (p *Profile) raise(code Code, now int64, value, threshold, weight float64) 
 	if r.First == 0 {
 		r.First = now
 	}
-	p.changed = p.changed || math.Abs(weight) > math.Abs(r.Weight)
 	r.Last = max(r.Last, now)
-	r.Value, r.Threshold = math.Max(r.Value, value), math.Max(r.Threshold, threshold)
+	if value > r.Value {
+		r.Value = value
+	}
+	if threshold > r.Threshold {
+		r.Threshold = threshold
+	}
 	if math.Abs(weight) > math.Abs(r.Weight) {
 		r.Weight = weight
+		p.changed = true
 	}
 }
 

@@ -8,42 +8,45 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// contactKinds are the kinds that begin or end a first contact.
-var contactKinds = sees(KindSYN, KindRetransmit, KindSYNACK, KindRefused, KindUnreachable,
-	KindEstablished)
+// maxFailuresWeight is the weight of Failures once a test has decided.
+const maxFailuresWeight = 4.6
 
-// observeFailures begins a first contact with a SYN to a new provider or network, and ends it with
+// observeFailures begins a first contact with a SYN to a new provider or network, which ends with
 // what comes next for that one: a retransmission or an error is a failure, an answer a success. On
 // port 25 the share of failures is tested too, of the source's own deliveries: a host to which
 // others bring mail is a mail server, whose queue may hold what it has tried for days.
-func observeFailures(p *Profile, c *Config, _ *Counters, o Observation) {
-	if o.Kind == KindSYN {
-		if o.newUnit && p.reasons[Failures].Weight < 4.6 {
-			p.contacts.Begin(o.unit, o.Time)
-		}
-		if bits.OnesCount8(p.behaviour.Ports) > 1 { // of the server of this attempt
-			p.contacts.Drop(o.unit)
-		}
-		switch {
-		case o.newUnit && o.direct():
-			p.share.Begin(o.unit, o.Time)
-		case o.Port == 25:
-			p.share.Again(o.unit, o.Time)
-		}
-		return
+func observeFailures(p *Profile, o *Observation) {
+	if o.newUnit && p.reasons[Failures].Weight < maxFailuresWeight {
+		p.contacts.Begin(o.unit, o.Time)
 	}
+	if bits.OnesCount8(p.behaviour.Ports) > 1 { // of the server of this attempt
+		p.contacts.Drop(o.unit)
+	}
+	switch {
+	case o.newUnit && o.direct():
+		p.share.Begin(o.unit, o.Time)
+	case o.Port == 25:
+		p.share.Again(o.unit, o.Time)
+	}
+}
+
+// contactRetransmitted is for a SYN that was sent again.
+func contactRetransmitted(p *Profile, c *Config, o *Observation) {
+	p.judgeContacts(p.contacts.Retransmitted(p.providers.Unit(o.Net), c.Alpha), o.Time)
+}
+
+// contactAnswered is for a SYN-ACK or a handshake.
+func contactAnswered(p *Profile, c *Config, o *Observation) {
 	unit := p.providers.Unit(o.Net)
-	switch o.Kind {
-	case KindRetransmit:
-		p.judgeContacts(p.contacts.Retransmitted(unit, c.Alpha), o.Time)
-	case KindSYNACK, KindEstablished:
-		p.judgeContacts(p.contacts.Answered(unit, c.Alpha), o.Time)
-		if p.share.Answered(unit, c.Alpha, o.Time) && !p.has(Serves) {
-			p.raise(Failures, o.Time, float64(p.share.Failed()), 0, 4.6)
-		}
-	case KindRefused, KindUnreachable:
-		p.judgeContacts(p.contacts.Refused(unit, c.Alpha), o.Time)
+	p.judgeContacts(p.contacts.Answered(unit, c.Alpha), o.Time)
+	if p.share.Answered(unit, c.Alpha, o.Time) && !p.has(Serves) {
+		p.raise(Failures, o.Time, float64(p.share.Failed()), 0, maxFailuresWeight)
 	}
+}
+
+// contactRefused is for an error that answers a SYN.
+func contactRefused(p *Profile, c *Config, o *Observation) {
+	p.judgeContacts(p.contacts.Refused(p.providers.Unit(o.Net), c.Alpha), o.Time)
 }
 
 // judgeContacts is for a decision of the test. Most of the way to Fails counts half.
@@ -51,7 +54,7 @@ func (p *Profile) judgeContacts(d contacts.Decision, now int64) {
 	t := &p.contacts
 	switch d {
 	case contacts.Fails:
-		p.raise(Failures, now, float64(t.Failed()), t.Threshold(d), 4.6)
+		p.raise(Failures, now, float64(t.Failed()), t.Threshold(d), maxFailuresWeight)
 	case contacts.Partial:
 		p.raise(Failures, now, float64(t.Failed()), t.Threshold(d), 2.3)
 	case contacts.Undecided:

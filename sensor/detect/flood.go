@@ -36,7 +36,7 @@ const floodWeight, floodLift = 4.6, 2.3
 // observeFlood counts attempts at external servers in periods of floodTime, as long as no word was
 // said in a session of the source. A period with enough servers raises the reason if it has
 // floodAttempts, or if it is the third in a row.
-func observeFlood(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeFlood(p *Profile, o *Observation) {
 	if !o.External || p.heard() {
 		return
 	}

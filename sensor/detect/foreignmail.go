@@ -14,7 +14,7 @@ const massReach = 25
 // observeForeignMail sees how many domains of strangers the source reaches through a server of
 // ours, in the name of strangers: what counts, is decided by package handover. Domains weigh less
 // if it is not configured which ones are ours.
-func observeForeignMail(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeForeignMail(p *Profile, o *Observation) {
 	p.through = string(o.Text)
 	switch {
 	case o.Reach == 0:

@@ -19,7 +19,7 @@ const maxHeloWeight = 3.9
 // observeHeloName judges the kind of a name, from HELO or EHLO, that is new within the day. Only
 // the worst kind counts: its weight and its name stay. Names that do not count are left out by
 // recordHelo.
-func observeHeloName(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeHeloName(p *Profile, o *Observation) {
 	if !o.newInDay || o.Relay {
 		return
 	}

@@ -60,7 +60,7 @@ func (p *Profile) recordHelo(o *Observation) {
 
 // observeHeloNames counts the names within a day. A mail server has one name, bots draw a new one
 // for each session. The threshold is Config.HeloNames.
-func observeHeloNames(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeHeloNames(p *Profile, c *Config, o *Observation) {
 	if o.Relay && o.newInDay {
 		p.heloNames.remember(string(o.Text))
 	}

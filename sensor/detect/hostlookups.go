@@ -10,7 +10,7 @@ import (
 // observeHostLookups counts the domains with a mail host (mail., smtp., mx. ...) that the source
 // looked up, within ten minutes or in a burst. Bots guess such names, and follow MX records to
 // them. A source that looks like a mail server is left out.
-func observeHostLookups(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeHostLookups(p *Profile, c *Config, o *Observation) {
 	if !p.isResolver() && !p.maybeMTA() {
 		p.judgeServerNames(c, HostLookups, &p.lookups.Hosts, o.Time)
 	}

@@ -63,8 +63,7 @@ func (p *Profile) TakeVerdict(of *Profile) {
 func (s *Snapshot) open() *Profile {
 	p := s.profile
 	p.Budget = nil
-	p.heloNames.distinct = p.heloNames.distinct.Clone()
-	p.envelope.distinct = p.envelope.distinct.Clone()
+	p.unshare()
 	p.nets.Load(&s.nets, nil)
 	p.addrs.Load(&s.addrs, nil)
 	return &p

@@ -8,7 +8,7 @@ import (
 
 // observeListLookups notices a source that asks blocklists about addresses. Bots ask about their
 // own before they begin. One query is enough.
-func observeListLookups(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeListLookups(p *Profile, o *Observation) {
 	if !p.isResolver() && p.lookups.Lists > 0 {
 		p.raise(ListLookups, o.Time, float64(p.lookups.Lists), 1, 3.9)
 	}

@@ -18,7 +18,7 @@ const massWeight = 4.6
 // sees a source that goes round the same list again and again. The thresholds are
 // Config.ManyNetworks, with half the weight, and Config.MassNetworks. More than maxWindow are not
 // kept apart: a higher count makes no difference.
-func observeManyNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeManyNetworks(p *Profile, c *Config, o *Observation) {
 	// At the largest weight the count need not go on within the minute.
 	if p.reasons[ManyNetworks].Weight >= massWeight && p.foundLately(ManyNetworks, o.Time) {
 		return

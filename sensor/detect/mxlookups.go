@@ -15,7 +15,7 @@ const setUp = 2
 // a mail server needs MX records (RFC 5321, section 5.1): a source that looks like one is left out.
 // A mail client asks for its own domain when an account is set up. The threshold is
 // Config.MXDomains.
-func observeMXLookups(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeMXLookups(p *Profile, c *Config, o *Observation) {
 	if p.isResolver() || p.maybeMTA() {
 		return
 	}

@@ -9,19 +9,10 @@ import (
 // observeNewNetworks moves the test on the rate of new providers on (providers.Rate) when an
 // attempt goes to a provider that is new for the source, or to a network whose provider is not
 // known. Attempts at declared relays never come here. What is learned of a provider later may take
-// back what was found.
-func observeNewNetworks(p *Profile, c *Config, _ *Counters, o Observation) {
-	switch o.Kind {
-	case KindSYNACK:
-		p.nameFirst(c, &o)
-	case KindNamed:
-		p.serverNamed(c, &o)
-	case KindAccount:
-		p.accountWorks(c, &o)
-	case KindSYN:
-		if o.newUnit {
-			p.newUnit(c, o.unit, o.Time)
-		}
+// back what was found: see serverNamed and accountWorks.
+func observeNewNetworks(p *Profile, c *Config, o *Observation) {
+	if o.newUnit {
+		p.newUnit(c, o.unit, o.Time)
 	}
 }
 

@@ -43,23 +43,7 @@ const (
 	KindServed                     // the source accepted mail: Hash of the external client
 	KindHanded                     // mail of strangers to a server of ours: Text, Reach, Certain
 	KindTaken                      // the source accepted a message, from whomever
-	kinds
 )
-
-// kindSet is a set of kinds, one bit each. A detector is called for the kinds of its set only, see
-// observers.
-type kindSet uint32
-
-// sees makes the set of a detector.
-func sees(list ...Kind) (k kindSet) {
-	for _, kind := range list {
-		k |= 1 << kind
-	}
-	return k
-}
-
-// has reports whether the set has the kind.
-func (k kindSet) has(kind Kind) bool { return k>>kind&1 != 0 }
 
 // Observation is one fact about a source. Hashes are keyed, so that nobody can choose what
 // collides. Zero is right for each field that the kind does not use.
@@ -130,16 +114,10 @@ type Listing struct {
 // Observe gives an observation to the detectors that look at its kind. n are the counters of the
 // source, which must hold the observation already, see Counters.Observe; only KindSYN needs them.
 // fresh reports whether a HELO name or the domain of a sender is new.
-//
-// The observation goes by value: detectors are called through the table, and behind a pointer each
-// observation would be allocated.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
 	// The shared state comes first: detectors read from it what is new in the observation.
-	if !p.record(&o) {
-		return o.fresh
-	}
-	for _, observe := range observers[o.Kind] {
-		observe(p, c, n, o)
+	if p.record(&o) {
+		p.detect(c, n, &o)
 	}
 	return o.fresh
 }

@@ -64,7 +64,7 @@ func (d *dialect) list() (list []string) {
 
 // observeOddities counts a session on port 25 with an external server. Its oddities count only in
 // dialogues that were read in clear from the beginning.
-func observeOddities(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeOddities(p *Profile, o *Observation) {
 	for i := range p.dialect {
 		if n := &p.dialect[i]; o.Oddities>>i&1 != 0 && *n < 65535 {
 			*n++

@@ -14,7 +14,7 @@ const manySessions = 20
 
 // observeOneName compares the HELO names that count. A mail server gives its one full name in every
 // session. Servers of small offices call themselves srv.firm.local, so such a name is full too.
-func observeOneName(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeOneName(p *Profile, o *Observation) {
 	if !o.direct() || o.Own {
 		return
 	}

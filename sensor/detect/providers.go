@@ -22,12 +22,12 @@ func (p *Profile) recordUnit(o *Observation) {
 }
 
 // serverNamed is for a name of a server in a network that was contacted before.
-func (p *Profile) serverNamed(c *Config, o *Observation) {
-	change, changed := p.providers.Named(o.Net, o.Hash, o.Origin, o.Time)
+func (p *Profile) serverNamed(c *Config, net, name uint32, by providers.Origin, now int64) {
+	change, changed := p.providers.Named(net, name, by, now)
 	if !changed {
 		return
 	}
-	p.newNetworks.Change(change, o.Time, c.NewNetworksThreshold)
+	p.newNetworks.Change(change, now, c.NewNetworksThreshold)
 	if !change.Split {
 		p.accounts.Rename(change)
 		sketch.Replace(p.hour[:], change.From, change.To)
@@ -88,8 +88,7 @@ func (p *Profile) nameFirst(c *Config, o *Observation) {
 	if p.lookups == nil || p.addrs.Len() > 3 || p.providers.IsNamed(o.Net) {
 		return
 	}
-	o.Hash, o.Origin = p.lookups.Provider(o.Addr, o.Time), providers.Resolved
-	p.serverNamed(c, o)
+	p.serverNamed(c, o.Net, p.lookups.Provider(o.Addr, o.Time), providers.Resolved, o.Time)
 }
 
 // KnowsServer reports whether the provider of a network is known from this origin or a better one.

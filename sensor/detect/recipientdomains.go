@@ -10,7 +10,7 @@ import (
 // observeRecipientDomains counts the domains of recipients within an hour, of mail to external
 // servers. The threshold is Config.RecipientDomains. A host that takes mail in and returns it does
 // not choose where it goes.
-func observeRecipientDomains(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeRecipientDomains(p *Profile, c *Config, o *Observation) {
 	// A source with many recipients need not be counted again within the minute.
 	if !o.External || o.Returned && p.has(Serves) || p.foundLately(RecipientDomains, o.Time) {
 		return

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"spamsensor/sensor/contacts"
 	"spamsensor/sensor/sketch"
@@ -132,14 +133,14 @@ func (r *refusers) saved() (list []refuser) {
 // observeRefusals takes in that a transaction was refused, or its message accepted. A session that
 // goes over to TLS first is neither, and so is a refusal that says nothing about the sender; see
 // refusal.Reason.Neutral.
-func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeRefusals(p *Profile, c *Config, o *Observation) {
 	if o.OneSided {
 		p.half.observe(o.Refused)
 		return
 	}
 	weight := 1.0
 	if o.Refused {
-		if weight = p.refusers.weigh(&o); weight == 0 {
+		if weight = p.refusers.weigh(o); weight == 0 {
 			return
 		}
 	}
@@ -150,14 +151,14 @@ func observeRefusals(p *Profile, c *Config, _ *Counters, o Observation) {
 			p.refusalTestUnlisted.revoke(c, decided && p.has(Serves))
 		}
 	}
-	p.refusalTest.step(c, &o, weight, decided)
+	p.refusalTest.step(c, o, weight, decided)
 	if !o.Listed && !o.Returned {
-		p.refusalTestUnlisted.step(c, &o, weight, decided && p.has(Serves))
+		p.refusalTestUnlisted.step(c, o, weight, decided && p.has(Serves))
 	}
 	switch {
 	case !o.Refused:
 		p.weaken(&acceptedMail)
-	case p.refusalCounts(&o):
+	case p.refusalCounts(o):
 		p.judgeRefusals(c, o.Time)
 	}
 }
@@ -182,15 +183,32 @@ func (t *refusalTest) step(c *Config, o *Observation, weight float64, decided bo
 		return
 	}
 	t.Sessions++
-	step := math.Log((1 - c.RefusalHigh) / (1 - c.RefusalLow))
+	refusedStep, step := c.refusalSteps()
 	if refused {
 		t.Refused++
-		step = math.Log(c.RefusalHigh/c.RefusalLow) * weight
+		step = refusedStep * weight
 	}
 	// An honest past must not count without end in favour of a host that was taken over.
 	_, lower := contacts.Bounds(c.Alpha)
-	t.LLR = math.Max(lower, t.LLR+step)
+	t.LLR = max(lower, t.LLR+step)
 }
+
+// refusalSteps are what a refused and an accepted transaction add to the test. As contacts.Bounds,
+// they are computed once.
+func (c *Config) refusalSteps() (refused, accepted float64) {
+	s := latestSteps.Load()
+	if s == nil || s.low != c.RefusalLow || s.high != c.RefusalHigh {
+		s = &refusalSteps{c.RefusalLow, c.RefusalHigh, math.Log(c.RefusalHigh / c.RefusalLow),
+			math.Log((1 - c.RefusalHigh) / (1 - c.RefusalLow))}
+		latestSteps.Store(s)
+	}
+	return s.refused, s.accepted
+}
+
+// refusalSteps are the steps of the two shares of a Config.
+type refusalSteps struct{ low, high, refused, accepted float64 }
+
+var latestSteps atomic.Pointer[refusalSteps]
 
 // revoke takes back a refused transaction: its message was accepted for other recipients.
 func (t *refusalTest) revoke(c *Config, decided bool) {
@@ -201,7 +219,8 @@ func (t *refusalTest) revoke(c *Config, decided bool) {
 	t.Sessions--
 	t.Refused--
 	_, lower := contacts.Bounds(c.Alpha)
-	t.LLR = math.Max(lower, t.LLR-math.Log(c.RefusalHigh/c.RefusalLow))
+	refusedStep, _ := c.refusalSteps()
+	t.LLR = max(lower, t.LLR-refusedStep)
 }
 
 // judgeRefusals is for a transaction that was refused. A test that is on its way counts in part,
@@ -249,7 +268,7 @@ func textRefusals(p *Profile, _ *Counters, _ *verdict.Reason) string {
 // merge adds the transactions of o.
 func (t *refusalTest) merge(c *Config, o *refusalTest) {
 	_, lower := contacts.Bounds(c.Alpha)
-	t.LLR = math.Max(lower, t.LLR+o.LLR)
+	t.LLR = max(lower, t.LLR+o.LLR)
 	t.Sessions += o.Sessions
 	t.Refused += o.Refused
 	t.Accepted += o.Accepted

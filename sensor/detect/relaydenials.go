@@ -14,7 +14,7 @@ const fewDenials = 2
 // observeRelayDenials counts servers within a day that refused because they do not know the client.
 // A bot tries servers of others as open relays, or with wrong passwords. A client that knows its
 // server is never refused so by two.
-func observeRelayDenials(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeRelayDenials(p *Profile, o *Observation) {
 	// Four servers are kept apart: the second one decides.
 	n, _ := sketch.AddRecent(p.relayDenied[:], o.Addr, sketch.Stamp(o.Time), 86400)
 	p.judgeRelayDenials(n, o.Time)

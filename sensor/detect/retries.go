@@ -11,29 +11,35 @@ import (
 // recommends 30 minutes.
 const retryFrom, retryTo = 240, 4 * 3600 // seconds
 
-// observeRetries counts deferrals, and attempts at servers that deferred when a queue would come
-// back. Bots rarely have a queue: greylisting works because of that (RFC 6647). A connection that a
-// firewall or a provider rejects defers the mail, too.
-func observeRetries(p *Profile, _ *Config, _ *Counters, o Observation) {
+// observeDeferral counts a deferral. A connection that a firewall or a provider rejects defers the
+// mail, too.
+func observeDeferral(p *Profile, o *Observation) {
+	if o.Kind != KindDeferred && o.Port != 25 {
+		return
+	}
 	s := &p.mta
-	if o.Kind != KindSYN {
-		if o.Kind != KindDeferred && o.Port != 25 {
-			return
-		}
-		sketch.Increment(&s.Deferrals)
-		sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
-		return
+	sketch.Increment(&s.Deferrals)
+	sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
+	s.deferredBits |= 1 << (o.Addr % 64)
+}
+
+// observeRetries counts attempts at servers that deferred when a queue would come back. Bots rarely
+// have a queue: greylisting works because of that (RFC 6647).
+func observeRetries(p *Profile, o *Observation) {
+	if p.mta.deferredBits>>(o.Addr%64)&1 != 0 {
+		p.mta.retried(o.Addr, o.Time)
 	}
-	if s.Deferrals == 0 {
-		return
-	}
-	// A deferral counts as retried once: its slot is spoilt then.
+}
+
+// retried is for an attempt at a server that may have deferred.
+func (s *mtaLike) retried(addr uint32, now int64) {
+	at := sketch.Stamp(now)
 	for i := range s.deferred {
 		d := &s.deferred[i]
-		age := sketch.Stamp(o.Time) - d.At
-		if d.Hash == o.Addr && d.At != 0 && age >= retryFrom && age <= retryTo {
+		if age := at - d.At; d.Hash == addr && d.At != 0 && age >= retryFrom && age <= retryTo {
 			sketch.Increment(&s.Retried)
-			d.Hash = ^o.Addr // counted
+			d.Hash = ^addr // a deferral counts as retried once
+			s.deferredBits |= 1 << (d.Hash % 64)
 		}
 	}
 }

@@ -203,6 +203,6 @@ func (p *Profile) restoredText(code Code) (text string, ok bool) {
 
 // withoutWindows is the counts alone. Windows of hours and days are not saved.
 func (s mtaLike) withoutWindows() mtaLike {
-	s.deferred, s.clients = [16]sketch.Slot{}, [2]sketch.Slot{}
+	s.deferred, s.deferredBits, s.clients = [16]sketch.Slot{}, 0, [2]sketch.Slot{}
 	return s
 }

@@ -41,15 +41,8 @@ const fewMails, manyOfFew, refusedOfFew = 10, 4, 2
 // bot draws them from its list. Mail to internal servers does not count. The thresholds are
 // Config.SenderDomains, with half the weight, and Config.MassSenderDomains. A refused session can
 // make few mails enough, see fewMails.
-func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeSenderDomains(p *Profile, c *Config, o *Observation) {
 	e := &p.envelope
-	if o.Kind == KindDecided {
-		if p.refusalCounts(&o) {
-			n := sketch.CountRecent(e.senders[:], sketch.Stamp(o.Time), 86400)
-			p.judgeSenderDomains(c, n, o.Time)
-		}
-		return
-	}
 	if !o.External {
 		return
 	}
@@ -60,6 +53,14 @@ func observeSenderDomains(p *Profile, c *Config, _ *Counters, o Observation) {
 	}
 	n, _ := sketch.AddRecent(e.senders[:], o.Hash, sketch.Stamp(o.Time), 86400)
 	p.judgeSenderDomains(c, n, o.Time)
+}
+
+// senderRefused looks at the domains again when a transaction was refused.
+func senderRefused(p *Profile, c *Config, o *Observation) {
+	if p.refusalCounts(o) {
+		n := sketch.CountRecent(p.envelope.senders[:], sketch.Stamp(o.Time), 86400)
+		p.judgeSenderDomains(c, n, o.Time)
+	}
 }
 
 // judgeSenderDomains is for n domains within a day.

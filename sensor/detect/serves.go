@@ -12,7 +12,7 @@ const servedTime = 30 * 86400
 
 // observeServes counts external clients whose message the source accepted. Other servers bring mail
 // to a mail server, and never to a bot, so this sign decides between refusal tests too.
-func observeServes(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeServes(p *Profile, o *Observation) {
 	n, _ := sketch.AddRecent(p.mta.clients[:], o.Hash, sketch.Stamp(o.Time), servedTime)
 	p.mta.Served = max(p.mta.Served, uint32(n))
 	p.changed = true

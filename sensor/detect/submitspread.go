@@ -15,7 +15,7 @@ const maxSubmit = 16
 // that let it submit do not count, as long as a person may have as many accounts. A bot with stolen
 // accounts connects to more. Several machines behind NAT have many providers together:
 // BehindNAT lowers the reason.
-func observeSubmitSpread(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeSubmitSpread(p *Profile, c *Config, o *Observation) {
 	if o.Port == 25 || o.excused || p.foundLately(SubmitSpread, o.Time) {
 		return
 	}

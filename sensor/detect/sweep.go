@@ -18,7 +18,7 @@ const sweepAnswered = 4
 
 // observeSweep finds a source that looks for servers, by its destinations alone: nobody need
 // answer. The order of the addresses does not matter, because scanners draw it at random.
-func observeSweep(p *Profile, _ *Config, _ *Counters, o Observation) {
+func observeSweep(p *Profile, o *Observation) {
 	if !o.newAddr || p.behaviour.MailSessions > 0 {
 		return
 	}

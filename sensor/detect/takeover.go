@@ -30,14 +30,21 @@ func (p *Profile) Snapshot(n *Counters) *Snapshot {
 	s := &Snapshot{profile: *p, counters: *n, nets: p.nets.Save(), addrs: p.addrs.Save(),
 		netCount: p.nets.Len()}
 	w := &s.profile
-	w.heloNames.distinct = w.heloNames.distinct.Clone()
-	w.envelope.distinct = w.envelope.distinct.Clone()
+	w.unshare()
 	w.nets, w.addrs = sketch.Set{}, sketch.Set{}
 	if w.previous.attempts == 0 {
 		w.previous.first = n.First
 	}
 	w.previous.attempts += n.Attempts
 	return s
+}
+
+// unshare gives a copy of a profile its own memory, but for the sets of destinations.
+func (p *Profile) unshare() {
+	p.heloNames.distinct = p.heloNames.distinct.Clone()
+	p.envelope.distinct = p.envelope.distinct.Clone()
+	p.providers = p.providers.Clone()
+	p.share = p.share.Clone()
 }
 
 // TakeOver puts the profile of a machine's former address before what the machine has done at this

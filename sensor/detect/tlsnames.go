@@ -20,7 +20,7 @@ const dayNamesWeight = 4.6
 // observeTLSNames counts the registered domains of server names in TLS handshakes (RFC 6066,
 // section 3). They say what lookups say, and are seen where the DNS is not. Half a dozen in one
 // burst count, Config.MailNames within ten minutes, or dayNames within a day.
-func observeTLSNames(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeTLSNames(p *Profile, c *Config, o *Observation) {
 	p.tlsServers.Add(o.Hash, o.Time)
 	p.judgeServerNames(c, TLSNames, &p.tlsServers, o.Time)
 	p.judgeDayNames(p.tlsDay.Add(o.Hash, o.Time), o.Time)

@@ -13,7 +13,7 @@ const forgedUnknown, forgedShare = 10, 0.08
 
 // observeUnknownUsers counts the replies to recipients; see package recipients. The thresholds of
 // the share are Config.UnknownShare of Config.UnknownRecipients recipients or more.
-func observeUnknownUsers(p *Profile, c *Config, _ *Counters, o Observation) {
+func observeUnknownUsers(p *Profile, c *Config, o *Observation) {
 	p.unknownUsers.Step(o.Unknown, c.Alpha)
 	if !o.Returned {
 		p.unknownOfOwn.Step(o.Unknown, c.Alpha)

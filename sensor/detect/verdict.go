@@ -84,7 +84,7 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 		if Family(i) == Volume && p.silentFlood() {
 			limit += floodLift
 		}
-		v.Score += math.Min(s, limit)
+		v.Score += min(s, limit)
 		if s > 0 {
 			v.Families++
 		}

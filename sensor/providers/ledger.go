@@ -21,12 +21,16 @@ const (
 // maxNetworks is how many networks a name of each origin joins, within a day.
 var maxNetworks = [origins]uint16{Asked: 16, Resolved: 32, Greeted: 96}
 
+// The tables of a Ledger hold so much. A source whose servers have no names has none.
+const maxProviders, maxJoined = 16, 96
+
 // Ledger knows which networks of a source's servers belong to which provider. The zero value knows
 // none.
 type Ledger struct {
-	providers [16]provider
-	networks  [96]network
-	next      uint32 // place of the next network
+	providers []provider
+	networks  []network
+	latest    uint32 // place in networks of the one that was asked for last
+	next      uint32 // how many networks have joined: the place of the next one, modulo maxJoined
 	units     uint32
 }
 
@@ -77,9 +81,15 @@ func (l *Ledger) Origin(net uint32) Origin {
 // IsNamed reports whether the provider of a network is known.
 func (l *Ledger) IsNamed(net uint32) bool { return l.network(net) != nil }
 
+// network is what is known of a network, nil if nothing is. The attempt at a network, its answer
+// and the handshake ask for it one after the other.
 func (l *Ledger) network(net uint32) *network {
+	if int(l.latest) < len(l.networks) && l.networks[l.latest].net == net {
+		return &l.networks[l.latest]
+	}
 	for i := range l.networks {
-		if n := &l.networks[i]; n.net == net && n.by != Unnamed {
+		if n := &l.networks[i]; n.net == net {
+			l.latest = uint32(i)
 			return n
 		}
 	}
@@ -90,7 +100,11 @@ func (l *Ledger) network(net uint32) *network {
 func (l *Ledger) join(net, unit uint32, by Origin) {
 	n := l.network(net)
 	if n == nil {
-		n = &l.networks[l.next%uint32(len(l.networks))]
+		at := int(l.next % maxJoined)
+		if at == len(l.networks) {
+			l.networks = append(l.networks, network{})
+		}
+		n = &l.networks[at]
 		l.next++
 	}
 	*n = network{net, unit, by}
@@ -111,14 +125,20 @@ func (l *Ledger) provider(name uint32) *provider {
 
 // add adds a provider, in the place of the one that was used the longest ago.
 func (l *Ledger) add(name uint32, now int64) *provider {
-	oldest := &l.providers[0]
+	at := -1
 	for i := range l.providers {
-		if p := &l.providers[i]; p.last < oldest.last {
-			oldest = p
+		if at < 0 || l.providers[i].last < l.providers[at].last {
+			at = i
 		}
 	}
-	*oldest = provider{names: [4]uint32{name}, since: sketch.Stamp(now), last: sketch.Stamp(now)}
-	return oldest
+	// One that was united with another has never been used.
+	if len(l.providers) < maxProviders && (at < 0 || l.providers[at].last > 0) {
+		at = len(l.providers)
+		l.providers = append(l.providers, provider{})
+	}
+	p := &l.providers[at]
+	*p = provider{names: [4]uint32{name}, since: sketch.Stamp(now), last: sketch.Stamp(now)}
+	return p
 }
 
 // admit reports whether a name of this origin may join one more network.
@@ -223,7 +243,7 @@ func (l *Ledger) greeted(at *network, p *provider, name uint32, now int64) (c Ch
 func (l *Ledger) unite(from, to *provider) (c Change, changed bool) {
 	c = Change{From: from.names[0], To: to.names[0], Lost: true}
 	for i := range l.networks {
-		if n := &l.networks[i]; n.unit == c.From && n.by != Unnamed {
+		if n := &l.networks[i]; n.unit == c.From {
 			n.unit = c.To
 		}
 	}
@@ -238,6 +258,13 @@ func (l *Ledger) unite(from, to *provider) (c Change, changed bool) {
 	*from = provider{}
 	l.units -= min(l.units, 1)
 	return c, true
+}
+
+// Clone is a copy that shares no memory.
+func (l *Ledger) Clone() Ledger {
+	c := *l
+	c.providers, c.networks = slices.Clone(l.providers), slices.Clone(l.networks)
+	return c
 }
 
 // Adopt takes over the unit of a network that another ledger knows, and reports whether the unit is

@@ -50,7 +50,7 @@ func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 // step moves the sums on by a contact, dt seconds after the one before, and returns the largest.
 func (s *sums) step(dt float64) (most float64) {
 	for i, r := range rates {
-		s[i] = max(0, s[i]-math.Max(0, dt)*r.fall) + r.step
+		s[i] = max(0, s[i]-max(0, dt)*r.fall) + r.step
 		most = max(most, s[i])
 	}
 	return most

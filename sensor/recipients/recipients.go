@@ -27,16 +27,22 @@ type Test struct {
 // 5 % on.
 const unknownToHonest, unknownToBot = 0.05, 0.3
 
+// stepKnown and stepUnknown are what a recipient adds.
+var (
+	stepKnown   = math.Log((1 - unknownToBot) / (1 - unknownToHonest))
+	stepUnknown = math.Log(unknownToBot / unknownToHonest)
+)
+
 // Step counts a recipient. alpha is the probability of a wrong decision.
 func (t *Test) Step(unknown bool, alpha float64) {
 	sketch.Increment(&t.Recipients)
-	step := math.Log((1 - unknownToBot) / (1 - unknownToHonest))
+	step := stepKnown
 	if unknown {
 		sketch.Increment(&t.Unknown)
-		step = math.Log(unknownToBot / unknownToHonest)
+		step = stepUnknown
 	}
 	upper, lower := contacts.Bounds(alpha)
-	t.LLR = math.Max(lower, t.LLR+step)
+	t.LLR = max(lower, t.LLR+step)
 	// A decision stands until the test has gone all the way back.
 	t.Proved = t.LLR >= upper || t.Proved && t.LLR > lower
 }
@@ -49,6 +55,6 @@ func (t *Test) Merge(o *Test, alpha float64) {
 	_, lower := contacts.Bounds(alpha)
 	t.Recipients += o.Recipients
 	t.Unknown += o.Unknown
-	t.LLR = math.Max(lower, t.LLR+o.LLR)
+	t.LLR = max(lower, t.LLR+o.LLR)
 	t.Proved = t.Proved || o.Proved
 }
