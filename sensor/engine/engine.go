@@ -12,6 +12,7 @@ import (
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/inorder"
 	"spamsensor/sensor/machines"
 	"spamsensor/sensor/mailserver"
 	"spamsensor/sensor/peer"
@@ -114,8 +115,8 @@ type Engine struct {
 	finishing        atomic.Uint64  // progress of Finish
 	nextStats        int64
 	nextSrcs         int64
-	entries          []entry    // scratch of drainJournals
-	positions        []position // scratch of inOrder
+	entries          []entry        // scratch of drainJournals
+	merger           inorder.Merger // scratch of inOrder
 	site             finding.SiteFacts
 	workers          []*Worker
 	pool             *helperPool

@@ -3,9 +3,9 @@ package engine
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/inorder"
 	"spamsensor/sensor/servers"
 	"spamsensor/sensor/sources"
 )
@@ -78,12 +78,6 @@ func (e *Engine) exchangeNotes() {
 	e.machines.JoinAddresses(e.clock.Now(), e.sources.Ended())
 }
 
-// position is the place of an entry in the merged journals.
-type position struct {
-	order uint64 // of the packet
-	at    uint32 // index of the entry
-}
-
 // drainJournals empties the journals of all shards and handles their entries in packet order. The
 // caller holds tickMu.
 func (e *Engine) drainJournals() {
@@ -101,42 +95,38 @@ func (e *Engine) drainJournals() {
 		return
 	}
 	for _, p := range e.inOrder(all) {
-		e.handle(&all[p.at])
+		e.handle(&all[p.At])
 	}
 	clear(all)
 	e.entries = all[:0]
 }
 
-// inOrder returns the positions of entries in packet order. Positions are sorted instead of
-// entries, because an entry is large and holds pointers. The result is valid until the next call.
-func (e *Engine) inOrder(all []entry) []position {
-	list := e.positions[:0]
+// inOrder returns the places of entries in packet order, valid until the next call. Packets have
+// different numbers.
+func (e *Engine) inOrder(all []entry) []inorder.Place {
+	e.merger.Reset()
 	for i := range all {
-		list = append(list, position{all[i].order, uint32(i)})
+		e.merger.Add(all[i].order)
 	}
-	slices.SortFunc(list, func(x, y position) int {
-		// Packets have different numbers; entries of one packet have the order in which they were
-		// added.
-		if x.order != y.order {
-			return cmp.Compare(x.order, y.order)
+	return e.merger.Merged(func(x, y uint32) int { return all[x].compare(&all[y]) })
+}
+
+// compare orders two entries with the number of one packet.
+func (r *entry) compare(o *entry) int {
+	switch {
+	// A tick comes before the packet with its number.
+	case r.fromPacket != o.fromPacket:
+		if o.fromPacket {
+			return -1
 		}
-		a, b := &all[x.at], &all[y.at]
-		switch {
-		// A tick comes before the packet with its number.
-		case a.fromPacket != b.fromPacket:
-			if b.fromPacket {
-				return -1
-			}
-			return 1
-		case a.fromPacket:
-			return cmp.Compare(a.seqInPacket, b.seqInPacket)
-		}
-		// Entries of a tick are from several shards, and no packet orders them.
-		return cmp.Or(cmp.Compare(a.time, b.time), a.client().Compare(b.client()),
-			cmp.Compare(a.seqInPacket, b.seqInPacket))
-	})
-	e.positions = list
-	return list
+		return 1
+	// Entries of one packet have the order in which they were added.
+	case r.fromPacket:
+		return cmp.Compare(r.seqInPacket, o.seqInPacket)
+	}
+	// Entries of a tick are from several shards, and no packet orders them.
+	return cmp.Or(cmp.Compare(r.time, o.time), r.client().Compare(o.client()),
+		cmp.Compare(r.seqInPacket, o.seqInPacket))
 }
 
 // client is an entry's client: it orders entries of one tick that have the same time.

@@ -111,14 +111,19 @@ func (t *Tracker) TrackAddresses() (changes []sources.AddressChange) {
 	// Shards run in any order, so the observations of a round are sorted. Time comes first; the
 	// address and the link-layer address decide between equal times.
 	list := t.newAddresses
-	slices.SortStableFunc(list, func(a, b sources.NewAddress) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), bytes.Compare(a.Source.Addr[:],
-			b.Source.Addr[:]), bytes.Compare(a.MAC[:], b.MAC[:]))
-	})
+	t.merger.Reset()
 	for i := range list {
-		t.identify(&list[i])
-		if list[i].Mail {
-			changes = append(changes, t.trackAddress(&list[i])...)
+		t.merger.Add(timeRank(list[i].Time))
+	}
+	for _, p := range t.merger.Merged(func(x, y uint32) int {
+		a, b := &list[x], &list[y]
+		return cmp.Or(bytes.Compare(a.Source.Addr[:], b.Source.Addr[:]),
+			bytes.Compare(a.MAC[:], b.MAC[:]))
+	}) {
+		a := &list[p.At]
+		t.identify(a)
+		if a.Mail {
+			changes = append(changes, t.trackAddress(a)...)
 		}
 	}
 	t.news = t.news || len(list) > 0

@@ -11,6 +11,7 @@ import (
 
 // link is what is known of the sender of frames, by its link-layer address.
 type link struct {
+	mac    [6]byte
 	latest int64 // of its latest note, ns
 	home   bool  // a configured home address sent with it, straight from its machine
 	routed bool  // it forwarded frames of another machine
@@ -51,31 +52,40 @@ func (t *Tracker) TrackLinks() (learned []flowtable.HostKey) {
 		return nil
 	}
 	// Shards run in any order, so the notes of a round are sorted.
-	slices.SortFunc(list, func(a, b sources.LinkNote) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), bytes.Compare(a.Source.Addr[:],
-			b.Source.Addr[:]), bytes.Compare(a.MAC[:], b.MAC[:]), bytes.Compare(a.Peer[:],
-			b.Peer[:]))
-	})
+	t.merger.Reset()
 	for i := range list {
-		t.trackLink(&list[i])
+		t.merger.Add(timeRank(list[i].Time))
+	}
+	for _, p := range t.merger.Merged(func(x, y uint32) int {
+		a, b := &list[x], &list[y]
+		return cmp.Or(bytes.Compare(a.Source.Addr[:], b.Source.Addr[:]),
+			bytes.Compare(a.MAC[:], b.MAC[:]), bytes.Compare(a.Peer[:], b.Peer[:]))
+	}) {
+		t.trackLink(&list[p.At])
 	}
 	if !t.sources.MayLearn() {
 		return nil
 	}
-	for mac, l := range t.links {
-		if l.isRouter() || isShared(mac) {
-			continue
+	t.waiting = slices.DeleteFunc(t.waiting, func(l *link) bool {
+		if !l.isRouter() && !isShared(l.mac) {
+			learned = t.takeOurs(l, learned)
 		}
-		l.waiting = slices.DeleteFunc(l.waiting, func(n sources.LinkNote) bool {
-			ours := t.isOurs(l, &n)
-			if ours {
-				learned = append(learned, n.Source)
-			}
-			return ours
-		})
-	}
+		return len(l.waiting) == 0
+	})
 	slices.SortFunc(learned, flowtable.HostKey.Compare)
 	return learned
+}
+
+// takeOurs takes the addresses from a link whose networks are ours now, and appends them to a list.
+func (t *Tracker) takeOurs(l *link, list []flowtable.HostKey) []flowtable.HostKey {
+	l.waiting = slices.DeleteFunc(l.waiting, func(n sources.LinkNote) bool {
+		ours := t.isOurs(l, &n)
+		if ours {
+			list = append(list, n.Source)
+		}
+		return ours
+	})
+	return list
 }
 
 // trackLink handles one note.
@@ -109,6 +119,9 @@ func (t *Tracker) trackLink(n *sources.LinkNote) {
 		return sources.LocalNetwork(x.Source) == sources.LocalNetwork(n.Source) &&
 			x.Suspicious == n.Suspicious
 	}) && len(l.waiting) < 2*routerNetworks {
+		if len(l.waiting) == 0 {
+			t.waiting = append(t.waiting, l)
+		}
 		l.waiting = append(l.waiting, *n)
 	}
 }
@@ -133,12 +146,13 @@ func (t *Tracker) link(n *sources.LinkNote) *link {
 				t.forgotten.Add(1)
 			}
 		}
+		t.waiting = slices.DeleteFunc(t.waiting, func(l *link) bool { return t.links[l.mac] != l })
 	}
 	if len(t.links) >= maxLinks {
 		t.forgotten.Add(1)
 		return nil
 	}
-	l := &link{}
+	l := &link{mac: n.MAC}
 	t.links[n.MAC] = l
 	return l
 }

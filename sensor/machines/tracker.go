@@ -5,6 +5,7 @@ import (
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/inorder"
 	"spamsensor/sensor/sources"
 )
 
@@ -16,6 +17,7 @@ type Tracker struct {
 	hosts        map[hostID]*host                    // at most maxMachines
 	hostOf       map[flowtable.HostKey]*host         // of their joined addresses
 	links        map[[6]byte]*link                   // senders of frames, at most maxLinks
+	waiting      []*link                             // with networks that may turn out to be ours
 	nextSweep    int64                               // when links may be swept again, ns since 1970
 	nextHops     []uint16                            // to which home machines send
 	sources      *sources.Set
@@ -24,6 +26,7 @@ type Tracker struct {
 	incidents    finding.Incidents       // incidents of findings
 	newAddresses []sources.NewAddress    // scratch of trackAddresses
 	linkNotes    []sources.LinkNote      // scratch of TrackLinks
+	merger       inorder.Merger          // scratch of both
 	changed      []flowtable.HostKey     // scratch of JoinAddresses
 	parted       []flowtable.HostKey     // addresses that are to be judged alone again
 	news         bool                    // some host may be dirty
@@ -34,3 +37,6 @@ func (t *Tracker) Lost() uint64 { return t.incidents.Evicted.Load() + t.forgotte
 
 // Init sets up the tracker of the machines behind a set of sources.
 func (t *Tracker) Init(sources *sources.Set) { t.sources = sources }
+
+// timeRank is the rank of a time for a merger: ranks have no sign.
+func timeRank(ns int64) uint64 { return uint64(ns) ^ 1<<63 }
