@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/state"
@@ -27,6 +28,8 @@ type fileConfig struct {
 		SeparateVLANs   bool     `yaml:"separate_vlans"`
 		SeparateTunnels bool     `yaml:"separate_tunnels"`
 		Workers         int      `yaml:"workers"`
+		Method          string   `yaml:"method"`
+		Fanout          int      `yaml:"fanout"`
 	} `yaml:"capture"`
 	HomeNet       textList       `yaml:"home_net"`
 	SMTPServers   []serverConfig `yaml:"smtp_servers"`
@@ -125,6 +128,8 @@ type config struct {
 	fromFiles   bool // the command reads files: no capture buffers
 	memory      int  // limit of the whole process, in bytes
 	workers     int
+	method      capture.Method
+	fanout      int // sockets for each interface
 	engine      engine.Config
 	evidence    event.Evidence
 	output      string // file of the events of run; read has --events

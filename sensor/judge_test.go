@@ -18,12 +18,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/wire/wiretest"
+
+	"golang.org/x/sys/unix"
 )
 
 // caller is a client that builds its own segments. It has one connection to the kernel's listener.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,13 +46,14 @@ func (a *app) runCommand() *cobra.Command {
 	return c
 }
 
-// liveSources are the interfaces of a run.
-type liveSources []*capture.Live
+// liveSources are the interfaces of a run: several Lives where capture.fanout shares the frames of
+// an interface among goroutines.
+type liveSources [][]*capture.Live
 
 // Stats adds up the counters of all interfaces.
 func (l liveSources) Stats() (t capture.Stats) {
-	for _, s := range l {
-		n := s.Stats()
+	for _, sharers := range l {
+		n := sharedStats(sharers)
 		t.Frames += n.Frames
 		t.Bytes += n.Bytes
 		t.BytesRead += n.BytesRead
@@ -64,17 +66,46 @@ func (l liveSources) Stats() (t capture.Stats) {
 	return t
 }
 
+// sharedStats are the counters of one interface. Each of the Lives that share it has its own
+// frames, and counts the interface's own counters and errors as a whole.
+func sharedStats(sharers []*capture.Live) (t capture.Stats) {
+	for _, s := range sharers {
+		n := s.Stats()
+		t.Frames += n.Frames
+		t.Bytes += n.Bytes
+		t.BytesRead += n.BytesRead
+		t.KernelDrops += n.KernelDrops
+		t.Unread += n.Unread
+		t.InterfaceDrops = max(t.InterfaceDrops, n.InterfaceDrops)
+		t.Errors = max(t.Errors, n.Errors)
+		t.Arrived = max(t.Arrived, n.Arrived)
+	}
+	return t
+}
+
 // states are what is known of each interface at the moment.
 func (l liveSources) states() []inputState {
 	list := make([]inputState, len(l))
-	for i, s := range l {
-		list[i] = inputState{s.Input(0), s.Problem(), s.Stats()}
+	for i, sharers := range l {
+		problem := ""
+		for _, s := range sharers {
+			problem = cmp.Or(problem, s.Problem())
+		}
+		list[i] = inputState{l.Input(uint16(i)), problem, sharedStats(sharers)}
 	}
 	return list
 }
 
 // Input returns the name of an interface by its number.
-func (l liveSources) Input(from uint16) string { return l[from].Input(0) }
+func (l liveSources) Input(from uint16) string { return l[from][0].Input(0) }
+
+// methods says how each interface is captured, for the log.
+func (l liveSources) methods() (list []string) {
+	for _, sharers := range l {
+		list = append(list, string(cmp.Or(sharers[0].Method(), "waiting")))
+	}
+	return list
+}
 
 func (a *app) runLive(ctx context.Context, test bool) error {
 	cfg, err := loadConfig(&a.opt)
@@ -125,16 +156,17 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	checkpoints.restore(p.engine)
 	checkpoints.emitTo(p)
 	p.engine.Start(frame.ReadTime(time.Now().UnixNano()))
-	p.inFlight = int64(len(sources)) * capture.LiveBatch
+	p.inFlight = int64(len(sources)*max(1, cfg.fanout)) * capture.LiveBatch
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	p.terminal, p.open = person, openFindings{}
-	log.Info().Strs("interfaces", cfg.interfaces).Msg("listening")
+	log.Info().Strs("interfaces", cfg.interfaces).Strs("methods", sources.methods()).
+		Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
-	for _, s := range sources {
+	for _, s := range slices.Concat(sources...) {
 		w := p.engine.Worker()
 		wg.Go(func() {
 			defer stop() // an engine with too many faults ends all workers
@@ -145,7 +177,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	wg.Go(func() { checkpoints.run(ctx) })
 	wg.Go(func() { reopen(ctx, sighups, cfg.output, protected, p, log) })
 	wg.Wait()
-	for _, s := range sources {
+	for _, s := range slices.Concat(sources...) {
 		s.Close()
 	}
 	return p.finishLive(checkpoints, log)
@@ -220,8 +252,7 @@ func (c *config) completeForLive() {
 func openInterfaces(cfg *config) (sources liveSources, err error) {
 	down := 0
 	for i, name := range cfg.interfaces {
-		s, err := capture.OpenLive(capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen,
-			Buffer: cfg.buffer, Ports: cfg.engine.Ports, From: uint16(i)})
+		sharers, err := openInterface(cfg, name, uint16(i))
 		if errors.Is(err, capture.ErrDown) {
 			down++
 		}
@@ -232,9 +263,25 @@ func openInterfaces(cfg *config) (sources liveSources, err error) {
 			}
 			return nil, exit(code, err)
 		}
-		sources = append(sources, s)
+		sources = append(sources, sharers)
 	}
 	return sources, nil
+}
+
+// openInterface opens an interface, several times if capture.fanout says so. They share the buffer.
+func openInterface(cfg *config, name string, from uint16) (sharers []*capture.Live, err error) {
+	c := capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Ports: cfg.engine.Ports,
+		From: from, Method: cfg.method, Buffer: cfg.buffer}
+	n := max(1, cfg.fanout)
+	if n > 1 {
+		c.Fanout = new(capture.Fanout)
+		c.Buffer = cmp.Or(cfg.buffer, capture.DefaultBuffer) / n
+	}
+	for range n {
+		s, openErr := capture.OpenLive(c)
+		sharers, err = append(sharers, s), cmp.Or(err, openErr)
+	}
+	return sharers, err
 }
 
 // finishLive ends the analysis, saves the state, and logs the account of the frames. The first

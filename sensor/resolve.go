@@ -53,6 +53,14 @@ func (r *resolver) capture(c *config, f *fileConfig) {
 	if c.workers < 0 || c.workers > maxWorkers {
 		r.reject("capture.workers", "%d workers are not possible (1 to %d)", c.workers, maxWorkers)
 	}
+	c.method = capture.Method(r.oneOf("capture.method", f.Capture.Method, capture.Methods...))
+	if c.fanout = f.Capture.Fanout; c.fanout < 0 || c.fanout > maxWorkers {
+		r.reject("capture.fanout", "%d sockets are not possible (1 to %d)", c.fanout, maxWorkers)
+	}
+	if c.fanout > 1 && c.method == capture.MethodPcap {
+		r.reject("capture.fanout", "libpcap cannot share an interface among %d sockets: "+
+			"set capture.method to afpacket", c.fanout)
+	}
 	e := &c.engine
 	for i, p := range f.Capture.Ports {
 		e.Ports = append(e.Ports, r.port(fmt.Sprintf("capture.ports[%d]", i), p)...)

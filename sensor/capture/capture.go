@@ -1,5 +1,5 @@
-// Package capture reads frames: live from an interface through libpcap ([Live]), or from capture
-// files ([Files]). It is the only package with cgo.
+// Package capture reads frames: live from an interface ([Live]), through a ring that is shared with
+// the kernel or through libpcap, or from capture files ([Files]). It is the only package with cgo.
 //
 // # Words
 //
