@@ -45,8 +45,8 @@ type Attempt struct {
 	Outcome     Outcome
 }
 
-func (l *AttemptLog) init(words []uint32, ring []Attempt, secret uint64, expired func(a *Attempt)) {
-	l.index, l.ring = newIndex(words, laps*len(ring)), ring
+func (l *AttemptLog) init(x []bucket, ring []Attempt, secret uint64, expired func(a *Attempt)) {
+	l.index, l.ring = newIndex(x), ring
 	l.secret, l.expired = secret, expired
 }
 
@@ -66,7 +66,7 @@ func (l *AttemptLog) Prefetch(hash uint64) uint32 {
 	if l.head == l.tail {
 		return 0
 	}
-	return l.bucket(hash)[0]
+	return uint32(l.bucket(hash)[0])
 }
 
 // Find returns the latest attempt of this flow with this initial sequence number, or nil. The
@@ -75,29 +75,28 @@ func (l *AttemptLog) Find(hash uint64, k *Key, isn uint32) *Attempt {
 	if l.head == l.tail {
 		return nil
 	}
-	t := l.tag(hash)
-	for _, w := range l.bucket(hash) {
-		if w>>l.refs != t {
-			continue
-		}
-		if a := l.at(w); a != nil && a.ISN == isn && a.fingerprint == l.fingerprint(hash, k) {
+	b := l.bucket(hash)
+	for m := b.matches(tag(hash)); m != 0; m &= m - 1 {
+		a := l.at(b.ref(way(m)))
+		if a != nil && a.ISN == isn && a.fingerprint == l.fingerprint(hash, k) {
 			return a
 		}
 	}
 	return nil
 }
 
-// laps is how many turns of the ring a reference distinguishes. A reference that is older and was
-// not replaced looks young again; then the fingerprint does not match.
-const laps = 4
+// maxRing is how many entries of a ring references distinguish, so that four turns of the ring have
+// different references. A reference that is older and was not replaced looks young again; then the
+// fingerprint does not match.
+const maxRing = (refMask + 1) / 4
 
-// at is the attempt that a word refers to, nil if it was overwritten or has expired.
-func (l *AttemptLog) at(word uint32) *Attempt {
+// at is the attempt at a position, nil if it was overwritten or has expired.
+func (l *AttemptLog) at(ref uint32) *Attempt {
 	// age is how many attempts ago it was written; the latest has 1.
-	if age := l.ref(l.head - word); age == 0 || age > l.head-l.tail {
+	if age := (l.head - ref) & refMask; age == 0 || age > l.head-l.tail {
 		return nil
 	}
-	return &l.ring[word&uint32(len(l.ring)-1)]
+	return &l.ring[ref&uint32(len(l.ring)-1)]
 }
 
 // Add writes an attempt that Find did not find. src is its client's entry, gen that entry's
@@ -107,8 +106,9 @@ func (l *AttemptLog) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, ge
 		l.Evicted++
 		l.drop()
 	}
-	word, _ := l.slotFor(hash, l.head, l.head-l.tail)
-	*word = l.word(hash, l.ref(l.head))
+	b := l.bucket(hash)
+	i, _ := b.slotFor(l.head, l.head-l.tail)
+	b.set(i, tag(hash), l.head&refMask)
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
 	*a = Attempt{fingerprint: l.fingerprint(hash, k), Time: now, ISN: isn,
 		Source: src, Gen: gen, SYNs: 1}

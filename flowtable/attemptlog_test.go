@@ -44,7 +44,7 @@ func TestAttempts(t *testing.T) {
 // TestAttemptsWrap checks the log beyond a wrap: a reference holds the lowest bits of a position.
 func TestAttemptsWrap(t *testing.T) {
 	l := newAttempts(16, 1, func(*Attempt) {})
-	for _, start := range []uint32{16*laps - 8, ^uint32(0) - 8} {
+	for _, start := range []uint32{refMask - 7, ^uint32(0) - 8} {
 		l.head, l.tail = start, start
 		for i := range uint32(32) {
 			k := number(i)
@@ -87,6 +87,6 @@ func TestFingerprintIsAnotherHash(t *testing.T) {
 // newAttempts makes a log of n attempts, a power of two.
 func newAttempts(n int, secret uint64, expired func(a *Attempt)) *AttemptLog {
 	l := new(AttemptLog)
-	l.init(make([]uint32, indexSize(n, 4)), make([]Attempt, n), secret, expired)
+	l.init(make([]bucket, indexSize(n)), make([]Attempt, n), secret, expired)
 	return l
 }

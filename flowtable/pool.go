@@ -35,8 +35,8 @@ type entry[K comparable, V any] struct {
 }
 
 // poolMemory is the memory for the pools of all shards, each with n entries.
-func poolMemory[K comparable, V any](a *arena, n, shards int) (words []uint32, slab []entry[K, V]) {
-	return slice[uint32](a, indexSize(n, 4)*shards), slice[entry[K, V]](a, (n+1)*shards)
+func poolMemory[K comparable, V any](a *arena, n, shards int) (x []bucket, slab []entry[K, V]) {
+	return slice[bucket](a, indexSize(n)*shards), slice[entry[K, V]](a, (n+1)*shards)
 }
 
 // part is the i-th of n equal parts.
@@ -45,9 +45,9 @@ func part[T any](s []T, i, n int) []T {
 	return s[i*size : (i+1)*size : (i+1)*size]
 }
 
-func (p *Pool[K, V]) init(words []uint32, slab []entry[K, V], keepPriority func(*V) int64,
+func (p *Pool[K, V]) init(buckets []bucket, slab []entry[K, V], keepPriority func(*V) int64,
 	evicted func(Ref, *K, *V)) {
-	p.index, p.slab = newIndex(words, len(slab)), slab // entry 0 is none
+	p.index, p.slab = newIndex(buckets), slab // entry 0 is none
 	p.top = 1
 	p.keepPriority, p.evicted = keepPriority, evicted
 }
@@ -57,7 +57,7 @@ func (p *Pool[K, V]) Len() int { return p.live }
 
 func (p *Pool[K, V]) memory() (used, limit uint64) {
 	size := uint64(unsafe.Sizeof(p.slab[0]))
-	per := 4 * uint64(len(p.words)) / uint64(p.Cap())
+	per := uint64(unsafe.Sizeof(bucket{})) * uint64(len(p.buckets)) / uint64(p.Cap())
 	return uint64(p.live) * (size + per), uint64(p.Cap()) * (size + per)
 }
 
@@ -85,7 +85,7 @@ func (p *Pool[K, V]) Prefetch(hash uint64) uint32 {
 	if p.live == 0 {
 		return 0
 	}
-	return p.bucket(hash)[0]
+	return uint32(p.bucket(hash)[0])
 }
 
 // Find returns the entry with this key, or zero.
@@ -93,12 +93,11 @@ func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
 	if p.live == 0 {
 		return 0
 	}
-	t := p.tag(hash)
-	for _, w := range p.bucket(hash) {
-		if w>>p.refs == t {
-			if r := p.ref(w); p.slab[r].key == *k {
-				return Ref(r)
-			}
+	b := p.bucket(hash)
+	for m := b.matches(tag(hash)); m != 0; m &= m - 1 {
+		r := b.ref(way(m))
+		if e := &p.slab[r]; e.hash == hash && e.key == *k {
+			return Ref(r)
 		}
 	}
 	return 0
@@ -117,14 +116,8 @@ func (p *Pool[K, V]) Gen(r Ref) uint16 { return p.slab[r].gen }
 // necessary by the eviction of another entry.
 func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	b := p.bucket(hash)
-	at := -1
-	for i, w := range b {
-		if w == 0 {
-			at = i
-			break
-		}
-	}
-	if at < 0 {
+	at := b.free()
+	if at == ways {
 		var least candidate
 		p.lowestIn(&least, b)
 		p.evict(least.ref)
@@ -144,7 +137,7 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	}
 	e := &p.slab[r]
 	*e = entry[K, V]{key: *k, hash: hash, gen: e.gen + 1, used: true}
-	b[at] = p.word(hash, r)
+	b.set(at, tag(hash), r)
 	p.live++
 	return Ref(r)
 }
@@ -171,13 +164,13 @@ type candidate struct {
 
 // lowestIn looks for an entry of a lower priority in a bucket, and returns how many entries it
 // holds.
-func (p *Pool[K, V]) lowestIn(least *candidate, bucket []uint32) (n int) {
-	for _, w := range bucket {
-		if w == 0 {
+func (p *Pool[K, V]) lowestIn(least *candidate, b *bucket) (n int) {
+	for i := range ways {
+		if b[i] == 0 {
 			continue
 		}
 		n++
-		r := p.ref(w)
+		r := b.ref(i)
 		if v := p.keepPriority(&p.slab[r].value); least.ref == 0 || v < least.keepPriority {
 			*least = candidate{Ref(r), v}
 		}
@@ -213,12 +206,15 @@ func (p *Pool[K, V]) Move(r Ref, hash uint64) {
 	e := &p.slab[r]
 	p.index.remove(e.hash, uint32(r))
 	e.hash = hash
-	for i, b := 0, p.bucket(hash); i < len(b); i++ {
-		if b[i] == 0 {
-			b[i] = p.word(hash, uint32(r))
-			return
-		}
-	}
+	b := p.bucket(hash)
+	b.set(b.free(), tag(hash), uint32(r))
+}
+
+// Holds reports whether r is still the entry of a key with this hash: it was found with this
+// generation, and neither removed nor moved since.
+func (p *Pool[K, V]) Holds(r Ref, gen uint16, hash uint64) bool {
+	e := &p.slab[r]
+	return e.hash == hash && e.gen == gen && e.used
 }
 
 // Used reports whether r is an entry and has the generation gen, so that its key is still the same.

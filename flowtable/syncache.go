@@ -31,9 +31,9 @@ type SYNEntry[V any] struct {
 // The states of an entry's place in the ring.
 const vacant, occupied = 0, 1
 
-func (l *SYNCache[V]) init(words []uint32, ring []SYNEntry[V], secret Secret,
+func (l *SYNCache[V]) init(x []bucket, ring []SYNEntry[V], secret Secret,
 	evicted func(n *SYNEntry[V])) {
-	l.index, l.ring, l.secret, l.evicted = newIndex(words, laps*len(ring)), ring, secret, evicted
+	l.index, l.ring, l.secret, l.evicted = newIndex(x), ring, secret, evicted
 }
 
 // Prefetch reads the cache line that Find reads first; see Pool.Prefetch.
@@ -41,7 +41,7 @@ func (l *SYNCache[V]) Prefetch(host uint64) uint32 {
 	if l.live == 0 {
 		return 0
 	}
-	return l.bucket(host)[0]
+	return uint32(l.bucket(host)[0])
 }
 
 // Find is the entry of the client of k, or nil. host is the client's hash. The pointer is valid
@@ -50,21 +50,23 @@ func (l *SYNCache[V]) Find(host uint64, k *Key) *SYNEntry[V] {
 	if l.live == 0 {
 		return nil
 	}
-	t := l.tag(host)
-	for _, w := range l.bucket(host) {
-		if w>>l.refs != t {
-			continue
+	b := l.bucket(host)
+	for m := b.matches(tag(host)); m != 0; m &= m - 1 {
+		ref := b.ref(way(m))
+		if (l.head-ref)&refMask > uint32(len(l.ring)) {
+			continue // it was overwritten
 		}
-		if n := l.at(w); n.state == occupied && n.Key.Client == k.Client && n.Key.Scope == k.Scope {
+		n := l.at(ref)
+		if n.state == occupied && n.Key.Client == k.Client && n.Key.Scope == k.Scope {
 			return n
 		}
 	}
 	return nil
 }
 
-// at is the entry that a word refers to, or the entry that took its place in the ring.
-func (l *SYNCache[V]) at(word uint32) *SYNEntry[V] {
-	return &l.ring[word&uint32(len(l.ring)-1)]
+// at is the entry at a position, or the entry that took its place in the ring.
+func (l *SYNCache[V]) at(ref uint32) *SYNEntry[V] {
+	return &l.ring[ref&uint32(len(l.ring)-1)]
 }
 
 // Add makes an entry, with a zero value, for a host that Find did not find.
@@ -76,18 +78,19 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 		l.live--
 		l.evicted(n)
 	}
-	word, age := l.slotFor(host, l.head, uint32(len(l.ring)-1))
+	b := l.bucket(host)
+	i, age := b.slotFor(l.head, uint32(len(l.ring)-1))
 	// One bucket in a million is full: its oldest entry cannot be found any more, and is evicted.
-	// But a word that was not replaced for several laps looks young again, and points to an entry
-	// of another bucket, which stays.
-	if old := l.at(*word); age > 0 && old.state == occupied &&
+	// But a reference that was not replaced for several turns of the ring looks young again, and
+	// points to an entry of another bucket, which stays.
+	if old := l.at(b.ref(i)); age > 0 && old.state == occupied &&
 		l.secret.HashAddr(&old.Key.Client, old.Key.Scope)&l.mask == host&l.mask {
 		old.state = vacant
 		l.Evicted++
 		l.live--
 		l.evicted(old)
 	}
-	*word = l.word(host, l.ref(l.head))
+	b.set(i, tag(host), l.head&refMask)
 	var none V
 	n.Time, n.Key, n.ISN, n.Outcome, n.state, n.Value = now, *k, isn, Waiting, occupied, none
 	l.head++
@@ -99,8 +102,8 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 // of its client.
 func (l *SYNCache[V]) Remove(host uint64, n *SYNEntry[V]) {
 	b := l.bucket(host)
-	for i, w := range b {
-		if l.at(w) == n && w>>l.refs == l.tag(host) {
+	for m := b.matches(tag(host)); m != 0; m &= m - 1 {
+		if i := way(m); l.at(b.ref(i)) == n && b[i] == tag(host) {
 			b[i] = 0
 		}
 	}

@@ -10,7 +10,8 @@ import (
 // Config sizes a table. The numbers are totals over all shards.
 type Config struct {
 	// Attempts, SYNs (entries of the SYN cache), Flows and Sources are the capacities. Zero means
-	// 262144, 262144, 262144 and 131072. The former two are rounded up to powers of two.
+	// 262144, 262144, 262144 and 131072. The former two are rounded up to powers of two. A shard
+	// has at most 4 Mi entries of each of the former two and 16 Mi of each of the others.
 	Attempts, SYNs, Flows, Sources int
 	// Shards is the number of shards, each with its lock: a power of two. Zero means 16. With more
 	// shards more workers run in parallel, and a batch of packets takes more locks.
@@ -77,29 +78,29 @@ func New[F, S, N any](cfg Config, o Callbacks[F, S, N]) *Table[F, S, N] {
 	t.shift = 64 - uint(bits.Len(uint(n-1)))
 	a := new(arena)
 	ring := ringSize(cfg.Attempts / n)
-	words, attempts := slice[uint32](a, indexSize(ring, 4)*n), slice[Attempt](a, ring*n)
+	buckets, attempts := slice[bucket](a, indexSize(ring)*n), slice[Attempt](a, ring*n)
 	for i := range t.shards {
 		l := &t.shards[i].Attempts
-		l.init(part(words, i, n), part(attempts, i, n), cfg.Secret[1], bind(i, o.AttemptExpired))
+		l.init(part(buckets, i, n), part(attempts, i, n), cfg.Secret[1], bind(i, o.AttemptExpired))
 	}
 	ring = ringSize(cfg.SYNs / n)
-	words, entries := slice[uint32](a, indexSize(ring, 4)*n), slice[SYNEntry[N]](a, ring*n)
+	buckets, entries := slice[bucket](a, indexSize(ring)*n), slice[SYNEntry[N]](a, ring*n)
 	for i := range t.shards {
 		l := &t.shards[i].SYNs
-		l.init(part(words, i, n), part(entries, i, n), cfg.Secret, bind(i, o.SYNEvicted))
+		l.init(part(buckets, i, n), part(entries, i, n), cfg.Secret, bind(i, o.SYNEvicted))
 	}
-	size := max(16, cfg.Flows/n)
-	flowWords, flows := poolMemory[Key, F](a, size, n)
+	size := min(max(16, cfg.Flows/n), refMask)
+	flowBuckets, flows := poolMemory[Key, F](a, size, n)
 	for i := range t.shards {
 		p := &t.shards[i].Flows
-		p.init(part(flowWords, i, n), part(flows, i, n), o.FlowKeepPriority,
+		p.init(part(flowBuckets, i, n), part(flows, i, n), o.FlowKeepPriority,
 			bind3(i, o.FlowEvicted))
 	}
-	size = max(16, cfg.Sources/n)
-	sourceWords, sources := poolMemory[HostKey, S](a, size, n)
+	size = min(max(16, cfg.Sources/n), refMask)
+	sourceBuckets, sources := poolMemory[HostKey, S](a, size, n)
 	for i := range t.shards {
 		p := &t.shards[i].Sources
-		p.init(part(sourceWords, i, n), part(sources, i, n), o.SourceKeepPriority,
+		p.init(part(sourceBuckets, i, n), part(sources, i, n), o.SourceKeepPriority,
 			bind3(i, o.SourceEvicted))
 	}
 	freeWith(a, &t.shards[0])
@@ -115,8 +116,8 @@ func (t *Table[F, S, N]) Shard(i int) *Shard[F, S, N] { return &t.shards[i] }
 // ShardOf is the number of the shard for a client with this hash; see Secret.HashHost.
 func (t *Table[F, S, N]) ShardOf(clientHash uint64) int { return int(clientHash >> t.shift) }
 
-// ringSize is the lowest power of two that is not below n, and at least 16.
-func ringSize(n int) int { return 1 << bits.Len(uint(max(16, n)-1)) }
+// ringSize is the lowest power of two that is not below n, at least 16 and at most maxRing.
+func ringSize(n int) int { return 1 << bits.Len(uint(min(max(16, n), maxRing)-1)) }
 
 // bind fixes the shard's number as the first argument of a callback. A nil callback becomes one
 // that does nothing.

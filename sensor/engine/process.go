@@ -76,7 +76,7 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 				}
 				c.packet++
 				s.journal.begin(order, false)
-				s.packet(p, b.bytes[p.offset:p.offset+p.captured])
+				s.packet(p, b.bytes[p.offset:p.offset+p.captured], s.found[i])
 			}
 		}
 	}
@@ -92,6 +92,7 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 func (s *shard) prepare(list []packet) {
 	s.progress.Add(1)
 	if s.cursor.noPrefetch {
+		clear(s.found[:])
 		return
 	}
 	s.cursor.prefetching = true
@@ -103,7 +104,8 @@ func (s *shard) prepare(list []packet) {
 }
 
 // prefetch reads the memory that these packets need, so that the waits for it overlap: first the
-// lines of the indexes, then the entries that they refer to. The sum of what it reads is kept,
+// lines of the indexes, then the entries that they refer to. The flows are kept in found, so that a
+// packet's flow is looked up once. The sum of what it reads is kept,
 // because the compiler leaves out reads without a use.
 func (s *shard) prefetch(list []packet) {
 	sum := uint32(0)
@@ -117,14 +119,9 @@ func (s *shard) prefetch(list []packet) {
 		}
 	}
 	for i := range list {
-		p := &list[i]
-		if r := s.t.Flows.Find(p.FlowHash, &p.Key); r != 0 {
-			f := s.t.Flows.At(r)
-			sum += f.Conn.Prefetch(p.Dir()) + f.Prefetch()
-			if session := s.tracker.Session(f); session != nil {
-				sum += uint32(session.Prefetch())
-			}
-		}
+		x, read := s.tracker.Find(&list[i].Packet)
+		s.found[i] = x
+		sum += read
 	}
 	s.prefetchSum += sum
 }

@@ -29,6 +29,7 @@ type shard struct {
 	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
 	cursor      cursor         // place in the round
 	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
+	found       [prefetchPackets]track.Found
 }
 
 // init sets up the shard with number i.
@@ -73,8 +74,8 @@ func (s *shard) init(e *Engine, i int) {
 	l.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.HashBytes(name))) }
 }
 
-// packet processes one packet. The payload is borrowed.
-func (s *shard) packet(p *packet, payload []byte) {
+// packet processes one packet. The payload is borrowed; x is the flow that prefetch has found.
+func (s *shard) packet(p *packet, payload []byte, x track.Found) {
 	switch {
 	case p.badChecksum: // see checksums.judge
 	case p.Kind == wire.DNS:
@@ -84,7 +85,7 @@ func (s *shard) packet(p *packet, payload []byte) {
 	case p.IsSYN():
 		s.tracker.SYN(&p.Packet, payload)
 	default:
-		s.tracker.Segment(&p.Packet, payload)
+		s.tracker.Segment(&p.Packet, payload, x)
 	}
 }
 

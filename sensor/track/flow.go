@@ -67,9 +67,6 @@ func (f *Flow) Noted(x Notes) bool { return f.Notes&x != 0 }
 // server.
 func (f *Flow) SeenBothSides() bool { return !f.has(unanswered) && f.Conn.Seen(tcp.Client) }
 
-// Prefetch reads the flags, so that the flow is in the processor's cache.
-func (f *Flow) Prefetch() uint32 { return uint32(f.flags) }
-
 const (
 	second = int64(1e9)
 	minute = 60 * second

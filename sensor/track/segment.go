@@ -6,10 +6,11 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// Segment works on any segment but a client's SYN; payload is borrowed. It finds the flow, or
-// begins one, and then looks for the signs that the flow is not what it seemed to be.
-func (t *Tracker[S]) Segment(p *Packet, payload []byte) {
-	r := t.table.Flows.Find(p.FlowHash, &p.Key)
+// Segment works on any segment but a client's SYN; payload is borrowed, and x is what Find has
+// found before, or zero. It finds the flow, or begins one, and then looks for the signs that the
+// flow is not what it seemed to be.
+func (t *Tracker[S]) Segment(p *Packet, payload []byte, x Found) {
+	r := t.flowOf(p, x)
 	if r == 0 {
 		t.begin(p, payload)
 		return

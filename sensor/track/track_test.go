@@ -117,7 +117,8 @@ func (r *rig) handle(p *Packet, payload []byte) {
 	if p.IsSYN() {
 		r.tracker.SYN(p, payload)
 	} else {
-		r.tracker.Segment(p, payload)
+		x, _ := r.tracker.Find(p)
+		r.tracker.Segment(p, payload, x)
 	}
 }
 

@@ -96,9 +96,6 @@ func (t *Tracker[S]) CloseAll(reason string) {
 	})
 }
 
-// Session is the dialogue of a flow, nil if it has none.
-func (t *Tracker[S]) Session(f *Flow) *smtpsniff.Session { return t.sessions.At(f.Session) }
-
 // Sessions is how many dialogues are followed now.
 func (t *Tracker[S]) Sessions() int { return t.sessions.Len() }
 
