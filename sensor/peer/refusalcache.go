@@ -71,8 +71,11 @@ func (s *RefusalCache) Reason(session *smtpsniff.Session,
 // DropHelpLink drops a list that is only the host of a link to the server's own help, by the name
 // in its greeting: Gmail's support.google.com is no blocklist.
 func DropHelpLink(c refusal.Citation, banner []byte) refusal.Citation {
-	if name := GreetingName(banner); c.Link && name != "" &&
-		dns.Registered(name) == dns.Registered(c.List) {
+	if !c.Link {
+		return c
+	}
+	name := GreetingName(banner)
+	if name != "" && dns.Registered(name) == dns.Registered(c.List) {
 		c.List, c.Link = "", false
 	}
 	return c

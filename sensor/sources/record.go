@@ -80,12 +80,12 @@ func (s *Observer) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtps
 	// session's.
 	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, finding.CodeCount(c)) })
 	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
+		shown, enhanced := string(text), peer.Enhanced(r.Enhanced)
 		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
-			Enhanced: peer.Enhanced(r.Enhanced), Text: string(text)})
+			Enhanced: enhanced, Text: shown})
 		if d.Blocklist == "" {
-			reason := refusal.Classify(r.Code, peer.Enhanced(r.Enhanced), string(text))
-			d.Blocklist = peer.DropHelpLink(refusal.Cite(reason, string(text)),
-				session.Banner()).List
+			cited := refusal.CiteReply(r.Code, enhanced, shown)
+			d.Blocklist = peer.DropHelpLink(cited, session.Banner()).List
 		}
 	})
 	for i, name := range smtpsniff.FlagNames {

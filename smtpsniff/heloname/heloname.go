@@ -32,35 +32,69 @@ func (c Class) String() string {
 }
 
 // Classify is the class of the argument of HELO or EHLO, in upper or lower case. An address literal
-// counts as a full name whatever it holds: only the brackets are looked at.
+// counts as a full name whatever it holds: only the brackets are looked at. Names of mail servers
+// come most often: their bytes are looked at once, and what they cannot be is not asked.
 func Classify(name string) Class {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	switch {
-	case name == "":
+	name = strings.TrimSuffix(name, ".")
+	if name == "" {
 		return Empty
-	case strings.HasPrefix(name, "["): // an address literal
+	}
+	if name[0] == '[' { // an address literal
 		return Full
-	case name == "localhost", strings.HasSuffix(name, ".localhost"),
-		strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain":
+	}
+	look := lookAt(name)
+	if look.other {
+		name = strings.ToLower(name)
+	}
+	dot := strings.LastIndexByte(name, '.')
+	last := name[dot+1:] // the last label
+	if last == "localhost" ||
+		strings.HasPrefix(name, "localhost.") && name != "localhost.localdomain" {
 		return Localhost
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return BareAddress
-	}
-	if !strings.Contains(name, ".") {
-		return Word
-	}
-	// Names of home and office networks, which exist in no public zone.
-	for _, suffix := range []string{".home", ".lan", ".local", ".localdomain", ".internal"} {
-		if strings.HasSuffix(name, suffix) {
-			return Home
+	// Of an IPv4 address the last byte is a digit, and an IPv6 address has colons.
+	if end := name[len(name)-1]; look.colon || digit(end) {
+		if _, err := netip.ParseAddr(name); err == nil {
+			return BareAddress
 		}
 	}
-	if embedsAddress(name) {
+	if dot < 0 {
+		return Word
+	}
+	switch last { // names of home and office networks, which exist in no public zone
+	case "home", "lan", "local", "localdomain", "internal":
+		return Home
+	}
+	if look.digits >= 4 && embedsAddress(name) {
 		return Dynamic
 	}
 	return Full
 }
+
+// look is what the bytes of a name are.
+type look struct {
+	digits int
+	colon  bool // there is a colon
+	other  bool // there is a byte but small letters, digits, dots, hyphens and colons
+}
+
+// lookAt looks once at each byte of a name.
+func lookAt(name string) (l look) {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c == '.', c == '-':
+		case digit(c):
+			l.digits++
+		case c == ':':
+			l.colon = true
+		default:
+			l.other = true
+		}
+	}
+	return l
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // maxOctet is the largest number in an IPv4 address.
 const maxOctet = 255
@@ -76,7 +110,7 @@ func embedsAddress(name string) bool {
 			c = name[i]
 		}
 		switch {
-		case c >= '0' && c <= '9':
+		case digit(c):
 			digits++
 			value = value*10 + int(c-'0')
 			continue

@@ -35,7 +35,12 @@ func AppendDomain(dst, name []byte) []byte {
 				return appendLiteral(dst, a)
 			}
 		}
-		if !ascii(name) && utf8.Valid(name) {
+		n := len(dst)
+		if dst = append(dst, name...); lowerASCII(dst[n:]) {
+			return dst
+		}
+		dst = dst[:n]
+		if utf8.Valid(name) {
 			if a, err := idna.Lookup.ToASCII(string(name)); err == nil {
 				return append(dst, a...)
 			}
@@ -89,15 +94,6 @@ func appendLiteral(dst []byte, a netip.Addr) []byte {
 		dst = append(dst, "ipv6:"...)
 	}
 	return append(a.AppendTo(dst), ']')
-}
-
-func ascii(name []byte) bool {
-	for _, c := range name {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 func appendLower(dst, text []byte) []byte {

@@ -23,6 +23,22 @@ func TestAppendDomain(t *testing.T) {
 	}
 }
 
+// TestLowerASCII compares with the builtin byte by byte, for all lengths and places of a byte.
+func TestLowerASCII(t *testing.T) {
+	for n := range 40 {
+		for at := range n {
+			for c := range 256 {
+				b := bytes.Repeat([]byte("zQ"), 20)[:n]
+				b[at] = byte(c)
+				want := appendLower(nil, b)
+				if all := lowerASCII(b); all != (c < 0x80) || !bytes.Equal(b, want) {
+					t.Fatalf("%d bytes, %#x at %d: %q, want %q", n, c, at, b, want)
+				}
+			}
+		}
+	}
+}
+
 func TestAppendMailbox(t *testing.T) {
 	for _, c := range []struct {
 		mailbox string
