@@ -3,19 +3,24 @@ package contacts
 import (
 	"iter"
 	"math"
+	"math/bits"
 
 	"spamsensor/sensor/sketch"
 )
 
 // Test is the sequential test of a source's first contacts. The zero value has seen none.
 type Test struct {
-	pending    [16]contact
+	pending    [maxUnresolved]contact
+	unresolved uint16        // of pending, by bit: waiting, or silent and perhaps answered late
+	units      sketch.Filter // of these
 	llr        float64
 	failed     int
 	worked     int
-	unresolved int     // of pending: waiting, or silent and perhaps answered late
 	accuse     float64 // the bound at which the test accuses, as of the latest result
 }
+
+// maxUnresolved is how many first contacts are followed at a time.
+const maxUnresolved = 16
 
 // contact is the first attempt at a unit: a provider, or a network whose provider is not known.
 type contact struct {
@@ -72,36 +77,47 @@ func (t *Test) Begin(unit uint32, now int64) {
 	if t.failed+t.worked >= maxResults {
 		return
 	}
-	for i := range t.pending {
-		if w := &t.pending[i]; w.state == resolved {
-			*w = contact{unit: unit, at: sketch.Stamp(now), state: waiting}
-			t.unresolved++
-			return
-		}
+	if place := bits.TrailingZeros16(^t.unresolved); place < maxUnresolved {
+		t.put(place, contact{unit: unit, at: sketch.Stamp(now), state: waiting})
 	}
 }
 
-// find is the unresolved contact with a unit, nil if there is none.
-func (t *Test) find(unit uint32) *contact {
-	if t.unresolved == 0 {
-		return nil
-	}
-	for i := range t.pending {
-		if w := &t.pending[i]; w.unit == unit && (w.state == waiting || w.state == silent) {
-			return w
+// put puts a contact in a free place.
+func (t *Test) put(place int, w contact) {
+	t.pending[place] = w
+	t.unresolved |= 1 << place
+	t.units.Add(w.unit)
+}
+
+// find is the place of the unresolved contact with a unit, -1 if there is none. The answer of a
+// server and the handshake ask for it each time, long after the first contact.
+func (t *Test) find(unit uint32) (place int) {
+	if t.units.May(unit) {
+		for rest := t.unresolved; rest != 0; rest &= rest - 1 {
+			if place = bits.TrailingZeros16(rest); t.pending[place].unit == unit {
+				return place
+			}
 		}
 	}
-	return nil
+	return -1
+}
+
+// resolve frees a place.
+func (t *Test) resolve(place int) {
+	t.pending[place].state = resolved
+	if t.unresolved &^= 1 << place; t.unresolved == 0 {
+		t.units = 0
+	}
 }
 
 // Retransmitted counts a contact as failed whose SYN was sent again: the TCP has had no answer for
 // a second, and there is no need to wait longer.
 func (t *Test) Retransmitted(unit uint32, alpha float64) Decision {
-	w := t.find(unit)
-	if w == nil || w.state != waiting {
+	place := t.find(unit)
+	if place < 0 || t.pending[place].state != waiting {
 		return None
 	}
-	w.state = silent
+	t.pending[place].state = silent
 	return t.result(true, alpha)
 }
 
@@ -109,34 +125,32 @@ func (t *Test) Retransmitted(unit uint32, alpha float64) Decision {
 // at once. A mail client does so that guesses the server of an account, and most of its guesses are
 // wrong.
 func (t *Test) Drop(unit uint32) {
-	if w := t.find(unit); w != nil && w.state == waiting {
-		w.state = resolved
-		t.unresolved--
+	if place := t.find(unit); place >= 0 && t.pending[place].state == waiting {
+		t.resolve(place)
 	}
 }
 
 // Answered counts a contact as one that works, also if it had counted as failed.
 func (t *Test) Answered(unit uint32, alpha float64) Decision {
-	w := t.find(unit)
-	if w == nil {
+	place := t.find(unit)
+	if place < 0 {
 		return None
 	}
-	if w.state == silent {
+	if t.pending[place].state == silent {
 		t.llr -= step
 		t.failed--
 	}
-	w.state = resolved
-	t.unresolved--
+	t.resolve(place)
 	return t.result(false, alpha)
 }
 
 // Refused counts a contact as failed that got an error, unless it has counted already.
 func (t *Test) Refused(unit uint32, alpha float64) (d Decision) {
-	w := t.find(unit)
-	if w == nil {
+	place := t.find(unit)
+	if place < 0 {
 		return None
 	}
-	if w.state == waiting {
+	if w := &t.pending[place]; w.state == waiting {
 		w.state = silent // another server of the provider may still answer
 		d = t.result(true, alpha)
 	}
@@ -144,25 +158,24 @@ func (t *Test) Refused(unit uint32, alpha float64) (d Decision) {
 }
 
 // HasPending reports whether Expire has something to do.
-func (t *Test) HasPending() bool { return t.unresolved > 0 }
+func (t *Test) HasPending() bool { return t.unresolved != 0 }
 
 // Expire resolves first contacts that got no answer in time, and yields the decision after each
 // that is a result. answersSeen reports whether the capture has shown a SYN-ACK to the source.
 // Without any, a contact whose SYN was not sent again counts as one that works.
 func (t *Test) Expire(alpha float64, answersSeen bool, now int64) iter.Seq[Decision] {
 	return func(yield func(Decision) bool) {
-		for i := range t.pending {
-			w := &t.pending[i]
+		for rest := t.unresolved; rest != 0; rest &= rest - 1 {
+			place := bits.TrailingZeros16(rest)
+			w := &t.pending[place]
 			switch age := now - int64(w.at)*second; {
 			case w.state == waiting && age >= AnswerTime:
-				w.state = resolved
-				t.unresolved--
+				t.resolve(place)
 				if !answersSeen && !yield(t.result(false, alpha)) {
 					return
 				}
 			case w.state == silent && age >= lateTime:
-				w.state = resolved
-				t.unresolved--
+				t.resolve(place)
 			}
 		}
 	}
@@ -219,14 +232,10 @@ func (t *Test) Merge(o *Test, alpha float64) {
 	t.llr = max(lower, t.llr+o.llr)
 	t.failed += o.failed
 	t.worked += o.worked
-	free := 0
 	for _, w := range o.pending {
-		for w.state != resolved && free < len(t.pending) && t.pending[free].state != resolved {
-			free++
-		}
-		if w.state != resolved && free < len(t.pending) {
-			t.pending[free] = w
-			t.unresolved++
+		place := bits.TrailingZeros16(^t.unresolved)
+		if w.state != resolved && place < maxUnresolved {
+			t.put(place, w)
 		}
 	}
 }

@@ -27,15 +27,16 @@ type Share struct {
 	// Both grow as far as they are needed. A contact takes the first free place of pending.
 	pending []firstContact
 	failed  []failure
-	waiting uint32 // the places of pending that are taken, by bit
-	due     uint32 // no contact and no failure ends before
-	next    uint8  // place of the next failure, modulo maxFailed
-	row     uint8  // failures since the latest success, without one near them
-	worked  uint32 // contacts that an answer resolved
-	given   uint32 // failures that were not tried again in time
-	mixed   uint32 // failures in rows in which most contacts worked
-	again   uint32 // failures that were tried again
-	results uint8  // of the current row of contacts, of which lost failed
+	waiting uint32        // the places of pending that are taken, by bit
+	units   sketch.Filter // of these
+	due     uint32        // no contact and no failure ends before
+	next    uint8         // place of the next failure, modulo maxFailed
+	row     uint8         // failures since the latest success, without one near them
+	worked  uint32        // contacts that an answer resolved
+	given   uint32        // failures that were not tried again in time
+	mixed   uint32        // failures in rows in which most contacts worked
+	again   uint32        // failures that were tried again
+	results uint8         // of the current row of contacts, of which lost failed
 	lost    uint8
 	at      uint32 // of the latest success
 	fails   bool
@@ -87,6 +88,7 @@ func (t *Share) Begin(unit uint32, now int64) {
 	t.pending[place] = firstContact{unit, at, t.at != 0 && t.at+nearSuccess/3 >= at}
 	if at != 0 {
 		t.waiting |= 1 << place
+		t.units.Add(unit)
 	}
 	t.due = min(t.due, at+AnswerLimit)
 }
@@ -184,6 +186,9 @@ func (t *Share) triesAgain() bool { return t.again*4 >= max(t.mixed, t.given)+t.
 
 // Answered records an answer of a provider, and reports whether contacts fail like those of a bot.
 func (t *Share) Answered(unit uint32, alpha float64, now int64) bool {
+	if !t.units.May(unit) {
+		return false
+	}
 	at, waiting := sketch.Stamp(now), t.waiting
 	for rest := waiting; rest != 0; rest &= rest - 1 {
 		if i := bits.TrailingZeros32(rest); t.pending[i].unit == unit {
@@ -193,10 +198,11 @@ func (t *Share) Answered(unit uint32, alpha float64, now int64) bool {
 	if t.waiting == waiting {
 		return false
 	}
+	t.units = 0
 	for rest := t.waiting; rest != 0; rest &= rest - 1 {
-		if c := &t.pending[bits.TrailingZeros32(rest)]; c.at+nearSuccess >= at {
-			c.live = true
-		}
+		c := &t.pending[bits.TrailingZeros32(rest)]
+		c.live = c.live || c.at+nearSuccess >= at
+		t.units.Add(c.unit)
 	}
 	t.worked++
 	t.row, t.at = 0, at

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"spamsensor/sensor/verdict"
 )
@@ -71,6 +72,18 @@ const (
 	codes
 )
 
+// codeSet is a set of reasons, one bit each. Few of them are there at a time, and each verdict goes
+// over them several times.
+type codeSet uint32
+
+// bit is the set of one code.
+func (c Code) bit() codeSet { return 1 << (c % 32) }
+
+// first is the first code of a set that is not empty, and rest the set without it.
+func (s codeSet) first() Code { return Code(bits.TrailingZeros32(uint32(s))) }
+
+func (s codeSet) rest() codeSet { return s & (s - 1) }
+
 // detector is one row of the table of detectors. What it does with an observation is in the file of
 // its name; see Profile.detect.
 type detector struct {
@@ -130,6 +143,7 @@ func (p *Profile) Text(code Code, n *Counters) string {
 // raise records that a detector found its reason. The largest value, threshold and weight stay.
 func (p *Profile) raise(code Code, now int64, value, threshold, weight float64) {
 	r := &p.reasons[code]
+	p.raised |= code.bit()
 	if r.First == 0 {
 		r.First = now
 	}
@@ -144,6 +158,12 @@ func (p *Profile) raise(code Code, now int64, value, threshold, weight float64) 
 		r.Weight = weight
 		p.changed = true
 	}
+}
+
+// lower drops a reason.
+func (p *Profile) lower(code Code) {
+	p.reasons[code] = verdict.Reason{}
+	p.raised &^= code.bit()
 }
 
 // has reports whether a detector found its reason.

@@ -31,7 +31,7 @@ import (
 type mitigation struct {
 	name    string
 	when    func(p *Profile) bool
-	weakens []Code
+	weakens codeSet
 	// rejudge says that the verdict must be judged again if a reason was there. Cases that Judge
 	// itself looks at need no second time.
 	rejudge bool
@@ -41,17 +41,17 @@ type mitigation struct {
 var (
 	// A resolver passes on the queries of its clients.
 	othersQueries = mitigation{"others resolve through it", (*Profile).isResolver,
-		[]Code{MXLookups, HostLookups, ListLookups}, true}
+		1<<MXLookups | 1<<HostLookups | 1<<ListLookups, true}
 
 	// Answers to first contacts can come late: then fewer of them failed than it seemed.
 	lateAnswers = mitigation{"answers to first contacts came late",
-		(*Profile).contactsRecovered, []Code{Failures}, true}
+		(*Profile).contactsRecovered, 1 << Failures, true}
 
 	// Two refusals in a row are a beginning; with messages accepted after them the test is not on
 	// its way to a decision any more. The test itself is in refusals.go; a source that nearly all
 	// servers accept mail from has the reason in welcome.go.
 	acceptedMail = mitigation{"messages were accepted before the test decided",
-		(*Profile).refusalsRecovered, []Code{Refusals}, true}
+		(*Profile).refusalsRecovered, 1 << Refusals, true}
 )
 
 // The cases that Judge looks at, in its order.
@@ -61,38 +61,39 @@ var (
 	// that it is a bot. This is looked at once, when Serves appears.
 	listedServer = mitigation{"refused because of a list, and takes mail in",
 		(*Profile).refusedForListAlone,
-		[]Code{Refusals}, false}
+		1 << Refusals, false}
 
 	beforeSum = [...]mitigation{
 		// What it returns goes to senders that somebody forged.
-		{"returns mail", (*Profile).unknownOfReturned, []Code{UnknownUsers}, false},
+		{"returns mail", (*Profile).unknownOfReturned, 1 << UnknownUsers, false},
 		// A mail server looks up the mail servers of recipients.
-		{"looks like an MTA", (*Profile).maybeMTA, []Code{MXLookups, HostLookups}, false},
+		{"looks like an MTA", (*Profile).maybeMTA, 1<<MXLookups | 1<<HostLookups, false},
 		// And so does one all of whose connections are rejected.
 		{"a queue that is rejected", (*Profile).rejectedQueue,
-			[]Code{MXLookups, HostLookups, Failures}, false},
+			1<<MXLookups | 1<<HostLookups | 1<<Failures, false},
 		// In TLS it names the servers that it looked up. That is believed once it gave its one name
 		// in 20 sessions.
-		{"looks like an MTA for long", (*Profile).maybeMTAForLong, []Code{TLSNames}, false},
+		{"looks like an MTA for long", (*Profile).maybeMTAForLong, 1 << TLSNames, false},
 		// While an uplink is down, every contact fails.
-		{"uplink outage", (*Profile).uplinkOutage, []Code{Failures}, false},
+		{"uplink outage", (*Profile).uplinkOutage, 1 << Failures, false},
 		// Many people behind one address have many providers.
 		{"several machines behind NAT", (*Profile).BehindNAT,
-			[]Code{TLSNames, SubmitSpread}, false},
+			1<<TLSNames | 1<<SubmitSpread, false},
 		// Their providers are many networks.
 		{"several machines behind NAT submit mail", (*Profile).submitsBehindNAT,
-			[]Code{NewNetworks, ManyNetworks, HostLookups}, false},
+			1<<NewNetworks | 1<<ManyNetworks | 1<<HostLookups, false},
 	}
 )
 
 // weaken lowers the reasons of a case if it holds.
 func (p *Profile) weaken(m *mitigation) {
-	if !m.when(p) {
+	if p.raised&m.weakens == 0 || !m.when(p) {
 		return
 	}
-	for _, code := range m.weakens {
+	for set := p.raised & m.weakens; set != 0; set = set.rest() {
+		code := set.first()
 		p.changed = p.changed || m.rejudge && p.has(code)
-		p.reasons[code] = verdict.Reason{}
+		p.lower(code)
 	}
 }
 
@@ -120,9 +121,10 @@ func (p *Profile) refresh(code Code, now int64) {
 	holds, value, threshold := detectors[code].holds(p)
 	r := &p.reasons[code]
 	if !holds {
-		*r = verdict.Reason{}
+		p.lower(code)
 		return
 	}
+	p.raised |= code.bit()
 	if r.First == 0 {
 		r.First = now
 	}

@@ -110,12 +110,12 @@ func (s *scene) ways(ttl ...uint8) *scene {
 func TestMitigations(t *testing.T) {
 	names := map[string]bool{}
 	for _, m := range append(beforeSum[:], othersQueries, lateAnswers, acceptedMail, listedServer) {
-		if m.name == "" || names[m.name] || m.when == nil || len(m.weakens) == 0 {
+		if m.name == "" || names[m.name] || m.when == nil || m.weakens == 0 {
 			t.Errorf("%q weakens %v", m.name, m.weakens)
 		}
 		names[m.name] = true
-		for _, code := range m.weakens {
-			if code.Family() == Mitigating {
+		for set := m.weakens; set != 0; set = set.rest() {
+			if code := set.first(); code.Family() == Mitigating {
 				t.Errorf("%s weakens %s, which speaks for the source", m.name, code)
 			}
 		}

@@ -14,7 +14,8 @@ type mtaLike struct {
 	Retried      uint32          `json:"Retried"`
 	Served       uint32          `json:"Served"`
 	deferred     [16]sketch.Slot // servers that deferred: a queue has many when it is rejected
-	deferredBits uint64          // one for each of their hashes, modulo 64; others may be set
+	deferrers    sketch.Filter   // of deferred
+	firstDefer   uint32          // the oldest of deferred is no older
 	clients      [2]sketch.Slot  // external hosts that brought mail
 }
 
@@ -36,7 +37,7 @@ func (s *mtaLike) merge(o *mtaLike) {
 		s.Sessions += o.Sessions
 	}
 	mergeSlots(s.deferred[:], o.deferred[:], retryTo)
-	s.deferredBits |= o.deferredBits
+	s.indexDeferred()
 	s.Deferrals += o.Deferrals
 	s.Retried += o.Retried
 	n := 0

@@ -12,7 +12,7 @@ import (
 )
 
 // Profile is what is known of a source that is judged. The zero value knows nothing. A profile
-// takes about ten kilobytes, however much the source does; see sketch.Set for what may come on
+// takes about nine kilobytes, however much the source does; see sketch.Set for what may come on
 // top.
 type Profile struct {
 	// Budget is the memory that sets may take beyond their own kilobyte; nil is none.
@@ -67,9 +67,10 @@ type Profile struct {
 	half          halfSessions
 
 	reasons [codes]verdict.Reason
-	changed bool   // a reason is new, or weighs more
-	role    Role   // that the configuration declares
-	through string // the server of ours that it hands mail of strangers to
+	raised  codeSet // all other reasons are zero
+	changed bool    // a reason is new, or weighs more
+	role    Role    // that the configuration declares
+	through string  // the server of ours that it hands mail of strangers to
 	// Of the latest verdict.
 	verdict verdict.Verdict
 	level   verdict.Level
@@ -140,9 +141,9 @@ func (p *Profile) Decided() verdict.Decision { return p.decided }
 
 // Reasons calls f for each reason that was found, in the order of the families.
 func (p *Profile) Reasons(f func(code Code, r *verdict.Reason)) {
-	for code := range p.reasons {
-		if p.reasons[code].First != 0 {
-			f(Code(code), &p.reasons[code])
+	for set := p.raised; set != 0; set = set.rest() {
+		if code := set.first(); p.has(code) {
+			f(code, &p.reasons[code])
 		}
 	}
 }
@@ -150,8 +151,8 @@ func (p *Profile) Reasons(f func(code Code, r *verdict.Reason)) {
 // Mode names the evidence of the verdict: "syn" for attempts alone, "flow" for their outcome too,
 // "clear" for dialogues.
 func (p *Profile) Mode(n *Counters) string {
-	for code := range p.reasons {
-		if p.reasons[code].First != 0 && readable[Code(code).Family()] {
+	for set := p.raised; set != 0; set = set.rest() {
+		if code := set.first(); p.has(code) && readable[code.Family()] {
 			return "clear"
 		}
 	}

@@ -3,7 +3,6 @@ package detect
 import (
 	"spamsensor/sensor/providers"
 	"spamsensor/sensor/sketch"
-	"spamsensor/sensor/verdict"
 )
 
 // The detectors of the family Volume count providers where names are known, and networks elsewhere;
@@ -78,7 +77,7 @@ func (p *Profile) reviewVolume(c *Config) {
 // takeBack lowers a reason, unless it is from before a restart: what it rested on was not kept.
 func (p *Profile) takeBack(code Code) {
 	if _, old := p.restored[code]; p.has(code) && !old {
-		p.reasons[code] = verdict.Reason{}
+		p.lower(code)
 		p.changed = true
 	}
 }

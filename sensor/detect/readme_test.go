@@ -109,8 +109,8 @@ func detectorTables(t *testing.T) string {
 	cases := append([]mitigation{othersQueries, lateAnswers, acceptedMail, listedServer}, beforeSum[:]...)
 	for _, m := range cases {
 		var names []string
-		for _, code := range m.weakens {
-			names = append(names, fmt.Sprintf("`%s`", code))
+		for set := m.weakens; set != 0; set = set.rest() {
+			names = append(names, fmt.Sprintf("`%s`", set.first()))
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", m.name, strings.Join(names, ", "))
 	}

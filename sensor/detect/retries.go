@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"math"
 
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/verdict"
@@ -17,29 +18,44 @@ func observeDeferral(p *Profile, o *Observation) {
 	if o.Kind != KindDeferred && o.Port != 25 {
 		return
 	}
-	s := &p.mta
+	s, at := &p.mta, sketch.Stamp(o.Time)
 	sketch.Increment(&s.Deferrals)
-	sketch.AddRecent(s.deferred[:], o.Addr, sketch.Stamp(o.Time), retryTo)
-	s.deferredBits |= 1 << (o.Addr % 64)
+	if s.deferrers == 0 {
+		s.firstDefer = at
+	}
+	sketch.AddRecent(s.deferred[:], o.Addr, at, retryTo)
+	s.deferrers.Add(o.Addr)
+	s.firstDefer = min(s.firstDefer, at)
 }
 
 // observeRetries counts attempts at servers that deferred when a queue would come back. Bots rarely
 // have a queue: greylisting works because of that (RFC 6647).
 func observeRetries(p *Profile, o *Observation) {
-	if p.mta.deferredBits>>(o.Addr%64)&1 != 0 {
-		p.mta.retried(o.Addr, o.Time)
+	s := &p.mta
+	if s.deferrers.May(o.Addr) && sketch.Stamp(o.Time)-s.firstDefer >= retryFrom {
+		s.retry(o.Addr, sketch.Stamp(o.Time))
 	}
 }
 
-// retried is for an attempt at a server that may have deferred.
-func (s *mtaLike) retried(addr uint32, now int64) {
-	at := sketch.Stamp(now)
+// retry is for an attempt at a server that may have deferred.
+func (s *mtaLike) retry(addr, at uint32) {
 	for i := range s.deferred {
 		d := &s.deferred[i]
 		if age := at - d.At; d.Hash == addr && d.At != 0 && age >= retryFrom && age <= retryTo {
 			sketch.Increment(&s.Retried)
 			d.Hash = ^addr // a deferral counts as retried once
-			s.deferredBits |= 1 << (d.Hash % 64)
+		}
+	}
+	s.indexDeferred()
+}
+
+// indexDeferred makes the index of deferred anew.
+func (s *mtaLike) indexDeferred() {
+	s.deferrers, s.firstDefer = 0, math.MaxUint32
+	for _, d := range s.deferred {
+		if d.At != 0 {
+			s.deferrers.Add(d.Hash)
+			s.firstDefer = min(s.firstDefer, d.At)
 		}
 	}
 }

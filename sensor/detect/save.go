@@ -186,6 +186,7 @@ func (p *Profile) restoreReasons(d *Saved) {
 	for code := range p.reasons {
 		if r, ok := d.Reasons[Code(code).String()]; ok {
 			p.reasons[code] = r.Reason
+			p.raised |= Code(code).bit()
 			if p.restored == nil {
 				p.restored = map[Code]SavedReason{}
 			}
@@ -203,6 +204,7 @@ func (p *Profile) restoredText(code Code) (text string, ok bool) {
 
 // withoutWindows is the counts alone. Windows of hours and days are not saved.
 func (s mtaLike) withoutWindows() mtaLike {
-	s.deferred, s.deferredBits, s.clients = [16]sketch.Slot{}, 0, [2]sketch.Slot{}
+	s.deferred, s.clients = [16]sketch.Slot{}, [2]sketch.Slot{}
+	s.indexDeferred()
 	return s
 }

@@ -136,6 +136,7 @@ func (p *Profile) mergeReasons(o *Profile) {
 			if math.Abs(x.Weight) > math.Abs(r.Weight) {
 				r.Weight, r.Threshold = x.Weight, x.Threshold
 			}
+			p.raised |= Code(code).bit()
 		}
 	}
 }

@@ -51,16 +51,18 @@ func (p *Profile) Judge(n *Counters, now int64) verdict.Verdict {
 // a detector that is not mitigating found its reason for the last time; forgot says that a reason
 // was dropped.
 func (p *Profile) sumReasons(now int64) (sums [families]float64, latest int64, forgot bool) {
-	for code := range p.reasons {
+	for set := p.raised; set != 0; set = set.rest() {
+		code := set.first()
 		r := &p.reasons[code]
 		if r.First == 0 {
 			continue
 		}
 		if now-r.Last > forgetReason && !p.keeps() {
-			*r, forgot = verdict.Reason{}, true
+			p.lower(code)
+			forgot = true
 			continue
 		}
-		family := Code(code).Family()
+		family := code.Family()
 		sums[family] += r.Weight
 		if family != Mitigating {
 			latest = max(latest, r.Last)
@@ -147,8 +149,9 @@ func (p *Profile) notSpoofed() bool {
 		return true
 	}
 	// Another machine that forges SYNs sees no answers, and cannot hold a dialogue.
-	for code := range p.reasons {
-		if r := &p.reasons[code]; r.First != 0 && r.Weight > 0 && readable[Code(code).Family()] {
+	for set := p.raised; set != 0; set = set.rest() {
+		code := set.first()
+		if p.has(code) && p.reasons[code].Weight > 0 && readable[code.Family()] {
 			return p.twoSided > 0 || p.oneSided && p.sessions > 0
 		}
 	}
@@ -224,12 +227,13 @@ func (p *Profile) oneName() bool { return p.mta.Sessions > 0 && !p.mta.SeveralNa
 func (p *Profile) speaksOddly() bool { return p.reasons[Oddities].Weight >= 1.4 }
 
 // disqualifying are the reasons that no honest mail server gives, beside many unknown recipients.
-var disqualifying = [...]Code{SubmitSpread, Refusals, RelayDenials, HeloNames, ListLookups}
+const disqualifying codeSet = 1<<SubmitSpread | 1<<Refusals | 1<<RelayDenials | 1<<HeloNames |
+	1<<ListLookups
 
 // disqualified reports whether a reason rules out an honest mail server.
 func (p *Profile) disqualified() bool {
-	for _, code := range disqualifying {
-		if p.has(code) {
+	for set := p.raised & disqualifying; set != 0; set = set.rest() {
+		if p.has(set.first()) {
 			return true
 		}
 	}

@@ -12,13 +12,10 @@ func Stamp(now int64) uint32 { return uint32(now / second) }
 // replaced: a list distinguishes as many hashes as it has slots, and a higher count makes no
 // difference to any detector.
 func AddRecent(list []Slot, hash, now, span uint32) (distinct int, fresh bool) {
-	at, oldest := -1, 0
-	for i := range list {
-		s := &list[i]
+	at, used := -1, len(list)
+	for i, s := range list {
 		if s.At == 0 { // and so are those behind it
-			if oldest = i; at < 0 {
-				at, fresh = i, true
-			}
+			used = i
 			break
 		}
 		if s.Hash == hash {
@@ -26,15 +23,25 @@ func AddRecent(list []Slot, hash, now, span uint32) (distinct int, fresh bool) {
 		} else if s.At+span > now {
 			distinct++
 		}
-		if s.At < list[oldest].At {
-			oldest = i
-		}
 	}
-	if at < 0 {
-		at, fresh = oldest, true
+	if fresh = at < 0; fresh {
+		if at = used; used == len(list) {
+			at = oldest(list)
+		}
 	}
 	list[at] = Slot{hash, now}
 	return min(distinct+1, len(list)), fresh
+}
+
+// oldest is the place of the hash that was added the longest ago.
+func oldest(list []Slot) (place int) {
+	at := list[0].At
+	for i, s := range list {
+		if s.At < at {
+			place, at = i, s.At
+		}
+	}
+	return place
 }
 
 // CountRecent is the number of distinct hashes that were added within the last span seconds.
