@@ -45,34 +45,39 @@ func checkTCP(pseudo uint64, tcp []byte) Checksum {
 	return Wrong
 }
 
-// sum adds bytes to a one's complement sum. RFC 1071 allows words of any length and, up to the end,
-// the other order of bytes.
+// sum adds bytes to a one's complement sum of words of two bytes.
 func sum(s uint64, b []byte) uint64 {
-	var t, c uint64
-	for ; len(b) >= 32; b = b[32:] { // each round takes 32 bytes
-		t, c = bits.Add64(t, le.Uint64(b), 0)
-		t, c = bits.Add64(t, le.Uint64(b[8:]), c)
-		t, c = bits.Add64(t, le.Uint64(b[16:]), c)
-		t, c = bits.Add64(t, le.Uint64(b[24:]), c)
-		t += c // a carry leaves room for itself
+	t := sum64(0, b)
+	return s + uint64(bits.ReverseBytes16(fold(t>>32+t&0xffffffff)))
+}
+
+// sum64 adds bytes to a one's complement sum of words of eight bytes. RFC 1071 allows words of any
+// length and, up to the end, the other order of bytes. 32 bytes take 13 instructions.
+func sum64(t uint64, b []byte) uint64 {
+	var c uint64
+	i := 0
+	for ; i <= len(b)-32; i += 32 {
+		t, c = bits.Add64(t, le.Uint64(b[i:]), 0)
+		t, c = bits.Add64(t, le.Uint64(b[i+8:]), c)
+		t, c = bits.Add64(t, le.Uint64(b[i+16:]), c)
+		t, c = bits.Add64(t, le.Uint64(b[i+24:]), c)
+		t, _ = bits.Add64(t, 0, c)
 	}
-	for ; len(b) >= 8; b = b[8:] { // three rounds at most
-		t, c = bits.Add64(t, le.Uint64(b), 0)
-		t += c
+	for ; i <= len(b)-8; i += 8 { // three rounds at most
+		t, c = bits.Add64(t, le.Uint64(b[i:]), 0)
+		t, _ = bits.Add64(t, 0, c)
 	}
-	t = t>>32 + t&0xffffffff
-	if len(b) >= 4 {
-		t += uint64(le.Uint32(b))
-		b = b[4:]
+	// Up to seven bytes are left. They are the upper ones of the last eight bytes.
+	var last uint64
+	if n := uint(len(b) - i); n > 0 && len(b) >= 8 {
+		last = le.Uint64(b[len(b)-8:]) >> (-n * 8 & 63)
+	} else {
+		for k := len(b) - 1; k >= i; k-- {
+			last = last<<8 | uint64(b[k])
+		}
 	}
-	if len(b) >= 2 {
-		t += uint64(le.Uint16(b))
-		b = b[2:]
-	}
-	if len(b) == 1 {
-		t += uint64(b[0])
-	}
-	return s + uint64(bits.ReverseBytes16(fold(t)))
+	t, c = bits.Add64(t, last, 0)
+	return t + c
 }
 
 // validSum reports whether a one's complement sum, which is not zero, stands for zero. The sum of

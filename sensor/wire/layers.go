@@ -522,19 +522,14 @@ func (d *Decoder) tcp(b []byte, cut int, p *Packet) Outcome {
 			d.finish(p, DNS, b[offset:], len(b)-offset+cut)
 			return DNSSegment
 		}
-		if p.Flags&(SYN|ACK) == SYN {
-			return OtherSYN
-		}
-		return OtherTCP
+		return otherSegment(p.Flags)
 	}
 	length := len(b) + cut
 	offset := int(b[12]>>4) * 4
 	if offset < 20 || offset > length {
 		return BadTCPOffset
 	}
-	// No system opens a connection for a SYN with FIN or RST, and every receiver drops a segment
-	// with none of SYN, RST and ACK (RFC 9293, 3.10.7).
-	if p.Flags.Has(SYN) && p.Flags&(FIN|RST) != 0 || p.Flags&(SYN|RST|ACK) == 0 {
+	if !p.Flags.acceptable() {
 		return BadTCPFlags
 	}
 	p.Seq, p.Ack = be.Uint32(b[4:]), be.Uint32(b[8:])

@@ -14,34 +14,6 @@ const (
 // padding, kind, length (RFC 7323, appendix A).
 const plainStamp = 0x0101080a
 
-// inspectPlain is inspect for a packet of decodePlain: ip begins at an IPv4 header of five words. A
-// segment to a mail port is checked whole, another one only if it is a SYN-ACK.
-func (d *Decoder) inspectPlain(ip []byte, p *Packet) {
-	mail := d.IsMailPort(p.DstPort)
-	if !mail && !p.Flags.Has(SYN) {
-		return
-	}
-	total, offset := int(be.Uint16(ip[2:])), int(ip[32]>>4)*4
-	if 20+offset > len(ip) {
-		return
-	}
-	if offset > 20 {
-		p.options(ip[20:], offset, mail)
-	}
-	if !mail || total > len(ip) {
-		return
-	}
-	// The addresses stand directly before the TCP header, so that pseudo-header and segment are one
-	// sequence of bytes.
-	head := be.Uint64(ip)
-	addresses := uint64(be.Uint32(ip[12:])) + uint64(be.Uint32(ip[16:]))
-	if !validSum(head>>32 + head&0xffffffff + uint64(be.Uint32(ip[8:])) + addresses) {
-		p.Checksum = Wrong
-		return
-	}
-	p.Checksum = checkTCP(addresses+protoTCP+uint64(total-20), ip[20:total])
-}
-
 // inspect checks the options and the checksums of a segment to a mail port, or the options of a
 // SYN-ACK from one. b is its TCP header of offset bytes and its payload, of which cut bytes were
 // not captured.

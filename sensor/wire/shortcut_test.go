@@ -56,8 +56,9 @@ func equal(a, b *wire.Packet) bool {
 		a.Kind == b.Kind && a.Flags == b.Flags &&
 		a.V6 == b.V6 && a.Tags == b.Tags && a.Seq == b.Seq && a.Ack == b.Ack && a.Sum == b.Sum &&
 		a.VLAN == b.VLAN && a.Tunnel == b.Tunnel &&
-		a.MAC == b.MAC && a.TTL == b.TTL && a.Checksum == b.Checksum && a.Len == b.Len &&
-		a.Wire == b.Wire
+		a.MAC == b.MAC && a.To == b.To && a.TTL == b.TTL && a.Checksum == b.Checksum &&
+		a.Stamp == b.Stamp && a.Stamped == b.Stamped && a.Urgent == b.Urgent &&
+		a.Signed == b.Signed && a.Len == b.Len && a.Wire == b.Wire
 }
 
 // TestShortcutsAgree uses the frames of the table and similar frames: with one or two bytes
@@ -71,6 +72,13 @@ func TestShortcutsAgree(t *testing.T) {
 		Frame(eth, ip6, TCP{SrcPort: 443, DstPort: 40000, Flags: ACK}, Text("hello")),
 		Frame(eth, VLAN{ID: 7}, ip4, TCP{SrcPort: 443, DstPort: 40000, Flags: SYN}),
 		Frame(eth, VLAN{ID: 7}, VLAN{ID: 7}, ip6, UDP{SrcPort: 443, DstPort: 40000}, Text("hello")),
+	}
+	stamp := []byte{1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2}
+	for _, l := range []TCP{syn, data, {SrcPort: 40000, DstPort: 25, Flags: ACK, Options: stamp},
+		{SrcPort: 25, DstPort: 40000, Flags: SYN | ACK, Options: stamp},
+		{SrcPort: 25, DstPort: 40000, Flags: ACK | URG, Urgent: 3}} {
+		seeds = append(seeds, Frame(eth, ip4, l, Text("urgent")), Frame(eth, ip6, l, Text("text")),
+			Frame(eth, VLAN{ID: 7}, ip4, l, Text("hello")), Frame(eth, VLAN{ID: 7}, ip6, l))
 	}
 	for _, c := range decodes {
 		if c.link == frame.Ethernet {

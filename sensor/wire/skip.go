@@ -6,6 +6,14 @@ import (
 	"spamsensor/sensor/frame"
 )
 
+// usual is the beginning of the usual packet behind the addresses of Ethernet, as a little-endian
+// load gives it without its last byte: ethertype 16, version 4, words 4.
+const usual = 0x45_00_08_00
+
+// fragmented has the bits of eight bytes from the total length on, loaded in the same way, that are
+// zero in a packet that is not a fragment.
+const fragmented = 0xff3f << 32
+
 // portSet is a set of ports. A port is looked up as a little-endian load gives it, so that
 // SkipUsual need not swap its bytes.
 type portSet [65536 / 64]uint64
@@ -28,12 +36,11 @@ var unusualPorts = [...]uint16{portDNS, portVXLAN, portVXLANLinux, portVXLANGPE,
 // to decode. wire is as for Skip. Several goroutines may call it.
 func (d *Decoder) SkipUsual(data []byte, wire int) (o Outcome, known bool) {
 	// ethertype, version 4, words 4
-	if len(data) < 14+20+20 || le.Uint32(data[12:])<<8 != 0x45000800 {
+	if len(data) < 14+20+20 || le.Uint32(data[12:])<<8 != usual {
 		return Mail, false
 	}
 	// total length 16, identification 16, fragment 16, ttl 8, protocol 8
 	x := le.Uint64(data[16:])
-	const fragmented = 0xff3f << 32
 	length := uint(bits.ReverseBytes16(uint16(x)))
 	ports, proto := le.Uint32(data[34:]), byte(x>>56)
 	// Decode refuses a packet that is shorter than its header or longer than the frame, for all
@@ -48,10 +55,7 @@ func (d *Decoder) SkipUsual(data []byte, wire int) (o Outcome, known bool) {
 	case protoUDP:
 		return OtherUDP, true
 	case protoTCP:
-		if Flags(data[47])&(SYN|ACK) == SYN {
-			return OtherSYN, true
-		}
-		return OtherTCP, true
+		return otherSegment(Flags(data[47])), true
 	}
 	return Mail, false
 }
@@ -105,10 +109,7 @@ func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, boo
 		if d.IsMailPort(src) || d.IsMailPort(dst) || src == portDNS || dst == portDNS {
 			return 0, false
 		}
-		if Flags(b[13])&(SYN|ACK) == SYN {
-			return OtherSYN, true
-		}
-		return OtherTCP, true
+		return otherSegment(Flags(b[13])), true
 	case protoUDP:
 		if isOpaquePort(dst) {
 			return OtherTunnel, src != portDNS
@@ -116,4 +117,12 @@ func (d *Decoder) Skip(link frame.LinkType, data []byte, wire int) (Outcome, boo
 		return OtherUDP, src != portDNS && dst != portDNS && !isTunnelPort(dst)
 	}
 	return 0, false
+}
+
+// otherSegment is the outcome of a segment of other ports.
+func otherSegment(f Flags) Outcome {
+	if f&(SYN|ACK) == SYN {
+		return OtherSYN
+	}
+	return OtherTCP
 }

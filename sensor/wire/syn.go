@@ -36,9 +36,20 @@ func (p *Packet) addressable(wired bool) bool {
 		p.Dst != Addr{}
 }
 
+// ordinary reports whether addressable is true without a closer look: the addresses are two
+// different unicast ones of IPv4.
+func (p *Packet) ordinary() bool {
+	src, dst := le.Uint32(p.Src[12:]), le.Uint32(p.Dst[12:])
+	return !p.V6 && src != dst && unicast(uint8(src)) && unicast(uint8(dst))
+}
+
+// unicast reports whether an IPv4 address with this first byte is neither reserved nor a multicast
+// or loopback address.
+func unicast(first uint8) bool { return first-1 < 223 && first != 127 }
+
 // unicast4 reports false for 0.0.0.0, 224/4, 255.255.255.255, and 127/8 on a wire.
 func unicast4(a []byte, wired bool) bool {
-	return a[0] != 0 && a[0] != 127 && a[0] < 224 || reserved4(a, wired)
+	return unicast(a[0]) || reserved4(a, wired)
 }
 
 // reserved4 is unicast4 for addresses that are not ordinary. 0/8 and 240/4 are reserved, and

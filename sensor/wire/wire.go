@@ -36,6 +36,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"spamsensor/sensor/frame"
 )
@@ -78,16 +79,24 @@ const (
 // Has reports whether every bit of f is set.
 func (f Flags) Has(bits Flags) bool { return f&bits == bits }
 
+// acceptable reports whether a receiver may take a segment with these flags. No system opens a
+// connection for a SYN with FIN or RST, and every receiver drops a segment with none of SYN, RST
+// and ACK (RFC 9293, 3.10.7).
+func (f Flags) acceptable() bool {
+	return (f&SYN == 0 || f&(FIN|RST) == 0) && f&(SYN|RST|ACK) != 0
+}
+
 // Packet is a decoded frame. Payload borrows the frame's bytes.
 type Packet struct {
 	Time             int64 // nanoseconds since 1970, from the capture
 	Src, Dst         Addr
-	SrcPort, DstPort uint16
+	DstPort, SrcPort uint16
 	Kind             Kind
-	Flags            Flags
 	V6               bool
 	Tags             uint8 // number of VLAN tags, at most MaxTags
-	Seq, Ack         uint32
+	// Checksum is set for segments to mail ports, and for first SYNs from them.
+	Checksum Checksum
+	Ack, Seq uint32
 	// Sum is a digest of the fields that are equal in a second copy of the same frame, and differ
 	// in a retransmission (IPv4 identification, TCP checksum).
 	Sum  uint32
@@ -98,14 +107,13 @@ type Packet struct {
 	MAC    [6]byte // link-layer sender; zero where the link has none, and inside a tunnel
 	To     [6]byte // link-layer receiver, of Ethernet; zero otherwise
 	TTL    uint8
-	// Checksum is set for segments to mail ports, and for first SYNs from them.
-	Checksum Checksum
+	Flags  Flags
 	// Stamp is the TSval in the timestamps option of a segment to a mail port, or the TSecr in a
 	// SYN-ACK from one (RFC 7323, section 3.2). Stamped reports whether there is such an option.
-	Stamp   uint32
-	Stamped bool
+	Stamp uint32
 	// Urgent is the urgent pointer, where the URG flag is set.
-	Urgent uint16
+	Urgent  uint16
+	Stamped bool
 	// Signed reports that a segment to a mail port has a signature, or options in which Linux
 	// cannot find one. Linux drops such a segment if no signature was agreed on (RFC 2385; RFC
 	// 5925).
@@ -121,8 +129,8 @@ type Packet struct {
 // Decoder decodes frames. The zero value knows no port; use SetPorts.
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
-	ports   [65536 / 64]uint64
-	unusual portSet // the same, and unusualPorts
+	mail    portSet
+	unusual portSet // mail, and unusualPorts
 	// MAC, tags and tunnel of the current frame.
 	mac    [6]byte
 	to     [6]byte
@@ -144,36 +152,28 @@ func (d *Decoder) SetFragments(f *Fragments) { d.fragments = f }
 
 // SetPorts sets the mail ports; it replaces earlier ones.
 func (d *Decoder) SetPorts(ports []uint16) {
-	d.ports = [65536 / 64]uint64{}
-	d.unusual = portSet{}
-	for _, p := range unusualPorts {
+	d.mail, d.unusual = portSet{}, portSet{}
+	for _, p := range ports {
+		d.mail.add(p)
 		d.unusual.add(p)
 	}
-	for _, p := range ports {
-		d.ports[p/64] |= 1 << (p % 64)
+	for _, p := range unusualPorts {
 		d.unusual.add(p)
 	}
 }
 
 // IsMailPort reports whether p is one of the ports of SetPorts.
-func (d *Decoder) IsMailPort(p uint16) bool { return d.ports[p/64]>>(p%64)&1 != 0 }
+func (d *Decoder) IsMailPort(p uint16) bool { return d.mail.has(bits.ReverseBytes16(p)) }
 
 var be, le = binary.BigEndian, binary.LittleEndian
 
 // Decode decodes one frame of the given link type. data is its captured part, wire its length on
 // the wire in bytes (0 means len(data)). If the outcome is Mail, MailError, DNSMessage or
 // DNSSegment, p is set except for Time; otherwise p's content is undefined. p borrows data.
-func (d *Decoder) Decode(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
-	wire = max(wire, len(data))
+// rare is Decode for the frames that Decode and plain leave.
+func (d *Decoder) rare(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
 	if o, skip := d.Skip(link, data, wire); skip {
 		return o
-	}
-	if link == frame.Ethernet && d.decodePlain(data, wire, p) {
-		if !p.isFirstSYN() {
-			d.inspectPlain(data[14:], p)
-			return Mail
-		}
-		return d.firstSYNPlain(data, p)
 	}
 	return d.slow(link, data, wire, p)
 }
@@ -183,46 +183,4 @@ func (d *Decoder) slow(link frame.LinkType, data []byte, wire int, p *Packet) Ou
 	d.tags, d.tunnel, d.wire, d.multicast = 0, 0, uint32(wire), false
 	d.mac, d.to, d.tunnelled = [6]byte{}, [6]byte{}, false
 	return d.link(link, data, wire-len(data), p)
-}
-
-// decodePlain decodes the usual segment: untagged Ethernet, an IPv4 header of five words, TCP. It
-// reports false for all other frames, and for invalid ones.
-func (d *Decoder) decodePlain(data []byte, wire int, p *Packet) bool {
-	if len(data) < 14+20+20 || be.Uint16(data[12:]) != etherIPv4 {
-		return false
-	}
-	ip := data[14:]
-	tcp := ip[20:]
-	total, offset, flags := int(be.Uint16(ip[2:])), int(tcp[12]>>4)*4, Flags(tcp[13])
-	if ip[0] != 0x45 || ip[9] != protoTCP || be.Uint16(ip[6:])&0x3fff != 0 || total > wire-14 ||
-		offset < 20 || 20+offset > total ||
-		flags.Has(SYN) && flags&(FIN|RST) != 0 || flags&(SYN|RST|ACK) == 0 {
-		return false
-	}
-	p.Kind, p.Flags, p.V6, p.Tags, p.Tunnel, p.Checksum = TCP, flags, false, 0, 0, Unchecked
-	setMapped(&p.Src, ip[12:16])
-	setMapped(&p.Dst, ip[16:20])
-	p.SrcPort, p.DstPort = be.Uint16(tcp), be.Uint16(tcp[2:])
-	p.Seq, p.Ack = be.Uint32(tcp[4:]), be.Uint32(tcp[8:])
-	p.Sum = uint32(be.Uint16(ip[4:]))<<16 | uint32(be.Uint16(tcp[16:]))
-	p.MAC, p.To, p.TTL = [6]byte(data[6:12]), [6]byte(data[:6]), ip[8]
-	p.Stamp, p.Stamped, p.Signed, p.Urgent = 0, false, false, 0
-	if flags.Has(URG) {
-		p.Urgent = be.Uint16(tcp[18:])
-	}
-	p.Len, p.Wire = uint32(total-20-offset), uint32(wire)
-	p.Payload = ip[min(20+offset, len(ip)):min(total, len(ip))]
-	return d.IsMailPort(p.SrcPort) || d.IsMailPort(p.DstPort) // or it is DNS
-}
-
-// firstSYNPlain is firstSYN for a packet of decodePlain.
-func (d *Decoder) firstSYNPlain(data []byte, p *Packet) Outcome {
-	d.header, d.multicast, d.tunnelled, d.unsized = data[14:34], data[0]&1 != 0, false, false
-	segment := data[34:]
-	if length := int(be.Uint16(data[16:])) - 20; length <= len(segment) {
-		segment = segment[:length]
-	} else {
-		segment = nil
-	}
-	return d.firstSYN(p, segment)
 }
