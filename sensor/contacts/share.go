@@ -28,6 +28,7 @@ type Share struct {
 	pending []firstContact
 	failed  []failure
 	waiting uint32        // the places of pending that are taken, by bit
+	live    uint32        // of these, that another contact worked at the time
 	units   sketch.Filter // of these
 	due     uint32        // no contact and no failure ends before
 	next    uint8         // place of the next failure, modulo maxFailed
@@ -46,10 +47,7 @@ type Share struct {
 const maxPending, maxFailed = 24, 48
 
 // firstContact waits for an answer.
-type firstContact struct {
-	unit, at uint32
-	live     bool // another contact worked at the time
-}
+type firstContact struct{ unit, at uint32 }
 
 // failure can still be tried again.
 type failure struct{ unit, at uint32 }
@@ -81,11 +79,14 @@ func (t *Share) Begin(unit uint32, now int64) {
 	switch {
 	case place == maxPending: // no room: the oldest had the longest time
 		place = t.oldest()
-		t.fail(&t.pending[place])
+		t.fail(place)
 	case place == len(t.pending):
 		t.pending = append(t.pending, firstContact{})
 	}
-	t.pending[place] = firstContact{unit, at, t.at != 0 && t.at+nearSuccess/3 >= at}
+	t.pending[place] = firstContact{unit, at}
+	if t.live &^= 1 << place; t.at != 0 && t.at+nearSuccess/3 >= at {
+		t.live |= 1 << place
+	}
 	if at != 0 {
 		t.waiting |= 1 << place
 		t.units.Add(unit)
@@ -112,12 +113,11 @@ func (t *Share) expire(at uint32) {
 	t.due = math.MaxUint32
 	for waiting := t.waiting; waiting != 0; waiting &= waiting - 1 {
 		i := bits.TrailingZeros32(waiting)
-		c := &t.pending[i]
-		if ends := c.at + AnswerLimit; at < ends {
+		if ends := t.pending[i].at + AnswerLimit; at < ends {
 			t.due = min(t.due, ends)
 			continue
 		}
-		t.fail(c)
+		t.fail(i)
 		t.waiting &^= 1 << i
 	}
 	for i := range t.failed {
@@ -134,15 +134,15 @@ func (t *Share) expire(at uint32) {
 	}
 }
 
-// fail counts a contact as failed, unless the uplink may have been down.
-func (t *Share) fail(c *firstContact) {
-	if !c.live {
+// fail counts the contact in a place as failed, unless the uplink may have been down.
+func (t *Share) fail(place int) {
+	if t.live>>place&1 == 0 {
 		if t.row >= 2 {
 			return
 		}
 		t.row++
 	}
-	t.keep(failure{c.unit, c.at})
+	t.keep(failure(t.pending[place]))
 	t.lost++
 	t.count()
 }
@@ -190,19 +190,22 @@ func (t *Share) Answered(unit uint32, alpha float64, now int64) bool {
 		return false
 	}
 	at, waiting := sketch.Stamp(now), t.waiting
+	t.units = 0
 	for rest := waiting; rest != 0; rest &= rest - 1 {
-		if i := bits.TrailingZeros32(rest); t.pending[i].unit == unit {
+		i := bits.TrailingZeros32(rest)
+		if u := t.pending[i].unit; u != unit {
+			t.units.Add(u)
+		} else {
 			t.waiting &^= 1 << i
 		}
 	}
 	if t.waiting == waiting {
 		return false
 	}
-	t.units = 0
-	for rest := t.waiting; rest != 0; rest &= rest - 1 {
-		c := &t.pending[bits.TrailingZeros32(rest)]
-		c.live = c.live || c.at+nearSuccess >= at
-		t.units.Add(c.unit)
+	for rest := t.waiting &^ t.live; rest != 0; rest &= rest - 1 {
+		if i := bits.TrailingZeros32(rest); t.pending[i].at+nearSuccess >= at {
+			t.live |= 1 << i
+		}
 	}
 	t.worked++
 	t.row, t.at = 0, at

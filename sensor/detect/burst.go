@@ -30,12 +30,12 @@ func observeBurst(p *Profile, c *Config, n *Counters, o *Observation) {
 		w.at[0], w.next = n.First, 1
 	}
 	// A ring of the latest maxBurst times: the one of FastAttempts ago is still in it.
-	w.at[w.next%maxBurst] = o.Time
+	w.at[uint(w.next)%maxBurst] = o.Time
 	w.next++
 	if w.next < c.FastAttempts {
 		return
 	}
-	first := w.at[(w.next-c.FastAttempts)%maxBurst]
+	first := w.at[uint(w.next-c.FastAttempts)%maxBurst]
 	if took := o.Time - first; took <= int64(c.FastTime) {
 		value := float64(max(took, 0)) / float64(second)
 		// raise keeps the largest value, but the shortest time is the worst.

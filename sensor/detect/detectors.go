@@ -2,7 +2,6 @@ package detect
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 
 	"spamsensor/sensor/verdict"
@@ -147,14 +146,16 @@ func (p *Profile) raise(code Code, now int64, value, threshold, weight float64) 
 	if r.First == 0 {
 		r.First = now
 	}
-	r.Last = max(r.Last, now)
+	if now > r.Last {
+		r.Last = now
+	}
 	if value > r.Value {
 		r.Value = value
 	}
 	if threshold > r.Threshold {
 		r.Threshold = threshold
 	}
-	if math.Abs(weight) > math.Abs(r.Weight) {
+	if weight > r.Weight {
 		r.Weight = weight
 		p.changed = true
 	}

@@ -109,7 +109,9 @@ func (p *Profile) mitigate(now int64) {
 	p.refresh(Welcome, now)
 	p.refresh(Retries, now)
 	for i := range beforeSum {
-		p.weaken(&beforeSum[i])
+		if m := &beforeSum[i]; p.raised&m.weakens != 0 {
+			p.weaken(m)
+		}
 	}
 }
 

@@ -115,69 +115,8 @@ type Listing struct {
 // source, which must hold the observation already, see Counters.Observe; only KindSYN needs them.
 // fresh reports whether a HELO name or the domain of a sender is new.
 func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
-	// The shared state comes first: detectors read from it what is new in the observation.
-	if p.record(&o) {
-		p.detect(c, n, &o)
-	}
+	p.detect(c, n, &o)
 	return o.fresh
-}
-
-// record keeps what several detectors, or the verdict itself, look at. It reports false if no
-// detector has to see the observation.
-func (p *Profile) record(o *Observation) bool {
-	switch o.Kind {
-	case KindSYN:
-		return p.recordSYN(o)
-	case KindRetransmit:
-		// Linux sends a SYN again after 1 s, 2 s, 4 s, Windows after 3 s, or half a second after a
-		// RST.
-		if o.After < second*4/10 || o.After > 10*second {
-			return false
-		}
-		sketch.Increment(&p.retransmitted)
-		p.confirmServer(o.Addr, o.Net, o.Hash)
-	case KindSYNACK:
-		sketch.Increment(&p.answered)
-		if at := p.ports.Of(o.Port); at != nil {
-			sketch.Increment(&at.Answered)
-		}
-	case KindRefused, KindUnreachable:
-		if at := p.ports.Of(o.Port); at != nil {
-			if o.Kind == KindUnreachable {
-				sketch.Increment(&at.Unreachable)
-			} else {
-				sketch.Increment(&at.Refused)
-			}
-		}
-	case KindEstablished:
-		p.recordEstablished(o)
-	case KindBothSides:
-		p.bothSides(o.Net)
-	case KindHalfOpen:
-		sketch.Increment(&p.behaviour.HalfOpen)
-	case KindGreeted:
-		sketch.Increment(&p.greeted)
-	case KindClientSpoke:
-		sketch.Increment(&p.spoken)
-	case KindAttested:
-		sketch.Increment(&p.attested)
-		p.changed = p.changed || p.attested == 1 // see dialogueProven
-	case KindHelo:
-		if !o.Own {
-			sketch.Increment(&p.spoken)
-		}
-		p.recordHelo(o)
-	case KindSender:
-		o.fresh = p.envelope.distinct.Add(o.Hash, nil)
-	case KindSessionEnd:
-		p.recordEnd(o)
-	case KindTaken:
-		sketch.Increment(&p.taken)
-	case KindLookups:
-		p.lookups = o.Lookups
-		p.weaken(&othersQueries)
-	}
-	return true
 }
 
 // recordSYN keeps an attempt. Attempts at a declared relay are not judged: mail is meant to go
@@ -203,6 +142,37 @@ func (p *Profile) recordSYN(o *Observation) (judged bool) {
 		sketch.Increment(&at.Attempts)
 	}
 	return true
+}
+
+// recordRetransmit keeps a SYN that was sent again, if a TCP has done so that waits: Linux sends a
+// SYN again after 1 s, 2 s, 4 s, Windows after 3 s, or half a second after a RST.
+func (p *Profile) recordRetransmit(o *Observation) (waits bool) {
+	if o.After < second*4/10 || o.After > 10*second {
+		return false
+	}
+	sketch.Increment(&p.retransmitted)
+	p.confirmServer(o.Addr, o.Net, o.Hash)
+	return true
+}
+
+// recordAnswer keeps a SYN-ACK.
+func (p *Profile) recordAnswer(o *Observation) {
+	sketch.Increment(&p.answered)
+	if at := p.ports.Of(o.Port); at != nil {
+		sketch.Increment(&at.Answered)
+	}
+}
+
+// recordError keeps an error that answers a SYN.
+func (p *Profile) recordError(o *Observation) {
+	at := p.ports.Of(o.Port)
+	switch {
+	case at == nil:
+	case o.Kind == KindUnreachable:
+		sketch.Increment(&at.Unreachable)
+	default:
+		sketch.Increment(&at.Refused)
+	}
 }
 
 // recordEstablished keeps a completed handshake.

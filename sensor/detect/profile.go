@@ -21,18 +21,41 @@ type Profile struct {
 	// speaks against it: a report about the past says what was, however long ago.
 	Keep bool
 
-	addrs, nets sketch.Set // destinations, at any time
+	// What every attempt and every verdict looks at, in a few cache lines.
+	changed       bool       // a reason is new, or weighs more
+	oneSided      bool       // the capture shows one side of connections alone; see SetOneSided
+	oneSideSoFar  bool       // it has shown one side alone so far
+	role          Role       // that the configuration declares
+	raised        codeSet    // all other reasons are zero
+	external      uint32     // attempts to external destinations
+	retransmitted uint32     // attempts whose SYN a TCP sent again
+	answered      uint32     // attempts with a SYN-ACK
+	sessions      uint32     // with a completed handshake
+	greeted       uint32     // of these, in which the server said something that could be read
+	spoken        uint32     // sessions in which the client said something
+	twoSided      uint32     // sessions of which both sides were seen
+	attested      uint32     // of these, in which the server answered the client
+	taken         uint32     // messages that others brought to the source
+	submitNets    uint32     // networks that were new at an attempt to submit mail
+	conflicting   uint32     // sessions in which the client sent other bytes in the same place
+	addrs, nets   sketch.Set // destinations, at any time
+	behaviour     behaviour.Behaviour
+	ports         contacts.Ports
+	flood         flood
+	providers     providers.Ledger // of the networks that were contacted
+	share         contacts.Share
+	mta           mtaLike
+	contacts      contacts.Test
+	half          halfSessions
 
-	newNetworks         providers.Rate
-	providers           providers.Ledger       // of the networks that were contacted
-	accounts            providers.Accounts     // providers that let the source submit mail
 	hour                [maxWindow]sketch.Slot // providers and networks contacted lately
-	submit              [maxSubmit]sketch.Slot // the same, for submission
 	burst               burst
-	flood               flood
-	contacts            contacts.Test
-	share               contacts.Share
-	ports               contacts.Ports
+	guard               spoof.Guard
+	guardOneSided       spoof.Guard // the same, with connections of which one side was seen
+	reasons             [codes]verdict.Reason
+	newNetworks         providers.Rate
+	accounts            providers.Accounts     // providers that let the source submit mail
+	submit              [maxSubmit]sketch.Slot // as hour, for submission
 	refusalTest         refusalTest
 	refusalTestUnlisted refusalTest // the same, without refusals that name a blocklist
 	refusers            refusers
@@ -46,31 +69,8 @@ type Profile struct {
 	lookups             *lookups.Log
 	tlsServers          lookups.Names // domains of servers that TLS handshakes named
 	tlsDay              lookups.Day   // the same, of a day
-	mta                 mtaLike
-	behaviour           behaviour.Behaviour
-	guard               spoof.Guard
-	guardOneSided       spoof.Guard // the same, with connections of which one side was seen
 
-	external      uint32 // attempts to external destinations
-	retransmitted uint32 // attempts whose SYN a TCP sent again
-	answered      uint32 // attempts with a SYN-ACK
-	sessions      uint32 // with a completed handshake
-	greeted       uint32 // of these, in which the server said something that could be read
-	spoken        uint32 // sessions in which the client said something
-	twoSided      uint32 // sessions of which both sides were seen
-	attested      uint32 // of these, in which the server answered the client
-	taken         uint32 // messages that others brought to the source
-	submitNets    uint32 // networks that were new at an attempt to submit mail
-	conflicting   uint32 // sessions in which the client sent other bytes in the same place
-	oneSided      bool   // the capture shows one side of connections alone; see SetOneSided
-	oneSideSoFar  bool   // it has shown one side alone so far
-	half          halfSessions
-
-	reasons [codes]verdict.Reason
-	raised  codeSet // all other reasons are zero
-	changed bool    // a reason is new, or weighs more
-	role    Role    // that the configuration declares
-	through string  // the server of ours that it hands mail of strangers to
+	through string // the server of ours that it hands mail of strangers to
 	// Of the latest verdict.
 	verdict verdict.Verdict
 	level   verdict.Level

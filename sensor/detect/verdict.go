@@ -82,14 +82,20 @@ func (p *Profile) score(sums *[families]float64, now int64) verdict.Verdict {
 	v := verdict.Verdict{Score: Prior}
 	// A family counts for the number of families if its sum is positive, however small.
 	for i, s := range sums {
+		if s == 0 {
+			continue
+		}
+		if s > 0 {
+			v.Families++
+		}
 		limit := familyCap[i]
 		if Family(i) == Volume && p.silentFlood() {
 			limit += floodLift
 		}
-		v.Score += min(s, limit)
-		if s > 0 {
-			v.Families++
+		if s > limit {
+			s = limit
 		}
+		v.Score += s
 	}
 	// The cap of the mitigating family is zero, so that the loop took its negative sum as it is.
 	if s := sums[Mitigating]; s < -mitigatingCap {

@@ -49,9 +49,17 @@ func newScale(l0, l1 float64) scale { return scale{l1 - l0, math.Log(l1 / l0)} }
 
 // step moves the sums on by a contact, dt seconds after the one before, and returns the largest.
 func (s *sums) step(dt float64) (most float64) {
-	for i, r := range rates {
-		s[i] = max(0, s[i]-max(0, dt)*r.fall) + r.step
-		most = max(most, s[i])
+	dt = max(0, dt)
+	for i := range rates {
+		r := &rates[i]
+		// Not max, which sees to NaN and to both zeros and takes three times as long.
+		x := s[i] - dt*r.fall
+		if x < 0 {
+			x = 0
+		}
+		if s[i] = x + r.step; s[i] > most {
+			most = s[i]
+		}
 	}
 	return most
 }

@@ -12,24 +12,25 @@ func Stamp(now int64) uint32 { return uint32(now / second) }
 // replaced: a list distinguishes as many hashes as it has slots, and a higher count makes no
 // difference to any detector.
 func AddRecent(list []Slot, hash, now, span uint32) (distinct int, fresh bool) {
-	at, used := -1, len(list)
-	for i, s := range list {
-		if s.At == 0 { // and so are those behind it
-			used = i
-			break
-		}
-		if s.Hash == hash {
-			at = i
-		} else if s.At+span > now {
+	i := 0
+	for ; i < len(list) && list[i].At != 0 && list[i].Hash != hash; i++ {
+		if list[i].At+span > now {
 			distinct++
 		}
 	}
-	if fresh = at < 0; fresh {
-		if at = used; used == len(list) {
-			at = oldest(list)
+	switch {
+	case i == len(list):
+		i, fresh = oldest(list), true
+	case list[i].At == 0: // and so are those behind it
+		fresh = true
+	default:
+		for j := i + 1; j < len(list) && list[j].At != 0; j++ {
+			if list[j].At+span > now {
+				distinct++
+			}
 		}
 	}
-	list[at] = Slot{hash, now}
+	list[i] = Slot{hash, now}
 	return min(distinct+1, len(list)), fresh
 }
 
@@ -46,8 +47,8 @@ func oldest(list []Slot) (place int) {
 
 // CountRecent is the number of distinct hashes that were added within the last span seconds.
 func CountRecent(list []Slot, now, span uint32) (n int) {
-	for _, s := range list {
-		if s.At != 0 && s.At+span > now {
+	for i := range list {
+		if at := list[i].At; at != 0 && at+span > now {
 			n++
 		}
 	}
