@@ -7,7 +7,7 @@ func TestStrictPath(t *testing.T) {
 		" FROM:<a@example.org>": true, " from:<>": true, " FROM: <a@example.org>": false, " FROM:a@example.org": false,
 		" FROM <a@example.org>": false, " FROM:": false, "": false,
 	} {
-		if strictPath([]byte(rest), "FROM:<") != want {
+		if parsePath([]byte(rest), "FROM:<").strict != want {
 			t.Errorf("%q: strict %v", rest, !want)
 		}
 	}

@@ -151,6 +151,12 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 		}
 		switch p.mode {
 		case inCommands, inAuth:
+			if i := p.line.whole(b); i > 0 && b[i-1] == '\r' {
+				line := b[:i-1]
+				b = b[i+1:]
+				l.command(s, line, false, false)
+				continue
+			}
 			var line []byte
 			var long, bare, ok bool
 			line, b, long, bare, ok = p.line.next(l, b)

@@ -108,38 +108,39 @@ func (l *Listener) mailCommand(s *Session, rest []byte) {
 	if s.HeloVerb == NoVerb && s.Flags&(Midstream|GapClient) == 0 {
 		l.flag(s, NoHelo)
 	}
-	address, found := parsePath(rest, "FROM")
-	s.LenientPath = s.LenientPath || found && !strictPath(rest, "FROM:<")
+	path := parsePath(rest, "FROM:<")
+	s.LenientPath = s.LenientPath || path.found && !path.strict
 	inc(&s.Mails)
-	if found && int(s.nsenders) < maxSenders {
-		s.senders[s.nsenders] = l.keepText(s, address, maxName)
+	if path.found && int(s.nsenders) < maxSenders {
+		s.senders[s.nsenders] = l.keepText(s, path.address, maxName)
 		s.nsenders++
 	}
 	if !l.ShowSenders {
-		l.addLocalPart(s, address)
+		l.addLocalPart(s, path.address)
 	}
 	l.push(s, MAIL)
-	l.addParameters(s, rest)
+	l.addParameters(s, path.params)
 	p.tx.rcpts, p.tx.hasSender = 0, true
-	if p.seen.oneSided && hasControl(address) {
+	if p.seen.oneSided && hasControl(path.address) {
 		l.flag(s, Ambiguous) // some servers refuse it
 	}
-	if found {
-		l.emit(MailCommand, Mail, address)
+	if path.found {
+		l.emit(MailCommand, Mail, path.address)
 	}
 }
 
 // rcptCommand is RCPT.
 func (l *Listener) rcptCommand(s *Session, rest []byte) {
-	s.LenientPath = s.LenientPath || !strictPath(rest, "TO:<")
+	path := parsePath(rest, "TO:<")
+	s.LenientPath = s.LenientPath || !path.strict
 	inc(&s.Rcpts)
 	inc(&s.client.tx.rcpts)
 	l.push(s, RCPT)
-	if address, found := parsePath(rest, "TO"); found {
-		l.emit(RcptCommand, Rcpt, address)
-		l.addLocalPart(s, address)
+	if path.found {
+		l.emit(RcptCommand, Rcpt, path.address)
+		l.addLocalPart(s, path.address)
 	}
-	l.addParameters(s, rest)
+	l.addParameters(s, path.params)
 }
 
 // dataCommand is DATA. bare reports whether its line ended with LF alone.

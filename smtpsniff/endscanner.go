@@ -36,6 +36,14 @@ func (s *endScanner) scan(b []byte) (n int, e end) {
 		c := b[i]
 		switch *s {
 		case inLine, inLineCR:
+			if n := skipText(b[i:]); n > 0 {
+				*s = inLine
+				if b[i+n-1] == '\r' {
+					*s = inLineCR
+				}
+				i += n
+				c = b[i]
+			}
 			k := bytes.IndexByte(b[i:], '\n')
 			if k < 0 {
 				*s = inLine

@@ -54,16 +54,8 @@ func (l *Listener) addSensitive(s *Session, b []byte) { l.Redactor.AddSensitive(
 
 // addParameters adds the words behind the path of MAIL or RCPT, without the parameters that
 // describe the message and no person (RFC 1870, 6152, 3461).
-func (l *Listener) addParameters(s *Session, rest []byte) {
-	_, path, _ := bytes.Cut(rest, []byte(":"))
-	path = trimLeft(path)
-	end := bytes.IndexByte(path, '>') + 1
-	if end == 0 {
-		for end < len(path) && !blank(path[end]) {
-			end++
-		}
-	}
-	for b := trim(path[end:]); len(b) > 0; b = trimLeft(b) { // each round takes a byte at least
+func (l *Listener) addParameters(s *Session, params []byte) {
+	for b := trim(params); len(b) > 0; b = trimLeft(b) { // each round takes a byte at least
 		n := 0
 		for n < len(b) && !blank(b[n]) {
 			n++

@@ -31,6 +31,11 @@ func (l *Listener) reply(s *Session) {
 		l.answer(s, STARTTLS) // the command was lost: no other gets 220 (RFC 3207, section 4)
 		return
 	}
+	if verb := l.usualReply(s); verb != NoVerb {
+		p.seen.strays, r.lostBytes = 0, 0
+		l.answerFront(s, verb)
+		return
+	}
 	l.classifyHeld(s)
 	// The greeting is the first reply. The second answers the first line of the client.
 	if p.proxy.isLine && s.Replies == 2 && r.code >= 500 && r.code <= 503 {
@@ -61,13 +66,32 @@ func (l *Listener) reply(s *Session) {
 	case verb == AUTH && r.code == 334:
 		l.setLastReply(s, NoVerb) // a challenge: more credentials follow
 	default:
-		p.pending.pop()
-		p.line.lost = false
-		l.answer(s, verb)
-		// With an empty queue, and in a message, the next reply has one meaning.
-		if p.pending.total == 0 || r.code == 354 {
-			r.uncertain = false
-		}
+		l.answerFront(s, verb)
+	}
+}
+
+// usualReply is the command that a reply answers where nothing is uncertain: the first pending one,
+// if the code fits and there are no other bytes or readings to think of. It is NoVerb in all other
+// cases. Nearly all replies end here, and skip what reply does about gaps and second readings.
+func (l *Listener) usualReply(s *Session) Verb {
+	r, p := &s.server, &s.client
+	verb := p.pending.front()
+	if r.gap || p.held.uncertain || p.held.lenientEnd || p.alt.bytes != nil || p.proxy.isLine ||
+		verb == AUTH || verb == DATA && p.tx.unclear || !fits(verb, r.code) {
+		return NoVerb
+	}
+	return verb
+}
+
+// answerFront is the usual case of a reply: it answers the first pending command.
+func (l *Listener) answerFront(s *Session, verb Verb) {
+	r, p := &s.server, &s.client
+	p.pending.pop()
+	p.line.lost = false
+	l.answer(s, verb)
+	// With an empty queue, and in a message, the next reply has one meaning.
+	if p.pending.total == 0 || r.code == 354 {
+		r.uncertain = false
 	}
 }
 
@@ -240,10 +264,7 @@ func (l *Listener) answer(s *Session, v Verb) {
 	r, p := &s.server, &s.client
 	code := r.code
 	text := l.setLastReply(s, v)
-	positive, phase := code < 400, v.phase()
-	if v == NoVerb {
-		phase = NoPhase
-	}
+	positive, phase := code < 400, phases[v]
 	switch v {
 	case connect:
 		if s.Commands > 0 { // it may quote what the client sent before it

@@ -51,6 +51,12 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 				return
 			}
 		}
+		if i := r.line.whole(b); i > 0 && b[i-1] == '\r' {
+			line := b[:i-1]
+			b = b[i+1:]
+			l.replyLine(s, line)
+			continue
+		}
 		line, rest, long, _, ok := r.line.next(l, b)
 		if !ok {
 			return
@@ -69,16 +75,9 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 // blank before it, and a tab counts as a blank.
 func (l *Listener) replyLine(s *Session, line []byte) {
 	r := &s.server
-	if len(line) < 3 || !digit(line[0]) || !digit(line[1]) || !digit(line[2]) ||
-		len(line) > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\t' {
-		if len(line) == 0 || r.line.lost {
-			return
-		}
-		if s.Proto == Unknown {
-			s.Proto = OtherApp
-		}
-		l.flag(s, BadReply)
-		r.codeless = s.client.mode < inHello
+	code := replyCode(line)
+	if code == noCode {
+		l.codelessLine(s, line)
 		return
 	}
 	r.line.lost, r.codeless = false, r.codeless && r.continues
@@ -88,7 +87,6 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	if r.lines < 255 {
 		r.lines++
 	}
-	code := uint16(line[0]-'0')*100 + uint16(line[1]-'0')*10 + uint16(line[2]-'0')
 	more := len(line) > 3 && line[3] == '-'
 	text := line[min(4, len(line)):]
 	r.continues, r.cutShort = r.continues || r.cutShort && r.code == code, false
@@ -114,29 +112,80 @@ func (l *Listener) replyLine(s *Session, line []byte) {
 	}
 }
 
+// noCode is no code of a reply.
+const noCode = ^uint16(0)
+
+// replyCode is the code at the beginning of a line of a reply; noCode if the line is none.
+func replyCode(line []byte) uint16 {
+	if len(line) < 3 {
+		return noCode
+	}
+	a, b, c := line[0]-'0', line[1]-'0', line[2]-'0'
+	if a > 9 || b > 9 || c > 9 || len(line) > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\t' {
+		return noCode
+	}
+	return uint16(a)*100 + uint16(b)*10 + uint16(c)
+}
+
+// codelessLine handles a line of the server that is no line of a reply.
+func (l *Listener) codelessLine(s *Session, line []byte) {
+	r := &s.server
+	if len(line) == 0 || r.line.lost {
+		return
+	}
+	if s.Proto == Unknown {
+		s.Proto = OtherApp
+	}
+	l.flag(s, BadReply)
+	r.codeless = s.client.mode < inHello
+}
+
 // add appends to the text of the reply, as far as there is room.
 func (r *serverParser) add(b []byte) { r.textLen += uint16(copy(r.text[r.textLen:], b)) }
 
 // offered reads a line of an answer to EHLO. Some servers write AUTH=LOGIN, so that the beginning
 // of a word identifies it.
 func offered(text []byte) Extensions {
-	for _, x := range [...]struct {
-		word string
-		ext  Extensions
-	}{{"AUTH", OffersAuth}, {"STARTTLS", OffersSTARTTLS}, {"PIPELINING", OffersPipelining},
-		{"CHUNKING", OffersChunking}} {
-		if len(text) >= len(x.word) && equalFold(text[:len(x.word)], x.word) {
-			return x.ext
-		}
+	if len(text) < 4 {
+		return 0
 	}
-	return 0
+	word, ext := "", Extensions(0)
+	switch text[0] &^ 0x20 {
+	case 'A':
+		word, ext = "AUTH", OffersAuth
+	case 'S':
+		word, ext = "STARTTLS", OffersSTARTTLS
+	case 'P':
+		word, ext = "PIPELINING", OffersPipelining
+	case 'C':
+		word, ext = "CHUNKING", OffersChunking
+	}
+	if word == "" || len(text) < len(word) || !equalFold(text[:len(word)], word) {
+		return 0
+	}
+	return ext
 }
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // parseEnhanced reads class.subject.detail at the start of a text (RFC 2034, section 4), and
-// returns the text behind it.
+// returns the text behind it. Most codes have one digit in each place: about 20 instructions.
 func parseEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
+	if len(b) < 6 || b[1] != '.' || b[3] != '.' || b[5] != ' ' {
+		return parseAnyEnhanced(b, code)
+	}
+	class, subject, detail := uint16(b[0])-'0', uint16(b[2])-'0', uint16(b[4])-'0'
+	if class != code/100 || subject > 9 || detail > 9 {
+		return Enhanced{}, b
+	}
+	return Enhanced{class, subject, detail}, trimLeft(b[6:])
+}
+
+// parseAnyEnhanced is parseEnhanced for codes of any length.
+func parseAnyEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
+	if len(b) < 5 || !digit(b[0]) { // most texts without a code
+		return Enhanced{}, b
+	}
 	var n [3]uint16
 	rest = b
 	for i := range n {

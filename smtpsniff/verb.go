@@ -1,5 +1,7 @@
 package smtpsniff
 
+import "encoding/binary"
+
 // Verb is a command.
 type Verb uint8
 
@@ -42,47 +44,59 @@ var verbNames = [verbsTotal]string{HELO: "HELO", EHLO: "EHLO", LHLO: "LHLO", MAI
 // String is the verb as it is written.
 func (v Verb) String() string { return verbNames[v] }
 
-// phase is the part of the dialogue to which the verb's reply belongs.
-func (v Verb) phase() Phase {
-	switch v {
-	case connect:
-		return Banner
-	case HELO, EHLO, LHLO:
-		return Helo
-	case AUTH:
-		return AuthPhase
-	case STARTTLS:
-		return TLSPhase
-	case MAIL:
-		return Mail
-	case RCPT:
-		return Rcpt
-	case DATA, BDAT:
-		return Data
-	case endOfData, bdatLast:
-		return EndOfData
+// phases are the parts of the dialogue to which the verbs' replies belong.
+var phases = [verbsTotal]Phase{NoVerb: NoPhase, connect: Banner, HELO: Helo, EHLO: Helo, LHLO: Helo,
+	AUTH: AuthPhase, STARTTLS: TLSPhase, MAIL: Mail, RCPT: Rcpt, DATA: Data, BDAT: Data,
+	endOfData: EndOfData, bdatLast: EndOfData, RSET: OtherPhase, NOOP: OtherPhase, VRFY: OtherPhase,
+	EXPN: OtherPhase, HELP: OtherPhase, QUIT: OtherPhase, ETRN: OtherPhase, TURN: OtherPhase,
+	XCLIENT: OtherPhase, XFORWARD: OtherPhase, BURL: OtherPhase, notCommand: OtherPhase}
+
+// verbTable has the verbs by a hash of their first four letters, see verbIndex. A verb without
+// letters is none.
+var verbTable = func() (t [1 << verbBits]struct {
+	letters uint32 // the first four, in upper case
+	verb    Verb
+	length  uint8
+}) {
+	for v := HELO; v <= BURL; v++ {
+		letters := binary.LittleEndian.Uint32([]byte(verbNames[v]))
+		e := &t[verbIndex(letters)]
+		e.letters, e.verb, e.length = letters, v, uint8(len(verbNames[v]))
 	}
-	return OtherPhase
-}
+	return t
+}()
+
+const verbBits = 5
+
+// verbIndex is the place of a verb in the table. The factor gives each verb its own place.
+func verbIndex(letters uint32) uint32 { return letters * 0xb1f8defb >> (32 - verbBits) }
 
 // parseVerb finds the verb at the start of a line, and returns what follows it. It skips leading
 // blanks, as servers do. The verb must match in full: a blank, a tab, a colon or the end of the
-// line ends it.
+// line ends it. About 25 instructions.
 func parseVerb(line []byte) (v Verb, rest []byte) {
-	line = trimLeft(line)
-	n := 0
-	for n < len(line) && n <= 8 && line[n]|0x20 >= 'a' && line[n]|0x20 <= 'z' {
-		n++
+	if len(line) > 0 && blank(line[0]) {
+		line = trimLeft(line)
 	}
-	if n < 4 || n > 8 || n < len(line) && line[n] != ' ' && line[n] != '\t' && line[n] != ':' {
+	if len(line) < 4 {
 		return NoVerb, nil
 	}
-	for v := HELO; v <= BURL; v++ {
-		if name := verbNames[v]; len(name) == n && equalFold(line[:n], name) {
-			return v, line[n:]
+	letters := binary.LittleEndian.Uint32(line) &^ 0x20202020 // no other byte becomes a letter
+	e := &verbTable[verbIndex(letters)]
+	if e.letters != letters || letters == 0 {
+		return NoVerb, nil
+	}
+	n := 4
+	if e.length > 4 {
+		n = int(e.length)
+		if name := verbNames[e.verb]; len(line) < n || !equalFold(line[4:n], name[4:]) {
+			return NoVerb, nil
 		}
 	}
-	return NoVerb, nil
+	if rest = line[n:]; len(rest) > 0 && !blank(rest[0]) && rest[0] != ':' {
+		return NoVerb, nil
+	}
+	return e.verb, rest
 }
 
 // equalFold compares letters without case; upper is in upper case.
