@@ -42,7 +42,6 @@ func (s *endScanner) scan(b []byte) (n int, e end) {
 					*s = inLineCR
 				}
 				i += n
-				c = b[i]
 			}
 			k := bytes.IndexByte(b[i:], '\n')
 			if k < 0 {

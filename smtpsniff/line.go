@@ -10,16 +10,6 @@ type lineReader struct {
 	lost bool   // bytes were lost: a line counts only if it surely is a command or a reply
 }
 
-// whole is the place of the LF of a line that lies in b whole, and is not too long; negative if next
-// must cut it off. It is what nearly all lines need.
-func (n *lineReader) whole(b []byte) int {
-	i := bytes.IndexByte(b, '\n')
-	if n.buf != nil || i > maxLine {
-		return -1
-	}
-	return i
-}
-
 // next cuts a line off b. The line is without its end, and valid until the next call; bare reports
 // that it ended with LF alone. ok is false when b has no end of a line: then all of b was taken.
 func (n *lineReader) next(l *Listener, b []byte) (line, rest []byte, long, bare, ok bool) {

@@ -64,7 +64,9 @@ func (q *pendingQueue) pop() {
 	}
 	q.total--
 	if q.runs[0].count--; q.runs[0].count == 0 {
-		copy(q.runs[:], q.runs[1:q.n])
+		if q.n > 1 {
+			copy(q.runs[:], q.runs[1:q.n])
+		}
 		q.n--
 	}
 }

@@ -75,9 +75,12 @@ func (l *Listener) addParameters(s *Session, params []byte) {
 
 // splitHelo splits a HELO name that is the address of a person. Person is nil for other names.
 func splitHelo(name []byte) (person, host []byte) {
-	for _, at := range []string{"@", "%40"} {
-		if i := bytes.LastIndex(name, []byte(at)); i >= 0 {
-			return name[:i], name[i+len(at):]
+	if i := bytes.LastIndexByte(name, '@'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	if bytes.IndexByte(name, '%') >= 0 {
+		if i := bytes.LastIndex(name, []byte("%40")); i >= 0 {
+			return name[:i], name[i+3:]
 		}
 	}
 	return nil, name

@@ -51,7 +51,8 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 				return
 			}
 		}
-		if i := r.line.whole(b); i > 0 && b[i-1] == '\r' {
+		if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' && i <= maxLine &&
+			r.line.buf == nil { // nearly all lines: whole, and of usual length
 			line := b[:i-1]
 			b = b[i+1:]
 			l.replyLine(s, line)
@@ -121,7 +122,7 @@ func replyCode(line []byte) uint16 {
 		return noCode
 	}
 	a, b, c := line[0]-'0', line[1]-'0', line[2]-'0'
-	if a > 9 || b > 9 || c > 9 || len(line) > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\t' {
+	if a > 9 || b > 9 || c > 9 || len(line) > 3 && line[3] != '-' && !blank(line[3]) {
 		return noCode
 	}
 	return uint16(a)*100 + uint16(b)*10 + uint16(c)

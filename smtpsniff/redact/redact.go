@@ -21,6 +21,7 @@ type Redactor struct {
 
 	decoded [maxText]byte // empty between calls, but for texts of servers
 	shown   []byte        // the latest result of Redact
+	known   [knownTexts]knownText
 }
 
 // Level is how much of a reply is removed.
@@ -42,6 +43,9 @@ const ellipsis = "..."
 // itself, or borrowed until the next call.
 func (r *Redactor) Redact(w *Words, text []byte, level Level, banner []byte) []byte {
 	if len(text) == 0 || level == LocalPartsOnly && w.localParts.n == 0 {
+		return text
+	}
+	if r.unchanged(w, text, level) {
 		return text
 	}
 	list, server := "", []byte(nil)
@@ -110,12 +114,7 @@ func (r *Redactor) redactPart(w *Words, part []byte, level Level, list string, s
 
 // redactLocalParts writes a part of a text without the words of local parts.
 func (r *Redactor) redactLocalParts(w *Words, part []byte) {
-	word := bytes.TrimRight(part, ".,:;!?")
-	bare := true // it is one word, but for punctuation at its end
-	for _, c := range word {
-		bare = bare && letter(c)
-	}
-	if bare && inVocabulary(word) { // the word "service" does not show the mailbox of that name
+	if isVocabulary(part) { // the word "service" does not show the mailbox of that name
 		r.shown = append(r.shown, part...)
 		return
 	}
@@ -148,6 +147,18 @@ func (r *Redactor) redactLocalParts(w *Words, part []byte) {
 		}
 		part = part[end:]
 	}
+}
+
+// isVocabulary reports whether a part of a text is one word of the vocabulary, but for punctuation
+// at its end.
+func isVocabulary(part []byte) bool {
+	word := bytes.TrimRight(part, ".,:;!?")
+	for _, c := range word {
+		if !letter(c) {
+			return false
+		}
+	}
+	return inVocabulary(word)
 }
 
 // hasWord reports whether b has a word of at least so many letters for which in returns true.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -166,5 +167,56 @@ func TestNoAllocation(t *testing.T) {
 		r.Redact(w, text, AllButLists, nil)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestKnownTexts compares a Redactor that has seen texts before with new ones, for texts and
+// clients that are put together from the same words.
+func TestKnownTexts(t *testing.T) {
+	words := []string{"5.1.1", "2.0.0", "user", "User", "unknown", "anna", "zoe", "<zoe@corp.example>", "mx.example", "other.example", "known.example",
+		"Bye", "accepted,", "mailbox", "rejected:", "message", "192.0.2.1", "[2001:db8::1]", "300", "3000", "a", "YW5uYQ==", "YW5uYS1saXNl", "=41nna",
+		"%61nna", "616e6e61", "müller", "\xff", "x=y", "anna+zoe", "unavailable", "a/b", "size", "(service)", "service.", "..."}
+	rng := rand.New(rand.NewPCG(1, 2))
+	setUp := func(r *Redactor) *Redactor {
+		r.Seed, r.ListName = 1, func([]byte) string { return "zen.example" }
+		r.KnownHost = func(host []byte) bool { return string(host) == "known.example" }
+		return r
+	}
+	put := func(n int) (text string) {
+		for range n {
+			text += words[rng.IntN(len(words))] + " \t"[rng.IntN(2):][:1]
+		}
+		return text
+	}
+	old := setUp(&Redactor{})
+	shown := 0
+	for range 400 {
+		texts := [...]string{put(2 + rng.IntN(4)), put(2 + rng.IntN(12)), put(2)}
+		for range 60 {
+			var w, same Words
+			fresh := setUp(&Redactor{})
+			for range rng.IntN(4) {
+				sent := put(1 + rng.IntN(2))
+				old.AddLocalPart(&w, []byte(sent))
+				fresh.AddLocalPart(&same, []byte(sent))
+			}
+			for range rng.IntN(3) {
+				sent := put(rng.IntN(5))
+				old.AddSensitive(&w, []byte(sent))
+				fresh.AddSensitive(&same, []byte(sent))
+			}
+			text, level := texts[rng.IntN(len(texts))], Level(rng.IntN(3))
+			want := string(fresh.Redact(&same, []byte(text), level, []byte("mx.example")))
+			got := string(old.Redact(&w, []byte(text), level, []byte("mx.example")))
+			if got != want {
+				t.Fatalf("level %d, %q: %q, want %q", level, text, got, want)
+			}
+			if old.unchanged(&w, []byte(text), level) {
+				shown++
+			}
+		}
+	}
+	if shown < 1000 {
+		t.Errorf("%d texts were known", shown)
 	}
 }

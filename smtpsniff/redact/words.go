@@ -100,19 +100,21 @@ func (w *wordSet) has(h uint32) bool {
 // its beginning in small letters; n is the number of its letters, up to wordPrefix, zero at the end
 // of b.
 func (r *Redactor) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
-	for len(b) > 0 && !letter(b[0]) { // each round takes a byte
-		b = b[1:]
+	from := 0
+	for from < len(b) && wordByte[b[from]] == 0 {
+		from++
 	}
+	b = b[from:]
 	h := r.seed()
 	i := 0
-	for i < len(b) && letter(b[i]) { // each round takes a byte at least
-		c, size := rune(b[i]), 1
-		switch {
-		case c >= 0x80:
+	for i < len(b) { // each round takes a byte at least
+		c, size := rune(wordByte[b[i]]), 1
+		if c == 0 {
+			break
+		}
+		if c >= 0x80 {
 			c, size = utf8.DecodeRune(b[i:])
 			c = unicode.ToLower(c)
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
 		}
 		if n < wordPrefix {
 			h = (h ^ uint64(c)) * 0x100000001b3
@@ -122,6 +124,19 @@ func (r *Redactor) nextWord(b []byte) (word, rest []byte, hash uint32, n int) {
 	}
 	return b[:i], b[i:], uint32(h>>32) ^ uint32(h), n
 }
+
+// wordByte is the byte of a word in small letters; zero for those of no word.
+var wordByte = func() (t [256]byte) {
+	for i := range t {
+		if c := byte(i); letter(c) {
+			t[i] = c
+			if c >= 'A' && c <= 'Z' {
+				t[i] += 'a' - 'A'
+			}
+		}
+	}
+	return t
+}()
 
 // seed is Seed, drawn at random if it is zero.
 func (r *Redactor) seed() uint64 {
