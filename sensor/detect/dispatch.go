@@ -24,6 +24,7 @@ func (p *Profile) detect(c *Config, n *Counters, o *Observation) {
 	case KindRetransmit:
 		if p.recordRetransmit(o) {
 			contactRetransmitted(p, c, o)
+			observeSilence(p, o)
 		}
 	case KindRefused, KindUnreachable:
 		p.recordError(o)

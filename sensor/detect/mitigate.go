@@ -72,8 +72,9 @@ var (
 		{"a queue that is rejected", (*Profile).rejectedQueue,
 			1<<MXLookups | 1<<HostLookups | 1<<Failures, false},
 		// In TLS it names the servers that it looked up. That is believed once it gave its one name
-		// in 20 sessions.
-		{"looks like an MTA for long", (*Profile).maybeMTAForLong, 1 << TLSNames, false},
+		// in 20 sessions, or as long as it reaches its servers: a list has many at once.
+		{"looks like an MTA, and reaches its servers", (*Profile).likelyMTA,
+			1 << TLSNames, false},
 		// While an uplink is down, every contact fails.
 		{"uplink outage", (*Profile).uplinkOutage, 1 << Failures, false},
 		// Many people behind one address have many providers.
@@ -156,8 +157,16 @@ func (p *Profile) rejectedQueue() bool {
 	return p.has(Retries) && (p.sessions == 0 || p.maybeMTA())
 }
 
-// maybeMTAForLong is maybeMTA for a source whose name is one of the signs in its favour.
-func (p *Profile) maybeMTAForLong() bool { return p.maybeMTA() && p.has(OneName) }
+// mostReached is how many first contacts work for each that fails, at least, of a source that knows
+// its servers. Of a mail server's 3 in 100 fail, of a bot's 20 to 40; see contacts.Share.
+const mostReached = 8
+
+// likelyMTA is maybeMTA for a source that has one more sign: its name is one of the signs in its
+// favour, or it reaches its servers.
+func (p *Profile) likelyMTA() bool {
+	return p.maybeMTA() &&
+		(p.has(OneName) || p.contacts.Failed()*mostReached < p.contacts.Worked())
+}
 
 // uplinkOutage reports whether an outage of the uplink, or of servers, explains failed first
 // contacts better than a list of addresses: the source gave one full name in three sessions or

@@ -53,7 +53,7 @@ type Observation struct {
 	Port     uint16 // of the server
 	Addr     uint32 // hash of the server's address
 	Net      uint32 // hash of the server's network: /24, or /48; in KindDecided, of its provider
-	Hash     uint32 // see the kinds
+	Hash     uint32 // see the kinds; in KindDecided, of the domain of the list that is named
 	Time     int64  // nanoseconds since 1970, of the packet
 	After    int64  // nanoseconds since the SYN was sent first
 	Text     []byte // borrowed: valid until Observe returns

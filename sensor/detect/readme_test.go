@@ -43,7 +43,7 @@ func detectorDocs() map[Code]detectorDoc {
 			"one end of an honest host's mail is ours"},
 		Failures: {"whether first contacts with providers or networks succeed", f("threshold random walk; on port 25 also 0.05 of failures against 0.3; alpha %g", c.Alpha),
 			"Jung, Paxson, Berger, Balakrishnan 2004"},
-		Refusals: {"mails that servers refuse; what a server repeats counts less",
+		Refusals: {"mails that servers refuse; what a server or a list repeats counts less",
 			f("Wald's test, %g against %g", c.RefusalLow, c.RefusalHigh), "Wald 1945"},
 		UnknownUsers: {"recipients that do not exist; with another sender domain for each mail it weighs most", f("%g of at least %d; %g and %d with such senders", c.UnknownShare, c.UnknownRecipients, forgedShare, forgedUnknown),
 			"advice of newsletter providers: clean a list from 2 to 5 % on"},
@@ -67,7 +67,7 @@ func detectorDocs() map[Code]detectorDoc {
 			f("%d within %d minutes, %d within %d s, or %d within a day (%d behind a router)", c.MailNames, lookups.NamesWindow/60, burstNames, burstTime, dayNames, dayNamesRouted), accounts},
 		OneName: {"the same full HELO name in every session", "20 sessions", mta},
 		Welcome: {"mails that are accepted", "0.95 of at least 10", mta},
-		Retries: {"a new attempt 4 minutes to 4 hours after a deferral or a rejected connection", "0.6 of at least 3",
+		Retries: {"a new attempt 4 minutes to 4 hours after a deferral or a failed connection", "0.6 of at least 3",
 			"RFC 5321, section 4.5.4.1; Postfix"},
 		Serves: {"external hosts that deliver mail to the host", "2", mta},
 	}

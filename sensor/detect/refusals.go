@@ -83,6 +83,18 @@ func (r *refusers) weigh(o *Observation) float64 {
 	return math.Pow(2, -float64(before))
 }
 
+// weighList is the weight of a refusal that names a blocklist. Servers that ask one list repeat
+// what it says: for a source with the one full name of a mail server they are like one server. A
+// mail server whose address has come on a list may send before it takes mail in.
+func (p *Profile) weighList(o *Observation) float64 {
+	if o.Hash == 0 || !p.oneName() {
+		return 1
+	}
+	list := *o
+	list.Net = o.Hash
+	return p.refusers.weigh(&list)
+}
+
 // count counts a refusal, and returns how many the provider has said before.
 func (r *refusers) count(o *Observation) (before uint32) {
 	x := r.place(o.Net, sketch.Stamp(o.Time))
@@ -143,6 +155,7 @@ func observeRefusals(p *Profile, c *Config, o *Observation) {
 		if weight = p.refusers.weigh(o); weight == 0 {
 			return
 		}
+		weight = min(weight, p.weighList(o))
 	}
 	decided := p.refusalsDecided()
 	if o.Revoked {

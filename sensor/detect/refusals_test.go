@@ -86,3 +86,27 @@ func TestRevoked(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestOneListRepeats: servers that ask one blocklist say one thing of a source with one full name.
+func TestOneListRepeats(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		helo string
+		list func(i uint32) uint32
+		want bool
+	}{
+		{"one list", "mail.example.org", func(uint32) uint32 { return 7 }, false},
+		{"a list each", "mail.example.org", func(i uint32) uint32 { return i + 7 }, true},
+		{"no list", "mail.example.org", func(uint32) uint32 { return 0 }, true},
+		{"no full name", "localhost", func(uint32) uint32 { return 7 }, true},
+	} {
+		s := newScene().helo(c.helo)
+		s.sees(12, 1, func(i uint32) Observation {
+			return Observation{Kind: KindDecided, Refused: true, Listed: true, Net: mix(i),
+				Hash: c.list(i)}
+		})
+		if got := s.p.refusalsDecided(); got != c.want {
+			t.Errorf("%s: decided %v (%.1f)", c.name, got, s.p.refusalTest.LLR)
+		}
+	}
+}

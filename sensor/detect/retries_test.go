@@ -64,3 +64,33 @@ func TestRejectedQueue(t *testing.T) {
 		}
 	}
 }
+
+// TestSilentQueue: behind a firewall that drops everything a queue comes back to its providers, by
+// any of their servers; a bot goes on, or does not wait.
+func TestSilentQueue(t *testing.T) {
+	dropped := func(providers, rounds int, servers uint32, pause float64) *scene {
+		s := newScene()
+		for round := range rounds {
+			for i := range providers {
+				s.dest = uint32(i)
+				for server := range servers {
+					o := Observation{Kind: KindSYN, Net: mix(s.dest), Port: 25, External: true,
+						Addr: mix(1000*server + uint32(1000*1000*round) + s.dest)}
+					s.see(o)
+					for range 2 { // 1 s and 2 s later
+						o.Kind, o.After = KindRetransmit, second
+						s.see(o)
+					}
+					s.judge()
+				}
+			}
+			s.wait(pause)
+		}
+		return s
+	}
+	check(t, Retries,
+		row{"a queue", dropped(5, 4, 1, 1800), true},
+		row{"a queue that tries three servers of each provider", dropped(5, 4, 3, 1800), true},
+		row{"a bot that goes on", dropped(60, 1, 1, 1800), false},
+		row{"a bot that does not wait", dropped(5, 40, 1, 20), false})
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/verdict"
 )
 
 // TestNamesInABurst: no mail client names half a dozen providers at once. Several people may name
@@ -47,6 +49,26 @@ func TestNamesOfADay(t *testing.T) {
 		}
 		if text := textTLSNames(&s.p, nil, &s.p.reasons[TLSNames]); c.many && !strings.Contains(text, fmt.Sprintf("%d domains within a day", c.n)) {
 			t.Error(text)
+		}
+	}
+}
+
+// TestNamesOfAList: a mailing list that begins to send names many servers at once, and reaches
+// them. A bot with one full name does not reach all of its.
+func TestNamesOfAList(t *testing.T) {
+	for dead, many := range map[int]bool{0: false, 1: false, 4: true} { // of 16
+		s := newScene()
+		for i := range 16 {
+			if i >= 8 && i < 8+dead {
+				s.again(1, 2)
+				continue
+			}
+			s.opens(1, 0.5, true)
+			s.helo("mail.example.org").see(Observation{Kind: KindTLSName, Hash: uint32(i + 1)})
+			s.judge()
+		}
+		if s.p.has(TLSNames) != many || (s.won >= verdict.Likely) != many {
+			t.Errorf("%d of 16 dead: names %v, %s", dead, !many, s.won)
 		}
 	}
 }

@@ -93,9 +93,10 @@ func (s *Observer) noteAccepted(f *track.Flow, prof *profile, now int64) {
 		Revoked: revoked, Returned: f.Noted(peer.Returned)})
 }
 
-// noteRefused records once for each transaction that it was refused.
+// noteRefused records once for each transaction that it was refused; list is the blocklist that the
+// refusal names, if any.
 func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event,
-	reason refusal.Reason, listed bool, now int64) {
+	reason refusal.Reason, list string, now int64) {
 	// A request to come back later without a reason is greylisting, or trouble of the server's.
 	if f.Noted(peer.Decided) || repeatsRecipients(f, ev) ||
 		ev.Code < 500 && reason == refusal.Other {
@@ -106,8 +107,9 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 		return
 	}
 	o := s.all.observation(detect.KindDecided, s.event.Key, now)
-	o.Net = s.providerOf(s.event)
-	o.Refused, o.Listed, o.Later = true, listed, ev.Code < 500
+	o.Net, o.Hash = s.providerOf(s.event), s.all.cfg.Peers.DomainHash(list)
+	o.Refused, o.Later = true, ev.Code < 500
+	o.Listed = reason == refusal.Blocklisted || list != ""
 	o.NewFrom, o.Returned = f.Noted(peer.NewSender), f.Noted(peer.Returned)
 	switch {
 	case reason == refusal.SpamSeen && ev.Phase == smtpsniff.EndOfData: // it has seen the message
@@ -134,7 +136,7 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	now int64) {
 	reason, cited, text := s.Refusals.Reason(s.event.Session, ev)
 	if !reason.Neutral() && ev.Phase != smtpsniff.AuthPhase && ev.Phase != smtpsniff.TLSPhase {
-		s.noteRefused(f, prof, ev, reason, reason == refusal.Blocklisted || cited.List != "", now)
+		s.noteRefused(f, prof, ev, reason, cited.List, now)
 	}
 	// The rest concerns servers outside: what they say about our address and our clients.
 	if !f.Noted(peer.External) {
