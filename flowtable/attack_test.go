@@ -104,3 +104,52 @@ func TestHashAttack(t *testing.T) {
 	}
 	t.Logf("R10: chosen sources cost %.2f times as much as others (goal 1.5), the fullest shard has %.2f times the mean (goal 1.3)", ratio, worst)
 }
+
+// TestHashFlowSpread fills an index with the flows of one client whose ports, servers or both are
+// in sequence, under many secrets: no bucket holds more than chance allows.
+func TestHashFlowSpread(t *testing.T) {
+	const n, buckets = 1 << 14, 1 << 12
+	for seed := range byte(16) {
+		secret := SecretFrom([]byte{seed})
+		for _, v6 := range []bool{false, true} {
+			for name, at := range map[string]func(k *Key, i uint32){
+				"client ports": func(k *Key, i uint32) { k.ClientPort = uint16(i) },
+				"server ports": func(k *Key, i uint32) { k.ServerPort = uint16(i) },
+				"servers":      func(k *Key, i uint32) { binary.BigEndian.PutUint32(k.Server[12:], i) },
+				"networks":     func(k *Key, i uint32) { binary.LittleEndian.PutUint32(k.Server[12:], i) },
+				"both":         func(k *Key, i uint32) { k.ClientPort, k.Server[15] = uint16(i>>8), byte(i) },
+			} {
+				k := number(uint32(seed))
+				k.Scope = NewScope(v6, 0)
+				h := k.ClientKey()
+				host := secret.HashHost(&h)
+				var low, middle [buckets]uint8
+				worst := uint8(0)
+				for i := range uint32(n) {
+					at(&k, i)
+					hash := secret.HashFlow(host, &k)
+					low[hash%buckets]++
+					middle[hash>>24%buckets]++
+					worst = max(worst, low[hash%buckets], middle[hash>>24%buckets])
+				}
+				// The mean is 4; 20 or more are one bucket in ten million.
+				if worst >= 20 {
+					t.Errorf("%s in sequence, IPv6 %v: %d flows in one bucket", name, v6, worst)
+				}
+			}
+		}
+	}
+}
+
+// TestHashBytesLengths checks that names of all lengths are hashed in the same way.
+func TestHashBytesLengths(t *testing.T) {
+	s := SecretFrom([]byte("lengths"))
+	name := make([]byte, 256)
+	for i := range name {
+		name[i] = byte(i * 7)
+		want := xxhash.Sum64(append(binary.LittleEndian.AppendUint64(nil, s[1]), name[:i]...))
+		if got := s.HashBytes(name[:i]); got != want {
+			t.Errorf("%d bytes: %x, want %x", i, got, want)
+		}
+	}
+}

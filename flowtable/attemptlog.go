@@ -53,12 +53,15 @@ func (l *AttemptLog) init(x []bucket, ring []Attempt, secret uint64, expired fun
 // fingerprint identifies the flow of an attempt. Keys exist that collide in the first hash under
 // every secret; here the bytes of client and server go in another way.
 func (l *AttemptLog) fingerprint(hash uint64, k *Key) uint64 {
-	p := hash ^ l.secret
-	for _, half := range [4]uint64{le64(k.Client[:8]), le64(k.Client[8:]),
-		le64(k.Server[:8]), le64(k.Server[8:])} {
-		p = mix(p^half, l.secret|1)
+	p, key := hash^l.secret, l.secret|1
+	if k.Scope.V6() {
+		p = mix(p^le64(k.Client[:]), key)
+		p = mix(p^le64(k.Server[:]), key)
 	}
-	return mix(p^uint64(k.ClientPort)<<48^uint64(k.ServerPort)<<32^uint64(k.Scope), l.secret|1)
+	// IPv4 addresses are in the last four bytes.
+	p = mix(p^le64(k.Client[8:]), key)
+	p = mix(p^le64(k.Server[8:]), key)
+	return mix(p^uint64(k.ClientPort)<<48^uint64(k.ServerPort)<<32^uint64(k.Scope), key)
 }
 
 // Prefetch reads the cache line that Find reads first; see Pool.Prefetch.

@@ -22,7 +22,8 @@
 // entries and attempts without limit; a flow needs two hosts that agree; a source is what detection
 // is about. A flood of SYNs overwrites the oldest SYN entries and attempts and nothing else.
 //
-// Hashes are xxhash over a secret prefix. A hash selects the bucket, and the full key is compared.
+// The hash of a host is xxhash over a secret prefix; keyed multiplications extend it over a flow. A
+// hash selects the bucket, and the full key is compared.
 // Memory is allocated once. When a part is full, the entry of the lowest priority near the new one
 // is evicted (Pool.Add in pool.go), its owner is called back, and the eviction is counted. Time is
 // the time of the packets.

@@ -102,7 +102,7 @@ func flowID(k *flowtable.Key, f *track.Flow) uint64 {
 	fixed := flowtable.Secret{1, 2}
 	h := k.ClientKey()
 	// 53 bits: JavaScript can hold it
-	return fixed.HashFlow(fixed.HashHost(&h)^uint64(f.Start), k) >> 11
+	return fixed.SumFlow(fixed.HashHost(&h)^uint64(f.Start), k) >> 11
 }
 
 // endReason returns the reason why the flow ended: fin or rst if the connection ended, and else
