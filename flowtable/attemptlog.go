@@ -31,6 +31,7 @@ type AttemptLog struct {
 	// Evicted counts attempts that were overwritten before they expired.
 	Evicted uint64
 	expired func(a *Attempt)
+	pages   *pages
 }
 
 // Attempt is one (client, server, ports, initial sequence number).
@@ -45,8 +46,9 @@ type Attempt struct {
 	Outcome     Outcome
 }
 
-func (l *AttemptLog) init(x []bucket, ring []Attempt, secret uint64, expired func(a *Attempt)) {
-	l.index, l.ring = newIndex(x), ring
+func (l *AttemptLog) init(x []bucket, ring []Attempt, mem *pages, secret uint64,
+	expired func(a *Attempt)) {
+	l.index, l.ring, l.pages = newIndex(x), ring, mem
 	l.secret, l.expired = secret, expired
 }
 
@@ -115,7 +117,9 @@ func (l *AttemptLog) Add(hash uint64, k *Key, isn uint32, now int64, src Ref, ge
 	a := &l.ring[l.head&uint32(len(l.ring)-1)]
 	*a = Attempt{fingerprint: l.fingerprint(hash, k), Time: now, ISN: isn,
 		Source: src, Gen: gen, SYNs: 1}
-	l.head++
+	if l.head++; l.head == smallEntries[Attempt]() {
+		l.pages.enlarge()
+	}
 	return a
 }
 

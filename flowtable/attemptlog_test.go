@@ -87,6 +87,6 @@ func TestFingerprintIsAnotherHash(t *testing.T) {
 // newAttempts makes a log of n attempts, a power of two.
 func newAttempts(n int, secret uint64, expired func(a *Attempt)) *AttemptLog {
 	l := new(AttemptLog)
-	l.init(make([]bucket, indexSize(n)), make([]Attempt, n), secret, expired)
+	l.init(make([]bucket, indexSize(n)), make([]Attempt, n), new(pages), secret, expired)
 	return l
 }

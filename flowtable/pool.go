@@ -22,6 +22,7 @@ type Pool[K comparable, V any] struct {
 	Evicted uint64
 
 	wheel wheel
+	pages *pages
 }
 
 type entry[K comparable, V any] struct {
@@ -34,22 +35,24 @@ type entry[K comparable, V any] struct {
 	value      V
 }
 
-// poolMemory is the memory for the pools of all shards, each with n entries.
-func poolMemory[K comparable, V any](a *arena, n, shards int) (x []bucket, slab []entry[K, V]) {
-	return slice[bucket](a, indexSize(n)*shards), slice[entry[K, V]](a, (n+1)*shards)
+// newPools makes the memory for the pools of all shards, each with n entries, and returns a function
+// that sets up the pool of a shard.
+func newPools[K comparable, V any](a *arena, n, shards int, keepPriority func(*V) int64) func(shard int,
+	p *Pool[K, V], evicted func(Ref, *K, *V)) {
+	mem := new(pages)
+	buckets := slice[bucket](a, mem, indexSize(n)*shards)
+	slab := slice[entry[K, V]](a, mem, (n+1)*shards) // entry 0 of each is none
+	return func(i int, p *Pool[K, V], evicted func(Ref, *K, *V)) {
+		p.index, p.slab, p.pages = newIndex(part(buckets, i, shards)), part(slab, i, shards), mem
+		p.top = 1
+		p.keepPriority, p.evicted = keepPriority, evicted
+	}
 }
 
 // part is the i-th of n equal parts.
 func part[T any](s []T, i, n int) []T {
 	size := len(s) / n
 	return s[i*size : (i+1)*size : (i+1)*size]
-}
-
-func (p *Pool[K, V]) init(buckets []bucket, slab []entry[K, V], keepPriority func(*V) int64,
-	evicted func(Ref, *K, *V)) {
-	p.index, p.slab = newIndex(buckets), slab // entry 0 is none
-	p.top = 1
-	p.keepPriority, p.evicted = keepPriority, evicted
 }
 
 // Len is the number of entries.
@@ -131,6 +134,9 @@ func (p *Pool[K, V]) Add(hash uint64, k *K) Ref {
 	case int(p.top) < len(p.slab):
 		r = p.top
 		p.top++
+		if r == smallEntries[entry[K, V]]() {
+			p.pages.enlarge()
+		}
 	default:
 		p.evict(p.lowest(hash))
 		return p.Add(hash, k)

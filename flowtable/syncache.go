@@ -16,6 +16,7 @@ type SYNCache[V any] struct {
 	Evicted uint64
 	evicted func(n *SYNEntry[V])
 	secret  Secret
+	pages   *pages
 }
 
 // SYNEntry is the only SYN of a host.
@@ -31,9 +32,10 @@ type SYNEntry[V any] struct {
 // The states of an entry's place in the ring.
 const vacant, occupied = 0, 1
 
-func (l *SYNCache[V]) init(x []bucket, ring []SYNEntry[V], secret Secret,
+func (l *SYNCache[V]) init(x []bucket, ring []SYNEntry[V], mem *pages, secret Secret,
 	evicted func(n *SYNEntry[V])) {
-	l.index, l.ring, l.secret, l.evicted = newIndex(x), ring, secret, evicted
+	l.index, l.ring, l.pages = newIndex(x), ring, mem
+	l.secret, l.evicted = secret, evicted
 }
 
 // Prefetch reads the cache line that Find reads first; see Pool.Prefetch.
@@ -93,7 +95,9 @@ func (l *SYNCache[V]) Add(host uint64, k *Key, isn uint32, now int64) *SYNEntry[
 	b.set(i, tag(host), l.head&refMask)
 	var none V
 	n.Time, n.Key, n.ISN, n.Outcome, n.state, n.Value = now, *k, isn, Waiting, occupied, none
-	l.head++
+	if l.head++; l.head == smallEntries[SYNEntry[V]]() {
+		l.pages.enlarge()
+	}
 	l.live++
 	return n
 }

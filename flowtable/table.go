@@ -77,31 +77,25 @@ func New[F, S, N any](cfg Config, o Callbacks[F, S, N]) *Table[F, S, N] {
 	t := &Table[F, S, N]{Secret: cfg.Secret, shards: make([]Shard[F, S, N], n)}
 	t.shift = 64 - uint(bits.Len(uint(n-1)))
 	a := new(arena)
-	ring := ringSize(cfg.Attempts / n)
-	buckets, attempts := slice[bucket](a, indexSize(ring)*n), slice[Attempt](a, ring*n)
+	ring, mem := ringSize(cfg.Attempts/n), new(pages)
+	buckets, attempts := slice[bucket](a, mem, indexSize(ring)*n), slice[Attempt](a, mem, ring*n)
 	for i := range t.shards {
 		l := &t.shards[i].Attempts
-		l.init(part(buckets, i, n), part(attempts, i, n), cfg.Secret[1], bind(i, o.AttemptExpired))
+		l.init(part(buckets, i, n), part(attempts, i, n), mem, cfg.Secret[1],
+			bind(i, o.AttemptExpired))
 	}
-	ring = ringSize(cfg.SYNs / n)
-	buckets, entries := slice[bucket](a, indexSize(ring)*n), slice[SYNEntry[N]](a, ring*n)
+	ring, mem = ringSize(cfg.SYNs/n), new(pages)
+	buckets, entries := slice[bucket](a, mem, indexSize(ring)*n), slice[SYNEntry[N]](a, mem, ring*n)
 	for i := range t.shards {
 		l := &t.shards[i].SYNs
-		l.init(part(buckets, i, n), part(entries, i, n), cfg.Secret, bind(i, o.SYNEvicted))
+		l.init(part(buckets, i, n), part(entries, i, n), mem, cfg.Secret, bind(i, o.SYNEvicted))
 	}
-	size := min(max(16, cfg.Flows/n), refMask)
-	flowBuckets, flows := poolMemory[Key, F](a, size, n)
+	newFlows := newPools[Key, F](a, min(max(16, cfg.Flows/n), refMask), n, o.FlowKeepPriority)
+	newSources := newPools[HostKey, S](a, min(max(16, cfg.Sources/n), refMask), n,
+		o.SourceKeepPriority)
 	for i := range t.shards {
-		p := &t.shards[i].Flows
-		p.init(part(flowBuckets, i, n), part(flows, i, n), o.FlowKeepPriority,
-			bind3(i, o.FlowEvicted))
-	}
-	size = min(max(16, cfg.Sources/n), refMask)
-	sourceBuckets, sources := poolMemory[HostKey, S](a, size, n)
-	for i := range t.shards {
-		p := &t.shards[i].Sources
-		p.init(part(sourceBuckets, i, n), part(sources, i, n), o.SourceKeepPriority,
-			bind3(i, o.SourceEvicted))
+		newFlows(i, &t.shards[i].Flows, bind3(i, o.FlowEvicted))
+		newSources(i, &t.shards[i].Sources, bind3(i, o.SourceEvicted))
 	}
 	freeWith(a, &t.shards[0])
 	return t
