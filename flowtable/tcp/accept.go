@@ -128,9 +128,10 @@ func (c *Conn) noteUrgent(x *half, s *Segment, start Seq) {
 
 // isCopy reports whether this frame is a copy of one of the latest two.
 func (h *half) isCopy(s *Segment) bool {
-	ms := uint32(s.Time / 1e6)
-	numbers := uint32(s.Seq)*0x9e3779b1 ^ uint32(s.Ack)*0x85ebca6b
-	sum := numbers ^ uint32(s.Flags)<<24 ^ uint32(s.Len) ^ (s.Sum^s.Stamp)*0xc2b2ae35
+	ms := milliseconds(s.Time)
+	header := Header{Seq: s.Seq, Ack: s.Ack, Flags: s.Flags, Len: uint32(s.Len), Sum: s.Sum,
+		Stamp: s.Stamp}
+	sum := header.digest()
 	for i := range h.digests {
 		age := int32(ms - h.times[i])
 		if h.digests[i] == sum && h.packets > uint32(i) && age <= copyWindow && age >= -copyWindow {

@@ -80,7 +80,7 @@ type Chunk struct {
 // Push adds a segment of a connection. Pop delivers what follows from it, and must be called until
 // it returns false.
 func (st *Stream) Push(c *Conn, s *Segment) Result {
-	st.conn, st.force, st.hasCur = c, false, false
+	st.conn, st.force, st.hasCur, c.quiet = c, false, false, false
 	x, was := &c.half[s.Dir], c.state
 	st.curCovered = false
 	repeats := s.Len > 0 && (c.held != 0 || s.Seq.Less(x.next))
@@ -138,7 +138,7 @@ func (st *Stream) Push(c *Conn, s *Segment) Result {
 
 // Flush makes Pop deliver all that waits in a connection that will get no more segments.
 func (st *Stream) Flush(c *Conn) {
-	st.conn, st.force, st.hasCur = c, true, false
+	st.conn, st.force, st.hasCur, c.quiet = c, true, false, false
 	if c.state == Replied {
 		st.dropUntaken(Client, c.half[Client].next, c.half[Client].next.Add(window))
 	}
@@ -203,6 +203,7 @@ func (st *Stream) Pop(chunk *Chunk) bool {
 			st.lentNode = 0
 		case c.held == 0 && !st.hasCur:
 			c.stalled = 0
+			c.settle()
 			return false
 		case c.holdClient && !st.force && (!st.hasCur || st.roomToHold()):
 			if !st.hasCur {

@@ -125,6 +125,7 @@ type Conn struct {
 	tsAgreed       bool        // both sides use timestamps
 	blindAck       bool        // the client acknowledged another number than that of the SYN-ACK
 	closer         Dir         // see Closer
+	quiet          bool        // Next may take segments; see settle
 }
 
 // Anomaly is a set of reasons why the receiver may have got other bytes than those that are
@@ -261,7 +262,7 @@ func (c *Conn) SYNRetransmitted() { c.half[Client].packets++ }
 // HoldClient makes the stream hold the client's bytes, as far as there is room for them, until
 // ReleaseClient: a SYN can carry data that its server does not take, and a client without an answer
 // can send any bytes.
-func (c *Conn) HoldClient() { c.holdClient = true }
+func (c *Conn) HoldClient() { c.holdClient, c.quiet = true, false }
 
 // ReleaseClient ends HoldClient. The next Pop delivers the bytes that were held.
 func (c *Conn) ReleaseClient() { c.holdClient = false }

@@ -55,6 +55,20 @@ type HeaderTrace struct {
 	steady     bool   // a segment of the client came from clientLink
 }
 
+// usual reports whether a segment has the headers of the one before it, so that it has no DropRisk
+// and there is nothing to remember of it.
+func (l *HeaderTrace) usual(p *Packet) bool {
+	if !p.ToServer {
+		return p.PeerLink == l.gateway && p.ClientLink == l.clientLink && p.TTL == l.serverTTL
+	}
+	link := p.ClientLink == l.clientLink
+	if !l.steady {
+		link = l.clientLink == 0 // a capture without link-layer addresses
+	}
+	return link && p.PeerLink == l.PeerLink && p.TTL == l.TTL && p.TTL != 0 && !p.Signed &&
+		(p.Checksum == wire.Unchecked || p.Checksum == wire.Right && l.sumsRight)
+}
+
 // replyDropRisk compares a segment of the server with those before it. A client can forge the
 // server's segments: then they come from the client's link-layer address, and have not come as far.
 func (l *HeaderTrace) replyDropRisk(p *Packet) (d tcp.DropRisk) {

@@ -15,6 +15,13 @@ func (t *Tracker[S]) Segment(p *Packet, payload []byte, x Found) {
 		t.begin(p, payload)
 		return
 	}
+	if !t.next(p, payload, r, t.table.Flows.At(r)) {
+		t.anySegment(p, payload, r)
+	}
+}
+
+// anySegment is Segment for a segment of a flow that next does not take.
+func (t *Tracker[S]) anySegment(p *Packet, payload []byte, r flowtable.Ref) {
 	if t.table.Flows.At(r).has(portsReused) {
 		r = t.matchFlow(p, r)
 	}

@@ -50,7 +50,8 @@ type Tracker[S any] struct {
 	sessions      flowtable.Objects[smtpsniff.Session]
 	current       flowtable.Ref // the flow in hand
 	segmentInHand tcp.Segment
-	scratch       Event // see event
+	header        tcp.Header // of the segment in hand, for next
+	scratch       Event      // see event
 	sides         *Sides
 	seen          [2]int64 // see TakeSides
 
