@@ -39,6 +39,17 @@ func (k *Key) Set(client, server *Addr, clientPort, serverPort uint16, scope Sco
 	k.ClientPort, k.ServerPort, k.Scope = clientPort, serverPort, scope
 }
 
+// Set4 is Set for IPv4 without a scope: the addresses are words in little-endian order, ports has
+// the server's above the client's.
+func (k *Key) Set4(client, server, ports uint32) {
+	const mapped = 0xffff << 16 // ::ffff:0:0/96
+	binary.LittleEndian.PutUint64(k.Client[:], 0)
+	binary.LittleEndian.PutUint64(k.Client[8:], mapped|uint64(client)<<32)
+	binary.LittleEndian.PutUint64(k.Server[:], 0)
+	binary.LittleEndian.PutUint64(k.Server[8:], mapped|uint64(server)<<32)
+	k.ClientPort, k.ServerPort, k.Scope = uint16(ports), uint16(ports>>16), 0
+}
+
 func putAddr(b []byte, a *Addr) {
 	binary.LittleEndian.PutUint64(b, le64(a[:8]))
 	binary.LittleEndian.PutUint64(b[8:], le64(a[8:]))
@@ -111,13 +122,17 @@ func sum(secret uint64, a *Addr, more uint32, scope Scope) uint64 {
 // multiplications, because a second xxhash would cost five times as much. Two of them follow
 // what a client chooses last: after one alone, ports in sequence fill some buckets twice as much.
 func (s *Secret) HashFlow(host uint64, k *Key) uint64 {
-	ports := uint64(k.ClientPort) | uint64(k.ServerPort)<<16
+	ports := uint32(k.ClientPort) | uint32(k.ServerPort)<<16
 	if !k.Scope.V6() {
-		server := uint64(binary.LittleEndian.Uint32(k.Server[12:]))
-		return mix(mix((server<<32|ports)^s[0], host^s[1]), s[1]|1)
+		return s.HashFlow4(host, binary.LittleEndian.Uint32(k.Server[12:]), ports)
 	}
-	h := mix(le64(k.Server[:])^s[0], host^s[1]^ports)
+	h := mix(le64(k.Server[:])^s[0], host^s[1]^uint64(ports))
 	return mix(mix(le64(k.Server[8:])^h, s[0]|1), s[1]|1)
+}
+
+// HashFlow4 is HashFlow for IPv4; see Key.Set4.
+func (s *Secret) HashFlow4(host uint64, server, ports uint32) uint64 {
+	return mix(mix((uint64(server)<<32|uint64(ports))^s[0], host^s[1]), s[1]|1)
 }
 
 // SumFlow is a hash of a flow by xxhash alone, for a number that others see.

@@ -35,10 +35,10 @@ type entry[K comparable, V any] struct {
 	value      V
 }
 
-// newPools makes the memory for the pools of all shards, each with n entries, and returns a function
-// that sets up the pool of a shard.
-func newPools[K comparable, V any](a *arena, n, shards int, keepPriority func(*V) int64) func(shard int,
-	p *Pool[K, V], evicted func(Ref, *K, *V)) {
+// newPools makes the memory for the pools of all shards, each with n entries, and returns a
+// function that sets up the pool of a shard.
+func newPools[K comparable, V any](a *arena, n, shards int, keepPriority func(*V) int64,
+) func(shard int, p *Pool[K, V], evicted func(Ref, *K, *V)) {
 	mem := new(pages)
 	buckets := slice[bucket](a, mem, indexSize(n)*shards)
 	slab := slice[entry[K, V]](a, mem, (n+1)*shards) // entry 0 of each is none
@@ -100,6 +100,21 @@ func (p *Pool[K, V]) Find(hash uint64, k *K) Ref {
 	for m := b.matches(tag(hash)); m != 0; m &= m - 1 {
 		r := b.ref(way(m))
 		if e := &p.slab[r]; e.hash == hash && e.key == *k {
+			return Ref(r)
+		}
+	}
+	return 0
+}
+
+// FindHash is Find by the hash alone: all its bits are compared, so that one of 2^64 look-ups finds
+// another key's entry, and without the secret none can be chosen that does.
+func (p *Pool[K, V]) FindHash(hash uint64) Ref {
+	if p.live == 0 {
+		return 0
+	}
+	b := p.bucket(hash)
+	for m := b.matches(tag(hash)); m != 0; m &= m - 1 {
+		if r := b.ref(way(m)); p.slab[r].hash == hash {
 			return Ref(r)
 		}
 	}

@@ -9,6 +9,7 @@ type Header struct {
 	Flags    Flags
 	Dir      Dir
 	Stamped  bool
+	Note     uint8 // the owner's
 }
 
 // Next takes the segment that usually comes: the next one of an established connection in which

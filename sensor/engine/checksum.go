@@ -1,6 +1,10 @@
 package engine
 
-import "spamsensor/sensor/wire"
+import (
+	"spamsensor/flowtable"
+	"spamsensor/sensor/track"
+	"spamsensor/sensor/wire"
+)
 
 // checksums decides whether a first SYN with a wrong checksum counts. No receiver accepts it, but a
 // host that captures its own traffic sees checksums that its network card has yet to write. So a
@@ -58,7 +62,7 @@ func (c *checksums) add(n uint32, count *uint32) {
 }
 
 // judge decides about the SYNs of a batch. A rejected SYN keeps its place in the queue and is
-// marked badChecksum.
+// marked BadChecksum.
 func (c *checksums) judge(b *decodeBatch) {
 	c.judged += uint64(len(b.syns))
 	// The usual case: nothing to decide, and no suspect to clear.
@@ -66,20 +70,23 @@ func (c *checksums) judge(b *decodeBatch) {
 		c.add(uint32(len(b.syns)), &c.right)
 		return
 	}
+	var k flowtable.Key
 	for _, s := range b.syns {
 		x := &b.queues[s.queue][s.index]
 		if s.checksum == wire.Right {
 			c.add(1, &c.right)
 			// A right checksum ends the run of wrong ones of this source.
-			if at := c.suspect(&x.Key.Client); at.src == x.Key.Client {
+			b.side.Key(&k, x)
+			if at := c.suspect(&k.Client); at.src == k.Client {
 				at.wrong = 0
 			}
 			continue
 		}
 		// A rejected SYN does not count as mail. An incomplete checksum, as a card leaves it,
 		// counts.
-		if s.checksum == wire.Wrong && c.rejects(x) {
-			x.badChecksum = true
+		b.side.Key(&k, x)
+		if s.checksum == wire.Wrong && c.rejects(&k.Client, x.Sum) {
+			x.Note |= track.BadChecksum
 			b.outcome[wire.Mail]--
 			b.outcome[wire.BadChecksum]++
 		} else {
@@ -90,15 +97,15 @@ func (c *checksums) judge(b *decodeBatch) {
 }
 
 // rejects reports whether a SYN with a wrong checksum is rejected.
-func (c *checksums) rejects(x *packet) bool {
-	at := c.suspect(&x.Key.Client)
-	if at.src != x.Key.Client {
-		*at = suspect{src: x.Key.Client}
+func (c *checksums) rejects(src *wire.Addr, sum uint32) bool {
+	at := c.suspect(src)
+	if at.src != *src {
+		*at = suspect{src: *src}
 		c.suspected = true
 	}
 	// Two copies of one frame count once.
-	if at.wrong == 0 || at.sum != x.Sum {
-		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), x.Sum
+	if at.wrong == 0 || at.sum != sum {
+		at.wrong, at.sum = min(at.wrong+1, offloadRun+1), sum
 	}
 	// Rejected while wrong ones are few against the right ones, and the source has no run of them.
 	return c.right > 0 && c.wrong < wrongAllowance+c.right/4 && at.wrong <= offloadRun

@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
 
@@ -15,11 +16,12 @@ type decodeBatch struct {
 	frames     [][]frame.Frame
 	decoded    int // frames so far
 	decoder    wire.Decoder
-	packet     wire.Packet // scratch of decodeFrame
-	queues     [][]packet  // the packets, one queue for each shard
-	bytes      []byte      // the payloads of the packets
-	times      []int64     // the times of the packets, ns since 1970
-	base       uint64      // the number of packets before the first of this batch
+	packet     wire.Packet   // scratch of decodeFrame
+	queues     [][]track.Row // the packets, one queue for each shard
+	side       track.Side    // what the rows of the queues refer to
+	bytes      []byte        // the payloads of the packets
+	times      []int64       // the times of the packets, ns since 1970
+	base       uint64        // the number of packets before the first of this batch
 	outcome    [wire.Outcomes]uint64
 	needsOrder bool // decoding stopped at a packet whose meaning depends on packets before it
 	// SYNs whose checksum was verified
@@ -29,7 +31,8 @@ type decodeBatch struct {
 
 // newDecodeBatch makes an empty batch.
 func newDecodeBatch(e *Engine) decodeBatch {
-	b := decodeBatch{e: e, queues: make([][]packet, len(e.shards))}
+	b := decodeBatch{e: e, queues: make([][]track.Row, len(e.shards))}
+	b.side.Secret = &e.table.Secret
 	// Each batch has a decoder of its own, because decoding has scratch memory.
 	b.decoder.SetPorts(e.cfg.Ports)
 	return b
@@ -41,6 +44,7 @@ func (b *decodeBatch) clear() {
 	b.decoded, b.needsOrder = 0, false
 	b.syns, b.wrongSYNs = b.syns[:0], 0
 	b.outcome = [wire.Outcomes]uint64{}
+	b.side.Clear()
 	for i := range b.queues {
 		b.queues[i] = b.queues[i][:0]
 	}

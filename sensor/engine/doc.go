@@ -20,10 +20,11 @@
 //
 //	worker.go          Take, takeRound: a round of frames
 //	decode.go            decode: wire.Decode, a packet or an outcome that is counted
-//	enqueue.go           enqueue: the packet is copied to the queue of its client's shard
+//	enqueue.go           enqueue: the packet becomes a row in the queue of its client's shard
 //	process.go           runShards, process: for each shard, under its lock, packet after packet
 //	shard.go               packet: to the tracker
-//	track/segment.go         Segment, push: the flow, and its bytes in order (flowtable, tcp)
+//	track/next.go            Next: the next segment of an established connection (flowtable, tcp)
+//	track/segment.go         Segment, push: any other; the flow, and its bytes in order
 //	track/session.go         drain, said: the dialogue (smtpsniff)
 //	observe.go             observer: to the observers of mail servers and of sources
 //	sources/dialogue.go    ObserveDialogue: replies become observations (detect)

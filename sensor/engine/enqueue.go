@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"encoding/binary"
+	"slices"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/dns"
@@ -10,58 +10,48 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// packet is what the shards need of a wire.Packet. Its payload is copied to decodeBatch.bytes,
-// because frames are borrowed from the capture until Take returns, and a shard's packets should lie
-// together. The struct has 128 bytes, two cache lines.
-type packet struct {
-	track.Packet
-	number           uint32 // in the batch, from 1
-	offset, captured uint32 // of the captured part in decodeBatch.bytes
-	badChecksum      bool   // checksums.judge rejected it: the shard skips it
-	resolver         bool   // a DNS query to an internal resolver, in the queue of that resolver
-}
-
-// enqueue copies a decoded packet to the queue of its client's shard. The result is valid until the
-// next call.
-func (b *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *packet {
-	client, server, clientPort, serverPort := &w.Src, &w.Dst, w.SrcPort, w.DstPort
+// enqueue copies a decoded packet to the queue of its client's shard, and its payload to
+// decodeBatch.bytes: frames are borrowed from the capture until Take returns, and a shard's packets
+// should lie together. The result is valid until the next call. It takes 150 instructions beside
+// the hash of the client.
+func (b *decodeBatch) enqueue(w *wire.Packet, f *frame.Frame, toServer bool) *track.Row {
+	client := &w.Src
 	if !toServer {
-		client, server, clientPort, serverPort = server, client, serverPort, clientPort
+		client = &w.Dst
+	}
+	scope := flowtable.NewScope(w.V6, 0)
+	if b.e.cfg.SeparateVLANs || b.e.cfg.SeparateTunnels {
+		scope = b.e.scope(w)
 	}
 	// All packets of a client are in one shard, in both directions.
-	t, scope := b.e.table, b.e.scope(w)
-	hash := t.Secret.HashAddr(client, scope)
-	shard := t.ShardOf(hash)
-	q := &b.queues[shard]
+	hash := b.side.HashClient(client, scope)
+	shard := b.e.table.ShardOf(hash)
+	q := b.queues[shard]
 	// First SYNs are listed for checksums.judge.
-	if w.Checksum != wire.Unchecked && toServer && w.Flags&(wire.SYN|wire.ACK) == wire.SYN {
-		b.syns = append(b.syns, checkedSYN{uint32(shard), uint32(len(*q)), w.Checksum})
+	if w.Flags&(wire.SYN|wire.ACK) == wire.SYN && toServer && w.Checksum != wire.Unchecked {
+		b.syns = append(b.syns, checkedSYN{uint32(shard), uint32(len(q)), w.Checksum})
 		if w.Checksum != wire.Right {
 			b.wrongSYNs++
 		}
 	}
-	at := len(b.bytes)
-	b.bytes = append(b.bytes, w.Payload...)
-	b.times = append(b.times, f.Time)
-	// The fields are set in place: a literal is built elsewhere first and then copied, which
-	// takes three times as long (see flowtable.Key.Set).
-	*q = append(*q, packet{})
-	x := &(*q)[len(*q)-1]
-	x.Key.Set(client, server, clientPort, serverPort, scope)
-	x.ClientHash, x.FlowHash = hash, t.Secret.HashFlow(hash, &x.Key)
-	x.Time, x.number = f.Time, uint32(len(b.times))
-	x.Seq, x.Ack, x.Sum, x.Len = w.Seq, w.Ack, w.Sum, w.Len
-	x.offset, x.captured = uint32(at), uint32(len(w.Payload))
-	x.VLAN[0], x.VLAN[1], x.Tags = w.VLAN[0], w.VLAN[1], min(w.Tags, 2)
-	x.MAC, x.Input, x.TTL = w.MAC, f.From, w.TTL
-	x.Flags, x.Kind, x.ToServer = w.Flags, w.Kind, toServer
-	x.Stamp, x.Checksum, x.Urgent = w.Stamp, w.Checksum, w.Urgent
-	x.Stamped, x.Signed = w.Stamped, w.Signed
-	x.ClientLink, x.PeerLink = b.e.hashMAC(&w.MAC), b.e.hashMAC(&w.To)
-	if !toServer || w.Kind == wire.ICMPError { // an error has the direction of what it quotes
-		x.ClientLink, x.PeerLink = x.PeerLink, x.ClientLink
+	if len(q) == cap(q) {
+		q = slices.Grow(q, max(64, len(q)))
 	}
+	q = q[:len(q)+1] // all of the row is written: it is not cleared
+	b.queues[shard] = q
+	x := &q[len(q)-1]
+	x.ClientHash, x.Time, x.Offset = hash, f.Time, uint32(len(b.bytes))
+	if len(w.Payload) > 0 {
+		b.bytes = append(b.bytes, w.Payload...)
+	}
+	b.times = append(b.times, f.Time)
+	b.side.Fill(x, w, f.From, toServer, scope)
 	return x
+}
+
+// payload is the payload of a packet of the batch.
+func (b *decodeBatch) payload(x *track.Row) []byte {
+	return b.bytes[x.Offset : x.Offset+b.side.Captured(x)]
 }
 
 // portDNS is the port of DNS servers.
@@ -84,7 +74,7 @@ func (b *decodeBatch) enqueueDNS(w *wire.Packet, f *frame.Frame) {
 	}
 	b.enqueue(w, f, toServer)
 	if toServer && b.e.peers.Home.Has(w.Dst, w.V6) {
-		b.enqueue(w, f, false).resolver = true // as if the resolver were the client
+		b.enqueue(w, f, false).Note |= track.Resolver // as if the resolver were the client
 	}
 }
 
@@ -102,16 +92,4 @@ func (e *Engine) scope(p *wire.Packet) flowtable.Scope {
 		space = space*0x85ebca6b + p.Tunnel
 	}
 	return flowtable.NewScope(p.V6, space<<1)
-}
-
-// hashMAC returns a hash of a link-layer address under the table's secret, zero for no address. 16
-// bits are enough to compare the frames of one connection.
-func (e *Engine) hashMAC(mac *[6]byte) uint16 {
-	v := uint64(binary.LittleEndian.Uint32(mac[:])) |
-		uint64(binary.LittleEndian.Uint16(mac[4:]))<<32
-	if v == 0 {
-		return 0
-	}
-	v = (v ^ e.table.Secret[1]) * 0x9e3779b97f4a7c15
-	return uint16(v>>48) | 1
 }

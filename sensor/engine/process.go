@@ -1,6 +1,10 @@
 package engine
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"spamsensor/sensor/track"
+)
 
 // prefetchPackets is the number of packets that are prefetched before they are processed: enough
 // for the waits to overlap, and few enough for the lines to be still in the cache when their packet
@@ -66,17 +70,17 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 		queue := b.queues[s.i]
 		for c.packet < len(queue) {
 			list := queue[c.packet:min(c.packet+prefetchPackets, len(queue))]
-			s.prepare(list)
+			s.prepare(b, list)
 			for i := range list {
 				p := &list[i]
-				order := b.base + uint64(p.number)
+				order := b.base + uint64(p.Number())
 				for c.tick < len(ticks) && ticks[c.tick].order <= order {
 					c.tick++
 					s.tick(ticks[c.tick-1])
 				}
 				c.packet++
 				s.journal.begin(order, false)
-				s.packet(p, b.bytes[p.offset:p.offset+p.captured], s.found[i])
+				s.packet(b, p, &s.found[i])
 			}
 		}
 	}
@@ -87,41 +91,42 @@ func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
 	return true
 }
 
-// prepare counts progress and prefetches what the next packets need. After a panic nothing is
+// prepare counts progress, and prefetches what the next packets need. After a panic nothing is
 // prefetched for the rest of the round: broken state would panic there again.
-func (s *shard) prepare(list []packet) {
+func (s *shard) prepare(b *decodeBatch, list []track.Row) {
 	s.progress.Add(1)
 	if s.cursor.noPrefetch {
-		clear(s.found[:])
+		for i := range list {
+			s.found[i] = track.Found{FlowHash: b.side.FlowHash(&list[i])}
+		}
 		return
 	}
 	s.cursor.prefetching = true
 	if s.e.cfg.Probe != nil {
 		s.e.cfg.Probe()
 	}
-	s.prefetch(list)
+	s.prefetch(b, list)
 	s.cursor.prefetching = false
 }
 
 // prefetch reads the memory that these packets need, so that the waits for it overlap: first the
 // lines of the indexes, then the entries that they refer to. The flows are kept in found, so that a
-// packet's flow is looked up once. The sum of what it reads is kept,
-// because the compiler leaves out reads without a use.
-func (s *shard) prefetch(list []packet) {
+// packet's flow is looked up once. The sum of what it reads is kept, because the compiler leaves
+// out reads without a use.
+func (s *shard) prefetch(b *decodeBatch, list []track.Row) {
 	sum := uint32(0)
 	for i := range list {
-		p := &list[i]
-		sum += s.t.Flows.Prefetch(p.FlowHash)
+		r, x := &list[i], &s.found[i]
+		x.FlowHash = b.side.FlowHash(r)
+		sum += s.t.Flows.Prefetch(x.FlowHash)
 		// A SYN also looks for its source, its attempt and the SYN cache.
-		if p.IsSYN() {
-			sum += s.t.Attempts.Prefetch(p.FlowHash) + s.t.Sources.Prefetch(p.ClientHash) +
-				s.t.SYNs.Prefetch(p.ClientHash)
+		if r.IsSYN() {
+			sum += s.t.Attempts.Prefetch(x.FlowHash) + s.t.Sources.Prefetch(r.ClientHash) +
+				s.t.SYNs.Prefetch(r.ClientHash)
 		}
 	}
 	for i := range list {
-		x, read := s.tracker.Find(&list[i].Packet)
-		s.found[i] = x
-		sum += read
+		sum += s.tracker.Find(&list[i], &s.found[i])
 	}
 	s.prefetchSum += sum
 }

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"spamsensor/sensor/track"
 )
 
 // A panic is a bug of ours, and an attacker who knows a packet that causes one could switch the
@@ -105,7 +107,8 @@ func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
 	c.prefetchPanic = ""
 	s.e.recordPanic(what)
 	if !s.journal.inTick {
-		s.quarantine(&batches[c.batch].queues[s.i][c.packet-1])
+		b := &batches[c.batch]
+		s.quarantine(b, &b.queues[s.i][c.packet-1])
 	}
 	s.journal.inTick = false
 }
@@ -126,7 +129,10 @@ func (e *Engine) recoverPanic() {
 }
 
 // quarantine drops the flow of a packet that panicked. The counters of its source stay.
-func (s *shard) quarantine(x *packet) {
-	s.e.guarded(func() { s.tracker.Quarantine(&x.Packet) })
+func (s *shard) quarantine(b *decodeBatch, x *track.Row) {
+	s.e.guarded(func() {
+		b.side.Expand(&s.packetInHand, x, b.side.FlowHash(x))
+		s.tracker.Quarantine(&s.packetInHand)
+	})
 	s.tracker.Listener.Events = s.tracker.Listener.Events[:0]
 }

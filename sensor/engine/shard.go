@@ -30,6 +30,8 @@ type shard struct {
 	cursor      cursor         // place in the round
 	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
 	found       [prefetchPackets]track.Found
+	// packetInHand is the packet that is processed, unless Next takes its row.
+	packetInHand track.Packet
 }
 
 // init sets up the shard with number i.
@@ -74,29 +76,35 @@ func (s *shard) init(e *Engine, i int) {
 	l.Account = func(name []byte) uint32 { return max(1, uint32(e.table.Secret.HashBytes(name))) }
 }
 
-// packet processes one packet. The payload is borrowed; x is the flow that prefetch has found.
-func (s *shard) packet(p *packet, payload []byte, x track.Found) {
+// packet processes one packet; x is what prefetch has found.
+func (s *shard) packet(b *decodeBatch, r *track.Row, x *track.Found) {
+	payload := b.payload(r)
+	if s.tracker.Next(r, payload, x) {
+		return // most of them
+	}
+	p := &s.packetInHand
+	b.side.Expand(p, r, x.FlowHash)
 	switch {
-	case p.badChecksum: // see checksums.judge
+	case r.Note&track.BadChecksum != 0: // see checksums.judge
 	case p.Kind == wire.DNS:
-		s.observeDNS(p, payload)
+		s.observeDNS(p, r.Note&track.Resolver != 0, payload)
 	case p.Kind == wire.ICMPError:
-		s.tracker.Unreachable(&p.Packet)
+		s.tracker.Unreachable(p)
 	case p.IsSYN():
-		s.tracker.SYN(&p.Packet, payload)
+		s.tracker.SYN(p, payload)
 	default:
-		s.tracker.Segment(&p.Packet, payload, x)
+		s.tracker.Segment(p, payload, x)
 	}
 }
 
 // observeDNS observes a DNS message: a query of the client, a reply to it, or a query to the client
 // as a resolver.
-func (s *shard) observeDNS(p *packet, payload []byte) {
+func (s *shard) observeDNS(p *track.Packet, resolver bool, payload []byte) {
 	var m dns.Message
-	if !p.resolver && !dns.Parse(payload, &m) {
+	if !resolver && !dns.Parse(payload, &m) {
 		return
 	}
-	if s.sources.ObserveDNS(&p.Packet, p.resolver, &m) {
+	if s.sources.ObserveDNS(p, resolver, &m) {
 		s.servers.ObserveDNSAnswer(&m, p.Time)
 	}
 }

@@ -14,7 +14,10 @@
 //   - The SYN cache holds single SYNs of unknown external hosts, which anybody can forge.
 //   - A port reuse is a second handshake with the ports of a flow that is still open.
 //
-// The way of a packet, read downward in syn.go or segment.go, then session.go and flow.go:
+// The way of a packet, read downward in next.go, syn.go or segment.go, then session.go and flow.go.
+// In a queue a packet is a Row, and most rows end in Next; of others Expand makes a Packet:
+//
+//	   row ──── next segment: Next ──────────> smtpsniff.Listener: Said
 //
 //	packet ──┬─ ICMP error: Unreachable > resolveAttempt > AttemptFailed
 //	         │

@@ -57,16 +57,17 @@ type HeaderTrace struct {
 
 // usual reports whether a segment has the headers of the one before it, so that it has no DropRisk
 // and there is nothing to remember of it.
-func (l *HeaderTrace) usual(p *Packet) bool {
-	if !p.ToServer {
-		return p.PeerLink == l.gateway && p.ClientLink == l.clientLink && p.TTL == l.serverTTL
+func (l *HeaderTrace) usual(r *Row) bool {
+	if r.Dir == tcp.Server {
+		return r.from == l.gateway && r.to == l.clientLink && r.ttl() == l.serverTTL
 	}
-	link := p.ClientLink == l.clientLink
-	if !l.steady {
-		link = l.clientLink == 0 // a capture without link-layer addresses
+	same := r.from == l.clientLink
+	if !l.steady { // a capture whose addresses are no evidence, or which has none
+		same = !same || l.clientLink == 0
 	}
-	return link && p.PeerLink == l.PeerLink && p.TTL == l.TTL && p.TTL != 0 && !p.Signed &&
-		(p.Checksum == wire.Unchecked || p.Checksum == wire.Right && l.sumsRight)
+	sum := r.Note & (checksumBits | signed)
+	return same && r.to == l.PeerLink && r.ttl() == l.TTL && l.TTL != 0 &&
+		(sum == uint8(wire.Unchecked) || sum == uint8(wire.Right)<<checksumShift && l.sumsRight)
 }
 
 // replyDropRisk compares a segment of the server with those before it. A client can forge the

@@ -6,8 +6,7 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// Packet is what tracking needs of a decoded packet. It takes 112 bytes: with 12 bytes of the
-// caller's own it fits two lines of the processor's cache.
+// Packet is what tracking needs of a decoded packet; see Row.
 type Packet struct {
 	Key        flowtable.Key
 	ClientHash uint64 // flowtable.Secret.HashAddr of the client: it chooses the shard
@@ -47,37 +46,4 @@ func (p *Packet) Dir() tcp.Dir {
 		return tcp.Client
 	}
 	return tcp.Server
-}
-
-// Found is the flow of a packet as Find has found it: it holds until the flow is removed or moved.
-type Found struct {
-	ref flowtable.Ref // zero if there was none
-	gen uint16
-}
-
-// Find looks for the flow of a packet, and reads the memory that Segment reads first, so that the
-// waits for the memory of many packets overlap. It does so some packets before its own is in hand.
-// A SYN has no flow usually, and is not looked up.
-func (t *Tracker[S]) Find(p *Packet) (x Found, sum uint32) {
-	if p.IsSYN() {
-		return Found{}, 0
-	}
-	r := t.table.Flows.Find(p.FlowHash, &p.Key)
-	if r == 0 {
-		return Found{}, 0
-	}
-	f := t.table.Flows.At(r)
-	sum = f.Conn.Prefetch(p.Dir()) + uint32(f.flags)
-	if session := t.sessions.At(f.Session); session != nil {
-		sum += uint32(session.Prefetch())
-	}
-	return Found{r, t.table.Flows.Gen(r)}, sum
-}
-
-// flowOf is the flow of a packet now, zero if there is none; x is what Find found.
-func (t *Tracker[S]) flowOf(p *Packet, x Found) flowtable.Ref {
-	if x.ref != 0 && t.table.Flows.Holds(x.ref, x.gen, p.FlowHash) {
-		return x.ref
-	}
-	return t.table.Flows.Find(p.FlowHash, &p.Key)
 }

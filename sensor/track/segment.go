@@ -6,22 +6,17 @@ import (
 	"spamsensor/sensor/wire"
 )
 
-// Segment works on any segment but a client's SYN; payload is borrowed, and x is what Find has
-// found before, or zero. It finds the flow, or begins one, and then looks for the signs that the
-// flow is not what it seemed to be.
-func (t *Tracker[S]) Segment(p *Packet, payload []byte, x Found) {
-	r := t.flowOf(p, x)
+// Segment works on any segment but a client's SYN; payload is borrowed. It finds the flow, or
+// begins one, and then looks for the signs that the flow is not what it seemed to be.
+func (t *Tracker[S]) Segment(p *Packet, payload []byte, x *Found) {
+	r := t.flow(x)
+	if r == 0 {
+		r = t.table.Flows.Find(p.FlowHash, &p.Key)
+	}
 	if r == 0 {
 		t.begin(p, payload)
 		return
 	}
-	if !t.next(p, payload, r, t.table.Flows.At(r)) {
-		t.anySegment(p, payload, r)
-	}
-}
-
-// anySegment is Segment for a segment of a flow that next does not take.
-func (t *Tracker[S]) anySegment(p *Packet, payload []byte, r flowtable.Ref) {
 	if t.table.Flows.At(r).has(portsReused) {
 		r = t.matchFlow(p, r)
 	}

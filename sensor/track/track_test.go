@@ -27,7 +27,12 @@ type rig struct {
 	now     int64
 	events  []string
 	quiet   bool // events are not written down
-	slow    bool // next takes no segment
+	slow    bool // Next takes no row
+
+	side      Side
+	rowInHand Row
+	found     Found
+	wire      wire.Packet
 }
 
 const home = "10.0.0.5"
@@ -83,6 +88,7 @@ type side struct {
 	key      flowtable.Key
 	seq, ack uint32
 	toServer bool
+	links    [2]uint16 // Packet.ClientLink and PeerLink
 }
 
 // pair is a client and a server. The server's first sequence number is 9000.
@@ -110,21 +116,43 @@ func (x *side) packet(flags wire.Flags, text string) *Packet {
 	hash := x.r.table.Secret.HashHost(&h)
 	return &Packet{Key: x.key, ClientHash: hash, FlowHash: x.r.table.Secret.HashFlow(hash, &x.key),
 		Time: x.r.now, Seq: x.seq, Ack: x.ack, Len: uint32(len(text)), Kind: wire.TCP, Flags: flags,
-		TTL: 64, ToServer: x.toServer}
+		TTL: 64, ToServer: x.toServer, ClientLink: x.links[0], PeerLink: x.links[1]}
 }
 
 // handle hands a packet to the tracker, as the engine does.
 func (r *rig) handle(p *Packet, payload []byte) {
+	row, x := r.row(p, payload)
+	if !r.slow && r.tracker.Next(row, payload, x) {
+		return
+	}
 	if p.IsSYN() {
 		r.tracker.SYN(p, payload)
-		return
+	} else {
+		r.tracker.Segment(p, payload, x)
 	}
-	x, _ := r.tracker.Find(p)
-	if r.slow && x.ref != 0 {
-		r.tracker.anySegment(p, payload, x.ref)
-		return
+}
+
+// row makes the row of a packet, whose link-layer addresses are hashes alone, and looks for its
+// flow.
+func (r *rig) row(p *Packet, payload []byte) (*Row, *Found) {
+	w := &r.wire
+	*w = wire.Packet{Src: p.Key.Client, Dst: p.Key.Server, SrcPort: p.Key.ClientPort,
+		DstPort: p.Key.ServerPort, Kind: p.Kind, Flags: p.Flags, Seq: p.Seq, Ack: p.Ack, Sum: p.Sum,
+		Len: p.Len, Payload: payload, TTL: p.TTL, Checksum: p.Checksum, Stamp: p.Stamp,
+		Stamped: p.Stamped, Signed: p.Signed, Urgent: p.Urgent}
+	if !p.ToServer {
+		w.Src, w.Dst, w.SrcPort, w.DstPort = w.Dst, w.Src, w.DstPort, w.SrcPort
 	}
-	r.tracker.Segment(p, payload, x)
+	row, x := &r.rowInHand, &r.found
+	row.ClientHash, row.Time, x.FlowHash = p.ClientHash, p.Time, p.FlowHash
+	r.side.Secret = &r.table.Secret
+	r.side.Clear()
+	r.side.Fill(row, w, p.Input, p.ToServer, p.Key.Scope)
+	if row.from, row.to = p.ClientLink, p.PeerLink; !p.ToServer {
+		row.from, row.to = row.to, row.from
+	}
+	r.tracker.Find(row, x)
+	return row, x
 }
 
 func (r *rig) open(c, s *side) {

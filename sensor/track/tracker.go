@@ -50,8 +50,7 @@ type Tracker[S any] struct {
 	sessions      flowtable.Objects[smtpsniff.Session]
 	current       flowtable.Ref // the flow in hand
 	segmentInHand tcp.Segment
-	header        tcp.Header // of the segment in hand, for next
-	scratch       Event      // see event
+	scratch       Event // see event
 	sides         *Sides
 	seen          [2]int64 // see TakeSides
 
