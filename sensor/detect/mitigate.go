@@ -184,8 +184,8 @@ const directNetworks = 3
 // submitsBehindNAT reports whether the networks that several machines behind NAT contact are nearly
 // all contacted to submit mail, and the sessions come about: these are the providers of people.
 func (p *Profile) submitsBehindNAT() bool {
-	return p.BehindNAT() && p.nets.Len() <= int(p.submitNets)+directNetworks &&
-		!p.has(Failures) && uint64(p.sessions)*5 >= uint64(p.behaviour.Attempts)*4
+	return !p.has(Failures) && uint64(p.sessions)*5 >= uint64(p.behaviour.Attempts)*4 &&
+		p.nets.Len() <= int(p.submitNets)+directNetworks && p.BehindNAT()
 }
 
 // refusalTestInForce is the test of refusals that counts. A mail server that takes mail in for

@@ -80,7 +80,7 @@ type Observation struct {
 	Certain  bool // the domains are known not to be ours
 	Reach    int  // domains of recipients
 
-	// Profile.record sets these for the detectors.
+	// Profile.detect sets these for the detectors.
 	newAddr  bool   // the profile had no such address
 	newNet   bool   // the profile had no such network
 	newUnit  bool   // the profile had no such provider, and no such network
@@ -114,8 +114,8 @@ type Listing struct {
 // Observe gives an observation to the detectors that look at its kind. n are the counters of the
 // source, which must hold the observation already, see Counters.Observe; only KindSYN needs them.
 // fresh reports whether a HELO name or the domain of a sender is new.
-func (p *Profile) Observe(c *Config, n *Counters, o Observation) (fresh bool) {
-	p.detect(c, n, &o)
+func (p *Profile) Observe(c *Config, n *Counters, o *Observation) (fresh bool) {
+	p.detect(c, n, o)
 	return o.fresh
 }
 

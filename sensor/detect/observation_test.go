@@ -17,7 +17,7 @@ func BenchmarkObserve(b *testing.B) {
 			for b.Loop() {
 				s.now += second
 				o.Time = s.now
-				s.p.Observe(&s.cfg, &s.n, o)
+				s.p.Observe(&s.cfg, &s.n, &o)
 			}
 		})
 	}

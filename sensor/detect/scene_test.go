@@ -31,7 +31,7 @@ func (s *scene) see(o Observation) {
 		o.Time = s.now
 	}
 	s.n.Observe(&o)
-	s.p.Observe(&s.cfg, &s.n, o)
+	s.p.Observe(&s.cfg, &s.n, &o)
 }
 
 func (s *scene) wait(seconds float64) *scene { s.now += int64(seconds * 1e9); return s }

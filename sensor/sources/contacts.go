@@ -31,7 +31,7 @@ func (s *Observer) observeRetransmit(src *Source, p *track.Packet, after int64) 
 	if prof := s.profiles.At(src.profile); prof != nil {
 		o := s.all.observation(detect.KindRetransmit, &p.Key, p.Time)
 		o.Hash, o.After = p.Seq, after
-		prof.Observe(&s.all.cfg.Detect, nil, o)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
 }
@@ -42,7 +42,8 @@ func (s *Observer) observeSYNACK(src *Source, p *track.Packet) {
 		if prof.destinations.all == 0 { // the attempt that gave it its profile
 			prof.destinations.tried(&p.Key)
 		}
-		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindSYNACK, &p.Key, p.Time))
+		o := s.all.observation(detect.KindSYNACK, &p.Key, p.Time)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
 }
@@ -54,7 +55,8 @@ func (s *Observer) observeFailure(src *Source, p *track.Packet, icmp bool) {
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(kind, &p.Key, p.Time))
+		o := s.all.observation(kind, &p.Key, p.Time)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
 }
@@ -109,7 +111,7 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 		return
 	}
 	prof.destinations.tried(k)
-	prof.Observe(&s.all.cfg.Detect, &src.Counters, a)
+	prof.Observe(&s.all.cfg.Detect, &src.Counters, &a)
 	s.afterAttempt(ref, prof, k, a.Net, now)
 	s.judge(src, prof, now)
 }

@@ -63,7 +63,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 				s.notes.noteInbound(src, s.event.Key)
 			case prof != nil && session.Commands == 0:
 				prof.opaque++
-				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindClientSpoke, Time: now})
+				prof.Observe(cfg, nil, &detect.Observation{Kind: detect.KindClientSpoke, Time: now})
 			}
 		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
@@ -72,7 +72,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
 			} else if ev.Phase == smtpsniff.Rcpt && prof != nil && f.Noted(peer.External) {
-				prof.Observe(cfg, nil, detect.Observation{Kind: detect.KindRecipientReply,
+				prof.Observe(cfg, nil, &detect.Observation{Kind: detect.KindRecipientReply,
 					Time: now, Returned: f.Noted(peer.Returned)})
 			} else if ev.Phase == smtpsniff.Banner {
 				s.observeServerName(x, prof, ev.Text, providers.Greeted)
@@ -102,7 +102,7 @@ func (s *Observer) observeHelo(x *track.Event, src *Source, prof *profile,
 		prof = s.newProfile(x.Source, src)
 	}
 	if prof != nil {
-		prof.Observe(&s.all.cfg.Detect, nil, o)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 	return prof
 }
@@ -112,7 +112,7 @@ func (s *Observer) observeRecipient(x *track.Event, prof *profile, domain []byte
 	if prof == nil {
 		return
 	}
-	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindRecipient,
+	prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindRecipient,
 		Time: x.Flow.Last, Hash: uint32(s.all.cfg.Peers.HashName(domain)),
 		External: x.Flow.Noted(peer.External) && !s.isOwnAccount(x, prof),
 		Returned: x.Flow.Noted(peer.Returned)})
@@ -127,7 +127,7 @@ func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	if src.Counters.Observe(&o) && prof == nil {
 		prof = s.newProfile(x.Source, src)
 	}
-	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, o) {
+	if prof != nil && prof.Observe(&s.all.cfg.Detect, nil, &o) {
 		x.Flow.Notes |= peer.NewSender
 	}
 	return prof
@@ -139,7 +139,8 @@ func (s *Observer) noteGreeting(f *track.Flow, prof *profile) {
 		return
 	}
 	f.Notes |= peer.Greeted
-	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindGreeted, Time: f.Last})
+	prof.Observe(&s.all.cfg.Detect, nil,
+		&detect.Observation{Kind: detect.KindGreeted, Time: f.Last})
 }
 
 // noteAttested records once for each session that the server answered the client's commands.
@@ -153,7 +154,7 @@ func (s *Observer) noteAttested(f *track.Flow, prof *profile, session *smtpsniff
 	}
 	f.Notes |= peer.Attested
 	prof.Observe(&s.all.cfg.Detect, nil,
-		detect.Observation{Kind: detect.KindAttested, Time: f.Last})
+		&detect.Observation{Kind: detect.KindAttested, Time: f.Last})
 }
 
 // observeConflict records once for each session that a client sent other bytes in the place of
@@ -166,5 +167,5 @@ func (s *Observer) observeConflict(src *Source, prof *profile, p *track.Packet,
 	}
 	f.Notes |= peer.Conflicted
 	prof.Observe(&s.all.cfg.Detect, nil,
-		detect.Observation{Kind: detect.KindConflict, Time: p.Time})
+		&detect.Observation{Kind: detect.KindConflict, Time: p.Time})
 }

@@ -56,7 +56,7 @@ func (all *Set) Handed(client flowtable.HostKey, m *handover.Mail, server flowta
 			all.observeHanded(prof, &due[i], &server)
 		}
 		domains, certain := prof.handed.Reach(m.Time)
-		prof.Observe(&all.cfg.Detect, &src.Counters, detect.Observation{Kind: detect.KindHanded,
+		prof.Observe(&all.cfg.Detect, &src.Counters, &detect.Observation{Kind: detect.KindHanded,
 			Time: m.Time, Reach: domains, Certain: certain,
 			Text: []byte(peer.NetIP(server.Addr, server.Scope.V6()).String())})
 	})
@@ -70,7 +70,7 @@ const fewTaken, takenEach = 3, 3
 func (all *Set) observeHanded(prof *profile, m *handover.Mail, server *flowtable.HostKey) {
 	see := func(o detect.Observation) {
 		o.Time, o.External, o.Own = m.Time, true, true
-		prof.Observe(&all.cfg.Detect, nil, o)
+		prof.Observe(&all.cfg.Detect, nil, &o)
 	}
 	if m.Helo != "" {
 		see(detect.Observation{Kind: detect.KindHelo, Hash: m.Hash, Text: []byte(m.Helo), Port: 25})
@@ -102,7 +102,7 @@ func (all *Set) observeHanded(prof *profile, m *handover.Mail, server *flowtable
 func (all *Set) Taken(server, client flowtable.HostKey, n uint32, own bool) {
 	all.profileOf(&server, func(_ *Source, prof *profile) {
 		for range min(n, 100) { // RFC 5321, section 4.5.3.1.8
-			prof.Observe(&all.cfg.Detect, nil, detect.Observation{Kind: detect.KindTaken,
+			prof.Observe(&all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindTaken,
 				Time: all.cfg.Now()})
 		}
 		if own {

@@ -92,7 +92,7 @@ func (all *Set) DeliverInbound() {
 			prof = s.profiles.At(s.Table.Sources.At(r).profile)
 		}
 		if prof != nil {
-			prof.Observe(&all.cfg.Detect, nil, detect.Observation{
+			prof.Observe(&all.cfg.Detect, nil, &detect.Observation{
 				Kind: detect.KindServed, Time: all.cfg.Now(),
 				Hash: n.client})
 		} else {
@@ -143,7 +143,7 @@ func (s *shardNotes) applyInbound(prof *profile, k *flowtable.HostKey) {
 	for i, at := range t.at {
 		if at != 0 {
 			prof.Observe(&s.all.cfg.Detect, nil,
-				detect.Observation{Kind: detect.KindServed, Time: at,
+				&detect.Observation{Kind: detect.KindServed, Time: at,
 					Hash: t.client[i]})
 		}
 	}

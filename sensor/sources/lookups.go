@@ -74,7 +74,7 @@ func (s *Observer) ObserveDNS(p *track.Packet, resolver bool, m *dns.Message) bo
 		src := s.Table.Sources.At(r)
 		src.flags |= changed
 		if prof := s.profiles.At(src.profile); prof != nil {
-			prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindLookups,
+			prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindLookups,
 				Time: p.Time, Lookups: l})
 			s.judge(src, prof, p.Time)
 		}

@@ -59,8 +59,8 @@ func (s *Observer) Observe(ev *track.Event) {
 		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
 		if prof != nil && !ev.Flow.Noted(peer.SelfMade) {
-			prof.Observe(&s.all.cfg.Detect, nil,
-				s.all.observation(detect.KindBothSides, ev.Key, ev.Time))
+			o := s.all.observation(detect.KindBothSides, ev.Key, ev.Time)
+			prof.Observe(&s.all.cfg.Detect, nil, &o)
 		}
 	case track.ConnectionOver:
 		src.Counters.Closed()
@@ -92,7 +92,7 @@ func (s *Observer) observeEstablished(src *Source, prof *profile, ev *track.Even
 	if prof != nil {
 		o := s.all.observation(detect.KindEstablished, &p.Key, p.Time)
 		o.OneSided = !f.SeenBothSides() || f.Noted(peer.SelfMade)
-		prof.Observe(&s.all.cfg.Detect, nil, o)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 	src.flags |= changed
 }

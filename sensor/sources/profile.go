@@ -185,7 +185,7 @@ func (s *Observer) profileAt(r flowtable.Ref) (*Source, *profile) {
 func (s *Observer) applyRole(prof *profile, k *flowtable.HostKey) {
 	prof.SetRole(s.all.cfg.Peers.DetectRole(k.Addr))
 	if l := s.dnsLookups.of(*k); l != nil {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{
 			Kind: detect.KindLookups, Time: l.LastUsed,
 			Lookups: l})
 	}

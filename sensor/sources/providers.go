@@ -25,7 +25,7 @@ func (s *Observer) observeServerName(x *track.Event, prof *profile, text []byte,
 	}
 	if o.Hash = s.serverDomain(text); o.Hash != 0 {
 		o.Origin = by
-		prof.Observe(&s.all.cfg.Detect, nil, o)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 }
 
@@ -58,6 +58,6 @@ func (s *Observer) observeAccount(x *track.Event, prof *profile) {
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	prof.Observe(&s.all.cfg.Detect, nil,
-		s.all.observation(detect.KindAccount, x.Key, x.Flow.Last))
+	o := s.all.observation(detect.KindAccount, x.Key, x.Flow.Last)
+	prof.Observe(&s.all.cfg.Detect, nil, &o)
 }

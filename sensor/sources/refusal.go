@@ -89,7 +89,7 @@ func (s *Observer) noteAccepted(f *track.Flow, prof *profile, now int64) {
 	if decided && !revoked || prof == nil || !f.Noted(peer.External) {
 		return
 	}
-	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
+	prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindDecided, Time: now,
 		Revoked: revoked, Returned: f.Noted(peer.Returned)})
 }
 
@@ -117,15 +117,15 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	case reason.Absent():
 		o.About = detect.AboutRecipient
 	}
-	prof.Observe(&s.all.cfg.Detect, nil, o)
+	prof.Observe(&s.all.cfg.Detect, nil, &o)
 }
 
 // noteHalf records a message, or a transaction without one, of a session of which the capture shows
 // the client alone; see detect.KindDecided.
 func (s *Observer) noteHalf(f *track.Flow, prof *profile, refused bool, now int64) {
 	if prof != nil && f.Noted(peer.External) {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDecided, Time: now,
-			Refused: refused, OneSided: true})
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindDecided,
+			Time: now, Refused: refused, OneSided: true})
 	}
 }
 
@@ -152,22 +152,24 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	}
 	// Each RCPT reply also counts for the test of unknown users, whatever its reason.
 	if ev.Phase == smtpsniff.Rcpt {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{
 			Kind: detect.KindRecipientReply, Time: now,
 			Unknown: reason.Absent(), Returned: f.Noted(peer.Returned)})
 	}
 	switch {
 	case ev.Code < 500:
-		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindDeferred, k, now))
+		o := s.all.observation(detect.KindDeferred, k, now)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	case reason.Stranger():
-		prof.Observe(&s.all.cfg.Detect, nil, s.all.observation(detect.KindRelayDenied, k, now))
+		o := s.all.observation(detect.KindRelayDenied, k, now)
+		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 	s.observeCitation(prof, k, &cited, text, now)
 	if cited.List != "" {
 		known := len(prof.Blocklists())
 		// A list that is named for the first time is news, unless a verdict about the source says
 		// more.
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindListed, Time: now,
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindListed, Time: now,
 			Listing: &detect.Listing{List: cited.List, Text: text, Why: reason}})
 		news := len(prof.Blocklists()) > known
 		server := src.flags&declared != 0

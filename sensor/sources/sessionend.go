@@ -30,12 +30,12 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 	}
 	if !f.Established() {
 		if f.SYNs > 0 && f.Answered() && gaveUp(f, ev.Reason) {
-			prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindHalfOpen})
+			prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindHalfOpen})
 		}
 		return
 	}
 	if session == nil {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindSessionEnd,
 			Silent: leftAtOnce(f)})
 		return
 	}
@@ -47,7 +47,7 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 	// A client that then leaves without DATA verifies addresses.
 	welcomed := f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapServer == 0 &&
 		session.Rcpts > session.RcptsRejected
-	prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindSessionEnd,
+	prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindSessionEnd,
 		Silent: nothingToDeliver(f, session) && !refused,
 		Mail:   session.Mails > 0, Accepted: welcomed, Callout: welcomed && !dataBegan(session)})
 	if plain && !f.Conn.Seen(tcp.Server) && session.Flags&smtpsniff.GapClient == 0 {
@@ -57,7 +57,7 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 	}
 	// The dialect is judged on port 25 alone, where mail servers talk to one another.
 	if f.Noted(peer.External) && k.ServerPort == 25 && plain && session.Proto == smtpsniff.SMTP {
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindDialect,
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindDialect,
 			Time:     f.Last,
 			Oddities: oddities(f, session)})
 	}
@@ -65,7 +65,7 @@ func (s *Observer) observeEnd(ev *track.Event, src *Source, prof *profile) {
 	// encrypted.
 	if name := session.SNI(); len(name) > 0 && f.Noted(peer.External) {
 		hash := uint32(s.all.cfg.Peers.HashRegistered(name))
-		prof.Observe(&s.all.cfg.Detect, nil, detect.Observation{Kind: detect.KindTLSName,
+		prof.Observe(&s.all.cfg.Detect, nil, &detect.Observation{Kind: detect.KindTLSName,
 			Time: f.Last,
 			Hash: hash})
 	}
