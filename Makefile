@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup golden bench profile servers verdicts fuzz fuzz-short reliability clean
+.PHONY: demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -50,6 +50,12 @@ WORKLOADS = $(addprefix $(BENCH_DIR)/,w1.pcap w2.pcap w3.pcap)
 bench: setup $(WORKLOADS)
 	$(GO) test -run '^$$' -bench . ./...
 	$(GO) run ./bench compare $(BENCH_ARGS) $(WORKLOADS)
+
+# Counts the instructions of every stage in a simulated processor, and compares them with the budget
+# (needs valgrind). After a change that is worth its instructions: make instructions UPDATE=-update
+UPDATE ?=
+instructions: setup
+	$(GO) run ./bench instructions $(UPDATE)
 
 # The profile that the compiler takes from sensor/default.pgo (profile-guided optimization): anew
 # after changes on the way of a packet, on an idle machine, with BENCH_MB=400.

@@ -133,15 +133,16 @@ func (o *compareOptions) run(files []string, log io.Writer) (*comparison, error)
 	return c, nil
 }
 
-// buildSensor builds the sensor from the source tree, in a temporary folder. The caller removes
-// dir.
-func buildSensor() (dir, sensor string, err error) {
+// buildSensor builds the sensor from the source tree, in a temporary folder, with further flags of
+// go build. The caller removes dir.
+func buildSensor(flags ...string) (dir, sensor string, err error) {
 	if dir, err = os.MkdirTemp("", "spamsensor-bench-"); err != nil {
 		return "", "", err
 	}
 	sensor = filepath.Join(dir, "spamsensor")
-	if text, err := exec.Command("go", "build", "-o", sensor,
-		"spamsensor/sensor").CombinedOutput(); err != nil {
+	args := append([]string{"build", "-o", sensor}, flags...)
+	if text, err := exec.Command("go", append(args,
+		"spamsensor/sensor")...).CombinedOutput(); err != nil {
 		os.RemoveAll(dir)
 		return "", "", fmt.Errorf("building the sensor: %w\n%s", err, text)
 	}

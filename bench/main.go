@@ -5,6 +5,7 @@
 //	go run ./bench -detectors FILE    with and without verdicts, in turns: the detectors' cost
 //	go run ./bench generate w2 FILE   a capture to measure on, and the counts of its contents
 //	go run ./bench compare FILE...    the sensor beside each other tool that is installed
+//	go run ./bench instructions       instructions and cache misses of each stage, and its budget
 //	go run ./bench live FILE          drops at rising rates, beside tcpdump (needs root)
 //	go run ./bench campaigns          simulated networks, and the share of right verdicts
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
@@ -14,15 +15,16 @@
 //
 // Words: a workload is a kind of generated capture (w1, w2, w2flood, w3: see workload); a tool is a
 // command line that is timed, the sensor's or another; a round runs each tool once, so that a
-// disturbance of the machine hits all alike; a sample is one run of a tool. A campaign is a set of
-// simulated sites (package campaign), a variant is a way in which the sensor sees it, a host result
-// holds the verdicts about one simulated host beside the truth, and a reference is a well-known
-// detector on the same packets (package reference).
+// disturbance of the machine hits all alike; a sample is one run of a tool. A stage is a package of
+// the sensor as a part of the way of a packet. A campaign is a set of simulated sites (package
+// campaign), a variant is a way in which the sensor sees it, a host result holds the verdicts about
+// one simulated host beside the truth, and a reference is a well-known detector on the same packets
+// (package reference).
 //
-// bench has no figures of its own to compare with: it does not say whether a time is good, and
-// times of two machines, or of two days, are not comparable. It measures neither the writing of
-// events (except as a row of compare) nor real mail: generated and simulated traffic only has the
-// properties that its source names.
+// Except for the budget of instructions, bench has no figures of its own to compare with: it does
+// not say whether a time is good, and times of two machines, or of two days, are not comparable. It
+// measures neither the writing of events (except as a row of compare) nor real mail: generated and
+// simulated traffic only has the properties that its source names.
 package main
 
 import (
@@ -55,6 +57,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return compare(args[1:], stdout, stderr)
 		case "live":
 			return live(args[1:], stdout, stderr)
+		case "instructions":
+			return instructions(args[1:], stdout, stderr)
 		case "campaigns":
 			return campaigns(args[1:], stdout, stderr)
 		}
