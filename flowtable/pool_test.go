@@ -226,3 +226,30 @@ func TestMove(t *testing.T) {
 		}
 	}
 }
+
+// TestChunks fills the pools of several shards, whose chunks take turns in one slab: no two entries
+// lie at the same place, and the slab has room for all.
+func TestChunks(t *testing.T) {
+	for _, size := range []int{16, 63, 64, 65, 200} {
+		const shards = 4
+		table := newTest(Config{Flows: size * shards, Sources: 16, Attempts: 16, Shards: shards})
+		places := map[*int64]bool{}
+		for i := range shards {
+			p := &table.Shard(i).Flows
+			if p.Cap() != size {
+				t.Fatalf("room for %d flows, want %d", p.Cap(), size)
+			}
+			for n := range size {
+				k := number(uint32(n))
+				v := p.At(p.Add(uint64(n)*0x9e3779b97f4a7c15, &k))
+				if *v++; places[v] || *v != 1 {
+					t.Fatalf("%d flows: two entries lie at one place", size)
+				}
+				places[v] = true
+			}
+			if p.Len() != size || p.Evicted != 0 {
+				t.Errorf("%d flows of %d, %d evicted", p.Len(), size, p.Evicted)
+			}
+		}
+	}
+}

@@ -30,10 +30,10 @@ func (p *Pool[K, V]) Schedule(r Ref, now, due int64) {
 	at = max(at, w.now+1)
 	at = min(at, w.now+slots-1)
 	slot := slotOf(at)
-	e := &p.slab[r]
+	e := p.at(uint32(r))
 	e.slot, e.prev, e.next = uint16(slot)+1, 0, w.head[slot]
 	if e.next != 0 {
-		p.slab[e.next].prev = uint32(r)
+		p.at(e.next).prev = uint32(r)
 	}
 	w.head[slot] = uint32(r)
 }
@@ -42,20 +42,20 @@ func (p *Pool[K, V]) Schedule(r Ref, now, due int64) {
 func slotOf(at int64) int { return int(uint64(at) % slots) }
 
 func (p *Pool[K, V]) unschedule(r uint32) {
-	e := &p.slab[r]
+	e := p.at(r)
 	if e.slot == 0 {
 		return
 	}
 	switch {
 	case e.prev != 0:
-		p.slab[e.prev].next = e.next
+		p.at(e.prev).next = e.next
 	case p.wheel.due == r:
 		p.wheel.due = e.next
 	default:
 		p.wheel.head[e.slot-1] = e.next
 	}
 	if e.next != 0 {
-		p.slab[e.next].prev = e.prev
+		p.at(e.next).prev = e.prev
 	}
 	e.slot, e.prev, e.next = 0, 0, 0
 }
@@ -97,7 +97,7 @@ func (p *Pool[K, V]) callDue(f func(r Ref, k *K, v *V)) {
 	for p.wheel.due != 0 {
 		r := p.wheel.due
 		p.unschedule(r)
-		e := &p.slab[r]
+		e := p.at(r)
 		f(Ref(r), &e.key, &e.value)
 	}
 }

@@ -126,8 +126,8 @@ func (m *wheelModel) check() {
 	}
 	chained := map[Ref]bool{}
 	for slot, r := range w.head {
-		for prev := uint32(0); r != 0; prev, r = r, m.p.slab[r].next {
-			if e := &m.p.slab[r]; chained[Ref(r)] || int(e.slot) != slot+1 || e.prev != prev {
+		for prev := uint32(0); r != 0; prev, r = r, m.p.at(r).next {
+			if e := m.p.at(r); chained[Ref(r)] || int(e.slot) != slot+1 || e.prev != prev {
 				m.t.Fatalf("entry %d is chained wrongly", r)
 			}
 			chained[Ref(r)] = true
