@@ -116,6 +116,9 @@ func (p *Profile) SetOneSided(is, soFar bool) (news bool) {
 	return news
 }
 
+// Sides returns what SetOneSided was given last.
+func (p *Profile) Sides() (oneSided, soFar bool) { return p.oneSided, p.oneSideSoFar }
+
 // heard reports whether a word was said in a session. Without one, all that could speak for or
 // against the source is hidden: only SYNs are seen, or a device on the way completes the handshakes
 // and nobody answers behind it.

@@ -8,14 +8,21 @@ import (
 
 // observer returns the function that the tracker calls for each connection event, at once. The mail
 // servers come first: their transactions do not depend on sources. The events of a dialogue are the
-// most frequent by far, and go the shortest way.
+// most frequent by far, and go the shortest way. It is not made part of init, a function so large
+// that nothing in it is made part of the caller any more.
+//
+//go:noinline
 func (s *shard) observer() func(*track.Event) {
 	return func(ev *track.Event) {
 		if ev.Kind != track.Said {
-			s.servers.Observe(ev)
+			if s.servers.Concerns(ev.Kind) {
+				s.servers.Observe(ev)
+			}
 			s.sources.Observe(ev)
 		} else if s.believes(ev.Flow) {
-			s.servers.ObserveDialogue(ev)
+			if ev.Flow.Noted(peer.Watched) {
+				s.servers.ObserveDialogue(ev)
+			}
 			s.sources.ObserveDialogue(ev)
 		}
 	}

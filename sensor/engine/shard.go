@@ -24,6 +24,7 @@ type shard struct {
 	sources  sources.Observer
 	servers  servers.Observer
 	refusals peer.RefusalCache
+	peers    peer.ServerCache
 	journal  journal
 
 	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
@@ -39,13 +40,15 @@ func (s *shard) init(e *Engine, i int) {
 	n := e.table.Shards()
 	s.e, s.i, s.t = e, i, e.table.Shard(i)
 	s.refusals.Secret = &e.table.Secret
-	s.servers.ObserverConfig = servers.ObserverConfig{Servers: &e.servers, Refusals: &s.refusals,
-		MailBytes: e.cfg.Limits.MailBytes / n, IsServing: s.sources.IsServing,
+	s.peers.Directory = e.peers
+	s.servers.ObserverConfig = servers.ObserverConfig{Servers: &e.servers, Peers: &s.peers,
+		Refusals: &s.refusals, MailBytes: e.cfg.Limits.MailBytes / n,
+		IsServing: s.sources.IsServing,
 		Add: func(x *servers.Observation, now int64) {
 			s.journal.addEntry(entry{server: x, time: now})
 		}}
 	e.sources.Add(&s.sources, sources.ObserverConfig{Table: s.t, Tracker: &s.tracker,
-		Refusals: &s.refusals, MaxProfiles: max(4, e.cfg.Limits.Hosts/n),
+		Peers: &s.peers, Refusals: &s.refusals, MaxProfiles: max(4, e.cfg.Limits.Hosts/n),
 		SetWords: e.cfg.Limits.ExactBytes / 4 / n,
 		AddSession: func(x *sources.SessionEvent, now int64) {
 			s.journal.addEntry(entry{session: x, time: now})

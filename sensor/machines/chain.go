@@ -46,11 +46,11 @@ const (
 // chain returns the chain of a new address's machine. At maxMachines chains those without an
 // address for maxSilence are dropped, or all.
 func (t *Tracker) chain(a *sources.NewAddress) *addressChain {
-	if l := t.chains[a.MAC]; l != nil {
+	if l := t.chains[macKey(a.MAC)]; l != nil {
 		return l
 	}
 	if t.chains == nil {
-		t.chains, t.chainOf = map[[6]byte]*addressChain{}, map[flowtable.HostKey]*addressChain{}
+		t.chains, t.chainOf = map[uint64]*addressChain{}, map[flowtable.HostKey]*addressChain{}
 	}
 	if len(t.chains) >= maxMachines {
 		// Chains that are silent for a day go first. If that is not enough, all go: a bridge or an
@@ -74,7 +74,7 @@ func (t *Tracker) chain(a *sources.NewAddress) *addressChain {
 		}
 	}
 	l := &addressChain{}
-	t.chains[a.MAC] = l
+	t.chains[macKey(a.MAC)] = l
 	return l
 }
 

@@ -65,7 +65,7 @@ func (t *Tracker) identify(a *sources.NewAddress) {
 	h.latest = max(h.latest, a.Time)
 	switch {
 	case h.shared:
-	case t.links[a.MAC].isRouter():
+	case t.links[macKey(a.MAC)].isRouter():
 		t.share(h)
 	case a.Routed: // it is external, and not learned so far
 	case a.Source.Scope.V6():
@@ -259,7 +259,7 @@ func (t *Tracker) judgeParted(now int64) {
 
 // joinHost has the addresses of a host judged together.
 func (t *Tracker) joinHost(h *host, now int64) {
-	if t.cameBack(h) || t.links[h.id.mac].isRouter() {
+	if t.cameBack(h) || t.links[macKey(h.id.mac)].isRouter() {
 		t.share(h)
 		return
 	}

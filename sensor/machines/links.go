@@ -132,11 +132,11 @@ const sweepEvery = hour
 // link returns the link of a note. At maxLinks those without a note for a day are dropped; if there
 // is none, the note is. Many more link-layer addresses than that are looked through once an hour.
 func (t *Tracker) link(n *sources.LinkNote) *link {
-	if l := t.links[n.MAC]; l != nil {
+	if l := t.links[macKey(n.MAC)]; l != nil {
 		return l
 	}
 	if t.links == nil {
-		t.links = map[[6]byte]*link{}
+		t.links = map[uint64]*link{}
 	}
 	if len(t.links) >= maxLinks && n.Time >= t.nextSweep {
 		t.nextSweep = n.Time + sweepEvery
@@ -146,14 +146,16 @@ func (t *Tracker) link(n *sources.LinkNote) *link {
 				t.forgotten.Add(1)
 			}
 		}
-		t.waiting = slices.DeleteFunc(t.waiting, func(l *link) bool { return t.links[l.mac] != l })
+		t.waiting = slices.DeleteFunc(t.waiting, func(l *link) bool {
+			return t.links[macKey(l.mac)] != l
+		})
 	}
 	if len(t.links) >= maxLinks {
 		t.forgotten.Add(1)
 		return nil
 	}
 	l := &link{mac: n.MAC}
-	t.links[n.MAC] = l
+	t.links[macKey(n.MAC)] = l
 	return l
 }
 
@@ -178,6 +180,6 @@ func (t *Tracker) isOurs(l *link, n *sources.LinkNote) bool {
 		return true
 	}
 	return slices.ContainsFunc(l.peers[:], func(mac [6]byte) bool {
-		return t.links[mac].isRouter()
+		return t.links[macKey(mac)].isRouter()
 	})
 }

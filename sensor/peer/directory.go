@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"spamsensor/flowtable"
 	"spamsensor/sensor/detect"
@@ -35,6 +36,7 @@ type Directory struct {
 	declared declarations
 	nat64    nat64
 	secret   *flowtable.Secret // of the hashes
+	version  atomic.Uint32     // grows when the directory learns; not zero
 	stated   [2]bool           // the administrator named the home networks of IPv4, of IPv6
 }
 
@@ -48,6 +50,7 @@ func NewDirectory(cfg *Config, secret *flowtable.Secret) *Directory {
 	d.Relays.set(cfg.AllowedRelays)
 	d.declared.set(cfg)
 	d.nat64.add(cfg.NAT64, len(cfg.NAT64))
+	d.version.Store(1)
 	return d
 }
 
@@ -71,7 +74,11 @@ func (d *Directory) LearnNetwork(h flowtable.HostKey) bool {
 	if a.Is6() {
 		bits = 64
 	}
-	return d.Home.Learn(netip.PrefixFrom(a, bits))
+	if !d.Home.Learn(netip.PrefixFrom(a, bits)) {
+		return false
+	}
+	d.version.Add(1)
+	return true
 }
 
 // Role returns the declared role of a host, empty if it has none.

@@ -77,7 +77,10 @@ func (d *Directory) LearnNAT64(list []netip.Prefix) {
 	})
 	before := len(d.nat64.prefixes())
 	d.nat64.add(list, maxLearned-d.nat64.learned)
-	d.nat64.learned += len(d.nat64.prefixes()) - before
+	if n := len(d.nat64.prefixes()) - before; n > 0 {
+		d.nat64.learned += n
+		d.version.Add(1)
+	}
 }
 
 // PrefixOf returns the prefix of an address that holds one of the two addresses of ipv4only.arpa,

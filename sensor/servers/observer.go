@@ -58,8 +58,10 @@ type Observer struct {
 
 // ObserverConfig is what the observer of a shard needs. It is set once.
 type ObserverConfig struct {
-	// Servers are the watched servers, Refusals the reasons of the shard's refusals.
+	// Servers are the watched servers, Peers what is known of the shard's servers, Refusals the
+	// reasons of its refusals.
 	Servers  *Set
+	Peers    *peer.ServerCache
 	Refusals *peer.RefusalCache
 	// MailBytes are the bytes that open transactions can still reserve.
 	MailBytes int
@@ -68,6 +70,18 @@ type ObserverConfig struct {
 	IsServing func(*track.Event) bool
 	// Add adds an observation to the journal. now is the time of its packet, in ns.
 	Add func(x *Observation, now int64)
+}
+
+// The kinds of events that concern mail servers: all of them, and those that only a watched server
+// gives a meaning.
+const (
+	concerning = 1<<track.FlowBegan | 1<<track.SessionEnded | 1<<track.SessionDropped
+	ofWatched  = 1<<track.Attempt | 1<<track.AttemptFailed | 1<<track.Established
+)
+
+// Concerns reports whether Observe has to see an event of a kind.
+func (s *Observer) Concerns(k track.Kind) bool {
+	return concerning>>k&1 != 0 || ofWatched>>k&1 != 0 && s.Servers.any()
 }
 
 // Observe turns a connection event, at once, into observations of the mail servers that are
@@ -94,11 +108,11 @@ func (s *Observer) Observe(ev *track.Event) {
 // home_net.
 func (s *Observer) noteEnds(ev *track.Event) {
 	f, k := ev.Flow, ev.Key
-	server, v6 := s.Servers.peers.Translated(k.Server, k.Scope.V6())
-	if !s.Servers.peers.Home.Has(server, v6) {
+	x := s.Peers.Of(k)
+	if x.External {
 		f.Notes |= peer.External
 	}
-	if s.Servers.peers.Relays.Has(server, v6) {
+	if x.Allowed {
 		f.Notes |= peer.Relay
 	}
 	if !f.Noted(peer.External) || s.Servers.Watches(k.Server) {

@@ -72,6 +72,9 @@ func (all *Set) Init(cfg Config) {
 	}
 }
 
+// any reports whether a server is watched. Any goroutine may call it.
+func (all *Set) any() bool { return len(*all.known.Load()) > 0 }
+
 // Watches reports whether an address is a watched server. Any goroutine may call it.
 func (all *Set) Watches(a flowtable.Addr) bool { return all.get(a) != nil }
 

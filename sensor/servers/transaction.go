@@ -80,14 +80,11 @@ func (s *Observer) dropTransaction(session uint32) {
 	}
 }
 
-// ObserveDialogue follows the transactions of a session with a watched server. It reads the same
+// ObserveDialogue follows the transactions of a session whose flow is Watched. It reads the same
 // events of the listener as the observer of sources. The events' texts are borrowed from the
 // listener until its next Feed, so texts are copied or hashed here.
 func (s *Observer) ObserveDialogue(e *track.Event) {
 	f, session, k := e.Flow, e.Session, e.Key
-	if !f.Noted(peer.Watched) {
-		return
-	}
 	x := s.transactionOf(f)
 	for i := range e.SMTP {
 		ev := &e.SMTP[i]

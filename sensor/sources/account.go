@@ -3,7 +3,6 @@ package sources
 import (
 	"slices"
 
-	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 )
@@ -41,9 +40,8 @@ func (s *Observer) isOwnAccount(x *track.Event, prof *profile) bool {
 // providerOf is the hash of the provider of a session's server: a provider has servers in many
 // networks, which greet with its name.
 func (s *Observer) providerOf(x *track.Event) uint32 {
-	name := peer.GreetingName(x.Session.Banner())
-	if domain := s.all.cfg.Peers.DomainHash(name); domain != 0 {
+	if domain := s.nameOf(x.Session.Banner()).domain; domain != 0 {
 		return domain
 	}
-	return s.all.cfg.Peers.Net(x.Key.Server, x.Key.Scope.V6())
+	return s.Peers.Of(x.Key).Net
 }

@@ -73,7 +73,7 @@ func (s *Observer) noteBriefSender(k *flowtable.Key, f *track.Flow,
 	}
 	v := BriefSender{Source: k.ClientKey(), MAC: src.mac, Signature: FrameSignature{f.Trace.TTL,
 		f.Trace.PeerLink}, Start: f.Start, End: f.Last,
-		ServerNet: s.all.cfg.Peers.Net(k.Server, k.Scope.V6()), Refused: prof.WasRefused(),
+		ServerNet: s.Peers.Of(k).Net, Refused: prof.WasRefused(),
 		Sessions: 1}
 	name := session.Helo()
 	if len(name) > 0 {

@@ -29,7 +29,7 @@ func (s *Observer) afterAttempt(ref flowtable.Ref, prof *profile, k *flowtable.K
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *Observer) observeRetransmit(src *Source, p *track.Packet, after int64) {
 	if prof := s.profiles.At(src.profile); prof != nil {
-		o := s.all.observation(detect.KindRetransmit, &p.Key, p.Time)
+		o := s.observation(detect.KindRetransmit, &p.Key, p.Time)
 		o.Hash, o.After = p.Seq, after
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
@@ -42,7 +42,7 @@ func (s *Observer) observeSYNACK(src *Source, p *track.Packet) {
 		if prof.destinations.all == 0 { // the attempt that gave it its profile
 			prof.destinations.tried(&p.Key)
 		}
-		o := s.all.observation(detect.KindSYNACK, &p.Key, p.Time)
+		o := s.observation(detect.KindSYNACK, &p.Key, p.Time)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
@@ -55,7 +55,7 @@ func (s *Observer) observeFailure(src *Source, p *track.Packet, icmp bool) {
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		o := s.all.observation(kind, &p.Key, p.Time)
+		o := s.observation(kind, &p.Key, p.Time)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
@@ -86,7 +86,7 @@ func (s *Observer) ExpireContacts(now int64) {
 func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
-	a := s.all.attemptOf(k, now, ttl)
+	a := s.attemptOf(k, now, ttl)
 	if a.External {
 		src.flags |= outbound
 	}
@@ -117,16 +117,14 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 }
 
 // attemptOf returns the observation of an attempt.
-func (all *Set) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
-	o := all.observation(detect.KindSYN, k, now)
-	o.TTL = ttl
-	server, v6 := all.cfg.Peers.Translated(k.Server, k.Scope.V6())
-	o.External, o.Relay = !all.cfg.Peers.Home.Has(server, v6), all.cfg.Peers.IsRelay(server, v6)
-	return o
+func (s *Observer) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
+	x := s.Peers.Of(k)
+	return detect.Observation{Kind: detect.KindSYN, Time: now, Port: k.ServerPort, TTL: ttl,
+		Addr: x.Addr, Net: x.Net, External: x.External, Relay: s.Peers.IsRelay(x)}
 }
 
 // observation returns an observation about the server of k.
-func (all *Set) observation(kind detect.Kind, k *flowtable.Key, now int64) detect.Observation {
-	return detect.Observation{Kind: kind, Time: now, Port: k.ServerPort,
-		Addr: all.cfg.Peers.Destination(&k.Server), Net: all.cfg.Peers.Net(k.Server, k.Scope.V6())}
+func (s *Observer) observation(kind detect.Kind, k *flowtable.Key, now int64) detect.Observation {
+	x := s.Peers.Of(k)
+	return detect.Observation{Kind: kind, Time: now, Port: k.ServerPort, Addr: x.Addr, Net: x.Net}
 }

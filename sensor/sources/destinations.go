@@ -38,7 +38,7 @@ const maxName = 64
 // find is the destination of a flow, nil if it is not in the list.
 func (d *destinations) find(k *flowtable.Key) *destination {
 	for i := range d.list {
-		if x := &d.list[i]; x.count > 0 && x.addr == k.Server && x.port == k.ServerPort {
+		if x := &d.list[i]; x.addr == k.Server && x.port == k.ServerPort && x.count > 0 {
 			return x
 		}
 	}
@@ -48,18 +48,20 @@ func (d *destinations) find(k *flowtable.Key) *destination {
 // tried counts an attempt.
 func (d *destinations) tried(k *flowtable.Key) {
 	d.all++
-	if x := d.find(k); x != nil {
-		x.count++
-		return
-	}
 	least := &d.list[0]
 	for i := range d.list {
-		if d.list[i].count < least.count {
-			least = &d.list[i]
+		x := &d.list[i]
+		if x.addr == k.Server && x.port == k.ServerPort && x.count > 0 {
+			x.count++
+			return
+		}
+		if x.count < least.count {
+			least = x
 		}
 	}
-	*least = destination{addr: k.Server, port: k.ServerPort, count: least.count + 1,
-		over: least.count}
+	least.addr, least.port, least.n = k.Server, k.ServerPort, 0
+	least.over = least.count
+	least.count++
 }
 
 // named gives the destination of a session its name: the one that the client wants in TLS, or the

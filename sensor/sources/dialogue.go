@@ -20,9 +20,9 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 	src := s.Table.Sources.At(x.Source)
 	cfg, now := &s.all.cfg.Detect, f.Last
 	src.flags |= changed
-	counters := &src.Counters
-	// A dialogue cannot be spoofed, so the source is real.
-	s.confirm(x.Source, src)
+	if src.profile == 0 { // a dialogue cannot be spoofed, so the source is real
+		s.confirm(x.Source, src)
+	}
 	prof := s.profiles.At(src.profile)
 	for i := range x.SMTP {
 		ev := &x.SMTP[i]
@@ -38,12 +38,12 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			}
 		// Recipients are of no more use to a detector that has fired lately.
 		case smtpsniff.RcptCommand:
-			counters.Recipients++
+			src.Counters.Recipients++
 			s.observeRecipient(x, prof, smtpsniff.Domain(ev.Text))
 		// An accepted message shows that the server is a mail server, and that the client is
 		// welcome.
 		case smtpsniff.MessageAccepted:
-			counters.Messages++
+			src.Counters.Messages++
 			s.notes.noteInbound(src, s.event.Key)
 			switch {
 			case f.Conn.Seen(tcp.Server):
@@ -54,7 +54,7 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		// After STARTTLS the decision about the session is not visible. A session that is encrypted
 		// from the first byte shows only that the client spoke.
 		case smtpsniff.TLSStarted:
-			counters.TLSSessions++
+			src.Counters.TLSSessions++
 			f.Notes |= peer.Encrypted | peer.Decided
 			s.observeServerName(x, prof, session.SNI(), providers.Asked)
 			s.observeAccount(x, prof)
@@ -67,7 +67,9 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 			}
 		// Refusals are the strongest evidence; the reply to EHLO may quote our public address.
 		case smtpsniff.Reply:
-			s.noteGreeting(f, prof)
+			if prof != nil && !f.Noted(peer.Greeted) {
+				s.noteGreeting(f, prof)
+			}
 			noteRecipient(f, ev)
 			if ev.Code >= 400 {
 				s.observeRefusedReply(f, src, prof, ev, now)
@@ -86,7 +88,9 @@ func (s *Observer) ObserveDialogue(x *track.Event) {
 		}
 	}
 	if prof != nil {
-		s.noteAttested(f, prof, session)
+		if !f.Noted(peer.Attested | peer.SelfMade) {
+			s.noteAttested(f, prof, session)
+		}
 		s.judge(src, prof, now)
 	}
 }
@@ -133,20 +137,16 @@ func (s *Observer) observeSender(x *track.Event, src *Source, prof *profile,
 	return prof
 }
 
-// noteGreeting records once for each session that its server said something.
+// noteGreeting records that the server of a session said something.
 func (s *Observer) noteGreeting(f *track.Flow, prof *profile) {
-	if prof == nil || f.Noted(peer.Greeted) {
-		return
-	}
 	f.Notes |= peer.Greeted
 	prof.Observe(&s.all.cfg.Detect, nil,
 		&detect.Observation{Kind: detect.KindGreeted, Time: f.Last})
 }
 
-// noteAttested records once for each session that the server answered the client's commands.
+// noteAttested records that the server of a session answers the client's commands.
 func (s *Observer) noteAttested(f *track.Flow, prof *profile, session *smtpsniff.Session) {
-	if f.Noted(peer.Attested|peer.SelfMade) || !f.SeenBothSides() || session.Commands == 0 &&
-		session.Encryption == smtpsniff.Plain {
+	if !f.SeenBothSides() || session.Commands == 0 && session.Encryption == smtpsniff.Plain {
 		return
 	}
 	if _, down := f.Conn.Counts(tcp.Server); down == 0 {

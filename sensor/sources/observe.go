@@ -6,6 +6,7 @@ import (
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
 	"spamsensor/sensor/detect"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sketch"
 	"spamsensor/sensor/track"
@@ -59,7 +60,7 @@ func (s *Observer) Observe(ev *track.Event) {
 		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
 		if prof != nil && !ev.Flow.Noted(peer.SelfMade) {
-			o := s.all.observation(detect.KindBothSides, ev.Key, ev.Time)
+			o := s.observation(detect.KindBothSides, ev.Key, ev.Time)
 			prof.Observe(&s.all.cfg.Detect, nil, &o)
 		}
 	case track.ConnectionOver:
@@ -90,7 +91,7 @@ func (s *Observer) observeEstablished(src *Source, prof *profile, ev *track.Even
 	src.Counters.Sessions++
 	s.noteSessionAddress(src, p, f)
 	if prof != nil {
-		o := s.all.observation(detect.KindEstablished, &p.Key, p.Time)
+		o := s.observation(detect.KindEstablished, &p.Key, p.Time)
 		o.OneSided = !f.SeenBothSides() || f.Noted(peer.SelfMade)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
@@ -126,7 +127,10 @@ type Observer struct {
 	dnsLookups  dnsLookups     // what hosts asked the DNS
 	prefixes    []netip.Prefix // of NAT64, that answers of this round showed
 	serverNames serverNames
-	notes       shardNotes // for other shards
+	unlisted    [64]uint64          // hashes of refusals that name no blocklist
+	text        []byte              // scratch of describeDialogue
+	codes       []finding.CodeCount // the same
+	notes       shardNotes          // for other shards
 
 	profiles flowtable.Objects[profile] // sources that are judged
 	// what sets share that have outgrown their own kilobyte
@@ -143,10 +147,11 @@ type Observer struct {
 
 // ObserverConfig is what the observer of a shard needs. It is set once.
 type ObserverConfig struct {
-	// Table is the shard of the table, Tracker follows its connections, and Refusals has the
-	// reasons of its refusals.
+	// Table is the shard of the table, Tracker follows its connections, Peers has what is known of
+	// its servers, and Refusals has the reasons of its refusals.
 	Table    *track.Shard[Source]
 	Tracker  *track.Tracker[Source]
+	Peers    *peer.ServerCache
 	Refusals *peer.RefusalCache
 	// MaxProfiles bounds the sources that are judged, SetWords the memory of sets that have
 	// outgrown their own kilobyte, in words of 4 bytes.

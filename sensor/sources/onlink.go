@@ -85,13 +85,13 @@ func (s *Observer) noteBothLinks(src *Source, p *track.Packet, f *track.Flow) {
 	if src == nil || src.mac == [6]byte{} || p.MAC == [6]byte{} || p.MAC == src.mac {
 		return
 	}
-	k, v6 := p.Key, p.Key.Scope.V6()
+	k := &p.Key
 	server := LinkNote{Source: flowtable.HostKey{Addr: k.Server, Scope: k.Scope}, MAC: p.MAC,
 		Routed: !detect.InitialTTL(p.TTL),
-		Home:   s.all.cfg.Peers.Home.Configured(k.Server, v6), Time: p.Time}
+		Home:   s.Peers.Of(k).Home, Time: p.Time}
 	s.notes.addLink(&server)
 	client := LinkNote{Source: k.ClientKey(), MAC: src.mac, Peer: p.MAC,
-		Routed: src.flags&onLink == 0, Home: s.all.cfg.Peers.Home.Configured(k.Client, v6),
+		Routed: src.flags&onLink == 0, Home: src.flags&configured != 0,
 		Outbound: f.Noted(peer.External), NextHop: p.PeerLink, Time: p.Time}
 	s.notes.addLink(&client)
 }
@@ -101,7 +101,7 @@ func (s *Observer) noteFirst(src *Source, p *track.Packet) {
 	k, v6 := &p.Key, p.Key.Scope.V6()
 	if src.mac != [6]byte{} && src.flags&home != 0 {
 		s.notes.addLink(&LinkNote{Source: k.ClientKey(), MAC: src.mac, NextHop: p.PeerLink,
-			Routed: src.flags&onLink == 0, Home: s.all.cfg.Peers.Home.Configured(k.Client, v6),
+			Routed: src.flags&onLink == 0, Home: src.flags&configured != 0,
 			Outbound: !s.all.cfg.Peers.Home.Has(k.Server, v6), Time: p.Time})
 	}
 }

@@ -84,8 +84,20 @@ func (s *Observer) newProfile(ref flowtable.Ref, src *Source) *profile {
 	return prof
 }
 
-// judge publishes a verdict that changed.
+// judge publishes a verdict that may have changed. Most observations change nothing, and nothing
+// comes to be known of the sides: that takes 15 instructions.
 func (s *Observer) judge(src *Source, prof *profile, now int64) {
+	if !prof.Changed() {
+		is, soFar := prof.Sides()
+		if is == s.all.acceptsOneSide() && soFar == s.all.oneSideSoFar() {
+			return
+		}
+	}
+	s.judgeChanged(src, prof, now)
+}
+
+// judgeChanged publishes a verdict if it changed.
+func (s *Observer) judgeChanged(src *Source, prof *profile, now int64) {
 	if prof.addressChanged || !s.eligible(src) ||
 		!prof.SetOneSided(s.all.acceptsOneSide(), s.all.oneSideSoFar()) &&
 			!prof.Changed() {

@@ -19,7 +19,7 @@ func (s *Observer) observeServerName(x *track.Event, prof *profile, text []byte,
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	o := s.all.observation(detect.KindNamed, x.Key, x.Flow.Last)
+	o := s.observation(detect.KindNamed, x.Key, x.Flow.Last)
 	if prof.KnowsServer(o.Net, by) {
 		return
 	}
@@ -31,24 +31,37 @@ func (s *Observer) observeServerName(x *track.Event, prof *profile, text []byte,
 
 // serverNames holds the domains of names of servers, by the hash of the name. Servers repeat their
 // greetings, so each is read once.
-type serverNames [128]struct {
-	name   uint64
-	domain uint32
+type serverNames [128]serverName
+
+type serverName struct {
+	name   uint64 // hash
+	domain uint32 // hash of its registered domain, zero if it is no full name
+	// reserved is for default names of programs and names that are examples: these identify nobody.
+	reserved bool
 }
 
-// serverDomain returns the hash of the registered domain of the name that a text begins with. It is
-// zero for default names of programs and names that are examples: these identify nobody.
-func (s *Observer) serverDomain(text []byte) uint32 {
+// nameOf returns what is known of the name that a text begins with.
+func (s *Observer) nameOf(text []byte) *serverName {
 	word, _, _ := bytes.Cut(text, []byte{' '})
 	hash := s.all.cfg.Table.Secret.HashBytes(word)
 	known := &s.serverNames[hash%uint64(len(s.serverNames))]
 	if known.name != hash {
-		known.name, known.domain = hash, 0
-		if name := peer.GreetingName(word); name != "" && !dns.IsReserved(name) {
+		*known = serverName{name: hash}
+		if name := peer.GreetingName(word); name != "" {
 			known.domain = s.all.cfg.Peers.DomainHash(name)
+			known.reserved = dns.IsReserved(name)
 		}
 	}
-	return known.domain
+	return known
+}
+
+// serverDomain returns the hash of the registered domain of the name that a text begins with, zero
+// if the name identifies nobody.
+func (s *Observer) serverDomain(text []byte) uint32 {
+	if known := s.nameOf(text); !known.reserved {
+		return known.domain
+	}
+	return 0
 }
 
 // observeAccount observes that a server for submission lets the client in: TLS begins, or a login
@@ -58,6 +71,6 @@ func (s *Observer) observeAccount(x *track.Event, prof *profile) {
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	o := s.all.observation(detect.KindAccount, x.Key, x.Flow.Last)
+	o := s.observation(detect.KindAccount, x.Key, x.Flow.Last)
 	prof.Observe(&s.all.cfg.Detect, nil, &o)
 }

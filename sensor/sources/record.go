@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 
@@ -67,33 +68,82 @@ func (s *Observer) sessionRecord(k *flowtable.Key, f *track.Flow, session *smtps
 		}
 		return d
 	}
+	s.describeDialogue(d, session)
+	return d
+}
+
+// describeDialogue adds the dialogue to the event of a session. Its texts are cut from one string,
+// and its lists have the length that they need: sessions are much of what is allocated.
+func (s *Observer) describeDialogue(d *finding.Session, session *smtpsniff.Session) {
 	d.App, d.TLS, d.Auth, d.HeloCmd = session.Proto.String(), session.Encryption.String(),
 		session.Auth.String(), session.HeloVerb.String()
-	d.Banner, d.Helo, d.SNI, d.LastReply = string(session.Banner()), string(session.Helo()),
-		string(session.SNI()), string(s.Tracker.Listener.LastReply(session))
-	session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, string(a)) })
 	d.Mails, d.Rcpts, d.RcptsRejected, d.Messages = session.Mails, session.Rcpts,
 		session.RcptsRejected, session.Messages
 	d.Rejected, d.Deferred = session.Rejected, session.Deferred
 	d.LastCode, d.LastEnhanced = session.LastCode, peer.Enhanced(session.LastEnhanced)
+	banner, helo, sni := session.Banner(), session.Helo(), session.SNI()
+	last := s.Tracker.Listener.LastReply(session)
+	senders, refusals := 0, 0
+	all := append(append(append(append(s.text[:0], banner...), helo...), sni...), last...)
+	session.Senders(func(a []byte) { all, senders = append(all, a...), senders+1 })
+	session.Refusals(func(_ smtpsniff.Refusal, text []byte) {
+		all, refusals = append(all, text...), refusals+1
+	})
+	s.text = all
+	rest := cutter(all)
+	d.Banner, d.Helo = rest.cut(len(banner)), rest.cut(len(helo))
+	d.SNI, d.LastReply = rest.cut(len(sni)), rest.cut(len(last))
+	if senders > 0 {
+		d.MailFrom = make([]string, 0, senders)
+		session.Senders(func(a []byte) { d.MailFrom = append(d.MailFrom, rest.cut(len(a))) })
+	}
 	// Reply codes, and the texts of refusals as evidence. The first blocklist that one names is the
 	// session's.
-	session.Codes(func(c smtpsniff.CodeCount) { d.Codes = append(d.Codes, finding.CodeCount(c)) })
-	session.Refusals(func(r smtpsniff.Refusal, text []byte) {
-		shown, enhanced := string(text), peer.Enhanced(r.Enhanced)
-		d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
-			Enhanced: enhanced, Text: shown})
-		if d.Blocklist == "" {
-			cited := refusal.CiteReply(r.Code, enhanced, shown)
-			d.Blocklist = peer.DropHelpLink(cited, session.Banner()).List
-		}
-	})
-	for i, name := range smtpsniff.FlagNames {
-		if session.Flags>>i&1 != 0 {
-			d.Flags = append(d.Flags, name)
-		}
+	s.codes = s.codes[:0]
+	session.Codes(func(c smtpsniff.CodeCount) { s.codes = append(s.codes, finding.CodeCount(c)) })
+	d.Codes = slices.Clip(append(d.Codes, s.codes...))
+	if refusals > 0 {
+		d.Refusals = make([]finding.RefusalText, 0, refusals)
+		session.Refusals(func(r smtpsniff.Refusal, text []byte) {
+			x := finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
+				Enhanced: peer.Enhanced(r.Enhanced), Text: rest.cut(len(text))}
+			d.Refusals = append(d.Refusals, x)
+			if d.Blocklist == "" {
+				d.Blocklist = s.blocklistOf(&x, text, banner)
+			}
+		})
 	}
-	return d
+	named := session.Flags & (1<<len(smtpsniff.FlagNames) - 1)
+	d.Flags = slices.Grow(d.Flags, bits.OnesCount32(uint32(named)))
+	for f := named; f != 0; f &= f - 1 {
+		d.Flags = append(d.Flags, smtpsniff.FlagNames[bits.TrailingZeros32(uint32(f))])
+	}
+}
+
+// cutter is a string from which the texts of a session are cut.
+type cutter string
+
+func (c *cutter) cut(n int) string {
+	text := string((*c)[:n])
+	*c = (*c)[n:]
+	return text
+}
+
+// blocklistOf returns the blocklist that a refusal names. Most name none, and servers repeat their
+// texts, so that a text that names none is read once.
+func (s *Observer) blocklistOf(r *finding.RefusalText, text, banner []byte) string {
+	hash := s.all.cfg.Table.Secret.HashBytes(text) ^ uint64(r.Code)<<32 ^
+		uint64(r.Enhanced[1])<<16 ^ uint64(r.Enhanced[2])
+	unlisted := &s.unlisted[hash%uint64(len(s.unlisted))]
+	if *unlisted == hash {
+		return ""
+	}
+	c := refusal.CiteReply(r.Code, r.Enhanced, r.Text)
+	if c.List == "" {
+		*unlisted = hash
+		return ""
+	}
+	return peer.DropHelpLink(c, banner).List
 }
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed

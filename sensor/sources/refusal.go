@@ -106,7 +106,7 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	if prof == nil || !f.Noted(peer.External) {
 		return
 	}
-	o := s.all.observation(detect.KindDecided, s.event.Key, now)
+	o := s.observation(detect.KindDecided, s.event.Key, now)
 	o.Net, o.Hash = s.providerOf(s.event), s.all.cfg.Peers.DomainHash(list)
 	o.Refused, o.Later = true, ev.Code < 500
 	o.Listed = reason == refusal.Blocklisted || list != ""
@@ -158,10 +158,10 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	}
 	switch {
 	case ev.Code < 500:
-		o := s.all.observation(detect.KindDeferred, k, now)
+		o := s.observation(detect.KindDeferred, k, now)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	case reason.Stranger():
-		o := s.all.observation(detect.KindRelayDenied, k, now)
+		o := s.observation(detect.KindRelayDenied, k, now)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 	s.observeCitation(prof, k, &cited, text, now)
@@ -187,7 +187,7 @@ func (s *Observer) observeCitation(prof *profile, k *flowtable.Key, c *refusal.C
 	// A server that quotes its own address says nothing about ours.
 	for _, a := range c.Addrs {
 		if a != peer.NetIP(k.Server, k.Scope.V6()) &&
-			prof.AddressQuoted(a, s.all.cfg.Peers.Destination(&k.Server),
+			prof.AddressQuoted(a, s.Peers.Of(k).Addr,
 				now) {
 			quoted = append(quoted, a)
 		}

@@ -40,6 +40,7 @@ const (
 	farther                              // a server that answered it was nearer
 	outbound                             // it contacted a server outside the home networks
 	joined                               // it is an address of a machine with several; see joint
+	configured                           // in one of the configured networks
 )
 
 // KeepPriority ranks sources when one is evicted, the lowest first. A flood of spoofed addresses
@@ -90,7 +91,7 @@ func (s *Observer) newSource(src *Source, ev *track.Event) {
 // describeSource notes what the address of a new source says.
 func (all *Set) describeSource(src *Source, h *flowtable.HostKey) {
 	if all.cfg.Peers.Home.Configured(h.Addr, h.Scope.V6()) {
-		src.flags |= home
+		src.flags |= home | configured
 		if !all.homeSeen.Load() {
 			all.homeSeen.Store(true)
 		}
@@ -157,7 +158,7 @@ func (s *Observer) forgottenAttempts() uint32 {
 func (s *Observer) synRecord(n *track.SYNEntry, now int64) finding.SourceRecord {
 	src := Source{input: n.Value.Input}
 	src.describe(&n.Value)
-	a := s.all.attemptOf(&n.Key, n.Time, n.Value.TTL)
+	a := s.attemptOf(&n.Key, n.Time, n.Value.TTL)
 	src.Counters.Observe(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {
