@@ -98,7 +98,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 		return event.Health{}
 	}
 	w.Session(s)
-	time.Sleep(10 * time.Millisecond)
+	q.Flush(time.Minute)
 	if h.output(1, q); h.changes != nil {
 		t.Errorf("raised for nothing: %v", h.changes)
 	}

@@ -78,18 +78,23 @@ func (d *disk) takeBack(n int) bool {
 // full returns an error if the free space is kept for important events, by a look at the disk now.
 // Any goroutine may call it.
 func (d *disk) full() error {
-	if d == nil {
-		return nil
-	}
-	var st syscall.Statfs_t
-	if syscall.Fstatfs(int(d.f.Fd()), &st) != nil {
-		return nil
-	}
-	size, left := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
-	if size > 0 && left < min(reserve, size/16) {
+	if !d.hasRoom(0) {
 		return errNearlyFull
 	}
 	return nil
+}
+
+// hasRoom reports whether n bytes leave the space that is kept for important events.
+func (d *disk) hasRoom(n int) bool {
+	if d == nil {
+		return true
+	}
+	var st syscall.Statfs_t
+	if syscall.Fstatfs(int(d.f.Fd()), &st) != nil {
+		return true
+	}
+	size, left := st.Blocks*uint64(st.Bsize), st.Bavail*uint64(st.Bsize)
+	return size == 0 || left >= min(reserve, size/16)+uint64(n)
 }
 
 // isDiskFull reports whether an error says that a disk has no space.

@@ -342,6 +342,13 @@ func (f *faulty) Write(b []byte) (int, error) {
 	return f.out.Write(b)
 }
 
+// text is what was written.
+func (f *faulty) text() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.out.String()
+}
+
 func (f *faulty) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -372,6 +379,7 @@ func TestFullDisk(t *testing.T) {
 	drained(t, q, 0)
 	out.fail(syscall.ENOSPC)
 	q.put(SessionEvent, []byte("lost\n"))
+	drained(t, q, 0)
 	q.put(FindingEvent, []byte("alarm\n"))
 	drained(t, q, 1)
 	q.put(SourceEvent, []byte("lost too\n"))

@@ -40,13 +40,15 @@ func (p *pipe) control(f func(fd int)) {
 	}
 }
 
-// wrote records a line that was written.
-func (p *pipe) wrote(l line) {
-	if p == nil {
+// wrote records lines that were written.
+func (p *pipe) wrote(lines []line) {
+	if p == nil || len(lines) == 0 {
 		return
 	}
-	p.sent = append(p.sent, l)
-	p.n += len(l.text)
+	p.sent = append(p.sent, lines...)
+	for _, l := range lines {
+		p.n += len(l.text)
+	}
 	for p.n-len(p.sent[0].text) >= p.size {
 		p.n -= len(p.sent[0].text)
 		p.sent = p.sent[1:]

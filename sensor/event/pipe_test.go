@@ -161,3 +161,29 @@ func TestFullDiskKeepsWholeLines(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestLastOfTheDisk checks that batches of sessions leave the last of a disk to findings.
+func TestLastOfTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("needs root: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	f, err := os.Create(filepath.Join(dir, "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	q := NewQueue(f, true)
+	for i := range 10_000 {
+		q.put(SessionEvent, numbered(i))
+	}
+	for i := range 200 {
+		q.put(FindingEvent, numbered(i))
+	}
+	q.Close()
+	written, dropped := q.Totals()
+	if dropped[FindingEvent] > 0 || dropped[SessionEvent] < 4000 || written < 4000 {
+		t.Errorf("%d written, lost: %v", written, dropped)
+	}
+}

@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// Queue holds events between the Writer and the output. Its own goroutine writes them, in order.
+// Queue holds events between the Writer and the output. Its own goroutine writes them, in order, in
+// batches: a write for each event took 5 % of the time of a run over a storm of mail. A batch is
+// written when it is full or batchDelay old, so that events on a quiet network do not wait for
+// others.
 //
 // Live, a full queue refuses events and counts them by type, so that packets never wait. When files
 // are read, add waits instead, so that no event is lost.
@@ -33,11 +37,15 @@ type Queue struct {
 	block      bool          // add waits for space
 	hurry      bool          // Close returns if the reader stalls
 	stallLimit time.Duration // the constant, except in tests
-	lines      []line        // not yet taken by the writing goroutine
-	spare      [][]byte      // texts of written lines, to be used again
+	full       []*batch      // not yet taken by the writing goroutine
+	open       *batch        // behind full; add appends to it; nil if it would be empty
+	due        bool          // the open batch is to be written as it is
+	timer      *time.Timer   // sets due
+	flushing   int           // calls of Flush, during which each batch is due at once
+	spare      []*batch      // written ones, to be used again
 	held       []line        // failed important events; only the writing goroutine uses it
 	heldCount  int
-	bytes      int // of lines and of held
+	bytes      int // of full, open and held
 	blocked    int // calls of add that wait for space
 	closed     bool
 	next       *replacement
@@ -61,10 +69,12 @@ type replacement struct {
 	then func()
 }
 
+// line is an event. The text of a held line is its own; other texts are part of a batch.
 type line struct {
 	kind   Type
 	text   []byte
 	before func() // called once, before the first attempt to write the line; may be nil
+	held   bool   // counted by Queue.heldCount
 }
 
 const (
@@ -73,8 +83,6 @@ const (
 	queueLimit    = 8 << 20
 	findingsLimit = 16 << 20
 	blockingLimit = 1 << 20
-	// maxSpare bounds the texts that are kept to be used again, of at most 8 KiB each.
-	maxSpare = 256
 	// stallLimit is the time that Close waits, after Hurry, for a reader that reads nothing.
 	stallLimit = 5 * time.Second
 	// retryInterval is the time between retries of held events while no other event is to be
@@ -94,6 +102,7 @@ func NewQueue(out io.Writer, block bool) *Queue {
 	q := &Queue{out: out, disk: newDisk(out), pipe: newPipe(out), block: block, hurry: !block,
 		stallLimit: stallLimit, done: make(chan struct{})}
 	q.changed.L = &q.mu
+	q.timer = time.AfterFunc(batchDelay, q.expire)
 	go q.run()
 	return q
 }
@@ -118,15 +127,8 @@ func (q *Queue) add(k Type, text []byte, before func()) {
 		return
 	}
 	q.pending[k]++
-	var buf []byte
-	if n := len(q.spare); n > 0 {
-		buf, q.spare = q.spare[n-1], q.spare[:n-1]
-	}
-	q.lines = append(q.lines, line{k, append(buf[:0], text...), before})
 	q.bytes += len(text)
-	if len(q.lines) == 1 { // the writing goroutine waits only for the first line
-		q.changed.Broadcast()
-	}
+	q.append(line{kind: k, text: text, before: before})
 }
 
 // Hurry ends all waiting: from now on add refuses events for which the queue has no space, and
@@ -172,92 +174,89 @@ func (q *Queue) replace() {
 	}
 }
 
-// run writes lines until the queue is closed.
+// run writes batches until the queue is closed.
 func (q *Queue) run() {
 	defer close(q.done)
 	defer q.replace()
-	var spare []line
 	for {
 		q.mu.Lock()
-		for len(q.lines) == 0 && !q.closed {
+		list := q.take()
+		for len(list) == 0 && !q.closed {
 			if q.next != nil {
 				q.mu.Unlock()
 				q.replace()
 				q.mu.Lock()
-				continue
-			}
-			if q.heldCount > 0 {
+			} else if q.heldCount > 0 {
 				q.mu.Unlock()
 				time.Sleep(retryInterval)
 				q.retry()
 				q.mu.Lock()
-				continue
+			} else {
+				q.changed.Wait()
 			}
-			q.changed.Wait()
+			list = q.take()
 		}
-		lines := q.lines
-		q.lines = spare[:0]
 		q.mu.Unlock()
-		if len(lines) == 0 {
+		if len(list) == 0 {
 			q.loseHeld(q.retry())
 			return
 		}
-		for _, l := range lines {
-			q.deliver(l)
+		for _, b := range list {
+			q.deliver(b.lines)
+			q.recycle(b)
 		}
-		clear(lines)
-		spare = lines
 	}
 }
 
 // retry writes the held events, in order, until a write fails.
 func (q *Queue) retry() error {
 	for len(q.held) > 0 {
-		l := &q.held[0]
-		if err := q.write(l); err != nil {
+		if _, err := q.write(q.held[:1]); err != nil {
 			q.failed(err)
 			return err
 		}
 		q.held = q.held[1:]
-		q.hold(-1)
-		q.finish(*l, nil)
 	}
 	return nil
 }
 
-// deliver writes the held events and then a line. If that fails, it holds the line or loses it.
-func (q *Queue) deliver(l line) {
-	err := q.retry()
-	if err == nil {
-		err = q.write(&l)
-	}
-	switch {
-	case err == nil:
-		q.finish(l, nil)
-	case l.kind.important():
+// deliver writes the held events and then the lines of a batch. It holds or loses a line that
+// cannot be written.
+func (q *Queue) deliver(lines []line) {
+	for len(lines) > 0 {
+		err := q.retry()
+		if err == nil {
+			var n int
+			n, err = q.write(lines)
+			lines = lines[n:]
+		}
+		if err == nil {
+			continue
+		}
 		q.failed(err)
-		q.held = append(q.held, l)
-		q.hold(1)
-	default:
-		q.failed(err)
-		q.finish(l, err)
+		if l := lines[0]; l.kind.important() {
+			q.mu.Lock()
+			q.hold(&l)
+			q.mu.Unlock()
+			q.held = append(q.held, l)
+		} else {
+			q.finish(lines[:1], err)
+		}
+		lines = lines[1:]
 	}
 }
 
 // loseHeld counts the held events as lost.
 func (q *Queue) loseHeld(err error) {
-	for _, l := range q.held {
-		q.hold(-1)
-		q.finish(l, err)
-	}
+	q.finish(q.held, err)
 	q.held = nil
 }
 
-// hold adds to the number of held events.
-func (q *Queue) hold(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.heldCount += n
+// hold makes a line a held one, with a text of its own: batches are used again. The caller holds
+// the lock.
+func (q *Queue) hold(l *line) {
+	q.heldCount++
+	l.text, l.held = slices.Clone(l.text), true
 	q.changed.Broadcast()
 }
 
@@ -266,8 +265,10 @@ func isHangup(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// write writes one line.
-func (q *Queue) write(l *line) error {
+// write writes the first of the given lines: with one call as many as the output takes at a time,
+// and one while it fails. It counts n lines as written. If there is an error, the line behind them
+// was not written.
+func (q *Queue) write(lines []line) (n int, err error) {
 	q.replace()
 	q.mu.Lock()
 	err, torn, failing := q.broken, q.torn, q.failing
@@ -276,42 +277,53 @@ func (q *Queue) write(l *line) error {
 	}
 	q.mu.Unlock()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !l.kind.important() {
-		if err := q.disk.nearlyFull(); err != nil {
-			return err
-		}
+	full := q.disk.nearlyFull()
+	if full != nil && !lines[0].kind.important() {
+		return 0, full
 	}
 	if failing { // a reader that follows the file must not see half a line come and go
-		if err := q.disk.noSpace(len(l.text)); err != nil {
-			return err
+		if err := q.disk.noSpace(len(lines[0].text)); err != nil {
+			return 0, err
 		}
 	}
 	if torn { // end the half line, so that no other line is lost
 		if _, err := q.out.Write([]byte{'\n'}); err != nil {
 			q.hangUp(err, 0)
-			return err
+			return 0, err
 		}
 		q.setTorn(false)
 	}
-	if l.before != nil {
-		l.before()
-		l.before = nil
+	first, text := q.joined(lines)
+	if len(first) > 1 && (failing || full != nil || !q.disk.hasRoom(len(text))) {
+		first, text = q.joined(lines[:1])
 	}
-	n, err := q.out.Write(l.text)
-	q.disk.wrote(n)
-	if err == nil && n < len(l.text) {
+	lines = first
+	for i := range lines {
+		if before := lines[i].before; before != nil {
+			before()
+			lines[i].before = nil
+		}
+	}
+	size, err := q.out.Write(text)
+	q.disk.wrote(size)
+	if err == nil && size < len(text) {
 		err = io.ErrShortWrite
 	}
-	if err == nil {
-		q.pipe.wrote(*l)
-		return nil
+	for n < len(lines) && size >= len(lines[n].text) {
+		size -= len(lines[n].text)
+		n++
 	}
-	if whole := q.hangUp(err, n); n > 0 && !whole && !q.disk.takeBack(n) {
+	q.pipe.wrote(lines[:n])
+	q.finish(lines[:n], nil)
+	if err == nil {
+		return n, nil
+	}
+	if whole := q.hangUp(err, size); size > 0 && !whole && !q.disk.takeBack(size) {
 		q.setTorn(true)
 	}
-	return err
+	return n, err
 }
 
 // setTorn records whether the last write ended within a line that could not be removed.
@@ -324,22 +336,21 @@ func (q *Queue) setTorn(torn bool) {
 // hangUp handles the error of a pipe whose reader has gone: the lines that it did not read are
 // held, to be written again. half is the length of the half line that was written last. It reports
 // whether the pipe is now empty.
-func (q *Queue) hangUp(err error, half int) (empty bool) {
+func (q *Queue) hangUp(err error, half int) (emptied bool) {
 	if !isHangup(err) {
 		return false
 	}
-	var back []line
-	if back, empty = q.pipe.recall(half); len(back) > 0 {
-		q.held = append(back[:len(back):len(back)], q.held...)
-	}
+	back, empty := q.pipe.recall(half)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, l := range back {
+	for i := range back {
+		l := &back[i]
 		q.written--
 		q.pending[l.kind]++
 		q.bytes += len(l.text)
-		q.heldCount++
+		q.hold(l)
 	}
+	q.held = append(back[:len(back):len(back)], q.held...)
 	if empty {
 		q.torn = false
 	}
@@ -360,24 +371,31 @@ func (q *Queue) failed(err error) {
 	q.changed.Broadcast()
 }
 
-// finish counts a line as written, or as lost if err is not nil.
-func (q *Queue) finish(l line, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.pending[l.kind] == 0 { // Close has returned and counted it
+// finish counts lines as written, or as lost if err is not nil.
+func (q *Queue) finish(lines []line, err error) {
+	if len(lines) == 0 {
 		return
 	}
-	q.pending[l.kind]--
-	q.bytes -= len(l.text)
-	q.progress++
-	if q.pipe == nil && len(q.spare) < maxSpare { // a pipe's lines may be written once more
-		q.spare = append(q.spare, l.text)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range lines {
+		if l.held {
+			q.heldCount--
+		}
+		if q.pending[l.kind] == 0 { // Close has returned and counted it
+			continue
+		}
+		q.pending[l.kind]--
+		q.bytes -= len(l.text)
+		if err == nil {
+			q.written++
+		} else {
+			q.dropped[l.kind]++
+		}
 	}
+	q.progress++
 	if err == nil {
-		q.written++
 		q.failing, q.hangup = false, nil
-	} else {
-		q.dropped[l.kind]++
 	}
 	q.changed.Broadcast()
 }
@@ -388,6 +406,9 @@ func (q *Queue) Flush(most time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	over := false
+	q.flushing++
+	defer func() { q.flushing-- }()
+	q.changed.Broadcast()
 	defer time.AfterFunc(most, func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -412,6 +433,7 @@ func (q *Queue) waiting() (n uint64) {
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
+	q.timer.Stop()
 	q.changed.Broadcast()
 	progress := q.progress
 	q.mu.Unlock()
