@@ -7,10 +7,10 @@ import (
 	"net/netip"
 )
 
-// communityID is the Community ID v1 of a TCP flow
+// appendCommunityID appends the Community ID v1 of a TCP flow
 // (https://github.com/corelight/community-id-spec): both directions have the same, and Zeek,
 // Suricata and Wireshark write it too.
-func communityID(a, b netip.AddrPort) string {
+func appendCommunityID(to []byte, a, b netip.AddrPort) []byte {
 	if b.Addr().Less(a.Addr()) || a.Addr() == b.Addr() && b.Port() < a.Port() {
 		a, b = b, a
 	}
@@ -20,8 +20,7 @@ func communityID(a, b netip.AddrPort) string {
 	m = append(m, 6, 0) // TCP, padding
 	sum := sha1.Sum(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(m, a.Port()),
 		b.Port()))
-	var id [64]byte
-	return string(base64.StdEncoding.AppendEncode(append(id[:0], "1:"...), sum[:]))
+	return base64.StdEncoding.AppendEncode(append(to, "1:"...), sum[:])
 }
 
 // appendAddr appends the 4 or 16 bytes of an address.

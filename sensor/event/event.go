@@ -14,8 +14,6 @@ package event
 
 import (
 	"fmt"
-	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +51,11 @@ type Writer struct {
 	left   int // bytes of evidence that fit into the current event
 	kind   Type
 	before func()
+
+	line        []byte // buffer for sessions
+	clock       clock
+	sessionID   []byte // the fields of a session from the time to the number of its event
+	sessionHost []byte // the fields from there to the name of the input
 }
 
 // Type is the kind of an event.
@@ -82,6 +85,11 @@ const Start = `{"level":"`
 func NewWriter(cfg Config, q *Queue) *Writer {
 	w := &Writer{cfg: cfg, queue: q}
 	w.log = zerolog.New(w)
+	run := appendString(nil, cfg.Run+"/")
+	w.sessionID = append([]byte(`,"event_type":"session","v":`), strconv.Itoa(Version)...)
+	w.sessionID = append(append(w.sessionID, `,"event_id":`...), run[:len(run)-1]...)
+	w.sessionHost = appendString([]byte(`","host":`), cfg.Host)
+	w.sessionHost = append(append(append(w.sessionHost, `,"`...), w.cfg.inputKey()...), `":`...)
 	return w
 }
 
@@ -101,16 +109,10 @@ const maxEvidence = 2200
 
 // begin starts an event with the fields that all events have.
 func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
-	return w.beginAt(t, level, Timestamp(at))
-}
-
-// beginAt is begin for a time in the form of Timestamp.
-func (w *Writer) beginAt(t Type, level zerolog.Level, at string) *zerolog.Event {
 	w.kind, w.left = t, maxEvidence
 	w.seq++
-	return w.log.WithLevel(level).Str("timestamp", at).Str("event_type", t.String()).Int("v",
-		Version).
-		Str("event_id", w.ID(w.seq)).Str("host", w.cfg.Host)
+	return w.log.WithLevel(level).Str("timestamp", Timestamp(at)).Str("event_type", t.String()).
+		Int("v", Version).Str("event_id", w.ID(w.seq)).Str("host", w.cfg.Host)
 }
 
 // ID is the event_id of the event with this number.
@@ -118,11 +120,15 @@ func (w *Writer) ID(seq uint64) string { return w.cfg.Run + "/" + strconv.Format
 
 // input adds the name of the input.
 func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
-	name := "pcap_filename"
-	if w.cfg.Live {
-		name = "in_iface"
+	return e.Str(w.cfg.inputKey(), w.cfg.Input(from))
+}
+
+// inputKey is the name of the field with the name of the input.
+func (c *Config) inputKey() string {
+	if c.Live {
+		return "in_iface"
 	}
-	return e.Str(name, w.cfg.Input(from))
+	return "pcap_filename"
 }
 
 // Timestamp is the form of times in events: RFC 3339, UTC, microseconds. ns is in nanoseconds since
@@ -139,118 +145,7 @@ func Timestamp(ns int64) string {
 	b = append(twoDigits(b, hour), ':')
 	b = append(twoDigits(b, minute), ':')
 	b = append(twoDigits(b, second), '.')
-	b = twoDigits(twoDigits(twoDigits(b, micros/10_000), micros/100%100), micros%100)
-	return string(append(b, 'Z'))
-}
-
-// twoDigits appends a number below 100. Package fmt would cost a tenth of the time of reading a
-// file with many sessions.
-func twoDigits(b []byte, v int) []byte { return append(b, '0'+byte(v/10), '0'+byte(v%10)) }
-
-// Session writes a session and returns the number of its event.
-func (w *Writer) Session(s *finding.Session) uint64 {
-	end := Timestamp(s.End)
-	e := w.input(w.beginAt(SessionEvent, zerolog.InfoLevel, end), s.Input)
-	vlan(e, s.VLAN)
-	client, server := s.Client.Addr().String(), s.Server.Addr().String()
-	e.Str("src_ip", client).Uint16("src_port", s.Client.Port()).
-		Str("dest_ip", server).Uint16("dest_port", s.Server.Port()).
-		Str("proto", "TCP").Str("app_proto", s.App).Uint64("flow_id", s.FlowID).Str("community_id",
-		communityID(s.Client, s.Server))
-	if s.MAC != [6]byte{} {
-		e.Str("mac", mac(s.MAC))
-	}
-	flow := zerolog.Dict().Str("start", Timestamp(s.Start)).Str("end", end).Float64("age",
-		seconds(s.End-s.Start)).
-		Str("state", s.State).Str("reason", s.Reason).Str("seen", s.Seen).
-		Uint32("pkts_toserver", s.PktsToServer).Uint32("pkts_toclient", s.PktsToClient).
-		Uint64("bytes_toserver", s.ToServer).Uint64("bytes_toclient", s.ToClient).Uint8("syn",
-		s.SYNs)
-	if s.Conflicts > 0 {
-		flow.Int("conflicts", s.Conflicts)
-	}
-	e.Dict("flow", flow)
-	d := zerolog.Dict().Str("direction", s.Direction)
-	text := func(name, value string) {
-		if value != "" {
-			d.Str(name, w.text(value))
-		}
-	}
-	if s.HeloCmd != "" { // a HELO may have an empty name
-		d.Str("helo", w.text(w.cfg.Evidence.hide(s.Helo))).Str("helo_cmd", s.HeloCmd)
-	}
-	from, more := w.senders(s.MailFrom)
-	d.Strs("mail_from", from)
-	if more > 0 {
-		d.Int("mail_from_more", more)
-	}
-	d.Uint32("mail_count", s.Mails).Uint32("rcpt_count", s.Rcpts).Uint32("rcpt_rejected",
-		s.RcptsRejected).Uint32("messages", s.Messages).
-		Uint32("rejected", s.Rejected).Uint32("deferred", s.Deferred).Str("tls", s.TLS).Str("auth",
-		s.Auth)
-	text("sni", s.SNI)
-	if s.LastCode > 0 {
-		d.Uint16("last_code", s.LastCode)
-	}
-	if s.LastEnhanced[0] > 0 {
-		d.Str("last_enhanced", enhanced(s.LastEnhanced))
-	}
-	text("blocklist", s.Blocklist)
-	text("last_reply", w.cfg.Evidence.hide(s.LastReply))
-	text("banner", s.Banner)
-	if len(s.Codes) > 0 {
-		codes := slices.Clone(s.Codes)
-		slices.SortFunc(codes,
-			func(a, b finding.CodeCount) int { return int(a.Code) - int(b.Code) })
-		c := zerolog.Dict()
-		for _, n := range codes {
-			c.Uint16(string(twoDigits([]byte{'0' + byte(n.Code/100)}, int(n.Code%100))), n.Count)
-		}
-		d.Dict("codes", c)
-	}
-	if len(s.Refusals) > 0 {
-		list := zerolog.Arr()
-		for _, r := range s.Refusals {
-			one := zerolog.Dict().Str("phase", r.Phase).Uint16("code", r.Code)
-			if r.Enhanced[0] > 0 {
-				one.Str("enhanced", enhanced(r.Enhanced))
-			}
-			if t := w.text(w.cfg.Evidence.hide(r.Text)); t != "" {
-				one.Str("text", t)
-			}
-			list.Dict(one)
-		}
-		d.Array("refusals", list)
-	}
-	d.Strs("flags", nonNil(s.Flags))
-	e.Dict("smtp", d).Msg(sessionMessage(s, client, server))
-	return w.seq
-}
-
-// sessionMessage describes a session in one line. client and server are its addresses.
-func sessionMessage(s *finding.Session, client, server string) string {
-	b := make([]byte, 0, 160)
-	b = append(append(append(b, client...), " to "...), server...)
-	b = append(strconv.AppendUint(append(b, ':'), uint64(s.Server.Port()), 10), ": "...)
-	switch {
-	case s.App == "smtp" && s.Messages == 1:
-		b = append(b, "1 message"...)
-	case s.App == "smtp":
-		b = append(strconv.AppendUint(b, uint64(s.Messages), 10), " messages"...)
-	case s.App == "tls":
-		b = append(b, "encrypted"...)
-	case s.App == "failed":
-		b = append(b, "not SMTP"...)
-	default:
-		b = append(b, "no SMTP dialogue"...)
-	}
-	if s.TLS == "starttls" {
-		b = append(b, ", then encrypted"...)
-	}
-	if n := s.Rejected + s.Deferred + s.RcptsRejected; n > 0 {
-		b = append(strconv.AppendUint(append(b, ", "...), uint64(n), 10), " refusals"...)
-	}
-	return string(b)
+	return string(append(sixDigits(b, micros), 'Z'))
 }
 
 // Source writes the state of a source.
@@ -611,13 +506,7 @@ func vlan(e *zerolog.Event, ids []uint16) {
 	}
 }
 
-func mac(m [6]byte) string {
-	return net.HardwareAddr(m[:]).String()
-}
-
-func enhanced(e [3]uint16) string {
-	return strconv.Itoa(int(e[0])) + "." + strconv.Itoa(int(e[1])) + "." + strconv.Itoa(int(e[2]))
-}
+func mac(m [6]byte) string { return string(appendMAC(nil, m)) }
 
 func nonNil(s []string) []string {
 	if s == nil {
@@ -631,19 +520,4 @@ func (w *Writer) text(s string) string {
 	t := Escape(s, w.left*4/5)
 	w.left -= len(t) + strings.Count(t, `\`) + strings.Count(t, `"`) // JSON writes these twice
 	return t
-}
-
-// senders are the senders' addresses that fit into the event; more is the number of the others.
-func (w *Writer) senders(list []string) (from []string, more int) {
-	from = []string{}
-	for i, a := range list {
-		if w.left < 300 {
-			return from, len(list) - i
-		}
-		if s, ok := w.cfg.Evidence.address(a); ok {
-			from = append(from, w.text(s))
-			w.left -= 3
-		}
-	}
-	return from, 0
 }

@@ -310,8 +310,8 @@ func TestCommunityID(t *testing.T) {
 		{"128.232.110.120:34855", "66.35.250.204:80", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{"66.35.250.204:80", "128.232.110.120:34855", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 	} {
-		if got := communityID(netip.MustParseAddrPort(c.a),
-			netip.MustParseAddrPort(c.b)); got != c.want {
+		if got := string(appendCommunityID(nil, netip.MustParseAddrPort(c.a),
+			netip.MustParseAddrPort(c.b))); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.a, c.b, got, c.want)
 		}
 	}
