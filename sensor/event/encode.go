@@ -9,10 +9,10 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// Values of JSON as zerolog writes them, appended to a buffer. Sessions are most of the events of a
-// storm, so that their encoder (see session.go) writes keys and punctuation as constants, and uses
-// these functions for the values. Each has its counterpart in zerolog's internal package json, with
-// which the tests compare it.
+// Values of JSON as zerolog writes them, appended to a buffer. Sessions, findings and sources are
+// almost all of the events of a storm, so that their encoders (session.go, finding.go) write keys
+// and punctuation as constants, and use these functions for the values. Each has its counterpart in
+// zerolog's internal package json, with which the tests compare it.
 
 const (
 	ones  = 0x0101010101010101
@@ -108,6 +108,9 @@ func appendUint[T uint8 | uint16 | uint32 | uint64](b []byte, n T) []byte {
 	return strconv.AppendUint(b, uint64(n), 10)
 }
 
+// appendInt is appendUint for a number that may be negative.
+func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
+
 // exactSeconds bounds the microseconds that appendSeconds writes as digits: up to here a number has
 // at most 15 digits, so that no shorter one stands for the same float64.
 const exactSeconds = 1e15
@@ -130,8 +133,17 @@ func appendSeconds(b []byte, ns int64) []byte {
 	return b
 }
 
-// appendFloat appends a finite number in the shortest form, which is that of ECMAScript.
+// appendFloat appends a number in the shortest form, which is that of ECMAScript. JSON has no other
+// numbers than finite ones, so that the others are strings.
 func appendFloat(b []byte, f float64) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(b, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(b, `"+Inf"`...)
+	case math.IsInf(f, -1):
+		return append(b, `"-Inf"`...)
+	}
 	if x := math.Abs(f); x != 0 && (x < 1e-6 || x >= 1e21) {
 		b = strconv.AppendFloat(b, f, 'e', -1, 64)
 		if n := len(b); b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' { // e-09 is e-9

@@ -20,7 +20,6 @@ import (
 
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
-	"spamsensor/sensor/verdict"
 
 	"github.com/rs/zerolog"
 )
@@ -52,10 +51,10 @@ type Writer struct {
 	kind   Type
 	before func()
 
-	line        []byte // buffer for sessions
-	clock       clock
-	sessionID   []byte // the fields of a session from the time to the number of its event
-	sessionHost []byte // the fields from there to the name of the input
+	// For the frequent events, which are written without zerolog:
+	line      []byte // buffer
+	clock     clock
+	run, host []byte // in JSON: the event_id up to the number, and what follows up to the host
 }
 
 // Type is the kind of an event.
@@ -85,11 +84,9 @@ const Start = `{"level":"`
 func NewWriter(cfg Config, q *Queue) *Writer {
 	w := &Writer{cfg: cfg, queue: q}
 	w.log = zerolog.New(w)
-	run := appendString(nil, cfg.Run+"/")
-	w.sessionID = append([]byte(`,"event_type":"session","v":`), strconv.Itoa(Version)...)
-	w.sessionID = append(append(w.sessionID, `,"event_id":`...), run[:len(run)-1]...)
-	w.sessionHost = appendString([]byte(`","host":`), cfg.Host)
-	w.sessionHost = append(append(append(w.sessionHost, `,"`...), w.cfg.inputKey()...), `":`...)
+	w.run = appendString(nil, cfg.Run+"/")
+	w.run = w.run[:len(w.run)-1]
+	w.host = appendString([]byte(`","host":`), cfg.Host)
 	return w
 }
 
@@ -118,17 +115,39 @@ func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
 // ID is the event_id of the event with this number.
 func (w *Writer) ID(seq uint64) string { return w.cfg.Run + "/" + strconv.FormatUint(seq, 10) }
 
-// input adds the name of the input.
-func (w *Writer) input(e *zerolog.Event, from uint16) *zerolog.Event {
-	return e.Str(w.cfg.inputKey(), w.cfg.Input(from))
+// beginLine is begin for an event that is written without zerolog.
+func (w *Writer) beginLine(t Type, level zerolog.Level, at int64) []byte {
+	w.kind, w.left = t, maxEvidence
+	w.seq++
+	b := append(append(w.line[:0], Start...), level.String()...)
+	b = w.clock.append(append(b, `","timestamp":`...), at)
+	b = append(append(b, `,"event_type":"`...), t.String()...)
+	b = append(appendUint(append(b, `","v":`...), uint8(Version)), `,"event_id":`...)
+	return append(strconv.AppendUint(append(b, w.run...), w.seq, 10), w.host...)
 }
 
-// inputKey is the name of the field with the name of the input.
-func (c *Config) inputKey() string {
-	if c.Live {
-		return "in_iface"
+// endLine puts an event of beginLine into the queue.
+func (w *Writer) endLine(b []byte) {
+	w.line = append(b, "}\n"...)
+	w.Write(w.line)
+}
+
+// appendInput appends the name of the input and VLAN tags.
+func (w *Writer) appendInput(b []byte, from uint16, vlan []uint16) []byte {
+	if w.cfg.Live {
+		b = append(b, `,"in_iface":`...)
+	} else {
+		b = append(b, `,"pcap_filename":`...)
 	}
-	return "pcap_filename"
+	b = appendString(b, w.cfg.Input(from))
+	if len(vlan) == 0 {
+		return b
+	}
+	b = append(b, `,"vlan":`...)
+	for i, id := range vlan {
+		b = appendUint(append(b, "[,"[min(i, 1)]), id)
+	}
+	return append(b, ']')
 }
 
 // Timestamp is the form of times in events: RFC 3339, UTC, microseconds. ns is in nanoseconds since
@@ -146,201 +165,6 @@ func Timestamp(ns int64) string {
 	b = append(twoDigits(b, minute), ':')
 	b = append(twoDigits(b, second), '.')
 	return string(append(sixDigits(b, micros), 'Z'))
-}
-
-// Source writes the state of a source.
-func (w *Writer) Source(s *finding.SourceRecord) {
-	e := w.source(w.begin(SourceEvent, zerolog.InfoLevel, s.Time), s)
-	f := &s.Counters
-	d := zerolog.Dict().Str("role", s.Role).Str("level", s.Level.String()).Float64("score",
-		s.Score).
-		Str("first_seen", Timestamp(f.First)).Str("last_seen", Timestamp(f.Last))
-	counts(d, s)
-	d.Uint32("concurrent", f.Concurrent).Uint32("error_bound", f.ErrorBound)
-	ports := zerolog.Dict()
-	for _, p := range f.Ports {
-		if p.Count > 0 {
-			ports.Uint32(strconv.Itoa(int(p.Port)), p.Count)
-		}
-	}
-	d.Dict("ports", ports)
-	w.destinations(d, s.Destinations)
-	e.Dict("source", d).Msg(sourceMessage(s))
-}
-
-// sourceMessage describes a source in one line.
-func sourceMessage(s *finding.SourceRecord) string {
-	b := append(s.Addr.AppendTo(make([]byte, 0, 128)), ": "...)
-	b = append(verdict.AppendPlural(b, s.Counters.Attempts, "attempt"), " to "...)
-	b = append(verdict.AppendPlural(b, s.DestNets, "network"), ", "...)
-	b = append(verdict.AppendPlural(b, s.Counters.Sessions, "session"), ", "...)
-	return string(verdict.AppendPlural(b, s.Counters.Messages, "message"))
-}
-
-// counts adds the fields that a source and a finding share.
-func counts(d *zerolog.Event, s *finding.SourceRecord) {
-	f := &s.Counters
-	d.Uint32("attempts", f.Attempts).Uint32("syn_retransmits", f.Retransmits).Uint32("sessions",
-		f.Sessions).Uint32("refused", f.Refused).
-		Uint32("unreachable", f.Unreachable).Uint32("silent", s.Silent).Uint32("messages",
-		f.Messages).Uint32("rejected", f.Rejected).
-		Uint32("deferred", f.Deferred).Uint32("recipients",
-		f.Recipients).Uint32("recipients_rejected", f.RecipientsRejected).
-		Int("dest_ips", s.DestIPs).Int("dest_nets", s.DestNets).Uint32("concurrent_max",
-		f.ConcurrentMax).
-		Uint32("tls_sessions", f.TLSSessions).Uint32("auth_sessions",
-		f.AuthSessions).Int("helo_names", s.HeloNames).
-		Int("sender_domains", s.SenderDomains).Uint32("mx_lookups",
-		s.MXLookups).Uint64("bytes_toserver", f.ToServer).Uint64("bytes_toclient", f.ToClient)
-}
-
-// destinations adds the servers that a source tries often.
-func (w *Writer) destinations(d *zerolog.Event, list []finding.Destination) {
-	if len(list) == 0 {
-		return
-	}
-	to := zerolog.Arr()
-	for _, x := range list {
-		one := zerolog.Dict().Str("ip", x.Server.Addr().String()).Uint16("port", x.Server.Port())
-		if x.Name != "" {
-			one.Str("name", w.text(x.Name))
-		}
-		to.Dict(one)
-	}
-	d.Array("destinations", to)
-}
-
-// source adds the fields that identify a source.
-func (w *Writer) source(e *zerolog.Event, s *finding.SourceRecord) *zerolog.Event {
-	w.input(e, s.Input)
-	vlan(e, s.VLAN)
-	e.Str("src_ip", s.Addr.String())
-	if s.MAC != [6]byte{} {
-		e.Str("mac", mac(s.MAC))
-	}
-	return e
-}
-
-// Finding writes an event of a finding.
-func (w *Writer) Finding(f *finding.Finding) {
-	level := zerolog.WarnLevel
-	if f.Severity == verdict.Info {
-		level = zerolog.InfoLevel
-	} else if f.Severity >= verdict.High {
-		level = zerolog.ErrorLevel
-	}
-	e := w.source(w.begin(FindingEvent, level, f.Time), &f.Source)
-	d := zerolog.Dict().Str("id", f.ID).Int("seq", f.Seq).Str("action", f.Action).Str("class",
-		f.Class.String()).
-		Str("level", f.Level.String()).Float64("score", f.Score).Str("severity",
-		f.Severity.String()).Str("mode", f.Mode).Str("egress", f.Egress).
-		Str("first_seen", Timestamp(f.Source.Counters.First)).Str("last_seen",
-		Timestamp(f.Source.Counters.Last)).
-		Uint32("decided_after_attempts", f.Decided.Attempts).Float64("decided_after_s",
-		seconds(f.DecidedIn))
-	if f.Highest > f.Level {
-		d.Str("highest_level", f.Highest.String()).Str("highest_at", Timestamp(f.HighestAt))
-	}
-	if len(f.Periods) > 1 {
-		periods := zerolog.Arr()
-		for _, p := range f.Periods {
-			periods.Dict(zerolog.Dict().Str("first", Timestamp(p.First)).Str("last",
-				Timestamp(p.Last)))
-		}
-		d.Array("periods", periods)
-	}
-	c := zerolog.Dict()
-	counts(c, &f.Source)
-	d.Dict("counts", c)
-	w.destinations(d, f.Source.Destinations)
-	reasons := zerolog.Arr()
-	for _, r := range f.Reasons {
-		code, family := r.Code.String(), r.Code.Family().String()
-		if r.Server != "" {
-			code, family = r.Server, serverFamily(r.Server)
-		}
-		reasons.Dict(zerolog.Dict().Str("code", code).Str("family", family).Float64("value",
-			r.Reason.Value).
-			Float64("threshold", r.Reason.Threshold).Float64("weight", r.Reason.Weight).Str("text",
-			w.text(w.cfg.Evidence.hide(r.Text))).
-			Str("first", Timestamp(r.Reason.First)).Str("last", Timestamp(r.Reason.Last)))
-	}
-	d.Array("reasons", reasons)
-	ids := make([]string, 0, len(f.Evidence))
-	for _, n := range f.Evidence {
-		ids = append(ids, w.ID(n))
-	}
-	d.Strs("evidence", ids).Strs("blind", nonNil(f.Blind)).Str("advice", f.Advice)
-	if x := f.Ignored; x != nil {
-		one := zerolog.Dict().Str("why", w.text(x.Why))
-		if x.Until != 0 {
-			one.Str("until", Timestamp(x.Until))
-		}
-		d.Dict("ignored", one)
-	}
-	if f.CloseReason != "" {
-		d.Str("close_reason", f.CloseReason)
-	}
-	if f.Reopened > 0 {
-		d.Uint32("reopened", f.Reopened).Float64("clean_for_s", seconds(f.CleanFor))
-	}
-	if f.Incident != "" {
-		also := make([]string, len(f.Also))
-		for i, a := range f.Also {
-			also[i] = a.String()
-		}
-		d.Str("incident", f.Incident).Str("incident_since",
-			Timestamp(f.Since)).Strs("other_addresses", also)
-	}
-	d.Uint64("suppressed_events", f.Suppressed)
-	if f.Relay != nil {
-		d.Dict("relay", w.relay(f.Relay))
-	}
-	e.Dict("finding", d).Msg(Headline(f))
-}
-
-// Headline describes a finding in one line.
-func Headline(f *finding.Finding) string {
-	if text := serverHeadline(f); text != "" {
-		return text
-	}
-	addr, attempts := f.Source.Addr, verdict.Plural(f.Source.Counters.Attempts, "attempt")
-	targets := attempts + " to " + verdict.Plural(f.Source.DestNets, "network")
-	switch {
-	case f.Action == finding.Suspended:
-		return fmt.Sprintf("%s: the finding %q is suspended (%s)", addr, f.Class, f.CloseReason)
-	case f.Action == finding.Resumed:
-		return fmt.Sprintf("%s: the finding %q goes on", addr, f.Class)
-	case f.Action == finding.Closed:
-		return fmt.Sprintf("%s: the finding %q is closed (%s)", addr, f.Class, f.CloseReason)
-	case f.Class == verdict.DirectSMTP:
-		return fmt.Sprintf("%s %s and is no declared mail server (%s)",
-			addr, f.Straight(), attempts)
-	case f.Class == verdict.UndeclaredServer:
-		return fmt.Sprintf("%s sends as a mail server does and is not declared (%s)", addr, targets)
-	case f.Class == verdict.Scanner:
-		return fmt.Sprintf("%s looks for mail servers (%s at %s)", addr, attempts,
-			verdict.Count(uint32(f.Source.DestIPs), "address", "addresses"))
-	case f.Class == verdict.NotSMTP:
-		return fmt.Sprintf("%s uses a mail port for something that is not mail", addr)
-	case f.Class == verdict.OnBlocklist:
-		return fmt.Sprintf("%s is refused because of a blocklist", addr)
-	case f.Action == "opened" && f.Reopened > 0:
-		return fmt.Sprintf("%s sends spam again, after %s (%s)", addr, days(f.CleanFor), targets)
-	case f.Level == verdict.Confirmed:
-		return fmt.Sprintf("%s sends spam (%s)", addr, targets)
-	case f.Level == verdict.Likely:
-		return fmt.Sprintf("%s very likely sends spam (%s)", addr, targets)
-	}
-	return fmt.Sprintf("%s may be sending spam (%s)", addr, targets)
-}
-
-// days is a time of many hours in words.
-func days(ns int64) string {
-	if d := ns / 86400e9; d >= 2 {
-		return fmt.Sprintf("%d quiet days", d)
-	}
-	return verdict.Plural(int(ns/3600e9), "quiet hour")
 }
 
 // Site writes the facts about the internal networks as a whole.
@@ -499,21 +323,6 @@ func (w *Writer) Health(at int64, h *Health) {
 }
 
 func seconds(ns int64) float64 { return float64(ns/1000) / 1e6 }
-
-func vlan(e *zerolog.Event, ids []uint16) {
-	if len(ids) > 0 {
-		e.Uints16("vlan", ids)
-	}
-}
-
-func mac(m [6]byte) string { return string(appendMAC(nil, m)) }
-
-func nonNil(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
-}
 
 // text escapes evidence and cuts it to the space that the event still has.
 func (w *Writer) text(s string) string {

@@ -83,14 +83,15 @@ func ServerText(s *mailserver.Record) string {
 	return t
 }
 
-// relay is the object of a session that proves an open relay.
-func (w *Writer) relay(p *verdict.RelayProof) *zerolog.Event {
-	d := zerolog.Dict().Str("client_ip", p.Client.String())
+// appendRelay appends the object of a session that proves an open relay.
+func (w *Writer) appendRelay(b []byte, p *verdict.RelayProof) []byte {
+	b = append(appendIP(append(b, `{"client_ip":"`...), p.Client), '"')
 	if from, ok := w.cfg.Evidence.address(p.MailFrom); ok {
-		d.Str("mail_from", w.text(from))
+		b = w.appendText(append(b, `,"mail_from":`...), from)
 	}
-	return d.Str("rcpt_domain", w.text(p.RcptDomain)).Str("auth", "none").Uint16("reply_code",
-		p.ReplyCode)
+	b = w.appendText(append(b, `,"rcpt_domain":`...), p.RcptDomain)
+	b = appendUint(append(b, `,"auth":"none","reply_code":`...), p.ReplyCode)
+	return append(b, '}')
 }
 
 // serverFamily is the letter of the family of a reason about a mail server.
