@@ -34,7 +34,7 @@
 //	finding/book.go          Apply, Commit: a finding is opened, updated or closed
 //	journal.go           addEntry: the finding waits for the end of the round
 //	                     exchange, drainJournals, handle: Output.Finding, in packet order
-//	event/event.go       Writer.Finding: a line of JSON; report/report.go has the report
+//	event/finding.go     Writer.Finding: a line of JSON; report/report.go has the report
 //
 // Other packets leave this way at shard.go. A SYN goes to track/syn.go (SYN: an attempt), a SYN-ACK
 // to track/segment.go (begin: a flow); then both go through observe.go and sources/observe.go

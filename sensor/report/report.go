@@ -10,6 +10,7 @@ package report
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"spamsensor/sensor/finding"
@@ -69,7 +70,7 @@ const (
 // to print. Both are required.
 func New(name func(uint16) string, clean func(string) string) *Report {
 	return &Report{name: name, clean: clean, byID: map[string]int{}, named: map[netip.Addr]bool{},
-		sessions: map[netip.Addr][]session{}, home: homeCounts{}}
+		sessions: map[netip.Addr][]session{}}
 }
 
 // Input describes the input of a run and its limits.
@@ -107,22 +108,39 @@ func (r *Report) Session(number uint64, s *finding.Session) {
 	if r == nil {
 		return
 	}
-	a := s.Client.Addr()
 	r.home.add(s.Server.Addr(), 1)
 	if len(r.sessions) > maxClients {
 		return
 	}
-	p := session{number: number, start: s.Start, to: s.Server, helo: s.Helo, accepted: s.Messages,
-		tls: s.TLS}
-	for _, f := range s.MailFrom {
-		if len(p.from) < 3 {
-			p.from = append(p.from, f)
-		}
+	a := s.Client.Addr()
+	list := r.sessions[a]
+	if settled(list) { // as for most sessions of a storm
+		return
+	}
+	// Texts are copied: each may be a part of one that holds all texts of the session.
+	p := session{number: number, start: s.Start, to: s.Server, helo: strings.Clone(s.Helo),
+		accepted: s.Messages, tls: s.TLS}
+	for _, f := range s.MailFrom[:min(len(s.MailFrom), 3)] {
+		p.from = append(p.from, strings.Clone(f))
 	}
 	if len(s.Refusals) > 0 {
 		p.refused = s.Refusals[0]
+		p.refused.Text = strings.Clone(p.refused.Text)
 	}
-	r.sessions[a] = keep(r.sessions[a], p)
+	r.sessions[a] = keep(list, p)
+}
+
+// settled reports whether keep would add no further session.
+func settled(list []session) bool {
+	if len(list) < maxSessions {
+		return false
+	}
+	for i := range list {
+		if !list[i].readable() {
+			return false
+		}
+	}
+	return true
 }
 
 // keep adds a session to the sessions of a client. If the list is full, a readable session replaces

@@ -13,6 +13,9 @@ func TestKeep(t *testing.T) {
 		list = keep(list, session{start: int64(i), tls: "implicit"})
 	}
 	for i := 4; i < 12; i++ {
+		if settled(list) != (i >= 9) {
+			t.Errorf("session %d: settled reports %v", i, settled(list))
+		}
 		list = keep(list, session{start: int64(i), refused: finding.RefusalText{Code: 550}})
 	}
 	list = keep(list, session{start: 12, tls: "implicit"})
