@@ -228,7 +228,8 @@ func (c *tool) run(file, parent string, limit limits) (s sample, errorLine strin
 func countPackets(name string) (uint64, error) {
 	files, err := capture.OpenFiles([]string{name},
 		capture.FilesConfig{KnownLink: func(frame.LinkType) error { return nil },
-			Prefilter: func(frame.LinkType, []byte, int) (uint8, bool) { return 0, true }})
+			Prefilter: &frame.Prefilter{
+				Skip: func(frame.LinkType, []byte, int) (uint8, bool) { return 0, true }}})
 	if err != nil {
 		return 0, err
 	}

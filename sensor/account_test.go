@@ -13,6 +13,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/frame"
 )
 
 // TestAccountAlarm checks that there is an alarm, in the events and in the exit code, if the
@@ -38,7 +39,7 @@ func TestAccountAlarm(t *testing.T) {
 			return capture.Stats{Frames: uint64(1000 + c.off)}
 		})
 		p.inFlight = c.workers
-		var skipped [capture.Classes]uint64
+		var skipped [frame.Classes]uint64
 		skipped[3] = 1000
 		p.engine.Worker().Skip(skipped[:], 1e18, 1e18)
 		p.stats(1e18)

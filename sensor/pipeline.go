@@ -103,8 +103,7 @@ func (p *pipeline) limitMemory() {
 	}
 }
 
-// nonHeapMemory is the memory of the process outside of the Go heap: code, libpcap, stacks, and
-// mapped windows of files.
+// nonHeapMemory is the memory of the process outside of the Go heap: code, libpcap, stacks.
 const nonHeapMemory = 28 << 20
 
 func (p *pipeline) session(s *finding.Session) uint64 {

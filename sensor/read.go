@@ -200,7 +200,13 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 		b, err := files.Next()
 		reading.end()
 		work.begin()
-		feed(w, b)
+		w.Skip(b.Skipped[:], b.First, b.Last)
+		for _, part := range b.Parts {
+			w.Add(part)
+		}
+		if b.Round || err != nil {
+			w.Flush()
+		}
 		if b.End || err != nil {
 			w.EmitDue()
 		}

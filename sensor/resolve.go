@@ -221,8 +221,8 @@ func (c *config) captureBuffers() int {
 }
 
 // tableMemory returns the bytes of limits.memory that are left for the engine's tables. read has no
-// capture buffers, but mapped windows of the files, longer batches of packets, and a report that
-// grows: it leaves as much for these, a quarter, as the capture buffers take by default.
+// capture buffers, but longer batches of packets, and a report that grows: it leaves as much for
+// these, a quarter, as the capture buffers take by default.
 func (r *resolver) tableMemory(c *config) int {
 	left := c.memory - c.captureBuffers() - processMemory
 	if c.fromFiles && left > minTableMemory {

@@ -5,27 +5,25 @@
 //
 // An input is a file or an interface. A record is a frame as a file holds it. A [Batch] is what one
 // call of Next returns; its frames borrow the reader's memory, so that reading costs no copy and no
-// allocation. A window is the part of a file that is walked at a time, a lane is a part of a
-// window.
+// allocation. A block is the part of a file that is in memory at a time. A window is a part of a
+// file whose beginning and end depend on the file alone.
 //
 // # What is counted
 //
 // No frame disappears silently. [Stats] holds the kernel's drops. A file that cannot be read to its
 // end gives every frame before the damage and then a [PartialError].
 //
-// The kernel's filter drops live frames that are not mail. A [Prefilter] does so for files while
-// the records are walked: 98 of 100 frames of mixed traffic end there.
+// The kernel's filter drops live frames that are not mail. A [frame.Prefilter] does so for files
+// while the records are walked: 98 of 100 frames of mixed traffic end there, see walk.go.
 //
-// # Two ways to read a file
+// # How a file is read
 //
 // Files are not read through libpcap. It reads 4 KiB at a time (366,238 calls for a file of 1.5
 // GB), refuses pcapng files with two link types and all compressed files, and gives gopacket no
-// other reason than "Read Error". Instead:
-//
-//   - A stream (compressed, pcapng, standard input) is read into a buffer of 288 KiB, which stays
-//     in the L2 cache, and its records are walked in place; see readbuffer.go.
-//   - A plain pcap file on a disk is mapped, a window at a time, and walked in several lanes at
-//     once; see mmap.go and lanes.go.
+// other reason than "Read Error". Instead every input, plain, compressed or standard input, is read
+// into a buffer of 288 KiB, which stays in the L2 cache, and its records are walked in place; see
+// readbuffer.go. A mapping of the file would save the copy, and takes three times as long: each of
+// its pages is a page fault, comes from memory, and counts as memory of the process.
 //
 // # What it does not do
 //
@@ -40,23 +38,18 @@ import (
 	"spamsensor/sensor/frame"
 )
 
-// Prefilter reports whether a frame can be skipped, and the class under which Batch.Skipped counts
-// it, which is below Classes. It decides from the captured bytes and the length on the wire alone.
-// It must be quick, and several goroutines call it at once.
-type Prefilter func(link frame.LinkType, data []byte, wire int) (class uint8, skip bool)
-
-// Classes bounds the classes that a Prefilter returns.
-const Classes = 64
-
 // Batch is the result of one call of Next. It is borrowed until the next call.
 type Batch struct {
-	Parts   [][]frame.Frame // in the order of the input
-	Skipped [Classes]uint64 // frames that the prefilter skipped since the last batch, by class
+	Parts [][]frame.Frame // in the order of the input
+	// Skipped are the frames that the prefilter skipped since the last batch, by class.
+	Skipped [frame.Classes]uint64
 	// First and Last are the lowest and the highest time of all frames since the last batch,
 	// skipped ones included; zero if there were none.
 	First, Last int64
-	// End reports that the batch ends at a place that depends on the input alone. Counters that
-	// are output at such places are the same for every number of workers.
+	// Round reports that a window or a file ends behind the batch. These places depend on the
+	// input alone: what is processed together up to there is the same in every way of reading.
+	Round bool
+	// End reports that a window ends there: counters may be output.
 	End bool
 }
 

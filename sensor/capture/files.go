@@ -25,9 +25,9 @@ type FilesConfig struct {
 	// Stdin is read for the name "-". Nil means os.Stdin.
 	Stdin io.Reader
 	// Prefilter skips frames. Nil means none.
-	Prefilter Prefilter
+	Prefilter *frame.Prefilter
 	// Untimed is the class of Batch.Skipped for frames that are skipped because of their time; it
-	// is below Classes. See Stats.Untimed.
+	// is below frame.Classes. See Stats.Untimed.
 	Untimed uint8
 	// Workers is the number of goroutines that walk a file. Zero means one.
 	Workers int
@@ -48,6 +48,7 @@ type Files struct {
 	errs    []error // to be returned, oldest first
 	stats   Stats   // of the frames that Next returned
 	batch   Batch
+	part    [1][]frame.Frame // for batch
 	merged  []frame.Frame
 	listed  []listedFile
 
@@ -73,7 +74,7 @@ func OpenFiles(names []string, cfg FilesConfig) (*Files, error) {
 	if cfg.Steps == nil {
 		cfg.Steps = new(atomic.Uint64)
 	}
-	s := &Files{cfg: cfg, fingerprint: sha256.New()}
+	s := &Files{cfg: cfg, fingerprint: sha256.New(), merged: make([]frame.Frame, 0, maxFrames)}
 	for _, name := range names {
 		if err := s.add(name); err != nil {
 			s.errs = append(s.errs, err)
@@ -183,7 +184,7 @@ func (s *Files) probe(f *file) error {
 	}
 	reopen := f.raw == nil
 	f.batch.short = reopen // the first frame is enough
-	if err := f.open(&s.cfg, 0); err != nil {
+	if err := f.open(&s.cfg); err != nil {
 		f.close()
 		return partial(f.name, err)
 	}
@@ -195,7 +196,7 @@ func (s *Files) probe(f *file) error {
 	}
 	switch {
 	case len(f.queue) > 0:
-		first := &f.queue[0][0]
+		first := &f.queue[0]
 		f.first = first.Time
 		fmt.Fprintf(s.fingerprint, "%d %d %d %d\n", f.size, f.first, first.Len, first.Link)
 		s.fingerprint.Write(first.Data)
@@ -262,7 +263,7 @@ func openError(name string, err error) error {
 // returns no error.
 func (s *Files) Next() (*Batch, error) {
 	b := &s.batch
-	*b = Batch{Parts: b.Parts[:0]}
+	*b = Batch{}
 	for {
 		if len(s.errs) > 0 {
 			err := s.errs[0]
@@ -289,7 +290,7 @@ func (s *Files) openNext() {
 	s.pending = s.pending[1:]
 	f.prefilter, f.batch.from, f.batch.short = s.cfg.Prefilter, f.index, len(s.active) >= 2
 	if f.format == nil {
-		if err := f.open(&s.cfg, max(1, s.cfg.Workers)); err != nil {
+		if err := f.open(&s.cfg); err != nil {
 			s.errs = append(s.errs, partial(f.name, err))
 			f.close()
 			return
@@ -298,17 +299,17 @@ func (s *Files) openNext() {
 	s.active = append(s.active, f)
 }
 
-// fill adds the next frames to the batch, and reports whether there were any, also skipped ones.
+// fill adds the next frames to the batch, and reports whether the batch is to be returned: there
+// were frames, also skipped ones, or a window or a file ended.
 func (s *Files) fill(b *Batch) bool {
-	for i := 0; i < len(s.active); i++ {
-		f := s.active[i]
+	for i, f := range s.active {
 		if len(f.queue) == 0 {
 			err := f.read()
 			s.addUntimed(b, f)
 			if err != nil {
+				b.Round, b.End = true, len(s.active) > 1
 				s.retire(i, err)
-				i--
-				continue
+				return true
 			}
 		}
 		if !f.counted {
@@ -317,22 +318,25 @@ func (s *Files) fill(b *Batch) bool {
 			s.addCounts(b, &f.batch)
 		}
 	}
-	switch {
-	case len(s.active) == 1 &&
-		(len(s.pending) == 0 || s.active[0].batch.latest() < s.pending[0].first):
+	if f := s.active[0]; len(s.active) == 1 &&
+		(len(s.pending) == 0 || f.batch.latest() < s.pending[0].first) {
 		// The usual case: files that follow each other.
-		f := s.active[0]
-		b.Parts = append(b.Parts, f.queue...)
-		b.End = b.End || f.batch.end
-		for _, part := range f.queue {
-			s.stats.Frames += uint64(len(part))
-		}
-		f.queue = f.queue[:0]
-		return true
-	case len(s.active) > 0:
+		s.give(b, f.queue)
+		f.queue, b.End = nil, f.batch.end
+	} else {
 		s.merge(b)
 	}
-	return len(b.Parts) > 0 || b.First != 0
+	b.Round = b.End
+	return len(b.Parts) > 0 || b.First != 0 || b.End
+}
+
+// give adds frames to the batch.
+func (s *Files) give(b *Batch, frames []frame.Frame) {
+	if len(frames) > 0 {
+		s.part[0] = frames
+		b.Parts = s.part[:]
+		s.stats.Frames += uint64(len(frames))
+	}
 }
 
 // addCounts adds the counters of a file's batch.
@@ -368,42 +372,42 @@ func (s *Files) addUntimed(b *Batch, f *file) {
 
 // merge returns frames in the order of their time over all active files, and opens pending files
 // whose first frame is due. It stops as soon as a file has no frame left, because a further read
-// moves the bytes of the frames in the batch.
+// moves the bytes of the frames in the batch. A window of the merged files ends where a window of
+// one of them ends, and where a file is opened.
 func (s *Files) merge(b *Batch) {
-	if cap(s.merged) == 0 {
-		s.merged = make([]frame.Frame, 0, maxFrames)
-	}
 	out := s.merged[:0]
-	for len(out) < maxFrames {
-		var oldest *file
-		for _, f := range s.active {
-			if len(f.queue) == 0 {
-				oldest = nil // its frames were skipped or returned
-				break
-			}
-			if oldest == nil || f.queue[0][0].Time < oldest.queue[0][0].Time {
-				oldest = f
-			}
-		}
+	for len(out) < cap(out) {
+		oldest := s.oldest()
 		if oldest == nil {
 			break
 		}
 		if len(s.pending) > 0 && len(s.active) < maxActive &&
-			s.pending[0].first < oldest.queue[0][0].Time {
-			if len(out) == 0 {
+			s.pending[0].first < oldest.queue[0].Time {
+			if b.End = true; len(out) == 0 {
 				s.openNext()
 			}
 			break
 		}
-		out = append(out, oldest.queue[0][0])
-		s.stats.Frames++
-		if oldest.queue[0] = oldest.queue[0][1:]; len(oldest.queue[0]) == 0 {
-			oldest.queue = oldest.queue[1:]
+		out = append(out, oldest.queue[0])
+		oldest.queue = oldest.queue[1:]
+	}
+	for _, f := range s.active {
+		b.End = b.End || len(f.queue) == 0 && f.batch.end
+	}
+	s.give(b, out)
+}
+
+// oldest is the active file with the oldest frame, nil if a file has none in its queue.
+func (s *Files) oldest() (oldest *file) {
+	for _, f := range s.active {
+		if len(f.queue) == 0 {
+			return nil
+		}
+		if oldest == nil || f.queue[0].Time < oldest.queue[0].Time {
+			oldest = f
 		}
 	}
-	if b.End = true; len(out) > 0 {
-		b.Parts = append(b.Parts, out)
-	}
+	return oldest
 }
 
 // retire closes the i-th active file, which ended with err.
@@ -423,7 +427,7 @@ func (s *Files) retire(i int, err error) {
 		s.stats.InterfaceDrops += ng.drops[0]
 		s.stats.KernelDrops += ng.drops[1]
 	}
-	s.closed += f.raw.n
+	s.closed += f.consumed()
 	f.close()
 }
 
@@ -435,7 +439,7 @@ func (s *Files) Stats() Stats {
 	t := s.stats
 	t.BytesRead, t.BytesTotal = s.closed, s.size
 	for _, f := range s.active {
-		t.BytesRead += f.raw.n
+		t.BytesRead += f.consumed()
 		if ng, ok := f.format.(*ngFile); ok {
 			t.InterfaceDrops += ng.drops[0]
 			t.KernelDrops += ng.drops[1]

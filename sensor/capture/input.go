@@ -23,7 +23,7 @@ type file struct {
 	first     int64       // time of the first frame
 	size      int64       // bytes on disk, 0 where unknown
 	info      fs.FileInfo // of a regular file when it was probed
-	prefilter Prefilter
+	prefilter *frame.Prefilter
 
 	raw           *countingReader
 	closer        io.Closer
@@ -31,9 +31,9 @@ type file struct {
 	format        format
 	frames        uint64 // that were read
 	batch         recordBatch
-	counted       bool            // Files has the counts of batch
-	untimed       untimed         // untimed frames of the format that Files has counted
-	queue         [][]frame.Frame // frames of batch that were not yet returned
+	counted       bool          // Files has the counts of batch
+	untimed       untimed       // untimed frames of the format that Files has counted
+	queue         []frame.Frame // frames of batch that were not yet returned
 }
 
 // countingReader counts the bytes that are read from disk.
@@ -56,9 +56,8 @@ func (c *countingReader) Read(p []byte) (int, error) {
 var errReplaced = errors.New("another file has taken its place since it was looked at; " +
 	"what it held was not read")
 
-// open finds the format of the input. If workers is not zero, a plain file is mapped and walked by
-// as many goroutines. The error is the reason why the input cannot be read.
-func (f *file) open(cfg *FilesConfig, workers int) error {
+// open finds the format of the input. The error is the reason why the input cannot be read.
+func (f *file) open(cfg *FilesConfig) error {
 	known := cfg.KnownLink
 	if f.raw == nil {
 		if err := f.openFile(cfg); err != nil {
@@ -81,10 +80,6 @@ func (f *file) open(cfg *FilesConfig, workers int) error {
 		case isPcap(magic):
 			p, err := openPcap(b, known)
 			f.format = p
-			disk, ok := f.closer.(*os.File)
-			if err == nil && workers > 0 && ok && f.closeUnpacker == nil && f.size > 0 {
-				f.format = newMappedFile(disk, f.size, &f.raw.n, p.recordLayout, workers)
-			}
 			return err
 		case magic == [4]byte{0x0a, 0x0d, 0x0d, 0x0a}:
 			p, err := openNg(b, known)
@@ -183,9 +178,6 @@ func (f *bzip2File) Read(p []byte) (int, error) {
 
 // close frees all resources of the input.
 func (f *file) close() {
-	if m, ok := f.format.(*mappedFile); ok {
-		m.unmap()
-	}
 	if f.closeUnpacker != nil {
 		f.closeUnpacker()
 	}
@@ -194,20 +186,36 @@ func (f *file) close() {
 	}
 }
 
+// consumed is the part of the input that was read, in bytes on disk. Of a plain file it ends with
+// the last record.
+func (f *file) consumed() uint64 {
+	if p, ok := f.format.(*pcapFile); ok && f.closeUnpacker == nil && f.size > 0 {
+		return uint64(p.offset())
+	}
+	return f.raw.n
+}
+
 // read reads until there are frames, or frames were skipped, or a window ended.
-func (f *file) read() error {
+func (f *file) read() (err error) {
 	f.batch.clear()
 	f.batch.prefilter = f.prefilter
-	f.queue, f.counted = f.queue[:0], false
+	f.queue, f.counted = nil, false
 	f.raw.steps.Add(1)
+	defer func() {
+		if recover() != nil { // no frame may end the sensor
+			err = errFault
+		}
+	}()
 	for f.batch.count == 0 && !f.batch.end {
 		if err := f.format.next(&f.batch); err != nil {
+			if err == io.EOF && f.closeUnpacker == nil && f.raw.n < uint64(f.size) {
+				err = errShrunk
+			}
 			return err
 		}
 	}
-	if len(f.batch.frames) > 0 {
-		f.queue = append(f.queue, f.batch.frames)
-	}
-	f.queue = append(f.queue, f.batch.more...)
+	f.queue = f.batch.frames
 	return nil
 }
+
+var errShrunk = errors.New("the file became shorter while it was read")

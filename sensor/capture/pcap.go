@@ -161,19 +161,9 @@ func (f *pcapFile) next(c *recordBatch) error {
 	} else {
 		return f.recordFault(f.b.bytes(), nil)
 	}
-	b, pos := f.b.bytes(), 0
 	limit := int(c.windowSize() - f.b.offset()%c.windowSize())
-	err := c.walk(func() error {
-		for pos < limit && len(c.frames) < maxFrames {
-			next := f.readRecord(b, pos, c)
-			if next < 0 {
-				break
-			}
-			pos = next
-		}
-		return nil
-	})
+	pos := f.walk(f.b.bytes(), limit, c)
 	c.end = pos >= limit
 	f.b.start += pos
-	return after(c, err)
+	return nil
 }

@@ -158,11 +158,6 @@ func (f *ngFile) section() error {
 func (f *ngFile) offset() int64 { return f.b.offset() }
 
 func (f *ngFile) next(c *recordBatch) error {
-	return c.walk(func() error { return f.walk(c) })
-}
-
-// walk reads blocks. It can be called again where it stopped.
-func (f *ngFile) walk(c *recordBatch) error {
 	for len(c.frames) < maxFrames {
 		if ok, err := f.skipRest(c); !ok {
 			return err

@@ -14,32 +14,29 @@ type format interface {
 // that begin in it. Counters are output between windows.
 const windowSize = 4 << 20
 
-// shortWindowSize is the window of an input that is merged with two or more others: each of up to
-// maxActive inputs holds one.
+// shortWindowSize is the window of an input that is merged with two or more others.
 const shortWindowSize = 64 << 10
 
-// maxFrames is the most frames that a stream adds to a batch.
-const maxFrames = 4096
+// maxFrames is the most frames of a batch: they stay in the L1 cache until they are decoded.
+const maxFrames = 256
 
 // recordBatch holds the records that one walk found.
 type recordBatch struct {
 	frames      []frame.Frame
-	skipped     [Classes]uint64
+	skipped     [frame.Classes]uint64
 	count       uint64 // frames, skipped ones included
 	bytes       uint64
 	badTimes    uint64
 	first, last int64
 	end         bool // of the window
-	prefilter   Prefilter
+	prefilter   *frame.Prefilter
 	from        uint16
-	more        [][]frame.Frame // frames of further lanes
-	short       bool            // windows are short
+	short       bool // windows are short
 }
 
 // clear empties the batch and keeps its memory.
 func (c *recordBatch) clear() {
-	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, more: c.more[:0],
-		short: c.short}
+	*c = recordBatch{frames: c.frames[:0], prefilter: c.prefilter, from: c.from, short: c.short}
 }
 
 // windowSize is the size of this input's windows in bytes.
@@ -50,23 +47,15 @@ func (c *recordBatch) windowSize() int64 {
 	return windowSize
 }
 
-// add appends a frame whose record has this time, or counts it as skipped. If the prefilter panics,
-// the batch is unchanged.
+// add appends a frame whose record has this time, or counts it as skipped.
 func (c *recordBatch) add(data []byte, time int64, wire int, link frame.LinkType) {
 	time = frame.ReadTime(time)
-	var class uint8
-	var skip bool
-	if c.prefilter != nil {
-		class, skip = c.prefilter(link, data, wire)
-	}
-	if c.count == 0 || time < c.first {
-		c.first = time
-	}
-	c.last = max(c.last, time)
+	class, skip := c.skips(data, wire, link)
+	c.cover(time, time)
 	c.count++
 	c.bytes += uint64(len(data))
 	if skip {
-		c.skipped[class%Classes]++
+		c.skipped[class%frame.Classes]++
 		return
 	}
 	// The frame is filled in where it stays: a frame made elsewhere would be copied, and the copy
@@ -76,15 +65,32 @@ func (c *recordBatch) add(data []byte, time int64, wire int, link frame.LinkType
 	f.Data, f.Time, f.Len, f.Link, f.From = data, time, wire, link, c.from
 }
 
+// cover extends the times of the batch to those of records that are being added.
+func (c *recordBatch) cover(first, last int64) {
+	if c.count == 0 || first < c.first {
+		c.first = first
+	}
+	c.last = max(c.last, last)
+}
+
 // latest is the highest time of the frames that were not skipped.
 func (c *recordBatch) latest() (t int64) {
 	for i := range c.frames {
 		t = max(t, c.frames[i].Time)
 	}
-	for _, part := range c.more {
-		for i := range part {
-			t = max(t, part[i].Time)
-		}
-	}
 	return t
+}
+
+// skips asks the prefilter. If it panics, the frame is passed on and the prefilter is off for the
+// rest of the batch: the engine meets the same frame with a guard of its own, and counts it.
+func (c *recordBatch) skips(data []byte, wire int, link frame.LinkType) (class uint8, skip bool) {
+	if c.prefilter == nil {
+		return 0, false
+	}
+	defer func() {
+		if recover() != nil {
+			c.prefilter, class, skip = nil, 0, false
+		}
+	}()
+	return c.prefilter.Skip(link, data, max(wire, len(data)))
 }

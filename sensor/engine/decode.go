@@ -1,19 +1,15 @@
 package engine
 
 import (
-	"runtime/debug"
-
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/track"
 	"spamsensor/sensor/wire"
 )
 
-// decodeBatch is a row of frames that are decoded one after the other, and the packets that they
-// held, by shard. Several batches can be decoded side by side: a batch writes to nothing but its
-// own memory.
+// decodeBatch holds the packets of frames that were decoded one after the other, by shard. Several
+// batches can be decoded side by side: a batch writes to nothing but its own memory.
 type decodeBatch struct {
 	e          *Engine
-	frames     [][]frame.Frame
 	decoded    int // frames so far
 	decoder    wire.Decoder
 	packet     wire.Packet   // scratch of decodeFrame
@@ -40,7 +36,7 @@ func newDecodeBatch(e *Engine) decodeBatch {
 
 // clear empties the batch and keeps its memory.
 func (b *decodeBatch) clear() {
-	b.frames, b.times, b.bytes = b.frames[:0], b.times[:0], b.bytes[:0]
+	b.times, b.bytes = b.times[:0], b.bytes[:0]
 	b.decoded, b.needsOrder = 0, false
 	b.syns, b.wrongSYNs = b.syns[:0], 0
 	b.outcome = [wire.Outcomes]uint64{}
@@ -50,57 +46,39 @@ func (b *decodeBatch) clear() {
 	}
 }
 
-// decode decodes the batch's frames. o holds the state that needs packets in their order: the
-// opener of each connection between two mail ports, and fragments. Without o decoding stops at the
-// first packet that needs this state, and needsOrder is set.
-//
-// Frames of a file are borrowed from a mapping. If the file is truncated meanwhile, reading them
-// faults; the frames from there on are counted as vanished. A frame that panics is counted, and the
-// next one is decoded.
-func (b *decodeBatch) decode(o *orderedDecode) {
-	for !b.decodeRest(o) { // each call but the last drops a frame
-	}
-}
-
-// decodeRest decodes the frames that are not decoded yet. It reports false if some are left.
-func (b *decodeBatch) decodeRest(o *orderedDecode) (over bool) {
-	// A fault in the mapped file becomes a panic that can be recovered. The setting holds for this
-	// goroutine until the function returns.
+// decode decodes frames. o holds the state that needs packets in their order: the opener of each
+// connection between two mail ports, and fragments. Without o decoding stops at the first packet
+// that needs this state, and needsOrder is set. A frame that panics is counted, and the next one is
+// decoded.
+func (b *decodeBatch) decode(frames []frame.Frame, o *orderedDecode) {
 	b.decoder.SetFragments(nil)
 	if o != nil {
 		b.decoder.SetFragments(&o.fragments)
 	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for len(frames) > 0 && !b.needsOrder { // each time but the last drops a frame
+		frames = frames[b.decodeRest(frames, o):]
+	}
+}
+
+// decodeRest decodes frames up to one that panics or needs order, and returns their number, with
+// the one that panicked.
+func (b *decodeBatch) decodeRest(frames []frame.Frame, o *orderedDecode) (n int) {
+	before := b.decoded
 	defer func() {
-		r := recover()
-		switch {
-		case r == nil:
-		// The rest of the file is gone: every frame that is not decoded yet counts as vanished.
-		case isFault(r):
-			for _, list := range b.frames {
-				b.outcome[wire.Vanished] += uint64(len(list))
-			}
-			b.outcome[wire.Vanished] -= uint64(b.decoded)
-			over = true
-		default:
+		if r := recover(); r != nil {
 			b.e.recordPanic(describe(r))
 			b.outcome[wire.Panicked]++
 			b.decoded++
 		}
+		n = b.decoded - before
 	}()
-	// After a panic decoding goes on behind the frame that caused it.
-	skip := b.decoded
-	for _, list := range b.frames {
-		n := min(skip, len(list))
-		skip -= n
-		list = list[n:]
-		for i := range list {
-			if !b.decodeFrame(&list[i], o) {
-				return true
-			}
+	for i := range frames {
+		if !b.decodeFrame(&frames[i], o) {
+			b.needsOrder = true
+			break
 		}
 	}
-	return true
+	return 0
 }
 
 // decodeFrame decodes one frame, counts its outcome, and enqueues its packet. It reports false if
@@ -124,14 +102,12 @@ func (b *decodeBatch) decodeFrame(f *frame.Frame, o *orderedDecode) bool {
 		// Both ports are mail ports: only the SYN shows which end is the client.
 		if toServer && w.Kind == wire.TCP && b.decoder.IsMailPort(w.SrcPort) {
 			if o == nil {
-				b.needsOrder = true
 				return false
 			}
 			toServer = o.toServer(w)
 		}
 		b.enqueue(w, f, toServer)
 	} else if outcome == wire.TCPFragment && o == nil {
-		b.needsOrder = true
 		return false
 	} else if outcome == wire.DNSMessage || outcome == wire.DNSSegment {
 		b.enqueueDNS(w, f)

@@ -4,7 +4,7 @@
 // Words:
 //   - A round is a row of at most 16384 frames that are processed together. At its end the shards
 //     exchange their observations of one another's hosts.
-//   - A batch is the part of a round that one goroutine decodes.
+//   - A batch is the packets of a round, as they were decoded.
 //   - A shard is a part of the flow table, by the hash of the client, and what belongs to it: a
 //     tracker (package track), the observers of the tracker's events, and a journal. All are under
 //     the lock of the table's shard.
@@ -18,7 +18,7 @@
 //
 // The way of a segment, from frame to finding, is one file after the other:
 //
-//	worker.go          Take, takeRound: a round of frames
+//	worker.go          Add, takeRound: a round of frames
 //	decode.go            decode: wire.Decode, a packet or an outcome that is counted
 //	enqueue.go           enqueue: the packet becomes a row in the queue of its client's shard
 //	process.go           runShards, process: for each shard, under its lock, packet after packet

@@ -87,13 +87,6 @@ func describe(reason any) string {
 	}
 }
 
-// isFault reports whether a panic is a fault of unmapped memory: a page of a file that was
-// truncated after it was mapped. A fault near address zero is a nil pointer instead.
-func isFault(reason any) bool {
-	f, ok := reason.(interface{ Addr() uintptr })
-	return ok && f.Addr() >= 4096
-}
-
 // quarantineCurrent records a panic and drops the flow of the packet that caused it. The rest of a
 // tick is dropped. A packet that panics while it is prefetched panics again where it is processed,
 // and is recorded there.

@@ -11,15 +11,13 @@ import (
 // decodes a round into the queues of the shards, has each shard process its queue, and exchanges
 // what the shards found for one another.
 type Worker struct {
-	e         *Engine
-	ordered   orderedDecode
-	batchPool []decodeBatch // batches, and behind them further batches that keep their memory
-	batches   []decodeBatch
-	round     [][]frame.Frame // scratch of Take
-	ticks     []tick
-	frames    uint64 // so far
-	seq       uint64 // packets so far that passed the filter
-	outcome   [wire.Outcomes]atomic.Uint64
+	e       *Engine
+	ordered orderedDecode
+	batches []decodeBatch // the packets of the round so far, in one batch
+	ticks   []tick
+	frames  uint64 // so far, without the current round
+	seq     uint64 // packets so far that passed the filter
+	outcome [wire.Outcomes]atomic.Uint64
 	// Packets with a time in the next quietSpan nanoseconds from quietFrom leave the clock as it
 	// is.
 	quietFrom int64
@@ -27,8 +25,8 @@ type Worker struct {
 	first     atomic.Int64 // lowest and highest time of any frame, ns since 1970
 	last      atomic.Int64
 	progress  atomic.Uint64
-	// The work of the helper pool. Both closures are made once, because making one allocates.
-	decodeOne, processOne func(i int)
+	// The work of the helper pool. The closure is made once, because making one allocates.
+	processOne func(i int)
 }
 
 // tick says that the clock reaches now before the packet with number order.
@@ -40,8 +38,7 @@ type tick struct {
 
 // Worker makes a worker. All workers must be made before the first frame.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{e: e}
-	w.decodeOne = func(i int) { w.batches[i].decode(nil); w.progress.Add(1) }
+	w := &Worker{e: e, batches: []decodeBatch{newDecodeBatch(e)}}
 	w.processOne = func(i int) { e.shards[i].process(w.batches, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
@@ -52,19 +49,20 @@ func (e *Engine) Worker() *Worker {
 // read it.
 func (w *Worker) Progress() *atomic.Uint64 { return &w.progress }
 
-// Prefilter returns a function that reports, from the ports of a frame, whether the engine has no
-// use for the frame; class is the index for Worker.Skip. Nil ports mean DefaultPorts. The function
-// may be called by several goroutines.
-func Prefilter(ports []uint16) func(link frame.LinkType, data []byte, wire int) (class uint8,
-	skip bool) {
+// Prefilter returns a prefilter that skips, by their ports, frames for which the engine has no use;
+// its classes are the indexes for Worker.Skip. Nil ports mean DefaultPorts.
+func Prefilter(ports []uint16) *frame.Prefilter {
 	if ports == nil {
 		ports = DefaultPorts
 	}
 	d := new(wire.Decoder)
 	d.SetPorts(ports)
-	return func(link frame.LinkType, data []byte, length int) (uint8, bool) {
-		o, skip := d.Skip(link, data, max(length, len(data)))
-		return uint8(o), skip
+	return &frame.Prefilter{
+		Skip: func(link frame.LinkType, data []byte, length int) (uint8, bool) {
+			o, skip := d.Skip(link, data, length)
+			return uint8(o), skip
+		},
+		Usual: wire.UsualFrames(ports),
 	}
 }
 
@@ -86,26 +84,33 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 	w.last.Store(max(w.last.Load(), last))
 }
 
-// Take takes in frames and emits the events that they cause. The parts follow one another. Take
-// borrows the frames' bytes until it returns. A panic inside is recovered and counted; see
-// Engine.Fault.
+// Take is Add for each of the parts, and then Flush.
 func (w *Worker) Take(parts [][]frame.Frame) {
-	w.round = w.round[:0]
-	total, most := 0, w.roundSize()
 	for _, part := range parts {
-		for len(part) >= most-total {
-			w.round = append(w.round, part[:most-total])
-			part = part[most-total:]
-			w.takeRound(w.round, most)
-			w.round, total, most = w.round[:0], 0, w.roundSize()
-		}
-		if len(part) > 0 {
-			w.round = append(w.round, part)
-			total += len(part)
+		w.Add(part)
+	}
+	w.Flush()
+}
+
+// Add takes in frames, and emits the events of the rounds that become full. It borrows the frames'
+// bytes until it returns. A panic inside is recovered and counted; see Engine.Fault.
+func (w *Worker) Add(frames []frame.Frame) {
+	b := &w.batches[0]
+	for len(frames) > 0 { // once for each round
+		size := w.roundSize()
+		n := min(len(frames), size-b.decoded)
+		b.decode(frames[:n], &w.ordered)
+		if frames = frames[n:]; b.decoded == size {
+			w.Flush()
 		}
 	}
-	if total > 0 {
-		w.takeRound(w.round, total)
+}
+
+// Flush ends the round and emits its events. The caller calls it at marks of the input itself, so
+// that events do not depend on how frames are split over calls.
+func (w *Worker) Flush() {
+	if w.batches[0].decoded > 0 {
+		w.takeRound()
 	}
 }
 
@@ -119,78 +124,26 @@ const maxRound = 16384
 // findings of a short capture must profit from it too.
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// takeRound takes in a round of frames, total in all:
+// takeRound takes in the round that was decoded:
 //
-//	decode      in batches side by side, or in one batch if the order matters
 //	judge SYNs  with wrong checksums, in packet order
 //	ticks       are found among the packets' times
 //	process     each shard, side by side
 //	exchange    the shards' observations, and emit the events
-func (w *Worker) takeRound(parts [][]frame.Frame, total int) {
-	w.frames += uint64(total)
-	shared := w.e.pool != nil && total >= shareFrom
-	if shared {
-		w.split(parts, total)
-		w.e.pool.each(len(w.batches), w.decodeOne)
-	}
-	// A small round, or one with packets that need order, is decoded in one batch. In the second
-	// case the batches that were decoded are thrown away before they are counted.
-	if !shared || w.needsOrder() {
-		w.resetBatches(1)
-		w.batches[0].frames = append(w.batches[0].frames, parts...)
-		w.batches[0].decode(&w.ordered)
-		w.progress.Add(1)
-	}
+func (w *Worker) takeRound() {
+	b := &w.batches[0]
+	w.frames += uint64(b.decoded)
+	w.progress.Add(1)
 	w.ticks = w.ticks[:0]
-	for i := range w.batches {
-		w.ordered.checksums.judge(&w.batches[i])
-		w.countBatch(&w.batches[i])
-	}
+	w.ordered.checksums.judge(b)
+	w.countBatch(b)
 	w.ordered.publish()
-	w.runShards(shared)
-}
-
-// needsOrder reports whether the batches cannot be decoded side by side.
-func (w *Worker) needsOrder() bool {
-	for i := range w.batches {
-		if w.batches[i].needsOrder {
-			return true
-		}
-	}
-	return false
+	w.runShards(w.e.pool != nil && b.decoded >= shareFrom)
+	b.clear()
 }
 
 // shareFrom is the smallest round for which the helper pool is woken.
 const shareFrom = 1024
-
-// split makes batches of about the same size, two for each helper.
-func (w *Worker) split(parts [][]frame.Frame, total int) {
-	n := 2 * w.e.cfg.Helpers
-	size := (total + n - 1) / n
-	w.resetBatches(n)
-	i, room := 0, size
-	for _, part := range parts {
-		for len(part) > 0 {
-			if room == 0 {
-				i, room = i+1, size
-			}
-			k := min(room, len(part))
-			w.batches[i].frames = append(w.batches[i].frames, part[:k])
-			part, room = part[k:], room-k
-		}
-	}
-}
-
-// resetBatches makes n empty batches.
-func (w *Worker) resetBatches(n int) {
-	for len(w.batchPool) < n {
-		w.batchPool = append(w.batchPool, newDecodeBatch(w.e))
-	}
-	w.batches = w.batchPool[:n]
-	for i := range w.batches {
-		w.batches[i].clear()
-	}
-}
 
 // countBatch adds a batch's counters to the worker's, and finds the ticks among its packets. Most
 // packets are within the quiet span, and cost a subtraction.
@@ -231,7 +184,6 @@ func (w *Worker) Idle(now int64) {
 	e := w.e
 	if ok, jump := e.clock.advanceIdle(now); ok {
 		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
-		w.resetBatches(0)
 		w.runShards(false)
 		w.EmitDue()
 		w.quietFrom, w.quietSpan = e.clock.window()

@@ -54,7 +54,6 @@ const (
 	BadFragment
 	TooManyFragments // the fragments of a datagram are too scattered; it is dropped
 	UnknownLink      // link type that Decode does not know
-	Vanished         // the file was cut after the frame was read; Decode never returns it
 	Panicked         // a fault of the sensor while it decoded the frame; Decode never returns it
 	BadTime          // the time is not representable; Decode never returns it, see capture.Stats
 
@@ -99,7 +98,6 @@ var outcomeNames = [Outcomes]string{
 	TooManyHeaders:   "too_many_extension_headers",
 	TooManyLayers:    "too_many_layers",
 	UnknownLink:      "unknown_link_type",
-	Vanished:         "vanished",
 	Panicked:         "panicked",
 	BadTime:          "bad_time",
 }
