@@ -29,7 +29,8 @@ func (s *Observer) afterAttempt(ref flowtable.Ref, prof *profile, k *flowtable.K
 // observeRetransmit observes a retransmitted SYN. after is the time since the SYN before it, in ns.
 func (s *Observer) observeRetransmit(src *Source, p *track.Packet, after int64) {
 	if prof := s.profiles.At(src.profile); prof != nil {
-		o := s.observation(detect.KindRetransmit, &p.Key, p.Time)
+		o := detect.Observation{Kind: detect.KindRetransmit, Time: p.Time}
+		s.setServer(&o, &p.Key)
 		o.Hash, o.After = p.Seq, after
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
@@ -42,7 +43,8 @@ func (s *Observer) observeSYNACK(src *Source, p *track.Packet) {
 		if prof.destinations.all == 0 { // the attempt that gave it its profile
 			prof.destinations.tried(&p.Key)
 		}
-		o := s.observation(detect.KindSYNACK, &p.Key, p.Time)
+		o := detect.Observation{Kind: detect.KindSYNACK, Time: p.Time}
+		s.setServer(&o, &p.Key)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
@@ -55,7 +57,8 @@ func (s *Observer) observeFailure(src *Source, p *track.Packet, icmp bool) {
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		o := s.observation(kind, &p.Key, p.Time)
+		o := detect.Observation{Kind: kind, Time: p.Time}
+		s.setServer(&o, &p.Key)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 		s.judge(src, prof, p.Time)
 	}
@@ -86,7 +89,8 @@ func (s *Observer) ExpireContacts(now int64) {
 func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *flowtable.Key,
 	ttl uint8) {
 	src.flags |= changed
-	a := s.attemptOf(k, now, ttl)
+	var a detect.Observation
+	s.attemptOf(&a, k, now, ttl)
 	if a.External {
 		src.flags |= outbound
 	}
@@ -116,15 +120,16 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 	s.judge(src, prof, now)
 }
 
-// attemptOf returns the observation of an attempt.
-func (s *Observer) attemptOf(k *flowtable.Key, now int64, ttl uint8) detect.Observation {
+// attemptOf fills in the observation of an attempt.
+func (s *Observer) attemptOf(o *detect.Observation, k *flowtable.Key, now int64, ttl uint8) {
 	x := s.Peers.Of(k)
-	return detect.Observation{Kind: detect.KindSYN, Time: now, Port: k.ServerPort, TTL: ttl,
-		Addr: x.Addr, Net: x.Net, External: x.External, Relay: s.Peers.IsRelay(x)}
+	o.Kind, o.Time, o.TTL = detect.KindSYN, now, ttl
+	o.Port, o.Addr, o.Net = k.ServerPort, x.Addr, x.Net
+	o.External, o.Relay = x.External, s.Peers.IsRelay(x)
 }
 
-// observation returns an observation about the server of k.
-func (s *Observer) observation(kind detect.Kind, k *flowtable.Key, now int64) detect.Observation {
+// setServer fills in the server of an observation.
+func (s *Observer) setServer(o *detect.Observation, k *flowtable.Key) {
 	x := s.Peers.Of(k)
-	return detect.Observation{Kind: kind, Time: now, Port: k.ServerPort, Addr: x.Addr, Net: x.Net}
+	o.Port, o.Addr, o.Net = k.ServerPort, x.Addr, x.Net
 }

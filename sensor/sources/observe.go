@@ -60,7 +60,8 @@ func (s *Observer) Observe(ev *track.Event) {
 		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
 		if prof != nil && !ev.Flow.Noted(peer.SelfMade) {
-			o := s.observation(detect.KindBothSides, ev.Key, ev.Time)
+			o := detect.Observation{Kind: detect.KindBothSides, Time: ev.Time}
+			s.setServer(&o, ev.Key)
 			prof.Observe(&s.all.cfg.Detect, nil, &o)
 		}
 	case track.ConnectionOver:
@@ -91,7 +92,8 @@ func (s *Observer) observeEstablished(src *Source, prof *profile, ev *track.Even
 	src.Counters.Sessions++
 	s.noteSessionAddress(src, p, f)
 	if prof != nil {
-		o := s.observation(detect.KindEstablished, &p.Key, p.Time)
+		o := detect.Observation{Kind: detect.KindEstablished, Time: p.Time}
+		s.setServer(&o, &p.Key)
 		o.OneSided = !f.SeenBothSides() || f.Noted(peer.SelfMade)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}

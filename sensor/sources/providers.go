@@ -19,7 +19,8 @@ func (s *Observer) observeServerName(x *track.Event, prof *profile, text []byte,
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	o := s.observation(detect.KindNamed, x.Key, x.Flow.Last)
+	o := detect.Observation{Kind: detect.KindNamed, Time: x.Flow.Last}
+	s.setServer(&o, x.Key)
 	if prof.KnowsServer(o.Net, by) {
 		return
 	}
@@ -71,6 +72,7 @@ func (s *Observer) observeAccount(x *track.Event, prof *profile) {
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	o := s.observation(detect.KindAccount, x.Key, x.Flow.Last)
+	o := detect.Observation{Kind: detect.KindAccount, Time: x.Flow.Last}
+	s.setServer(&o, x.Key)
 	prof.Observe(&s.all.cfg.Detect, nil, &o)
 }

@@ -106,7 +106,8 @@ func (s *Observer) noteRefused(f *track.Flow, prof *profile, ev *smtpsniff.Event
 	if prof == nil || !f.Noted(peer.External) {
 		return
 	}
-	o := s.observation(detect.KindDecided, s.event.Key, now)
+	o := detect.Observation{Kind: detect.KindDecided, Time: now}
+	s.setServer(&o, s.event.Key)
 	o.Net, o.Hash = s.providerOf(s.event), s.all.cfg.Peers.DomainHash(list)
 	o.Refused, o.Later = true, ev.Code < 500
 	o.Listed = reason == refusal.Blocklisted || list != ""
@@ -158,10 +159,12 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	}
 	switch {
 	case ev.Code < 500:
-		o := s.observation(detect.KindDeferred, k, now)
+		o := detect.Observation{Kind: detect.KindDeferred, Time: now}
+		s.setServer(&o, k)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	case reason.Stranger():
-		o := s.observation(detect.KindRelayDenied, k, now)
+		o := detect.Observation{Kind: detect.KindRelayDenied, Time: now}
+		s.setServer(&o, k)
 		prof.Observe(&s.all.cfg.Detect, nil, &o)
 	}
 	s.observeCitation(prof, k, &cited, text, now)

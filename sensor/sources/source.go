@@ -158,7 +158,8 @@ func (s *Observer) forgottenAttempts() uint32 {
 func (s *Observer) synRecord(n *track.SYNEntry, now int64) finding.SourceRecord {
 	src := Source{input: n.Value.Input}
 	src.describe(&n.Value)
-	a := s.attemptOf(&n.Key, n.Time, n.Value.TTL)
+	var a detect.Observation
+	s.attemptOf(&a, &n.Key, n.Time, n.Value.TTL)
 	src.Counters.Observe(&a)
 	src.countOutcome(n.Outcome)
 	if n.Outcome == flowtable.Waiting && now-n.Time >= track.AttemptTime {
