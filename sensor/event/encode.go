@@ -205,7 +205,7 @@ func (c *clock) append(b []byte, ns int64) []byte {
 	if shown < 0 {
 		return append(append(append(b, '"'), Timestamp(ns)...), '"')
 	}
-	e := &c[second%int64(len(c))]
+	e := &c[uint64(second)%uint64(len(c))]
 	if e.second != second || e.text[0] == 0 {
 		e.second = second
 		copy(e.text[:], Timestamp(ns))

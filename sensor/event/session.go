@@ -9,8 +9,9 @@ import (
 
 // Session writes a session and returns the number of its event.
 //
-// Its text is appended to one buffer: 1,050 bytes for about 3,700 instructions, where objects of
-// zerolog that are put into one another took 17,000.
+// Its text of about 1,050 bytes is appended to one buffer. With the queue that takes about 16,000
+// instructions, 2,600 of them for SHA-1 on a processor without instructions for it, where objects
+// of zerolog that were put into one another took 39,000.
 func (w *Writer) Session(s *finding.Session) uint64 {
 	b := w.appendInput(w.beginLine(SessionEvent, zerolog.InfoLevel, s.End), s.Input, s.VLAN)
 	b = append(b, `,"src_ip":"`...)
@@ -40,7 +41,9 @@ func (w *Writer) Session(s *finding.Session) uint64 {
 // appendFlow appends what is known of the connection.
 func (w *Writer) appendFlow(b []byte, s *finding.Session) []byte {
 	b = w.clock.append(append(b, `,"flow":{"start":`...), s.Start)
-	b = w.clock.append(append(b, `,"end":`...), s.End)
+	b = append(b, `,"end":`...)
+	const end = len(Start + `info","timestamp":`) // the event has the same time
+	b = append(b, b[end:end+len(`"2006-01-02T15:04:05.000000Z"`)]...)
 	b = appendSeconds(append(b, `,"age":`...), s.End-s.Start)
 	b = appendString(append(b, `,"state":`...), s.State)
 	b = appendString(append(b, `,"reason":`...), s.Reason)
