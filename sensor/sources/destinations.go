@@ -91,18 +91,27 @@ func isHostName(name []byte) bool {
 	return bytes.IndexByte(name, '.') > 0
 }
 
-// top are the destinations with at least a tenth of the attempts, the most frequent first.
+// top are the destinations with at least a tenth of the attempts, the most frequent first. Of a
+// host that sends to hundreds hardly one is left to be sorted.
 func (d *destinations) top(v6 bool) (top []finding.Destination) {
-	list := d.list
-	slices.SortFunc(list[:], func(a, b destination) int {
-		return cmp.Or(-cmp.Compare(a.count-a.over, b.count-b.over),
+	var list [len(d.list)]*destination
+	n := 0
+	for i := range d.list {
+		if x := &d.list[i]; x.certain() > 0 && x.certain()*10 >= d.all {
+			list[n] = x
+			n++
+		}
+	}
+	slices.SortFunc(list[:n], func(a, b *destination) int {
+		return cmp.Or(-cmp.Compare(a.certain(), b.certain()),
 			slices.Compare(a.addr[:], b.addr[:]), cmp.Compare(a.port, b.port))
 	})
-	for _, x := range list {
-		if n := x.count - x.over; n > 0 && n*10 >= d.all {
-			server := netip.AddrPortFrom(peer.NetIP(x.addr, v6), x.port)
-			top = append(top, finding.Destination{Server: server, Name: string(x.name[:x.n])})
-		}
+	for _, x := range list[:n] {
+		server := netip.AddrPortFrom(peer.NetIP(x.addr, v6), x.port)
+		top = append(top, finding.Destination{Server: server, Name: string(x.name[:x.n])})
 	}
 	return top
 }
+
+// certain is how many attempts there were at least.
+func (x *destination) certain() uint32 { return x.count - x.over }
