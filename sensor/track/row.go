@@ -2,6 +2,7 @@ package track
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"spamsensor/flowtable"
 	"spamsensor/flowtable/tcp"
@@ -97,9 +98,15 @@ func (s *Side) Fill(r *Row, p *wire.Packet, input uint16, toServer bool, scope f
 	}
 	mac := address(&p.MAC)
 	r.from, r.to = s.hash(mac), s.hash(address(&p.To))
-	s.origins = append(s.origins, origin{mac | uint64(min(p.Tags, 2))<<48,
-		[2]uint16{p.VLAN[0], p.VLAN[1]}, input})
-	r.numberTTL = uint32(len(s.origins))<<8 | uint32(p.TTL)
+	n := len(s.origins)
+	if n == cap(s.origins) {
+		s.origins = slices.Grow(s.origins, max(64, n))
+	}
+	s.origins = s.origins[:n+1]
+	o := &s.origins[n] // in place: a literal would be made elsewhere and copied
+	o.mac, o.input = mac|uint64(min(p.Tags, 2))<<48, input
+	o.vlan[0], o.vlan[1] = p.VLAN[0], p.VLAN[1]
+	r.numberTTL = uint32(n+1)<<8 | uint32(p.TTL)
 	if scope == 0 && len(p.Payload) == int(p.Len) && p.Flags&wire.URG == 0 {
 		r.client = binary.LittleEndian.Uint32(client[12:])
 		r.server = binary.LittleEndian.Uint32(server[12:])
