@@ -74,23 +74,23 @@ func TestTag(t *testing.T) {
 	}
 }
 
-// TestHolds checks that a reference is not taken for that of another entry.
-func TestHolds(t *testing.T) {
+// TestStill checks that a reference is not taken for that of another entry.
+func TestStill(t *testing.T) {
 	table := newTest(Config{Flows: 16, Sources: 16, Attempts: 16, Shards: 1})
 	p := &table.Shard(0).Flows
 	k := number(1)
 	r := p.Add(5, &k)
 	gen := p.Gen(r)
-	if !p.Holds(r, gen, 5) || p.Holds(r, gen+1, 5) || p.Holds(r, gen, 6) {
+	if p.Still(r, gen, 5) == nil || p.Still(r, gen+1, 5) != nil || p.Still(r, gen, 6) != nil {
 		t.Error("the entry is not recognised")
 	}
-	if p.Move(r, 7); p.Holds(r, gen, 5) || !p.Holds(r, gen, 7) {
+	if p.Move(r, 7); p.Still(r, gen, 5) != nil || p.Still(r, gen, 7) == nil {
 		t.Error("the entry moved")
 	}
-	if p.Remove(r); p.Holds(r, gen, 7) {
+	if p.Remove(r); p.Still(r, gen, 7) != nil {
 		t.Error("the entry was removed")
 	}
-	if p.Add(7, &k) != r || p.Holds(r, gen, 7) {
+	if p.Add(7, &k) != r || p.Still(r, gen, 7) != nil {
 		t.Error("the entry is another one")
 	}
 }

@@ -242,11 +242,14 @@ func (p *Pool[K, V]) Move(r Ref, hash uint64) {
 	b.set(b.free(), tag(hash), uint32(r))
 }
 
-// Holds reports whether r is still the entry of a key with this hash: it was found with this
-// generation, and neither removed nor moved since.
-func (p *Pool[K, V]) Holds(r Ref, gen uint16, hash uint64) bool {
+// Still is the value of an entry that was found under this hash with this generation, or nil if it
+// was removed or moved since.
+func (p *Pool[K, V]) Still(r Ref, gen uint16, hash uint64) *V {
 	e := p.at(uint32(r))
-	return e.hash == hash && e.gen == gen && e.used
+	if e.hash != hash || e.gen != gen || !e.used {
+		return nil
+	}
+	return &e.value
 }
 
 // Used reports whether r is an entry and has the generation gen, so that its key is still the same.

@@ -117,7 +117,7 @@ func (s *shard) prefetch(b *decodeBatch, list []track.Row) {
 	sum := uint32(0)
 	for i := range list {
 		r, x := &list[i], &s.found[i]
-		x.FlowHash = b.side.FlowHash(r)
+		*x = track.Found{FlowHash: b.side.FlowHash(r)}
 		sum += s.t.Flows.Prefetch(x.FlowHash)
 		// A SYN also looks for its source, its attempt and the SYN cache.
 		if r.IsSYN() {
@@ -126,7 +126,9 @@ func (s *shard) prefetch(b *decodeBatch, list []track.Row) {
 		}
 	}
 	for i := range list {
-		sum += s.tracker.Find(&list[i], &s.found[i])
+		if r := &list[i]; !r.IsSYN() {
+			sum += s.tracker.Find(r, &s.found[i])
+		}
 	}
 	s.prefetchSum += sum
 }

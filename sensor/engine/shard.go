@@ -82,7 +82,7 @@ func (s *shard) init(e *Engine, i int) {
 // packet processes one packet; x is what prefetch has found.
 func (s *shard) packet(b *decodeBatch, r *track.Row, x *track.Found) {
 	payload := b.payload(r)
-	if s.tracker.Next(r, payload, x) {
+	if !r.IsSYN() && s.tracker.Next(r, payload, x) {
 		return // most of them
 	}
 	p := &s.packetInHand

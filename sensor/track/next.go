@@ -13,11 +13,10 @@ const unsettled = portsReused | fastOpenPending | sessionEmitted | unanswered | 
 // Segment or SYN take it. The result is that of Segment (TestNextIsSegment), for 60 instructions
 // with those of tcp.Stream.Next apart, instead of 350.
 func (t *Tracker[S]) Next(row *Row, payload []byte, x *Found) bool {
-	r := t.flow(x)
-	if r == 0 || row.Note&BadChecksum != 0 {
+	f := t.flow(x)
+	if f == nil || row.Note&BadChecksum != 0 {
 		return false
 	}
-	f := t.table.Flows.At(r)
 	if f.has(unsettled) || !f.Trace.usual(row) {
 		return false
 	}
@@ -35,11 +34,11 @@ func (t *Tracker[S]) Next(row *Row, payload []byte, x *Found) bool {
 	if session == nil {
 		return true
 	}
-	t.current = r
+	t.current = x.ref
 	t.Count.Streamed += uint64(len(payload))
 	t.Listener.Feed(session, smtpsniff.Side(row.Dir), payload)
 	if len(t.Listener.Events) > 0 {
-		t.said(t.table.Flows.KeyOf(r), f, session)
+		t.said(t.table.Flows.KeyOf(x.ref), f, session)
 	}
 	return true
 }

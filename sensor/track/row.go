@@ -203,11 +203,10 @@ type Found struct {
 }
 
 // Find looks for the flow of a row, and reads the memory that Next reads first, so that the waits
-// for the memory of many packets overlap. x.FlowHash is set already. A SYN has no flow usually, and
-// is not looked up.
+// for the memory of many packets overlap. x has nothing but FlowHash yet. A SYN has no flow usually,
+// and needs no Find.
 func (t *Tracker[S]) Find(r *Row, x *Found) (sum uint32) {
-	x.ref = 0
-	if r.IsSYN() || r.kind() != wire.TCP {
+	if r.kind() != wire.TCP {
 		return 0
 	}
 	if x.ref = t.table.Flows.FindHash(x.FlowHash); x.ref == 0 {
@@ -222,10 +221,10 @@ func (t *Tracker[S]) Find(r *Row, x *Found) (sum uint32) {
 	return sum
 }
 
-// flow is the flow that Find has found, or zero if it had found none or that is gone since.
-func (t *Tracker[S]) flow(x *Found) flowtable.Ref {
-	if x.ref != 0 && t.table.Flows.Holds(x.ref, x.gen, x.FlowHash) {
-		return x.ref
+// flow is the flow that Find has found, or nil if it had found none or that is gone since.
+func (t *Tracker[S]) flow(x *Found) *Flow {
+	if x.ref == 0 {
+		return nil
 	}
-	return 0
+	return t.table.Flows.Still(x.ref, x.gen, x.FlowHash)
 }

@@ -9,8 +9,8 @@ import (
 // Segment works on any segment but a client's SYN; payload is borrowed. It finds the flow, or
 // begins one, and then looks for the signs that the flow is not what it seemed to be.
 func (t *Tracker[S]) Segment(p *Packet, payload []byte, x *Found) {
-	r := t.flow(x)
-	if r == 0 {
+	r := x.ref
+	if t.flow(x) == nil {
 		r = t.table.Flows.Find(p.FlowHash, &p.Key)
 	}
 	if r == 0 {

@@ -144,7 +144,7 @@ func (r *rig) row(p *Packet, payload []byte) (*Row, *Found) {
 		w.Src, w.Dst, w.SrcPort, w.DstPort = w.Dst, w.Src, w.DstPort, w.SrcPort
 	}
 	row, x := &r.rowInHand, &r.found
-	row.ClientHash, row.Time, x.FlowHash = p.ClientHash, p.Time, p.FlowHash
+	row.ClientHash, row.Time, *x = p.ClientHash, p.Time, Found{FlowHash: p.FlowHash}
 	r.side.Secret = &r.table.Secret
 	r.side.Clear()
 	r.side.Fill(row, w, p.Input, p.ToServer, p.Key.Scope)
