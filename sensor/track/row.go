@@ -203,8 +203,8 @@ type Found struct {
 }
 
 // Find looks for the flow of a row, and reads the memory that Next reads first, so that the waits
-// for the memory of many packets overlap. x has nothing but FlowHash yet. A SYN has no flow usually,
-// and needs no Find.
+// for the memory of many packets overlap. x has nothing but FlowHash yet. A SYN has no flow
+// usually, and needs no Find.
 func (t *Tracker[S]) Find(r *Row, x *Found) (sum uint32) {
 	if r.kind() != wire.TCP {
 		return 0
