@@ -155,6 +155,26 @@ func TestDotAnywhere(t *testing.T) {
 	}
 }
 
+// TestSkipText skips any text without a dot behind LF, and stops within 32 bytes before one.
+func TestSkipText(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 100000 {
+		text := make([]byte, 33+rng.IntN(100))
+		for i := range text {
+			text[i] = "\n\n.,$&-\x0e\x2a $ab\xae\x8a\xff\x00"[rng.IntN(17)]
+		}
+		text = bytes.ReplaceAll(text, []byte("\n."), []byte("ab"))
+		if n := skipText(text); n%32 != 0 || n < len(text)-32 {
+			t.Fatalf("%d of %d bytes: %q", n, len(text), text)
+		}
+		at := rng.IntN(len(text) - 1)
+		copy(text[at:], "\n.")
+		if n := skipText(text); n > at || n < min(at, len(text)-33)/32*32 {
+			t.Fatalf("%d of %d bytes, dot at %d: %q", n, len(text), at, text)
+		}
+	}
+}
+
 // FuzzPlainly is TestPlainly for any text.
 func FuzzPlainly(f *testing.F) {
 	f.Add([]byte(" FROM:<a@b.example> SIZE=1"), uint16(250))

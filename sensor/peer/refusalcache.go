@@ -14,8 +14,10 @@ import (
 // GreetingName returns the name in a server's greeting (RFC 5321, section 4.2: it is the first
 // word) in the spelling of package mailname, empty if there is none.
 func GreetingName(banner []byte) string {
+	var buf [256]byte
 	word, _, _ := bytes.Cut(banner, []byte{' '})
-	if name := string(mailname.AppendDomain(nil, word)); heloname.Classify(name) == heloname.Full {
+	name := string(mailname.AppendDomain(buf[:0], word))
+	if heloname.Classify(name) == heloname.Full {
 		return name
 	}
 	return ""
@@ -26,8 +28,9 @@ func GreetingName(banner []byte) string {
 type cachedReason struct {
 	hash   uint64 // hash of code and text
 	reason refusal.Reason
-	// cites says that the text names a blocklist or an address: then it is parsed each time.
-	cites bool
+	// If the text names a blocklist or an address:
+	text  string
+	cited refusal.Citation
 }
 
 // RefusalCache holds what the texts of refusals say. It has 256 slots, and a text replaces another
@@ -46,26 +49,29 @@ func (s *RefusalCache) Reason(session *smtpsniff.Session,
 		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
 	// The code is part of the hash: the same text can come with 450 and 550.
 	c := &s.entries[hash%uint64(len(s.entries))]
-	if c.hash != hash || c.cites {
-		full := string(ev.Text)
-		if reason = c.reason; c.hash != hash {
-			reason = refusal.Classify(ev.Code, Enhanced(ev.Enhanced), full)
-		}
-		cited = refusal.Cite(reason, full)
-		text = full
-		// The shown text has no addresses of users. A blocklist that only the full text names is
-		// reported as hidden.
-		if shown := string(ev.Redacted); shown != full {
-			if text = shown; cited.List != "" && refusal.Cite(reason, shown).List != cited.List {
-				cited.List = refusal.HiddenList
-			}
-		}
-		*c = cachedReason{hash, reason, cited.List != "" || len(cited.Addrs) > 0}
-		if session != nil {
-			cited = DropHelpLink(cited, session.Banner())
+	if known := c.hash == hash; known && c.text == "" {
+		return c.reason, refusal.Citation{}, ""
+	} else if !known || c.text != string(ev.Text) {
+		c.hash, c.text = hash, string(ev.Text)
+		c.reason = refusal.Classify(ev.Code, Enhanced(ev.Enhanced), c.text)
+		c.cited = refusal.Cite(c.reason, c.text)
+	}
+	reason, cited, text = c.reason, c.cited, c.text
+	if cited.List == "" && len(cited.Addrs) == 0 {
+		c.text, c.cited = "", refusal.Citation{}
+	}
+	// The shown text has no addresses of users. A blocklist that only the full text names is
+	// reported as hidden.
+	if string(ev.Redacted) != text {
+		text = string(ev.Redacted)
+		if cited.List != "" && refusal.Cite(reason, text).List != cited.List {
+			cited.List = refusal.HiddenList
 		}
 	}
-	return c.reason, cited, text
+	if session != nil {
+		cited = DropHelpLink(cited, session.Banner())
+	}
+	return reason, cited, text
 }
 
 // DropHelpLink drops a list that is only the host of a link to the server's own help, by the name
