@@ -44,6 +44,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/frame"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -211,6 +212,22 @@ var withoutVerdicts = engine.Config{
 	Home: []netip.Prefix{netip.MustParsePrefix("255.255.255.255/32")}, Live: true,
 }
 
+// readWindows passes the windows that follow through the engine, as long as they are read side by
+// side.
+func readWindows(files *capture.Files, w *engine.Worker) {
+	for windows := files.Windows(w.Ahead()); len(windows) > 0; windows = files.Windows(w.Ahead()) {
+		w.DecodeAhead(len(windows), func(i int) []frame.Frame { return windows[i].Next() })
+		for i, x := range windows {
+			if !files.Follows(x) || !w.TakeAhead(i) {
+				return
+			}
+			b := files.Take(x)
+			w.Skip(b.Skipped[:], b.First, b.Last)
+			w.EmitDue()
+		}
+	}
+}
+
 // read passes a file through the engine as `spamsensor read` does, without writing events.
 func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	var before, after runtime.MemStats
@@ -218,8 +235,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	runtime.ReadMemStats(&before)
 	began := time.Now()
 	files, err := capture.OpenFiles([]string{name},
-		capture.FilesConfig{KnownLink: engine.KnownLink, Prefilter: engine.Prefilter(nil),
-			Workers: workers})
+		capture.FilesConfig{KnownLink: engine.KnownLink, Prefilter: engine.Prefilter(nil)})
 	if err != nil {
 		return r, err
 	}
@@ -228,10 +244,16 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	e := engine.New(cfg, engine.Output{})
 	w := e.Worker()
 	for err == nil {
+		readWindows(files, w)
 		var b *capture.Batch
 		b, err = files.Next()
 		w.Skip(b.Skipped[:], b.First, b.Last)
-		w.Take(b.Parts)
+		for _, part := range b.Parts {
+			w.Add(part)
+		}
+		if b.Round || err != nil {
+			w.Flush()
+		}
 		if b.End || err != nil {
 			w.EmitDue()
 		}

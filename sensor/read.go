@@ -20,6 +20,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/frame"
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/verdict"
 )
@@ -171,7 +172,7 @@ func (a *app) openFiles(cfg *config, names []string, events string, protected *p
 	files, err := capture.OpenFiles(names, capture.FilesConfig{
 		KnownLink: engine.KnownLink, Untimed: engine.Untimed,
 		Prefilter: engine.Prefilter(cfg.engine.Ports),
-		Stdin:     a.stdin, Workers: cfg.engine.Helpers, Steps: steps,
+		Stdin:     a.stdin, Steps: steps,
 	})
 	opening.end()
 	if err != nil {
@@ -196,6 +197,9 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 	bar := a.progress(files, o)
 	defer bar.Finish()
 	for ctx.Err() == nil {
+		work.begin()
+		feedWindows(ctx, files, w)
+		work.end()
 		reading.begin()
 		b, err := files.Next()
 		reading.end()
@@ -227,6 +231,26 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 // printable makes the name of a file, or a sentence with a name, safe to print: anybody who can put
 // a file into a directory that is read chooses its name.
 func printable(name string) string { return event.Escape(name, 8192) }
+
+// feedWindows delivers windows of a file to the engine that goroutines read side by side, as long
+// as they can.
+func feedWindows(ctx context.Context, files *capture.Files, w *engine.Worker) {
+	for ctx.Err() == nil {
+		windows := files.Windows(w.Ahead())
+		if len(windows) == 0 {
+			return
+		}
+		w.DecodeAhead(len(windows), func(i int) []frame.Frame { return windows[i].Next() })
+		for i, x := range windows {
+			if !files.Follows(x) || !w.TakeAhead(i) {
+				return
+			}
+			b := files.Take(x)
+			w.Skip(b.Skipped[:], b.First, b.Last)
+			w.EmitDue()
+		}
+	}
+}
 
 // feed delivers a batch to the engine.
 func feed(w *engine.Worker, b *capture.Batch) {

@@ -25,6 +25,8 @@
 // readbuffer.go. A mapping of the file would save the copy, and takes three times as long: each of
 // its pages is a page fault, comes from memory, and counts as memory of the process.
 //
+// Several goroutines can read a plain file side by side, a window each; see window.go.
+//
 // # What it does not do
 //
 // It does not decode frames, does not write capture files and does not sort the frames of one

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -569,16 +570,51 @@ func manyFrames(seed uint64, size int) []byte {
 	return b
 }
 
+// readWindows reads windows side by side, and returns a copy of the frames of each.
+func readWindows(windows []*Window) [][]frame.Frame {
+	frames := make([][]frame.Frame, len(windows))
+	var group sync.WaitGroup
+	for i, w := range windows {
+		group.Go(func() {
+			for list := w.Next(); list != nil; list = w.Next() {
+				for _, f := range list {
+					f.Data = slices.Clone(f.Data)
+					frames[i] = append(frames[i], f)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return frames
+}
+
 // readSums reads a source to its end and returns a hash of everything that it reports, at the end
-// of each window.
-func readSums(t *testing.T, s *Files) (sums []string) {
+// of each window. With ahead it reads as many windows at a time, and returns how many it took.
+func readSums(t *testing.T, s *Files, ahead int) (sums []string, taken int) {
 	t.Helper()
 	h := fnv.New64a()
 	var skipped [frame.Classes]uint64
 	var first, last int64
+	var windows []*Window
+	var ofWindows [][]frame.Frame
 	for {
-		b, err := s.Next()
-		for _, f := range slices.Concat(b.Parts...) {
+		var b *Batch
+		var err error
+		var frames []frame.Frame
+		if len(windows) == 0 {
+			windows = s.Windows(ahead)
+			ofWindows = readWindows(windows)
+		}
+		if len(windows) > 0 && s.Follows(windows[0]) {
+			b, frames = s.Take(windows[0]), ofWindows[0]
+			windows, ofWindows = windows[1:], ofWindows[1:]
+			taken++
+		} else {
+			windows = nil
+			b, err = s.Next()
+			frames = slices.Concat(b.Parts...)
+		}
+		for _, f := range frames {
 			fmt.Fprintf(h, "%d %d %d %d %d\n", f.Time, f.Len, len(f.Data), f.Link, f.From)
 			h.Write(f.Data)
 		}
@@ -598,7 +634,7 @@ func readSums(t *testing.T, s *Files) (sums []string) {
 				fmt.Sprintf("%x %v %d %d %+v %v", h.Sum64(), skipped[:3], first, last, st, err))
 		}
 		if err == io.EOF {
-			return sums
+			return sums, taken
 		}
 	}
 }
@@ -610,29 +646,32 @@ func TestEveryWayOfReading(t *testing.T) {
 		return uint8(len(data) % 3), len(data)%5 < 3
 	}}
 	for seed := range uint64(4) {
-		b := manyFrames(seed, 9<<20)
+		b := manyFrames(seed, 18<<20)
 		if seed > 0 {
 			b = b[:len(b)-int(seed)*7]
 		}
 		path := put(t, t.TempDir(), "capture", b)
-		read := func(cfg FilesConfig, name string) []string {
+		read := func(cfg FilesConfig, name string, ahead int) []string {
 			cfg.KnownLink = anyLink
 			s, err := OpenFiles([]string{name}, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			return readSums(t, s)
+			sums, taken := readSums(t, s, ahead)
+			if name != "-" && (taken > 0) != (ahead > 1) {
+				t.Errorf("%d windows are read at a time, %d of them are taken", ahead, taken)
+			}
+			return sums
 		}
 		for _, filter := range []*frame.Prefilter{nil, prefilter} {
-			want := read(FilesConfig{Workers: 1, Prefilter: filter}, path)
-			if len(want) < 3 {
-				t.Fatalf("%d stretches", len(want))
+			want := read(FilesConfig{Prefilter: filter}, path, 0)
+			if len(want) < 5 {
+				t.Fatalf("%d windows", len(want))
 			}
-			for _, workers := range []int{2, 3, 8} {
-				if got := read(FilesConfig{Workers: workers, Prefilter: filter},
-					path); !slices.Equal(got, want) {
-					t.Errorf("seed %d: %d workers tell\n%q and one\n%q", seed, workers, got, want)
+			for _, ahead := range []int{2, 3, 8} {
+				if got := read(FilesConfig{Prefilter: filter}, path, ahead); !slices.Equal(got, want) {
+					t.Errorf("seed %d: %d windows at a time\n%q and one\n%q", seed, ahead, got, want)
 				}
 			}
 			if filter != nil {
@@ -641,7 +680,7 @@ func TestEveryWayOfReading(t *testing.T) {
 			for i := range want {
 				want[i] = strings.ReplaceAll(want[i], path, "standard input")
 			}
-			got := read(FilesConfig{Stdin: bytes.NewReader(b)}, "-")
+			got := read(FilesConfig{Stdin: bytes.NewReader(b)}, "-", 2)
 			if !slices.Equal(got, want) {
 				t.Errorf("seed %d: from a stream\n%s\nfrom a file\n%s", seed,
 					strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -678,18 +717,12 @@ func TestShrinks(t *testing.T) {
 }
 
 func TestNoAllocationPerFrame(t *testing.T) {
-	for _, workers := range []int{1, 2} {
-		path := put(t, t.TempDir(), "capture", manyFrames(1, 24<<20))
-		s, err := OpenFiles([]string{path}, FilesConfig{KnownLink: anyLink, Workers: workers})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		s.Next()
-		s.Next()
-		if n := testing.AllocsPerRun(100, func() { s.Next() }); n > 0 {
-			t.Errorf("%d workers: %v allocations for a block", workers, n)
-		}
+	path := put(t, t.TempDir(), "capture", manyFrames(1, 24<<20))
+	s := open(t, anyLink, path)
+	s.Next()
+	s.Next()
+	if n := testing.AllocsPerRun(100, func() { s.Next() }); n > 0 {
+		t.Errorf("%v allocations for a batch", n)
 	}
 }
 

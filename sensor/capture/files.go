@@ -29,8 +29,6 @@ type FilesConfig struct {
 	// Untimed is the class of Batch.Skipped for frames that are skipped because of their time; it
 	// is below frame.Classes. See Stats.Untimed.
 	Untimed uint8
-	// Workers is the number of goroutines that walk a file. Zero means one.
-	Workers int
 	// Steps counts reads, in OpenFiles and in Next, so that a watchdog does not mistake a long
 	// file without a frame for a hang. Nil means no counter.
 	Steps *atomic.Uint64
@@ -50,6 +48,7 @@ type Files struct {
 	batch   Batch
 	part    [1][]frame.Frame // for batch
 	merged  []frame.Frame
+	windows []*Window // of the latest call of Windows, and others that keep their memory
 	listed  []listedFile
 
 	leftOut      int

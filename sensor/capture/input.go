@@ -26,6 +26,7 @@ type file struct {
 	prefilter *frame.Prefilter
 
 	raw           *countingReader
+	plain         *plainReader // under raw, of a regular file
 	closer        io.Closer
 	closeUnpacker func() // frees the decompressor
 	format        format
@@ -109,7 +110,8 @@ func (f *file) openFile(cfg *FilesConfig) error {
 		}
 		return err
 	}
-	f.raw, f.closer = cfg.counter(r), r
+	f.plain = &plainReader{f: r}
+	f.raw, f.closer = cfg.counter(f.plain), r
 	if now, err := r.Stat(); err != nil || !os.SameFile(f.info, now) {
 		return errReplaced
 	}

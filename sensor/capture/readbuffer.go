@@ -55,6 +55,11 @@ func (b *readBuffer) fill(n int) error {
 	return b.err
 }
 
+// seek forgets the bytes in memory: r goes on at this offset.
+func (b *readBuffer) seek(offset int64) {
+	b.base, b.start, b.end, b.err = offset, 0, 0, nil
+}
+
 // skip consumes n bytes, and reads those that are not in memory.
 func (b *readBuffer) skip(n int) error {
 	for n > b.end-b.start {

@@ -18,7 +18,7 @@
 //
 // The way of a segment, from frame to finding, is one file after the other:
 //
-//	worker.go          Add, takeRound: a round of frames
+//	worker.go          Add, takeRound: a round of frames (ahead.go: windows of a file)
 //	decode.go            decode: wire.Decode, a packet or an outcome that is counted
 //	enqueue.go           enqueue: the packet becomes a row in the queue of its client's shard
 //	process.go           runShards, process: for each shard, under its lock, packet after packet

@@ -13,9 +13,12 @@ import (
 type Worker struct {
 	e       *Engine
 	ordered orderedDecode
-	batches []decodeBatch // the packets of the round so far, in one batch
+	current []decodeBatch // the round so far, in one batch
+	ahead   []aheadWindow // of DecodeAhead
+	batches []decodeBatch // what the shards process
 	ticks   []tick
 	frames  uint64 // so far, without the current round
+	latest  int    // frames of the latest round
 	seq     uint64 // packets so far that passed the filter
 	outcome [wire.Outcomes]atomic.Uint64
 	// Packets with a time in the next quietSpan nanoseconds from quietFrom leave the clock as it
@@ -38,7 +41,7 @@ type tick struct {
 
 // Worker makes a worker. All workers must be made before the first frame.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{e: e, batches: []decodeBatch{newDecodeBatch(e)}}
+	w := &Worker{e: e, current: []decodeBatch{newDecodeBatch(e)}}
 	w.processOne = func(i int) { e.shards[i].process(w.batches, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
@@ -95,7 +98,7 @@ func (w *Worker) Take(parts [][]frame.Frame) {
 // Add takes in frames, and emits the events of the rounds that become full. It borrows the frames'
 // bytes until it returns. A panic inside is recovered and counted; see Engine.Fault.
 func (w *Worker) Add(frames []frame.Frame) {
-	b := &w.batches[0]
+	b := &w.current[0]
 	for len(frames) > 0 { // once for each round
 		size := w.roundSize()
 		n := min(len(frames), size-b.decoded)
@@ -109,8 +112,10 @@ func (w *Worker) Add(frames []frame.Frame) {
 // Flush ends the round and emits its events. The caller calls it at marks of the input itself, so
 // that events do not depend on how frames are split over calls.
 func (w *Worker) Flush() {
-	if w.batches[0].decoded > 0 {
-		w.takeRound()
+	w.latest = 0
+	if w.current[0].decoded > 0 {
+		w.takeRound(w.current)
+		w.current[0].clear()
 	}
 }
 
@@ -124,14 +129,15 @@ const maxRound = 16384
 // findings of a short capture must profit from it too.
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// takeRound takes in the round that was decoded:
+// takeRound takes in a round that was decoded, in one batch:
 //
 //	judge SYNs  with wrong checksums, in packet order
 //	ticks       are found among the packets' times
 //	process     each shard, side by side
 //	exchange    the shards' observations, and emit the events
-func (w *Worker) takeRound() {
-	b := &w.batches[0]
+func (w *Worker) takeRound(round []decodeBatch) {
+	b := &round[0]
+	w.batches, w.latest = round, b.decoded
 	w.frames += uint64(b.decoded)
 	w.progress.Add(1)
 	w.ticks = w.ticks[:0]
@@ -139,7 +145,6 @@ func (w *Worker) takeRound() {
 	w.countBatch(b)
 	w.ordered.publish()
 	w.runShards(w.e.pool != nil && b.decoded >= shareFrom)
-	b.clear()
 }
 
 // shareFrom is the smallest round for which the helper pool is woken.
@@ -184,6 +189,7 @@ func (w *Worker) Idle(now int64) {
 	e := w.e
 	if ok, jump := e.clock.advanceIdle(now); ok {
 		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
+		w.batches = nil
 		w.runShards(false)
 		w.EmitDue()
 		w.quietFrom, w.quietSpan = e.clock.window()

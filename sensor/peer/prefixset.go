@@ -62,5 +62,13 @@ func (s *prefixSet) Learn(p netip.Prefix) bool {
 	return true
 }
 
+// CountLearned returns the number of networks that Learn added.
+func (s *prefixSet) CountLearned() int {
+	if t := s.learned.Load(); t != nil {
+		return t.Size()
+	}
+	return 0
+}
+
 // maxLearnedNetworks bounds the networks that are learned.
 const maxLearnedNetworks = 256
