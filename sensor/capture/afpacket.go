@@ -32,7 +32,8 @@ type packetRing struct {
 	memory   []byte
 	blocks   int
 	from     uint16
-	loopback bool // the interface gives each frame twice, sent and received
+	index    int32 // of the interface
+	loopback bool  // the interface gives each frame twice, sent and received
 	filter   []unix.SockFilter
 
 	block  int // the block that is read, or waited for
@@ -167,18 +168,22 @@ func (r *packetRing) share(buffer int) error {
 
 // bind binds the socket to the interface. Frames arrive from here on.
 func (r *packetRing) bind(cfg *LiveConfig) error {
-	index, err := r.index()
-	if err != nil {
-		return err
+	q, err := unix.NewIfreq(r.name)
+	if err == nil {
+		err = unix.IoctlIfreq(r.fd, unix.SIOCGIFINDEX, q)
 	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	r.index = int32(q.Uint32())
 	if !cfg.NoPromiscuous && !r.loopback {
 		if err := unix.SetsockoptPacketMreq(r.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP,
-			&unix.PacketMreq{Ifindex: index, Type: unix.PACKET_MR_PROMISC}); err != nil {
+			&unix.PacketMreq{Ifindex: r.index, Type: unix.PACKET_MR_PROMISC}); err != nil {
 			return fmt.Errorf("promiscuous mode: %w", err)
 		}
 	}
 	const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in network byte order
-	address := &unix.SockaddrLinklayer{Protocol: all, Ifindex: int(index)}
+	address := &unix.SockaddrLinklayer{Protocol: all, Ifindex: int(r.index)}
 	if err := unix.Bind(r.fd, address); err != nil {
 		return err
 	}
@@ -194,33 +199,32 @@ func (r *packetRing) bind(cfg *LiveConfig) error {
 	return nil
 }
 
-// index is the number of the interface that has the name now.
-func (r *packetRing) index() (int32, error) {
-	q, err := unix.NewIfreq(r.name)
-	if err == nil {
-		err = unix.IoctlIfreq(r.fd, unix.SIOCGIFINDEX, q)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", r.name, err)
-	}
-	return int32(q.Uint32()), nil
-}
-
-// socketError returns the error that the socket has waiting, and clears it.
+// socketError returns the error that the socket has waiting, and clears it. ErrDown is the error of
+// an interface that is down: the socket goes on when it is up again.
 func (r *packetRing) socketError() error {
 	v, err := unix.GetsockoptInt(r.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	switch {
 	case err != nil:
 		return err
+	case unix.Errno(v) == unix.ENETDOWN && r.isDeleted():
+		return errors.New("the interface disappeared")
 	case unix.Errno(v) == unix.ENETDOWN:
-		if _, err := r.index(); err != nil {
-			return errors.New("it disappeared")
-		}
 		return ErrDown
 	case v != 0:
 		return unix.Errno(v)
 	}
 	return nil
+}
+
+// isDeleted reports whether no interface has the number of the one that was bound. It may have
+// another name by now.
+func (r *packetRing) isDeleted() bool {
+	q, err := unix.NewIfreq(r.name)
+	if err != nil {
+		return true
+	}
+	q.SetUint32(uint32(r.index))
+	return unix.IoctlIfreq(r.fd, unix.SIOCGIFNAME, q) != nil
 }
 
 // read implements liveHandle. It gives a block back to the kernel in the call after the one that
@@ -279,7 +283,7 @@ func (r *packetRing) wait() (ok bool, err error) {
 			return false, err
 		}
 		if n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0 {
-			if err := r.socketError(); err != nil {
+			if err := r.socketError(); err != nil && err != ErrDown {
 				return false, err
 			}
 		}
