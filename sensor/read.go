@@ -197,9 +197,7 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 	bar := a.progress(files, o)
 	defer bar.Finish()
 	for ctx.Err() == nil {
-		work.begin()
-		feedWindows(ctx, files, w)
-		work.end()
+		feedWindows(ctx, files, w, reading, work)
 		reading.begin()
 		b, err := files.Next()
 		reading.end()
@@ -225,6 +223,9 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 			problems = append(problems, errors.New(printable(err.Error())))
 		}
 	}
+	work.begin()
+	w.Flush() // the frames that were read so far
+	work.end()
 	return problems, true
 }
 
@@ -233,21 +234,28 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 func printable(name string) string { return event.Escape(name, 8192) }
 
 // feedWindows delivers windows of a file to the engine that goroutines read side by side, as long
-// as they can.
-func feedWindows(ctx context.Context, files *capture.Files, w *engine.Worker) {
+// as they can. reading is the job of the reading and decoding, work that of the rest.
+func feedWindows(ctx context.Context, files *capture.Files, w *engine.Worker,
+	reading, work *job) {
 	for ctx.Err() == nil {
 		windows := files.Windows(w.Ahead())
 		if len(windows) == 0 {
 			return
 		}
+		reading.begin()
 		w.DecodeAhead(len(windows), func(i int) []frame.Frame { return windows[i].Next() })
+		reading.end()
 		for i, x := range windows {
-			if !files.Follows(x) || !w.TakeAhead(i) {
+			work.begin()
+			taken := files.Follows(x) && w.TakeAhead(i)
+			if taken {
+				b := files.Take(x)
+				w.Skip(b.Skipped[:], b.First, b.Last)
+				w.EmitDue()
+			}
+			if work.end(); !taken {
 				return
 			}
-			b := files.Take(x)
-			w.Skip(b.Skipped[:], b.First, b.Last)
-			w.EmitDue()
 		}
 	}
 }

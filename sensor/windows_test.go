@@ -88,7 +88,7 @@ func TestWindowsAreTaken(t *testing.T) {
 	taken, single := 0, 0
 	for {
 		read := files.Stats().BytesRead
-		feedWindows(context.Background(), files, w)
+		feedWindows(context.Background(), files, w, new(job), new(job))
 		taken += int((files.Stats().BytesRead - read) >> 22)
 		b, err := files.Next()
 		w.Skip(b.Skipped[:], b.First, b.Last)
