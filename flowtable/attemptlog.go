@@ -66,12 +66,15 @@ func (l *AttemptLog) fingerprint(hash uint64, k *Key) uint64 {
 	return mix(p^uint64(k.ClientPort)<<48^uint64(k.ServerPort)<<32^uint64(k.Scope), key)
 }
 
-// Prefetch reads the cache line that Find reads first; see Pool.Prefetch.
-func (l *AttemptLog) Prefetch(hash uint64) uint32 {
+// Prefetch reads the cache lines that Find reads first; see Pool.Prefetch.
+func (l *AttemptLog) Prefetch(hashes []uint64) (sum uint32) {
 	if l.head == l.tail {
 		return 0
 	}
-	return uint32(l.bucket(hash)[0])
+	for _, h := range hashes {
+		sum += uint32(l.bucket(h)[0])
+	}
+	return sum
 }
 
 // Find returns the latest attempt of this flow with this initial sequence number, or nil. The

@@ -47,7 +47,7 @@ func BenchmarkPool(b *testing.B) {
 				}
 				if i%batch == 0 {
 					for k := i; k < i+batch; k++ {
-						touched += uint64(p.Prefetch(hashes[k]))
+						touched += uint64(p.Prefetch(hashes[k:k+1]))
 					}
 				}
 				*p.At(p.Find(hashes[i], &keys[i]))++

@@ -93,13 +93,16 @@ const AttemptBytes = unsafe.Sizeof(Attempt{}) + indexBytes/2
 // Cap is the number of entries that fit.
 func (p *Pool[K, V]) Cap() int { return int(p.size) - 1 }
 
-// Prefetch reads the cache line that Find reads first, so that the memory accesses of many packets
+// Prefetch reads the cache lines that Find reads first, so that the memory accesses of many packets
 // overlap. The result has no meaning; its use keeps the compiler from removing the read.
-func (p *Pool[K, V]) Prefetch(hash uint64) uint32 {
+func (p *Pool[K, V]) Prefetch(hashes []uint64) (sum uint32) {
 	if p.live == 0 {
 		return 0
 	}
-	return uint32(p.bucket(hash)[0])
+	for _, h := range hashes {
+		sum += uint32(p.bucket(h)[0])
+	}
+	return sum
 }
 
 // Find returns the entry with this key, or zero.

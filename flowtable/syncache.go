@@ -38,12 +38,15 @@ func (l *SYNCache[V]) init(x []bucket, ring []SYNEntry[V], mem *pages, secret Se
 	l.secret, l.evicted = secret, evicted
 }
 
-// Prefetch reads the cache line that Find reads first; see Pool.Prefetch.
-func (l *SYNCache[V]) Prefetch(host uint64) uint32 {
+// Prefetch reads the cache lines that Find reads first; see Pool.Prefetch.
+func (l *SYNCache[V]) Prefetch(hashes []uint64) (sum uint32) {
 	if l.live == 0 {
 		return 0
 	}
-	return uint32(l.bucket(host)[0])
+	for _, h := range hashes {
+		sum += uint32(l.bucket(h)[0])
+	}
+	return sum
 }
 
 // Find is the entry of the client of k, or nil. host is the client's hash. The pointer is valid

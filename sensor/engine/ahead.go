@@ -87,7 +87,7 @@ func (w *Worker) TakeAhead(i int) bool {
 		return false
 	}
 	for k := range rounds {
-		w.takeRound(rounds[k : k+1])
+		w.takeRound(&rounds[k])
 	}
 	return true
 }

@@ -29,15 +29,15 @@ func (w *Worker) runShards(shared bool) {
 	e.tickMu.Unlock()
 }
 
-// process processes a round's packets of this shard in all batches, and the ticks between them.
-// progress counts the work. The caller does not hold the shard's lock.
-func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Uint64) {
+// process processes a round's packets of this shard, and the ticks between them. progress counts
+// the work. The caller does not hold the shard's lock.
+func (s *shard) process(b *decodeBatch, ticks []tick, progress *atomic.Uint64) {
 	s.t.Lock()
 	defer s.t.Unlock()
 	s.progress = progress
 	s.journal.begin(0, false)
 	s.cursor = cursor{}
-	for !s.processRest(batches, ticks) { // each call but the last ends in a panic
+	for !s.processRest(b, ticks) { // each call but the last ends in a panic
 	}
 	if s.cursor.prefetchPanic != "" {
 		s.e.recordPanic(s.cursor.prefetchPanic)
@@ -47,41 +47,41 @@ func (s *shard) process(batches []decodeBatch, ticks []tick, progress *atomic.Ui
 // cursor is a shard's place in a round. It moves before each packet and tick, so that after a panic
 // the next packet or tick follows.
 type cursor struct {
-	batch, packet, tick int    // the next ones
-	prefetching         bool   // prefetch runs, no packet is processed
-	noPrefetch          bool   // something panicked in this round
-	prefetchPanic       string // that no packet has shown again so far
+	packet, tick  int    // the next ones
+	prefetching   bool   // prefetch runs, no packet is processed
+	noPrefetch    bool   // something panicked in this round
+	prefetchPanic string // that no packet has shown again so far
 }
 
 // processRest processes the packets and ticks from the cursor on. It reports false if one of them
 // panicked.
 //
 // A tick comes before the packet with its number, so expiry happens at the same place in packet
-// order whatever the number of batches, shards and helpers.
-func (s *shard) processRest(batches []decodeBatch, ticks []tick) (done bool) {
+// order whatever the number of shards and helpers.
+func (s *shard) processRest(b *decodeBatch, ticks []tick) (done bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.quarantineCurrent(batches, describe(r))
+			s.quarantineCurrent(b, describe(r))
 		}
 	}()
 	c := &s.cursor
-	for ; c.batch < len(batches); c.batch, c.packet = c.batch+1, 0 {
-		b := &batches[c.batch]
-		queue := b.queues[s.i]
-		for c.packet < len(queue) {
-			list := queue[c.packet:min(c.packet+prefetchPackets, len(queue))]
-			s.prepare(b, list)
-			for i := range list {
-				p := &list[i]
-				order := b.base + uint64(p.Number())
-				for c.tick < len(ticks) && ticks[c.tick].order <= order {
-					c.tick++
-					s.tick(ticks[c.tick-1])
-				}
-				c.packet++
-				s.journal.begin(order, false)
-				s.packet(b, p, &s.found[i])
+	var queue []track.Row
+	if b != nil {
+		queue = b.queues[s.i]
+	}
+	for c.packet < len(queue) {
+		list := queue[c.packet:min(c.packet+prefetchPackets, len(queue))]
+		s.prepare(b, list)
+		for i := range list {
+			p := &list[i]
+			order := b.base + uint64(p.Number())
+			for c.tick < len(ticks) && ticks[c.tick].order <= order {
+				c.tick++
+				s.tick(ticks[c.tick-1])
 			}
+			c.packet++
+			s.journal.begin(order, false)
+			s.packet(b, p, &s.found[i])
 		}
 	}
 	for c.tick < len(ticks) {
@@ -113,22 +113,39 @@ func (s *shard) prepare(b *decodeBatch, list []track.Row) {
 // lines of the indexes, then the entries that they refer to. The flows are kept in found, so that a
 // packet's flow is looked up once. The sum of what it reads is kept, because the compiler leaves
 // out reads without a use.
+//
+// Each index is read in a loop of its own, of a few instructions for each packet: a processor waits
+// for as many lines at a time as the instructions that it holds ask for.
 func (s *shard) prefetch(b *decodeBatch, list []track.Row) {
-	sum := uint32(0)
+	x := &s.hashes
+	syns := 0
 	for i := range list {
-		r, x := &list[i], &s.found[i]
-		*x = track.Found{FlowHash: b.side.FlowHash(r)}
-		sum += s.t.Flows.Prefetch(x.FlowHash)
-		// A SYN also looks for its source, its attempt and the SYN cache.
+		r := &list[i]
+		h := b.side.FlowHash(r)
+		s.found[i] = track.Found{FlowHash: h}
+		x.flow[i] = h
 		if r.IsSYN() {
-			sum += s.t.Attempts.Prefetch(x.FlowHash) + s.t.Sources.Prefetch(r.ClientHash) +
-				s.t.SYNs.Prefetch(r.ClientHash)
+			x.synFlow[syns], x.synClient[syns] = h, r.ClientHash
+			syns++
 		}
 	}
-	for i := range list {
-		if r := &list[i]; !r.IsSYN() {
-			sum += s.tracker.Find(r, &s.found[i])
+	sum := s.t.Flows.Prefetch(x.flow[:len(list)])
+	// A SYN also looks for its source, its attempt and the SYN cache.
+	if syns > 0 {
+		sum += s.t.Attempts.Prefetch(x.synFlow[:syns]) + s.t.Sources.Prefetch(x.synClient[:syns]) +
+			s.t.SYNs.Prefetch(x.synClient[:syns])
+	}
+	if syns < len(list) {
+		for i := range list {
+			if r := &list[i]; !r.IsSYN() {
+				sum += s.tracker.Find(r, &s.found[i])
+			}
 		}
 	}
 	s.prefetchSum += sum
+}
+
+// prefetchHashes are the hashes of the packets in hand, and those of the SYNs among them.
+type prefetchHashes struct {
+	flow, synFlow, synClient [prefetchPackets]uint64
 }

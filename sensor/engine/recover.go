@@ -90,7 +90,7 @@ func describe(reason any) string {
 // quarantineCurrent records a panic and drops the flow of the packet that caused it. The rest of a
 // tick is dropped. A packet that panics while it is prefetched panics again where it is processed,
 // and is recorded there.
-func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
+func (s *shard) quarantineCurrent(b *decodeBatch, what string) {
 	c := &s.cursor
 	c.noPrefetch = true
 	if c.prefetching {
@@ -100,7 +100,6 @@ func (s *shard) quarantineCurrent(batches []decodeBatch, what string) {
 	c.prefetchPanic = ""
 	s.e.recordPanic(what)
 	if !s.journal.inTick {
-		b := &batches[c.batch]
 		s.quarantine(b, &b.queues[s.i][c.packet-1])
 	}
 	s.journal.inTick = false

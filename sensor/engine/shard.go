@@ -29,6 +29,7 @@ type shard struct {
 
 	progress    *atomic.Uint64 // progress of the worker whose packets are in hand
 	cursor      cursor         // place in the round
+	hashes      prefetchHashes // scratch of prefetch
 	prefetchSum uint32         // keeps the compiler from leaving out the reads of Prefetch
 	found       [prefetchPackets]track.Found
 	// packetInHand is the packet that is processed, unless Next takes its row.

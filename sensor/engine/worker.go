@@ -13,9 +13,9 @@ import (
 type Worker struct {
 	e       *Engine
 	ordered orderedDecode
-	current []decodeBatch // the round so far, in one batch
+	current decodeBatch   // the round so far
 	ahead   []aheadWindow // of DecodeAhead
-	batches []decodeBatch // what the shards process
+	batch   *decodeBatch  // what the shards process; nil is a round without frames
 	ticks   []tick
 	frames  uint64 // so far, without the current round
 	latest  int    // frames of the latest round
@@ -41,8 +41,8 @@ type tick struct {
 
 // Worker makes a worker. All workers must be made before the first frame.
 func (e *Engine) Worker() *Worker {
-	w := &Worker{e: e, current: []decodeBatch{newDecodeBatch(e)}}
-	w.processOne = func(i int) { e.shards[i].process(w.batches, w.ticks, &w.progress) }
+	w := &Worker{e: e, current: newDecodeBatch(e)}
+	w.processOne = func(i int) { e.shards[i].process(w.batch, w.ticks, &w.progress) }
 	e.workers = append(e.workers, w)
 	return w
 }
@@ -98,7 +98,7 @@ func (w *Worker) Take(parts [][]frame.Frame) {
 // Add takes in frames, and emits the events of the rounds that become full. It borrows the frames'
 // bytes until it returns. A panic inside is recovered and counted; see Engine.Fault.
 func (w *Worker) Add(frames []frame.Frame) {
-	b := &w.current[0]
+	b := &w.current
 	for len(frames) > 0 { // once for each round
 		size := w.roundSize()
 		n := min(len(frames), size-b.decoded)
@@ -113,9 +113,9 @@ func (w *Worker) Add(frames []frame.Frame) {
 // that events do not depend on how frames are split over calls.
 func (w *Worker) Flush() {
 	w.latest = 0
-	if w.current[0].decoded > 0 {
-		w.takeRound(w.current)
-		w.current[0].clear()
+	if w.current.decoded > 0 {
+		w.takeRound(&w.current)
+		w.current.clear()
 	}
 }
 
@@ -129,15 +129,14 @@ const maxRound = 16384
 // findings of a short capture must profit from it too.
 func (w *Worker) roundSize() int { return int(min(maxRound, max(64, w.frames/4))) }
 
-// takeRound takes in a round that was decoded, in one batch:
+// takeRound takes in a round that was decoded:
 //
 //	judge SYNs  with wrong checksums, in packet order
 //	ticks       are found among the packets' times
 //	process     each shard, side by side
 //	exchange    the shards' observations, and emit the events
-func (w *Worker) takeRound(round []decodeBatch) {
-	b := &round[0]
-	w.batches, w.latest = round, b.decoded
+func (w *Worker) takeRound(b *decodeBatch) {
+	w.batch, w.latest = b, b.decoded
 	w.frames += uint64(b.decoded)
 	w.progress.Add(1)
 	w.ticks = w.ticks[:0]
@@ -189,7 +188,7 @@ func (w *Worker) Idle(now int64) {
 	e := w.e
 	if ok, jump := e.clock.advanceIdle(now); ok {
 		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
-		w.batches = nil
+		w.batch = nil
 		w.runShards(false)
 		w.EmitDue()
 		w.quietFrom, w.quietSpan = e.clock.window()
