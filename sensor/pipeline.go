@@ -92,16 +92,21 @@ func (p *pipeline) setWatchdog(w *watchdog) {
 // limitMemory sets the limit of the garbage collector: limits.memory without the tables, the
 // capture buffers, and the memory outside of the heap, none of which the collector knows. The heap
 // is small, so it is collected twice as often as by default: garbage of a flood then takes less
-// memory.
+// memory. For a small capture alone this would be the only collection of the run, and a third of
+// its time.
 func (p *pipeline) limitMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		tables, buffers := int64(p.engine.Stats().MemoryCap), int64(p.cfg.captureBuffers())
 		debug.SetMemoryLimit(int64(p.cfg.memory) - tables - buffers - nonHeapMemory)
 	}
-	if os.Getenv("GOGC") == "" {
+	size := p.sources().BytesTotal // zero is unknown
+	if os.Getenv("GOGC") == "" && (size == 0 || size > smallCapture) {
 		debug.SetGCPercent(50)
 	}
 }
+
+// smallCapture bounds the captures, in bytes, of which nothing large is kept.
+const smallCapture = 1 << 20
 
 // nonHeapMemory is the memory of the process outside of the Go heap: code, libpcap, stacks.
 const nonHeapMemory = 28 << 20
