@@ -47,7 +47,7 @@
 // tick begins in tick.go.
 //
 // A worker belongs to the goroutine that captures. In a live capture there is one for each
-// interface, and it takes in what has arrived. A file is read in long rounds: the memory that a
+// socket, and it takes in what has arrived. A file is read in long rounds: the memory that a
 // shard's packets need stays in the processor's cache, and a wait for memory costs as much as the
 // rest of the work on a packet. Shards share nothing, so helpers can process them side by side.
 // Their journals are merged in packet order: any number of helpers gives the same events.
