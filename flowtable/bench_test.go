@@ -46,9 +46,7 @@ func BenchmarkPool(b *testing.B) {
 					i = 0
 				}
 				if i%batch == 0 {
-					for k := i; k < i+batch; k++ {
-						touched += uint64(p.Prefetch(hashes[k:k+1]))
-					}
+					touched += uint64(p.Prefetch(hashes[i : i+batch]))
 				}
 				*p.At(p.Find(hashes[i], &keys[i]))++
 			}
