@@ -10,8 +10,8 @@ const unsettled = portsReused | fastOpenPending | sessionEmitted | unanswered | 
 
 // Next takes a row if it is the segment that usually comes in an established connection, and gives
 // its bytes to the listener. It reports false if it is another packet, and has done nothing then:
-// Segment or SYN take it. The result is that of Segment (TestNextIsSegment), for 150 instructions
-// beside those of tcp.Stream.Next, instead of 370 beside those of Push and Pop.
+// Segment or SYN take it. The result is that of Segment (TestNextIsSegment). On a storm of mail it
+// takes 83 instructions a packet, beside those of tcp.Stream.Next.
 func (t *Tracker[S]) Next(row *Row, payload []byte, x *Found) bool {
 	f := t.flow(x)
 	if f == nil || row.Note&BadChecksum != 0 {
