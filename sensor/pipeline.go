@@ -221,6 +221,9 @@ func (p *pipeline) finish(reason string) error {
 	p.health.final = true
 	if p.queue != nil { // the last stats event then counts the events lost before it
 		p.queue.Flush(outputWait)
+		if p.health.live {
+			p.queue.Wait(outputWait)
+		}
 	}
 	ending := p.watchdog.add("the end of the analysis", p.engine.Finishing(), false)
 	ending.begin()

@@ -222,3 +222,39 @@ func errorWithinABatch(t *testing.T, seed uint64) (lost Dropped) {
 	}
 	return lost
 }
+
+// TestWaitAtTheEnd checks that add waits for a slow reader after Wait, and no longer than it says.
+func TestWaitAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := bytes.Repeat([]byte("x"), 64<<10)
+		q := NewQueue(writerFunc(func(b []byte) (int, error) {
+			time.Sleep(10 * time.Millisecond)
+			return len(b), nil
+		}), false)
+		q.Wait(time.Hour)
+		for range 2 * queueLimit / len(text) {
+			q.add(SourceEvent, text, nil)
+		}
+		q.Close()
+		if _, dropped := q.Totals(); dropped.Sum() > 0 {
+			t.Errorf("%s were lost of a slow reader", dropped)
+		}
+		stalled := make(chan struct{})
+		q = NewQueue(writerFunc(func(b []byte) (int, error) { <-stalled; return len(b), nil }), false)
+		began := time.Now()
+		q.Wait(2 * time.Second)
+		for range 2 * queueLimit / len(text) {
+			q.add(SourceEvent, text, nil)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("waited for %v", took)
+		}
+		close(stalled)
+		q.Close()
+	})
+}
+
+// writerFunc is a function as a writer.
+type writerFunc func(b []byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

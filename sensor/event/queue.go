@@ -131,6 +131,15 @@ func (q *Queue) add(k Type, text []byte, before func()) {
 	q.append(line{kind: k, text: text, before: before})
 }
 
+// Wait has add wait for space from now on, most at the longest: the end of a run emits more than
+// the queue may have space for, and no packet waits any more.
+func (q *Queue) Wait(most time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.block = true
+	time.AfterFunc(most, q.Hurry)
+}
+
 // Hurry ends all waiting: from now on add refuses events for which the queue has no space, and
 // Close returns when the reader has read nothing for stallLimit.
 func (q *Queue) Hurry() {
