@@ -17,8 +17,8 @@ type Header struct {
 // delivered, and has no DropRisk. The payload is the chunk that follows from it. Next reports false
 // where it is another segment; then nothing has changed, and Push takes it.
 //
-// The result is that of Push and Pop (TestNextIsPush), in one function instead of ten. On a storm of
-// mail it takes 61 instructions a packet.
+// The result is that of Push and Pop (TestNextIsPush), in one function instead of ten. On a storm
+// of mail it takes 61 instructions a packet.
 func (st *Stream) Next(c *Conn, h *Header, time int64, payload []byte) bool {
 	x, y := &c.half[h.Dir&1], &c.half[1-h.Dir&1]
 	if !c.quiet || h.Flags&(FIN|SYN|RST|ACK|URG) != ACK || h.Seq != x.next ||
