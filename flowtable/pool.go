@@ -28,14 +28,16 @@ type Pool[K comparable, V any] struct {
 	pages *pages
 }
 
+// entry is an entry of a pool. Its first line of the cache holds what a look-up by hash compares,
+// and the beginning of the value; the key comes last, because packets of known flows do not need it.
 type entry[K comparable, V any] struct {
-	key        K
 	hash       uint64
 	prev, next uint32 // in a slot of the wheel
 	slot       uint16 // of the wheel, plus one; zero is none
 	gen        uint16 // counts the uses of the entry, to recognise a stale Ref
 	used       bool
 	value      V
+	key        K
 }
 
 // newPools makes the memory for the pools of all shards, each with n entries, and returns a

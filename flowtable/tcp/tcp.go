@@ -104,12 +104,13 @@ func (s State) String() string {
 // Conn is a connection. The zero value is a connection without segments. It holds no pointers, so
 // that tables of them cost the garbage collector nothing.
 type Conn struct {
-	half  [2]half
 	held  uint32 // first node in Stream.nodes, 0 is none
 	state State
+	quiet bool // Next may take segments; see settle
+	nheld uint8
 	// stalled counts segments since segments are held and none could be delivered.
 	stalled    uint8
-	nheld      uint8
+	half       [2]half
 	SYNSeen    bool
 	holdClient bool    // the client's segments are held; see HoldClient
 	Resetter   Dir     // the direction of the RST
@@ -125,7 +126,6 @@ type Conn struct {
 	tsAgreed       bool        // both sides use timestamps
 	blindAck       bool        // the client acknowledged another number than that of the SYN-ACK
 	closer         Dir         // see Closer
-	quiet          bool        // Next may take segments; see settle
 }
 
 // Anomaly is a set of reasons why the receiver may have got other bytes than those that are
@@ -253,7 +253,7 @@ func (c *Conn) Open(isn Seq, syns uint32) {
 // Prefetch reads the cache lines that Push reads first for a segment of this direction, so that the
 // waits for memory of many connections overlap. The result has no meaning.
 func (c *Conn) Prefetch(d Dir) uint32 {
-	return uint32(c.half[d].next) + c.half[d].packets + uint32(c.state)
+	return uint32(c.half[Client].next+c.half[Server].next) + uint32(c.state)
 }
 
 // SYNRetransmitted records a copy of the client's SYN that came after the answer to it.

@@ -8,20 +8,24 @@ import (
 // Flow is a connection that got an answer, or that began before the capture. It is a value of the
 // flow table and holds no pointers. Its size, 224 bytes, decides how many flows the memory limit
 // allows.
+//
+// The fields of the usual segment come first, up to those of Conn: together with what a look-up by
+// hash compares they are in one or two lines of the cache, whatever else an entry holds.
 type Flow struct {
+	Last    int64  // of the latest segment, nanoseconds
+	Session uint32 // number of the dialogue, zero if there is none
+	flags   flags
+	Trace   HeaderTrace
+
 	Conn      tcp.Conn
 	Start     int64         // of the first SYN, or of the first segment that was seen; nanoseconds
-	Last      int64         // of the latest segment
 	Source    flowtable.Ref // the client's entry, zero if it has none; it may have been evicted
 	sourceGen uint16        // of Source
 	Input     uint16        // number of the capture's interface
-	Session   uint32        // number of the dialogue, zero if there is none
 	VLAN      [2]uint16
 	Tags      uint8 // how many of VLAN are set
 	SYNs      uint8 // how many SYNs were seen, saturating
-	flags     flags
 	Notes     Notes
-	Trace     HeaderTrace
 }
 
 // flags are the state of a flow.
