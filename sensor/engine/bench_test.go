@@ -61,13 +61,20 @@ func BenchmarkGrowth(b *testing.B) {
 				now += 1000
 				w.take(timedFrame{now, data})
 			}
+			// As in a file, the frames lie one after the other, in another order than the flows.
 			acks := make([][]byte, n)
+			file := make([]byte, 0, 64*n)
 			for i := range n {
 				c := newConn(fmt.Sprintf("10.0.%d.%d", i/250%8, 1+i%250), fmt.Sprintf("198.18.%d.25", i%200), uint16(1024+i/2000), 25).open().send(0, ACK, "")
 				for _, f := range c.frames[:3] {
 					take(f.data)
 				}
 				acks[i*7919%n] = c.frames[3].data // in another order than in memory
+			}
+			for i, data := range acks {
+				at := len(file)
+				file = append(file, data...)
+				acks[i] = file[at:]
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
