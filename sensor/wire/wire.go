@@ -167,9 +167,6 @@ func (d *Decoder) IsMailPort(p uint16) bool { return d.mail.has(bits.ReverseByte
 
 var be, le = binary.BigEndian, binary.LittleEndian
 
-// Decode decodes one frame of the given link type. data is its captured part, wire its length on
-// the wire in bytes (0 means len(data)). If the outcome is Mail, MailError, DNSMessage or
-// DNSSegment, p is set except for Time; otherwise p's content is undefined. p borrows data.
 // rare is Decode for the frames that Decode and plain leave.
 func (d *Decoder) rare(link frame.LinkType, data []byte, wire int, p *Packet) Outcome {
 	if o, skip := d.Skip(link, data, wire); skip {
