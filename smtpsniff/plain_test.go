@@ -25,33 +25,6 @@ func plainVerb(line []byte) (v Verb, rest []byte) {
 	return NoVerb, nil
 }
 
-func plainEnhanced(b []byte, code uint16) (e Enhanced, rest []byte) {
-	var n [3]uint16
-	rest = b
-	for i := range n {
-		digits := 0
-		for digits < len(rest) && digits < 3 && digit(rest[digits]) {
-			n[i] = n[i]*10 + uint16(rest[digits]-'0')
-			digits++
-		}
-		rest = rest[digits:]
-		switch {
-		case digits == 0:
-			return Enhanced{}, b
-		case i < 2 && (len(rest) == 0 || rest[0] != '.'):
-			return Enhanced{}, b
-		case i < 2:
-			rest = rest[1:]
-		case len(rest) > 0 && !blank(rest[0]):
-			return Enhanced{}, b
-		}
-	}
-	if n[0] != code/100 {
-		return Enhanced{}, b
-	}
-	return Enhanced{n[0], n[1], n[2]}, trimLeft(rest)
-}
-
 func plainPath(rest []byte, begins string) (p path) {
 	b := trimLeft(rest)
 	n := len(begins) - 2
@@ -84,7 +57,7 @@ func plainScan(s *endScanner, b []byte) (n int, e end) {
 	return n, e
 }
 
-// plainly compares each function with the one above it, for one text and code.
+// plainly compares each function with its plain form, for one text and code.
 func plainly(t *testing.T, text []byte, code uint16) {
 	t.Helper()
 	if v, rest := parseVerb(text); true {
@@ -94,7 +67,7 @@ func plainly(t *testing.T, text []byte, code uint16) {
 		}
 	}
 	if e, rest := parseEnhanced(text, code); true {
-		want, wantRest := plainEnhanced(text, code)
+		want, wantRest := parseAnyEnhanced(text, code)
 		if e != want || !bytes.Equal(rest, wantRest) {
 			t.Fatalf("enhanced code of %q: %v %q, want %v %q", text, e, rest, want, wantRest)
 		}
