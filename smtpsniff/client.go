@@ -1,7 +1,5 @@
 package smtpsniff
 
-import "bytes"
-
 // mode is what the parser takes the client's bytes for.
 type mode uint8
 
@@ -153,13 +151,6 @@ func (l *Listener) parseClient(s *Session, b []byte) {
 		}
 		switch p.mode {
 		case inCommands, inAuth:
-			if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' && i <= maxLine &&
-				p.line.buf == nil { // nearly all lines: whole, and of usual length
-				line := b[:i-1]
-				b = b[i+1:]
-				l.command(s, line, false, false)
-				continue
-			}
 			var line []byte
 			var long, bare, ok bool
 			line, b, long, bare, ok = p.line.next(l, b)

@@ -51,13 +51,6 @@ func (l *Listener) parseServer(s *Session, b []byte) {
 				return
 			}
 		}
-		if i := bytes.IndexByte(b, '\n'); i > 0 && b[i-1] == '\r' && i <= maxLine &&
-			r.line.buf == nil { // nearly all lines: whole, and of usual length
-			line := b[:i-1]
-			b = b[i+1:]
-			l.replyLine(s, line)
-			continue
-		}
 		line, rest, long, _, ok := r.line.next(l, b)
 		if !ok {
 			return
