@@ -53,15 +53,7 @@ type liveSources [][]*capture.Live
 // Stats adds up the counters of all interfaces.
 func (l liveSources) Stats() (t capture.Stats) {
 	for _, sharers := range l {
-		n := sharedStats(sharers)
-		t.Frames += n.Frames
-		t.Bytes += n.Bytes
-		t.BytesRead += n.BytesRead
-		t.KernelDrops += n.KernelDrops
-		t.InterfaceDrops += n.InterfaceDrops
-		t.Errors += n.Errors
-		t.Unread += n.Unread
-		t.Arrived += n.Arrived
+		t.Add(sharedStats(sharers))
 	}
 	return t
 }
@@ -71,14 +63,11 @@ func (l liveSources) Stats() (t capture.Stats) {
 func sharedStats(sharers []*capture.Live) (t capture.Stats) {
 	for _, s := range sharers {
 		n := s.Stats()
-		t.Frames += n.Frames
-		t.Bytes += n.Bytes
-		t.BytesRead += n.BytesRead
-		t.KernelDrops += n.KernelDrops
-		t.Unread += n.Unread
-		t.InterfaceDrops = max(t.InterfaceDrops, n.InterfaceDrops)
-		t.Errors = max(t.Errors, n.Errors)
-		t.Arrived = max(t.Arrived, n.Arrived)
+		before := t
+		t.Add(n)
+		t.InterfaceDrops = max(before.InterfaceDrops, n.InterfaceDrops)
+		t.Errors = max(before.Errors, n.Errors)
+		t.Arrived = max(before.Arrived, n.Arrived)
 	}
 	return t
 }

@@ -80,6 +80,21 @@ type Stats struct {
 	Untimed uint64
 }
 
+// Add adds the counters of another reader.
+func (s *Stats) Add(o Stats) {
+	s.Frames += o.Frames
+	s.Bytes += o.Bytes
+	s.BytesRead += o.BytesRead
+	s.BytesTotal += o.BytesTotal
+	s.KernelDrops += o.KernelDrops
+	s.InterfaceDrops += o.InterfaceDrops
+	s.Unread += o.Unread
+	s.Arrived += o.Arrived
+	s.Errors += o.Errors
+	s.BadTimes += o.BadTimes
+	s.Untimed += o.Untimed
+}
+
 // PartialError reports an input that could not be read to its end. All frames before Offset were
 // returned.
 type PartialError struct {
