@@ -34,7 +34,6 @@ type packetRing struct {
 	from     uint16
 	index    int32 // of the interface
 	loopback bool  // the interface gives each frame twice, sent and received
-	filter   []unix.SockFilter
 
 	block  int // the block that is read, or waited for
 	taken  bool
@@ -137,11 +136,12 @@ func (r *packetRing) setFilter(cfg *LiveConfig) error {
 	if err != nil {
 		return err
 	}
+	var filter []unix.SockFilter
 	for _, i := range program {
-		r.filter = append(r.filter, unix.SockFilter{Code: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K})
+		filter = append(filter, unix.SockFilter{Code: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K})
 	}
 	return unix.SetsockoptSockFprog(r.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(r.filter)), Filter: &r.filter[0]})
+		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 }
 
 // share makes the ring and maps it.

@@ -40,6 +40,8 @@ func plain(s string) bool {
 	return true
 }
 
+const hexDigits = "0123456789abcdef"
+
 // appendString appends a string.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
@@ -53,7 +55,6 @@ func appendString(b []byte, s string) []byte {
 
 // appendEscaped appends a string that is not plain, without its quotes.
 func appendEscaped(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	for i := 0; i < len(s); {
 		c := s[i]
 		switch {
@@ -81,7 +82,7 @@ func appendEscaped(b []byte, s string) []byte {
 		case c == '\t':
 			b = append(b, `\t`...)
 		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 		}
 		i++
 	}
@@ -165,12 +166,11 @@ func appendIP(b []byte, a netip.Addr) []byte {
 
 // appendMAC appends a link-layer address.
 func appendMAC(b []byte, m [6]byte) []byte {
-	const hex = "0123456789abcdef"
 	for i, c := range m {
 		if i > 0 {
 			b = append(b, ':')
 		}
-		b = append(b, hex[c>>4], hex[c&15])
+		b = append(b, hexDigits[c>>4], hexDigits[c&15])
 	}
 	return b
 }
