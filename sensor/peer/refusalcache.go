@@ -40,25 +40,33 @@ type RefusalCache struct {
 	entries [256]cachedReason
 }
 
+// entry returns what a text says.
+func (s *RefusalCache) entry(code uint16, enhanced smtpsniff.Enhanced, text []byte) *cachedReason {
+	// The code is part of the hash: the same text can come with 450 and 550.
+	hash := s.Secret.HashBytes(text) ^ uint64(code)<<32 ^
+		uint64(enhanced.Subject)<<16 ^ uint64(enhanced.Detail)
+	c := &s.entries[hash%uint64(len(s.entries))]
+	if c.hash == hash && (c.text == "" || c.text == string(text)) {
+		return c
+	}
+	*c = cachedReason{hash: hash, text: string(text)}
+	c.reason = refusal.Classify(code, Enhanced(enhanced), c.text)
+	c.cited = refusal.Cite(c.reason, c.text)
+	if c.cited.List == "" && len(c.cited.Addrs) == 0 {
+		c.text, c.cited = "", refusal.Citation{}
+	}
+	return c
+}
+
 // Reason parses a refusal of a session. The citation and the text may be shown to the
 // administrator; the text is empty if it names no blocklist and no address.
 func (s *RefusalCache) Reason(session *smtpsniff.Session,
 	ev *smtpsniff.Event) (reason refusal.Reason, cited refusal.Citation,
 	text string) {
-	hash := s.Secret.HashBytes(ev.Text) ^ uint64(ev.Code)<<32 ^
-		uint64(ev.Enhanced.Subject)<<16 ^ uint64(ev.Enhanced.Detail)
-	// The code is part of the hash: the same text can come with 450 and 550.
-	c := &s.entries[hash%uint64(len(s.entries))]
-	if known := c.hash == hash; known && c.text == "" {
-		return c.reason, refusal.Citation{}, ""
-	} else if !known || c.text != string(ev.Text) {
-		c.hash, c.text = hash, string(ev.Text)
-		c.reason = refusal.Classify(ev.Code, Enhanced(ev.Enhanced), c.text)
-		c.cited = refusal.Cite(c.reason, c.text)
-	}
+	c := s.entry(ev.Code, ev.Enhanced, ev.Text)
 	reason, cited, text = c.reason, c.cited, c.text
-	if cited.List == "" && len(cited.Addrs) == 0 {
-		c.text, c.cited = "", refusal.Citation{}
+	if text == "" {
+		return reason, cited, text
 	}
 	// The shown text has no addresses of users. A blocklist that only the full text names is
 	// reported as hidden.
@@ -72,6 +80,12 @@ func (s *RefusalCache) Reason(session *smtpsniff.Session,
 		cited = DropHelpLink(cited, session.Banner())
 	}
 	return reason, cited, text
+}
+
+// List returns the blocklist that the shown text of a refusal names, empty if it names none. banner
+// is the server's greeting.
+func (s *RefusalCache) List(r smtpsniff.Refusal, text, banner []byte) string {
+	return DropHelpLink(s.entry(r.Code, r.Enhanced, text).cited, banner).List
 }
 
 // DropHelpLink drops a list that is only the host of a link to the server's own help, by the name

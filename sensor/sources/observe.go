@@ -129,7 +129,6 @@ type Observer struct {
 	dnsLookups  dnsLookups     // what hosts asked the DNS
 	prefixes    []netip.Prefix // of NAT64, that answers of this round showed
 	serverNames serverNames
-	unlisted    [64]uint64          // hashes of refusals that name no blocklist
 	text        []byte              // scratch of describeDialogue
 	codes       []finding.CodeCount // the same
 	notes       shardNotes          // for other shards

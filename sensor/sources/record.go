@@ -12,7 +12,6 @@ import (
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
-	"spamsensor/smtpsniff/refusal"
 )
 
 // sessionRecord returns the event of one session. session is the dialogue, nil if the flow had
@@ -105,11 +104,10 @@ func (s *Observer) describeDialogue(d *finding.Session, session *smtpsniff.Sessi
 	if refusals > 0 {
 		d.Refusals = make([]finding.RefusalText, 0, refusals)
 		session.Refusals(func(r smtpsniff.Refusal, text []byte) {
-			x := finding.RefusalText{Phase: r.Phase.String(), Code: r.Code,
-				Enhanced: peer.Enhanced(r.Enhanced), Text: rest.cut(len(text))}
-			d.Refusals = append(d.Refusals, x)
+			d.Refusals = append(d.Refusals, finding.RefusalText{Phase: r.Phase.String(),
+				Code: r.Code, Enhanced: peer.Enhanced(r.Enhanced), Text: rest.cut(len(text))})
 			if d.Blocklist == "" {
-				d.Blocklist = s.blocklistOf(&x, text, banner)
+				d.Blocklist = s.Refusals.List(r, text, banner)
 			}
 		})
 	}
@@ -127,23 +125,6 @@ func (c *cutter) cut(n int) string {
 	text := string((*c)[:n])
 	*c = (*c)[n:]
 	return text
-}
-
-// blocklistOf returns the blocklist that a refusal names. Most name none, and servers repeat their
-// texts, so that a text that names none is read once.
-func (s *Observer) blocklistOf(r *finding.RefusalText, text, banner []byte) string {
-	hash := s.all.cfg.Table.Secret.HashBytes(text) ^ uint64(r.Code)<<32 ^
-		uint64(r.Enhanced[1])<<16 ^ uint64(r.Enhanced[2])
-	unlisted := &s.unlisted[hash%uint64(len(s.unlisted))]
-	if *unlisted == hash {
-		return ""
-	}
-	c := refusal.CiteReply(r.Code, r.Enhanced, r.Text)
-	if c.List == "" {
-		*unlisted = hash
-		return ""
-	}
-	return peer.DropHelpLink(c, banner).List
 }
 
 // flowID returns a number for the flow that is the same each time the file is read. It uses a fixed

@@ -34,17 +34,14 @@ type Citation struct {
 	Addrs []netip.Addr // global addresses in the text
 }
 
-// ParseCitation reads the text of a refusal of which the codes are not known.
-func ParseCitation(text string) Citation { return CiteReply(0, [3]uint16{}, text) }
-
-// CiteReply is Cite for the reason that Classify gives. The rules are asked only if the text can
-// cite something: most texts of a storm of mail do not.
-func CiteReply(code uint16, enhanced [3]uint16, text string) Citation {
+// ParseCitation reads the text of a refusal of which the codes are not known. The rules are asked
+// only if the text can cite something: most texts of a storm of mail do not.
+func ParseCitation(text string) Citation {
 	if name, addr := mayCite(text); !name && !addr {
 		return Citation{}
 	}
 	r := read(text)
-	return r.cite(r.classify(code, enhanced))
+	return r.cite(r.classify(0, [3]uint16{}))
 }
 
 // Cite reads the text of a refusal for this reason. It needs no table of lists: it takes the host
