@@ -43,9 +43,7 @@ func (s *Observer) observeSYNACK(src *Source, p *track.Packet) {
 		if prof.destinations.all == 0 { // the attempt that gave it its profile
 			prof.destinations.tried(&p.Key)
 		}
-		o := detect.Observation{Kind: detect.KindSYNACK, Time: p.Time}
-		s.setServer(&o, &p.Key)
-		prof.Observe(&s.all.cfg.Detect, nil, &o)
+		s.observeServer(prof, detect.KindSYNACK, &p.Key, p.Time)
 		s.judge(src, prof, p.Time)
 	}
 }
@@ -57,9 +55,7 @@ func (s *Observer) observeFailure(src *Source, p *track.Packet, icmp bool) {
 		if icmp {
 			kind = detect.KindUnreachable
 		}
-		o := detect.Observation{Kind: kind, Time: p.Time}
-		s.setServer(&o, &p.Key)
-		prof.Observe(&s.all.cfg.Detect, nil, &o)
+		s.observeServer(prof, kind, &p.Key, p.Time)
 		s.judge(src, prof, p.Time)
 	}
 }
@@ -132,4 +128,11 @@ func (s *Observer) attemptOf(o *detect.Observation, k *flowtable.Key, now int64,
 func (s *Observer) setServer(o *detect.Observation, k *flowtable.Key) {
 	x := s.Peers.Of(k)
 	o.Port, o.Addr, o.Net = k.ServerPort, x.Addr, x.Net
+}
+
+// observeServer observes something of which the server and the time are all there is to say.
+func (s *Observer) observeServer(prof *profile, kind detect.Kind, k *flowtable.Key, now int64) {
+	o := detect.Observation{Kind: kind, Time: now}
+	s.setServer(&o, k)
+	prof.Observe(&s.all.cfg.Detect, nil, &o)
 }

@@ -60,9 +60,7 @@ func (s *Observer) Observe(ev *track.Event) {
 		s.observeEstablished(src, prof, ev)
 	case track.BothSides:
 		if prof != nil && !ev.Flow.Noted(peer.SelfMade) {
-			o := detect.Observation{Kind: detect.KindBothSides, Time: ev.Time}
-			s.setServer(&o, ev.Key)
-			prof.Observe(&s.all.cfg.Detect, nil, &o)
+			s.observeServer(prof, detect.KindBothSides, ev.Key, ev.Time)
 		}
 	case track.ConnectionOver:
 		src.Counters.Closed()

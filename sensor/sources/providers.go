@@ -72,7 +72,5 @@ func (s *Observer) observeAccount(x *track.Event, prof *profile) {
 		x.Flow.Noted(peer.SelfMade) || !x.Flow.SeenBothSides() {
 		return
 	}
-	o := detect.Observation{Kind: detect.KindAccount, Time: x.Flow.Last}
-	s.setServer(&o, x.Key)
-	prof.Observe(&s.all.cfg.Detect, nil, &o)
+	s.observeServer(prof, detect.KindAccount, x.Key, x.Flow.Last)
 }

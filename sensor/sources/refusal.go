@@ -159,13 +159,9 @@ func (s *Observer) observeRefusal(f *track.Flow, src *Source, prof *profile,
 	}
 	switch {
 	case ev.Code < 500:
-		o := detect.Observation{Kind: detect.KindDeferred, Time: now}
-		s.setServer(&o, k)
-		prof.Observe(&s.all.cfg.Detect, nil, &o)
+		s.observeServer(prof, detect.KindDeferred, k, now)
 	case reason.Stranger():
-		o := detect.Observation{Kind: detect.KindRelayDenied, Time: now}
-		s.setServer(&o, k)
-		prof.Observe(&s.all.cfg.Detect, nil, &o)
+		s.observeServer(prof, detect.KindRelayDenied, k, now)
 	}
 	s.observeCitation(prof, k, &cited, text, now)
 	if cited.List != "" {
