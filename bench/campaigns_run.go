@@ -211,7 +211,7 @@ func (f *frameFeed) add(at int64, data []byte, length int) {
 // flush passes the batch to the engine.
 func (f *frameFeed) flush() {
 	if len(f.frames) > 0 {
-		f.w.Take([][]frame.Frame{f.frames})
+		f.w.Take(f.frames)
 		f.w.EmitDue()
 	}
 	f.frames, f.data = f.frames[:0], f.data[:0]

@@ -248,9 +248,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 		var b *capture.Batch
 		b, err = files.Next()
 		w.Skip(b.Skipped[:], b.First, b.Last)
-		for _, part := range b.Parts {
-			w.Add(part)
-		}
+		w.Add(b.Frames)
 		if b.Round || err != nil {
 			w.Flush()
 		}

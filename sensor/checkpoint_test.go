@@ -69,7 +69,7 @@ func TestKilledSensor(t *testing.T) {
 		}
 		data := wiretest.Frame(wiretest.Ethernet{}, wiretest.IP{Src: fmt.Sprintf("10.0.0.%d", n%50), Dst: fmt.Sprintf("192.0.%d.%d", n/200%200, n%200)},
 			wiretest.TCP{SrcPort: uint16(n), DstPort: 25, Flags: wiretest.SYN, Seq: uint32(n)})
-		w.Take([][]frame.Frame{{{Data: data, Time: time.Now().UnixNano(), Link: 1}}})
+		w.Take([]frame.Frame{{Data: data, Time: time.Now().UnixNano(), Link: 1}})
 		made.Add(1)
 	}
 	saving.Wait()

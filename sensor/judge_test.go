@@ -907,11 +907,9 @@ func keepFrames(t *testing.T, live *capture.Live, stop chan struct{}) (seen []fr
 			return seen
 		}
 		n := len(seen)
-		for _, part := range b.Parts {
-			for _, f := range part {
-				f.Data = bytes.Clone(f.Data)
-				seen = append(seen, f)
-			}
+		for _, f := range b.Frames {
+			f.Data = bytes.Clone(f.Data)
+			seen = append(seen, f)
 		}
 		select {
 		case <-stop:
@@ -942,7 +940,7 @@ func heardLive(frames []frame.Frame, workers int) map[netip.Addr]heardBy {
 			return 1
 		}})
 	w := e.Worker()
-	w.Take([][]frame.Frame{frames})
+	w.Take(frames)
 	w.EmitDue()
 	e.Finish("end_of_input")
 	return out

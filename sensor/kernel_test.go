@@ -38,7 +38,7 @@ func attempted(t *testing.T, frames []frame.Frame, workers int) (map[netip.Addr]
 	e := engine.New(engine.Config{Home: everywhere, Helpers: workers, Seed: []byte("kernel")},
 		engine.Output{Source: func(s *finding.SourceRecord) { who[s.Addr] = s.Counters.Attempts > 0 }})
 	w := e.Worker()
-	w.Take([][]frame.Frame{frames})
+	w.Take(frames)
 	w.EmitDue()
 	e.Finish("end_of_input")
 	return who, e.Stats()
@@ -254,12 +254,10 @@ func TestKernelJudge(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		for _, part := range b.Parts {
-			for _, f := range part {
-				f.Data = append([]byte{}, f.Data...)
-				seen = append(seen, f)
-				n++
-			}
+		for _, f := range b.Frames {
+			f.Data = append([]byte{}, f.Data...)
+			seen = append(seen, f)
+			n++
 		}
 		return n
 	}

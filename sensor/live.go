@@ -337,7 +337,7 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *
 	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
 		work.begin()
-		if feed(w, b); len(b.Parts) > 0 {
+		if feed(w, b); len(b.Frames) > 0 {
 			w.EmitDue()
 		} else {
 			w.Idle(frame.ReadTime(time.Now().UnixNano()))

@@ -265,7 +265,7 @@ func (r *mutantRun) epoch(t *testing.T, all []*exchange, seed uint64, frames int
 			os.Exit(exitInternal)
 		})
 		before := cpuTime()
-		w.Take([][]frame.Frame{batch})
+		w.Take(batch)
 		w.EmitDue()
 		took := cpuTime() - before
 		stuck.Stop()

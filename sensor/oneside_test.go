@@ -24,13 +24,11 @@ func half(t *testing.T, file string, dir int) string {
 	k, link := new(mailConn), frame.Ethernet
 	for {
 		b, err := files.Next()
-		for _, part := range b.Parts {
-			for _, f := range part {
-				var p wire.Packet
-				if d.Decode(f.Link, f.Data, f.Len, &p) == wire.Mail && (p.DstPort == 25) == (dir == 0) {
-					k.sent = append(k.sent, sentFrame{f.Time, dir, slices.Clone(f.Data)})
-					link = f.Link
-				}
+		for _, f := range b.Frames {
+			var p wire.Packet
+			if d.Decode(f.Link, f.Data, f.Len, &p) == wire.Mail && (p.DstPort == 25) == (dir == 0) {
+				k.sent = append(k.sent, sentFrame{f.Time, dir, slices.Clone(f.Data)})
+				link = f.Link
 			}
 		}
 		if err == io.EOF {

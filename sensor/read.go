@@ -203,9 +203,7 @@ func (a *app) feedFiles(ctx context.Context, files *capture.Files, steps *atomic
 		reading.end()
 		work.begin()
 		w.Skip(b.Skipped[:], b.First, b.Last)
-		for _, part := range b.Parts {
-			w.Add(part)
-		}
+		w.Add(b.Frames)
 		if b.Round || err != nil {
 			w.Flush()
 		}
@@ -263,7 +261,7 @@ func feedWindows(ctx context.Context, files *capture.Files, w *engine.Worker,
 // feed delivers a batch to the engine.
 func feed(w *engine.Worker, b *capture.Batch) {
 	w.Skip(b.Skipped[:], b.First, b.Last)
-	w.Take(b.Parts)
+	w.Take(b.Frames)
 }
 
 // progress makes a progress bar on a terminal, and a silent one elsewhere.

@@ -92,7 +92,7 @@ func TestWindowsAreTaken(t *testing.T) {
 		taken += int((files.Stats().BytesRead - read) >> 22)
 		b, err := files.Next()
 		w.Skip(b.Skipped[:], b.First, b.Last)
-		w.Take(b.Parts)
+		w.Take(b.Frames)
 		if b.End {
 			single++
 		}

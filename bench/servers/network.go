@@ -55,7 +55,7 @@ func newNetwork(local ...string) *network {
 
 // send passes a frame to the engine.
 func (n *network) send(at int64, data []byte) {
-	n.worker.Take([][]frame.Frame{{{Data: data, Time: at, Link: 1}}})
+	n.worker.Take([]frame.Frame{{Data: data, Time: at, Link: 1}})
 	n.now = max(n.now, at)
 }
 

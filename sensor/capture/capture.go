@@ -42,7 +42,7 @@ import (
 
 // Batch is the result of one call of Next. It is borrowed until the next call.
 type Batch struct {
-	Parts [][]frame.Frame // in the order of the input
+	Frames []frame.Frame // in the order of the input
 	// Skipped are the frames that the prefilter skipped since the last batch, by class.
 	Skipped [frame.Classes]uint64
 	// First and Last are the lowest and the highest time of all frames since the last batch,

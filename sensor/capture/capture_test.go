@@ -106,11 +106,9 @@ func readAll(t *testing.T, s *Files) (lines []string, errs []error) {
 	t.Helper()
 	for {
 		b, err := s.Next()
-		for _, part := range b.Parts {
-			for _, f := range part {
-				lines = append(lines,
-					fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
-			}
+		for _, f := range b.Frames {
+			lines = append(lines,
+				fmt.Sprintf("%d %s %d/%d", f.Time-1e18, f.Data, f.Link, f.Len))
 		}
 		if err == io.EOF {
 			return lines, errs
@@ -316,10 +314,8 @@ func TestUntimedFrames(t *testing.T) {
 	for {
 		b, err := s.Next()
 		left += b.Skipped[63]
-		for _, part := range b.Parts {
-			for _, f := range part {
-				got = append(got, fmt.Sprintf("%d %s", f.Time-1e18, f.Data))
-			}
+		for _, f := range b.Frames {
+			got = append(got, fmt.Sprintf("%d %s", f.Time-1e18, f.Data))
 		}
 		if err == io.EOF {
 			break
@@ -517,7 +513,7 @@ func TestLongRecords(t *testing.T) {
 		var lengths []int
 		for {
 			batch, err := s.Next()
-			for _, f := range slices.Concat(batch.Parts...) {
+			for _, f := range batch.Frames {
 				lengths = append(lengths, len(f.Data))
 				for _, c := range f.Data {
 					if int(c-'a') != len(lengths)-1 {
@@ -612,7 +608,7 @@ func readSums(t *testing.T, s *Files, ahead int) (sums []string, taken int) {
 		} else {
 			windows = nil
 			b, err = s.Next()
-			frames = slices.Concat(b.Parts...)
+			frames = b.Frames
 		}
 		for _, f := range frames {
 			fmt.Fprintf(h, "%d %d %d %d %d\n", f.Time, f.Len, len(f.Data), f.Link, f.From)

@@ -46,7 +46,6 @@ type Files struct {
 	errs    []error // to be returned, oldest first
 	stats   Stats   // of the frames that Next returned
 	batch   Batch
-	part    [1][]frame.Frame // for batch
 	merged  []frame.Frame
 	windows []*Window // of the latest call of Windows, and others that keep their memory
 	listed  []listedFile
@@ -326,16 +325,13 @@ func (s *Files) fill(b *Batch) bool {
 		s.merge(b)
 	}
 	b.Round = b.End
-	return len(b.Parts) > 0 || b.First != 0 || b.End
+	return len(b.Frames) > 0 || b.First != 0 || b.End
 }
 
-// give adds frames to the batch.
+// give sets the frames of the batch.
 func (s *Files) give(b *Batch, frames []frame.Frame) {
-	if len(frames) > 0 {
-		s.part[0] = frames
-		b.Parts = s.part[:]
-		s.stats.Frames += uint64(len(frames))
-	}
+	b.Frames = frames
+	s.stats.Frames += uint64(len(frames))
 }
 
 // addCounts adds the counters of a file's batch.

@@ -549,7 +549,7 @@ func FuzzFiles(f *testing.F) {
 				defer s.Close()
 				for size := 0; ; {
 					batch, err := s.Next()
-					for _, f := range slices.Concat(batch.Parts...) {
+					for _, f := range batch.Frames {
 						size += len(f.Data)
 						f.Data = slices.Clone(f.Data)
 						unpacked += 16 + len(f.Data)

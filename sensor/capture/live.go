@@ -99,7 +99,6 @@ type Live struct {
 	cfg    LiveConfig
 	handle liveHandle // nil while the interface is gone
 	frames [LiveBatch]frame.Frame
-	part   [1][]frame.Frame
 	batch  Batch
 
 	retry     time.Time // when to open the interface again; handle is nil then
@@ -214,8 +213,7 @@ func (l *Live) Next() (*Batch, error) {
 	l.batch = Batch{End: true}
 	n, err := l.fill()
 	if n > 0 {
-		l.part[0] = l.frames[:n]
-		l.batch.Parts = l.part[:]
+		l.batch.Frames = l.frames[:n]
 		l.batch.First, l.batch.Last = l.frames[0].Time, l.frames[n-1].Time
 	}
 	return &l.batch, err
@@ -286,7 +284,7 @@ func (l *Live) Drain(take func(*Batch)) {
 	end := time.Now().Add(drainTime)
 	for time.Now().Before(end) && l.returned.Load()+l.drops.Load() < wanted {
 		b, err := l.Next()
-		if take(b); err != nil || len(b.Parts) == 0 {
+		if take(b); err != nil || len(b.Frames) == 0 {
 			return
 		}
 	}

@@ -110,11 +110,10 @@ func delivery() *conn { return newConn("10.0.0.5", "192.0.2.25", 40000, 25).open
 
 // feeder passes frames to a worker, a few at a time.
 type feeder struct {
-	w     *Worker
-	size  int
-	list  []frame.Frame
-	parts [1][]frame.Frame
-	none  [wire.Outcomes]uint64
+	w    *Worker
+	size int
+	list []frame.Frame
+	none [wire.Outcomes]uint64
 }
 
 func (f *feeder) take(x timedFrame) {
@@ -124,13 +123,12 @@ func (f *feeder) take(x timedFrame) {
 }
 
 func (f *feeder) flush() {
-	f.parts[0] = f.list
 	first, last := f.list[0].Time, f.list[0].Time
 	for i := range f.list {
 		first, last = min(first, f.list[i].Time), max(last, f.list[i].Time)
 	}
 	f.w.Skip(f.none[:], first, last)
-	f.w.Take(f.parts[:])
+	f.w.Take(f.list)
 	f.w.EmitDue()
 	f.list = f.list[:0]
 }

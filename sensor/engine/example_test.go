@@ -31,7 +31,7 @@ func Example() {
 	for {
 		b, err := files.Next()
 		w.Skip(b.Skipped[:], b.First, b.Last)
-		w.Take(b.Parts)
+		w.Take(b.Frames)
 		if err == io.EOF {
 			break
 		}

@@ -122,7 +122,7 @@ func TestLinearFrames(t *testing.T) {
 		began := fuzztime.ProcessorTime()
 		for len(list) > 0 {
 			n := min(512, len(list))
-			w.Take([][]frame.Frame{list[:n]})
+			w.Take(list[:n])
 			w.EmitDue()
 			list = list[n:]
 		}

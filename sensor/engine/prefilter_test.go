@@ -81,11 +81,9 @@ func TestUsualFrames(t *testing.T) {
 			first, last := int64(0), int64(0)
 			for {
 				batch, err := files.Next()
-				for _, part := range batch.Parts {
-					for _, f := range part {
-						list = append(list, fmt.Sprintf("%d %d %d %d %x", f.Time, f.Len, f.Link,
-							f.From, f.Data))
-					}
+				for _, f := range batch.Frames {
+					list = append(list, fmt.Sprintf("%d %d %d %d %x", f.Time, f.Len, f.Link,
+						f.From, f.Data))
 				}
 				for i, n := range batch.Skipped {
 					skipped[i] += n

@@ -60,7 +60,7 @@ func (r *panicRun) take(frames []timedFrame) {
 	for _, f := range frames {
 		list = append(list, frame.Frame{Data: f.data, Time: f.at, Link: 1})
 	}
-	r.w.Take([][]frame.Frame{list})
+	r.w.Take(list)
 	r.w.EmitDue()
 }
 

@@ -120,7 +120,7 @@ func TestQuietHoursAreBounded(t *testing.T) {
 			for _, f := range d.open().mail().close().frames {
 				list = append(list, frame.Frame{Data: f.data, Time: f.at, Link: 1})
 			}
-			w.Take([][]frame.Frame{list})
+			w.Take(list)
 			w.EmitDue()
 		}
 		e.Finish("end_of_input")

@@ -87,11 +87,9 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 	w.last.Store(max(w.last.Load(), last))
 }
 
-// Take is Add for each of the parts, and then Flush.
-func (w *Worker) Take(parts [][]frame.Frame) {
-	for _, part := range parts {
-		w.Add(part)
-	}
+// Take is Add, and then Flush.
+func (w *Worker) Take(frames []frame.Frame) {
+	w.Add(frames)
 	w.Flush()
 }
 

@@ -20,12 +20,12 @@ func BenchmarkSave(b *testing.B) {
 	e := engine.New(engine.Config{Live: true, Seed: []byte("0123456789abcdef")}, engine.Output{})
 	w := e.Worker()
 	for n := range 6 * 8192 {
-		w.Take([][]frame.Frame{{{Time: 1e18 + int64(n)*1e6, Link: 1,
+		w.Take([]frame.Frame{{Time: 1e18 + int64(n)*1e6, Link: 1,
 			Data: wiretest.Frame(wiretest.Ethernet{},
 				wiretest.IP{Src: fmt.Sprintf("10.0.%d.%d", n%8192/256, n%256),
 					Dst: fmt.Sprintf("192.%d.%d.1", n/8192, n%256)},
 				wiretest.TCP{SrcPort: uint16(n), DstPort: 25, Flags: wiretest.SYN,
-					Seq: uint32(n)})}}})
+					Seq: uint32(n)})}})
 	}
 	b.Run("engine", func(b *testing.B) {
 		for b.Loop() {
