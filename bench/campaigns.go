@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os/exec"
@@ -65,8 +64,7 @@ var errUsage = errors.New("usage")
 
 // parseCampaignOptions reads the command line. stderr gets the usage.
 func parseCampaignOptions(args []string, stderr io.Writer) (o campaignOptions, err error) {
-	flags := flag.NewFlagSet("campaigns", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := newFlags("bench campaigns", "", stderr)
 	flags.StringVar(&o.seed, "seed", "1",
 		"1, 2, ... are for calibrating; held-out-1, held-out-2, ... are for reporting only")
 	scenarios := flags.String("scenario", "all",
@@ -82,9 +80,9 @@ func parseCampaignOptions(args []string, stderr io.Writer) (o campaignOptions, e
 		"write the frames of each site, and the truth about its hosts, to this directory")
 	flags.BoolVar(&o.listMisses, "misses", false, "list every host of which not all was right")
 	flags.BoolVar(&o.asJSON, "json", false, "print JSON")
+	usage := flags.Usage
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench campaigns [options]")
-		flags.PrintDefaults()
+		usage()
 		fmt.Fprintln(stderr, "\nscenarios:")
 		for _, sc := range campaign.All {
 			fmt.Fprintf(stderr, "  %-22s %s\n", sc.Name, sc.About)

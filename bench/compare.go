@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -27,8 +26,7 @@ type compareOptions struct {
 // compare times the sensor and each other tool that is installed, on the same files.
 func compare(args []string, stdout, stderr io.Writer) int {
 	var o compareOptions
-	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := newFlags("bench compare", "FILE...", stderr)
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds; each runs everybody once, so that a "+
 		"disturbance hits all alike")
 	workers := flags.String("workers", "1,2",
@@ -42,10 +40,6 @@ func compare(args []string, stdout, stderr io.Writer) int {
 		"this is stopped, as is one that takes half of the machine's memory")
 	markdown := flags.Bool("markdown", false, "print Markdown")
 	asJSON := flags.Bool("json", false, "print JSON, with every run")
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench compare [options] FILE...")
-		flags.PrintDefaults()
-	}
 	if flags.Parse(args) != nil {
 		return 2
 	}

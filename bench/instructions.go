@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,15 +24,10 @@ var countedLoads = []struct {
 // its processor: valgrind's cachegrind simulates one, with 32 KiB of cache for instructions, as
 // much for data, and a second level of 1 MiB. So the budget can be kept in the source tree.
 func instructions(args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("instructions", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := newFlags("bench instructions", "", stderr)
 	file := flags.String("budget", "bench/testdata/instructions.budget",
 		"file of the instructions that each stage may take")
 	update := flags.Bool("update", false, "write the budget instead of comparing with it")
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench instructions [options]")
-		flags.PrintDefaults()
-	}
 	if flags.Parse(args) != nil {
 		return 2
 	}

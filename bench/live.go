@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -35,8 +34,7 @@ type liveOptions struct {
 // each of them dropped.
 func live(args []string, stdout, stderr io.Writer) int {
 	var o liveOptions
-	flags := flag.NewFlagSet("live", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := newFlags("bench live", "FILE (as root)", stderr)
 	rates := flags.String("rates", "200000,400000,600000,800000,1000000,0",
 		"packets a second, separated by commas; 0 is as fast as the sender can")
 	flags.IntVar(&o.rounds, "rounds", 3, "runs of each tool at each rate, in turns")
@@ -47,10 +45,6 @@ func live(args []string, stdout, stderr io.Writer) int {
 		"how long the reader is stopped in the last case; 0 leaves that out")
 	flags.IntVar(&o.stallAt, "stall-at", 800_000, "the rate of that case")
 	markdown := flags.Bool("markdown", false, "print Markdown")
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench live [options] FILE (as root)")
-		flags.PrintDefaults()
-	}
 	if flags.Parse(args) != nil {
 		return 2
 	}

@@ -67,16 +67,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return measure(args, stdout, stderr)
 }
 
-// generate writes a workload to a file and prints the counts of its contents.
-func generate(args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+// newFlags returns the flags of a command. arguments is what its usage names behind the options.
+func newFlags(command, arguments string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	size := flags.Float64("mb", 0, "size in MB (default: 1500 for w1, 1200 for the others)")
-	seed := flags.Uint64("seed", 1, "seed; the same gives the same file")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench generate [options] w1|w2|w2flood|w3 FILE")
+		fmt.Fprintln(stderr, strings.TrimSpace("usage: "+command+" [options] "+arguments))
 		flags.PrintDefaults()
 	}
+	return flags
+}
+
+// generate writes a workload to a file and prints the counts of its contents.
+func generate(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("bench generate", "w1|w2|w2flood|w3 FILE", stderr)
+	size := flags.Float64("mb", 0, "size in MB (default: 1500 for w1, 1200 for the others)")
+	seed := flags.Uint64("seed", 1, "seed; the same gives the same file")
 	if flags.Parse(args) != nil {
 		return 2
 	}
@@ -107,18 +113,13 @@ func generate(args []string, stdout, stderr io.Writer) int {
 
 // measure runs files through the engine.
 func measure(args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags := newFlags("bench", "FILE...", stderr)
 	count := flags.Int("count", 5, "runs of each file")
 	workers := flags.String("workers", "1,"+strconv.Itoa(runtime.GOMAXPROCS(0)),
 		"numbers of workers, separated by commas")
 	detectors := flags.Bool("detectors", false, "after each run one in which no source is "+
 		"judged: the difference is what the detectors cost")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: bench [options] FILE...")
-		flags.PrintDefaults()
-	}
 	if flags.Parse(args) != nil {
 		return 2
 	}
