@@ -39,6 +39,8 @@ type Config struct {
 	Input func(from uint16) string
 	// Evidence is the form of mail addresses.
 	Evidence Evidence
+	// Tap gets each event, too, as a line that it must copy to keep. It may be nil.
+	Tap func(kind Type, line []byte)
 }
 
 // Writer encodes events and puts them into a Queue. One goroutine at a time calls its methods.
@@ -80,7 +82,7 @@ func (t Type) String() string {
 // Start is the beginning of each event.
 const Start = `{"level":"`
 
-// NewWriter returns a writer for a queue.
+// NewWriter returns a writer for a queue, which may be nil: then events go to cfg.Tap alone.
 func NewWriter(cfg Config, q *Queue) *Writer {
 	w := &Writer{cfg: cfg, queue: q}
 	w.log = zerolog.New(w)
@@ -92,7 +94,12 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {
-	w.queue.add(w.kind, line, w.before)
+	if w.cfg.Tap != nil {
+		w.cfg.Tap(w.kind, line)
+	}
+	if w.queue != nil {
+		w.queue.add(w.kind, line, w.before)
+	}
 	w.before = nil
 	return len(line), nil
 }

@@ -18,49 +18,10 @@ import (
 // The first part is sorted and small. The other two can be hundreds of thousands in a flood of
 // spoofed SYNs, so they are emitted in the order of the table and not sorted.
 func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) {
-	type line struct { // the sort keys; records of all sources at once would take much memory
-		addr     flowtable.Addr
-		attempts uint32
-		ref      flowtable.Ref
-		gen      uint16
-		shard    uint16
-		level    verdict.Level
-	}
-	var list []line
 	var d finding.SourceRecord // reused: a flood has hundreds of thousands of sources
-	for i := range all.shards {
-		s := all.shards[i]
-		s.locked(func() {
-			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
-				if src.singleAttempt() || !src.takeChanged(every) {
-					return
-				}
-				l := line{addr: k.Addr, attempts: src.Counters.Attempts, ref: r,
-					gen: s.Table.Sources.Gen(r), shard: uint16(i)}
-				if prof := s.profiles.At(src.profile); prof != nil {
-					l.level = prof.Level()
-				}
-				list = append(list, l)
-			})
-		})
-	}
-	// Highest level first, then most attempts, then by address.
-	slices.SortStableFunc(list, func(a, b line) int {
-		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts),
-			bytes.Compare(a.addr[:], b.addr[:]))
-	})
-	for _, l := range list {
-		s := all.shards[l.shard]
-		s.Table.Lock()
-		// The generation shows whether the entry still holds the same source.
-		src := s.sourceOf(l.ref, l.gen)
-		if src != nil { // it was not evicted meanwhile
-			d = s.sourceRecord(src, s.profiles.At(src.profile),
-				*s.Table.Sources.KeyOf(l.ref),
-				now)
-		}
-		s.Table.Unlock()
-		if src != nil {
+	list := all.list(func(src *Source) bool { return !src.singleAttempt() && src.takeChanged(every) })
+	for i := range list {
+		if all.record(&list[i], &d, now) {
 			output(&d)
 		}
 	}
@@ -82,6 +43,56 @@ func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) 
 			})
 		})
 	}
+}
+
+// listed is a source in a sorted list: the sort keys, and where its entry is. Records of all sources
+// at once would take much memory.
+type listed struct {
+	addr     flowtable.Addr
+	attempts uint32
+	ref      flowtable.Ref
+	gen      uint16
+	shard    uint16
+	level    verdict.Level
+}
+
+// list returns the sources that pass a filter: highest level first, then most attempts, then by
+// address. The filter is called while the shard of the source is locked.
+func (all *Set) list(filter func(*Source) bool) (list []listed) {
+	for i := range all.shards {
+		s := all.shards[i]
+		s.locked(func() {
+			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
+				if !filter(src) {
+					return
+				}
+				l := listed{addr: k.Addr, attempts: src.Counters.Attempts, ref: r,
+					gen: s.Table.Sources.Gen(r), shard: uint16(i)}
+				if prof := s.profiles.At(src.profile); prof != nil {
+					l.level = prof.Level()
+				}
+				list = append(list, l)
+			})
+		})
+	}
+	slices.SortStableFunc(list, func(a, b listed) int {
+		return cmp.Or(-cmp.Compare(a.level, b.level), -cmp.Compare(a.attempts, b.attempts),
+			bytes.Compare(a.addr[:], b.addr[:]))
+	})
+	return list
+}
+
+// record makes the record of a listed source. It reports false if the source was evicted meanwhile.
+func (all *Set) record(l *listed, d *finding.SourceRecord, now int64) bool {
+	s := all.shards[l.shard]
+	s.Table.Lock()
+	defer s.Table.Unlock()
+	// The generation shows whether the entry still holds the same source.
+	src := s.sourceOf(l.ref, l.gen)
+	if src != nil {
+		*d = s.sourceRecord(src, s.profiles.At(src.profile), *s.Table.Sources.KeyOf(l.ref), now)
+	}
+	return src != nil
 }
 
 // singleAttempt reports whether a source is external and known by one attempt alone.

@@ -99,8 +99,7 @@ func (s *Observer) follow(src *Source) {
 	}
 }
 
-// emitFinding emits an event of a finding with the source's record, the reasons, the severity, the
-// blind spots and the advice as of now. It goes to the journal: the evidence is added when the
+// emitFinding emits an event of a finding. It goes to the journal: the evidence is added when the
 // journal is drained, because sessions get their event numbers there.
 func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	k flowtable.HostKey,
@@ -111,6 +110,15 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 		copied := s.saveSource(&k, src)
 		kept = &copied
 	}
+	d := s.describe(src, prof, f, k, c, now)
+	s.AddFinding(&FindingEvent{Finding: d, Kept: kept, Key: k, Lists: f.Lists, observer: s,
+		profile: prof, Time: now})
+}
+
+// describe returns a finding as of now: the source's record, the reasons, the severity, the blind
+// spots and the advice, without the evidence.
+func (s *Observer) describe(src *Source, prof *profile, f *finding.Entry, k flowtable.HostKey,
+	c *finding.Change, now int64) *finding.Finding {
 	before := uint32(0) // attempts of another machine that had the address
 	// Counters of a former machine with this address are subtracted: the finding is about the
 	// current machine.
@@ -152,8 +160,7 @@ func (s *Observer) emitFinding(src *Source, prof *profile, f *finding.Entry,
 	d.Advice = finding.Advice(d, &seen)
 	d.DecidedIn = max(0, d.Decided.At-first)
 	prof.nameOthers(d)
-	s.AddFinding(&FindingEvent{Finding: d, Kept: kept, Key: k, Lists: f.Lists, observer: s,
-		profile: prof, Time: now})
+	return d
 }
 
 // FindingEvent is an event of a finding that may be emitted at the end of the round.

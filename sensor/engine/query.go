@@ -1,0 +1,27 @@
+package engine
+
+import (
+	"net/netip"
+
+	"spamsensor/sensor/finding"
+)
+
+// What a running engine answers. Any goroutine may ask. A question waits for the end of a round, and
+// locks one shard after the other, so that the numbers of several hosts are not of one moment.
+
+// Now is the time of the engine, in ns since 1970; zero before the first frame.
+func (e *Engine) Now() int64 { return e.clock.Now() }
+
+// Sources gives the records of the hosts that are judged to output, at most most of them, the worst
+// first, and returns how many there are. output must not keep the record.
+func (e *Engine) Sources(most int, output func(*finding.SourceRecord)) (total int) {
+	e.Between(func() { total = e.sources.Records(e.clock.Now(), most, output) })
+	return total
+}
+
+// Explain returns what is known of a host, once for each VLAN or tunnel that it is in: the reasons
+// for and against it, the blind spots, the advice. Its Action is "explained".
+func (e *Engine) Explain(addr netip.Addr) (list []*finding.Finding) {
+	e.Between(func() { list = e.sources.Explain(addr.Unmap(), e.clock.Now()) })
+	return list
+}
