@@ -11,6 +11,7 @@ import (
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/state"
+	"spamsensor/sensor/status"
 )
 
 // fileConfig is the configuration file. Every key is optional. Durations, sizes and addresses are
@@ -85,6 +86,10 @@ type fileConfig struct {
 		Every       string `yaml:"every"`
 		HistoryDays int    `yaml:"history_days"`
 	} `yaml:"state"`
+	Control struct {
+		Socket string `yaml:"socket"`
+		Group  string `yaml:"group"`
+	} `yaml:"control"`
 	Log struct {
 		Level string `yaml:"level"`
 	} `yaml:"log"`
@@ -136,8 +141,10 @@ type config struct {
 	hashKeyFile string
 	sessions    string // all, evidence, or empty for the command's default
 	logLevel    string
+	control     controlConfig
 	state       stateConfig
 	journal     *state.Journal // nil without a state directory, and for read
+	store       *status.Store  // the latest findings, for questions; nil if nobody can ask
 	warnings    []string       // what is allowed, and surely not meant
 }
 

@@ -24,6 +24,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/frame"
+	"spamsensor/sensor/status"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -139,6 +140,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	watchdog, stopWatchdog := startWatchdog(ctx, a.stderr)
 	defer stopWatchdog()
+	cfg.store = new(status.Store)
 	p := newPipeline(cfg, randomRunID(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
 	p.setWatchdog(watchdog)
@@ -154,6 +156,10 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if err := startControl(ctx, cfg, &questions{p, time.Now(), a.opt.file, sources.methods},
+		log); err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	for _, s := range slices.Concat(sources...) {
 		w := p.engine.Worker()

@@ -14,6 +14,7 @@
 //	                      faults that keep the sensor from seeing, reporting, or going on
 //	history.go, interfaces.go
 //	                      the commands that print a table
+//	control.go, ask.go    what a running sensor answers, and the commands that ask
 package main
 
 import (
@@ -145,6 +146,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.versionCommand())
+	root.AddCommand(a.askCommands()...)
 	return root
 }
 

@@ -23,19 +23,21 @@ var probe func()
 
 // pipeline is the way from frames to events: what `read` and `run` share.
 type pipeline struct {
-	cfg      *config
-	watchdog *watchdog // set by setWatchdog
-	engine   *engine.Engine
-	events   *event.Writer // nil without an output
-	queue    *event.Queue
-	closer   io.Closer
-	report   *report.Report
-	sources  func() capture.Stats // counters of all sources together
-	health   health
-	inputs   func() []inputState // of a live capture; nil for files
-	messages *healthLog          // of a live capture; nil for files
-	terminal *terminal           // of a live capture on a terminal; else nil
-	open     openFindings        // of a live capture; nil for files
+	cfg         *config
+	watchdog    *watchdog // set by setWatchdog
+	engine      *engine.Engine
+	run         string        // id of the run
+	events      *event.Writer // nil without an output and without questions
+	queue       *event.Queue
+	closer      io.Closer
+	report      *report.Report
+	eventConfig event.Config         // of events
+	sources     func() capture.Stats // counters of all sources together
+	health      health
+	inputs      func() []inputState // of a live capture; nil for files
+	messages    *healthLog          // of a live capture; nil for files
+	terminal    *terminal           // of a live capture on a terminal; else nil
+	open        openFindings        // of a live capture; nil for files
 	// Of the last heartbeat.
 	lastHeartbeat                          int64
 	framesAtHeartbeat, attemptsAtHeartbeat uint64
@@ -59,7 +61,7 @@ func (p *pipeline) keepFinding(saved *engine.Saved) {
 // report, and drops events when the output is too slow; the other one waits.
 func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(uint16) string,
 	sources func() capture.Stats) *pipeline {
-	p := &pipeline{cfg: cfg, sources: sources}
+	p := &pipeline{cfg: cfg, run: run, sources: sources}
 	if !live { // a service has no end at which a report could be read
 		p.report = report.New(input, cfg.evidence.Clean)
 	}
@@ -67,8 +69,14 @@ func newPipeline(cfg *config, run string, live bool, out io.Writer, input func(u
 		Stats: p.stats, Server: p.server}
 	if out != nil {
 		p.queue = event.NewQueue(out, !live)
-		p.events = event.NewWriter(event.Config{Run: run, Host: cfg.name, Live: live, Input: input,
-			Evidence: cfg.evidence}, p.queue)
+	}
+	p.eventConfig = event.Config{Run: run, Host: cfg.name, Live: live, Input: input,
+		Evidence: cfg.evidence}
+	if cfg.store != nil {
+		p.eventConfig.Tap = cfg.store.Add
+	}
+	if out != nil || cfg.store != nil {
+		p.events = event.NewWriter(p.eventConfig, p.queue)
 	}
 	if cfg.journal != nil {
 		o.Keep = p.keepFinding

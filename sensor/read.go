@@ -104,9 +104,8 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 			return failedToOpen(err)
 		}
 	}
-	run := hex.EncodeToString(files.Fingerprint()[:6])
 	input := func(from uint16) string { return printable(files.Input(from)) }
-	p := newPipeline(cfg, run, false, out, input, files.Stats)
+	p := newPipeline(cfg, runID(files), false, out, input, files.Stats)
 	p.closer = closer
 	p.setWatchdog(watchdog)
 	if p.queue != nil {
@@ -138,6 +137,9 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	}
 	return nil
 }
+
+// runID returns the id of the run of an analysis: the same files give the same one.
+func runID(files *capture.Files) string { return hex.EncodeToString(files.Fingerprint()[:6]) }
 
 // printLeftOut says which files of directories are no captures.
 func (a *app) printLeftOut(files *capture.Files) {

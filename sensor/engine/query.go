@@ -6,8 +6,8 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// What a running engine answers. Any goroutine may ask. A question waits for the end of a round, and
-// locks one shard after the other, so that the numbers of several hosts are not of one moment.
+// What a running engine answers. Any goroutine may ask. A question waits for the end of a round,
+// and locks one shard after the other, so that the numbers of several hosts are not of one moment.
 
 // Now is the time of the engine, in ns since 1970; zero before the first frame.
 func (e *Engine) Now() int64 { return e.clock.Now() }

@@ -19,7 +19,9 @@ import (
 // spoofed SYNs, so they are emitted in the order of the table and not sorted.
 func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) {
 	var d finding.SourceRecord // reused: a flood has hundreds of thousands of sources
-	list := all.list(func(src *Source) bool { return !src.singleAttempt() && src.takeChanged(every) })
+	list := all.list(func(src *Source) bool {
+		return !src.singleAttempt() && src.takeChanged(every)
+	})
 	for i := range list {
 		if all.record(&list[i], &d, now) {
 			output(&d)
@@ -45,8 +47,8 @@ func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) 
 	}
 }
 
-// listed is a source in a sorted list: the sort keys, and where its entry is. Records of all sources
-// at once would take much memory.
+// listed is a source in a sorted list: the sort keys, and where its entry is. Records of all
+// sources at once would take much memory.
 type listed struct {
 	addr     flowtable.Addr
 	attempts uint32

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"spamsensor/sensor/status"
+)
+
+// asked runs a command that asks, and returns its exit code and what it prints.
+func asked(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, diagnostics strings.Builder
+	code = run(t.Context(), args, nil, &out, &diagnostics)
+	return code, out.String(), diagnostics.String()
+}
+
+// TestAskCapture: the commands that ask answer for a capture, and a host below the threshold of a
+// finding is explained as well.
+func TestAskCapture(t *testing.T) {
+	const file = "testdata/bot.pcap"
+	for _, x := range []struct {
+		args []string
+		code int
+		want []string
+	}{
+		{[]string{"status"}, 0, []string{"findings are open, 1 of them confirmed", "70 attempts"}},
+		{[]string{"sources"}, 0, []string{"192.168.77.66 confirmed", "192.168.77.25 none"}},
+		{[]string{"sources", "--limit", "1"}, 0, []string{"192.168.77.66", "2 more hosts"}},
+		{[]string{"sources", "--limit", "0"}, 2, []string{"limit: want 1 to"}},
+		{[]string{"sources", "-o", "csv"}, 0, []string{"\n192.168.77.66,confirmed,workstation,66,"}},
+		{[]string{"findings"}, 0, []string{"confirmed spambot", "closed: superseded", "open"}},
+		{[]string{"finding", "spambot-192.168.77.66-1795293169"}, 0, []string{"Against it", "Do "}},
+		{[]string{"finding", "x"}, 2, []string{"no finding with this id"}},
+		{[]string{"explain", "192.168.77.25"}, 0, []string{"nothing that suffices for a finding",
+			"Against it  +0.7", "Not seen"}},
+		{[]string{"explain", "192.168.77.66", "-o", "json"}, 0, []string{`"action":"explained"`}},
+		{[]string{"explain", "192.0.2.1"}, 2, []string{"no mail connection"}},
+		{[]string{"explain", "x\x1b[1m"}, 2, []string{"is no IP address"}},
+		{[]string{"explain", "192.0.2.1", "-o", "csv"}, 2, []string{"no table"}},
+	} {
+		code, stdout, stderr := asked(t, append(x.args, "-r", file)...)
+		for _, w := range x.want {
+			if !strings.Contains(stdout+stderr, w) {
+				t.Errorf("%q prints no %q:\n%s%s", x.args, w, stdout, stderr)
+			}
+		}
+		if code != x.code || strings.Contains(stdout+stderr, "\x1b") {
+			t.Errorf("%q: exit code %d, want %d; %q", x.args, code, x.code, stderr)
+		}
+	}
+}
+
+// TestAskRunning: a running sensor answers within 2 s of a finding, also a second one with a socket
+// of its own, and the socket is gone at the end.
+func TestAskRunning(t *testing.T) {
+	ns := veth(t)
+	name, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "sub", "control.sock")
+	listen := func() *process {
+		return launch(t, nil, exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set",
+			"control.socket="+socket))
+	}
+	p := listen()
+	ask := func(path string, answer any) error {
+		return status.NewClient(socket).Get(t.Context(), path, answer)
+	}
+	var s status.Status
+	for range 50 {
+		if err = ask("status", &s); err == nil {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err != nil || s.PID != p.Process.Pid || len(s.Interfaces) != 1 ||
+		s.Interfaces[0].Name != "v1" {
+		t.Fatalf("status %+v, %v; %s", s, err, p.stderr.String())
+	}
+	replay(t, ns, "testdata/bot.pcap")
+	deadline := time.Now().Add(2 * time.Second)
+	var l status.FindingList
+	for l.Total == 0 && time.Now().Before(deadline) {
+		if err := ask("findings", &l); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	var x status.Explanation
+	if err := ask("explain/192.168.77.66", &x); err != nil || len(x.Hosts) != 1 || l.Total == 0 {
+		t.Errorf("%d findings, explanation %+v, %v", l.Total, x, err)
+	}
+	var e status.Event
+	if err := json.Unmarshal(x.Hosts[0], &e); err != nil || e.Finding.Level != "confirmed" ||
+		e.Interface != "v1" {
+		t.Errorf("%s, %v", x.Hosts, err)
+	}
+	if second := listen(); second.code() != exitFailed ||
+		!strings.Contains(second.stderr.String(), "another sensor answers there") {
+		t.Errorf("a second sensor with the same socket: %s", second.stderr.String())
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	if code := p.code(); code != exitOK {
+		t.Errorf("exit code %d: %s", code, p.stderr.String())
+	}
+	if err := ask("status", &s); err == nil || !strings.Contains(err.Error(), "no sensor runs there") {
+		t.Errorf("after the end: %v", err)
+	}
+}

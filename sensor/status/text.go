@@ -1,0 +1,279 @@
+package status
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// The answers as text for a terminal. Texts from the wire are in the events that answers hold, and
+// were escaped there. Times are in zone.
+
+// Text is how answers are printed.
+type Text struct {
+	Out   io.Writer
+	Width int // columns; zero means 100
+	Zone  *time.Location
+}
+
+func (t *Text) printf(format string, args ...any) { fmt.Fprintf(t.Out, format, args...) }
+
+func (t *Text) time(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.In(t.Zone).Format("2006-01-02 15:04:05 MST")
+}
+
+// wrapped prints a text with a label, in lines of the width.
+func (t *Text) wrapped(label, s string) {
+	const margin = 12
+	width := t.Width
+	if width < 40 {
+		width = 100
+	}
+	lines := strings.Split(text.WrapSoft(s, width-margin), "\n")
+	for i, l := range lines {
+		if i > 0 {
+			label = ""
+		}
+		t.printf("%-*s%s\n", margin, label, strings.TrimRight(l, " "))
+	}
+}
+
+// PrintStatus prints the state of a sensor: first a sentence that says whether it works.
+func (t *Text) PrintStatus(s *Status) {
+	t.wrapped("Sensor", s.Sentence())
+	t.printf("%-12sspamsensor %s, %s", "Version", s.Version, s.Sensor)
+	if s.PID != 0 {
+		t.printf(", process %d, up %s", s.PID, s.Now.Sub(s.Started).Round(time.Second))
+	}
+	t.printf("\n")
+	for i := range s.Interfaces {
+		in := &s.Interfaces[i]
+		line := fmt.Sprintf("%s: %d frames, %d dropped", in.Name, in.Frames,
+			in.KernelDrops+in.InterfaceDrops)
+		if in.Method != "" {
+			line += ", " + in.Method
+		}
+		if in.Problem != "" {
+			line += "; the interface " + in.Problem
+		}
+		t.wrapped("Interface", line)
+	}
+	t.wrapped("Traffic", fmt.Sprintf("%d frames, %d of them refused; %d attempts, %d sessions "+
+		"(%d seen both ways); latest packet %s", s.Frames, s.Refused, s.Attempts, s.Sessions,
+		s.SeenBoth, t.time(s.LastPacket)))
+	t.wrapped("Hosts", fmt.Sprintf("%d in the table, %d judged, %d evicted; %d connections",
+		s.Sources.Active, s.Hosts.Active, s.Sources.Evicted+s.Hosts.Evicted, s.Flows.Active))
+	t.wrapped("Memory", fmt.Sprintf("%d MiB of the process; tables %d of %d MiB", s.Resident>>20,
+		s.Memory>>20, s.MemCap>>20))
+	var dropped uint64
+	for _, n := range s.Output.Dropped {
+		dropped += n
+	}
+	if s.Output.File != "" {
+		t.wrapped("Events", fmt.Sprintf("%d written to %s, %d lost", s.Output.Written,
+			s.Output.File, dropped))
+	}
+	if s.Config.File != "" || !s.Config.Good {
+		state := "loaded " + t.time(s.Config.Loaded)
+		if !s.Config.Good {
+			state = "the file is wrong, the former settings are in force: " + s.Config.Error
+		}
+		t.wrapped("Settings", strings.TrimSpace(s.Config.File+" "+state))
+	}
+	for i := range s.Health {
+		h := &s.Health[i]
+		t.wrapped("Problem", fmt.Sprintf("%s (%s, since %s). %s", h.Text, h.Check, t.time(h.Since),
+			h.Hint))
+	}
+}
+
+// Sentence says how the sensor and the network are.
+func (s *Status) Sentence() string {
+	open := map[string]int{}
+	for _, levels := range s.Findings.Open {
+		for level, n := range levels {
+			open[level] += n
+		}
+	}
+	found := "No finding is open."
+	if n := open["suspect"] + open["likely"] + open["confirmed"]; n > 0 {
+		found = fmt.Sprintf("%d findings are open, %d of them confirmed.", n, open["confirmed"])
+		if n == 1 {
+			found = fmt.Sprintf("1 finding is open; %d confirmed.", open["confirmed"])
+		}
+	}
+	switch len(s.Health) {
+	case 0:
+		return found + " No problem of the sensor is known."
+	case 1:
+		return found + " The sensor has a problem."
+	}
+	return fmt.Sprintf("%s The sensor has %d problems.", found, len(s.Health))
+}
+
+// events decodes events; those that cannot be decoded are left out.
+func events(lines []json.RawMessage) (list []Event) {
+	for _, l := range lines {
+		var e Event
+		if json.Unmarshal(l, &e) == nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func newTable(header ...any) table.Writer {
+	w := table.NewWriter()
+	w.SetStyle(table.StyleLight)
+	w.Style().Options = table.OptionsNoBordersAndSeparators
+	w.Style().Box.PaddingLeft = ""
+	w.AppendHeader(header)
+	return w
+}
+
+// sources is a table of hosts.
+func (t *Text) sources(s *Sources) table.Writer {
+	w := newTable("host", "level", "role", "attempts", "sessions", "networks", "accepted",
+		"refused", "last seen")
+	for _, e := range events(s.Sources) {
+		if x := e.Source; x != nil {
+			w.AppendRow(table.Row{e.SrcIP, x.Level, x.Role, x.Attempts, x.Sessions, x.DestNets,
+				x.Messages, x.Rejected + x.RecipientsRejected, t.time(x.LastSeen)})
+		}
+	}
+	return w
+}
+
+// PrintSources prints a table of hosts, the worst first, as CSV if csv is set.
+func (t *Text) PrintSources(s *Sources, csv bool) {
+	w := t.sources(s)
+	if csv {
+		t.printf("%s\n", w.RenderCSV())
+		return
+	}
+	t.printf("%s\n", w.Render())
+	if n := s.Total - len(s.Sources); n > 0 {
+		t.printf("%d more hosts: --limit\n", n)
+	}
+}
+
+// PrintFindings prints a table of findings, the worst open ones first, as CSV if csv is set.
+func (t *Text) PrintFindings(l *FindingList, csv bool) {
+	w := newTable("id", "host", "level", "class", "severity", "state", "first seen", "last seen",
+		"attempts")
+	for _, e := range events(l.Findings) {
+		if f := e.Finding; f != nil {
+			w.AppendRow(table.Row{f.ID, e.SrcIP, f.Level, f.Class, f.Severity, f.state(),
+				t.time(f.FirstSeen), t.time(f.LastSeen), f.Counts.Attempts})
+		}
+	}
+	if csv {
+		t.printf("%s\n", w.RenderCSV())
+		return
+	}
+	if len(l.Findings) == 0 {
+		t.printf("No finding.\n")
+		return
+	}
+	t.printf("%s\n", w.Render())
+	if l.Forgotten > 0 {
+		t.printf("%d older findings are not kept here; the file of the events has them.\n",
+			l.Forgotten)
+	}
+}
+
+// state is what became of a finding.
+func (f *Finding) state() string {
+	if over(f.Action, f.CloseReason) {
+		return "closed: " + f.CloseReason
+	}
+	return "open"
+}
+
+// PrintEvent prints a finding, or what is known of a host, with the reasons for and against it.
+func (t *Text) PrintEvent(line json.RawMessage) error {
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return err
+	}
+	f := e.Finding
+	if f == nil {
+		t.wrapped("Host", e.SrcIP)
+		return nil
+	}
+	where := e.Interface + e.File
+	if e.MAC != "" {
+		where = "MAC " + e.MAC + ", " + where
+	}
+	if len(e.VLAN) > 0 {
+		where += fmt.Sprintf(", VLAN %v", e.VLAN)
+	}
+	t.printf("%-12s%s (%s)\n", "Host", e.SrcIP, where)
+	if f.ID != "" {
+		t.printf("%-12s%s, %s\n", "Finding", f.ID, f.state())
+	}
+	judgement := fmt.Sprintf("%s %s, severity %s, score %.1f", f.Level,
+		strings.ReplaceAll(f.Class, "_", " "), f.Severity, f.Score)
+	if f.Level == "none" {
+		judgement = fmt.Sprintf("nothing that suffices for a finding, score %.1f (a finding "+
+			"begins at 0)", f.Score)
+	}
+	t.wrapped("Judged", judgement)
+	t.printf("%-12s%s to %s\n", "Seen", t.time(f.FirstSeen), t.time(f.LastSeen))
+	c := &f.Counts
+	t.wrapped("Counts", fmt.Sprintf("%d attempts to %d servers in %d networks: %d sessions, %d "+
+		"refused, %d unreachable, %d without an answer; %d messages accepted, %d rejected, %d "+
+		"deferred", c.Attempts, c.DestIPs, c.DestNets, c.Sessions, c.Refused, c.Unreachable,
+		c.Silent, c.Messages, c.Rejected, c.Deferred))
+	for _, against := range []bool{true, false} {
+		label := "For it"
+		if against {
+			label = "Against it"
+		}
+		for i := range f.Reasons {
+			r := &f.Reasons[i]
+			if r.Weight < 0 == against {
+				continue
+			}
+			t.wrapped(label, fmt.Sprintf("%+.1f  %s (%s: %.4g, threshold %.4g)", r.Weight, r.Text,
+				r.Code, r.Value, r.Threshold))
+			label = ""
+		}
+	}
+	for i, b := range f.Blind {
+		t.wrapped([]string{"Not seen", ""}[min(i, 1)], b)
+	}
+	if len(f.Evidence) > 0 {
+		t.wrapped("Proof", "session events "+strings.Join(f.Evidence, ", "))
+	}
+	if f.Advice != "" {
+		t.wrapped("Do", f.Advice)
+	}
+	return nil
+}
+
+// PrintServers prints the latest event of each mail server, a line each.
+func (t *Text) PrintServers(s *Servers) {
+	for _, e := range events(s.Servers) {
+		t.wrapped("Server", e.SrcIP+": "+e.Message)
+	}
+}
+
+// Checks returns the names of the checks that are raised, in order.
+func (s *Status) Checks() []string {
+	names := map[string]bool{}
+	for i := range s.Health {
+		names[s.Health[i].Check] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
