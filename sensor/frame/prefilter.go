@@ -33,6 +33,9 @@ func (s *PortSet) Add(ports ...uint16) {
 	}
 }
 
+// Has reports whether the set has a port.
+func (s *PortSet) Has(p uint16) bool { return s[p/64]>>(p%64)&1 != 0 }
+
 // HasEither reports whether the set has the upper or the lower half of ports: both ports of a TCP
 // or UDP header are read at once.
 func (s *PortSet) HasEither(ports uint32) bool {

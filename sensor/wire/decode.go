@@ -6,6 +6,14 @@ import (
 	"spamsensor/sensor/frame"
 )
 
+// usual is the beginning of the usual packet behind the addresses of Ethernet, as a little-endian
+// load gives it without its last byte: ethertype 16, version 4, words 4.
+const usual = 0x45_00_08_00
+
+// fragmented has the bits of eight bytes from the total length on, loaded in the same way, that are
+// zero in a packet that is not a fragment.
+const fragmented = 0xff3f << 32
+
 // Decode decodes one frame of the given link type. data is its captured part, wire its length on
 // the wire in bytes (0 means len(data)). If the outcome is Mail, MailError, DNSMessage or
 // DNSSegment, p is set except for Time; otherwise p's content is undefined. p borrows data.
@@ -23,13 +31,13 @@ func (d *Decoder) Decode(link frame.LinkType, data []byte, wire int, p *Packet) 
 	}
 	h := (*[14 + 20 + 20]byte)(data)
 	// total length 16, identification 16, fragment 16, ttl 8, protocol 8
-	x, ports := le.Uint64(h[16:]), le.Uint32(h[34:])
+	x, ports := le.Uint64(h[16:]), be.Uint32(h[34:])
 	total := uint(bits.ReverseBytes16(uint16(x)))
 	if x&fragmented != 0 || x>>56 != protoTCP || total-40 > uint(wire-54) {
 		return d.rare(link, data, wire, p)
 	}
-	toServer := d.mail.has(uint16(ports >> 16))
-	if !toServer && !d.mail.has(uint16(ports)) {
+	toServer := d.mail.Has(uint16(ports))
+	if !toServer && !d.mail.Has(uint16(ports>>16)) {
 		return d.rare(link, data, wire, p)
 	}
 	// offset 4, reserved 4, flags 8
@@ -44,8 +52,7 @@ func (d *Decoder) Decode(link frame.LinkType, data []byte, wire int, p *Packet) 
 	p.Wire = uint32(wire)
 	setMapped(&p.Src, h[26:30])
 	setMapped(&p.Dst, h[30:34])
-	y := be.Uint32(h[34:])
-	p.DstPort, p.SrcPort = uint16(y), uint16(y>>16)
+	p.DstPort, p.SrcPort = uint16(ports), uint16(ports>>16)
 	z := be.Uint64(h[38:])
 	p.Ack, p.Seq = uint32(z), uint32(z>>32)
 	p.Sum = bits.ReverseBytes32(uint32(le.Uint16(h[18:])) | uint32(le.Uint16(h[50:]))<<16)

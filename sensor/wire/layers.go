@@ -69,12 +69,19 @@ const (
 )
 
 func isTunnelPort(p uint16) bool {
-	return p == portVXLAN || p == portVXLANLinux || p == portGENEVE || p == portVXLANGPE ||
-		p == portTZSP
+	switch p {
+	case portVXLAN, portVXLANLinux, portGENEVE, portVXLANGPE, portTZSP:
+		return true
+	}
+	return false
 }
 
 func isOpaquePort(p uint16) bool {
-	return p == portL2TP || p == portGTP || p == portESP || p == portCAPWAP || p == portWireGuard
+	switch p {
+	case portL2TP, portGTP, portESP, portCAPWAP, portWireGuard:
+		return true
+	}
+	return false
 }
 
 // maxLayers bounds the walk. A mirrored frame in ERSPAN that holds QinQ, PPPoE and IP has 9 layers.

@@ -36,7 +36,6 @@ package wire
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"spamsensor/sensor/frame"
 )
@@ -129,8 +128,7 @@ type Packet struct {
 // Decoder decodes frames. The zero value knows no port; use SetPorts.
 // A Decoder is not safe for concurrent use.
 type Decoder struct {
-	mail    portSet
-	unusual portSet // mail, and unusualPorts
+	mail frame.PortSet
 	// MAC, tags and tunnel of the current frame.
 	mac    [6]byte
 	to     [6]byte
@@ -152,18 +150,12 @@ func (d *Decoder) SetFragments(f *Fragments) { d.fragments = f }
 
 // SetPorts sets the mail ports; it replaces earlier ones.
 func (d *Decoder) SetPorts(ports []uint16) {
-	d.mail, d.unusual = portSet{}, portSet{}
-	for _, p := range ports {
-		d.mail.add(p)
-		d.unusual.add(p)
-	}
-	for _, p := range unusualPorts {
-		d.unusual.add(p)
-	}
+	d.mail = frame.PortSet{}
+	d.mail.Add(ports...)
 }
 
 // IsMailPort reports whether p is one of the ports of SetPorts.
-func (d *Decoder) IsMailPort(p uint16) bool { return d.mail.has(bits.ReverseBytes16(p)) }
+func (d *Decoder) IsMailPort(p uint16) bool { return d.mail.Has(p) }
 
 var be, le = binary.BigEndian, binary.LittleEndian
 
