@@ -83,30 +83,28 @@ func fromCapture(file string) (list []*dialogue, err error) {
 		if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &partly) {
 			return nil, err
 		}
-		for _, part := range b.Parts {
-			for _, f := range part {
-				var p wire.Packet
-				if dec.Decode(f.Link, f.Data, f.Len, &p) != wire.Mail {
-					continue
-				}
-				src, dst := endpoint{p.Src, p.SrcPort}, endpoint{p.Dst, p.DstPort}
-				dir, key := tcp.Client, [2]endpoint{src, dst}
-				if !dec.IsMailPort(p.DstPort) {
-					dir, key = tcp.Server, [2]endpoint{dst, src}
-				}
-				k := recordings[key]
-				first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
-				if k == nil || first && dir == tcp.Client && k.conn.Ended() {
-					k = &recording{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file),
-						len(order))}, started: first && dir == tcp.Client}
-					recordings[key] = k
-					order = append(order, k)
-				}
-				st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags),
-					Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum,
-					Time: f.Time, Payload: p.Payload})
-				drain(k)
+		for _, f := range b.Frames {
+			var p wire.Packet
+			if dec.Decode(f.Link, f.Data, f.Len, &p) != wire.Mail {
+				continue
 			}
+			src, dst := endpoint{p.Src, p.SrcPort}, endpoint{p.Dst, p.DstPort}
+			dir, key := tcp.Client, [2]endpoint{src, dst}
+			if !dec.IsMailPort(p.DstPort) {
+				dir, key = tcp.Server, [2]endpoint{dst, src}
+			}
+			k := recordings[key]
+			first := p.Flags&(wire.SYN|wire.ACK) == wire.SYN
+			if k == nil || first && dir == tcp.Client && k.conn.Ended() {
+				k = &recording{d: &dialogue{name: fmt.Sprintf("%s#%d", filepath.Base(file),
+					len(order))}, started: first && dir == tcp.Client}
+				recordings[key] = k
+				order = append(order, k)
+			}
+			st.Push(&k.conn, &tcp.Segment{Dir: dir, Flags: tcp.Flags(p.Flags),
+				Seq: tcp.Seq(p.Seq), Ack: tcp.Seq(p.Ack), Len: int(p.Len), Sum: p.Sum,
+				Time: f.Time, Payload: p.Payload})
+			drain(k)
 		}
 		if err != nil {
 			break
