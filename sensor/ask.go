@@ -131,7 +131,7 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 	if err != nil {
 		return nil, exit(exitUsage, err)
 	}
-	a.warn(cfg)
+	a.warn(cfg.warnings)
 	cfg.engine.Helpers = runtime.GOMAXPROCS(0)
 	cfg.store = new(status.Store)
 	watchdog, stop := startWatchdog(ctx, a.stderr)

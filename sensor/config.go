@@ -145,13 +145,9 @@ type config struct {
 	state       stateConfig
 	journal     *state.Journal // nil without a state directory, and for read
 	store       *status.Store  // the latest findings, for questions; nil if nobody can ask
-	warnings    []string       // what is allowed, and surely not meant
-}
-
-// settings are one text with settings: the configuration file, or one --set option.
-type settings struct {
-	name string // file name, or "--set key=value"
-	text []byte
+	warnings    []*fault       // what is allowed, and surely not meant
+	file        fileConfig     // what the files and options say
+	layers      *layers        // where they say it
 }
 
 // options are the global options of the command line that are settings too.
@@ -170,51 +166,58 @@ type options struct {
 
 // loadConfig reads the configuration. Its error lists all faults, each with its place.
 func loadConfig(o *options) (*config, error) {
-	var f fileConfig
-	var texts []settings
+	texts, err := o.texts()
+	if err != nil {
+		return nil, err
+	}
+	l := &layers{texts: texts}
+	f, errs := l.merge()
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	l.append("home_net", "--home", &f.HomeNet, splitLists(o.home))
+	l.append("local_domains", "--local-domain", &f.LocalDomains, splitLists(o.localDomains))
+	if len(o.interfaces) > 0 {
+		f.Capture.Interfaces, l.items["capture.interfaces"] = nil, nil
+		l.append("capture.interfaces", "-i", &f.Capture.Interfaces, splitLists(o.interfaces))
+	}
+	r := resolver{layers: l}
+	c := r.resolve(&f)
+	for _, a := range splitLists(o.mailServers) {
+		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
+		f.SMTPServers = append(f.SMTPServers, serverConfig{IP: a})
+		l.items["smtp_servers"] = append(l.items["smtp_servers"],
+			origin{text: &settings{name: "--mail-server"}})
+	}
+	for i, name := range c.interfaces {
+		if slices.Contains(c.interfaces[:i], name) {
+			r.reject(fmt.Sprintf("capture.interfaces[%d]", i),
+				"%s is named twice: its frames would count twice", name)
+		}
+	}
+	c.fromFiles = o.fromFiles
+	c.engine.Limits.Memory = r.tableMemory(c)
+	c.warnings, c.file, c.layers = r.warnings, f, l
+	return c, errors.Join(r.errs...)
+}
+
+// texts are the file and the --set options, the last of which takes precedence.
+func (o *options) texts() (list []*settings, err error) {
 	if o.file != "" {
 		b, err := os.ReadFile(o.file)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read the configuration: %w", err)
 		}
-		texts = append(texts, settings{o.file, b})
+		list = append(list, &settings{name: o.file, text: b})
 	}
 	for _, s := range o.set {
 		text, err := settingYAML(s)
 		if err != nil {
 			return nil, err
 		}
-		texts = append(texts, settings{"--set " + s, text})
+		list = append(list, &settings{name: "--set " + s, text: text, replaces: true})
 	}
-	for _, t := range texts {
-		if err := decode(t, &f); err != nil {
-			return nil, err
-		}
-	}
-	r := resolver{texts: texts}
-	c := r.resolve(&f)
-	for _, h := range splitLists(o.home) {
-		c.engine.Home = append(c.engine.Home, r.prefix("--home", h))
-		c.engine.HomeStated = true
-	}
-	for _, d := range splitLists(o.localDomains) {
-		c.engine.LocalDomains = append(c.engine.LocalDomains, r.domain("--local-domain", d))
-	}
-	for _, a := range splitLists(o.mailServers) {
-		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
-	}
-	if len(o.interfaces) > 0 {
-		c.interfaces = splitLists(o.interfaces)
-	}
-	for i, name := range c.interfaces {
-		if slices.Contains(c.interfaces[:i], name) {
-			r.reject("capture.interfaces", "%s is named twice: its frames would count twice", name)
-		}
-	}
-	c.fromFiles = o.fromFiles
-	c.engine.Limits.Memory = r.tableMemory(c)
-	c.warnings = r.warnings
-	return c, errors.Join(r.errs...)
+	return list, nil
 }
 
 // splitLists splits values of options at commas: --home A,B is --home A --home B.

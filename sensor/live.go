@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -102,9 +99,9 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	a.warn(cfg)
+	a.warn(cfg.warnings)
 	if test {
-		if err := checkNamed(cfg); err != nil {
+		if err := errorsOf(checkNamed(cfg)); err != nil {
 			return exit(exitUsage, err)
 		}
 		fmt.Fprintln(a.stdout, "the configuration is good")
@@ -176,55 +173,6 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		s.Close()
 	}
 	return p.finishLive(checkpoints, log)
-}
-
-// warn writes what is allowed, and surely not meant.
-func (a *app) warn(cfg *config) {
-	for _, w := range cfg.warnings {
-		fmt.Fprintln(a.stderr, "warning:", w)
-	}
-}
-
-// checkNamed checks what a configuration names: interfaces, and the places of events and state. It
-// opens and changes nothing.
-func checkNamed(cfg *config) error {
-	var errs []error
-	for _, name := range cfg.interfaces {
-		is, err := net.InterfaceByName(name)
-		switch {
-		case name == "any":
-		case err != nil:
-			errs = append(errs, fmt.Errorf("capture.interfaces: there is no interface %s (there "+
-				"are: %s)", printable(name), strings.Join(capture.InterfaceNames(), ", ")))
-		case is.Flags&net.FlagUp == 0:
-			errs = append(errs, fmt.Errorf("capture.interfaces: %s is down (ip link set %s up)",
-				name, name))
-		}
-	}
-	if cfg.output != "" && cfg.output != "-" {
-		if err := checkWritable(cfg.output); err != nil {
-			errs = append(errs, fmt.Errorf("output.file: %w", err))
-		}
-	}
-	if cfg.state.dir != "" {
-		if err := checkWritable(cfg.state.dir); err != nil {
-			errs = append(errs, fmt.Errorf("state.dir: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkWritable checks that a file or a directory can be written, or made if it is missing.
-func checkWritable(name string) error {
-	const write = 2 // W_OK of access(2)
-	target := name
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-		target = filepath.Dir(name)
-	}
-	if err := syscall.Access(target, write); err != nil {
-		return fmt.Errorf("%s cannot be written: %s: %w", printable(name), printable(target), err)
-	}
-	return nil
 }
 
 // completeForLive sets what run has by default: networks of this machine are ours, sessions of

@@ -5,11 +5,14 @@
 //
 //	read.go, live.go      the commands that analyse: files, interfaces
 //	pipeline.go           frames > engine > events and report, in both commands
-//	config.go, settings.go, values.go, resolve.go
-//	                      the configuration: its form, strict reading, values, what it amounts to
+//	config.go, settings.go, layers.go, fault.go, values.go, resolve.go
+//	                      the configuration: its form, strict reading, places, values, what it
+//	                      amounts to
 //	output.go             the file of the events: protection, locks, log rotation
 //	terminal.go           lines for a person, where standard output is a terminal
 //	checkpoint.go         the state that survives a restart
+//	check.go, checknamed.go, lint.go, effective.go, schema.go
+//	                      check: faults, settings in force with their origin, the schema
 //	health.go, healthpoll.go, watchdog.go
 //	                      faults that keep the sensor from seeing, reporting, or going on
 //	history.go, interfaces.go
@@ -145,6 +148,7 @@ func (a *app) command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
+		a.checkCommand(),
 		a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	return root

@@ -84,7 +84,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 		return exit(exitUsage, fmt.Errorf("--workers %d: want 1 to %d, or 0 for one for each "+
 			"processor", o.workers, maxWorkers))
 	}
-	a.warn(cfg)
+	a.warn(cfg.warnings)
 	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
 	opening := watchdog.add("the opening of the files", steps, true)

@@ -42,14 +42,24 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	return c
 }
 
-// maxWorkers bounds the goroutines that share the work.
-const maxWorkers = 64
+const (
+	// maxWorkers bounds the goroutines that share the work.
+	maxWorkers = 64
+	// maxSnaplen is the most that is captured of a frame, in bytes, and the default.
+	maxSnaplen = 262144
+	// defaultHistory is the number of days that the history keeps, see state.HistoryConfig.
+	defaultHistory = 400
+	// defaultSessions is how many sessions of a finding are events, see engine.Config.
+	defaultSessions = 50
+	// defaultSaving is the interval of the checkpoints.
+	defaultSaving = 10 * time.Second
+)
 
 func (r *resolver) capture(c *config, f *fileConfig) {
 	c.interfaces, c.snaplen, c.workers = f.Capture.Interfaces, f.Capture.Snaplen, f.Capture.Workers
 	c.buffer = r.bytes("capture.buffer", f.Capture.Buffer)
-	if c.snaplen < 0 || c.snaplen > 262144 {
-		r.reject("capture.snaplen", "%d is no snapshot length (up to 262144)", c.snaplen)
+	if c.snaplen < 0 || c.snaplen > maxSnaplen {
+		r.reject("capture.snaplen", "%d is no snapshot length (up to %d)", c.snaplen, maxSnaplen)
 	}
 	if c.workers < 0 || c.workers > maxWorkers {
 		r.reject("capture.workers", "%d workers are not possible (1 to %d)", c.workers, maxWorkers)
@@ -105,8 +115,8 @@ func (r *resolver) network(e *engine.Config, f *fileConfig) {
 		ignore := peer.Ignore{Net: r.prefix(at+".ip", x.IP), Why: x.Why}
 		ignore.Until = r.date(at+".until", x.Until)
 		if ignore.Until != 0 && ignore.Until <= time.Now().UnixNano() {
-			r.warnings = append(r.warnings, fmt.Sprintf("%s: the exception for %s ended with %s; "+
-				"it holds for earlier packets only", at, x.IP, x.Until))
+			r.warn(at+".until", "the exception for %s ended with %s; it holds for earlier packets "+
+				"only", x.IP, x.Until)
 		}
 		e.Ignore = append(e.Ignore, ignore)
 	}
@@ -138,7 +148,7 @@ func (r *resolver) limits(c *config, f *fileConfig) {
 func (r *resolver) state(c *config, f *fileConfig) {
 	days := f.State.HistoryDays
 	c.state = stateConfig{dir: f.State.Dir, history: state.HistoryConfig{Days: days}}
-	c.state.every = r.duration("state.every", f.State.Every, 10*time.Second)
+	c.state.every = r.duration("state.every", f.State.Every, defaultSaving)
 	if days < 0 || days > 36500 {
 		r.reject("state.history_days",
 			"%d is no number of days (1 to 36500, or nothing for 400)", days)
@@ -168,17 +178,27 @@ func (r *resolver) detect(f *fileConfig) detect.Config {
 	set(&d.MailNames, x.MailNames)
 	d.FastTime = r.duration("detect.fast_time", x.FastTime, d.FastTime)
 	if err := d.Validate(); err != nil {
-		r.errs = append(r.errs, fmt.Errorf("detect: %w", err))
+		r.detectFaults(err)
 	}
 	return d
 }
 
-func (r *resolver) evidence(c *config, f *fileConfig) {
-	if f.Evidence.MailFrom != "" {
-		m, err := event.ParseMode(f.Evidence.MailFrom)
-		if err != nil {
-			r.reject("evidence.mail_from", "%v", err)
+// detectFaults gives the errors of detect.Config.Validate their places. Their texts begin with the
+// names of one or two keys; the place is that of the first one that is set.
+func (r *resolver) detectFaults(err error) {
+	for _, one := range faultsOf(err) {
+		words := strings.SplitN(one.Text, " ", 4)
+		key := "detect." + strings.TrimSuffix(words[0], ",")
+		if t, _ := r.find(key); t == nil && len(words) > 2 && words[1] == "and" {
+			key = "detect." + words[2]
 		}
+		r.reject(key, "%s", one.Text)
+	}
+}
+
+func (r *resolver) evidence(c *config, f *fileConfig) {
+	mode := r.oneOf("evidence.mail_from", f.Evidence.MailFrom, "full", "domain", "hash", "none")
+	if m, err := event.ParseMode(mode); err == nil {
 		c.evidence.Mode = m
 		c.engine.ShowSenders = m == event.Full
 	}

@@ -17,7 +17,8 @@ import (
 func settingYAML(s string) ([]byte, error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok || key == "" {
-		return nil, fmt.Errorf("--set %s: want key=value, for example evidence.mail_from=full", s)
+		return nil, &fault{Severity: "error", File: "--set " + printable(s),
+			Text: "want key=value, for example evidence.mail_from=full"}
 	}
 	var b strings.Builder
 	for i, k := range strings.Split(key, ".") {
@@ -38,26 +39,27 @@ const (
 )
 
 // decode reads one text strictly: an unknown key is an error with its line and column.
-func decode(t settings, into *fileConfig) (err error) {
+func decode(t *settings, into *fileConfig) (err error) {
 	// The library panics on some invalid texts, such as a tag before a broken list.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%s is not valid YAML", t.name)
+			err = t.fault(nil, "this is not valid YAML")
+		}
+		if err != nil {
+			t.tree = &ast.File{} // to look for settings in it would be no use
 		}
 	}()
 	if len(bytes.TrimSpace(t.text)) == 0 {
 		return nil
 	}
 	if len(t.text) > maxConfig {
-		return fmt.Errorf("%s: a configuration of %d bytes (at most %d)",
-			t.name, len(t.text), maxConfig)
+		return t.fault(nil, "a configuration of %d bytes (at most %d)", len(t.text), maxConfig)
 	}
 	aliases := 0
 	for _, k := range lexer.Tokenize(string(t.text)) {
 		if k.Type == token.AliasType {
 			if aliases++; aliases > maxAliases {
-				return fmt.Errorf("%s:%d:%d: more than %d aliases",
-					t.name, k.Position.Line, k.Position.Column, maxAliases)
+				return t.fault(k.Position, "more than %d aliases", maxAliases)
 			}
 		}
 	}
@@ -65,13 +67,38 @@ func decode(t settings, into *fileConfig) (err error) {
 	var at yaml.Error
 	switch {
 	case err == nil:
-		return nil
+		return t.oneDocument()
 	case !errors.As(err, &at) || at.GetToken() == nil:
-		return fmt.Errorf("%s: %w", t.name, err)
+		return t.fault(nil, "%v", err)
 	}
-	message := faultText(at)
-	p := at.GetToken().Position
-	return fmt.Errorf("%s:%d:%d: %s\n%s", t.name, p.Line, p.Column, message, excerpt(at))
+	f := t.fault(at.GetToken().Position, "%s", faultText(at))
+	f.excerpt = excerpt(at)
+	return f
+}
+
+// oneDocument refuses a text with several documents: the others would have no effect.
+func (t *settings) oneDocument() error {
+	t.node("") // parses the text
+	documents := 0
+	for _, d := range t.tree.Docs {
+		if d.Body == nil {
+			continue
+		}
+		if documents++; documents > 1 {
+			return t.fault(d.Body.GetToken().Position,
+				"a second document begins here (---); join the two")
+		}
+	}
+	return nil
+}
+
+// fault makes an error about a place of a text; nil means the text as a whole.
+func (t *settings) fault(at *token.Position, format string, args ...any) *fault {
+	f := &fault{Severity: "error", File: t.name, Text: fmt.Sprintf(format, args...)}
+	if at != nil {
+		f.Line, f.Column = at.Line, at.Column
+	}
+	return f
 }
 
 // faultText says what is wrong at the place of an error, without the words of the library.
@@ -124,7 +151,7 @@ func valueKind(t reflect.Type) string {
 // excerpt returns the lines around the place of an error, without the error's message.
 func excerpt(e yaml.Error) string {
 	_, source, _ := strings.Cut(e.FormatError(false, true), "\n")
-	return strings.TrimRight(source, "\n")
+	return printableLines(source)
 }
 
 // settingNames returns the names of all keys of a configuration type, nested ones included.
@@ -142,12 +169,17 @@ func settingNames(t reflect.Type) (names []string) {
 }
 
 // nearest returns the name with the least Levenshtein distance from s, or "" if every distance is
-// above a third of the length of s.
+// above a third of the length of s and no name of four letters begins s.
 func nearest(s string, names []string) (best string) {
 	limit := max(1, len(s)/3) + 1
 	for _, n := range names {
 		if d := distance(s, n); d < limit {
 			best, limit = n, d
+		}
+	}
+	for _, n := range names {
+		if best == "" && len(n) >= 4 && strings.HasPrefix(s, n) { // such as warn of warning
+			best = n
 		}
 	}
 	return best

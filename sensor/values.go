@@ -3,55 +3,51 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
 
 	"spamsensor/smtpsniff/mailname"
 )
 
 // resolver converts texts to values and collects the errors.
 type resolver struct {
-	texts    []settings
+	*layers
 	errs     []error
-	warnings []string
+	warnings []*fault
+	kinds    map[string]valueForm // of each key that was asked for; nil if nobody wants to know
 }
 
-// reject adds an error about the value at a path such as detect.fast_time. The error quotes the
-// last text that has the path.
-func (r *resolver) reject(path, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	for _, t := range slices.Backward(r.texts) {
-		p, err := yaml.PathString("$." + path)
-		if err != nil {
-			continue
-		}
-		file, err := parser.ParseBytes(t.text, 0)
-		if err != nil {
-			continue
-		}
-		node, err := p.FilterFile(file)
-		if err != nil || node == nil {
-			continue
-		}
-		at := node.GetToken().Position
-		source, err := p.AnnotateSource(t.text, false)
-		if err != nil {
-			continue
-		}
-		r.errs = append(r.errs, fmt.Errorf("%s:%d:%d: %s\n%s", t.name, at.Line, at.Column, message,
-			strings.TrimRight(string(source), "\n")))
-		return
+// valueForm is the form of the value of a setting.
+type valueForm struct {
+	kind   string   // the name of the method of resolver, without one for numbers
+	values []string // of oneOf
+}
+
+var indexes = regexp.MustCompile(`\[\d+\]`)
+
+// learn notes the form of the value of a key. The numbers of entries of lists are left out.
+func (r *resolver) learn(key, kind string, values ...string) {
+	if r.kinds != nil {
+		r.kinds[indexes.ReplaceAllString(key, "[]")] = valueForm{kind, values}
 	}
-	r.errs = append(r.errs, fmt.Errorf("%s: %s", path, message))
+}
+
+// reject adds an error about the setting with a key such as detect.fast_time.
+func (r *resolver) reject(key, format string, args ...any) {
+	r.errs = append(r.errs, r.fault("error", key, format, args...))
+}
+
+// warn adds a warning about the setting with a key.
+func (r *resolver) warn(key, format string, args ...any) {
+	r.warnings = append(r.warnings, r.fault("warning", key, format, args...))
 }
 
 // duration parses a positive duration; otherwise is the value of an absent or a wrong one.
 func (r *resolver) duration(path, s string, otherwise time.Duration) time.Duration {
+	r.learn(path, "duration")
 	if s == "" {
 		return otherwise
 	}
@@ -72,6 +68,7 @@ var sizeUnits = map[string]float64{
 // bytes parses a size in bytes, with an optional unit (KiB, MiB and GiB, also written K, M and G;
 // kB, MB and GB are powers of ten); 0 means absent.
 func (r *resolver) bytes(path, s string) int {
+	r.learn(path, "bytes")
 	if s == "" {
 		return 0
 	}
@@ -87,6 +84,7 @@ func (r *resolver) bytes(path, s string) int {
 
 // prefix parses a network, or an address as a network of one.
 func (r *resolver) prefix(path, s string) netip.Prefix {
+	r.learn(path, "prefix")
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		a, errA := netip.ParseAddr(s)
@@ -101,6 +99,7 @@ func (r *resolver) prefix(path, s string) netip.Prefix {
 
 // addr parses an address.
 func (r *resolver) addr(path, s string) netip.Addr {
+	r.learn(path, "addr")
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		r.reject(path, "%q is not an address (try 192.0.2.25)", s)
@@ -111,6 +110,7 @@ func (r *resolver) addr(path, s string) netip.Addr {
 // domain parses a domain name into the spelling in which names from the wire are compared, without
 // leading and trailing dots.
 func (r *resolver) domain(path, s string) string {
+	r.learn(path, "domain")
 	d := mailname.Domain(strings.TrimPrefix(s, "."))
 	if d == "" || strings.ContainsAny(d, " @/") {
 		r.reject(path, "%q is not a domain (try example.org; those below it are included)", s)
@@ -120,6 +120,7 @@ func (r *resolver) domain(path, s string) string {
 
 // date parses a day and returns its end, in nanoseconds since 1970; 0 means no end.
 func (r *resolver) date(path, s string) int64 {
+	r.learn(path, "date")
 	if s == "" {
 		return 0
 	}
@@ -132,14 +133,20 @@ func (r *resolver) date(path, s string) int64 {
 
 // oneOf accepts one of the values, or nothing.
 func (r *resolver) oneOf(path, s string, values ...string) string {
+	r.learn(path, "oneOf", values...)
 	if s != "" && !slices.Contains(values, s) {
-		r.reject(path, "%q is none of %s", s, strings.Join(values, ", "))
+		near := nearest(s, values)
+		if near != "" {
+			near = fmt.Sprintf("; did you mean %q?", near)
+		}
+		r.reject(path, "%q is none of %s%s", s, strings.Join(values, ", "), near)
 	}
 	return s
 }
 
 // port parses a port or a range of ports.
 func (r *resolver) port(path, s string) (ports []uint16) {
+	r.learn(path, "port")
 	first, last, isRange := strings.Cut(s, "-")
 	if !isRange {
 		last = first

@@ -136,9 +136,9 @@ var DefaultHome = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("fc00::/7")}
 
-// homeNetworks returns the home networks of a configuration: those of an address family that it
+// HomeNetworks returns the home networks of a configuration: those of an address family that it
 // does not name are the private ones.
-func homeNetworks(named []netip.Prefix) []netip.Prefix {
+func HomeNetworks(named []netip.Prefix) []netip.Prefix {
 	list := slices.Clone(named)
 	for _, p := range DefaultHome {
 		if !slices.ContainsFunc(named, func(n netip.Prefix) bool {
@@ -159,7 +159,7 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.HomeStated {
 		stated = cfg.Home
 	}
-	cfg.Home = homeNetworks(cfg.Home)
+	cfg.Home = HomeNetworks(cfg.Home)
 	if cfg.Detect == (detect.Config{}) {
 		cfg.Detect = detect.DefaultConfig()
 	}
@@ -195,7 +195,7 @@ func New(cfg Config, out Output) *Engine {
 		AllowedRelays: cfg.AllowedRelays, MailServers: cfg.MailServers, Roles: cfg.Roles,
 		Ignore: cfg.Ignore}, &e.table.Secret)
 	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,
-		LocalDomains: cfg.LocalDomains, MailServers: len(cfg.MailServers) > 0, Live: cfg.Live,
+		LocalDomains: cfg.LocalDomains, MailServers: len(e.peers.Servers()) > 0, Live: cfg.Live,
 		MaxServers: cfg.Limits.Servers, QueueBytes: cfg.Limits.QueueBytes,
 		Handed: e.sources.Handed, Taken: e.sources.Taken,
 		Finding: e.outputServerFinding, Server: func(r *mailserver.Record) {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml/printer"
+)
+
+// fault is one error or warning about the configuration, with its place.
+type fault struct {
+	Severity string `json:"severity"`         // error or warning
+	File     string `json:"file,omitempty"`   // or an option, such as "--home"; empty without a place
+	Line     int    `json:"line,omitempty"`   // from 1 on, else 0
+	Column   int    `json:"column,omitempty"` // the same
+	Key      string `json:"key,omitempty"`    // such as detect.fast_time
+	Text     string `json:"text"`
+	excerpt  string // the lines around the place, with a mark under it
+}
+
+// Error implements error: "FILE:LINE:COLUMN: TEXT", and the excerpt below it.
+func (f *fault) Error() string {
+	switch {
+	case f.Line > 0:
+		return strings.TrimRight(fmt.Sprintf("%s:%d:%d: %s\n%s", f.File, f.Line, f.Column, f.Text,
+			f.excerpt), "\n")
+	case f.File != "" || f.Key != "":
+		return fmt.Sprintf("%s: %s", cmp.Or(f.File, f.Key), f.Text)
+	}
+	return f.Text
+}
+
+// faultsOf returns the faults of an error of loadConfig.
+func faultsOf(err error) (list []*fault) {
+	var f *fault
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+	case errors.As(err, &joined):
+		for _, e := range joined.Unwrap() {
+			list = append(list, faultsOf(e)...)
+		}
+	case errors.As(err, &f):
+		list = append(list, f)
+	default:
+		list = append(list, &fault{Severity: "error", Text: err.Error()})
+	}
+	return list
+}
+
+// fault makes a fault about the setting with a key such as ignore[2].until. Its place is the last
+// text that has the key. A part that is missing in an entry of a list has the place of the entry.
+func (l *layers) fault(severity, key, format string, args ...any) *fault {
+	f := &fault{Severity: severity, Key: key, Text: fmt.Sprintf(format, args...)}
+	t, path := l.find(key)
+	if t == nil {
+		return f
+	}
+	f.File = t.name
+	for ; path != ""; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
+		node := t.node(path)
+		if node == nil {
+			continue
+		}
+		at := node.GetToken().Position
+		f.Line, f.Column = at.Line, at.Column
+		if severity == "warning" { // in one line
+			break
+		}
+		var p printer.Printer
+		f.excerpt = printableLines(p.PrintErrorToken(node.GetToken(), false))
+		break
+	}
+	return f
+}
+
+// printableLines is printable for each line of a text.
+func printableLines(text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = printable(l)
+	}
+	return strings.Join(lines, "\n")
+}
