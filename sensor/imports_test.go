@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -42,6 +42,7 @@ var allowed = map[string]struct {
 	"sensor/capture":           {[]string{"sensor/frame"}, "frames are bytes"},
 	"sensor/wire":              {[]string{"sensor/frame"}, "packets are headers"},
 	"sensor/dns":               {nil, "a message knows no packet"},
+	"sensor/doctor":            {[]string{"sensor/frame", "sensor/wire", "sensor/event"}, "a mirror is judged by its frames, wherever they come from"},
 	"sensor/wire/wiretest":     {nil, "the tested code must not build the frames of its tests"},
 	"flowtable":                {nil, "a table knows no protocol"},
 	"flowtable/tcp":            {nil, "a connection knows no table"},
@@ -68,7 +69,8 @@ var allowed = map[string]struct {
 // home lists the packages that may import an outside package; no other package may.
 var home = map[string]struct{ where, why string }{ // where: one package, or several with blanks between
 	"github.com/google/gopacket/pcap": {"sensor/capture", "the only package with cgo"},
-	"github.com/google/gopacket":      {"sensor/capture", "so that a fork can take its place in one line"},
+	"github.com/google/gopacket":      {"sensor/capture sensor/doctor", "so that a fork can take its place in a few lines; doctor reads LLDP and CDP with it"},
+	"github.com/safchain/ethtool":     {"sensor/doctor", "only there is a card looked at"},
 	"github.com/cespare/xxhash/v2":    {"flowtable", "hashes need the secret"},
 	"go.etcd.io/bbolt":                {"sensor/state", "only there is anything kept"},
 	"go.etcd.io/bbolt/errors":         {"sensor/state", "the same"},

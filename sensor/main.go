@@ -15,6 +15,7 @@
 //	                      check: faults, settings in force with their origin, the schema
 //	health.go, healthpoll.go, watchdog.go
 //	                      faults that keep the sensor from seeing, reporting, or going on
+//	doctor.go             the command that judges a mirror port
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
@@ -149,7 +150,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.checkCommand(),
-		a.versionCommand())
+		a.doctorCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	return root
 }

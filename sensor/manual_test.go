@@ -37,7 +37,7 @@ func TestManual(t *testing.T) {
 	manual := readText(t, "README.md")
 	option := regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`)
 	for _, command := range []string{"", "read", "run", "check", "status", "sources", "findings", "finding", "explain", "history",
-		"interfaces", "version"} {
+		"interfaces", "doctor", "version"} {
 		if !strings.Contains(manual, strings.TrimSpace("`spamsensor "+command)) {
 			t.Errorf("the manual lacks the command %s", command)
 		}
