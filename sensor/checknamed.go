@@ -26,7 +26,9 @@ func checkNamed(cfg *config) (list []*fault) {
 	for i, name := range cfg.interfaces {
 		bad(fmt.Sprintf("capture.interfaces[%d]", i), checkInterface(name))
 	}
-	if len(cfg.interfaces) > 0 {
+	if cfg.streamName() != "" {
+		bad("capture.interfaces", cfg.checkSources())
+	} else if len(cfg.interfaces) > 0 {
 		bad("capture.interfaces", checkCapturePermission())
 	}
 	if cfg.output != "" && cfg.output != "-" {
@@ -51,7 +53,7 @@ func checkNamed(cfg *config) (list []*fault) {
 
 // checkInterface checks that an interface exists and is up.
 func checkInterface(name string) error {
-	if name == "any" {
+	if name == "any" || isStream(name) {
 		return nil
 	}
 	is, err := net.InterfaceByName(name)

@@ -40,6 +40,7 @@ type inputState struct {
 	name    string
 	problem string // a phrase if it delivers no frames, else empty; see capture.Live.Problem
 	stats   capture.Stats
+	stream  bool // no interface: nothing comes but the frames that the sender's filter passes
 }
 
 // arrivals has the last changes of the counters of an interface. Times are in nanoseconds since
@@ -87,10 +88,14 @@ func (h *health) silence(now int64, in *inputState, q *arrivals) {
 		q.alarms = 0
 	}
 	wait := deadSilence
+	if in.stream {
+		wait = silence
+	}
 	if q.alarms > 2 {
 		wait = min(wait<<min(q.alarms-2, 8), maxDeadSilence)
 	}
-	quiet := time.Duration(now-q.framesAt) >= silence
+	quiet := time.Duration(now-q.framesAt) >= silence &&
+		(!in.stream || c.Arrived != q.arrivedAtLastFrame) // of a filter, nothing at all is dead
 	dead := time.Duration(now-q.arrivedAt) >= wait
 	if h.final { // a short run
 		quiet = c.Frames == 0
@@ -103,13 +108,18 @@ func (h *health) silence(now int64, in *inputState, q *arrivals) {
 	if dead { // what came before it stopped says nothing
 		arrived = 0
 	}
-	h.noPackets(now, in.name, quiet || dead, arrived)
+	h.noPackets(now, in, quiet || dead, arrived)
 }
 
 // noPackets raises or clears the check. arrived counts the frames that the filter did not pass.
-func (h *health) noPackets(now int64, name string, bad bool, arrived uint64) {
+func (h *health) noPackets(now int64, in *inputState, bad bool, arrived uint64) {
+	name := in.name
 	text := "no frame arrives on " + name
 	hint := "is the mirror session up? spamsensor interfaces shows the link"
+	if in.stream {
+		hint = "does the sender still capture, on the right interface and with the right filter? " +
+			"ssh -o ServerAliveInterval=15 ends a connection that hangs"
+	}
 	if arrived > 0 {
 		text = fmt.Sprintf("%d frames arrived on %s since the last look, and none of them is "+
 			"mail, a DNS message, or opens a connection", arrived, name)

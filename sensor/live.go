@@ -27,71 +27,26 @@ import (
 func (a *app) runCommand() *cobra.Command {
 	var test bool
 	c := &cobra.Command{
-		Use:   "run [-i IF]...",
+		Use:   "run [-i IF|-|FIFO]...",
 		Short: "Listen on interfaces and write events",
 		Long: "run listens on one or several interfaces until it is stopped (SIGINT or " +
 			"SIGTERM), and writes events as JSON lines to standard output, or to output.file. " +
-			"On a terminal it writes lines for a person instead: findings, and one line a minute.",
-		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml",
-		Args:    cobra.NoArgs,
+			"On a terminal it writes lines for a person instead: findings, and one line a " +
+			"minute.\n\nWith -i - it takes a capture (pcap or pcapng) that another machine sends " +
+			"to standard input, and with -i /path/of/fifo from a named pipe, while it is " +
+			"written. When the stream ends the exit code is 75.",
+		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml\n" +
+			"  ssh root@gw tcpdump -i wan -U -s0 -w - \"'port 25 or port 465 or port 587'\" | " +
+			"spamsensor run -i -",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runLive(cmd.Context(), test)
 		},
 	}
 	c.Flags().StringArrayVarP(&a.opt.interfaces, "interface", "i", nil,
-		"capture on `IF`; repeatable")
+		"capture on `IF`, - is standard input; repeatable")
 	c.Flags().BoolVarP(&test, "test", "T", false, "check the configuration and end")
 	return c
-}
-
-// liveSources are the interfaces of a run: several Lives where capture.fanout shares the frames of
-// an interface among goroutines.
-type liveSources [][]*capture.Live
-
-// Stats adds up the counters of all interfaces.
-func (l liveSources) Stats() (t capture.Stats) {
-	for _, sharers := range l {
-		t.Add(sharedStats(sharers))
-	}
-	return t
-}
-
-// sharedStats are the counters of one interface. Each of the Lives that share it has its own
-// frames, and counts the interface's own counters and errors as a whole.
-func sharedStats(sharers []*capture.Live) (t capture.Stats) {
-	for _, s := range sharers {
-		n := s.Stats()
-		before := t
-		t.Add(n)
-		t.InterfaceDrops = max(before.InterfaceDrops, n.InterfaceDrops)
-		t.Errors = max(before.Errors, n.Errors)
-		t.Arrived = max(before.Arrived, n.Arrived)
-	}
-	return t
-}
-
-// states are what is known of each interface at the moment.
-func (l liveSources) states() []inputState {
-	list := make([]inputState, len(l))
-	for i, sharers := range l {
-		problem := ""
-		for _, s := range sharers {
-			problem = cmp.Or(problem, s.Problem())
-		}
-		list[i] = inputState{l.Input(uint16(i)), problem, sharedStats(sharers)}
-	}
-	return list
-}
-
-// Input returns the name of an interface by its number.
-func (l liveSources) Input(from uint16) string { return l[from][0].Input(0) }
-
-// methods says how each interface is captured, for the log.
-func (l liveSources) methods() (list []string) {
-	for _, sharers := range l {
-		list = append(list, string(cmp.Or(sharers[0].Method(), "waiting")))
-	}
-	return list
 }
 
 func (a *app) runLive(ctx context.Context, test bool) error {
@@ -107,16 +62,17 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		fmt.Fprintln(a.stdout, "the configuration is good")
 		return nil
 	}
-	if len(cfg.interfaces) == 0 {
-		return exit(exitUsage, errors.New("no interface to listen on: -i IF, or "+
-			"capture.interfaces in the configuration (spamsensor interfaces lists them)"))
+	if err := cfg.checkSources(); err != nil {
+		return exit(exitUsage, err)
 	}
 	cfg.completeForLive()
 	log := a.logger(cfg)
 	sighups := make(chan os.Signal, 1)
 	signal.Notify(sighups, syscall.SIGHUP)
 	defer signal.Stop(sighups)
-	sources, err := openInterfaces(cfg)
+	watchdog, stopWatchdog := startWatchdog(ctx, a.stderr)
+	defer stopWatchdog()
+	sources, err := a.openSources(cfg, watchdog)
 	if err != nil {
 		return err
 	}
@@ -135,8 +91,6 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return failedToOpen(err)
 	}
-	watchdog, stopWatchdog := startWatchdog(ctx, a.stderr)
-	defer stopWatchdog()
 	cfg.store = new(status.Store)
 	p := newPipeline(cfg, randomRunID(), true, out, sources.Input, sources.Stats)
 	p.closer = closer
@@ -144,7 +98,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	checkpoints.restore(p.engine)
 	checkpoints.emitTo(p)
 	p.engine.Start(frame.ReadTime(time.Now().UnixNano()))
-	p.inFlight = int64(len(sources)*max(1, cfg.fanout)) * capture.LiveBatch
+	p.inFlight = sources.inFlight()
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	p.terminal, p.open = person, openFindings{}
@@ -157,12 +111,15 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		log); err != nil {
 		return err
 	}
+	var ended *capture.StreamError
 	var wg sync.WaitGroup
 	for _, s := range slices.Concat(sources...) {
 		w := p.engine.Worker()
 		wg.Go(func() {
-			defer stop() // an engine with too many faults ends all workers
-			a.listen(ctx, s, w, p, log)
+			defer stop() // an engine with too many faults, and a stream that ends, end all workers
+			if end := a.listen(ctx, s, w, p, log); end != nil {
+				ended = end // there is one source
+			}
 		})
 	}
 	wg.Go(func() { p.runHealthPoll(ctx) })
@@ -172,7 +129,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	for _, s := range slices.Concat(sources...) {
 		s.Close()
 	}
-	return p.finishLive(checkpoints, log)
+	return endOfStream(ended, p.finishLive(checkpoints, log))
 }
 
 // completeForLive sets what run has by default: networks of this machine are ours, sessions of
@@ -212,7 +169,7 @@ func openInterfaces(cfg *config) (sources liveSources, err error) {
 }
 
 // openInterface opens an interface, several times if capture.fanout says so. They share the buffer.
-func openInterface(cfg *config, name string, from uint16) (sharers []*capture.Live, err error) {
+func openInterface(cfg *config, name string, from uint16) (sharers []liveSource, err error) {
 	c := capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Ports: cfg.engine.Ports,
 		From: from, Method: cfg.method, Buffer: cfg.buffer}
 	n := max(1, cfg.fanout)
@@ -285,19 +242,26 @@ func reopen(ctx context.Context, sighups <-chan os.Signal, name string, u *prote
 
 // listen delivers frames of an interface to the engine until the context ends, and then the frames
 // that are left in the kernel's buffer.
-func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *pipeline,
-	log zerolog.Logger) {
+func (a *app) listen(ctx context.Context, s liveSource, w *engine.Worker, p *pipeline,
+	log zerolog.Logger) *capture.StreamError {
 	work := p.watchdog.add("the work on a batch", w.Progress(), false)
+	_, stream := s.(*capture.Stream)
+	latest, clock := time.Now(), p.engine.Now() // of the last frame: here, and by its time
 	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
 		work.begin()
 		if feed(w, b); len(b.Frames) > 0 {
 			w.EmitDue()
+			latest, clock = time.Now(), p.engine.Now()
+		} else if stream { // its times are those of the machine that captures
+			w.Idle(clock + int64(time.Since(latest)))
 		} else {
 			w.Idle(frame.ReadTime(time.Now().UnixNano()))
 		}
 		work.end()
-		if err != nil {
+		if end := (*capture.StreamError)(nil); errors.As(err, &end) {
+			return end
+		} else if err != nil {
 			log.Error().Err(err).Msg("the interface is gone; trying again every second")
 		}
 	}
@@ -306,6 +270,7 @@ func (a *app) listen(ctx context.Context, s *capture.Live, w *engine.Worker, p *
 		defer work.end()
 		feed(w, b)
 	})
+	return nil
 }
 
 // localNetworks returns the networks that this machine is in.

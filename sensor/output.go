@@ -38,6 +38,9 @@ func (a *app) protectedFiles(cfg *config) *protectedFiles {
 	u := &protectedFiles{stateDir: cfg.state.dir}
 	u.add("the configuration", a.opt.file)
 	u.add("the key of the hashes", cfg.hashKeyFile)
+	if cfg.streamName() == "-" {
+		u.addStream("an input,", "standard input", a.stdin)
+	}
 	return u
 }
 

@@ -233,9 +233,10 @@ const (
 	minTableMemory = 16 << 20
 )
 
-// captureBuffers returns the bytes of the capture buffers in the kernel; read has none.
+// captureBuffers returns the bytes of the capture buffers in the kernel; read and a
+// stream have none.
 func (c *config) captureBuffers() int {
-	if c.fromFiles {
+	if c.fromFiles || c.streamName() != "" {
 		return 0
 	}
 	return max(1, len(c.interfaces)) * cmp.Or(c.buffer, capture.DefaultBuffer)

@@ -25,6 +25,7 @@ type file struct {
 	info      fs.FileInfo // of a regular file when it was probed
 	prefilter *frame.Prefilter
 
+	live          bool // more may come at any time: nothing waits for what is not needed
 	raw           *countingReader
 	plain         *plainReader // under raw, of a regular file
 	closer        io.Closer
@@ -87,8 +88,13 @@ func (f *file) open(cfg *FilesConfig) error {
 			f.format = p
 			return err
 		}
+		if f.live && isCompressed(h) {
+			return errCompressedStream
+		}
 		if f.closeUnpacker != nil || !isCompressed(h) { // nobody compresses twice
-			b.fill(probeLength) // as far as there is more
+			if !f.live {
+				b.fill(probeLength) // as far as there is more
+			}
 			return foreign(f.name, b.bytes())
 		}
 		r, free, err := decompress(io.MultiReader(strings.NewReader(string(h)), f.raw), h)
@@ -99,6 +105,11 @@ func (f *file) open(cfg *FilesConfig) error {
 		b = newReadBuffer(r)
 	}
 }
+
+// errCompressedStream is the error of a compressed stream: a decompressor holds frames back, and
+// may need more memory than a sensor has.
+var errCompressedStream = &foreignError{what: "the capture is compressed",
+	do: "decompress it on its way, for example with: zcat"}
 
 // openFile opens the file for reading.
 func (f *file) openFile(cfg *FilesConfig) error {

@@ -73,11 +73,14 @@ func (b *readBuffer) skip(n int) error {
 	return nil
 }
 
+// fileEnds begins the description of an input that was cut.
+const fileEnds = "the file ends "
+
 // incomplete describes why an item could not be read whole. err is the error of fill, where says in
 // which item the input ends.
 func incomplete(err error, where string) string {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the file ends " + where
+		return fileEnds + where
 	}
 	return err.Error()
 }
