@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"spamsensor/sensor/verdict"
 )
 
 // checkOptions are the options of `check`.
@@ -59,6 +63,7 @@ func (a *app) check(o *checkOptions) error {
 	case o.schema:
 		return a.printSchema()
 	}
+	a.useDefaultConfig()
 	cfg, failed := loadConfig(&a.opt)
 	faults := faultsOf(failed)
 	if failed == nil {
@@ -88,18 +93,50 @@ func (a *app) check(o *checkOptions) error {
 		return exit(exitUsage, bad)
 	}
 	if o.format == "human" && !o.print {
-		fmt.Fprintln(a.stdout, "the configuration is good")
+		fmt.Fprintln(a.stdout, a.opt.good())
 	}
 	return nil
 }
 
-// warn writes what is allowed, and surely not meant.
+// useDefaultConfig takes the configuration of the machine if none is named.
+func (a *app) useDefaultConfig() {
+	if a.opt.file != "" {
+		return
+	}
+	f, err := os.Open(defaultConfig)
+	switch {
+	case err == nil:
+		f.Close()
+		a.opt.file = defaultConfig
+	case !errors.Is(err, fs.ErrNotExist):
+		fmt.Fprintf(a.stderr, "warning: the configuration of this machine is not used: %v\n", err)
+	}
+}
+
+// warn writes what is allowed, and surely not meant, and with -v the files that are left out.
 func (a *app) warn(list []*fault) {
+	if a.opt.verbose > 0 {
+		for _, text := range a.opt.found.leftOut {
+			fmt.Fprintln(a.stderr, printable(text))
+		}
+	}
 	for _, f := range list {
 		if f.Severity == "warning" {
 			fmt.Fprintln(a.stderr, "warning:", f)
 		}
 	}
+}
+
+// good says that the configuration is good, and what it is.
+func (o *options) good() string {
+	text := "the configuration is good"
+	if n := len(o.found.names); n > 1 {
+		text += fmt.Sprintf(" (%s and %s)", printable(o.found.names[0]),
+			verdict.Count(uint32(n-1), "other file", "other files"))
+	} else if n == 1 {
+		text += fmt.Sprintf(" (%s)", printable(o.found.names[0]))
+	}
+	return text
 }
 
 // printFaults writes the result as JSON.

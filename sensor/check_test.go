@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 		name := fmt.Sprintf("%s/%d.yaml", dir, i)
 		written(t, name, strings.ReplaceAll(c.text, "DIR", dir))
 		code, out, said := checked(t, "check", "-c", name)
-		if code != c.code || (code == exitOK) != (out == "the configuration is good\n") {
+		if code != c.code || (code == exitOK) != (out == "the configuration is good ("+name+")\n") {
 			t.Errorf("%s: exit code %d, want %d: %s%s", c.text, code, c.code, out, said)
 		}
 		if c.want == nil && said != "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -152,7 +151,9 @@ type config struct {
 
 // options are the global options of the command line that are settings too.
 type options struct {
-	file         string
+	file         string      // or a directory
+	found        configFiles // of file, when it was read last
+	reloads      bool        // the configuration is read again
 	set          []string
 	home         []string
 	mailServers  []string
@@ -182,6 +183,10 @@ func loadConfig(o *options) (*config, error) {
 		l.append("capture.interfaces", "-i", &f.Capture.Interfaces, splitLists(o.interfaces))
 	}
 	r := resolver{layers: l}
+	for _, name := range o.found.misnamed {
+		r.warnings = append(r.warnings, &fault{Severity: "warning", File: name,
+			Text: "this file is left out: its name does not end in .yaml"})
+	}
 	c := r.resolve(&f)
 	for _, a := range splitLists(o.mailServers) {
 		c.engine.MailServers = append(c.engine.MailServers, r.addr("--mail-server", a))
@@ -201,14 +206,20 @@ func loadConfig(o *options) (*config, error) {
 	return c, errors.Join(r.errs...)
 }
 
-// texts are the file and the --set options, the last of which takes precedence.
+// texts are the files and the --set options, the last of which takes precedence.
 func (o *options) texts() (list []*settings, err error) {
 	if o.file != "" {
-		b, err := os.ReadFile(o.file)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		if o.found, err = findConfig(o.file); err != nil {
+			return nil, err
 		}
-		list = append(list, &settings{name: o.file, text: b})
+		for i, name := range o.found.names {
+			// The file of -c may be a pipe, such as <(command) of a shell; drop-ins may not.
+			t, err := readConfig(name, i > 0 || o.reloads)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, t)
+		}
 	}
 	for _, s := range o.set {
 		text, err := settingYAML(s)

@@ -14,9 +14,10 @@ import (
 // settings are one text with settings: a configuration file, a --set option, or the name alone of
 // another option.
 type settings struct {
-	name string // file name, "--set key=value", or the option
-	text []byte
-	tree *ast.File // of text; nil before node was called
+	name   string // file name, "--set key=value", or the option
+	text   []byte
+	tree   *ast.File // of text; nil before node was called
+	isFile bool
 	// replaces says that a list takes the place of the lists before it; otherwise it appends.
 	replaces bool
 }
@@ -38,48 +39,40 @@ type origin struct {
 // merge reads all texts strictly into one configuration. The errors are of one text each.
 func (l *layers) merge() (f fileConfig, errs []error) {
 	l.items = map[string][]origin{}
-	lists := listsOf(reflect.ValueOf(&f).Elem(), "")
 	for _, t := range l.texts {
-		// Each text is read with empty lists, so that nothing of the lists before it is lost.
-		before := map[string]reflect.Value{}
-		for key, v := range lists {
-			before[key] = reflect.ValueOf(v.Interface())
-			v.SetZero()
-		}
-		if err := decode(t, &f); err != nil {
+		// Each text is read on its own: the library empties a group of settings that it fills again.
+		var one fileConfig
+		if err := decode(t, &one); err != nil {
 			errs = append(errs, err)
+			continue
 		}
-		for key, v := range lists {
-			if v.IsNil() && t.node(key) == nil { // the text does not have it
-				v.Set(before[key])
-				continue
-			}
-			if t.replaces {
-				before[key], l.items[key] = reflect.Zero(v.Type()), nil
-			}
-			for i := range v.Len() {
-				l.items[key] = append(l.items[key], origin{t, i})
-			}
-			v.Set(reflect.AppendSlice(before[key], v))
-		}
+		l.add(t, reflect.ValueOf(&f).Elem(), reflect.ValueOf(one), "")
 	}
 	return f, errs
 }
 
-// listsOf returns the lists of a configuration that are in no other list, by their keys.
-func listsOf(v reflect.Value, key string) map[string]reflect.Value {
-	lists := map[string]reflect.Value{}
-	switch v.Kind() {
-	case reflect.Slice:
-		lists[key] = v
-	case reflect.Struct:
-		for i := range v.NumField() {
-			for k, list := range listsOf(v.Field(i), under(key, v.Type().Field(i))) {
-				lists[k] = list
+// add adds to the group of settings with a key what a text has of it.
+func (l *layers) add(t *settings, to, from reflect.Value, key string) {
+	for i := range to.NumField() {
+		at := under(key, to.Type().Field(i))
+		old, value := to.Field(i), from.Field(i)
+		isSet := !value.IsZero() || t.node(at) != nil
+		switch {
+		case value.Kind() == reflect.Struct:
+			l.add(t, old, value, at)
+		case value.Kind() == reflect.Slice && isSet:
+			if t.replaces {
+				old.SetZero()
+				l.items[at] = nil
 			}
+			for i := range value.Len() {
+				l.items[at] = append(l.items[at], origin{t, i})
+			}
+			old.Set(reflect.AppendSlice(old, value))
+		case isSet:
+			old.Set(value)
 		}
 	}
-	return lists
 }
 
 // under returns the key of a field of the group of settings with a key.

@@ -50,6 +50,7 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) runLive(ctx context.Context, test bool) error {
+	a.useDefaultConfig()
 	cfg, err := loadConfig(&a.opt)
 	if err != nil {
 		return exit(exitUsage, err)
@@ -59,7 +60,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		if err := errorsOf(checkNamed(cfg)); err != nil {
 			return exit(exitUsage, err)
 		}
-		fmt.Fprintln(a.stdout, "the configuration is good")
+		fmt.Fprintln(a.stdout, a.opt.good())
 		return nil
 	}
 	if err := cfg.checkSources(); err != nil {
@@ -102,7 +103,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	p.terminal, p.open = person, openFindings{}
-	log.Info().Strs("interfaces", cfg.interfaces).Strs("methods", sources.methods()).
+	log.Info().Strs("configuration", a.opt.found.names).Strs("interfaces", cfg.interfaces).Strs("methods", sources.methods()).
 		Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)

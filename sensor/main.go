@@ -129,7 +129,7 @@ func (a *app) command() *cobra.Command {
 	root.Flags().StringArrayVarP(&live, "interface", "i", nil, "capture on `IF`: short for run -i")
 	root.Flags().StringArrayVarP(&file, "read", "r", nil, "read `FILE`: short for read")
 	p := root.PersistentFlags()
-	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`")
+	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`, with conf.d/*.yaml beside it, or a directory of *.yaml")
 	p.StringArrayVar(&a.opt.home, "home", nil,
 		"a network of ours, `CIDR`; repeatable (default: the private networks)")
 	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil,

@@ -36,7 +36,11 @@ type protectedFile struct {
 // protectedFiles collects the files that the command reads beside captures.
 func (a *app) protectedFiles(cfg *config) *protectedFiles {
 	u := &protectedFiles{stateDir: cfg.state.dir}
-	u.add("the configuration", a.opt.file)
+	for _, t := range cfg.layers.texts {
+		if t.isFile {
+			u.add("the configuration", t.name)
+		}
+	}
 	u.add("the key of the hashes", cfg.hashKeyFile)
 	if cfg.streamName() == "-" {
 		u.addStream("an input,", "standard input", a.stdin)

@@ -30,13 +30,9 @@ func settingYAML(s string) ([]byte, error) {
 	return []byte(b.String() + " " + value + "\n"), nil
 }
 
-const (
-	// maxConfig bounds the size of a configuration, in bytes. Real ones have a few kilobytes.
-	maxConfig = 1 << 20
-	// maxAliases bounds the growth of a small text: eight lists, each with nine aliases of the list
-	// before it, took two minutes to expand.
-	maxAliases = 16
-)
+// maxAliases bounds the growth of a small text: eight lists, each with nine aliases of the list
+// before it, took two minutes to expand.
+const maxAliases = 16
 
 // decode reads one text strictly: an unknown key is an error with its line and column.
 func decode(t *settings, into *fileConfig) (err error) {
