@@ -42,6 +42,7 @@ func (a *app) askCommands() []*cobra.Command {
 		a.askCommand("finding ID", "Print a finding with its reasons and its proof",
 			"  spamsensor finding spambot-10.20.4.37-1795293169", wantOne("the id of a finding "+
 				"(spamsensor findings lists them)"), a.printFinding),
+		a.ackCommand(),
 		a.askCommand("explain IP", "Print what speaks for and against a host",
 			"  spamsensor explain 10.20.4.37\n  spamsensor explain 10.20.4.37 -r monday.pcap.gz",
 			wantOne("the IP address of a host"), a.printExplanation),
@@ -110,6 +111,11 @@ func (a *app) getter(ctx context.Context, o *askOptions) (status.Getter, error) 
 	if len(o.files) > 0 {
 		return a.analyse(ctx, o.files)
 	}
+	return a.client(o)
+}
+
+// client makes the client of the running sensor.
+func (a *app) client(o *askOptions) (*status.Client, error) {
 	socket := o.socket
 	if socket == "" {
 		cfg, err := loadConfig(&a.opt)

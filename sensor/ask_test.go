@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/status"
 )
 
@@ -67,7 +71,7 @@ func TestAskRunning(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "sub", "control.sock")
 	listen := func() *process {
 		return launch(t, nil, exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set",
-			"control.socket="+socket))
+			"control.socket="+socket, "--set", "state.dir="+t.TempDir()))
 	}
 	p := listen()
 	ask := func(path string, answer any) error {
@@ -102,6 +106,7 @@ func TestAskRunning(t *testing.T) {
 		e.Interface != "v1" {
 		t.Errorf("%s, %v", x.Hosts, err)
 	}
+	acknowledge(t, socket, &l)
 	if second := listen(); second.code() != exitFailed ||
 		!strings.Contains(second.stderr.String(), "another sensor answers there") {
 		t.Errorf("a second sensor with the same socket: %s", second.stderr.String())
@@ -112,5 +117,74 @@ func TestAskRunning(t *testing.T) {
 	}
 	if err := ask("status", &s); err == nil || !strings.Contains(err.Error(), "no sensor runs there") {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// acknowledge acknowledges the first finding: the next answer has it, and a wrong id is refused.
+func acknowledge(t *testing.T, socket string, l *status.FindingList) {
+	t.Helper()
+	var e status.Event
+	if err := json.Unmarshal(l.Findings[0], &e); err != nil {
+		t.Fatal(err)
+	}
+	ack := func(id string, more ...string) (int, string) {
+		code, out, said := asked(t, append([]string{"ack", id, "--socket", socket}, more...)...)
+		return code, out + said
+	}
+	if code, said := ack(e.Finding.ID, "--why", "ticket \x1b[1m 4711"); code != exitOK {
+		t.Errorf("ack: %d, %s", code, said)
+	}
+	var now struct {
+		Finding struct {
+			Action string
+			Ack    struct{ By, Why string }
+		}
+	}
+	if err := status.NewClient(socket).Get(t.Context(), "findings/"+e.Finding.ID, &now); err != nil ||
+		now.Finding.Action != "acknowledged" || !strings.HasPrefix(now.Finding.Ack.Why, "ticket") ||
+		strings.Contains(now.Finding.Ack.Why, "\x1b") || now.Finding.Ack.By == "" {
+		t.Errorf("after ack: %+v, %v", now, err)
+	}
+	if code, said := ack("x", "--why", "y"); code != exitUsage || !strings.Contains(said, "no open finding x") {
+		t.Errorf("ack of no finding: %d, %s", code, said)
+	}
+	if code, said := ack(e.Finding.ID); code != exitUsage || !strings.Contains(said, "--why is missing") {
+		t.Errorf("ack without why: %d, %s", code, said)
+	}
+}
+
+// TestAcksSurvive: an acknowledgement survives a restart, ends with its finding, and a damaged file
+// costs the acknowledgements alone.
+func TestAcksSurvive(t *testing.T) {
+	dir := t.TempDir()
+	var said strings.Builder
+	log := zerolog.New(&said)
+	k := openAcks(dir, log)
+	f := func(action string) *finding.Finding { return &finding.Finding{ID: "a", Action: action} }
+	k.follow(f(finding.Opened))
+	if _, err := k.acknowledge("a", finding.Ack{By: "me", Why: "known"}); err != nil {
+		t.Fatal(err)
+	}
+	k = openAcks(dir, log)
+	resumed := f(finding.Resumed)
+	if k.follow(resumed); resumed.Ack == nil || resumed.Ack.Why != "known" {
+		t.Errorf("after a restart: %+v", resumed.Ack)
+	}
+	closed := f(finding.Closed)
+	if k.follow(closed); closed.Ack == nil {
+		t.Error("the last event lacks the acknowledgement")
+	}
+	again := f(finding.Opened)
+	if k.follow(again); again.Ack != nil {
+		t.Error("a finding that came back is acknowledged")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "acks.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said.Len() > 0 {
+		t.Errorf("said %s", said.String())
+	}
+	if k = openAcks(dir, log); len(k.acks) != 0 || !strings.Contains(said.String(), "cannot be read") {
+		t.Errorf("a damaged file: said %s", said.String())
 	}
 }

@@ -59,7 +59,8 @@ func (q *questions) Status() *status.Status {
 		Config: status.Config{File: q.file, Loaded: q.started, Good: true},
 		Frames: st.Frames, Bytes: c.Bytes, Refused: st.Refused, SYN: st.SYN,
 		Decode: countsByName(e.Decode),
-		TCP:    countsByName(e.Counters), SMTP: countsByName(e.SMTP), Loss: e.Loss, Panics: st.Panics,
+		TCP:    countsByName(e.Counters), SMTP: countsByName(e.SMTP),
+		Loss: e.Loss, Panics: st.Panics,
 		Attempts: st.Attempts, Sessions: st.Sessions,
 		SeenBoth: st.SeenBoth, SeenClient: st.SeenClient, SeenServer: st.SeenServer,
 		Flows: status.Table{Active: st.FlowsActive, Total: st.FlowsTotal,
@@ -197,7 +198,8 @@ func startControl(ctx context.Context, cfg *config, q *questions, log zerolog.Lo
 	if cfg.control.socket == "off" {
 		return nil
 	}
-	server, err := status.Listen(cfg.control.socket, cfg.control.group, q, nil)
+	server, err := status.Listen(cfg.control.socket, cfg.control.group, q,
+		map[string]status.Action{"ack": q.ack})
 	switch {
 	case err != nil && (cfg.control.stated || !errors.Is(err, status.ErrInUse) &&
 		!errors.Is(err, os.ErrPermission)):

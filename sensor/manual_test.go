@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // The README's finding is an excerpt of a report, in its order.
@@ -36,8 +38,7 @@ func TestREADME(t *testing.T) {
 func TestManual(t *testing.T) {
 	manual := readText(t, "README.md")
 	option := regexp.MustCompile(`(?m)^ +(?:-\w, )?--([a-z-]+)`)
-	for _, command := range []string{"", "read", "run", "check", "status", "sources", "findings", "finding", "explain", "history",
-		"interfaces", "doctor", "version"} {
+	for _, command := range commandNames() {
 		if !strings.Contains(manual, strings.TrimSpace("`spamsensor "+command)) {
 			t.Errorf("the manual lacks the command %s", command)
 		}
@@ -57,6 +58,21 @@ func TestManual(t *testing.T) {
 			t.Errorf("the manual lacks the key %s", key)
 		}
 	}
+}
+
+// commandNames returns the names of all commands, with "" for the command itself.
+func commandNames() (names []string) {
+	var add func(c *cobra.Command, path string)
+	add = func(c *cobra.Command, path string) {
+		names = append(names, path)
+		for _, sub := range c.Commands() {
+			if n := sub.Name(); n != "completion" && n != "help" {
+				add(sub, strings.TrimSpace(path+" "+n))
+			}
+		}
+	}
+	add((&app{}).command(), "")
+	return names
 }
 
 // keyPaths returns the paths of all keys that have a value; [] stands for each item of a list.

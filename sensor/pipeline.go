@@ -38,6 +38,7 @@ type pipeline struct {
 	messages    *healthLog          // of a live capture; nil for files
 	terminal    *terminal           // of a live capture on a terminal; else nil
 	open        openFindings        // of a live capture; nil for files
+	acks        *acks               // of a live capture; nil for files
 	// Of the last heartbeat.
 	lastHeartbeat                          int64
 	framesAtHeartbeat, attemptsAtHeartbeat uint64
@@ -129,6 +130,7 @@ func (p *pipeline) session(s *finding.Session) uint64 {
 }
 
 func (p *pipeline) finding(f *finding.Finding) {
+	p.acks.follow(f)
 	if p.events != nil {
 		p.events.Before(p.beforeFinding)
 		p.events.Finding(f)

@@ -128,6 +128,11 @@ func (w *Writer) Finding(f *finding.Finding) {
 	b = w.appendDestinations(b, f.Source.Destinations)
 	b = w.appendReasons(b, f.Reasons)
 	b = w.appendProof(b, f)
+	if a := f.Ack; a != nil {
+		b = w.appendText(append(b, `,"ack":{"by":`...), a.By)
+		b = w.appendText(append(b, `,"why":`...), a.Why)
+		b = append(w.clock.append(append(b, `,"at":`...), a.At), '}')
+	}
 	w.endLine(appendString(append(b, `},"message":`...), Headline(f)))
 }
 

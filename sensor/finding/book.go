@@ -50,6 +50,8 @@ const (
 	// after the next start: the finding is not over in between.
 	Suspended = "suspended"
 	Resumed   = "resumed"
+	// Acknowledged is the event of an open finding that somebody has acknowledged.
+	Acknowledged = "acknowledged"
 )
 
 // Reasons why a finding is closed. Others are the end of the input, an evicted profile, and an

@@ -39,6 +39,7 @@ type Finding struct {
 	Reopened    uint32              // how often it came back after it was closed
 	CleanFor    int64               // how long it had been quiet then
 	Relay       *verdict.RelayProof // of an open relay
+	Ack         *Ack                // nil until somebody has acknowledged the finding
 
 	// OnLink is set if the frames come from the source itself and not from a router. Then a
 	// machine that was found under other addresses is known again: Incident is the first of its
@@ -51,6 +52,13 @@ type Finding struct {
 	// RotationNetwork is the network of which the machine takes a new address each time, with a new
 	// link-layer address.
 	RotationNetwork netip.Prefix
+}
+
+// Ack says that somebody knows of a finding and looks after it. The finding goes on.
+type Ack struct {
+	By  string `json:"by"`
+	Why string `json:"why"`
+	At  int64  `json:"at"` // ns since 1970
 }
 
 // ReasonText is a reason with its sentence.

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"spamsensor/sensor/finding"
+)
+
+// acks are the acknowledgements of open findings, and the latest events of these, by id. With a
+// state directory they survive a restart. The engine's Output and Between call the methods.
+type acks struct {
+	file   string // empty without a state directory
+	acks   map[string]*finding.Ack
+	latest map[string]*finding.Finding
+}
+
+// Bounds: findings that can be acknowledged, the size of the file, and that of a reason, in bytes.
+const (
+	maxAcked    = 10_000
+	maxAckFile  = 8 << 20
+	maxAckBytes = 500
+)
+
+// openAcks loads the acknowledgements from a state directory; "" is none. Without them the findings
+// are as good as new, and the log says so.
+func openAcks(dir string, log zerolog.Logger) *acks {
+	k := &acks{acks: map[string]*finding.Ack{}, latest: map[string]*finding.Finding{}}
+	if dir == "" {
+		return k
+	}
+	k.file = filepath.Join(dir, "acks.json")
+	if err := k.load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.acks = map[string]*finding.Ack{}
+		log.Error().Err(err).Msg("the acknowledgements of findings cannot be read")
+	}
+	return k
+}
+
+func (k *acks) load() error {
+	info, err := os.Stat(k.file)
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxAckFile {
+		return fmt.Errorf("%s has %d bytes, more than acknowledgements have", k.file, info.Size())
+	}
+	b, err := os.ReadFile(k.file)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, &k.acks)
+}
+
+// follow takes in an event of a finding before it is written, and gives it its acknowledgement.
+func (k *acks) follow(f *finding.Finding) {
+	if k == nil {
+		return
+	}
+	f.Ack = k.acks[f.ID]
+	if f.Action != finding.Closed {
+		if _, known := k.latest[f.ID]; known || len(k.latest) < maxAcked {
+			k.latest[f.ID] = f
+		}
+		return
+	}
+	delete(k.latest, f.ID)
+	if f.Ack != nil {
+		delete(k.acks, f.ID) // if it is opened again, that is news
+		k.save()
+	}
+}
+
+// acknowledge returns the event of a finding that was acknowledged.
+func (k *acks) acknowledge(id string, ack finding.Ack) (*finding.Finding, error) {
+	latest := k.latest[id]
+	if latest == nil {
+		return nil, fmt.Errorf("there is no open finding %s (spamsensor findings lists them)",
+			printable(id))
+	}
+	was, had := k.acks[id]
+	k.acks[id] = &ack
+	if err := k.save(); err != nil {
+		if delete(k.acks, id); had {
+			k.acks[id] = was
+		}
+		return nil, err
+	}
+	f := *latest
+	f.Action, f.Ack, f.Time = finding.Acknowledged, &ack, ack.At
+	return &f, nil
+}
+
+// save replaces the file.
+func (k *acks) save() error {
+	if k.file == "" {
+		return nil
+	}
+	b, err := json.Marshal(k.acks)
+	if err == nil {
+		err = os.WriteFile(k.file+".new", b, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(k.file+".new", k.file)
+	}
+	if err != nil {
+		return fmt.Errorf("the acknowledgement cannot be kept: %w", err)
+	}
+	return nil
+}
+
+// ackRequest is the body of a POST to /api/v1/ack.
+type ackRequest struct {
+	ID  string `json:"id"`
+	Why string `json:"why"`
+	By  string `json:"by"`
+}
+
+// ack acknowledges a finding: a status.Action.
+func (q *questions) ack(body []byte) (any, error) {
+	var r ackRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, errors.New("want an object with id, why and by")
+	}
+	if r.Why = strings.TrimSpace(r.Why); r.Why == "" || len(r.Why)+len(r.By) > maxAckBytes {
+		return nil, fmt.Errorf("state why, in at most %d bytes", maxAckBytes)
+	}
+	var err error
+	q.p.engine.Between(func() {
+		var f *finding.Finding
+		f, err = q.p.acks.acknowledge(r.ID, finding.Ack{By: r.By, Why: r.Why,
+			At: time.Now().UnixNano()})
+		if err == nil {
+			q.p.events.Finding(f)
+		}
+	})
+	return map[string]string{"acknowledged": r.ID}, err
+}
