@@ -48,6 +48,12 @@ func checkNamed(cfg *config) (list []*fault) {
 		list = append(list, cfg.layers.fault("warning", "evidence.hash_key_file", "%v",
 			checkSecret(cfg.hashKeyFile)))
 	}
+	for i, x := range cfg.file.Notify {
+		if strings.HasPrefix(x.Credential, "/") && checkSecret(x.Credential) != nil {
+			list = append(list, cfg.layers.fault("warning", fmt.Sprintf("notify[%d].credential", i),
+				"%v", checkSecret(x.Credential))) // run needs no secret
+		}
+	}
 	return list
 }
 

@@ -9,6 +9,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/notify"
 	"spamsensor/sensor/state"
 	"spamsensor/sensor/status"
 )
@@ -92,6 +93,8 @@ type fileConfig struct {
 	Log struct {
 		Level string `yaml:"level"`
 	} `yaml:"log"`
+	Notify       []channelConfig    `yaml:"notify"`
+	NotifyLimits notifyLimitsConfig `yaml:"notify_limits"`
 }
 
 // textList is a list of texts; a text alone is a list of one.
@@ -147,6 +150,9 @@ type config struct {
 	warnings    []*fault       // what is allowed, and surely not meant
 	file        fileConfig     // what the files and options say
 	layers      *layers        // where they say it
+
+	notify       []notify.Channel
+	notifyLimits notify.Limits
 }
 
 // options are the global options of the command line that are settings too.
@@ -163,6 +169,7 @@ type options struct {
 	quiet        bool
 	color        string
 	fromFiles    bool // the command reads files and captures nothing
+	credentials  bool // the command needs the secrets of notify
 }
 
 // loadConfig reads the configuration. Its error lists all faults, each with its place.
@@ -182,7 +189,7 @@ func loadConfig(o *options) (*config, error) {
 		f.Capture.Interfaces, l.items["capture.interfaces"] = nil, nil
 		l.append("capture.interfaces", "-i", &f.Capture.Interfaces, splitLists(o.interfaces))
 	}
-	r := resolver{layers: l}
+	r := resolver{layers: l, credentials: o.credentials}
 	for _, name := range o.found.misnamed {
 		r.warnings = append(r.warnings, &fault{Severity: "warning", File: name,
 			Text: "this file is left out: its name does not end in .yaml"})

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/notify"
 	"spamsensor/sensor/status"
 )
 
@@ -36,6 +37,9 @@ var whenEmpty = map[string]string{
 	"control.socket":         status.DefaultSocket,
 	"control.group":          "none, the user of the sensor alone may ask",
 	"state.dir":              "none, nothing survives a restart",
+	"notify":                 "nobody is told",
+
+	"notify_limits.quiet_hours": "none",
 }
 
 // inForce returns the settings of run: those of the files and options, and the default of each
@@ -69,6 +73,9 @@ func (c *config) inForce() fileConfig {
 	set(&f.State.Every, durationText(run.state.every))
 	f.State.HistoryDays = cmp.Or(f.State.HistoryDays, defaultHistory)
 	set(&f.Log.Level, "info")
+	set(&f.NotifyLimits.Group, durationText(notify.DefaultGroup))
+	f.NotifyLimits.PerHour = cmp.Or(f.NotifyLimits.PerHour, notify.DefaultPerHour)
+	set(&f.NotifyLimits.Weekly, notify.DefaultWeekly)
 	return f
 }
 

@@ -16,6 +16,8 @@
 //	health.go, healthpoll.go, watchdog.go
 //	                      faults that keep the sensor from seeing, reporting, or going on
 //	doctor.go             the command that judges a mirror port
+//	notify.go, notifyconfig.go
+//	                      the command that tells people, and its part of the configuration
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
@@ -150,6 +152,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
 		a.checkCommand(),
+		a.notifyCommand(),
 		a.doctorCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	return root

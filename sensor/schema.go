@@ -63,7 +63,8 @@ func newSchema() (jsonSchema, error) {
 }
 
 // required are the keys that an entry of a list must have.
-var required = map[string][]string{"ignore[]": {"ip", "why"}, "smtp_servers[]": {"ip"}}
+var required = map[string][]string{"ignore[]": {"ip", "why"}, "smtp_servers[]": {"ip"},
+	"notify[]": {"kind"}}
 
 // of makes the schema of a value; the value itself is the default.
 func (m *schemaMaker) of(v reflect.Value, key string) jsonSchema {

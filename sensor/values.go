@@ -18,6 +18,8 @@ type resolver struct {
 	errs     []error
 	warnings []*fault
 	kinds    map[string]valueForm // of each key that was asked for; nil if nobody wants to know
+
+	credentials bool // secrets are read
 }
 
 // valueForm is the form of the value of a setting.

@@ -1,0 +1,172 @@
+package notify
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kinds of items.
+const (
+	itemFinding  = "finding"  // a finding was opened, or its level rose
+	itemResolved = "resolved" // a finding that was told is closed
+	itemHealth   = "health"   // a condition that makes the sensor blind was raised
+	itemCleared  = "cleared"  // such a condition is over
+	itemWeekly   = "weekly"   // the weekly message
+	itemTest     = "test"     // of notify test
+)
+
+// Item is one thing to tell. All texts are clean.
+type Item struct {
+	Kind     string    `json:"kind"`
+	ID       string    `json:"id"`             // of the finding, or check and interface
+	Host     string    `json:"host,omitempty"` // address of the machine
+	MAC      string    `json:"mac,omitempty"`
+	Class    string    `json:"class"` // of the finding, or the check
+	Level    string    `json:"level,omitempty"`
+	Severity string    `json:"severity"`
+	Since    time.Time `json:"since"`
+	Until    time.Time `json:"until,omitzero"` // when it was over, as far as it is
+	Headline string    `json:"headline"`
+	Reasons  []string  `json:"reasons,omitempty"`
+	Advice   string    `json:"advice,omitempty"`
+	Why      string    `json:"why,omitempty"` // close reason
+	// Event is the event itself; empty if there is none, or if it is too long.
+	Event json.RawMessage `json:"event,omitempty"`
+}
+
+// Message is what one channel gets at a time.
+type Message struct {
+	ID      string    `json:"id"`
+	Channel string    `json:"channel"`
+	Sensor  string    `json:"sensor"`
+	Created time.Time `json:"created"`
+	Items   []Item    `json:"items"`
+	// More is the number of items that were left out.
+	More int `json:"more,omitempty"`
+	// Notes say why this channel gets the message of another one; Refused names the others.
+	Notes   []string `json:"notes,omitempty"`
+	Refused []string `json:"refused,omitempty"`
+
+	Attempts int       `json:"attempts,omitempty"`
+	NextTry  time.Time `json:"next_try,omitzero"`
+}
+
+// findingIDs are the findings of a message.
+func (m *Message) findingIDs() []string {
+	ids := []string{}
+	for i := range m.Items {
+		if k := m.Items[i].Kind; k == itemFinding || k == itemResolved {
+			ids = append(ids, m.Items[i].ID)
+		}
+	}
+	return ids
+}
+
+// rank orders items: what is worst comes first.
+func (it *Item) rank() int {
+	switch it.Kind {
+	case itemFinding:
+		return 10 + 2*levelRank(it.Level) + slices.Index(severities, it.Severity)
+	case itemHealth:
+		return 15 // beside a likely finding
+	case itemWeekly, itemTest:
+		return 30
+	}
+	return 0
+}
+
+var severities = []string{"info", "low", "medium", "high", "critical"}
+
+// worstFirst orders items by rank; equal ones keep their order.
+func worstFirst(items []Item) {
+	slices.SortStableFunc(items, func(a, b Item) int { return cmp.Compare(b.rank(), a.rank()) })
+}
+
+// when is the form of times in texts for people.
+func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// title says what an item is in a few words.
+func (it *Item) title() string {
+	switch it.Kind {
+	case itemFinding:
+		return fmt.Sprintf("%s %s %s since %s", it.Level, it.Class, it.Host, when(it.Since))
+	case itemResolved:
+		return fmt.Sprintf("over: %s %s, since %s", it.Class, it.Host, when(it.Since))
+	case itemHealth:
+		return fmt.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
+	case itemCleared:
+		return fmt.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
+	}
+	return it.Headline
+}
+
+// Subject is the message in one line.
+func (m *Message) Subject() string {
+	s := "[spamsensor " + m.Sensor + "] "
+	if len(m.Items) > 0 {
+		s += m.Items[0].title()
+	}
+	if more := len(m.Items) - 1 + m.More; more > 0 {
+		s += fmt.Sprintf(" (and %d more)", more)
+	}
+	return s
+}
+
+// lines is an item as a text of lines.
+func (it *Item) lines() (list []string) {
+	list = append(list, it.title())
+	add := func(format string, s string) {
+		if s != "" {
+			list = append(list, fmt.Sprintf(format, s))
+		}
+	}
+	if it.Headline != it.title() {
+		add("%s", it.Headline)
+	}
+	for _, r := range it.Reasons {
+		add("- %s", r)
+	}
+	add("Severity: %s", it.Severity)
+	add("MAC: %s", it.MAC)
+	if !it.Until.IsZero() {
+		add("Over since %s", when(it.Until))
+	}
+	add("Closed because: %s", it.Why)
+	add("Do: %s", it.Advice)
+	if it.Kind == itemFinding || it.Kind == itemResolved {
+		add("Finding: %s", it.ID)
+	}
+	return list
+}
+
+// Text is the message for people, with a newline at the end of each line.
+func (m *Message) Text() string {
+	var b strings.Builder
+	for _, n := range m.Notes {
+		fmt.Fprintf(&b, "%s\n\n", n)
+	}
+	for i := range m.Items {
+		for j, l := range m.Items[i].lines() {
+			indent := "   "
+			if j == 0 {
+				indent = ""
+				if len(m.Items) > 1 {
+					indent = fmt.Sprintf("%d. ", i+1)
+				}
+			} else if len(m.Items) == 1 {
+				indent = ""
+			}
+			fmt.Fprintf(&b, "%s%s\n", indent, l)
+		}
+		b.WriteByte('\n')
+	}
+	if m.More > 0 {
+		fmt.Fprintf(&b, "and %d more, which are in the events of the sensor\n\n", m.More)
+	}
+	fmt.Fprintf(&b, "Sensor: %s\n", m.Sensor)
+	return b.String()
+}
