@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"spamsensor/sensor/capture"
+	"spamsensor/sensor/serve"
 )
 
 // checkNamed checks what a configuration names: interfaces, and the places of events and state. It
@@ -44,6 +45,7 @@ func checkNamed(cfg *config) (list []*fault) {
 		_, err := user.LookupGroup(cfg.control.group)
 		bad("control.group", err)
 	}
+	bad("serve.web_config", serve.CheckWebConfig(cfg.serve.listen, cfg.serve.webConfig))
 	if cfg.hashKeyFile != "" && checkSecret(cfg.hashKeyFile) != nil {
 		list = append(list, cfg.layers.fault("warning", "evidence.hash_key_file", "%v",
 			checkSecret(cfg.hashKeyFile)))

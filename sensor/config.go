@@ -90,6 +90,10 @@ type fileConfig struct {
 		Socket string `yaml:"socket"`
 		Group  string `yaml:"group"`
 	} `yaml:"control"`
+	Serve struct {
+		Listen    string `yaml:"listen"`
+		WebConfig string `yaml:"web_config"`
+	} `yaml:"serve"`
 	Log struct {
 		Level string `yaml:"level"`
 	} `yaml:"log"`
@@ -144,6 +148,7 @@ type config struct {
 	sessions    string // all, evidence, or empty for the command's default
 	logLevel    string
 	control     controlConfig
+	serve       serveConfig
 	state       stateConfig
 	journal     *state.Journal // nil without a state directory, and for read
 	store       *status.Store  // the latest findings, for questions; nil if nobody can ask

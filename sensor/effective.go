@@ -36,6 +36,7 @@ var whenEmpty = map[string]string{
 	"limits.hosts":           "derived from limits.memory",
 	"control.socket":         status.DefaultSocket,
 	"control.group":          "none, the user of the sensor alone may ask",
+	"serve.web_config":       "none",
 	"state.dir":              "none, nothing survives a restart",
 	"notify":                 "nobody is told",
 
@@ -72,6 +73,7 @@ func (c *config) inForce() fileConfig {
 	set(&f.Output.SourceInterval, durationText(time.Duration(run.engine.SourceInterval)))
 	set(&f.State.Every, durationText(run.state.every))
 	f.State.HistoryDays = cmp.Or(f.State.HistoryDays, defaultHistory)
+	set(&f.Serve.Listen, c.serve.listen)
 	set(&f.Log.Level, "info")
 	set(&f.NotifyLimits.Group, durationText(notify.DefaultGroup))
 	f.NotifyLimits.PerHour = cmp.Or(f.NotifyLimits.PerHour, notify.DefaultPerHour)

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -30,6 +30,7 @@ var allowed = map[string]struct {
 	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding"}, "it answers with events, and knows no engine"},
 	"sensor/notify":            {[]string{"sensor/event"}, "it reads events from their file, and never meets the sensor"},
+	"sensor/serve":             {[]string{"sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
 	"sensor/state":             {[]string{"sensor/engine"}, "it stores the state of the engine"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
@@ -78,11 +79,16 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"golang.org/x/net/idna":           {"smtpsniff/mailname", "one place for spellings"},
 	"golang.org/x/net/dns/dnsmessage": {"sensor/dns bench/servers", "one place for names from the wire, and one where answers are made up"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
-	"net/http":                        {"sensor/status sensor/notify", "a sensor answers on its unix socket, and opens no other one; notify is another process"},
-	"golang.org/x/net/netutil":        {"sensor/status", "the same"},
+	"net/http":                        {"sensor/status sensor/notify sensor/serve", "a sensor answers on its unix socket, and opens no other one; notify is another process; serve is another process"},
+	"golang.org/x/net/netutil":        {"sensor/status sensor/serve", "the same"},
 	"github.com/wneessen/go-mail":     {"sensor/notify", "only there is anybody told"},
 
 	"github.com/coreos/go-systemd/v22/journal": {"sensor/notify", "the same"},
+
+	"github.com/prometheus/client_golang/prometheus":            {"sensor/serve", "the metrics"},
+	"github.com/prometheus/client_golang/prometheus/collectors": {"sensor/serve", "the same"},
+	"github.com/prometheus/client_golang/prometheus/promhttp":   {"sensor/serve", "the same"},
+	"github.com/prometheus/exporter-toolkit/web":                {"sensor/serve", "TLS and users"},
 }
 
 func TestImports(t *testing.T) {

@@ -660,8 +660,8 @@ type judgedConn struct {
 	data []byte
 }
 
-// serve is a mail server that answers each line at once and keeps the bytes that it reads.
-func serve(listener net.Listener, got *sync.Map) {
+// answerLines is a mail server that answers each line at once and keeps the bytes that it reads.
+func answerLines(listener net.Listener, got *sync.Map) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -759,7 +759,7 @@ func TestConversationJudge(t *testing.T) {
 	k := newKernel(t)
 	listener, live := k.listen(t)
 	var got sync.Map
-	go serve(listener, &got)
+	go answerLines(listener, &got)
 
 	callers := handshakes()
 	handshaken := len(callers)

@@ -21,6 +21,7 @@
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
+//	serve.go              the command that shows these answers over HTTP
 package main
 
 import (
@@ -151,7 +152,7 @@ func (a *app) command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
-		a.checkCommand(),
+		a.checkCommand(), a.serveCommand(),
 		a.notifyCommand(),
 		a.doctorCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)

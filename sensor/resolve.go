@@ -35,6 +35,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
 	r.state(c, f)
 	r.control(c, f)
+	r.serve(c, f)
 	interval := r.duration("output.source_interval", f.Output.SourceInterval, 0)
 	c.engine.SourceInterval = int64(interval)
 	c.engine.Detect = r.detect(f)

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"spamsensor/sensor/serve"
+)
+
+// noticesFile has the counters of notify, in the directory of the state.
+const noticesFile = "notify.json"
+
+// serveConfig is the part of the configuration that serve has.
+type serveConfig struct {
+	listen, webConfig string
+}
+
+// serve resolves the keys of serve.
+func (r *resolver) serve(c *config, f *fileConfig) {
+	c.serve = serveConfig{listen: cmp.Or(f.Serve.Listen, serve.DefaultListen),
+		webConfig: f.Serve.WebConfig}
+	if err := serve.CheckListen(c.serve.listen); err != nil {
+		r.reject("serve.listen", "%q: %v", f.Serve.Listen, err)
+	}
+}
+
+// serveOptions are the options of `serve`.
+type serveOptions struct {
+	listen, webConfig, socket string
+	hosts                     []string
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Show the running sensor over HTTP: metrics, JSON, a page",
+		Long: "serve asks the sensor that runs on this machine and answers over HTTP: /metrics " +
+			"for Prometheus,\n/api/v1/ as JSON, /-/ready, /-/healthy, and a page. It changes " +
+			"nothing, and needs no privilege but\nthe group that may ask the sensor " +
+			"(control.group). Where other machines can connect it needs a\nfile with a " +
+			"certificate and with users.",
+		Example: "  spamsensor serve\n  spamsensor serve --listen 192.0.2.10:9725 " +
+			"--web-config /etc/spamsensor-web.yaml",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), &o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.listen, "listen", "", "`ADDRESS` to listen on, HOST:PORT or unix:PATH "+
+		"(default: serve.listen of the configuration, "+serve.DefaultListen+")")
+	f.StringVar(&o.webConfig, "web-config", "", "`FILE` with TLS and users, in the format of the "+
+		"Prometheus exporters (default: serve.web_config)")
+	f.StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
+		"control.socket of the configuration)")
+	f.StringArrayVar(&o.hosts, "host", nil,
+		"a further `NAME` by which browsers and proxies call this server; repeatable")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, o *serveOptions) error {
+	a.opt.fromFiles = true // it captures nothing
+	if o.listen != "" {
+		if err := serve.CheckListen(o.listen); err != nil {
+			return exit(exitUsage, errors.New("--listen "+printable(o.listen)+": "+err.Error()))
+		}
+	}
+	cfg, err := loadConfig(&a.opt)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	socket := cmp.Or(o.socket, cfg.control.socket)
+	if socket == "off" {
+		return exit(exitUsage, errors.New("the sensor has no socket: control.socket is off"))
+	}
+	log := a.logger(cfg)
+	c := serve.Config{Listen: cmp.Or(o.listen, cfg.serve.listen),
+		WebConfig: cmp.Or(o.webConfig, cfg.serve.webConfig), Hosts: splitLists(o.hosts),
+		Socket: socket, Version: version, Log: slog.New(zerolog.NewSlogHandler(log))}
+	if cfg.state.dir != "" {
+		c.Notices = filepath.Join(cfg.state.dir, noticesFile)
+	}
+	server, err := serve.New(c)
+	switch {
+	case errors.Is(err, serve.ErrOpen):
+		return exit(exitUsage, err)
+	case err != nil:
+		return exit(exitFailed, err)
+	}
+	log.Info().Str("socket", socket).Msg("asking the sensor on its control socket")
+	if err := server.Serve(ctx); err != nil {
+		return exit(exitFailed, err)
+	}
+	return nil
+}
