@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,18 +104,12 @@ func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 	}
 	a.warn(cfg.warnings)
 	live := o.iface != "" && o.iface != "-"
-	d := doctor.Config{Frames: o.frames, Switch: o.system,
-		Home:       engine.HomeNetworks(cfg.engine.Home),
-		HomeStated: cfg.engine.HomeStated, Ports: cfg.engine.Ports}
-	if d.Ports == nil {
-		d.Ports = engine.DefaultPorts
+	d := doctorConfig(cfg)
+	d.Switch = o.system
+	if o.file != "" {
+		d.Frames = doctorFileFrames
 	}
-	if d.Frames == 0 {
-		d.Frames = doctorFrames
-		if o.file != "" {
-			d.Frames = doctorFileFrames
-		}
-	}
+	d.Frames = cmp.Or(o.frames, d.Frames)
 	var r *doctor.Report
 	switch {
 	case live:
@@ -131,6 +126,17 @@ func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 		return err
 	}
 	return a.printDoctor(r, o.format)
+}
+
+// doctorConfig is what an examination takes from the configuration.
+func doctorConfig(cfg *config) doctor.Config {
+	d := doctor.Config{Frames: doctorFrames, For: doctorTime,
+		Home:       engine.HomeNetworks(cfg.engine.Home),
+		HomeStated: cfg.engine.HomeStated, Ports: cfg.engine.Ports}
+	if d.Ports == nil {
+		d.Ports = engine.DefaultPorts
+	}
+	return d
 }
 
 // doctorLive examines an interface. One that is down is a result, too.

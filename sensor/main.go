@@ -152,9 +152,8 @@ func (a *app) command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
-		a.checkCommand(), a.serveCommand(),
-		a.notifyCommand(),
-		a.doctorCommand(), a.versionCommand())
+		a.checkCommand(), a.serveCommand(), a.notifyCommand(),
+		a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	return root
 }

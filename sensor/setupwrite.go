@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"spamsensor/sensor/engine"
+	"spamsensor/sensor/setup"
+)
+
+// homeOf are the home networks in force.
+func homeOf(cfg *config) []netip.Prefix { return engine.HomeNetworks(cfg.engine.Home) }
+
+// defaultPlaces are where the service writes.
+var defaultPlaces = setup.Places{Events: "/var/log/spamsensor/events.json",
+	State: "/var/lib/spamsensor"}
+
+// install writes the configuration, and starts what it describes.
+func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error {
+	text := setup.Write(f, defaultPlaces, nil, time.Now())
+	if err := validate(text); err != nil {
+		return exit(exitInternal, fmt.Errorf("the configuration that setup has made is wrong; "+
+			"please report it: %w", err))
+	}
+	a.summarize(f)
+	if o.output == "-" {
+		_, err := io.WriteString(a.stdout, text)
+		return err
+	}
+	written, err := a.writeNew(o, []byte(text))
+	if err != nil || !written {
+		return err
+	}
+	a.say("Written    %s\n", printable(o.output))
+	return a.enable(ctx, o)
+}
+
+// validate loads a configuration from a temporary file.
+func validate(text string) error {
+	file, err := os.CreateTemp("", "spamsensor-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.WriteString(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	_, err = loadConfig(&options{file: file.Name()})
+	return err
+}
+
+// summarize says what was learned.
+func (a *app) summarize(f *setup.Facts) {
+	for _, n := range f.Home {
+		if n.Hosts > 0 {
+			a.say("Network    %s: %d hosts with mail\n", n.Prefix, n.Hosts)
+		}
+	}
+	for _, s := range f.Servers {
+		a.say("Server     %s %s\n", s.Addr, s.Name)
+	}
+	if len(f.Servers) == 0 {
+		a.say("Server     none was seen; a longer --for hears more\n")
+	}
+}
+
+// writeNew writes a file that does not exist yet. If it exists the difference is printed; written
+// reports whether the file was written.
+func (a *app) writeNew(o setupOptions, text []byte) (written bool, err error) {
+	if old, err := os.ReadFile(o.output); err == nil {
+		if bytes.Equal(old, text) {
+			return false, nil
+		}
+		fmt.Fprint(a.stdout, udiff.Unified(o.output, "proposed by setup", string(old),
+			string(text)))
+		a.say("Kept       %s exists and was not changed; the difference is above\n",
+			printable(o.output))
+		return false, nil
+	}
+	if !o.yes {
+		fmt.Fprintf(a.stdout, "%s", text)
+		a.say("\nNothing is written yet: spamsensor setup --yes writes this to %s,\n"+
+			"or: spamsensor setup --to - > FILE\n", printable(o.output))
+		return false, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(o.output), 0o755); err != nil {
+		return false, exit(exitFailed, err)
+	}
+	file, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err == nil {
+		_, err = file.Write(text)
+		err = errors.Join(err, file.Sync(), file.Close())
+	}
+	if err != nil {
+		return false, exit(exitFailed, fmt.Errorf("the configuration could not be written: %w",
+			err))
+	}
+	return true, nil
+}
+
+// systemdRuns is the directory that shows that systemd runs (sd_booted(3)).
+var systemdRuns = "/run/systemd/system"
+
+// unit is the service of the sensor.
+const unit = "spamsensor.service"
+
+// enable starts the service where systemd runs and the service is installed, and says else how to
+// start the sensor.
+func (a *app) enable(ctx context.Context, o setupOptions) error {
+	byHand := "spamsensor run -c " + printable(o.output)
+	if _, err := os.Stat(systemdRuns); err != nil {
+		a.say("Start      systemd does not run here; start the sensor with: sudo %s\n", byHand)
+		return nil
+	}
+	if exec.CommandContext(ctx, "systemctl", "cat", unit).Run() != nil {
+		a.say("Start      the service %s is not installed (make install); start the sensor "+
+			"with: sudo %s\n", unit, byHand)
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, "systemctl", "enable", "--now", unit).CombinedOutput()
+	if err != nil {
+		return exit(exitFailed, fmt.Errorf("the configuration is written, and the service does "+
+			"not start: %w: %s", err, printable(string(bytes.TrimSpace(out)))))
+	}
+	a.say("Started    %s; ask it: spamsensor status\n", unit)
+	return nil
+}
