@@ -189,19 +189,11 @@ func (c *config) directories() (list []doctor.Disk) {
 // doctorFile examines a capture file. A file that is no capture is an error.
 func (a *app) doctorFile(ctx context.Context, d doctor.Config, name string) (*doctor.Report,
 	error) {
-	next := a.framesOf(name)
-	first, err := next()
-	if err != nil && err != io.EOF && len(first) == 0 {
+	r := doctor.Examine(ctx, d, a.framesOf(name))
+	if err := r.InputError(); err != nil && r.Frames == 0 {
 		return nil, exit(exitPartial, errors.New(printable(err.Error())))
 	}
-	began := false
-	return doctor.Examine(ctx, d, func() ([]frame.Frame, error) {
-		if !began {
-			began = true
-			return first, err
-		}
-		return next()
-	}), nil
+	return r, nil
 }
 
 // framesOf returns the frames of a capture file, or of standard input (-). The input is opened by

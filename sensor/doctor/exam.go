@@ -34,8 +34,7 @@ type exam struct {
 	joined              uint64
 	tunnelParts         uint64 // fragments of tunnels that are opened
 	shortest            int    // captured bytes of the shortest truncated frame
-	offloaded           uint64
-	skew                int64 // of a stream: machine's time minus frame's, at the last frame
+	skew                int64  // of a stream: machine's time minus frame's, at the last frame
 	mirrored            uint64
 	ours                uint64 // frames of this machine
 	sawStations         bool   // frames have addresses of stations
@@ -55,11 +54,14 @@ type host struct {
 	own      bool // of this machine
 	sent     uint64
 	received uint64
-	peers    uint64 // connections and datagram exchanges with different addresses
-	ttls     [4]uint8
-	mac      [6]byte
-	tag      string // VLAN tags of the first packet
-	twice    bool   // another station in another VLAN has the same address
+	peers    uint64 // different addresses that it exchanged packets with
+	// Segments whose checksum was checked, and those in which it is wrong.
+	sums, wrongSums uint64
+
+	ttls  [4]uint8
+	mac   [6]byte
+	tag   string // VLAN tags of the first packet
+	twice bool   // another station in another VLAN has the same address
 }
 
 func newExam(cfg Config) *exam {
@@ -170,58 +172,6 @@ func (e *exam) addTime(t int64) {
 	e.skew = now - shown
 }
 
-// addTunnel counts the tunnels of a frame.
-func (e *exam) addTunnel(s *sight, o wire.Outcome) {
-	if hidden := s.hidden(o); hidden != "" {
-		bump(e.counts.Hidden, hidden)
-		return
-	}
-	name := s.opened()
-	if name == "" {
-		return
-	}
-	bump(e.counts.Tunnels, name)
-	if s.fragment {
-		e.tunnelParts++
-	}
-	switch name {
-	case "ERSPAN", "TZSP", "VXLAN", "GENEVE":
-		e.mirrored++
-	}
-	if name == "ERSPAN" {
-		e.addSequence(s)
-	}
-}
-
-// sequenceKey is a mirror session of a switch.
-type sequenceKey struct {
-	from    wire.Addr
-	session uint16
-}
-
-// addSequence compares the sequence numbers of ERSPAN types II and III: a hole is a frame that was
-// lost between the switch and here.
-func (e *exam) addSequence(s *sight) {
-	const sequence = 0x1000
-	b := s.body
-	if len(b) < 12 || !s.first || be.Uint16(b) != sequence {
-		return // without other fields, as the draft has it
-	}
-	k := sequenceKey{s.from, be.Uint16(b[10:]) & 0x3ff}
-	n := be.Uint32(b[4:])
-	if before, ok := e.sequences[k]; ok {
-		if ahead := int32(n - before); ahead > 1 && ahead < 1<<20 {
-			e.lost += uint64(ahead - 1)
-		} else if ahead <= 0 {
-			return
-		}
-	} else if len(e.sequences) >= maxNames {
-		e.counts.Unheld++
-		return
-	}
-	e.sequences[k] = n
-}
-
 // addStations counts for whom the frame is.
 func (e *exam) addStations(s *sight) {
 	if !s.ether {
@@ -269,16 +219,13 @@ func (e *exam) addTCP(p *wire.Packet, s *sight, size int) {
 	if size > 1600 && s.opened() == "" {
 		e.joined++
 	}
-	switch p.Checksum {
-	case wire.Right:
+	if h := e.hosts[p.Src]; h != nil && p.Checksum != wire.Unchecked {
+		h.sums++
 		e.counts.CheckedSums++
-	case wire.Wrong:
-		e.counts.CheckedSums++
-		e.counts.WrongSums++
-	case wire.Offloaded:
-		e.counts.CheckedSums++
-		e.counts.WrongSums++
-		e.offloaded++
+		if p.Checksum != wire.Right {
+			h.wrongSums++
+			e.counts.WrongSums++
+		}
 	}
 	e.addSegment(p)
 	e.compareSegment(p, s)

@@ -27,7 +27,7 @@ type flowKey struct{ a, b end }
 
 // flow is a TCP connection.
 type flow struct {
-	acks [2]uint32 // segments with ACK and without RST, by sender
+	acks [2]uint32 // segments with ACK and without SYN and RST, by sender
 	seen [2]bool   // a segment of this sender was seen, so that next counts
 	next [2]uint32 // the sequence number behind the last byte that was seen
 	// hole is the part of this sender's bytes that was acknowledged and not seen.
@@ -89,7 +89,9 @@ func (e *exam) follow(f *flow, from int, p *wire.Packet) {
 	if !p.Flags.Has(wire.ACK) {
 		return
 	}
-	f.acks[from]++
+	if !p.Flags.Has(wire.SYN) { // a server repeats its SYN if nobody answers
+		f.acks[from]++
+	}
 	other := 1 - from
 	if !f.seen[other] {
 		return

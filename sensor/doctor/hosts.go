@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -109,26 +110,32 @@ func network(a wire.Addr) netip.Prefix {
 	return p
 }
 
-// networks lists the networks of the hosts that ok selects, those with the most hosts first, at
-// most n of them.
-func (e *exam) networks(n int, ok func(*host) bool) string {
+// hostsOf counts the hosts that ok selects, by network.
+func (e *exam) hostsOf(ok func(*host) bool) map[netip.Prefix]int {
 	hosts := map[netip.Prefix]int{}
 	for a, h := range e.hosts {
 		if !h.own && ok(h) {
 			hosts[network(a)]++
 		}
 	}
-	var list []netip.Prefix
-	for p := range hosts {
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b netip.Prefix) int {
+	return hosts
+}
+
+// busyNetworks are the networks of the hosts that ok selects, those with the most hosts first.
+func (e *exam) busyNetworks(ok func(*host) bool) []netip.Prefix {
+	hosts := e.hostsOf(ok)
+	return slices.SortedFunc(maps.Keys(hosts), func(a, b netip.Prefix) int {
 		return cmp.Or(hosts[b]-hosts[a], a.Addr().Compare(b.Addr()))
 	})
-	var texts []string
-	for i, p := range list {
+}
+
+// networks lists the networks of the hosts that ok selects, with the number of their hosts, at most
+// n of them.
+func (e *exam) networks(n int, ok func(*host) bool) string {
+	hosts, texts := e.hostsOf(ok), []string(nil)
+	for i, p := range e.busyNetworks(ok) {
 		if i == n {
-			texts = append(texts, fmt.Sprintf("and %d more networks", len(list)-n))
+			texts = append(texts, fmt.Sprintf("and %d more networks", len(hosts)-n))
 			break
 		}
 		texts = append(texts, fmt.Sprintf("%s (%d)", p, hosts[p]))

@@ -2,8 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +10,8 @@ import (
 
 // report judges what was counted.
 func (e *exam) report() *Report {
-	r := &Report{Input: e.cfg.Input, Kind: e.cfg.Kind, Frames: e.frames, Bytes: e.bytes,
-		Neighbors: e.neighbors}
+	r := &Report{inputError: e.readError, Input: e.cfg.Input, Kind: e.cfg.Kind,
+		Frames: e.frames, Bytes: e.bytes, Neighbors: e.neighbors}
 	r.Seconds = e.listened.Seconds()
 	if e.cfg.Kind == File {
 		r.Seconds = max(0, time.Duration(e.latest-e.first).Seconds())
@@ -32,53 +30,6 @@ func (e *exam) report() *Report {
 		r.Neighbors = []Neighbor{}
 	}
 	return r
-}
-
-// ratio returns a/b, and 0 if b is 0.
-func ratio(a, b uint64) float64 {
-	if b == 0 {
-		return 0
-	}
-	return float64(a) / float64(b)
-}
-
-// of says how many of how many, and the share.
-func of(a, b uint64, what string) string {
-	percent := 100 * ratio(a, b)
-	form := "%d of %d %s (%.0f %%)"
-	if a > 0 && percent < 1 || a < b && percent > 99 {
-		form = "%d of %d %s (%.2f %%)"
-	}
-	return fmt.Sprintf(form, a, b, what, percent)
-}
-
-// list names the entries of a counter, the largest first, at most n.
-func list(m map[string]uint64, n int) string {
-	keys := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
-		if m[a] != m[b] {
-			if m[a] > m[b] {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
-	})
-	var texts []string
-	for i, k := range keys {
-		if i == n {
-			texts = append(texts, fmt.Sprintf("and %d more", len(keys)-n))
-			break
-		}
-		texts = append(texts, fmt.Sprintf("%s (%d)", k, m[k]))
-	}
-	return strings.Join(texts, ", ")
-}
-
-func total(m map[string]uint64) (n uint64) {
-	for _, v := range m {
-		n += v
-	}
-	return n
 }
 
 // judgeInput says whether the input could be read to its end.
@@ -195,7 +146,7 @@ func (e *exam) judgeFrames() []Line {
 	if e.cfg.Kind == File {
 		seconds = "the file"
 	}
-	l.Measured = fmt.Sprintf("%d frames in %s", e.frames, seconds)
+	l.Measured = fmt.Sprintf("%s in %s", count(e.frames, "frame"), seconds)
 	if e.frames == 0 {
 		if e.linkDown() || e.readError != nil {
 			return nil
@@ -213,7 +164,7 @@ func (e *exam) judgeFrames() []Line {
 	many := e.frames - c.Unicast
 	switch {
 	case len(e.flows) > 0 || total(c.Hidden) > 0:
-		l.Measured += fmt.Sprintf(": %d for one station, %d for all; %d TCP connections",
+		l.Measured += fmt.Sprintf(": %d unicast, %d to several stations; %d TCP connections",
 			c.Unicast, many, len(e.flows))
 		return []Line{l}
 	case known && c.Foreign == 0 && e.forwards():
@@ -232,7 +183,7 @@ func (e *exam) judgeFrames() []Line {
 			"source is the port of the router, in both directions. " + e.guest()
 	default:
 		l.Level, l.What, l.remedy = Limits, "No TCP connection is seen.", otherSource
-		l.Measured += ": " + list(c.Ethertypes, 6)
+		l.Measured += ": " + list(c.Decoded, 6)
 		l.Do = "Listen longer (--for 60s). If it stays so, another port or VLAN is mirrored than " +
 			"the one with the users and the router."
 	}

@@ -83,12 +83,13 @@ func (e *exam) judgeDirections() []Line {
 		Measured: of(both, judged, "connections were seen from both sides")}
 	share := ratio(one.all, judged)
 	switch {
-	case judged == 0:
-		l.Level, l.What = Note, "Whether both directions are mirrored cannot be judged."
-		l.Measured = fmt.Sprintf("none of the %d connections has %d segments in the sample",
-			len(e.flows), minAcks)
+	case both == judged && judged < minFlows:
+		l.Check, l.Level = "sample", Limits
+		l.What = "The sample is too small to call the mirror good."
+		l.Measured = fmt.Sprintf("%d of %d connections have %d acknowledging segments, of %d that "+
+			"are wanted", judged, len(e.flows), minAcks, minFlows)
 		l.Do = "Listen longer: --for 60s --frames 200000"
-	case share >= oneWayLimits:
+	case share >= oneWayLimits && one.all > 0:
 		l.Level, l.remedy = Limits, bothWays
 		l.Measured = of(one.all, judged, "connections were seen from one side only")
 		e.explainOneWay(&l, one)

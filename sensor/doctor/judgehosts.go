@@ -48,8 +48,8 @@ func (e *exam) judgeHome() []Line {
 	l := Line{Check: "home", Level: Limits, remedy: otherSource,
 		What:     "No host of a private network is seen.",
 		Measured: fmt.Sprintf("%d addresses: %s", others, e.networks(6, anyone)),
-		Do: "If your hosts have public addresses, name their networks: --home CIDR, or home_net " +
-			"in the configuration. Else mirror the inner side of the router."}
+		Do: "If your hosts have public addresses, name their networks: " + e.homeOption() +
+			", or home_net in the configuration. Else mirror the inner side of the router."}
 	if e.cfg.HomeStated {
 		l.Level, l.What = Blind, "None of the home networks that were named is seen."
 		l.Do = "Mirror the port or the VLAN of these networks (the VLANs in the sample: " +
@@ -65,6 +65,21 @@ func (e *exam) anyHost(ok func(*host) bool) bool {
 		}
 	}
 	return false
+}
+
+// homeOption is the option that names the networks of the hosts on the mirrored link: those whose
+// packets have passed no router.
+func (e *exam) homeOption() string {
+	near := e.busyNetworks(func(h *host) bool { return h.sent > 0 && !h.routed() })
+	if len(near) == 0 {
+		return "--home CIDR"
+	}
+	const most = 3
+	option := ""
+	for _, p := range near[:min(most, len(near))] {
+		option += " --home " + p.String()
+	}
+	return strings.TrimSpace(option)
 }
 
 // judgeOneAddress judges whether all conversations are those of one address.

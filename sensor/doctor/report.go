@@ -83,7 +83,12 @@ type Report struct {
 	Neighbors []Neighbor  `json:"neighbors"` // devices that named themselves
 	Switch    *SwitchHelp `json:"switch,omitempty"`
 	Counts    Counts      `json:"counts"`
+
+	inputError error
 }
+
+// InputError is the error of the source that ended the examination, nil if there was none.
+func (r *Report) InputError() error { return r.inputError }
 
 // Counts are the figures that the lines rest on.
 type Counts struct {
@@ -119,7 +124,7 @@ type Counts struct {
 var checkOrder = []string{"input", "link", "promiscuous", "frames", "drops", "tunnels_hidden",
 	"directions", "home", "nat", "truncation", "tunnel_fragments", "vlan_overlap", "loss",
 	"duplicates", "nat_twice", "clock", "checksums", "tunnels", "vlans", "ring", "offloads", "disk",
-	"memory", "mail", "dns"}
+	"memory", "sample", "mail", "dns"}
 
 // finish sorts the lines and gives the verdict.
 func (r *Report) finish() {
@@ -132,6 +137,11 @@ func (r *Report) finish() {
 	worst := Good
 	if len(r.Lines) > 0 {
 		worst = r.Lines[0].Level
+	}
+	if worst == Blind { // what is not in the sample follows from it
+		r.Lines = slices.DeleteFunc(r.Lines, func(l Line) bool {
+			return l.Level != Blind && slices.Contains([]string{"mail", "dns", "sample"}, l.Check)
+		})
 	}
 	switch worst {
 	case Blind:

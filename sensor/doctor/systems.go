@@ -36,12 +36,12 @@ var systems = []system{
 		url: "https://www.cisco.com/c/en/us/td/docs/switches/lan/catalyst9300/software/release/" +
 			"16-8/command_reference/b_168_9300_cr/network_management_commands.html",
 		lines: map[remedy][]string{
-			makeMirror: {"no monitor session 1", "monitor session 1 source interface SOURCE both",
+			makeMirror: {"monitor session 1 source interface SOURCE both",
 				"monitor session 1 destination interface SENSOR encapsulation replicate"},
 			bothWays: {"no monitor session 1 source interface SOURCE",
 				"monitor session 1 source interface SOURCE both"},
-			otherSource: {"no monitor session 1", "monitor session 1 source vlan VLAN both",
-				"monitor session 1 destination interface SENSOR encapsulation replicate"},
+			otherSource: {"no monitor session 1 source interface SOURCE",
+				"monitor session 1 source vlan VLAN both"},
 			oneCopy: {"no monitor session 1 source interface SOURCE",
 				"monitor session 1 source interface SOURCE rx"},
 		}},

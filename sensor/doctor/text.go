@@ -30,7 +30,8 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	if o.Color {
 		text.EnableColors()
 	}
-	p.line("", "", fmt.Sprintf("%s: %d frames in %.1f s", r.Input, r.Frames, r.Seconds))
+	p.line("", "", fmt.Sprintf("%s: %s in %.1f s", r.Input, count(r.Frames, "frame"),
+		r.Seconds))
 	for _, n := range r.Neighbors {
 		name := n.Name
 		if n.Port != "" {
@@ -44,7 +45,8 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	if s := r.Switch; s != nil {
 		p.blank()
 		p.line("", "", fmt.Sprintf("On the switch (%s), against %q. SOURCE is the port to mirror, "+
-			"SENSOR the port of this cable:", s.System, s.Check))
+			"SENSOR the port of this cable; take the number or name of your own session:",
+			s.System, s.Check))
 		for _, l := range s.Lines {
 			p.raw("    " + l)
 		}
