@@ -138,7 +138,8 @@ func (m *mailer) letter(msg *Message) (*mail.Msg, error) {
 	if err := errors.Join(l.From(m.from), l.To(m.to...)); err != nil {
 		return nil, err
 	}
-	l.Subject(cut(500, msg.Subject()))
+	// A text that looks like an encoded word (RFC 2047) must not be decoded.
+	l.Subject(strings.ReplaceAll(cut(500, msg.Subject()), "=?", "= ?"))
 	l.SetDateWithValue(msg.Created)
 	l.SetMessageIDWithValue(msg.ID + "." + domainChars(msg.Channel) + "@" +
 		domainChars(hostName()))
@@ -190,6 +191,14 @@ func (m *mailer) failure(ctx context.Context, err error) *failure {
 		code = reply.Code
 	}
 	switch {
+	case code == 0 && strings.Contains(err.Error(), "does not support STARTTLS"):
+		f.reason = reasonTLS
+		f.hint = "the server offers no TLS on this port (try 465 or 587), and a login is not " +
+			"sent without"
+	case code == 0 && strings.Contains(err.Error(), "not support") &&
+		strings.Contains(err.Error(), "AUTH"):
+		f.reason = reasonAuth
+		f.hint = "the server offers no login that spamsensor knows on this port (try 465 or 587)"
 	case code == 530 || code == 534 || code == 535 || code == 538:
 		f.reason, f.permanent = reasonAuth, true
 		f.hint = "the server wants another login: is USER:PASSWORD in the credential right?"

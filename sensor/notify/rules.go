@@ -58,6 +58,12 @@ func (r *rules) finding(rec *record, now time.Time) {
 		r.close(rec, now)
 		return
 	}
+	if f.Action == "acknowledged" { // whoever said so knows of it
+		if k := r.Findings[f.ID]; k != nil {
+			k.Seen = now
+		}
+		return
+	}
 	k := r.state.finding(f.ID)
 	k.reopen(now)
 	if k.Level == "" {

@@ -234,6 +234,9 @@ func (s *Service) count(now time.Time) error {
 func (s *Service) refreshAlerts(now time.Time, made bool) {
 	for _, w := range s.workers {
 		m := s.rules.channel(w.channel.Name)
+		if m.Refreshed.IsZero() {
+			m.Refreshed = now
+		}
 		due := now.Sub(m.Refreshed) >= refreshEvery || now.Before(m.Refreshed)
 		w.mu.Lock()
 		switch {
