@@ -80,7 +80,7 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"golang.org/x/net/idna":           {"smtpsniff/mailname", "one place for spellings"},
 	"golang.org/x/net/dns/dnsmessage": {"sensor/dns bench/servers", "one place for names from the wire, and one where answers are made up"},
 	"golang.org/x/net/publicsuffix":   {"sensor/dns", "one place for names from the wire"},
-	"net/http":                        {"sensor/status sensor/notify sensor/serve", "a sensor answers on its unix socket, and opens no other one; notify is another process; serve is another process"},
+	"net/http":                        {"sensor/status sensor/notify sensor/serve sensor/setup", "a sensor answers on its unix socket, and opens no other one; notify is another process; serve is another process"},
 	"golang.org/x/net/netutil":        {"sensor/status sensor/serve", "the same"},
 	"github.com/wneessen/go-mail":     {"sensor/notify", "only there is anybody told"},
 

@@ -27,7 +27,8 @@ var defaultPlaces = setup.Places{Events: "/var/log/spamsensor/events.json",
 
 // install writes the configuration, and starts what it describes.
 func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error {
-	text := setup.Write(f, defaultPlaces, nil, time.Now())
+	channels := setup.Machine{}.Channels(ctx)
+	text := setup.Write(f, defaultPlaces, channels, time.Now())
 	if err := validate(text); err != nil {
 		return exit(exitInternal, fmt.Errorf("the configuration that setup has made is wrong; "+
 			"please report it: %w", err))
@@ -42,7 +43,22 @@ func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error
 		return err
 	}
 	a.say("Written    %s\n", printable(o.output))
-	return a.enable(ctx, o)
+	if err := a.enable(ctx, o); err != nil {
+		return err
+	}
+	return a.sendTestNotice(ctx, o, len(channels))
+}
+
+// sendTestNotice has the channels of the new configuration tell of it.
+func (a *app) sendTestNotice(ctx context.Context, o setupOptions, channels int) error {
+	if channels == 0 {
+		a.say("Notices    nobody is told yet: no mail server, Alertmanager, journal or syslog " +
+			"answers on this machine; add a channel to notify in the configuration\n")
+		return nil
+	}
+	a.opt.file = o.output
+	a.say("Notices    a test notice through each channel:\n")
+	return a.notifyTest(ctx)
 }
 
 // validate loads a configuration from a temporary file.
