@@ -43,6 +43,7 @@ func (a *app) askCommands() []*cobra.Command {
 			"  spamsensor finding spambot-10.20.4.37-1795293169", wantOne("the id of a finding "+
 				"(spamsensor findings lists them)"), a.printFinding),
 		a.ackCommand(),
+		a.reloadCommand(),
 		a.askCommand("explain IP", "Print what speaks for and against a host",
 			"  spamsensor explain 10.20.4.37\n  spamsensor explain 10.20.4.37 -r monday.pcap.gz",
 			wantOne("the IP address of a host"), a.printExplanation),

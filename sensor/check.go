@@ -100,17 +100,25 @@ func (a *app) check(o *checkOptions) error {
 
 // useDefaultConfig takes the configuration of the machine if none is named.
 func (a *app) useDefaultConfig() {
-	if a.opt.file != "" {
-		return
-	}
-	f, err := os.Open(defaultConfig)
-	switch {
-	case err == nil:
-		f.Close()
-		a.opt.file = defaultConfig
-	case !errors.Is(err, fs.ErrNotExist):
+	if err := a.opt.useDefault(); err != nil {
 		fmt.Fprintf(a.stderr, "warning: the configuration of this machine is not used: %v\n", err)
 	}
+}
+
+// useDefault is useDefaultConfig. It returns an error if that file exists and cannot be read.
+func (o *options) useDefault() error {
+	if o.file != "" {
+		return nil
+	}
+	f, err := os.Open(defaultConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		f.Close()
+		o.file = defaultConfig
+	}
+	return err
 }
 
 // warn writes what is allowed, and surely not meant, and with -v the files that are left out.

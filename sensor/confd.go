@@ -43,8 +43,8 @@ func findConfig(name string) (c configFiles, err error) {
 			return c, err
 		}
 		if len(c.names) == 0 {
-			return c, &fault{Severity: "error", File: name, Text: "no name in this directory ends " +
-				"in .yaml"}
+			return c, &fault{Severity: "error", File: name,
+				Text: "no name in this directory ends in .yaml"}
 		}
 		return c, nil
 	}
@@ -68,8 +68,8 @@ func (c *configFiles) addDirectory(dir string) error {
 	case err != nil && err != io.EOF:
 		return fmt.Errorf("cannot read the configuration: %w", err)
 	case len(entries) > maxNames:
-		return &fault{Severity: "error", File: dir, Text: fmt.Sprintf("this directory has more than "+
-			"%d files; is it the right one?", maxNames)}
+		return &fault{Severity: "error", File: dir, Text: fmt.Sprintf(
+			"this directory has more than %d files; is it the right one?", maxNames)}
 	}
 	before := len(c.names)
 	for _, e := range entries {
@@ -84,8 +84,8 @@ func (c *configFiles) addDirectory(dir string) error {
 		c.names = append(c.names, name)
 	}
 	if n := len(c.names) - before; n > maxDropIns {
-		return &fault{Severity: "error", File: dir, Text: fmt.Sprintf("%d files end in .yaml (at "+
-			"most %d are read)", n, maxDropIns)}
+		return &fault{Severity: "error", File: dir, Text: fmt.Sprintf(
+			"%d files end in .yaml (at most %d are read)", n, maxDropIns)}
 	}
 	slices.Sort(c.names[before:])
 	return nil

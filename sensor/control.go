@@ -43,7 +43,8 @@ func (r *resolver) control(c *config, f *fileConfig) {
 type questions struct {
 	p       *pipeline
 	started time.Time
-	file    string // of the configuration
+	file    string    // of the configuration
+	reloads *reloader // of a live capture; nil for files
 	methods func() []string
 }
 
@@ -56,7 +57,7 @@ func (q *questions) Status() *status.Status {
 	s := &status.Status{Version: version, Revision: revision(), GoVersion: runtime.Version(),
 		Libpcap: capture.LibpcapVersion(), Sensor: p.cfg.name, Run: p.run,
 		Started: q.started, Now: now,
-		Config: status.Config{File: q.file, Loaded: q.started, Good: true},
+		Config: q.config(),
 		Frames: st.Frames, Bytes: c.Bytes, Refused: st.Refused, SYN: st.SYN,
 		Decode: countsByName(e.Decode),
 		TCP:    countsByName(e.Counters), SMTP: countsByName(e.SMTP),
@@ -87,6 +88,14 @@ func (q *questions) Status() *status.Status {
 	return s
 }
 
+// config says which configuration is in force.
+func (q *questions) config() status.Config {
+	if q.reloads != nil {
+		return q.reloads.status()
+	}
+	return status.Config{File: q.file, Loaded: q.started, Good: true}
+}
+
 // addInputs adds the interfaces of a live capture.
 func (q *questions) addInputs(s *status.Status) {
 	if q.p.inputs == nil {
@@ -114,7 +123,8 @@ func (q *questions) addOutput(s *status.Status, e *event.Stats) {
 	if q.p.queue == nil {
 		return
 	}
-	s.Output.File, s.Output.Written = cmp.Or(q.p.cfg.output, "-"), e.Output.Written
+	q.p.engine.Between(func() { s.Output.File = cmp.Or(q.p.cfg.output, "-") })
+	s.Output.Written = e.Output.Written
 	s.Output.Dropped = map[string]uint64{}
 	for t, n := range e.Output.Dropped {
 		s.Output.Dropped[event.Type(t).String()] = n
@@ -147,7 +157,8 @@ func residentBytes() uint64 {
 // render returns the events that f writes, without their newlines. They are no part of the run's
 // events: they go to the one who asks.
 func (q *questions) render(f func(w *event.Writer)) (lines []json.RawMessage) {
-	c := q.p.eventConfig
+	var c event.Config
+	q.p.engine.Between(func() { c = q.p.eventConfig })
 	c.Tap = func(_ event.Type, line []byte) {
 		lines = append(lines, append(json.RawMessage(nil), line[:len(line)-1]...))
 	}
@@ -199,7 +210,7 @@ func startControl(ctx context.Context, cfg *config, q *questions, log zerolog.Lo
 		return nil
 	}
 	server, err := status.Listen(cfg.control.socket, cfg.control.group, q,
-		map[string]status.Action{"ack": q.ack})
+		map[string]status.Action{"ack": q.ack, "reload": q.reloads.act})
 	switch {
 	case err != nil && (cfg.control.stated || !errors.Is(err, status.ErrInUse) &&
 		!errors.Is(err, os.ErrPermission)):

@@ -12,7 +12,7 @@ import (
 // fault is one error or warning about the configuration, with its place.
 type fault struct {
 	Severity string `json:"severity"`         // error or warning
-	File     string `json:"file,omitempty"`   // or an option, such as "--home"; empty without a place
+	File     string `json:"file,omitempty"`   // or an option such as "--home"
 	Line     int    `json:"line,omitempty"`   // from 1 on, else 0
 	Column   int    `json:"column,omitempty"` // the same
 	Key      string `json:"key,omitempty"`    // such as detect.fast_time

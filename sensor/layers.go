@@ -40,7 +40,7 @@ type origin struct {
 func (l *layers) merge() (f fileConfig, errs []error) {
 	l.items = map[string][]origin{}
 	for _, t := range l.texts {
-		// Each text is read on its own: the library empties a group of settings that it fills again.
+		// Each text is read on its own: the library empties a group that it fills again.
 		var one fileConfig
 		if err := decode(t, &one); err != nil {
 			errs = append(errs, err)

@@ -81,14 +81,8 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	protected := a.protectedFiles(cfg)
 	person := a.newTerminal()
-	stdout := a.stdout
-	if person != nil { // a person reads it
-		stdout = io.Discard
-	}
-	out, closer, err := openEvents(cmp.Or(cfg.output, "-"), false, pipeReaderWait, stdout,
-		protected.check)
+	out, closer, err := a.openLiveEvents(cfg, person != nil)
 	if err != nil {
 		return failedToOpen(err)
 	}
@@ -104,13 +98,13 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	p.terminal, p.open, p.acks = person, openFindings{}, openAcks(cfg.state.dir, log)
 	log.Info().Strs("configuration", a.opt.found.names).Strs("interfaces", cfg.interfaces).
-		Strs("methods", sources.methods()).
-		Msg("listening")
+		Strs("methods", sources.methods()).Msg("listening")
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := startControl(ctx, cfg, &questions{p, time.Now(), a.opt.file, sources.methods},
-		log); err != nil {
+	reloads := a.newReloader(cfg, p, log)
+	if err := startControl(ctx, cfg, &questions{p: p, started: time.Now(), reloads: reloads,
+		methods: sources.methods}, log); err != nil {
 		return err
 	}
 	var ended *capture.StreamError
@@ -126,12 +120,22 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	wg.Go(func() { p.runHealthPoll(ctx) })
 	wg.Go(func() { checkpoints.run(ctx) })
-	wg.Go(func() { reopen(ctx, sighups, cfg.output, protected, p, log) })
+	wg.Go(func() { hangups(ctx, sighups, reloads) })
 	wg.Wait()
 	for _, s := range slices.Concat(sources...) {
 		s.Close()
 	}
 	return endOfStream(ended, p.finishLive(checkpoints, log))
+}
+
+// openLiveEvents opens the output of the events. Standard output gets none if a person reads it.
+func (a *app) openLiveEvents(cfg *config, person bool) (io.Writer, io.Closer, error) {
+	stdout := a.stdout
+	if person {
+		stdout = io.Discard
+	}
+	return openEvents(cmp.Or(cfg.output, "-"), false, pipeReaderWait, stdout,
+		a.protectedFiles(cfg).check)
 }
 
 // completeForLive sets what run has by default: networks of this machine are ours, sessions of
@@ -202,10 +206,10 @@ func (p *pipeline) finishLive(checkpoints *checkpointer, log zerolog.Logger) err
 	return failed
 }
 
-// reopen opens the file of the events again at each SIGHUP, for log rotation. It also follows the
-// name of a named pipe without a reader to the pipe that has replaced it.
-func reopen(ctx context.Context, sighups <-chan os.Signal, name string, u *protectedFiles,
-	p *pipeline, log zerolog.Logger) {
+// hangups reads the configuration and opens the file of the events again at each SIGHUP, for log
+// rotation. It also follows the name of a named pipe without a reader to the pipe that has replaced
+// it.
+func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -213,32 +217,41 @@ func reopen(ctx context.Context, sighups <-chan os.Signal, name string, u *prote
 		case <-ctx.Done():
 			return
 		case <-sighups:
+			r.hangup()
 		case <-tick.C:
-			if !p.pipeReplaced(name) {
-				continue
-			}
-			if opened, err := p.reopen(name, 0, u.check); opened && err == nil {
-				log.Info().Str("file", name).Msg("another named pipe has taken the place of " +
-					"the one that was open: events go there")
-			}
-			continue
+			r.followPipe()
 		}
-		if name == "" || name == "-" {
-			log.Info().Msg("SIGHUP: events go to standard output, there is no file to open " +
-				"again; settings are read at the start only")
-			continue
-		}
-		opened, err := p.reopen(name, pipeReaderWait, u.check)
-		switch {
-		case err != nil:
-			log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
-		case opened:
-			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again; " +
-				"settings are read at the start only")
-		default:
-			log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same; " +
-				"settings are read at the start only")
-		}
+	}
+}
+
+// followPipe opens the named pipe of the events again if another one has its name.
+func (r *reloader) followPipe() {
+	name := r.output()
+	if !r.p.pipeReplaced(name) {
+		return
+	}
+	if opened, err := r.p.reopen(name, 0, r.check()); opened && err == nil {
+		r.log.Info().Str("file", name).Msg("another named pipe has taken the place of the one " +
+			"that was open: events go there")
+	}
+}
+
+// hangup is what SIGHUP does.
+func (r *reloader) hangup() {
+	r.reload() // it logs what it did
+	name := r.output()
+	if isStdout(name) {
+		r.log.Info().Msg("SIGHUP: events go to standard output, there is no file to open again")
+		return
+	}
+	opened, err := r.p.reopen(name, pipeReaderWait, r.check())
+	switch {
+	case err != nil:
+		r.log.Error().Err(err).Msg("SIGHUP: events go on to the file that was open")
+	case opened:
+		r.log.Info().Str("file", name).Msg("SIGHUP: the file of the events is open again")
+	default:
+		r.log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same")
 	}
 }
 
@@ -288,19 +301,11 @@ func localNetworks() (list []netip.Prefix) {
 
 // logger returns the log of the command, on standard error.
 func (a *app) logger(cfg *config) zerolog.Logger {
-	level := zerolog.InfoLevel
-	if l, err := zerolog.ParseLevel(cfg.logLevel); err == nil && cfg.logLevel != "" {
-		level = l
-	}
-	switch {
-	case a.opt.quiet:
-		level = zerolog.ErrorLevel
-	case a.opt.verbose > 0:
-		level = zerolog.DebugLevel
-	}
 	out := io.Writer(a.stderr)
 	if color := a.useColor(a.stderr); color || isTerminal(a.stderr) {
 		out = zerolog.ConsoleWriter{Out: a.stderr, TimeFormat: time.TimeOnly, NoColor: !color}
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+	a.level = &logLevel{Writer: out}
+	a.level.set(&a.opt, cfg)
+	return zerolog.New(a.level).With().Timestamp().Logger()
 }

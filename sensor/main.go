@@ -13,6 +13,7 @@
 //	checkpoint.go         the state that survives a restart
 //	check.go, checknamed.go, lint.go, effective.go, schema.go
 //	                      check: faults, settings in force with their origin, the schema
+//	reload.go, changes.go SIGHUP and reload: another configuration for a running sensor
 //	health.go, healthpoll.go, watchdog.go
 //	                      faults that keep the sensor from seeing, reporting, or going on
 //	doctor.go             the command that judges a mirror port
@@ -103,6 +104,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	opt            options
+	level          *logLevel // of the log, once there is one
 }
 
 func (a *app) command() *cobra.Command {
@@ -132,7 +134,8 @@ func (a *app) command() *cobra.Command {
 	root.Flags().StringArrayVarP(&live, "interface", "i", nil, "capture on `IF`: short for run -i")
 	root.Flags().StringArrayVarP(&file, "read", "r", nil, "read `FILE`: short for read")
 	p := root.PersistentFlags()
-	p.StringVarP(&a.opt.file, "config", "c", "", "configuration `file`, with conf.d/*.yaml beside it, or a directory of *.yaml")
+	p.StringVarP(&a.opt.file, "config", "c", "",
+		"configuration `file`, with conf.d/*.yaml beside it, or a directory of *.yaml")
 	p.StringArrayVar(&a.opt.home, "home", nil,
 		"a network of ours, `CIDR`; repeatable (default: the private networks)")
 	p.StringArrayVar(&a.opt.mailServers, "mail-server", nil,

@@ -74,7 +74,7 @@ func (r Role) Server() bool { return roleRules[r].server }
 // Judged reports whether a host with the role is judged as any other host is.
 func (r Role) Judged() bool { return r == NoRole || r == NAT }
 
-// SetRole declares the role of the source. It comes before the first verdict.
+// SetRole declares the role of the source. It holds from the next verdict on.
 func (p *Profile) SetRole(r Role) { p.role = r }
 
 // DeclaredRole is the role that was declared.

@@ -109,6 +109,9 @@ type Engine struct {
 	sides  track.Sides
 	faults faults
 
+	// rounds is locked while the configuration is replaced, and held for reading in each round of a
+	// live capture.
+	rounds sync.RWMutex
 	// tickMu guards the end of a round, the mail servers, and the calls of the Output.
 	tickMu           sync.Mutex
 	progress         *atomic.Uint64 // progress of the holder of tickMu, never nil
@@ -155,11 +158,6 @@ func New(cfg Config, out Output) *Engine {
 	if cfg.Ports == nil {
 		cfg.Ports = DefaultPorts
 	}
-	var stated []netip.Prefix
-	if cfg.HomeStated {
-		stated = cfg.Home
-	}
-	cfg.Home = HomeNetworks(cfg.Home)
 	if cfg.Detect == (detect.Config{}) {
 		cfg.Detect = detect.DefaultConfig()
 	}
@@ -191,9 +189,7 @@ func New(cfg Config, out Output) *Engine {
 				e.shards[i].tracker.SYNEvicted(n)
 			},
 		})
-	e.peers = peer.NewDirectory(&peer.Config{Home: cfg.Home, Stated: stated, NAT64: cfg.NAT64,
-		AllowedRelays: cfg.AllowedRelays, MailServers: cfg.MailServers, Roles: cfg.Roles,
-		Ignore: cfg.Ignore}, &e.table.Secret)
+	e.peers = peer.NewDirectory(e.peerConfig(), &e.table.Secret)
 	e.servers.Init(servers.Config{Peers: e.peers, Secret: &e.table.Secret,
 		LocalDomains: cfg.LocalDomains, MailServers: len(e.peers.Servers()) > 0, Live: cfg.Live,
 		MaxServers: cfg.Limits.Servers, QueueBytes: cfg.Limits.QueueBytes,

@@ -131,7 +131,6 @@ func (e *Engine) Stats() Stats {
 		t.TCP = append(t.TCP, Count{Name: "discarded", N: c.tracked.Broken})
 	}
 	t.HomeSeen = e.sources.IsHomeSeen()
-	t.Home = e.cfg.Home
 	t.Unjudged, t.UnjudgedCount = e.sources.Unjudged()
 	return t
 }
@@ -175,6 +174,7 @@ func (e *Engine) addShards(t *Stats) (c shardCounters) {
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.t.Lock()
+		t.Home = e.cfg.Home // the lock of any shard guards it
 		c.Add(s.sources.Counters())
 		c.tracked.Add(&s.tracker.Count)
 		for j, n := range s.tracker.Listener.Weird {

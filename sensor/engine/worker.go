@@ -89,6 +89,8 @@ func (w *Worker) Skip(skipped []uint64, first, last int64) {
 
 // Take is Add, and then Flush.
 func (w *Worker) Take(frames []frame.Frame) {
+	w.e.rounds.RLock() // see Engine.Reconfigure
+	defer w.e.rounds.RUnlock()
 	w.Add(frames)
 	w.Flush()
 }
@@ -176,6 +178,12 @@ func (w *Worker) advanceClock(time int64) {
 // Take, at marks of the input itself, so that the counters do not depend on how frames are split
 // over calls.
 func (w *Worker) EmitDue() {
+	w.e.rounds.RLock()
+	defer w.e.rounds.RUnlock()
+	w.emitDue()
+}
+
+func (w *Worker) emitDue() {
 	w.ordered.expire(w.e.clock.Now())
 	w.e.emitDue(&w.progress)
 }
@@ -184,11 +192,13 @@ func (w *Worker) EmitDue() {
 // Without it nothing would expire on a silent interface. It is a round without frames.
 func (w *Worker) Idle(now int64) {
 	e := w.e
+	e.rounds.RLock()
+	defer e.rounds.RUnlock()
 	if ok, jump := e.clock.advanceIdle(now); ok {
 		w.ticks = append(w.ticks[:0], tick{w.seq, now, jump})
 		w.batch = nil
 		w.runShards(false)
-		w.EmitDue()
+		w.emitDue()
 		w.quietFrom, w.quietSpan = e.clock.window()
 	}
 }

@@ -92,6 +92,9 @@ func NewWriter(cfg Config, q *Queue) *Writer {
 	return w
 }
 
+// SetEvidence changes the form of mail addresses. No event may be written meanwhile.
+func (w *Writer) SetEvidence(e Evidence) { w.cfg.Evidence = e }
+
 // Write implements io.Writer for zerolog, which calls it once for each event.
 func (w *Writer) Write(line []byte) (int, error) {
 	if w.cfg.Tap != nil {

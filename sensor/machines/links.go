@@ -159,6 +159,10 @@ func (t *Tracker) link(n *sources.LinkNote) *link {
 	return l
 }
 
+// ForgetLinks forgets the senders of frames, because which machines are ours has changed. They are
+// noted again with their next connections. The caller holds tickMu.
+func (t *Tracker) ForgetLinks() { t.links, t.waiting, t.nextHops = nil, nil, nil }
+
 // isOurs reports whether the network of a sender is ours. Its frames come straight from the
 // machine, and its link-layer address is no router's. Besides one of these holds:
 //

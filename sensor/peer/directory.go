@@ -28,8 +28,9 @@ type Config struct {
 	Ignore []Ignore
 }
 
-// Directory says what an address is to the site. It is made once, and several goroutines read it.
-// Of its state only the numbers of uses change, and the prefixes of NAT64 that are learned.
+// Directory says what an address is to the site. Several goroutines read it. Of its state only
+// the numbers of uses change, the networks and the prefixes of NAT64 that are learned, and all of
+// it in Replace.
 type Directory struct {
 	Home     prefixSet // the networks whose hosts are judged
 	Relays   prefixSet // destinations that hosts may use for port 25
@@ -44,14 +45,20 @@ type Directory struct {
 func NewDirectory(cfg *Config, secret *flowtable.Secret) *Directory {
 	d := &Directory{secret: secret}
 	d.Home.set(cfg.Home)
-	for _, p := range cfg.Stated {
-		d.stated[family(p.Addr().Is6())] = true
-	}
+	d.state(cfg.Stated)
 	d.Relays.set(cfg.AllowedRelays)
 	d.declared.set(cfg)
 	d.nat64.add(cfg.NAT64, len(cfg.NAT64))
 	d.version.Store(1)
 	return d
+}
+
+// state notes the families of the home networks that an administrator named.
+func (d *Directory) state(named []netip.Prefix) {
+	d.stated = [2]bool{}
+	for _, p := range named {
+		d.stated[family(p.Addr().Is6())] = true
+	}
 }
 
 // family is the index of an address family.

@@ -58,18 +58,9 @@ func (all *Set) Init(cfg Config) {
 	all.cfg, all.peers, all.secret = cfg, cfg.Peers, cfg.Secret
 	all.budget.Words = cfg.QueueBytes / 4
 	known := map[flowtable.Addr]*server{}
-	for _, a := range cfg.Peers.Servers() {
-		s := &server{addr: a, declared: true}
-		s.Repair(&all.budget)
-		known[a.As16()] = s
-	}
+	all.declare(known)
 	all.known.Store(&known)
-	if len(cfg.LocalDomains) > 0 {
-		all.localDomains = mailserver.Domains{}
-		for _, d := range cfg.LocalDomains {
-			all.localDomains[d] = true
-		}
-	}
+	all.setLocalDomains()
 }
 
 // any reports whether a server is watched. Any goroutine may call it.
