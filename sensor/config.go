@@ -10,6 +10,7 @@ import (
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/notify"
+	"spamsensor/sensor/reputation"
 	"spamsensor/sensor/state"
 	"spamsensor/sensor/status"
 )
@@ -99,6 +100,7 @@ type fileConfig struct {
 	} `yaml:"log"`
 	Notify       []channelConfig    `yaml:"notify"`
 	NotifyLimits notifyLimitsConfig `yaml:"notify_limits"`
+	Reputation   reputationConfig   `yaml:"reputation"`
 }
 
 // textList is a list of texts; a text alone is a list of one.
@@ -158,6 +160,7 @@ type config struct {
 
 	notify       []notify.Channel
 	notifyLimits notify.Limits
+	reputation   reputation.Config
 }
 
 // options are the global options of the command line that are settings too.

@@ -41,6 +41,10 @@ var whenEmpty = map[string]string{
 	"notify":                 "nobody is told",
 
 	"notify_limits.quiet_hours": "none",
+
+	"reputation.lists":     "none is asked",
+	"reputation.addresses": "the one that receiving servers quote",
+	"reputation.resolver":  "those of this machine",
 }
 
 // inForce returns the settings of run: those of the files and options, and the default of each

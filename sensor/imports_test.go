@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -29,6 +29,7 @@ var allowed = map[string]struct {
 	"sensor/event":             {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it writes verdicts and their evidence, however they came about"},
 	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding"}, "it answers with events, and knows no engine"},
+	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
 	"sensor/notify":            {[]string{"sensor/event"}, "it reads events from their file, and never meets the sensor"},
 	"sensor/serve":             {[]string{"sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
 	"sensor/setup":             {[]string{"sensor/finding", "sensor/verdict"}, "it learns from sessions, whoever heard them"},

@@ -19,6 +19,7 @@
 //	doctor.go             the command that judges a mirror port
 //	notify.go, notifyconfig.go
 //	                      the command that tells people, and its part of the configuration
+//	reputation.go         the command that asks blocklists
 //	history.go, interfaces.go
 //	                      the commands that print a table
 //	control.go, ask.go    what a running sensor answers, and the commands that ask
@@ -155,7 +156,7 @@ func (a *app) command() *cobra.Command {
 		return nil
 	}
 	root.AddCommand(a.readCommand(), a.runCommand(), a.interfacesCommand(), a.historyCommand(),
-		a.checkCommand(), a.serveCommand(), a.notifyCommand(),
+		a.checkCommand(), a.serveCommand(), a.notifyCommand(), a.reputationCommand(),
 		a.doctorCommand(), a.setupCommand(), a.versionCommand())
 	root.AddCommand(a.askCommands()...)
 	return root

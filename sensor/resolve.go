@@ -41,6 +41,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	c.engine.Detect = r.detect(f)
 	r.evidence(c, f)
 	r.notify(c, f)
+	r.reputation(c, f)
 	return c
 }
 

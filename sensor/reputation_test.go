@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// blocklist is a DNS server with the list bl.example, which has its test entry and 203.0.113.4;
+// any other name is refused.
+func blocklist(t *testing.T) string {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(b[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			q := m.Questions[0]
+			name := q.Name.String()
+			m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
+			head := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET}
+			switch {
+			case !strings.HasSuffix(name, ".bl.example."):
+				m.RCode = dnsmessage.RCodeRefused
+			case name != "2.0.0.127.bl.example." && name != "4.113.0.203.bl.example.":
+				m.RCode = dnsmessage.RCodeNameError
+			case q.Type == dnsmessage.TypeA:
+				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 2}}}}
+			case q.Type == dnsmessage.TypeTXT:
+				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.TXTResource{TXT: []string{"a \x1b[2J bot"}}}}
+			}
+			if reply, err := m.Pack(); err == nil {
+				c.WriteTo(reply, from)
+			}
+		}
+	}()
+	return c.LocalAddr().String()
+}
+
+func TestReputation(t *testing.T) {
+	dir := t.TempDir()
+	server := blocklist(t)
+	events := writeFile(t, filepath.Join(dir, "events.json"), `{"event_type":"site","site":{"public_ip":"203.0.113.5","servers":2}}
+{"event_type":"session","note":"\"event_type\":\"site\""}
+{"event_type":"site","site":{"public_ip":"203.0.113.4","servers":3}}
+{"event_type":"site","site":{"servers":0}}
+`, 0o600)
+	file := writeFile(t, filepath.Join(dir, "c.yaml"), fmt.Sprintf("output: {file: %s}\nreputation: {lists: bl.example, resolver: '%s'}\n",
+		events, server), 0o600)
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", exitUsage, "which lists? Name them with --list"},
+		{"--list bl.example", exitUsage, "which address? Name it with --ip or reputation.addresses; there is no file"},
+		{"-c FILE -o json", exitFindings, `{"address":"203.0.113.4","list":"bl.example","state":"listed","code":"127.0.0.2","text":"a \\x1b[2J bot"}`},
+		{"-c FILE --ip 203.0.113.5", exitOK, "not listed"},
+		{"-c FILE --ip 203.0.113.5 --list bl.example,other.example", exitUnknown, "REFUSED: the resolver"},
+		{"-c FILE --list bl.example --list other.example", exitFindings, "not known"},
+		{"-c FILE --ip 10.0.0.1", exitUsage, "10.0.0.1 is no public address"},
+		{"-c FILE --ip x", exitUsage, `"x" is not an address`},
+		{"-c FILE --list a@b", exitUsage, `"a@b" is not a domain`},
+		{"-c FILE --resolver host", exitUsage, `--resolver: "host" is no address of a resolver`},
+		{"-c FILE -o xml", exitUsage, "-o xml: want human or json"},
+		{"--set reputation.addresses=10.0.0.1", exitUsage, "10.0.0.1 is no public address"},
+		{"--set reputation.resolver=x", exitUsage, `"x" is no address of a resolver`},
+	} {
+		var out bytes.Buffer
+		args := append([]string{"reputation"}, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)
+		code := run(context.Background(), args, nil, &out, &out)
+		if code != c.code || !strings.Contains(out.String(), c.want) || strings.Contains(out.String(), "\x1b[2J") {
+			t.Errorf("%s: %d %s, want %d %s", c.args, code, out.String(), c.code, c.want)
+		}
+	}
+}
