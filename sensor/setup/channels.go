@@ -20,7 +20,7 @@ type Machine struct {
 }
 
 // standard fills in the usual places.
-func (m Machine) standard() Machine {
+func (m *Machine) standard() {
 	for _, x := range []struct {
 		place *string
 		usual string
@@ -32,13 +32,12 @@ func (m Machine) standard() Machine {
 			*x.place = x.usual
 		}
 	}
-	return m
 }
 
 // Channels returns the ways to tell people that answer on this machine: a mail server, an
 // Alertmanager, the journal or else syslog. It sends nothing but a greeting and a question.
 func (m Machine) Channels(ctx context.Context) (list []Channel) {
-	m = m.standard()
+	m.standard()
 	if greeting, ok := greets(ctx, m.SMTP); ok {
 		lines := []string{"- kind: mail", "  to: [root@localhost]"}
 		if m.SMTP != "127.0.0.1:25" {
