@@ -16,6 +16,7 @@ import (
 
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/setup"
+	"spamsensor/sensor/verdict"
 )
 
 // homeOf are the home networks in force.
@@ -80,7 +81,7 @@ func validate(text string) error {
 func (a *app) summarize(f *setup.Facts) {
 	for _, n := range f.Home {
 		if n.Hosts > 0 {
-			a.say("Network    %s: %d hosts with mail\n", n.Prefix, n.Hosts)
+			a.say("Network    %s: %s with mail\n", n.Prefix, verdict.Plural(n.Hosts, "host"))
 		}
 	}
 	for _, s := range f.Servers {

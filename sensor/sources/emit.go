@@ -19,7 +19,7 @@ import (
 // spoofed SYNs, so they are emitted in the order of the table and not sorted.
 func (all *Set) Emit(now int64, every bool, output func(*finding.SourceRecord)) {
 	var d finding.SourceRecord // reused: a flood has hundreds of thousands of sources
-	list := all.list(func(src *Source) bool {
+	list := all.list(func(_ *Observer, src *Source) bool {
 		return !src.singleAttempt() && src.takeChanged(every)
 	})
 	for i := range list {
@@ -60,12 +60,12 @@ type listed struct {
 
 // list returns the sources that pass a filter: highest level first, then most attempts, then by
 // address. The filter is called while the shard of the source is locked.
-func (all *Set) list(filter func(*Source) bool) (list []listed) {
+func (all *Set) list(filter func(*Observer, *Source) bool) (list []listed) {
 	for i := range all.shards {
 		s := all.shards[i]
 		s.locked(func() {
 			s.Table.Sources.All(func(r flowtable.Ref, k *flowtable.HostKey, src *Source) {
-				if !filter(src) {
+				if !filter(s, src) {
 					return
 				}
 				l := listed{addr: k.Addr, attempts: src.Counters.Attempts, ref: r,

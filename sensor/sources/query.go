@@ -17,9 +17,13 @@ const Explained = "explained"
 // returns how many there are in all.
 func (all *Set) Records(now int64, most int, output func(*finding.SourceRecord)) (total int) {
 	var d finding.SourceRecord
-	list := all.list(func(src *Source) bool {
-		return src.Counters.Attempts > 0 &&
-			(src.flags&(home|declared|serving) != 0 || src.profile != 0)
+	list := all.list(func(s *Observer, src *Source) bool {
+		if src.Counters.Attempts == 0 {
+			return false
+		}
+		prof := s.profiles.At(src.profile)
+		return src.flags&(home|declared|serving) != 0 ||
+			prof != nil && prof.Level() > verdict.NoLevel
 	})
 	for i := range list[:min(most, len(list))] {
 		if all.record(&list[i], &d, now) {

@@ -64,6 +64,14 @@ type Finding struct {
 	Blind       []string  `json:"blind"`
 	Advice      string    `json:"advice"`
 	CloseReason string    `json:"close_reason"`
+	Ack         *Ack      `json:"ack"`
+}
+
+// Ack says who looks after a finding.
+type Ack struct {
+	By  string    `json:"by"`
+	Why string    `json:"why"`
+	At  time.Time `json:"at"`
 }
 
 // Reason is a reason of a finding, for or against the host.

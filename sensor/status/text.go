@@ -32,9 +32,17 @@ func (t *Text) time(at time.Time) string {
 	return at.In(t.Zone).Format("2006-01-02 15:04:05 MST")
 }
 
+// short is a time as it stands in a table.
+func (t *Text) short(at time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return at.In(t.Zone).Format("2006-01-02 15:04")
+}
+
 // wrapped prints a text with a label, in lines of the width.
 func (t *Text) wrapped(label, s string) {
-	const margin = 12
+	const margin = 14
 	width := t.Width
 	if width < 40 {
 		width = 100
@@ -51,7 +59,7 @@ func (t *Text) wrapped(label, s string) {
 // PrintStatus prints the state of a sensor: first a sentence that says whether it works.
 func (t *Text) PrintStatus(s *Status) {
 	t.wrapped("Sensor", s.Sentence())
-	t.printf("%-12sspamsensor %s, %s", "Version", s.Version, s.Sensor)
+	t.printf("%-14sspamsensor %s, %s", "Version", s.Version, s.Sensor)
 	if s.PID != 0 {
 		t.printf(", process %d, up %s", s.PID, s.Now.Sub(s.Started).Round(time.Second))
 	}
@@ -148,7 +156,7 @@ func (t *Text) sources(s *Sources) table.Writer {
 	for _, e := range events(s.Sources) {
 		if x := e.Source; x != nil {
 			w.AppendRow(table.Row{e.SrcIP, x.Level, x.Role, x.Attempts, x.Sessions, x.DestNets,
-				x.Messages, x.Rejected + x.RecipientsRejected, t.time(x.LastSeen)})
+				x.Messages, x.Rejected + x.RecipientsRejected, t.short(x.LastSeen)})
 		}
 	}
 	return w
@@ -169,15 +177,21 @@ func (t *Text) PrintSources(s *Sources, csv bool) {
 
 // PrintFindings prints a table of findings, the worst open ones first, as CSV if csv is set.
 func (t *Text) PrintFindings(l *FindingList, csv bool) {
-	w := newTable("id", "host", "level", "class", "severity", "state", "first seen", "last seen",
-		"attempts")
+	w := newTable("severity", "level", "id", "state", "since")
 	for _, e := range events(l.Findings) {
-		if f := e.Finding; f != nil {
-			w.AppendRow(table.Row{f.ID, e.SrcIP, f.Level, f.Class, f.Severity, f.state(),
-				t.time(f.FirstSeen), t.time(f.LastSeen), f.Counts.Attempts})
+		f := e.Finding
+		switch {
+		case f != nil && csv:
+			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(), t.time(f.FirstSeen),
+				e.SrcIP, f.Class, t.time(f.LastSeen), f.Counts.Attempts})
+		case f != nil:
+			w.AppendRow(table.Row{f.Severity, f.Level, f.ID, f.state(), t.short(f.FirstSeen)})
 		}
 	}
 	if csv {
+		w.ResetHeaders()
+		w.AppendHeader(table.Row{"severity", "level", "id", "state", "since", "host", "class",
+			"last_seen", "attempts"})
 		t.printf("%s\n", w.RenderCSV())
 		return
 	}
@@ -200,6 +214,9 @@ func (f *Finding) state() string {
 	return "open"
 }
 
+// explained is the action of what explain returns. It is never that of an event.
+const explained = "explained"
+
 // PrintEvent prints a finding, or what is known of a host, with the reasons for and against it.
 func (t *Text) PrintEvent(line json.RawMessage) error {
 	var e Event
@@ -218,9 +235,9 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 	if len(e.VLAN) > 0 {
 		where += fmt.Sprintf(", VLAN %v", e.VLAN)
 	}
-	t.printf("%-12s%s (%s)\n", "Host", e.SrcIP, where)
+	t.printf("%-14s%s (%s)\n", "Host", e.SrcIP, where)
 	if f.ID != "" {
-		t.printf("%-12s%s, %s\n", "Finding", f.ID, f.state())
+		t.printf("%-14s%s, %s\n", "Finding", f.ID, f.state())
 	}
 	judgement := fmt.Sprintf("%s %s, severity %s, score %.1f", f.Level,
 		strings.ReplaceAll(f.Class, "_", " "), f.Severity, f.Score)
@@ -229,7 +246,14 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 			"begins at 0)", f.Score)
 	}
 	t.wrapped("Judged", judgement)
-	t.printf("%-12s%s to %s\n", "Seen", t.time(f.FirstSeen), t.time(f.LastSeen))
+	t.printf("%-14s%s to %s\n", "Seen", t.time(f.FirstSeen), t.time(f.LastSeen))
+	if f.Action != explained {
+		t.printf("%-14s%s; spamsensor explain %s has the latest\n", "Counted until",
+			t.time(e.Timestamp), e.SrcIP)
+	}
+	if a := f.Ack; a != nil {
+		t.wrapped("Known", fmt.Sprintf("%s, %s: %s", a.By, t.time(a.At), a.Why))
+	}
 	c := &f.Counts
 	t.wrapped("Counts", fmt.Sprintf("%d attempts to %d servers in %d networks: %d sessions, %d "+
 		"refused, %d unreachable, %d without an answer; %d messages accepted, %d rejected, %d "+
