@@ -40,6 +40,10 @@ const (
 	doctorTime    = 10 * time.Second
 	doctorFrames  = 5_000
 	maxDoctorTime = time.Hour
+	// doctorLeast is the time that doctor listens at least, see doctor.Config.
+	doctorLeast = time.Second
+	// anyInterface is libpcap's name for all interfaces.
+	anyInterface = "any"
 	// doctorFileFrames bounds the frames of a file: they take about a second.
 	doctorFileFrames = 200_000
 	// doctorBuffer is the kernel's buffer: the sample is small.
@@ -77,9 +81,8 @@ func (a *app) doctorCommand() *cobra.Command {
 // check reports what is wrong with the options.
 func (o *doctorOptions) check() error {
 	switch {
-	case (o.iface == "") == (o.file == ""):
-		return errors.New("doctor of what? name an interface (-i eth1), a stream (-i -) " +
-			"or a capture file (-r FILE)")
+	case o.iface != "" && o.file != "":
+		return errors.New("doctor of what? either -i or -r")
 	case o.duration <= 0 || o.duration > maxDoctorTime:
 		return fmt.Errorf("--for %v: want a time up to %v", o.duration, maxDoctorTime)
 	case o.frames < 0:
@@ -97,30 +100,39 @@ func (a *app) doctor(ctx context.Context, o doctorOptions) error {
 	if err := o.check(); err != nil {
 		return exit(exitUsage, err)
 	}
-	a.opt.fromFiles = o.iface == "" || o.iface == "-"
+	a.opt.fromFiles = o.file != "" || o.iface == "-"
 	cfg, err := loadConfig(&a.opt)
 	if err != nil {
 		return exit(exitUsage, err)
 	}
 	a.warn(cfg.warnings)
-	live := o.iface != "" && o.iface != "-"
+	if o.iface == "" && o.file == "" {
+		if len(cfg.interfaces) != 1 {
+			return exit(exitUsage, errors.New("doctor of what? name an interface (-i eth1), "+
+				"a stream (-i -) or a capture file (-r FILE)"))
+		}
+		o.iface = cfg.interfaces[0]
+	}
 	d := doctorConfig(cfg)
 	d.Switch = o.system
 	if o.file != "" {
 		d.Frames = doctorFileFrames
 	}
+	if o.frames == 0 && o.file == "" {
+		d.AtLeast = doctorLeast
+	}
 	d.Frames = cmp.Or(o.frames, d.Frames)
 	var r *doctor.Report
 	switch {
-	case live:
+	case o.iface != "" && o.iface != "-":
 		d.For = o.duration
 		r, err = a.doctorLive(ctx, cfg, d, o.iface)
 	case o.file != "":
 		d.Input, d.Kind = printable(o.file), doctor.File
 		r, err = a.doctorFile(ctx, d, o.file)
 	default:
-		d.Input, d.Kind, d.For = "standard input", doctor.Stream, o.duration
-		r = doctor.Examine(ctx, d, a.framesOf("-"))
+		d.For = o.duration
+		r, err = a.doctorStream(ctx, d)
 	}
 	if err != nil {
 		return err
@@ -143,7 +155,9 @@ func doctorConfig(cfg *config) doctor.Config {
 func (a *app) doctorLive(ctx context.Context, cfg *config, d doctor.Config, name string) (
 	*doctor.Report, error) {
 	d.Input, d.Kind = printable(name), doctor.Interface
-	d.Link = func() doctor.Link { return doctor.InterfaceLink(name) }
+	if name != anyInterface {
+		d.Link = func() doctor.Link { return doctor.InterfaceLink(name) }
+	}
 	if !cfg.engine.HomeStated {
 		d.Home = append(slices.Clone(d.Home), localNetworks()...)
 	}
@@ -162,7 +176,7 @@ func (a *app) doctorLive(ctx context.Context, cfg *config, d doctor.Config, name
 		if errors.Is(err, capture.ErrNoInterface) {
 			code = exitUsage
 		}
-		return nil, exit(code, errors.New(printable(err.Error())))
+		return nil, exit(code, err)
 	}
 	defer l.Close()
 	d.Drops = func() (uint64, uint64) {
@@ -189,43 +203,62 @@ func (c *config) directories() (list []doctor.Disk) {
 // doctorFile examines a capture file. A file that is no capture is an error.
 func (a *app) doctorFile(ctx context.Context, d doctor.Config, name string) (*doctor.Report,
 	error) {
-	r := doctor.Examine(ctx, d, a.framesOf(name))
+	files, err := capture.OpenFiles([]string{name}, capture.FilesConfig{
+		KnownLink: engine.KnownLink, Untimed: engine.Untimed, Stdin: a.stdin})
+	if err != nil {
+		return nil, exit(exitUsage, errors.New(printable(err.Error())))
+	}
+	defer files.Close()
+	r := doctor.Examine(ctx, d, func() ([]frame.Frame, error) {
+		b, err := files.Next()
+		return b.Frames, err
+	})
+	return examined(r)
+}
+
+// doctorStream examines a capture that another program writes to standard input.
+func (a *app) doctorStream(ctx context.Context, d doctor.Config) (*doctor.Report, error) {
+	if isTerminal(a.stdin) {
+		return nil, exit(exitUsage, errors.New("-i -: standard input is a terminal; pipe a "+
+			"capture into it: tcpdump -i IF -U -s0 -w - | spamsensor doctor -i -"))
+	}
+	d.Input, d.Kind = "standard input", doctor.Stream
+	s := capture.OpenStream(capture.StreamConfig{Name: d.Input, Reader: onlyReader{a.stdin},
+		KnownLink: engine.KnownLink, Untimed: engine.Untimed})
+	defer s.Close()
+	r := doctor.Examine(ctx, d, func() ([]frame.Frame, error) {
+		b, err := s.Next()
+		var end *capture.StreamError
+		if errors.As(err, &end) && end.Fault == nil {
+			err = io.EOF
+		}
+		return b.Frames, err
+	})
+	return examined(r)
+}
+
+// examined returns the report of an input that held frames, or could be read to its end. Else the
+// reason is the result.
+func examined(r *doctor.Report) (*doctor.Report, error) {
 	if err := r.InputError(); err != nil && r.Frames == 0 {
 		return nil, exit(exitPartial, errors.New(printable(err.Error())))
 	}
 	return r, nil
 }
 
-// framesOf returns the frames of a capture file, or of standard input (-). The input is opened by
-// the first call.
-func (a *app) framesOf(name string) doctor.Next {
-	var files *capture.Files
-	return func() ([]frame.Frame, error) {
-		if files == nil {
-			var err error
-			files, err = capture.OpenFiles([]string{name}, capture.FilesConfig{
-				KnownLink: engine.KnownLink, Untimed: engine.Untimed, Stdin: a.stdin})
-			if err != nil {
-				return nil, err
-			}
-		}
-		b, err := files.Next()
-		if err != nil {
-			files.Close()
-		}
-		return b.Frames, err
-	}
-}
-
 // printDoctor prints the report. The verdict is the exit code.
 func (a *app) printDoctor(r *doctor.Report, format string) error {
 	var err error
-	if format == "json" {
+	if a.opt.quiet {
+		format = ""
+	}
+	switch format {
+	case "json":
 		e := json.NewEncoder(a.stdout)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		err = e.Encode(r)
-	} else {
+	case "human":
 		err = r.Text(a.stdout, doctor.TextOptions{Width: terminalWidth(a.stdout),
 			Color: a.useColor(a.stdout)})
 	}

@@ -152,20 +152,34 @@ func TestDoctorUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{}, exitUsage, "doctor of what?"},
-		{[]string{"-i", "lo", "-r", "x"}, exitUsage, "doctor of what?"},
+		{[]string{"-i", "lo", "-r", "x"}, exitUsage, "either -i or -r"},
 		{[]string{"-i", "lo", "--for", "0s"}, exitUsage, "--for 0s: want a time up to 1h"},
 		{[]string{"-i", "lo", "--frames", "-1"}, exitUsage, "--frames -1"},
 		{[]string{"-i", "lo", "-o", "xml"}, exitUsage, "want human or json"},
 		{[]string{"-i", "lo", "--switch", "hub"}, exitUsage, "want one of mikrotik,"},
-		{[]string{"-i", "none0"}, exitUsage, "there is no such interface"},
-		{[]string{"-r", filepath.Join(dir, "missing")}, exitPartial, "there is no such file"},
+		{[]string{"-i", "none0"}, exitUsage, "there is no such interface\n"},
+		{[]string{"-r", filepath.Join(dir, "missing")}, exitUsage, "there is no such file"},
 		{[]string{"-r", text}, exitPartial, "this is no capture file"},
-		{[]string{"-r", dir}, exitPartial, "holds no capture"},
+		{[]string{"-r", dir}, exitUsage, "holds no capture"},
+		{[]string{"-i", "-"}, exitPartial, "has ended before a capture began"},
+		{[]string{"-i", "-", "-r", "-"}, exitUsage, "either -i or -r"},
+		{[]string{"-q", "-r", "testdata/bot.pcap"}, exitOK, ""},
+		{[]string{"--set", "capture.interfaces=[none0]"}, exitUsage, "there is no such interface"},
 	} {
 		var out, errs bytes.Buffer
 		code := run(context.Background(), append([]string{"doctor"}, c.args...), strings.NewReader(""), &out, &errs)
-		if code != c.code || !strings.Contains(errs.String(), c.want) || strings.ContainsRune(errs.String(), 0x1b) {
+		if code != c.code || !strings.Contains(errs.String(), c.want) || strings.ContainsRune(errs.String(), 0x1b) || out.Len() > 0 {
 			t.Errorf("%q: %d %q %s, want %d %s", c.args, code, errs.String(), out.String(), c.code, c.want)
+		}
+	}
+}
+
+// TestDoctorNames checks that the manual has the name of every check, for those who read the JSON.
+func TestDoctorNames(t *testing.T) {
+	manual := readText(t, "README.md")
+	for _, check := range doctor.Checks() {
+		if !strings.Contains(manual, "`"+check+"`") {
+			t.Errorf("the manual lacks the check %s", check)
 		}
 	}
 }

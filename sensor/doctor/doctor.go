@@ -47,8 +47,11 @@ type Config struct {
 	Kind  Kind   // required
 	// For bounds the time of the examination. Zero means no bound.
 	For time.Duration
-	// Frames bounds the number of frames. Zero means no bound.
-	Frames int
+	// Frames bounds the number of frames. Zero means no bound. Live, frames beyond it are taken
+	// until AtLeast has passed: 5,000 frames of a fast link are there within 10 ms, in which hardly
+	// a connection has two segments.
+	Frames  int
+	AtLeast time.Duration
 	// Home are the networks of ours; HomeStated reports that somebody named them.
 	Home       []netip.Prefix
 	HomeStated bool
@@ -100,6 +103,18 @@ func Examine(ctx context.Context, cfg Config, next Next) *Report {
 	return e.report()
 }
 
+// maxFast bounds the frames that are taken because of Config.AtLeast.
+const maxFast = 200_000
+
+// enough reports whether no more frames are to be taken. passed is the time since the beginning.
+func (e *exam) enough(passed time.Duration) bool {
+	most := uint64(e.cfg.Frames)
+	if most == 0 || e.frames < most {
+		return false
+	}
+	return passed >= e.cfg.AtLeast || e.frames >= maxFast
+}
+
 // taken is what one call of Next returned.
 type taken struct {
 	frames []frame.Frame
@@ -122,7 +137,7 @@ func (e *exam) read(ctx context.Context, next Next) {
 		ctx, cancel = context.WithTimeout(ctx, e.cfg.For)
 		defer cancel()
 	}
-	for ctx.Err() == nil {
+	for began := time.Now(); ctx.Err() == nil; {
 		ask <- struct{}{}
 		var a taken
 		select {
@@ -135,7 +150,7 @@ func (e *exam) read(ctx context.Context, next Next) {
 			}
 		}
 		for i := range a.frames {
-			if e.cfg.Frames > 0 && e.frames >= uint64(e.cfg.Frames) {
+			if e.enough(time.Since(began)) {
 				return
 			}
 			e.add(&a.frames[i])

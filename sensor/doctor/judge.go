@@ -82,11 +82,10 @@ func (e *exam) judgeLink() []Line {
 				"what does not fit is lost in the switch, uncounted."
 		}
 	}
-	lines := []Line{line}
 	if line.Level == Blind {
-		return lines
+		return []Line{line}
 	}
-	return append(lines, e.judgePromiscuous()...)
+	return []Line{line, e.judgePromiscuous()}
 }
 
 // describe says what is known of a link that is up.
@@ -105,22 +104,22 @@ func (l *Link) describe() string {
 }
 
 // judgePromiscuous judges whether the interface takes the frames of others.
-func (e *exam) judgePromiscuous() []Line {
+func (e *exam) judgePromiscuous() Line {
 	l := Line{Check: "promiscuous", Level: Good, What: "The interface takes all frames.",
 		Measured: "it is promiscuous while the sensor listens"}
-	if e.link.Promiscuous || e.link.Loopback {
-		return []Line{l}
+	if e.link.Promiscuous || e.link.MAC == [6]byte{} { // a tunnel has no other stations
+		return l
 	}
 	l.Measured = "it is not promiscuous while the sensor listens; " +
 		of(e.counts.Foreign, e.counts.Unicast, "unicast frames were for other stations")
 	l.Commands = []string{"sudo ip link set " + event.Escape(e.link.Name, 64) + " promisc on"}
-	l.Do = "Let the sensor set the promiscuous mode (it needs CAP_NET_RAW), or set it. " + e.guest()
+	l.Do = "Let the sensor set the promiscuous mode (it needs CAP_NET_RAW), or set it." + e.guest()
 	if e.counts.Foreign > 0 {
 		l.Level, l.What = Note, "The interface is not promiscuous, and brings frames of others."
-		return []Line{l}
+		return l
 	}
 	l.Level, l.What = Blind, "The interface drops the frames of other stations."
-	return []Line{l}
+	return l
 }
 
 // guest is the advice for an interface of a virtual machine.
@@ -128,7 +127,7 @@ func (e *exam) guest() string {
 	if !e.link.virtual() {
 		return ""
 	}
-	return "The interface is virtual (" + event.Escape(e.link.Driver, 32) + "): the hypervisor " +
+	return " The interface is virtual (" + event.Escape(e.link.Driver, 32) + "): the hypervisor " +
 		"has to pass the frames of others. VMware: port group, promiscuous mode: accept. " +
 		"Hyper-V: port mirroring mode: destination. Linux bridge: ageing time 0, or tc mirred. " +
 		"AWS: VPC traffic mirroring."
@@ -154,7 +153,7 @@ func (e *exam) judgeFrames() []Line {
 		l.Level, l.remedy = Blind, makeMirror
 		l.What = "No frame arrives at all: the port is silent."
 		l.Do = "Look whether the mirror session exists and is enabled, and whether this cable is " +
-			"in its destination port. " + e.guest()
+			"in its destination port." + e.guest()
 		if e.cfg.Kind != Interface {
 			l.Do = "Look at the program that captures, and at its filter."
 		}
@@ -164,8 +163,10 @@ func (e *exam) judgeFrames() []Line {
 	many := e.frames - c.Unicast
 	switch {
 	case len(e.flows) > 0 || total(c.Hidden) > 0:
-		l.Measured += fmt.Sprintf(": %d unicast, %d to several stations; %d TCP connections",
-			c.Unicast, many, len(e.flows))
+		if e.sawStations {
+			l.Measured += fmt.Sprintf(": %d unicast, %d to several stations", c.Unicast, many)
+		}
+		l.Measured += fmt.Sprintf("; %d TCP connections", len(e.flows))
 		return []Line{l}
 	case known && c.Foreign == 0 && e.forwards():
 		return nil // the check of addresses says it
@@ -180,7 +181,7 @@ func (e *exam) judgeFrames() []Line {
 		l.Measured += fmt.Sprintf(": %d broadcast or multicast, %d of this machine, %d between "+
 			"other stations, no TCP connection of others", many, e.ours, c.Foreign)
 		l.Do = "Make a mirror session on the switch whose destination is this port, and whose " +
-			"source is the port of the router, in both directions. " + e.guest()
+			"source is the port of the router, in both directions." + e.guest()
 	default:
 		l.Level, l.What, l.remedy = Limits, "No TCP connection is seen.", otherSource
 		l.Measured += ": " + list(c.Decoded, 6)

@@ -66,7 +66,7 @@ func (e *exam) judgeClock() []Line {
 	case e.cfg.Kind == Stream && e.frames > 0 && (e.skew > maxSkew || e.skew < -maxSkew):
 		l.What = "The times of frames are not those of this machine."
 		l.Measured = fmt.Sprintf("the last frame is from %s, %s from now", event.Timestamp(e.last),
-			time.Duration(max(e.skew, -e.skew)).Round(time.Second))
+			span(float64(max(e.skew, -e.skew))/1e9))
 	case e.cfg.Kind == File && e.frames >= 16 && e.first == e.latest:
 		l.What = "The capture has no times."
 		l.Measured = fmt.Sprintf("all %d frames have the same", e.frames)

@@ -15,10 +15,9 @@ import (
 type Link struct {
 	Name        string
 	Exists      bool
-	Up          bool // administratively
-	Carrier     bool // a cable with a device at its other end
-	Promiscuous bool
-	Loopback    bool
+	Up          bool   // administratively
+	Carrier     bool   // a cable with a device at its other end
+	Promiscuous bool   // or the system does not say
 	SpeedMbit   int    // zero where unknown
 	Duplex      string // full, half, or empty where unknown
 	Driver      string // empty where unknown
@@ -43,7 +42,7 @@ func InterfaceLink(name string) Link {
 		return l
 	}
 	l.Exists, l.MTU = true, i.MTU
-	l.Up, l.Loopback = i.Flags&net.FlagUp != 0, i.Flags&net.FlagLoopback != 0
+	l.Up = i.Flags&net.FlagUp != 0
 	copy(l.MAC[:], i.HardwareAddr)
 	addrs, _ := i.Addrs()
 	for _, a := range addrs {
@@ -51,9 +50,9 @@ func InterfaceLink(name string) Link {
 			l.Addrs = append(l.Addrs, p.Addr().Unmap())
 		}
 	}
-	const promiscuous = 0x100 // IFF_PROMISC; the flag of ip(8) shows the administrator's alone
-	l.Promiscuous = l.number("flags")&promiscuous != 0
-	l.Carrier = l.number("carrier") == 1
+	const promiscuous = 0x100 // IFF_PROMISC; netlink has the flag of the administrator alone
+	l.Promiscuous = l.text("flags") == "" || l.number("flags")&promiscuous != 0
+	l.Carrier = i.Flags&net.FlagRunning != 0
 	l.SpeedMbit = max(0, int(l.number("speed")))
 	if d := l.text("duplex"); d == "full" || d == "half" {
 		l.Duplex = d

@@ -126,6 +126,9 @@ var checkOrder = []string{"input", "link", "promiscuous", "frames", "drops", "tu
 	"duplicates", "nat_twice", "clock", "checksums", "tunnels", "vlans", "ring", "offloads", "disk",
 	"memory", "sample", "mail", "dns"}
 
+// Checks are the names of all checks.
+func Checks() []string { return slices.Clone(checkOrder) }
+
 // finish sorts the lines and gives the verdict.
 func (r *Report) finish() {
 	slices.SortStableFunc(r.Lines, func(a, b Line) int {

@@ -30,8 +30,8 @@ func (r *Report) Text(w io.Writer, o TextOptions) error {
 	if o.Color {
 		text.EnableColors()
 	}
-	p.line("", "", fmt.Sprintf("%s: %s in %.1f s", r.Input, count(r.Frames, "frame"),
-		r.Seconds))
+	p.line("", "", fmt.Sprintf("%s: %s in %s", r.Input, count(r.Frames, "frame"),
+		span(r.Seconds)))
 	for _, n := range r.Neighbors {
 		name := n.Name
 		if n.Port != "" {

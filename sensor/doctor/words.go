@@ -61,3 +61,15 @@ func total(m map[string]uint64) (n uint64) {
 	}
 	return n
 }
+
+// span is a time in seconds for people.
+func span(seconds float64) string {
+	const minute, day = 60, 24 * 3600
+	switch {
+	case seconds < 10*minute:
+		return fmt.Sprintf("%.1f s", seconds)
+	case seconds < 2*day:
+		return fmt.Sprintf("%.1f h", seconds/3600)
+	}
+	return fmt.Sprintf("%.0f days", seconds/day)
+}
