@@ -171,7 +171,7 @@ detect: {alpha: 0.00001, fast_time: 1h}
 			"  fast_time: 5m # default", "  attempts: 0 # default: derived from limits.memory"}},
 		{"-c " + odd, []string{"  - 10.0.0.0/8 # " + odd + ":2", "  - ip: 10.0.0.26 # " + odd + ":3",
 			"    role: bulk # " + odd + ":3", "  fast_time: 1h # " + odd + ":7", "  level: info # default"}},
-		{"-c " + exampleConfig + " --set output.file=\"-\" --set state.dir=" + dir + " --set control.group=\"\" -i lo", []string{"  buffer: 64MiB # " + exampleConfig + ":56", "  file: \"-\" # --set"}},
+		{"-c " + exampleConfig + " --set output.file=\"-\" --set state.dir=" + dir + " --set control.group=\"\" -i lo", []string{"  buffer: 64MiB # " + exampleConfig + ":59", "  file: \"-\" # --set"}},
 		{"-c " + odd + " --home 192.168.0.0/16,fd00::/8 --mail-server 10.0.0.27 --local-domain example.org --set detect.alpha=0.001 -i lo",
 			[]string{"  - 192.168.0.0/16 # --home", "  - ip: 10.0.0.27 # --mail-server", "  - example.org # --local-domain", "  alpha: 0.001 # --set", "    - lo # -i"}},
 		{"--set home_net=[10.0.0.0/8] --set home_net=[10.1.0.0/16]", []string{"  - 10.1.0.0/16 # --set"}},

@@ -20,7 +20,8 @@ import (
 // each key.
 type fileConfig struct {
 	Sensor struct {
-		Name string `yaml:"name"`
+		Name    string `yaml:"name"`
+		Sandbox string `yaml:"sandbox"`
 	} `yaml:"sensor"`
 	Capture struct {
 		Interfaces      textList `yaml:"interfaces"`
@@ -149,6 +150,7 @@ type config struct {
 	hashKeyFile string
 	sessions    string // all, evidence, or empty for the command's default
 	logLevel    string
+	sandbox     string // auto, off, or empty for auto
 	control     controlConfig
 	serve       serveConfig
 	state       stateConfig

@@ -55,6 +55,7 @@ func (c *config) inForce() fileConfig {
 	f := c.file
 	set := func(s *string, value string) { *s = cmp.Or(*s, value) }
 	set(&f.Sensor.Name, c.name)
+	set(&f.Sensor.Sandbox, "auto")
 	f.Capture.Snaplen = cmp.Or(f.Capture.Snaplen, maxSnaplen)
 	set(&f.Capture.Buffer, sizeText(capture.DefaultBuffer))
 	set(&f.Capture.Method, string(capture.MethodAuto))

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -47,6 +47,7 @@ var allowed = map[string]struct {
 	"sensor/wire":              {[]string{"sensor/frame"}, "packets are headers"},
 	"sensor/dns":               {nil, "a message knows no packet"},
 	"sensor/doctor":            {[]string{"sensor/frame", "sensor/wire", "sensor/event"}, "a mirror is judged by its frames, wherever they come from"},
+	"sensor/sandbox":           {nil, "what a process may do does not depend on mail"},
 	"sensor/wire/wiretest":     {nil, "the tested code must not build the frames of its tests"},
 	"flowtable":                {nil, "a table knows no protocol"},
 	"flowtable/tcp":            {nil, "a connection knows no table"},
@@ -86,6 +87,12 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 	"github.com/wneessen/go-mail":     {"sensor/notify", "only there is anybody told"},
 
 	"github.com/coreos/go-systemd/v22/journal": {"sensor/notify", "the same"},
+
+	"github.com/elastic/go-seccomp-bpf":                    {"sensor/sandbox", "one place for what a process may do"},
+	"github.com/elastic/go-seccomp-bpf/arch":               {"sensor/sandbox", "the same"},
+	"github.com/landlock-lsm/go-landlock/landlock":         {"sensor/sandbox", "the same"},
+	"github.com/landlock-lsm/go-landlock/landlock/syscall": {"sensor/sandbox", "the same"},
+	"kernel.org/pub/linux/libs/security/libcap/cap":        {"sensor/sandbox", "the same"},
 
 	"github.com/prometheus/client_golang/prometheus":            {"sensor/serve", "the metrics"},
 	"github.com/prometheus/client_golang/prometheus/collectors": {"sensor/serve", "the same"},

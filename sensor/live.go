@@ -107,24 +107,11 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		methods: sources.methods}, log); err != nil {
 		return err
 	}
-	var ended *capture.StreamError
-	var wg sync.WaitGroup
-	for _, s := range slices.Concat(sources...) {
-		w := p.engine.Worker()
-		wg.Go(func() {
-			defer stop() // an engine with too many faults, and a stream that ends, end all workers
-			if end := a.listen(ctx, s, w, p, log); end != nil {
-				ended = end // there is one source
-			}
-		})
-	}
-	wg.Go(func() { p.runHealthPoll(ctx) })
-	wg.Go(func() { checkpoints.run(ctx) })
-	wg.Go(func() { hangups(ctx, sighups, reloads) })
-	wg.Wait()
-	for _, s := range slices.Concat(sources...) {
-		s.Close()
-	}
+	p.enterSandbox(a.opt.file, log)
+	ended := a.listenAll(ctx, stop, sources, p, log,
+		func() { p.runHealthPoll(ctx) },
+		func() { checkpoints.run(ctx) },
+		func() { hangups(ctx, sighups, reloads) })
 	return endOfStream(ended, p.finishLive(checkpoints, log))
 }
 
@@ -253,6 +240,30 @@ func (r *reloader) hangup() {
 	default:
 		r.log.Info().Str("file", name).Msg("SIGHUP: the file of the events is still the same")
 	}
+}
+
+// listenAll listens on all sources until the context ends, while the others run, and closes the
+// sources. It returns the end of a stream, which is the only source.
+func (a *app) listenAll(ctx context.Context, stop func(), sources liveSources, p *pipeline,
+	log zerolog.Logger, others ...func()) (ended *capture.StreamError) {
+	var wg sync.WaitGroup
+	for _, s := range slices.Concat(sources...) {
+		w := p.engine.Worker()
+		wg.Go(func() {
+			defer stop() // an engine with too many faults, and a stream that ends, end all workers
+			if end := a.listen(ctx, s, w, p, log); end != nil {
+				ended = end
+			}
+		})
+	}
+	for _, f := range others {
+		wg.Go(f)
+	}
+	wg.Wait()
+	for _, s := range slices.Concat(sources...) {
+		s.Close()
+	}
+	return ended
 }
 
 // listen delivers frames of an interface to the engine until the context ends, and then the frames

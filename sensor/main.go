@@ -50,6 +50,7 @@ func main() {
 	// A reader that goes away must not end the process: a write then fails with EPIPE, and the
 	// queue counts the lost events.
 	signal.Ignore(syscall.SIGPIPE)
+	ownProcess = true
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

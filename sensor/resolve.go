@@ -33,6 +33,7 @@ func (r *resolver) resolve(f *fileConfig) *config {
 	}
 	c.sessions = r.oneOf("output.sessions", f.Output.Sessions, "all", "evidence")
 	c.logLevel = r.oneOf("log.level", f.Log.Level, "debug", "info", "warn", "error")
+	c.sandbox = r.oneOf("sensor.sandbox", f.Sensor.Sandbox, "auto", "off")
 	r.state(c, f)
 	r.control(c, f)
 	r.serve(c, f)

@@ -116,9 +116,14 @@ const maxEvidence = 2200
 
 // begin starts an event with the fields that all events have.
 func (w *Writer) begin(t Type, level zerolog.Level, at int64) *zerolog.Event {
+	return w.beginAs(t.String(), t, level, at)
+}
+
+// beginAs is begin for an event whose name is not that of the type as which it counts.
+func (w *Writer) beginAs(name string, t Type, level zerolog.Level, at int64) *zerolog.Event {
 	w.kind, w.left = t, maxEvidence
 	w.seq++
-	return w.log.WithLevel(level).Str("timestamp", Timestamp(at)).Str("event_type", t.String()).
+	return w.log.WithLevel(level).Str("timestamp", Timestamp(at)).Str("event_type", name).
 		Int("v", Version).Str("event_id", w.ID(w.seq)).Str("host", w.cfg.Host)
 }
 
