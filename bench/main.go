@@ -7,6 +7,7 @@
 //	go run ./bench compare FILE...    the sensor beside each other tool that is installed
 //	go run ./bench instructions       instructions and cache misses of each stage, and its budget
 //	go run ./bench live FILE          drops at rising rates, beside tcpdump (needs root)
+//	go run ./bench soak FILE          half an hour live: memory, descriptors, events (needs root)
 //	go run ./bench campaigns          simulated networks, and the share of right verdicts
 //	go run ./bench -count 10 -workers 1,2 FILE | tee new.txt && benchstat old.txt new.txt
 //
@@ -58,6 +59,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return compare(args[1:], stdout, stderr)
 		case "live":
 			return live(args[1:], stdout, stderr)
+		case "soak":
+			return soak(args[1:], stdout, stderr)
 		case "instructions":
 			return instructions(args[1:], stdout, stderr)
 		case "campaigns":
