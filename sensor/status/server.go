@@ -206,6 +206,10 @@ func reply(w http.ResponseWriter, result any, err error, refused func()) {
 		w.WriteHeader(e.Code)
 		result = e
 	}
+	if list, ok := result.(lister); ok {
+		list.writeJSON(w)
+		return
+	}
 	json.NewEncoder(w).Encode(result)
 }
 
