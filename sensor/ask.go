@@ -119,6 +119,7 @@ func (a *app) getter(ctx context.Context, o *askOptions) (status.Getter, error) 
 func (a *app) client(o *askOptions) (*status.Client, error) {
 	socket := o.socket
 	if socket == "" {
+		a.opt.asks = true
 		a.useDefaultConfig()
 		cfg, err := loadConfig(&a.opt)
 		if err != nil {

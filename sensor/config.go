@@ -180,6 +180,7 @@ type options struct {
 	color        string
 	fromFiles    bool // the command reads files and captures nothing
 	credentials  bool // the command needs the secrets of notify
+	asks         bool // the command shows answers of a sensor, perhaps as another user
 }
 
 // loadConfig reads the configuration. Its error lists all faults, each with its place.
@@ -199,7 +200,7 @@ func loadConfig(o *options) (*config, error) {
 		f.Capture.Interfaces, l.items["capture.interfaces"] = nil, nil
 		l.append("capture.interfaces", "-i", &f.Capture.Interfaces, splitLists(o.interfaces))
 	}
-	r := resolver{layers: l, credentials: o.credentials}
+	r := resolver{layers: l, credentials: o.credentials, asks: o.asks}
 	for _, name := range o.found.misnamed {
 		r.warnings = append(r.warnings, &fault{Severity: "warning", File: name,
 			Text: "this file is left out: its name does not end in .yaml"})

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -209,6 +211,9 @@ func (r *resolver) evidence(c *config, f *fileConfig) {
 	if name := f.Evidence.HashKeyFile; name != "" {
 		c.hashKeyFile = name
 		key, err := os.ReadFile(name)
+		if r.asks && errors.Is(err, fs.ErrPermission) {
+			return
+		}
 		if err != nil || len(bytes.TrimSpace(key)) < 16 {
 			r.reject("evidence.hash_key_file",
 				"%s must be a readable file with at least 16 bytes", name)

@@ -64,7 +64,7 @@ func (a *app) serveCommand() *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context, o *serveOptions) error {
-	a.opt.fromFiles = true // it captures nothing
+	a.opt.fromFiles, a.opt.asks = true, true // it captures nothing
 	if o.listen != "" {
 		if err := serve.CheckListen(o.listen); err != nil {
 			return exit(exitUsage, errors.New("--listen "+printable(o.listen)+": "+err.Error()))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,7 +16,31 @@ import (
 	"time"
 )
 
-// TestServeRunning: serve beside a sensor shows its frames and its finding, and within two seconds
+// otherUser is a user without rights.
+const otherUser = 65534
+
+// openDirectory makes a directory for a sensor and for serve as another user: with the command, a
+// configuration whose key only the sensor can read, and web, which belongs to the other user.
+func openDirectory(t *testing.T, command string) (dir, config string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "spamsensor-serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	key, config := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
+	b, err := os.ReadFile(command)
+	web := filepath.Join(dir, "web")
+	if err = errors.Join(err, os.Chmod(dir, 0o755), os.Mkdir(web, 0o755), os.Chown(web, otherUser, 0),
+		os.WriteFile(filepath.Join(dir, "spamsensor"), b, 0o755),
+		os.WriteFile(key, []byte("0123456789abcdef"), 0o600),
+		os.WriteFile(config, []byte("evidence: {hash_key_file: "+key+"}\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	return dir, config
+}
+
+// TestServeRunning: serve, as a user without rights beside a sensor, shows its frames and its finding, and within two seconds
 // that it has ended.
 func TestServeRunning(t *testing.T) {
 	ns := veth(t)
@@ -23,11 +48,14 @@ func TestServeRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	control, web := filepath.Join(dir, "control.sock"), filepath.Join(dir, "web.sock")
-	p := launch(t, nil, exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "--set",
-		"control.socket="+control))
-	server := launch(t, nil, exec.Command(name, "serve", "--socket", control, "--listen", "unix:"+web))
+	dir, file := openDirectory(t, name)
+	control, web := filepath.Join(dir, "control.sock"), filepath.Join(dir, "web", "web.sock")
+	p := launch(t, nil, exec.Command("ip", "netns", "exec", ns, name, "run", "-i", "v1", "-c", file,
+		"--set", "control.socket="+control))
+	asServer := exec.Command(filepath.Join(dir, "spamsensor"), "serve", "-c", file, "--socket", control,
+		"--listen", "unix:"+web)
+	asServer.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: otherUser, Gid: 0}}
+	server := launch(t, nil, asServer)
 	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return net.Dial("unix", web)

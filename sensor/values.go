@@ -20,6 +20,7 @@ type resolver struct {
 	kinds    map[string]valueForm // of each key that was asked for; nil if nobody wants to know
 
 	credentials bool // secrets are read
+	asks        bool // events are not written, and their key may be unreadable
 }
 
 // valueForm is the form of the value of a setting.

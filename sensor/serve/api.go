@@ -53,7 +53,7 @@ func newAPI(cfg *Config) http.Handler {
 		},
 		ModifyResponse: func(r *http.Response) error {
 			if r.ContentLength > maxAnswer {
-				return errors.New("the answer is too long")
+				return errTooLong
 			}
 			contentType := r.Header.Get("Content-Type")
 			r.Header = http.Header{"Content-Type": {contentType}}
@@ -98,6 +98,8 @@ func refuse(w http.ResponseWriter, code int, text string) {
 	json.NewEncoder(w).Encode(map[string]string{"error": text})
 }
 
+var errTooLong = errors.New("the answer is too long")
+
 // bounded is an answer with a bound. One that is longer breaks off, so that the client sees that it
 // is not whole.
 type bounded struct {
@@ -107,10 +109,10 @@ type bounded struct {
 
 // Read implements io.Reader.
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errors.New("the answer is too long")
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
+	if n > b.left {
+		return b.left, errTooLong
 	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
 }
