@@ -21,8 +21,8 @@ const (
 
 // checks are the names of all health checks; the schema of the events has them, too. Each has a
 // series that is 0 while the check is not raised, so that one rule covers all.
-var checks = []string{"account", "checksum_offload", "clock", "drops", "duplicates", "encapsulated",
-	"findings_withheld", "home_net_unseen", "hosts_not_judged", "link", "loss", "no_packets",
+var checks = []string{"account", "checksum_offload", "clock", "config", "drops", "duplicates",
+	"encapsulated", "findings_withheld", "home_net_unseen", "hosts_not_judged", "link", "loss", "no_packets",
 	"no_times", "one_way", "output", "panic", "state", "table_full"}
 
 // sensorMetrics are the metrics of the sensor, in the order of the manual.
