@@ -51,6 +51,7 @@ func TestCheck(t *testing.T) {
 		{"", exitOK, nil},
 		{"home_net: [10.0.0.0/8]\nsmtp_servers: [10.0.0.25]\n", exitOK, nil},
 		{"evidence: {mail_from: hash, hash_key_file: DIR/good.key}", exitOK, nil},
+		{"ignore: [{ip: 10.0.0.1, why: x, until: 9999-12-31}]", exitOK, nil}, // int64 ends in 2262
 		// errors, with their places
 		{"home_nets: [10.0.0.0/8]", exitUsage, []string{`FILE:1:1: there is no setting "home_nets" here; did you mean "home_net"?`}},
 		{"log: {level: warning}", exitUsage, []string{`FILE:1:14: "warning" is none of debug, info, warn, error; did you mean "warn"?`}},
@@ -67,6 +68,8 @@ func TestCheck(t *testing.T) {
 		// warnings
 		{"evidence: {mail_from: hash, hash_key_file: DIR/open.key}", exitOK,
 			[]string{"warning: FILE:1:44: other users can read the secret in DIR/open.key: its mode is 0644 (chmod 600 DIR/open.key)"}},
+		{"notify: [{kind: webhook, server: https://192.0.2.1/, credential: DIR/open.key}]", exitOK,
+			[]string{"warning: FILE:1:66: other users can read the secret"}},
 		{"evidence: {hash_key_file: DIR/good.key}", exitOK, []string{"warning: FILE:1:27: the key has no effect"}},
 		{"ignore:\n  - {ip: 10.0.0.1, why: x, until: 2020-01-31}\n", exitOK,
 			[]string{"warning: FILE:2:35: the exception for 10.0.0.1 ended with 2020-01-31"}},

@@ -121,14 +121,10 @@ func checkWritable(name string) error {
 	return nil
 }
 
-// checkSecret checks that a file with a secret can be read, and by nobody but its owner.
+// checkSecret checks that a file with a secret exists, and that nobody but its owner can read it.
+// The owner may be another user than the one who checks.
 func checkSecret(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(name)
 	switch {
 	case err != nil:
 		return err

@@ -169,6 +169,7 @@ type config struct {
 type options struct {
 	file         string      // or a directory
 	found        configFiles // of file, when it was read last
+	draft        *settings   // a file of the configuration that is not written yet
 	reloads      bool        // the configuration is read again
 	set          []string
 	home         []string
@@ -237,6 +238,14 @@ func (o *options) texts() (list []*settings, err error) {
 				return nil, err
 			}
 			list = append(list, t)
+		}
+	}
+	if d := o.draft; d != nil {
+		same := func(t *settings) bool { return t.name == d.name }
+		if i := slices.IndexFunc(list, same); i >= 0 {
+			list[i] = d
+		} else {
+			list = append(list, d)
 		}
 	}
 	for _, s := range o.set {

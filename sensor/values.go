@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -131,7 +132,14 @@ func (r *resolver) date(path, s string) int64 {
 	if err != nil {
 		r.reject(path, "%q is not a day (try 2027-01-31)", s)
 	}
-	return d.AddDate(0, 0, 1).UnixNano()
+	switch end := d.AddDate(0, 0, 1); {
+	case end.Year() > 2261: // such as 9999-12-31; int64 holds nanoseconds up to 2262-04-11
+		return math.MaxInt64
+	case end.Year() < 1970:
+		return 1 // it is over
+	default:
+		return end.UnixNano()
+	}
 }
 
 // oneOf accepts one of the values, or nothing.
