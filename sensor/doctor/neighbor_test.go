@@ -67,7 +67,7 @@ func TestNeighbor(t *testing.T) {
 		{lldp("ex", "ge-0/0/7", "Juniper Networks, Inc. ex2300-48t Ethernet Switch, kernel JUNOS 20.4", 4), "ex", "ge-0/0/7", "junos", "input egress interface SOURCE"},
 		{lldp("cx", "1/1/7", "Aruba JL675A  FL.10.10.1010", 4), "cx", "1/1/7", "aos-cx", " source interface SOURCE both"},
 		{lldp("2930", "7", "Aruba JL253A 2930F-24G-4SFP+ Switch, revision WC.16.10.0009", 4), "2930", "7", "aos-switch", "interface SOURCE monitor all both mirror 1"},
-		{lldp("hv", "vnet3", "Debian GNU/Linux 12 (bookworm) Linux 6.1", 4), "hv", "vnet3", "tc", "tc filter replace dev SOURCE egress"},
+		{lldp("hv", "vnet3", "Debian GNU/Linux 12 (bookworm) Linux 6.1", 4), "hv", "vnet3", "tc", "tc filter add dev SOURCE egress"},
 		{lldp("pc", "eth0", "Debian GNU/Linux 12 (bookworm) Linux 6.1", 0x80), "pc", "eth0", "", ""},
 		{cdp("sw2.example.org", "GigabitEthernet0/2", "Cisco IOS Software, C2960 Software", "cisco WS-C2960-24TT-L"), "sw2.example.org", "GigabitEthernet0/2", "ios", "monitor session 1 source interface SOURCE both"},
 		{mikrotik("core", "7.16.1 (stable)", "CRS326-24G-2S+", "ether7"), "core", "ether7", "mikrotik", "mirror-ingress=yes mirror-egress=yes"},
