@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
@@ -163,6 +164,8 @@ type config struct {
 	notify       []notify.Channel
 	notifyLimits notify.Limits
 	reputation   reputation.Config
+
+	reputationEvery time.Duration // between two questions of notify; zero for none
 }
 
 // options are the global options of the command line that are settings too.

@@ -45,6 +45,7 @@ var whenEmpty = map[string]string{
 	"reputation.lists":     "none is asked",
 	"reputation.addresses": "the one that receiving servers quote",
 	"reputation.resolver":  "those of this machine",
+	"reputation.every":     "notify does not ask",
 }
 
 // inForce returns the settings of run: those of the files and options, and the default of each

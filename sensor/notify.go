@@ -53,7 +53,8 @@ func (a *app) notifyConfig(outbox string) (*notify.Config, zerolog.Logger, error
 	log := a.logger(cfg)
 	n := &notify.Config{Log: func(text string) { log.Warn().Msg(printable(text)) },
 		Events: cfg.output, Outbox: outbox, Host: cfg.name,
-		Channels: cfg.notify, Limits: cfg.notifyLimits}
+		Channels: cfg.notify, Limits: cfg.notifyLimits,
+		Watch: cfg.watch()}
 	if n.Events == "-" {
 		n.Events = ""
 	}

@@ -11,10 +11,12 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"spamsensor/sensor/notify"
 	"spamsensor/sensor/reputation"
 )
 
@@ -26,6 +28,7 @@ type reputationConfig struct {
 	Lists     textList `yaml:"lists"`
 	Addresses textList `yaml:"addresses"`
 	Resolver  string   `yaml:"resolver"`
+	Every     string   `yaml:"every"`
 }
 
 // reputation resolves the group reputation.
@@ -42,6 +45,16 @@ func (r *resolver) reputation(c *config, f *fileConfig) {
 			r.reject(at, "%v", err)
 		}
 		c.reputation.Addresses = append(c.reputation.Addresses, addr)
+	}
+	const least = 10 * time.Minute
+	if c.reputationEvery = r.duration("reputation.every", x.Every, 0); c.reputationEvery > 0 {
+		if c.reputationEvery < least {
+			r.reject("reputation.every", "%s is too often for lists that others use, too (10m or "+
+				"more)", x.Every)
+		}
+		if len(x.Lists) == 0 {
+			r.reject("reputation.every", "there is nobody to ask: name reputation.lists")
+		}
 	}
 	var err error
 	if c.reputation.Resolver, err = resolverAddress(x.Resolver); err != nil {
@@ -66,6 +79,29 @@ func resolverAddress(s string) (string, error) {
 	return "", fmt.Errorf("%q is no address of a resolver (try 192.0.2.53, or 127.0.0.1:5353)", s)
 }
 
+// watch makes notify ask the lists of the configuration, nil if that is not wanted.
+func (c *config) watch() *notify.Watch {
+	if c.reputationEvery == 0 {
+		return nil
+	}
+	ask := func(ctx context.Context, learned netip.Addr) (list []notify.Listing) {
+		q := c.reputation
+		if len(q.Addresses) == 0 {
+			if reputation.CheckAddress(learned) != nil {
+				return nil
+			}
+			q.Addresses = []netip.Addr{learned}
+		}
+		for _, a := range reputation.Check(ctx, &q) {
+			list = append(list, notify.Listing{Address: a.Address.String(), List: a.List,
+				Listed: a.State == reputation.Listed, Known: a.State != reputation.Unknown,
+				Text: strings.TrimSpace(a.Code + " " + a.Text)})
+		}
+		return list
+	}
+	return &notify.Watch{Every: c.reputationEvery, Ask: ask}
+}
+
 // reputationOptions are the options of `reputation`.
 type reputationOptions struct {
 	addresses, lists []string
@@ -77,10 +113,11 @@ func (a *app) reputationCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reputation",
 		Short: "Ask blocklists in the DNS whether they list your public addresses",
-		Long: "reputation asks the lists that you name, and nobody else. There are three answers: " +
-			"listed, not listed, and\nnot known, with the reason. The addresses are those of --ip, " +
-			"else of reputation.addresses, else the one that\nreceiving servers quoted to run " +
-			"(event site). Exit codes: 0 none is listed, 10 one is, 13 that is not known.",
+		Long: "reputation asks the lists that you name, and nobody else. There are three " +
+			"answers: listed, not listed, and\nnot known, with the reason. The addresses are " +
+			"those of --ip, else of reputation.addresses, else the one that\nreceiving servers " +
+			"quoted to run (event site). Exit codes: 0 none is listed, 10 one is, 13 that is not " +
+			"known.",
 		Example: "  spamsensor reputation --ip 198.51.100.25 --list zen.spamhaus.org\n" +
 			"  spamsensor reputation -c /etc/spamsensor.yaml -o json",
 		Args: cobra.NoArgs,

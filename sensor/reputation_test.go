@@ -81,6 +81,8 @@ func TestReputation(t *testing.T) {
 		{"-c FILE -o xml", exitUsage, "-o xml: want human or json"},
 		{"--set reputation.addresses=10.0.0.1", exitUsage, "10.0.0.1 is no public address"},
 		{"--set reputation.resolver=x", exitUsage, `"x" is no address of a resolver`},
+		{"--set reputation.every=1m", exitUsage, "1m is too often for lists"},
+		{"--set reputation.every=1h", exitUsage, "there is nobody to ask: name reputation.lists"},
 	} {
 		var out bytes.Buffer
 		args := append([]string{"reputation"}, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)

@@ -48,6 +48,9 @@ func newAlert(m *Message, it *Item, now time.Time) alert {
 		labels["alertname"] = "SpamsensorHealth"
 		labels["check"] = it.Class
 		_, labels["interface"], _ = strings.Cut(it.ID, " ")
+	case itemListed, itemDelisted:
+		labels["alertname"] = "SpamsensorListed"
+		labels["host"], labels["list"] = it.Host, it.Class
 	case itemFinding, itemResolved:
 		labels["host"], labels["class"] = it.Host, it.Class
 	case itemTest:
@@ -59,7 +62,7 @@ func newAlert(m *Message, it *Item, now time.Time) alert {
 	if !it.Until.IsZero() {
 		ends = it.Until
 	}
-	if it.Kind == itemResolved || it.Kind == itemCleared {
+	if it.Kind == itemResolved || it.Kind == itemCleared || it.Kind == itemDelisted {
 		ends = now // the time of the packets may lie behind the start
 	}
 	starts := it.Since

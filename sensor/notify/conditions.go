@@ -52,8 +52,10 @@ func (r *rules) raiseCheck(item Item, now time.Time) {
 		r.Health[item.ID] = c
 	}
 	if !c.Raised {
-		r.Week.Health++
 		c.Flaps++
+		if item.Kind == itemHealth {
+			r.Week.Health++
+		}
 	}
 	c.Item, c.Raised, c.ClearAt = item, true, time.Time{}
 	r.conditions(now)
@@ -69,7 +71,10 @@ func (r *rules) clearCheck(id, why string, over, at time.Time) {
 
 // restarted follows a new run of the sensor: it raises again what is still the case.
 func (r *rules) restarted(now time.Time) {
-	for id := range r.Health {
+	for id, c := range r.Health {
+		if c.Item.Kind == itemListed { // lists do not depend on the sensor
+			continue
+		}
 		r.clearCheck(id, "the sensor was started again", now, now.Add(restartAfter))
 	}
 }
@@ -91,6 +96,9 @@ func (r *rules) conditions(now time.Time) {
 		case cleared && c.Told:
 			item := c.Item
 			item.Kind, item.Advice = itemCleared, ""
+			if c.Item.Kind == itemListed {
+				item.Kind = itemDelisted
+			}
 			item.Headline, item.Why = item.Why, ""
 			c.Told = false
 			r.tell(item, now)
@@ -108,7 +116,7 @@ func (r *rules) tell(item Item, now time.Time) {
 		switch {
 		case c.Kind == "alertmanager":
 			m.alert(item, now)
-		case item.Kind == itemCleared && m.over(&item):
+		case (item.Kind == itemCleared || item.Kind == itemDelisted) && m.over(&item):
 		default:
 			m.add(c, item)
 		}
@@ -139,7 +147,7 @@ func (r *rules) checkSilence(now time.Time) {
 // blind reports whether the sensor sees nothing of what it should.
 func (r *rules) blind() bool {
 	for _, c := range r.Health {
-		if c.Raised && slices.Contains(blinding, c.Item.Class) {
+		if c.Raised && c.Item.Kind == itemHealth && slices.Contains(blinding, c.Item.Class) {
 			return true
 		}
 	}

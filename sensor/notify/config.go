@@ -50,6 +50,7 @@ type Config struct {
 	Host     string // name of this sensor, until an event says it
 	Channels []Channel
 	Limits   Limits
+	Watch    *Watch           // nil: no blocklist is asked
 	Now      func() time.Time // nil means time.Now
 	// Log gets a line about what an administrator should know. Nil means none.
 	Log func(text string)

@@ -45,7 +45,8 @@ func (c *Channel) showsEvents() bool {
 func (m *channelMemory) over(end *Item) bool {
 	for i := range m.Pending {
 		it := &m.Pending[i]
-		if it.ID == end.ID && (it.Kind == itemFinding || it.Kind == itemHealth) {
+		if it.ID == end.ID && (it.Kind == itemFinding || it.Kind == itemHealth ||
+			it.Kind == itemListed) {
 			it.Until, it.Why = end.Until, end.Why
 			return true
 		}
@@ -101,7 +102,7 @@ func (m *channelMemory) due(now time.Time, l *Limits) (items []Item, more int) {
 func (m *channelMemory) alert(item Item, now time.Time) {
 	item.Event = nil
 	was, firing := m.Firing[item.ID]
-	if item.Kind == itemResolved || item.Kind == itemCleared {
+	if item.Kind == itemResolved || item.Kind == itemCleared || item.Kind == itemDelisted {
 		if firing {
 			item.Severity = was.Severity // a label: with another one it is another alert
 			delete(m.Firing, item.ID)

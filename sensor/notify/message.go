@@ -15,6 +15,8 @@ const (
 	itemResolved = "resolved" // a finding that was told is closed
 	itemHealth   = "health"   // a condition that makes the sensor blind was raised
 	itemCleared  = "cleared"  // such a condition is over
+	itemListed   = "listed"   // a blocklist lists a public address of ours
+	itemDelisted = "delisted" // it does not any more
 	itemWeekly   = "weekly"   // the weekly message
 	itemTest     = "test"     // of notify test
 )
@@ -71,7 +73,7 @@ func (it *Item) rank() int {
 	switch it.Kind {
 	case itemFinding:
 		return 10 + 2*levelRank(it.Level) + slices.Index(severities, it.Severity)
-	case itemHealth:
+	case itemHealth, itemListed:
 		return 15 // beside a likely finding
 	case itemWeekly, itemTest:
 		return 30
@@ -98,6 +100,10 @@ func (it *Item) title() string {
 		return fmt.Sprintf("over: %s %s, since %s", it.Class, it.Host, when(it.Since))
 	case itemHealth:
 		return fmt.Sprintf("sensor impaired: %s since %s", it.ID, when(it.Since))
+	case itemListed:
+		return fmt.Sprintf("%s is on the blocklist %s since %s", it.Host, it.Class, when(it.Since))
+	case itemDelisted:
+		return fmt.Sprintf("%s is off the blocklist %s", it.Host, it.Class)
 	case itemCleared:
 		return fmt.Sprintf("sensor recovered: %s, since %s", it.ID, when(it.Since))
 	}

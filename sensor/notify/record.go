@@ -42,6 +42,9 @@ type record struct {
 		Text      string    `json:"text"`
 		Hint      string    `json:"hint"`
 	} `json:"health"`
+	Site *struct {
+		PublicIP string `json:"public_ip"`
+	} `json:"site"`
 	raw []byte
 }
 
@@ -56,7 +59,7 @@ const (
 
 // told are the types of events that the rules look at; of the others only the time counts.
 var told = [][]byte{[]byte(`"event_type":"finding"`), []byte(`"event_type":"health"`),
-	[]byte(`"event_type":"source"`)}
+	[]byte(`"event_type":"source"`), []byte(`"event_type":"site"`)}
 
 // parse reads a line. It reports false if the line is no event; rec is nil if the event is of a
 // type that nobody is told about.
@@ -95,7 +98,7 @@ func parse(line []byte) (rec *record, ok bool) {
 	}
 	valid := rec.Finding != nil && rec.Finding.ID != "" && rec.EventType == "finding" ||
 		rec.Health != nil && rec.Health.Check != "" && rec.EventType == "health" ||
-		rec.EventType == "source"
+		rec.EventType == "source" || rec.Site != nil && rec.EventType == "site"
 	return rec, valid
 }
 

@@ -44,6 +44,11 @@ func (r *rules) event(rec *record, now time.Time) {
 	switch {
 	case rec.EventType == "source":
 		r.Week.Hosts.add(rec.SrcIP)
+	case rec.Site != nil && rec.Site.PublicIP != "":
+		if r.PublicIP == "" {
+			r.Asked = time.Time{} // now there is something to ask for
+		}
+		r.PublicIP = clean(rec.Site.PublicIP, maxName)
 	case rec.Finding != nil:
 		r.finding(rec, now)
 	case rec.Health != nil:

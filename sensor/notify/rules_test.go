@@ -404,7 +404,7 @@ func TestRulesSilence(t *testing.T) {
 // The tables of a flood are bounded.
 func TestRulesBounds(t *testing.T) {
 	w := newWorld(t, Limits{}, Channel{Name: "a", Kind: "alertmanager"}, Channel{Name: "mail", Kind: "mail"})
-	for i := range maxKnown + 1000 {
+	for i := range maxKnown + 100 {
 		w.do(fmt.Sprintf("open 10.%d.%d.1 spambot likely", i/250, i%250))
 	}
 	for i := range maxConditions + 100 {
@@ -420,7 +420,7 @@ func TestRulesBounds(t *testing.T) {
 	if len(m.Pending) != maxPending || len(w.rules.channel("a").Firing) != maxFiring {
 		t.Errorf("%d pending", len(m.Pending))
 	}
-	if want := maxKnown + 1000 + maxConditions - maxPending; m.LeftOut != want {
+	if want := maxKnown + 100 + maxConditions - maxPending; m.LeftOut != want {
 		t.Errorf("%d left out, want %d", m.LeftOut, want)
 	}
 	w.now = w.now.Add(forgetAfter + time.Hour)

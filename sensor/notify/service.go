@@ -28,6 +28,8 @@ type Service struct {
 	dirty             bool // what the rules remember has changed
 	savedAt, countsAt time.Time
 	savedOffset       int64
+	asking            bool           // blocklists are being asked
+	answers           chan []Listing // of them
 
 	mu       sync.Mutex
 	name     string    // of the sensor
@@ -52,7 +54,8 @@ func New(cfg Config) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, now: cfg.Now, timeout: sendTimeout, name: cfg.Host}
+	s := &Service{cfg: cfg, now: cfg.Now, timeout: sendTimeout, name: cfg.Host,
+		answers: make(chan []Listing, 1)}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -128,6 +131,7 @@ func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
+		s.watch(ctx, s.now())
 		if s.step(s.now()) {
 			continue
 		}
@@ -227,40 +231,6 @@ func (s *Service) count(now time.Time) error {
 		return nil
 	}
 	return s.tally.write(s.cfg.Counters, now, s.tail, s.outbox)
-}
-
-// refreshAlerts hands the alerts that fire to their workers from time to time. If there are new
-// messages, one of them may be the end of an alert: what was handed out before is void then.
-func (s *Service) refreshAlerts(now time.Time, made bool) {
-	for _, w := range s.workers {
-		m := s.rules.channel(w.channel.Name)
-		if m.Refreshed.IsZero() {
-			m.Refreshed = now
-		}
-		due := now.Sub(m.Refreshed) >= refreshEvery || now.Before(m.Refreshed)
-		w.mu.Lock()
-		switch {
-		case made || len(m.Firing) == 0:
-			w.refresh = nil
-		case due:
-			m.Refreshed = now
-			w.refresh = nil
-			for _, item := range m.Firing {
-				w.refresh = append(w.refresh, item)
-			}
-		}
-		w.mu.Unlock()
-	}
-}
-
-// wakeWorkers says that there are new messages.
-func (s *Service) wakeWorkers() {
-	for _, w := range s.workers {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
-	}
 }
 
 // saved reports whether something was written or read. A failure is logged once a minute.

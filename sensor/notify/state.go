@@ -10,6 +10,8 @@ type state struct {
 	Channels map[string]*channelMemory `json:"channels"`
 	Run      string                    `json:"run"` // of the sensor, from its event ids
 	Sensor   string                    `json:"sensor"`
+	PublicIP string                    `json:"public_ip,omitempty"`
+	Asked    time.Time                 `json:"asked,omitzero"` // when blocklists were asked
 	Week     week                      `json:"week"`
 }
 

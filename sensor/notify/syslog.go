@@ -169,7 +169,8 @@ func priority(it *Item) int {
 	switch {
 	case it.Kind == itemFinding && it.Level == "confirmed":
 		return 2
-	case it.Kind == itemFinding && it.Level == "likely", it.Kind == itemHealth:
+	case it.Kind == itemFinding && it.Level == "likely", it.Kind == itemHealth,
+		it.Kind == itemListed:
 		return 3
 	case it.Kind == itemFinding:
 		return 4

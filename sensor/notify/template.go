@@ -65,9 +65,10 @@ func newPage(m *Message, to []string) page {
 	switch {
 	case it.Level == "confirmed" && it.Kind == itemFinding:
 		p.Priority = 5
-	case it.Kind == itemHealth:
+	case it.Kind == itemHealth, it.Kind == itemListed:
 		p.Priority = 4
-	case it.Kind == itemWeekly, it.Kind == itemResolved, it.Kind == itemCleared:
+	case it.Kind == itemWeekly, it.Kind == itemResolved, it.Kind == itemCleared,
+		it.Kind == itemDelisted:
 		p.Priority = 2
 	}
 	return p

@@ -144,3 +144,37 @@ func (w *worker) resend(ctx context.Context, now time.Time) {
 func (w *worker) record(m *Message, state string, f *failure, now time.Time) {
 	w.saved(w.journal.write(m, state, f, now))
 }
+
+// refreshAlerts hands the alerts that fire to their workers from time to time. If there are new
+// messages, one of them may be the end of an alert: what was handed out before is void then.
+func (s *Service) refreshAlerts(now time.Time, made bool) {
+	for _, w := range s.workers {
+		m := s.rules.channel(w.channel.Name)
+		if m.Refreshed.IsZero() {
+			m.Refreshed = now
+		}
+		due := now.Sub(m.Refreshed) >= refreshEvery || now.Before(m.Refreshed)
+		w.mu.Lock()
+		switch {
+		case made || len(m.Firing) == 0:
+			w.refresh = nil
+		case due:
+			m.Refreshed = now
+			w.refresh = nil
+			for _, item := range m.Firing {
+				w.refresh = append(w.refresh, item)
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+// wakeWorkers says that there are new messages.
+func (s *Service) wakeWorkers() {
+	for _, w := range s.workers {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -51,9 +51,13 @@ type Config struct {
 	Timeout time.Duration
 }
 
+// Bounds of a Config.
 const (
-	// MaxLists and MaxAddresses bound a Config.
-	MaxLists, MaxAddresses = 50, 50
+	MaxLists     = 50
+	MaxAddresses = 50
+)
+
+const (
 	// parallel bounds the lists that are asked at a time.
 	parallel = 8
 	// maxText bounds the explanation of a list, in bytes.
@@ -162,8 +166,8 @@ func (q *asker) test(ctx context.Context, is4 bool) string {
 	}
 	codes, why = q.lookup(ctx, mustNot)
 	if why == "" && len(codes) > 0 {
-		why = fmt.Sprintf("it lists the test address %s, so it lists everything: it was shut down, "+
-			"or your resolver rewrites answers", mustNot)
+		why = fmt.Sprintf("it lists the test address %s, so it lists everything: it was shut "+
+			"down, or your resolver rewrites answers", mustNot)
 	}
 	return why
 }
