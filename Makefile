@@ -3,7 +3,7 @@
 GO ?= go
 export GOFLAGS := -buildvcs=false
 
-.PHONY: demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak clean
+.PHONY: install uninstall demo build test vet unit setup golden bench instructions profile servers verdicts fuzz fuzz-short reliability soak clean
 
 # Builds the command and analyses a recorded capture: a finding with its reasons.
 demo: build
@@ -11,6 +11,44 @@ demo: build
 
 build: setup
 	$(GO) build -o bin/spamsensor ./sensor
+
+# Installs the command, its services for systemd, and what belongs to them; DESTDIR is put before
+# each path. A configuration that is there stays as it is. Then:
+#
+#	systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload
+#	spamsensor setup
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+BIN ?= bin/spamsensor
+UNITS = spamsensor.service spamsensor-serve.service spamsensor-notify.service
+INSTALLED = $(DESTDIR)$(PREFIX)
+CONFIGURED = $(DESTDIR)$(SYSCONFDIR)
+
+bin/spamsensor:
+	$(MAKE) build
+
+install: $(BIN)
+	install -D -m 0755 $(BIN) $(INSTALLED)/bin/spamsensor
+	@for u in $(UNITS); do \
+		sed 's|/usr/local/bin/|$(PREFIX)/bin/|' sensor/dist/$$u >$$u.tmp && \
+		install -D -m 0644 $$u.tmp $(INSTALLED)/lib/systemd/system/$$u; rm -f $$u.tmp; done
+	install -D -m 0644 sensor/dist/spamsensor.sysusers $(INSTALLED)/lib/sysusers.d/spamsensor.conf
+	install -D -m 0644 sensor/dist/spamsensor.tmpfiles $(INSTALLED)/lib/tmpfiles.d/spamsensor.conf
+	install -D -m 0644 sensor/dist/spamsensor.logrotate $(CONFIGURED)/logrotate.d/spamsensor
+	install -d -m 0755 $(INSTALLED)/share/spamsensor $(INSTALLED)/share/bash-completion/completions
+	$(BIN) check --schema >$(INSTALLED)/share/spamsensor/schema.json
+	$(BIN) completion bash >$(INSTALLED)/share/bash-completion/completions/spamsensor
+	@test -e $(CONFIGURED)/spamsensor/spamsensor.example.yaml || \
+		install -D -m 0644 sensor/spamsensor.example.yaml $(CONFIGURED)/spamsensor/spamsensor.example.yaml
+
+# Removes what install has put there, but neither the configuration nor the state.
+uninstall:
+	rm -f $(INSTALLED)/bin/spamsensor $(UNITS:%=$(INSTALLED)/lib/systemd/system/%)
+	rm -f $(INSTALLED)/lib/sysusers.d/spamsensor.conf $(INSTALLED)/lib/tmpfiles.d/spamsensor.conf
+	rm -f $(CONFIGURED)/logrotate.d/spamsensor $(INSTALLED)/share/bash-completion/completions/spamsensor
+	rm -f $(INSTALLED)/share/spamsensor/schema.json
+	-rmdir $(INSTALLED)/share/spamsensor 2>/dev/null
 
 # Installs libpcap's headers, the only dependency that is not a Go module.
 setup:

@@ -88,6 +88,8 @@ var home = map[string]struct{ where, why string }{ // where: one package, or sev
 
 	"github.com/coreos/go-systemd/v22/journal": {"sensor/notify", "the same"},
 
+	"github.com/coreos/go-systemd/v22/daemon": {"sensor", "the command is the service"},
+
 	"github.com/elastic/go-seccomp-bpf":                    {"sensor/sandbox", "one place for what a process may do"},
 	"github.com/elastic/go-seccomp-bpf/arch":               {"sensor/sandbox", "the same"},
 	"github.com/landlock-lsm/go-landlock/landlock":         {"sensor/sandbox", "the same"},

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -108,10 +109,12 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 		return err
 	}
 	p.enterSandbox(a.opt.file, log)
+	service := newManager(p, log)
 	ended := a.listenAll(ctx, stop, sources, p, log,
+		func() { service.run(ctx) },
 		func() { p.runHealthPoll(ctx) },
 		func() { checkpoints.run(ctx) },
-		func() { hangups(ctx, sighups, reloads) })
+		func() { hangups(ctx, sighups, reloads, service) })
 	return endOfStream(ended, p.finishLive(checkpoints, log))
 }
 
@@ -196,7 +199,7 @@ func (p *pipeline) finishLive(checkpoints *checkpointer, log zerolog.Logger) err
 // hangups reads the configuration and opens the file of the events again at each SIGHUP, for log
 // rotation. It also follows the name of a named pipe without a reader to the pipe that has replaced
 // it.
-func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader) {
+func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader, m *manager) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -204,7 +207,9 @@ func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader) {
 		case <-ctx.Done():
 			return
 		case <-sighups:
+			m.notify(reloadingState())
 			r.hangup()
+			m.notify(daemon.SdNotifyReady)
 		case <-tick.C:
 			r.followPipe()
 		}
@@ -271,6 +276,7 @@ func (a *app) listenAll(ctx context.Context, stop func(), sources liveSources, p
 func (a *app) listen(ctx context.Context, s liveSource, w *engine.Worker, p *pipeline,
 	log zerolog.Logger) *capture.StreamError {
 	work := p.watchdog.add("the work on a batch", w.Progress(), false)
+	p.watchdog.expect(work)
 	_, stream := s.(*capture.Stream)
 	latest, clock := time.Now(), p.engine.Now() // of the last frame: here, and by its time
 	for ctx.Err() == nil && p.engine.Fault() == nil {

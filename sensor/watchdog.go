@@ -45,9 +45,15 @@ type job struct {
 	// counts.
 	waits bool
 
+	// endless says that one batch follows the other, empty ones included: a job that rests is
+	// stalled for the service manager.
+	endless bool
+
 	// The state of the goroutine that checks.
 	seen, seenProgress uint64
 	stalled            time.Duration
+	// The state of progressed.
+	before, beforeProgress uint64
 }
 
 // begin and end enclose the work on one batch.
@@ -82,6 +88,35 @@ func (w *watchdog) add(name string, progress *atomic.Uint64, waits bool) *job {
 	defer w.mu.Unlock()
 	w.jobs = append(w.jobs, j)
 	return j
+}
+
+// expect says that a job is endless.
+func (w *watchdog) expect(j *job) {
+	if w != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		j.endless = true
+	}
+}
+
+// progressed reports whether each endless job, and each one with a batch, went on since the last
+// call, or waits for the output.
+func (w *watchdog) progressed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queue != nil && w.queue.Blocked() {
+		return true
+	}
+	good := true
+	for _, j := range w.jobs {
+		turns, progress := j.turns.Load(), j.progress.Load()
+		same := turns == j.before && progress == j.beforeProgress
+		j.before, j.beforeProgress = turns, progress
+		if same && !j.waits && (j.endless || turns%2 == 1) {
+			good = false
+		}
+	}
+	return good
 }
 
 // output sets the queue of events; jobs that wait for it are not stalled.
