@@ -37,6 +37,7 @@ type packetRing struct {
 
 	block  int // the block that is read, or waited for
 	taken  bool
+	quiet  int    // waits since the last block
 	left   uint32 // frames of the block that are not read yet
 	at     int    // of the next frame, in memory
 	hidden uint64 // frames that were skipped since counted
@@ -267,9 +268,22 @@ func (r *packetRing) giveBack() {
 	r.taken = false
 }
 
-// wait waits until the kernel has finished the block, readTimeout at most.
+// An interface on which nothing comes for quietWaits timeouts is waited for longer: each return
+// costs a wake-up of the process, and a frame ends the wait whenever it comes.
+const (
+	quietWaits  = 20
+	quietFactor = 5
+)
+
+// wait waits until the kernel has finished the block, readTimeout at most, or quietFactor times as
+// long where nothing comes.
 func (r *packetRing) wait() (ok bool, err error) {
-	for end := time.Now().Add(readTimeout); ; {
+	limit := readTimeout
+	if r.quiet >= quietWaits {
+		limit *= quietFactor
+	}
+	r.quiet++
+	for end := time.Now().Add(limit); ; {
 		if atomic.LoadUint32(r.status())&unix.TP_STATUS_USER != 0 {
 			break
 		}
@@ -289,7 +303,7 @@ func (r *packetRing) wait() (ok bool, err error) {
 		}
 	}
 	start := r.block * ringBlock
-	r.taken = true
+	r.taken, r.quiet = true, 0
 	r.left = native32(r.memory[start+blockFrames:])
 	r.at = start + int(native32(r.memory[start+blockFirst:]))
 	return true, nil
