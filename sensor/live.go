@@ -36,7 +36,7 @@ func (a *app) runCommand() *cobra.Command {
 			"minute.\n\nWith -i - it takes a capture (pcap or pcapng) that another machine sends " +
 			"to standard input, and with -i /path/of/fifo from a named pipe, while it is " +
 			"written. When the stream ends the exit code is 75.",
-		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c /etc/spamsensor.yaml\n" +
+		Example: "  sudo spamsensor run -i eth1\n  spamsensor run -c spamsensor.yaml\n" +
 			"  ssh root@gw tcpdump -i wan -U -s0 -w - \"'port 25 or port 465 or port 587'\" | " +
 			"spamsensor run -i -",
 		Args: cobra.NoArgs,

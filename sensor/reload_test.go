@@ -19,6 +19,7 @@ type reloaded struct {
 	config, events string
 	p              *process
 	log            *locked
+	denied         bool // files without permission cannot be read
 }
 
 func newReloaded(t *testing.T, text string) *reloaded {
@@ -30,8 +31,14 @@ func newReloaded(t *testing.T, text string) *reloaded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command("ip", "netns", "exec", r.ns, name, "run", "-i", "v1", "-c", r.config,
-		"--set", "output.file="+r.events, "--set", "control.socket="+r.dir+"/socket")
+	args := []string{"netns", "exec", r.ns}
+	if setpriv, err := exec.LookPath("setpriv"); err == nil { // root may read any file otherwise
+		args = append(args, setpriv, "--bounding-set=-dac_override,-dac_read_search",
+			"--inh-caps=-dac_override,-dac_read_search")
+		r.denied = true
+	}
+	c := exec.Command("ip", append(args, name, "run", "-i", "v1", "-c", r.config,
+		"--set", "output.file="+r.events, "--set", "control.socket="+r.dir+"/socket")...)
 	pipe, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +209,11 @@ func TestReloadWrong(t *testing.T) {
 	wrong(r.config + ":")
 	os.Truncate(r.config, 1<<30)
 	wrong(r.config + ": a configuration of more than 1048576 bytes")
+	if r.denied {
+		written(t, r.config, ours)
+		os.Chmod(r.config, 0)
+		wrong("cannot read the configuration: open " + r.config + ": permission denied")
+	}
 	os.Remove(r.config)
 	wrong("cannot read the configuration: stat " + r.config + ": no such file or directory")
 	os.Symlink(r.config, r.config)
