@@ -31,7 +31,7 @@ var allowed = map[string]struct {
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
 	"sensor/notify":            {[]string{"sensor/event"}, "it reads events from their file, and never meets the sensor"},
-	"sensor/serve":             {[]string{"sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
+	"sensor/serve":             {[]string{"sensor/event", "sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
 	"sensor/setup":             {[]string{"sensor/finding", "sensor/verdict"}, "it learns from sessions, whoever heard them"},
 	"sensor/state":             {[]string{"sensor/engine"}, "it stores the state of the engine"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"spamsensor/sensor/event"
 	"spamsensor/sensor/status"
 	"spamsensor/sensor/verdict"
 )
@@ -18,12 +19,6 @@ const (
 	counter = prometheus.CounterValue
 	gauge   = prometheus.GaugeValue
 )
-
-// checks are the names of all health checks; the schema of the events has them, too. Each has a
-// series that is 0 while the check is not raised, so that one rule covers all.
-var checks = []string{"account", "checksum_offload", "clock", "config", "drops", "duplicates",
-	"encapsulated", "findings_withheld", "home_net_unseen", "hosts_not_judged", "link", "loss", "no_packets",
-	"no_times", "one_way", "output", "panic", "state", "table_full"}
 
 // sensorMetrics are the metrics of the sensor, in the order of the manual.
 func sensorMetrics() []metric {
@@ -59,7 +54,7 @@ func runMetrics() []metric {
 		{"health_raised", "Whether a health check is raised, on any interface.", gauge,
 			[]string{"check"}, func(s *snapshot, emit emitter) {
 				raised := map[string]bool{}
-				for _, name := range checks {
+				for _, name := range event.Checks() { // so that one rule covers all
 					raised[name] = false
 				}
 				for i := range s.status.Health {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"spamsensor/sensor/event"
 )
 
 const rulesDir = "../dist"
@@ -59,7 +61,7 @@ func TestRules(t *testing.T) {
 			}
 			for _, m := range check.FindAllStringSubmatch(r.Expr, -1) {
 				for c := range strings.SplitSeq(m[1], "|") {
-					if !slices.Contains(checks, c) {
+					if !slices.Contains(event.Checks(), c) {
 						t.Errorf("%s: there is no check %s", r.Alert, c)
 					}
 				}
