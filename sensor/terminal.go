@@ -125,7 +125,8 @@ func (p *pipeline) heartbeat(now int64) {
 	if p.messages == nil || now-p.lastHeartbeat < int64(every) {
 		return
 	}
-	first, frames, attempts := p.lastHeartbeat == 0, p.last.Frames, p.engine.Stats().Attempts
+	st := p.engine.Stats()
+	first, frames, attempts := p.lastHeartbeat == 0, p.last.Frames, st.Attempts
 	s := fmt.Sprintf("listening: %d frames of mail, DNS and connections, %d connections to mail "+
 		"servers since the last line; %s", frames-p.framesAtHeartbeat,
 		attempts-p.attemptsAtHeartbeat, p.open.text())
@@ -140,7 +141,10 @@ func (p *pipeline) heartbeat(now int64) {
 		p.terminal.heartbeat(now, s)
 		return
 	}
-	p.messages.log.Info().Msg(s)
+	c := &p.last.Capture
+	p.messages.log.Info().Uint64("frames", p.last.Frames).Uint64("hosts", uint64(st.HostsActive)).
+		Uint64("lost_frames", c.KernelDrops+c.KernelIfdrops).Float64("lost_share", p.last.Loss).
+		Msg(s)
 }
 
 // openFindings are the severities of the open findings, by their ids.

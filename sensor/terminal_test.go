@@ -69,6 +69,9 @@ func TestHeartbeat(t *testing.T) {
 			strings.Count(lines, "1 finding is open, the highest severity is high") != want {
 			t.Errorf("on a terminal %v: %d lines: %s%s", onTerminal, n, lines[:min(400, len(lines))], other)
 		}
+		if n := strings.Count(lines, `"hosts":0,"lost_frames":0,"lost_share":0`); !onTerminal && n != want {
+			t.Errorf("%d lines of the log have the numbers: %s", n, lines)
+		}
 	}
 }
 
