@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,5 +71,50 @@ func TestSetupLive(t *testing.T) {
 	if code != exitOK || err != nil || string(kept) != "home_net: [10.0.0.0/8]\n" ||
 		!strings.Contains(said, "-home_net: [10.0.0.0/8]") || !strings.Contains(said, "was not changed") {
 		t.Errorf("exit code %d, %v: %s\n%s", code, err, said, kept)
+	}
+}
+
+// TestSetupServices: a stand-in for systemctl shows which services are started, and what is said of
+// a service that is missing or that fails.
+func TestSetupServices(t *testing.T) {
+	dir := t.TempDir()
+	called := filepath.Join(dir, "called")
+	script := "#!/bin/sh\necho \"$@\" >>" + called + "\n[ \"$1\" = cat ] && [ \"$2\" = \"$MISSING\" ] && exit 1\n" +
+		"[ \"$1\" = \"$FAILS\" ] && { echo 'the unit is broken'; exit 1; }\nexit 0\n"
+	if err := os.WriteFile(filepath.Join(dir, "systemctl"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	was := systemdRuns
+	systemdRuns = dir
+	t.Cleanup(func() { systemdRuns = was })
+	for _, x := range []struct {
+		missing, fails string
+		channels       int
+		want, said     string
+		code           int
+	}{
+		{"", "", 1, "enable --now spamsensor.service spamsensor-serve.service spamsensor-notify.service\n",
+			"Started", 0},
+		{"", "", 0, "enable --now spamsensor.service spamsensor-serve.service\n", "Started", 0},
+		{"spamsensor-serve.service", "", 0, "", "is not installed", 0},
+		{"", "enable", 0, "enable --now", "the unit is broken", exitFailed},
+	} {
+		os.Remove(called)
+		t.Setenv("MISSING", x.missing)
+		t.Setenv("FAILS", x.fails)
+		var out strings.Builder
+		a := &app{stderr: &out}
+		err := a.enable(t.Context(), setupOptions{output: "/etc/x.yaml"}, x.channels)
+		code := 0
+		if e := (*exitError)(nil); errors.As(err, &e) {
+			code = e.code
+			out.WriteString(err.Error())
+		}
+		b, _ := os.ReadFile(called)
+		if code != x.code || !strings.Contains(string(b), x.want) || !strings.Contains(out.String(), x.said) ||
+			x.want == "" && strings.Contains(string(b), "enable") {
+			t.Errorf("%+v: code %d, called %q, said %q", x, code, b, out.String())
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -44,7 +45,7 @@ func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error
 		return err
 	}
 	a.say("Written    %s\n", printable(o.output))
-	if err := a.enable(ctx, o); err != nil {
+	if err := a.enable(ctx, o, len(channels)); err != nil {
 		return err
 	}
 	return a.sendTestNotice(ctx, o, len(channels))
@@ -129,27 +130,38 @@ func (a *app) writeNew(o setupOptions, text []byte) (written bool, err error) {
 // systemdRuns is the directory that shows that systemd runs (sd_booted(3)).
 var systemdRuns = "/run/systemd/system"
 
-// unit is the service of the sensor.
-const unit = "spamsensor.service"
+// The services: the sensor, its metrics and page, and its notices.
+const (
+	unit       = "spamsensor.service"
+	serveUnit  = "spamsensor-serve.service"
+	notifyUnit = "spamsensor-notify.service"
+)
 
-// enable starts the service where systemd runs and the service is installed, and says else how to
-// start the sensor.
-func (a *app) enable(ctx context.Context, o setupOptions) error {
+// enable starts the services where systemd runs and they are installed, and says else how to start
+// the sensor. There is no service for notices if there is nobody to tell.
+func (a *app) enable(ctx context.Context, o setupOptions, channels int) error {
 	byHand := "spamsensor run -c " + printable(o.output)
 	if _, err := os.Stat(systemdRuns); err != nil {
 		a.say("Start      systemd does not run here; start the sensor with: sudo %s\n", byHand)
 		return nil
 	}
-	if exec.CommandContext(ctx, "systemctl", "cat", unit).Run() != nil {
-		a.say("Start      the service %s is not installed (make install); start the sensor "+
-			"with: sudo %s\n", unit, byHand)
-		return nil
+	units := []string{unit, serveUnit}
+	if channels > 0 {
+		units = append(units, notifyUnit)
 	}
-	out, err := exec.CommandContext(ctx, "systemctl", "enable", "--now", unit).CombinedOutput()
+	for _, u := range units {
+		if exec.CommandContext(ctx, "systemctl", "cat", u).Run() != nil {
+			a.say("Start      the service %s is not installed (make install); start the sensor "+
+				"with: sudo %s\n", u, byHand)
+			return nil
+		}
+	}
+	args := append([]string{"enable", "--now"}, units...)
+	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
 	if err != nil {
-		return exit(exitFailed, fmt.Errorf("the configuration is written, and the service does "+
+		return exit(exitFailed, fmt.Errorf("the configuration is written, and the services do "+
 			"not start: %w: %s", err, printable(string(bytes.TrimSpace(out)))))
 	}
-	a.say("Started    %s; ask it: spamsensor status\n", unit)
+	a.say("Started    %s; ask the sensor: spamsensor status\n", strings.Join(units, ", "))
 	return nil
 }
