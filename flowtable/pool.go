@@ -29,7 +29,7 @@ type Pool[K comparable, V any] struct {
 }
 
 // entry is an entry of a pool. Its first line of the cache holds what a look-up by hash compares,
-// and the beginning of the value; the key comes last, because packets of known flows do not need it.
+// and the beginning of the value. The key comes last: packets of known flows do not need it.
 type entry[K comparable, V any] struct {
 	hash       uint64
 	prev, next uint32 // in a slot of the wheel

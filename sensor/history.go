@@ -40,7 +40,7 @@ func (a *app) historyCommand() *cobra.Command {
 			"servers had, by day or by hour, as\nfar back as state.history_days says. Days and " +
 			"hours are UTC. It reads the directory state.dir, also while the sensor runs.\nThe " +
 			"host :: stands for all hosts beyond the limit of a day.",
-		Example: "  spamsensor history -c /etc/spamsensor.yaml --servers\n" +
+		Example: "  spamsensor history -c /etc/spamsensor/spamsensor.yaml --servers\n" +
 			"  spamsensor history --set state.dir=/var/lib/spamsensor --host 10.20.4.37 " +
 			"--by hour --since 2026-11-01 -o csv",
 		Args: cobra.NoArgs,

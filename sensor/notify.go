@@ -23,8 +23,8 @@ func (a *app) notifyCommand() *cobra.Command {
 			"findings and about faults that\nmake the sensor blind, through the channels under " +
 			"notify in the configuration. It needs no privilege,\nruns beside run, and cannot " +
 			"stall it. Messages wait in the outbox until they are delivered.",
-		Example: "  spamsensor notify -c /etc/spamsensor.yaml test\n" +
-			"  spamsensor notify -c /etc/spamsensor.yaml",
+		Example: "  spamsensor notify -c /etc/spamsensor/spamsensor.yaml test\n" +
+			"  spamsensor notify -c /etc/spamsensor/spamsensor.yaml",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.notify(cmd.Context(), outbox) },
 	}
@@ -35,7 +35,7 @@ func (a *app) notifyCommand() *cobra.Command {
 		Short: "Send a test notice through every channel, and say what came of it",
 		Long: "test sends a notice that is marked as a test through every channel at once, and " +
 			"prints one line for each.\nIt exits with 0 only if all were delivered.",
-		Example: "  spamsensor notify test -c /etc/spamsensor.yaml",
+		Example: "  spamsensor notify test -c /etc/spamsensor/spamsensor.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.notifyTest(cmd.Context()) },
 	}

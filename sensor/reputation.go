@@ -119,7 +119,7 @@ func (a *app) reputationCommand() *cobra.Command {
 			"quoted to run (event site). Exit codes: 0 none is listed, 10 one is, 13 that is not " +
 			"known.",
 		Example: "  spamsensor reputation --ip 198.51.100.25 --list zen.spamhaus.org\n" +
-			"  spamsensor reputation -c /etc/spamsensor.yaml -o json",
+			"  spamsensor reputation -c /etc/spamsensor/spamsensor.yaml -o json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.reputation(cmd.Context(), &o) },
 	}
