@@ -71,7 +71,7 @@ SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... .
 # These tests, too, use one goroutine, in packages whose other tests use several.
 SLOW = ^(TestFieldCases|TestScenarioCases|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
-	$(GO) test -race -timeout 12m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(GO) test -race -timeout 14m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -174,7 +176,7 @@ detect: {alpha: 0.00001, fast_time: 1h}
 			"  fast_time: 5m # default", "  attempts: 0 # default: derived from limits.memory"}},
 		{"-c " + odd, []string{"  - 10.0.0.0/8 # " + odd + ":2", "  - ip: 10.0.0.26 # " + odd + ":3",
 			"    role: bulk # " + odd + ":3", "  fast_time: 1h # " + odd + ":7", "  level: info # default"}},
-		{"-c " + exampleConfig + " --set output.file=\"-\" --set state.dir=" + dir + " --set control.group=\"\" -i lo", []string{"  buffer: 64MiB # " + exampleConfig + ":59", "  file: \"-\" # --set"}},
+		{"-c " + exampleConfig + " --set output.file=\"-\" --set state.dir=" + dir + " --set control.group=\"\" -i lo", []string{"  buffer: 64MiB # " + exampleConfig + ":" + lineOf(t, exampleConfig, "  buffer: 64MiB"), "  file: \"-\" # --set"}},
 		{"-c " + odd + " --home 192.168.0.0/16,fd00::/8 --mail-server 10.0.0.27 --local-domain example.org --set detect.alpha=0.001 -i lo",
 			[]string{"  - 192.168.0.0/16 # --home", "  - ip: 10.0.0.27 # --mail-server", "  - example.org # --local-domain", "  alpha: 0.001 # --set", "    - lo # -i"}},
 		{"--set home_net=[10.0.0.0/8] --set home_net=[10.1.0.0/16]", []string{"  - 10.1.0.0/16 # --set"}},
@@ -200,6 +202,16 @@ detect: {alpha: 0.00001, fast_time: 1h}
 			t.Errorf("%s: printed and read again it is\n%+v\nand not\n%+v", c.args, second, first)
 		}
 	}
+}
+
+// lineOf is the number of the first line of a file that is this one.
+func lineOf(t *testing.T, name, line string) string {
+	t.Helper()
+	i := slices.Index(strings.Split(readText(t, name), "\n"), line)
+	if i < 0 {
+		t.Fatalf("%s has no line %q", name, line)
+	}
+	return strconv.Itoa(i + 1)
 }
 
 // withoutOrigins cuts the comments off printed settings.
