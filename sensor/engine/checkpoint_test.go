@@ -341,3 +341,34 @@ func TestMailBytes(t *testing.T) {
 		t.Errorf("%d bytes of %d were given back", room(), want)
 	}
 }
+
+// TestDeclaredAfterRestart: a mail server that is declared is no undeclared one after a restart.
+func TestDeclaredAfterRestart(t *testing.T) {
+	for _, declared := range []bool{true, false} {
+		var emitted []finding.Finding
+		cfg := Config{Live: true, Seed: []byte("0123456789abcdef")}
+		begin := func() *play {
+			p := newPlay(cfg)
+			p.e.out.Finding = func(f *finding.Finding) { emitted = append(emitted, *f) }
+			return p
+		}
+		if declared {
+			cfg.MailServers = []netip.Addr{netip.MustParseAddr("10.0.0.5")}
+		}
+		p := begin()
+		for _, f := range delivery().frames {
+			p.w.take(f)
+			p.at = f.at
+		}
+		p.e.Finish("shutdown")
+		saved, _ := checkpoint(t, p.e)
+		q := begin()
+		emitted = nil
+		q.e.Restore(saved)
+		q.e.Start(p.at + minute)
+		q.w.w.Idle(p.at + 2*minute)
+		if s := outline(emitted); strings.Contains(s, "direct_smtp") == declared {
+			t.Errorf("declared %v: after a restart: %q", declared, s)
+		}
+	}
+}

@@ -215,7 +215,7 @@ func (s *Observer) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSour
 	if prof.anyOpen() {
 		s.openFindings = append(s.openFindings, r)
 	}
-	if src.flags&(triedOutside|home) == triedOutside|home && s.eligible(src) {
+	if src.flags&(triedOutside|home) == triedOutside|home && s.undeclared(src) {
 		// its finding may not have been opened yet
 		s.pendingDirect = append(s.pendingDirect, r)
 	}
