@@ -63,7 +63,8 @@ func (r *rules) finding(rec *record, now time.Time) {
 		r.close(rec, now)
 		return
 	}
-	if f.Action == "acknowledged" { // whoever said so knows of it
+	// Whoever acknowledged it knows of it, and the stop of the sensor is no news of the host.
+	if f.Action == "acknowledged" || f.Action == "suspended" {
 		if k := r.Findings[f.ID]; k != nil {
 			k.Seen = now
 		}
