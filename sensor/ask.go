@@ -124,9 +124,15 @@ func (a *app) client(o *askOptions) (*status.Client, error) {
 		a.useDefaultConfig()
 		cfg, err := loadConfig(&a.opt)
 		if err != nil {
-			return nil, exit(exitUsage, err)
+			// That may be why somebody asks: the sensor goes on with the settings before.
+			if socket = a.opt.socket(); socket == "" {
+				return nil, exit(exitUsage, err)
+			}
+			fmt.Fprintf(a.stderr, "warning: the configuration is wrong: %s\n",
+				firstLine(err.Error()))
+		} else {
+			socket = cfg.control.socket
 		}
-		socket = cfg.control.socket
 	}
 	if socket == "off" {
 		return nil, exit(exitUsage, errors.New("the sensor has no socket: control.socket is off"))
@@ -264,7 +270,9 @@ func (a *app) printExplanation(ctx context.Context, g status.Getter, o *askOptio
 			return err
 		}
 	}
-	if len(x.Hosts) == 0 { // it is not in the table any more
+	if len(x.Hosts) > 0 {
+		a.text().PrintFindingsOf(x.Findings)
+	} else { // it is not in the table any more
 		for _, line := range x.Findings {
 			if err := a.text().PrintEvent(line); err != nil {
 				return err

@@ -120,6 +120,21 @@ func TestAskRunning(t *testing.T) {
 	}
 }
 
+// TestAskWithAWrongConfiguration: a wrong configuration may be why somebody asks, so that the socket
+// that it names is asked all the same.
+func TestAskWithAWrongConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "wrong.yaml")
+	text := "control: {socket: /no/such/socket}\ndetect: {many_network: 12}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, said := asked(t, "status", "-c", file)
+	if code != exitFailed || !strings.Contains(said, "warning: the configuration is wrong") ||
+		!strings.Contains(said, "cannot ask the sensor on /no/such/socket") {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
 // acknowledge acknowledges the first finding: the next answer has it, and a wrong id is refused.
 func acknowledge(t *testing.T, socket string, l *status.FindingList) {
 	t.Helper()

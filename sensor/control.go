@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/rs/zerolog"
 
 	"spamsensor/sensor/capture"
@@ -37,6 +38,31 @@ func (r *resolver) control(c *config, f *fileConfig) {
 	if c.control.socket != "off" && !strings.HasPrefix(c.control.socket, "/") {
 		r.reject("control.socket", "%q is no absolute path, and not off", x.Socket)
 	}
+}
+
+// socket is the control socket of a configuration that is wrong elsewhere; empty if nothing can be
+// read of it.
+func (o *options) socket() (name string) {
+	texts, err := o.texts()
+	if err != nil {
+		return ""
+	}
+	name = status.DefaultSocket
+	for _, t := range texts {
+		var f struct {
+			Control struct {
+				Socket string `yaml:"socket"`
+			} `yaml:"control"`
+		}
+		func() {
+			defer func() { recover() }() // the library panics on some invalid texts
+			if yaml.Unmarshal(t.text, &f) != nil {
+				f.Control.Socket = ""
+			}
+		}()
+		name = cmp.Or(f.Control.Socket, name)
+	}
+	return name
 }
 
 // questions answers what is asked of a pipeline; it is a status.Sensor.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type setupOptions struct {
 	learn       time.Duration
 	yes         bool
 	output      string
+	places      setup.Places
 }
 
 const (
@@ -73,6 +75,8 @@ func (a *app) setup(ctx context.Context, o setupOptions) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
+	o.places = setup.Places{Events: cmp.Or(cfg.output, defaultPlaces.Events),
+		State: cmp.Or(cfg.state.dir, defaultPlaces.State)}
 	facts := setup.Facts{Interface: o.iface, Why: "named by -i"}
 	if o.iface == "" {
 		facts.Interface, facts.Why, err = a.chooseInterface(ctx, cfg)

@@ -30,7 +30,7 @@ var defaultPlaces = setup.Places{Events: "/var/log/spamsensor/events.json",
 // install writes the configuration, and starts what it describes.
 func (a *app) install(ctx context.Context, o setupOptions, f *setup.Facts) error {
 	channels := setup.Machine{}.Channels(ctx)
-	text := setup.Write(f, defaultPlaces, channels, time.Now())
+	text := setup.Write(f, o.places, channels, time.Now())
 	if err := validate(text); err != nil {
 		return exit(exitInternal, fmt.Errorf("the configuration that setup has made is wrong; "+
 			"please report it: %w", err))
@@ -140,9 +140,10 @@ const (
 // enable starts the services where systemd runs and they are installed, and says else how to start
 // the sensor. There is no service for notices if there is nobody to tell.
 func (a *app) enable(ctx context.Context, o setupOptions, channels int) error {
-	byHand := "spamsensor run -c " + printable(o.output)
+	byHand := fmt.Sprintf("sudo mkdir -p %s; sudo spamsensor run -c %s",
+		printable(filepath.Dir(o.places.Events)), printable(o.output))
 	if _, err := os.Stat(systemdRuns); err != nil {
-		a.say("Start      systemd does not run here; start the sensor with: sudo %s\n", byHand)
+		a.say("Start      systemd does not run here; start the sensor with: %s\n", byHand)
 		return nil
 	}
 	units := []string{unit, serveUnit}
@@ -152,7 +153,7 @@ func (a *app) enable(ctx context.Context, o setupOptions, channels int) error {
 	for _, u := range units {
 		if exec.CommandContext(ctx, "systemctl", "cat", u).Run() != nil {
 			a.say("Start      the service %s is not installed (make install); start the sensor "+
-				"with: sudo %s\n", u, byHand)
+				"with: %s\n", u, byHand)
 			return nil
 		}
 	}

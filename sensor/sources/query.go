@@ -68,6 +68,9 @@ func (s *Observer) explain(src *Source, k flowtable.HostKey, now int64) (d *find
 		d = s.describe(src, prof, &f, k,
 			&finding.Change{Class: f.Class, Level: f.Level, Action: Explained}, now)
 		d.Time = now
+		if f.Level == verdict.NoLevel { // there is nothing to do
+			d.Advice = ""
+		}
 	})
 	return d
 }

@@ -65,6 +65,12 @@ type Finding struct {
 	Advice      string    `json:"advice"`
 	CloseReason string    `json:"close_reason"`
 	Ack         *Ack      `json:"ack"`
+	Ignored     *Ignored  `json:"ignored"`
+}
+
+// Ignored is the exception of the configuration that a finding falls under.
+type Ignored struct {
+	Why string `json:"why"`
 }
 
 // Ack says who looks after a finding.

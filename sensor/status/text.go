@@ -208,8 +208,13 @@ func (t *Text) PrintFindings(l *FindingList, csv bool) {
 
 // state is what became of a finding.
 func (f *Finding) state() string {
-	if over(f.Action, f.CloseReason) {
+	switch {
+	case over(f.Action, f.CloseReason):
 		return "closed: " + f.CloseReason
+	case f.Ignored != nil:
+		return "open, ignored: " + f.Ignored.Why
+	case f.Ack != nil:
+		return "open, known to " + f.Ack.By
 	}
 	return "open"
 }
@@ -284,6 +289,15 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 		t.wrapped("Do", f.Advice)
 	}
 	return nil
+}
+
+// PrintFindingsOf prints a line for each finding about a host that was explained.
+func (t *Text) PrintFindingsOf(lines []json.RawMessage) {
+	for _, e := range events(lines) {
+		if f := e.Finding; f != nil {
+			t.wrapped("Finding", f.ID+", "+f.state())
+		}
+	}
 }
 
 // PrintServers prints the latest event of each mail server, a line each.
