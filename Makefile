@@ -56,7 +56,7 @@ setup:
 
 # Tests run without the profile for the compiler: with it, every package of the program, those of
 # other modules too, is compiled once more.
-test vet unit fuzz-short: export GOFLAGS := -buildvcs=false -pgo=off
+test vet unit unit-single unit-image fuzz-short: export GOFLAGS := -buildvcs=false -pgo=off
 test: setup vet unit fuzz-short
 
 vet:
@@ -71,9 +71,16 @@ SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... .
 # These tests, too, use one goroutine, in packages whose other tests use several.
 SLOW = ^(TestFieldCases|TestScenarioCases|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
-	$(GO) test -race -timeout 14m -skip '$(SLOW)' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(GO) test -race -timeout 14m -skip '$(SLOW)|^TestDockerfile$$' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(MAKE) --no-print-directory -j2 unit-single unit-image
+
+unit-single:
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
+
+# Building the image takes minutes, most of which the tests of computations can use.
+unit-image:
+	$(GO) test -timeout 12m -run '^TestDockerfile$$' ./sensor
 
 # Compares results that stay the same, byte for byte, while only the structure of the code changes.
 # After a change that is meant to change results: sh .ci/golden update
