@@ -30,7 +30,6 @@ var notExported = map[string]string{
 	"Now":                  "Prometheus has the time of the scrape",
 	"Frames":               "sum of decode_packets_total",
 	"Bytes":                "sum of capture_bytes_total",
-	"Messages":             "the sensor does not fill it in",
 	"Hosts.Total":          "the sensor does not count it",
 	"Sources.Total":        "the sensor does not count it",
 	"Config.File":          "a text",

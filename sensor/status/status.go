@@ -49,7 +49,6 @@ type Status struct {
 	SeenBoth   uint64 `json:"seen_both"`
 	SeenClient uint64 `json:"seen_client"`
 	SeenServer uint64 `json:"seen_server"`
-	Messages   uint64 `json:"messages"` // accepted ones, of the hosts that are tracked
 
 	Flows    Table  `json:"flows"`
 	Hosts    Table  `json:"hosts"`    // sources that are judged
