@@ -115,6 +115,39 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestUnknownKeys checks that every unknown key of a file is named with its place, and a value of a
+// wrong type beside them.
+func TestUnknownKeys(t *testing.T) {
+	text := "home_nets: [10.0.0.0/8]\nlog: {levl: info}\nignore:\n  - {ip: 10.0.0.1, wy: x}\nsmtp_servers: [10.0.0.2, &a {ip: 10.0.0.3, nam: x}, *a]\ndetect: {alpha: much}\n"
+	name := written(t, t.TempDir()+"/a.yaml", text)
+	code, _, said := checked(t, "check", "-c", name)
+	want := []string{`:1:1: there is no setting "home_nets" here; did you mean "home_net"?`, ">  1 | home_nets",
+		`:2:7: there is no setting "levl" here; did you mean "level"?`, ">  2 | log",
+		`:4:20: there is no setting "wy" here; did you mean "why"?`, ">  4 | ",
+		`:5:44: there is no setting "nam" here; did you mean "name"?`, ">  5 | ",
+		`:6:17: "much" is not a number`, ">  6 | "}
+	rest := said
+	for _, w := range want {
+		_, after, found := strings.Cut(rest, w)
+		if !found {
+			t.Errorf("%q is not in %s", w, said)
+		}
+		rest = after
+	}
+	if n := strings.Count(said, name+":"); code != exitUsage || n != 5 {
+		t.Errorf("exit code %d, %d faults: %s", code, n, said)
+	}
+	var many strings.Builder
+	for i := range maxUnknownKeys + 6 {
+		fmt.Fprintf(&many, "k%d: 1\n", i)
+	}
+	written(t, name, many.String())
+	_, _, said = checked(t, "check", "-c", name)
+	if n := strings.Count(said, "there is no setting"); n != maxUnknownKeys || !strings.Contains(said, name+": 6 other keys are no settings either\n") {
+		t.Errorf("%d are named: %s", n, said)
+	}
+}
+
 // TestCheckPermission checks that a user who may not capture is told so. The test gives up its
 // capability in a process of its own.
 func TestCheckPermission(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/printer"
+	"github.com/goccy/go-yaml/token"
 )
 
 // fault is one error or warning about the configuration, with its place.
@@ -69,11 +70,16 @@ func (l *layers) fault(severity, key, format string, args ...any) *fault {
 		if severity == "warning" { // in one line
 			break
 		}
-		var p printer.Printer
-		f.excerpt = printableLines(p.PrintErrorToken(node.GetToken(), false))
+		f.excerpt = excerptAt(node.GetToken())
 		break
 	}
 	return f
+}
+
+// excerptAt returns the lines around a place of a text, with a mark under it.
+func excerptAt(at *token.Token) string {
+	var p printer.Printer
+	return printableLines(p.PrintErrorToken(at, false))
 }
 
 // printableLines is printable for each line of a text.

@@ -67,6 +67,11 @@ func decode(t *settings, into *fileConfig) (err error) {
 	case !errors.As(err, &at) || at.GetToken() == nil:
 		return t.fault(nil, "%v", err)
 	}
+	return t.allFaults(at)
+}
+
+// libraryFault is an error of the library as a fault.
+func (t *settings) libraryFault(at yaml.Error) *fault {
 	f := t.fault(at.GetToken().Position, "%s", faultText(at))
 	f.excerpt = excerpt(at)
 	return f
@@ -106,11 +111,7 @@ func faultText(at yaml.Error) string {
 	value := at.GetToken().Value
 	switch {
 	case errors.As(at, &unknown):
-		message := fmt.Sprintf("there is no setting %q here", value)
-		if near := nearest(value, settingNames(reflect.TypeFor[fileConfig]())); near != "" {
-			message += fmt.Sprintf("; did you mean %q?", near)
-		}
-		return message
+		return unknownText(value)
 	case errors.As(at, &mismatch):
 		return fmt.Sprintf("%q is not %s", value, valueKind(mismatch.DstType))
 	case errors.As(at, &overflow):
@@ -125,6 +126,15 @@ func faultText(at yaml.Error) string {
 		return "this is a single value, and no list or settings"
 	}
 	return at.GetMessage()
+}
+
+// unknownText is the error for a key that no setting has.
+func unknownText(key string) string {
+	text := fmt.Sprintf("there is no setting %q here", key)
+	if near := nearest(key, settingNames(reflect.TypeFor[fileConfig]())); near != "" {
+		text += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return text
 }
 
 // valueKind is the kind of value that a setting of a type has.
