@@ -87,6 +87,10 @@ func TestCheck(t *testing.T) {
 		{"ignore: [{ip: 10.0.0.0/8, why: x}, {ip: 10.2.0.0/16, why: y}]", exitOK, []string{
 			"warning: FILE:1:15: 10.0.0.0/8 has a whole network of home_net in it",
 			"warning: FILE:1:41: 10.2.0.0/16 has no effect: the exception for 10.0.0.0/8 covers it"}},
+		{"ignore: [{ip: 10.0.0.9, why: x, until: 2199-01-31}, {ip: 10.0.0.9/32, why: y}]", exitOK, []string{
+			"warning: FILE:1:58: 10.0.0.9 is named before, until 2199-01-31: this entry has no effect until then; keep one of the two"}},
+		{"ignore: [{ip: 10.0.0.9, why: x}, {ip: 10.0.0.9, why: y, until: 2199-01-31}]", exitOK, []string{
+			"warning: FILE:1:39: 10.0.0.9/32 has no effect: the exception for 10.0.0.9/32 covers it"}},
 		{"home_net: [10.0.0.0/8]\nignore: [{ip: 8.8.8.8, why: x}]", exitOK, []string{"warning: FILE:2:15: 8.8.8.8/32 is outside of home_net: its hosts are not judged"}},
 		{"local_domains: [a.example.org, example.org]", exitOK, []string{"warning: FILE:1:17: a.example.org has no effect: example.org includes it"}},
 		{"state: {every: 5s}", exitOK, []string{"warning: FILE:1:16: this has no effect without state.dir"}},

@@ -40,12 +40,8 @@ type fileConfig struct {
 	AllowedRelays textList       `yaml:"allowed_relays"`
 	NAT64Prefixes textList       `yaml:"nat64_prefixes"`
 	LocalDomains  textList       `yaml:"local_domains"`
-	Ignore        []struct {
-		IP    string `yaml:"ip"`
-		Why   string `yaml:"why"`
-		Until string `yaml:"until"`
-	} `yaml:"ignore"`
-	Detect struct {
+	Ignore        []ignoreConfig `yaml:"ignore"`
+	Detect        struct {
 		Alpha                float64 `yaml:"alpha"`
 		NewNetworksThreshold float64 `yaml:"new_networks_threshold"`
 		ManyNetworks         int     `yaml:"many_networks"`
@@ -132,6 +128,13 @@ func (s *serverConfig) UnmarshalYAML(unmarshal func(any) error) error {
 	}
 	type fields serverConfig // without this method
 	return unmarshal((*fields)(s))
+}
+
+// ignoreConfig is an entry of ignore.
+type ignoreConfig struct {
+	IP    string `yaml:"ip"`
+	Why   string `yaml:"why"`
+	Until string `yaml:"until"`
 }
 
 // config is the configuration in force: the file, then the options of the command line.

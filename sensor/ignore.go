@@ -43,7 +43,8 @@ func (a *app) ignoreAddCommand() *cobra.Command {
 		Short: "Ignore a host or a network, for a time",
 		Long: "add writes an exception to conf.d/ignore.yaml beside the configuration file, or " +
 			"to ignore.yaml in a directory\nof -c, and has the running sensor read it. It " +
-			"changes no other file. The findings of the host go on, for information only.",
+			"changes no other file. The findings of the host go on, for information only.\n" +
+			"An exception that add wrote for the same host or network is replaced.",
 		Example: "  spamsensor ignore add 10.0.7.7 --why 'lab, ticket 4711' --until 2027-01-31",
 		Args:    wantOne("an address or a network"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,7 +83,7 @@ func (a *app) addIgnore(ctx context.Context, x *newIgnore) error {
 	if err != nil {
 		return exit(exitUsage, fmt.Errorf("nothing was written:\n%w", err))
 	}
-	faults := cfg.ignoreFaults(file.name)
+	faults := cfg.ignoreFaults(file.name, file.index)
 	a.warn(faults)
 	if err := errorsOf(faults); err != nil {
 		return exit(exitUsage, fmt.Errorf("nothing was written: %w", err))
@@ -90,8 +91,12 @@ func (a *app) addIgnore(ctx context.Context, x *newIgnore) error {
 	if err := file.save(); err != nil {
 		return exit(exitFailed, err)
 	}
-	fmt.Fprintf(a.stdout, "%s is ignored %s, in %s\n", printable(x.ip), x.untilText(),
-		printable(file.name))
+	before := ""
+	if file.replaced != nil {
+		before = "; before " + file.replaced.untilText()
+	}
+	fmt.Fprintf(a.stdout, "%s is ignored %s, in %s%s\n", printable(x.ip), x.untilText(),
+		printable(file.name), before)
 	if x.socket == "" {
 		x.socket = cfg.control.socket
 	}
@@ -129,18 +134,18 @@ func (x *newIgnore) check() error {
 
 // untilText says how long an exception lasts.
 func (x *newIgnore) untilText() string {
-	if x.until == "never" {
+	if x.until == "never" || x.until == "" {
 		return "without an end"
 	}
 	return "until the end of " + x.until
 }
 
-// ignoreFaults are the faults of the last exception of a file. One that another exception covers is
-// an error: it would not be what holds.
-func (c *config) ignoreFaults(file string) (list []*fault) {
+// ignoreFaults are the faults of an exception, by its number in a file. One that another exception
+// covers is an error: it would not be what holds.
+func (c *config) ignoreFaults(file string, index int) (list []*fault) {
 	last := -1
 	for i, o := range c.layers.items["ignore"] {
-		if o.text.name == file {
+		if o.text.name == file && o.index == index {
 			last = i
 		}
 	}
@@ -148,7 +153,7 @@ func (c *config) ignoreFaults(file string) (list []*fault) {
 		if f.Key != fmt.Sprintf("ignore[%d].ip", last) {
 			continue
 		}
-		if strings.Contains(f.Text, "covers it") {
+		if strings.Contains(f.Text, "covers it") || strings.Contains(f.Text, "is named before") {
 			f.Severity = "error"
 		}
 		list = append(list, f)
@@ -194,6 +199,11 @@ func ignorePath(config string, isDir bool) string {
 
 // isOver reports whether an exception is over.
 func isOver(until int64) bool { return until != 0 && until <= time.Now().UnixNano() }
+
+// lastDay writes the end of an exception as a configuration does.
+func lastDay(until int64) string {
+	return time.Unix(0, until-1).UTC().Format(time.DateOnly)
+}
 
 // netText writes a network, an address alone as one.
 func netText(p netip.Prefix) string {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -17,6 +19,9 @@ type ignoreFile struct {
 	info fs.FileInfo // whose mode and owner the file gets: its own, or the configuration's
 	dir  *os.File    // locked, so that no two commands write the file
 	made bool        // the directory was made for the file, and is removed if nothing is written
+
+	index    int        // of the exception that add has added
+	replaced *newIgnore // that was there before; nil if there was none
 }
 
 // ignoreHead is the beginning of a new file.
@@ -49,8 +54,14 @@ func openIgnoreFile(config string) (*ignoreFile, error) {
 
 // read locks the directory and reads the file, if there is one.
 func (f *ignoreFile) read() error {
+	busy := fmt.Errorf("another process changes %s; try again", printable(f.name))
 	if lock(f.dir) != nil {
-		return fmt.Errorf("another process changes %s; try again", printable(f.name))
+		f.made = false // that process may write into it
+		return busy
+	}
+	is, errIs := f.dir.Stat()
+	if there, err := os.Stat(f.dir.Name()); err != nil || errIs != nil || !os.SameFile(is, there) {
+		return busy // which has removed the directory
 	}
 	own, err := os.Lstat(f.name)
 	switch {
@@ -75,40 +86,69 @@ func (f *ignoreFile) close() {
 	f.dir.Close()
 }
 
-// add appends an exception to the text. What is there stays as it is, comments included.
-func (f *ignoreFile) add(x *newIgnore) error {
+// text is the entry of an exception in the file.
+func (x *newIgnore) text() string {
 	entry := fmt.Sprintf("  - ip: %s\n    why: %s\n", scalar(x.ip), scalar(x.why))
-	if x.until != "never" {
+	if x.until != "never" && x.until != "" {
 		entry += fmt.Sprintf("    until: %s\n", scalar(x.until))
 	}
+	return entry
+}
+
+// add appends an exception to the text, or puts it in the place of one that add wrote for the same
+// host. What else is there stays as it is, comments included.
+func (f *ignoreFile) add(x *newIgnore) error {
+	entry := x.text()
 	var before, after fileConfig
 	if err := decode(&settings{name: f.name, text: f.text}, &before); err != nil {
 		return err
 	}
+	want := slices.Clone(before.Ignore)
 	text := string(f.text)
+	f.index = slices.IndexFunc(want, func(y ignoreConfig) bool { return sameNet(x.ip, y.IP) })
 	switch {
+	case f.index >= 0:
+		y := want[f.index]
+		f.replaced = &newIgnore{ip: y.IP, why: y.Why, until: y.Until}
+		head, rest, found := strings.Cut(text, "\n"+f.replaced.text())
+		if !found {
+			return fmt.Errorf("nothing was written: %s is ignored already, by entry %d of %s; "+
+				"replace it by hand with:\n%s", printable(x.ip), f.index+1, printable(f.name),
+				entry)
+		}
+		text = head + "\n" + entry + rest
+		want[f.index] = ignoreConfig{}
 	case reflect.ValueOf(before).IsZero():
-		text = ignoreHead
+		text = ignoreHead + entry
 	case text[len(text)-1] != '\n':
-		text += "\n"
+		text += "\n" + entry
+	default:
+		text += entry
 	}
-	text += entry
-	// The text must now have what it had, and the exception behind it.
+	if f.index < 0 {
+		f.index = len(want)
+		want = append(want, ignoreConfig{})
+	}
+	// The text must now have what it had, and the exception in its place.
 	err := decode(&settings{name: f.name, text: []byte(text)}, &after)
-	n := len(before.Ignore)
-	if err != nil || len(after.Ignore) != n+1 || after.Ignore[n].IP != x.ip ||
-		after.Ignore[n].Why != x.why {
+	if err != nil || len(after.Ignore) != len(want) || after.Ignore[f.index].IP != x.ip ||
+		after.Ignore[f.index].Why != x.why {
 		return f.otherForm(entry)
 	}
-	after.Ignore = after.Ignore[:n]
-	if n == 0 {
-		after.Ignore = before.Ignore
-	}
+	want[f.index] = after.Ignore[f.index]
+	before.Ignore = want
 	if !reflect.DeepEqual(before, after) {
 		return f.otherForm(entry)
 	}
 	f.text = []byte(text)
 	return nil
+}
+
+// sameNet reports whether two texts name the same host or network.
+func sameNet(a, b string) bool {
+	r := resolver{layers: &layers{}}
+	p, q := r.prefix("", a), r.prefix("", b)
+	return len(r.errs) == 0 && p == q
 }
 
 // otherForm is the error for a file that was edited in a form to which nothing can be appended.

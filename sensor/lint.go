@@ -122,6 +122,11 @@ func (l *linter) ignored(list []peer.Ignore, roles []peer.Role) {
 				l.warn(at, "%s has no effect: the exception for %s covers it", x.Net, y.Net)
 				break
 			}
+			if j < i && y.Net == x.Net && !isOver(y.Until) {
+				l.warn(at, "%s is named before, until %s: this entry has no effect until then; "+
+					"keep one of the two", netText(x.Net), lastDay(y.Until))
+				break
+			}
 		}
 	}
 }
