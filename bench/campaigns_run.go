@@ -161,7 +161,7 @@ func runSite(site *campaign.Site, v *campaign.Variant, seed uint64,
 	}))
 	f.flush()
 	f.advance(f.now + int64(120e9))
-	e.Finish("shutdown")
+	e.Finish(finding.Shutdown)
 	run.packets = f.packets
 	all := suite.Alarms
 	alarms, err := copied.close(site)

@@ -45,6 +45,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 )
 
@@ -263,7 +264,7 @@ func read(name string, workers int, cfg engine.Config) (r result, err error) {
 	if err != io.EOF {
 		return r, err
 	}
-	e.Finish("end_of_input")
+	e.Finish(finding.EndOfInput)
 	r.took = time.Since(began)
 	runtime.ReadMemStats(&after)
 	st := files.Stats()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/status"
 )
 
@@ -171,7 +172,7 @@ func (a *app) analyse(ctx context.Context, names []string) (status.Getter, error
 	if interrupted {
 		return nil, exit(exitFailed, errors.New("interrupted"))
 	}
-	if err := p.finish("end_of_input"); err != nil {
+	if err := p.finish(finding.EndOfInput); err != nil {
 		return nil, err
 	}
 	return status.Local(&questions{p: p, started: began, file: a.opt.file}), nil

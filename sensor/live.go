@@ -21,6 +21,7 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/status"
 )
@@ -183,7 +184,7 @@ func openInterface(cfg *config, name string, from uint16) (sharers []liveSource,
 // finishLive ends the analysis, saves the state, and logs the account of the frames. The first
 // error has the exit code.
 func (p *pipeline) finishLive(checkpoints *checkpointer, log zerolog.Logger) error {
-	failed := p.finish("shutdown")
+	failed := p.finish(finding.Shutdown)
 	if lost := checkpoints.close(); failed == nil {
 		failed = lost
 	} else if lost != nil {

@@ -20,6 +20,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/event"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/report"
 	"spamsensor/sensor/verdict"
@@ -114,9 +115,9 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 
 	began := time.Now()
 	problems, interrupted := a.feedFiles(ctx, files, steps, p, o)
-	reason := "end_of_input"
+	reason := finding.EndOfInput
 	if interrupted {
-		reason = "shutdown"
+		reason = finding.Shutdown
 	}
 	failed := p.finish(reason)
 	err = a.printReport(p, names, files.Stats(), problems, time.Since(began), o.events == "-")

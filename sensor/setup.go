@@ -15,6 +15,7 @@ import (
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/doctor"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/setup"
 )
@@ -162,7 +163,7 @@ func (a *app) learnLive(ctx context.Context, cfg *config, name string, d time.Du
 	if ctx.Err() != nil {
 		return nil, exit(exitFailed, errors.New("interrupted: nothing was written"))
 	}
-	e.Finish("shutdown")
+	e.Finish(finding.Shutdown)
 	f := l.Facts(cfg.engine.Home)
 	f.Heard = d
 	markLocal(&f)
@@ -196,7 +197,7 @@ func (a *app) setupFromFile(ctx context.Context, name string) error {
 	e := learnEngine(cfg, &l, false)
 	p := &pipeline{cfg: cfg, engine: e}
 	problems, _ := a.feedFiles(ctx, files, new(atomic.Uint64), p, readOptions{noProgress: true})
-	e.Finish("end_of_input")
+	e.Finish(finding.EndOfInput)
 	f := l.Facts(homeOf(cfg))
 	st := e.Stats()
 	f.Interface, f.Heard = "eth1", time.Duration(st.Last-st.First)

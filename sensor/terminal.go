@@ -63,8 +63,7 @@ func severityColor(s verdict.Severity) text.Color {
 // finding writes a finding: a headline, and when it is new or has a higher level the first reasons
 // and the advice.
 func (t *terminal) finding(f *finding.Finding) {
-	if t == nil || f.Action == finding.Closed && (f.CloseReason == "superseded" ||
-		f.CloseReason == "reclassified") { // the next line says more
+	if t == nil || f.Replaced() { // the next line says more
 		return
 	}
 	headline := event.Headline(f)

@@ -52,17 +52,32 @@ const (
 	Resumed   = "resumed"
 	// Acknowledged is the event of an open finding that somebody has acknowledged.
 	Acknowledged = "acknowledged"
+	// Explained is the action of a finding that somebody asked for. It is never that of an event.
+	Explained = "explained"
 )
 
-// Reasons why a finding is closed. Others are the end of the input, an evicted profile, and an
-// address that another machine has now.
+// Reasons why a finding is closed. Others are an evicted profile, and an address that another
+// machine has now.
 const (
 	Quiet          = "quiet"           // the evidence is too old
 	Withdrawn      = "withdrawn"       // other evidence spoke against it
 	Reclassified   = "reclassified"    // a finding of another class replaces it
 	Superseded     = "superseded"      // a finding that says more replaces it
 	AddressChanged = "address_changed" // the machine has another address now
+	EndOfInput     = "end_of_input"    // the capture ends
+	Shutdown       = "shutdown"        // the sensor stops
 )
+
+// Over reports whether a finding has ended, by the action and the close_reason of its latest event.
+// At the end of a capture, and when the sensor stops, nothing shows that the host has stopped.
+func Over(action, closeReason string) bool {
+	return action == Closed && closeReason != EndOfInput && closeReason != Shutdown
+}
+
+// Replaced reports whether a finding was closed because another one takes its place and says more.
+func (f *Finding) Replaced() bool {
+	return f.Action == Closed && (f.CloseReason == Superseded || f.CloseReason == Reclassified)
+}
 
 // Change is one event in the life of a finding that is due. [Book.Commit] makes it happen.
 type Change struct {

@@ -84,8 +84,7 @@ func (l *Learner) Finding(f *finding.Finding) {
 	}
 	if h := l.host(f.Source.Addr); h != nil {
 		h.accused = f.Level
-		if f.Action == finding.Closed && f.CloseReason != "end_of_input" &&
-			f.CloseReason != "shutdown" {
+		if finding.Over(f.Action, f.CloseReason) {
 			h.accused = verdict.NoLevel
 		}
 	}

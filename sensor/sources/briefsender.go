@@ -127,7 +127,7 @@ func (all *Set) Supersede(h *flowtable.HostKey, now int64, some, held func(verdi
 				prof.findings[f.Class] = nil
 			default:
 				s.commit(src, prof, *h, []finding.Change{{Class: f.Class, Level: f.Level,
-					Action: finding.Closed, Reason: "superseded"}}, now)
+					Action: finding.Closed, Reason: finding.Superseded}}, now)
 			}
 		}
 	})

@@ -160,7 +160,7 @@ func (s *Observer) giveFindings(src *Source, prof *profile, k flowtable.HostKey,
 			taken[c] = f
 		case f.Open:
 			s.commit(src, prof, k, []finding.Change{{Class: verdict.Class(c), Level: f.Level,
-				Action: finding.Closed, Reason: "superseded"}}, now)
+				Action: finding.Closed, Reason: finding.Superseded}}, now)
 			prof.findings[c] = nil
 		}
 	}

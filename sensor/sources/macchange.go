@@ -106,7 +106,7 @@ func (s *Observer) splitAccount(src *Source, prof *profile, p *track.Packet) {
 func (s *Observer) mergeAccounts(src *Source, prof *profile, p *track.Packet) {
 	a, tried := prof.former, src.Counters.Attempts-prof.before.Attempts
 	prof.former = nil
-	s.closeFindings(src, prof, p.Key.ClientKey(), p.Time, "superseded")
+	s.closeFindings(src, prof, p.Key.ClientKey(), p.Time, finding.Superseded)
 	prof.findings = finding.Book{}
 	snapshot := a.profile.Snapshot(&detect.Counters{})
 	a.profile.Release()

@@ -9,9 +9,6 @@ import (
 	"spamsensor/sensor/verdict"
 )
 
-// Explained is the action of a finding that [Set.Explain] returns. It is never that of an event.
-const Explained = "explained"
-
 // Records gives hosts to output, as many as most: those of ours and those that are judged, highest
 // level first, then most attempts, then by address. now is the time in ns. It changes nothing, and
 // returns how many there are in all.
@@ -54,7 +51,7 @@ func (all *Set) Explain(addr netip.Addr, now int64) (list []*finding.Finding) {
 func (s *Observer) explain(src *Source, k flowtable.HostKey, now int64) (d *finding.Finding) {
 	prof := s.profiles.At(src.profile)
 	if prof == nil {
-		return &finding.Finding{Action: Explained, Time: now,
+		return &finding.Finding{Action: finding.Explained, Time: now,
 			Source: s.sourceRecord(src, nil, k, now)}
 	}
 	s.asMachine(src, prof, k, func() {
@@ -66,7 +63,7 @@ func (s *Observer) explain(src *Source, k flowtable.HostKey, now int64) (d *find
 			f.ID = direct.ID
 		}
 		d = s.describe(src, prof, &f, k,
-			&finding.Change{Class: f.Class, Level: f.Level, Action: Explained}, now)
+			&finding.Change{Class: f.Class, Level: f.Level, Action: finding.Explained}, now)
 		d.Time = now
 		if f.Level == verdict.NoLevel { // there is nothing to do
 			d.Advice = ""

@@ -11,7 +11,6 @@ type Event struct {
 	Interface string    `json:"in_iface"`
 	File      string    `json:"pcap_filename"`
 	VLAN      []int     `json:"vlan"`
-	Message   string    `json:"message"`
 	Source    *Source   `json:"source"`
 	Finding   *Finding  `json:"finding"`
 }

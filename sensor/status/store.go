@@ -88,7 +88,7 @@ func (s *Store) addFinding(b *brief, line []byte) {
 			return
 		}
 	}
-	open := !over(f.Action, f.CloseReason)
+	open := !finding.Over(f.Action, f.CloseReason)
 	s.findings[f.ID] = &kept{line, *b, open}
 	wasClosed := was != nil && !was.open
 	switch {
@@ -101,12 +101,6 @@ func (s *Store) addFinding(b *brief, line []byte) {
 			s.forgotten++
 		}
 	}
-}
-
-// over reports whether a finding has ended. One that is closed because the sensor stops, or because
-// the capture ends, has not: nothing shows that the host has stopped.
-func over(action, reason string) bool {
-	return action == finding.Closed && reason != "end_of_input" && reason != "shutdown"
 }
 
 // levels and severities in their order, the lowest first.

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"spamsensor/sensor/finding"
 )
 
 // The answers as text for a terminal. Texts from the wire are in the events that answers hold, and
@@ -209,7 +209,7 @@ func (t *Text) PrintFindings(l *FindingList, csv bool) {
 // state is what became of a finding.
 func (f *Finding) state() string {
 	switch {
-	case over(f.Action, f.CloseReason):
+	case finding.Over(f.Action, f.CloseReason):
 		return "closed: " + f.CloseReason
 	case f.Ignored != nil:
 		return "open, ignored: " + f.Ignored.Why
@@ -218,9 +218,6 @@ func (f *Finding) state() string {
 	}
 	return "open"
 }
-
-// explained is the action of what explain returns. It is never that of an event.
-const explained = "explained"
 
 // PrintEvent prints a finding, or what is known of a host, with the reasons for and against it.
 func (t *Text) PrintEvent(line json.RawMessage) error {
@@ -252,7 +249,7 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 	}
 	t.wrapped("Judged", judgement)
 	t.printf("%-14s%s to %s\n", "Seen", t.time(f.FirstSeen), t.time(f.LastSeen))
-	if f.Action != explained {
+	if f.Action != finding.Explained {
 		t.printf("%-14s%s; spamsensor explain %s has the latest\n", "Counted until",
 			t.time(e.Timestamp), e.SrcIP)
 	}
@@ -298,20 +295,4 @@ func (t *Text) PrintFindingsOf(lines []json.RawMessage) {
 			t.wrapped("Finding", f.ID+", "+f.state())
 		}
 	}
-}
-
-// PrintServers prints the latest event of each mail server, a line each.
-func (t *Text) PrintServers(s *Servers) {
-	for _, e := range events(s.Servers) {
-		t.wrapped("Server", e.SrcIP+": "+e.Message)
-	}
-}
-
-// Checks returns the names of the checks that are raised, in order.
-func (s *Status) Checks() []string {
-	names := map[string]bool{}
-	for i := range s.Health {
-		names[s.Health[i].Check] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }
