@@ -129,7 +129,7 @@ type Sources struct {
 type FindingList struct {
 	Findings []json.RawMessage `json:"findings"`
 	Total    int               `json:"total"`
-	// Forgotten are closed findings that had to make room for others.
+	// Forgotten are findings that had to make room: closed ones, and open ones beyond 10,000.
 	Forgotten uint64 `json:"forgotten,omitempty"`
 }
 

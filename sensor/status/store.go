@@ -77,18 +77,18 @@ func (s *Store) addFinding(b *brief, line []byte) {
 		s.findings, s.total = map[string]*kept{}, map[string]map[string]uint64{}
 	}
 	f := &b.Finding
+	open := !finding.Over(f.Action, f.CloseReason)
 	was := s.findings[f.ID]
 	if was == nil {
-		if s.total[f.Class] == nil {
-			s.total[f.Class] = map[string]uint64{}
-		}
-		s.total[f.Class][f.Severity]++
-		if len(s.findings)-len(s.closed) >= maxOpen {
-			s.forgotten++
+		// A finding may be known that had to make room: it was counted before. After a crash the
+		// first event of one may be an update.
+		first := f.Action == finding.Opened || f.Action == finding.Resumed || s.forgotten == 0
+		room := len(s.findings)-len(s.closed) < maxOpen || !open
+		s.count(f.Class, f.Severity, first, room)
+		if !room {
 			return
 		}
 	}
-	open := !finding.Over(f.Action, f.CloseReason)
 	s.findings[f.ID] = &kept{line, *b, open}
 	wasClosed := was != nil && !was.open
 	switch {
@@ -108,6 +108,23 @@ var (
 	levels     = []string{"none", "suspect", "likely", "confirmed"}
 	severities = []string{"info", "low", "medium", "high", "critical"}
 )
+
+// count counts a finding that is not kept so far. first says that it was not counted before, room
+// that it is kept from now on.
+func (s *Store) count(class, severity string, first, room bool) {
+	if first {
+		if s.total[class] == nil {
+			s.total[class] = map[string]uint64{}
+		}
+		s.total[class][severity]++
+	}
+	switch {
+	case first && !room:
+		s.forgotten++
+	case !first && room:
+		s.forgotten--
+	}
+}
 
 // worse orders findings: open ones first, then by severity, level, and the time of their beginning.
 func worse(a, b *kept) int {

@@ -56,13 +56,31 @@ func TestStoreIsBounded(t *testing.T) {
 	for i := range maxOpen + 3 {
 		s.Add(event.FindingEvent, findingLine(fmt.Sprint("open", i), "opened", "", "likely", "high"))
 	}
-	for i := range maxClosed + 2 {
+	counted := func(forgotten uint64) {
+		t.Helper()
+		f, _ := s.Counts()
+		if n := f.Total["spambot"]["high"]; n != maxOpen+3 || s.Findings().Forgotten != forgotten {
+			t.Errorf("%d findings are counted, %d forgotten; want %d and %d", n,
+				s.Findings().Forgotten, maxOpen+3, forgotten)
+		}
+	}
+	counted(3)
+	last := fmt.Sprint("open", maxOpen+2)
+	s.Add(event.FindingEvent, findingLine(last, "updated", "", "likely", "high"))
+	counted(3) // it is no other finding
+	s.Add(event.FindingEvent, findingLine(last, "closed", "quiet", "likely", "high"))
+	counted(2) // closed ones have room
+	if s.Finding(last) == nil {
+		t.Error("a finding beyond the bound of open ones is not kept when it is closed")
+	}
+	for i := range maxClosed + 1 {
 		id := fmt.Sprint("open", i)
 		s.Add(event.FindingEvent, findingLine(id, "closed", "quiet", "likely", "high"))
 	}
 	l := s.Findings()
-	if l.Total != maxOpen-2 || l.Forgotten != 5 || s.Finding("open0") != nil {
-		t.Errorf("%d findings, %d forgotten; want %d and 5", l.Total, l.Forgotten, maxOpen-2)
+	if l.Total != maxOpen-1 || l.Forgotten != 4 || s.Finding(last) != nil ||
+		s.Finding("open0") != nil {
+		t.Errorf("%d findings, %d forgotten; want %d and 4", l.Total, l.Forgotten, maxOpen-1)
 	}
 	for i := range maxServers + 1 {
 		s.Add(event.ServerEvent, fmt.Appendf(nil, `{"src_ip":"10.0.%d.%d"}`+"\n", i/250, i%250))

@@ -201,7 +201,7 @@ func (t *Text) PrintFindings(l *FindingList, csv bool) {
 	}
 	t.printf("%s\n", w.Render())
 	if l.Forgotten > 0 {
-		t.printf("%d older findings are not kept here; the file of the events has them.\n",
+		t.printf("%d further findings are not kept here; the file of the events has them.\n",
 			l.Forgotten)
 	}
 }
