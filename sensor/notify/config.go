@@ -1,12 +1,15 @@
 package notify
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"spamsensor/sensor/verdict"
 )
 
 // Kinds are the kinds of channels.
@@ -152,15 +155,14 @@ func (w Weekly) next(t time.Time) time.Time {
 	}
 }
 
-// levelRank returns the place of a level in Levels, -1 for an unknown one.
-func levelRank(level string) int { return slices.Index(Levels, level) }
+// levelOf returns the level with a name, NoLevel if there is none.
+func levelOf(name string) verdict.Level {
+	l, _ := verdict.ParseLevel(name)
+	return l
+}
 
 // wants reports whether a finding is for this channel.
 func (c *Channel) wants(class, level string) bool {
-	least := c.MinLevel
-	if least == "" {
-		least = "likely"
-	}
-	return levelRank(level) >= levelRank(least) &&
+	return levelOf(level) >= cmp.Or(levelOf(c.MinLevel), verdict.Likely) &&
 		(len(c.Classes) == 0 || slices.Contains(c.Classes, class))
 }

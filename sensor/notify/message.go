@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"spamsensor/sensor/verdict"
 )
 
 // Kinds of items.
@@ -72,7 +74,8 @@ func (m *Message) findingIDs() []string {
 func (it *Item) rank() int {
 	switch it.Kind {
 	case itemFinding:
-		return 10 + 2*levelRank(it.Level) + slices.Index(severities, it.Severity)
+		severity, _ := verdict.ParseSeverity(it.Severity)
+		return 8 + 2*int(levelOf(it.Level)) + int(severity)
 	case itemHealth, itemListed:
 		return 15 // beside a likely finding
 	case itemWeekly, itemTest:
@@ -80,8 +83,6 @@ func (it *Item) rank() int {
 	}
 	return 0
 }
-
-var severities = []string{"info", "low", "medium", "high", "critical"}
 
 // worstFirst orders items by rank; equal ones keep their order.
 func worstFirst(items []Item) {

@@ -75,7 +75,7 @@ func (r *rules) finding(rec *record, now time.Time) {
 	if k.Level == "" {
 		r.Week.Findings++
 	}
-	if levelRank(f.Level) > levelRank(k.Level) {
+	if levelOf(f.Level) > levelOf(k.Level) {
 		k.Level = f.Level
 		if f.Level == "confirmed" {
 			r.Week.Confirmed++
@@ -93,7 +93,7 @@ func (r *rules) finding(rec *record, now time.Time) {
 			continue
 		}
 		was, told := k.Told[c.Name]
-		rises := levelRank(f.Level) > levelRank(was.Level)
+		rises := levelOf(f.Level) > levelOf(was.Level)
 		overdue := !was.Silent.IsZero() && !now.Before(was.Silent)
 		switch {
 		case !c.wants(f.Class, f.Level) || told && !rises && !overdue:
@@ -129,7 +129,7 @@ func (r *rules) repeated(channel, id string, k *known, now time.Time) bool {
 	for other, x := range r.Findings {
 		was, told := x.Told[channel]
 		if other != id && told && x.Host == k.Host && x.Class == k.Class &&
-			levelRank(was.Level) >= levelRank(k.Level) && now.Sub(x.Seen) < repeatAfter {
+			levelOf(was.Level) >= levelOf(k.Level) && now.Sub(x.Seen) < repeatAfter {
 			return true
 		}
 	}

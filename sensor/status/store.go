@@ -9,6 +9,7 @@ import (
 
 	"spamsensor/sensor/event"
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/verdict"
 )
 
 // Bounds of a Store: open findings, closed findings, mail servers.
@@ -103,12 +104,6 @@ func (s *Store) addFinding(b *brief, line []byte) {
 	}
 }
 
-// levels and severities in their order, the lowest first.
-var (
-	levels     = []string{"none", "suspect", "likely", "confirmed"}
-	severities = []string{"info", "low", "medium", "high", "critical"}
-)
-
 // count counts a finding that is not kept so far. first says that it was not counted before, room
 // that it is kept from now on.
 func (s *Store) count(class, severity string, first, room bool) {
@@ -135,9 +130,11 @@ func worse(a, b *kept) int {
 		return 1
 	}
 	x, y := &a.brief.Finding, &b.brief.Finding
-	return cmp.Or(
-		cmp.Compare(slices.Index(severities, y.Severity), slices.Index(severities, x.Severity)),
-		cmp.Compare(slices.Index(levels, y.Level), slices.Index(levels, x.Level)),
+	severityX, _ := verdict.ParseSeverity(x.Severity)
+	severityY, _ := verdict.ParseSeverity(y.Severity)
+	levelX, _ := verdict.ParseLevel(x.Level)
+	levelY, _ := verdict.ParseLevel(y.Level)
+	return cmp.Or(cmp.Compare(severityY, severityX), cmp.Compare(levelY, levelX),
 		cmp.Compare(x.FirstSeen, y.FirstSeen), cmp.Compare(x.ID, y.ID))
 }
 

@@ -47,6 +47,16 @@ func (s Severity) String() string {
 		"critical"}[s]
 }
 
+// ParseSeverity is the opposite of String.
+func ParseSeverity(name string) (Severity, bool) {
+	for s := Info; s <= Critical; s++ {
+		if s.String() == name {
+			return s, true
+		}
+	}
+	return Info, false
+}
+
 // Class is what a finding says.
 type Class uint8
 
