@@ -242,7 +242,11 @@ func startControl(ctx context.Context, cfg *config, q *questions, log zerolog.Lo
 		!errors.Is(err, os.ErrPermission)):
 		return exit(exitFailed, err)
 	case err != nil:
-		log.Info().Err(err).Msg("nobody can ask this sensor for its status " +
+		level := zerolog.InfoLevel
+		if cfg.control.group != "" {
+			level = zerolog.WarnLevel // somebody wants to ask
+		}
+		log.WithLevel(level).Err(err).Msg("nobody can ask this sensor for its status " +
 			"(control.socket names another place)")
 		return nil
 	}

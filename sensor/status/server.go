@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -84,19 +85,23 @@ func Listen(socket, group string, sensor Sensor, actions map[string]Action) (*Se
 	return s, nil
 }
 
-// share lets the group use the socket.
+// share lets the group use the socket. A service whose own group it is may not change owners: there
+// the socket has the group from the start.
 func share(socket, group string) error {
-	gid := -1
 	if group != "" {
 		g, err := user.LookupGroup(group)
 		if err != nil {
 			return fmt.Errorf("control.group: %w", err)
 		}
-		gid, _ = strconv.Atoi(g.Gid)
-	}
-	if gid >= 0 {
-		if err := os.Chown(socket, -1, gid); err != nil {
-			return fmt.Errorf("control.group: %w", err)
+		gid, _ := strconv.Atoi(g.Gid)
+		info, err := os.Lstat(socket)
+		if err != nil {
+			return fmt.Errorf("control.socket: %w", err)
+		}
+		if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Gid) != gid {
+			if err := os.Chown(socket, -1, gid); err != nil {
+				return fmt.Errorf("control.group: %w", err)
+			}
 		}
 	}
 	return os.Chmod(socket, 0o660)
