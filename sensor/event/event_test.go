@@ -441,6 +441,32 @@ func TestStalledForEver(t *testing.T) {
 	}
 }
 
+// TestStallIsSaid checks that a reader that stalls is a failure long before an event is lost, and no
+// failure any more when it reads on.
+func TestStallIsSaid(t *testing.T) {
+	out := &faulty{gate: make(chan struct{})}
+	q := NewQueue(out, false)
+	q.stallLimit = 200 * time.Millisecond
+	q.put(FindingEvent, []byte("one\n"))
+	time.Sleep(100 * time.Millisecond)
+	if err := q.Failing(); err != nil {
+		t.Errorf("too early: %v", err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if err := q.Failing(); !errors.Is(err, ErrStalled) {
+		t.Errorf("a reader that stalls: %v", err)
+	}
+	close(out.gate)
+	q.Flush(time.Minute)
+	if err := q.Failing(); err != nil {
+		t.Errorf("it reads on: %v", err)
+	}
+	if written, dropped := q.Totals(); written != 1 || dropped.Sum() != 0 {
+		t.Errorf("%d written, %v dropped", written, dropped)
+	}
+	q.Close()
+}
+
 func TestStalledReader(t *testing.T) {
 	out := &faulty{gate: make(chan struct{})}
 	q := NewQueue(out, false)

@@ -57,7 +57,8 @@ type Queue struct {
 	torn       bool // the last write ended within a line
 	pending    [Types]uint64
 	written    uint64
-	progress   uint64 // writes that ended, with or without an error
+	progress   uint64    // writes that ended, with or without an error
+	writing    time.Time // begin of the write in hand; zero if there is none
 	dropped    [Types]uint64
 	fail       error // the last error
 	done       chan struct{}
@@ -315,7 +316,9 @@ func (q *Queue) write(lines []line) (n int, err error) {
 			lines[i].before = nil
 		}
 	}
+	q.setWriting(time.Now())
 	size, err := q.out.Write(text)
+	q.setWriting(time.Time{})
 	q.disk.wrote(size)
 	if err == nil && size < len(text) {
 		err = io.ErrShortWrite
@@ -333,6 +336,13 @@ func (q *Queue) write(lines []line) (n int, err error) {
 		q.setTorn(true)
 	}
 	return n, err
+}
+
+// setWriting records when a write began, and with the zero time that it has ended.
+func (q *Queue) setWriting(at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = at
 }
 
 // setTorn records whether the last write ended within a line that could not be removed.
@@ -483,10 +493,14 @@ func (q *Queue) Totals() (written uint64, dropped Dropped) {
 
 // Failing is the error of the output while writes fail, else nil. A disk that is almost full fails
 // before an event meets it, and one that has room again does not fail any more: on a quiet network
-// the next event may be a minute away.
+// the next event may be a minute away. A write that takes longer than stallLimit fails as well: the
+// reader stalls, and events are lost only when the queue is full, which may be hours later.
 func (q *Queue) Failing() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.writing.IsZero() && time.Since(q.writing) > q.stallLimit {
+		return ErrStalled
+	}
 	switch full := q.disk.full(); {
 	case full != nil && !q.failing:
 		return full
