@@ -89,7 +89,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 		t.Helper()
 		for range 2000 {
 			h.changes = nil
-			h.output(1e18, q)
+			h.output(1e18, 1e18, q)
 			if len(h.changes) > 0 {
 				return h.changes[0]
 			}
@@ -100,7 +100,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 	}
 	w.Session(s)
 	q.Flush(time.Minute)
-	if h.output(1, q); h.changes != nil {
+	if h.output(1, 1, q); h.changes != nil {
 		t.Errorf("raised for nothing: %v", h.changes)
 	}
 	out.closed.Store(true)
@@ -116,7 +116,7 @@ func TestLossOfEventsIsSaid(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	h.output(1, q)
+	h.output(1, 1, q)
 	out.closed.Store(false)
 	w.Session(s)
 	if got := next(); got.State != "cleared" || got.Text != "events are written again; lost in between: 2 session, 1 source" || got.Value != 3 {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -137,7 +136,7 @@ func (q *questions) ack(body []byte) (any, error) {
 	q.p.engine.Between(func() {
 		var f *finding.Finding
 		f, err = q.p.acks.acknowledge(r.ID, finding.Ack{By: r.By, Why: r.Why,
-			At: time.Now().UnixNano()})
+			At: wallTime()})
 		if err == nil {
 			q.p.events.Finding(f)
 		}

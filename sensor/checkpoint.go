@@ -70,7 +70,7 @@ func openState(cfg *config, log zerolog.Logger) (*checkpointer, error) {
 	}
 	k.reportRefused(loaded.Refused)
 	var entries []state.Entry
-	k.journal, entries = state.OpenJournal(k.cfg.dir)
+	k.journal, entries = state.OpenJournal(k.cfg.dir, k.saved.Written)
 	cfg.journal = k.journal
 	replayed := k.saved.Replay(entries)
 	if loaded.Generation > 0 || replayed > 0 {
@@ -103,7 +103,7 @@ func (k *checkpointer) reportRefused(list []state.Refusal) {
 // reportHealth emits a health event about the state, or keeps it until the output is open.
 func (k *checkpointer) reportHealth(is, text, hint string) {
 	h := event.Health{Check: "state", State: is, Text: text, Hint: hint}
-	h.Since = time.Now().UnixNano()
+	h.Since = wallTime()
 	if k.emit == nil {
 		k.unsent = append(k.unsent, h)
 		return
@@ -177,7 +177,7 @@ func (k *checkpointer) save() error {
 		err = fmt.Errorf("%w; %d counts of hosts are lost", err, lost)
 	}
 	k.journal.Rotate()
-	began := time.Now().UnixNano()
+	began := k.journal.Stamp(wallTime())
 	saved := k.engine.Save()
 	if saved == nil {
 		return errors.Join(err, errors.New("a fault of spamsensor kept it from gathering "+

@@ -21,11 +21,12 @@ type health struct {
 	drops, badTimes uint64
 	dropped         event.Dropped
 	droppedAtRaise  event.Dropped // losses before the check "output" was raised
-	outputFailedAt  int64         // last failure of the output
+	outputFailedAt  int64         // last failure of the output, see steadyTime
 	recoveryTime    int64         // without a failure, until the output has recovered
-	// polled says that links, silence and output are checked between the stats events, see
+	// polled says that links, silence, output and clock are checked between the stats events, see
 	// healthpoll.go.
 	polled   bool
+	clock    clockState
 	final    bool           // this is the last check: every frame is counted
 	arrivals []arrivals     // of each interface
 	changes  []event.Health // of the check in hand
@@ -43,7 +44,7 @@ func (h *health) check(now int64, st *engine.Stats, c *capture.Stats, q *event.Q
 		fmt.Sprintf("%d frames are in no part of the account", unaccounted),
 		"this is a fault of spamsensor; please report it with the stats events")
 	if q != nil && (!h.polled || h.final) {
-		h.output(now, q)
+		h.output(now, steadyTime(), q)
 	}
 	h.before, h.drops, h.badTimes = *st, c.KernelDrops+c.InterfaceDrops, c.BadTimes+c.Untimed
 	return h.changes
@@ -107,10 +108,10 @@ func (h *health) checkFrames(now int64, st *engine.Stats, c *capture.Stats) {
 			"what was said and how often is right; how long it took, and what the sensor says "+
 				"of rates and of times, is not known")
 	}
-	odd := st.OddTimes - was.OddTimes + c.BadTimes + c.Untimed - h.badTimes
-	h.set(now, "clock", odd > 0, float64(odd), 0,
-		fmt.Sprintf("%d frames have an impossible time, or follow a jump of the clock", odd),
-		"the capturing machine's clock jumped, or the file is damaged")
+	if odd := st.OddTimes - was.OddTimes + c.BadTimes + c.Untimed - h.badTimes; !h.polled {
+		h.set(now, "clock", odd > 0, float64(odd), 0, fmt.Sprintf(oddTimesText, odd),
+			"the capturing machine's clock jumped, or the file is damaged")
+	}
 }
 
 // checkEngine checks the work on the frames: full tables, withheld findings, gaps, faults.
@@ -181,8 +182,8 @@ func (h *health) clear(key string, value float64, text string) {
 }
 
 // output checks whether events can be written. The losses so far are reported when it is raised,
-// and all losses when it is cleared.
-func (h *health) output(now int64, q *event.Queue) {
+// and all losses when it is cleared. steady is the steadyTime.
+func (h *health) output(now, steady int64, q *event.Queue) {
 	_, dropped := q.Totals()
 	err := q.Failing()
 	_, raised := h.raised["output"]
@@ -191,7 +192,7 @@ func (h *health) output(now int64, q *event.Queue) {
 	before := h.dropped
 	h.dropped = dropped
 	if bad {
-		h.outputFailedAt = now
+		h.outputFailedAt = steady
 	}
 	switch {
 	case bad && !raised:
@@ -208,7 +209,7 @@ func (h *health) output(now int64, q *event.Queue) {
 		h.raise("output", event.Health{Check: "output", State: "raised",
 			Value: float64(lost.Sum()), Since: now, Text: text,
 			Hint: "capture continues; lost events are counted by type, and findings are lost last"})
-	case !bad && raised && (now-h.outputFailedAt >= h.recoveryTime || h.final):
+	case !bad && raised && (steady-h.outputFailedAt >= h.recoveryTime || h.final):
 		lost = dropped.Since(h.droppedAtRaise)
 		text := "events are written again; none was lost"
 		if lost.Sum() > 0 {

@@ -31,9 +31,22 @@ const (
 	alarmMemory          = time.Hour
 	// recoveryTime is the time without a loss after which an output has recovered.
 	recoveryTime = 2 * time.Second
+	// clockStep is the least jump of the machine's clock that is reported: a smaller one changes no
+	// verdict. clockRecovery is the time without a jump after which the clock is good again.
+	clockStep, clockRecovery = 10 * time.Second, 5 * time.Second
 	// remindInterval is the time between two messages about an output that still fails.
 	remindInterval = time.Minute
 )
+
+// wallTime is the clock of the machine, in nanoseconds since 1970. It may jump, so durations are
+// measured with steadyTime. Tests whose clock jumps replace it.
+var wallTime = func() int64 { return time.Now().UnixNano() }
+
+var processStart = time.Now()
+
+// steadyTime is the time since the start of the process, in nanoseconds. It goes on evenly when the
+// clock of the machine is set.
+func steadyTime() int64 { return int64(time.Since(processStart)) }
 
 // inputState is what is known of an interface at a check.
 type inputState struct {
@@ -43,8 +56,7 @@ type inputState struct {
 	stream  bool // no interface: nothing comes but the frames that the sender's filter passes
 }
 
-// arrivals has the last changes of the counters of an interface. Times are in nanoseconds since
-// 1970.
+// arrivals has the last changes of the counters of an interface. Its times are steady ones.
 type arrivals struct {
 	frames, arrived     uint64
 	framesAt, arrivedAt int64
@@ -54,37 +66,37 @@ type arrivals struct {
 }
 
 // inputs checks the interfaces: their links, and whether frames come. now is the time of the
-// machine, not of packets.
-func (h *health) inputs(now int64, list []inputState) {
+// change, steady the steadyTime.
+func (h *health) inputs(now, steady int64, list []inputState) {
 	for len(h.arrivals) < len(list) {
-		h.arrivals = append(h.arrivals, arrivals{framesAt: now, arrivedAt: now})
+		h.arrivals = append(h.arrivals, arrivals{framesAt: steady, arrivedAt: steady})
 	}
 	for i := range list {
 		in := &list[i]
 		h.setInput(now, in.name, "link", in.problem != "", 0,
 			fmt.Sprintf("the interface %s %s", in.name, in.problem),
 			"nothing is seen there in the meantime; the sensor listens on as soon as it is back")
-		h.silence(now, in, &h.arrivals[i])
+		h.silence(now, steady, in, &h.arrivals[i])
 	}
 }
 
 // silence raises no_packets when no frames come from an interface whose link is up.
-func (h *health) silence(now int64, in *inputState, q *arrivals) {
+func (h *health) silence(now, steady int64, in *inputState, q *arrivals) {
 	c := &in.stats
 	if c.Frames != q.frames {
-		q.frames, q.framesAt, q.arrivedAtLastFrame = c.Frames, now, c.Arrived
+		q.frames, q.framesAt, q.arrivedAtLastFrame = c.Frames, steady, c.Arrived
 	}
-	if c.Arrived != q.arrived || c.Frames > 0 && q.framesAt == now {
-		q.arrived, q.arrivedAt = c.Arrived, now
+	if c.Arrived != q.arrived || c.Frames > 0 && q.framesAt == steady {
+		q.arrived, q.arrivedAt = c.Arrived, steady
 	}
 	_, raised := h.raised["no_packets "+in.name]
 	if in.problem != "" { // the check of the link says it
 		if !raised {
-			q.framesAt, q.arrivedAt = now, now
+			q.framesAt, q.arrivedAt = steady, steady
 		}
 		return
 	}
-	if now-q.alarmAt > int64(alarmMemory) {
+	if steady-q.alarmAt > int64(alarmMemory) {
 		q.alarms = 0
 	}
 	wait := deadSilence
@@ -94,15 +106,15 @@ func (h *health) silence(now int64, in *inputState, q *arrivals) {
 	if q.alarms > 2 {
 		wait = min(wait<<min(q.alarms-2, 8), maxDeadSilence)
 	}
-	quiet := time.Duration(now-q.framesAt) >= silence &&
+	quiet := time.Duration(steady-q.framesAt) >= silence &&
 		(!in.stream || c.Arrived != q.arrivedAtLastFrame) // of a filter, nothing at all is dead
-	dead := time.Duration(now-q.arrivedAt) >= wait
+	dead := time.Duration(steady-q.arrivedAt) >= wait
 	if h.final { // a short run
 		quiet = c.Frames == 0
 	}
 	if dead && !raised {
 		q.alarms++
-		q.alarmAt = now
+		q.alarmAt = steady
 	}
 	arrived := c.Arrived - q.arrivedAtLastFrame
 	if dead { // what came before it stopped says nothing
@@ -136,16 +148,73 @@ func (h *health) setInput(now int64, name, check string, bad bool, value float64
 		Text: text, Hint: hint}, bad)
 }
 
-// pollHealth checks interfaces and output once, and reports the changes.
-func (p *pipeline) pollHealth(now int64) {
+// clockState is what the check of the clock knows.
+type clockState struct {
+	known  bool   // offset is set
+	offset int64  // of the machine's clock to the steadyTime
+	odd    uint64 // wrong times of frames so far
+	oddAt  int64  // steady time of the last jump or wrong time
+}
+
+// oddTimesText is the text of the check of the clock about frames.
+const oddTimesText = "%d frames have an impossible time, or follow a jump of the clock"
+
+// checkClock checks whether the clock of the machine was set, and the times of frames. odd counts
+// the frames with a wrong time, and the jumps, so far. A stream has the clock of another machine.
+func (h *health) checkClock(now, steady int64, odd uint64, stream bool) {
+	c := &h.clock
+	step := time.Duration(now - steady - c.offset)
+	if !c.known || stream {
+		step = 0
+	}
+	more := odd - c.odd
+	c.known, c.offset, c.odd = true, now-steady, odd
+	is := event.Health{Check: "clock", State: "raised", Since: now, Value: float64(more),
+		Text: fmt.Sprintf(oddTimesText, more),
+		Hint: "the clock of the capturing machine was set; nothing expires because of a jump"}
+	if step.Abs() >= clockStep {
+		direction := "ahead, or it slept for that time"
+		if step < 0 {
+			direction = "back"
+		}
+		is.Value = step.Seconds()
+		is.Text = fmt.Sprintf("the clock of this machine was set %v %s",
+			step.Abs().Round(time.Second), direction)
+		is.Hint = "nothing expires because of a jump; times in events from before and after it " +
+			"do not match. A service such as chrony keeps the clock right"
+	}
+	bad := more > 0 || step.Abs() >= clockStep
+	if bad {
+		c.oddAt = steady
+	}
+	switch _, raised := h.raised["clock"]; {
+	case bad && !raised:
+		h.raise("clock", is)
+	case !bad && raised && steady-c.oddAt >= int64(clockRecovery):
+		h.clear("clock", 0, "the clock goes on evenly")
+	}
+}
+
+// pollHealth checks interfaces, output and clock once, and reports the changes.
+func (p *pipeline) pollHealth(now, steady int64) {
 	inputs := p.inputs()
 	p.engine.Between(func() {
 		h := &p.health
 		h.changes = nil
-		h.inputs(now, inputs)
-		h.output(now, p.queue)
+		p.checkTimes(now, steady, inputs)
+		h.inputs(now, steady, inputs)
+		h.output(now, steady, p.queue)
 		p.reportHealth(now, h.changes)
 	})
+}
+
+// checkTimes checks the clock of the machine, and the times of the frames of all inputs.
+func (p *pipeline) checkTimes(now, steady int64, inputs []inputState) {
+	odd := p.engine.OddTimes()
+	for i := range inputs {
+		odd += inputs[i].stats.BadTimes + inputs[i].stats.Untimed
+	}
+	p.health.checkClock(now, steady, odd, len(inputs) > 0 && inputs[0].stream)
 }
 
 // reportHealth emits changes of health as events, and on standard error: the output of the events
@@ -173,11 +242,10 @@ func (p *pipeline) runHealthPoll(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := time.Now()
-		p.pollHealth(now.UnixNano())
+		p.pollHealth(wallTime(), steadyTime())
 		if err := p.queue.Failing(); err != nil {
 			_, dropped := p.queue.Totals()
-			p.messages.outputFails(now, err, dropped)
+			p.messages.outputFails(time.Now(), err, dropped)
 		}
 	}
 }

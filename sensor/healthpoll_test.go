@@ -62,7 +62,7 @@ func TestSilence(t *testing.T) {
 		in.stats.Frames, in.stats.Arrived = in.stats.Frames+step.frames, in.stats.Arrived+step.arrived
 		in.problem = step.problem
 		h.changes = nil
-		h.inputs(now, []inputState{in})
+		h.inputs(now, now, []inputState{in})
 		got := ""
 		if len(h.changes) > 0 {
 			got = h.changes[len(h.changes)-1].Text
@@ -70,6 +70,55 @@ func TestSilence(t *testing.T) {
 		if !strings.HasPrefix(got, step.want) || step.want == "" && got != "" {
 			t.Errorf("step %d, after %v, %d frames and %d arrivals: %q, want %q", i, step.after, step.frames, step.arrived, got, step.want)
 		}
+	}
+}
+
+// TestClockIsWatched checks that a jump of the machine's clock is reported at once, in either
+// direction, and its end; that a clock that is corrected a little is not; and that a jump neither
+// hides a silence nor makes one.
+func TestClockIsWatched(t *testing.T) {
+	h := health{live: true, polled: true}
+	now, steady, odd := int64(1e18), int64(0), uint64(0)
+	in := inputState{name: "v1"}
+	for i, step := range []struct {
+		after, jump time.Duration
+		frames, odd uint64
+		want        string
+	}{
+		{0, 0, 1, 0, ""},
+		{time.Second, 9 * time.Second, 0, 0, ""},
+		{time.Second, time.Hour, 0, 0, "the clock of this machine was set 1h0m0s ahead"},
+		{4 * time.Second, 0, 1, 0, ""},
+		{time.Second, 0, 1, 0, "the clock goes on evenly"},
+		{time.Second, -2 * time.Hour, 0, 0, "the clock of this machine was set 2h0m0s back"},
+		{time.Second, 0, 0, 1, ""}, // the frames have it, too
+		{4 * time.Second, 0, 0, 0, ""},
+		{time.Second, 0, 0, 0, "the clock goes on evenly"},
+		{3 * time.Second, 0, 0, 0, "no frame arrives on v1"}, // it has been for ten seconds
+		{time.Second, 0, 1, 0, "no longer: "},
+		{time.Second, 0, 1, 3, "3 frames have an impossible time"},
+		{time.Second, 0, 1, 0, ""},
+		{4 * time.Second, 0, 1, 0, "the clock goes on evenly"},
+	} {
+		steady += int64(step.after)
+		now += int64(step.after + step.jump)
+		odd += step.odd
+		in.stats.Frames, in.stats.Arrived = in.stats.Frames+step.frames, in.stats.Arrived+step.frames
+		h.changes = nil
+		h.checkClock(now, steady, odd, false)
+		h.inputs(now, steady, []inputState{in})
+		got := ""
+		if len(h.changes) > 0 {
+			got = h.changes[0].Text
+		}
+		if len(h.changes) > 1 || !strings.HasPrefix(got, step.want) || step.want == "" && got != "" {
+			t.Errorf("step %d: %d changes, %q, want %q", i, len(h.changes), got, step.want)
+		}
+	}
+	h = health{live: true, polled: true}
+	h.checkClock(1e18, 0, 0, true)
+	if h.checkClock(2e18, 1, 0, true); h.changes != nil {
+		t.Errorf("a stream has the clock of another machine: %v", h.changes)
 	}
 }
 
@@ -90,7 +139,7 @@ func TestFlappingOutput(t *testing.T) {
 		w.Session(session)
 		q.Flush(time.Second)
 		h.changes = nil
-		h.output(now.UnixNano(), q)
+		h.output(now.UnixNano(), now.UnixNano(), q)
 		for _, c := range h.changes {
 			if c.State == "raised" {
 				raised++

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -30,7 +29,7 @@ func (p *pipeline) enterSandbox(file string, log zerolog.Logger) {
 	e := event.Sandbox(*r)
 	log.Info().Strs("capabilities", r.Capabilities).Int("landlock_abi", r.LandlockABI).
 		Bool("seccomp", r.Seccomp).Strs("missing", r.Missing).Msg("in the sandbox")
-	now := time.Now().UnixNano()
+	now := wallTime()
 	p.engine.Between(func() {
 		p.events.Sandbox(now, &e)
 		if len(r.Missing) == 0 {

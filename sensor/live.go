@@ -94,7 +94,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.setWatchdog(watchdog)
 	checkpoints.restore(p.engine)
 	checkpoints.emitTo(p)
-	p.engine.Start(frame.ReadTime(time.Now().UnixNano()))
+	p.engine.Start(frame.ReadTime(wallTime()))
 	p.inFlight = sources.inFlight()
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
@@ -165,6 +165,9 @@ func openInterfaces(cfg *config) (sources liveSources, err error) {
 	return sources, nil
 }
 
+// openLive opens an interface once. Tests whose clock jumps replace it.
+var openLive = func(c capture.LiveConfig) (liveSource, error) { return capture.OpenLive(c) }
+
 // openInterface opens an interface, several times if capture.fanout says so. They share the buffer.
 func openInterface(cfg *config, name string, from uint16) (sharers []liveSource, err error) {
 	c := capture.LiveConfig{Interface: name, Snaplen: cfg.snaplen, Ports: cfg.engine.Ports,
@@ -175,7 +178,7 @@ func openInterface(cfg *config, name string, from uint16) (sharers []liveSource,
 		c.Buffer = cmp.Or(cfg.buffer, capture.DefaultBuffer) / n
 	}
 	for range n {
-		s, openErr := capture.OpenLive(c)
+		s, openErr := openLive(c)
 		sharers, err = append(sharers, s), cmp.Or(err, openErr)
 	}
 	return sharers, err
@@ -289,7 +292,7 @@ func (a *app) listen(ctx context.Context, s liveSource, w *engine.Worker, p *pip
 		} else if stream { // its times are those of the machine that captures
 			w.Idle(clock + int64(time.Since(latest)))
 		} else {
-			w.Idle(frame.ReadTime(time.Now().UnixNano()))
+			w.Idle(frame.ReadTime(wallTime()))
 		}
 		work.end()
 		if end := (*capture.StreamError)(nil); errors.As(err, &end) {

@@ -54,7 +54,7 @@ type pipeline struct {
 // keepFinding writes the next finding to the journal, before its event is written: a sensor that is
 // killed in between continues with an update of the finding, and does not open it again.
 func (p *pipeline) keepFinding(saved *engine.Saved) {
-	p.beforeFinding = func() { p.cfg.journal.Add(saved) }
+	p.beforeFinding = func() { p.cfg.journal.Add(wallTime(), saved) }
 }
 
 // newPipeline connects engine, events and report. run is the id of the run, out the destination of
@@ -171,7 +171,7 @@ func (p *pipeline) stats(now int64) {
 	before := p.sources()
 	st := p.engine.Stats()
 	if now == 0 && p.health.live {
-		now = time.Now().UnixNano()
+		now = wallTime()
 	} else if now == 0 { // 1970 where the input has no frame: the same file gives the same events
 		now = st.Last
 	}
@@ -189,7 +189,9 @@ func (p *pipeline) stats(now int64) {
 	}
 	changes := p.health.check(now, &st, &c, p.queue, unaccounted)
 	if p.health.final && p.inputs != nil {
-		p.health.inputs(now, p.inputs())
+		inputs := p.inputs()
+		p.checkTimes(wallTime(), steadyTime(), inputs)
+		p.health.inputs(now, steadyTime(), inputs)
 		changes = p.health.changes
 	}
 	p.reportHealth(now, changes)

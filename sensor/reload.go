@@ -121,7 +121,7 @@ func isStdout(name string) bool { return name == "" || name == "-" }
 
 // setHealth raises the check "config" with a text, and clears it with none.
 func (r *reloader) setHealth(text, hint string) {
-	now := time.Now().UnixNano()
+	now := wallTime()
 	r.p.engine.Between(func() {
 		h := &r.p.health
 		h.changes = nil

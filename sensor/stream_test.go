@@ -251,7 +251,7 @@ func TestStreamSilence(t *testing.T) {
 		now += int64(step.after)
 		in.stats.Frames, in.stats.Arrived = in.stats.Frames+step.frames, in.stats.Arrived+step.arrived
 		h.changes = nil
-		h.inputs(now, []inputState{in})
+		h.inputs(now, now, []inputState{in})
 		got := ""
 		if len(h.changes) > 0 {
 			got = fmt.Sprint(h.changes[0].Text)

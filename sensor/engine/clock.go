@@ -29,7 +29,8 @@ type clock struct {
 	jump        int64  // a time far from now that the latest frames agree on
 	seq         uint64 // number of the latest of these frames
 	agreeing    int    // the number of these frames
-	implausible uint64 // frames whose time was not accepted, and jumps back
+	implausible uint64 // frames whose time was not accepted so far, and jumps back
+	odd         uint64 // frames whose time was surely wrong, and all jumps: it never falls
 }
 
 const (
@@ -53,19 +54,21 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 		if t < 10*year {
 			// A time before 1980.
 			c.implausible++ // the capturing clock was never set
+			c.odd++
 		}
 		return tick{order: seq, now: t}, true
 	case t < c.now && t >= c.now-maxBack:
 		return to, false // within the window of another worker
 	case t >= c.now && t < c.now+maxStep:
-		c.now, c.agreeing = t, 0
+		c.now = t
+		c.disagree()
 		return tick{order: seq, now: t}, true
 	}
 	c.implausible++
 	// Frames agree if they follow one another, go in the same direction, and no time is behind the
 	// jump.
 	if c.agreeing == 0 || seq != c.seq+1 || t < c.jump-maxBack || (t < c.now) != (c.jump < c.now) {
-		c.agreeing = 0
+		c.disagree()
 	}
 	c.agreeing++
 	c.jump, c.seq = t, seq
@@ -77,8 +80,15 @@ func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	if t < c.now {
 		c.implausible++ // a jump forward may be the next capture of a merged file
 	}
+	c.odd++
 	c.now, c.agreeing = t, 0
 	return tick{order: seq, now: t, jump: true}, true
+}
+
+// disagree ends a jump that was not accepted: the times of its frames are wrong.
+func (c *clock) disagree() {
+	c.odd += uint64(c.agreeing)
+	c.agreeing = 0
 }
 
 // window returns the range of times that leave the clock as it is: up to the next full second. A

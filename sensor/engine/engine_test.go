@@ -384,6 +384,37 @@ func TestVLANs(t *testing.T) {
 	}
 }
 
+// TestClockSetBack checks that the counters of a live capture are emitted every minute after its
+// clock was set ahead and back, and that both jumps are counted.
+func TestClockSetBack(t *testing.T) {
+	emitted := 0
+	e := New(Config{Live: true}, Output{Stats: func(int64) { emitted++ }})
+	w := e.Worker()
+	at := epoch
+	for i, offset := range []int64{0, hour, 0, -hour} {
+		emitted = 0
+		for range 180 { // frames of three minutes
+			at += second
+			f := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames[0].data
+			w.Take([]frame.Frame{{Data: f, Len: len(f), Time: at + offset, Link: frame.Ethernet}})
+			w.EmitDue()
+		}
+		if emitted < 2 || emitted > 3 {
+			t.Errorf("clock %d s ahead: %d times in three minutes", offset/second, emitted)
+		}
+		if odd := e.OddTimes(); odd != uint64(i) {
+			t.Errorf("%d jumps are counted, there were %d", odd, i)
+		}
+	}
+	f := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames[0].data
+	for _, far := range []int64{year, 0} {
+		w.Take([]frame.Frame{{Data: f, Len: len(f), Time: at - hour + second + far, Link: frame.Ethernet}})
+	}
+	if odd := e.OddTimes(); odd != 4 {
+		t.Errorf("with a frame a year ahead it is %d, want 4", odd)
+	}
+}
+
 // TestClock checks that one frame with an impossible time expires nothing, and that a capture that
 // was merged from two years continues in the second.
 func TestClock(t *testing.T) {

@@ -12,6 +12,14 @@ import (
 // Now is the time of the engine, in ns since 1970; zero before the first frame.
 func (e *Engine) Now() int64 { return e.clock.Now() }
 
+// OddTimes counts the frames whose time is surely wrong, and the jumps of the clock in either
+// direction, so far.
+func (e *Engine) OddTimes() uint64 {
+	e.clock.mu.Lock()
+	defer e.clock.mu.Unlock()
+	return e.clock.odd
+}
+
 // Sources gives the records of the hosts that are judged to output, at most most of them, the worst
 // first, and returns how many there are. output must not keep the record.
 func (e *Engine) Sources(most int, output func(*finding.SourceRecord)) (total int) {

@@ -29,8 +29,9 @@ func (e *Engine) emitDue(progress *atomic.Uint64) {
 	defer e.tickMu.Unlock()
 	defer e.recoverPanic()
 	e.progress = progress
-	// The intervals begin with the first call.
-	if e.nextStats == 0 {
+	// The intervals begin with the first call, and anew when the clock of a live capture was set
+	// back: otherwise there would be no stats, and no check of the health, for as long.
+	if e.nextStats == 0 || e.cfg.Live && e.nextStats > now+e.cfg.StatsInterval {
 		e.nextStats = now + e.cfg.StatsInterval
 		e.nextSrcs = now + e.cfg.SourceInterval
 	}

@@ -49,7 +49,7 @@ const Version = 1
 
 // Checkpoint is the content of a checkpoint file.
 type Checkpoint struct {
-	// Written is the wall clock when the checkpoint was begun, in nanoseconds since 1970.
+	// Written is when the checkpoint was begun, see Journal.Stamp.
 	Written int64 `json:"written"`
 	// Engine is the state of the engine.
 	Engine engine.Saved `json:"engine"`

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"spamsensor/sensor/engine"
 )
@@ -30,6 +29,7 @@ type Journal struct {
 	f       *os.File // nil if there is no entry since the last checkpoint
 	size    int
 	skipped uint64 // entries without space in the file, or that could not be written
+	stamp   int64  // see Stamp
 }
 
 // maxJournal bounds the entries between two checkpoints, in bytes: 4,000 hosts. Further findings
@@ -38,14 +38,14 @@ const maxJournal = 16 << 20
 
 // Entry is an entry of the journal.
 type Entry struct {
-	At   int64         `json:"at"` // wall clock, in nanoseconds since 1970
+	At   int64         `json:"at"` // see Journal.Stamp
 	Kept *engine.Saved `json:"kept"`
 }
 
 // OpenJournal opens the journal in a directory that is locked (see Open), and returns its entries.
-// Entries that were cut or damaged are omitted.
-func OpenJournal(dir string) (j *Journal, entries []Entry) {
-	j = &Journal{dir: dir}
+// Entries that were cut or damaged are omitted. written is that of the checkpoint that was loaded.
+func OpenJournal(dir string, written int64) (j *Journal, entries []Entry) {
+	j = &Journal{dir: dir, stamp: written}
 	for _, name := range []string{"findings.old", "findings.log"} {
 		data, err := read(filepath.Join(dir, name))
 		if err != nil {
@@ -54,6 +54,7 @@ func OpenJournal(dir string) (j *Journal, entries []Entry) {
 		for line := range bytes.Lines(data) {
 			if e, ok := decodeEntry(line); ok {
 				entries = append(entries, e)
+				j.stamp = max(j.stamp, e.At)
 			}
 		}
 	}
@@ -69,9 +70,18 @@ func decodeEntry(line []byte) (e Entry, ok bool) {
 	return e, json.Unmarshal(text, &e) == nil && e.Kept != nil
 }
 
-// Add appends an entry.
-func (j *Journal) Add(kept *engine.Saved) {
-	text, err := json.Marshal(Entry{time.Now().UnixNano(), kept})
+// Stamp returns now, the time of the clock in nanoseconds since 1970, or the nanosecond after the
+// latest stamp: the order of entries and checkpoints stays right when the clock is set back.
+func (j *Journal) Stamp(now int64) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.stamp = max(now, j.stamp+1)
+	return j.stamp
+}
+
+// Add appends an entry. now is the time of the clock.
+func (j *Journal) Add(now int64, kept *engine.Saved) {
+	text, err := json.Marshal(Entry{j.Stamp(now), kept})
 	if err != nil {
 		return
 	}

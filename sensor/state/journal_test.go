@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"spamsensor/sensor/detect"
 	"spamsensor/sensor/engine"
@@ -26,19 +27,19 @@ func savedFinding(seq int) *engine.Saved {
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	seq := func(c *Checkpoint) int {
-		_, entries := OpenJournal(dir)
+		_, entries := OpenJournal(dir, 0)
 		c.Replay(entries)
 		if len(c.Engine.Sources) == 0 {
 			return 0
 		}
 		return c.Engine.Sources[0].Host.Findings[0].Seq
 	}
-	j, entries := OpenJournal(dir)
+	j, entries := OpenJournal(dir, 0)
 	if entries != nil {
 		t.Fatal(entries)
 	}
-	j.Add(savedFinding(1))
-	j.Add(savedFinding(2))
+	j.Add(time.Now().UnixNano(), savedFinding(1))
+	j.Add(time.Now().UnixNano(), savedFinding(2))
 	if n := seq(&Checkpoint{}); n != 2 {
 		t.Errorf("before the first checkpoint: %d", n)
 	}
@@ -46,12 +47,12 @@ func TestJournal(t *testing.T) {
 		t.Errorf("a checkpoint that has more: %d", n)
 	}
 	j.Rotate() // the sensor saves a checkpoint with 2
-	j.Add(savedFinding(3))
+	j.Add(time.Now().UnixNano(), savedFinding(3))
 	if n := seq(&Checkpoint{}); n != 3 {
 		t.Errorf("killed while it is saved: %d", n)
 	}
 	j.Rotate() // the checkpoint could not be saved
-	j.Add(savedFinding(4))
+	j.Add(time.Now().UnixNano(), savedFinding(4))
 	if n := seq(&Checkpoint{}); n != 4 {
 		t.Errorf("after one that could not be saved: %d", n)
 	}
@@ -61,11 +62,11 @@ func TestJournal(t *testing.T) {
 	}
 	j.Rotate()
 	j.Saved()
-	if _, entries := OpenJournal(dir); entries != nil {
+	if _, entries := OpenJournal(dir, 0); entries != nil {
 		t.Errorf("%d entries are left", len(entries))
 	}
-	j.Add(savedFinding(5))
-	j.Add(savedFinding(6))
+	j.Add(time.Now().UnixNano(), savedFinding(5))
+	j.Add(time.Now().UnixNano(), savedFinding(6))
 	j.Close()
 	name := filepath.Join(dir, "findings.log")
 	b, _ := os.ReadFile(name)
@@ -91,18 +92,36 @@ func TestJournal(t *testing.T) {
 // TestJournalIsBounded checks the bound of the journal, and that the findings beyond it are
 // counted.
 func TestJournalIsBounded(t *testing.T) {
-	j, _ := OpenJournal(t.TempDir())
+	j, _ := OpenJournal(t.TempDir(), 0)
 	big := savedFinding(1)
 	big.Sources[0].Host.Findings[0].ID = string(bytes.Repeat([]byte("x"), maxJournal/4))
 	for range 6 {
-		j.Add(big)
+		j.Add(time.Now().UnixNano(), big)
 	}
 	j.Rotate()
 	if skipped := j.Saved(); skipped != 3 {
 		t.Errorf("%d entries found no room, want 3", skipped)
 	}
-	j.Add(savedFinding(2))
+	j.Add(time.Now().UnixNano(), savedFinding(2))
 	if skipped := j.Saved(); skipped != 0 {
 		t.Errorf("%d entries found no room after a checkpoint", skipped)
+	}
+}
+
+// TestJournalClockSetBack checks that what is newer than a checkpoint is known when the clock was
+// set back after it, also over a restart.
+func TestJournalClockSetBack(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := OpenJournal(dir, 0)
+	j.Add(1000, savedFinding(1))
+	written := j.Stamp(2000)
+	j.Add(500, savedFinding(2))
+	j.Close()
+	j, entries := OpenJournal(dir, written)
+	if len(entries) != 2 || entries[0].At >= written || entries[1].At <= written {
+		t.Errorf("the checkpoint is of %d, the entries are %+v", written, entries)
+	}
+	if next := j.Stamp(600); next <= entries[1].At {
+		t.Errorf("after a restart: %d", next)
 	}
 }
