@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"spamsensor/sensor/durable"
 	"spamsensor/sensor/finding"
 )
 
@@ -105,10 +106,7 @@ func (k *acks) save() error {
 	}
 	b, err := json.Marshal(k.acks)
 	if err == nil {
-		err = os.WriteFile(k.file+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(k.file+".new", k.file)
+		err = durable.Replace(k.file, b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("the acknowledgement cannot be kept: %w", err)

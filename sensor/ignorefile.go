@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"spamsensor/sensor/durable"
 )
 
 // ignoreFile is the file of the configuration that `ignore add` writes, and nothing else.
@@ -157,39 +159,22 @@ func (f *ignoreFile) otherForm(entry string) error {
 		"each line; add this by hand:\n%s", printable(f.name), entry)
 }
 
-// save replaces the file: after a crash there is the old one or the new one.
-func (f *ignoreFile) save() (err error) {
-	t, err := os.CreateTemp(filepath.Dir(f.name), ".ignore.yaml.*") // hidden: no part of conf.d
-	if err != nil {
-		return fmt.Errorf("nothing was written: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(t.Name())
-			err = fmt.Errorf("nothing was written: %w", err)
-		}
-	}()
-	defer t.Close()
+// save replaces the file.
+func (f *ignoreFile) save() error {
 	mode := fs.FileMode(0o644)
 	if f.info.Mode().IsRegular() {
 		mode = f.info.Mode().Perm()
 	}
+	if err := durable.Replace(f.name, f.text, mode, f.giveOwner); err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	return nil
+}
+
+// giveOwner gives a new file the owner that the file has, or the configuration's.
+func (f *ignoreFile) giveOwner(fresh *os.File) error {
 	if owner, ok := f.info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		if err := t.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
+		return fresh.Chown(int(owner.Uid), int(owner.Gid))
 	}
-	if err := t.Chmod(mode); err != nil {
-		return err
-	}
-	if _, err := t.Write(f.text); err != nil {
-		return err
-	}
-	if err := t.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(t.Name(), f.name); err != nil {
-		return err
-	}
-	return f.dir.Sync()
+	return nil
 }

@@ -14,7 +14,7 @@ var allowed = map[string]struct {
 	imports []string
 	why     string
 }{
-	"sensor": {[]string{"sensor/capture", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
+	"sensor": {[]string{"sensor/capture", "sensor/durable", "sensor/doctor", "sensor/engine", "sensor/frame", "sensor/peer", "sensor/event", "sensor/report", "sensor/sandbox", "sensor/state", "sensor/status", "sensor/setup", "sensor/serve", "sensor/detect", "sensor/mailserver", "sensor/verdict", "sensor/finding", "smtpsniff/mailname", "sensor/notify", "sensor/reputation"}, "the command puts the parts together"},
 	"bench": {[]string{"sensor/capture", "sensor/frame", "sensor/engine", "sensor/detect", "bench/campaign", "bench/campaign/reference", "sensor/verdict", "sensor/finding"},
 		"it measures the product as a whole, with traffic that it builds"},
 	"bench/corpus":             {nil, "it finds files for tests"},
@@ -30,10 +30,11 @@ var allowed = map[string]struct {
 	"sensor/report":            {[]string{"sensor/frame", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it prints verdicts"},
 	"sensor/status":            {[]string{"sensor/event", "sensor/finding", "sensor/verdict"}, "it answers with events, and knows no engine"},
 	"sensor/reputation":        {[]string{"sensor/event"}, "it asks the world, and knows nothing of the sensor"},
-	"sensor/notify":            {[]string{"sensor/event", "sensor/verdict"}, "it reads events from their file, and never meets the sensor"},
+	"sensor/notify":            {[]string{"sensor/event", "sensor/verdict", "sensor/durable"}, "it reads events from their file, and never meets the sensor"},
 	"sensor/serve":             {[]string{"sensor/event", "sensor/status", "sensor/verdict"}, "it asks a sensor over its socket, and knows no other part of it"},
 	"sensor/setup":             {[]string{"sensor/finding", "sensor/verdict"}, "it learns from sessions, whoever heard them"},
-	"sensor/state":             {[]string{"sensor/engine"}, "it stores the state of the engine"},
+	"sensor/durable":           {nil, "a file does not depend on what is in it"},
+	"sensor/state":             {[]string{"sensor/engine", "sensor/durable"}, "it stores the state of the engine"},
 	"bench/servers":            {[]string{"sensor/engine", "sensor/frame", "sensor/wire/wiretest", "sensor/mailserver", "sensor/verdict", "smtpsniff/refusal", "sensor/finding"}, "it plays years of mail servers to the detectors, and dialogues to the engine"},
 	"sensor/track":             {[]string{"sensor/wire", "flowtable", "flowtable/tcp", "smtpsniff"}, "a connection knows nothing of detection"},
 	"sensor/engine":            {[]string{"sensor/frame", "sensor/wire", "sensor/dns", "flowtable", "smtpsniff", "sensor/detect", "sensor/mailserver", "smtpsniff/refusal", "sensor/track", "sensor/finding", "sensor/peer", "sensor/servers", "sensor/sources", "sensor/machines", "sensor/inorder"}, "it wires the parts, from frame to finding"},

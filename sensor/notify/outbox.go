@@ -7,10 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"spamsensor/sensor/durable"
 )
 
 const (
@@ -69,7 +70,7 @@ func (o *outbox) load() error {
 	for _, e := range entries {
 		name := filepath.Join(o.dir, e.Name())
 		switch {
-		case strings.HasPrefix(e.Name(), ".tmp-"): // a crash left it
+		case filepath.Ext(name) == durable.Suffix: // a crash left it
 			os.Remove(name)
 			continue
 		case filepath.Ext(name) != messageSuffix:

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"spamsensor/sensor/durable"
 )
 
 // hook is a web server that records what it got.
@@ -318,7 +320,7 @@ func TestOutboxIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"x" + messageSuffix: "{", ".tmp-1": "{", "y" + messageSuffix: `{"channel":"a","id":"z"}`} {
+	for name, text := range map[string]string{"x" + messageSuffix: "{", "x" + messageSuffix + durable.Suffix: "{", "y" + messageSuffix: `{"channel":"a","id":"z"}`} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

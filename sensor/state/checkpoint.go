@@ -12,9 +12,8 @@
 //
 // The sum is CRC-32C over the line up to the sum, and the JSON. It detects every change of up to 32
 // bits in a row, and any other with a probability of 1 - 2^-32. Generations alternate between two
-// files, checkpoint.0 and checkpoint.1. Each is written under a temporary name, flushed to the
-// disk, renamed, and the directory flushed, so that one whole generation exists at every moment at
-// which the machine may stop. A file that is damaged, or that a newer version wrote, is refused and
+// files, checkpoint.0 and checkpoint.1, so that one whole generation exists at every moment at which
+// the machine may stop (package durable). A file that is damaged, or that a newer version wrote, is refused and
 // kept aside as checkpoint.N.refused.M, and the other generation is used; see Loaded.
 //
 // A checkpoint holds addresses of hosts and the secret of the hashes, so its mode is 0600.
@@ -40,6 +39,7 @@ import (
 	"strings"
 	"syscall"
 
+	"spamsensor/sensor/durable"
 	"spamsensor/sensor/engine"
 )
 
@@ -143,7 +143,7 @@ func (s *Store) Save(c *Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the checkpoint: %w", err)
 	}
-	if err := replace(s.name(int((s.gen+1)%2)), data); err != nil {
+	if err := durable.Replace(s.name(int((s.gen+1)%2)), data, 0o600); err != nil {
 		return fmt.Errorf("cannot write the checkpoint: %w", err)
 	}
 	s.gen++
@@ -163,32 +163,6 @@ func read(name string) ([]byte, error) {
 		return nil, nil
 	}
 	return os.ReadFile(name)
-}
-
-// replace writes a file so that at every moment the old file or the new one exists, whole.
-func replace(name string, data []byte) (err error) {
-	tmp := name + ".tmp"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	if err := os.Rename(tmp, name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // maxAside is the number of refused files that are kept; a further one replaces the last.
