@@ -15,17 +15,15 @@ import (
 	"spamsensor/sensor/finding"
 )
 
-// acks are the acknowledgements of open findings, and the latest events of these, by id. With a
-// state directory they survive a restart. The engine's Output and Between call the methods.
+// acks are the acknowledgements of open findings, by id. With a state directory they survive a
+// restart. The engine's Output and Between call the methods.
 type acks struct {
-	file   string // empty without a state directory
-	acks   map[string]*finding.Ack
-	latest map[string]*finding.Finding
+	file string // empty without a state directory
+	acks map[string]*finding.Ack
 }
 
-// Bounds: findings that can be acknowledged, the size of the file, and that of a reason, in bytes.
+// Bounds in bytes: the size of the file, and that of a reason.
 const (
-	maxAcked    = 10_000
 	maxAckFile  = 8 << 20
 	maxAckBytes = 500
 )
@@ -33,7 +31,7 @@ const (
 // openAcks loads the acknowledgements from a state directory; "" is none. Without them the findings
 // are as good as new, and the log says so.
 func openAcks(dir string, log zerolog.Logger) *acks {
-	k := &acks{acks: map[string]*finding.Ack{}, latest: map[string]*finding.Finding{}}
+	k := &acks{acks: map[string]*finding.Ack{}}
 	if dir == "" {
 		return k
 	}
@@ -60,37 +58,25 @@ func (k *acks) load() error {
 	return json.Unmarshal(b, &k.acks)
 }
 
-// follow takes in an event of a finding before it is written, and gives it its acknowledgement.
-func (k *acks) follow(f *finding.Finding) {
+// attach gives an event of a finding its acknowledgement, which ends with the finding.
+func (k *acks) attach(f *finding.Finding) {
 	if k == nil {
 		return
 	}
 	f.Ack = k.acks[f.ID]
-	if f.Action != finding.Closed {
-		if _, known := k.latest[f.ID]; known || len(k.latest) < maxAcked {
-			k.latest[f.ID] = f
-		}
-		return
-	}
-	delete(k.latest, f.ID)
-	if f.Ack != nil {
+	if f.Ack != nil && f.Action == finding.Closed {
 		delete(k.acks, f.ID) // if it is opened again, that is news
 		k.save()
 	}
 }
 
-// acknowledge returns the event of a finding that was acknowledged.
-func (k *acks) acknowledge(id string, ack finding.Ack) (*finding.Finding, error) {
-	latest := k.latest[id]
-	if latest == nil {
-		return nil, fmt.Errorf("there is no open finding %s (spamsensor findings lists them)",
-			printable(id))
-	}
-	was, had := k.acks[id]
-	k.acks[id] = &ack
+// acknowledge acknowledges a finding, whose latest event is given. It returns the event of that.
+func (k *acks) acknowledge(latest *finding.Finding, ack finding.Ack) (*finding.Finding, error) {
+	was, had := k.acks[latest.ID]
+	k.acks[latest.ID] = &ack
 	if err := k.save(); err != nil {
-		if delete(k.acks, id); had {
-			k.acks[id] = was
+		if delete(k.acks, latest.ID); had {
+			k.acks[latest.ID] = was
 		}
 		return nil, err
 	}
@@ -132,12 +118,27 @@ func (q *questions) ack(body []byte) (any, error) {
 	}
 	var err error
 	q.p.engine.Between(func() {
+		latest := q.p.open.latest[r.ID]
+		if latest == nil {
+			err = q.notKept(r.ID)
+			return
+		}
 		var f *finding.Finding
-		f, err = q.p.acks.acknowledge(r.ID, finding.Ack{By: r.By, Why: r.Why,
+		f, err = q.p.acks.acknowledge(latest, finding.Ack{By: r.By, Why: r.Why,
 			At: wallTime()})
 		if err == nil {
 			q.p.events.Finding(f)
 		}
 	})
 	return map[string]string{"acknowledged": r.ID}, err
+}
+
+// notKept is the error for an id that no kept finding has.
+func (q *questions) notKept(id string) error {
+	text := fmt.Sprintf("there is no open finding %s (spamsensor findings lists them)",
+		printable(id))
+	if n := q.p.open.beyond; n > 0 {
+		text += fmt.Sprintf("; %d more are open than can be acknowledged", n)
+	}
+	return errors.New(text)
 }

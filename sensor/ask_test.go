@@ -176,21 +176,22 @@ func TestAcksSurvive(t *testing.T) {
 	log := zerolog.New(&said)
 	k := openAcks(dir, log)
 	f := func(action string) *finding.Finding { return &finding.Finding{ID: "a", Action: action} }
-	k.follow(f(finding.Opened))
-	if _, err := k.acknowledge("a", finding.Ack{By: "me", Why: "known"}); err != nil {
+	opened := f(finding.Opened)
+	k.attach(opened)
+	if _, err := k.acknowledge(opened, finding.Ack{By: "me", Why: "known"}); err != nil {
 		t.Fatal(err)
 	}
 	k = openAcks(dir, log)
 	resumed := f(finding.Resumed)
-	if k.follow(resumed); resumed.Ack == nil || resumed.Ack.Why != "known" {
+	if k.attach(resumed); resumed.Ack == nil || resumed.Ack.Why != "known" {
 		t.Errorf("after a restart: %+v", resumed.Ack)
 	}
 	closed := f(finding.Closed)
-	if k.follow(closed); closed.Ack == nil {
+	if k.attach(closed); closed.Ack == nil {
 		t.Error("the last event lacks the acknowledgement")
 	}
 	again := f(finding.Opened)
-	if k.follow(again); again.Ack != nil {
+	if k.attach(again); again.Ack != nil {
 		t.Error("a finding that came back is acknowledged")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "acks.json"), []byte("{"), 0o600); err != nil {

@@ -98,7 +98,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.inFlight = sources.inFlight()
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
-	p.terminal, p.open, p.acks = person, openFindings{}, openAcks(cfg.state.dir, log)
+	p.terminal, p.open, p.acks = person, &openFindings{}, openAcks(cfg.state.dir, log)
 	log.Info().Strs("configuration", a.opt.found.names).Strs("interfaces", cfg.interfaces).
 		Strs("methods", sources.methods()).Msg("listening")
 

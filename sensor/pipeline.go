@@ -37,7 +37,7 @@ type pipeline struct {
 	inputs      func() []inputState // of a live capture; nil for files
 	messages    *healthLog          // of a live capture; nil for files
 	terminal    *terminal           // of a live capture on a terminal; else nil
-	open        openFindings        // of a live capture; nil for files
+	open        *openFindings       // of a live capture; nil for files
 	acks        *acks               // of a live capture; nil for files
 	// Of the last heartbeat.
 	lastHeartbeat                          int64
@@ -131,7 +131,7 @@ func (p *pipeline) session(s *finding.Session) uint64 {
 }
 
 func (p *pipeline) finding(f *finding.Finding) {
-	p.acks.follow(f)
+	p.acks.attach(f)
 	if p.events != nil {
 		p.events.Before(p.beforeFinding)
 		p.events.Finding(f)
@@ -139,9 +139,7 @@ func (p *pipeline) finding(f *finding.Finding) {
 	}
 	p.report.Finding(f)
 	p.terminal.finding(f)
-	if p.open != nil {
-		p.open.follow(f)
-	}
+	p.open.follow(f)
 }
 
 func (p *pipeline) source(s *finding.SourceRecord) {

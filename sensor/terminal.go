@@ -145,31 +145,3 @@ func (p *pipeline) heartbeat(now int64) {
 		Uint64("lost_frames", c.KernelDrops+c.KernelIfdrops).Float64("lost_share", p.last.Loss).
 		Msg(s)
 }
-
-// openFindings are the severities of the open findings, by their ids.
-type openFindings map[string]verdict.Severity
-
-// maxOpenFindings bounds the findings that are counted.
-const maxOpenFindings = 10_000
-
-// follow counts a finding in or out.
-func (o openFindings) follow(f *finding.Finding) {
-	if f.Action == finding.Closed {
-		delete(o, f.ID)
-	} else if len(o) < maxOpenFindings {
-		o[f.ID] = f.Severity
-	}
-}
-
-// text says how many findings are open, and the highest severity.
-func (o openFindings) text() string {
-	if len(o) == 0 {
-		return "no finding is open"
-	}
-	highest := verdict.Info
-	for _, s := range o {
-		highest = max(highest, s)
-	}
-	return fmt.Sprintf("%s open, the highest severity is %s",
-		verdict.Count(uint32(len(o)), "finding is", "findings are"), highest)
-}

@@ -51,7 +51,7 @@ func TestHeartbeat(t *testing.T) {
 	for _, onTerminal := range []bool{false, true} {
 		var log, screen bytes.Buffer
 		p := &pipeline{messages: &healthLog{log: (&app{stderr: &log}).logger(&config{})},
-			open: openFindings{}, engine: engine.New(engine.Config{Live: true}, engine.Output{})}
+			open: &openFindings{}, engine: engine.New(engine.Config{Live: true}, engine.Output{})}
 		if onTerminal {
 			p.terminal = &terminal{out: &screen}
 		}
