@@ -108,7 +108,7 @@ func TestAskRunning(t *testing.T) {
 	}
 	acknowledge(t, socket, &l)
 	if second := listen(); second.code() != exitFailed ||
-		!strings.Contains(second.stderr.String(), "another sensor answers there") {
+		!strings.Contains(second.stderr.String(), "another process answers there") {
 		t.Errorf("a second sensor with the same socket: %s", second.stderr.String())
 	}
 	p.Process.Signal(syscall.SIGTERM)

@@ -59,13 +59,13 @@ func (a *app) notifyConfig(outbox string) (*notify.Config, zerolog.Logger, error
 		n.Events = ""
 	}
 	if dir := cfg.state.dir; dir != "" {
-		n.Counters = filepath.Join(dir, "notify.json")
+		n.Counters = filepath.Join(dir, notify.CountersFile)
 		n.Journal = filepath.Join(dir, notify.JournalFile)
 		if n.Outbox == "" {
 			n.Outbox = filepath.Join(dir, "outbox")
 		}
 	} else if n.Outbox != "" {
-		n.Counters = filepath.Join(n.Outbox, "notify.json")
+		n.Counters = filepath.Join(n.Outbox, notify.CountersFile)
 	}
 	return n, log, nil
 }

@@ -10,11 +10,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"spamsensor/sensor/notify"
 	"spamsensor/sensor/serve"
 )
-
-// noticesFile has the counters of notify, in the directory of the state.
-const noticesFile = "notify.json"
 
 // serveConfig is the part of the configuration that serve has.
 type serveConfig struct {
@@ -83,7 +81,7 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 		WebConfig: cmp.Or(o.webConfig, cfg.serve.webConfig), Hosts: splitLists(o.hosts),
 		Socket: socket, Version: version, Log: slog.New(zerolog.NewSlogHandler(log))}
 	if cfg.state.dir != "" {
-		c.Notices = filepath.Join(cfg.state.dir, noticesFile)
+		c.Notices = filepath.Join(cfg.state.dir, notify.CountersFile)
 	}
 	server, err := serve.New(c)
 	switch {

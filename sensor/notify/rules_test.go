@@ -23,7 +23,8 @@ func newWorld(t *testing.T, limits Limits, channels ...Channel) *world {
 	if len(channels) == 0 {
 		channels = []Channel{{Name: "mail", Kind: "mail"}}
 	}
-	w.rules = rules{channels: channels, limits: limits, state: newState(w.now, &limits)}
+	w.rules = rules{channels: channels, limits: limits, state: &state{}}
+	w.rules.complete(w.now, &limits)
 	w.rules.Sensor = "sensor1"
 	return w
 }

@@ -38,8 +38,9 @@ type Service struct {
 
 const (
 	stateFile = "state.json"
-	// JournalFile is the usual name of the file with the notify events.
-	JournalFile = "notify-events.json"
+	// JournalFile is the usual name of the file with the notify events, CountersFile that of the
+	// file of the counters. Both are in the directory of the state.
+	JournalFile, CountersFile = "notify-events.json", "notify.json"
 	// pollInterval is the time between two looks at the events file.
 	pollInterval = 500 * time.Millisecond
 	// saveInterval is the time between two saves where nothing of importance came, and between two

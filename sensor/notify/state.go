@@ -79,12 +79,6 @@ const (
 	forgetAfter = 48 * time.Hour
 )
 
-func newState(now time.Time, l *Limits) *state {
-	s := &state{}
-	s.complete(now, l)
-	return s
-}
-
 // complete makes what a saved state lacks.
 func (s *state) complete(now time.Time, l *Limits) {
 	if s.Findings == nil {

@@ -89,7 +89,7 @@ func start(t *testing.T, cfg Config) (url string, s *Server) {
 		t.Fatal(err)
 	}
 	run(t, s.Serve)
-	return "http://" + s.Addr().String(), s
+	return "http://" + s.listener.Addr().String(), s
 }
 
 // get asks for a URL, and returns the answer and its body.

@@ -172,7 +172,7 @@ func TestManyScrapers(t *testing.T) {
 func TestHost(t *testing.T) {
 	socket, _ := listenFake(t, newFake())
 	url, s := start(t, Config{Socket: socket, Hosts: []string{"sensor.example"}})
-	port := s.Addr().(*net.TCPAddr).Port
+	port := s.listener.Addr().(*net.TCPAddr).Port
 	for _, x := range []struct {
 		host string
 		good bool
@@ -206,7 +206,7 @@ func TestHost(t *testing.T) {
 
 func dial(t *testing.T, s *Server) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", s.Addr().String())
+	c, err := net.Dial("tcp", s.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func TestPassedOn(t *testing.T) {
 	}
 	s.http.WriteTimeout = time.Second
 	run(t, s.Serve)
-	url := "http://" + s.Addr().String()
+	url := "http://" + s.listener.Addr().String()
 	q, _ := http.NewRequest("GET", url+"/api/v1/explain/10.0.0.1?x=1", strings.NewReader("body"))
 	q.SetBasicAuth("a", "secret")
 	q.Header.Set("Cookie", "c=d")

@@ -47,8 +47,8 @@ type Server struct {
 	Requests, Refused atomic.Uint64
 }
 
-// ErrInUse says that another sensor answers on the socket.
-var ErrInUse = errors.New("another sensor answers there")
+// ErrInUse says that another process answers on the socket.
+var ErrInUse = errors.New("another process answers there")
 
 // Listen makes a server on a socket, for the owner and, if it is not empty, a group. A socket that
 // nobody listens on any more is replaced.
@@ -56,17 +56,7 @@ func Listen(socket, group string, sensor Sensor, actions map[string]Action) (*Se
 	if err := os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
 		return nil, fmt.Errorf("control.socket: %w", err)
 	}
-	if info, err := os.Lstat(socket); err == nil {
-		if info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("control.socket: %s exists and is no socket", socket)
-		}
-		if c, err := net.DialTimeout("unix", socket, time.Second); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("control.socket: %s: %w", socket, ErrInUse)
-		}
-		os.Remove(socket)
-	}
-	l, err := net.Listen("unix", socket)
+	l, err := ListenUnix(socket)
 	if err != nil {
 		return nil, fmt.Errorf("control.socket: %w", err)
 	}
@@ -85,26 +75,52 @@ func Listen(socket, group string, sensor Sensor, actions map[string]Action) (*Se
 	return s, nil
 }
 
-// share lets the group use the socket. A service whose own group it is may not change owners: there
+// ListenUnix listens on a unix socket, for the owner and its group. A socket that nobody listens on
+// any more is replaced; an error with [ErrInUse] says that somebody does.
+func ListenUnix(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, fmt.Errorf("%s exists and is no socket", path)
+		}
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("%s: %w", path, ErrInUse)
+		}
+		os.Remove(path)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// share gives the socket to a group. A service whose own group it is may not change owners: there
 // the socket has the group from the start.
 func share(socket, group string) error {
-	if group != "" {
-		g, err := user.LookupGroup(group)
-		if err != nil {
-			return fmt.Errorf("control.group: %w", err)
-		}
-		gid, _ := strconv.Atoi(g.Gid)
-		info, err := os.Lstat(socket)
-		if err != nil {
-			return fmt.Errorf("control.socket: %w", err)
-		}
-		if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Gid) != gid {
-			if err := os.Chown(socket, -1, gid); err != nil {
-				return fmt.Errorf("control.group: %w", err)
-			}
-		}
+	if group == "" {
+		return nil
 	}
-	return os.Chmod(socket, 0o660)
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		return fmt.Errorf("control.group: %w", err)
+	}
+	gid, _ := strconv.Atoi(g.Gid)
+	info, err := os.Lstat(socket)
+	if err != nil {
+		return fmt.Errorf("control.socket: %w", err)
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Gid) == gid {
+		return nil
+	}
+	if err := os.Chown(socket, -1, gid); err != nil {
+		return fmt.Errorf("control.group: %w", err)
+	}
+	return nil
 }
 
 // Serve answers until the context ends, and removes the socket.
@@ -116,9 +132,6 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Close ends a server that does not serve.
-func (s *Server) Close() error { return s.listener.Close() }
 
 // Handler answers requests about a sensor under /api/v1/. refused is called for each request that
 // gets no answer but an error.

@@ -164,7 +164,7 @@ func TestSocket(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a socket that is left over: %v", err)
 	}
-	s.Close()
+	s.listener.Close()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
