@@ -12,9 +12,9 @@ import (
 // such a file; the next Replace removes it.
 const Suffix = ".tmp"
 
-// Replace replaces a file, or makes it: at every moment there is the old file or the new one, whole,
-// also after a crash. The functions of prepare may change the new file, such as its owner, before
-// it takes the name. With an error the old file stays, except that of the last flush of the
+// Replace replaces a file, or makes it: at every moment, also after a crash, there is the old file
+// or the new one, whole. The functions of prepare may change the new file, such as its owner,
+// before it takes the name. With an error the old file stays, except that of the last flush of the
 // directory. One goroutine at a time replaces a file.
 func Replace(name string, content []byte, mode fs.FileMode, prepare ...func(*os.File) error) error {
 	fresh := name + Suffix

@@ -38,9 +38,10 @@ type Service struct {
 
 const (
 	stateFile = "state.json"
-	// JournalFile is the usual name of the file with the notify events, CountersFile that of the
-	// file of the counters. Both are in the directory of the state.
-	JournalFile, CountersFile = "notify-events.json", "notify.json"
+	// JournalFile is the usual name of the file with the notify events.
+	JournalFile = "notify-events.json"
+	// CountersFile is the usual name of the file with the counters.
+	CountersFile = "notify.json"
 	// pollInterval is the time between two looks at the events file.
 	pollInterval = 500 * time.Millisecond
 	// saveInterval is the time between two saves where nothing of importance came, and between two

@@ -12,9 +12,10 @@
 //
 // The sum is CRC-32C over the line up to the sum, and the JSON. It detects every change of up to 32
 // bits in a row, and any other with a probability of 1 - 2^-32. Generations alternate between two
-// files, checkpoint.0 and checkpoint.1, so that one whole generation exists at every moment at which
-// the machine may stop (package durable). A file that is damaged, or that a newer version wrote, is refused and
-// kept aside as checkpoint.N.refused.M, and the other generation is used; see Loaded.
+// files, checkpoint.0 and checkpoint.1, so that one whole generation exists at every moment at
+// which the machine may stop (package durable). A file that is damaged, or that a newer version
+// wrote, is refused and kept aside as checkpoint.N.refused.M, and the other generation is used; see
+// Loaded.
 //
 // A checkpoint holds addresses of hosts and the secret of the hashes, so its mode is 0600.
 //
