@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -10,6 +11,18 @@ import (
 // liveKeys are the settings, or groups of them, that a reload applies. The others need a restart.
 var liveKeys = []string{"home_net", "smtp_servers", "allowed_relays", "local_domains", "ignore",
 	"detect", "evidence", "output", "log"}
+
+// services are the other commands that run for long: the settings that each reads at its start, and
+// the unit that runs it.
+var services = []struct {
+	command, unit string
+	keys          []string
+}{
+	{"notify", "spamsensor-notify",
+		[]string{"notify", "notify_limits", "reputation", "output.file", "state.dir",
+			"sensor.name"}},
+	{"serve", "spamsensor-serve", []string{"serve", "control.socket", "state.dir"}},
+}
 
 // foreignKeys are settings of other commands than run.
 var foreignKeys = []string{"capture.workers", "notify", "notify_limits", "reputation", "serve"}
@@ -22,24 +35,26 @@ func hasKey(list []string, key string) bool {
 }
 
 // changes describes what another configuration changes, one line each. What cannot be applied is
-// compared with the configuration at the start, so that it is named until the restart.
+// compared with the configuration at the start, so that it is named until the restart. What other
+// services read at their start is named once: when they start is not known here.
 func (r *reloader) changes(next *config) (list []string) {
 	is, was, started := next.inForce(), r.cfg.inForce(), r.started.inForce()
 	for _, key := range leafKeys(reflect.TypeFor[fileConfig](), "") {
 		now, before := field(is, key), field(was, key)
-		live := hasKey(liveKeys, key)
-		if key == "output.file" {
-			live = !isStdout(next.output) && !isStdout(r.cfg.output)
-		}
-		if !live {
+		live := hasKey(liveKeys, key) && (key != "output.file" || r.movesOutput(next))
+		if !live && !hasKey(foreignKeys, key) {
 			before = field(started, key)
 		}
+		if reflect.DeepEqual(now.Interface(), before.Interface()) {
+			continue
+		}
 		switch {
-		case hasKey(foreignKeys, key) || reflect.DeepEqual(now.Interface(), before.Interface()):
+		case hasKey(foreignKeys, key):
 		case !live:
-			list = append(list, key+" changed: takes effect at the next start")
+			list = append(list, key+" changed: takes effect at the next start of run"+
+				r.whyLater(key, next)+restartOf("spamsensor"))
 			if key == "output.file" {
-				next.output = r.cfg.output
+				next.output, next.file.Output.File = r.cfg.output, r.cfg.file.Output.File
 			}
 		case now.Kind() == reflect.Slice:
 			list = append(list, listChanges(key, before, now)...)
@@ -47,8 +62,27 @@ func (r *reloader) changes(next *config) (list []string) {
 			list = append(list, printable(fmt.Sprintf("%s is %s, and was %s", key,
 				scalar(now.Interface()), scalar(before.Interface()))))
 		}
+		for _, s := range services {
+			if hasKey(s.keys, key) {
+				list = append(list, fmt.Sprintf("%s changed: %s reads it at its start%s", key,
+					s.command, restartOf(s.unit)))
+			}
+		}
 	}
 	return list
+}
+
+// restartOf is the command that restarts a service, behind a line of changes.
+func restartOf(unit string) string { return " (systemctl restart " + unit + ")" }
+
+// whyLater says why another file of the events is not opened before the next start.
+func (r *reloader) whyLater(key string, next *config) string {
+	if key != "output.file" || isStdout(next.output) || r.p.mayWrite(next.output) {
+		return ""
+	}
+	places := slices.Compact(slices.Sorted(slices.Values(*r.p.writable.Load())))
+	return printable(fmt.Sprintf(", and events go on to %s: the sandbox allows to write in %s only",
+		cmp.Or(r.cfg.output, "-"), strings.Join(places, ", ")))
 }
 
 // leafKeys returns the keys of the single values and of the lists of a group of settings.

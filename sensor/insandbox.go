@@ -25,7 +25,11 @@ func (p *pipeline) enterSandbox(file string, log zerolog.Logger) {
 	if !ownProcess {
 		return
 	}
-	r := sandbox.Enter(p.cfg.sandboxConfig(file))
+	allowed := p.cfg.sandboxConfig(file)
+	r := sandbox.Enter(allowed)
+	if r.LandlockABI > 0 {
+		p.writable.Store(&allowed.Write)
+	}
 	e := event.Sandbox(*r)
 	log.Info().Strs("capabilities", r.Capabilities).Int("landlock_abi", r.LandlockABI).
 		Bool("seccomp", r.Seccomp).Strs("missing", r.Missing).Msg("in the sandbox")
@@ -41,6 +45,25 @@ func (p *pipeline) enterSandbox(file string, log zerolog.Logger) {
 			Hint: "the sensor works all the same; the sandbox event lists what is missing"})
 		p.reportHealth(now, p.health.changes)
 	})
+}
+
+// mayWrite reports whether the sandbox allows to open a file of the events. Without Landlock it
+// does.
+func (p *pipeline) mayWrite(name string) bool {
+	writable := p.writable.Load()
+	if writable == nil {
+		return true
+	}
+	for _, dir := range outputPlaces(name) {
+		inside := func(allowed string) bool {
+			rest, err := filepath.Rel(allowed, dir)
+			return err == nil && filepath.IsLocal(rest)
+		}
+		if !slices.ContainsFunc(*writable, inside) {
+			return false
+		}
+	}
+	return true
 }
 
 // sandboxConfig lists what a run still reads and writes. file is the configuration.

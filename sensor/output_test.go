@@ -33,9 +33,14 @@ var built = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	if os.Getenv(loopInstead) != "" { // the command with a worker that never ends its first batch
+	if name := os.Getenv(loopInstead); name != "" { // the command with a worker that never ends its first batch
+		marker, err := os.OpenFile(name, os.O_WRONLY, 0) // before the sandbox
+		if err != nil {
+			panic(err)
+		}
 		var over atomic.Bool
 		probe = func() {
+			marker.WriteString("stuck")
 			for !over.Load() {
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"spamsensor/sensor/capture"
@@ -39,6 +40,8 @@ type pipeline struct {
 	terminal    *terminal           // of a live capture on a terminal; else nil
 	open        *openFindings       // of a live capture; nil for files
 	acks        *acks               // of a live capture; nil for files
+	// writable are the directories that the sandbox allows to write in; nil without Landlock.
+	writable atomic.Pointer[[]string]
 	// Of the last heartbeat.
 	lastHeartbeat                          int64
 	framesAtHeartbeat, attemptsAtHeartbeat uint64

@@ -104,10 +104,15 @@ func (r *reloader) apply(next *config) {
 	r.level.set(&r.opt, next)
 }
 
-// moveOutput opens output.file if it is another one. Between standard output and a file nothing
-// moves before the next start.
+// movesOutput reports whether the file of the events of another configuration can be opened now:
+// between standard output and a file nothing moves before the next start, nor out of the sandbox.
+func (r *reloader) movesOutput(next *config) bool {
+	return !isStdout(next.output) && !isStdout(r.cfg.output) && r.p.mayWrite(next.output)
+}
+
+// moveOutput opens output.file if it is another one.
 func (r *reloader) moveOutput(next *config) error {
-	if next.output == r.cfg.output || isStdout(next.output) || isStdout(r.cfg.output) {
+	if next.output == r.cfg.output || !r.movesOutput(next) {
 		return nil
 	}
 	if _, err := r.p.reopen(next.output, 0, r.protected(next).check); err != nil {

@@ -131,9 +131,12 @@ func TestReload(t *testing.T) {
 			`"reload: detect.many_networks is 12, and was 10"`, `"reload: smtp_servers: added ip 192.168.77.25, role mailserver"`,
 			`"reload: local_domains: added example.org"`, `"reload: allowed_relays: added 192.0.2.0/24"`, `"changes":4`}},
 		{"home_net: [192.168.77.0/24, 10.9.0.0/16]\n", []string{`"reload: home_net: added 10.9.0.0/16"`, `"reload: smtp_servers: removed ip 192.168.77.25, role mailserver"`}},
-		{ours + "capture: {buffer: 32MiB}\nlimits: {flows: 999}\nstate: {dir: /tmp}\n", []string{`"reload: capture.buffer changed: takes effect at the next start"`,
-			`"reload: limits.flows changed: takes effect at the next start"`, `"reload: state.dir changed: takes effect at the next start"`}},
-		{ours + "capture: {buffer: 32MiB}\n", []string{`"reload: capture.buffer changed: takes effect at the next start"`, `"changes":1`}},
+		{ours + "capture: {buffer: 32MiB}\nlimits: {flows: 999}\nstate: {dir: /tmp}\n", []string{`"reload: capture.buffer changed: takes effect at the next start of run (systemctl restart spamsensor)"`,
+			`"reload: limits.flows changed: takes effect at the next start of run (systemctl restart spamsensor)"`, `"reload: state.dir changed: takes effect at the next start of run (systemctl restart spamsensor)"`}},
+		{ours + "capture: {buffer: 32MiB}\nnotify_limits: {per_hour: 7}\nserve: {listen: 127.0.0.1:9999}\n", []string{
+			`"reload: notify_limits.per_hour changed: notify reads it at its start (systemctl restart spamsensor-notify)"`,
+			`"reload: serve.listen changed: serve reads it at its start (systemctl restart spamsensor-serve)"`}},
+		{ours + "capture: {buffer: 32MiB}\nnotify_limits: {per_hour: 7}\nserve: {listen: 127.0.0.1:9999}\n", []string{`"reload: capture.buffer changed: takes effect at the next start of run (systemctl restart spamsensor)"`, `"changes":1`}},
 		{ours + "evidence: {mail_from: none, sessions_per_finding: 3}\noutput: {sessions: all}\nlog: {level: debug}\n", []string{
 			`"reload: evidence.mail_from is none, and was domain"`, `"reload: evidence.sessions_per_finding is 3, and was 50"`,
 			`"reload: output.sessions is all, and was evidence"`, `"reload: log.level is debug, and was info"`}},
@@ -290,8 +293,19 @@ func TestReloadOutput(t *testing.T) {
 	if !strings.Contains(said, "it is the configuration "+r.config+", which would be destroyed") {
 		t.Error(said)
 	}
+	r.hangup(text(r.dir+"/one", "detect: {many_networks: 11}\n"))
+	if !strings.Contains(r.log.String(), `"landlock_abi":0`) {
+		said = r.hangup(text(t.TempDir()+"/events", "detect: {many_networks: 13}\n"))
+		for _, want := range []string{"output.file changed: takes effect at the next start of run, and events go on to " + r.dir + "/one: the sandbox allows to write in " + r.dir + " only (systemctl restart spamsensor)",
+			"detect.many_networks is 13, and was 11"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("the log lacks %q: %s", want, said)
+			}
+		}
+		r.hangup(text(r.dir+"/one", "detect: {many_networks: 11}\n"))
+	}
 	said = r.hangup(text(r.dir+"/two", "detect: {many_networks: 12}\n"))
-	if !strings.Contains(said, `reload: output.file is `+r.dir+`/two, and was `+r.dir+`/one`) || !strings.Contains(said, "detect.many_networks is 12, and was 10") {
+	if !strings.Contains(said, `reload: output.file is `+r.dir+`/two, and was `+r.dir+`/one`) || !strings.Contains(said, "detect.many_networks is 12, and was 11") || !strings.Contains(said, "output.file changed: notify reads it at its start (systemctl restart spamsensor-notify)") {
 		t.Error(said)
 	}
 	code, out, errs := checked(t, "reload", "--socket", r.dir+"/socket")

@@ -201,13 +201,12 @@ func TestStreamFIFO(t *testing.T) {
 	for _, frames := range []string{"979", "no"} {
 		var out bytes.Buffer
 		p := launch(t, &out, exec.Command(name, "run", "-i", fifo))
-		time.Sleep(300 * time.Millisecond)
+		w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits for the run
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close() // it stays open
 		if frames == "979" {
-			w, err := os.OpenFile(fifo, os.O_WRONLY, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close() // it stays open
 			w.Write(testdata(t, "bot.pcap"))
 			time.Sleep(300 * time.Millisecond)
 		}

@@ -16,15 +16,24 @@ import (
 )
 
 // loopInstead is the environment variable with which the test binary is the command with an endless
-// worker that locks a shard; see TestMain.
+// worker that locks a shard; see TestMain. Its value is a file in which the worker writes first.
 const loopInstead = "SPAMSENSOR_TEST_LOOP"
 
-// looping starts the command with an endless worker.
-func looping(t *testing.T, stdout io.Writer, command ...string) *process {
+// looping starts the command with an endless worker. stuck waits until the worker has begun, at most
+// for a time.
+func looping(t *testing.T, stdout io.Writer, command ...string) (p *process, stuck func(time.Duration) bool) {
 	t.Helper()
+	marker := written(t, filepath.Join(t.TempDir(), "marker"), "")
 	c := exec.Command(command[0], command[1:]...)
-	c.Env = append(os.Environ(), loopInstead+"=1")
-	return launch(t, stdout, c)
+	c.Env = append(os.Environ(), loopInstead+"="+marker)
+	return launch(t, stdout, c), func(most time.Duration) bool {
+		for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if b, _ := os.ReadFile(marker); len(b) > 0 {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // gaveUp checks the end of a process that was stuck.
@@ -54,27 +63,35 @@ func TestStuckWorker(t *testing.T) {
 		t.Run("read, workers="+workers, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			p := looping(t, io.Discard, os.Args[0], "read", "-q", "--workers", workers, path)
+			p, _ := looping(t, io.Discard, os.Args[0], "read", "-q", "--workers", workers, path)
 			gaveUp(t, p, began, 10*time.Second)
 			t.Logf("R17: read: a worker that loops ends the process after %.1f s (goal 10 s)", time.Since(began).Seconds())
 		})
 	}
 	t.Run("read, SIGTERM", func(t *testing.T) {
 		t.Parallel()
-		p := looping(t, io.Discard, os.Args[0], "read", "-q", path)
-		time.Sleep(time.Second)
+		p, stuck := looping(t, io.Discard, os.Args[0], "read", "-q", path)
+		if !stuck(20 * time.Second) {
+			t.Fatal("the worker did not begin")
+		}
 		began := time.Now()
 		p.Process.Signal(syscall.SIGTERM)
 		gaveUp(t, p, began, 5*time.Second)
 	})
 	t.Run("read, two signals", func(t *testing.T) {
 		t.Parallel()
-		p := looping(t, io.Discard, os.Args[0], "read", "-q", path)
-		time.Sleep(time.Second)
+		p, stuck := looping(t, io.Discard, os.Args[0], "read", "-q", path)
+		if !stuck(20 * time.Second) {
+			t.Fatal("the worker did not begin")
+		}
 		began := time.Now()
 		p.Process.Signal(syscall.SIGTERM)
-		time.Sleep(100 * time.Millisecond)
-		p.Process.Signal(syscall.SIGTERM)
+		go func() { // one that comes before the first was obeyed is the first
+			for range 9 {
+				time.Sleep(100 * time.Millisecond)
+				p.Process.Signal(syscall.SIGTERM)
+			}
+		}()
 		p.Wait()
 		if s := p.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || time.Since(began) > time.Second {
 			t.Errorf("the second signal did not end it at once: %v after %v", p.ProcessState, time.Since(began))
@@ -88,15 +105,14 @@ func TestStuckWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ns := veth(t)
 			var out bytes.Buffer
-			p := looping(t, &out, "ip", "netns", "exec", ns, os.Args[0], "run", "-i", "v1", "-v")
-			time.Sleep(time.Second)
-			if said, err := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-t", "-i", "v0", path).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, said)
+			p, stuck := looping(t, &out, "ip", "netns", "exec", ns, os.Args[0], "run", "-i", "v1", "-v")
+			for tries := 0; !stuck(500 * time.Millisecond); tries++ { // until it listens
+				if said, err := exec.Command("ip", "netns", "exec", ns, "tcpreplay", "-q", "-t", "-i", "v0", path).CombinedOutput(); err != nil || tries == 40 {
+					t.Fatalf("the worker did not begin after %d captures: %v: %s", tries, err, said)
+				}
 			}
 			began := time.Now()
 			if signal {
-				time.Sleep(500 * time.Millisecond)
-				began = time.Now()
 				p.Process.Signal(syscall.SIGTERM)
 			}
 			gaveUp(t, p, began, most)

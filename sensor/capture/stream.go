@@ -105,9 +105,9 @@ func (r streamReader) Read(p []byte) (int, error) {
 
 // read is the goroutine of the reader.
 func (s *Stream) read(files *FilesConfig) {
+	defer close(s.batches) // the last step: who sees it may rely on the reader's end
 	s.cfg.Working(true)
 	defer s.cfg.Working(false)
-	defer close(s.batches)
 	frames, b := uint64(0), &s.file.batch
 	err := s.guarded(func() error { return s.file.open(files) })
 	opened := err == nil
