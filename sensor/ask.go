@@ -263,22 +263,5 @@ func (a *app) printExplanation(ctx context.Context, g status.Getter, o *askOptio
 	if done, err := a.asJSON(ctx, g, o, path, &x); done || err != nil {
 		return err
 	}
-	for i, line := range x.Hosts {
-		if i > 0 {
-			fmt.Fprintln(a.stdout)
-		}
-		if err := a.text().PrintEvent(line); err != nil {
-			return err
-		}
-	}
-	if len(x.Hosts) > 0 {
-		a.text().PrintFindingsOf(x.Findings)
-	} else { // it is not in the table any more
-		for _, line := range x.Findings {
-			if err := a.text().PrintEvent(line); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return a.text().PrintExplanation(&x)
 }

@@ -44,7 +44,9 @@ func TestAskCapture(t *testing.T) {
 		{[]string{"explain", "192.168.77.25"}, 0, []string{"nothing that suffices for a finding",
 			"Against it    +0.7", "Not seen"}},
 		{[]string{"explain", "192.168.77.66", "-o", "json"}, 0, []string{`"action":"explained"`}},
-		{[]string{"explain", "192.0.2.1"}, 2, []string{"no mail connection"}},
+		{[]string{"explain", "192.0.2.1"}, 0, []string{"no connection of it to a mail port is known, from 2026-11-21", "outside of the home networks"}},
+		{[]string{"explain", "192.168.77.99"}, 0, []string{"in a home network: it is judged when it sends"}},
+		{[]string{"explain", "192.0.2.1", "-o", "json"}, 0, []string{`"hosts":[],"findings":[],"declared":[],"in_home_net":false`}},
 		{[]string{"explain", "x\x1b[1m"}, 2, []string{"is no IP address"}},
 		{[]string{"explain", "192.0.2.1", "-o", "csv"}, 2, []string{"no table"}},
 	} {
@@ -56,6 +58,34 @@ func TestAskCapture(t *testing.T) {
 		}
 		if code != x.code || strings.Contains(stdout+stderr, "\x1b") {
 			t.Errorf("%q: exit code %d, want %d; %q", x.args, code, x.code, stderr)
+		}
+	}
+}
+
+// TestExplainDeclared checks that the entries of the configuration about a host are named with their
+// places, whether or not it was seen.
+func TestExplainDeclared(t *testing.T) {
+	name := written(t, t.TempDir()+"/a.yaml", "smtp_servers:\n  - 192.168.77.25\n  - {ip: 192.168.77.9, role: bulk}\n  - {ip: 192.168.77.9, role: nat}\n"+
+		"allowed_relays: [192.0.2.0/24]\nignore: [{ip: 192.168.77.0/24, why: old, until: 2020-01-01}, {ip: 192.168.77.66, why: lab, until: 2200-01-31}]\n")
+	for _, x := range []struct {
+		ip   string
+		want []string
+	}{
+		{"192.168.77.25", []string{"For it        it is declared as a mail server (" + name + ":2)"}},
+		{"192.168.77.66", []string{"For it        its findings are for information until 2200-01-31: lab (" + name + ":6)"}},
+		{"192.168.77.9", []string{"For it        it is declared with the role nat (" + name + ":4)"}},
+		{"192.0.2.7", []string{"For it        our hosts may send to it: it is an allowed relay (" + name + ":5)"}},
+		{"192.168.77.7", []string{"For it        it is declared as a mail server (--mail-server)"}},
+	} {
+		code, stdout, stderr := asked(t, "explain", x.ip, "-c", name, "--mail-server", "192.168.77.7", "-r", "testdata/bot.pcap")
+		text := strings.Join(strings.Fields(stdout), " ")
+		for _, want := range x.want {
+			if !strings.Contains(text, strings.Join(strings.Fields(want), " ")) || strings.Count(stdout, "For it") != 1 {
+				t.Errorf("%s: no %q in %s", x.ip, want, stdout)
+			}
+		}
+		if code != exitOK {
+			t.Errorf("%s: exit code %d: %s", x.ip, code, stderr)
 		}
 	}
 }

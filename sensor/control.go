@@ -216,17 +216,34 @@ func (q *questions) Explain(ip string) (*status.Explanation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is no IP address", printable(strconv.Quote(ip)))
 	}
+	addr = addr.Unmap()
 	known := q.p.engine.Explain(addr)
-	found := q.p.cfg.store.Of(addr.Unmap().String())
-	if len(known) == 0 && len(found) == 0 {
-		return nil, nil
+	st := q.p.engine.Stats()
+	x := &status.Explanation{IP: addr.String(), Findings: q.p.cfg.store.Of(addr.String()),
+		Declared: q.declared(addr), Home: q.p.engine.IsHome(addr), Evicted: st.SourcesEvicted,
+		Since: q.started.UTC(), Until: time.Now().UTC()}
+	if !q.p.health.live { // its times are those of the capture
+		x.Since, x.Until = time.Time{}, time.Time{}
+		if st.First != 0 {
+			x.Since, x.Until = time.Unix(0, st.First).UTC(), time.Unix(0, st.Last).UTC()
+		}
 	}
-	hosts := q.render(func(w *event.Writer) {
+	x.Hosts = append([]json.RawMessage{}, q.render(func(w *event.Writer) {
 		for _, f := range known {
 			w.Finding(f)
 		}
-	})
-	return &status.Explanation{IP: addr.Unmap().String(), Hosts: hosts, Findings: found}, nil
+	})...)
+	return x, nil
+}
+
+// declared is what the configuration in force says of a host.
+func (q *questions) declared(addr netip.Addr) []status.Declaration {
+	if r := q.reloads; r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.cfg.declared(addr)
+	}
+	return q.p.cfg.declared(addr)
 }
 
 // startControl has a sensor answer on its socket until the context ends. A socket that the

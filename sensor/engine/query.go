@@ -33,3 +33,10 @@ func (e *Engine) Explain(addr netip.Addr) (list []*finding.Finding) {
 	e.Between(func() { list = e.sources.Explain(addr.Unmap(), e.clock.Now()) })
 	return list
 }
+
+// IsHome reports whether a host is in a network of ours, configured or learned: it is judged.
+func (e *Engine) IsHome(addr netip.Addr) (home bool) {
+	a := addr.Unmap()
+	e.Between(func() { home = e.peers.Home.Has(a.As16(), a.Is6()) })
+	return home
+}

@@ -37,7 +37,9 @@ func (f *fake) Sources(most int) *status.Sources {
 	}
 	return s
 }
-func (*fake) Explain(string) (*status.Explanation, error) { return nil, nil }
+func (*fake) Explain(ip string) (*status.Explanation, error) {
+	return &status.Explanation{IP: ip}, nil
+}
 
 // newFake is a sensor that captures.
 func newFake() *fake {

@@ -44,7 +44,7 @@ func TestEndpoints(t *testing.T) {
 		{"/api/v1/sources?limit=x", 400, "limit: want 1 to"},
 		{"/api/v1/sources?limit=10001", 400, "limit: want 1 to 10000"},
 		{"/api/v1/findings/no%2Fid", 404, "no finding with this id"},
-		{"/api/v1/servers", 200, "192.0.2.25"}, {"/api/v1/explain/10.0.0.1", 404, "no mail"},
+		{"/api/v1/servers", 200, "192.0.2.25"}, {"/api/v1/explain/10.0.0.1", 200, `"ip":"10.0.0.1"`}, {"/api/v1/findings/x", 404, "no finding"},
 		{"/api/v1/evidence/x", 404, "there are /api/v1/status"}, {"/api/v1/", 404, "there are"},
 		{"/api/v1/explain/" + strings.Repeat("1", 300), 414, "too long"},
 		{"/api/v1/sources?" + strings.Repeat("1", 300), 414, "too long"},

@@ -140,11 +140,27 @@ type Servers struct {
 
 // Explanation is what is known of a host: once for each VLAN or tunnel that it is in, a finding
 // event whose action is "explained", with the reasons for and against the host. It has no reasons
-// if nothing was found.
+// if nothing was found. There are no Hosts if no connection of the host to a mail port is known.
 type Explanation struct {
 	IP       string            `json:"ip"`
 	Hosts    []json.RawMessage `json:"hosts"`
 	Findings []json.RawMessage `json:"findings"` // of the host
+	// Declared is what the configuration says of the host.
+	Declared []Declaration `json:"declared"`
+	Home     bool          `json:"in_home_net"` // it is in a network of ours: it is judged
+	// Since and Until enclose what was seen, of all hosts.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Evicted are hosts that had to make room for others in the table.
+	Evicted uint64 `json:"evicted"`
+}
+
+// Declaration is an entry of the configuration about a host, or about a network that it is in.
+type Declaration struct {
+	Key  string `json:"key"` // smtp_servers, allowed_relays or ignore
+	Text string `json:"text"`
+	File string `json:"file"` // or an option such as --mail-server
+	Line int    `json:"line,omitempty"`
 }
 
 // Sensor answers. Each call returns what is true at the moment. It may be asked by several
@@ -157,6 +173,6 @@ type Sensor interface {
 	Servers() *Servers
 	// Finding returns the latest event of a finding, nil if there is none.
 	Finding(id string) json.RawMessage
-	// Explain returns what is known of a host, nil if it was never seen.
+	// Explain returns what is known of a host.
 	Explain(ip string) (*Explanation, error)
 }

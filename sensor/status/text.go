@@ -219,8 +219,71 @@ func (f *Finding) state() string {
 	return "open"
 }
 
-// PrintEvent prints a finding, or what is known of a host, with the reasons for and against it.
-func (t *Text) PrintEvent(line json.RawMessage) error {
+// PrintExplanation prints what is known of a host, and its findings.
+func (t *Text) PrintExplanation(x *Explanation) error {
+	if len(x.Hosts)+len(x.Findings) == 0 {
+		t.printUnseen(x)
+	}
+	for i, line := range x.Hosts {
+		if i > 0 {
+			t.printf("\n")
+		}
+		if err := t.printEvent(line, x.Declared); err != nil {
+			return err
+		}
+	}
+	if len(x.Hosts) > 0 {
+		t.printFindingsOf(x.Findings)
+		return nil
+	}
+	for _, line := range x.Findings { // the host is not in the table any more
+		if err := t.printEvent(line, x.Declared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printUnseen prints what is known of a host that has done nothing.
+func (t *Text) printUnseen(x *Explanation) {
+	t.wrapped("Host", x.IP)
+	seen := "no connection of it to a mail port is known"
+	if !x.Since.IsZero() {
+		seen += fmt.Sprintf(", from %s to %s", t.time(x.Since), t.time(x.Until))
+	}
+	if x.Evicted > 0 {
+		seen += fmt.Sprintf("; %d hosts had to make room in the table, and it may be one of them",
+			x.Evicted)
+	}
+	t.wrapped("Seen", seen)
+	home := "outside of the home networks: it would not be judged (home_net, --home)"
+	if x.Home {
+		home = "in a home network: it is judged when it sends"
+	}
+	t.wrapped("Network", home)
+	t.printDeclared("For it", x.Declared)
+}
+
+// printDeclared prints what the configuration says of a host, and returns the label of the next
+// line.
+func (t *Text) printDeclared(label string, list []Declaration) string {
+	for i := range list {
+		d := &list[i]
+		where := d.File
+		if d.Line > 0 {
+			where += fmt.Sprintf(":%d", d.Line)
+		}
+		t.wrapped(label, fmt.Sprintf("%s (%s)", d.Text, where))
+		label = ""
+	}
+	return label
+}
+
+// PrintEvent prints a finding with the reasons for and against its host.
+func (t *Text) PrintEvent(line json.RawMessage) error { return t.printEvent(line, nil) }
+
+// printEvent prints a finding, or what is known of a host, which the configuration may name.
+func (t *Text) printEvent(line json.RawMessage, declared []Declaration) error {
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
 		return err
@@ -228,6 +291,7 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 	f := e.Finding
 	if f == nil {
 		t.wrapped("Host", e.SrcIP)
+		t.printDeclared("For it", declared)
 		return nil
 	}
 	where := e.Interface + e.File
@@ -265,6 +329,8 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 		label := "For it"
 		if against {
 			label = "Against it"
+		} else {
+			label = t.printDeclared(label, declared)
 		}
 		for i := range f.Reasons {
 			r := &f.Reasons[i]
@@ -288,8 +354,8 @@ func (t *Text) PrintEvent(line json.RawMessage) error {
 	return nil
 }
 
-// PrintFindingsOf prints a line for each finding about a host that was explained.
-func (t *Text) PrintFindingsOf(lines []json.RawMessage) {
+// printFindingsOf prints a line for each finding about a host that was explained.
+func (t *Text) printFindingsOf(lines []json.RawMessage) {
 	for _, e := range events(lines) {
 		if f := e.Finding; f != nil {
 			t.wrapped("Finding", f.ID+", "+f.state())

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+
+	"spamsensor/sensor/status"
+)
+
+// declared is what a configuration says of a host, each entry with its place. Of several roles the
+// last one holds.
+func (c *config) declared(addr netip.Addr) []status.Declaration {
+	list := []status.Declaration{}
+	add := func(key string, i int, text string) {
+		at := c.layers.fault("", fmt.Sprintf("%s[%d]", key, i), "")
+		list = append(list, status.Declaration{Key: key, Text: text, File: at.File, Line: at.Line})
+	}
+	for i := len(c.file.SMTPServers) - 1; i >= 0; i-- {
+		s := &c.file.SMTPServers[i]
+		if a, err := netip.ParseAddr(s.IP); err == nil && a.Unmap() == addr {
+			text := "it is declared as a mail server"
+			if s.Role != "" && s.Role != "mailserver" {
+				text = "it is declared with the role " + s.Role
+			}
+			add("smtp_servers", i, text)
+			break
+		}
+	}
+	for i, p := range c.engine.AllowedRelays {
+		if p.Contains(addr) {
+			add("allowed_relays", i, "our hosts may send to it: it is an allowed relay")
+			break
+		}
+	}
+	for i, x := range c.engine.Ignore {
+		if x.Net.Contains(addr) && !isOver(x.Until) {
+			end := ""
+			if x.Until != 0 {
+				end = " until " + lastDay(x.Until)
+			}
+			add("ignore", i, "its findings are for information"+end+": "+printable(x.Why))
+			break
+		}
+	}
+	return list
+}
