@@ -21,10 +21,14 @@ import (
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/engine"
+	"spamsensor/sensor/event"
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/frame"
 	"spamsensor/sensor/status"
 )
+
+// otherTime is a difference between the time of a stream's packets and the machine's that is said.
+const otherTime = time.Minute
 
 func (a *app) runCommand() *cobra.Command {
 	var test bool
@@ -94,7 +98,11 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.setWatchdog(watchdog)
 	checkpoints.restore(p.engine)
 	checkpoints.emitTo(p)
-	p.engine.Start(frame.ReadTime(wallTime()))
+	if now := frame.ReadTime(wallTime()); cfg.streamName() != "" {
+		p.engine.StartStream(now)
+	} else {
+		p.engine.Start(now)
+	}
 	p.inFlight = sources.inFlight()
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
@@ -283,12 +291,16 @@ func (a *app) listen(ctx context.Context, s liveSource, w *engine.Worker, p *pip
 	p.watchdog.expect(work)
 	_, stream := s.(*capture.Stream)
 	latest, clock := time.Now(), p.engine.Now() // of the last frame: here, and by its time
+	streamTimes := sync.OnceFunc(func() { logStreamTimes(log, wallTime(), clock) })
 	for ctx.Err() == nil && p.engine.Fault() == nil {
 		b, err := s.Next()
 		work.begin()
 		if feed(w, b); len(b.Frames) > 0 {
 			w.EmitDue()
 			latest, clock = time.Now(), p.engine.Now()
+			if stream {
+				streamTimes()
+			}
 		} else if stream { // its times are those of the machine that captures
 			w.Idle(clock + int64(time.Since(latest)))
 		} else {
@@ -307,6 +319,16 @@ func (a *app) listen(ctx context.Context, s liveSource, w *engine.Worker, p *pip
 		feed(w, b)
 	})
 	return nil
+}
+
+// logStreamTimes says once that the packets of a stream are of another time than that of the
+// machine: so are the times in the events.
+func logStreamTimes(log zerolog.Logger, now, packets int64) {
+	if off := time.Duration(now - packets); off.Abs() >= otherTime {
+		log.Info().Str("packets", event.Timestamp(packets)).Str("machine", event.Timestamp(now)).
+			Msg("the packets of the stream are of another time than this machine's (an old " +
+				"capture, or another clock): times in events are those of the packets")
+	}
 }
 
 // localNetworks returns the networks that this machine is in.

@@ -92,6 +92,14 @@ func TestStream(t *testing.T) {
 		t.Errorf("live:\n%s\noffline:\n%s", live, read)
 	}
 	balanced(t, "the stream", lastStats(t, events))
+	for _, e := range ofType(events, "health") {
+		if e.Health.Check == "clock" {
+			t.Errorf("an old capture is a fault of the clock: %+v", e.Health)
+		}
+	}
+	if n := strings.Count(stderr, "the packets of the stream are of another time than this machine's"); n != 1 {
+		t.Errorf("the age of the capture is said %d times: %s", n, stderr)
+	}
 	ended := 0
 	for _, e := range ofType(events, "finding") {
 		if e.Finding.CloseReason == "shutdown" {

@@ -31,6 +31,8 @@ type clock struct {
 	agreeing    int    // the number of these frames
 	implausible uint64 // frames whose time was not accepted so far, and jumps back
 	odd         uint64 // frames whose time was surely wrong, and all jumps: it never falls
+	// guessed says that now is of another clock than the frames': the first of them sets it.
+	guessed bool
 }
 
 const (
@@ -48,7 +50,12 @@ const (
 func (c *clock) advance(t int64, seq uint64) (to tick, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	guessed := c.guessed
+	c.guessed = false
 	switch {
+	case guessed && (t < c.now-maxBack || t >= c.now+maxStep):
+		c.now = t
+		return tick{order: seq, now: t, jump: true}, true
 	case c.now == 0:
 		c.now = t
 		if t < 10*year {
@@ -97,15 +104,18 @@ func (c *clock) window() (lo int64, span uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	lo = c.now - maxBack
+	if c.guessed {
+		return lo, 0
+	}
 	return lo, uint64((c.now/second+1)*second - lo)
 }
 
-// start sets the clock before the first frame.
-func (c *clock) start(now int64) {
+// start sets the clock before the first frame. guessed says that the frames have another clock.
+func (c *clock) start(now int64, guessed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now == 0 {
-		c.now = now
+		c.now, c.guessed = now, guessed
 	}
 }
 

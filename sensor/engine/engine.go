@@ -230,7 +230,11 @@ func (e *Engine) Finishing() *atomic.Uint64 { return &e.finishing }
 
 // Start sets the clock, in nanoseconds since 1970, before the first frame. A live capture starts
 // with the wall clock: restored state ages, and is emitted in time, even if no frame comes.
-func (e *Engine) Start(now int64) { e.clock.start(now) }
+func (e *Engine) Start(now int64) { e.clock.start(now, false) }
+
+// StartStream is Start for frames of another clock, or of another day: the time of the first one
+// replaces now, and is no jump.
+func (e *Engine) StartStream(now int64) { e.clock.start(now, true) }
 
 // Between calls f while no event is emitted, so that f may use what the Output's functions use.
 func (e *Engine) Between(f func()) {

@@ -415,6 +415,35 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// TestClockOfStream checks that the first frame of a stream sets the clock, whatever day it is from,
+// and that a jump behind it is counted.
+func TestClockOfStream(t *testing.T) {
+	for _, c := range []struct {
+		offset int64 // of the first frame to the clock of the machine
+		later  int64 // of the frames behind it to the first one
+		odd    uint64
+	}{{-year, second, 0}, {year, second, 0}, {-second, second, 0}, {second, year, 1}, {-year, -hour, 1}} {
+		e := New(Config{Live: true}, Output{})
+		e.StartStream(epoch)
+		w := e.Worker()
+		w.Idle(epoch + 5*second)
+		at := epoch + 5*second + c.offset
+		for i := range int64(6) {
+			f := newConn("10.0.0.5", "192.0.2.25", 40000, 25).syn().frames[0].data
+			w.Take([]frame.Frame{{Data: f, Len: len(f), Time: at, Link: frame.Ethernet}})
+			if i == 0 && (e.OddTimes() != 0 || e.Now()/hour != at/hour) {
+				t.Errorf("%+v: after the first frame the clock is %d, with %d odd times", c, e.Now(), e.OddTimes())
+			}
+			if i == 0 {
+				at += c.later
+			}
+		}
+		if odd := e.OddTimes(); odd != c.odd {
+			t.Errorf("%+v: %d odd times", c, odd)
+		}
+	}
+}
+
 // TestClock checks that one frame with an impossible time expires nothing, and that a capture that
 // was merged from two years continues in the second.
 func TestClock(t *testing.T) {
