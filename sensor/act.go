@@ -41,8 +41,7 @@ func (a *app) ackCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&why, "why", "", "why it is still open, and who does what: `TEXT`")
-	c.Flags().StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
+	socketFlag(c, &o.socket)
 	return c
 }
 

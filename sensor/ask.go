@@ -85,8 +85,7 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
+	socketFlag(c, &o.socket)
 	f.StringArrayVarP(&o.files, "read", "r", nil,
 		"analyse this capture `FILE` instead of asking a sensor; repeatable")
 	f.StringVarP(&o.format, "output", "o", "human", "`human, json or csv`")
@@ -135,8 +134,8 @@ func (a *app) client(o *askOptions) (*status.Client, error) {
 			socket = cfg.control.socket
 		}
 	}
-	if socket == "off" {
-		return nil, exit(exitUsage, errors.New("the sensor has no socket: control.socket is off"))
+	if err := checkSocket(socket); err != nil {
+		return nil, err
 	}
 	return status.NewClient(socket), nil
 }

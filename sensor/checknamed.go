@@ -38,7 +38,7 @@ func checkNamed(cfg *config) (list []*fault) {
 	if cfg.state.dir != "" {
 		bad("state.dir", checkDirectory(cfg.state.dir))
 	}
-	if cfg.control.socket != "off" && cfg.control.stated {
+	if cfg.control.socket != noSocket && cfg.control.stated {
 		bad("control.socket", checkWritable(filepath.Dir(cfg.control.socket)))
 	}
 	if cfg.control.group != "" {

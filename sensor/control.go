@@ -17,6 +17,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"spamsensor/sensor/capture"
 	"spamsensor/sensor/event"
@@ -25,19 +26,36 @@ import (
 
 // controlConfig says where a running sensor answers.
 type controlConfig struct {
-	socket string // "off" is none
+	socket string // or noSocket
 	group  string
 	stated bool // the configuration names the socket
 }
+
+// noSocket is the value of control.socket for a sensor that does not answer.
+const noSocket = "off"
 
 // control resolves the keys of the socket.
 func (r *resolver) control(c *config, f *fileConfig) {
 	x := &f.Control
 	c.control = controlConfig{socket: cmp.Or(x.Socket, status.DefaultSocket), group: x.Group,
 		stated: x.Socket != ""}
-	if c.control.socket != "off" && !strings.HasPrefix(c.control.socket, "/") {
+	if c.control.socket != noSocket && !strings.HasPrefix(c.control.socket, "/") {
 		r.reject("control.socket", "%q is no absolute path, and not off", x.Socket)
 	}
+}
+
+// socketFlag adds the option --socket of a command that asks a sensor.
+func socketFlag(c *cobra.Command, socket *string) {
+	c.Flags().StringVar(socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
+		"control.socket of the configuration)")
+}
+
+// checkSocket refuses the socket of a sensor that has none.
+func checkSocket(name string) error {
+	if name == noSocket {
+		return exit(exitUsage, errors.New("the sensor has no socket: control.socket is off"))
+	}
+	return nil
 }
 
 // socket is the control socket of a configuration that is wrong elsewhere; empty if nothing can be
@@ -249,7 +267,7 @@ func (q *questions) declared(addr netip.Addr) []status.Declaration {
 // startControl has a sensor answer on its socket until the context ends. A socket that the
 // configuration does not name may be missing: the sensor listens without it, and says so.
 func startControl(ctx context.Context, cfg *config, q *questions, log zerolog.Logger) error {
-	if cfg.control.socket == "off" {
+	if cfg.control.socket == noSocket {
 		return nil
 	}
 	server, err := status.Listen(cfg.control.socket, cfg.control.group, q,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,8 +56,7 @@ func (a *app) ignoreAddCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&x.why, "why", "", "the reason, for whoever reads it next: `TEXT`")
 	f.StringVar(&x.until, "until", "", "the last day, UTC, such as 2027-01-31, or never: `DATE`")
-	f.StringVar(&x.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
+	socketFlag(c, &x.socket)
 	return c
 }
 
@@ -97,10 +97,7 @@ func (a *app) addIgnore(ctx context.Context, x *newIgnore) error {
 	}
 	fmt.Fprintf(a.stdout, "%s is ignored %s, in %s%s\n", printable(x.ip), x.untilText(),
 		printable(file.name), before)
-	if x.socket == "" {
-		x.socket = cfg.control.socket
-	}
-	return a.applyIgnore(ctx, x.socket)
+	return a.applyIgnore(ctx, cmp.Or(x.socket, cfg.control.socket))
 }
 
 // check checks the arguments before any file is looked at.
@@ -165,7 +162,7 @@ func (c *config) ignoreFaults(file string, index int) (list []*fault) {
 func (a *app) applyIgnore(ctx context.Context, socket string) error {
 	var done reloadAnswer
 	err := errors.New("control.socket is off")
-	if socket != "off" {
+	if socket != noSocket {
 		err = status.NewClient(socket).Post(ctx, "reload", struct{}{}, &done)
 	}
 	applied := slices.ContainsFunc(done.Changes, func(c string) bool {

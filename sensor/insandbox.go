@@ -78,7 +78,7 @@ func (c *config) sandboxConfig(file string) sandbox.Config {
 		names, _ := filepath.Glob(filepath.Join(c.state.dir, "*"))
 		s.Owned = append(s.Owned, names...)
 	}
-	if c.control.socket != "off" {
+	if c.control.socket != noSocket {
 		s.Write = append(s.Write, filepath.Dir(c.control.socket))
 	}
 	s.Owned = append(s.Owned, s.Write...)

@@ -31,8 +31,7 @@ func (a *app) reloadCommand() *cobra.Command {
 			return a.reload(cmd.Context(), client)
 		},
 	}
-	c.Flags().StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
+	socketFlag(c, &o.socket)
 	return c
 }
 

@@ -54,8 +54,7 @@ func (a *app) serveCommand() *cobra.Command {
 		"(default: serve.listen of the configuration, "+serve.DefaultListen+")")
 	f.StringVar(&o.webConfig, "web-config", "", "`FILE` with TLS and users, in the format of the "+
 		"Prometheus exporters (default: serve.web_config)")
-	f.StringVar(&o.socket, "socket", "", "the sensor's control socket, `PATH` (default: "+
-		"control.socket of the configuration)")
+	socketFlag(c, &o.socket)
 	f.StringArrayVar(&o.hosts, "host", nil,
 		"a further `NAME` by which browsers and proxies call this server; repeatable")
 	return c
@@ -73,8 +72,8 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 		return exit(exitUsage, err)
 	}
 	socket := cmp.Or(o.socket, cfg.control.socket)
-	if socket == "off" {
-		return exit(exitUsage, errors.New("the sensor has no socket: control.socket is off"))
+	if err := checkSocket(socket); err != nil {
+		return err
 	}
 	log := a.logger(cfg)
 	c := serve.Config{Listen: cmp.Or(o.listen, cfg.serve.listen),

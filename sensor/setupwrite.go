@@ -63,18 +63,10 @@ func (a *app) sendTestNotice(ctx context.Context, o setupOptions, channels int) 
 	return a.notifyTest(ctx)
 }
 
-// validate loads a configuration from a temporary file.
+// validate checks a configuration that is in no file yet.
 func validate(text string) error {
-	file, err := os.CreateTemp("", "spamsensor-*.yaml")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.WriteString(text)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	_, err = loadConfig(&options{file: file.Name()})
+	draft := &settings{name: "the new configuration", text: []byte(text), isFile: true}
+	_, err := loadConfig(&options{draft: draft})
 	return err
 }
 
