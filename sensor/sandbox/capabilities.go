@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 
 	"kernel.org/pub/linux/libs/security/libcap/cap"
@@ -22,7 +23,7 @@ func dropCapabilities(cfg *Config) error {
 	had := cap.GetProc()
 	if able, _ := had.GetFlag(cap.Effective, cap.SETPCAP); able {
 		for v := range cap.MaxBits() {
-			if !contains(kept, v) {
+			if !slices.Contains(kept, v) {
 				cap.DropBound(v)
 			}
 		}
@@ -44,15 +45,6 @@ func dropCapabilities(cfg *Config) error {
 			" belongs to another user than root")
 	}
 	return nil
-}
-
-func contains(list []cap.Value, v cap.Value) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }
 
 // foreignFile returns the first of these files that does not belong to root, if root runs the

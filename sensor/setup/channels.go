@@ -2,17 +2,22 @@ package setup
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // probeTime bounds the time for each channel.
 const probeTime = 2 * time.Second
+
+// The places that notify uses unless it is told another one.
+const usualSMTP, usualSyslog = "127.0.0.1:25", "/dev/log"
 
 // Machine is where Channels looks; the zero value looks at this machine.
 type Machine struct {
@@ -21,17 +26,9 @@ type Machine struct {
 
 // standard fills in the usual places.
 func (m *Machine) standard() {
-	for _, x := range []struct {
-		place *string
-		usual string
-	}{
-		{&m.SMTP, "127.0.0.1:25"}, {&m.Alertmanager, "127.0.0.1:9093"},
-		{&m.Syslog, "/dev/log"}, {&m.Journal, "/run/systemd/journal/socket"},
-	} {
-		if *x.place == "" {
-			*x.place = x.usual
-		}
-	}
+	m.SMTP, m.Syslog = cmp.Or(m.SMTP, usualSMTP), cmp.Or(m.Syslog, usualSyslog)
+	m.Alertmanager = cmp.Or(m.Alertmanager, "127.0.0.1:9093")
+	m.Journal = cmp.Or(m.Journal, "/run/systemd/journal/socket")
 }
 
 // Channels returns the ways to tell people that answer on this machine: a mail server, an
@@ -40,22 +37,22 @@ func (m Machine) Channels(ctx context.Context) (list []Channel) {
 	m.standard()
 	if greeting, ok := greets(ctx, m.SMTP); ok {
 		lines := []string{"- kind: mail", "  to: [root@localhost]"}
-		if m.SMTP != "127.0.0.1:25" {
-			lines = append(lines, "  server: "+quote(m.SMTP))
+		if m.SMTP != usualSMTP {
+			lines = append(lines, "  server: "+strconv.Quote(m.SMTP))
 		}
 		list = append(list, Channel{lines, "The mail server of this machine answers: " + greeting})
 	}
 	if isAlertmanager(ctx, m.Alertmanager) {
-		list = append(list, Channel{[]string{"- kind: alertmanager",
-			"  server: " + quote("http://"+m.Alertmanager)}, "An Alertmanager answers there."})
+		list = append(list, Channel{[]string{"- kind: alertmanager", "  server: " +
+			strconv.Quote("http://"+m.Alertmanager)}, "An Alertmanager answers there."})
 	}
 	switch {
 	case isSocket(m.Journal):
 		list = append(list, Channel{[]string{"- kind: journald"}, "The journal of systemd runs."})
 	case isSocket(m.Syslog):
 		lines := []string{"- kind: syslog"}
-		if m.Syslog != "/dev/log" {
-			lines = append(lines, "  server: "+quote("unix://"+m.Syslog))
+		if m.Syslog != usualSyslog {
+			lines = append(lines, "  server: "+strconv.Quote("unix://"+m.Syslog))
 		}
 		list = append(list, Channel{lines, "A syslog daemon listens on " + m.Syslog + "."})
 	}

@@ -3,6 +3,7 @@ package setup
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ type Channel struct {
 }
 
 // Write returns a configuration with the evidence of each setting as a comment. It is valid YAML
-// that the sensor accepts; names from the wire are letters, digits, dots and hyphens alone.
+// that the sensor accepts: the escapes of Go are escapes of YAML, too. Names from the wire are
+// letters, digits, dots and hyphens alone.
 func Write(f *Facts, p Places, channels []Channel, now time.Time) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -34,7 +36,7 @@ func Write(f *Facts, p Places, channels []Channel, now time.Time) string {
 	line("")
 	line("capture:")
 	line("  # %s", comment(f.Why))
-	line("  interfaces: [%s]", quote(f.Interface))
+	line("  interfaces: [%s]", strconv.Quote(f.Interface))
 	line("")
 	line("# Networks of ours. Only hosts in these are judged.")
 	line("home_net:")
@@ -46,15 +48,15 @@ func Write(f *Facts, p Places, channels []Channel, now time.Time) string {
 		if n.Why != "" {
 			why += "; " + n.Why
 		}
-		line("  - %s # %s", quote(n.Prefix.String()), why)
+		line("  - %s # %s", strconv.Quote(n.Prefix.String()), why)
 	}
 	line("")
 	writeServers(&b, f)
 	line("")
 	line("output:")
-	line("  file: %s", quote(p.Events))
+	line("  file: %s", strconv.Quote(p.Events))
 	line("state:")
-	line("  dir: %s", quote(p.State))
+	line("  dir: %s", strconv.Quote(p.State))
 	if len(channels) > 0 {
 		line("")
 		line("# Who is told of findings, and of a sensor that sees nothing any more.")
@@ -88,9 +90,9 @@ func writeServers(b *strings.Builder, f *Facts) {
 	}
 	for _, s := range declared {
 		line("  # It %s.", s.evidence())
-		line("  - ip: %s", quote(s.Addr.String()))
+		line("  - ip: %s", strconv.Quote(s.Addr.String()))
 		if s.Name != "" {
-			line("    name: %s", quote(s.Name))
+			line("    name: %s", strconv.Quote(s.Name))
 		}
 	}
 	for _, s := range doubtful {
@@ -132,11 +134,6 @@ func (s *MailServer) evidence() string {
 	}
 	return text
 }
-
-// quote makes a YAML text of a name. Names of interfaces may have any character.
-func quote(s string) string { return `"` + escaper.Replace(s) + `"` }
-
-var escaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
 
 // comment makes a text safe for a comment of one line.
 func comment(s string) string {
