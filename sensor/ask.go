@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,9 +72,8 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 		Use: use, Short: short, Args: check, Example: example,
 		Long: short + ": of the sensor that runs on this machine, or of captures (-r).",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(formats, o.format) {
-				return exit(exitUsage, fmt.Errorf("-o %s: want %s", printable(o.format),
-					strings.Join(formats, ", ")))
+			if err := checkFormat(o.format, tableFormats); err != nil {
+				return exit(exitUsage, err)
 			}
 			g, err := a.getter(cmd.Context(), &o)
 			if err != nil {
@@ -88,7 +86,7 @@ func (a *app) askCommand(use, short, example string, check cobra.PositionalArgs,
 	socketFlag(c, &o.socket)
 	f.StringArrayVarP(&o.files, "read", "r", nil,
 		"analyse this capture `FILE` instead of asking a sensor; repeatable")
-	f.StringVarP(&o.format, "output", "o", "human", "`human, json or csv`")
+	formatFlag(c, &o.format, tableFormats)
 	if strings.HasPrefix(use, "sources") {
 		f.IntVar(&o.limit, "limit", 1000, "most hosts to print")
 	}

@@ -42,7 +42,7 @@ func (a *app) checkCommand() *cobra.Command {
 		"print the JSON Schema of the configuration, for editors")
 	f.StringArrayVarP(&a.opt.interfaces, "interface", "i", nil,
 		"check `IF` instead of the configured interfaces; repeatable")
-	f.StringVarP(&o.format, "output", "o", "human", "`human or json`")
+	formatFlag(c, &o.format, textFormats)
 	c.MarkFlagsMutuallyExclusive("print", "schema")
 	return c
 }
@@ -54,9 +54,10 @@ type checkResult struct {
 }
 
 func (a *app) check(o *checkOptions) error {
+	if err := checkFormat(o.format, textFormats); err != nil {
+		return exit(exitUsage, err)
+	}
 	switch {
-	case o.format != "human" && o.format != "json":
-		return exit(exitUsage, fmt.Errorf("-o %s: want human or json", printable(o.format)))
 	case o.format == "json" && (o.print || o.schema):
 		return exit(exitUsage, errors.New("-o json is for the faults; it does not go with "+
 			"--print and --schema"))

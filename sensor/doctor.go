@@ -74,7 +74,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		"(default 5000, of a file 200000)")
 	f.StringVar(&o.system, "switch", "", "print the lines for a switch with this `SYSTEM`: "+
 		strings.Join(doctor.Systems(), ", ")+" (default: what it says about itself)")
-	f.StringVarP(&o.format, "output", "o", "human", "`human or json`")
+	formatFlag(c, &o.format, textFormats)
 	return c
 }
 
@@ -87,13 +87,11 @@ func (o *doctorOptions) check() error {
 		return fmt.Errorf("--for %v: want a time up to %v", o.duration, maxDoctorTime)
 	case o.frames < 0:
 		return fmt.Errorf("--frames %d: want a number of frames", o.frames)
-	case o.format != "human" && o.format != "json":
-		return fmt.Errorf("-o %s: want human or json", printable(o.format))
 	case o.system != "" && !slices.Contains(doctor.Systems(), o.system):
 		return fmt.Errorf("--switch %s: want one of %s", printable(o.system),
 			strings.Join(doctor.Systems(), ", "))
 	}
-	return nil
+	return checkFormat(o.format, textFormats)
 }
 
 func (a *app) doctor(ctx context.Context, o doctorOptions) error {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -21,9 +20,6 @@ import (
 	"spamsensor/sensor/engine"
 	"spamsensor/sensor/state"
 )
-
-// formats are the output formats of a table.
-var formats = []string{"human", "json", "csv"}
 
 // historyOptions are the options of `history`.
 type historyOptions struct {
@@ -52,7 +48,7 @@ func (a *app) historyCommand() *cobra.Command {
 	f.StringVar(&o.since, "since", "", "from this `day` on, UTC, like 2026-11-21")
 	f.StringVar(&o.until, "until", "", "up to and with this `day`")
 	f.StringVar(&o.by, "by", "day", "one line a `day or hour`")
-	f.StringVarP(&o.format, "output", "o", "human", "`human, json or csv`")
+	formatFlag(c, &o.format, tableFormats)
 	return c
 }
 
@@ -170,8 +166,8 @@ func (o *historyOptions) query() (q state.Query, err error) {
 	if o.by != "day" && o.by != "hour" {
 		return q, fmt.Errorf("--by %s: want day or hour", o.by)
 	}
-	if !slices.Contains(formats, o.format) {
-		return q, fmt.Errorf("-o %s: want %s", o.format, strings.Join(formats, ", "))
+	if err := checkFormat(o.format, tableFormats); err != nil {
+		return q, err
 	}
 	return q, nil
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -29,9 +27,8 @@ func (a *app) ignoreListCommand() *cobra.Command {
 		Example: "  spamsensor ignore list -c /etc/spamsensor/spamsensor.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if !slices.Contains(formats, format) {
-				return exit(exitUsage, fmt.Errorf("-o %s: want %s", printable(format),
-					strings.Join(formats, ", ")))
+			if err := checkFormat(format, tableFormats); err != nil {
+				return exit(exitUsage, err)
 			}
 			a.useDefaultConfig()
 			a.opt.fromFiles = true
@@ -45,7 +42,7 @@ func (a *app) ignoreListCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVarP(&format, "output", "o", "human", "`human, json or csv`")
+	formatFlag(c, &format, tableFormats)
 	return c
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,13 +38,13 @@ func (a *app) interfacesCommand() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return a.interfaces(sample, format) },
 	}
 	c.Flags().DurationVar(&sample, "for", time.Second, "how long to listen on each")
-	c.Flags().StringVarP(&format, "output", "o", "human", "`human, json or csv`")
+	formatFlag(c, &format, tableFormats)
 	return c
 }
 
 func (a *app) interfaces(sample time.Duration, format string) error {
-	if !slices.Contains(formats, format) {
-		return exit(exitUsage, fmt.Errorf("-o %s: want %s", format, strings.Join(formats, ", ")))
+	if err := checkFormat(format, tableFormats); err != nil {
+		return exit(exitUsage, err)
 	}
 	found, err := capture.Interfaces()
 	if err != nil {

@@ -12,7 +12,7 @@ func TestInterfacesFormats(t *testing.T) {
 	rate := 12.0
 	lines := []interfaceLine{{Name: "eth1", Link: "up", SpeedMbit: 1000, Promiscuous: true, Received: 7, PerSecond: &rate, VLANs: []uint16{10, 20}}, {Name: "eth2", Link: "down"}}
 	out := map[string]string{}
-	for _, format := range formats {
+	for _, format := range tableFormats {
 		var b bytes.Buffer
 		if err := printInterfaces(&b, lines, format); err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestInterfacesFormats(t *testing.T) {
 		t.Errorf("%s\n%s", out["csv"], out["human"])
 	}
 	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"interfaces", "-o", "xml"}, nil, &stderr, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "want human, json, csv") {
+	if code := run(t.Context(), []string{"interfaces", "-o", "xml"}, nil, &stderr, &stderr); code != exitUsage || !strings.Contains(stderr.String(), "want human, json or csv") {
 		t.Errorf("%d: %s", code, stderr.String())
 	}
 }

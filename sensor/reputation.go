@@ -128,7 +128,7 @@ func (a *app) reputationCommand() *cobra.Command {
 	f.StringArrayVar(&o.lists, "list", nil, "a list, by its `name` in the DNS; repeatable")
 	f.StringVar(&o.resolver, "resolver", "",
 		"`address` of the resolver to ask (default: those of this machine)")
-	f.StringVarP(&o.format, "output", "o", "human", "`human or json`")
+	formatFlag(c, &o.format, textFormats)
 	return c
 }
 
@@ -158,8 +158,8 @@ func (a *app) reputation(ctx context.Context, o *reputationOptions) error {
 
 // reputationConfig makes the question of the options and the configuration.
 func (a *app) reputationConfig(o *reputationOptions) (*reputation.Config, error) {
-	if o.format != "human" && o.format != "json" {
-		return nil, fmt.Errorf("-o %s: want human or json", printable(o.format))
+	if err := checkFormat(o.format, textFormats); err != nil {
+		return nil, err
 	}
 	a.opt.fromFiles = true
 	cfg, err := loadConfig(&a.opt)
