@@ -88,8 +88,7 @@ func (a *app) read(ctx context.Context, names []string, o readOptions) error {
 	a.warn(cfg.warnings)
 	cfg.engine.Helpers = cmp.Or(o.workers, cfg.workers, runtime.GOMAXPROCS(0))
 	protected := a.protectedFiles(cfg)
-	opening := watchdog.add("the opening of the files", steps, true)
-	files, err := a.openFiles(cfg, names, o.events, protected, opening, steps)
+	files, err := a.openFiles(cfg, names, o.events, protected, watchdog, steps)
 	if err != nil {
 		return err
 	}
@@ -160,7 +159,7 @@ func (a *app) printLeftOut(files *capture.Files) {
 // before and after: only then the files of directories are known. An error has the exit code of
 // wrong usage.
 func (a *app) openFiles(cfg *config, names []string, events string, protected *protectedFiles,
-	opening *job, steps *atomic.Uint64) (*capture.Files, error) {
+	w *watchdog, steps *atomic.Uint64) (*capture.Files, error) {
 	for _, name := range names {
 		if name == "-" {
 			protected.addStream("an input,", "standard input", a.stdin)
@@ -171,6 +170,7 @@ func (a *app) openFiles(cfg *config, names []string, events string, protected *p
 	if err := protected.checkOutputs(events, a.stdout, a.stderr); err != nil {
 		return nil, err
 	}
+	opening := w.add("the opening of the files", steps, true)
 	opening.begin()
 	files, err := capture.OpenFiles(names, capture.FilesConfig{
 		KnownLink: engine.KnownLink, Untimed: engine.Untimed,

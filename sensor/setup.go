@@ -131,7 +131,7 @@ func (a *app) examineMirror(ctx context.Context, cfg *config, name string,
 // learnEngine makes an engine whose sessions and findings go to a learner.
 func learnEngine(cfg *config, l *setup.Learner, live bool) *engine.Engine {
 	cfg.engine.Live, cfg.engine.AllSessions = live, true
-	cfg.engine.Helpers = runtime.GOMAXPROCS(0)
+	cfg.engine.Helpers, cfg.engine.Probe = runtime.GOMAXPROCS(0), probe
 	return engine.New(cfg.engine, engine.Output{Session: l.Session, Finding: l.Finding})
 }
 
@@ -187,16 +187,18 @@ func (a *app) setupFromFile(ctx context.Context, name string) error {
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	files, err := a.openFiles(cfg, []string{name}, "", a.protectedFiles(cfg),
-		(*watchdog)(nil).add("", new(atomic.Uint64), true), new(atomic.Uint64))
+	watchdog, stop := startWatchdog(ctx, a.stderr)
+	defer stop()
+	steps := new(atomic.Uint64)
+	files, err := a.openFiles(cfg, []string{name}, "", a.protectedFiles(cfg), watchdog, steps)
 	if err != nil {
 		return err
 	}
 	defer files.Close()
 	var l setup.Learner
 	e := learnEngine(cfg, &l, false)
-	p := &pipeline{cfg: cfg, engine: e}
-	problems, _ := a.feedFiles(ctx, files, new(atomic.Uint64), p, readOptions{noProgress: true})
+	p := &pipeline{cfg: cfg, engine: e, watchdog: watchdog}
+	problems, _ := a.feedFiles(ctx, files, steps, p, readOptions{noProgress: true})
 	e.Finish(finding.EndOfInput)
 	f := l.Facts(homeOf(cfg))
 	st := e.Stats()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,4 +118,15 @@ func TestSetupServices(t *testing.T) {
 			t.Errorf("%+v: code %d, called %q, said %q", x, code, b, out.String())
 		}
 	}
+}
+
+// TestStuckSetup: a batch that never ends does not stop setup for ever.
+func TestStuckSetup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bot.pcap")
+	if err := os.WriteFile(path, testdata(t, "bot.pcap"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	p, _ := looping(t, io.Discard, os.Args[0], "setup", "-r", path)
+	gaveUp(t, p, began, 10*time.Second)
 }
