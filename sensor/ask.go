@@ -201,18 +201,6 @@ func noCSV(o *askOptions) error {
 	return nil
 }
 
-func (a *app) printStatus(ctx context.Context, g status.Getter, o *askOptions, _ []string) error {
-	if err := noCSV(o); err != nil {
-		return err
-	}
-	var s status.Status
-	if done, err := a.asJSON(ctx, g, o, "status", &s); done || err != nil {
-		return err
-	}
-	a.text().PrintStatus(&s)
-	return nil
-}
-
 func (a *app) printSources(ctx context.Context, g status.Getter, o *askOptions, _ []string) error {
 	var s status.Sources
 	path := "sources?limit=" + strconv.Itoa(o.limit)

@@ -16,6 +16,10 @@ type Counters struct {
 	GivenUp   map[string]uint64            `json:"given_up"`
 	Queue     map[string]int               `json:"queue"`
 	LastError map[string]ChannelError      `json:"last_error"`
+	// LastSent is the time of the latest delivery, and FailingSince that of the first failure
+	// behind it, of the channels that have one.
+	LastSent     map[string]time.Time `json:"last_sent"`
+	FailingSince map[string]time.Time `json:"failing_since"`
 
 	Dropped    uint64 `json:"dropped"`    // messages that a full outbox dropped
 	Damaged    uint64 `json:"damaged"`    // files of the outbox that were no message
@@ -38,8 +42,7 @@ type ChannelError struct {
 // maxCounters is more than the file of the counters has, in bytes.
 const maxCounters = 1 << 20
 
-// ReadCounters reads the file of the counters, for a page of metrics. It reports false if there is
-// none.
+// ReadCounters reads the file of the counters. It reports false if there is none.
 func ReadCounters(file string) (c Counters, ok bool, err error) {
 	ok, err = readJSON(file, maxCounters, &c)
 	return c, ok, err
@@ -55,7 +58,8 @@ type tally struct {
 func newTally(channels []Channel, now time.Time) *tally {
 	t := &tally{c: Counters{Started: now, Sent: map[string]uint64{},
 		Failed: map[string]map[string]uint64{}, GivenUp: map[string]uint64{},
-		LastError: map[string]ChannelError{}}}
+		LastError: map[string]ChannelError{}, LastSent: map[string]time.Time{},
+		FailingSince: map[string]time.Time{}}}
 	for i := range channels {
 		name := channels[i].Name
 		t.c.Sent[name], t.c.GivenUp[name], t.c.Failed[name] = 0, 0, map[string]uint64{}
@@ -63,10 +67,19 @@ func newTally(channels []Channel, now time.Time) *tally {
 	return t
 }
 
-func (t *tally) sent(channel string) {
+func (t *tally) sent(channel string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.c.Sent[channel]++
+	t.c.LastSent[channel] = now
+	delete(t.c.FailingSince, channel)
+}
+
+// works notes that a channel delivers again, without a message that is counted.
+func (t *tally) works(channel string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.c.FailingSince, channel)
 }
 
 func (t *tally) failed(channel string, f *failure, now time.Time) {
@@ -74,6 +87,9 @@ func (t *tally) failed(channel string, f *failure, now time.Time) {
 	defer t.mu.Unlock()
 	t.c.Failed[channel][f.reason]++
 	t.c.LastError[channel] = ChannelError{now, f.reason, f.text}
+	if _, failing := t.c.FailingSince[channel]; !failing {
+		t.c.FailingSince[channel] = now
+	}
 }
 
 func (t *tally) givenUp(channel string) {

@@ -162,7 +162,7 @@ func TestServiceDelivers(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, ok, err := ReadCounters(x.cfg.Counters)
-	if !ok || err != nil || c.Sent["webhook"] != 1 || c.Unreadable != 3 || c.Queue["webhook"] != 0 || c.BytesBehind != 0 {
+	if !ok || err != nil || c.Sent["webhook"] != 1 || c.Unreadable != 3 || c.Queue["webhook"] != 0 || c.LastSent["webhook"].IsZero() || len(c.FailingSince) != 0 || c.BytesBehind != 0 {
 		t.Errorf("%v %v %+v", ok, err, c)
 	}
 	// What was told is not told again after a restart, and its end is.
@@ -196,6 +196,9 @@ func TestServiceGivesUp(t *testing.T) {
 	c := x.tally.c
 	if c.GivenUp["webhook"] != 1 || c.Failed["webhook"][reasonTemporary] < 28 || x.rules.Week.GivenUp != 1 {
 		t.Errorf("%+v", c)
+	}
+	if c.FailingSince["webhook"].IsZero() || !c.LastSent["webhook"].IsZero() || c.LastError["webhook"].Time.Sub(c.FailingSince["webhook"]) < 20*time.Hour {
+		t.Errorf("failing since %v, last error %v", c.FailingSince, c.LastError)
 	}
 	if e := c.LastError["webhook"].Text; !strings.HasSuffix(e, `answers 500 Internal Server Error: a reply\x0d\x0aof \x1b[31mtwo lines`) {
 		t.Error(e)

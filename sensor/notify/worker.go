@@ -51,7 +51,7 @@ func (w *worker) step(ctx context.Context, now time.Time) (again bool) {
 	if f == nil {
 		w.outbox.remove(m.ID)
 		w.outbox.hurry(w.channel.Name)
-		w.tally.sent(w.channel.Name)
+		w.tally.sent(w.channel.Name, now)
 		w.record(m, stateSent, nil, now)
 		return true
 	}
@@ -135,7 +135,9 @@ func (w *worker) resend(ctx context.Context, now time.Time) {
 		return
 	}
 	m := &Message{Channel: w.channel.Name, Sensor: w.sensorName(), Created: now, Items: items}
-	if f := w.try(ctx, m, now); f != nil && ctx.Err() == nil {
+	if f := w.try(ctx, m, now); f == nil {
+		w.tally.works(w.channel.Name)
+	} else if ctx.Err() == nil {
 		w.tally.failed(w.channel.Name, f, now)
 	}
 }

@@ -161,7 +161,8 @@ func full() *snapshot {
 		notices: notices{at: time.Unix(9, 0), sent: map[string]float64{"mail": 1},
 			failed:  map[string]map[string]float64{"mail": {"timeout": 2}},
 			givenUp: map[string]float64{"mail": 1}, queue: map[string]float64{"mail": 1},
-			dropped: &n}}
+			dropped: &n, lastSent: map[string]time.Time{"mail": time.Unix(8, 0)},
+			failingSince: map[string]time.Time{"webhook": time.Unix(7, 0)}}}
 }
 
 // TestManualListsMetrics: the table of the manual has each metric with its type and its labels.
@@ -309,6 +310,8 @@ func TestNotices(t *testing.T) {
 			"notify_dropped_total=5 notify_failed_total channel=mail reason=timeout=4"},
 		{`{"time":"2001-09-09T01:46:40Z","given_up":{"mail":1}}`, "notify_given_up_total " +
 			"channel=mail=1 notify_last_update_timestamp_seconds=1e+09"},
+		{`{"last_sent":{"a":"2001-09-09T01:46:40Z"},"failing_since":{"a":7}}`, "notify_last_sent_timestamp_seconds channel=a=1e+09"},
+		{`{"last_sent":[],"failing_since":{"a":"2001-09-09T01:46:40Z"}}`, "notify_failing_since_timestamp_seconds channel=a=1e+09"},
 	} {
 		if err := os.WriteFile(file, []byte(x.text), 0o600); err != nil {
 			t.Fatal(err)

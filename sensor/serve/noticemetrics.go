@@ -3,6 +3,7 @@ package serve
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // noticeMetrics are about the notices that `spamsensor notify` sends. There are none if the file of
@@ -24,6 +25,12 @@ func noticeMetrics() []metric {
 			func(s *snapshot, emit emitter) { ofMap(s.notices.givenUp, emit) }, true},
 		{"notify_queue", "Notices that wait for their delivery.", gauge, byChannel,
 			func(s *snapshot, emit emitter) { ofMap(s.notices.queue, emit) }, true},
+		{"notify_last_sent_timestamp_seconds", "When a notice was delivered last, in seconds " +
+			"since 1970.", gauge, byChannel,
+			func(s *snapshot, emit emitter) { times(s.notices.lastSent, emit) }, true},
+		{"notify_failing_since_timestamp_seconds", "When a channel began to fail, in seconds " +
+			"since 1970; none for one whose latest attempt was delivered.", gauge, byChannel,
+			func(s *snapshot, emit emitter) { times(s.notices.failingSince, emit) }, true},
 		{"notify_dropped_total", "Notices that a full queue dropped.", counter, nil,
 			func(s *snapshot, emit emitter) {
 				if d := s.notices.dropped; d != nil {
@@ -37,5 +44,12 @@ func noticeMetrics() []metric {
 					emit(seconds(t))
 				}
 			}, true},
+	}
+}
+
+// times emits the times of the channels that have one.
+func times(m map[string]time.Time, emit emitter) {
+	for _, channel := range slices.Sorted(maps.Keys(m)) {
+		emit(seconds(m[channel]), channel)
 	}
 }

@@ -19,6 +19,8 @@ type notices struct {
 	givenUp map[string]float64
 	queue   map[string]float64
 	dropped *float64
+
+	lastSent, failingSince map[string]time.Time
 }
 
 // readNotices reads the file of the counters. It is of another process, whose version may be
@@ -41,7 +43,8 @@ func readNotices(file string) (n notices) {
 		return n
 	}
 	for name, into := range map[string]any{"time": &n.at, "sent": &n.sent, "failed": &n.failed,
-		"given_up": &n.givenUp, "queue": &n.queue, "dropped": &n.dropped} {
+		"given_up": &n.givenUp, "queue": &n.queue, "dropped": &n.dropped,
+		"last_sent": &n.lastSent, "failing_since": &n.failingSince} {
 		if part, ok := parts[name]; ok && json.Unmarshal(part, into) != nil {
 			n.forget(name)
 		}
@@ -64,5 +67,9 @@ func (n *notices) forget(name string) {
 		n.queue = nil
 	case "dropped":
 		n.dropped = nil
+	case "last_sent":
+		n.lastSent = nil
+	case "failing_since":
+		n.failingSince = nil
 	}
 }

@@ -138,6 +138,29 @@ type Servers struct {
 	Servers []json.RawMessage `json:"servers"`
 }
 
+// Notices says whether the notices of `spamsensor notify` get through. The sensor does not know it:
+// who asks reads the counters of notify.
+type Notices struct {
+	Running  bool            `json:"running"` // notify has written its counters lately
+	Updated  time.Time       `json:"updated,omitzero"`
+	Channels []NoticeChannel `json:"channels"`
+	Problem  string          `json:"problem,omitempty"`
+	Hint     string          `json:"hint,omitempty"`
+}
+
+// NoticeChannel are the counters of a channel since the start of notify.
+type NoticeChannel struct {
+	Name     string    `json:"name"`
+	Sent     uint64    `json:"sent"`
+	LastSent time.Time `json:"last_sent,omitzero"`
+	Waiting  int       `json:"waiting"`
+	Failed   uint64    `json:"failed"` // attempts
+	GivenUp  uint64    `json:"given_up"`
+	// FailingSince is the first failure behind the latest delivery; zero if there is none.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	Error        string    `json:"error,omitempty"` // the latest
+}
+
 // Explanation is what is known of a host: once for each VLAN or tunnel that it is in, a finding
 // event whose action is "explained", with the reasons for and against the host. It has no reasons
 // if nothing was found. There are no Hosts if no connection of the host to a mail port is known.

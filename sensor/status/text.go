@@ -105,6 +105,29 @@ func (t *Text) PrintStatus(s *Status) {
 	}
 }
 
+// PrintNotices prints whether notices get through.
+func (t *Text) PrintNotices(n *Notices) {
+	for i := range n.Channels {
+		c := &n.Channels[i]
+		line := fmt.Sprintf("%s: %d sent", c.Name, c.Sent)
+		if !c.LastSent.IsZero() {
+			line += ", the last one " + t.time(c.LastSent)
+		}
+		t.wrapped("Notices", fmt.Sprintf("%s; %d wait, %d attempts failed, %d given up", line,
+			c.Waiting, c.Failed, c.GivenUp))
+	}
+	if n.Problem != "" {
+		t.wrapped("Problem", n.Problem+". "+n.Hint)
+	}
+	for i := range n.Channels {
+		c := &n.Channels[i]
+		if !c.FailingSince.IsZero() {
+			t.wrapped("Problem", fmt.Sprintf("%s fails since %s: %s. spamsensor notify test tries "+
+				"each channel", c.Name, t.time(c.FailingSince), c.Error))
+		}
+	}
+}
+
 // Sentence says how the sensor and the network are.
 func (s *Status) Sentence() string {
 	open := map[string]int{}
