@@ -167,7 +167,7 @@ func (b *build) builder(name string) {
 	if m == nil {
 		t.Fatal("the Dockerfile does not say which Debian it builds in")
 	}
-	debian := b.debian(string(m[1]))
+	debian := b.debian(string(m[1]), "ca-certificates,gcc,libc6-dev,make")
 
 	c := b.run("buildah", "from", "scratch")
 	b.run("buildah", "add", "--quiet", c, debian, "/")
@@ -182,16 +182,15 @@ func (b *build) builder(name string) {
 	b.run("buildah", "commit", "--quiet", "--rm", c, name)
 }
 
-// debian returns an archive of a small Debian with a C compiler. It is slow to make and needs many
+// debian returns an archive of a small Debian with these packages. It is slow to make and needs many
 // packages from the mirror, so that it is kept for the next run.
-func (b *build) debian(suite string) string {
+func (b *build) debian(suite, packages string) string {
 	t := b.t
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cache = filepath.Join(cache, "spamsensor-test")
-	const packages = "ca-certificates,gcc,libc6-dev,make"
 	archive := filepath.Join(cache, "debian-"+suite+"-"+runtime.GOARCH+"-"+packages+".tar")
 	if _, err := os.Stat(archive); err == nil {
 		t.Logf("Debian is at %s, from an earlier run", archive)

@@ -64,9 +64,7 @@ func newSpan(t *testing.T, tools ...string) *span {
 	s := &span{t: t, id: fmt.Sprint(os.Getpid()), dir: t.TempDir()}
 	t.Cleanup(s.close)
 	for _, n := range []string{"a", "b", "sw", "s"} {
-		s.must("ip", "netns", "add", s.ns(n))
-		s.done = append(s.done, func() { exec.Command("ip", "netns", "del", s.ns(n)).Run() })
-		s.must("ip", "-n", s.ns(n), "link", "set", "lo", "up")
+		s.namespace(n)
 	}
 	for _, l := range [][4]string{{"a", "up0", "sw", "c0"}, {"b", "lan0", "sw", "s0"}, {"s", "span", "sw", "m0"}} {
 		s.must("ip", "-n", s.ns(l[0]), "link", "add", l[1], "type", "veth", "peer", "name", l[3], "netns", s.ns(l[2]))
@@ -78,10 +76,7 @@ func newSpan(t *testing.T, tools ...string) *span {
 	s.must("ip", "-n", sw, "link", "set", "br0", "up")
 	s.must("ip", "-n", sw, "link", "set", "c0", "master", "br0")
 	s.must("ip", "-n", sw, "link", "set", "s0", "master", "br0")
-	s.must("tc", "-n", sw, "qdisc", "add", "dev", "c0", "clsact")
-	for _, direction := range []string{"ingress", "egress"} {
-		s.must("tc", "-n", sw, "filter", "add", "dev", "c0", direction, "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", "m0")
-	}
+	s.mirror("c0", "ingress", "egress")
 	for _, a := range []string{botAddr, mailAddr} {
 		s.must("ip", "-n", s.ns("a"), "addr", "add", a+"/24", "dev", "up0")
 	}
@@ -89,6 +84,24 @@ func newSpan(t *testing.T, tools ...string) *span {
 	s.must("ip", "-n", s.ns("b"), "addr", "add", "192.168.88.1/24", "dev", "lan0")
 	s.must("ip", "-n", s.ns("b"), "route", "add", "local", "198.18.0.0/15", "dev", "lo", "table", "main")
 	return s
+}
+
+// namespace makes a namespace.
+func (s *span) namespace(name string) {
+	s.t.Helper()
+	s.must("ip", "netns", "add", s.ns(name))
+	s.done = append(s.done, func() { exec.Command("ip", "netns", "del", s.ns(name)).Run() })
+	s.must("ip", "-n", s.ns(name), "link", "set", "lo", "up")
+}
+
+// mirror sends a copy of what enters or leaves a port of the bridge to the sensor.
+func (s *span) mirror(port string, directions ...string) {
+	s.t.Helper()
+	sw := s.ns("sw")
+	s.must("tc", "-n", sw, "qdisc", "add", "dev", port, "clsact")
+	for _, direction := range directions {
+		s.must("tc", "-n", sw, "filter", "add", "dev", port, direction, "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", "m0")
+	}
 }
 
 func (s *span) close() {

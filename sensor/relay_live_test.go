@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,20 +15,20 @@ import (
 	"time"
 )
 
-// TestRelayStranger is not a test: it is the external client of TestLiveRelay, which starts it in
-// the namespace of the Internet. It reads the messages to send, one a line: source address, sender
-// and recipient.
+// TestRelayStranger is not a test: it is a client of TestLiveRelay and of the tests in an office,
+// which start it in a namespace. It reads the messages to send, one a line: source address, server,
+// sender and recipient.
 func TestRelayStranger(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_STRANGER") == "" {
-		t.Skip("only as a part of TestLiveRelay")
+		t.Skip("only as a part of other tests")
 	}
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var from, sender, rcpt string
-		if _, err := fmt.Sscan(in.Text(), &from, &sender, &rcpt); err != nil {
+		var from, server, sender, rcpt string
+		if _, err := fmt.Sscan(in.Text(), &from, &server, &sender, &rcpt); err != nil {
 			t.Fatal(err)
 		}
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 3 * time.Second}
-		c, err := d.Dial("tcp", mailAddr+":25")
+		c, err := d.Dial("tcp", server+":25")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,6 +52,22 @@ func TestRelayStranger(t *testing.T) {
 		c.Close()
 		fmt.Println("answer", last[:3])
 	}
+}
+
+// stranger starts a client in a namespace.
+func (s *span) stranger(ns string) (say io.WriteCloser, heard io.Reader) {
+	s.t.Helper()
+	c := s.in(ns, os.Args[0], "-test.run", "^TestRelayStranger$", "-test.v")
+	c.Env = append(os.Environ(), "SPAMSENSOR_TEST_STRANGER=yes", "SPAMSENSOR_TEST_CLIENTS=yes")
+	say, err := c.StdinPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if heard, err = c.StdoutPipe(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.start(c)
+	return say, heard
 }
 
 const relayMain = `inet_interfaces = all
@@ -88,21 +105,11 @@ func TestLiveRelay(t *testing.T) {
 	s.start(sensor)
 	s.until("the sensor's start", func() bool { return strings.Contains(errs.String(), "listening") })
 
-	who := s.in("b", os.Args[0], "-test.run", "^TestRelayStranger$", "-test.v")
-	who.Env = append(os.Environ(), "SPAMSENSOR_TEST_STRANGER=yes")
-	say, err := who.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	heard, err := who.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.start(who)
+	say, heard := s.stranger("b")
 	answers := bufio.NewScanner(heard)
 	send := func(from, rcpt, want string) {
 		t.Helper()
-		fmt.Fprintln(say, from, "offers@bulk.example", rcpt)
+		fmt.Fprintln(say, from, mailAddr, "offers@bulk.example", rcpt)
 		for answers.Scan() {
 			if code, ok := strings.CutPrefix(answers.Text(), "answer "); ok {
 				if code != want {
