@@ -30,12 +30,10 @@ type exam struct {
 	neighbors []Neighbor
 
 	first, last, latest int64 // times of frames
-	longest             int   // bytes of the longest frame on the wire
 	joined              uint64
 	tunnelParts         uint64 // fragments of tunnels that are opened
 	shortest            int    // captured bytes of the shortest truncated frame
 	skew                int64  // of a stream: machine's time minus frame's, at the last frame
-	mirrored            uint64
 	ours                uint64 // frames of this machine
 	sawStations         bool   // frames have addresses of stations
 	ownMail             uint64 // segments of mail of this machine
@@ -50,11 +48,10 @@ type exam struct {
 
 // host is an address that sent or received packets.
 type host struct {
-	home     bool
-	own      bool // of this machine
-	sent     uint64
-	received uint64
-	peers    uint64 // different addresses that it exchanged packets with
+	home  bool
+	own   bool // of this machine
+	sent  uint64
+	peers uint64 // different addresses that it exchanged packets with
 	// Segments whose checksum was checked, and those in which it is wrong.
 	sums, wrongSums uint64
 
@@ -96,7 +93,6 @@ func (e *exam) add(f *frame.Frame) {
 	size := max(f.Len, len(f.Data))
 	e.frames++
 	e.bytes += uint64(size)
-	e.longest = max(e.longest, size)
 	e.addTime(f.Time)
 	if len(f.Data) < size {
 		e.counts.Truncated++
@@ -127,13 +123,13 @@ func (e *exam) add(f *frame.Frame) {
 		e.addPair(p.Src, p.Dst, p.TTL, &s)
 	case s.typ == etherARP:
 		e.counts.ARP++
-	case s.opened() != "": // the addresses are those of the tunnel
+	case s.tunnel != "": // the addresses are those of the tunnel
 	case s.udp:
 		e.addUDP(&s)
 	case s.icmp() && !s.multicast():
 		e.addPair(s.from, s.to, s.ttl, &s)
 	}
-	if s.udp && !s.multicast() && s.opened() == "" {
+	if s.udp && !s.multicast() && s.tunnel == "" {
 		e.compareDatagram(&s, f.Time)
 	}
 }
@@ -216,7 +212,7 @@ func (e *exam) addTCP(p *wire.Packet, s *sight, size int) {
 	}
 	// Behind the largest header of Ethernet a segment of 1,500 bytes has one frame; longer ones
 	// are several that a card or the kernel has joined, or jumbo frames.
-	if size > 1600 && s.opened() == "" {
+	if size > 1600 && s.tunnel == "" {
 		e.joined++
 	}
 	if h := e.hosts[p.Src]; h != nil && p.Checksum != wire.Unchecked {

@@ -31,9 +31,7 @@ type flow struct {
 	seen [2]bool   // a segment of this sender was seen, so that next counts
 	next [2]uint32 // the sequence number behind the last byte that was seen
 	// hole is the part of this sender's bytes that was acknowledged and not seen.
-	hole   [2]struct{ from, to uint32 }
-	syn    [2]bool // a SYN without ACK, by sender
-	refuse bool    // a RST was seen
+	hole [2]struct{ from, to uint32 }
 }
 
 // side orders the ends of a packet, and says which of them sent it.
@@ -58,14 +56,9 @@ func (e *exam) addSegment(p *wire.Packet) {
 		f = new(flow)
 		e.flows[k] = f
 	}
-	switch {
-	case p.Flags.Has(wire.RST):
-		f.refuse = true
-		return
-	case p.Flags.Has(wire.SYN) && !p.Flags.Has(wire.ACK):
-		f.syn[from] = true
+	if !p.Flags.Has(wire.RST) {
+		e.follow(f, from, p)
 	}
-	e.follow(f, from, p)
 }
 
 // follow compares what is acknowledged with what was seen, as Zeek's capture-loss script does
@@ -169,7 +162,7 @@ func (e *exam) compareSegment(p *wire.Packet, s *sight) {
 	for i := int(p.Tags); i < len(now.tags); i++ {
 		now.tags[i] = 0
 	}
-	if s.opened() == "" {
+	if s.tunnel == "" {
 		now.mac = s.src
 	}
 	type segment struct {

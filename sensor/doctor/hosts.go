@@ -16,7 +16,7 @@ type pairKey struct{ a, b wire.Addr }
 
 // addPair counts the sender and the receiver of a packet to one station.
 func (e *exam) addPair(src, dst wire.Addr, ttl uint8, s *sight) {
-	if !usable(src) || !usable(dst) || s.ether && s.multicast() && s.opened() == "" {
+	if !usable(src) || !usable(dst) || s.ether && s.multicast() && s.tunnel == "" {
 		return
 	}
 	from, to := e.host(src), e.host(dst)
@@ -25,7 +25,6 @@ func (e *exam) addPair(src, dst wire.Addr, ttl uint8, s *sight) {
 		return
 	}
 	from.sent++
-	to.received++
 	from.addTTL(ttl)
 	from.addStation(s, ttl)
 	k := pairKey{src, dst}
@@ -87,7 +86,7 @@ func (h *host) routed() bool {
 
 // addStation notices two stations in two VLANs that have the same address.
 func (h *host) addStation(s *sight, ttl uint8) {
-	if !s.ether || s.opened() != "" || !initialTTL(ttl) || len(s.tags) == 0 {
+	if !s.ether || s.tunnel != "" || !initialTTL(ttl) || len(s.tags) == 0 {
 		return
 	}
 	tag := tagsName(s.tags)

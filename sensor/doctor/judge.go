@@ -243,9 +243,9 @@ func (e *exam) judgeDrops() (lines []Line) {
 		l := Line{Check: "drops", Level: Limits,
 			What: "Frames are lost between the switch and the sensor.",
 			Measured: fmt.Sprintf("%d sequence numbers of ERSPAN are missing, %d frames came",
-				e.lost, e.counts.Tunnels["ERSPAN"]),
+				e.lost, e.counts.Tunnels[erspanTunnel]),
 			Do: "Find the link between both that is full; mirror less, or over a faster path."}
-		if ratio(e.lost, e.lost+e.counts.Tunnels["ERSPAN"]) < few {
+		if ratio(e.lost, e.lost+e.counts.Tunnels[erspanTunnel]) < few {
 			l.Level = Note
 		}
 		lines = append(lines, l)

@@ -29,8 +29,8 @@ type Link struct {
 	RingRX, RingMax int
 	// GRO and LRO join received segments to longer frames, in the kernel and in the card.
 	GRO, LRO bool
-	// Counters of the card: frames that it lost, that were damaged, that were too long.
-	Missed, Damaged, TooLong uint64
+	// Counters of the card: frames that were damaged, that were too long.
+	Damaged, TooLong uint64
 }
 
 // InterfaceLink reads the state of an interface from the system. What the system does not know
@@ -57,7 +57,6 @@ func InterfaceLink(name string) Link {
 	if d := l.text("duplex"); d == "full" || d == "half" {
 		l.Duplex = d
 	}
-	l.Missed = l.counter("rx_missed_errors") + l.counter("rx_fifo_errors")
 	l.Damaged = l.counter("rx_crc_errors") + l.counter("rx_frame_errors")
 	l.TooLong = l.counter("rx_length_errors") + l.counter("rx_over_errors")
 	l.card()

@@ -26,6 +26,9 @@ const (
 	etherETag   = 0x893f
 	etherQinQ1  = 0x9100
 	etherQinQ2  = 0x9200
+	// Of GRE (draft-foschiano-erspan-03): types I and II, and type III.
+	etherERSPAN  = 0x88be
+	etherERSPAN3 = 0x22eb
 )
 
 // IP protocol numbers (https://www.iana.org/assignments/protocol-numbers).
@@ -53,10 +56,9 @@ type sight struct {
 	tags     []uint16 // VLAN ids, outer first
 	kind     string   // what is behind the tags, for people
 	typ      uint16   // ethertype behind the tags, zero if there is none
-	llc      []byte   // LLC header and what follows, of IEEE 802.3
+	tunnel   string   // the tunnel that the sensor opens, or ""
 
 	ip       bool
-	v6       bool
 	from, to wire.Addr
 	ttl      uint8
 	id       uint16 // of IPv4
@@ -76,6 +78,12 @@ type sight struct {
 // counts why.
 func (s *sight) look(link frame.LinkType, b []byte) {
 	*s = sight{}
+	s.headers(link, b)
+	s.tunnel = s.tunnelName()
+}
+
+// headers reads the headers of a link.
+func (s *sight) headers(link frame.LinkType, b []byte) {
 	switch link {
 	case frame.Ethernet:
 		if len(b) < 14 {
@@ -127,7 +135,7 @@ func (s *sight) ethernet(typ uint16, b []byte) {
 		typ, b = be.Uint16(b[2:]), b[4:]
 	}
 	if typ < 0x600 {
-		s.kind, s.llc = llcName(b), b
+		s.kind = llcName(b)
 		return
 	}
 	s.typ, s.kind = typ, etherName(typ)
@@ -148,7 +156,8 @@ var etherNames = map[uint16]string{etherIPv4: "IPv4", etherIPv6: "IPv6", etherAR
 	0x8035: "RARP", 0x8809: "LACP and slow protocols", 0x888e: "802.1X", 0x88f7: "PTP",
 	0x8902: "CFM", 0x8906: "FCoE", 0x8914: "FCoE", 0x88b8: "GOOSE", 0x8892: "PROFINET",
 	0x9000: "loopback test", 0x8899: "Realtek loop detection", 0x893a: "IEEE 1905",
-	0x22eb: "ERSPAN III without GRE", 0x88be: "ERSPAN without GRE", 0x6558: "Ethernet in Ethernet"}
+	etherERSPAN3: "ERSPAN III without GRE",
+	etherERSPAN:  "ERSPAN without GRE", 0x6558: "Ethernet in Ethernet"}
 
 func etherName(typ uint16) string {
 	if n, ok := etherNames[typ]; ok {
@@ -192,7 +201,7 @@ func (s *sight) ipv6(b []byte) {
 	if len(b) < 40 || b[0]>>4 != 6 {
 		return
 	}
-	s.ip, s.v6, s.ttl, s.proto, s.first = true, true, b[7], b[6], true
+	s.ip, s.ttl, s.proto, s.first = true, b[7], b[6], true
 	s.from, s.to = wire.Addr(b[8:24]), wire.Addr(b[24:40])
 	b = b[40:]
 	const maxHeaders = 8

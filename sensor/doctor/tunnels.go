@@ -2,8 +2,15 @@ package doctor
 
 import "spamsensor/sensor/wire"
 
-// opened names the tunnel in the outer headers that the sensor opens, or is "".
-func (s *sight) opened() string {
+// tunnelPorts are the ports of UDP that tunnels have which the sensor opens.
+var tunnelPorts = map[uint16]string{4789: "VXLAN", 8472: "VXLAN", 4790: "VXLAN-GPE",
+	6081: "GENEVE", 37008: "TZSP"}
+
+// erspanTunnel is the name of the tunnel by which switches send mirrored frames.
+const erspanTunnel = "ERSPAN"
+
+// tunnelName names the tunnel in the outer headers that the sensor opens, or is "".
+func (s *sight) tunnelName() string {
 	switch s.typ {
 	case etherMPLS, etherMPLSmc, etherPPPoE, etherITag, etherETag:
 		return s.kind
@@ -24,8 +31,7 @@ func (s *sight) opened() string {
 		return "MPLS in IP"
 	}
 	if s.udp {
-		return map[uint16]string{4789: "VXLAN", 8472: "VXLAN", 4790: "VXLAN-GPE", 6081: "GENEVE",
-			37008: "TZSP"}[s.dport]
+		return tunnelPorts[s.dport]
 	}
 	return ""
 }
@@ -36,8 +42,8 @@ func greName(b []byte, first bool) string {
 		return "GRE"
 	}
 	switch typ := be.Uint16(b[2:]); {
-	case typ == 0x88be || typ == 0x22eb:
-		return "ERSPAN"
+	case typ == etherERSPAN || typ == etherERSPAN3:
+		return erspanTunnel
 	case b[1]&7 == 1:
 		return "PPTP"
 	}
@@ -63,7 +69,7 @@ func (s *sight) hidden(o wire.Outcome) string {
 	case s.udp:
 		return s.hiddenUDP(o)
 	case o == wire.OtherTunnel:
-		return "a tunnel in " + s.opened()
+		return "a tunnel in " + s.tunnel
 	}
 	return ""
 }
@@ -123,19 +129,14 @@ func (e *exam) addTunnel(s *sight, o wire.Outcome) {
 		bump(e.counts.Hidden, hidden)
 		return
 	}
-	name := s.opened()
-	if name == "" {
+	if s.tunnel == "" {
 		return
 	}
-	bump(e.counts.Tunnels, name)
+	bump(e.counts.Tunnels, s.tunnel)
 	if s.fragment {
 		e.tunnelParts++
 	}
-	switch name {
-	case "ERSPAN", "TZSP", "VXLAN", "GENEVE":
-		e.mirrored++
-	}
-	if name == "ERSPAN" {
+	if s.tunnel == erspanTunnel {
 		e.addSequence(s)
 	}
 }
