@@ -203,27 +203,14 @@ func (l *vethLink) run(ctx context.Context, tool *captureTool, o *liveOptions, r
 	stall time.Duration) (s replay, err error) {
 	senderCPU, listenerCPUs := cpus(thisMachine().Cores)
 	c := commandIn(ctx, l.listener, listenerCPUs, tool.args...)
-	var stderr lockedBuffer
-	c.Stderr = &stderr
 	before, err := l.received()
 	if err != nil {
 		return s, err
 	}
-	if err := c.Start(); err != nil {
+	stderr, kill, err := startListening(c, tool.name, tool.ready)
+	defer kill()
+	if err != nil {
 		return s, err
-	}
-	defer func() {
-		if c.ProcessState == nil {
-			c.Process.Kill()
-			c.Wait()
-		}
-	}()
-	for began := time.Now(); !strings.Contains(stderr.String(),
-		tool.ready); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 10*time.Second {
-			return s, fmt.Errorf("%s does not begin to listen: %s", tool.name,
-				failureReason(stderr.String()))
-		}
 	}
 	if stall > 0 {
 		ctx, done := context.WithCancel(ctx)
@@ -343,25 +330,13 @@ type liveResult struct {
 
 // run runs all cases, each round with every tool in turn. log gets a line for each run.
 func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liveResult, error) {
-	file, err := filepath.Abs(name)
+	bed, err := newTestbed(name)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(file); err != nil {
-		return nil, err
-	}
-	dir, sensor, err := buildSensor()
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	l, err := newVethLink(file)
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
-	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(file),
-		tools: captureTools(sensor, o.buffer)}
+	defer bed.close()
+	r := &liveResult{o: o, machine: thisMachine(), file: filepath.Base(name),
+		tools: captureTools(bed.sensor, o.buffer)}
 	for _, rate := range o.rates {
 		r.cases = append(r.cases, liveCase{rate: rate})
 	}
@@ -373,7 +348,7 @@ func (o *liveOptions) run(ctx context.Context, name string, log io.Writer) (*liv
 		c.runs = make([][]replay, len(r.tools))
 		for range o.rounds {
 			for k := range r.tools {
-				s, err := l.run(ctx, &r.tools[k], o, c.rate, c.stall)
+				s, err := bed.link.run(ctx, &r.tools[k], o, c.rate, c.stall)
 				if err = errors.Join(ctx.Err(), err); err != nil {
 					return nil, err
 				}

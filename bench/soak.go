@@ -82,48 +82,28 @@ type soakResult struct {
 
 // run starts the sensor and serve, sends, and takes samples.
 func (o *soakOptions) run(ctx context.Context, name string) (*soakResult, error) {
-	file, err := filepath.Abs(name)
+	bed, err := newTestbed(name)
 	if err != nil {
 		return nil, err
 	}
-	dir, sensor, err := buildSensor()
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	l, err := newVethLink(file)
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
+	defer bed.close()
+	l := bed.link
 	if out, err := exec.Command("ip", "-n", l.listener, "link", "set", "lo",
 		"up").CombinedOutput(); err != nil { // serve listens there
 		return nil, fmt.Errorf("ip link set lo up: %w: %s", err, shortLine(string(out)))
 	}
 	senderCPU, listenerCPUs := cpus(thisMachine().Cores)
-	at := func(name string) string { return filepath.Join(dir, name) }
+	at := func(name string) string { return filepath.Join(bed.dir, name) }
 	common := []string{"--set", "control.socket=" + at("control.sock"), "--set",
 		"state.dir=" + at("state"), "--set", "output.file=" + at("events.json")}
 	c := commandIn(ctx, l.listener, listenerCPUs,
-		slices.Concat([]string{sensor, "run", "-i", "rx0"}, common)...)
-	var stderr lockedBuffer
-	c.Stderr = &stderr
-	if err := c.Start(); err != nil {
+		slices.Concat([]string{bed.sensor, "run", "-i", "rx0"}, common)...)
+	stderr, kill, err := startListening(c, "the sensor", "listening")
+	defer kill()
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if c.ProcessState == nil {
-			c.Process.Kill()
-			c.Wait()
-		}
-	}()
-	for began := time.Now(); !strings.Contains(stderr.String(), "listening"); {
-		if time.Sleep(10 * time.Millisecond); time.Since(began) > 10*time.Second {
-			return nil, fmt.Errorf("the sensor does not begin to listen: %s",
-				failureReason(stderr.String()))
-		}
-	}
-	serving := commandIn(ctx, l.listener, listenerCPUs, slices.Concat([]string{sensor, "serve",
+	serving := commandIn(ctx, l.listener, listenerCPUs, slices.Concat([]string{bed.sensor, "serve",
 		"--listen", "127.0.0.1:9725"}, common)...)
 	if err := serving.Start(); err != nil {
 		return nil, err
