@@ -71,17 +71,17 @@ SINGLE = ./smtpsniff/... ./sensor/detect ./sensor/mailserver ./sensor/wire/... .
 # These tests, too, use one goroutine, in packages whose other tests use several.
 SLOW = ^(TestFieldCases|TestScenarioCases|TestCaptureSums|TestReportOfMany|TestReportOfThePast|TestRejectedIsNotForged|TestLinearFrames|TestMutants|TestNothingLeaks|TestFraming|TestNoFraming|TestAbsurdTimes|TestEvasion|TestRotation|TestNoRotation|TestDamage|TestAnyDamage)$$
 unit:
-	$(GO) test -race -timeout 14m -skip '$(SLOW)|^(TestDockerfile|TestBoot)$$' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
+	$(GO) test -race -timeout 14m -skip '$(SLOW)|^(TestDockerfile|TestBoot|TestSetupPeers)$$' $(filter-out $(shell $(GO) list $(SINGLE)),$(shell $(GO) list ./...))
 	$(MAKE) --no-print-directory -j2 unit-single unit-image
 
 unit-single:
 	$(GO) test -timeout 12m -run '$(SLOW)' ./sensor ./sensor/engine ./sensor/state
 	$(GO) test -timeout 12m $(SINGLE)
 
-# Building the image, and a Debian to boot, takes minutes, most of which the tests of computations can
-# use.
+# Building the image, and machines with services, takes minutes, most of which the tests of
+# computations can use.
 unit-image:
-	$(GO) test -timeout 12m -run '^(TestDockerfile|TestBoot)$$' ./sensor
+	$(GO) test -timeout 12m -run '^(TestDockerfile|TestBoot|TestSetupPeers)$$' ./sensor
 
 # Compares results that stay the same, byte for byte, while only the structure of the code changes.
 # After a change that is meant to change results: sh .ci/golden update

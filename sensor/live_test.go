@@ -170,6 +170,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 smtp unix - - n - - smtp
+local unix - n n - - local
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `
