@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"spamsensor/sensor/dns/dnstest"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -15,42 +16,15 @@ import (
 // blocklist is a DNS server with the list bl.example, which has its test entry and 203.0.113.4;
 // any other name is refused.
 func blocklist(t *testing.T) string {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		b := make([]byte, 1500)
-		for {
-			n, from, err := c.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(b[:n]) != nil || len(m.Questions) != 1 {
-				continue
-			}
-			q := m.Questions[0]
-			name := q.Name.String()
-			m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
-			head := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET}
-			switch {
-			case !strings.HasSuffix(name, ".bl.example."):
-				m.RCode = dnsmessage.RCodeRefused
-			case name != "2.0.0.127.bl.example." && name != "4.113.0.203.bl.example.":
-				m.RCode = dnsmessage.RCodeNameError
-			case q.Type == dnsmessage.TypeA:
-				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 2}}}}
-			case q.Type == dnsmessage.TypeTXT:
-				m.Answers = []dnsmessage.Resource{{Header: head, Body: &dnsmessage.TXTResource{TXT: []string{"a \x1b[2J bot"}}}}
-			}
-			if reply, err := m.Pack(); err == nil {
-				c.WriteTo(reply, from)
-			}
+	return dnstest.Listen(t, func(name string) (codes []string, text string, rcode dnsmessage.RCode, ok bool) {
+		switch {
+		case !strings.HasSuffix(name, ".bl.example"):
+			return nil, "", dnsmessage.RCodeRefused, true
+		case name == "2.0.0.127.bl.example", name == "4.113.0.203.bl.example":
+			return []string{"127.0.0.2"}, "a \x1b[2J bot", dnsmessage.RCodeSuccess, true
 		}
-	}()
-	return c.LocalAddr().String()
+		return nil, "", dnsmessage.RCodeNameError, true
+	})
 }
 
 func TestReputation(t *testing.T) {

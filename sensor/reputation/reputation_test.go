@@ -15,66 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"spamsensor/sensor/dns/dnstest"
+
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// server answers queries as answer says: addresses, a text, and a response code; silent if ok is
-// false.
-type answerFunc func(name string) (codes []string, text string, rcode dnsmessage.RCode, ok bool)
-
-func newServer(t *testing.T, answer answerFunc) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		b := make([]byte, 1500)
-		for {
-			n, from, err := c.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			var q dnsmessage.Message
-			if q.Unpack(b[:n]) != nil || len(q.Questions) != 1 {
-				continue
-			}
-			if reply := respond(&q, answer); reply != nil {
-				c.WriteTo(reply, from)
-			}
-		}
-	}()
-	return c.LocalAddr().String()
-}
-
-func respond(q *dnsmessage.Message, answer answerFunc) []byte {
-	question := q.Questions[0]
-	codes, text, rcode, ok := answer(strings.TrimSuffix(question.Name.String(), "."))
-	if !ok {
-		return nil
-	}
-	m := dnsmessage.Message{Header: dnsmessage.Header{ID: q.ID, Response: true, RecursionAvailable: true, RCode: rcode}, Questions: q.Questions}
-	head := dnsmessage.ResourceHeader{Name: question.Name, Class: dnsmessage.ClassINET, TTL: 1}
-	switch question.Type {
-	case dnsmessage.TypeA:
-		for _, c := range codes {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AResource{A: netip.MustParseAddr(c).As4()}})
-		}
-	case dnsmessage.TypeTXT:
-		if text != "" {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.TXTResource{TXT: []string{text}}})
-		}
-	}
-	b, err := m.Pack()
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
 // good is a list that has its test entries, and entries of its own.
-func good(entries map[string]string) answerFunc {
+func good(entries map[string]string) dnstest.Answer {
 	return func(name string) ([]string, string, dnsmessage.RCode, bool) {
 		if strings.HasPrefix(name, "2.0.0.127.") {
 			return []string{"127.0.0.2"}, "test", dnsmessage.RCodeSuccess, true
@@ -89,13 +36,13 @@ func good(entries map[string]string) answerFunc {
 }
 
 // always gives all queries the same answer.
-func always(rcode dnsmessage.RCode, codes ...string) answerFunc {
+func always(rcode dnsmessage.RCode, codes ...string) dnstest.Answer {
 	return func(string) ([]string, string, dnsmessage.RCode, bool) { return codes, "", rcode, true }
 }
 
 func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
-		answer answerFunc
+		answer dnstest.Answer
 		state  State
 		want   string // code, or the beginning of why
 	}{
@@ -121,7 +68,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := Check(t.Context(), &Config{Lists: []string{"list.example"}, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.1")},
-				Resolver: newServer(t, c.answer), Timeout: 300 * time.Millisecond})
+				Resolver: dnstest.Listen(t, c.answer), Timeout: 300 * time.Millisecond})
 			a := got[0]
 			if a.State != c.state || !strings.HasPrefix(a.Code+a.Why, c.want) || a.State != NotListed && a.Code+a.Why == "" {
 				t.Errorf("%+v, want %s %s", a, c.state, c.want)
@@ -134,7 +81,7 @@ func TestAnswers(t *testing.T) {
 }
 
 // failsFor is a good list that cannot answer some names.
-func failsFor(begin string) answerFunc {
+func failsFor(begin string) dnstest.Answer {
 	list := good(nil)
 	return func(name string) ([]string, string, dnsmessage.RCode, bool) {
 		if strings.HasPrefix(name, begin) {
@@ -146,7 +93,7 @@ func failsFor(begin string) answerFunc {
 
 // A list of IPv4 addresses says nothing about IPv6.
 func TestFamilies(t *testing.T) {
-	got := Check(t.Context(), &Config{Lists: []string{"list.example"}, Resolver: newServer(t, good(nil)), Timeout: time.Second,
+	got := Check(t.Context(), &Config{Lists: []string{"list.example"}, Resolver: dnstest.Listen(t, good(nil)), Timeout: time.Second,
 		Addresses: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("203.0.113.1")}})
 	if got[0].State != Unknown || !strings.Contains(got[0].Why, "it does not list IPv6 addresses") || got[1].State != NotListed {
 		t.Errorf("%+v", got)
@@ -266,7 +213,7 @@ func TestInterrupted(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	got := Check(ctx, &Config{Lists: []string{"a.example", "b.example"}, Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.1")},
-		Resolver: newServer(t, silent)})
+		Resolver: dnstest.Listen(t, silent)})
 	if took := time.Since(start); took > time.Second || got[1].State != Unknown {
 		t.Errorf("%v %+v", took, got)
 	}
