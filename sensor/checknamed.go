@@ -127,7 +127,7 @@ func checkSecret(name string) error {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("the secret cannot be read: %w", err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is no file", printable(name))
 	case info.Mode()&0o077 != 0:

@@ -39,7 +39,7 @@ func TestNotifyConfig(t *testing.T) {
 		{fmt.Sprintf(mail, good), ""},
 		{fmt.Sprintf(mail, "good"), ""},
 		{fmt.Sprintf(mail, "open"), ""}, // the modes of systemd's files are its own
-		{fmt.Sprintf(mail, open), ":4:79: " + open + " has the mode 0644, and others can read it: chmod 600"},
+		{fmt.Sprintf(mail, open), ":4:79: other users can read the secret in " + open + ": its mode is 0644 (chmod 600"},
 		{fmt.Sprintf(mail, "none"), "the credential cannot be read"},
 		{fmt.Sprintf(mail, two), "must have the secret in one line"},
 		{fmt.Sprintf(mail, "'user:secret'"), "the secret itself does not belong here"},

@@ -215,15 +215,11 @@ func (r *resolver) credential(path, value string) string {
 			value)
 		return ""
 	}
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		r.reject(path, "the credential cannot be read: %v", err)
-		return ""
-	case strings.HasPrefix(value, "/") && info.Mode().Perm()&0o077 != 0:
-		r.reject(path, "%s has the mode %04o, and others can read it: chmod 600 %s", value,
-			info.Mode().Perm(), value)
-		return ""
+	if strings.HasPrefix(value, "/") {
+		if err := checkSecret(name); err != nil {
+			r.reject(path, "%v", err)
+			return ""
+		}
 	}
 	secret, err := readBounded(name, maxCredential)
 	if err != nil {
