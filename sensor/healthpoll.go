@@ -17,11 +17,11 @@ import (
 )
 
 // The stats event comes once a minute, which is late for a fault that blinds or mutes the sensor:
-// an interface that is down, no frames, an output that fails. So these are checked twice a second,
+// an interface that is down, no frames, an output that fails. So these are checked once a second,
 // for each interface.
 const (
 	// healthPollInterval is the time between two checks.
-	healthPollInterval = 500 * time.Millisecond
+	healthPollInterval = time.Second
 	// silence bounds the time without a frame that the filter passes, deadSilence the time without
 	// any frame: a mirror port brings at least the broadcasts of its network. An interface that was
 	// reported as dead several times within alarmMemory, and was not, may be silent for longer,
@@ -47,6 +47,12 @@ var processStart = time.Now()
 // steadyTime is the time since the start of the process, in nanoseconds. It goes on evenly when the
 // clock of the machine is set.
 func steadyTime() int64 { return int64(time.Since(processStart)) }
+
+// untilNext is the time to the next multiple of an interval since the start of the process. What is
+// done at the same time needs one wake-up of the process, which costs more than the work.
+func untilNext(interval time.Duration) time.Duration {
+	return interval - time.Duration(steadyTime())%interval
+}
 
 // inputState is what is known of an interface at a check.
 type inputState struct {
@@ -232,21 +238,30 @@ func (p *pipeline) reportHealth(now int64, changes []event.Health) {
 	}
 }
 
-// runHealthPoll checks at healthPollInterval until the context ends.
-func (p *pipeline) runHealthPoll(ctx context.Context) {
-	tick := time.NewTicker(healthPollInterval)
-	defer tick.Stop()
+// runHealthPoll checks at healthPollInterval until the context ends. It sends on noReader when the
+// output is a pipe without a reader, which another one may have replaced.
+func (p *pipeline) runHealthPoll(ctx context.Context, noReader chan<- struct{}) {
+	next := time.NewTimer(untilNext(healthPollInterval))
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
 		p.pollHealth(wallTime(), steadyTime())
-		if err := p.queue.Failing(); err != nil {
+		err := p.queue.Failing()
+		if err != nil {
 			_, dropped := p.queue.Totals()
 			p.messages.outputFails(time.Now(), err, dropped)
 		}
+		if errors.Is(err, syscall.EPIPE) {
+			select {
+			case noReader <- struct{}{}:
+			default: // it was told
+			}
+		}
+		next.Reset(untilNext(healthPollInterval))
 	}
 }
 

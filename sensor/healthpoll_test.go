@@ -134,8 +134,8 @@ func TestFlappingOutput(t *testing.T) {
 	messages := healthLog{log: (&app{stderr: &said}).logger(&config{})}
 	now := time.Unix(1e9, 0)
 	raised, cleared := 0, 0
-	for i := range 240 { // two minutes
-		out.closed.Store(i%6 == 0)
+	for i := range int(2 * time.Minute / healthPollInterval) {
+		out.closed.Store(i%int(3*time.Second/healthPollInterval) == 0)
 		w.Session(session)
 		q.Flush(time.Second)
 		h.changes = nil

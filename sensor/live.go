@@ -119,11 +119,12 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	p.enterSandbox(a.opt.file, log)
 	service := newManager(p, log)
+	noReader := make(chan struct{}, 1)
 	ended := a.listenAll(ctx, stop, sources, p, log,
 		func() { service.run(ctx) },
-		func() { p.runHealthPoll(ctx) },
+		func() { p.runHealthPoll(ctx, noReader) },
 		func() { checkpoints.run(ctx) },
-		func() { hangups(ctx, sighups, reloads, service) })
+		func() { hangups(ctx, sighups, noReader, reloads, service) })
 	return endOfStream(ended, p.finishLive(checkpoints, log))
 }
 
@@ -211,9 +212,8 @@ func (p *pipeline) finishLive(checkpoints *checkpointer, log zerolog.Logger) err
 // hangups reads the configuration and opens the file of the events again at each SIGHUP, for log
 // rotation. It also follows the name of a named pipe without a reader to the pipe that has replaced
 // it.
-func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader, m *manager) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+func hangups(ctx context.Context, sighups <-chan os.Signal, noReader <-chan struct{}, r *reloader,
+	m *manager) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -222,7 +222,7 @@ func hangups(ctx context.Context, sighups <-chan os.Signal, r *reloader, m *mana
 			m.notify(reloadingState())
 			r.hangup()
 			m.notify(daemon.SdNotifyReady)
-		case <-tick.C:
+		case <-noReader:
 			r.followPipe()
 		}
 	}

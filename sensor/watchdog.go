@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,15 +17,18 @@ import (
 )
 
 // An endless loop or a deadlock would stop the sensor without a message: no panic is raised, and
-// SIGTERM waits for a batch that never ends. So a goroutine of its own checks, four times a second,
-// whether the work in hand makes progress. If not, it ends the process: exit code 70, the stacks of
-// all goroutines on standard error, waiting events written.
+// SIGTERM waits for a batch that never ends. So a goroutine of its own checks, once a second, and
+// four times a second while there is work, whether the work in hand makes progress. If not, it ends
+// the process: exit code 70, the stacks of all goroutines on standard error, waiting events
+// written.
 //
 // Only work in hand counts. A worker without a batch, a worker that waits for room in the output,
 // and a reader that waits for its input are not stalled. A process that was stopped and a machine
 // that slept are not stalled either: one check adds at most maxCheckStep, however late it comes.
 const (
 	checkInterval = 250 * time.Millisecond
+	// restInterval is the time between two checks while no job has a batch.
+	restInterval = time.Second
 	// maxCheckStep bounds the time that one check adds.
 	maxCheckStep = 2 * checkInterval
 	// stallLimit bounds the time of a batch without progress, closingStallLimit after SIGTERM.
@@ -127,25 +131,37 @@ func (w *watchdog) output(q *event.Queue) {
 }
 
 func (w *watchdog) run(ctx context.Context, over <-chan struct{}) {
-	tick := time.NewTicker(checkInterval)
-	defer tick.Stop()
-	last, lastCPU := time.Now(), cpuTime()
+	next := time.NewTimer(checkInterval)
+	defer next.Stop()
+	last, lastCPU, ended := time.Now(), cpuTime(), ctx.Done()
 	for {
 		select {
 		case <-over:
 			return
-		case <-tick.C:
+		case <-ended:
+			ended = nil // from now on there is work
+		case <-next.C:
 		}
 		now, cpu := time.Now(), cpuTime()
 		w.mu.Lock()
 		blocked, closing := w.queue != nil && w.queue.Blocked(), ctx.Err() != nil
 		what := w.check(now.Sub(last), cpu-lastCPU, blocked, closing)
+		wait := checkInterval
+		if !closing && !w.works() {
+			wait = untilNext(restInterval)
+		}
 		w.mu.Unlock()
 		if what != "" {
 			w.abort(what)
 		}
 		last, lastCPU = now, cpu
+		next.Reset(wait)
 	}
+}
+
+// works reports whether a job had a batch at the last check. The caller holds the lock.
+func (w *watchdog) works() bool {
+	return slices.ContainsFunc(w.jobs, func(j *job) bool { return j.seen%2 == 1 })
 }
 
 // check judges the jobs after some time since the last check, and after the processor time of the

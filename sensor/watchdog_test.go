@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -171,5 +172,38 @@ func TestWatch(t *testing.T) {
 			t.Fatal(what)
 		}
 		j.end()
+	}
+}
+
+// TestWatchdogRests checks that the watchdog looks seldom while no job has a batch, often from the
+// look on that finds one, and at once when the command is to end.
+func TestWatchdogRests(t *testing.T) {
+	looks := func(began bool, closing bool) int {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w, stop := startWatchdog(ctx, io.Discard)
+		defer stop()
+		progress := new(atomic.Uint64)
+		j := w.add("a job", progress, false)
+		if began {
+			j.begin()
+		}
+		if closing {
+			cancel()
+		}
+		n, last := 0, uint64(0)
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			w.mu.Lock()
+			if j.seenProgress != last {
+				n, last = n+1, j.seenProgress
+			}
+			w.mu.Unlock()
+			progress.Add(1)
+		}
+		return n
+	}
+	rest, work, end := looks(false, false), looks(true, false), looks(false, true)
+	if rest < 2 || rest > 5 || work < 6 || end < 6 {
+		t.Errorf("in 3 s it looked %d times without work, %d times with work, and %d times at the end", rest, work, end)
 	}
 }
