@@ -17,16 +17,19 @@ type Entry struct {
 	// Suspended says that the sensor stopped while the finding was open: it goes on with the next
 	// start.
 	Suspended bool
-	Updated   int64  // time of its latest event
-	Closed    int64  // when it was closed last; zero if never, or only because the sensor stopped
-	Clean     int64  // how long it had been quiet when it was opened again
-	Reopened  uint32 // how often
-	Lists     int    // blocklists in its latest event
-	Ignored   bool   // in its latest event
-	Decided   verdict.Decision
-	Peak      Peak
-	Periods   []Period // when its signs came, the earliest first
-	Proof     *Proof   // of a finding about a mail server
+	// Restored says that it was open before the sensor started and has no event since: after a
+	// crash it was not suspended, and is resumed all the same.
+	Restored bool
+	Updated  int64  // time of its latest event
+	Closed   int64  // when it was closed last; zero if never, or only because the sensor stopped
+	Clean    int64  // how long it had been quiet when it was opened again
+	Reopened uint32 // how often
+	Lists    int    // blocklists in its latest event
+	Ignored  bool   // in its latest event
+	Decided  verdict.Decision
+	Peak     Peak
+	Periods  []Period // when its signs came, the earliest first
+	Proof    *Proof   // of a finding about a mail server
 }
 
 // Unreported reports whether a finding was never opened, or was closed only because the sensor
@@ -196,7 +199,7 @@ func (b *Book) Commit(c *Change, now int64) *Entry {
 			b[c.Class] = nil
 		}
 	}
-	f.Suspended = c.Action == Suspended
+	f.Suspended, f.Restored = c.Action == Suspended, false
 	if c.Level < f.Level && !c.Aged {
 		f.Peak.Lower(c.Level)
 	}
@@ -243,10 +246,10 @@ func (b *Book) Suspend(reason string) (due []Change) {
 	return due
 }
 
-// Resume resumes what the last stop of the sensor suspended.
+// Resume resumes what was open when the sensor stopped or crashed.
 func (b *Book) Resume() (due []Change) {
 	for c, f := range b {
-		if f != nil && f.Open && f.Suspended {
+		if f != nil && f.Open && (f.Suspended || f.Restored) {
 			due = append(due, Change{Class: verdict.Class(c), Level: f.Level, Action: Resumed})
 		}
 	}

@@ -186,7 +186,7 @@ func (b *Book) RestoreProofs(saved map[verdict.Class]*SavedProof) {
 	for c, d := range saved {
 		if c >= verdict.OpenRelay && c < verdict.Classes && d != nil {
 			b[c] = &Entry{ID: d.ID, Seq: d.Seq, Class: c, Level: min(d.Level, verdict.Confirmed),
-				Open: true, Suspended: d.Suspended,
+				Open: true, Suspended: d.Suspended, Restored: true,
 				Decided: verdict.Decision{At: d.Opened, Attempts: 1},
 				Proof: &Proof{Last: d.Last, Reasons: d.Reasons, Relay: d.Relay, Client: d.Client,
 					To: d.To, ToAt: d.ToAt, Events: d.Events}}

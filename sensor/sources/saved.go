@@ -207,7 +207,7 @@ func (s *Observer) restoreSource(hash uint64, k *flowtable.HostKey, d *SavedSour
 		if f.Class < verdict.OpenRelay && prof.findings[f.Class] == nil {
 			prof.findings[f.Class] = &finding.Entry{ID: f.ID, Seq: f.Seq, Class: f.Class,
 				Level: min(f.Level, verdict.Confirmed), Open: f.Open,
-				Suspended: f.Suspended && f.Open, Updated: f.Updated,
+				Suspended: f.Suspended && f.Open, Restored: f.Open, Updated: f.Updated,
 				Closed: f.Closed, Clean: f.Clean, Reopened: f.Reopened, Lists: f.Lists,
 				Decided: f.Decided, Peak: f.Peak.Restored()}
 		}
