@@ -105,6 +105,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	}
 	p.inFlight = sources.inFlight()
 	p.health.polled, p.health.recoveryTime = true, int64(recoveryTime)
+	p.health.checkClock(wallTime(), steadyTime(), 0, false) // jumps count from here on
 	p.inputs, p.messages = sources.states, &healthLog{log: log}
 	p.terminal, p.open, p.acks = person, &openFindings{}, openAcks(cfg.state.dir, log)
 	log.Info().Strs("configuration", a.opt.found.names).Strs("interfaces", cfg.interfaces).

@@ -66,11 +66,9 @@ func newSpan(t *testing.T, tools ...string) *span {
 	for _, n := range []string{"a", "b", "sw", "s"} {
 		s.namespace(n)
 	}
-	for _, l := range [][4]string{{"a", "up0", "sw", "c0"}, {"b", "lan0", "sw", "s0"}, {"s", "span", "sw", "m0"}} {
-		s.must("ip", "-n", s.ns(l[0]), "link", "add", l[1], "type", "veth", "peer", "name", l[3], "netns", s.ns(l[2]))
-		s.must("ip", "-n", s.ns(l[0]), "link", "set", l[1], "up")
-		s.must("ip", "-n", s.ns(l[2]), "link", "set", l[3], "up")
-	}
+	s.cable("a", "up0", "c0")
+	s.cable("b", "lan0", "s0")
+	s.cable("s", "span", "m0")
 	sw := s.ns("sw")
 	s.must("ip", "-n", sw, "link", "add", "br0", "type", "bridge")
 	s.must("ip", "-n", sw, "link", "set", "br0", "up")
@@ -102,6 +100,19 @@ func (s *span) mirror(port string, directions ...string) {
 	for _, direction := range directions {
 		s.must("tc", "-n", sw, "filter", "add", "dev", port, direction, "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "mirror", "dev", "m0")
 	}
+}
+
+// cable puts a virtual cable between an interface of a namespace and one of the switch.
+func (s *span) cable(ns, name, port string) {
+	s.must("ip", "-n", s.ns(ns), "link", "add", name, "type", "veth", "peer", "name", port, "netns", s.ns("sw"))
+	s.must("ip", "-n", s.ns(ns), "link", "set", name, "up")
+	s.must("ip", "-n", s.ns("sw"), "link", "set", port, "up")
+}
+
+// unmirror takes the mirror port away.
+func (s *span) unmirror() {
+	s.must("tc", "-n", s.ns("sw"), "qdisc", "del", "dev", "c0", "clsact")
+	s.must("ip", "-n", s.ns("sw"), "link", "del", "m0")
 }
 
 func (s *span) close() {
@@ -227,45 +238,47 @@ func (s *span) startPostfix(ns, dir, settings string) {
 	})
 }
 
+// talk hands over a mail from an address to port 25 of another one.
+func talk(from, to, helo, sender, rcpt string) error {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 3 * time.Second}
+	c, err := d.Dial("tcp", to+":25")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	r := bufio.NewReader(c)
+	reply := func() string {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil || len(line) < 4 || line[3] != '-' {
+				return line
+			}
+		}
+	}
+	reply()
+	for _, say := range []string{"EHLO " + helo, "MAIL FROM:<" + sender + ">", "RCPT TO:<" + rcpt + ">"} {
+		fmt.Fprintf(c, "%s\r\n", say)
+		if got := reply(); !strings.HasPrefix(got, "250") {
+			fmt.Fprintf(c, "QUIT\r\n")
+			reply()
+			return nil
+		}
+	}
+	fmt.Fprintf(c, "DATA\r\n")
+	reply()
+	fmt.Fprintf(c, "Subject: hello\r\n\r\n%s\r\n.\r\n", strings.Repeat("text\r\n", 500))
+	reply()
+	fmt.Fprintf(c, "QUIT\r\n")
+	reply()
+	return nil
+}
+
 // TestLiveClients is not a test: it is the bot and the mail server of TestLive, which starts it in
 // the namespace of the clients.
 func TestLiveClients(t *testing.T) {
 	if os.Getenv("SPAMSENSOR_TEST_CLIENTS") == "" {
 		t.Skip("only as a part of TestLive")
-	}
-	talk := func(from, to, helo, sender, rcpt string) error {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 3 * time.Second}
-		c, err := d.Dial("tcp", to+":25")
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
-		r := bufio.NewReader(c)
-		reply := func() string {
-			for {
-				line, err := r.ReadString('\n')
-				if err != nil || len(line) < 4 || line[3] != '-' {
-					return line
-				}
-			}
-		}
-		reply()
-		for _, say := range []string{"EHLO " + helo, "MAIL FROM:<" + sender + ">", "RCPT TO:<" + rcpt + ">"} {
-			fmt.Fprintf(c, "%s\r\n", say)
-			if got := reply(); !strings.HasPrefix(got, "250") {
-				fmt.Fprintf(c, "QUIT\r\n")
-				reply()
-				return nil
-			}
-		}
-		fmt.Fprintf(c, "DATA\r\n")
-		reply()
-		fmt.Fprintf(c, "Subject: hello\r\n\r\n%s\r\n.\r\n", strings.Repeat("text\r\n", 500))
-		reply()
-		fmt.Fprintf(c, "QUIT\r\n")
-		reply()
-		return nil
 	}
 	for i := range 3 {
 		if err := talk(mailAddr, fmt.Sprintf("198.18.%d.25", i), "mail.example.org", "anna@example.org", "info@example.net"); err != nil {

@@ -46,6 +46,9 @@ func TestMain(m *testing.M) {
 		}
 		main()
 	}
+	if name := os.Getenv(clockInstead); name != "" { // the command on a machine whose clock jumps
+		useClock(name)
+	}
 	if os.Getenv(escapeInstead) != "" { // the command with a worker that tries to leave the sandbox
 		probe = sync.OnceFunc(tryToEscape)
 		main()
