@@ -42,34 +42,22 @@ func readNotices(file string) (n notices) {
 	if err != nil || len(b) > maxNotices || json.Unmarshal(b, &parts) != nil {
 		return n
 	}
-	for name, into := range map[string]any{"time": &n.at, "sent": &n.sent, "failed": &n.failed,
-		"given_up": &n.givenUp, "queue": &n.queue, "dropped": &n.dropped,
-		"last_sent": &n.lastSent, "failing_since": &n.failingSince} {
-		if part, ok := parts[name]; ok && json.Unmarshal(part, into) != nil {
-			n.forget(name)
-		}
-	}
-	return n
+	return notices{at: part[time.Time](parts, "time"),
+		sent:    part[map[string]float64](parts, "sent"),
+		failed:  part[map[string]map[string]float64](parts, "failed"),
+		givenUp: part[map[string]float64](parts, "given_up"),
+		queue:   part[map[string]float64](parts, "queue"),
+		dropped: part[*float64](parts, "dropped"),
+
+		lastSent:     part[map[string]time.Time](parts, "last_sent"),
+		failingSince: part[map[string]time.Time](parts, "failing_since")}
 }
 
-// forget drops a part of which only a piece could be decoded.
-func (n *notices) forget(name string) {
-	switch name {
-	case "time":
-		n.at = time.Time{}
-	case "sent":
-		n.sent = nil
-	case "failed":
-		n.failed = nil
-	case "given_up":
-		n.givenUp = nil
-	case "queue":
-		n.queue = nil
-	case "dropped":
-		n.dropped = nil
-	case "last_sent":
-		n.lastSent = nil
-	case "failing_since":
-		n.failingSince = nil
+// part decodes a part of the file. One of which only a piece can be decoded is zero.
+func part[T any](parts map[string]json.RawMessage, name string) (value T) {
+	if json.Unmarshal(parts[name], &value) != nil {
+		var none T
+		return none
 	}
+	return value
 }
