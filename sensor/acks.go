@@ -22,7 +22,7 @@ type acks struct {
 	acks map[string]*finding.Ack
 }
 
-// Bounds in bytes: the size of the file, and that of a reason.
+// Bounds of the file and of a reason, in bytes.
 const (
 	maxAckFile  = 8 << 20
 	maxAckBytes = 500

@@ -61,7 +61,8 @@ func (r *rules) raiseCheck(item Item, now time.Time) {
 	r.conditions(now)
 }
 
-// clearCheck notes the end of a condition, which is told at a time if it has not come back.
+// clearCheck notes the end of a condition. A notice says so at a time, unless the condition comes
+// back before.
 func (r *rules) clearCheck(id, why string, over, at time.Time) {
 	if c := r.Health[id]; c != nil && c.Raised {
 		c.Raised, c.ClearAt = false, at
@@ -79,7 +80,7 @@ func (r *rules) restarted(now time.Time) {
 	}
 }
 
-// conditions tells what was raised or is over.
+// conditions gives the channels the conditions that were raised or are over.
 func (r *rules) conditions(now time.Time) {
 	for id, c := range r.Health {
 		sinceTold := now.Sub(c.ToldAt)

@@ -23,7 +23,7 @@ const (
 	itemTest     = "test"     // of notify test
 )
 
-// Item is one thing to tell. All texts are clean.
+// Item is one part of a notice: a finding, its end, a condition. All texts are clean.
 type Item struct {
 	Kind     string    `json:"kind"`
 	ID       string    `json:"id"`             // of the finding, or check and interface

@@ -21,7 +21,7 @@ const (
 	firstWait, maxWait = time.Minute, time.Hour
 	// giveUpAfter is the age at which a message that could not be delivered is given up.
 	giveUpAfter = 24 * time.Hour
-	// messageMode keeps what is told from other users.
+	// messageMode keeps messages from other users.
 	messageMode = 0o600
 )
 

@@ -13,7 +13,7 @@ import (
 // message, and a *failure otherwise; it obeys the deadline of ctx.
 type sender interface {
 	send(ctx context.Context, m *Message, now time.Time) error
-	// where says to whom the channel leads, in a few words without a secret.
+	// where names the receiver of the channel, in a few words without a secret.
 	where() string
 }
 

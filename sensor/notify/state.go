@@ -21,13 +21,13 @@ type known struct {
 	Class string    `json:"class"`
 	Level string    `json:"level"` // highest so far
 	Seen  time.Time `json:"seen"`  // the last event about it, by the clock of this machine
-	// Told has what each channel was told.
+	// Told has the latest notice of each channel.
 	Told map[string]mark `json:"told,omitempty"`
 	// Closed is when it was closed; zero while it is open.
 	Closed time.Time `json:"closed,omitzero"`
 }
 
-// mark is what a channel was told of a finding.
+// mark is the latest notice of a finding through a channel.
 type mark struct {
 	Level string `json:"level"` // the highest level
 	// Silent is set if nothing was said because the same was said a short time ago; it ends then.

@@ -41,7 +41,7 @@ type Answer struct {
 	Why string `json:"why,omitempty"`
 }
 
-// Config says who is asked for what.
+// Config has the lists to ask, and the addresses.
 type Config struct {
 	Lists     []string // domain names, without a dot at the end
 	Addresses []netip.Addr

@@ -16,7 +16,7 @@ import (
 // probeTime bounds the time for each channel.
 const probeTime = 2 * time.Second
 
-// The places that notify uses unless it is told another one.
+// The places that notify uses unless its channel names a server.
 const usualSMTP, usualSyslog = "127.0.0.1:25", "/dev/log"
 
 // Machine is where Channels looks; the zero value looks at this machine.
