@@ -56,6 +56,7 @@ func TestStatusNotices(t *testing.T) {
 // both formats, and leaves them out where nobody is to be told.
 func TestStatusNoticesLive(t *testing.T) {
 	r := newReloaded(t, "")
+	r.until("in the sandbox") // the socket is there then
 	config := written(t, r.dir+"/b.yaml", fmt.Sprintf("state: {dir: %s}\ncontrol: {socket: %s/socket}\nnotify: [{kind: journald}]\n", r.dir, r.dir))
 	code, out, errs := checked(t, "status", "-c", config)
 	if code != exitOK || !strings.Contains(out, "notify has not run yet") || !strings.Contains(out, "Interface     v1") {
