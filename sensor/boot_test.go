@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,6 +22,8 @@ type booted struct {
 	*span
 	root    string
 	leader  string // process id of its init
+	enter   string // shell command that enters the control groups of the container
+	nspawn  *exec.Cmd
 	console locked
 }
 
@@ -67,29 +70,42 @@ func (s *span) controlGroups() string {
 
 // boot starts the systemd of a root directory.
 func (s *span) boot(root string) *booted {
-	b := &booted{span: s, root: root}
+	b := &booted{span: s, root: root, enter: s.controlGroups()}
+	s.done = append(s.done, func() {
+		b.end()
+		os.Remove("/run/systemd/nspawn/propagate/spamsensor-" + s.id) // nspawn was killed
+	})
+	if said := b.power(); said != "" {
+		s.t.Skipf("systemd does not boot in a container here (%q): %s", said, b.console.String())
+	}
+	return b
+}
+
+// power starts the container, and waits until its services have started. It returns the last state
+// of the system if that does not happen.
+func (b *booted) power() (said string) {
+	b.t.Helper()
 	options := " --register=no"
 	if _, err := os.Stat(systemdRuns); err != nil {
 		options += " --keep-unit"
 	}
-	c := exec.Command("sh", "-ec", s.controlGroups()+"exec systemd-nspawn --quiet --boot --console=pipe --machine=spamsensor"+
-		options+" --network-namespace-path=/run/netns/"+s.ns("s")+" --directory="+root)
+	c := exec.Command("sh", "-ec", b.enter+"exec systemd-nspawn --quiet --boot --console=pipe --machine=spamsensor-"+b.id+
+		options+" --network-namespace-path=/run/netns/"+b.ns("s")+" --directory="+b.root)
 	c.Stdout, c.Stderr = &b.console, &b.console
-	s.start(c)
-	s.done = append(s.done, b.end)
+	b.nspawn = b.start(c)
 	began := time.Now()
-	for said := ""; said != "running" && said != "degraded"; {
+	for time.Since(began) < 30*time.Second {
 		if b.lead(c) {
 			out, _ := b.command("systemctl", "is-system-running").Output()
 			said = strings.TrimSpace(string(out))
-		}
-		if time.Since(began) > 30*time.Second {
-			s.t.Skipf("systemd does not boot in a container here (%q): %s", said, b.console.String())
+			if said == "running" || said == "degraded" {
+				b.t.Logf("systemd has booted in %v", time.Since(began).Round(100*time.Millisecond))
+				return ""
+			}
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	s.t.Logf("systemd has booted in %v", time.Since(began).Round(100*time.Millisecond))
-	return b
+	return cmp.Or(said, "no init")
 }
 
 // lead finds the init that a command has started.
@@ -181,6 +197,7 @@ func TestBoot(t *testing.T) {
 	b.checkNotices("spambot "+botAddr, `"host":"`+botAddr+`"`)
 	b.checkRestarts()
 	b.checkRotation()
+	b.checkPowerCut()
 	if text := readText(t, file); text != written {
 		t.Errorf("the configuration has changed:\n%s", text)
 	}
@@ -289,5 +306,19 @@ func (b *booted) checkRotation() {
 	}
 	if was, is := owner(name+".1"), owner(name); was != is {
 		b.t.Errorf("the file of the events belongs to %s, and before the rotation to %s", is, was)
+	}
+}
+
+// checkPowerCut: after a power cut and a boot the services run, and the sensor goes on from its state.
+func (b *booted) checkPowerCut() {
+	b.t.Helper()
+	b.end()
+	b.nspawn.Wait()
+	if said := b.power(); said != "" {
+		b.t.Fatalf("no second boot (%q): %s", said, b.console.String())
+	}
+	b.checkServices()
+	if out := b.says("journalctl", "--no-pager", "-o", "cat", "-b", "-u", unit); !strings.Contains(out, "the state was restored") {
+		b.t.Errorf("after the boot: %s", out)
 	}
 }
