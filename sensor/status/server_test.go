@@ -99,7 +99,7 @@ func TestAnswers(t *testing.T) {
 // TestHostileClients: clients that send too much, or nothing, or hold connections open, cost the
 // server neither memory nor its answers to others.
 func TestHostileClients(t *testing.T) {
-	_, socket := serve(t, map[string]Action{"x": func([]byte) (any, error) { return 1, nil }})
+	server, socket := serve(t, map[string]Action{"x": func([]byte) (any, error) { return 1, nil }})
 	dial := func() net.Conn {
 		c, err := net.Dial("unix", socket)
 		if err != nil {
@@ -116,6 +116,9 @@ func TestHostileClients(t *testing.T) {
 	n, _ := io.ReadAtLeast(big, head, 12)
 	if !strings.HasPrefix(string(head[:n]), "HTTP/1.1 413") {
 		t.Errorf("a request of 1 GiB is answered with %q", head[:n])
+	}
+	if n := server.Refused.Load(); n != 1 {
+		t.Errorf("%d requests are counted as refused", n)
 	}
 	long := dial()
 	fmt.Fprintf(long, "GET /%s HTTP/1.1\r\n\r\n", strings.Repeat("a", 64<<10))
