@@ -113,6 +113,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	workers := sources.workers(p.engine) // before anybody asks the engine
 	reloads := a.newReloader(cfg, p, log)
 	if err := startControl(ctx, cfg, &questions{p: p, started: time.Now(), reloads: reloads,
 		methods: sources.methods}, log); err != nil {
@@ -121,7 +122,7 @@ func (a *app) runLive(ctx context.Context, test bool) error {
 	p.enterSandbox(a.opt.file, log)
 	service := newManager(p, log)
 	noReader := make(chan struct{}, 1)
-	ended := a.listenAll(ctx, stop, sources, p, log,
+	ended := a.listenAll(ctx, stop, sources, workers, p, log,
 		func() { service.run(ctx) },
 		func() { p.runHealthPoll(ctx, noReader) },
 		func() { checkpoints.run(ctx) },
@@ -262,11 +263,12 @@ func (r *reloader) hangup() {
 
 // listenAll listens on all sources until the context ends, while the others run, and closes the
 // sources. It returns the end of a stream, which is the only source.
-func (a *app) listenAll(ctx context.Context, stop func(), sources liveSources, p *pipeline,
-	log zerolog.Logger, others ...func()) (ended *capture.StreamError) {
+func (a *app) listenAll(ctx context.Context, stop func(), sources liveSources,
+	workers []*engine.Worker, p *pipeline, log zerolog.Logger,
+	others ...func()) (ended *capture.StreamError) {
 	var wg sync.WaitGroup
-	for _, s := range slices.Concat(sources...) {
-		w := p.engine.Worker()
+	for i, s := range slices.Concat(sources...) {
+		w := workers[i]
 		wg.Go(func() {
 			defer stop() // an engine with too many faults, and a stream that ends, end all workers
 			if end := a.listen(ctx, s, w, p, log); end != nil {

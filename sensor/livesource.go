@@ -98,6 +98,14 @@ func (l liveSources) methods() (list []string) {
 	return list
 }
 
+// workers makes a worker of the engine for each source.
+func (l liveSources) workers(e *engine.Engine) (list []*engine.Worker) {
+	for range slices.Concat(l...) {
+		list = append(list, e.Worker())
+	}
+	return list
+}
+
 // isStream reports whether -i names a stream and no interface: - is standard input, and a name with
 // a slash is a named pipe.
 func isStream(name string) bool { return name == "-" || strings.Contains(name, "/") }
