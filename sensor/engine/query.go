@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"spamsensor/sensor/finding"
+	"spamsensor/sensor/timeline"
 )
 
 // What a running engine answers. Any goroutine may ask. A question waits for the end of a round,
@@ -39,4 +40,11 @@ func (e *Engine) IsHome(addr netip.Addr) (home bool) {
 	a := addr.Unmap()
 	e.Between(func() { home = e.peers.Home.Has(a.As16(), a.Is6()) })
 	return home
+}
+
+// Times calls host with the attempts over time of each host of ours and each host that is judged,
+// once for each VLAN or tunnel that it is in, and rest with those of hosts beyond the bound. Neither
+// may keep or change a series. The caller is in a function of the Output, or in Between.
+func (e *Engine) Times(host func(netip.Addr, *timeline.Series), rest func(*timeline.Series)) {
+	e.sources.Times(host, rest)
 }

@@ -101,6 +101,7 @@ func (s *Observer) observeAttempt(now int64, ref flowtable.Ref, src *Source, k *
 	if src.Counters.Attempts > 0 {
 		s.confirm(ref, src)
 	}
+	s.countTime(ref, src, now)
 	prof := s.profiles.At(src.profile)
 	// The counters have room for a few destinations. When they are full, the source gets a profile,
 	// which has more.

@@ -9,6 +9,7 @@ import (
 	"spamsensor/sensor/finding"
 	"spamsensor/sensor/peer"
 	"spamsensor/sensor/sketch"
+	"spamsensor/sensor/timeline"
 	"spamsensor/sensor/track"
 	"spamsensor/smtpsniff"
 	"spamsensor/smtpsniff/refusal"
@@ -142,6 +143,7 @@ type Observer struct {
 	findingBudget   budget          // of findings whose level is suspect
 	pairs           [2]uint64       // connections of this round: see linkSenders
 	count           Counters
+	times           timeline.Hosts[flowtable.HostKey] // attempts of the hosts that are judged
 }
 
 // ObserverConfig is what the observer of a shard needs. It is set once.

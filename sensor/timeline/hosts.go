@@ -1,0 +1,66 @@
+package timeline
+
+import "maps"
+
+// Hosts keeps the series of many hosts, whose keys are of type K, within a bound. The zero value is
+// empty and ready. It is not safe for several goroutines.
+type Hosts[K comparable] struct {
+	series map[K]*Series
+	bins   int
+	rest   Series // of the hosts beyond the bound
+}
+
+// MaxBins bounds the bins of all hosts of a Hosts, about 16 bytes each. What is beyond it is counted
+// without its host.
+const MaxBins = 64 << 10
+
+// Add counts n of a host at a time, in nanoseconds since 1970.
+func (h *Hosts[K]) Add(host K, at int64, n uint32) {
+	s := h.series[host]
+	if s == nil {
+		if h.bins >= MaxBins {
+			h.rest.Add(at, n)
+			return
+		}
+		if h.series == nil {
+			h.series = map[K]*Series{}
+		}
+		s = new(Series)
+		h.series[host] = s
+	}
+	if h.bins += s.Add(at, n); h.bins > MaxBins {
+		h.makeRoom(at)
+	}
+}
+
+// makeRoom keeps a quarter of the time of each series, and removes the hosts of which nothing is
+// left. If that is not enough, because so many hosts are active, no host keeps its minutes.
+func (h *Hosts[K]) makeRoom(now int64) {
+	h.bins = 0
+	for k, s := range h.series {
+		s.Minutes = from(s.Minutes, now/Minute-keptMinutes/4)
+		s.Hours = from(s.Hours, now/Hour-keptHours/4)
+		if h.bins += len(s.Minutes) + len(s.Hours); len(s.Hours) == 0 {
+			delete(h.series, k)
+		}
+	}
+	if h.bins <= MaxBins/2 {
+		return
+	}
+	h.bins = 0
+	for _, s := range h.series {
+		s.Minutes = from(s.Minutes, now/Minute)
+		h.bins += len(s.Minutes) + len(s.Hours)
+	}
+}
+
+// All calls f with each host and its series, and with the series of all hosts beyond the bound. f
+// must not keep or change a series.
+func (h *Hosts[K]) All(f func(host K, s *Series), rest func(s *Series)) {
+	for k, s := range maps.All(h.series) {
+		f(k, s)
+	}
+	if len(h.rest.Hours) > 0 {
+		rest(&h.rest)
+	}
+}
